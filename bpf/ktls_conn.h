@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Connections, filters, counters and rings: what the hooks share. */
+#ifndef KTLS_CONN_H
+#define KTLS_CONN_H
+
+#include "ktls_kernel.h"
+#include "ktls_event.h"
+#include "ktls_payload.h"
+
+/* Set by the loader before the programs are loaded. */
+const volatile u32 snaplen = 0;
+const volatile u32 tx_type_arg = 3;   /* index of bpf_exec_tx_verdict's record_type */
+const volatile u32 set_tx_arg = 1;    /* index of tls_set_sw_offload's tx */
+const volatile u32 set_update_arg = 0;/* index of its new_crypto_info; 0: this kernel has no rekey */
+const volatile u32 done_is_req = 0;   /* tls_encrypt_done gets a crypto_async_request, not the tls_rec */
+const volatile s32 nr_sendfile = 40, nr_splice = 275;
+const volatile u32 wake_mark = 1 << 16;/* bytes in the ring that wake the reader */
+
+const volatile u32 want_pids = 0, want_comm = 0, want_uid_set = 0, want_uid = 0, want_netns = 0, want_port = 0;
+const volatile u32 want_cgroup_level = 0, want_dir = 0; /* want_dir: 1 + enum dir */
+const volatile u64 want_cgroup = 0;
+
+struct name { char comm[16]; };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u32);
+	__type(value, u8);
+} want_pid SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, struct name);
+	__type(value, u8);
+} want_name SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} payloads SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LOST_MAX);
+	__type(key, u32);
+	__type(value, u64);
+} lost SEC(".maps");
+
+enum tx_state { TX_IDLE, TX_SEALING };
+enum rx_state { RX_IDLE, RX_OPENING, RX_OPENED };
+
+/*
+ * One connection. tx and rx are events in the making: what does not change
+ * from record to record is filled in once, when the connection is met.
+ */
+struct conn {
+	struct event tx, rx;
+	u64 ctx;      /* struct tls_context */
+	u64 priv_tx;  /* struct tls_sw_context_tx */
+	u64 seq_tx, seq_rx; /* addresses of the record sequences */
+	u64 open_ts;  /* first byte of the open record */
+	u64 tx_rec;   /* the tls_rec of tx */
+	u64 push_rec; /* the tls_rec that is being handed to TCP */
+	u64 ready_ts; /* a whole record is in the receive queue */
+	struct source src[2]; /* the plaintext of tx and rx */
+	u32 pending;  /* records sealed and not yet handed over, in "pending" */
+	u8 more;      /* the last send call may have left an open record */
+	u8 tx_state, rx_state, rx_failed, closing;
+	u8 keyed[2];  /* this direction has had a key */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 262144);
+	__type(key, u64); /* struct sock */
+	__type(value, struct conn);
+} conns SEC(".maps");
+
+struct pending_key { u64 conn, rec; };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct pending_key);
+	__type(value, struct event);
+} pending SEC(".maps");
+
+/* A connection too big for the stack starts as a copy of this. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct conn);
+} blank SEC(".maps");
+
+u64 next_conn = 1;
+
+static __always_inline void count_lost(u32 cause)
+{
+	u64 *n = bpf_map_lookup_elem(&lost, &cause);
+
+	if (n)
+		*n += 1;
+}
+
+static __always_inline void emit(struct event *e)
+{
+	u64 flags = BPF_RB_NO_WAKEUP;
+
+	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= wake_mark)
+		flags = BPF_RB_FORCE_WAKEUP;
+	if (bpf_ringbuf_output(&events, e, sizeof(*e), flags))
+		count_lost(LOST_RING_FULL);
+}
+
+/* Report a record, or count it as kept back by the filters. */
+static __always_inline void emit_record(struct event *e, u64 *hidden)
+{
+	if (e->flags & FLAG_HIDDEN) {
+		*hidden += 1;
+		return;
+	}
+	e->hidden = *hidden;
+	emit(e);
+}
+
+static __always_inline bool process_wanted(const struct event *e)
+{
+	if (want_pids && !bpf_map_lookup_elem(&want_pid, &e->pid))
+		return false;
+	if (want_comm && !bpf_map_lookup_elem(&want_name, &e->comm))
+		return false;
+	if (want_uid_set && e->uid != want_uid)
+		return false;
+	if (want_cgroup && bpf_get_current_ancestor_cgroup_id(want_cgroup_level) != want_cgroup)
+		return false;
+	return true;
+}
+
+static __always_inline bool conn_wanted(const struct event *e)
+{
+	if (want_dir && want_dir != 1U + e->dir)
+		return false;
+	if (want_netns && e->netns != want_netns)
+		return false;
+	if (want_port && e->lport != want_port && e->rport != want_port)
+		return false;
+	return true;
+}
+
+static __always_inline u8 current_is_kthread(void)
+{
+	const struct task_struct *t = (void *)bpf_get_current_task();
+
+	return (BPF_CORE_READ(t, flags) & PF_KTHREAD) ? FLAG_KTHREAD : 0;
+}
+
+/* Who is in the call. Sets FLAG_HIDDEN where the filters do not want it. */
+static __always_inline void set_process(struct event *e)
+{
+	u64 id = bpf_get_current_pid_tgid();
+
+	e->pid = id >> 32;
+	e->tid = id;
+	e->uid = bpf_get_current_uid_gid();
+	e->cgroup = bpf_get_current_cgroup_id();
+	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	e->flags |= current_is_kthread();
+	if (!process_wanted(e) || !conn_wanted(e))
+		e->flags |= FLAG_HIDDEN;
+}
+
+static __always_inline bool is_current(const struct event *e)
+{
+	u64 id = bpf_get_current_pid_tgid();
+
+	return e->pid == (u32)(id >> 32) && e->tid == (u32)id;
+}
+
+static __always_inline void set_addresses(struct event *e, const struct sock *sk)
+{
+	e->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	e->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	e->lport = BPF_CORE_READ(sk, __sk_common.skc_num);
+	e->rport = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	e->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (e->family == AF_INET) {
+		bpf_core_read(e->laddr, 4, &sk->__sk_common.skc_rcv_saddr);
+		bpf_core_read(e->raddr, 4, &sk->__sk_common.skc_daddr);
+	} else {
+		bpf_core_read(e->laddr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		bpf_core_read(e->raddr, 16, &sk->__sk_common.skc_v6_daddr);
+	}
+}
+
+/* What a key change can change. */
+static __always_inline void set_keys(struct conn *c)
+{
+	const struct tls_context *ctx = (void *)c->ctx;
+
+	c->priv_tx = (u64)BPF_CORE_READ(ctx, priv_ctx_tx);
+	c->seq_tx = seq_addr(&ctx->tx);
+	c->seq_rx = seq_addr(&ctx->rx);
+	c->tx.version = c->rx.version = BPF_CORE_READ(ctx, prot_info.version);
+	c->tx.cipher = c->rx.cipher = BPF_CORE_READ(ctx, prot_info.cipher_type);
+	c->keyed[DIR_TX] = BPF_CORE_READ(ctx, crypto_send.info.version) != 0;
+	c->keyed[DIR_RX] = BPF_CORE_READ(ctx, crypto_recv.info.version) != 0;
+	c->tx.mode = BPF_CORE_READ_BITFIELD_PROBED(ctx, tx_conf);
+	c->rx.mode = BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_conf);
+}
+
+static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
+{
+	u32 zero = 0;
+	struct conn *c = bpf_map_lookup_elem(&blank, &zero);
+
+	if (!c || !ctx)
+		return 0;
+	bpf_map_update_elem(&conns, &sk, c, BPF_NOEXIST);
+	c = bpf_map_lookup_elem(&conns, &sk);
+	if (!c) {
+		count_lost(LOST_CONN_MAP_FULL);
+		return 0;
+	}
+	c->ctx = (u64)ctx;
+	set_addresses(&c->tx, (void *)sk);
+	c->tx.conn = __sync_fetch_and_add(&next_conn, 1);
+	c->rx = c->tx;
+	c->rx.dir = DIR_RX;
+	set_keys(c);
+	return c;
+}
+
+static __always_inline struct conn *conn_lookup(u64 sk)
+{
+	return bpf_map_lookup_elem(&conns, &sk);
+}
+
+/* Tell user space of a connection; e is only borrowed for its identity. */
+static __always_inline void emit_socket(struct conn *c, u8 state, u8 dir, struct event *who)
+{
+	struct event e = c->tx;
+
+	e.kind = KIND_SOCKET;
+	e.state = state;
+	e.dir = dir;
+	e.gen = c->tx.gen | c->rx.gen << 16;
+	e.stamp[0] = c->seq_tx ? read_seq(c->seq_tx) : 0;
+	e.stamp[1] = c->seq_rx ? read_seq(c->seq_rx) : 0;
+	e.stamp[2] = c->tx.hidden;
+	e.stamp[3] = c->rx.hidden;
+	e.seq = bpf_ktime_get_ns();
+	e.mode_tx = c->keyed[DIR_TX] ? c->tx.mode : 0;
+	e.mode_rx = c->keyed[DIR_RX] ? c->rx.mode : 0;
+	e.flags = 0;
+	if (who) {
+		e.pid = who->pid;
+		e.tid = who->tid;
+		e.uid = who->uid;
+		e.cgroup = who->cgroup;
+		__builtin_memcpy(e.comm, who->comm, sizeof(e.comm));
+	} else {
+		set_process(&e);
+	}
+	emit(&e);
+}
+
+/* The connection of a socket; one that was open before the trace is met here. */
+static __always_inline struct conn *conn_of(u64 sk)
+{
+	struct conn *c = conn_lookup(sk);
+
+	if (c)
+		return c;
+	c = conn_new(sk, tls_ctx_of((void *)sk));
+	if (c)
+		emit_socket(c, STATE_FOUND, 0, 0);
+	return c;
+}
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What the programs tell user space. pkg/loader/wire.go reads it; a Go test pins every offset. */
+#ifndef KTLS_EVENT_H
+#define KTLS_EVENT_H
+
+enum kind { KIND_RECORD = 1, KIND_SOCKET = 2, KIND_ERROR = 3 };
+enum dir { DIR_TX = 0, DIR_RX = 1 };
+enum op { OP_NONE, OP_SEND, OP_SENDFILE, OP_SPLICE, OP_RECV, OP_SPLICE_READ, OP_READ_SOCK };
+enum state { STATE_FOUND = 1, STATE_OPEN, STATE_REKEY, STATE_CLOSE };
+enum func { FUNC_RX_ONE_RECORD = 1, FUNC_ERR_ABORT, FUNC_ENCRYPT_DONE, FUNC_DECRYPT_DONE };
+
+enum flag {
+	FLAG_ZEROCOPY = 1, /* the plaintext never lay in a kernel buffer of its own */
+	FLAG_RETURN_LATER = 2, /* rx: the call that opened it goes on; a later event of the task has its return */
+	FLAG_KTHREAD = 4,
+	FLAG_PAYLOAD = 8, /* a struct payload of this record is in the payload ring */
+	FLAG_ASYNC = 16,
+	FLAG_HIDDEN = 32, /* never leaves the kernel: the filters do not want it */
+	FLAG_CONTROL = 64, /* ctl is valid */
+};
+
+/* Causes of loss, indices of the map "lost". */
+enum lost {
+	LOST_RING_FULL,
+	LOST_PAYLOAD_RING_FULL,
+	LOST_PAYLOAD_UNREADABLE,
+	LOST_CONN_MAP_FULL,
+	LOST_PENDING_MAP_FULL,
+	LOST_UNTRACKED,
+	LOST_MAX,
+};
+
+/* One record, socket or error. Times are bpf_ktime_get_ns(); 0 is unknown. */
+struct event {
+	/* tx: first byte, sealing begins, sealed, handed to TCP.
+	 * rx: record there, taken up, opened, call returned.
+	 * socket: next tx sequence, next rx sequence, hidden tx, hidden rx. */
+	u64 stamp[4];
+	u64 seq;
+	u64 conn;
+	u64 cookie;
+	u64 cgroup;
+	u32 pid, tid, uid, netns;
+	u32 len;
+	u32 gen; /* socket: gen of tx in the low half, of rx in the high half */
+	u64 hidden;
+	s32 err;
+	u16 version, cipher;
+	u16 lport, rport;
+	u8 kind, dir, type, op;
+	u8 mode, family, flags, state;
+	u8 ctl[2];
+	u8 mode_tx, mode_rx;
+	u8 func;
+	u8 pad[3];
+	u8 laddr[16], raddr[16];
+	char comm[16];
+};
+_Static_assert(sizeof(struct event) == 176, "pkg/loader/wire.go knows this size");
+
+/* Plaintext of one record; its event follows with FLAG_PAYLOAD. */
+struct payload {
+	u64 conn;
+	u64 seq;
+	u32 gen;
+	u32 len;
+	u8 dir;
+	u8 pad[7];
+	u8 data[];
+};
+_Static_assert(sizeof(struct payload) == 32, "pkg/loader/wire.go knows this size");
+
+#endif

@@ -1,0 +1,715 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * ktlstop's programs: they watch the kernel's TLS code (net/tls) seal and open
+ * records and tell user space of each. A record's way through the hooks:
+ *
+ *   send  tls_sw_sendmsg, tls_sw_sendpage  first byte of a record
+ *         bpf_exec_tx_verdict              sealing begins
+ *         tls_encrypt_done                 sealed (asynchronous crypto)
+ *         tls_push_sg                      sealed (synchronous); at its exit handed to TCP
+ *   recv  tls_rx_msg_ready                 a whole record is there
+ *         tls_rx_one_record                taken up; at its exit opened
+ *         tls_sw_recvmsg and its kin       the call returns
+ *
+ * The kernel holds the socket lock in all send hooks but tls_encrypt_done and
+ * lets one reader in at a time, so one event in the making per direction is enough.
+ */
+#include "ktls_kernel.h"
+#include "ktls_event.h"
+#include "ktls_conn.h"
+#include "ktls_payload.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+DEFINE_COPY(256, 256)
+DEFINE_COPY(2048, 1024)
+DEFINE_COPY(16384, 4096)
+
+/* The reservation's size must be a constant, so there are three of them. */
+#define COPY(CAP, STEP, e, s) do {                                                    \
+	struct payload *p = bpf_ringbuf_reserve(&payloads, sizeof(*p) + CAP + STEP, 0); \
+	if (!p) {                                                                     \
+		count_lost(LOST_PAYLOAD_RING_FULL);                                   \
+		return;                                                               \
+	}                                                                             \
+	c.from = s;                                                                   \
+	c.to = p;                                                                     \
+	bpf_loop(COPY_STEPS, copy_step_##CAP, &c, 0);                                 \
+	if ((s)->bad) {                                                               \
+		bpf_ringbuf_discard(p, BPF_RB_NO_WAKEUP);                             \
+		count_lost(LOST_PAYLOAD_UNREADABLE);                                  \
+		return;                                                               \
+	}                                                                             \
+	p->conn = (e)->conn;                                                          \
+	p->seq = (e)->seq;                                                            \
+	p->gen = (e)->gen;                                                            \
+	p->len = (s)->done;                                                           \
+	p->dir = (e)->dir;                                                            \
+	__builtin_memset(p->pad, 0, sizeof(p->pad));                                  \
+	bpf_ringbuf_submit(p, BPF_RB_NO_WAKEUP);                                      \
+	(e)->flags |= FLAG_PAYLOAD;                                                   \
+} while (0)
+
+static __noinline void copy_payload_to_ring(struct event *e, struct source *s)
+{
+	struct copy c;
+
+	if (s->want <= 256)
+		COPY(256, 256, e, s);
+	else if (s->want <= 2048)
+		COPY(2048, 1024, e, s);
+	else
+		COPY(16384, 4096, e, s);
+}
+
+static __always_inline void copy_payload(struct event *e, struct source *s)
+{
+	if (!snaplen || !e->len || (e->flags & FLAG_HIDDEN))
+		return;
+	s->want = e->len < snaplen ? e->len : snaplen;
+	copy_payload_to_ring(e, s);
+}
+
+static __always_inline bool is_control(const struct event *e)
+{
+	return e->type == 21 || e->type == 22;
+}
+
+/* The first two bytes of an alert or a handshake record name it. */
+static __always_inline void set_control(struct event *e, struct source *s)
+{
+	u32 n = e->len < 2 ? e->len : 2;
+
+	if (!n)
+		return;
+	next_piece(s);
+	if (!s->left)
+		next_piece(s);
+	if (s->left < n)
+		n = 1;
+	if (!read_piece(e->ctl, n, s))
+		e->flags |= FLAG_CONTROL;
+}
+
+/* ---- send ---- */
+
+/* The system call that closes a record tells send from sendfile and splice. */
+static __always_inline u8 send_op(u8 flags)
+{
+	const struct pt_regs *regs;
+	const struct pt_regs___arm64 *arm;
+	s32 nr;
+
+	if (flags & FLAG_KTHREAD)
+		return OP_SEND;
+	regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	arm = (void *)regs;
+	if (bpf_core_field_exists(arm->syscallno))
+		nr = BPF_CORE_READ(arm, syscallno);
+	else
+		nr = BPF_CORE_READ(regs, orig_ax);
+	if (nr == nr_sendfile)
+		return OP_SENDFILE;
+	return nr == nr_splice ? OP_SPLICE : OP_SEND;
+}
+
+/* A record may be open from an earlier call only if that call could leave one. */
+static __always_inline bool has_open_record(const struct conn *c)
+{
+	const struct tls_sw_context_tx *priv = (void *)c->priv_tx;
+	const struct tls_rec *rec = BPF_CORE_READ(priv, open_rec);
+
+	return rec && rec_len(rec);
+}
+
+static __always_inline int send_begin(u64 sk, bool more)
+{
+	struct conn *c = conn_of(sk);
+
+	if (!c)
+		return 0;
+	if (!c->more || !has_open_record(c))
+		c->open_ts = bpf_ktime_get_ns();
+	c->more = more;
+	return 0;
+}
+
+SEC("fentry/tls_sw_sendmsg")
+int BPF_PROG(sendmsg_enter, struct sock *sk, struct msghdr *msg)
+{
+	return send_begin((u64)sk, BPF_CORE_READ(msg, msg_flags) & MSG_MORE);
+}
+
+SEC("fentry/tls_sw_sendpage")
+int BPF_PROG(sendpage_enter, struct sock *sk, struct page *page, int offset, u64 size, int flags)
+{
+	return send_begin((u64)sk, flags & (MSG_MORE | MSG_SENDPAGE_NOTLAST));
+}
+
+/* The record in c->tx is sealed but waits for TCP, and another one begins. */
+static __always_inline void set_aside(struct conn *c)
+{
+	struct pending_key key = { c->tx.conn, c->tx_rec };
+
+	if (bpf_map_update_elem(&pending, &key, &c->tx, BPF_ANY))
+		count_lost(LOST_PENDING_MAP_FULL);
+	else
+		c->pending++;
+}
+
+static __always_inline void source_of_tx(struct conn *c)
+{
+	struct source *s = &c->src[DIR_TX];
+	/* By way of the map the verifier forgets that this is a pointer, and allows arithmetic. */
+	const struct tls_rec *rec = (void *)*(volatile u64 *)&c->tx_rec;
+	const struct sk_msg *msg = &rec->msg_plaintext;
+
+	__builtin_memset(s, 0, sizeof(*s));
+	s->kind = SRC_SG;
+	s->base = (u64)&msg->sg.data;
+	s->at = BPF_CORE_READ(msg, sg.start);
+	s->wrap = bpf_core_field_size(msg->sg.data) / bpf_core_type_size(struct scatterlist) - 1;
+}
+
+SEC("fentry/bpf_exec_tx_verdict")
+int verdict_enter(u64 *ctx)
+{
+	const struct sk_msg *msg = (void *)ctx[0];
+	struct conn *c = conn_of(ctx[1]);
+	struct event *e;
+	u64 seq;
+
+	if (!c)
+		return 0;
+	e = &c->tx;
+	seq = read_seq(c->seq_tx);
+	/* A sequence that has not moved: the last attempt sealed nothing. */
+	if (c->tx_state == TX_SEALING && e->seq != seq)
+		set_aside(c);
+	e->kind = KIND_RECORD;
+	e->stamp[0] = c->open_ts;
+	e->stamp[1] = bpf_ktime_get_ns();
+	e->stamp[2] = e->stamp[3] = 0;
+	e->seq = seq;
+	e->type = tx_type_arg == 3 ? ARG(ctx, 3) : ARG(ctx, 2);
+	e->len = BPF_CORE_READ(msg, sg.size);
+	e->flags = 0;
+	set_process(e);
+	e->op = send_op(e->flags);
+	c->tx_rec = (u64)msg - bpf_core_field_offset(struct tls_rec, msg_plaintext);
+	c->tx_state = TX_SEALING;
+	if (is_control(e)) {
+		source_of_tx(c);
+		set_control(e, &c->src[DIR_TX]);
+	}
+	if (snaplen) {
+		source_of_tx(c);
+		copy_payload(e, &c->src[DIR_TX]);
+	}
+	return 0;
+}
+
+/* The head of the list of sealed records is the one that goes to TCP. */
+static __always_inline u64 head_record(const struct conn *c)
+{
+	const struct tls_sw_context_tx *priv = (void *)c->priv_tx;
+
+	return (u64)BPF_CORE_READ(priv, tx_list.next);
+}
+
+/*
+ * A record that no hook has seen being sealed: a sockmap verdict that cuts one
+ * message into several records (to 6.18), or one from before the trace.
+ */
+static __always_inline void adopt_record(struct conn *c, const struct tls_rec *rec)
+{
+	struct event *e = &c->tx;
+
+	e->kind = KIND_RECORD;
+	e->stamp[0] = e->stamp[1] = e->stamp[2] = 0;
+	e->seq = read_seq(c->seq_tx) - 1;
+	e->type = BPF_CORE_READ(rec, content_type);
+	e->flags = 0;
+	set_process(e);
+	e->op = send_op(e->flags);
+	c->tx_rec = (u64)rec;
+	c->tx_state = TX_SEALING;
+}
+
+SEC("fentry/tls_push_sg")
+int BPF_PROG(push_enter, struct sock *sk)
+{
+	struct conn *c = conn_lookup((u64)sk);
+	struct pending_key key = {};
+	struct event *p;
+	u64 now;
+
+	if (!c || c->tx.mode == TLS_HW)
+		return 0;
+	now = bpf_ktime_get_ns();
+	c->push_rec = c->pending || c->tx_state == TX_IDLE ? head_record(c) : c->tx_rec;
+	if (c->tx_state == TX_IDLE && !c->pending)
+		adopt_record(c, (void *)c->push_rec);
+	if (c->push_rec == c->tx_rec && c->tx_state == TX_SEALING) {
+		/* Shorter than it began: the kernel split it (to 6.18). */
+		c->tx.len = rec_len((void *)c->tx_rec);
+	} else {
+		key.conn = c->tx.conn;
+		key.rec = c->push_rec;
+		p = bpf_map_lookup_elem(&pending, &key);
+		if (p && !p->stamp[2])
+			p->stamp[2] = now;
+	}
+	if (c->tx_state == TX_SEALING && !c->tx.stamp[2] &&
+	    rec_ready((void *)c->tx_rec))
+		c->tx.stamp[2] = now;
+	return 0;
+}
+
+static __always_inline void finish_pending(struct conn *c, u64 rec, u64 now)
+{
+	struct pending_key key = { c->tx.conn, rec };
+	struct event *p = bpf_map_lookup_elem(&pending, &key);
+
+	if (!p)
+		return;
+	p->stamp[3] = now;
+	emit_record(p, &c->tx.hidden);
+	bpf_map_delete_elem(&pending, &key);
+	c->pending--;
+}
+
+SEC("fexit/tls_push_sg")
+int BPF_PROG(push_exit, struct sock *sk, void *tls, struct scatterlist *sg, u16 offset, int flags, int ret)
+{
+	struct conn *c = conn_lookup((u64)sk);
+	u64 now;
+
+	if (!c || !c->push_rec || ret)
+		return 0;
+	now = bpf_ktime_get_ns();
+	if (c->push_rec == c->tx_rec && c->tx_state == TX_SEALING) {
+		c->tx.stamp[3] = now;
+		c->tx_state = TX_IDLE;
+		emit_record(&c->tx, &c->tx.hidden);
+	} else {
+		finish_pending(c, c->push_rec, now);
+	}
+	c->push_rec = 0;
+	c->open_ts = now; /* what follows in the same call is the next record */
+	return 0;
+}
+
+/* Asynchronous crypto has sealed a record, in softirq or in a worker. */
+SEC("fentry/tls_encrypt_done")
+int encrypt_done(u64 *ctx)
+{
+	const struct crypto_async_request *req = (void *)ctx[0];
+	struct pending_key key = {};
+	struct tls_rec *rec = (void *)req;
+	int err = ctx[1];
+	struct event *e;
+	struct conn *c;
+
+	if (err == -EINPROGRESS)
+		return 0;
+	if (done_is_req)
+		rec = (void *)BPF_CORE_READ(req, data) - bpf_core_field_offset(struct tls_rec, aead_req);
+	c = conn_lookup((u64)BPF_CORE_READ(rec, sk));
+	if (!c)
+		return 0;
+	e = &c->tx;
+	if (c->tx_rec != (u64)rec || c->tx_state != TX_SEALING) {
+		key.conn = c->tx.conn;
+		key.rec = (u64)rec;
+		e = bpf_map_lookup_elem(&pending, &key);
+	}
+	if (!e)
+		return 0;
+	e->flags |= FLAG_ASYNC;
+	e->stamp[2] = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* ---- receive ---- */
+
+static __always_inline int record_ready(const struct tls_strparser *strp)
+{
+	struct conn *c = conn_lookup((u64)BPF_CORE_READ(strp, sk));
+
+	if (c && !c->ready_ts)
+		c->ready_ts = bpf_ktime_get_ns();
+	return 0;
+}
+
+SEC("fentry/tls_rx_msg_ready")
+int BPF_PROG(msg_ready, struct tls_strparser *strp)
+{
+	return record_ready(strp);
+}
+
+/* From 7.2; called also when there is nothing to announce. */
+SEC("fentry/tls_rx_msg_maybe_announce")
+int BPF_PROG(msg_announce, struct tls_strparser *strp)
+{
+	if (!BPF_CORE_READ(strp, msg_ready))
+		return 0;
+	return record_ready(strp);
+}
+
+/* The direct path puts the plaintext into the reader's memory; its iterator moves on meanwhile. */
+static __always_inline void remember_reader(struct conn *c, const struct msghdr *msg)
+{
+	struct source *s = &c->src[DIR_RX];
+	const struct iov_iter *i = &msg->msg_iter;
+	u8 type = BPF_CORE_READ(i, iter_type);
+
+	__builtin_memset(s, 0, sizeof(*s));
+	s->skip = BPF_CORE_READ(i, iov_offset);
+	if (bpf_core_enum_value_exists(enum iter_type, ITER_UBUF) &&
+	    type == bpf_core_enum_value(enum iter_type, ITER_UBUF)) {
+		s->kind = SRC_UBUF;
+		s->base = (u64)BPF_CORE_READ(i, ubuf);
+	} else if (type == bpf_core_enum_value(enum iter_type, ITER_IOVEC)) {
+		s->kind = SRC_IOVEC;
+		s->base = (u64)iter_iov(i);
+	} else {
+		s->kind = SRC_BVEC;
+		s->base = (u64)BPF_CORE_READ(i, bvec);
+	}
+}
+
+SEC("fentry/tls_rx_one_record")
+int BPF_PROG(open_enter, struct sock *sk, struct msghdr *msg, struct tls_decrypt_arg *darg)
+{
+	struct conn *c = conn_of((u64)sk);
+	struct event *e;
+	u64 now;
+
+	if (!c)
+		return 0;
+	e = &c->rx;
+	now = bpf_ktime_get_ns();
+	if (c->rx_state == RX_OPENED) {
+		/* The call goes on; it parsed this record itself, after the last one. */
+		if (!c->ready_ts && is_current(e))
+			c->ready_ts = e->stamp[2];
+		e->flags |= FLAG_RETURN_LATER;
+		emit_record(e, &e->hidden);
+	}
+	e->kind = KIND_RECORD;
+	e->stamp[0] = c->ready_ts ? c->ready_ts : now;
+	e->stamp[1] = now;
+	e->stamp[2] = e->stamp[3] = 0;
+	e->seq = read_seq(c->seq_rx);
+	e->op = msg ? OP_RECV : OP_SPLICE_READ;
+	e->flags = 0;
+	c->rx_state = RX_OPENING;
+	c->rx_failed = 0;
+	c->ready_ts = 0;
+	if (snaplen && msg)
+		remember_reader(c, msg);
+	return 0;
+}
+
+static __always_inline void source_of_skb(struct conn *c, const struct sk_buff *skb)
+{
+	struct source *s = &c->src[DIR_RX];
+	const struct skb_shared_info *info = (void *)BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, end);
+
+	__builtin_memset(s, 0, sizeof(*s));
+	s->kind = SRC_SKB;
+	s->skb = (u64)skb;
+	s->base = (u64)&info->frags;
+	s->skip = BPF_CORE_READ(skb_cb(skb), strp.strp.offset);
+}
+
+static __always_inline void emit_rx_error(struct conn *c, int err, u8 func)
+{
+	struct event e = c->rx;
+
+	e.kind = KIND_ERROR;
+	e.err = -err;
+	e.func = func;
+	e.type = 0;
+	e.stamp[3] = bpf_ktime_get_ns();
+	emit(&e);
+}
+
+SEC("fexit/tls_rx_one_record")
+int BPF_PROG(open_exit, struct sock *sk, struct msghdr *msg, struct tls_decrypt_arg *darg, int ret)
+{
+	struct conn *c = conn_lookup((u64)sk);
+	const struct sk_buff *skb;
+	struct event *e;
+
+	if (!c || c->rx_state != RX_OPENING)
+		return 0;
+	e = &c->rx;
+	set_process(e);
+	if (ret < 0) {
+		c->rx_state = RX_IDLE;
+		c->rx_failed = 1;
+		if (!(e->flags & FLAG_HIDDEN))
+			emit_rx_error(c, ret, FUNC_RX_ONE_RECORD);
+		return 0;
+	}
+	e->stamp[2] = bpf_ktime_get_ns();
+	skb = BPF_CORE_READ(darg, skb);
+	e->len = BPF_CORE_READ(skb_cb(skb), strp.strp.full_len);
+	e->type = BPF_CORE_READ(skb_cb(skb), tls.control);
+	if (BPF_CORE_READ(darg, zc))
+		e->flags |= FLAG_ZEROCOPY;
+	if (BPF_CORE_READ(darg, async))
+		e->flags |= FLAG_ASYNC;
+	c->rx_state = RX_OPENED;
+	if (is_control(e)) {
+		source_of_skb(c, skb);
+		set_control(e, &c->src[DIR_RX]);
+	}
+	if (snaplen) {
+		if (!(e->flags & FLAG_ZEROCOPY))
+			source_of_skb(c, skb);
+		copy_payload(e, &c->src[DIR_RX]);
+	}
+	return 0;
+}
+
+static __always_inline int call_returns(u64 sk, u8 op)
+{
+	struct conn *c = conn_lookup(sk);
+	struct event *e;
+
+	if (!c || c->rx_state != RX_OPENED)
+		return 0;
+	e = &c->rx;
+	if (!is_current(e))
+		return 0;
+	e->stamp[3] = bpf_ktime_get_ns();
+	e->op = op;
+	c->rx_state = RX_IDLE;
+	emit_record(e, &e->hidden);
+	return 0;
+}
+
+SEC("fexit/tls_sw_recvmsg")
+int BPF_PROG(recvmsg_exit, struct sock *sk)
+{
+	return call_returns((u64)sk, OP_RECV);
+}
+
+SEC("fexit/tls_sw_splice_read")
+int BPF_PROG(splice_read_exit, struct socket *sock)
+{
+	return call_returns((u64)BPF_CORE_READ(sock, sk), OP_SPLICE_READ);
+}
+
+SEC("fexit/tls_sw_read_sock")
+int BPF_PROG(read_sock_exit, struct sock *sk)
+{
+	return call_returns((u64)sk, OP_READ_SOCK);
+}
+
+/* ---- life of a connection ---- */
+
+static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
+{
+	struct tls_context *ctx = tls_ctx_of((void *)sk);
+	struct conn *c = conn_lookup(sk);
+
+	if (ret || !ctx)
+		return 0;
+	if (c && c->ctx != (u64)ctx) { /* of an earlier socket at this address */
+		bpf_map_delete_elem(&conns, &sk);
+		c = 0;
+	}
+	if (!c)
+		c = conn_new(sk, ctx);
+	if (!c)
+		return 0;
+	set_keys(c);
+	c->keyed[dir & 1] = 1;
+	/* The kernel writes tx_conf and rx_conf only after this function. */
+	if (dir == DIR_TX) {
+		c->tx.mode = TLS_SW;
+		c->tx.gen += update;
+	} else {
+		c->rx.mode = TLS_SW;
+		c->rx.gen += update;
+	}
+	emit_socket(c, update ? STATE_REKEY : STATE_OPEN, dir, 0);
+	return 0;
+}
+
+SEC("fexit/tls_set_sw_offload")
+int set_sw_offload(u64 *ctx)
+{
+	bool tx = (u32)(set_tx_arg == 1 ? ARG(ctx, 1) : ARG(ctx, 2));
+	bool update = false;
+	int ret;
+
+	if (set_update_arg) {        /* (sk, tx, new_crypto_info) */
+		update = ARG(ctx, 2) != 0;
+		ret = ARG(ctx, 3);
+	} else if (set_tx_arg == 2) {/* (sk, ctx, tx) */
+		ret = ARG(ctx, 3);
+	} else {                     /* (sk, tx) */
+		ret = ARG(ctx, 2);
+	}
+	return key_set(ctx[0], tx ? DIR_TX : DIR_RX, update, ret);
+}
+
+/* What is sealed and was never handed over is still a record. */
+static __always_inline void flush_tx(struct conn *c)
+{
+	if (c->tx_state == TX_SEALING && read_seq(c->seq_tx) != c->tx.seq)
+		emit_record(&c->tx, &c->tx.hidden);
+	c->tx_state = TX_IDLE;
+}
+
+struct flush_arg { struct conn *c; u64 id; };
+
+static long flush_pending(void *map, struct pending_key *key, struct event *e, struct flush_arg *arg)
+{
+	if (key->conn != arg->id)
+		return 0;
+	emit_record(e, &arg->c->tx.hidden);
+	bpf_map_delete_elem(map, key);
+	return 0;
+}
+
+SEC("fexit/tls_sw_release_resources_tx")
+int BPF_PROG(release_tx, struct sock *sk)
+{
+	struct conn *c = conn_lookup((u64)sk);
+	struct flush_arg arg = {};
+
+	if (!c)
+		return 0;
+	if (c->pending) {
+		arg.c = c;
+		arg.id = c->tx.conn;
+		bpf_for_each_map_elem(&pending, flush_pending, &arg, 0);
+	}
+	flush_tx(c);
+	return 0;
+}
+
+/* The last point where the keys are there: what was sealed later, release_tx sees. */
+SEC("fentry/tls_sk_proto_close")
+int BPF_PROG(close_enter, struct sock *sk)
+{
+	struct conn *c = conn_lookup((u64)sk);
+
+	if (c)
+		c->closing = 1;
+	return 0;
+}
+
+SEC("fentry/tls_ctx_free")
+int BPF_PROG(ctx_free, struct sock *sk, struct tls_context *tls)
+{
+	u64 key = (u64)sk;
+	struct conn *c = conn_lookup(key);
+
+	if (!c || !c->closing || c->ctx != (u64)tls)
+		return 0;
+	if (c->rx_state == RX_OPENED)
+		emit_record(&c->rx, &c->rx.hidden);
+	emit_socket(c, STATE_CLOSE, 0, 0);
+	bpf_map_delete_elem(&conns, &key);
+	return 0;
+}
+
+/* Every socket gets its cookie before its first record, as ss would give it. */
+SEC("fentry/tcp_set_ulp")
+int BPF_PROG(set_ulp, struct sock *sk)
+{
+	bpf_get_socket_cookie(sk);
+	return 0;
+}
+
+SEC("fentry/tls_err_abort")
+int BPF_PROG(err_abort, struct sock *sk, int err)
+{
+	struct conn *c = conn_lookup((u64)sk);
+	struct event e;
+
+	/* tls_rx_one_record reports its own failure. */
+	if (!c || c->rx_state == RX_OPENING || c->rx_failed)
+		return 0;
+	e = c->tx_state == TX_SEALING ? c->tx : c->rx;
+	e.kind = KIND_ERROR;
+	e.err = -err;
+	e.func = FUNC_ERR_ABORT;
+	e.flags = 0;
+	e.stamp[3] = bpf_ktime_get_ns();
+	set_process(&e);
+	if (!(e.flags & FLAG_HIDDEN))
+		emit(&e);
+	return 0;
+}
+
+/* ---- inventory: the sockets that are open, in every network namespace ---- */
+
+static __always_inline bool is_tls(const struct sock *sk)
+{
+	const struct inet_connection_sock *icsk = (void *)sk;
+	const struct tcp_ulp_ops *ops;
+	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	char name[4] = {};
+
+	if ((family != AF_INET && family != AF_INET6) ||
+	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return false;
+	ops = BPF_CORE_READ(icsk, icsk_ulp_ops);
+	if (!ops || !BPF_CORE_READ(icsk, icsk_ulp_data))
+		return false;
+	bpf_core_read(name, sizeof(name), &ops->name);
+	return name[0] == 't' && name[1] == 'l' && name[2] == 's' && !name[3];
+}
+
+SEC("iter/task_file")
+int inventory(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct event who = {};
+	struct socket *sock;
+	struct conn *c;
+	u64 sk;
+
+	if (!task || !file)
+		return 0;
+	sock = bpf_sock_from_file(file);
+	if (!sock || !sock->sk)
+		return 0;
+	sk = (u64)sock->sk;
+	if (!is_tls((void *)sk) || conn_lookup(sk))
+		return 0;
+	bpf_get_socket_cookie((void *)sock->sk);
+	c = conn_new(sk, tls_ctx_of((void *)sk));
+	if (!c)
+		return 0;
+	who.pid = BPF_CORE_READ(task, tgid);
+	who.tid = BPF_CORE_READ(task, pid);
+	bpf_core_read(who.comm, sizeof(who.comm), &task->comm);
+	emit_socket(c, STATE_FOUND, 0, &who);
+	return 0;
+}
+
+/* ---- start-up ---- */
+
+struct read_kernel_arg { u64 addr, value; };
+
+/* Reads a variable of the kernel once, before the hooks are loaded. */
+SEC("syscall")
+int read_kernel(struct read_kernel_arg *arg)
+{
+	u64 v = 0;
+
+	if (bpf_probe_read_kernel(&v, sizeof(v), (void *)arg->addr))
+		return 1;
+	arg->value = v;
+	return 0;
+}

@@ -1,0 +1,234 @@
+// Package event holds the plain types that the tracer's parts pass to each
+// other: what a record, a socket, an error or a loss is. It knows nothing of
+// BPF, of terminals or of files.
+package event
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Event is one of *Record, *Socket, *Error, *Lost and *Summary.
+type Event interface{ isEvent() }
+
+func (*Record) isEvent()  {}
+func (*Socket) isEvent()  {}
+func (*Error) isEvent()   {}
+func (*Lost) isEvent()    {}
+func (*Summary) isEvent() {}
+
+// Comm is a task's name as the kernel keeps it: at most 15 bytes, NUL padded,
+// chosen by the task itself and therefore hostile.
+type Comm [16]byte
+
+// String returns the bytes before the first NUL, unescaped.
+func (c Comm) String() string {
+	for i, b := range c {
+		if b == 0 {
+			return string(c[:i])
+		}
+	}
+	return string(c[:])
+}
+
+// MakeComm cuts s to what the kernel would keep of it.
+func MakeComm(s string) (c Comm) {
+	copy(c[:15], s)
+	return c
+}
+
+// Conn is the identity of one connection.
+type Conn struct {
+	// ID names the connection for the life of one trace. It is never 0 and
+	// never used twice, while the kernel reuses addresses and ports.
+	ID uint64
+	// Cookie is the socket cookie that ss -e prints; 0 if unknown.
+	Cookie uint64
+	// NetNS is the inode number of the network namespace.
+	NetNS uint32
+	// Family is that of the socket; a mapped IPv4 address on an IPv6 socket
+	// keeps FamilyINET6.
+	Family       Family
+	LAddr, RAddr netip.Addr
+	LPort, RPort uint16
+}
+
+// Process is the task in whose call something happened. All zero means that
+// the kernel did it by itself.
+type Process struct {
+	PID, TID, UID uint32
+	Comm          Comm
+	// Kernel tells a kernel thread (NVMe/TCP, NFS) from a program.
+	Kernel    bool
+	CgroupID  uint64
+	Container string
+}
+
+// Name is the task's name, "kernel:NAME" for a kernel thread.
+func (p *Process) Name() string {
+	if p.Kernel {
+		return "kernel:" + p.Comm.String()
+	}
+	return p.Comm.String()
+}
+
+// TLS says how one direction of a connection is protected.
+type TLS struct {
+	Version  Version
+	Cipher   Cipher
+	Mode     Mode
+	ZeroCopy bool
+}
+
+// Record is one TLS record that the kernel sealed (TX) or opened (RX).
+type Record struct {
+	Conn Conn
+	TLS  TLS
+	Proc Process
+
+	Dir Dir
+	// Seq is the 64-bit record sequence number under the present key.
+	Seq uint64
+	// Gen counts the keys of this direction: 0 for the first, one more for
+	// each KeyUpdate.
+	Gen  uint32
+	Type ContentType
+	// Len is the length of the plaintext in bytes, without the inner content
+	// type and padding of TLS 1.3.
+	Len uint32
+	Op  Op
+
+	// Mono is CLOCK_MONOTONIC in nanoseconds when the record was complete:
+	// handed to TCP (TX), or the call that opened it returned (RX).
+	Mono uint64
+	Lat  Latency
+
+	// Hidden counts the records of this direction that the filters kept back
+	// since the trace saw the connection: a step in it explains a step in Seq.
+	Hidden uint64
+
+	// Control is what the first two bytes of an alert or a handshake record
+	// say; nil for application data.
+	Control *Control
+
+	// Payload is the plaintext's first bytes, as many as the tier allows; nil
+	// without payload. Valid until the next event is read.
+	Payload []byte
+	// Shape is the protocol guess of the tier "shape".
+	Shape string
+}
+
+// Latency is the time split of a record in nanoseconds (DESIGN §4.4). A stage
+// that was not seen is 0.
+type Latency struct {
+	// Stage is queue, encrypt, push for TX and wait, decrypt, deliver for RX.
+	Stage [3]uint64
+	Total uint64
+}
+
+// Control is the readable part of a control record.
+type Control struct {
+	// Alert: level and description of RFC 8446 §6.
+	AlertLevel, AlertDescription uint8
+	// HandshakeType is RFC 8446 §4's msg_type.
+	HandshakeType uint8
+}
+
+// SocketState says what happened to a kTLS socket.
+type SocketState uint8
+
+// The states of a Socket event.
+const (
+	// SocketFound is a connection that was open before the trace started.
+	SocketFound SocketState = iota + 1
+	// SocketOpen is one direction getting its first key.
+	SocketOpen
+	// SocketRekey is one direction getting a new key.
+	SocketRekey
+	// SocketClose is the end of the connection.
+	SocketClose
+)
+
+// String returns the state as DESIGN §5 spells it.
+func (s SocketState) String() string {
+	return pick(s, "unknown", "found", "open", "rekey", "close")
+}
+
+// Socket tells of a connection, not of a record.
+type Socket struct {
+	State SocketState
+	Conn  Conn
+	Proc  Process
+	Mono  uint64
+	// Dir is the direction that got a key, for SocketOpen and SocketRekey.
+	Dir Dir
+	// TX and RX say how each direction is protected; Mode ModeNone means not
+	// by the kernel.
+	TX, RX TLS
+	// NextTX and NextRX are the sequences that the next record of each
+	// direction will have under the keys GenTX and GenRX.
+	NextTX, NextRX uint64
+	GenTX, GenRX   uint32
+	// Totals since the trace saw the connection.
+	Totals Totals
+	// Hidden counts the records that the filters kept back, per direction.
+	Hidden [2]uint64
+}
+
+// Totals counts one connection's or one run's records and plaintext bytes, by
+// direction (index Dir).
+type Totals struct {
+	Records [2]uint64
+	Bytes   [2]uint64
+}
+
+// Error is a record that could not be opened or sealed, or a connection that
+// the kernel's TLS code aborted.
+type Error struct {
+	Conn Conn
+	TLS  TLS
+	Proc Process
+	Mono uint64
+	Dir  Dir
+	// Errno is the positive error number.
+	Errno uint32
+	// Func is the kernel function that returned it.
+	Func string
+	Seq  uint64
+	Type ContentType
+}
+
+// Lost is a number of records or other facts that the trace knows it missed.
+type Lost struct {
+	Mono  uint64
+	Cause string
+	Count uint64
+	// Conn is nil where the connection is not known.
+	Conn *Conn
+	Dir  Dir
+	// First and Last bound the missing sequences when Conn is set.
+	First, Last uint64
+}
+
+// ProgramCost is the run time of one BPF program, from bpf_stats.
+type ProgramCost struct {
+	Name  string
+	Runs  uint64
+	Nanos uint64
+}
+
+// Summary is the last event of a run.
+type Summary struct {
+	Mono     uint64
+	Duration time.Duration
+	Totals   Totals
+	Sockets  uint64
+	Errors   uint64
+	// Lost counts by cause.
+	Lost map[string]uint64
+	// Missing lists the hooks that could not be attached, with what that
+	// costs the user.
+	Missing []string
+	Tier    Tier
+	Cost    []ProgramCost
+}

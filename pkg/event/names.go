@@ -1,0 +1,198 @@
+package event
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// pick returns names[i], or names[0] where i is out of range.
+func pick[T ~uint8](i T, names ...string) string {
+	if int(i) >= len(names) {
+		return names[0]
+	}
+	return names[i]
+}
+
+// Dir is a direction, seen from the socket's owner.
+type Dir uint8
+
+// The directions; they index arrays of two.
+const (
+	TX Dir = iota
+	RX
+)
+
+// String returns "tx" or "rx".
+func (d Dir) String() string { return pick(d, "tx", "rx") }
+
+// ParseDir is String's inverse.
+func ParseDir(s string) (Dir, error) {
+	switch s {
+	case "tx":
+		return TX, nil
+	case "rx":
+		return RX, nil
+	}
+	return 0, fmt.Errorf("direction %q is neither tx nor rx", s)
+}
+
+// Op is the kind of call that sealed or opened a record.
+type Op uint8
+
+// The operations. OpNone is work that the kernel did by itself.
+const (
+	OpNone Op = iota
+	OpSend
+	OpSendfile
+	OpSplice
+	OpRecv
+	OpSpliceRead
+	OpReadSock
+)
+
+// String returns the operation's name, empty for OpNone.
+func (o Op) String() string {
+	return pick(o, "", "send", "sendfile", "splice", "recv", "splice_read", "read_sock")
+}
+
+// Mode says who encrypts.
+type Mode uint8
+
+// The values of the kernel's tx_conf and rx_conf (include/net/tls.h).
+const (
+	ModeNone Mode = iota
+	ModeSW
+	ModeHW
+	ModeHWRecord
+)
+
+// String returns "none", "sw" or "hw".
+func (m Mode) String() string { return pick(m, "none", "sw", "hw", "hw") }
+
+// Family is the address family of a socket.
+type Family uint8
+
+// The families' numbers are the kernel's.
+const (
+	FamilyINET  Family = 2
+	FamilyINET6 Family = 10
+)
+
+// String returns "inet", "inet6" or the empty string.
+func (f Family) String() string {
+	switch f {
+	case FamilyINET:
+		return "inet"
+	case FamilyINET6:
+		return "inet6"
+	}
+	return ""
+}
+
+// ContentType is the type of a record, RFC 8446 §5.1.
+type ContentType uint8
+
+// The content types.
+const (
+	ChangeCipherSpec ContentType = 20
+	Alert            ContentType = 21
+	Handshake        ContentType = 22
+	ApplicationData  ContentType = 23
+)
+
+// String returns RFC 8446's name, or type_N.
+func (t ContentType) String() string {
+	switch t {
+	case ChangeCipherSpec:
+		return "change_cipher_spec"
+	case Alert:
+		return "alert"
+	case Handshake:
+		return "handshake"
+	case ApplicationData:
+		return "application_data"
+	}
+	return "type_" + strconv.Itoa(int(t))
+}
+
+// Version is a TLS version on the wire, 0x0303 or 0x0304.
+type Version uint16
+
+// String returns "1.2", "1.3", or the empty string.
+func (v Version) String() string {
+	switch v {
+	case 0x0303:
+		return "1.2"
+	case 0x0304:
+		return "1.3"
+	}
+	return ""
+}
+
+// Cipher is a TLS_CIPHER_ number of include/uapi/linux/tls.h.
+type Cipher uint16
+
+var ciphers = map[Cipher]string{
+	51: "AES-GCM-128", 52: "AES-GCM-256", 53: "AES-CCM-128", 54: "CHACHA20-POLY1305",
+	55: "SM4-GCM", 56: "SM4-CCM", 57: "ARIA-GCM-128", 58: "ARIA-GCM-256",
+}
+
+// String returns the kernel's name with dashes, or the empty string.
+func (c Cipher) String() string { return ciphers[c] }
+
+// Tier says how much of a payload may leave the kernel (DESIGN §4.5).
+type Tier uint8
+
+// The tiers, from the most private on.
+const (
+	TierNone Tier = iota
+	TierShape
+	TierSnap
+)
+
+// String returns "none", "shape" or "snap".
+func (t Tier) String() string { return pick(t, "none", "shape", "snap") }
+
+var alerts = map[uint8]string{
+	0: "close_notify", 10: "unexpected_message", 20: "bad_record_mac", 22: "record_overflow",
+	40: "handshake_failure", 42: "bad_certificate", 43: "unsupported_certificate",
+	44: "certificate_revoked", 45: "certificate_expired", 46: "certificate_unknown",
+	47: "illegal_parameter", 48: "unknown_ca", 49: "access_denied", 50: "decode_error",
+	51: "decrypt_error", 70: "protocol_version", 71: "insufficient_security",
+	80: "internal_error", 86: "inappropriate_fallback", 90: "user_canceled",
+	100: "no_renegotiation", 109: "missing_extension", 110: "unsupported_extension",
+	112: "unrecognized_name", 113: "bad_certificate_status_response",
+	115: "unknown_psk_identity", 116: "certificate_required", 120: "no_application_protocol",
+}
+
+// AlertDescription returns RFC 8446 §6's name of an alert, or alert_N.
+func AlertDescription(d uint8) string { return named(alerts, d, "alert_") }
+
+// AlertLevel returns "warning", "fatal", or level_N.
+func AlertLevel(l uint8) string {
+	switch l {
+	case 1:
+		return "warning"
+	case 2:
+		return "fatal"
+	}
+	return "level_" + strconv.Itoa(int(l))
+}
+
+var handshakes = map[uint8]string{
+	0: "hello_request", 1: "client_hello", 2: "server_hello", 4: "new_session_ticket",
+	5: "end_of_early_data", 8: "encrypted_extensions", 11: "certificate",
+	12: "server_key_exchange", 13: "certificate_request", 14: "server_hello_done",
+	15: "certificate_verify", 16: "client_key_exchange", 20: "finished",
+	24: "key_update", 254: "message_hash",
+}
+
+// HandshakeType returns RFC 8446 §4's name of a message, or handshake_N.
+func HandshakeType(t uint8) string { return named(handshakes, t, "handshake_") }
+
+func named(names map[uint8]string, n uint8, prefix string) string {
+	if s, ok := names[n]; ok {
+		return s
+	}
+	return prefix + strconv.Itoa(int(n))
+}

@@ -1,0 +1,178 @@
+package loader
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// maxHeld bounds the records of one connection that wait for their call to
+// return. A call that opens more lets the oldest go without "deliver".
+const maxHeld = 4096
+
+// held is a record whose event is not complete yet.
+type held struct {
+	wire    wireEvent
+	payload []byte
+}
+
+// assembler makes whole events of what the rings hold: it joins payloads to
+// records, gives records opened by one call that call's return, and sorts
+// what a closing connection never handed to TCP.
+type assembler struct {
+	// fetch reads the payload ring to its end and calls keep for each.
+	fetch func(keep func(wirePayload)) error
+
+	payloads map[payloadKey][]byte
+	opened   map[uint64][]held // by connection
+	unsent   map[uint64][]held
+	record   event.Record
+}
+
+func newAssembler(fetch func(func(wirePayload)) error) *assembler {
+	return &assembler{fetch: fetch, payloads: map[payloadKey][]byte{},
+		opened: map[uint64][]held{}, unsent: map[uint64][]held{}}
+}
+
+// add takes one event and calls out for each that is complete. The event
+// passed to out is valid until out returns.
+func (a *assembler) add(w *wireEvent, out func(event.Event) error) error {
+	switch w.Kind {
+	case kindRecord:
+		return a.addRecord(w, out)
+	case kindSocket:
+		return a.addSocket(w, out)
+	case kindError:
+		return out(w.failure())
+	}
+	return nil
+}
+
+func (a *assembler) addRecord(w *wireEvent, out func(event.Event) error) error {
+	payload, err := a.payload(w)
+	if err != nil {
+		return err
+	}
+	switch {
+	case w.Dir == uint8(event.TX) && w.Stamp[3] == 0:
+		a.unsent[w.Conn] = append(a.unsent[w.Conn], held{*w, payload})
+		return nil
+	case w.Flags&flagReturnLater != 0:
+		return a.hold(held{*w, payload}, out)
+	case w.Dir == uint8(event.RX):
+		if err := a.release(w.Conn, w, out); err != nil {
+			return err
+		}
+	}
+	return a.emit(w, payload, out)
+}
+
+// hold keeps a record until its call returns.
+func (a *assembler) hold(h held, out func(event.Event) error) error {
+	waiting := append(a.opened[h.wire.Conn], h)
+	if len(waiting) > maxHeld {
+		if err := a.emit(&waiting[0].wire, waiting[0].payload, out); err != nil {
+			return err
+		}
+		waiting = waiting[1:]
+	}
+	a.opened[h.wire.Conn] = waiting
+	return nil
+}
+
+// release lets go what waits for a call of this connection to return. last is
+// the record that brought the return, or nil; records of other tasks keep an
+// unknown return.
+func (a *assembler) release(conn uint64, last *wireEvent, out func(event.Event) error) error {
+	waiting := a.opened[conn]
+	if len(waiting) == 0 {
+		return nil
+	}
+	delete(a.opened, conn)
+	for i := range waiting {
+		w := &waiting[i].wire
+		if last != nil && w.PID == last.PID && w.TID == last.TID {
+			w.Stamp[3], w.Op = last.Stamp[3], last.Op
+		}
+		if err := a.emit(w, waiting[i].payload, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *assembler) addSocket(w *wireEvent, out func(event.Event) error) error {
+	if event.SocketState(w.State) == event.SocketClose {
+		if err := a.forget(w.Conn, out); err != nil {
+			return err
+		}
+	}
+	return out(w.socket())
+}
+
+// forget lets go all that is held of a connection, in order.
+func (a *assembler) forget(conn uint64, out func(event.Event) error) error {
+	if err := a.release(conn, nil, out); err != nil {
+		return err
+	}
+	unsent := a.unsent[conn]
+	delete(a.unsent, conn)
+	slices.SortFunc(unsent, func(x, y held) int {
+		return cmp.Or(cmp.Compare(x.wire.Gen, y.wire.Gen), cmp.Compare(x.wire.Seq, y.wire.Seq))
+	})
+	for i := range unsent {
+		if err := a.emit(&unsent[i].wire, unsent[i].payload, out); err != nil {
+			return err
+		}
+	}
+	for k := range a.payloads {
+		if k.conn == conn {
+			delete(a.payloads, k)
+		}
+	}
+	return nil
+}
+
+// flush lets go everything, at the end of a run.
+func (a *assembler) flush(out func(event.Event) error) error {
+	for conn := range a.opened {
+		if err := a.forget(conn, out); err != nil {
+			return err
+		}
+	}
+	for conn := range a.unsent {
+		if err := a.forget(conn, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *assembler) emit(w *wireEvent, payload []byte, out func(event.Event) error) error {
+	w.record(&a.record)
+	a.record.Payload = payload
+	return out(&a.record)
+}
+
+// payload returns the plaintext of a record. It was submitted before the
+// record's event, so that it is in its ring by now.
+func (a *assembler) payload(w *wireEvent) ([]byte, error) {
+	if w.Flags&flagPayload == 0 {
+		return nil, nil
+	}
+	key := payloadKey{w.Conn, w.Seq, w.Gen, w.Dir}
+	if _, ok := a.payloads[key]; !ok {
+		if err := a.fetch(a.keep); err != nil {
+			return nil, err
+		}
+	}
+	b := a.payloads[key]
+	delete(a.payloads, key)
+	// A split record's payload was read before the split.
+	return b[:min(len(b), int(w.Len))], nil
+}
+
+func (a *assembler) keep(p wirePayload) {
+	a.payloads[p.key] = append([]byte(nil), p.data...)
+}

@@ -1,0 +1,20 @@
+package loader
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// monotonic is CLOCK_MONOTONIC in nanoseconds, the clock of bpf_ktime_get_ns.
+func monotonic() uint64 {
+	var ts unix.Timespec
+	// The clock exists on every Linux; there is no error to return.
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return uint64(ts.Nano())
+}
+
+// WallOffset is what has to be added to an event's Mono to get wall time.
+func WallOffset() time.Duration {
+	return time.Duration(time.Now().UnixNano() - int64(monotonic()))
+}

@@ -1,0 +1,77 @@
+package loader
+
+import (
+	"fmt"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// MaxSnaplen is the largest plaintext of a record, 2^14 bytes (RFC 8446 §5.1).
+const MaxSnaplen = 16384
+
+// Config says what to trace. The zero value traces every record without
+// payload.
+type Config struct {
+	Filter Filter
+	// Snaplen is how many bytes of each plaintext leave the kernel, 0 to
+	// MaxSnaplen.
+	Snaplen int
+	// RingBytes and PayloadRingBytes are the sizes of the two ring buffers,
+	// powers of two; 0 takes the default.
+	RingBytes, PayloadRingBytes int
+	// Log gets one line for each thing the user should know.
+	Log func(format string, args ...any)
+}
+
+// Filter keeps records back in the kernel; an empty field lets all pass, and
+// all fields must match.
+type Filter struct {
+	PIDs  []uint32
+	Comms []string
+	UID   *uint32
+	// Cgroup is a cgroup v2 directory; processes below it match too.
+	Cgroup string
+	NetNS  uint32
+	Port   uint16
+	Dir    *event.Dir
+}
+
+const (
+	defaultRing        = 8 << 20
+	defaultPayloadRing = 32 << 20
+	pageSize           = 4096
+)
+
+func (c *Config) check() error {
+	if c.Snaplen < 0 || c.Snaplen > MaxSnaplen {
+		return fmt.Errorf("snaplen %d is outside 0 to %d", c.Snaplen, MaxSnaplen)
+	}
+	for _, n := range []int{c.RingBytes, c.PayloadRingBytes} {
+		if n != 0 && (n < pageSize || n&(n-1) != 0) {
+			return fmt.Errorf("ring of %d bytes: the size must be a power of two of at least %d", n, pageSize)
+		}
+	}
+	return nil
+}
+
+func (c *Config) ring() uint32 { return uint32(orDefault(c.RingBytes, defaultRing)) }
+
+func (c *Config) payloadRing() uint32 {
+	if c.Snaplen == 0 {
+		return pageSize
+	}
+	return uint32(orDefault(c.PayloadRingBytes, defaultPayloadRing))
+}
+
+func orDefault(n, def int) int {
+	if n == 0 {
+		return def
+	}
+	return n
+}
+
+func (c *Config) logf(format string, args ...any) {
+	if c.Log != nil {
+		c.Log(format, args...)
+	}
+}

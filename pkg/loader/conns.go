@@ -1,0 +1,129 @@
+package loader
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// Offsets in struct conn of bpf/ktls_conn.h; a test compares them with the
+// object's BTF.
+const (
+	connRX      = eventSize
+	connPending = 544
+	connTXState = connPending + 5
+	connRXState = connTXState + 1
+	connKeyed   = connTXState + 4
+
+	txSealing = 1
+	rxOpening = 1
+	rxOpened  = 2
+)
+
+// takeInventory runs the iterator that finds the sockets opened before.
+func (t *Tracer) takeInventory() error {
+	it, err := link.AttachIter(link.IterOptions{Program: t.coll.Programs[inventoryProgram]})
+	if err != nil {
+		return fmt.Errorf("attach the inventory: %w", err)
+	}
+	defer it.Close()
+	r, err := it.Open()
+	if err != nil {
+		return fmt.Errorf("open the inventory: %w", err)
+	}
+	defer r.Close()
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return fmt.Errorf("read the inventory: %w", err)
+	}
+	return nil
+}
+
+// unfinished reports the records that were sealed or opened when the hooks
+// went away, and whose push or whose call had not ended yet.
+func (t *Tracer) unfinished(handle func(event.Event) error) error {
+	report := func(b []byte, done bool) error {
+		var w wireEvent
+		if err := w.decode(b); err != nil || !done || w.Flags&flagHidden != 0 {
+			return err
+		}
+		return t.asm.add(&w, handle)
+	}
+	err := each(t.coll.Maps["pending"], func(e []byte) error { return report(e, true) })
+	if err != nil {
+		return err
+	}
+	return each(t.coll.Maps["conns"], func(c []byte) error {
+		if err := report(c, sealed(c)); err != nil {
+			return err
+		}
+		return report(c[connRX:], c[connRXState] == rxOpened)
+	})
+}
+
+// sealed: the record in the making has got its seal, but not TCP's word.
+func sealed(c []byte) bool {
+	return c[connTXState] == txSealing && binary.NativeEndian.Uint64(c[16:]) != 0
+}
+
+func each(m *ebpf.Map, visit func(value []byte) error) error {
+	var key, value []byte
+	it := m.Iterate()
+	for it.Next(&key, &value) {
+		if err := visit(value); err != nil {
+			return err
+		}
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("read %s: %w", m, err)
+	}
+	return nil
+}
+
+// Connections returns the connections that are open now. NextTX and NextRX
+// are right when the tracer is detached, that is after Run.
+func (t *Tracer) Connections() ([]*event.Socket, error) {
+	var all []*event.Socket
+	err := each(t.coll.Maps["conns"], func(c []byte) error {
+		var tx, rx wireEvent
+		if err := tx.decode(c); err != nil {
+			return err
+		}
+		if err := rx.decode(c[connRX:]); err != nil {
+			return err
+		}
+		all = append(all, connSocket(&tx, &rx, c))
+		return nil
+	})
+	return all, err
+}
+
+func connSocket(tx, rx *wireEvent, c []byte) *event.Socket {
+	s := &event.Socket{
+		State: event.SocketFound, Conn: tx.conn(), Proc: tx.process(), Mono: monotonic(),
+		TX: tx.tls(tx.Mode), RX: rx.tls(rx.Mode), GenTX: tx.Gen, GenRX: rx.Gen,
+		NextTX: next(tx, c[connTXState] == txSealing && !sealed(c)), NextRX: next(rx, c[connRXState] == rxOpening), Hidden: [2]uint64{tx.Hidden, rx.Hidden},
+	}
+	if c[connKeyed] == 0 {
+		s.TX = event.TLS{}
+	}
+	if c[connKeyed+1] == 0 {
+		s.RX = event.TLS{}
+	}
+	if s.Proc.PID == 0 {
+		s.Proc = rx.process()
+	}
+	return s
+}
+
+// next is the sequence after that of w, unless w is still being made.
+func next(w *wireEvent, unfinished bool) uint64 {
+	if w.Kind == kindRecord && !unfinished {
+		return w.Seq + 1
+	}
+	return w.Seq
+}

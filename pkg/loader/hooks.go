@@ -1,0 +1,170 @@
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+)
+
+// hook is one program and the kernel functions it may be attached to.
+type hook struct {
+	program string
+	// function is the kernel's, of tls.ko unless vmlinux is set.
+	function string
+	vmlinux  bool
+	// alternative names another hook that does the same on other kernels:
+	// one of the two is enough.
+	alternative string
+	// without is what the user misses where the hook cannot be attached;
+	// empty where the kernel needs none.
+	without string
+	// required hooks are those without which there is nothing to show.
+	required bool
+}
+
+var hooks = []hook{
+	{program: "set_ulp", function: "tcp_set_ulp", vmlinux: true, without: "socket cookies of new connections are 0"},
+	{program: "sendmsg_enter", function: "tls_sw_sendmsg", without: "the tx stage queue is unknown"},
+	{program: "sendpage_enter", function: "tls_sw_sendpage"}, // only 6.1 sends pages by a call of their own
+	{program: "verdict_enter", function: "bpf_exec_tx_verdict", required: true},
+	{program: "push_enter", function: "tls_push_sg", required: true},
+	{program: "push_exit", function: "tls_push_sg", required: true},
+	{program: "encrypt_done", function: "tls_encrypt_done", without: "with asynchronous crypto the stage encrypt ends at the push"},
+	{program: "msg_ready", function: "tls_rx_msg_ready", alternative: "msg_announce", without: "the rx stage wait is unknown"},
+	{program: "msg_announce", function: "tls_rx_msg_maybe_announce", alternative: "msg_ready", without: "the rx stage wait is unknown"},
+	{program: "open_enter", function: "tls_rx_one_record", required: true},
+	{program: "open_exit", function: "tls_rx_one_record", required: true},
+	{program: "recvmsg_exit", function: "tls_sw_recvmsg", required: true},
+	{program: "splice_read_exit", function: "tls_sw_splice_read", without: "records read by splice show late and without deliver"},
+	{program: "read_sock_exit", function: "tls_sw_read_sock"}, // in-kernel readers are new in 6.12
+	{program: "set_sw_offload", function: "tls_set_sw_offload", without: "opens and rekeys of connections are not reported"},
+	{program: "release_tx", function: "tls_sw_release_resources_tx", without: "records that never reached TCP are lost at close"},
+	{program: "close_enter", function: "tls_sk_proto_close", without: "closes are not reported, and closed connections stay in the table"},
+	{program: "ctx_free", function: "tls_ctx_free", without: "closes are not reported, and closed connections stay in the table"},
+	{program: "err_abort", function: "tls_err_abort", without: "errors other than undecipherable records are not reported"},
+}
+
+// inventoryProgram is the iterator that finds the sockets that are open.
+const inventoryProgram = "inventory"
+
+// types looks functions up in the BTF of tls.ko and of the kernel proper.
+type types struct{ tls, vmlinux *btf.Spec }
+
+func loadTypes() (*types, error) {
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		return nil, &UnsupportedError{What: "this kernel has no type information (BTF)",
+			Hint: "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as all distributions' are today", Err: err}
+	}
+	// A kernel with TLS built in has its functions in vmlinux.
+	module, err := btf.LoadKernelModuleSpec("tls")
+	if err != nil {
+		module = kernel
+	}
+	return &types{module, kernel}, nil
+}
+
+// function returns a kernel function's prototype, nil where there is none.
+func (t *types) function(name string, vmlinux bool) *btf.FuncProto {
+	spec := t.tls
+	if vmlinux {
+		spec = t.vmlinux
+	}
+	found, err := spec.AnyTypesByName(name)
+	if err != nil {
+		return nil
+	}
+	for _, f := range found {
+		if fn, ok := f.(*btf.Func); ok {
+			proto, _ := fn.Type.(*btf.FuncProto)
+			return proto
+		}
+	}
+	return nil
+}
+
+func paramIndex(proto *btf.FuncProto, name string) int {
+	return slices.IndexFunc(proto.Params, func(p btf.FuncParam) bool { return p.Name == name })
+}
+
+// choose splits the hooks into those that this kernel has and, in words, those
+// that it lacks. Programs of absent hooks leave the spec.
+func choose(spec *ebpf.CollectionSpec, t *types) (present []hook, missing []string, err error) {
+	have := map[string]bool{}
+	for _, h := range hooks {
+		have[h.program] = t.function(h.function, h.vmlinux) != nil
+	}
+	for _, h := range hooks {
+		switch {
+		case have[h.program]:
+			present = append(present, h)
+			continue
+		case h.required:
+			return nil, nil, &UnsupportedError{What: fmt.Sprintf("this kernel's TLS code has no function %s to attach to", h.function),
+				Hint: "README.md lists the kernels that are known to work"}
+		case h.without != "" && !have[h.alternative]:
+			missing = append(missing, h.function+": "+h.without)
+		}
+		delete(spec.Programs, h.program)
+	}
+	return present, missing, nil
+}
+
+func attach(coll *ebpf.Collection, h hook) (link.Link, error) {
+	prog := coll.Programs[h.program]
+	if prog == nil {
+		return nil, fmt.Errorf("attach %s: no such program", h.program)
+	}
+	l, err := link.AttachTracing(link.TracingOptions{Program: prog})
+	if err != nil {
+		return nil, fmt.Errorf("attach %s to %s: %w", h.program, h.function, err)
+	}
+	return l, nil
+}
+
+// setArguments tells the programs where this kernel's functions keep what they
+// read: arguments came and went over the years.
+func setArguments(spec *ebpf.CollectionSpec, t *types) error {
+	var errs []error
+	set := func(name string, v int) { errs = append(errs, setVariable(spec, name, uint32(v))) }
+	if p := t.function("bpf_exec_tx_verdict", false); p != nil {
+		set("tx_type_arg", paramIndex(p, "record_type"))
+	}
+	if p := t.function("tls_set_sw_offload", false); p != nil {
+		set("set_tx_arg", paramIndex(p, "tx"))
+		set("set_update_arg", max(0, paramIndex(p, "new_crypto_info")))
+	}
+	if p := t.function("tls_encrypt_done", false); p != nil {
+		set("done_is_req", boolInt(takesRequest(p)))
+	}
+	return errors.Join(errs...)
+}
+
+// takesRequest: to 6.2 crypto completions get the request, later the data.
+func takesRequest(p *btf.FuncProto) bool {
+	ptr, ok := btf.UnderlyingType(p.Params[0].Type).(*btf.Pointer)
+	if !ok {
+		return false
+	}
+	_, ok = btf.UnderlyingType(ptr.Target).(*btf.Struct)
+	return ok
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func setVariable(spec *ebpf.CollectionSpec, name string, value any) error {
+	v := spec.Variables[name]
+	if v == nil {
+		return fmt.Errorf("set %s: the BPF object has no such variable", name)
+	}
+	return v.Set(value)
+}

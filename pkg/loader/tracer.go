@@ -1,0 +1,257 @@
+// Package loader attaches the BPF programs to the kernel's TLS code and turns
+// what they report into events. It is the only package that knows of BPF.
+package loader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// pollInterval is how long an event may lie in a ring that is nearly empty.
+const pollInterval = 50 * time.Millisecond
+
+// Tracer is a set of attached programs. Its methods are for one goroutine.
+type Tracer struct {
+	coll     *ebpf.Collection
+	links    []link.Link
+	events   *ringbuf.Reader
+	payloads *ringbuf.Reader
+	asm      *assembler
+	missing  []string
+	lost     lostCounter
+	snaplen  int
+}
+
+// Open loads and attaches the programs and takes the inventory of the sockets
+// that are open already. The error is an *UnsupportedError where the machine
+// lacks something.
+func Open(cfg Config) (*Tracer, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if err := Preflight(); err != nil {
+		return nil, err
+	}
+	t := &Tracer{snaplen: cfg.Snaplen}
+	if err := t.open(&cfg); err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Tracer) open(cfg *Config) error {
+	spec, present, err := t.prepare(cfg)
+	if err != nil {
+		return err
+	}
+	if t.coll, err = ebpf.NewCollection(spec); err != nil {
+		return loadError(err)
+	}
+	if err := t.openRings(); err != nil {
+		return err
+	}
+	if err := fillFilter(t.coll, &cfg.Filter); err != nil {
+		return err
+	}
+	for _, h := range present {
+		l, err := attach(t.coll, h)
+		if err != nil && h.required {
+			return err
+		}
+		if err != nil {
+			t.missing = append(t.missing, h.function+": "+err.Error())
+			continue
+		}
+		t.links = append(t.links, l)
+	}
+	return t.takeInventory()
+}
+
+// prepare makes the programs fit this kernel and this run.
+func (t *Tracer) prepare(cfg *Config) (*ebpf.CollectionSpec, []hook, error) {
+	spec, err := loadKtls()
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the BPF object: %w", err)
+	}
+	kernel, err := loadTypes()
+	if err != nil {
+		return nil, nil, err
+	}
+	present, missing, err := choose(spec, kernel)
+	if err != nil {
+		return nil, nil, err
+	}
+	t.missing = missing
+	if err := setArguments(spec, kernel); err != nil {
+		return nil, nil, err
+	}
+	if err := setPageVariables(spec); err != nil {
+		if cfg.Snaplen > 0 {
+			return nil, nil, err
+		}
+		t.missing = append(t.missing, "page addresses: alert and handshake records show no details ("+err.Error()+")")
+	}
+	delete(spec.Programs, "read_kernel")
+	spec.Maps["events"].MaxEntries = cfg.ring()
+	spec.Maps["payloads"].MaxEntries = cfg.payloadRing()
+	return spec, present, setOptions(spec, cfg)
+}
+
+func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
+	return errors.Join(
+		setVariable(spec, "snaplen", uint32(cfg.Snaplen)),
+		setVariable(spec, "nr_sendfile", int32(unix.SYS_SENDFILE)),
+		setVariable(spec, "nr_splice", int32(unix.SYS_SPLICE)),
+		setVariable(spec, "wake_mark", cfg.ring()/4),
+		setFilter(spec, &cfg.Filter),
+	)
+}
+
+func loadError(err error) error {
+	if errors.Is(err, unix.EPERM) {
+		return &UnsupportedError{What: "not allowed to load BPF programs",
+			Hint: "run ktlstop as root (sudo ktlstop); kernel lockdown in mode confidentiality forbids it altogether", Err: err}
+	}
+	return fmt.Errorf("load the BPF programs: %w", err)
+}
+
+func (t *Tracer) openRings() (err error) {
+	if t.events, err = ringbuf.NewReader(t.coll.Maps["events"]); err != nil {
+		return fmt.Errorf("open the event ring: %w", err)
+	}
+	if t.payloads, err = ringbuf.NewReader(t.coll.Maps["payloads"]); err != nil {
+		return fmt.Errorf("open the payload ring: %w", err)
+	}
+	t.asm = newAssembler(t.fetchPayloads)
+	t.lost.counters = t.coll.Maps["lost"]
+	return nil
+}
+
+// Missing lists the hooks that this kernel lacks, with what that costs.
+func (t *Tracer) Missing() []string { return t.missing }
+
+// Tier is the privacy tier of the run.
+func (t *Tracer) Tier() event.Tier {
+	if t.snaplen > 0 {
+		return event.TierSnap
+	}
+	return event.TierNone
+}
+
+// Run calls handle for each event until ctx ends or handle returns an error,
+// which Run returns. idle, if not nil, is called when the rings are empty.
+// After ctx has ended the programs are detached and the rings emptied.
+func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle func() error) error {
+	if err := t.loop(ctx, handle, idle); err != nil {
+		return err
+	}
+	t.detach()
+	return t.drain(handle)
+}
+
+func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle func() error) error {
+	for ctx.Err() == nil {
+		t.events.SetDeadline(time.Now().Add(pollInterval))
+		if err := t.readAll(ctx, handle); err != nil {
+			return err
+		}
+		if err := t.lost.report(handle); err != nil {
+			return err
+		}
+		if idle == nil {
+			continue
+		}
+		if err := idle(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readAll reads until the ring is empty and the deadline has passed.
+func (t *Tracer) readAll(ctx context.Context, handle func(event.Event) error) error {
+	var rec ringbuf.Record
+	var w wireEvent
+	for ctx.Err() == nil {
+		err := t.events.ReadInto(&rec)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the event ring: %w", err)
+		}
+		if err := w.decode(rec.RawSample); err != nil {
+			return err
+		}
+		if err := t.asm.add(&w, handle); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drain takes what the programs reported before they were detached.
+func (t *Tracer) drain(handle func(event.Event) error) error {
+	t.events.SetDeadline(time.Now().Add(-time.Second))
+	if err := t.readAll(context.Background(), handle); err != nil {
+		return err
+	}
+	if err := t.unfinished(handle); err != nil {
+		return err
+	}
+	if err := t.asm.flush(handle); err != nil {
+		return err
+	}
+	return t.lost.report(handle)
+}
+
+func (t *Tracer) fetchPayloads(keep func(wirePayload)) error {
+	var rec ringbuf.Record
+	var p wirePayload
+	t.payloads.SetDeadline(time.Now().Add(-time.Second))
+	for {
+		err := t.payloads.ReadInto(&rec)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the payload ring: %w", err)
+		}
+		if err := p.decode(rec.RawSample); err != nil {
+			return err
+		}
+		keep(p)
+	}
+}
+
+func (t *Tracer) detach() {
+	for _, l := range t.links {
+		l.Close()
+	}
+	t.links = nil
+}
+
+// Close detaches and frees everything. It may be called more than once.
+func (t *Tracer) Close() {
+	t.detach()
+	if t.events != nil {
+		t.events.Close()
+	}
+	if t.payloads != nil {
+		t.payloads.Close()
+	}
+	if t.coll != nil {
+		t.coll.Close()
+	}
+}

@@ -1,0 +1,81 @@
+package loader
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// UnsupportedError says what the machine lacks, and what the user can do.
+type UnsupportedError struct {
+	What, Hint string
+	Err        error
+}
+
+// Error returns one line.
+func (e *UnsupportedError) Error() string { return e.What + "; " + e.Hint }
+
+// Unwrap returns the cause, which may be nil.
+func (e *UnsupportedError) Unwrap() error { return e.Err }
+
+// Preflight checks, from the cheapest on, that this machine can be traced, and
+// loads the tls module where it is missing.
+func Preflight() error {
+	if err := checkRights(); err != nil {
+		return err
+	}
+	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
+		return &UnsupportedError{What: "this kernel has no type information (/sys/kernel/btf/vmlinux)",
+			Hint: "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as all distributions' are today", Err: err}
+	}
+	return loadModule()
+}
+
+// checkRights looks at the capabilities before the kernel says EPERM somewhere.
+func checkRights() error {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&hdr, &data[0]); err != nil {
+		return os.NewSyscallError("capget", err)
+	}
+	has := func(c uint) bool { return data[c/32].Effective&(1<<(c%32)) != 0 }
+	if has(unix.CAP_SYS_ADMIN) || has(unix.CAP_BPF) && has(unix.CAP_PERFMON) {
+		return nil
+	}
+	return &UnsupportedError{What: "not allowed to load BPF programs",
+		Hint: "run ktlstop as root (sudo ktlstop), or with CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE", Err: unix.EPERM}
+}
+
+// loadModule makes sure that the TCP upper layer protocol "tls" is there.
+func loadModule() error {
+	if hasULP() {
+		return nil
+	}
+	out, err := exec.Command("modprobe", "tls").CombinedOutput()
+	if hasULP() {
+		return nil
+	}
+	hint := "use a kernel with CONFIG_TLS=m or =y (make demo shows ktlstop in a virtual machine)"
+	if errors.Is(err, exec.ErrNotFound) {
+		hint = "there is no modprobe; load the module tls yourself"
+	} else if msg := strings.TrimSpace(string(out)); msg != "" {
+		hint += "; modprobe said: " + strings.ReplaceAll(msg, "\n", " ")
+	}
+	return &UnsupportedError{What: "this kernel has no kernel TLS (module tls)", Hint: hint, Err: err}
+}
+
+func hasULP() bool {
+	b, err := os.ReadFile("/proc/sys/net/ipv4/tcp_available_ulp")
+	if err != nil {
+		return false
+	}
+	for _, name := range strings.Fields(string(b)) {
+		if name == "tls" {
+			return true
+		}
+	}
+	return false
+}
