@@ -1,0 +1,130 @@
+package main
+
+import (
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader"
+)
+
+// options are the flags that all tracing commands share.
+type options struct {
+	pids         []uint
+	comms        []string
+	uid, cgroup  string
+	netns, dir   string
+	port         uint16
+	snaplen      int
+	output, file string
+	count        uint64
+	duration     time.Duration
+	readyFile    string
+	ring         int
+	payloadRing  int
+	wide         bool
+	// started is called when the hooks are live.
+	started func() error
+}
+
+// filterFlags choose what is traced; the kernel applies them.
+func (o *options) filterFlags(f *pflag.FlagSet) {
+	f.UintSliceVarP(&o.pids, "pid", "p", nil, "only records of this process; may be repeated")
+	f.StringSliceVar(&o.comms, "comm", nil, "only of processes with this name; may be repeated")
+	f.StringVarP(&o.uid, "uid", "u", "", "only of this user, by name or number")
+	f.StringVar(&o.cgroup, "cgroup", "", "only of processes in this cgroup directory, or below it")
+	f.StringVar(&o.netns, "netns", "", "only in this network namespace: name, path or inode number")
+	f.Uint16Var(&o.port, "port", 0, "only on connections with this local or remote port")
+	f.StringVar(&o.dir, "dir", "", "only this direction: tx or rx")
+}
+
+// runFlags say how long to trace and whom to tell.
+func (o *options) runFlags(f *pflag.FlagSet) {
+	f.DurationVar(&o.duration, "duration", 0, "stop after this time, as 10s or 5m")
+	f.StringVar(&o.readyFile, "ready-file", "", "create this file when the hooks are live")
+	f.IntVar(&o.ring, "ring-bytes", 0, "size of the event ring buffer, a power of two")
+	f.IntVar(&o.payloadRing, "payload-ring-bytes", 0, "size of the payload ring buffer, a power of two")
+}
+
+// config turns the flags into the loader's words, with an error that says
+// which flag is wrong.
+func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
+	cfg := loader.Config{Snaplen: o.snaplen, RingBytes: o.ring, PayloadRingBytes: o.payloadRing}
+	f := &cfg.Filter
+	f.Comms, f.Cgroup, f.Port = o.comms, o.cgroup, o.port
+	for _, p := range o.pids {
+		if p == 0 || p > 1<<22 {
+			return cfg, usagef("--pid %d: not a process id", p)
+		}
+		f.PIDs = append(f.PIDs, uint32(p))
+	}
+	for _, check := range []func(*loader.Filter) error{o.setUID, o.setNetNS, o.setDir} {
+		if err := check(f); err != nil {
+			return cfg, err
+		}
+	}
+	if cmd.Flags().Changed("port") && o.port == 0 {
+		return cfg, usagef("--port 0: not a port")
+	}
+	if err := cfg.Check(); err != nil {
+		return cfg, &usageError{err}
+	}
+	return cfg, nil
+}
+
+func (o *options) setUID(f *loader.Filter) error {
+	if o.uid == "" {
+		return nil
+	}
+	s := o.uid
+	if u, err := user.Lookup(s); err == nil {
+		s = u.Uid
+	}
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil {
+		return usagef("--uid %s: there is no such user", o.uid)
+	}
+	uid := uint32(n)
+	f.UID = &uid
+	return nil
+}
+
+// setNetNS takes what ip netns, lsns and ls -l /proc/PID/ns/net show.
+func (o *options) setNetNS(f *loader.Filter) error {
+	if o.netns == "" {
+		return nil
+	}
+	if n, err := strconv.ParseUint(o.netns, 10, 32); err == nil {
+		f.NetNS = uint32(n)
+		return nil
+	}
+	path := o.netns
+	if !strings.Contains(path, "/") {
+		path = filepath.Join("/run/netns", path)
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return usagef("--netns %s: %w; give a name of ip netns list, a path like /proc/PID/ns/net, or an inode number", o.netns, err)
+	}
+	f.NetNS = uint32(st.Ino)
+	return nil
+}
+
+func (o *options) setDir(f *loader.Filter) error {
+	if o.dir == "" {
+		return nil
+	}
+	d, err := event.ParseDir(o.dir)
+	if err != nil {
+		return usagef("--dir: %w", err)
+	}
+	f.Dir = &d
+	return nil
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ktlstop/ktlstop/internal/sink"
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader"
+)
+
+// outputFlags say where events go.
+func (o *options) outputFlags(f *pflag.FlagSet) {
+	f.StringVarP(&o.output, "output", "o", "text", "text or json (JSON Lines, see docs/events.md)")
+	f.StringVarP(&o.file, "write", "w", "", "write to this file instead of standard output")
+	f.BoolVar(&o.wide, "wide", false, "long lines with everything that is known")
+}
+
+func (o *options) checkOutput() error {
+	if o.output != "text" && o.output != "json" {
+		return usagef("-o %s: the outputs are text and json", o.output)
+	}
+	return nil
+}
+
+// output is an open sink and the file below it.
+type output struct {
+	sink.Sink
+	file *os.File // nil for standard output
+	name string
+}
+
+func (o *options) open(stdout io.Writer, tier event.Tier) (*output, error) {
+	out := &output{name: "standard output"}
+	w := stdout
+	if o.file != "" {
+		f, err := createFile(o.file, tier)
+		if err != nil {
+			return nil, err
+		}
+		out.file, out.name, w = f, o.file, f
+	}
+	offset := int64(loader.WallOffset())
+	if o.output == "json" {
+		out.Sink = sink.NewJSON(w, offset, tier)
+	} else {
+		out.Sink = sink.NewText(w, sink.TextConfig{Offset: offset, Location: time.Local, Wide: o.wide})
+	}
+	return out, nil
+}
+
+// createFile keeps what holds plaintext from other users' eyes.
+func createFile(name string, tier event.Tier) (*os.File, error) {
+	if tier == event.TierNone {
+		return os.Create(name)
+	}
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Chmod(0o600); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Write and Flush name the file in the error, so that the user knows which
+// disk is full.
+func (out *output) Write(ev event.Event) error { return out.named(out.Sink.Write(ev)) }
+
+// Flush hands everything to the file.
+func (out *output) Flush() error { return out.named(out.Sink.Flush()) }
+
+func (out *output) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("write the events to %s: %w", out.name, err)
+}
+
+// Close flushes and closes the file.
+func (out *output) Close() error {
+	err := out.Flush()
+	if out.file == nil {
+		return err
+	}
+	if cerr := out.file.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/sink"
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader"
+)
+
+// errEnough ends a run that has printed as many records as -c asks for.
+var errEnough = errors.New("enough records")
+
+// pipeline checks events against the ledger, counts them and hands them to a
+// sink. It is the loader's handler.
+type pipeline struct {
+	out    sink.Sink
+	ledger *flow.Ledger
+	limit  uint64 // records, 0 for no limit
+	begin  time.Time
+
+	totals  event.Totals
+	conns   map[uint64]*event.Totals
+	sockets uint64
+	errors  uint64
+	gaps    uint64
+	lost    map[string]uint64
+}
+
+func newPipeline(out sink.Sink, limit uint64) *pipeline {
+	return &pipeline{out: out, ledger: flow.NewLedger(0), limit: limit, begin: time.Now(),
+		conns: map[uint64]*event.Totals{}, lost: map[string]uint64{}}
+}
+
+func (p *pipeline) handle(ev event.Event) error {
+	switch ev := ev.(type) {
+	case *event.Record:
+		return p.record(ev)
+	case *event.Socket:
+		return p.socket(ev)
+	case *event.Error:
+		p.errors++
+	case *event.Lost:
+		p.lost[ev.Cause] += ev.Count
+	}
+	return p.out.Write(ev)
+}
+
+func (p *pipeline) record(r *event.Record) error {
+	if err := p.gap(p.ledger.Observe(r)); err != nil {
+		return err
+	}
+	count(&p.totals, r)
+	count(p.conn(r.Conn.ID), r)
+	if err := p.out.Write(r); err != nil {
+		return err
+	}
+	if p.limit > 0 && p.totals.Records[event.TX]+p.totals.Records[event.RX] >= p.limit {
+		return errEnough
+	}
+	return nil
+}
+
+func count(t *event.Totals, r *event.Record) {
+	t.Records[r.Dir&1]++
+	t.Bytes[r.Dir&1] += uint64(r.Len)
+}
+
+func (p *pipeline) conn(id uint64) *event.Totals {
+	t := p.conns[id]
+	if t == nil {
+		t = new(event.Totals)
+		p.conns[id] = t
+		p.sockets++
+	}
+	return t
+}
+
+func (p *pipeline) socket(s *event.Socket) error {
+	for _, l := range p.ledger.ObserveSocket(s) {
+		if err := p.gap(l); err != nil {
+			return err
+		}
+	}
+	s.Totals = *p.conn(s.Conn.ID)
+	if s.State == event.SocketClose {
+		delete(p.conns, s.Conn.ID)
+	}
+	return p.out.Write(s)
+}
+
+// gap reports records that the ledger misses. Why they are missing is known
+// only in sum, by the kernel's counters.
+func (p *pipeline) gap(l *event.Lost) error {
+	if l == nil {
+		return nil
+	}
+	p.gaps += l.Count
+	return p.out.Write(l)
+}
+
+// finish compares the ledger with the connections that are still open and
+// writes the summary.
+func (p *pipeline) finish(t *loader.Tracer) error {
+	open, err := t.Connections()
+	if err != nil {
+		return err
+	}
+	for _, s := range open {
+		s.State = event.SocketClose // the trace's end is the connection's, for the ledger
+		for _, l := range p.ledger.ObserveSocket(s) {
+			if err := p.gap(l); err != nil {
+				return err
+			}
+		}
+	}
+	return p.out.Write(p.summary(t))
+}
+
+func (p *pipeline) summary(t *loader.Tracer) *event.Summary {
+	return &event.Summary{
+		Mono: loader.Monotonic(), Duration: time.Since(p.begin), Totals: p.totals, Sockets: p.sockets,
+		Errors: p.errors, Lost: p.losses(), Missing: t.Missing(), Tier: t.Tier(),
+	}
+}
+
+// losses adds to the kernel's causes what the ledger misses beyond them.
+func (p *pipeline) losses() map[string]uint64 {
+	explained := p.lost["ring_full"] + p.lost["pending_map_full"] + p.lost["conn_map_full"]
+	if p.gaps > explained {
+		p.lost[flow.CauseGap] = p.gaps - explained
+	}
+	return p.lost
+}

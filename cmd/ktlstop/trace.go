@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ktlstop/ktlstop/pkg/loader"
+)
+
+func newTrace() *cobra.Command {
+	var o options
+	cmd := &cobra.Command{
+		Use:   "trace",
+		Short: "Print each record as a line",
+		Example: `  ktlstop trace --comm nginx            what nginx sends and receives
+  ktlstop trace -o json --duration 10s   ten seconds as JSON Lines
+  ktlstop trace --port 443 -s 256        with the first 256 bytes of plaintext`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return trace(cmd, &o) },
+	}
+	f := cmd.Flags()
+	o.filterFlags(f)
+	o.outputFlags(f)
+	o.runFlags(f)
+	f.IntVarP(&o.snaplen, "snaplen", "s", 0, "show this many bytes of each plaintext, to 16384")
+	f.Uint64VarP(&o.count, "count", "c", 0, "stop after this many records")
+	return cmd
+}
+
+func trace(cmd *cobra.Command, o *options) error {
+	if err := o.checkOutput(); err != nil {
+		return err
+	}
+	cfg, err := o.config(cmd)
+	if err != nil {
+		return err
+	}
+	t, err := openTracer(cfg)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	out, err := o.open(cmd.OutOrStdout(), t.Tier())
+	if err != nil {
+		return err
+	}
+	if err := o.ready(); err != nil {
+		return err
+	}
+	err = o.pump(cmd.Context(), t, out)
+	return errors.Join(err, out.Close())
+}
+
+// pump runs the tracer into a sink until its time is over.
+func (o *options) pump(ctx context.Context, t *loader.Tracer, out *output) error {
+	if o.duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.duration)
+		defer cancel()
+	}
+	p := newPipeline(out, o.count)
+	err := t.Run(ctx, p.handle, out.Flush)
+	if err != nil && !errors.Is(err, errEnough) {
+		return err
+	}
+	return p.finish(t)
+}
+
+// openTracer opens the loader and says what it is missing.
+func openTracer(cfg loader.Config) (*loader.Tracer, error) {
+	t, err := loader.Open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range t.Missing() {
+		fmt.Fprintln(os.Stderr, "ktlstop: this kernel lacks "+m)
+	}
+	return t, nil
+}
+
+// ready tells whoever waits for the hooks.
+func (o *options) ready() error {
+	if o.started != nil {
+		if err := o.started(); err != nil {
+			return err
+		}
+	}
+	if o.readyFile == "" {
+		return nil
+	}
+	if err := os.WriteFile(o.readyFile, nil, 0o644); err != nil {
+		return fmt.Errorf("say that the hooks are live: %w", err)
+	}
+	return nil
+}
