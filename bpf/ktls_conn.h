@@ -69,6 +69,7 @@ struct conn {
 	u64 tx_rec;   /* the tls_rec of tx */
 	u64 push_rec; /* the tls_rec that is being handed to TCP */
 	u64 ready_ts; /* a whole record is in the receive queue */
+	u64 end_seq[2]; /* the next sequences, once the connection is closing */
 	struct source src[2]; /* the plaintext of tx and rx */
 	u32 pending;  /* records sealed and not yet handed over, in "pending" */
 	u8 more;      /* the last send call may have left an open record */
@@ -103,6 +104,12 @@ struct {
 } blank SEC(".maps");
 
 u64 next_conn = 1;
+
+/*
+ * Attaching and detaching take a while, hook by hook. Nothing is traced before
+ * all are there, nor after the first may have gone.
+ */
+volatile u32 live = 0;
 
 static __always_inline void count_lost(u32 cause)
 {
@@ -223,7 +230,7 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 	u32 zero = 0;
 	struct conn *c = bpf_map_lookup_elem(&blank, &zero);
 
-	if (!c || !ctx)
+	if (!c || !ctx || !live)
 		return 0;
 	bpf_map_update_elem(&conns, &sk, c, BPF_NOEXIST);
 	c = bpf_map_lookup_elem(&conns, &sk);
@@ -242,6 +249,8 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 
 static __always_inline struct conn *conn_lookup(u64 sk)
 {
+	if (!live)
+		return 0;
 	return bpf_map_lookup_elem(&conns, &sk);
 }
 
@@ -254,8 +263,8 @@ static __always_inline void emit_socket(struct conn *c, u8 state, u8 dir, struct
 	e.state = state;
 	e.dir = dir;
 	e.gen = c->tx.gen | c->rx.gen << 16;
-	e.stamp[0] = c->seq_tx ? read_seq(c->seq_tx) : 0;
-	e.stamp[1] = c->seq_rx ? read_seq(c->seq_rx) : 0;
+	e.stamp[0] = c->closing ? c->end_seq[DIR_TX] : read_seq(c->seq_tx);
+	e.stamp[1] = c->closing ? c->end_seq[DIR_RX] : read_seq(c->seq_rx);
 	e.stamp[2] = c->tx.hidden;
 	e.stamp[3] = c->rx.hidden;
 	e.seq = bpf_ktime_get_ns();

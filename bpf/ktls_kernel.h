@@ -134,7 +134,19 @@ struct iov_iter___pre_6_4 { const struct iovec *iov; };
 enum iter_type { ITER_UBUF, ITER_IOVEC, ITER_BVEC };
 struct msghdr { unsigned int msg_flags; struct iov_iter msg_iter; };
 
-struct task_struct { int pid; int tgid; unsigned int flags; char comm[16]; };
+typedef struct { unsigned int val; } kuid_t;
+struct cred { kuid_t uid; };
+struct kernfs_node { u64 id; };
+struct cgroup { struct kernfs_node *kn; };
+struct css_set { struct cgroup *dfl_cgrp; };
+struct task_struct {
+	int pid;
+	int tgid;
+	unsigned int flags;
+	char comm[16];
+	const struct cred *cred;
+	struct css_set *cgroups;
+};
 struct pt_regs { unsigned long orig_ax; };
 struct pt_regs___arm64 { int syscallno; };
 struct file;

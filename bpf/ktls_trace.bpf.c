@@ -183,6 +183,8 @@ int verdict_enter(u64 *ctx)
 		return 0;
 	e = &c->tx;
 	seq = read_seq(c->seq_tx);
+	if (c->closing) /* a writer was still waiting */
+		c->end_seq[DIR_TX] = seq + 1;
 	/* A sequence that has not moved: the last attempt sealed nothing. */
 	if (c->tx_state == TX_SEALING && e->seq != seq)
 		set_aside(c);
@@ -562,7 +564,7 @@ int set_sw_offload(u64 *ctx)
 /* What is sealed and was never handed over is still a record. */
 static __always_inline void flush_tx(struct conn *c)
 {
-	if (c->tx_state == TX_SEALING && read_seq(c->seq_tx) != c->tx.seq)
+	if (c->tx_state == TX_SEALING && c->end_seq[DIR_TX] > c->tx.seq)
 		emit_record(&c->tx, &c->tx.hidden);
 	c->tx_state = TX_IDLE;
 }
@@ -595,14 +597,17 @@ int BPF_PROG(release_tx, struct sock *sk)
 	return 0;
 }
 
-/* The last point where the keys are there: what was sealed later, release_tx sees. */
+/* The last point where the sequences are there: 6.1 frees them before it sends what is left. */
 SEC("fentry/tls_sk_proto_close")
 int BPF_PROG(close_enter, struct sock *sk)
 {
 	struct conn *c = conn_lookup((u64)sk);
 
-	if (c)
-		c->closing = 1;
+	if (!c)
+		return 0;
+	c->end_seq[DIR_TX] = read_seq(c->seq_tx);
+	c->end_seq[DIR_RX] = read_seq(c->seq_rx);
+	c->closing = 1;
 	return 0;
 }
 
@@ -693,6 +698,8 @@ int inventory(struct bpf_iter__task_file *ctx)
 		return 0;
 	who.pid = BPF_CORE_READ(task, tgid);
 	who.tid = BPF_CORE_READ(task, pid);
+	who.uid = BPF_CORE_READ(task, cred, uid.val);
+	who.cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	bpf_core_read(who.comm, sizeof(who.comm), &task->comm);
 	emit_socket(c, STATE_FOUND, 0, &who);
 	return 0;

@@ -32,6 +32,8 @@ type options struct {
 	wide         bool
 	// started is called when the hooks are live.
 	started func() error
+	// fromFirst counts the duration from the first record on.
+	fromFirst bool
 }
 
 // filterFlags choose what is traced; the kernel applies them.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"time"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/sink"
@@ -19,7 +18,7 @@ type pipeline struct {
 	out    sink.Sink
 	ledger *flow.Ledger
 	limit  uint64 // records, 0 for no limit
-	begin  time.Time
+	first  func() // called with the first record, if not nil
 
 	totals  event.Totals
 	conns   map[uint64]*event.Totals
@@ -30,7 +29,7 @@ type pipeline struct {
 }
 
 func newPipeline(out sink.Sink, limit uint64) *pipeline {
-	return &pipeline{out: out, ledger: flow.NewLedger(0), limit: limit, begin: time.Now(),
+	return &pipeline{out: out, ledger: flow.NewLedger(0), limit: limit,
 		conns: map[uint64]*event.Totals{}, lost: map[string]uint64{}}
 }
 
@@ -51,6 +50,10 @@ func (p *pipeline) handle(ev event.Event) error {
 func (p *pipeline) record(r *event.Record) error {
 	if err := p.gap(p.ledger.Observe(r)); err != nil {
 		return err
+	}
+	if p.first != nil {
+		p.first()
+		p.first = nil
 	}
 	count(&p.totals, r)
 	count(p.conn(r.Conn.ID), r)
@@ -121,7 +124,7 @@ func (p *pipeline) finish(t *loader.Tracer) error {
 
 func (p *pipeline) summary(t *loader.Tracer) *event.Summary {
 	return &event.Summary{
-		Mono: loader.Monotonic(), Duration: time.Since(p.begin), Totals: p.totals, Sockets: p.sockets,
+		Mono: loader.Monotonic(), Duration: t.Duration(), Totals: p.totals, Sockets: p.sockets,
 		Errors: p.errors, Lost: p.losses(), Missing: t.Missing(), Tier: t.Tier(),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -56,12 +57,16 @@ func trace(cmd *cobra.Command, o *options) error {
 
 // pump runs the tracer into a sink until its time is over.
 func (o *options) pump(ctx context.Context, t *loader.Tracer, out *output) error {
-	if o.duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.duration)
-		defer cancel()
-	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	limit := func() { time.AfterFunc(o.duration, cancel) }
 	p := newPipeline(out, o.count)
+	switch {
+	case o.duration > 0 && o.fromFirst:
+		p.first = limit
+	case o.duration > 0:
+		limit()
+	}
 	err := t.Run(ctx, p.handle, out.Flush)
 	if err != nil && !errors.Is(err, errEnough) {
 		return err

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// monotonic is CLOCK_MONOTONIC in nanoseconds, the clock of bpf_ktime_get_ns.
-func monotonic() uint64 {
+// Monotonic is CLOCK_MONOTONIC in nanoseconds, the clock of bpf_ktime_get_ns.
+func Monotonic() uint64 {
 	var ts unix.Timespec
 	// The clock exists on every Linux; there is no error to return.
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
@@ -16,5 +16,5 @@ func monotonic() uint64 {
 
 // WallOffset is what has to be added to an event's Mono to get wall time.
 func WallOffset() time.Duration {
-	return time.Duration(time.Now().UnixNano() - int64(monotonic()))
+	return time.Duration(time.Now().UnixNano() - int64(Monotonic()))
 }

@@ -19,8 +19,8 @@ type Config struct {
 	// RingBytes and PayloadRingBytes are the sizes of the two ring buffers,
 	// powers of two; 0 takes the default.
 	RingBytes, PayloadRingBytes int
-	// Log gets one line for each thing the user should know.
-	Log func(format string, args ...any)
+	// ListOnly takes the inventory of open sockets and attaches no hooks.
+	ListOnly bool
 }
 
 // Filter keeps records back in the kernel; an empty field lets all pass, and
@@ -42,7 +42,8 @@ const (
 	pageSize           = 4096
 )
 
-func (c *Config) check() error {
+// Check says what is wrong with c, before anything is loaded.
+func (c *Config) Check() error {
 	if c.Snaplen < 0 || c.Snaplen > MaxSnaplen {
 		return fmt.Errorf("snaplen %d is outside 0 to %d", c.Snaplen, MaxSnaplen)
 	}
@@ -68,10 +69,4 @@ func orDefault(n, def int) int {
 		return def
 	}
 	return n
-}
-
-func (c *Config) logf(format string, args ...any) {
-	if c.Log != nil {
-		c.Log(format, args...)
-	}
 }

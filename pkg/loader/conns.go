@@ -15,7 +15,7 @@ import (
 // object's BTF.
 const (
 	connRX      = eventSize
-	connPending = 544
+	connPending = 560
 	connTXState = connPending + 5
 	connRXState = connTXState + 1
 	connKeyed   = connTXState + 4
@@ -104,7 +104,7 @@ func (t *Tracer) Connections() ([]*event.Socket, error) {
 
 func connSocket(tx, rx *wireEvent, c []byte) *event.Socket {
 	s := &event.Socket{
-		State: event.SocketFound, Conn: tx.conn(), Proc: tx.process(), Mono: monotonic(),
+		State: event.SocketFound, Conn: tx.conn(), Proc: tx.process(), Mono: Monotonic(),
 		TX: tx.tls(tx.Mode), RX: rx.tls(rx.Mode), GenTX: tx.Gen, GenRX: rx.Gen,
 		NextTX: next(tx, c[connTXState] == txSealing && !sealed(c)), NextRX: next(rx, c[connRXState] == rxOpening), Hidden: [2]uint64{tx.Hidden, rx.Hidden},
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -83,4 +84,18 @@ func fillFilter(coll *ebpf.Collection, f *Filter) error {
 		}
 	}
 	return nil
+}
+
+// MatchSocket applies to a socket, in user space, what the kernel applies to
+// records. The cgroup is the kernel's alone and is not looked at.
+func (f *Filter) MatchSocket(s *event.Socket) bool {
+	switch {
+	case len(f.PIDs) > 0 && !slices.Contains(f.PIDs, s.Proc.PID),
+		len(f.Comms) > 0 && !slices.Contains(f.Comms, s.Proc.Comm.String()),
+		f.UID != nil && *f.UID != s.Proc.UID,
+		f.NetNS != 0 && f.NetNS != s.Conn.NetNS,
+		f.Port != 0 && f.Port != s.Conn.LPort && f.Port != s.Conn.RPort:
+		return false
+	}
+	return true
 }

@@ -46,6 +46,7 @@ const (
 	ktlsProgSpliceReadExit = "splice_read_exit"
 	ktlsProgVerdictEnter   = "verdict_enter"
 	ktlsVarDoneIsReq       = "done_is_req"
+	ktlsVarLive            = "live"
 	ktlsVarNextConn        = "next_conn"
 	ktlsVarNrSendfile      = "nr_sendfile"
 	ktlsVarNrSplice        = "nr_splice"
@@ -151,6 +152,7 @@ type ktlsMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type ktlsVariableSpecs struct {
 	DoneIsReq       *ebpf.VariableSpec `ebpf:"done_is_req"`
+	Live            *ebpf.VariableSpec `ebpf:"live"`
 	NextConn        *ebpf.VariableSpec `ebpf:"next_conn"`
 	NrSendfile      *ebpf.VariableSpec `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.VariableSpec `ebpf:"nr_splice"`
@@ -220,6 +222,7 @@ func (m *ktlsMaps) Close() error {
 // It can be passed to loadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ktlsVariables struct {
 	DoneIsReq       *ebpf.Variable `ebpf:"done_is_req"`
+	Live            *ebpf.Variable `ebpf:"live"`
 	NextConn        *ebpf.Variable `ebpf:"next_conn"`
 	NrSendfile      *ebpf.Variable `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.Variable `ebpf:"nr_splice"`

@@ -30,7 +30,7 @@ func (l *lostCounter) report(handle func(event.Event) error) error {
 		if n == l.reported[i] {
 			continue
 		}
-		e := &event.Lost{Mono: monotonic(), Cause: cause, Count: n - l.reported[i]}
+		e := &event.Lost{Mono: Monotonic(), Cause: cause, Count: n - l.reported[i]}
 		l.reported[i] = n
 		if err := handle(e); err != nil {
 			return err

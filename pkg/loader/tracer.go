@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -30,13 +31,15 @@ type Tracer struct {
 	missing  []string
 	lost     lostCounter
 	snaplen  int
+	begin    time.Time
+	end      time.Time
 }
 
 // Open loads and attaches the programs and takes the inventory of the sockets
 // that are open already. The error is an *UnsupportedError where the machine
 // lacks something.
 func Open(cfg Config) (*Tracer, error) {
-	if err := cfg.check(); err != nil {
+	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
 	if err := Preflight(); err != nil {
@@ -64,6 +67,9 @@ func (t *Tracer) open(cfg *Config) error {
 	if err := fillFilter(t.coll, &cfg.Filter); err != nil {
 		return err
 	}
+	if cfg.ListOnly {
+		present = nil
+	}
 	for _, h := range present {
 		l, err := attach(t.coll, h)
 		if err != nil && h.required {
@@ -75,7 +81,27 @@ func (t *Tracer) open(cfg *Config) error {
 		}
 		t.links = append(t.links, l)
 	}
+	t.begin = time.Now()
+	if err := t.setLive(true); err != nil {
+		return err
+	}
 	return t.takeInventory()
+}
+
+// setLive lets all programs see records, or none.
+func (t *Tracer) setLive(on bool) error {
+	if err := t.coll.Variables["live"].Set(uint32(boolInt(on))); err != nil {
+		return fmt.Errorf("switch the programs: %w", err)
+	}
+	return nil
+}
+
+// Duration is how long the programs have been, or were, live.
+func (t *Tracer) Duration() time.Duration {
+	if t.end.IsZero() {
+		return time.Since(t.begin)
+	}
+	return t.end.Sub(t.begin)
 }
 
 // prepare makes the programs fit this kernel and this run.
@@ -154,6 +180,10 @@ func (t *Tracer) Tier() event.Tier {
 // After ctx has ended the programs are detached and the rings emptied.
 func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle func() error) error {
 	if err := t.loop(ctx, handle, idle); err != nil {
+		return err
+	}
+	t.end = time.Now()
+	if err := t.setLive(false); err != nil {
 		return err
 	}
 	t.detach()
@@ -235,10 +265,14 @@ func (t *Tracer) fetchPayloads(keep func(wirePayload)) error {
 	}
 }
 
+// detach closes all links at once: the kernel lets each wait for a grace
+// period, and they may share it.
 func (t *Tracer) detach() {
+	var wg sync.WaitGroup
 	for _, l := range t.links {
-		l.Close()
+		wg.Go(func() { l.Close() })
 	}
+	wg.Wait()
 	t.links = nil
 }
 

@@ -1,0 +1,58 @@
+# `make` lists the targets. CI runs .ci/run, which is `make check test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+KERNELS  ?=
+PACKAGES ?= ./pkg/ktls ./pkg/loader ./e2e
+JOBS     ?= 1
+RUN      ?=
+GO       ?= go
+NOCGO    := CGO_ENABLED=0 $(GO)
+SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
+
+.PHONY: help build vmrun generate clang check unit vmtest test demo fmt clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
+
+build: ## build bin/ktlstop
+	$(NOCGO) build -trimpath -ldflags "-s -w" -o bin/ktlstop ./cmd/ktlstop
+
+vmrun: ## build bin/vmrun and bin/vmtest
+	$(NOCGO) build -trimpath -ldflags "-s -w" -o bin/ ./internal/vm/cmd/vmrun ./internal/vm/cmd/vmtest
+
+clang: # generated objects are compared byte by byte, so the compiler's version is fixed
+	@command -v clang-14 >/dev/null && command -v llvm-strip-14 >/dev/null && test -e /usr/include/bpf/bpf_helpers.h || { \
+		packages="clang-14 llvm-14 libbpf-dev"; echo "installing $$packages"; \
+		$(SUDO) apt-get -q install -y --no-install-recommends $$packages || \
+		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
+
+generate: clang ## compile bpf/ and generate its Go bindings
+	$(GO) generate ./pkg/loader
+
+SUM := find pkg/loader -type f -print0 | sort -z | xargs -0 sha256sum
+
+check: ## formatting, vet, and whether the generated files are current
+	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+		test -z "$$files" || { echo "not formatted (make fmt):"; echo "$$files"; exit 1; }
+	$(GO) vet ./...
+	@before=$$($(SUM)); $(MAKE) --no-print-directory generate; after=$$($(SUM)); \
+		diff <(echo "$$before") <(echo "$$after") || { echo "generated files were not current: commit what changed"; exit 1; }
+
+unit: ## test everything that needs neither root nor a kernel
+	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test -race ./...; \
+		else echo "no gcc: testing without the race detector"; set -x; $(NOCGO) test ./...; fi
+
+vmtest: vmrun ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -jobs $(JOBS)
+
+test: build unit vmtest ## all tests
+
+demo: build vmrun ## show it, on this machine's kernel or on one under QEMU
+	@internal/vm/demo.sh
+
+fmt: ## format the Go code
+	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
+
+clean: ## remove what was built
+	rm -rf bin

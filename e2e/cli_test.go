@@ -1,0 +1,238 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// ktlstop runs the program to its end.
+func ktlstop(t *testing.T, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.Command(binary, args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestWrongCommandLines(t *testing.T) {
+	for _, args := range [][]string{
+		{"--frobnicate"}, {"frobnicate"}, {"trace", "x"}, {"trace", "-o", "xml"}, {"trace", "-s", "16385"},
+		{"trace", "-s", "-1"}, {"trace", "-p", "0"}, {"trace", "-p", "x"}, {"trace", "--dir", "up"},
+		{"trace", "--uid", "nobody-of-that-name"}, {"trace", "--netns", "nowhere"}, {"trace", "--port", "0"},
+		{"trace", "--port", "65536"}, {"trace", "--ring-bytes", "5000"}, {"trace", "--duration", "soon"},
+		{"gen", "-n", "0"}, {"gen", "-s", "0"}, {"gen", "--tls", "1.1"}, {"gen", "--cipher", "rc4"},
+		{"gen", "--dir", "up"}, {"gen", "--listen", ":0", "--connect", ":0"}, {"list", "-o", "yaml"},
+	} {
+		stdout, stderr, status := ktlstop(t, args...)
+		if status != 2 || stdout != "" || !strings.HasPrefix(stderr, "ktlstop: ") || strings.Count(stderr, "\n") != 2 {
+			t.Errorf("%q: status %d, stdout %q, stderr %q", args, status, stdout, stderr)
+		}
+	}
+}
+
+func TestFailuresInOneLine(t *testing.T) {
+	full := fullDisk(t)
+	for name, args := range map[string][]string{
+		"no such folder": {"trace", "-w", "/nowhere/file", "--duration", "1s"},
+		"ready file":     {"trace", "--ready-file", "/nowhere/file", "--duration", "1s"},
+		"full disk":      {"trace", "-w", full, "--duration", "1s"},
+		"no cgroup":      {"trace", "--cgroup", "/proc", "--duration", "1s"},
+		"no server":      {"gen", "--connect", "127.0.0.1:1"},
+	} {
+		_, stderr, status := ktlstop(t, args...)
+		if status != 1 || !strings.HasPrefix(stderr, "ktlstop: ") || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%s: status %d, stderr %q", name, status, stderr)
+		}
+	}
+}
+
+// fullDisk returns a file name on a file system without room.
+func fullDisk(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, syscall.Mount("full", dir, "tmpfs", 0, "size=4k"))
+	t.Cleanup(func() { must(t, syscall.Unmount(dir, 0)) })
+	must(t, os.WriteFile(filepath.Join(dir, "filler"), make([]byte, 4096), 0o600))
+	return filepath.Join(dir, "events")
+}
+
+func TestWithoutRights(t *testing.T) {
+	if _, err := os.Stat(binary); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, "trace", "--duration", "1s")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	if err == nil || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "run ktlstop as root") ||
+		strings.Count(string(out), "\n") != 1 {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestEnds ends a trace in each way a user may, with nothing left attached.
+func TestEnds(t *testing.T) {
+	for name, end := range map[string]func(*tracer){
+		"SIGINT":  func(tr *tracer) { must(t, tr.cmd.Process.Signal(os.Interrupt)) },
+		"SIGTERM": func(tr *tracer) { must(t, tr.cmd.Process.Signal(syscall.SIGTERM)) },
+		"SIGHUP":  func(tr *tracer) { must(t, tr.cmd.Process.Signal(syscall.SIGHUP)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := startTracer(t)
+			end(tr)
+			tr.wait()
+			tr.read().summary(t)
+		})
+	}
+	if n := tlsReferences(t); n != "0" {
+		t.Errorf("the module tls still has %s users", n)
+	}
+}
+
+// tlsReferences is the module's reference count; attached programs hold one each.
+func tlsReferences(t *testing.T) string {
+	t.Helper()
+	// The kernel frees links a grace period after their owner is gone.
+	deadline := time.Now().Add(patience)
+	for {
+		b, err := os.ReadFile("/sys/module/tls/refcnt")
+		must(t, err)
+		n := strings.TrimSpace(string(b))
+		if n == "0" || time.Now().After(deadline) {
+			return n
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// TestClosedPipe: ktlstop trace | head -1 ends quietly, with traffic or without.
+func TestClosedPipe(t *testing.T) {
+	r, w, err := os.Pipe()
+	must(t, err)
+	var stderr bytes.Buffer
+	cmd := exec.Command(binary, "trace", "--duration", "60s")
+	cmd.Stdout, cmd.Stderr = w, &stderr
+	must(t, cmd.Start())
+	w.Close()
+	stop := keepTalking(t)
+	defer stop()
+	b := make([]byte, 1)
+	_, err = io.ReadFull(r, b)
+	must(t, err)
+	r.Close()
+	if err := cmd.Wait(); err != nil || stderr.Len() != 0 {
+		t.Errorf("%v: %s", err, &stderr)
+	}
+}
+
+// keepTalking makes traffic until it is stopped.
+func keepTalking(t *testing.T) (stop func()) {
+	t.Helper()
+	cmd := exec.Command(binary, "gen", "--rate", "20", "--rounds", "0", "-s", "100")
+	must(t, cmd.Start())
+	return func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+}
+
+// TestCount stops after exactly so many records.
+func TestCount(t *testing.T) {
+	stop := keepTalking(t)
+	defer stop()
+	stdout, stderr, status := ktlstop(t, "trace", "-o", "json", "-c", "7")
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	if n := len(trace(parse(t, []byte(stdout))).ofType("record")); n != 7 {
+		t.Errorf("%d records, want 7", n)
+	}
+}
+
+// TestTwoAtOnce: two tracers see the same records, and neither disturbs the other.
+func TestTwoAtOnce(t *testing.T) {
+	a, b := startTracer(t), startTracer(t)
+	c := newConversation(t, tls.VersionTLS13, 0, "AES-GCM-128")
+	c.exchange(t, pattern(5000, 1), "send")
+	c.client.Close()
+	c.server.Close()
+	first, second := a.stop(), b.stop()
+	first.noLosses(t)
+	second.noLosses(t)
+	if n, m := len(first.ofType("record")), len(second.ofType("record")); n != m || n < 4 {
+		t.Errorf("%d and %d records", n, m)
+	}
+}
+
+// TestPrivateFiles: what holds plaintext is for its owner only, even where the
+// file was there before.
+func TestPrivateFiles(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "events")
+	must(t, os.WriteFile(name, nil, 0o644))
+	if _, stderr, status := ktlstop(t, "trace", "-s", "16", "-w", name, "--duration", "100ms"); status != 0 {
+		t.Fatal(stderr)
+	}
+	st, err := os.Stat(name)
+	must(t, err)
+	if st.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, want 0600", st.Mode().Perm())
+	}
+}
+
+// TestNoPayloadByDefault: without --snaplen not one byte of it is in the output.
+func TestNoPayloadByDefault(t *testing.T) {
+	tr := startTracer(t)
+	c := newConversation(t, tls.VersionTLS13, 0, "AES-GCM-128")
+	c.exchange(t, bytes.Repeat([]byte("secret"), 100), "send")
+	c.client.Close()
+	c.server.Close()
+	for _, l := range tr.stop().ofType("record") {
+		if l.Payload.Len != 0 || l.Payload.Data != nil {
+			t.Errorf("payload in %+v", l)
+		}
+	}
+}
+
+// TestList finds sockets that were open before, with their owner.
+func TestList(t *testing.T) {
+	c := newConversation(t, tls.VersionTLS13, 0, "AES-GCM-128")
+	defer c.client.Close()
+	defer c.server.Close()
+	stdout, stderr, status := ktlstop(t, "list", "-o", "json")
+	if status != 0 {
+		t.Fatal(stderr)
+	}
+	cport, sport := port(c.client.LocalAddr()), port(c.client.RemoteAddr())
+	for _, p := range [][2]int{{cport, sport}, {sport, cport}} {
+		found := trace(parse(t, []byte(stdout))).filter(func(l *line) bool {
+			return l.Type == "socket" && l.State == "found" && l.Sock.LPort == p[0] && l.Sock.RPort == p[1]
+		})
+		if len(found) != 1 {
+			t.Fatalf("found %d times in %s", len(found), stdout)
+		}
+		f := found[0]
+		want := security{"1.3", "AES-GCM-128", "sw"}
+		if f.PID != os.Getpid() || f.Comm != comm(t) || f.TX.security != want || f.RX.security != want || f.Sock.Cookie == 0 {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+func comm(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", os.Getpid()))
+	must(t, err)
+	return strings.TrimSpace(string(b))
+}

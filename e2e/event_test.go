@@ -1,0 +1,199 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"github.com/ktlstop/ktlstop/internal/sink/schematest"
+)
+
+// line is one line of -o json, as far as the tests look at it.
+type line struct {
+	Type  string `json:"type"`
+	State string `json:"state"`
+	Mono  uint64 `json:"mono_ns"`
+	record
+	PID     int               `json:"pid"`
+	Comm    string            `json:"comm"`
+	UID     int               `json:"uid"`
+	Sock    sock              `json:"sock"`
+	Lat     map[string]uint64 `json:"lat_ns"`
+	Errno   string            `json:"errno"`
+	Func    string            `json:"func"`
+	Cause   string            `json:"cause"`
+	Count   uint64            `json:"count"`
+	First   uint64            `json:"first"`
+	Last    uint64            `json:"last"`
+	TX      side              `json:"tx"`
+	RX      side              `json:"rx"`
+	Totals  map[string]totals `json:"totals"`
+	Records map[string]uint64 `json:"records"`
+	Lost    map[string]uint64 `json:"lost"`
+	Missing []string          `json:"missing_hooks"`
+}
+
+// record is what the tests compare whole.
+type record struct {
+	Dir     string   `json:"dir"`
+	Seq     uint64   `json:"seq"`
+	Gen     uint32   `json:"gen"`
+	Content string   `json:"content_type"`
+	Len     int      `json:"len"`
+	Op      string   `json:"op"`
+	TLS     security `json:"tls"`
+	Payload payload  `json:"payload"`
+	Alert   alert    `json:"alert"`
+}
+
+type payload struct {
+	Len  int    `json:"len"`
+	Data []byte `json:"data"`
+}
+
+type alert struct {
+	Level       string `json:"level"`
+	Description string `json:"description"`
+}
+
+type security struct {
+	Version string `json:"version"`
+	Cipher  string `json:"cipher"`
+	Mode    string `json:"mode"`
+}
+
+type side struct {
+	security
+	Next uint64 `json:"next_seq"`
+	Gen  uint32 `json:"gen"`
+}
+
+type sock struct {
+	Cookie uint64 `json:"cookie"`
+	NetNS  uint64 `json:"netns"`
+	Family string `json:"family"`
+	LAddr  string `json:"laddr"`
+	LPort  int    `json:"lport"`
+	RAddr  string `json:"raddr"`
+	RPort  int    `json:"rport"`
+}
+
+type totals struct {
+	Records uint64 `json:"records"`
+	Bytes   uint64 `json:"bytes"`
+}
+
+// parse reads JSON Lines and validates each against the schema.
+func parse(t *testing.T, b []byte) []line {
+	t.Helper()
+	var all []line
+	sc := bufio.NewScanner(bytes.NewReader(b))
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		schematest.Validate(t, sc.Bytes())
+		var l line
+		if err := json.Unmarshal(sc.Bytes(), &l); err != nil {
+			t.Fatalf("%v in %s", err, sc.Bytes())
+		}
+		all = append(all, l)
+	}
+	if err := sc.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// trace is a finished run.
+type trace []line
+
+func (tr trace) filter(keep func(*line) bool) (out trace) {
+	for i := range tr {
+		if keep(&tr[i]) {
+			out = append(out, tr[i])
+		}
+	}
+	return out
+}
+
+// stream returns the records that the socket with these ports sent or got.
+func (tr trace) stream(lport, rport int, dir string) trace {
+	return tr.filter(func(l *line) bool {
+		return l.Type == "record" && l.Sock.LPort == lport && l.Sock.RPort == rport && l.Dir == dir
+	})
+}
+
+func (tr trace) ofType(typ string) trace {
+	return tr.filter(func(l *line) bool { return l.Type == typ })
+}
+
+func (tr trace) payload() (b []byte) {
+	for i := range tr {
+		b = append(b, tr[i].Payload.Data...)
+	}
+	return b
+}
+
+func (tr trace) data() trace {
+	return tr.filter(func(l *line) bool { return l.Content == "application_data" })
+}
+
+// summary is the last line.
+func (tr trace) summary(t *testing.T) *line {
+	t.Helper()
+	if len(tr) == 0 || tr[len(tr)-1].Type != "summary" {
+		t.Fatal("the last line is no summary")
+	}
+	return &tr[len(tr)-1]
+}
+
+// noLosses checks what every undisturbed run must hold: nothing lost, no hook
+// missing, times that add up, sequences without a gap.
+func (tr trace) noLosses(t *testing.T) {
+	t.Helper()
+	s := tr.summary(t)
+	if len(s.Lost) != 0 || len(tr.ofType("lost")) != 0 {
+		t.Errorf("lost %v, %+v", s.Lost, tr.ofType("lost"))
+	}
+	if len(s.Missing) != 0 {
+		t.Errorf("hooks are missing: %v", s.Missing)
+	}
+	tr.contiguous(t)
+	for i := range tr {
+		tr[i].checkTimes(t)
+	}
+}
+
+func (tr trace) contiguous(t *testing.T) {
+	t.Helper()
+	type key struct {
+		cookie uint64
+		dir    string
+	}
+	last := map[key]record{}
+	for _, l := range tr.ofType("record") {
+		k := key{l.Sock.Cookie, l.Dir}
+		if p, ok := last[k]; ok && l.Seq != p.Seq+1 && l.Gen == p.Gen {
+			t.Errorf("%v: sequence %d follows %d", k, l.Seq, p.Seq)
+		}
+		last[k] = l.record
+	}
+}
+
+func (l *line) checkTimes(t *testing.T) {
+	t.Helper()
+	if l.Type != "record" || l.Lat["total"] == 0 {
+		return
+	}
+	stages := []string{"queue", "encrypt", "push"}
+	if l.Dir == "rx" {
+		stages = []string{"wait", "decrypt", "deliver"}
+	}
+	sum := uint64(0)
+	for _, s := range stages {
+		sum += l.Lat[s]
+	}
+	if sum != l.Lat["total"] {
+		t.Errorf("stages add up to %d, total is %d: %+v", sum, l.Lat["total"], l)
+	}
+}

@@ -1,0 +1,27 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// binary is what make build made.
+const binary = "../bin/ktlstop"
+
+func TestMain(m *testing.M) {
+	if os.Getenv("KTLSTOP_GUEST") == "" {
+		fmt.Println("skipping the end-to-end tests: they load BPF programs; run them in a guest with make vmtest")
+		return
+	}
+	if out, err := exec.Command("modprobe", "tls").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "modprobe tls: %v: %s\n", err, out)
+		os.Exit(1)
+	}
+	if _, err := os.Stat(binary); err != nil {
+		fmt.Fprintln(os.Stderr, "no program to test: make build")
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}

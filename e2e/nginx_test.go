@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestNginx traces an nginx that serves a file by SSL_sendfile: what curl got
+// is what the worker's records held.
+func TestNginx(t *testing.T) {
+	curl := need(t, "curl")
+	dir := t.TempDir()
+	body := pattern(123457, 3)
+	must(t, os.Chmod(dir, 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "file"), body, 0o644))
+	p := startNginx(t, dir)
+	for _, version := range []string{"1.2", "1.3"} {
+		t.Run(version, func(t *testing.T) {
+			tr := startTracer(t, "-s", "16384", "--comm", "nginx")
+			out := filepath.Join(dir, "out")
+			cmd := exec.Command(curl, "-sSk", "--http1.1", "-D", out+".head", "-o", out,
+				"--tlsv"+version, "--tls-max", version, fmt.Sprintf("https://127.0.0.1:%d/file", p))
+			if b, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("curl: %v: %s", err, b)
+			}
+			got := tr.stop()
+			got.noLosses(t)
+			checkNginx(t, got, p, version, out, body)
+		})
+	}
+}
+
+func checkNginx(t *testing.T, got trace, server int, version, out string, body []byte) {
+	t.Helper()
+	head, err := os.ReadFile(out + ".head")
+	must(t, err)
+	file, err := os.ReadFile(out)
+	must(t, err)
+	if !bytes.Equal(file, body) {
+		t.Fatal("curl got other bytes")
+	}
+	tx := got.filter(func(l *line) bool { return l.Type == "record" && l.Dir == "tx" && l.Sock.LPort == server }).data()
+	if !bytes.Equal(tx.payload(), append(head, file...)) {
+		t.Errorf("the worker's records hold %d bytes, curl got %d", len(tx.payload()), len(head)+len(file))
+	}
+	bySendfile := tx.filter(func(l *line) bool { return l.Op == "sendfile" })
+	if !bytes.Equal(bySendfile.payload(), body) {
+		t.Errorf("%d bytes went out by sendfile, want the body's %d", len(bySendfile.payload()), len(body))
+	}
+	rx := got.filter(func(l *line) bool { return l.Type == "record" && l.Dir == "rx" }).data()
+	request := string(rx.payload())
+	// OpenSSL 3.0 receives TLS 1.3 in user space.
+	if version == "1.2" && !strings.HasPrefix(request, "GET /file HTTP/1.1\r\n") {
+		t.Errorf("request %q", request)
+	}
+	for i := range tx {
+		if tx[i].Comm != "nginx" || tx[i].TLS.Version != version || tx[i].TLS.Mode != "sw" {
+			t.Errorf("record %+v", tx[i])
+		}
+	}
+}
+
+func startNginx(t *testing.T, dir string) (port int) {
+	t.Helper()
+	nginx := need(t, "nginx")
+	cert, key := certificateFiles(t, dir)
+	port = freePort(t)
+	conf := filepath.Join(dir, "nginx.conf")
+	must(t, os.WriteFile(conf, []byte(fmt.Sprintf(`
+daemon off; worker_processes 1; pid %[1]s/pid; error_log stderr; user root;
+events {}
+http {
+	access_log off;
+	client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f;
+	uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
+	server {
+		listen 127.0.0.1:%[2]d ssl; root %[1]s; sendfile on;
+		ssl_certificate %[3]s; ssl_certificate_key %[4]s;
+		ssl_protocols TLSv1.2 TLSv1.3; ssl_conf_command Options KTLS;
+	}
+}`, dir, port, cert, key)), 0o644))
+	start(t, exec.Command(nginx, "-c", conf))
+	listening(t, port)
+	return port
+}

@@ -1,0 +1,95 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// need returns the path of a program that make test installs.
+func need(t *testing.T, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Fatalf("%s is missing: make test installs it", program)
+	}
+	return path
+}
+
+// start runs a program until the test ends. Its output goes to a file that is
+// shown if the test fails.
+func start(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	must(t, err)
+	if cmd.Stdout == nil {
+		cmd.Stdout = log
+	}
+	cmd.Stderr = log
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended by itself
+		_ = cmd.Wait()
+		if b, _ := os.ReadFile(log.Name()); t.Failed() {
+			t.Logf("%s said:\n%s", cmd.Path, b)
+		}
+		log.Close()
+	})
+}
+
+// freePort is one that nobody listens on.
+func freePort(t *testing.T) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer ln.Close()
+	return port(ln.Addr())
+}
+
+// listening waits until somebody listens on a port, without connecting to it.
+func listening(t *testing.T, port int) {
+	t.Helper()
+	listens := regexp.MustCompile(fmt.Sprintf(":%04X 0+:0000 0A", port))
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+			b, err := os.ReadFile(file)
+			must(t, err)
+			if listens.Match(b) {
+				return
+			}
+		}
+	}
+	t.Fatalf("nobody listens on port %d", port)
+}
+
+// tlsStat reads /proc/net/tls_stat.
+func tlsStat(t *testing.T) map[string]int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/net/tls_stat")
+	must(t, err)
+	stat := map[string]int{}
+	for _, l := range strings.Split(strings.TrimSpace(string(b)), "\n") {
+		var name string
+		var n int
+		if _, err := fmt.Sscan(l, &name, &n); err != nil {
+			t.Fatalf("%q: %v", l, err)
+		}
+		stat[name] = n
+	}
+	return stat
+}
+
+// opensslConf switches kernel TLS on for every program that uses OpenSSL.
+func opensslConf(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "openssl.cnf")
+	conf := "openssl_conf=oc\n[oc]\nssl_conf=sc\n[sc]\nsystem_default=sd\n[sd]\nOptions=KTLS\n"
+	must(t, os.WriteFile(name, []byte(conf), 0o644))
+	return "OPENSSL_CONF=" + name
+}

@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait: an emulated kernel with a busy host is slow.
+const patience = 90 * time.Second
+
+// tracer is a running ktlstop trace.
+type tracer struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	file   string
+	stderr bytes.Buffer
+	done   chan error
+}
+
+// startTracer runs ktlstop trace -o json and returns when its hooks are live.
+func startTracer(t *testing.T, args ...string) *tracer {
+	t.Helper()
+	dir := t.TempDir()
+	tr := &tracer{t: t, file: filepath.Join(dir, "events.jsonl"), done: make(chan error, 1)}
+	ready := filepath.Join(dir, "ready")
+	tr.cmd = exec.Command(binary, append([]string{"trace", "-o", "json", "-w", tr.file, "--ready-file", ready}, args...)...)
+	tr.cmd.Stderr = &tr.stderr
+	if err := tr.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { tr.done <- tr.cmd.Wait() }()
+	t.Cleanup(tr.kill)
+	tr.waitFor(func() bool { _, err := os.Stat(ready); return err == nil })
+	return tr
+}
+
+func (tr *tracer) waitFor(ok func() bool) {
+	tr.t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case err := <-tr.done:
+			tr.done <- err
+			tr.t.Fatalf("ktlstop ended: %v: %s", err, &tr.stderr)
+		case <-deadline.C:
+			tr.t.Fatalf("not within %v: %s", patience, &tr.stderr)
+		case <-tick.C:
+		}
+	}
+}
+
+func (tr *tracer) kill() {
+	if tr.cmd.ProcessState == nil {
+		_ = tr.cmd.Process.Kill() // it may have ended by itself
+	}
+}
+
+// stop ends the tracer as Ctrl-C does and returns what it saw.
+func (tr *tracer) stop() trace {
+	tr.t.Helper()
+	if err := tr.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		tr.t.Fatal(err)
+	}
+	tr.wait()
+	return tr.read()
+}
+
+func (tr *tracer) wait() {
+	tr.t.Helper()
+	select {
+	case err := <-tr.done:
+		if err != nil {
+			tr.t.Fatalf("ktlstop: %v: %s", err, &tr.stderr)
+		}
+	case <-time.After(patience):
+		_ = tr.cmd.Process.Signal(syscall.SIGQUIT) // for the stacks
+		tr.t.Fatalf("ktlstop did not end: %s", &tr.stderr)
+	}
+}
+
+func (tr *tracer) read() trace {
+	tr.t.Helper()
+	b, err := os.ReadFile(tr.file)
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	return parse(tr.t, b)
+}

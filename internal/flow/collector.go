@@ -1,0 +1,71 @@
+package flow
+
+import (
+	"sync"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// Collector owns a Table and a Ledger and lets a reader of events and a taker
+// of snapshots use them at the same time. The lock is free but for the moment a
+// snapshot takes.
+type Collector struct {
+	mu     sync.Mutex
+	table  *Table
+	ledger *Ledger
+}
+
+// NewCollector returns a Collector with an empty Table and Ledger.
+func NewCollector(cfg Config) *Collector {
+	return &Collector{table: NewTable(cfg), ledger: NewLedger(cfg.MaxConns)}
+}
+
+// Observe enters an event into both, and the losses that the Ledger finds into
+// the Table. The event may be reused afterwards.
+func (c *Collector) Observe(ev event.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// With Samples the records told are a choice, and no gap is a loss.
+	if !c.table.cfg.Sampled {
+		c.audit(ev)
+	}
+	c.table.Apply(ev)
+}
+
+// audit enters an event into the Ledger. It comes before the Table has it, so
+// that what a close finds missing is still counted for the connection.
+func (c *Collector) audit(ev event.Event) {
+	switch ev := ev.(type) {
+	case *event.Socket:
+		for _, l := range c.ledger.ObserveSocket(ev) {
+			c.table.Apply(l)
+		}
+	case *event.Record:
+		if l := c.ledger.Observe(ev); l != nil {
+			c.table.Apply(l)
+		}
+	}
+}
+
+// Sample enters what the kernel aggregated for one connection.
+func (c *Collector) Sample(s *Sample) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.table.ApplySample(s)
+}
+
+// Select chooses the connection that snapshots show in detail; 0 for none.
+func (c *Collector) Select(id uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.table.Select(id)
+}
+
+// Snapshot returns the state at the monotonic time now, in nanoseconds.
+func (c *Collector) Snapshot(now uint64) *Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.table.Snapshot(now)
+	s.Duplicates, s.Forgotten = c.ledger.Duplicates(), c.ledger.Forgotten()
+	return s
+}

@@ -1,0 +1,62 @@
+package flow
+
+import "github.com/ktlstop/ktlstop/pkg/event"
+
+// momentJSON has the fields of whichever event it is.
+type momentJSON struct {
+	Type   string    `json:"type"`
+	Mono   uint64    `json:"mono_ns"`
+	Sock   *sockJSON `json:"sock,omitempty"`
+	Proc   *procJSON `json:"process,omitempty"`
+	Dir    string    `json:"dir,omitempty"`
+	Seq    *uint64   `json:"seq,omitempty"`
+	State  string    `json:"state,omitempty"`
+	Kind   string    `json:"content_type,omitempty"`
+	Level  string    `json:"alert_level,omitempty"`
+	Alert  string    `json:"alert_description,omitempty"`
+	Msg    string    `json:"handshake_type,omitempty"`
+	Errno  string    `json:"errno,omitempty"`
+	Func   string    `json:"func,omitempty"`
+	Cause  string    `json:"cause,omitempty"`
+	Count  uint64    `json:"count,omitempty"`
+	First  *uint64   `json:"first,omitempty"`
+	LastNo *uint64   `json:"last,omitempty"`
+}
+
+func momentOf(ev event.Event) momentJSON {
+	switch ev := ev.(type) {
+	case *event.Record:
+		return controlOf(ev)
+	case *event.Socket:
+		p := procOf(&ev.Proc)
+		return momentJSON{Type: "socket", Mono: ev.Mono, Sock: sockOf(&ev.Conn), Proc: &p, State: ev.State.String()}
+	case *event.Error:
+		p := procOf(&ev.Proc)
+		return momentJSON{
+			Type: "error", Mono: ev.Mono, Sock: sockOf(&ev.Conn), Proc: &p, Dir: ev.Dir.String(), Seq: &ev.Seq,
+			Kind: ev.Type.String(), Errno: Errno(ev.Errno), Func: ev.Func,
+		}
+	case *event.Lost:
+		j := momentJSON{Type: "lost", Mono: ev.Mono, Sock: sockOf(ev.Conn), Cause: ev.Cause, Count: ev.Count}
+		if ev.Conn != nil {
+			j.Dir, j.First, j.LastNo = ev.Dir.String(), &ev.First, &ev.Last
+		}
+		return j
+	}
+	return momentJSON{}
+}
+
+func controlOf(r *event.Record) momentJSON {
+	p := procOf(&r.Proc)
+	j := momentJSON{
+		Type: "record", Mono: r.Mono, Sock: sockOf(&r.Conn), Proc: &p, Dir: r.Dir.String(), Seq: &r.Seq, Kind: r.Type.String(),
+	}
+	switch {
+	case r.Control == nil:
+	case r.Type == event.Alert:
+		j.Level, j.Alert = event.AlertLevel(r.Control.AlertLevel), event.AlertDescription(r.Control.AlertDescription)
+	case r.Type == event.Handshake:
+		j.Msg = event.HandshakeType(r.Control.HandshakeType)
+	}
+	return j
+}

@@ -1,0 +1,268 @@
+package flow
+
+import (
+	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// Config says how much a Table keeps. Zero values have defaults.
+type Config struct {
+	// MaxConns bounds the connections kept; DefaultConns if 0.
+	MaxConns int
+	// Linger is how long a closed connection stays; 10 s if 0.
+	Linger time.Duration
+	// Recent is the number of last records and moments kept; 512 if 0.
+	Recent int
+	// Offset is the wall clock minus the monotonic clock in nanoseconds.
+	Offset int64
+	// Sampled says that totals and latencies come from Samples, and that
+	// records are told only to be looked at.
+	Sampled bool
+}
+
+func (c Config) withDefaults() Config {
+	if c.MaxConns <= 0 {
+		c.MaxConns = DefaultConns
+	}
+	if c.Linger <= 0 {
+		c.Linger = 10 * time.Second
+	}
+	if c.Recent <= 0 {
+		c.Recent = 512
+	}
+	return c
+}
+
+// Table adds up what happened, per connection and in all. Its memory is
+// bounded. It is not safe for concurrent use; see Collector.
+type Table struct {
+	cfg    Config
+	conns  map[uint64]*entry
+	order  []*entry // by first sight
+	closed []uint64 // by time of closing; some may be evicted since
+
+	totals, prev event.Totals
+	rate         [2]Rate
+	past         [2]series
+	counts       Counts
+	lost         map[string]uint64 // by cause, without gaps
+	gaps         uint64
+
+	recent  ring[event.Record]
+	moments ring[event.Event]
+	focus   focus
+
+	last    uint64 // monotonic time when the present interval began
+	elapsed time.Duration
+}
+
+// Counts are events that a Table counted, or had to leave out.
+type Counts struct {
+	// Opened counts the connections seen, Closed those whose end was seen.
+	Opened, Closed uint64
+	Errors         uint64
+	// Evicted counts closed connections dropped before their time, Untracked
+	// the events of connections that found no room (their records are in the
+	// totals all the same).
+	Evicted, Untracked uint64
+}
+
+// NewTable returns an empty Table.
+func NewTable(cfg Config) *Table {
+	cfg = cfg.withDefaults()
+	return &Table{
+		cfg:     cfg,
+		conns:   make(map[uint64]*entry),
+		lost:    make(map[string]uint64),
+		recent:  newRing[event.Record](cfg.Recent),
+		moments: newRing[event.Event](cfg.Recent),
+		focus:   newFocus(),
+	}
+}
+
+// Apply enters an event. Nothing of it is kept that its owner may reuse.
+func (t *Table) Apply(ev event.Event) {
+	switch ev := ev.(type) {
+	case *event.Record:
+		t.record(ev)
+	case *event.Socket:
+		t.socket(ev)
+	case *event.Error:
+		t.error(ev)
+	case *event.Lost:
+		t.loss(ev)
+	}
+}
+
+// ApplySample replaces what was known of one connection by what the kernel
+// counted.
+func (t *Table) ApplySample(s *Sample) {
+	e := t.entry(&s.Conn)
+	if e == nil || e.act.Closed != 0 {
+		return
+	}
+	t.grow(&s.Totals, &e.act.Totals)
+	e.sample(s)
+}
+
+// grow adds what a connection's totals gained.
+func (t *Table) grow(now, before *event.Totals) {
+	for d := range now.Records {
+		t.totals.Records[d] += gain(now.Records[d], before.Records[d])
+		t.totals.Bytes[d] += gain(now.Bytes[d], before.Bytes[d])
+	}
+}
+
+func (t *Table) record(r *event.Record) {
+	t.keep(r)
+	if !t.cfg.Sampled {
+		t.totals.Records[r.Dir&1]++
+		t.totals.Bytes[r.Dir&1] += uint64(r.Len)
+	}
+	e := t.entry(&r.Conn)
+	if e == nil {
+		return
+	}
+	e.record(r)
+	if !t.cfg.Sampled {
+		e.count(r)
+	}
+	t.focus.record(r)
+}
+
+// keep puts r among the last records and, if it is no data, into the timeline.
+func (t *Table) keep(r *event.Record) {
+	c := t.recent.slot()
+	*c = *r
+	c.Payload = nil
+	if r.Control != nil {
+		control := *r.Control
+		c.Control = &control
+	}
+	if r.Type != event.ApplicationData {
+		copied := *c
+		*t.moments.slot() = &copied
+	}
+}
+
+func (t *Table) socket(s *event.Socket) {
+	e := t.entry(&s.Conn)
+	if e == nil {
+		return
+	}
+	if s.State == event.SocketClose && e.act.Closed == 0 {
+		t.counts.Closed++
+		t.closed = append(t.closed, s.Conn.ID)
+	}
+	e.socket(s)
+	if t.cfg.Sampled && s.State == event.SocketClose {
+		t.settle(e, &s.Totals)
+	}
+	if s.State == event.SocketRekey || s.State == event.SocketClose {
+		copied := *s
+		*t.moments.slot() = &copied
+	}
+}
+
+// settle takes over the final totals, which no Sample will bring any more.
+func (t *Table) settle(e *entry, final *event.Totals) {
+	for d, n := range final.Records {
+		if n < e.act.Totals.Records[d] {
+			return
+		}
+	}
+	t.grow(final, &e.act.Totals)
+	e.act.Totals = *final
+}
+
+func (t *Table) error(ev *event.Error) {
+	t.counts.Errors++
+	copied := *ev
+	*t.moments.slot() = &copied
+	if e := t.entry(&ev.Conn); e != nil {
+		e.touch(ev.Mono)
+		e.owner(&ev.Proc)
+		e.act.Errors++
+	}
+}
+
+func (t *Table) loss(l *event.Lost) {
+	if l.Cause == CauseGap {
+		t.gaps += l.Count
+	} else {
+		t.lost[l.Cause] += l.Count
+	}
+	copied := *l
+	if l.Conn != nil {
+		conn := *l.Conn
+		copied.Conn = &conn
+		if e := t.conns[conn.ID]; e != nil {
+			e.act.Lost += l.Count
+			e.dirty = true
+		}
+	}
+	*t.moments.slot() = &copied
+}
+
+// Select chooses the connection that snapshots show in detail; 0 for none.
+func (t *Table) Select(id uint64) {
+	t.focus.choose(id)
+	if e := t.conns[id]; e != nil {
+		e.close = true
+	}
+}
+
+// entry finds a connection or makes room for it; nil if there is none.
+func (t *Table) entry(c *event.Conn) *entry {
+	if e, ok := t.conns[c.ID]; ok {
+		return e
+	}
+	if c.ID == 0 || len(t.conns) >= t.cfg.MaxConns && !t.evict() {
+		t.counts.Untracked++
+		return nil
+	}
+	e := &entry{info: &Info{Conn: *c}, close: len(t.conns) < closeConns}
+	t.conns[c.ID] = e
+	t.order = append(t.order, e)
+	t.counts.Opened++
+	return e
+}
+
+// evict drops the connection that closed first.
+func (t *Table) evict() bool {
+	for len(t.closed) > 0 {
+		id := t.closed[0]
+		t.closed = t.closed[1:]
+		if e, ok := t.conns[id]; ok {
+			t.drop(e)
+			t.counts.Evicted++
+			t.compact()
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Table) drop(e *entry) {
+	e.gone = true
+	delete(t.conns, e.id())
+}
+
+// compact sweeps the dropped entries out of order once they are the majority.
+func (t *Table) compact() {
+	if len(t.order) > 2*len(t.conns)+64 {
+		t.order = sweep(t.order)
+	}
+}
+
+func sweep(order []*entry) []*entry {
+	kept := order[:0]
+	for _, e := range order {
+		if !e.gone {
+			kept = append(kept, e)
+		}
+	}
+	clear(order[len(kept):])
+	return kept
+}

@@ -1,0 +1,37 @@
+package sink
+
+import "time"
+
+// stamp writes wall clock times of monotonic ones. It remembers the second that
+// it wrote last, since most events share it with the one before.
+type stamp struct {
+	offset int64 // wall clock minus monotonic clock, nanoseconds
+	layout string
+	second int64
+	text   []byte
+}
+
+// wall splits the wall clock at mono into seconds and nanoseconds.
+func (s *stamp) wall(mono uint64) (sec, nsec int64) {
+	ns := int64(mono) + s.offset
+	sec, nsec = ns/1e9, ns%1e9
+	if nsec < 0 {
+		sec, nsec = sec-1, nsec+1e9
+	}
+	return sec, nsec
+}
+
+// append writes the second in layout, a point, and the first digits of the
+// fraction. loc is where the clock hangs.
+func (s *stamp) append(dst []byte, mono uint64, digits int, loc *time.Location) []byte {
+	sec, nsec := s.wall(mono)
+	if sec != s.second || len(s.text) == 0 {
+		s.second = sec
+		s.text = time.Unix(sec, 0).In(loc).AppendFormat(s.text[:0], s.layout)
+	}
+	dst = append(append(dst, s.text...), '.')
+	for div := int64(1e8); digits > 0; digits, div = digits-1, div/10 {
+		dst = append(dst, byte('0'+nsec/div%10))
+	}
+	return dst
+}

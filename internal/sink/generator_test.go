@@ -1,0 +1,146 @@
+package sink
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// generator makes events of whatever bytes it is given, zeros when they are used
+// up.
+type generator struct{ raw []byte }
+
+func newGenerator(seed uint64) *generator {
+	raw := make([]byte, 4096)
+	rng := rand.New(rand.NewPCG(seed, 7))
+	for i := range raw {
+		raw[i] = byte(rng.Uint32())
+	}
+	return &generator{raw: raw}
+}
+
+func (g *generator) bytes(n int) []byte {
+	out := make([]byte, n)
+	g.raw = g.raw[copy(out, g.raw):]
+	return out
+}
+
+func (g *generator) byte() byte { return g.bytes(1)[0] }
+
+// uint leans to small numbers and to the largest ones.
+func (g *generator) uint() uint64 {
+	switch v := binary.LittleEndian.Uint64(g.bytes(8)); g.byte() % 4 {
+	case 0:
+		return v
+	case 1:
+		return ^(v & 3)
+	default:
+		return v & 0xffff
+	}
+}
+
+func (g *generator) string() string { return string(g.bytes(int(g.byte() % 20))) }
+
+func (g *generator) addr() netip.Addr {
+	switch g.byte() % 4 {
+	case 0:
+		return netip.Addr{}
+	case 1:
+		return netip.AddrFrom4([4]byte(g.bytes(4)))
+	case 2:
+		return netip.AddrFrom16([16]byte(g.bytes(16))).WithZone(g.string())
+	}
+	return netip.AddrFrom16(netip.AddrFrom4([4]byte(g.bytes(4))).As16())
+}
+
+func (g *generator) conn() event.Conn {
+	families := []event.Family{0, event.FamilyINET, event.FamilyINET6, 77}
+	return event.Conn{
+		ID: g.uint(), Cookie: g.uint(), NetNS: uint32(g.uint()), Family: families[g.byte()%4],
+		LAddr: g.addr(), RAddr: g.addr(), LPort: uint16(g.uint()), RPort: uint16(g.uint()),
+	}
+}
+
+func (g *generator) proc() event.Process {
+	return event.Process{
+		PID: uint32(g.uint()), TID: uint32(g.uint()), UID: uint32(g.uint()),
+		Comm: event.Comm(g.bytes(16)), Kernel: g.byte()%2 == 0, CgroupID: g.uint(), Container: g.string(),
+	}
+}
+
+func (g *generator) tls() event.TLS {
+	versions := []event.Version{0, 0x0303, 0x0304, event.Version(g.uint())}
+	return event.TLS{
+		Version: versions[g.byte()%4], Cipher: event.Cipher(g.byte()), Mode: event.Mode(g.byte() % 6),
+		ZeroCopy: g.byte()%2 == 0,
+	}
+}
+
+func (g *generator) record() *event.Record {
+	r := &event.Record{
+		Conn: g.conn(), TLS: g.tls(), Proc: g.proc(), Dir: event.Dir(g.byte() % 2),
+		Seq: g.uint(), Gen: uint32(g.uint()), Type: event.ContentType(g.byte()), Len: uint32(g.uint()),
+		Op: event.Op(g.byte() % 9), Mono: g.uint(),
+		Lat: event.Latency{Stage: [3]uint64{g.uint(), g.uint(), g.uint()}, Total: g.uint()},
+	}
+	if r.Type%2 == 0 {
+		r.Type = 20 + r.Type%4
+		r.Control = &event.Control{AlertLevel: g.byte(), AlertDescription: g.byte(), HandshakeType: g.byte()}
+	}
+	switch g.byte() % 3 {
+	case 0:
+		r.Payload = g.bytes(int(g.byte()))
+	case 1:
+		r.Shape = g.string()
+	}
+	return r
+}
+
+func (g *generator) socket() *event.Socket {
+	return &event.Socket{
+		State: event.SocketState(g.byte()%4 + 1), Conn: g.conn(), Proc: g.proc(), Mono: g.uint(),
+		Dir: event.Dir(g.byte() % 2), TX: g.tls(), RX: g.tls(), NextTX: g.uint(), NextRX: g.uint(),
+		GenTX: uint32(g.uint()), GenRX: uint32(g.uint()), Totals: g.totals(), Hidden: [2]uint64{g.uint(), g.uint()},
+	}
+}
+
+func (g *generator) totals() event.Totals {
+	return event.Totals{Records: [2]uint64{g.uint(), g.uint()}, Bytes: [2]uint64{g.uint(), g.uint()}}
+}
+
+func (g *generator) error() *event.Error {
+	return &event.Error{
+		Conn: g.conn(), TLS: g.tls(), Proc: g.proc(), Mono: g.uint(), Dir: event.Dir(g.byte() % 2),
+		Errno: uint32(g.uint()), Func: g.string(), Seq: g.uint(), Type: event.ContentType(g.byte()),
+	}
+}
+
+func (g *generator) lost() *event.Lost {
+	l := &event.Lost{Mono: g.uint(), Cause: g.string(), Count: g.uint()}
+	if g.byte()%2 == 0 {
+		c := g.conn()
+		l.Conn, l.Dir, l.First, l.Last = &c, event.Dir(g.byte()%2), g.uint(), g.uint()
+	}
+	return l
+}
+
+func (g *generator) summary() *event.Summary {
+	s := &event.Summary{
+		Mono: g.uint(), Duration: time.Duration(g.uint()), Totals: g.totals(), Sockets: g.uint(), Errors: g.uint(),
+		Tier: event.Tier(g.byte() % 4), Lost: map[string]uint64{},
+	}
+	for range g.byte() % 3 {
+		// Small, since the schema bounds the sum.
+		s.Lost[g.string()] = g.uint() >> 8
+		s.Missing = append(s.Missing, g.string())
+		s.Cost = append(s.Cost, event.ProgramCost{Name: g.string(), Runs: g.uint(), Nanos: g.uint()})
+	}
+	return s
+}
+
+func (g *generator) events() []event.Event {
+	return []event.Event{g.record(), g.record(), g.socket(), g.error(), g.lost(), g.summary()}
+}

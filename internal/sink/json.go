@@ -1,0 +1,145 @@
+package sink
+
+import (
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// JSON writes one object a line, as docs/schema/event-v1.json describes them.
+// It is not safe for concurrent use. AppendEvent appends an event as one line,
+// newline included; but for a Summary it allocates nothing but room.
+type JSON struct{ lines }
+
+// NewJSON returns a JSON sink on w. offset is the wall clock minus the monotonic
+// clock in nanoseconds; tier is the run's, which every record repeats.
+func NewJSON(w io.Writer, offset int64, tier event.Tier) *JSON {
+	e := &encoder{clock: stamp{offset: offset, layout: "2006-01-02T15:04:05"}, tier: tier.String()}
+	return &JSON{newLines(w, e)}
+}
+
+// encoder spells events in JSON, schema 1.
+type encoder struct {
+	clock stamp
+	tier  string
+}
+
+// AppendEvent implements appender.
+func (e *encoder) AppendEvent(dst []byte, ev event.Event) []byte {
+	switch ev := ev.(type) {
+	case *event.Record:
+		dst = e.record(dst, ev)
+	case *event.Socket:
+		dst = e.socket(dst, ev)
+	case *event.Error:
+		dst = e.error(dst, ev)
+	case *event.Lost:
+		dst = e.lost(dst, ev)
+	case *event.Summary:
+		dst = e.summary(dst, ev)
+	default:
+		return dst
+	}
+	return append(dst, '}', '\n')
+}
+
+// head opens the object with what every event has.
+func (e *encoder) head(dst []byte, kind string, mono uint64) []byte {
+	dst = append(dst, `{"v":1,"type":"`...)
+	dst = append(dst, kind...)
+	dst = append(dst, `","ts":"`...)
+	dst = e.clock.append(dst, mono, 9, time.UTC)
+	dst = append(dst, `Z","mono_ns":`...)
+	return strconv.AppendUint(dst, mono, 10)
+}
+
+func (e *encoder) record(dst []byte, r *event.Record) []byte {
+	dst = e.head(dst, "record", r.Mono)
+	dst = appendName(dst, "dir", r.Dir.String())
+	dst = appendUint(dst, "seq", r.Seq)
+	dst = appendContentType(dst, r.Type)
+	dst = appendUint(dst, "content_type_id", uint64(r.Type))
+	dst = appendUint(dst, "len", uint64(r.Len))
+	dst = appendName(dst, "op", r.Op.String())
+	dst = appendProcess(dst, &r.Proc)
+	dst = appendSock(dst, &r.Conn)
+	dst = appendTLS(dst, &r.TLS)
+	dst = appendLatency(dst, r.Dir, &r.Lat)
+	dst = appendUint(dst, "gen", uint64(r.Gen))
+	dst = appendName(dst, "tier", e.tier)
+	dst = appendControl(dst, r)
+	if r.Payload != nil {
+		dst = appendPayload(dst, r.Payload)
+	}
+	if r.Shape != "" {
+		dst = appendString(dst, "shape", r.Shape)
+	}
+	return dst
+}
+
+func (e *encoder) socket(dst []byte, s *event.Socket) []byte {
+	dst = e.head(dst, "socket", s.Mono)
+	dst = appendName(dst, "state", s.State.String())
+	if s.State == event.SocketOpen || s.State == event.SocketRekey {
+		dst = appendName(dst, "dir", s.Dir.String())
+	}
+	dst = appendProcess(dst, &s.Proc)
+	dst = appendSock(dst, &s.Conn)
+	dst = appendSide(dst, "tx", &s.TX, s.NextTX, s.GenTX)
+	dst = appendSide(dst, "rx", &s.RX, s.NextRX, s.GenRX)
+	dst = append(dst, `,"totals":{`...)
+	for d, sep := range [2]string{`"tx":`, `,"rx":`} {
+		dst = append(dst, sep...)
+		dst = append(dst, `{"records":`...)
+		dst = strconv.AppendUint(dst, s.Totals.Records[d], 10)
+		dst = appendUint(dst, "bytes", s.Totals.Bytes[d])
+		dst = append(dst, '}')
+	}
+	dst = append(dst, '}')
+	dst = append(dst, `,"hidden":`...)
+	return appendPair(dst, s.Hidden)
+}
+
+// appendSide is one direction of a socket.
+func appendSide(dst []byte, key string, t *event.TLS, next uint64, gen uint32) []byte {
+	dst = append(dst, ',', '"')
+	dst = append(dst, key...)
+	dst = append(dst, `":{"version":"`...)
+	dst = append(dst, t.Version.String()...)
+	dst = append(dst, '"')
+	dst = appendName(dst, "cipher", t.Cipher.String())
+	dst = appendName(dst, "mode", t.Mode.String())
+	dst = appendBool(dst, "zerocopy", t.ZeroCopy)
+	dst = appendUint(dst, "next_seq", next)
+	dst = appendUint(dst, "gen", uint64(gen))
+	return append(dst, '}')
+}
+
+func (e *encoder) error(dst []byte, ev *event.Error) []byte {
+	dst = e.head(dst, "error", ev.Mono)
+	dst = appendName(dst, "errno", flow.Errno(ev.Errno))
+	dst = appendUint(dst, "errno_id", uint64(ev.Errno))
+	dst = appendString(dst, "func", ev.Func)
+	dst = appendName(dst, "dir", ev.Dir.String())
+	dst = appendUint(dst, "seq", ev.Seq)
+	dst = appendContentType(dst, ev.Type)
+	dst = appendProcess(dst, &ev.Proc)
+	dst = appendSock(dst, &ev.Conn)
+	return appendTLS(dst, &ev.TLS)
+}
+
+func (e *encoder) lost(dst []byte, l *event.Lost) []byte {
+	dst = e.head(dst, "lost", l.Mono)
+	dst = appendString(dst, "cause", l.Cause)
+	dst = appendUint(dst, "count", l.Count)
+	if l.Conn == nil {
+		return dst
+	}
+	dst = appendSock(dst, l.Conn)
+	dst = appendName(dst, "dir", l.Dir.String())
+	dst = appendUint(dst, "first", l.First)
+	return appendUint(dst, "last", l.Last)
+}

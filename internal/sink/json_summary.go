@@ -1,0 +1,59 @@
+package sink
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+func (e *encoder) summary(dst []byte, s *event.Summary) []byte {
+	dst = e.head(dst, "summary", s.Mono)
+	dst = append(dst, `,"records":`...)
+	dst = appendPair(dst, s.Totals.Records)
+	dst = append(dst, `,"bytes":`...)
+	dst = appendPair(dst, s.Totals.Bytes)
+	dst = appendUint(dst, "sockets", s.Sockets)
+	dst = appendUint(dst, "errors", s.Errors)
+	dst = appendLosses(dst, s.Lost)
+	dst = appendUint(dst, "duration_ns", uint64(max(s.Duration, 0)))
+	dst = appendName(dst, "tier", s.Tier.String())
+	dst = append(dst, `,"missing_hooks":[`...)
+	for i, hook := range s.Missing {
+		dst = appendQuoted(comma(dst, i), hook)
+	}
+	dst = append(dst, `],"cost":[`...)
+	for i := range s.Cost {
+		dst = appendCost(comma(dst, i), &s.Cost[i])
+	}
+	return append(dst, ']')
+}
+
+func comma(dst []byte, i int) []byte {
+	if i == 0 {
+		return dst
+	}
+	return append(dst, ',')
+}
+
+// appendLosses writes the losses by cause and their sum.
+func appendLosses(dst []byte, lost map[string]uint64) []byte {
+	dst = append(dst, `,"lost":{`...)
+	var total uint64
+	for i, cause := range slices.Sorted(maps.Keys(lost)) {
+		dst = appendQuoted(comma(dst, i), cause)
+		dst = append(dst, ':')
+		dst = strconv.AppendUint(dst, lost[cause], 10)
+		total += lost[cause]
+	}
+	return appendUint(append(dst, '}'), "lost_total", total)
+}
+
+func appendCost(dst []byte, c *event.ProgramCost) []byte {
+	dst = append(dst, `{"program":`...)
+	dst = appendQuoted(dst, c.Name)
+	dst = appendUint(dst, "runs", c.Runs)
+	dst = appendUint(dst, "run_ns", c.Nanos)
+	return append(dst, '}')
+}

@@ -1,0 +1,111 @@
+package sink
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// offset makes the monotonic time 0 2026-11-22 18:08:28.888888899 UTC.
+const offset = 1795370908888888899
+
+// The events below are those of docs/events.md.
+
+func sampleConn() event.Conn {
+	return event.Conn{
+		ID: 1, Cookie: 8193, NetNS: 4026531840, Family: event.FamilyINET,
+		LAddr: netip.MustParseAddr("192.0.2.1"), LPort: 443,
+		RAddr: netip.MustParseAddr("192.0.2.9"), RPort: 51234,
+	}
+}
+
+func sampleProc() event.Process {
+	return event.Process{PID: 4242, TID: 4242, UID: 33, Comm: event.MakeComm("nginx"), CgroupID: 7731}
+}
+
+func sampleTLS() event.TLS { return event.TLS{Version: 0x0304, Cipher: 52, Mode: event.ModeSW} }
+
+func sampleRecord() *event.Record {
+	return &event.Record{
+		Conn: sampleConn(), TLS: sampleTLS(), Proc: sampleProc(),
+		Dir: event.TX, Seq: 12, Type: event.ApplicationData, Len: 16384, Op: event.OpSendfile,
+		Mono: 91234567890, Lat: event.Latency{Stage: [3]uint64{310, 5200, 900}, Total: 6410},
+	}
+}
+
+func sampleReceived() *event.Record {
+	r := sampleRecord()
+	r.Dir, r.Seq, r.Len, r.Op = event.RX, 3, 78, event.OpRecv
+	r.Lat = event.Latency{Stage: [3]uint64{1200, 2100, 450}, Total: 3750}
+	r.Payload = []byte("GET /index.html HTTP/1.1\r\nHost: \x1b[31mexample\x1b[0m\r\n\r\n")
+	return r
+}
+
+func sampleAlert() *event.Record {
+	r := sampleRecord()
+	r.Seq, r.Len, r.Op, r.Type = 13, 2, event.OpSend, event.Alert
+	r.Control = &event.Control{AlertLevel: 1}
+	return r
+}
+
+func sampleKeyUpdate() *event.Record {
+	r := sampleRecord()
+	r.Dir, r.Seq, r.Len, r.Op, r.Type = event.RX, 4, 5, event.OpRecv, event.Handshake
+	r.Control = &event.Control{HandshakeType: 24}
+	return r
+}
+
+// sampleOdd has all that is hostile, long or missing.
+func sampleOdd() *event.Record {
+	r := sampleRecord()
+	r.Conn = event.Conn{ID: 2, RAddr: netip.MustParseAddr("2001:db8:1234:5678:9abc:def0:1234:5678"), RPort: 65535, Family: event.FamilyINET6}
+	r.Proc = event.Process{PID: 4194304, Comm: event.MakeComm("\x1b[2J\xff日本語\u202e"), Kernel: true}
+	r.TLS = event.TLS{Version: 0x0301, Cipher: 999, Mode: event.ModeHW, ZeroCopy: true}
+	r.Seq, r.Len, r.Type, r.Op = 1<<64-1, 0, 99, event.OpNone
+	r.Lat = event.Latency{Total: 90e9}
+	r.Shape = "http/2"
+	return r
+}
+
+func sampleSocket(state event.SocketState) *event.Socket {
+	return &event.Socket{
+		State: state, Conn: sampleConn(), Proc: sampleProc(), Mono: 91234567890, Dir: event.RX,
+		TX: sampleTLS(), RX: sampleTLS(), NextTX: 14, NextRX: 0, GenRX: 1,
+		Totals: event.Totals{Records: [2]uint64{14, 5}, Bytes: [2]uint64{229378, 395}},
+		Hidden: [2]uint64{0, 2},
+	}
+}
+
+func sampleError() *event.Error {
+	return &event.Error{
+		Conn: sampleConn(), TLS: sampleTLS(), Proc: sampleProc(), Mono: 91234567890,
+		Dir: event.RX, Errno: 74, Func: "tls_rx_one_record", Seq: 5, Type: event.ApplicationData,
+	}
+}
+
+func sampleGap() *event.Lost {
+	c := sampleConn()
+	return &event.Lost{Mono: 91234567890, Cause: "gap", Count: 3, Conn: &c, Dir: event.TX, First: 14, Last: 16}
+}
+
+func sampleRingLoss() *event.Lost { return &event.Lost{Mono: 91234567890, Cause: "ring", Count: 120} }
+
+func sampleSummary() *event.Summary {
+	return &event.Summary{
+		Mono: 91234567890, Duration: 10 * time.Second, Tier: event.TierSnap,
+		Totals:  event.Totals{Records: [2]uint64{14, 5}, Bytes: [2]uint64{229378, 395}},
+		Sockets: 1, Errors: 1, Lost: map[string]uint64{"ring": 120, "gap": 3},
+		Missing: []string{"tls_rx_msg_ready: no wait time of records received"},
+		Cost:    []event.ProgramCost{{Name: "bpf_exec_tx_verdict", Runs: 14, Nanos: 22400}},
+	}
+}
+
+func samples() []event.Event {
+	return []event.Event{
+		sampleSocket(event.SocketFound), sampleSocket(event.SocketOpen),
+		sampleRecord(), sampleReceived(), sampleAlert(), sampleKeyUpdate(),
+		sampleSocket(event.SocketRekey), sampleOdd(), sampleError(), sampleGap(), sampleRingLoss(),
+		sampleSocket(event.SocketClose), sampleSummary(),
+	}
+}

@@ -1,0 +1,65 @@
+// Package schematest checks lines of JSON against the published schema. It is
+// for tests.
+package schematest
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/ktlstop/ktlstop/docs/schema"
+)
+
+const url = "event-v1.json"
+
+var compiled = sync.OnceValues(compile)
+
+func compile() (*jsonschema.Schema, error) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema.EventV1))
+	if err != nil {
+		return nil, fmt.Errorf("read the schema: %w", err)
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	c.AssertContent()
+	if err := c.AddResource(url, doc); err != nil {
+		return nil, fmt.Errorf("add the schema: %w", err)
+	}
+	return c.Compile(url)
+}
+
+// Check returns an error unless line is one event of schema 1, with or without
+// the newline behind it.
+func Check(line []byte) error {
+	s, err := compiled()
+	if err != nil {
+		return err
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(line))
+	if err != nil {
+		return fmt.Errorf("parse %q: %w", line, err)
+	}
+	if err := s.Validate(v); err != nil {
+		return fmt.Errorf("validate %s: %w", line, err)
+	}
+	return nil
+}
+
+// Validate fails the test unless line is one event of schema 1.
+func Validate(t testing.TB, line []byte) {
+	t.Helper()
+	if err := Check(line); err != nil {
+		t.Error(err)
+	}
+}
+
+// ValidateAll checks each line of out.
+func ValidateAll(t testing.TB, out []byte) {
+	t.Helper()
+	for line := range bytes.Lines(out) {
+		Validate(t, line)
+	}
+}

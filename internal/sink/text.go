@@ -1,0 +1,192 @@
+package sink
+
+import (
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/ktlstop/ktlstop/internal/safe"
+	"github.com/ktlstop/ktlstop/internal/units"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// TextConfig says how Text writes.
+type TextConfig struct {
+	// Offset is the wall clock minus the monotonic clock, in nanoseconds.
+	Offset int64
+	// Location is where the clock hangs; UTC if nil.
+	Location *time.Location
+	// Width is the number of columns of a line; 79 if 0. What grows with it is
+	// the room for the peer's address.
+	Width int
+	// Wide writes everything that is known of a record, however long.
+	Wide bool
+	// NoHeader leaves out the line of column names.
+	NoHeader bool
+}
+
+// Text writes one readable line for each event, under a line of column names.
+// Nothing that others chose reaches the terminal unsanitised. It is not safe for
+// concurrent use.
+type Text struct{ lines }
+
+// NewText returns a Text sink on w.
+func NewText(w io.Writer, cfg TextConfig) *Text {
+	if cfg.Width <= 0 {
+		cfg.Width = 79
+	}
+	if cfg.Location == nil {
+		cfg.Location = time.UTC
+	}
+	clock := stamp{offset: cfg.Offset, layout: "15:04:05"}
+	return &Text{newLines(w, &printer{cfg: cfg, clock: clock, headed: cfg.NoHeader})}
+}
+
+// printer spells events for people.
+type printer struct {
+	cfg    TextConfig
+	clock  stamp
+	headed bool
+	start  int // of the line being written
+	dst    []byte
+}
+
+// Widths of the columns of a record; the peer has what is left.
+const (
+	wComm, wPID, wDir, wType, wSeq, wLen, wOp, wLat = 7, 6, 2, 4, 5, 5, 8, 6
+)
+
+const (
+	header     = "TIME         COMM       PID DR TYPE   SEQ   LEN OP          LAT PEER\n"
+	wideHeader = "TIME               COMM                 PID     TID DR TYPE                        SEQ GEN   LEN OP          " +
+		"TOTAL  Q/WAIT   CRYPT P/DELIV TLS\n"
+)
+
+// AppendEvent implements appender.
+func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
+	p.dst = dst
+	p.head(ev)
+	p.start = len(p.dst)
+	switch ev := ev.(type) {
+	case *event.Record:
+		p.record(ev)
+	case *event.Socket:
+		p.socket(ev)
+	case *event.Error:
+		p.error(ev)
+	case *event.Lost:
+		p.lost(ev)
+	case *event.Summary:
+		p.summary(ev)
+	}
+	dst, p.dst = p.dst, nil
+	return dst
+}
+
+// head writes the column names before the first line that has columns.
+func (p *printer) head(ev event.Event) {
+	if _, last := ev.(*event.Summary); p.headed || last {
+		return
+	}
+	p.headed = true
+	if p.cfg.Wide {
+		p.str(wideHeader)
+	} else {
+		p.str(header)
+	}
+}
+
+func (p *printer) record(r *event.Record) {
+	if p.cfg.Wide {
+		p.wideRecord(r)
+	} else {
+		p.shortRecord(r)
+	}
+	for off := 0; off < len(r.Payload); off += safe.RowBytes {
+		p.str("    ")
+		p.dst = safe.AppendHexRow(p.dst, off, r.Payload[off:])
+		p.end()
+	}
+}
+
+func (p *printer) shortRecord(r *event.Record) {
+	p.lead(r.Mono, &r.Proc, r.Dir)
+	p.left(typeName(r.Type), wType)
+	p.right(r.Seq, wSeq)
+	p.right(uint64(r.Len), wLen)
+	p.left(shortOp(r.Op), wOp)
+	p.duration(r.Lat.Total, wLat)
+	p.peer(&r.Conn)
+	p.end()
+	p.control(r)
+}
+
+// lead writes what all lines but the summary begin with.
+func (p *printer) lead(mono uint64, proc *event.Process, d event.Dir) {
+	p.clockTo(mono, 3)
+	p.comm(proc, wComm)
+	p.right(uint64(proc.PID), wPID)
+	p.left(d.String(), wDir)
+}
+
+func (p *printer) clockTo(mono uint64, digits int) {
+	p.dst = p.clock.append(p.dst, mono, digits, p.cfg.Location)
+	p.str(" ")
+}
+
+// control writes what an alert or a handshake record says on a line of its own.
+func (p *printer) control(r *event.Record) {
+	switch {
+	case r.Control == nil:
+		return
+	case r.Type == event.Alert:
+		p.str("             alert ")
+		p.str(event.AlertLevel(r.Control.AlertLevel))
+		p.str(" ")
+		p.str(event.AlertDescription(r.Control.AlertDescription))
+	default:
+		p.str("             handshake ")
+		p.str(event.HandshakeType(r.Control.HandshakeType))
+	}
+	p.end()
+}
+
+// typeName is a content type in four columns.
+func typeName(t event.ContentType) string {
+	switch t {
+	case event.ChangeCipherSpec:
+		return "ccs"
+	case event.Alert:
+		return "alrt"
+	case event.Handshake:
+		return "hshk"
+	case event.ApplicationData:
+		return "data"
+	}
+	return "t" + strconv.Itoa(int(t))
+}
+
+// shortOp cuts the operations that are longer than their column.
+func shortOp(o event.Op) string {
+	switch o {
+	case event.OpSpliceRead:
+		return "splice"
+	case event.OpReadSock:
+		return "readsock"
+	case event.OpNone:
+		return "-"
+	}
+	return o.String()
+}
+
+// duration writes a time, right aligned, a dash where it was not seen.
+func (p *printer) duration(ns uint64, width int) {
+	if ns == 0 {
+		p.pad(width - 1)
+		p.str("- ")
+		return
+	}
+	at := len(p.dst)
+	p.dst = units.AppendDuration(p.dst, ns)
+	p.alignRight(at, width)
+}

@@ -1,0 +1,190 @@
+package sink
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/units"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+func (p *printer) socket(s *event.Socket) {
+	p.clockTo(s.Mono, 3)
+	p.comm(&s.Proc, wComm)
+	p.right(uint64(s.Proc.PID), wPID)
+	if s.State == event.SocketOpen || s.State == event.SocketRekey {
+		p.left(s.Dir.String(), wDir)
+	} else {
+		p.left("", wDir)
+	}
+	p.str(s.State.String())
+	switch s.State {
+	case event.SocketClose:
+		p.total(" tx ", s.Totals.Records[event.TX], s.Totals.Bytes[event.TX])
+		p.total(" rx ", s.Totals.Records[event.RX], s.Totals.Bytes[event.RX])
+	case event.SocketFound:
+		p.both(s)
+	default:
+		t := [2]*event.TLS{&s.TX, &s.RX}[s.Dir&1]
+		p.params(" ", t)
+		p.str(" gen ")
+		p.num(uint64([2]uint32{s.GenTX, s.GenRX}[s.Dir&1]))
+	}
+	p.str(" ")
+	p.peerOrBoth(&s.Conn)
+	p.end()
+}
+
+// both writes how the two directions are protected, once where it is the same.
+func (p *printer) both(s *event.Socket) {
+	if s.TX == s.RX {
+		p.params(" tx+rx ", &s.TX)
+		return
+	}
+	p.params(" tx ", &s.TX)
+	p.params(" rx ", &s.RX)
+}
+
+// params writes how a direction is protected.
+func (p *printer) params(before string, t *event.TLS) {
+	p.str(before)
+	if t.Mode == event.ModeNone {
+		p.str("-")
+		return
+	}
+	p.str(orDash(t.Version.String()))
+	p.str(" ")
+	p.str(orDash(t.Cipher.String()))
+	p.str(" ")
+	p.str(t.Mode.String())
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func (p *printer) total(before string, records, bytes uint64) {
+	p.str(before)
+	p.dst = units.AppendCount(p.dst, records)
+	p.str(" rec/")
+	p.dst = units.AppendCount(p.dst, bytes)
+	p.str("B")
+}
+
+func (p *printer) num(v uint64) { p.dst = strconv.AppendUint(p.dst, v, 10) }
+
+// peerOrBoth writes the peer, or both ends where the line may be long.
+func (p *printer) peerOrBoth(c *event.Conn) {
+	if !p.cfg.Wide {
+		p.peer(c)
+		return
+	}
+	p.endpoint(c.LAddr, c.LPort)
+	p.str(" > ")
+	p.endpoint(c.RAddr, c.RPort)
+}
+
+func (p *printer) error(e *event.Error) {
+	p.lead(e.Mono, &e.Proc, e.Dir)
+	p.str("ERROR ")
+	p.str(flow.Errno(e.Errno))
+	p.str(" ")
+	if e.Func != "" {
+		p.str(Sanitize(e.Func))
+		p.str(" ")
+	}
+	p.str("seq ")
+	p.num(e.Seq)
+	p.str(" ")
+	p.peerOrBoth(&e.Conn)
+	p.end()
+}
+
+func (p *printer) lost(l *event.Lost) {
+	p.clockTo(l.Mono, 3)
+	p.str("LOST ")
+	p.num(l.Count)
+	p.str(" (")
+	p.str(Sanitize(l.Cause))
+	p.str(")")
+	if l.Conn != nil {
+		p.str(" ")
+		p.str(l.Dir.String())
+		p.str(" seq ")
+		p.num(l.First)
+		p.str("-")
+		p.num(l.Last)
+		p.str(" ")
+		p.peerOrBoth(l.Conn)
+	}
+	p.end()
+}
+
+// summary writes several lines: totals, losses, missing hooks, cost.
+func (p *printer) summary(s *event.Summary) {
+	p.counted(s.Sockets, "connection")
+	p.str(",")
+	p.total(" tx ", s.Totals.Records[event.TX], s.Totals.Bytes[event.TX])
+	p.total(", rx ", s.Totals.Records[event.RX], s.Totals.Bytes[event.RX])
+	p.str(", ")
+	p.counted(s.Errors, "error")
+	p.str(" in ")
+	p.dst = units.AppendDuration(p.dst, uint64(max(s.Duration, 0)))
+	p.flush()
+	p.losses(s.Lost)
+	for _, hook := range s.Missing {
+		p.str("not attached: ")
+		p.str(Sanitize(hook))
+		p.flush()
+	}
+	for i := range s.Cost {
+		p.cost(&s.Cost[i])
+	}
+}
+
+func (p *printer) counted(n uint64, thing string) {
+	p.num(n)
+	p.str(" ")
+	p.str(thing)
+	if n != 1 {
+		p.str("s")
+	}
+}
+
+func (p *printer) losses(lost map[string]uint64) {
+	p.str("lost:")
+	none := true
+	for _, cause := range slices.Sorted(maps.Keys(lost)) {
+		if lost[cause] == 0 {
+			continue
+		}
+		none = false
+		p.str(" ")
+		p.str(Sanitize(cause))
+		p.str(" ")
+		p.num(lost[cause])
+	}
+	if none {
+		p.str(" nothing")
+	}
+	p.flush()
+}
+
+func (p *printer) cost(c *event.ProgramCost) {
+	if c.Runs == 0 {
+		return
+	}
+	p.str("cost: ")
+	p.str(Sanitize(c.Name))
+	p.str(" ")
+	p.dst = units.AppendDuration(p.dst, c.Nanos/c.Runs)
+	p.str(" a run, ")
+	p.dst = units.AppendCount(p.dst, c.Runs)
+	p.str(" runs")
+	p.flush()
+}

@@ -1,0 +1,137 @@
+package sink
+
+import (
+	"net/netip"
+	"strconv"
+
+	"github.com/ktlstop/ktlstop/internal/safe"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// The methods here append a column and the space behind it.
+
+func (p *printer) str(s string) { p.dst = append(p.dst, s...) }
+
+func (p *printer) pad(n int) {
+	for ; n > 0; n-- {
+		p.dst = append(p.dst, ' ')
+	}
+}
+
+// end ends the line, without blanks before the newline, and cuts what is longer
+// than the terminal is wide.
+func (p *printer) end() {
+	if !p.cfg.Wide {
+		p.cut(p.start, p.cfg.Width)
+	}
+	p.flush()
+}
+
+// flush ends a line that may be of any length.
+func (p *printer) flush() {
+	for len(p.dst) > 0 && p.dst[len(p.dst)-1] == ' ' {
+		p.dst = p.dst[:len(p.dst)-1]
+	}
+	p.dst = append(p.dst, '\n')
+	p.start = len(p.dst)
+}
+
+// left writes one of our own words, which are ASCII.
+func (p *printer) left(s string, width int) {
+	p.str(s)
+	p.pad(width - len(s))
+	p.str(" ")
+}
+
+func (p *printer) right(v uint64, width int) {
+	at := len(p.dst)
+	p.dst = strconv.AppendUint(p.dst, v, 10)
+	p.alignRight(at, width)
+}
+
+// alignRight moves the ASCII text from at on to the right end of its column.
+func (p *printer) alignRight(at, width int) {
+	n := len(p.dst) - at
+	if shift := width - n; shift > 0 {
+		p.pad(shift)
+		copy(p.dst[at+shift:], p.dst[at:at+n])
+		for i := range shift {
+			p.dst[at+i] = ' '
+		}
+	}
+	p.str(" ")
+}
+
+// comm writes a task's name, sanitised, in exactly width columns.
+func (p *printer) comm(proc *event.Process, width int) {
+	at := len(p.dst)
+	if proc.Kernel {
+		p.str("k:")
+	}
+	p.dst = safe.Append(p.dst, commBytes(&proc.Comm))
+	used := p.cut(at, width)
+	p.pad(width - used)
+	p.str(" ")
+}
+
+// cut shortens the text from at on to width columns, and returns how many it
+// has. Text that was cut ends in an ellipsis.
+func (p *printer) cut(at, width int) int {
+	used := safe.Width(p.dst[at:])
+	if used <= width {
+		return used
+	}
+	size, used := safe.Prefix(p.dst[at:], width-1)
+	p.dst = p.dst[:at+size]
+	if width < 1 {
+		return 0
+	}
+	p.str("…")
+	return used + 1
+}
+
+// room is how many columns the line has left.
+func (p *printer) room() int { return p.cfg.Width - safe.Width(p.dst[p.start:]) }
+
+// peer writes the other end in the columns that are left, at the expense of the
+// address's tail; the port stays.
+func (p *printer) peer(c *event.Conn) {
+	if !c.RAddr.IsValid() {
+		return
+	}
+	room := p.room()
+	at := len(p.dst)
+	p.endpoint(c.RAddr, c.RPort)
+	if len(p.dst)-at <= room {
+		return
+	}
+	p.dst = p.dst[:at]
+	port := 1 + len(strconv.Itoa(int(c.RPort)))
+	p.addr(c.RAddr)
+	if room > port+1 {
+		p.cut(at, room-port)
+		p.str(":")
+		p.dst = strconv.AppendUint(p.dst, uint64(c.RPort), 10)
+	} else {
+		p.cut(at, max(room, 0))
+	}
+}
+
+// endpoint writes address and port, with brackets round IPv6.
+func (p *printer) endpoint(a netip.Addr, port uint16) {
+	if !a.IsValid() {
+		p.str("?")
+		return
+	}
+	if a.Is6() {
+		p.str("[")
+	}
+	p.addr(a)
+	if a.Is6() {
+		p.str("]")
+	}
+	p.str(":")
+	p.dst = strconv.AppendUint(p.dst, uint64(port), 10)
+}
+
+func (p *printer) addr(a netip.Addr) { p.dst = a.WithZone("").AppendTo(p.dst) }

@@ -1,0 +1,109 @@
+package sink
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/ktlstop/ktlstop/internal/safe"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+func printed(t *testing.T, cfg TextConfig, events ...event.Event) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	cfg.Offset = offset
+	s := NewText(&out, cfg)
+	for _, ev := range events {
+		if err := s.Write(ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func TestTextGolden(t *testing.T) {
+	golden(t, "text.txt", printed(t, TextConfig{}, samples()...))
+	golden(t, "text-120.txt", printed(t, TextConfig{Width: 120}, samples()...))
+	golden(t, "text-wide.txt", printed(t, TextConfig{Wide: true}, samples()...))
+}
+
+// checkLines fails where a line does something else than appear, or is wider
+// than width (0 for any).
+func checkLines(t *testing.T, out []byte, width int) {
+	t.Helper()
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSuffix(line, "\n")
+		if safe.String(line) != line {
+			t.Errorf("%q is not fit for a terminal", line)
+		}
+		if width > 0 && safe.Width(line) > width {
+			t.Errorf("%q has %d columns, at most %d", line, safe.Width(line), width)
+		}
+	}
+}
+
+func TestTextIsNarrowAndSafe(t *testing.T) {
+	for seed := range 300 {
+		for _, ev := range newGenerator(uint64(seed)).events() {
+			width := 79
+			if _, summary := ev.(*event.Summary); summary {
+				width = 0
+			}
+			checkLines(t, printed(t, TextConfig{}, ev), width)
+			checkLines(t, printed(t, TextConfig{Wide: true}, ev), 0)
+		}
+	}
+}
+
+func FuzzText(f *testing.F) {
+	f.Add([]byte("\x1b[2J"), 20)
+	f.Fuzz(func(t *testing.T, raw []byte, width int) {
+		if width < 1 || width > 1000 {
+			return
+		}
+		g := generator{raw: raw}
+		for _, ev := range g.events()[:5] {
+			checkLines(t, printed(t, TextConfig{Width: width, NoHeader: true}, ev), width)
+		}
+	})
+}
+
+func TestTextHeaderOnce(t *testing.T) {
+	out := string(printed(t, TextConfig{}, sampleRecord(), sampleRecord()))
+	if strings.Count(out, "TIME") != 1 || strings.Count(out, "\n") != 3 {
+		t.Errorf("got %q", out)
+	}
+	if out = string(printed(t, TextConfig{NoHeader: true}, sampleRecord())); strings.Contains(out, "TIME") {
+		t.Errorf("a header in %q", out)
+	}
+	if out = string(printed(t, TextConfig{}, sampleSummary())); strings.Contains(out, "TIME") {
+		t.Errorf("a header over the summary: %q", out)
+	}
+}
+
+func TestTextColumnsAreUnderTheirNames(t *testing.T) {
+	lines := strings.Split(string(printed(t, TextConfig{}, sampleRecord())), "\n")
+	for name, value := range map[string]string{
+		"TIME": "18:10", "COMM": "nginx", "DR": "tx", "TYPE": "data", "OP": "sendfile", "PEER": "192.0.2.9:5",
+	} {
+		if i, j := strings.Index(lines[0], name), strings.Index(lines[1], value); i != j {
+			t.Errorf("%s is in column %d, %s in %d", name, i, value, j)
+		}
+	}
+	for name, value := range map[string]string{"PID": "4242", "SEQ": "12 ", "LEN": "16384", "LAT": "6.41us"} {
+		i := strings.Index(lines[0], name) + len(name)
+		if j := strings.Index(lines[1], value) + len(strings.TrimSpace(value)); i != j {
+			t.Errorf("%s ends in column %d, %s in %d", name, i, value, j)
+		}
+	}
+}
+
+func TestSanitize(t *testing.T) {
+	if got := Sanitize("a\x1b[1mb"); got != "a\uFFFD[1mb" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -1,0 +1,65 @@
+package sink
+
+import (
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// wideRecord writes everything but the payload on one line. The stages are those
+// of the direction: queue, encrypt, push or wait, decrypt, deliver.
+func (p *printer) wideRecord(r *event.Record) {
+	p.clockTo(r.Mono, 9)
+	p.comm(&r.Proc, 15)
+	p.right(uint64(r.Proc.PID), 8)
+	p.right(uint64(r.Proc.TID), 7)
+	p.left(r.Dir.String(), wDir)
+	p.left(r.Type.String(), 18)
+	p.right(r.Seq, 12)
+	p.right(uint64(r.Gen), 3)
+	p.right(uint64(r.Len), wLen)
+	p.left(orDash(r.Op.String()), 11)
+	p.duration(r.Lat.Total, 6)
+	for _, v := range r.Lat.Stage {
+		p.duration(v, 7)
+	}
+	p.params("", &r.TLS)
+	if r.TLS.ZeroCopy {
+		p.str(" zc")
+	}
+	p.str(" ")
+	p.peerOrBoth(&r.Conn)
+	p.wideEnd(r)
+	p.end()
+}
+
+func (p *printer) wideEnd(r *event.Record) {
+	p.str(" uid ")
+	p.num(uint64(r.Proc.UID))
+	p.str(" cookie ")
+	p.num(r.Conn.Cookie)
+	p.str(" netns ")
+	p.num(uint64(r.Conn.NetNS))
+	if r.Proc.CgroupID != 0 {
+		p.str(" cgroup ")
+		p.num(r.Proc.CgroupID)
+	}
+	if r.Proc.Container != "" {
+		p.str(" container ")
+		p.str(Sanitize(r.Proc.Container))
+	}
+	if r.Shape != "" {
+		p.str(" shape ")
+		p.str(Sanitize(r.Shape))
+	}
+	if r.Control != nil {
+		p.wideControl(r)
+	}
+}
+
+func (p *printer) wideControl(r *event.Record) {
+	if r.Type == event.Alert {
+		p.str(" " + event.AlertLevel(r.Control.AlertLevel))
+		p.str(" " + event.AlertDescription(r.Control.AlertDescription))
+		return
+	}
+	p.str(" " + event.HandshakeType(r.Control.HandshakeType))
+}

@@ -1,0 +1,154 @@
+package tui
+
+import (
+	"strconv"
+
+	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/safe"
+	"github.com/ktlstop/ktlstop/internal/units"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// moment is one entry of the timeline: what all kinds of events have in common,
+// and the rest in words.
+type moment struct {
+	mono uint64
+	kind string
+	tone tone
+	conn *event.Conn // nil if unknown
+	proc *event.Process
+	dir  string
+	what string
+}
+
+// momentOf reads the events that a snapshot keeps in its timeline.
+func momentOf(ev event.Event) moment {
+	switch ev := ev.(type) {
+	case *event.Record:
+		return controlMoment(ev)
+	case *event.Socket:
+		return socketMoment(ev)
+	case *event.Error:
+		return moment{
+			mono: ev.Mono, kind: "error", tone: bad, conn: &ev.Conn, proc: &ev.Proc, dir: ev.Dir.String(),
+			what: errorText(ev),
+		}
+	case *event.Lost:
+		return lostMoment(ev)
+	}
+	return moment{kind: "?"}
+}
+
+func controlMoment(r *event.Record) moment {
+	m := moment{
+		mono: r.Mono, kind: typeName(r.Type), tone: accent, conn: &r.Conn, proc: &r.Proc, dir: r.Dir.String(),
+		what: "seq " + strconv.FormatUint(r.Seq, 10),
+	}
+	switch {
+	case r.Control == nil:
+	case r.Type == event.Alert:
+		m.what = event.AlertLevel(r.Control.AlertLevel) + " " + event.AlertDescription(r.Control.AlertDescription) + ", " + m.what
+		m.tone = alertTone(r.Control)
+	case r.Type == event.Handshake:
+		m.what = event.HandshakeType(r.Control.HandshakeType) + ", " + m.what
+	}
+	return m
+}
+
+// alertTone keeps red for what is not the ordinary end.
+func alertTone(c *event.Control) tone {
+	const closeNotify = 0
+	if c.AlertDescription == closeNotify {
+		return accent
+	}
+	return bad
+}
+
+func socketMoment(s *event.Socket) moment {
+	m := moment{mono: s.Mono, kind: s.State.String(), conn: &s.Conn, proc: &s.Proc}
+	switch s.State {
+	case event.SocketClose:
+		m.what = "tx " + totalText(&s.Totals, event.TX) + ", rx " + totalText(&s.Totals, event.RX)
+	case event.SocketRekey:
+		m.tone, m.dir = accent, s.Dir.String()
+		gen := [2]uint32{s.GenTX, s.GenRX}[s.Dir&1]
+		m.what = "key " + strconv.FormatUint(uint64(gen)+1, 10)
+	}
+	return m
+}
+
+func totalText(t *event.Totals, d event.Dir) string {
+	return units.Count(t.Records[d]) + " records " + units.Count(t.Bytes[d]) + "B"
+}
+
+func errorText(e *event.Error) string {
+	s := flow.Errno(e.Errno)
+	if e.Func != "" {
+		s += " from " + safe.String(e.Func)
+	}
+	return s + ", seq " + strconv.FormatUint(e.Seq, 10)
+}
+
+func lostMoment(l *event.Lost) moment {
+	m := moment{mono: l.Mono, kind: "lost", tone: bad, conn: l.Conn, what: strconv.FormatUint(l.Count, 10) + " (" + safe.String(l.Cause) + ")"}
+	if l.Conn != nil {
+		m.dir = l.Dir.String()
+		m.what += ", seq " + strconv.FormatUint(l.First, 10) + "-" + strconv.FormatUint(l.Last, 10)
+	}
+	return m
+}
+
+// momentColumns are the columns of the timeline.
+func momentColumns() []column[moment] {
+	return []column[moment]{
+		{name: "TIME", width: 12, prio: 2, help: "when it happened",
+			cell: func(b []byte, m moment, e *env) []byte { return appendClock(b, e, m.mono) }},
+		{name: "KIND", width: 8, prio: 0, help: "alert, handshake, error, lost, rekey or close",
+			tone: func(m moment) tone { return m.tone },
+			cell: func(b []byte, m moment, _ *env) []byte { return append(b, m.kind...) }},
+		{name: "PROCESS", width: 9, most: 22, prio: 3, help: "the task in whose call it happened",
+			cell: func(b []byte, m moment, _ *env) []byte {
+				if m.proc == nil {
+					return b
+				}
+				return appendComm(b, m.proc)
+			}},
+		{name: "PID", width: 7, right: true, prio: 5, help: "process",
+			cell: func(b []byte, m moment, _ *env) []byte {
+				if m.proc == nil {
+					return append(b, '-')
+				}
+				return appendPID(b, m.proc.PID)
+			}},
+		{name: "DIR", width: 3, prio: 3, help: "direction",
+			cell: func(b []byte, m moment, _ *env) []byte { return append(b, m.dir...) }},
+		{name: "WHAT", width: 28, most: 80, prio: 1, help: "what happened",
+			tone: func(m moment) tone { return m.tone },
+			cell: func(b []byte, m moment, _ *env) []byte { return append(b, m.what...) }},
+		{name: "PEER", width: 15, most: 47, prio: 4, help: "remote address and port",
+			cell: func(b []byte, m moment, e *env) []byte {
+				if m.conn == nil {
+					return b
+				}
+				return appendPeer(b, m.conn.RAddr, m.conn.RPort, e)
+			}},
+	}
+}
+
+func newMoments() table[moment] {
+	return table[moment]{
+		cols: momentColumns(),
+		keyOf: func(m moment) rowKey {
+			k := rowKey{a: m.mono}
+			if m.conn != nil {
+				k.b = m.conn.ID
+			}
+			for _, c := range []byte(m.kind) {
+				k.c = k.c<<8 | uint64(c)
+			}
+			return k
+		},
+		match: func(m moment, f *Filter) bool { return f.matchMoment(&m) },
+		sort:  -1, stream: true, tail: true,
+	}
+}

@@ -1,0 +1,71 @@
+package tui
+
+import (
+	"strconv"
+
+	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/safe"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// groupColumns are the columns of the view of processes and cgroups.
+func groupColumns() []column[*flow.Group] {
+	type group = *flow.Group
+	return []column[group]{
+		{name: "PROCESS", width: 12, most: 24, prio: 0, help: "the task that was seen at work first",
+			cell:  func(b []byte, g group, _ *env) []byte { return appendComm(b, &g.Proc) },
+			order: by(func(g group) string { return g.Proc.Name() })},
+		{name: "PID", width: 7, right: true, prio: 4, help: "process",
+			cell:  func(b []byte, g group, _ *env) []byte { return appendPID(b, g.Proc.PID) },
+			order: by(func(g group) uint32 { return g.Proc.PID })},
+		{name: "CGROUP", width: 8, right: true, prio: 12, help: "cgroup id",
+			cell:  func(b []byte, g group, _ *env) []byte { return strconv.AppendUint(b, g.Proc.CgroupID, 10) },
+			order: by(func(g group) uint64 { return g.Proc.CgroupID })},
+		{name: "CONTAINER", width: 12, most: 64, prio: 13, help: "container",
+			cell:  func(b []byte, g group, _ *env) []byte { return safe.Append(b, g.Proc.Container) },
+			order: by(func(g group) string { return g.Proc.Container })},
+		{name: "CONNS", width: 6, right: true, prio: 1, down: true, help: "open connections",
+			cell:  func(b []byte, g group, _ *env) []byte { return strconv.AppendInt(b, int64(g.Conns), 10) },
+			order: by(func(g group) int { return g.Conns })},
+		{name: "REC/S", width: 6, right: true, prio: 1, down: true, help: "records a second, both ways",
+			cell:  func(b []byte, g group, _ *env) []byte { return appendRate(b, recordRate(&g.Rate)) },
+			order: by(func(g group) float64 { return recordRate(&g.Rate) })},
+		{name: "TX/S", width: 6, right: true, prio: 3, down: true, help: "bytes sent a second",
+			cell:  func(b []byte, g group, _ *env) []byte { return appendRate(b, g.Rate[event.TX].Bytes) },
+			order: by(func(g group) float64 { return g.Rate[event.TX].Bytes })},
+		{name: "RX/S", width: 6, right: true, prio: 3, down: true, help: "bytes received a second",
+			cell:  func(b []byte, g group, _ *env) []byte { return appendRate(b, g.Rate[event.RX].Bytes) },
+			order: by(func(g group) float64 { return g.Rate[event.RX].Bytes })},
+		{name: "RECS", width: 6, right: true, prio: 5, down: true, help: "records of its connections",
+			cell:  func(b []byte, g group, _ *env) []byte { return appendCount(b, recordCount(&g.Totals)) },
+			order: by(func(g group) uint64 { return recordCount(&g.Totals) })},
+		{name: "BYTES", width: 6, right: true, prio: 5, down: true, help: "bytes of its connections",
+			cell:  func(b []byte, g group, _ *env) []byte { return appendCount(b, byteCount(&g.Totals)) },
+			order: by(func(g group) uint64 { return byteCount(&g.Totals) })},
+		{name: "P50", width: 6, right: true, prio: 2, down: true, help: "median of the total latency, within 12.5 %",
+			cell:  func(b []byte, g group, _ *env) []byte { return appendTime(b, g.Lat[g.Busier()].P50) },
+			order: by(func(g group) uint64 { return g.Lat[g.Busier()].P50 })},
+		{name: "P99", width: 6, right: true, prio: 2, down: true, help: "its 99th percentile, within 12.5 %",
+			cell:  func(b []byte, g group, _ *env) []byte { return appendTime(b, g.Lat[g.Busier()].P99) },
+			order: by(func(g group) uint64 { return g.Lat[g.Busier()].P99 })},
+		{name: "MAX", width: 6, right: true, prio: 7, down: true, help: "its maximum",
+			cell:  func(b []byte, g group, _ *env) []byte { return appendTime(b, g.Lat[g.Busier()].Max) },
+			order: by(func(g group) uint64 { return g.Lat[g.Busier()].Max })},
+		{name: "SPLIT", width: 8, prio: 8, help: "its split",
+			cell: func(b []byte, g group, e *env) []byte { return e.glyphs.stack(b, g.Lat[g.Busier()].Stage, 8) }},
+		{name: "ERR", width: 4, right: true, prio: 6, down: true, help: "errors",
+			tone:  func(g group) tone { return countTone(g.Errors, bad) },
+			cell:  func(b []byte, g group, _ *env) []byte { return appendCount(b, g.Errors) },
+			order: by(func(g group) uint64 { return g.Errors })},
+	}
+}
+
+func newGroups() table[*flow.Group] {
+	t := table[*flow.Group]{
+		cols:  groupColumns(),
+		keyOf: func(g *flow.Group) rowKey { return rowKey{a: uint64(g.Proc.PID), b: g.Proc.CgroupID} },
+		match: func(g *flow.Group, f *Filter) bool { return f.matchProc(&g.Proc) },
+	}
+	t.sort = columnNamed(t.cols, "REC/S")
+	return t
+}

@@ -1,0 +1,164 @@
+package tui
+
+import (
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/safe"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+func (m *Model) update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = max(msg.Width, 0), max(msg.Height, 0)
+		m.resize()
+	case tickMsg:
+		return m.ticked(msg)
+	case snapshotMsg:
+		return m.arrived(msg)
+	case savedMsg:
+		m.saved(msg)
+	case tea.KeyMsg:
+		return m.pressed(msg)
+	case tea.MouseMsg:
+		return m.pointed(msg)
+	}
+	return nil
+}
+
+func (m *Model) ticked(msg tickMsg) tea.Cmd {
+	switch {
+	case msg.chain != m.chain:
+		return nil
+	case m.paused:
+		return m.tick()
+	}
+	return m.fetch(m.chain)
+}
+
+func (m *Model) arrived(msg snapshotMsg) tea.Cmd {
+	if m.wanted(msg) {
+		m.cost = m.cost.next(m.snap, msg.snap)
+		m.snap = msg.snap
+		m.refresh()
+	}
+	if msg.chain != m.chain {
+		return nil
+	}
+	return m.tick()
+}
+
+// wanted tells whether a snapshot is to be shown: not in a pause, and not when a
+// newer one overtook it.
+func (m *Model) wanted(msg snapshotMsg) bool {
+	return msg.snap != nil && msg.snap.Mono >= m.snap.Mono && (!m.paused || msg.chain == noChain)
+}
+
+func (m *Model) saved(msg savedMsg) {
+	if msg.err != nil {
+		m.fail(msg.err)
+		return
+	}
+	m.say("wrote " + safe.String(msg.path))
+}
+
+func (m *Model) say(s string)   { m.status, m.statusBad = s, false }
+func (m *Model) fail(err error) { m.status, m.statusBad = safe.String(err.Error()), true }
+
+// refresh fills the present view's table from the snapshot.
+func (m *Model) refresh() {
+	switch m.view {
+	case viewConns:
+		m.conns.set(m.snap.Rows, m.filter)
+	case viewProcs:
+		m.groups.set(m.allGroups(), m.filter)
+	case viewRecords:
+		m.records.set(pointers(m.snap.Recent), m.filter)
+	case viewMoments:
+		m.moments.set(moments(m.snap.Moments), m.filter)
+	}
+	m.resize()
+}
+
+func (m *Model) allGroups() []*flow.Group {
+	if m.cgroups {
+		return m.snap.Cgroups
+	}
+	return m.snap.Processes
+}
+
+func pointers(records []event.Record) []*event.Record {
+	out := make([]*event.Record, len(records))
+	for i := range records {
+		out[i] = &records[i]
+	}
+	return out
+}
+
+func moments(events []event.Event) []moment {
+	out := make([]moment, len(events))
+	for i, ev := range events {
+		out[i] = momentOf(ev)
+	}
+	return out
+}
+
+// sheet is what the views with a table have in common.
+type sheet interface {
+	resize(height int)
+	navigate(key.Binding)
+	to(i int)
+	sortBy(i int)
+	at(x, width int) int
+	head(width int, e *env) line
+	body(width, height int, e *env) []line
+	sortable() []choice
+	flip()
+	position() (cursor, top, count int)
+}
+
+// sheet is the present view's table, nil where it has none.
+func (m *Model) sheet() sheet {
+	switch m.view {
+	case viewConns:
+		return &m.conns
+	case viewProcs:
+		return &m.groups
+	case viewRecords:
+		return &m.records
+	case viewMoments:
+		return &m.moments
+	}
+	return nil
+}
+
+func (t *table[T]) position() (cursor, top, count int) { return t.cursor, t.top, len(t.rows) }
+
+func (t *table[T]) flip() { t.reverse = !t.reverse }
+
+// resize lets the table or the text that is shown know how much of it fits.
+func (m *Model) resize() {
+	if s := m.sheet(); s != nil {
+		s.resize(m.tableRows())
+	}
+	if m.textual() {
+		m.scroll = max(0, min(m.scroll, len(m.textLines())-m.bodyHeight()))
+	}
+}
+
+func (m *Model) show(v view) tea.Cmd {
+	m.view, m.scroll = v, 0
+	cmd := m.leave()
+	m.refresh()
+	return cmd
+}
+
+// leave ends the closer look at a connection.
+func (m *Model) leave() tea.Cmd {
+	if m.detail == 0 {
+		return nil
+	}
+	return m.inspect(0)
+}

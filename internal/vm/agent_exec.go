@@ -1,0 +1,219 @@
+package vm
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A process is the command that runs in the guest, with the guest's ends of its streams.
+type process struct {
+	pid    int
+	stdin  *os.File   // the terminal's master when tty
+	output []*os.File // stdout and stderr, or the master alone
+	tty    bool
+	input  chan []byte // from the host; one chunk at a time is under way, so sending never blocks
+	ended  chan struct{}
+}
+
+// launch starts a command; its end is reported to the host by itself. An error means that the host is gone or mad.
+func launch(l *link, request []byte) (*process, error) {
+	var c Command
+	if err := json.Unmarshal(request, &c); err != nil {
+		return nil, err
+	}
+	p, err := start(c)
+	if err != nil {
+		return nil, l.sendJSON(kindDone, startFailure(err))
+	}
+	go p.feed(l)
+	go p.finish(l)
+	return p, nil
+}
+
+// startFailure speaks as a shell does: 127 not found, 126 found but cannot be run.
+func startFailure(err error) Status {
+	if errors.Is(err, fs.ErrNotExist) {
+		return Status{Code: 127, Err: err.Error()}
+	}
+	return Status{Code: 126, Err: err.Error()}
+}
+
+// handle acts on a frame that is meant for the running command.
+func (p *process) handle(k kind, payload []byte) error {
+	switch k {
+	case kindStdin:
+		select {
+		case p.input <- payload:
+		default: // not asked for
+		}
+	case kindSignal:
+		var sig int
+		if err := json.Unmarshal(payload, &sig); err != nil {
+			return err
+		}
+		unix.Kill(-p.pid, unix.Signal(sig))
+	case kindDump:
+		unix.Kill(-p.pid, unix.SIGQUIT) // a Go program prints all its goroutines
+		dumpKernel()
+	case kindResize:
+		var size winsize
+		if err := json.Unmarshal(payload, &size); err != nil || !p.tty {
+			return err
+		}
+		resize(p.stdin, size)
+	}
+	return nil
+}
+
+// dumpKernel prints the blocked tasks and what each CPU does to the console (admin-guide/sysrq.rst).
+func dumpKernel() {
+	os.WriteFile("/proc/sys/kernel/printk", []byte("7"), 0)
+	for _, request := range []string{"w", "l"} {
+		os.WriteFile("/proc/sysrq-trigger", []byte(request), 0)
+	}
+}
+
+// feed asks the host for input, a chunk at a time, and hands it to the command.
+func (p *process) feed(l *link) {
+	for {
+		if l.send(kindWant, nil) != nil {
+			return
+		}
+		select {
+		case <-p.ended:
+			return
+		case data := <-p.input:
+			if len(data) == 0 && !p.tty {
+				p.stdin.Close()
+				return
+			}
+			if _, err := p.stdin.Write(data); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// finish waits for the command, removes all it left running, sends its last output and then its status.
+func (p *process) finish(l *link) {
+	var copying sync.WaitGroup
+	for i, f := range p.output {
+		copying.Go(func() { io.Copy(frameWriter{l, []kind{kindStdout, kindStderr}[i]}, f) })
+	}
+	status := p.wait()
+	unix.Kill(-1, unix.SIGKILL) // spares only this process; what was left would hold the output open
+	copying.Wait()
+	close(p.ended)
+	p.stdin.Close()
+	for _, f := range p.output {
+		f.Close()
+	}
+	unix.Sync() // what was written to shares has to be there when the host hears of the end
+	l.sendJSON(kindDone, status)
+}
+
+// wait collects every child until the command is among them: the first process inherits all orphans.
+func (p *process) wait() Status {
+	for {
+		var ws syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &ws, 0, nil)
+		switch {
+		case err == syscall.EINTR:
+		case err != nil:
+			return Status{Code: 125, Err: "wait4: " + err.Error()}
+		case pid == p.pid && ws.Signaled():
+			return Status{Signal: int(ws.Signal())}
+		case pid == p.pid:
+			return Status{Code: ws.ExitStatus()}
+		}
+	}
+}
+
+func start(c Command) (*process, error) {
+	file, err := findProgram(c.Args[0], lookupEnv(c.Env, "PATH"), c.Dir)
+	if err != nil {
+		return nil, &fs.PathError{Op: "run", Path: c.Args[0], Err: err}
+	}
+	open := openPipes
+	if c.TTY {
+		open = openTerminal
+	}
+	p, theirs, err := open()
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(theirs)
+	if c.TTY {
+		resize(p.stdin, c.Size)
+	}
+	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Sys: &syscall.SysProcAttr{Setsid: true, Setctty: c.TTY}}
+	for _, f := range theirs {
+		attr.Files = append(attr.Files, f.Fd())
+	}
+	if p.pid, err = syscall.ForkExec(file, c.Args, attr); err != nil {
+		closeAll(append(p.output, p.stdin))
+		return nil, &fs.PathError{Op: "run", Path: file, Err: err}
+	}
+	p.tty, p.input, p.ended = c.TTY, make(chan []byte, 1), make(chan struct{})
+	return p, nil
+}
+
+// openPipes makes stdin, stdout and stderr of a command: our ends in a process, its own ends in theirs.
+func openPipes() (p *process, theirs []*os.File, err error) {
+	var r, w [3]*os.File
+	for i := range r {
+		if r[i], w[i], err = os.Pipe(); err != nil {
+			return nil, nil, err
+		}
+	}
+	return &process{stdin: w[0], output: []*os.File{r[1], r[2]}}, []*os.File{r[0], w[1], w[2]}, nil
+}
+
+// openTerminal makes a pseudo-terminal (pts(4)).
+func openTerminal() (p *process, theirs []*os.File, err error) {
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	fd := int(master.Fd())
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		return nil, nil, os.NewSyscallError("TIOCSPTLCK", err)
+	}
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("TIOCGPTN", err)
+	}
+	f, err := os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &process{stdin: master, output: []*os.File{master}}, []*os.File{f, f, f}, nil
+}
+
+func resize(terminal *os.File, size winsize) {
+	unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: size.Rows, Col: size.Cols})
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
+func lookupEnv(env []string, name string) string {
+	for _, e := range env {
+		if value, ok := strings.CutPrefix(e, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,95 @@
+package vm
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// minImageKB is the least installed size of a linux-image package that holds modules. From 6.19 on linux-image is an
+// empty package that only depends on linux-binary and linux-modules.
+const minImageKB = 50_000
+
+// A pkg is what apt-cache tells about a package, as far as it is needed here.
+type pkg struct {
+	name, version string
+	size          int64 // bytes to download
+	installedKB   int64
+}
+
+// A candidate is one kernel release and the packages that make it up.
+type candidate struct {
+	release string // as uname -r prints it
+	pkgs    []pkg
+}
+
+// choose returns the newest complete kernel of a series.
+func choose(series string, pkgs []pkg) (candidate, error) {
+	var best candidate
+	for _, c := range complete(pkgs) {
+		if inSeries(c.release, series) && (best.release == "" || compareVersions(c.release, best.release) > 0) {
+			best = c
+		}
+	}
+	if best.release == "" {
+		return best, fmt.Errorf("no complete kernel %s in its suites; complete there: %s", series, listReleases(pkgs))
+	}
+	return best, nil
+}
+
+func inSeries(release, series string) bool { return strings.HasPrefix(release, series+".") }
+
+// complete returns every release of the plain flavour for which an image and its modules can be had.
+func complete(pkgs []pkg) []candidate {
+	byName := map[string]pkg{}
+	for _, p := range pkgs {
+		if old, ok := byName[p.name]; !ok || compareVersions(p.version, old.version) > 0 {
+			byName[p.name] = p
+		}
+	}
+	var found []candidate
+	for name := range byName {
+		release, ok := strings.CutPrefix(name, "linux-image-")
+		if !ok || !plainFlavour(release) {
+			continue
+		}
+		if c, ok := assemble(release, byName); ok {
+			found = append(found, c)
+		}
+	}
+	slices.SortFunc(found, func(a, b candidate) int { return compareVersions(a.release, b.release) })
+	return found
+}
+
+// plainFlavour leaves out -cloud-amd64 (it has no 9p), -rt-amd64 and metapackages such as linux-image-amd64.
+func plainFlavour(release string) bool {
+	base, ok := strings.CutSuffix(release, "-amd64")
+	return ok && base[0] >= '0' && base[0] <= '9' && !strings.HasSuffix(base, "-cloud") && !strings.HasSuffix(base, "-rt")
+}
+
+func assemble(release string, byName map[string]pkg) (candidate, bool) {
+	if image := byName["linux-image-"+release]; image.installedKB >= minImageKB {
+		return candidate{release, []pkg{image}}, true
+	}
+	modules, ok := byName["linux-modules-"+release]
+	if !ok {
+		return candidate{}, false
+	}
+	for _, prefix := range []string{"linux-binary-", "linux-binary-unsigned-"} {
+		if binary, ok := byName[prefix+release]; ok {
+			return candidate{release, []pkg{binary, modules}}, true
+		}
+	}
+	return candidate{}, false
+}
+
+func listReleases(pkgs []pkg) string {
+	var names []string
+	for _, c := range complete(pkgs) {
+		names = append(names, c.release)
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,57 @@
+package vm
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// bootTime is the limit of a boot. KVM that works boots in a second or two.
+func bootTime(kvm bool) time.Duration {
+	if kvm {
+		return 20 * time.Second
+	}
+	return bootLimit
+}
+
+// kvmUsable says whether KVM is worth a try: /dev/kvm alone says nothing, it can belong to a hypervisor without
+// hardware support that dies on an ordinary kernel.
+func kvmUsable() bool {
+	if unix.Access("/dev/kvm", unix.R_OK|unix.W_OK) != nil || kvmRejected() {
+		return false
+	}
+	for _, module := range []string{"kvm_intel", "kvm_amd"} {
+		if _, err := os.Stat("/sys/module/" + module); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// rejectKVM remembers that a boot with KVM failed, until the machine is booted again.
+func rejectKVM() {
+	if path, id := kvmNote(); path != "" {
+		replaceFile(path, []byte(id))
+	}
+}
+
+func kvmRejected() bool {
+	path, id := kvmNote()
+	note, err := os.ReadFile(path)
+	return err == nil && string(note) == id
+}
+
+func kvmNote() (path, bootID string) {
+	cache, err := CacheDir()
+	if err != nil {
+		return "", ""
+	}
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", ""
+	}
+	return filepath.Join(cache, "no-kvm"), strings.TrimSpace(string(id))
+}

@@ -1,0 +1,65 @@
+package vm
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// A program is one this package calls, and the Debian package that has it.
+type program struct{ name, pkg string }
+
+var (
+	fetchPrograms = []program{{"dpkg", "dpkg"}, {"depmod", "kmod"}, {"xz", "xz-utils"}}
+	bootPrograms  = []program{{qemu, "qemu-system-x86"}, {"modprobe", "kmod"}}
+)
+
+// needPrograms installs what is missing when that is possible, and says what to install when it is not.
+func needPrograms(ctx context.Context, programs []program) error {
+	missing := missingPackages(programs)
+	if len(missing) == 0 {
+		return nil
+	}
+	list := strings.Join(missing, " ")
+	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
+		return fmt.Errorf("missing on this machine: install with: apt-get install --no-install-recommends %s", list)
+	}
+	progressf("installing %s", list)
+	if aptInstall(ctx, missing) == nil {
+		return nil
+	}
+	if err := run(ctx, "apt-get", "-q", "update"); err != nil { // the lists were missing or old
+		return err
+	}
+	return aptInstall(ctx, missing)
+}
+
+func missingPackages(programs []program) []string {
+	var missing []string
+	for _, p := range programs {
+		if lookPath(p.name) == "" {
+			missing = append(missing, p.pkg)
+		}
+	}
+	return missing
+}
+
+// lookPath also looks where an ordinary user's PATH does not: depmod and modprobe are for administrators.
+func lookPath(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	for _, dir := range []string{"/usr/sbin/", "/sbin/"} {
+		if path, err := exec.LookPath(dir + name); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+func aptInstall(ctx context.Context, pkgs []string) error {
+	args := []string{"DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "install", "-y", "--no-install-recommends"}
+	return run(ctx, "env", append(args, pkgs...)...)
+}

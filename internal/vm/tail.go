@@ -1,0 +1,45 @@
+package vm
+
+import (
+	"bytes"
+	"io"
+	"sync"
+)
+
+// tailBytes of the console are kept to be shown when a guest fails.
+const tailBytes = 64 << 10
+
+// A tail keeps the end of what is written to it, and passes all of it on to also, if that is set.
+type tail struct {
+	also io.Writer
+	mu   sync.Mutex
+	buf  []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.also != nil {
+		t.also.Write(p) // a full disk must not stop the guest
+	}
+	t.buf = append(t.buf, p...)
+	if len(t.buf) > 2*tailBytes {
+		t.buf = append(t.buf[:0], t.buf[len(t.buf)-tailBytes:]...)
+	}
+	return len(p), nil
+}
+
+// lines returns at most the last n lines. Whatever a guest prints, nothing of it moves the reader's cursor.
+func (t *tail) lines(n int) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lines := bytes.Split(bytes.TrimSpace(bytes.Map(printable, t.buf)), []byte("\n"))
+	return string(bytes.Join(lines[max(0, len(lines)-n):], []byte("\n")))
+}
+
+func printable(r rune) rune {
+	if r >= ' ' && r != 0x7f || r == '\n' || r == '\t' {
+		return r
+	}
+	return -1
+}

@@ -1,0 +1,188 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Exit statuses of vmrun itself; everything else is the command's.
+const (
+	exitTimeout = 124 // as timeout(1)
+	exitFailed  = 125 // no guest, or it died
+)
+
+const runUsage = `usage: vmrun [flags] -- COMMAND [ARG ...]
+
+Boots a stock Debian kernel under QEMU and runs COMMAND of this machine in it. The guest sees this machine's files;
+what it writes is gone afterwards, except below directories named with -share. vmrun exits as COMMAND does, with
+124 after -timeout and 125 when there is no guest.
+
+  vmrun -kernel 6.12 -- uname -r
+  go test -exec "vmrun -kernel 6.1" ./pkg/ktls
+
+`
+
+type runOptions struct {
+	config  Config
+	series  string
+	update  bool
+	timeout time.Duration
+	console string
+	shares  stringList
+	args    []string
+}
+
+type stringList []string
+
+func (l *stringList) String() string     { return strings.Join(*l, ",") }
+func (l *stringList) Set(s string) error { *l = append(*l, s); return nil }
+
+// RunMain is all of vmrun; it returns the exit status.
+func RunMain(args []string) int {
+	o, err := parseRun(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		return 2
+	}
+	status, err := o.run()
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		fmt.Fprintf(os.Stderr, "vmrun: time limit of %v reached: %v\n", o.timeout, err)
+		return exitTimeout
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "vmrun:", err)
+		return exitFailed
+	case status.Err != "":
+		fmt.Fprintln(os.Stderr, "vmrun:", status.Err)
+	}
+	return status.ExitCode()
+}
+
+func parseRun(args []string) (*runOptions, error) {
+	o := &runOptions{}
+	f := flag.NewFlagSet("vmrun", flag.ContinueOnError)
+	f.Usage = func() { fmt.Fprint(f.Output(), runUsage); f.PrintDefaults() }
+	f.StringVar(&o.series, "kernel", "6.1", "kernel `series`, one of kernels.txt")
+	f.BoolVar(&o.update, "update", false, "look for a newer package of the series")
+	f.IntVar(&o.config.SMP, "smp", 2, "number of processors")
+	f.IntVar(&o.config.MemMB, "mem", 2048, "memory in MB")
+	f.BoolVar(&o.config.Icount, "icount", false, "one processor, one ns of guest time for each instruction")
+	f.DurationVar(&o.timeout, "timeout", 0, "end the guest after this time (default 10m; none with a terminal)")
+	f.StringVar(&o.console, "console", "", "write the guest's console to `file`")
+	f.Var(&o.shares, "share", "host `directory` the guest may write to (repeatable)")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	if o.args = f.Args(); len(o.args) == 0 {
+		f.Usage()
+		return nil, errors.New("no command")
+	}
+	return o, nil
+}
+
+func (o *runOptions) run() (Status, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return Status{}, err
+	}
+	if o.config.Shares, err = allShares(o.shares, dir, o.args); err != nil {
+		return Status{}, err
+	}
+	if o.console != "" {
+		f, err := os.Create(o.console)
+		if err != nil {
+			return Status{}, err
+		}
+		defer f.Close()
+		o.config.Console = f
+	}
+	if o.config.Kernel, err = o.fetch(); err != nil {
+		return Status{}, err
+	}
+	return o.runIn(dir)
+}
+
+// fetch takes as long as the network does; a signal ends it, and no half kernel is left.
+func (o *runOptions) fetch() (*Kernel, error) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	return Fetch(ctx, o.series, o.update)
+}
+
+// runIn boots the guest and runs the command in it. A signal during the boot ends everything: QEMU dies with us.
+func (o *runOptions) runIn(dir string) (Status, error) {
+	t := newTerminal()
+	ctx, cancel := o.limit(t.interactive)
+	defer cancel()
+	if t.stderr {
+		progressf("booting %s", o.config.Kernel.Release)
+	}
+	g, err := Boot(ctx, o.config)
+	if err != nil {
+		return Status{}, err
+	}
+	defer g.Close()
+	signals, stop := watchSignals()
+	defer stop()
+	resize, restore, err := t.begin()
+	if err != nil {
+		return Status{}, err
+	}
+	defer restore()
+	c := Command{Args: o.args, Env: guestEnv(os.Environ(), o.series), Dir: dir, TTY: t.interactive, Size: t.size()}
+	return g.Run(c, Streams{os.Stdin, os.Stdout, os.Stderr, resize, signals})
+}
+
+// limit is the time the guest has; who works at a terminal is not interrupted unless they asked for it.
+func (o *runOptions) limit(interactive bool) (context.Context, context.CancelFunc) {
+	if o.timeout == 0 && interactive {
+		return context.WithCancel(context.Background())
+	}
+	if o.timeout == 0 {
+		o.timeout = 10 * time.Minute
+	}
+	return context.WithTimeout(context.Background(), o.timeout)
+}
+
+// envNames and envPrefixes are what a command is given of this machine's environment.
+var (
+	envNames    = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "COLORTERM", "NO_COLOR", "CLICOLOR_FORCE", "LANG", "TZ", "TMPDIR", "CI"}
+	envPrefixes = []string{"GO", "CGO_", "KTLSTOP_", "LC_"}
+)
+
+// guestEnv picks from env what concerns the command and adds what tells it where it is.
+func guestEnv(env []string, series string) []string {
+	var keep []string
+	for _, e := range env {
+		if name, _, _ := strings.Cut(e, "="); passedOn(name) {
+			keep = append(keep, e)
+		}
+	}
+	return append(keep, "KTLSTOP_GUEST=1", "KTLSTOP_KERNEL="+series)
+}
+
+func passedOn(name string) bool {
+	if name == "KTLSTOP_GUEST" || name == "KTLSTOP_KERNEL" {
+		return false
+	}
+	for _, n := range envNames {
+		if name == n {
+			return true
+		}
+	}
+	for _, p := range envPrefixes {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return false
+}

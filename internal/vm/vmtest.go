@@ -1,0 +1,347 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const testUsage = `usage: vmtest [flags]
+
+Builds the tests of some packages once and runs them on some kernels, each booted once. Run it in the module's root.
+
+`
+
+type testOptions struct {
+	kernels  []string
+	packages []string
+	run      string
+	timeout  time.Duration
+	jobs     int
+	smp      int
+	verbose  bool
+}
+
+// A testBinary is the built tests of one package.
+type testBinary struct{ pkg, dir, file string }
+
+// A kernelRun is what came out of one kernel.
+type kernelRun struct {
+	series, release string
+	boot, tests     time.Duration
+	results         []testResult
+	log             string // the file with all output
+}
+
+// TestKernels is all of vmtest; it returns the exit status.
+func TestKernels(args []string) int {
+	o, err := parseTest(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	total, err := o.testAll(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "vmtest:", err)
+		return 1
+	}
+	fmt.Println(total)
+	if total.failed > 0 {
+		return 1
+	}
+	return 0
+}
+
+func parseTest(args []string) (*testOptions, error) {
+	o := &testOptions{}
+	var kernels, packages string
+	f := flag.NewFlagSet("vmtest", flag.ContinueOnError)
+	f.Usage = func() { fmt.Fprint(f.Output(), testUsage); f.PrintDefaults() }
+	f.StringVar(&kernels, "kernels", "", "kernel `series`, separated by spaces (default all of kernels.txt)")
+	f.StringVar(&packages, "packages", "./pkg/ktls ./pkg/loader ./e2e", "package `folders`, separated by spaces")
+	f.StringVar(&o.run, "run", "", "run only tests that match this `regexp`")
+	f.DurationVar(&o.timeout, "timeout", 20*time.Minute, "limit for one kernel")
+	f.IntVar(&o.jobs, "jobs", 1, "kernels to run at the same time")
+	f.IntVar(&o.smp, "smp", 0, "processors of each guest (default 2, or 1 with several jobs)")
+	f.BoolVar(&o.verbose, "v", false, "print the tests' output")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	if f.NArg() > 0 {
+		f.Usage()
+		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	o.kernels, o.packages = strings.Fields(kernels), strings.Fields(packages)
+	if len(o.kernels) == 0 {
+		o.kernels = allKernels()
+	}
+	if o.smp == 0 && o.jobs > 1 {
+		o.smp = 1
+	}
+	return o, nil
+}
+
+func allKernels() []string {
+	var names []string
+	for _, s := range Matrix() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// complete says whether every kernel and every test takes part.
+func (o *testOptions) complete() bool {
+	for _, name := range allKernels() {
+		if !slices.Contains(o.kernels, name) {
+			return false
+		}
+	}
+	return o.run == ""
+}
+
+func (o *testOptions) testAll(ctx context.Context) (tally, error) {
+	tmp, err := os.MkdirTemp("", "vmtest-")
+	if err != nil {
+		return tally{}, err
+	}
+	defer os.RemoveAll(tmp)
+	binaries, err := buildTests(ctx, tmp, o.packages)
+	if err != nil {
+		return tally{}, err
+	}
+	runs := o.testKernels(ctx, binaries)
+	if ctx.Err() != nil {
+		return tally{}, errors.New("interrupted")
+	}
+	var total tally
+	for _, run := range runs {
+		for _, r := range run.results {
+			total.add(r)
+		}
+	}
+	if o.complete() {
+		for _, r := range skippedEverywhere(runs) {
+			fmt.Println("FAIL", r)
+			total.add(r)
+		}
+	}
+	return total, nil
+}
+
+func buildTests(ctx context.Context, tmp string, packages []string) ([]testBinary, error) {
+	var binaries []testBinary
+	for i, pkg := range packages {
+		dir, err := filepath.Abs(pkg)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := os.Stat(dir); err != nil {
+			return nil, fmt.Errorf("no such package: %w", err)
+		}
+		b := testBinary{pkg, dir, filepath.Join(tmp, fmt.Sprintf("%d-%s.test", i, filepath.Base(dir)))}
+		progressf("building the tests of %s", pkg)
+		if err := run(ctx, "env", "CGO_ENABLED=0", "go", "test", "-c", "-o", b.file, pkg); err != nil {
+			return nil, err
+		}
+		if _, err := os.Stat(b.file); err != nil {
+			return nil, fmt.Errorf("package %s has no tests", pkg)
+		}
+		binaries = append(binaries, b)
+	}
+	return binaries, nil
+}
+
+// testKernels runs the kernels, some at a time, and reports each when it is done.
+func (o *testOptions) testKernels(ctx context.Context, binaries []testBinary) []kernelRun {
+	runs := make([]kernelRun, len(o.kernels))
+	var wait sync.WaitGroup
+	var printing sync.Mutex
+	slots := make(chan struct{}, max(1, o.jobs))
+	for i, series := range o.kernels {
+		slots <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-slots }()
+			runs[i] = o.testKernel(ctx, series, binaries)
+			printing.Lock()
+			defer printing.Unlock()
+			o.report(os.Stdout, runs[i])
+		})
+	}
+	wait.Wait()
+	return runs
+}
+
+// testKernel boots one kernel and runs every binary on it. Whatever goes wrong is a failed result.
+func (o *testOptions) testKernel(ctx context.Context, series string, binaries []testBinary) kernelRun {
+	run := kernelRun{series: series, release: "not fetched"}
+	if err := o.testGuest(ctx, &run, binaries); err != nil {
+		run.results = append(run.results, testResult{pkg: "kernel", name: series, outcome: failed, reason: err.Error()})
+	} else if len(run.results) == 0 {
+		run.results = []testResult{{pkg: "kernel", name: series, outcome: failed, reason: "no test ran"}}
+	}
+	return run
+}
+
+func (o *testOptions) testGuest(ctx context.Context, run *kernelRun, binaries []testBinary) error {
+	kernel, err := Fetch(ctx, run.series, false)
+	if err != nil {
+		return err
+	}
+	run.release = kernel.Release
+	log, err := createLog(run)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	progressf("booting %s", kernel.Release)
+	g, err := Boot(ctx, Config{Kernel: kernel, SMP: o.smp})
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	run.boot = g.Booted
+	begin := time.Now()
+	defer func() { run.tests = time.Since(begin) }()
+	for _, b := range binaries {
+		results, err := o.testPackage(g, run.series, b, log)
+		run.results = append(run.results, results...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func createLog(run *kernelRun) (*os.File, error) {
+	cache, err := CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	run.log = filepath.Join(cache, "logs", run.series+".log")
+	if err := os.MkdirAll(filepath.Dir(run.log), 0o755); err != nil {
+		return nil, err
+	}
+	return os.Create(run.log)
+}
+
+// testPackage runs one binary. Its results count even when the guest dies under it, which is the error then.
+func (o *testOptions) testPackage(g *Guest, series string, b testBinary, log io.Writer) ([]testResult, error) {
+	fmt.Fprintf(log, "### %s\n", b.pkg)
+	c := Command{
+		Args: []string{b.file, "-test.v=test2json", "-test.paniconexit0", "-test.run", o.run},
+		Env:  guestEnv(os.Environ(), series),
+		Dir:  b.dir,
+	}
+	convert, err := newConverter(b.pkg)
+	if err != nil {
+		return nil, err
+	}
+	both := io.MultiWriter(convert, log)
+	status, runErr := g.Run(c, Streams{Stdout: both, Stderr: both})
+	t, err := convert.finish()
+	if err != nil {
+		return nil, err
+	}
+	results := t.results(status)
+	if runErr == nil {
+		runErr = g.checkWarnings(&results, b, log)
+	}
+	return results, runErr
+}
+
+// taintWarn is set by the kernel's first WARN (admin-guide/tainted-kernels.rst).
+const taintWarn = 1 << 9
+
+// checkWarnings makes a package fail under which the kernel warned; an oops has ended the guest already.
+func (g *Guest) checkWarnings(results *[]testResult, b testBinary, log io.Writer) error {
+	var out strings.Builder
+	c := Command{Args: []string{"cat", "/proc/sys/kernel/tainted"}, Env: os.Environ(), Dir: "/"}
+	if _, err := g.Run(c, Streams{Stdout: &out, Stderr: io.Discard}); err != nil {
+		return err
+	}
+	var taint int
+	fmt.Sscan(out.String(), &taint)
+	if taint&taintWarn == 0 || g.warned {
+		return nil
+	}
+	g.warned = true
+	*results = append(*results, testResult{pkg: b.pkg, name: "(kernel)", outcome: failed, reason: "the kernel warned, see its log"})
+	c.Args = []string{"dmesg"}
+	_, err := g.Run(c, Streams{Stdout: log, Stderr: log})
+	return err
+}
+
+// A converter turns a test binary's output into results by way of go tool test2json.
+type converter struct {
+	io.Writer
+	stdin io.Closer
+	cmd   *exec.Cmd
+	log   testLog
+	done  chan error
+}
+
+func newConverter(pkg string) (*converter, error) {
+	cmd := exec.Command("go", "tool", "test2json")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	c := &converter{stdin, stdin, cmd, testLog{pkg: pkg}, make(chan error, 1)}
+	go func() { c.done <- c.log.read(stdout) }()
+	return c, nil
+}
+
+func (c *converter) finish() (*testLog, error) {
+	c.stdin.Close()
+	return &c.log, errors.Join(<-c.done, c.cmd.Wait())
+}
+
+// report prints one line, then what did not pass, and the whole log when something failed.
+func (o *testOptions) report(w io.Writer, run kernelRun) {
+	total := count(run.results)
+	if o.verbose || total.failed > 0 {
+		printLog(w, run)
+	}
+	fmt.Fprintf(w, "kernel %s (%s): %v, boot %.0f s, tests %.0f s\n", run.series, run.release, total, run.boot.Seconds(), run.tests.Seconds())
+	for _, r := range run.results {
+		switch r.outcome {
+		case failed:
+			fmt.Fprintln(w, "  FAIL", r)
+		case skipped:
+			fmt.Fprintln(w, "  SKIP", r)
+		}
+	}
+}
+
+func printLog(w io.Writer, run kernelRun) {
+	text, err := os.ReadFile(run.log)
+	if err != nil {
+		return // it never came so far
+	}
+	text = slices.DeleteFunc(text, func(c byte) bool { return c == 0x16 }) // test2json's marks
+	fmt.Fprintf(w, "=== output on kernel %s ===\n%s=== end of output on kernel %s ===\n", run.series, text, run.series)
+}

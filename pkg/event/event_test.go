@@ -1,0 +1,41 @@
+package event
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestComm(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"", ""}, {"nginx", "nginx"}, {"fifteen-letters", "fifteen-letters"}, {"sixteen--letters", "sixteen--letter"},
+		{"a\x00b", "a"}, {"\xff\x1b", "\xff\x1b"},
+	} {
+		if got := MakeComm(c.in).String(); got != c.want {
+			t.Errorf("MakeComm(%q) = %q, want %q", c.in, got, c.want)
+		}
+	}
+	var full Comm
+	for i := range full {
+		full[i] = 'x'
+	}
+	if got := full.String(); got != strings.Repeat("x", 16) {
+		t.Errorf("a name without NUL is %q", got)
+	}
+}
+
+func TestProcessName(t *testing.T) {
+	p := Process{Comm: MakeComm("kworker/u8:1")}
+	if p.Name() != "kworker/u8:1" {
+		t.Error(p.Name())
+	}
+	p.Kernel = true
+	if p.Name() != "kernel:kworker/u8:1" {
+		t.Error(p.Name())
+	}
+}
+
+func TestEvents(t *testing.T) {
+	for _, ev := range []Event{&Record{}, &Socket{}, &Error{}, &Lost{}, &Summary{}} {
+		ev.isEvent()
+	}
+}

@@ -1,0 +1,54 @@
+package event
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestNames(t *testing.T) {
+	for _, c := range []struct {
+		got  fmt.Stringer
+		want string
+	}{
+		{TX, "tx"}, {RX, "rx"}, {Dir(7), "tx"},
+		{OpNone, ""}, {OpSend, "send"}, {OpSendfile, "sendfile"}, {OpSplice, "splice"}, {OpRecv, "recv"},
+		{OpSpliceRead, "splice_read"}, {OpReadSock, "read_sock"}, {Op(99), ""},
+		{ModeNone, "none"}, {ModeSW, "sw"}, {ModeHW, "hw"}, {ModeHWRecord, "hw"}, {Mode(9), "none"},
+		{FamilyINET, "inet"}, {FamilyINET6, "inet6"}, {Family(1), ""},
+		{ChangeCipherSpec, "change_cipher_spec"}, {Alert, "alert"}, {Handshake, "handshake"},
+		{ApplicationData, "application_data"}, {ContentType(0), "type_0"}, {ContentType(255), "type_255"},
+		{Version(0x0303), "1.2"}, {Version(0x0304), "1.3"}, {Version(0x0301), ""},
+		{Cipher(51), "AES-GCM-128"}, {Cipher(52), "AES-GCM-256"}, {Cipher(53), "AES-CCM-128"},
+		{Cipher(54), "CHACHA20-POLY1305"}, {Cipher(55), "SM4-GCM"}, {Cipher(56), "SM4-CCM"},
+		{Cipher(57), "ARIA-GCM-128"}, {Cipher(58), "ARIA-GCM-256"}, {Cipher(0), ""},
+		{TierNone, "none"}, {TierShape, "shape"}, {TierSnap, "snap"}, {Tier(9), "none"},
+		{SocketFound, "found"}, {SocketOpen, "open"}, {SocketRekey, "rekey"}, {SocketClose, "close"}, {SocketState(0), "unknown"},
+	} {
+		if got := c.got.String(); got != c.want {
+			t.Errorf("%T(%v) is %q, want %q", c.got, c.got, got, c.want)
+		}
+	}
+}
+
+func TestParseDir(t *testing.T) {
+	for _, d := range []Dir{TX, RX} {
+		if got, err := ParseDir(d.String()); got != d || err != nil {
+			t.Errorf("ParseDir(%q) = %v, %v", d, got, err)
+		}
+	}
+	if _, err := ParseDir("both"); err == nil {
+		t.Error("both is a direction")
+	}
+}
+
+func TestControlNames(t *testing.T) {
+	for got, want := range map[string]string{
+		AlertLevel(1): "warning", AlertLevel(2): "fatal", AlertLevel(0): "level_0",
+		AlertDescription(0): "close_notify", AlertDescription(20): "bad_record_mac", AlertDescription(255): "alert_255",
+		HandshakeType(24): "key_update", HandshakeType(4): "new_session_ticket", HandshakeType(99): "handshake_99",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

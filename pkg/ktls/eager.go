@@ -1,0 +1,93 @@
+package ktls
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+)
+
+// WithHandshake is for [NewListener] and [Listen]: Accept returns connections whose
+// handshake is over, and drops those where it failed or took longer than timeout.
+// Handshakes run side by side. It is for servers that look at ConnectionState first, as
+// net/http does for Request.TLS.
+func WithHandshake(timeout time.Duration) Option {
+	return optionFunc(func(o *options) { o.handshake = timeout })
+}
+
+// eagerListener runs the handshakes of inner's connections.
+type eagerListener struct {
+	net.Listener
+	timeout time.Duration
+	start   sync.Once
+	results chan acceptResult
+	closed  context.Context
+	stop    context.CancelFunc
+	wg      sync.WaitGroup
+}
+
+type acceptResult struct {
+	conn net.Conn
+	err  error
+}
+
+func newEagerListener(inner net.Listener, timeout time.Duration) *eagerListener {
+	l := &eagerListener{Listener: inner, timeout: timeout, results: make(chan acceptResult)}
+	l.closed, l.stop = context.WithCancel(context.Background())
+	return l
+}
+
+// Accept waits for the next connection that has finished its handshake.
+func (l *eagerListener) Accept() (net.Conn, error) {
+	l.start.Do(func() { l.wg.Go(l.acceptAll) })
+	select {
+	case r := <-l.results:
+		return r.conn, r.err
+	case <-l.closed.Done():
+		return nil, &net.OpError{Op: "accept", Net: l.Addr().Network(), Addr: l.Addr(), Err: net.ErrClosed}
+	}
+}
+
+// Close stops listening, breaks handshakes off and waits for them to end.
+func (l *eagerListener) Close() error {
+	err := l.Listener.Close()
+	l.stop()
+	l.start.Do(func() {})
+	l.wg.Wait()
+	return err
+}
+
+func (l *eagerListener) acceptAll() {
+	for {
+		conn, err := l.Listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			l.stop()
+			return
+		}
+		if err != nil {
+			l.hand(acceptResult{err: err})
+			continue
+		}
+		l.wg.Go(func() { l.shake(conn.(*Conn)) })
+	}
+}
+
+func (l *eagerListener) shake(c *Conn) {
+	ctx, cancel := context.WithTimeout(l.closed, l.timeout)
+	defer cancel()
+	if c, err := shaken(ctx, c); err == nil {
+		l.hand(acceptResult{conn: c})
+	}
+}
+
+// hand gives a result to the next Accept, or drops it when the listener is closed.
+func (l *eagerListener) hand(r acceptResult) {
+	select {
+	case l.results <- r:
+	case <-l.closed.Done():
+		if r.conn != nil {
+			_ = r.conn.Close()
+		}
+	}
+}

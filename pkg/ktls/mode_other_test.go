@@ -1,0 +1,5 @@
+//go:build !linux
+
+package ktls
+
+func kernelRekeys() bool { return false }

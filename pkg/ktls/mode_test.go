@@ -1,0 +1,87 @@
+package ktls
+
+import (
+	"crypto/tls"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+)
+
+// mode is who makes the records of a test's connections.
+type mode struct {
+	name   string
+	policy Policy
+	soft   bool // the test's own record layer
+	rekeys func() bool
+}
+
+func yes() bool { return true }
+func no() bool  { return false }
+
+var (
+	inUser    = mode{name: "user", policy: Never, rekeys: no}
+	inSoft    = mode{name: "soft", policy: Require, soft: true, rekeys: yes}
+	inSoftOld = mode{name: "soft-old", policy: Require, soft: true, rekeys: no}
+	inKernel  = mode{name: "kernel", policy: Require, rekeys: kernelRekeys}
+)
+
+// eachMode runs f in every mode. What needs kernel TLS is skipped where there is none; what
+// does not is left to other machines by a guest, which is slow.
+func eachMode(t *testing.T, f func(t *testing.T, m mode)) {
+	modes := []mode{inUser, inSoft, inSoftOld, inKernel}
+	if inGuest() {
+		modes = []mode{inKernel}
+	}
+	for _, m := range modes {
+		t.Run(m.name, func(t *testing.T) {
+			if m.name == inKernel.name {
+				needKernel(t)
+			}
+			f(t, m)
+		})
+	}
+}
+
+func (m mode) apply(c *Conn) *Conn {
+	if m.soft {
+		c.attach = newSoftSocket(m.rekeys())
+	}
+	return c
+}
+
+func (m mode) client(conn net.Conn, config *tls.Config, opts ...Option) *Conn {
+	return m.apply(Client(conn, config, append([]Option{m.policy}, opts...)...))
+}
+
+func (m mode) server(conn net.Conn, config *tls.Config, opts ...Option) *Conn {
+	return m.apply(Server(conn, config, append([]Option{m.policy}, opts...)...))
+}
+
+// offloaded tells whether the mode's connections leave user space.
+func (m mode) offloaded() bool { return m.policy == Require }
+
+// inGuest tells a test run on a stock kernel, where nothing may be skipped.
+func inGuest() bool { return os.Getenv("KTLSTOP_GUEST") == "1" }
+
+var loadModule = sync.OnceFunc(func() {
+	// An error shows in Available: the module may be built in, or modprobe missing.
+	_ = exec.Command("modprobe", "tls").Run()
+})
+
+// needKernel skips a test where the kernel has no TLS, except in a guest, where that is a
+// failure.
+func needKernel(t testing.TB) {
+	t.Helper()
+	if inGuest() {
+		loadModule()
+	}
+	err := Available()
+	if err != nil && inGuest() {
+		t.Fatalf("no kernel TLS in the guest: %v", err)
+	}
+	if err != nil {
+		t.Skipf("needs kernel TLS (%v): run make vmtest", err)
+	}
+}

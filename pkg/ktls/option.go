@@ -1,0 +1,33 @@
+package ktls
+
+import "time"
+
+// Option changes how connections are made. A [Policy] is one.
+type Option interface{ apply(*options) }
+
+type options struct {
+	policy   Policy
+	noPad    bool
+	zeroCopy bool
+	// handshake is how long a listener waits for one; 0 leaves it to the first Read or
+	// Write.
+	handshake time.Duration
+}
+
+type optionFunc func(*options)
+
+func (f optionFunc) apply(o *options) { f(o) }
+
+// WithNoPad is [Conn.SetNoPad] at the handover, where the kernel can.
+func WithNoPad() Option { return optionFunc(func(o *options) { o.noPad = true }) }
+
+// WithZeroCopy is [Conn.SetZeroCopy] at the handover, where the kernel can.
+func WithZeroCopy() Option { return optionFunc(func(o *options) { o.zeroCopy = true }) }
+
+func gather(opts []Option) options {
+	var o options
+	for _, opt := range opts {
+		opt.apply(&o)
+	}
+	return o
+}

@@ -1,0 +1,154 @@
+package ktls
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"net"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// staticInfo is a CryptoInfo with made-up keys.
+func staticInfo(version uint16, cipher Cipher, seq uint64) *CryptoInfo {
+	key, salt, iv, _ := cipher.Sizes()
+	fill := func(b byte, n int) []byte { return bytes.Repeat([]byte{b}, n) }
+	return &CryptoInfo{Version: version, Cipher: cipher, Key: fill(1, key), Salt: fill(2, salt), IV: fill(3, iv), Seq: seq}
+}
+
+// rawPair puts the same keys on one direction of a connection.
+func rawPair(t *testing.T, info *CryptoInfo) (from, to *net.TCPConn) {
+	t.Helper()
+	a, b := tcpPair(t)
+	from, to = a.(*net.TCPConn), b.(*net.TCPConn)
+	if err := EnableRaw(from, info, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := EnableRaw(to, nil, info); err != nil {
+		t.Fatal(err)
+	}
+	return from, to
+}
+
+// TestRawCiphers sends records of several types under every cipher of the kernel.
+func TestRawCiphers(t *testing.T) {
+	needKernel(t)
+	for cipher := range cipherSpecs {
+		t.Run(cipher.String(), func(t *testing.T) {
+			if cipher >= SM4GCM {
+				needCipher(t, staticInfo(tls.VersionTLS12, cipher, 0))
+			}
+			testRawRecords(t, staticInfo(tls.VersionTLS12, cipher, 1<<32))
+			if cipher != ARIA128GCM && cipher != ARIA256GCM { // which the kernel has for TLS 1.2 alone
+				testRawRecords(t, staticInfo(tls.VersionTLS13, cipher, 1<<32))
+			}
+		})
+	}
+}
+
+func testRawRecords(t *testing.T, info *CryptoInfo) {
+	from, to := rawPair(t, info)
+	for _, want := range []struct {
+		typ  ContentType
+		data string
+	}{{TypeApplicationData, "data"}, {TypeHandshake, "\x04"}, {TypeAlert, "\x01\x00"}, {100, "odd"}} {
+		if n, err := SendRecord(from, want.typ, []byte(want.data), 0); n != len(want.data) || err != nil {
+			t.Fatalf("sent %d bytes, %v", n, err)
+		}
+		for _, flags := range []int{unix.MSG_PEEK, 0} {
+			p := make([]byte, 100)
+			n, typ, err := RecvRecord(to, p, flags)
+			if string(p[:n]) != want.data || typ != want.typ || err != nil {
+				t.Fatalf("received %q of type %v, %v; want %q of type %v", p[:n], typ, err, want.data, want.typ)
+			}
+		}
+	}
+	_ = from.Close()
+	if n, typ, err := RecvRecord(to, make([]byte, 10), 0); n != 0 || typ != 0 || err != nil {
+		t.Errorf("at the end: %d bytes of type %v, %v", n, typ, err)
+	}
+}
+
+// needCipher skips a test where the kernel's cryptography lacks the cipher: Debian builds
+// neither SM4 nor ARIA.
+func needCipher(t *testing.T, info *CryptoInfo) {
+	a, _ := tcpPair(t)
+	if err := EnableRaw(a.(*net.TCPConn), info, nil); errors.Is(err, unix.ENOENT) {
+		t.Skipf("the kernel lacks the cipher: %v", err)
+	}
+}
+
+func TestRawMore(t *testing.T) {
+	needKernel(t)
+	from, to := rawPair(t, staticInfo(tls.VersionTLS13, AES128GCM, 0))
+	if _, err := SendRecord(from, TypeApplicationData, []byte("one "), unix.MSG_MORE); err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, from, "record")
+	p := make([]byte, 100)
+	if n, _, err := RecvRecord(to, p, 0); string(p[:n]) != "one record" || err != nil {
+		t.Errorf("received %q, %v", p[:n], err)
+	}
+}
+
+func TestRawErrors(t *testing.T) {
+	needKernel(t)
+	a, _ := tcpPair(t)
+	conn := a.(*net.TCPConn)
+	info := staticInfo(tls.VersionTLS12, AES128GCM, 0)
+	if err := SetKeys(conn, TX, info); !errors.Is(err, ErrNotOffloaded) {
+		t.Errorf("without TCP_ULP: %v", err)
+	}
+	if err := EnableRaw(conn, staticInfo(tls.VersionTLS10, AES128GCM, 0), nil); !errors.Is(err, ErrCipher) {
+		t.Errorf("TLS 1.0: %v", err)
+	}
+	if err := EnableRaw(conn, info, nil); !errors.Is(err, ErrInUse) {
+		t.Errorf("second EnableRaw: %v", err)
+	}
+	if err := SetKeys(conn, TX, info); err != nil {
+		t.Error(err)
+	}
+	if err := SetKeys(conn, TX, info); !errors.Is(err, ErrRekey) {
+		t.Errorf("second key under TLS 1.2: %v", err)
+	}
+	empty := &CryptoInfo{Version: tls.VersionTLS12, Cipher: AES128GCM}
+	if err := SetKeys(conn, RX, empty); err == nil {
+		t.Error("empty keys were taken")
+	}
+}
+
+// TestRefusals runs where there is no kernel TLS as well.
+func TestRefusals(t *testing.T) {
+	for errno, want := range map[error]error{
+		unix.ENOENT: ErrModuleMissing, unix.ENOTCONN: ErrNotConnected, unix.EEXIST: ErrInUse,
+		unix.EOPNOTSUPP: ErrNotTCP, unix.EPERM: ErrRefused,
+	} {
+		if got := ulpReason(errno); got != want {
+			t.Errorf("TCP_ULP, %v: %v, want %v", errno, got, want)
+		}
+	}
+	for errno, want := range map[error]error{
+		unix.ENOENT: ErrCipher, unix.EINVAL: ErrCipher, unix.EBUSY: ErrRekey, unix.ENOPROTOOPT: ErrNotOffloaded, unix.ENOMEM: ErrRefused,
+	} {
+		if got := keysReason(errno); got != want {
+			t.Errorf("TLS_TX, %v: %v, want %v", errno, got, want)
+		}
+	}
+	if err := Available(); err != nil && !errors.Is(err, ErrModuleMissing) && !errors.Is(err, ErrNotTCP) {
+		t.Errorf("available: %v", err)
+	}
+}
+
+func TestAttributes(t *testing.T) {
+	b := []byte{5, 0, 1, 0, 'a', 0, 0, 0, 6, 0, 2, 0x80, 'b', 'c', 0, 0, 9, 0, 3, 0}
+	got := attributes(b)
+	if string(got[1]) != "a" || string(got[2]) != "bc" || len(got) != 2 {
+		t.Errorf("attributes: %v", got)
+	}
+}
+
+func FuzzAttributes(f *testing.F) {
+	f.Add([]byte{5, 0, 1, 0, 'a', 0, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) { attributes(b) })
+}

@@ -1,0 +1,19 @@
+//go:build !linux
+
+package ktls
+
+import "syscall"
+
+var errPlatform = &OffloadError{Op: "enable kernel TLS", Reason: ErrPlatform}
+
+// EnableRaw needs Linux; here it fails with [ErrPlatform].
+func EnableRaw(syscall.Conn, *CryptoInfo, *CryptoInfo) error { return errPlatform }
+
+// SetKeys needs Linux; here it fails with [ErrPlatform].
+func SetKeys(syscall.Conn, Direction, *CryptoInfo) error { return errPlatform }
+
+// SendRecord needs Linux; here it fails with [ErrPlatform].
+func SendRecord(syscall.Conn, ContentType, []byte, int) (int, error) { return 0, errPlatform }
+
+// RecvRecord needs Linux; here it fails with [ErrPlatform].
+func RecvRecord(syscall.Conn, []byte, int) (int, ContentType, error) { return 0, 0, errPlatform }

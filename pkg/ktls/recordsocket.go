@@ -1,0 +1,53 @@
+package ktls
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+)
+
+// recordSocket is a connection whose records someone below seals and opens. Today that is a
+// Linux socket; a standard kernel TLS API (golang/go#44506) could take its place.
+type recordSocket interface {
+	net.Conn // Write sends application data
+	io.ReaderFrom
+
+	// recv reads from the next record. Type 0 is the end of the stream.
+	recv(p []byte) (int, ContentType, error)
+	// send sends one record, waiting up to the write deadline.
+	send(typ ContentType, p []byte) error
+	// trySend sends one record if there is room for it at once.
+	trySend(typ ContentType, p []byte) error
+	// setKeys sets or changes one direction's keys.
+	setKeys(dir Direction, info *CryptoInfo) error
+	// setZeroCopy and setNoPad are Conn.SetZeroCopy and Conn.SetNoPad.
+	setZeroCopy(on bool) error
+	setNoPad(on bool) error
+	// canRekey tells whether setKeys can change keys.
+	canRekey() error
+	// offload tells who makes the records, the kernel or the network card.
+	offload() Offload
+	// truncated tells whether the stream ended within a record.
+	truncated() bool
+}
+
+// recordError is a record that could not be opened, with the alert that it deserves.
+type recordError struct {
+	alert tls.AlertError
+	err   error
+}
+
+func (e *recordError) Error() string {
+	return "ktls: open record: " + e.alert.Error() + ": " + e.err.Error()
+}
+func (e *recordError) Unwrap() error { return e.err }
+
+// install hands both directions to the socket. started tells whether the first of them was
+// taken: from then on there is no way back to user space.
+func (h *handover) install(sock recordSocket) (started bool, err error) {
+	defer h.wipeKeys()
+	if err := sock.setKeys(TX, h.suite.cryptoInfo(h.version, h.tx, h.txSeq)); err != nil {
+		return false, err
+	}
+	return true, sock.setKeys(RX, h.suite.cryptoInfo(h.version, h.rx, h.rxSeq))
+}

@@ -1,0 +1,162 @@
+package ktls
+
+import (
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// tcpSocket is a TCP connection with the kernel's TLS on it. Its Write and ReadFrom are
+// TCPConn's own: write(2) and sendfile(2) make application data.
+type tcpSocket struct {
+	*net.TCPConn
+	rc syscall.RawConn
+
+	// The call that recv makes, built once. The layer's read lock guards it.
+	rx struct {
+		call func(fd uintptr) bool
+		p    []byte
+		n    int
+		typ  ContentType
+		err  error
+	}
+}
+
+// newRecordSocket attaches the kernel's TLS to conn, without keys as yet: until the first
+// of them is set the socket works as before.
+func newRecordSocket(conn net.Conn) (recordSocket, error) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil, &OffloadError{Op: "set TCP_ULP", Reason: ErrNotTCP}
+	}
+	rc, err := tcp.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	if err := attachULP(tcp); err != nil {
+		return nil, err
+	}
+	s := &tcpSocket{TCPConn: tcp, rc: rc}
+	s.rx.call = func(fd uintptr) bool {
+		s.rx.n, s.rx.typ, s.rx.err = recvRecord(int(fd), s.rx.p, 0)
+		return s.rx.err != unix.EAGAIN
+	}
+	return s, nil
+}
+
+func (s *tcpSocket) recv(p []byte) (int, ContentType, error) {
+	s.rx.p = p
+	err := s.rc.Read(s.rx.call)
+	s.rx.p = nil
+	if err != nil {
+		return 0, 0, renamed("read", err)
+	}
+	if s.rx.err != nil {
+		return 0, 0, s.recvError(s.rx.err)
+	}
+	return s.rx.n, s.rx.typ, nil
+}
+
+// recvError tells a record that could not be opened (tls_rx_msg_size and tls_decrypt_sg,
+// net/tls/tls_sw.c) from a failure of the connection.
+func (s *tcpSocket) recvError(err error) error {
+	cause := &net.OpError{Op: "read", Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: os.NewSyscallError("recvmsg", err)}
+	alert, ok := map[error]tls.AlertError{
+		unix.EBADMSG:  alertBadRecordMAC,
+		unix.EMSGSIZE: alertRecordOverflow,
+		unix.EINVAL:   alertProtocolVersion,
+	}[err]
+	if !ok {
+		return cause
+	}
+	s.clearError()
+	return &recordError{alert, cause}
+}
+
+func (s *tcpSocket) send(typ ContentType, p []byte) error {
+	_, err := SendRecord(s.TCPConn, typ, p, 0)
+	return renamed("write", err)
+}
+
+// trySend goes round the poller: it must neither wait nor take the write lock that a
+// waiting Write holds.
+func (s *tcpSocket) trySend(typ ContentType, p []byte) error {
+	return control(s.TCPConn, func(fd int) error {
+		_, err := sendRecord(fd, typ, p, unix.MSG_DONTWAIT)
+		return os.NewSyscallError("sendmsg", err)
+	})
+}
+
+func (s *tcpSocket) setKeys(dir Direction, info *CryptoInfo) error {
+	return SetKeys(s.TCPConn, dir, info)
+}
+
+// canRekey asks for keys of a cipher that does not exist. A kernel that changes keys looks
+// at the cipher and answers EINVAL; one that does not never gets that far: EBUSY.
+func (s *tcpSocket) canRekey() error {
+	probe := binary.NativeEndian.AppendUint16(nil, 0x0304)
+	err := setKeys(s.TCPConn, TX, binary.NativeEndian.AppendUint16(probe, 0xffff))
+	if errors.Is(err, ErrRekey) {
+		return err
+	}
+	return nil
+}
+
+// truncated looks for bytes that TCP still has at the end of the stream: the start of a
+// record whose rest will never come.
+func (s *tcpSocket) truncated() bool {
+	var n int
+	err := control(s.TCPConn, func(fd int) (err error) {
+		n, err = unix.IoctlGetInt(fd, unix.SIOCINQ)
+		return err
+	})
+	return err == nil && n > 0
+}
+
+// setOption sets one of the kernel's boolean TLS options.
+func setOption(conn *net.TCPConn, name string, opt int, on bool) error {
+	value := 0
+	if on {
+		value = 1
+	}
+	err := control(conn, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_TLS, opt, value) })
+	if err == nil {
+		return nil
+	}
+	reason := ErrRefused
+	if errors.Is(err, unix.ENOPROTOOPT) {
+		reason = ErrKernelTooOld
+	}
+	return &OffloadError{Op: "set " + name, Reason: reason, Cause: os.NewSyscallError("setsockopt", err)}
+}
+
+func (s *tcpSocket) setZeroCopy(on bool) error {
+	return setOption(s.TCPConn, "TLS_TX_ZEROCOPY_RO", optZeroCopyRO, on)
+}
+
+func (s *tcpSocket) setNoPad(on bool) error {
+	return setOption(s.TCPConn, "TLS_RX_EXPECT_NO_PAD", optExpectNoPad, on)
+}
+
+// clearError takes the error that the kernel left on the socket when a record failed to
+// open: until then nothing can be sent, not even the alert about it.
+func (s *tcpSocket) clearError() {
+	_ = control(s.TCPConn, func(fd int) error {
+		_, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+		return err
+	})
+}
+
+// renamed gives the errors of RawConn.Read and RawConn.Write the name that TCPConn's have.
+func renamed(op string, err error) error {
+	var opErr *net.OpError
+	if errors.As(err, &opErr) {
+		opErr.Op = op
+	}
+	return err
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package ktls
+
+import "net"
+
+func newRecordSocket(net.Conn) (recordSocket, error) { return nil, errPlatform }

@@ -1,0 +1,38 @@
+package ktls
+
+// A reader can find that something must be sent: the answer to a KeyUpdate, or an alert. It
+// must not wait for a writer that waits for the peer, which may wait for the reader. So it
+// leaves a note (owed, doomed) and settles it only if no writer is at work; else the next
+// write does. RFC 8446, section 4.6.3, asks for no more than that.
+
+// settleSoon settles at once if nobody is writing and the socket has room.
+func (k *kernelLayer) settleSoon() {
+	if !k.writing.tryLock() {
+		return
+	}
+	defer k.writing.unlock()
+	_ = k.settle(k.sock.trySend)
+}
+
+// settle sends what is owed and returns the error that stands in the way of writing. The
+// caller holds the writing gate.
+func (k *kernelLayer) settle(send sendFunc) error {
+	if k.writeErr != nil {
+		return k.writeErr
+	}
+	if d := k.doomed.Load(); d != nil {
+		k.writeErr = d.err
+		_ = send(TypeAlert, alertBytes(d.alert))
+		return k.writeErr
+	}
+	if !k.owed.Swap(false) {
+		return nil
+	}
+	err := k.changeTX(updateNotRequested, send)
+	if err != nil && k.writeErr == nil {
+		k.owed.Store(true) // there was no room for it
+	}
+	return err
+}
+
+type sendFunc func(typ ContentType, p []byte) error

@@ -1,0 +1,148 @@
+package ktls
+
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// spliceOut moves application data to dst through a pipe until the end of the stream. w is
+// dst again, for what must be copied.
+func (k *kernelLayer) spliceOut(dst syscall.Conn, w io.Writer) (total int64, err error) {
+	sock, ok := k.sock.(*tcpSocket)
+	if !ok {
+		return io.Copy(w, onlyReader{k})
+	}
+	p, err := newPipe()
+	if err != nil {
+		return io.Copy(w, onlyReader{k})
+	}
+	defer p.close()
+	k.readMu.Lock()
+	defer k.readMu.Unlock()
+	for {
+		n, err := k.spliceRecord(sock, p, w)
+		total += n
+		if err == nil && n == 0 {
+			continue // a record without data
+		}
+		if err == nil && p.held > 0 {
+			err = p.drain(dst)
+		}
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total - int64(p.held), err
+		}
+	}
+}
+
+// spliceRecord moves data into the pipe. Anything else makes the kernel answer EINVAL, or 0
+// at the end of the stream; then the record is read instead, and data that has arrived
+// meanwhile is written to w. The caller holds readMu.
+func (k *kernelLayer) spliceRecord(sock *tcpSocket, p *pipe, w io.Writer) (int64, error) {
+	if k.readErr != nil {
+		return 0, k.readErr
+	}
+	if len(k.pending.buf) == 0 {
+		err := p.fill(sock.rc)
+		if p.held > 0 {
+			k.useless = 0
+			return int64(p.held), nil
+		}
+		if err != nil && !errors.Is(err, unix.EINVAL) {
+			return 0, k.spliceFailed(sock, err)
+		}
+	}
+	buf := make([]byte, maxPlaintext)
+	n, err := k.readRecord(buf)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	m, err := w.Write(buf[:n])
+	return int64(m), err
+}
+
+// spliceFailed names a failed splice as a failed read would be.
+func (k *kernelLayer) spliceFailed(sock *tcpSocket, err error) error {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		err = sock.recvError(errno)
+	}
+	return k.recvFailed(err)
+}
+
+// pipe is the kernel buffer between the two sockets.
+type pipe struct {
+	r, w int
+	held int // bytes in it
+}
+
+func newPipe() (*pipe, error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, os.NewSyscallError("pipe2", err)
+	}
+	return &pipe{r: fds[0], w: fds[1]}, nil
+}
+
+func (p *pipe) close() {
+	_ = unix.Close(p.r)
+	_ = unix.Close(p.w)
+}
+
+const spliceFlags = unix.SPLICE_F_NONBLOCK | unix.SPLICE_F_MOVE
+
+// fill moves what the socket has into the empty pipe, waiting for it up to the read
+// deadline.
+func (p *pipe) fill(src syscall.RawConn) error {
+	var n int64
+	var err error
+	waitErr := src.Read(func(fd uintptr) bool {
+		n, err = splice(int(fd), p.w, maxChunk)
+		return err != unix.EAGAIN
+	})
+	if waitErr != nil {
+		return renamed("read", waitErr)
+	}
+	p.held = int(n)
+	return os.NewSyscallError("splice", err)
+}
+
+// drain moves all of the pipe to dst.
+func (p *pipe) drain(dst syscall.Conn) error {
+	rc, err := dst.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var spliceErr error
+	waitErr := rc.Write(func(fd uintptr) bool {
+		for p.held > 0 && spliceErr == nil {
+			var n int64
+			n, spliceErr = splice(p.r, int(fd), p.held)
+			p.held -= int(n)
+		}
+		if spliceErr == unix.EAGAIN {
+			spliceErr = nil
+			return false
+		}
+		return true
+	})
+	if waitErr != nil {
+		return renamed("write", waitErr)
+	}
+	return os.NewSyscallError("splice", spliceErr)
+}
+
+func splice(from, to, n int) (int64, error) {
+	for {
+		moved, err := unix.Splice(from, nil, to, nil, n, spliceFlags)
+		if err != unix.EINTR {
+			return max(int64(moved), 0), err
+		}
+	}
+}
