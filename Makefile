@@ -3,14 +3,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 KERNELS  ?=
-PACKAGES ?= ./pkg/ktls ./pkg/loader ./e2e
+PACKAGES ?= ./pkg/ktls ./e2e
 JOBS     ?= 1
 RUN      ?=
 GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build vmrun generate clang check unit vmtest test demo fmt clean
+.PHONY: help build vmrun generate clang check unit programs vmtest test demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -43,7 +43,18 @@ unit: ## test everything that needs neither root nor a kernel
 	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test -race ./...; \
 		else echo "no gcc: testing without the race detector"; set -x; $(NOCGO) test ./...; fi
 
-vmtest: vmrun ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+# What the guest tests run besides the project's own programs. RUNLEVEL keeps
+# the packages from starting their services.
+PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin
+export PATH := $(PATH):/usr/sbin:/sbin
+
+programs: # the traffic that others wrote
+	@packages=; for p in $(PROGRAMS); do command -v $${p%%:*} >/dev/null || packages="$$packages $${p##*:}"; done; \
+		test -z "$$packages" || { echo "installing$$packages"; export RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive; \
+		$(SUDO) apt-get -q install -y --no-install-recommends $$packages || \
+		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
+
+vmtest: vmrun programs ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -jobs $(JOBS)
 
 test: build unit vmtest ## all tests

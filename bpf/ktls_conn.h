@@ -13,7 +13,9 @@ const volatile u32 tx_type_arg = 3;   /* index of bpf_exec_tx_verdict's record_t
 const volatile u32 set_tx_arg = 1;    /* index of tls_set_sw_offload's tx */
 const volatile u32 set_update_arg = 0;/* index of its new_crypto_info; 0: this kernel has no rekey */
 const volatile u32 done_is_req = 0;   /* tls_encrypt_done gets a crypto_async_request, not the tls_rec */
+const volatile u32 recvmsg_args = 4;
 const volatile s32 nr_sendfile = 40, nr_splice = 275;
+const volatile u32 twins = 0;         /* the programs in TWIN are attached twice */
 const volatile u32 wake_mark = 1 << 16;/* bytes in the ring that wake the reader */
 
 const volatile u32 want_pids = 0, want_comm = 0, want_uid_set = 0, want_uid = 0, want_netns = 0, want_port = 0;
@@ -64,17 +66,19 @@ struct conn {
 	struct event tx, rx;
 	u64 ctx;      /* struct tls_context */
 	u64 priv_tx;  /* struct tls_sw_context_tx */
+	u64 priv_rx;  /* struct tls_sw_context_rx */
 	u64 seq_tx, seq_rx; /* addresses of the record sequences */
 	u64 open_ts;  /* first byte of the open record */
 	u64 tx_rec;   /* the tls_rec of tx */
 	u64 push_rec; /* the tls_rec that is being handed to TCP */
 	u64 ready_ts; /* a whole record is in the receive queue */
 	u64 end_seq[2]; /* the next sequences, once the connection is closing */
-	struct source src[2]; /* the plaintext of tx and rx */
+	struct source src[3]; /* the plaintext of tx, of rx, and of what is opened asynchronously */
 	u32 pending;  /* records sealed and not yet handed over, in "pending" */
 	u8 more;      /* the last send call may have left an open record */
 	u8 tx_state, rx_state, rx_failed, closing;
 	u8 keyed[2];  /* this direction has had a key */
+	u8 mark[3];   /* see TWIN: the last hook of tx, of rx, of the keys */
 };
 
 struct {
@@ -110,6 +114,19 @@ u64 next_conn = 1;
  * all are there, nor after the first may have gone.
  */
 volatile u32 live = 0;
+
+/*
+ * A kernel that preempts its own code can take a task off the processor in the
+ * middle of a program, and then skips that program for every other task there
+ * (prog->active). Where it matters the same program is therefore attached
+ * twice: whichever of the two runs first leaves its mark, and the other one
+ * finds it and does nothing. Both are skipped only if two tasks are.
+ */
+enum hook { HOOK_NONE, HOOK_VERDICT, HOOK_PUSH_ENTER, HOOK_PUSH_EXIT, HOOK_OPEN_ENTER, HOOK_OPEN_EXIT, HOOK_RETURN, HOOK_KEY };
+
+#define TWIN(section, name, handler)                                   \
+	SEC(section) int name(u64 *ctx) { return handler(ctx); }       \
+	SEC(section) int name##_twin(u64 *ctx) { return handler(ctx); }
 
 static __always_inline void count_lost(u32 cause)
 {
@@ -215,6 +232,7 @@ static __always_inline void set_keys(struct conn *c)
 	const struct tls_context *ctx = (void *)c->ctx;
 
 	c->priv_tx = (u64)BPF_CORE_READ(ctx, priv_ctx_tx);
+	c->priv_rx = (u64)BPF_CORE_READ(ctx, priv_ctx_rx);
 	c->seq_tx = seq_addr(&ctx->tx);
 	c->seq_rx = seq_addr(&ctx->rx);
 	c->tx.version = c->rx.version = BPF_CORE_READ(ctx, prot_info.version);
@@ -252,6 +270,19 @@ static __always_inline struct conn *conn_lookup(u64 sk)
 	if (!live)
 		return 0;
 	return bpf_map_lookup_elem(&conns, &sk);
+}
+
+/* True if the twin has done the work of this call; slot is DIR_TX, DIR_RX or 2 for keys. */
+static __always_inline bool done_by_twin(struct conn *c, u32 slot, u8 hook)
+{
+	if (!twins)
+		return false;
+	if (c->mark[slot] == hook) {
+		c->mark[slot] = HOOK_NONE;
+		return true;
+	}
+	c->mark[slot] = hook;
+	return false;
 }
 
 /* Tell user space of a connection; e is only borrowed for its identity. */

@@ -3,11 +3,11 @@
 #ifndef KTLS_EVENT_H
 #define KTLS_EVENT_H
 
-enum kind { KIND_RECORD = 1, KIND_SOCKET = 2, KIND_ERROR = 3 };
+enum kind { KIND_RECORD = 1, KIND_SOCKET = 2, KIND_ERROR = 3, KIND_OPENED = 4 };
 enum dir { DIR_TX = 0, DIR_RX = 1 };
 enum op { OP_NONE, OP_SEND, OP_SENDFILE, OP_SPLICE, OP_RECV, OP_SPLICE_READ, OP_READ_SOCK };
 enum state { STATE_FOUND = 1, STATE_OPEN, STATE_REKEY, STATE_CLOSE };
-enum func { FUNC_RX_ONE_RECORD = 1, FUNC_ERR_ABORT, FUNC_ENCRYPT_DONE, FUNC_DECRYPT_DONE };
+enum func { FUNC_RX_ONE_RECORD = 1, FUNC_ERR_ABORT, FUNC_ENCRYPT_DONE, FUNC_DECRYPT_DONE, FUNC_RECVMSG };
 
 enum flag {
 	FLAG_ZEROCOPY = 1, /* the plaintext never lay in a kernel buffer of its own */
@@ -17,6 +17,7 @@ enum flag {
 	FLAG_ASYNC = 16,
 	FLAG_HIDDEN = 32, /* never leaves the kernel: the filters do not want it */
 	FLAG_CONTROL = 64, /* ctl is valid */
+	FLAG_PUSHED = 128, /* tx: TCP has it, at an unknown time */
 };
 
 /* Causes of loss, indices of the map "lost". */
@@ -34,6 +35,7 @@ enum lost {
 struct event {
 	/* tx: first byte, sealing begins, sealed, handed to TCP.
 	 * rx: record there, taken up, opened, call returned.
+	 * opened (asynchronous crypto has opened conn, gen and seq): the same as rx.
 	 * socket: next tx sequence, next rx sequence, hidden tx, hidden rx. */
 	u64 stamp[4];
 	u64 seq;

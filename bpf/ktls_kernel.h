@@ -24,6 +24,7 @@ typedef __s32 s32;
 #define AF_INET 2
 #define AF_INET6 10
 #define EINPROGRESS 115
+#define EKEYEXPIRED 127
 #define IPPROTO_TCP 6
 #define MSG_MORE 0x8000
 #define MSG_SENDPAGE_NOTLAST 0x20000
@@ -90,7 +91,8 @@ struct tls_context {
 	union tls_crypto_context crypto_send;
 	union tls_crypto_context crypto_recv;
 };
-struct aead_request { u32 assoclen; };
+struct aead_request { u32 assoclen; struct scatterlist *dst; };
+struct tls_decrypt_ctx { struct sock *sk; u8 aad[13]; };
 struct tls_rec {
 	struct list_head list;
 	int tx_ready;
@@ -102,7 +104,8 @@ struct tls_rec {
 struct tls_sw_context_tx { struct tls_rec *open_rec; struct list_head tx_list; };
 struct crypto_async_request { void *data; };
 
-struct tls_strparser { struct sock *sk; bool msg_ready; u32 msg_announced: 1; };
+struct tls_strparser { struct sock *sk; u32 mark: 8; bool msg_ready; };
+struct tls_sw_context_rx { struct tls_strparser strp; };
 struct strp_msg { int full_len; int offset; };
 struct _strp_msg { struct strp_msg strp; };
 struct tls_msg { u8 control; };
@@ -207,6 +210,20 @@ static __always_inline u64 read_seq(u64 addr)
 
 	bpf_probe_read_kernel(&be, sizeof(be), (void *)addr);
 	return bpf_be64_to_cpu(be);
+}
+
+static __always_inline u16 read_be16(u64 addr)
+{
+	u16 be = 0;
+
+	bpf_probe_read_kernel(&be, sizeof(be), (void *)addr);
+	return bpf_ntohs(be);
+}
+
+/* The type byte in front of the record that is being opened (tls_rx_msg_size). */
+static __always_inline u8 outer_type(const struct tls_sw_context_rx *priv)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(priv, strp.mark);
 }
 
 /* strp_msg() and tls_msg() of include/net/tls.h. */

@@ -19,6 +19,11 @@ static __always_inline u64 page_addr(u64 page)
 	return page_offset_base + (page - vmemmap_base) / bpf_core_type_size(struct page) * PAGE_SIZE;
 }
 
+static __always_inline u64 sg_addr(const struct scatterlist *sg)
+{
+	return page_addr(BPF_CORE_READ(sg, page_link) & ~3ULL) + BPF_CORE_READ(sg, offset);
+}
+
 enum source_kind { SRC_SG, SRC_SKB, SRC_UBUF, SRC_IOVEC, SRC_BVEC };
 
 /*
@@ -48,14 +53,10 @@ struct copy {
 
 static __always_inline void next_sg(struct source *s)
 {
-	struct scatterlist sg;
 	const struct scatterlist *p = (void *)(s->base + (u64)s->at * bpf_core_type_size(struct scatterlist));
 
-	bpf_core_read(&sg.page_link, sizeof(sg.page_link), &p->page_link);
-	bpf_core_read(&sg.offset, sizeof(sg.offset), &p->offset);
-	bpf_core_read(&sg.length, sizeof(sg.length), &p->length);
-	s->addr = page_addr(sg.page_link & ~3ULL) + sg.offset;
-	s->left = sg.length;
+	s->addr = sg_addr(p);
+	s->left = BPF_CORE_READ(p, length);
 	if (++s->at == s->wrap)
 		s->at = 0;
 }

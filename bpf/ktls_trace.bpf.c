@@ -91,6 +91,22 @@ static __always_inline void set_control(struct event *e, struct source *s)
 		e->flags |= FLAG_CONTROL;
 }
 
+/* Report that the kernel's TLS code failed; like is an event of the connection and direction. */
+static __noinline void emit_failure(const struct event *like, u64 seq, int err, u8 func)
+{
+	struct event e = *like;
+
+	e.kind = KIND_ERROR;
+	e.seq = seq;
+	e.err = -err;
+	e.func = func;
+	e.flags = 0;
+	e.stamp[3] = bpf_ktime_get_ns();
+	set_process(&e);
+	if (!(e.flags & FLAG_HIDDEN))
+		emit(&e);
+}
+
 /* ---- send ---- */
 
 /* The system call that closes a record tells send from sendfile and splice. */
@@ -157,6 +173,29 @@ static __always_inline void set_aside(struct conn *c)
 		c->pending++;
 }
 
+/* The head of the list of sealed records is the one that goes to TCP. */
+static __always_inline u64 head_record(const struct tls_sw_context_tx *priv)
+{
+	return (u64)BPF_CORE_READ(priv, tx_list.next);
+}
+
+static __always_inline bool all_pushed(const struct tls_sw_context_tx *priv)
+{
+	return head_record(priv) == (u64)priv + bpf_core_field_offset(struct tls_sw_context_tx, tx_list);
+}
+
+/* Another record begins and the last one has not been reported. */
+static __always_inline void leave_behind(struct conn *c)
+{
+	if (c->pending || !all_pushed((void *)c->priv_tx)) {
+		set_aside(c);
+		return;
+	}
+	/* TCP has it; the hook that should have told was skipped. */
+	c->tx.flags |= FLAG_PUSHED;
+	emit_record(&c->tx, &c->tx.hidden);
+}
+
 static __always_inline void source_of_tx(struct conn *c)
 {
 	struct source *s = &c->src[DIR_TX];
@@ -171,15 +210,14 @@ static __always_inline void source_of_tx(struct conn *c)
 	s->wrap = bpf_core_field_size(msg->sg.data) / bpf_core_type_size(struct scatterlist) - 1;
 }
 
-SEC("fentry/bpf_exec_tx_verdict")
-int verdict_enter(u64 *ctx)
+static __always_inline int verdict_begins(u64 *ctx)
 {
 	const struct sk_msg *msg = (void *)ctx[0];
 	struct conn *c = conn_of(ctx[1]);
 	struct event *e;
 	u64 seq;
 
-	if (!c)
+	if (!c || done_by_twin(c, DIR_TX, HOOK_VERDICT))
 		return 0;
 	e = &c->tx;
 	seq = read_seq(c->seq_tx);
@@ -187,7 +225,7 @@ int verdict_enter(u64 *ctx)
 		c->end_seq[DIR_TX] = seq + 1;
 	/* A sequence that has not moved: the last attempt sealed nothing. */
 	if (c->tx_state == TX_SEALING && e->seq != seq)
-		set_aside(c);
+		leave_behind(c);
 	e->kind = KIND_RECORD;
 	e->stamp[0] = c->open_ts;
 	e->stamp[1] = bpf_ktime_get_ns();
@@ -211,13 +249,7 @@ int verdict_enter(u64 *ctx)
 	return 0;
 }
 
-/* The head of the list of sealed records is the one that goes to TCP. */
-static __always_inline u64 head_record(const struct conn *c)
-{
-	const struct tls_sw_context_tx *priv = (void *)c->priv_tx;
-
-	return (u64)BPF_CORE_READ(priv, tx_list.next);
-}
+TWIN("fentry/bpf_exec_tx_verdict", verdict_enter, verdict_begins)
 
 /*
  * A record that no hook has seen being sealed: a sockmap verdict that cuts one
@@ -238,18 +270,17 @@ static __always_inline void adopt_record(struct conn *c, const struct tls_rec *r
 	c->tx_state = TX_SEALING;
 }
 
-SEC("fentry/tls_push_sg")
-int BPF_PROG(push_enter, struct sock *sk)
+static __always_inline int push_begins(u64 *ctx)
 {
-	struct conn *c = conn_lookup((u64)sk);
+	struct conn *c = conn_lookup(ctx[0]);
 	struct pending_key key = {};
 	struct event *p;
 	u64 now;
 
-	if (!c || c->tx.mode == TLS_HW)
+	if (!c || c->tx.mode == TLS_HW || done_by_twin(c, DIR_TX, HOOK_PUSH_ENTER))
 		return 0;
 	now = bpf_ktime_get_ns();
-	c->push_rec = c->pending || c->tx_state == TX_IDLE ? head_record(c) : c->tx_rec;
+	c->push_rec = c->pending || c->tx_state == TX_IDLE ? head_record((void *)c->priv_tx) : c->tx_rec;
 	if (c->tx_state == TX_IDLE && !c->pending)
 		adopt_record(c, (void *)c->push_rec);
 	if (c->push_rec == c->tx_rec && c->tx_state == TX_SEALING) {
@@ -268,6 +299,8 @@ int BPF_PROG(push_enter, struct sock *sk)
 	return 0;
 }
 
+TWIN("fentry/tls_push_sg", push_enter, push_begins)
+
 static __always_inline void finish_pending(struct conn *c, u64 rec, u64 now)
 {
 	struct pending_key key = { c->tx.conn, rec };
@@ -281,13 +314,14 @@ static __always_inline void finish_pending(struct conn *c, u64 rec, u64 now)
 	c->pending--;
 }
 
-SEC("fexit/tls_push_sg")
-int BPF_PROG(push_exit, struct sock *sk, void *tls, struct scatterlist *sg, u16 offset, int flags, int ret)
+/* tls_push_sg(sk, ctx, sg, first_offset, flags) */
+static __always_inline int push_ends(u64 *ctx)
 {
-	struct conn *c = conn_lookup((u64)sk);
+	struct conn *c = conn_lookup(ctx[0]);
+	int ret = ctx[5];
 	u64 now;
 
-	if (!c || !c->push_rec || ret)
+	if (!c || done_by_twin(c, DIR_TX, HOOK_PUSH_EXIT) || !c->push_rec || ret)
 		return 0;
 	now = bpf_ktime_get_ns();
 	if (c->push_rec == c->tx_rec && c->tx_state == TX_SEALING) {
@@ -301,6 +335,8 @@ int BPF_PROG(push_exit, struct sock *sk, void *tls, struct scatterlist *sg, u16 
 	c->open_ts = now; /* what follows in the same call is the next record */
 	return 0;
 }
+
+TWIN("fexit/tls_push_sg", push_exit, push_ends)
 
 /* Asynchronous crypto has sealed a record, in softirq or in a worker. */
 SEC("fentry/tls_encrypt_done")
@@ -381,14 +417,15 @@ static __always_inline void remember_reader(struct conn *c, const struct msghdr 
 	}
 }
 
-SEC("fentry/tls_rx_one_record")
-int BPF_PROG(open_enter, struct sock *sk, struct msghdr *msg, struct tls_decrypt_arg *darg)
+/* tls_rx_one_record(sk, msg, darg) */
+static __always_inline int open_begins(u64 *ctx)
 {
-	struct conn *c = conn_of((u64)sk);
+	const struct msghdr *msg = (void *)ctx[1];
+	struct conn *c = conn_of(ctx[0]);
 	struct event *e;
 	u64 now;
 
-	if (!c)
+	if (!c || done_by_twin(c, DIR_RX, HOOK_OPEN_ENTER))
 		return 0;
 	e = &c->rx;
 	now = bpf_ktime_get_ns();
@@ -414,6 +451,8 @@ int BPF_PROG(open_enter, struct sock *sk, struct msghdr *msg, struct tls_decrypt
 	return 0;
 }
 
+TWIN("fentry/tls_rx_one_record", open_enter, open_begins)
+
 static __always_inline void source_of_skb(struct conn *c, const struct sk_buff *skb)
 {
 	struct source *s = &c->src[DIR_RX];
@@ -426,45 +465,36 @@ static __always_inline void source_of_skb(struct conn *c, const struct sk_buff *
 	s->skip = BPF_CORE_READ(skb_cb(skb), strp.strp.offset);
 }
 
-static __always_inline void emit_rx_error(struct conn *c, int err, u8 func)
+static __always_inline int open_ends(u64 *ctx)
 {
-	struct event e = c->rx;
-
-	e.kind = KIND_ERROR;
-	e.err = -err;
-	e.func = func;
-	e.type = 0;
-	e.stamp[3] = bpf_ktime_get_ns();
-	emit(&e);
-}
-
-SEC("fexit/tls_rx_one_record")
-int BPF_PROG(open_exit, struct sock *sk, struct msghdr *msg, struct tls_decrypt_arg *darg, int ret)
-{
-	struct conn *c = conn_lookup((u64)sk);
+	const struct tls_decrypt_arg *darg = (void *)ctx[2];
+	struct conn *c = conn_lookup(ctx[0]);
 	const struct sk_buff *skb;
 	struct event *e;
+	int ret = ctx[3];
 
-	if (!c || c->rx_state != RX_OPENING)
+	if (!c || done_by_twin(c, DIR_RX, HOOK_OPEN_EXIT) || c->rx_state != RX_OPENING)
 		return 0;
 	e = &c->rx;
-	set_process(e);
 	if (ret < 0) {
 		c->rx_state = RX_IDLE;
 		c->rx_failed = 1;
-		if (!(e->flags & FLAG_HIDDEN))
-			emit_rx_error(c, ret, FUNC_RX_ONE_RECORD);
+		e->type = outer_type((void *)c->priv_rx);
+		emit_failure(e, e->seq, ret, FUNC_RX_ONE_RECORD);
 		return 0;
 	}
-	e->stamp[2] = bpf_ktime_get_ns();
+	set_process(e);
 	skb = BPF_CORE_READ(darg, skb);
 	e->len = BPF_CORE_READ(skb_cb(skb), strp.strp.full_len);
 	e->type = BPF_CORE_READ(skb_cb(skb), tls.control);
 	if (BPF_CORE_READ(darg, zc))
 		e->flags |= FLAG_ZEROCOPY;
-	if (BPF_CORE_READ(darg, async))
-		e->flags |= FLAG_ASYNC;
 	c->rx_state = RX_OPENED;
+	if (BPF_CORE_READ(darg, async)) { /* decrypt_done has the rest */
+		e->flags |= FLAG_ASYNC;
+		return 0;
+	}
+	e->stamp[2] = bpf_ktime_get_ns();
 	if (is_control(e)) {
 		source_of_skb(c, skb);
 		set_control(e, &c->src[DIR_RX]);
@@ -476,6 +506,8 @@ int BPF_PROG(open_exit, struct sock *sk, struct msghdr *msg, struct tls_decrypt_
 	}
 	return 0;
 }
+
+TWIN("fexit/tls_rx_one_record", open_exit, open_ends)
 
 static __always_inline int call_returns(u64 sk, u8 op)
 {
@@ -489,27 +521,88 @@ static __always_inline int call_returns(u64 sk, u8 op)
 		return 0;
 	e->stamp[3] = bpf_ktime_get_ns();
 	e->op = op;
-	c->rx_state = RX_IDLE;
+	c->rx_state = RX_IDLE; /* which is also what tells the twin */
 	emit_record(e, &e->hidden);
 	return 0;
 }
 
-SEC("fexit/tls_sw_recvmsg")
-int BPF_PROG(recvmsg_exit, struct sock *sk)
+static __always_inline int recvmsg_returns(u64 *ctx)
 {
-	return call_returns((u64)sk, OP_RECV);
+	int ret = recvmsg_args == 5 ? ARG(ctx, 5) : ARG(ctx, 4);
+	struct conn *c;
+
+	/* The peer has changed its key and nobody has told the kernel (from 6.14). */
+	if (ret == -EKEYEXPIRED) {
+		c = conn_lookup(ctx[0]);
+		if (c && !done_by_twin(c, DIR_RX, HOOK_RETURN))
+			emit_failure(&c->rx, read_seq(c->seq_rx), ret, FUNC_RECVMSG);
+	}
+	return call_returns(ctx[0], OP_RECV);
 }
 
-SEC("fexit/tls_sw_splice_read")
-int BPF_PROG(splice_read_exit, struct socket *sock)
+static __always_inline int splice_read_returns(u64 *ctx)
 {
+	const struct socket *sock = (void *)ctx[0];
+
 	return call_returns((u64)BPF_CORE_READ(sock, sk), OP_SPLICE_READ);
 }
 
-SEC("fexit/tls_sw_read_sock")
-int BPF_PROG(read_sock_exit, struct sock *sk)
+static __always_inline int read_sock_returns(u64 *ctx)
 {
-	return call_returns((u64)sk, OP_READ_SOCK);
+	return call_returns(ctx[0], OP_READ_SOCK);
+}
+
+TWIN("fexit/tls_sw_recvmsg", recvmsg_exit, recvmsg_returns)
+TWIN("fexit/tls_sw_splice_read", splice_read_exit, splice_read_returns)
+TWIN("fexit/tls_sw_read_sock", read_sock_exit, read_sock_returns)
+
+/*
+ * Asynchronous crypto has opened a record, in softirq or in a worker. It is
+ * TLS 1.2 (TLS 1.3 is opened synchronously), so that the additional data, the
+ * first piece of the output, begins with the sequence (RFC 5246 section 6.2.3.3).
+ */
+SEC("fentry/tls_decrypt_done")
+int decrypt_done(u64 *ctx)
+{
+	const struct crypto_async_request *req = (void *)ctx[0];
+	const struct aead_request *aead = (void *)req;
+	const struct tls_decrypt_ctx *dctx;
+	int err = ctx[1];
+	struct source *s;
+	struct event e;
+	struct conn *c;
+	u64 aad;
+
+	if (err == -EINPROGRESS)
+		return 0;
+	if (done_is_req)
+		aead = BPF_CORE_READ(req, data);
+	aad = sg_addr(BPF_CORE_READ(aead, dst));
+	dctx = (void *)(aad - bpf_core_field_offset(struct tls_decrypt_ctx, aad));
+	c = conn_lookup((u64)BPF_CORE_READ(dctx, sk));
+	if (!c)
+		return 0;
+	if (err) {
+		emit_failure(&c->rx, read_seq(aad), err, FUNC_DECRYPT_DONE);
+		return 0;
+	}
+	e = c->rx;
+	e.kind = KIND_OPENED;
+	e.seq = read_seq(aad);
+	e.flags = FLAG_ASYNC;
+	e.stamp[2] = bpf_ktime_get_ns();
+	if (snaplen) {
+		s = &c->src[2];
+		__builtin_memset(s, 0, sizeof(*s));
+		s->kind = SRC_SG;
+		s->base = (u64)BPF_CORE_READ(aead, dst);
+		s->at = 1;
+		s->wrap = ~0U;
+		e.len = read_be16(aad + 11); /* behind sequence, type and version */
+		copy_payload(&e, s);
+	}
+	emit(&e);
+	return 0;
 }
 
 /* ---- life of a connection ---- */
@@ -527,7 +620,7 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 	}
 	if (!c)
 		c = conn_new(sk, ctx);
-	if (!c)
+	if (!c || done_by_twin(c, 2, HOOK_KEY))
 		return 0;
 	set_keys(c);
 	c->keyed[dir & 1] = 1;
@@ -543,8 +636,7 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 	return 0;
 }
 
-SEC("fexit/tls_set_sw_offload")
-int set_sw_offload(u64 *ctx)
+static __always_inline int sw_offload_ends(u64 *ctx)
 {
 	bool tx = (u32)(set_tx_arg == 1 ? ARG(ctx, 1) : ARG(ctx, 2));
 	bool update = false;
@@ -560,6 +652,8 @@ int set_sw_offload(u64 *ctx)
 	}
 	return key_set(ctx[0], tx ? DIR_TX : DIR_RX, update, ret);
 }
+
+TWIN("fexit/tls_set_sw_offload", set_sw_offload, sw_offload_ends)
 
 /* What is sealed and was never handed over is still a record. */
 static __always_inline void flush_tx(struct conn *c)
@@ -580,10 +674,9 @@ static long flush_pending(void *map, struct pending_key *key, struct event *e, s
 	return 0;
 }
 
-SEC("fexit/tls_sw_release_resources_tx")
-int BPF_PROG(release_tx, struct sock *sk)
+static __always_inline int release_ends(u64 *ctx)
 {
-	struct conn *c = conn_lookup((u64)sk);
+	struct conn *c = conn_lookup(ctx[0]);
 	struct flush_arg arg = {};
 
 	if (!c)
@@ -597,13 +690,14 @@ int BPF_PROG(release_tx, struct sock *sk)
 	return 0;
 }
 
-/* The last point where the sequences are there: 6.1 frees them before it sends what is left. */
-SEC("fentry/tls_sk_proto_close")
-int BPF_PROG(close_enter, struct sock *sk)
-{
-	struct conn *c = conn_lookup((u64)sk);
+TWIN("fexit/tls_sw_release_resources_tx", release_tx, release_ends)
 
-	if (!c)
+/* The last point where the sequences are there: 6.1 frees them before it sends what is left. */
+static __always_inline int close_begins(u64 *ctx)
+{
+	struct conn *c = conn_lookup(ctx[0]);
+
+	if (!c || c->closing)
 		return 0;
 	c->end_seq[DIR_TX] = read_seq(c->seq_tx);
 	c->end_seq[DIR_RX] = read_seq(c->seq_rx);
@@ -611,13 +705,14 @@ int BPF_PROG(close_enter, struct sock *sk)
 	return 0;
 }
 
-SEC("fentry/tls_ctx_free")
-int BPF_PROG(ctx_free, struct sock *sk, struct tls_context *tls)
+TWIN("fentry/tls_sk_proto_close", close_enter, close_begins)
+
+static __always_inline int free_begins(u64 *ctx)
 {
-	u64 key = (u64)sk;
+	u64 key = ctx[0];
 	struct conn *c = conn_lookup(key);
 
-	if (!c || !c->closing || c->ctx != (u64)tls)
+	if (!c || !c->closing || c->ctx != ctx[1])
 		return 0;
 	if (c->rx_state == RX_OPENED)
 		emit_record(&c->rx, &c->rx.hidden);
@@ -625,6 +720,8 @@ int BPF_PROG(ctx_free, struct sock *sk, struct tls_context *tls)
 	bpf_map_delete_elem(&conns, &key);
 	return 0;
 }
+
+TWIN("fentry/tls_ctx_free", ctx_free, free_begins)
 
 /* Every socket gets its cookie before its first record, as ss would give it. */
 SEC("fentry/tcp_set_ulp")
@@ -638,20 +735,14 @@ SEC("fentry/tls_err_abort")
 int BPF_PROG(err_abort, struct sock *sk, int err)
 {
 	struct conn *c = conn_lookup((u64)sk);
-	struct event e;
 
 	/* tls_rx_one_record reports its own failure. */
 	if (!c || c->rx_state == RX_OPENING || c->rx_failed)
 		return 0;
-	e = c->tx_state == TX_SEALING ? c->tx : c->rx;
-	e.kind = KIND_ERROR;
-	e.err = -err;
-	e.func = FUNC_ERR_ABORT;
-	e.flags = 0;
-	e.stamp[3] = bpf_ktime_get_ns();
-	set_process(&e);
-	if (!(e.flags & FLAG_HIDDEN))
-		emit(&e);
+	if (c->tx_state == TX_SEALING)
+		emit_failure(&c->tx, c->tx.seq, err, FUNC_ERR_ABORT);
+	else
+		emit_failure(&c->rx, read_seq(c->seq_rx), err, FUNC_ERR_ABORT);
 	return 0;
 }
 

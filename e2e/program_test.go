@@ -34,13 +34,25 @@ func start(t *testing.T, cmd *exec.Cmd) {
 	cmd.Stderr = log
 	must(t, cmd.Start())
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended by itself
-		_ = cmd.Wait()
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Kill() // it may have ended by itself
+			_ = cmd.Wait()
+		}
 		if b, _ := os.ReadFile(log.Name()); t.Failed() {
 			t.Logf("%s said:\n%s", cmd.Path, b)
 		}
 		log.Close()
 	})
+}
+
+// waitFor waits for a program's end and kills it when that takes too long.
+func waitFor(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	defer late.Stop()
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%s: %v", cmd.Path, err)
+	}
 }
 
 // freePort is one that nobody listens on.

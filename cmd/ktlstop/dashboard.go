@@ -1,13 +1,32 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/tui"
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
 const defaultInterval = time.Second
+
+// What the empty screen says.
+var waiting = []string{
+	"No kTLS connection yet. The module tls is loaded and the hooks are live.",
+	"",
+	"To make a program use kernel TLS:",
+	"  nginx        ssl_conf_command Options KTLS; sendfile on;",
+	"  OpenSSL      Options = KTLS in the section system_default of openssl.cnf",
+	"  this tool    ktlstop gen, in another terminal",
+}
 
 func newDashboard() *cobra.Command {
 	var o options
@@ -21,6 +40,90 @@ func newDashboard() *cobra.Command {
 	return cmd
 }
 
+// dashboard shows the live picture until the user has seen enough. started, if
+// not nil, is called when the hooks are live.
 func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started func() error) error {
-	return errors.New("todo")
+	if interval < 50*time.Millisecond {
+		return usagef("--interval %v: at least 50ms", interval)
+	}
+	cfg, err := o.config(cmd)
+	if err != nil {
+		return err
+	}
+	if !term.IsTerminal(int(os.Stdout.Fd())) {
+		return errors.New("standard output is no terminal: use ktlstop trace for lines")
+	}
+	t, err := loader.Open(cfg)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	o.started = started
+	if err := o.ready(); err != nil {
+		return err
+	}
+	return o.show(cmd.Context(), t, interval)
+}
+
+// show runs the tracer and the screen side by side; either ends the other.
+func (o *options) show(ctx context.Context, t *loader.Tracer, interval time.Duration) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if o.duration > 0 {
+		time.AfterFunc(o.duration, cancel)
+	}
+	collector := flow.NewCollector(flow.Config{Offset: int64(loader.WallOffset())})
+	about := aboutRun(t)
+	traced := make(chan error, 1)
+	go func() {
+		defer cancel()
+		traced <- t.Run(ctx, func(ev event.Event) error { collector.Observe(ev); return nil }, nil)
+	}()
+	err := screen(ctx, tui.Config{
+		Source: func() *flow.Snapshot {
+			s := collector.Snapshot(loader.Monotonic())
+			s.Run = about
+			return s
+		},
+		Select: collector.Select, Period: interval, Waiting: waiting, Location: time.Local,
+	})
+	cancel()
+	return errors.Join(err, <-traced)
+}
+
+// screen is the full dashboard, or plain pictures on a terminal that cannot
+// move its cursor.
+func screen(ctx context.Context, cfg tui.Config) error {
+	terminal := tui.TerminalFrom(os.Getenv)
+	cfg.NoColor, cfg.ASCII = terminal.NoColor, terminal.ASCII
+	if !terminal.Dumb {
+		return tui.Run(ctx, cfg, os.Stdin, os.Stdout)
+	}
+	width, height, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		return err
+	}
+	show := func(picture string) error {
+		_, err := os.Stdout.WriteString(picture + "\n")
+		return err
+	}
+	return tui.Print(ctx.Done(), cfg, show, width, height)
+}
+
+// aboutRun is what view 5 says of this run.
+func aboutRun(t *loader.Tracer) *flow.Run {
+	host, _ := os.Hostname() // an empty name is no harm
+	r := &flow.Run{Host: host, Kernel: kernelRelease(), Version: version, Source: "live", Tier: t.Tier()}
+	for _, h := range t.Hooks() {
+		r.Hooks = append(r.Hooks, flow.Hook{Name: h.Function, Attached: h.Attached, Note: h.Without})
+	}
+	return r
+}
+
+func kernelRelease() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(u.Release[:])
 }

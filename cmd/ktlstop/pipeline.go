@@ -123,17 +123,9 @@ func (p *pipeline) finish(t *loader.Tracer) error {
 }
 
 func (p *pipeline) summary(t *loader.Tracer) *event.Summary {
+	lost, _ := flow.Losses(p.lost, p.gaps)
 	return &event.Summary{
 		Mono: loader.Monotonic(), Duration: t.Duration(), Totals: p.totals, Sockets: p.sockets,
-		Errors: p.errors, Lost: p.losses(), Missing: t.Missing(), Tier: t.Tier(),
+		Errors: p.errors, Lost: lost, Missing: t.Missing(), Tier: t.Tier(),
 	}
-}
-
-// losses adds to the kernel's causes what the ledger misses beyond them.
-func (p *pipeline) losses() map[string]uint64 {
-	explained := p.lost["ring_full"] + p.lost["pending_map_full"] + p.lost["conn_map_full"]
-	if p.gaps > explained {
-		p.lost[flow.CauseGap] = p.gaps - explained
-	}
-	return p.lost
 }

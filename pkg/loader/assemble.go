@@ -2,6 +2,7 @@ package loader
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -25,13 +26,16 @@ type assembler struct {
 	fetch func(keep func(wirePayload)) error
 
 	payloads map[payloadKey][]byte
-	opened   map[uint64][]held // by connection
-	unsent   map[uint64][]held
-	record   event.Record
+	// async holds what asynchronous crypto said of records: it comes between
+	// a record and the return of the call that opened it.
+	async  map[payloadKey]wireEvent
+	opened map[uint64][]held // by connection
+	unsent map[uint64][]held
+	record event.Record
 }
 
 func newAssembler(fetch func(func(wirePayload)) error) *assembler {
-	return &assembler{fetch: fetch, payloads: map[payloadKey][]byte{},
+	return &assembler{fetch: fetch, payloads: map[payloadKey][]byte{}, async: map[payloadKey]wireEvent{},
 		opened: map[uint64][]held{}, unsent: map[uint64][]held{}}
 }
 
@@ -45,6 +49,8 @@ func (a *assembler) add(w *wireEvent, out func(event.Event) error) error {
 		return a.addSocket(w, out)
 	case kindError:
 		return out(w.failure())
+	case kindOpened:
+		a.async[w.key()] = *w
 	}
 	return nil
 }
@@ -55,7 +61,7 @@ func (a *assembler) addRecord(w *wireEvent, out func(event.Event) error) error {
 		return err
 	}
 	switch {
-	case w.Dir == uint8(event.TX) && w.Stamp[3] == 0:
+	case w.Dir == uint8(event.TX) && w.Stamp[3] == 0 && w.Flags&flagPushed == 0:
 		a.unsent[w.Conn] = append(a.unsent[w.Conn], held{*w, payload})
 		return nil
 	case w.Flags&flagReturnLater != 0:
@@ -126,11 +132,9 @@ func (a *assembler) forget(conn uint64, out func(event.Event) error) error {
 			return err
 		}
 	}
-	for k := range a.payloads {
-		if k.conn == conn {
-			delete(a.payloads, k)
-		}
-	}
+	ofConn := func(k payloadKey) bool { return k.conn == conn }
+	maps.DeleteFunc(a.payloads, func(k payloadKey, _ []byte) bool { return ofConn(k) })
+	maps.DeleteFunc(a.async, func(k payloadKey, _ wireEvent) bool { return ofConn(k) })
 	return nil
 }
 
@@ -150,9 +154,28 @@ func (a *assembler) flush(out func(event.Event) error) error {
 }
 
 func (a *assembler) emit(w *wireEvent, payload []byte, out func(event.Event) error) error {
+	if w.Flags&flagAsync != 0 && w.Dir == uint8(event.RX) {
+		var err error
+		if payload, err = a.completeAsync(w); err != nil {
+			return err
+		}
+	}
 	w.record(&a.record)
 	a.record.Payload = payload
 	return out(&a.record)
+}
+
+// completeAsync gives an asynchronously opened record the time and the
+// plaintext that came later.
+func (a *assembler) completeAsync(w *wireEvent) ([]byte, error) {
+	opened, ok := a.async[w.key()]
+	if !ok {
+		return nil, nil
+	}
+	delete(a.async, w.key())
+	w.Stamp[2] = opened.Stamp[2]
+	opened.Len = w.Len
+	return a.payload(&opened)
 }
 
 // payload returns the plaintext of a record. It was submitted before the
@@ -161,7 +184,7 @@ func (a *assembler) payload(w *wireEvent) ([]byte, error) {
 	if w.Flags&flagPayload == 0 {
 		return nil, nil
 	}
-	key := payloadKey{w.Conn, w.Seq, w.Gen, w.Dir}
+	key := w.key()
 	if _, ok := a.payloads[key]; !ok {
 		if err := a.fetch(a.keep); err != nil {
 			return nil, err
@@ -176,3 +199,5 @@ func (a *assembler) payload(w *wireEvent) ([]byte, error) {
 func (a *assembler) keep(p wirePayload) {
 	a.payloads[p.key] = append([]byte(nil), p.data...)
 }
+
+func (w *wireEvent) key() payloadKey { return payloadKey{w.Conn, w.Seq, w.Gen, w.Dir} }

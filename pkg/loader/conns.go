@@ -15,7 +15,7 @@ import (
 // object's BTF.
 const (
 	connRX      = eventSize
-	connPending = 560
+	connPending = 632
 	connTXState = connPending + 5
 	connRXState = connTXState + 1
 	connKeyed   = connTXState + 4

@@ -3,7 +3,9 @@ package loader
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -38,6 +40,7 @@ var hooks = []hook{
 	{program: "msg_announce", function: "tls_rx_msg_maybe_announce", alternative: "msg_ready", without: "the rx stage wait is unknown"},
 	{program: "open_enter", function: "tls_rx_one_record", required: true},
 	{program: "open_exit", function: "tls_rx_one_record", required: true},
+	{program: "decrypt_done", function: "tls_decrypt_done", without: "with asynchronous crypto the stage decrypt and the payload are unknown"},
 	{program: "recvmsg_exit", function: "tls_sw_recvmsg", required: true},
 	{program: "splice_read_exit", function: "tls_sw_splice_read", without: "records read by splice show late and without deliver"},
 	{program: "read_sock_exit", function: "tls_sw_read_sock"}, // in-kernel readers are new in 6.12
@@ -110,20 +113,52 @@ func choose(spec *ebpf.CollectionSpec, t *types) (present []hook, missing []stri
 			missing = append(missing, h.function+": "+h.without)
 		}
 		delete(spec.Programs, h.program)
+		delete(spec.Programs, h.program+twinSuffix)
 	}
 	return present, missing, nil
 }
 
-func attach(coll *ebpf.Collection, h hook) (link.Link, error) {
-	prog := coll.Programs[h.program]
-	if prog == nil {
-		return nil, fmt.Errorf("attach %s: no such program", h.program)
+// twinSuffix names the second copy of a program (TWIN in bpf/ktls_conn.h).
+const twinSuffix = "_twin"
+
+// setTwins keeps the second copies only where the kernel preempts its own code.
+func setTwins(spec *ebpf.CollectionSpec, preemptible bool) error {
+	if preemptible {
+		return setVariable(spec, "twins", uint32(1))
 	}
-	l, err := link.AttachTracing(link.TracingOptions{Program: prog})
+	for name := range spec.Programs {
+		if strings.HasSuffix(name, twinSuffix) {
+			delete(spec.Programs, name)
+		}
+	}
+	return nil
+}
+
+// preemptible says whether a task can lose its processor inside the kernel.
+// Where debugfs does not tell, it is assumed: the second copies cost little.
+func preemptible() bool {
+	b, err := os.ReadFile("/sys/kernel/debug/sched/preempt")
 	if err != nil {
-		return nil, fmt.Errorf("attach %s to %s: %w", h.program, h.function, err)
+		return true
 	}
-	return l, nil
+	// The present choice stands in parentheses: "none (voluntary) full".
+	return !strings.Contains(string(b), "(none)") && !strings.Contains(string(b), "(voluntary)")
+}
+
+// attach returns the links of a hook's program and of its twin.
+func attach(coll *ebpf.Collection, h hook) (links []link.Link, err error) {
+	for _, name := range []string{h.program, h.program + twinSuffix} {
+		prog := coll.Programs[name]
+		if prog == nil {
+			continue
+		}
+		l, err := link.AttachTracing(link.TracingOptions{Program: prog})
+		if err != nil {
+			return links, fmt.Errorf("attach %s to %s: %w", name, h.function, err)
+		}
+		links = append(links, l)
+	}
+	return links, nil
 }
 
 // setArguments tells the programs where this kernel's functions keep what they
@@ -137,6 +172,9 @@ func setArguments(spec *ebpf.CollectionSpec, t *types) error {
 	if p := t.function("tls_set_sw_offload", false); p != nil {
 		set("set_tx_arg", paramIndex(p, "tx"))
 		set("set_update_arg", max(0, paramIndex(p, "new_crypto_info")))
+	}
+	if p := t.function("tls_sw_recvmsg", false); p != nil {
+		set("recvmsg_args", len(p.Params))
 	}
 	if p := t.function("tls_encrypt_done", false); p != nil {
 		set("done_is_req", boolInt(takesRequest(p)))

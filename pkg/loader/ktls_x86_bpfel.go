@@ -16,56 +16,71 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	ktlsMapBlank           = "blank"
-	ktlsMapConns           = "conns"
-	ktlsMapEvents          = "events"
-	ktlsMapLost            = "lost"
-	ktlsMapPayloads        = "payloads"
-	ktlsMapPending         = "pending"
-	ktlsMapWantName        = "want_name"
-	ktlsMapWantPid         = "want_pid"
-	ktlsProgCloseEnter     = "close_enter"
-	ktlsProgCtxFree        = "ctx_free"
-	ktlsProgEncryptDone    = "encrypt_done"
-	ktlsProgErrAbort       = "err_abort"
-	ktlsProgInventory      = "inventory"
-	ktlsProgMsgAnnounce    = "msg_announce"
-	ktlsProgMsgReady       = "msg_ready"
-	ktlsProgOpenEnter      = "open_enter"
-	ktlsProgOpenExit       = "open_exit"
-	ktlsProgPushEnter      = "push_enter"
-	ktlsProgPushExit       = "push_exit"
-	ktlsProgReadKernel     = "read_kernel"
-	ktlsProgReadSockExit   = "read_sock_exit"
-	ktlsProgRecvmsgExit    = "recvmsg_exit"
-	ktlsProgReleaseTx      = "release_tx"
-	ktlsProgSendmsgEnter   = "sendmsg_enter"
-	ktlsProgSendpageEnter  = "sendpage_enter"
-	ktlsProgSetSwOffload   = "set_sw_offload"
-	ktlsProgSetUlp         = "set_ulp"
-	ktlsProgSpliceReadExit = "splice_read_exit"
-	ktlsProgVerdictEnter   = "verdict_enter"
-	ktlsVarDoneIsReq       = "done_is_req"
-	ktlsVarLive            = "live"
-	ktlsVarNextConn        = "next_conn"
-	ktlsVarNrSendfile      = "nr_sendfile"
-	ktlsVarNrSplice        = "nr_splice"
-	ktlsVarPageOffsetBase  = "page_offset_base"
-	ktlsVarSetTxArg        = "set_tx_arg"
-	ktlsVarSetUpdateArg    = "set_update_arg"
-	ktlsVarSnaplen         = "snaplen"
-	ktlsVarTxTypeArg       = "tx_type_arg"
-	ktlsVarVmemmapBase     = "vmemmap_base"
-	ktlsVarWakeMark        = "wake_mark"
-	ktlsVarWantCgroup      = "want_cgroup"
-	ktlsVarWantCgroupLevel = "want_cgroup_level"
-	ktlsVarWantComm        = "want_comm"
-	ktlsVarWantDir         = "want_dir"
-	ktlsVarWantNetns       = "want_netns"
-	ktlsVarWantPids        = "want_pids"
-	ktlsVarWantPort        = "want_port"
-	ktlsVarWantUid         = "want_uid"
-	ktlsVarWantUidSet      = "want_uid_set"
+	ktlsMapBlank               = "blank"
+	ktlsMapConns               = "conns"
+	ktlsMapEvents              = "events"
+	ktlsMapLost                = "lost"
+	ktlsMapPayloads            = "payloads"
+	ktlsMapPending             = "pending"
+	ktlsMapWantName            = "want_name"
+	ktlsMapWantPid             = "want_pid"
+	ktlsProgCloseEnter         = "close_enter"
+	ktlsProgCloseEnterTwin     = "close_enter_twin"
+	ktlsProgCtxFree            = "ctx_free"
+	ktlsProgCtxFreeTwin        = "ctx_free_twin"
+	ktlsProgDecryptDone        = "decrypt_done"
+	ktlsProgEncryptDone        = "encrypt_done"
+	ktlsProgErrAbort           = "err_abort"
+	ktlsProgInventory          = "inventory"
+	ktlsProgMsgAnnounce        = "msg_announce"
+	ktlsProgMsgReady           = "msg_ready"
+	ktlsProgOpenEnter          = "open_enter"
+	ktlsProgOpenEnterTwin      = "open_enter_twin"
+	ktlsProgOpenExit           = "open_exit"
+	ktlsProgOpenExitTwin       = "open_exit_twin"
+	ktlsProgPushEnter          = "push_enter"
+	ktlsProgPushEnterTwin      = "push_enter_twin"
+	ktlsProgPushExit           = "push_exit"
+	ktlsProgPushExitTwin       = "push_exit_twin"
+	ktlsProgReadKernel         = "read_kernel"
+	ktlsProgReadSockExit       = "read_sock_exit"
+	ktlsProgReadSockExitTwin   = "read_sock_exit_twin"
+	ktlsProgRecvmsgExit        = "recvmsg_exit"
+	ktlsProgRecvmsgExitTwin    = "recvmsg_exit_twin"
+	ktlsProgReleaseTx          = "release_tx"
+	ktlsProgReleaseTxTwin      = "release_tx_twin"
+	ktlsProgSendmsgEnter       = "sendmsg_enter"
+	ktlsProgSendpageEnter      = "sendpage_enter"
+	ktlsProgSetSwOffload       = "set_sw_offload"
+	ktlsProgSetSwOffloadTwin   = "set_sw_offload_twin"
+	ktlsProgSetUlp             = "set_ulp"
+	ktlsProgSpliceReadExit     = "splice_read_exit"
+	ktlsProgSpliceReadExitTwin = "splice_read_exit_twin"
+	ktlsProgVerdictEnter       = "verdict_enter"
+	ktlsProgVerdictEnterTwin   = "verdict_enter_twin"
+	ktlsVarDoneIsReq           = "done_is_req"
+	ktlsVarLive                = "live"
+	ktlsVarNextConn            = "next_conn"
+	ktlsVarNrSendfile          = "nr_sendfile"
+	ktlsVarNrSplice            = "nr_splice"
+	ktlsVarPageOffsetBase      = "page_offset_base"
+	ktlsVarRecvmsgArgs         = "recvmsg_args"
+	ktlsVarSetTxArg            = "set_tx_arg"
+	ktlsVarSetUpdateArg        = "set_update_arg"
+	ktlsVarSnaplen             = "snaplen"
+	ktlsVarTwins               = "twins"
+	ktlsVarTxTypeArg           = "tx_type_arg"
+	ktlsVarVmemmapBase         = "vmemmap_base"
+	ktlsVarWakeMark            = "wake_mark"
+	ktlsVarWantCgroup          = "want_cgroup"
+	ktlsVarWantCgroupLevel     = "want_cgroup_level"
+	ktlsVarWantComm            = "want_comm"
+	ktlsVarWantDir             = "want_dir"
+	ktlsVarWantNetns           = "want_netns"
+	ktlsVarWantPids            = "want_pids"
+	ktlsVarWantPort            = "want_port"
+	ktlsVarWantUid             = "want_uid"
+	ktlsVarWantUidSet          = "want_uid_set"
 )
 
 // loadKtls returns the embedded CollectionSpec for ktls.
@@ -110,27 +125,40 @@ type ktlsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ktlsProgramSpecs struct {
-	CloseEnter     *ebpf.ProgramSpec `ebpf:"close_enter"`
-	CtxFree        *ebpf.ProgramSpec `ebpf:"ctx_free"`
-	EncryptDone    *ebpf.ProgramSpec `ebpf:"encrypt_done"`
-	ErrAbort       *ebpf.ProgramSpec `ebpf:"err_abort"`
-	Inventory      *ebpf.ProgramSpec `ebpf:"inventory"`
-	MsgAnnounce    *ebpf.ProgramSpec `ebpf:"msg_announce"`
-	MsgReady       *ebpf.ProgramSpec `ebpf:"msg_ready"`
-	OpenEnter      *ebpf.ProgramSpec `ebpf:"open_enter"`
-	OpenExit       *ebpf.ProgramSpec `ebpf:"open_exit"`
-	PushEnter      *ebpf.ProgramSpec `ebpf:"push_enter"`
-	PushExit       *ebpf.ProgramSpec `ebpf:"push_exit"`
-	ReadKernel     *ebpf.ProgramSpec `ebpf:"read_kernel"`
-	ReadSockExit   *ebpf.ProgramSpec `ebpf:"read_sock_exit"`
-	RecvmsgExit    *ebpf.ProgramSpec `ebpf:"recvmsg_exit"`
-	ReleaseTx      *ebpf.ProgramSpec `ebpf:"release_tx"`
-	SendmsgEnter   *ebpf.ProgramSpec `ebpf:"sendmsg_enter"`
-	SendpageEnter  *ebpf.ProgramSpec `ebpf:"sendpage_enter"`
-	SetSwOffload   *ebpf.ProgramSpec `ebpf:"set_sw_offload"`
-	SetUlp         *ebpf.ProgramSpec `ebpf:"set_ulp"`
-	SpliceReadExit *ebpf.ProgramSpec `ebpf:"splice_read_exit"`
-	VerdictEnter   *ebpf.ProgramSpec `ebpf:"verdict_enter"`
+	CloseEnter         *ebpf.ProgramSpec `ebpf:"close_enter"`
+	CloseEnterTwin     *ebpf.ProgramSpec `ebpf:"close_enter_twin"`
+	CtxFree            *ebpf.ProgramSpec `ebpf:"ctx_free"`
+	CtxFreeTwin        *ebpf.ProgramSpec `ebpf:"ctx_free_twin"`
+	DecryptDone        *ebpf.ProgramSpec `ebpf:"decrypt_done"`
+	EncryptDone        *ebpf.ProgramSpec `ebpf:"encrypt_done"`
+	ErrAbort           *ebpf.ProgramSpec `ebpf:"err_abort"`
+	Inventory          *ebpf.ProgramSpec `ebpf:"inventory"`
+	MsgAnnounce        *ebpf.ProgramSpec `ebpf:"msg_announce"`
+	MsgReady           *ebpf.ProgramSpec `ebpf:"msg_ready"`
+	OpenEnter          *ebpf.ProgramSpec `ebpf:"open_enter"`
+	OpenEnterTwin      *ebpf.ProgramSpec `ebpf:"open_enter_twin"`
+	OpenExit           *ebpf.ProgramSpec `ebpf:"open_exit"`
+	OpenExitTwin       *ebpf.ProgramSpec `ebpf:"open_exit_twin"`
+	PushEnter          *ebpf.ProgramSpec `ebpf:"push_enter"`
+	PushEnterTwin      *ebpf.ProgramSpec `ebpf:"push_enter_twin"`
+	PushExit           *ebpf.ProgramSpec `ebpf:"push_exit"`
+	PushExitTwin       *ebpf.ProgramSpec `ebpf:"push_exit_twin"`
+	ReadKernel         *ebpf.ProgramSpec `ebpf:"read_kernel"`
+	ReadSockExit       *ebpf.ProgramSpec `ebpf:"read_sock_exit"`
+	ReadSockExitTwin   *ebpf.ProgramSpec `ebpf:"read_sock_exit_twin"`
+	RecvmsgExit        *ebpf.ProgramSpec `ebpf:"recvmsg_exit"`
+	RecvmsgExitTwin    *ebpf.ProgramSpec `ebpf:"recvmsg_exit_twin"`
+	ReleaseTx          *ebpf.ProgramSpec `ebpf:"release_tx"`
+	ReleaseTxTwin      *ebpf.ProgramSpec `ebpf:"release_tx_twin"`
+	SendmsgEnter       *ebpf.ProgramSpec `ebpf:"sendmsg_enter"`
+	SendpageEnter      *ebpf.ProgramSpec `ebpf:"sendpage_enter"`
+	SetSwOffload       *ebpf.ProgramSpec `ebpf:"set_sw_offload"`
+	SetSwOffloadTwin   *ebpf.ProgramSpec `ebpf:"set_sw_offload_twin"`
+	SetUlp             *ebpf.ProgramSpec `ebpf:"set_ulp"`
+	SpliceReadExit     *ebpf.ProgramSpec `ebpf:"splice_read_exit"`
+	SpliceReadExitTwin *ebpf.ProgramSpec `ebpf:"splice_read_exit_twin"`
+	VerdictEnter       *ebpf.ProgramSpec `ebpf:"verdict_enter"`
+	VerdictEnterTwin   *ebpf.ProgramSpec `ebpf:"verdict_enter_twin"`
 }
 
 // ktlsMapSpecs contains maps before they are loaded into the kernel.
@@ -157,9 +185,11 @@ type ktlsVariableSpecs struct {
 	NrSendfile      *ebpf.VariableSpec `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.VariableSpec `ebpf:"nr_splice"`
 	PageOffsetBase  *ebpf.VariableSpec `ebpf:"page_offset_base"`
+	RecvmsgArgs     *ebpf.VariableSpec `ebpf:"recvmsg_args"`
 	SetTxArg        *ebpf.VariableSpec `ebpf:"set_tx_arg"`
 	SetUpdateArg    *ebpf.VariableSpec `ebpf:"set_update_arg"`
 	Snaplen         *ebpf.VariableSpec `ebpf:"snaplen"`
+	Twins           *ebpf.VariableSpec `ebpf:"twins"`
 	TxTypeArg       *ebpf.VariableSpec `ebpf:"tx_type_arg"`
 	VmemmapBase     *ebpf.VariableSpec `ebpf:"vmemmap_base"`
 	WakeMark        *ebpf.VariableSpec `ebpf:"wake_mark"`
@@ -227,9 +257,11 @@ type ktlsVariables struct {
 	NrSendfile      *ebpf.Variable `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.Variable `ebpf:"nr_splice"`
 	PageOffsetBase  *ebpf.Variable `ebpf:"page_offset_base"`
+	RecvmsgArgs     *ebpf.Variable `ebpf:"recvmsg_args"`
 	SetTxArg        *ebpf.Variable `ebpf:"set_tx_arg"`
 	SetUpdateArg    *ebpf.Variable `ebpf:"set_update_arg"`
 	Snaplen         *ebpf.Variable `ebpf:"snaplen"`
+	Twins           *ebpf.Variable `ebpf:"twins"`
 	TxTypeArg       *ebpf.Variable `ebpf:"tx_type_arg"`
 	VmemmapBase     *ebpf.Variable `ebpf:"vmemmap_base"`
 	WakeMark        *ebpf.Variable `ebpf:"wake_mark"`
@@ -248,52 +280,78 @@ type ktlsVariables struct {
 //
 // It can be passed to loadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ktlsPrograms struct {
-	CloseEnter     *ebpf.Program `ebpf:"close_enter"`
-	CtxFree        *ebpf.Program `ebpf:"ctx_free"`
-	EncryptDone    *ebpf.Program `ebpf:"encrypt_done"`
-	ErrAbort       *ebpf.Program `ebpf:"err_abort"`
-	Inventory      *ebpf.Program `ebpf:"inventory"`
-	MsgAnnounce    *ebpf.Program `ebpf:"msg_announce"`
-	MsgReady       *ebpf.Program `ebpf:"msg_ready"`
-	OpenEnter      *ebpf.Program `ebpf:"open_enter"`
-	OpenExit       *ebpf.Program `ebpf:"open_exit"`
-	PushEnter      *ebpf.Program `ebpf:"push_enter"`
-	PushExit       *ebpf.Program `ebpf:"push_exit"`
-	ReadKernel     *ebpf.Program `ebpf:"read_kernel"`
-	ReadSockExit   *ebpf.Program `ebpf:"read_sock_exit"`
-	RecvmsgExit    *ebpf.Program `ebpf:"recvmsg_exit"`
-	ReleaseTx      *ebpf.Program `ebpf:"release_tx"`
-	SendmsgEnter   *ebpf.Program `ebpf:"sendmsg_enter"`
-	SendpageEnter  *ebpf.Program `ebpf:"sendpage_enter"`
-	SetSwOffload   *ebpf.Program `ebpf:"set_sw_offload"`
-	SetUlp         *ebpf.Program `ebpf:"set_ulp"`
-	SpliceReadExit *ebpf.Program `ebpf:"splice_read_exit"`
-	VerdictEnter   *ebpf.Program `ebpf:"verdict_enter"`
+	CloseEnter         *ebpf.Program `ebpf:"close_enter"`
+	CloseEnterTwin     *ebpf.Program `ebpf:"close_enter_twin"`
+	CtxFree            *ebpf.Program `ebpf:"ctx_free"`
+	CtxFreeTwin        *ebpf.Program `ebpf:"ctx_free_twin"`
+	DecryptDone        *ebpf.Program `ebpf:"decrypt_done"`
+	EncryptDone        *ebpf.Program `ebpf:"encrypt_done"`
+	ErrAbort           *ebpf.Program `ebpf:"err_abort"`
+	Inventory          *ebpf.Program `ebpf:"inventory"`
+	MsgAnnounce        *ebpf.Program `ebpf:"msg_announce"`
+	MsgReady           *ebpf.Program `ebpf:"msg_ready"`
+	OpenEnter          *ebpf.Program `ebpf:"open_enter"`
+	OpenEnterTwin      *ebpf.Program `ebpf:"open_enter_twin"`
+	OpenExit           *ebpf.Program `ebpf:"open_exit"`
+	OpenExitTwin       *ebpf.Program `ebpf:"open_exit_twin"`
+	PushEnter          *ebpf.Program `ebpf:"push_enter"`
+	PushEnterTwin      *ebpf.Program `ebpf:"push_enter_twin"`
+	PushExit           *ebpf.Program `ebpf:"push_exit"`
+	PushExitTwin       *ebpf.Program `ebpf:"push_exit_twin"`
+	ReadKernel         *ebpf.Program `ebpf:"read_kernel"`
+	ReadSockExit       *ebpf.Program `ebpf:"read_sock_exit"`
+	ReadSockExitTwin   *ebpf.Program `ebpf:"read_sock_exit_twin"`
+	RecvmsgExit        *ebpf.Program `ebpf:"recvmsg_exit"`
+	RecvmsgExitTwin    *ebpf.Program `ebpf:"recvmsg_exit_twin"`
+	ReleaseTx          *ebpf.Program `ebpf:"release_tx"`
+	ReleaseTxTwin      *ebpf.Program `ebpf:"release_tx_twin"`
+	SendmsgEnter       *ebpf.Program `ebpf:"sendmsg_enter"`
+	SendpageEnter      *ebpf.Program `ebpf:"sendpage_enter"`
+	SetSwOffload       *ebpf.Program `ebpf:"set_sw_offload"`
+	SetSwOffloadTwin   *ebpf.Program `ebpf:"set_sw_offload_twin"`
+	SetUlp             *ebpf.Program `ebpf:"set_ulp"`
+	SpliceReadExit     *ebpf.Program `ebpf:"splice_read_exit"`
+	SpliceReadExitTwin *ebpf.Program `ebpf:"splice_read_exit_twin"`
+	VerdictEnter       *ebpf.Program `ebpf:"verdict_enter"`
+	VerdictEnterTwin   *ebpf.Program `ebpf:"verdict_enter_twin"`
 }
 
 func (p *ktlsPrograms) Close() error {
 	return _KtlsClose(
 		p.CloseEnter,
+		p.CloseEnterTwin,
 		p.CtxFree,
+		p.CtxFreeTwin,
+		p.DecryptDone,
 		p.EncryptDone,
 		p.ErrAbort,
 		p.Inventory,
 		p.MsgAnnounce,
 		p.MsgReady,
 		p.OpenEnter,
+		p.OpenEnterTwin,
 		p.OpenExit,
+		p.OpenExitTwin,
 		p.PushEnter,
+		p.PushEnterTwin,
 		p.PushExit,
+		p.PushExitTwin,
 		p.ReadKernel,
 		p.ReadSockExit,
+		p.ReadSockExitTwin,
 		p.RecvmsgExit,
+		p.RecvmsgExitTwin,
 		p.ReleaseTx,
+		p.ReleaseTxTwin,
 		p.SendmsgEnter,
 		p.SendpageEnter,
 		p.SetSwOffload,
+		p.SetSwOffloadTwin,
 		p.SetUlp,
 		p.SpliceReadExit,
+		p.SpliceReadExitTwin,
 		p.VerdictEnter,
+		p.VerdictEnterTwin,
 	)
 }
 

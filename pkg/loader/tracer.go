@@ -29,6 +29,7 @@ type Tracer struct {
 	payloads *ringbuf.Reader
 	asm      *assembler
 	missing  []string
+	hooks    []HookState
 	lost     lostCounter
 	snaplen  int
 	begin    time.Time
@@ -71,15 +72,15 @@ func (t *Tracer) open(cfg *Config) error {
 		present = nil
 	}
 	for _, h := range present {
-		l, err := attach(t.coll, h)
+		links, err := attach(t.coll, h)
+		t.links = append(t.links, links...)
 		if err != nil && h.required {
 			return err
 		}
+		t.hooks = append(t.hooks, HookState{h.function, err == nil, h.without})
 		if err != nil {
 			t.missing = append(t.missing, h.function+": "+err.Error())
-			continue
 		}
-		t.links = append(t.links, l)
 	}
 	t.begin = time.Now()
 	if err := t.setLive(true); err != nil {
@@ -129,6 +130,9 @@ func (t *Tracer) prepare(cfg *Config) (*ebpf.CollectionSpec, []hook, error) {
 		t.missing = append(t.missing, "page addresses: alert and handshake records show no details ("+err.Error()+")")
 	}
 	delete(spec.Programs, "read_kernel")
+	if err := setTwins(spec, preemptible()); err != nil {
+		return nil, nil, err
+	}
 	spec.Maps["events"].MaxEntries = cfg.ring()
 	spec.Maps["payloads"].MaxEntries = cfg.payloadRing()
 	return spec, present, setOptions(spec, cfg)
@@ -166,6 +170,17 @@ func (t *Tracer) openRings() (err error) {
 
 // Missing lists the hooks that this kernel lacks, with what that costs.
 func (t *Tracer) Missing() []string { return t.missing }
+
+// HookState is one kernel function that the tracer wants, whether its program
+// is attached, and what the user misses if not.
+type HookState struct {
+	Function string
+	Attached bool
+	Without  string
+}
+
+// Hooks lists the hooks of this run.
+func (t *Tracer) Hooks() []HookState { return t.hooks }
 
 // Tier is the privacy tier of the run.
 func (t *Tracer) Tier() event.Tier {

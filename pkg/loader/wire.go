@@ -16,13 +16,16 @@ const (
 	kindRecord = 1
 	kindSocket = 2
 	kindError  = 3
+	kindOpened = 4
 
 	flagZeroCopy    = 1
 	flagReturnLater = 2
 	flagKthread     = 4
 	flagPayload     = 8
+	flagAsync       = 16
 	flagHidden      = 32
 	flagControl     = 64
+	flagPushed      = 128
 )
 
 // wireEvent is struct event of bpf/ktls_event.h, field for field.
@@ -174,7 +177,7 @@ func (w *wireEvent) socket() *event.Socket {
 	return s
 }
 
-var funcs = [...]string{"", "tls_rx_one_record", "tls_err_abort", "tls_encrypt_done", "tls_decrypt_done"}
+var funcs = [...]string{"", "tls_rx_one_record", "tls_err_abort", "tls_encrypt_done", "tls_decrypt_done", "tls_sw_recvmsg"}
 
 func (w *wireEvent) failure() *event.Error {
 	e := &event.Error{

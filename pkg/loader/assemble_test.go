@@ -1,0 +1,380 @@
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// bench drives an assembler by hand: ring is the payload ring, got what came out.
+type bench struct {
+	*assembler
+	ring    []wirePayload
+	fetches int
+	got     []event.Event
+}
+
+func newBench() *bench {
+	b := &bench{}
+	b.assembler = newAssembler(func(keep func(wirePayload)) error {
+		b.fetches++
+		for _, p := range b.ring {
+			keep(p)
+			clear(p.data) // the ring's memory is the ring's
+		}
+		b.ring = nil
+		return nil
+	})
+	return b
+}
+
+// out keeps a copy: an event is only lent.
+func (b *bench) out(e event.Event) error {
+	if r, ok := e.(*event.Record); ok {
+		c := *r
+		c.Payload = slices.Clone(r.Payload)
+		e = &c
+	}
+	b.got = append(b.got, e)
+	return nil
+}
+
+func (b *bench) feed(t *testing.T, events ...wireEvent) {
+	t.Helper()
+	for _, w := range events {
+		if err := b.add(&w, b.out); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// submit puts the payload of a record into the ring, as the kernel does before
+// the record's event.
+func (b *bench) submit(w wireEvent, data string) {
+	b.ring = append(b.ring, wirePayload{w.key(), []byte(data)})
+}
+
+// take returns what came out since the last call, one word an event:
+// "tx0.3" is tx record 3 of generation 0.
+func (b *bench) take() string {
+	var words []string
+	for _, e := range b.got {
+		switch e := e.(type) {
+		case *event.Record:
+			words = append(words, fmt.Sprintf("%v%d.%d", e.Dir, e.Gen, e.Seq))
+		case *event.Socket:
+			words = append(words, e.State.String())
+		case *event.Error:
+			words = append(words, "error")
+		}
+	}
+	b.got = nil
+	return strings.Join(words, " ")
+}
+
+func (b *bench) expect(t *testing.T, want string) {
+	t.Helper()
+	if got := b.take(); got != want {
+		t.Errorf("out came %q, want %q", got, want)
+	}
+}
+
+func (b *bench) expectEmpty(t *testing.T) {
+	t.Helper()
+	if n := len(b.payloads) + len(b.async) + len(b.opened) + len(b.unsent); n != 0 {
+		t.Errorf("the assembler keeps %d things of closed connections: %+v", n, b.assembler)
+	}
+}
+
+// sent is a TX record that TCP has; unsentTX one that it never got.
+func sent(seq uint64) wireEvent {
+	return wireEvent{Kind: kindRecord, Conn: 1, Seq: seq, Len: 100, Op: uint8(event.OpSend), PID: 10, TID: 10, Stamp: [4]uint64{1, 2, 3, 4}}
+}
+
+func unsentTX(gen uint32, seq uint64) wireEvent {
+	w := sent(seq)
+	w.Gen, w.Stamp[3] = gen, 0
+	return w
+}
+
+// returned is an RX record whose call has returned; inCall one whose call goes on.
+func returned(seq uint64, task uint32, at uint64) wireEvent {
+	return wireEvent{Kind: kindRecord, Conn: 1, Dir: uint8(event.RX), Seq: seq, Len: 100, Op: uint8(event.OpSpliceRead),
+		PID: 10, TID: task, Stamp: [4]uint64{1, 2, 3, at}}
+}
+
+func inCall(seq uint64, task uint32) wireEvent {
+	w := returned(seq, task, 0)
+	w.Op, w.Flags = uint8(event.OpRecv), flagReturnLater
+	return w
+}
+
+func socketEvent(s event.SocketState) wireEvent {
+	return wireEvent{Kind: kindSocket, Conn: 1, State: uint8(s)}
+}
+
+func ofConn(conn uint64, w wireEvent) wireEvent {
+	w.Conn = conn
+	return w
+}
+
+func with(flags uint8, w wireEvent) wireEvent {
+	w.Flags |= flags
+	return w
+}
+
+func TestPayloadJoin(t *testing.T) {
+	const text = "plaintext"
+	one, two := with(flagPayload, sent(1)), with(flagPayload, sent(2))
+	short := one
+	short.Len = 5
+	for _, c := range []struct {
+		name    string
+		submit  []wireEvent
+		record  wireEvent
+		want    string
+		fetches int
+	}{
+		{"fetched on demand", []wireEvent{one}, one, text, 1},
+		{"among others", []wireEvent{two, one, ofConn(2, one)}, one, text, 1},
+		{"missing", []wireEvent{two}, one, "", 1},
+		{"of another generation", []wireEvent{func() wireEvent { w := one; w.Gen = 1; return w }()}, one, "", 1},
+		{"of the other direction", []wireEvent{func() wireEvent { w := one; w.Dir = 1; return w }()}, one, "", 1},
+		{"longer than the record", []wireEvent{one}, short, text[:5], 1},
+		{"record without payload", []wireEvent{one}, sent(1), "", 0},
+	} {
+		b := newBench()
+		for _, w := range c.submit {
+			b.submit(w, text)
+		}
+		b.feed(t, c.record)
+		if len(b.got) != 1 || string(b.got[0].(*event.Record).Payload) != c.want || b.fetches != c.fetches {
+			t.Errorf("%s: got %v after %d fetches, want payload %q after %d", c.name, b.got, b.fetches, c.want, c.fetches)
+		}
+	}
+}
+
+func TestPayloadAlreadyThere(t *testing.T) {
+	b := newBench()
+	one, two := with(flagPayload, sent(1)), with(flagPayload, sent(2))
+	b.submit(one, "first")
+	b.submit(two, "second")
+	b.feed(t, one, two)
+	if b.fetches != 1 {
+		t.Errorf("%d fetches, want one for both records", b.fetches)
+	}
+	for i, want := range []string{"first", "second"} {
+		if got := string(b.got[i].(*event.Record).Payload); got != want {
+			t.Errorf("record %d has %q, want %q", i, got, want)
+		}
+	}
+	if len(b.payloads) != 0 {
+		t.Errorf("delivered payloads stay: %v", b.payloads)
+	}
+}
+
+// A payload whose event was lost goes with its connection, and no other does.
+func TestOrphanPayload(t *testing.T) {
+	b := newBench()
+	lost, other, here := with(flagPayload, sent(1)), with(flagPayload, ofConn(2, sent(1))), with(flagPayload, sent(2))
+	for _, w := range []wireEvent{lost, other, here} {
+		b.submit(w, "text")
+	}
+	b.feed(t, here, socketEvent(event.SocketClose))
+	if _, ok := b.payloads[other.key()]; !ok || len(b.payloads) != 1 {
+		t.Errorf("after the close %v is kept, want that of connection 2 alone", b.payloads)
+	}
+	b.feed(t, ofConn(2, socketEvent(event.SocketClose)))
+	b.expectEmpty(t)
+}
+
+func TestFetchError(t *testing.T) {
+	broken := errors.New("broken")
+	a := newAssembler(func(func(wirePayload)) error { return broken })
+	w := with(flagPayload, sent(1))
+	if err := a.add(&w, func(event.Event) error { return nil }); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestHeldRecords(t *testing.T) {
+	const a, b = 11, 12 // tasks
+	for _, c := range []struct {
+		name string
+		in   []wireEvent
+		want string
+		// returns are the times when the call returned, 0 unknown.
+		returns []uint64
+	}{
+		{"one call, one record", []wireEvent{returned(0, a, 50)}, "rx0.0", []uint64{50}},
+		{"one call, three records", []wireEvent{inCall(0, a), inCall(1, a), returned(2, a, 50)}, "rx0.0 rx0.1 rx0.2", []uint64{50, 50, 50}},
+		{"another task's event", []wireEvent{inCall(0, a), inCall(1, a), returned(2, b, 50)}, "rx0.0 rx0.1 rx0.2", []uint64{0, 0, 50}},
+		{"two tasks in turn", []wireEvent{inCall(0, a), inCall(1, b), returned(2, a, 50)}, "rx0.0 rx0.1 rx0.2", []uint64{50, 0, 50}},
+		{"second call has its own", []wireEvent{inCall(0, a), returned(1, a, 50), inCall(2, a), returned(3, a, 70)}, "rx0.0 rx0.1 rx0.2 rx0.3", []uint64{50, 50, 70, 70}},
+		{"call still going on", []wireEvent{inCall(0, a)}, "", nil},
+		{"closed in the call", []wireEvent{inCall(0, a), inCall(1, a), socketEvent(event.SocketClose)}, "rx0.0 rx0.1 close", []uint64{0, 0}},
+		{"other connection's call", []wireEvent{inCall(0, a), ofConn(2, returned(7, a, 50))}, "rx0.7", []uint64{50}},
+		{"sending releases nothing", []wireEvent{inCall(0, a), sent(5)}, "tx0.5", []uint64{4}},
+	} {
+		bn := newBench()
+		bn.feed(t, c.in...)
+		got := bn.got
+		bn.expect(t, c.want)
+		for i, at := range c.returns {
+			r := got[i].(*event.Record)
+			want, op := uint64(0), event.OpRecv
+			if at != 0 {
+				want, op = at-3, event.OpSpliceRead
+			}
+			if r.Dir == event.TX {
+				op = event.OpSend
+			}
+			if r.Lat.Stage[2] != want || r.Op != op {
+				t.Errorf("%s: record %d took %d to deliver by %v, want %d by %v", c.name, i, r.Lat.Stage[2], r.Op, want, op)
+			}
+		}
+	}
+}
+
+func TestSameThreadNumberOfAnotherProcess(t *testing.T) {
+	b := newBench()
+	last := returned(1, 11, 50)
+	last.PID = 99
+	b.feed(t, inCall(0, 11), last)
+	if got := b.got[0].(*event.Record).Lat.Stage[2]; got != 0 {
+		t.Errorf("deliver is %d, want unknown", got)
+	}
+}
+
+func TestTooManyHeld(t *testing.T) {
+	b := newBench()
+	for seq := range uint64(maxHeld) {
+		b.feed(t, inCall(seq, 11))
+	}
+	b.expect(t, "")
+	b.feed(t, inCall(maxHeld, 11), inCall(maxHeld+1, 11))
+	b.expect(t, "rx0.0 rx0.1")
+	if n := len(b.opened[1]); n != maxHeld {
+		t.Errorf("%d are held, want %d", n, maxHeld)
+	}
+	b.feed(t, returned(maxHeld+2, 11, 50))
+	if n := len(b.got); n != maxHeld+1 {
+		t.Fatalf("%d came out at the return, want %d", n, maxHeld+1)
+	}
+	for i, e := range b.got {
+		if r := e.(*event.Record); r.Seq != uint64(i)+2 || r.Lat.Stage[2] != 47 {
+			t.Fatalf("record %d is %d, delivered in %d", i, r.Seq, r.Lat.Stage[2])
+		}
+	}
+}
+
+func TestUnsentRecords(t *testing.T) {
+	b := newBench()
+	b.feed(t, sent(0), unsentTX(1, 1), unsentTX(0, 2), unsentTX(1, 0), unsentTX(0, 1), ofConn(2, unsentTX(0, 8)))
+	b.expect(t, "tx0.0")
+	b.feed(t, socketEvent(event.SocketClose))
+	got := b.got
+	b.expect(t, "tx0.1 tx0.2 tx1.0 tx1.1 close")
+	if l := got[0].(*event.Record).Lat; l.Stage[2] != 0 || l.Total != 0 || l.Stage[1] == 0 {
+		t.Errorf("a record that TCP never got took %+v", l)
+	}
+}
+
+// TCP has such a record, at an unknown time: it keeps its place.
+func TestPushedAtAnUnknownTime(t *testing.T) {
+	b := newBench()
+	b.feed(t, with(flagPushed, unsentTX(0, 0)), sent(1))
+	b.expect(t, "tx0.0 tx0.1")
+}
+
+func TestAsync(t *testing.T) {
+	opened := func(w wireEvent) wireEvent {
+		w.Kind, w.Stamp[2] = kindOpened, 20
+		return w
+	}
+	first, last := with(flagAsync, inCall(0, 11)), with(flagAsync, returned(1, 11, 50))
+	first.Stamp[2], last.Stamp[2] = 0, 0
+
+	b := newBench()
+	done := with(flagPayload, opened(first))
+	b.submit(first, "plaintext")
+	b.feed(t, first, done, opened(last), last)
+	if len(b.got) != 2 {
+		t.Fatalf("got %v", b.got)
+	}
+	for i, payload := range []string{"plaintext", ""} {
+		r := b.got[i].(*event.Record)
+		if r.Seq != uint64(i) || r.Lat.Stage != [3]uint64{1, 18, 30} || string(r.Payload) != payload {
+			t.Errorf("record %d is %+v", i, r)
+		}
+	}
+	b.expectEmpty(t)
+}
+
+func TestAsyncWithoutWord(t *testing.T) {
+	b := newBench()
+	w := with(flagAsync, returned(0, 11, 50))
+	w.Stamp[2] = 0
+	b.feed(t, w)
+	if r := b.got[0].(*event.Record); r.Lat.Stage[1] != 0 || r.Lat.Stage[2] != 0 || r.Lat.Total != 49 {
+		t.Errorf("got %+v", r.Lat)
+	}
+}
+
+func TestFlush(t *testing.T) {
+	b := newBench()
+	b.feed(t, inCall(0, 11), inCall(1, 11), unsentTX(0, 4), unsentTX(0, 3), unsentTX(0, 5))
+	if err := b.flush(b.out); err != nil {
+		t.Fatal(err)
+	}
+	b.expect(t, "rx0.0 rx0.1 tx0.3 tx0.4 tx0.5")
+	b.expectEmpty(t)
+	if err := b.flush(b.out); err != nil || len(b.got) != 0 {
+		t.Errorf("a second flush gave %v, %v", b.got, err)
+	}
+}
+
+func TestOtherEvents(t *testing.T) {
+	b := newBench()
+	b.feed(t, socketEvent(event.SocketOpen), wireEvent{Kind: kindError, Conn: 1}, socketEvent(event.SocketRekey),
+		wireEvent{Kind: 0}, wireEvent{Kind: 200}, socketEvent(event.SocketClose))
+	b.expect(t, "open error rekey close")
+}
+
+// An error of the receiver ends everything at once, wherever it happens.
+func TestReceiverError(t *testing.T) {
+	full := errors.New("full")
+	refuse := func(event.Event) error { return full }
+	many := slices.Repeat([]wireEvent{inCall(0, 11)}, maxHeld)
+	for _, c := range []struct {
+		name   string
+		before []wireEvent
+		last   wireEvent
+	}{
+		{"sent", nil, sent(0)},
+		{"returned", nil, returned(0, 11, 50)},
+		{"released", []wireEvent{inCall(0, 11)}, returned(1, 11, 50)},
+		{"too many held", many, inCall(1, 11)},
+		{"socket", nil, socketEvent(event.SocketOpen)},
+		{"held at close", []wireEvent{inCall(0, 11)}, socketEvent(event.SocketClose)},
+		{"unsent at close", []wireEvent{unsentTX(0, 0)}, socketEvent(event.SocketClose)},
+		{"failure", nil, wireEvent{Kind: kindError}},
+	} {
+		b := newBench()
+		b.feed(t, c.before...)
+		if err := b.add(&c.last, refuse); !errors.Is(err, full) {
+			t.Errorf("%s: got %v", c.name, err)
+		}
+	}
+	for name, w := range map[string]wireEvent{"held": inCall(0, 11), "unsent": unsentTX(0, 0)} {
+		b := newBench()
+		b.feed(t, w)
+		if err := b.flush(refuse); !errors.Is(err, full) {
+			t.Errorf("flush of %s: got %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package loader
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+)
+
+// The object's BTF has only what the programs use by name: struct payload is a
+// forward declaration in it, and the enums are gone. Those are read from the
+// C headers, whose layout of struct event is compared with BTF.
+
+// object reads the committed BPF object.
+func object(tb testing.TB) *ebpf.CollectionSpec {
+	tb.Helper()
+	spec, err := loadKtls()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return spec
+}
+
+// field is a member of a C struct: where it is, how many bytes it has.
+type field struct {
+	name         string
+	offset, size int
+}
+
+// btfFields returns a struct of the object as the compiler laid it out.
+func btfFields(t *testing.T, spec *ebpf.CollectionSpec, name string) (fields []field, size int) {
+	t.Helper()
+	var s *btf.Struct
+	if err := spec.Types.TypeByName(name, &s); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range s.Members {
+		n, err := btf.Sizeof(m.Type)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields = append(fields, field{m.Name, int(m.Offset.Bytes()), n})
+	}
+	return fields, int(s.Size)
+}
+
+var comments = regexp.MustCompile(`(?s)/\*.*?\*/`)
+
+// header reads a file of bpf/ without its comments.
+func header(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "..", "bpf", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return comments.ReplaceAllString(string(b), "")
+}
+
+// body returns what stands between the braces of a declaration.
+func body(t *testing.T, text, declaration string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(text, declaration+" {")
+	inside, _, closed := strings.Cut(rest, "}")
+	if !found || !closed {
+		t.Fatalf("no %s in the header", declaration)
+	}
+	return inside
+}
+
+// enumerators returns the values of a C enum in their order.
+func enumerators(t *testing.T, text, name string) (names []string, values map[string]int) {
+	t.Helper()
+	next := 0
+	values = map[string]int{}
+	for item := range strings.SplitSeq(body(t, text, "enum "+name), ",") {
+		id, value, explicit := strings.Cut(item, "=")
+		if id = strings.TrimSpace(id); id == "" {
+			continue
+		}
+		if explicit {
+			var err error
+			if next, err = strconv.Atoi(strings.TrimSpace(value)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		names, values[id] = append(names, id), next
+		next++
+	}
+	return names, values
+}
+
+// define returns the value of a numeric macro.
+func define(t *testing.T, text, name string) int {
+	t.Helper()
+	m := regexp.MustCompile(`(?m)^#define ` + name + `\s+(\w+)`).FindStringSubmatch(text)
+	if m == nil {
+		t.Fatalf("no #define %s in the header", name)
+	}
+	n, err := strconv.ParseInt(m[1], 0, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(n)
+}
+
+var (
+	cWidths     = map[string]int{"u64": 8, "u32": 4, "s32": 4, "u16": 2, "u8": 1, "char": 1}
+	cDeclarator = regexp.MustCompile(`^(\w+)(?:\[(\d*)\])?$`)
+)
+
+// cFields lays out a struct of plain integers and arrays as the C ABI does.
+func cFields(t *testing.T, text, name string) (fields []field, size int) {
+	t.Helper()
+	align := 1
+	for line := range strings.SplitSeq(body(t, text, "struct "+name), ";") {
+		kind, declarators, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if kind == "" {
+			continue
+		}
+		width := cWidths[kind]
+		if width == 0 {
+			t.Fatalf("struct %s has a field of type %q, which this test cannot lay out", name, kind)
+		}
+		align = max(align, width)
+		for d := range strings.SplitSeq(declarators, ",") {
+			m := cDeclarator.FindStringSubmatch(strings.TrimSpace(d))
+			if m == nil {
+				t.Fatalf("struct %s: cannot read %q", name, d)
+			}
+			count := 1
+			if strings.Contains(d, "[") {
+				count, _ = strconv.Atoi(m[2]) // data[] is empty
+			}
+			size = (size + width - 1) / width * width
+			fields = append(fields, field{m[1], size, width * count})
+			size += width * count
+		}
+	}
+	return fields, (size + align - 1) / align * align
+}
