@@ -10,7 +10,7 @@ GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build vmrun generate clang check unit programs vmtest test demo fmt clean
+.PHONY: help build vmrun selftest selftest-record generate clang check unit programs vmtest test demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -19,7 +19,15 @@ build: ## build bin/ktlstop
 	$(NOCGO) build -trimpath -ldflags "-s -w" -o bin/ktlstop ./cmd/ktlstop
 
 vmrun: ## build bin/vmrun and bin/vmtest
-	$(NOCGO) build -trimpath -ldflags "-s -w" -o bin/ ./internal/vm/cmd/vmrun ./internal/vm/cmd/vmtest
+	$(NOCGO) build -trimpath -ldflags "-s -w" -o bin/ ./internal/vm/cmd/vmrun ./internal/vm/cmd/vmtest ./internal/vm/cmd/selftest
+
+selftest: vmrun # the kernel's own test of its TLS code, built once, which TestSelftest runs
+	@program=$$(bin/selftest) && ln -sfn "$$program" bin/kernel-selftest
+
+selftest-record: selftest # what the selftest does without ktlstop; KERNELS="6.1 7.3"
+	$(NOCGO) test -c -o bin/e2e.test ./e2e
+	@cd e2e && mkdir -p testdata/selftest && for kernel in $(KERNELS); do (set -x; ../bin/vmrun -kernel $$kernel -timeout 20m \
+		-share testdata/selftest -- ../bin/e2e.test -test.v -test.run 'TestSelftest$$' -test.timeout 20m -record); done
 
 clang: # generated objects are compared byte by byte, so the compiler's version is fixed
 	@command -v clang-14 >/dev/null && command -v llvm-strip-14 >/dev/null && test -e /usr/include/bpf/bpf_helpers.h || { \

@@ -18,7 +18,7 @@ import (
 func ktlstop(t *testing.T, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	cmd := exec.Command(binary, args...)
+	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	if err != nil && cmd.ProcessState == nil {
@@ -70,10 +70,10 @@ func fullDisk(t *testing.T) string {
 }
 
 func TestWithoutRights(t *testing.T) {
-	if _, err := os.Stat(binary); err != nil {
+	if _, err := os.Stat(program); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, "trace", "--duration", "1s")
+	cmd := exec.Command(program, "trace", "--duration", "1s")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	out, err := cmd.CombinedOutput()
 	if err == nil || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "run ktlstop as root") ||
@@ -122,7 +122,7 @@ func TestClosedPipe(t *testing.T) {
 	r, w, err := os.Pipe()
 	must(t, err)
 	var stderr bytes.Buffer
-	cmd := exec.Command(binary, "trace", "--duration", "60s")
+	cmd := exec.Command(program, "trace", "--duration", "60s")
 	cmd.Stdout, cmd.Stderr = w, &stderr
 	must(t, cmd.Start())
 	w.Close()
@@ -140,7 +140,7 @@ func TestClosedPipe(t *testing.T) {
 // keepTalking makes traffic until it is stopped.
 func keepTalking(t *testing.T) (stop func()) {
 	t.Helper()
-	cmd := exec.Command(binary, "gen", "--rate", "20", "--rounds", "0", "-s", "100")
+	cmd := exec.Command(program, "gen", "--rate", "20", "--rounds", "0", "-s", "100")
 	must(t, cmd.Start())
 	return func() {
 		_ = cmd.Process.Kill()

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// binary is what make build made.
-const binary = "../bin/ktlstop"
+// program is what make build made.
+const program = "../bin/ktlstop"
 
 func TestMain(m *testing.M) {
 	if os.Getenv("KTLSTOP_GUEST") == "" {
@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "modprobe tls: %v: %s\n", err, out)
 		os.Exit(1)
 	}
-	if _, err := os.Stat(binary); err != nil {
+	if _, err := os.Stat(program); err != nil {
 		fmt.Fprintln(os.Stderr, "no program to test: make build")
 		os.Exit(1)
 	}

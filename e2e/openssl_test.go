@@ -46,12 +46,12 @@ type openssl struct {
 
 func newOpenSSL(t *testing.T, version string) *openssl {
 	t.Helper()
-	program, conf := need(t, "openssl"), opensslConf(t)
+	path, conf := need(t, "openssl"), opensslConf(t)
 	cert, key := certificateFiles(t, t.TempDir())
 	s := &openssl{port: freePort(t)}
 	p := strconv.Itoa(s.port)
 	run := func(args ...string) (*exec.Cmd, io.WriteCloser, io.Reader) {
-		cmd := exec.Command(program, args...)
+		cmd := exec.Command(path, args...)
 		cmd.Env = append(os.Environ(), conf)
 		in, err := cmd.StdinPipe()
 		must(t, err)

@@ -13,11 +13,11 @@ import (
 )
 
 // need returns the path of a program that make test installs.
-func need(t *testing.T, program string) string {
+func need(t *testing.T, name string) string {
 	t.Helper()
-	path, err := exec.LookPath(program)
+	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Fatalf("%s is missing: make test installs it", program)
+		t.Fatalf("%s is missing: make test installs it", name)
 	}
 	return path
 }

@@ -29,7 +29,7 @@ func startTracer(t *testing.T, args ...string) *tracer {
 	dir := t.TempDir()
 	tr := &tracer{t: t, file: filepath.Join(dir, "events.jsonl"), done: make(chan error, 1)}
 	ready := filepath.Join(dir, "ready")
-	tr.cmd = exec.Command(binary, append([]string{"trace", "-o", "json", "-w", tr.file, "--ready-file", ready}, args...)...)
+	tr.cmd = exec.Command(program, append([]string{"trace", "-o", "json", "-w", tr.file, "--ready-file", ready}, args...)...)
 	tr.cmd.Stderr = &tr.stderr
 	if err := tr.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,471 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+)
+
+// invariants checks what holds for every trace, whatever the traced programs
+// did (DESIGN §4). snaplen is the one that the tracer was given.
+//
+// What the kernel does that looks like a violation, and is none:
+//   - A socket has a TLS context from TCP_ULP on and keys later, or never. Its
+//     records begin with the key of their direction, so raw bytes sent through
+//     it before are no records, and whoever injects ciphertext that way is no
+//     traced sender.
+//   - Each end counts its own keys: a record of the sender's first key may be
+//     one of the receiver's second. The sequence is part of what is
+//     authenticated, so it is equal on both ends in any case.
+//   - A receiver opens as many records as its readers take, so its records may
+//     end before the sender's, never after.
+//   - A record that does not authenticate stays where it is. Each read fails
+//     with it anew, and its sequence is the last thing that is known of its key.
+//   - The sequence after 2^64-1 is 0, with an error; the record is sealed.
+func (tr trace) invariants(t *testing.T, snaplen int) *auditor {
+	t.Helper()
+	const enough = 30
+	a := tr.audit(snaplen)
+	bad := a.bad
+	for _, b := range bad[:min(len(bad), enough)] {
+		t.Error(b)
+	}
+	if len(bad) > enough {
+		t.Errorf("and %d more", len(bad)-enough)
+	}
+	return a
+}
+
+// audit goes through a trace.
+func (tr trace) audit(snaplen int) *auditor {
+	a := &auditor{snaplen: snaplen, sockets: map[sock]*history{}, totals: map[string]totals{}, lost: map[string]uint64{}}
+	a.blind = slices.ContainsFunc(tr, func(l line) bool { return l.Cause == "ring_full" || l.Cause == "conn_map_full" })
+	for i := range tr {
+		a.enter(&tr[i])
+	}
+	for _, h := range a.order {
+		a.settle(h)
+	}
+	a.comparePeers()
+	return a
+}
+
+// auditor reads a trace from its begin to its end and notes what is wrong.
+type auditor struct {
+	snaplen int
+	sockets map[sock]*history
+	order   []*history
+	totals  map[string]totals // by direction
+	lost    map[string]uint64 // by cause
+	bare    uint64            // records that should show bytes and show none
+	blind   bool              // events other than records may be among the lost
+	pairs   int               // records that were compared with their peer's
+	summary *line
+	bad     []string
+}
+
+// history is what a trace tells of one socket.
+type history struct {
+	sock        sock
+	first, last uint64 // times of its socket events
+	found       bool   // it was open before the trace
+	closed      *line
+	ways        map[string]*way
+	lost        []*line
+}
+
+// way is one direction of a socket.
+type way struct {
+	keyed   bool
+	gen     uint32 // of the last socket event
+	next    map[uint32]uint64
+	records []*line
+	// at is each record's place in the direction, the lost ones counted.
+	at     []uint64
+	count  uint64
+	mono   uint64
+	gaps   []gap
+	failed map[uint32]uint64 // sequences of records that did not open
+	bytes  uint64
+}
+
+// gap is a run of sequences that no record has.
+type gap struct {
+	dir         string
+	first, last uint64
+}
+
+func (a *auditor) errorf(format string, args ...any) {
+	a.bad = append(a.bad, fmt.Sprintf(format, args...))
+}
+
+func (h *history) String() string {
+	return fmt.Sprintf("socket %d (%s:%d to %s:%d)", h.sock.Cookie, h.sock.LAddr, h.sock.LPort, h.sock.RAddr, h.sock.RPort)
+}
+
+func (a *auditor) enter(l *line) {
+	if a.summary != nil {
+		a.errorf("%s after the summary", l.Type)
+	}
+	switch {
+	case l.Type == "summary":
+		a.checkSummary(l)
+		return
+	case l.Type == "lost":
+		a.lost[l.Cause] += l.Count
+		if l.Sock == (sock{}) {
+			return
+		}
+	}
+	h := a.sockets[l.Sock]
+	if h == nil {
+		h = a.meet(l)
+	}
+	if h.closed != nil {
+		a.errorf("%v: %s after its close", h, l.Type)
+	}
+	switch l.Type {
+	case "socket":
+		a.socket(h, l)
+	case "record":
+		a.record(h, l)
+	case "error":
+		a.failure(h, l)
+	case "lost":
+		h.lost = append(h.lost, l)
+	}
+}
+
+// meet begins a socket's history, with a socket event unless that was lost.
+func (a *auditor) meet(l *line) *history {
+	h := &history{sock: l.Sock, first: l.Mono, ways: map[string]*way{}}
+	for _, dir := range []string{"tx", "rx"} {
+		h.ways[dir] = &way{next: map[uint32]uint64{}, failed: map[uint32]uint64{}}
+	}
+	a.sockets[l.Sock] = h
+	a.order = append(a.order, h)
+	if !a.blind && (l.Type != "socket" || l.State != "open" && l.State != "found") {
+		a.errorf("%v begins with %s %s", h, l.Type, l.State)
+	}
+	return h
+}
+
+func (a *auditor) socket(h *history, l *line) {
+	if l.Mono < h.last {
+		a.errorf("%v: %s is %d ns older than the socket event before", h, l.State, h.last-l.Mono)
+	}
+	h.last = l.Mono
+	switch l.State {
+	case "found":
+		h.found = true
+		a.begin(h, "tx", &l.TX, l.TX.Mode != "none")
+		a.begin(h, "rx", &l.RX, l.RX.Mode != "none")
+	case "open":
+		if h.ways[l.Dir].keyed {
+			a.errorf("%v: %s opened twice", h, l.Dir)
+		}
+		a.begin(h, l.Dir, l.side(l.Dir), true)
+	case "rekey":
+		w := h.ways[l.Dir]
+		if !w.keyed || l.side(l.Dir).Gen != w.gen+1 {
+			a.errorf("%v: %s has key %d after key %d", h, l.Dir, l.side(l.Dir).Gen, w.gen)
+		}
+		a.begin(h, l.Dir, l.side(l.Dir), true)
+	case "close":
+		h.closed = l
+	}
+}
+
+func (l *line) side(dir string) *side {
+	if dir == "tx" {
+		return &l.TX
+	}
+	return &l.RX
+}
+
+func (a *auditor) begin(h *history, dir string, s *side, keyed bool) {
+	w := h.ways[dir]
+	w.keyed = keyed
+	w.gen = s.Gen
+	w.next[s.Gen] = s.Next
+}
+
+func (a *auditor) record(h *history, l *line) {
+	w := h.ways[l.Dir]
+	next, begun := w.next[l.Gen]
+	switch missing := l.Seq - next; {
+	case a.blind && !begun:
+		w.keyed, w.gen = true, l.Gen
+	case !w.keyed || !begun:
+		a.errorf("%v: %s record %d.%d of a key that nobody set", h, l.Dir, l.Gen, l.Seq)
+	case missing > 1<<63:
+		a.errorf("%v: %s record %d.%d is told again or late, %d is due", h, l.Dir, l.Gen, l.Seq, next)
+	case missing > 0:
+		w.gaps = append(w.gaps, gap{l.Dir, next, l.Seq - 1})
+		w.count += missing
+	}
+	if n := len(w.records); n > 0 && l.Gen < w.records[n-1].Gen {
+		a.errorf("%v: %s record of key %d after one of key %d", h, l.Dir, l.Gen, w.records[n-1].Gen)
+	}
+	w.next[l.Gen] = l.Seq + 1
+	w.records = append(w.records, l)
+	w.at = append(w.at, w.count)
+	w.count++
+	w.bytes += uint64(l.Len)
+	a.checkContent(h, l)
+	a.checkClock(h, w, l)
+	sum := a.totals[l.Dir]
+	a.totals[l.Dir] = totals{sum.Records + 1, sum.Bytes + uint64(l.Len)}
+}
+
+var opsOf = map[string][]string{
+	"tx": {"send", "sendfile", "splice"},
+	"rx": {"recv", "splice_read", "read_sock"},
+}
+
+func (a *auditor) checkContent(h *history, l *line) {
+	want := min(l.Len, a.snaplen)
+	if want > 0 && l.Payload.Len == 0 {
+		a.bare++
+	} else if l.Payload.Len != want || len(l.Payload.Data) != want {
+		a.errorf("%v: %s record %d.%d of %d bytes shows %d", h, l.Dir, l.Gen, l.Seq, l.Len, len(l.Payload.Data))
+	}
+	if l.Len > maxRecord {
+		a.errorf("%v: %s record %d.%d of %d bytes", h, l.Dir, l.Gen, l.Seq, l.Len)
+	}
+	if !slices.Contains(opsOf[l.Dir], l.Op) {
+		a.errorf("%v: %s record %d.%d by %q", h, l.Dir, l.Gen, l.Seq, l.Op)
+	}
+	if isAlert := l.Content == "alert" && l.Len >= 2; isAlert != (l.Alert != alert{}) {
+		a.errorf("%v: %s record %d.%d of %s shows the alert %v", h, l.Dir, l.Gen, l.Seq, l.Content, l.Alert)
+	}
+}
+
+// checkClock: stages add up, and no record is before its socket or before the
+// record before it.
+func (a *auditor) checkClock(h *history, w *way, l *line) {
+	sum := uint64(0)
+	for stage, ns := range l.Lat {
+		if stage != "total" {
+			sum += ns
+		}
+	}
+	if l.Lat["total"] != 0 && sum != l.Lat["total"] {
+		a.errorf("%v: %s record %d.%d: the stages are %v", h, l.Dir, l.Gen, l.Seq, l.Lat)
+	}
+	if begin := l.Mono - l.Lat["total"]; begin < h.first || begin > l.Mono {
+		a.errorf("%v: %s record %d.%d begins at %d, its socket at %d", h, l.Dir, l.Gen, l.Seq, begin, h.first)
+	}
+	if l.Mono < w.mono {
+		a.errorf("%v: %s record %d.%d ends %d ns before the record before it", h, l.Dir, l.Gen, l.Seq, w.mono-l.Mono)
+	}
+	w.mono = l.Mono
+}
+
+// failure enters an error. A record that does not open is the one that is due,
+// but records that opened in the same call are told when the call returns.
+func (a *auditor) failure(h *history, l *line) {
+	if l.Func != "tls_rx_one_record" {
+		return
+	}
+	w := h.ways["rx"]
+	if seq, again := w.failed[w.gen]; again && seq != l.Seq {
+		a.errorf("%v: record %d does not open, nor did %d", h, l.Seq, seq)
+	}
+	w.failed[w.gen] = l.Seq
+}
+
+// settle checks a socket's history as a whole.
+func (a *auditor) settle(h *history) {
+	var gaps []gap
+	for _, dir := range []string{"tx", "rx"} {
+		w := h.ways[dir]
+		if h.closed != nil {
+			a.checkClose(h, dir, w)
+		}
+		gaps = append(gaps, w.gaps...)
+		for gen, seq := range w.failed {
+			if w.next[gen] != seq {
+				a.errorf("%v: record %d.%d did not open, but the next sequence is %d", h, gen, seq, w.next[gen])
+			}
+		}
+	}
+	a.explain(h, gaps)
+}
+
+// checkClose: the kernel's own count at the end is that of the trace.
+func (a *auditor) checkClose(h *history, dir string, w *way) {
+	end := h.closed.side(dir)
+	if !w.keyed {
+		if end.Mode != "none" || end.Gen != 0 {
+			a.errorf("%v: closed with a key for %s that nobody set", h, dir)
+		}
+		return
+	}
+	switch missing := end.Next - w.next[end.Gen]; {
+	case end.Gen != w.gen:
+		a.errorf("%v: %s closed with key %d, the last was %d", h, dir, end.Gen, w.gen)
+	case missing > 1<<63:
+		a.errorf("%v: %s closed with %d as the next sequence of key %d, %d is due", h, dir, end.Next, end.Gen, w.next[end.Gen])
+	case missing > 0:
+		w.gaps = append(w.gaps, gap{dir, w.next[end.Gen], end.Next - 1})
+		w.count += missing
+	}
+	want := totals{uint64(len(w.records)), w.bytes}
+	if got := h.closed.Totals[dir]; got != want {
+		a.errorf("%v: closed with totals %v for %s, the trace has %v", h, got, dir, want)
+	}
+	if w.mono > h.closed.Mono {
+		a.errorf("%v: %s record %d ns after the close", h, dir, w.mono-h.closed.Mono)
+	}
+}
+
+// explain: each gap is told as lost, and nothing else is.
+func (a *auditor) explain(h *history, gaps []gap) {
+	told := slices.Clone(h.lost)
+	for _, g := range gaps {
+		i := slices.IndexFunc(told, func(l *line) bool {
+			return gap{l.Dir, l.First, l.Last} == g && l.Count == g.last-g.first+1
+		})
+		if i < 0 {
+			a.errorf("%v: %s records %d to %d are missing, and nothing says so", h, g.dir, g.first, g.last)
+			continue
+		}
+		told = slices.Delete(told, i, i+1)
+	}
+	for _, l := range told {
+		a.errorf("%v: %d %s records %d to %d are told as lost, and are there", h, l.Count, l.Dir, l.First, l.Last)
+	}
+}
+
+func (a *auditor) checkSummary(l *line) {
+	a.summary = l
+	for _, dir := range []string{"tx", "rx"} {
+		if l.Records[dir] != a.totals[dir].Records {
+			a.errorf("the summary has %d %s records, the trace %d", l.Records[dir], dir, a.totals[dir].Records)
+		}
+	}
+	if fmt.Sprint(l.Lost) != fmt.Sprint(a.lost) {
+		a.errorf("the summary has %v lost, the trace %v", l.Lost, a.lost)
+	}
+	if lost := a.lost["payload_ring_full"] + a.lost["payload_unreadable"]; a.bare != lost {
+		a.errorf("%d records show no bytes, %d lost theirs", a.bare, lost)
+	}
+	for _, h := range a.order {
+		if h.last > l.Mono || max(h.ways["tx"].mono, h.ways["rx"].mono) > l.Mono {
+			a.errorf("%v lives on after the summary", h)
+		}
+	}
+}
+
+// link names a connection from one end.
+type link struct {
+	netns        uint64
+	laddr, raddr netip.AddrPort
+}
+
+func (s sock) link() link {
+	return link{s.NetNS, addrPort(s.LAddr, s.LPort), addrPort(s.RAddr, s.RPort)}
+}
+
+// addrPort sees through an IPv4 address on an IPv6 socket.
+func addrPort(addr string, port int) netip.AddrPort {
+	ip, _ := netip.ParseAddr(addr)
+	return netip.AddrPortFrom(ip.Unmap(), uint16(port))
+}
+
+// comparePeers finds the two ends of each connection and compares what one
+// sent with what the other received.
+func (a *auditor) comparePeers() {
+	ends := map[link][]*history{}
+	for _, h := range a.order {
+		ends[h.sock.link()] = append(ends[h.sock.link()], h)
+	}
+	for _, h := range a.order {
+		there := h.sock.link()
+		there.laddr, there.raddr = there.raddr, there.laddr
+		for _, peer := range ends[there] {
+			if peer != h && h.ways["tx"].keyed && peer.ways["rx"].keyed && h.meets(peer) {
+				a.compare(h, peer)
+			}
+		}
+	}
+}
+
+// meets says whether both were open at the same time: ports are used again.
+func (h *history) meets(peer *history) bool { return h.first <= peer.end() && peer.first <= h.end() }
+
+func (h *history) end() uint64 {
+	if h.closed == nil {
+		return 1<<64 - 1
+	}
+	return h.closed.Mono
+}
+
+// compare pairs the records by their place since the first key, or since the
+// first common sequence where the connection is older than the trace.
+func (a *auditor) compare(from, to *history) {
+	tx, rx := from.ways["tx"], to.ways["rx"]
+	sent := map[uint64]*line{}
+	for i, l := range tx.records {
+		sent[tx.at[i]] = l
+	}
+	shift := uint64(0)
+	if from.found || to.found {
+		i, j := firstCommon(tx.records, rx.records)
+		if i < 0 {
+			return
+		}
+		shift = tx.at[i] - rx.at[j]
+	}
+	for i, l := range rx.records {
+		place := rx.at[i] + shift
+		s := sent[place]
+		switch {
+		case s != nil:
+			a.compareRecord(from, s, l)
+		case place >= tx.count:
+			a.errorf("%v received %s record %d.%d, but %v sent only %d", to, l.Content, l.Gen, l.Seq, from, tx.count)
+		}
+	}
+}
+
+// firstCommon returns the places of the first sequence that is in both.
+func firstCommon(tx, rx []*line) (i, j int) {
+	for j, r := range rx {
+		if i := slices.IndexFunc(tx, func(s *line) bool { return s.Seq == r.Seq }); i >= 0 {
+			return i, j
+		}
+	}
+	return -1, -1
+}
+
+func (a *auditor) compareRecord(from *history, s, r *line) {
+	a.pairs++
+	if s.Seq != r.Seq || s.Content != r.Content || s.Len != r.Len || s.Alert != r.Alert ||
+		s.TLS.Version != r.TLS.Version || s.TLS.Cipher != r.TLS.Cipher {
+		a.errorf("%v sent %d.%d %s of %d bytes (%v), its peer received %d.%d %s of %d bytes (%v)",
+			from, s.Gen, s.Seq, s.Content, s.Len, s.TLS, r.Gen, r.Seq, r.Content, r.Len, r.TLS)
+	} else if !bytes.Equal(s.Payload.Data, r.Payload.Data) {
+		a.errorf("%v sent %d.%d with other bytes than its peer received, from byte %d on of %d",
+			from, s.Gen, s.Seq, firstDifference(s.Payload.Data, r.Payload.Data), s.Len)
+	}
+	if s.Lat["total"] == 0 || r.Lat["total"] == 0 {
+		return // a stage was not seen
+	}
+	sealed, there := s.Mono-s.Lat["push"], r.Mono-r.Lat["total"]
+	if there < sealed {
+		a.errorf("%v sealed %d.%d at %d, its peer had it %d ns earlier", from, s.Gen, s.Seq, sealed, sealed-there)
+	}
+}
+
+func firstDifference(a, b []byte) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return min(len(a), len(b))
+}

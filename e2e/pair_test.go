@@ -1,0 +1,144 @@
+package e2e
+
+import (
+	"encoding/binary"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls"
+)
+
+// pair is a connection over loopback with static keys, held as two blocking
+// file descriptors: a sends, b receives.
+type pair struct {
+	a, b         int
+	files        [2]*os.File
+	conns        [2]*net.TCPConn
+	lport, rport int
+	info         ktls.CryptoInfo
+}
+
+var rawCiphers = map[string]ktls.Cipher{
+	"AES-GCM-128": ktls.AES128GCM, "AES-GCM-256": ktls.AES256GCM, "CHACHA20-POLY1305": ktls.ChaCha20Poly1305,
+	"AES-CCM-128": ktls.AES128CCM, "SM4-GCM": ktls.SM4GCM, "SM4-CCM": ktls.SM4CCM,
+	"ARIA-GCM-128": ktls.ARIA128GCM, "ARIA-GCM-256": ktls.ARIA256GCM,
+}
+
+func wireVersion(s security) uint16 {
+	if s.Version == "1.2" {
+		return 0x0303
+	}
+	return 0x0304
+}
+
+// rawInfo makes keys that no one should use.
+func rawInfo(s security) ktls.CryptoInfo {
+	c := rawCiphers[s.Cipher]
+	key, salt, iv, _ := c.Sizes()
+	return ktls.CryptoInfo{Version: wireVersion(s), Cipher: c,
+		Key: pattern(key, 1), Salt: pattern(salt, 2), IV: pattern(iv, 3)}
+}
+
+// tcpPair is a connection without TLS.
+func tcpPair(t *testing.T, network, addr string) (a, b *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen(network, addr)
+	must(t, err)
+	defer ln.Close()
+	c, err := net.Dial(network, ln.Addr().String())
+	must(t, err)
+	s, err := ln.Accept()
+	must(t, err)
+	return c.(*net.TCPConn), s.(*net.TCPConn)
+}
+
+func newPair(t *testing.T, s security) *pair {
+	t.Helper()
+	return (&pair{info: rawInfo(s)}).another(t)
+}
+
+// another is a new connection with the same keys.
+func (p *pair) another(t *testing.T) *pair {
+	t.Helper()
+	a, b := tcpPair(t, "tcp4", "127.0.0.1:0")
+	must(t, ktls.EnableRaw(a, &p.info, nil))
+	must(t, ktls.EnableRaw(b, nil, &p.info))
+	return newPlainPair(t, a, b, p.info)
+}
+
+func newPlainPair(t *testing.T, a, b *net.TCPConn, info ktls.CryptoInfo) *pair {
+	t.Helper()
+	p := &pair{lport: port(a.LocalAddr()), rport: port(a.RemoteAddr()), info: info, conns: [2]*net.TCPConn{a, b}}
+	for i, c := range p.conns {
+		f, err := c.File()
+		must(t, err)
+		p.files[i] = f
+	}
+	p.a, p.b = int(p.files[0].Fd()), int(p.files[1].Fd())
+	for _, fd := range []int{p.a, p.b} {
+		must(t, unix.SetNonblock(fd, false))
+		tv := unix.NsecToTimeval(int64(20 * time.Second))
+		must(t, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
+		must(t, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv))
+	}
+	return p
+}
+
+func (p *pair) close() {
+	for i := range p.files {
+		p.files[i].Close()
+		p.conns[i].Close()
+	}
+}
+
+// recordType is the control message that sets a record's type.
+func recordType(typ byte) []byte {
+	oob := make([]byte, unix.CmsgSpace(1))
+	binary.NativeEndian.PutUint64(oob, uint64(unix.CmsgLen(1)))
+	binary.NativeEndian.PutUint32(oob[8:], unix.SOL_TLS)
+	binary.NativeEndian.PutUint32(oob[12:], 1) // TLS_SET_RECORD_TYPE
+	oob[unix.CmsgLen(0)] = typ
+	return oob
+}
+
+func (p *pair) send(t *testing.T, b []byte, flags int) {
+	t.Helper()
+	must(t, unix.Send(p.a, b, flags))
+}
+
+func (p *pair) sendControl(t *testing.T, typ byte, b []byte) {
+	t.Helper()
+	must(t, unix.Sendmsg(p.a, b, recordType(typ), nil, 0))
+}
+
+// recv reads exactly n bytes by calls of at most chunk bytes.
+func (p *pair) recv(t *testing.T, n, chunk int) []byte {
+	t.Helper()
+	var all []byte
+	buf := make([]byte, chunk)
+	for len(all) < n {
+		m, _, err := unix.Recvfrom(p.b, buf[:min(chunk, n-len(all))], 0)
+		must(t, err)
+		if m == 0 {
+			t.Fatalf("end after %d of %d bytes", len(all), n)
+		}
+		all = append(all, buf[:m]...)
+	}
+	return all
+}
+
+// recvControl reads one record with room for its type.
+func (p *pair) recvControl(t *testing.T, size int) ([]byte, byte) {
+	t.Helper()
+	buf, oob := make([]byte, size), make([]byte, unix.CmsgSpace(1))
+	n, oobn, _, _, err := unix.Recvmsg(p.b, buf, oob, 0)
+	must(t, err)
+	if oobn < unix.CmsgLen(1) {
+		t.Fatal("no record type")
+	}
+	return buf[:n], oob[unix.CmsgLen(0)]
+}

@@ -1,0 +1,335 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// path is one way in or out of the kernel's TLS code. It makes traffic on a
+// fresh pair and says which records that must be.
+type path struct {
+	name    string
+	version string // empty for both
+	run     func(t *testing.T, p *pair) expectation
+}
+
+// expectation is the records of one pair.
+type expectation struct {
+	tx, rx []piece
+	// check, if not nil, looks at what else the trace says of the pair.
+	check func(t *testing.T, p *pair, tr trace)
+	// checkOnly: where the kernel cuts the records is not known before.
+	checkOnly bool
+}
+
+// piece is one record.
+type piece struct {
+	b   []byte
+	op  string
+	typ string // empty for application data
+}
+
+func data(op string, bs ...[]byte) (out []piece) {
+	for _, b := range bs {
+		out = append(out, piece{b: b, op: op})
+	}
+	return out
+}
+
+// both expects the records as sent by op and as received by recv.
+func both(op string, bs ...[]byte) expectation {
+	return expectation{tx: data(op, bs...), rx: data("recv", bs...)}
+}
+
+// TestPaths goes every way that DESIGN §4.2 names, with one tracer.
+func TestPaths(t *testing.T) {
+	tr := startTracer(t, "-s", "16384")
+	type played struct {
+		name string
+		p    *pair
+		s    security
+		want expectation
+	}
+	var all []played
+	for _, version := range []string{"1.2", "1.3"} {
+		s := security{version, "AES-GCM-128", "sw"}
+		for _, path := range append(sendPaths, receivePaths...) {
+			if path.version != "" && path.version != version {
+				continue
+			}
+			// Play apart from compare: the trace is read when all is over.
+			t.Run("play/"+version+"/"+path.name, func(t *testing.T) {
+				p := newPair(t, s)
+				defer p.close()
+				all = append(all, played{version + "/" + path.name, p, s, path.run(t, p)})
+			})
+		}
+	}
+	got := tr.stop()
+	got.noLosses(t)
+	for _, x := range all {
+		t.Run(x.name, func(t *testing.T) {
+			if !x.want.checkOnly {
+				comparePieces(t, got.stream(x.p.lport, x.p.rport, "tx"), x.want.tx, "tx", x.s)
+				comparePieces(t, got.stream(x.p.rport, x.p.lport, "rx"), x.want.rx, "rx", x.s)
+			}
+			if x.want.check != nil {
+				x.want.check(t, x.p, got)
+			}
+		})
+	}
+}
+
+func comparePieces(t *testing.T, got trace, want []piece, dir string, s security) {
+	t.Helper()
+	var records []record
+	for _, w := range want {
+		r := record{Dir: dir, Content: "application_data", Len: len(w.b), Op: w.op, TLS: s, Payload: payload{len(w.b), w.b}}
+		if w.typ != "" {
+			r.Content = w.typ
+		}
+		if w.typ == "alert" {
+			r.Alert = alert{"warning", "close_notify"}
+		}
+		if len(w.b) == 0 {
+			r.Payload = payload{}
+		}
+		records = append(records, r)
+	}
+	compareRecords(t, got, records)
+}
+
+var sendPaths = []path{
+	{name: "send", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(100, 1)
+		p.send(t, b, 0)
+		p.recv(t, 100, 100)
+		return both("send", b)
+	}},
+	{name: "sendmsg of three buffers", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(300, 2)
+		_, err := unix.SendmsgBuffers(p.a, [][]byte{b[:100], b[100:101], b[101:]}, nil, nil, 0)
+		must(t, err)
+		p.recv(t, 300, 300)
+		return both("send", b)
+	}},
+	{name: "writev", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(5000, 3)
+		_, err := unix.Writev(p.a, [][]byte{b[:7], b[7:4096], b[4096:]})
+		must(t, err)
+		p.recv(t, 5000, 5000)
+		return both("send", b)
+	}},
+	{name: "sendmmsg of two, which kernel TLS refuses", run: func(t *testing.T, p *pair) expectation {
+		if err := sendmmsg(p.a, pattern(10, 4), pattern(20, 5)); err != unix.EOPNOTSUPP {
+			t.Errorf("%v, want EOPNOTSUPP", err)
+		}
+		return expectation{}
+	}},
+	{name: "sendmmsg of one", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(20, 5)
+		must(t, sendmmsg(p.a, b))
+		p.recv(t, 20, 20)
+		return both("send", b)
+	}},
+	{name: "MSG_MORE over three calls, with a pause", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(30, 6)
+		const pause = 150 * time.Millisecond
+		p.send(t, b[:10], unix.MSG_MORE)
+		time.Sleep(pause) // the known delay, not a wait for something
+		p.send(t, b[10:20], unix.MSG_MORE)
+		p.send(t, b[20:], 0)
+		p.recv(t, 30, 30)
+		e := both("send", b)
+		e.check = func(t *testing.T, p *pair, tr trace) {
+			atLeast(t, tr.stream(p.lport, p.rport, "tx"), 0, "queue", pause)
+		}
+		return e
+	}},
+	{name: "more than a record", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(40000, 7)
+		done := make(chan struct{})
+		go func() { defer close(done); p.send(t, b, 0) }()
+		p.recv(t, 40000, 16384)
+		<-done
+		e := both("send", b[:16384], b[16384:32768], b[32768:])
+		return e
+	}},
+	{name: "record types", run: func(t *testing.T, p *pair) expectation {
+		p.sendControl(t, 22, []byte{4, 0, 0, 0})
+		p.sendControl(t, 21, []byte{1, 0})
+		if b, typ := p.recvControl(t, 100); typ != 22 || len(b) != 4 {
+			t.Errorf("type %d, %d bytes", typ, len(b))
+		}
+		p.recvControl(t, 100)
+		records := func(op string) []piece {
+			return []piece{{[]byte{4, 0, 0, 0}, op, "handshake"}, {[]byte{1, 0}, op, "alert"}}
+		}
+		return expectation{tx: records("send"), rx: records("recv")}
+	}},
+	{name: "MSG_MORE closed by a control record", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(12, 8)
+		p.send(t, b, unix.MSG_MORE)
+		p.sendControl(t, 21, []byte{1, 0})
+		p.recv(t, 12, 12)
+		p.recvControl(t, 10)
+		records := func(op string) []piece { return append(data(op, b), piece{[]byte{1, 0}, op, "alert"}) }
+		return expectation{tx: records("send"), rx: records("recv")}
+	}},
+	{name: "MSG_ZEROCOPY, which kernel TLS refuses", run: func(t *testing.T, p *pair) expectation {
+		must(t, unix.SetsockoptInt(p.a, unix.SOL_SOCKET, unix.SO_ZEROCOPY, 1))
+		if err := unix.Send(p.a, pattern(100, 9), unix.MSG_ZEROCOPY); err == nil {
+			p.recv(t, 100, 100)
+			return both("send", pattern(100, 9))
+		}
+		return expectation{}
+	}},
+	{name: "sendfile", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(20000, 10)
+		sendfile(t, p, b)
+		return both("sendfile", b[:16384], b[16384:])
+	}},
+	{name: "sendfile with TLS_TX_ZEROCOPY_RO", run: func(t *testing.T, p *pair) expectation {
+		must(t, unix.SetsockoptInt(p.a, unix.SOL_TLS, 3, 1))
+		b := pattern(5000, 11)
+		sendfile(t, p, b)
+		return both("sendfile", b)
+	}},
+	{name: "splice from a pipe", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(3000, 12)
+		var pipe [2]int
+		must(t, unix.Pipe2(pipe[:], unix.O_CLOEXEC))
+		defer unix.Close(pipe[0])
+		defer unix.Close(pipe[1])
+		_, err := unix.Write(pipe[1], b)
+		must(t, err)
+		_, err = unix.Splice(pipe[0], nil, p.a, nil, len(b), 0)
+		must(t, err)
+		p.recv(t, len(b), len(b))
+		return both("splice", b)
+	}},
+	{name: "io_uring", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(700, 13)
+		must(t, uringSend(p.a, b))
+		p.recv(t, len(b), len(b))
+		return both("send", b)
+	}},
+	{name: "TLS_TX_MAX_PAYLOAD_LEN", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(2500, 14)
+		// A kernel without the option (before 7.0) sends one record.
+		err := unix.SetsockoptString(p.a, unix.SOL_TLS, 5, string([]byte{0xe8, 0x03})) // 1000, native order
+		p.send(t, b, 0)
+		p.recv(t, len(b), 1000)
+		if err != nil {
+			return both("send", b)
+		}
+		return limited(p, b)
+	}},
+	{name: "full socket buffer", run: fullBuffer},
+	{name: "peer resets", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(50, 15)
+		p.send(t, b, 0)
+		p.recv(t, 50, 50)
+		must(t, p.conns[1].SetLinger(0))
+		p.files[1].Close()
+		p.conns[1].Close()
+		if unix.Send(p.a, b, unix.MSG_NOSIGNAL) == nil {
+			t.Error("sent to a peer that has gone")
+		}
+		return both("send", b)
+	}},
+}
+
+// limited: with a maximum of 1000 content bytes; TLS 1.3 counts the type byte.
+func limited(p *pair, b []byte) expectation {
+	n := 1000
+	if p.info.Version == 0x0304 {
+		n--
+	}
+	var parts [][]byte
+	for ; len(b) > 0; b = b[min(n, len(b)):] {
+		parts = append(parts, b[:min(n, len(b))])
+	}
+	return both("send", parts...)
+}
+
+// fullBuffer fills sockets without a reader: sealed records wait for room, and
+// TCP gets them from the kernel's worker when the reader has made some. Whether
+// a record finds half its room depends on where TCP cuts its segments, so there
+// are several sockets with buffers of different sizes.
+func fullBuffer(t *testing.T, p *pair) expectation {
+	const pause = 300 * time.Millisecond
+	type filled struct {
+		p    *pair
+		sent []byte
+	}
+	var all []filled
+	for sndbuf := 16000; sndbuf <= 46000; sndbuf += 5000 {
+		q := p.another(t)
+		defer q.close()
+		all = append(all, filled{q, fill(t, q, sndbuf)})
+	}
+	time.Sleep(pause) // the known delay
+	for _, f := range all {
+		f.p.recv(t, len(f.sent), 16384)
+	}
+	return expectation{checkOnly: true, check: func(t *testing.T, _ *pair, tr trace) {
+		longest := uint64(0)
+		for _, f := range all {
+			tx, rx := tr.stream(f.p.lport, f.p.rport, "tx"), tr.stream(f.p.rport, f.p.lport, "rx")
+			if !bytes.Equal(tx.payload(), f.sent) || !bytes.Equal(rx.payload(), f.sent) || len(tx) != len(rx) {
+				t.Errorf("sent %d bytes, tx has %d in %d records, rx %d in %d", len(f.sent),
+					len(tx.payload()), len(tx), len(rx.payload()), len(rx))
+			}
+			for _, l := range tx {
+				longest = max(longest, l.Lat["push"])
+			}
+		}
+		if longest < uint64(pause)*9/10 {
+			t.Errorf("the longest push took %v, want %v", time.Duration(longest), pause)
+		}
+	}}
+}
+
+// fill sends without blocking until the socket takes no more.
+func fill(t *testing.T, p *pair, sndbuf int) (sent []byte) {
+	t.Helper()
+	must(t, unix.SetsockoptInt(p.a, unix.SOL_SOCKET, unix.SO_SNDBUF, sndbuf))
+	must(t, unix.SetsockoptInt(p.b, unix.SOL_SOCKET, unix.SO_RCVBUF, 8192))
+	must(t, unix.SetNonblock(p.a, true))
+	for i := 0; ; i++ {
+		b := pattern(16384, i)
+		n, err := unix.SendmsgN(p.a, b, nil, nil, 0)
+		if err == unix.EAGAIN {
+			return sent
+		}
+		must(t, err)
+		sent = append(sent, b[:n]...)
+	}
+}
+
+func sendfile(t *testing.T, p *pair, b []byte) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(name, b, 0o600))
+	f, err := os.Open(name)
+	must(t, err)
+	defer f.Close()
+	done := make(chan error, 1)
+	go func() { _, err := unix.Sendfile(p.a, int(f.Fd()), nil, len(b)); done <- err }()
+	p.recv(t, len(b), 16384)
+	must(t, <-done)
+}
+
+// atLeast checks one stage of the n-th record against a known delay.
+func atLeast(t *testing.T, tr trace, n int, stage string, d time.Duration) {
+	t.Helper()
+	if n >= len(tr) || tr[n].Lat[stage] < uint64(d) || tr[n].Lat[stage] > uint64(d)+uint64(5*time.Second) {
+		t.Errorf("stage %s of record %d: want about %v in %+v", stage, n, d, tr)
+	}
+}

@@ -1,0 +1,200 @@
+package e2e
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls"
+)
+
+var receivePaths = []path{
+	{name: "recvmsg of two buffers", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(200, 20)
+		p.send(t, b, 0)
+		got := [][]byte{make([]byte, 50), make([]byte, 150)}
+		_, _, _, _, err := unix.RecvmsgBuffers(p.b, got, nil, 0)
+		must(t, err)
+		checkSame(t, bytes.Join(got, nil), b)
+		return both("send", b)
+	}},
+	{name: "recvmmsg", run: func(t *testing.T, p *pair) expectation {
+		a, b := pattern(40, 21), pattern(60, 22)
+		p.send(t, a, 0)
+		p.send(t, b, 0)
+		got, err := recvmmsg(p.b, 40, 60)
+		must(t, err)
+		checkSame(t, bytes.Join(got, nil), append(bytes.Clone(a), b...))
+		return both("send", a, b)
+	}},
+	{name: "readv over many small buffers", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(3000, 23)
+		p.send(t, b, 0)
+		var bufs [][]byte
+		for range 1000 {
+			bufs = append(bufs, make([]byte, 3))
+		}
+		n, err := unix.Readv(p.b, bufs)
+		must(t, err)
+		checkSame(t, bytes.Join(bufs, nil)[:n], b[:n])
+		p.recv(t, len(b)-n, 3000)
+		return both("send", b)
+	}},
+	{name: "short reads", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(1000, 24)
+		p.send(t, b, 0)
+		checkSame(t, p.recv(t, 1000, 7), b)
+		return both("send", b)
+	}},
+	{name: "several records in one call", run: func(t *testing.T, p *pair) expectation {
+		a, b, c := pattern(100, 25), pattern(16384, 26), pattern(1, 27)
+		for _, x := range [][]byte{a, b, c} {
+			p.send(t, x, 0)
+		}
+		n := len(a) + len(b) + len(c)
+		p.recvAll(t, n)
+		return both("send", a, b, c)
+	}},
+	{name: "MSG_PEEK", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(80, 28)
+		p.send(t, b, 0)
+		buf := make([]byte, 30)
+		for range 2 {
+			_, _, err := unix.Recvfrom(p.b, buf, unix.MSG_PEEK)
+			must(t, err)
+			checkSame(t, buf, b[:30])
+		}
+		checkSame(t, p.recv(t, 80, 80), b)
+		return both("send", b)
+	}},
+	{name: "a reader that sleeps", run: func(t *testing.T, p *pair) expectation {
+		const pause = 200 * time.Millisecond
+		b := pattern(90, 29)
+		p.send(t, b, 0)
+		time.Sleep(pause) // the known delay
+		p.recv(t, 90, 90)
+		e := both("send", b)
+		e.check = func(t *testing.T, p *pair, tr trace) {
+			atLeast(t, tr.stream(p.rport, p.lport, "rx"), 0, "wait", pause)
+		}
+		return e
+	}},
+	{name: "MSG_WAITALL over a pause", run: func(t *testing.T, p *pair) expectation {
+		const pause = 150 * time.Millisecond
+		a, b := pattern(100, 30), pattern(100, 31)
+		p.send(t, a, 0)
+		time.AfterFunc(pause, func() { p.send(t, b, 0) })
+		p.recvAll(t, 200)
+		e := both("send", a, b)
+		e.check = func(t *testing.T, p *pair, tr trace) {
+			atLeast(t, tr.stream(p.rport, p.lport, "rx"), 0, "deliver", pause*9/10)
+		}
+		return e
+	}},
+	{name: "splice", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(2000, 32)
+		p.send(t, b, 0)
+		var pipe [2]int
+		must(t, unix.Pipe2(pipe[:], unix.O_CLOEXEC))
+		defer unix.Close(pipe[0])
+		defer unix.Close(pipe[1])
+		n, err := unix.Splice(p.b, nil, pipe[1], nil, len(b), 0)
+		must(t, err)
+		got := make([]byte, n)
+		_, err = unix.Read(pipe[0], got)
+		must(t, err)
+		checkSame(t, got, b[:n])
+		return expectation{tx: data("send", b), rx: data("splice_read", b)}
+	}},
+	{name: "a control record without room for its type", run: func(t *testing.T, p *pair) expectation {
+		p.sendControl(t, 21, []byte{1, 0})
+		if _, _, err := unix.Recvfrom(p.b, make([]byte, 10), 0); err != unix.EIO {
+			t.Errorf("read: %v, want EIO", err)
+		}
+		alert := func(op string) []piece { return []piece{{[]byte{1, 0}, op, "alert"}} }
+		return expectation{tx: alert("send"), rx: alert("recv")}
+	}},
+	{name: "a data record behind a control record", run: func(t *testing.T, p *pair) expectation {
+		a, b := pattern(10, 33), pattern(20, 34)
+		p.send(t, a, 0)
+		p.sendControl(t, 22, []byte{4, 0, 0, 0})
+		p.send(t, b, 0)
+		checkSame(t, p.recv(t, 10, 1000), a)
+		p.recvControl(t, 100)
+		checkSame(t, p.recv(t, 20, 1000), b)
+		records := func(op string) []piece {
+			return append(append(data(op, a), piece{[]byte{4, 0, 0, 0}, op, "handshake"}), data(op, b)...)
+		}
+		return expectation{tx: records("send"), rx: records("recv")}
+	}},
+	{name: "TLS_RX_EXPECT_NO_PAD", version: "1.3", run: func(t *testing.T, p *pair) expectation {
+		must(t, unix.SetsockoptInt(p.b, unix.SOL_TLS, 4, 1))
+		b := pattern(600, 35)
+		p.send(t, b, 0)
+		checkSame(t, p.recv(t, 600, 600), b)
+		return both("send", b)
+	}},
+	{name: "a bad record", run: badRecord},
+	{name: "a truncated stream", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(60, 36)
+		p.send(t, b, 0)
+		p.recv(t, 60, 60)
+		must(t, unix.Shutdown(p.a, unix.SHUT_WR))
+		if n, _, err := unix.Recvfrom(p.b, make([]byte, 10), 0); n != 0 || err != nil {
+			t.Errorf("read %d, %v, want the end", n, err)
+		}
+		return both("send", b)
+	}},
+}
+
+// badRecord: the peer seals with another key. The error says which record.
+func badRecord(t *testing.T, p *pair) expectation {
+	a, b := pattern(70, 37), pattern(71, 38)
+	p.send(t, a, 0)
+	p.recv(t, 70, 70)
+	x, y := tcpPair(t, "tcp4", "127.0.0.1:0")
+	info := p.info
+	info.Key = pattern(len(info.Key), 99)
+	must(t, ktls.EnableRaw(x, &info, nil))
+	must(t, ktls.EnableRaw(y, nil, &p.info))
+	bad := newPlainPair(t, x, y, p.info)
+	defer bad.close()
+	bad.send(t, b, 0)
+	if _, _, err := unix.Recvfrom(bad.b, make([]byte, 100), 0); err != unix.EBADMSG {
+		t.Errorf("read: %v, want EBADMSG", err)
+	}
+	e := both("send", a)
+	e.check = func(t *testing.T, _ *pair, tr trace) {
+		errs := tr.filter(func(l *line) bool { return l.Type == "error" && l.Sock.LPort == bad.rport })
+		if len(errs) != 1 {
+			t.Fatalf("%d errors: %+v", len(errs), errs)
+		}
+		l := errs[0]
+		if l.Errno != "EBADMSG" || l.Func != "tls_rx_one_record" || l.Seq != 0 || l.Content != "application_data" || l.Dir != "rx" || l.Comm != comm(t) {
+			t.Errorf("%+v", l)
+		}
+		if n := len(tr.stream(bad.rport, bad.lport, "rx")); n != 0 {
+			t.Errorf("%d records opened, want none", n)
+		}
+	}
+	return e
+}
+
+func checkSame(t *testing.T, got, want []byte) {
+	t.Helper()
+	if !bytes.Equal(got, want) {
+		t.Errorf("read %d other bytes, want %d", len(got), len(want))
+	}
+}
+
+// recvAll reads n bytes by one call.
+func (p *pair) recvAll(t *testing.T, n int) {
+	t.Helper()
+	got, _, err := unix.Recvfrom(p.b, make([]byte, n), unix.MSG_WAITALL)
+	must(t, err)
+	if got != n {
+		t.Errorf("read %d bytes, want %d", got, n)
+	}
+}

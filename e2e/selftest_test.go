@@ -1,0 +1,385 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+var recordSelftest = flag.Bool("record", false, "run the kernel's selftest without ktlstop and write its results to testdata/selftest")
+
+const (
+	// selftestProgram is the kernel's tools/testing/selftests/net/tls.c.
+	selftestProgram = "../bin/kernel-selftest"
+	selftestResults = "testdata/selftest"
+	// leadVariant is the variant that runs all there is, hanging cases included.
+	leadVariant = "13_aes_gcm"
+	// hang is the outcome of a case that ran into the harness' limit, 30 s.
+	hang = "hang"
+)
+
+// TestSelftest runs the kernel's own test of its TLS code with ktlstop attached:
+// each case must end as it does without, and the trace must hold all invariants.
+// KTLSTOP_ALL=1 runs all cases, otherwise a selection that takes every path.
+func TestSelftest(t *testing.T) {
+	checkULP(t)
+	s := newSelftest(t)
+	if *recordSelftest {
+		s.write(t, s.runAlone(t, s.cases))
+		return
+	}
+	expected := s.expected(t)
+	for _, g := range selftestGroups {
+		t.Run(g.name, func(t *testing.T) {
+			chosen := s.choose(g, expected)
+			if len(chosen) == 0 {
+				t.Fatal("no case to run")
+			}
+			got := s.runTraced(t, g.snaplen, chosen)
+			s.compare(t, g.snaplen, chosen, expected, got)
+		})
+	}
+}
+
+// checkULP: without the ULP the selftest silently tests plain TCP, and passes.
+func checkULP(t *testing.T) {
+	t.Helper()
+	b, err := os.ReadFile("/proc/sys/net/ipv4/tcp_available_ulp")
+	must(t, err)
+	if !slices.Contains(strings.Fields(string(b)), "tls") {
+		t.Fatalf("this kernel offers the ULPs %q and not tls", b)
+	}
+}
+
+// testCase is one case of the selftest; the variant is empty for some fixtures.
+type testCase struct{ fixture, variant, test string }
+
+func (c testCase) String() string {
+	if c.variant == "" {
+		return c.fixture + "." + c.test
+	}
+	return c.fixture + "." + c.variant + "." + c.test
+}
+
+// crowded cases move 36 to 72 MB between a dozen processes.
+func (c testCase) crowded() bool { return strings.HasPrefix(c.test, "mutliproc") }
+
+// sample is what the ciphers beside AES-GCM-128 are tested with.
+var sample = []string{"sendfile", "send_then_sendfile", "recv_max", "sendmsg_multiple", "splice_from_pipe",
+	"splice_to_pipe", "recv_peek", "bidir", "control_msg", "getsockopt"}
+
+// selftestGroup is a part of the cases that shares one trace.
+type selftestGroup struct {
+	name    string
+	snaplen int
+	// all chooses the cases of KTLSTOP_ALL, some of them those of every day.
+	all, some func(testCase) bool
+}
+
+var selftestGroups = []selftestGroup{
+	{"paths", maxRecord,
+		func(c testCase) bool { return !c.crowded() },
+		func(c testCase) bool {
+			return !c.crowded() && (c.fixture != "tls" || slices.Contains([]string{leadVariant, "12_aes_gcm", "13_nopad"}, c.variant) ||
+				slices.Contains(sample, c.test))
+		}},
+	{"crowds", 256,
+		func(c testCase) bool {
+			return c.crowded() && slices.Contains([]string{leadVariant, "12_aes_gcm", "13_nopad"}, c.variant)
+		},
+		func(c testCase) bool {
+			return c.variant == leadVariant && (c.test == "mutliproc_even" || c.test == "mutliproc_sendpage_even")
+		}},
+}
+
+// selftest is the built program.
+type selftest struct {
+	source string // what it was built from
+	dir    string // where the guest keeps a copy
+	cases  []testCase
+}
+
+func newSelftest(t *testing.T) *selftest {
+	t.Helper()
+	program, err := filepath.EvalSymlinks(selftestProgram)
+	if err != nil {
+		t.Fatalf("no selftest: make selftest (%v)", err)
+	}
+	s := &selftest{source: filepath.Base(program)}
+	// Neither the cache, which is slow to read, nor the temporary folder, which
+	// the selftest gets anew.
+	s.dir, err = os.MkdirTemp("/run", "selftest-")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(s.dir) })
+	b, err := os.ReadFile(program)
+	must(t, err)
+	must(t, os.WriteFile(s.program(), b, 0o755))
+	list, _ := exec.Command(s.program(), "-l").CombinedOutput() // the status means "skipped"
+	if s.cases = parseCases(list); len(s.cases) < 100 {
+		t.Fatalf("%d cases in %s", len(s.cases), list)
+	}
+	s.cases = slices.DeleteFunc(s.cases, func(c testCase) bool {
+		return !slices.ContainsFunc(selftestGroups, func(g selftestGroup) bool { return g.all(c) })
+	})
+	return s
+}
+
+func (s *selftest) program() string { return filepath.Join(s.dir, "tls") }
+
+// parseCases reads the table that -l prints: for each fixture a column of
+// variants and one of tests, each of which runs with each variant.
+func parseCases(table []byte) (cases []testCase) {
+	var fixture string
+	var variants, tests []string
+	flush := func() {
+		if len(variants) == 0 {
+			variants = []string{""}
+		}
+		for _, v := range variants {
+			for _, test := range tests {
+				cases = append(cases, testCase{fixture, v, test})
+			}
+		}
+		variants, tests = nil, nil
+	}
+	for _, l := range strings.Split(string(table), "\n") {
+		if strings.HasPrefix(l, "#") || len(l) < 22 {
+			continue
+		}
+		if strings.HasPrefix(l, "---") {
+			flush()
+			continue
+		}
+		if f := strings.TrimSpace(l[:20]); f != "" {
+			fixture = f
+		}
+		variant, test, _ := strings.Cut(strings.TrimRight(l[21:], " "), " ")
+		if variant != "" {
+			variants = append(variants, variant)
+		}
+		if test = strings.TrimSpace(test); test != "" {
+			tests = append(tests, test)
+		}
+	}
+	flush()
+	return cases
+}
+
+// outcomes are pass, fail, skip or hang, by case.
+type outcomes map[string]string
+
+// run runs cases. The selftest makes unnamed files in /tmp, which an overlay
+// file system refuses before Linux 6.3, so it gets a /tmp of its own.
+func (s *selftest) run(t *testing.T, cases []testCase) outcomes {
+	t.Helper()
+	if len(cases) == 0 {
+		return outcomes{}
+	}
+	args := []string{"--mount", "sh", "-c", `mount -t tmpfs tmp /tmp && exec "$0" "$@"`, s.program()}
+	for _, c := range cases {
+		args = append(args, "-r", c.String())
+	}
+	before := tlsStat(t)
+	out, err := exec.Command("unshare", args...).CombinedOutput()
+	got := parseOutcomes(out)
+	if len(got) != len(cases) {
+		t.Fatalf("%d of %d cases came to an end (%v):\n%s", len(got), len(cases), err, out)
+	}
+	// A single case may do without a key.
+	if bytes.Contains(out, []byte("testing without tls")) || len(cases) > 10 && tlsStat(t)["TlsTxSw"] == before["TlsTxSw"] {
+		t.Fatalf("the selftest did not use TLS:\n%s", out)
+	}
+	return got
+}
+
+var resultLine = regexp.MustCompile(`^(not )?ok \d+ (\S+)( # SKIP)?`)
+
+func parseOutcomes(out []byte) outcomes {
+	got := outcomes{}
+	timeout := false
+	for sc := bufio.NewScanner(bytes.NewReader(out)); sc.Scan(); {
+		if strings.HasSuffix(sc.Text(), "Test terminated by timeout") {
+			timeout = true
+		}
+		m := resultLine.FindStringSubmatch(sc.Text())
+		switch {
+		case m == nil:
+			continue
+		case m[3] != "":
+			got[m[2]] = "skip"
+		case timeout:
+			got[m[2]] = hang
+		case m[1] != "":
+			got[m[2]] = "fail"
+		default:
+			got[m[2]] = "pass"
+		}
+		timeout = false
+	}
+	return got
+}
+
+// runAlone runs cases without ktlstop. A test that hangs in one variant hangs
+// in all, and is run in the first only.
+func (s *selftest) runAlone(t *testing.T, cases []testCase) outcomes {
+	t.Helper()
+	var first, rest []testCase
+	for _, c := range cases {
+		if c.fixture != "tls" || c.variant == leadVariant {
+			first = append(first, c)
+		}
+	}
+	got := s.run(t, first)
+	for _, c := range cases {
+		lead := testCase{"tls", leadVariant, c.test}
+		if !slices.Contains(first, c) && got[lead.String()] != hang {
+			rest = append(rest, c)
+		}
+	}
+	for name, outcome := range s.run(t, rest) {
+		got[name] = outcome
+	}
+	return got
+}
+
+// expected is what each case does on this kernel without ktlstop: as it was
+// recorded, or as it is found out now.
+func (s *selftest) expected(t *testing.T) outcomes {
+	t.Helper()
+	b, err := os.ReadFile(s.results(t))
+	if os.IsNotExist(err) {
+		t.Logf("nothing is recorded for this kernel: running the selftest without ktlstop first")
+		var chosen []testCase
+		for _, g := range selftestGroups {
+			chosen = append(chosen, s.choose(g, nil)...)
+		}
+		return s.runAlone(t, chosen)
+	}
+	must(t, err)
+	want := outcomes{}
+	for _, l := range strings.Split(strings.TrimSpace(string(b)), "\n") {
+		if outcome, name, ok := strings.Cut(l, " "); ok && outcome != "#" {
+			want[name] = outcome
+		}
+	}
+	return want
+}
+
+func (s *selftest) results(t *testing.T) string {
+	t.Helper()
+	var u unix.Utsname
+	must(t, unix.Uname(&u))
+	return filepath.Join(selftestResults, unix.ByteSliceToString(u.Release[:])+".txt")
+}
+
+// write records outcomes in the order of the cases.
+func (s *selftest) write(t *testing.T, got outcomes) {
+	t.Helper()
+	var b strings.Builder
+	fmt.Fprintf(&b, "# What the kernel's TLS selftest (%s) does on this kernel without ktlstop.\n", s.source)
+	fmt.Fprintf(&b, "# Recorded with: make selftest-record KERNELS=%s\n", os.Getenv("KTLSTOP_KERNEL"))
+	for _, c := range s.cases {
+		if outcome := got[c.String()]; outcome != "" {
+			fmt.Fprintln(&b, outcome, c)
+		}
+	}
+	must(t, os.WriteFile(s.results(t), []byte(b.String()), 0o644))
+}
+
+// choose returns the cases of a group: those that are known to end one way or
+// another where expected is given, and hanging ones only if there is time.
+func (s *selftest) choose(g selftestGroup, expected outcomes) (chosen []testCase) {
+	wanted, patient := g.some, false
+	if os.Getenv("KTLSTOP_ALL") != "" {
+		wanted, patient = g.all, true
+	}
+	for _, c := range s.cases {
+		outcome, known := expected[c.String()]
+		if wanted(c) && (known || expected == nil) && (patient || outcome != hang) {
+			chosen = append(chosen, c)
+		}
+	}
+	return chosen
+}
+
+// runTraced runs cases with ktlstop attached and checks the trace.
+func (s *selftest) runTraced(t *testing.T, snaplen int, cases []testCase) outcomes {
+	t.Helper()
+	tr := startTracer(t, "-s", fmt.Sprint(snaplen))
+	before := tlsStat(t)
+	outcomes := s.run(t, cases)
+	after := tlsStat(t)
+	got := tr.stop()
+	a := got.invariants(t, snaplen)
+	if sum := got.summary(t); len(sum.Lost) != 0 || len(sum.Missing) != 0 {
+		t.Errorf("lost %v, missing hooks %v", sum.Lost, sum.Missing)
+	}
+	checkCounters(t, got, before, after)
+	for _, h := range a.order {
+		if h.closed == nil {
+			t.Errorf("%v: no close", h)
+		}
+	}
+	t.Logf("%d cases: %d sockets, %d records, %d of them compared with what the peer sent", len(cases), len(a.order),
+		len(got.ofType("record")), a.pairs)
+	return outcomes
+}
+
+// checkCounters compares the trace with the kernel's own counters.
+func checkCounters(t *testing.T, got trace, before, after map[string]int) {
+	t.Helper()
+	count := func(keep func(*line) bool) int { return len(got.filter(keep)) }
+	for name, n := range map[string]int{
+		"TlsTxSw":         count(func(l *line) bool { return l.Type == "socket" && l.State == "open" && l.Dir == "tx" }),
+		"TlsRxSw":         count(func(l *line) bool { return l.Type == "socket" && l.State == "open" && l.Dir == "rx" }),
+		"TlsTxRekeyOk":    count(func(l *line) bool { return l.Type == "socket" && l.State == "rekey" && l.Dir == "tx" }),
+		"TlsRxRekeyOk":    count(func(l *line) bool { return l.Type == "socket" && l.State == "rekey" && l.Dir == "rx" }),
+		"TlsDecryptError": count(func(l *line) bool { return l.Type == "error" && l.Func == "tls_rx_one_record" && l.Errno == "EBADMSG" }),
+	} {
+		if want := after[name] - before[name]; n != want {
+			t.Errorf("the kernel counted %s %d, the trace has %d", name, want, n)
+		}
+	}
+}
+
+// compare checks that each case ended as it does without ktlstop. Some cases
+// wait for 20 ms and fail on a busy machine, so one that differs gets two more
+// chances, without and with ktlstop.
+func (s *selftest) compare(t *testing.T, snaplen int, cases []testCase, expected, got outcomes) {
+	t.Helper()
+	differ := func() []testCase {
+		return slices.DeleteFunc(slices.Clone(cases), func(c testCase) bool { return got[c.String()] == expected[c.String()] })
+	}
+	for range 2 {
+		again := differ()
+		if len(again) == 0 {
+			return
+		}
+		t.Logf("once more: %v", again)
+		for name, outcome := range s.run(t, again) {
+			if outcome == got[name] {
+				t.Logf("%s: %s now without ktlstop too, recorded is %s", name, outcome, expected[name])
+				got[name] = expected[name]
+			}
+		}
+		if again = differ(); len(again) == 0 {
+			return
+		}
+		for name, outcome := range s.runTraced(t, snaplen, again) {
+			got[name] = outcome
+		}
+	}
+	for _, c := range differ() {
+		t.Errorf("%v: %s with ktlstop, %s without", c, got[c.String()], expected[c.String()])
+	}
+}

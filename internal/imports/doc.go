@@ -1,0 +1,3 @@
+// Package imports holds no code, only the test that keeps the directions of
+// imports as ARCHITECTURE.md draws them.
+package imports

@@ -1,0 +1,221 @@
+package imports
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+const module = "github.com/ktlstop/ktlstop/"
+
+// rule says which packages of this module a directory, and what lies below it,
+// may import. The rule of the longest matching directory holds.
+type rule struct {
+	dir string
+	// may lists packages of this module; "..." stands for all.
+	may []string
+	// tests lists what the tests may import besides.
+	tests []string
+	// why is the reason, which ARCHITECTURE.md draws or tells.
+	why string
+}
+
+var rules = []rule{
+	{dir: "pkg/event", why: "pkg/event is what all others speak, and knows none of them"},
+	{dir: "pkg/ktls", why: "pkg/ktls is a library of its own and knows nothing of the tracer"},
+	{dir: "pkg/loader", may: []string{"pkg/event"}, why: "pkg/loader makes events and does not know who takes them"},
+	{dir: "internal/flow", may: []string{"pkg/event"}, why: "internal/flow takes events and does not know where they come from"},
+	{dir: "internal/sink", may: []string{"pkg/event", "internal/flow", "internal/safe", "internal/units"},
+		tests: []string{"internal/sink/schematest", "docs/schema"},
+		why:   "internal/sink writes events and snapshots; the schema is its tests' business"},
+	{dir: "internal/sink/schematest", may: []string{"docs/schema"}, why: "internal/sink/schematest checks JSON against the schema, and nothing else"},
+	{dir: "internal/tui", may: []string{"pkg/event", "internal/flow", "internal/safe", "internal/units"}, why: "internal/tui draws snapshots"},
+	{dir: "internal/gen", may: []string{"pkg/ktls"}, why: "internal/gen makes traffic with pkg/ktls"},
+	{dir: "internal/safe", why: "internal/safe is text and nothing else"},
+	{dir: "internal/units", why: "internal/units is text and nothing else"},
+	{dir: "internal/imports", why: "internal/imports holds only a test"},
+	{dir: "internal/vm", why: "internal/vm boots machines and knows nothing of what runs in them"},
+	{dir: "internal/vm/cmd", may: []string{"internal/vm"}, why: "internal/vm/cmd is internal/vm's command line"},
+	{dir: "docs/schema", why: "docs/schema holds a file"},
+	{dir: "cmd", may: []string{"..."}, why: "cmd wires the others together; machines are internal/vm/cmd's business"},
+	{dir: "e2e", may: []string{"pkg/ktls", "internal/sink/schematest"}, why: "e2e tests the program from outside; only cmd/ktlstop imports pkg/loader"},
+}
+
+// What "..." leaves out.
+var exceptAll = []string{"cmd", "internal/vm", "e2e"}
+
+// foreign are packages of others that only one package of ours may know.
+var foreign = []struct {
+	prefix, only, why string
+}{
+	{"github.com/cilium/ebpf", "pkg/loader", "only pkg/loader knows of BPF"},
+	{"github.com/iovisor/gobpf", "pkg/loader", "only pkg/loader knows of BPF"},
+	{"github.com/aquasecurity/libbpfgo", "pkg/loader", "only pkg/loader knows of BPF"},
+}
+
+// within says whether a package is dir or lies below it.
+func within(pkg, dir string) bool { return pkg == dir || strings.HasPrefix(pkg, dir+"/") }
+
+func ruleOf(dir string) (best rule, found bool) {
+	for _, r := range rules {
+		if within(dir, r.dir) && len(r.dir) > len(best.dir) {
+			best, found = r, true
+		}
+	}
+	return best, found
+}
+
+func (r *rule) allows(pkg string, inTest bool) bool {
+	if slices.Contains(r.may, "...") {
+		return !slices.ContainsFunc(exceptAll, func(dir string) bool { return within(pkg, dir) })
+	}
+	return slices.Contains(r.may, pkg) || inTest && slices.Contains(r.tests, pkg)
+}
+
+// check returns what is wrong with one import of the file at name.
+func check(name, imported string) string {
+	dir := path.Dir(name)
+	for _, f := range foreign {
+		if within(imported, f.prefix) && dir != f.only {
+			return fmt.Sprintf("%s imports %s; ARCHITECTURE.md: %s", name, imported, f.why)
+		}
+	}
+	pkg, ours := strings.CutPrefix(imported, module)
+	if !ours || pkg == dir { // a test from outside imports its own package
+		return ""
+	}
+	r, found := ruleOf(dir)
+	if !found {
+		return fmt.Sprintf("%s imports %s, and no rule tells whether it may: add one here and to ARCHITECTURE.md", name, imported)
+	}
+	if !r.allows(pkg, strings.HasSuffix(name, "_test.go")) {
+		return fmt.Sprintf("%s imports %s; ARCHITECTURE.md: %s", name, imported, r.why)
+	}
+	return ""
+}
+
+// violations reads all Go files of a tree, whatever their build tags.
+func violations(tree fs.FS) (found []string, files int, err error) {
+	err = fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if base := path.Base(name); d.IsDir() && name != "." && (base[0] == '.' || base[0] == '_' || base == "testdata") {
+			return fs.SkipDir
+		}
+		if d.IsDir() || path.Ext(name) != ".go" {
+			return nil
+		}
+		files++
+		if within(name, "bpf") {
+			found = append(found, name+"; ARCHITECTURE.md: bpf holds C only")
+			return nil
+		}
+		src, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, src, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range f.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if bad := check(name, imported); bad != "" {
+				found = append(found, bad)
+			}
+		}
+		return nil
+	})
+	return found, files, err
+}
+
+func TestImports(t *testing.T) {
+	found, files, err := violations(os.DirFS("../.."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range found {
+		t.Error(v)
+	}
+	if files < 50 {
+		t.Errorf("read %d files only: is this the module's root?", files)
+	}
+}
+
+func TestRulesNameRealPackages(t *testing.T) {
+	tree := os.DirFS("../..")
+	for _, r := range rules {
+		for _, dir := range slices.Concat([]string{r.dir}, r.may, r.tests) {
+			if dir == "..." {
+				continue
+			}
+			if _, err := fs.Stat(tree, dir); err != nil {
+				t.Errorf("the rule of %s: %v", r.dir, err)
+			}
+		}
+	}
+}
+
+// The test itself: trees that keep the rules, and trees that do not.
+func TestViolations(t *testing.T) {
+	for _, c := range []struct {
+		file, imported string
+		ok             bool
+	}{
+		{"pkg/loader/a.go", "github.com/cilium/ebpf", true},
+		{"pkg/loader/a_test.go", "github.com/cilium/ebpf/btf", true},
+		{"cmd/ktlstop/a.go", "github.com/cilium/ebpf", false},
+		{"internal/flow/a.go", "github.com/cilium/ebpf/link", false},
+		{"e2e/a_test.go", "github.com/cilium/ebpf", false},
+		{"pkg/ktls/a.go", "github.com/iovisor/gobpf/bcc", false},
+		{"pkg/event/a.go", "net/netip", true},
+		{"pkg/event/a.go", module + "internal/safe", false},
+		{"pkg/ktls/a.go", module + "pkg/event", false},
+		{"pkg/ktls/a_test.go", module + "pkg/ktls", true},
+		{"pkg/loader/a.go", module + "pkg/event", true},
+		{"pkg/loader/a.go", module + "internal/flow", false},
+		{"internal/flow/a.go", module + "pkg/event", true},
+		{"internal/flow/a.go", module + "pkg/loader", false},
+		{"internal/sink/a.go", module + "internal/flow", true},
+		{"internal/sink/a.go", module + "docs/schema", false},
+		{"internal/sink/a_test.go", module + "docs/schema", true},
+		{"internal/sink/schematest/a.go", module + "docs/schema", true},
+		{"internal/sink/schematest/a.go", module + "internal/flow", false},
+		{"internal/tui/a.go", module + "internal/units", true},
+		{"internal/tui/a.go", module + "internal/sink", false},
+		{"internal/gen/a.go", module + "pkg/ktls", true},
+		{"internal/gen/a.go", module + "pkg/event", false},
+		{"internal/vm/a.go", module + "pkg/ktls", false},
+		{"internal/vm/cmd/x/a.go", module + "internal/vm", true},
+		{"cmd/ktlstop/a.go", module + "internal/tui", true},
+		{"cmd/ktlstop/a.go", module + "internal/vm", false},
+		{"cmd/ktlstop/a.go", module + "internal/vm/cmd/x", false},
+		{"e2e/a_test.go", module + "pkg/ktls", true},
+		{"e2e/a_test.go", module + "cmd/ktlstop", false},
+		{"e2e/a_test.go", module + "pkg/loader", false},
+		{"internal/sink/a.go", module + "cmd/ktlstop", false},
+		{"internal/new/a.go", module + "pkg/event", false},
+		{"internal/new/a.go", "fmt", true},
+		{"bpf/a.go", "fmt", false},
+		{"internal/vm/testdata/a.go", module + "pkg/event", true},
+		{".git/a.go", module + "pkg/event", true},
+	} {
+		src := fmt.Sprintf("//go:build ignore\n\npackage x\n\nimport _ %q\n", c.imported)
+		found, _, err := violations(fstest.MapFS{c.file: {Data: []byte(src)}})
+		if err != nil || (len(found) == 0) != c.ok {
+			t.Errorf("%s imports %s: %q, %v", c.file, c.imported, found, err)
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// selftestSources are the files of the kernel's tree that its TLS selftest is made of. Of the tree's headers for user
+// space only tls.h must be as new as the test; the others would first have to be made fit for use (headers_install).
+var selftestSources = []string{
+	"include/uapi/linux/tls.h",
+	"tools/testing/selftests/kselftest.h",
+	"tools/testing/selftests/kselftest_harness.h",
+	"tools/testing/selftests/net/tls.c",
+}
+
+// A compiler alone cannot link: libc's headers and its static library come along with it.
+var compilePrograms = []program{{"gcc", "gcc"}, {"gcc", "libc6-dev"}, {"tar", "tar"}, {"xz", "xz-utils"}, {"dpkg", "dpkg"}}
+
+const selftestUsage = `usage: selftest [-update]
+
+Builds tools/testing/selftests/net/tls.c of the newest kernel in the matrix, from Debian's package of its source, and
+prints the program's path. It is built once and then kept in the cache.
+
+`
+
+// SelftestMain is all of the command selftest; it returns the exit status.
+func SelftestMain(args []string) int {
+	f := flag.NewFlagSet("selftest", flag.ContinueOnError)
+	f.Usage = func() { fmt.Fprint(f.Output(), selftestUsage); f.PrintDefaults() }
+	update := f.Bool("update", false, "look for a newer package of the source")
+	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil || f.NArg() > 0 {
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	name, err := Selftest(ctx, *update)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "selftest:", err)
+		return 1
+	}
+	fmt.Println(name)
+	return 0
+}
+
+// Selftest returns the path of the kernel's TLS selftest, from the cache when it is there. It is linked statically. The
+// newest series' source serves all kernels: the older series' own copies do not compile.
+func Selftest(ctx context.Context, update bool) (string, error) {
+	cache, err := CacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "selftest")
+	if name, ok := cachedSelftest(dir); ok && !update {
+		return name, nil
+	}
+	lock, err := lockCache(cache)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if name, ok := cachedSelftest(dir); ok && !update { // another run built it meanwhile
+		return name, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	matrix := Matrix()
+	return buildSelftest(ctx, cache, dir, matrix[len(matrix)-1])
+}
+
+// cachedSelftest reads which version is in use. The note is written last, so what it names is complete.
+func cachedSelftest(dir string) (string, bool) {
+	note, err := os.ReadFile(filepath.Join(dir, "version"))
+	if err != nil {
+		return "", false
+	}
+	name := selftestIn(dir, strings.TrimSpace(string(note)))
+	_, err = os.Stat(name)
+	return name, err == nil
+}
+
+func selftestIn(dir, version string) string { return filepath.Join(dir, "tls-"+version) }
+
+func buildSelftest(ctx context.Context, cache, dir string, s Series) (string, error) {
+	if err := needPrograms(ctx, compilePrograms); err != nil {
+		return "", err
+	}
+	a := apt{filepath.Join(cache, "apt", s.Name)}
+	if err := a.setup(ctx, s); err != nil {
+		return "", err
+	}
+	p, err := a.newest(ctx, "linux-source-"+s.Name)
+	if err != nil {
+		return "", err
+	}
+	name := selftestIn(dir, p.version)
+	if _, err := os.Stat(name); err != nil {
+		if err := a.compileSelftest(ctx, dir, p, name); err != nil {
+			return "", err
+		}
+	}
+	return name, replaceFile(filepath.Join(dir, "version"), []byte(p.version+"\n"))
+}
+
+// newest refreshes the lists and returns the newest version of a package.
+func (a apt) newest(ctx context.Context, name string) (pkg, error) {
+	updated, updateErr := a.command(ctx, "", "apt-get", "-q", "update", "--error-on=any").CombinedOutput()
+	out, err := a.command(ctx, "", "apt-cache", "show", "--no-all-versions", name).Output()
+	if err == nil {
+		var pkgs []pkg
+		if pkgs, err = parsePackages(string(out)); err == nil && len(pkgs) > 0 {
+			return pkgs[0], nil
+		}
+	}
+	if updateErr != nil {
+		return pkg{}, fmt.Errorf("cannot reach the Debian mirror (is the network up?):\n%s", complaints(updated))
+	}
+	return pkg{}, fmt.Errorf("the mirror has no package %s: %w", name, err)
+}
+
+// compileSelftest leaves nothing but the program.
+func (a apt) compileSelftest(ctx context.Context, dir string, p pkg, name string) error {
+	leftovers, _ := filepath.Glob(filepath.Join(dir, ".new-*")) // of runs that were killed
+	for _, d := range leftovers {
+		os.RemoveAll(d)
+	}
+	tmp, err := os.MkdirTemp(dir, ".new-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	debs, err := a.download(ctx, tmp, []pkg{p})
+	if err != nil {
+		return err
+	}
+	progressf("building the kernel's TLS selftest of %s %s", p.name, p.version)
+	for _, deb := range debs {
+		if err := run(ctx, "dpkg", "-x", deb, tmp); err != nil {
+			return err
+		}
+	}
+	if err := extractSelftest(ctx, tmp, p.name); err != nil {
+		return err
+	}
+	program := filepath.Join(tmp, "selftest")
+	net := filepath.Join(tmp, "tools/testing/selftests/net")
+	cmd := exec.CommandContext(ctx, "gcc", "-O2", "-static", "-I..", "-I../../../../include/uapi", "-o", program, "tls.c")
+	cmd.Dir = net
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("compile tls.c (are gcc and libc6-dev installed?): %w\n%s", err, out)
+	}
+	return os.Rename(program, name)
+}
+
+// extractSelftest takes the selftest's files out of the archive in the package, which is the whole tree.
+func extractSelftest(ctx context.Context, dir, name string) error {
+	args := []string{"-C", dir, "--strip-components=1", "--occurrence=1", "-xJf", filepath.Join(dir, "usr/src", name+".tar.xz")}
+	for _, file := range selftestSources {
+		args = append(args, path.Join(name, file))
+	}
+	return run(ctx, "tar", args...)
+}

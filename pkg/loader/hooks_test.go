@@ -1,0 +1,257 @@
+package loader
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+)
+
+func TestHooksAndPrograms(t *testing.T) {
+	spec := object(t)
+	named := map[string]bool{}
+	for _, h := range hooks {
+		p := spec.Programs[h.program]
+		if p == nil {
+			t.Errorf("hook %s: the object has no such program", h.program)
+			continue
+		}
+		named[h.program] = true
+		if p.Type != ebpf.Tracing || p.AttachTo != h.function {
+			t.Errorf("hook %s names function %s, the object attaches it to %q as %v", h.program, h.function, p.AttachTo, p.Type)
+		}
+		twin := spec.Programs[h.program+twinSuffix]
+		if twin != nil && (twin.AttachTo != p.AttachTo || twin.AttachType != p.AttachType) {
+			t.Errorf("%s is on %v %s, its twin on %v %s", h.program, p.AttachType, p.AttachTo, twin.AttachType, twin.AttachTo)
+		}
+	}
+	for name, p := range spec.Programs {
+		entry := p.AttachType == ebpf.AttachTraceFEntry || p.AttachType == ebpf.AttachTraceFExit
+		if entry != named[strings.TrimSuffix(name, twinSuffix)] {
+			t.Errorf("program %s (%v) and the table hooks do not agree", name, p.AttachType)
+		}
+	}
+	for name, want := range map[string]ebpf.AttachType{inventoryProgram: ebpf.AttachTraceIter, "read_kernel": ebpf.AttachNone} {
+		if p := spec.Programs[name]; p == nil || p.AttachType != want {
+			t.Errorf("program %s is %v, want one of %v", name, p, want)
+		}
+	}
+}
+
+func TestHookTable(t *testing.T) {
+	byName := map[string]hook{}
+	for _, h := range hooks {
+		if _, twice := byName[h.program]; twice {
+			t.Errorf("%s is in the table twice", h.program)
+		}
+		byName[h.program] = h
+	}
+	for _, h := range hooks {
+		if h.required && (h.without != "" || h.alternative != "") {
+			t.Errorf("%s is required, so nobody can be without it", h.program)
+		}
+		if h.alternative != "" && byName[h.alternative].alternative != h.program {
+			t.Errorf("%s has the alternative %s, but not the other way round", h.program, h.alternative)
+		}
+	}
+}
+
+// kernel describes a kernel's functions by the names of their parameters.
+type kernel map[string][]string
+
+func spec(t *testing.T, k kernel) *btf.Spec {
+	t.Helper()
+	number := &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed}
+	request := &btf.Struct{Name: "crypto_async_request", Size: 4, Members: []btf.Member{{Name: "flags", Type: number}}}
+	kinds := map[string]btf.Type{"req": &btf.Pointer{Target: request}, "data": &btf.Pointer{Target: &btf.Void{}}}
+	all := []btf.Type{number}
+	for name, params := range k {
+		proto := &btf.FuncProto{Return: number}
+		for _, p := range params {
+			kind := kinds[p]
+			if kind == nil {
+				kind = number
+			}
+			proto.Params = append(proto.Params, btf.FuncParam{Name: p, Type: kind})
+		}
+		all = append(all, &btf.Func{Name: name, Type: proto, Linkage: btf.StaticFunc})
+	}
+	b, err := btf.NewBuilder(all, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := b.Marshal(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := btf.LoadSpecFromReader(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// kernelWithout has every function of the table but some.
+func kernelWithout(t *testing.T, functions ...string) *types {
+	t.Helper()
+	tls, vmlinux := kernel{}, kernel{}
+	for _, h := range hooks {
+		if slices.Contains(functions, h.function) {
+			continue
+		}
+		if h.vmlinux {
+			vmlinux[h.function] = []string{"sk"}
+		} else {
+			tls[h.function] = []string{"sk"}
+		}
+	}
+	return &types{tls: spec(t, tls), vmlinux: spec(t, vmlinux)}
+}
+
+func TestChooseOnEveryKernel(t *testing.T) {
+	s := object(t)
+	all := len(s.Programs)
+	present, missing, err := choose(s, kernelWithout(t))
+	if err != nil || len(missing) != 0 || len(present) != len(hooks) || len(s.Programs) != all {
+		t.Errorf("on a kernel with everything: %d present, missing %q, %d of %d programs, %v",
+			len(present), missing, len(s.Programs), all, err)
+	}
+}
+
+// Each hook by itself: what a kernel without its function means.
+func TestChooseWithoutOne(t *testing.T) {
+	for _, h := range hooks {
+		s := object(t)
+		present, missing, err := choose(s, kernelWithout(t, h.function))
+		if h.required {
+			var unsupported *UnsupportedError
+			if !errors.As(err, &unsupported) || !strings.Contains(err.Error(), h.function) {
+				t.Errorf("without %s: %v, want an UnsupportedError that names it", h.function, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("without %s: %v", h.function, err)
+		}
+		if s.Programs[h.program] != nil || s.Programs[h.program+twinSuffix] != nil || slices.Contains(present, h) {
+			t.Errorf("without %s the program %s stays", h.function, h.program)
+		}
+		want := h.without != "" && h.alternative == ""
+		if got := len(missing) == 1; got != want || got && missing[0] != h.function+": "+h.without {
+			t.Errorf("without %s the user is told %q", h.function, missing)
+		}
+	}
+}
+
+func TestChooseWithoutAlternatives(t *testing.T) {
+	_, missing, err := choose(object(t), kernelWithout(t, "tls_rx_msg_ready", "tls_rx_msg_maybe_announce"))
+	if err != nil || len(missing) == 0 || !strings.Contains(missing[0], "wait is unknown") {
+		t.Errorf("missing %q, %v", missing, err)
+	}
+}
+
+// A function of the kernel proper is not looked for in tls.ko, nor the other way round.
+func TestChooseLooksInTheRightPlace(t *testing.T) {
+	right := kernelWithout(t)
+	if _, _, err := choose(object(t), &types{tls: right.vmlinux, vmlinux: right.tls}); err == nil {
+		t.Error("found the functions of tls.ko in vmlinux")
+	}
+	empty := spec(t, kernel{"something_else": nil})
+	if _, missing, err := choose(object(t), &types{tls: right.tls, vmlinux: empty}); err != nil || len(missing) != 1 {
+		t.Errorf("without tcp_set_ulp: missing %q, %v", missing, err)
+	}
+}
+
+func TestFunction(t *testing.T) {
+	k := &types{tls: object(t).Types, vmlinux: spec(t, kernel{"f": {"a", "b"}})}
+	if p := k.function("f", true); p == nil || paramIndex(p, "a") != 0 || paramIndex(p, "b") != 1 || paramIndex(p, "c") != -1 {
+		t.Errorf("f is %v", p)
+	}
+	for _, name := range []string{"f", "conn", "no_such_name"} { // conn is a struct
+		if p := k.function(name, false); p != nil {
+			t.Errorf("%s is %v, want no function", name, p)
+		}
+	}
+}
+
+func TestSetArguments(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		k    kernel
+		want map[string]uint32
+	}{
+		{"6.1", kernel{
+			"bpf_exec_tx_verdict": {"msg", "sk", "full_record", "record_type", "copied", "flags"},
+			"tls_set_sw_offload":  {"sk", "ctx", "tx"},
+			"tls_encrypt_done":    {"req", "err"},
+			"tls_sw_recvmsg":      {"sk", "msg", "len", "flags", "addr_len"},
+		}, map[string]uint32{"tx_type_arg": 3, "set_tx_arg": 2, "set_update_arg": 0, "done_is_req": 1, "recvmsg_args": 5}},
+		{"6.12", kernel{
+			"bpf_exec_tx_verdict": {"msg", "sk", "full_record", "record_type", "copied", "flags"},
+			"tls_set_sw_offload":  {"sk", "tx"},
+			"tls_encrypt_done":    {"data", "err"},
+			"tls_sw_recvmsg":      {"sk", "msg", "len", "flags", "addr_len"},
+		}, map[string]uint32{"tx_type_arg": 3, "set_tx_arg": 1, "set_update_arg": 0, "done_is_req": 0, "recvmsg_args": 5}},
+		{"7.2", kernel{
+			"bpf_exec_tx_verdict": {"msg", "sk", "record_type", "copied", "flags"},
+			"tls_set_sw_offload":  {"sk", "tx", "new_crypto_info"},
+			"tls_encrypt_done":    {"data", "err"},
+			"tls_sw_recvmsg":      {"sk", "msg", "len", "flags"},
+		}, map[string]uint32{"tx_type_arg": 2, "set_tx_arg": 1, "set_update_arg": 2, "done_is_req": 0, "recvmsg_args": 4}},
+	} {
+		s := object(t)
+		if err := setArguments(s, &types{tls: spec(t, c.k)}); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		for name, want := range c.want {
+			expectVariable(t, s, c.name, name, want)
+		}
+	}
+}
+
+// expectVariable compares a constant of the programs, whatever its width.
+func expectVariable[T uint32 | int32 | uint64](t *testing.T, s *ebpf.CollectionSpec, about, name string, want T) {
+	t.Helper()
+	var got T
+	v := s.Variables[name]
+	if v == nil {
+		t.Errorf("%s: the object has no variable %s", about, name)
+		return
+	}
+	if err := v.Get(&got); err != nil || got != want {
+		t.Errorf("%s: %s is %d (%v), want %d", about, name, got, err, want)
+	}
+}
+
+func TestSetTwins(t *testing.T) {
+	for preemptible, want := range map[bool]uint32{false: 0, true: 1} {
+		s := object(t)
+		all := len(s.Programs)
+		if err := setTwins(s, preemptible); err != nil {
+			t.Fatal(err)
+		}
+		expectVariable(t, s, "twins", "twins", want)
+		for name := range s.Programs {
+			if !preemptible && strings.HasSuffix(name, twinSuffix) {
+				t.Errorf("%s stays on a kernel that does not preempt itself", name)
+			}
+		}
+		if kept := len(s.Programs) == all; kept != preemptible {
+			t.Errorf("preemptible %v: %d of %d programs are left", preemptible, len(s.Programs), all)
+		}
+	}
+}
+
+func TestSetVariable(t *testing.T) {
+	s := object(t)
+	if err := setVariable(s, "no_such_variable", uint32(1)); err == nil {
+		t.Error("set a variable that is not there")
+	}
+	if err := setVariable(s, "snaplen", uint64(1)); err == nil {
+		t.Error("set 4 bytes to 8")
+	}
+}
