@@ -73,11 +73,13 @@ struct conn {
 	u64 push_rec; /* the tls_rec that is being handed to TCP */
 	u64 ready_ts; /* a whole record is in the receive queue */
 	u64 end_seq[2]; /* the next sequences, once the connection is closing */
-	struct source src[3]; /* the plaintext of tx, of rx, and of what is opened asynchronously */
+	struct source src[2]; /* the plaintext of tx and rx */
 	u32 pending;  /* records sealed and not yet handed over, in "pending" */
 	u8 more;      /* the last send call may have left an open record */
 	u8 tx_state, rx_state, rx_failed, closing;
 	u8 keyed[2];  /* this direction has had a key */
+	u8 rx_hidden; /* the present reader's records are filtered out */
+	u8 told;      /* user space knows of it */
 	u8 mark[3];   /* see TWIN: the last hook of tx, of rx, of the keys */
 };
 
@@ -98,6 +100,17 @@ struct {
 	__type(key, struct pending_key);
 	__type(value, struct event);
 } pending SEC(".maps");
+
+/*
+ * For tls_decrypt_done, which runs beside everything else. One for each
+ * processor is enough: the kernel does not run a program twice at a time there.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct source);
+} async_source SEC(".maps");
 
 /* A connection too big for the stack starts as a copy of this. */
 struct {
@@ -172,8 +185,6 @@ static __always_inline bool process_wanted(const struct event *e)
 
 static __always_inline bool conn_wanted(const struct event *e)
 {
-	if (want_dir && want_dir != 1U + e->dir)
-		return false;
 	if (want_netns && e->netns != want_netns)
 		return false;
 	if (want_port && e->lport != want_port && e->rport != want_port)
@@ -199,7 +210,7 @@ static __always_inline void set_process(struct event *e)
 	e->cgroup = bpf_get_current_cgroup_id();
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 	e->flags |= current_is_kthread();
-	if (!process_wanted(e) || !conn_wanted(e))
+	if (!process_wanted(e) || !conn_wanted(e) || (want_dir && want_dir != 1U + e->dir))
 		e->flags |= FLAG_HIDDEN;
 }
 
@@ -262,6 +273,8 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 	c->rx = c->tx;
 	c->rx.dir = DIR_RX;
 	set_keys(c);
+	c->tx.start = read_seq(c->seq_tx);
+	c->rx.start = read_seq(c->seq_rx);
 	return c;
 }
 
@@ -285,7 +298,7 @@ static __always_inline bool done_by_twin(struct conn *c, u32 slot, u8 hook)
 	return false;
 }
 
-/* Tell user space of a connection; e is only borrowed for its identity. */
+/* Tell user space of a connection. Its end and its rekeys follow if its begin was told. */
 static __always_inline void emit_socket(struct conn *c, u8 state, u8 dir, struct event *who)
 {
 	struct event e = c->tx;
@@ -310,8 +323,12 @@ static __always_inline void emit_socket(struct conn *c, u8 state, u8 dir, struct
 		__builtin_memcpy(e.comm, who->comm, sizeof(e.comm));
 	} else {
 		set_process(&e);
+		e.flags &= FLAG_KTHREAD;
 	}
-	emit(&e);
+	if (state == STATE_FOUND || state == STATE_OPEN)
+		c->told |= conn_wanted(&e) && process_wanted(&e);
+	if (c->told)
+		emit(&e);
 }
 
 /* The connection of a socket; one that was open before the trace is met here. */

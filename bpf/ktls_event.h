@@ -27,7 +27,6 @@ enum lost {
 	LOST_PAYLOAD_UNREADABLE,
 	LOST_CONN_MAP_FULL,
 	LOST_PENDING_MAP_FULL,
-	LOST_UNTRACKED,
 	LOST_MAX,
 };
 
@@ -46,6 +45,7 @@ struct event {
 	u32 len;
 	u32 gen; /* socket: gen of tx in the low half, of rx in the high half */
 	u64 hidden;
+	u64 start; /* the first sequence under this key that the trace can have seen; socket: of tx */
 	s32 err;
 	u16 version, cipher;
 	u16 lport, rport;
@@ -58,18 +58,19 @@ struct event {
 	u8 laddr[16], raddr[16];
 	char comm[16];
 };
-_Static_assert(sizeof(struct event) == 176, "pkg/loader/wire.go knows this size");
+_Static_assert(sizeof(struct event) == 184, "pkg/loader/wire.go knows this size");
 
 /* Plaintext of one record; its event follows with FLAG_PAYLOAD. */
 struct payload {
 	u64 conn;
 	u64 seq;
+	u64 begun; /* stamp[1] of the event: a record can be tried more than once */
 	u32 gen;
 	u32 len;
 	u8 dir;
 	u8 pad[7];
 	u8 data[];
 };
-_Static_assert(sizeof(struct payload) == 32, "pkg/loader/wire.go knows this size");
+_Static_assert(sizeof(struct payload) == 40, "pkg/loader/wire.go knows this size");
 
 #endif

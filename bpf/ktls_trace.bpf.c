@@ -42,6 +42,7 @@ DEFINE_COPY(16384, 4096)
 	}                                                                             \
 	p->conn = (e)->conn;                                                          \
 	p->seq = (e)->seq;                                                            \
+	p->begun = (e)->stamp[1];                                                     \
 	p->gen = (e)->gen;                                                            \
 	p->len = (s)->done;                                                           \
 	p->dir = (e)->dir;                                                            \
@@ -443,6 +444,8 @@ static __always_inline int open_begins(u64 *ctx)
 	e->seq = read_seq(c->seq_rx);
 	e->op = msg ? OP_RECV : OP_SPLICE_READ;
 	e->flags = 0;
+	set_process(e);
+	c->rx_hidden = e->flags & FLAG_HIDDEN;
 	c->rx_state = RX_OPENING;
 	c->rx_failed = 0;
 	c->ready_ts = 0;
@@ -483,7 +486,6 @@ static __always_inline int open_ends(u64 *ctx)
 		emit_failure(e, e->seq, ret, FUNC_RX_ONE_RECORD);
 		return 0;
 	}
-	set_process(e);
 	skb = BPF_CORE_READ(darg, skb);
 	e->len = BPF_CORE_READ(skb_cb(skb), strp.strp.full_len);
 	e->type = BPF_CORE_READ(skb_cb(skb), tls.control);
@@ -571,6 +573,7 @@ int decrypt_done(u64 *ctx)
 	struct source *s;
 	struct event e;
 	struct conn *c;
+	u32 zero = 0;
 	u64 aad;
 
 	if (err == -EINPROGRESS)
@@ -580,7 +583,8 @@ int decrypt_done(u64 *ctx)
 	aad = sg_addr(BPF_CORE_READ(aead, dst));
 	dctx = (void *)(aad - bpf_core_field_offset(struct tls_decrypt_ctx, aad));
 	c = conn_lookup((u64)BPF_CORE_READ(dctx, sk));
-	if (!c)
+	s = bpf_map_lookup_elem(&async_source, &zero);
+	if (!c || !s || c->rx_hidden)
 		return 0;
 	if (err) {
 		emit_failure(&c->rx, read_seq(aad), err, FUNC_DECRYPT_DONE);
@@ -590,9 +594,9 @@ int decrypt_done(u64 *ctx)
 	e.kind = KIND_OPENED;
 	e.seq = read_seq(aad);
 	e.flags = FLAG_ASYNC;
+	e.stamp[1] = 0; /* c->rx may be another record by now */
 	e.stamp[2] = bpf_ktime_get_ns();
 	if (snaplen) {
-		s = &c->src[2];
 		__builtin_memset(s, 0, sizeof(*s));
 		s->kind = SRC_SG;
 		s->base = (u64)BPF_CORE_READ(aead, dst);
@@ -628,9 +632,11 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 	if (dir == DIR_TX) {
 		c->tx.mode = TLS_SW;
 		c->tx.gen += update;
+		c->tx.start = read_seq(c->seq_tx);
 	} else {
 		c->rx.mode = TLS_SW;
 		c->rx.gen += update;
+		c->rx.start = read_seq(c->seq_rx);
 	}
 	emit_socket(c, update ? STATE_REKEY : STATE_OPEN, dir, 0);
 	return 0;

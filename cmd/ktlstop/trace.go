@@ -68,7 +68,11 @@ func (o *options) pump(ctx context.Context, t *loader.Tracer, out *output) error
 		limit()
 	}
 	err := t.Run(ctx, p.handle, out.Flush)
-	if err != nil && !errors.Is(err, errEnough) {
+	if errors.Is(err, errEnough) {
+		// What lies unread in the ring is not lost, it is not asked for.
+		return p.out.Write(p.summary(t))
+	}
+	if err != nil {
 		return err
 	}
 	return p.finish(t)

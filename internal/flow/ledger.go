@@ -42,6 +42,9 @@ func (l *Ledger) Forgotten() uint64 { return l.forgotten }
 // when it is the one that was due.
 func (l *Ledger) Observe(r *event.Record) *event.Lost {
 	s := &l.streams(r.Conn.ID)[r.Dir&1]
+	if r.HasStart {
+		s.start(r.Gen, r.Start)
+	}
 	lost := s.observe(r.Gen, r.Seq, r.Hidden)
 	switch {
 	case lost.duplicate:
@@ -84,8 +87,13 @@ func (l *Ledger) found(s *event.Socket) {
 
 func (l *Ledger) close(s *event.Socket) (lost []*event.Lost) {
 	c, ok := l.conns[s.Conn.ID]
-	if !ok {
+	if !ok && s.Start == nil {
 		return nil
+	}
+	if !ok { // none of its events arrived
+		c = new([2]stream)
+		c[event.TX].start(s.GenTX, s.Start[event.TX])
+		c[event.RX].start(s.GenRX, s.Start[event.RX])
 	}
 	delete(l.conns, s.Conn.ID)
 	ends := [2]struct {

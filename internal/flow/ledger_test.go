@@ -236,3 +236,26 @@ func BenchmarkLedger(b *testing.B) {
 		}
 	}
 }
+
+// TestLedgerKnowsTheStartFromARecord: the socket's event was lost, and so were
+// the first records.
+func TestLedgerKnowsTheStartFromARecord(t *testing.T) {
+	l := NewLedger(0)
+	lost := l.Observe(&event.Record{Conn: event.Conn{ID: 7}, Seq: 22, Start: 1, HasStart: true, Hidden: 3})
+	if lost == nil || lost.Count != 18 {
+		t.Errorf("lost %+v, want 18: records 1 to 21 but for 3 that the filters hid", lost)
+	}
+	if lost := l.Observe(&event.Record{Conn: event.Conn{ID: 7}, Seq: 23, Start: 1, HasStart: true, Hidden: 3}); lost != nil {
+		t.Errorf("lost %+v behind it", lost)
+	}
+}
+
+// TestLedgerCountsASocketOfWhichNothingArrived at the end of the run.
+func TestLedgerCountsASocketOfWhichNothingArrived(t *testing.T) {
+	l := NewLedger(0)
+	lost := l.ObserveSocket(&event.Socket{State: event.SocketClose, Conn: event.Conn{ID: 7},
+		NextTX: 10, NextRX: 5, Start: &[2]uint64{1, 5}})
+	if len(lost) != 1 || lost[0].Count != 9 || lost[0].Dir != event.TX {
+		t.Errorf("lost %+v, want 9 sent", lost)
+	}
+}

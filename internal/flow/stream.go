@@ -77,6 +77,14 @@ func (s *stream) begin(gen uint32, next, hidden uint64) {
 	*s = stream{known: true, gen: gen, next: next, hidden: hidden}
 }
 
+// start enters where a stream began whose announcement did not come. What the
+// filters hid under an earlier key is not known then.
+func (s *stream) start(gen uint32, seq uint64) {
+	if !s.known {
+		*s = stream{known: true, gen: gen, next: seq, loose: gen > 0}
+	}
+}
+
 // found enters what the inventory read from a socket that was open before.
 func (s *stream) found(gen uint32, next, hidden uint64) {
 	if !s.known {

@@ -107,6 +107,12 @@ type Record struct {
 	// since the trace saw the connection: a step in it explains a step in Seq.
 	Hidden uint64
 
+	// Start is the first sequence of this generation that the trace can have
+	// seen: that of the new key, or where the connection stood when it was found.
+	// HasStart says that it is known.
+	Start    uint64
+	HasStart bool
+
 	// Control is what the first two bytes of an alert or a handshake record
 	// say; nil for application data.
 	Control *Control
@@ -173,6 +179,8 @@ type Socket struct {
 	Totals Totals
 	// Hidden counts the records that the filters kept back, per direction.
 	Hidden [2]uint64
+	// Start is Record.Start for both directions, nil where it is not known.
+	Start *[2]uint64
 }
 
 // Totals counts one connection's or one run's records and plaintext bytes, by

@@ -12,6 +12,9 @@ import (
 // return. A call that opens more lets the oldest go without "deliver".
 const maxHeld = 4096
 
+// maxKept bounds the payloads whose records have not come yet.
+const maxKept = 4 * maxHeld
+
 // held is a record whose event is not complete yet.
 type held struct {
 	wire    wireEvent
@@ -22,10 +25,13 @@ type held struct {
 // records, gives records opened by one call that call's return, and sorts
 // what a closing connection never handed to TCP.
 type assembler struct {
-	// fetch reads the payload ring to its end and calls keep for each.
-	fetch func(keep func(wirePayload)) error
+	// fetch reads the payload ring until keep says that it is enough.
+	fetch func(keep func(wirePayload) (enough bool)) error
 
 	payloads map[payloadKey][]byte
+	// kept are the keys of payloads in the order they came. What is far behind
+	// belongs to events that were lost.
+	kept []payloadKey
 	// async holds what asynchronous crypto said of records: it comes between
 	// a record and the return of the call that opened it.
 	async  map[payloadKey]wireEvent
@@ -34,7 +40,7 @@ type assembler struct {
 	record event.Record
 }
 
-func newAssembler(fetch func(func(wirePayload)) error) *assembler {
+func newAssembler(fetch func(func(wirePayload) bool) error) *assembler {
 	return &assembler{fetch: fetch, payloads: map[payloadKey][]byte{}, async: map[payloadKey]wireEvent{},
 		opened: map[uint64][]held{}, unsent: map[uint64][]held{}}
 }
@@ -48,9 +54,9 @@ func (a *assembler) add(w *wireEvent, out func(event.Event) error) error {
 	case kindSocket:
 		return a.addSocket(w, out)
 	case kindError:
-		return out(w.failure())
+		return a.addError(w, out)
 	case kindOpened:
-		a.async[w.key()] = *w
+		a.addOpened(w)
 	}
 	return nil
 }
@@ -72,6 +78,31 @@ func (a *assembler) addRecord(w *wireEvent, out func(event.Event) error) error {
 		}
 	}
 	return a.emit(w, payload, out)
+}
+
+// addError lets go first what the failed call had opened before: its return
+// stays unknown.
+func (a *assembler) addError(w *wireEvent, out func(event.Event) error) error {
+	if w.Dir == uint8(event.RX) {
+		if err := a.release(w.Conn, nil, out); err != nil {
+			return err
+		}
+	}
+	return out(w.failure())
+}
+
+func (a *assembler) addOpened(w *wireEvent) {
+	if len(a.async) >= maxKept { // their records were lost
+		clear(a.async)
+	}
+	a.async[asyncKey(w)] = *w
+}
+
+// asyncKey: the completion does not know when the record was taken up.
+func asyncKey(w *wireEvent) payloadKey {
+	key := w.key()
+	key.begun = 0
+	return key
 }
 
 // hold keeps a record until its call returns.
@@ -168,11 +199,12 @@ func (a *assembler) emit(w *wireEvent, payload []byte, out func(event.Event) err
 // completeAsync gives an asynchronously opened record the time and the
 // plaintext that came later.
 func (a *assembler) completeAsync(w *wireEvent) ([]byte, error) {
-	opened, ok := a.async[w.key()]
+	key := asyncKey(w)
+	opened, ok := a.async[key]
 	if !ok {
 		return nil, nil
 	}
-	delete(a.async, w.key())
+	delete(a.async, key)
 	w.Stamp[2] = opened.Stamp[2]
 	opened.Len = w.Len
 	return a.payload(&opened)
@@ -186,7 +218,11 @@ func (a *assembler) payload(w *wireEvent) ([]byte, error) {
 	}
 	key := w.key()
 	if _, ok := a.payloads[key]; !ok {
-		if err := a.fetch(a.keep); err != nil {
+		err := a.fetch(func(p wirePayload) bool {
+			a.keep(p)
+			return p.key == key
+		})
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -197,7 +233,12 @@ func (a *assembler) payload(w *wireEvent) ([]byte, error) {
 }
 
 func (a *assembler) keep(p wirePayload) {
+	if len(a.kept) >= maxKept {
+		delete(a.payloads, a.kept[0])
+		a.kept = a.kept[1:]
+	}
+	a.kept = append(a.kept, p.key)
 	a.payloads[p.key] = append([]byte(nil), p.data...)
 }
 
-func (w *wireEvent) key() payloadKey { return payloadKey{w.Conn, w.Seq, w.Gen, w.Dir} }
+func (w *wireEvent) key() payloadKey { return payloadKey{w.Conn, w.Seq, w.Stamp[1], w.Gen, w.Dir} }

@@ -179,7 +179,7 @@ func checkOutput(t *testing.T, seed uint64, got []event.Event, want map[payloadK
 		if !ok {
 			continue
 		}
-		key := payloadKey{r.Conn.ID, r.Seq, r.Gen, uint8(r.Dir)}
+		key := payloadKey{r.Conn.ID, r.Seq, 2, r.Gen, uint8(r.Dir)}
 		returned, ok := want[key]
 		if !ok {
 			t.Fatalf("seed %d: record %v was never made, or came twice", seed, key)

@@ -40,6 +40,7 @@ const (
 	defaultRing        = 8 << 20
 	defaultPayloadRing = 32 << 20
 	pageSize           = 4096
+	maxRing            = 1 << 30
 )
 
 // Check says what is wrong with c, before anything is loaded.
@@ -48,8 +49,8 @@ func (c *Config) Check() error {
 		return fmt.Errorf("snaplen %d is outside 0 to %d", c.Snaplen, MaxSnaplen)
 	}
 	for _, n := range []int{c.RingBytes, c.PayloadRingBytes} {
-		if n != 0 && (n < pageSize || n&(n-1) != 0) {
-			return fmt.Errorf("ring of %d bytes: the size must be a power of two of at least %d", n, pageSize)
+		if n != 0 && (n < pageSize || n > maxRing || n&(n-1) != 0) {
+			return fmt.Errorf("ring of %d bytes: the size must be a power of two from %d to %d", n, pageSize, maxRing)
 		}
 	}
 	return nil

@@ -22,9 +22,10 @@ func TestConfigCheck(t *testing.T) {
 		{"snaplen too large", Config{Snaplen: MaxSnaplen + 1}, "snaplen 16385 is outside 0 to 16384"},
 		{"snaplen below 0", Config{Snaplen: -1}, "snaplen -1"},
 		{"smallest rings", Config{RingBytes: 4096, PayloadRingBytes: 4096}, ""},
-		{"half a page", Config{RingBytes: 2048}, "power of two of at least 4096"},
+		{"half a page", Config{RingBytes: 2048}, "power of two from 4096"},
 		{"not a power of two", Config{RingBytes: 12288}, "ring of 12288 bytes"},
 		{"negative", Config{RingBytes: -4096}, "ring of -4096 bytes"},
+		{"too large", Config{RingBytes: 1 << 32}, "ring of 4294967296 bytes"},
 		{"payload ring", Config{PayloadRingBytes: 5000}, "ring of 5000 bytes"},
 	} {
 		err := c.cfg.Check()

@@ -15,7 +15,7 @@ import (
 // object's BTF.
 const (
 	connRX      = eventSize
-	connPending = 632
+	connPending = 584
 	connTXState = connPending + 5
 	connRXState = connTXState + 1
 	connKeyed   = connTXState + 4
@@ -107,6 +107,7 @@ func connSocket(tx, rx *wireEvent, c []byte) *event.Socket {
 		State: event.SocketFound, Conn: tx.conn(), Proc: tx.process(), Mono: Monotonic(),
 		TX: tx.tls(tx.Mode), RX: rx.tls(rx.Mode), GenTX: tx.Gen, GenRX: rx.Gen,
 		NextTX: next(tx, c[connTXState] == txSealing && !sealed(c)), NextRX: next(rx, c[connRXState] == rxOpening), Hidden: [2]uint64{tx.Hidden, rx.Hidden},
+		Start: &[2]uint64{tx.Start, rx.Start},
 	}
 	if c[connKeyed] == 0 {
 		s.TX = event.TLS{}
@@ -125,5 +126,5 @@ func next(w *wireEvent, unfinished bool) uint64 {
 	if w.Kind == kindRecord && !unfinished {
 		return w.Seq + 1
 	}
-	return w.Seq
+	return max(w.Seq, w.Start)
 }

@@ -79,19 +79,22 @@ func fillFilter(coll *ebpf.Collection, f *Filter) error {
 		}
 	}
 	for _, c := range f.Comms {
-		if err := coll.Maps["want_name"].Put([16]byte(event.MakeComm(strings.TrimSpace(c))), uint8(1)); err != nil {
+		if err := coll.Maps["want_name"].Put([16]byte(wantedName(c)), uint8(1)); err != nil {
 			return fmt.Errorf("filter by name %q: %w", c, err)
 		}
 	}
 	return nil
 }
 
+// wantedName is a name as the kernel keeps it.
+func wantedName(s string) event.Comm { return event.MakeComm(strings.TrimSpace(s)) }
+
 // MatchSocket applies to a socket, in user space, what the kernel applies to
 // records. The cgroup is the kernel's alone and is not looked at.
 func (f *Filter) MatchSocket(s *event.Socket) bool {
 	switch {
 	case len(f.PIDs) > 0 && !slices.Contains(f.PIDs, s.Proc.PID),
-		len(f.Comms) > 0 && !slices.Contains(f.Comms, s.Proc.Comm.String()),
+		len(f.Comms) > 0 && !slices.ContainsFunc(f.Comms, func(c string) bool { return wantedName(c) == s.Proc.Comm }),
 		f.UID != nil && *f.UID != s.Proc.UID,
 		f.NetNS != 0 && f.NetNS != s.Conn.NetNS,
 		f.Port != 0 && f.Port != s.Conn.LPort && f.Port != s.Conn.RPort:

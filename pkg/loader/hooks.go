@@ -149,6 +149,9 @@ func preemptible() bool {
 func attach(coll *ebpf.Collection, h hook) (links []link.Link, err error) {
 	for _, name := range []string{h.program, h.program + twinSuffix} {
 		prog := coll.Programs[name]
+		if prog == nil && name == h.program {
+			return nil, fmt.Errorf("attach %s: the BPF object has no such program", name)
+		}
 		if prog == nil {
 			continue
 		}
@@ -166,11 +169,22 @@ func attach(coll *ebpf.Collection, h hook) (links []link.Link, err error) {
 func setArguments(spec *ebpf.CollectionSpec, t *types) error {
 	var errs []error
 	set := func(name string, v int) { errs = append(errs, setVariable(spec, name, uint32(v))) }
-	if p := t.function("bpf_exec_tx_verdict", false); p != nil {
-		set("tx_type_arg", paramIndex(p, "record_type"))
+	need := func(name, function, param string) {
+		p := t.function(function, false)
+		if p == nil {
+			return
+		}
+		i := paramIndex(p, param)
+		if i < 0 {
+			errs = append(errs, &UnsupportedError{What: fmt.Sprintf("this kernel's function %s has no parameter %s", function, param),
+				Hint: "README.md lists the kernels that are known to work"})
+			return
+		}
+		set(name, i)
 	}
+	need("tx_type_arg", "bpf_exec_tx_verdict", "record_type")
+	need("set_tx_arg", "tls_set_sw_offload", "tx")
 	if p := t.function("tls_set_sw_offload", false); p != nil {
-		set("set_tx_arg", paramIndex(p, "tx"))
 		set("set_update_arg", max(0, paramIndex(p, "new_crypto_info")))
 	}
 	if p := t.function("tls_sw_recvmsg", false); p != nil {
@@ -184,6 +198,9 @@ func setArguments(spec *ebpf.CollectionSpec, t *types) error {
 
 // takesRequest: to 6.2 crypto completions get the request, later the data.
 func takesRequest(p *btf.FuncProto) bool {
+	if len(p.Params) == 0 {
+		return false
+	}
 	ptr, ok := btf.UnderlyingType(p.Params[0].Type).(*btf.Pointer)
 	if !ok {
 		return false

@@ -47,7 +47,7 @@ func symbols(r io.Reader, names []string) ([]uint64, error) {
 	for s := bufio.NewScanner(r); s.Scan() && found < len(names); {
 		fields := strings.Fields(s.Text())
 		for i, name := range names {
-			if len(fields) < 3 || fields[2] != name {
+			if len(fields) < 3 || fields[2] != name || addrs[i] != 0 {
 				continue
 			}
 			a, err := strconv.ParseUint(fields[0], 16, 64)

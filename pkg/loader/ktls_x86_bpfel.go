@@ -16,6 +16,7 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	ktlsMapAsyncSource         = "async_source"
 	ktlsMapBlank               = "blank"
 	ktlsMapConns               = "conns"
 	ktlsMapEvents              = "events"
@@ -165,14 +166,15 @@ type ktlsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ktlsMapSpecs struct {
-	Blank    *ebpf.MapSpec `ebpf:"blank"`
-	Conns    *ebpf.MapSpec `ebpf:"conns"`
-	Events   *ebpf.MapSpec `ebpf:"events"`
-	Lost     *ebpf.MapSpec `ebpf:"lost"`
-	Payloads *ebpf.MapSpec `ebpf:"payloads"`
-	Pending  *ebpf.MapSpec `ebpf:"pending"`
-	WantName *ebpf.MapSpec `ebpf:"want_name"`
-	WantPid  *ebpf.MapSpec `ebpf:"want_pid"`
+	AsyncSource *ebpf.MapSpec `ebpf:"async_source"`
+	Blank       *ebpf.MapSpec `ebpf:"blank"`
+	Conns       *ebpf.MapSpec `ebpf:"conns"`
+	Events      *ebpf.MapSpec `ebpf:"events"`
+	Lost        *ebpf.MapSpec `ebpf:"lost"`
+	Payloads    *ebpf.MapSpec `ebpf:"payloads"`
+	Pending     *ebpf.MapSpec `ebpf:"pending"`
+	WantName    *ebpf.MapSpec `ebpf:"want_name"`
+	WantPid     *ebpf.MapSpec `ebpf:"want_pid"`
 }
 
 // ktlsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -224,18 +226,20 @@ func (o *ktlsObjects) Close() error {
 //
 // It can be passed to loadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ktlsMaps struct {
-	Blank    *ebpf.Map `ebpf:"blank"`
-	Conns    *ebpf.Map `ebpf:"conns"`
-	Events   *ebpf.Map `ebpf:"events"`
-	Lost     *ebpf.Map `ebpf:"lost"`
-	Payloads *ebpf.Map `ebpf:"payloads"`
-	Pending  *ebpf.Map `ebpf:"pending"`
-	WantName *ebpf.Map `ebpf:"want_name"`
-	WantPid  *ebpf.Map `ebpf:"want_pid"`
+	AsyncSource *ebpf.Map `ebpf:"async_source"`
+	Blank       *ebpf.Map `ebpf:"blank"`
+	Conns       *ebpf.Map `ebpf:"conns"`
+	Events      *ebpf.Map `ebpf:"events"`
+	Lost        *ebpf.Map `ebpf:"lost"`
+	Payloads    *ebpf.Map `ebpf:"payloads"`
+	Pending     *ebpf.Map `ebpf:"pending"`
+	WantName    *ebpf.Map `ebpf:"want_name"`
+	WantPid     *ebpf.Map `ebpf:"want_pid"`
 }
 
 func (m *ktlsMaps) Close() error {
 	return _KtlsClose(
+		m.AsyncSource,
 		m.Blank,
 		m.Conns,
 		m.Events,

@@ -194,14 +194,15 @@ func (t *Tracer) Tier() event.Tier {
 // which Run returns. idle, if not nil, is called when the rings are empty.
 // After ctx has ended the programs are detached and the rings emptied.
 func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle func() error) error {
-	if err := t.loop(ctx, handle, idle); err != nil {
-		return err
-	}
+	err := t.loop(ctx, handle, idle)
 	t.end = time.Now()
-	if err := t.setLive(false); err != nil {
-		return err
+	if offErr := t.setLive(false); err == nil {
+		err = offErr
 	}
 	t.detach()
+	if err != nil {
+		return err
+	}
 	return t.drain(handle)
 }
 
@@ -261,7 +262,7 @@ func (t *Tracer) drain(handle func(event.Event) error) error {
 	return t.lost.report(handle)
 }
 
-func (t *Tracer) fetchPayloads(keep func(wirePayload)) error {
+func (t *Tracer) fetchPayloads(keep func(wirePayload) bool) error {
 	var rec ringbuf.Record
 	var p wirePayload
 	t.payloads.SetDeadline(time.Now().Add(-time.Second))
@@ -276,7 +277,9 @@ func (t *Tracer) fetchPayloads(keep func(wirePayload)) error {
 		if err := p.decode(rec.RawSample); err != nil {
 			return err
 		}
-		keep(p)
+		if keep(p) {
+			return nil
+		}
 	}
 }
 

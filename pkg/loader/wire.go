@@ -10,8 +10,8 @@ import (
 
 // Sizes and values of bpf/ktls_event.h.
 const (
-	eventSize   = 176
-	payloadSize = 32
+	eventSize   = 184
+	payloadSize = 40
 
 	kindRecord = 1
 	kindSocket = 2
@@ -34,7 +34,7 @@ type wireEvent struct {
 	Seq, Conn, Cookie, Cgroup  uint64
 	PID, TID, UID, NetNS       uint32
 	Len, Gen                   uint32
-	Hidden                     uint64
+	Hidden, Start              uint64
 	Err                        int32
 	Version, Cipher            uint16
 	LPort, RPort               uint16
@@ -58,16 +58,17 @@ func (w *wireEvent) decode(b []byte) error {
 	w.Seq, w.Conn, w.Cookie, w.Cgroup = le.Uint64(b[32:]), le.Uint64(b[40:]), le.Uint64(b[48:]), le.Uint64(b[56:])
 	w.PID, w.TID, w.UID, w.NetNS = le.Uint32(b[64:]), le.Uint32(b[68:]), le.Uint32(b[72:]), le.Uint32(b[76:])
 	w.Len, w.Gen, w.Hidden = le.Uint32(b[80:]), le.Uint32(b[84:]), le.Uint64(b[88:])
-	w.Err = int32(le.Uint32(b[96:]))
-	w.Version, w.Cipher = le.Uint16(b[100:]), le.Uint16(b[102:])
-	w.LPort, w.RPort = le.Uint16(b[104:]), le.Uint16(b[106:])
-	w.Kind, w.Dir, w.Type, w.Op = b[108], b[109], b[110], b[111]
-	w.Mode, w.Family, w.Flags, w.State = b[112], b[113], b[114], b[115]
-	w.Ctl = [2]uint8{b[116], b[117]}
-	w.ModeTX, w.ModeRX, w.Func = b[118], b[119], b[120]
-	copy(w.LAddr[:], b[124:140])
-	copy(w.RAddr[:], b[140:156])
-	copy(w.Comm[:], b[156:172])
+	w.Start = le.Uint64(b[96:])
+	w.Err = int32(le.Uint32(b[104:]))
+	w.Version, w.Cipher = le.Uint16(b[108:]), le.Uint16(b[110:])
+	w.LPort, w.RPort = le.Uint16(b[112:]), le.Uint16(b[114:])
+	w.Kind, w.Dir, w.Type, w.Op = b[116], b[117], b[118], b[119]
+	w.Mode, w.Family, w.Flags, w.State = b[120], b[121], b[122], b[123]
+	w.Ctl = [2]uint8{b[124], b[125]}
+	w.ModeTX, w.ModeRX, w.Func = b[126], b[127], b[128]
+	copy(w.LAddr[:], b[132:148])
+	copy(w.RAddr[:], b[148:164])
+	copy(w.Comm[:], b[164:180])
 	return nil
 }
 
@@ -79,9 +80,9 @@ type wirePayload struct {
 
 // payloadKey names the record that a payload belongs to.
 type payloadKey struct {
-	conn, seq uint64
-	gen       uint32
-	dir       uint8
+	conn, seq, begun uint64
+	gen              uint32
+	dir              uint8
 }
 
 func (p *wirePayload) decode(b []byte) error {
@@ -89,8 +90,8 @@ func (p *wirePayload) decode(b []byte) error {
 		return fmt.Errorf("payload of %d bytes is shorter than its head", len(b))
 	}
 	le := binary.NativeEndian
-	p.key = payloadKey{le.Uint64(b), le.Uint64(b[8:]), le.Uint32(b[16:]), b[24]}
-	n := int(le.Uint32(b[20:]))
+	p.key = payloadKey{le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint32(b[24:]), b[32]}
+	n := int(le.Uint32(b[28:]))
 	if n > len(b)-payloadSize {
 		return fmt.Errorf("payload of %d bytes in a reservation of %d", n, len(b)-payloadSize)
 	}
@@ -134,7 +135,7 @@ func (w *wireEvent) record(r *event.Record) {
 	*r = event.Record{
 		Conn: w.conn(), TLS: w.tls(w.Mode), Proc: w.process(),
 		Dir: event.Dir(w.Dir), Seq: w.Seq, Gen: w.Gen, Type: event.ContentType(w.Type),
-		Len: w.Len, Op: event.Op(w.Op), Hidden: w.Hidden,
+		Len: w.Len, Op: event.Op(w.Op), Hidden: w.Hidden, Start: w.Start, HasStart: true,
 		Mono: max(w.Stamp[0], w.Stamp[1], w.Stamp[2], w.Stamp[3]),
 		Lat:  latency(&w.Stamp),
 	}

@@ -60,7 +60,7 @@ func TestEventLayout(t *testing.T) {
 	compareFields(t, b, fields, map[string]any{
 		"stamp": w.Stamp, "seq": w.Seq, "conn": w.Conn, "cookie": w.Cookie, "cgroup": w.Cgroup,
 		"pid": w.PID, "tid": w.TID, "uid": w.UID, "netns": w.NetNS, "len": w.Len, "gen": w.Gen,
-		"hidden": w.Hidden, "err": w.Err, "version": w.Version, "cipher": w.Cipher,
+		"hidden": w.Hidden, "start": w.Start, "err": w.Err, "version": w.Version, "cipher": w.Cipher,
 		"lport": w.LPort, "rport": w.RPort, "kind": w.Kind, "dir": w.Dir, "type": w.Type, "op": w.Op,
 		"mode": w.Mode, "family": w.Family, "flags": w.Flags, "state": w.State, "ctl": w.Ctl,
 		"mode_tx": w.ModeTX, "mode_rx": w.ModeRX, "func": w.Func,
@@ -89,7 +89,7 @@ func TestPayloadLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	compareFields(t, b, fields, map[string]any{
-		"conn": p.key.conn, "seq": p.key.seq, "gen": p.key.gen, "dir": p.key.dir,
+		"conn": p.key.conn, "seq": p.key.seq, "begun": p.key.begun, "gen": p.key.gen, "dir": p.key.dir,
 		"len": uint32(len(p.data)), "data": []byte(nil),
 	})
 	if string(p.data) != "plaintext" {
@@ -226,7 +226,7 @@ func TestKernelNumbers(t *testing.T) {
 func TestDecodeErrors(t *testing.T) {
 	payload := func(n uint32, data string) []byte {
 		b := append(make([]byte, payloadSize), data...)
-		binary.NativeEndian.PutUint32(b[20:], n)
+		binary.NativeEndian.PutUint32(b[28:], n)
 		return b
 	}
 	var w wireEvent
@@ -257,7 +257,7 @@ func TestDecodeErrors(t *testing.T) {
 
 func TestPayloadLength(t *testing.T) {
 	b := append(make([]byte, payloadSize), "abcd"...)
-	binary.NativeEndian.PutUint32(b[20:], 2)
+	binary.NativeEndian.PutUint32(b[28:], 2)
 	var p wirePayload
 	if err := p.decode(b); err != nil || string(p.data) != "ab" {
 		t.Errorf("got %q, %v", p.data, err)
@@ -410,7 +410,7 @@ func FuzzDecodeEvent(f *testing.F) {
 		}
 		out := 0
 		count := func(event.Event) error { out++; return nil }
-		a := newAssembler(func(func(wirePayload)) error { return nil })
+		a := newAssembler(func(func(wirePayload) bool) error { return nil })
 		if err := a.add(&w, count); err != nil {
 			t.Fatal(err)
 		}
@@ -428,7 +428,7 @@ func FuzzDecodePayload(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add(distinct(payloadSize - 1))
 	f.Add(make([]byte, payloadSize))
-	f.Add(wirePayload{payloadKey{1, 2, 3, 1}, []byte("plaintext")}.encode(512))
+	f.Add(wirePayload{payloadKey{1, 2, 7, 3, 1}, []byte("plaintext")}.encode(512))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var p wirePayload
 		if err := p.decode(b); err != nil {
@@ -444,7 +444,7 @@ func FuzzDecodePayload(f *testing.F) {
 func (w *wireEvent) encode() []byte {
 	b := make([]byte, 0, eventSize)
 	for _, v := range []any{
-		w.Stamp, w.Seq, w.Conn, w.Cookie, w.Cgroup, w.PID, w.TID, w.UID, w.NetNS, w.Len, w.Gen, w.Hidden, w.Err,
+		w.Stamp, w.Seq, w.Conn, w.Cookie, w.Cgroup, w.PID, w.TID, w.UID, w.NetNS, w.Len, w.Gen, w.Hidden, w.Start, w.Err,
 		w.Version, w.Cipher, w.LPort, w.RPort, w.Kind, w.Dir, w.Type, w.Op, w.Mode, w.Family, w.Flags, w.State,
 		w.Ctl, w.ModeTX, w.ModeRX, w.Func, [3]uint8{}, w.LAddr, w.RAddr, w.Comm, [4]uint8{},
 	} {
@@ -458,6 +458,7 @@ func (p wirePayload) encode(room int) []byte {
 	ne := binary.NativeEndian
 	b := ne.AppendUint64(nil, p.key.conn)
 	b = ne.AppendUint64(b, p.key.seq)
+	b = ne.AppendUint64(b, p.key.begun)
 	b = ne.AppendUint32(b, p.key.gen)
 	b = ne.AppendUint32(b, uint32(len(p.data)))
 	b = append(b, p.key.dir, 0, 0, 0, 0, 0, 0, 0)
@@ -466,10 +467,10 @@ func (p wirePayload) encode(room int) []byte {
 
 func TestEncodeIsTheInverse(t *testing.T) {
 	b := distinct(eventSize)
-	for i := 121; i < 124; i++ {
+	for i := 129; i < 132; i++ {
 		b[i] = 0
 	}
-	for i := 172; i < eventSize; i++ {
+	for i := 180; i < eventSize; i++ {
 		b[i] = 0
 	}
 	var w wireEvent

@@ -1,0 +1,198 @@
+package e2e
+
+import (
+	"os/exec"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls"
+)
+
+// TestOverload: with a ring of one page most events find no room. What was
+// seen and what was reported lost is what was sealed, connection by connection.
+func TestOverload(t *testing.T) {
+	const conns, records = 4, 400
+	tr := startTracer(t, "--ring-bytes", "4096")
+	var wg sync.WaitGroup
+	pairs := make([]*pair, conns)
+	for i := range pairs {
+		p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
+		pairs[i] = p
+		defer p.close()
+		wg.Go(func() {
+			b := pattern(10, i)
+			for range records {
+				p.send(t, b, 0)
+				p.recv(t, len(b), len(b))
+			}
+		})
+	}
+	wg.Wait()
+	got := tr.stop()
+	if len(got.summary(t).Lost) == 0 {
+		t.Error("nothing was lost: this is no overload")
+	}
+	for _, p := range pairs {
+		checkLedger(t, got, p.lport, p.rport, "tx", records)
+		checkLedger(t, got, p.rport, p.lport, "rx", records)
+	}
+}
+
+// checkLedger: seen + lost = sealed, for one direction of one socket.
+func checkLedger(t *testing.T, tr trace, lport, rport int, dir string, sealed int) {
+	t.Helper()
+	seen := len(tr.stream(lport, rport, dir))
+	lost := 0
+	for _, l := range tr.ofType("lost") {
+		if l.Sock.LPort == lport && l.Sock.RPort == rport && l.Dir == dir {
+			lost += int(l.Count)
+		}
+	}
+	if seen+lost != sealed {
+		t.Errorf("port %d %s: %d seen + %d lost is not %d", lport, dir, seen, lost, sealed)
+	}
+}
+
+// TestRekey: a KeyUpdate starts the sequences anew, in a generation of its own
+// (kernels from 6.14); while it is due, reading fails, and the trace says why.
+func TestRekey(t *testing.T) {
+	tr := startTracer(t, "-s", "64")
+	s := security{"1.3", "AES-GCM-128", "sw"}
+	p := newPair(t, s)
+	defer p.close()
+	before, after := pattern(10, 1), pattern(20, 2)
+	update := []byte{24, 0, 0, 1, 0} // KeyUpdate, update_not_requested (RFC 8446 section 4.6.3)
+	p.send(t, before, 0)
+	p.recv(t, 10, 10)
+	p.sendControl(t, 22, update)
+	p.recvControl(t, 10)
+	next := p.info
+	next.Key = pattern(len(next.Key), 77)
+	if err := ktls.SetKeys(p.conns[0], ktls.TX, &next); err != nil {
+		t.Skipf("this kernel has no rekey (from 6.14): %v", err)
+	}
+	p.send(t, after, 0)
+	if _, _, err := unix.Recvfrom(p.b, make([]byte, 20), 0); err != unix.EKEYEXPIRED {
+		t.Errorf("read with the old key: %v, want EKEYEXPIRED", err)
+	}
+	must(t, ktls.SetKeys(p.conns[1], ktls.RX, &next))
+	checkSame(t, p.recv(t, 20, 20), after)
+	got := tr.stop()
+	got.noLosses(t)
+	for _, dir := range []string{"tx", "rx"} {
+		checkGenerations(t, got, p, dir)
+	}
+	expired := got.filter(func(l *line) bool { return l.Type == "error" && l.Errno == "EKEYEXPIRED" && l.Sock.LPort == p.rport })
+	if len(expired) != 1 || expired[0].Func != "tls_sw_recvmsg" {
+		t.Errorf("EKEYEXPIRED reported as %+v", expired)
+	}
+}
+
+func checkGenerations(t *testing.T, got trace, p *pair, dir string) {
+	t.Helper()
+	lport, rport := p.lport, p.rport
+	if dir == "rx" {
+		lport, rport = rport, lport
+	}
+	type place struct {
+		gen uint32
+		seq uint64
+	}
+	var have []place
+	for _, l := range got.stream(lport, rport, dir) {
+		have = append(have, place{l.Gen, l.Seq})
+	}
+	want := []place{{0, 0}, {0, 1}, {1, 0}}
+	if len(have) != 3 || have[0] != want[0] || have[1] != want[1] || have[2] != want[2] {
+		t.Errorf("%s: %v, want %v", dir, have, want)
+	}
+	rekeys := got.filter(func(l *line) bool {
+		return l.Type == "socket" && l.State == "rekey" && l.Dir == dir && l.Sock.LPort == lport
+	})
+	if len(rekeys) != 1 {
+		t.Errorf("%s: %d rekeys reported, want 1", dir, len(rekeys))
+	}
+}
+
+// TestCiphers: every cipher of this kernel, both versions, IPv4, IPv6 and mapped.
+func TestCiphers(t *testing.T) {
+	tr := startTracer(t, "-s", "16384")
+	type played struct {
+		name   string
+		p      *pair
+		s      security
+		family string
+	}
+	var all []played
+	for _, version := range []string{"1.2", "1.3"} {
+		for cipher := range rawCiphers {
+			for network, addr := range map[string]string{"tcp4": "127.0.0.1:0", "tcp6": "[::1]:0"} {
+				s := security{version, cipher, "sw"}
+				a, b := tcpPair(t, network, addr)
+				info := rawInfo(s)
+				if err := ktls.EnableRaw(a, &info, nil); err != nil {
+					t.Logf("%s %s: %v", version, cipher, err)
+					a.Close()
+					b.Close()
+					continue
+				}
+				must(t, ktls.EnableRaw(b, nil, &info))
+				p := newPlainPair(t, a, b, info)
+				defer p.close()
+				p.send(t, pattern(500, 5), 0)
+				p.recv(t, 500, 500)
+				all = append(all, played{version + " " + cipher + " " + network, p, s, map[string]string{"tcp4": "inet", "tcp6": "inet6"}[network]})
+			}
+		}
+	}
+	if len(all) < 2*2*4 { // GCM twice, ChaCha20 and CCM are in every Debian kernel
+		t.Errorf("only %d ciphers to test", len(all))
+	}
+	got := tr.stop()
+	got.noLosses(t)
+	for _, x := range all {
+		t.Run(x.name, func(t *testing.T) {
+			tx, rx := got.stream(x.p.lport, x.p.rport, "tx"), got.stream(x.p.rport, x.p.lport, "rx")
+			comparePieces(t, tx, data("send", pattern(500, 5)), "tx", x.s)
+			comparePieces(t, rx, data("recv", pattern(500, 5)), "rx", x.s)
+			if tx[0].Sock.Family != x.family {
+				t.Errorf("family %s, want %s", tx[0].Sock.Family, x.family)
+			}
+		})
+	}
+}
+
+// TestManySockets opens and closes a thousand connections under the tracer:
+// each is told once, with its end.
+func TestManySockets(t *testing.T) {
+	const n = 1000
+	tr := startTracer(t)
+	for range n {
+		p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
+		p.send(t, []byte("x"), 0)
+		p.recv(t, 1, 1)
+		p.close()
+	}
+	got := tr.stop()
+	got.noLosses(t)
+	state := func(s string) int {
+		return len(got.filter(func(l *line) bool { return l.Type == "socket" && l.State == s }))
+	}
+	if o, c := state("open"), state("close"); o != 2*n || c != 2*n {
+		t.Errorf("%d opened, %d closed, want %d", o, c, 2*n)
+	}
+	if r := len(got.ofType("record")); r != 2*n {
+		t.Errorf("%d records, want %d", r, 2*n)
+	}
+}
+
+// TestModuleStays: while the hooks are live the module cannot go.
+func TestModuleStays(t *testing.T) {
+	tr := startTracer(t)
+	if out, err := exec.Command("rmmod", "tls").CombinedOutput(); err == nil {
+		t.Errorf("rmmod tls succeeded: %s", out)
+	}
+	tr.stop().noLosses(t)
+}

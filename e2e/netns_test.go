@@ -1,0 +1,66 @@
+package e2e
+
+import (
+	"os"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestListOtherNetns: the inventory sees sockets of every network namespace,
+// and the filter picks one.
+func TestListOtherNetns(t *testing.T) {
+	var p *pair
+	var inode uint64
+	inNetns(t, func() {
+		p = newPair(t, security{"1.2", "AES-GCM-256", "sw"})
+		var st unix.Stat_t
+		must(t, unix.Stat("/proc/thread-self/ns/net", &st))
+		inode = st.Ino
+	})
+	defer p.close()
+	stdout, stderr, status := ktlstop(t, "list", "-o", "json")
+	if status != 0 {
+		t.Fatal(stderr)
+	}
+	found := trace(parse(t, []byte(stdout))).filter(func(l *line) bool { return l.Sock.NetNS == inode })
+	if len(found) != 2 {
+		t.Fatalf("%d sockets of the other namespace in %s", len(found), stdout)
+	}
+	for _, l := range found {
+		// One end sends only, the other receives only.
+		want := [2]string{"sw", "none"}
+		if l.Sock.LPort == p.rport {
+			want = [2]string{"none", "sw"}
+		}
+		if l.PID != os.Getpid() || [2]string{l.TX.Mode, l.RX.Mode} != want {
+			t.Errorf("%+v, want modes %v", l, want)
+		}
+	}
+}
+
+// inNetns runs f in a new network namespace with loopback up.
+func inNetns(t *testing.T, f func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	old, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(old)
+	must(t, unix.Unshare(unix.CLONE_NEWNET))
+	defer func() { must(t, unix.Setns(old, unix.CLONE_NEWNET)) }()
+	loopbackUp(t)
+	f()
+}
+
+func loopbackUp(t *testing.T) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(fd)
+	ifr, err := unix.NewIfreq("lo")
+	must(t, err)
+	ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	must(t, unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr))
+}
