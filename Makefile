@@ -4,7 +4,9 @@ SHELL := /bin/bash
 
 KERNELS  ?=
 PACKAGES ?= ./pkg/ktls ./e2e
-JOBS     ?= 1
+# Two guests side by side: an emulated processor is seldom busy all the time.
+JOBS     ?= 2
+SMP      ?= 2
 RUN      ?=
 GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
@@ -63,7 +65,7 @@ programs: # the traffic that others wrote
 		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
 
 vmtest: vmrun programs ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
-	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -jobs $(JOBS)
+	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -jobs $(JOBS) -smp $(SMP)
 
 test: build unit vmtest ## all tests
 

@@ -73,7 +73,7 @@ func parseTest(args []string) (*testOptions, error) {
 	f := flag.NewFlagSet("vmtest", flag.ContinueOnError)
 	f.Usage = func() { fmt.Fprint(f.Output(), testUsage); f.PrintDefaults() }
 	f.StringVar(&kernels, "kernels", "", "kernel `series`, separated by spaces (default all of kernels.txt)")
-	f.StringVar(&packages, "packages", "./pkg/ktls ./pkg/loader ./e2e", "package `folders`, separated by spaces")
+	f.StringVar(&packages, "packages", "./pkg/ktls ./e2e", "package `folders`, separated by spaces")
 	f.StringVar(&o.run, "run", "", "run only tests that match this `regexp`")
 	f.DurationVar(&o.timeout, "timeout", 20*time.Minute, "limit for one kernel")
 	f.IntVar(&o.jobs, "jobs", 1, "kernels to run at the same time")
