@@ -178,9 +178,12 @@ static __always_inline bool process_wanted(const struct event *e)
 		return false;
 	if (want_uid_set && e->uid != want_uid)
 		return false;
-	if (want_cgroup && bpf_get_current_ancestor_cgroup_id(want_cgroup_level) != want_cgroup)
-		return false;
 	return true;
+}
+
+static __always_inline bool current_cgroup_wanted(void)
+{
+	return !want_cgroup || bpf_get_current_ancestor_cgroup_id(want_cgroup_level) == want_cgroup;
 }
 
 static __always_inline bool conn_wanted(const struct event *e)
@@ -210,7 +213,7 @@ static __always_inline void set_process(struct event *e)
 	e->cgroup = bpf_get_current_cgroup_id();
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 	e->flags |= current_is_kthread();
-	if (!process_wanted(e) || !conn_wanted(e) || (want_dir && want_dir != 1U + e->dir))
+	if (!process_wanted(e) || !current_cgroup_wanted() || !conn_wanted(e) || (want_dir && want_dir != 1U + e->dir))
 		e->flags |= FLAG_HIDDEN;
 }
 
@@ -302,6 +305,7 @@ static __always_inline bool done_by_twin(struct conn *c, u32 slot, u8 hook)
 static __always_inline void emit_socket(struct conn *c, u8 state, u8 dir, struct event *who)
 {
 	struct event e = c->tx;
+	bool cgroup_wanted;
 
 	e.kind = KIND_SOCKET;
 	e.state = state;
@@ -321,12 +325,14 @@ static __always_inline void emit_socket(struct conn *c, u8 state, u8 dir, struct
 		e.uid = who->uid;
 		e.cgroup = who->cgroup;
 		__builtin_memcpy(e.comm, who->comm, sizeof(e.comm));
+		cgroup_wanted = !want_cgroup || who->cgroup == want_cgroup;
 	} else {
 		set_process(&e);
 		e.flags &= FLAG_KTHREAD;
+		cgroup_wanted = current_cgroup_wanted();
 	}
 	if (state == STATE_FOUND || state == STATE_OPEN)
-		c->told |= conn_wanted(&e) && process_wanted(&e);
+		c->told |= conn_wanted(&e) && process_wanted(&e) && cgroup_wanted;
 	if (c->told)
 		emit(&e);
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -317,7 +318,9 @@ func (s *selftest) runTraced(t *testing.T, snaplen int, cases []testCase) outcom
 	t.Helper()
 	tr := startTracer(t, "-s", fmt.Sprint(snaplen))
 	before := tlsStat(t)
+	begin := time.Now()
 	outcomes := s.run(t, cases)
+	ran := time.Since(begin)
 	after := tlsStat(t)
 	got := tr.stop()
 	a := got.invariants(t, snaplen)
@@ -330,8 +333,8 @@ func (s *selftest) runTraced(t *testing.T, snaplen int, cases []testCase) outcom
 			t.Errorf("%v: no close", h)
 		}
 	}
-	t.Logf("%d cases: %d sockets, %d records, %d of them compared with what the peer sent", len(cases), len(a.order),
-		len(got.ofType("record")), a.pairs)
+	t.Logf("%d cases in %.0f s, checked in %.0f s: %d sockets, %d records, %d received ones compared with what the peer sent",
+		len(cases), ran.Seconds(), (time.Since(begin) - ran).Seconds(), len(a.order), len(got.ofType("record")), a.pairs)
 	return outcomes
 }
 

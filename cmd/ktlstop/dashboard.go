@@ -36,6 +36,7 @@ func newDashboard() *cobra.Command {
 	}
 	o.filterFlags(cmd.Flags())
 	o.runFlags(cmd.Flags())
+	cmd.Flags().IntVarP(&o.snaplen, "snaplen", "s", 0, "look at this many bytes of each plaintext (key x), to 16384")
 	cmd.Flags().DurationVarP(&interval, "interval", "d", interval, "time between two pictures")
 	return cmd
 }

@@ -4,9 +4,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const about = `ktlstop shows the TLS records of kernel TLS (kTLS) sockets, which no uprobe and
-no packet capture can see: who sends and receives them, of which type and
-length, and where the time goes (queue, encrypt, push; wait, decrypt, deliver).
+const about = `ktlstop shows the TLS records of kernel TLS (kTLS) sockets where the kernel seals
+and opens them: who sends and receives them, of which type and length, and
+where the time goes (queue, encrypt, push; wait, decrypt, deliver).
 
 Without a command it is a live dashboard.`
 

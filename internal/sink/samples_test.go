@@ -89,13 +89,13 @@ func sampleGap() *event.Lost {
 	return &event.Lost{Mono: 91234567890, Cause: "gap", Count: 3, Conn: &c, Dir: event.TX, First: 14, Last: 16}
 }
 
-func sampleRingLoss() *event.Lost { return &event.Lost{Mono: 91234567890, Cause: "ring", Count: 120} }
+func sampleRingLoss() *event.Lost { return &event.Lost{Mono: 91234567890, Cause: "ring_full", Count: 120} }
 
 func sampleSummary() *event.Summary {
 	return &event.Summary{
 		Mono: 91234567890, Duration: 10 * time.Second, Tier: event.TierSnap,
 		Totals:  event.Totals{Records: [2]uint64{14, 5}, Bytes: [2]uint64{229378, 395}},
-		Sockets: 1, Errors: 1, Lost: map[string]uint64{"ring": 120, "gap": 3},
+		Sockets: 1, Errors: 1, Lost: map[string]uint64{"ring_full": 120, "gap": 3},
 		Missing: []string{"tls_rx_msg_ready: no wait time of records received"},
 		Cost:    []event.ProgramCost{{Name: "bpf_exec_tx_verdict", Runs: 14, Nanos: 22400}},
 	}

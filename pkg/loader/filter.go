@@ -90,12 +90,13 @@ func fillFilter(coll *ebpf.Collection, f *Filter) error {
 func wantedName(s string) event.Comm { return event.MakeComm(strings.TrimSpace(s)) }
 
 // MatchSocket applies to a socket, in user space, what the kernel applies to
-// records. The cgroup is the kernel's alone and is not looked at.
+// records. The cgroup is the kernel's alone.
 func (f *Filter) MatchSocket(s *event.Socket) bool {
 	switch {
 	case len(f.PIDs) > 0 && !slices.Contains(f.PIDs, s.Proc.PID),
 		len(f.Comms) > 0 && !slices.ContainsFunc(f.Comms, func(c string) bool { return wantedName(c) == s.Proc.Comm }),
 		f.UID != nil && *f.UID != s.Proc.UID,
+		f.Dir != nil && [2]event.Mode{s.TX.Mode, s.RX.Mode}[*f.Dir&1] == event.ModeNone,
 		f.NetNS != 0 && f.NetNS != s.Conn.NetNS,
 		f.Port != 0 && f.Port != s.Conn.LPort && f.Port != s.Conn.RPort:
 		return false
