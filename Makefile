@@ -64,7 +64,7 @@ programs: # the traffic that others wrote
 		$(SUDO) apt-get -q install -y --no-install-recommends $$packages || \
 		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
 
-vmtest: vmrun programs ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+vmtest: vmrun selftest programs ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -jobs $(JOBS) -smp $(SMP)
 
 test: build unit vmtest ## all tests

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -229,6 +230,18 @@ var sendPaths = []path{
 			return both("send", b)
 		}
 		return both("send", b[:1000], b[1000:2000], b[2000:])
+	}},
+	{name: "closed with an open record, which is never sealed", run: func(t *testing.T, p *pair) expectation {
+		p.send(t, pattern(10, 16), unix.MSG_MORE)
+		return expectation{}
+	}},
+	{name: "disconnect", run: func(t *testing.T, p *pair) expectation {
+		b := pattern(10, 17)
+		p.send(t, b, 0)
+		p.recv(t, 10, 10)
+		// Whether the kernel allows it is the kernel's affair.
+		_, _, _ = unix.RawSyscall(unix.SYS_CONNECT, uintptr(p.a), uintptr(unsafe.Pointer(&unix.RawSockaddr{Family: unix.AF_UNSPEC})), unix.SizeofSockaddrAny)
+		return both("send", b)
 	}},
 	{name: "full socket buffer", run: fullBuffer},
 	{name: "peer resets", run: func(t *testing.T, p *pair) expectation {

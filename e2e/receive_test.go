@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"testing"
 	"time"
 
@@ -136,6 +138,8 @@ var receivePaths = []path{
 		checkSame(t, p.recv(t, 600, 600), b)
 		return both("send", b)
 	}},
+	{name: "padded records", version: "1.3", run: func(t *testing.T, p *pair) expectation { return padded(t, p, false) }},
+	{name: "padded records against TLS_RX_EXPECT_NO_PAD", version: "1.3", run: func(t *testing.T, p *pair) expectation { return padded(t, p, true) }},
 	{name: "a bad record", run: badRecord},
 	{name: "a truncated stream", run: func(t *testing.T, p *pair) expectation {
 		b := pattern(60, 36)
@@ -197,4 +201,45 @@ func (p *pair) recvAll(t *testing.T, n int) {
 	if got != n {
 		t.Errorf("read %d bytes, want %d", got, n)
 	}
+}
+
+// padded: a peer in user space pads its records (RFC 8446 section 5.4). With
+// TLS_RX_EXPECT_NO_PAD the kernel opens such a record twice; it is one all the same.
+func padded(t *testing.T, p *pair, noPad bool) expectation {
+	t.Helper()
+	x, y := tcpPair(t, "tcp4", "127.0.0.1:0")
+	must(t, ktls.EnableRaw(y, nil, &p.info))
+	q := newPlainPair(t, x, y, p.info)
+	defer q.close()
+	if noPad {
+		must(t, unix.SetsockoptInt(q.b, unix.SOL_TLS, 4, 1))
+	}
+	var want [][]byte
+	for seq, n := range []int{100, 1, 5000} {
+		b := pattern(n, 40+seq)
+		want = append(want, b)
+		_, err := unix.Write(q.a, seal13(t, p.info, uint64(seq), b, 7+100*seq))
+		must(t, err)
+		checkSame(t, q.recv(t, n, n), b)
+	}
+	return expectation{checkOnly: true, check: func(t *testing.T, _ *pair, tr trace) {
+		comparePieces(t, tr.stream(q.rport, q.lport, "rx"), data("recv", want...), "rx", security{"1.3", "AES-GCM-128", "sw"})
+	}}
+}
+
+// seal13 makes a TLS 1.3 record of application data with padding.
+func seal13(t *testing.T, info ktls.CryptoInfo, seq uint64, b []byte, padding int) []byte {
+	t.Helper()
+	block, err := aes.NewCipher(info.Key)
+	must(t, err)
+	aead, err := cipher.NewGCM(block)
+	must(t, err)
+	nonce := append(bytes.Clone(info.Salt), info.IV...)
+	for i := range 8 {
+		nonce[4+i] ^= byte(seq >> (56 - 8*i))
+	}
+	inner := append(append(bytes.Clone(b), 23), make([]byte, padding)...)
+	n := len(inner) + aead.Overhead()
+	head := []byte{23, 3, 3, byte(n >> 8), byte(n)}
+	return aead.Seal(head, nonce, inner, head)
 }

@@ -76,8 +76,7 @@ func (c testCase) String() string {
 func (c testCase) crowded() bool { return strings.HasPrefix(c.test, "mutliproc") }
 
 // sample is what the ciphers beside AES-GCM-128 are tested with.
-var sample = []string{"sendfile", "send_then_sendfile", "recv_max", "sendmsg_multiple", "splice_from_pipe",
-	"splice_to_pipe", "recv_peek", "bidir", "control_msg", "getsockopt"}
+var sample = []string{"send_then_sendfile", "recv_max", "splice_to_pipe", "bidir", "control_msg"}
 
 // selftestGroup is a part of the cases that shares one trace.
 type selftestGroup struct {
@@ -91,8 +90,7 @@ var selftestGroups = []selftestGroup{
 	{"paths", maxRecord,
 		func(c testCase) bool { return !c.crowded() },
 		func(c testCase) bool {
-			return !c.crowded() && (c.fixture != "tls" || slices.Contains([]string{leadVariant, "12_aes_gcm", "13_nopad"}, c.variant) ||
-				slices.Contains(sample, c.test))
+			return !c.crowded() && (c.fixture != "tls" || c.variant == leadVariant || c.variant == "12_aes_gcm" || slices.Contains(sample, c.test))
 		}},
 	{"crowds", 256,
 		func(c testCase) bool {
@@ -322,7 +320,9 @@ func (s *selftest) runTraced(t *testing.T, snaplen int, cases []testCase) outcom
 	outcomes := s.run(t, cases)
 	ran := time.Since(begin)
 	after := tlsStat(t)
-	got := tr.stop()
+	must(t, tr.cmd.Process.Signal(os.Interrupt))
+	tr.wait()
+	got := readTrace(t, tr.file)
 	a := got.invariants(t, snaplen)
 	if sum := got.summary(t); len(sum.Lost) != 0 || len(sum.Missing) != 0 {
 		t.Errorf("lost %v, missing hooks %v", sum.Lost, sum.Missing)
@@ -336,6 +336,50 @@ func (s *selftest) runTraced(t *testing.T, snaplen int, cases []testCase) outcom
 	t.Logf("%d cases in %.0f s, checked in %.0f s: %d sockets, %d records, %d received ones compared with what the peer sent",
 		len(cases), ran.Seconds(), (time.Since(begin) - ran).Seconds(), len(a.order), len(got.ofType("record")), a.pairs)
 	return outcomes
+}
+
+// readTrace reads a long trace. To validate a line takes an emulated guest two
+// milliseconds, and most lines differ in numbers and payload only: of those
+// that are otherwise the same, one is validated.
+func readTrace(t *testing.T, name string) (tr trace) {
+	t.Helper()
+	f, err := os.Open(name)
+	must(t, err)
+	defer f.Close()
+	seen := map[string]bool{}
+	sc := bufio.NewScanner(f)
+	for sc.Buffer(nil, 1<<20); sc.Scan(); {
+		if shape := shapeOf(sc.Bytes()); !seen[shape] {
+			seen[shape] = true
+			schematest.Validate(t, sc.Bytes())
+		}
+		var l line
+		if err := json.Unmarshal(sc.Bytes(), &l); err != nil {
+			t.Fatalf("%v in %s", err, sc.Bytes())
+		}
+		tr = append(tr, l)
+	}
+	must(t, sc.Err())
+	return tr
+}
+
+// shapeOf replaces the digits of numbers and times by one 9 and leaves out the
+// bytes of a payload.
+func shapeOf(l []byte) string {
+	var b []byte
+	if i := bytes.Index(l, []byte(`"data":"`)); i >= 0 {
+		l = append(slices.Clone(l[:i]), l[i+bytes.IndexByte(l[i+8:], '"')+8:]...)
+	}
+	for i, c := range l {
+		digit := c >= '0' && c <= '9'
+		switch n := len(b); {
+		case !digit:
+			b = append(b, c)
+		case i > 0 && (n > 0 && b[n-1] == '9' || l[i-1] == ':' || l[i-1] == '-'):
+			b = append(b[:n-btoi(b[n-1] == '9')], '9')
+		}
+	}
+	return string(b)
 }
 
 // checkCounters compares the trace with the kernel's own counters.

@@ -77,11 +77,12 @@ func (t *testLog) find(name string) *testResult {
 			return r
 		}
 	}
+	// A slash does not always part a test from its subtest: it may be in a name.
+	for _, r := range t.tests {
+		r.parent = r.parent || strings.HasPrefix(name, r.name+"/")
+	}
 	r := &testResult{pkg: t.pkg, name: name}
 	t.tests = append(t.tests, r)
-	if i := strings.LastIndex(name, "/"); i > 0 {
-		t.find(name[:i]).parent = true
-	}
 	return r
 }
 

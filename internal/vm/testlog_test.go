@@ -86,3 +86,16 @@ func TestComplete(t *testing.T) {
 		}
 	}
 }
+
+// A subtest's name may hold slashes, and then no test of the shorter name ran.
+func TestResultsOfNamesWithSlashes(t *testing.T) {
+	results := readLog(t, `{"Action":"run","Test":"TestA"}
+{"Action":"run","Test":"TestA/kernel/x"}
+{"Action":"pass","Test":"TestA/kernel/x"}
+{"Action":"pass","Test":"TestA"}
+{"Action":"output","Output":"PASS\n"}
+`).results(Status{})
+	if got := count(results).String(); got != "1 passed, 0 failed, 0 skipped" {
+		t.Errorf("%s: %v", got, results)
+	}
+}
