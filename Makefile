@@ -12,7 +12,7 @@ GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build vmrun selftest selftest-record generate clang check unit programs vmtest test demo fmt clean
+.PHONY: help build vmrun selftest selftest-record generate clang check unit programs vmtest test test-all demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -68,6 +68,9 @@ vmtest: vmrun selftest programs ## run the guest tests; KERNELS="6.1 7.3" PACKAG
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -jobs $(JOBS) -smp $(SMP)
 
 test: build unit vmtest ## all tests
+
+test-all: export KTLSTOP_ALL := 1
+test-all: test ## all tests and all cases of the kernel's selftest
 
 demo: build vmrun ## show it, on this machine's kernel or on one under QEMU
 	@internal/vm/demo.sh
