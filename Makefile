@@ -12,7 +12,7 @@ GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build vmrun selftest selftest-record generate clang check unit programs vmtest test test-all demo fmt clean
+.PHONY: help build vmrun selftest selftest-record generate clang check unit programs openssl35 vmtest test test-all demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -64,7 +64,10 @@ programs: # the traffic that others wrote
 		$(SUDO) apt-get -q install -y --no-install-recommends $$packages || \
 		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
 
-vmtest: vmrun selftest programs ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+openssl35: vmrun # a newer OpenSSL than the host's, unpacked once, which TestOpenSSL runs
+	@dir=$$($(NOCGO) run ./internal/vm/cmd/foreign) && ln -sfn "$$dir" bin/openssl35
+
+vmtest: vmrun selftest programs openssl35 ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -jobs $(JOBS) -smp $(SMP)
 
 test: build unit vmtest ## all tests

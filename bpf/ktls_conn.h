@@ -75,8 +75,9 @@ struct conn {
 	u64 end_seq[2]; /* the next sequences, once the connection is closing */
 	struct source src[2]; /* the plaintext of tx and rx */
 	u32 pending;  /* records sealed and not yet handed over, in "pending" */
+	u32 rx_state; /* changed by compare and swap: a call's return is seen without the lock */
 	u8 more;      /* the last send call may have left an open record */
-	u8 tx_state, rx_state, rx_failed, closing;
+	u8 tx_state, rx_failed, closing;
 	u8 keyed[2];  /* this direction has had a key */
 	u8 rx_hidden; /* the present reader's records are filtered out */
 	u8 told;      /* user space knows of it */
@@ -261,11 +262,14 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 {
 	u32 zero = 0;
 	struct conn *c = bpf_map_lookup_elem(&blank, &zero);
+	long err;
 
 	if (!c || !ctx || !live)
 		return 0;
-	bpf_map_update_elem(&conns, &sk, c, BPF_NOEXIST);
+	err = bpf_map_update_elem(&conns, &sk, c, BPF_NOEXIST);
 	c = bpf_map_lookup_elem(&conns, &sk);
+	if (err == -EEXIST) /* somebody else has just met it */
+		return c;
 	if (!c) {
 		count_lost(LOST_CONN_MAP_FULL);
 		return 0;

@@ -7,7 +7,7 @@ enum kind { KIND_RECORD = 1, KIND_SOCKET = 2, KIND_ERROR = 3, KIND_OPENED = 4 };
 enum dir { DIR_TX = 0, DIR_RX = 1 };
 enum op { OP_NONE, OP_SEND, OP_SENDFILE, OP_SPLICE, OP_RECV, OP_SPLICE_READ, OP_READ_SOCK };
 enum state { STATE_FOUND = 1, STATE_OPEN, STATE_REKEY, STATE_CLOSE };
-enum func { FUNC_RX_ONE_RECORD = 1, FUNC_ERR_ABORT, FUNC_ENCRYPT_DONE, FUNC_DECRYPT_DONE, FUNC_RECVMSG };
+enum func { FUNC_RX_ONE_RECORD = 1, FUNC_ERR_ABORT, FUNC_DECRYPT_DONE, FUNC_RECVMSG };
 
 enum flag {
 	FLAG_ZEROCOPY = 1, /* the plaintext never lay in a kernel buffer of its own */

@@ -11,8 +11,10 @@
  *         tls_rx_one_record                taken up; at its exit opened
  *         tls_sw_recvmsg and its kin       the call returns
  *
- * The kernel holds the socket lock in all send hooks but tls_encrypt_done and
- * lets one reader in at a time, so one event in the making per direction is enough.
+ * The kernel holds the socket's lock from bpf_exec_tx_verdict to tls_push_sg and
+ * in tls_rx_one_record, and lets one reader in at a time: one event in the making
+ * per direction is enough. Entries of send calls, returns of receive calls and
+ * completions of asynchronous crypto come without the lock.
  */
 #include "ktls_kernel.h"
 #include "ktls_event.h"
@@ -79,16 +81,16 @@ static __always_inline bool is_control(const struct event *e)
 /* The first two bytes of an alert or a handshake record name it. */
 static __always_inline void set_control(struct event *e, struct source *s)
 {
-	u32 n = e->len < 2 ? e->len : 2;
+	u32 need = e->type == 21 ? 2 : 1; /* level and description; message type */
 
-	if (!n)
+	e->ctl[0] = e->ctl[1] = 0;
+	if (e->len < need)
 		return;
 	next_piece(s);
 	if (!s->left)
 		next_piece(s);
-	if (s->left < n)
-		n = 1;
-	if (!read_piece(e->ctl, n, s))
+	/* A record of two bytes in two pieces stays unnamed. */
+	if (s->left >= need && !read_piece(e->ctl, need, s))
 		e->flags |= FLAG_CONTROL;
 }
 
@@ -260,6 +262,8 @@ static __always_inline void adopt_record(struct conn *c, const struct tls_rec *r
 {
 	struct event *e = &c->tx;
 
+	if (read_seq(c->seq_tx) <= e->start) /* sealed before the trace: not ours to tell */
+		return;
 	e->kind = KIND_RECORD;
 	e->stamp[0] = e->stamp[1] = e->stamp[2] = 0;
 	e->seq = read_seq(c->seq_tx) - 1;
@@ -365,7 +369,6 @@ int encrypt_done(u64 *ctx)
 	}
 	if (!e)
 		return 0;
-	e->flags |= FLAG_ASYNC;
 	e->stamp[2] = bpf_ktime_get_ns();
 	return 0;
 }
@@ -430,7 +433,7 @@ static __always_inline int open_begins(u64 *ctx)
 		return 0;
 	e = &c->rx;
 	now = bpf_ktime_get_ns();
-	if (c->rx_state == RX_OPENED) {
+	if (__sync_val_compare_and_swap(&c->rx_state, RX_OPENED, RX_OPENING) == RX_OPENED) {
 		/* The call goes on; it parsed this record itself, after the last one. */
 		if (!c->ready_ts && is_current(e))
 			c->ready_ts = e->stamp[2];
@@ -514,17 +517,17 @@ TWIN("fexit/tls_rx_one_record", open_exit, open_ends)
 static __always_inline int call_returns(u64 sk, u8 op)
 {
 	struct conn *c = conn_lookup(sk);
-	struct event *e;
+	struct event e;
 
 	if (!c || c->rx_state != RX_OPENED)
 		return 0;
-	e = &c->rx;
-	if (!is_current(e))
+	/* Another reader may take the slot over right now: only who changes the state tells. */
+	e = c->rx;
+	if (!is_current(&e) || __sync_val_compare_and_swap(&c->rx_state, RX_OPENED, RX_IDLE) != RX_OPENED)
 		return 0;
-	e->stamp[3] = bpf_ktime_get_ns();
-	e->op = op;
-	c->rx_state = RX_IDLE; /* which is also what tells the twin */
-	emit_record(e, &e->hidden);
+	e.stamp[3] = bpf_ktime_get_ns();
+	e.op = op;
+	emit_record(&e, &c->rx.hidden);
 	return 0;
 }
 
@@ -630,6 +633,10 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 	c->keyed[dir & 1] = 1;
 	/* The kernel writes tx_conf and rx_conf only after this function. */
 	if (dir == DIR_TX) {
+		if (update && c->tx_state == TX_SEALING) { /* of the old key, still on its way */
+			leave_behind(c);
+			c->tx_state = TX_IDLE;
+		}
 		c->tx.mode = TLS_SW;
 		c->tx.gen += update;
 		c->tx.start = read_seq(c->seq_tx);
@@ -691,6 +698,7 @@ static __always_inline int release_ends(u64 *ctx)
 		arg.c = c;
 		arg.id = c->tx.conn;
 		bpf_for_each_map_elem(&pending, flush_pending, &arg, 0);
+		c->pending = 0;
 	}
 	flush_tx(c);
 	return 0;
@@ -787,11 +795,13 @@ int inventory(struct bpf_iter__task_file *ctx)
 	if (!sock || !sock->sk)
 		return 0;
 	sk = (u64)sock->sk;
-	if (!is_tls((void *)sk) || conn_lookup(sk))
+	if (!is_tls((void *)sk))
 		return 0;
 	bpf_get_socket_cookie((void *)sock->sk);
-	c = conn_new(sk, tls_ctx_of((void *)sk));
+	c = conn_lookup(sk);
 	if (!c)
+		c = conn_new(sk, tls_ctx_of((void *)sk));
+	if (!c || c->told) /* a shared socket is told of its first owner that is wanted */
 		return 0;
 	who.pid = BPF_CORE_READ(task, tgid);
 	who.tid = BPF_CORE_READ(task, pid);

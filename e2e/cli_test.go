@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"os"
@@ -33,6 +34,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"trace", "-s", "-1"}, {"trace", "-p", "0"}, {"trace", "-p", "x"}, {"trace", "--dir", "up"},
 		{"trace", "--uid", "nobody-of-that-name"}, {"trace", "--netns", "nowhere"}, {"trace", "--port", "0"},
 		{"trace", "--port", "65536"}, {"trace", "--ring-bytes", "5000"}, {"trace", "--duration", "soon"},
+		{"trace", "--comm", ""}, {"trace", "--uid", ""}, {"trace", "--cgroup", ""}, {"trace", "--netns", "0"}, {"trace", "--dir", ""},
 		{"gen", "-n", "0"}, {"gen", "-s", "0"}, {"gen", "--tls", "1.1"}, {"gen", "--cipher", "rc4"},
 		{"gen", "--dir", "up"}, {"gen", "--listen", ":0", "--connect", ":0"}, {"list", "-o", "yaml"},
 	} {
@@ -198,7 +200,16 @@ func TestNoPayloadByDefault(t *testing.T) {
 	c.exchange(t, bytes.Repeat([]byte("secret"), 100), "send")
 	c.client.Close()
 	c.server.Close()
-	for _, l := range tr.stop().ofType("record") {
+	records := tr.stop().ofType("record")
+	if len(records) == 0 {
+		t.Error("no records")
+	}
+	raw, err := os.ReadFile(tr.file)
+	must(t, err)
+	if bytes.Contains(raw, []byte("secret")) || bytes.Contains(raw, []byte(base64.StdEncoding.EncodeToString([]byte("secret")))) {
+		t.Error("the plaintext is in the output")
+	}
+	for _, l := range records {
 		if l.Payload.Len != 0 || l.Payload.Data != nil {
 			t.Errorf("payload in %+v", l)
 		}

@@ -31,14 +31,18 @@ import (
 //     not seen where another task opens the next record.
 func (tr trace) invariants(t *testing.T, snaplen int) *auditor {
 	t.Helper()
-	const enough = 30
+	const enough = 5 // of a kind
 	a := tr.audit(snaplen)
-	bad := a.bad
-	for _, b := range bad[:min(len(bad), enough)] {
-		t.Error(b)
+	kinds := map[string]int{}
+	for _, f := range a.bad {
+		if kinds[f.kind]++; kinds[f.kind] <= enough {
+			t.Error(f.text)
+		}
 	}
-	if len(bad) > enough {
-		t.Errorf("and %d more", len(bad)-enough)
+	for kind, n := range kinds {
+		if n > enough {
+			t.Errorf("and %d more like %q", n-enough, kind)
+		}
 	}
 	return a
 }
@@ -68,8 +72,11 @@ type auditor struct {
 	blind   bool              // events other than records may be among the lost
 	pairs   int               // records that were compared with their peer's
 	summary *line
-	bad     []string
+	bad     []fault
 }
+
+// fault is one violation; kind is its text without the details.
+type fault struct{ kind, text string }
 
 // history is what a trace tells of one socket.
 type history struct {
@@ -103,7 +110,7 @@ type gap struct {
 }
 
 func (a *auditor) errorf(format string, args ...any) {
-	a.bad = append(a.bad, fmt.Sprintf(format, args...))
+	a.bad = append(a.bad, fault{format, fmt.Sprintf(format, args...)})
 }
 
 func (h *history) String() string {
@@ -491,4 +498,103 @@ func firstDifference(a, b []byte) int {
 		}
 	}
 	return min(len(a), len(b))
+}
+
+// TestInvariantsNotice spoils a sound trace in many ways; each is noticed.
+func TestInvariantsNotice(t *testing.T) {
+	if bad := soundTrace().audit(4).bad; len(bad) != 0 {
+		t.Fatalf("the sound trace has %v", bad)
+	}
+	for name, spoil := range map[string]func(tr trace) trace{
+		"a record is missing":      func(tr trace) trace { return slices.Delete(tr, 4, 5) },
+		"the last is missing":      func(tr trace) trace { return slices.Delete(tr, 9, 10) },
+		"a record is told twice":   func(tr trace) trace { return slices.Insert(tr, 5, tr[4]) },
+		"records change places":    func(tr trace) trace { tr[4], tr[6] = tr[6], tr[4]; return tr },
+		"no open":                  func(tr trace) trace { return slices.Delete(tr, 0, 1) },
+		"no open of the peer":      func(tr trace) trace { return slices.Delete(tr, 1, 2) },
+		"no rekey":                 func(tr trace) trace { return slices.Delete(tr, 8, 9) },
+		"a key is skipped":         func(tr trace) trace { tr[8].TX.Gen = 2; return tr },
+		"an event after the close": func(tr trace) trace { tr[9], tr[12] = tr[12], tr[9]; return tr },
+		"an event after the end":   func(tr trace) trace { return append(tr, tr[0]) },
+		"another type":             func(tr trace) trace { tr[5].Content = "handshake"; return tr },
+		"another length":           func(tr trace) trace { tr[5].Len--; return tr },
+		"other bytes":              func(tr trace) trace { tr[5].Payload.Data[3]++; return tr },
+		"another cipher":           func(tr trace) trace { tr[5].TLS.Cipher = "AES-GCM-256"; return tr },
+		"no payload":               func(tr trace) trace { tr[5].Payload = payload{}; return tr },
+		"too much payload":         func(tr trace) trace { tr[5].Payload = payload{5, tr[5].Payload.Data[:5]}; return tr },
+		"received before sealed":   func(tr trace) trace { tr[11].Mono -= 29; return tr },
+		"a wrong next_seq":         func(tr trace) trace { tr[12].TX.Next++; return tr },
+		"wrong totals":             func(tr trace) trace { tr[12].Totals["tx"] = totals{4, 9}; return tr },
+		"a wrong summary":          func(tr trace) trace { tr[14].Records["tx"]++; return tr },
+		"a wrong sum of stages":    func(tr trace) trace { tr[5].Lat["total"]++; return tr },
+		"a stage of nothing":       func(tr trace) trace { tr[5].Lat["wait"] = 0; tr[5].Lat["total"] -= 3; return tr },
+		"a record without end":     func(tr trace) trace { tr[5].Lat["total"] = 0; return tr },
+		"an op of the other way":   func(tr trace) trace { tr[5].Op = "send"; return tr },
+		"an alert without a name":  func(tr trace) trace { tr[5].Content, tr[4].Content = "alert", "alert"; return tr },
+		"received, never sent": func(tr trace) trace {
+			tr[12].TX.Gen, tr[12].TX.Next, tr[12].Totals["tx"], tr[14].Records["tx"] = 0, 3, totals{3, 30}, 3
+			return slices.Delete(tr, 8, 10)
+		},
+		"lost, but there": func(tr trace) trace {
+			tr[14].Lost = map[string]uint64{"gap": 1}
+			return slices.Insert(tr, 12, line{Type: "lost", Cause: "gap", Count: 1, Sock: tr[0].Sock, record: record{Dir: "tx"}})
+		},
+		"lost, but not so many": func(tr trace) trace {
+			tr[14].Lost, tr[14].Records["rx"], tr[13].Totals["rx"] = map[string]uint64{"gap": 2}, 3, totals{3, 30}
+			l := line{Type: "lost", Cause: "gap", Count: 2, First: 1, Last: 1, Sock: tr[1].Sock, record: record{Dir: "rx"}}
+			return slices.Replace(tr, 5, 6, l)
+		},
+		"failed, and opened": func(tr trace) trace {
+			return slices.Insert(tr, 5, line{Type: "error", Func: "tls_rx_one_record", Sock: tr[1].Sock, record: record{Dir: "rx"}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if bad := spoil(soundTrace()).audit(4).bad; len(bad) == 0 {
+				t.Error("unnoticed")
+			}
+		})
+	}
+}
+
+// soundTrace is a connection that passes three records, a new key and one more.
+func soundTrace() trace {
+	client := sock{Cookie: 1, NetNS: 1, LAddr: "192.0.2.1", LPort: 1000, RAddr: "192.0.2.2", RPort: 2000}
+	server := sock{Cookie: 2, NetNS: 1, LAddr: "::ffff:192.0.2.2", LPort: 2000, RAddr: "::ffff:192.0.2.1", RPort: 1000}
+	end := map[string]sock{"tx": client, "rx": server}
+	on := security{"1.3", "AES-GCM-128", "sw"}
+	off := security{"1.3", "AES-GCM-128", "none"}
+	var tr trace
+	now := uint64(100)
+	state := func(s, dir string, gen uint32, next uint64) {
+		now += 10
+		l := line{Type: "socket", State: s, Mono: now, Sock: end[dir], TX: side{off, 0, 0}, RX: side{off, 0, 0}}
+		*l.side(dir) = side{on, next, gen}
+		l.Dir = dir
+		if s == "close" {
+			l.Dir, l.Totals = "", map[string]totals{dir: {4, 40}}
+		}
+		tr = append(tr, l)
+	}
+	pass := func(dir string, gen uint32, seq uint64) {
+		now += 10
+		r := record{Dir: dir, Seq: seq, Gen: gen, Content: "application_data", Len: 10, Op: "send", TLS: on, Payload: payload{4, []byte("abcdefgh")[:4]}}
+		lat := map[string]uint64{"queue": 3, "encrypt": 3, "push": 3, "total": 9}
+		if dir == "rx" {
+			r.Op, lat = "recv", map[string]uint64{"wait": 3, "decrypt": 3, "deliver": 3, "total": 9}
+		}
+		tr = append(tr, line{Type: "record", Mono: now, Sock: end[dir], record: r, Lat: lat})
+	}
+	state("open", "tx", 0, 0)
+	state("open", "rx", 0, 0)
+	for seq := range uint64(3) {
+		pass("tx", 0, seq)
+		pass("rx", 0, seq)
+	}
+	state("rekey", "tx", 1, 0)
+	pass("tx", 1, 0)
+	state("rekey", "rx", 1, 0)
+	pass("rx", 1, 0)
+	state("close", "tx", 1, 1)
+	state("close", "rx", 1, 1)
+	return append(tr, line{Type: "summary", Mono: now + 1, Records: map[string]uint64{"tx": 4, "rx": 4}})
 }

@@ -5,21 +5,30 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"testing"
 )
 
-// TestOpenSSL traces s_client and s_server of the host's OpenSSL, which know
-// nothing of this project. OpenSSL 3.0 receives by kernel TLS with TLS 1.2 only.
+// TestOpenSSL traces s_client and s_server of the host's OpenSSL and of a newer
+// one, which know nothing of this project. OpenSSL 3.0 receives by kernel TLS
+// with TLS 1.2 only.
 func TestOpenSSL(t *testing.T) {
 	for _, v := range []struct {
-		flag, version string
-		receives      bool
-	}{{"-tls1_2", "1.2", true}, {"-tls1_3", "1.3", false}} {
-		t.Run(v.version, func(t *testing.T) {
-			tr := startTracer(t, "-s", "16384", "--comm", "openssl")
+		name, flag string
+		command    func(*testing.T) []string
+		receives   bool
+	}{
+		{"3.0/1.2", "-tls1_2", hostOpenSSL, true},
+		{"3.0/1.3", "-tls1_3", hostOpenSSL, false},
+		{"3.5/1.2", "-tls1_2", newerOpenSSL, true},
+		{"3.5/1.3", "-tls1_3", newerOpenSSL, true},
+	} {
+		t.Run(v.name, func(t *testing.T) {
+			command := v.command(t)
+			tr := startTracer(t, "-s", "16384", "--comm", commOf(command[0]))
 			before := tlsStat(t)
-			s := newOpenSSL(t, v.flag)
+			s := newOpenSSL(t, command, v.flag)
 			toServer := s.feed(t, s.client, s.serverOut)
 			toClient := s.feed(t, s.server, s.clientOut)
 			s.end(t)
@@ -44,14 +53,14 @@ type openssl struct {
 	clientCmd, serverCmd *exec.Cmd
 }
 
-func newOpenSSL(t *testing.T, version string) *openssl {
+func newOpenSSL(t *testing.T, command []string, version string) *openssl {
 	t.Helper()
-	path, conf := need(t, "openssl"), opensslConf(t)
+	conf := opensslConf(t)
 	cert, key := certificateFiles(t, t.TempDir())
 	s := &openssl{port: freePort(t)}
 	p := strconv.Itoa(s.port)
 	run := func(args ...string) (*exec.Cmd, io.WriteCloser, io.Reader) {
-		cmd := exec.Command(path, args...)
+		cmd := exec.Command(command[0], append(slices.Clone(command[1:]), args...)...)
 		cmd.Env = append(os.Environ(), conf)
 		in, err := cmd.StdinPipe()
 		must(t, err)

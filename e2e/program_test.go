@@ -22,6 +22,28 @@ func need(t *testing.T, name string) string {
 	return path
 }
 
+func hostOpenSSL(t *testing.T) []string {
+	t.Helper()
+	return []string{need(t, "openssl")}
+}
+
+// newerOpenSSL is OpenSSL 3.5. It runs beside the host's by its own libc's loader.
+func newerOpenSSL(t *testing.T) []string {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks("../bin/openssl35")
+	if err != nil {
+		t.Fatalf("OpenSSL 3.5 is missing: make test unpacks it (%v)", err)
+	}
+	lib := filepath.Join(dir, "usr/lib/x86_64-linux-gnu")
+	return []string{filepath.Join(lib, "ld-linux-x86-64.so.2"), "--library-path", lib, filepath.Join(dir, "usr/bin/openssl")}
+}
+
+// commOf is the name that the kernel gives a process that runs a program.
+func commOf(program string) string {
+	name := filepath.Base(program)
+	return name[:min(len(name), 15)]
+}
+
 // start runs a program until the test ends. Its output goes to a file that is
 // shown if the test fails.
 func start(t *testing.T, cmd *exec.Cmd) {

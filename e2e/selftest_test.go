@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/internal/sink/schematest"
 )
 
 var recordSelftest = flag.Bool("record", false, "run the kernel's selftest without ktlstop and write its results to testdata/selftest")
@@ -363,23 +366,32 @@ func readTrace(t *testing.T, name string) (tr trace) {
 	return tr
 }
 
-// shapeOf replaces the digits of numbers and times by one 9 and leaves out the
-// bytes of a payload.
+// shapeOf is a line without its time and payload, and with 9 for every number.
 func shapeOf(l []byte) string {
 	var b []byte
-	if i := bytes.Index(l, []byte(`"data":"`)); i >= 0 {
-		l = append(slices.Clone(l[:i]), l[i+bytes.IndexByte(l[i+8:], '"')+8:]...)
-	}
+	number := false
+	l = cutValue(cutValue(l, `"ts":"`), `"data":"`)
 	for i, c := range l {
 		digit := c >= '0' && c <= '9'
-		switch n := len(b); {
-		case !digit:
+		number = digit && (number || i > 0 && l[i-1] == ':')
+		switch {
+		case !number:
 			b = append(b, c)
-		case i > 0 && (n > 0 && b[n-1] == '9' || l[i-1] == ':' || l[i-1] == '-'):
-			b = append(b[:n-btoi(b[n-1] == '9')], '9')
+		case b[len(b)-1] == ':':
+			b = append(b, '9')
 		}
 	}
 	return string(b)
+}
+
+// cutValue empties the string that follows a key.
+func cutValue(l []byte, key string) []byte {
+	before, after, found := bytes.Cut(l, []byte(key))
+	end := bytes.IndexByte(after, '"')
+	if !found || end < 0 {
+		return l
+	}
+	return slices.Concat(before, []byte(key), after[end:])
 }
 
 // checkCounters compares the trace with the kernel's own counters.

@@ -114,7 +114,7 @@ func screen(ctx context.Context, cfg tui.Config) error {
 // aboutRun is what view 5 says of this run.
 func aboutRun(t *loader.Tracer) *flow.Run {
 	host, _ := os.Hostname() // an empty name is no harm
-	r := &flow.Run{Host: host, Kernel: kernelRelease(), Version: version, Source: "live", Tier: t.Tier()}
+	r := &flow.Run{Host: host, Kernel: kernelRelease(), Version: version, Source: "live", Tier: t.Tier(), Notes: t.Missing()}
 	for _, h := range t.Hooks() {
 		r.Hooks = append(r.Hooks, flow.Hook{Name: h.Function, Attached: h.Attached, Note: h.Without})
 	}

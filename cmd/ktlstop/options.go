@@ -67,6 +67,13 @@ func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
 		}
 		f.PIDs = append(f.PIDs, uint32(p))
 	}
+	// An empty filter would let everything pass, which is not what somebody
+	// meant whose variable was not set.
+	for name, empty := range map[string]string{"comm": "[]", "uid": "", "cgroup": "", "netns": "", "dir": ""} {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == empty {
+			return cfg, usagef("--%s is empty: leave it out, or say which", name)
+		}
+	}
 	for _, check := range []func(*loader.Filter) error{o.setUID, o.setNetNS, o.setDir} {
 		if err := check(f); err != nil {
 			return cfg, err
@@ -103,7 +110,7 @@ func (o *options) setNetNS(f *loader.Filter) error {
 	if o.netns == "" {
 		return nil
 	}
-	if n, err := strconv.ParseUint(o.netns, 10, 32); err == nil {
+	if n, err := strconv.ParseUint(o.netns, 10, 32); err == nil && n != 0 {
 		f.NetNS = uint32(n)
 		return nil
 	}

@@ -34,10 +34,13 @@ prints the program's path. It is built once and then kept in the cache.
 `
 
 // SelftestMain is all of the command selftest; it returns the exit status.
-func SelftestMain(args []string) int {
-	f := flag.NewFlagSet("selftest", flag.ContinueOnError)
-	f.Usage = func() { fmt.Fprint(f.Output(), selftestUsage); f.PrintDefaults() }
-	update := f.Bool("update", false, "look for a newer package of the source")
+func SelftestMain(args []string) int { return printMain("selftest", selftestUsage, Selftest, args) }
+
+// printMain is all of a command that prints the path of something in the cache.
+func printMain(name, usage string, find func(ctx context.Context, update bool) (string, error), args []string) int {
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	f.Usage = func() { fmt.Fprint(f.Output(), usage); f.PrintDefaults() }
+	update := f.Bool("update", false, "look for a newer package")
 	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil || f.NArg() > 0 {
@@ -45,24 +48,32 @@ func SelftestMain(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	name, err := Selftest(ctx, *update)
+	found, err := find(ctx, *update)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "selftest:", err)
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return 1
 	}
-	fmt.Println(name)
+	fmt.Println(found)
 	return 0
 }
 
 // Selftest returns the path of the kernel's TLS selftest, from the cache when it is there. It is linked statically. The
 // newest series' source serves all kernels: the older series' own copies do not compile.
 func Selftest(ctx context.Context, update bool) (string, error) {
+	matrix := Matrix()
+	return inCache("selftest", cachedSelftest, update, func(cache, dir string) (string, error) {
+		return buildSelftest(ctx, cache, dir, matrix[len(matrix)-1])
+	})
+}
+
+// inCache returns what cached finds in a directory of the cache. Unless it is there, build makes it.
+func inCache(kind string, cached func(dir string) (string, bool), update bool, build func(cache, dir string) (string, error)) (string, error) {
 	cache, err := CacheDir()
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(cache, "selftest")
-	if name, ok := cachedSelftest(dir); ok && !update {
+	dir := filepath.Join(cache, kind)
+	if name, ok := cached(dir); ok && !update {
 		return name, nil
 	}
 	lock, err := lockCache(cache)
@@ -70,28 +81,27 @@ func Selftest(ctx context.Context, update bool) (string, error) {
 		return "", err
 	}
 	defer lock.Close()
-	if name, ok := cachedSelftest(dir); ok && !update { // another run built it meanwhile
+	if name, ok := cached(dir); ok && !update { // another run built it meanwhile
 		return name, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	matrix := Matrix()
-	return buildSelftest(ctx, cache, dir, matrix[len(matrix)-1])
+	return build(cache, dir)
 }
 
-// cachedSelftest reads which version is in use. The note is written last, so what it names is complete.
-func cachedSelftest(dir string) (string, bool) {
+func cachedSelftest(dir string) (string, bool) { return noted(dir, "tls-") }
+
+// noted reads which version is in use. The note is written last, so what it names is complete.
+func noted(dir, prefix string) (string, bool) {
 	note, err := os.ReadFile(filepath.Join(dir, "version"))
 	if err != nil {
 		return "", false
 	}
-	name := selftestIn(dir, strings.TrimSpace(string(note)))
+	name := filepath.Join(dir, prefix+strings.TrimSpace(string(note)))
 	_, err = os.Stat(name)
 	return name, err == nil
 }
-
-func selftestIn(dir, version string) string { return filepath.Join(dir, "tls-"+version) }
 
 func buildSelftest(ctx context.Context, cache, dir string, s Series) (string, error) {
 	if err := needPrograms(ctx, compilePrograms); err != nil {
@@ -101,11 +111,12 @@ func buildSelftest(ctx context.Context, cache, dir string, s Series) (string, er
 	if err := a.setup(ctx, s); err != nil {
 		return "", err
 	}
-	p, err := a.newest(ctx, "linux-source-"+s.Name)
+	pkgs, err := a.newest(ctx, "linux-source-"+s.Name)
 	if err != nil {
 		return "", err
 	}
-	name := selftestIn(dir, p.version)
+	p := pkgs[0]
+	name := filepath.Join(dir, "tls-"+p.version)
 	if _, err := os.Stat(name); err != nil {
 		if err := a.compileSelftest(ctx, dir, p, name); err != nil {
 			return "", err
@@ -114,29 +125,30 @@ func buildSelftest(ctx context.Context, cache, dir string, s Series) (string, er
 	return name, replaceFile(filepath.Join(dir, "version"), []byte(p.version+"\n"))
 }
 
-// newest refreshes the lists and returns the newest version of a package.
-func (a apt) newest(ctx context.Context, name string) (pkg, error) {
+// newest refreshes the lists and returns the newest version of each package, in the order of the names.
+func (a apt) newest(ctx context.Context, names ...string) ([]pkg, error) {
 	updated, updateErr := a.command(ctx, "", "apt-get", "-q", "update", "--error-on=any").CombinedOutput()
-	out, err := a.command(ctx, "", "apt-cache", "show", "--no-all-versions", name).Output()
-	if err == nil {
-		var pkgs []pkg
-		if pkgs, err = parsePackages(string(out)); err == nil && len(pkgs) > 0 {
-			return pkgs[0], nil
+	var pkgs []pkg
+	for _, name := range names {
+		out, err := a.command(ctx, "", "apt-cache", "show", "--no-all-versions", name).Output()
+		if err == nil {
+			var found []pkg
+			if found, err = parsePackages(string(out)); err == nil && len(found) > 0 {
+				pkgs = append(pkgs, found[0])
+				continue
+			}
 		}
+		if updateErr != nil {
+			return nil, fmt.Errorf("cannot reach the Debian mirror (is the network up?):\n%s", complaints(updated))
+		}
+		return nil, fmt.Errorf("the mirror has no package %s: %w", name, err)
 	}
-	if updateErr != nil {
-		return pkg{}, fmt.Errorf("cannot reach the Debian mirror (is the network up?):\n%s", complaints(updated))
-	}
-	return pkg{}, fmt.Errorf("the mirror has no package %s: %w", name, err)
+	return pkgs, nil
 }
 
 // compileSelftest leaves nothing but the program.
 func (a apt) compileSelftest(ctx context.Context, dir string, p pkg, name string) error {
-	leftovers, _ := filepath.Glob(filepath.Join(dir, ".new-*")) // of runs that were killed
-	for _, d := range leftovers {
-		os.RemoveAll(d)
-	}
-	tmp, err := os.MkdirTemp(dir, ".new-")
+	tmp, err := newDir(dir)
 	if err != nil {
 		return err
 	}
@@ -162,6 +174,15 @@ func (a apt) compileSelftest(ctx context.Context, dir string, p pkg, name string
 		return fmt.Errorf("compile tls.c (are gcc and libc6-dev installed?): %w\n%s", err, out)
 	}
 	return os.Rename(program, name)
+}
+
+// newDir makes a directory to build something in, and removes those of runs that were killed.
+func newDir(dir string) (string, error) {
+	leftovers, _ := filepath.Glob(filepath.Join(dir, ".new-*"))
+	for _, d := range leftovers {
+		os.RemoveAll(d)
+	}
+	return os.MkdirTemp(dir, ".new-")
 }
 
 // extractSelftest takes the selftest's files out of the archive in the package, which is the whole tree.

@@ -108,8 +108,9 @@ func TestFilterByCgroup(t *testing.T) {
 }
 
 func TestMatchSocket(t *testing.T) {
-	uid, other, rx := uint32(33), uint32(0), event.RX
+	uid, other, tx, rx := uint32(33), uint32(0), event.TX, event.RX
 	s := event.Socket{
+		TX:   event.TLS{Mode: event.ModeSW},
 		Conn: event.Conn{NetNS: 9, LPort: 443, RPort: 51234},
 		Proc: event.Process{PID: 42, UID: 33, Comm: event.MakeComm("nginx")},
 	}
@@ -131,7 +132,8 @@ func TestMatchSocket(t *testing.T) {
 		{"local port", Filter{Port: 443}, true},
 		{"remote port", Filter{Port: 51234}, true},
 		{"other port", Filter{Port: 80}, false},
-		{"a socket has both directions", Filter{Dir: &rx}, true},
+		{"a direction with a key", Filter{Dir: &tx}, true},
+		{"a direction without a key", Filter{Dir: &rx}, false},
 		{"the cgroup is the kernel's", Filter{Cgroup: "/sys/fs/cgroup/x"}, true},
 		{"all match", Filter{PIDs: []uint32{42}, Comms: []string{"nginx"}, UID: &uid, NetNS: 9, Port: 443}, true},
 		{"all but one match", Filter{PIDs: []uint32{42}, Comms: []string{"nginx"}, UID: &uid, NetNS: 9, Port: 80}, false},

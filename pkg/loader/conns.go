@@ -16,9 +16,9 @@ import (
 const (
 	connRX      = eventSize
 	connPending = 584
-	connTXState = connPending + 5
-	connRXState = connTXState + 1
-	connKeyed   = connTXState + 4
+	connRXState = connPending + 4
+	connTXState = connRXState + 5
+	connKeyed   = connTXState + 3
 
 	txSealing = 1
 	rxOpening = 1
@@ -106,7 +106,7 @@ func connSocket(tx, rx *wireEvent, c []byte) *event.Socket {
 	s := &event.Socket{
 		State: event.SocketFound, Conn: tx.conn(), Proc: tx.process(), Mono: Monotonic(),
 		TX: tx.tls(tx.Mode), RX: rx.tls(rx.Mode), GenTX: tx.Gen, GenRX: rx.Gen,
-		NextTX: next(tx, c[connTXState] == txSealing && !sealed(c)), NextRX: next(rx, c[connRXState] == rxOpening), Hidden: [2]uint64{tx.Hidden, rx.Hidden},
+		NextTX: next(tx, c[connTXState] == txSealing && !sealed(c)), NextRX: next(rx, c[connRXState] == rxOpening), Hidden: [2]uint64{tx.Hidden + unreported(tx, sealed(c)), rx.Hidden + unreported(rx, c[connRXState] == rxOpened)},
 		Start: &[2]uint64{tx.Start, rx.Start},
 	}
 	if c[connKeyed] == 0 {
@@ -119,6 +119,15 @@ func connSocket(tx, rx *wireEvent, c []byte) *event.Socket {
 		s.Proc = rx.process()
 	}
 	return s
+}
+
+// unreported is 1 for a record that the filters hide and that was finished but
+// not told when the hooks went away: it is not counted as hidden yet.
+func unreported(w *wireEvent, finished bool) uint64 {
+	if finished && w.Flags&flagHidden != 0 {
+		return 1
+	}
+	return 0
 }
 
 // next is the sequence after that of w, unless w is still being made.

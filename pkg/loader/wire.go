@@ -178,7 +178,7 @@ func (w *wireEvent) socket() *event.Socket {
 	return s
 }
 
-var funcs = [...]string{"", "tls_rx_one_record", "tls_err_abort", "tls_encrypt_done", "tls_decrypt_done", "tls_sw_recvmsg"}
+var funcs = [...]string{"", "tls_rx_one_record", "tls_err_abort", "tls_decrypt_done", "tls_sw_recvmsg"}
 
 func (w *wireEvent) failure() *event.Error {
 	e := &event.Error{

@@ -1,0 +1,75 @@
+package vm
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+)
+
+// foreign is the suite whose OpenSSL is newer than the host's, and foreignPackages all that it needs to run beside the
+// host's: the suite's own libc, whose loader starts it. The first one's version names the directory.
+var (
+	foreign         = Series{"openssl35", []string{"trixie", "trixie-security"}}
+	foreignPackages = []string{"openssl", "libssl3t64", "libc6", "zlib1g", "libzstd1"}
+)
+
+const foreignUsage = `usage: foreign [-update]
+
+Unpacks Debian trixie's OpenSSL with the libraries it needs and prints the directory. It is unpacked once and then kept
+in the cache.
+
+`
+
+// ForeignMain is all of the command foreign; it returns the exit status.
+func ForeignMain(args []string) int { return printMain("foreign", foreignUsage, Foreign, args) }
+
+// Foreign returns the directory of an OpenSSL newer than the host's, from the cache when it is there.
+func Foreign(ctx context.Context, update bool) (string, error) {
+	return inCache("foreign", cachedForeign, update, func(cache, dir string) (string, error) {
+		return unpackForeign(ctx, cache, dir)
+	})
+}
+
+func cachedForeign(dir string) (string, bool) { return noted(dir, "openssl-") }
+
+func unpackForeign(ctx context.Context, cache, dir string) (string, error) {
+	if err := needPrograms(ctx, []program{{"dpkg", "dpkg"}}); err != nil {
+		return "", err
+	}
+	a := apt{filepath.Join(cache, "apt", foreign.Name)}
+	if err := a.setup(ctx, foreign); err != nil {
+		return "", err
+	}
+	pkgs, err := a.newest(ctx, foreignPackages...)
+	if err != nil {
+		return "", err
+	}
+	version := pkgs[0].version
+	name := filepath.Join(dir, "openssl-"+version)
+	if _, err := os.Stat(name); err != nil {
+		if err := a.unpack(ctx, dir, pkgs, name); err != nil {
+			return "", err
+		}
+	}
+	return name, replaceFile(filepath.Join(dir, "version"), []byte(version+"\n"))
+}
+
+// unpack downloads and unpacks packages beside their place and then renames them into it.
+func (a apt) unpack(ctx context.Context, dir string, pkgs []pkg, name string) error {
+	tmp, err := newDir(dir)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	debs, err := a.download(ctx, tmp, pkgs)
+	if err != nil {
+		return err
+	}
+	root := filepath.Join(tmp, "root")
+	for _, deb := range debs {
+		if err := run(ctx, "dpkg", "-x", deb, root); err != nil {
+			return err
+		}
+	}
+	return os.Rename(root, name)
+}
