@@ -89,7 +89,9 @@ func sampleGap() *event.Lost {
 	return &event.Lost{Mono: 91234567890, Cause: "gap", Count: 3, Conn: &c, Dir: event.TX, First: 14, Last: 16}
 }
 
-func sampleRingLoss() *event.Lost { return &event.Lost{Mono: 91234567890, Cause: "ring_full", Count: 120} }
+func sampleRingLoss() *event.Lost {
+	return &event.Lost{Mono: 91234567890, Cause: "ring_full", Count: 120}
+}
 
 func sampleSummary() *event.Summary {
 	return &event.Summary{
