@@ -30,6 +30,7 @@ type testOptions struct {
 	timeout  time.Duration
 	jobs     int
 	smp      int
+	skip     string
 	verbose  bool
 }
 
@@ -76,6 +77,7 @@ func parseTest(args []string) (*testOptions, error) {
 	f.StringVar(&packages, "packages", "./pkg/ktls ./e2e", "package `folders`, separated by spaces")
 	f.StringVar(&o.run, "run", "", "run only tests that match this `regexp`")
 	f.DurationVar(&o.timeout, "timeout", 20*time.Minute, "limit for one kernel")
+	f.StringVar(&o.skip, "skip", "", "leave out tests that match this `regexp`")
 	f.IntVar(&o.jobs, "jobs", 1, "kernels to run at the same time")
 	f.IntVar(&o.smp, "smp", 0, "processors of each guest (default 2, or 1 with several jobs)")
 	f.BoolVar(&o.verbose, "v", false, "print the tests' output")
@@ -245,7 +247,7 @@ func createLog(run *kernelRun) (*os.File, error) {
 func (o *testOptions) testPackage(g *Guest, series string, b testBinary, log io.Writer) ([]testResult, error) {
 	fmt.Fprintf(log, "### %s\n", b.pkg)
 	c := Command{
-		Args: []string{b.file, "-test.v=test2json", "-test.paniconexit0", "-test.run", o.run},
+		Args: []string{b.file, "-test.v=test2json", "-test.paniconexit0", "-test.run", o.run, "-test.skip", o.skip},
 		Env:  guestEnv(os.Environ(), series),
 		Dir:  b.dir,
 	}
