@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -50,8 +51,13 @@ func listSockets(t *loader.Tracer, out *output, f *loader.Filter) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // there is nothing to wait for: Run empties the ring and returns
 	return t.Run(ctx, func(ev event.Event) error {
-		if s, ok := ev.(*event.Socket); ok && f.MatchSocket(s) {
-			return out.Write(s)
+		switch ev := ev.(type) {
+		case *event.Socket:
+			if f.MatchSocket(ev) {
+				return out.Write(ev)
+			}
+		case *event.Lost:
+			return fmt.Errorf("%d sockets are missing from the list: %s", ev.Count, ev.Cause)
 		}
 		return nil
 	}, nil)

@@ -32,6 +32,9 @@ type assembler struct {
 	// kept are the keys of payloads in the order they came. What is far behind
 	// belongs to events that were lost.
 	kept []payloadKey
+	// dropped counts payloads that the kernel sent and that were not there when
+	// their records came.
+	dropped uint64
 	// async holds what asynchronous crypto said of records: it comes between
 	// a record and the return of the call that opened it.
 	async  map[payloadKey]wireEvent
@@ -226,10 +229,23 @@ func (a *assembler) payload(w *wireEvent) ([]byte, error) {
 			return nil, err
 		}
 	}
-	b := a.payloads[key]
+	b, ok := a.payloads[key]
+	if !ok {
+		a.dropped++
+	}
 	delete(a.payloads, key)
 	// A split record's payload was read before the split.
 	return b[:min(len(b), int(w.Len))], nil
+}
+
+// reportDropped tells of payloads dropped since the last call.
+func (a *assembler) reportDropped(out func(event.Event) error) error {
+	if a.dropped == 0 {
+		return nil
+	}
+	e := &event.Lost{Mono: Monotonic(), Cause: "payload_dropped", Count: a.dropped}
+	a.dropped = 0
+	return out(e)
 }
 
 func (a *assembler) keep(p wirePayload) {

@@ -419,3 +419,18 @@ func TestErrorKeepsTheOrder(t *testing.T) {
 	b.feed(t, inCall(0, 1), inCall(1, 1), wireEvent{Kind: kindError, Conn: 1, Dir: uint8(event.RX), Seq: 2})
 	b.expect(t, "rx0.0 rx0.1 error")
 }
+
+// A payload that was announced and is not there is a loss, told once.
+func TestDroppedPayloadIsTold(t *testing.T) {
+	b := newBench()
+	b.feed(t, with(flagPayload, sent(1)))
+	b.got = nil
+	for range 2 {
+		if err := b.reportDropped(b.out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(b.got) != 1 || b.got[0].(*event.Lost).Count != 1 || b.got[0].(*event.Lost).Cause != "payload_dropped" {
+		t.Errorf("told %+v", b.got)
+	}
+}

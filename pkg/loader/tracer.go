@@ -212,7 +212,7 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 		if err := t.readAll(ctx, handle); err != nil {
 			return err
 		}
-		if err := t.lost.report(handle); err != nil {
+		if err := t.reportLosses(handle); err != nil {
 			return err
 		}
 		if idle == nil {
@@ -259,7 +259,14 @@ func (t *Tracer) drain(handle func(event.Event) error) error {
 	if err := t.asm.flush(handle); err != nil {
 		return err
 	}
-	return t.lost.report(handle)
+	return t.reportLosses(handle)
+}
+
+func (t *Tracer) reportLosses(handle func(event.Event) error) error {
+	if err := t.lost.report(handle); err != nil {
+		return err
+	}
+	return t.asm.reportDropped(handle)
 }
 
 func (t *Tracer) fetchPayloads(keep func(wirePayload) bool) error {
