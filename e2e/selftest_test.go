@@ -104,6 +104,20 @@ var selftestGroups = []selftestGroup{
 		}},
 }
 
+// deadlyTests crash kernels of a series, with or without ktlstop: 6.18.15 reads
+// past the scatterlist of a record that splice filled (memcpy_from_scatterwalk
+// in gcm_encrypt_aesni_avx).
+var deadlyTests = map[string][]string{"6.18.": {"splice_onto_full_record"}}
+
+func deadly(release, test string) bool {
+	for series, tests := range deadlyTests {
+		if strings.HasPrefix(release, series) && slices.Contains(tests, test) {
+			return true
+		}
+	}
+	return false
+}
+
 // selftest is the built program.
 type selftest struct {
 	source string // what it was built from
@@ -131,7 +145,7 @@ func newSelftest(t *testing.T) *selftest {
 		t.Fatalf("%d cases in %s", len(s.cases), list)
 	}
 	s.cases = slices.DeleteFunc(s.cases, func(c testCase) bool {
-		return !slices.ContainsFunc(selftestGroups, func(g selftestGroup) bool { return g.all(c) })
+		return deadly(release(t), c.test) || !slices.ContainsFunc(selftestGroups, func(g selftestGroup) bool { return g.all(c) })
 	})
 	return s
 }
@@ -279,9 +293,14 @@ func (s *selftest) expected(t *testing.T) outcomes {
 
 func (s *selftest) results(t *testing.T) string {
 	t.Helper()
+	return filepath.Join(selftestResults, release(t)+".txt")
+}
+
+func release(t *testing.T) string {
+	t.Helper()
 	var u unix.Utsname
 	must(t, unix.Uname(&u))
-	return filepath.Join(selftestResults, unix.ByteSliceToString(u.Release[:])+".txt")
+	return unix.ByteSliceToString(u.Release[:])
 }
 
 // write records outcomes in the order of the cases.
