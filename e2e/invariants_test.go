@@ -27,7 +27,8 @@ import (
 //   - The sequence after 2^64-1 is 0, with an error; the record is sealed.
 //   - A sealed record that TCP refuses has no time of handing over. Nothing of
 //     its direction follows.
-//   - A reader lets others in before its own call is over, so the call's end is
+//   - A reader lets others in before its own call is over. So records are opened
+//     in order, but calls may return in another one, and the end of a call is
 //     not seen where another task opens the next record.
 func (tr trace) invariants(t *testing.T, snaplen int) *auditor {
 	t.Helper()
@@ -93,14 +94,13 @@ type way struct {
 	keyed   bool
 	gen     uint32 // of the last socket event
 	next    map[uint32]uint64
+	start   map[uint32]uint64 // the first sequence of each key
 	records []*line
-	// at is each record's place in the direction, the lost ones counted.
-	at     []uint64
-	count  uint64
-	mono   uint64
-	gaps   []gap
-	failed map[uint32]uint64 // sequences of records that did not open
-	bytes  uint64
+	mono    uint64 // the latest event
+	done    uint64 // when the last record was handed to TCP, or opened
+	gaps    []gap
+	failed  map[uint32]uint64 // sequences of records that did not open
+	bytes   uint64
 }
 
 // gap is a run of sequences that no record has.
@@ -154,7 +154,7 @@ func (a *auditor) enter(l *line) {
 func (a *auditor) meet(l *line) *history {
 	h := &history{sock: l.Sock, first: l.Mono, ways: map[string]*way{}}
 	for _, dir := range []string{"tx", "rx"} {
-		h.ways[dir] = &way{next: map[uint32]uint64{}, failed: map[uint32]uint64{}}
+		h.ways[dir] = &way{next: map[uint32]uint64{}, start: map[uint32]uint64{}, failed: map[uint32]uint64{}}
 	}
 	a.sockets[l.Sock] = h
 	a.order = append(a.order, h)
@@ -201,7 +201,7 @@ func (a *auditor) begin(h *history, dir string, s *side, keyed bool) {
 	w := h.ways[dir]
 	w.keyed = keyed
 	w.gen = s.Gen
-	w.next[s.Gen] = s.Next
+	w.next[s.Gen], w.start[s.Gen] = s.Next, s.Next
 }
 
 func (a *auditor) record(h *history, l *line) {
@@ -210,21 +210,21 @@ func (a *auditor) record(h *history, l *line) {
 	switch missing := l.Seq - next; {
 	case a.blind && !begun:
 		w.keyed, w.gen = true, l.Gen
+		w.start[l.Gen] = l.Seq
 	case !w.keyed || !begun:
 		a.errorf("%v: %s record %d.%d of a key that nobody set", h, l.Dir, l.Gen, l.Seq)
 	case missing > 1<<63:
 		a.errorf("%v: %s record %d.%d is told again or late, %d is due", h, l.Dir, l.Gen, l.Seq, next)
 	case missing > 0:
 		w.gaps = append(w.gaps, gap{l.Dir, next, l.Seq - 1})
-		w.count += missing
 	}
 	if n := len(w.records); n > 0 && l.Gen < w.records[n-1].Gen {
 		a.errorf("%v: %s record of key %d after one of key %d", h, l.Dir, l.Gen, w.records[n-1].Gen)
 	}
-	w.next[l.Gen] = l.Seq + 1
+	if l.Seq+1-next < 1<<63 || !begun {
+		w.next[l.Gen] = l.Seq + 1
+	}
 	w.records = append(w.records, l)
-	w.at = append(w.at, w.count)
-	w.count++
 	w.bytes += uint64(l.Len)
 	a.checkContent(h, l)
 	a.checkClock(h, w, l)
@@ -273,10 +273,14 @@ func (a *auditor) checkClock(h *history, w *way, l *line) {
 	if begin := l.Mono - l.Lat["total"]; begin < h.first || begin > l.Mono {
 		a.errorf("%v: %s record %d.%d begins at %d, its socket at %d", h, l.Dir, l.Gen, l.Seq, begin, h.first)
 	}
-	if l.Mono < w.mono {
-		a.errorf("%v: %s record %d.%d ends %d ns before the record before it", h, l.Dir, l.Gen, l.Seq, w.mono-l.Mono)
+	done := l.Mono
+	if l.Dir == "rx" {
+		done -= l.Lat["deliver"]
 	}
-	w.mono = l.Mono
+	if done < w.done {
+		a.errorf("%v: %s record %d.%d is %d ns older than the record before it", h, l.Dir, l.Gen, l.Seq, w.done-done)
+	}
+	w.done, w.mono = done, max(w.mono, l.Mono)
 }
 
 // failure enters an error. A record that does not open is the one that is due,
@@ -341,7 +345,7 @@ func (a *auditor) checkClose(h *history, dir string, w *way) {
 		a.errorf("%v: %s closed with %d as the next sequence of key %d, %d is due", h, dir, end.Next, end.Gen, w.next[end.Gen])
 	case missing > 0:
 		w.gaps = append(w.gaps, gap{dir, w.next[end.Gen], end.Next - 1})
-		w.count += missing
+		w.next[end.Gen] = end.Next
 	}
 	want := totals{uint64(len(w.records)), w.bytes}
 	if got := h.closed.Totals[dir]; got != want {
@@ -380,7 +384,8 @@ func (a *auditor) checkSummary(l *line) {
 	if fmt.Sprint(l.Lost) != fmt.Sprint(a.lost) {
 		a.errorf("the summary has %v lost, the trace %v", l.Lost, a.lost)
 	}
-	if lost := a.lost["payload_ring_full"] + a.lost["payload_unreadable"]; a.bare != lost {
+	lost := a.lost["payload_ring_full"] + a.lost["payload_unreadable"] + a.lost["payload_dropped"]
+	if a.bare != lost {
 		a.errorf("%d records show no bytes, %d lost theirs", a.bare, lost)
 	}
 	for _, h := range a.order {
@@ -439,37 +444,50 @@ func (h *history) end() uint64 {
 func (a *auditor) compare(from, to *history) {
 	tx, rx := from.ways["tx"], to.ways["rx"]
 	sent := map[uint64]*line{}
-	for i, l := range tx.records {
-		sent[tx.at[i]] = l
+	for _, l := range tx.records {
+		sent[tx.place(l.Gen, l.Seq)] = l
 	}
 	shift := uint64(0)
 	if from.found || to.found {
-		i, j := firstCommon(tx.records, rx.records)
-		if i < 0 {
+		s, r := firstCommon(tx.records, rx.records)
+		if s == nil {
 			return
 		}
-		shift = tx.at[i] - rx.at[j]
+		shift = tx.place(s.Gen, s.Seq) - rx.place(r.Gen, r.Seq)
 	}
-	for i, l := range rx.records {
-		place := rx.at[i] + shift
+	end := tx.place(tx.gen, tx.next[tx.gen])
+	for _, l := range rx.records {
+		place := rx.place(l.Gen, l.Seq) + shift
 		s := sent[place]
 		switch {
 		case s != nil:
 			a.compareRecord(from, s, l)
-		case place >= tx.count:
-			a.errorf("%v received %s record %d.%d, but %v sent only %d", to, l.Content, l.Gen, l.Seq, from, tx.count)
+		case place >= end:
+			a.errorf("%v received %s record %d.%d, but %v sent only %d", to, l.Content, l.Gen, l.Seq, from, end)
 		}
 	}
 }
 
-// firstCommon returns the places of the first sequence that is in both.
-func firstCommon(tx, rx []*line) (i, j int) {
-	for j, r := range rx {
-		if i := slices.IndexFunc(tx, func(s *line) bool { return s.Seq == r.Seq }); i >= 0 {
-			return i, j
+// place numbers the records of a direction through all its keys, the lost ones
+// as well.
+func (w *way) place(gen uint32, seq uint64) uint64 {
+	n := seq - w.start[gen]
+	for g, next := range w.next {
+		if g < gen {
+			n += next - w.start[g]
 		}
 	}
-	return -1, -1
+	return n
+}
+
+// firstCommon returns the first received record whose sequence was also sent.
+func firstCommon(tx, rx []*line) (sent, received *line) {
+	for _, r := range rx {
+		if i := slices.IndexFunc(tx, func(s *line) bool { return s.Seq == r.Seq }); i >= 0 {
+			return tx[i], r
+		}
+	}
+	return nil, nil
 }
 
 func (a *auditor) compareRecord(from *history, s, r *line) {
@@ -478,7 +496,7 @@ func (a *auditor) compareRecord(from *history, s, r *line) {
 		s.TLS.Version != r.TLS.Version || s.TLS.Cipher != r.TLS.Cipher {
 		a.errorf("%v sent %d.%d %s of %d bytes (%v), its peer received %d.%d %s of %d bytes (%v)",
 			from, s.Gen, s.Seq, s.Content, s.Len, s.TLS, r.Gen, r.Seq, r.Content, r.Len, r.TLS)
-	} else if !bytes.Equal(s.Payload.Data, r.Payload.Data) {
+	} else if s.Payload.Len > 0 && r.Payload.Len > 0 && !bytes.Equal(s.Payload.Data, r.Payload.Data) {
 		a.errorf("%v sent %d.%d with other bytes than its peer received, from byte %d on of %d",
 			from, s.Gen, s.Seq, firstDifference(s.Payload.Data, r.Payload.Data), s.Len)
 	}
