@@ -82,6 +82,7 @@ struct conn {
 	u8 rx_hidden; /* the present reader's records are filtered out */
 	u8 told;      /* user space knows of it */
 	u8 mark[3];   /* see TWIN: the last hook of tx, of rx, of the keys */
+	u8 tx_failed; /* the failure has been told */
 };
 
 struct {

@@ -94,7 +94,7 @@ static __always_inline void set_control(struct event *e, struct source *s)
 		e->flags |= FLAG_CONTROL;
 }
 
-/* Report that the kernel's TLS code failed; like is an event of the connection and direction. */
+/* Report that the kernel's TLS code failed in a call; like is an event of the connection and direction. */
 static __noinline void emit_failure(const struct event *like, u64 seq, int err, u8 func)
 {
 	struct event e = *like;
@@ -108,6 +108,28 @@ static __noinline void emit_failure(const struct event *like, u64 seq, int err, 
 	set_process(&e);
 	if (!(e.flags & FLAG_HIDDEN))
 		emit(&e);
+}
+
+/*
+ * The same where no call is to blame: in softirq the present task is anybody.
+ * Whether it is wanted, the last call on the connection decides.
+ */
+static __noinline void emit_kernel_failure(const struct event *like, u64 seq, int err, u8 func)
+{
+	struct event e = *like;
+
+	if ((e.flags & FLAG_HIDDEN) || !conn_wanted(&e) || (want_dir && want_dir != 1U + e.dir))
+		return;
+	e.kind = KIND_ERROR;
+	e.seq = seq;
+	e.err = -err;
+	e.func = func;
+	e.flags = 0;
+	e.stamp[3] = bpf_ktime_get_ns();
+	e.pid = e.tid = e.uid = 0;
+	e.cgroup = 0;
+	__builtin_memset(e.comm, 0, sizeof(e.comm));
+	emit(&e);
 }
 
 /* ---- send ---- */
@@ -369,6 +391,11 @@ int encrypt_done(u64 *ctx)
 	}
 	if (!e)
 		return 0;
+	if (err) {
+		c->tx_failed = 1;
+		emit_kernel_failure(e, e->seq, err, FUNC_ENCRYPT_DONE);
+		return 0;
+	}
 	e->stamp[2] = bpf_ktime_get_ns();
 	return 0;
 }
@@ -384,6 +411,11 @@ static __always_inline int record_ready(const struct tls_strparser *strp)
 	return 0;
 }
 
+static __always_inline int announced(const struct tls_strparser *strp)
+{
+	return BPF_CORE_READ(strp, msg_ready) ? record_ready(strp) : 0;
+}
+
 SEC("fentry/tls_rx_msg_ready")
 int BPF_PROG(msg_ready, struct tls_strparser *strp)
 {
@@ -394,9 +426,38 @@ int BPF_PROG(msg_ready, struct tls_strparser *strp)
 SEC("fentry/tls_rx_msg_maybe_announce")
 int BPF_PROG(msg_announce, struct tls_strparser *strp)
 {
-	if (!BPF_CORE_READ(strp, msg_ready))
+	return announced(strp);
+}
+
+/* From 7.2: a reader that finds the next record by itself announces nothing. */
+SEC("fexit/tls_strp_check_rcv")
+int BPF_PROG(msg_parsed, struct tls_strparser *strp)
+{
+	return announced(strp);
+}
+
+/* tls_rx_msg_size(strp, skb): a record's header that cannot be one ends the connection. */
+static __always_inline int header_parsed(u64 *ctx)
+{
+	const struct tls_strparser *strp = (void *)ctx[0];
+	struct conn *c;
+	int ret = ctx[2];
+
+	if (ret >= 0)
 		return 0;
-	return record_ready(strp);
+	c = conn_lookup((u64)BPF_CORE_READ(strp, sk));
+	if (!c || c->rx_failed)
+		return 0;
+	c->rx_failed = 1;
+	c->rx.type = outer_type((void *)c->priv_rx);
+	emit_kernel_failure(&c->rx, read_seq(c->seq_rx), ret, FUNC_RX_MSG_SIZE);
+	return 0;
+}
+
+SEC("fexit/tls_rx_msg_size")
+int msg_size(u64 *ctx)
+{
+	return header_parsed(ctx);
 }
 
 /* The direct path puts the plaintext into the reader's memory; its iterator moves on meanwhile. */
@@ -434,9 +495,6 @@ static __always_inline int open_begins(u64 *ctx)
 	e = &c->rx;
 	now = bpf_ktime_get_ns();
 	if (__sync_val_compare_and_swap(&c->rx_state, RX_OPENED, RX_OPENING) == RX_OPENED) {
-		/* The call goes on; it parsed this record itself, after the last one. */
-		if (!c->ready_ts && is_current(e))
-			c->ready_ts = e->stamp[2];
 		e->flags |= FLAG_RETURN_LATER;
 		emit_record(e, &e->hidden);
 	}
@@ -590,7 +648,8 @@ int decrypt_done(u64 *ctx)
 	if (!c || !s || c->rx_hidden)
 		return 0;
 	if (err) {
-		emit_failure(&c->rx, read_seq(aad), err, FUNC_DECRYPT_DONE);
+		c->rx_failed = 1;
+		emit_kernel_failure(&c->rx, read_seq(aad), err, FUNC_DECRYPT_DONE);
 		return 0;
 	}
 	e = c->rx;
@@ -737,6 +796,19 @@ static __always_inline int free_begins(u64 *ctx)
 
 TWIN("fentry/tls_ctx_free", ctx_free, free_begins)
 
+/* A connection that a network card seals is freed later, without its socket. */
+SEC("fexit/tls_sk_proto_close")
+int BPF_PROG(close_exit, u64 sk)
+{
+	struct conn *c = conn_lookup(sk);
+
+	if (!c || !c->closing || (c->tx.mode != TLS_HW && c->rx.mode != TLS_HW))
+		return 0;
+	emit_socket(c, STATE_CLOSE, 0, 0);
+	bpf_map_delete_elem(&conns, &sk);
+	return 0;
+}
+
 /* Every socket gets its cookie before its first record, as ss would give it. */
 SEC("fentry/tcp_set_ulp")
 int BPF_PROG(set_ulp, struct sock *sk)
@@ -745,18 +817,27 @@ int BPF_PROG(set_ulp, struct sock *sk)
 	return 0;
 }
 
+/* Where a TCP that refuses a record ends the connection, tls_push_sg was the last hook. */
+static __always_inline u64 failed_seq(struct conn *c)
+{
+	struct pending_key key = { c->tx.conn, c->push_rec };
+	const struct event *e = 0;
+
+	if (c->push_rec && c->push_rec != c->tx_rec)
+		e = bpf_map_lookup_elem(&pending, &key);
+	return e ? e->seq : c->tx.seq;
+}
+
+/* Failures to receive have been told where they happen. */
 SEC("fentry/tls_err_abort")
 int BPF_PROG(err_abort, struct sock *sk, int err)
 {
 	struct conn *c = conn_lookup((u64)sk);
 
-	/* tls_rx_one_record reports its own failure. */
-	if (!c || c->rx_state == RX_OPENING || c->rx_failed)
+	if (!c || c->rx_state == RX_OPENING || c->rx_failed || c->tx_failed)
 		return 0;
-	if (c->tx_state == TX_SEALING)
-		emit_failure(&c->tx, c->tx.seq, err, FUNC_ERR_ABORT);
-	else
-		emit_failure(&c->rx, read_seq(c->seq_rx), err, FUNC_ERR_ABORT);
+	if (c->tx_state == TX_SEALING || c->pending)
+		emit_failure(&c->tx, failed_seq(c), err, FUNC_ERR_ABORT);
 	return 0;
 }
 

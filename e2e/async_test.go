@@ -34,8 +34,15 @@ func TestAsynchronousCrypto(t *testing.T) {
 		p.close()
 		all = append(all, played{p, s, want})
 	}
+	bad := pairWithWrongKey(t, rawInfo(security{"1.2", "AES-GCM-128", "sw"}))
+	defer bad.close()
+	bad.send(t, pattern(71, 38), 0)
+	if _, _, err := unix.Recvfrom(bad.b, make([]byte, 100), 0); err != unix.EBADMSG {
+		t.Errorf("read: %v, want EBADMSG", err)
+	}
 	got := tr.stop()
 	got.noLosses(t)
+	checkFailure(t, got, bad, failure{"EBADMSG", "tls_decrypt_done", 0, "application_data", ""})
 	for _, x := range all {
 		comparePieces(t, got.stream(x.p.lport, x.p.rport, "tx"), data("send", x.want...), "tx", x.s)
 		comparePieces(t, got.stream(x.p.rport, x.p.lport, "rx"), data("recv", x.want...), "rx", x.s)

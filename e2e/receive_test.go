@@ -145,6 +145,7 @@ var receivePaths = []path{
 	{name: "padded records", version: "1.3", run: func(t *testing.T, p *pair) expectation { return padded(t, p, false) }},
 	{name: "padded records against TLS_RX_EXPECT_NO_PAD", version: "1.3", run: func(t *testing.T, p *pair) expectation { return padded(t, p, true) }},
 	{name: "a bad record", run: badRecord},
+	{name: "a header that is none", run: badHeader},
 	{name: "a truncated stream", run: func(t *testing.T, p *pair) expectation {
 		b := pattern(60, 36)
 		p.send(t, b, 0)
@@ -159,35 +160,77 @@ var receivePaths = []path{
 
 // badRecord: the peer seals with another key. The error says which record.
 func badRecord(t *testing.T, p *pair) expectation {
-	a, b := pattern(70, 37), pattern(71, 38)
+	a := pattern(70, 37)
 	p.send(t, a, 0)
 	p.recv(t, 70, 70)
-	x, y := tcpPair(t, "tcp4", "127.0.0.1:0")
-	info := p.info
-	info.Key = pattern(len(info.Key), 99)
-	must(t, ktls.EnableRaw(x, &info, nil))
-	must(t, ktls.EnableRaw(y, nil, &p.info))
-	bad := newPlainPair(t, x, y, p.info)
+	bad := pairWithWrongKey(t, p.info)
 	defer bad.close()
-	bad.send(t, b, 0)
+	bad.send(t, pattern(71, 38), 0)
 	if _, _, err := unix.Recvfrom(bad.b, make([]byte, 100), 0); err != unix.EBADMSG {
 		t.Errorf("read: %v, want EBADMSG", err)
 	}
 	e := both("send", a)
 	e.check = func(t *testing.T, _ *pair, tr trace) {
-		errs := tr.filter(func(l *line) bool { return l.Type == "error" && l.Sock.LPort == bad.rport })
-		if len(errs) != 1 {
-			t.Fatalf("%d errors: %+v", len(errs), errs)
-		}
-		l := errs[0]
-		if l.Errno != "EBADMSG" || l.Func != "tls_rx_one_record" || l.Seq != 0 || l.Content != "application_data" || l.Dir != "rx" || l.Comm != comm(t) {
-			t.Errorf("%+v", l)
-		}
-		if n := len(tr.stream(bad.rport, bad.lport, "rx")); n != 0 {
-			t.Errorf("%d records opened, want none", n)
-		}
+		want := failure{"EBADMSG", "tls_rx_one_record", 0, "application_data", comm(t)}
+		checkFailure(t, tr, bad, want)
 	}
 	return e
+}
+
+// pairWithWrongKey returns a connection whose receiver cannot open anything.
+func pairWithWrongKey(t *testing.T, info ktls.CryptoInfo) *pair {
+	t.Helper()
+	x, y := tcpPair(t, "tcp4", "127.0.0.1:0")
+	other := info
+	other.Key = pattern(len(info.Key), 99)
+	must(t, ktls.EnableRaw(x, &other, nil))
+	must(t, ktls.EnableRaw(y, nil, &info))
+	return newPlainPair(t, x, y, info)
+}
+
+// badHeader: after a good record the peer sends what cannot begin one. The
+// kernel finds it when the bytes arrive, in nobody's call.
+func badHeader(t *testing.T, p *pair) expectation {
+	a := pattern(72, 39)
+	p.send(t, a, 0)
+	p.recv(t, 72, 72)
+	x, y := tcpPair(t, "tcp4", "127.0.0.1:0")
+	must(t, ktls.EnableRaw(y, nil, &p.info))
+	bad := newPlainPair(t, x, y, p.info)
+	defer bad.close()
+	tooLong := []byte{22, 3, 3, 0xff, 0xff}
+	must(t, unix.Send(bad.a, append(tooLong, make([]byte, 16)...), 0))
+	if _, _, err := unix.Recvfrom(bad.b, make([]byte, 100), 0); err != unix.EMSGSIZE {
+		t.Errorf("read: %v, want EMSGSIZE", err)
+	}
+	e := both("send", a)
+	e.check = func(t *testing.T, _ *pair, tr trace) {
+		checkFailure(t, tr, bad, failure{"EMSGSIZE", "tls_rx_msg_size", 0, "handshake", ""})
+	}
+	return e
+}
+
+// failure is what an error event must say.
+type failure struct {
+	errno, function string
+	seq             uint64
+	content, comm   string
+}
+
+// checkFailure wants one error of the receiver of p, and no record.
+func checkFailure(t *testing.T, tr trace, p *pair, want failure) {
+	t.Helper()
+	errs := tr.filter(func(l *line) bool { return l.Type == "error" && l.Sock.LPort == p.rport })
+	if len(errs) != 1 {
+		t.Fatalf("%d errors: %+v", len(errs), errs)
+	}
+	l := errs[0]
+	if got := (failure{l.Errno, l.Func, l.Seq, l.Content, l.Comm}); got != want || l.Dir != "rx" {
+		t.Errorf("error %+v of %s, want %+v of rx", got, l.Dir, want)
+	}
+	if n := len(tr.stream(p.rport, p.lport, "rx")); n != 0 {
+		t.Errorf("%d records opened, want none", n)
+	}
 }
 
 func checkSame(t *testing.T, got, want []byte) {

@@ -41,6 +41,9 @@ func (p *pipeline) handle(ev event.Event) error {
 		return p.socket(ev)
 	case *event.Error:
 		p.errors++
+		if err := p.gap(p.ledger.ObserveError(ev)); err != nil {
+			return err
+		}
 	case *event.Lost:
 		p.lost[ev.Cause] += ev.Count
 	}

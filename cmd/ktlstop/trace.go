@@ -70,6 +70,9 @@ func (o *options) pump(ctx context.Context, t *loader.Tracer, out *output) error
 	err := t.Run(ctx, p.handle, out.Flush)
 	if errors.Is(err, errEnough) {
 		// What lies unread in the ring is not lost, it is not asked for.
+		if err := t.Losses(p.handle); err != nil {
+			return err
+		}
 		return p.out.Write(p.summary(t))
 	}
 	if err != nil {

@@ -40,6 +40,10 @@ func (c *Collector) audit(ev event.Event) {
 		for _, l := range c.ledger.ObserveSocket(ev) {
 			c.table.Apply(l)
 		}
+	case *event.Error:
+		if l := c.ledger.ObserveError(ev); l != nil {
+			c.table.Apply(l)
+		}
 	case *event.Record:
 		if l := c.ledger.Observe(ev); l != nil {
 			c.table.Apply(l)

@@ -55,6 +55,15 @@ func (l *Ledger) Observe(r *event.Record) *event.Lost {
 	return nil
 }
 
+// ObserveError enters a record that failed after the kernel had counted it, and
+// returns the loss that its sequence betrays, if any.
+func (l *Ledger) ObserveError(e *event.Error) *event.Lost {
+	if !e.Taken {
+		return nil
+	}
+	return l.Observe(&event.Record{Conn: e.Conn, Dir: e.Dir, Gen: e.Gen, Seq: e.Seq, Hidden: e.Hidden, Mono: e.Mono})
+}
+
 // ObserveSocket enters what a Socket event says about the sequences of both
 // directions. A close returns what is missing at the ends and forgets the
 // connection.

@@ -259,3 +259,21 @@ func TestLedgerCountsASocketOfWhichNothingArrived(t *testing.T) {
 		t.Errorf("lost %+v, want 9 sent", lost)
 	}
 }
+
+// A record that failed after the kernel had counted it is no gap.
+func TestLedgerTakenByAnError(t *testing.T) {
+	l := NewLedger(0)
+	conn := event.Conn{ID: 1}
+	l.Observe(&event.Record{Conn: conn, Dir: event.RX, Seq: 0})
+	for _, e := range []*event.Error{
+		{Conn: conn, Dir: event.RX, Seq: 1, Taken: true},
+		{Conn: conn, Dir: event.RX, Seq: 2}, // not counted by the kernel
+	} {
+		if lost := l.ObserveError(e); lost != nil {
+			t.Errorf("%+v: %+v", e, lost)
+		}
+	}
+	if lost := l.Observe(&event.Record{Conn: conn, Dir: event.RX, Seq: 3}); lost == nil || lost.First != 2 || lost.Last != 2 {
+		t.Errorf("lost %+v, want sequence 2", lost)
+	}
+}

@@ -203,7 +203,13 @@ type Error struct {
 	// Func is the kernel function that returned it.
 	Func string
 	Seq  uint64
+	Gen  uint32
 	Type ContentType
+	// Taken says that the kernel had counted the record as read when it failed,
+	// as asynchronous crypto makes it do: the next record has the next sequence.
+	Taken bool
+	// Hidden is as in Record, if Taken.
+	Hidden uint64
 }
 
 // Lost is a number of records or other facts that the trace knows it missed.

@@ -2,7 +2,6 @@ package loader
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -14,6 +13,9 @@ const maxHeld = 4096
 
 // maxKept bounds the payloads whose records have not come yet.
 const maxKept = 4 * maxHeld
+
+// maxBytes bounds the plaintext of all that waits, of either kind.
+const maxBytes = 64 << 20
 
 // held is a record whose event is not complete yet.
 type held struct {
@@ -31,7 +33,9 @@ type assembler struct {
 	payloads map[payloadKey][]byte
 	// kept are the keys of payloads in the order they came. What is far behind
 	// belongs to events that were lost.
-	kept []payloadKey
+	kept      []payloadKey
+	keptBytes int
+	heldBytes int
 	// dropped counts payloads that the kernel sent and that were not there when
 	// their records came.
 	dropped uint64
@@ -59,7 +63,7 @@ func (a *assembler) add(w *wireEvent, out func(event.Event) error) error {
 	case kindError:
 		return a.addError(w, out)
 	case kindOpened:
-		a.addOpened(w)
+		return a.addOpened(w, out)
 	}
 	return nil
 }
@@ -71,10 +75,14 @@ func (a *assembler) addRecord(w *wireEvent, out func(event.Event) error) error {
 	}
 	switch {
 	case w.Dir == uint8(event.TX) && w.Stamp[3] == 0 && w.Flags&flagPushed == 0:
-		a.unsent[w.Conn] = append(a.unsent[w.Conn], held{*w, payload})
+		if a.heldBytes > maxBytes && payload != nil {
+			a.dropped++
+			payload = nil
+		}
+		a.unsent[w.Conn] = append(a.unsent[w.Conn], a.take(w, payload))
 		return nil
 	case w.Flags&flagReturnLater != 0:
-		return a.hold(held{*w, payload}, out)
+		return a.hold(a.take(w, payload), out)
 	case w.Dir == uint8(event.RX):
 		if err := a.release(w.Conn, w, out); err != nil {
 			return err
@@ -86,6 +94,9 @@ func (a *assembler) addRecord(w *wireEvent, out func(event.Event) error) error {
 // addError lets go first what the failed call had opened before: its return
 // stays unknown.
 func (a *assembler) addError(w *wireEvent, out func(event.Event) error) error {
+	if w.Func == funcDecryptDone { // told in the place of the record
+		return a.addOpened(w, out)
+	}
 	if w.Dir == uint8(event.RX) {
 		if err := a.release(w.Conn, nil, out); err != nil {
 			return err
@@ -94,11 +105,14 @@ func (a *assembler) addError(w *wireEvent, out func(event.Event) error) error {
 	return out(w.failure())
 }
 
-func (a *assembler) addOpened(w *wireEvent) {
-	if len(a.async) >= maxKept { // their records were lost
-		clear(a.async)
+func (a *assembler) addOpened(w *wireEvent, out func(event.Event) error) error {
+	if len(a.async) >= maxKept {
+		if err := a.forgetAsync(anyConn, out); err != nil {
+			return err
+		}
 	}
 	a.async[asyncKey(w)] = *w
+	return nil
 }
 
 // asyncKey: the completion does not know when the record was taken up.
@@ -108,11 +122,23 @@ func asyncKey(w *wireEvent) payloadKey {
 	return key
 }
 
+// take counts what is about to wait.
+func (a *assembler) take(w *wireEvent, payload []byte) held {
+	a.heldBytes += len(payload)
+	return held{*w, payload}
+}
+
+// letGo emits what has waited.
+func (a *assembler) letGo(h *held, out func(event.Event) error) error {
+	a.heldBytes -= len(h.payload)
+	return a.emit(&h.wire, h.payload, out)
+}
+
 // hold keeps a record until its call returns.
 func (a *assembler) hold(h held, out func(event.Event) error) error {
 	waiting := append(a.opened[h.wire.Conn], h)
-	if len(waiting) > maxHeld {
-		if err := a.emit(&waiting[0].wire, waiting[0].payload, out); err != nil {
+	for len(waiting) > maxHeld || a.heldBytes > maxBytes && len(waiting) > 0 {
+		if err := a.letGo(&waiting[0], out); err != nil {
 			return err
 		}
 		waiting = waiting[1:]
@@ -135,7 +161,7 @@ func (a *assembler) release(conn uint64, last *wireEvent, out func(event.Event) 
 		if last != nil && w.PID == last.PID && w.TID == last.TID {
 			w.Stamp[3], w.Op = last.Stamp[3], last.Op
 		}
-		if err := a.emit(w, waiting[i].payload, out); err != nil {
+		if err := a.letGo(&waiting[i], out); err != nil {
 			return err
 		}
 	}
@@ -162,15 +188,37 @@ func (a *assembler) forget(conn uint64, out func(event.Event) error) error {
 		return cmp.Or(cmp.Compare(x.wire.Gen, y.wire.Gen), cmp.Compare(x.wire.Seq, y.wire.Seq))
 	})
 	for i := range unsent {
-		if err := a.emit(&unsent[i].wire, unsent[i].payload, out); err != nil {
+		if err := a.letGo(&unsent[i], out); err != nil {
 			return err
 		}
 	}
-	ofConn := func(k payloadKey) bool { return k.conn == conn }
-	maps.DeleteFunc(a.payloads, func(k payloadKey, _ []byte) bool { return ofConn(k) })
-	maps.DeleteFunc(a.async, func(k payloadKey, _ wireEvent) bool { return ofConn(k) })
+	for k := range a.payloads {
+		if k.conn == conn {
+			a.discard(k)
+		}
+	}
+	return a.forgetAsync(func(c uint64) bool { return c == conn }, out)
+}
+
+// forgetAsync drops the completions of records that were lost, but for what
+// went wrong.
+func (a *assembler) forgetAsync(of func(conn uint64) bool, out func(event.Event) error) error {
+	for k, done := range a.async {
+		if !of(k.conn) {
+			continue
+		}
+		delete(a.async, k)
+		if done.Kind != kindError {
+			continue
+		}
+		if err := out(done.failure()); err != nil {
+			return err
+		}
+	}
 	return nil
 }
+
+func anyConn(uint64) bool { return true }
 
 // flush lets go everything, at the end of a run.
 func (a *assembler) flush(out func(event.Event) error) error {
@@ -184,33 +232,43 @@ func (a *assembler) flush(out func(event.Event) error) error {
 			return err
 		}
 	}
-	return nil
+	return a.forgetAsync(anyConn, out)
 }
 
 func (a *assembler) emit(w *wireEvent, payload []byte, out func(event.Event) error) error {
 	if w.Flags&flagAsync != 0 && w.Dir == uint8(event.RX) {
-		var err error
-		if payload, err = a.completeAsync(w); err != nil {
-			return err
-		}
+		return a.emitAsync(w, out)
 	}
+	return a.emitRecord(w, payload, out)
+}
+
+func (a *assembler) emitRecord(w *wireEvent, payload []byte, out func(event.Event) error) error {
 	w.record(&a.record)
 	a.record.Payload = payload
 	return out(&a.record)
 }
 
-// completeAsync gives an asynchronously opened record the time and the
-// plaintext that came later.
-func (a *assembler) completeAsync(w *wireEvent) ([]byte, error) {
+// emitAsync gives an asynchronously opened record the time and the plaintext
+// that came later, or tells that it could not be opened.
+func (a *assembler) emitAsync(w *wireEvent, out func(event.Event) error) error {
 	key := asyncKey(w)
-	opened, ok := a.async[key]
+	done, ok := a.async[key]
 	if !ok {
-		return nil, nil
+		return a.emitRecord(w, nil, out)
 	}
 	delete(a.async, key)
-	w.Stamp[2] = opened.Stamp[2]
-	opened.Len = w.Len
-	return a.payload(&opened)
+	if done.Kind == kindError {
+		failure := done.failure()
+		failure.Taken, failure.Hidden, failure.Type = true, w.Hidden, event.ContentType(w.Type)
+		return out(failure)
+	}
+	w.Stamp[2] = done.Stamp[2]
+	done.Len = w.Len
+	payload, err := a.payload(&done)
+	if err != nil {
+		return err
+	}
+	return a.emitRecord(w, payload, out)
 }
 
 // payload returns the plaintext of a record. It was submitted before the
@@ -233,7 +291,7 @@ func (a *assembler) payload(w *wireEvent) ([]byte, error) {
 	if !ok {
 		a.dropped++
 	}
-	delete(a.payloads, key)
+	a.discard(key)
 	// A split record's payload was read before the split.
 	return b[:min(len(b), int(w.Len))], nil
 }
@@ -249,12 +307,20 @@ func (a *assembler) reportDropped(out func(event.Event) error) error {
 }
 
 func (a *assembler) keep(p wirePayload) {
-	if len(a.kept) >= maxKept {
-		delete(a.payloads, a.kept[0])
+	for len(a.kept) >= maxKept || a.keptBytes > maxBytes {
+		a.discard(a.kept[0])
 		a.kept = a.kept[1:]
 	}
+	a.discard(p.key)
 	a.kept = append(a.kept, p.key)
+	a.keptBytes += len(p.data)
 	a.payloads[p.key] = append([]byte(nil), p.data...)
+}
+
+// discard forgets a payload that was taken, or that nobody will ask for.
+func (a *assembler) discard(key payloadKey) {
+	a.keptBytes -= len(a.payloads[key])
+	delete(a.payloads, key)
 }
 
 func (w *wireEvent) key() payloadKey { return payloadKey{w.Conn, w.Seq, w.Stamp[1], w.Gen, w.Dir} }

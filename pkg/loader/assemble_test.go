@@ -276,6 +276,31 @@ func TestTooManyHeld(t *testing.T) {
 	}
 }
 
+// Plaintext that waits is bounded by its bytes too.
+func TestWaitingBytesAreBounded(t *testing.T) {
+	b := newBench()
+	large := strings.Repeat("x", MaxSnaplen)
+	most := 0
+	for seq := range uint64(maxBytes / MaxSnaplen / 2 * 3) {
+		for conn := range uint64(2) {
+			w := ofConn(conn+1, with(flagPayload, inCall(seq, 11)))
+			w.Len = MaxSnaplen
+			b.submit(w, large)
+			b.submit(ofConn(conn+1, sent(seq)), large) // its event is lost
+			b.feed(t, w)
+			most = max(most, b.heldBytes, b.keptBytes)
+			b.got = nil
+		}
+	}
+	if most > maxBytes+2*MaxSnaplen || most < maxBytes/2 {
+		t.Errorf("up to %d bytes waited, the bound is %d", most, maxBytes)
+	}
+	b.feed(t, socketEvent(event.SocketClose), ofConn(2, socketEvent(event.SocketClose)))
+	if b.heldBytes != 0 || b.keptBytes != 0 {
+		t.Errorf("after the closes %d and %d bytes count as waiting", b.heldBytes, b.keptBytes)
+	}
+}
+
 func TestUnsentRecords(t *testing.T) {
 	b := newBench()
 	b.feed(t, sent(0), unsentTX(1, 1), unsentTX(0, 2), unsentTX(1, 0), unsentTX(0, 1), ofConn(2, unsentTX(0, 8)))
@@ -317,6 +342,28 @@ func TestAsync(t *testing.T) {
 		}
 	}
 	b.expectEmpty(t)
+}
+
+// A record that asynchronous crypto could not open is an error in the record's place.
+func TestAsyncFailure(t *testing.T) {
+	b := newBench()
+	bad := func(seq uint64) wireEvent {
+		return wireEvent{Kind: kindError, Func: funcDecryptDone, Conn: 1, Dir: uint8(event.RX), Seq: seq, Err: 74}
+	}
+	first, second := with(flagAsync, inCall(0, 11)), with(flagAsync, returned(1, 11, 50))
+	second.Hidden = 3
+	b.feed(t, first, bad(1), second)
+	got := b.got
+	b.expect(t, "rx0.0 error")
+	e := got[1].(*event.Error)
+	if !e.Taken || e.Seq != 1 || e.Hidden != 3 || e.Errno != 74 {
+		t.Errorf("%+v", e)
+	}
+	b.feed(t, bad(2)) // whose record is lost
+	if err := b.flush(b.out); err != nil {
+		t.Fatal(err)
+	}
+	b.expect(t, "error")
 }
 
 func TestAsyncWithoutWord(t *testing.T) {

@@ -21,6 +21,8 @@ type hook struct {
 	// alternative names another hook that does the same on other kernels:
 	// one of the two is enough.
 	alternative string
+	// unless names another hook that makes this one needless.
+	unless string
 	// without is what the user misses where the hook cannot be attached;
 	// empty where the kernel needs none.
 	without string
@@ -38,6 +40,8 @@ var hooks = []hook{
 	{program: "encrypt_done", function: "tls_encrypt_done", without: "with asynchronous crypto the stage encrypt ends at the push"},
 	{program: "msg_ready", function: "tls_rx_msg_ready", alternative: "msg_announce", without: "the rx stage wait is unknown"},
 	{program: "msg_announce", function: "tls_rx_msg_maybe_announce", alternative: "msg_ready", without: "the rx stage wait is unknown"},
+	{program: "msg_parsed", function: "tls_strp_check_rcv", unless: "msg_ready"},
+	{program: "msg_size", function: "tls_rx_msg_size", without: "malformed record headers are not reported"},
 	{program: "open_enter", function: "tls_rx_one_record", required: true},
 	{program: "open_exit", function: "tls_rx_one_record", required: true},
 	{program: "decrypt_done", function: "tls_decrypt_done", without: "with asynchronous crypto the stage decrypt and the payload are unknown"},
@@ -47,6 +51,7 @@ var hooks = []hook{
 	{program: "set_sw_offload", function: "tls_set_sw_offload", without: "opens and rekeys of connections are not reported"},
 	{program: "release_tx", function: "tls_sw_release_resources_tx", without: "records that never reached TCP are lost at close"},
 	{program: "close_enter", function: "tls_sk_proto_close", without: "closes are not reported, and closed connections stay in the table"},
+	{program: "close_exit", function: "tls_sk_proto_close"}, // close_enter says what it costs
 	{program: "ctx_free", function: "tls_ctx_free", without: "closes are not reported, and closed connections stay in the table"},
 	{program: "err_abort", function: "tls_err_abort", without: "errors other than undecipherable records are not reported"},
 }
@@ -103,13 +108,13 @@ func choose(spec *ebpf.CollectionSpec, t *types) (present []hook, missing []stri
 	}
 	for _, h := range hooks {
 		switch {
-		case have[h.program]:
+		case have[h.program] && !have[h.unless]:
 			present = append(present, h)
 			continue
 		case h.required:
 			return nil, nil, &UnsupportedError{What: fmt.Sprintf("this kernel's TLS code has no function %s to attach to", h.function),
 				Hint: "README.md lists the kernels that are known to work"}
-		case h.without != "" && !have[h.alternative]:
+		case h.without != "" && !have[h.program] && !have[h.alternative]:
 			missing = append(missing, h.function+": "+h.without)
 		}
 		delete(spec.Programs, h.program)

@@ -27,6 +27,7 @@ const (
 	ktlsMapWantPid             = "want_pid"
 	ktlsProgCloseEnter         = "close_enter"
 	ktlsProgCloseEnterTwin     = "close_enter_twin"
+	ktlsProgCloseExit          = "close_exit"
 	ktlsProgCtxFree            = "ctx_free"
 	ktlsProgCtxFreeTwin        = "ctx_free_twin"
 	ktlsProgDecryptDone        = "decrypt_done"
@@ -34,7 +35,9 @@ const (
 	ktlsProgErrAbort           = "err_abort"
 	ktlsProgInventory          = "inventory"
 	ktlsProgMsgAnnounce        = "msg_announce"
+	ktlsProgMsgParsed          = "msg_parsed"
 	ktlsProgMsgReady           = "msg_ready"
+	ktlsProgMsgSize            = "msg_size"
 	ktlsProgOpenEnter          = "open_enter"
 	ktlsProgOpenEnterTwin      = "open_enter_twin"
 	ktlsProgOpenExit           = "open_exit"
@@ -128,6 +131,7 @@ type ktlsSpecs struct {
 type ktlsProgramSpecs struct {
 	CloseEnter         *ebpf.ProgramSpec `ebpf:"close_enter"`
 	CloseEnterTwin     *ebpf.ProgramSpec `ebpf:"close_enter_twin"`
+	CloseExit          *ebpf.ProgramSpec `ebpf:"close_exit"`
 	CtxFree            *ebpf.ProgramSpec `ebpf:"ctx_free"`
 	CtxFreeTwin        *ebpf.ProgramSpec `ebpf:"ctx_free_twin"`
 	DecryptDone        *ebpf.ProgramSpec `ebpf:"decrypt_done"`
@@ -135,7 +139,9 @@ type ktlsProgramSpecs struct {
 	ErrAbort           *ebpf.ProgramSpec `ebpf:"err_abort"`
 	Inventory          *ebpf.ProgramSpec `ebpf:"inventory"`
 	MsgAnnounce        *ebpf.ProgramSpec `ebpf:"msg_announce"`
+	MsgParsed          *ebpf.ProgramSpec `ebpf:"msg_parsed"`
 	MsgReady           *ebpf.ProgramSpec `ebpf:"msg_ready"`
+	MsgSize            *ebpf.ProgramSpec `ebpf:"msg_size"`
 	OpenEnter          *ebpf.ProgramSpec `ebpf:"open_enter"`
 	OpenEnterTwin      *ebpf.ProgramSpec `ebpf:"open_enter_twin"`
 	OpenExit           *ebpf.ProgramSpec `ebpf:"open_exit"`
@@ -286,6 +292,7 @@ type ktlsVariables struct {
 type ktlsPrograms struct {
 	CloseEnter         *ebpf.Program `ebpf:"close_enter"`
 	CloseEnterTwin     *ebpf.Program `ebpf:"close_enter_twin"`
+	CloseExit          *ebpf.Program `ebpf:"close_exit"`
 	CtxFree            *ebpf.Program `ebpf:"ctx_free"`
 	CtxFreeTwin        *ebpf.Program `ebpf:"ctx_free_twin"`
 	DecryptDone        *ebpf.Program `ebpf:"decrypt_done"`
@@ -293,7 +300,9 @@ type ktlsPrograms struct {
 	ErrAbort           *ebpf.Program `ebpf:"err_abort"`
 	Inventory          *ebpf.Program `ebpf:"inventory"`
 	MsgAnnounce        *ebpf.Program `ebpf:"msg_announce"`
+	MsgParsed          *ebpf.Program `ebpf:"msg_parsed"`
 	MsgReady           *ebpf.Program `ebpf:"msg_ready"`
+	MsgSize            *ebpf.Program `ebpf:"msg_size"`
 	OpenEnter          *ebpf.Program `ebpf:"open_enter"`
 	OpenEnterTwin      *ebpf.Program `ebpf:"open_enter_twin"`
 	OpenExit           *ebpf.Program `ebpf:"open_exit"`
@@ -324,6 +333,7 @@ func (p *ktlsPrograms) Close() error {
 	return _KtlsClose(
 		p.CloseEnter,
 		p.CloseEnterTwin,
+		p.CloseExit,
 		p.CtxFree,
 		p.CtxFreeTwin,
 		p.DecryptDone,
@@ -331,7 +341,9 @@ func (p *ktlsPrograms) Close() error {
 		p.ErrAbort,
 		p.Inventory,
 		p.MsgAnnounce,
+		p.MsgParsed,
 		p.MsgReady,
+		p.MsgSize,
 		p.OpenEnter,
 		p.OpenEnterTwin,
 		p.OpenExit,

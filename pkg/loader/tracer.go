@@ -206,6 +206,10 @@ func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle f
 	return t.drain(handle)
 }
 
+// Losses reports what was lost since Run last did, for callers that have ended
+// Run with an error of their own.
+func (t *Tracer) Losses(handle func(event.Event) error) error { return t.reportLosses(handle) }
+
 func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle func() error) error {
 	for ctx.Err() == nil {
 		t.events.SetDeadline(time.Now().Add(pollInterval))

@@ -178,12 +178,15 @@ func (w *wireEvent) socket() *event.Socket {
 	return s
 }
 
-var funcs = [...]string{"", "tls_rx_one_record", "tls_err_abort", "tls_decrypt_done", "tls_sw_recvmsg"}
+// funcDecryptDone is FUNC_DECRYPT_DONE of bpf/ktls_event.h.
+const funcDecryptDone = 3
+
+var funcs = [...]string{"", "tls_rx_one_record", "tls_err_abort", funcDecryptDone: "tls_decrypt_done", "tls_sw_recvmsg", "tls_encrypt_done", "tls_rx_msg_size"}
 
 func (w *wireEvent) failure() *event.Error {
 	e := &event.Error{
 		Conn: w.conn(), TLS: w.tls(w.Mode), Proc: w.process(), Mono: w.Stamp[3],
-		Dir: event.Dir(w.Dir), Errno: uint32(w.Err), Seq: w.Seq, Type: event.ContentType(w.Type),
+		Dir: event.Dir(w.Dir), Errno: uint32(w.Err), Seq: w.Seq, Gen: w.Gen, Type: event.ContentType(w.Type),
 	}
 	if int(w.Func) < len(funcs) {
 		e.Func = funcs[w.Func]
