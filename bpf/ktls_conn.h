@@ -199,9 +199,9 @@ static __always_inline bool conn_wanted(const struct event *e)
 
 static __always_inline u8 current_is_kthread(void)
 {
-	const struct task_struct *t = (void *)bpf_get_current_task();
+	const struct task_struct *t = bpf_get_current_task_btf();
 
-	return (BPF_CORE_READ(t, flags) & PF_KTHREAD) ? FLAG_KTHREAD : 0;
+	return (t->flags & PF_KTHREAD) ? FLAG_KTHREAD : 0;
 }
 
 /* Who is in the call. Sets FLAG_HIDDEN where the filters do not want it. */

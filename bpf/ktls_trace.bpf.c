@@ -148,7 +148,7 @@ static __always_inline u8 send_op(u8 flags)
 	if (bpf_core_field_exists(arm->syscallno))
 		nr = BPF_CORE_READ(arm, syscallno);
 	else
-		nr = BPF_CORE_READ(regs, orig_ax);
+		nr = regs->orig_ax;
 	if (nr == nr_sendfile)
 		return OP_SENDFILE;
 	return nr == nr_splice ? OP_SPLICE : OP_SEND;
@@ -178,7 +178,7 @@ static __always_inline int send_begin(u64 sk, bool more)
 SEC("fentry/tls_sw_sendmsg")
 int BPF_PROG(sendmsg_enter, struct sock *sk, struct msghdr *msg)
 {
-	return send_begin((u64)sk, BPF_CORE_READ(msg, msg_flags) & MSG_MORE);
+	return send_begin((u64)sk, msg->msg_flags & MSG_MORE);
 }
 
 SEC("fentry/tls_sw_sendpage")
@@ -257,7 +257,7 @@ static __always_inline int verdict_begins(u64 *ctx)
 	e->stamp[2] = e->stamp[3] = 0;
 	e->seq = seq;
 	e->type = tx_type_arg == 3 ? ARG(ctx, 3) : ARG(ctx, 2);
-	e->len = BPF_CORE_READ(msg, sg.size);
+	e->len = msg->sg.size;
 	e->flags = 0;
 	set_process(e);
 	e->op = send_op(e->flags);
@@ -404,7 +404,7 @@ int encrypt_done(u64 *ctx)
 
 static __always_inline int record_ready(const struct tls_strparser *strp)
 {
-	struct conn *c = conn_lookup((u64)BPF_CORE_READ(strp, sk));
+	struct conn *c = conn_lookup((u64)strp->sk);
 
 	if (c && !c->ready_ts)
 		c->ready_ts = bpf_ktime_get_ns();
@@ -413,7 +413,7 @@ static __always_inline int record_ready(const struct tls_strparser *strp)
 
 static __always_inline int announced(const struct tls_strparser *strp)
 {
-	return BPF_CORE_READ(strp, msg_ready) ? record_ready(strp) : 0;
+	return strp->msg_ready ? record_ready(strp) : 0;
 }
 
 SEC("fentry/tls_rx_msg_ready")
@@ -436,28 +436,18 @@ int BPF_PROG(msg_parsed, struct tls_strparser *strp)
 	return announced(strp);
 }
 
-/* tls_rx_msg_size(strp, skb): a record's header that cannot be one ends the connection. */
-static __always_inline int header_parsed(u64 *ctx)
+/* A record's header that cannot be one (tls_rx_msg_size) ends the connection. */
+SEC("fentry/tls_strp_abort_strp")
+int BPF_PROG(abort_strp, struct tls_strparser *strp, int err)
 {
-	const struct tls_strparser *strp = (void *)ctx[0];
-	struct conn *c;
-	int ret = ctx[2];
+	struct conn *c = conn_lookup((u64)strp->sk);
 
-	if (ret >= 0)
-		return 0;
-	c = conn_lookup((u64)BPF_CORE_READ(strp, sk));
 	if (!c || c->rx_failed)
 		return 0;
 	c->rx_failed = 1;
 	c->rx.type = outer_type((void *)c->priv_rx);
-	emit_kernel_failure(&c->rx, read_seq(c->seq_rx), ret, FUNC_RX_MSG_SIZE);
+	emit_kernel_failure(&c->rx, read_seq(c->seq_rx), err, FUNC_STRP_ABORT_STRP);
 	return 0;
-}
-
-SEC("fexit/tls_rx_msg_size")
-int msg_size(u64 *ctx)
-{
-	return header_parsed(ctx);
 }
 
 /* The direct path puts the plaintext into the reader's memory; its iterator moves on meanwhile. */
@@ -547,13 +537,13 @@ static __always_inline int open_ends(u64 *ctx)
 		emit_failure(e, e->seq, ret, FUNC_RX_ONE_RECORD);
 		return 0;
 	}
-	skb = BPF_CORE_READ(darg, skb);
+	skb = darg->skb;
 	e->len = BPF_CORE_READ(skb_cb(skb), strp.strp.full_len);
-	e->type = BPF_CORE_READ(skb_cb(skb), tls.control);
-	if (BPF_CORE_READ(darg, zc))
+	e->type = skb_cb(skb)->tls.control;
+	if (darg->zc)
 		e->flags |= FLAG_ZEROCOPY;
 	c->rx_state = RX_OPENED;
-	if (BPF_CORE_READ(darg, async)) { /* decrypt_done has the rest */
+	if (darg->async) { /* decrypt_done has the rest */
 		e->flags |= FLAG_ASYNC;
 		return 0;
 	}

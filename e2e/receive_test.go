@@ -205,7 +205,7 @@ func badHeader(t *testing.T, p *pair) expectation {
 	}
 	e := both("send", a)
 	e.check = func(t *testing.T, _ *pair, tr trace) {
-		checkFailure(t, tr, bad, failure{"EMSGSIZE", "tls_rx_msg_size", 0, "handshake", ""})
+		checkFailure(t, tr, bad, failure{"EMSGSIZE", "tls_strp_abort_strp", 0, "handshake", ""})
 	}
 	return e
 }

@@ -41,7 +41,7 @@ var hooks = []hook{
 	{program: "msg_ready", function: "tls_rx_msg_ready", alternative: "msg_announce", without: "the rx stage wait is unknown"},
 	{program: "msg_announce", function: "tls_rx_msg_maybe_announce", alternative: "msg_ready", without: "the rx stage wait is unknown"},
 	{program: "msg_parsed", function: "tls_strp_check_rcv", unless: "msg_ready"},
-	{program: "msg_size", function: "tls_rx_msg_size", without: "malformed record headers are not reported"},
+	{program: "abort_strp", function: "tls_strp_abort_strp", without: "malformed record headers are not reported"},
 	{program: "open_enter", function: "tls_rx_one_record", required: true},
 	{program: "open_exit", function: "tls_rx_one_record", required: true},
 	{program: "decrypt_done", function: "tls_decrypt_done", without: "with asynchronous crypto the stage decrypt and the payload are unknown"},

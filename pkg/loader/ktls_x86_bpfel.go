@@ -25,6 +25,7 @@ const (
 	ktlsMapPending             = "pending"
 	ktlsMapWantName            = "want_name"
 	ktlsMapWantPid             = "want_pid"
+	ktlsProgAbortStrp          = "abort_strp"
 	ktlsProgCloseEnter         = "close_enter"
 	ktlsProgCloseEnterTwin     = "close_enter_twin"
 	ktlsProgCloseExit          = "close_exit"
@@ -37,7 +38,6 @@ const (
 	ktlsProgMsgAnnounce        = "msg_announce"
 	ktlsProgMsgParsed          = "msg_parsed"
 	ktlsProgMsgReady           = "msg_ready"
-	ktlsProgMsgSize            = "msg_size"
 	ktlsProgOpenEnter          = "open_enter"
 	ktlsProgOpenEnterTwin      = "open_enter_twin"
 	ktlsProgOpenExit           = "open_exit"
@@ -129,6 +129,7 @@ type ktlsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ktlsProgramSpecs struct {
+	AbortStrp          *ebpf.ProgramSpec `ebpf:"abort_strp"`
 	CloseEnter         *ebpf.ProgramSpec `ebpf:"close_enter"`
 	CloseEnterTwin     *ebpf.ProgramSpec `ebpf:"close_enter_twin"`
 	CloseExit          *ebpf.ProgramSpec `ebpf:"close_exit"`
@@ -141,7 +142,6 @@ type ktlsProgramSpecs struct {
 	MsgAnnounce        *ebpf.ProgramSpec `ebpf:"msg_announce"`
 	MsgParsed          *ebpf.ProgramSpec `ebpf:"msg_parsed"`
 	MsgReady           *ebpf.ProgramSpec `ebpf:"msg_ready"`
-	MsgSize            *ebpf.ProgramSpec `ebpf:"msg_size"`
 	OpenEnter          *ebpf.ProgramSpec `ebpf:"open_enter"`
 	OpenEnterTwin      *ebpf.ProgramSpec `ebpf:"open_enter_twin"`
 	OpenExit           *ebpf.ProgramSpec `ebpf:"open_exit"`
@@ -290,6 +290,7 @@ type ktlsVariables struct {
 //
 // It can be passed to loadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ktlsPrograms struct {
+	AbortStrp          *ebpf.Program `ebpf:"abort_strp"`
 	CloseEnter         *ebpf.Program `ebpf:"close_enter"`
 	CloseEnterTwin     *ebpf.Program `ebpf:"close_enter_twin"`
 	CloseExit          *ebpf.Program `ebpf:"close_exit"`
@@ -302,7 +303,6 @@ type ktlsPrograms struct {
 	MsgAnnounce        *ebpf.Program `ebpf:"msg_announce"`
 	MsgParsed          *ebpf.Program `ebpf:"msg_parsed"`
 	MsgReady           *ebpf.Program `ebpf:"msg_ready"`
-	MsgSize            *ebpf.Program `ebpf:"msg_size"`
 	OpenEnter          *ebpf.Program `ebpf:"open_enter"`
 	OpenEnterTwin      *ebpf.Program `ebpf:"open_enter_twin"`
 	OpenExit           *ebpf.Program `ebpf:"open_exit"`
@@ -331,6 +331,7 @@ type ktlsPrograms struct {
 
 func (p *ktlsPrograms) Close() error {
 	return _KtlsClose(
+		p.AbortStrp,
 		p.CloseEnter,
 		p.CloseEnterTwin,
 		p.CloseExit,
@@ -343,7 +344,6 @@ func (p *ktlsPrograms) Close() error {
 		p.MsgAnnounce,
 		p.MsgParsed,
 		p.MsgReady,
-		p.MsgSize,
 		p.OpenEnter,
 		p.OpenEnterTwin,
 		p.OpenExit,

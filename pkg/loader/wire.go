@@ -181,7 +181,7 @@ func (w *wireEvent) socket() *event.Socket {
 // funcDecryptDone is FUNC_DECRYPT_DONE of bpf/ktls_event.h.
 const funcDecryptDone = 3
 
-var funcs = [...]string{"", "tls_rx_one_record", "tls_err_abort", funcDecryptDone: "tls_decrypt_done", "tls_sw_recvmsg", "tls_encrypt_done", "tls_rx_msg_size"}
+var funcs = [...]string{"", "tls_rx_one_record", "tls_err_abort", funcDecryptDone: "tls_decrypt_done", "tls_sw_recvmsg", "tls_encrypt_done", "tls_strp_abort_strp"}
 
 func (w *wireEvent) failure() *event.Error {
 	e := &event.Error{
