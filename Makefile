@@ -8,13 +8,14 @@ PACKAGES ?= ./pkg/ktls ./e2e
 JOBS     ?= 2
 SMP      ?= 2
 RUN      ?=
+SOAK     ?= 30m
 # The kernel's selftest takes minutes on each kernel and crashes 6.18.15 by itself.
 SKIP     ?= ^TestSelftest$$
 GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build vmrun selftest selftest-record generate clang check unit programs openssl35 vmtest test test-all demo fmt clean
+.PHONY: help build vmrun selftest selftest-record generate clang check unit programs openssl35 vmtest test test-all soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -77,6 +78,10 @@ test: build unit vmtest ## all tests
 test-all: export KTLSTOP_ALL := 1
 test-all: SKIP :=
 test-all: vmrun selftest test ## all tests, and the kernel's own selftest with ktlstop attached
+
+soak: build vmrun ## half an hour of random traffic: no growth, exact counts; KERNELS=6.1 SOAK=30m
+	$(NOCGO) test -c -tags soak -o bin/soak.test ./e2e
+	cd e2e && ../bin/vmrun -kernel $(or $(firstword $(KERNELS)),6.1) -timeout 2h -- ../bin/soak.test -test.v -test.run TestSoak -test.timeout 2h -soak $(SOAK)
 
 demo: build vmrun ## show it, on this machine's kernel or on one under QEMU
 	@internal/vm/demo.sh

@@ -17,6 +17,7 @@ const volatile u32 recvmsg_args = 4;
 const volatile s32 nr_sendfile = 40, nr_splice = 275;
 const volatile u32 twins = 0;         /* the programs in TWIN are attached twice */
 const volatile u32 wake_mark = 1 << 16;/* bytes in the ring that wake the reader */
+const volatile u32 data_mark = 7 << 16;/* bytes in the ring that leave no room for data records */
 
 const volatile u32 want_pids = 0, want_comm = 0, want_uid_set = 0, want_uid = 0, want_netns = 0, want_port = 0;
 const volatile u32 want_cgroup_level = 0, want_dir = 0; /* want_dir: 1 + enum dir */
@@ -153,10 +154,14 @@ static __always_inline void count_lost(u32 cause)
 
 static __always_inline void emit(struct event *e)
 {
-	u64 flags = BPF_RB_NO_WAKEUP;
+	u64 used = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	u64 flags = used >= wake_mark ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 
-	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= wake_mark)
-		flags = BPF_RB_FORCE_WAKEUP;
+	/* The last of the room is for what is rare: control records, errors, opens and closes. */
+	if (used >= data_mark && e->kind == KIND_RECORD && e->type == TYPE_DATA) {
+		count_lost(LOST_RING_FULL);
+		return;
+	}
 	if (bpf_ringbuf_output(&events, e, sizeof(*e), flags))
 		count_lost(LOST_RING_FULL);
 }

@@ -75,13 +75,13 @@ static __always_inline void copy_payload(struct event *e, struct source *s)
 
 static __always_inline bool is_control(const struct event *e)
 {
-	return e->type == 21 || e->type == 22;
+	return e->type == TYPE_ALERT || e->type == TYPE_HANDSHAKE;
 }
 
 /* The first two bytes of an alert or a handshake record name it. */
 static __always_inline void set_control(struct event *e, struct source *s)
 {
-	u32 need = e->type == 21 ? 2 : 1; /* level and description; message type */
+	u32 need = e->type == TYPE_ALERT ? 2 : 1; /* level and description; message type */
 
 	e->ctl[0] = e->ctl[1] = 0;
 	if (e->len < need)

@@ -2,58 +2,12 @@ package e2e
 
 import (
 	"os/exec"
-	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
-
-// TestOverload: with a ring of one page most events find no room. What was
-// seen and what was reported lost is what was sealed, connection by connection.
-func TestOverload(t *testing.T) {
-	const conns, records = 4, 400
-	tr := startTracer(t, "--ring-bytes", "4096")
-	var wg sync.WaitGroup
-	pairs := make([]*pair, conns)
-	for i := range pairs {
-		p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
-		pairs[i] = p
-		defer p.close()
-		wg.Go(func() {
-			b := pattern(10, i)
-			for range records {
-				p.send(t, b, 0)
-				p.recv(t, len(b), len(b))
-			}
-		})
-	}
-	wg.Wait()
-	got := tr.stop()
-	if len(got.summary(t).Lost) == 0 {
-		t.Error("nothing was lost: this is no overload")
-	}
-	for _, p := range pairs {
-		checkLedger(t, got, p.lport, p.rport, "tx", records)
-		checkLedger(t, got, p.rport, p.lport, "rx", records)
-	}
-}
-
-// checkLedger: seen + lost = sealed, for one direction of one socket.
-func checkLedger(t *testing.T, tr trace, lport, rport int, dir string, sealed int) {
-	t.Helper()
-	seen := len(tr.stream(lport, rport, dir))
-	lost := 0
-	for _, l := range tr.ofType("lost") {
-		if l.Sock.LPort == lport && l.Sock.RPort == rport && l.Dir == dir {
-			lost += int(l.Count)
-		}
-	}
-	if seen+lost != sealed {
-		t.Errorf("port %d %s: %d seen + %d lost is not %d", lport, dir, seen, lost, sealed)
-	}
-}
 
 // TestRekey: a KeyUpdate starts the sequences anew, in a generation of its own
 // (kernels from 6.14); while it is due, reading fails, and the trace says why.

@@ -3,6 +3,8 @@ package e2e
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,20 +23,45 @@ type tracer struct {
 	file   string
 	stderr bytes.Buffer
 	done   chan error
+	ended  func() // called when the tracer has ended, if not nil
 }
 
 // startTracer runs ktlstop trace -o json and returns when its hooks are live.
 func startTracer(t *testing.T, args ...string) *tracer {
 	t.Helper()
-	dir := t.TempDir()
-	tr := &tracer{t: t, file: filepath.Join(dir, "events.jsonl"), done: make(chan error, 1)}
-	ready := filepath.Join(dir, "ready")
-	tr.cmd = exec.Command(program, append([]string{"trace", "-o", "json", "-w", tr.file, "--ready-file", ready}, args...)...)
+	file := filepath.Join(t.TempDir(), "events.jsonl")
+	tr := &tracer{t: t, file: file, cmd: exec.Command(program, append([]string{"trace", "-o", "json", "-w", file}, args...)...)}
+	return tr.start()
+}
+
+// startTracerInto gives the tracer's lines to take as they come.
+func startTracerInto(t *testing.T, take func(io.Reader), args ...string) *tracer {
+	t.Helper()
+	tr := &tracer{t: t, cmd: exec.Command(program, append([]string{"trace", "-o", "json"}, args...)...)}
+	r, w := io.Pipe()
+	tr.cmd.Stdout = w
+	tr.ended = func() { w.Close() }
+	go take(r)
+	return tr.start()
+}
+
+func (tr *tracer) start() *tracer {
+	tr.t.Helper()
+	t := tr.t
+	tr.done = make(chan error, 1)
+	ready := filepath.Join(t.TempDir(), "ready")
+	tr.cmd.Args = append(tr.cmd.Args, "--ready-file", ready)
 	tr.cmd.Stderr = &tr.stderr
 	if err := tr.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { tr.done <- tr.cmd.Wait() }()
+	go func() {
+		err := tr.cmd.Wait()
+		if tr.ended != nil {
+			tr.ended()
+		}
+		tr.done <- err
+	}()
 	t.Cleanup(tr.kill)
 	tr.waitFor(func() bool { _, err := os.Stat(ready); return err == nil })
 	return tr
@@ -56,6 +83,13 @@ func (tr *tracer) waitFor(ok func() bool) {
 		case <-tick.C:
 		}
 	}
+}
+
+// shows tells whether the tracer has written a record that p's receiver got.
+func (tr *tracer) shows(p *pair) bool {
+	b, err := os.ReadFile(tr.file)
+	must(tr.t, err)
+	return bytes.Contains(b, fmt.Appendf(nil, `"lport":%d,"raddr":"127.0.0.1","rport":%d`, p.rport, p.lport))
 }
 
 func (tr *tracer) kill() {

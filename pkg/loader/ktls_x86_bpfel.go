@@ -62,6 +62,7 @@ const (
 	ktlsProgSpliceReadExitTwin = "splice_read_exit_twin"
 	ktlsProgVerdictEnter       = "verdict_enter"
 	ktlsProgVerdictEnterTwin   = "verdict_enter_twin"
+	ktlsVarDataMark            = "data_mark"
 	ktlsVarDoneIsReq           = "done_is_req"
 	ktlsVarLive                = "live"
 	ktlsVarNextConn            = "next_conn"
@@ -187,6 +188,7 @@ type ktlsMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ktlsVariableSpecs struct {
+	DataMark        *ebpf.VariableSpec `ebpf:"data_mark"`
 	DoneIsReq       *ebpf.VariableSpec `ebpf:"done_is_req"`
 	Live            *ebpf.VariableSpec `ebpf:"live"`
 	NextConn        *ebpf.VariableSpec `ebpf:"next_conn"`
@@ -261,6 +263,7 @@ func (m *ktlsMaps) Close() error {
 //
 // It can be passed to loadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ktlsVariables struct {
+	DataMark        *ebpf.Variable `ebpf:"data_mark"`
 	DoneIsReq       *ebpf.Variable `ebpf:"done_is_req"`
 	Live            *ebpf.Variable `ebpf:"live"`
 	NextConn        *ebpf.Variable `ebpf:"next_conn"`

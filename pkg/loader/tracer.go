@@ -144,6 +144,7 @@ func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 		setVariable(spec, "nr_sendfile", int32(unix.SYS_SENDFILE)),
 		setVariable(spec, "nr_splice", int32(unix.SYS_SPLICE)),
 		setVariable(spec, "wake_mark", cfg.ring()/4),
+		setVariable(spec, "data_mark", cfg.ring()/8*7),
 		setFilter(spec, &cfg.Filter),
 	)
 }

@@ -1,0 +1,134 @@
+package e2e
+
+import (
+	"encoding/json"
+	"io"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var overloaded = security{"1.3", "AES-GCM-128", "sw"}
+
+// TestOverload: with a ring of one page most events find no room. What was
+// seen and what was reported lost is what was sealed, connection by connection.
+func TestOverload(t *testing.T) {
+	const conns, records = 4, 400
+	tr := startTracer(t, "--ring-bytes", "4096")
+	var wg sync.WaitGroup
+	pairs := make([]*pair, conns)
+	for i := range pairs {
+		p := newPair(t, overloaded)
+		pairs[i] = p
+		defer p.close()
+		wg.Go(func() { p.exchange(t, records, pattern(10, i)) })
+	}
+	wg.Wait()
+	got := tr.stop()
+	if len(got.summary(t).Lost) == 0 {
+		t.Error("nothing was lost: this is no overload")
+	}
+	for _, p := range pairs {
+		checkLedger(t, got, p.lport, p.rport, "tx", records)
+		checkLedger(t, got, p.rport, p.lport, "rx", records)
+	}
+}
+
+// exchange sends and reads n records.
+func (p *pair) exchange(t *testing.T, n int, b []byte) {
+	t.Helper()
+	for range n {
+		p.send(t, b, 0)
+		p.recv(t, len(b), len(b))
+	}
+}
+
+// TestStoppedReader: while the tracer is stopped the ring runs over with data.
+// What is rare still finds room; once the tracer goes on it sees everything again.
+func TestStoppedReader(t *testing.T) {
+	const records, controls, after = 600, 15, 20
+	tr := startTracer(t, "--ring-bytes", "65536")
+	p := newPair(t, overloaded)
+	defer p.close()
+	must(t, tr.cmd.Process.Signal(syscall.SIGSTOP))
+	p.exchange(t, records, pattern(10, 1))
+	for range controls {
+		p.sendControl(t, 22, []byte{4, 0, 0, 0})
+		p.recvControl(t, 100)
+	}
+	must(t, tr.cmd.Process.Signal(syscall.SIGCONT))
+	// The reader has caught up when a new connection shows.
+	q := newPair(t, overloaded)
+	defer q.close()
+	tr.waitFor(func() bool {
+		q.exchange(t, 1, pattern(10, 2))
+		return tr.shows(q)
+	})
+	p.exchange(t, after, pattern(11, 3))
+	got := tr.stop()
+	if len(got.summary(t).Lost) == 0 {
+		t.Error("nothing was lost: this is no overload")
+	}
+	for _, way := range []struct {
+		from, to int
+		dir      string
+	}{{p.lport, p.rport, "tx"}, {p.rport, p.lport, "rx"}} {
+		checkLedger(t, got, way.from, way.to, way.dir, records+controls+after)
+		seen := got.stream(way.from, way.to, way.dir)
+		if n := len(seen.filter(func(l *line) bool { return l.Content == "handshake" })); n != controls {
+			t.Errorf("%s: %d of %d control records are seen", way.dir, n, controls)
+		}
+		if n := len(seen.filter(func(l *line) bool { return l.record.Len == 11 })); n != after {
+			t.Errorf("%s: %d of %d records are seen after the tracer went on", way.dir, n, after)
+		}
+	}
+}
+
+// TestSlowOutput: whoever reads the tracer's output is slower than the traffic.
+// Nothing is lost silently, and the traced programs do not wait.
+func TestSlowOutput(t *testing.T) {
+	const records = 1500
+	lines := make(chan trace, 1)
+	release := make(chan struct{})
+	tr := startTracerInto(t, func(r io.Reader) { lines <- readLate(r, release) }, "--ring-bytes", "65536")
+	p := newPair(t, overloaded)
+	defer p.close()
+	p.exchange(t, records, pattern(10, 1))
+	close(release)
+	must(t, tr.cmd.Process.Signal(syscall.SIGINT))
+	tr.wait()
+	got := <-lines
+	checkLedger(t, got, p.lport, p.rport, "tx", records)
+	checkLedger(t, got, p.rport, p.lport, "rx", records)
+}
+
+// readLate reads nothing until it is released.
+func readLate(r io.Reader, release <-chan struct{}) (tr trace) {
+	select {
+	case <-release:
+	case <-time.After(patience):
+	}
+	for lines := json.NewDecoder(r); ; {
+		var l line
+		if lines.Decode(&l) != nil {
+			return tr
+		}
+		tr = append(tr, l)
+	}
+}
+
+// checkLedger: seen + lost = sealed, for one direction of one socket.
+func checkLedger(t *testing.T, tr trace, lport, rport int, dir string, sealed int) {
+	t.Helper()
+	seen := len(tr.stream(lport, rport, dir))
+	lost := 0
+	for _, l := range tr.ofType("lost") {
+		if l.Sock.LPort == lport && l.Sock.RPort == rport && l.Dir == dir {
+			lost += int(l.Count)
+		}
+	}
+	if seen+lost != sealed {
+		t.Errorf("port %d %s: %d seen + %d lost is not %d", lport, dir, seen, lost, sealed)
+	}
+}
