@@ -720,7 +720,7 @@ TWIN("fexit/tls_set_sw_offload", set_sw_offload, sw_offload_ends)
 /* What is sealed and was never handed over is still a record. */
 static __always_inline void flush_tx(struct conn *c)
 {
-	if (c->tx_state == TX_SEALING && c->end_seq[DIR_TX] > c->tx.seq)
+	if (c->tx_state == TX_SEALING && (__s64)(c->end_seq[DIR_TX] - c->tx.seq) > 0)
 		emit_record(&c->tx, &c->tx.hidden);
 	c->tx_state = TX_IDLE;
 }
