@@ -57,6 +57,8 @@ struct {
 
 enum tx_state { TX_IDLE, TX_SEALING };
 enum rx_state { RX_IDLE, RX_OPENING, RX_OPENED };
+#define RX_STATE 3  /* of rx_state: the state; the rest is a ticket, new with each record */
+#define RX_TICKET 4
 
 /*
  * One connection. tx and rx are events in the making: what does not change
@@ -151,13 +153,14 @@ static __always_inline void count_lost(u32 cause)
 		*n += 1;
 }
 
+static __always_inline u64 wakeup(void)
+{
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= wake_mark ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
 static __always_inline void emit(struct event *e)
 {
-	u64 flags = BPF_RB_NO_WAKEUP;
-
-	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= wake_mark)
-		flags = BPF_RB_FORCE_WAKEUP;
-	if (bpf_ringbuf_output(&events, e, sizeof(*e), flags))
+	if (bpf_ringbuf_output(&events, e, sizeof(*e), wakeup()))
 		count_lost(LOST_RING_FULL);
 }
 
@@ -165,7 +168,7 @@ static __always_inline void emit(struct event *e)
 static __always_inline void emit_record(struct event *e, u64 *hidden)
 {
 	if (e->flags & FLAG_HIDDEN) {
-		*hidden += 1;
+		__sync_fetch_and_add(hidden, 1);
 		return;
 	}
 	e->hidden = *hidden;
