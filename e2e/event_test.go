@@ -16,6 +16,7 @@ type line struct {
 	Mono  uint64 `json:"mono_ns"`
 	record
 	PID     int               `json:"pid"`
+	TID     int               `json:"tid"`
 	Comm    string            `json:"comm"`
 	UID     int               `json:"uid"`
 	Sock    sock              `json:"sock"`
@@ -45,6 +46,12 @@ type record struct {
 	TLS     security `json:"tls"`
 	Payload payload  `json:"payload"`
 	Alert   alert    `json:"alert"`
+	// Handshake is RFC 8446's name of the message in a handshake record.
+	Handshake handshake `json:"handshake"`
+}
+
+type handshake struct {
+	MsgType string `json:"msg_type"`
 }
 
 type payload struct {

@@ -39,7 +39,7 @@ func TestKernelThread(t *testing.T) {
 	}
 	tr := startTracer(t, "-s", "16384")
 	info := rawInfo(security{"1.3", "AES-GCM-128", "sw"})
-	a, b := tcpPair(t, "tcp4", "127.0.0.1:0")
+	a, b := tcpPair(t)
 	must(t, ktls.EnableRaw(a, &info, &info))
 	must(t, ktls.EnableRaw(b, &info, &info))
 	p := newPlainPair(t, a, b, info)
