@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -18,57 +19,49 @@ type deed struct {
 	PID       int
 }
 
-// TestFilters: two processes take turns on one connection, and a third one is in
-// another network namespace. Each filter lets through what it names and nothing
-// else, and what it keeps back is no gap: the kernel counts it (hidden).
+// TestFilters: two processes take turns on two connections, in two network
+// namespaces, while a third one comes and goes. Of each pair of filters each one
+// alone keeps back something; what both want comes through and nothing else, and
+// what they keep back is no gap: the kernel counts it (hidden).
 func TestFilters(t *testing.T) {
 	const user = 12345
 	group := newCgroup(t)
-	shared := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
-	wanted := startActor(t, "wanted", &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: group.fd}, shared.files[0], shared.files[1])
-	wanted.do(t, "uid", user)
-	var other *pair
+	here := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
+	var there *pair
 	var netns uint64
-	// This one is opened under the traces, so that its end is told too.
-	openOther := func() {
-		inNetns(t, func() {
-			other = newPair(t, security{"1.2", "AES-GCM-256", "sw"})
-			var st unix.Stat_t
-			must(t, unix.Stat("/proc/thread-self/ns/net", &st))
-			netns = st.Ino
-		})
-	}
-	openOther()
-	found := other
-	defer found.close()
+	inNetns(t, func() {
+		there = newPair(t, security{"1.2", "AES-GCM-256", "sw"})
+		var st unix.Stat_t
+		must(t, unix.Stat("/proc/thread-self/ns/net", &st))
+		netns = st.Ino
+	})
+	wanted := startActor(t, "wanted", &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: group.fd},
+		here.files[0], here.files[1], there.files[0], there.files[1])
+	wanted.do(t, "uid", user)
 
-	me := os.Getpid()
 	byActor := func(d deed) bool { return d.PID == wanted.pid() }
 	cases := []struct {
-		name  string
 		args  []string
 		wants func(deed) bool
 	}{
-		{"pid", []string{"--pid", fmt.Sprint(wanted.pid())}, byActor},
-		{"comm", []string{"--comm", "wanted"}, byActor},
-		{"uid", []string{"--uid", fmt.Sprint(user)}, byActor},
-		{"cgroup", []string{"--cgroup", group.dir}, byActor},
-		{"port", []string{"--port", fmt.Sprint(shared.rport)}, func(d deed) bool { return d.Conn == "shared" }},
-		{"netns", []string{"--netns", fmt.Sprint(netns)}, func(d deed) bool { return d.Conn == "found" }},
-		{"dir", []string{"--dir", "rx"}, func(d deed) bool { return d.Dir == "rx" }},
+		{[]string{"--pid", fmt.Sprint(wanted.pid()), "--dir", "rx"}, func(d deed) bool { return byActor(d) && d.Dir == "rx" }},
+		{[]string{"--uid", fmt.Sprint(user), "--port", fmt.Sprint(here.rport)}, func(d deed) bool { return byActor(d) && d.Conn == "here" }},
+		{[]string{"--cgroup", group.dir, "--netns", fmt.Sprint(netns)}, func(d deed) bool { return byActor(d) && d.Conn == "there" }},
+		{[]string{"--comm", "wanted"}, byActor},
 	}
 	var tracers []*tracer
 	for _, c := range cases {
 		tracers = append(tracers, startTracer(t, c.args...))
 	}
-	openOther()
-	pairs := map[string]*pair{"shared": shared, "found": found, "opened": other}
+	later := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
+	pairs := map[string]*pair{"here": here, "there": there, "later": later}
 	deeds := takeTurns(t, pairs, wanted)
 	wanted.exit(t)
-	shared.close()
-	other.close()
+	for _, p := range pairs {
+		p.close()
+	}
 	for i, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			got := tracers[i].stop()
 			got.noLosses(t)
 			var want []deed
@@ -77,7 +70,7 @@ func TestFilters(t *testing.T) {
 					want = append(want, d)
 				}
 			}
-			if diff := cmp.Diff(count(want), count(deedsOf(got, pairs))); diff != "" {
+			if diff := cmp.Diff(count(want), count(deedsOf(got, pairs))); diff != "" || len(want) == 0 {
 				t.Errorf("records (-want +got):\n%s", diff)
 			}
 		})
@@ -106,27 +99,28 @@ func deedsOf(tr trace, pairs map[string]*pair) (all []deed) {
 }
 
 // takeTurns sends and receives records one by one: the actor and this process on
-// the shared connection, this process alone on the others.
+// the connections that they share, this process alone on the other.
 func takeTurns(t *testing.T, pairs map[string]*pair, a *actor) (deeds []deed) {
 	t.Helper()
-	me := os.Getpid()
 	const size = 50
+	inherited := map[string][2]int{"here": {3, 4}, "there": {5, 6}}
 	for seq := range uint64(12) {
 		for name, p := range pairs {
-			sender, receiver := me, me
-			if name == "shared" && seq%4 > 1 {
-				sender = a.pid()
-				a.do(t, "send", 3, size)
+			fds, shared := inherited[name]
+			sent, received := deed{name, "tx", seq, os.Getpid()}, deed{name, "rx", seq, os.Getpid()}
+			if shared && seq%4 > 1 {
+				sent.PID = a.pid()
+				a.do(t, "send", fds[0], size)
 			} else {
 				p.send(t, pattern(size, 0), 0)
 			}
-			if name == "shared" && seq%3 > 0 {
-				receiver = a.pid()
-				a.do(t, "recv", 4, size)
+			if shared && seq%3 > 0 {
+				received.PID = a.pid()
+				a.do(t, "recv", fds[1], size)
 			} else {
 				p.recv(t, size, size)
 			}
-			deeds = append(deeds, deed{name, "tx", seq, sender}, deed{name, "rx", seq, receiver})
+			deeds = append(deeds, sent, received)
 		}
 	}
 	return deeds
