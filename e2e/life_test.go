@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,33 +60,36 @@ func TestPassedSockets(t *testing.T) {
 // TestExitWithOpenSockets: a process that ends, or is killed, closes its sockets;
 // the trace tells it, with all that the process sent.
 func TestExitWithOpenSockets(t *testing.T) {
-	for name, end := range map[string]func(*testing.T, *actor){
-		"exit":    func(t *testing.T, a *actor) { a.exit(t) },
-		"SIGKILL": func(t *testing.T, a *actor) { must(t, a.cmd.Process.Kill()); _ = a.cmd.Wait() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			tr := startTracer(t, "-s", "64")
-			p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
-			a := startActor(t, "goner", nil, p.files[0])
-			p.files[0].Close()
-			p.conns[0].Close()
-			a.do(t, "send", 3, 30)
-			a.do(t, "send", 3, 40)
-			end(t, a)
-			p.recv(t, 70, 70)
-			if n, _, err := unix.Recvfrom(p.b, make([]byte, 10), 0); n != 0 || err != nil {
-				t.Errorf("read %d, %v, want the end", n, err)
-			}
-			p.files[1].Close()
-			p.conns[1].Close()
-			got := tr.stop()
-			got.noLosses(t)
-			got.invariants(t, 64)
-			closed := got.filter(func(l *line) bool { return l.State == "close" && l.Sock.LPort == p.lport })
-			if len(closed) != 1 || closed[0].PID != a.pid() || closed[0].Totals["tx"] != (totals{2, 70}) {
-				t.Errorf("closed: %+v", closed)
-			}
-		})
+	tr := startTracer(t, "-s", "64")
+	exited, killed := newPair(t, security{"1.3", "AES-GCM-128", "sw"}), newPair(t, security{"1.2", "AES-GCM-128", "sw"})
+	owners := map[*pair]*actor{}
+	for _, p := range []*pair{exited, killed} {
+		a := startActor(t, "goner", nil, p.files[0])
+		p.closeEnd(0)
+		a.do(t, "send", 3, 30)
+		a.do(t, "send", 3, 40)
+		owners[p] = a
+	}
+	owners[exited].exit(t)
+	must(t, owners[killed].cmd.Process.Kill())
+	if err := owners[killed].cmd.Wait(); err == nil {
+		t.Error("the actor was not killed")
+	}
+	for p := range owners {
+		p.recv(t, 70, 70)
+		if n, _, err := unix.Recvfrom(p.b, make([]byte, 10), 0); n != 0 || err != nil {
+			t.Errorf("read %d, %v, want the end", n, err)
+		}
+		p.closeEnd(1)
+	}
+	got := tr.stop()
+	got.noLosses(t)
+	got.invariants(t, 64)
+	for p, a := range owners {
+		closed := got.filter(func(l *line) bool { return l.State == "close" && l.Sock.LPort == p.lport })
+		if len(closed) != 1 || closed[0].PID != a.pid() || closed[0].Totals["tx"] != (totals{2, 70}) {
+			t.Errorf("closed: %+v", closed)
+		}
 	}
 }
 
@@ -109,8 +111,7 @@ func TestCloseInFlight(t *testing.T) {
 					break
 				}
 			}
-			p.files[0].Close()
-			p.conns[0].Close()
+			p.closeEnd(0)
 		})
 		wg.Go(func() {
 			buf := make([]byte, 9000)
@@ -119,8 +120,7 @@ func TestCloseInFlight(t *testing.T) {
 					t.Errorf("read %d, %v", n, err)
 				}
 			}
-			p.files[1].Close()
-			p.conns[1].Close()
+			p.closeEnd(1)
 		})
 	}
 	wg.Wait()
@@ -134,108 +134,6 @@ func TestCloseInFlight(t *testing.T) {
 		if h.closed == nil {
 			t.Errorf("%v: no close", h)
 		}
-	}
-}
-
-// TestPushWaits: a reader sleeps while its peer's sockets are full. The record
-// that found half its room was handed over only after that; where TCP cuts its
-// segments decides whether there is one, hence several sizes. In the others the
-// next record waits for room before it is sealed.
-func TestPushWaits(t *testing.T) {
-	const pause = 300 * time.Millisecond
-	tr := startTracer(t)
-	var pairs []*pair
-	var senders sync.WaitGroup
-	for sndbuf := 16000; sndbuf <= 46000; sndbuf += 5000 {
-		p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
-		defer p.close()
-		must(t, unix.SetsockoptInt(p.a, unix.SOL_SOCKET, unix.SO_SNDBUF, sndbuf))
-		must(t, unix.SetsockoptInt(p.b, unix.SOL_SOCKET, unix.SO_RCVBUF, 20000))
-		pairs = append(pairs, p)
-		senders.Go(func() { p.send(t, pattern(25*maxRecord, 1), 0) })
-	}
-	for _, p := range pairs {
-		waitUntilStuck(t, p.a)
-	}
-	time.Sleep(pause) // the known delay
-	var readers sync.WaitGroup
-	for _, p := range pairs {
-		readers.Go(func() { p.recv(t, 25*maxRecord, maxRecord) })
-	}
-	readers.Wait()
-	senders.Wait()
-	got := tr.stop()
-	got.noLosses(t)
-	pushed := 0
-	for _, p := range pairs {
-		var longest, waited uint64
-		for _, l := range got.stream(p.lport, p.rport, "tx") {
-			longest, waited = max(longest, l.Lat["push"]), max(waited, l.Lat["push"], l.Lat["queue"])
-		}
-		if waited < uint64(pause) {
-			t.Errorf("port %d: no record waited longer than %v", p.lport, time.Duration(waited))
-		}
-		if longest >= uint64(pause) {
-			pushed++
-		}
-	}
-	if pushed == 0 {
-		t.Errorf("no record was pushed for %v", pause)
-	}
-}
-
-// waitUntilStuck waits until a socket's queue has not changed for a while.
-func waitUntilStuck(t *testing.T, fd int) {
-	t.Helper()
-	last, since := -1, time.Now()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		n, err := unix.IoctlGetInt(fd, unix.TIOCOUTQ)
-		must(t, err)
-		if n != last {
-			last, since = n, time.Now()
-		}
-		if n > 0 && time.Since(since) > 200*time.Millisecond {
-			return
-		}
-	}
-	t.Fatal("the socket never filled up")
-}
-
-// TestDeliverIsACopyAndMore: until the one call returns that opens many records,
-// it opens and copies those behind the first.
-func TestDeliverIsACopyAndMore(t *testing.T) {
-	const n = 12
-	tr := startTracer(t)
-	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
-	defer p.close()
-	must(t, unix.SetsockoptInt(p.a, unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<20))
-	must(t, unix.SetsockoptInt(p.b, unix.SOL_SOCKET, unix.SO_RCVBUF, 1<<20))
-	b := pattern(n*maxRecord, 3)
-	p.send(t, b, 0)
-	p.recvAll(t, len(b))
-	got := tr.stop()
-	got.noLosses(t)
-	rx := got.stream(p.rport, p.lport, "rx")
-	if len(rx) != n {
-		t.Fatalf("%d records, want %d", len(rx), n)
-	}
-	several := 0
-	for i := range rx {
-		var behind uint64
-		for _, later := range rx[i+1:] {
-			if later.Mono == rx[i].Mono { // of the same call
-				behind += later.Lat["decrypt"]
-			}
-		}
-		if behind > 0 {
-			several++
-		}
-		if d := rx[i].Lat["deliver"]; d <= behind {
-			t.Errorf("record %d was delivered in %d ns, while those behind it took %d", i, d, behind)
-		}
-	}
-	if several == 0 {
-		t.Error("no call opened several records")
 	}
 }
 

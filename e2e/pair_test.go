@@ -96,10 +96,14 @@ func newPlainPair(t *testing.T, a, b *net.TCPConn, info ktls.CryptoInfo) *pair {
 }
 
 func (p *pair) close() {
-	for i := range p.files {
-		p.files[i].Close()
-		p.conns[i].Close()
-	}
+	p.closeEnd(0)
+	p.closeEnd(1)
+}
+
+// closeEnd closes this process' descriptors of one end: 0 for a, 1 for b.
+func (p *pair) closeEnd(i int) {
+	p.files[i].Close()
+	p.conns[i].Close()
 }
 
 // recordType is the control message that sets a record's type.

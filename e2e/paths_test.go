@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 	"unsafe"
@@ -257,6 +258,7 @@ var sendPaths = []path{
 		return both("send", b)
 	}},
 	{name: "full socket buffer", run: fullBuffer},
+	{name: "full socket buffer whose reader sleeps", version: "1.3", run: sleepingReader},
 	{name: "peer resets", run: func(t *testing.T, p *pair) expectation {
 		b := pattern(50, 15)
 		p.send(t, b, 0)
@@ -298,6 +300,64 @@ func fullBuffer(t *testing.T, p *pair) expectation {
 			}
 		}
 	}}
+}
+
+// sleepingReader: a reader sleeps while its peers' buffers are full. A record that
+// found half its room is handed over only after that. Elsewhere the next record
+// waits for room before it is sealed.
+func sleepingReader(t *testing.T, p *pair) expectation {
+	const pause, size = 300 * time.Millisecond, 25 * maxRecord
+	var all []*pair
+	var senders, readers sync.WaitGroup
+	for sndbuf := 16000; sndbuf <= 46000; sndbuf += 5000 {
+		q := p.another(t)
+		defer q.close()
+		must(t, unix.SetsockoptInt(q.a, unix.SOL_SOCKET, unix.SO_SNDBUF, sndbuf))
+		must(t, unix.SetsockoptInt(q.b, unix.SOL_SOCKET, unix.SO_RCVBUF, 20000))
+		all = append(all, q)
+		senders.Go(func() { q.send(t, pattern(size, 1), 0) })
+	}
+	for _, q := range all {
+		waitUntilStuck(t, q.a)
+	}
+	time.Sleep(pause) // the known delay
+	for _, q := range all {
+		readers.Go(func() { q.recv(t, size, maxRecord) })
+	}
+	readers.Wait()
+	senders.Wait()
+	return expectation{checkOnly: true, check: func(t *testing.T, _ *pair, tr trace) {
+		var longest uint64
+		for _, q := range all {
+			var waited uint64
+			for _, l := range tr.stream(q.lport, q.rport, "tx") {
+				longest, waited = max(longest, l.Lat["push"]), max(waited, l.Lat["push"], l.Lat["queue"])
+			}
+			if waited < uint64(pause) {
+				t.Errorf("port %d: no record waited longer than %v", q.lport, time.Duration(waited))
+			}
+		}
+		if longest < uint64(pause) {
+			t.Errorf("no push took longer than %v", time.Duration(longest))
+		}
+	}}
+}
+
+// waitUntilStuck waits until a socket's queue has not changed for a while.
+func waitUntilStuck(t *testing.T, fd int) {
+	t.Helper()
+	last, since := -1, time.Now()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		n, err := unix.IoctlGetInt(fd, unix.TIOCOUTQ)
+		must(t, err)
+		if n != last {
+			last, since = n, time.Now()
+		}
+		if n > 0 && time.Since(since) > 200*time.Millisecond {
+			return
+		}
+	}
+	t.Fatal("the socket never filled up")
 }
 
 // fill sends without blocking until the socket takes no more.

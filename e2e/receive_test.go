@@ -55,9 +55,12 @@ var receivePaths = []path{
 		for _, x := range [][]byte{a, b, c} {
 			p.send(t, x, 0)
 		}
-		n := len(a) + len(b) + len(c)
-		p.recvAll(t, n)
-		return both("send", a, b, c)
+		calls := p.recvAll(t, len(a)+len(b)+len(c))
+		e := both("send", a, b, c)
+		e.check = func(t *testing.T, p *pair, tr trace) {
+			checkDeliver(t, tr.stream(p.rport, p.lport, "rx"), calls)
+		}
+		return e
 	}},
 	{name: "MSG_PEEK", run: func(t *testing.T, p *pair) expectation {
 		b := pattern(80, 28)
@@ -147,6 +150,28 @@ var receivePaths = []path{
 		}
 		return both("send", b)
 	}},
+}
+
+// checkDeliver: until a call returns it opens and copies what is behind the first
+// record. All records of a call end at the same time.
+func checkDeliver(t *testing.T, rx trace, calls int) {
+	t.Helper()
+	ends := map[uint64]bool{}
+	for i, l := range rx {
+		ends[l.Mono] = true
+		var behind uint64
+		for _, later := range rx[i+1:] {
+			if later.Mono == l.Mono {
+				behind += later.Lat["decrypt"]
+			}
+		}
+		if l.Lat["deliver"] <= behind {
+			t.Errorf("record %d was delivered in %d ns, and those behind it opened in %d", i, l.Lat["deliver"], behind)
+		}
+	}
+	if len(ends) > calls {
+		t.Errorf("%d calls, but %d ends", calls, len(ends))
+	}
 }
 
 // badRecord: the peer seals with another key. The error says which record.
