@@ -63,7 +63,7 @@ func TestFilters(t *testing.T) {
 	for i, c := range cases {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			got := tracers[i].stop()
-			got.noLosses(t)
+			got.nothingTold(t)
 			var want []deed
 			for _, d := range deeds {
 				if c.wants(d) {

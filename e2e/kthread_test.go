@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -75,6 +76,7 @@ func readBlockDevice(t *testing.T, fd int) {
 	must(t, unix.IoctlSetInt(dev, nbdSetSock, fd))
 	over := make(chan error, 1)
 	go func() { over <- unix.IoctlSetInt(dev, nbdDoIt, 0) }()
+	waitForDevice(t)
 	data, err := unix.Open("/dev/nbd0", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	must(t, err)
 	for _, piece := range []struct{ offset, size int }{{0, 4096}, {8 * 4096, 30000}} {
@@ -87,6 +89,19 @@ func readBlockDevice(t *testing.T, fd int) {
 	must(t, unix.IoctlSetInt(dev, nbdDisconnect, 0))
 	must(t, <-over)
 	must(t, unix.IoctlSetInt(dev, nbdClearSock, 0))
+}
+
+// waitForDevice waits until the block device has its size.
+func waitForDevice(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		b, err := os.ReadFile("/sys/block/nbd0/size")
+		must(t, err)
+		if strings.TrimSpace(string(b)) != "0" {
+			return
+		}
+	}
+	t.Fatal("the block device has no size")
 }
 
 // blocks is what the block device holds.
