@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -144,9 +143,4 @@ func unixPair(t *testing.T) (here int, there *os.File) {
 	there = os.NewFile(uintptr(fds[1]), "unix")
 	t.Cleanup(func() { unix.Close(fds[0]); there.Close() })
 	return fds[0], there
-}
-
-// isReset says whether err is what a connection answers that its peer has left.
-func isReset(err error) bool {
-	return err == unix.ECONNRESET || err == unix.EPIPE || err == net.ErrClosed
 }
