@@ -58,6 +58,8 @@ struct {
 
 enum tx_state { TX_IDLE, TX_SEALING };
 enum rx_state { RX_IDLE, RX_OPENING, RX_OPENED };
+#define RX_STATE 3  /* of rx_state: the state; the rest is a ticket, new with each record */
+#define RX_TICKET 4
 
 /*
  * One connection. tx and rx are events in the making: what does not change
@@ -152,25 +154,40 @@ static __always_inline void count_lost(u32 cause)
 		*n += 1;
 }
 
+static __always_inline u64 ring_used(void)
+{
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+}
+
+static __always_inline u64 wakeup(u64 used)
+{
+	return used >= wake_mark ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+/* The last of the room is for what is rare: control records, errors, opens and closes. */
+static __always_inline bool has_room(const struct event *e, u64 used)
+{
+	return used < data_mark || e->kind != KIND_RECORD || e->type != TYPE_DATA;
+}
+
 static __always_inline void emit(struct event *e)
 {
-	u64 used = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
-	u64 flags = used >= wake_mark ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	u64 used = ring_used();
 
-	/* The last of the room is for what is rare: control records, errors, opens and closes. */
-	if (used >= data_mark && e->kind == KIND_RECORD && e->type == TYPE_DATA) {
+	if (!has_room(e, used) || bpf_ringbuf_output(&events, e, sizeof(*e), wakeup(used)))
 		count_lost(LOST_RING_FULL);
-		return;
-	}
-	if (bpf_ringbuf_output(&events, e, sizeof(*e), flags))
-		count_lost(LOST_RING_FULL);
+}
+
+static __always_inline bool is_hidden(struct event *e)
+{
+	return e->flags & FLAG_HIDDEN;
 }
 
 /* Report a record, or count it as kept back by the filters. */
 static __always_inline void emit_record(struct event *e, u64 *hidden)
 {
-	if (e->flags & FLAG_HIDDEN) {
-		*hidden += 1;
+	if (is_hidden(e)) {
+		__sync_fetch_and_add(hidden, 1);
 		return;
 	}
 	e->hidden = *hidden;

@@ -477,6 +477,7 @@ static __always_inline int open_begins(u64 *ctx)
 {
 	const struct msghdr *msg = (void *)ctx[1];
 	struct conn *c = conn_of(ctx[0]);
+	u32 was, opening;
 	struct event *e;
 	u64 now;
 
@@ -484,7 +485,9 @@ static __always_inline int open_begins(u64 *ctx)
 		return 0;
 	e = &c->rx;
 	now = bpf_ktime_get_ns();
-	if (__sync_val_compare_and_swap(&c->rx_state, RX_OPENED, RX_OPENING) == RX_OPENED) {
+	was = *(volatile u32 *)&c->rx_state;
+	opening = ((was & ~RX_STATE) + RX_TICKET) | RX_OPENING;
+	if ((was & RX_STATE) == RX_OPENED && __sync_val_compare_and_swap(&c->rx_state, was, opening) == was) {
 		e->flags |= FLAG_RETURN_LATER;
 		emit_record(e, &e->hidden);
 	}
@@ -497,7 +500,7 @@ static __always_inline int open_begins(u64 *ctx)
 	e->flags = 0;
 	set_process(e);
 	c->rx_hidden = e->flags & FLAG_HIDDEN;
-	c->rx_state = RX_OPENING;
+	c->rx_state = opening;
 	c->rx_failed = 0;
 	c->ready_ts = 0;
 	if (snaplen && msg)
@@ -527,11 +530,11 @@ static __always_inline int open_ends(u64 *ctx)
 	struct event *e;
 	int ret = ctx[3];
 
-	if (!c || done_by_twin(c, DIR_RX, HOOK_OPEN_EXIT) || c->rx_state != RX_OPENING)
+	if (!c || done_by_twin(c, DIR_RX, HOOK_OPEN_EXIT) || (c->rx_state & RX_STATE) != RX_OPENING)
 		return 0;
 	e = &c->rx;
 	if (ret < 0) {
-		c->rx_state = RX_IDLE;
+		c->rx_state &= ~RX_STATE;
 		c->rx_failed = 1;
 		e->type = outer_type((void *)c->priv_rx);
 		emit_failure(e, e->seq, ret, FUNC_RX_ONE_RECORD);
@@ -542,7 +545,7 @@ static __always_inline int open_ends(u64 *ctx)
 	e->type = skb_cb(skb)->tls.control;
 	if (darg->zc)
 		e->flags |= FLAG_ZEROCOPY;
-	c->rx_state = RX_OPENED;
+	c->rx_state ^= RX_OPENING ^ RX_OPENED;
 	if (darg->async) { /* decrypt_done has the rest */
 		e->flags |= FLAG_ASYNC;
 		return 0;
@@ -562,20 +565,53 @@ static __always_inline int open_ends(u64 *ctx)
 
 TWIN("fexit/tls_rx_one_record", open_exit, open_ends)
 
+/* Whether this task is the one to tell of the record that was opened. */
+static __always_inline bool rx_taken(struct conn *c, u32 was)
+{
+	return __sync_val_compare_and_swap(&c->rx_state, was, was & ~RX_STATE) == was;
+}
+
+/*
+ * Another reader may take c->rx over right now, and this task may be taken off
+ * the processor anywhere. Only who changes the state tells of the record, and its
+ * place in the ring is taken before: what is opened afterwards comes behind it.
+ */
 static __always_inline int call_returns(u64 sk, u8 op)
 {
 	struct conn *c = conn_lookup(sk);
-	struct event e;
+	struct event *place = 0, e;
+	u64 used;
+	u32 was;
 
-	if (!c || c->rx_state != RX_OPENED)
+	if (!c)
 		return 0;
-	/* Another reader may take the slot over right now: only who changes the state tells. */
+	was = *(volatile u32 *)&c->rx_state;
+	if ((was & RX_STATE) != RX_OPENED)
+		return 0;
 	e = c->rx;
-	if (!is_current(&e) || __sync_val_compare_and_swap(&c->rx_state, RX_OPENED, RX_IDLE) != RX_OPENED)
+	if (!is_current(&e))
 		return 0;
 	e.stamp[3] = bpf_ktime_get_ns();
 	e.op = op;
-	emit_record(&e, &c->rx.hidden);
+	if (is_hidden(&e)) {
+		if (rx_taken(c, was))
+			__sync_fetch_and_add(&c->rx.hidden, 1);
+		return 0;
+	}
+	used = ring_used();
+	if (has_room(&e, used))
+		place = bpf_ringbuf_reserve(&events, sizeof(e), 0);
+	if (!rx_taken(c, was)) {
+		if (place)
+			bpf_ringbuf_discard(place, BPF_RB_NO_WAKEUP);
+		return 0;
+	}
+	if (place) {
+		*place = e;
+		bpf_ringbuf_submit(place, wakeup(used));
+	} else {
+		count_lost(LOST_RING_FULL);
+	}
 	return 0;
 }
 
@@ -720,7 +756,7 @@ TWIN("fexit/tls_set_sw_offload", set_sw_offload, sw_offload_ends)
 /* What is sealed and was never handed over is still a record. */
 static __always_inline void flush_tx(struct conn *c)
 {
-	if (c->tx_state == TX_SEALING && c->end_seq[DIR_TX] > c->tx.seq)
+	if (c->tx_state == TX_SEALING && (__s64)(c->end_seq[DIR_TX] - c->tx.seq) > 0)
 		emit_record(&c->tx, &c->tx.hidden);
 	c->tx_state = TX_IDLE;
 }
@@ -777,7 +813,7 @@ static __always_inline int free_begins(u64 *ctx)
 
 	if (!c || !c->closing || c->ctx != ctx[1])
 		return 0;
-	if (c->rx_state == RX_OPENED)
+	if ((c->rx_state & RX_STATE) == RX_OPENED)
 		emit_record(&c->rx, &c->rx.hidden);
 	emit_socket(c, STATE_CLOSE, 0, 0);
 	bpf_map_delete_elem(&conns, &key);
@@ -824,7 +860,7 @@ int BPF_PROG(err_abort, struct sock *sk, int err)
 {
 	struct conn *c = conn_lookup((u64)sk);
 
-	if (!c || c->rx_state == RX_OPENING || c->rx_failed || c->tx_failed)
+	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed)
 		return 0;
 	if (c->tx_state == TX_SEALING || c->pending)
 		emit_failure(&c->tx, failed_seq(c), err, FUNC_ERR_ABORT);

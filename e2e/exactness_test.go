@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net"
 	"os/exec"
 	"testing"
 
@@ -74,17 +75,17 @@ func checkGenerations(t *testing.T, got trace, p *pair, dir string) {
 func TestCiphers(t *testing.T) {
 	tr := startTracer(t, "-s", "16384")
 	type played struct {
-		name   string
-		p      *pair
-		s      security
-		family string
+		name string
+		p    *pair
+		s    security
+		ends ends
 	}
 	var all []played
 	for _, version := range []string{"1.2", "1.3"} {
 		for cipher := range rawCiphers {
-			for network, addr := range map[string]string{"tcp4": "127.0.0.1:0", "tcp6": "[::1]:0"} {
+			for network, ends := range networks {
 				s := security{version, cipher, "sw"}
-				a, b := tcpPair(t, network, addr)
+				a, b := ends.connect(t)
 				info := rawInfo(s)
 				if err := ktls.EnableRaw(a, &info, nil); err != nil {
 					t.Logf("%s %s: %v", version, cipher, err)
@@ -97,11 +98,11 @@ func TestCiphers(t *testing.T) {
 				defer p.close()
 				p.send(t, pattern(500, 5), 0)
 				p.recv(t, 500, 500)
-				all = append(all, played{version + " " + cipher + " " + network, p, s, map[string]string{"tcp4": "inet", "tcp6": "inet6"}[network]})
+				all = append(all, played{version + " " + cipher + " " + network, p, s, ends})
 			}
 		}
 	}
-	if len(all) < 2*2*4 { // GCM twice, ChaCha20 and CCM are in every Debian kernel
+	if len(all) < 2*3*4 { // GCM twice, ChaCha20 and CCM are in every Debian kernel
 		t.Errorf("only %d ciphers to test", len(all))
 	}
 	got := tr.stop()
@@ -111,11 +112,31 @@ func TestCiphers(t *testing.T) {
 			tx, rx := got.stream(x.p.lport, x.p.rport, "tx"), got.stream(x.p.rport, x.p.lport, "rx")
 			comparePieces(t, tx, data("send", pattern(500, 5)), "tx", x.s)
 			comparePieces(t, rx, data("recv", pattern(500, 5)), "rx", x.s)
-			if tx[0].Sock.Family != x.family {
-				t.Errorf("family %s, want %s", tx[0].Sock.Family, x.family)
+			sent, received := [2]string{tx[0].Sock.Family, tx[0].Sock.LAddr}, [2]string{rx[0].Sock.Family, rx[0].Sock.LAddr}
+			if sent != x.ends.client || received != x.ends.server {
+				t.Errorf("from %v to %v, want %v and %v", sent, received, x.ends.client, x.ends.server)
 			}
 		})
 	}
+}
+
+// ends are the families and local addresses of both ends of a connection, as
+// the trace shows them.
+type ends struct {
+	listen, dial   string
+	client, server [2]string
+}
+
+// networks: an IPv6 socket that an IPv4 client connects to has mapped addresses.
+var networks = map[string]ends{
+	"IPv4":   {"127.0.0.1:0", "127.0.0.1", [2]string{"inet", "127.0.0.1"}, [2]string{"inet", "127.0.0.1"}},
+	"IPv6":   {"[::1]:0", "::1", [2]string{"inet6", "::1"}, [2]string{"inet6", "::1"}},
+	"mapped": {"[::]:0", "127.0.0.1", [2]string{"inet", "127.0.0.1"}, [2]string{"inet6", "::ffff:127.0.0.1"}},
+}
+
+func (e ends) connect(t *testing.T) (client, server *net.TCPConn) {
+	t.Helper()
+	return dialPair(t, e.listen, e.dial)
 }
 
 // TestManySockets opens and closes a thousand connections under the tracer:

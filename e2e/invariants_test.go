@@ -25,11 +25,12 @@ import (
 //   - A record that does not authenticate stays where it is. Each read fails
 //     with it anew, and its sequence is the last thing that is known of its key.
 //   - The sequence after 2^64-1 is 0, with an error; the record is sealed.
-//   - A sealed record that TCP refuses has no time of handing over. Nothing of
-//     its direction follows.
+//   - A sealed record that TCP refuses has no time of handing over, and is told
+//     at the close. Nothing that TCP takes follows.
 //   - A reader lets others in before its own call is over. So records are opened
 //     in order, but calls may return in another one, and the end of a call is
-//     not seen where another task opens the next record.
+//     not seen where another task opens the next record, or the call itself one
+//     that does not open.
 func (tr trace) invariants(t *testing.T, snaplen int) *auditor {
 	t.Helper()
 	const enough = 5 // of a kind
@@ -85,6 +86,7 @@ type history struct {
 	first, last uint64 // times of its socket events
 	found       bool   // it was open before the trace
 	closed      *line
+	events      []*line
 	ways        map[string]*way
 	lost        []*line
 }
@@ -138,6 +140,7 @@ func (a *auditor) enter(l *line) {
 	if h.closed != nil {
 		a.errorf("%v: %s after its close", h, l.Type)
 	}
+	h.events = append(h.events, l)
 	switch l.Type {
 	case "socket":
 		a.socket(h, l)
@@ -253,6 +256,9 @@ func (a *auditor) checkContent(h *history, l *line) {
 	if isAlert := l.Content == "alert" && l.Len >= 2; isAlert != (l.Alert != alert{}) {
 		a.errorf("%v: %s record %d.%d of %s shows the alert %v", h, l.Dir, l.Gen, l.Seq, l.Content, l.Alert)
 	}
+	if isHandshake := l.Content == "handshake" && l.Len >= 1; isHandshake != (l.Handshake != handshake{}) {
+		a.errorf("%v: %s record %d.%d of %s shows the message %v", h, l.Dir, l.Gen, l.Seq, l.Content, l.Handshake)
+	}
 }
 
 // checkClock: stages add up, and no record is before its socket or before the
@@ -304,7 +310,7 @@ func (a *auditor) settle(h *history) {
 		if h.closed != nil {
 			a.checkClose(h, dir, w)
 		}
-		a.checkWhole(h, w)
+		a.checkWhole(h, dir)
 		gaps = append(gaps, w.gaps...)
 		for gen, seq := range w.failed {
 			if w.next[gen] != seq {
@@ -315,18 +321,57 @@ func (a *auditor) settle(h *history) {
 	a.explain(h, gaps)
 }
 
-// checkWhole: the times of a record are complete.
-func (a *auditor) checkWhole(h *history, w *way) {
-	for i, l := range w.records {
-		if l.Lat["total"] != 0 {
+// checkWhole: the times of a record are complete, but for its end where that
+// cannot be known.
+func (a *auditor) checkWhole(h *history, dir string) {
+	for i, l := range h.events {
+		if l.Type != "record" || l.Dir != dir || l.Lat["total"] != 0 {
 			continue
 		}
-		last := i == len(w.records)-1
-		if last && l.Dir == "tx" || !last && l.Dir == "rx" && w.records[i+1].PID != l.PID {
-			continue
+		endless := neverHandedOver
+		if dir == "rx" {
+			endless = neverReturned
+			if l.Lat["wait"] == 0 || l.Lat["decrypt"] == 0 {
+				a.errorf("%v: rx record %d.%d: the stages are %v", h, l.Gen, l.Seq, l.Lat)
+			}
 		}
-		a.errorf("%v: %s record %d.%d has no end: %v", h, l.Dir, l.Gen, l.Seq, l.Lat)
+		if !endless(l, h.events[i+1:]) {
+			a.errorf("%v: %s record %d.%d has no end: %v", h, dir, l.Gen, l.Seq, l.Lat)
+		}
 	}
+}
+
+// neverHandedOver says whether a sent record stayed behind in a socket that was
+// closed: then so did all that follow.
+func neverHandedOver(_ *line, later []*line) bool {
+	for _, l := range later {
+		if l.Type == "record" && l.Dir == "tx" && l.Lat["total"] != 0 {
+			return false
+		}
+	}
+	return len(later) > 0 && later[len(later)-1].State == "close"
+}
+
+// neverReturned says whether the call that opened a record met one that does not
+// open, or another task opened the next record before the call was over. All
+// records of that call are without an end then.
+func neverReturned(l *line, later []*line) bool {
+	for _, next := range later {
+		if next.Dir != "rx" || next.Type != "record" && next.Type != "error" {
+			continue
+		}
+		same := next.PID == l.PID && next.TID == l.TID
+		switch {
+		case next.Type == "error":
+			return same && next.Func == "tls_rx_one_record" && next.Seq == l.Seq+1
+		case !same:
+			return true
+		case next.Lat["total"] != 0:
+			return false
+		}
+		l = next
+	}
+	return false
 }
 
 // checkClose: the kernel's own count at the end is that of the trace.
@@ -492,7 +537,7 @@ func firstCommon(tx, rx []*line) (sent, received *line) {
 
 func (a *auditor) compareRecord(from *history, s, r *line) {
 	a.pairs++
-	if s.Seq != r.Seq || s.Content != r.Content || s.Len != r.Len || s.Alert != r.Alert ||
+	if s.Seq != r.Seq || s.Content != r.Content || s.Len != r.Len || s.Alert != r.Alert || s.Handshake != r.Handshake ||
 		s.TLS.Version != r.TLS.Version || s.TLS.Cipher != r.TLS.Cipher {
 		a.errorf("%v sent %d.%d %s of %d bytes (%v), its peer received %d.%d %s of %d bytes (%v)",
 			from, s.Gen, s.Seq, s.Content, s.Len, s.TLS, r.Gen, r.Seq, r.Content, r.Len, r.TLS)
@@ -546,9 +591,13 @@ func TestInvariantsNotice(t *testing.T) {
 		"a wrong summary":          func(tr trace) trace { tr[14].Records["tx"]++; return tr },
 		"a wrong sum of stages":    func(tr trace) trace { tr[5].Lat["total"]++; return tr },
 		"a stage of nothing":       func(tr trace) trace { tr[5].Lat["wait"] = 0; tr[5].Lat["total"] -= 3; return tr },
-		"a record without end":     func(tr trace) trace { tr[5].Lat["total"] = 0; return tr },
+		"a record without end":     func(tr trace) trace { tr[5].Lat = endless(); return tr },
+		"a sent one without end":   func(tr trace) trace { tr[4].Lat["total"] = 0; return tr },
+		"without end or wait":      func(tr trace) trace { tr[3].Lat = endless(); tr[3].Lat["wait"] = 0; tr[5].PID++; return tr },
+		"without end, then closed": func(tr trace) trace { tr[11].Lat = endless(); return tr },
 		"an op of the other way":   func(tr trace) trace { tr[5].Op = "send"; return tr },
 		"an alert without a name":  func(tr trace) trace { tr[5].Content, tr[4].Content = "alert", "alert"; return tr },
+		"a message without a name": func(tr trace) trace { tr[5].Content, tr[4].Content = "handshake", "handshake"; return tr },
 		"received, never sent": func(tr trace) trace {
 			tr[12].TX.Gen, tr[12].TX.Next, tr[12].Totals["tx"], tr[14].Records["tx"] = 0, 3, totals{3, 30}, 3
 			return slices.Delete(tr, 8, 10)
@@ -568,6 +617,45 @@ func TestInvariantsNotice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if bad := spoil(soundTrace()).audit(4).bad; len(bad) == 0 {
+				t.Error("unnoticed")
+			}
+		})
+	}
+}
+
+// endless are the stages of a received record whose call was not seen to return.
+func endless() map[string]uint64 { return map[string]uint64{"wait": 3, "decrypt": 3} }
+
+// TestInvariantsAllow changes a sound trace to what the kernel also does.
+func TestInvariantsAllow(t *testing.T) {
+	fails := func(tr trace) trace {
+		tr[3].Lat, tr[5].Lat, tr[7].Lat = endless(), endless(), endless()
+		e := line{Type: "error", Func: "tls_rx_one_record", Sock: tr[1].Sock, record: record{Dir: "rx", Seq: 3}}
+		return slices.Insert(tr, 8, e)
+	}
+	for name, change := range map[string]func(tr trace) trace{
+		"another task opens the next record": func(tr trace) trace {
+			tr[3].Lat, tr[5].Lat, tr[7].PID = endless(), endless(), 9
+			return tr
+		},
+		"the call fails at a later record": func(tr trace) trace { return fails(tr) },
+		"TCP refuses the last record":      func(tr trace) trace { tr[9].Lat["total"] = 0; return tr },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if bad := change(soundTrace()).audit(4).bad; len(bad) != 0 {
+				t.Error(bad)
+			}
+		})
+	}
+	for name, spoil := range map[string]func(e *line){
+		"another call fails":            func(e *line) { e.PID = 9 },
+		"something else fails":          func(e *line) { e.Func = "tls_err_abort" },
+		"a record further behind fails": func(e *line) { e.Seq++ },
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := fails(soundTrace())
+			spoil(&tr[8])
+			if bad := tr.audit(4).bad; len(bad) == 0 {
 				t.Error("unnoticed")
 			}
 		})

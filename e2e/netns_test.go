@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"testing"
@@ -20,13 +21,16 @@ func TestListOtherNetns(t *testing.T) {
 		inode = st.Ino
 	})
 	defer p.close()
-	stdout, stderr, status := ktlstop(t, "list", "-o", "json")
-	if status != 0 {
-		t.Fatal(stderr)
+	here := newPair(t, security{"1.2", "AES-GCM-256", "sw"})
+	defer here.close()
+	all := list(t)
+	found := all.filter(func(l *line) bool { return l.Sock.NetNS == inode })
+	if len(found) != 2 || len(all) < 4 {
+		t.Fatalf("%d sockets, %d of the other namespace: %+v", len(all), len(found), all)
 	}
-	found := trace(parse(t, []byte(stdout))).filter(func(l *line) bool { return l.Sock.NetNS == inode })
-	if len(found) != 2 {
-		t.Fatalf("%d sockets of the other namespace in %s", len(found), stdout)
+	only := list(t, "--netns", fmt.Sprint(inode))
+	if len(only) != 2 || only[0].Sock.NetNS != inode || only[1].Sock.NetNS != inode {
+		t.Errorf("with --netns: %+v", only)
 	}
 	for _, l := range found {
 		// One end sends only, the other receives only.
@@ -38,6 +42,16 @@ func TestListOtherNetns(t *testing.T) {
 			t.Errorf("%+v, want modes %v", l, want)
 		}
 	}
+}
+
+// list returns the sockets that ktlstop list prints.
+func list(t *testing.T, args ...string) trace {
+	t.Helper()
+	stdout, stderr, status := ktlstop(t, append([]string{"list", "-o", "json"}, args...)...)
+	if status != 0 {
+		t.Fatal(stderr)
+	}
+	return parse(t, []byte(stdout))
 }
 
 // inNetns runs f in a new network namespace with loopback up.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -43,13 +44,19 @@ func rawInfo(s security) ktls.CryptoInfo {
 		Key: pattern(key, 1), Salt: pattern(salt, 2), IV: pattern(iv, 3)}
 }
 
-// tcpPair is a connection without TLS.
-func tcpPair(t *testing.T, network, addr string) (a, b *net.TCPConn) {
+// tcpPair is a connection over IPv4 without TLS.
+func tcpPair(t *testing.T) (a, b *net.TCPConn) {
 	t.Helper()
-	ln, err := net.Listen(network, addr)
+	return dialPair(t, "127.0.0.1:0", "127.0.0.1")
+}
+
+// dialPair listens on an address and port and connects to it by the host dial.
+func dialPair(t *testing.T, listen, dial string) (a, b *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", listen)
 	must(t, err)
 	defer ln.Close()
-	c, err := net.Dial(network, ln.Addr().String())
+	c, err := net.Dial("tcp", net.JoinHostPort(dial, strconv.Itoa(port(ln.Addr()))))
 	must(t, err)
 	s, err := ln.Accept()
 	must(t, err)
@@ -64,7 +71,7 @@ func newPair(t *testing.T, s security) *pair {
 // another is a new connection with the same keys.
 func (p *pair) another(t *testing.T) *pair {
 	t.Helper()
-	a, b := tcpPair(t, "tcp4", "127.0.0.1:0")
+	a, b := tcpPair(t)
 	must(t, ktls.EnableRaw(a, &p.info, nil))
 	must(t, ktls.EnableRaw(b, nil, &p.info))
 	return newPlainPair(t, a, b, p.info)
@@ -89,10 +96,14 @@ func newPlainPair(t *testing.T, a, b *net.TCPConn, info ktls.CryptoInfo) *pair {
 }
 
 func (p *pair) close() {
-	for i := range p.files {
-		p.files[i].Close()
-		p.conns[i].Close()
-	}
+	p.closeEnd(0)
+	p.closeEnd(1)
+}
+
+// closeEnd closes this process' descriptors of one end: 0 for a, 1 for b.
+func (p *pair) closeEnd(i int) {
+	p.files[i].Close()
+	p.conns[i].Close()
 }
 
 // recordType is the control message that sets a record's type.

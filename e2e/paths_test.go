@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 	"unsafe"
@@ -86,6 +87,14 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// alerts and handshakes are the names of what the tests send (RFC 8446 sections 6 and 4).
+var (
+	alerts = map[[2]byte]alert{
+		{1, 0}: {"warning", "close_notify"}, {2, 20}: {"fatal", "bad_record_mac"}, {1, 90}: {"warning", "user_canceled"},
+	}
+	handshakes = map[byte]string{4: "new_session_ticket", 24: "key_update"}
+)
+
 func comparePieces(t *testing.T, got trace, want []piece, dir string, s security) {
 	t.Helper()
 	var records []record
@@ -94,8 +103,11 @@ func comparePieces(t *testing.T, got trace, want []piece, dir string, s security
 		if w.typ != "" {
 			r.Content = w.typ
 		}
-		if w.typ == "alert" {
-			r.Alert = alert{"warning", "close_notify"}
+		switch w.typ {
+		case "alert":
+			r.Alert = alerts[[2]byte(w.b)]
+		case "handshake":
+			r.Handshake = handshake{handshakes[w.b[0]]}
 		}
 		if len(w.b) == 0 {
 			r.Payload = payload{}
@@ -162,16 +174,18 @@ var sendPaths = []path{
 		return e
 	}},
 	{name: "record types", run: func(t *testing.T, p *pair) expectation {
-		p.sendControl(t, 22, []byte{4, 0, 0, 0})
-		p.sendControl(t, 21, []byte{1, 0})
-		if b, typ := p.recvControl(t, 100); typ != 22 || len(b) != 4 {
-			t.Errorf("type %d, %d bytes", typ, len(b))
+		var want expectation
+		for _, c := range []piece{
+			{[]byte{4, 0, 0, 0}, "", "handshake"}, {[]byte{1, 90}, "", "alert"}, {[]byte{2, 20}, "", "alert"}, {[]byte{1, 0}, "", "alert"},
+		} {
+			id := map[string]byte{"handshake": 22, "alert": 21}[c.typ]
+			p.sendControl(t, id, c.b)
+			if b, typ := p.recvControl(t, 100); typ != id || !bytes.Equal(b, c.b) {
+				t.Errorf("type %d, %v, want type %d, %v", typ, b, id, c.b)
+			}
+			want.tx, want.rx = append(want.tx, piece{c.b, "send", c.typ}), append(want.rx, piece{c.b, "recv", c.typ})
 		}
-		p.recvControl(t, 100)
-		records := func(op string) []piece {
-			return []piece{{[]byte{4, 0, 0, 0}, op, "handshake"}, {[]byte{1, 0}, op, "alert"}}
-		}
-		return expectation{tx: records("send"), rx: records("recv")}
+		return want
 	}},
 	{name: "MSG_MORE closed by a control record", run: func(t *testing.T, p *pair) expectation {
 		b := pattern(12, 8)
@@ -192,13 +206,13 @@ var sendPaths = []path{
 	}},
 	{name: "sendfile", run: func(t *testing.T, p *pair) expectation {
 		b := pattern(20000, 10)
-		sendfile(t, p, b)
+		sendfileAndRead(t, p, b)
 		return both("sendfile", b[:16384], b[16384:])
 	}},
 	{name: "sendfile with TLS_TX_ZEROCOPY_RO", run: func(t *testing.T, p *pair) expectation {
 		must(t, unix.SetsockoptInt(p.a, unix.SOL_TLS, 3, 1))
 		b := pattern(5000, 11)
-		sendfile(t, p, b)
+		sendfileAndRead(t, p, b)
 		return both("sendfile", b)
 	}},
 	{name: "splice from a pipe", run: func(t *testing.T, p *pair) expectation {
@@ -244,6 +258,7 @@ var sendPaths = []path{
 		return both("send", b)
 	}},
 	{name: "full socket buffer", run: fullBuffer},
+	{name: "full socket buffer whose reader sleeps", version: "1.3", run: sleepingReader},
 	{name: "peer resets", run: func(t *testing.T, p *pair) expectation {
 		b := pattern(50, 15)
 		p.send(t, b, 0)
@@ -287,6 +302,64 @@ func fullBuffer(t *testing.T, p *pair) expectation {
 	}}
 }
 
+// sleepingReader: a reader sleeps while its peers' buffers are full. A record that
+// found half its room is handed over only after that. Elsewhere the next record
+// waits for room before it is sealed.
+func sleepingReader(t *testing.T, p *pair) expectation {
+	const pause, size = 300 * time.Millisecond, 25 * maxRecord
+	var all []*pair
+	var senders, readers sync.WaitGroup
+	for sndbuf := 16000; sndbuf <= 46000; sndbuf += 5000 {
+		q := p.another(t)
+		defer q.close()
+		must(t, unix.SetsockoptInt(q.a, unix.SOL_SOCKET, unix.SO_SNDBUF, sndbuf))
+		must(t, unix.SetsockoptInt(q.b, unix.SOL_SOCKET, unix.SO_RCVBUF, 20000))
+		all = append(all, q)
+		senders.Go(func() { q.send(t, pattern(size, 1), 0) })
+	}
+	for _, q := range all {
+		waitUntilStuck(t, q.a)
+	}
+	time.Sleep(pause) // the known delay
+	for _, q := range all {
+		readers.Go(func() { q.recv(t, size, maxRecord) })
+	}
+	readers.Wait()
+	senders.Wait()
+	return expectation{checkOnly: true, check: func(t *testing.T, _ *pair, tr trace) {
+		var longest uint64
+		for _, q := range all {
+			var waited uint64
+			for _, l := range tr.stream(q.lport, q.rport, "tx") {
+				longest, waited = max(longest, l.Lat["push"]), max(waited, l.Lat["push"], l.Lat["queue"])
+			}
+			if waited < uint64(pause) {
+				t.Errorf("port %d: no record waited longer than %v", q.lport, time.Duration(waited))
+			}
+		}
+		if longest < uint64(pause) {
+			t.Errorf("no push took longer than %v", time.Duration(longest))
+		}
+	}}
+}
+
+// waitUntilStuck waits until a socket's queue has not changed for a while.
+func waitUntilStuck(t *testing.T, fd int) {
+	t.Helper()
+	last, since := -1, time.Now()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		n, err := unix.IoctlGetInt(fd, unix.TIOCOUTQ)
+		must(t, err)
+		if n != last {
+			last, since = n, time.Now()
+		}
+		if n > 0 && time.Since(since) > 200*time.Millisecond {
+			return
+		}
+	}
+	t.Fatal("the socket never filled up")
+}
+
 // fill sends without blocking until the socket takes no more.
 func fill(t *testing.T, p *pair, sndbuf int) (sent []byte) {
 	t.Helper()
@@ -303,17 +376,56 @@ func fill(t *testing.T, p *pair, sndbuf int) (sent []byte) {
 	}
 }
 
-func sendfile(t *testing.T, p *pair, b []byte) {
+// sendfileAndRead sends b from a file while the peer reads.
+func sendfileAndRead(t *testing.T, p *pair, b []byte) {
+	t.Helper()
+	f := fileWith(t, b)
+	done := make(chan error, 1)
+	go func() { done <- sendfile(p, f) }()
+	p.recv(t, len(b), maxRecord)
+	must(t, <-done)
+}
+
+// fileWith is an open file that holds b.
+func fileWith(t *testing.T, b []byte) *os.File {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(name, b, 0o600))
 	f, err := os.Open(name)
 	must(t, err)
-	defer f.Close()
-	done := make(chan error, 1)
-	go func() { _, err := unix.Sendfile(p.a, int(f.Fd()), nil, len(b)); done <- err }()
-	p.recv(t, len(b), 16384)
-	must(t, <-done)
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// sendfile sends all of a file.
+func sendfile(p *pair, f *os.File) error {
+	for {
+		if n, err := unix.Sendfile(p.a, int(f.Fd()), nil, 1<<20); n == 0 || err != nil {
+			return err
+		}
+	}
+}
+
+// spliceOut reads all of b through a pipe.
+func spliceOut(t *testing.T, p *pair, b []byte) {
+	t.Helper()
+	var pipe [2]int
+	must(t, unix.Pipe2(pipe[:], unix.O_CLOEXEC))
+	defer unix.Close(pipe[0])
+	defer unix.Close(pipe[1])
+	var got []byte
+	buf := make([]byte, 65536)
+	for len(got) < len(b) {
+		n, err := unix.Splice(p.b, nil, pipe[1], nil, len(b)-len(got), 0)
+		must(t, err)
+		for n > 0 {
+			k, err := unix.Read(pipe[0], buf[:n])
+			must(t, err)
+			got = append(got, buf[:k]...)
+			n -= int64(k)
+		}
+	}
+	checkSame(t, got, b)
 }
 
 // atLeast checks one stage of the n-th record against a known delay.

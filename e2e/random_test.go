@@ -4,8 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -109,7 +107,7 @@ func (m *model) sendSomehow(t *testing.T, b []byte) (op string) {
 		}
 		m.p.send(t, b[i:], 0)
 	case 2:
-		sendFileOnly(t, m.p, b)
+		must(t, sendfile(m.p, fileWith(t, b)))
 		return "sendfile"
 	case 3:
 		must(t, sendmmsg(m.p.a, b))
@@ -119,20 +117,6 @@ func (m *model) sendSomehow(t *testing.T, b []byte) (op string) {
 		m.p.send(t, b, 0)
 	}
 	return "send"
-}
-
-func sendFileOnly(t *testing.T, p *pair, b []byte) {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "file")
-	must(t, os.WriteFile(name, b, 0o600))
-	f, err := os.Open(name)
-	must(t, err)
-	defer f.Close()
-	for sent := 0; sent < len(b); {
-		n, err := unix.Sendfile(p.a, int(f.Fd()), nil, len(b)-sent)
-		must(t, err)
-		sent += n
-	}
 }
 
 func (m *model) receiveSomehow(t *testing.T, b []byte, parts [][]byte) (op string) {
@@ -155,26 +139,4 @@ func (m *model) receiveSomehow(t *testing.T, b []byte, parts [][]byte) (op strin
 		checkSame(t, m.p.recv(t, len(b), 16384), b)
 	}
 	return "recv"
-}
-
-// spliceOut reads all of b through a pipe.
-func spliceOut(t *testing.T, p *pair, b []byte) {
-	t.Helper()
-	var pipe [2]int
-	must(t, unix.Pipe2(pipe[:], unix.O_CLOEXEC))
-	defer unix.Close(pipe[0])
-	defer unix.Close(pipe[1])
-	var got []byte
-	buf := make([]byte, 65536)
-	for len(got) < len(b) {
-		n, err := unix.Splice(p.b, nil, pipe[1], nil, len(b)-len(got), 0)
-		must(t, err)
-		for n > 0 {
-			k, err := unix.Read(pipe[0], buf[:n])
-			must(t, err)
-			got = append(got, buf[:k]...)
-			n -= int64(k)
-		}
-	}
-	checkSame(t, got, b)
 }

@@ -55,9 +55,12 @@ var receivePaths = []path{
 		for _, x := range [][]byte{a, b, c} {
 			p.send(t, x, 0)
 		}
-		n := len(a) + len(b) + len(c)
-		p.recvAll(t, n)
-		return both("send", a, b, c)
+		calls := p.recvAll(t, len(a)+len(b)+len(c))
+		e := both("send", a, b, c)
+		e.check = func(t *testing.T, p *pair, tr trace) {
+			checkDeliver(t, tr.stream(p.rport, p.lport, "rx"), calls)
+		}
+		return e
 	}},
 	{name: "MSG_PEEK", run: func(t *testing.T, p *pair) expectation {
 		b := pattern(80, 28)
@@ -102,16 +105,7 @@ var receivePaths = []path{
 	{name: "splice", run: func(t *testing.T, p *pair) expectation {
 		b := pattern(2000, 32)
 		p.send(t, b, 0)
-		var pipe [2]int
-		must(t, unix.Pipe2(pipe[:], unix.O_CLOEXEC))
-		defer unix.Close(pipe[0])
-		defer unix.Close(pipe[1])
-		n, err := unix.Splice(p.b, nil, pipe[1], nil, len(b), 0)
-		must(t, err)
-		got := make([]byte, n)
-		_, err = unix.Read(pipe[0], got)
-		must(t, err)
-		checkSame(t, got, b[:n])
+		spliceOut(t, p, b)
 		return expectation{tx: data("send", b), rx: data("splice_read", b)}
 	}},
 	{name: "a control record without room for its type", run: func(t *testing.T, p *pair) expectation {
@@ -158,6 +152,28 @@ var receivePaths = []path{
 	}},
 }
 
+// checkDeliver: until a call returns it opens and copies what is behind the first
+// record. All records of a call end at the same time.
+func checkDeliver(t *testing.T, rx trace, calls int) {
+	t.Helper()
+	ends := map[uint64]bool{}
+	for i, l := range rx {
+		ends[l.Mono] = true
+		var behind uint64
+		for _, later := range rx[i+1:] {
+			if later.Mono == l.Mono {
+				behind += later.Lat["decrypt"]
+			}
+		}
+		if l.Lat["deliver"] <= behind {
+			t.Errorf("record %d was delivered in %d ns, and those behind it opened in %d", i, l.Lat["deliver"], behind)
+		}
+	}
+	if len(ends) > calls {
+		t.Errorf("%d calls, but %d ends", calls, len(ends))
+	}
+}
+
 // badRecord: the peer seals with another key. The error says which record.
 func badRecord(t *testing.T, p *pair) expectation {
 	a := pattern(70, 37)
@@ -180,7 +196,7 @@ func badRecord(t *testing.T, p *pair) expectation {
 // pairWithWrongKey returns a connection whose receiver cannot open anything.
 func pairWithWrongKey(t *testing.T, info ktls.CryptoInfo) *pair {
 	t.Helper()
-	x, y := tcpPair(t, "tcp4", "127.0.0.1:0")
+	x, y := tcpPair(t)
 	other := info
 	other.Key = pattern(len(info.Key), 99)
 	must(t, ktls.EnableRaw(x, &other, nil))
@@ -194,7 +210,7 @@ func badHeader(t *testing.T, p *pair) expectation {
 	a := pattern(72, 39)
 	p.send(t, a, 0)
 	p.recv(t, 72, 72)
-	x, y := tcpPair(t, "tcp4", "127.0.0.1:0")
+	x, y := tcpPair(t)
 	must(t, ktls.EnableRaw(y, nil, &p.info))
 	bad := newPlainPair(t, x, y, p.info)
 	defer bad.close()
@@ -259,7 +275,7 @@ func (p *pair) recvAll(t *testing.T, n int) (calls int) {
 // TLS_RX_EXPECT_NO_PAD the kernel opens such a record twice; it is one all the same.
 func padded(t *testing.T, p *pair, noPad bool) expectation {
 	t.Helper()
-	x, y := tcpPair(t, "tcp4", "127.0.0.1:0")
+	x, y := tcpPair(t)
 	must(t, ktls.EnableRaw(y, nil, &p.info))
 	q := newPlainPair(t, x, y, p.info)
 	defer q.close()

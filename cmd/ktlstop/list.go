@@ -22,6 +22,7 @@ version, cipher and mode for each direction.`,
 	}
 	o.filterFlags(cmd.Flags())
 	o.outputFlags(cmd.Flags())
+	o.ringFlag(cmd.Flags())
 	return cmd
 }
 
@@ -57,7 +58,7 @@ func listSockets(t *loader.Tracer, out *output, f *loader.Filter) error {
 				return out.Write(ev)
 			}
 		case *event.Lost:
-			return fmt.Errorf("%d sockets are missing from the list: %s", ev.Count, ev.Cause)
+			return fmt.Errorf("%d sockets are missing from the list (%s): give it a larger --ring-bytes", ev.Count, ev.Cause)
 		}
 		return nil
 	}, nil)

@@ -51,8 +51,12 @@ func (o *options) filterFlags(f *pflag.FlagSet) {
 func (o *options) runFlags(f *pflag.FlagSet) {
 	f.DurationVar(&o.duration, "duration", 0, "stop after this time, as 10s or 5m")
 	f.StringVar(&o.readyFile, "ready-file", "", "create this file when the hooks are live")
-	f.IntVar(&o.ring, "ring-bytes", 0, "size of the event ring buffer, a power of two")
+	o.ringFlag(f)
 	f.IntVar(&o.payloadRing, "payload-ring-bytes", 0, "size of the payload ring buffer, a power of two")
+}
+
+func (o *options) ringFlag(f *pflag.FlagSet) {
+	f.IntVar(&o.ring, "ring-bytes", 0, "size of the event ring buffer, a power of two")
 }
 
 // config turns the flags into the loader's words, with an error that says

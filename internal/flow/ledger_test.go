@@ -179,9 +179,30 @@ func TestLedger(t *testing.T) {
 			{sock(event.SocketClose, func(s *event.Socket) { s.NextTX = 1 }), nil},
 			{rec(tx, 0, 9, 0), nil},
 		}},
-		{name: "largest sequence", steps: []step{
+		{name: "largest gap", steps: []step{
 			{rec(tx, 0, 0, 0), nil},
-			{rec(tx, 0, 1<<64-1, 0), gap(tx, 1<<64-2, 1, 1<<64-2)},
+			{rec(tx, 0, 1<<63, 0), gap(tx, 1<<63-1, 1, 1<<63-1)},
+		}},
+		{name: "the sequence wraps", steps: []step{
+			{sock(event.SocketOpen, func(s *event.Socket) { s.Dir, s.NextTX = tx, 1<<64-2 }), nil},
+			{rec(tx, 0, 1<<64-2, 0), nil}, {rec(tx, 0, 1<<64-1, 0), nil}, {rec(tx, 0, 0, 0), nil},
+			{rec(tx, 0, 2, 0), gap(tx, 1, 1, 1)},
+			{sock(event.SocketClose, func(s *event.Socket) { s.NextTX = 3 }), nil},
+		}},
+		{name: "a gap across the wrap", steps: []step{
+			{rec(tx, 0, 1<<64-3, 0), nil},
+			{rec(tx, 0, 2, 1), gap(tx, 3, 1<<64-2, 1)},
+		}},
+		{name: "late by the wrap", duplicates: 1, steps: []step{
+			{rec(tx, 0, 1<<64-1, 0), nil}, {rec(tx, 0, 0, 0), nil}, {rec(tx, 0, 1<<64-1, 0), nil}, {rec(tx, 0, 1, 0), nil},
+		}},
+		{name: "close after the wrap", steps: []step{
+			{rec(tx, 0, 1<<64-1, 0), nil},
+			{sock(event.SocketClose, nil), nil},
+		}},
+		{name: "close finds the last sequence missing", steps: []step{
+			{sock(event.SocketOpen, func(s *event.Socket) { s.Dir, s.NextTX = tx, 1<<64-1 }), nil},
+			{sock(event.SocketClose, nil), gap(tx, 1, 1<<64-1, 1<<64-1)},
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

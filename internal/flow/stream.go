@@ -95,8 +95,13 @@ func (s *stream) found(gen uint32, next, hidden uint64) {
 // behindInventory reports whether seq was sealed before the inventory looked
 // and told afterwards: no duplicate, but the true start.
 func (s *stream) behindInventory(gen uint32, seq uint64) bool {
-	return s.inventory && !s.seen && gen == s.gen && seq < s.next
+	return s.inventory && !s.seen && gen == s.gen && before(seq, s.next)
 }
+
+// before compares sequences, of which 0 follows 1<<64-1: what is less than half
+// the way round ahead comes later. The kernel ends a connection that comes to 0
+// (tls_advance_record_sn), but not before the last record is sealed.
+func before(a, b uint64) bool { return int64(a-b) < 0 }
 
 // turn starts a generation whose announcement did not come. Its first sequence
 // is 0 (RFC 8446 §5.3); what is missing of the one before cannot be known.
@@ -107,7 +112,7 @@ func (s *stream) turn(gen uint32) {
 // reach compares seq, the next thing known under the present generation, with
 // what is due, and takes the filters' share off the difference.
 func (s *stream) reach(seq, hidden uint64) verdict {
-	if seq < s.next {
+	if before(seq, s.next) {
 		return verdict{duplicate: true}
 	}
 	missing := seq - s.next
