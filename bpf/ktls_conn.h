@@ -6,6 +6,7 @@
 #include "ktls_kernel.h"
 #include "ktls_event.h"
 #include "ktls_payload.h"
+#include "ktls_match.h"
 
 /* Set by the loader before the programs are loaded. */
 const volatile u32 snaplen = 0;
@@ -164,7 +165,7 @@ static __always_inline void emit(struct event *e)
 /* Report a record, or count it as kept back by the filters. */
 static __always_inline void emit_record(struct event *e, u64 *hidden)
 {
-	if (e->flags & FLAG_HIDDEN) {
+	if ((e->flags & FLAG_HIDDEN) || !match_record(e)) {
 		*hidden += 1;
 		return;
 	}
