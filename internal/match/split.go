@@ -110,3 +110,13 @@ func (e *Expr) UserSpace() (always, later []Node) {
 	}
 	return always, later
 }
+
+// OfSocket says that a connection has the field, not only its records.
+func (f Field) OfSocket() bool {
+	switch f {
+	case PID, TID, UID, Comm, Cgroup, Container, NetNS, Cookie, Family, Port, LPort, RPort,
+		Addr, LAddr, RAddr, Dir, Version, Cipher, Mode:
+		return true
+	}
+	return false
+}
