@@ -6,6 +6,7 @@
 #include "ktls_kernel.h"
 #include "ktls_event.h"
 #include "ktls_payload.h"
+#include "ktls_match.h"
 
 /* Set by the loader before the programs are loaded. */
 const volatile u32 snaplen = 0;
@@ -180,7 +181,7 @@ static __always_inline void emit(struct event *e)
 
 static __always_inline bool is_hidden(struct event *e)
 {
-	return e->flags & FLAG_HIDDEN;
+	return (e->flags & FLAG_HIDDEN) || !match_record(e);
 }
 
 /* Report a record, or count it as kept back by the filters. */

@@ -55,7 +55,8 @@ struct event {
 	u8 ctl[2];
 	u8 mode_tx, mode_rx;
 	u8 func;
-	u8 pad[3];
+	u8 matched; /* the expression of --match holds; else user space has to look */
+	u16 hits; /* which of the expression's tests of the plaintext hold */
 	u8 laddr[16], raddr[16];
 	char comm[16];
 };

@@ -73,6 +73,50 @@ static __always_inline void copy_payload(struct event *e, struct source *s)
 	copy_payload_to_ring(e, s);
 }
 
+/* Sets the event's hits. s stays as it is. */
+static __noinline void look_at(struct event *e, struct source *s)
+{
+	struct look *l = look_get();
+	struct copy c;
+
+	if (!l) {
+		count_lost(LOST_PAYLOAD_UNREADABLE);
+		return;
+	}
+	l->src = *s;
+	l->src.want = e->len < MATCH_WINDOW ? e->len : MATCH_WINDOW;
+	c.from = &l->src;
+	c.to = (void *)l->head;
+	bpf_loop(COPY_STEPS, copy_step_256, &c, 0);
+	if (l->src.bad)
+		count_lost(LOST_PAYLOAD_UNREADABLE);
+	else
+		e->hits = look_hits(l);
+	l->busy = 0;
+}
+
+/* Whether the expression can still hold, by what is known before the record leaves. */
+static __always_inline bool may_match(struct event *e, struct source *s)
+{
+	if (!matching || (e->flags & FLAG_HIDDEN))
+		return true;
+	if (!match_event(e, MATCH_HEAD))
+		return false;
+	if (!match_payload)
+		return true;
+	look_at(e, s);
+	return match_event(e, MATCH_PLAINTEXT);
+}
+
+/* Look at the plaintext, and copy it if it is wanted. */
+static __always_inline void take_plaintext(struct event *e, struct source *s)
+{
+	if (may_match(e, s))
+		copy_payload(e, s);
+}
+
+static __always_inline bool needs_plaintext(void) { return snaplen || match_payload; }
+
 static __always_inline bool is_control(const struct event *e)
 {
 	return e->type == TYPE_ALERT || e->type == TYPE_HANDSHAKE;
@@ -259,6 +303,7 @@ static __always_inline int verdict_begins(u64 *ctx)
 	e->type = tx_type_arg == 3 ? ARG(ctx, 3) : ARG(ctx, 2);
 	e->len = msg->sg.size;
 	e->flags = 0;
+	e->hits = 0;
 	set_process(e);
 	e->op = send_op(e->flags);
 	c->tx_rec = (u64)msg - bpf_core_field_offset(struct tls_rec, msg_plaintext);
@@ -267,9 +312,9 @@ static __always_inline int verdict_begins(u64 *ctx)
 		source_of_tx(c);
 		set_control(e, &c->src[DIR_TX]);
 	}
-	if (snaplen) {
+	if (needs_plaintext()) {
 		source_of_tx(c);
-		copy_payload(e, &c->src[DIR_TX]);
+		take_plaintext(e, &c->src[DIR_TX]);
 	}
 	return 0;
 }
@@ -291,6 +336,7 @@ static __always_inline void adopt_record(struct conn *c, const struct tls_rec *r
 	e->seq = read_seq(c->seq_tx) - 1;
 	e->type = BPF_CORE_READ(rec, content_type);
 	e->flags = 0;
+	e->hits = 0;
 	set_process(e);
 	e->op = send_op(e->flags);
 	c->tx_rec = (u64)rec;
@@ -498,12 +544,13 @@ static __always_inline int open_begins(u64 *ctx)
 	e->seq = read_seq(c->seq_rx);
 	e->op = msg ? OP_RECV : OP_SPLICE_READ;
 	e->flags = 0;
+	e->hits = 0;
 	set_process(e);
 	c->rx_hidden = e->flags & FLAG_HIDDEN;
 	c->rx_state = opening;
 	c->rx_failed = 0;
 	c->ready_ts = 0;
-	if (snaplen && msg)
+	if (needs_plaintext() && msg)
 		remember_reader(c, msg);
 	return 0;
 }
@@ -555,10 +602,10 @@ static __always_inline int open_ends(u64 *ctx)
 		source_of_skb(c, skb);
 		set_control(e, &c->src[DIR_RX]);
 	}
-	if (snaplen) {
+	if (needs_plaintext()) {
 		if (!(e->flags & FLAG_ZEROCOPY))
 			source_of_skb(c, skb);
-		copy_payload(e, &c->src[DIR_RX]);
+		take_plaintext(e, &c->src[DIR_RX]);
 	}
 	return 0;
 }
@@ -684,13 +731,16 @@ int decrypt_done(u64 *ctx)
 	e.flags = FLAG_ASYNC;
 	e.stamp[1] = 0; /* c->rx may be another record by now */
 	e.stamp[2] = bpf_ktime_get_ns();
-	if (snaplen) {
+	if (needs_plaintext()) {
 		__builtin_memset(s, 0, sizeof(*s));
 		s->kind = SRC_SG;
 		s->base = (u64)BPF_CORE_READ(aead, dst);
 		s->at = 1;
 		s->wrap = ~0U;
 		e.len = read_be16(aad + 11); /* behind sequence, type and version */
+		e.hits = 0;
+		if (match_payload)
+			look_at(&e, s);
 		copy_payload(&e, s);
 	}
 	emit(&e);
@@ -932,5 +982,26 @@ int read_kernel(struct read_kernel_arg *arg)
 	if (bpf_probe_read_kernel(&v, sizeof(v), (void *)arg->addr))
 		return 1;
 	arg->value = v;
+	return 0;
+}
+
+/* ---- for the tests: what match_event says of an event and a plaintext ---- */
+
+struct match_arg {
+	struct event e;
+	u64 plaintext; /* address in the caller's memory */
+	u32 before;    /* the answer before the plaintext is copied */
+	u32 done;      /* the answer when the event is complete */
+};
+
+SEC("syscall")
+int match_once(struct match_arg *arg)
+{
+	struct source s = { .kind = SRC_UBUF, .base = arg->plaintext };
+	struct event e = arg->e;
+
+	arg->before = may_match(&e, &s);
+	arg->done = match_event(&e, MATCH_DONE);
+	arg->e.hits = e.hits;
 	return 0;
 }

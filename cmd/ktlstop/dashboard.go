@@ -78,7 +78,7 @@ func (o *options) show(ctx context.Context, t *loader.Tracer, interval time.Dura
 	traced := make(chan error, 1)
 	go func() {
 		defer cancel()
-		traced <- t.Run(ctx, func(ev event.Event) error { collector.Observe(ev); return nil }, nil)
+		traced <- t.Run(ctx, o.collect(collector), nil)
 	}()
 	err := screen(ctx, tui.Config{
 		Source: func() *flow.Snapshot {
@@ -90,6 +90,20 @@ func (o *options) show(ctx context.Context, t *loader.Tracer, interval time.Dura
 	})
 	cancel()
 	return errors.Join(err, <-traced)
+}
+
+// collect hands events to the collector; what --match leaves out only counts
+// for the sequences.
+func (o *options) collect(c *flow.Collector) func(event.Event) error {
+	choice := newChoice(o.expr)
+	return func(ev event.Event) error {
+		if choice.wants(ev) {
+			c.Observe(ev)
+		} else {
+			c.Pass(ev)
+		}
+		return nil
+	}
 }
 
 // screen is the full dashboard, or plain pictures on a terminal that cannot

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
@@ -34,7 +35,10 @@ func list(cmd *cobra.Command, o *options) error {
 	if err != nil {
 		return err
 	}
-	cfg.ListOnly = true
+	if err := o.checkListable(); err != nil {
+		return err
+	}
+	cfg.ListOnly, cfg.Match = true, nil
 	t, err := openTracer(cfg)
 	if err != nil {
 		return err
@@ -44,17 +48,17 @@ func list(cmd *cobra.Command, o *options) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(listSockets(t, out, &cfg.Filter), out.Close())
+	return errors.Join(listSockets(t, out, &cfg.Filter, o.expr), out.Close())
 }
 
 // listSockets prints what the inventory found; nothing else is attached.
-func listSockets(t *loader.Tracer, out *output, f *loader.Filter) error {
+func listSockets(t *loader.Tracer, out *output, f *loader.Filter, e *match.Expr) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // there is nothing to wait for: Run empties the ring and returns
 	return t.Run(ctx, func(ev event.Event) error {
 		switch ev := ev.(type) {
 		case *event.Socket:
-			if f.MatchSocket(ev) {
+			if f.MatchSocket(ev) && e.OfSocket(ev) == match.Yes {
 				return out.Write(ev)
 			}
 		case *event.Lost:

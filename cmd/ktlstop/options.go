@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
+	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
@@ -22,6 +23,8 @@ type options struct {
 	uid, cgroup  string
 	netns, dir   string
 	port         uint16
+	match        string
+	expr         *match.Expr // of match; nil for all
 	snaplen      int
 	output, file string
 	count        uint64
@@ -45,6 +48,7 @@ func (o *options) filterFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.netns, "netns", "", "only in this network namespace: name, path or inode number")
 	f.Uint16Var(&o.port, "port", 0, "only on connections with this local or remote port")
 	f.StringVar(&o.dir, "dir", "", "only this direction: tx or rx")
+	f.StringVar(&o.match, "match", "", "only where this expression holds, as 'len > 4k and port == 443' (docs/match.md)")
 }
 
 // runFlags say how long to trace and whom to tell.
@@ -73,12 +77,12 @@ func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
 	}
 	// An empty filter would let everything pass, which is not what somebody
 	// meant whose variable was not set.
-	for name, empty := range map[string]string{"comm": "[]", "uid": "", "cgroup": "", "netns": "", "dir": ""} {
+	for name, empty := range map[string]string{"comm": "[]", "uid": "", "cgroup": "", "netns": "", "dir": "", "match": ""} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == empty {
 			return cfg, usagef("--%s is empty: leave it out, or say which", name)
 		}
 	}
-	for _, check := range []func(*loader.Filter) error{o.setUID, o.setNetNS, o.setDir} {
+	for _, check := range []func(*loader.Filter) error{o.setUID, o.setNetNS, o.setDir, o.parseMatch} {
 		if err := check(f); err != nil {
 			return cfg, err
 		}
@@ -86,6 +90,7 @@ func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
 	if cmd.Flags().Changed("port") && o.port == 0 {
 		return cfg, usagef("--port 0: not a port")
 	}
+	cfg.Match = o.expr
 	if err := cfg.Check(); err != nil {
 		return cfg, &usageError{err}
 	}

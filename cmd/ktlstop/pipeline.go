@@ -19,17 +19,19 @@ type pipeline struct {
 	ledger *flow.Ledger
 	limit  uint64 // records, 0 for no limit
 	first  func() // called with the first record, if not nil
+	choice *choice
 
-	totals  event.Totals
-	conns   map[uint64]*event.Totals
-	sockets uint64
-	errors  uint64
-	gaps    uint64
-	lost    map[string]uint64
+	unmatched uint64
+	totals    event.Totals
+	conns     map[uint64]*event.Totals
+	sockets   uint64
+	errors    uint64
+	gaps      uint64
+	lost      map[string]uint64
 }
 
-func newPipeline(out sink.Sink, limit uint64) *pipeline {
-	return &pipeline{out: out, ledger: flow.NewLedger(0), limit: limit,
+func newPipeline(out sink.Sink, limit uint64, choice *choice) *pipeline {
+	return &pipeline{out: out, ledger: flow.NewLedger(0), limit: limit, choice: choice,
 		conns: map[uint64]*event.Totals{}, lost: map[string]uint64{}}
 }
 
@@ -40,10 +42,13 @@ func (p *pipeline) handle(ev event.Event) error {
 	case *event.Socket:
 		return p.socket(ev)
 	case *event.Error:
-		p.errors++
 		if err := p.gap(p.ledger.ObserveError(ev)); err != nil {
 			return err
 		}
+		if !p.choice.wants(ev) {
+			return nil
+		}
+		p.errors++
 	case *event.Lost:
 		p.lost[ev.Cause] += ev.Count
 	}
@@ -53,6 +58,10 @@ func (p *pipeline) handle(ev event.Event) error {
 func (p *pipeline) record(r *event.Record) error {
 	if err := p.gap(p.ledger.Observe(r)); err != nil {
 		return err
+	}
+	if !p.choice.wants(r) {
+		p.unmatched++
+		return nil
 	}
 	if p.first != nil {
 		p.first()
@@ -89,6 +98,9 @@ func (p *pipeline) socket(s *event.Socket) error {
 		if err := p.gap(l); err != nil {
 			return err
 		}
+	}
+	if !p.choice.wants(s) {
+		return nil
 	}
 	s.Totals = *p.conn(s.Conn.ID)
 	if s.State == event.SocketClose {
@@ -129,6 +141,6 @@ func (p *pipeline) summary(t *loader.Tracer) *event.Summary {
 	lost, _ := flow.Losses(p.lost, p.gaps)
 	return &event.Summary{
 		Mono: loader.Monotonic(), Duration: t.Duration(), Totals: p.totals, Sockets: p.sockets,
-		Errors: p.errors, Lost: lost, Missing: t.Missing(), Tier: t.Tier(),
+		Errors: p.errors, Unmatched: p.unmatched, Lost: lost, Missing: t.Missing(), Tier: t.Tier(),
 	}
 }

@@ -43,6 +43,7 @@ func trace(cmd *cobra.Command, o *options) error {
 	if err != nil {
 		return err
 	}
+	tellWhere(cfg.Match)
 	defer t.Close()
 	out, err := o.open(cmd.OutOrStdout(), t.Tier())
 	if err != nil {
@@ -60,7 +61,7 @@ func (o *options) pump(ctx context.Context, t *loader.Tracer, out *output) error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	limit := func() { time.AfterFunc(o.duration, cancel) }
-	p := newPipeline(out, o.count)
+	p := newPipeline(out, o.count, newChoice(o.expr))
 	switch {
 	case o.duration > 0 && o.fromFirst:
 		p.first = limit

@@ -23,13 +23,24 @@ func NewCollector(cfg Config) *Collector {
 // Observe enters an event into both, and the losses that the Ledger finds into
 // the Table. The event may be reused afterwards.
 func (c *Collector) Observe(ev event.Event) {
+	c.enter(ev, true)
+}
+
+// Pass enters an event that is not to be shown into the Ledger alone.
+func (c *Collector) Pass(ev event.Event) {
+	c.enter(ev, false)
+}
+
+func (c *Collector) enter(ev event.Event, show bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// With Samples the records told are a choice, and no gap is a loss.
 	if !c.table.cfg.Sampled {
 		c.audit(ev)
 	}
-	c.table.Apply(ev)
+	if show {
+		c.table.Apply(ev)
+	}
 }
 
 // audit enters an event into the Ledger. It comes before the Table has it, so

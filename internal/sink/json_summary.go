@@ -16,6 +16,7 @@ func (e *encoder) summary(dst []byte, s *event.Summary) []byte {
 	dst = appendPair(dst, s.Totals.Bytes)
 	dst = appendUint(dst, "sockets", s.Sockets)
 	dst = appendUint(dst, "errors", s.Errors)
+	dst = appendUint(dst, "unmatched", s.Unmatched)
 	dst = appendLosses(dst, s.Lost)
 	dst = appendUint(dst, "duration_ns", uint64(max(s.Duration, 0)))
 	dst = appendName(dst, "tier", s.Tier.String())

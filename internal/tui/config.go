@@ -19,7 +19,7 @@ type Config struct {
 
 	// Period is the time between two snapshots; 1 s if 0.
 	Period time.Duration
-	// Filter is the filter to begin with, in the words of ParseFilter.
+	// Filter is the filter to begin with, as ParseFilter reads it.
 	Filter string
 	// Waiting are the lines of the empty screen: what is missing for traffic
 	// to show, such as the module, and how to make a program use kTLS.

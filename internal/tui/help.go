@@ -24,8 +24,9 @@ func (m *Model) helpLines() []line {
 func filterHelp() []line {
 	return []line{
 		{{"filter", title}},
-		text("  words to be found anywhere, or field==value, !=, <, >, all of which must hold:"),
-		text("  pid comm uid cgroup container netns port addr cookie dir type version cipher mode"),
-		text("  for example: comm==nginx port!=443 pid>1000"),
+		text("  words to be found anywhere, or tests as in --match, joined by and, or, not:"),
+		text("  pid comm uid cgroup container netns port addr cookie dir version cipher mode;"),
+		text("  of records also type len seq op alert handshake lat.total lat.encrypt payload"),
+		text("  for example: comm==nginx port!=443 or (len>4k and dir==tx)"),
 	}
 }

@@ -91,7 +91,7 @@ func TestFilterWhileTyping(t *testing.T) {
 		t.Errorf("%d rows after enter", len(m.conns.rows))
 	}
 	m = send(m, press("/", "ctrl+u", "bogus==1")...)
-	if !strings.Contains(m.View(), "no such field") {
+	if !strings.Contains(m.View(), "there is no field") {
 		t.Errorf("a wrong filter goes unnoticed:\n%s", m.View())
 	}
 	m = send(m, press("enter", "esc")...)

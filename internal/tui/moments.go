@@ -12,17 +12,25 @@ import (
 // moment is one entry of the timeline: what all kinds of events have in common,
 // and the rest in words.
 type moment struct {
+	ev   event.Event
 	mono uint64
 	kind string
 	tone tone
 	conn *event.Conn // nil if unknown
 	proc *event.Process
 	dir  string
+	way  *event.Dir // the same, nil if unknown
 	what string
 }
 
-// momentOf reads the events that a snapshot keeps in its timeline.
+// momentOf reads an event that a snapshot keeps in its timeline.
 func momentOf(ev event.Event) moment {
+	m := readMoment(ev)
+	m.ev = ev
+	return m
+}
+
+func readMoment(ev event.Event) moment {
 	switch ev := ev.(type) {
 	case *event.Record:
 		return controlMoment(ev)
@@ -70,7 +78,7 @@ func socketMoment(s *event.Socket) moment {
 	case event.SocketClose:
 		m.what = "tx " + totalText(&s.Totals, event.TX) + ", rx " + totalText(&s.Totals, event.RX)
 	case event.SocketRekey:
-		m.tone, m.dir = accent, s.Dir.String()
+		m.tone, m.dir, m.way = accent, s.Dir.String(), &s.Dir
 		gen := [2]uint32{s.GenTX, s.GenRX}[s.Dir&1]
 		m.what = "key " + strconv.FormatUint(uint64(gen)+1, 10)
 	}
@@ -92,7 +100,7 @@ func errorText(e *event.Error) string {
 func lostMoment(l *event.Lost) moment {
 	m := moment{mono: l.Mono, kind: "lost", tone: bad, conn: l.Conn, what: strconv.FormatUint(l.Count, 10) + " (" + safe.String(l.Cause) + ")"}
 	if l.Conn != nil {
-		m.dir = l.Dir.String()
+		m.dir, m.way = l.Dir.String(), &l.Dir
 		m.what += ", seq " + strconv.FormatUint(l.First, 10) + "-" + strconv.FormatUint(l.Last, 10)
 	}
 	return m

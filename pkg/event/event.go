@@ -107,6 +107,10 @@ type Record struct {
 	// since the trace saw the connection: a step in it explains a step in Seq.
 	Hidden uint64
 
+	// Unmatched says that the expression of --match does not hold: the record
+	// counts for the sequences and is not to be shown.
+	Unmatched bool
+
 	// Start is the first sequence of this generation that the trace can have
 	// seen: that of the new key, or where the connection stood when it was found.
 	// HasStart says that it is known.
@@ -238,6 +242,8 @@ type Summary struct {
 	Totals   Totals
 	Sockets  uint64
 	Errors   uint64
+	// Unmatched counts the records that user space left out, as --match says.
+	Unmatched uint64
 	// Lost counts by cause.
 	Lost map[string]uint64
 	// Missing lists the hooks that could not be attached, with what that

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -44,6 +45,7 @@ type assembler struct {
 	async  map[payloadKey]wireEvent
 	opened map[uint64][]held // by connection
 	unsent map[uint64][]held
+	match  *match.Expr
 	record event.Record
 }
 
@@ -245,7 +247,19 @@ func (a *assembler) emit(w *wireEvent, payload []byte, out func(event.Event) err
 func (a *assembler) emitRecord(w *wireEvent, payload []byte, out func(event.Event) error) error {
 	w.record(&a.record)
 	a.record.Payload = payload
+	a.judge(w)
 	return out(&a.record)
+}
+
+// judge asks the expression where the kernel could not: it did not know the
+// whole record yet, or the record was still in the making.
+func (a *assembler) judge(w *wireEvent) {
+	if a.match == nil || w.Matched != 0 {
+		return
+	}
+	s := match.OfRecord(&a.record)
+	s.Hits = &w.Hits
+	a.record.Unmatched = a.match.Eval(&s) != match.Yes
 }
 
 // emitAsync gives an asynchronously opened record the time and the plaintext
@@ -262,7 +276,7 @@ func (a *assembler) emitAsync(w *wireEvent, out func(event.Event) error) error {
 		failure.Taken, failure.Hidden, failure.Type = true, w.Hidden, event.ContentType(w.Type)
 		return out(failure)
 	}
-	w.Stamp[2] = done.Stamp[2]
+	w.Stamp[2], w.Hits = done.Stamp[2], done.Hits
 	done.Len = w.Len
 	payload, err := a.payload(&done)
 	if err != nil {

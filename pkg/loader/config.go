@@ -3,6 +3,7 @@ package loader
 import (
 	"fmt"
 
+	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -13,6 +14,9 @@ const MaxSnaplen = 16384
 // payload.
 type Config struct {
 	Filter Filter
+	// Match keeps back records for which it does not hold: in the kernel where
+	// it can be told there, else as event.Record.Unmatched. nil lets all pass.
+	Match *match.Expr
 	// Snaplen is how many bytes of each plaintext leave the kernel, 0 to
 	// MaxSnaplen.
 	Snaplen int
@@ -55,6 +59,9 @@ func (c *Config) Check() error {
 	}
 	return nil
 }
+
+// looksInside: the expression tests the plaintext.
+func (c *Config) looksInside() bool { return c.Match != nil && len(c.Match.PayloadTests) > 0 }
 
 func (c *Config) ring() uint32 { return uint32(orDefault(c.RingBytes, defaultRing)) }
 

@@ -20,6 +20,7 @@ const (
 	ktlsMapBlank               = "blank"
 	ktlsMapConns               = "conns"
 	ktlsMapEvents              = "events"
+	ktlsMapLooks               = "looks"
 	ktlsMapLost                = "lost"
 	ktlsMapPayloads            = "payloads"
 	ktlsMapPending             = "pending"
@@ -35,6 +36,7 @@ const (
 	ktlsProgEncryptDone        = "encrypt_done"
 	ktlsProgErrAbort           = "err_abort"
 	ktlsProgInventory          = "inventory"
+	ktlsProgMatchOnce          = "match_once"
 	ktlsProgMsgAnnounce        = "msg_announce"
 	ktlsProgMsgParsed          = "msg_parsed"
 	ktlsProgMsgReady           = "msg_ready"
@@ -65,6 +67,9 @@ const (
 	ktlsVarDataMark            = "data_mark"
 	ktlsVarDoneIsReq           = "done_is_req"
 	ktlsVarLive                = "live"
+	ktlsVarMatchPayload        = "match_payload"
+	ktlsVarMatchSearch         = "match_search"
+	ktlsVarMatching            = "matching"
 	ktlsVarNextConn            = "next_conn"
 	ktlsVarNrSendfile          = "nr_sendfile"
 	ktlsVarNrSplice            = "nr_splice"
@@ -140,6 +145,7 @@ type ktlsProgramSpecs struct {
 	EncryptDone        *ebpf.ProgramSpec `ebpf:"encrypt_done"`
 	ErrAbort           *ebpf.ProgramSpec `ebpf:"err_abort"`
 	Inventory          *ebpf.ProgramSpec `ebpf:"inventory"`
+	MatchOnce          *ebpf.ProgramSpec `ebpf:"match_once"`
 	MsgAnnounce        *ebpf.ProgramSpec `ebpf:"msg_announce"`
 	MsgParsed          *ebpf.ProgramSpec `ebpf:"msg_parsed"`
 	MsgReady           *ebpf.ProgramSpec `ebpf:"msg_ready"`
@@ -177,6 +183,7 @@ type ktlsMapSpecs struct {
 	Blank       *ebpf.MapSpec `ebpf:"blank"`
 	Conns       *ebpf.MapSpec `ebpf:"conns"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
+	Looks       *ebpf.MapSpec `ebpf:"looks"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	Payloads    *ebpf.MapSpec `ebpf:"payloads"`
 	Pending     *ebpf.MapSpec `ebpf:"pending"`
@@ -191,6 +198,9 @@ type ktlsVariableSpecs struct {
 	DataMark        *ebpf.VariableSpec `ebpf:"data_mark"`
 	DoneIsReq       *ebpf.VariableSpec `ebpf:"done_is_req"`
 	Live            *ebpf.VariableSpec `ebpf:"live"`
+	MatchPayload    *ebpf.VariableSpec `ebpf:"match_payload"`
+	MatchSearch     *ebpf.VariableSpec `ebpf:"match_search"`
+	Matching        *ebpf.VariableSpec `ebpf:"matching"`
 	NextConn        *ebpf.VariableSpec `ebpf:"next_conn"`
 	NrSendfile      *ebpf.VariableSpec `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.VariableSpec `ebpf:"nr_splice"`
@@ -238,6 +248,7 @@ type ktlsMaps struct {
 	Blank       *ebpf.Map `ebpf:"blank"`
 	Conns       *ebpf.Map `ebpf:"conns"`
 	Events      *ebpf.Map `ebpf:"events"`
+	Looks       *ebpf.Map `ebpf:"looks"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	Payloads    *ebpf.Map `ebpf:"payloads"`
 	Pending     *ebpf.Map `ebpf:"pending"`
@@ -251,6 +262,7 @@ func (m *ktlsMaps) Close() error {
 		m.Blank,
 		m.Conns,
 		m.Events,
+		m.Looks,
 		m.Lost,
 		m.Payloads,
 		m.Pending,
@@ -266,6 +278,9 @@ type ktlsVariables struct {
 	DataMark        *ebpf.Variable `ebpf:"data_mark"`
 	DoneIsReq       *ebpf.Variable `ebpf:"done_is_req"`
 	Live            *ebpf.Variable `ebpf:"live"`
+	MatchPayload    *ebpf.Variable `ebpf:"match_payload"`
+	MatchSearch     *ebpf.Variable `ebpf:"match_search"`
+	Matching        *ebpf.Variable `ebpf:"matching"`
 	NextConn        *ebpf.Variable `ebpf:"next_conn"`
 	NrSendfile      *ebpf.Variable `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.Variable `ebpf:"nr_splice"`
@@ -303,6 +318,7 @@ type ktlsPrograms struct {
 	EncryptDone        *ebpf.Program `ebpf:"encrypt_done"`
 	ErrAbort           *ebpf.Program `ebpf:"err_abort"`
 	Inventory          *ebpf.Program `ebpf:"inventory"`
+	MatchOnce          *ebpf.Program `ebpf:"match_once"`
 	MsgAnnounce        *ebpf.Program `ebpf:"msg_announce"`
 	MsgParsed          *ebpf.Program `ebpf:"msg_parsed"`
 	MsgReady           *ebpf.Program `ebpf:"msg_ready"`
@@ -344,6 +360,7 @@ func (p *ktlsPrograms) Close() error {
 		p.EncryptDone,
 		p.ErrAbort,
 		p.Inventory,
+		p.MatchOnce,
 		p.MsgAnnounce,
 		p.MsgParsed,
 		p.MsgReady,

@@ -62,7 +62,7 @@ func (t *Tracer) open(cfg *Config) error {
 	if t.coll, err = ebpf.NewCollection(spec); err != nil {
 		return loadError(err)
 	}
-	if err := t.openRings(); err != nil {
+	if err := t.openRings(cfg); err != nil {
 		return err
 	}
 	if err := fillFilter(t.coll, &cfg.Filter); err != nil {
@@ -124,12 +124,13 @@ func (t *Tracer) prepare(cfg *Config) (*ebpf.CollectionSpec, []hook, error) {
 		return nil, nil, err
 	}
 	if err := setPageVariables(spec); err != nil {
-		if cfg.Snaplen > 0 {
+		if cfg.Snaplen > 0 || cfg.looksInside() {
 			return nil, nil, err
 		}
 		t.missing = append(t.missing, "page addresses: alert and handshake records show no details ("+err.Error()+")")
 	}
 	delete(spec.Programs, "read_kernel")
+	delete(spec.Programs, "match_once")
 	if err := setTwins(spec, preemptible()); err != nil {
 		return nil, nil, err
 	}
@@ -146,6 +147,7 @@ func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 		setVariable(spec, "wake_mark", cfg.ring()/4),
 		setVariable(spec, "data_mark", cfg.ring()/8*7),
 		setFilter(spec, &cfg.Filter),
+		setMatch(spec, cfg.Match),
 	)
 }
 
@@ -157,7 +159,7 @@ func loadError(err error) error {
 	return fmt.Errorf("load the BPF programs: %w", err)
 }
 
-func (t *Tracer) openRings() (err error) {
+func (t *Tracer) openRings(cfg *Config) (err error) {
 	if t.events, err = ringbuf.NewReader(t.coll.Maps["events"]); err != nil {
 		return fmt.Errorf("open the event ring: %w", err)
 	}
@@ -165,6 +167,7 @@ func (t *Tracer) openRings() (err error) {
 		return fmt.Errorf("open the payload ring: %w", err)
 	}
 	t.asm = newAssembler(t.fetchPayloads)
+	t.asm.match = cfg.Match
 	t.lost.counters = t.coll.Maps["lost"]
 	return nil
 }

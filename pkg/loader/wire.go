@@ -42,6 +42,8 @@ type wireEvent struct {
 	Mode, Family, Flags, State uint8
 	Ctl                        [2]uint8
 	ModeTX, ModeRX, Func       uint8
+	Matched                    uint8
+	Hits                       uint16
 	LAddr, RAddr               [16]byte
 	Comm                       event.Comm
 }
@@ -66,6 +68,7 @@ func (w *wireEvent) decode(b []byte) error {
 	w.Mode, w.Family, w.Flags, w.State = b[120], b[121], b[122], b[123]
 	w.Ctl = [2]uint8{b[124], b[125]}
 	w.ModeTX, w.ModeRX, w.Func = b[126], b[127], b[128]
+	w.Matched, w.Hits = b[129], le.Uint16(b[130:])
 	copy(w.LAddr[:], b[132:148])
 	copy(w.RAddr[:], b[148:164])
 	copy(w.Comm[:], b[164:180])

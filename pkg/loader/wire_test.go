@@ -63,7 +63,7 @@ func TestEventLayout(t *testing.T) {
 		"hidden": w.Hidden, "start": w.Start, "err": w.Err, "version": w.Version, "cipher": w.Cipher,
 		"lport": w.LPort, "rport": w.RPort, "kind": w.Kind, "dir": w.Dir, "type": w.Type, "op": w.Op,
 		"mode": w.Mode, "family": w.Family, "flags": w.Flags, "state": w.State, "ctl": w.Ctl,
-		"mode_tx": w.ModeTX, "mode_rx": w.ModeRX, "func": w.Func,
+		"mode_tx": w.ModeTX, "mode_rx": w.ModeRX, "func": w.Func, "matched": w.Matched, "hits": w.Hits,
 		"laddr": w.LAddr, "raddr": w.RAddr, "comm": w.Comm,
 	})
 }

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/ktlstop/ktlstop/internal/match"
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader"
+)
+
+func (o *options) parseMatch(*loader.Filter) error {
+	if o.match == "" {
+		return nil
+	}
+	e, err := match.Parse(o.match)
+	if err != nil {
+		return usagef("--match: %w", err)
+	}
+	if e.Root != nil {
+		o.expr = e
+	}
+	return nil
+}
+
+// checkListable refuses what no socket has.
+func (o *options) checkListable() (err error) {
+	if o.expr == nil {
+		return nil
+	}
+	match.Walk(o.expr.Root, func(n match.Node) {
+		if t, ok := n.(*match.Test); ok && !t.Field.OfSocket() && err == nil {
+			err = usagef("--match: list shows sockets, and %s belongs to a record: leave it out, or use ktlstop trace", t.Field)
+		}
+	})
+	return err
+}
+
+// tellWhere says what of the expression does not run in the kernel.
+func tellWhere(e *match.Expr) {
+	always, later := e.UserSpace()
+	for _, n := range always {
+		fmt.Fprintf(os.Stderr, "ktlstop: evaluated in user space: %s\n", n)
+	}
+	for _, n := range later {
+		fmt.Fprintf(os.Stderr, "ktlstop: evaluated in user space where one call reads several records: %s\n", n)
+	}
+}
+
+// choice says which events are shown. The zero value and nil take all.
+type choice struct {
+	expr *match.Expr
+	// shown are the connections of which something has been shown: their
+	// ends are shown too.
+	shown map[uint64]bool
+}
+
+func newChoice(e *match.Expr) *choice { return &choice{expr: e, shown: map[uint64]bool{}} }
+
+// wants leaves out what the expression surely does not hold for. Records have
+// been judged by the loader; losses are always told.
+func (c *choice) wants(ev event.Event) bool {
+	if c == nil || c.expr == nil {
+		return true
+	}
+	switch ev := ev.(type) {
+	case *event.Record:
+		if !ev.Unmatched {
+			c.shown[ev.Conn.ID] = true
+		}
+		return !ev.Unmatched
+	case *event.Error:
+		s := match.OfError(ev)
+		return c.expr.Eval(&s) != match.No
+	case *event.Socket:
+		return c.socket(ev)
+	}
+	return true
+}
+
+func (c *choice) socket(s *event.Socket) bool {
+	shown := c.shown[s.Conn.ID] || c.expr.OfSocket(s) != match.No
+	c.shown[s.Conn.ID] = shown
+	if s.State == event.SocketClose {
+		delete(c.shown, s.Conn.ID)
+	}
+	return shown
+}

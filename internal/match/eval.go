@@ -1,0 +1,276 @@
+package match
+
+import (
+	"bytes"
+	"cmp"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// Answer is what an expression says of a subject.
+type Answer int8
+
+// The answers. Maybe: it depends on what the subject is silent about.
+const (
+	No Answer = iota - 1
+	Maybe
+	Yes
+)
+
+func answer(b bool) Answer {
+	if b {
+		return Yes
+	}
+	return No
+}
+
+// Eval evaluates e on s. What a record lacks (a latency that was not seen, the
+// alert of a record that is none, bytes behind the end) makes each comparison
+// with it false. What is unknown because s is no record makes it Maybe.
+func (e *Expr) Eval(s *Subject) Answer {
+	if e == nil || e.Root == nil {
+		return Yes
+	}
+	return e.Root.eval(s)
+}
+
+func (a *And) eval(s *Subject) Answer {
+	all := Yes
+	for _, x := range a.X {
+		if all = min(all, x.eval(s)); all == No {
+			break
+		}
+	}
+	return all
+}
+
+func (o *Or) eval(s *Subject) Answer {
+	any := No
+	for _, x := range o.X {
+		if any = max(any, x.eval(s)); any == Yes {
+			break
+		}
+	}
+	return any
+}
+
+func (n *Not) eval(s *Subject) Answer { return -n.X.eval(s) }
+
+func (t *Test) eval(s *Subject) Answer {
+	switch infos[t.Field].kind {
+	case text:
+		return t.evalText(s)
+	case address:
+		return t.evalAddress(s)
+	case payload:
+		return t.evalPayload(s)
+	}
+	v, n, state := s.numbers(t.Field)
+	if state != present {
+		return state.answer()
+	}
+	if t.Op == NotIn {
+		return answer(!slices.ContainsFunc(v[:n], t.holds))
+	}
+	return answer(slices.ContainsFunc(v[:n], t.holds))
+}
+
+// holds compares one number; for != it says whether it is one of the values.
+func (t *Test) holds(v uint64) bool {
+	c := cmp.Compare(v, t.Nums[0])
+	switch t.Op {
+	case Less:
+		return c < 0
+	case LessEqual:
+		return c <= 0
+	case Greater:
+		return c > 0
+	case GreaterEqual:
+		return c >= 0
+	}
+	return slices.Contains(t.Nums, v)
+}
+
+func (t *Test) evalText(s *Subject) Answer {
+	if s.Proc == nil {
+		return Maybe
+	}
+	v := s.Proc.Container
+	if t.Field == Comm {
+		v = s.Proc.Comm.String()
+	}
+	switch {
+	case v == "":
+		return No
+	case t.Op == Contains:
+		return answer(strings.Contains(v, t.Texts[0]))
+	}
+	return answer(slices.Contains(t.Texts, v) == (t.Op == In))
+}
+
+func (t *Test) evalAddress(s *Subject) Answer {
+	if s.Conn == nil {
+		return Maybe
+	}
+	in := func(a netip.Addr) bool {
+		return slices.ContainsFunc(t.Nets, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
+	}
+	l, r := s.Conn.LAddr, s.Conn.RAddr
+	switch {
+	case !l.IsValid():
+		return No
+	case t.Field == LAddr:
+		return answer(in(l) == (t.Op == In))
+	case t.Field == RAddr:
+		return answer(in(r) == (t.Op == In))
+	}
+	return answer((in(l) || in(r)) == (t.Op == In))
+}
+
+// evalPayload takes the kernel's word where there is one, else what has left
+// the kernel of the plaintext.
+func (t *Test) evalPayload(s *Subject) Answer {
+	if s.Record == nil {
+		return Maybe
+	}
+	if s.Hits != nil {
+		return answer(*s.Hits>>t.Index&1 != 0)
+	}
+	b := s.Record.Payload[:min(len(s.Record.Payload), Window)]
+	whole := len(b) == min(int(s.Record.Len), Window)
+	if t.To > 0 {
+		return t.evalSlice(b, whole)
+	}
+	if bytes.Contains(b, []byte(t.Texts[0])) {
+		return Yes
+	}
+	return unless(whole)
+}
+
+func (t *Test) evalSlice(b []byte, whole bool) Answer {
+	if len(b) < t.To {
+		return unless(whole)
+	}
+	return answer(slices.Contains(t.Texts, string(b[t.From:t.To])) == (t.Op == In))
+}
+
+// unless: what was not found is not there, unless not all was seen.
+func unless(whole bool) Answer {
+	if whole {
+		return No
+	}
+	return Maybe
+}
+
+func (w *Word) eval(s *Subject) Answer {
+	var room [256]byte
+	b := room[:0]
+	if p := s.Proc; p != nil {
+		b = end(append(b, p.Name()...))
+		b = end(strconv.AppendUint(b, uint64(p.PID), 10))
+		b = end(append(b, p.Container...))
+	}
+	if c := s.Conn; c != nil {
+		b = end(c.LAddr.AppendTo(b))
+		b = end(c.RAddr.AppendTo(b))
+		b = end(strconv.AppendUint(b, uint64(c.LPort), 10))
+		b = end(strconv.AppendUint(b, uint64(c.RPort), 10))
+	}
+	if s.TLS != nil {
+		b = end(append(b, s.TLS.Cipher.String()...))
+	}
+	if s.Type != nil {
+		b = end(append(b, s.Type.String()...))
+	}
+	for _, t := range s.Text {
+		b = end(append(b, t...))
+	}
+	return answer(bytes.Contains(lower(b), []byte(strings.ToLower(w.Text))))
+}
+
+// end keeps a word from being found across two fields.
+func end(b []byte) []byte { return append(b, 0) }
+
+// lower makes b lower case, in place where it is ASCII.
+func lower(b []byte) []byte {
+	for i, c := range b {
+		switch {
+		case c >= utf8.RuneSelf:
+			return bytes.ToLower(b)
+		case c >= 'A' && c <= 'Z':
+			b[i] += 'a' - 'A'
+		}
+	}
+	return b
+}
+
+// state says whether a subject has a field.
+type state uint8
+
+const (
+	present state = iota
+	absent        // a record that does not have it
+	unknown       // something that cannot have it
+)
+
+func (s state) answer() Answer {
+	if s == unknown {
+		return Maybe
+	}
+	return No
+}
+
+// Subject is what an expression is evaluated on. Parts that are nil are
+// unknown.
+type Subject struct {
+	Proc *event.Process
+	Conn *event.Conn
+	TLS  *event.TLS
+	Dir  *event.Dir
+	Type *event.ContentType
+	Seq  *uint64
+	// Record has all the rest.
+	Record *event.Record
+	// Hits are the kernel's answers to Expr.PayloadTests, one bit each.
+	Hits *uint16
+	// Text is what else a mere word may be found in.
+	Text []string
+}
+
+// OfRecord is the subject that a record is.
+func OfRecord(r *event.Record) Subject {
+	return Subject{Proc: &r.Proc, Conn: &r.Conn, TLS: &r.TLS, Dir: &r.Dir, Type: &r.Type, Seq: &r.Seq, Record: r}
+}
+
+// OfError is the subject that an error is.
+func OfError(e *event.Error) Subject {
+	return Subject{Proc: &e.Proc, Conn: &e.Conn, TLS: &e.TLS, Dir: &e.Dir, Type: &e.Type, Seq: &e.Seq}
+}
+
+// Either answers for a connection as for the better of its directions. dirs
+// says which it has; where it has none, they are unknown.
+func (e *Expr) Either(s *Subject, tls *[2]event.TLS, dirs [2]bool) Answer {
+	best, each := No, *s
+	for d, has := range dirs {
+		if dir := event.Dir(d); has {
+			each.Dir, each.TLS = &dir, &tls[d]
+			best = max(best, e.Eval(&each))
+		}
+	}
+	if dirs == [2]bool{} {
+		return e.Eval(s)
+	}
+	return best
+}
+
+// OfSocket answers for a socket event.
+func (e *Expr) OfSocket(s *event.Socket) Answer {
+	subject := Subject{Proc: &s.Proc, Conn: &s.Conn}
+	tls := [2]event.TLS{s.TX, s.RX}
+	return e.Either(&subject, &tls, [2]bool{s.TX.Mode != event.ModeNone, s.RX.Mode != event.ModeNone})
+}

@@ -1,0 +1,122 @@
+package match
+
+// Needs says what must be known before a part of an expression can be told.
+type Needs uint8
+
+// What a record's way through the kernel settles late, or not at all.
+const (
+	// NeedsPlaintext: the record must have been looked into.
+	NeedsPlaintext Needs = 1 << iota
+	// NeedsTimes: the record must be complete.
+	NeedsTimes
+	// NeedsDecrypt: asynchronous crypto must have opened it.
+	NeedsDecrypt
+	// NeedsCall: the call is known (tx), or has returned (rx).
+	NeedsCall
+	// NeedsReturn: the call that opened it must have returned.
+	NeedsReturn
+	// NeedsUser: only user space can tell.
+	NeedsUser
+)
+
+// Conjuncts are the parts that must all hold.
+func (e *Expr) Conjuncts() []Node {
+	if e == nil || e.Root == nil {
+		return nil
+	}
+	return conjuncts(e.Root, nil)
+}
+
+func conjuncts(n Node, all []Node) []Node {
+	switch n := n.(type) {
+	case *And:
+		for _, x := range n.X {
+			all = conjuncts(x, all)
+		}
+		return all
+	case *Not:
+		if or, ok := n.X.(*Or); ok { // not (a or b) is not a and not b
+			for _, x := range or.X {
+				all = conjuncts(&Not{x}, all)
+			}
+			return all
+		}
+		if not, ok := n.X.(*Not); ok {
+			return conjuncts(not.X, all)
+		}
+	}
+	return append(all, n)
+}
+
+// NeedsOf says what all tests below n need.
+func NeedsOf(n Node) (all Needs) {
+	Walk(n, func(n Node) {
+		switch n := n.(type) {
+		case *Test:
+			all |= n.Field.needs()
+		case *Word:
+			all |= NeedsUser
+		}
+	})
+	return all
+}
+
+func (f Field) needs() Needs {
+	switch f {
+	case Payload:
+		return NeedsPlaintext
+	case Op:
+		return NeedsCall
+	case LatDecrypt:
+		return NeedsTimes | NeedsDecrypt
+	case LatDeliver, LatTotal:
+		return NeedsTimes | NeedsReturn
+	case Container:
+		return NeedsUser
+	}
+	if f.isLatency() {
+		return NeedsTimes
+	}
+	return 0
+}
+
+// Walk visits n and all below it.
+func Walk(n Node, visit func(Node)) {
+	visit(n)
+	switch n := n.(type) {
+	case *And:
+		for _, x := range n.X {
+			Walk(x, visit)
+		}
+	case *Or:
+		for _, x := range n.X {
+			Walk(x, visit)
+		}
+	case *Not:
+		Walk(n.X, visit)
+	}
+}
+
+// UserSpace lists the parts that the kernel leaves to user space: always, and
+// for records whose call goes on when they leave the kernel.
+func (e *Expr) UserSpace() (always, later []Node) {
+	for _, n := range e.Conjuncts() {
+		switch needs := NeedsOf(n); {
+		case needs&NeedsUser != 0:
+			always = append(always, n)
+		case needs&(NeedsReturn|NeedsCall) != 0:
+			later = append(later, n)
+		}
+	}
+	return always, later
+}
+
+// OfSocket says that a connection has the field, not only its records.
+func (f Field) OfSocket() bool {
+	switch f {
+	case PID, TID, UID, Comm, Cgroup, Container, NetNS, Cookie, Family, Port, LPort, RPort,
+		Addr, LAddr, RAddr, Dir, Version, Cipher, Mode:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,128 @@
+package loader
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+)
+
+// code is a BPF function in the making. Its jumps go to labels.
+type code struct {
+	insns asm.Instructions
+	// where the labels are, in instructions of 8 bytes; -1 until placed.
+	labels []int
+	jumps  map[int]label // by index of the instruction
+	size   int
+}
+
+type label int
+
+func newCode() *code { return &code{jumps: map[int]label{}} }
+
+func (c *code) emit(all ...asm.Instruction) {
+	for _, ins := range all {
+		c.insns = append(c.insns, ins)
+		c.size += int(ins.Width())
+	}
+}
+
+func (c *code) label() label {
+	c.labels = append(c.labels, -1)
+	return label(len(c.labels) - 1)
+}
+
+// place puts a label in front of the next instruction.
+func (c *code) place(l label) { c.labels[l] = c.size }
+
+func (c *code) jump(to label, ins asm.Instruction) {
+	c.jumps[len(c.insns)] = to
+	c.emit(ins)
+}
+
+func (c *code) goTo(to label) {
+	c.jump(to, asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Ja)})
+}
+
+// finish turns labels into distances.
+func (c *code) finish() (asm.Instructions, error) {
+	at := 0
+	for i := range c.insns {
+		at += int(c.insns[i].Width())
+		l, ok := c.jumps[i]
+		if !ok {
+			continue
+		}
+		far := c.labels[l] - at
+		if c.labels[l] < 0 || far > math.MaxInt16 {
+			return nil, fmt.Errorf("a jump of %d instructions", far)
+		}
+		c.insns[i].Offset = int16(far)
+	}
+	return c.insns, nil
+}
+
+// replace puts body in the place of a function of all programs that have it.
+// The name, the type and the source line, which the kernel asks for, stay.
+func replace(spec *ebpf.CollectionSpec, function string, body asm.Instructions) error {
+	found := false
+	for _, p := range spec.Programs {
+		from, to := extent(p.Instructions, function)
+		if from < 0 {
+			continue
+		}
+		found = true
+		own := append(asm.Instructions(nil), body...)
+		own[0].Metadata = p.Instructions[from].Metadata
+		all := append(asm.Instructions(nil), p.Instructions[:from]...)
+		p.Instructions = append(append(all, own...), p.Instructions[to:]...)
+	}
+	if !found {
+		return fmt.Errorf("the BPF object has no function %s", function)
+	}
+	return nil
+}
+
+// extent is where a function begins and ends, -1 if it is not there.
+func extent(insns asm.Instructions, function string) (from, to int) {
+	from = -1
+	for i := range insns {
+		switch {
+		case btf.FuncMetadata(&insns[i]) == nil:
+		case from >= 0:
+			return from, i
+		case insns[i].Symbol() == function:
+			from = i
+		}
+	}
+	return from, len(insns)
+}
+
+// slot is where a field of a C struct lies.
+type slot struct {
+	offset int16
+	size   asm.Size
+	bytes  int
+}
+
+// layout is a struct of the BPF object, by the names of its fields.
+type layout map[string]slot
+
+func layoutOf(spec *ebpf.CollectionSpec, name string) (layout, error) {
+	var s *btf.Struct
+	if err := spec.Types.TypeByName(name, &s); err != nil {
+		return nil, fmt.Errorf("look up struct %s in the BPF object: %w", name, err)
+	}
+	l := layout{}
+	for _, m := range s.Members {
+		n, err := btf.Sizeof(m.Type)
+		if err != nil {
+			return nil, err
+		}
+		size := map[int]asm.Size{1: asm.Byte, 2: asm.Half, 4: asm.Word, 8: asm.DWord}[n]
+		l[m.Name] = slot{int16(m.Offset.Bytes()), size, n}
+	}
+	return l, nil
+}

@@ -1,0 +1,178 @@
+package loader
+
+import (
+	"errors"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/ktlstop/ktlstop/internal/match"
+)
+
+// Values of bpf/ktls_match.h.
+const (
+	matchHead = 0
+	matchDone = 2
+
+	matchNo  = 0
+	matchYes = 1
+	matchAsk = 2
+)
+
+// setMatch compiles the expression and puts it into the programs.
+func setMatch(spec *ebpf.CollectionSpec, e *match.Expr) error {
+	if e == nil || e.Root == nil {
+		return nil
+	}
+	ev, err := layoutOf(spec, "event")
+	if err != nil {
+		return err
+	}
+	look, err := layoutOf(spec, "look")
+	if err != nil {
+		return err
+	}
+	all, search := payloadBits(e)
+	return errors.Join(
+		setVariable(spec, "matching", uint32(1)),
+		setVariable(spec, "match_payload", all),
+		setVariable(spec, "match_search", search),
+		install(spec, "match_event", func() (asm.Instructions, error) { return compileEvent(e, ev) }),
+		install(spec, "match_slices", func() (asm.Instructions, error) { return compileSlices(e, look) }),
+		install(spec, "match_at", func() (asm.Instructions, error) { return compileNeedles(e) }),
+	)
+}
+
+func install(spec *ebpf.CollectionSpec, function string, compile func() (asm.Instructions, error)) error {
+	body, err := compile()
+	if err != nil {
+		return err
+	}
+	return replace(spec, function, body)
+}
+
+// payloadBits are the bits of all tests of the payload, and of those that
+// search it.
+func payloadBits(e *match.Expr) (all, search uint32) {
+	for _, t := range e.PayloadTests {
+		all |= 1 << t.Index
+		if t.Op == match.Contains {
+			search |= 1 << t.Index
+		}
+	}
+	return all, search
+}
+
+// Registers of the compiled functions. R6 to R8 outlive a test.
+const (
+	base   = asm.R6 // the event, or the plaintext
+	stage  = asm.R7
+	result = asm.R8
+	value  = asm.R1
+	other  = asm.R2
+)
+
+// eventCode compiles match_event(event, stage).
+type eventCode struct {
+	*code
+	ev layout
+}
+
+func compileEvent(e *match.Expr, ev layout) (asm.Instructions, error) {
+	c := &eventCode{newCode(), ev}
+	no := c.label()
+	answer := int32(matchYes)
+	if always, _ := e.UserSpace(); len(always) > 0 {
+		answer = matchAsk
+	}
+	c.emit(asm.Mov.Reg(base, asm.R1), asm.Mov.Reg32(stage, asm.R2), asm.Mov.Imm(result, answer))
+	c.jump(no, asm.JEq.Imm(base, 0, ""))
+	for _, n := range e.Conjuncts() {
+		if needs := match.NeedsOf(n); needs&match.NeedsUser == 0 {
+			c.conjunct(n, needs, no)
+		}
+	}
+	c.emit(asm.Mov.Reg(asm.R0, result), asm.Return())
+	c.place(no)
+	c.emit(asm.Mov.Imm(asm.R0, matchNo), asm.Return())
+	return c.finish()
+}
+
+// conjunct goes to no where n does not hold. What is not known yet is left out;
+// what the kernel never gets to know is asked of user space.
+func (c *eventCode) conjunct(n match.Node, needs match.Needs, no label) {
+	ask, next := c.label(), c.label()
+	switch {
+	case needs&match.NeedsTimes != 0:
+		c.jump(next, asm.JNE.Imm32(stage, matchDone, ""))
+	case needs&match.NeedsPlaintext != 0:
+		c.jump(next, asm.JEq.Imm32(stage, matchHead, ""))
+	}
+	if needs&match.NeedsCall != 0 && needs&match.NeedsTimes == 0 {
+		c.unlessReceivedBefore(next)
+	}
+	late, async := needs&(match.NeedsCall|match.NeedsReturn) != 0, needs&(match.NeedsPlaintext|match.NeedsDecrypt) != 0
+	if late {
+		c.load(value, "flags")
+		c.jump(ask, asm.JSet.Imm32(value, flagReturnLater, ""))
+	}
+	if async {
+		c.askIfAsync(ask)
+	}
+	c.test(n, next, no)
+	if late || async { // the kernel refuses code that cannot be reached
+		c.place(ask)
+		c.emit(asm.Mov.Imm(result, matchAsk))
+	}
+	c.place(next)
+}
+
+// unlessReceivedBefore skips what a received record's call settles when it
+// returns.
+func (c *eventCode) unlessReceivedBefore(next label) {
+	known := c.label()
+	c.jump(known, asm.JEq.Imm32(stage, matchDone, ""))
+	c.load(value, "dir")
+	c.jump(next, asm.JNE.Imm32(value, 0, ""))
+	c.place(known)
+}
+
+// askIfAsync: what asynchronous crypto opens is complete only in user space.
+func (c *eventCode) askIfAsync(ask label) {
+	known := c.label()
+	c.load(value, "flags")
+	c.emit(asm.And.Imm(value, flagAsync))
+	c.jump(known, asm.JEq.Imm32(value, 0, ""))
+	c.load(value, "dir")
+	c.jump(ask, asm.JNE.Imm32(value, 0, ""))
+	c.place(known)
+}
+
+func (c *eventCode) load(r asm.Register, field string) {
+	s := c.ev[field]
+	c.emit(asm.LoadMem(r, base, s.offset, s.size))
+}
+
+// test goes to yes or to no.
+func (c *eventCode) test(n match.Node, yes, no label) {
+	switch n := n.(type) {
+	case *match.And:
+		for _, x := range n.X {
+			next := c.label()
+			c.test(x, next, no)
+			c.place(next)
+		}
+		c.goTo(yes)
+	case *match.Or:
+		for _, x := range n.X {
+			next := c.label()
+			c.test(x, yes, next)
+			c.place(next)
+		}
+		c.goTo(no)
+	case *match.Not:
+		c.test(n.X, no, yes)
+	case *match.Test:
+		c.leaf(n, yes, no)
+	}
+}

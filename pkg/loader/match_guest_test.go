@@ -1,0 +1,275 @@
+package loader
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/rlimit"
+
+	"github.com/ktlstop/ktlstop/internal/match"
+	"github.com/ktlstop/ktlstop/internal/match/matchtest"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// matcher is the program match_once with one expression in it.
+type matcher struct {
+	prog *ebpf.Program
+	expr *match.Expr
+}
+
+func needGuest(t *testing.T) {
+	t.Helper()
+	if os.Getenv("KTLSTOP_GUEST") == "" {
+		t.Skip("loads BPF programs: run it in a guest with make vmtest")
+	}
+	if err := rlimit.RemoveMemlock(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// kernelTypes is read once: it takes longer than all else here.
+var kernelTypes = sync.OnceValue(func() *btf.Spec {
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		panic(err)
+	}
+	return spec
+})
+
+func newMatcher(t *testing.T, text string) *matcher {
+	t.Helper()
+	e, err := match.Parse(text)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	spec, err := loadKtls()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := setMatch(spec, e); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	for name := range spec.Programs {
+		if name != "match_once" {
+			delete(spec.Programs, name)
+		}
+	}
+	for name, m := range spec.Maps {
+		switch m.Type {
+		case ebpf.RingBuf:
+			m.MaxEntries = pageSize
+		case ebpf.Hash: // none of its business, and slow to make
+			delete(spec.Maps, name)
+		}
+	}
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Programs: ebpf.ProgramOptions{KernelTypes: kernelTypes()}})
+	if err != nil {
+		t.Fatalf("%s: the kernel refuses the program: %+v", text, err)
+	}
+	t.Cleanup(coll.Close)
+	return &matcher{coll.Programs["match_once"], e}
+}
+
+// run asks the kernel about an event and a plaintext.
+func (m *matcher) run(t *testing.T, e, plaintext []byte) (before, done uint32) {
+	t.Helper()
+	ctx := binary.NativeEndian.AppendUint64(append([]byte(nil), e...), uint64(uintptr(unsafe.Pointer(unsafe.SliceData(plaintext)))))
+	ctx = append(ctx, make([]byte, 8)...)
+	out := make([]byte, len(ctx))
+	if _, err := m.prog.Run(&ebpf.RunOptions{Context: ctx, ContextOut: out}); err != nil {
+		t.Fatal(err)
+	}
+	runtime.KeepAlive(plaintext)
+	return binary.NativeEndian.Uint32(out[eventSize+8:]), binary.NativeEndian.Uint32(out[eventSize+12:])
+}
+
+// expected is what the reference says that the kernel must answer: before the
+// plaintext is copied, and when the event is complete.
+func expected(e *match.Expr, r *event.Record, flags uint8) (before, done uint32) {
+	before, done = 1, matchYes
+	rx := r.Dir == event.RX
+	s := match.OfRecord(r)
+	for _, n := range e.Conjuncts() {
+		needs := match.NeedsOf(n)
+		holds := (&match.Expr{Root: n}).Eval(&s) == match.Yes
+		ask := needs&match.NeedsUser != 0 ||
+			needs&(match.NeedsReturn|match.NeedsCall) != 0 && flags&flagReturnLater != 0 ||
+			needs&(match.NeedsPlaintext|match.NeedsDecrypt) != 0 && flags&flagAsync != 0 && rx
+		early := needs&(match.NeedsTimes|match.NeedsReturn) == 0 && (needs&match.NeedsCall == 0 || !rx)
+		switch {
+		case ask:
+			if done == matchYes {
+				done = matchAsk
+			}
+		case !holds:
+			done = matchNo
+			if early {
+				before = 0
+			}
+		}
+	}
+	return before, done
+}
+
+// check compares kernel and reference on one event.
+func (m *matcher) check(t *testing.T, b, plaintext []byte) (answer uint32) {
+	t.Helper()
+	binary.NativeEndian.PutUint32(b[80:], uint32(len(plaintext)))
+	var w wireEvent
+	if err := w.decode(b); err != nil {
+		t.Fatal(err)
+	}
+	var r event.Record
+	w.record(&r)
+	r.Payload = plaintext
+	wantBefore, want := expected(m.expr, &r, w.Flags)
+	before, done := m.run(t, b, plaintext)
+	if before != wantBefore || done != want {
+		t.Errorf("%s: the kernel says %d and %d, the reference %d and %d, of %+v flags %#x payload %.40q", m.expr, before, done, wantBefore, want, r, w.Flags, plaintext)
+	}
+	return done
+}
+
+func TestKernelMatchesAsReference(t *testing.T) {
+	needGuest(t)
+	r := rand.New(rand.NewPCG(1, 2))
+	answers := map[uint32]int{}
+	for _, text := range matchtest.Expressions {
+		m := newMatcher(t, text)
+		for range 40 {
+			answers[m.check(t, randomEvent(r), randomPlaintext(r))]++
+		}
+	}
+	t.Logf("answers no, yes, ask: %v", answers)
+	if answers[matchNo] == 0 || answers[matchYes] == 0 || answers[matchAsk] == 0 {
+		t.Error("the records do not tell the expressions apart")
+	}
+}
+
+func TestVerifierTakesRandomExpressions(t *testing.T) {
+	needGuest(t)
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	for range 25 {
+		m := newMatcher(t, matchtest.Random(r))
+		for range 15 {
+			m.check(t, randomEvent(r), randomPlaintext(r))
+		}
+	}
+	if t.Failed() {
+		t.Logf("seed %d", seed)
+	}
+}
+
+// The largest that the limits of the language allow.
+func TestVerifierTakesLargestExpressions(t *testing.T) {
+	needGuest(t)
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, text := range largest() {
+		m := newMatcher(t, text)
+		for range 5 {
+			m.check(t, randomEvent(r), randomPlaintext(r))
+		}
+	}
+}
+
+func largest() (all []string) {
+	repeat := func(n int, by string, one func(i int) string) string {
+		var b bytes.Buffer
+		for i := range n {
+			if i > 0 {
+				b.WriteString(by)
+			}
+			b.WriteString(one(i))
+		}
+		return b.String()
+	}
+	number := func(i int) string { return string(rune('a'+i%26)) + string(rune('a'+i/26)) }
+	return []string{
+		repeat(match.MaxPayload, " or ", func(i int) string { return `payload contains "sixteen bytes ` + number(i) + `"` }),
+		repeat(match.MaxPayload, " ", func(i int) string { return `payload[240:256] != "` + number(i) + `cdefghijklmnop"` }),
+		repeat(50, " or ", func(i int) string { return "comm contains " + number(i) }),
+		repeat(40, " and ", func(i int) string { return "addr != ::1:" + number(i%6) }),
+		"addr in (" + repeat(60, ",", func(i int) string { return "2001:db8::" + number(i % 6)[:1] }) + ")",
+		strings.Repeat("!(", match.MaxDepth/2) + "len > 1 or lat.total > 1ms" + strings.Repeat(")", match.MaxDepth/2),
+		repeat(60, " ", func(i int) string { return "lat.total>1ms" }),
+	}
+}
+
+func pick[T any](r *rand.Rand, all ...T) T { return all[r.IntN(len(all))] }
+
+// randomEvent makes a record's event of values that the expressions ask for,
+// and of their neighbours.
+func randomEvent(r *rand.Rand) []byte {
+	b := make([]byte, eventSize)
+	ne := binary.NativeEndian
+	now := uint64(1e12)
+	for i := range 4 {
+		if r.IntN(6) > 0 {
+			ne.PutUint64(b[8*i:], now)
+		}
+		now += pick[uint64](r, 0, 1, 5e6, 5e6+1, 3e5, 3e5-1, 1e9, 4e9)
+		if r.IntN(12) == 0 {
+			now -= 2
+		}
+	}
+	ne.PutUint64(b[32:], pick[uint64](r, 0, 1, 2, 3, 4, 0x7fffffff, 0x80000000, 0xffffffff, 1<<32, 1<<64-1))
+	ne.PutUint64(b[48:], pick[uint64](r, 0, 8193, 8194, 8195))
+	ne.PutUint64(b[56:], pick[uint64](r, 0, 7731, 1<<32, 1<<32+1))
+	ne.PutUint32(b[64:], pick[uint32](r, 0, 1, 4242, 4243))
+	ne.PutUint32(b[68:], pick[uint32](r, 0, 1, 4242, 4243))
+	ne.PutUint32(b[72:], pick[uint32](r, 0, 33, 1<<32-1))
+	ne.PutUint32(b[76:], pick[uint32](r, 4026531840, 4026532008))
+	ne.PutUint32(b[84:], pick[uint32](r, 0, 1, 2))
+	ne.PutUint16(b[108:], pick[uint16](r, 0x303, 0x304))
+	ne.PutUint16(b[110:], pick[uint16](r, 51, 52, 54))
+	ne.PutUint16(b[112:], pick[uint16](r, 80, 443, 40001, 65535))
+	ne.PutUint16(b[114:], pick[uint16](r, 80, 443, 40001, 65535))
+	b[116], b[117] = kindRecord, uint8(r.IntN(2))
+	b[118] = pick[uint8](r, 20, 21, 21, 22, 22, 23, 23, 77)
+	b[119] = uint8(r.IntN(7))
+	b[120] = pick[uint8](r, 0, 1, 2, 3)
+	b[121] = pick[uint8](r, 2, 2, 2, 10, 10, 10, 0)
+	b[122] = pick[uint8](r, 0, 0, flagZeroCopy, flagAsync, flagPushed) | pick[uint8](r, 0, flagControl)
+	if b[117] == uint8(event.RX) {
+		b[122] |= pick[uint8](r, 0, 0, flagReturnLater)
+	}
+	b[124], b[125] = pick[uint8](r, 0, 1, 2, 24, 20), pick[uint8](r, 0, 20, 112)
+	randomAddress(r, b[121], b[132:148])
+	randomAddress(r, b[121], b[148:164])
+	copy(b[164:180], pick(r, "nginx", "ngin", "nginxx", "haproxy", "fifteen-letters", "sixteen--letters", "\xff\x1b", "", "nginx\x00y", "aa-1"))
+	return b
+}
+
+func randomAddress(r *rand.Rand, family uint8, to []byte) {
+	four := pick(r, "\xc0\x00\x02\x01", "\xc0\x00\x02\x81", "\xc0\x00\x03\x01", "\x0a\x00\x00\x01", "\x0b\xff\x00\x01", "\x0c\x00\x00\x00")
+	if family == uint8(event.FamilyINET) {
+		copy(to, four)
+		return
+	}
+	six := "\x20\x01\x0d\xb8"
+	copy(to, pick(r, mapped+four, six, six+"\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01", six+"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01",
+		"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01", "\x20\x02"))
+}
+
+// randomPlaintext makes a plaintext around the bounds of what is looked at.
+func randomPlaintext(r *rand.Rand) []byte {
+	n := pick(r, 0, 1, 3, 4, 99, 100, 255, 256, 257, 300, 4000, 4001)
+	var b []byte
+	for len(b) < n {
+		b = append(b, pick(r, append(matchtest.Pieces, "-", "HEAD", "abcdef", "GET", "passwor")...)...)
+		if r.IntN(3) == 0 {
+			b = append(b, bytes.Repeat([]byte{'.'}, r.IntN(60))...)
+		}
+	}
+	return b[:n:n]
+}

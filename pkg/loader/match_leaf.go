@@ -1,0 +1,304 @@
+package loader
+
+import (
+	"encoding/binary"
+	"math"
+	"net/netip"
+
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/ktlstop/ktlstop/internal/match"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// numberFields are struct event's names of the fields that are plain numbers.
+var numberFields = map[match.Field][]string{
+	match.Dir: {"dir"}, match.Len: {"len"}, match.Type: {"type"}, match.Seq: {"seq"}, match.Gen: {"gen"},
+	match.Op: {"op"}, match.PID: {"pid"}, match.TID: {"tid"}, match.UID: {"uid"}, match.Cgroup: {"cgroup"},
+	match.NetNS: {"netns"}, match.Cookie: {"cookie"}, match.Family: {"family"}, match.Port: {"lport", "rport"},
+	match.LPort: {"lport"}, match.RPort: {"rport"}, match.Version: {"version"}, match.Cipher: {"cipher"}, match.Mode: {"mode"},
+}
+
+// leaf compiles one comparison.
+func (c *eventCode) leaf(t *match.Test, yes, no label) {
+	hit, miss := yes, no
+	if t.Op == match.NotIn {
+		hit, miss = no, yes
+	}
+	switch t.Field {
+	case match.Payload: // the bit is the whole answer
+		c.load(value, "hits")
+		c.jump(yes, asm.JSet.Imm32(value, 1<<t.Index, ""))
+		c.goTo(no)
+	case match.Comm:
+		c.comm(t, hit, miss, no)
+	case match.Addr, match.LAddr, match.RAddr:
+		c.address(t, hit, miss, no)
+	case match.Alert, match.AlertLevel, match.Handshake:
+		c.control(t, no)
+		c.numbers(t, hit)
+		c.goTo(miss)
+	case match.LatQueue, match.LatEncrypt, match.LatPush, match.LatWait, match.LatDecrypt, match.LatDeliver, match.LatTotal:
+		c.latency(t.Field, no)
+		c.numbers(t, hit)
+		c.goTo(miss)
+	default:
+		for _, field := range numberFields[t.Field] {
+			c.load(value, field)
+			c.numbers(t, hit)
+		}
+		c.goTo(miss)
+	}
+}
+
+var jumps = [...]asm.JumpOp{
+	match.In: asm.JEq, match.NotIn: asm.JEq, match.Less: asm.JLT, match.LessEqual: asm.JLE,
+	match.Greater: asm.JGT, match.GreaterEqual: asm.JGE,
+}
+
+// numbers goes to hit where value compares with one of the numbers.
+func (c *eventCode) numbers(t *match.Test, hit label) {
+	for _, n := range t.Nums {
+		c.compare(jumps[t.Op], n, hit)
+	}
+}
+
+// compare compares all 64 bits of value, without a sign.
+func (c *code) compare(op asm.JumpOp, n uint64, hit label) {
+	if n <= math.MaxInt32 {
+		c.jump(hit, op.Imm(value, int32(n), ""))
+		return
+	}
+	c.emit(asm.LoadImm(other, int64(n), asm.DWord))
+	c.jump(hit, op.Reg(value, other, ""))
+}
+
+// control loads what names an alert or a handshake message, if it is one.
+func (c *eventCode) control(t *match.Test, absent label) {
+	is := event.Alert
+	if t.Field == match.Handshake {
+		is = event.Handshake
+	}
+	known := c.label()
+	c.load(value, "type")
+	c.jump(absent, asm.JNE.Imm32(value, int32(is), ""))
+	c.load(value, "flags")
+	c.jump(known, asm.JSet.Imm32(value, flagControl, ""))
+	c.goTo(absent)
+	c.place(known)
+	at := c.ev["ctl"].offset // level, description; or message type
+	if t.Field == match.Alert {
+		at++
+	}
+	c.emit(asm.LoadMem(value, base, at, asm.Byte))
+}
+
+// latency loads a stage, as span in wire.go counts it.
+func (c *eventCode) latency(f match.Field, absent label) {
+	from, to := 0, 3
+	if f != match.LatTotal {
+		n := int(f - match.LatQueue)
+		from, to = n%3, n%3+1
+		c.load(value, "dir")
+		c.jump(absent, asm.JNE.Imm32(value, int32(n/3), ""))
+	}
+	stamp := c.ev["stamp"].offset
+	c.emit(asm.LoadMem(other, base, stamp+int16(8*from), asm.DWord), asm.LoadMem(value, base, stamp+int16(8*to), asm.DWord))
+	c.jump(absent, asm.JEq.Imm(other, 0, ""))
+	c.jump(absent, asm.JLE.Reg(value, other, ""))
+	c.emit(asm.Sub.Reg(value, other))
+}
+
+// comm compares names up to and with the NUL.
+func (c *eventCode) comm(t *match.Test, hit, miss, absent label) {
+	name := c.ev["comm"]
+	c.emit(asm.LoadMem(value, base, name.offset, asm.Byte))
+	c.jump(absent, asm.JEq.Imm32(value, 0, ""))
+	if t.Op == match.Contains {
+		c.commContains(t.Texts[0], name, hit, miss)
+		return
+	}
+	for _, s := range t.Texts {
+		next := c.label()
+		c.bytes(name.offset, s+"\x00", next)
+		c.goTo(hit)
+		c.place(next)
+	}
+	c.goTo(miss)
+}
+
+func (c *eventCode) commContains(s string, name slot, hit, miss label) {
+	for i := range name.bytes - len(s) + 1 {
+		next := c.label()
+		c.bytes(name.offset+int16(i), s, next)
+		c.goTo(hit)
+		c.place(next)
+		c.emit(asm.LoadMem(value, base, name.offset+int16(i), asm.Byte))
+		c.jump(miss, asm.JEq.Imm32(value, 0, ""))
+	}
+	c.goTo(miss)
+}
+
+// bytes goes to differ unless s lies at this distance from base.
+func (c *code) bytes(at int16, s string, differ label) {
+	for len(s) > 0 {
+		switch {
+		case len(s) >= 4 && at%4 == 0:
+			c.word(at, s[:4], asm.Word, differ)
+			at, s = at+4, s[4:]
+		case len(s) >= 2 && at%2 == 0:
+			c.word(at, s[:2], asm.Half, differ)
+			at, s = at+2, s[2:]
+		default:
+			c.word(at, s[:1], asm.Byte, differ)
+			at, s = at+1, s[1:]
+		}
+	}
+}
+
+func (c *code) word(at int16, s string, size asm.Size, differ label) {
+	var b [4]byte
+	copy(b[:], s)
+	c.emit(asm.LoadMem(value, base, at, size))
+	c.jump(differ, asm.JNE.Imm32(value, int32(binary.NativeEndian.Uint32(b[:])), ""))
+}
+
+// address tells whether one of the addresses is in one of the networks.
+func (c *eventCode) address(t *match.Test, hit, miss, absent label) {
+	known := c.label()
+	c.load(value, "family")
+	c.jump(known, asm.JEq.Imm32(value, int32(event.FamilyINET), ""))
+	c.jump(absent, asm.JNE.Imm32(value, int32(event.FamilyINET6), ""))
+	c.place(known)
+	fields := map[match.Field][]string{match.Addr: {"laddr", "raddr"}, match.LAddr: {"laddr"}, match.RAddr: {"raddr"}}[t.Field]
+	for _, field := range fields {
+		for _, p := range t.Nets {
+			next := c.label()
+			if p.Addr().Is4() {
+				c.network4(c.ev[field].offset, p, hit, next)
+			} else {
+				c.network6(c.ev[field].offset, p, hit, next)
+			}
+			c.place(next)
+		}
+	}
+	c.goTo(miss)
+}
+
+// mapped begins an IPv4 address on an IPv6 socket (RFC 4291 section 2.5.5.2).
+const mapped = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff"
+
+func (c *eventCode) network4(at int16, p netip.Prefix, hit, differ label) {
+	onSix := c.label()
+	addr := p.Addr().As4()
+	c.load(value, "family")
+	c.jump(onSix, asm.JEq.Imm32(value, int32(event.FamilyINET6), ""))
+	c.masked(at, addr[:], p.Bits(), differ)
+	c.goTo(hit)
+	c.place(onSix)
+	c.bytes(at, mapped, differ)
+	c.masked(at+12, addr[:], p.Bits(), differ)
+	c.goTo(hit)
+}
+
+func (c *eventCode) network6(at int16, p netip.Prefix, hit, differ label) {
+	native := c.label()
+	addr := p.Addr().As16()
+	c.load(value, "family")
+	c.jump(differ, asm.JNE.Imm32(value, int32(event.FamilyINET6), ""))
+	c.bytes(at, mapped, native)
+	c.goTo(differ)
+	c.place(native)
+	c.masked(at, addr[:], p.Bits(), differ)
+	c.goTo(hit)
+}
+
+// masked compares the first bits of an address, four bytes at a time.
+func (c *code) masked(at int16, addr []byte, bits int, differ label) {
+	for i := 0; i < bits; i += 32 {
+		var mask [4]byte
+		binary.BigEndian.PutUint32(mask[:], ^uint32(0)<<max(0, 32-(bits-i)))
+		ne := binary.NativeEndian
+		want := ne.Uint32(addr[i/8:]) & ne.Uint32(mask[:])
+		c.emit(asm.LoadMem(value, base, at+int16(i/8), asm.Word), asm.And.Imm32(value, int32(ne.Uint32(mask[:]))))
+		c.jump(differ, asm.JNE.Imm32(value, int32(want), ""))
+	}
+}
+
+// compileSlices compiles match_slices(look).
+func compileSlices(e *match.Expr, look layout) (asm.Instructions, error) {
+	c := newCode()
+	out := c.label()
+	c.emit(asm.Mov.Reg(base, asm.R1), asm.Mov.Imm(result, 0))
+	c.jump(out, asm.JEq.Imm(base, 0, ""))
+	for _, t := range e.PayloadTests {
+		if t.Op != match.Contains {
+			c.slice(t, look)
+		}
+	}
+	c.place(out)
+	c.emit(asm.Mov.Reg(asm.R0, result), asm.Return())
+	return c.finish()
+}
+
+func (c *code) slice(t *match.Test, look layout) {
+	hit, miss, next := c.label(), c.label(), c.label()
+	yes, no := hit, miss
+	if t.Op == match.NotIn {
+		yes, no = miss, hit
+	}
+	c.emit(asm.LoadMem(value, base, look["len"].offset, look["len"].size))
+	c.jump(miss, asm.JLT.Imm32(value, int32(t.To), ""))
+	for _, s := range t.Texts {
+		differ := c.label()
+		c.bytes(look["data"].offset+int16(t.From), s, differ)
+		c.goTo(yes)
+		c.place(differ)
+	}
+	c.goTo(no)
+	c.place(hit)
+	c.emit(asm.Or.Imm(result, 1<<t.Index))
+	c.goTo(next)
+	c.place(miss)
+	c.place(next)
+}
+
+// compileNeedles compiles match_at(low, high, left).
+func compileNeedles(e *match.Expr) (asm.Instructions, error) {
+	c := newCode()
+	c.emit(asm.Mov.Imm(asm.R0, 0))
+	for _, t := range e.PayloadTests {
+		if t.Op == match.Contains {
+			c.needle(t)
+		}
+	}
+	c.emit(asm.Return())
+	return c.finish()
+}
+
+func (c *code) needle(t *match.Test) {
+	next := c.label()
+	s := t.Texts[0]
+	c.jump(next, asm.JLT.Imm32(asm.R3, int32(len(s)), ""))
+	c.half(asm.R1, s[:min(len(s), 8)], next)
+	if len(s) > 8 {
+		c.half(asm.R2, s[8:], next)
+	}
+	c.emit(asm.Or.Imm(asm.R0, 1<<t.Index))
+	c.place(next)
+}
+
+// half goes to differ unless the register begins with s, of 1 to 8 bytes.
+func (c *code) half(r asm.Register, s string, differ label) {
+	var want, mask [8]byte
+	copy(want[:], s)
+	for i := range s {
+		mask[i] = 0xff
+	}
+	ne := binary.NativeEndian
+	c.emit(
+		asm.LoadImm(asm.R4, int64(ne.Uint64(mask[:])), asm.DWord), asm.And.Reg(asm.R4, r),
+		asm.LoadImm(asm.R5, int64(ne.Uint64(want[:])), asm.DWord),
+	)
+	c.jump(differ, asm.JNE.Reg(asm.R4, asm.R5, ""))
+}
