@@ -36,6 +36,8 @@ func newDashboard() *cobra.Command {
 	}
 	o.filterFlags(cmd.Flags())
 	o.runFlags(cmd.Flags())
+	o.readFlag(cmd.Flags())
+	cmd.Flags().Float64Var(&o.speed, "speed", 1, "with --read: how many times as fast as it was recorded; 0 is at once")
 	cmd.Flags().IntVarP(&o.snaplen, "snaplen", "s", 0, "look at this many bytes of each plaintext (key x), to 16384")
 	cmd.Flags().DurationVarP(&interval, "interval", "d", interval, "time between two pictures")
 	return cmd
@@ -46,6 +48,12 @@ func newDashboard() *cobra.Command {
 func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started func() error) error {
 	if interval < 50*time.Millisecond {
 		return usagef("--interval %v: at least 50ms", interval)
+	}
+	if cmd.Flags().Changed("read") {
+		return o.showRecording(cmd, interval)
+	}
+	if cmd.Flags().Changed("speed") {
+		return usagef("--speed is for --read")
 	}
 	cfg, err := o.config(cmd)
 	if err != nil {

@@ -26,6 +26,7 @@ func newTrace() *cobra.Command {
 	o.filterFlags(f)
 	o.outputFlags(f)
 	o.runFlags(f)
+	o.readFlag(f)
 	f.IntVarP(&o.snaplen, "snaplen", "s", 0, "show this many bytes of each plaintext, to 16384")
 	f.Uint64VarP(&o.count, "count", "c", 0, "stop after this many records")
 	return cmd
@@ -34,6 +35,9 @@ func newTrace() *cobra.Command {
 func trace(cmd *cobra.Command, o *options) error {
 	if err := o.checkOutput(); err != nil {
 		return err
+	}
+	if cmd.Flags().Changed("read") {
+		return o.printRecording(cmd)
 	}
 	cfg, err := o.config(cmd)
 	if err != nil {

@@ -19,6 +19,9 @@ type Config struct {
 	// Sampled says that totals and latencies come from Samples, and that
 	// records are told only to be looked at.
 	Sampled bool
+	// Audited says that the events have been through a Ledger before, and that
+	// its findings are among them.
+	Audited bool
 }
 
 func (c Config) withDefaults() Config {
