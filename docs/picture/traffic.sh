@@ -19,7 +19,7 @@ events {}
 http {
 	access_log off; sendfile on;
 	client_body_temp_path $dir/b; proxy_temp_path $dir/p; fastcgi_temp_path $dir/f; uwsgi_temp_path $dir/u; scgi_temp_path $dir/s;
-	ssl_certificate $dir/cert; ssl_certificate_key $dir/key; ssl_conf_command Options KTLS;
+	ssl_certificate $dir/cert; ssl_certificate_key $dir/key; ssl_conf_command Options KTLS; ssl_protocols TLSv1.2 TLSv1.3;
 	upstream items { server 127.0.0.1:9443; keepalive 4; }
 	server {
 		listen 127.0.0.1:8443 ssl; root $dir;
@@ -31,7 +31,7 @@ END
 nginx -c "$dir/nginx.conf" &
 until curl -sk -o /dev/null https://127.0.0.1:8443/item; do sleep 0.1; done
 
-bin/ktlstop trace -o json -w "$1" --ready-file "$dir/ready" --duration "${SECONDS_LONG:-14s}" &
+bin/ktlstop trace -o json -w "$1" --ready-file "$dir/ready" --duration "${DURATION:-16s}" &
 trace=$!
 until [ -e "$dir/ready" ]; do sleep 0.1; done
 
