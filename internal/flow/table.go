@@ -210,9 +210,24 @@ func (t *Table) loss(l *event.Lost) {
 
 // Select chooses the connection that snapshots show in detail; 0 for none.
 func (t *Table) Select(id uint64) {
-	t.focus.choose(id)
+	if id != t.focus.id {
+		t.focus.choose(id)
+		t.remember(id)
+	}
 	if e := t.conns[id]; e != nil {
 		e.close = true
+	}
+}
+
+// remember gives the focus those of the last records that are the chosen
+// connection's; their payload is gone.
+func (t *Table) remember(id uint64) {
+	if id == 0 {
+		return
+	}
+	recent := t.recent.list()
+	for i := range recent {
+		t.focus.record(&recent[i])
 	}
 }
 

@@ -67,8 +67,10 @@ func (p *Player) Play(ctx context.Context) error {
 		if !p.wait(ctx, monoOf(ev)) {
 			return nil
 		}
-		p.seconds(monoOf(ev))
-		p.reach(monoOf(ev))
+		if _, end := ev.(*event.Summary); !end || p.Speed > 0 {
+			p.seconds(monoOf(ev))
+			p.reach(monoOf(ev))
+		}
 		p.Handle(ev)
 	}
 }

@@ -84,8 +84,8 @@ func latencyColumns() []column[row] {
 		{name: "MAX", width: 6, right: true, prio: 10, down: true, help: "its maximum",
 			cell:  func(b []byte, r row, _ *env) []byte { return appendTime(b, r.Lat[r.Busier()].Max) },
 			order: by(func(r row) uint64 { return r.Lat[r.Busier()].Max })},
-		{name: "SPLIT", width: 8, prio: 11, help: "its split: queue, encrypt, push or wait, decrypt, deliver",
-			cell: func(b []byte, r row, e *env) []byte { return e.glyphs.stack(b, r.Lat[r.Busier()].Stage, 8) }},
+		{name: "SPLIT", width: splitWidth, prio: 11, help: "its split: queue, encrypt, push or wait, decrypt, deliver",
+			paint: func(r row, e *env) line { return e.glyphs.stack(r.Lat[r.Busier()].Stage) }},
 	}
 }
 

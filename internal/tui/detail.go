@@ -106,14 +106,14 @@ func (m *Model) latencies(d *flow.Detail, dir event.Dir) []line {
 	what := [2]string{"sent", "received"}[dir]
 	out := []line{nil, {{"latency of records " + what, title}, {bound(&h.Total), faint}}}
 	width, n := spread(m.width, 5)
-	pictures := [][]line{m.histogram("total", &h.Total, width, units.Duration)}
+	pictures := [][]line{m.histogram("total", accent, &h.Total, width, units.Duration)}
 	for i, name := range flow.StageNames[dir] {
 		if h.Stage != nil && h.Stage[i].Count() > 0 {
-			pictures = append(pictures, m.histogram(name, &h.Stage[i], width, units.Duration))
+			pictures = append(pictures, m.histogram(name, stageTones[i], &h.Stage[i], width, units.Duration))
 		}
 	}
 	if s := &d.Size[dir]; s.Count() > 0 {
-		pictures = append(pictures, m.histogram("bytes", s, width, units.Count))
+		pictures = append(pictures, m.histogram("bytes", accent, s, width, units.Count))
 	}
 	return append(out, rows(pictures, n, width)...)
 }
