@@ -36,7 +36,10 @@ type Player struct {
 func (p *Player) Now() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.begun.IsZero() || p.over || p.Speed == 0 {
+	switch {
+	case p.Speed == 0 && p.Second != nil:
+		return p.second // so that rates are over a whole second
+	case p.begun.IsZero() || p.over || p.Speed == 0:
 		return p.last
 	}
 	passed := float64(time.Since(p.begun)) * p.Speed
@@ -95,7 +98,9 @@ func (p *Player) reach(mono uint64) {
 func (p *Player) seconds(mono uint64) {
 	const second = uint64(time.Second)
 	for p.Second != nil && mono > p.second && mono-p.second >= second {
+		p.mu.Lock()
 		p.second += max((mono-p.second)/second-1, 1) * second
+		p.mu.Unlock()
 		p.Second(p.second)
 	}
 }

@@ -124,22 +124,26 @@ func (r *run) draw(b *bytes.Buffer, y float64) {
 		}
 		word = ""
 	}
-	for _, c := range r.text {
-		width := ansi.StringWidth(string(c))
-		box, isBox := boxes[c]
-		if isBox {
-			fill := r.fill()
-			rect(b, float64(col)+box.x, y+box.y*cellH, box.w, box.h*cellH, fill, box.shade)
-		}
-		if isBox || c == ' ' {
+	text := []rune(r.text)
+	for i := 0; i < len(text); {
+		c, n := text[i], 1
+		switch box, isBox := boxes[c]; {
+		case isBox:
 			flush()
-		} else {
+			for box.w == 1 && i+n < len(text) && text[i+n] == c {
+				n++
+			}
+			rect(b, float64(col), y+box.y*cellH, box.w+float64(n-1), box.h*cellH, r.fill(), box.shade)
+		case c == ' ':
+			flush()
+		default:
 			if word == "" {
 				at = col
 			}
 			word += string(c)
 		}
-		col += width
+		col += ansi.StringWidth(string(text[i : i+n]))
+		i += n
 	}
 	flush()
 }
