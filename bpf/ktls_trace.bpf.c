@@ -484,6 +484,10 @@ static __always_inline int open_begins(u64 *ctx)
 		return 0;
 	e = &c->rx;
 	now = bpf_ktime_get_ns();
+	if (!e->mode) /* the hook of its key was skipped, see TWIN */
+		set_keys(c);
+	else if (e->version == TLS_1_3)
+		set_no_pad(c);
 	if (__sync_val_compare_and_swap(&c->rx_state, RX_OPENED, RX_OPENING) == RX_OPENED) {
 		e->flags |= FLAG_RETURN_LATER;
 		emit_record(e, &e->hidden);

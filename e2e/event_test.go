@@ -15,23 +15,24 @@ type line struct {
 	State string `json:"state"`
 	Mono  uint64 `json:"mono_ns"`
 	record
-	PID     int               `json:"pid"`
-	Comm    string            `json:"comm"`
-	UID     int               `json:"uid"`
-	Sock    sock              `json:"sock"`
-	Lat     map[string]uint64 `json:"lat_ns"`
-	Errno   string            `json:"errno"`
-	Func    string            `json:"func"`
-	Cause   string            `json:"cause"`
-	Count   uint64            `json:"count"`
-	First   uint64            `json:"first"`
-	Last    uint64            `json:"last"`
-	TX      side              `json:"tx"`
-	RX      side              `json:"rx"`
-	Totals  map[string]totals `json:"totals"`
-	Records map[string]uint64 `json:"records"`
-	Lost    map[string]uint64 `json:"lost"`
-	Missing []string          `json:"missing_hooks"`
+	PID       int               `json:"pid"`
+	Comm      string            `json:"comm"`
+	UID       int               `json:"uid"`
+	Sock      sock              `json:"sock"`
+	Container string            `json:"container"`
+	Lat       map[string]uint64 `json:"lat_ns"`
+	Errno     string            `json:"errno"`
+	Func      string            `json:"func"`
+	Cause     string            `json:"cause"`
+	Count     uint64            `json:"count"`
+	First     uint64            `json:"first"`
+	Last      uint64            `json:"last"`
+	TX        side              `json:"tx"`
+	RX        side              `json:"rx"`
+	Totals    map[string]totals `json:"totals"`
+	Records   map[string]uint64 `json:"records"`
+	Lost      map[string]uint64 `json:"lost"`
+	Missing   []string          `json:"missing_hooks"`
 }
 
 // record is what the tests compare whole.

@@ -11,6 +11,13 @@ import (
 	"time"
 )
 
+// glance bounds the wait for a picture, and look is how often it is looked for:
+// under emulation each look takes some time itself.
+const (
+	glance = 40 * time.Second
+	look   = 100 * time.Millisecond
+)
+
 // pane is a shell in a tmux of its own, with a screen to look at.
 type pane struct {
 	t      *testing.T
@@ -69,7 +76,7 @@ func (p *pane) shows(words ...string) string {
 
 func (p *pane) until(what string, ok func(screen string) bool) string {
 	p.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(glance); ; time.Sleep(look) {
 		screen := p.screen()
 		if ok(screen) {
 			return screen
@@ -107,7 +114,7 @@ func (p *pane) run(line string) (ended func(status int)) {
 			p.t.Errorf("want %s:\n%s", want, screen)
 		}
 		after := ""
-		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(glance); time.Now().Before(deadline); time.Sleep(look) {
 			// The shell sets the terminal for its own line editing, before and after.
 			if after = p.state(); after == before {
 				return
@@ -157,7 +164,7 @@ func browse(t *testing.T, p *pane) {
 	p.keys("4")
 	p.shows("[4 events]", "KIND")
 	p.keys("5")
-	p.shows("[5 run]", "attached  bpf_exec_tx_verdict", "none:")
+	p.shows("[5 run]", "attached  bpf_exec_tx_verdict", "none: no application data")
 	p.keys("1")
 	p.shows("[1 connections]")
 	p.keys("Enter")

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,9 +86,10 @@ func (o *options) show(ctx context.Context, t *loader.Tracer, interval time.Dura
 	collector := flow.NewCollector(flow.Config{Offset: int64(loader.WallOffset())})
 	about := aboutRun(t)
 	traced := make(chan error, 1)
+	observe := withContainers(func(ev event.Event) error { collector.Observe(ev); return nil })
 	go func() {
 		defer cancel()
-		traced <- t.Run(ctx, func(ev event.Event) error { collector.Observe(ev); return nil }, nil)
+		traced <- guarded(func() error { return t.Run(ctx, observe, nil) })
 	}()
 	err := screen(ctx, tui.Config{
 		Source: func() *flow.Snapshot {
@@ -98,6 +101,17 @@ func (o *options) show(ctx context.Context, t *loader.Tracer, interval time.Dura
 	})
 	cancel()
 	return errors.Join(err, <-traced)
+}
+
+// guarded turns a panic into an error: one outside of the screen's own
+// goroutines would leave the terminal as it is.
+func guarded(run func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v; this is a mistake in ktlstop, please report it:\n%s", p, debug.Stack())
+		}
+	}()
+	return run()
 }
 
 // screen is the full dashboard, or plain pictures on a terminal that cannot

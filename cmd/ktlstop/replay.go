@@ -151,7 +151,7 @@ func (p *replay) show(ctx context.Context, interval time.Duration) error {
 	defer cancel()
 	played := make(chan error, 1)
 	play := func() {
-		err := p.Play(ctx)
+		err := guarded(func() error { return p.Play(ctx) })
 		if err != nil && !errors.Is(err, source.ErrCut) {
 			cancel()
 		}

@@ -71,7 +71,7 @@ func (o *options) pump(ctx context.Context, t *loader.Tracer, out *output) error
 	case o.duration > 0:
 		limit()
 	}
-	err := t.Run(ctx, p.handle, out.Flush)
+	err := t.Run(ctx, withContainers(p.handle), out.Flush)
 	if errors.Is(err, errEnough) {
 		// What lies unread in the ring is not lost, it is not asked for.
 		if err := t.Losses(p.handle); err != nil {

@@ -41,6 +41,7 @@ var rules = []rule{
 	{dir: "internal/sink/schematest", may: []string{"docs/schema"}, why: "internal/sink/schematest checks JSON against the schema, and nothing else"},
 	{dir: "internal/tui", may: []string{"pkg/event", "internal/flow", "internal/safe", "internal/units"}, why: "internal/tui draws snapshots"},
 	{dir: "internal/gen", may: []string{"pkg/ktls"}, why: "internal/gen makes traffic with pkg/ktls"},
+	{dir: "internal/cgroup", why: "internal/cgroup reads a tree of directories and nothing else"},
 	{dir: "internal/safe", why: "internal/safe is text and nothing else"},
 	{dir: "internal/units", why: "internal/units is text and nothing else"},
 	{dir: "internal/imports", why: "internal/imports holds only a test"},

@@ -75,7 +75,7 @@ func (g *generator) tls() event.TLS {
 	versions := []event.Version{0, 0x0303, 0x0304, event.Version(g.uint())}
 	return event.TLS{
 		Version: versions[g.byte()%4], Cipher: event.Cipher(g.byte()), Mode: event.Mode(g.byte() % 6),
-		ZeroCopy: g.byte()%2 == 0,
+		ZeroCopy: g.byte()%2 == 0, NoPad: g.byte()%2 == 0,
 	}
 }
 

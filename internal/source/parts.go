@@ -92,12 +92,13 @@ type side struct {
 	Cipher   string `json:"cipher"`
 	Mode     string `json:"mode"`
 	ZeroCopy bool   `json:"zerocopy"`
+	NoPad    bool   `json:"no_pad"`
 	Next     uint64 `json:"next_seq"`
 	Gen      uint32 `json:"gen"`
 }
 
 func (s *side) tls() event.TLS {
-	return event.TLS{Version: versions[s.Version], Cipher: ciphers[s.Cipher], Mode: modes[s.Mode], ZeroCopy: s.ZeroCopy}
+	return event.TLS{Version: versions[s.Version], Cipher: ciphers[s.Cipher], Mode: modes[s.Mode], ZeroCopy: s.ZeroCopy, NoPad: s.NoPad}
 }
 
 // latency has the stages of both directions; a line has those of its own.

@@ -92,7 +92,7 @@ func latencyColumns() []column[row] {
 // wearColumns say how old and how troubled it is.
 func wearColumns() []column[row] {
 	return []column[row]{
-		{name: "FLG", width: 3, prio: 16, help: "Z: zero-copy, K: rekeyed",
+		{name: "FLG", width: 3, prio: 16, help: "Z: zero-copy, N: no padding is expected, K: rekeyed",
 			cell: func(b []byte, r row, _ *env) []byte { return appendFlags(b, r) }},
 		{name: "AGE", width: 4, right: true, prio: 15, down: true, help: "since it was first seen",
 			cell:  func(b []byte, r row, e *env) []byte { return appendAge(b, r.Age(e.snap.Mono)) },

@@ -21,11 +21,11 @@ func (m *Model) detailLines() []line {
 		out = append(out, m.travel(d, event.Dir(dir)), m.protection(d.Row, event.Dir(dir)))
 	}
 	out = append(out, troubles(d.Row))
+	if m.plaintext { // above the fold, so that the key shows what it does
+		out = append(out, m.payloads(d)...)
+	}
 	for dir := range d.Lat {
 		out = append(out, m.latencies(d, event.Dir(dir))...)
-	}
-	if m.plaintext {
-		return append(out, m.payloads(d)...)
 	}
 	return append(out, m.lastRecords(d)...)
 }
@@ -81,6 +81,9 @@ func (m *Model) protection(r *flow.Row, dir event.Dir) line {
 	words := []string{"    TLS " + t.Version.String(), t.Cipher.String(), t.Mode.String()}
 	if t.ZeroCopy {
 		words = append(words, "zero-copy")
+	}
+	if t.NoPad {
+		words = append(words, "no-pad")
 	}
 	words = append(words, "key "+strconv.Itoa(int(r.Gen[dir])+1)+":", units.Count(r.KeyRecords[dir]), "records")
 	if limited(t.Cipher) {

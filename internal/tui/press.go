@@ -200,7 +200,7 @@ func (m *Model) browsedText(k tea.KeyMsg) tea.Cmd {
 	case key.Matches(k, keys.Back):
 		return m.leave()
 	case key.Matches(k, keys.Plaintext):
-		m.plaintext = !m.plaintext
+		m.plaintext, m.scroll = !m.plaintext, 0
 		m.resize()
 	default:
 		m.scrolled(k)
