@@ -14,7 +14,7 @@ GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build vmrun selftest selftest-record generate clang check unit programs openssl35 vmtest test test-all demo fmt clean
+.PHONY: help build vmrun selftest selftest-record generate clang picture recording check unit programs openssl35 vmtest test test-all demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -41,6 +41,12 @@ clang: # generated objects are compared byte by byte, so the compiler's version 
 
 generate: clang ## compile bpf/ and generate its Go bindings
 	$(GO) generate ./pkg/loader
+
+picture: ## draw the README's pictures anew
+	$(NOCGO) test ./cmd/ktlstop -run TestPictures -update
+
+recording: build vmrun programs # the traffic that the pictures show, recorded anew on the kernel of KERNEL
+	@bin/vmrun -kernel $(or $(KERNEL),7.3) -timeout 5m -share docs/picture -- docs/picture/traffic.sh docs/picture/recording.jsonl
 
 SUM := find pkg/loader -type f -print0 | sort -z | xargs -0 sha256sum
 

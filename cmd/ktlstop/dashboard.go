@@ -23,11 +23,6 @@ const defaultInterval = time.Second
 // What the empty screen says.
 var waiting = []string{
 	"No kTLS connection yet. The module tls is loaded and the hooks are live.",
-	"",
-	"To make a program use kernel TLS:",
-	"  nginx        ssl_conf_command Options KTLS; sendfile on;",
-	"  OpenSSL      Options = KTLS in the section system_default of openssl.cnf",
-	"  this tool    ktlstop gen, in another terminal",
 }
 
 func newDashboard() *cobra.Command {

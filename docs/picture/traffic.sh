@@ -31,7 +31,7 @@ END
 nginx -c "$dir/nginx.conf" &
 until curl -sk -o /dev/null https://127.0.0.1:8443/item; do sleep 0.1; done
 
-bin/ktlstop trace -o json -w "$1" --ready-file "$dir/ready" --duration "${DURATION:-9s}" &
+bin/ktlstop trace -o json -w "$1" --ready-file "$dir/ready" --duration "${DURATION:-16s}" &
 trace=$!
 until [ -e "$dir/ready" ]; do sleep 0.1; done
 
