@@ -56,8 +56,8 @@ func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started f
 	if err != nil {
 		return err
 	}
-	if !term.IsTerminal(int(os.Stdout.Fd())) {
-		return errors.New("standard output is no terminal: use ktlstop trace for lines")
+	if err := needTerminal("ktlstop trace"); err != nil {
+		return err
 	}
 	t, err := loader.Open(cfg)
 	if err != nil {
@@ -69,6 +69,19 @@ func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started f
 		return err
 	}
 	return o.show(cmd.Context(), t, interval)
+}
+
+// needTerminal says which command prints lines where there is no terminal.
+func needTerminal(instead string) error {
+	for _, f := range []struct {
+		file *os.File
+		name string
+	}{{os.Stdout, "output"}, {os.Stdin, "input"}} {
+		if !term.IsTerminal(int(f.file.Fd())) {
+			return fmt.Errorf("standard %s is no terminal: use %s for lines", f.name, instead)
+		}
+	}
+	return nil
 }
 
 // show runs the tracer and the screen side by side; either ends the other.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/sink"
@@ -106,10 +105,11 @@ func (o *options) showRecording(cmd *cobra.Command, interval time.Duration) erro
 		return err
 	}
 	defer file.Close()
-	if !term.IsTerminal(int(os.Stdout.Fd())) {
-		return errors.New("standard output is no terminal: use ktlstop trace --read for lines")
+	if err := needTerminal("ktlstop trace --read"); err != nil {
+		return err
 	}
-	return o.readError(newReplay(r, o.read, o.speed).show(cmd.Context(), interval))
+	played, err := newReplay(r, o.read, o.speed).show(cmd.Context(), interval)
+	return errors.Join(o.readError(played), err)
 }
 
 func newReplay(r *source.Reader, name string, speed float64) *replay {
@@ -145,8 +145,9 @@ func (p *replay) snapshot() *flow.Snapshot {
 }
 
 // show plays the recording behind the dashboard. Where it is not to be watched,
-// all of it is read before the first picture.
-func (p *replay) show(ctx context.Context, interval time.Duration) error {
+// all of it is read before the first picture. It returns how the reading and how
+// the showing ended.
+func (p *replay) show(ctx context.Context, interval time.Duration) (read, shown error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	played := make(chan error, 1)
@@ -162,10 +163,10 @@ func (p *replay) show(ctx context.Context, interval time.Duration) error {
 	} else {
 		go play()
 	}
-	err := screen(ctx, tui.Config{
+	shown = screen(ctx, tui.Config{
 		Source: p.snapshot, Select: p.collector.Select, Period: interval, Location: time.Local,
 		Waiting: []string{"No event of the recording has come yet."},
 	})
 	cancel()
-	return errors.Join(err, <-played)
+	return <-played, shown
 }
