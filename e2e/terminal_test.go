@@ -188,7 +188,7 @@ func sortAndFilter(p *pane) {
 	p.t.Helper()
 	p.keys("s")
 	p.shows("sort by")
-	p.keys("Home", "k", "k", "k", "k", "k", "k", "k", "k", "k", "k", "k", "k", "k", "k", "k", "k", "k", "k", "k", "k", "Enter")
+	p.keys("g", "Enter")
 	p.shows("PROCESS▲")
 	p.keys("S")
 	p.shows("PROCESS▼")

@@ -332,3 +332,24 @@ func TestCost(t *testing.T) {
 		t.Error("no time between two snapshots makes a cost")
 	}
 }
+
+// TestKeysAtOnce: what a slow line delivers in one piece are several keys, and
+// what is pasted is none.
+func TestKeysAtOnce(t *testing.T) {
+	s := busy(12, 3)
+	at := func(msgs ...tea.Msg) Model { return send(screen(Config{}, s, 120, 40), msgs...) }
+	burst := func(text string) tea.Msg { return tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(text)} }
+	if m := at(burst("jjj")); m.conns.cursor != 3 {
+		t.Errorf("jjj moves to %d", m.conns.cursor)
+	}
+	if m := at(burst("/comm nginx"), tea.KeyMsg{Type: tea.KeyEnter}); m.input != "comm nginx" || m.mode != browsing {
+		t.Errorf("filter %q", m.input)
+	}
+	paste := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("2jq"), Paste: true}
+	if m := at(paste); m.view != viewConns || m.conns.cursor != 0 {
+		t.Error("a paste presses keys")
+	}
+	if m := at(press("s", "end", "enter")...); m.conns.cols[m.conns.sort].name != "LOST" {
+		t.Errorf("the last of the menu is %s", m.conns.cols[m.conns.sort].name)
+	}
+}
