@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,11 +13,10 @@ import (
 	"time"
 )
 
-// glance bounds the wait for a picture, and look is how often it is looked for:
-// under emulation each look takes some time itself.
+// glance bounds the wait for a picture, and look is how often it is looked for.
 const (
 	glance = 40 * time.Second
-	look   = 100 * time.Millisecond
+	look   = 50 * time.Millisecond
 )
 
 // pane is a shell in a tmux of its own, with a screen to look at.
@@ -23,6 +24,8 @@ type pane struct {
 	t      *testing.T
 	socket string
 	dir    string
+	in     io.Writer // of a client in control mode (tmux(1), CONTROL MODE)
+	out    *bufio.Scanner
 }
 
 func openPane(t *testing.T) *pane {
@@ -30,8 +33,19 @@ func openPane(t *testing.T) *pane {
 	need(t, "tmux")
 	dir := t.TempDir()
 	p := &pane{t: t, socket: filepath.Join(dir, "tmux"), dir: dir}
-	p.tmux("-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "env", "TERM=screen-256color", "LC_ALL=C.UTF-8", "PS1=$ ", "sh")
+	open := p.command("-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "env", "TERM=screen-256color", "LC_ALL=C.UTF-8", "PS1=$ ", "sh")
+	if out, err := open.CombinedOutput(); err != nil {
+		t.Fatalf("tmux: %v: %s", err, out)
+	}
 	t.Cleanup(func() { _ = p.command("kill-server").Run() })
+	client := p.command("-C", "attach", "-f", "no-output,ignore-size")
+	in, err := client.StdinPipe()
+	must(t, err)
+	out, err := client.StdoutPipe()
+	must(t, err)
+	start(t, client)
+	p.in, p.out = in, bufio.NewScanner(out)
+	p.reply("attach")
 	return p
 }
 
@@ -41,13 +55,38 @@ func (p *pane) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
+var quote = strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`)
+
+// tmux gives the client a command, which is much cheaper than a process.
 func (p *pane) tmux(args ...string) string {
 	p.t.Helper()
-	out, err := p.command(args...).CombinedOutput()
-	if err != nil {
-		p.t.Fatalf("tmux %q: %v: %s", args, err, out)
+	line := args[0]
+	for _, a := range args[1:] {
+		line += ` "` + quote.Replace(a) + `"`
 	}
-	return string(out)
+	_, err := io.WriteString(p.in, line+"\n")
+	must(p.t, err)
+	return p.reply(line)
+}
+
+// reply is what stands between %begin and %end.
+func (p *pane) reply(command string) string {
+	p.t.Helper()
+	var text strings.Builder
+	for inside := false; p.out.Scan(); {
+		switch l := p.out.Text(); {
+		case strings.HasPrefix(l, "%begin "):
+			inside = true
+		case strings.HasPrefix(l, "%end ") && inside:
+			return text.String()
+		case strings.HasPrefix(l, "%error ") && inside:
+			p.t.Fatalf("tmux %s: %s", command, &text)
+		case inside:
+			text.WriteString(l + "\n")
+		}
+	}
+	p.t.Fatalf("tmux %s: no reply: %v", command, p.out.Err())
+	return ""
 }
 
 // keys presses keys, as tmux names them.
