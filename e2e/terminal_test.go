@@ -329,7 +329,7 @@ func TestDashboardReplays(t *testing.T) {
 	}
 	p := openPane(t)
 	ended := p.run("setpriv --reuid 65534 --clear-groups " + absProgram(t) + " --read " + tr.file + " --speed 0")
-	p.shows("[1 connections]", "ktlstop", "AES", "lost 0")
+	p.shows("[1 connections]", ">xktlstop", "lost 0")
 	p.keys("Enter")
 	p.shows("latency of records", "last records")
 	p.keys("5")
