@@ -139,8 +139,12 @@ func (p *replay) handle(ev event.Event) {
 func (p *replay) snapshot() *flow.Snapshot {
 	s := p.collector.Snapshot(p.Now())
 	p.mu.Lock()
-	s.Run = p.run
+	run := *p.run
 	p.mu.Unlock()
+	if p.Over() {
+		run.Source += ", over"
+	}
+	s.Run = &run
 	return s
 }
 
