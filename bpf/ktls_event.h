@@ -20,7 +20,8 @@ enum flag {
 	FLAG_PUSHED = 128, /* tx: TCP has it, at an unknown time */
 };
 
-#define MODE_NO_PAD 0x80 /* in a receiving mode: TLS_RX_EXPECT_NO_PAD is set */
+/* Beside the kernel's number in a receiving mode. */
+enum mode_bit { MODE_NO_PAD = 128 /* TLS_RX_EXPECT_NO_PAD is set */ };
 
 /* Causes of loss, indices of the map "lost". */
 enum lost {

@@ -9,6 +9,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
 // chosenComm is the process in the row with the cursor.
@@ -351,5 +352,17 @@ func TestKeysAtOnce(t *testing.T) {
 	}
 	if m := at(press("s", "end", "enter")...); m.conns.cols[m.conns.sort].name != "LOST" {
 		t.Errorf("the last of the menu is %s", m.conns.cols[m.conns.sort].name)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	r := &flow.Row{Info: &flow.Info{}}
+	if got := appendFlags(nil, r); len(got) != 0 {
+		t.Errorf("flags %q", got)
+	}
+	r.TLS[event.RX] = event.TLS{ZeroCopy: true, NoPad: true}
+	r.Gen[event.TX] = 1
+	if got := string(appendFlags(nil, r)); got != "ZNK" {
+		t.Errorf("flags %q, want ZNK", got)
 	}
 }
