@@ -14,7 +14,7 @@ GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build vmrun selftest selftest-record generate clang check unit programs openssl35 vmtest test test-all soak demo fmt clean
+.PHONY: help build vmrun selftest selftest-record generate clang picture recording check unit programs openssl35 vmtest test test-all soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -42,6 +42,12 @@ clang: # generated objects are compared byte by byte, so the compiler's version 
 generate: clang ## compile bpf/ and generate its Go bindings
 	$(GO) generate ./pkg/loader
 
+picture: ## draw the README's pictures anew
+	$(NOCGO) test ./cmd/ktlstop -run TestPictures -update
+
+recording: build vmrun programs # the traffic that the pictures show, recorded anew on the kernel of KERNEL
+	@bin/vmrun -kernel $(or $(KERNEL),7.3) -timeout 5m -share docs/picture -- docs/picture/traffic.sh docs/picture/recording.jsonl
+
 SUM := find pkg/loader -type f -print0 | sort -z | xargs -0 sha256sum
 
 check: ## formatting, vet, and whether the generated files are current
@@ -57,7 +63,7 @@ unit: ## test everything that needs neither root nor a kernel
 
 # What the guest tests run besides the project's own programs. RUNLEVEL keeps
 # the packages from starting their services.
-PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin
+PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin tmux:tmux
 export PATH := $(PATH):/usr/sbin:/sbin
 
 programs: # the traffic that others wrote

@@ -265,6 +265,16 @@ static __always_inline void set_addresses(struct event *e, const struct sock *sk
 	}
 }
 
+/* TLS_RX_EXPECT_NO_PAD, which has no effect but in TLS 1.3, is set after the keys, at any time. */
+static __always_inline void set_no_pad(struct conn *c)
+{
+	const struct tls_context *ctx = (void *)c->ctx;
+
+	c->rx.mode &= ~MODE_NO_PAD;
+	if (c->rx.version == TLS_1_3 && BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_no_pad))
+		c->rx.mode |= MODE_NO_PAD;
+}
+
 /* What a key change can change. */
 static __always_inline void set_keys(struct conn *c)
 {
@@ -280,6 +290,7 @@ static __always_inline void set_keys(struct conn *c)
 	c->keyed[DIR_RX] = BPF_CORE_READ(ctx, crypto_recv.info.version) != 0;
 	c->tx.mode = BPF_CORE_READ_BITFIELD_PROBED(ctx, tx_conf);
 	c->rx.mode = BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_conf);
+	set_no_pad(c);
 }
 
 static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)

@@ -21,6 +21,9 @@ enum flag {
 	FLAG_PUSHED = 128, /* tx: TCP has it, at an unknown time */
 };
 
+/* Beside the kernel's number in a receiving mode. */
+enum mode_bit { MODE_NO_PAD = 128 /* TLS_RX_EXPECT_NO_PAD is set */ };
+
 /* Causes of loss, indices of the map "lost". */
 enum lost {
 	LOST_RING_FULL,

@@ -33,6 +33,7 @@ typedef __s32 s32;
 #define PF_KTHREAD 0x00200000
 #define TLS_BASE 0
 #define TLS_SW 1
+#define TLS_1_3 0x0304
 #define TLS_HW 2
 #define PAGE_SIZE 4096
 

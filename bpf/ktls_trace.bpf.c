@@ -537,6 +537,10 @@ static __always_inline int open_begins(u64 *ctx)
 		e->flags |= FLAG_RETURN_LATER;
 		emit_record(e, &e->hidden);
 	}
+	if (!e->mode) /* the hook of its key was skipped, see TWIN */
+		set_keys(c);
+	else if (e->version == TLS_1_3)
+		set_no_pad(c);
 	e->kind = KIND_RECORD;
 	e->stamp[0] = c->ready_ts ? c->ready_ts : now;
 	e->stamp[1] = now;

@@ -20,6 +20,7 @@ type line struct {
 	Comm      string            `json:"comm"`
 	UID       int               `json:"uid"`
 	Sock      sock              `json:"sock"`
+	Container string            `json:"container"`
 	Lat       map[string]uint64 `json:"lat_ns"`
 	Errno     string            `json:"errno"`
 	Func      string            `json:"func"`

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,11 +23,6 @@ const defaultInterval = time.Second
 // What the empty screen says.
 var waiting = []string{
 	"No kTLS connection yet. The module tls is loaded and the hooks are live.",
-	"",
-	"To make a program use kernel TLS:",
-	"  nginx        ssl_conf_command Options KTLS; sendfile on;",
-	"  OpenSSL      Options = KTLS in the section system_default of openssl.cnf",
-	"  this tool    ktlstop gen, in another terminal",
 }
 
 func newDashboard() *cobra.Command {
@@ -36,6 +33,8 @@ func newDashboard() *cobra.Command {
 	}
 	o.filterFlags(cmd.Flags())
 	o.runFlags(cmd.Flags())
+	o.readFlag(cmd.Flags())
+	cmd.Flags().Float64Var(&o.speed, "speed", 1, "with --read: how many times as fast as it was recorded; 0 is at once")
 	cmd.Flags().IntVarP(&o.snaplen, "snaplen", "s", 0, "look at this many bytes of each plaintext (key x), to 16384")
 	cmd.Flags().DurationVarP(&interval, "interval", "d", interval, "time between two pictures")
 	return cmd
@@ -47,12 +46,18 @@ func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started f
 	if interval < 50*time.Millisecond {
 		return usagef("--interval %v: at least 50ms", interval)
 	}
+	if cmd.Flags().Changed("read") {
+		return o.showRecording(cmd, interval)
+	}
+	if cmd.Flags().Changed("speed") {
+		return usagef("--speed is for --read")
+	}
 	cfg, err := o.config(cmd)
 	if err != nil {
 		return err
 	}
-	if !term.IsTerminal(int(os.Stdout.Fd())) {
-		return errors.New("standard output is no terminal: use ktlstop trace for lines")
+	if err := needTerminal("ktlstop trace"); err != nil {
+		return err
 	}
 	t, err := loader.Open(cfg)
 	if err != nil {
@@ -66,6 +71,19 @@ func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started f
 	return o.show(cmd.Context(), t, interval)
 }
 
+// needTerminal says which command prints lines where there is no terminal.
+func needTerminal(instead string) error {
+	for _, f := range []struct {
+		file *os.File
+		name string
+	}{{os.Stdout, "output"}, {os.Stdin, "input"}} {
+		if !term.IsTerminal(int(f.file.Fd())) {
+			return fmt.Errorf("standard %s is no terminal: use %s for lines", f.name, instead)
+		}
+	}
+	return nil
+}
+
 // show runs the tracer and the screen side by side; either ends the other.
 func (o *options) show(ctx context.Context, t *loader.Tracer, interval time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -76,9 +94,10 @@ func (o *options) show(ctx context.Context, t *loader.Tracer, interval time.Dura
 	collector := flow.NewCollector(flow.Config{Offset: int64(loader.WallOffset())})
 	about := aboutRun(t)
 	traced := make(chan error, 1)
+	observe := withContainers(o.collect(collector))
 	go func() {
 		defer cancel()
-		traced <- t.Run(ctx, o.collect(collector), nil)
+		traced <- guarded(func() error { return t.Run(ctx, observe, nil) })
 	}()
 	err := screen(ctx, tui.Config{
 		Source: func() *flow.Snapshot {
@@ -104,6 +123,17 @@ func (o *options) collect(c *flow.Collector) func(event.Event) error {
 		}
 		return nil
 	}
+}
+
+// guarded turns a panic into an error: one outside of the screen's own
+// goroutines would leave the terminal as it is.
+func guarded(run func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v; this is a mistake in ktlstop, please report it:\n%s", p, debug.Stack())
+		}
+	}()
+	return run()
 }
 
 // screen is the full dashboard, or plain pictures on a terminal that cannot

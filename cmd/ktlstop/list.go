@@ -55,7 +55,7 @@ func list(cmd *cobra.Command, o *options) error {
 func listSockets(t *loader.Tracer, out *output, f *loader.Filter, e *match.Expr) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // there is nothing to wait for: Run empties the ring and returns
-	return t.Run(ctx, func(ev event.Event) error {
+	return t.Run(ctx, withContainers(func(ev event.Event) error {
 		switch ev := ev.(type) {
 		case *event.Socket:
 			if f.MatchSocket(ev) && e.OfSocket(ev) == match.Yes {
@@ -65,5 +65,5 @@ func listSockets(t *loader.Tracer, out *output, f *loader.Filter, e *match.Expr)
 			return fmt.Errorf("%d sockets are missing from the list (%s): give it a larger --ring-bytes", ev.Count, ev.Cause)
 		}
 		return nil
-	}, nil)
+	}), nil)
 }

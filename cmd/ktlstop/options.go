@@ -33,6 +33,8 @@ type options struct {
 	ring         int
 	payloadRing  int
 	wide         bool
+	read         string
+	speed        float64
 	// started is called when the hooks are live.
 	started func() error
 	// fromFirst counts the duration from the first record on.

@@ -35,6 +35,11 @@ type output struct {
 }
 
 func (o *options) open(stdout io.Writer, tier event.Tier) (*output, error) {
+	return o.openAt(stdout, tier, int64(loader.WallOffset()))
+}
+
+// openAt is open for events whose clock is not this machine's.
+func (o *options) openAt(stdout io.Writer, tier event.Tier, offset int64) (*output, error) {
 	out := &output{name: "standard output"}
 	w := stdout
 	if o.file != "" {
@@ -44,7 +49,6 @@ func (o *options) open(stdout io.Writer, tier event.Tier) (*output, error) {
 		}
 		out.file, out.name, w = f, o.file, f
 	}
-	offset := int64(loader.WallOffset())
 	if o.output == "json" {
 		out.Sink = sink.NewJSON(w, offset, tier)
 	} else {

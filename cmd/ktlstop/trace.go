@@ -26,6 +26,7 @@ func newTrace() *cobra.Command {
 	o.filterFlags(f)
 	o.outputFlags(f)
 	o.runFlags(f)
+	o.readFlag(f)
 	f.IntVarP(&o.snaplen, "snaplen", "s", 0, "show this many bytes of each plaintext, to 16384")
 	f.Uint64VarP(&o.count, "count", "c", 0, "stop after this many records")
 	return cmd
@@ -34,6 +35,9 @@ func newTrace() *cobra.Command {
 func trace(cmd *cobra.Command, o *options) error {
 	if err := o.checkOutput(); err != nil {
 		return err
+	}
+	if cmd.Flags().Changed("read") {
+		return o.printRecording(cmd)
 	}
 	cfg, err := o.config(cmd)
 	if err != nil {
@@ -68,7 +72,7 @@ func (o *options) pump(ctx context.Context, t *loader.Tracer, out *output) error
 	case o.duration > 0:
 		limit()
 	}
-	err := t.Run(ctx, p.handle, out.Flush)
+	err := t.Run(ctx, withContainers(p.handle), out.Flush)
 	if errors.Is(err, errEnough) {
 		// What lies unread in the ring is not lost, it is not asked for.
 		if err := t.Losses(p.handle); err != nil {

@@ -35,7 +35,7 @@ func (c *Collector) enter(ev event.Event, show bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// With Samples the records told are a choice, and no gap is a loss.
-	if !c.table.cfg.Sampled {
+	if !c.table.cfg.Sampled && !c.table.cfg.Audited {
 		c.audit(ev)
 	}
 	if show {

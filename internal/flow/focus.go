@@ -19,12 +19,13 @@ type Detail struct {
 	Row *Row
 	// Lat are the latencies of each direction since the connection was seen.
 	Lat [2]Hists
-	// Size are the plaintext lengths in bytes since the connection was chosen.
+	// Size are the plaintext lengths in bytes of its records among the last of
+	// all connections when it was chosen, and of those since.
 	Size [2]Hist
 	// Past are the bytes per second of the last snapshots, the oldest first.
 	Past [2][]float32
-	// Records are the last ones since the connection was chosen, the oldest
-	// first, with the payload that the tier allows.
+	// Records are the last of those, the oldest first; since the connection was
+	// chosen with the payload that the tier allows.
 	Records []event.Record
 }
 

@@ -4,8 +4,7 @@ import "github.com/ktlstop/ktlstop/pkg/event"
 
 // Group sums up the connections of one owner: a process, or a cgroup.
 type Group struct {
-	// Proc is the owner. In a sum by cgroup only CgroupID and Container are
-	// the same for all.
+	// Proc is the owner. In a sum by cgroup only CgroupID and Container are set.
 	Proc   event.Process
 	Conns  int
 	Totals event.Totals
@@ -41,18 +40,18 @@ func (t *Table) groups() (processes, cgroups []*Group) {
 	c := grouper{index: make(map[groupKey]int)}
 	for _, e := range t.order {
 		proc := &e.info.Proc
-		p.add(groupKey{pid: proc.PID}, e)
-		c.add(groupKey{cgroup: proc.CgroupID}, e)
+		p.add(groupKey{pid: proc.PID}, e, *proc)
+		c.add(groupKey{cgroup: proc.CgroupID}, e, event.Process{CgroupID: proc.CgroupID, Container: proc.Container})
 	}
 	return p.finish(), c.finish()
 }
 
-func (g *grouper) add(key groupKey, e *entry) {
+func (g *grouper) add(key groupKey, e *entry, owner event.Process) {
 	i, ok := g.index[key]
 	if !ok {
 		i = len(g.list)
 		g.index[key] = i
-		g.list = append(g.list, &Group{Proc: e.info.Proc})
+		g.list = append(g.list, &Group{Proc: owner})
 		g.hists = append(g.hists, [2]Hists{})
 	}
 	g.list[i].add(e.pub)

@@ -48,6 +48,7 @@ type tlsJSON struct {
 	Cipher     string     `json:"cipher"`
 	Mode       string     `json:"mode"`
 	ZeroCopy   bool       `json:"zerocopy"`
+	NoPad      bool       `json:"no_pad,omitempty"`
 	Gen        uint32     `json:"gen"`
 	KeyRecords uint64     `json:"key_records"`
 	Lat        *statsJSON `json:"lat_ns,omitempty"`
@@ -101,7 +102,7 @@ func rowOf(r *Row) rowJSON {
 func directionOf(r *Row, d event.Dir) tlsJSON {
 	t := r.TLS[d]
 	return tlsJSON{
-		Version: t.Version.String(), Cipher: t.Cipher.String(), Mode: t.Mode.String(), ZeroCopy: t.ZeroCopy,
+		Version: t.Version.String(), Cipher: t.Cipher.String(), Mode: t.Mode.String(), ZeroCopy: t.ZeroCopy, NoPad: t.NoPad,
 		Gen: r.Gen[d], KeyRecords: r.KeyRecords[d], Lat: statsOf(&r.Lat[d], d), sideJSON: side(&r.Totals, &r.Rate, d),
 	}
 }

@@ -19,6 +19,9 @@ type Config struct {
 	// Sampled says that totals and latencies come from Samples, and that
 	// records are told only to be looked at.
 	Sampled bool
+	// Audited says that the events have been through a Ledger before, and that
+	// its findings are among them.
+	Audited bool
 }
 
 func (c Config) withDefaults() Config {
@@ -207,9 +210,24 @@ func (t *Table) loss(l *event.Lost) {
 
 // Select chooses the connection that snapshots show in detail; 0 for none.
 func (t *Table) Select(id uint64) {
-	t.focus.choose(id)
+	if id != t.focus.id {
+		t.focus.choose(id)
+		t.remember(id)
+	}
 	if e := t.conns[id]; e != nil {
 		e.close = true
+	}
+}
+
+// remember gives the focus those of the last records that are the chosen
+// connection's; their payload is gone.
+func (t *Table) remember(id uint64) {
+	if id == 0 {
+		return
+	}
+	recent := t.recent.list()
+	for i := range recent {
+		t.focus.record(&recent[i])
 	}
 }
 

@@ -75,7 +75,7 @@ func (g *generator) tls() event.TLS {
 	versions := []event.Version{0, 0x0303, 0x0304, event.Version(g.uint())}
 	return event.TLS{
 		Version: versions[g.byte()%4], Cipher: event.Cipher(g.byte()), Mode: event.Mode(g.byte() % 6),
-		ZeroCopy: g.byte()%2 == 0,
+		ZeroCopy: g.byte()%2 == 0, NoPad: g.byte()%2 == 0,
 	}
 }
 
@@ -129,7 +129,7 @@ func (g *generator) lost() *event.Lost {
 
 func (g *generator) summary() *event.Summary {
 	s := &event.Summary{
-		Mono: g.uint(), Duration: time.Duration(g.uint()), Totals: g.totals(), Sockets: g.uint(), Errors: g.uint(),
+		Mono: g.uint(), Duration: time.Duration(g.uint()), Totals: g.totals(), Sockets: g.uint(), Errors: g.uint(), Unmatched: g.uint(),
 		Tier: event.Tier(g.byte() % 4), Lost: map[string]uint64{},
 	}
 	for range g.byte() % 3 {

@@ -113,6 +113,9 @@ func appendSide(dst []byte, key string, t *event.TLS, next uint64, gen uint32) [
 	dst = appendName(dst, "cipher", t.Cipher.String())
 	dst = appendName(dst, "mode", t.Mode.String())
 	dst = appendBool(dst, "zerocopy", t.ZeroCopy)
+	if t.NoPad {
+		dst = appendBool(dst, "no_pad", true)
+	}
 	dst = appendUint(dst, "next_seq", next)
 	dst = appendUint(dst, "gen", uint64(gen))
 	return append(dst, '}')

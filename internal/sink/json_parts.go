@@ -108,6 +108,9 @@ func appendTLS(dst []byte, t *event.TLS) []byte {
 	dst = appendName(dst, "cipher", t.Cipher.String())
 	dst = appendName(dst, "mode", t.Mode.String())
 	dst = appendBool(dst, "zerocopy", t.ZeroCopy)
+	if t.NoPad {
+		dst = appendBool(dst, "no_pad", true)
+	}
 	return append(dst, '}')
 }
 

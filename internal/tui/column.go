@@ -27,6 +27,9 @@ type column[T any] struct {
 	prio int
 	// cell appends the text of a row, safe and without escapes.
 	cell func(dst []byte, row T, e *env) []byte
+	// paint draws the cell in several tones, exactly width columns, instead of
+	// cell.
+	paint func(row T, e *env) line
 	// tone is nil for plain text.
 	tone func(row T) tone
 	// order compares two rows, nil where sorting makes no sense. down says

@@ -84,15 +84,15 @@ func latencyColumns() []column[row] {
 		{name: "MAX", width: 6, right: true, prio: 10, down: true, help: "its maximum",
 			cell:  func(b []byte, r row, _ *env) []byte { return appendTime(b, r.Lat[r.Busier()].Max) },
 			order: by(func(r row) uint64 { return r.Lat[r.Busier()].Max })},
-		{name: "SPLIT", width: 8, prio: 11, help: "its split: queue, encrypt, push or wait, decrypt, deliver",
-			cell: func(b []byte, r row, e *env) []byte { return e.glyphs.stack(b, r.Lat[r.Busier()].Stage, 8) }},
+		{name: "SPLIT", width: splitWidth, prio: 11, help: "its split: queue, encrypt, push or wait, decrypt, deliver",
+			paint: func(r row, e *env) line { return e.glyphs.stack(r.Lat[r.Busier()].Stage) }},
 	}
 }
 
 // wearColumns say how old and how troubled it is.
 func wearColumns() []column[row] {
 	return []column[row]{
-		{name: "FLG", width: 3, prio: 16, help: "Z: zero-copy, K: rekeyed",
+		{name: "FLG", width: 3, prio: 16, help: "Z: zero-copy, N: no padding is expected, K: rekeyed",
 			cell: func(b []byte, r row, _ *env) []byte { return appendFlags(b, r) }},
 		{name: "AGE", width: 4, right: true, prio: 15, down: true, help: "since it was first seen",
 			cell:  func(b []byte, r row, e *env) []byte { return appendAge(b, r.Age(e.snap.Mono)) },

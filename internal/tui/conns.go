@@ -45,6 +45,9 @@ func appendFlags(b []byte, r *flow.Row) []byte {
 	if r.TLS[event.TX].ZeroCopy || r.TLS[event.RX].ZeroCopy {
 		b = append(b, 'Z')
 	}
+	if r.TLS[event.RX].NoPad {
+		b = append(b, 'N')
+	}
 	if r.Gen[event.TX] > 0 || r.Gen[event.RX] > 0 {
 		b = append(b, 'K')
 	}

@@ -21,11 +21,11 @@ func (m *Model) detailLines() []line {
 		out = append(out, m.travel(d, event.Dir(dir)), m.protection(d.Row, event.Dir(dir)))
 	}
 	out = append(out, troubles(d.Row))
+	if m.plaintext { // above the fold, so that the key shows what it does
+		out = append(out, m.payloads(d)...)
+	}
 	for dir := range d.Lat {
 		out = append(out, m.latencies(d, event.Dir(dir))...)
-	}
-	if m.plaintext {
-		return append(out, m.payloads(d)...)
 	}
 	return append(out, m.lastRecords(d)...)
 }
@@ -82,6 +82,9 @@ func (m *Model) protection(r *flow.Row, dir event.Dir) line {
 	if t.ZeroCopy {
 		words = append(words, "zero-copy")
 	}
+	if t.NoPad {
+		words = append(words, "no-pad")
+	}
 	words = append(words, "key "+strconv.Itoa(int(r.Gen[dir])+1)+":", units.Count(r.KeyRecords[dir]), "records")
 	if limited(t.Cipher) {
 		words = append(words, "of", units.Count(keyLimit))
@@ -106,14 +109,14 @@ func (m *Model) latencies(d *flow.Detail, dir event.Dir) []line {
 	what := [2]string{"sent", "received"}[dir]
 	out := []line{nil, {{"latency of records " + what, title}, {bound(&h.Total), faint}}}
 	width, n := spread(m.width, 5)
-	pictures := [][]line{m.histogram("total", &h.Total, width, units.Duration)}
+	pictures := [][]line{m.histogram("total", accent, &h.Total, width, units.Duration)}
 	for i, name := range flow.StageNames[dir] {
 		if h.Stage != nil && h.Stage[i].Count() > 0 {
-			pictures = append(pictures, m.histogram(name, &h.Stage[i], width, units.Duration))
+			pictures = append(pictures, m.histogram(name, stageTones[i], &h.Stage[i], width, units.Duration))
 		}
 	}
 	if s := &d.Size[dir]; s.Count() > 0 {
-		pictures = append(pictures, m.histogram("bytes", s, width, units.Count))
+		pictures = append(pictures, m.histogram("bytes", accent, s, width, units.Count))
 	}
 	return append(out, rows(pictures, n, width)...)
 }

@@ -15,9 +15,10 @@ func (m *Model) emptyLines() []line {
 	return append(out,
 		text("  A connection shows up here as soon as its program hands its keys to the"),
 		text("  kernel, for example:"),
-		text("    ktlstop gen          makes traffic to look at"),
-		text("    nginx                ssl_conf_command Options KTLS;"),
-		text("    OpenSSL programs     Options = KTLS in the file OPENSSL_CONF names"),
+		text("    ktlstop gen          in another terminal makes traffic to look at"),
+		text("    nginx                ssl_conf_command Options KTLS; sendfile on;"),
+		text("    OpenSSL programs     Options = KTLS in the section system_default of"),
+		text("                         openssl.cnf, or of the file OPENSSL_CONF names"),
 		text("    GnuTLS programs      ktls = true in the system-wide configuration"),
 	)
 }

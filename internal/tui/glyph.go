@@ -1,5 +1,7 @@
 package tui
 
+import "strings"
+
 // glyphs are the characters that pictures are made of.
 type glyphs struct {
 	levels    []string // of a sparkline, from low to high
@@ -79,22 +81,32 @@ func shares(stage [3]uint64, width int) (n [3]int) {
 	done := 0
 	for i, v := range stage {
 		edge += float64(v)
-		end := int(edge/sum*float64(width) + 0.5)
-		if v > 0 && end == done {
-			end++
-		}
-		end = min(end, width)
+		end := min(int(edge/sum*float64(width)+0.5), width-some(stage[i+1:]))
+		end = min(max(end, done+some(stage[i:i+1])), width)
 		n[i], done = end-done, end
 	}
 	return n
 }
 
-// stack draws a latency's split as a bar of three patterns.
-func (g *glyphs) stack(dst []byte, stage [3]uint64, width int) []byte {
-	for i, n := range shares(stage, width) {
-		for range n {
-			dst = append(dst, g.stages[i]...)
+// some counts those that are not 0.
+func some(values []uint64) (n int) {
+	for _, v := range values {
+		n += btoi(v > 0)
+	}
+	return n
+}
+
+// splitWidth is how wide a latency's split is drawn.
+const splitWidth = 8
+
+var stageTones = [3]tone{first, second, third}
+
+// stack draws a latency's split as a bar of three patterns and colours.
+func (g *glyphs) stack(stage [3]uint64) (out line) {
+	for i, n := range shares(stage, splitWidth) {
+		if n > 0 {
+			out = append(out, span{strings.Repeat(g.stages[i], n), stageTones[i]})
 		}
 	}
-	return dst
+	return append(out, span{spaces(splitWidth - out.width()), plain})
 }

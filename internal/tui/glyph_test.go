@@ -46,8 +46,9 @@ func TestShares(t *testing.T) {
 		stage [3]uint64
 		want  [3]int
 	}{
-		{[3]uint64{}, [3]int{}}, {[3]uint64{1, 1, 2}, [3]int{2, 2, 4}}, {[3]uint64{1, 1000, 1}, [3]int{1, 7, 0}},
+		{[3]uint64{}, [3]int{}}, {[3]uint64{1, 1, 2}, [3]int{2, 2, 4}}, {[3]uint64{1, 1000, 1}, [3]int{1, 6, 1}},
 		{[3]uint64{0, 5, 0}, [3]int{0, 8, 0}}, {[3]uint64{1 << 63, 1 << 63, 0}, [3]int{4, 4, 0}},
+		{[3]uint64{303, 460, 14100}, [3]int{1, 1, 6}}, {[3]uint64{1000, 1, 1}, [3]int{6, 1, 1}}, {[3]uint64{1, 0, 1000}, [3]int{1, 0, 7}},
 	} {
 		if got := shares(c.stage, 8); got != c.want {
 			t.Errorf("shares(%v) = %v, want %v", c.stage, got, c.want)

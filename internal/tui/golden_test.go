@@ -46,7 +46,7 @@ func TestGoldenViews(t *testing.T) {
 		{name: "events", keys: []string{"4"}, full: true},
 		{name: "run", keys: []string{"5"}},
 		{name: "detail", keys: []string{"/", "comm==日本語プロ", "enter", "enter"}, full: true},
-		{name: "plaintext", keys: []string{"/", "comm==日本語プロ", "enter", "enter", "x", "end"}},
+		{name: "plaintext", keys: []string{"/", "comm==日本語プロ", "enter", "enter", "x"}},
 		{name: "help", keys: []string{"?"}},
 		{name: "sort", keys: []string{"s"}},
 		{name: "filter", keys: []string{"/", "nginx"}},

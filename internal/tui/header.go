@@ -37,12 +37,17 @@ func (m *Model) header() line {
 	return pack(fields, m.width)
 }
 
-// place is the host and its kernel.
+// place is the host and its kernel, or where the events come from if nothing is
+// known of those.
 func (m *Model) place() string {
-	if m.snap.Run == nil {
+	r := m.snap.Run
+	switch {
+	case r == nil:
 		return ""
+	case r.Host == "" && r.Kernel == "":
+		return safe.String(r.Source)
 	}
-	return safe.String(strings.TrimSpace(m.snap.Run.Host + " " + m.snap.Run.Kernel))
+	return safe.String(strings.TrimSpace(r.Host + " " + r.Kernel))
 }
 
 func connText(s *flow.Snapshot) string {

@@ -8,7 +8,7 @@ import (
 )
 
 // minPicture is the least width of a histogram.
-const minPicture = 26
+const minPicture = 22
 
 // spread says how many of most pictures fit side by side, and how wide they are.
 func spread(width, most int) (each, n int) {
@@ -32,11 +32,12 @@ func octaves(h *flow.Hist) (out []octave) {
 }
 
 // histogram draws h in width columns: a line that sums it up, and a bar for each
-// power of two, with marks where the percentiles are.
-func (m *Model) histogram(name string, h *flow.Hist, width int, unit func(uint64) string) []line {
+// power of two, with marks where the percentiles are. Stages have the tones of
+// the column SPLIT.
+func (m *Model) histogram(name string, t tone, h *flow.Hist, width int, unit func(uint64) string) []line {
 	p50, p99 := h.Quantile(0.5), h.Quantile(0.99)
 	out := []line{
-		{{name, accent}, {"  n " + units.Count(h.Count()), faint}},
+		{{name, t}, {"  n " + units.Count(h.Count()), faint}},
 		text("p50 " + unit(p50) + " p99 " + unit(p99)),
 		{{"mean " + unit(h.Mean()) + " max " + unit(h.Max()), faint}},
 	}
@@ -48,7 +49,7 @@ func (m *Model) histogram(name string, h *flow.Hist, width int, unit func(uint64
 	for _, o := range list {
 		bar := m.glyphs.bar(o.n, top, width-11)
 		out = append(out, line{
-			{fit(unit(o.low), 6, true, ""), faint}, {" " + mark(o, p50, p99) + " ", warn}, {bar, first},
+			{fit(unit(o.low), 6, true, ""), faint}, {" " + mark(o, p50, p99) + " ", warn}, {bar, t},
 		})
 	}
 	return out

@@ -44,6 +44,10 @@ func (m *Model) chosen(k tea.KeyMsg) tea.Cmd {
 		m.menu = max(m.menu-1, 0)
 	case key.Matches(k, keys.Down):
 		m.menu = min(m.menu+1, len(choices)-1)
+	case key.Matches(k, keys.Home):
+		m.menu = 0
+	case key.Matches(k, keys.End):
+		m.menu = len(choices) - 1
 	case key.Matches(k, keys.Enter), key.Matches(k, keys.Pause):
 		m.sheet().sortBy(choices[m.menu].index)
 		m.mode = browsing

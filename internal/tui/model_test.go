@@ -9,6 +9,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
 // chosenComm is the process in the row with the cursor.
@@ -330,5 +331,38 @@ func TestCost(t *testing.T) {
 	}
 	if c.next(b, b) != c {
 		t.Error("no time between two snapshots makes a cost")
+	}
+}
+
+// TestKeysAtOnce: what a slow line delivers in one piece are several keys, and
+// what is pasted is none.
+func TestKeysAtOnce(t *testing.T) {
+	s := busy(12, 3)
+	at := func(msgs ...tea.Msg) Model { return send(screen(Config{}, s, 120, 40), msgs...) }
+	burst := func(text string) tea.Msg { return tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(text)} }
+	if m := at(burst("jjj")); m.conns.cursor != 3 {
+		t.Errorf("jjj moves to %d", m.conns.cursor)
+	}
+	if m := at(burst("/comm nginx"), tea.KeyMsg{Type: tea.KeyEnter}); m.input != "comm nginx" || m.mode != browsing {
+		t.Errorf("filter %q", m.input)
+	}
+	paste := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("2jq"), Paste: true}
+	if m := at(paste); m.view != viewConns || m.conns.cursor != 0 {
+		t.Error("a paste presses keys")
+	}
+	if m := at(press("s", "end", "enter")...); m.conns.cols[m.conns.sort].name != "LOST" {
+		t.Errorf("the last of the menu is %s", m.conns.cols[m.conns.sort].name)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	r := &flow.Row{Info: &flow.Info{}}
+	if got := appendFlags(nil, r); len(got) != 0 {
+		t.Errorf("flags %q", got)
+	}
+	r.TLS[event.RX] = event.TLS{ZeroCopy: true, NoPad: true}
+	r.Gen[event.TX] = 1
+	if got := string(appendFlags(nil, r)); got != "ZNK" {
+		t.Errorf("flags %q, want ZNK", got)
 	}
 }

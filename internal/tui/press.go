@@ -10,8 +10,24 @@ import (
 	"github.com/ktlstop/ktlstop/internal/safe"
 )
 
-// pressed obeys a key.
+// pressed obeys a key, or several that came at once: a slow line delivers what
+// was typed in one piece.
 func (m *Model) pressed(k tea.KeyMsg) tea.Cmd {
+	if k.Type != tea.KeyRunes || k.Paste || len(k.Runes) < 2 {
+		return m.pressedOne(k)
+	}
+	var cmds []tea.Cmd
+	for _, r := range k.Runes {
+		one := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: k.Alt}
+		if r == ' ' {
+			one.Type = tea.KeySpace
+		}
+		cmds = append(cmds, m.pressedOne(one))
+	}
+	return tea.Batch(cmds...)
+}
+
+func (m *Model) pressedOne(k tea.KeyMsg) tea.Cmd {
 	if k.String() == "ctrl+c" {
 		return tea.Quit
 	}
@@ -200,7 +216,7 @@ func (m *Model) browsedText(k tea.KeyMsg) tea.Cmd {
 	case key.Matches(k, keys.Back):
 		return m.leave()
 	case key.Matches(k, keys.Plaintext):
-		m.plaintext = !m.plaintext
+		m.plaintext, m.scroll = !m.plaintext, 0
 		m.resize()
 	default:
 		m.scrolled(k)

@@ -8,20 +8,33 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
+// owner is a process's name; in a sum by cgroup that of the container as docker
+// ps shows it, or else the cgroup.
+func owner(g *flow.Group) string {
+	p := &g.Proc
+	switch {
+	case p.PID != 0 || p.CgroupID == 0:
+		return p.Name()
+	case p.Container != "":
+		return p.Container[:min(len(p.Container), 12)]
+	}
+	return "cgroup " + strconv.FormatUint(p.CgroupID, 10)
+}
+
 // groupColumns are the columns of the view of processes and cgroups.
 func groupColumns() []column[*flow.Group] {
 	type group = *flow.Group
 	return []column[group]{
-		{name: "PROCESS", width: 12, most: 24, prio: 0, help: "the task that was seen at work first",
-			cell:  func(b []byte, g group, _ *env) []byte { return appendComm(b, &g.Proc) },
-			order: by(func(g group) string { return g.Proc.Name() })},
+		{name: "OWNER", width: 12, most: 24, prio: 0, help: "the task that was seen at work first, or the container or cgroup",
+			cell:  func(b []byte, g group, _ *env) []byte { return safe.Append(b, owner(g)) },
+			order: by(owner)},
 		{name: "PID", width: 7, right: true, prio: 4, help: "process",
 			cell:  func(b []byte, g group, _ *env) []byte { return appendPID(b, g.Proc.PID) },
 			order: by(func(g group) uint32 { return g.Proc.PID })},
 		{name: "CGROUP", width: 8, right: true, prio: 12, help: "cgroup id",
 			cell:  func(b []byte, g group, _ *env) []byte { return strconv.AppendUint(b, g.Proc.CgroupID, 10) },
 			order: by(func(g group) uint64 { return g.Proc.CgroupID })},
-		{name: "CONTAINER", width: 12, most: 64, prio: 13, help: "container",
+		{name: "CONTAINER", width: 12, most: 64, prio: 7, help: "container",
 			cell:  func(b []byte, g group, _ *env) []byte { return safe.Append(b, g.Proc.Container) },
 			order: by(func(g group) string { return g.Proc.Container })},
 		{name: "CONNS", width: 6, right: true, prio: 1, down: true, help: "open connections",
@@ -51,8 +64,8 @@ func groupColumns() []column[*flow.Group] {
 		{name: "MAX", width: 6, right: true, prio: 7, down: true, help: "its maximum",
 			cell:  func(b []byte, g group, _ *env) []byte { return appendTime(b, g.Lat[g.Busier()].Max) },
 			order: by(func(g group) uint64 { return g.Lat[g.Busier()].Max })},
-		{name: "SPLIT", width: 8, prio: 8, help: "its split",
-			cell: func(b []byte, g group, e *env) []byte { return e.glyphs.stack(b, g.Lat[g.Busier()].Stage, 8) }},
+		{name: "SPLIT", width: splitWidth, prio: 8, help: "its split",
+			paint: func(g group, e *env) line { return e.glyphs.stack(g.Lat[g.Busier()].Stage) }},
 		{name: "ERR", width: 4, right: true, prio: 6, down: true, help: "errors",
 			tone:  func(g group) tone { return countTone(g.Errors, bad) },
 			cell:  func(b []byte, g group, _ *env) []byte { return appendCount(b, g.Errors) },

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -55,6 +56,9 @@ func (tr *traffic) record(id uint64, d event.Dir) *event.Record {
 		TLS:  event.TLS{Version: 0x0304, Cipher: event.Cipher(51 + id%4), Mode: event.Mode(1 + id%5/4)},
 		Proc: event.Process{PID: 4000 + uint32(id%50), UID: 33, Comm: event.MakeComm(comms[id%6]), CgroupID: 7731 + id%3},
 		Op:   event.OpSend, Mono: tr.now,
+	}
+	if id%3 == 0 {
+		r.Proc.Container = strings.Repeat("0123456789abcdef", 4)
 	}
 	tr.seq[id]++
 	for i := range r.Lat.Stage {

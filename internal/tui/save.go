@@ -26,7 +26,11 @@ func SaveJSON(dir string) func(*flow.Snapshot) (string, error) {
 			return "", fmt.Errorf("write the snapshot: %w", err)
 		}
 		_, err = f.Write(append(data, '\n'))
-		if err = errors.Join(err, f.Close()); err != nil {
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			_ = os.Remove(f.Name()) // half a snapshot is of no use
 			return "", fmt.Errorf("write the snapshot: %w", err)
 		}
 		return f.Name(), nil

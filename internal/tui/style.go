@@ -41,7 +41,7 @@ func newPalette(noColor bool) *palette {
 		plain: style(), faint: style().Faint(true), title: style().Bold(true),
 		good: colour("2"), bad: colour("1").Bold(true), warn: colour("3"), accent: colour("6"),
 		chosen: style().Reverse(true),
-		first:  colour("4"), second: colour("5"), third: colour("6"),
+		first:  colour("4"), second: colour("5"), third: colour("2"),
 	}
 }
 

@@ -199,6 +199,10 @@ func (t *table[T]) draw(places []placed, i int, e *env) line {
 	for n, p := range places {
 		col := &t.cols[p.index]
 		e.width = p.width
+		if col.paint != nil {
+			out = append(append(out, span{text: " "}), col.paint(row, e)...)
+			continue
+		}
 		buf = col.cell(buf[:0], row, e)
 		cell := span{text: fit(string(buf), p.width, col.right, e.glyphs.cut)}
 		if n > 0 {

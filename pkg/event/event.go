@@ -78,6 +78,9 @@ type TLS struct {
 	Cipher   Cipher
 	Mode     Mode
 	ZeroCopy bool
+	// NoPad says that a receiver expects TLS 1.3 records without padding, and
+	// so has them opened straight into its memory (TLS_RX_EXPECT_NO_PAD).
+	NoPad bool
 }
 
 // Record is one TLS record that the kernel sealed (TX) or opened (RX).

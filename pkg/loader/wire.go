@@ -28,6 +28,9 @@ const (
 	flagPushed      = 128
 )
 
+// modeNoPad is MODE_NO_PAD; the bits below are the mode.
+const modeNoPad = 0x80
+
 // wireEvent is struct event of bpf/ktls_event.h, field for field.
 type wireEvent struct {
 	Stamp                      [4]uint64
@@ -129,7 +132,7 @@ func (w *wireEvent) process() event.Process {
 func (w *wireEvent) tls(mode uint8) event.TLS {
 	return event.TLS{
 		Version: event.Version(w.Version), Cipher: event.Cipher(w.Cipher),
-		Mode: event.Mode(mode), ZeroCopy: w.Flags&flagZeroCopy != 0,
+		Mode: event.Mode(mode &^ modeNoPad), ZeroCopy: w.Flags&flagZeroCopy != 0, NoPad: mode&modeNoPad != 0,
 	}
 }
 

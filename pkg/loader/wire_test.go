@@ -147,6 +147,7 @@ func TestEnumValues(t *testing.T) {
 			"STATE_REKEY": int(event.SocketRekey), "STATE_CLOSE": int(event.SocketClose)}},
 		{events, "flag", map[string]int{"FLAG_ZEROCOPY": flagZeroCopy, "FLAG_RETURN_LATER": flagReturnLater, "FLAG_KTHREAD": flagKthread,
 			"FLAG_PAYLOAD": flagPayload, "FLAG_ASYNC": flagAsync, "FLAG_HIDDEN": flagHidden, "FLAG_CONTROL": flagControl, "FLAG_PUSHED": flagPushed}},
+		{events, "mode_bit", map[string]int{"MODE_NO_PAD": modeNoPad}},
 		{conns, "tx_state", map[string]int{"TX_IDLE": 0, "TX_SEALING": txSealing}},
 		{conns, "rx_state", map[string]int{"RX_IDLE": 0, "RX_OPENING": rxOpening, "RX_OPENED": rxOpened}},
 	} {
@@ -332,6 +333,10 @@ func TestRecord(t *testing.T) {
 	if r.Dir != event.RX || r.Seq != 7 || r.Gen != 2 || r.Type != event.ApplicationData || r.Len != 100 ||
 		r.Op != event.OpRecv || r.Hidden != 5 || r.Mono != 8 || r.Lat.Total != 7 {
 		t.Errorf("got %+v", r)
+	}
+	w.Mode |= modeNoPad
+	if w.record(&r); r.TLS.Mode != event.ModeSW || !r.TLS.NoPad {
+		t.Errorf("without padding: %+v", r.TLS)
 	}
 	w.Stamp = [4]uint64{1, 2, 4, 0}
 	if w.record(&r); r.Mono != 4 {

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const recording = "../../docs/picture/recording.jsonl"
+
+// execute runs the command line and returns what it prints.
+func execute(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(&out)
+	err := root.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+// TestReadAgain: a recording that is read and written again is what it was.
+func TestReadAgain(t *testing.T) {
+	want, err := os.ReadFile(recording)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := execute(t, "trace", "--read", recording, "-o", "json")
+	if err != nil || got != string(want) {
+		t.Errorf("%v: %d bytes became %d", err, len(want), len(got))
+	}
+	text, err := execute(t, "trace", "--read", recording)
+	if records := bytes.Count(want, []byte(`"type":"record"`)); err != nil || strings.Count(text, " data ")+strings.Count(text, " hshk ")+strings.Count(text, " alrt ") != records {
+		t.Errorf("%v: not %d records in\n%s", err, records, text)
+	}
+}
+
+// TestReadKeepsPlaintextPrivate: what holds plaintext is for its owner only, in
+// a copy as well.
+func TestReadKeepsPlaintextPrivate(t *testing.T) {
+	b, err := os.ReadFile(recording)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+	if err := os.WriteFile(in, bytes.ReplaceAll(b, []byte(`"tier":"none"`), []byte(`"tier":"snap"`)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := execute(t, "trace", "--read", in, "-w", out); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Stat(out); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", st.Mode(), err)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	var usage *usageError
+	for _, args := range [][]string{
+		{"trace", "--read", ""}, {"--read", ""}, {"trace", "--read", recording, "--comm", "nginx"}, {"--read", recording, "-s", "16"},
+		{"trace", "--read", recording, "-c", "3"}, {"--read", recording, "--speed", "-1"}, {"--read", recording, "--speed", "NaN"},
+		{"--speed", "2"}, {"trace", "--read", recording, "-o", "xml"},
+	} {
+		if _, err := execute(t, args...); !errors.As(err, &usage) {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+	for _, args := range [][]string{{"trace", "--read", "nowhere"}, {"--read", "replay_test.go"}, {"trace", "--read", t.TempDir()}} {
+		if _, err := execute(t, args...); err == nil || errors.As(err, &usage) || !strings.Contains(err.Error(), "read the recording "+args[len(args)-1]) && !strings.Contains(err.Error(), "nowhere") {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}

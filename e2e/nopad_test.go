@@ -1,0 +1,61 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestNoPad: a receiver may promise at any time that no record is padded, and
+// take it back; each record says how it was opened.
+func TestNoPad(t *testing.T) {
+	tr := startTracer(t)
+	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
+	for i, on := range []int{0, 1, 0} {
+		if i > 0 {
+			must(t, unix.SetsockoptInt(p.b, unix.SOL_TLS, 4, on))
+		}
+		p.send(t, pattern(100, i), 0)
+		p.recv(t, 100, 100)
+	}
+	must(t, unix.SetsockoptInt(p.b, unix.SOL_TLS, 4, 1))
+	stdout, stderr, status := ktlstop(t, "list", "-o", "json")
+	if found := noPads(t, stdout, "socket", p.rport); status != 0 || !reflect.DeepEqual(found, []bool{true}) {
+		t.Errorf("list finds %v, want true; %s", found, stderr)
+	}
+	p.close()
+	tr.stop()
+	raw, err := os.ReadFile(tr.file)
+	must(t, err)
+	if got := noPads(t, string(raw), "record", p.rport); !reflect.DeepEqual(got, []bool{false, true, false}) {
+		t.Errorf("records of the receiver: no_pad %v", got)
+	}
+	if got := noPads(t, string(raw), "record", p.lport); !reflect.DeepEqual(got, []bool{false, false, false}) {
+		t.Errorf("records of the sender: no_pad %v", got)
+	}
+}
+
+// noPads is what the lines of a type say of the socket with a local port.
+func noPads(t *testing.T, text, kind string, lport int) (out []bool) {
+	t.Helper()
+	type tls struct {
+		NoPad bool `json:"no_pad"`
+	}
+	for l := range strings.Lines(text) {
+		var v struct {
+			Type string
+			Sock struct{ LPort int }
+			TLS  tls
+			RX   tls
+		}
+		must(t, json.Unmarshal([]byte(l), &v))
+		if v.Type == kind && v.Sock.LPort == lport {
+			out = append(out, v.TLS.NoPad || v.RX.NoPad)
+		}
+	}
+	return out
+}

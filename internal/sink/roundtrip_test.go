@@ -1,0 +1,74 @@
+package sink
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/ktlstop/ktlstop/internal/source"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// readBack reads all lines back.
+func readBack(t *testing.T, text []byte) (events []event.Event, offset int64) {
+	t.Helper()
+	r := source.NewReader(bytes.NewReader(text))
+	for {
+		ev, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return events, r.Offset()
+		}
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		events = append(events, ev)
+	}
+}
+
+// again encodes what was decoded from text.
+func again(t *testing.T, text []byte) []byte {
+	t.Helper()
+	events, offset := readBack(t, text)
+	var out bytes.Buffer
+	j := NewJSON(&out, offset, event.TierSnap)
+	for _, ev := range events {
+		if err := j.Write(ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func TestRoundTripOfSamples(t *testing.T) {
+	text := encode(t, samples()...)
+	if got := again(t, text); !bytes.Equal(got, text) {
+		t.Errorf("%s\nbecame\n%s", text, got)
+	}
+}
+
+// TestRoundTrip: whatever an event holds, its line decodes to an event with the
+// same line.
+func TestRoundTrip(t *testing.T) {
+	for seed := range uint64(400) {
+		g := newGenerator(seed)
+		for _, ev := range g.events() {
+			if s, ok := ev.(*event.Summary); ok {
+				// Causes are our own words; of other bytes two could become one.
+				lost := map[string]uint64{}
+				for cause, n := range s.Lost {
+					lost[strings.ToValidUTF8(cause, "?")] = n
+				}
+				s.Lost = lost
+			}
+			text := encode(t, ev)
+			if got := again(t, text); !bytes.Equal(got, text) {
+				t.Fatalf("seed %d: %s\nbecame\n%s", seed, text, got)
+			}
+		}
+	}
+}

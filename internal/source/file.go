@@ -1,0 +1,56 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Open opens a recording. Its tier is known at once: what holds plaintext has
+// to be treated as such before the first event is looked at.
+func Open(name string) (*Reader, io.Closer, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the recording: %w", err)
+	}
+	r, err := open(f)
+	if err != nil {
+		f.Close()
+		return nil, nil, fmt.Errorf("read the recording %s: %w", name, err)
+	}
+	return r, f, nil
+}
+
+func open(f *os.File) (*Reader, error) {
+	if st, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !st.Mode().IsRegular() {
+		return nil, errors.New("it is no file; write what comes from elsewhere to one")
+	}
+	ahead := NewReader(f)
+	if err := ahead.untilTier(); err != nil {
+		return nil, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	r := NewReader(f)
+	r.tier, r.begun, r.offset = ahead.tier, ahead.begun, ahead.offset
+	return r, nil
+}
+
+// untilTier reads up to the first line that says the run's tier.
+func (r *Reader) untilTier() error {
+	for n := 0; !r.told; n++ {
+		switch _, err := r.Next(); {
+		case errors.Is(err, io.EOF) && n == 0:
+			return errors.New("there is no event in it")
+		case errors.Is(err, io.EOF), errors.Is(err, ErrCut):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}

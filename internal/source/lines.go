@@ -1,0 +1,225 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// The types here are the lines of docs/schema/event-v1.json; head holds what
+// all have.
+
+type recordLine struct {
+	process
+	Sock      *sock   `json:"sock"`
+	TLS       side    `json:"tls"`
+	Dir       string  `json:"dir"`
+	Seq       uint64  `json:"seq"`
+	Gen       uint32  `json:"gen"`
+	Type      uint8   `json:"content_type_id"`
+	Len       uint32  `json:"len"`
+	Op        string  `json:"op"`
+	Lat       latency `json:"lat_ns"`
+	Tier      string  `json:"tier"`
+	Shape     string  `json:"shape"`
+	Alert     *alert  `json:"alert"`
+	Handshake *struct {
+		Type string `json:"msg_type"`
+	} `json:"handshake"`
+	Payload *struct {
+		Data []byte `json:"data"`
+	} `json:"payload"`
+}
+
+type alert struct {
+	Level       string `json:"level"`
+	Description string `json:"description"`
+}
+
+func (r *Reader) record(text []byte, mono uint64) (event.Event, error) {
+	var l recordLine
+	if err := unmarshal(text, &l); err != nil {
+		return nil, err
+	}
+	out := &event.Record{
+		Seq: l.Seq, Gen: l.Gen, Type: event.ContentType(l.Type), Len: l.Len, Op: ops[l.Op], Mono: mono, Shape: l.Shape,
+		TLS: l.TLS.tls(), Proc: l.process.event(), Control: l.control(),
+	}
+	err := errors.Join(l.Sock.set(&out.Conn), setDir(&out.Dir, l.Dir), l.process.check(), checkWord("shape", l.Shape))
+	if l.Payload != nil {
+		out.Payload = l.Payload.Data
+		err = errors.Join(err, checkPayload(out.Payload))
+	}
+	out.Lat = l.Lat.split(out.Dir)
+	r.setTier(l.Tier)
+	return known(out, err)
+}
+
+// maxPayload is the longest plaintext of a record, RFC 8446 §5.1.
+const maxPayload = 1 << 14
+
+func checkPayload(p []byte) error {
+	if len(p) > maxPayload {
+		return fmt.Errorf("payload is %d bytes long: no record holds more than %d", len(p), maxPayload)
+	}
+	return nil
+}
+
+// control is nil where there is nothing to tell.
+func (l *recordLine) control() *event.Control {
+	switch t := event.ContentType(l.Type); {
+	case t == event.Alert && l.Alert != nil:
+		return &event.Control{AlertLevel: alertLevels[l.Alert.Level], AlertDescription: alertNames[l.Alert.Description]}
+	case t == event.Handshake && l.Handshake != nil:
+		return &event.Control{HandshakeType: handshakes[l.Handshake.Type]}
+	}
+	return nil
+}
+
+type socketLine struct {
+	process
+	Sock   *sock  `json:"sock"`
+	State  string `json:"state"`
+	Dir    string `json:"dir"`
+	TX     side   `json:"tx"`
+	RX     side   `json:"rx"`
+	Totals struct {
+		TX count `json:"tx"`
+		RX count `json:"rx"`
+	} `json:"totals"`
+	Hidden pair `json:"hidden"`
+}
+
+type count struct {
+	Records uint64 `json:"records"`
+	Bytes   uint64 `json:"bytes"`
+}
+
+func socket(text []byte, mono uint64) (event.Event, error) {
+	var l socketLine
+	if err := unmarshal(text, &l); err != nil {
+		return nil, err
+	}
+	tx, rx := &l.Totals.TX, &l.Totals.RX
+	out := &event.Socket{
+		State: states[l.State], Mono: mono, Proc: l.process.event(), TX: l.TX.tls(), RX: l.RX.tls(),
+		NextTX: l.TX.Next, NextRX: l.RX.Next, GenTX: l.TX.Gen, GenRX: l.RX.Gen, Hidden: l.Hidden.array(),
+		Totals: event.Totals{Records: [2]uint64{tx.Records, rx.Records}, Bytes: [2]uint64{tx.Bytes, rx.Bytes}},
+	}
+	err := errors.Join(l.Sock.set(&out.Conn), l.process.check())
+	if out.State == 0 {
+		err = errors.Join(err, fmt.Errorf("state %.20q is none of found, open, rekey and close", l.State))
+	}
+	if out.State == event.SocketOpen || out.State == event.SocketRekey {
+		err = errors.Join(err, setDir(&out.Dir, l.Dir))
+	}
+	return known(out, err)
+}
+
+type errorLine struct {
+	process
+	Sock  *sock  `json:"sock"`
+	TLS   side   `json:"tls"`
+	Dir   string `json:"dir"`
+	Errno uint32 `json:"errno_id"`
+	Func  string `json:"func"`
+	Seq   uint64 `json:"seq"`
+	Type  string `json:"content_type"`
+}
+
+func failure(text []byte, mono uint64) (event.Event, error) {
+	var l errorLine
+	if err := unmarshal(text, &l); err != nil {
+		return nil, err
+	}
+	out := &event.Error{
+		Mono: mono, Proc: l.process.event(), TLS: l.TLS.tls(), Errno: l.Errno, Func: l.Func, Seq: l.Seq, Type: contentTypes[l.Type],
+	}
+	return known(out, errors.Join(l.Sock.set(&out.Conn), setDir(&out.Dir, l.Dir), l.process.check(), checkWord("func", l.Func)))
+}
+
+type lostLine struct {
+	Sock  *sock  `json:"sock"`
+	Dir   string `json:"dir"`
+	Cause string `json:"cause"`
+	Count uint64 `json:"count"`
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
+}
+
+func (r *Reader) lost(text []byte, mono uint64) (event.Event, error) {
+	var l lostLine
+	if err := unmarshal(text, &l); err != nil {
+		return nil, err
+	}
+	out := &event.Lost{Mono: mono, Cause: l.Cause, Count: l.Count, First: l.First, Last: l.Last}
+	err := errors.Join(checkWord("cause", l.Cause), r.cause(l.Cause))
+	if l.Sock != nil {
+		out.Conn = new(event.Conn)
+		err = errors.Join(err, l.Sock.set(out.Conn), setDir(&out.Dir, l.Dir))
+	}
+	return known(out, err)
+}
+
+func (r *Reader) cause(s string) error {
+	if r.causes[s] = true; len(r.causes) > maxCauses {
+		return fmt.Errorf("more than %d causes of loss: no recording has", maxCauses)
+	}
+	return nil
+}
+
+type summaryLine struct {
+	Records   pair              `json:"records"`
+	Bytes     pair              `json:"bytes"`
+	Sockets   uint64            `json:"sockets"`
+	Errors    uint64            `json:"errors"`
+	Unmatched uint64            `json:"unmatched"`
+	Lost      map[string]uint64 `json:"lost"`
+	Duration  uint64            `json:"duration_ns"`
+	Tier      string            `json:"tier"`
+	Missing   []string          `json:"missing_hooks"`
+	Cost      []struct {
+		Program string `json:"program"`
+		Runs    uint64 `json:"runs"`
+		Nanos   uint64 `json:"run_ns"`
+	} `json:"cost"`
+}
+
+func (r *Reader) summary(text []byte, mono uint64) (event.Event, error) {
+	var l summaryLine
+	if err := unmarshal(text, &l); err != nil {
+		return nil, err
+	}
+	if l.Duration > math.MaxInt64 {
+		return nil, fmt.Errorf("duration_ns %d is more than 292 years", l.Duration)
+	}
+	r.setTier(l.Tier)
+	out := &event.Summary{
+		Mono: mono, Duration: time.Duration(l.Duration), Sockets: l.Sockets, Errors: l.Errors, Unmatched: l.Unmatched, Lost: l.Lost,
+		Totals:  event.Totals{Records: l.Records.array(), Bytes: l.Bytes.array()},
+		Missing: l.Missing, Tier: tiers[l.Tier],
+	}
+	for _, c := range l.Cost {
+		out.Cost = append(out.Cost, event.ProgramCost{Name: c.Program, Runs: c.Runs, Nanos: c.Nanos})
+	}
+	return out, nil
+}
+
+// known keeps an event with an error from being used.
+func known(ev event.Event, err error) (event.Event, error) {
+	if err != nil {
+		return nil, firstOf(err)
+	}
+	return ev, nil
+}
+
+// firstOf is the first of errors that were joined: one line is enough.
+func firstOf(err error) error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		return firstOf(many.Unwrap()[0])
+	}
+	return err
+}
