@@ -58,11 +58,11 @@ func NewFiles(name string, rot Rotation, create func(name string) (io.WriteClose
 	return &Files{create: create, name: name, rot: rot}, nil
 }
 
-// Write counts what goes to the present file. Errors name it.
+// Write counts what goes to the present file.
 func (f *Files) Write(b []byte) (int, error) {
 	n, err := f.buf.Write(b)
 	f.size += int64(n)
-	return n, f.named(err)
+	return n, err
 }
 
 // rotate begins the file that a packet of this time belongs to.
@@ -125,7 +125,7 @@ func (f *Files) flush() error {
 	if f.present == nil {
 		return nil
 	}
-	return f.named(f.buf.Flush())
+	return f.buf.Flush()
 }
 
 func (f *Files) close() error {
@@ -133,14 +133,7 @@ func (f *Files) close() error {
 	if f.present == nil {
 		return err
 	}
-	err = errors.Join(err, f.named(f.present.Close()))
+	err = errors.Join(err, f.present.Close())
 	f.present = nil
 	return err
-}
-
-func (f *Files) named(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", f.path(), err)
 }

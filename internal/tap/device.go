@@ -104,12 +104,25 @@ func disableIPv6(name string) error {
 	return err
 }
 
+// links lists all interfaces; a list that others changed meanwhile is not whole.
+func (d *Device) links() (all []netlink.Link, err error) {
+	for range 10 {
+		if all, err = d.handle.LinkList(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the interfaces: %w", err)
+	}
+	return all, nil
+}
+
 // removeStale deletes the interfaces whose owners have ended, and says why name
 // cannot be had.
 func (d *Device) removeStale(name string, stale func(string)) error {
-	links, err := d.handle.LinkList()
+	links, err := d.links()
 	if err != nil {
-		return fmt.Errorf("list the interfaces: %w", err)
+		return err
 	}
 	for _, l := range links {
 		o, ours := parseOwner(l.Attrs().Alias)
