@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,8 +28,7 @@ func TestTapNginx(t *testing.T) {
 	tp := startTap(t, "ktls0", "--comm", "nginx", "-w", file)
 	dump := startWatcher(t, tp, "tcpdump", "-A", "-n", "-U", "-l", "-i", "ktls0", fmt.Sprintf("tcp port %d", p))
 	// With a request's first bytes the HTTP dissector itself sees which version it is.
-	shark := startWatcher(t, tp, "tshark", "-n", "-l", "-i", "ktls0", "-d", fmt.Sprintf("tcp.port==%d,http", p),
-		"-z", "follow,tcp,raw,0", "--export-objects", "http,"+filepath.Join(dir, "objects"))
+	shark := startWatcher(t, tp, "tshark", append([]string{"-l", "-i", "ktls0"}, follow(p)...)...)
 	var heads [2][]byte
 	for i, version := range []string{"--http1.1", "--http2"} {
 		heads[i] = fetch(t, dir, p, body, version)
@@ -45,11 +45,8 @@ func TestTapNginx(t *testing.T) {
 			t.Errorf("tcpdump did not show %q", want)
 		}
 	}
-	if got := followed(t, shark.output(t)); !bytes.Equal(got, append(heads[0], body...)) {
-		t.Errorf("tshark followed %d bytes of the first stream, curl got %d", len(got), len(heads[0])+len(body))
-	}
-	checkObjects(t, filepath.Join(dir, "objects"), body, 2)
-	checkFile(t, file, p, body)
+	checkFollowed(t, shark.output(t), heads[0], body)
+	checkFile(t, file, p, heads[0], body)
 }
 
 // fetch gets the file by curl, and returns the head of the answer.
@@ -126,40 +123,58 @@ func (w *wireWatcher) ends(t *testing.T, tp *tapped, fin string) {
 	waitFor(t, w.cmd)
 }
 
-// followed is the server's side of what -z follow,tcp,raw shows: its lines are
-// hexadecimal and begin with a tab.
-func followed(t *testing.T, output string) (b []byte) {
+// follow makes tshark show the bytes of the first connection, and of the first
+// stream of HTTP/2 in the second.
+func follow(port int) []string {
+	return []string{"-n", "-d", fmt.Sprintf("tcp.port==%d,http", port), "-z", "follow,tcp,raw,0", "-z", "follow,http2,raw,1,1"}
+}
+
+// checkFollowed compares what tshark reassembled with what curl received.
+func checkFollowed(t *testing.T, output string, head, body []byte) {
 	t.Helper()
-	_, output, _ = strings.Cut(output, "Follow: tcp,raw")
+	if got := bytes.Join(answer(t, output, "Follow: tcp,raw"), nil); !bytes.Equal(got, slices.Concat(head, body)) {
+		t.Errorf("HTTP/1.1: tshark followed %d bytes, curl got %d", len(got), len(head)+len(body))
+	}
+	if got := frameData(answer(t, output, "Follow: http2,raw")); !bytes.Equal(got, body) {
+		t.Errorf("HTTP/2: tshark followed %d bytes, curl got %d", len(got), len(body))
+	}
+	for _, want := range []string{"GET /file HTTP/1.1", "HTTP/1.1 200 OK", "HEADERS[1]: GET /file", "HEADERS[1]: 200 OK"} {
+		if !strings.Contains(output, want) {
+			t.Errorf("tshark does not show %q in\n%.6000s", want, output)
+		}
+	}
+}
+
+// answer is the server's side of a stream that tshark followed: lines of
+// hexadecimal digits that begin with a tab.
+func answer(t *testing.T, output, title string) (lines [][]byte) {
+	t.Helper()
+	_, output, _ = strings.Cut(output, title)
+	output, _, _ = strings.Cut(output, "====")
 	for _, l := range strings.Split(output, "\n") {
 		if data, ok := strings.CutPrefix(l, "\t"); ok {
 			raw, err := hex.DecodeString(strings.TrimSpace(data))
 			must(t, err)
-			b = append(b, raw...)
+			lines = append(lines, raw)
 		}
 	}
-	return b
+	return lines
 }
 
-func checkObjects(t *testing.T, dir string, body []byte, n int) {
-	t.Helper()
-	files, err := os.ReadDir(dir)
-	must(t, err)
-	if len(files) != n {
-		t.Errorf("tshark exported %d objects, want %d", len(files), n)
-	}
-	for _, f := range files {
-		b, err := os.ReadFile(filepath.Join(dir, f.Name()))
-		must(t, err)
-		if !bytes.Equal(b, body) {
-			t.Errorf("%s: tshark exported %d bytes, want %d", f.Name(), len(b), len(body))
+// frameData is what the DATA frames hold (RFC 9113 section 4.1), each of them a
+// line. The line of the headers is no frame, and its length is not that of one.
+func frameData(lines [][]byte) (data []byte) {
+	for _, l := range lines {
+		if len(l) >= 9 && l[3] == 0 && len(l) == 9+(int(l[0])<<16|int(l[1])<<8|int(l[2])) {
+			data = append(data, l[9:]...)
 		}
 	}
+	return data
 }
 
 // checkFile reads what -w wrote: a private file whose packets tshark
 // understands and whose comments name the process.
-func checkFile(t *testing.T, name string, port int, body []byte) {
+func checkFile(t *testing.T, name string, port int, head, body []byte) {
 	t.Helper()
 	st, err := os.Stat(name)
 	must(t, err)
@@ -181,21 +196,9 @@ func checkFile(t *testing.T, name string, port int, body []byte) {
 		_, _, opts, err = r.ReadPacketDataWithOptions()
 	}
 	must(t, err)
-	objects := filepath.Join(t.TempDir(), "objects")
-	out, err := exec.Command("tshark", "-n", "-r", name, "-d", fmt.Sprintf("tcp.port==%d,http", port),
-		"--export-objects", "http,"+objects, "-z", "follow,tcp,raw,0").CombinedOutput()
-	if err != nil {
-		t.Fatalf("tshark: %v: %s", err, out)
-	}
-	if got := followed(t, string(out)); !bytes.HasSuffix(got, body) {
-		t.Errorf("tshark followed %d bytes of the file's first stream", len(got))
-	}
-	for _, want := range []string{"GET /file HTTP/1.1", "HTTP/1.1 200 OK", "HEADERS[1]: GET /file", "HEADERS[1]: 200 OK"} {
-		if !bytes.Contains(out, []byte(want)) {
-			t.Errorf("tshark does not show %q in\n%.6000s", want, out)
-		}
-	}
-	checkObjects(t, objects, body, 2)
+	out, err := exec.Command("tshark", append([]string{"-r", name}, follow(port)...)...).Output()
+	must(t, err)
+	checkFollowed(t, string(out), head, body)
 }
 
 // TestSocketFilters: a filter lets through what it should, and nothing else.

@@ -2,25 +2,30 @@ package packet
 
 import (
 	"encoding/binary"
-	"net"
+	"errors"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 )
 
 const (
-	ethernetHeader = 14
-	ipv4Header     = 20
-	ipv6Header     = 40
-	tcpHeader      = 20
+	ipv4Header = 20
+	ipv6Header = 40
+	tcpHeader  = 20
+	synOptions = 8
 
 	// The largest scale (RFC 7323 §2.3): nothing here waits for room, and no
 	// reader shall think that somebody does.
 	windowScale = 14
 )
 
-// Hardware addresses are made up, and say so in their second bit.
-var hardware = [2]net.HardwareAddr{{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}}
+// The Ethernet headers, by sender. The addresses are made up, and say so in the
+// second bit. layers.Ethernet would pad short frames, as a card does when it
+// sends them.
+var ethernet = [2]struct{ v4, v6 []byte }{
+	{[]byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0x00}, []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x86, 0xdd}},
+	{[]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00}, []byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd}},
+}
 
 // Framer spells packets as Ethernet frames. It is not safe for concurrent use.
 type Framer struct {
@@ -45,43 +50,38 @@ func (f *Framer) Frame(p *Packet) ([]byte, error) {
 		return nil, err
 	}
 	f.id++
-	eth := layers.Ethernet{SrcMAC: hardware[p.Side], DstMAC: hardware[1-p.Side], EthernetType: layers.EthernetTypeIPv4}
-	tcp := f.tcp(p)
-	length := tcpHeader + p.Len()
-	if p.Flags&SYN != 0 {
-		length += 8
+	tcp, head := f.tcp(p), ethernet[p.Side].v4
+	ip, network := f.ip(p)
+	if p.Src.Addr().Is6() {
+		head = ethernet[p.Side].v6
 	}
-	all := []gopacket.SerializableLayer{gopacket.Payload(p.Payload), tcp}
-	var err error
-	if p.Src.Addr().Is4() {
-		ip := &layers.IPv4{Version: 4, IHL: 5, Length: uint16(ipv4Header + length), Id: f.id, Flags: layers.IPv4DontFragment,
-			TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: p.Src.Addr().AsSlice(), DstIP: p.Dst.Addr().AsSlice()}
-		err = tcp.SetNetworkLayerForChecksum(ip)
-		all = append(all, ip, &eth)
-	} else {
-		ip := &layers.IPv6{Version: 6, Length: uint16(length), HopLimit: 64, NextHeader: layers.IPProtocolTCP,
-			SrcIP: p.Src.Addr().AsSlice(), DstIP: p.Dst.Addr().AsSlice()}
-		err = tcp.SetNetworkLayerForChecksum(ip)
-		eth.EthernetType = layers.EthernetTypeIPv6
-		all = append(all, ip, &eth)
-	}
-	if err != nil {
+	if err := tcp.SetNetworkLayerForChecksum(network); err != nil {
 		return nil, err
 	}
-	return f.serialize(all, p.Missing == 0)
+	// From the innermost on; the lengths of IP are not for gopacket to find out.
+	whole := p.Missing == 0
+	err := errors.Join(
+		gopacket.Payload(p.Payload).SerializeTo(f.buf, gopacket.SerializeOptions{}),
+		tcp.SerializeTo(f.buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: whole}),
+		ip.SerializeTo(f.buf, gopacket.SerializeOptions{ComputeChecksums: true}),
+		gopacket.Payload(head).SerializeTo(f.buf, gopacket.SerializeOptions{}))
+	return f.buf.Bytes(), err
 }
 
-// serialize writes the layers from the innermost on.
-func (f *Framer) serialize(all []gopacket.SerializableLayer, whole bool) ([]byte, error) {
-	for i, l := range all {
-		tcp := i == 1
-		opts := gopacket.SerializeOptions{FixLengths: tcp, ComputeChecksums: !tcp || whole}
-		if err := l.SerializeTo(f.buf, opts); err != nil {
-			return nil, err
-		}
-		f.buf.PushLayer(l.LayerType())
+// ip makes the header of the packet's family.
+func (f *Framer) ip(p *Packet) (gopacket.SerializableLayer, gopacket.NetworkLayer) {
+	length := tcpHeader + p.Len()
+	if p.Flags&SYN != 0 {
+		length += synOptions
 	}
-	return f.buf.Bytes(), nil
+	src, dst := p.Src.Addr().AsSlice(), p.Dst.Addr().AsSlice()
+	if p.Src.Addr().Is4() {
+		ip := &layers.IPv4{Version: 4, IHL: 5, Length: uint16(ipv4Header + length), Id: f.id, Flags: layers.IPv4DontFragment,
+			TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: src, DstIP: dst}
+		return ip, ip
+	}
+	ip := &layers.IPv6{Version: 6, Length: uint16(length), HopLimit: 64, NextHeader: layers.IPProtocolTCP, SrcIP: src, DstIP: dst}
+	return ip, ip
 }
 
 func (f *Framer) tcp(p *Packet) *layers.TCP {
