@@ -38,7 +38,7 @@ type options struct {
 	socketFilter string
 	cbpf         string
 	classic      tap.Filter // what cbpf says
-	gate         *tap.Gate  // asks the socket filter; nil without one
+	filterGate   *tap.Gate  // asks the socket filter; nil without one
 	// started is called when the hooks are live.
 	started func() error
 	// fromFirst counts the duration from the first record on.

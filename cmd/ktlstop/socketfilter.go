@@ -55,14 +55,14 @@ func (o *options) openGate() (err error) {
 		filter = tap.Extended(loaded.FD())
 	}
 	if filter != nil {
-		o.gate, err = tap.NewGate(filter)
+		o.filterGate, err = tap.NewGate(filter)
 	}
 	return err
 }
 
 func (o *options) closeGate() {
-	if o.gate != nil {
-		_ = o.gate.Close() // what it holds ends with the program
+	if o.filterGate != nil {
+		_ = o.filterGate.Close() // what it holds ends with the program
 	}
 }
 

@@ -73,8 +73,8 @@ func (o *options) pump(ctx context.Context, t *loader.Tracer, out sink.Sink) err
 	defer cancel()
 	limit := func() { time.AfterFunc(o.duration, cancel) }
 	p := newPipeline(out, o.count, newChoice(o.expr))
-	if o.gate != nil {
-		p.pass = o.gate.Pass
+	if o.filterGate != nil {
+		p.pass = o.filterGate.Pass
 	}
 	switch {
 	case o.duration > 0 && o.fromFirst:
