@@ -14,7 +14,7 @@ GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build vmrun selftest selftest-record generate clang picture recording check unit programs openssl35 vmtest test test-all soak demo fmt clean
+.PHONY: help build vmrun selftest selftest-record generate clang picture recording examples check unit programs openssl35 vmtest test test-all soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -48,6 +48,10 @@ picture: ## draw the README's pictures anew
 recording: build vmrun programs # the traffic that the pictures show, recorded anew on the kernel of KERNEL
 	@bin/vmrun -kernel $(or $(KERNEL),7.3) -timeout 5m -share docs/picture -- docs/picture/traffic.sh docs/picture/recording.jsonl
 
+examples: clang ## compile the socket filters in bpf/examples to bin/examples
+	@mkdir -p bin/examples; for f in bpf/examples/*.bpf.c; do (set -x; clang-14 -O2 -g -Wall -Werror -target bpf \
+		-mcpu=v3 -I/usr/include/x86_64-linux-gnu -c $$f -o bin/examples/$$(basename $$f .bpf.c).o); done
+
 SUM := find pkg/loader -type f -print0 | sort -z | xargs -0 sha256sum
 
 check: ## formatting, vet, and whether the generated files are current
@@ -63,7 +67,7 @@ unit: ## test everything that needs neither root nor a kernel
 
 # What the guest tests run besides the project's own programs. RUNLEVEL keeps
 # the packages from starting their services.
-PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin tmux:tmux
+PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin tmux:tmux tcpdump:tcpdump tshark:tshark ip:iproute2
 export PATH := $(PATH):/usr/sbin:/sbin
 
 programs: # the traffic that others wrote
@@ -75,7 +79,7 @@ programs: # the traffic that others wrote
 openssl35: vmrun # a newer OpenSSL than the host's, unpacked once, which TestOpenSSL runs
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/foreign) && ln -sfn "$$dir" bin/openssl35
 
-vmtest: vmrun programs openssl35 selftest ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+vmtest: vmrun programs openssl35 selftest examples ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
 
 test: build unit vmtest ## all tests

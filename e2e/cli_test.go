@@ -36,7 +36,13 @@ func TestWrongCommandLines(t *testing.T) {
 		{"trace", "--port", "65536"}, {"trace", "--ring-bytes", "5000"}, {"trace", "--duration", "soon"},
 		{"trace", "--comm", ""}, {"trace", "--uid", ""}, {"trace", "--cgroup", ""}, {"trace", "--netns", "0"}, {"trace", "--dir", ""},
 		{"gen", "-n", "0"}, {"gen", "-s", "0"}, {"gen", "--tls", "1.1"}, {"gen", "--cipher", "rc4"},
-		{"gen", "--dir", "up"}, {"gen", "--listen", ":0", "--connect", ":0"}, {"list", "-o", "yaml"},
+		{"gen", "--dir", "up"}, {"gen", "--listen", ":0", "--connect", ":0"}, {"list", "-o", "yaml"}, {"list", "-o", "pcapng"},
+		{"tap"}, {"tap", "a b"}, {"tap", "all"}, {"tap", "ktls0", "x"}, {"tap", "ktls0", "-s", "0"}, {"tap", "ktls0", "--tap-netns", ""},
+		{"tap", "ktls0", "--mtu", "575"}, {"tap", "ktls0", "-C", "1"}, {"tap", "ktls0", "-w", "-", "-G", "1"},
+		{"trace", "--mtu", "1500"}, {"trace", "-w", "x.pcapng", "--mtu", "65536"}, {"trace", "-C", "1"}, {"trace", "-w", "x.json", "-C", "1"},
+		{"trace", "-w", "x.pcapng", "-C", "-1"}, {"trace", "-w", "x.pcapng", "-W", "3"}, {"trace", "-w", "%Q.pcapng", "-G", "1"},
+		{"trace", "-s", "1", "--cbpf", ""}, {"trace", "-s", "1", "--cbpf", "tcp"}, {"trace", "--cbpf", "1,6 0 0 1"},
+		{"trace", "-s", "1", "--cbpf", "1,6 0 0 1", "--socket-filter", "x.o"}, {"trace", "-s", "1", "--socket-filter", ""},
 	} {
 		stdout, stderr, status := ktlstop(t, args...)
 		if status != 2 || stdout != "" || !strings.HasPrefix(stderr, "ktlstop: ") || strings.Count(stderr, "\n") != 2 {
@@ -52,6 +58,11 @@ func TestFailuresInOneLine(t *testing.T) {
 		"ready file":     {"trace", "--ready-file", "/nowhere/file", "--duration", "1s"},
 		"full disk":      {"trace", "-w", full, "--duration", "1s"},
 		"no cgroup":      {"trace", "--cgroup", "/proc", "--duration", "1s"},
+		"no pcapng":      {"trace", "-w", "/nowhere/file.pcapng", "--duration", "1s"},
+		"no filter":      {"trace", "-s", "1", "--socket-filter", "/nowhere/filter.o", "--duration", "1s"},
+		"bad jump":       {"trace", "-s", "1", "--cbpf", "1,21 1 1 0", "--duration", "1s"},
+		"foreign name":   {"tap", "lo", "--duration", "1s"},
+		"no namespace":   {"tap", "ktls0", "--tap-netns", "nowhere", "--duration", "1s"},
 		"no server":      {"gen", "--connect", "127.0.0.1:1"},
 	} {
 		_, stderr, status := ktlstop(t, args...)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/internal/match"
+	"github.com/ktlstop/ktlstop/internal/tap"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
@@ -35,6 +36,11 @@ type options struct {
 	wide         bool
 	read         string
 	speed        float64
+	capture      captureFlags
+	socketFilter string
+	cbpf         string
+	classic      tap.Filter // what cbpf says
+	filterGate   *tap.Gate  // asks the socket filter; nil without one
 	// started is called when the hooks are live.
 	started func() error
 	// fromFirst counts the duration from the first record on.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,7 +17,7 @@ import (
 // outputFlags say where events go.
 func (o *options) outputFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.output, "output", "o", "text", "text or json (JSON Lines, see docs/events.md)")
-	f.StringVarP(&o.file, "write", "w", "", "write to this file instead of standard output")
+	f.StringVarP(&o.file, "write", "w", "", "write to this file instead of standard output, - for that")
 	f.BoolVar(&o.wide, "wide", false, "long lines with everything that is known")
 }
 
@@ -30,11 +31,14 @@ func (o *options) checkOutput() error {
 // output is an open sink and the file below it.
 type output struct {
 	sink.Sink
-	file *os.File // nil for standard output
+	file io.Closer // nil for standard output
 	name string
 }
 
 func (o *options) open(stdout io.Writer, tier event.Tier) (*output, error) {
+	if o.capturing() {
+		return o.openCapture(stdout, tier)
+	}
 	return o.openAt(stdout, tier, int64(loader.WallOffset()))
 }
 
@@ -42,7 +46,7 @@ func (o *options) open(stdout io.Writer, tier event.Tier) (*output, error) {
 func (o *options) openAt(stdout io.Writer, tier event.Tier, offset int64) (*output, error) {
 	out := &output{name: "standard output"}
 	w := stdout
-	if o.file != "" {
+	if o.toFile() {
 		f, err := createFile(o.file, tier)
 		if err != nil {
 			return nil, err
@@ -57,11 +61,17 @@ func (o *options) openAt(stdout io.Writer, tier event.Tier, offset int64) (*outp
 	return out, nil
 }
 
+func (o *options) toFile() bool { return o.file != "" && o.file != "-" }
+
 // createFile keeps what holds plaintext from other users' eyes.
 func createFile(name string, tier event.Tier) (*os.File, error) {
 	if tier == event.TierNone {
 		return os.Create(name)
 	}
+	return createPrivate(name)
+}
+
+func createPrivate(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
@@ -81,8 +91,8 @@ func (out *output) Write(ev event.Event) error { return out.named(out.Sink.Write
 func (out *output) Flush() error { return out.named(out.Sink.Flush()) }
 
 func (out *output) named(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, sink.ErrEnough) {
+		return err
 	}
 	return fmt.Errorf("write the events to %s: %w", out.name, err)
 }

@@ -20,6 +20,9 @@ type pipeline struct {
 	limit  uint64 // records, 0 for no limit
 	first  func() // called with the first record, if not nil
 	choice *choice
+	// pass, if not nil, says which of the chosen records a socket filter lets
+	// through. It wants to know of sockets too.
+	pass func(event.Event) (bool, error)
 
 	unmatched uint64
 	totals    event.Totals
@@ -59,9 +62,9 @@ func (p *pipeline) record(r *event.Record) error {
 	if err := p.gap(p.ledger.Observe(r)); err != nil {
 		return err
 	}
-	if !p.choice.wants(r) {
+	if wanted, err := p.wants(r); err != nil || !wanted {
 		p.unmatched++
-		return nil
+		return err
 	}
 	if p.first != nil {
 		p.first()
@@ -76,6 +79,16 @@ func (p *pipeline) record(r *event.Record) error {
 		return errEnough
 	}
 	return nil
+}
+
+func (p *pipeline) wants(r *event.Record) (bool, error) {
+	switch {
+	case !p.choice.wants(r):
+		return false, nil
+	case p.pass == nil:
+		return true, nil
+	}
+	return p.pass(r)
 }
 
 func count(t *event.Totals, r *event.Record) {
@@ -94,6 +107,11 @@ func (p *pipeline) conn(id uint64) *event.Totals {
 }
 
 func (p *pipeline) socket(s *event.Socket) error {
+	if p.pass != nil {
+		if _, err := p.pass(s); err != nil {
+			return err
+		}
+	}
 	for _, l := range p.ledger.ObserveSocket(s) {
 		if err := p.gap(l); err != nil {
 			return err

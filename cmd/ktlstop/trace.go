@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
@@ -19,12 +20,15 @@ func newTrace() *cobra.Command {
 		Short: "Print each record as a line",
 		Example: `  ktlstop trace --comm nginx            what nginx sends and receives
   ktlstop trace -o json --duration 10s   ten seconds as JSON Lines
-  ktlstop trace --port 443 -s 256        with the first 256 bytes of plaintext`,
+  ktlstop trace --port 443 -s 256        with the first 256 bytes of plaintext
+  ktlstop trace -s 16384 -w x.pcapng     as packets, for Wireshark`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return trace(cmd, &o) },
 	}
 	f := cmd.Flags()
 	o.filterFlags(f)
 	o.outputFlags(f)
+	o.captureFlags(f)
+	o.socketFilterFlags(f)
 	o.runFlags(f)
 	o.readFlag(f)
 	f.IntVarP(&o.snaplen, "snaplen", "s", 0, "show this many bytes of each plaintext, to 16384")
@@ -33,7 +37,10 @@ func newTrace() *cobra.Command {
 }
 
 func trace(cmd *cobra.Command, o *options) error {
-	if err := o.checkOutput(); err != nil {
+	if err := o.checkCapture(cmd); err != nil {
+		return err
+	}
+	if err := o.checkSocketFilter(cmd); err != nil {
 		return err
 	}
 	if cmd.Flags().Changed("read") {
@@ -49,6 +56,10 @@ func trace(cmd *cobra.Command, o *options) error {
 	}
 	tellWhere(cfg.Match)
 	defer t.Close()
+	if err := o.openGate(); err != nil {
+		return err
+	}
+	defer o.closeGate()
 	out, err := o.open(cmd.OutOrStdout(), t.Tier())
 	if err != nil {
 		return err
@@ -61,11 +72,14 @@ func trace(cmd *cobra.Command, o *options) error {
 }
 
 // pump runs the tracer into a sink until its time is over.
-func (o *options) pump(ctx context.Context, t *loader.Tracer, out *output) error {
+func (o *options) pump(ctx context.Context, t *loader.Tracer, out sink.Sink) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	limit := func() { time.AfterFunc(o.duration, cancel) }
 	p := newPipeline(out, o.count, newChoice(o.expr))
+	if o.filterGate != nil {
+		p.pass = o.filterGate.Pass
+	}
 	switch {
 	case o.duration > 0 && o.fromFirst:
 		p.first = limit
@@ -73,7 +87,7 @@ func (o *options) pump(ctx context.Context, t *loader.Tracer, out *output) error
 		limit()
 	}
 	err := t.Run(ctx, withContainers(p.handle), out.Flush)
-	if errors.Is(err, errEnough) {
+	if errors.Is(err, errEnough) || errors.Is(err, sink.ErrEnough) {
 		// What lies unread in the ring is not lost, it is not asked for.
 		if err := t.Losses(p.handle); err != nil {
 			return err

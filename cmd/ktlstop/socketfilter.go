@@ -1,0 +1,76 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/ktlstop/ktlstop/internal/tap"
+	"github.com/ktlstop/ktlstop/pkg/loader"
+)
+
+// socketFilterFlags put a socket filter between the records and what shows them.
+func (o *options) socketFilterFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.socketFilter, "socket-filter", "", "only records whose packet this eBPF socket filter lets through: OBJ[:PROGRAM]")
+	f.StringVar(&o.cbpf, "cbpf", "", "only records whose packet this filter lets through: what tcpdump -y EN10MB -ddd prints")
+}
+
+// checkSocketFilter wants plaintext to be there for the filter to look at.
+func (o *options) checkSocketFilter(cmd *cobra.Command) error {
+	for _, name := range []string{"socket-filter", "cbpf"} {
+		flag := cmd.Flags().Lookup(name)
+		switch {
+		case flag == nil || !flag.Changed:
+		case flag.Value.String() == "":
+			return usagef("--%s is empty: leave it out, or say which", name)
+		case o.snaplen == 0:
+			return usagef("--%s: the filter looks at plaintext; say with -s N at how much of it", name)
+		}
+	}
+	if o.socketFilter != "" && o.cbpf != "" {
+		return usagef("--socket-filter and --cbpf: a socket takes one filter")
+	}
+	if o.cbpf == "" {
+		return nil
+	}
+	program, err := tap.ParseClassic(o.cbpf)
+	if err != nil {
+		return usagef("--cbpf: %w", err)
+	}
+	o.classic = tap.Classic(program)
+	return nil
+}
+
+// openGate is for pump to ask; without a socket filter there is none.
+func (o *options) openGate() (err error) {
+	filter := o.classic
+	if o.socketFilter != "" {
+		loaded, err := loader.OpenSocketFilter(splitFilter(o.socketFilter))
+		if err != nil {
+			return err
+		}
+		defer loaded.Close() // the socket keeps it
+		filter = tap.Extended(loaded.FD())
+	}
+	if filter != nil {
+		o.filterGate, err = tap.NewGate(filter)
+	}
+	return err
+}
+
+func (o *options) closeGate() {
+	if o.filterGate != nil {
+		_ = o.filterGate.Close() // what it holds ends with the program
+	}
+}
+
+// splitFilter splits OBJ[:PROGRAM]. A file's name may have a colon too.
+func splitFilter(s string) (object, program string) {
+	i := strings.LastIndexByte(s, ':')
+	if _, err := os.Stat(s); err == nil || i < 0 {
+		return s, ""
+	}
+	return s[:i], s[i+1:]
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ktlstop/ktlstop/internal/sink"
+	"github.com/ktlstop/ktlstop/internal/tap"
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader"
+)
+
+// newNamespace is the word for a network namespace of the tap's own.
+const newNamespace = "new"
+
+func newTap() *cobra.Command {
+	var o options
+	var netns string
+	cmd := &cobra.Command{
+		Use:   "tap INTERFACE",
+		Short: "Put plaintext on a network interface, for tcpdump and its kind",
+		Long: `tap makes a dummy network interface and sends on it each record of application
+data as the packets it would have been without TLS. What listens there sees
+plaintext; nothing of it reaches a socket or leaves the machine. The interface
+goes when the command ends.`,
+		Example: `  ktlstop tap ktls0 --port 443         and elsewhere: tcpdump -A -i ktls0
+  ktlstop tap ktls0 --mtu 1500         in segments of an Ethernet's size
+  ktlstop tap ktls0 --tap-netns new    where other programs do not see it`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("tap takes one argument, the name of the interface to make, as in ktlstop tap ktls0")
+			}
+			if err := tap.CheckName(args[0]); err != nil {
+				return &usageError{err}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return runTap(cmd, &o, args[0], netns) },
+	}
+	f := cmd.Flags()
+	o.filterFlags(f)
+	o.runFlags(f)
+	f.StringVarP(&o.file, "write", "w", "", "write the packets to this pcapng file too, - for standard output")
+	o.captureFlags(f)
+	f.IntVarP(&o.snaplen, "snaplen", "s", loader.MaxSnaplen, "bytes of each plaintext, to 16384")
+	f.Uint64VarP(&o.count, "count", "c", 0, "stop after this many records")
+	f.StringVar(&netns, "tap-netns", "", "make the interface in this network namespace: name, path, or new for one of its own")
+	return cmd
+}
+
+func runTap(cmd *cobra.Command, o *options, name, netns string) error {
+	o.output, o.capture.live = "text", true
+	if o.file != "" {
+		o.output = pcapng
+	}
+	if err := o.checkCapture(cmd); err != nil {
+		return err
+	}
+	if o.snaplen == 0 {
+		return usagef("-s 0: there would be no plaintext to put on the interface")
+	}
+	if cmd.Flags().Changed("tap-netns") && netns == "" {
+		return usagef("--tap-netns is empty: leave it out, or say which")
+	}
+	cfg, err := o.config(cmd)
+	if err != nil {
+		return err
+	}
+	t, err := openTracer(cfg)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	line, err := openTap(name, netns, o.capture.mtu)
+	if err != nil {
+		return err
+	}
+	return o.runTap(cmd, t, line)
+}
+
+// runTap feeds the tap, what is written besides, and the notices.
+func (o *options) runTap(cmd *cobra.Command, t *loader.Tracer, line *tap.Tap) error {
+	text := sink.NewText(os.Stderr, sink.TextConfig{Offset: int64(loader.WallOffset()), Location: time.Local, NoHeader: true})
+	all := sinks{line, notices{text}}
+	if o.file != "" {
+		out, err := o.openCapture(cmd.OutOrStdout(), t.Tier())
+		if err != nil {
+			return errors.Join(err, all.Close())
+		}
+		all = append(all, out)
+	}
+	err := o.ready()
+	if err == nil {
+		err = o.pump(cmd.Context(), t, all)
+	}
+	return errors.Join(err, all.Close())
+}
+
+// openTap makes the interface and says what to do with it.
+func openTap(name, netns string, mtu int) (*tap.Tap, error) {
+	ns, err := tapNamespace(netns)
+	if err != nil {
+		return nil, err
+	}
+	line, err := tap.Open(tap.Config{Name: name, MTU: mtu, Namespace: ns, Stale: func(stale string) {
+		fmt.Fprintf(os.Stderr, "ktlstop: removed the interface %s, which a ktlstop that was killed had left\n", sink.Sanitize(stale))
+	}})
+	if err != nil {
+		return nil, errors.Join(err, ns.Close())
+	}
+	enter := ""
+	if ns != nil {
+		enter = "nsenter --net=" + ns.Path() + " "
+	}
+	fmt.Fprintf(os.Stderr, "ktlstop: plaintext is on %s: %stcpdump -A -i %s; Ctrl-C ends it\n", name, enter, name)
+	return line, nil
+}
+
+func tapNamespace(name string) (*tap.Namespace, error) {
+	switch name {
+	case "":
+		return nil, nil
+	case newNamespace:
+		return tap.NewNamespace()
+	}
+	return tap.OpenNamespace(name)
+}
+
+// notices tells a person what no packet tells: losses, errors and the end.
+type notices struct{ sink.Sink }
+
+func (n notices) Write(ev event.Event) error {
+	switch ev.(type) {
+	case *event.Lost, *event.Error, *event.Summary:
+		return n.Sink.Write(ev)
+	}
+	return nil
+}
+
+// sinks hands each event to several sinks, to all of them even if one fails.
+type sinks []sink.Sink
+
+// Write implements sink.Sink.
+func (all sinks) Write(ev event.Event) error {
+	return all.each(func(s sink.Sink) error { return s.Write(ev) })
+}
+
+// Flush implements sink.Sink.
+func (all sinks) Flush() error { return all.each(sink.Sink.Flush) }
+
+// Close flushes all, and closes those that are files.
+func (all sinks) Close() error {
+	return all.each(func(s sink.Sink) error {
+		if f, ok := s.(io.Closer); ok {
+			return f.Close()
+		}
+		return s.Flush()
+	})
+}
+
+func (all sinks) each(do func(sink.Sink) error) error {
+	var errs []error
+	for _, s := range all {
+		errs = append(errs, do(s))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,99 @@
+package packet
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+)
+
+const (
+	ipv4Header = 20
+	ipv6Header = 40
+	tcpHeader  = 20
+	synOptions = 8
+
+	// The largest scale (RFC 7323 §2.3): nothing here waits for room, and no
+	// reader shall think that somebody does.
+	windowScale = 14
+)
+
+// The Ethernet headers, by sender. The addresses are made up, and say so in the
+// second bit. layers.Ethernet would pad short frames, as a card does when it
+// sends them.
+var ethernet = [2]struct{ v4, v6 []byte }{
+	{[]byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0x00}, []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x86, 0xdd}},
+	{[]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00}, []byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd}},
+}
+
+// Framer spells packets as Ethernet frames. It is not safe for concurrent use.
+type Framer struct {
+	buf gopacket.SerializeBuffer
+	mtu int
+	id  uint16
+}
+
+// NewFramer returns a Framer for packets of a Builder with this MTU.
+func NewFramer(mtu int) *Framer {
+	if mtu == 0 {
+		mtu = MaxMTU
+	}
+	return &Framer{buf: gopacket.NewSerializeBuffer(), mtu: mtu}
+}
+
+// Frame returns the frame as far as it was captured. The lengths in its headers
+// are true; the checksum of a segment with missing bytes is 0. The bytes are
+// valid until the next call.
+func (f *Framer) Frame(p *Packet) ([]byte, error) {
+	if err := f.buf.Clear(); err != nil {
+		return nil, err
+	}
+	f.id++
+	tcp, head := f.tcp(p), ethernet[p.Side].v4
+	ip, network := f.ip(p)
+	if p.Src.Addr().Is6() {
+		head = ethernet[p.Side].v6
+	}
+	if err := tcp.SetNetworkLayerForChecksum(network); err != nil {
+		return nil, err
+	}
+	// From the innermost on; the lengths of IP are not for gopacket to find out.
+	whole := p.Missing == 0
+	err := errors.Join(
+		gopacket.Payload(p.Payload).SerializeTo(f.buf, gopacket.SerializeOptions{}),
+		tcp.SerializeTo(f.buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: whole}),
+		ip.SerializeTo(f.buf, gopacket.SerializeOptions{ComputeChecksums: true}),
+		gopacket.Payload(head).SerializeTo(f.buf, gopacket.SerializeOptions{}))
+	return f.buf.Bytes(), err
+}
+
+// ip makes the header of the packet's family.
+func (f *Framer) ip(p *Packet) (gopacket.SerializableLayer, gopacket.NetworkLayer) {
+	length := tcpHeader + p.Len()
+	if p.Flags&SYN != 0 {
+		length += synOptions
+	}
+	src, dst := p.Src.Addr().AsSlice(), p.Dst.Addr().AsSlice()
+	if p.Src.Addr().Is4() {
+		ip := &layers.IPv4{Version: 4, IHL: 5, Length: uint16(ipv4Header + length), Id: f.id, Flags: layers.IPv4DontFragment,
+			TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: src, DstIP: dst}
+		return ip, ip
+	}
+	ip := &layers.IPv6{Version: 6, Length: uint16(length), HopLimit: 64, NextHeader: layers.IPProtocolTCP, SrcIP: src, DstIP: dst}
+	return ip, ip
+}
+
+func (f *Framer) tcp(p *Packet) *layers.TCP {
+	tcp := &layers.TCP{SrcPort: layers.TCPPort(p.Src.Port()), DstPort: layers.TCPPort(p.Dst.Port()), Seq: p.Seq, Ack: p.Ack,
+		FIN: p.Flags&FIN != 0, SYN: p.Flags&SYN != 0, PSH: p.Flags&PSH != 0, ACK: p.Flags&ACK != 0, Window: 65535}
+	if tcp.SYN {
+		mss := binary.BigEndian.AppendUint16(nil, uint16(room(p.Src.Addr(), f.mtu)))
+		tcp.Options = []layers.TCPOption{
+			{OptionType: layers.TCPOptionKindMSS, OptionLength: 4, OptionData: mss},
+			{OptionType: layers.TCPOptionKindNop},
+			{OptionType: layers.TCPOptionKindWindowScale, OptionLength: 3, OptionData: []byte{windowScale}},
+		}
+	}
+	return tcp
+}

@@ -1,0 +1,36 @@
+package packet
+
+import "github.com/ktlstop/ktlstop/pkg/event"
+
+// track knows which record sequence comes next in one direction of one socket.
+type track struct {
+	next  uint64
+	gen   uint32
+	known bool
+}
+
+// step returns how many records are missing before r: lost, or kept back by a
+// filter.
+func (t *track) step(r *event.Record) (missing uint64) {
+	due, known := t.next, t.known
+	if !t.known || t.gen != r.Gen {
+		due, known = r.Start, r.HasStart
+	}
+	if known && t.known && t.gen == r.Gen && r.Seq < due {
+		return 0 // it comes late; what comes next is known already
+	}
+	if known && r.Seq > due {
+		missing = r.Seq - due
+	}
+	t.next, t.gen, t.known = r.Seq+1, r.Gen, true
+	return missing
+}
+
+// tail returns how many records are missing at the end of a connection whose
+// next sequence would have been next.
+func (t *track) tail(gen uint32, next uint64) uint64 {
+	if !t.known || t.gen != gen || next < t.next {
+		return 0
+	}
+	return next - t.next
+}

@@ -1,0 +1,139 @@
+package sink
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+)
+
+// ErrEnough says that as many files were written as Rotation.Count allows.
+var ErrEnough = errors.New("as many files as there may be are written")
+
+// Rotation says when a capture goes on in another file, in the way of tcpdump's
+// -C, -W and -G.
+type Rotation struct {
+	// Bytes begins a new file before a packet when the present one is larger;
+	// 0 is no limit. A number follows the name of each file but the first.
+	Bytes int64
+	// Count, with Bytes, is the number of files, of which the oldest is written
+	// over; all names then have a number. With Period alone it ends the capture.
+	Count int
+	// Period begins a new file when the present one is older; 0 is no limit.
+	// The name is a format of strftime(3).
+	Period time.Duration
+	// Location is where the clock of the names hangs; UTC if nil.
+	Location *time.Location
+}
+
+// Files is a capture's file, or a row of them. Names are counted from Rotation.
+type Files struct {
+	create func(name string) (io.WriteCloser, error)
+	name   string
+	rot    Rotation
+	// head begins a file.
+	head func(io.Writer) error
+
+	present io.WriteCloser
+	buf     *bufio.Writer
+	size    int64
+	begun   time.Time
+	base    string // the present period's name, without a number
+	number  int
+	made    int
+}
+
+// NewFiles returns the files of a capture; create makes one of them.
+func NewFiles(name string, rot Rotation, create func(name string) (io.WriteCloser, error)) (*Files, error) {
+	if rot.Location == nil {
+		rot.Location = time.UTC
+	}
+	if rot.Period > 0 {
+		if _, err := strftime(name, time.Time{}); err != nil {
+			return nil, err
+		}
+	}
+	return &Files{create: create, name: name, rot: rot}, nil
+}
+
+// Write counts what goes to the present file.
+func (f *Files) Write(b []byte) (int, error) {
+	n, err := f.buf.Write(b)
+	f.size += int64(n)
+	return n, err
+}
+
+// rotate begins the file that a packet of this time belongs to.
+func (f *Files) rotate(now time.Time) error {
+	old := f.rot.Period > 0 && now.Sub(f.begun) >= f.rot.Period
+	large := f.rot.Bytes > 0 && f.size > f.rot.Bytes
+	if !old && !large {
+		return nil
+	}
+	if err := f.close(); err != nil {
+		return err
+	}
+	if f.rot.Bytes == 0 && f.rot.Count > 0 && f.made >= f.rot.Count {
+		return ErrEnough
+	}
+	if old {
+		return f.open(now)
+	}
+	f.number++
+	if f.rot.Count > 0 && f.rot.Period == 0 {
+		f.number %= f.rot.Count
+	}
+	return f.begin()
+}
+
+// open begins a period.
+func (f *Files) open(now time.Time) (err error) {
+	f.base, f.begun, f.number = f.name, now, 0
+	if f.rot.Period > 0 {
+		if f.base, err = strftime(f.name, now.In(f.rot.Location)); err != nil {
+			return err
+		}
+	}
+	return f.begin()
+}
+
+// begin makes the file of the present period and number.
+func (f *Files) begin() error {
+	w, err := f.create(f.path())
+	if err != nil {
+		return err
+	}
+	f.present, f.buf, f.size = w, bufio.NewWriterSize(w, bufferSize), 0
+	f.made++
+	return f.head(f)
+}
+
+func (f *Files) path() string {
+	if f.rot.Bytes == 0 || f.number == 0 && f.rot.Count == 0 {
+		return f.base
+	}
+	digits := 1
+	if f.rot.Count > 0 {
+		digits = len(strconv.Itoa(f.rot.Count - 1))
+	}
+	return fmt.Sprintf("%s%0*d", f.base, digits, f.number)
+}
+
+func (f *Files) flush() error {
+	if f.present == nil {
+		return nil
+	}
+	return f.buf.Flush()
+}
+
+func (f *Files) close() error {
+	err := f.flush()
+	if f.present == nil {
+		return err
+	}
+	err = errors.Join(err, f.present.Close())
+	f.present = nil
+	return err
+}

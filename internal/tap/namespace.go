@@ -1,0 +1,79 @@
+package tap
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Namespace is a network namespace; nil is the one that the program runs in.
+type Namespace struct{ f *os.File }
+
+// OpenNamespace opens a namespace by its name in ip netns list or by a path such
+// as /proc/PID/ns/net.
+func OpenNamespace(name string) (*Namespace, error) {
+	if !strings.Contains(name, "/") {
+		name = filepath.Join("/run/netns", name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("open the network namespace: %w", err)
+	}
+	return &Namespace{f}, nil
+}
+
+// NewNamespace makes a namespace that lasts until nobody uses it: neither this
+// program nor any that has entered it.
+func NewNamespace() (*Namespace, error) {
+	var n Namespace
+	err := onThread(func() (err error) {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("make a network namespace: %w", err)
+		}
+		n.f, err = os.Open("/proc/thread-self/ns/net")
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &n, nil
+}
+
+// Path is where another program can enter the namespace.
+func (n *Namespace) Path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.f.Fd()) }
+
+// Close lets go of the namespace; sockets in it keep it alive.
+func (n *Namespace) Close() error {
+	if n == nil {
+		return nil
+	}
+	return n.f.Close()
+}
+
+// do calls f on a thread in the namespace.
+func (n *Namespace) do(f func() error) error {
+	if n == nil {
+		return f()
+	}
+	return onThread(func() error {
+		if err := unix.Setns(int(n.f.Fd()), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("enter the network namespace %s: %w", n.f.Name(), err)
+		}
+		return f()
+	})
+}
+
+// onThread calls f on a thread of its own, which ends with it: the thread may
+// change what it likes about itself.
+func onThread(f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked
+		done <- f()
+	}()
+	return <-done
+}
