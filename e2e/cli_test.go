@@ -36,6 +36,9 @@ func TestWrongCommandLines(t *testing.T) {
 		{"trace", "--port", "65536"}, {"trace", "--ring-bytes", "5000"}, {"trace", "--duration", "soon"},
 		{"trace", "--comm", ""}, {"trace", "--uid", ""}, {"trace", "--cgroup", ""}, {"trace", "--netns", "0"}, {"trace", "--dir", ""},
 		{"gen", "-n", "0"}, {"gen", "-s", "0"}, {"gen", "--tls", "1.1"}, {"gen", "--cipher", "rc4"},
+		{"gen", "-s", "5..4"}, {"gen", "-s", "exp:x"}, {"gen", "--op", "write"}, {"gen", "--fault", "fire"}, {"gen", "--alert-every", "-1"},
+		{"gen", "--rekey-every", "1", "--tls", "1.2"}, {"gen", "--rekey-every", "1", "--dir", "tx"}, {"gen", "--list-records"},
+		{"gen", "--listen", ":0", "--rounds", "1"}, {"gen", "--sendfile", "--op", "splice"},
 		{"gen", "--dir", "up"}, {"gen", "--listen", ":0", "--connect", ":0"}, {"list", "-o", "yaml"},
 	} {
 		stdout, stderr, status := ktlstop(t, args...)

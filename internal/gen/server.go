@@ -104,6 +104,7 @@ func (e *end) ended(err error) error {
 	e.report.FaultError = err.Error()
 	if e.s.Fault == FaultCorrupt {
 		e.report.Sent.control(ktls.TypeAlert, 2) // bad_record_mac
+		return nil
 	}
-	return nil
+	return e.conn.NetConn().Close() // a close_notify would be sealed for nobody
 }
