@@ -14,7 +14,7 @@ GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build vmrun selftest selftest-record generate clang check unit programs openssl35 vmtest test test-all demo fmt clean
+.PHONY: help build vmrun selftest selftest-record generate clang check unit programs openssl35 vmtest test test-all bench demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -77,6 +77,13 @@ test: build unit vmtest ## all tests
 test-all: export KTLSTOP_ALL := 1
 test-all: SKIP :=
 test-all: vmrun selftest test ## all tests, and the kernel's own selftest with ktlstop attached
+
+BENCH_KERNEL ?= 6.1
+
+# Counting instructions, with one processor: figures repeat on any machine.
+bench: build vmrun ## measure in the guest and write docs/bench.md; BENCH_KERNEL=6.1
+	bin/vmrun -icount -kernel $(BENCH_KERNEL) -timeout 20m -- internal/bench/guest.sh > bin/bench-library.json
+	$(NOCGO) run ./internal/bench/cmd/benchdoc library=bin/bench-library.json
 
 demo: build vmrun ## show it, on this machine's kernel or on one under QEMU
 	@internal/vm/demo.sh

@@ -39,6 +39,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"gen", "-s", "5..4"}, {"gen", "-s", "exp:x"}, {"gen", "--op", "write"}, {"gen", "--fault", "fire"}, {"gen", "--alert-every", "-1"},
 		{"gen", "--rekey-every", "1", "--tls", "1.2"}, {"gen", "--rekey-every", "1", "--dir", "tx"}, {"gen", "--list-records"},
 		{"gen", "--listen", ":0", "--rounds", "1"}, {"gen", "--sendfile", "--op", "splice"},
+		{"bench", "--sizes", "0"}, {"bench", "--sizes", "1kb"}, {"bench", "--ways", "pigeon"}, {"bench", "--max-bytes", "0"},
+		{"bench", "--duration", "0s"}, {"bench", "-o", "xml"}, {"bench", "--tls", "1.1"},
 		{"gen", "--dir", "up"}, {"gen", "--listen", ":0", "--connect", ":0"}, {"list", "-o", "yaml"},
 	} {
 		stdout, stderr, status := ktlstop(t, args...)
@@ -55,6 +57,7 @@ func TestFailuresInOneLine(t *testing.T) {
 		"ready file":     {"trace", "--ready-file", "/nowhere/file", "--duration", "1s"},
 		"full disk":      {"trace", "-w", full, "--duration", "1s"},
 		"no cgroup":      {"trace", "--cgroup", "/proc", "--duration", "1s"},
+		"no such plot":   {"bench", "--sizes", "1", "--ways", "tcp write", "--max-bytes", "1", "--svg", "/nowhere/file"},
 		"no server":      {"gen", "--connect", "127.0.0.1:1"},
 	} {
 		_, stderr, status := ktlstop(t, args...)
