@@ -20,6 +20,7 @@ type benchFlags struct {
 	sizes, ways                []string
 	maxBytes, tls, output, svg string
 	maxTime                    time.Duration
+	repeat                     int
 }
 
 func newBench() *cobra.Command {
@@ -46,6 +47,7 @@ of both ends together.`,
 	f.StringSliceVar(&g.ways, "ways", bench.WayNames(), "ways to send them")
 	f.StringVar(&g.maxBytes, "max-bytes", "1GiB", "end a measurement after about so many bytes")
 	f.DurationVar(&g.maxTime, "duration", bench.DefaultTime, "end a measurement after this time, within a stream too")
+	f.IntVar(&g.repeat, "repeat", 1, "make each measurement so often and show the median")
 	f.StringVar(&g.tls, "tls", "1.3", "version of TLS, 1.2 or 1.3")
 	f.StringVarP(&g.output, "output", "o", "text", "text or json")
 	f.StringVar(&g.svg, "svg", "", "write a plot to this file")
@@ -56,7 +58,7 @@ func (g *benchFlags) config() (c bench.Config, err error) {
 	if g.output != "text" && g.output != "json" {
 		return c, usagef("-o %s: the outputs are text and json", g.output)
 	}
-	c = bench.Config{Ways: g.ways, MaxTime: g.maxTime}
+	c = bench.Config{Ways: g.ways, MaxTime: g.maxTime, Repeat: g.repeat}
 	for _, s := range g.sizes {
 		n, err := bench.ParseBytes(s)
 		if err != nil {

@@ -19,6 +19,8 @@ type Config struct {
 	MaxBytes int64
 	MaxTime  time.Duration
 	Version  uint16 // tls.VersionTLS12 or tls.VersionTLS13
+	// Repeat is how often each measurement is made; the result is the median.
+	Repeat int
 	// Progress, if not nil, is told what is about to be measured.
 	Progress func(way string, size int64)
 }
@@ -41,6 +43,8 @@ func (c *Config) Check() error {
 		return fmt.Errorf("nothing to measure: no size or no way")
 	case slices.Min(c.Sizes) < 1 || slices.Max(c.Sizes) > 1<<40:
 		return fmt.Errorf("a size is outside 1 to %d", int64(1)<<40)
+	case c.Repeat < 1:
+		return fmt.Errorf("%d times: measure at least once", c.Repeat)
 	case c.MaxBytes < 1 || c.MaxTime <= 0:
 		return fmt.Errorf("no bytes or no time to measure with")
 	}
@@ -68,7 +72,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 			if c.Progress != nil {
 				c.Progress(name, size)
 			}
-			cell, err := c.measure(ctx, name, size, file, m)
+			cell, err := c.repeat(ctx, name, size, file, m)
 			if err != nil {
 				return nil, fmt.Errorf("%s, %d bytes: %w", name, size, err)
 			}
@@ -96,6 +100,19 @@ func newFile() (*os.File, error) {
 		return nil, fmt.Errorf("fill the file to send: %w", err)
 	}
 	return f, nil
+}
+
+// repeat measures so often, each time over a new connection.
+func (c *Config) repeat(ctx context.Context, name string, size int64, file *os.File, m *meter) (Cell, error) {
+	var cells []Cell
+	for range c.Repeat {
+		cell, err := c.measure(ctx, name, size, file, m)
+		if err != nil || cell.Skipped != "" {
+			return cell, err
+		}
+		cells = append(cells, cell)
+	}
+	return median(cells), nil
 }
 
 // measure opens a connection and sends streams over it: first one that is not

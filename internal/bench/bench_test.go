@@ -16,7 +16,7 @@ import (
 )
 
 func config() Config {
-	return Config{Sizes: []int64{1000, 300_000}, Ways: WayNames(), MaxBytes: 1 << 20, MaxTime: time.Minute, Version: tls.VersionTLS13}
+	return Config{Sizes: []int64{1000, 300_000}, Ways: WayNames(), MaxBytes: 1 << 20, MaxTime: time.Minute, Version: tls.VersionTLS13, Repeat: 1}
 }
 
 // TestRun measures for real; kernel TLS only where there is any.
@@ -80,6 +80,7 @@ func TestCheckRefuses(t *testing.T) {
 		"no size":  func(c *Config) { c.Sizes = nil },
 		"size":     func(c *Config) { c.Sizes = []int64{0} },
 		"no bytes": func(c *Config) { c.MaxBytes = 0 },
+		"no times": func(c *Config) { c.Repeat = 0 },
 		"no time":  func(c *Config) { c.MaxTime = 0 },
 	} {
 		c := config()
@@ -118,11 +119,21 @@ func sample() *Result {
 		Machine: Machine{Kernel: "6.1.0-<test>", CPU: "a CPU", CPUs: 1, Go: "go1.26", Arch: "amd64"},
 		Absent:  map[string]string{"instructions": "the machine does not count them"},
 		Cells: []Cell{
-			{Way: "crypto/tls", Size: 1024, Version: "TLS 1.3", Cipher: "TLS_AES_128_GCM_SHA256", Streams: 4096, Bytes: 4 << 20, Usage: usage(200 * time.Millisecond)},
+			{Way: "crypto/tls", Size: 1024, Version: "TLS 1.3", Cipher: "TLS_AES_128_GCM_SHA256", Streams: 4096, Bytes: 4 << 20, Spread: 0.025, Usage: usage(200 * time.Millisecond)},
 			{Way: "ktls write", Size: 1024, Skipped: "no module"},
 			{Way: "crypto/tls", Size: 1 << 30, Streams: 1, Bytes: 8 << 20, Usage: usage(80 * time.Millisecond)},
 			{Way: "ktls write", Size: 1 << 30, Skipped: "no module"},
 		},
+	}
+}
+
+func TestMedian(t *testing.T) {
+	at := func(ms time.Duration, bytes int64) Cell {
+		return Cell{Bytes: bytes, Usage: Usage{Wall: ms * time.Millisecond}}
+	}
+	got := median([]Cell{at(30, mib), at(20, mib), at(50, 2*mib)})
+	if got.Wall != 50*time.Millisecond || got.Spread != 0.4 {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -189,7 +200,7 @@ func TestDocument(t *testing.T) {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	text := string(files["bench.md"])
-	for _, want := range []string{"| 1KiB | crypto/tls | 50.0 | 12.5 | 25.0 | 1000 | 7.50 | 20.0 |\n", "- ktls write: no module\n", "\n## Other\n1\n", "TLS 1.3 with TLS_AES_128"} {
+	for _, want := range []string{"| 1KiB | crypto/tls | 50.0 | 2.5 % | 1000 | 7.50 | 20.0 |\n", "- ktls write: no module\n", "\n## Other\n1\n", "TLS 1.3 with TLS_AES_128"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

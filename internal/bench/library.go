@@ -42,8 +42,8 @@ func renderLibrary(data json.RawMessage) (string, map[string][]byte, error) {
 
 func (c *Cell) libraryRow() []string {
 	if c.Skipped != "" {
-		return []string{Bytes(c.Size), c.Way, "", "", "", "", "", ""}
+		return []string{Bytes(c.Size), c.Way, "", "", "", "", ""}
 	}
-	return []string{Bytes(c.Size), c.Way, digits(c.WallPerMiB()), digits(c.PerMiB(float64(c.User) / 1e6)), digits(c.PerMiB(float64(c.System) / 1e6)),
-		c.count(c.Syscalls, 1), digits(c.PerMiB(float64(c.ContextSwitches))), digits(c.Throughput())}
+	return []string{Bytes(c.Size), c.Way, digits(c.WallPerMiB()), fmt.Sprintf("%.1f %%", 100*c.Spread), c.count(c.Syscalls, 1),
+		digits(c.PerMiB(float64(c.ContextSwitches))), digits(c.Throughput())}
 }

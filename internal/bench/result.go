@@ -1,6 +1,10 @@
 package bench
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Result is all measurements of a run.
 type Result struct {
@@ -19,6 +23,9 @@ type Cell struct {
 	Streams int    `json:"streams"`
 	Bytes   int64  `json:"bytes"` // less than Streams*Size where time was up
 	Skipped string `json:"skipped,omitempty"`
+	// Spread is how far the repetitions lie apart in time for a MiB, the
+	// greatest less the least, as a part of the median, which this is.
+	Spread float64 `json:"spread"`
 	Usage
 }
 
@@ -45,6 +52,14 @@ func (c *Cell) CPU() float64 { return c.PerMiB(float64(c.User+c.System) / 1e6) }
 
 // WallPerMiB returns milliseconds for each MiB.
 func (c *Cell) WallPerMiB() float64 { return c.PerMiB(float64(c.Wall) / 1e6) }
+
+// median is by the time for a MiB.
+func median(cells []Cell) Cell {
+	slices.SortFunc(cells, func(a, b Cell) int { return cmp.Compare(a.WallPerMiB(), b.WallPerMiB()) })
+	mid := cells[len(cells)/2]
+	mid.Spread = (cells[len(cells)-1].WallPerMiB() - cells[0].WallPerMiB()) / mid.WallPerMiB()
+	return mid
+}
 
 // cell returns one measurement, or nil.
 func (r *Result) cell(way string, size int64) *Cell {
