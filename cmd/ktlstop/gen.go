@@ -100,7 +100,7 @@ func runGen(cmd *cobra.Command, g *genFlags) error {
 	return err
 }
 
-func (g *genFlags) resolve(cmd *cobra.Command) (err error) {
+func (g *genFlags) resolve(cmd *cobra.Command) error {
 	if g.output != "text" && g.output != "json" {
 		return usagef("-o %s: the outputs are text and json", g.output)
 	}
@@ -113,28 +113,41 @@ func (g *genFlags) resolve(cmd *cobra.Command) (err error) {
 	if err := g.resolveDir(); err != nil {
 		return err
 	}
+	if err := g.resolveOp(cmd); err != nil {
+		return err
+	}
 	if cmd.Flags().Changed("duration") && !cmd.Flags().Changed("rounds") {
 		g.Rounds = 0
 	}
-	if g.sendfile {
-		if cmd.Flags().Changed("op") && g.op != "sendfile" {
-			return usagef("--sendfile and --op %s: choose one", g.op)
-		}
-		g.op = "sendfile"
+	if err := g.parse(); err != nil {
+		return &usageError{err}
 	}
+	return nil
+}
+
+// parse takes what internal/gen understands.
+func (g *genFlags) parse() (err error) {
 	g.Op, g.Fault = gen.Op(g.op), gen.Fault(g.fault)
 	if g.Size, err = gen.ParseSize(g.size); err != nil {
-		return &usageError{err}
+		return err
 	}
 	if g.Version, err = gen.ParseVersion(g.tls); err != nil {
-		return &usageError{err}
+		return err
 	}
 	if g.Suite, err = gen.ParseCipher(g.cipher, g.cipherVersion()); err != nil {
-		return &usageError{err}
+		return err
 	}
-	if err := g.Check(); err != nil {
-		return &usageError{err}
+	return g.Check()
+}
+
+func (g *genFlags) resolveOp(cmd *cobra.Command) error {
+	if !g.sendfile {
+		return nil
 	}
+	if cmd.Flags().Changed("op") && g.op != "sendfile" {
+		return usagef("--sendfile and --op %s: choose one", g.op)
+	}
+	g.op = "sendfile"
 	return nil
 }
 
