@@ -13,6 +13,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
 
+// sniffed is what net/http copies of each body before it leaves the rest to
+// sendfile(2) (response.ReadFrom).
+const sniffed = 512
+
 // TestServeContent: what http.ServeContent sends of a file goes out by
 // sendfile(2), sealed by the kernel, and what it says about it by write(2).
 func TestServeContent(t *testing.T) {
@@ -31,11 +35,11 @@ func TestServeContent(t *testing.T) {
 			}
 			tx := trace.filter(func(l *line) bool { return l.Type == "record" && l.Dir == "tx" }).data()
 			bySendfile := tx.filter(func(l *line) bool { return l.Op == "sendfile" })
-			if !bytes.Equal(bySendfile.payload(), body) {
-				t.Errorf("%d bytes went out by sendfile, want the file's %d", len(bySendfile.payload()), len(body))
+			if !bytes.Equal(bySendfile.payload(), body[sniffed:]) {
+				t.Errorf("%d bytes went out by sendfile, want the file's last %d", len(bySendfile.payload()), len(body)-sniffed)
 			}
 			rest := tx.filter(func(l *line) bool { return l.Op == "send" })
-			if !bytes.HasPrefix(rest.payload(), []byte("HTTP/1.1 200 OK\r\n")) || len(rest)+len(bySendfile) != len(tx) {
+			if !bytes.HasPrefix(rest.payload(), []byte("HTTP/1.1 200 OK\r\n")) || !bytes.HasSuffix(rest.payload(), body[:sniffed]) || len(rest)+len(bySendfile) != len(tx) {
 				t.Errorf("%d records by send, %d by sendfile, of %d: %.100q", len(rest), len(bySendfile), len(tx), rest.payload())
 			}
 		})

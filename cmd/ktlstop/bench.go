@@ -21,6 +21,7 @@ type benchFlags struct {
 	maxBytes, tls, output, svg string
 	maxTime                    time.Duration
 	repeat                     int
+	perf                       bool
 }
 
 func newBench() *cobra.Command {
@@ -48,6 +49,7 @@ of both ends together.`,
 	f.StringVar(&g.maxBytes, "max-bytes", "1GiB", "end a measurement after about so many bytes")
 	f.DurationVar(&g.maxTime, "duration", bench.DefaultTime, "end a measurement after this time, within a stream too")
 	f.IntVar(&g.repeat, "repeat", 1, "make each measurement so often and show the median")
+	f.BoolVar(&g.perf, "perf", true, "count system calls and instructions by perf events, where this machine can")
 	f.StringVar(&g.tls, "tls", "1.3", "version of TLS, 1.2 or 1.3")
 	f.StringVarP(&g.output, "output", "o", "text", "text or json")
 	f.StringVar(&g.svg, "svg", "", "write a plot to this file")
@@ -58,7 +60,7 @@ func (g *benchFlags) config() (c bench.Config, err error) {
 	if g.output != "text" && g.output != "json" {
 		return c, usagef("-o %s: the outputs are text and json", g.output)
 	}
-	c = bench.Config{Ways: g.ways, MaxTime: g.maxTime, Repeat: g.repeat}
+	c = bench.Config{Ways: g.ways, MaxTime: g.maxTime, Repeat: g.repeat, Perf: g.perf}
 	for _, s := range g.sizes {
 		n, err := bench.ParseBytes(s)
 		if err != nil {

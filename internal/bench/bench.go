@@ -21,6 +21,8 @@ type Config struct {
 	Version  uint16 // tls.VersionTLS12 or tls.VersionTLS13
 	// Repeat is how often each measurement is made; the result is the median.
 	Repeat int
+	// Perf counts system calls and instructions, where the machine can.
+	Perf bool
 	// Progress, if not nil, is told what is about to be measured.
 	Progress func(way string, size int64)
 }
@@ -62,8 +64,9 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		return nil, err
 	}
 	defer file.Close()
-	m := newMeter()
-	r := &Result{Machine: thisMachine(), Absent: m.absent()}
+	m := newMeter(c.Perf)
+	defer m.close()
+	r := &Result{Machine: thisMachine(), Absent: m.absent}
 	for _, size := range c.Sizes {
 		for _, name := range c.Ways {
 			if ctx.Err() != nil {
@@ -134,12 +137,15 @@ func (c *Config) measure(ctx context.Context, name string, size int64, file *os.
 	if _, err := t.stream(ctx, min(size, 1<<20), time.Now().Add(c.MaxTime)); err != nil {
 		return cell, err
 	}
-	counted, err := m.begin()
+	before, err := m.read()
 	if err != nil {
 		return cell, err
 	}
-	err = t.streams(ctx, c, &cell)
-	cell.Usage = counted.end()
+	if err := t.streams(ctx, c, &cell); err != nil {
+		return cell, err
+	}
+	after, err := m.read()
+	cell.Usage = m.between(before, after)
 	return cell, err
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 func config() Config {
-	return Config{Sizes: []int64{1000, 300_000}, Ways: WayNames(), MaxBytes: 1 << 20, MaxTime: time.Minute, Version: tls.VersionTLS13, Repeat: 1}
+	return Config{Sizes: []int64{1000, 300_000}, Ways: WayNames(), MaxBytes: 1 << 20, MaxTime: time.Minute, Version: tls.VersionTLS13, Repeat: 1, Perf: true}
 }
 
 // TestRun measures for real; kernel TLS only where there is any.
@@ -49,6 +49,17 @@ func TestRun(t *testing.T) {
 		if (cell.Syscalls == nil) != (r.Absent["syscalls"] != "") || (cell.Instructions == nil) != (r.Absent["instructions"] != "") {
 			t.Errorf("counts and reasons differ: %+v, %v", cell, r.Absent)
 		}
+	}
+}
+
+// TestWithoutPerf: nothing is counted, and the result says so.
+func TestWithoutPerf(t *testing.T) {
+	c := config()
+	c.Perf, c.Ways, c.Sizes = false, []string{"tcp write"}, []int64{1}
+	c.MaxBytes = 1
+	r, err := Run(t.Context(), c)
+	if err != nil || r.Absent["syscalls"] != "not counted" || r.Cells[0].Syscalls != nil || r.Cells[0].Instructions != nil {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

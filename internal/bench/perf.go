@@ -37,31 +37,13 @@ func perfEvent(typ uint32, config uint64) *unix.PerfEventAttr {
 	return &unix.PerfEventAttr{Type: typ, Size: uint32(binary.Size(unix.PerfEventAttr{})), Config: config, Bits: unix.PerfBitInherit}
 }
 
-// tried opens an event once, to see whether this machine has it.
-func tried(attr *unix.PerfEventAttr, err error) (*unix.PerfEventAttr, error) {
-	if err != nil {
-		return nil, err
-	}
-	fd, err := unix.PerfEventOpen(attr, 0, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("the machine does not count them: %w", os.NewSyscallError("perf_event_open", err))
-	}
-	return attr, unix.Close(fd)
-}
-
 // counter counts an event in all threads of this process. A nil one counts
 // nothing.
-type counter struct {
-	fds  []int
-	base uint64 // what had been counted when the measurement began
-}
+type counter struct{ fds []int }
 
 // newCounter opens the event for each thread. Threads begun later are children
 // of these, and counted with them.
 func newCounter(attr *unix.PerfEventAttr) (*counter, error) {
-	if attr == nil {
-		return nil, nil
-	}
 	c := &counter{}
 	seen := map[int]bool{}
 	for {
@@ -80,7 +62,7 @@ func newCounter(attr *unix.PerfEventAttr) (*counter, error) {
 			}
 			if err != nil {
 				c.close()
-				return nil, os.NewSyscallError("perf_event_open", err)
+				return nil, fmt.Errorf("this machine does not count them: %w", os.NewSyscallError("perf_event_open", err))
 			}
 			c.fds = append(c.fds, fd)
 		}
@@ -106,26 +88,13 @@ func newThreads(seen map[int]bool) (fresh []int, err error) {
 	return fresh, nil
 }
 
-// begin makes what has been counted the base.
-func (c *counter) begin() (err error) {
-	if c != nil {
-		c.base, err = c.read()
-	}
-	return err
-}
-
-// end returns what was counted since begin, or nil where that is unknown.
-func (c *counter) end() *uint64 {
+// difference is nil where nothing is counted.
+func (c *counter) difference(before, after uint64) *uint64 {
 	if c == nil {
 		return nil
 	}
-	defer c.close()
-	sum, err := c.read()
-	if err != nil {
-		return nil
-	}
-	sum -= c.base
-	return &sum
+	n := after - before
+	return &n
 }
 
 // read returns the count since the event was opened.

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -9,71 +8,66 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// meter knows which figures this machine gives.
+// meter counts from its making to its close. Opening and closing the events for
+// each measurement would have the kernel patch itself each time.
 type meter struct {
-	syscalls, instructions     *unix.PerfEventAttr // nil where absent
-	noSyscalls, noInstructions error
+	syscalls, instructions *counter          // nil where absent
+	absent                 map[string]string // why
 }
 
-func newMeter() *meter {
-	m := &meter{}
-	m.syscalls, m.noSyscalls = tried(syscallEvent())
-	m.instructions, m.noInstructions = tried(instructionEvent(), nil)
+// newMeter opens the events, unless they are not wanted.
+func newMeter(perf bool) *meter {
+	m := &meter{absent: map[string]string{}}
+	if !perf {
+		m.absent["syscalls"], m.absent["instructions"] = "not counted", "not counted"
+		return m
+	}
+	open := func(name string, attr *unix.PerfEventAttr, err error) (c *counter) {
+		if err == nil {
+			c, err = newCounter(attr)
+		}
+		if err != nil {
+			m.absent[name] = err.Error()
+		}
+		return c
+	}
+	m.instructions = open("instructions", instructionEvent(), nil)
+	attr, err := syscallEvent()
+	m.syscalls = open("syscalls", attr, err)
 	return m
 }
 
-// absent explains what is missing.
-func (m *meter) absent() map[string]string {
-	why := map[string]string{}
-	for name, err := range map[string]error{"syscalls": m.noSyscalls, "instructions": m.noInstructions} {
-		if err != nil {
-			why[name] = err.Error()
-		}
-	}
-	return why
+func (m *meter) close() {
+	m.syscalls.close()
+	m.instructions.close()
 }
 
-// measurement is one that has begun.
-type measurement struct {
-	start                  time.Time
-	before                 unix.Rusage
-	syscalls, instructions *counter
+// reading is all that is counted, at one moment.
+type reading struct {
+	at                     time.Time
+	usage                  unix.Rusage
+	syscalls, instructions uint64
 }
 
-func (m *meter) begin() (*measurement, error) {
-	var c measurement
-	var err error
-	if c.syscalls, err = newCounter(m.syscalls); err != nil {
-		return nil, err
+func (m *meter) read() (r reading, err error) {
+	if r.instructions, err = m.instructions.read(); err != nil {
+		return r, err
 	}
-	if c.instructions, err = newCounter(m.instructions); err != nil {
-		c.syscalls.close()
-		return nil, err
-	}
-	if err := errors.Join(c.instructions.begin(), c.syscalls.begin()); err != nil {
-		c.close()
-		return nil, err
-	}
-	c.before = rusage()
-	c.start = time.Now()
-	return &c, nil
+	r.syscalls, err = m.syscalls.read()
+	r.usage = rusage()
+	r.at = time.Now()
+	return r, err
 }
 
-func (c *measurement) close() {
-	c.syscalls.close()
-	c.instructions.close()
-}
-
-func (c *measurement) end() Usage {
-	wall := time.Since(c.start)
-	after := rusage()
+// between is what was used from before to after.
+func (m *meter) between(before, after reading) Usage {
 	return Usage{
-		Wall:            wall,
-		User:            time.Duration(after.Utime.Nano() - c.before.Utime.Nano()),
-		System:          time.Duration(after.Stime.Nano() - c.before.Stime.Nano()),
-		ContextSwitches: uint64(after.Nvcsw + after.Nivcsw - c.before.Nvcsw - c.before.Nivcsw),
-		Syscalls:        c.syscalls.end(),
-		Instructions:    c.instructions.end(),
+		Wall:            after.at.Sub(before.at),
+		User:            time.Duration(after.usage.Utime.Nano() - before.usage.Utime.Nano()),
+		System:          time.Duration(after.usage.Stime.Nano() - before.usage.Stime.Nano()),
+		ContextSwitches: uint64(after.usage.Nvcsw + after.usage.Nivcsw - before.usage.Nvcsw - before.usage.Nivcsw),
+		Syscalls:        m.syscalls.difference(before.syscalls, after.syscalls),
+		Instructions:    m.instructions.difference(before.instructions, after.instructions),
 	}
 }
 

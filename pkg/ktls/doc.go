@@ -22,7 +22,8 @@
 // # net/http
 //
 // An http.Server on a [Listen] listener speaks HTTP/1.1, and files that http.ServeContent
-// sends go out by sendfile(2). [WithHandshake] fills Request.TLS. A client takes
+// sends go out by sendfile(2), but for the first 512 bytes, which net/http always copies.
+// [WithHandshake] fills Request.TLS. A client takes
 // [Dialer.DialContext] as its transport's DialTLSContext and speaks HTTP/1.1.
 //
 // HTTP/2 by ALPN is for *tls.Conn alone in net/http. A server can still speak it: offer "h2"

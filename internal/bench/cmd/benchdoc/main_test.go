@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,6 +27,27 @@ func TestCurrent(t *testing.T) {
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("docs/%s is not current (%v): run go run ./internal/bench/cmd/benchdoc", name, err)
 		}
+	}
+}
+
+// TestMeasured: the committed figures are whole, and of the kernel's TLS. A
+// stream takes at least a read, a write and a receive.
+func TestMeasured(t *testing.T) {
+	data, err := read(filepath.Join(docs, "bench.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r bench.Result
+	if err := json.Unmarshal(data["library"], &r); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range r.Cells {
+		if c.Skipped != "" || c.Bytes == 0 || c.Syscalls == nil || *c.Syscalls < uint64(3*c.Streams) || c.Wall < c.User+c.System/2 {
+			t.Errorf("%+v", c)
+		}
+	}
+	if len(r.Cells) < 5*4 {
+		t.Errorf("%d measurements", len(r.Cells))
 	}
 }
 
