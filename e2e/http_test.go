@@ -24,25 +24,30 @@ func TestServeContent(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(name, body, 0o600))
 	addr := serveContent(t, name)
+	tr := startTracer(t, "-s", "16384")
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		t.Run(tls.VersionName(version), func(t *testing.T) {
-			tr := startTracer(t, "-s", "16384")
-			header, got := get(t, addr, version)
-			trace := tr.stop()
-			trace.noLosses(t)
-			if !bytes.Equal(got, body) || header.Get("Content-Length") != "100000" {
-				t.Fatalf("the client got %d bytes, %v", len(got), header)
-			}
-			tx := trace.filter(func(l *line) bool { return l.Type == "record" && l.Dir == "tx" }).data()
-			bySendfile := tx.filter(func(l *line) bool { return l.Op == "sendfile" })
-			if !bytes.Equal(bySendfile.payload(), body[sniffed:]) {
-				t.Errorf("%d bytes went out by sendfile, want the file's last %d", len(bySendfile.payload()), len(body)-sniffed)
-			}
-			rest := tx.filter(func(l *line) bool { return l.Op == "send" })
-			if !bytes.HasPrefix(rest.payload(), []byte("HTTP/1.1 200 OK\r\n")) || !bytes.HasSuffix(rest.payload(), body[:sniffed]) || len(rest)+len(bySendfile) != len(tx) {
-				t.Errorf("%d records by send, %d by sendfile, of %d: %.100q", len(rest), len(bySendfile), len(tx), rest.payload())
-			}
-		})
+		header, got := get(t, addr, version)
+		if !bytes.Equal(got, body) || header.Get("Content-Length") != "100000" {
+			t.Fatalf("the client got %d bytes, %v", len(got), header)
+		}
+	}
+	got := tr.stop()
+	got.noLosses(t)
+	for _, version := range []string{"1.2", "1.3"} {
+		t.Run(version, func(t *testing.T) { checkServed(t, got, version, body) })
+	}
+}
+
+func checkServed(t *testing.T, got trace, version string, body []byte) {
+	t.Helper()
+	tx := got.filter(func(l *line) bool { return l.Type == "record" && l.Dir == "tx" && l.TLS.Version == version }).data()
+	bySendfile := tx.filter(func(l *line) bool { return l.Op == "sendfile" })
+	if !bytes.Equal(bySendfile.payload(), body[sniffed:]) {
+		t.Errorf("%d bytes went out by sendfile, want the file's last %d", len(bySendfile.payload()), len(body)-sniffed)
+	}
+	rest := tx.filter(func(l *line) bool { return l.Op == "send" })
+	if b := rest.payload(); !bytes.HasPrefix(b, []byte("HTTP/1.1 200 OK\r\n")) || !bytes.HasSuffix(b, body[:sniffed]) || len(rest)+len(bySendfile) != len(tx) {
+		t.Errorf("%d records by send, %d by sendfile, of %d: %.100q", len(rest), len(bySendfile), len(tx), b)
 	}
 }
 
