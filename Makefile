@@ -14,7 +14,7 @@ GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build vmrun selftest selftest-record generate clang picture recording examples check unit programs openssl35 vmtest test test-all soak demo fmt clean
+.PHONY: help build vmrun selftest selftest-record generate clang picture recording examples check unit programs openssl35 vmtest test test-all bench soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -90,6 +90,13 @@ test-all: test ## all tests, with every case of the kernel's own selftest
 soak: build vmrun ## half an hour of random traffic: no growth, exact counts; KERNELS=6.1 SOAK=30m
 	$(NOCGO) test -c -tags soak -o bin/soak.test ./e2e
 	cd e2e && ../bin/vmrun -kernel $(or $(firstword $(KERNELS)),6.1) -timeout 2h -- ../bin/soak.test -test.v -test.run TestSoak -test.timeout 2h -soak $(SOAK)
+
+BENCH_KERNEL ?= 6.1
+
+# Counting instructions, with one processor: figures repeat on any machine.
+bench: build vmrun ## measure in the guest and write docs/bench.md; BENCH_KERNEL=6.1
+	bin/vmrun -icount -kernel $(BENCH_KERNEL) -timeout 20m -- internal/bench/guest.sh > bin/bench-library.json
+	$(NOCGO) run ./internal/bench/cmd/benchdoc library=bin/bench-library.json
 
 demo: build vmrun ## show it, on this machine's kernel or on one under QEMU
 	@internal/vm/demo.sh

@@ -43,6 +43,11 @@ func TestWrongCommandLines(t *testing.T) {
 		{"trace", "-w", "x.pcapng", "-C", "-1"}, {"trace", "-w", "x.pcapng", "-W", "3"}, {"trace", "-w", "%Q.pcapng", "-G", "1"},
 		{"trace", "-s", "1", "--cbpf", ""}, {"trace", "-s", "1", "--cbpf", "tcp"}, {"trace", "--cbpf", "1,6 0 0 1"},
 		{"trace", "-s", "1", "--cbpf", "1,6 0 0 1", "--socket-filter", "x.o"}, {"trace", "-s", "1", "--socket-filter", ""},
+		{"gen", "-s", "5..4"}, {"gen", "-s", "exp:x"}, {"gen", "--op", "write"}, {"gen", "--fault", "fire"}, {"gen", "--alert-every", "-1"},
+		{"gen", "--rekey-every", "1", "--tls", "1.2"}, {"gen", "--rekey-every", "1", "--dir", "tx"}, {"gen", "--list-records"},
+		{"gen", "--listen", ":0", "--rounds", "1"}, {"gen", "--sendfile", "--op", "splice"},
+		{"bench", "--sizes", "0"}, {"bench", "--sizes", "1kb"}, {"bench", "--ways", "pigeon"}, {"bench", "--max-bytes", "0"},
+		{"bench", "--duration", "0s"}, {"bench", "-o", "xml"}, {"bench", "--tls", "1.1"}, {"bench", "--repeat", "0"},
 	} {
 		stdout, stderr, status := ktlstop(t, args...)
 		if status != 2 || stdout != "" || !strings.HasPrefix(stderr, "ktlstop: ") || strings.Count(stderr, "\n") != 2 {
@@ -63,6 +68,7 @@ func TestFailuresInOneLine(t *testing.T) {
 		"bad jump":       {"trace", "-s", "1", "--cbpf", "1,21 1 1 0", "--duration", "1s"},
 		"foreign name":   {"tap", "lo", "--duration", "1s"},
 		"no namespace":   {"tap", "ktls0", "--tap-netns", "nowhere", "--duration", "1s"},
+		"no such plot":   {"bench", "--sizes", "1", "--ways", "tcp write", "--max-bytes", "1", "--perf=false", "--svg", "/nowhere/file"},
 		"no server":      {"gen", "--connect", "127.0.0.1:1"},
 	} {
 		_, stderr, status := ktlstop(t, args...)

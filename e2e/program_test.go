@@ -89,12 +89,19 @@ func freePort(t *testing.T) int {
 // listening waits until somebody listens on a port, without connecting to it.
 func listening(t *testing.T, port int) {
 	t.Helper()
-	listens := regexp.MustCompile(fmt.Sprintf(":%04X 0+:0000 0A", port))
+	listens(t, port, "/proc/net")
+}
+
+// listens is listening in the network namespace that dir, a proc(5) net
+// directory, shows.
+func listens(t *testing.T, port int, dir string) {
+	t.Helper()
+	listener := regexp.MustCompile(fmt.Sprintf(":%04X 0+:0000 0A", port))
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-			b, err := os.ReadFile(file)
+		for _, file := range []string{"tcp", "tcp6"} {
+			b, err := os.ReadFile(filepath.Join(dir, file))
 			must(t, err)
-			if listens.Match(b) {
+			if listener.Match(b) {
 				return
 			}
 		}

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ktlstop/ktlstop/internal/gen"
 	"github.com/ktlstop/ktlstop/internal/sink"
@@ -15,7 +17,8 @@ import (
 // genFlags are the scenario in the user's words.
 type genFlags struct {
 	gen.Scenario
-	tls, cipher, dir, output string
+	size, op, fault, tls, cipher, dir, output string
+	sendfile                                  bool
 }
 
 func newGen() *cobra.Command {
@@ -24,29 +27,53 @@ func newGen() *cobra.Command {
 		Use:   "gen",
 		Short: "Make kTLS traffic",
 		Long: `gen makes kTLS traffic with pkg/ktls over TCP: both ends in this process, or one
-of them with --listen or --connect. A connection begins with one record of 16
-bytes that tells the server what follows. Where only the server sends, the
-client asks for each write with a record of one byte.`,
+of them with --listen or --connect, on two hosts too. A connection begins with
+one record in which the client tells the server what follows. Then each round
+sends one write by the client, the server, or both in turn. Where only the
+server sends, the client asks for each write with a record of one byte.
+
+With --rounds, the records of each connection, their types, lengths and order,
+follow from the flags and --seed alone. -o json says what each end sent.`,
 		Example: `  ktlstop gen -n 3 -s 16384 --rounds 100
-  ktlstop gen --sendfile --dir rx --rate 10 --duration 30s
+  ktlstop gen -s 100..16384 --seed 7 --alert-every 5 -o json --list-records
+  ktlstop gen --op sendfile --dir rx --rate 10 --duration 30s
+  ktlstop gen --fault corrupt        the server sees EBADMSG
   ktlstop gen --listen :4433         and elsewhere: ktlstop gen --connect HOST:4433`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runGen(cmd, &g) },
 	}
-	f := cmd.Flags()
-	f.IntVarP(&g.Connections, "connections", "n", 1, "number of connections")
-	f.IntVarP(&g.Size, "size", "s", 1400, "bytes of each write; a record holds at most 16384")
+	g.scenarioFlags(cmd.Flags())
+	g.placeFlags(cmd.Flags())
+	return cmd
+}
+
+// scenarioFlags are what the client tells the server.
+func (g *genFlags) scenarioFlags(f *pflag.FlagSet) {
+	f.StringVarP(&g.size, "size", "s", "1400", "bytes of each write: N, MIN..MAX (all alike) or exp:MEAN; a record holds 16384")
+	f.Uint64Var(&g.Seed, "seed", 1, "seed of the sizes")
 	f.IntVar(&g.Rounds, "rounds", 10, "rounds per connection, 0 for no end")
 	f.Float64Var(&g.Rate, "rate", 0, "rounds per second and connection, 0 for as fast as it goes")
-	f.DurationVar(&g.Duration, "duration", 0, "stop after this time; --rounds 0 is implied unless given")
-	f.BoolVar(&g.Sendfile, "sendfile", false, "send from a file by sendfile(2)")
+	f.StringVar(&g.op, "op", "send", "call to send by: send, sendfile or splice")
+	f.BoolVar(&g.sendfile, "sendfile", false, "short for --op sendfile")
 	f.StringVar(&g.dir, "dir", "both", "who sends: tx the client, rx the server, both in turn")
+	f.IntVar(&g.AlertEvery, "alert-every", 0, "an alert user_canceled, which says nothing, before every so-many-th write")
+	f.IntVar(&g.RekeyEvery, "rekey-every", 0, "a KeyUpdate before every so-many-th write (TLS 1.3, Linux 6.14)")
+	f.DurationVar(&g.ReadDelay, "read-delay", 0, "how long receivers wait before they read a write")
+	f.StringVar(&g.fault, "fault", "", "how connections end: corrupt (the client's last record is damaged) or reset")
+}
+
+// clientOnly are flags that mean nothing to a server by itself.
+var clientOnly = []string{"size", "seed", "rounds", "rate", "op", "sendfile", "dir", "alert-every", "rekey-every", "read-delay", "fault", "tls"}
+
+func (g *genFlags) placeFlags(f *pflag.FlagSet) {
+	f.IntVarP(&g.Connections, "connections", "n", 1, "number of connections; with --listen, how many to serve (any number unless given)")
+	f.DurationVar(&g.Duration, "duration", 0, "stop after this time; --rounds 0 is implied unless given")
 	f.StringVar(&g.tls, "tls", "1.3", "version of TLS, 1.2 or 1.3")
 	f.StringVar(&g.cipher, "cipher", "", "with TLS 1.2: aes-gcm-128, aes-gcm-256 or chacha20-poly1305")
 	f.StringVar(&g.Listen, "listen", "", "be the server only, on this address")
 	f.StringVar(&g.Connect, "connect", "", "be the clients only, of this server")
 	f.BoolVar(&g.Require, "require", false, "fail where the kernel does not take a connection over")
 	f.StringVarP(&g.output, "output", "o", "text", "text or json: what was sent and received")
-	return cmd
+	f.BoolVar(&g.List, "list-records", false, "with -o json: each record's type and length, in order")
 }
 
 func runGen(cmd *cobra.Command, g *genFlags) error {
@@ -73,10 +100,81 @@ func runGen(cmd *cobra.Command, g *genFlags) error {
 	return err
 }
 
-func (g *genFlags) resolve(cmd *cobra.Command) (err error) {
+func (g *genFlags) resolve(cmd *cobra.Command) error {
 	if g.output != "text" && g.output != "json" {
 		return usagef("-o %s: the outputs are text and json", g.output)
 	}
+	if g.List && g.output != "json" {
+		return usagef("--list-records needs -o json")
+	}
+	if err := g.resolvePlace(cmd); err != nil {
+		return err
+	}
+	if err := g.resolveDir(); err != nil {
+		return err
+	}
+	if err := g.resolveOp(cmd); err != nil {
+		return err
+	}
+	if cmd.Flags().Changed("duration") && !cmd.Flags().Changed("rounds") {
+		g.Rounds = 0
+	}
+	if err := g.parse(); err != nil {
+		return &usageError{err}
+	}
+	return nil
+}
+
+// parse takes what internal/gen understands.
+func (g *genFlags) parse() (err error) {
+	g.Op, g.Fault = gen.Op(g.op), gen.Fault(g.fault)
+	if g.Size, err = gen.ParseSize(g.size); err != nil {
+		return err
+	}
+	if g.Version, err = gen.ParseVersion(g.tls); err != nil {
+		return err
+	}
+	if g.Suite, err = gen.ParseCipher(g.cipher, g.cipherVersion()); err != nil {
+		return err
+	}
+	return g.Check()
+}
+
+func (g *genFlags) resolveOp(cmd *cobra.Command) error {
+	if !g.sendfile {
+		return nil
+	}
+	if cmd.Flags().Changed("op") && g.op != "sendfile" {
+		return usagef("--sendfile and --op %s: choose one", g.op)
+	}
+	g.op = "sendfile"
+	return nil
+}
+
+// cipherVersion: a server's cipher is that of the connections with TLS 1.2.
+func (g *genFlags) cipherVersion() uint16 {
+	if g.Listen != "" {
+		return tls.VersionTLS12
+	}
+	return g.Version
+}
+
+func (g *genFlags) resolvePlace(cmd *cobra.Command) error {
+	if g.Listen == "" || g.Connect != "" {
+		return nil
+	}
+	for _, name := range clientOnly {
+		if cmd.Flags().Changed(name) {
+			return usagef("--%s is for the client to say: give it to the process with --connect", name)
+		}
+	}
+	if !cmd.Flags().Changed("connections") {
+		g.Connections = 0
+	}
+	return nil
+}
+
+func (g *genFlags) resolveDir() error {
 	switch g.dir {
 	case "both":
 		g.ToServer, g.ToClient = true, true
@@ -87,29 +185,17 @@ func (g *genFlags) resolve(cmd *cobra.Command) (err error) {
 	default:
 		return usagef("--dir %s: tx, rx or both", g.dir)
 	}
-	if cmd.Flags().Changed("duration") && !cmd.Flags().Changed("rounds") {
-		g.Rounds = 0
-	}
-	if g.Version, err = gen.ParseVersion(g.tls); err != nil {
-		return &usageError{err}
-	}
-	if g.Suite, err = gen.ParseCipher(g.cipher, g.Version); err != nil {
-		return &usageError{err}
-	}
-	if err := g.Check(); err != nil {
-		return &usageError{err}
-	}
 	return nil
 }
 
 func printReport(cmd *cobra.Command, r *gen.Report) error {
 	for _, c := range r.Connections {
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s -> %s TLS %s %s tx %s rx %s: %d writes by %s, %d bytes out, %d in\n",
-			c.Role, c.Local, c.Remote, c.Version, c.Cipher, c.TX, c.RX, c.Writes, c.Op, c.Sent, c.Received)
+			c.Role, c.Local, c.Remote, c.Version, c.Cipher, c.TX, c.RX, c.Writes, c.Op, c.SentBytes, c.Received)
 		if err != nil {
 			return err
 		}
-		for _, note := range []string{c.Reason, c.Error} {
+		for _, note := range []string{c.Reason, c.FaultError, c.Error} {
 			if note == "" {
 				continue
 			}

@@ -2,11 +2,8 @@ package gen
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
-	"os"
 	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
@@ -14,159 +11,148 @@ import (
 
 // end is one end of a connection at work.
 type end struct {
-	conn   *ktls.Conn
-	s      *Scenario
-	report *ConnReport
-	buf    []byte
-	file   *os.File
+	conn     *ktls.Conn
+	s        *Scenario
+	report   *ConnReport
+	src      source
+	in, out  *stream
+	isClient bool
+	buf      []byte
+	writes   int // of application data that the scenario asks for
 }
 
-// client plays the rounds, then says goodbye.
-func (e *end) client(ctx context.Context) error {
-	if _, err := e.conn.Write(e.s.hello()); err != nil {
-		return err
+// newEnd prepares to play s. close must be called in the end.
+func newEnd(c *ktls.Conn, s *Scenario, r *ConnReport, isClient bool) (*end, error) {
+	e := &end{conn: c, s: s, report: r, isClient: isClient, buf: make([]byte, min(s.Size.Max, bufSize)),
+		in: s.stream(r.Connection, towardsServer), out: s.stream(r.Connection, towardsClient)}
+	sends := s.ToClient
+	if isClient {
+		e.in, e.out, sends = e.out, e.in, s.ToServer
 	}
-	e.report.Writes++
-	e.report.Sent += helloSize
-	if err := e.prepare(e.s.ToServer); err != nil {
-		return err
+	r.Op, r.Fault = OpSend, s.Fault
+	if sends {
+		r.Op = s.Op
 	}
-	defer e.cleanup()
-	next := pace(ctx, e.s.Rate)
-	for i := 0; (e.s.Rounds == 0 || i < e.s.Rounds) && next(); i++ {
-		if err := e.clientRound(); err != nil {
+	var err error
+	e.src, err = newSource(r.Op)
+	return e, err
+}
+
+func (e *end) close() { e.src.close() }
+
+// send is one write of the scenario and the control records before it.
+func (e *end) send() error {
+	e.writes++
+	if every(e.s.AlertEvery, e.writes) {
+		if err := e.alert(); err != nil {
 			return err
 		}
+	}
+	if every(e.s.RekeyEvery, e.writes) {
+		if err := e.rekey(); err != nil {
+			return err
+		}
+	}
+	return e.data(e.out.next())
+}
+
+func every(n, i int) bool { return n > 0 && i%n == 0 }
+
+// data sends n bytes of application data by the scenario's call.
+func (e *end) data(n int) error {
+	for ; n > 0; n -= min(n, e.src.most()) {
+		part := min(n, e.src.most())
+		if err := e.src.send(e.conn, part); err != nil {
+			return err
+		}
+		e.sent(part, e.report.Op)
 	}
 	return nil
 }
 
-// server mirrors the client until that closes.
-func (e *end) server() error {
-	if err := e.prepare(e.s.ToClient); err != nil {
+// sent notes one call that sent n bytes.
+func (e *end) sent(n int, op Op) {
+	e.report.Writes++
+	e.report.SentBytes += uint64(n)
+	e.report.Sent.add(ktls.TypeApplicationData, n, op)
+}
+
+// write sends bytes of the scenario's own, always by write(2).
+func (e *end) write(b []byte) error {
+	if _, err := e.conn.Write(b); err != nil {
 		return err
 	}
-	defer e.cleanup()
-	for {
-		err := e.serverRound()
-		if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
-			return nil
-		}
+	e.sent(len(b), OpSend)
+	return nil
+}
+
+// userCanceled is a warning that no receiver may mind (RFC 8446, section 6.1).
+var userCanceled = []byte{1, 90}
+
+func (e *end) alert() error {
+	if e.report.TX == ktls.ModeNone.String() {
+		return fmt.Errorf("send an alert: needs kernel TLS (%s)", e.report.Reason)
+	}
+	if _, err := ktls.SendRecord(e.conn, ktls.TypeAlert, userCanceled, 0); err != nil {
+		return fmt.Errorf("send an alert: %w", err)
+	}
+	e.report.Sent.control(ktls.TypeAlert, len(userCanceled))
+	return nil
+}
+
+// keyUpdateLen is a KeyUpdate's length in bytes (RFC 8446, section 4.6.3).
+const keyUpdateLen = 5
+
+func (e *end) rekey() error {
+	if err := e.conn.KeyUpdate(context.Background()); err != nil {
+		return fmt.Errorf("change keys: %w", err)
+	}
+	e.report.Rekeys++
+	e.report.Sent.control(ktls.TypeHandshake, keyUpdateLen)
+	return nil
+}
+
+// receive takes one write of the peer's. The peer's KeyUpdate before it has
+// been answered by the library, since this end was not writing.
+func (e *end) receive(ctx context.Context, n int) error {
+	sleep(ctx, e.s.ReadDelay)
+	for n > 0 {
+		got, err := io.ReadFull(e.conn, e.buf[:min(n, len(e.buf))])
+		e.report.Received += uint64(got)
 		if err != nil {
 			return err
 		}
+		n -= got
+	}
+	return nil
+}
+
+// receiveWrite is receive with the scenario's size.
+func (e *end) receiveWrite(ctx context.Context, i int) error {
+	err := e.receive(ctx, e.in.next())
+	if err == nil && every(e.s.RekeyEvery, i) {
+		e.report.Sent.control(ktls.TypeHandshake, keyUpdateLen)
+	}
+	return err
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	if d == 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
 	}
 }
 
-func (e *end) serverRound() error {
-	turn := e.receive
-	if !e.s.ToServer {
-		turn = e.readAsk
-	}
-	if err := turn(); err != nil || !e.s.ToClient {
+// goodbye sends close_notify.
+func (e *end) goodbye() error {
+	if err := e.conn.CloseWrite(); err != nil {
 		return err
 	}
-	return e.send()
-}
-
-// clientRound: where only the server sends, the client asks for each write
-// with one byte, so that both play the same number of rounds.
-func (e *end) clientRound() error {
-	turn := e.send
-	if !e.s.ToServer {
-		turn = e.ask
-	}
-	if err := turn(); err != nil || !e.s.ToClient {
-		return err
-	}
-	return e.receive()
-}
-
-func (e *end) ask() error {
-	_, err := e.conn.Write([]byte{'?'})
-	e.report.Writes++
-	e.report.Sent++
-	return err
-}
-
-func (e *end) readAsk() error {
-	var b [1]byte
-	_, err := io.ReadFull(e.conn, b[:])
-	if err == nil {
-		e.report.Received++
-	}
-	return err
-}
-
-// prepare makes the bytes to send: a pattern in which an offset can be told.
-func (e *end) prepare(sends bool) error {
-	e.buf = make([]byte, e.s.Size)
-	for i := range e.buf {
-		e.buf[i] = byte(i ^ i>>8)
-	}
-	if !sends || !e.s.Sendfile {
-		return nil
-	}
-	f, err := os.CreateTemp("", "ktlstop-gen-")
-	if err != nil {
-		return fmt.Errorf("make a file to send: %w", err)
-	}
-	e.file = f
-	// Nobody else needs the name.
-	if err := os.Remove(f.Name()); err != nil {
-		return err
-	}
-	_, err = f.Write(e.buf)
-	return err
-}
-
-func (e *end) cleanup() {
-	if e.file != nil {
-		e.file.Close()
-	}
-}
-
-func (e *end) send() error {
-	e.report.Writes++
-	n, err := e.write()
-	e.report.Sent += uint64(n)
-	return err
-}
-
-func (e *end) write() (int64, error) {
-	if e.file == nil {
-		n, err := e.conn.Write(e.buf)
-		return int64(n), err
-	}
-	if _, err := e.file.Seek(0, io.SeekStart); err != nil {
-		return 0, err
-	}
-	return e.conn.ReadFrom(e.file)
-}
-
-func (e *end) receive() error {
-	n, err := io.ReadFull(e.conn, e.buf)
-	e.report.Received += uint64(n)
-	return err
-}
-
-// pace returns a function that waits for the next round and says whether there
-// is one.
-func pace(ctx context.Context, rate float64) func() bool {
-	if rate == 0 {
-		return func() bool { return ctx.Err() == nil }
-	}
-	due := time.Now()
-	step := time.Duration(float64(time.Second) / rate)
-	return func() bool {
-		wait := time.NewTimer(time.Until(due))
-		defer wait.Stop()
-		due = due.Add(step)
-		select {
-		case <-ctx.Done():
-			return false
-		case <-wait.C:
-			return ctx.Err() == nil
-		}
-	}
+	e.report.Sent.control(ktls.TypeAlert, 2)
+	return nil
 }

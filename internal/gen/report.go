@@ -1,6 +1,8 @@
 package gen
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"time"
 
@@ -9,25 +11,31 @@ import (
 
 // Report is what was done, for a test or a reader to compare with a trace.
 type Report struct {
+	Seed        uint64        `json:"seed"`
 	Connections []*ConnReport `json:"connections"`
 	DurationNS  time.Duration `json:"duration_ns"`
 }
 
-// ConnReport is one end of one connection.
+// ConnReport is one end of one connection, and the direction in which it sends.
 type ConnReport struct {
-	Role     string `json:"role"` // client or server
-	Local    string `json:"local"`
-	Remote   string `json:"remote"`
-	Version  string `json:"version"`
-	Cipher   string `json:"cipher"`
-	TX       string `json:"tx"` // sw, hw or none
-	RX       string `json:"rx"`
-	Reason   string `json:"reason,omitempty"` // why none
-	Op       string `json:"op"`
-	Writes   uint64 `json:"writes"`
-	Sent     uint64 `json:"sent_bytes"`
-	Received uint64 `json:"received_bytes"`
-	Error    string `json:"error,omitempty"`
+	Role       string `json:"role"`       // client or server
+	Connection int    `json:"connection"` // counted from 0, the same at both ends
+	Local      string `json:"local"`
+	Remote     string `json:"remote"`
+	Version    string `json:"version"`
+	Cipher     string `json:"cipher"`
+	TX         string `json:"tx"` // sw, hw, kernel or none
+	RX         string `json:"rx"`
+	Reason     string `json:"reason,omitempty"` // why none
+	Op         Op     `json:"op"`
+	Writes     uint64 `json:"writes"`         // of application data
+	SentBytes  uint64 `json:"sent_bytes"`     // of application data
+	Received   uint64 `json:"received_bytes"` // of application data
+	Sent       Tally  `json:"sent"`
+	Rekeys     uint64 `json:"rekeys,omitempty"` // KeyUpdates that this end began
+	Fault      Fault  `json:"fault,omitempty"`
+	FaultError string `json:"fault_error,omitempty"` // what this end saw of the fault
+	Error      string `json:"error,omitempty"`       // what was not asked for
 }
 
 // collector gathers the reports of connections that run at once.
@@ -42,21 +50,19 @@ func (c *collector) add(r *ConnReport) {
 	c.all = append(c.all, r)
 }
 
-// failed is the first connection that ended with an error.
-func (c *collector) failed() *ConnReport {
+// sorted returns the reports in an order that does not depend on time.
+func (c *collector) sorted() []*ConnReport {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, r := range c.all {
-		if r.Error != "" {
-			return r
-		}
-	}
-	return nil
+	return slices.SortedStableFunc(slices.Values(c.all), func(a, b *ConnReport) int {
+		return cmp.Or(cmp.Compare(a.Connection, b.Connection), cmp.Compare(a.Role, b.Role))
+	})
 }
 
 // describe fills in what the handshake settled.
 func (r *ConnReport) describe(c *ktls.Conn) {
 	state, off := c.ConnectionState(), c.Offload()
+	r.Local, r.Remote = c.LocalAddr().String(), c.RemoteAddr().String()
 	r.Version, r.Cipher = versionName(state.Version), suiteName(state.CipherSuite)
 	r.TX, r.RX = off.TX.Mode.String(), off.RX.Mode.String()
 	for _, d := range []ktls.DirectionState{off.TX, off.RX} {

@@ -3,7 +3,6 @@ package gen
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -20,17 +19,28 @@ func Run(ctx context.Context, s Scenario, listening func(net.Addr)) (*Report, er
 		return nil, err
 	}
 	begin := time.Now()
-	if s.Duration > 0 && s.Listen == "" {
+	if s.Duration > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.Duration)
 		defer cancel()
 	}
 	var all collector
 	err := run(ctx, &s, &all, listening)
-	if f := all.failed(); err == nil && f != nil {
-		err = fmt.Errorf("%s %s to %s: %s", f.Role, f.Local, f.Remote, f.Error)
+	r := &Report{Seed: s.Seed, Connections: all.sorted(), DurationNS: time.Since(begin)}
+	if err == nil {
+		err = r.failure()
 	}
-	return &Report{Connections: all.all, DurationNS: time.Since(begin)}, err
+	return r, err
+}
+
+// failure is the error of the first connection that ended with one.
+func (r *Report) failure() error {
+	for _, c := range r.Connections {
+		if c.Error != "" {
+			return fmt.Errorf("%s %s to %s: %s", c.Role, c.Local, c.Remote, c.Error)
+		}
+	}
+	return nil
 }
 
 func run(ctx context.Context, s *Scenario, all *collector, listening func(net.Addr)) error {
@@ -42,22 +52,22 @@ func run(ctx context.Context, s *Scenario, all *collector, listening func(net.Ad
 	if addr == "" {
 		addr = "127.0.0.1:0"
 	}
-	ln, err := net.Listen("tcp", addr)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // the kernel has no TLS for it
+	ln, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	srv, err := newServer(ln, s, all)
 	if err != nil {
 		return err
 	}
 	if listening != nil {
 		listening(ln.Addr())
 	}
-	cert, err := selfSigned()
-	if err != nil {
-		ln.Close()
-		return err
-	}
-	srv := &server{ln: ln, policy: policy(s), all: all, config: &tls.Config{
-		Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, CipherSuites: s.suites()}}
 	if s.Listen != "" {
-		return srv.serve(ctx)
+		return srv.serve(ctx, s.Connections)
 	}
 	return runBoth(ctx, s, srv)
 }
@@ -65,55 +75,27 @@ func run(ctx context.Context, s *Scenario, all *collector, listening func(net.Ad
 // runBoth is both ends in one process: the server ends after the clients.
 func runBoth(ctx context.Context, s *Scenario, srv *server) error {
 	serverCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	done := make(chan error, 1)
-	go func() { done <- srv.serve(serverCtx) }()
+	go func() { done <- srv.serve(serverCtx, 0) }()
 	runClients(ctx, s, srv.ln.Addr().String(), srv.all)
-	srv.drain()
-	stop()
+	srv.ln.Close()
 	return <-done
 }
 
-func policy(s *Scenario) ktls.Policy {
+func runClients(ctx context.Context, s *Scenario, addr string, all *collector) {
+	var wg sync.WaitGroup
+	for i := range s.Connections {
+		wg.Go(func() { runClient(ctx, s, addr, i, all) })
+	}
+	wg.Wait()
+}
+
+func (s *Scenario) policy() ktls.Policy {
 	if s.Require {
 		return ktls.Require
 	}
 	return ktls.Prefer
 }
 
-func runClients(ctx context.Context, s *Scenario, addr string, all *collector) {
-	var wg sync.WaitGroup
-	for range s.Connections {
-		wg.Go(func() { runClient(ctx, s, addr, all) })
-	}
-	wg.Wait()
-}
-
-func runClient(ctx context.Context, s *Scenario, addr string, all *collector) {
-	r := &ConnReport{Role: "client", Remote: addr, Op: op(s.Sendfile && s.ToServer)}
-	defer all.add(r)
-	c, err := ktls.DialContext(ctx, "tcp", addr, s.clientConfig(), policy(s))
-	if err != nil {
-		r.fail(ctx, err)
-		return
-	}
-	defer c.Close()
-	r.Local = c.LocalAddr().String()
-	r.describe(c)
-	e := &end{conn: c, s: s, report: r}
-	r.fail(ctx, e.client(ctx))
-}
-
-func op(sendfile bool) string {
-	if sendfile {
-		return "sendfile"
-	}
-	return "send"
-}
-
-// fail notes an error, unless it is only the end of the run.
-func (r *ConnReport) fail(ctx context.Context, err error) {
-	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return
-	}
-	r.Error = err.Error()
-}
+func (s *Scenario) is12() bool { return s.Version == tls.VersionTLS12 }

@@ -3,27 +3,58 @@ package gen
 
 import (
 	"crypto/tls"
-	"encoding/binary"
 	"fmt"
 	"time"
 )
 
-// Scenario says what traffic to make. A connection begins with one record of
-// helloSize bytes in which the client tells the server what follows; then each
-// round sends Size bytes from the client, from the server, or from both in turn.
+// Op is the call that application data is sent by.
+type Op string
+
+// The calls. Splice moves it from a Unix socket.
+const (
+	OpSend     Op = "send"
+	OpSendfile Op = "sendfile"
+	OpSplice   Op = "splice"
+)
+
+// Fault is how a connection ends instead of with close_notify.
+type Fault string
+
+// The faults.
+const (
+	// FaultNone is an orderly end.
+	FaultNone Fault = ""
+	// FaultCorrupt damages one last record of the client on its way.
+	FaultCorrupt Fault = "corrupt"
+	// FaultReset ends the TCP connection with a reset by the client.
+	FaultReset Fault = "reset"
+)
+
+// Scenario says what traffic to make. A connection begins with one record in
+// which the client tells the server what follows; then each round sends one
+// write from the client, from the server, or from both in turn. With Rounds
+// the records of each connection and direction, their types, lengths and order
+// follow from the scenario alone, Seed included; with Duration only their
+// number does not.
 type Scenario struct {
-	Connections int
-	// Size is the number of bytes of one write, in each direction that is on.
-	Size int
+	Connections int // of a server: how many it serves before it ends, 0 for no end
+	// Size is that of one write, in each direction that is on.
+	Size Size
+	Seed uint64
 	// Rounds per connection; 0 means until Duration or the context ends.
 	Rounds int
 	// Rate is the rounds per second and connection; 0 means as fast as it goes.
 	Rate     float64
 	Duration time.Duration
-	// Sendfile makes the sending side take its bytes from a file.
-	Sendfile bool
+	Op       Op
 	// ToServer and ToClient switch the directions on.
 	ToServer, ToClient bool
+	// AlertEvery and RekeyEvery put an alert user_canceled, which says nothing,
+	// or a KeyUpdate before each so-many-th write of each sender; 0 for none.
+	AlertEvery, RekeyEvery int
+	// ReadDelay is how long a receiver waits before it takes up a write.
+	ReadDelay time.Duration
+	Fault     Fault
 	// Version is tls.VersionTLS12 or tls.VersionTLS13; Suite a TLS 1.2 suite
 	// or 0.
 	Version, Suite uint16
@@ -31,65 +62,58 @@ type Scenario struct {
 	Listen, Connect string
 	// Require fails where the kernel does not take the connection over.
 	Require bool
+	// List keeps each record in the report.
+	List bool
 }
-
-// maxSize bounds a write; a server believes no larger one.
-const maxSize = 1 << 30
 
 // Check says what is wrong with s.
 func (s *Scenario) Check() error {
 	switch {
 	case s.Listen != "" && s.Connect != "":
 		return fmt.Errorf("listen and connect are two processes")
-	case s.Connections < 1:
+	case s.Connections < 0 || s.Connections == 0 && s.Listen == "":
 		return fmt.Errorf("%d connections: at least one", s.Connections)
-	case s.Size < 1 || s.Size > maxSize:
-		return fmt.Errorf("size %d is outside 1 to %d", s.Size, maxSize)
 	case s.Rounds < 0 || s.Rate < 0:
 		return fmt.Errorf("a negative number of rounds")
+	}
+	return s.checkTraffic()
+}
+
+// checkTraffic is about what a client tells its server.
+func (s *Scenario) checkTraffic() error {
+	switch {
+	case s.Size.Min < 1 || s.Size.Min > s.Size.Max || s.Size.Max > maxSize || s.Size.Mean < 0:
+		return fmt.Errorf("size %v is outside 1 to %d", s.Size, maxSize)
+	case s.Op != OpSend && s.Op != OpSendfile && s.Op != OpSplice:
+		return fmt.Errorf("op %q: the calls are send, sendfile and splice", s.Op)
+	case s.Fault != FaultNone && s.Fault != FaultCorrupt && s.Fault != FaultReset:
+		return fmt.Errorf("fault %q: the faults are corrupt and reset", s.Fault)
 	case !s.ToServer && !s.ToClient:
 		return fmt.Errorf("no direction to send in")
+	case s.AlertEvery < 0 || s.RekeyEvery < 0 || s.ReadDelay < 0:
+		return fmt.Errorf("a negative number of alerts, key changes or seconds")
+	case s.RekeyEvery > 0 && s.Version == tls.VersionTLS12:
+		return fmt.Errorf("changing keys needs TLS 1.3")
+	case s.RekeyEvery > 0 && !s.ToClient:
+		// The answers to KeyUpdates would pile up: nobody reads them.
+		return fmt.Errorf("changing keys needs a direction that the client reads: both or rx")
 	}
 	return nil
 }
 
-const (
-	helloSize  = 16
-	helloMagic = "ktls"
-
-	flagToServer = 1
-	flagToClient = 2
-	flagSendfile = 4
-)
-
-// hello is the client's first record: magic, size, flags, reserved.
-func (s *Scenario) hello() []byte {
-	var flags uint32
-	for bit, on := range map[uint32]bool{flagToServer: s.ToServer, flagToClient: s.ToClient, flagSendfile: s.Sendfile} {
-		if on {
-			flags |= bit
-		}
-	}
-	b := make([]byte, helloSize)
-	copy(b, helloMagic)
-	binary.BigEndian.PutUint32(b[4:], uint32(s.Size))
-	binary.BigEndian.PutUint32(b[8:], flags)
-	return b
-}
-
-// parseHello is what the server makes of it.
-func parseHello(b []byte) (*Scenario, error) {
-	if len(b) != helloSize || string(b[:4]) != helloMagic {
-		return nil, fmt.Errorf("the peer is not ktlstop gen")
-	}
-	flags := binary.BigEndian.Uint32(b[8:])
-	s := &Scenario{Connections: 1, Size: int(binary.BigEndian.Uint32(b[4:])),
-		ToServer: flags&flagToServer != 0, ToClient: flags&flagToClient != 0, Sendfile: flags&flagSendfile != 0}
-	return s, s.Check()
-}
-
 func (s *Scenario) clientConfig() *tls.Config {
-	return &tls.Config{InsecureSkipVerify: true, MinVersion: s.Version, MaxVersion: s.Version, CipherSuites: s.suites()}
+	// Without dynamic record sizing crypto/tls cuts writes as the kernel does.
+	return &tls.Config{InsecureSkipVerify: true, MinVersion: s.Version, MaxVersion: s.Version,
+		CipherSuites: s.suites(), DynamicRecordSizingDisabled: true}
+}
+
+func (s *Scenario) serverConfig() (*tls.Config, error) {
+	cert, err := selfSigned()
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12,
+		CipherSuites: s.suites(), DynamicRecordSizingDisabled: true}, nil
 }
 
 func (s *Scenario) suites() []uint16 {

@@ -11,20 +11,27 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
 
-// server answers clients until its context ends.
+// server answers clients until its context ends or it has served enough.
 type server struct {
 	ln     net.Listener
+	s      *Scenario
 	config *tls.Config
-	policy ktls.Policy
 	all    *collector
 	wg     sync.WaitGroup
 }
 
-func (s *server) serve(ctx context.Context) error {
+func newServer(ln net.Listener, s *Scenario, all *collector) (*server, error) {
+	config, err := s.serverConfig()
+	return &server{ln: ln, s: s, config: config, all: all}, err
+}
+
+// serve accepts so many connections, or any number if that is 0, and waits for
+// them.
+func (s *server) serve(ctx context.Context, connections int) error {
 	stop := context.AfterFunc(ctx, func() { s.ln.Close() })
 	defer stop()
 	defer s.wg.Wait()
-	for {
+	for n := 0; connections == 0 || n < connections; n++ {
 		c, err := s.ln.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return nil
@@ -34,15 +41,13 @@ func (s *server) serve(ctx context.Context) error {
 		}
 		s.wg.Go(func() { s.handle(ctx, c) })
 	}
+	return nil
 }
 
-// drain waits for the connections that have been accepted.
-func (s *server) drain() { s.wg.Wait() }
-
 func (s *server) handle(ctx context.Context, c net.Conn) {
-	r := &ConnReport{Role: "server", Local: c.LocalAddr().String(), Remote: c.RemoteAddr().String(), Op: "send"}
+	r := &ConnReport{Role: "server", Local: c.LocalAddr().String(), Remote: c.RemoteAddr().String(), Sent: Tally{listing: s.s.List}}
 	defer s.all.add(r)
-	kc, err := ktls.ServerContext(ctx, c, s.config, s.policy)
+	kc, err := ktls.ServerContext(ctx, c, s.config, s.s.policy())
 	if err != nil {
 		r.fail(ctx, err)
 		return
@@ -51,20 +56,55 @@ func (s *server) handle(ctx context.Context, c net.Conn) {
 	stop := context.AfterFunc(ctx, func() { kc.Close() })
 	defer stop()
 	r.describe(kc)
-	r.fail(ctx, s.answer(kc, r))
+	if err := s.answer(ctx, kc, r); ctx.Err() == nil {
+		r.fail(ctx, err)
+	}
 }
 
-func (s *server) answer(c *ktls.Conn, r *ConnReport) error {
-	b := make([]byte, helloSize)
-	if _, err := io.ReadFull(c, b); err != nil {
-		return err
-	}
-	r.Received += helloSize
-	want, err := parseHello(b)
+func (s *server) answer(ctx context.Context, c *ktls.Conn, r *ConnReport) error {
+	want, connection, n, err := readHello(c)
 	if err != nil {
 		return err
 	}
-	r.Op = op(want.Sendfile && want.ToClient)
-	e := &end{conn: c, s: want, report: r}
-	return e.server()
+	r.Connection, r.Received = connection, uint64(n)
+	e, err := newEnd(c, want, r, false)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	for i := 1; err == nil; i++ {
+		err = e.serverRound(ctx, i)
+	}
+	return e.ended(err)
+}
+
+func (e *end) serverRound(ctx context.Context, i int) error {
+	var err error
+	if e.s.ToServer {
+		err = e.receiveWrite(ctx, i)
+	} else {
+		err = e.receive(ctx, 1)
+	}
+	if err != nil || !e.s.ToClient {
+		return err
+	}
+	return e.send()
+}
+
+// ended takes the error that ended the rounds for what was asked for, or not.
+func (e *end) ended(err error) error {
+	switch {
+	case err == io.EOF && e.s.Fault == FaultNone:
+		return e.goodbye()
+	case err == io.EOF:
+		return errors.New("the client ended in order, and said that it would not")
+	case e.s.Fault == FaultNone:
+		return err
+	}
+	e.report.FaultError = err.Error()
+	if e.s.Fault == FaultCorrupt {
+		e.report.Sent.control(ktls.TypeAlert, 2) // bad_record_mac
+		return nil
+	}
+	return e.conn.NetConn().Close() // a close_notify would be sealed for nobody
 }

@@ -19,6 +19,19 @@
 // are derived as RFC 8446, section 7.3, and RFC 5246, section 6.3, say, and handed over by
 // setsockopt(2).
 //
+// # net/http
+//
+// An http.Server on a [Listen] listener speaks HTTP/1.1, and files that http.ServeContent
+// sends go out by sendfile(2), but for the first 512 bytes, which net/http always copies.
+// [WithHandshake] fills Request.TLS. A client takes
+// [Dialer.DialContext] as its transport's DialTLSContext and speaks HTTP/1.1.
+//
+// HTTP/2 by ALPN is for *tls.Conn alone in net/http. A server can still speak it: offer "h2"
+// in NextProtos, switch http.Protocols.SetUnencryptedHTTP2 on, and have the listener return
+// each connection as struct{ net.Conn }{conn}, since net/http looks for the HTTP/2 preface
+// only on connections that do not show a TLS state. HTTP/2 cuts files into frames, so
+// sendfile(2) is not used.
+//
 // # Keys in memory
 //
 // Derived keys and secrets are overwritten as soon as the kernel has them. What Go does

@@ -280,3 +280,44 @@ func TestSharedCache(t *testing.T) {
 	mustWrite(t, c, "ping")
 	mustRead(t, s, "ping")
 }
+
+// TestConfigKeepsWorking has SNI, GetCertificate, ALPN, a client certificate and the
+// verification hooks do their work, and the caller's key log on both sides.
+func TestConfigKeepsWorking(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			t.Run(tls.VersionName(version), func(t *testing.T) { testConfig(t, m, version) })
+		}
+	})
+}
+
+func testConfig(t *testing.T, m mode, version uint16) {
+	var asked string
+	var verified int
+	var logs [2]bytes.Buffer
+	cert := testCert()
+	server := &tls.Config{
+		GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) { asked = h.ServerName; return &cert, nil },
+		ClientAuth:     tls.RequireAndVerifyClientCert, ClientCAs: testPool(), NextProtos: []string{"a", "b"}, KeyLogWriter: &logs[0],
+	}
+	client := only(clientConfig(), version)
+	client.NextProtos, client.KeyLogWriter = []string{"b"}, &logs[1]
+	client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }
+	client.VerifyConnection = func(tls.ConnectionState) error { verified++; return nil }
+	c, s := connPair(t, m, client, server)
+	mustWrite(t, c, "ping")
+	mustRead(t, s, "ping")
+	mustWrite(t, s, "pong")
+	mustRead(t, c, "pong")
+	for _, state := range []tls.ConnectionState{c.ConnectionState(), s.ConnectionState()} {
+		if state.ServerName != "test.invalid" || state.NegotiatedProtocol != "b" || len(state.PeerCertificates) != 1 || state.Version != version {
+			t.Errorf("state: %+v", state)
+		}
+	}
+	if asked != "test.invalid" || verified != 1 {
+		t.Errorf("GetCertificate was asked for %q, VerifyConnection ran %d times", asked, verified)
+	}
+	if logs[0].Len() == 0 || logs[0].String() != logs[1].String() {
+		t.Errorf("key logs: %q and %q", logs[0].String(), logs[1].String())
+	}
+}

@@ -135,6 +135,10 @@ func TestCurl(t *testing.T) {
 		for name, args := range map[string][]string{
 			"download h2":  {"--http2", "https://" + addr + "/file"},
 			"download 1.2": {"--http1.1", "--tls-max", "1.2", "https://" + addr + "/file"},
+			"AES-256 1.2":  {"--http1.1", "--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384", "https://" + addr + "/file"},
+			"ChaCha 1.2":   {"--http1.1", "--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-CHACHA20-POLY1305", "https://" + addr + "/file"},
+			"AES-256 1.3":  {"--http1.1", "--tls13-ciphers", "TLS_AES_256_GCM_SHA384", "https://" + addr + "/file"},
+			"ChaCha 1.3":   {"--http1.1", "--tls13-ciphers", "TLS_CHACHA20_POLY1305_SHA256", "https://" + addr + "/file"},
 			"upload":       {"--http1.1", "--data-binary", "@-", "https://" + addr + "/echo"},
 		} {
 			t.Run(name, func(t *testing.T) {

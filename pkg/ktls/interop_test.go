@@ -240,7 +240,7 @@ func TestOpenSSLClient(t *testing.T) {
 		ln, port := listenForPeer(t)
 		args := append([]string{"s_client", "-connect", "127.0.0.1:" + port, "-servername", "test.invalid", "-quiet", "-ign_eof"}, pc.args()...)
 		p := start(t, pc.env(t), "openssl", args...)
-		want := bytes.Repeat([]byte("0123456789"), 6000)
+		want := bytes.Repeat([]byte("0123456789"), 20000)
 		c := acceptPeer(t, m, ln)
 		background(t, func() { _, _ = p.in.Write(want) })
 		background(t, func() {
@@ -306,6 +306,9 @@ func TestOpenSSLKeyUpdate(t *testing.T) {
 }
 
 var gnutlsPriorities = map[string]string{
+	"1.3 AES-128": "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM",
+	"1.2 AES-256": "NORMAL:-VERS-ALL:+VERS-TLS1.2:-CIPHER-ALL:+AES-256-GCM",
+	"1.2 ChaCha":  "NORMAL:-VERS-ALL:+VERS-TLS1.2:-CIPHER-ALL:+CHACHA20-POLY1305",
 	"1.3 AES-256": "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-256-GCM",
 	"1.2 AES-128": "NORMAL:-VERS-ALL:+VERS-TLS1.2:-CIPHER-ALL:+AES-128-GCM",
 	"1.3 ChaCha":  "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+CHACHA20-POLY1305",
@@ -368,4 +371,48 @@ func awaitServer(t *testing.T, addr string) {
 		}
 	}
 	t.Fatalf("nobody listens on %s", addr)
+}
+
+// awaitSession waits until s_client has written a whole session; it flushes its output, which
+// would tell, only when it ends.
+func awaitSession(t *testing.T, file string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if b, err := os.ReadFile(file); err == nil && bytes.Contains(b, []byte("-----END")) {
+			return
+		}
+	}
+	t.Fatal("openssl s_client got no session")
+}
+
+// TestEarlyDataIsRefused: a client that was allowed early data elsewhere sends it to us.
+// crypto/tls ends such a handshake, and nothing of the data is ever read.
+func TestEarlyDataIsRefused(t *testing.T) {
+	program(t, "openssl", "openssl")
+	cert, key := pemFiles(t)
+	dir := t.TempDir()
+	session, early := filepath.Join(dir, "session"), filepath.Join(dir, "early")
+	if err := os.WriteFile(early, []byte("early data"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	generous := start(t, nil, "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key, "-tls1_3", "-early_data")
+	start(t, nil, "openssl", "s_client", "-connect", generous.line(t, "ACCEPT "), "-servername", "test.invalid", "-tls1_3", "-sess_out", session)
+	awaitSession(t, session)
+	inSoftAndKernel(t, func(t *testing.T, m mode) {
+		ln, port := listenForPeer(t)
+		start(t, nil, "openssl", "s_client", "-connect", "127.0.0.1:"+port, "-servername", "test.invalid", "-tls1_3", "-sess_in", session, "-early_data", early)
+		conn, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
+		c := m.server(conn, serverConfig())
+		if n, err := c.Read(make([]byte, 100)); n != 0 || err == nil || !strings.Contains(err.Error(), "early data") {
+			t.Errorf("read %d bytes, %v", n, err)
+		}
+		if off := c.Offload(); off.TX.Mode != ModeNone || !errors.Is(off.TX.Reason, ErrHandshakePending) {
+			t.Errorf("offload: %+v", off)
+		}
+	})
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -168,6 +169,48 @@ func testReset(t *testing.T, m mode) {
 	}
 }
 
+// TestResetByPeer and the test after it are what crypto/tls does at the other end.
+func TestResetByPeer(t *testing.T) {
+	eachPeer(t, clientConfig, serverConfig, func(t *testing.T, m mode, c *Conn, peer *tls.Conn) {
+		mustWrite(t, peer, "before")
+		mustRead(t, c, "before")
+		if err := peer.NetConn().(*net.TCPConn).SetLinger(0); err != nil {
+			t.Fatal(err)
+		}
+		_ = peer.NetConn().Close()
+		_, err := c.Read(make([]byte, 1))
+		if _, ok := errors.AsType[*net.OpError](err); !ok || !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("read after reset: %v", err)
+		}
+	})
+}
+
+// TestHalfCloseByPeer: each end closes its half first, once.
+func TestHalfCloseByPeer(t *testing.T) {
+	type half interface {
+		net.Conn
+		CloseWrite() error
+	}
+	eachPeer(t, clientConfig, serverConfig, func(t *testing.T, m mode, c *Conn, peer *tls.Conn) {
+		first, second := half(c), half(peer)
+		if c.isClient {
+			first, second = second, first
+		}
+		mustWrite(t, first, "question")
+		if err := first.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		mustRead(t, second, "question")
+		mustEOF(t, second)
+		mustWrite(t, second, "answer")
+		mustRead(t, first, "answer")
+		if err := second.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		mustEOF(t, first)
+	})
+}
+
 // TestKeyUpdate changes keys again and again from either side, in the middle of a transfer.
 func TestKeyUpdate(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
@@ -190,8 +233,8 @@ func TestKeyUpdate(t *testing.T) {
 			mustWrite(t, b, "answer")
 			mustRead(t, a, "answer")
 		}
-		exchange(t, c, s, 200_000, func() {
-			if err := c.KeyUpdate(t.Context()); err != nil {
+		exchange(t, c, s, 200_000, func(end net.Conn) {
+			if err := end.(*Conn).KeyUpdate(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -273,7 +316,7 @@ func TestUpdateOwed(t *testing.T) {
 // TestLargeTransfers goes both ways at once, by crypto/tls's record sizes and by ours.
 func TestLargeTransfers(t *testing.T) {
 	eachPeer(t, clientConfig, serverConfig, func(t *testing.T, m mode, c *Conn, peer *tls.Conn) {
-		exchange(t, c, peer, 300_000, func() {})
+		exchange(t, c, peer, 300_000, func(net.Conn) {})
 	})
 }
 
@@ -296,27 +339,24 @@ func TestKeyUpdateContext(t *testing.T) {
 }
 
 // exchange sends n bytes each way at once and compares digests. meanwhile runs a few times
-// between writes of c.
-func exchange(t *testing.T, c, s net.Conn, n int, meanwhile func()) {
+// between the writes of each end.
+func exchange(t *testing.T, c, s net.Conn, n int, meanwhile func(end net.Conn)) {
 	t.Helper()
 	data := make([]byte, n)
 	rand.New(rand.NewSource(1)).Read(data)
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		for rest := data; len(rest) > 0; {
-			m := min(len(rest), n/4)
-			if _, err := c.Write(rest[:m]); err != nil {
-				t.Error(err)
+	for _, end := range []net.Conn{c, s} {
+		wg.Go(func() {
+			for rest := data; len(rest) > 0; {
+				m := min(len(rest), n/4)
+				if _, err := end.Write(rest[:m]); err != nil {
+					t.Error(err)
+				}
+				rest = rest[m:]
+				meanwhile(end)
 			}
-			rest = rest[m:]
-			meanwhile()
-		}
-	})
-	wg.Go(func() {
-		if _, err := s.Write(data); err != nil {
-			t.Error(err)
-		}
-	})
+		})
+	}
 	for _, end := range []net.Conn{c, s} {
 		wg.Go(func() {
 			h := sha256.New()

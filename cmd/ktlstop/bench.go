@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/ktlstop/ktlstop/internal/bench"
+	"github.com/ktlstop/ktlstop/internal/gen"
+	"github.com/ktlstop/ktlstop/internal/sink"
+)
+
+// benchFlags are the measurements in the user's words.
+type benchFlags struct {
+	sizes, ways                []string
+	maxBytes, tls, output, svg string
+	maxTime                    time.Duration
+	repeat                     int
+	perf                       bool
+}
+
+func newBench() *cobra.Command {
+	var g benchFlags
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure kernel TLS against user-space TLS and TCP",
+		Long: `bench sends a file over loopback as streams of several sizes: by crypto/tls, by
+kernel TLS with write(2) and with sendfile(2), and without TLS. It shows
+throughput and, for each MiB, processor time (getrusage), system calls and
+instructions (perf events, where this machine has them) and context switches,
+of both ends together.`,
+		Example: `  ktlstop bench
+  ktlstop bench --sizes 1KiB,1MiB --ways "ktls write,ktls sendfile" --duration 500ms
+  ktlstop bench -o json --svg bench.svg`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runBench(cmd, &g) },
+	}
+	var sizes []string
+	for _, n := range bench.DefaultSizes {
+		sizes = append(sizes, bench.Bytes(n))
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&g.sizes, "sizes", sizes, "sizes of streams")
+	f.StringSliceVar(&g.ways, "ways", bench.WayNames(), "ways to send them")
+	f.StringVar(&g.maxBytes, "max-bytes", "1GiB", "end a measurement after about so many bytes")
+	f.DurationVar(&g.maxTime, "duration", bench.DefaultTime, "end a measurement after this time, within a stream too")
+	f.IntVar(&g.repeat, "repeat", 1, "make each measurement so often and show the median")
+	f.BoolVar(&g.perf, "perf", true, "count system calls and instructions by perf events, where this machine can")
+	f.StringVar(&g.tls, "tls", "1.3", "version of TLS, 1.2 or 1.3")
+	f.StringVarP(&g.output, "output", "o", "text", "text or json")
+	f.StringVar(&g.svg, "svg", "", "write a plot to this file")
+	return cmd
+}
+
+func (g *benchFlags) config() (c bench.Config, err error) {
+	if g.output != "text" && g.output != "json" {
+		return c, usagef("-o %s: the outputs are text and json", g.output)
+	}
+	c = bench.Config{Ways: g.ways, MaxTime: g.maxTime, Repeat: g.repeat, Perf: g.perf}
+	for _, s := range g.sizes {
+		n, err := bench.ParseBytes(s)
+		if err != nil {
+			return c, &usageError{err}
+		}
+		c.Sizes = append(c.Sizes, n)
+	}
+	if c.MaxBytes, err = bench.ParseBytes(g.maxBytes); err != nil {
+		return c, &usageError{err}
+	}
+	if c.Version, err = gen.ParseVersion(g.tls); err != nil {
+		return c, &usageError{err}
+	}
+	if err := c.Check(); err != nil {
+		return c, &usageError{err}
+	}
+	return c, nil
+}
+
+func runBench(cmd *cobra.Command, g *benchFlags) error {
+	c, err := g.config()
+	if err != nil {
+		return err
+	}
+	done := showProgress(&c)
+	r, err := bench.Run(cmd.Context(), c)
+	done()
+	if err != nil {
+		return err
+	}
+	if err := g.print(cmd, r); err != nil || g.svg == "" {
+		return err
+	}
+	return os.WriteFile(g.svg, r.SVG(), 0o644)
+}
+
+func (g *benchFlags) print(cmd *cobra.Command, r *bench.Result) error {
+	if g.output == "json" {
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(r)
+	}
+	var b strings.Builder
+	if err := r.WriteText(&b); err != nil {
+		return err
+	}
+	for line := range strings.Lines(b.String()) {
+		if _, err := fmt.Fprintln(cmd.OutOrStdout(), sink.Sanitize(strings.TrimSuffix(line, "\n"))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// showProgress tells a person at a terminal what is being measured.
+func showProgress(c *bench.Config) (done func()) {
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		return func() {}
+	}
+	c.Progress = func(way string, size int64) {
+		fmt.Fprintf(os.Stderr, "\r%-40s", bench.Bytes(size)+" by "+way)
+	}
+	return func() { fmt.Fprintf(os.Stderr, "\r%40s\r", "") }
+}

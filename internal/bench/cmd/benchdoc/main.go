@@ -1,0 +1,103 @@
+// Benchdoc puts new measurements into docs/bench.json and writes docs/bench.md
+// and its plots from it. It runs at the root of the repository:
+//
+//	benchdoc library=FILE
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/ktlstop/ktlstop/internal/bench"
+)
+
+// sections are docs/bench.md's, in their order.
+var sections = []bench.Section{bench.Library}
+
+func main() {
+	if err := run("docs", os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "benchdoc:", err)
+		os.Exit(1)
+	}
+}
+
+func run(dir string, args []string) error {
+	data, err := read(filepath.Join(dir, "bench.json"))
+	if err != nil {
+		return err
+	}
+	for _, arg := range args {
+		name, file, ok := strings.Cut(arg, "=")
+		if !ok || !known(name) {
+			return fmt.Errorf("%q is not SECTION=FILE with a section of docs/bench.md", arg)
+		}
+		part, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if !json.Valid(part) {
+			return fmt.Errorf("%s is no JSON", file)
+		}
+		data[name] = part
+	}
+	return write(dir, data)
+}
+
+func known(name string) bool {
+	for _, s := range sections {
+		if s.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// read returns the measurements by section, none where there is no file yet.
+func read(file string) (map[string]json.RawMessage, error) {
+	data := map[string]json.RawMessage{}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return data, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, &data); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return data, nil
+}
+
+func write(dir string, data map[string]json.RawMessage) error {
+	files, err := bench.Document(sections, data)
+	if err != nil {
+		return err
+	}
+	if files["bench.json"], err = indented(data); err != nil {
+		return err
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// indented has one field a line, so that a change shows as one.
+func indented(data map[string]json.RawMessage) ([]byte, error) {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = json.Indent(&b, text, "", " ")
+	b.WriteByte('\n')
+	return b.Bytes(), err
+}

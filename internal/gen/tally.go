@@ -1,0 +1,44 @@
+package gen
+
+import "github.com/ktlstop/ktlstop/pkg/ktls"
+
+// maxRecord is how many bytes of plaintext a record holds.
+const maxRecord = 16384
+
+// Tally is the records that one end sent after its handshake.
+type Tally struct {
+	Records uint64            `json:"records"`
+	Bytes   uint64            `json:"bytes"` // of plaintext, of all types
+	Types   map[string]uint64 `json:"types"` // records of each content type
+	List    []Record          `json:"list,omitempty"`
+	listing bool
+}
+
+// Record is one record.
+type Record struct {
+	Type string `json:"type"` // RFC 8446's name of the content type
+	Len  int    `json:"len"`
+	Op   Op     `json:"op"`
+}
+
+// add notes n bytes of one type, sent by one call.
+func (t *Tally) add(typ ktls.ContentType, n int, op Op) {
+	for ; n > 0; n -= maxRecord {
+		t.record(Record{typ.String(), min(n, maxRecord), op})
+	}
+}
+
+// control notes a record that is not application data.
+func (t *Tally) control(typ ktls.ContentType, n int) { t.add(typ, n, OpSend) }
+
+func (t *Tally) record(r Record) {
+	if t.Types == nil {
+		t.Types = map[string]uint64{}
+	}
+	t.Records++
+	t.Bytes += uint64(r.Len)
+	t.Types[r.Type]++
+	if t.listing {
+		t.List = append(t.List, r)
+	}
+}
