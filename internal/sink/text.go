@@ -78,6 +78,10 @@ func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
 		p.lost(ev)
 	case *event.Summary:
 		p.summary(ev)
+	case *event.HTTP:
+		p.http(ev)
+	case *event.Note:
+		p.note(ev)
 	}
 	dst, p.dst = p.dst, nil
 	return dst
