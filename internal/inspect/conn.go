@@ -23,8 +23,9 @@ type conn struct {
 	// waiting are the requests of HTTP/1 without a response, the oldest first.
 	waiting []*exchange
 	// doubtful: records are missing, so that the next response may be that of a
-	// request that was not seen.
+	// request that was not seen. answered is when the latest response ended.
 	doubtful bool
+	answered uint64
 
 	// open are the streams of HTTP/2; client is the direction of requests.
 	open        map[uint32]*exchange
@@ -67,6 +68,7 @@ func newExchange(s *stream, request event.Dir) *exchange {
 
 // request begins an exchange of HTTP/1.
 func (c *conn) request(s *stream) *exchange {
+	c.settleDoubt(s)
 	ex := newExchange(s, s.dir)
 	if len(c.waiting) >= maxPending {
 		c.in.note(s, "more than %d requests wait for a response: the oldest is given up", maxPending)
@@ -74,6 +76,22 @@ func (c *conn) request(s *stream) *exchange {
 	}
 	c.waiting = append(c.waiting, ex)
 	return ex
+}
+
+// settleDoubt: a client that asks when it has got a response waits for no other,
+// unless it uses pipelining, which hardly any does.
+func (c *conn) settleDoubt(s *stream) {
+	n := len(c.waiting)
+	if !c.doubtful || c.answered == 0 || n > 0 && c.waiting[n-1].begun > c.answered {
+		return
+	}
+	if h, ok := c.streams[s.dir^1].decoder.(*http1); ok && h.at != nil {
+		return
+	}
+	for len(c.waiting) > 0 {
+		c.tell(s, c.pop(), event.HTTPUnanswered)
+	}
+	c.doubtful = false
 }
 
 func (c *conn) pop() *exchange {
@@ -119,7 +137,7 @@ func (c *conn) oneWay(d event.Dir) bool {
 
 // unsure forgets which response belongs to which request.
 func (c *conn) unsure() {
-	c.doubtful = true
+	c.doubtful, c.answered = true, 0
 	for _, ex := range c.waiting {
 		ex.sure = false
 	}
@@ -130,7 +148,7 @@ func (c *conn) ended(s *stream, ex *exchange, m *event.HTTPMessage, how event.HT
 	switch {
 	case ex.ev.Response != nil && m == &ex.ev.Response.HTTPMessage:
 		c.tell(s, ex, how)
-		c.doubtful = c.doubtful && len(c.waiting) > 0
+		c.answered = s.now.Mono
 	case how == event.HTTPGap:
 		c.tell(s, ex, how)
 	case how == event.HTTPComplete && c.oneWay(s.dir):

@@ -22,7 +22,11 @@ func newGuess(s *stream) *guess {
 	if s.fresh {
 		return &guess{}
 	}
-	return newLostGuess()
+	g := newLostGuess()
+	if !s.order.gap {
+		g.why = "the trace joined in the middle"
+	}
+	return g
 }
 
 // newLostGuess is for a stream of which the beginning is not at hand.
@@ -160,9 +164,10 @@ func parseFrame(b []byte) frame {
 }
 
 // plausible reports whether a frame may be one: RFC 9113 §6 says which lengths
-// and streams the types have. Extensions are not looked for.
+// and streams the types have. Extensions are not looked for, nor the millionth
+// stream of a connection.
 func (f frame) plausible() bool {
-	ofStream := f.StreamID != 0 && f.StreamID < 1<<31
+	ofStream := f.StreamID != 0 && f.StreamID < 1<<20
 	switch f.Type {
 	case http2.FrameData, http2.FrameHeaders, http2.FrameContinuation, http2.FramePushPromise:
 		return ofStream && f.Length <= 16384
@@ -175,7 +180,7 @@ func (f frame) plausible() bool {
 	case http2.FramePing:
 		return f.StreamID == 0 && f.Length == 8
 	case http2.FrameWindowUpdate:
-		return f.StreamID < 1<<31 && f.Length == 4
+		return f.StreamID < 1<<20 && f.Length == 4
 	case http2.FrameGoAway:
 		return f.StreamID == 0 && f.Length >= 8 && f.Length <= 16384
 	}
@@ -184,16 +189,25 @@ func (f frame) plausible() bool {
 
 func (g *guess) pending(*stream) (uint64, bool) { return g.plain.pending() }
 
-// settle shows the rest as text.
+// settle shows the rest as text, but for what may be the middle of a field block.
 func (g *guess) settle(s *stream) {
-	n := len(s.rest())
+	b := s.rest()
 	switch {
-	case n == 0:
+	case len(b) == 0:
 	case g.hide:
-		s.hide(n, "bytes between frames that were not seen whole")
+		s.hide(len(b), "bytes between frames that were not seen whole")
+	case g.why != "" && g.plain.hidden < maxUnknown && !isText(b):
+		s.hide(len(b), "bytes behind some that were not seen")
+		g.plain.hidden, g.plain.state = g.plain.hidden+len(b), unknown
 	default:
-		s.text(&g.plain, n)
+		s.text(&g.plain, len(b))
 	}
+}
+
+// isText reports whether b has no controls but those of lines. Field blocks and
+// frames have others.
+func isText(b []byte) bool {
+	return !bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' && r != '\n' || r == 0x7f })
 }
 
 // gap: the next byte may be in the middle of any line.

@@ -9,6 +9,7 @@ const keyUpdate = 24
 // sequence follows the records of one direction.
 type sequence struct {
 	known   bool
+	gap     bool // records before the latest are missing
 	updated bool // the latest record was a KeyUpdate
 	gen     uint32
 	next    uint64
@@ -25,7 +26,7 @@ func (q *sequence) observe(r *event.Record) (missing uint64, lost bool) {
 	default:
 		lost = !q.updated || r.Gen != q.gen+1 || r.Seq != 0
 	}
-	*q = sequence{known: true, gen: r.Gen, next: r.Seq + 1,
+	*q = sequence{known: true, gap: lost, gen: r.Gen, next: r.Seq + 1,
 		updated: r.Control != nil && r.Control.HandshakeType == keyUpdate && r.Type == event.Handshake}
 	return missing, lost
 }

@@ -124,11 +124,12 @@ func (s *stream) decode() {
 
 // missing tells that records were not seen.
 func (s *stream) missing(n uint64) {
+	s.in.note(s, "gap: %s missing, of unknown length", counted(n, "record is", "records are"))
 	if s.decoder == nil {
 		s.fresh = false
+		s.conn.unsure()
 		return
 	}
-	s.in.note(s, "gap: %s missing, of unknown length", counted(n, "record is", "records are"))
 	s.gap(0)
 }
 
