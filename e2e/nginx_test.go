@@ -79,7 +79,7 @@ http {
 	client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f;
 	uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
 	server {
-		listen 127.0.0.1:%[2]d ssl; root %[1]s; sendfile on;
+		listen 127.0.0.1:%[2]d ssl http2; root %[1]s; sendfile on;
 		ssl_certificate %[3]s; ssl_certificate_key %[4]s;
 		ssl_protocols TLSv1.2 TLSv1.3; ssl_conf_command Options KTLS;
 	}

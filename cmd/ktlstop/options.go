@@ -30,6 +30,8 @@ type options struct {
 	ring         int
 	payloadRing  int
 	wide         bool
+	// body, if not nil, writes payloads in text; the default is a hex dump.
+	body func(dst []byte, r *event.Record) []byte
 	// started is called when the hooks are live.
 	started func() error
 	// fromFirst counts the duration from the first record on.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
@@ -56,7 +57,7 @@ func trace(cmd *cobra.Command, o *options) error {
 }
 
 // pump runs the tracer into a sink until its time is over.
-func (o *options) pump(ctx context.Context, t *loader.Tracer, out *output) error {
+func (o *options) pump(ctx context.Context, t *loader.Tracer, out sink.Sink) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	limit := func() { time.AfterFunc(o.duration, cancel) }

@@ -119,7 +119,7 @@ func TestHTTP1(t *testing.T) {
 
 func TestDuration(t *testing.T) {
 	f := newFeed(t, Config{}).both()
-	f.split(rx, []byte(get), 3, 9)                                                   // at 1000, 2000, 3000
+	f.split(rx, []byte(get), 3, 9)                                                    // at 1000, 2000, 3000
 	f.split(tx, []byte("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"), 8, 39, 40) // at 4000 to 7000
 	h := f.close().http[0]
 	if h.Duration != 6000 || h.Mono != 7000 || h.Proc.PID != 42 || h.Conn.Cookie != 7 {

@@ -14,8 +14,10 @@ const (
 	maxStartLine = 8 << 10
 	// maxPending bounds the requests of a connection that wait for a response.
 	maxPending = 1024
-	// maxHeld bounds the bytes of all streams that wait for a decision.
-	maxHeld = 64 << 20
+	// maxHeld bounds the bytes of all streams that wait for a decision; a record
+	// that waits counts for recordCost besides.
+	maxHeld    = 64 << 20
+	recordCost = 512
 	// maxLine bounds the line that patterns are matched with. Of a longer one a
 	// match is found if it is not longer than half of that.
 	maxLine = 64 << 10

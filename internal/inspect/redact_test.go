@@ -166,7 +166,7 @@ func TestLongLines(t *testing.T) {
 	f := newFeed(t, Config{}, pattern).both()
 	for i := 0; i < len(line); i += 1000 {
 		f.send(rx, string(line[i:min(i+1000, len(line))]))
-		if f.in.held > 2*maxLine {
+		if f.in.held > 3*maxLine {
 			t.Fatalf("%d bytes are held", f.in.held)
 		}
 	}

@@ -102,7 +102,7 @@ func (s *stream) append(r *event.Record, payload []byte) {
 	from := s.end()
 	s.raw = append(s.raw, payload...)
 	s.shown = append(s.shown, payload...)
-	s.in.held += len(payload)
+	s.in.held += len(payload) + recordCost
 	q := queued{span: span{from, s.end()}, record: *r}
 	q.record.Payload = nil
 	if r.Control != nil {
@@ -174,9 +174,14 @@ func (s *stream) release() error {
 		if err := s.show(q); err != nil {
 			return err
 		}
+		if q.other == nil {
+			s.in.held -= recordCost
+		}
 	}
-	s.queue = append(s.queue[:0], s.queue[n:]...)
-	s.forget()
+	if n > 0 {
+		s.queue = append(s.queue[:0], s.queue[n:]...)
+		s.forget()
+	}
 	return nil
 }
 
