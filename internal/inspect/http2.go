@@ -110,10 +110,11 @@ func (h *h2) take(s *stream, f frame, parsed http2.Frame, n int) {
 		note += h.fragment(s, p.HeaderBlockFragment(), p.HeadersEnded())
 	case *http2.ContinuationFrame:
 		note += h.fragment(s, p.HeaderBlockFragment(), p.HeadersEnded())
-	case *http2.RSTStreamFrame:
-		note += ": " + p.ErrCode.String()
-		s.conn.drop(s, f.StreamID, event.HTTPReset)
 	default:
+		if reset, ok := parsed.(*http2.RSTStreamFrame); ok {
+			note += ": " + reset.ErrCode.String()
+			s.conn.drop(s, f.StreamID, event.HTTPReset)
+		}
 		var m masker
 		m.write(s, s.pos+frameHeaderLen, s.pos+uint64(n))
 		m.end(s)
@@ -121,7 +122,8 @@ func (h *h2) take(s *stream, f frame, parsed http2.Frame, n int) {
 		return
 	}
 	// What HPACK says must not be told by its bytes.
-	s.hide(n, note)
+	s.take(frameHeaderLen, Frame, note)
+	s.hide(n-frameHeaderLen, "")
 }
 
 // fragment adds to the field block, and returns the fields once it is whole.

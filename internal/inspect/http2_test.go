@@ -154,6 +154,17 @@ func TestHTTP2Text(t *testing.T) {
 	}
 }
 
+// TestHTTP2Masked: of a frame with fields only the payload is masked.
+func TestHTTP2Masked(t *testing.T) {
+	b := newServer().headers(1, false, ":status", "200").data(1, true, "abc").take()
+	want := []byte(b)
+	at := bytes.Index(want, []byte{0, 0, 1, 1, 4, 0, 0, 0, 1})
+	want[at+9] = '*'
+	if got := newFeed(t, Config{}).both().send(tx, b).close().payload[tx]; !bytes.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestHTTP2OneDirection(t *testing.T) {
 	s := newServer().headers(1, false, ":status", "200").data(1, true, "abc")
 	f := newFeed(t, Config{}).open(tx).send(tx, s.take())

@@ -246,6 +246,9 @@ func (s *stream) masked(from, to uint64) []byte { return s.shown[from-s.base : t
 
 // take moves on by n bytes. note, which may be empty, is what to say of them.
 func (s *stream) take(n int, kind Kind, note string) {
+	if n == 0 {
+		return
+	}
 	from := s.pos
 	s.pos += uint64(n)
 	if last := len(s.pieces) - 1; last >= 0 && note == "" && s.pieces[last].kind == kind && s.pieces[last].to == from {

@@ -28,7 +28,7 @@ func (p *printer) http(h *event.HTTP) {
 		p.str(")")
 	}
 	p.str(" ")
-	p.peerOrBoth(&h.Conn)
+	p.endpoint(h.Conn.RAddr, h.Conn.RPort)
 	p.flush()
 }
 
@@ -72,6 +72,6 @@ func (p *printer) note(n *event.Note) {
 	p.str("[")
 	p.str(Sanitize(n.Text))
 	p.str("] ")
-	p.peerOrBoth(&n.Conn)
+	p.endpoint(n.Conn.RAddr, n.Conn.RPort)
 	p.flush()
 }
