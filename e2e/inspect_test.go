@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,28 +84,52 @@ func (w *website) fetch(t *testing.T, tls, protocol string) (all []fetched) {
 func TestInspect(t *testing.T) {
 	w := startWebsite(t)
 	for _, tls := range []string{"1.2", "1.3"} {
-		for _, protocol := range []string{"--http1.1", "--http2"} {
-			t.Run(tls+protocol, func(t *testing.T) {
-				tr := startCommand(t, "inspect", "-o", "json", "--comm", "nginx")
-				want := w.fetch(t, tls, protocol)
-				got := tr.stop()
-				got.noLosses(t)
-				if n := len(got.ofType("http")); n != len(want) {
-					t.Fatalf("%d http events, want %d: %+v", n, len(want), got.ofType("note"))
-				}
-				for i, l := range got.ofType("http") {
-					checkHTTP(t, &l, &want[i], tls, protocol)
-				}
-				tx := got.filter(func(l *line) bool { return l.Type == "record" && l.Dir == "tx" }).data().payload()
-				if protocol == "--http2" {
-					tx = dataOf(t, tx, 1)
-				}
-				if !bytes.Contains(tx, w.body) || protocol == "--http2" && len(tx) != len(w.body) {
-					t.Errorf("the file is not in the %d bytes that were shown", len(tx))
-				}
-				checkNoSecret(t, tr, got)
-			})
+		t.Run(tls, func(t *testing.T) {
+			tr := startCommand(t, "inspect", "-o", "json", "--comm", "nginx")
+			one, two := w.fetch(t, tls, "--http1.1"), w.fetch(t, tls, "--http2")
+			got := tr.stop()
+			got.noLosses(t)
+			checkNoSecret(t, tr, got)
+			clients := got.clients()
+			if len(clients) != 2 {
+				t.Fatalf("connections from %v", clients)
+			}
+			w.check(t, got.from(clients[0]), one, tls, "--http1.1")
+			w.check(t, got.from(clients[1]), two, tls, "--http2")
+		})
+	}
+}
+
+// clients are the ports of those that ask, in the order of their answers.
+func (tr trace) clients() (ports []int) {
+	for _, l := range tr.ofType("http") {
+		if !slices.Contains(ports, l.Sock.RPort) {
+			ports = append(ports, l.Sock.RPort)
 		}
+	}
+	return ports
+}
+
+func (tr trace) from(port int) trace {
+	return tr.filter(func(l *line) bool { return l.Sock.RPort == port })
+}
+
+// check compares one connection with what curl said of it.
+func (w *website) check(t *testing.T, got trace, want []fetched, tls, protocol string) {
+	t.Helper()
+	http := got.ofType("http")
+	if len(http) != len(want) {
+		t.Fatalf("%s: %d http events, want %d: %+v", protocol, len(http), len(want), got.ofType("note"))
+	}
+	for i := range http {
+		checkHTTP(t, &http[i], &want[i], tls, protocol)
+	}
+	tx := got.filter(func(l *line) bool { return l.Type == "record" && l.Dir == "tx" }).data().payload()
+	if protocol == "--http2" {
+		tx = dataOf(t, tx, 1)
+	}
+	if !bytes.Contains(tx, w.body) || protocol == "--http2" && len(tx) != len(w.body) {
+		t.Errorf("%s: the file is not in the %d bytes that were shown", protocol, len(tx))
 	}
 }
 
@@ -165,40 +190,40 @@ func checkNoSecret(t *testing.T, tr *tracer, got trace) {
 	}
 }
 
-// TestInspectFormats: text, hex and raw.
+// TestInspectFormats: text and hex of the same traffic.
 func TestInspectFormats(t *testing.T) {
 	w := startWebsite(t)
-	for _, c := range []struct {
-		protocol string
-		args     []string
-		want     []string
-	}{
-		{"--http1.1", []string{"--format", "text"}, []string{"    GET /file HTTP/1.1\n", "    Authorization:***", "    HTTP/1.1 200 OK\n",
-			fmt.Sprintf("HTTP/1.1 GET 127.0.0.1:%d/file ", w.port), "+123457 B in ", "bytes that are no text]\n", "lost: nothing\n"}},
-		{"--http2", []string{"--redact", "x=."}, []string{"| HTTP/2 HEADERS stream 1, ", "| :path: /file\n", "| authorization: ***", "| HTTP/2 DATA stream 1, ",
-			fmt.Sprintf("HTTP/2 stream 5 GET 127.0.0.1:%d/no?*** ", w.port), "> 404 "}},
-		{"--http1.1", []string{"--format", "hex"}, []string{"GET /file HTTP/1", "******", "HTTP/1.1 HEAD 127.0.0.1:"}},
-		{"--http2", []string{"--no-redact", "-o", "json", "-s", "100"}, []string{"Bearer " + secret}},
-	} {
-		t.Run(strings.Join(append(c.args, c.protocol), " "), func(t *testing.T) {
-			tr := startCommand(t, append([]string{"inspect", "--comm", "nginx"}, c.args...)...)
-			w.fetch(t, "1.2", c.protocol)
-			must(t, tr.cmd.Process.Signal(os.Interrupt))
-			tr.wait()
-			out, err := os.ReadFile(tr.file)
-			must(t, err)
-			for _, want := range c.want {
-				if !bytes.Contains(out, []byte(want)) {
-					t.Errorf("no %q in\n%s", want, out)
-				}
-			}
-			if open := bytes.Contains(out, []byte(secret)); open != (c.args[0] == "--no-redact") {
-				t.Errorf("the secret is shown: %v", open)
-			}
-			if banner := tr.stderr.String(); !strings.Contains(banner, "plaintext of the kTLS sockets that match --comm nginx") {
-				t.Errorf("banner %q", banner)
-			}
-		})
+	text := startCommand(t, "inspect", "--comm", "nginx", "--redact", "x=.")
+	hex := startCommand(t, "inspect", "--comm", "nginx", "--format", "hex")
+	w.fetch(t, "1.2", "--http1.1")
+	w.fetch(t, "1.2", "--http2")
+	host := fmt.Sprintf("127.0.0.1:%d", w.port)
+	text.shows("    GET /file HTTP/1.1\n", "    Authorization:***", "    HTTP/1.1 200 OK\n", "bytes that are no text]\n",
+		"HTTP/1.1 GET "+host+"/file ", "+123457 B in ", "HTTP/1.1 HEAD "+host+"/file ",
+		"| HTTP/2 HEADERS stream 1, ", "| :path: /file\n", "| authorization: ***", "| HTTP/2 DATA stream 1, ",
+		"HTTP/2 stream 5 GET "+host+"/no?*** ", "> 404 ", "lost: nothing\n")
+	hex.shows("******", "GET /file HTTP/1", "HTTP/1.1 HEAD "+host, "HTTP/2 stream 5 GET "+host+"/no?x=1 ", "lost: nothing\n")
+	for _, tr := range []*tracer{text, hex} {
+		if banner := tr.stderr.String(); !strings.Contains(banner, "plaintext of the kTLS sockets that match --comm nginx, to 16384 bytes a record; masked: ") {
+			t.Errorf("banner %q", banner)
+		}
+	}
+}
+
+// shows ends the tracer and looks for what it must have written, and must not.
+func (tr *tracer) shows(all ...string) {
+	tr.t.Helper()
+	must(tr.t, tr.cmd.Process.Signal(os.Interrupt))
+	tr.wait()
+	out, err := os.ReadFile(tr.file)
+	must(tr.t, err)
+	for _, want := range all {
+		if !bytes.Contains(out, []byte(want)) {
+			tr.t.Errorf("no %q in\n%s", want, out[:min(len(out), 10000)])
+		}
+	}
+	if bytes.Contains(out, []byte(secret[:6])) || bytes.Contains(out, []byte(secret[len(secret)-6:])) {
+		tr.t.Errorf("the secret is shown in\n%s", out[:min(len(out), 10000)])
 	}
 }
 
