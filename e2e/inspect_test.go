@@ -198,11 +198,11 @@ func TestInspectFormats(t *testing.T) {
 	w.fetch(t, "1.2", "--http1.1")
 	w.fetch(t, "1.2", "--http2")
 	host := fmt.Sprintf("127.0.0.1:%d", w.port)
-	text.shows("    GET /file HTTP/1.1\n", "    Authorization:***", "    HTTP/1.1 200 OK\n", "bytes that are no text]\n",
+	text.wrote("    GET /file HTTP/1.1\n", "    Authorization:***", "    HTTP/1.1 200 OK\n", "bytes that are no text]\n",
 		"HTTP/1.1 GET "+host+"/file ", "+123457 B in ", "HTTP/1.1 HEAD "+host+"/file ",
 		"| HTTP/2 HEADERS stream 1, ", "| :path: /file\n", "| authorization: ***", "| HTTP/2 DATA stream 1, ",
 		"HTTP/2 stream 5 GET "+host+"/no?*** ", "> 404 ", "lost: nothing\n")
-	hex.shows("******", "GET /file HTTP/1", "HTTP/1.1 HEAD "+host, "HTTP/2 stream 5 GET "+host+"/no?x=1 ", "lost: nothing\n")
+	hex.wrote("******", "GET /file HTTP/1", "HTTP/1.1 HEAD "+host, "HTTP/2 stream 5 GET "+host+"/no?x=1 ", "lost: nothing\n")
 	for _, tr := range []*tracer{text, hex} {
 		if banner := tr.stderr.String(); !strings.Contains(banner, "plaintext of the kTLS sockets that match --comm nginx, to 16384 bytes a record; masked: ") {
 			t.Errorf("banner %q", banner)
@@ -210,8 +210,8 @@ func TestInspectFormats(t *testing.T) {
 	}
 }
 
-// shows ends the tracer and looks for what it must have written, and must not.
-func (tr *tracer) shows(all ...string) {
+// wrote ends the tracer and looks for what it must have written, and must not.
+func (tr *tracer) wrote(all ...string) {
 	tr.t.Helper()
 	must(tr.t, tr.cmd.Process.Signal(os.Interrupt))
 	tr.wait()
