@@ -41,31 +41,6 @@ func newConn(in *Inspector) *conn {
 	return c
 }
 
-// exchange is a request and its response under way.
-type exchange struct {
-	ev     event.HTTP
-	method string
-	begun  uint64 // when the request's first record came
-	sure   bool   // that the next response is its
-	gap    bool   // some of it was not seen
-	told   bool
-	sides  [2]side // of HTTP/2, by direction
-}
-
-// side is one direction of a stream of HTTP/2.
-type side struct {
-	message *event.HTTPMessage // nil until its head was seen
-	content masker
-	ended   bool
-}
-
-// newExchange begins one with what s is about to take.
-func newExchange(s *stream, request event.Dir) *exchange {
-	ex := &exchange{begun: s.begun(s.pos), sure: !s.conn.doubtful}
-	ex.ev.Conn, ex.ev.TLS, ex.ev.Proc, ex.ev.Dir = s.now.Conn, s.now.TLS, s.now.Proc, request
-	return ex
-}
-
 // request begins an exchange of HTTP/1.
 func (c *conn) request(s *stream) *exchange {
 	c.settleDoubt(s)
@@ -157,23 +132,6 @@ func (c *conn) ended(s *stream, ex *exchange, m *event.HTTPMessage, how event.HT
 	}
 }
 
-// tell reports an exchange, once.
-func (c *conn) tell(s *stream, ex *exchange, how event.HTTPEnd) {
-	if ex.told || ex.ev.Request == nil && ex.ev.Response == nil {
-		return
-	}
-	ex.told = true
-	if ex.gap && how == event.HTTPComplete {
-		how = event.HTTPGap
-	}
-	ex.ev.End, ex.ev.Mono = how, s.now.Mono
-	if ex.ev.Request != nil && ex.ev.Response != nil && ex.ev.Mono > ex.begun {
-		ex.ev.Duration = ex.ev.Mono - ex.begun
-		ex.ev.Proc = s.now.Proc
-	}
-	s.after(&ex.ev)
-}
-
 // setClient enters in which direction requests go.
 func (c *conn) setClient(d event.Dir) { c.client, c.clientKnown = d, true }
 
@@ -224,14 +182,6 @@ func (c *conn) close() error {
 		}
 	}
 	return nil
-}
-
-// cut is how a stream ended that did not.
-func (ex *exchange) cut() event.HTTPEnd {
-	if ex.ev.Response == nil {
-		return event.HTTPUnanswered
-	}
-	return event.HTTPClosed
 }
 
 // latest is the stream that had the latest record.
