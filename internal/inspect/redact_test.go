@@ -67,7 +67,7 @@ func cuts(rng *rand.Rand, n int) (ends []int) {
 }
 
 func TestNoSecretIsShown(t *testing.T) {
-	for seed := range uint64(3000) {
+	for seed := range uint64(800) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		for i, say := range secretive() {
 			f := newFeed(t, Config{}, pattern).both()
@@ -94,7 +94,7 @@ func TestNoSecretBehindGaps(t *testing.T) {
 	head := "GET / HTTP/1.1\r\nHost: h\r\nAuthorization: " + strings.Repeat(canary, 9) + "\r\nCookie: " + canary + "\r\n\r\n"
 	c := newClient()
 	both := [][]byte{[]byte(head + head), []byte(c.get(1, "/", "cookie", strings.Repeat(canary2, 9)).get(3, "/", "authorization", canary2).take())}
-	for seed := range uint64(3000) {
+	for seed := range uint64(800) {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		for _, b := range both {
 			f := newFeed(t, Config{})
