@@ -35,6 +35,28 @@ type line struct {
 	Unmatched uint64            `json:"unmatched"`
 	Lost      map[string]uint64 `json:"lost"`
 	Missing   []string          `json:"missing_hooks"`
+	web
+}
+
+// web is what an http event holds besides.
+type web struct {
+	Version  string   `json:"version"`
+	Stream   uint32   `json:"stream"`
+	End      string   `json:"end"`
+	Duration uint64   `json:"duration_ns"`
+	Request  *message `json:"request"`
+	Response *message `json:"response"`
+}
+
+// message is a request or a response of HTTP.
+type message struct {
+	Method  string `json:"method"`
+	Path    string `json:"path"`
+	Host    string `json:"host"`
+	Status  int    `json:"status"`
+	HeadLen int    `json:"head_len"`
+	BodyLen int    `json:"body_len"`
+	Headers []struct{ Name, Value string }
 }
 
 // record is what the tests compare whole.

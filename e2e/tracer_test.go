@@ -16,7 +16,7 @@ import (
 // patience bounds every wait: an emulated kernel with a busy host is slow.
 const patience = 90 * time.Second
 
-// tracer is a running ktlstop trace.
+// tracer is a running ktlstop that traces.
 type tracer struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -29,8 +29,14 @@ type tracer struct {
 // startTracer runs ktlstop trace -o json and returns when its hooks are live.
 func startTracer(t *testing.T, args ...string) *tracer {
 	t.Helper()
+	return startCommand(t, append([]string{"trace", "-o", "json"}, args...)...)
+}
+
+// startCommand runs a command of ktlstop into a file until its hooks are live.
+func startCommand(t *testing.T, args ...string) *tracer {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "events.jsonl")
-	tr := &tracer{t: t, file: file, cmd: exec.Command(program, append([]string{"trace", "-o", "json", "-w", file}, args...)...)}
+	tr := &tracer{t: t, file: file, cmd: exec.Command(program, append(args, "-w", file)...)}
 	return tr.start()
 }
 

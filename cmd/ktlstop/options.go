@@ -41,6 +41,8 @@ type options struct {
 	cbpf         string
 	classic      tap.Filter // what cbpf says
 	filterGate   *tap.Gate  // asks the socket filter; nil without one
+	// body, if not nil, writes payloads in text; the default is a hex dump.
+	body func(dst []byte, r *event.Record) []byte
 	// started is called when the hooks are live.
 	started func() error
 	// fromFirst counts the duration from the first record on.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -56,7 +57,7 @@ func (o *options) openAt(stdout io.Writer, tier event.Tier, offset int64) (*outp
 	if o.output == "json" {
 		out.Sink = sink.NewJSON(w, offset, tier)
 	} else {
-		out.Sink = sink.NewText(w, sink.TextConfig{Offset: offset, Location: time.Local, Wide: o.wide})
+		out.Sink = sink.NewText(w, sink.TextConfig{Offset: offset, Location: time.Local, Wide: o.wide, Body: o.body})
 	}
 	return out, nil
 }
@@ -71,16 +72,45 @@ func createFile(name string, tier event.Tier) (*os.File, error) {
 	return createPrivate(name)
 }
 
+// createPrivate makes a file that only its user can read.
 func createPrivate(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	// Not truncated yet: it may be somebody else's. A pipe without a reader
+	// would not open, which is an error and not a long wait.
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("%s is a symbolic link, which plaintext is not written to: give the file itself", name)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Chmod(0o600); err != nil {
+	if err := makePrivate(f); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
+}
+
+// makePrivate empties a file that is its user's own and closes it to others.
+// Devices and pipes keep nothing, and stay as they are.
+func makePrivate(f *os.File) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return os.NewSyscallError("fstat", err)
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+	case unix.S_IFDIR:
+		return fmt.Errorf("%s is a directory", f.Name())
+	default:
+		return unix.SetNonblock(int(f.Fd()), false)
+	}
+	if int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s belongs to another user, who could read the plaintext: remove it or choose another name", f.Name())
+	}
+	if err := f.Chmod(0o600); err != nil {
+		return err
+	}
+	return f.Truncate(0)
 }
 
 // Write and Flush name the file in the error, so that the user knows which

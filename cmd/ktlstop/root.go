@@ -19,7 +19,7 @@ func newRoot() *cobra.Command {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(newTrace(), newTap(), newList(), newGen(), newBench(), newDemo(), newVersion())
+	root.AddCommand(newTrace(), newInspect(), newTap(), newList(), newGen(), newBench(), newDemo(), newVersion())
 	for _, c := range append(root.Commands(), root) {
 		if c.Args == nil {
 			c.Args = noArgs

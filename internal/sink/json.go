@@ -40,6 +40,10 @@ func (e *encoder) AppendEvent(dst []byte, ev event.Event) []byte {
 		dst = e.lost(dst, ev)
 	case *event.Summary:
 		dst = e.summary(dst, ev)
+	case *event.HTTP:
+		dst = e.http(dst, ev)
+	case *event.Note:
+		dst = e.note(dst, ev)
 	default:
 		return dst
 	}

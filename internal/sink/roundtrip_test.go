@@ -44,8 +44,21 @@ func again(t *testing.T, text []byte) []byte {
 	return out.Bytes()
 }
 
+// kernels leaves out what inspect made of records: a recording of it is read for
+// its records.
+func kernels(events []event.Event) (out []event.Event) {
+	for _, ev := range events {
+		switch ev.(type) {
+		case *event.HTTP, *event.Note:
+		default:
+			out = append(out, ev)
+		}
+	}
+	return out
+}
+
 func TestRoundTripOfSamples(t *testing.T) {
-	text := encode(t, samples()...)
+	text := encode(t, kernels(samples())...)
 	if got := again(t, text); !bytes.Equal(got, text) {
 		t.Errorf("%s\nbecame\n%s", text, got)
 	}
@@ -56,7 +69,7 @@ func TestRoundTripOfSamples(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	for seed := range uint64(400) {
 		g := newGenerator(seed)
-		for _, ev := range g.events() {
+		for _, ev := range kernels(g.events()) {
 			if s, ok := ev.(*event.Summary); ok {
 				// Causes are our own words; of other bytes two could become one.
 				lost := map[string]uint64{}

@@ -21,6 +21,9 @@ type TextConfig struct {
 	Width int
 	// Wide writes everything that is known of a record, however long.
 	Wide bool
+	// Body, if not nil, appends whole lines with a record's payload, instead of
+	// the hex dump. They must be fit for a terminal.
+	Body func(dst []byte, r *event.Record) []byte
 	// NoHeader leaves out the line of column names.
 	NoHeader bool
 }
@@ -78,6 +81,10 @@ func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
 		p.lost(ev)
 	case *event.Summary:
 		p.summary(ev)
+	case *event.HTTP:
+		p.http(ev)
+	case *event.Note:
+		p.note(ev)
 	}
 	dst, p.dst = p.dst, nil
 	return dst
@@ -101,6 +108,11 @@ func (p *printer) record(r *event.Record) {
 		p.wideRecord(r)
 	} else {
 		p.shortRecord(r)
+	}
+	if p.cfg.Body != nil {
+		p.dst = p.cfg.Body(p.dst, r)
+		p.start = len(p.dst)
+		return
 	}
 	for off := 0; off < len(r.Payload); off += safe.RowBytes {
 		p.str("    ")

@@ -50,7 +50,8 @@ func TestTextIsNarrowAndSafe(t *testing.T) {
 	for seed := range 300 {
 		for _, ev := range newGenerator(uint64(seed)).events() {
 			width := 79
-			if _, summary := ev.(*event.Summary); summary {
+			switch ev.(type) {
+			case *event.Summary, *event.HTTP, *event.Note:
 				width = 0
 			}
 			checkLines(t, printed(t, TextConfig{}, ev), width)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Event is one of *Record, *Socket, *Error, *Lost and *Summary.
+// Event is one of *Record, *Socket, *Error, *Lost, *Summary, *HTTP and *Note.
 type Event interface{ isEvent() }
 
 func (*Record) isEvent()  {}

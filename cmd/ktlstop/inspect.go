@@ -1,0 +1,201 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/ktlstop/ktlstop/internal/inspect"
+	"github.com/ktlstop/ktlstop/internal/sink"
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader"
+)
+
+// inspection is what inspect has besides the options of all tracing commands.
+type inspection struct {
+	options
+	format   string
+	redact   []string
+	noRedact bool
+	// gate, if not nil, chooses the records that are shown and decoded.
+	gate func(*event.Record) bool
+}
+
+func newInspect() *cobra.Command {
+	var o inspection
+	cmd := &cobra.Command{
+		Use:   "inspect",
+		Short: "Show plaintext, and the HTTP in it",
+		Long: `inspect shows what kTLS sockets send and receive, by connection and direction,
+and the requests and responses of HTTP/1 and HTTP/2 with their sizes and times.
+
+The values of the header fields Authorization, Cookie, Proxy-Authorization and
+Set-Cookie are masked, and what --redact matches: REGEX (RE2) is tried on each
+line of text by itself, and on header fields of HTTP/2 as "name: value". With it
+the last line waits until it ends.`,
+		Example: `  ktlstop inspect --comm nginx                      requests, responses, text
+  ktlstop inspect --port 443 --redact 'token=\w+'    mask more
+  ktlstop inspect --port 443 --dir tx --format raw > sent
+  ktlstop inspect -o json | jq 'select(.type=="http")'`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	f := cmd.Flags()
+	o.filterFlags(f)
+	o.outputFlags(f)
+	o.runFlags(f)
+	f.IntVarP(&o.snaplen, "snaplen", "s", loader.MaxSnaplen, "take this many bytes of each plaintext, to 16384")
+	f.Uint64VarP(&o.count, "count", "c", 0, "stop after this many records")
+	f.StringVar(&o.format, "format", "text", "of plaintext: text, hex, or raw (the bytes alone)")
+	f.StringArrayVar(&o.redact, "redact", nil, "mask what this regular expression matches; may be repeated")
+	f.BoolVar(&o.noRedact, "no-redact", false, "mask nothing")
+	return cmd
+}
+
+func (o *inspection) run(cmd *cobra.Command) error {
+	rules, err := o.rules()
+	if err != nil {
+		return err
+	}
+	if err := o.check(cmd); err != nil {
+		return err
+	}
+	cfg, err := o.config(cmd)
+	if err != nil {
+		return err
+	}
+	t, err := openTracer(cfg)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	out, err := o.openShow(cmd, t.Tier())
+	if err != nil {
+		return err
+	}
+	o.banner(cmd, rules)
+	if err := o.ready(); err != nil {
+		return err
+	}
+	in := inspect.New(out, inspect.Config{Rules: rules, OneWay: o.dir != "", Gate: o.gate})
+	err = o.pump(cmd.Context(), t, in)
+	return errors.Join(err, out.Close())
+}
+
+func (o *inspection) check(cmd *cobra.Command) error {
+	switch {
+	case o.format != "text" && o.format != "hex" && o.format != "raw":
+		return usagef("--format %s: text, hex or raw", o.format)
+	case o.output == "json" && cmd.Flags().Changed("format"):
+		return usagef("--format is for -o text; JSON has payloads in base64")
+	case o.snaplen == 0:
+		return usagef("-s 0: inspect shows plaintext; ktlstop trace shows records without it")
+	}
+	if o.format == "raw" && o.file == "" {
+		if err := refuseTerminal(os.Stdout); err != nil {
+			return err
+		}
+	}
+	return o.checkOutput()
+}
+
+func refuseTerminal(f *os.File) error {
+	if term.IsTerminal(int(f.Fd())) {
+		return usagef("--format raw writes bytes that a terminal may obey: redirect it, or use --format text")
+	}
+	return nil
+}
+
+func (o *inspection) rules() (*inspect.Rules, error) {
+	if o.noRedact && len(o.redact) > 0 {
+		return nil, usagef("--redact and --no-redact exclude each other")
+	}
+	if o.noRedact {
+		return inspect.NoRules(), nil
+	}
+	rules, err := inspect.NewRules(o.redact)
+	if err != nil {
+		return nil, usagef("--redact: %w", err)
+	}
+	return rules, nil
+}
+
+// banner says whose plaintext is about to be shown.
+func (o *inspection) banner(cmd *cobra.Command, rules *inspect.Rules) {
+	var filter []string
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch f.Name {
+		case "pid", "comm", "uid", "cgroup", "netns", "port", "dir":
+			filter = append(filter, "--"+f.Name+" "+strings.Trim(f.Value.String(), "[]"))
+		}
+	})
+	whose := "every kTLS socket of this machine"
+	if len(filter) > 0 {
+		whose = "the kTLS sockets that match " + strings.Join(filter, " ")
+	}
+	fmt.Fprintln(os.Stderr, sink.Sanitize("ktlstop: this shows the plaintext of "+whose+
+		", to "+strconv.Itoa(o.snaplen)+" bytes a record; masked: "+rules.String()))
+}
+
+// show is an output for an Inspector.
+type show struct {
+	*output
+	text bool
+	raw  *output // where other events than records go, nil for the same file
+	// pieces are those of the record that is being written.
+	pieces []inspect.Piece
+}
+
+// openShow opens the output that the flags ask for.
+func (o *inspection) openShow(cmd *cobra.Command, tier event.Tier) (*show, error) {
+	s := &show{}
+	o.body = s.body
+	if o.output == "json" || o.format == "hex" {
+		o.body = nil
+	}
+	out, err := o.open(cmd.OutOrStdout(), tier)
+	if err != nil {
+		return nil, err
+	}
+	s.output = out
+	if o.format != "raw" {
+		return s, nil
+	}
+	w := cmd.OutOrStdout()
+	if f, ok := out.file.(*os.File); ok {
+		if err := refuseTerminal(f); err != nil {
+			return nil, errors.Join(err, out.Close())
+		}
+		w = f
+	}
+	s.raw = &output{name: "standard error", Sink: sink.NewText(os.Stderr, sink.TextConfig{
+		Offset: int64(loader.WallOffset()), Location: time.Local, NoHeader: true})}
+	out.Sink = sink.NewRaw(w)
+	return s, nil
+}
+
+// body is what the text shows below the line of a record.
+func (s *show) body(dst []byte, r *event.Record) []byte { return inspect.AppendText(dst, r, s.pieces) }
+
+// Record implements inspect.Output.
+func (s *show) Record(r *event.Record, pieces []inspect.Piece) error {
+	s.pieces = pieces
+	return s.output.Write(r)
+}
+
+// Write implements inspect.Output.
+func (s *show) Write(ev event.Event) error {
+	if s.raw == nil {
+		return s.output.Write(ev)
+	}
+	if err := s.raw.Write(ev); err != nil {
+		return err
+	}
+	return s.raw.Flush()
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+func TestCreateFile(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "old")
+	if err := os.WriteFile(name, []byte("what was there"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(name, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, refused := range []string{link, dir, filepath.Join(dir, "none", "file")} {
+		if f, err := createFile(refused, event.TierSnap); err == nil {
+			f.Close()
+			t.Errorf("%s is taken", refused)
+		}
+	}
+	if b, _ := os.ReadFile(name); string(b) != "what was there" {
+		t.Errorf("a refused file holds %q", b)
+	}
+	for _, taken := range []string{name, filepath.Join(dir, "new")} {
+		f, err := createFile(taken, event.TierSnap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := f.Stat()
+		if err != nil || st.Mode() != 0o600 || st.Size() != 0 {
+			t.Errorf("%s: %v, %v", taken, st, err)
+		}
+		f.Close()
+	}
+}
+
+// TestCreateFileOfOthers: what another user owns is neither emptied nor chmodded.
+func TestCreateFileOfOthers(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "theirs")
+	if err := os.WriteFile(name, []byte("theirs"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(name, 65534, 65534); err != nil {
+		t.Skipf("only root can give files away: %v", err)
+	}
+	if f, err := createFile(name, event.TierSnap); err == nil {
+		f.Close()
+		t.Error("it is taken")
+	}
+	if b, _ := os.ReadFile(name); string(b) != "theirs" {
+		t.Errorf("it holds %q", b)
+	}
+}
+
+// TestCreateFileDevice: root's chmod would close /dev/null to everybody.
+func TestCreateFileDevice(t *testing.T) {
+	before, err := os.Stat(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := createFile(os.DevNull, event.TierSnap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if after, err := os.Stat(os.DevNull); err != nil || after.Mode() != before.Mode() {
+		t.Errorf("mode %v becomes %v, %v", before.Mode(), after.Mode(), err)
+	}
+}

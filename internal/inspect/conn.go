@@ -1,0 +1,194 @@
+package inspect
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// conn is a connection: its two streams, and the requests that wait for their
+// responses.
+type conn struct {
+	in      *Inspector
+	streams [2]*stream
+	// kernel says which directions are kernel TLS, if told.
+	told   bool
+	kernel [2]bool
+	// tunnel: HTTP/1 made way for another protocol.
+	tunnel bool
+	// lonely: it was said that requests are not seen.
+	lonely bool
+
+	// waiting are the requests of HTTP/1 without a response, the oldest first.
+	waiting []*exchange
+	// doubtful: records are missing, so that the next response may be that of a
+	// request that was not seen. answered is when the latest response ended.
+	doubtful bool
+	answered uint64
+
+	// open are the streams of HTTP/2; client is the direction of requests.
+	open        map[uint32]*exchange
+	client      event.Dir
+	clientKnown bool
+}
+
+func newConn(in *Inspector) *conn {
+	c := &conn{in: in, open: map[uint32]*exchange{}}
+	for d := range c.streams {
+		c.streams[d] = &stream{in: in, conn: c, dir: event.Dir(d), rules: in.cfg.Rules}
+	}
+	return c
+}
+
+// request begins an exchange of HTTP/1.
+func (c *conn) request(s *stream) *exchange {
+	c.settleDoubt(s)
+	ex := newExchange(s, s.dir)
+	if len(c.waiting) >= maxPending {
+		c.in.note(s, "more than %d requests wait for a response: the oldest is given up", maxPending)
+		c.tell(s, c.pop(), event.HTTPUnanswered)
+	}
+	c.waiting = append(c.waiting, ex)
+	return ex
+}
+
+// settleDoubt: a client that asks when it has got a response waits for no other,
+// unless it uses pipelining, which hardly any does.
+func (c *conn) settleDoubt(s *stream) {
+	n := len(c.waiting)
+	if !c.doubtful || c.answered == 0 || n > 0 && c.waiting[n-1].begun > c.answered {
+		return
+	}
+	if h, ok := c.streams[s.dir^1].decoder.(*http1); ok && h.at != nil {
+		return
+	}
+	for len(c.waiting) > 0 {
+		c.tell(s, c.pop(), event.HTTPUnanswered)
+	}
+	c.doubtful = false
+}
+
+func (c *conn) pop() *exchange {
+	ex := c.waiting[0]
+	c.waiting = c.waiting[1:]
+	return ex
+}
+
+// awaited is the method of the request that the next response answers, empty if
+// that is not known.
+func (c *conn) awaited() string {
+	if len(c.waiting) == 0 || !c.waiting[0].sure {
+		return ""
+	}
+	return c.waiting[0].method
+}
+
+// response returns the exchange that a response of HTTP/1 belongs to.
+func (c *conn) response(s *stream) *exchange {
+	if len(c.waiting) > 0 {
+		if ex := c.pop(); ex.sure {
+			return ex
+		} else {
+			c.tell(s, ex, event.HTTPUnanswered)
+		}
+	}
+	c.sayLonely(s)
+	return newExchange(s, s.dir^1)
+}
+
+// sayLonely tells once why requests are not seen.
+func (c *conn) sayLonely(s *stream) {
+	if !c.lonely && !c.in.cfg.OneWay && c.oneWay(s.dir) {
+		c.lonely = true
+		c.in.note(s, "%s is not kernel TLS on this connection: requests are not seen", s.dir^1)
+	}
+}
+
+// oneWay reports whether only this direction is seen.
+func (c *conn) oneWay(d event.Dir) bool {
+	return c.in.cfg.OneWay || c.told && !c.kernel[d^1]
+}
+
+// unsure forgets which response belongs to which request.
+func (c *conn) unsure() {
+	c.doubtful, c.answered = true, 0
+	for _, ex := range c.waiting {
+		ex.sure = false
+	}
+}
+
+// ended tells that a message of HTTP/1 has.
+func (c *conn) ended(s *stream, ex *exchange, m *event.HTTPMessage, how event.HTTPEnd) {
+	switch {
+	case ex.ev.Response != nil && m == &ex.ev.Response.HTTPMessage:
+		c.tell(s, ex, how)
+		c.answered = s.now.Mono
+	case how == event.HTTPGap:
+		c.tell(s, ex, how)
+	case how == event.HTTPComplete && c.oneWay(s.dir):
+		c.tell(s, ex, how)
+		c.waiting = slices.DeleteFunc(c.waiting, func(w *exchange) bool { return w == ex })
+	}
+}
+
+// setClient enters in which direction requests go.
+func (c *conn) setClient(d event.Dir) { c.client, c.clientKnown = d, true }
+
+// stream returns a stream of HTTP/2, a new one if need be.
+func (c *conn) stream(s *stream, id uint32) *exchange {
+	if ex, ok := c.open[id]; ok {
+		return ex
+	}
+	if len(c.open) >= maxPending {
+		oldest := slices.Min(slices.Collect(maps.Keys(c.open)))
+		c.in.note(s, "more than %d streams are open: stream %d is given up", maxPending, oldest)
+		c.drop(s, oldest, event.HTTPUnanswered)
+	}
+	ex := newExchange(s, s.dir)
+	ex.ev.Version, ex.ev.Stream = "2", id
+	c.open[id] = ex
+	return ex
+}
+
+// drop reports a stream of HTTP/2 and forgets it.
+func (c *conn) drop(s *stream, id uint32, how event.HTTPEnd) {
+	ex, ok := c.open[id]
+	if !ok {
+		return
+	}
+	c.tell(s, ex, how)
+	for d := range ex.sides {
+		ex.sides[d].content.end(c.streams[d])
+	}
+	delete(c.open, id)
+}
+
+// close reports what is under way and shows what is held.
+func (c *conn) close() error {
+	for _, s := range c.streams {
+		s.finish()
+	}
+	for len(c.waiting) > 0 {
+		ex := c.pop()
+		c.tell(c.streams[ex.ev.Dir], ex, event.HTTPUnanswered)
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.open)) {
+		c.drop(c.latest(), id, c.open[id].cut())
+	}
+	for _, s := range c.streams {
+		if err := s.release(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// latest is the stream that had the latest record.
+func (c *conn) latest() *stream {
+	a, b := c.streams[0], c.streams[1]
+	if a.now == nil || b.now != nil && b.now.Mono > a.now.Mono {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,55 @@
+package inspect
+
+import (
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// exchange is a request and its response under way.
+type exchange struct {
+	ev     event.HTTP
+	method string
+	begun  uint64 // when the request's first record came
+	sure   bool   // that the next response is its
+	gap    bool   // some of it was not seen
+	told   bool
+	sides  [2]side // of HTTP/2, by direction
+}
+
+// side is one direction of a stream of HTTP/2.
+type side struct {
+	message *event.HTTPMessage // nil until its head was seen
+	content masker
+	ended   bool
+}
+
+// newExchange begins one with what s is about to take.
+func newExchange(s *stream, request event.Dir) *exchange {
+	ex := &exchange{begun: s.begun(s.pos), sure: !s.conn.doubtful}
+	ex.ev.Conn, ex.ev.TLS, ex.ev.Proc, ex.ev.Dir = s.now.Conn, s.now.TLS, s.now.Proc, request
+	return ex
+}
+
+// tell reports an exchange, once.
+func (c *conn) tell(s *stream, ex *exchange, how event.HTTPEnd) {
+	if ex.told || ex.ev.Request == nil && ex.ev.Response == nil {
+		return
+	}
+	ex.told = true
+	if ex.gap && how == event.HTTPComplete {
+		how = event.HTTPGap
+	}
+	ex.ev.End, ex.ev.Mono = how, s.now.Mono
+	if ex.ev.Request != nil && ex.ev.Response != nil && ex.ev.Mono > ex.begun {
+		ex.ev.Duration = ex.ev.Mono - ex.begun
+		ex.ev.Proc = s.now.Proc
+	}
+	s.after(&ex.ev)
+}
+
+// cut is how a stream ended that did not.
+func (ex *exchange) cut() event.HTTPEnd {
+	if ex.ev.Response == nil {
+		return event.HTTPUnanswered
+	}
+	return event.HTTPClosed
+}

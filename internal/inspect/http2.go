@@ -1,0 +1,204 @@
+package inspect
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// h2 decodes HTTP/2 (RFC 9113).
+type h2 struct {
+	preface bool // the client's is still to come
+	reader  *bytes.Reader
+	framer  *http2.Framer
+	hpack   *hpack.Decoder
+	// broken says why field blocks cannot be decoded, empty if they can.
+	broken string
+	block  fieldBlock
+	data   dataFrame
+	stray  masker // of DATA whose stream is not known
+}
+
+func newHTTP2(s *stream, preface bool, broken string) *h2 {
+	h := &h2{preface: preface, reader: bytes.NewReader(nil), broken: broken}
+	h.framer = http2.NewFramer(nil, h.reader)
+	h.framer.AllowIllegalReads = true
+	h.framer.SetMaxReadFrameSize(maxHead)
+	h.hpack = hpack.NewDecoder(4096, nil)
+	h.hpack.SetMaxStringLength(maxHead)
+	h.hpack.SetAllowedMaxDynamicTableSize(maxTable)
+	if broken != "" {
+		s.in.note(s, "header fields of this HTTP/2 cannot be decoded: %s", broken)
+	}
+	return h
+}
+
+func (h *h2) step(s *stream) bool {
+	switch {
+	case h.preface:
+		if len(s.rest()) < len(http2.ClientPreface) {
+			return false
+		}
+		h.preface = false
+		s.take(len(http2.ClientPreface), Frame, "HTTP/2 client preface")
+		return true
+	case h.data.open:
+		return h.body(s)
+	}
+	return h.frame(s)
+}
+
+// frame takes a frame, of DATA the header.
+func (h *h2) frame(s *stream) bool {
+	b := s.rest()
+	if len(b) < frameHeaderLen {
+		return false
+	}
+	f := parseFrame(b)
+	f.StreamID &= 1<<31 - 1
+	if f.Type == http2.FrameData {
+		return h.beginData(s, f, b)
+	}
+	n := frameHeaderLen + int(f.Length)
+	if n > maxHead {
+		return h.lose(s, "a frame of "+strconv.Itoa(n)+" bytes")
+	}
+	if len(b) < n {
+		return false
+	}
+	h.reader.Reset(b[:n])
+	parsed, err := h.framer.ReadFrame()
+	var ofStream http2.StreamError
+	if err != nil && !errors.As(err, &ofStream) {
+		return h.lose(s, err.Error())
+	}
+	h.take(s, f, parsed, n)
+	return true
+}
+
+// take handles a whole frame of n bytes.
+func (h *h2) take(s *stream, f frame, parsed http2.Frame, n int) {
+	note := f.String()
+	switch p := parsed.(type) {
+	case *http2.HeadersFrame:
+		h.block = fieldBlock{stream: f.StreamID, endStream: p.StreamEnded()}
+		note += h.fragment(s, p.HeaderBlockFragment(), p.HeadersEnded())
+	case *http2.PushPromiseFrame:
+		h.block = fieldBlock{stream: f.StreamID, promised: p.PromiseID}
+		note += h.fragment(s, p.HeaderBlockFragment(), p.HeadersEnded())
+	case *http2.ContinuationFrame:
+		note += h.fragment(s, p.HeaderBlockFragment(), p.HeadersEnded())
+	default:
+		if reset, ok := parsed.(*http2.RSTStreamFrame); ok {
+			note += ": " + reset.ErrCode.String()
+			s.conn.drop(s, f.StreamID, event.HTTPReset)
+		}
+		var m masker
+		m.write(s, s.pos+frameHeaderLen, s.pos+uint64(n))
+		m.end(s)
+		s.take(n, Frame, note)
+		return
+	}
+	// What HPACK says must not be told by its bytes.
+	s.take(frameHeaderLen, Frame, note)
+	s.hide(n-frameHeaderLen, "")
+}
+
+// endStream ends one direction of a stream, and all of it with the response.
+func (h *h2) endStream(s *stream, id uint32) {
+	ex, ok := s.conn.open[id]
+	if !ok {
+		return
+	}
+	side := &ex.sides[s.dir]
+	side.content.end(s)
+	side.ended = true
+	response := ex.ev.Response != nil && side.message == &ex.ev.Response.HTTPMessage
+	if response || ex.sides[s.dir^1].ended || s.conn.oneWay(s.dir) {
+		s.conn.drop(s, id, event.HTTPComplete)
+	}
+}
+
+// lose gives up until frames are recognised again.
+func (h *h2) lose(s *stream, why string) bool {
+	s.in.note(s, "this is no HTTP/2 frame (%s); decoding goes on where a record begins with frames", why)
+	h.leave(s)
+	s.decoder.settle(s)
+	return false
+}
+
+// leave gives the stream back to the guess.
+func (h *h2) leave(s *stream) {
+	h.end(s)
+	for _, ex := range s.conn.open {
+		ex.gap = ex.gap || !ex.sides[s.dir].ended
+	}
+	g := newLostGuess()
+	g.hide = true
+	s.decoder = g
+}
+
+func (h *h2) pending(s *stream) (at uint64, some bool) {
+	if len(s.rules.patterns) == 0 {
+		return 0, false
+	}
+	at, some = h.stray.pending()
+	for _, ex := range s.conn.open {
+		if one, ok := ex.sides[s.dir].content.pending(); ok && (!some || one < at) {
+			at, some = one, true
+		}
+	}
+	return at, some
+}
+
+// settle hides a frame that is not whole.
+func (h *h2) settle(s *stream) {
+	if n := len(s.rest()); n > 0 {
+		s.hide(n, "a frame that was not seen whole")
+	}
+}
+
+// gap: a DATA frame that goes on behind it can still be counted.
+func (h *h2) gap(s *stream, n uint64) {
+	if n > 0 && h.data.open && h.data.left >= n {
+		m, message := h.target(s)
+		m.interrupt(s, inText)
+		if message != nil {
+			message.BodyLen += n
+		}
+		if h.data.left -= n; h.data.left+h.data.pad == 0 {
+			h.dataEnds(s)
+		}
+		return
+	}
+	if n > 0 {
+		s.in.note(s, "bytes are missing here: decoding goes on where a record begins with frames")
+	}
+	h.leave(s)
+}
+
+// end decides about all text of this direction.
+func (h *h2) end(s *stream) {
+	h.stray.end(s)
+	for _, ex := range s.conn.open {
+		ex.sides[s.dir].content.end(s)
+	}
+}
+
+// String says what a frame is in one line.
+func (f frame) String() string {
+	s := "HTTP/2 " + f.Type.String()
+	if f.StreamID != 0 {
+		s += " stream " + strconv.FormatUint(uint64(f.StreamID), 10)
+	}
+	s += ", " + strconv.FormatUint(uint64(f.Length), 10) + " bytes"
+	if f.Flags.Has(http2.FlagDataEndStream) && f.Type <= http2.FrameHeaders {
+		s += ", END_STREAM"
+	}
+	return s
+}

@@ -1,0 +1,76 @@
+package inspect
+
+import (
+	"golang.org/x/net/http2"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// dataFrame is what is to come of a DATA frame.
+type dataFrame struct {
+	stream    uint32
+	left, pad uint64
+	endStream bool
+	open      bool
+}
+
+// beginData takes the header of a DATA frame, and the length of its padding.
+func (h *h2) beginData(s *stream, f frame, b []byte) bool {
+	n, pad := frameHeaderLen, 0
+	if f.Flags.Has(http2.FlagDataPadded) && f.Length > 0 {
+		if n++; len(b) < n {
+			return false
+		}
+		pad = int(b[frameHeaderLen])
+	}
+	left := int(f.Length) - (n - frameHeaderLen) - pad
+	if left < 0 {
+		return h.lose(s, "padding longer than its frame")
+	}
+	h.data = dataFrame{stream: f.StreamID, left: uint64(left), pad: uint64(pad), open: true,
+		endStream: f.Flags.Has(http2.FlagDataEndStream)}
+	s.take(n, Frame, f.String())
+	if left+pad == 0 {
+		h.dataEnds(s)
+	}
+	return true
+}
+
+// body takes what there is of a DATA frame.
+func (h *h2) body(s *stream) bool {
+	have := uint64(len(s.rest()))
+	if n := min(have, h.data.left); n > 0 {
+		m, message := h.target(s)
+		s.text(m, int(n))
+		if message != nil {
+			message.BodyLen += n
+		}
+		h.data.left -= n
+		have -= n
+	}
+	if n := min(have, h.data.pad); h.data.left == 0 && n > 0 {
+		s.hide(int(n), "")
+		h.data.pad -= n
+	}
+	if h.data.left+h.data.pad == 0 {
+		h.dataEnds(s)
+	}
+	return true
+}
+
+// target is what masks the DATA and what counts it.
+func (h *h2) target(s *stream) (*masker, *event.HTTPMessage) {
+	ex, ok := s.conn.open[h.data.stream]
+	if !ok {
+		return &h.stray, nil
+	}
+	side := &ex.sides[s.dir]
+	return &side.content, side.message
+}
+
+func (h *h2) dataEnds(s *stream) {
+	h.data.open = false
+	if h.data.endStream {
+		h.endStream(s, h.data.stream)
+	}
+}

@@ -1,0 +1,139 @@
+package inspect
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// fieldBlock is a field block (RFC 9113 §4.3) that is not whole yet.
+type fieldBlock struct {
+	stream, promised uint32
+	raw              []byte
+	endStream        bool
+}
+
+// fragment adds to the field block, and returns the fields once it is whole.
+func (h *h2) fragment(s *stream, raw []byte, whole bool) string {
+	h.block.raw = append(h.block.raw, raw...)
+	if len(h.block.raw) > maxHead {
+		h.fail(s, fmt.Sprintf("a field block of more than %d bytes", maxHead))
+		h.block.raw = h.block.raw[:0]
+	}
+	if !whole {
+		return ""
+	}
+	fields := h.fields(s)
+	h.headers(s, fields)
+	var note strings.Builder
+	for _, f := range fields {
+		name, value := s.rules.field(f.Name, f.Value)
+		note.WriteString("\n" + name + ": " + value)
+	}
+	return note.String()
+}
+
+// fields decodes the field block.
+func (h *h2) fields(s *stream) []hpack.HeaderField {
+	if h.broken != "" {
+		return nil
+	}
+	fields, err := h.hpack.DecodeFull(h.block.raw)
+	if err != nil {
+		h.fail(s, err.Error())
+		return nil
+	}
+	return fields
+}
+
+// fail gives up on field blocks.
+func (h *h2) fail(s *stream, why string) {
+	if h.broken == "" {
+		s.in.note(s, "header fields of this HTTP/2 cannot be decoded from here on: %s", why)
+	}
+	h.broken = why
+}
+
+// headers enters a whole field block.
+func (h *h2) headers(s *stream, fields []hpack.HeaderField) {
+	b, c := &h.block, s.conn
+	id := b.stream
+	if b.promised != 0 {
+		id = b.promised
+	}
+	ex := c.stream(s, id)
+	side := &ex.sides[s.dir]
+	method, status := pseudo(fields, ":method"), pseudo(fields, ":status")
+	switch {
+	case b.promised != 0:
+		ex.ev.Dir = s.dir ^ 1
+		ex.request(s, fields)
+		return
+	case method != "":
+		c.setClient(s.dir)
+		side.message = ex.request(s, fields)
+	case status != "" && status[0] == '1': // interim, RFC 9110 §15.2
+		return
+	case status != "":
+		c.setClient(s.dir ^ 1)
+		side.message = ex.response(s, fields, status)
+	case side.message == nil && c.clientKnown && s.dir == c.client:
+		side.message = ex.request(s, nil)
+	case side.message == nil && c.clientKnown:
+		side.message = ex.response(s, nil, "")
+	}
+	if side.message != nil && side.message.HeadLen == 0 {
+		side.message.HeadLen = uint64(len(b.raw))
+	}
+	if b.endStream {
+		h.endStream(s, id)
+	}
+}
+
+func pseudo(fields []hpack.HeaderField, name string) string {
+	for _, f := range fields {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+// request enters the fields of a request, nil if they could not be decoded.
+func (ex *exchange) request(s *stream, fields []hpack.HeaderField) *event.HTTPMessage {
+	r := &event.HTTPRequest{}
+	for _, f := range fields {
+		name, value := s.rules.field(f.Name, f.Value)
+		switch f.Name {
+		case ":method":
+			r.Method = value
+		case ":path":
+			r.Path = value
+		case ":authority":
+			r.Host = value
+		}
+		r.Headers = append(r.Headers, event.HTTPHeader{Name: name, Value: value})
+	}
+	ex.ev.Request = r
+	return &r.HTTPMessage
+}
+
+// response is request for responses.
+func (ex *exchange) response(s *stream, fields []hpack.HeaderField, status string) *event.HTTPMessage {
+	r := &event.HTTPResponse{}
+	r.Status, _ = strconv.Atoi(status) // 0 is "not known"
+	for _, f := range fields {
+		name, value := s.rules.field(f.Name, f.Value)
+		r.Headers = append(r.Headers, event.HTTPHeader{Name: name, Value: value})
+	}
+	if ex.ev.Request == nil {
+		ex.ev.Dir = s.dir ^ 1
+		s.conn.sayLonely(s)
+	}
+	ex.ev.Response = r
+	return &r.HTTPMessage
+}

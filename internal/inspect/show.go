@@ -1,0 +1,67 @@
+package inspect
+
+import (
+	"bytes"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/ktlstop/ktlstop/internal/safe"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+const indent = "    "
+
+// AppendText appends the plaintext of a record in lines that are fit for a
+// terminal. Text that is none is counted, not shown.
+func AppendText(dst []byte, r *event.Record, pieces []Piece) []byte {
+	for _, p := range pieces {
+		dst = appendNote(dst, p.Note)
+		if p.Kind == Text {
+			dst = appendLines(dst, r.Payload[p.From:p.To])
+		}
+	}
+	if missing := int(r.Len) - len(r.Payload); missing > 0 && r.Type == event.ApplicationData {
+		dst = append(dst, indent+"[gap: "...)
+		dst = strconv.AppendInt(dst, int64(missing), 10)
+		dst = append(dst, " bytes were not captured]\n"...)
+	}
+	return dst
+}
+
+func appendNote(dst []byte, note string) []byte {
+	for line := range bytes.Lines([]byte(note)) {
+		dst = append(dst, indent+"| "...)
+		dst = safe.Append(dst, bytes.TrimSuffix(line, []byte("\n")))
+		dst = append(dst, '\n')
+	}
+	return dst
+}
+
+func appendLines(dst, text []byte) []byte {
+	if !legible(text) {
+		dst = append(dst, indent+"["...)
+		dst = strconv.AppendInt(dst, int64(len(text)), 10)
+		return append(dst, " bytes that are no text]\n"...)
+	}
+	for line := range bytes.Lines(text) {
+		dst = append(dst, indent...)
+		dst = safe.Append(dst, bytes.ReplaceAll(bytes.TrimRight(line, "\r\n"), []byte("\t"), []byte("    ")))
+		dst = append(dst, '\n')
+	}
+	return dst
+}
+
+// legible reports whether at most one character in ten is none that can be
+// shown. A record may begin and end within a character.
+func legible(text []byte) bool {
+	bad, all := 0, 0
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		text = text[n:]
+		all++
+		if r == utf8.RuneError && n < 2 || !safe.Printable(r) && r != '\n' && r != '\r' && r != '\t' {
+			bad++
+		}
+	}
+	return bad <= 3+all/10 && bad*2 < max(all, 1)+1
+}

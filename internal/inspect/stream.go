@@ -1,0 +1,220 @@
+package inspect
+
+import (
+	"fmt"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// stream is one direction of a connection: the bytes of its records in order.
+// Offsets count the bytes that were seen, from 0 on.
+type stream struct {
+	in    *Inspector
+	conn  *conn
+	dir   event.Dir
+	rules *Rules
+
+	// fresh says that the first byte of the connection will come, or came.
+	fresh bool
+	order sequence
+
+	// raw holds the bytes from base on, shown the same with the secrets masked.
+	base       uint64
+	raw, shown []byte
+	// pos is how far the decoder has come.
+	pos     uint64
+	decoder decoder
+	pieces  []piece
+	// queue holds what waits to be shown, in order.
+	queue   []queued
+	now     *event.Record // the latest
+	scratch []byte
+}
+
+// decoder gives the bytes of a stream their meaning.
+type decoder interface {
+	// step takes what it can; false says that it needs more bytes for that.
+	step(s *stream) bool
+	// pending is the first offset that its maskers have not decided about.
+	pending(s *stream) (uint64, bool)
+	// settle takes all bytes that are there: a gap follows, or nothing.
+	settle(s *stream)
+	// gap tells that n bytes are missing here, 0 where their number is unknown.
+	gap(s *stream, n uint64)
+	// end tells that no more bytes will come.
+	end(s *stream)
+}
+
+// piece is a stretch of a stream with one meaning.
+type piece struct {
+	span
+	kind Kind
+	note string
+}
+
+// queued is a record with the stretch that is its payload, or another event.
+type queued struct {
+	span
+	record event.Record
+	other  event.Event
+}
+
+// record takes the next record of this direction.
+func (s *stream) record(r *event.Record) error {
+	s.now = r
+	if missing, lost := s.order.observe(r); lost {
+		s.missing(missing)
+	}
+	payload := r.Payload
+	if r.Type != event.ApplicationData {
+		payload = nil
+	} else if s.decoder == nil {
+		s.decoder = newGuess(s)
+	}
+	if len(payload) > int(r.Len) { // not the kernel's way
+		payload = payload[:r.Len]
+	}
+	s.append(r, payload)
+	if r.Type == event.ApplicationData {
+		s.decode()
+		if hole := uint64(r.Len) - uint64(len(payload)); hole > 0 {
+			s.gap(hole)
+		}
+	}
+	return s.release()
+}
+
+// skip takes a record whose bytes are not to be known.
+func (s *stream) skip(r *event.Record) error {
+	s.now = r
+	if missing, lost := s.order.observe(r); lost {
+		s.missing(missing)
+	}
+	if s.decoder == nil {
+		s.decoder = newGuess(s)
+	}
+	s.gap(uint64(r.Len))
+	return s.release()
+}
+
+// append queues a record and the bytes that it brought.
+func (s *stream) append(r *event.Record, payload []byte) {
+	from := s.end()
+	s.raw = append(s.raw, payload...)
+	s.shown = append(s.shown, payload...)
+	s.in.held += len(payload) + recordCost
+	q := queued{span: span{from, s.end()}, record: *r}
+	q.record.Payload = nil
+	if r.Control != nil {
+		control := *r.Control
+		q.record.Control = &control
+	}
+	s.queue = append(s.queue, q)
+}
+
+// decode lets the decoder take what it can.
+func (s *stream) decode() {
+	for s.pos < s.end() && s.decoder.step(s) {
+	}
+	if s.in.held > maxHeld {
+		s.in.note(s, "more than %d bytes of all connections wait for their meaning: decoding starts anew here", maxHeld)
+		s.gap(0)
+	}
+}
+
+// missing tells that records were not seen.
+func (s *stream) missing(n uint64) {
+	s.in.note(s, "gap: %s missing, of unknown length", counted(n, "record is", "records are"))
+	if s.decoder == nil {
+		s.fresh = false
+		s.conn.unsure()
+		return
+	}
+	s.gap(0)
+}
+
+// counted says how many, "some" for 0.
+func counted(n uint64, one, many string) string {
+	switch n {
+	case 0:
+		return "some " + many
+	case 1:
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func (s *stream) gap(n uint64) {
+	s.decoder.settle(s)
+	s.decoder.gap(s, n)
+}
+
+// finish decides about what is left: no more records will come.
+func (s *stream) finish() {
+	if s.decoder != nil {
+		s.decoder.settle(s)
+		s.decoder.end(s)
+	}
+}
+
+// end is the offset behind the last byte.
+func (s *stream) end() uint64 { return s.base + uint64(len(s.raw)) }
+
+// rest is what the decoder has not taken yet.
+func (s *stream) rest() []byte { return s.raw[s.pos-s.base:] }
+
+func (s *stream) bytes(from, to uint64) []byte { return s.raw[from-s.base : to-s.base] }
+
+// masked is what may be shown of the bytes.
+func (s *stream) masked(from, to uint64) []byte { return s.shown[from-s.base : to-s.base] }
+
+// take moves on by n bytes. note, which may be empty, is what to say of them.
+func (s *stream) take(n int, kind Kind, note string) {
+	if n == 0 {
+		return
+	}
+	from := s.pos
+	s.pos += uint64(n)
+	if last := len(s.pieces) - 1; last >= 0 && note == "" && s.pieces[last].kind == kind && s.pieces[last].to == from {
+		s.pieces[last].to = s.pos
+		return
+	}
+	s.pieces = append(s.pieces, piece{span{from, s.pos}, kind, note})
+}
+
+// text takes n bytes that m masks.
+func (s *stream) text(m *masker, n int) {
+	m.write(s, s.pos, s.pos+uint64(n))
+	s.take(n, Text, "")
+}
+
+// hide takes n bytes and shows none of them.
+func (s *stream) hide(n int, note string) {
+	if !s.rules.off {
+		blot(s.masked(s.pos, s.pos+uint64(n)))
+	}
+	s.take(n, Frame, note)
+}
+
+// mask hides a stretch of text but for its line breaks.
+func (s *stream) mask(from, to uint64) {
+	b := s.masked(from, to)
+	for i, c := range b {
+		if c != '\r' && c != '\n' {
+			b[i] = '*'
+		}
+	}
+}
+
+// begun is when the record came that holds the byte at an offset.
+func (s *stream) begun(at uint64) uint64 {
+	for i := range s.queue {
+		if q := &s.queue[i]; q.other == nil && at < q.to {
+			return q.record.Mono
+		}
+	}
+	return s.now.Mono
+}
+
+// after queues an event behind the latest record.
+func (s *stream) after(ev event.Event) { s.queue = append(s.queue, queued{other: ev}) }

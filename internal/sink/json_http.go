@@ -1,0 +1,55 @@
+package sink
+
+import (
+	"strconv"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+func (e *encoder) http(dst []byte, h *event.HTTP) []byte {
+	dst = e.head(dst, "http", h.Mono)
+	dst = appendName(dst, "dir", h.Dir.String())
+	dst = appendName(dst, "version", h.Version)
+	dst = appendUint(dst, "stream", uint64(h.Stream))
+	dst = appendName(dst, "end", h.End.String())
+	dst = appendUint(dst, "duration_ns", h.Duration)
+	if r := h.Request; r != nil {
+		dst = append(dst, `,"request":{"method":`...)
+		dst = appendQuoted(dst, r.Method)
+		dst = appendString(dst, "path", r.Path)
+		dst = appendString(dst, "host", r.Host)
+		dst = append(appendMessage(dst, &r.HTTPMessage), '}')
+	}
+	if r := h.Response; r != nil {
+		dst = append(dst, `,"response":{"status":`...)
+		dst = strconv.AppendInt(dst, int64(r.Status), 10)
+		dst = append(appendMessage(dst, &r.HTTPMessage), '}')
+	}
+	dst = appendProcess(dst, &h.Proc)
+	dst = appendSock(dst, &h.Conn)
+	dst = appendTLS(dst, &h.TLS)
+	return appendName(dst, "tier", e.tier)
+}
+
+func appendMessage(dst []byte, m *event.HTTPMessage) []byte {
+	dst = appendUint(dst, "head_len", m.HeadLen)
+	dst = appendUint(dst, "body_len", m.BodyLen)
+	dst = append(appendKey(dst, "headers"), '[')
+	for i, h := range m.Headers {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"name":`...)
+		dst = appendQuoted(dst, h.Name)
+		dst = append(appendString(dst, "value", h.Value), '}')
+	}
+	return append(dst, ']')
+}
+
+func (e *encoder) note(dst []byte, n *event.Note) []byte {
+	dst = e.head(dst, "note", n.Mono)
+	dst = appendString(dst, "text", n.Text)
+	dst = appendName(dst, "dir", n.Dir.String())
+	dst = appendProcess(dst, &n.Proc)
+	return appendSock(dst, &n.Conn)
+}
