@@ -75,6 +75,7 @@ func (o *options) show(ctx context.Context, t *loader.Tracer, interval time.Dura
 	}
 	collector := flow.NewCollector(flow.Config{Offset: int64(loader.WallOffset())})
 	about := aboutRun(t)
+	about.Notes = append(about.Notes, inUserSpace(o.expr)...)
 	traced := make(chan error, 1)
 	go func() {
 		defer cancel()
