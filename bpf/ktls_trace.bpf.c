@@ -303,7 +303,7 @@ static __always_inline int verdict_begins(u64 *ctx)
 	e->type = tx_type_arg == 3 ? ARG(ctx, 3) : ARG(ctx, 2);
 	e->len = msg->sg.size;
 	e->flags = 0;
-	e->hits = 0;
+	e->hits = e->matched = 0;
 	set_process(e);
 	e->op = send_op(e->flags);
 	c->tx_rec = (u64)msg - bpf_core_field_offset(struct tls_rec, msg_plaintext);
@@ -336,7 +336,7 @@ static __always_inline void adopt_record(struct conn *c, const struct tls_rec *r
 	e->seq = read_seq(c->seq_tx) - 1;
 	e->type = BPF_CORE_READ(rec, content_type);
 	e->flags = 0;
-	e->hits = 0;
+	e->hits = e->matched = 0;
 	set_process(e);
 	e->op = send_op(e->flags);
 	c->tx_rec = (u64)rec;
@@ -548,7 +548,7 @@ static __always_inline int open_begins(u64 *ctx)
 	e->seq = read_seq(c->seq_rx);
 	e->op = msg ? OP_RECV : OP_SPLICE_READ;
 	e->flags = 0;
-	e->hits = 0;
+	e->hits = e->matched = 0;
 	set_process(e);
 	c->rx_hidden = e->flags & FLAG_HIDDEN;
 	c->rx_state = opening;

@@ -93,6 +93,7 @@ func (o *options) show(ctx context.Context, t *loader.Tracer, interval time.Dura
 	}
 	collector := flow.NewCollector(flow.Config{Offset: int64(loader.WallOffset())})
 	about := aboutRun(t)
+	about.Notes = append(about.Notes, inUserSpace(o.expr)...)
 	traced := make(chan error, 1)
 	observe := withContainers(o.collect(collector))
 	go func() {

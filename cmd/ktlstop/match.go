@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"os"
-
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader"
@@ -36,15 +33,16 @@ func (o *options) checkListable() (err error) {
 	return err
 }
 
-// tellWhere says what of the expression does not run in the kernel.
-func tellWhere(e *match.Expr) {
+// inUserSpace says what of the expression does not run in the kernel.
+func inUserSpace(e *match.Expr) (notes []string) {
 	always, later := e.UserSpace()
 	for _, n := range always {
-		fmt.Fprintf(os.Stderr, "ktlstop: evaluated in user space: %s\n", n)
+		notes = append(notes, "evaluated in user space: "+n.String())
 	}
 	for _, n := range later {
-		fmt.Fprintf(os.Stderr, "ktlstop: evaluated in user space where one call reads several records: %s\n", n)
+		notes = append(notes, "evaluated in user space where one call reads several records: "+n.String())
 	}
+	return notes
 }
 
 // choice says which events are shown. The zero value and nil take all.

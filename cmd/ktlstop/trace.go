@@ -54,7 +54,9 @@ func trace(cmd *cobra.Command, o *options) error {
 	if err != nil {
 		return err
 	}
-	tellWhere(cfg.Match)
+	for _, note := range inUserSpace(cfg.Match) {
+		fmt.Fprintln(os.Stderr, "ktlstop: "+note)
+	}
 	defer t.Close()
 	if err := o.openGate(); err != nil {
 		return err

@@ -5,11 +5,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf8"
-
-	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
 // Answer is what an expression says of a subject.
@@ -167,48 +163,6 @@ func unless(whole bool) Answer {
 	return Maybe
 }
 
-func (w *Word) eval(s *Subject) Answer {
-	var room [256]byte
-	b := room[:0]
-	if p := s.Proc; p != nil {
-		b = end(append(b, p.Name()...))
-		b = end(strconv.AppendUint(b, uint64(p.PID), 10))
-		b = end(append(b, p.Container...))
-	}
-	if c := s.Conn; c != nil {
-		b = end(c.LAddr.AppendTo(b))
-		b = end(c.RAddr.AppendTo(b))
-		b = end(strconv.AppendUint(b, uint64(c.LPort), 10))
-		b = end(strconv.AppendUint(b, uint64(c.RPort), 10))
-	}
-	if s.TLS != nil {
-		b = end(append(b, s.TLS.Cipher.String()...))
-	}
-	if s.Type != nil {
-		b = end(append(b, s.Type.String()...))
-	}
-	for _, t := range s.Text {
-		b = end(append(b, t...))
-	}
-	return answer(bytes.Contains(lower(b), []byte(strings.ToLower(w.Text))))
-}
-
-// end keeps a word from being found across two fields.
-func end(b []byte) []byte { return append(b, 0) }
-
-// lower makes b lower case, in place where it is ASCII.
-func lower(b []byte) []byte {
-	for i, c := range b {
-		switch {
-		case c >= utf8.RuneSelf:
-			return bytes.ToLower(b)
-		case c >= 'A' && c <= 'Z':
-			b[i] += 'a' - 'A'
-		}
-	}
-	return b
-}
-
 // state says whether a subject has a field.
 type state uint8
 
@@ -223,54 +177,4 @@ func (s state) answer() Answer {
 		return Maybe
 	}
 	return No
-}
-
-// Subject is what an expression is evaluated on. Parts that are nil are
-// unknown.
-type Subject struct {
-	Proc *event.Process
-	Conn *event.Conn
-	TLS  *event.TLS
-	Dir  *event.Dir
-	Type *event.ContentType
-	Seq  *uint64
-	// Record has all the rest.
-	Record *event.Record
-	// Hits are the kernel's answers to Expr.PayloadTests, one bit each.
-	Hits *uint16
-	// Text is what else a mere word may be found in.
-	Text []string
-}
-
-// OfRecord is the subject that a record is.
-func OfRecord(r *event.Record) Subject {
-	return Subject{Proc: &r.Proc, Conn: &r.Conn, TLS: &r.TLS, Dir: &r.Dir, Type: &r.Type, Seq: &r.Seq, Record: r}
-}
-
-// OfError is the subject that an error is.
-func OfError(e *event.Error) Subject {
-	return Subject{Proc: &e.Proc, Conn: &e.Conn, TLS: &e.TLS, Dir: &e.Dir, Type: &e.Type, Seq: &e.Seq}
-}
-
-// Either answers for a connection as for the better of its directions. dirs
-// says which it has; where it has none, they are unknown.
-func (e *Expr) Either(s *Subject, tls *[2]event.TLS, dirs [2]bool) Answer {
-	best, each := No, *s
-	for d, has := range dirs {
-		if dir := event.Dir(d); has {
-			each.Dir, each.TLS = &dir, &tls[d]
-			best = max(best, e.Eval(&each))
-		}
-	}
-	if dirs == [2]bool{} {
-		return e.Eval(s)
-	}
-	return best
-}
-
-// OfSocket answers for a socket event.
-func (e *Expr) OfSocket(s *event.Socket) Answer {
-	subject := Subject{Proc: &s.Proc, Conn: &s.Conn}
-	tls := [2]event.TLS{s.TX, s.RX}
-	return e.Either(&subject, &tls, [2]bool{s.TX.Mode != event.ModeNone, s.RX.Mode != event.ModeNone})
 }

@@ -163,7 +163,7 @@ func (c *checker) test(t *term, op string, values []*literal) (Node, error) {
 	return test, c.number(test, t)
 }
 
-// number gives a test of the payload its bit. Equal tests share one.
+// number gives a test of the payload its bit.
 func (c *checker) number(test *Test, t *term) error {
 	if test.Field != Payload {
 		return nil

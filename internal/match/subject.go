@@ -1,0 +1,53 @@
+package match
+
+import "github.com/ktlstop/ktlstop/pkg/event"
+
+// Subject is what an expression is evaluated on. Parts that are nil are
+// unknown.
+type Subject struct {
+	Proc *event.Process
+	Conn *event.Conn
+	TLS  *event.TLS
+	Dir  *event.Dir
+	Type *event.ContentType
+	Seq  *uint64
+	// Record has all the rest.
+	Record *event.Record
+	// Hits are the kernel's answers to Expr.PayloadTests, one bit each.
+	Hits *uint16
+	// Text is what else a mere word may be found in.
+	Text []string
+}
+
+// OfRecord is the subject that a record is.
+func OfRecord(r *event.Record) Subject {
+	return Subject{Proc: &r.Proc, Conn: &r.Conn, TLS: &r.TLS, Dir: &r.Dir, Type: &r.Type, Seq: &r.Seq, Record: r}
+}
+
+// OfError is the subject that an error is.
+func OfError(e *event.Error) Subject {
+	return Subject{Proc: &e.Proc, Conn: &e.Conn, TLS: &e.TLS, Dir: &e.Dir, Type: &e.Type, Seq: &e.Seq}
+}
+
+// Either answers for a connection as for the better of its directions. dirs
+// says which it has; where it has none, they are unknown.
+func (e *Expr) Either(s *Subject, tls *[2]event.TLS, dirs [2]bool) Answer {
+	best, each := No, *s
+	for d, has := range dirs {
+		if dir := event.Dir(d); has {
+			each.Dir, each.TLS = &dir, &tls[d]
+			best = max(best, e.Eval(&each))
+		}
+	}
+	if dirs == [2]bool{} {
+		return e.Eval(s)
+	}
+	return best
+}
+
+// OfSocket answers for a socket event.
+func (e *Expr) OfSocket(s *event.Socket) Answer {
+	subject := Subject{Proc: &s.Proc, Conn: &s.Conn}
+	tls := [2]event.TLS{s.TX, s.RX}
+	return e.Either(&subject, &tls, [2]bool{s.TX.Mode != event.ModeNone, s.RX.Mode != event.ModeNone})
+}
