@@ -111,7 +111,7 @@ func openTap(name, netns string, mtu int) (*tap.Tap, error) {
 		fmt.Fprintf(os.Stderr, "ktlstop: removed the interface %s, which a ktlstop that was killed had left\n", sink.Sanitize(stale))
 	}})
 	if err != nil {
-		return nil, errors.Join(err, ns.Close())
+		return nil, err
 	}
 	enter := ""
 	if ns != nil {

@@ -16,7 +16,7 @@ type Config struct {
 	Name string
 	// MTU is packet.Config.MTU, and the interface's.
 	MTU int
-	// Namespace is where the interface is made.
+	// Namespace is where the interface is made. It is the tap's to close.
 	Namespace *Namespace
 	// Stale is told of each interface that a ktlstop left behind and that is
 	// removed.
@@ -27,6 +27,7 @@ type Config struct {
 // safe for concurrent use.
 type Tap struct {
 	name  string
+	ns    *Namespace // open, so that others can enter it
 	dev   *Device
 	sock  *socket
 	build *packet.Builder
@@ -39,7 +40,7 @@ func Open(cfg Config) (*Tap, error) {
 	if cfg.MTU == 0 {
 		cfg.MTU = packet.MaxMTU
 	}
-	t := &Tap{name: cfg.Name, build: packet.NewBuilder(packet.Config{MTU: cfg.MTU, Acks: true}), frame: packet.NewFramer(cfg.MTU)}
+	t := &Tap{name: cfg.Name, ns: cfg.Namespace, build: packet.NewBuilder(packet.Config{MTU: cfg.MTU, Acks: true}), frame: packet.NewFramer(cfg.MTU)}
 	err := cfg.Namespace.do(func() (err error) {
 		if t.dev, err = create(cfg.Name, cfg.MTU, cfg.Stale); err != nil {
 			return err
@@ -53,7 +54,7 @@ func Open(cfg Config) (*Tap, error) {
 	if t.dev != nil {
 		err = errors.Join(err, t.dev.Close())
 	}
-	return nil, err
+	return nil, errors.Join(err, t.ns.Close())
 }
 
 // Sent counts the packets.
@@ -87,4 +88,4 @@ func (t *Tap) send(p *packet.Packet) error {
 func (t *Tap) Flush() error { return nil }
 
 // Close removes the interface.
-func (t *Tap) Close() error { return errors.Join(t.sock.close(), t.dev.Close()) }
+func (t *Tap) Close() error { return errors.Join(t.sock.close(), t.dev.Close(), t.ns.Close()) }
