@@ -14,10 +14,10 @@ GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build vmrun selftest selftest-record generate clang picture recording examples check unit programs openssl35 vmtest test test-all bench soak demo fmt clean
+.PHONY: help build vmrun selftest selftest-record generate clang picture recording examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-tracer bench-user bench-check cost soak demo fmt clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
 
 build: ## build bin/ktlstop
 	$(NOCGO) build -trimpath -ldflags "-s -w" -o bin/ktlstop ./cmd/ktlstop
@@ -94,9 +94,38 @@ soak: build vmrun ## half an hour of random traffic: no growth, exact counts; KE
 BENCH_KERNEL ?= 6.1
 
 # Counting instructions, with one processor: figures repeat on any machine.
-bench: build vmrun ## measure in the guest and write docs/bench.md; BENCH_KERNEL=6.1
+bench: bench-library bench-tracer bench-user ## measure all in the guest and write docs/bench.md; BENCH_KERNEL=6.1
+
+BENCHDOC = $(NOCGO) run ./internal/bench/cmd/benchdoc
+
+bench-library: build vmrun # kernel TLS, user-space TLS and TCP
 	bin/vmrun -icount -kernel $(BENCH_KERNEL) -timeout 20m -- internal/bench/guest.sh > bin/bench-library.json
-	$(NOCGO) run ./internal/bench/cmd/benchdoc library=bin/bench-library.json
+	$(BENCHDOC) library=bin/bench-library.json
+
+# What the tracer's cost is compared with.
+bench-tools: PROGRAMS := bpftrace:bpftrace tcpdump:tcpdump strace:strace
+bench-tools: programs
+
+COUNT = bin/vmrun -icount -kernel $(BENCH_KERNEL) -mem 4096 -timeout 40m -share bin -- bin/cost -ktlstop bin/ktlstop
+GOBENCH = $(NOCGO) test -run '^$$' -bench . -benchmem ./pkg/loader ./internal/flow ./internal/sink ./internal/inspect ./internal/tui
+
+cost: build vmrun
+	$(NOCGO) build -o bin/cost ./internal/cost/cmd/cost
+
+bench-tracer: cost bench-tools # what a record costs the traced program
+	$(COUNT) -o bin/bench-tracer.json
+	$(BENCHDOC) tracer=bin/bench-tracer.json
+
+bench-user: cost # what an event costs user space
+	$(GOBENCH) -count 5 > bin/bench.txt
+	bin/cost -benches bin/bench.txt -o bin/bench-user.json
+	$(BENCHDOC) user=bin/bench-user.json
+
+bench-check: cost ## fail if tracing costs more than docs/bench.json says
+	$(COUNT) -quick -o bin/check-tracer.json
+	$(GOBENCH) -benchtime 100x > bin/check.txt
+	bin/cost -benches bin/check.txt -o bin/check-user.json
+	bin/cost -check docs/bench.json bin/check-tracer.json bin/check-user.json
 
 demo: build vmrun ## show it, on this machine's kernel or on one under QEMU
 	@internal/vm/demo.sh

@@ -15,10 +15,11 @@ import (
 	"strings"
 
 	"github.com/ktlstop/ktlstop/internal/bench"
+	"github.com/ktlstop/ktlstop/internal/cost"
 )
 
 // sections are docs/bench.md's, in their order.
-var sections = []bench.Section{bench.Library}
+var sections = []bench.Section{cost.Tracer, cost.Users, bench.Library}
 
 func main() {
 	if err := run("docs", os.Args[1:]); err != nil {

@@ -1,0 +1,8 @@
+// Package cost measures what tracing costs the traced program. It runs the same
+// work with and without a tracer, in a guest whose clock counts instructions
+// (vmrun -icount), so that the figures repeat.
+//
+// The tracer's reader is stopped while the work runs: what is measured is the
+// kernel side, which the traced program pays for in its own system calls. What
+// the reader costs is measured by itself.
+package cost

@@ -1,0 +1,213 @@
+package cost
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls"
+)
+
+// Load is one kind of work: records sent and received over loopback by one
+// thread.
+type Load struct {
+	// Size is the plaintext of a record in bytes.
+	Size int `json:"size"`
+	// Sendfile sends from a file instead of from memory.
+	Sendfile bool `json:"sendfile,omitempty"`
+	// Conns is the number of connections that take turns.
+	Conns int `json:"conns"`
+}
+
+func (l Load) String() string {
+	op := "send"
+	if l.Sendfile {
+		op = "sendfile"
+	}
+	return fmt.Sprintf("%s %d B, %d connections", op, l.Size, l.Conns)
+}
+
+// Cost is what one record took, in nanoseconds, which are instructions under
+// -icount.
+type Cost struct {
+	Send float64 `json:"send"`
+	Recv float64 `json:"recv"`
+}
+
+// Total is a record sent and received.
+func (c Cost) Total() float64 { return c.Send + c.Recv }
+
+// samples is how many records are timed; the median counts, because a timer's
+// interrupt falls into some.
+const samples = 401
+
+// warm is how many records go before, which fill caches and open what is made
+// on demand: one on each connection.
+func (l Load) warm() int { return l.Conns + 1 }
+
+// records is how many Measure sends.
+func (l Load) records() int { return l.warm() + samples }
+
+// Measure does the work and returns what a record cost.
+func (l Load) Measure() (Cost, error) {
+	w, err := l.prepare()
+	if err != nil {
+		return Cost{}, fmt.Errorf("prepare %v: %w", l, err)
+	}
+	defer w.close()
+	send, recv := make([]time.Duration, 0, l.records()), make([]time.Duration, 0, l.records())
+	for range l.records() {
+		s, r, err := w.record()
+		if err != nil {
+			return Cost{}, fmt.Errorf("%v: %w", l, err)
+		}
+		send, recv = append(send, s), append(recv, r)
+	}
+	return Cost{median(send[l.warm():]), median(recv[l.warm():])}, nil
+}
+
+func median(d []time.Duration) float64 {
+	slices.Sort(d)
+	return float64(d[len(d)/2])
+}
+
+// work is a Load at work.
+type work struct {
+	load Load
+	// from and to are the two ends of each connection.
+	from, to []int
+	files    []*os.File
+	file     *os.File
+	buf      []byte
+	turn     int
+}
+
+func (l Load) prepare() (*work, error) {
+	w := &work{load: l, buf: make([]byte, l.Size)}
+	if l.Sendfile {
+		f, err := os.CreateTemp("", "cost")
+		if err != nil {
+			return nil, err
+		}
+		w.file = f
+		if err := os.Remove(f.Name()); err != nil {
+			return nil, err
+		}
+		if _, err := f.Write(w.buf); err != nil {
+			return nil, err
+		}
+	}
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	defer ln.Close()
+	for range l.Conns {
+		if err := w.connect(ln); err != nil {
+			w.close()
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// connect adds a connection that is encrypted in one direction.
+func (w *work) connect(ln net.Listener) error {
+	a, err := net.Dial("tcp4", ln.Addr().String())
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	b, err := ln.Accept()
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	info := &ktls.CryptoInfo{Version: 0x0304, Cipher: ktls.AES128GCM,
+		Key: make([]byte, 16), Salt: make([]byte, 4), IV: make([]byte, 8)}
+	if err := ktls.EnableRaw(a.(*net.TCPConn), info, nil); err != nil {
+		return err
+	}
+	if err := ktls.EnableRaw(b.(*net.TCPConn), nil, info); err != nil {
+		return err
+	}
+	from, err := w.keep(a.(*net.TCPConn))
+	if err != nil {
+		return err
+	}
+	to, err := w.keep(b.(*net.TCPConn))
+	if err != nil {
+		return err
+	}
+	w.from, w.to = append(w.from, from), append(w.to, to)
+	return nil
+}
+
+// keep takes the socket from the runtime's poller, so that a call is one system
+// call.
+func (w *work) keep(c *net.TCPConn) (int, error) {
+	f, err := c.File()
+	if err != nil {
+		return 0, err
+	}
+	w.files = append(w.files, f)
+	return int(f.Fd()), unix.SetNonblock(int(f.Fd()), false)
+}
+
+// record sends and receives one record on the next connection, and returns
+// what each half took.
+func (w *work) record() (send, recv time.Duration, err error) {
+	i := w.turn % len(w.from)
+	w.turn++
+	begin := time.Now()
+	if err := w.send(w.from[i]); err != nil {
+		return 0, 0, err
+	}
+	middle := time.Now()
+	if err := w.recv(w.to[i]); err != nil {
+		return 0, 0, err
+	}
+	return middle.Sub(begin), time.Since(middle), nil
+}
+
+func (w *work) send(fd int) error {
+	var n int
+	var err error
+	if w.load.Sendfile {
+		var offset int64
+		n, err = unix.Sendfile(fd, int(w.file.Fd()), &offset, w.load.Size)
+	} else {
+		n, err = unix.Write(fd, w.buf)
+	}
+	if err == nil && n != w.load.Size {
+		err = fmt.Errorf("sent %d of %d bytes", n, w.load.Size)
+	}
+	return err
+}
+
+func (w *work) recv(fd int) error {
+	for left := w.load.Size; left > 0; {
+		n, err := unix.Read(fd, w.buf[:left])
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("end with %d bytes missing", left)
+		}
+		left -= n
+	}
+	return nil
+}
+
+func (w *work) close() {
+	for _, f := range w.files {
+		f.Close()
+	}
+	if w.file != nil {
+		w.file.Close()
+	}
+}

@@ -1,0 +1,109 @@
+package cost
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ktlstop/ktlstop/internal/bench"
+)
+
+// Tracer and Users are sections of docs/bench.md.
+var (
+	Tracer = bench.Section{Name: "tracer", Render: func(data json.RawMessage) (string, map[string][]byte, error) {
+		var r Report
+		err := json.Unmarshal(data, &r)
+		return r.markdown(), nil, err
+	}}
+	Users = bench.Section{Name: "user", Render: func(data json.RawMessage) (string, map[string][]byte, error) {
+		var u User
+		err := json.Unmarshal(data, &u)
+		return u.markdown(), nil, err
+	}}
+)
+
+func (r *Report) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `## The tracer: what it costs the traced program
+
+Counted on %s under %s: one processor, and a clock on which a nanosecond is an
+instruction of the guest. One thread sends a record over loopback and reads it back; the figures are medians of %d
+records. The tool's own process is stopped meanwhile: what is counted is what the traced program pays in its own
+system calls. "+" is what the tool adds to the untraced twin of the same run.
+
+`, r.Kernel, r.Emulator, samples)
+	r.table(&b, "Instructions a record, by size", Sizes)
+	r.table(&b, "Instructions a record of 100 bytes, by connections", append([]Load{Sizes[0]}, Crowds...))
+	r.readers(&b)
+	return b.String()
+}
+
+func (r *Report) table(b *strings.Builder, title string, loads []Load) {
+	fmt.Fprintf(b, "### %s\n\n|", title)
+	for _, l := range loads {
+		fmt.Fprintf(b, " | %v: send | receive | + ", l)
+	}
+	b.WriteString("|\n|---" + strings.Repeat("|---:|---:|---:", len(loads)) + "|\n")
+	for _, tool := range r.tools() {
+		if r.find(tool, loads[len(loads)-1]) != nil {
+			r.row(b, tool, loads)
+		}
+	}
+	b.WriteString("\n")
+}
+
+func (r *Report) row(b *strings.Builder, tool string, loads []Load) {
+	fmt.Fprintf(b, "| %s ", tool)
+	for _, l := range loads {
+		res := r.find(tool, l)
+		over, err := r.Overhead(res)
+		if err != nil {
+			fmt.Fprintf(b, "| | | ")
+			continue
+		}
+		fmt.Fprintf(b, "| %.0f | %.0f | %+.0f ", res.Cost.Send, res.Cost.Recv, over.Total())
+	}
+	b.WriteString("|\n")
+}
+
+func (r *Report) readers(b *strings.Builder) {
+	b.WriteString("### What the tool's own process takes\n\n" +
+		"Instructions for each record sent and received, while it writes to /dev/null. It runs beside the traced\nprogram, on another processor where there is one.\n\n|")
+	for _, l := range Sizes {
+		fmt.Fprintf(b, " | %v", l)
+	}
+	b.WriteString(" |\n|---" + strings.Repeat("|---:", len(Sizes)) + "|\n")
+	for _, tool := range r.tools() {
+		var cells strings.Builder
+		for _, l := range Sizes {
+			if res := r.find(tool, l); res != nil && res.Reader != nil {
+				fmt.Fprintf(&cells, "| %.0f ", *res.Reader)
+			}
+		}
+		if cells.Len() > 0 {
+			fmt.Fprintf(b, "| %s %s|\n", tool, &cells)
+		}
+	}
+	b.WriteString("\n")
+}
+
+func (u *User) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "## The tracer: its user side\n\nGo's benchmarks on %s, medians of five. This is time of that machine, not instructions.\n\n"+
+		"| benchmark | ns | per second | bytes | allocations |\n|---|---:|---:|---:|---:|\n", u.Machine)
+	for _, x := range u.Benches {
+		fmt.Fprintf(&b, "| %s | %.4g | %.3g | %.0f | %.0f |\n", x.Name, x.NsPerOp, 1e9/x.NsPerOp, x.BytesPerOp, x.AllocsPerOp)
+	}
+	return b.String()
+}
+
+// tools lists the tools of the report in their order.
+func (r *Report) tools() (names []string) {
+	for _, res := range r.Counted {
+		if !slices.Contains(names, res.Tool) {
+			names = append(names, res.Tool)
+		}
+	}
+	return names
+}

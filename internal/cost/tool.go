@@ -1,0 +1,133 @@
+package cost
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Tool is something that watches the work.
+type Tool struct {
+	Name string
+	// Args is its command line; READY in it stands for a file that the tool
+	// makes when it watches.
+	Args []string
+	// Says is what it prints when it watches, if it makes no file.
+	Says string
+	// Wraps says that the work is a child of the tool, which cannot be stopped.
+	Wraps bool
+}
+
+// startLimit bounds how long a tool may take to watch; one that compiles takes
+// long under emulation.
+const startLimit = 3 * time.Minute
+
+// running is a Tool at work.
+type running struct {
+	cmd    *exec.Cmd
+	ready  string
+	output *bytes.Buffer
+	said   *os.File
+	done   chan struct{}
+}
+
+// start returns when the tool watches.
+func (t *Tool) start() (*running, error) {
+	dir, err := os.MkdirTemp("", "cost")
+	if err != nil {
+		return nil, err
+	}
+	r := &running{ready: filepath.Join(dir, "ready"), done: make(chan struct{})}
+	args := make([]string, len(t.Args))
+	for i, a := range t.Args {
+		args[i] = strings.ReplaceAll(a, "READY", r.ready)
+	}
+	if r.said, err = os.Create(filepath.Join(dir, "said")); err != nil {
+		return nil, err
+	}
+	r.cmd = exec.Command(args[0], args[1:]...)
+	r.cmd.Stdout, r.cmd.Stderr = r.said, r.said
+	if err := r.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", t.Name, err)
+	}
+	go func() { r.cmd.Wait(); close(r.done) }()
+	if err := r.await(t.Says); err != nil {
+		r.stop()
+		return nil, fmt.Errorf("%s: %w: %s", t.Name, err, r.words())
+	}
+	return r, nil
+}
+
+func (r *running) await(says string) error {
+	deadline := time.After(startLimit)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if says != "" && strings.Contains(r.words(), says) {
+			return nil
+		}
+		if _, err := os.Stat(r.ready); says == "" && err == nil {
+			return nil
+		}
+		select {
+		case <-r.done:
+			return errors.New("it ended")
+		case <-deadline:
+			return fmt.Errorf("it does not watch within %v", startLimit)
+		case <-tick.C:
+		}
+	}
+}
+
+// words is what the tool has printed.
+func (r *running) words() string {
+	b, _ := os.ReadFile(r.said.Name()) // no words are no harm
+	return string(b)
+}
+
+// pause stops the tool's own work, and lets the programs it attached go on.
+func (r *running) pause() error { return r.cmd.Process.Signal(syscall.SIGSTOP) }
+
+func (r *running) resume() error { return r.cmd.Process.Signal(syscall.SIGCONT) }
+
+// runTime is the time that the tool's threads have spent on a processor, in
+// nanoseconds (/proc/PID/task/TID/schedstat).
+func (r *running) runTime() (float64, error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", r.cmd.Process.Pid))
+	if err != nil || len(threads) == 0 {
+		return 0, errors.Join(err, errors.New("no schedstat of the tool"))
+	}
+	var sum float64
+	for _, name := range threads {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // the thread has ended
+		}
+		n, err := strconv.ParseFloat(strings.Fields(string(b))[0], 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", name, err)
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+// stop ends the tool as Ctrl-C does, by force where that does not help.
+func (r *running) stop() {
+	r.cmd.Process.Signal(os.Interrupt)
+	select {
+	case <-r.done:
+	case <-time.After(startLimit):
+		r.cmd.Process.Kill()
+		<-r.done
+	}
+	r.said.Close()
+	os.RemoveAll(filepath.Dir(r.ready))
+}
