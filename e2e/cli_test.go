@@ -49,7 +49,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"bench", "--sizes", "0"}, {"bench", "--sizes", "1kb"}, {"bench", "--ways", "pigeon"}, {"bench", "--max-bytes", "0"},
 		{"bench", "--duration", "0s"}, {"bench", "-o", "xml"}, {"bench", "--tls", "1.1"}, {"bench", "--repeat", "0"},
 		{"inspect", "--format", "xml"}, {"inspect", "--redact", "("}, {"inspect", "--redact", "x*"}, {"inspect", "-s", "0"},
-		{"inspect", "-o", "json", "--format", "hex"}, {"inspect", "--no-redact", "--redact", "x"},
+		{"inspect", "-o", "json", "--format", "hex"}, {"inspect", "--no-redact", "--redact", "x"}, {"inspect", "-w", "x.pcapng"},
 	} {
 		stdout, stderr, status := ktlstop(t, args...)
 		if status != 2 || stdout != "" || !strings.HasPrefix(stderr, "ktlstop: ") || strings.Count(stderr, "\n") != 2 {

@@ -94,10 +94,12 @@ func (o *inspection) check(cmd *cobra.Command) error {
 		return usagef("--format %s: text, hex or raw", o.format)
 	case o.output == "json" && cmd.Flags().Changed("format"):
 		return usagef("--format is for -o text; JSON has payloads in base64")
+	case strings.HasSuffix(o.file, pcapngSuffix):
+		return usagef("-w %s: inspect writes no packets; ktlstop trace -s 16384 does", o.file)
 	case o.snaplen == 0:
 		return usagef("-s 0: inspect shows plaintext; ktlstop trace shows records without it")
 	}
-	if o.format == "raw" && o.file == "" {
+	if o.format == "raw" && !o.toFile() {
 		if err := refuseTerminal(os.Stdout); err != nil {
 			return err
 		}
@@ -131,7 +133,7 @@ func (o *inspection) banner(cmd *cobra.Command, rules *inspect.Rules) {
 	var filter []string
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch f.Name {
-		case "pid", "comm", "uid", "cgroup", "netns", "port", "dir":
+		case "pid", "comm", "uid", "cgroup", "netns", "port", "dir", "match":
 			filter = append(filter, "--"+f.Name+" "+strings.Trim(f.Value.String(), "[]"))
 		}
 	})
