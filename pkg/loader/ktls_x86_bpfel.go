@@ -18,12 +18,15 @@ import (
 const (
 	ktlsMapAsyncSource         = "async_source"
 	ktlsMapBlank               = "blank"
+	ktlsMapBlankLate           = "blank_late"
+	ktlsMapBlankStats          = "blank_stats"
 	ktlsMapConns               = "conns"
 	ktlsMapEvents              = "events"
-	ktlsMapLooks               = "looks"
+	ktlsMapLate                = "late"
 	ktlsMapLost                = "lost"
 	ktlsMapPayloads            = "payloads"
 	ktlsMapPending             = "pending"
+	ktlsMapStats               = "stats"
 	ktlsMapWantName            = "want_name"
 	ktlsMapWantPid             = "want_pid"
 	ktlsProgAbortStrp          = "abort_strp"
@@ -36,7 +39,6 @@ const (
 	ktlsProgEncryptDone        = "encrypt_done"
 	ktlsProgErrAbort           = "err_abort"
 	ktlsProgInventory          = "inventory"
-	ktlsProgMatchOnce          = "match_once"
 	ktlsProgMsgAnnounce        = "msg_announce"
 	ktlsProgMsgParsed          = "msg_parsed"
 	ktlsProgMsgReady           = "msg_ready"
@@ -64,12 +66,9 @@ const (
 	ktlsProgSpliceReadExitTwin = "splice_read_exit_twin"
 	ktlsProgVerdictEnter       = "verdict_enter"
 	ktlsProgVerdictEnterTwin   = "verdict_enter_twin"
-	ktlsVarDataMark            = "data_mark"
+	ktlsVarAggregate           = "aggregate"
 	ktlsVarDoneIsReq           = "done_is_req"
 	ktlsVarLive                = "live"
-	ktlsVarMatchPayload        = "match_payload"
-	ktlsVarMatchSearch         = "match_search"
-	ktlsVarMatching            = "matching"
 	ktlsVarNextConn            = "next_conn"
 	ktlsVarNrSendfile          = "nr_sendfile"
 	ktlsVarNrSplice            = "nr_splice"
@@ -78,6 +77,7 @@ const (
 	ktlsVarSetTxArg            = "set_tx_arg"
 	ktlsVarSetUpdateArg        = "set_update_arg"
 	ktlsVarSnaplen             = "snaplen"
+	ktlsVarStreamConn          = "stream_conn"
 	ktlsVarTwins               = "twins"
 	ktlsVarTxTypeArg           = "tx_type_arg"
 	ktlsVarVmemmapBase         = "vmemmap_base"
@@ -145,7 +145,6 @@ type ktlsProgramSpecs struct {
 	EncryptDone        *ebpf.ProgramSpec `ebpf:"encrypt_done"`
 	ErrAbort           *ebpf.ProgramSpec `ebpf:"err_abort"`
 	Inventory          *ebpf.ProgramSpec `ebpf:"inventory"`
-	MatchOnce          *ebpf.ProgramSpec `ebpf:"match_once"`
 	MsgAnnounce        *ebpf.ProgramSpec `ebpf:"msg_announce"`
 	MsgParsed          *ebpf.ProgramSpec `ebpf:"msg_parsed"`
 	MsgReady           *ebpf.ProgramSpec `ebpf:"msg_ready"`
@@ -181,12 +180,15 @@ type ktlsProgramSpecs struct {
 type ktlsMapSpecs struct {
 	AsyncSource *ebpf.MapSpec `ebpf:"async_source"`
 	Blank       *ebpf.MapSpec `ebpf:"blank"`
+	BlankLate   *ebpf.MapSpec `ebpf:"blank_late"`
+	BlankStats  *ebpf.MapSpec `ebpf:"blank_stats"`
 	Conns       *ebpf.MapSpec `ebpf:"conns"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
-	Looks       *ebpf.MapSpec `ebpf:"looks"`
+	Late        *ebpf.MapSpec `ebpf:"late"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	Payloads    *ebpf.MapSpec `ebpf:"payloads"`
 	Pending     *ebpf.MapSpec `ebpf:"pending"`
+	Stats       *ebpf.MapSpec `ebpf:"stats"`
 	WantName    *ebpf.MapSpec `ebpf:"want_name"`
 	WantPid     *ebpf.MapSpec `ebpf:"want_pid"`
 }
@@ -195,12 +197,9 @@ type ktlsMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ktlsVariableSpecs struct {
-	DataMark        *ebpf.VariableSpec `ebpf:"data_mark"`
+	Aggregate       *ebpf.VariableSpec `ebpf:"aggregate"`
 	DoneIsReq       *ebpf.VariableSpec `ebpf:"done_is_req"`
 	Live            *ebpf.VariableSpec `ebpf:"live"`
-	MatchPayload    *ebpf.VariableSpec `ebpf:"match_payload"`
-	MatchSearch     *ebpf.VariableSpec `ebpf:"match_search"`
-	Matching        *ebpf.VariableSpec `ebpf:"matching"`
 	NextConn        *ebpf.VariableSpec `ebpf:"next_conn"`
 	NrSendfile      *ebpf.VariableSpec `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.VariableSpec `ebpf:"nr_splice"`
@@ -209,6 +208,7 @@ type ktlsVariableSpecs struct {
 	SetTxArg        *ebpf.VariableSpec `ebpf:"set_tx_arg"`
 	SetUpdateArg    *ebpf.VariableSpec `ebpf:"set_update_arg"`
 	Snaplen         *ebpf.VariableSpec `ebpf:"snaplen"`
+	StreamConn      *ebpf.VariableSpec `ebpf:"stream_conn"`
 	Twins           *ebpf.VariableSpec `ebpf:"twins"`
 	TxTypeArg       *ebpf.VariableSpec `ebpf:"tx_type_arg"`
 	VmemmapBase     *ebpf.VariableSpec `ebpf:"vmemmap_base"`
@@ -246,12 +246,15 @@ func (o *ktlsObjects) Close() error {
 type ktlsMaps struct {
 	AsyncSource *ebpf.Map `ebpf:"async_source"`
 	Blank       *ebpf.Map `ebpf:"blank"`
+	BlankLate   *ebpf.Map `ebpf:"blank_late"`
+	BlankStats  *ebpf.Map `ebpf:"blank_stats"`
 	Conns       *ebpf.Map `ebpf:"conns"`
 	Events      *ebpf.Map `ebpf:"events"`
-	Looks       *ebpf.Map `ebpf:"looks"`
+	Late        *ebpf.Map `ebpf:"late"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	Payloads    *ebpf.Map `ebpf:"payloads"`
 	Pending     *ebpf.Map `ebpf:"pending"`
+	Stats       *ebpf.Map `ebpf:"stats"`
 	WantName    *ebpf.Map `ebpf:"want_name"`
 	WantPid     *ebpf.Map `ebpf:"want_pid"`
 }
@@ -260,12 +263,15 @@ func (m *ktlsMaps) Close() error {
 	return _KtlsClose(
 		m.AsyncSource,
 		m.Blank,
+		m.BlankLate,
+		m.BlankStats,
 		m.Conns,
 		m.Events,
-		m.Looks,
+		m.Late,
 		m.Lost,
 		m.Payloads,
 		m.Pending,
+		m.Stats,
 		m.WantName,
 		m.WantPid,
 	)
@@ -275,12 +281,9 @@ func (m *ktlsMaps) Close() error {
 //
 // It can be passed to loadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ktlsVariables struct {
-	DataMark        *ebpf.Variable `ebpf:"data_mark"`
+	Aggregate       *ebpf.Variable `ebpf:"aggregate"`
 	DoneIsReq       *ebpf.Variable `ebpf:"done_is_req"`
 	Live            *ebpf.Variable `ebpf:"live"`
-	MatchPayload    *ebpf.Variable `ebpf:"match_payload"`
-	MatchSearch     *ebpf.Variable `ebpf:"match_search"`
-	Matching        *ebpf.Variable `ebpf:"matching"`
 	NextConn        *ebpf.Variable `ebpf:"next_conn"`
 	NrSendfile      *ebpf.Variable `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.Variable `ebpf:"nr_splice"`
@@ -289,6 +292,7 @@ type ktlsVariables struct {
 	SetTxArg        *ebpf.Variable `ebpf:"set_tx_arg"`
 	SetUpdateArg    *ebpf.Variable `ebpf:"set_update_arg"`
 	Snaplen         *ebpf.Variable `ebpf:"snaplen"`
+	StreamConn      *ebpf.Variable `ebpf:"stream_conn"`
 	Twins           *ebpf.Variable `ebpf:"twins"`
 	TxTypeArg       *ebpf.Variable `ebpf:"tx_type_arg"`
 	VmemmapBase     *ebpf.Variable `ebpf:"vmemmap_base"`
@@ -318,7 +322,6 @@ type ktlsPrograms struct {
 	EncryptDone        *ebpf.Program `ebpf:"encrypt_done"`
 	ErrAbort           *ebpf.Program `ebpf:"err_abort"`
 	Inventory          *ebpf.Program `ebpf:"inventory"`
-	MatchOnce          *ebpf.Program `ebpf:"match_once"`
 	MsgAnnounce        *ebpf.Program `ebpf:"msg_announce"`
 	MsgParsed          *ebpf.Program `ebpf:"msg_parsed"`
 	MsgReady           *ebpf.Program `ebpf:"msg_ready"`
@@ -360,7 +363,6 @@ func (p *ktlsPrograms) Close() error {
 		p.EncryptDone,
 		p.ErrAbort,
 		p.Inventory,
-		p.MatchOnce,
 		p.MsgAnnounce,
 		p.MsgParsed,
 		p.MsgReady,
