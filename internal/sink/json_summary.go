@@ -28,7 +28,7 @@ func (e *encoder) summary(dst []byte, s *event.Summary) []byte {
 	for i := range s.Cost {
 		dst = appendCost(comma(dst, i), &s.Cost[i])
 	}
-	return append(dst, ']')
+	return appendUint(append(dst, ']'), "cost_over_ns", uint64(max(s.CostOver, 0)))
 }
 
 func comma(dst []byte, i int) []byte {

@@ -332,6 +332,10 @@ func TestCost(t *testing.T) {
 	if c.next(b, b) != c {
 		t.Error("no time between two snapshots makes a cost")
 	}
+	b.Run.CostOver = a.Run.CostOver + 500*time.Millisecond
+	if got := (cost{}).next(a, b).String(); !strings.Contains(got, "2.00 % of the CPUs") {
+		t.Errorf("20 ms of half a second on two CPUs: %q", got)
+	}
 }
 
 // TestKeysAtOnce: what a slow line delivers in one piece are several keys, and

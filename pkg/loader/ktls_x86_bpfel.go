@@ -23,6 +23,7 @@ const (
 	ktlsMapConns               = "conns"
 	ktlsMapEvents              = "events"
 	ktlsMapLate                = "late"
+	ktlsMapLooks               = "looks"
 	ktlsMapLost                = "lost"
 	ktlsMapPayloads            = "payloads"
 	ktlsMapPending             = "pending"
@@ -39,6 +40,7 @@ const (
 	ktlsProgEncryptDone        = "encrypt_done"
 	ktlsProgErrAbort           = "err_abort"
 	ktlsProgInventory          = "inventory"
+	ktlsProgMatchOnce          = "match_once"
 	ktlsProgMsgAnnounce        = "msg_announce"
 	ktlsProgMsgParsed          = "msg_parsed"
 	ktlsProgMsgReady           = "msg_ready"
@@ -67,8 +69,12 @@ const (
 	ktlsProgVerdictEnter       = "verdict_enter"
 	ktlsProgVerdictEnterTwin   = "verdict_enter_twin"
 	ktlsVarAggregate           = "aggregate"
+	ktlsVarDataMark            = "data_mark"
 	ktlsVarDoneIsReq           = "done_is_req"
 	ktlsVarLive                = "live"
+	ktlsVarMatchPayload        = "match_payload"
+	ktlsVarMatchSearch         = "match_search"
+	ktlsVarMatching            = "matching"
 	ktlsVarNextConn            = "next_conn"
 	ktlsVarNrSendfile          = "nr_sendfile"
 	ktlsVarNrSplice            = "nr_splice"
@@ -145,6 +151,7 @@ type ktlsProgramSpecs struct {
 	EncryptDone        *ebpf.ProgramSpec `ebpf:"encrypt_done"`
 	ErrAbort           *ebpf.ProgramSpec `ebpf:"err_abort"`
 	Inventory          *ebpf.ProgramSpec `ebpf:"inventory"`
+	MatchOnce          *ebpf.ProgramSpec `ebpf:"match_once"`
 	MsgAnnounce        *ebpf.ProgramSpec `ebpf:"msg_announce"`
 	MsgParsed          *ebpf.ProgramSpec `ebpf:"msg_parsed"`
 	MsgReady           *ebpf.ProgramSpec `ebpf:"msg_ready"`
@@ -185,6 +192,7 @@ type ktlsMapSpecs struct {
 	Conns       *ebpf.MapSpec `ebpf:"conns"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
 	Late        *ebpf.MapSpec `ebpf:"late"`
+	Looks       *ebpf.MapSpec `ebpf:"looks"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	Payloads    *ebpf.MapSpec `ebpf:"payloads"`
 	Pending     *ebpf.MapSpec `ebpf:"pending"`
@@ -198,8 +206,12 @@ type ktlsMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type ktlsVariableSpecs struct {
 	Aggregate       *ebpf.VariableSpec `ebpf:"aggregate"`
+	DataMark        *ebpf.VariableSpec `ebpf:"data_mark"`
 	DoneIsReq       *ebpf.VariableSpec `ebpf:"done_is_req"`
 	Live            *ebpf.VariableSpec `ebpf:"live"`
+	MatchPayload    *ebpf.VariableSpec `ebpf:"match_payload"`
+	MatchSearch     *ebpf.VariableSpec `ebpf:"match_search"`
+	Matching        *ebpf.VariableSpec `ebpf:"matching"`
 	NextConn        *ebpf.VariableSpec `ebpf:"next_conn"`
 	NrSendfile      *ebpf.VariableSpec `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.VariableSpec `ebpf:"nr_splice"`
@@ -251,6 +263,7 @@ type ktlsMaps struct {
 	Conns       *ebpf.Map `ebpf:"conns"`
 	Events      *ebpf.Map `ebpf:"events"`
 	Late        *ebpf.Map `ebpf:"late"`
+	Looks       *ebpf.Map `ebpf:"looks"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	Payloads    *ebpf.Map `ebpf:"payloads"`
 	Pending     *ebpf.Map `ebpf:"pending"`
@@ -268,6 +281,7 @@ func (m *ktlsMaps) Close() error {
 		m.Conns,
 		m.Events,
 		m.Late,
+		m.Looks,
 		m.Lost,
 		m.Payloads,
 		m.Pending,
@@ -282,8 +296,12 @@ func (m *ktlsMaps) Close() error {
 // It can be passed to loadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ktlsVariables struct {
 	Aggregate       *ebpf.Variable `ebpf:"aggregate"`
+	DataMark        *ebpf.Variable `ebpf:"data_mark"`
 	DoneIsReq       *ebpf.Variable `ebpf:"done_is_req"`
 	Live            *ebpf.Variable `ebpf:"live"`
+	MatchPayload    *ebpf.Variable `ebpf:"match_payload"`
+	MatchSearch     *ebpf.Variable `ebpf:"match_search"`
+	Matching        *ebpf.Variable `ebpf:"matching"`
 	NextConn        *ebpf.Variable `ebpf:"next_conn"`
 	NrSendfile      *ebpf.Variable `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.Variable `ebpf:"nr_splice"`
@@ -322,6 +340,7 @@ type ktlsPrograms struct {
 	EncryptDone        *ebpf.Program `ebpf:"encrypt_done"`
 	ErrAbort           *ebpf.Program `ebpf:"err_abort"`
 	Inventory          *ebpf.Program `ebpf:"inventory"`
+	MatchOnce          *ebpf.Program `ebpf:"match_once"`
 	MsgAnnounce        *ebpf.Program `ebpf:"msg_announce"`
 	MsgParsed          *ebpf.Program `ebpf:"msg_parsed"`
 	MsgReady           *ebpf.Program `ebpf:"msg_ready"`
@@ -363,6 +382,7 @@ func (p *ktlsPrograms) Close() error {
 		p.EncryptDone,
 		p.ErrAbort,
 		p.Inventory,
+		p.MatchOnce,
 		p.MsgAnnounce,
 		p.MsgParsed,
 		p.MsgReady,
