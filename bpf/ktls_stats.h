@@ -87,6 +87,9 @@ struct {
 	__type(value, struct late);
 } blank_late SEC(".maps");
 
+/* Hides what the compiler knows of v: what it leaves out the verifier would not know. */
+#define keep(v) asm volatile("" : "+r"(v))
+
 /* v above limit as 1 or 0, without a branch: the verifier would follow both ways of each. */
 static __always_inline u32 above(u64 v, u64 limit)
 {
@@ -121,11 +124,12 @@ static __always_inline u32 log2_of(u64 v)
 static __always_inline void add_span(struct side *s, u32 i, u64 from, u64 to)
 {
 	u64 v = to - from, max = s->max[i];
-	u32 k;
+	u64 k;
 
 	if (!from || to <= from)
 		return;
-	k = log2_of(v) & 63;
+	k = log2_of(v);
+	keep(k);
 	if (k >= BUCKETS)
 		k = BUCKETS - 1;
 	__sync_fetch_and_add(&s->log2[i][k], 1);
@@ -271,11 +275,13 @@ static __noinline void all_returned(const struct event *e)
 static __noinline int add_record(const struct event *e)
 {
 	struct stats *st = stats_of(e);
+	u64 dir = e->dir;
 	struct side *s;
 
 	if (!st)
 		return 0;
-	s = &st->side[e->dir & 1];
+	keep(dir);
+	s = &st->side[dir & 1];
 	if (!(e->flags & FLAG_RETURN_LATER))
 		add_times(s, e->stamp);
 	if (e->flags & FLAG_ZEROCOPY)
