@@ -200,7 +200,7 @@ func checkTimesOf(t *testing.T, lport int, dir string, have *sums, timed []uint6
 		most = max(most, v)
 	}
 	mean := sum / uint64(len(timed))
-	if !within(have.Lat.Mean, mean, 2) || !within(have.Lat.Max, most, 2) || have.Lat.Error != 1 {
+	if !near(have.Lat.Mean, mean, 2) || !near(have.Lat.Max, most, 2) || have.Lat.Error != 1 {
 		t.Errorf("%d %s: the dashboard says %+v, the trace has mean %d, max %d", lport, dir, have.Lat, mean, most)
 	}
 	if have.Lat.P50 > have.Lat.Max || have.Lat.P50 == 0 {
@@ -208,7 +208,7 @@ func checkTimesOf(t *testing.T, lport int, dir string, have *sums, timed []uint6
 	}
 }
 
-func within(a, b, factor uint64) bool { return a <= b*factor && b <= a*factor }
+func near(a, b, factor uint64) bool { return a <= b*factor && b <= a*factor }
 
 // lastRow is one direction of a socket as it was last shown: closed ones go.
 func lastRow(snaps []snapshot, lport, rport int, dir string) *sums {
