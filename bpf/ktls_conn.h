@@ -7,6 +7,7 @@
 #include "ktls_event.h"
 #include "ktls_payload.h"
 #include "ktls_match.h"
+#include "ktls_stats.h"
 
 /* Set by the loader before the programs are loaded. */
 const volatile u32 snaplen = 0;
@@ -87,6 +88,7 @@ struct conn {
 	u8 told;      /* user space knows of it */
 	u8 mark[3];   /* see TWIN: the last hook of tx, of rx, of the keys */
 	u8 tx_failed; /* the failure has been told */
+	u8 rx_late;   /* the call that opened rx has opened others, which wait for its return in "late" */
 };
 
 struct {
@@ -184,6 +186,18 @@ static __always_inline bool is_hidden(struct event *e)
 	return (e->flags & FLAG_HIDDEN) || !match_record(e);
 }
 
+/* Dashboard mode: add a record up. True if it is to be an event as well. */
+static __always_inline bool counted(struct event *e)
+{
+	if (!add_record(e))
+		count_lost(LOST_STATS_MAP_FULL);
+	if (e->conn == stream_conn)
+		return true;
+	/* The record that would bring the return may stay in the kernel. */
+	e->flags &= ~FLAG_RETURN_LATER;
+	return e->type != 23; /* application_data */
+}
+
 /* Report a record, or count it as kept back by the filters. */
 static __always_inline void emit_record(struct event *e, u64 *hidden)
 {
@@ -191,6 +205,8 @@ static __always_inline void emit_record(struct event *e, u64 *hidden)
 		__sync_fetch_and_add(hidden, 1);
 		return;
 	}
+	if (aggregate && !counted(e))
+		return;
 	e->hidden = *hidden;
 	emit(e);
 }

@@ -69,6 +69,8 @@ static __always_inline void copy_payload(struct event *e, struct source *s)
 {
 	if (!snaplen || !e->len || (e->flags & FLAG_HIDDEN))
 		return;
+	if (aggregate && e->conn != stream_conn)
+		return;
 	s->want = e->len < snaplen ? e->len : snaplen;
 	copy_payload_to_ring(e, s);
 }
@@ -523,6 +525,7 @@ static __always_inline int open_begins(u64 *ctx)
 {
 	const struct msghdr *msg = (void *)ctx[1];
 	struct conn *c = conn_of(ctx[0]);
+	bool late = false;
 	u32 was, opening;
 	struct event *e;
 	u64 now;
@@ -534,9 +537,13 @@ static __always_inline int open_begins(u64 *ctx)
 	was = *(volatile u32 *)&c->rx_state;
 	opening = ((was & ~RX_STATE) + RX_TICKET) | RX_OPENING;
 	if ((was & RX_STATE) == RX_OPENED && __sync_val_compare_and_swap(&c->rx_state, was, opening) == was) {
+		late = is_current(e);
+		if (aggregate && late)
+			wait_for_return(e, !c->rx_late, !is_hidden(e));
 		e->flags |= FLAG_RETURN_LATER;
 		emit_record(e, &e->hidden);
 	}
+	c->rx_late = late;
 	if (!e->mode) /* the hook of its key was skipped, see TWIN */
 		set_keys(c);
 	else if (e->version == TLS_1_3)
@@ -631,6 +638,7 @@ static __always_inline int call_returns(u64 sk, u8 op)
 {
 	struct conn *c = conn_lookup(sk);
 	struct event *place = 0, e;
+	bool late;
 	u64 used;
 	u32 was;
 
@@ -640,10 +648,19 @@ static __always_inline int call_returns(u64 sk, u8 op)
 	if ((was & RX_STATE) != RX_OPENED)
 		return 0;
 	e = c->rx;
+	late = c->rx_late;
 	if (!is_current(&e))
 		return 0;
 	e.stamp[3] = bpf_ktime_get_ns();
 	e.op = op;
+	if (aggregate) {
+		if (rx_taken(c, was)) {
+			if (late)
+				all_returned(&e);
+			emit_record(&e, &c->rx.hidden);
+		}
+		return 0;
+	}
 	if (is_hidden(&e)) {
 		if (rx_taken(c, was))
 			__sync_fetch_and_add(&c->rx.hidden, 1);
@@ -697,6 +714,23 @@ TWIN("fexit/tls_sw_splice_read", splice_read_exit, splice_read_returns)
 TWIN("fexit/tls_sw_read_sock", read_sock_exit, read_sock_returns)
 
 /*
+ * Dashboard mode: what asynchronous crypto says of the record seq belongs into
+ * the event in the making, if it still is that record's. One that could not be
+ * opened is none.
+ */
+static __always_inline void opened_late(struct conn *c, u64 seq, int err)
+{
+	u32 was = *(volatile u32 *)&c->rx_state;
+
+	if ((was & RX_STATE) != RX_OPENED || c->rx.seq != seq)
+		return;
+	if (err)
+		rx_taken(c, was);
+	else
+		c->rx.stamp[2] = bpf_ktime_get_ns();
+}
+
+/*
  * Asynchronous crypto has opened a record, in softirq or in a worker. It is
  * TLS 1.2 (TLS 1.3 is opened synchronously), so that the additional data, the
  * first piece of the output, begins with the sequence (RFC 5246 section 6.2.3.3).
@@ -724,11 +758,15 @@ int decrypt_done(u64 *ctx)
 	s = bpf_map_lookup_elem(&async_source, &zero);
 	if (!c || !s || c->rx_hidden)
 		return 0;
+	if (aggregate)
+		opened_late(c, read_seq(aad), err);
 	if (err) {
 		c->rx_failed = 1;
 		emit_kernel_failure(&c->rx, read_seq(aad), err, FUNC_DECRYPT_DONE);
 		return 0;
 	}
+	if (aggregate && c->rx.conn != stream_conn)
+		return 0;
 	e = c->rx;
 	e.kind = KIND_OPENED;
 	e.seq = read_seq(aad);
@@ -761,6 +799,8 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 	if (ret || !ctx)
 		return 0;
 	if (c && c->ctx != (u64)ctx) { /* of an earlier socket at this address */
+		if (aggregate)
+			close_stats(c->rx.conn);
 		bpf_map_delete_elem(&conns, &sk);
 		c = 0;
 	}
@@ -869,6 +909,8 @@ static __always_inline int free_begins(u64 *ctx)
 		return 0;
 	if ((c->rx_state & RX_STATE) == RX_OPENED)
 		emit_record(&c->rx, &c->rx.hidden);
+	if (aggregate)
+		close_stats(c->rx.conn);
 	emit_socket(c, STATE_CLOSE, 0, 0);
 	bpf_map_delete_elem(&conns, &key);
 	return 0;
@@ -884,6 +926,8 @@ int BPF_PROG(close_exit, u64 sk)
 
 	if (!c || !c->closing || (c->tx.mode != TLS_HW && c->rx.mode != TLS_HW))
 		return 0;
+	if (aggregate)
+		close_stats(c->rx.conn);
 	emit_socket(c, STATE_CLOSE, 0, 0);
 	bpf_map_delete_elem(&conns, &sk);
 	return 0;

@@ -14,7 +14,6 @@ import (
 
 	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/tui"
-	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
@@ -36,7 +35,8 @@ func newDashboard() *cobra.Command {
 	o.readFlag(cmd.Flags())
 	cmd.Flags().Float64Var(&o.speed, "speed", 1, "with --read: how many times as fast as it was recorded; 0 is at once")
 	cmd.Flags().IntVarP(&o.snaplen, "snaplen", "s", 0, "look at this many bytes of each plaintext (key x), to 16384")
-	cmd.Flags().DurationVarP(&interval, "interval", "d", interval, "time between two pictures")
+	cmd.Flags().DurationVarP(&interval, "interval", "d", interval, "time between two pictures or snapshots")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "json: print a snapshot each interval instead, one a line")
 	return cmd
 }
 
@@ -56,9 +56,16 @@ func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started f
 	if err != nil {
 		return err
 	}
-	if err := needTerminal("ktlstop trace"); err != nil {
-		return err
+	if o.output != "json" && o.output != "" {
+		return usagef("-o %s: the dashboard's output is json, or none for the screen", o.output)
 	}
+	if o.output == "" {
+		if err := needTerminal("ktlstop -o json for snapshots, or ktlstop trace"); err != nil {
+			return err
+		}
+	}
+	// An expression may look at more than the kernel adds up.
+	cfg.Aggregate = o.expr == nil
 	t, err := loader.Open(cfg)
 	if err != nil {
 		return err
@@ -68,7 +75,11 @@ func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started f
 	if err := o.ready(); err != nil {
 		return err
 	}
-	return o.show(cmd.Context(), t, interval)
+	w := newWatch(t, o.expr, filterText(cmd.Flags()))
+	if o.output == "json" {
+		return w.print(cmd.Context(), cmd.OutOrStdout(), interval, o.duration)
+	}
+	return w.show(cmd.Context(), interval, o.duration)
 }
 
 // needTerminal says which command prints lines where there is no terminal.
@@ -85,45 +96,19 @@ func needTerminal(instead string) error {
 }
 
 // show runs the tracer and the screen side by side; either ends the other.
-func (o *options) show(ctx context.Context, t *loader.Tracer, interval time.Duration) error {
+func (w *watch) show(ctx context.Context, interval, d time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if o.duration > 0 {
-		time.AfterFunc(o.duration, cancel)
-	}
-	collector := flow.NewCollector(flow.Config{Offset: int64(loader.WallOffset())})
-	about := aboutRun(t)
-	about.Notes = append(about.Notes, inUserSpace(o.expr)...)
 	traced := make(chan error, 1)
-	observe := withContainers(o.collect(collector))
 	go func() {
 		defer cancel()
-		traced <- guarded(func() error { return t.Run(ctx, observe, nil) })
+		traced <- guarded(func() error { return w.run(ctx, d) })
 	}()
 	err := screen(ctx, tui.Config{
-		Source: func() *flow.Snapshot {
-			s := collector.Snapshot(loader.Monotonic())
-			s.Run = about
-			return s
-		},
-		Select: collector.Select, Period: interval, Waiting: waiting, Location: time.Local,
+		Source: w.snapshot, Select: w.choose, Period: interval, Waiting: waiting, Location: time.Local,
 	})
 	cancel()
 	return errors.Join(err, <-traced)
-}
-
-// collect hands events to the collector; what --match leaves out only counts
-// for the sequences.
-func (o *options) collect(c *flow.Collector) func(event.Event) error {
-	choice := newChoice(o.expr)
-	return func(ev event.Event) error {
-		if choice.wants(ev) {
-			c.Observe(ev)
-		} else {
-			c.Pass(ev)
-		}
-		return nil
-	}
 }
 
 // guarded turns a panic into an error: one outside of the screen's own

@@ -61,6 +61,19 @@ func (o *options) filterFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.match, "match", "", "only where this expression holds, as 'len > 4k and port == 443' (docs/match.md)")
 }
 
+// filterText is the filter as it was asked for.
+func filterText(flags *pflag.FlagSet) string {
+	var filters pflag.FlagSet
+	new(options).filterFlags(&filters)
+	var words []string
+	flags.Visit(func(f *pflag.Flag) {
+		if filters.Lookup(f.Name) != nil {
+			words = append(words, "--"+f.Name, strings.Trim(f.Value.String(), "[]"))
+		}
+	})
+	return strings.Join(words, " ")
+}
+
 // runFlags say how long to trace and whom to tell.
 func (o *options) runFlags(f *pflag.FlagSet) {
 	f.DurationVar(&o.duration, "duration", 0, "stop after this time, as 10s or 5m")

@@ -157,8 +157,10 @@ func (p *pipeline) finish(t *loader.Tracer) error {
 
 func (p *pipeline) summary(t *loader.Tracer) *event.Summary {
 	lost, _ := flow.Losses(p.lost, p.gaps)
+	cost := t.Cost()
 	return &event.Summary{
 		Mono: loader.Monotonic(), Duration: t.Duration(), Totals: p.totals, Sockets: p.sockets,
 		Errors: p.errors, Unmatched: p.unmatched, Lost: lost, Missing: t.Missing(), Tier: t.Tier(),
+		Cost: cost.Programs, CostOver: cost.Over,
 	}
 }

@@ -73,27 +73,44 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-func BenchmarkSample(b *testing.B) {
+// BenchmarkSample10kBusy is one tick's reading of 10,000 connections that all
+// have moved.
+func BenchmarkSample10kBusy(b *testing.B) {
 	t := NewTable(Config{Sampled: true})
-	s := &Sample{Conn: event.Conn{ID: 1}, Mono: second}
-	for d := range s.Total {
-		s.Total[d] = kernelHist()
-		for i := range s.Stage[d] {
-			s.Stage[d][i] = kernelHist()
-		}
-	}
+	s := sampled()
 	b.ReportAllocs()
-	for i := range b.N {
-		s.Conn.ID = uint64(i%1000) + 1
+	for b.Loop() {
 		s.Totals.Records[0]++
-		t.ApplySample(s)
+		for id := range uint64(10_000) {
+			s.Conn.ID = id + 1
+			t.ApplySample(s)
+		}
 	}
 }
 
-func kernelHist() *KernelHist {
-	h := &KernelHist{Log2: make([]uint64, 64), Sum: 1e6, Max: 40_000}
-	for k := 9; k < 16; k++ {
-		h.Log2[k] = uint64(100 * k)
+// Reading a connection again takes no memory.
+func TestSampleDoesNotAllocate(t *testing.T) {
+	tab := NewTable(Config{Sampled: true})
+	s := sampled()
+	tab.ApplySample(s)
+	if n := testing.AllocsPerRun(100, func() {
+		s.Totals.Records[0]++
+		tab.ApplySample(s)
+	}); n != 0 {
+		t.Errorf("%v allocations for a sample", n)
 	}
-	return h
+}
+
+func sampled() *event.Sample {
+	s := &event.Sample{Conn: event.Conn{ID: 1}, Mono: second, Totals: event.Totals{Records: [2]uint64{1, 1}}}
+	for d := range s.Lat {
+		for i := range s.Lat[d] {
+			h := &s.Lat[d][i]
+			h.Sum, h.Max = 1e6, 40_000
+			for k := 9; k < 16; k++ {
+				h.N[k] = uint32(100 * k)
+			}
+		}
+	}
+	return s
 }

@@ -63,7 +63,7 @@ func (c *Collector) audit(ev event.Event) {
 }
 
 // Sample enters what the kernel aggregated for one connection.
-func (c *Collector) Sample(s *Sample) {
+func (c *Collector) Sample(s *event.Sample) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.table.ApplySample(s)

@@ -1,6 +1,10 @@
 package flow
 
-import "github.com/ktlstop/ktlstop/pkg/event"
+import (
+	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
 
 // Run is what a Snapshot says about the trace itself. It is filled in by the
 // command, which alone knows it.
@@ -15,7 +19,11 @@ type Run struct {
 	Hooks    []Hook
 	Rings    []Ring
 	Programs []event.ProgramCost
-	Notes    []string
+	// CostOver is how long the Programs were measured, CostRecords how many
+	// records were sealed or opened meanwhile.
+	CostOver    time.Duration
+	CostRecords uint64
+	Notes       []string
 }
 
 // Hook is one point that the tracer wants to attach to.

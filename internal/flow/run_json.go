@@ -13,6 +13,8 @@ type runJSON struct {
 	Hooks    []hookJSON    `json:"hooks"`
 	Rings    []ringJSON    `json:"rings"`
 	Programs []programJSON `json:"cost"`
+	CostOver int64         `json:"cost_over_ns"`
+	CostOf   uint64        `json:"cost_records"`
 	Notes    []string      `json:"notes"`
 }
 
@@ -45,6 +47,7 @@ func runOf(r *Run) *runJSON {
 		Hooks:    convert(r.Hooks, func(h Hook) hookJSON { return hookJSON(h) }),
 		Rings:    convert(r.Rings, func(r Ring) ringJSON { return ringJSON(r) }),
 		Programs: convert(r.Programs, func(p event.ProgramCost) programJSON { return programJSON(p) }),
-		Notes:    append([]string{}, r.Notes...),
+		CostOver: int64(r.CostOver), CostOf: r.CostRecords,
+		Notes: append([]string{}, r.Notes...),
 	}
 }

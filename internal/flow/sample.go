@@ -2,34 +2,11 @@ package flow
 
 import "github.com/ktlstop/ktlstop/pkg/event"
 
-// Sample is what the kernel aggregated for one connection since the trace saw
-// it. All counts are cumulative. Arrays of two are indexed by event.Dir.
-type Sample struct {
-	Conn   event.Conn
-	Proc   event.Process
-	TLS    [2]event.TLS
-	Mono   uint64 // of the last record, in nanoseconds
-	Totals event.Totals
-	// Gen counts the keys, Next is the sequence of the next record.
-	Gen  [2]uint32
-	Next [2]uint64
-	// Stage and Total are nil where the kernel was not asked for them.
-	Stage [2][3]*KernelHist
-	Total [2]*KernelHist
-}
-
-// KernelHist is a histogram of nanoseconds as BPF programs keep it: Log2[k]
-// counts the values of [2^k, 2^(k+1)); 0 counts among the first.
-type KernelHist struct {
-	Log2     []uint64
-	Sum, Max uint64
-}
-
-func (h *Hist) load(k *KernelHist) {
+func (h *Hist) load(k *event.Log2Hist) {
 	clear(h.counts)
 	*h = Hist{counts: h.counts, base: h.base}
-	for i, n := range k.Log2 {
-		h.AddLog2(i, n)
+	for i, n := range k.N {
+		h.AddLog2(i, uint64(n))
 	}
 	h.sum = k.Sum
 	if k.Max != 0 {
@@ -37,27 +14,53 @@ func (h *Hist) load(k *KernelHist) {
 	}
 }
 
-func (e *entry) sample(s *Sample) {
-	e.touch(s.Mono)
-	e.owner(&s.Proc)
-	e.act.Gen, e.act.KeyRecords, e.act.Totals = s.Gen, s.Next, s.Totals
-	for d := range s.Total {
-		e.protect(event.Dir(d), s.TLS[d])
-		if s.Total[d] != nil {
-			e.hists(event.Dir(d)).load(s.Total[d], &s.Stage[d])
+// stale reports that s brings nothing new. What is read while the kernel counts
+// can have new sums with old buckets only where a reader looks backwards, and a
+// Final one is always taken.
+func (e *entry) stale(s *event.Sample) bool {
+	if s.Final || e.act.Totals != s.Totals {
+		return false
+	}
+	for d := range s.Lat {
+		if e.lat[d] != nil && e.lat[d].Total.sum != s.Lat[d][3].Sum {
+			return false
 		}
+	}
+	return true
+}
+
+func (e *entry) sample(s *event.Sample) {
+	if e.act.First == 0 {
+		e.act.First = s.Mono
+	}
+	e.act.Last = max(e.act.Last, s.Mono)
+	e.dirty = true
+	e.owner(&s.Proc)
+	e.act.Totals = s.Totals
+	for d := range s.Lat {
+		e.sampleSide(s, event.Dir(d))
 	}
 }
 
-func (h *Hists) load(total *KernelHist, stage *[3]*KernelHist) {
-	h.Total.load(total)
-	for i, k := range stage {
-		if k == nil {
-			continue
-		}
-		h.StageSum[i] = k.Sum
+// sampleSide takes over one direction, unless it has not moved yet. A new key
+// may have been told of before its first record.
+func (e *entry) sampleSide(s *event.Sample, d event.Dir) {
+	if s.Totals.Records[d] == 0 {
+		return
+	}
+	if s.Gen[d] >= e.act.Gen[d] {
+		e.act.Gen[d], e.act.KeyRecords[d] = s.Gen[d], s.Next[d]
+	}
+	e.protect(d, s.TLS[d])
+	e.hists(d).load(&s.Lat[d])
+}
+
+func (h *Hists) load(lat *[4]event.Log2Hist) {
+	h.Total.load(&lat[3])
+	for i := range h.StageSum {
+		h.StageSum[i] = lat[i].Sum
 		if h.Stage != nil {
-			h.Stage[i].load(k)
+			h.Stage[i].load(&lat[i])
 		}
 	}
 }

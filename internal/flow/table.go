@@ -100,13 +100,26 @@ func (t *Table) Apply(ev event.Event) {
 
 // ApplySample replaces what was known of one connection by what the kernel
 // counted.
-func (t *Table) ApplySample(s *Sample) {
+func (t *Table) ApplySample(s *event.Sample) {
 	e := t.entry(&s.Conn)
-	if e == nil || e.act.Closed != 0 {
+	if e == nil || e.stale(s) {
 		return
 	}
 	t.grow(&s.Totals, &e.act.Totals)
 	e.sample(s)
+	if s.Final && e.act.Closed == 0 {
+		t.close(e)
+		e.act.Closed = max(s.Mono, 1)
+	}
+}
+
+// close counts the end of a connection, once.
+func (t *Table) close(e *entry) {
+	if e.act.Closed != 0 {
+		return
+	}
+	t.counts.Closed++
+	t.closed = append(t.closed, e.id())
 }
 
 // grow adds what a connection's totals gained.
@@ -154,29 +167,14 @@ func (t *Table) socket(s *event.Socket) {
 	if e == nil {
 		return
 	}
-	if s.State == event.SocketClose && e.act.Closed == 0 {
-		t.counts.Closed++
-		t.closed = append(t.closed, s.Conn.ID)
+	if s.State == event.SocketClose {
+		t.close(e)
 	}
 	e.socket(s)
-	if t.cfg.Sampled && s.State == event.SocketClose {
-		t.settle(e, &s.Totals)
-	}
 	if s.State == event.SocketRekey || s.State == event.SocketClose {
 		copied := *s
 		*t.moments.slot() = &copied
 	}
-}
-
-// settle takes over the final totals, which no Sample will bring any more.
-func (t *Table) settle(e *entry, final *event.Totals) {
-	for d, n := range final.Records {
-		if n < e.act.Totals.Records[d] {
-			return
-		}
-	}
-	t.grow(final, &e.act.Totals)
-	e.act.Totals = *final
 }
 
 func (t *Table) error(ev *event.Error) {

@@ -187,16 +187,15 @@ func TestGroups(t *testing.T) {
 
 func TestSampleReplaces(t *testing.T) {
 	tab := NewTable(Config{Sampled: true})
-	hist := make([]uint64, 64)
-	hist[10] = 5
-	s := &Sample{
+	s := &event.Sample{
 		Conn: event.Conn{ID: 1}, Mono: second,
 		Totals: event.Totals{Records: [2]uint64{5, 0}, Bytes: [2]uint64{500, 0}},
 	}
-	s.Total[0] = &KernelHist{Log2: hist, Sum: 6000, Max: 1500}
+	total := &s.Lat[0][3]
+	total.N[10], total.Sum, total.Max = 5, 5000, 1500
 	tab.ApplySample(s)
 	tab.ApplySample(s)
-	s.Totals.Records[0], hist[10] = 6, 6
+	s.Totals.Records[0], total.N[10], total.Sum = 6, 6, 6000
 	tab.ApplySample(s)
 	tab.Apply(data(1, event.TX, 0, 77, second, 5)) // only to look at
 	snap := tab.Snapshot(second)
@@ -206,12 +205,34 @@ func TestSampleReplaces(t *testing.T) {
 	if l := snap.Rows[0].Lat[0]; l.Count != 6 || l.Max != 1500 || l.P50 < 1024 || l.P50 > 1500 || !l.Coarse || l.Mean != 1000 {
 		t.Errorf("latency %+v", l)
 	}
-	tab.Apply(&event.Socket{
-		State: event.SocketClose, Conn: event.Conn{ID: 1}, Mono: second,
-		Totals: event.Totals{Records: [2]uint64{8, 0}, Bytes: [2]uint64{800, 0}},
-	})
-	if snap = tab.Snapshot(2 * second); snap.Totals.Records[0] != 8 || snap.Totals.Bytes[0] != 800 {
-		t.Errorf("totals after the close: %+v", snap.Totals)
+	tab.Apply(&event.Socket{State: event.SocketClose, Conn: event.Conn{ID: 1}, Mono: second})
+	s.Totals, s.Final = event.Totals{Records: [2]uint64{8, 0}, Bytes: [2]uint64{800, 0}}, true
+	tab.ApplySample(s)
+	snap = tab.Snapshot(2 * second)
+	if snap.Totals.Records[0] != 8 || snap.Totals.Bytes[0] != 800 || snap.Counts.Closed != 1 || snap.Rows[0].Closed != second {
+		t.Errorf("after the close: totals %+v, row %+v", snap.Totals, snap.Rows[0].Activity)
+	}
+}
+
+// Where the event of the close is lost, the last Sample says it.
+func TestFinalSampleCloses(t *testing.T) {
+	tab := NewTable(Config{Sampled: true, Linger: time.Second})
+	s := &event.Sample{Conn: event.Conn{ID: 1}, Mono: second, Final: true}
+	tab.ApplySample(s)
+	snap := tab.Snapshot(second)
+	if snap.Counts.Closed != 1 || snap.Open != 0 || len(snap.Rows) != 1 || len(tab.Snapshot(9*second).Rows) != 0 {
+		t.Errorf("%+v, %d open, %d rows", snap.Counts, snap.Open, len(snap.Rows))
+	}
+}
+
+// A key that was told of and has no record yet stays the present one.
+func TestSampleBehindARekey(t *testing.T) {
+	tab := NewTable(Config{Sampled: true})
+	tab.Apply(&event.Socket{State: event.SocketRekey, Conn: event.Conn{ID: 1}, Mono: second, GenTX: 1})
+	tab.ApplySample(&event.Sample{Conn: event.Conn{ID: 1}, Mono: second,
+		Totals: event.Totals{Records: [2]uint64{7, 0}}, Next: [2]uint64{7, 0}})
+	if r := tab.Snapshot(second).Rows[0]; r.Gen[0] != 1 || r.KeyRecords[0] != 0 || r.Totals.Records[0] != 7 {
+		t.Errorf("%+v", r.Activity)
 	}
 }
 

@@ -130,7 +130,7 @@ func (g *generator) lost() *event.Lost {
 func (g *generator) summary() *event.Summary {
 	s := &event.Summary{
 		Mono: g.uint(), Duration: time.Duration(g.uint()), Totals: g.totals(), Sockets: g.uint(), Errors: g.uint(), Unmatched: g.uint(),
-		Tier: event.Tier(g.byte() % 4), Lost: map[string]uint64{},
+		Tier: event.Tier(g.byte() % 4), Lost: map[string]uint64{}, CostOver: time.Duration(g.uint()),
 	}
 	for range g.byte() % 3 {
 		// Small, since the schema bounds the sum.

@@ -28,7 +28,11 @@ func (e *encoder) summary(dst []byte, s *event.Summary) []byte {
 	for i := range s.Cost {
 		dst = appendCost(comma(dst, i), &s.Cost[i])
 	}
-	return append(dst, ']')
+	dst = append(dst, ']')
+	if s.CostOver <= 0 {
+		return dst
+	}
+	return appendUint(dst, "cost_over_ns", uint64(s.CostOver))
 }
 
 func comma(dst []byte, i int) []byte {

@@ -186,6 +186,7 @@ type summaryLine struct {
 		Runs    uint64 `json:"runs"`
 		Nanos   uint64 `json:"run_ns"`
 	} `json:"cost"`
+	CostOver uint64 `json:"cost_over_ns"`
 }
 
 func (r *Reader) summary(text []byte, mono uint64) (event.Event, error) {
@@ -193,12 +194,15 @@ func (r *Reader) summary(text []byte, mono uint64) (event.Event, error) {
 	if err := unmarshal(text, &l); err != nil {
 		return nil, err
 	}
+	if l.CostOver > math.MaxInt64 {
+		return nil, fmt.Errorf("cost_over_ns %d is more than 292 years", l.CostOver)
+	}
 	if l.Duration > math.MaxInt64 {
 		return nil, fmt.Errorf("duration_ns %d is more than 292 years", l.Duration)
 	}
 	r.setTier(l.Tier)
 	out := &event.Summary{
-		Mono: mono, Duration: time.Duration(l.Duration), Sockets: l.Sockets, Errors: l.Errors, Unmatched: l.Unmatched, Lost: l.Lost,
+		Mono: mono, Duration: time.Duration(l.Duration), CostOver: time.Duration(l.CostOver), Sockets: l.Sockets, Errors: l.Errors, Unmatched: l.Unmatched, Lost: l.Lost,
 		Totals:  event.Totals{Records: l.Records.array(), Bytes: l.Bytes.array()},
 		Missing: l.Missing, Tier: tiers[l.Tier],
 	}

@@ -8,23 +8,27 @@ import (
 	"github.com/ktlstop/ktlstop/internal/units"
 )
 
-// cost is what the BPF programs took between the last two snapshots.
+// cost is what the BPF programs took when they were last measured.
 type cost struct {
 	nanos, records uint64
 	elapsed        time.Duration
 	cpus           int
 }
 
-// next is the cost between two snapshots, the old one where there is no time
-// between them.
+// next is what was measured between two snapshots, the old cost where nothing
+// was.
 func (c cost) next(before, now *flow.Snapshot) cost {
 	if before.Run == nil || now.Run == nil || now.Mono <= before.Mono {
 		return c
 	}
+	over := now.Run.CostOver - min(before.Run.CostOver, now.Run.CostOver)
+	if over == 0 { // not measured since
+		return c
+	}
 	return cost{
 		nanos:   nanos(now.Run) - min(nanos(before.Run), nanos(now.Run)),
-		records: recordCount(&now.Totals) - min(recordCount(&before.Totals), recordCount(&now.Totals)),
-		elapsed: time.Duration(now.Mono - before.Mono),
+		records: now.Run.CostRecords - min(before.Run.CostRecords, now.Run.CostRecords),
+		elapsed: over,
 		cpus:    max(now.Run.CPUs, 1),
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	tea "github.com/charmbracelet/bubbletea"
+
 	"github.com/charmbracelet/x/ansi"
+	"github.com/ktlstop/ktlstop/internal/flow"
 
 	"github.com/ktlstop/ktlstop/internal/safe"
 )
@@ -52,7 +54,7 @@ func TestEverySizeFits(t *testing.T) {
 
 func TestColourFits(t *testing.T) {
 	s := busy(30, 3)
-	m := New(Config{})
+	m := New(Config{Source: func() *flow.Snapshot { return s }})
 	m = send(m, tea.WindowSizeMsg{Width: 80, Height: 24}, snapshotMsg{s, noChain})
 	if frame := m.View(); !strings.Contains(frame, "\x1b[") {
 		t.Error("no colours")

@@ -59,6 +59,7 @@ type Model struct {
 	moments table[moment]
 
 	detail    uint64 // the connection looked at closely; 0 for none
+	source    uint64 // the connection that the source was last told to show
 	plaintext bool
 	scroll    int // of screens that are text
 	menu      int // the line under the cursor of the sort menu
@@ -122,6 +123,10 @@ func (m *Model) tick() tea.Cmd {
 // that shows it.
 func (m *Model) inspect(id uint64) tea.Cmd {
 	m.detail, m.scroll, m.plaintext = id, 0, false
+	if id == 0 {
+		id = m.streamed()
+	}
+	m.source = id
 	choose, source := m.cfg.Select, m.cfg.Source
 	return func() tea.Msg {
 		choose(id)

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -185,6 +186,37 @@ func TestDetailAsksForItsConnection(t *testing.T) {
 	}
 }
 
+// A source may tell the records of one connection alone: the view of records
+// asks for those of the one under the cursor, and only while it is shown.
+func TestRecordsAskForAConnection(t *testing.T) {
+	var asked []uint64
+	s := busy(12, 3)
+	m := screen(Config{Select: func(id uint64) { asked = append(asked, id) }}, s, 80, 24)
+	m = send(m, press("j", "j")...)
+	r, _ := m.conns.current()
+	m = send(m, press("3", "1", "3", "enter", "esc", "5")...)
+	want := []uint64{r.Conn.ID, 0, r.Conn.ID, asked[min(3, len(asked)-1)], r.Conn.ID, 0}
+	if !slices.Equal(asked, want) {
+		t.Errorf("asked for %v, want %v", asked, want)
+	}
+}
+
+// Without a connection yet, the first that comes is asked for.
+func TestRecordsWaitForAConnection(t *testing.T) {
+	var asked []uint64
+	m := screen(Config{Select: func(id uint64) { asked = append(asked, id) }}, &flow.Snapshot{}, 80, 24)
+	m = send(m, press("3")...)
+	next, cmd := m.Update(snapshotMsg{busy(2, 3), m.chain})
+	both, ok := cmd().(tea.BatchMsg) // the next tick, and the question
+	if !ok || len(both) != 2 {
+		t.Fatalf("the command is %T", cmd())
+	}
+	both[1]()
+	if len(asked) != 1 || asked[0] != next.(Model).source || asked[0] == 0 {
+		t.Errorf("asked for %v", asked)
+	}
+}
+
 func TestPlaintextOnlyOnDemand(t *testing.T) {
 	m := screen(Config{Filter: "pid==4003"}, busy(12, 3), 120, 200)
 	m = send(m, press("enter")...)
@@ -331,6 +363,10 @@ func TestCost(t *testing.T) {
 	}
 	if c.next(b, b) != c {
 		t.Error("no time between two snapshots makes a cost")
+	}
+	b.Run.CostOver = a.Run.CostOver + 500*time.Millisecond
+	if got := (cost{}).next(a, b).String(); !strings.Contains(got, "2.00 % of the CPUs") {
+		t.Errorf("20 ms of half a second on two CPUs: %q", got)
 	}
 }
 

@@ -105,6 +105,7 @@ func (tr *traffic) snapshot() *flow.Snapshot {
 		},
 		Rings:    []flow.Ring{{Name: "events", Size: 1 << 20, Used: 900_000, Lost: 120}},
 		Programs: []event.ProgramCost{{Name: "bpf_exec_tx_verdict", Runs: tr.now / 1e6, Nanos: tr.now / 1e3}},
+		CostOver: time.Duration(tr.now), CostRecords: tr.now / 1e6,
 	}
 	return s
 }

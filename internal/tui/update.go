@@ -47,6 +47,9 @@ func (m *Model) arrived(msg snapshotMsg) tea.Cmd {
 	if msg.chain != m.chain {
 		return nil
 	}
+	if m.source == 0 && m.streamed() != 0 { // the first connection is here
+		return tea.Batch(m.tick(), m.leave())
+	}
 	return m.tick()
 }
 
@@ -157,8 +160,24 @@ func (m *Model) show(v view) tea.Cmd {
 
 // leave ends the closer look at a connection.
 func (m *Model) leave() tea.Cmd {
-	if m.detail == 0 {
+	if m.detail == 0 && m.source == m.streamed() {
 		return nil
 	}
 	return m.inspect(0)
+}
+
+// streamed is the connection whose records the present view shows without a
+// closer look: a source may tell the records of the chosen one alone. It is the
+// one under the cursor of the connections.
+func (m *Model) streamed() uint64 {
+	if m.view != viewRecords {
+		return 0
+	}
+	if r, ok := m.conns.current(); ok {
+		return r.Conn.ID
+	}
+	if len(m.snap.Rows) > 0 {
+		return m.snap.Rows[0].Conn.ID
+	}
+	return 0
 }

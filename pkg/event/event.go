@@ -253,5 +253,8 @@ type Summary struct {
 	// costs the user.
 	Missing []string
 	Tier    Tier
-	Cost    []ProgramCost
+	// Cost is what the programs took in the CostOver of the run in which the
+	// kernel measured them.
+	Cost     []ProgramCost
+	CostOver time.Duration
 }

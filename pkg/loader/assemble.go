@@ -40,6 +40,8 @@ type assembler struct {
 	// dropped counts payloads that the kernel sent and that were not there when
 	// their records came.
 	dropped uint64
+	// aggregate: most records do not come as events (Config.Aggregate).
+	aggregate bool
 	// async holds what asynchronous crypto said of records: it comes between
 	// a record and the return of the call that opened it.
 	async  map[payloadKey]wireEvent
@@ -96,7 +98,7 @@ func (a *assembler) addRecord(w *wireEvent, out func(event.Event) error) error {
 // addError lets go first what the failed call had opened before: its return
 // stays unknown.
 func (a *assembler) addError(w *wireEvent, out func(event.Event) error) error {
-	if w.Func == funcDecryptDone { // told in the place of the record
+	if w.Func == funcDecryptDone && !a.aggregate { // told in the place of the record
 		return a.addOpened(w, out)
 	}
 	if w.Dir == uint8(event.RX) {

@@ -23,6 +23,10 @@ type Config struct {
 	// RingBytes and PayloadRingBytes are the sizes of the two ring buffers,
 	// powers of two; 0 takes the default.
 	RingBytes, PayloadRingBytes int
+	// Aggregate adds records up in the kernel, for Tracer.Samples: only control
+	// records, errors, sockets and the records of the connection that
+	// Tracer.Stream chooses come as events. Payload is of that connection alone.
+	Aggregate bool
 	// ListOnly takes the inventory of open sockets and attaches no hooks.
 	ListOnly bool
 }

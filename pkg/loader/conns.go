@@ -51,7 +51,7 @@ func (t *Tracer) unfinished(handle func(event.Event) error) error {
 		if err := w.decode(b); err != nil || !done || w.Flags&flagHidden != 0 {
 			return err
 		}
-		return t.asm.add(&w, handle)
+		return t.addUnfinished(&w, handle)
 	}
 	err := each(t.coll.Maps["pending"], func(e []byte) error { return report(e, true) })
 	if err != nil {
@@ -63,6 +63,21 @@ func (t *Tracer) unfinished(handle func(event.Event) error) error {
 		}
 		return report(c[connRX:], c[connRXState] == rxOpened)
 	})
+}
+
+// addUnfinished tells of a record, and counts it where the kernel adds records
+// up: most are not told then.
+func (t *Tracer) addUnfinished(w *wireEvent, handle func(event.Event) error) error {
+	if t.sampler == nil {
+		return t.asm.add(w, handle)
+	}
+	if err := t.sampler.add(w); err != nil {
+		return err
+	}
+	if w.Conn != t.streamed && event.ContentType(w.Type) == event.ApplicationData {
+		return nil
+	}
+	return t.asm.add(w, handle)
 }
 
 // sealed: the record in the making has got its seal, but not TCP's word.

@@ -18,12 +18,16 @@ import (
 const (
 	ktlsMapAsyncSource         = "async_source"
 	ktlsMapBlank               = "blank"
+	ktlsMapBlankLate           = "blank_late"
+	ktlsMapBlankStats          = "blank_stats"
 	ktlsMapConns               = "conns"
 	ktlsMapEvents              = "events"
+	ktlsMapLate                = "late"
 	ktlsMapLooks               = "looks"
 	ktlsMapLost                = "lost"
 	ktlsMapPayloads            = "payloads"
 	ktlsMapPending             = "pending"
+	ktlsMapStats               = "stats"
 	ktlsMapWantName            = "want_name"
 	ktlsMapWantPid             = "want_pid"
 	ktlsProgAbortStrp          = "abort_strp"
@@ -64,6 +68,7 @@ const (
 	ktlsProgSpliceReadExitTwin = "splice_read_exit_twin"
 	ktlsProgVerdictEnter       = "verdict_enter"
 	ktlsProgVerdictEnterTwin   = "verdict_enter_twin"
+	ktlsVarAggregate           = "aggregate"
 	ktlsVarDataMark            = "data_mark"
 	ktlsVarDoneIsReq           = "done_is_req"
 	ktlsVarLive                = "live"
@@ -78,6 +83,7 @@ const (
 	ktlsVarSetTxArg            = "set_tx_arg"
 	ktlsVarSetUpdateArg        = "set_update_arg"
 	ktlsVarSnaplen             = "snaplen"
+	ktlsVarStreamConn          = "stream_conn"
 	ktlsVarTwins               = "twins"
 	ktlsVarTxTypeArg           = "tx_type_arg"
 	ktlsVarVmemmapBase         = "vmemmap_base"
@@ -181,12 +187,16 @@ type ktlsProgramSpecs struct {
 type ktlsMapSpecs struct {
 	AsyncSource *ebpf.MapSpec `ebpf:"async_source"`
 	Blank       *ebpf.MapSpec `ebpf:"blank"`
+	BlankLate   *ebpf.MapSpec `ebpf:"blank_late"`
+	BlankStats  *ebpf.MapSpec `ebpf:"blank_stats"`
 	Conns       *ebpf.MapSpec `ebpf:"conns"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
+	Late        *ebpf.MapSpec `ebpf:"late"`
 	Looks       *ebpf.MapSpec `ebpf:"looks"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	Payloads    *ebpf.MapSpec `ebpf:"payloads"`
 	Pending     *ebpf.MapSpec `ebpf:"pending"`
+	Stats       *ebpf.MapSpec `ebpf:"stats"`
 	WantName    *ebpf.MapSpec `ebpf:"want_name"`
 	WantPid     *ebpf.MapSpec `ebpf:"want_pid"`
 }
@@ -195,6 +205,7 @@ type ktlsMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ktlsVariableSpecs struct {
+	Aggregate       *ebpf.VariableSpec `ebpf:"aggregate"`
 	DataMark        *ebpf.VariableSpec `ebpf:"data_mark"`
 	DoneIsReq       *ebpf.VariableSpec `ebpf:"done_is_req"`
 	Live            *ebpf.VariableSpec `ebpf:"live"`
@@ -209,6 +220,7 @@ type ktlsVariableSpecs struct {
 	SetTxArg        *ebpf.VariableSpec `ebpf:"set_tx_arg"`
 	SetUpdateArg    *ebpf.VariableSpec `ebpf:"set_update_arg"`
 	Snaplen         *ebpf.VariableSpec `ebpf:"snaplen"`
+	StreamConn      *ebpf.VariableSpec `ebpf:"stream_conn"`
 	Twins           *ebpf.VariableSpec `ebpf:"twins"`
 	TxTypeArg       *ebpf.VariableSpec `ebpf:"tx_type_arg"`
 	VmemmapBase     *ebpf.VariableSpec `ebpf:"vmemmap_base"`
@@ -246,12 +258,16 @@ func (o *ktlsObjects) Close() error {
 type ktlsMaps struct {
 	AsyncSource *ebpf.Map `ebpf:"async_source"`
 	Blank       *ebpf.Map `ebpf:"blank"`
+	BlankLate   *ebpf.Map `ebpf:"blank_late"`
+	BlankStats  *ebpf.Map `ebpf:"blank_stats"`
 	Conns       *ebpf.Map `ebpf:"conns"`
 	Events      *ebpf.Map `ebpf:"events"`
+	Late        *ebpf.Map `ebpf:"late"`
 	Looks       *ebpf.Map `ebpf:"looks"`
 	Lost        *ebpf.Map `ebpf:"lost"`
 	Payloads    *ebpf.Map `ebpf:"payloads"`
 	Pending     *ebpf.Map `ebpf:"pending"`
+	Stats       *ebpf.Map `ebpf:"stats"`
 	WantName    *ebpf.Map `ebpf:"want_name"`
 	WantPid     *ebpf.Map `ebpf:"want_pid"`
 }
@@ -260,12 +276,16 @@ func (m *ktlsMaps) Close() error {
 	return _KtlsClose(
 		m.AsyncSource,
 		m.Blank,
+		m.BlankLate,
+		m.BlankStats,
 		m.Conns,
 		m.Events,
+		m.Late,
 		m.Looks,
 		m.Lost,
 		m.Payloads,
 		m.Pending,
+		m.Stats,
 		m.WantName,
 		m.WantPid,
 	)
@@ -275,6 +295,7 @@ func (m *ktlsMaps) Close() error {
 //
 // It can be passed to loadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ktlsVariables struct {
+	Aggregate       *ebpf.Variable `ebpf:"aggregate"`
 	DataMark        *ebpf.Variable `ebpf:"data_mark"`
 	DoneIsReq       *ebpf.Variable `ebpf:"done_is_req"`
 	Live            *ebpf.Variable `ebpf:"live"`
@@ -289,6 +310,7 @@ type ktlsVariables struct {
 	SetTxArg        *ebpf.Variable `ebpf:"set_tx_arg"`
 	SetUpdateArg    *ebpf.Variable `ebpf:"set_update_arg"`
 	Snaplen         *ebpf.Variable `ebpf:"snaplen"`
+	StreamConn      *ebpf.Variable `ebpf:"stream_conn"`
 	Twins           *ebpf.Variable `ebpf:"twins"`
 	TxTypeArg       *ebpf.Variable `ebpf:"tx_type_arg"`
 	VmemmapBase     *ebpf.Variable `ebpf:"vmemmap_base"`

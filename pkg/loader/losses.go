@@ -10,7 +10,7 @@ import (
 
 // causes are the names of enum lost.
 var causes = [...]string{
-	"ring_full", "payload_ring_full", "payload_unreadable", "conn_map_full", "pending_map_full",
+	"ring_full", "payload_ring_full", "payload_unreadable", "conn_map_full", "pending_map_full", "stats_map_full",
 }
 
 // lostCounter reads the kernel's loss counters and remembers what it reported.

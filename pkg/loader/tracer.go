@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -31,6 +32,10 @@ type Tracer struct {
 	missing  []string
 	hooks    []HookState
 	lost     lostCounter
+	meter    *meter
+	sampler  *sampler // nil without Config.Aggregate
+	stream   atomic.Uint64
+	streamed uint64 // what stream was when the loop last looked
 	snaplen  int
 	begin    time.Time
 	end      time.Time
@@ -65,6 +70,10 @@ func (t *Tracer) open(cfg *Config) error {
 	if err := t.openRings(cfg); err != nil {
 		return err
 	}
+	t.meter = newMeter(t.coll.Programs)
+	if cfg.Aggregate {
+		t.sampler, t.asm.aggregate = newSampler(t.coll.Maps["stats"]), true
+	}
 	if err := fillFilter(t.coll, &cfg.Filter); err != nil {
 		return err
 	}
@@ -83,6 +92,7 @@ func (t *Tracer) open(cfg *Config) error {
 		}
 	}
 	t.begin = time.Now()
+	t.meter.step(t.begin)
 	if err := t.setLive(true); err != nil {
 		return err
 	}
@@ -136,12 +146,16 @@ func (t *Tracer) prepare(cfg *Config) (*ebpf.CollectionSpec, []hook, error) {
 	}
 	spec.Maps["events"].MaxEntries = cfg.ring()
 	spec.Maps["payloads"].MaxEntries = cfg.payloadRing()
+	if !cfg.Aggregate {
+		spec.Maps["stats"].MaxEntries, spec.Maps["late"].MaxEntries = 1, 1
+	}
 	return spec, present, setOptions(spec, cfg)
 }
 
 func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 	return errors.Join(
 		setVariable(spec, "snaplen", uint32(cfg.Snaplen)),
+		setVariable(spec, "aggregate", uint32(boolInt(cfg.Aggregate))),
 		setVariable(spec, "nr_sendfile", int32(unix.SYS_SENDFILE)),
 		setVariable(spec, "nr_splice", int32(unix.SYS_SPLICE)),
 		setVariable(spec, "wake_mark", cfg.ring()/4),
@@ -200,6 +214,7 @@ func (t *Tracer) Tier() event.Tier {
 func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle func() error) error {
 	err := t.loop(ctx, handle, idle)
 	t.end = time.Now()
+	t.meter.stop()
 	if offErr := t.setLive(false); err == nil {
 		err = offErr
 	}
@@ -223,6 +238,10 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 		if err := t.reportLosses(handle); err != nil {
 			return err
 		}
+		if err := t.endStream(handle); err != nil {
+			return err
+		}
+		t.meter.step(time.Now())
 		if idle == nil {
 			continue
 		}
@@ -312,6 +331,9 @@ func (t *Tracer) detach() {
 // Close detaches and frees everything. It may be called more than once.
 func (t *Tracer) Close() {
 	t.detach()
+	if t.meter != nil {
+		t.meter.stop()
+	}
 	if t.events != nil {
 		t.events.Close()
 	}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Dashboard mode: records are added up here, per connection and direction, and
+ * user space reads the sums. Only control records and the records of one
+ * chosen connection become events.
+ */
+#ifndef KTLS_STATS_H
+#define KTLS_STATS_H
+
+#include "ktls_kernel.h"
+#include "ktls_event.h"
+
+const volatile u32 aggregate = 0; /* set by the loader; without it the rest is dead code */
+volatile u64 stream_conn = 0;     /* the connection whose records are events too; it changes while the programs run */
+
+/* log2[k] counts times of 2^k to 2^(k+1) ns; the last one also what is longer, from 34 s on. */
+#define BUCKETS 36
+
+/* One direction. stage 0 to 2 are queue, encrypt, push or wait, decrypt, deliver; 3 is the total. */
+struct side {
+	/* A reader that copies forward must not find sums that are newer than the buckets. */
+	u64 records, bytes, zerocopy;
+	u64 mono;    /* when the last record was complete */
+	u64 next;    /* the sequence after it */
+	u64 cgroup;  /* who made the last call, as in struct event */
+	u64 sum[4], max[4];
+	u32 pid, tid, uid, gen;
+	u16 version, cipher;
+	u8 mode, flags;
+	u8 pad[2];
+	char comm[16];
+	u32 log2[4][BUCKETS];
+};
+
+struct stats {
+	u64 conn;    /* 0 until the identity below is there */
+	u64 cookie;
+	u32 netns;
+	u16 lport, rport;
+	u8 family;
+	u8 closed;   /* nothing will be added any more: user space reads it once more and deletes it */
+	u8 pad[6];
+	u8 laddr[16], raddr[16];
+	struct side side[2];
+};
+_Static_assert(sizeof(struct stats) == 1520, "pkg/loader/stats.go knows this size");
+
+/* Keyed by the connection's id, which is never used twice: an entry outlives its socket until it has been read. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 262144);
+	__type(key, u64);
+	__type(value, struct stats);
+} stats SEC(".maps");
+
+/*
+ * Records of a receive call that goes on: when it returns they get that end.
+ * What finds no room is counted without times. A task is in one call at a time,
+ * so nobody else touches its entry. LRU, since tasks end without a word.
+ */
+#define LATE_MAX 128
+struct late {
+	u32 n, pad;
+	u64 stamp[LATE_MAX][3];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 2048);
+	__type(key, u32); /* thread */
+	__type(value, struct late);
+} late SEC(".maps");
+
+/* What is too big for the stack starts as a copy of these. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct stats);
+} blank_stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct late);
+} blank_late SEC(".maps");
+
+/* Hides what the compiler knows of v: what it leaves out the verifier would not know. */
+#define keep(v) asm volatile("" : "+r"(v))
+
+/* v above limit as 1 or 0, without a branch: the verifier would follow both ways of each. */
+static __always_inline u32 above(u64 v, u64 limit)
+{
+	return (limit - v) >> 63;
+}
+
+/* The highest bit of v, for v from 1 to 2^63 - 1. */
+static __always_inline u32 log2_of(u64 v)
+{
+	u32 n, k;
+
+	k = above(v, 0xffffffff) << 5;
+	v >>= k;
+	n = above(v, 0xffff) << 4;
+	v >>= n;
+	k |= n;
+	n = above(v, 0xff) << 3;
+	v >>= n;
+	k |= n;
+	n = above(v, 0xf) << 2;
+	v >>= n;
+	k |= n;
+	n = above(v, 3) << 1;
+	v >>= n;
+	return k | n | (v >> 1);
+}
+
+/*
+ * Additions are atomic: the socket's lock holds senders apart, but a receive
+ * call returns without it, when the next reader may be at work already.
+ */
+static __always_inline void add_span(struct side *s, u32 i, u64 from, u64 to)
+{
+	u64 v = to - from, max = s->max[i];
+	u64 k;
+
+	if (!from || to <= from)
+		return;
+	k = log2_of(v);
+	keep(k);
+	if (k >= BUCKETS)
+		k = BUCKETS - 1;
+	__sync_fetch_and_add(&s->log2[i][k], 1);
+	if (v > max && __sync_val_compare_and_swap(&s->max[i], max, v) != max) {
+		max = s->max[i]; /* one more try: two readers seldom meet */
+		if (v > max)
+			__sync_val_compare_and_swap(&s->max[i], max, v);
+	}
+	__sync_fetch_and_add(&s->sum[i], v);
+}
+
+/* A record whose begin or end is unknown has no times, as in user space (Table). */
+static __always_inline void add_times(struct side *s, const u64 *stamp)
+{
+	if (!stamp[0] || stamp[3] <= stamp[0])
+		return;
+	add_span(s, 0, stamp[0], stamp[1]);
+	add_span(s, 1, stamp[1], stamp[2]);
+	add_span(s, 2, stamp[2], stamp[3]);
+	add_span(s, 3, stamp[0], stamp[3]);
+}
+
+static __always_inline void set_identity(struct stats *s, const struct event *e)
+{
+	s->cookie = e->cookie;
+	s->netns = e->netns;
+	s->lport = e->lport;
+	s->rport = e->rport;
+	s->family = e->family;
+	__builtin_memcpy(s->laddr, e->laddr, sizeof(s->laddr));
+	__builtin_memcpy(s->raddr, e->raddr, sizeof(s->raddr));
+	asm volatile("" ::: "memory"); /* the id comes last */
+	s->conn = e->conn;
+}
+
+/* A connection gets its entry with its first record. */
+static __always_inline struct stats *stats_of(const struct event *e)
+{
+	u64 key = e->conn;
+	struct stats *s = bpf_map_lookup_elem(&stats, &key);
+	u32 zero = 0;
+
+	if (s)
+		return s;
+	s = bpf_map_lookup_elem(&blank_stats, &zero);
+	if (!s)
+		return 0;
+	bpf_map_update_elem(&stats, &key, s, BPF_NOEXIST);
+	s = bpf_map_lookup_elem(&stats, &key);
+	if (s && !s->conn) /* the other direction may be at it too, with the same words */
+		set_identity(s, e);
+	return s;
+}
+
+static __always_inline void set_last(struct side *s, const struct event *e)
+{
+	u64 mono = e->stamp[3];
+
+	if (mono < e->stamp[2])
+		mono = e->stamp[2];
+	if (mono < e->stamp[1])
+		mono = e->stamp[1];
+	s->mono = mono;
+	s->next = e->seq + 1;
+	s->cgroup = e->cgroup;
+	s->pid = e->pid;
+	s->tid = e->tid;
+	s->uid = e->uid;
+	s->gen = e->gen;
+	s->version = e->version;
+	s->cipher = e->cipher;
+	s->mode = e->mode;
+	s->flags = e->flags;
+	__builtin_memcpy(s->comm, e->comm, sizeof(s->comm));
+}
+
+/* Keep the times of a record, if it is wanted, until its call returns. */
+static __always_inline void wait_for_return(const struct event *e, bool first, bool wanted)
+{
+	u32 tid = e->tid, zero = 0, n;
+	struct late *l = bpf_map_lookup_elem(&late, &tid);
+
+	if (!l) {
+		l = bpf_map_lookup_elem(&blank_late, &zero);
+		if (!l)
+			return;
+		bpf_map_update_elem(&late, &tid, l, BPF_ANY);
+		l = bpf_map_lookup_elem(&late, &tid);
+		if (!l)
+			return;
+	}
+	if (first)
+		l->n = 0; /* what a failed call left */
+	n = l->n;
+	if (n >= LATE_MAX || !wanted)
+		return;
+	l->stamp[n][0] = e->stamp[0];
+	l->stamp[n][1] = e->stamp[1];
+	l->stamp[n][2] = e->stamp[2];
+	l->n = n + 1;
+}
+
+struct returning {
+	struct late *from;
+	struct side *to;
+	u64 end;
+};
+
+static long one_returned(u32 i, struct returning *r)
+{
+	const struct late *l = r->from;
+	u64 stamp[4];
+
+	if (i >= LATE_MAX)
+		return 1;
+	stamp[0] = l->stamp[i][0];
+	stamp[1] = l->stamp[i][1];
+	stamp[2] = l->stamp[i][2];
+	stamp[3] = r->end;
+	add_times(r->to, stamp);
+	return 0;
+}
+
+/* The call returned that has opened others before e. */
+static __noinline void all_returned(const struct event *e)
+{
+	u32 tid = e->tid;
+	struct late *l = bpf_map_lookup_elem(&late, &tid);
+	struct returning r = { l, 0, e->stamp[3] };
+	struct stats *s;
+
+	if (!l || !l->n)
+		return;
+	s = stats_of(e);
+	if (!s)
+		return;
+	r.to = &s->side[DIR_RX];
+	bpf_loop(l->n, one_returned, &r, 0);
+	l->n = 0;
+}
+
+/* Add a record up. False where the map has no room for its connection. */
+static __noinline int add_record(const struct event *e)
+{
+	struct stats *st = stats_of(e);
+	u64 dir = e->dir;
+	struct side *s;
+
+	if (!st)
+		return 0;
+	keep(dir);
+	s = &st->side[dir & 1];
+	if (!(e->flags & FLAG_RETURN_LATER))
+		add_times(s, e->stamp);
+	if (e->flags & FLAG_ZEROCOPY)
+		__sync_fetch_and_add(&s->zerocopy, 1);
+	set_last(s, e);
+	__sync_fetch_and_add(&s->bytes, e->len);
+	__sync_fetch_and_add(&s->records, 1);
+	return 1;
+}
+
+/* The connection is gone: what its entry holds is final. */
+static __always_inline void close_stats(u64 conn)
+{
+	struct stats *s = bpf_map_lookup_elem(&stats, &conn);
+
+	if (s)
+		s->closed = 1;
+}
+
+#endif

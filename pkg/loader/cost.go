@@ -1,0 +1,139 @@
+package loader
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// The kernel measures its programs only when told to, and that costs two
+// readings of a clock for each run: so for a second at first, which is enough
+// for a short run, and then for a moment now and then.
+const (
+	firstWindow = time.Second
+	laterWindow = 100 * time.Millisecond
+	windowEvery = 5 * time.Second
+)
+
+// Cost is what the programs took while they were measured.
+type Cost struct {
+	// Programs are those that ran, by name.
+	Programs []event.ProgramCost
+	// Over is how long they were measured, Records how many records began to
+	// be sealed or opened meanwhile.
+	Over    time.Duration
+	Records uint64
+}
+
+// meter measures programs in windows.
+type meter struct {
+	mu       sync.Mutex
+	programs map[string]*ebpf.Program
+	began    time.Time // of the present window
+	next     time.Time // when the next one is due
+	close    io.Closer // nil between windows
+	before   map[string]ebpf.ProgramStats
+	sums     map[string]*event.ProgramCost
+	over     time.Duration
+}
+
+func newMeter(programs map[string]*ebpf.Program) *meter {
+	return &meter{programs: programs, before: map[string]ebpf.ProgramStats{}, sums: map[string]*event.ProgramCost{}}
+}
+
+// step opens or closes a window when it is time. Where the kernel does not
+// measure, the cost stays unknown.
+func (m *meter) step(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.close == nil && !now.Before(m.next):
+		m.open(now)
+	case m.close != nil && now.Sub(m.began) >= m.window():
+		m.shut(now)
+	}
+}
+
+func (m *meter) window() time.Duration {
+	if m.over == 0 {
+		return firstWindow
+	}
+	return laterWindow
+}
+
+func (m *meter) open(now time.Time) {
+	m.next = now.Add(windowEvery)
+	c, err := ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)
+	if err != nil {
+		return
+	}
+	m.close, m.began = c, now
+	for name, p := range m.programs {
+		if s, err := p.Stats(); err == nil {
+			m.before[name] = *s
+		}
+	}
+}
+
+// shut ends a window, if one is open, and adds up what ran in it.
+func (m *meter) shut(now time.Time) {
+	if m.close == nil {
+		return
+	}
+	for name, p := range m.programs {
+		if s, err := p.Stats(); err == nil {
+			m.add(name, s.RunCount-m.before[name].RunCount, s.Runtime-m.before[name].Runtime)
+		}
+	}
+	m.close.Close()
+	m.close = nil
+	m.over += now.Sub(m.began)
+}
+
+// add counts a program's twin (TWIN in bpf/ktls_conn.h) as the same run of it.
+func (m *meter) add(name string, runs uint64, spent time.Duration) {
+	base := strings.TrimSuffix(name, twinSuffix)
+	c := m.sums[base]
+	if c == nil {
+		c = &event.ProgramCost{Name: base}
+		m.sums[base] = c
+	}
+	if base == name {
+		c.Runs += runs
+	}
+	c.Nanos += uint64(spent)
+}
+
+// stop ends measuring.
+func (m *meter) stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.shut(time.Now())
+}
+
+func (m *meter) cost() Cost {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := Cost{Over: m.over}
+	for _, p := range m.sums {
+		if p.Runs > 0 {
+			c.Programs = append(c.Programs, *p)
+		}
+		if p.Name == "verdict_enter" || p.Name == "open_enter" {
+			c.Records += p.Runs
+		}
+	}
+	slices.SortFunc(c.Programs, func(a, b event.ProgramCost) int { return strings.Compare(a.Name, b.Name) })
+	return c
+}
+
+// Cost is what the programs took in the windows that are over. It may be called
+// while other methods run.
+func (t *Tracer) Cost() Cost { return t.meter.cost() }
