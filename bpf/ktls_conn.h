@@ -252,6 +252,8 @@ static __always_inline void set_process(struct event *e)
 	e->tid = id;
 	e->uid = bpf_get_current_uid_gid();
 	e->cgroup = bpf_get_current_cgroup_id();
+	/* 6.1 leaves what is behind the name's end, which is a key of want_name. */
+	__builtin_memset(e->comm, 0, sizeof(e->comm));
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 	e->flags |= current_is_kthread();
 	if (!process_wanted(e) || !current_cgroup_wanted() || !conn_wanted(e) || (want_dir && want_dir != 1U + e->dir))
