@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
+	"github.com/ktlstop/ktlstop/internal/cgroup"
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/internal/tap"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -113,7 +114,9 @@ func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
 	if cmd.Flags().Changed("port") && o.port == 0 {
 		return cfg, usagef("--port 0: not a port")
 	}
-	cfg.Match = o.expr
+	if cfg.Match = o.expr; o.expr != nil {
+		cfg.Container = cgroup.NewIndex().Container
+	}
 	if err := cfg.Check(); err != nil {
 		return cfg, &usageError{err}
 	}

@@ -54,9 +54,6 @@ func trace(cmd *cobra.Command, o *options) error {
 	if err != nil {
 		return err
 	}
-	for _, note := range inUserSpace(cfg.Match) {
-		fmt.Fprintln(os.Stderr, "ktlstop: "+note)
-	}
 	defer t.Close()
 	if err := o.openGate(); err != nil {
 		return err
@@ -102,7 +99,8 @@ func (o *options) pump(ctx context.Context, t *loader.Tracer, out sink.Sink) err
 	return p.finish(t)
 }
 
-// openTracer opens the loader and says what it is missing.
+// openTracer opens the loader and says what it is missing, and what of the
+// expression does not run in the kernel.
 func openTracer(cfg loader.Config) (*loader.Tracer, error) {
 	t, err := loader.Open(cfg)
 	if err != nil {
@@ -110,6 +108,9 @@ func openTracer(cfg loader.Config) (*loader.Tracer, error) {
 	}
 	for _, m := range t.Missing() {
 		fmt.Fprintln(os.Stderr, "ktlstop: this kernel lacks "+m)
+	}
+	for _, note := range inUserSpace(cfg.Match) {
+		fmt.Fprintln(os.Stderr, "ktlstop: "+note)
 	}
 	return t, nil
 }

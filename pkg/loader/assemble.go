@@ -48,7 +48,9 @@ type assembler struct {
 	opened map[uint64][]held // by connection
 	unsent map[uint64][]held
 	match  *match.Expr
-	record event.Record
+	// container names that of a cgroup; nil if nobody can.
+	container func(cgroupID uint64) string
+	record    event.Record
 }
 
 func newAssembler(fetch func(func(wirePayload) bool) error) *assembler {
@@ -258,6 +260,9 @@ func (a *assembler) emitRecord(w *wireEvent, payload []byte, out func(event.Even
 func (a *assembler) judge(w *wireEvent) {
 	if a.match == nil || w.Matched != 0 {
 		return
+	}
+	if a.container != nil {
+		a.record.Proc.Container = a.container(a.record.Proc.CgroupID)
 	}
 	s := match.OfRecord(&a.record)
 	s.Hits = &w.Hits

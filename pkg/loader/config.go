@@ -17,6 +17,9 @@ type Config struct {
 	// Match keeps back records for which it does not hold: in the kernel where
 	// it can be told there, else as event.Record.Unmatched. nil lets all pass.
 	Match *match.Expr
+	// Container, if not nil, names the container of a cgroup, which Match may
+	// ask for.
+	Container func(cgroupID uint64) string
 	// Snaplen is how many bytes of each plaintext leave the kernel, 0 to
 	// MaxSnaplen.
 	Snaplen int

@@ -158,10 +158,12 @@ func TestAssemblerJudges(t *testing.T) {
 		{"undecided and right", wireEvent{Len: 200}, false},
 		{"undecided and wrong", wireEvent{Len: 20}, true},
 		{"decided", wireEvent{Len: 20, Matched: 1}, false},
+		{"by the container", wireEvent{Len: 20, Cgroup: 7}, false},
 		{"by the plaintext", wireEvent{Len: 20, Hits: 1}, false},
 	} {
 		a := newAssembler(func(func(wirePayload) bool) error { return nil })
-		a.match = expression(t, "len > 100 or payload contains secret")
+		a.match = expression(t, "len > 100 or payload contains secret or container == web")
+		a.container = func(id uint64) string { return map[uint64]string{7: "web"}[id] }
 		w := c.w
 		w.Kind, w.Conn, w.Dir = kindRecord, 1, uint8(event.TX)
 		w.Stamp = [4]uint64{1, 2, 3, 4}

@@ -181,7 +181,7 @@ func (t *Tracer) openRings(cfg *Config) (err error) {
 		return fmt.Errorf("open the payload ring: %w", err)
 	}
 	t.asm = newAssembler(t.fetchPayloads)
-	t.asm.match = cfg.Match
+	t.asm.match, t.asm.container = cfg.Match, cfg.Container
 	t.lost.counters = t.coll.Maps["lost"]
 	return nil
 }
