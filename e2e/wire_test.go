@@ -222,7 +222,7 @@ func TestSocketFilters(t *testing.T) {
 			if name == "inspect" {
 				command = name
 			}
-			tr := startCommand(t, command, append([]string{"-o", "json", "-s", "16384", "--dir", "tx"}, c.args...)...)
+			tr := startCommand(t, append([]string{command, "-o", "json", "-s", "16384", "--dir", "tx"}, c.args...)...)
 			p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 			for _, m := range messages {
 				p.send(t, []byte(m), 0)
