@@ -39,6 +39,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"gen", "--dir", "up"}, {"gen", "--listen", ":0", "--connect", ":0"}, {"list", "-o", "yaml"}, {"list", "-o", "pcapng"},
 		{"tap"}, {"tap", "a b"}, {"tap", "all"}, {"tap", "ktls0", "x"}, {"tap", "ktls0", "-s", "0"}, {"tap", "ktls0", "--tap-netns", ""},
 		{"tap", "ktls0", "--mtu", "575"}, {"tap", "ktls0", "-C", "1"}, {"tap", "ktls0", "-w", "-", "-G", "1"},
+		{"inspect", "-w", "x.pcapng"}, {"inspect", "--no-redact", "--format", "hex", "-w", "x.pcapng"}, {"inspect", "--cbpf", "tcp"},
 		{"trace", "--mtu", "1500"}, {"trace", "-w", "x.pcapng", "--mtu", "65536"}, {"trace", "-C", "1"}, {"trace", "-w", "x.json", "-C", "1"},
 		{"trace", "-w", "x.pcapng", "-C", "-1"}, {"trace", "-w", "x.pcapng", "-W", "3"}, {"trace", "-w", "%Q.pcapng", "-G", "1"},
 		{"trace", "-s", "1", "--cbpf", ""}, {"trace", "-s", "1", "--cbpf", "tcp"}, {"trace", "--cbpf", "1,6 0 0 1"},

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,15 +24,8 @@ type tapped struct {
 // hooks are live.
 func startTap(t *testing.T, name string, args ...string) *tapped {
 	t.Helper()
-	ready := filepath.Join(t.TempDir(), "ready")
-	tp := &tapped{&tracer{t: t, done: make(chan error, 1)}, name}
-	tp.cmd = exec.Command(program, append([]string{"tap", name, "--ready-file", ready}, args...)...)
-	tp.cmd.Stderr = &tp.stderr
-	must(t, tp.cmd.Start())
-	go func() { tp.done <- tp.cmd.Wait() }()
-	t.Cleanup(tp.kill)
-	tp.waitFor(func() bool { _, err := os.Stat(ready); return err == nil })
-	return tp
+	tr := &tracer{t: t, cmd: exec.Command(program, append([]string{"tap", name}, args...)...)}
+	return &tapped{tr.start(), name}
 }
 
 func exists(name string) bool {

@@ -214,10 +214,15 @@ func TestSocketFilters(t *testing.T) {
 		"classic":     {[]string{"--cbpf", string(numbers)}, []int{0}},
 		"http":        {[]string{"--socket-filter", "../bin/examples/http_requests.o"}, []int{0, 2}},
 		"suspicious":  {[]string{"--socket-filter", "../bin/examples/suspicious.o:suspicious"}, []int{3, 4, 5}},
+		"inspect":     {[]string{"--socket-filter", "../bin/examples/http_requests.o"}, []int{0, 2}},
 		"all, a byte": {[]string{"--cbpf", "1,6 0 0 1"}, []int{0, 1, 2, 3, 4, 5, 6}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tr := startTracer(t, append([]string{"-s", "16384", "--dir", "tx"}, c.args...)...)
+			command := "trace"
+			if name == "inspect" {
+				command = name
+			}
+			tr := startCommand(t, append([]string{command, "-o", "json", "-s", "16384", "--dir", "tx"}, c.args...)...)
 			p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 			for _, m := range messages {
 				p.send(t, []byte(m), 0)

@@ -24,8 +24,6 @@ type inspection struct {
 	format   string
 	redact   []string
 	noRedact bool
-	// gate, if not nil, chooses the records that are shown and decoded.
-	gate func(*event.Record) bool
 }
 
 func newInspect() *cobra.Command {
@@ -49,6 +47,8 @@ the last line waits until it ends.`,
 	f := cmd.Flags()
 	o.filterFlags(f)
 	o.outputFlags(f)
+	o.captureFlags(f)
+	o.socketFilterFlags(f)
 	o.runFlags(f)
 	f.IntVarP(&o.snaplen, "snaplen", "s", loader.MaxSnaplen, "take this many bytes of each plaintext, to 16384")
 	f.Uint64VarP(&o.count, "count", "c", 0, "stop after this many records")
@@ -75,6 +75,13 @@ func (o *inspection) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer t.Close()
+	if err := o.openGate(); err != nil {
+		return err
+	}
+	defer o.closeGate()
+	if o.capturing() {
+		return o.capturePackets(cmd, t, rules)
+	}
 	out, err := o.openShow(cmd, t.Tier())
 	if err != nil {
 		return err
@@ -83,8 +90,21 @@ func (o *inspection) run(cmd *cobra.Command) error {
 	if err := o.ready(); err != nil {
 		return err
 	}
-	in := inspect.New(out, inspect.Config{Rules: rules, OneWay: o.dir != "", Gate: o.gate})
+	in := inspect.New(out, inspect.Config{Rules: rules, OneWay: o.dir != ""})
 	err = o.pump(cmd.Context(), t, in)
+	return errors.Join(err, out.Close())
+}
+
+// capturePackets writes what would be inspected as packets.
+func (o *inspection) capturePackets(cmd *cobra.Command, t *loader.Tracer, rules *inspect.Rules) error {
+	out, err := o.openCapture(cmd.OutOrStdout(), t.Tier())
+	if err != nil {
+		return err
+	}
+	o.banner(cmd, rules)
+	if err = o.ready(); err == nil {
+		err = o.pump(cmd.Context(), t, out)
+	}
 	return errors.Join(err, out.Close())
 }
 
@@ -94,8 +114,6 @@ func (o *inspection) check(cmd *cobra.Command) error {
 		return usagef("--format %s: text, hex or raw", o.format)
 	case o.output == "json" && cmd.Flags().Changed("format"):
 		return usagef("--format is for -o text; JSON has payloads in base64")
-	case strings.HasSuffix(o.file, pcapngSuffix):
-		return usagef("-w %s: inspect writes no packets; ktlstop trace -s 16384 does", o.file)
 	case o.snaplen == 0:
 		return usagef("-s 0: inspect shows plaintext; ktlstop trace shows records without it")
 	}
@@ -104,7 +122,16 @@ func (o *inspection) check(cmd *cobra.Command) error {
 			return err
 		}
 	}
-	return o.checkOutput()
+	if err := o.checkCapture(cmd); err != nil {
+		return err
+	}
+	if o.capturing() && cmd.Flags().Changed("format") {
+		return usagef("--format is for -o text; pcapng has packets")
+	}
+	if o.capturing() && !o.noRedact {
+		return usagef("-o pcapng: bytes within packets are not masked; say --no-redact")
+	}
+	return o.checkSocketFilter(cmd)
 }
 
 func refuseTerminal(f *os.File) error {
@@ -133,7 +160,7 @@ func (o *inspection) banner(cmd *cobra.Command, rules *inspect.Rules) {
 	var filter []string
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch f.Name {
-		case "pid", "comm", "uid", "cgroup", "netns", "port", "dir", "match":
+		case "pid", "comm", "uid", "cgroup", "netns", "port", "dir", "match", "socket-filter", "cbpf":
 			filter = append(filter, "--"+f.Name+" "+strings.Trim(f.Value.String(), "[]"))
 		}
 	})

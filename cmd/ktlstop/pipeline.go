@@ -63,8 +63,7 @@ func (p *pipeline) record(r *event.Record) error {
 		return err
 	}
 	if wanted, err := p.wants(r); err != nil || !wanted {
-		p.unmatched++
-		return err
+		return errors.Join(err, p.leaveOut(r))
 	}
 	if p.first != nil {
 		p.first()
@@ -77,6 +76,17 @@ func (p *pipeline) record(r *event.Record) error {
 	}
 	if p.limit > 0 && p.totals.Records[event.TX]+p.totals.Records[event.RX] >= p.limit {
 		return errEnough
+	}
+	return nil
+}
+
+// hider is a sink that wants to know what it does not get.
+type hider interface{ Hide(*event.Record) error }
+
+func (p *pipeline) leaveOut(r *event.Record) error {
+	p.unmatched++
+	if h, ok := p.out.(hider); ok {
+		return h.Hide(r)
 	}
 	return nil
 }

@@ -41,6 +41,7 @@ func (o *shown) Flush() error { return nil }
 
 // feed makes records for an Inspector.
 type feed struct {
+	hide func(*event.Record) bool // what a filter keeps back
 	t    testing.TB
 	in   *Inspector
 	out  *shown
@@ -84,7 +85,11 @@ func (f *feed) both() *feed { return f.open(event.TX, event.RX) }
 
 func (f *feed) write(ev event.Event) {
 	f.t.Helper()
-	if err := f.in.Write(ev); err != nil {
+	write := f.in.Write
+	if r, ok := ev.(*event.Record); ok && f.hide != nil && f.hide(r) {
+		write = func(event.Event) error { return f.in.Hide(r) }
+	}
+	if err := write(ev); err != nil {
 		f.t.Fatal(err)
 	}
 }

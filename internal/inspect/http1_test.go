@@ -192,9 +192,10 @@ func TestHTTP1Gaps(t *testing.T) {
 	}
 }
 
-// TestGate: what the gate keeps back is counted and not shown.
-func TestGate(t *testing.T) {
-	f := newFeed(t, Config{Gate: func(r *event.Record) bool { return r.Dir == rx || r.Seq != 1 }}).both()
+// TestHide: what a filter keeps back is counted and not shown.
+func TestHide(t *testing.T) {
+	f := newFeed(t, Config{}).both()
+	f.hide = func(r *event.Record) bool { return r.Dir == tx && r.Seq == 1 }
 	f.send(rx, get).send(tx, ok3[:38]).send(tx, "abc").send(rx, get).send(tx, ok3)
 	out := f.close()
 	if got := string(out.payload[tx]); got != ok3[:38]+ok3 {

@@ -42,8 +42,6 @@ type Config struct {
 	// OneWay says that only one direction is traced: a request or a response is
 	// told as soon as it ends.
 	OneWay bool
-	// Gate, if not nil, chooses the application data that is shown and decoded.
-	Gate func(*event.Record) bool
 }
 
 // Inspector takes the events of a run, in their order, and hands on all of them
@@ -89,12 +87,19 @@ func (in *Inspector) record(r *event.Record) error {
 	if c == nil {
 		return in.unfollowed(r)
 	}
-	if in.cfg.Gate != nil && r.Type == event.ApplicationData && !in.cfg.Gate(r) {
-		hidden := *r
-		hidden.Payload = nil
-		return c.streams[r.Dir&1].skip(&hidden)
-	}
 	return c.streams[r.Dir&1].record(r)
+}
+
+// Hide takes a record that was there, and whose bytes a filter keeps back: it is
+// no loss, and a gap in its stream.
+func (in *Inspector) Hide(r *event.Record) error {
+	c := in.conn(&r.Conn)
+	if c == nil {
+		return nil
+	}
+	hidden := *r
+	hidden.Payload = nil
+	return c.streams[r.Dir&1].skip(&hidden)
 }
 
 // unfollowed shows a record of a connection that there is no room for.

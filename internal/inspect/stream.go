@@ -93,7 +93,9 @@ func (s *stream) skip(r *event.Record) error {
 	if s.decoder == nil {
 		s.decoder = newGuess(s)
 	}
-	s.gap(uint64(r.Len))
+	if r.Type == event.ApplicationData {
+		s.gap(uint64(r.Len))
+	}
 	return s.release()
 }
 
