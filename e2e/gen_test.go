@@ -158,6 +158,9 @@ func TestGenMatchesTrace(t *testing.T) {
 	got := tr.stop()
 	got.noLosses(t)
 	for name, s := range scenarios {
+		for _, e := range reports[name].Connections {
+			t.Logf("%s: %s %s to %s", name, e.Role, e.Local, e.Remote)
+		}
 		t.Run(name, func(t *testing.T) {
 			compareGen(t, got, reports[name])
 			if s.check != nil {
