@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,19 +79,8 @@ func (t *Tracer) open(cfg *Config) error {
 	if err := fillFilter(t.coll, &cfg.Filter); err != nil {
 		return err
 	}
-	if cfg.ListOnly {
-		present = nil
-	}
-	for _, h := range present {
-		links, err := attach(t.coll, h)
-		t.links = append(t.links, links...)
-		if err != nil && h.required {
-			return err
-		}
-		t.hooks = append(t.hooks, HookState{h.function, err == nil, h.without})
-		if err != nil {
-			t.missing = append(t.missing, h.function+": "+err.Error())
-		}
+	if err := t.attach(present); err != nil {
+		return err
 	}
 	t.begin = time.Now()
 	t.meter.step(t.begin)
@@ -97,6 +88,28 @@ func (t *Tracer) open(cfg *Config) error {
 		return err
 	}
 	return t.takeInventory()
+}
+
+// attach attaches all hooks at once: the kernel lets each wait for a grace
+// period, and they may share it.
+func (t *Tracer) attach(hooks []hook) error {
+	links, errs := make([][]link.Link, len(hooks)), make([]error, len(hooks))
+	var wg sync.WaitGroup
+	for i, h := range hooks {
+		wg.Go(func() { links[i], errs[i] = attach(t.coll, h) })
+	}
+	wg.Wait()
+	t.links = slices.Concat(links...)
+	for i, h := range hooks {
+		if errs[i] != nil && h.required {
+			return errs[i]
+		}
+		t.hooks = append(t.hooks, HookState{h.function, errs[i] == nil, h.without})
+		if errs[i] != nil {
+			t.missing = append(t.missing, h.function+": "+errs[i].Error())
+		}
+	}
+	return nil
 }
 
 // setLive lets all programs see records, or none.
@@ -141,6 +154,10 @@ func (t *Tracer) prepare(cfg *Config) (*ebpf.CollectionSpec, []hook, error) {
 	}
 	delete(spec.Programs, "read_kernel")
 	delete(spec.Programs, "match_once")
+	if cfg.ListOnly {
+		present = nil
+		maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return name != inventoryProgram })
+	}
 	if err := setTwins(spec, preemptible()); err != nil {
 		return nil, nil, err
 	}
@@ -317,8 +334,7 @@ func (t *Tracer) fetchPayloads(keep func(wirePayload) bool) error {
 	}
 }
 
-// detach closes all links at once: the kernel lets each wait for a grace
-// period, and they may share it.
+// detach closes all links at once, as attach opens them.
 func (t *Tracer) detach() {
 	var wg sync.WaitGroup
 	for _, l := range t.links {
