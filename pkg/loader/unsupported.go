@@ -69,15 +69,15 @@ func loadModule() error {
 	return &UnsupportedError{What: "this kernel has no kernel TLS (module tls)", Hint: hint, Err: err}
 }
 
+// hasULP asks for the protocol on a socket that is not connected. The kernel
+// says ENOTCONN where it has it (tls_init), ENOENT where not. The list in
+// /proc/sys/net/ipv4/tcp_available_ulp is that of the first network namespace
+// alone: other namespaces, as of containers, have no such file.
 func hasULP() bool {
-	b, err := os.ReadFile("/proc/sys/net/ipv4/tcp_available_ulp")
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return false
 	}
-	for _, name := range strings.Fields(string(b)) {
-		if name == "tls" {
-			return true
-		}
-	}
-	return false
+	defer unix.Close(fd)
+	return errors.Is(unix.SetsockoptString(fd, unix.SOL_TCP, unix.TCP_ULP, "tls"), unix.ENOTCONN)
 }
