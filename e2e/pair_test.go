@@ -116,14 +116,31 @@ func recordType(typ byte) []byte {
 	return oob
 }
 
+// again makes a call until it is not interrupted: io_uring interrupts whatever its
+// thread does, to finish its own work, and then nothing was done.
+func again(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
 func (p *pair) send(t *testing.T, b []byte, flags int) {
 	t.Helper()
-	must(t, unix.Send(p.a, b, flags))
+	must(t, again(func() error { return unix.Send(p.a, b, flags) }))
 }
 
 func (p *pair) sendControl(t *testing.T, typ byte, b []byte) {
 	t.Helper()
-	must(t, unix.Sendmsg(p.a, b, recordType(typ), nil, 0))
+	must(t, again(func() error { return unix.Sendmsg(p.a, b, recordType(typ), nil, 0) }))
+}
+
+// recvfrom reads once.
+func (p *pair) recvfrom(t *testing.T, b []byte, flags int) (n int) {
+	t.Helper()
+	must(t, again(func() (err error) { n, _, err = unix.Recvfrom(p.b, b, flags); return err }))
+	return n
 }
 
 // recv reads exactly n bytes by calls of at most chunk bytes.
@@ -132,8 +149,7 @@ func (p *pair) recv(t *testing.T, n, chunk int) []byte {
 	var all []byte
 	buf := make([]byte, chunk)
 	for len(all) < n {
-		m, _, err := unix.Recvfrom(p.b, buf[:min(chunk, n-len(all))], 0)
-		must(t, err)
+		m := p.recvfrom(t, buf[:min(chunk, n-len(all))], 0)
 		if m == 0 {
 			t.Fatalf("end after %d of %d bytes", len(all), n)
 		}
@@ -146,8 +162,8 @@ func (p *pair) recv(t *testing.T, n, chunk int) []byte {
 func (p *pair) recvControl(t *testing.T, size int) ([]byte, byte) {
 	t.Helper()
 	buf, oob := make([]byte, size), make([]byte, unix.CmsgSpace(1))
-	n, oobn, _, _, err := unix.Recvmsg(p.b, buf, oob, 0)
-	must(t, err)
+	var n, oobn int
+	must(t, again(func() (err error) { n, oobn, _, _, err = unix.Recvmsg(p.b, buf, oob, 0); return err }))
 	if oobn < unix.CmsgLen(1) {
 		t.Fatal("no record type")
 	}

@@ -399,11 +399,13 @@ func fileWith(t *testing.T, b []byte) *os.File {
 
 // sendfile sends all of a file.
 func sendfile(p *pair, f *os.File) error {
-	for {
-		if n, err := unix.Sendfile(p.a, int(f.Fd()), nil, 1<<20); n == 0 || err != nil {
+	for n := 1; n > 0; {
+		err := again(func() (err error) { n, err = unix.Sendfile(p.a, int(f.Fd()), nil, 1<<20); return err })
+		if err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // spliceOut reads all of b through a pipe.
@@ -416,8 +418,8 @@ func spliceOut(t *testing.T, p *pair, b []byte) {
 	var got []byte
 	buf := make([]byte, 65536)
 	for len(got) < len(b) {
-		n, err := unix.Splice(p.b, nil, pipe[1], nil, len(b)-len(got), 0)
-		must(t, err)
+		var n int64
+		must(t, again(func() (err error) { n, err = unix.Splice(p.b, nil, pipe[1], nil, len(b)-len(got), 0); return err }))
 		for n > 0 {
 			k, err := unix.Read(pipe[0], buf[:n])
 			must(t, err)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -78,12 +79,19 @@ func waitFor(t *testing.T, cmd *exec.Cmd) {
 }
 
 // freePort is one that nobody listens on.
+// freePort is a port to listen on, below those that clients get: which end of a
+// connection is the client shows in the ports.
 func freePort(t *testing.T) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer ln.Close()
-	return port(ln.Addr())
+	for range 100 {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000)))
+		if err == nil {
+			defer ln.Close()
+			return port(ln.Addr())
+		}
+	}
+	t.Fatal("no free port")
+	return 0
 }
 
 // listening waits until somebody listens on a port, without connecting to it.

@@ -98,8 +98,7 @@ func (m *model) sendSomehow(t *testing.T, b []byte) (op string) {
 	switch m.rng.IntN(6) {
 	case 0:
 		i := m.rng.IntN(len(b))
-		_, err := unix.Writev(m.p.a, [][]byte{b[:i], b[i:]})
-		must(t, err)
+		must(t, again(func() error { _, err := unix.Writev(m.p.a, [][]byte{b[:i], b[i:]}); return err }))
 	case 1: // the last call must bring at least a byte, to close the record
 		i := m.rng.IntN(len(b))
 		if i > 0 {
@@ -110,7 +109,7 @@ func (m *model) sendSomehow(t *testing.T, b []byte) (op string) {
 		must(t, sendfile(m.p, fileWith(t, b)))
 		return "sendfile"
 	case 3:
-		must(t, sendmmsg(m.p.a, b))
+		must(t, again(func() error { return sendmmsg(m.p.a, b) }))
 	case 4:
 		must(t, uringSend(m.p.a, b))
 	default:
@@ -126,8 +125,7 @@ func (m *model) receiveSomehow(t *testing.T, b []byte, parts [][]byte) (op strin
 		checkSame(t, m.p.recv(t, len(b), 1+m.rng.IntN(len(b))), b)
 	case 1:
 		peek := make([]byte, 1+m.rng.IntN(len(parts[0])))
-		_, _, err := unix.Recvfrom(m.p.b, peek, unix.MSG_PEEK|unix.MSG_WAITALL)
-		must(t, err)
+		m.p.recvfrom(t, peek, unix.MSG_PEEK|unix.MSG_WAITALL)
 		checkSame(t, peek, b[:len(peek)])
 		checkSame(t, m.p.recv(t, len(b), len(b)), b)
 	case 2:

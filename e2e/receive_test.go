@@ -261,8 +261,7 @@ func checkSame(t *testing.T, got, want []byte) {
 func (p *pair) recvAll(t *testing.T, n int) (calls int) {
 	t.Helper()
 	for buf := make([]byte, n); n > 0; calls++ {
-		got, _, err := unix.Recvfrom(p.b, buf[:n], unix.MSG_WAITALL)
-		must(t, err)
+		got := p.recvfrom(t, buf[:n], unix.MSG_WAITALL)
 		if got == 0 {
 			t.Fatalf("the end, %d bytes early", n)
 		}
