@@ -170,7 +170,7 @@ static __always_inline u64 wakeup(u64 used)
 /* The last of the room is for what is rare: control records, errors, opens and closes. */
 static __always_inline bool has_room(const struct event *e, u64 used)
 {
-	return used < data_mark || e->kind != KIND_RECORD || e->type != TYPE_DATA;
+	return used < data_mark || (e->kind != KIND_OPENED && (e->kind != KIND_RECORD || e->type != TYPE_DATA));
 }
 
 static __always_inline void emit(struct event *e)

@@ -160,7 +160,7 @@ static __noinline void emit_failure(const struct event *like, u64 seq, int err, 
  * The same where no call is to blame: in softirq the present task is anybody.
  * Whether it is wanted, the last call on the connection decides.
  */
-static __noinline void emit_kernel_failure(const struct event *like, u64 seq, int err, u8 func)
+static __noinline void emit_kernel_failure(const struct event *like, u64 seq, int err, u8 func, u8 type)
 {
 	struct event e = *like;
 
@@ -170,6 +170,7 @@ static __noinline void emit_kernel_failure(const struct event *like, u64 seq, in
 	e.seq = seq;
 	e.err = -err;
 	e.func = func;
+	e.type = type;
 	e.flags = 0;
 	e.stamp[3] = bpf_ktime_get_ns();
 	e.pid = e.tid = e.uid = 0;
@@ -441,7 +442,7 @@ int encrypt_done(u64 *ctx)
 		return 0;
 	if (err) {
 		c->tx_failed = 1;
-		emit_kernel_failure(e, e->seq, err, FUNC_ENCRYPT_DONE);
+		emit_kernel_failure(e, e->seq, err, FUNC_ENCRYPT_DONE, e->type);
 		return 0;
 	}
 	e->stamp[2] = bpf_ktime_get_ns();
@@ -493,8 +494,8 @@ int BPF_PROG(abort_strp, struct tls_strparser *strp, int err)
 	if (!c || c->rx_failed)
 		return 0;
 	c->rx_failed = 1;
-	c->rx.type = outer_type((void *)c->priv_rx);
-	emit_kernel_failure(&c->rx, read_seq(c->seq_rx), err, FUNC_STRP_ABORT_STRP);
+	/* c->rx may still be the good record before, and keeps its type. */
+	emit_kernel_failure(&c->rx, read_seq(c->seq_rx), err, FUNC_STRP_ABORT_STRP, outer_type((void *)c->priv_rx));
 	return 0;
 }
 
@@ -662,8 +663,10 @@ static __always_inline int call_returns(u64 sk, u8 op)
 		return 0;
 	}
 	if (is_hidden(&e)) {
-		if (rx_taken(c, was))
-			__sync_fetch_and_add(&c->rx.hidden, 1);
+		/* Before another reader's record can leave without it. */
+		__sync_fetch_and_add(&c->rx.hidden, 1);
+		if (!rx_taken(c, was))
+			__sync_fetch_and_add(&c->rx.hidden, -1);
 		return 0;
 	}
 	used = ring_used();
@@ -762,7 +765,7 @@ int decrypt_done(u64 *ctx)
 		opened_late(c, read_seq(aad), err);
 	if (err) {
 		c->rx_failed = 1;
-		emit_kernel_failure(&c->rx, read_seq(aad), err, FUNC_DECRYPT_DONE);
+		emit_kernel_failure(&c->rx, read_seq(aad), err, FUNC_DECRYPT_DONE, c->rx.type);
 		return 0;
 	}
 	if (aggregate && c->rx.conn != stream_conn)

@@ -140,6 +140,7 @@ var receivePaths = []path{
 	{name: "padded records against TLS_RX_EXPECT_NO_PAD", version: "1.3", run: func(t *testing.T, p *pair) expectation { return padded(t, p, true) }},
 	{name: "a bad record", run: badRecord},
 	{name: "a header that is none", run: badHeader},
+	{name: "a header that is none behind a record", version: "1.3", run: badHeaderBehind},
 	{name: "a truncated stream", run: func(t *testing.T, p *pair) expectation {
 		b := pattern(60, 36)
 		p.send(t, b, 0)
@@ -224,6 +225,29 @@ func badHeader(t *testing.T, p *pair) expectation {
 		checkFailure(t, tr, bad, failure{"EMSGSIZE", "tls_strp_abort_strp", 0, "handshake", ""})
 	}
 	return e
+}
+
+// badHeaderBehind: the kernel finds the bad header in the call that reads the good
+// record, which stays what it is.
+func badHeaderBehind(t *testing.T, p *pair) expectation {
+	x, y := tcpPair(t)
+	must(t, ktls.EnableRaw(y, nil, &p.info))
+	bad := newPlainPair(t, x, y, p.info)
+	defer bad.close()
+	b := pattern(73, 40)
+	_, err := unix.Write(bad.a, append(seal13(t, p.info, 0, b, 0), 22, 3, 3, 0xff, 0xff))
+	must(t, err)
+	checkSame(t, bad.recv(t, len(b), 1000), b)
+	if _, _, err := unix.Recvfrom(bad.b, make([]byte, 100), 0); err != unix.EMSGSIZE {
+		t.Errorf("read: %v, want EMSGSIZE", err)
+	}
+	return expectation{checkOnly: true, check: func(t *testing.T, _ *pair, tr trace) {
+		comparePieces(t, tr.stream(bad.rport, bad.lport, "rx"), data("recv", b), "rx", security{"1.3", "AES-GCM-128", "sw"})
+		errs := tr.filter(func(l *line) bool { return l.Type == "error" && l.Sock.LPort == bad.rport })
+		if len(errs) != 1 || errs[0].Errno != "EMSGSIZE" || errs[0].Seq != 1 || errs[0].Content != "handshake" {
+			t.Errorf("errors %+v", errs)
+		}
+	}}
 }
 
 // failure is what an error event must say.

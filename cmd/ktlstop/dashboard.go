@@ -108,7 +108,9 @@ func (w *watch) show(ctx context.Context, interval, d time.Duration) error {
 		Source: w.snapshot, Select: w.choose, Period: interval, Waiting: waiting, Location: time.Local,
 	})
 	cancel()
-	return errors.Join(err, <-traced)
+	err = errors.Join(err, <-traced)
+	w.end()
+	return err
 }
 
 // guarded turns a panic into an error: one outside of the screen's own

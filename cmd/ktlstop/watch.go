@@ -29,6 +29,12 @@ type watch struct {
 	mu   sync.Mutex
 	last time.Time // of the last reading
 	err  error     // of the first reading that failed
+
+	// screen is held while the screen looks at the tracer: its library does not
+	// wait for a picture in the making when it ends.
+	screen sync.Mutex
+	over   bool
+	shown  *flow.Snapshot
 }
 
 // newWatch watches a tracer that adds records up, or with an expression one
@@ -89,14 +95,31 @@ func (w *watch) sample() {
 
 // snapshot is the state as of now.
 func (w *watch) snapshot() *flow.Snapshot {
+	w.screen.Lock()
+	defer w.screen.Unlock()
+	if w.over {
+		return w.shown
+	}
 	w.sample()
-	s := w.collector.Snapshot(loader.Monotonic())
-	s.Run = w.present(s.Lost)
-	return s
+	w.shown = w.collector.Snapshot(loader.Monotonic())
+	w.shown.Run = w.present(w.shown.Lost)
+	return w.shown
+}
+
+// end is called before the tracer closes; nobody looks at it afterwards.
+func (w *watch) end() {
+	w.screen.Lock()
+	defer w.screen.Unlock()
+	w.over = true
 }
 
 // choose shows a connection in detail, and makes the kernel tell its records.
 func (w *watch) choose(id uint64) {
+	w.screen.Lock()
+	defer w.screen.Unlock()
+	if w.over {
+		return
+	}
 	w.collector.Select(id)
 	if err := w.tracer.Stream(id); err != nil {
 		w.mu.Lock()

@@ -23,6 +23,7 @@ const (
 	txSealing = 1
 	rxOpening = 1
 	rxOpened  = 2
+	rxStates  = 3 // of rx_state's first byte; the rest is a ticket
 )
 
 // takeInventory runs the iterator that finds the sockets opened before.
@@ -61,7 +62,7 @@ func (t *Tracer) unfinished(handle func(event.Event) error) error {
 		if err := report(c, sealed(c)); err != nil {
 			return err
 		}
-		return report(c[connRX:], c[connRXState] == rxOpened)
+		return report(c[connRX:], rxState(c) == rxOpened)
 	})
 }
 
@@ -84,6 +85,8 @@ func (t *Tracer) addUnfinished(w *wireEvent, handle func(event.Event) error) err
 func sealed(c []byte) bool {
 	return c[connTXState] == txSealing && binary.NativeEndian.Uint64(c[16:]) != 0
 }
+
+func rxState(c []byte) byte { return c[connRXState] & rxStates }
 
 func each(m *ebpf.Map, visit func(value []byte) error) error {
 	var key, value []byte
@@ -121,8 +124,9 @@ func connSocket(tx, rx *wireEvent, c []byte) *event.Socket {
 	s := &event.Socket{
 		State: event.SocketFound, Conn: tx.conn(), Proc: tx.process(), Mono: Monotonic(),
 		TX: tx.tls(tx.Mode), RX: rx.tls(rx.Mode), GenTX: tx.Gen, GenRX: rx.Gen,
-		NextTX: next(tx, c[connTXState] == txSealing && !sealed(c)), NextRX: next(rx, c[connRXState] == rxOpening), Hidden: [2]uint64{tx.Hidden + unreported(tx, sealed(c)), rx.Hidden + unreported(rx, c[connRXState] == rxOpened)},
-		Start: &[2]uint64{tx.Start, rx.Start},
+		NextTX: next(tx, c[connTXState] == txSealing && !sealed(c)), NextRX: next(rx, rxState(c) == rxOpening),
+		Hidden: [2]uint64{tx.Hidden + unreported(tx, sealed(c)), rx.Hidden + unreported(rx, rxState(c) == rxOpened)},
+		Start:  &[2]uint64{tx.Start, rx.Start},
 	}
 	if c[connKeyed] == 0 {
 		s.TX = event.TLS{}

@@ -56,7 +56,7 @@ func (w *wireSide) process() event.Process {
 
 func (w *wireSide) tls() event.TLS {
 	return event.TLS{Version: event.Version(w.Version), Cipher: event.Cipher(w.Cipher),
-		Mode: event.Mode(w.Mode), ZeroCopy: w.ZeroCopy > 0}
+		Mode: event.Mode(w.Mode &^ modeNoPad), NoPad: w.Mode&modeNoPad != 0, ZeroCopy: w.ZeroCopy > 0}
 }
 
 // add counts a record that was finished but not told when the hooks went away.

@@ -249,7 +249,7 @@ func (t *Tracer) Losses(handle func(event.Event) error) error { return t.reportL
 func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle func() error) error {
 	for ctx.Err() == nil {
 		t.events.SetDeadline(time.Now().Add(pollInterval))
-		if err := t.readAll(ctx, handle); err != nil {
+		if err := t.readAll(ctx, time.Now().Add(pollInterval), handle); err != nil {
 			return err
 		}
 		if err := t.reportLosses(handle); err != nil {
@@ -269,11 +269,18 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 	return nil
 }
 
-// readAll reads until the ring is empty and the deadline has passed.
-func (t *Tracer) readAll(ctx context.Context, handle func(event.Event) error) error {
+// perLook is how many events are read between two looks at the clock.
+const perLook = 256
+
+// readAll reads until the ring is empty, or never is and the time is over: there
+// is more to do than to read.
+func (t *Tracer) readAll(ctx context.Context, until time.Time, handle func(event.Event) error) error {
 	var rec ringbuf.Record
 	var w wireEvent
-	for ctx.Err() == nil {
+	for n := 1; ctx.Err() == nil; n++ {
+		if n%perLook == 0 && time.Now().After(until) {
+			return nil
+		}
 		err := t.events.ReadInto(&rec)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil
@@ -291,10 +298,13 @@ func (t *Tracer) readAll(ctx context.Context, handle func(event.Event) error) er
 	return nil
 }
 
+// endOfTime is later than any reading ends.
+var endOfTime = time.Unix(1<<40, 0)
+
 // drain takes what the programs reported before they were detached.
 func (t *Tracer) drain(handle func(event.Event) error) error {
 	t.events.SetDeadline(time.Now().Add(-time.Second))
-	if err := t.readAll(context.Background(), handle); err != nil {
+	if err := t.readAll(context.Background(), endOfTime, handle); err != nil {
 		return err
 	}
 	if err := t.unfinished(handle); err != nil {
