@@ -200,7 +200,9 @@ func checkTimesOf(t *testing.T, lport int, dir string, have *sums, timed []uint6
 		most = max(most, v)
 	}
 	mean := sum / uint64(len(timed))
-	if !near(have.Lat.Mean, mean, 2) || !near(have.Lat.Max, most, 2) || have.Lat.Error != 1 {
+	// Each stamps by itself, and on a busy host milliseconds can pass between the two.
+	const apart = 16
+	if !near(have.Lat.Mean, mean, apart) || !near(have.Lat.Max, most, apart) || have.Lat.Error != 1 {
 		t.Errorf("%d %s: the dashboard says %+v, the trace has mean %d, max %d", lport, dir, have.Lat, mean, most)
 	}
 	if have.Lat.P50 > have.Lat.Max || have.Lat.P50 == 0 {
