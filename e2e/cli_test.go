@@ -280,3 +280,11 @@ func comm(t *testing.T) string {
 	must(t, err)
 	return strings.TrimSpace(string(b))
 }
+
+// TestDemo: without a terminal the demo prints lines of its own traffic, and ends.
+func TestDemo(t *testing.T) {
+	stdout, stderr, status := ktlstop(t, "demo", "--duration", "1s")
+	if status != 0 || !strings.Contains(stdout, " data ") || !strings.Contains(stdout, "lost: nothing") {
+		t.Errorf("status %d\n%s\n%s", status, stdout, stderr)
+	}
+}

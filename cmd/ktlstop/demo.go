@@ -42,7 +42,7 @@ func demo(cmd *cobra.Command, lines time.Duration) error {
 	if term.IsTerminal(int(os.Stdout.Fd())) {
 		return dashboard(cmd, &options{}, defaultInterval, start)
 	}
-	return trace(cmd, &options{output: "text", duration: lines, fromFirst: true, started: start})
+	return (&options{output: "text", duration: lines, fromFirst: true, started: start}).printLive(cmd)
 }
 
 // startTraffic runs generators and returns a function that ends them.

@@ -116,6 +116,9 @@ func (g *genFlags) resolve(cmd *cobra.Command) error {
 	if err := g.resolveOp(cmd); err != nil {
 		return err
 	}
+	if cmd.Flags().Changed("duration") && g.Duration <= 0 {
+		return usagef("--duration %v: not a time to wait", g.Duration)
+	}
 	if cmd.Flags().Changed("duration") && !cmd.Flags().Changed("rounds") {
 		g.Rounds = 0
 	}

@@ -111,6 +111,9 @@ func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
 			return cfg, err
 		}
 	}
+	if o.duration < 0 {
+		return cfg, usagef("--duration %v: not a time to wait", o.duration)
+	}
 	if cmd.Flags().Changed("port") && o.port == 0 {
 		return cfg, usagef("--port 0: not a port")
 	}

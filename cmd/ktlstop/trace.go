@@ -46,6 +46,11 @@ func trace(cmd *cobra.Command, o *options) error {
 	if cmd.Flags().Changed("read") {
 		return o.printRecording(cmd)
 	}
+	return o.printLive(cmd)
+}
+
+// printLive is what trace does with flags that make sense; the demo has others.
+func (o *options) printLive(cmd *cobra.Command) error {
 	cfg, err := o.config(cmd)
 	if err != nil {
 		return err

@@ -73,7 +73,7 @@ func (s *Scenario) Check() error {
 		return fmt.Errorf("listen and connect are two processes")
 	case s.Connections < 0 || s.Connections == 0 && s.Listen == "":
 		return fmt.Errorf("%d connections: at least one", s.Connections)
-	case s.Rounds < 0 || s.Rate < 0:
+	case s.Rounds < 0 || !(s.Rate >= 0):
 		return fmt.Errorf("a negative number of rounds")
 	}
 	return s.checkTraffic()
