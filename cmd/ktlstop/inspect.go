@@ -66,11 +66,7 @@ func (o *inspection) run(cmd *cobra.Command) error {
 	if err := o.check(cmd); err != nil {
 		return err
 	}
-	cfg, err := o.config(cmd)
-	if err != nil {
-		return err
-	}
-	t, err := openTracer(cfg)
+	t, err := o.openTracer(cmd)
 	if err != nil {
 		return err
 	}

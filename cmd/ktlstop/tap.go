@@ -67,11 +67,7 @@ func runTap(cmd *cobra.Command, o *options, name, netns string) error {
 	if cmd.Flags().Changed("tap-netns") && netns == "" {
 		return usagef("--tap-netns is empty: leave it out, or say which")
 	}
-	cfg, err := o.config(cmd)
-	if err != nil {
-		return err
-	}
-	t, err := openTracer(cfg)
+	t, err := o.openTracer(cmd)
 	if err != nil {
 		return err
 	}

@@ -51,11 +51,7 @@ func trace(cmd *cobra.Command, o *options) error {
 
 // printLive is what trace does with flags that make sense; the demo has others.
 func (o *options) printLive(cmd *cobra.Command) error {
-	cfg, err := o.config(cmd)
-	if err != nil {
-		return err
-	}
-	t, err := openTracer(cfg)
+	t, err := o.openTracer(cmd)
 	if err != nil {
 		return err
 	}
@@ -102,6 +98,15 @@ func (o *options) pump(ctx context.Context, t *loader.Tracer, out sink.Sink) err
 		return err
 	}
 	return p.finish(t)
+}
+
+// openTracer opens the loader as the flags say.
+func (o *options) openTracer(cmd *cobra.Command) (*loader.Tracer, error) {
+	cfg, err := o.config(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return openTracer(cfg)
 }
 
 // openTracer opens the loader and says what it is missing, and what of the

@@ -42,6 +42,12 @@ func golden(t *testing.T, name string, got []byte) {
 
 func encode(t *testing.T, events ...event.Event) []byte {
 	t.Helper()
+	return encodeAt(t, offset, events)
+}
+
+// encodeAt is encode with another clock.
+func encodeAt(t *testing.T, offset int64, events []event.Event) []byte {
+	t.Helper()
 	var out bytes.Buffer
 	j := NewJSON(&out, offset, event.TierSnap)
 	for _, ev := range events {

@@ -31,17 +31,7 @@ func readBack(t *testing.T, text []byte) (events []event.Event, offset int64) {
 func again(t *testing.T, text []byte) []byte {
 	t.Helper()
 	events, offset := readBack(t, text)
-	var out bytes.Buffer
-	j := NewJSON(&out, offset, event.TierSnap)
-	for _, ev := range events {
-		if err := j.Write(ev); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := j.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
+	return encodeAt(t, offset, events)
 }
 
 // kernels leaves out what inspect made of records: a recording of it is read for
