@@ -65,11 +65,14 @@ static __noinline void copy_payload_to_ring(struct event *e, struct source *s)
 		COPY(16384, 4096, e, s);
 }
 
+static __always_inline bool wants_payload(const struct event *e)
+{
+	return snaplen && !(e->flags & FLAG_HIDDEN) && (!aggregate || e->conn == stream_conn);
+}
+
 static __always_inline void copy_payload(struct event *e, struct source *s)
 {
-	if (!snaplen || !e->len || (e->flags & FLAG_HIDDEN))
-		return;
-	if (aggregate && e->conn != stream_conn)
+	if (!e->len || !wants_payload(e))
 		return;
 	s->want = e->len < snaplen ? e->len : snaplen;
 	copy_payload_to_ring(e, s);
@@ -326,7 +329,8 @@ TWIN("fentry/bpf_exec_tx_verdict", verdict_enter, verdict_begins)
 
 /*
  * A record that no hook has seen being sealed: a sockmap verdict that cuts one
- * message into several records (to 6.18), or one from before the trace.
+ * message into several records (to 6.18), one from before the trace, or the
+ * kernel skipped the hook (see TWIN).
  */
 static __always_inline void adopt_record(struct conn *c, const struct tls_rec *rec)
 {
@@ -344,6 +348,8 @@ static __always_inline void adopt_record(struct conn *c, const struct tls_rec *r
 	e->op = send_op(e->flags);
 	c->tx_rec = (u64)rec;
 	c->tx_state = TX_SEALING;
+	if (wants_payload(e))
+		count_lost(LOST_PAYLOAD_UNREADABLE);
 }
 
 static __always_inline int push_begins(u64 *ctx)

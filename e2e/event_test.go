@@ -34,7 +34,11 @@ type line struct {
 	Records   map[string]uint64 `json:"records"`
 	Unmatched uint64            `json:"unmatched"`
 	Lost      map[string]uint64 `json:"lost"`
-	Missing   []string          `json:"missing_hooks"`
+	Cost      []struct {
+		Program string `json:"program"`
+		Skipped int    `json:"skipped"`
+	} `json:"cost"`
+	Missing []string `json:"missing_hooks"`
 	web
 }
 

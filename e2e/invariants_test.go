@@ -27,6 +27,9 @@ import (
 //   - The sequence after 2^64-1 is 0, with an error; the record is sealed.
 //   - A sealed record that TCP refuses has no time of handing over, and is told
 //     at the close. Nothing that TCP takes follows.
+//   - On a kernel that preempts itself the hook of a record that is being sealed
+//     may be skipped. The record has no times but its push then, and no bytes.
+//     The summary counts how often.
 //   - A reader lets others in before its own call is over. So records are opened
 //     in order, but calls may return in another one, and the end of a call is
 //     not seen where another task opens the next record, or the call itself one
@@ -60,21 +63,23 @@ func (tr trace) audit(snaplen int) *auditor {
 		a.settle(h)
 	}
 	a.comparePeers()
+	a.checkSkipped()
 	return a
 }
 
 // auditor reads a trace from its begin to its end and notes what is wrong.
 type auditor struct {
-	snaplen int
-	sockets map[sock]*history
-	order   []*history
-	totals  map[string]totals // by direction
-	lost    map[string]uint64 // by cause
-	bare    uint64            // records that should show bytes and show none
-	blind   bool              // events other than records may be among the lost
-	pairs   int               // records that were compared with their peer's
-	summary *line
-	bad     []fault
+	snaplen  int
+	sockets  map[sock]*history
+	order    []*history
+	totals   map[string]totals // by direction
+	lost     map[string]uint64 // by cause
+	bare     uint64            // records that should show bytes and show none
+	unsealed int               // sent records without the times before their push
+	blind    bool              // events other than records may be among the lost
+	pairs    int               // records that were compared with their peer's
+	summary  *line
+	bad      []fault
 }
 
 // fault is one violation; kind is its text without the details.
@@ -328,6 +333,10 @@ func (a *auditor) checkWhole(h *history, dir string) {
 		if l.Type != "record" || l.Dir != dir || l.Lat["total"] != 0 {
 			continue
 		}
+		if dir == "tx" && l.Lat["push"] != 0 && l.Lat["queue"] == 0 && l.Lat["encrypt"] == 0 {
+			a.unsealed++
+			continue
+		}
 		endless := neverHandedOver
 		if dir == "rx" {
 			endless = neverReturned
@@ -416,6 +425,22 @@ func (a *auditor) explain(h *history, gaps []gap) {
 	}
 	for _, l := range told {
 		a.errorf("%v: %d %s records %d to %d are told as lost, and are there", h, l.Count, l.Dir, l.First, l.Last)
+	}
+}
+
+// checkSkipped: a record whose sealing was not seen is one that the kernel says
+// it skipped.
+func (a *auditor) checkSkipped() {
+	skipped := 0
+	if a.summary != nil {
+		for _, c := range a.summary.Cost {
+			if c.Program == "verdict_enter" {
+				skipped = c.Skipped
+			}
+		}
+	}
+	if a.unsealed > skipped {
+		a.errorf("%d records were not seen being sealed, the kernel skipped the hook %d times", a.unsealed, skipped)
 	}
 }
 

@@ -32,9 +32,10 @@ type ringJSON struct {
 }
 
 type programJSON struct {
-	Name  string `json:"program"`
-	Runs  uint64 `json:"runs"`
-	Nanos uint64 `json:"run_ns"`
+	Name    string `json:"program"`
+	Runs    uint64 `json:"runs"`
+	Nanos   uint64 `json:"run_ns"`
+	Skipped uint64 `json:"skipped,omitempty"`
 }
 
 func runOf(r *Run) *runJSON {

@@ -136,7 +136,7 @@ func (g *generator) summary() *event.Summary {
 		// Small, since the schema bounds the sum.
 		s.Lost[g.string()] = g.uint() >> 8
 		s.Missing = append(s.Missing, g.string())
-		s.Cost = append(s.Cost, event.ProgramCost{Name: g.string(), Runs: g.uint(), Nanos: g.uint()})
+		s.Cost = append(s.Cost, event.ProgramCost{Name: g.string(), Runs: g.uint(), Nanos: g.uint(), Skipped: g.uint()})
 	}
 	return s
 }

@@ -60,5 +60,8 @@ func appendCost(dst []byte, c *event.ProgramCost) []byte {
 	dst = appendQuoted(dst, c.Name)
 	dst = appendUint(dst, "runs", c.Runs)
 	dst = appendUint(dst, "run_ns", c.Nanos)
+	if c.Skipped > 0 {
+		dst = appendUint(dst, "skipped", c.Skipped)
+	}
 	return append(dst, '}')
 }

@@ -176,6 +176,13 @@ func (p *printer) losses(lost map[string]uint64) {
 }
 
 func (p *printer) cost(c *event.ProgramCost) {
+	if c.Skipped > 0 {
+		p.str("skipped by the kernel: ")
+		p.str(Sanitize(c.Name))
+		p.str(", at most ")
+		p.counted(c.Skipped, "run")
+		p.flush()
+	}
 	if c.Runs == 0 {
 		return
 	}

@@ -185,6 +185,7 @@ type summaryLine struct {
 		Program string `json:"program"`
 		Runs    uint64 `json:"runs"`
 		Nanos   uint64 `json:"run_ns"`
+		Skipped uint64 `json:"skipped"`
 	} `json:"cost"`
 	CostOver uint64 `json:"cost_over_ns"`
 }
@@ -207,7 +208,7 @@ func (r *Reader) summary(text []byte, mono uint64) (event.Event, error) {
 		Missing: l.Missing, Tier: tiers[l.Tier],
 	}
 	for _, c := range l.Cost {
-		out.Cost = append(out.Cost, event.ProgramCost{Name: c.Program, Runs: c.Runs, Nanos: c.Nanos})
+		out.Cost = append(out.Cost, event.ProgramCost{Name: c.Program, Runs: c.Runs, Nanos: c.Nanos, Skipped: c.Skipped})
 	}
 	return out, nil
 }

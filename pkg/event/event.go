@@ -236,6 +236,9 @@ type ProgramCost struct {
 	Name  string
 	Runs  uint64
 	Nanos uint64
+	// Skipped counts, over the whole run, how often at most the kernel did not
+	// run the program, because it had interrupted it for another task.
+	Skipped uint64
 }
 
 // Summary is the last event of a run.

@@ -97,14 +97,21 @@ func (m *meter) shut(now time.Time) {
 	m.over += now.Sub(m.began)
 }
 
-// add counts a program's twin (TWIN in bpf/ktls_conn.h) as the same run of it.
-func (m *meter) add(name string, runs uint64, spent time.Duration) {
-	base := strings.TrimSuffix(name, twinSuffix)
+// sum returns a program's cost, which is also its twin's (TWIN in
+// bpf/ktls_conn.h).
+func (m *meter) sum(base string) *event.ProgramCost {
 	c := m.sums[base]
 	if c == nil {
 		c = &event.ProgramCost{Name: base}
 		m.sums[base] = c
 	}
+	return c
+}
+
+// add counts a program's twin as the same run of it.
+func (m *meter) add(name string, runs uint64, spent time.Duration) {
+	base := strings.TrimSuffix(name, twinSuffix)
+	c := m.sum(base)
 	if base == name {
 		c.Runs += runs
 	}
@@ -118,12 +125,33 @@ func (m *meter) stop() {
 	m.shut(time.Now())
 }
 
+// countSkips asks the kernel for its count, which it keeps without being told
+// to. Of twins, a run is lost only where both were skipped.
+func (m *meter) countSkips() {
+	for name, p := range m.programs {
+		s, err := p.Stats()
+		if err != nil || strings.HasSuffix(name, twinSuffix) {
+			continue
+		}
+		skipped := s.RecursionMisses
+		if twin := m.programs[name+twinSuffix]; twin != nil {
+			if s, err := twin.Stats(); err == nil {
+				skipped = min(skipped, s.RecursionMisses)
+			}
+		}
+		if skipped > 0 {
+			m.sum(name).Skipped = skipped
+		}
+	}
+}
+
 func (m *meter) cost() Cost {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.countSkips()
 	c := Cost{Over: m.over}
 	for _, p := range m.sums {
-		if p.Runs > 0 {
+		if p.Runs > 0 || p.Skipped > 0 {
 			c.Programs = append(c.Programs, *p)
 		}
 		if p.Name == "verdict_enter" || p.Name == "open_enter" {
