@@ -28,37 +28,6 @@ func ktlstop(t *testing.T, args ...string) (stdout, stderr string, status int) {
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-func TestWrongCommandLines(t *testing.T) {
-	for _, args := range [][]string{
-		{"--frobnicate"}, {"frobnicate"}, {"trace", "x"}, {"trace", "-o", "xml"}, {"trace", "-s", "16385"},
-		{"trace", "-s", "-1"}, {"trace", "-p", "0"}, {"trace", "-p", "x"}, {"trace", "--dir", "up"},
-		{"trace", "--uid", "nobody-of-that-name"}, {"trace", "--netns", "nowhere"}, {"trace", "--port", "0"},
-		{"trace", "--port", "65536"}, {"trace", "--ring-bytes", "5000"}, {"trace", "--duration", "soon"},
-		{"trace", "--comm", ""}, {"trace", "--uid", ""}, {"trace", "--cgroup", ""}, {"trace", "--netns", "0"}, {"trace", "--dir", ""},
-		{"gen", "-n", "0"}, {"gen", "-s", "0"}, {"gen", "--tls", "1.1"}, {"gen", "--cipher", "rc4"},
-		{"gen", "--dir", "up"}, {"gen", "--listen", ":0", "--connect", ":0"}, {"list", "-o", "yaml"}, {"list", "-o", "pcapng"},
-		{"tap"}, {"tap", "a b"}, {"tap", "all"}, {"tap", "ktls0", "x"}, {"tap", "ktls0", "-s", "0"}, {"tap", "ktls0", "--tap-netns", ""},
-		{"tap", "ktls0", "--mtu", "575"}, {"tap", "ktls0", "-C", "1"}, {"tap", "ktls0", "-w", "-", "-G", "1"},
-		{"inspect", "-w", "x.pcapng"}, {"inspect", "--no-redact", "--format", "hex", "-w", "x.pcapng"}, {"inspect", "--cbpf", "tcp"},
-		{"trace", "--mtu", "1500"}, {"trace", "-w", "x.pcapng", "--mtu", "65536"}, {"trace", "-C", "1"}, {"trace", "-w", "x.json", "-C", "1"},
-		{"trace", "-w", "x.pcapng", "-C", "-1"}, {"trace", "-w", "x.pcapng", "-W", "3"}, {"trace", "-w", "%Q.pcapng", "-G", "1"},
-		{"trace", "-s", "1", "--cbpf", ""}, {"trace", "-s", "1", "--cbpf", "tcp"}, {"trace", "--cbpf", "1,6 0 0 1"},
-		{"trace", "-s", "1", "--cbpf", "1,6 0 0 1", "--socket-filter", "x.o"}, {"trace", "-s", "1", "--socket-filter", ""},
-		{"gen", "-s", "5..4"}, {"gen", "-s", "exp:x"}, {"gen", "--op", "write"}, {"gen", "--fault", "fire"}, {"gen", "--alert-every", "-1"},
-		{"gen", "--rekey-every", "1", "--tls", "1.2"}, {"gen", "--rekey-every", "1", "--dir", "tx"}, {"gen", "--list-records"},
-		{"gen", "--listen", ":0", "--rounds", "1"}, {"gen", "--sendfile", "--op", "splice"},
-		{"bench", "--sizes", "0"}, {"bench", "--sizes", "1kb"}, {"bench", "--ways", "pigeon"}, {"bench", "--max-bytes", "0"},
-		{"bench", "--duration", "0s"}, {"bench", "-o", "xml"}, {"bench", "--tls", "1.1"}, {"bench", "--repeat", "0"},
-		{"inspect", "--format", "xml"}, {"inspect", "--redact", "("}, {"inspect", "--redact", "x*"}, {"inspect", "-s", "0"},
-		{"inspect", "-o", "json", "--format", "hex"}, {"inspect", "--no-redact", "--redact", "x"}, {"inspect", "-w", "x.pcapng"},
-	} {
-		stdout, stderr, status := ktlstop(t, args...)
-		if status != 2 || stdout != "" || !strings.HasPrefix(stderr, "ktlstop: ") || strings.Count(stderr, "\n") != 2 {
-			t.Errorf("%q: status %d, stdout %q, stderr %q", args, status, stdout, stderr)
-		}
-	}
-}
-
 func TestFailuresInOneLine(t *testing.T) {
 	full := fullDisk(t)
 	for name, args := range map[string][]string{
@@ -74,10 +43,13 @@ func TestFailuresInOneLine(t *testing.T) {
 		"no such plot":   {"bench", "--sizes", "1", "--ways", "tcp write", "--max-bytes", "1", "--perf=false", "--svg", "/nowhere/file"},
 		"no server":      {"gen", "--connect", "127.0.0.1:1"},
 	} {
-		_, stderr, status := ktlstop(t, args...)
-		if status != 1 || !strings.HasPrefix(stderr, "ktlstop: ") || strings.Count(stderr, "\n") != 1 {
-			t.Errorf("%s: status %d, stderr %q", name, status, stderr)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, stderr, status := ktlstop(t, args...)
+			if status != 1 || !strings.HasPrefix(stderr, "ktlstop: ") || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("status %d, stderr %q", status, stderr)
+			}
+		})
 	}
 }
 
@@ -106,16 +78,13 @@ func TestWithoutRights(t *testing.T) {
 
 // TestEnds ends a trace in each way a user may, with nothing left attached.
 func TestEnds(t *testing.T) {
-	for name, end := range map[string]func(*tracer){
-		"SIGINT":  func(tr *tracer) { must(t, tr.cmd.Process.Signal(os.Interrupt)) },
-		"SIGTERM": func(tr *tracer) { must(t, tr.cmd.Process.Signal(syscall.SIGTERM)) },
-		"SIGHUP":  func(tr *tracer) { must(t, tr.cmd.Process.Signal(syscall.SIGHUP)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			tr := startTracer(t)
-			end(tr)
-			tr.wait()
-			tr.read().summary(t)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+	tracers := startTracers(t, make([][]string, len(signals)))
+	for i, s := range signals {
+		t.Run(s.String(), func(t *testing.T) {
+			must(t, tracers[i].cmd.Process.Signal(s))
+			tracers[i].wait()
+			tracers[i].read().summary(t)
 		})
 	}
 	if n := tlsReferences(t); n != "0" {
@@ -198,12 +167,12 @@ func TestCount(t *testing.T) {
 
 // TestTwoAtOnce: two tracers see the same records, and neither disturbs the other.
 func TestTwoAtOnce(t *testing.T) {
-	a, b := startTracer(t), startTracer(t)
+	tracers := startTracers(t, make([][]string, 2))
 	c := newConversation(t, tls.VersionTLS13, 0, "AES-GCM-128")
 	c.exchange(t, pattern(5000, 1), "send")
 	c.client.Close()
 	c.server.Close()
-	first, second := a.stop(), b.stop()
+	first, second := tracers[0].stop(), tracers[1].stop()
 	first.noLosses(t)
 	second.noLosses(t)
 	if n, m := len(first.ofType("record")), len(second.ofType("record")); n != m || n < 4 {

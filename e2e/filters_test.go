@@ -49,10 +49,11 @@ func TestFilters(t *testing.T) {
 		{[]string{"--cgroup", group.dir, "--netns", fmt.Sprint(netns)}, func(d deed) bool { return byActor(d) && d.Conn == "there" }},
 		{[]string{"--comm", "wanted"}, byActor},
 	}
-	var tracers []*tracer
+	var args [][]string
 	for _, c := range cases {
-		tracers = append(tracers, startTracer(t, c.args...))
+		args = append(args, c.args)
 	}
+	tracers := startTracers(t, args)
 	later := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 	pairs := map[string]*pair{"here": here, "there": there, "later": later}
 	deeds := takeTurns(t, pairs, wanted)

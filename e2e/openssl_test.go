@@ -14,35 +14,54 @@ import (
 // one, which know nothing of this project. OpenSSL 3.0 receives by kernel TLS
 // with TLS 1.2 only.
 func TestOpenSSL(t *testing.T) {
-	for _, v := range []struct {
+	versions := []struct {
 		name, flag string
-		command    func(*testing.T) []string
+		command    []string
 		receives   bool
 	}{
-		{"3.0/1.2", "-tls1_2", hostOpenSSL, true},
-		{"3.0/1.3", "-tls1_3", hostOpenSSL, false},
-		{"3.5/1.2", "-tls1_2", newerOpenSSL, true},
-		{"3.5/1.3", "-tls1_3", newerOpenSSL, true},
-	} {
+		{"3.0/1.2", "-tls1_2", hostOpenSSL(t), true},
+		{"3.0/1.3", "-tls1_3", hostOpenSSL(t), false},
+		{"3.5/1.2", "-tls1_2", newerOpenSSL(t), true},
+		{"3.5/1.3", "-tls1_3", newerOpenSSL(t), true},
+	}
+	tr := startTracer(t, "-s", "16384", "--comm", commOf(versions[0].command[0]), "--comm", commOf(versions[2].command[0]))
+	talks := make([]talk, len(versions))
+	for i, v := range versions {
+		talks[i] = talkOpenSSL(t, v.command, v.flag)
+	}
+	got := tr.stop()
+	got.noLosses(t)
+	for i, v := range versions {
 		t.Run(v.name, func(t *testing.T) {
-			command := v.command(t)
-			tr := startTracer(t, "-s", "16384", "--comm", commOf(command[0]))
-			before := tlsStat(t)
-			s := newOpenSSL(t, command, v.flag)
-			toServer := s.feed(t, s.client, s.serverOut)
-			toClient := s.feed(t, s.server, s.clientOut)
-			s.end(t)
-			after := tlsStat(t)
-			got := tr.stop()
-			got.noLosses(t)
-			checkStream(t, got, s.port, toServer, v.receives)
-			checkStreamBack(t, got, s.port, toClient, v.receives)
-			opened := len(got.filter(func(l *line) bool { return l.Type == "socket" && l.State == "open" }))
-			if n := after["TlsTxSw"] + after["TlsRxSw"] - before["TlsTxSw"] - before["TlsRxSw"]; n != opened {
-				t.Errorf("the kernel counted %d directions, ktlstop saw %d open", n, opened)
+			c := talks[i]
+			checkStream(t, got, c.port, c.toServer, v.receives)
+			checkStreamBack(t, got, c.port, c.toClient, v.receives)
+			opened := len(got.filter(func(l *line) bool {
+				return l.Type == "socket" && l.State == "open" && (l.Sock.LPort == c.port || l.Sock.RPort == c.port)
+			}))
+			if c.directions != opened || opened == 0 {
+				t.Errorf("the kernel counted %d directions, ktlstop saw %d open", c.directions, opened)
 			}
 		})
 	}
+}
+
+// talk is what a client and a server said to each other.
+type talk struct {
+	port               int
+	toServer, toClient []byte
+	directions         int // that the kernel says it took over
+}
+
+func talkOpenSSL(t *testing.T, command []string, version string) talk {
+	t.Helper()
+	before := tlsStat(t)
+	s := newOpenSSL(t, command, version)
+	c := talk{port: s.port, toServer: s.feed(t, s.client, s.serverOut), toClient: s.feed(t, s.server, s.clientOut)}
+	s.end(t)
+	after := tlsStat(t)
+	c.directions = after["TlsTxSw"] + after["TlsRxSw"] - before["TlsTxSw"] - before["TlsRxSw"]
+	return c
 }
 
 // openssl is an s_client that talks to an s_server.

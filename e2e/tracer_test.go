@@ -23,6 +23,7 @@ type tracer struct {
 	file   string
 	stderr bytes.Buffer
 	done   chan error
+	ready  string // the file that it makes when its hooks are live
 	ended  func() // called when the tracer has ended, if not nil
 }
 
@@ -32,12 +33,34 @@ func startTracer(t *testing.T, args ...string) *tracer {
 	return startCommand(t, append([]string{"trace", "-o", "json"}, args...)...)
 }
 
+// startTracers runs several at once and returns when all hooks are live.
+func startTracers(t *testing.T, args [][]string) []*tracer {
+	t.Helper()
+	commands := make([][]string, len(args))
+	for i, a := range args {
+		commands[i] = append([]string{"trace", "-o", "json"}, a...)
+	}
+	return startCommands(t, commands)
+}
+
 // startCommand runs a command of ktlstop into a file until its hooks are live.
 func startCommand(t *testing.T, args ...string) *tracer {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "events.jsonl")
-	tr := &tracer{t: t, file: file, cmd: exec.Command(program, append(args, "-w", file)...)}
-	return tr.start()
+	return startCommands(t, [][]string{args})[0]
+}
+
+func startCommands(t *testing.T, commands [][]string) (tracers []*tracer) {
+	t.Helper()
+	for _, args := range commands {
+		file := filepath.Join(t.TempDir(), "events.jsonl")
+		tr := &tracer{t: t, file: file, cmd: exec.Command(program, append(args, "-w", file)...)}
+		tr.launch()
+		tracers = append(tracers, tr)
+	}
+	for _, tr := range tracers {
+		tr.waitReady()
+	}
+	return tracers
 }
 
 // startTracerInto gives the tracer's lines to take as they come.
@@ -53,10 +76,17 @@ func startTracerInto(t *testing.T, take func(io.Reader), args ...string) *tracer
 
 func (tr *tracer) start() *tracer {
 	tr.t.Helper()
+	tr.launch()
+	tr.waitReady()
+	return tr
+}
+
+func (tr *tracer) launch() {
+	tr.t.Helper()
 	t := tr.t
 	tr.done = make(chan error, 1)
-	ready := filepath.Join(t.TempDir(), "ready")
-	tr.cmd.Args = append(tr.cmd.Args, "--ready-file", ready)
+	tr.ready = filepath.Join(t.TempDir(), "ready")
+	tr.cmd.Args = append(tr.cmd.Args, "--ready-file", tr.ready)
 	tr.cmd.Stderr = &tr.stderr
 	if err := tr.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -69,8 +99,11 @@ func (tr *tracer) start() *tracer {
 		tr.done <- err
 	}()
 	t.Cleanup(tr.kill)
-	tr.waitFor(func() bool { _, err := os.Stat(ready); return err == nil })
-	return tr
+}
+
+func (tr *tracer) waitReady() {
+	tr.t.Helper()
+	tr.waitFor(func() bool { _, err := os.Stat(tr.ready); return err == nil })
 }
 
 func (tr *tracer) waitFor(ok func() bool) {

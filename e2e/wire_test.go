@@ -207,31 +207,34 @@ func TestSocketFilters(t *testing.T) {
 	must(t, err)
 	messages := []string{"GET / HTTP/1.1\r\n\r\n", "no request at all", "POST / HTTP/1.1\r\n\r\n", "name=x&passWord=y",
 		"-----BEGIN PRIVATE KEY-----", "\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", "GET"}
-	for name, c := range map[string]struct {
-		args []string
-		pass []int
+	common := []string{"-o", "json", "-s", "16384", "--dir", "tx"}
+	cases := []struct {
+		name, command string
+		args          []string
+		pass          []int
 	}{
-		"classic":     {[]string{"--cbpf", string(numbers)}, []int{0}},
-		"http":        {[]string{"--socket-filter", "../bin/examples/http_requests.o"}, []int{0, 2}},
-		"suspicious":  {[]string{"--socket-filter", "../bin/examples/suspicious.o:suspicious"}, []int{3, 4, 5}},
-		"inspect":     {[]string{"--socket-filter", "../bin/examples/http_requests.o"}, []int{0, 2}},
-		"all, a byte": {[]string{"--cbpf", "1,6 0 0 1"}, []int{0, 1, 2, 3, 4, 5, 6}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			command := "trace"
-			if name == "inspect" {
-				command = name
-			}
-			tr := startCommand(t, append([]string{command, "-o", "json", "-s", "16384", "--dir", "tx"}, c.args...)...)
-			p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
-			for _, m := range messages {
-				p.send(t, []byte(m), 0)
-				p.recv(t, len(m), len(m))
-			}
-			p.sendControl(t, 22, []byte("GET "))
-			p.recvControl(t, 100)
-			p.close()
-			got := tr.stop()
+		{"classic", "trace", []string{"--cbpf", string(numbers)}, []int{0}},
+		{"http", "trace", []string{"--socket-filter", "../bin/examples/http_requests.o"}, []int{0, 2}},
+		{"suspicious", "trace", []string{"--socket-filter", "../bin/examples/suspicious.o:suspicious"}, []int{3, 4, 5}},
+		{"inspect", "inspect", []string{"--socket-filter", "../bin/examples/http_requests.o"}, []int{0, 2}},
+		{"all, a byte", "trace", []string{"--cbpf", "1,6 0 0 1"}, []int{0, 1, 2, 3, 4, 5, 6}},
+	}
+	var commands [][]string
+	for _, c := range cases {
+		commands = append(commands, slices.Concat([]string{c.command}, common, c.args))
+	}
+	tracers := startCommands(t, commands)
+	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
+	for _, m := range messages {
+		p.send(t, []byte(m), 0)
+		p.recv(t, len(m), len(m))
+	}
+	p.sendControl(t, 22, []byte("GET "))
+	p.recvControl(t, 100)
+	p.close()
+	for i, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got := tracers[i].stop()
 			var want, passed []string
 			for _, i := range c.pass {
 				want = append(want, messages[i])

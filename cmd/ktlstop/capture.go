@@ -84,6 +84,11 @@ func (o *options) checkRotation(f *pflag.FlagSet, name string) error {
 	if o.file == "" || !o.toFile() || !o.capturing() {
 		return usagef("-%s: it is for -w FILE%s", flag.Shorthand, pcapngSuffix)
 	}
+	if o.capture.period > 0 {
+		if err := sink.CheckFormat(o.file); err != nil {
+			return usagef("-w: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -100,7 +105,7 @@ func (o *options) openCapture(stdout io.Writer, tier event.Tier) (*output, error
 	files, err := sink.NewFiles(name, sink.Rotation{Bytes: c.size * 1_000_000, Count: c.files,
 		Period: time.Duration(c.period) * time.Second, Location: time.Local}, create)
 	if err != nil {
-		return nil, usagef("-w: %w", err)
+		return nil, err
 	}
 	s, err := sink.NewPcapng(files, sink.PcapngConfig{Offset: int64(loader.WallOffset()), Tier: tier, Snaplen: o.snaplen,
 		MTU: c.mtu, Application: "ktlstop " + version})

@@ -51,11 +51,17 @@ func NewFiles(name string, rot Rotation, create func(name string) (io.WriteClose
 		rot.Location = time.UTC
 	}
 	if rot.Period > 0 {
-		if _, err := strftime(name, time.Time{}); err != nil {
+		if err := CheckFormat(name); err != nil {
 			return nil, err
 		}
 	}
 	return &Files{create: create, name: name, rot: rot}, nil
+}
+
+// CheckFormat says what is wrong with the name of files that follow the clock.
+func CheckFormat(name string) error {
+	_, err := strftime(name, time.Time{})
+	return err
 }
 
 // Write counts what goes to the present file.
