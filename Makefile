@@ -14,13 +14,19 @@ GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build vmrun selftest selftest-record generate clang picture recording examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-tracer bench-user bench-check cost soak demo fmt clean
+.PHONY: help build build-gobpf vmrun selftest selftest-record generate clang picture recording examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-tracer bench-user bench-check cost soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
 
 build: ## build bin/ktlstop
 	$(NOCGO) build -trimpath -ldflags "-s -w" -o bin/ktlstop ./cmd/ktlstop
+
+build-gobpf: # bin/ktlstop-gobpf: with the gobpf backend, for kernels without type information; needs cgo
+	@command -v gcc >/dev/null && test -e /usr/include/stdio.h || { packages="gcc libc6-dev"; echo "installing $$packages"; \
+		$(SUDO) apt-get -q install -y --no-install-recommends $$packages || \
+		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
+	CGO_ENABLED=1 $(GO) build -tags gobpf -trimpath -ldflags "-s -w" -o bin/ktlstop-gobpf ./cmd/ktlstop
 
 vmrun: ## build bin/vmrun and bin/vmtest
 	$(NOCGO) build -trimpath -ldflags "-s -w" -o bin/ ./internal/vm/cmd/vmrun ./internal/vm/cmd/vmtest ./internal/vm/cmd/selftest
@@ -58,11 +64,12 @@ check: ## formatting, vet, and whether the generated files are current
 	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 		test -z "$$files" || { echo "not formatted (make fmt):"; echo "$$files"; exit 1; }
 	$(GO) vet ./...
+	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) vet -tags gobpf ./pkg/loader ./cmd/ktlstop; fi
 	@before=$$($(SUM)); $(MAKE) --no-print-directory generate; after=$$($(SUM)); \
 		diff <(echo "$$before") <(echo "$$after") || { echo "generated files were not current: commit what changed"; exit 1; }
 
 unit: ## test everything that needs neither root nor a kernel
-	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test -race ./...; \
+	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test -race ./...; CGO_ENABLED=1 $(GO) test -tags gobpf ./pkg/loader; \
 		else echo "no gcc: testing without the race detector"; set -x; $(NOCGO) test ./...; fi
 
 # What the guest tests run besides the project's own programs. RUNLEVEL keeps
@@ -79,7 +86,7 @@ programs: # the traffic that others wrote
 openssl35: vmrun # a newer OpenSSL than the host's, unpacked once, which TestOpenSSL runs
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/foreign) && ln -sfn "$$dir" bin/openssl35
 
-vmtest: vmrun programs openssl35 selftest examples ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+vmtest: vmrun build-gobpf programs openssl35 selftest examples ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
 
 test: build unit vmtest ## all tests

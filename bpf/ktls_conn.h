@@ -9,6 +9,7 @@
 #include "ktls_match.h"
 #include "ktls_stats.h"
 
+#ifndef KTLSTOP_KPROBE
 /* Set by the loader before the programs are loaded. */
 const volatile u32 snaplen = 0;
 const volatile u32 tx_type_arg = 3;   /* index of bpf_exec_tx_verdict's record_type */
@@ -24,6 +25,9 @@ const volatile u32 data_mark = 7 << 16;/* bytes in the ring that leave no room f
 const volatile u32 want_pids = 0, want_comm = 0, want_uid_set = 0, want_uid = 0, want_netns = 0, want_port = 0;
 const volatile u32 want_cgroup_level = 0, want_dir = 0; /* want_dir: 1 + enum dir */
 const volatile u64 want_cgroup = 0;
+
+#define can_read_plaintext 1
+#endif
 
 struct name { char comm[16]; };
 
@@ -41,6 +45,7 @@ struct {
 	__type(value, u8);
 } want_name SEC(".maps");
 
+#ifndef KTLSTOP_KPROBE
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 8 << 20);
@@ -50,6 +55,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
 } payloads SEC(".maps");
+#endif
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -128,13 +134,20 @@ struct {
 	__type(value, struct conn);
 } blank SEC(".maps");
 
+#ifndef KTLSTOP_KPROBE
 u64 next_conn = 1;
+
+static __always_inline u64 new_conn_id(void)
+{
+	return __sync_fetch_and_add(&next_conn, 1);
+}
 
 /*
  * Attaching and detaching take a while, hook by hook. Nothing is traced before
  * all are there, nor after the first may have gone.
  */
 volatile u32 live = 0;
+#endif
 
 /*
  * A kernel that preempts its own code can take a task off the processor in the
@@ -145,9 +158,15 @@ volatile u32 live = 0;
  */
 enum hook { HOOK_NONE, HOOK_VERDICT, HOOK_PUSH_ENTER, HOOK_PUSH_EXIT, HOOK_OPEN_ENTER, HOOK_OPEN_EXIT, HOOK_RETURN, HOOK_KEY };
 
+#ifdef KTLSTOP_KPROBE
+#define HOOK(section, name, handler)
+#define TWIN(section, name, handler)
+#else
+#define HOOK(section, name, handler) SEC(section) int name(u64 *ctx) { return handler(ctx); }
 #define TWIN(section, name, handler)                                   \
 	SEC(section) int name(u64 *ctx) { return handler(ctx); }       \
 	SEC(section) int name##_twin(u64 *ctx) { return handler(ctx); }
+#endif
 
 static __always_inline void count_lost(u32 cause)
 {
@@ -157,6 +176,9 @@ static __always_inline void count_lost(u32 cause)
 		*n += 1;
 }
 
+#ifdef KTLSTOP_KPROBE
+#include "ktls_outbox.h"
+#else
 static __always_inline u64 ring_used(void)
 {
 	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
@@ -180,6 +202,7 @@ static __always_inline void emit(struct event *e)
 	if (!has_room(e, used) || bpf_ringbuf_output(&events, e, sizeof(*e), wakeup(used)))
 		count_lost(LOST_RING_FULL);
 }
+#endif
 
 static __always_inline bool is_hidden(struct event *e)
 {
@@ -238,9 +261,13 @@ static __always_inline bool conn_wanted(const struct event *e)
 
 static __always_inline u8 current_is_kthread(void)
 {
+#ifdef KTLSTOP_KPROBE
+	const struct task_struct *t = (void *)bpf_get_current_task();
+#else
 	const struct task_struct *t = bpf_get_current_task_btf();
+#endif
 
-	return (t->flags & PF_KTHREAD) ? FLAG_KTHREAD : 0;
+	return (GIVEN(t, flags) & PF_KTHREAD) ? FLAG_KTHREAD : 0;
 }
 
 /* Who is in the call. Sets FLAG_HIDDEN where the filters do not want it. */
@@ -289,7 +316,7 @@ static __always_inline void set_no_pad(struct conn *c)
 	const struct tls_context *ctx = (void *)c->ctx;
 
 	c->rx.mode &= ~MODE_NO_PAD;
-	if (c->rx.version == TLS_1_3 && BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_no_pad))
+	if (c->rx.version == TLS_1_3 && bpf_core_field_exists(ctx->rx_no_pad) && BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_no_pad))
 		c->rx.mode |= MODE_NO_PAD;
 }
 
@@ -329,7 +356,7 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 	}
 	c->ctx = (u64)ctx;
 	set_addresses(&c->tx, (void *)sk);
-	c->tx.conn = __sync_fetch_and_add(&next_conn, 1);
+	c->tx.conn = new_conn_id();
 	c->rx = c->tx;
 	c->rx.dir = DIR_RX;
 	set_keys(c);

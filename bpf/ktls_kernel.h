@@ -173,8 +173,15 @@ struct bpf_iter__task_file {
  * turn a choice between two arguments into arithmetic on the context pointer,
  * which the verifier refuses.
  */
+#ifdef KTLSTOP_KPROBE
+#define ARG(ctx, n) ((ctx)[n])
+/* A field of what the hook is given: the verifier lets fentry programs read it directly. */
+#define GIVEN(p, field) BPF_CORE_READ(p, field)
+#else
+#define GIVEN(p, field) ((p)->field)
 #define ARG(ctx, n) ({ u64 v_; \
 	asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(v_) : "r"(ctx), "i"((n) * 8)); v_; })
+#endif
 
 /* The tls_context of a socket whose ULP is tls (tls_get_ctx). */
 static __always_inline struct tls_context *tls_ctx_of(const void *sk)
@@ -201,9 +208,10 @@ static __always_inline u32 rec_len(const struct tls_rec *rec)
 	return BPF_CORE_READ(rec, msg_plaintext.sg.size);
 }
 
-static __always_inline bool rec_ready(const struct tls_rec *rec)
+/* What is handed to TCP is sealed; of another record the kernel's mark tells. */
+static __always_inline bool is_sealed(const struct tls_rec *rec, bool pushed)
 {
-	return BPF_CORE_READ(rec, tx_ready);
+	return bpf_core_field_exists(rec->tx_ready) ? BPF_CORE_READ(rec, tx_ready) : pushed;
 }
 
 static __always_inline u64 read_seq(u64 addr)
@@ -242,5 +250,9 @@ static __always_inline const struct iovec *iter_iov(const struct iov_iter *i)
 		return BPF_CORE_READ(old, iov);
 	return BPF_CORE_READ(i, __iov);
 }
+
+#ifdef KTLSTOP_KPROBE
+#include "ktls_kprobe.h"
+#endif
 
 #endif

@@ -11,8 +11,10 @@
 #include "ktls_event.h"
 
 /* Variables of the kernel that translate a struct page to its address (x86-64). */
+#ifndef KTLSTOP_KPROBE
 const volatile u64 page_offset_base = 0;
 const volatile u64 vmemmap_base = 0;
+#endif
 
 static __always_inline u64 page_addr(u64 page)
 {
@@ -77,10 +79,9 @@ static __always_inline void next_bvec(struct source *s)
 static __always_inline void next_frag(struct source *s)
 {
 	const struct skb_frag *p;
+	const struct sk_buff *skb = (void *)s->skb;
 
-	if (s->skb) { /* the linear part */
-		const struct sk_buff *skb = (void *)s->skb;
-
+	if (bpf_core_field_exists(skb->data_len) && s->skb) { /* the linear part */
 		s->addr = (u64)BPF_CORE_READ(skb, data);
 		s->left = BPF_CORE_READ(skb, len) - BPF_CORE_READ(skb, data_len);
 		s->skb = 0;
@@ -119,7 +120,10 @@ static __always_inline void next_piece(struct source *s)
 		next_iovec(s);
 		break;
 	case SRC_BVEC:
-		next_bvec(s);
+		if (bpf_core_type_exists(struct bio_vec))
+			next_bvec(s);
+		else
+			s->left = ~0U; /* at address 0: unreadable, and counted as such */
 		break;
 	default: /* SRC_UBUF: one piece */
 		s->addr = s->base;

@@ -23,6 +23,9 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+#ifdef KTLSTOP_KPROBE
+#include "ktls_kprobe_copy.h"
+#else
 DEFINE_COPY(256, 256)
 DEFINE_COPY(2048, 1024)
 DEFINE_COPY(16384, 4096)
@@ -65,6 +68,8 @@ static __noinline void copy_payload_to_ring(struct event *e, struct source *s)
 		COPY(16384, 4096, e, s);
 }
 
+#endif
+
 static __always_inline bool wants_payload(const struct event *e)
 {
 	return snaplen && !(e->flags & FLAG_HIDDEN) && (!aggregate || e->conn == stream_conn);
@@ -78,6 +83,7 @@ static __always_inline void copy_payload(struct event *e, struct source *s)
 	copy_payload_to_ring(e, s);
 }
 
+#ifndef KTLSTOP_KPROBE
 /* Sets the event's hits. s stays as it is. */
 static __noinline void look_at(struct event *e, struct source *s)
 {
@@ -112,6 +118,9 @@ static __always_inline bool may_match(struct event *e, struct source *s)
 	look_at(e, s);
 	return match_event(e, MATCH_PLAINTEXT);
 }
+#else
+static __always_inline bool may_match(struct event *e, struct source *s) { return true; }
+#endif
 
 /* Look at the plaintext, and copy it if it is wanted. */
 static __always_inline void take_plaintext(struct event *e, struct source *s)
@@ -124,7 +133,7 @@ static __always_inline bool needs_plaintext(void) { return snaplen || match_payl
 
 static __always_inline bool is_control(const struct event *e)
 {
-	return e->type == TYPE_ALERT || e->type == TYPE_HANDSHAKE;
+	return can_read_plaintext && (e->type == TYPE_ALERT || e->type == TYPE_HANDSHAKE);
 }
 
 /* The first two bytes of an alert or a handshake record name it. */
@@ -184,6 +193,7 @@ static __noinline void emit_kernel_failure(const struct event *like, u64 seq, in
 
 /* ---- send ---- */
 
+#ifndef KTLSTOP_KPROBE
 /* The system call that closes a record tells send from sendfile and splice. */
 static __always_inline u8 send_op(u8 flags)
 {
@@ -203,6 +213,8 @@ static __always_inline u8 send_op(u8 flags)
 		return OP_SENDFILE;
 	return nr == nr_splice ? OP_SPLICE : OP_SEND;
 }
+
+#endif
 
 /* A record may be open from an earlier call only if that call could leave one. */
 static __always_inline bool has_open_record(const struct conn *c)
@@ -225,17 +237,22 @@ static __always_inline int send_begin(u64 sk, bool more)
 	return 0;
 }
 
-SEC("fentry/tls_sw_sendmsg")
-int BPF_PROG(sendmsg_enter, struct sock *sk, struct msghdr *msg)
+/* tls_sw_sendmsg(sk, msg, size) */
+static __always_inline int sendmsg_begins(u64 *ctx)
 {
-	return send_begin((u64)sk, msg->msg_flags & MSG_MORE);
+	const struct msghdr *msg = (void *)ctx[1];
+
+	return send_begin(ctx[0], GIVEN(msg, msg_flags) & MSG_MORE);
 }
 
-SEC("fentry/tls_sw_sendpage")
-int BPF_PROG(sendpage_enter, struct sock *sk, struct page *page, int offset, u64 size, int flags)
+/* tls_sw_sendpage(sk, page, offset, size, flags) */
+static __always_inline int sendpage_begins(u64 *ctx)
 {
-	return send_begin((u64)sk, flags & (MSG_MORE | MSG_SENDPAGE_NOTLAST));
+	return send_begin(ctx[0], ctx[4] & (MSG_MORE | MSG_SENDPAGE_NOTLAST));
 }
+
+HOOK("fentry/tls_sw_sendmsg", sendmsg_enter, sendmsg_begins)
+HOOK("fentry/tls_sw_sendpage", sendpage_enter, sendpage_begins)
 
 /* The record in c->tx is sealed but waits for TCP, and another one begins. */
 static __always_inline void set_aside(struct conn *c)
@@ -281,7 +298,7 @@ static __always_inline void source_of_tx(struct conn *c)
 	__builtin_memset(s, 0, sizeof(*s));
 	s->kind = SRC_SG;
 	s->base = (u64)&msg->sg.data;
-	s->at = BPF_CORE_READ(msg, sg.start);
+	s->at = bpf_core_field_exists(msg->sg.start) ? BPF_CORE_READ(msg, sg.start) : 0;
 	s->wrap = bpf_core_field_size(msg->sg.data) / bpf_core_type_size(struct scatterlist) - 1;
 }
 
@@ -307,7 +324,7 @@ static __always_inline int verdict_begins(u64 *ctx)
 	e->stamp[2] = e->stamp[3] = 0;
 	e->seq = seq;
 	e->type = tx_type_arg == 3 ? ARG(ctx, 3) : ARG(ctx, 2);
-	e->len = msg->sg.size;
+	e->len = GIVEN(msg, sg.size);
 	e->flags = 0;
 	e->hits = e->matched = 0;
 	set_process(e);
@@ -336,7 +353,7 @@ static __always_inline void adopt_record(struct conn *c, const struct tls_rec *r
 {
 	struct event *e = &c->tx;
 
-	if (read_seq(c->seq_tx) <= e->start) /* sealed before the trace: not ours to tell */
+	if (!bpf_core_field_exists(rec->content_type) || read_seq(c->seq_tx) <= e->start) /* sealed before the trace: not ours to tell */
 		return;
 	e->kind = KIND_RECORD;
 	e->stamp[0] = e->stamp[1] = e->stamp[2] = 0;
@@ -376,7 +393,7 @@ static __always_inline int push_begins(u64 *ctx)
 			p->stamp[2] = now;
 	}
 	if (c->tx_state == TX_SEALING && !c->tx.stamp[2] &&
-	    rec_ready((void *)c->tx_rec))
+	    is_sealed((void *)c->tx_rec, c->push_rec == c->tx_rec))
 		c->tx.stamp[2] = now;
 	return 0;
 }
@@ -420,6 +437,7 @@ static __always_inline int push_ends(u64 *ctx)
 
 TWIN("fexit/tls_push_sg", push_exit, push_ends)
 
+#ifndef KTLSTOP_KPROBE
 /* Asynchronous crypto has sealed a record, in softirq or in a worker. */
 SEC("fentry/tls_encrypt_done")
 int encrypt_done(u64 *ctx)
@@ -455,47 +473,43 @@ int encrypt_done(u64 *ctx)
 	return 0;
 }
 
+#endif
+
 /* ---- receive ---- */
 
-static __always_inline int record_ready(const struct tls_strparser *strp)
+/* tls_rx_msg_ready(strp) */
+static __always_inline int record_ready(u64 *ctx)
 {
-	struct conn *c = conn_lookup((u64)strp->sk);
+	const struct tls_strparser *strp = (void *)ctx[0];
+	struct conn *c = conn_lookup((u64)GIVEN(strp, sk));
 
 	if (c && !c->ready_ts)
 		c->ready_ts = bpf_ktime_get_ns();
 	return 0;
 }
 
-static __always_inline int announced(const struct tls_strparser *strp)
+/* tls_rx_msg_maybe_announce(strp), tls_strp_check_rcv(strp) */
+static __always_inline int record_announced(u64 *ctx)
 {
-	return strp->msg_ready ? record_ready(strp) : 0;
+	const struct tls_strparser *strp = (void *)ctx[0];
+
+	return GIVEN(strp, msg_ready) ? record_ready(ctx) : 0;
 }
 
-SEC("fentry/tls_rx_msg_ready")
-int BPF_PROG(msg_ready, struct tls_strparser *strp)
-{
-	return record_ready(strp);
-}
+HOOK("fentry/tls_rx_msg_ready", msg_ready, record_ready)
 
 /* From 7.2; called also when there is nothing to announce. */
-SEC("fentry/tls_rx_msg_maybe_announce")
-int BPF_PROG(msg_announce, struct tls_strparser *strp)
-{
-	return announced(strp);
-}
+HOOK("fentry/tls_rx_msg_maybe_announce", msg_announce, record_announced)
 
 /* From 7.2: a reader that finds the next record by itself announces nothing. */
-SEC("fexit/tls_strp_check_rcv")
-int BPF_PROG(msg_parsed, struct tls_strparser *strp)
-{
-	return announced(strp);
-}
+HOOK("fexit/tls_strp_check_rcv", msg_parsed, record_announced)
 
 /* A record's header that cannot be one (tls_rx_msg_size) ends the connection. */
-SEC("fentry/tls_strp_abort_strp")
-int BPF_PROG(abort_strp, struct tls_strparser *strp, int err)
+static __always_inline int parser_aborts(u64 *ctx)
 {
-	struct conn *c = conn_lookup((u64)strp->sk);
+	const struct tls_strparser *strp = (void *)ctx[0];
+	struct conn *c = conn_lookup((u64)GIVEN(strp, sk));
+	int err = ctx[1];
 
 	if (!c || c->rx_failed)
 		return 0;
@@ -504,6 +518,8 @@ int BPF_PROG(abort_strp, struct tls_strparser *strp, int err)
 	emit_kernel_failure(&c->rx, read_seq(c->seq_rx), err, FUNC_STRP_ABORT_STRP, outer_type((void *)c->priv_rx));
 	return 0;
 }
+
+HOOK("fentry/tls_strp_abort_strp", abort_strp, parser_aborts)
 
 /* The direct path puts the plaintext into the reader's memory; its iterator moves on meanwhile. */
 static __always_inline void remember_reader(struct conn *c, const struct msghdr *msg)
@@ -523,7 +539,7 @@ static __always_inline void remember_reader(struct conn *c, const struct msghdr 
 		s->base = (u64)iter_iov(i);
 	} else {
 		s->kind = SRC_BVEC;
-		s->base = (u64)BPF_CORE_READ(i, bvec);
+		s->base = bpf_core_field_exists(i->bvec) ? (u64)BPF_CORE_READ(i, bvec) : 0;
 	}
 }
 
@@ -582,7 +598,7 @@ static __always_inline void source_of_skb(struct conn *c, const struct sk_buff *
 
 	__builtin_memset(s, 0, sizeof(*s));
 	s->kind = SRC_SKB;
-	s->skb = (u64)skb;
+	s->skb = bpf_core_field_exists(skb->data_len) ? (u64)skb : 0;
 	s->base = (u64)&info->frags;
 	s->skip = BPF_CORE_READ(skb_cb(skb), strp.strp.offset);
 }
@@ -605,13 +621,13 @@ static __always_inline int open_ends(u64 *ctx)
 		emit_failure(e, e->seq, ret, FUNC_RX_ONE_RECORD);
 		return 0;
 	}
-	skb = darg->skb;
+	skb = GIVEN(darg, skb);
 	e->len = BPF_CORE_READ(skb_cb(skb), strp.strp.full_len);
-	e->type = skb_cb(skb)->tls.control;
-	if (darg->zc)
+	e->type = GIVEN(skb_cb(skb), tls.control);
+	if (GIVEN(darg, zc))
 		e->flags |= FLAG_ZEROCOPY;
 	c->rx_state ^= RX_OPENING ^ RX_OPENED;
-	if (darg->async) { /* decrypt_done has the rest */
+	if (bpf_core_field_exists(darg->async) && GIVEN(darg, async)) { /* decrypt_done has the rest */
 		e->flags |= FLAG_ASYNC;
 		return 0;
 	}
@@ -636,6 +652,7 @@ static __always_inline bool rx_taken(struct conn *c, u32 was)
 	return __sync_val_compare_and_swap(&c->rx_state, was, was & ~RX_STATE) == was;
 }
 
+#ifndef KTLSTOP_KPROBE
 /*
  * Another reader may take c->rx over right now, and this task may be taken off
  * the processor anywhere. Only who changes the state tells of the record, and its
@@ -692,6 +709,8 @@ static __always_inline int call_returns(u64 sk, u8 op)
 	return 0;
 }
 
+#endif
+
 static __always_inline int recvmsg_returns(u64 *ctx)
 {
 	int ret = recvmsg_args == 5 ? ARG(ctx, 5) : ARG(ctx, 4);
@@ -722,6 +741,7 @@ TWIN("fexit/tls_sw_recvmsg", recvmsg_exit, recvmsg_returns)
 TWIN("fexit/tls_sw_splice_read", splice_read_exit, splice_read_returns)
 TWIN("fexit/tls_sw_read_sock", read_sock_exit, read_sock_returns)
 
+#ifndef KTLSTOP_KPROBE
 /*
  * Dashboard mode: what asynchronous crypto says of the record seq belongs into
  * the event in the making, if it still is that record's. One that could not be
@@ -798,6 +818,8 @@ int decrypt_done(u64 *ctx)
 	return 0;
 }
 
+#endif
+
 /* ---- life of a connection ---- */
 
 static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
@@ -864,6 +886,7 @@ static __always_inline void flush_tx(struct conn *c)
 	c->tx_state = TX_IDLE;
 }
 
+#ifndef KTLSTOP_KPROBE
 struct flush_arg { struct conn *c; u64 id; };
 
 static long flush_pending(void *map, struct pending_key *key, struct event *e, struct flush_arg *arg)
@@ -875,19 +898,23 @@ static long flush_pending(void *map, struct pending_key *key, struct event *e, s
 	return 0;
 }
 
+static __always_inline void flush_set_aside(struct conn *c)
+{
+	struct flush_arg arg = { c, c->tx.conn };
+
+	bpf_for_each_map_elem(&pending, flush_pending, &arg, 0);
+	c->pending = 0;
+}
+#endif
+
 static __always_inline int release_ends(u64 *ctx)
 {
 	struct conn *c = conn_lookup(ctx[0]);
-	struct flush_arg arg = {};
 
 	if (!c)
 		return 0;
-	if (c->pending) {
-		arg.c = c;
-		arg.id = c->tx.conn;
-		bpf_for_each_map_elem(&pending, flush_pending, &arg, 0);
-		c->pending = 0;
-	}
+	if (c->pending)
+		flush_set_aside(c);
 	flush_tx(c);
 	return 0;
 }
@@ -928,9 +955,9 @@ static __always_inline int free_begins(u64 *ctx)
 TWIN("fentry/tls_ctx_free", ctx_free, free_begins)
 
 /* A connection that a network card seals is freed later, without its socket. */
-SEC("fexit/tls_sk_proto_close")
-int BPF_PROG(close_exit, u64 sk)
+static __always_inline int close_ends(u64 *ctx)
 {
+	u64 sk = ctx[0];
 	struct conn *c = conn_lookup(sk);
 
 	if (!c || !c->closing || (c->tx.mode != TLS_HW && c->rx.mode != TLS_HW))
@@ -942,13 +969,7 @@ int BPF_PROG(close_exit, u64 sk)
 	return 0;
 }
 
-/* Every socket gets its cookie before its first record, as ss would give it. */
-SEC("fentry/tcp_set_ulp")
-int BPF_PROG(set_ulp, struct sock *sk)
-{
-	bpf_get_socket_cookie(sk);
-	return 0;
-}
+HOOK("fexit/tls_sk_proto_close", close_exit, close_ends)
 
 /* Where a TCP that refuses a record ends the connection, tls_push_sg was the last hook. */
 static __always_inline u64 failed_seq(struct conn *c)
@@ -962,15 +983,29 @@ static __always_inline u64 failed_seq(struct conn *c)
 }
 
 /* Failures to receive have been told where they happen. */
-SEC("fentry/tls_err_abort")
-int BPF_PROG(err_abort, struct sock *sk, int err)
+static __always_inline int abort_begins(u64 *ctx)
 {
-	struct conn *c = conn_lookup((u64)sk);
+	struct conn *c = conn_lookup(ctx[0]);
+	int err = ctx[1];
 
 	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed)
 		return 0;
 	if (c->tx_state == TX_SEALING || c->pending)
 		emit_failure(&c->tx, failed_seq(c), err, FUNC_ERR_ABORT);
+	return 0;
+}
+
+HOOK("fentry/tls_err_abort", err_abort, abort_begins)
+
+#ifdef KTLSTOP_KPROBE
+#include "ktls_kprobe_hooks.h"
+#else
+
+/* Every socket gets its cookie before its first record, as ss would give it. */
+SEC("fentry/tcp_set_ulp")
+int BPF_PROG(set_ulp, struct sock *sk)
+{
+	bpf_get_socket_cookie(sk);
 	return 0;
 }
 
@@ -1062,3 +1097,4 @@ int match_once(struct match_arg *arg)
 	arg->e.hits = e.hits;
 	return 0;
 }
+#endif

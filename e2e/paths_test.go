@@ -50,7 +50,11 @@ func both(op string, bs ...[]byte) expectation {
 
 // TestPaths goes every way that DESIGN §4.2 names, with one tracer.
 func TestPaths(t *testing.T) {
-	tr := startTracer(t, "-s", "16384")
+	playPaths(t, startTracer(t, "-s", "16384"), append(sendPaths, receivePaths...), trace.noLosses)
+}
+
+// playPaths compares what a tracer saw of the paths.
+func playPaths(t *testing.T, tr *tracer, paths []path, noLosses func(trace, *testing.T)) {
 	type played struct {
 		name string
 		p    *pair
@@ -60,7 +64,7 @@ func TestPaths(t *testing.T) {
 	var all []played
 	for _, version := range []string{"1.2", "1.3"} {
 		s := security{version, "AES-GCM-128", "sw"}
-		for _, path := range append(sendPaths, receivePaths...) {
+		for _, path := range paths {
 			if path.version != "" && path.version != version {
 				continue
 			}
@@ -73,7 +77,7 @@ func TestPaths(t *testing.T) {
 		}
 	}
 	got := tr.stop()
-	got.noLosses(t)
+	noLosses(got, t)
 	for _, x := range all {
 		t.Run(x.name, func(t *testing.T) {
 			if !x.want.checkOnly {

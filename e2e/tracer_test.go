@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -46,14 +47,29 @@ func startTracers(t *testing.T, args [][]string) []*tracer {
 // startCommand runs a command of ktlstop into a file until its hooks are live.
 func startCommand(t *testing.T, args ...string) *tracer {
 	t.Helper()
-	return startCommands(t, [][]string{args})[0]
+	return startBy(t, []string{program}, args...)
 }
 
-func startCommands(t *testing.T, commands [][]string) (tracers []*tracer) {
+// startBy is startCommand for a ktlstop that other words start.
+func startBy(t *testing.T, ktlstop []string, args ...string) *tracer {
 	t.Helper()
-	for _, args := range commands {
+	return startAll(t, [][]string{slices.Concat(ktlstop, args)})[0]
+}
+
+func startCommands(t *testing.T, commands [][]string) []*tracer {
+	t.Helper()
+	lines := make([][]string, len(commands))
+	for i, args := range commands {
+		lines[i] = append([]string{program}, args...)
+	}
+	return startAll(t, lines)
+}
+
+func startAll(t *testing.T, lines [][]string) (tracers []*tracer) {
+	t.Helper()
+	for _, words := range lines {
 		file := filepath.Join(t.TempDir(), "events.jsonl")
-		tr := &tracer{t: t, file: file, cmd: exec.Command(program, append(args, "-w", file)...)}
+		tr := &tracer{t: t, file: file, cmd: exec.Command(words[0], append(words[1:], "-w", file)...)}
 		tr.launch()
 		tracers = append(tracers, tr)
 	}

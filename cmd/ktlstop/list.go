@@ -23,7 +23,7 @@ version, cipher and mode for each direction.`,
 	}
 	o.filterFlags(cmd.Flags())
 	o.outputFlags(cmd.Flags())
-	o.ringFlag(cmd.Flags())
+	o.loadFlags(cmd.Flags())
 	return cmd
 }
 

@@ -24,6 +24,7 @@ type options struct {
 	comms        []string
 	uid, cgroup  string
 	netns, dir   string
+	backend      string
 	port         uint16
 	match        string
 	expr         *match.Expr // of match; nil for all
@@ -79,18 +80,20 @@ func filterText(flags *pflag.FlagSet) string {
 func (o *options) runFlags(f *pflag.FlagSet) {
 	f.DurationVar(&o.duration, "duration", 0, "stop after this time, as 10s or 5m")
 	f.StringVar(&o.readyFile, "ready-file", "", "create this file when the hooks are live")
-	o.ringFlag(f)
+	o.loadFlags(f)
 	f.IntVar(&o.payloadRing, "payload-ring-bytes", 0, "size of the payload ring buffer, a power of two")
 }
 
-func (o *options) ringFlag(f *pflag.FlagSet) {
+// loadFlags say how the programs get into the kernel, and their events out.
+func (o *options) loadFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.backend, "backend", loader.BackendAuto, "how to attach: ebpf, gobpf (kprobes, for kernels without type information) or auto")
 	f.IntVar(&o.ring, "ring-bytes", 0, "size of the event ring buffer, a power of two")
 }
 
 // config turns the flags into the loader's words, with an error that says
 // which flag is wrong.
 func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
-	cfg := loader.Config{Snaplen: o.snaplen, RingBytes: o.ring, PayloadRingBytes: o.payloadRing}
+	cfg := loader.Config{Backend: o.backend, Snaplen: o.snaplen, RingBytes: o.ring, PayloadRingBytes: o.payloadRing}
 	f := &cfg.Filter
 	f.Comms, f.Cgroup, f.Port = o.comms, o.cgroup, o.port
 	for _, p := range o.pids {
@@ -101,7 +104,7 @@ func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
 	}
 	// An empty filter would let everything pass, which is not what somebody
 	// meant whose variable was not set.
-	for name, empty := range map[string]string{"comm": "[]", "uid": "", "cgroup": "", "netns": "", "dir": "", "match": ""} {
+	for name, empty := range map[string]string{"comm": "[]", "uid": "", "cgroup": "", "netns": "", "dir": "", "match": "", "backend": ""} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == empty {
 			return cfg, usagef("--%s is empty: leave it out, or say which", name)
 		}

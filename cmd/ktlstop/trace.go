@@ -116,6 +116,9 @@ func openTracer(cfg loader.Config) (*loader.Tracer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.Backend() == loader.BackendGobpf {
+		fmt.Fprintln(os.Stderr, "ktlstop: attached by kprobes (the gobpf backend)")
+	}
 	for _, m := range t.Missing() {
 		fmt.Fprintln(os.Stderr, "ktlstop: this kernel lacks "+m)
 	}

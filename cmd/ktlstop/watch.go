@@ -37,14 +37,14 @@ type watch struct {
 	shown  *flow.Snapshot
 }
 
-// newWatch watches a tracer that adds records up, or with an expression one
-// that tells each of them.
+// newWatch watches a tracer that adds records up, or with an expression, or where
+// that cannot be, one that tells each of them.
 func newWatch(t *loader.Tracer, expr *match.Expr, filter string) *watch {
 	about := aboutRun(t)
 	about.Filter = filter
 	about.Notes = append(about.Notes, inUserSpace(expr)...)
 	return &watch{tracer: t, about: about, choice: newChoice(expr), index: cgroup.NewIndex(),
-		collector: flow.NewCollector(flow.Config{Offset: int64(loader.WallOffset()), Sampled: expr == nil})}
+		collector: flow.NewCollector(flow.Config{Offset: int64(loader.WallOffset()), Sampled: t.Aggregates()})}
 }
 
 // run traces until ctx ends or d, if not 0, has passed.

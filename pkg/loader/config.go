@@ -30,6 +30,8 @@ type Config struct {
 	// records, errors, sockets and the records of the connection that
 	// Tracer.Stream chooses come as events. Payload is of that connection alone.
 	Aggregate bool
+	// Backend is BackendAuto (or empty), BackendEBPF or BackendGobpf.
+	Backend string
 	// ListOnly takes the inventory of open sockets and attaches no hooks.
 	ListOnly bool
 }
@@ -58,6 +60,9 @@ const (
 func (c *Config) Check() error {
 	if c.Snaplen < 0 || c.Snaplen > MaxSnaplen {
 		return fmt.Errorf("snaplen %d is outside 0 to %d", c.Snaplen, MaxSnaplen)
+	}
+	if _, err := ParseBackend(c.Backend); err != nil {
+		return err
 	}
 	for _, n := range []int{c.RingBytes, c.PayloadRingBytes} {
 		if n != 0 && (n < pageSize || n > maxRing || n&(n-1) != 0) {

@@ -85,7 +85,7 @@ func TestNoOptions(t *testing.T) {
 func TestFilterByZero(t *testing.T) {
 	root, tx := uint32(0), event.TX
 	s := object(t)
-	if err := setFilter(s, &Filter{UID: &root, Dir: &tx}); err != nil {
+	if err := setOptions(s, &Config{Filter: Filter{UID: &root, Dir: &tx}}); err != nil {
 		t.Fatal(err)
 	}
 	expectVariable(t, s, "uid 0", "want_uid_set", uint32(1))
@@ -95,11 +95,11 @@ func TestFilterByZero(t *testing.T) {
 func TestFilterByCgroup(t *testing.T) {
 	dir := t.TempDir()
 	for path, want := range map[string]string{dir: dir, dir + "/absent": "absent"} {
-		if err := setFilter(object(t), &Filter{Cgroup: path}); err == nil || !strings.Contains(err.Error(), want) {
+		if err := setOptions(object(t), &Config{Filter: Filter{Cgroup: path}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want an error that names it", path, err)
 		}
 	}
-	if err := setCgroup(object(t), dir+"/absent"); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := cgroupID(dir + "/absent"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := cgroupLevel(dir); err == nil || !strings.Contains(err.Error(), "/sys/fs/cgroup") {

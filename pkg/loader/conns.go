@@ -2,11 +2,6 @@ package loader
 
 import (
 	"encoding/binary"
-	"fmt"
-	"io"
-
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -26,24 +21,6 @@ const (
 	rxStates  = 3 // of rx_state's first byte; the rest is a ticket
 )
 
-// takeInventory runs the iterator that finds the sockets opened before.
-func (t *Tracer) takeInventory() error {
-	it, err := link.AttachIter(link.IterOptions{Program: t.coll.Programs[inventoryProgram]})
-	if err != nil {
-		return fmt.Errorf("attach the inventory: %w", err)
-	}
-	defer it.Close()
-	r, err := it.Open()
-	if err != nil {
-		return fmt.Errorf("open the inventory: %w", err)
-	}
-	defer r.Close()
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		return fmt.Errorf("read the inventory: %w", err)
-	}
-	return nil
-}
-
 // unfinished reports the records that were sealed or opened when the hooks
 // went away, and whose push or whose call had not ended yet.
 func (t *Tracer) unfinished(handle func(event.Event) error) error {
@@ -54,11 +31,11 @@ func (t *Tracer) unfinished(handle func(event.Event) error) error {
 		}
 		return t.addUnfinished(&w, handle)
 	}
-	err := each(t.coll.Maps["pending"], func(e []byte) error { return report(e, true) })
+	err := t.each("pending", func(e []byte) error { return report(e, true) })
 	if err != nil {
 		return err
 	}
-	return each(t.coll.Maps["conns"], func(c []byte) error {
+	return t.each("conns", func(c []byte) error {
 		if err := report(c, sealed(c)); err != nil {
 			return err
 		}
@@ -88,25 +65,11 @@ func sealed(c []byte) bool {
 
 func rxState(c []byte) byte { return c[connRXState] & rxStates }
 
-func each(m *ebpf.Map, visit func(value []byte) error) error {
-	var key, value []byte
-	it := m.Iterate()
-	for it.Next(&key, &value) {
-		if err := visit(value); err != nil {
-			return err
-		}
-	}
-	if err := it.Err(); err != nil {
-		return fmt.Errorf("read %s: %w", m, err)
-	}
-	return nil
-}
-
 // Connections returns the connections that are open now. NextTX and NextRX
 // are right when the tracer is detached, that is after Run.
 func (t *Tracer) Connections() ([]*event.Socket, error) {
 	var all []*event.Socket
-	err := each(t.coll.Maps["conns"], func(c []byte) error {
+	err := t.each("conns", func(c []byte) error {
 		var tx, rx wireEvent
 		if err := tx.decode(c); err != nil {
 			return err

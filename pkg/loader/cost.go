@@ -54,6 +54,7 @@ func (m *meter) step(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
+	case len(m.programs) == 0:
 	case m.close == nil && !now.Before(m.next):
 		m.open(now)
 	case m.close != nil && now.Sub(m.began) >= m.window():

@@ -1,7 +1,6 @@
 package loader
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -13,43 +12,41 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// setFilter puts the filter into the programs' constants.
-func setFilter(spec *ebpf.CollectionSpec, f *Filter) error {
-	errs := []error{
-		setVariable(spec, "want_pids", uint32(len(f.PIDs))),
-		setVariable(spec, "want_comm", uint32(len(f.Comms))),
-		setVariable(spec, "want_netns", f.NetNS),
-		setVariable(spec, "want_port", uint32(f.Port)),
+// constants is the filter in the programs' words.
+func (f *Filter) constants() (map[string]uint64, error) {
+	values := map[string]uint64{
+		"want_pids": uint64(len(f.PIDs)), "want_comm": uint64(len(f.Comms)),
+		"want_netns": uint64(f.NetNS), "want_port": uint64(f.Port),
+		"want_uid_set": 0, "want_uid": 0, "want_dir": 0, "want_cgroup": 0, "want_cgroup_level": 0,
 	}
 	if f.UID != nil {
-		errs = append(errs, setVariable(spec, "want_uid_set", uint32(1)), setVariable(spec, "want_uid", *f.UID))
+		values["want_uid_set"], values["want_uid"] = 1, uint64(*f.UID)
 	}
 	if f.Dir != nil {
-		errs = append(errs, setVariable(spec, "want_dir", uint32(*f.Dir)+1))
+		values["want_dir"] = uint64(*f.Dir) + 1
 	}
-	if f.Cgroup != "" {
-		errs = append(errs, setCgroup(spec, f.Cgroup))
+	if f.Cgroup == "" {
+		return values, nil
 	}
-	return errors.Join(errs...)
+	id, level, err := cgroupID(f.Cgroup)
+	values["want_cgroup"], values["want_cgroup_level"] = id, uint64(level)
+	return values, err
 }
 
-// setCgroup names a cgroup by its id and its depth below the root: that is how
+// cgroupID names a cgroup by its id and its depth below the root: that is how
 // bpf_get_current_ancestor_cgroup_id asks for it.
-func setCgroup(spec *ebpf.CollectionSpec, path string) error {
+func cgroupID(path string) (id uint64, level uint32, err error) {
 	handle, _, err := unix.NameToHandleAt(unix.AT_FDCWD, path, 0)
 	if err != nil {
-		return fmt.Errorf("look up cgroup %s: %w; give a directory of the cgroup v2 tree (/sys/fs/cgroup/...)", path, err)
+		return 0, 0, fmt.Errorf("look up cgroup %s: %w; give a directory of the cgroup v2 tree (/sys/fs/cgroup/...)", path, err)
 	}
-	level, err := cgroupLevel(path)
-	if err != nil {
-		return err
+	if level, err = cgroupLevel(path); err != nil {
+		return 0, 0, err
 	}
-	id := *(*[8]byte)(handle.Bytes())
-	var n uint64
-	for i, b := range id {
-		n |= uint64(b) << (8 * i)
+	for i, b := range *(*[8]byte)(handle.Bytes()) {
+		id |= uint64(b) << (8 * i)
 	}
-	return errors.Join(setVariable(spec, "want_cgroup", n), setVariable(spec, "want_cgroup_level", level))
+	return id, level, nil
 }
 
 func cgroupLevel(path string) (uint32, error) {

@@ -1,10 +1,6 @@
 package loader
 
 import (
-	"fmt"
-
-	"github.com/cilium/ebpf"
-
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -13,20 +9,19 @@ var causes = [...]string{
 	"ring_full", "payload_ring_full", "payload_unreadable", "conn_map_full", "pending_map_full", "stats_map_full",
 }
 
-// lostCounter reads the kernel's loss counters and remembers what it reported.
+// lostCounter remembers what it reported of the kernel's loss counters.
 type lostCounter struct {
-	counters *ebpf.Map
 	reported [len(causes)]uint64
 }
 
 // report tells of losses that are new since the last call.
-func (l *lostCounter) report(handle func(event.Event) error) error {
+func (l *lostCounter) report(read func() ([len(causes)]uint64, error), handle func(event.Event) error) error {
+	counters, err := read()
+	if err != nil {
+		return err
+	}
 	for i, cause := range causes {
-		var perCPU []uint64
-		if err := l.counters.Lookup(uint32(i), &perCPU); err != nil {
-			return fmt.Errorf("read the loss counters: %w", err)
-		}
-		n := sum(perCPU)
+		n := counters[i]
 		if n == l.reported[i] {
 			continue
 		}

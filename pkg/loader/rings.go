@@ -10,10 +10,7 @@ type Fill struct {
 // Rings lists what can be full. It may be called while other methods run, but
 // not after Close.
 func (t *Tracer) Rings() []Fill {
-	out := []Fill{{"events", "ring_full", uint64(t.events.BufferSize()), uint64(t.events.AvailableBytes())}}
-	if t.snaplen > 0 {
-		out = append(out, Fill{"payloads", "payload_ring_full", uint64(t.payloads.BufferSize()), uint64(t.payloads.AvailableBytes())})
-	}
+	out := t.rings(t.snaplen > 0)
 	if t.sampler != nil {
 		t.sampler.mu.Lock()
 		defer t.sampler.mu.Unlock()

@@ -18,15 +18,21 @@ const sampleBatch = 512
 type sampler struct {
 	mu     sync.Mutex
 	stats  *ebpf.Map
+	stream *ebpf.Variable // the connection whose records are events too
 	keys   []uint64
 	values []wireStats
 	sample event.Sample
 	count  int // connections at the last reading
 }
 
-func newSampler(stats *ebpf.Map) *sampler {
-	return &sampler{stats: stats, keys: make([]uint64, sampleBatch), values: make([]wireStats, sampleBatch)}
+func newSampler(coll *ebpf.Collection) *sampler {
+	return &sampler{stats: coll.Maps["stats"], stream: coll.Variables["stream_conn"],
+		keys: make([]uint64, sampleBatch), values: make([]wireStats, sampleBatch)}
 }
+
+// Aggregates says whether the kernel adds records up: Config.Aggregate has asked
+// for it, and the backend can.
+func (t *Tracer) Aggregates() bool { return t.sampler != nil }
 
 // Samples calls visit for each connection that the kernel adds records up for,
 // and forgets those that are closed: their Sample is Final. The Sample is
@@ -105,7 +111,7 @@ func (t *Tracer) Stream(conn uint64) error {
 	if t.sampler == nil {
 		return nil
 	}
-	if err := t.coll.Variables["stream_conn"].Set(conn); err != nil {
+	if err := t.sampler.stream.Set(conn); err != nil {
 		return fmt.Errorf("choose a connection to stream: %w", err)
 	}
 	t.stream.Store(conn)

@@ -27,11 +27,28 @@ func Preflight() error {
 	if err := checkRights(); err != nil {
 		return err
 	}
-	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
-		return &UnsupportedError{What: "this kernel has no type information (/sys/kernel/btf/vmlinux)",
-			Hint: "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as all distributions' are today", Err: err}
-	}
 	return loadModule()
+}
+
+const (
+	vmlinuxTypes = "/sys/kernel/btf/vmlinux"
+	tlsTypes     = "/sys/kernel/btf/tls"
+)
+
+func hasTypes() bool { return checkTypes() == nil }
+
+func checkTypes() error {
+	missing := vmlinuxTypes
+	_, err := os.Stat(missing)
+	if _, module := os.Stat("/sys/module/tls/initstate"); err == nil && module == nil {
+		missing = tlsTypes // tls is a module and has its own
+		_, err = os.Stat(missing)
+	}
+	if err != nil {
+		return &UnsupportedError{What: "this kernel has no type information (" + missing + ")",
+			Hint: "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as all distributions' are today, or the gobpf backend (make build-gobpf)", Err: err}
+	}
+	return nil
 }
 
 // checkRights looks at the capabilities before the kernel says EPERM somewhere.

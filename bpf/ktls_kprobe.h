@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What the kprobe build (KTLSTOP_KPROBE) has instead of global variables, for
+ * a loader that knows maps and programs only. Constants are enumerators that
+ * pkg/loader relocates as it relocates the fields of the kernel's types; what
+ * changes while the programs run lies in the map "run".
+ */
+#ifndef KTLS_KPROBE_H
+#define KTLS_KPROBE_H
+
+/* Places of registers in a kprobe program's context (struct pt_regs of x86-64), in words. */
+enum { REG_R9 = 8, REG_R8, REG_AX, REG_CX, REG_DX, REG_SI, REG_DI, REG_SP = 19 };
+
+enum setting {
+	SET_snaplen = 1, SET_tx_type_arg, SET_set_tx_arg, SET_set_update_arg, SET_orig_ax_back, SET_stack_size,
+	SET_nr_sendfile, SET_nr_splice, SET_want_pids, SET_want_comm, SET_want_uid_set, SET_want_uid, SET_want_netns,
+	SET_want_port, SET_want_cgroup_level, SET_want_dir, SET_want_cgroup, SET_page_offset_base, SET_vmemmap_base,
+	SET_tgid, SET_plaintext,
+};
+
+#define SETTING(name) bpf_core_enum_value(enum setting, SET_##name)
+
+#define snaplen ((u32)SETTING(snaplen))
+#define tx_type_arg SETTING(tx_type_arg)
+#define set_tx_arg SETTING(set_tx_arg)
+#define set_update_arg SETTING(set_update_arg)
+#define nr_sendfile ((s32)SETTING(nr_sendfile))
+#define nr_splice ((s32)SETTING(nr_splice))
+#define want_pids SETTING(want_pids)
+#define want_comm SETTING(want_comm)
+#define want_uid_set SETTING(want_uid_set)
+#define want_uid ((u32)SETTING(want_uid))
+#define want_netns ((u32)SETTING(want_netns))
+#define want_port ((u32)SETTING(want_port))
+#define want_cgroup_level ((u32)SETTING(want_cgroup_level))
+#define want_dir ((u32)SETTING(want_dir))
+#define want_cgroup SETTING(want_cgroup)
+#define page_offset_base SETTING(page_offset_base)
+#define vmemmap_base SETTING(vmemmap_base)
+
+/* Where plaintext lies is known. */
+#define can_read_plaintext SETTING(plaintext)
+
+/* A kretprobe's return value stands behind as many arguments as any function here has. */
+#define recvmsg_args 5
+/* Kprobe programs run with preemption off. */
+#define twins 0
+
+struct run { u64 live, next_conn; };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct run);
+} run SEC(".maps");
+
+static __always_inline bool is_live(void)
+{
+	u32 zero = 0;
+	struct run *s = bpf_map_lookup_elem(&run, &zero);
+
+	return s && s->live;
+}
+#define live is_live()
+
+static __always_inline u64 new_conn_id(void)
+{
+	u32 zero = 0;
+	struct run *s = bpf_map_lookup_elem(&run, &zero);
+
+	return s ? __sync_fetch_and_add(&s->next_conn, 1) : 0;
+}
+
+#endif

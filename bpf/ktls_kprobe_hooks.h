@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The programs of the kprobe build. A kretprobe sees no arguments, so the entry
+ * keeps them for it.
+ */
+#ifndef KTLS_KPROBE_HOOKS_H
+#define KTLS_KPROBE_HOOKS_H
+
+enum call {
+	CALL_PUSH, CALL_OPEN, CALL_RECV, CALL_SPLICE_READ, CALL_READ_SOCK, CALL_SET, CALL_RELEASE, CALL_PARSE, CALL_CLOSE,
+};
+
+struct call_key { u64 task, function; };
+struct call_args { u64 arg[6]; };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 262144);
+	__type(key, struct call_key);
+	__type(value, struct call_args);
+} calls SEC(".maps");
+
+#define ARGS(regs) { .arg = { regs[REG_DI], regs[REG_SI], regs[REG_DX], regs[REG_CX], regs[REG_R8] } }
+
+static __always_inline void keep_call(u64 function, const struct call_args *args)
+{
+	struct call_key key = { bpf_get_current_pid_tgid(), function };
+
+	if (live)
+		bpf_map_update_elem(&calls, &key, args, BPF_ANY);
+}
+
+/* The arguments of a call that returns, once. */
+static __always_inline bool take_call(u64 function, struct call_args *args)
+{
+	struct call_key key = { bpf_get_current_pid_tgid(), function };
+	struct call_args *kept = bpf_map_lookup_elem(&calls, &key);
+
+	if (!kept)
+		return false;
+	*args = *kept;
+	bpf_map_delete_elem(&calls, &key);
+	return true;
+}
+
+#define ENTRY(function, handler)                                       \
+	SEC("kprobe/" #function) int function##_enter(u64 *regs)       \
+	{                                                              \
+		struct call_args a = ARGS(regs);                       \
+		open_outbox(regs, regs[REG_SP]);                       \
+		handler(a.arg);                                        \
+		send_outbox(regs);                                     \
+		return 0;                                              \
+	}
+
+#define RETURN(function, call, handler)                                \
+	SEC("kretprobe/" #function) int function##_exit(u64 *regs)     \
+	{                                                              \
+		struct call_args a;                                    \
+		if (!take_call(call, &a))                              \
+			return 0;                                      \
+		a.arg[5] = regs[REG_AX];                               \
+		open_outbox(regs, regs[REG_SP]);                       \
+		handler(a.arg);                                        \
+		send_outbox(regs);                                     \
+		return 0;                                              \
+	}
+
+#define KEEP(function, call)                                           \
+	SEC("kprobe/" #function) int function##_enter(u64 *regs)       \
+	{                                                              \
+		struct call_args a = ARGS(regs);                       \
+		keep_call(call, &a);                                   \
+		return 0;                                              \
+	}
+
+static __always_inline void push_begins_kept(u64 *arg)
+{
+	keep_call(CALL_PUSH, (void *)arg);
+	push_begins(arg);
+}
+
+static __always_inline void open_begins_kept(u64 *arg)
+{
+	keep_call(CALL_OPEN, (void *)arg);
+	open_begins(arg);
+}
+
+static __always_inline void close_begins_kept(u64 *arg)
+{
+	keep_call(CALL_CLOSE, (void *)arg);
+	close_begins(arg);
+}
+
+/* The handlers look for the return value behind the arguments that the kernel's function has. */
+static __always_inline void open_ends_kept(u64 *arg)
+{
+	arg[3] = arg[5];
+	open_ends(arg);
+}
+
+static __always_inline void sw_offload_ends_kept(u64 *arg)
+{
+	arg[3] = arg[5];
+	if (!set_update_arg && set_tx_arg == 1)
+		arg[2] = arg[5];
+	sw_offload_ends(arg);
+}
+
+ENTRY(tls_sw_sendmsg, sendmsg_begins)
+ENTRY(tls_sw_sendpage, sendpage_begins)
+ENTRY(bpf_exec_tx_verdict, verdict_begins)
+ENTRY(tls_push_sg, push_begins_kept)
+RETURN(tls_push_sg, CALL_PUSH, push_ends)
+ENTRY(tls_rx_msg_ready, record_ready)
+ENTRY(tls_rx_msg_maybe_announce, record_announced)
+ENTRY(tls_rx_one_record, open_begins_kept)
+RETURN(tls_rx_one_record, CALL_OPEN, open_ends_kept)
+KEEP(tls_sw_recvmsg, CALL_RECV)
+RETURN(tls_sw_recvmsg, CALL_RECV, recvmsg_returns)
+KEEP(tls_sw_splice_read, CALL_SPLICE_READ)
+RETURN(tls_sw_splice_read, CALL_SPLICE_READ, splice_read_returns)
+KEEP(tls_sw_read_sock, CALL_READ_SOCK)
+RETURN(tls_sw_read_sock, CALL_READ_SOCK, read_sock_returns)
+KEEP(tls_set_sw_offload, CALL_SET)
+RETURN(tls_set_sw_offload, CALL_SET, sw_offload_ends_kept)
+KEEP(tls_sw_release_resources_tx, CALL_RELEASE)
+RETURN(tls_sw_release_resources_tx, CALL_RELEASE, release_ends)
+KEEP(tls_strp_check_rcv, CALL_PARSE)
+RETURN(tls_strp_check_rcv, CALL_PARSE, record_announced)
+ENTRY(tls_strp_abort_strp, parser_aborts)
+ENTRY(tls_sk_proto_close, close_begins_kept)
+RETURN(tls_sk_proto_close, CALL_CLOSE, close_ends)
+ENTRY(tls_ctx_free, free_begins)
+ENTRY(tls_err_abort, abort_begins)
+
+/*
+ * A mark in the stream of events: when the loader reads it back, it has read all
+ * that was before it.
+ */
+SEC("kprobe/tcp_set_ulp")
+int tcp_set_ulp_enter(u64 *regs)
+{
+	struct sample_head mark = { bpf_ktime_get_ns(), SAMPLE_MARK };
+
+	if (bpf_get_current_pid_tgid() >> 32 == SETTING(tgid))
+		send(regs, &mark, sizeof(mark), LOST_RING_FULL);
+	return 0;
+}
+
+#endif

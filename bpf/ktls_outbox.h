@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The kprobe build sends by way of a perf buffer, which wants the program's
+ * context. Handlers put what they tell into the processor's outbox, and the
+ * program sends it when they are done. One is enough for each processor: no
+ * second kprobe program runs there meanwhile.
+ */
+#ifndef KTLS_OUTBOX_H
+#define KTLS_OUTBOX_H
+
+enum sample { SAMPLE_EVENT = 1, SAMPLE_PAYLOAD, SAMPLE_MARK };
+
+/* User space sorts by sent. Sizes are multiples of 8: the reader cuts off what it takes for padding. */
+struct sample_head { u64 sent, what; };
+struct event_sample { struct sample_head head; struct event event; };
+_Static_assert(sizeof(struct event_sample) == 200, "pkg/loader/gobpf_samples.go knows this size");
+
+#define OUTBOX 4
+struct outbox {
+	u64 sp;      /* the stack of the function that is traced */
+	u64 n;
+	u64 payload; /* bytes in the bounce buffer */
+	struct event_sample out[OUTBOX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct outbox);
+} outbox SEC(".maps");
+
+#define BOUNCE (16384 + 4096)
+struct bounce {
+	struct sample_head head;
+	u8 payload[sizeof(struct payload) + BOUNCE]; /* struct payload */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct bounce);
+} bounce SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(max_entries, 4096); /* processors */
+	__uint(key_size, 4);
+	__uint(value_size, 4);
+} events SEC(".maps");
+
+static __always_inline struct outbox *my_outbox(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&outbox, &zero);
+}
+
+/* The next free place in the outbox, with the time from which on it is taken. */
+static __always_inline struct event_sample *next_sample(struct outbox *o)
+{
+	u64 n = o->n;
+
+	if (n >= OUTBOX) {
+		count_lost(LOST_RING_FULL);
+		return 0;
+	}
+	o->out[n].head.sent = bpf_ktime_get_ns();
+	o->out[n].head.what = SAMPLE_EVENT;
+	return &o->out[n];
+}
+
+static __always_inline void emit(struct event *e)
+{
+	struct outbox *o = my_outbox();
+	struct event_sample *s = o ? next_sample(o) : 0;
+
+	if (!s)
+		return;
+	s->event = *e;
+	o->n++;
+}
+
+static __always_inline void send(void *regs, void *data, u64 size, u32 cause)
+{
+	if (bpf_perf_event_output(regs, &events, BPF_F_CURRENT_CPU, data, size))
+		count_lost(cause);
+}
+
+static __always_inline void send_payload(void *regs, u64 size)
+{
+	u32 zero = 0;
+	struct bounce *b = bpf_map_lookup_elem(&bounce, &zero);
+
+	size = (size + sizeof(struct sample_head) + sizeof(struct payload) + 7) & ~7ULL;
+	if (b && size <= sizeof(*b))
+		send(regs, b, size, LOST_PAYLOAD_RING_FULL);
+}
+
+/* Before and after each handler. */
+static __always_inline void open_outbox(const u64 *regs, u64 sp)
+{
+	struct outbox *o = my_outbox();
+
+	if (!o)
+		return;
+	o->sp = sp;
+	o->n = o->payload = 0;
+}
+
+static __always_inline void send_outbox(void *regs)
+{
+	struct outbox *o = my_outbox();
+
+	if (!o)
+		return;
+	if (o->payload)
+		send_payload(regs, o->payload);
+	if (o->n > 0)
+		send(regs, &o->out[0], sizeof(o->out[0]), LOST_RING_FULL);
+	if (o->n > 1)
+		send(regs, &o->out[1], sizeof(o->out[0]), LOST_RING_FULL);
+	if (o->n > 2)
+		send(regs, &o->out[2], sizeof(o->out[0]), LOST_RING_FULL);
+	if (o->n > 3)
+		send(regs, &o->out[3], sizeof(o->out[0]), LOST_RING_FULL);
+}
+
+#endif

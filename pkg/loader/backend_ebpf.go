@@ -1,0 +1,277 @@
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
+)
+
+// ebpfBackend relocates the programs against the kernel's type information and
+// attaches them by fentry and fexit. They speak through ring buffers.
+type ebpfBackend struct {
+	coll     *ebpf.Collection
+	links    []link.Link
+	events   *ringbuf.Reader
+	payloads *ringbuf.Reader
+	record   ringbuf.Record
+	hooks    []HookState
+	missing  []string
+}
+
+func (b *ebpfBackend) open(cfg *Config) error {
+	if err := checkTypes(); err != nil {
+		return err
+	}
+	spec, present, err := b.prepare(cfg)
+	if err != nil {
+		return err
+	}
+	if b.coll, err = ebpf.NewCollection(spec); err != nil {
+		return loadError(err)
+	}
+	if err := b.openRings(); err != nil {
+		return err
+	}
+	if err := fillFilter(b.coll, &cfg.Filter); err != nil {
+		return err
+	}
+	return b.attach(present)
+}
+
+// attach attaches all hooks at once: the kernel lets each wait for a grace
+// period, and they may share it.
+func (b *ebpfBackend) attach(hooks []hook) error {
+	links, errs := make([][]link.Link, len(hooks)), make([]error, len(hooks))
+	var wg sync.WaitGroup
+	for i, h := range hooks {
+		wg.Go(func() { links[i], errs[i] = attach(b.coll, h) })
+	}
+	wg.Wait()
+	b.links = slices.Concat(links...)
+	for i, h := range hooks {
+		if errs[i] != nil && h.required {
+			return errs[i]
+		}
+		b.hooks = append(b.hooks, HookState{h.function, errs[i] == nil, h.without})
+		if errs[i] != nil {
+			b.missing = append(b.missing, h.function+": "+errs[i].Error())
+		}
+	}
+	return nil
+}
+
+// prepare makes the programs fit this kernel and this run.
+func (b *ebpfBackend) prepare(cfg *Config) (*ebpf.CollectionSpec, []hook, error) {
+	spec, err := loadKtls()
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the BPF object: %w", err)
+	}
+	kernel, err := loadTypes()
+	if err != nil {
+		return nil, nil, err
+	}
+	present, missing, err := choose(spec, kernel)
+	if err != nil {
+		return nil, nil, err
+	}
+	b.missing = missing
+	if err := setArguments(spec, kernel); err != nil {
+		return nil, nil, err
+	}
+	if err := setPageVariables(spec); err != nil {
+		if cfg.Snaplen > 0 || cfg.looksInside() {
+			return nil, nil, err
+		}
+		b.missing = append(b.missing, "page addresses: alert and handshake records show no details ("+err.Error()+")")
+	}
+	delete(spec.Programs, "read_kernel")
+	delete(spec.Programs, "match_once")
+	if cfg.ListOnly {
+		present = nil
+		maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return name != inventoryProgram })
+	}
+	if err := setTwins(spec, preemptible()); err != nil {
+		return nil, nil, err
+	}
+	spec.Maps["events"].MaxEntries = cfg.ring()
+	spec.Maps["payloads"].MaxEntries = cfg.payloadRing()
+	if !cfg.Aggregate {
+		spec.Maps["stats"].MaxEntries, spec.Maps["late"].MaxEntries = 1, 1
+	}
+	return spec, present, setOptions(spec, cfg)
+}
+
+func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
+	values, err := cfg.Filter.constants()
+	if err != nil {
+		return err
+	}
+	values["snaplen"] = uint64(cfg.Snaplen)
+	values["aggregate"] = uint64(boolInt(cfg.Aggregate))
+	values["nr_sendfile"] = unix.SYS_SENDFILE
+	values["nr_splice"] = unix.SYS_SPLICE
+	values["wake_mark"] = uint64(cfg.ring() / 4)
+	values["data_mark"] = uint64(cfg.ring() / 8 * 7)
+	for name, v := range values {
+		if err := setConstant(spec, name, v); err != nil {
+			return err
+		}
+	}
+	return setMatch(spec, cfg.Match)
+}
+
+// setConstant gives a constant of 4 or 8 bytes its value.
+func setConstant(spec *ebpf.CollectionSpec, name string, v uint64) error {
+	if c := spec.Variables[name]; c != nil && c.Size() == 4 {
+		return setVariable(spec, name, uint32(v))
+	}
+	return setVariable(spec, name, v)
+}
+
+func loadError(err error) error {
+	if errors.Is(err, unix.EPERM) {
+		return &UnsupportedError{What: "not allowed to load BPF programs",
+			Hint: "run ktlstop as root (sudo ktlstop); kernel lockdown in mode confidentiality forbids it altogether", Err: err}
+	}
+	return fmt.Errorf("load the BPF programs: %w", err)
+}
+
+func (b *ebpfBackend) openRings() (err error) {
+	if b.events, err = ringbuf.NewReader(b.coll.Maps["events"]); err != nil {
+		return fmt.Errorf("open the event ring: %w", err)
+	}
+	if b.payloads, err = ringbuf.NewReader(b.coll.Maps["payloads"]); err != nil {
+		return fmt.Errorf("open the payload ring: %w", err)
+	}
+	return nil
+}
+
+func (b *ebpfBackend) about() ([]HookState, []string) { return b.hooks, b.missing }
+
+// setLive lets all programs see records, or none.
+func (b *ebpfBackend) setLive(on bool) error {
+	if err := b.coll.Variables["live"].Set(uint32(boolInt(on))); err != nil {
+		return fmt.Errorf("switch the programs: %w", err)
+	}
+	return nil
+}
+
+// inventory runs the iterator that finds the sockets opened before.
+func (b *ebpfBackend) inventory() error {
+	it, err := link.AttachIter(link.IterOptions{Program: b.coll.Programs[inventoryProgram]})
+	if err != nil {
+		return fmt.Errorf("attach the inventory: %w", err)
+	}
+	defer it.Close()
+	r, err := it.Open()
+	if err != nil {
+		return fmt.Errorf("open the inventory: %w", err)
+	}
+	defer r.Close()
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return fmt.Errorf("read the inventory: %w", err)
+	}
+	return nil
+}
+
+func (b *ebpfBackend) setDeadline(t time.Time) { b.events.SetDeadline(t) }
+
+func (b *ebpfBackend) read() ([]byte, error) {
+	err := b.events.ReadInto(&b.record)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the event ring: %w", err)
+	}
+	return b.record.RawSample, nil
+}
+
+func (b *ebpfBackend) fetch(keep func(wirePayload) bool) error {
+	var rec ringbuf.Record
+	var p wirePayload
+	b.payloads.SetDeadline(time.Now().Add(-time.Second))
+	for {
+		err := b.payloads.ReadInto(&rec)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the payload ring: %w", err)
+		}
+		if err := p.decode(rec.RawSample); err != nil {
+			return err
+		}
+		if keep(p) {
+			return nil
+		}
+	}
+}
+
+func (b *ebpfBackend) each(name string, visit func(value []byte) error) error {
+	var key, value []byte
+	it := b.coll.Maps[name].Iterate()
+	for it.Next(&key, &value) {
+		if err := visit(value); err != nil {
+			return err
+		}
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	return nil
+}
+
+func (b *ebpfBackend) losses() (n [len(causes)]uint64, err error) {
+	for i := range n {
+		var perCPU []uint64
+		if err := b.coll.Maps["lost"].Lookup(uint32(i), &perCPU); err != nil {
+			return n, fmt.Errorf("read the loss counters: %w", err)
+		}
+		n[i] = sum(perCPU)
+	}
+	return n, nil
+}
+
+func (b *ebpfBackend) collection() *ebpf.Collection { return b.coll }
+
+func (b *ebpfBackend) rings(payload bool) []Fill {
+	fills := []Fill{{"events", "ring_full", uint64(b.events.BufferSize()), uint64(b.events.AvailableBytes())}}
+	if payload {
+		fills = append(fills, Fill{"payloads", "payload_ring_full", uint64(b.payloads.BufferSize()), uint64(b.payloads.AvailableBytes())})
+	}
+	return fills
+}
+
+// detach closes all links at once, as attach opens them.
+func (b *ebpfBackend) detach() {
+	var wg sync.WaitGroup
+	for _, l := range b.links {
+		wg.Go(func() { l.Close() })
+	}
+	wg.Wait()
+	b.links = nil
+}
+
+func (b *ebpfBackend) close() {
+	b.detach()
+	if b.events != nil {
+		b.events.Close()
+	}
+	if b.payloads != nil {
+		b.payloads.Close()
+	}
+	if b.coll != nil {
+		b.coll.Close()
+	}
+}

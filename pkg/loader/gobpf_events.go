@@ -1,0 +1,52 @@
+//go:build gobpf
+
+package loader
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+const kprobeEvents = "/sys/kernel/debug/tracing/kprobe_events"
+
+// clearEvents removes what an earlier run that was killed has left of the
+// probes that are going to be attached. gobpf names an event by its function.
+func clearEvents(sections []string) error {
+	b, err := os.ReadFile(kprobeEvents)
+	if err != nil {
+		return &UnsupportedError{What: "no access to the kernel's probes (" + kprobeEvents + ")",
+			Hint: "mount -t debugfs none /sys/kernel/debug", Err: err}
+	}
+	left := string(b)
+	for _, s := range sections {
+		event := eventName(s)
+		if !strings.Contains(left, ":kprobes/"+event+" ") {
+			continue
+		}
+		if err := removeEvent(event); err != nil {
+			return &UnsupportedError{What: fmt.Sprintf("the probe %s is in use", event),
+				Hint: "end the other ktlstop that runs with the gobpf backend: there can be one at a time", Err: err}
+		}
+	}
+	return nil
+}
+
+func removeEvent(event string) error {
+	f, err := os.OpenFile(kprobeEvents, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.WriteString("-:" + event + "\n")
+	return err
+}
+
+// eventName is the name that gobpf gives to a section's event.
+func eventName(section string) string {
+	kind, function, _ := strings.Cut(section, "/")
+	if kind == "kretprobe" {
+		return "r" + function
+	}
+	return "p" + function
+}

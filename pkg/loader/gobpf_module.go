@@ -1,0 +1,150 @@
+//go:build gobpf
+
+package loader
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/iovisor/gobpf/elf"
+	"golang.org/x/sys/unix"
+)
+
+// verifierLog is how much the kernel may say about one program. gobpf always
+// asks for the log, and a program whose log does not fit is not loaded.
+const verifierLog = 128 << 20
+
+// Kretprobes need an object for each call that is under way. A reader waits in
+// the traced function itself.
+const (
+	maxActive       = 512
+	maxActiveReader = 4096 // the kernel's limit
+)
+
+var readers = []string{"tls_sw_recvmsg", "tls_sw_splice_read", "tls_sw_read_sock"}
+
+// module is a set of programs that gobpf has loaded.
+type module struct {
+	*elf.Module
+	sizes map[string][2]int // key and value, by map
+}
+
+// loadModuleSpec relocates and loads a set of programs.
+func loadModuleSpec(spec *ebpf.CollectionSpec, l *offsets, settings map[string]uint64, params map[string]elf.SectionParams) (*module, error) {
+	types, err := l.types(spec.Types, settings)
+	if err != nil {
+		return nil, err
+	}
+	m := &module{sizes: map[string][2]int{}}
+	for _, p := range spec.Programs {
+		if err := relocate(p, types); err != nil {
+			return nil, err
+		}
+	}
+	for name, s := range spec.Maps {
+		m.sizes[name] = [2]int{int(s.KeySize), int(s.ValueSize)}
+	}
+	object, err := gobpfObject(spec)
+	if err != nil {
+		return nil, err
+	}
+	m.Module = elf.NewModuleFromReaderWithLog(bytes.NewReader(object), verifierLog)
+	if err := undisturbed(func() error { return m.Load(params) }); err != nil {
+		return nil, fmt.Errorf("load the BPF programs by gobpf: %w", shortLog(err))
+	}
+	return m, nil
+}
+
+// undisturbed keeps the signals by which Go's runtime preempts and profiles
+// from this thread: the verifier ends with EAGAIN when one comes, and gobpf
+// does not try again.
+func undisturbed(load func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var block, old unix.Sigset_t
+	block.Val[0] = 1<<(unix.SIGURG-1) | 1<<(unix.SIGPROF-1)
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &block, &old); err != nil {
+		return os.NewSyscallError("pthread_sigmask", err)
+	}
+	defer func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil) }() // the mask it had before
+	return load()
+}
+
+// shortLog keeps of an error that ends in the verifier's log the first and the
+// last lines.
+func shortLog(err error) error {
+	text, _, _ := strings.Cut(err.Error(), "\x00") // behind it is what was said of another program
+	text = strings.TrimRight(text, "\n")
+	lines := strings.Split(text, "\n")
+	if os.Getenv("KTLSTOP_VERIFIER_LOG") != "" || len(lines) < 8 {
+		return errors.New(text)
+	}
+	return errors.New(lines[0] + " " + strings.Join(lines[len(lines)-4:], " | "))
+}
+
+// attach enables one program by its section's name.
+func (m *module) attach(section string) error {
+	active := maxActive
+	if slices.Contains(readers, section[strings.Index(section, "/")+1:]) {
+		active = maxActiveReader
+	}
+	return m.EnableKprobe(section, active)
+}
+
+func (m *module) update(name string, key, value []byte) error {
+	return m.UpdateElement(m.Map(name), unsafe.Pointer(&key[0]), unsafe.Pointer(&value[0]), 0)
+}
+
+func (m *module) lookup(name string, key, value []byte) error {
+	return m.LookupElement(m.Map(name), unsafe.Pointer(&key[0]), unsafe.Pointer(&value[0]))
+}
+
+func (m *module) delete(name string, key []byte) error {
+	return m.DeleteElement(m.Map(name), unsafe.Pointer(&key[0]))
+}
+
+// each visits all elements of a hash; visit may delete the element. A map that
+// changes meanwhile can start from the beginning, so none is visited twice.
+func (m *module) each(name string, visit func(key, value []byte) error) error {
+	keys, err := m.keys(name)
+	if err != nil {
+		return err
+	}
+	value := make([]byte, m.sizes[name][1])
+	for _, key := range keys {
+		if m.lookup(name, key, value) != nil {
+			continue // it has gone
+		}
+		if err := visit(key, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *module) keys(name string) (keys [][]byte, err error) {
+	size := m.sizes[name]
+	seen := map[string]bool{}
+	var from unsafe.Pointer
+	for {
+		next, value := make([]byte, size[0]), make([]byte, size[1])
+		more, err := m.LookupNextElement(m.Map(name), from, unsafe.Pointer(&next[0]), unsafe.Pointer(&value[0]))
+		if err != nil && from != nil && !seen[string(next)] {
+			// Deleted between its key and its value.
+			more = !bytes.Equal(next, make([]byte, size[0]))
+		}
+		if !more || seen[string(next)] {
+			return keys, nil
+		}
+		seen[string(next)] = true
+		keys = append(keys, next)
+		from = unsafe.Pointer(&next[0])
+	}
+}

@@ -1,0 +1,7 @@
+//go:build !gobpf
+
+package loader
+
+const haveGobpf = false
+
+func newGobpfBackend() backend { panic("built without gobpf") }

@@ -1,0 +1,151 @@
+//go:build gobpf
+
+package loader
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/iovisor/gobpf/elf"
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+func (b *gobpfBackend) listen() (err error) {
+	b.samples = make(chan []byte, 4096)
+	if b.perf, err = elf.InitPerfMap(b.m.Module, "events", b.samples, nil); err != nil {
+		return fmt.Errorf("open the perf buffer: %w", err)
+	}
+	// All processors have a buffer; the time of sending puts them in order.
+	b.perf.SetTimestampFunc(func(s *[]byte) uint64 { return binary.NativeEndian.Uint64(*s) })
+	b.perf.PollStart()
+	return nil
+}
+
+func (b *gobpfBackend) setDeadline(t time.Time) { b.deadline = t }
+
+const (
+	sampleHead    = 16
+	sampleEvent   = 1
+	samplePayload = 2
+	sampleMark    = 3
+)
+
+func (b *gobpfBackend) read() ([]byte, error) {
+	for {
+		if len(b.queue) > 0 {
+			e := b.queue[0]
+			b.queue = b.queue[1:]
+			return e, nil
+		}
+		if err := b.next(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// next takes one sample, into the queue or among the payloads.
+func (b *gobpfBackend) next() error {
+	var s []byte
+	select {
+	case s = <-b.samples:
+	default:
+		timer := time.NewTimer(time.Until(b.deadline))
+		defer timer.Stop()
+		select {
+		case s = <-b.samples:
+		case <-timer.C:
+			// What gobpf has read and holds back goes on with the next sample.
+			b.marker.poke()
+			return os.ErrDeadlineExceeded
+		}
+	}
+	_, err := b.sort(s)
+	return err
+}
+
+func (b *gobpfBackend) sort(s []byte) (mark bool, err error) {
+	if len(s) < sampleHead {
+		return false, errors.New("a sample is shorter than its head: the BPF object and this program do not match")
+	}
+	body := s[sampleHead:]
+	switch binary.NativeEndian.Uint64(s[8:]) {
+	case samplePayload:
+		var p wirePayload
+		if err := p.decode(body); err != nil {
+			return false, err
+		}
+		b.payloads = append(b.payloads, p)
+	case sampleEvent:
+		if err := b.flushSetAside(body); err != nil {
+			return false, err
+		}
+		b.queue = append(b.queue, body)
+	case sampleMark:
+		return true, nil
+	}
+	return false, nil
+}
+
+// flushSetAside tells, before a connection's close, of records that were
+// sealed and never handed to TCP.
+func (b *gobpfBackend) flushSetAside(e []byte) error {
+	var w wireEvent
+	if err := w.decode(e); err != nil {
+		return err
+	}
+	if w.Kind != kindSocket || event.SocketState(w.State) != event.SocketClose {
+		return nil
+	}
+	return b.m.each("pending", func(key, value []byte) error {
+		if binary.NativeEndian.Uint64(key) != w.Conn {
+			return nil
+		}
+		b.queue = append(b.queue, slices.Clone(value))
+		return b.m.delete("pending", key)
+	})
+}
+
+func (b *gobpfBackend) fetch(keep func(wirePayload) bool) error {
+	for len(b.payloads) > 0 {
+		p := b.payloads[0]
+		b.payloads = b.payloads[1:]
+		if keep(p) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// detach is called when the programs are switched off: it waits for those that
+// run and brings in all that they have sent. The probes go with close, because
+// the mark needs one.
+func (b *gobpfBackend) detach() {
+	if b.perf == nil || b.marker == nil {
+		return
+	}
+	waitForPrograms()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+		b.marker.poke()
+		select {
+		case s := <-b.samples:
+			if mark, err := b.sort(s); mark || err != nil {
+				return
+			}
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// waitForPrograms waits until every program that has seen itself live is done.
+func waitForPrograms() {
+	const membarrierGlobal = 1 // a grace period; kernels without it have nohz_full
+	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0); errno != 0 {
+		time.Sleep(50 * time.Millisecond)
+	}
+}

@@ -1,0 +1,147 @@
+//go:build gobpf
+
+package loader
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls"
+)
+
+// knowledge is what was learned of a kernel.
+type knowledge struct {
+	Layout *offsets `json:"layout"`
+	// Settings are constants of the programs that follow from the kernel.
+	Settings map[string]uint64 `json:"settings"`
+	// Missing says, in words, what could not be learned and what that costs.
+	Missing []string `json:"missing"`
+}
+
+// plaintext says whether the programs know where plaintexts lie.
+func (k *knowledge) plaintext() bool {
+	_, sent := k.Layout.Fields["sk_msg_sg.data"]
+	_, received := k.Layout.Fields["skb_shared_info.frags"]
+	_, direct := k.Layout.Fields["iov_iter.iter_type"]
+	return sent && received && direct && k.Settings["page_offset_base"] != 0
+}
+
+// learner watches records that it makes itself, looks in the kernel's memory
+// for what it knows to be there, and believes a place only if that is the one
+// place which every sample allows.
+type learner struct {
+	*prober
+	*knowledge
+	found  map[string]*candidates[int]
+	chains candidates[chain]
+	pushes []pushed
+	bases  pageBases
+}
+
+// learn takes the kernel's measure.
+func learn(p *prober, bases pageBases) (*knowledge, error) {
+	n := &learner{prober: p, bases: bases, found: map[string]*candidates[int]{},
+		knowledge: &knowledge{Layout: newOffsets(), Settings: map[string]uint64{"stack_size": 16384}}}
+	// All of them, so that the error names all that is unknown.
+	err := errors.Join(n.lessonSockets(), n.lessonSend(), n.lessonReceive())
+	if err != nil {
+		what := strings.ReplaceAll(err.Error(), "\n", "; ")
+		return nil, &UnsupportedError{What: "cannot learn how this kernel lays out what is traced: " + what,
+			Hint: "use a kernel with type information (CONFIG_DEBUG_INFO_BTF=y) and --backend ebpf", Err: err}
+	}
+	return n.knowledge, nil
+}
+
+// note takes one sample of a field.
+func (n *learner) note(field string, places []int) {
+	if n.found[field] == nil {
+		n.found[field] = &candidates[int]{}
+	}
+	n.found[field].add(places)
+}
+
+// need settles fields without which there is nothing to trace.
+func (n *learner) need(fields ...string) error {
+	var unknown []string
+	for _, f := range fields {
+		place, ok := n.settled(f)
+		if !ok {
+			unknown = append(unknown, fmt.Sprintf("%s %s", f, n.doubt(f)))
+			continue
+		}
+		n.Layout.set(f, place)
+	}
+	if unknown != nil {
+		return errors.New(strings.Join(unknown, ", "))
+	}
+	return nil
+}
+
+func (n *learner) settled(field string) (int, bool) {
+	if n.found[field] == nil {
+		return 0, false
+	}
+	return n.found[field].only()
+}
+
+func (n *learner) doubt(field string) string {
+	c := n.found[field]
+	if c == nil || len(c.left) == 0 {
+		return "(not found)"
+	}
+	return fmt.Sprintf("(%d places)", len(c.left))
+}
+
+// want settles a field or says what is missing without it.
+func (n *learner) want(field, without string) bool {
+	if err := n.need(field); err != nil {
+		n.Missing = append(n.Missing, err.Error()+": "+without)
+		return false
+	}
+	return true
+}
+
+// samples are the connections that lessons use: two versions, two ciphers.
+var samples = []struct {
+	version uint16
+	cipher  ktls.Cipher
+	typ     byte // of a record
+}{
+	{tls.VersionTLS13, ktls.AES128GCM, 23},
+	{tls.VersionTLS12, ktls.AES256GCM, 22},
+	{tls.VersionTLS12, ktls.AES128GCM, 100},
+	{tls.VersionTLS13, ktls.AES256GCM, 21},
+	{tls.VersionTLS13, ktls.AES128GCM, 77},
+	{tls.VersionTLS12, ktls.AES256GCM, 23},
+}
+
+func loopback(c, d byte) netip.Addr { return netip.AddrFrom4([4]byte{127, 201, c, d}) }
+
+// open makes the i-th sample's connection with the keys of one direction on each end.
+func (n *learner) open(i int) (*lane, error) {
+	s := samples[i%len(samples)]
+	k, err := connect(loopback(byte(10+i), 77), loopback(byte(130+i), 88))
+	if err != nil {
+		return k, err
+	}
+	k.info = keyInfo(s.version, s.cipher, 0x0102030405060000+uint64(i)<<9)
+	if err := errors.Join(ktls.EnableRaw(k.a.file, &k.info, nil), ktls.EnableRaw(k.b.file, nil, &k.info)); err != nil {
+		return k, err
+	}
+	return k, errors.Join(n.identify(k.a), n.identify(k.b))
+}
+
+// withLane runs a lesson's step on the i-th sample.
+func (n *learner) withLane(i int, step func(k *lane) error) error {
+	k, err := n.open(i)
+	if k != nil {
+		defer k.close()
+	}
+	if err != nil {
+		return err
+	}
+	return step(k)
+}

@@ -1,0 +1,96 @@
+//go:build gobpf
+
+package loader
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// knowledgeVersion changes when the programs want to know something else.
+const knowledgeVersion = 1
+
+// learned returns what was learned of this kernel, now or earlier.
+func learned(k *kernelSymbols) (*knowledge, error) {
+	file := cacheFile()
+	known := readKnowledge(file)
+	p, err := newProber(k, known == nil)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	bases := readBases(p, k)
+	if known == nil {
+		if known, err = learn(p, bases); err != nil {
+			return nil, err
+		}
+		writeKnowledge(file, known)
+	}
+	known.Settings["page_offset_base"], known.Settings["vmemmap_base"] = bases.offset, bases.vmemmap
+	if bases.offset == 0 {
+		known.Missing = append(known.Missing, "page addresses: no payload, and no details of alerts and handshake records (sysctl kernel.kptr_restrict=1)")
+	}
+	return known, nil
+}
+
+func readBases(p *prober, k *kernelSymbols) (b pageBases) {
+	read := func(name string) uint64 {
+		if k.variables[name] == 0 {
+			return 0
+		}
+		return p.peek(k.variables[name], 8).u64(0)
+	}
+	b = pageBases{read(pageVariables[0]), read(pageVariables[1])}
+	if b.offset == 0 || b.vmemmap == 0 {
+		return pageBases{}
+	}
+	return b
+}
+
+// cacheFile is named after this very build of the kernel and of its module tls; empty if there is
+// nowhere to keep it.
+func cacheFile() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		dir = "/var/cache"
+	}
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return ""
+	}
+	id, _ := os.ReadFile("/sys/module/tls/notes/.note.gnu.build-id") // absent where TLS is built in
+	build := sha256.Sum256(fmt.Appendf(id, "%s %s", u.Release, u.Version))
+	name := fmt.Sprintf("layout-%d-%s-%x.json", knowledgeVersion, unix.ByteSliceToString(u.Release[:]), build[:8])
+	return filepath.Join(dir, "ktlstop", name)
+}
+
+// readKnowledge returns nil where there is none: it can be learned again.
+func readKnowledge(file string) *knowledge {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	var k knowledge
+	if json.Unmarshal(b, &k) != nil || k.Layout == nil || k.Layout.Fields == nil || k.Settings == nil {
+		return nil
+	}
+	return &k
+}
+
+// writeKnowledge keeps it for the next run; a run can do without.
+func writeKnowledge(file string, k *knowledge) {
+	b, err := json.MarshalIndent(k, "", "\t")
+	if err != nil || file == "" || os.MkdirAll(filepath.Dir(file), 0o755) != nil {
+		return
+	}
+	temp := file + ".new"
+	if errors.Join(os.WriteFile(temp, b, 0o644), os.Rename(temp, file)) != nil {
+		_ = os.Remove(temp) // it may not be there
+	}
+}

@@ -1,0 +1,61 @@
+//go:build gobpf
+
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// settleContext separates what both ends' contexts have from what is one's.
+func (n *learner) settleContext() error {
+	a, b := n.found["pair.a"].left, n.found["pair.b"].left
+	both := func(v int) bool { return slices.Contains(a, v) && slices.Contains(b, v) }
+	common := slices.DeleteFunc(slices.Clone(a), func(v int) bool { return !both(v) })
+	tx, rx := slices.DeleteFunc(slices.Clone(a), both), slices.DeleteFunc(slices.Clone(b), both)
+	if len(common) != 1 || len(tx) != 1 || len(rx) != 1 {
+		return fmt.Errorf("version and cipher (places %v and %v)", a, b)
+	}
+	n.Layout.set("tls_context.prot_info", common[0])
+	n.Layout.set("tls_context.crypto_send", tx[0])
+	n.Layout.set("tls_context.crypto_recv", rx[0])
+	return errors.Join(n.settleConf(), n.settleSequences())
+}
+
+// settleConf: the modes of the two directions are bitfields of one byte.
+func (n *learner) settleConf() error {
+	var places candidates[int]
+	places.add(n.found["conf.a"].left)
+	places.add(n.found["conf.b"].left)
+	at, ok := places.only()
+	if !ok {
+		return fmt.Errorf("the modes of a connection (%d places)", len(places.left))
+	}
+	n.Layout.Fields["tls_context.tx_conf"] = place{Offset: uint32(at), Bit: 0, Bits: 3}
+	n.Layout.Fields["tls_context.rx_conf"] = place{Offset: uint32(at), Bit: 3, Bits: 3}
+	return nil
+}
+
+// settleSequences: bytes of the context, or of memory that it points to.
+func (n *learner) settleSequences() error {
+	for _, dir := range []string{"tx", "rx"} {
+		if at, ok := n.settled(dir + ".array"); ok {
+			n.Layout.set("tls_context."+dir, at)
+			n.Layout.set("cipher_context.rec_seq", 0)
+			n.Layout.Sizes["cipher_context"] = 28 // more than two pointers: see seq_addr
+			continue
+		}
+		at, ok := n.settled(dir + ".pointer")
+		if !ok {
+			return fmt.Errorf("the sequence of %s: %s and %s", dir, n.doubt(dir+".array"), n.doubt(dir+".pointer"))
+		}
+		n.Layout.set("tls_context."+dir, at)
+		n.Layout.set("cipher_context___ptr.rec_seq", 0)
+	}
+	return nil
+}
+
+func (n *learner) context(e *end) uint64 {
+	return n.peek(e.sk+uint64(n.Layout.Fields["inet_connection_sock.icsk_ulp_data"].Offset), 8).u64(0)
+}

@@ -1,0 +1,136 @@
+//go:build gobpf
+
+package loader
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls"
+)
+
+// end is one end of a connection over loopback whose every property is known.
+type end struct {
+	fd            int
+	file          *os.File
+	local, remote netip.AddrPort
+	sk            uint64 // the kernel's struct sock
+}
+
+// lane is a connection: a sends records, b receives them.
+type lane struct {
+	a, b *end
+	info ktls.CryptoInfo
+	sent uint64
+}
+
+func (e *end) close() {
+	if e != nil && e.file != nil {
+		e.file.Close()
+	}
+}
+
+func (k *lane) close() { k.a.close(); k.b.close() }
+
+func newEnd(fd int) (*end, error) {
+	e := &end{fd: fd, file: os.NewFile(uintptr(fd), "socket")}
+	var err error
+	if e.local, err = addrPort(unix.Getsockname(fd)); err == nil {
+		e.remote, err = addrPort(unix.Getpeername(fd))
+	}
+	tv := unix.Timeval{Sec: 5}
+	return e, errors.Join(err, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv),
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv))
+}
+
+func addrPort(sa unix.Sockaddr, err error) (netip.AddrPort, error) {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)), err
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port)), err
+	}
+	return netip.AddrPort{}, errors.Join(err, errors.New("a socket without an address"))
+}
+
+func sockaddr(a netip.Addr) (family int, sa unix.Sockaddr) {
+	if a.Is4() {
+		return unix.AF_INET, &unix.SockaddrInet4{Addr: a.As4()}
+	}
+	return unix.AF_INET6, &unix.SockaddrInet6{Addr: a.As16()}
+}
+
+// connect makes a lane between two addresses of the loopback.
+func connect(from, to netip.Addr) (k *lane, err error) {
+	family, sa := sockaddr(to)
+	listener, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(listener)
+	if err = errors.Join(unix.Bind(listener, sa), unix.Listen(listener, 1)); err != nil {
+		return nil, fmt.Errorf("listen on %v: %w", to, err)
+	}
+	target, err := unix.Getsockname(listener)
+	if err != nil {
+		return nil, os.NewSyscallError("getsockname", err)
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	_, sa = sockaddr(from)
+	if err = errors.Join(unix.Bind(fd, sa), unix.Connect(fd, target)); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("connect to %v: %w", to, err)
+	}
+	k = &lane{}
+	if k.a, err = newEnd(fd); err != nil {
+		return k, err
+	}
+	if fd, _, err = unix.Accept4(listener, unix.SOCK_CLOEXEC); err != nil {
+		return k, os.NewSyscallError("accept", err)
+	}
+	k.b, err = newEnd(fd)
+	return k, err
+}
+
+// keyInfo makes keys that nobody should use.
+func keyInfo(version uint16, c ktls.Cipher, seq uint64) ktls.CryptoInfo {
+	key, salt, iv, _ := c.Sizes()
+	return ktls.CryptoInfo{Version: version, Cipher: c, Key: bytes.Repeat([]byte{0x5a}, key),
+		Salt: bytes.Repeat([]byte{0xa5}, salt), IV: bytes.Repeat([]byte{0x3c}, iv), Seq: seq}
+}
+
+// next is the sequence of the next record, as it lies in memory.
+func (k *lane) next() []byte { return binary.BigEndian.AppendUint64(nil, k.info.Seq+k.sent) }
+
+// send sends one record.
+func (k *lane) send(typ byte, b []byte) error {
+	k.sent++
+	_, err := ktls.SendRecord(k.a.file, ktls.ContentType(typ), b, 0)
+	return err
+}
+
+// receive reads from one record by a single buffer.
+func (k *lane) receive(b []byte) error {
+	_, _, err := ktls.RecvRecord(k.b.file, b, 0)
+	return err
+}
+
+// pattern is n bytes that no other piece of memory has.
+func pattern(n int, seed byte) []byte {
+	b := make([]byte, n)
+	x := uint32(seed)*2654435761 + 12345
+	for i := range b {
+		x = x*1664525 + 1013904223
+		b[i] = byte(x >> 24)
+	}
+	return b
+}

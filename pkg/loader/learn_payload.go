@@ -1,0 +1,124 @@
+//go:build gobpf
+
+package loader
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// pageBases are the kernel's variables page_offset_base and vmemmap_base; they
+// change with each boot. Zeros: the kernel hides its symbols.
+type pageBases struct{ offset, vmemmap uint64 }
+
+// address is where the page of a struct page of so many bytes lies.
+func (b pageBases) address(page uint64, size int) uint64 {
+	return b.offset + (page-b.vmemmap)/uint64(size)*pageSize
+}
+
+// scatter is where a message has its pieces, how large a struct scatterlist
+// is, and a struct page.
+type scatter struct{ data, size, page int }
+
+// lessonPlaintext sends pages of known contents.
+func (n *learner) lessonPlaintext() error {
+	var scatters candidates[scatter]
+	for i := range 3 {
+		size := 2*pageSize + 904 + 100*i
+		err := n.withLane(i, func(k *lane) error { return n.samplePages(k, pattern(size, byte(10+i)), &scatters) })
+		if err != nil {
+			return err
+		}
+	}
+	if err := n.need("sk_msg_sg.size"); err != nil {
+		return err
+	}
+	s, ok := scatters.only()
+	if !ok {
+		n.Missing = append(n.Missing, fmt.Sprintf("the pieces of a plaintext (%d places): no payload, and no details of alerts and handshake records", len(scatters.left)))
+		return nil
+	}
+	n.Layout.set("sk_msg_sg.data", s.data)
+	n.Layout.set("scatterlist.page_link", 0)
+	n.Layout.set("scatterlist.offset", 8)
+	n.Layout.set("scatterlist.length", 12)
+	n.Layout.Sizes["scatterlist"], n.Layout.Sizes["page"] = uint32(s.size), uint32(s.page)
+	return nil
+}
+
+func (n *learner) samplePages(k *lane, b []byte, scatters *candidates[scatter]) error {
+	if err := n.forget(probeVerdict); err != nil {
+		return err
+	}
+	release, err := spliceKept(k.a.fd, b)
+	if err != nil {
+		return err
+	}
+	defer release()
+	v, err := n.last(probeVerdict)
+	if err != nil {
+		return fmt.Errorf("bpf_exec_tx_verdict: %w", err)
+	}
+	m := v.mem[0]
+	n.note("sk_msg_sg.size", m.find32(uint32(len(b))))
+	var places []scatter
+	for data := 0; data < 128; data += 8 {
+		for size := 16; size <= 48; size += 8 {
+			for page := 56; page <= 128; page += 8 {
+				if n.isScatter(m, scatter{data, size, page}, b) {
+					places = append(places, scatter{data, size, page})
+				}
+			}
+		}
+	}
+	scatters.add(places)
+	return nil
+}
+
+// isScatter says whether the pages of b stand there one behind the other.
+func (n *learner) isScatter(m memory, s scatter, b []byte) bool {
+	if n.bases.offset == 0 {
+		return false
+	}
+	for at := s.data; len(b) > 0; at += s.size {
+		length := min(len(b), pageSize)
+		if m.u32(at+12) != uint32(length) || m.u64(at) < n.bases.vmemmap {
+			return false
+		}
+		addr := n.bases.address(m.u64(at)&^3, s.page) + uint64(m.u32(at+8))
+		if !bytes.Equal(n.peek(addr, 64), b[:64]) {
+			return false
+		}
+		b = b[length:]
+	}
+	return true
+}
+
+// spliceKept sends a record that consists of whole pages, and keeps the pages
+// from being used for something else until release is called.
+func spliceKept(fd int, b []byte) (release func(), err error) {
+	var pipe, copied [2]int
+	if err := errors.Join(unix.Pipe2(pipe[:], unix.O_CLOEXEC), unix.Pipe2(copied[:], unix.O_CLOEXEC)); err != nil {
+		return nil, os.NewSyscallError("pipe2", err)
+	}
+	release = func() {
+		for _, fd := range append(pipe[:], copied[:]...) {
+			unix.Close(fd)
+		}
+	}
+	if _, err = unix.Write(pipe[1], b); err == nil {
+		_, err = unix.Tee(pipe[0], copied[1], len(b), 0)
+	}
+	if err == nil {
+		_, err = unix.Splice(pipe[0], nil, fd, nil, len(b), 0)
+	}
+	if err != nil {
+		release()
+		return nil, fmt.Errorf("splice: %w", err)
+	}
+	return release, nil
+}
