@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,8 +19,14 @@ import (
 // ktlstop runs the program to its end.
 func ktlstop(t *testing.T, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
+	return run(t, []string{program}, args...)
+}
+
+// run is ktlstop for one that other words start.
+func run(t *testing.T, ktlstop []string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
 	var out, errs bytes.Buffer
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(ktlstop[0], slices.Concat(ktlstop[1:], args)...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	if err != nil && cmd.ProcessState == nil {

@@ -13,24 +13,97 @@ const gobpfProgram = "../bin/ktlstop-gobpf"
 // withoutTypes runs a command where the kernel shows no type information.
 var withoutTypes = []string{"unshare", "-m", "sh", "-c", `mount -t tmpfs none /sys/kernel/btf && exec "$0" "$@"`}
 
-// What the gobpf backend cannot do, as it says itself.
-var gobpfLacks = []string{"tls_encrypt_done:", "tls_decrypt_done:", "inventory:", "socket cookies:"}
+// gobpfLacks knows what the gobpf backend cannot do, as it says itself.
+func gobpfLacks(missing string) bool {
+	return slices.ContainsFunc([]string{"tls_encrypt_done:", "tls_decrypt_done:", "inventory:", "socket cookies:", "TLS_RX_EXPECT_NO_PAD:", "--match in the kernel:"},
+		func(known string) bool { return strings.HasPrefix(missing, known) })
+}
+
+// byGobpf starts a ktlstop that is left with the gobpf backend.
+func byGobpf(t *testing.T) []string {
+	t.Helper()
+	if kernel := os.Getenv("KTLSTOP_KERNEL"); kernel != "6.1" && kernel != "7.3" {
+		t.Skip("the gobpf backend is tested on the oldest and the newest kernel: KERNELS=\"6.1 7.3\"")
+	}
+	return append(slices.Clone(withoutTypes), gobpfProgram)
+}
 
 // TestGobpfPaths goes the same ways as TestPaths, with kprobes and without type
 // information: auto chooses the backend.
 func TestGobpfPaths(t *testing.T) {
-	if kernel := os.Getenv("KTLSTOP_KERNEL"); kernel != "6.1" && kernel != "7.3" {
-		t.Skip("the gobpf backend is tested on the oldest and the newest kernel: KERNELS=\"6.1 7.3\"")
+	tr := startBy(t, byGobpf(t), "trace", "-o", "json", "-s", "16384")
+	if !strings.Contains(tr.stderr.String(), "attached by kprobes") {
+		t.Fatalf("not the gobpf backend: %s", &tr.stderr)
 	}
-	tr := startBy(t, append(slices.Clone(withoutTypes), gobpfProgram), "trace", "-o", "json", "-s", "16384")
 	paths := slices.DeleteFunc(slices.Concat(sendPaths, receivePaths), func(p path) bool {
 		return p.name == "readv over many small buffers" // more than the programs can copy: LIMITATIONS.md
 	})
-	playPaths(t, tr, paths, func(got trace, t *testing.T) {
-		got.noLossesBut(t, func(missing string) bool {
-			return slices.ContainsFunc(gobpfLacks, func(known string) bool { return strings.HasPrefix(missing, known) })
-		})
-	})
+	playPaths(t, tr, paths, func(got trace, t *testing.T) { got.noLossesBut(t, gobpfLacks) })
+	leavesNoProbes(t)
+}
+
+// TestGobpfFilters: --match, evaluated in user space, and a socket filter that
+// gobpf loads and attaches.
+func TestGobpfFilters(t *testing.T) {
+	tr := startBy(t, byGobpf(t), "trace", "-o", "json", "-s", "64", "--match", "dir == tx and len < 100",
+		"--socket-filter", "../bin/examples/http_requests.o")
+	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
+	defer p.close()
+	for _, text := range []string{"GET /short HTTP/1.1\r\n\r\n", "220 mail ESMTP\r\n", "GET /long" + strings.Repeat("g", 200), "POST /last HTTP/1.1\r\n\r\n"} {
+		p.send(t, []byte(text), 0)
+		p.recv(t, len(text), len(text))
+	}
+	got := tr.stop()
+	got.nothingToldBut(t, gobpfLacks)
+	var seen []string
+	for _, l := range got.ofType("record") {
+		seen = append(seen, string(l.Payload.Data))
+	}
+	if want := []string{"GET /short HTTP/1.1\r\n\r\n", "POST /last HTTP/1.1\r\n\r\n"}; !slices.Equal(seen, want) {
+		t.Errorf("got %q, want %q", seen, want)
+	}
+	if s := got.summary(t); s.Unmatched != 6 { // two that were sent, and all that were received
+		t.Errorf("%d unmatched", s.Unmatched)
+	}
+}
+
+// TestGobpfDashboard: without sums in the kernel it adds the events up.
+func TestGobpfDashboard(t *testing.T) {
+	dash := startDashboardBy(t, byGobpf(t), "-d", "200ms")
+	p := newPair(t, security{"1.2", "AES-GCM-256", "sw"})
+	defer p.close()
+	for i, n := range []int{1, 100, 16384} {
+		p.send(t, pattern(n, i), 0)
+		p.recv(t, n, n)
+	}
+	p.sendControl(t, 21, []byte{1, 0})
+	p.recvControl(t, 10)
+	snaps := dash.stopDashboard()
+	last := snaps[len(snaps)-1]
+	want := totals{Records: 4, Bytes: 1 + 100 + 16384 + 2}
+	if last.TX.totals != want || last.RX.totals != want || last.Lost != 0 {
+		t.Errorf("got %+v, want %+v", last, want)
+	}
+	times := uint64(0)
+	for _, c := range last.Conns {
+		times += c.TX.Lat.Count + c.RX.Lat.Count
+	}
+	if times != 8 {
+		t.Errorf("%d of 8 records have times: %+v", times, last.Conns)
+	}
+	leavesNoProbes(t)
+}
+
+// TestGobpfRefuses: what it cannot do it says in one line.
+func TestGobpfRefuses(t *testing.T) {
+	command := byGobpf(t)
+	for _, args := range [][]string{{"list"}, {"trace", "--match", `payload contains "x"`}, {"trace", "--backend", "ebpf"}} {
+		stdout, stderr, status := run(t, command, args...)
+		if status != 1 || stdout != "" || !strings.HasPrefix(stderr, "ktlstop: ") || strings.Count(stderr, "\n") != 1 ||
+			!strings.Contains(stderr, "type information") {
+			t.Errorf("%q: status %d, stdout %q, stderr %q", args, status, stdout, stderr)
+		}
+	}
 	leavesNoProbes(t)
 }
 

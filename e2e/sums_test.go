@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -45,10 +46,16 @@ type row struct {
 // startDashboard runs ktlstop -o json and returns when its hooks are live.
 func startDashboard(t *testing.T, args ...string) *tracer {
 	t.Helper()
+	return startDashboardBy(t, []string{program}, args...)
+}
+
+// startDashboardBy is startDashboard for a ktlstop that other words start.
+func startDashboardBy(t *testing.T, ktlstop []string, args ...string) *tracer {
+	t.Helper()
 	dir := t.TempDir()
 	tr := &tracer{t: t, file: filepath.Join(dir, "snapshots.jsonl"), done: make(chan error, 1)}
 	ready := filepath.Join(dir, "ready")
-	tr.cmd = exec.Command(program, append([]string{"-o", "json", "--ready-file", ready}, args...)...)
+	tr.cmd = exec.Command(ktlstop[0], slices.Concat(ktlstop[1:], []string{"-o", "json", "--ready-file", ready}, args)...)
 	out, err := os.Create(tr.file)
 	must(t, err)
 	defer out.Close()

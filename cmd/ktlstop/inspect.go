@@ -71,7 +71,7 @@ func (o *inspection) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer t.Close()
-	if err := o.openGate(); err != nil {
+	if err := o.openGate(t); err != nil {
 		return err
 	}
 	defer o.closeGate()

@@ -44,15 +44,15 @@ func (o *options) checkSocketFilter(cmd *cobra.Command) error {
 }
 
 // openGate is for pump to ask; without a socket filter there is none.
-func (o *options) openGate() (err error) {
+func (o *options) openGate(t *loader.Tracer) (err error) {
 	filter := o.classic
 	if o.socketFilter != "" {
-		loaded, err := loader.OpenSocketFilter(splitFilter(o.socketFilter))
+		loaded, err := t.OpenSocketFilter(splitFilter(o.socketFilter))
 		if err != nil {
 			return err
 		}
 		defer loaded.Close() // the socket keeps it
-		filter = tap.Extended(loaded.FD())
+		filter = loaded.Attach
 	}
 	if filter != nil {
 		o.filterGate, err = tap.NewGate(filter)

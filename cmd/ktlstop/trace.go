@@ -56,7 +56,7 @@ func (o *options) printLive(cmd *cobra.Command) error {
 		return err
 	}
 	defer t.Close()
-	if err := o.openGate(); err != nil {
+	if err := o.openGate(t); err != nil {
 		return err
 	}
 	defer o.closeGate()

@@ -18,20 +18,9 @@ func Classic(program []unix.SockFilter) Filter {
 		if errors.Is(err, unix.EINVAL) {
 			return errors.New("the kernel refuses the packet filter: a jump, an address or an operation in it is invalid")
 		}
-		return attachError(err)
-	}
-}
-
-// Extended is an eBPF program of the type socket filter, by its descriptor.
-func Extended(prog int) Filter {
-	return func(fd int) error {
-		return attachError(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, prog))
-	}
-}
-
-func attachError(err error) error {
-	if err == nil {
+		if err != nil {
+			return fmt.Errorf("attach the socket filter: %w", err)
+		}
 		return nil
 	}
-	return fmt.Errorf("attach the socket filter: %w", err)
 }

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,6 +33,10 @@ type backend interface {
 	collection() *ebpf.Collection
 	// rings says how full the buffers are, where that is known.
 	rings(payload bool) []Fill
+	// loadFilter loads a socket filter of others.
+	loadFilter(spec *ebpf.CollectionSpec, name string) (SocketFilter, error)
+	// name is BackendEBPF or BackendGobpf.
+	name() string
 	// detach lets no program run any more; what they told can still be read.
 	detach()
 	close()
@@ -44,38 +49,25 @@ const (
 	BackendGobpf = "gobpf"
 )
 
-// ParseBackend returns the backend of this name; the empty name is auto.
-func ParseBackend(name string) (string, error) {
+// checkBackend says what is wrong with Config.Backend.
+func checkBackend(name string) error {
 	switch name {
-	case "", BackendAuto:
-		return BackendAuto, nil
-	case BackendEBPF, BackendGobpf:
-		return name, nil
+	case "", BackendAuto, BackendEBPF:
+		return nil
+	case BackendGobpf:
+		if haveGobpf {
+			return nil
+		}
+		return errors.New("this ktlstop was built without the gobpf backend: make build-gobpf builds one that has it")
 	}
-	return "", fmt.Errorf("unknown backend %q: auto, ebpf or gobpf", name)
+	return fmt.Errorf("unknown backend %q: auto, ebpf or gobpf", name)
 }
 
 // newBackend takes kprobes only where they are asked for, or where there is no
 // type information and this program can do without.
-func newBackend(cfg *Config) (backend, error) {
-	name, err := ParseBackend(cfg.Backend)
-	if err != nil {
-		return nil, err
+func newBackend(name string) backend {
+	if name == BackendGobpf || name != BackendEBPF && haveGobpf && !hasTypes() {
+		return newGobpfBackend()
 	}
-	if name == BackendEBPF || name == BackendAuto && (hasTypes() || !haveGobpf) {
-		return &ebpfBackend{}, nil
-	}
-	if !haveGobpf {
-		return nil, &UnsupportedError{What: "this ktlstop was built without the gobpf backend",
-			Hint: "build one that has it: make build-gobpf (go build -tags gobpf, with cgo and gcc)"}
-	}
-	return newGobpfBackend(), nil
-}
-
-// backendName is what runs chose, for those who read the summary.
-func backendName(b backend) string {
-	if _, ok := b.(*ebpfBackend); ok {
-		return BackendEBPF
-	}
-	return BackendGobpf
+	return &ebpfBackend{}
 }

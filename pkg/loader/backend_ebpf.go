@@ -243,6 +243,8 @@ func (b *ebpfBackend) losses() (n [len(causes)]uint64, err error) {
 	return n, nil
 }
 
+func (b *ebpfBackend) name() string { return BackendEBPF }
+
 func (b *ebpfBackend) collection() *ebpf.Collection { return b.coll }
 
 func (b *ebpfBackend) rings(payload bool) []Fill {

@@ -61,7 +61,7 @@ func (c *Config) Check() error {
 	if c.Snaplen < 0 || c.Snaplen > MaxSnaplen {
 		return fmt.Errorf("snaplen %d is outside 0 to %d", c.Snaplen, MaxSnaplen)
 	}
-	if _, err := ParseBackend(c.Backend); err != nil {
+	if err := checkBackend(c.Backend); err != nil {
 		return err
 	}
 	for _, n := range []int{c.RingBytes, c.PayloadRingBytes} {

@@ -27,6 +27,8 @@ func TestConfigCheck(t *testing.T) {
 		{"negative", Config{RingBytes: -4096}, "ring of -4096 bytes"},
 		{"too large", Config{RingBytes: 1 << 32}, "ring of 4294967296 bytes"},
 		{"payload ring", Config{PayloadRingBytes: 5000}, "ring of 5000 bytes"},
+		{"backend", Config{Backend: BackendEBPF}, ""},
+		{"unknown backend", Config{Backend: "bcc"}, `unknown backend "bcc": auto, ebpf or gobpf`},
 	} {
 		err := c.cfg.Check()
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {

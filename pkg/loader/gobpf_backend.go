@@ -54,7 +54,8 @@ func (b *gobpfBackend) open(cfg *Config) error {
 	}
 	b.missing = append(b.missing, known.Missing...)
 	b.missing = append(b.missing, "inventory: connections that are open already show at their first record",
-		"socket cookies: 0 unless another program asks for them")
+		"socket cookies: 0 unless another program asks for them",
+		"TLS_RX_EXPECT_NO_PAD: it is not told which receivers have it")
 	if cfg.Match != nil {
 		b.missing = append(b.missing, "--match in the kernel: it is evaluated in user space")
 	}
@@ -226,6 +227,8 @@ func (b *gobpfBackend) inventory() error { return nil }
 func (b *gobpfBackend) each(name string, visit func(value []byte) error) error {
 	return b.m.each(name, func(_, value []byte) error { return visit(value) })
 }
+
+func (b *gobpfBackend) name() string { return BackendGobpf }
 
 func (b *gobpfBackend) collection() *ebpf.Collection { return nil }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 )
 
 // gobpfObject writes relocated programs as the object file that gobpf's elf
@@ -17,7 +18,7 @@ import (
 func gobpfObject(spec *ebpf.CollectionSpec) ([]byte, error) {
 	var w elfWriter
 	w.add("", elf.SHT_NULL, nil, 0, 0)
-	w.add("license", elf.SHT_PROGBITS, []byte("Dual BSD/GPL\x00"), 0, 0)
+	w.add("license", elf.SHT_PROGBITS, append([]byte(licenseOf(spec)), 0), 0, 0)
 	// 0xFFFFFFFE: of the running kernel.
 	w.add("version", elf.SHT_PROGBITS, binary.NativeEndian.AppendUint32(nil, 0xFFFFFFFE), 0, 0)
 	symbols := map[string]int{} // of maps, by name
@@ -32,6 +33,14 @@ func gobpfObject(spec *ebpf.CollectionSpec) ([]byte, error) {
 		}
 	}
 	return w.bytes(), nil
+}
+
+// licenseOf is that of the object; its programs share it.
+func licenseOf(spec *ebpf.CollectionSpec) string {
+	for _, p := range spec.Programs {
+		return p.License
+	}
+	return ""
 }
 
 // mapDef is struct bpf_map_def of gobpf's elf/include/bpf_map.h, not pinned.
@@ -77,8 +86,8 @@ func (w *elfWriter) program(p *ebpf.ProgramSpec, symbols map[string]int) error {
 			continue
 		}
 		symbol := symbols[it.Ins.Reference()]
-		if symbol == 0 {
-			return fmt.Errorf("write %s: no map %q: gobpf knows no global variables", p.Name, it.Ins.Reference())
+		if symbol == 0 || it.Ins.Src == asm.PseudoMapValue {
+			return fmt.Errorf("write %s: %q is no map: gobpf knows no global variables", p.Name, it.Ins.Reference())
 		}
 		it.Ins.Constant = 0 // gobpf puts the map's descriptor there
 		put(&relocations, elf.Rel64{Off: it.Offset.Bytes(), Info: elf.R_INFO(uint32(symbol), 1)})

@@ -7,31 +7,43 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 // SocketFilter is a loaded eBPF program of the type BPF_PROG_TYPE_SOCKET_FILTER,
 // which others wrote.
-type SocketFilter struct {
-	coll *ebpf.Collection
-	prog *ebpf.Program
+type SocketFilter interface {
+	// Attach puts it on a socket, by its descriptor.
+	Attach(fd int) error
+	// Close lets go of the program; a socket that it is attached to keeps it.
+	Close()
 }
 
-// OpenSocketFilter loads a program of an ELF object as clang makes it. An empty
-// name stands for the object's only socket filter.
-func OpenSocketFilter(object, name string) (*SocketFilter, error) {
-	spec, err := ebpf.LoadCollectionSpec(object)
+// OpenSocketFilter loads a program of an ELF object as clang makes it, by the
+// backend that traces. An empty name stands for the object's only socket filter.
+func (t *Tracer) OpenSocketFilter(object, name string) (SocketFilter, error) {
+	spec, name, err := readFilter(object, name)
 	if err != nil {
-		return nil, fmt.Errorf("read the BPF object %s: %w", object, err)
+		return nil, err
 	}
-	if name, err = chooseFilter(spec, name); err != nil {
-		return nil, fmt.Errorf("BPF object %s: %w", object, err)
-	}
-	maps.DeleteFunc(spec.Programs, func(other string, _ *ebpf.ProgramSpec) bool { return other != name })
-	coll, err := ebpf.NewCollection(spec)
+	f, err := t.loadFilter(spec, name)
 	if err != nil {
 		return nil, fmt.Errorf("load the socket filter %s of %s: %w", name, object, err)
 	}
-	return &SocketFilter{coll, coll.Programs[name]}, nil
+	return f, nil
+}
+
+// readFilter returns the object without its other programs.
+func readFilter(object, name string) (*ebpf.CollectionSpec, string, error) {
+	spec, err := ebpf.LoadCollectionSpec(object)
+	if err != nil {
+		return nil, "", fmt.Errorf("read the BPF object %s: %w", object, err)
+	}
+	if name, err = chooseFilter(spec, name); err != nil {
+		return nil, "", fmt.Errorf("BPF object %s: %w", object, err)
+	}
+	maps.DeleteFunc(spec.Programs, func(other string, _ *ebpf.ProgramSpec) bool { return other != name })
+	return spec, name, nil
 }
 
 // chooseFilter finds the program that name means.
@@ -55,8 +67,25 @@ func chooseFilter(spec *ebpf.CollectionSpec, name string) (string, error) {
 	return name, nil
 }
 
-// FD is the program's descriptor, for SO_ATTACH_BPF.
-func (f *SocketFilter) FD() int { return f.prog.FD() }
+// ebpfFilter is a socket filter that cilium/ebpf has loaded.
+type ebpfFilter struct {
+	coll *ebpf.Collection
+	prog *ebpf.Program
+}
 
-// Close lets go of the program; a socket that it is attached to keeps it.
-func (f *SocketFilter) Close() { f.coll.Close() }
+func (b *ebpfBackend) loadFilter(spec *ebpf.CollectionSpec, name string) (SocketFilter, error) {
+	coll, err := ebpf.NewCollection(spec)
+	if err != nil {
+		return nil, err
+	}
+	return &ebpfFilter{coll, coll.Programs[name]}, nil
+}
+
+func (f *ebpfFilter) Attach(fd int) error {
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, f.prog.FD()); err != nil {
+		return fmt.Errorf("attach the socket filter: %w", err)
+	}
+	return nil
+}
+
+func (f *ebpfFilter) Close() { f.coll.Close() }

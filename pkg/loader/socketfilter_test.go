@@ -35,7 +35,7 @@ func TestSocketFilterNotAnObject(t *testing.T) {
 	if err := os.WriteFile(name, []byte("#!/bin/sh\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenSocketFilter(name, ""); err == nil || strings.Contains(err.Error(), "\n") {
+	if _, _, err := readFilter(name, ""); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("%v", err)
 	}
 }

@@ -41,10 +41,7 @@ func Open(cfg Config) (*Tracer, error) {
 	if err := Preflight(); err != nil {
 		return nil, err
 	}
-	b, err := newBackend(&cfg)
-	if err != nil {
-		return nil, err
-	}
+	b := newBackend(cfg.Backend)
 	t := &Tracer{backend: b, snaplen: cfg.Snaplen, asm: newAssembler(b.fetch)}
 	t.asm.match, t.asm.container = cfg.Match, cfg.Container
 	if err := t.start(&cfg); err != nil {
@@ -107,7 +104,7 @@ func (t *Tracer) Hooks() []HookState {
 }
 
 // Backend is BackendEBPF or BackendGobpf.
-func (t *Tracer) Backend() string { return backendName(t.backend) }
+func (t *Tracer) Backend() string { return t.name() }
 
 // Tier is the privacy tier of the run.
 func (t *Tracer) Tier() event.Tier {
