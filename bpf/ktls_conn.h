@@ -58,7 +58,13 @@ struct {
 #endif
 
 struct {
+#ifdef KTLSTOP_KPROBE
+	/* Shared memory: while a bpf system call reads a map, the kernel skips kprobe programs on that processor. */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+#else
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+#endif
 	__uint(max_entries, LOST_MAX);
 	__type(key, u32);
 	__type(value, u64);
@@ -173,7 +179,11 @@ static __always_inline void count_lost(u32 cause)
 	u64 *n = bpf_map_lookup_elem(&lost, &cause);
 
 	if (n)
+#ifdef KTLSTOP_KPROBE
+		__sync_fetch_and_add(n, 1);
+#else
 		*n += 1;
+#endif
 }
 
 #ifdef KTLSTOP_KPROBE

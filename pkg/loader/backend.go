@@ -29,8 +29,10 @@ type backend interface {
 	each(name string, visit func(value []byte) error) error
 	// losses are the counters of enum lost.
 	losses() ([len(causes)]uint64, error)
-	// collection is what cilium/ebpf has loaded; nil where gobpf has.
-	collection() *ebpf.Collection
+	// programs are those that are attached, by name, to ask what they cost.
+	programs() map[string]*ebpf.Program
+	// newSampler reads what the kernel adds up; nil where it does not.
+	newSampler() *sampler
 	// rings says how full the buffers are, where that is known.
 	rings(payload bool) []Fill
 	// loadFilter loads a socket filter of others.

@@ -245,7 +245,9 @@ func (b *ebpfBackend) losses() (n [len(causes)]uint64, err error) {
 
 func (b *ebpfBackend) name() string { return BackendEBPF }
 
-func (b *ebpfBackend) collection() *ebpf.Collection { return b.coll }
+func (b *ebpfBackend) programs() map[string]*ebpf.Program { return b.coll.Programs }
+
+func (b *ebpfBackend) newSampler() *sampler { return newSampler(b.coll) }
 
 func (b *ebpfBackend) rings(payload bool) []Fill {
 	fills := []Fill{{"events", "ring_full", uint64(b.events.BufferSize()), uint64(b.events.AvailableBytes())}}

@@ -32,6 +32,10 @@ type Cost struct {
 	Records uint64
 }
 
+// oncePerRecord are the programs that run once for each record, by fentry and
+// by kprobes.
+var oncePerRecord = []string{"verdict_enter", "open_enter", "bpf_exec_tx_verdict_enter", "tls_rx_one_record_enter"}
+
 // meter measures programs in windows.
 type meter struct {
 	mu       sync.Mutex
@@ -54,7 +58,6 @@ func (m *meter) step(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case len(m.programs) == 0:
 	case m.close == nil && !now.Before(m.next):
 		m.open(now)
 	case m.close != nil && now.Sub(m.began) >= m.window():
@@ -155,7 +158,7 @@ func (m *meter) cost() Cost {
 		if p.Runs > 0 || p.Skipped > 0 {
 			c.Programs = append(c.Programs, *p)
 		}
-		if p.Name == "verdict_enter" || p.Name == "open_enter" {
+		if slices.Contains(oncePerRecord, p.Name) {
 			c.Records += p.Runs
 		}
 	}

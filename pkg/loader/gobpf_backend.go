@@ -9,7 +9,9 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/iovisor/gobpf/elf"
@@ -31,6 +33,8 @@ type gobpfBackend struct {
 	hooks    []HookState
 	missing  []string
 	marker   *marker
+	lost     []byte // the map of this name
+	running  map[string]*ebpf.Program
 }
 
 func newGobpfBackend() backend { return &gobpfBackend{} }
@@ -81,6 +85,10 @@ func (b *gobpfBackend) open(cfg *Config) error {
 	if err := b.attach(spec); err != nil {
 		return err
 	}
+	if err := b.shareCounters(); err != nil {
+		return err
+	}
+	b.findPrograms(spec)
 	return b.listen()
 }
 
@@ -230,24 +238,45 @@ func (b *gobpfBackend) each(name string, visit func(value []byte) error) error {
 
 func (b *gobpfBackend) name() string { return BackendGobpf }
 
-func (b *gobpfBackend) collection() *ebpf.Collection { return nil }
+func (b *gobpfBackend) newSampler() *sampler { return nil }
 
 // rings is empty: gobpf does not tell how full the perf buffer is.
 func (b *gobpfBackend) rings(bool) []Fill { return nil }
 
+// shareCounters maps the loss counters into memory: the kernel skips kprobe
+// programs on a processor where a bpf system call that reads a map is under way,
+// and where it preempts its own code that can take long (bpf_prog_active).
+func (b *gobpfBackend) shareCounters() (err error) {
+	b.lost, err = unix.Mmap(b.m.Map("lost").Fd(), 0, os.Getpagesize(), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("share the loss counters: %w", err)
+	}
+	return nil
+}
+
 func (b *gobpfBackend) losses() (n [len(causes)]uint64, err error) {
-	perCPU := make([]byte, 8*possibleCPUs())
 	for i := range n {
-		key := binary.NativeEndian.AppendUint32(nil, uint32(i))
-		if err := b.m.lookup("lost", key, perCPU); err != nil {
-			return n, fmt.Errorf("read the loss counters: %w", err)
-		}
-		for at := 0; at < len(perCPU); at += 8 {
-			n[i] += binary.NativeEndian.Uint64(perCPU[at:])
-		}
+		n[i] = atomic.LoadUint64((*uint64)(unsafe.Pointer(&b.lost[8*i])))
 	}
 	return n, nil
 }
+
+// findPrograms gives the meter what it asks the kernel about. What cannot be
+// asked about stays unmeasured.
+func (b *gobpfBackend) findPrograms(spec *ebpf.CollectionSpec) {
+	b.running = map[string]*ebpf.Program{}
+	for name, p := range spec.Programs {
+		fd, err := unix.FcntlInt(uintptr(b.m.Kprobe(p.SectionName).Fd()), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			continue
+		}
+		if prog, err := ebpf.NewProgramFromFD(fd); err == nil { // it owns fd now
+			b.running[name] = prog
+		}
+	}
+}
+
+func (b *gobpfBackend) programs() map[string]*ebpf.Program { return b.running }
 
 func (b *gobpfBackend) close() {
 	if b.perf != nil {
@@ -255,6 +284,14 @@ func (b *gobpfBackend) close() {
 		for range b.samples { // gobpf closes it when it has stopped reading
 		}
 		b.perf = nil
+	}
+	for _, p := range b.running {
+		p.Close()
+	}
+	b.running = nil
+	if b.lost != nil {
+		_ = unix.Munmap(b.lost) // it is only read
+		b.lost = nil
 	}
 	if b.m != nil {
 		_ = b.m.Close() // what it could not remove, the next start removes

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/iovisor/gobpf/pkg/cpuonline"
-	"github.com/iovisor/gobpf/pkg/cpupossible"
 	"golang.org/x/sys/unix"
 )
 
@@ -33,15 +32,6 @@ func onlineCPUs() int {
 	cpus, err := cpuonline.Get()
 	if err != nil || len(cpus) == 0 {
 		return 1
-	}
-	return len(cpus)
-}
-
-// possibleCPUs is how many values a per-CPU map has.
-func possibleCPUs() int {
-	cpus, err := cpupossible.Get()
-	if err != nil || len(cpus) == 0 {
-		return onlineCPUs()
 	}
 	return len(cpus)
 }

@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cilium/ebpf"
-
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -55,9 +53,10 @@ func (t *Tracer) start(cfg *Config) error {
 	if err := t.open(cfg); err != nil {
 		return err
 	}
-	t.meter = newMeter(nil)
-	if coll := t.collection(); coll != nil {
-		t.measure(coll, cfg.Aggregate)
+	t.meter = newMeter(t.programs())
+	if cfg.Aggregate {
+		t.sampler = t.newSampler()
+		t.asm.aggregate = t.sampler != nil
 	}
 	t.begin = time.Now()
 	t.meter.step(t.begin)
@@ -65,14 +64,6 @@ func (t *Tracer) start(cfg *Config) error {
 		return err
 	}
 	return t.inventory()
-}
-
-// measure is for what only cilium/ebpf can read.
-func (t *Tracer) measure(coll *ebpf.Collection, aggregate bool) {
-	t.meter = newMeter(coll.Programs)
-	if aggregate {
-		t.sampler, t.asm.aggregate = newSampler(coll), true
-	}
 }
 
 // Duration is how long the programs have been, or were, live.
