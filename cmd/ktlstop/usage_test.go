@@ -27,7 +27,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"trace", "--uid", "nobody-of-that-name"}, {"trace", "--netns", "nowhere"}, {"trace", "--port", "0"},
 		{"trace", "--port", "65536"}, {"trace", "--ring-bytes", "5000"}, {"trace", "--duration", "soon"},
 		{"trace", "--comm", ""}, {"trace", "--uid", ""}, {"trace", "--cgroup", ""}, {"trace", "--netns", "0"}, {"trace", "--dir", ""},
-		{"trace", "--backend", ""}, {"trace", "--backend", "bcc"}, {"list", "--backend", "gobpf"},
+		{"trace", "--backend", ""}, {"trace", "--backend", "bcc"},
 		{"gen", "-n", "0"}, {"gen", "-s", "0"}, {"gen", "--tls", "1.1"}, {"gen", "--cipher", "rc4"},
 		{"gen", "--dir", "up"}, {"gen", "--listen", ":0", "--connect", ":0"}, {"list", "-o", "yaml"}, {"list", "-o", "pcapng"},
 		{"tap"}, {"tap", "a b"}, {"tap", "all"}, {"tap", "ktls0", "x"}, {"tap", "ktls0", "-s", "0"}, {"tap", "ktls0", "--tap-netns", ""},
