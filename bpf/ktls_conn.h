@@ -7,6 +7,7 @@
 #include "ktls_event.h"
 #include "ktls_payload.h"
 #include "ktls_match.h"
+#include "ktls_sample.h"
 #include "ktls_stats.h"
 
 #ifndef KTLSTOP_KPROBE
@@ -101,6 +102,7 @@ struct conn {
 	u8 mark[3];   /* see TWIN: the last hook of tx, of rx, of the keys */
 	u8 tx_failed; /* the failure has been told */
 	u8 rx_late;   /* the call that opened rx has opened others, which wait for its return in "late" */
+	struct sampled sampled[2]; /* of tx and rx */
 };
 
 struct {
@@ -205,12 +207,14 @@ static __always_inline bool has_room(const struct event *e, u64 used)
 	return used < data_mark || (e->kind != KIND_OPENED && (e->kind != KIND_RECORD || e->type != TYPE_DATA));
 }
 
-static __always_inline void emit(struct event *e)
+static __always_inline bool emit(struct event *e)
 {
 	u64 used = ring_used();
 
-	if (!has_room(e, used) || bpf_ringbuf_output(&events, e, sizeof(*e), wakeup(used)))
-		count_lost(LOST_RING_FULL);
+	if (has_room(e, used) && !bpf_ringbuf_output(&events, e, sizeof(*e), wakeup(used)))
+		return true;
+	count_lost(LOST_RING_FULL);
+	return false;
 }
 #endif
 
@@ -231,17 +235,24 @@ static __always_inline bool counted(struct event *e)
 	return e->type != 23; /* application_data */
 }
 
-/* Report a record, or count it as kept back by the filters. */
-static __always_inline void emit_record(struct event *e, u64 *hidden)
+/* Report a record, or count it as kept back by the filters or left out by sampling. */
+static __always_inline void emit_record(struct event *e, u64 *hidden, struct sampled *s)
 {
 	if (is_hidden(e)) {
 		__sync_fetch_and_add(hidden, 1);
 		return;
 	}
+	if (left_out(e, s)) {
+		__sync_fetch_and_add(hidden, 1);
+		skip(s);
+		return;
+	}
 	if (aggregate && !counted(e))
 		return;
 	e->hidden = *hidden;
-	emit(e);
+	stand_for(e, s);
+	if (!emit(e))
+		give_back(e, s);
 }
 
 static __always_inline bool process_wanted(const struct event *e)
@@ -413,6 +424,8 @@ static __always_inline void emit_socket(struct conn *c, u8 state, u8 dir, struct
 	e.mode_tx = c->keyed[DIR_TX] ? c->tx.mode : 0;
 	e.mode_rx = c->keyed[DIR_RX] ? c->rx.mode : 0;
 	e.flags = 0;
+	e.skipped = c->sampled[DIR_TX].skipped;
+	e.len = c->sampled[DIR_RX].skipped;
 	if (who) {
 		e.pid = who->pid;
 		e.tid = who->tid;

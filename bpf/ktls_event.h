@@ -63,6 +63,7 @@ struct event {
 	u16 hits; /* which of the expression's tests of the plaintext hold */
 	u8 laddr[16], raddr[16];
 	char comm[16];
+	u32 skipped; /* left out by sampling, which this record stands for; socket: of tx that none stands for, and len: of rx */
 };
 _Static_assert(sizeof(struct event) == 184, "pkg/loader/wire.go knows this size");
 

@@ -71,15 +71,16 @@ static __always_inline struct event_sample *next_sample(struct outbox *o)
 	return &o->out[n];
 }
 
-static __always_inline void emit(struct event *e)
+static __always_inline bool emit(struct event *e)
 {
 	struct outbox *o = my_outbox();
 	struct event_sample *s = o ? next_sample(o) : 0;
 
 	if (!s)
-		return;
+		return false;
 	s->event = *e;
 	o->n++;
+	return true;
 }
 
 static __always_inline void send(void *regs, void *data, u64 size, u32 cause)

@@ -72,7 +72,7 @@ static __noinline void copy_payload_to_ring(struct event *e, struct source *s)
 
 static __always_inline bool wants_payload(const struct event *e)
 {
-	return snaplen && !(e->flags & FLAG_HIDDEN) && (!aggregate || e->conn == stream_conn);
+	return snaplen && !(e->flags & FLAG_HIDDEN) && (!aggregate || e->conn == stream_conn) && !plaintext_left_out(e);
 }
 
 static __always_inline void copy_payload(struct event *e, struct source *s)
@@ -285,7 +285,7 @@ static __always_inline void leave_behind(struct conn *c)
 	}
 	/* TCP has it; the hook that should have told was skipped. */
 	c->tx.flags |= FLAG_PUSHED;
-	emit_record(&c->tx, &c->tx.hidden);
+	emit_record(&c->tx, &c->tx.hidden, &c->sampled[DIR_TX]);
 }
 
 static __always_inline void source_of_tx(struct conn *c)
@@ -331,6 +331,7 @@ static __always_inline int verdict_begins(u64 *ctx)
 	e->op = send_op(e->flags);
 	c->tx_rec = (u64)msg - bpf_core_field_offset(struct tls_rec, msg_plaintext);
 	c->tx_state = TX_SEALING;
+	pick(e, &c->sampled[DIR_TX]);
 	if (is_control(e)) {
 		source_of_tx(c);
 		set_control(e, &c->src[DIR_TX]);
@@ -365,6 +366,7 @@ static __always_inline void adopt_record(struct conn *c, const struct tls_rec *r
 	e->op = send_op(e->flags);
 	c->tx_rec = (u64)rec;
 	c->tx_state = TX_SEALING;
+	pick(e, &c->sampled[DIR_TX]);
 	if (wants_payload(e))
 		count_lost(LOST_PAYLOAD_UNREADABLE);
 }
@@ -408,7 +410,7 @@ static __always_inline void finish_pending(struct conn *c, u64 rec, u64 now)
 	if (!p)
 		return;
 	p->stamp[3] = now;
-	emit_record(p, &c->tx.hidden);
+	emit_record(p, &c->tx.hidden, &c->sampled[DIR_TX]);
 	bpf_map_delete_elem(&pending, &key);
 	c->pending--;
 }
@@ -426,7 +428,7 @@ static __always_inline int push_ends(u64 *ctx)
 	if (c->push_rec == c->tx_rec && c->tx_state == TX_SEALING) {
 		c->tx.stamp[3] = now;
 		c->tx_state = TX_IDLE;
-		emit_record(&c->tx, &c->tx.hidden);
+		emit_record(&c->tx, &c->tx.hidden, &c->sampled[DIR_TX]);
 	} else {
 		finish_pending(c, c->push_rec, now);
 	}
@@ -564,7 +566,7 @@ static __always_inline int open_begins(u64 *ctx)
 		if (aggregate && late)
 			wait_for_return(e, !c->rx_late, !is_hidden(e));
 		e->flags |= FLAG_RETURN_LATER;
-		emit_record(e, &e->hidden);
+		emit_record(e, &e->hidden, &c->sampled[DIR_RX]);
 	}
 	c->rx_late = late;
 	if (!e->mode) /* the hook of its key was skipped, see TWIN */
@@ -626,6 +628,7 @@ static __always_inline int open_ends(u64 *ctx)
 	e->type = GIVEN(skb_cb(skb), tls.control);
 	if (GIVEN(darg, zc))
 		e->flags |= FLAG_ZEROCOPY;
+	pick(e, &c->sampled[DIR_RX]);
 	c->rx_state ^= RX_OPENING ^ RX_OPENED;
 	if (bpf_core_field_exists(darg->async) && GIVEN(darg, async)) { /* decrypt_done has the rest */
 		e->flags |= FLAG_ASYNC;
@@ -662,7 +665,8 @@ static __always_inline int call_returns(u64 sk, u8 op)
 {
 	struct conn *c = conn_lookup(sk);
 	struct event *place = 0, e;
-	bool late;
+	bool late, skipped = false;
+	struct sampled *sampled;
 	u64 used;
 	u32 was;
 
@@ -681,15 +685,18 @@ static __always_inline int call_returns(u64 sk, u8 op)
 		if (rx_taken(c, was)) {
 			if (late)
 				all_returned(&e);
-			emit_record(&e, &c->rx.hidden);
+			emit_record(&e, &c->rx.hidden, &c->sampled[DIR_RX]);
 		}
 		return 0;
 	}
-	if (is_hidden(&e)) {
+	sampled = &c->sampled[DIR_RX];
+	if (is_hidden(&e) || (skipped = left_out(&e, sampled))) {
 		/* Before another reader's record can leave without it. */
 		__sync_fetch_and_add(&c->rx.hidden, 1);
 		if (!rx_taken(c, was))
 			__sync_fetch_and_add(&c->rx.hidden, -1);
+		else if (skipped)
+			skip(sampled);
 		return 0;
 	}
 	used = ring_used();
@@ -701,6 +708,7 @@ static __always_inline int call_returns(u64 sk, u8 op)
 		return 0;
 	}
 	if (place) {
+		stand_for(&e, sampled);
 		*place = e;
 		bpf_ringbuf_submit(place, wakeup(used));
 	} else {
@@ -810,6 +818,7 @@ int decrypt_done(u64 *ctx)
 		s->wrap = ~0U;
 		e.len = read_be16(aad + 11); /* behind sequence, type and version */
 		e.hits = 0;
+		e.state = PICKED; /* no record of asynchronous crypto is left out */
 		if (match_payload)
 			look_at(&e, s);
 		copy_payload(&e, s);
@@ -882,7 +891,7 @@ TWIN("fexit/tls_set_sw_offload", set_sw_offload, sw_offload_ends)
 static __always_inline void flush_tx(struct conn *c)
 {
 	if (c->tx_state == TX_SEALING && (__s64)(c->end_seq[DIR_TX] - c->tx.seq) > 0)
-		emit_record(&c->tx, &c->tx.hidden);
+		emit_record(&c->tx, &c->tx.hidden, &c->sampled[DIR_TX]);
 	c->tx_state = TX_IDLE;
 }
 
@@ -893,7 +902,7 @@ static long flush_pending(void *map, struct pending_key *key, struct event *e, s
 {
 	if (key->conn != arg->id)
 		return 0;
-	emit_record(e, &arg->c->tx.hidden);
+	emit_record(e, &arg->c->tx.hidden, &arg->c->sampled[DIR_TX]);
 	bpf_map_delete_elem(map, key);
 	return 0;
 }
@@ -944,7 +953,7 @@ static __always_inline int free_begins(u64 *ctx)
 	if (!c || !c->closing || c->ctx != ctx[1])
 		return 0;
 	if ((c->rx_state & RX_STATE) == RX_OPENED)
-		emit_record(&c->rx, &c->rx.hidden);
+		emit_record(&c->rx, &c->rx.hidden, &c->sampled[DIR_RX]);
 	if (aggregate)
 		close_stats(c->rx.conn);
 	emit_socket(c, STATE_CLOSE, 0, 0);

@@ -106,9 +106,14 @@ type Record struct {
 	Mono uint64
 	Lat  Latency
 
-	// Hidden counts the records of this direction that the filters kept back
-	// since the trace saw the connection: a step in it explains a step in Seq.
+	// Hidden counts the records of this direction that the filters kept back,
+	// or sampling left out, since the trace saw the connection: a step in it
+	// explains a step in Seq.
 	Hidden uint64
+
+	// Skipped counts the records that sampling left out and that this one stands
+	// for.
+	Skipped uint64
 
 	// Unmatched says that the expression of --match does not hold: the record
 	// counts for the sequences and is not to be shown.
@@ -130,6 +135,9 @@ type Record struct {
 	// Shape is the protocol guess of the tier "shape".
 	Shape string
 }
+
+// Weight is how many records r stands for, itself included.
+func (r *Record) Weight() uint64 { return r.Skipped + 1 }
 
 // Latency is the time split of a record in nanoseconds (DESIGN §4.4). A stage
 // that was not seen is 0.
@@ -184,8 +192,12 @@ type Socket struct {
 	GenTX, GenRX   uint32
 	// Totals since the trace saw the connection.
 	Totals Totals
-	// Hidden counts the records that the filters kept back, per direction.
+	// Hidden counts the records that the filters kept back or sampling left out,
+	// per direction.
 	Hidden [2]uint64
+	// Skipped counts those left out by sampling that no record stands for: they
+	// came after the last one that was picked.
+	Skipped [2]uint64
 	// Start is Record.Start for both directions, nil where it is not known.
 	Start *[2]uint64
 }
@@ -195,6 +207,9 @@ type Socket struct {
 type Totals struct {
 	Records [2]uint64
 	Bytes   [2]uint64
+	// Sampled counts the records that sampling left out; they are in neither of
+	// the others.
+	Sampled [2]uint64
 }
 
 // Error is a record that could not be opened or sealed, or a connection that
@@ -250,6 +265,8 @@ type Summary struct {
 	Errors   uint64
 	// Unmatched counts the records that user space left out, as --match says.
 	Unmatched uint64
+	// Skipped counts those of Totals.Sampled that no record stands for.
+	Skipped [2]uint64
 	// Lost counts by cause.
 	Lost map[string]uint64
 	// Missing lists the hooks that could not be attached, with what that
@@ -260,4 +277,6 @@ type Summary struct {
 	// kernel measured them.
 	Cost     []ProgramCost
 	CostOver time.Duration
+	// Stopped says why the trace ended by itself; empty if it did not.
+	Stopped string
 }

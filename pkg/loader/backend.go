@@ -33,6 +33,8 @@ type backend interface {
 	programs() map[string]*ebpf.Program
 	// newSampler reads what the kernel adds up; nil where it does not.
 	newSampler() *sampler
+	// sampleEvery sets N of Config.Sample; nil where nothing can be left out.
+	sampleEvery() interface{ Set(any) error }
 	// rings says how full the buffers are, where that is known.
 	rings(payload bool) []Fill
 	// loadFilter loads a socket filter of others.

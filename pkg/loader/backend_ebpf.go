@@ -127,6 +127,9 @@ func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 			return err
 		}
 	}
+	if err := setSampling(spec, cfg); err != nil {
+		return err
+	}
 	return setMatch(spec, cfg.Match)
 }
 
@@ -154,6 +157,10 @@ func (b *ebpfBackend) openRings() (err error) {
 		return fmt.Errorf("open the payload ring: %w", err)
 	}
 	return nil
+}
+
+func (b *ebpfBackend) sampleEvery() interface{ Set(any) error } {
+	return b.coll.Variables["sample_every"]
 }
 
 func (b *ebpfBackend) about() ([]HookState, []string) { return b.hooks, b.missing }

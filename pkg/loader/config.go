@@ -2,6 +2,7 @@ package loader
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -32,9 +33,31 @@ type Config struct {
 	Aggregate bool
 	// Backend is BackendAuto (or empty), BackendEBPF or BackendGobpf.
 	Backend string
+	// Sample, if not nil, lets records be left out. It excludes Aggregate, which
+	// counts all of them.
+	Sample *Sampling
+	// MaxCPU, if not 0, is how much time of one processor the programs may take,
+	// in percent. Above it Sample, if there is one, is raised, and at last Run
+	// ends with a *CostError.
+	MaxCPU float64
+	// Notice, if not nil, is told what the tracer does about MaxCPU. Run calls it.
+	Notice func(string)
 	// ListOnly takes the inventory of open sockets and attaches no hooks.
 	ListOnly bool
 }
+
+// Sampling makes events of some records only: control records, those that take
+// long, and of the others one in Every, with how many it stands for
+// (event.Record.Skipped).
+type Sampling struct {
+	// Every is 1 to MaxSample; 1 leaves nothing out.
+	Every uint32
+	// Auto makes it more while the event ring is more than half full.
+	Auto bool
+}
+
+// MaxSample is the largest Sampling.Every.
+const MaxSample = 1_000_000
 
 // Filter keeps records back in the kernel; an empty field lets all pass, and
 // all fields must match.
@@ -54,6 +77,7 @@ const (
 	defaultPayloadRing = 32 << 20
 	pageSize           = 4096
 	maxRing            = 1 << 30
+	maxPercent         = 100_000
 )
 
 // Check says what is wrong with c, before anything is loaded.
@@ -68,6 +92,12 @@ func (c *Config) Check() error {
 		if n != 0 && (n < pageSize || n > maxRing || n&(n-1) != 0) {
 			return fmt.Errorf("ring of %d bytes: the size must be a power of two from %d to %d", n, pageSize, maxRing)
 		}
+	}
+	if s := c.Sample; s != nil && (s.Every < 1 || s.Every > MaxSample || c.Aggregate) {
+		return fmt.Errorf("sampling one in %d: it must be 1 to %d, and sums count every record", s.Every, MaxSample)
+	}
+	if c.MaxCPU < 0 || c.MaxCPU > maxPercent || math.IsNaN(c.MaxCPU) {
+		return fmt.Errorf("%v percent of a processor: it must be more than 0, to %d", c.MaxCPU, maxPercent)
 	}
 	return nil
 }

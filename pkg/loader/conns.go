@@ -14,6 +14,10 @@ const (
 	connRXState = connPending + 4
 	connTXState = connRXState + 5
 	connKeyed   = connTXState + 3
+	connSampled = 608 // struct sampled of tx and rx
+
+	sampledSize    = 16
+	sampledSkipped = 8
 
 	txSealing = 1
 	rxOpening = 1
@@ -29,6 +33,7 @@ func (t *Tracer) unfinished(handle func(event.Event) error) error {
 		if err := w.decode(b); err != nil || !done || w.Flags&flagHidden != 0 {
 			return err
 		}
+		w.Skipped = 0 // what it holds is of the record before
 		return t.addUnfinished(&w, handle)
 	}
 	err := t.each("pending", func(e []byte) error { return report(e, true) })
@@ -89,7 +94,7 @@ func connSocket(tx, rx *wireEvent, c []byte) *event.Socket {
 		TX: tx.tls(tx.Mode), RX: rx.tls(rx.Mode), GenTX: tx.Gen, GenRX: rx.Gen,
 		NextTX: next(tx, c[connTXState] == txSealing && !sealed(c)), NextRX: next(rx, rxState(c) == rxOpening),
 		Hidden: [2]uint64{tx.Hidden + unreported(tx, sealed(c)), rx.Hidden + unreported(rx, rxState(c) == rxOpened)},
-		Start:  &[2]uint64{tx.Start, rx.Start},
+		Start:  &[2]uint64{tx.Start, rx.Start}, Skipped: [2]uint64{skipped(c, event.TX), skipped(c, event.RX)},
 	}
 	if c[connKeyed] == 0 {
 		s.TX = event.TLS{}
@@ -101,6 +106,11 @@ func connSocket(tx, rx *wireEvent, c []byte) *event.Socket {
 		s.Proc = rx.process()
 	}
 	return s
+}
+
+// skipped is what sampling left out and no record stands for.
+func skipped(c []byte, d event.Dir) uint64 {
+	return uint64(binary.NativeEndian.Uint32(c[connSampled+int(d)*sampledSize+sampledSkipped:]))
 }
 
 // unreported is 1 for a record that the filters hide and that was finished but

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"encoding/binary"
 	"testing"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -11,6 +12,7 @@ type connState struct {
 	tx, rx           wireEvent
 	txState, rxState byte
 	keyed            [2]byte
+	skipped          [2]uint32
 }
 
 func (s *connState) encode(size int) []byte {
@@ -19,6 +21,9 @@ func (s *connState) encode(size int) []byte {
 	copy(b[connRX:], s.rx.encode())
 	b[connTXState], b[connRXState] = s.txState, s.rxState
 	copy(b[connKeyed:], s.keyed[:])
+	for d, n := range s.skipped {
+		binary.NativeEndian.PutUint32(b[connSampled+d*sampledSize+sampledSkipped:], n)
+	}
 	return b
 }
 
@@ -69,10 +74,19 @@ func TestConnSocket(t *testing.T) {
 	}
 }
 
+// What sampling left out of an open connection, and no record stands for.
+func TestConnSocketSkipped(t *testing.T) {
+	_, size := btfFields(t, object(t), "conn")
+	s := connState{tx: wireEvent{Conn: 7}, rx: wireEvent{Conn: 7}, skipped: [2]uint32{3, 1<<32 - 1}}
+	if got := connSocket(&s.tx, &s.rx, s.encode(size)).Skipped; got != [2]uint64{3, 1<<32 - 1} {
+		t.Errorf("skipped are %v", got)
+	}
+}
+
 // A socket that only receives shows who receives.
 func TestConnSocketReader(t *testing.T) {
 	tx, rx := wireEvent{Conn: 7}, wireEvent{Conn: 7, Kind: kindRecord, PID: 41}
-	c := make([]byte, connKeyed+2)
+	c := make([]byte, connSampled+2*sampledSize)
 	if s := connSocket(&tx, &rx, c); s.Proc.PID != 41 {
 		t.Errorf("the process is %d, want 41", s.Proc.PID)
 	}
@@ -85,7 +99,7 @@ func TestSealed(t *testing.T) {
 		want   bool
 	}{{0, 0, false}, {0, 5, false}, {txSealing, 0, false}, {txSealing, 5, true}} {
 		s := connState{tx: wireEvent{Stamp: [4]uint64{1, 1, c.sealed, 1}}, txState: c.state}
-		if got := sealed(s.encode(connKeyed + 2)); got != c.want {
+		if got := sealed(s.encode(connSampled + 2*sampledSize)); got != c.want {
 			t.Errorf("state %d, sealed at %d: %v", c.state, c.sealed, got)
 		}
 	}

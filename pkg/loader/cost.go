@@ -20,6 +20,8 @@ const (
 	firstWindow = time.Second
 	laterWindow = 100 * time.Millisecond
 	windowEvery = 5 * time.Second
+	// governedEvery is it where the cost has a limit (Config.MaxCPU).
+	governedEvery = time.Second
 )
 
 // Cost is what the programs took while they were measured.
@@ -46,23 +48,36 @@ type meter struct {
 	before   map[string]ebpf.ProgramStats
 	sums     map[string]*event.ProgramCost
 	over     time.Duration
+	every    time.Duration // from the begin of a window to that of the next
 }
 
 func newMeter(programs map[string]*ebpf.Program) *meter {
-	return &meter{programs: programs, before: map[string]ebpf.ProgramStats{}, sums: map[string]*event.ProgramCost{}}
+	return &meter{programs: programs, every: windowEvery, before: map[string]ebpf.ProgramStats{}, sums: map[string]*event.ProgramCost{}}
 }
 
-// step opens or closes a window when it is time. Where the kernel does not
-// measure, the cost stays unknown.
-func (m *meter) step(now time.Time) {
+// step opens or closes a window when it is time; then ok is true, and share what
+// the programs took of one processor in it, in percent. Where the kernel does
+// not measure, the cost stays unknown.
+func (m *meter) step(now time.Time) (share float64, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case m.close == nil && !now.Before(m.next):
 		m.open(now)
 	case m.close != nil && now.Sub(m.began) >= m.window():
+		before := m.spent()
 		m.shut(now)
+		return 100 * float64(m.spent()-before) / float64(now.Sub(m.began)), true
 	}
+	return 0, false
+}
+
+// spent is the run time of all programs that was measured, in nanoseconds.
+func (m *meter) spent() (ns uint64) {
+	for _, c := range m.sums {
+		ns += c.Nanos
+	}
+	return ns
 }
 
 func (m *meter) window() time.Duration {
@@ -73,7 +88,7 @@ func (m *meter) window() time.Duration {
 }
 
 func (m *meter) open(now time.Time) {
-	m.next = now.Add(windowEvery)
+	m.next = now.Add(m.every)
 	c, err := ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)
 	if err != nil {
 		return

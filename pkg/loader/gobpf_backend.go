@@ -240,6 +240,8 @@ func (b *gobpfBackend) name() string { return BackendGobpf }
 
 func (b *gobpfBackend) newSampler() *sampler { return nil }
 
+func (b *gobpfBackend) sampleEvery() interface{ Set(any) error } { return nil }
+
 // rings is empty: gobpf does not tell how full the perf buffer is.
 func (b *gobpfBackend) rings(bool) []Fill { return nil }
 

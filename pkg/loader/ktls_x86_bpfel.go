@@ -71,6 +71,7 @@ const (
 	ktlsVarAggregate           = "aggregate"
 	ktlsVarDataMark            = "data_mark"
 	ktlsVarDoneIsReq           = "done_is_req"
+	ktlsVarFillShift           = "fill_shift"
 	ktlsVarLive                = "live"
 	ktlsVarMatchPayload        = "match_payload"
 	ktlsVarMatchSearch         = "match_search"
@@ -80,6 +81,9 @@ const (
 	ktlsVarNrSplice            = "nr_splice"
 	ktlsVarPageOffsetBase      = "page_offset_base"
 	ktlsVarRecvmsgArgs         = "recvmsg_args"
+	ktlsVarSampleAuto          = "sample_auto"
+	ktlsVarSampleEvery         = "sample_every"
+	ktlsVarSampling            = "sampling"
 	ktlsVarSetTxArg            = "set_tx_arg"
 	ktlsVarSetUpdateArg        = "set_update_arg"
 	ktlsVarSnaplen             = "snaplen"
@@ -208,6 +212,7 @@ type ktlsVariableSpecs struct {
 	Aggregate       *ebpf.VariableSpec `ebpf:"aggregate"`
 	DataMark        *ebpf.VariableSpec `ebpf:"data_mark"`
 	DoneIsReq       *ebpf.VariableSpec `ebpf:"done_is_req"`
+	FillShift       *ebpf.VariableSpec `ebpf:"fill_shift"`
 	Live            *ebpf.VariableSpec `ebpf:"live"`
 	MatchPayload    *ebpf.VariableSpec `ebpf:"match_payload"`
 	MatchSearch     *ebpf.VariableSpec `ebpf:"match_search"`
@@ -217,6 +222,9 @@ type ktlsVariableSpecs struct {
 	NrSplice        *ebpf.VariableSpec `ebpf:"nr_splice"`
 	PageOffsetBase  *ebpf.VariableSpec `ebpf:"page_offset_base"`
 	RecvmsgArgs     *ebpf.VariableSpec `ebpf:"recvmsg_args"`
+	SampleAuto      *ebpf.VariableSpec `ebpf:"sample_auto"`
+	SampleEvery     *ebpf.VariableSpec `ebpf:"sample_every"`
+	Sampling        *ebpf.VariableSpec `ebpf:"sampling"`
 	SetTxArg        *ebpf.VariableSpec `ebpf:"set_tx_arg"`
 	SetUpdateArg    *ebpf.VariableSpec `ebpf:"set_update_arg"`
 	Snaplen         *ebpf.VariableSpec `ebpf:"snaplen"`
@@ -298,6 +306,7 @@ type ktlsVariables struct {
 	Aggregate       *ebpf.Variable `ebpf:"aggregate"`
 	DataMark        *ebpf.Variable `ebpf:"data_mark"`
 	DoneIsReq       *ebpf.Variable `ebpf:"done_is_req"`
+	FillShift       *ebpf.Variable `ebpf:"fill_shift"`
 	Live            *ebpf.Variable `ebpf:"live"`
 	MatchPayload    *ebpf.Variable `ebpf:"match_payload"`
 	MatchSearch     *ebpf.Variable `ebpf:"match_search"`
@@ -307,6 +316,9 @@ type ktlsVariables struct {
 	NrSplice        *ebpf.Variable `ebpf:"nr_splice"`
 	PageOffsetBase  *ebpf.Variable `ebpf:"page_offset_base"`
 	RecvmsgArgs     *ebpf.Variable `ebpf:"recvmsg_args"`
+	SampleAuto      *ebpf.Variable `ebpf:"sample_auto"`
+	SampleEvery     *ebpf.Variable `ebpf:"sample_every"`
+	Sampling        *ebpf.Variable `ebpf:"sampling"`
 	SetTxArg        *ebpf.Variable `ebpf:"set_tx_arg"`
 	SetUpdateArg    *ebpf.Variable `ebpf:"set_update_arg"`
 	Snaplen         *ebpf.Variable `ebpf:"snaplen"`

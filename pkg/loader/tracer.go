@@ -21,6 +21,7 @@ type Tracer struct {
 	asm      *assembler
 	lost     lostCounter
 	meter    *meter
+	governor *governor
 	sampler  *sampler // nil where records are not added up, see Aggregates
 	stream   atomic.Uint64
 	streamed uint64 // what stream was when the loop last looked
@@ -54,6 +55,9 @@ func (t *Tracer) start(cfg *Config) error {
 		return err
 	}
 	t.meter = newMeter(t.programs())
+	if err := t.govern(cfg); err != nil {
+		return err
+	}
 	if cfg.Aggregate {
 		t.sampler = t.newSampler()
 		t.asm.aggregate = t.sampler != nil
@@ -107,19 +111,25 @@ func (t *Tracer) Tier() event.Tier {
 
 // Run calls handle for each event until ctx ends or handle returns an error,
 // which Run returns. idle, if not nil, is called when the rings are empty.
-// After ctx has ended the programs are detached and the rings emptied.
+// After ctx has ended the programs are detached and the rings emptied, as they
+// are before Run returns a *CostError.
 func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle func() error) error {
 	err := t.loop(ctx, handle, idle)
+	var cost *CostError
+	ended := errors.As(err, &cost)
 	t.end = time.Now()
 	t.meter.stop()
 	if offErr := t.setLive(false); err == nil {
 		err = offErr
 	}
 	t.detach()
-	if err != nil {
+	if err != nil && !ended {
 		return err
 	}
-	return t.drain(handle)
+	if drained := t.drain(handle); drained != nil {
+		return drained
+	}
+	return err
 }
 
 // Losses reports what was lost since Run last did, for callers that have ended
@@ -138,7 +148,11 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 		if err := t.endStream(handle); err != nil {
 			return err
 		}
-		t.meter.step(time.Now())
+		if share, ok := t.meter.step(time.Now()); ok {
+			if err := t.governor.judge(share); err != nil {
+				return err
+			}
+		}
 		if idle == nil {
 			continue
 		}

@@ -49,6 +49,7 @@ type wireEvent struct {
 	Hits                       uint16
 	LAddr, RAddr               [16]byte
 	Comm                       event.Comm
+	Skipped                    uint32
 }
 
 // decode reads one event of the ring; b stays the ring's.
@@ -75,6 +76,7 @@ func (w *wireEvent) decode(b []byte) error {
 	copy(w.LAddr[:], b[132:148])
 	copy(w.RAddr[:], b[148:164])
 	copy(w.Comm[:], b[164:180])
+	w.Skipped = le.Uint32(b[180:])
 	return nil
 }
 
@@ -141,7 +143,7 @@ func (w *wireEvent) record(r *event.Record) {
 	*r = event.Record{
 		Conn: w.conn(), TLS: w.tls(w.Mode), Proc: w.process(),
 		Dir: event.Dir(w.Dir), Seq: w.Seq, Gen: w.Gen, Type: event.ContentType(w.Type),
-		Len: w.Len, Op: event.Op(w.Op), Hidden: w.Hidden, Start: w.Start, HasStart: true,
+		Len: w.Len, Op: event.Op(w.Op), Hidden: w.Hidden, Start: w.Start, HasStart: true, Skipped: uint64(w.Skipped),
 		Mono: max(w.Stamp[0], w.Stamp[1], w.Stamp[2], w.Stamp[3]),
 		Lat:  latency(&w.Stamp),
 	}
@@ -179,7 +181,8 @@ func (w *wireEvent) socket() *event.Socket {
 		State: event.SocketState(w.State), Conn: w.conn(), Proc: w.process(), Mono: w.Seq,
 		Dir: event.Dir(w.Dir), TX: w.tls(w.ModeTX), RX: w.tls(w.ModeRX),
 		NextTX: w.Stamp[0], NextRX: w.Stamp[1], Hidden: [2]uint64{w.Stamp[2], w.Stamp[3]},
-		GenTX: w.Gen & 0xffff, GenRX: w.Gen >> 16,
+		Skipped: [2]uint64{uint64(w.Skipped), uint64(w.Len)},
+		GenTX:   w.Gen & 0xffff, GenRX: w.Gen >> 16,
 	}
 	return s
 }

@@ -64,7 +64,7 @@ func TestEventLayout(t *testing.T) {
 		"lport": w.LPort, "rport": w.RPort, "kind": w.Kind, "dir": w.Dir, "type": w.Type, "op": w.Op,
 		"mode": w.Mode, "family": w.Family, "flags": w.Flags, "state": w.State, "ctl": w.Ctl,
 		"mode_tx": w.ModeTX, "mode_rx": w.ModeRX, "func": w.Func, "matched": w.Matched, "hits": w.Hits,
-		"laddr": w.LAddr, "raddr": w.RAddr, "comm": w.Comm,
+		"laddr": w.LAddr, "raddr": w.RAddr, "comm": w.Comm, "skipped": w.Skipped,
 	})
 }
 
@@ -109,11 +109,15 @@ func TestConnLayout(t *testing.T) {
 		got  int
 	}{
 		{"tx", 0}, {"rx", connRX}, {"pending", connPending}, {"tx_state", connTXState},
-		{"rx_state", connRXState}, {"keyed", connKeyed},
+		{"rx_state", connRXState}, {"keyed", connKeyed}, {"sampled", connSampled},
 	} {
 		if want, ok := at[c.name]; !ok || c.got != want {
 			t.Errorf("%s is read at %d, the object has it at %d", c.name, c.got, want)
 		}
+	}
+	inner, size1 := btfFields(t, spec, "sampled")
+	if i := slices.IndexFunc(inner, func(f field) bool { return f.name == "skipped" }); size1 != sampledSize || inner[i].offset != sampledSkipped {
+		t.Errorf("struct sampled is %v of %d bytes, Go reads skipped at %d of %d", inner, size1, sampledSkipped, sampledSize)
 	}
 	for _, c := range []struct {
 		name       string
@@ -451,7 +455,7 @@ func (w *wireEvent) encode() []byte {
 	for _, v := range []any{
 		w.Stamp, w.Seq, w.Conn, w.Cookie, w.Cgroup, w.PID, w.TID, w.UID, w.NetNS, w.Len, w.Gen, w.Hidden, w.Start, w.Err,
 		w.Version, w.Cipher, w.LPort, w.RPort, w.Kind, w.Dir, w.Type, w.Op, w.Mode, w.Family, w.Flags, w.State,
-		w.Ctl, w.ModeTX, w.ModeRX, w.Func, [3]uint8{}, w.LAddr, w.RAddr, w.Comm, [4]uint8{},
+		w.Ctl, w.ModeTX, w.ModeRX, w.Func, [3]uint8{}, w.LAddr, w.RAddr, w.Comm, w.Skipped,
 	} {
 		b, _ = binary.Append(b, binary.NativeEndian, v)
 	}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * --sample: of ordinary records only one in N becomes an event. Control records
+ * stay, and those that took long. What is left out counts as hidden, so that no
+ * sequence looks lost, and the next record picked by turn says how many it stands
+ * for. A record that finds no room in the ring stands for nothing: what it would
+ * have stood for is left to the next one, so that the sums are exact.
+ */
+#ifndef KTLS_SAMPLE_H
+#define KTLS_SAMPLE_H
+
+#include "ktls_kernel.h"
+#include "ktls_event.h"
+
+#ifdef KTLSTOP_KPROBE
+#define sampling 0 /* the kprobe build tells of each record */
+#else
+const volatile u32 sampling = 0;    /* set by the loader; without it the rest is dead code */
+const volatile u32 sample_auto = 0; /* N follows the ring's fill */
+const volatile u32 fill_shift = 19; /* log2 of a sixteenth of the ring */
+volatile u32 sample_every = 1;      /* the least N; it changes while the programs run */
+#endif
+
+#define SLOW_FACTOR 8 /* a record that takes so many times the mean stays */
+#define MEAN_SHIFT 4  /* the mean moves by a sixteenth of what is new */
+#define PICKED 1      /* event.state: chosen by turn */
+
+/* One direction of a connection. */
+struct sampled {
+	u64 mean;    /* of the total, times 2^MEAN_SHIFT */
+	u32 skipped; /* left out, and no event stands for it yet */
+	u32 owed;    /* user space holds records that wait for a call's return */
+};
+
+#ifdef KTLSTOP_KPROBE
+static __always_inline u32 sample_step(void) { return 1; }
+#else
+static __always_inline u64 ring_used(void);
+
+/* N by the fill of the ring: 1 below the half, then 4, 16 ... for each sixteenth; the last two let no data in. */
+static __always_inline u32 sample_step(void)
+{
+	u32 every = sample_every, level, by_fill;
+
+	if (!sample_auto)
+		return every;
+	level = ring_used() >> fill_shift;
+	if (level < 8)
+		return every;
+	if (level > 13)
+		level = 13;
+	by_fill = 1U << (2 * (level - 7));
+	return every > by_fill ? every : by_fill;
+}
+#endif
+
+/* Called when a record begins, so that only the plaintext of picked ones is copied. */
+static __always_inline void pick(struct event *e, const struct sampled *s)
+{
+	if (sampling)
+		e->state = s->skipped + 1 >= sample_step() ? PICKED : 0;
+}
+
+/* Whether there is a reason to copy its plaintext. */
+static __always_inline bool plaintext_left_out(const struct event *e)
+{
+	return sampling && e->type == TYPE_DATA && e->state != PICKED;
+}
+
+/* Whether a record took much longer than those before it did, by what is known when it leaves. */
+static __always_inline bool is_slow(const struct event *e, struct sampled *s)
+{
+	u64 end = e->stamp[3] ? e->stamp[3] : e->stamp[2], mean = s->mean, took;
+
+	if (!e->stamp[0] || end <= e->stamp[0])
+		return false;
+	took = end - e->stamp[0];
+	s->mean = mean ? mean - (mean >> MEAN_SHIFT) + took : took << MEAN_SHIFT;
+	return mean && took > (mean >> MEAN_SHIFT) * SLOW_FACTOR;
+}
+
+/*
+ * Records opened asynchronously stay, since user space joins them to what the
+ * crypto tells, and so do those that bring the return which others wait for.
+ */
+static __always_inline bool left_out(const struct event *e, struct sampled *s)
+{
+	bool slow;
+
+	if (!sampling)
+		return false;
+	slow = is_slow(e, s);
+	return !slow && e->state != PICKED && e->type == TYPE_DATA && !(e->flags & FLAG_ASYNC) &&
+	       (!s->owed || (e->flags & FLAG_RETURN_LATER));
+}
+
+static __always_inline void skip(struct sampled *s)
+{
+	__sync_fetch_and_add(&s->skipped, 1);
+}
+
+/* The record leaves: it takes along what it stands for. */
+static __always_inline void stand_for(struct event *e, struct sampled *s)
+{
+	if (!sampling)
+		return;
+	e->skipped = e->state == PICKED ? __sync_lock_test_and_set(&s->skipped, 0) : 0;
+	s->owed = e->flags & FLAG_RETURN_LATER;
+}
+
+/* It found no room. */
+static __always_inline void give_back(const struct event *e, struct sampled *s)
+{
+	if (sampling)
+		__sync_fetch_and_add(&s->skipped, e->skipped);
+}
+
+#endif

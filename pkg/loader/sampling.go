@@ -1,0 +1,37 @@
+package loader
+
+import (
+	"errors"
+	"math/bits"
+
+	"github.com/cilium/ebpf"
+)
+
+// govern prepares what Config.MaxCPU asks for.
+func (t *Tracer) govern(cfg *Config) error {
+	every := t.sampleEvery()
+	if every == nil && cfg.Sample != nil && (cfg.Sample.Auto || cfg.Sample.Every > 1) {
+		return &UnsupportedError{What: "the gobpf backend tells of each record", Hint: "leave --sample out, or use --backend ebpf"}
+	}
+	if every == nil {
+		cfg.Sample = nil
+	}
+	if cfg.MaxCPU > 0 {
+		t.meter.every, t.governor = governedEvery, newGovernor(cfg, every)
+	}
+	return nil
+}
+
+// setSampling tells the programs whether records may be left out, and how many.
+func setSampling(spec *ebpf.CollectionSpec, cfg *Config) error {
+	s := cfg.Sample
+	if s == nil {
+		return nil
+	}
+	return errors.Join(
+		setVariable(spec, "sampling", uint32(1)),
+		setVariable(spec, "sample_auto", uint32(boolInt(s.Auto))),
+		setVariable(spec, "sample_every", s.Every),
+		setVariable(spec, "fill_shift", uint32(bits.TrailingZeros32(cfg.ring())-4)),
+	)
+}
