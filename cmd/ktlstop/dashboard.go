@@ -76,6 +76,9 @@ func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started f
 		return err
 	}
 	w := newWatch(t, o.expr, filterText(cmd.Flags()))
+	if o.maxCPU > 0 {
+		w.about.Notes = append(w.about.Notes, fmt.Sprintf("--max-cpu %v: above that share of one processor the hooks are detached", o.maxCPU))
+	}
 	if o.output == "json" {
 		return w.print(cmd.Context(), cmd.OutOrStdout(), interval, o.duration)
 	}

@@ -11,12 +11,13 @@ import (
 	"syscall"
 
 	"github.com/ktlstop/ktlstop/internal/sink"
+	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
 
 // run does everything and says with which status to exit: 0, 1 for a failure,
-// 2 for a wrong command line.
+// 2 for a wrong command line, 3 where --max-cpu ended the trace.
 func run(args []string) int {
 	// A reader that goes away is an error to handle, not a signal to die of.
 	signal.Ignore(syscall.SIGPIPE)
@@ -34,6 +35,10 @@ func run(args []string) int {
 	if errors.As(err, &usage) {
 		fmt.Fprintln(os.Stderr, "Try: ktlstop --help")
 		return 2
+	}
+	var cost *loader.CostError
+	if errors.As(err, &cost) {
+		return 3
 	}
 	return 1
 }

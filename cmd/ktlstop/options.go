@@ -35,6 +35,8 @@ type options struct {
 	readyFile    string
 	ring         int
 	payloadRing  int
+	sample       string
+	maxCPU       float64
 	wide         bool
 	read         string
 	speed        float64
@@ -81,6 +83,7 @@ func (o *options) runFlags(f *pflag.FlagSet) {
 	f.DurationVar(&o.duration, "duration", 0, "stop after this time, as 10s or 5m")
 	f.StringVar(&o.readyFile, "ready-file", "", "create this file when the hooks are live")
 	o.loadFlags(f)
+	o.maxCPUFlag(f)
 	f.IntVar(&o.payloadRing, "payload-ring-bytes", 0, "size of the payload ring buffer, a power of two")
 }
 
@@ -119,6 +122,9 @@ func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
 	}
 	if cmd.Flags().Changed("port") && o.port == 0 {
 		return cfg, usagef("--port 0: not a port")
+	}
+	if err := o.setSampling(cmd, &cfg); err != nil {
+		return cfg, err
 	}
 	if cfg.Match = o.expr; o.expr != nil {
 		cfg.Container = cgroup.NewIndex().Container

@@ -23,19 +23,24 @@ type pipeline struct {
 	// pass, if not nil, says which of the chosen records a socket filter lets
 	// through. It wants to know of sockets too.
 	pass func(event.Event) (bool, error)
+	// thin, if not nil, tells when sampling begins and ends.
+	thin *thinning
 
 	unmatched uint64
 	totals    event.Totals
 	conns     map[uint64]*event.Totals
+	sampled   map[uint64]*[2]uint64 // left out, by connection
+	skipped   [2]uint64             // of those, what no record stands for
 	sockets   uint64
 	errors    uint64
 	gaps      uint64
 	lost      map[string]uint64
+	stopped   string // why the run ended by itself
 }
 
 func newPipeline(out sink.Sink, limit uint64, choice *choice) *pipeline {
 	return &pipeline{out: out, ledger: flow.NewLedger(0), limit: limit, choice: choice,
-		conns: map[uint64]*event.Totals{}, lost: map[string]uint64{}}
+		conns: map[uint64]*event.Totals{}, sampled: map[uint64]*[2]uint64{}, lost: map[string]uint64{}}
 }
 
 func (p *pipeline) handle(ev event.Event) error {
@@ -62,6 +67,7 @@ func (p *pipeline) record(r *event.Record) error {
 	if err := p.gap(p.ledger.Observe(r)); err != nil {
 		return err
 	}
+	p.leftOut(r.Conn.ID, r.Dir, r.Skipped)
 	if wanted, err := p.wants(r); err != nil || !wanted {
 		return errors.Join(err, p.leaveOut(r))
 	}
@@ -127,10 +133,12 @@ func (p *pipeline) socket(s *event.Socket) error {
 			return err
 		}
 	}
+	sampled := p.sampledOf(s)
 	if !p.choice.wants(s) {
 		return nil
 	}
 	s.Totals = *p.conn(s.Conn.ID)
+	s.Totals.Sampled = sampled
 	if s.State == event.SocketClose {
 		delete(p.conns, s.Conn.ID)
 	}
@@ -161,6 +169,7 @@ func (p *pipeline) finish(t *loader.Tracer) error {
 				return err
 			}
 		}
+		p.sampledOf(s)
 	}
 	return p.out.Write(p.summary(t))
 }
@@ -170,7 +179,7 @@ func (p *pipeline) summary(t *loader.Tracer) *event.Summary {
 	cost := t.Cost()
 	return &event.Summary{
 		Mono: loader.Monotonic(), Duration: t.Duration(), Totals: p.totals, Sockets: p.sockets,
-		Errors: p.errors, Unmatched: p.unmatched, Lost: lost, Missing: t.Missing(), Tier: t.Tier(),
+		Errors: p.errors, Unmatched: p.unmatched, Skipped: p.skipped, Stopped: p.stopped, Lost: lost, Missing: t.Missing(), Tier: t.Tier(),
 		Cost: cost.Programs, CostOver: cost.Over,
 	}
 }

@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
 // print writes a snapshot each interval as a line of JSON, and a last one when
@@ -20,10 +23,11 @@ func (w *watch) print(ctx context.Context, out io.Writer, interval, d time.Durat
 	for {
 		select {
 		case err := <-traced:
-			if err != nil {
+			var cost *loader.CostError
+			if err != nil && !errors.As(err, &cost) {
 				return err
 			}
-			return w.line(out)
+			return errors.Join(w.line(out), err)
 		case <-tick.C:
 			if err := w.line(out); err != nil {
 				cancel()

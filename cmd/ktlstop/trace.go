@@ -30,6 +30,7 @@ func newTrace() *cobra.Command {
 	o.captureFlags(f)
 	o.socketFilterFlags(f)
 	o.runFlags(f)
+	o.sampleFlag(f)
 	o.readFlag(f)
 	f.IntVarP(&o.snaplen, "snaplen", "s", 0, "show this many bytes of each plaintext, to 16384")
 	f.Uint64VarP(&o.count, "count", "c", 0, "stop after this many records")
@@ -86,7 +87,18 @@ func (o *options) pump(ctx context.Context, t *loader.Tracer, out sink.Sink) err
 	case o.duration > 0:
 		limit()
 	}
-	err := t.Run(ctx, withContainers(p.handle), out.Flush)
+	if o.sample == autoSample {
+		p.thin = &thinning{tell: notice}
+	}
+	err := t.Run(ctx, withContainers(p.handle), func() error {
+		p.thin.look(time.Now())
+		return out.Flush()
+	})
+	var cost *loader.CostError
+	if errors.As(err, &cost) {
+		p.stopped = stoppedByCost
+		return errors.Join(p.finish(t), err)
+	}
 	if errors.Is(err, errEnough) || errors.Is(err, sink.ErrEnough) {
 		// What lies unread in the ring is not lost, it is not asked for.
 		if err := t.Losses(p.handle); err != nil {

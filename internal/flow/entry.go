@@ -70,11 +70,12 @@ func (e *entry) record(r *event.Record) {
 	}
 }
 
-// count adds a record to the totals and histograms.
+// count adds a record to the totals, with those that it stands for, and to the
+// histograms.
 func (e *entry) count(r *event.Record) {
 	d := r.Dir & 1
-	e.act.Totals.Records[d]++
-	e.act.Totals.Bytes[d] += uint64(r.Len)
+	e.act.Totals.Records[d] += r.Weight()
+	e.act.Totals.Bytes[d] += r.Weight() * uint64(r.Len)
 	if r.Lat.Total != 0 {
 		e.hists(d).add(&r.Lat)
 	}

@@ -133,8 +133,8 @@ func (t *Table) grow(now, before *event.Totals) {
 func (t *Table) record(r *event.Record) {
 	t.keep(r)
 	if !t.cfg.Sampled {
-		t.totals.Records[r.Dir&1]++
-		t.totals.Bytes[r.Dir&1] += uint64(r.Len)
+		t.totals.Records[r.Dir&1] += r.Weight()
+		t.totals.Bytes[r.Dir&1] += r.Weight() * uint64(r.Len)
 	}
 	e := t.entry(&r.Conn)
 	if e == nil {

@@ -86,6 +86,7 @@ func (g *generator) record() *event.Record {
 		Op: event.Op(g.byte() % 9), Mono: g.uint(),
 		Lat: event.Latency{Stage: [3]uint64{g.uint(), g.uint(), g.uint()}, Total: g.uint()},
 	}
+	r.Skipped = g.uint() % (1 << 32)
 	if r.Type%2 == 0 {
 		r.Type = 20 + r.Type%4
 		r.Control = &event.Control{AlertLevel: g.byte(), AlertDescription: g.byte(), HandshakeType: g.byte()}
@@ -103,12 +104,12 @@ func (g *generator) socket() *event.Socket {
 	return &event.Socket{
 		State: event.SocketState(g.byte()%4 + 1), Conn: g.conn(), Proc: g.proc(), Mono: g.uint(),
 		Dir: event.Dir(g.byte() % 2), TX: g.tls(), RX: g.tls(), NextTX: g.uint(), NextRX: g.uint(),
-		GenTX: uint32(g.uint()), GenRX: uint32(g.uint()), Totals: g.totals(), Hidden: [2]uint64{g.uint(), g.uint()},
+		GenTX: uint32(g.uint()), GenRX: uint32(g.uint()), Totals: g.totals(), Hidden: [2]uint64{g.uint(), g.uint()}, Skipped: [2]uint64{g.uint(), g.uint()},
 	}
 }
 
 func (g *generator) totals() event.Totals {
-	return event.Totals{Records: [2]uint64{g.uint(), g.uint()}, Bytes: [2]uint64{g.uint(), g.uint()}}
+	return event.Totals{Records: [2]uint64{g.uint(), g.uint()}, Bytes: [2]uint64{g.uint(), g.uint()}, Sampled: [2]uint64{g.uint(), g.uint()}}
 }
 
 func (g *generator) error() *event.Error {
@@ -131,6 +132,7 @@ func (g *generator) summary() *event.Summary {
 	s := &event.Summary{
 		Mono: g.uint(), Duration: time.Duration(g.uint()), Totals: g.totals(), Sockets: g.uint(), Errors: g.uint(), Unmatched: g.uint(),
 		Tier: event.Tier(g.byte() % 4), Lost: map[string]uint64{}, CostOver: time.Duration(g.uint()),
+		Skipped: [2]uint64{g.uint(), g.uint()}, Stopped: []string{"", "max_cpu"}[g.byte()%2],
 	}
 	for range g.byte() % 3 {
 		// Small, since the schema bounds the sum.

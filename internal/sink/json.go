@@ -75,6 +75,9 @@ func (e *encoder) record(dst []byte, r *event.Record) []byte {
 	dst = appendUint(dst, "gen", uint64(r.Gen))
 	dst = appendName(dst, "tier", e.tier)
 	dst = appendControl(dst, r)
+	if r.Skipped > 0 {
+		dst = appendUint(dst, "weight", r.Weight())
+	}
 	if r.Payload != nil {
 		dst = appendPayload(dst, r.Payload)
 	}
@@ -104,7 +107,17 @@ func (e *encoder) socket(dst []byte, s *event.Socket) []byte {
 	}
 	dst = append(dst, '}')
 	dst = append(dst, `,"hidden":`...)
-	return appendPair(dst, s.Hidden)
+	return appendSampled(appendPair(dst, s.Hidden), s.Totals.Sampled, s.Skipped)
+}
+
+// appendSampled writes what sampling left out, if it did, and how much of that
+// no record stands for.
+func appendSampled(dst []byte, sampled, unweighted [2]uint64) []byte {
+	if sampled == [2]uint64{} && unweighted == sampled {
+		return dst
+	}
+	dst = appendPair(append(dst, `,"sampled":`...), sampled)
+	return appendPair(append(dst, `,"unweighted":`...), unweighted)
 }
 
 // appendSide is one direction of a socket.

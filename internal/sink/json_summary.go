@@ -17,7 +17,11 @@ func (e *encoder) summary(dst []byte, s *event.Summary) []byte {
 	dst = appendUint(dst, "sockets", s.Sockets)
 	dst = appendUint(dst, "errors", s.Errors)
 	dst = appendUint(dst, "unmatched", s.Unmatched)
+	dst = appendSampled(dst, s.Totals.Sampled, s.Skipped)
 	dst = appendLosses(dst, s.Lost)
+	if s.Stopped != "" {
+		dst = appendString(dst, "stopped", s.Stopped)
+	}
 	dst = appendUint(dst, "duration_ns", uint64(max(s.Duration, 0)))
 	dst = appendName(dst, "tier", s.Tier.String())
 	dst = append(dst, `,"missing_hooks":[`...)

@@ -128,9 +128,20 @@ func (p *printer) shortRecord(r *event.Record) {
 	p.right(uint64(r.Len), wLen)
 	p.left(shortOp(r.Op), wOp)
 	p.duration(r.Lat.Total, wLat)
+	p.weight(r)
 	p.peer(&r.Conn)
 	p.end()
 	p.control(r)
+}
+
+// weight writes how many records this one stands for, if it is not alone.
+func (p *printer) weight(r *event.Record) {
+	if r.Skipped == 0 {
+		return
+	}
+	p.str("x")
+	p.num(r.Weight())
+	p.str(" ")
 }
 
 // lead writes what all lines but the summary begin with.

@@ -24,6 +24,10 @@ func (p *printer) socket(s *event.Socket) {
 	case event.SocketClose:
 		p.total(" tx ", s.Totals.Records[event.TX], s.Totals.Bytes[event.TX])
 		p.total(" rx ", s.Totals.Records[event.RX], s.Totals.Bytes[event.RX])
+		if n := s.Totals.Sampled[event.TX] + s.Totals.Sampled[event.RX]; n > 0 {
+			p.str(" sampled out ")
+			p.num(n)
+		}
 	case event.SocketFound:
 		p.both(s)
 	default:
@@ -136,7 +140,13 @@ func (p *printer) summary(s *event.Summary) {
 	p.str(" in ")
 	p.dst = units.AppendDuration(p.dst, uint64(max(s.Duration, 0)))
 	p.flush()
+	p.sampled(s)
 	p.losses(s.Lost)
+	if s.Stopped != "" {
+		p.str("stopped: ")
+		p.str(Sanitize(s.Stopped))
+		p.flush()
+	}
 	for _, hook := range s.Missing {
 		p.str("not attached: ")
 		p.str(Sanitize(hook))
@@ -145,6 +155,21 @@ func (p *printer) summary(s *event.Summary) {
 	for i := range s.Cost {
 		p.cost(&s.Cost[i])
 	}
+}
+
+// sampled says what sampling left out, and how much of that no line stands for.
+func (p *printer) sampled(s *event.Summary) {
+	out := &s.Totals.Sampled
+	if out[event.TX]+out[event.RX] == 0 {
+		return
+	}
+	p.str("sampled out: tx ")
+	p.num(out[event.TX])
+	p.str(", rx ")
+	p.num(out[event.RX])
+	p.str(" records; the lines' xN stand for all but ")
+	p.num(s.Skipped[event.TX] + s.Skipped[event.RX])
+	p.flush()
 }
 
 func (p *printer) counted(n uint64, thing string) {

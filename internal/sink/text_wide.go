@@ -26,6 +26,7 @@ func (p *printer) wideRecord(r *event.Record) {
 		p.str(" zc")
 	}
 	p.str(" ")
+	p.weight(r)
 	p.peerOrBoth(&r.Conn)
 	p.wideEnd(r)
 	p.end()

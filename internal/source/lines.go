@@ -25,6 +25,7 @@ type recordLine struct {
 	Lat       latency `json:"lat_ns"`
 	Tier      string  `json:"tier"`
 	Shape     string  `json:"shape"`
+	Weight    uint64  `json:"weight"`
 	Alert     *alert  `json:"alert"`
 	Handshake *struct {
 		Type string `json:"msg_type"`
@@ -45,7 +46,7 @@ func (r *Reader) record(text []byte, mono uint64) (event.Event, error) {
 		return nil, err
 	}
 	out := &event.Record{
-		Seq: l.Seq, Gen: l.Gen, Type: event.ContentType(l.Type), Len: l.Len, Op: ops[l.Op], Mono: mono, Shape: l.Shape,
+		Seq: l.Seq, Gen: l.Gen, Type: event.ContentType(l.Type), Len: l.Len, Op: ops[l.Op], Mono: mono, Shape: l.Shape, Skipped: max(l.Weight, 1) - 1,
 		TLS: l.TLS.tls(), Proc: l.process.event(), Control: l.control(),
 	}
 	err := errors.Join(l.Sock.set(&out.Conn), setDir(&out.Dir, l.Dir), l.process.check(), checkWord("shape", l.Shape))
@@ -90,7 +91,9 @@ type socketLine struct {
 		TX count `json:"tx"`
 		RX count `json:"rx"`
 	} `json:"totals"`
-	Hidden pair `json:"hidden"`
+	Hidden     pair `json:"hidden"`
+	Sampled    pair `json:"sampled"`
+	Unweighted pair `json:"unweighted"`
 }
 
 type count struct {
@@ -107,7 +110,9 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 	out := &event.Socket{
 		State: states[l.State], Mono: mono, Proc: l.process.event(), TX: l.TX.tls(), RX: l.RX.tls(),
 		NextTX: l.TX.Next, NextRX: l.RX.Next, GenTX: l.TX.Gen, GenRX: l.RX.Gen, Hidden: l.Hidden.array(),
-		Totals: event.Totals{Records: [2]uint64{tx.Records, rx.Records}, Bytes: [2]uint64{tx.Bytes, rx.Bytes}},
+		Skipped: l.Unweighted.array(),
+		Totals: event.Totals{Records: [2]uint64{tx.Records, rx.Records}, Bytes: [2]uint64{tx.Bytes, rx.Bytes},
+			Sampled: l.Sampled.array()},
 	}
 	err := errors.Join(l.Sock.set(&out.Conn), l.process.check())
 	if out.State == 0 {
@@ -187,7 +192,10 @@ type summaryLine struct {
 		Nanos   uint64 `json:"run_ns"`
 		Skipped uint64 `json:"skipped"`
 	} `json:"cost"`
-	CostOver uint64 `json:"cost_over_ns"`
+	CostOver   uint64 `json:"cost_over_ns"`
+	Sampled    pair   `json:"sampled"`
+	Unweighted pair   `json:"unweighted"`
+	Stopped    string `json:"stopped"`
 }
 
 func (r *Reader) summary(text []byte, mono uint64) (event.Event, error) {
@@ -201,10 +209,14 @@ func (r *Reader) summary(text []byte, mono uint64) (event.Event, error) {
 	if l.Duration > math.MaxInt64 {
 		return nil, fmt.Errorf("duration_ns %d is more than 292 years", l.Duration)
 	}
+	if err := checkWord("stopped", l.Stopped); err != nil {
+		return nil, err
+	}
 	r.setTier(l.Tier)
 	out := &event.Summary{
 		Mono: mono, Duration: time.Duration(l.Duration), CostOver: time.Duration(l.CostOver), Sockets: l.Sockets, Errors: l.Errors, Unmatched: l.Unmatched, Lost: l.Lost,
-		Totals:  event.Totals{Records: l.Records.array(), Bytes: l.Bytes.array()},
+		Totals:  event.Totals{Records: l.Records.array(), Bytes: l.Bytes.array(), Sampled: l.Sampled.array()},
+		Skipped: l.Unweighted.array(), Stopped: l.Stopped,
 		Missing: l.Missing, Tier: tiers[l.Tier],
 	}
 	for _, c := range l.Cost {
