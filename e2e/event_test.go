@@ -40,7 +40,16 @@ type line struct {
 		Skipped int    `json:"skipped"`
 	} `json:"cost"`
 	Missing []string `json:"missing_hooks"`
+	sampling
 	web
+}
+
+// sampling is what --sample and --max-cpu add.
+type sampling struct {
+	Weight     uint64            `json:"weight"`
+	Sampled    map[string]uint64 `json:"sampled"`
+	Unweighted map[string]uint64 `json:"unweighted"`
+	Stopped    string            `json:"stopped"`
 }
 
 // web is what an http event holds besides.

@@ -92,7 +92,7 @@ func connSocket(tx, rx *wireEvent, c []byte) *event.Socket {
 	s := &event.Socket{
 		State: event.SocketFound, Conn: tx.conn(), Proc: tx.process(), Mono: Monotonic(),
 		TX: tx.tls(tx.Mode), RX: rx.tls(rx.Mode), GenTX: tx.Gen, GenRX: rx.Gen,
-		NextTX: next(tx, c[connTXState] == txSealing && !sealed(c)), NextRX: next(rx, rxState(c) == rxOpening),
+		NextTX: next(tx, c[connTXState] == txSealing && !sealed(c)), NextRX: next(rx, rxState(c) == rxOpening || unopened(rx)),
 		Hidden: [2]uint64{tx.Hidden + unreported(tx, sealed(c)), rx.Hidden + unreported(rx, rxState(c) == rxOpened)},
 		Start:  &[2]uint64{tx.Start, rx.Start}, Skipped: [2]uint64{skipped(c, event.TX), skipped(c, event.RX)},
 	}
@@ -121,6 +121,10 @@ func unreported(w *wireEvent, finished bool) uint64 {
 	}
 	return 0
 }
+
+// unopened: the last attempt to open a record failed, and the next will be at
+// the same. What asynchronous crypto opens is counted before it is.
+func unopened(w *wireEvent) bool { return w.Stamp[2] == 0 && w.Flags&flagAsync == 0 }
 
 // next is the sequence after that of w, unless w is still being made.
 func next(w *wireEvent, unfinished bool) uint64 {

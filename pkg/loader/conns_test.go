@@ -47,7 +47,8 @@ func TestConnSocket(t *testing.T) {
 		{"being opened", connState{tx: rec(4, 5), rx: rec(9, 0), rxState: rxOpening, keyed: both}, 5, 9, [2]event.Mode{1, 1}},
 		{"opened, call goes on", connState{tx: rec(4, 5), rx: rec(9, 5), rxState: rxOpened, keyed: both}, 5, 10, [2]event.Mode{1, 1}},
 		{"being opened, not the first", connState{tx: rec(4, 5), rx: rec(9, 0), rxState: 5<<2 | rxOpening, keyed: both}, 5, 9, [2]event.Mode{1, 1}},
-		{"only tx has a key", connState{tx: rec(4, 5), rx: rec(0, 0), keyed: [2]byte{1, 0}}, 5, 1, [2]event.Mode{1, 0}},
+		{"did not open", connState{tx: rec(4, 5), rx: rec(9, 0), keyed: both}, 5, 9, [2]event.Mode{1, 1}},
+		{"only tx has a key", connState{tx: rec(4, 5), rx: rec(0, 5), keyed: [2]byte{1, 0}}, 5, 1, [2]event.Mode{1, 0}},
 		{"only rx has a key", connState{tx: rec(0, 0), rx: rec(9, 5), keyed: [2]byte{0, 1}}, 1, 10, [2]event.Mode{0, 1}},
 	} {
 		b := c.state.encode(size)

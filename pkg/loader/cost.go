@@ -21,7 +21,7 @@ const (
 	laterWindow = 100 * time.Millisecond
 	windowEvery = 5 * time.Second
 	// governedEvery is it where the cost has a limit (Config.MaxCPU).
-	governedEvery = time.Second
+	governedEvery = 500 * time.Millisecond
 )
 
 // Cost is what the programs took while they were measured.
