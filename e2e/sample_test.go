@@ -81,7 +81,7 @@ func (p *pair) mixed(t *testing.T, rounds int, b []byte) {
 // stands for, make up what was sealed, for each socket and direction and in sum.
 // Control records and errors are all there.
 func TestSample(t *testing.T) {
-	const conns, rounds = 4, 80
+	const conns, rounds = 4, 50
 	tr := startTracer(t, "--sample", "10", "-s", "16")
 	bad := pairWithWrongKey(t, rawInfo(overloaded))
 	defer bad.close()
@@ -200,7 +200,7 @@ func TestSampleAuto(t *testing.T) {
 
 // TestSampleTinyRing: in a ring of one page sampling is too late for some.
 func TestSampleTinyRing(t *testing.T) {
-	const conns, records = 4, 300
+	const conns, records = 4, 150
 	tr := startTracer(t, "--sample", "auto", "--ring-bytes", "4096")
 	var wg sync.WaitGroup
 	pairs := make([]*pair, conns)

@@ -8,7 +8,7 @@ import (
 )
 
 // wire is one direction of a connection as the kernel would run it: it seals,
-// hides, rekeys, and drops events on their way to the Ledger.
+// hides, samples, rekeys, and drops events on their way to the Ledger.
 type wire struct {
 	rng    *rand.Rand
 	ledger *Ledger
@@ -19,7 +19,12 @@ type wire struct {
 	next   uint64
 	hidden uint64
 
+	// every is N of --sample, skipped what no record stands for yet.
+	every, skipped uint64
+
 	sealed, seen, lost uint64
+	filtered, sampled  uint64
+	weight             uint64
 }
 
 // seal makes one record, which may be hidden by a filter or dropped on its way.
@@ -30,11 +35,21 @@ func (w *wire) seal() {
 	switch {
 	case w.rng.IntN(5) == 0:
 		w.hidden++
+		w.filtered++
 		return
-	case w.rng.IntN(4) == 0:
+	case w.skipped+1 < w.every && w.rng.IntN(8) != 0: // else it is a slow one
+		w.hidden++
+		w.sampled++
+		w.skipped++
+		return
+	case w.rng.IntN(4) == 0: // no room in the ring
 		return
 	}
 	r.Hidden = w.hidden
+	if w.skipped+1 >= w.every {
+		r.Skipped, w.skipped = w.skipped, 0
+	}
+	w.weight += r.Weight()
 	w.seen++
 	if v := w.ledger.Observe(r); v != nil {
 		w.lost += v.Count
@@ -45,7 +60,7 @@ func (w *wire) seal() {
 // a generation that is over cannot be seen.
 func (w *wire) rekey() {
 	r := &event.Record{Conn: event.Conn{ID: w.id}, Dir: w.dir, Gen: w.gen, Seq: w.next, Hidden: w.hidden}
-	w.sealed, w.seen = w.sealed+1, w.seen+1
+	w.sealed, w.seen, w.weight = w.sealed+1, w.seen+1, w.weight+1
 	if v := w.ledger.Observe(r); v != nil {
 		w.lost += v.Count
 	}
@@ -66,14 +81,15 @@ func (w *wire) socket(state event.SocketState) *event.Socket {
 
 // TestLedgerAccountsForEverything drops events at random and checks that what
 // was seen, what was hidden and what the Ledger calls lost make up what was
-// sealed, for each connection and direction.
+// sealed, for each connection and direction, and that weights count what was
+// sampled out.
 func TestLedgerAccountsForEverything(t *testing.T) {
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		l := NewLedger(0)
 		wires := make([]*wire, 8)
 		for i := range wires {
-			wires[i] = &wire{rng: rng, ledger: l, id: uint64(i/2) + 1, dir: event.Dir(i % 2)}
+			wires[i] = &wire{rng: rng, ledger: l, id: uint64(i/2) + 1, dir: event.Dir(i % 2), every: []uint64{1, 3, 10, 1000}[seed%4]}
 			l.ObserveSocket(wires[i].socket(event.SocketOpen))
 		}
 		for range 500 {
@@ -89,6 +105,9 @@ func TestLedgerAccountsForEverything(t *testing.T) {
 			if w.seen+w.hidden+w.lost != w.sealed {
 				t.Fatalf("seed %d, wire %d: seen %d + hidden %d + lost %d, but sealed %d",
 					seed, i, w.seen, w.hidden, w.lost, w.sealed)
+			}
+			if w.weight+w.skipped+w.filtered+w.lost != w.sealed || w.seen+w.sampled != w.weight+w.skipped {
+				t.Fatalf("seed %d, wire %d: %+v", seed, i, w)
 			}
 		}
 		if l.Duplicates() != 0 {
