@@ -252,17 +252,10 @@ func TestInspectRaw(t *testing.T) {
 
 // TestInspectRawOnTerminal: bytes of others do not reach a terminal.
 func TestInspectRawOnTerminal(t *testing.T) {
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	must(t, err)
+	master, terminal := openTerminal(t)
 	defer master.Close()
-	must(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	must(t, err)
-	slave := fmt.Sprintf("/dev/pts/%d", n)
-	terminal, err := os.OpenFile(slave, os.O_RDWR|unix.O_NOCTTY, 0)
-	must(t, err)
 	defer terminal.Close()
-	for _, args := range [][]string{{}, {"-w", slave}} {
+	for _, args := range [][]string{{}, {"-w", terminal.Name()}} {
 		var stderr bytes.Buffer
 		cmd := exec.Command(program, append([]string{"inspect", "--format", "raw", "--duration", "1s"}, args...)...)
 		cmd.Stdout, cmd.Stderr = terminal, &stderr
@@ -270,6 +263,19 @@ func TestInspectRawOnTerminal(t *testing.T) {
 			t.Errorf("%q: %v: %s", args, err, &stderr)
 		}
 	}
+}
+
+// openTerminal returns a terminal and its other side.
+func openTerminal(t *testing.T) (master, terminal *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	must(t, err)
+	must(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	must(t, err)
+	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	must(t, err)
+	return master, terminal
 }
 
 // TestInspectClosedPipe: ktlstop inspect | head -1 ends quietly.

@@ -3,6 +3,9 @@ package e2e
 import (
 	"encoding/json"
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -85,13 +88,26 @@ func TestStoppedReader(t *testing.T) {
 	}
 }
 
-// TestSlowOutput: whoever reads the tracer's output is slower than the traffic.
+// TestSlowOutput: whatever the tracer writes to is slower than the traffic: a pipe,
+// a terminal, a file (a FIFO stands for one on a disk that does not take more).
 // Nothing is lost silently, and the traced programs do not wait.
 func TestSlowOutput(t *testing.T) {
-	const records = 1500
+	for name, open := range map[string]func(t *testing.T, cmd *exec.Cmd) (r io.Reader, opened func()){
+		"pipe": slowPipe, "terminal": slowTerminal, "file": slowFile,
+	} {
+		t.Run(name, func(t *testing.T) { slowOutput(t, open) })
+	}
+}
+
+func slowOutput(t *testing.T, open func(*testing.T, *exec.Cmd) (io.Reader, func())) {
+	const records = 1000
 	lines := make(chan trace, 1)
 	release := make(chan struct{})
-	tr := startTracerInto(t, func(r io.Reader) { lines <- readLate(r, release) }, "--ring-bytes", "65536")
+	tr := &tracer{t: t, cmd: exec.Command(program, "trace", "-o", "json", "--ring-bytes", "65536")}
+	r, opened := open(t, tr.cmd)
+	tr.start()
+	opened()
+	go func() { lines <- readLate(r, release) }()
 	p := newPair(t, overloaded)
 	defer p.close()
 	p.exchange(t, records, pattern(10, 1))
@@ -99,8 +115,41 @@ func TestSlowOutput(t *testing.T) {
 	must(t, tr.cmd.Process.Signal(syscall.SIGINT))
 	tr.wait()
 	got := <-lines
+	if len(got.summary(t).Lost) == 0 {
+		t.Error("nothing was lost: this is no overload")
+	}
 	checkLedger(t, got, p.lport, p.rport, "tx", records)
 	checkLedger(t, got, p.rport, p.lport, "rx", records)
+}
+
+// slowPipe and its kin make the tracer's output something that is read late.
+// What they return is called when the tracer has its end.
+func slowPipe(t *testing.T, cmd *exec.Cmd) (io.Reader, func()) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	must(t, err)
+	t.Cleanup(func() { r.Close() })
+	cmd.Stdout = w
+	return r, func() { w.Close() }
+}
+
+func slowTerminal(t *testing.T, cmd *exec.Cmd) (io.Reader, func()) {
+	t.Helper()
+	master, terminal := openTerminal(t)
+	t.Cleanup(func() { master.Close() })
+	cmd.Stdout = terminal
+	return master, func() { terminal.Close() }
+}
+
+func slowFile(t *testing.T, cmd *exec.Cmd) (io.Reader, func()) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "fifo")
+	must(t, syscall.Mkfifo(name, 0o600))
+	r, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	must(t, err)
+	t.Cleanup(func() { r.Close() })
+	cmd.Args = append(cmd.Args, "-w", name)
+	return r, func() {}
 }
 
 // readLate reads nothing until it is released.

@@ -234,55 +234,53 @@ func TestSampleTinyRing(t *testing.T) {
 }
 
 // TestMaxCPU: programs that may take next to nothing sample, step by step, and
-// then go. What was traced until then is told.
+// then go; the dashboard's sums leave nothing to spare. What was traced until then
+// is told.
 func TestMaxCPU(t *testing.T) {
 	onOneCPU(t)
+	board := &tracer{t: t, cmd: exec.Command(program, "-o", "json", "--max-cpu", "0.0001")}
+	board.start()
 	tr := startTracer(t, "--max-cpu", "0.0001")
-	endedByCost(t, tr)
-	said := tr.stderr.String()
+	p := newPair(t, overloaded)
+	defer p.close()
+	p.untilTooMuch(t, board)
+	p.untilTooMuch(t, tr)
 	for _, every := range []string{"10", "100", "1000"} {
-		if want := "one ordinary record in " + every + " is told"; !strings.Contains(said, want) {
-			t.Errorf("it does not say %q: %s", want, said)
+		if want := "one ordinary record in " + every + " is told"; !strings.Contains(tr.stderr.String(), want) {
+			t.Errorf("it does not say %q: %s", want, &tr.stderr)
 		}
 	}
 	s := tr.read().summary(t)
 	if s.Stopped != "max_cpu" || s.Sampled["tx"] == 0 || len(s.Lost) != 0 {
 		t.Errorf("the summary is %+v", s)
 	}
+	p.exchange(t, 1, pattern(10, 1)) // the connection is none the worse
 }
 
-// TestMaxCPUDashboard: the sums leave nothing to spare.
-func TestMaxCPUDashboard(t *testing.T) {
-	onOneCPU(t)
-	tr := &tracer{t: t, cmd: exec.Command(program, "-o", "json", "--max-cpu", "0.0001")}
-	endedByCost(t, tr.start())
-}
-
-// endedByCost makes traffic until the tracer says that it costs too much.
-func endedByCost(t *testing.T, tr *tracer) {
+// untilTooMuch makes traffic until the tracer says that it costs too much.
+func (p *pair) untilTooMuch(t *testing.T, tr *tracer) {
 	t.Helper()
-	p := newPair(t, overloaded)
-	defer p.close()
 	pace := time.NewTicker(5 * time.Millisecond)
 	defer pace.Stop()
-	var err error
-	for ended := false; !ended; {
+	late := time.After(patience)
+	for {
 		select {
-		case err = <-tr.done:
-			ended = true
+		case err := <-tr.done:
+			tr.done <- err
+			var status *exec.ExitError
+			if !errors.As(err, &status) || status.ExitCode() != 3 {
+				t.Errorf("ktlstop: %v, want exit status 3", err)
+			}
+			if want := "more than --max-cpu 0.0001: they are detached"; !strings.Contains(tr.stderr.String(), want) {
+				t.Errorf("it does not say %q: %s", want, &tr.stderr)
+			}
+			return
+		case <-late:
+			t.Fatalf("it goes on: %s", &tr.stderr)
 		case <-pace.C:
 			p.exchange(t, 5, pattern(10, 1))
 		}
 	}
-	tr.done <- err
-	var status *exec.ExitError
-	if !errors.As(err, &status) || status.ExitCode() != 3 {
-		t.Errorf("ktlstop: %v, want exit status 3", err)
-	}
-	if want := "more than --max-cpu 0.0001: they are detached"; !strings.Contains(tr.stderr.String(), want) {
-		t.Errorf("it does not say %q: %s", want, &tr.stderr)
-	}
-	p.exchange(t, 1, pattern(10, 1)) // the connection is none the worse
 }
 
 // onOneCPU keeps this test and what it starts on one processor: an emulator that

@@ -23,7 +23,8 @@ func TestWrongCommandLines(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"--frobnicate"}, {"frobnicate"}, {"trace", "x"}, {"trace", "-o", "xml"}, {"trace", "-s", "16385"},
-		{"trace", "-s", "-1"}, {"trace", "-p", "0"}, {"trace", "-p", "x"}, {"trace", "--dir", "up"},
+		{"trace", "--sample", "0"}, {"trace", "--sample", "some"}, {"trace", "--sample", "9", "-w", "x.pcapng"}, {"trace", "--max-cpu", "0"},
+		{"tap", "ktls0", "--sample", "9"}, {"trace", "-s", "-1"}, {"trace", "-p", "0"}, {"trace", "-p", "x"}, {"trace", "--dir", "up"},
 		{"trace", "--uid", "nobody-of-that-name"}, {"trace", "--netns", "nowhere"}, {"trace", "--port", "0"},
 		{"trace", "--port", "65536"}, {"trace", "--ring-bytes", "5000"}, {"trace", "--duration", "soon"},
 		{"trace", "--comm", ""}, {"trace", "--uid", ""}, {"trace", "--cgroup", ""}, {"trace", "--netns", "0"}, {"trace", "--dir", ""},
