@@ -82,6 +82,7 @@ enum rx_state { RX_IDLE, RX_OPENING, RX_OPENED };
  */
 struct conn {
 	struct event tx, rx;
+	u64 sk;       /* struct sock; in "hot": 0 where the place is free */
 	u64 ctx;      /* struct tls_context */
 	u64 priv_tx;  /* struct tls_sw_context_tx */
 	u64 priv_rx;  /* struct tls_sw_context_rx */
@@ -102,8 +103,25 @@ struct conn {
 	u8 mark[3];   /* see TWIN: the last hook of tx, of rx, of the keys */
 	u8 tx_failed; /* the failure has been told */
 	u8 rx_late;   /* the call that opened rx has opened others, which wait for its return in "late" */
+	u8 unwanted;  /* the filters want no record of it, whoever makes the call: the hooks pass it by */
 	struct sampled sampled[2]; /* of tx and rx */
 };
+
+/*
+ * Each hook looks its connection up, and a look into an array costs a tenth of
+ * one into a hash. The socket's address names a connection's place in "hot"; one
+ * whose place is taken lives in "conns" instead. It stays where it is to its end.
+ */
+#define HOT_BITS 13
+
+#ifndef KTLSTOP_KPROBE
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << HOT_BITS);
+	__type(key, u32);
+	__type(value, struct conn);
+} hot SEC(".maps");
+#endif
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -359,22 +377,95 @@ static __always_inline void set_keys(struct conn *c)
 	set_no_pad(c);
 }
 
-static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
+#ifdef KTLSTOP_KPROBE
+static __always_inline struct conn *hot_place(u64 sk) { return 0; }
+#else
+static __always_inline struct conn *hot_place(u64 sk)
 {
+	u32 key = sk; /* half of a pointer is a number, with which the verifier lets us reckon */
+
+	asm volatile("" : "+w"(key));
+	key = key * 0x9e3779b1U >> (32 - HOT_BITS); /* Fibonacci hashing */
+	return bpf_map_lookup_elem(&hot, &key);
+}
+#endif
+
+/* The connection of a socket, whether the filters want it or not. */
+static __always_inline struct conn *conn_find(u64 sk)
+{
+	struct conn *c;
+
+	if (!live)
+		return 0;
+	c = hot_place(sk);
+	if (c && c->sk == sk)
+		return c;
+	return bpf_map_lookup_elem(&conns, &sk);
+}
+
+static __always_inline struct conn *if_wanted(struct conn *c)
+{
+	return c && !c->unwanted ? c : 0;
+}
+
+static __always_inline struct conn *conn_lookup(u64 sk)
+{
+	return if_wanted(conn_find(sk));
+}
+
+/* Make room for a connection. fresh: nobody else has just met it. */
+static __always_inline struct conn *conn_place(u64 sk, bool *fresh)
+{
+	struct conn *place = hot_place(sk), *c;
 	u32 zero = 0;
-	struct conn *c = bpf_map_lookup_elem(&blank, &zero);
 	long err;
 
-	if (!c || !ctx || !live)
+	*fresh = false;
+	if (place && !__sync_val_compare_and_swap(&place->sk, 0, sk)) {
+		*fresh = true;
+		return place;
+	}
+	if (place && place->sk == sk)
+		return place;
+	c = bpf_map_lookup_elem(&blank, &zero);
+	if (!c)
 		return 0;
 	err = bpf_map_update_elem(&conns, &sk, c, BPF_NOEXIST);
 	c = bpf_map_lookup_elem(&conns, &sk);
-	if (err == -EEXIST) /* somebody else has just met it */
-		return c;
 	if (!c) {
 		count_lost(LOST_CONN_MAP_FULL);
 		return 0;
 	}
+	*fresh = err != -EEXIST;
+	return c;
+}
+
+static __always_inline void conn_delete(u64 sk)
+{
+	struct conn *c = hot_place(sk);
+
+	if (!c || c->sk != sk) {
+		bpf_map_delete_elem(&conns, &sk);
+		return;
+	}
+	/* Blank for the next one, before that can take the place. */
+	__builtin_memset(c, 0, offsetof(struct conn, sk));
+	__builtin_memset((void *)c + offsetof(struct conn, ctx), 0, sizeof(*c) - offsetof(struct conn, ctx));
+	asm volatile("" ::: "memory");
+	c->sk = 0;
+}
+
+static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
+{
+	struct conn *c;
+	bool fresh;
+
+	if (!ctx || !live)
+		return 0;
+	c = conn_place(sk, &fresh);
+	if (!c || !fresh)
+		return c;
+	c->sk = sk;
 	c->ctx = (u64)ctx;
 	set_addresses(&c->tx, (void *)sk);
 	c->tx.conn = new_conn_id();
@@ -383,14 +474,8 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 	set_keys(c);
 	c->tx.start = read_seq(c->seq_tx);
 	c->rx.start = read_seq(c->seq_rx);
+	c->unwanted = !conn_wanted(&c->tx);
 	return c;
-}
-
-static __always_inline struct conn *conn_lookup(u64 sk)
-{
-	if (!live)
-		return 0;
-	return bpf_map_lookup_elem(&conns, &sk);
 }
 
 /* True if the twin has done the work of this call; slot is DIR_TX, DIR_RX or 2 for keys. */
@@ -447,11 +532,11 @@ static __always_inline void emit_socket(struct conn *c, u8 state, u8 dir, struct
 /* The connection of a socket; one that was open before the trace is met here. */
 static __always_inline struct conn *conn_of(u64 sk)
 {
-	struct conn *c = conn_lookup(sk);
+	struct conn *c = conn_find(sk);
 
 	if (c)
-		return c;
-	c = conn_new(sk, tls_ctx_of((void *)sk));
+		return if_wanted(c);
+	c = if_wanted(conn_new(sk, tls_ctx_of((void *)sk)));
 	if (c)
 		emit_socket(c, STATE_FOUND, 0, 0);
 	return c;

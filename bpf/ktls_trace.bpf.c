@@ -834,18 +834,17 @@ int decrypt_done(u64 *ctx)
 static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 {
 	struct tls_context *ctx = tls_ctx_of((void *)sk);
-	struct conn *c = conn_lookup(sk);
+	struct conn *c = conn_find(sk);
 
 	if (ret || !ctx)
 		return 0;
 	if (c && c->ctx != (u64)ctx) { /* of an earlier socket at this address */
 		if (aggregate)
 			close_stats(c->rx.conn);
-		bpf_map_delete_elem(&conns, &sk);
+		conn_delete(sk);
 		c = 0;
 	}
-	if (!c)
-		c = conn_new(sk, ctx);
+	c = if_wanted(c ? c : conn_new(sk, ctx));
 	if (!c || done_by_twin(c, 2, HOOK_KEY))
 		return 0;
 	set_keys(c);
@@ -933,7 +932,7 @@ TWIN("fexit/tls_sw_release_resources_tx", release_tx, release_ends)
 /* The last point where the sequences are there: 6.1 frees them before it sends what is left. */
 static __always_inline int close_begins(u64 *ctx)
 {
-	struct conn *c = conn_lookup(ctx[0]);
+	struct conn *c = conn_find(ctx[0]);
 
 	if (!c || c->closing)
 		return 0;
@@ -948,7 +947,7 @@ TWIN("fentry/tls_sk_proto_close", close_enter, close_begins)
 static __always_inline int free_begins(u64 *ctx)
 {
 	u64 key = ctx[0];
-	struct conn *c = conn_lookup(key);
+	struct conn *c = conn_find(key);
 
 	if (!c || !c->closing || c->ctx != ctx[1])
 		return 0;
@@ -957,7 +956,7 @@ static __always_inline int free_begins(u64 *ctx)
 	if (aggregate)
 		close_stats(c->rx.conn);
 	emit_socket(c, STATE_CLOSE, 0, 0);
-	bpf_map_delete_elem(&conns, &key);
+	conn_delete(key);
 	return 0;
 }
 
@@ -967,14 +966,14 @@ TWIN("fentry/tls_ctx_free", ctx_free, free_begins)
 static __always_inline int close_ends(u64 *ctx)
 {
 	u64 sk = ctx[0];
-	struct conn *c = conn_lookup(sk);
+	struct conn *c = conn_find(sk);
 
 	if (!c || !c->closing || (c->tx.mode != TLS_HW && c->rx.mode != TLS_HW))
 		return 0;
 	if (aggregate)
 		close_stats(c->rx.conn);
 	emit_socket(c, STATE_CLOSE, 0, 0);
-	bpf_map_delete_elem(&conns, &sk);
+	conn_delete(sk);
 	return 0;
 }
 
@@ -1056,7 +1055,7 @@ int inventory(struct bpf_iter__task_file *ctx)
 	if (!is_tls((void *)sk))
 		return 0;
 	bpf_get_socket_cookie((void *)sock->sk);
-	c = conn_lookup(sk);
+	c = conn_find(sk);
 	if (!c)
 		c = conn_new(sk, tls_ctx_of((void *)sk));
 	if (!c || c->told) /* a shared socket is told of its first owner that is wanted */

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -236,7 +237,36 @@ func (b *ebpfBackend) each(name string, visit func(value []byte) error) error {
 	if err := it.Err(); err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
+	if name == "conns" {
+		return b.eachHot(visit)
+	}
 	return nil
+}
+
+// perBatch is how many entries one system call reads.
+const perBatch = 512
+
+// eachHot visits the connections that have a place in the array.
+func (b *ebpfBackend) eachHot(visit func(value []byte) error) error {
+	keys, values := make([]uint32, perBatch), make([][connSize]byte, perBatch)
+	for cursor := new(ebpf.MapBatchCursor); ; {
+		n, err := b.coll.Maps["hot"].BatchLookup(cursor, keys, values, nil)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("read the connections: %w", err)
+		}
+		for i := range values[:n] {
+			c := values[i][:]
+			if binary.NativeEndian.Uint64(c[connSK:]) == 0 { // nobody's place
+				continue
+			}
+			if err := visit(c); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return nil
+		}
+	}
 }
 
 func (b *ebpfBackend) losses() (n [len(causes)]uint64, err error) {

@@ -9,12 +9,14 @@ import (
 // Offsets in struct conn of bpf/ktls_conn.h; a test compares them with the
 // object's BTF.
 const (
+	connSize    = 648
 	connRX      = eventSize
-	connPending = 584
+	connSK      = 2 * eventSize
+	connPending = 592
 	connRXState = connPending + 4
 	connTXState = connRXState + 5
 	connKeyed   = connTXState + 3
-	connSampled = 608 // struct sampled of tx and rx
+	connSampled = 616 // struct sampled of tx and rx
 
 	sampledSize    = 16
 	sampledSkipped = 8

@@ -22,6 +22,7 @@ const (
 	ktlsMapBlankStats          = "blank_stats"
 	ktlsMapConns               = "conns"
 	ktlsMapEvents              = "events"
+	ktlsMapHot                 = "hot"
 	ktlsMapLate                = "late"
 	ktlsMapLooks               = "looks"
 	ktlsMapLost                = "lost"
@@ -195,6 +196,7 @@ type ktlsMapSpecs struct {
 	BlankStats  *ebpf.MapSpec `ebpf:"blank_stats"`
 	Conns       *ebpf.MapSpec `ebpf:"conns"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
+	Hot         *ebpf.MapSpec `ebpf:"hot"`
 	Late        *ebpf.MapSpec `ebpf:"late"`
 	Looks       *ebpf.MapSpec `ebpf:"looks"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
@@ -270,6 +272,7 @@ type ktlsMaps struct {
 	BlankStats  *ebpf.Map `ebpf:"blank_stats"`
 	Conns       *ebpf.Map `ebpf:"conns"`
 	Events      *ebpf.Map `ebpf:"events"`
+	Hot         *ebpf.Map `ebpf:"hot"`
 	Late        *ebpf.Map `ebpf:"late"`
 	Looks       *ebpf.Map `ebpf:"looks"`
 	Lost        *ebpf.Map `ebpf:"lost"`
@@ -288,6 +291,7 @@ func (m *ktlsMaps) Close() error {
 		m.BlankStats,
 		m.Conns,
 		m.Events,
+		m.Hot,
 		m.Late,
 		m.Looks,
 		m.Lost,

@@ -100,6 +100,9 @@ func TestPayloadLayout(t *testing.T) {
 func TestConnLayout(t *testing.T) {
 	spec := object(t)
 	fields, size := btfFields(t, spec, "conn")
+	if size != connSize {
+		t.Errorf("a connection has %d bytes, want %d", size, connSize)
+	}
 	at := map[string]int{}
 	for _, f := range fields {
 		at[f.name] = f.offset
@@ -108,7 +111,7 @@ func TestConnLayout(t *testing.T) {
 		name string
 		got  int
 	}{
-		{"tx", 0}, {"rx", connRX}, {"pending", connPending}, {"tx_state", connTXState},
+		{"tx", 0}, {"rx", connRX}, {"sk", connSK}, {"pending", connPending}, {"tx_state", connTXState},
 		{"rx_state", connRXState}, {"keyed", connKeyed}, {"sampled", connSampled},
 	} {
 		if want, ok := at[c.name]; !ok || c.got != want {
@@ -123,7 +126,7 @@ func TestConnLayout(t *testing.T) {
 		name       string
 		key, value uint32
 	}{
-		{"conns", 8, uint32(size)}, {"pending", 16, eventSize}, {"lost", 4, 8},
+		{"conns", 8, connSize}, {"hot", 4, connSize}, {"pending", 16, eventSize}, {"lost", 4, 8},
 		{"want_pid", 4, 1}, {"want_name", uint32(len(event.Comm{})), 1},
 	} {
 		m := spec.Maps[c.name]
