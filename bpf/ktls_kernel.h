@@ -145,8 +145,8 @@ struct kernfs_node { u64 id; };
 struct cgroup { struct kernfs_node *kn; };
 struct css_set { struct cgroup *dfl_cgrp; };
 struct task_struct {
-	int pid;
-	int tgid;
+	u32 pid;
+	u32 tgid;
 	unsigned int flags;
 	char comm[16];
 	const struct cred *cred;
@@ -183,6 +183,15 @@ struct bpf_iter__task_file {
 	asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(v_) : "r"(ctx), "i"((n) * 8)); v_; })
 #endif
 
+/* A task's name; the kernel fills the rest with zeros (__set_task_comm). */
+static __always_inline void set_comm(char comm[16], const struct task_struct *t)
+{
+	const u64 *words = (const void *)&t->comm;
+
+	__builtin_memcpy(comm, &words[0], 8);
+	__builtin_memcpy(comm + 8, &words[1], 8);
+}
+
 /* The tls_context of a socket whose ULP is tls (tls_get_ctx). */
 static __always_inline struct tls_context *tls_ctx_of(const void *sk)
 {
@@ -208,10 +217,10 @@ static __always_inline u32 rec_len(const struct tls_rec *rec)
 	return BPF_CORE_READ(rec, msg_plaintext.sg.size);
 }
 
-/* What is handed to TCP is sealed; of another record the kernel's mark tells. */
-static __always_inline bool is_sealed(const struct tls_rec *rec, bool pushed)
+/* The kernel's mark on a record that waits for TCP. */
+static __always_inline bool is_sealed(const struct tls_rec *rec)
 {
-	return bpf_core_field_exists(rec->tx_ready) ? BPF_CORE_READ(rec, tx_ready) : pushed;
+	return bpf_core_field_exists(rec->tx_ready) && BPF_CORE_READ(rec, tx_ready);
 }
 
 static __always_inline u64 read_seq(u64 addr)

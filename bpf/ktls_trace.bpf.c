@@ -387,15 +387,16 @@ static __always_inline int push_begins(u64 *ctx)
 	if (c->push_rec == c->tx_rec && c->tx_state == TX_SEALING) {
 		/* Shorter than it began: the kernel split it (to 6.18). */
 		c->tx.len = rec_len((void *)c->tx_rec);
-	} else {
-		key.conn = c->tx.conn;
-		key.rec = c->push_rec;
-		p = bpf_map_lookup_elem(&pending, &key);
-		if (p && !p->stamp[2])
-			p->stamp[2] = now;
+		if (!c->tx.stamp[2]) /* only what is sealed goes to TCP */
+			c->tx.stamp[2] = now;
+		return 0;
 	}
-	if (c->tx_state == TX_SEALING && !c->tx.stamp[2] &&
-	    is_sealed((void *)c->tx_rec, c->push_rec == c->tx_rec))
+	key.conn = c->tx.conn;
+	key.rec = c->push_rec;
+	p = bpf_map_lookup_elem(&pending, &key);
+	if (p && !p->stamp[2])
+		p->stamp[2] = now;
+	if (c->tx_state == TX_SEALING && !c->tx.stamp[2] && is_sealed((void *)c->tx_rec))
 		c->tx.stamp[2] = now;
 	return 0;
 }
