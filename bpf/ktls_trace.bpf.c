@@ -625,7 +625,7 @@ static __always_inline int open_ends(u64 *ctx)
 		return 0;
 	}
 	skb = GIVEN(darg, skb);
-	e->len = BPF_CORE_READ(skb_cb(skb), strp.strp.full_len);
+	e->len = GIVEN(skb_cb(skb), strp.strp.full_len);
 	e->type = GIVEN(skb_cb(skb), tls.control);
 	if (GIVEN(darg, zc))
 		e->flags |= FLAG_ZEROCOPY;
@@ -657,6 +657,36 @@ static __always_inline bool rx_taken(struct conn *c, u32 was)
 }
 
 #ifndef KTLSTOP_KPROBE
+/* Dashboard mode: add the record of this return up. */
+static __always_inline int add_return(struct conn *c, u32 was, u64 now, u8 op)
+{
+	struct event e = c->rx;
+	bool late = c->rx_late;
+
+	e.stamp[3] = now;
+	e.op = op;
+	if (!rx_taken(c, was))
+		return 0;
+	if (late)
+		all_returned(&e);
+	emit_record(&e, &c->rx.hidden, &c->sampled[DIR_RX]);
+	return 0;
+}
+
+/* Whether the record of this return is told. A copy is asked about: the answer is left in it. */
+static __always_inline bool return_stays(struct conn *c, u64 now, u8 op, u8 *matched, bool *skipped)
+{
+	struct event e = c->rx;
+
+	e.stamp[3] = now;
+	e.op = op;
+	if (matching && !match_record(&e))
+		return false;
+	*matched = e.matched;
+	*skipped = left_out(&e, &c->sampled[DIR_RX]);
+	return !*skipped;
+}
+
 /*
  * Another reader may take c->rx over right now, and this task may be taken off
  * the processor anywhere. Only who changes the state tells of the record, and its
@@ -665,52 +695,46 @@ static __always_inline bool rx_taken(struct conn *c, u32 was)
 static __always_inline int call_returns(u64 sk, u8 op)
 {
 	struct conn *c = conn_lookup(sk);
-	struct event *place = 0, e;
-	bool late, skipped = false;
-	struct sampled *sampled;
-	u64 used;
+	struct event *place = 0;
+	bool skipped = false;
+	u64 now, used;
+	u8 matched;
 	u32 was;
 
 	if (!c)
 		return 0;
 	was = *(volatile u32 *)&c->rx_state;
-	if ((was & RX_STATE) != RX_OPENED)
+	if ((was & RX_STATE) != RX_OPENED || !is_current(&c->rx))
 		return 0;
-	e = c->rx;
-	late = c->rx_late;
-	if (!is_current(&e))
-		return 0;
-	e.stamp[3] = bpf_ktime_get_ns();
-	e.op = op;
-	if (aggregate) {
-		if (rx_taken(c, was)) {
-			if (late)
-				all_returned(&e);
-			emit_record(&e, &c->rx.hidden, &c->sampled[DIR_RX]);
-		}
-		return 0;
-	}
-	sampled = &c->sampled[DIR_RX];
-	if (is_hidden(&e) || (skipped = left_out(&e, sampled))) {
+	now = bpf_ktime_get_ns();
+	if (aggregate)
+		return add_return(c, was, now, op);
+	matched = c->rx.matched;
+	if ((c->rx.flags & FLAG_HIDDEN) || ((matching || sampling) && !return_stays(c, now, op, &matched, &skipped))) {
 		/* Before another reader's record can leave without it. */
 		__sync_fetch_and_add(&c->rx.hidden, 1);
 		if (!rx_taken(c, was))
 			__sync_fetch_and_add(&c->rx.hidden, -1);
 		else if (skipped)
-			skip(sampled);
+			skip(&c->sampled[DIR_RX]);
 		return 0;
 	}
 	used = ring_used();
-	if (has_room(&e, used))
-		place = bpf_ringbuf_reserve(&events, sizeof(e), 0);
+	if (has_room(&c->rx, used))
+		place = bpf_ringbuf_reserve(&events, sizeof(*place), 0);
+	if (place) {
+		*place = c->rx;
+		place->stamp[3] = now;
+		place->op = op;
+		place->matched = matched;
+	}
 	if (!rx_taken(c, was)) {
 		if (place)
 			bpf_ringbuf_discard(place, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
 	if (place) {
-		stand_for(&e, sampled);
-		*place = e;
+		stand_for(place, &c->sampled[DIR_RX]);
 		bpf_ringbuf_submit(place, wakeup(used));
 	} else {
 		count_lost(LOST_RING_FULL);
