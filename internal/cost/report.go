@@ -10,6 +10,8 @@ type Report struct {
 	// Kernel and Emulator say where Counted comes from.
 	Kernel   string `json:"kernel"`
 	Emulator string `json:"emulator"`
+	// Binary is the size of the program that traces, in bytes.
+	Binary int64 `json:"binary,omitempty"`
 	// Counted are the costs of records in instructions of the guest.
 	Counted []Result `json:"counted"`
 }
@@ -48,8 +50,12 @@ func Check(now, committed *Report) error {
 	compared := 0
 	for i := range now.Counted {
 		res := &now.Counted[i]
+		if res.Tool == Untraced || res.Load.Size > 4096 {
+			continue
+		}
 		was := committed.find(res.Tool, res.Load)
-		if was == nil || res.Tool == Untraced || res.Load.Size > 4096 {
+		if was == nil {
+			errs = append(errs, fmt.Errorf("%s, %v: no figure is committed (make bench)", res.Tool, res.Load))
 			continue
 		}
 		before, err := committed.Overhead(was)
@@ -66,7 +72,7 @@ func Check(now, committed *Report) error {
 				res.Tool, res.Load, after.Total(), before.Total()))
 		}
 	}
-	if compared == 0 {
+	if compared == 0 && errs == nil {
 		return errors.New("nothing to compare with: make bench writes docs/bench.json")
 	}
 	return errors.Join(errs...)

@@ -15,6 +15,11 @@ func report(send, recv float64) *Report {
 	}}
 }
 
+func renamed(r *Report) *Report {
+	r.Counted[1].Tool = "another"
+	return r
+}
+
 func TestCheck(t *testing.T) {
 	committed := report(2000, 3000)
 	for _, c := range []struct {
@@ -28,6 +33,7 @@ func TestCheck(t *testing.T) {
 		{"dearer", report(2100, 3100), "5200 instructions a record, committed are 5000"},
 		{"moved from one half to the other", report(3000, 2000), ""},
 		{"nothing in common", &Report{}, "nothing to compare"},
+		{"a tool that was never measured", renamed(report(2000, 3000)), "no figure is committed"},
 	} {
 		err := Check(c.now, committed)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {

@@ -1,7 +1,6 @@
 package cost
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -31,11 +30,11 @@ const startLimit = 3 * time.Minute
 
 // running is a Tool at work.
 type running struct {
-	cmd    *exec.Cmd
-	ready  string
-	output *bytes.Buffer
-	said   *os.File
-	done   chan struct{}
+	cmd   *exec.Cmd
+	ready string
+	said  *os.File
+	done  chan struct{}
+	took  time.Duration // until it watched
 }
 
 // start returns when the tool watches.
@@ -54,6 +53,7 @@ func (t *Tool) start() (*running, error) {
 	}
 	r.cmd = exec.Command(args[0], args[1:]...)
 	r.cmd.Stdout, r.cmd.Stderr = r.said, r.said
+	begin := time.Now()
 	if err := r.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", t.Name, err)
 	}
@@ -62,12 +62,13 @@ func (t *Tool) start() (*running, error) {
 		r.stop()
 		return nil, fmt.Errorf("%s: %w: %s", t.Name, err, r.words())
 	}
+	r.took = time.Since(begin)
 	return r, nil
 }
 
 func (r *running) await(says string) error {
 	deadline := time.After(startLimit)
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		if says != "" && strings.Contains(r.words(), says) {
@@ -117,6 +118,18 @@ func (r *running) runTime() (float64, error) {
 		sum += n
 	}
 	return sum, nil
+}
+
+// peakRSS is the most memory that the process has had resident, in bytes.
+func (r *running) peakRSS() (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	line, _, _ := strings.Cut(rest, "kB")
+	kb, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
+	return kb << 10, err
 }
 
 // stop ends the tool as Ctrl-C does, by force where that does not help.

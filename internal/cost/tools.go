@@ -19,6 +19,8 @@ func Modes(program string) []Tool {
 	}
 	return []Tool{
 		{Name: Untraced},
+		// The dashboard's sums, without its picture.
+		{Name: "dashboard", Args: []string{program, "-o", "json", "--ready-file", "READY"}},
 		trace("trace"),
 		trace("trace -s 256", "-s", "256"),
 		trace("trace -s 16384", "-s", "16384"),

@@ -139,7 +139,7 @@ func measure(program, out string, quick bool) error {
 	}
 	matrices := []cost.Matrix{{Tools: cost.Modes(program), Loads: cost.Sizes, Self: self}}
 	if quick {
-		matrices[0].Loads = cost.Sizes[:2]
+		matrices[0].Loads = cost.Sizes[:1]
 	} else {
 		others, err := cost.Others(os.TempDir())
 		if err != nil {
@@ -148,7 +148,11 @@ func measure(program, out string, quick bool) error {
 		matrices = append(matrices, cost.Matrix{Tools: cost.Modes(program), Loads: cost.Crowds, Self: self},
 			cost.Matrix{Tools: others, Loads: cost.Sizes, Self: self})
 	}
-	report := cost.Report{Kernel: kernel(), Emulator: "QEMU -icount shift=0,sleep=off"}
+	binary, err := os.Stat(program)
+	if err != nil {
+		return err
+	}
+	report := cost.Report{Kernel: kernel(), Emulator: "QEMU -icount shift=0,sleep=off", Binary: binary.Size()}
 	for _, m := range matrices {
 		r, err := m.Measure(func(r cost.Result) {
 			fmt.Fprintf(os.Stderr, "%-26s %-36v %6.0f + %6.0f\n", r.Tool, r.Load, r.Cost.Send, r.Cost.Recv)
