@@ -31,7 +31,8 @@ Counted on %s under %s: one processor, and a clock on which a nanosecond is an
 instruction of the guest. One thread sends a record over loopback and reads it back; the figures are medians of %d
 records, and with one connection the least of three such runs. The tool's own process is stopped meanwhile: what is counted is what the traced program pays in its own
 system calls. "+" is what the tool adds to the untraced twin of the same run. "dashboard" is ktlstop -o json, which adds
-records up in the kernel as the dashboard does; "trace" is event mode, JSON to /dev/null.
+records up in the kernel as the dashboard does; "trace" is event mode, JSON to /dev/null. "--port 1" refuses the
+connection, and the programs return at once: it shows what it costs to call them, eight for a record.
 
 bcc's sslsniff is not in the tables: it compiles itself against the headers of the running kernel, which Debian keeps in
 a package that the guest has not got ("Unable to find kernel headers"), and it traces SSL_read and SSL_write, which this
