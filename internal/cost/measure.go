@@ -61,7 +61,7 @@ func (m *Matrix) Measure(progress func(Result)) ([]Result, error) {
 func (m *Matrix) measure(tool *Tool, load Load) (r Result, err error) {
 	r = Result{Tool: tool.Name, Load: load}
 	if len(tool.Args) == 0 || tool.Wraps {
-		r.Cost, err = m.least(tool.Args, load)
+		r.Cost, err = m.least(load, func() (Cost, error) { return m.child(tool.Args, load) })
 		return r, err
 	}
 	t, err := tool.start()
@@ -89,11 +89,16 @@ func (m *Matrix) watched(t *running, r *Result) error {
 		return err
 	}
 	r.Life = &Life{PeakRSS: rss}
-	if err := t.pause(); err != nil {
-		return err
-	}
-	r.Cost, err = m.least(nil, r.Load)
-	return errors.Join(err, t.resume())
+	r.Cost, err = m.least(r.Load, func() (c Cost, err error) {
+		if err := t.pause(); err != nil {
+			return c, err
+		}
+		c, err = m.child(nil, r.Load)
+		err = errors.Join(err, t.resume())
+		time.Sleep(settle) // a full buffer would lose the rest, which is cheap
+		return c, err
+	})
+	return err
 }
 
 // settle is how long a reader needs at most to look at what is there.
@@ -127,11 +132,11 @@ func (m *Matrix) awake(t *running, load Load) (float64, error) {
 // the other: the least is what can be compared.
 const tries = 3
 
-func (m *Matrix) least(wrapper []string, load Load) (Cost, error) {
-	least, err := m.child(wrapper, load)
+func (m *Matrix) least(load Load, work func() (Cost, error)) (Cost, error) {
+	least, err := work()
 	for n := 1; n < tries && load.Conns == 1 && err == nil; n++ {
 		var c Cost
-		c, err = m.child(wrapper, load)
+		c, err = work()
 		least = Cost{min(least.Send, c.Send), min(least.Recv, c.Recv)}
 	}
 	return least, err
