@@ -129,7 +129,8 @@ func (m *Matrix) awake(t *running, load Load) (float64, error) {
 
 // tries is how often the work of one connection is done. Where the kernel puts a
 // process's memory makes a difference of some hundred instructions, one way or
-// the other: the least is what can be compared.
+// the other, and while the tracer's meter lets the kernel time its programs, each
+// takes 80 more: the least is what can be compared.
 const tries = 3
 
 func (m *Matrix) least(load Load, work func() (Cost, error)) (Cost, error) {
