@@ -499,13 +499,14 @@ static __always_inline int record_announced(u64 *ctx)
 	return GIVEN(strp, msg_ready) ? record_ready(ctx) : 0;
 }
 
-HOOK("fentry/tls_rx_msg_ready", msg_ready, record_ready)
+/* Done twice they say the same: the twins of these need no mark. */
+TWIN("fentry/tls_rx_msg_ready", msg_ready, record_ready)
 
 /* From 7.2; called also when there is nothing to announce. */
-HOOK("fentry/tls_rx_msg_maybe_announce", msg_announce, record_announced)
+TWIN("fentry/tls_rx_msg_maybe_announce", msg_announce, record_announced)
 
 /* From 7.2: a reader that finds the next record by itself announces nothing. */
-HOOK("fexit/tls_strp_check_rcv", msg_parsed, record_announced)
+TWIN("fexit/tls_strp_check_rcv", msg_parsed, record_announced)
 
 /* A record's header that cannot be one (tls_rx_msg_size) ends the connection. */
 static __always_inline int parser_aborts(u64 *ctx)

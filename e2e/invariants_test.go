@@ -28,8 +28,9 @@ import (
 //   - A sealed record that TCP refuses has no time of handing over, and is told
 //     at the close. Nothing that TCP takes follows.
 //   - On a kernel that preempts itself the hook of a record that is being sealed
-//     may be skipped. The record has no times but its push then, and no bytes.
-//     The summary counts how often.
+//     may be skipped. The record has no times but its push then, and no bytes;
+//     or that of one that arrives, which seems not to wait then. The summary
+//     counts how often.
 //   - A reader lets others in before its own call is over. So records are opened
 //     in order, but calls may return in another one, and the end of a call is
 //     not seen where another task opens the next record, or the call itself one
@@ -69,17 +70,18 @@ func (tr trace) audit(snaplen int) *auditor {
 
 // auditor reads a trace from its begin to its end and notes what is wrong.
 type auditor struct {
-	snaplen  int
-	sockets  map[sock]*history
-	order    []*history
-	totals   map[string]totals // by direction
-	lost     map[string]uint64 // by cause
-	bare     uint64            // records that should show bytes and show none
-	unsealed int               // sent records without the times before their push
-	blind    bool              // events other than records may be among the lost
-	pairs    int               // records that were compared with their peer's
-	summary  *line
-	bad      []fault
+	snaplen   int
+	sockets   map[sock]*history
+	order     []*history
+	totals    map[string]totals // by direction
+	lost      map[string]uint64 // by cause
+	bare      uint64            // records that should show bytes and show none
+	unsealed  int               // sent records without the times before their push
+	unawaited int               // received records without the time of their arrival
+	blind     bool              // events other than records may be among the lost
+	pairs     int               // records that were compared with their peer's
+	summary   *line
+	bad       []fault
 }
 
 // fault is one violation; kind is its text without the details.
@@ -278,7 +280,9 @@ func (a *auditor) checkClock(h *history, w *way, l *line) {
 	// The total is there when all four points in time were seen, and no two of
 	// them are the same.
 	whole := l.Lat["total"] != 0
-	if whole && (sum != l.Lat["total"] || slices.Contains(slices.Collect(maps.Values(l.Lat)), 0)) {
+	if whole && l.Dir == "rx" && l.Lat["wait"] == 0 {
+		a.unawaited++
+	} else if whole && (sum != l.Lat["total"] || slices.Contains(slices.Collect(maps.Values(l.Lat)), 0)) {
 		a.errorf("%v: %s record %d.%d: the stages are %v", h, l.Dir, l.Gen, l.Seq, l.Lat)
 	}
 	if begin := l.Mono - l.Lat["total"]; begin < h.first || begin > l.Mono {
@@ -428,19 +432,19 @@ func (a *auditor) explain(h *history, gaps []gap) {
 	}
 }
 
-// checkSkipped: a record whose sealing was not seen is one that the kernel says
-// it skipped.
+// checkSkipped: what was not seen is what the kernel says it skipped.
 func (a *auditor) checkSkipped() {
-	skipped := 0
+	skipped := map[string]int{}
 	if a.summary != nil {
 		for _, c := range a.summary.Cost {
-			if c.Program == "verdict_enter" {
-				skipped = c.Skipped
-			}
+			skipped[c.Program] = c.Skipped
 		}
 	}
-	if a.unsealed > skipped {
-		a.errorf("%d records were not seen being sealed, the kernel skipped the hook %d times", a.unsealed, skipped)
+	if n := skipped["verdict_enter"]; a.unsealed > n {
+		a.errorf("%d records were not seen being sealed, the kernel skipped the hook %d times", a.unsealed, n)
+	}
+	if n := skipped["msg_ready"] + skipped["msg_announce"] + skipped["msg_parsed"]; a.unawaited > n {
+		a.errorf("%d records were not seen arriving, the kernel skipped the hooks %d times", a.unawaited, n)
 	}
 }
 

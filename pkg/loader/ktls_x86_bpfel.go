@@ -43,8 +43,11 @@ const (
 	ktlsProgInventory          = "inventory"
 	ktlsProgMatchOnce          = "match_once"
 	ktlsProgMsgAnnounce        = "msg_announce"
+	ktlsProgMsgAnnounceTwin    = "msg_announce_twin"
 	ktlsProgMsgParsed          = "msg_parsed"
+	ktlsProgMsgParsedTwin      = "msg_parsed_twin"
 	ktlsProgMsgReady           = "msg_ready"
+	ktlsProgMsgReadyTwin       = "msg_ready_twin"
 	ktlsProgOpenEnter          = "open_enter"
 	ktlsProgOpenEnterTwin      = "open_enter_twin"
 	ktlsProgOpenExit           = "open_exit"
@@ -158,8 +161,11 @@ type ktlsProgramSpecs struct {
 	Inventory          *ebpf.ProgramSpec `ebpf:"inventory"`
 	MatchOnce          *ebpf.ProgramSpec `ebpf:"match_once"`
 	MsgAnnounce        *ebpf.ProgramSpec `ebpf:"msg_announce"`
+	MsgAnnounceTwin    *ebpf.ProgramSpec `ebpf:"msg_announce_twin"`
 	MsgParsed          *ebpf.ProgramSpec `ebpf:"msg_parsed"`
+	MsgParsedTwin      *ebpf.ProgramSpec `ebpf:"msg_parsed_twin"`
 	MsgReady           *ebpf.ProgramSpec `ebpf:"msg_ready"`
+	MsgReadyTwin       *ebpf.ProgramSpec `ebpf:"msg_ready_twin"`
 	OpenEnter          *ebpf.ProgramSpec `ebpf:"open_enter"`
 	OpenEnterTwin      *ebpf.ProgramSpec `ebpf:"open_enter_twin"`
 	OpenExit           *ebpf.ProgramSpec `ebpf:"open_exit"`
@@ -358,8 +364,11 @@ type ktlsPrograms struct {
 	Inventory          *ebpf.Program `ebpf:"inventory"`
 	MatchOnce          *ebpf.Program `ebpf:"match_once"`
 	MsgAnnounce        *ebpf.Program `ebpf:"msg_announce"`
+	MsgAnnounceTwin    *ebpf.Program `ebpf:"msg_announce_twin"`
 	MsgParsed          *ebpf.Program `ebpf:"msg_parsed"`
+	MsgParsedTwin      *ebpf.Program `ebpf:"msg_parsed_twin"`
 	MsgReady           *ebpf.Program `ebpf:"msg_ready"`
+	MsgReadyTwin       *ebpf.Program `ebpf:"msg_ready_twin"`
 	OpenEnter          *ebpf.Program `ebpf:"open_enter"`
 	OpenEnterTwin      *ebpf.Program `ebpf:"open_enter_twin"`
 	OpenExit           *ebpf.Program `ebpf:"open_exit"`
@@ -400,8 +409,11 @@ func (p *ktlsPrograms) Close() error {
 		p.Inventory,
 		p.MatchOnce,
 		p.MsgAnnounce,
+		p.MsgAnnounceTwin,
 		p.MsgParsed,
+		p.MsgParsedTwin,
 		p.MsgReady,
+		p.MsgReadyTwin,
 		p.OpenEnter,
 		p.OpenEnterTwin,
 		p.OpenExit,
