@@ -32,6 +32,11 @@ type Config struct {
 	Console io.Writer // gets all of the console, which then is not quiet; may be nil
 }
 
+// errBreakpoint is how a guest with several emulated processors may die: one of them has kept a breakpoint that the
+// kernel held in its code for a moment, while it attached a program there, and meets it when the kernel no longer
+// knows of it. It is the emulator's failure; nothing that a program asks of a kernel makes a processor do that.
+var errBreakpoint = errors.New("the guest died of the emulator's stale breakpoint")
+
 // A Guest is a booted kernel that waits for commands.
 type Guest struct {
 	kernel  *Kernel
@@ -39,7 +44,8 @@ type Guest struct {
 	link    *link
 	console *tail
 	killed  atomic.Bool
-	warned  bool        // the kernel has warned, and that was reported
+	warned  bool // the kernel has warned, and that was reported
+	kvm     bool
 	limit   func() bool // releases what kills the guest when its context ends
 	ctx     context.Context
 	Booted  time.Duration // how long it took until a command could be run
@@ -75,7 +81,7 @@ func boot(ctx context.Context, c Config, kvm bool) (*Guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Guest{kernel: c.Kernel, machine: m, link: &link{rw: m.control}, console: console, ctx: ctx}
+	g := &Guest{kernel: c.Kernel, machine: m, link: &link{rw: m.control}, console: console, kvm: kvm, ctx: ctx}
 	g.limit = context.AfterFunc(ctx, g.expire)
 	m.control.SetDeadline(begin.Add(bootTime(kvm)))
 	if err := g.setUp(c); err != nil {
@@ -128,11 +134,18 @@ func (g *Guest) failure(doing string, err error) error {
 	if cause := context.Cause(g.ctx); cause != nil {
 		err = cause
 	} else if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
-		err = errors.New("the guest died")
+		err = g.death()
 	} else if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = errors.New("the guest does not come up")
 	}
 	return fmt.Errorf("kernel %s: %s: %w\n--- end of its console ---\n%s\n---", g.kernel.Release, doing, err, g.console.lines(consoleLines))
+}
+
+func (g *Guest) death() error {
+	if !g.kvm && g.console.contains("int3: 0000") {
+		return errBreakpoint
+	}
+	return errors.New("the guest died")
 }
 
 // Streams are a command's input and output on the host. A nil Stdin is empty.

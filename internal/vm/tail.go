@@ -37,6 +37,12 @@ func (t *tail) lines(n int) string {
 	return string(bytes.Join(lines[max(0, len(lines)-n):], []byte("\n")))
 }
 
+func (t *tail) contains(text string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return bytes.Contains(t.buf, []byte(text))
+}
+
 func printable(r rune) rune {
 	if r >= ' ' && r != 0x7f || r == '\n' || r == '\t' {
 		return r

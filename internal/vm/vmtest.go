@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -41,6 +42,7 @@ type testBinary struct{ pkg, dir, file string }
 type kernelRun struct {
 	series, release string
 	boot, tests     time.Duration
+	deaths          int // of errBreakpoint
 	results         []testResult
 	log             string // the file with all output
 }
@@ -212,23 +214,86 @@ func (o *testOptions) testGuest(ctx context.Context, run *kernelRun, binaries []
 	defer log.Close()
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	progressf("booting %s", kernel.Release)
-	g, err := Boot(ctx, Config{Kernel: kernel, SMP: o.smp})
-	if err != nil {
-		return err
-	}
-	defer g.Close()
-	run.boot = g.Booted
 	begin := time.Now()
-	defer func() { run.tests = time.Since(begin) }()
+	defer func() { run.tests = time.Since(begin) - run.boot }()
+	s := &session{kernel: kernel, smp: o.smp, run: run, log: log}
+	defer s.close()
 	for _, b := range binaries {
-		results, err := o.testPackage(g, run.series, b, log)
-		run.results = append(run.results, results...)
-		if err != nil {
+		if err := o.testPackage(ctx, s, b); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// maxDeaths is how many guests of one kernel may die of errBreakpoint.
+const maxDeaths = 3
+
+// A session is the guest of a kernel, or after its death the next one.
+type session struct {
+	kernel *Kernel
+	smp    int
+	run    *kernelRun
+	log    io.Writer
+	guest  *Guest
+}
+
+func (s *session) boot(ctx context.Context) error {
+	for s.guest == nil {
+		progressf("booting %s", s.kernel.Release)
+		g, err := Boot(ctx, Config{Kernel: s.kernel, SMP: s.smp})
+		if err != nil && !s.mayDie(err) {
+			return err
+		}
+		if err == nil {
+			s.guest = g
+			s.run.boot += g.Booted
+		}
+	}
+	return nil
+}
+
+// mayDie counts a death, and says whether another guest may follow.
+func (s *session) mayDie(err error) bool {
+	if !errors.Is(err, errBreakpoint) || s.run.deaths == maxDeaths {
+		return false
+	}
+	s.run.deaths++
+	fmt.Fprintf(s.log, "### a guest died, another one is booted: %v\n", err)
+	s.close()
+	return true
+}
+
+func (s *session) close() {
+	if s.guest != nil {
+		s.guest.Close()
+		s.guest = nil
+	}
+}
+
+// testPackage runs one binary, and where the emulator fails, what is left of it in another guest.
+func (o *testOptions) testPackage(ctx context.Context, s *session, b testBinary) error {
+	var done []string
+	for {
+		if err := s.boot(ctx); err != nil {
+			return err
+		}
+		log, status, err := o.runBinary(s.guest, s.run.series, b, done, s.log)
+		if log == nil {
+			return err
+		}
+		if s.mayDie(err) {
+			results, names := log.endedTests()
+			s.run.results, done = append(s.run.results, results...), append(done, names...)
+			continue
+		}
+		results := log.results(status)
+		if err == nil {
+			err = s.guest.checkWarnings(&results, b, s.log)
+		}
+		s.run.results = append(s.run.results, results...)
+		return err
+	}
 }
 
 func createLog(run *kernelRun) (*os.File, error) {
@@ -243,29 +308,37 @@ func createLog(run *kernelRun) (*os.File, error) {
 	return os.Create(run.log)
 }
 
-// testPackage runs one binary. Its results count even when the guest dies under it, which is the error then.
-func (o *testOptions) testPackage(g *Guest, series string, b testBinary, log io.Writer) ([]testResult, error) {
+// runBinary runs one binary but for the tests that are done. Its log counts even when the guest dies under it, which is
+// the error then.
+func (o *testOptions) runBinary(g *Guest, series string, b testBinary, done []string, log io.Writer) (*testLog, Status, error) {
 	fmt.Fprintf(log, "### %s\n", b.pkg)
 	c := Command{
-		Args: []string{b.file, "-test.v=test2json", "-test.paniconexit0", "-test.run", o.run, "-test.skip", o.skip},
+		Args: []string{b.file, "-test.v=test2json", "-test.paniconexit0", "-test.run", o.run, "-test.skip", skipAlso(o.skip, done)},
 		Env:  guestEnv(os.Environ(), series),
 		Dir:  b.dir,
 	}
 	convert, err := newConverter(b.pkg)
 	if err != nil {
-		return nil, err
+		return nil, Status{}, err
 	}
 	both := io.MultiWriter(convert, log)
 	status, runErr := g.Run(c, Streams{Stdout: both, Stderr: both})
 	t, err := convert.finish()
 	if err != nil {
-		return nil, err
+		return nil, status, err
 	}
-	results := t.results(status)
-	if runErr == nil {
-		runErr = g.checkWarnings(&results, b, log)
+	return t, status, runErr
+}
+
+// skipAlso adds whole tests to a pattern of those to skip.
+func skipAlso(pattern string, names []string) string {
+	for _, name := range names {
+		if pattern != "" {
+			pattern += "|"
+		}
+		pattern += "^" + regexp.QuoteMeta(name) + "$"
 	}
-	return results, runErr
+	return pattern
 }
 
 // taintWarn is set by the kernel's first WARN (admin-guide/tainted-kernels.rst).
@@ -329,6 +402,9 @@ func (o *testOptions) report(w io.Writer, run kernelRun) {
 		printLog(w, run)
 	}
 	fmt.Fprintf(w, "kernel %s (%s): %v, boot %.0f s, tests %.0f s\n", run.series, run.release, total, run.boot.Seconds(), run.tests.Seconds())
+	if run.deaths > 0 {
+		fmt.Fprintf(w, "  %d guests died of the emulator's stale breakpoint, and their unfinished tests ran again in another\n", run.deaths)
+	}
 	for _, r := range run.results {
 		switch r.outcome {
 		case failed:
