@@ -20,7 +20,8 @@ import (
 
 const testUsage = `usage: vmtest [flags]
 
-Builds the tests of some packages once and runs them on some kernels, each booted once. Run it in the module's root.
+Builds the tests of some packages once and runs them on some kernels. Of several packages the last one, which should
+be the one that takes longest, has a guest of its own. Run it in the module's root.
 
 `
 
@@ -44,7 +45,7 @@ type kernelRun struct {
 	boot, tests     time.Duration
 	deaths          int // of errBreakpoint
 	results         []testResult
-	log             string // the file with all output
+	logs            []string // the files with all output
 }
 
 // TestKernels is all of vmtest; it returns the exit status.
@@ -170,33 +171,64 @@ func buildTests(ctx context.Context, tmp string, packages []string) ([]testBinar
 	return binaries, nil
 }
 
-// testKernels runs the kernels, some at a time, and reports each when it is done.
+// testKernels runs the kernels, some guests at a time, and reports each kernel when it is done.
 func (o *testOptions) testKernels(ctx context.Context, binaries []testBinary) []kernelRun {
-	runs := make([]kernelRun, len(o.kernels))
-	var wait sync.WaitGroup
-	var printing sync.Mutex
-	slots := make(chan struct{}, max(1, o.jobs))
+	groups := guestsOf(binaries)
+	runs, left := make([]kernelRun, len(o.kernels)), make([]int, len(o.kernels))
 	for i, series := range o.kernels {
-		slots <- struct{}{}
-		wait.Go(func() {
-			defer func() { <-slots }()
-			runs[i] = o.testKernel(ctx, series, binaries)
-			printing.Lock()
-			defer printing.Unlock()
-			o.report(os.Stdout, runs[i])
-		})
+		runs[i], left[i] = kernelRun{series: series, release: "not fetched"}, len(groups)
+	}
+	var wait sync.WaitGroup
+	var joining sync.Mutex
+	slots := make(chan struct{}, max(1, o.jobs))
+	for _, group := range groups {
+		for i, series := range o.kernels {
+			slots <- struct{}{}
+			wait.Go(func() {
+				defer func() { <-slots }()
+				part := o.testKernel(ctx, series, group)
+				joining.Lock()
+				defer joining.Unlock()
+				runs[i].join(part)
+				if left[i]--; left[i] > 0 {
+					return
+				}
+				if len(runs[i].results) == 0 {
+					runs[i].results = []testResult{{pkg: "kernel", name: series, outcome: failed, reason: "no test ran"}}
+				}
+				o.report(os.Stdout, runs[i])
+			})
+		}
 	}
 	wait.Wait()
 	return runs
 }
 
-// testKernel boots one kernel and runs every binary on it. Whatever goes wrong is a failed result.
+// guestsOf gives the last package, which takes longest, a guest of its own that comes first: the shorter ones fill the
+// gap at the end, when a kernel would run alone.
+func guestsOf(binaries []testBinary) [][]testBinary {
+	last := len(binaries) - 1
+	if last < 1 {
+		return [][]testBinary{binaries}
+	}
+	return [][]testBinary{binaries[last:], binaries[:last]}
+}
+
+// join adds what came out of another guest of the same kernel.
+func (r *kernelRun) join(part kernelRun) {
+	r.release = part.release
+	r.boot += part.boot
+	r.tests += part.tests
+	r.deaths += part.deaths
+	r.results = append(r.results, part.results...)
+	r.logs = append(r.logs, part.logs...)
+}
+
+// testKernel boots one kernel and runs binaries on it. Whatever goes wrong is a failed result.
 func (o *testOptions) testKernel(ctx context.Context, series string, binaries []testBinary) kernelRun {
 	run := kernelRun{series: series, release: "not fetched"}
 	if err := o.testGuest(ctx, &run, binaries); err != nil {
 		run.results = append(run.results, testResult{pkg: "kernel", name: series, outcome: failed, reason: err.Error()})
-	} else if len(run.results) == 0 {
-		run.results = []testResult{{pkg: "kernel", name: series, outcome: failed, reason: "no test ran"}}
 	}
 	return run
 }
@@ -207,7 +239,7 @@ func (o *testOptions) testGuest(ctx context.Context, run *kernelRun, binaries []
 		return err
 	}
 	run.release = kernel.Release
-	log, err := createLog(run)
+	log, err := createLog(run, binaries)
 	if err != nil {
 		return err
 	}
@@ -296,16 +328,17 @@ func (o *testOptions) testPackage(ctx context.Context, s *session, b testBinary)
 	}
 }
 
-func createLog(run *kernelRun) (*os.File, error) {
+func createLog(run *kernelRun, binaries []testBinary) (*os.File, error) {
 	cache, err := CacheDir()
 	if err != nil {
 		return nil, err
 	}
-	run.log = filepath.Join(cache, "logs", run.series+".log")
-	if err := os.MkdirAll(filepath.Dir(run.log), 0o755); err != nil {
+	name := filepath.Join(cache, "logs", run.series+"-"+filepath.Base(binaries[len(binaries)-1].dir)+".log")
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return nil, err
 	}
-	return os.Create(run.log)
+	run.logs = []string{name}
+	return os.Create(name)
 }
 
 // runBinary runs one binary but for the tests that are done. Its log counts even when the guest dies under it, which is
@@ -399,7 +432,9 @@ func (c *converter) finish() (*testLog, error) {
 func (o *testOptions) report(w io.Writer, run kernelRun) {
 	total := count(run.results)
 	if o.verbose || total.failed > 0 {
-		printLog(w, run)
+		for _, name := range run.logs {
+			printLog(w, run.series, name)
+		}
 	}
 	fmt.Fprintf(w, "kernel %s (%s): %v, boot %.0f s, tests %.0f s\n", run.series, run.release, total, run.boot.Seconds(), run.tests.Seconds())
 	if run.deaths > 0 {
@@ -415,11 +450,11 @@ func (o *testOptions) report(w io.Writer, run kernelRun) {
 	}
 }
 
-func printLog(w io.Writer, run kernelRun) {
-	text, err := os.ReadFile(run.log)
+func printLog(w io.Writer, series, name string) {
+	text, err := os.ReadFile(name)
 	if err != nil {
 		return // it never came so far
 	}
 	text = slices.DeleteFunc(text, func(c byte) bool { return c == 0x16 }) // test2json's marks
-	fmt.Fprintf(w, "=== output on kernel %s ===\n%s=== end of output on kernel %s ===\n", run.series, text, run.series)
+	fmt.Fprintf(w, "=== output on kernel %s ===\n%s=== end of output on kernel %s ===\n", series, text, series)
 }
