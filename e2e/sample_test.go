@@ -90,14 +90,17 @@ func TestSample(t *testing.T) {
 		t.Errorf("read: %v, want EBADMSG", err)
 	}
 	pairs := make([]*pair, conns)
-	var wg sync.WaitGroup
 	for i := range pairs {
-		p := newPair(t, overloaded)
-		pairs[i] = p
-		defer p.close()
-		wg.Go(func() { p.mixed(t, rounds, pattern(10, i)) })
+		pairs[i] = newPair(t, overloaded)
+		defer pairs[i].close()
 	}
-	wg.Wait()
+	// In turns and by one task: where tasks preempt each other, the kernel may
+	// skip hooks, and the sums lack what the gaps then say.
+	for range rounds {
+		for i, p := range pairs {
+			p.mixed(t, 1, pattern(10, i))
+		}
+	}
 	open := pairs[0]
 	for _, p := range pairs[1:] {
 		p.close()

@@ -24,7 +24,6 @@ type tracer struct {
 	file   string
 	stderr bytes.Buffer
 	done   chan error
-	ready  string // the file that it makes when its hooks are live
 	ended  func() // called when the tracer has ended, if not nil
 }
 
@@ -34,7 +33,8 @@ func startTracer(t *testing.T, args ...string) *tracer {
 	return startCommand(t, append([]string{"trace", "-o", "json"}, args...)...)
 }
 
-// startTracers runs several at once and returns when all hooks are live.
+// startTracers runs several and returns when all hooks are live. One after the
+// other: together they may need more time than a test has patience with.
 func startTracers(t *testing.T, args [][]string) []*tracer {
 	t.Helper()
 	commands := make([][]string, len(args))
@@ -70,11 +70,7 @@ func startAll(t *testing.T, lines [][]string) (tracers []*tracer) {
 	for _, words := range lines {
 		file := filepath.Join(t.TempDir(), "events.jsonl")
 		tr := &tracer{t: t, file: file, cmd: exec.Command(words[0], append(words[1:], "-w", file)...)}
-		tr.launch()
-		tracers = append(tracers, tr)
-	}
-	for _, tr := range tracers {
-		tr.waitReady()
+		tracers = append(tracers, tr.start())
 	}
 	return tracers
 }
@@ -92,17 +88,10 @@ func startTracerInto(t *testing.T, take func(io.Reader), args ...string) *tracer
 
 func (tr *tracer) start() *tracer {
 	tr.t.Helper()
-	tr.launch()
-	tr.waitReady()
-	return tr
-}
-
-func (tr *tracer) launch() {
-	tr.t.Helper()
 	t := tr.t
 	tr.done = make(chan error, 1)
-	tr.ready = filepath.Join(t.TempDir(), "ready")
-	tr.cmd.Args = append(tr.cmd.Args, "--ready-file", tr.ready)
+	ready := filepath.Join(t.TempDir(), "ready")
+	tr.cmd.Args = append(tr.cmd.Args, "--ready-file", ready)
 	tr.cmd.Stderr = &tr.stderr
 	if err := tr.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -115,11 +104,8 @@ func (tr *tracer) launch() {
 		tr.done <- err
 	}()
 	t.Cleanup(tr.kill)
-}
-
-func (tr *tracer) waitReady() {
-	tr.t.Helper()
-	tr.waitFor(func() bool { _, err := os.Stat(tr.ready); return err == nil })
+	tr.waitFor(func() bool { _, err := os.Stat(ready); return err == nil })
+	return tr
 }
 
 func (tr *tracer) waitFor(ok func() bool) {
