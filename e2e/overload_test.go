@@ -47,13 +47,11 @@ func (p *pair) exchange(t *testing.T, n int, b []byte) {
 	}
 }
 
-// TestStoppedReader: while the tracer is stopped the ring runs over with data.
-// What is rare still finds room; once the tracer goes on it sees everything again.
-func TestStoppedReader(t *testing.T) {
-	const records, controls, after = 600, 15, 20
-	tr := startTracer(t, "--ring-bytes", "65536")
-	p := newPair(t, overloaded)
-	defer p.close()
+// overrun stops the tracer while a pair exchanges records, and then control
+// records; once the tracer has caught up there are some more, of 11 bytes.
+func (tr *tracer) overrun(p *pair, records, controls, after int) {
+	t := tr.t
+	t.Helper()
 	must(t, tr.cmd.Process.Signal(syscall.SIGSTOP))
 	p.exchange(t, records, pattern(10, 1))
 	for range controls {
@@ -63,12 +61,33 @@ func TestStoppedReader(t *testing.T) {
 	must(t, tr.cmd.Process.Signal(syscall.SIGCONT))
 	// The reader has caught up when a new connection shows.
 	q := newPair(t, overloaded)
-	defer q.close()
+	t.Cleanup(q.close)
 	tr.waitFor(func() bool {
 		q.exchange(t, 1, pattern(10, 2))
 		return tr.shows(q)
 	})
 	p.exchange(t, after, pattern(11, 3))
+}
+
+// checkOverrun: what is rare and what came after an overrun is all there.
+func checkOverrun(t *testing.T, dir string, seen trace, controls, after int) {
+	t.Helper()
+	if n := len(seen.filter(func(l *line) bool { return l.Content == "handshake" })); n != controls {
+		t.Errorf("%s: %d of %d control records are seen", dir, n, controls)
+	}
+	if n := len(seen.filter(func(l *line) bool { return l.record.Len == 11 })); n != after {
+		t.Errorf("%s: %d of %d records are seen after the tracer went on", dir, n, after)
+	}
+}
+
+// TestStoppedReader: while the tracer is stopped the ring runs over with data.
+// What is rare still finds room; once the tracer goes on it sees everything again.
+func TestStoppedReader(t *testing.T) {
+	const records, controls, after = 600, 15, 20
+	tr := startTracer(t, "--ring-bytes", "65536")
+	p := newPair(t, overloaded)
+	defer p.close()
+	tr.overrun(p, records, controls, after)
 	got := tr.stop()
 	if len(got.summary(t).Lost) == 0 {
 		t.Error("nothing was lost: this is no overload")
@@ -79,12 +98,7 @@ func TestStoppedReader(t *testing.T) {
 	}{{p.lport, p.rport, "tx"}, {p.rport, p.lport, "rx"}} {
 		checkLedger(t, got, way.from, way.to, way.dir, records+controls+after)
 		seen := got.stream(way.from, way.to, way.dir)
-		if n := len(seen.filter(func(l *line) bool { return l.Content == "handshake" })); n != controls {
-			t.Errorf("%s: %d of %d control records are seen", way.dir, n, controls)
-		}
-		if n := len(seen.filter(func(l *line) bool { return l.record.Len == 11 })); n != after {
-			t.Errorf("%s: %d of %d records are seen after the tracer went on", way.dir, n, after)
-		}
+		checkOverrun(t, way.dir, seen, controls, after)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -166,20 +165,7 @@ func TestSampleAuto(t *testing.T) {
 	tr := startTracer(t, "--sample", "auto", "--ring-bytes", "65536")
 	p := newPair(t, overloaded)
 	defer p.close()
-	must(t, tr.cmd.Process.Signal(syscall.SIGSTOP))
-	p.exchange(t, records, pattern(10, 1))
-	for range controls {
-		p.sendControl(t, 22, []byte{4, 0, 0, 0})
-		p.recvControl(t, 100)
-	}
-	must(t, tr.cmd.Process.Signal(syscall.SIGCONT))
-	q := newPair(t, overloaded)
-	defer q.close()
-	tr.waitFor(func() bool {
-		q.exchange(t, 1, pattern(10, 2))
-		return tr.shows(q)
-	})
-	p.exchange(t, after, pattern(11, 3))
+	tr.overrun(p, records, controls, after)
 	p.close()
 	got := tr.stop()
 	for _, e := range p.ends() {
@@ -189,12 +175,7 @@ func TestSampleAuto(t *testing.T) {
 			t.Errorf("%s: %+v: the ring has room for what is sampled", e.dir, s)
 		}
 		seen := got.stream(e.lport, e.rport, e.dir)
-		if n := len(seen.filter(func(l *line) bool { return l.Content == "handshake" })); n != controls {
-			t.Errorf("%s: %d of %d control records are seen", e.dir, n, controls)
-		}
-		if n := len(seen.filter(func(l *line) bool { return l.record.Len == 11 })); n != after {
-			t.Errorf("%s: %d of %d records are seen after the tracer went on", e.dir, n, after)
-		}
+		checkOverrun(t, e.dir, seen, controls, after)
 	}
 	if !strings.Contains(tr.stderr.String(), "more than half full") {
 		t.Errorf("it does not say that it samples: %s", &tr.stderr)
