@@ -180,18 +180,21 @@ volatile u32 live = 0;
  * middle of a program, and then skips that program for every other task there
  * (prog->active). Where it matters the same program is therefore attached
  * twice: whichever of the two runs first leaves its mark, and the other one
- * finds it and does nothing. Both are skipped only if two tasks are.
+ * finds it and does nothing. Both are skipped only if two tasks are. What makes
+ * up for that: adopt_record, leave_behind, begin_missed, key_missed.
  */
-enum hook { HOOK_NONE, HOOK_VERDICT, HOOK_PUSH_ENTER, HOOK_PUSH_EXIT, HOOK_OPEN_ENTER, HOOK_OPEN_EXIT, HOOK_RETURN, HOOK_KEY };
+enum hook { HOOK_NONE, HOOK_VERDICT, HOOK_PUSH_ENTER, HOOK_PUSH_EXIT, HOOK_OPEN_ENTER, HOOK_RETURN, HOOK_KEY_TX, HOOK_KEY_RX };
 
 #ifdef KTLSTOP_KPROBE
 #define HOOK(section, name, handler)
 #define TWIN(section, name, handler)
+#define TWIN2(section, name, handler)
 #else
 #define HOOK(section, name, handler) SEC(section) int name(u64 *ctx) { return handler(ctx); }
 #define TWIN(section, name, handler)                                   \
 	SEC(section) int name(u64 *ctx) { return handler(ctx); }       \
 	SEC(section) int name##_twin(u64 *ctx) { return handler(ctx); }
+#define TWIN2(section, name, handler) SEC(section) int name##_twin2(u64 *ctx) { return handler(ctx); }
 #endif
 
 static __always_inline void count_lost(u32 cause)
@@ -336,12 +339,19 @@ static __always_inline void read_process(struct event *e)
 }
 #endif
 
-/* Who is in the call. Sets FLAG_HIDDEN where the filters do not want it. */
-static __always_inline void set_process(struct event *e)
+/*
+ * Who is in the call. Sets FLAG_HIDDEN where the filters do not want it. A global
+ * function: from 6.2 the verifier searches the types of the whole kernel at each
+ * step from one structure to the next, and looks at a global function once.
+ */
+__noinline int set_process(struct event *e)
 {
+	if (!e)
+		return 0;
 	read_process(e);
 	if (!process_wanted(e) || !current_cgroup_wanted() || !conn_wanted(e) || (want_dir && want_dir != 1U + e->dir))
 		e->flags |= FLAG_HIDDEN;
+	return 0;
 }
 
 static __always_inline bool is_current(const struct event *e)
@@ -515,12 +525,18 @@ static __always_inline bool done_by_twin(struct conn *c, u32 slot, u8 hook)
 	return false;
 }
 
-/* Tell user space of a connection. Its end and its rekeys follow if its begin was told. */
-static __always_inline void emit_socket(struct conn *c, u8 state, u8 dir, struct event *who)
+/*
+ * Tell user space of a connection. Its end and its rekeys follow if its begin was
+ * told. A global function: the verifier looks at it once, not at each call.
+ */
+__noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct event *who)
 {
-	struct event e = c->tx;
 	bool cgroup_wanted;
+	struct event e;
 
+	if (!c)
+		return 0;
+	e = c->tx;
 	e.kind = KIND_SOCKET;
 	e.state = state;
 	e.dir = dir;
@@ -551,6 +567,7 @@ static __always_inline void emit_socket(struct conn *c, u8 state, u8 dir, struct
 		c->told |= conn_wanted(&e) && process_wanted(&e) && cgroup_wanted;
 	if (c->told)
 		emit(&e);
+	return 0;
 }
 
 /* The connection of a socket; one that was open before the trace is met here. */

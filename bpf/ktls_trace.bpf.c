@@ -191,6 +191,17 @@ static __noinline void emit_kernel_failure(const struct event *like, u64 seq, in
 	emit(&e);
 }
 
+/* A record where no key was seen: both hooks of its key were skipped, see TWIN. The direction begins with it. */
+static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
+{
+	set_keys(c);
+	if (dir == DIR_TX)
+		c->tx.start = seq;
+	else
+		c->rx.start = seq;
+	emit_socket(c, STATE_OPEN, dir, 0);
+}
+
 /* ---- send ---- */
 
 #ifndef KTLSTOP_KPROBE
@@ -313,6 +324,8 @@ static __always_inline int verdict_begins(u64 *ctx)
 		return 0;
 	e = &c->tx;
 	seq = read_seq(c->seq_tx);
+	if (!e->mode)
+		key_missed(c, DIR_TX, seq);
 	if (c->closing) /* a writer was still waiting */
 		c->end_seq[DIR_TX] = seq + 1;
 	/* A sequence that has not moved: the last attempt sealed nothing. */
@@ -547,20 +560,16 @@ static __always_inline void remember_reader(struct conn *c, const struct msghdr 
 	}
 }
 
-/* tls_rx_one_record(sk, msg, darg) */
-static __always_inline int open_begins(u64 *ctx)
+/* The record seq is in the making from now on; begun is 0 where that was not seen. A global function, see emit_socket. */
+__noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op)
 {
-	const struct msghdr *msg = (void *)ctx[1];
-	struct conn *c = conn_of(ctx[0]);
 	bool late = false;
 	u32 was, opening;
 	struct event *e;
-	u64 now;
 
-	if (!c || done_by_twin(c, DIR_RX, HOOK_OPEN_ENTER))
+	if (!c)
 		return 0;
 	e = &c->rx;
-	now = bpf_ktime_get_ns();
 	was = *(volatile u32 *)&c->rx_state;
 	opening = ((was & ~RX_STATE) + RX_TICKET) | RX_OPENING;
 	if ((was & RX_STATE) == RX_OPENED && __sync_val_compare_and_swap(&c->rx_state, was, opening) == was) {
@@ -571,16 +580,16 @@ static __always_inline int open_begins(u64 *ctx)
 		emit_record(e, &e->hidden, &c->sampled[DIR_RX]);
 	}
 	c->rx_late = late;
-	if (!e->mode) /* the hook of its key was skipped, see TWIN */
-		set_keys(c);
+	if (!e->mode)
+		key_missed(c, DIR_RX, seq);
 	else if (e->version == TLS_1_3)
 		set_no_pad(c);
 	e->kind = KIND_RECORD;
-	e->stamp[0] = c->ready_ts ? c->ready_ts : now;
-	e->stamp[1] = now;
+	e->stamp[0] = c->ready_ts && begun ? c->ready_ts : begun;
+	e->stamp[1] = begun;
 	e->stamp[2] = e->stamp[3] = 0;
-	e->seq = read_seq(c->seq_rx);
-	e->op = msg ? OP_RECV : OP_SPLICE_READ;
+	e->seq = seq;
+	e->op = op;
 	e->flags = 0;
 	e->hits = e->matched = 0;
 	set_process(e);
@@ -588,6 +597,18 @@ static __always_inline int open_begins(u64 *ctx)
 	c->rx_state = opening;
 	c->rx_failed = 0;
 	c->ready_ts = 0;
+	return 0;
+}
+
+/* tls_rx_one_record(sk, msg, darg) */
+static __always_inline int open_begins(u64 *ctx)
+{
+	const struct msghdr *msg = (void *)ctx[1];
+	struct conn *c = conn_of(ctx[0]);
+
+	if (!c || done_by_twin(c, DIR_RX, HOOK_OPEN_ENTER))
+		return 0;
+	take_up(c, read_seq(c->seq_rx), bpf_ktime_get_ns(), msg ? OP_RECV : OP_SPLICE_READ);
 	if (needs_plaintext() && msg)
 		remember_reader(c, msg);
 	return 0;
@@ -607,6 +628,28 @@ static __always_inline void source_of_skb(struct conn *c, const struct sk_buff *
 	s->skip = BPF_CORE_READ(skb_cb(skb), strp.strp.offset);
 }
 
+/* The reader's memory was not seen, and is told as unreadable. */
+static __always_inline void forget_reader(struct conn *c)
+{
+	struct source *s = &c->src[DIR_RX];
+
+	__builtin_memset(s, 0, sizeof(*s));
+	s->kind = SRC_UBUF;
+}
+
+/*
+ * Whether a record was opened that is not the one in the making: the hooks that
+ * should have seen it begin were skipped, see TWIN. The kernel has counted it.
+ */
+static __always_inline bool begin_missed(const struct conn *c)
+{
+	u64 next = read_seq(c->seq_rx);
+
+	/* What was opened before the trace is not ours to tell. */
+	return next > c->rx.start && (c->rx.kind != KIND_RECORD || c->rx.seq + 1 != next);
+}
+
+/* Done again it finds nothing to do: its copies need no mark. */
 static __always_inline int open_ends(u64 *ctx)
 {
 	const struct tls_decrypt_arg *darg = (void *)ctx[2];
@@ -615,8 +658,15 @@ static __always_inline int open_ends(u64 *ctx)
 	struct event *e;
 	int ret = ctx[3];
 
-	if (!c || done_by_twin(c, DIR_RX, HOOK_OPEN_EXIT) || (c->rx_state & RX_STATE) != RX_OPENING)
+	if (!c)
 		return 0;
+	if ((c->rx_state & RX_STATE) != RX_OPENING) {
+		if (ret < 0 || !begin_missed(c))
+			return 0;
+		take_up(c, read_seq(c->seq_rx) - 1, 0, ctx[1] ? OP_RECV : OP_SPLICE_READ);
+		forget_reader(c);
+	}
+	c->mark[DIR_RX] = HOOK_NONE;
 	e = &c->rx;
 	if (ret < 0) {
 		c->rx_state &= ~RX_STATE;
@@ -649,7 +699,9 @@ static __always_inline int open_ends(u64 *ctx)
 	return 0;
 }
 
+/* Nothing makes up for this one, so it has three copies. */
 TWIN("fexit/tls_rx_one_record", open_exit, open_ends)
+TWIN2("fexit/tls_rx_one_record", open_exit, open_ends)
 
 /* Whether this task is the one to tell of the record that was opened. */
 static __always_inline bool rx_taken(struct conn *c, u32 was)
@@ -871,7 +923,8 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 		c = 0;
 	}
 	c = if_wanted(c ? c : conn_new(sk, ctx));
-	if (!c || done_by_twin(c, 2, HOOK_KEY))
+	/* Both directions get their keys at once: one mark for both would hide the second if a twin misses both calls. */
+	if (!c || done_by_twin(c, 2, dir == DIR_TX ? HOOK_KEY_TX : HOOK_KEY_RX))
 		return 0;
 	set_keys(c);
 	c->keyed[dir & 1] = 1;
@@ -1036,12 +1089,13 @@ HOOK("fentry/tls_err_abort", err_abort, abort_begins)
 #else
 
 /* Every socket gets its cookie before its first record, as ss would give it. */
-SEC("fentry/tcp_set_ulp")
-int BPF_PROG(set_ulp, struct sock *sk)
+static __always_inline int ulp_begins(u64 *ctx)
 {
-	bpf_get_socket_cookie(sk);
+	bpf_get_socket_cookie((void *)ctx[0]);
 	return 0;
 }
+
+TWIN("fentry/tcp_set_ulp", set_ulp, ulp_begins)
 
 /* ---- inventory: the sockets that are open, in every network namespace ---- */
 
@@ -1097,18 +1151,23 @@ int inventory(struct bpf_iter__task_file *ctx)
 
 /* ---- start-up ---- */
 
-struct read_kernel_arg { u64 addr, value; };
+struct variable {
+	char name[32]; /* ends with 0 */
+	u64 value;
+};
 
-/* Reads a variable of the kernel once, before the hooks are loaded. */
+/* Reads a variable of the kernel by its name, before the hooks are loaded. Returns 0 or a negative error. */
 SEC("syscall")
-int read_kernel(struct read_kernel_arg *arg)
+int read_variable(struct variable *arg)
 {
-	u64 v = 0;
+	struct variable a = *arg; /* 6.1 wants it on the stack */
+	u64 addr = 0, v = 0;
+	long err = bpf_kallsyms_lookup_name(a.name, sizeof(a.name), 0, &addr);
 
-	if (bpf_probe_read_kernel(&v, sizeof(v), (void *)arg->addr))
-		return 1;
+	if (!err)
+		err = bpf_probe_read_kernel(&v, sizeof(v), (void *)addr);
 	arg->value = v;
-	return 0;
+	return err;
 }
 
 /* ---- for the tests: what match_event says of an event and a plaintext ---- */

@@ -83,6 +83,24 @@ func TestWithoutRights(t *testing.T) {
 	}
 }
 
+// TestHiddenSymbols: without the kernel's page addresses there is no plaintext,
+// and a trace without plaintext says what it lacks.
+func TestHiddenSymbols(t *testing.T) {
+	const restrict = "/proc/sys/kernel/kptr_restrict"
+	before, err := os.ReadFile(restrict)
+	must(t, err)
+	must(t, os.WriteFile(restrict, []byte("2"), 0))
+	t.Cleanup(func() { must(t, os.WriteFile(restrict, before, 0)) })
+	_, stderr, status := ktlstop(t, "trace", "-s", "16", "--duration", "1s")
+	if status != 1 || !strings.Contains(stderr, "kptr_restrict=1") || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("status %d, stderr %q", status, stderr)
+	}
+	missing := startTracer(t).stop().summary(t).Missing
+	if len(missing) != 1 || !strings.HasPrefix(missing[0], "page addresses: ") {
+		t.Errorf("missing %q, want the page addresses", missing)
+	}
+}
+
 // TestEnds ends a trace in each way a user may, with nothing left attached.
 func TestEnds(t *testing.T) {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}

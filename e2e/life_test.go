@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -155,5 +156,41 @@ func TestListIsWholeOrSaysSo(t *testing.T) {
 	}
 	if got := strings.Count(stdout, "\n"); got >= 2*n {
 		t.Errorf("%d lines fit into a page", got)
+	}
+}
+
+// TestEveryKeyIsTold: while two processes open many connections the kernel
+// preempts one or the other in the middle of a hook, and skips that hook for the
+// other meanwhile. Each connection tells of both its keys all the same.
+func TestEveryKeyIsTold(t *testing.T) {
+	const each = 60
+	tr := startTracer(t)
+	for range 2 {
+		var wg sync.WaitGroup
+		for _, version := range []string{"1.2", "1.3"} {
+			wg.Go(func() {
+				_, stderr, status := ktlstop(t, "gen", "--require", "--tls", version, "-n", strconv.Itoa(each), "--rounds", "1")
+				if status != 0 {
+					t.Errorf("gen: status %d, %s", status, stderr)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	got := tr.stop()
+	got.noLosses(t)
+	opens := map[sock]int{}
+	for _, l := range got.ofType("socket") {
+		if l.State == "open" {
+			opens[l.Sock]++
+		}
+	}
+	if want := 2 * 2 * 2 * each; len(opens) != want {
+		t.Errorf("%d sockets, want %d", len(opens), want)
+	}
+	for s, n := range opens {
+		if n != 2 {
+			t.Errorf("socket %v tells of %d keys, want 2", s, n)
+		}
 	}
 }

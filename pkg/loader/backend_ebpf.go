@@ -33,11 +33,15 @@ func (b *ebpfBackend) open(cfg *Config) error {
 	if err := checkTypes(); err != nil {
 		return err
 	}
-	spec, present, err := b.prepare(cfg)
+	kernel, err := loadTypes()
 	if err != nil {
 		return err
 	}
-	if b.coll, err = ebpf.NewCollection(spec); err != nil {
+	spec, present, err := b.prepare(cfg, kernel)
+	if err != nil {
+		return err
+	}
+	if b.coll, err = ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: kernel.cache}); err != nil {
 		return loadError(err)
 	}
 	if err := b.openRings(); err != nil {
@@ -72,14 +76,10 @@ func (b *ebpfBackend) attach(hooks []hook) error {
 }
 
 // prepare makes the programs fit this kernel and this run.
-func (b *ebpfBackend) prepare(cfg *Config) (*ebpf.CollectionSpec, []hook, error) {
+func (b *ebpfBackend) prepare(cfg *Config, kernel *types) (*ebpf.CollectionSpec, []hook, error) {
 	spec, err := loadKtls()
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the BPF object: %w", err)
-	}
-	kernel, err := loadTypes()
-	if err != nil {
-		return nil, nil, err
 	}
 	present, missing, err := choose(spec, kernel)
 	if err != nil {
@@ -95,7 +95,7 @@ func (b *ebpfBackend) prepare(cfg *Config) (*ebpf.CollectionSpec, []hook, error)
 		}
 		b.missing = append(b.missing, "page addresses: alert and handshake records show no details ("+err.Error()+")")
 	}
-	delete(spec.Programs, "read_kernel")
+	delete(spec.Programs, "read_variable")
 	delete(spec.Programs, "match_once")
 	if cfg.ListOnly {
 		present = nil

@@ -2,6 +2,7 @@ package loader
 
 import (
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -129,7 +130,7 @@ func (m *meter) sum(base string) *event.ProgramCost {
 
 // add counts a program's twin as the same run of it.
 func (m *meter) add(name string, runs uint64, spent time.Duration) {
-	base := strings.TrimSuffix(name, twinSuffix)
+	base := original(name)
 	c := m.sum(base)
 	if base == name {
 		c.Runs += runs
@@ -145,23 +146,31 @@ func (m *meter) stop() {
 }
 
 // countSkips asks the kernel for its count, which it keeps without being told
-// to. Of twins, a run is lost only where both were skipped.
+// to. Of copies, a run is lost only where all were skipped.
 func (m *meter) countSkips() {
-	for name, p := range m.programs {
-		s, err := p.Stats()
-		if err != nil || strings.HasSuffix(name, twinSuffix) {
+	for name := range m.programs {
+		if name != original(name) {
 			continue
 		}
-		skipped := s.RecursionMisses
-		if twin := m.programs[name+twinSuffix]; twin != nil {
-			if s, err := twin.Stats(); err == nil {
-				skipped = min(skipped, s.RecursionMisses)
-			}
-		}
-		if skipped > 0 {
+		if skipped := m.skipped(name); skipped > 0 {
 			m.sum(name).Skipped = skipped
 		}
 	}
+}
+
+// skipped is the least count of a program and its copies.
+func (m *meter) skipped(program string) uint64 {
+	least := uint64(math.MaxUint64)
+	for _, name := range copies(program) {
+		if p := m.programs[name]; p != nil {
+			s, err := p.Stats()
+			if err != nil {
+				return 0
+			}
+			least = min(least, s.RecursionMisses)
+		}
+	}
+	return least
 }
 
 func (m *meter) cost() Cost {

@@ -60,20 +60,24 @@ var hooks = []hook{
 const inventoryProgram = "inventory"
 
 // types looks functions up in the BTF of tls.ko and of the kernel proper.
-type types struct{ tls, vmlinux *btf.Spec }
+type types struct {
+	tls, vmlinux *btf.Spec
+	cache        *btf.Cache // so that loading the programs need not decode them again
+}
 
 func loadTypes() (*types, error) {
-	kernel, err := btf.LoadKernelSpec()
+	cache := btf.NewCache()
+	kernel, err := cache.Kernel()
 	if err != nil {
 		return nil, &UnsupportedError{What: "this kernel has no type information (BTF)",
 			Hint: "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as all distributions' are today", Err: err}
 	}
 	// A kernel with TLS built in has its functions in vmlinux.
-	module, err := btf.LoadKernelModuleSpec("tls")
+	module, err := cache.Module("tls")
 	if err != nil {
 		module = kernel
 	}
-	return &types{module, kernel}, nil
+	return &types{module, kernel, cache}, nil
 }
 
 // function returns a kernel function's prototype, nil where there is none.
@@ -117,22 +121,35 @@ func choose(spec *ebpf.CollectionSpec, t *types) (present []hook, missing []stri
 		case h.without != "" && !have[h.program] && !have[h.alternative]:
 			missing = append(missing, h.function+": "+h.without)
 		}
-		delete(spec.Programs, h.program)
-		delete(spec.Programs, h.program+twinSuffix)
+		for _, name := range copies(h.program) {
+			delete(spec.Programs, name)
+		}
 	}
 	return present, missing, nil
 }
 
-// twinSuffix names the second copy of a program (TWIN in bpf/ktls_conn.h).
+// twinSuffix names the second copy of a program, and with a 2 the third (TWIN
+// in bpf/ktls_conn.h).
 const twinSuffix = "_twin"
 
-// setTwins keeps the second copies only where the kernel preempts its own code.
+// copies names the programs that may be there for one.
+func copies(program string) []string {
+	return []string{program, program + twinSuffix, program + twinSuffix + "2"}
+}
+
+// original is the program of which name may be a copy.
+func original(name string) string {
+	program, _, _ := strings.Cut(name, twinSuffix)
+	return program
+}
+
+// setTwins keeps the further copies only where the kernel preempts its own code.
 func setTwins(spec *ebpf.CollectionSpec, preemptible bool) error {
 	if preemptible {
 		return setVariable(spec, "twins", uint32(1))
 	}
 	for name := range spec.Programs {
-		if strings.HasSuffix(name, twinSuffix) {
+		if name != original(name) {
 			delete(spec.Programs, name)
 		}
 	}
@@ -140,7 +157,7 @@ func setTwins(spec *ebpf.CollectionSpec, preemptible bool) error {
 }
 
 // preemptible says whether a task can lose its processor inside the kernel.
-// Where debugfs does not tell, it is assumed: the second copies cost little.
+// Where debugfs does not tell, it is assumed: the copies cost little.
 func preemptible() bool {
 	b, err := os.ReadFile("/sys/kernel/debug/sched/preempt")
 	if err != nil {
@@ -150,9 +167,9 @@ func preemptible() bool {
 	return !strings.Contains(string(b), "(none)") && !strings.Contains(string(b), "(voluntary)")
 }
 
-// attach returns the links of a hook's program and of its twin.
+// attach returns the links of a hook's program and of its copies.
 func attach(coll *ebpf.Collection, h hook) (links []link.Link, err error) {
-	for _, name := range []string{h.program, h.program + twinSuffix} {
+	for _, name := range copies(h.program) {
 		prog := coll.Programs[name]
 		if prog == nil && name == h.program {
 			return nil, fmt.Errorf("attach %s: the BPF object has no such program", name)

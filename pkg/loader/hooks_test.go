@@ -24,18 +24,20 @@ func TestHooksAndPrograms(t *testing.T) {
 		if p.Type != ebpf.Tracing || p.AttachTo != h.function {
 			t.Errorf("hook %s names function %s, the object attaches it to %q as %v", h.program, h.function, p.AttachTo, p.Type)
 		}
-		twin := spec.Programs[h.program+twinSuffix]
-		if twin != nil && (twin.AttachTo != p.AttachTo || twin.AttachType != p.AttachType) {
-			t.Errorf("%s is on %v %s, its twin on %v %s", h.program, p.AttachType, p.AttachTo, twin.AttachType, twin.AttachTo)
+		for _, name := range copies(h.program) {
+			twin := spec.Programs[name]
+			if twin != nil && (twin.AttachTo != p.AttachTo || twin.AttachType != p.AttachType) {
+				t.Errorf("%s is on %v %s, its copy %s on %v %s", h.program, p.AttachType, p.AttachTo, name, twin.AttachType, twin.AttachTo)
+			}
 		}
 	}
 	for name, p := range spec.Programs {
 		entry := p.AttachType == ebpf.AttachTraceFEntry || p.AttachType == ebpf.AttachTraceFExit
-		if entry != named[strings.TrimSuffix(name, twinSuffix)] {
+		if entry != named[original(name)] {
 			t.Errorf("program %s (%v) and the table hooks do not agree", name, p.AttachType)
 		}
 	}
-	for name, want := range map[string]ebpf.AttachType{inventoryProgram: ebpf.AttachTraceIter, "read_kernel": ebpf.AttachNone} {
+	for name, want := range map[string]ebpf.AttachType{inventoryProgram: ebpf.AttachTraceIter, "read_variable": ebpf.AttachNone} {
 		if p := spec.Programs[name]; p == nil || p.AttachType != want {
 			t.Errorf("program %s is %v, want one of %v", name, p, want)
 		}
@@ -122,8 +124,10 @@ func TestChooseOnEveryKernel(t *testing.T) {
 		}
 		needless++
 		gone++
-		if s.Programs[h.program+twinSuffix] != nil {
-			gone++
+		for _, name := range copies(h.program)[1:] {
+			if s.Programs[name] != nil {
+				gone++
+			}
 		}
 	}
 	present, missing, err := choose(s, kernelWithout(t))
@@ -262,7 +266,7 @@ func TestSetTwins(t *testing.T) {
 		}
 		expectVariable(t, s, "twins", "twins", want)
 		for name := range s.Programs {
-			if !preemptible && strings.HasSuffix(name, twinSuffix) {
+			if !preemptible && name != original(name) {
 				t.Errorf("%s stays on a kernel that does not preempt itself", name)
 			}
 		}

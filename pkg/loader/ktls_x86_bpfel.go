@@ -52,13 +52,14 @@ const (
 	ktlsProgOpenEnterTwin      = "open_enter_twin"
 	ktlsProgOpenExit           = "open_exit"
 	ktlsProgOpenExitTwin       = "open_exit_twin"
+	ktlsProgOpenExitTwin2      = "open_exit_twin2"
 	ktlsProgPushEnter          = "push_enter"
 	ktlsProgPushEnterTwin      = "push_enter_twin"
 	ktlsProgPushExit           = "push_exit"
 	ktlsProgPushExitTwin       = "push_exit_twin"
-	ktlsProgReadKernel         = "read_kernel"
 	ktlsProgReadSockExit       = "read_sock_exit"
 	ktlsProgReadSockExitTwin   = "read_sock_exit_twin"
+	ktlsProgReadVariable       = "read_variable"
 	ktlsProgRecvmsgExit        = "recvmsg_exit"
 	ktlsProgRecvmsgExitTwin    = "recvmsg_exit_twin"
 	ktlsProgReleaseTx          = "release_tx"
@@ -68,6 +69,7 @@ const (
 	ktlsProgSetSwOffload       = "set_sw_offload"
 	ktlsProgSetSwOffloadTwin   = "set_sw_offload_twin"
 	ktlsProgSetUlp             = "set_ulp"
+	ktlsProgSetUlpTwin         = "set_ulp_twin"
 	ktlsProgSpliceReadExit     = "splice_read_exit"
 	ktlsProgSpliceReadExitTwin = "splice_read_exit_twin"
 	ktlsProgVerdictEnter       = "verdict_enter"
@@ -170,13 +172,14 @@ type ktlsProgramSpecs struct {
 	OpenEnterTwin      *ebpf.ProgramSpec `ebpf:"open_enter_twin"`
 	OpenExit           *ebpf.ProgramSpec `ebpf:"open_exit"`
 	OpenExitTwin       *ebpf.ProgramSpec `ebpf:"open_exit_twin"`
+	OpenExitTwin2      *ebpf.ProgramSpec `ebpf:"open_exit_twin2"`
 	PushEnter          *ebpf.ProgramSpec `ebpf:"push_enter"`
 	PushEnterTwin      *ebpf.ProgramSpec `ebpf:"push_enter_twin"`
 	PushExit           *ebpf.ProgramSpec `ebpf:"push_exit"`
 	PushExitTwin       *ebpf.ProgramSpec `ebpf:"push_exit_twin"`
-	ReadKernel         *ebpf.ProgramSpec `ebpf:"read_kernel"`
 	ReadSockExit       *ebpf.ProgramSpec `ebpf:"read_sock_exit"`
 	ReadSockExitTwin   *ebpf.ProgramSpec `ebpf:"read_sock_exit_twin"`
+	ReadVariable       *ebpf.ProgramSpec `ebpf:"read_variable"`
 	RecvmsgExit        *ebpf.ProgramSpec `ebpf:"recvmsg_exit"`
 	RecvmsgExitTwin    *ebpf.ProgramSpec `ebpf:"recvmsg_exit_twin"`
 	ReleaseTx          *ebpf.ProgramSpec `ebpf:"release_tx"`
@@ -186,6 +189,7 @@ type ktlsProgramSpecs struct {
 	SetSwOffload       *ebpf.ProgramSpec `ebpf:"set_sw_offload"`
 	SetSwOffloadTwin   *ebpf.ProgramSpec `ebpf:"set_sw_offload_twin"`
 	SetUlp             *ebpf.ProgramSpec `ebpf:"set_ulp"`
+	SetUlpTwin         *ebpf.ProgramSpec `ebpf:"set_ulp_twin"`
 	SpliceReadExit     *ebpf.ProgramSpec `ebpf:"splice_read_exit"`
 	SpliceReadExitTwin *ebpf.ProgramSpec `ebpf:"splice_read_exit_twin"`
 	VerdictEnter       *ebpf.ProgramSpec `ebpf:"verdict_enter"`
@@ -373,13 +377,14 @@ type ktlsPrograms struct {
 	OpenEnterTwin      *ebpf.Program `ebpf:"open_enter_twin"`
 	OpenExit           *ebpf.Program `ebpf:"open_exit"`
 	OpenExitTwin       *ebpf.Program `ebpf:"open_exit_twin"`
+	OpenExitTwin2      *ebpf.Program `ebpf:"open_exit_twin2"`
 	PushEnter          *ebpf.Program `ebpf:"push_enter"`
 	PushEnterTwin      *ebpf.Program `ebpf:"push_enter_twin"`
 	PushExit           *ebpf.Program `ebpf:"push_exit"`
 	PushExitTwin       *ebpf.Program `ebpf:"push_exit_twin"`
-	ReadKernel         *ebpf.Program `ebpf:"read_kernel"`
 	ReadSockExit       *ebpf.Program `ebpf:"read_sock_exit"`
 	ReadSockExitTwin   *ebpf.Program `ebpf:"read_sock_exit_twin"`
+	ReadVariable       *ebpf.Program `ebpf:"read_variable"`
 	RecvmsgExit        *ebpf.Program `ebpf:"recvmsg_exit"`
 	RecvmsgExitTwin    *ebpf.Program `ebpf:"recvmsg_exit_twin"`
 	ReleaseTx          *ebpf.Program `ebpf:"release_tx"`
@@ -389,6 +394,7 @@ type ktlsPrograms struct {
 	SetSwOffload       *ebpf.Program `ebpf:"set_sw_offload"`
 	SetSwOffloadTwin   *ebpf.Program `ebpf:"set_sw_offload_twin"`
 	SetUlp             *ebpf.Program `ebpf:"set_ulp"`
+	SetUlpTwin         *ebpf.Program `ebpf:"set_ulp_twin"`
 	SpliceReadExit     *ebpf.Program `ebpf:"splice_read_exit"`
 	SpliceReadExitTwin *ebpf.Program `ebpf:"splice_read_exit_twin"`
 	VerdictEnter       *ebpf.Program `ebpf:"verdict_enter"`
@@ -418,13 +424,14 @@ func (p *ktlsPrograms) Close() error {
 		p.OpenEnterTwin,
 		p.OpenExit,
 		p.OpenExitTwin,
+		p.OpenExitTwin2,
 		p.PushEnter,
 		p.PushEnterTwin,
 		p.PushExit,
 		p.PushExitTwin,
-		p.ReadKernel,
 		p.ReadSockExit,
 		p.ReadSockExitTwin,
+		p.ReadVariable,
 		p.RecvmsgExit,
 		p.RecvmsgExitTwin,
 		p.ReleaseTx,
@@ -434,6 +441,7 @@ func (p *ktlsPrograms) Close() error {
 		p.SetSwOffload,
 		p.SetSwOffloadTwin,
 		p.SetUlp,
+		p.SetUlpTwin,
 		p.SpliceReadExit,
 		p.SpliceReadExitTwin,
 		p.VerdictEnter,
