@@ -63,8 +63,19 @@ const thinAfter = time.Second
 // thinning tells when --sample auto begins to leave records out, and when it ends.
 type thinning struct {
 	tell func(string)
+	why  string
 	last time.Time // when a record came last that stands for others; zero if sampling is over
 	out  uint64    // left out since it began
+}
+
+// newThinning tells people. --max-cpu leaves records out as well, and no event
+// says for which of the two reasons.
+func (o *options) newThinning() *thinning {
+	why := "the event ring is more than half full"
+	if o.maxCPU > 0 {
+		why += ", or the programs take more than --max-cpu allows"
+	}
+	return &thinning{tell: notice, why: why}
 }
 
 // left is told of n records that were left out.
@@ -73,7 +84,7 @@ func (t *thinning) left(n uint64, now time.Time) {
 		return
 	}
 	if t.last.IsZero() {
-		t.tell("the event ring is more than half full: of ordinary records only some are told from here on")
+		t.tell(t.why + ": of ordinary records only some are told from here on")
 	}
 	t.last = now
 	t.out += n
@@ -84,7 +95,7 @@ func (t *thinning) look(now time.Time) {
 	if t == nil || t.last.IsZero() || now.Sub(t.last) < thinAfter {
 		return
 	}
-	t.tell(fmt.Sprintf("the event ring has room again: every record is told; %d were left out", t.out))
+	t.tell(fmt.Sprintf("every ordinary record is told again; %d were left out", t.out))
 	t.last, t.out = time.Time{}, 0
 }
 

@@ -88,7 +88,7 @@ func (o *options) pump(ctx context.Context, t *loader.Tracer, out sink.Sink) err
 		limit()
 	}
 	if o.sample == autoSample {
-		p.thin = &thinning{tell: notice}
+		p.thin = o.newThinning()
 	}
 	err := t.Run(ctx, withContainers(p.handle), func() error {
 		p.thin.look(time.Now())

@@ -30,7 +30,9 @@ func learned(k *kernelSymbols) (*knowledge, error) {
 		if known, err = learn(p, bases); err != nil {
 			return nil, err
 		}
-		writeKnowledge(file, known)
+		if bases.offset != 0 { // without, some of it could not be learned, and may be another time
+			writeKnowledge(file, known)
+		}
 	}
 	known.Settings["page_offset_base"], known.Settings["vmemmap_base"] = bases.offset, bases.vmemmap
 	if bases.offset == 0 {
@@ -53,13 +55,13 @@ func readBases(p *prober, k *kernelSymbols) (b pageBases) {
 	return b
 }
 
+// cacheDir is root's own: with sudo the user's home may be another's, whose word would then say
+// where to read in the kernel.
+const cacheDir = "/var/cache/ktlstop"
+
 // cacheFile is named after this very build of the kernel and of its module tls; empty if there is
 // nowhere to keep it.
 func cacheFile() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		dir = "/var/cache"
-	}
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
 		return ""
@@ -67,7 +69,7 @@ func cacheFile() string {
 	id, _ := os.ReadFile("/sys/module/tls/notes/.note.gnu.build-id") // absent where TLS is built in
 	build := sha256.Sum256(fmt.Appendf(id, "%s %s", u.Release, u.Version))
 	name := fmt.Sprintf("layout-%d-%s-%x.json", knowledgeVersion, unix.ByteSliceToString(u.Release[:]), build[:8])
-	return filepath.Join(dir, "ktlstop", name)
+	return filepath.Join(cacheDir, name)
 }
 
 // readKnowledge returns nil where there is none: it can be learned again.
