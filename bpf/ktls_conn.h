@@ -282,11 +282,16 @@ static __always_inline void emit_record(struct event *e, u64 *hidden, struct sam
 		give_back(e, s);
 }
 
+/* To 6.1 a global function can only look up keys that lie on its own stack. */
 static __always_inline bool process_wanted(const struct event *e)
 {
-	if (want_pids && !bpf_map_lookup_elem(&want_pid, &e->pid))
+	struct name name;
+	u32 pid = e->pid;
+
+	if (want_pids && !bpf_map_lookup_elem(&want_pid, &pid))
 		return false;
-	if (want_comm && !bpf_map_lookup_elem(&want_name, &e->comm))
+	__builtin_memcpy(name.comm, e->comm, sizeof(name.comm));
+	if (want_comm && !bpf_map_lookup_elem(&want_name, &name))
 		return false;
 	if (want_uid_set && e->uid != want_uid)
 		return false;
