@@ -2,6 +2,7 @@ package loader
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -30,29 +31,54 @@ const (
 // unfinished reports the records that were sealed or opened when the hooks
 // went away, and whose push or whose call had not ended yet.
 func (t *Tracer) unfinished(handle func(event.Event) error) error {
-	report := func(b []byte, done bool) error {
-		var w wireEvent
-		if err := w.decode(b); err != nil || !done || w.Flags&flagHidden != 0 {
-			return err
-		}
-		w.Skipped = 0 // what it holds is of the record before
-		return t.addUnfinished(&w, handle)
-	}
-	err := t.each("pending", func(e []byte) error { return report(e, true) })
+	waiting, err := t.pending()
 	if err != nil {
 		return err
 	}
 	return t.each("conns", func(c []byte) error {
-		if err := report(c, sealed(c)); err != nil {
+		var tx, rx wireEvent
+		if err := errors.Join(tx.decode(c), rx.decode(c[connRX:])); err != nil {
 			return err
 		}
-		return report(c[connRX:], rxState(c) == rxOpened)
+		for _, w := range waiting[tx.Conn] {
+			w.Hidden = tx.Hidden // what it holds is of the time when it was set aside
+			if err := t.addUnfinished(&w, handle); err != nil {
+				return err
+			}
+		}
+		if sealed(c) {
+			if err := t.addUnfinished(&tx, handle); err != nil {
+				return err
+			}
+		}
+		if rxState(c) == rxOpened {
+			return t.addUnfinished(&rx, handle)
+		}
+		return nil
 	})
 }
 
-// addUnfinished tells of a record, and counts it where the kernel adds records
+// pending are the sealed records that others have followed, by connection.
+func (t *Tracer) pending() (map[uint64][]wireEvent, error) {
+	waiting := map[uint64][]wireEvent{}
+	err := t.each("pending", func(e []byte) error {
+		var w wireEvent
+		if err := w.decode(e); err != nil {
+			return err
+		}
+		waiting[w.Conn] = append(waiting[w.Conn], w)
+		return nil
+	})
+	return waiting, err
+}
+
+// addUnfinished tells of a record that the filters want, and counts it where the kernel adds records
 // up: most are not told then.
 func (t *Tracer) addUnfinished(w *wireEvent, handle func(event.Event) error) error {
+	if w.Flags&flagHidden != 0 {
+		return nil
+	}
+	w.Skipped = 0 // what it holds is of the record before
 	if t.sampler == nil {
 		return t.asm.add(w, handle)
 	}
