@@ -93,7 +93,8 @@ func (b *gobpfBackend) sort(s []byte) (mark bool, err error) {
 }
 
 // flushSetAside tells, before a connection's close, of records that were
-// sealed and never handed to TCP.
+// sealed and never handed to TCP. Those that the filters keep back it adds to
+// what the close says of them.
 func (b *gobpfBackend) flushSetAside(e []byte) error {
 	var w wireEvent
 	if err := w.decode(e); err != nil {
@@ -102,13 +103,24 @@ func (b *gobpfBackend) flushSetAside(e []byte) error {
 	if w.Kind != kindSocket || event.SocketState(w.State) != event.SocketClose {
 		return nil
 	}
-	return b.m.each("pending", func(key, value []byte) error {
+	hidden := w.Stamp[2]
+	err := b.m.each("pending", func(key, value []byte) error {
 		if binary.NativeEndian.Uint64(key) != w.Conn {
 			return nil
 		}
-		b.queue = append(b.queue, slices.Clone(value))
+		var set wireEvent
+		if err := set.decode(value); err != nil {
+			return err
+		}
+		if set.Flags&flagHidden != 0 {
+			hidden++
+		} else {
+			b.queue = append(b.queue, slices.Clone(value))
+		}
 		return b.m.delete("pending", key)
 	})
+	binary.NativeEndian.PutUint64(e[2*8:], hidden) // Stamp[2]
+	return err
 }
 
 func (b *gobpfBackend) fetch(keep func(wirePayload) bool) error {
