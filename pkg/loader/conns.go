@@ -35,27 +35,28 @@ func (t *Tracer) unfinished(handle func(event.Event) error) error {
 	if err != nil {
 		return err
 	}
-	return t.each("conns", func(c []byte) error {
+	err = t.each("conns", func(c []byte) error {
 		var tx, rx wireEvent
 		if err := errors.Join(tx.decode(c), rx.decode(c[connRX:])); err != nil {
 			return err
 		}
-		for _, w := range waiting[tx.Conn] {
-			w.Hidden = tx.Hidden // what it holds is of the time when it was set aside
-			if err := t.addUnfinished(&w, handle); err != nil {
-				return err
-			}
+		last := waiting[tx.Conn]
+		delete(waiting, tx.Conn)
+		for i := range last {
+			last[i].Hidden = tx.Hidden // what it holds is of the time when it was set aside
 		}
 		if sealed(c) {
-			if err := t.addUnfinished(&tx, handle); err != nil {
-				return err
-			}
+			last = append(last, tx)
 		}
 		if rxState(c) == rxOpened {
-			return t.addUnfinished(&rx, handle)
+			last = append(last, rx)
 		}
-		return nil
+		return t.addUnfinished(last, handle)
 	})
+	for _, last := range waiting { // of connections whose end no hook saw
+		err = errors.Join(err, t.addUnfinished(last, handle))
+	}
+	return err
 }
 
 // pending are the sealed records that others have followed, by connection.
@@ -72,23 +73,28 @@ func (t *Tracer) pending() (map[uint64][]wireEvent, error) {
 	return waiting, err
 }
 
-// addUnfinished tells of a record that the filters want, and counts it where the kernel adds records
-// up: most are not told then.
-func (t *Tracer) addUnfinished(w *wireEvent, handle func(event.Event) error) error {
-	if w.Flags&flagHidden != 0 {
-		return nil
+// addUnfinished tells of those records that the filters want, and counts them
+// where the kernel adds records up: most are not told then.
+func (t *Tracer) addUnfinished(records []wireEvent, handle func(event.Event) error) error {
+	for i := range records {
+		w := &records[i]
+		if w.Flags&flagHidden != 0 {
+			continue
+		}
+		w.Skipped = 0 // what it holds is of the record before
+		if t.sampler != nil {
+			if err := t.sampler.add(w); err != nil {
+				return err
+			}
+			if w.Conn != t.streamed && event.ContentType(w.Type) == event.ApplicationData {
+				continue
+			}
+		}
+		if err := t.asm.add(w, handle); err != nil {
+			return err
+		}
 	}
-	w.Skipped = 0 // what it holds is of the record before
-	if t.sampler == nil {
-		return t.asm.add(w, handle)
-	}
-	if err := t.sampler.add(w); err != nil {
-		return err
-	}
-	if w.Conn != t.streamed && event.ContentType(w.Type) == event.ApplicationData {
-		return nil
-	}
-	return t.asm.add(w, handle)
+	return nil
 }
 
 // sealed: the record in the making has got its seal, but not TCP's word.
