@@ -94,6 +94,18 @@ func TestPipelineCountsSampled(t *testing.T) {
 	}
 }
 
+// A person is told why records are left out, and of both reasons where either
+// may be the one.
+func TestThinningSaysWhy(t *testing.T) {
+	ring, both := (&options{}).newThinning().why, (&options{maxCPU: 1}).newThinning().why
+	if !strings.Contains(ring, "half full") || strings.Contains(ring, "--max-cpu") {
+		t.Errorf("without --max-cpu: %q", ring)
+	}
+	if !strings.Contains(both, "half full") || !strings.Contains(both, "--max-cpu") {
+		t.Errorf("with --max-cpu: %q", both)
+	}
+}
+
 func TestThinning(t *testing.T) {
 	var said []string
 	th := &thinning{tell: func(s string) { said = append(said, s) }}
