@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What the kprobe build does in its own way in the middle of ktls_trace.bpf.c. */
+/* What the kprobe build does in its own way in the middle of ktls_plaintext.h and of the hooks. */
 #ifndef KTLS_KPROBE_COPY_H
 #define KTLS_KPROBE_COPY_H
 

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Looking at the plaintext of an event, and copying it to user space. */
+#ifndef KTLS_PLAINTEXT_H
+#define KTLS_PLAINTEXT_H
+
+#include "ktls_conn.h"
+#include "ktls_payload.h"
+
+#ifdef KTLSTOP_KPROBE
+#include "ktls_kprobe_copy.h"
+#else
+DEFINE_COPY(256, 256)
+DEFINE_COPY(2048, 1024)
+DEFINE_COPY(16384, 4096)
+
+/* The reservation's size must be a constant, so there are three of them. */
+#define COPY(CAP, STEP, e, s) do {                                                    \
+	struct payload *p = bpf_ringbuf_reserve(&payloads, sizeof(*p) + CAP + STEP, 0); \
+	if (!p) {                                                                     \
+		count_lost(LOST_PAYLOAD_RING_FULL);                                   \
+		return;                                                               \
+	}                                                                             \
+	c.from = s;                                                                   \
+	c.to = p;                                                                     \
+	bpf_loop(COPY_STEPS, copy_step_##CAP, &c, 0);                                 \
+	if ((s)->bad) {                                                               \
+		bpf_ringbuf_discard(p, BPF_RB_NO_WAKEUP);                             \
+		count_lost(LOST_PAYLOAD_UNREADABLE);                                  \
+		return;                                                               \
+	}                                                                             \
+	p->conn = (e)->conn;                                                          \
+	p->seq = (e)->seq;                                                            \
+	p->begun = (e)->stamp[1];                                                     \
+	p->gen = (e)->gen;                                                            \
+	p->len = (s)->done;                                                           \
+	p->dir = (e)->dir;                                                            \
+	__builtin_memset(p->pad, 0, sizeof(p->pad));                                  \
+	bpf_ringbuf_submit(p, BPF_RB_NO_WAKEUP);                                      \
+	(e)->flags |= FLAG_PAYLOAD;                                                   \
+} while (0)
+
+static __noinline void copy_payload_to_ring(struct event *e, struct source *s)
+{
+	struct copy c;
+
+	if (s->want <= 256)
+		COPY(256, 256, e, s);
+	else if (s->want <= 2048)
+		COPY(2048, 1024, e, s);
+	else
+		COPY(16384, 4096, e, s);
+}
+
+#endif
+
+static __always_inline bool wants_payload(const struct event *e)
+{
+	return snaplen && !(e->flags & FLAG_HIDDEN) && (!aggregate || e->conn == stream_conn) && !plaintext_left_out(e);
+}
+
+static __always_inline void copy_payload(struct event *e, struct source *s)
+{
+	if (!e->len || !wants_payload(e))
+		return;
+	s->want = e->len < snaplen ? e->len : snaplen;
+	copy_payload_to_ring(e, s);
+}
+
+#ifndef KTLSTOP_KPROBE
+/* Sets the event's hits. s stays as it is. */
+static __noinline void look_at(struct event *e, struct source *s)
+{
+	struct look *l = look_get();
+	struct copy c;
+
+	if (!l) {
+		count_lost(LOST_PAYLOAD_UNREADABLE);
+		return;
+	}
+	l->src = *s;
+	l->src.want = e->len < MATCH_WINDOW ? e->len : MATCH_WINDOW;
+	c.from = &l->src;
+	c.to = (void *)l->head;
+	bpf_loop(COPY_STEPS, copy_step_256, &c, 0);
+	if (l->src.bad)
+		count_lost(LOST_PAYLOAD_UNREADABLE);
+	else
+		e->hits = look_hits(l);
+	l->busy = 0;
+}
+
+/* Whether the expression can still hold, by what is known before the record leaves. */
+static __always_inline bool may_match(struct event *e, struct source *s)
+{
+	if (!matching || (e->flags & FLAG_HIDDEN))
+		return true;
+	if (!match_event(e, MATCH_HEAD))
+		return false;
+	if (!match_payload)
+		return true;
+	look_at(e, s);
+	return match_event(e, MATCH_PLAINTEXT);
+}
+#else
+static __always_inline bool may_match(struct event *e, struct source *s) { return true; }
+#endif
+
+/* Look at the plaintext, and copy it if it is wanted. */
+static __always_inline void take_plaintext(struct event *e, struct source *s)
+{
+	if (may_match(e, s))
+		copy_payload(e, s);
+}
+
+static __always_inline bool needs_plaintext(void) { return snaplen || match_payload; }
+
+static __always_inline bool is_control(const struct event *e)
+{
+	return can_read_plaintext && (e->type == TYPE_ALERT || e->type == TYPE_HANDSHAKE);
+}
+
+/* The first two bytes of an alert or a handshake record name it. */
+static __always_inline void set_control(struct event *e, struct source *s)
+{
+	u32 need = e->type == TYPE_ALERT ? 2 : 1; /* level and description; message type */
+
+	e->ctl[0] = e->ctl[1] = 0;
+	if (e->len < need)
+		return;
+	next_piece(s);
+	if (!s->left)
+		next_piece(s);
+	/* A record of two bytes in two pieces stays unnamed. */
+	if (s->left >= need && !read_piece(e->ctl, need, s))
+		e->flags |= FLAG_CONTROL;
+}
+
+#endif

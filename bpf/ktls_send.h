@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The hooks of records that are sent. */
+#ifndef KTLS_SEND_H
+#define KTLS_SEND_H
+
+#include "ktls_failure.h"
+#include "ktls_plaintext.h"
+
+#ifndef KTLSTOP_KPROBE
+/* The system call that closes a record tells send from sendfile and splice. */
+static __always_inline u8 send_op(u8 flags)
+{
+	const struct pt_regs *regs;
+	const struct pt_regs___arm64 *arm;
+	s32 nr;
+
+	if (flags & FLAG_KTHREAD)
+		return OP_SEND;
+	regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	arm = (void *)regs;
+	if (bpf_core_field_exists(arm->syscallno))
+		nr = BPF_CORE_READ(arm, syscallno);
+	else
+		nr = regs->orig_ax;
+	if (nr == nr_sendfile)
+		return OP_SENDFILE;
+	return nr == nr_splice ? OP_SPLICE : OP_SEND;
+}
+
+#endif
+
+/* A record may be open from an earlier call only if that call could leave one. */
+static __always_inline bool has_open_record(const struct conn *c)
+{
+	const struct tls_sw_context_tx *priv = (void *)c->priv_tx;
+	const struct tls_rec *rec = BPF_CORE_READ(priv, open_rec);
+
+	return rec && rec_len(rec);
+}
+
+static __always_inline int send_begin(u64 sk, bool more)
+{
+	struct conn *c = conn_of(sk);
+
+	if (!c)
+		return 0;
+	if (!c->more || !has_open_record(c))
+		c->open_ts = bpf_ktime_get_ns();
+	c->more = more;
+	return 0;
+}
+
+/* tls_sw_sendmsg(sk, msg, size) */
+static __always_inline int sendmsg_begins(u64 *ctx)
+{
+	const struct msghdr *msg = (void *)ctx[1];
+
+	return send_begin(ctx[0], GIVEN(msg, msg_flags) & MSG_MORE);
+}
+
+/* tls_sw_sendpage(sk, page, offset, size, flags) */
+static __always_inline int sendpage_begins(u64 *ctx)
+{
+	return send_begin(ctx[0], ctx[4] & (MSG_MORE | MSG_SENDPAGE_NOTLAST));
+}
+
+HOOK("fentry/tls_sw_sendmsg", sendmsg_enter, sendmsg_begins)
+HOOK("fentry/tls_sw_sendpage", sendpage_enter, sendpage_begins)
+
+/* The record in c->tx is sealed but waits for TCP, and another one begins. */
+static __always_inline void set_aside(struct conn *c)
+{
+	struct pending_key key = { c->tx.conn, c->tx_rec };
+
+	if (bpf_map_update_elem(&pending, &key, &c->tx, BPF_ANY))
+		count_lost(LOST_PENDING_MAP_FULL);
+	else
+		c->pending++;
+}
+
+/* The head of the list of sealed records is the one that goes to TCP. */
+static __always_inline u64 head_record(const struct tls_sw_context_tx *priv)
+{
+	return (u64)BPF_CORE_READ(priv, tx_list.next);
+}
+
+static __always_inline bool all_pushed(const struct tls_sw_context_tx *priv)
+{
+	return head_record(priv) == (u64)priv + bpf_core_field_offset(struct tls_sw_context_tx, tx_list);
+}
+
+/* Another record begins and the last one has not been reported. */
+static __always_inline void leave_behind(struct conn *c)
+{
+	if (c->pending || !all_pushed((void *)c->priv_tx)) {
+		set_aside(c);
+		return;
+	}
+	/* TCP has it; the hook that should have told was skipped. */
+	c->tx.flags |= FLAG_PUSHED;
+	emit_record(&c->tx, &c->tx.hidden, &c->sampled[DIR_TX]);
+}
+
+static __always_inline void source_of_tx(struct conn *c)
+{
+	struct source *s = &c->src[DIR_TX];
+	/* By way of the map the verifier forgets that this is a pointer, and allows arithmetic. */
+	const struct tls_rec *rec = (void *)*(volatile u64 *)&c->tx_rec;
+	const struct sk_msg *msg = &rec->msg_plaintext;
+
+	__builtin_memset(s, 0, sizeof(*s));
+	s->kind = SRC_SG;
+	s->base = (u64)&msg->sg.data;
+	s->at = bpf_core_field_exists(msg->sg.start) ? BPF_CORE_READ(msg, sg.start) : 0;
+	s->wrap = bpf_core_field_size(msg->sg.data) / bpf_core_type_size(struct scatterlist) - 1;
+}
+
+static __always_inline int verdict_begins(u64 *ctx)
+{
+	const struct sk_msg *msg = (void *)ctx[0];
+	struct conn *c = conn_of(ctx[1]);
+	struct event *e;
+	u64 seq;
+
+	if (!c || done_by_twin(c, DIR_TX, HOOK_VERDICT))
+		return 0;
+	e = &c->tx;
+	seq = read_seq(c->seq_tx);
+	if (!e->mode)
+		key_missed(c, DIR_TX, seq);
+	if (c->closing) /* a writer was still waiting */
+		c->end_seq[DIR_TX] = seq + 1;
+	/* A sequence that has not moved: the last attempt sealed nothing. */
+	if (c->tx_state == TX_SEALING && e->seq != seq)
+		leave_behind(c);
+	e->kind = KIND_RECORD;
+	e->stamp[0] = c->open_ts;
+	e->stamp[1] = bpf_ktime_get_ns();
+	e->stamp[2] = e->stamp[3] = 0;
+	e->seq = seq;
+	e->type = tx_type_arg == 3 ? ARG(ctx, 3) : ARG(ctx, 2);
+	e->len = GIVEN(msg, sg.size);
+	e->flags = 0;
+	e->hits = e->matched = 0;
+	set_process(e);
+	e->op = send_op(e->flags);
+	c->tx_rec = (u64)msg - bpf_core_field_offset(struct tls_rec, msg_plaintext);
+	c->tx_state = TX_SEALING;
+	pick(e, &c->sampled[DIR_TX]);
+	if (is_control(e)) {
+		source_of_tx(c);
+		set_control(e, &c->src[DIR_TX]);
+	}
+	if (needs_plaintext()) {
+		source_of_tx(c);
+		take_plaintext(e, &c->src[DIR_TX]);
+	}
+	return 0;
+}
+
+TWIN("fentry/bpf_exec_tx_verdict", verdict_enter, verdict_begins)
+
+/*
+ * A record that no hook has seen being sealed: a sockmap verdict that cuts one
+ * message into several records (to 6.18), one from before the trace, or the
+ * kernel skipped the hook (see TWIN).
+ */
+static __always_inline void adopt_record(struct conn *c, const struct tls_rec *rec)
+{
+	struct event *e = &c->tx;
+
+	if (!bpf_core_field_exists(rec->content_type) || read_seq(c->seq_tx) <= e->start) /* sealed before the trace: not ours to tell */
+		return;
+	e->kind = KIND_RECORD;
+	e->stamp[0] = e->stamp[1] = e->stamp[2] = 0;
+	e->seq = read_seq(c->seq_tx) - 1;
+	e->type = BPF_CORE_READ(rec, content_type);
+	e->flags = 0;
+	e->hits = e->matched = 0;
+	set_process(e);
+	e->op = send_op(e->flags);
+	c->tx_rec = (u64)rec;
+	c->tx_state = TX_SEALING;
+	pick(e, &c->sampled[DIR_TX]);
+	if (wants_payload(e))
+		count_lost(LOST_PAYLOAD_UNREADABLE);
+}
+
+static __always_inline int push_begins(u64 *ctx)
+{
+	struct conn *c = conn_lookup(ctx[0]);
+	struct pending_key key = {};
+	struct event *p;
+	u64 now;
+
+	if (!c || c->tx.mode == TLS_HW || done_by_twin(c, DIR_TX, HOOK_PUSH_ENTER))
+		return 0;
+	now = bpf_ktime_get_ns();
+	c->push_rec = c->pending || c->tx_state == TX_IDLE ? head_record((void *)c->priv_tx) : c->tx_rec;
+	if (c->tx_state == TX_IDLE && !c->pending)
+		adopt_record(c, (void *)c->push_rec);
+	if (c->push_rec == c->tx_rec && c->tx_state == TX_SEALING) {
+		/* Shorter than it began: the kernel split it (to 6.18). */
+		c->tx.len = rec_len((void *)c->tx_rec);
+		if (!c->tx.stamp[2]) /* only what is sealed goes to TCP */
+			c->tx.stamp[2] = now;
+		return 0;
+	}
+	key.conn = c->tx.conn;
+	key.rec = c->push_rec;
+	p = bpf_map_lookup_elem(&pending, &key);
+	if (p && !p->stamp[2])
+		p->stamp[2] = now;
+	if (c->tx_state == TX_SEALING && !c->tx.stamp[2] && is_sealed((void *)c->tx_rec))
+		c->tx.stamp[2] = now;
+	return 0;
+}
+
+TWIN("fentry/tls_push_sg", push_enter, push_begins)
+
+static __always_inline void finish_pending(struct conn *c, u64 rec, u64 now)
+{
+	struct pending_key key = { c->tx.conn, rec };
+	struct event *p = bpf_map_lookup_elem(&pending, &key);
+
+	if (!p)
+		return;
+	p->stamp[3] = now;
+	emit_record(p, &c->tx.hidden, &c->sampled[DIR_TX]);
+	bpf_map_delete_elem(&pending, &key);
+	c->pending--;
+}
+
+/* tls_push_sg(sk, ctx, sg, first_offset, flags) */
+static __always_inline int push_ends(u64 *ctx)
+{
+	struct conn *c = conn_lookup(ctx[0]);
+	int ret = ctx[5];
+	u64 now;
+
+	if (!c || done_by_twin(c, DIR_TX, HOOK_PUSH_EXIT) || !c->push_rec || ret)
+		return 0;
+	now = bpf_ktime_get_ns();
+	if (c->push_rec == c->tx_rec && c->tx_state == TX_SEALING) {
+		c->tx.stamp[3] = now;
+		c->tx_state = TX_IDLE;
+		emit_record(&c->tx, &c->tx.hidden, &c->sampled[DIR_TX]);
+	} else {
+		finish_pending(c, c->push_rec, now);
+	}
+	c->push_rec = 0;
+	c->open_ts = now; /* what follows in the same call is the next record */
+	return 0;
+}
+
+TWIN("fexit/tls_push_sg", push_exit, push_ends)
+
+#ifndef KTLSTOP_KPROBE
+/* Asynchronous crypto has sealed a record, in softirq or in a worker. */
+SEC("fentry/tls_encrypt_done")
+int encrypt_done(u64 *ctx)
+{
+	const struct crypto_async_request *req = (void *)ctx[0];
+	struct pending_key key = {};
+	struct tls_rec *rec = (void *)req;
+	int err = ctx[1];
+	struct event *e;
+	struct conn *c;
+
+	if (err == -EINPROGRESS)
+		return 0;
+	if (done_is_req)
+		rec = (void *)BPF_CORE_READ(req, data) - bpf_core_field_offset(struct tls_rec, aead_req);
+	c = conn_lookup((u64)BPF_CORE_READ(rec, sk));
+	if (!c)
+		return 0;
+	e = &c->tx;
+	if (c->tx_rec != (u64)rec || c->tx_state != TX_SEALING) {
+		key.conn = c->tx.conn;
+		key.rec = (u64)rec;
+		e = bpf_map_lookup_elem(&pending, &key);
+	}
+	if (!e)
+		return 0;
+	if (err) {
+		c->tx_failed = 1;
+		emit_kernel_failure(e, e->seq, err, FUNC_ENCRYPT_DONE, e->type);
+		return 0;
+	}
+	e->stamp[2] = bpf_ktime_get_ns();
+	return 0;
+}
+
+#endif
+
+#endif
