@@ -83,6 +83,7 @@ struct conn {
 	u8 tx_failed; /* the failure has been told */
 	u8 rx_late;   /* the call that opened rx has opened others, which wait for its return in "late" */
 	u8 unwanted;  /* the filters want no record of it, whoever makes the call: the hooks pass it by */
+	u8 key_told[2]; /* this direction's key is told, or would be if the filters wanted it */
 	struct sampled sampled[2]; /* of tx and rx */
 };
 
@@ -459,6 +460,12 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct event *who
 	}
 	if (state == STATE_FOUND || state == STATE_OPEN)
 		c->told |= conn_wanted(&e) && process_wanted(&e) && cgroup_wanted;
+	if (state == STATE_FOUND) {
+		c->key_told[DIR_TX] = c->keyed[DIR_TX];
+		c->key_told[DIR_RX] = c->keyed[DIR_RX];
+	} else {
+		c->key_told[dir & 1] |= state == STATE_OPEN;
+	}
 	if (c->told)
 		emit(&e);
 	return 0;

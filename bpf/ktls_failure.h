@@ -44,7 +44,7 @@ static __noinline void emit_kernel_failure(const struct event *like, u64 seq, in
 	emit(&e);
 }
 
-/* A record where no key was seen: both hooks of its key were skipped, see TWIN. The direction begins with it. */
+/* This direction has a key that no hook saw, see TWIN. It begins with the record seq. */
 static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
 {
 	set_keys(c);

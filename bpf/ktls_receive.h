@@ -93,7 +93,7 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op)
 		emit_record(e, &e->hidden, &c->sampled[DIR_RX]);
 	}
 	c->rx_late = late;
-	if (!e->mode)
+	if (!c->key_told[DIR_RX])
 		key_missed(c, DIR_RX, seq);
 	else if (e->version == TLS_1_3)
 		set_no_pad(c);

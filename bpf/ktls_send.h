@@ -126,7 +126,7 @@ static __always_inline int verdict_begins(u64 *ctx)
 		return 0;
 	e = &c->tx;
 	seq = read_seq(c->seq_tx);
-	if (!e->mode)
+	if (!c->key_told[DIR_TX])
 		key_missed(c, DIR_TX, seq);
 	if (c->closing) /* a writer was still waiting */
 		c->end_seq[DIR_TX] = seq + 1;

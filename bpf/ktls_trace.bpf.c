@@ -44,6 +44,8 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 	if (!c || done_by_twin(c, 2, dir == DIR_TX ? HOOK_KEY_TX : HOOK_KEY_RX))
 		return 0;
 	set_keys(c);
+	if (c->keyed[!dir] && !c->key_told[!dir])
+		key_missed(c, !dir, read_seq(dir == DIR_TX ? c->seq_rx : c->seq_tx));
 	c->keyed[dir & 1] = 1;
 	/* The kernel writes tx_conf and rx_conf only after this function. */
 	if (dir == DIR_TX) {

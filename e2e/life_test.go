@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
 
 // TestPassedSockets: one socket is used by the process that made it, by one that
@@ -179,18 +182,57 @@ func TestEveryKeyIsTold(t *testing.T) {
 	}
 	got := tr.stop()
 	got.noLosses(t)
-	opens := map[sock]int{}
+	told := map[sock]map[string]int{}
 	for _, l := range got.ofType("socket") {
-		if l.State == "open" {
-			opens[l.Sock]++
+		if told[l.Sock] == nil {
+			told[l.Sock] = map[string]int{}
+		}
+		for dir, s := range map[string]side{"tx": l.TX, "rx": l.RX} {
+			if l.State == "open" && l.Dir == dir || l.State == "found" && s.Mode != "" { // found: at its first record
+				told[l.Sock][dir]++
+			}
 		}
 	}
-	if want := 2 * 2 * 2 * each; len(opens) != want {
-		t.Errorf("%d sockets, want %d", len(opens), want)
+	if want := 2 * 2 * 2 * each; len(told) != want {
+		t.Errorf("%d sockets, want %d", len(told), want)
 	}
-	for s, n := range opens {
-		if n != 2 {
-			t.Errorf("socket %v tells of %d keys, want 2", s, n)
+	for s, n := range told {
+		if n["tx"] != 1 || n["rx"] != 1 {
+			t.Errorf("socket %v tells of its keys %v times, want once each", s, n)
 		}
+	}
+}
+
+// TestUnseenKeyIsTold: a connection has got its first key where no hook saw it
+// and was on its way to another process when the inventory was taken. It tells
+// of that key when it gets the second one.
+func TestUnseenKeyIsTold(t *testing.T) {
+	a, b := tcpPair(t)
+	defer b.Close()
+	info := rawInfo(security{"1.2", "AES-GCM-128", "sw"})
+	must(t, ktls.EnableRaw(a, &info, nil))
+	p := newPlainPair(t, a, b, info)
+	here, there := unixPair(t)
+	must(t, unix.Sendmsg(here, []byte{0}, unix.UnixRights(p.a), nil, 0))
+	p.closeEnd(0)
+	tr := startTracer(t)
+	fd, err := takeDescriptor(int(there.Fd()))
+	must(t, err)
+	f := os.NewFile(uintptr(fd), "socket")
+	conn, err := net.FileConn(f)
+	must(t, err)
+	must(t, f.Close())
+	must(t, ktls.SetKeys(conn.(*net.TCPConn), ktls.RX, &info))
+	must(t, conn.Close())
+	var told []string
+	got := tr.stop()
+	got.noLosses(t)
+	for _, l := range got.ofType("socket") {
+		if l.Sock.LPort == p.lport {
+			told = append(told, l.State+" "+l.Dir)
+		}
+	}
+	if want := []string{"open tx", "open rx", "close "}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }
