@@ -51,6 +51,9 @@ struct event {
 	u32 gen; /* socket: gen of tx in the low half, of rx in the high half */
 	u64 hidden;
 	u64 start; /* the first sequence under this key that the trace can have seen; socket: of tx */
+	/* At multiples of 8, so that the compiler copies them by words. */
+	u8 laddr[16], raddr[16];
+	char comm[16];
 	s32 err;
 	u16 version, cipher;
 	u16 lport, rport;
@@ -61,8 +64,6 @@ struct event {
 	u8 func;
 	u8 matched; /* the expression of --match holds; else user space has to look */
 	u16 hits; /* which of the expression's tests of the plaintext hold */
-	u8 laddr[16], raddr[16];
-	char comm[16];
 	u32 skipped; /* left out by sampling, which this record stands for; socket: of tx that none stands for, and len: of rx */
 };
 _Static_assert(sizeof(struct event) == 184, "pkg/loader/wire.go knows this size");

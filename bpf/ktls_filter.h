@@ -13,7 +13,7 @@ const volatile u32 want_cgroup_level = 0, want_dir = 0; /* want_dir: 1 + enum di
 const volatile u64 want_cgroup = 0;
 #endif
 
-struct name { char comm[16]; };
+struct name { char comm[16]; } __attribute__((aligned(8)));
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -37,9 +37,11 @@ static __always_inline bool process_wanted(const struct event *e)
 
 	if (want_pids && !bpf_map_lookup_elem(&want_pid, &pid))
 		return false;
-	__builtin_memcpy(name.comm, e->comm, sizeof(name.comm));
-	if (want_comm && !bpf_map_lookup_elem(&want_name, &name))
-		return false;
+	if (want_comm) {
+		__builtin_memcpy(name.comm, e->comm, sizeof(name.comm));
+		if (!bpf_map_lookup_elem(&want_name, &name))
+			return false;
+	}
 	if (want_uid_set && e->uid != want_uid)
 		return false;
 	return true;
@@ -85,7 +87,7 @@ static __always_inline void read_process(struct event *e)
 	e->tid = t->pid;
 	e->uid = t->cred->uid.val;
 	e->cgroup = t->cgroups->dfl_cgrp->kn->id;
-	set_comm(e->comm, t);
+	set_comm((u64 *)e->comm, t);
 	if (t->flags & PF_KTHREAD)
 		e->flags |= FLAG_KTHREAD;
 }

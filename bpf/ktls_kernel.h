@@ -184,12 +184,12 @@ struct bpf_iter__task_file {
 #endif
 
 /* A task's name; the kernel fills the rest with zeros (__set_task_comm). */
-static __always_inline void set_comm(char comm[16], const struct task_struct *t)
+static __always_inline void set_comm(u64 to[2], const struct task_struct *t)
 {
-	const u64 *words = (const void *)&t->comm;
+	const u64 *from = (const void *)&t->comm;
 
-	__builtin_memcpy(comm, &words[0], 8);
-	__builtin_memcpy(comm + 8, &words[1], 8);
+	to[0] = from[0];
+	to[1] = from[1];
 }
 
 /* The tls_context of a socket whose ULP is tls (tls_get_ctx). */

@@ -210,44 +210,38 @@ func pick[T any](r *rand.Rand, all ...T) T { return all[r.IntN(len(all))] }
 // randomEvent makes a record's event of values that the expressions ask for,
 // and of their neighbours.
 func randomEvent(r *rand.Rand) []byte {
-	b := make([]byte, eventSize)
-	ne := binary.NativeEndian
+	w := wireEvent{
+		Seq:    pick[uint64](r, 0, 1, 2, 3, 4, 0x7fffffff, 0x80000000, 0xffffffff, 1<<32, 1<<64-1),
+		Cookie: pick[uint64](r, 0, 8193, 8194, 8195),
+		Cgroup: pick[uint64](r, 0, 7731, 1<<32, 1<<32+1),
+		PID:    pick[uint32](r, 0, 1, 4242, 4243), TID: pick[uint32](r, 0, 1, 4242, 4243),
+		UID: pick[uint32](r, 0, 33, 1<<32-1), NetNS: pick[uint32](r, 4026531840, 4026532008),
+		Gen:     pick[uint32](r, 0, 1, 2),
+		Version: pick[uint16](r, 0x303, 0x304), Cipher: pick[uint16](r, 51, 52, 54),
+		LPort: pick[uint16](r, 80, 443, 40001, 65535), RPort: pick[uint16](r, 80, 443, 40001, 65535),
+		Kind: kindRecord, Dir: uint8(r.IntN(2)), Op: uint8(r.IntN(7)),
+		Type: pick[uint8](r, 20, 21, 21, 22, 22, 23, 23, 77),
+		Mode: pick[uint8](r, 0, 1, 2, 3), Family: pick[uint8](r, 2, 2, 2, 10, 10, 10, 0),
+		Flags: pick[uint8](r, 0, 0, flagZeroCopy, flagAsync, flagPushed) | pick[uint8](r, 0, flagControl),
+		Ctl:   [2]uint8{pick[uint8](r, 0, 1, 2, 24, 20), pick[uint8](r, 0, 20, 112)},
+	}
 	now := uint64(1e12)
-	for i := range 4 {
+	for i := range w.Stamp {
 		if r.IntN(6) > 0 {
-			ne.PutUint64(b[8*i:], now)
+			w.Stamp[i] = now
 		}
 		now += pick[uint64](r, 0, 1, 5e6, 5e6+1, 3e5, 3e5-1, 1e9, 4e9)
 		if r.IntN(12) == 0 {
 			now -= 2
 		}
 	}
-	ne.PutUint64(b[32:], pick[uint64](r, 0, 1, 2, 3, 4, 0x7fffffff, 0x80000000, 0xffffffff, 1<<32, 1<<64-1))
-	ne.PutUint64(b[48:], pick[uint64](r, 0, 8193, 8194, 8195))
-	ne.PutUint64(b[56:], pick[uint64](r, 0, 7731, 1<<32, 1<<32+1))
-	ne.PutUint32(b[64:], pick[uint32](r, 0, 1, 4242, 4243))
-	ne.PutUint32(b[68:], pick[uint32](r, 0, 1, 4242, 4243))
-	ne.PutUint32(b[72:], pick[uint32](r, 0, 33, 1<<32-1))
-	ne.PutUint32(b[76:], pick[uint32](r, 4026531840, 4026532008))
-	ne.PutUint32(b[84:], pick[uint32](r, 0, 1, 2))
-	ne.PutUint16(b[108:], pick[uint16](r, 0x303, 0x304))
-	ne.PutUint16(b[110:], pick[uint16](r, 51, 52, 54))
-	ne.PutUint16(b[112:], pick[uint16](r, 80, 443, 40001, 65535))
-	ne.PutUint16(b[114:], pick[uint16](r, 80, 443, 40001, 65535))
-	b[116], b[117] = kindRecord, uint8(r.IntN(2))
-	b[118] = pick[uint8](r, 20, 21, 21, 22, 22, 23, 23, 77)
-	b[119] = uint8(r.IntN(7))
-	b[120] = pick[uint8](r, 0, 1, 2, 3)
-	b[121] = pick[uint8](r, 2, 2, 2, 10, 10, 10, 0)
-	b[122] = pick[uint8](r, 0, 0, flagZeroCopy, flagAsync, flagPushed) | pick[uint8](r, 0, flagControl)
-	if b[117] == uint8(event.RX) {
-		b[122] |= pick[uint8](r, 0, 0, flagReturnLater)
+	if w.Dir == uint8(event.RX) {
+		w.Flags |= pick[uint8](r, 0, 0, flagReturnLater)
 	}
-	b[124], b[125] = pick[uint8](r, 0, 1, 2, 24, 20), pick[uint8](r, 0, 20, 112)
-	randomAddress(r, b[121], b[132:148])
-	randomAddress(r, b[121], b[148:164])
-	copy(b[164:180], pick(r, "nginx", "ngin", "nginxx", "haproxy", "fifteen-letters", "sixteen--letters", "\xff\x1b", "", "nginx\x00y", "aa-1"))
-	return b
+	randomAddress(r, w.Family, w.LAddr[:])
+	randomAddress(r, w.Family, w.RAddr[:])
+	copy(w.Comm[:], pick(r, "nginx", "ngin", "nginxx", "haproxy", "fifteen-letters", "sixteen--letters", "\xff\x1b", "", "nginx\x00y", "aa-1"))
+	return w.encode()
 }
 
 func randomAddress(r *rand.Rand, family uint8, to []byte) {

@@ -38,6 +38,8 @@ type wireEvent struct {
 	PID, TID, UID, NetNS       uint32
 	Len, Gen                   uint32
 	Hidden, Start              uint64
+	LAddr, RAddr               [16]byte
+	Comm                       event.Comm
 	Err                        int32
 	Version, Cipher            uint16
 	LPort, RPort               uint16
@@ -47,8 +49,6 @@ type wireEvent struct {
 	ModeTX, ModeRX, Func       uint8
 	Matched                    uint8
 	Hits                       uint16
-	LAddr, RAddr               [16]byte
-	Comm                       event.Comm
 	Skipped                    uint32
 }
 
@@ -65,17 +65,17 @@ func (w *wireEvent) decode(b []byte) error {
 	w.PID, w.TID, w.UID, w.NetNS = le.Uint32(b[64:]), le.Uint32(b[68:]), le.Uint32(b[72:]), le.Uint32(b[76:])
 	w.Len, w.Gen, w.Hidden = le.Uint32(b[80:]), le.Uint32(b[84:]), le.Uint64(b[88:])
 	w.Start = le.Uint64(b[96:])
-	w.Err = int32(le.Uint32(b[104:]))
-	w.Version, w.Cipher = le.Uint16(b[108:]), le.Uint16(b[110:])
-	w.LPort, w.RPort = le.Uint16(b[112:]), le.Uint16(b[114:])
-	w.Kind, w.Dir, w.Type, w.Op = b[116], b[117], b[118], b[119]
-	w.Mode, w.Family, w.Flags, w.State = b[120], b[121], b[122], b[123]
-	w.Ctl = [2]uint8{b[124], b[125]}
-	w.ModeTX, w.ModeRX, w.Func = b[126], b[127], b[128]
-	w.Matched, w.Hits = b[129], le.Uint16(b[130:])
-	copy(w.LAddr[:], b[132:148])
-	copy(w.RAddr[:], b[148:164])
-	copy(w.Comm[:], b[164:180])
+	copy(w.LAddr[:], b[104:120])
+	copy(w.RAddr[:], b[120:136])
+	copy(w.Comm[:], b[136:152])
+	w.Err = int32(le.Uint32(b[152:]))
+	w.Version, w.Cipher = le.Uint16(b[156:]), le.Uint16(b[158:])
+	w.LPort, w.RPort = le.Uint16(b[160:]), le.Uint16(b[162:])
+	w.Kind, w.Dir, w.Type, w.Op = b[164], b[165], b[166], b[167]
+	w.Mode, w.Family, w.Flags, w.State = b[168], b[169], b[170], b[171]
+	w.Ctl = [2]uint8{b[172], b[173]}
+	w.ModeTX, w.ModeRX, w.Func = b[174], b[175], b[176]
+	w.Matched, w.Hits = b[177], le.Uint16(b[178:])
 	w.Skipped = le.Uint32(b[180:])
 	return nil
 }
