@@ -21,9 +21,21 @@ static __always_inline u64 page_addr(u64 page)
 	return page_offset_base + (page - vmemmap_base) / bpf_core_type_size(struct page) * PAGE_SIZE;
 }
 
-static __always_inline u64 sg_addr(const struct scatterlist *sg)
+/* How a struct scatterlist, and how a struct bio_vec or skb_frag begins: one read takes all three. */
+struct sg_head { u64 page; u32 offset, len; };
+struct frag_head { u64 page; u32 len, offset; };
+
+#define BEGINS_AS(type, first, second, third)                                                            \
+	(bpf_core_field_offset(struct type, first) == 0 && bpf_core_field_offset(struct type, second) == 8 && \
+	 bpf_core_field_offset(struct type, third) == 12)
+
+static __always_inline struct sg_head read_sg(u64 sg)
 {
-	return page_addr(BPF_CORE_READ(sg, page_link) & ~3ULL) + BPF_CORE_READ(sg, offset);
+	struct sg_head h = {};
+
+	bpf_probe_read_kernel(&h, sizeof(h), (void *)sg);
+	h.page &= ~3ULL;
+	return h;
 }
 
 enum source_kind { SRC_SG, SRC_SKB, SRC_UBUF, SRC_IOVEC, SRC_BVEC };
@@ -53,48 +65,61 @@ struct copy {
 	struct payload *to;
 };
 
+/* At address 0: unreadable, and counted as such. */
+static __always_inline void next_unknown(struct source *s)
+{
+	s->addr = 0;
+	s->left = ~0U;
+}
+
 static __always_inline void next_sg(struct source *s)
 {
-	const struct scatterlist *p = (void *)(s->base + (u64)s->at * bpf_core_type_size(struct scatterlist));
+	struct sg_head h;
 
-	s->addr = sg_addr(p);
-	s->left = BPF_CORE_READ(p, length);
+	if (!BEGINS_AS(scatterlist, page_link, offset, length)) {
+		next_unknown(s);
+		return;
+	}
+	h = read_sg(s->base + (u64)s->at * bpf_core_type_size(struct scatterlist));
+	s->addr = page_addr(h.page) + h.offset;
+	s->left = h.len;
 	if (++s->at == s->wrap)
 		s->at = 0;
 }
 
+static __always_inline void next_head(struct source *s, u32 size)
+{
+	struct frag_head h = {};
+
+	bpf_probe_read_kernel(&h, sizeof(h), (void *)(s->base + (u64)s->at * size));
+	s->addr = page_addr(h.page) + h.offset;
+	s->left = h.len;
+	s->at++;
+}
+
 static __always_inline void next_bvec(struct source *s)
 {
-	struct bio_vec v = {};
-	const struct bio_vec *p = (void *)(s->base + (u64)s->at * bpf_core_type_size(struct bio_vec));
-
-	bpf_core_read(&v.bv_page, sizeof(v.bv_page), &p->bv_page);
-	bpf_core_read(&v.bv_len, sizeof(v.bv_len), &p->bv_len);
-	bpf_core_read(&v.bv_offset, sizeof(v.bv_offset), &p->bv_offset);
-	s->addr = page_addr((u64)v.bv_page) + v.bv_offset;
-	s->left = v.bv_len;
-	s->at++;
+	if (bpf_core_type_exists(struct bio_vec) && BEGINS_AS(bio_vec, bv_page, bv_len, bv_offset))
+		next_head(s, bpf_core_type_size(struct bio_vec));
+	else
+		next_unknown(s);
 }
 
 static __always_inline void next_frag(struct source *s)
 {
-	const struct skb_frag *p;
 	const struct sk_buff *skb = (void *)s->skb;
 
 	if (bpf_core_field_exists(skb->data_len) && s->skb) { /* the linear part */
 		s->addr = (u64)BPF_CORE_READ(skb, data);
 		s->left = BPF_CORE_READ(skb, len) - BPF_CORE_READ(skb, data_len);
 		s->skb = 0;
-		return;
-	}
-	if (!bpf_core_type_exists(struct skb_frag)) {
+	} else if (!bpf_core_type_exists(struct skb_frag)) {
 		next_bvec(s);
-		return;
+	} else if (BEGINS_AS(skb_frag, netmem, len, offset)) {
+		next_head(s, bpf_core_type_size(struct skb_frag));
+	} else {
+		next_unknown(s);
 	}
-	p = (void *)(s->base + (u64)s->at * bpf_core_type_size(struct skb_frag));
-	s->addr = page_addr(BPF_CORE_READ(p, netmem)) + BPF_CORE_READ(p, offset);
-	s->left = BPF_CORE_READ(p, len);
-	s->at++;
 }
 
 static __always_inline void next_iovec(struct source *s)
@@ -120,10 +145,7 @@ static __always_inline void next_piece(struct source *s)
 		next_iovec(s);
 		break;
 	case SRC_BVEC:
-		if (bpf_core_type_exists(struct bio_vec))
-			next_bvec(s);
-		else
-			s->left = ~0U; /* at address 0: unreadable, and counted as such */
+		next_bvec(s);
 		break;
 	default: /* SRC_UBUF: one piece */
 		s->addr = s->base;

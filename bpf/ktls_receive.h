@@ -56,20 +56,20 @@ static __always_inline void remember_reader(struct conn *c, const struct msghdr 
 {
 	struct source *s = &c->src[DIR_RX];
 	const struct iov_iter *i = &msg->msg_iter;
-	u8 type = BPF_CORE_READ(i, iter_type);
+	u8 type = GIVEN(i, iter_type);
 
 	__builtin_memset(s, 0, sizeof(*s));
-	s->skip = BPF_CORE_READ(i, iov_offset);
+	s->skip = GIVEN(i, iov_offset);
 	if (bpf_core_enum_value_exists(enum iter_type, ITER_UBUF) &&
 	    type == bpf_core_enum_value(enum iter_type, ITER_UBUF)) {
 		s->kind = SRC_UBUF;
-		s->base = (u64)BPF_CORE_READ(i, ubuf);
+		s->base = (u64)GIVEN(i, ubuf);
 	} else if (type == bpf_core_enum_value(enum iter_type, ITER_IOVEC)) {
 		s->kind = SRC_IOVEC;
 		s->base = (u64)iter_iov(i);
 	} else {
 		s->kind = SRC_BVEC;
-		s->base = bpf_core_field_exists(i->bvec) ? (u64)BPF_CORE_READ(i, bvec) : 0;
+		s->base = bpf_core_field_exists(i->bvec) ? (u64)GIVEN(i, bvec) : 0;
 	}
 }
 
@@ -132,13 +132,13 @@ TWIN("fentry/tls_rx_one_record", open_enter, open_begins)
 static __always_inline void source_of_skb(struct conn *c, const struct sk_buff *skb)
 {
 	struct source *s = &c->src[DIR_RX];
-	const struct skb_shared_info *info = (void *)BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, end);
+	const struct skb_shared_info *info = (void *)GIVEN(skb, head) + GIVEN(skb, end);
 
 	__builtin_memset(s, 0, sizeof(*s));
 	s->kind = SRC_SKB;
 	s->skb = bpf_core_field_exists(skb->data_len) ? (u64)skb : 0;
 	s->base = (u64)&info->frags;
-	s->skip = BPF_CORE_READ(skb_cb(skb), strp.strp.offset);
+	s->skip = GIVEN(skb_cb(skb), strp.strp.offset);
 }
 
 /* The reader's memory was not seen, and is told as unreadable. */
@@ -369,6 +369,7 @@ int decrypt_done(u64 *ctx)
 	const struct crypto_async_request *req = (void *)ctx[0];
 	const struct aead_request *aead = (void *)req;
 	const struct tls_decrypt_ctx *dctx;
+	struct sg_head out;
 	int err = ctx[1];
 	struct source *s;
 	struct event e;
@@ -380,7 +381,8 @@ int decrypt_done(u64 *ctx)
 		return 0;
 	if (done_is_req)
 		aead = BPF_CORE_READ(req, data);
-	aad = sg_addr(BPF_CORE_READ(aead, dst));
+	out = read_sg((u64)BPF_CORE_READ(aead, dst));
+	aad = page_addr(out.page) + out.offset;
 	dctx = (void *)(aad - bpf_core_field_offset(struct tls_decrypt_ctx, aad));
 	c = conn_lookup((u64)BPF_CORE_READ(dctx, sk));
 	s = bpf_map_lookup_elem(&async_source, &zero);

@@ -101,7 +101,7 @@ static __always_inline void leave_behind(struct conn *c)
 	emit_record(&c->tx, &c->tx.hidden, &c->sampled[DIR_TX]);
 }
 
-static __always_inline void source_of_tx(struct conn *c)
+static __always_inline void source_of_tx(struct conn *c, const struct sk_msg *given)
 {
 	struct source *s = &c->src[DIR_TX];
 	/* By way of the map the verifier forgets that this is a pointer, and allows arithmetic. */
@@ -111,7 +111,7 @@ static __always_inline void source_of_tx(struct conn *c)
 	__builtin_memset(s, 0, sizeof(*s));
 	s->kind = SRC_SG;
 	s->base = (u64)&msg->sg.data;
-	s->at = bpf_core_field_exists(msg->sg.start) ? BPF_CORE_READ(msg, sg.start) : 0;
+	s->at = bpf_core_field_exists(given->sg.start) ? GIVEN(given, sg.start) : 0;
 	s->wrap = bpf_core_field_size(msg->sg.data) / bpf_core_type_size(struct scatterlist) - 1;
 }
 
@@ -148,11 +148,11 @@ static __always_inline int verdict_begins(u64 *ctx)
 	c->tx_state = TX_SEALING;
 	pick(e, &c->sampled[DIR_TX]);
 	if (is_control(e)) {
-		source_of_tx(c);
+		source_of_tx(c, msg);
 		set_control(e, &c->src[DIR_TX]);
 	}
 	if (needs_plaintext()) {
-		source_of_tx(c);
+		source_of_tx(c, msg);
 		take_plaintext(e, &c->src[DIR_TX]);
 	}
 	return 0;
