@@ -59,8 +59,8 @@ func flood(t *testing.T, args ...string) {
 	must(t, tr.cmd.Process.Signal(os.Interrupt))
 	tr.wait()
 	got := <-counted
-	t.Logf("%+v", got)
 	for dir, c := range got {
+		t.Logf("%s: %+v", dir, *c)
 		if n := c.seen + c.sampled + c.lost; n != conns*rounds*perRound {
 			t.Errorf("%s: %d seen + %d sampled out + %d lost is not %d", dir, c.seen, c.sampled, c.lost, conns*rounds*perRound)
 		}

@@ -2,8 +2,8 @@ package e2e
 
 import (
 	"bytes"
+	"io"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -393,11 +393,14 @@ func sendfileAndRead(t *testing.T, p *pair, b []byte) {
 // fileWith is an open file that holds b.
 func fileWith(t *testing.T, b []byte) *os.File {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "file")
-	must(t, os.WriteFile(name, b, 0o600))
-	f, err := os.Open(name)
+	f, err := os.CreateTemp("", "e2e")
 	must(t, err)
 	t.Cleanup(func() { f.Close() })
+	must(t, os.Remove(f.Name()))
+	_, err = f.Write(b)
+	must(t, err)
+	_, err = f.Seek(0, io.SeekStart)
+	must(t, err)
 	return f
 }
 

@@ -106,7 +106,9 @@ func (m *model) sendSomehow(t *testing.T, b []byte) (op string) {
 		}
 		m.p.send(t, b[i:], 0)
 	case 2:
-		must(t, sendfile(m.p, fileWith(t, b)))
+		f := fileWith(t, b)
+		must(t, sendfile(m.p, f))
+		must(t, f.Close()) // a soak sends many
 		return "sendfile"
 	case 3:
 		must(t, again(func() error { return sendmmsg(m.p.a, b) }))
