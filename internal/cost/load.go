@@ -1,6 +1,7 @@
 package cost
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -67,12 +68,12 @@ func (l Load) Measure() (Cost, error) {
 		}
 		send, recv = append(send, s), append(recv, r)
 	}
-	return Cost{median(send[l.warm():]), median(recv[l.warm():])}, nil
+	return Cost{float64(median(send[l.warm():])), float64(median(recv[l.warm():]))}, nil
 }
 
-func median(d []time.Duration) float64 {
-	slices.Sort(d)
-	return float64(d[len(d)/2])
+func median[T cmp.Ordered](v []T) T {
+	slices.Sort(v)
+	return v[len(v)/2]
 }
 
 // work is a Load at work.

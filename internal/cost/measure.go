@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"slices"
@@ -16,6 +17,10 @@ type Result struct {
 	Tool string `json:"tool"`
 	Load Load   `json:"load"`
 	Cost Cost   `json:"cost"`
+	// Programs is what the tool's BPF programs took of a record sent and received,
+	// the measuring included; nil where the tool is not a process beside the work,
+	// and with many connections, whose begin would be most of it.
+	Programs *float64 `json:"programs,omitempty"`
 	// Reader is the tool's own time on a processor for each record, in
 	// nanoseconds; nil where the tool is not a process beside the work.
 	Reader *float64 `json:"reader,omitempty"`
@@ -39,6 +44,8 @@ type Matrix struct {
 	Loads []Load
 	// Self is this program, which does the work as a child.
 	Self string
+	// Known is what Check will compare with; nil to measure all alike.
+	Known *Report
 }
 
 // Measure runs all. A tool that cannot run is an error: a table with holes
@@ -61,7 +68,7 @@ func (m *Matrix) Measure(progress func(Result)) ([]Result, error) {
 func (m *Matrix) measure(tool *Tool, load Load) (r Result, err error) {
 	r = Result{Tool: tool.Name, Load: load}
 	if len(tool.Args) == 0 || tool.Wraps {
-		r.Cost, err = m.least(load, func() (Cost, error) { return m.child(tool.Args, load) })
+		r.Cost, err = m.repeat(load, func() (Cost, error) { return m.child(tool.Args, load) })
 		return r, err
 	}
 	t, err := tool.start()
@@ -89,16 +96,64 @@ func (m *Matrix) watched(t *running, r *Result) error {
 		return err
 	}
 	r.Life = &Life{PeakRSS: rss}
-	r.Cost, err = m.least(r.Load, func() (c Cost, err error) {
-		if err := t.pause(); err != nil {
-			return c, err
-		}
-		c, err = m.child(nil, r.Load)
-		err = errors.Join(err, t.resume())
-		time.Sleep(settle) // a full buffer would lose the rest, which is cheap
+	r.Cost, err = m.repeat(r.Load, func() (Cost, error) { return m.asleep(t, r.Load) })
+	if err != nil || r.Load.Conns > 1 {
+		return err
+	}
+	return m.programs(t, r)
+}
+
+// asleep does the work while the tool's process is stopped.
+func (m *Matrix) asleep(t *running, load Load) (c Cost, err error) {
+	if err := t.pause(); err != nil {
 		return c, err
-	})
-	return err
+	}
+	c, err = m.child(nil, load)
+	err = errors.Join(err, t.resume())
+	time.Sleep(settle) // a full buffer would lose the rest, which is cheap
+	return c, err
+}
+
+// programs is what the kernel measures of the tool's BPF programs for a record.
+// Unlike Cost it knows nothing of what the rest of the kernel does.
+func (m *Matrix) programs(t *running, r *Result) error {
+	if err := measurePrograms(true); err != nil {
+		return err
+	}
+	least, err := m.leastOfPrograms(t, r)
+	r.Programs = &least
+	return errors.Join(err, measurePrograms(false))
+}
+
+// An interrupt within a program counts as its own, and adds up to 5 of a hundred:
+// so the least counts of so many runs, or, where a figure is known, of as many as
+// it takes to come down to it.
+const (
+	programTries = 9
+	knownTries   = 40
+)
+
+func (m *Matrix) leastOfPrograms(t *running, r *Result) (float64, error) {
+	tries, enough := programTries, 0.0
+	if known := m.Known.find(r.Tool, r.Load); known != nil && known.Programs != nil {
+		tries, enough = knownTries, *known.Programs*tolerance
+	}
+	least := math.Inf(1)
+	for n := 0; n < tries && least > enough; n++ {
+		before, err := t.programTime()
+		if err != nil {
+			return 0, err
+		}
+		if _, err := m.asleep(t, r.Load); err != nil {
+			return 0, err
+		}
+		after, err := t.programTime()
+		if err != nil {
+			return 0, err
+		}
+		least = min(least, (after-before)/float64(r.Load.records()))
+	}
+	return least, nil
 }
 
 // settle is how long a reader needs at most to look at what is there.
@@ -128,19 +183,25 @@ func (m *Matrix) awake(t *running, load Load) (float64, error) {
 }
 
 // tries is how often the work of one connection is done. Where the kernel puts a
-// process's memory makes a difference of some hundred instructions, one way or
-// the other, and while the tracer's meter lets the kernel time its programs, each
-// takes 80 more: the least is what can be compared.
-const tries = 3
+// process's memory makes a difference of some hundred instructions, in a rare run
+// of many thousand, and while the tracer's meter lets the kernel time its
+// programs, each takes 80 more: the median is what can be compared.
+const tries = 5
 
-func (m *Matrix) least(load Load, work func() (Cost, error)) (Cost, error) {
-	least, err := work()
-	for n := 1; n < tries && load.Conns == 1 && err == nil; n++ {
-		var c Cost
-		c, err = work()
-		least = Cost{min(least.Send, c.Send), min(least.Recv, c.Recv)}
+func (m *Matrix) repeat(load Load, work func() (Cost, error)) (Cost, error) {
+	n := tries
+	if load.Conns > 1 {
+		n = 1
 	}
-	return least, err
+	var send, recv []float64
+	for range n {
+		c, err := work()
+		if err != nil {
+			return c, err
+		}
+		send, recv = append(send, c.Send), append(recv, c.Recv)
+	}
+	return Cost{median(send), median(recv)}, nil
 }
 
 // child does the work in a process of its own, below a tool that wraps.

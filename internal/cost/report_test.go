@@ -5,45 +5,61 @@ import (
 	"testing"
 )
 
-// report is one load under two tools: untraced, and one that adds 100
-// instructions to each half.
-func report(send, recv float64) *Report {
+// report is one load untraced and under a tool whose programs take so many
+// instructions a record.
+func report(tool string, programs float64) *Report {
 	l := Load{Size: 100, Conns: 1}
 	return &Report{Counted: []Result{
 		{Tool: Untraced, Load: l, Cost: Cost{1000, 2000}},
-		{Tool: "trace", Load: l, Cost: Cost{1000 + send, 2000 + recv}},
+		{Tool: tool, Load: l, Cost: Cost{1500, 2700}, Programs: &programs},
 	}}
 }
 
-func renamed(r *Report) *Report {
-	r.Counted[1].Tool = "another"
-	return r
-}
-
 func TestCheck(t *testing.T) {
-	committed := report(2000, 3000)
+	committed := report("trace", 5000)
 	for _, c := range []struct {
 		name string
 		now  *Report
 		want string // in the error, "" for none
 	}{
-		{"the same", report(2000, 3000), ""},
-		{"cheaper", report(1000, 3000), ""},
-		{"within two of a hundred", report(2050, 3050), ""},
-		{"dearer", report(2100, 3100), "5200 instructions a record, committed are 5000"},
-		{"moved from one half to the other", report(3000, 2000), ""},
+		{"the same", report("trace", 5000), ""},
+		{"cheaper", report("trace", 4000), ""},
+		{"within two of a hundred", report("trace", 5100), ""},
+		{"dearer", report("trace", 5101), "5101 instructions a record, committed are 5000"},
 		{"nothing in common", &Report{}, "nothing to compare"},
-		{"a tool that was never measured", renamed(report(2000, 3000)), "no figure is committed"},
+		{"a tool that was never measured", report("another", 5000), "no figure is committed"},
 	} {
 		err := Check(c.now, committed)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
-	noTwin := report(1, 1)
-	noTwin.Counted = noTwin.Counted[1:]
-	if err := Check(noTwin, committed); err == nil || !strings.Contains(err.Error(), "not measured untraced") {
+	committed.Counted[1].Programs = nil
+	if err := Check(report("trace", 1), committed); err == nil || !strings.Contains(err.Error(), "no figure is committed") {
+		t.Errorf("where the programs were not measured: %v", err)
+	}
+}
+
+func TestOverhead(t *testing.T) {
+	r := report("trace", 1)
+	if c, err := r.Overhead(&r.Counted[1]); err != nil || c != (Cost{500, 700}) || c.Total() != 1200 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	alone := &Report{Counted: r.Counted[1:]}
+	if _, err := alone.Overhead(&alone.Counted[0]); err == nil || !strings.Contains(err.Error(), "not measured untraced") {
 		t.Errorf("without the untraced twin: %v", err)
+	}
+}
+
+func TestProgramInfo(t *testing.T) {
+	const program = "pos:\t0\nflags:\t02000002\nprog_type:\t26\nprog_id:\t17\nrun_time_ns:\t954480\nrun_cnt:\t6003\n"
+	if id, ns, ok := programInfo(program); id != "17" || ns != 954480 || !ok {
+		t.Errorf("%q, %v, %v", id, ns, ok)
+	}
+	for _, other := range []string{"", "pos:\t0\n", "link_type:\ttracing\nprog_id:\t17\n", "prog_id:\t17\nrun_time_ns:\tx\n"} {
+		if _, _, ok := programInfo(other); ok {
+			t.Errorf("%q counts as a program", other)
+		}
 	}
 }
 

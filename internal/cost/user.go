@@ -54,7 +54,7 @@ func ReadBenches(r io.Reader) ([]Bench, error) {
 	var all []Bench
 	for _, name := range order {
 		s := byName[name]
-		all = append(all, Bench{name, middle(s.ns), middle(s.bytes), middle(s.allocs)})
+		all = append(all, Bench{name, median(s.ns), median(s.bytes), median(s.allocs)})
 	}
 	return all, nil
 }
@@ -67,11 +67,6 @@ func benchName(rec *benchfmt.Result) string {
 	}
 	pkg := rec.GetConfig("pkg")
 	return pkg[strings.LastIndexByte(pkg, '/')+1:] + "." + name
-}
-
-func middle(v []float64) float64 {
-	slices.Sort(v)
-	return v[len(v)/2]
 }
 
 // CheckAllocs finds benchmarks that allocate more than they did. What allocates

@@ -2,7 +2,8 @@
 //
 //	vmrun -icount -- cost -ktlstop bin/ktlstop -o tracer.json   in a guest
 //	cost -benches bench.txt -o user.json                        what go test -bench printed
-//	cost -check docs/bench.json tracer.json user.json           compare
+//	vmrun -icount -- cost -against docs/bench.json ...          only what is compared
+//	cost -check docs/bench.json tracer.json user.json           compare one or both
 package main
 
 import (
@@ -35,10 +36,10 @@ func run() error {
 	flag.IntVar(&l.Conns, "conns", 1, "connections that take turns")
 	load := flag.Bool("load", false, "do the work and print what it cost")
 	program := flag.String("ktlstop", "ktlstop", "the program that traces")
-	quick := flag.Bool("quick", false, "only what -check compares")
+	against := flag.String("against", "", "measure only what -check compares with this `file`")
 	out := flag.String("o", "", "write the results to this `file`")
 	benches := flag.String("benches", "", "read what go test -bench printed from this `file`")
-	check := flag.String("check", "", "compare the two files that follow with this `file`")
+	check := flag.String("check", "", "compare the files that follow with this `file`")
 	flag.Parse()
 	switch {
 	case *load:
@@ -46,9 +47,9 @@ func run() error {
 	case *benches != "":
 		return readBenches(*benches, *out)
 	case *check != "":
-		return compare(*check, flag.Arg(0), flag.Arg(1))
+		return compare(*check, flag.Args())
 	}
-	return measure(*program, *out, *quick)
+	return measure(*program, *out, *against)
 }
 
 func readBenches(file, out string) error {
@@ -64,20 +65,44 @@ func readBenches(file, out string) error {
 	return write(out, u)
 }
 
-func compare(committed, tracer, user string) error {
-	var was struct {
-		Tracer cost.Report
-		User   cost.User
-	}
-	var report cost.Report
-	var u cost.User
-	if err := errors.Join(read(committed, &was), read(tracer, &report), read(user, &u)); err != nil {
+func compare(committed string, files []string) error {
+	was, err := readCommitted(committed)
+	if err != nil {
 		return err
 	}
-	if report.Kernel != was.Tracer.Kernel {
-		fmt.Printf("note: measured on %s, committed is %s\n", report.Kernel, was.Tracer.Kernel)
+	if len(files) == 0 {
+		return errors.New("no file to compare")
 	}
-	return errors.Join(cost.Check(&report, &was.Tracer), cost.CheckAllocs(&u, &was.User))
+	var errs []error
+	for _, file := range files {
+		var now struct {
+			cost.Report
+			cost.User
+		}
+		if err := read(file, &now); err != nil {
+			return err
+		}
+		if now.Benches != nil {
+			errs = append(errs, cost.CheckAllocs(&now.User, &was.User))
+			continue
+		}
+		if now.Kernel != was.Tracer.Kernel {
+			fmt.Printf("note: measured on %s, committed is %s\n", now.Kernel, was.Tracer.Kernel)
+		}
+		errs = append(errs, cost.Check(&now.Report, &was.Tracer))
+	}
+	return errors.Join(errs...)
+}
+
+// sections are those of docs/bench.json that this package makes.
+type sections struct {
+	Tracer cost.Report
+	User   cost.User
+}
+
+func readCommitted(file string) (s sections, err error) {
+	err = read(file, &s)
+	return s, err
 }
 
 func read(file string, into any) error {
@@ -128,7 +153,7 @@ func doLoad(l cost.Load) error {
 }
 
 // measure runs the matrix and writes a report. It runs in the guest.
-func measure(program, out string, quick bool) error {
+func measure(program, out, against string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -138,8 +163,12 @@ func measure(program, out string, quick bool) error {
 		return fmt.Errorf("modprobe: %w: %s", err, out)
 	}
 	matrices := []cost.Matrix{{Tools: cost.Modes(program), Loads: cost.Sizes, Self: self}}
-	if quick {
-		matrices[0].Loads = cost.Sizes[:1]
+	if against != "" {
+		was, err := readCommitted(against)
+		if err != nil {
+			return err
+		}
+		matrices[0].Loads, matrices[0].Known = cost.Sizes[:1], &was.Tracer
 	} else {
 		others, err := cost.Others(os.TempDir())
 		if err != nil {
