@@ -148,6 +148,10 @@ func TestLedger(t *testing.T) {
 			{rec(tx, 0, 0, 0), nil}, {rec(rx, 0, 0, 0), nil},
 			{sock(event.SocketClose, func(s *event.Socket) { s.NextTX, s.NextRX = 4, 1 }), gap(tx, 3, 1, 3)},
 		}},
+		{name: "the network card tells of no record", steps: []step{
+			{sock(event.SocketFound, func(s *event.Socket) { s.TX.Mode, s.NextTX = event.ModeHW, 5 }), nil},
+			{sock(event.SocketClose, func(s *event.Socket) { s.TX.Mode, s.NextTX = event.ModeHW, 9 }), nil},
+		}},
 		{name: "close finds both tails", steps: []step{
 			{rec(tx, 0, 0, 0), nil}, {rec(rx, 0, 0, 0), nil},
 			{sock(event.SocketClose, func(s *event.Socket) { s.NextTX, s.NextRX = 2, 2 }),
