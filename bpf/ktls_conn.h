@@ -460,11 +460,11 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct event *who
 	}
 	if (state == STATE_FOUND || state == STATE_OPEN)
 		c->told |= conn_wanted(&e) && process_wanted(&e) && cgroup_wanted;
-	if (state == STATE_FOUND) {
-		c->key_told[DIR_TX] = c->keyed[DIR_TX];
-		c->key_told[DIR_RX] = c->keyed[DIR_RX];
-	} else {
-		c->key_told[dir & 1] |= state == STATE_OPEN;
+	if (state == STATE_FOUND) { /* maybe before the kernel has written the modes: then not of the keys */
+		c->key_told[DIR_TX] = e.mode_tx != 0;
+		c->key_told[DIR_RX] = e.mode_rx != 0;
+	} else if (state != STATE_CLOSE) {
+		c->key_told[dir & 1] = 1;
 	}
 	if (c->told)
 		emit(&e);

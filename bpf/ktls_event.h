@@ -67,6 +67,7 @@ struct event {
 	u32 skipped; /* left out by sampling, which this record stands for; socket: of tx that none stands for, and len: of rx */
 };
 _Static_assert(sizeof(struct event) == 184, "pkg/loader/wire.go knows this size");
+_Static_assert(__builtin_offsetof(struct event, laddr) % 8 == 0 && __builtin_offsetof(struct event, comm) % 8 == 0, "copied by words");
 
 /* Plaintext of one record; its event follows with FLAG_PAYLOAD. */
 struct payload {

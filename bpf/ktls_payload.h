@@ -29,13 +29,12 @@ struct frag_head { u64 page; u32 len, offset; };
 	(bpf_core_field_offset(struct type, first) == 0 && bpf_core_field_offset(struct type, second) == 8 && \
 	 bpf_core_field_offset(struct type, third) == 12)
 
-static __always_inline struct sg_head read_sg(u64 sg)
+static __always_inline bool read_sg(struct sg_head *h, u64 sg)
 {
-	struct sg_head h = {};
-
-	bpf_probe_read_kernel(&h, sizeof(h), (void *)sg);
-	h.page &= ~3ULL;
-	return h;
+	if (!BEGINS_AS(scatterlist, page_link, offset, length) || bpf_probe_read_kernel(h, sizeof(*h), (void *)sg))
+		return false;
+	h->page &= ~3ULL;
+	return true;
 }
 
 enum source_kind { SRC_SG, SRC_SKB, SRC_UBUF, SRC_IOVEC, SRC_BVEC };
@@ -76,11 +75,10 @@ static __always_inline void next_sg(struct source *s)
 {
 	struct sg_head h;
 
-	if (!BEGINS_AS(scatterlist, page_link, offset, length)) {
+	if (!read_sg(&h, s->base + (u64)s->at * bpf_core_type_size(struct scatterlist))) {
 		next_unknown(s);
 		return;
 	}
-	h = read_sg(s->base + (u64)s->at * bpf_core_type_size(struct scatterlist));
 	s->addr = page_addr(h.page) + h.offset;
 	s->left = h.len;
 	if (++s->at == s->wrap)

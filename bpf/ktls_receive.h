@@ -381,7 +381,10 @@ int decrypt_done(u64 *ctx)
 		return 0;
 	if (done_is_req)
 		aead = BPF_CORE_READ(req, data);
-	out = read_sg((u64)BPF_CORE_READ(aead, dst));
+	if (!read_sg(&out, (u64)BPF_CORE_READ(aead, dst))) {
+		count_lost(LOST_PAYLOAD_UNREADABLE);
+		return 0;
+	}
 	aad = page_addr(out.page) + out.offset;
 	dctx = (void *)(aad - bpf_core_field_offset(struct tls_decrypt_ctx, aad));
 	c = conn_lookup((u64)BPF_CORE_READ(dctx, sk));

@@ -26,6 +26,15 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* ---- life of a connection ---- */
 
+/* What a network card seals gets its key elsewhere (tls_set_device_offload), and no hook sees its records. */
+static __always_inline void tell_other_key(struct conn *c, u8 dir)
+{
+	u8 mode = dir == DIR_TX ? c->tx.mode : c->rx.mode;
+
+	if (c->keyed[dir & 1] && !c->key_told[dir & 1] && mode != TLS_HW)
+		key_missed(c, dir, read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx));
+}
+
 static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 {
 	struct tls_context *ctx = tls_ctx_of((void *)sk);
@@ -44,8 +53,7 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 	if (!c || done_by_twin(c, 2, dir == DIR_TX ? HOOK_KEY_TX : HOOK_KEY_RX))
 		return 0;
 	set_keys(c);
-	if (c->keyed[!dir] && !c->key_told[!dir])
-		key_missed(c, !dir, read_seq(dir == DIR_TX ? c->seq_rx : c->seq_tx));
+	tell_other_key(c, !dir);
 	c->keyed[dir & 1] = 1;
 	/* The kernel writes tx_conf and rx_conf only after this function. */
 	if (dir == DIR_TX) {
