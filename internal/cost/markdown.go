@@ -30,8 +30,8 @@ func (r *Report) markdown() string {
 Counted on %s under %s: one processor, and a clock on which a nanosecond is an
 instruction of the guest. One thread sends a record over loopback and reads it back; the figures are medians of %d
 records, and with one connection medians of five such runs. The tool's own process is stopped meanwhile: what is counted
-is what the traced program pays in its own system calls. "+" is what the tool adds to the untraced twin of the same run. "dashboard" is ktlstop -o json, which adds
-records up in the kernel as the dashboard does; "trace" is event mode, JSON to /dev/null. "--port 1" refuses the
+is what the traced program pays in its own system calls. "+" is what the tool adds to the untraced twin of the same run.
+"dashboard" is ktlstop -o json, which adds records up in the kernel as the dashboard does; "trace" is event mode, JSON to /dev/null. "--port 1" refuses the
 connection, and the programs return at once: it shows what it costs to call them, eight for a record.
 
 bcc's sslsniff is not in the tables: it compiles itself against the headers of the running kernel, which Debian keeps in
@@ -40,15 +40,16 @@ work does not call. Memory with 100,000 connections is not in them either.
 
 Look at the sum of both halves: loopback does a part of receiving within the sending call or later, as acknowledgements
 come, and a tracer that takes long in one half moves it. The same work also differs by some hundred instructions from
-one start of a tool to the next, and with 16 KiB in rare runs by 20,000.
+one start of a tool to the next, and with 16 KiB, as memory lies, by thousands: there the table of what the programs
+take is the better one.
 
 `, r.Kernel, r.Emulator, samples)
 	r.table(&b, "Instructions a record, by size", Sizes)
 	r.table(&b, "Instructions a record of 100 bytes, by connections", append([]Load{Sizes[0]}, Crowds...))
 	r.bySize(&b, "What of it the BPF programs take",
 		"Instructions for each record sent and received, by the kernel's own measuring (kernel.bpf_stats_enabled), some 35 for\n"+
-			"each run included; the least of nine runs, because an interrupt within a program counts as its own. The rest of\n"+
-			"\"+\" is what calling the programs costs. make bench-count compares these.",
+			"each run included; the least of nine runs, because an interrupt within a program counts as its own. With 100 and\n"+
+			"1400 bytes the rest of \"+\" is what calling the programs costs. make bench-count compares these.",
 		func(res *Result) *float64 { return res.Programs })
 	r.bySize(&b, "What the tool's own process takes",
 		"Instructions for each record sent and received, while it writes to /dev/null. It runs beside the traced\n"+

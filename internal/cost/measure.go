@@ -18,8 +18,8 @@ type Result struct {
 	Load Load   `json:"load"`
 	Cost Cost   `json:"cost"`
 	// Programs is what the tool's BPF programs took of a record sent and received,
-	// the measuring included; nil where the tool is not a process beside the work,
-	// and with many connections, whose begin would be most of it.
+	// the measuring included; nil where the tool is not a process beside the work
+	// or has none, and with many connections, whose begin would be most of it.
 	Programs *float64 `json:"programs,omitempty"`
 	// Reader is the tool's own time on a processor for each record, in
 	// nanoseconds; nil where the tool is not a process beside the work.
@@ -121,7 +121,9 @@ func (m *Matrix) programs(t *running, r *Result) error {
 		return err
 	}
 	least, err := m.leastOfPrograms(t, r)
-	r.Programs = &least
+	if least > 0 {
+		r.Programs = &least
+	}
 	return errors.Join(err, measurePrograms(false))
 }
 
@@ -185,7 +187,7 @@ func (m *Matrix) awake(t *running, load Load) (float64, error) {
 // tries is how often the work of one connection is done. Where the kernel puts a
 // process's memory makes a difference of some hundred instructions, in a rare run
 // of many thousand, and while the tracer's meter lets the kernel time its
-// programs, each takes 80 more: the median is what can be compared.
+// programs, each takes 80 more: the median is what is published.
 const tries = 5
 
 func (m *Matrix) repeat(load Load, work func() (Cost, error)) (Cost, error) {

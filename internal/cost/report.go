@@ -51,10 +51,14 @@ func Check(now, committed *Report) error {
 	compared := 0
 	for i := range now.Counted {
 		res := &now.Counted[i]
-		if res.Programs == nil {
+		if res.Tool == Untraced {
 			continue
 		}
 		compared++
+		if res.Programs == nil {
+			errs = append(errs, fmt.Errorf("%s, %v: no program ran", res.Tool, res.Load))
+			continue
+		}
 		was := committed.find(res.Tool, res.Load)
 		if was == nil || was.Programs == nil {
 			errs = append(errs, fmt.Errorf("%s, %v: no figure is committed (make bench)", res.Tool, res.Load))
@@ -64,7 +68,7 @@ func Check(now, committed *Report) error {
 		}
 	}
 	if compared == 0 {
-		errs = append(errs, errors.New("nothing to compare: no programs were measured"))
+		errs = append(errs, errors.New("nothing to compare: no tool was measured"))
 	}
 	return errors.Join(errs...)
 }

@@ -26,6 +26,7 @@ func TestCheck(t *testing.T) {
 		{"cheaper", report("trace", 4000), ""},
 		{"within two of a hundred", report("trace", 5100), ""},
 		{"dearer", report("trace", 5101), "5101 instructions a record, committed are 5000"},
+		{"no program ran", &Report{Counted: []Result{{Tool: "trace"}}}, "no program ran"},
 		{"nothing in common", &Report{}, "nothing to compare"},
 		{"a tool that was never measured", report("another", 5000), "no figure is committed"},
 	} {
