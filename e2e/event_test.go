@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"testing"
 
@@ -218,12 +219,34 @@ func (tr trace) nothingTold(t *testing.T) {
 func (tr trace) nothingToldBut(t *testing.T, known func(missing string) bool) {
 	t.Helper()
 	s := tr.summary(t)
-	if len(s.Lost) != 0 || len(tr.ofType("lost")) != 0 {
-		t.Errorf("lost %v, %+v", s.Lost, tr.ofType("lost"))
+	lost, told := maps.Clone(s.Lost), tr.ofType("lost")
+	// A record whose first hook was skipped for all its copies has no bytes (LIMITATIONS).
+	if n := lost[unreadable]; n > 0 && n <= uint64(s.skips("verdict_enter", "open_enter")) {
+		t.Logf("%d records without bytes: the kernel skipped their first hook", n)
+		delete(lost, unreadable)
+		told = slices.DeleteFunc(told, func(l line) bool { return l.Cause == unreadable })
+	}
+	if len(lost) != 0 || len(told) != 0 {
+		t.Errorf("lost %v, %+v", lost, told)
 	}
 	if missing := slices.DeleteFunc(s.Missing, known); len(missing) != 0 {
 		t.Errorf("hooks are missing: %v", missing)
 	}
+}
+
+const unreadable = "payload_unreadable"
+
+// skips is how often at most the kernel says that it skipped these programs.
+func (l *line) skips(programs ...string) (n int) {
+	if l == nil {
+		return 0
+	}
+	for _, c := range l.Cost {
+		if slices.Contains(programs, c.Program) {
+			n += c.Skipped
+		}
+	}
+	return n
 }
 
 func (tr trace) contiguous(t *testing.T) {

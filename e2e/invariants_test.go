@@ -434,16 +434,10 @@ func (a *auditor) explain(h *history, gaps []gap) {
 
 // checkSkipped: what was not seen is what the kernel says it skipped.
 func (a *auditor) checkSkipped() {
-	skipped := map[string]int{}
-	if a.summary != nil {
-		for _, c := range a.summary.Cost {
-			skipped[c.Program] = c.Skipped
-		}
-	}
-	if n := skipped["verdict_enter"]; a.unsealed > n {
+	if n := a.summary.skips("verdict_enter"); a.unsealed > n {
 		a.errorf("%d records were not seen being sealed, the kernel skipped the hook %d times", a.unsealed, n)
 	}
-	if n := skipped["msg_ready"] + skipped["msg_announce"] + skipped["msg_parsed"]; a.unawaited > n {
+	if n := a.summary.skips("msg_ready", "msg_announce", "msg_parsed"); a.unawaited > n {
 		a.errorf("%d records were not seen arriving, the kernel skipped the hooks %d times", a.unawaited, n)
 	}
 }
@@ -458,7 +452,7 @@ func (a *auditor) checkSummary(l *line) {
 	if fmt.Sprint(l.Lost) != fmt.Sprint(a.lost) {
 		a.errorf("the summary has %v lost, the trace %v", l.Lost, a.lost)
 	}
-	lost := a.lost["payload_ring_full"] + a.lost["payload_unreadable"] + a.lost["payload_dropped"]
+	lost := a.lost["payload_ring_full"] + a.lost[unreadable] + a.lost["payload_dropped"]
 	if a.bare != lost {
 		a.errorf("%d records show no bytes, %d lost theirs", a.bare, lost)
 	}
