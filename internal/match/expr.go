@@ -45,9 +45,6 @@ type Or struct{ X []Node }
 // Not holds where X does not.
 type Not struct{ X Node }
 
-// Word is to be found anywhere, without regard to case.
-type Word struct{ Text string }
-
 // Operator is how a test compares.
 type Operator uint8
 

@@ -100,7 +100,7 @@ func (c *checker) term(t *term) (Node, error) {
 	case len(values) > 0 || t.Slice != nil:
 		return c.test(t, op, values)
 	}
-	return &Word{t.Field}, nil
+	return newWord(t.Field), nil
 }
 
 func (c *checker) quotedWord(t *term) (Node, error) {
@@ -111,7 +111,7 @@ func (c *checker) quotedWord(t *term) (Node, error) {
 	if s == "" {
 		return nil, c.fail(t.Pos.Offset, "an empty string is found anywhere: leave it out")
 	}
-	return &Word{s}, nil
+	return newWord(s), nil
 }
 
 // comparison is the operator of a term and the values behind it, none for a

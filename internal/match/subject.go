@@ -29,18 +29,21 @@ func OfError(e *event.Error) Subject {
 	return Subject{Proc: &e.Proc, Conn: &e.Conn, TLS: &e.TLS, Dir: &e.Dir, Type: &e.Type, Seq: &e.Seq}
 }
 
+var directions = [...]event.Dir{event.TX, event.RX}
+
 // Either answers for a connection as for the better of its directions. dirs
-// says which it has; where it has none, they are unknown.
+// says which it has; where it has none, they are unknown. It sets the subject's
+// direction.
 func (e *Expr) Either(s *Subject, tls *[2]event.TLS, dirs [2]bool) Answer {
-	best, each := No, *s
-	for d, has := range dirs {
-		if dir := event.Dir(d); has {
-			each.Dir, each.TLS = &dir, &tls[d]
-			best = max(best, e.Eval(&each))
-		}
-	}
 	if dirs == [2]bool{} {
 		return e.Eval(s)
+	}
+	best := No
+	for d, has := range dirs {
+		if has && best != Yes {
+			s.Dir, s.TLS = &directions[d], &tls[d]
+			best = max(best, e.Eval(s))
+		}
 	}
 	return best
 }

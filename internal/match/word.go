@@ -2,39 +2,62 @@ package match
 
 import (
 	"bytes"
+	"net/netip"
 	"strconv"
-	"strings"
 	"unicode/utf8"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-func (w *Word) eval(s *Subject) Answer {
-	var room [256]byte
-	b := room[:0]
-	if p := s.Proc; p != nil {
-		b = end(append(b, p.Name()...))
-		b = end(strconv.AppendUint(b, uint64(p.PID), 10))
-		b = end(append(b, p.Container...))
-	}
-	if c := s.Conn; c != nil {
-		b = end(c.LAddr.AppendTo(b))
-		b = end(c.RAddr.AppendTo(b))
-		b = end(strconv.AppendUint(b, uint64(c.LPort), 10))
-		b = end(strconv.AppendUint(b, uint64(c.RPort), 10))
-	}
-	if s.TLS != nil {
-		b = end(append(b, s.TLS.Cipher.String()...))
-	}
-	if s.Type != nil {
-		b = end(append(b, s.Type.String()...))
-	}
-	for _, t := range s.Text {
-		b = end(append(b, t...))
-	}
-	return answer(bytes.Contains(lower(b), []byte(strings.ToLower(w.Text))))
+// Word is to be found anywhere, without regard to case.
+type Word struct {
+	Text  string
+	lower []byte
 }
 
-// end keeps a word from being found across two fields.
-func end(b []byte) []byte { return append(b, 0) }
+func newWord(text string) *Word { return &Word{text, bytes.ToLower([]byte(text))} }
+
+func (w *Word) eval(s *Subject) Answer {
+	return answer(s.Proc != nil && w.inProcess(s.Proc) || s.Conn != nil && w.inConn(s.Conn) ||
+		s.TLS != nil && w.inText(s.TLS.Cipher.String()) || s.Type != nil && w.inText(s.Type.String()) ||
+		w.inAny(s.Text))
+}
+
+func (w *Word) inProcess(p *event.Process) bool {
+	var room [32]byte
+	return w.in(p.AppendName(room[:0])) || w.inNumber(uint64(p.PID)) || w.inText(p.Container)
+}
+
+func (w *Word) inConn(c *event.Conn) bool {
+	return w.inAddr(c.LAddr) || w.inAddr(c.RAddr) || w.inNumber(uint64(c.LPort)) || w.inNumber(uint64(c.RPort))
+}
+
+func (w *Word) inAny(texts []string) bool {
+	for _, t := range texts {
+		if w.inText(t) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *Word) inText(s string) bool {
+	var room [64]byte
+	return w.in(append(room[:0], s...))
+}
+
+func (w *Word) inAddr(a netip.Addr) bool {
+	var room [64]byte
+	return w.in(a.AppendTo(room[:0]))
+}
+
+func (w *Word) inNumber(n uint64) bool {
+	var room [20]byte
+	return w.in(strconv.AppendUint(room[:0], n, 10))
+}
+
+// in says whether b, of which nothing is left, contains the word.
+func (w *Word) in(b []byte) bool { return bytes.Contains(lower(b), w.lower) }
 
 // lower makes b lower case, in place where it is ASCII.
 func lower(b []byte) []byte {

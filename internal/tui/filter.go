@@ -8,7 +8,10 @@ import (
 
 // Filter chooses what the dashboard shows: that for which the expression
 // surely holds.
-type Filter struct{ expr *match.Expr }
+type Filter struct {
+	expr    *match.Expr
+	subject match.Subject // of the row that is looked at
+}
 
 // ParseFilter reads an expression of --match's language, in which a mere word
 // is to be found anywhere.
@@ -17,7 +20,7 @@ func ParseFilter(s string) (*Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Filter{e}, nil
+	return &Filter{expr: e}, nil
 }
 
 func (f *Filter) empty() bool { return f == nil || f.expr == nil || f.expr.Root == nil }
@@ -27,8 +30,8 @@ func (f *Filter) matchRow(r *flow.Row) bool {
 	for d := range has {
 		has[d] = r.TLS[d].Mode != event.ModeNone || r.Totals.Records[d] > 0
 	}
-	s := match.Subject{Proc: &r.Proc, Conn: &r.Conn}
-	return f.expr.Either(&s, &r.TLS, has) == match.Yes
+	f.subject = match.Subject{Proc: &r.Proc, Conn: &r.Conn}
+	return f.expr.Either(&f.subject, &r.TLS, has) == match.Yes
 }
 
 func (f *Filter) matchProc(p *event.Process) bool {

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -54,13 +55,27 @@ func (t *table[T]) order() {
 		return
 	}
 	col := &t.cols[t.sort]
-	down := col.down != t.reverse
-	slices.SortStableFunc(t.rows, func(a, b T) int {
-		if down {
-			return col.order(b, a)
-		}
-		return col.order(a, b)
+	sign := 1
+	if col.down != t.reverse {
+		sign = -1
+	}
+	// Faster than a stable sort, and with the places as stable.
+	places := make([]place[T], len(t.rows))
+	for i, row := range t.rows {
+		places[i] = place[T]{row, i}
+	}
+	slices.SortFunc(places, func(a, b place[T]) int {
+		return cmp.Or(sign*col.order(a.row, b.row), a.at-b.at)
 	})
+	for i := range places {
+		t.rows[i] = places[i].row
+	}
+}
+
+// place is a row and where it was before the sorting.
+type place[T any] struct {
+	row T
+	at  int
 }
 
 // find puts the cursor on the chosen row; where that has gone, it stays at its

@@ -4,6 +4,7 @@
 package event
 
 import (
+	"bytes"
 	"net/netip"
 	"time"
 )
@@ -22,13 +23,13 @@ func (*Summary) isEvent() {}
 type Comm [16]byte
 
 // String returns the bytes before the first NUL, unescaped.
-func (c Comm) String() string {
-	for i, b := range c {
-		if b == 0 {
-			return string(c[:i])
-		}
+func (c Comm) String() string { return string(c[:c.len()]) }
+
+func (c *Comm) len() int {
+	if i := bytes.IndexByte(c[:], 0); i >= 0 {
+		return i
 	}
-	return string(c[:])
+	return len(c)
 }
 
 // MakeComm cuts s to what the kernel would keep of it.
@@ -66,10 +67,16 @@ type Process struct {
 
 // Name is the task's name, "kernel:NAME" for a kernel thread.
 func (p *Process) Name() string {
+	var room [32]byte
+	return string(p.AppendName(room[:0]))
+}
+
+// AppendName appends Name to b.
+func (p *Process) AppendName(b []byte) []byte {
 	if p.Kernel {
-		return "kernel:" + p.Comm.String()
+		b = append(b, "kernel:"...)
 	}
-	return p.Comm.String()
+	return append(b, p.Comm[:p.Comm.len()]...)
 }
 
 // TLS says how one direction of a connection is protected.
