@@ -27,15 +27,22 @@ type Player struct {
 	begun  time.Time // when first was handed on; zero before
 	first  uint64    // monotonic time of the first event
 	last   uint64    // the latest of those handed on
+	now    uint64    // the latest that Now has said
 	over   bool
 	second uint64 // when Second was called last
 }
 
 // Now is the monotonic time that the recording has got to, in nanoseconds. At
-// the end it stands still, so that the last picture stays.
+// the end it stands still, so that the last picture stays. It never goes back,
+// not even at the end of a recording whose reading took longer than it lasted.
 func (p *Player) Now() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.now = max(p.now, p.present())
+	return p.now
+}
+
+func (p *Player) present() uint64 {
 	switch {
 	case p.Speed == 0 && p.Second != nil:
 		return p.second // so that rates are over a whole second

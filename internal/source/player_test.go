@@ -60,6 +60,25 @@ func TestPlayerClockRunsBetweenEvents(t *testing.T) {
 	})
 }
 
+// TestPlayerClockNeverGoesBack: who watches takes the last picture for older than
+// the one before, and does not show it.
+func TestPlayerClockNeverGoesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &Player{Reader: at(10*time.Second, 11*time.Second), Speed: 1}
+		var slow uint64
+		p.Handle = func(event.Event) {
+			time.Sleep(5 * time.Second)
+			slow = p.Now()
+		}
+		if err := p.Play(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if end := p.Now(); slow != uint64(20*time.Second) || end != slow {
+			t.Errorf("at the last event it is %v, at the end %v", time.Duration(slow), time.Duration(end))
+		}
+	})
+}
+
 func TestPlayerTellsSeconds(t *testing.T) {
 	var got []string
 	p := &Player{Handle: func(event.Event) {}}
