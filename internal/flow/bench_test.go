@@ -46,8 +46,9 @@ func BenchmarkSnapshot10kBusy(b *testing.B) {
 	}
 }
 
-// TestMemoryOf100kConnections holds DESIGN §9's bound: the Table, two snapshots
-// and the Ledger of 100,000 connections within 150 MB.
+// TestMemoryOf100kConnections holds a Table of 100,000 connections and two
+// snapshots without a common row to what leaves room for the rest: the dashboard
+// collects when a quarter more is in use, and has 150 MB in all.
 func TestMemoryOf100kConnections(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fills 100,000 connections; run without -short")
@@ -58,8 +59,8 @@ func TestMemoryOf100kConnections(t *testing.T) {
 	second := tab.Snapshot(3 * second)
 	used := heap() - before
 	t.Logf("%d MB for %d connections", used>>20, len(tab.conns))
-	if used > 150<<20 {
-		t.Errorf("%d MB, at most 150", used>>20)
+	if used > 125<<20 {
+		t.Errorf("%d MB, at most 125", used>>20)
 	}
 	runtime.KeepAlive(tab)
 	runtime.KeepAlive(first)

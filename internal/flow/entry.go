@@ -2,45 +2,61 @@ package flow
 
 import "github.com/ktlstop/ktlstop/pkg/event"
 
-// entry is a connection in the Table: what its Row is computed from.
+// entry is a connection in the Table.
 type entry struct {
-	info  *Info
-	act   Activity
-	prev  event.Totals // at the last tick
-	pub   *Row         // as last published; nil before
-	lat   [2]*Hists
-	past  *[2]series
-	dirty bool // something changed since pub
-	gone  bool // dropped, and still in the Table's order
-	// close keeps a histogram of each stage, and not of the total alone.
-	close bool
+	// row is what the next Snapshot shows. Once one shows it, it is copied
+	// before it is changed, and so is its Info.
+	row             *Row
+	shown, ownsInfo bool
+	dirty           bool         // something changed since it was shown
+	gone            bool         // dropped, and still in the Table's order
+	close           bool         // keeps a histogram of each stage, and not of the total alone
+	prev            event.Totals // at the last tick
+	lat             [2]*Hists
+	past            *[2]series
 }
 
-func (e *entry) id() uint64 { return e.info.Conn.ID }
+func newEntry(c *event.Conn) *entry {
+	return &entry{row: &Row{Info: &Info{Conn: *c}}, ownsInfo: true}
+}
+
+func (e *entry) id() uint64 { return e.row.Conn.ID }
+
+// edit returns the connection's row for a change; what is shown stays.
+func (e *entry) edit() *Row {
+	if e.shown {
+		row := *e.row
+		e.row, e.shown = &row, false
+	}
+	e.dirty = true
+	return e.row
+}
+
+// editInfo does the same with its Info.
+func (e *entry) editInfo() *Info {
+	row := e.edit()
+	if !e.ownsInfo {
+		info := *row.Info
+		row.Info, e.ownsInfo = &info, true
+	}
+	return row.Info
+}
 
 // touch notes that something happened at the monotonic time mono.
-func (e *entry) touch(mono uint64) {
-	if e.act.First == 0 {
-		e.act.First = mono
+func (e *entry) touch(mono uint64) *Row {
+	row := e.edit()
+	if row.First == 0 {
+		row.First = mono
 	}
-	e.act.Last = max(e.act.Last, mono)
-	e.dirty = true
-}
-
-// edit returns the connection's Info for a change; the published one stays.
-func (e *entry) edit() *Info {
-	if e.pub != nil && e.pub.Info == e.info {
-		info := *e.info
-		e.info = &info
-	}
-	return e.info
+	row.Last = max(row.Last, mono)
+	return row
 }
 
 // owner keeps the last process that was seen at work. Work that the kernel did
 // by itself does not change the owner, nor does another thread.
 func (e *entry) owner(p *event.Process) {
-	if o := &e.info.Proc; p.PID != 0 && !sameOwner(o, p) {
-		e.edit().Proc = *p
+	if p.PID != 0 && !sameOwner(&e.row.Proc, p) {
+		e.editInfo().Proc = *p
 	}
 }
 
@@ -51,31 +67,31 @@ func sameOwner(a, b *event.Process) bool {
 // protect notes how direction d is protected. Zero-copy sticks: it may differ
 // from one record to the next.
 func (e *entry) protect(d event.Dir, t event.TLS) {
-	t.ZeroCopy = t.ZeroCopy || e.info.TLS[d].ZeroCopy
-	if e.info.TLS[d] != t {
-		e.edit().TLS[d] = t
+	t.ZeroCopy = t.ZeroCopy || e.row.TLS[d].ZeroCopy
+	if e.row.TLS[d] != t {
+		e.editInfo().TLS[d] = t
 	}
 }
 
 func (e *entry) record(r *event.Record) {
 	d := r.Dir & 1
-	e.touch(r.Mono)
+	row := e.touch(r.Mono)
 	e.owner(&r.Proc)
 	e.protect(d, r.TLS)
 	if r.Type != event.ApplicationData {
-		e.act.Control++
+		row.Control++
 	}
-	if r.Gen >= e.act.Gen[d] {
-		e.act.Gen[d], e.act.KeyRecords[d] = r.Gen, r.Seq+1
+	if r.Gen >= row.Gen[d] {
+		row.Gen[d], row.KeyRecords[d] = r.Gen, r.Seq+1
 	}
 }
 
 // count adds a record to the totals, with those that it stands for, and to the
 // histograms.
 func (e *entry) count(r *event.Record) {
-	d := r.Dir & 1
-	e.act.Totals.Records[d] += r.Weight()
-	e.act.Totals.Bytes[d] += r.Weight() * uint64(r.Len)
+	d, totals := r.Dir&1, &e.edit().Totals
+	totals.Records[d] += r.Weight()
+	totals.Bytes[d] += r.Weight() * uint64(r.Len)
 	if r.Lat.Total != 0 {
 		e.hists(d).add(&r.Lat)
 	}
@@ -92,41 +108,39 @@ func (e *entry) hists(d event.Dir) *Hists {
 }
 
 func (e *entry) socket(s *event.Socket) {
-	e.touch(s.Mono)
+	row := e.touch(s.Mono)
 	e.owner(&s.Proc)
 	if s.State == event.SocketClose {
 		// By now the kernel may have forgotten the rest.
-		e.act.Closed = max(s.Mono, 1)
+		row.Closed = max(s.Mono, 1)
 		return
 	}
 	e.protect(event.TX, s.TX)
 	e.protect(event.RX, s.RX)
-	e.act.Gen = [2]uint32{s.GenTX, s.GenRX}
-	e.act.KeyRecords = [2]uint64{s.NextTX, s.NextRX}
+	row.Gen = [2]uint32{s.GenTX, s.GenRX}
+	row.KeyRecords = [2]uint64{s.NextTX, s.NextRX}
 }
 
 // publish returns the row as of now, the old one where nothing changed. seconds
 // is the time since the last call, 0 where there is none to divide by.
 func (e *entry) publish(seconds float64) *Row {
-	if !e.dirty && e.pub != nil && e.idle() {
-		return e.pub
+	if !e.dirty && e.shown && e.idle() {
+		return e.row
 	}
-	row := &Row{Info: e.info, Activity: e.act}
-	if e.pub != nil {
-		row.Rate, row.Lat = e.pub.Rate, e.pub.Lat
-	}
+	changed := e.dirty
+	row := e.edit()
 	if seconds > 0 {
-		row.Rate = rates(&e.act.Totals, &e.prev, seconds)
-		e.prev = e.act.Totals
+		row.Rate = rates(&row.Totals, &e.prev, seconds)
+		e.prev = row.Totals
 	}
-	if e.dirty {
+	if changed {
 		e.sumUp(row)
 	}
-	e.pub, e.dirty = row, false
+	e.shown, e.ownsInfo, e.dirty = true, false, false
 	return row
 }
 
-func (e *entry) idle() bool { return e.pub.Rate == [2]Rate{} && e.act.Totals == e.prev }
+func (e *entry) idle() bool { return e.row.Rate == [2]Rate{} && e.row.Totals == e.prev }
 
 func (e *entry) sumUp(row *Row) {
 	for d, h := range e.lat {
@@ -152,12 +166,12 @@ func gain(now, before uint64) uint64 { return max(now, before) - before }
 // for those that ever moved.
 func (e *entry) remember() {
 	if e.past == nil {
-		if e.pub.Rate == [2]Rate{} {
+		if e.row.Rate == [2]Rate{} {
 			return
 		}
 		e.past = new([2]series)
 	}
 	for d := range e.past {
-		e.past[d].add(float32(e.pub.Rate[d].Bytes))
+		e.past[d].add(float32(e.row.Rate[d].Bytes))
 	}
 }

@@ -60,7 +60,7 @@ func (f *focus) detail(e *entry) *Detail {
 	if e == nil {
 		return f.last
 	}
-	d := &Detail{Row: e.pub, Records: f.records.list()}
+	d := &Detail{Row: e.row, Records: f.records.list()}
 	for i := range d.Lat {
 		d.Size[i] = f.size[i].Clone()
 		if e.lat[i] != nil {

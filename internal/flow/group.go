@@ -39,7 +39,7 @@ func (t *Table) groups() (processes, cgroups []*Group) {
 	p := grouper{index: make(map[groupKey]int)}
 	c := grouper{index: make(map[groupKey]int)}
 	for _, e := range t.order {
-		proc := &e.info.Proc
+		proc := &e.row.Proc
 		p.add(groupKey{pid: proc.PID}, e, *proc)
 		c.add(groupKey{cgroup: proc.CgroupID}, e, event.Process{CgroupID: proc.CgroupID, Container: proc.Container})
 	}
@@ -54,7 +54,7 @@ func (g *grouper) add(key groupKey, e *entry, owner event.Process) {
 		g.list = append(g.list, &Group{Proc: owner})
 		g.hists = append(g.hists, [2]Hists{})
 	}
-	g.list[i].add(e.pub)
+	g.list[i].add(e.row)
 	for d, h := range e.lat {
 		if h != nil {
 			g.hists[i][d].merge(h)

@@ -2,19 +2,20 @@ package flow
 
 import "math/bits"
 
+// scale divides each power of two into 2^scale equal buckets.
+type scale uint8
+
 const (
-	subBits = 2
-	// SubBuckets is the number of equal parts each power of two is divided into.
-	SubBuckets = 1 << subBits
-	numBuckets = (64 - subBits + 1) * SubBuckets
+	fine   scale = 2
+	coarse scale = 0
 )
 
-// Hist is a histogram of nanoseconds (or of bytes): a bucket for each power of
-// two, divided into SubBuckets equal parts. Values below 8 are exact, and a
-// quantile is within 12.5 % of the true value: it is the middle of a bucket whose
-// width is at most a quarter of its lower end. A Hist that was merged from the
-// kernel's plain power-of-two buckets (AddLog2) is coarse: its quantiles are
-// within a factor of two.
+// Hist is a histogram of nanoseconds (or of bytes): a bucket for each quarter of
+// a power of two. Values below 8 are exact, and a quantile is within 12.5 % of the
+// true value: it is the middle of a bucket whose width is at most a quarter of its
+// lower end. A Hist that got any of the kernel's plain power-of-two buckets
+// (AddLog2) is coarse: it has a bucket for each power of two, and its quantiles
+// are within a factor of two.
 //
 // Only the buckets in use take memory. The zero value is empty.
 type Hist struct {
@@ -26,30 +27,37 @@ type Hist struct {
 	max    uint64
 }
 
-// bucketOf is the bucket that holds v.
-func bucketOf(v uint64) int {
-	if v < SubBuckets {
+// bucket is the one that holds v.
+func (s scale) bucket(v uint64) int {
+	if v < 1<<s {
 		return int(v)
 	}
 	k := bits.Len64(v) - 1
-	return (k-subBits+1)<<subBits | int(v>>(k-subBits))&(SubBuckets-1)
+	return (k-int(s)+1)<<s | int(v>>(k-int(s)))&(1<<s-1)
 }
 
-// bucketLow is the smallest value of bucket i.
-func bucketLow(i int) uint64 {
-	if i < SubBuckets {
+// low is the smallest value of bucket i.
+func (s scale) low(i int) uint64 {
+	if i < 1<<s {
 		return uint64(i)
 	}
-	k := i>>subBits + subBits - 1
-	return 1<<k | uint64(i&(SubBuckets-1))<<(k-subBits)
+	k := i>>s + int(s) - 1
+	return 1<<k | uint64(i&(1<<s-1))<<(k-int(s))
 }
 
-// bucketHigh is the largest value of bucket i.
-func bucketHigh(i int) uint64 {
-	if i >= numBuckets-1 {
-		return 1<<64 - 1
+// high is the largest value of bucket i; for the last one the sum wraps to it.
+func (s scale) high(i int) uint64 { return s.low(i+1) - 1 }
+
+func (s scale) middle(i int) uint64 {
+	low := s.low(i)
+	return low + (s.high(i)-low+1)/2
+}
+
+func (h *Hist) scale() scale {
+	if h.coarse {
+		return coarse
 	}
-	return bucketLow(i+1) - 1
+	return fine
 }
 
 // Add counts v.
@@ -57,7 +65,7 @@ func (h *Hist) Add(v uint64) {
 	h.n++
 	h.sum += v
 	h.max = max(h.max, v)
-	h.add(bucketOf(v), 1)
+	h.add(h.scale().bucket(v), 1)
 }
 
 // AddLog2 counts n values of [2^k, 2^(k+1)), of which no more is known.
@@ -66,28 +74,40 @@ func (h *Hist) AddLog2(k int, n uint64) {
 		return
 	}
 	low := uint64(1) << k
-	h.coarse = true
+	h.coarsen()
 	h.n += n
 	h.sum += n * (low + low/2)
 	h.max = max(h.max, low|(low-1))
-	h.add(bucketOf(low+low/2), n)
+	h.add(coarse.bucket(low), n)
 }
 
-// SetSum and SetMax replace what AddLog2 could only estimate.
-func (h *Hist) SetSum(sum uint64) { h.sum = sum }
-
-// SetMax sets the largest value seen.
-func (h *Hist) SetMax(v uint64) { h.max = v }
+// coarsen goes over to buckets of whole powers of two.
+func (h *Hist) coarsen() {
+	if h.coarse {
+		return
+	}
+	was := *h
+	h.counts, h.base, h.coarse = nil, 0, true
+	h.addAll(&was)
+}
 
 // Merge adds what o counted.
 func (h *Hist) Merge(o *Hist) {
 	h.n += o.n
 	h.sum += o.sum
 	h.max = max(h.max, o.max)
-	h.coarse = h.coarse || o.coarse
+	if o.coarse {
+		h.coarsen()
+	}
+	h.addAll(o)
+}
+
+// addAll adds the buckets of o, which is no coarser than h.
+func (h *Hist) addAll(o *Hist) {
+	to, from := h.scale(), o.scale()
 	for i, c := range o.counts {
 		if c != 0 {
-			h.add(int(o.base)+i, uint64(c))
+			h.add(to.bucket(from.low(int(o.base)+i)), uint64(c))
 		}
 	}
 }
@@ -109,12 +129,12 @@ func (h *Hist) halve() {
 	}
 }
 
-// cover makes room for bucket i, in steps of one power of two.
+// cover makes room for bucket i, in steps of four buckets.
 func (h *Hist) cover(i int) {
 	if i >= int(h.base) && i < int(h.base)+len(h.counts) {
 		return
 	}
-	low, high := i&^(SubBuckets-1), i|(SubBuckets-1)
+	low, high := i&^3, i|3
 	if len(h.counts) > 0 {
 		low = min(low, int(h.base))
 		high = max(high, int(h.base)+len(h.counts)-1)
@@ -159,16 +179,11 @@ func (h *Hist) Quantile(q float64) uint64 {
 	rank := uint64(q*float64(total-1) + 0.5)
 	for i, c := range h.counts {
 		if rank < uint64(c) {
-			return min(middle(int(h.base)+i), h.max)
+			return min(h.scale().middle(int(h.base)+i), h.max)
 		}
 		rank -= uint64(c)
 	}
 	return h.max
-}
-
-func middle(i int) uint64 {
-	low := bucketLow(i)
-	return low + (bucketHigh(i)-low+1)/2
 }
 
 // Bucket is one bucket of a Hist: N values from Low to High, both included.
@@ -181,10 +196,10 @@ type Bucket struct {
 // Buckets returns the buckets from the first to the last that is not empty.
 func (h *Hist) Buckets() []Bucket {
 	first, last := h.bounds()
-	out := make([]Bucket, 0, last-first)
+	out, scale := make([]Bucket, 0, last-first), h.scale()
 	for i := first; i < last; i++ {
 		b := int(h.base) + i
-		out = append(out, Bucket{bucketLow(b), bucketHigh(b), uint64(h.counts[i])})
+		out = append(out, Bucket{scale.low(b), scale.high(b), uint64(h.counts[i])})
 	}
 	return out
 }

@@ -8,16 +8,19 @@ import (
 )
 
 func TestBucketsTile(t *testing.T) {
-	if numBuckets != bucketOf(math.MaxUint64)+1 {
-		t.Fatalf("numBuckets is %d, the last bucket %d", numBuckets, bucketOf(math.MaxUint64))
-	}
-	for i := range numBuckets {
-		low, high := bucketLow(i), bucketHigh(i)
-		if bucketOf(low) != i || bucketOf(high) != i {
-			t.Errorf("bucket %d is [%d, %d], but they are in %d and %d", i, low, high, bucketOf(low), bucketOf(high))
+	for _, s := range []scale{fine, coarse} {
+		last := s.bucket(math.MaxUint64)
+		for i := range last + 1 {
+			low, high := s.low(i), s.high(i)
+			if s.bucket(low) != i || s.bucket(high) != i {
+				t.Errorf("scale %d: bucket %d is [%d, %d], but they are in %d and %d", s, i, low, high, s.bucket(low), s.bucket(high))
+			}
+			if i > 0 && s.high(i-1)+1 != low {
+				t.Errorf("scale %d: a hole before bucket %d", s, i)
+			}
 		}
-		if i > 0 && bucketHigh(i-1)+1 != low {
-			t.Errorf("a hole before bucket %d", i)
+		if s.high(last) != math.MaxUint64 {
+			t.Errorf("scale %d: the last bucket ends with %d", s, s.high(last))
 		}
 	}
 }
@@ -81,6 +84,35 @@ func TestHistMerge(t *testing.T) {
 	}
 	if a.Sum() != all.Sum() || a.Max() != all.Max() || a.Mean() != all.Mean() {
 		t.Error("merged sums differ")
+	}
+}
+
+// TestHistCoarsens mixes both scales, in either order: the powers of two that
+// come out are the same.
+func TestHistCoarsens(t *testing.T) {
+	values := []uint64{0, 1, 5, 6, 7, 8, 100, 127, 128, 1 << 40}
+	var first, last, merged, all Hist
+	first.AddLog2(6, 3)
+	for _, v := range values {
+		first.Add(v)
+		last.Add(v)
+		merged.Add(v)
+	}
+	last.AddLog2(6, 3)
+	all.AddLog2(6, 3)
+	merged.Merge(&all)
+	all.Merge(&first)
+	want := []Bucket{{0, 0, 1}, {1, 1, 1}, {2, 3, 0}, {4, 7, 3}, {8, 15, 1}, {16, 31, 0}, {32, 63, 0}, {64, 127, 5}, {128, 255, 1}}
+	for name, h := range map[string]*Hist{"coarse first": &first, "coarse last": &last, "merged": &merged} {
+		if got := h.Buckets(); !slices.Equal(got[:len(want)], want) || got[len(got)-1] != (Bucket{1 << 40, 1<<41 - 1, 1}) {
+			t.Errorf("%s: %v", name, got)
+		}
+		if !h.Coarse() || h.Count() != 13 {
+			t.Errorf("%s: coarse %v, count %d", name, h.Coarse(), h.Count())
+		}
+	}
+	if got := all.Count(); got != 16 {
+		t.Errorf("coarse with coarse: %d values", got)
 	}
 }
 

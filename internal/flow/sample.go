@@ -4,7 +4,7 @@ import "github.com/ktlstop/ktlstop/pkg/event"
 
 func (h *Hist) load(k *event.Log2Hist) {
 	clear(h.counts)
-	*h = Hist{counts: h.counts, base: h.base}
+	*h = Hist{counts: h.counts, base: h.base, coarse: true}
 	for i, n := range k.N {
 		h.AddLog2(i, uint64(n))
 	}
@@ -18,7 +18,7 @@ func (h *Hist) load(k *event.Log2Hist) {
 // can have new sums with old buckets only where a reader looks backwards, and a
 // Final one is always taken.
 func (e *entry) stale(s *event.Sample) bool {
-	if s.Final || e.act.Totals != s.Totals {
+	if s.Final || e.row.Totals != s.Totals {
 		return false
 	}
 	for d := range s.Lat {
@@ -30,13 +30,9 @@ func (e *entry) stale(s *event.Sample) bool {
 }
 
 func (e *entry) sample(s *event.Sample) {
-	if e.act.First == 0 {
-		e.act.First = s.Mono
-	}
-	e.act.Last = max(e.act.Last, s.Mono)
-	e.dirty = true
+	row := e.touch(s.Mono)
 	e.owner(&s.Proc)
-	e.act.Totals = s.Totals
+	row.Totals = s.Totals
 	for d := range s.Lat {
 		e.sampleSide(s, event.Dir(d))
 	}
@@ -48,8 +44,8 @@ func (e *entry) sampleSide(s *event.Sample, d event.Dir) {
 	if s.Totals.Records[d] == 0 {
 		return
 	}
-	if s.Gen[d] >= e.act.Gen[d] {
-		e.act.Gen[d], e.act.KeyRecords[d] = s.Gen[d], s.Next[d]
+	if row := e.edit(); s.Gen[d] >= row.Gen[d] {
+		row.Gen[d], row.KeyRecords[d] = s.Gen[d], s.Next[d]
 	}
 	e.protect(d, s.TLS[d])
 	e.hists(d).load(&s.Lat[d])

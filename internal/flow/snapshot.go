@@ -125,7 +125,7 @@ func (t *Table) publish(s *Snapshot, seconds float64) {
 }
 
 func (t *Table) expired(e *entry, now uint64) bool {
-	c := e.act.Closed
+	c := e.row.Closed
 	return c != 0 && now > c && now-c > uint64(t.cfg.Linger)
 }
 

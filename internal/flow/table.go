@@ -105,17 +105,17 @@ func (t *Table) ApplySample(s *event.Sample) {
 	if e == nil || e.stale(s) {
 		return
 	}
-	t.grow(&s.Totals, &e.act.Totals)
+	t.grow(&s.Totals, &e.row.Totals)
 	e.sample(s)
-	if s.Final && e.act.Closed == 0 {
+	if s.Final && e.row.Closed == 0 {
 		t.close(e)
-		e.act.Closed = max(s.Mono, 1)
+		e.edit().Closed = max(s.Mono, 1)
 	}
 }
 
 // close counts the end of a connection, once.
 func (t *Table) close(e *entry) {
-	if e.act.Closed != 0 {
+	if e.row.Closed != 0 {
 		return
 	}
 	t.counts.Closed++
@@ -182,9 +182,8 @@ func (t *Table) error(ev *event.Error) {
 	copied := *ev
 	*t.moments.slot() = &copied
 	if e := t.entry(&ev.Conn); e != nil {
-		e.touch(ev.Mono)
+		e.touch(ev.Mono).Errors++
 		e.owner(&ev.Proc)
-		e.act.Errors++
 	}
 }
 
@@ -199,8 +198,7 @@ func (t *Table) loss(l *event.Lost) {
 		conn := *l.Conn
 		copied.Conn = &conn
 		if e := t.conns[conn.ID]; e != nil {
-			e.act.Lost += l.Count
-			e.dirty = true
+			e.edit().Lost += l.Count
 		}
 	}
 	*t.moments.slot() = &copied
@@ -238,7 +236,8 @@ func (t *Table) entry(c *event.Conn) *entry {
 		t.counts.Untracked++
 		return nil
 	}
-	e := &entry{info: &Info{Conn: *c}, close: len(t.conns) < closeConns}
+	e := newEntry(c)
+	e.close = len(t.conns) < closeConns
 	t.conns[c.ID] = e
 	t.order = append(t.order, e)
 	t.counts.Opened++
