@@ -85,6 +85,7 @@ struct conn {
 	u8 unwanted;  /* the filters want no record of it, whoever makes the call: the hooks pass it by */
 	u8 key_told[2]; /* this direction's key is told, or would be if the filters wanted it */
 	struct sampled sampled[2]; /* of tx and rx */
+	u32 nth[2];   /* of tx and rx, see stage_weight */
 };
 
 /*

@@ -54,7 +54,7 @@ struct event {
 	/* At multiples of 8, so that the compiler copies them by words. */
 	u8 laddr[16], raddr[16];
 	char comm[16];
-	s32 err;
+	s32 err; /* error; of a record it is the weight of its stages, see stage_weight */
 	u16 version, cipher;
 	u16 lport, rport;
 	u8 kind, dir, type, op;

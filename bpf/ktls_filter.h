@@ -5,6 +5,7 @@
 
 #include "ktls_kernel.h"
 #include "ktls_event.h"
+#include "ktls_stats.h"
 
 #ifndef KTLSTOP_KPROBE
 /* Set by the loader before the programs are loaded. */
@@ -119,6 +120,17 @@ static __always_inline bool is_current(const struct event *e)
 
 	return e->pid == t->tgid && e->tid == t->pid;
 #endif
+}
+
+/* Who makes a record. Where its stages are not measured, neither is a task looked at twice. */
+static __always_inline void set_maker(struct event *e)
+{
+	if (!has_stages(e) && !want_pids && !want_comm && !want_uid_set && !want_cgroup && is_current(e)) {
+		e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
+		return;
+	}
+	e->flags = 0;
+	set_process(e);
 }
 
 #endif

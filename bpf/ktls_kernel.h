@@ -62,6 +62,7 @@ struct sock {
 	struct sock_common __sk_common;
 	u16 sk_protocol;
 	u16 sk_type;
+	void *sk_user_data;
 };
 struct socket { struct sock *sk; };
 struct tcp_ulp_ops { char name[16]; };

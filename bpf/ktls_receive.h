@@ -73,8 +73,8 @@ static __always_inline void remember_reader(struct conn *c, const struct msghdr 
 	}
 }
 
-/* The record seq is in the making from now on; begun is 0 where that was not seen. A global function, see emit_socket. */
-__noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op)
+/* The record seq is in the making from now on; begun is 0 where it does not matter. A global function, see emit_socket. */
+__noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 {
 	bool late = false;
 	u32 was, opening;
@@ -95,17 +95,17 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op)
 	c->rx_late = late;
 	if (!c->key_told[DIR_RX])
 		key_missed(c, DIR_RX, seq);
-	else if (e->version == TLS_1_3)
+	e->err = weight;
+	if (e->version == TLS_1_3 && has_stages(e))
 		set_no_pad(c);
 	e->kind = KIND_RECORD;
-	e->stamp[0] = c->ready_ts && begun ? c->ready_ts : begun;
-	e->stamp[1] = begun;
+	e->stamp[0] = c->ready_ts ? c->ready_ts : begun;
+	e->stamp[1] = has_stages(e) ? begun : 0;
 	e->stamp[2] = e->stamp[3] = 0;
 	e->seq = seq;
 	e->op = op;
-	e->flags = 0;
 	e->hits = e->matched = 0;
-	set_process(e);
+	set_maker(e);
 	c->rx_hidden = e->flags & FLAG_HIDDEN;
 	c->rx_state = opening;
 	c->rx_failed = 0;
@@ -118,10 +118,15 @@ static __always_inline int open_begins(u64 *ctx)
 {
 	const struct msghdr *msg = (void *)ctx[1];
 	struct conn *c = conn_of(ctx[0]);
+	u64 begun = 0;
+	u32 weight;
 
 	if (!c || done_by_twin(c, DIR_RX, HOOK_OPEN_ENTER))
 		return 0;
-	take_up(c, read_seq(c->seq_rx), bpf_ktime_get_ns(), msg ? OP_RECV : OP_SPLICE_READ);
+	weight = stage_weight(&c->rx, &c->nth[DIR_RX]);
+	if (weight || !c->ready_ts)
+		begun = bpf_ktime_get_ns();
+	take_up(c, read_seq(c->seq_rx), begun, msg ? OP_RECV : OP_SPLICE_READ, weight);
 	if (needs_plaintext() && msg)
 		remember_reader(c, msg);
 	return 0;
@@ -176,7 +181,8 @@ static __always_inline int open_ends(u64 *ctx)
 	if ((c->rx_state & RX_STATE) != RX_OPENING) {
 		if (ret < 0 || !begin_missed(c))
 			return 0;
-		take_up(c, read_seq(c->seq_rx) - 1, 0, ctx[1] ? OP_RECV : OP_SPLICE_READ);
+		c->ready_ts = 0; /* it may be that of the record behind it */
+		take_up(c, read_seq(c->seq_rx) - 1, 0, ctx[1] ? OP_RECV : OP_SPLICE_READ, 1);
 		forget_reader(c);
 	}
 	c->mark[DIR_RX] = HOOK_NONE; /* left by an open_enter whose twin was skipped */
@@ -199,7 +205,7 @@ static __always_inline int open_ends(u64 *ctx)
 		e->flags |= FLAG_ASYNC;
 		return 0;
 	}
-	e->stamp[2] = bpf_ktime_get_ns();
+	e->stamp[2] = stage_begins(e);
 	if (is_control(e)) {
 		source_of_skb(c, skb);
 		set_control(e, &c->src[DIR_RX]);
@@ -355,7 +361,7 @@ static __always_inline void opened_late(struct conn *c, u64 seq, int err)
 	if (err)
 		rx_taken(c, was);
 	else
-		c->rx.stamp[2] = bpf_ktime_get_ns();
+		c->rx.stamp[2] = stage_begins(&c->rx);
 }
 
 /*

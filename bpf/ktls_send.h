@@ -134,16 +134,19 @@ static __always_inline int verdict_begins(u64 *ctx)
 	if (c->tx_state == TX_SEALING && e->seq != seq)
 		leave_behind(c);
 	e->kind = KIND_RECORD;
+	e->type = tx_type_arg == 3 ? ARG(ctx, 3) : ARG(ctx, 2);
+	e->err = stage_weight(e, &c->nth[DIR_TX]);
+	if (e->type != TYPE_DATA) /* an event */
+		e->err = 1;
 	e->stamp[0] = c->open_ts;
-	e->stamp[1] = bpf_ktime_get_ns();
+	e->stamp[1] = stage_begins(e);
 	e->stamp[2] = e->stamp[3] = 0;
 	e->seq = seq;
-	e->type = tx_type_arg == 3 ? ARG(ctx, 3) : ARG(ctx, 2);
 	e->len = GIVEN(msg, sg.size);
-	e->flags = 0;
 	e->hits = e->matched = 0;
-	set_process(e);
-	e->op = send_op(e->flags);
+	set_maker(e);
+	if (has_stages(e))
+		e->op = send_op(e->flags);
 	c->tx_rec = (u64)msg - bpf_core_field_offset(struct tls_rec, msg_plaintext);
 	c->tx_state = TX_SEALING;
 	pick(e, &c->sampled[DIR_TX]);
@@ -175,9 +178,9 @@ static __always_inline void adopt_record(struct conn *c, const struct tls_rec *r
 	e->stamp[0] = e->stamp[1] = e->stamp[2] = 0;
 	e->seq = read_seq(c->seq_tx) - 1;
 	e->type = BPF_CORE_READ(rec, content_type);
-	e->flags = 0;
+	e->err = 1;
 	e->hits = e->matched = 0;
-	set_process(e);
+	set_maker(e);
 	e->op = send_op(e->flags);
 	c->tx_rec = (u64)rec;
 	c->tx_state = TX_SEALING;
@@ -186,33 +189,38 @@ static __always_inline void adopt_record(struct conn *c, const struct tls_rec *r
 		count_lost(LOST_PAYLOAD_UNREADABLE);
 }
 
+static __always_inline void sealed(struct event *e)
+{
+	if (!e->stamp[2])
+		e->stamp[2] = stage_begins(e);
+}
+
 static __always_inline int push_begins(u64 *ctx)
 {
 	struct conn *c = conn_lookup(ctx[0]);
+	const struct sock *sk = (void *)ctx[0];
 	struct pending_key key = {};
 	struct event *p;
-	u64 now;
 
 	if (!c || c->tx.mode == TLS_HW || done_by_twin(c, DIR_TX, HOOK_PUSH_ENTER))
 		return 0;
-	now = bpf_ktime_get_ns();
 	c->push_rec = c->pending || c->tx_state == TX_IDLE ? head_record((void *)c->priv_tx) : c->tx_rec;
 	if (c->tx_state == TX_IDLE && !c->pending)
 		adopt_record(c, (void *)c->push_rec);
 	if (c->push_rec == c->tx_rec && c->tx_state == TX_SEALING) {
-		/* Shorter than it began: the kernel split it (to 6.18). */
-		c->tx.len = rec_len((void *)c->tx_rec);
-		if (!c->tx.stamp[2]) /* only what is sealed goes to TCP */
-			c->tx.stamp[2] = now;
+		/* Shorter than it began: a sockmap's verdict split it (to 6.18). */
+		if (!bpf_core_field_exists(sk->sk_user_data) || GIVEN(sk, sk_user_data))
+			c->tx.len = rec_len((void *)c->tx_rec);
+		sealed(&c->tx); /* nothing else goes to TCP */
 		return 0;
 	}
 	key.conn = c->tx.conn;
 	key.rec = c->push_rec;
 	p = bpf_map_lookup_elem(&pending, &key);
-	if (p && !p->stamp[2])
-		p->stamp[2] = now;
-	if (c->tx_state == TX_SEALING && !c->tx.stamp[2] && is_sealed((void *)c->tx_rec))
-		c->tx.stamp[2] = now;
+	if (p)
+		sealed(p);
+	if (c->tx_state == TX_SEALING && is_sealed((void *)c->tx_rec))
+		sealed(&c->tx);
 	return 0;
 }
 
@@ -287,7 +295,7 @@ int encrypt_done(u64 *ctx)
 		emit_kernel_failure(e, e->seq, err, FUNC_ENCRYPT_DONE, e->type);
 		return 0;
 	}
-	e->stamp[2] = bpf_ktime_get_ns();
+	e->stamp[2] = stage_begins(e);
 	return 0;
 }
 

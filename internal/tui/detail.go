@@ -123,7 +123,7 @@ func (m *Model) latencies(d *flow.Detail, dir event.Dir) []line {
 
 func bound(h *flow.Hist) string {
 	if h.Coarse() {
-		return "  (percentiles within a factor of 2)"
+		return "  (percentiles within a factor of 2; stages of 64 records, then of 1 in 8)"
 	}
 	return "  (percentiles within 12.5 %)"
 }

@@ -10,7 +10,7 @@ import (
 // Offsets in struct conn of bpf/ktls_conn.h; a test compares them with the
 // object's BTF.
 const (
-	connSize    = 648
+	connSize    = 656
 	connRX      = eventSize
 	connSK      = 2 * eventSize
 	connPending = 592

@@ -1,0 +1,111 @@
+package loader
+
+import (
+	"io"
+	"net"
+	"testing"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/ktls"
+)
+
+// kernelTLS is a connection over loopback that the kernel encrypts in one
+// direction, from a to b.
+func kernelTLS(t *testing.T) (a, b *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	out, err := net.Dial("tcp4", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b = out.(*net.TCPConn), in.(*net.TCPConn)
+	t.Cleanup(func() { a.Close(); b.Close() })
+	info := &ktls.CryptoInfo{Version: 0x0304, Cipher: ktls.AES128GCM, Key: make([]byte, 16), Salt: make([]byte, 4), IV: make([]byte, 8)}
+	for _, err := range []error{ktls.EnableRaw(a, info, nil), ktls.EnableRaw(b, nil, info)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a, b
+}
+
+// measuredStages is how many of n records have their stages measured, and how
+// many they stand for (stage_weight of bpf/ktls_stats.h).
+func measuredStages(n uint32) (stand uint64) {
+	const ofAll, oneIn = 64, 8
+	for i := range n {
+		switch {
+		case i < ofAll:
+			stand++
+		case i*0x9e3779b1 < 1<<32/oneIn:
+			stand += oneIn
+		}
+	}
+	return stand
+}
+
+// TestStagesOfSome: counts, bytes and totals are of all records, stages of the
+// first ones and of one in some, which stands for as many.
+func TestStagesOfSome(t *testing.T) {
+	needGuest(t)
+	tr, err := Open(Config{Aggregate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	const n, size = 1000, 100
+	a, b := kernelTLS(t)
+	buf := make([]byte, size)
+	for range n {
+		if _, err := a.Write(buf); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(b, buf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := measuredStages(n)
+	if want < 7*n/8 || want > 9*n/8 {
+		t.Fatalf("those that are measured stand for %d of %d", want, n)
+	}
+	var seen [2]bool
+	err = tr.Samples(func(s *event.Sample) {
+		for d, lat := range s.Lat {
+			if s.Totals.Records[d] == 0 {
+				continue
+			}
+			seen[d] = true
+			if s.Totals.Records[d] != n || s.Totals.Bytes[d] != n*size {
+				t.Errorf("%v: %d records, %d bytes", event.Dir(d), s.Totals.Records[d], s.Totals.Bytes[d])
+			}
+			if got := counted(&lat[3]); got != n {
+				t.Errorf("%v: %d records with a total, want %d", event.Dir(d), got, n)
+			}
+			// Of the stages this one takes time on any clock.
+			if got := counted(&lat[1]); got != want {
+				t.Errorf("%v: the measured stages stand for %d records, want %d", event.Dir(d), got, want)
+			}
+			if got, all := lat[0].Sum+lat[1].Sum+lat[2].Sum, lat[3].Sum; got < all/4 || got > 4*all {
+				t.Errorf("%v: the stages take %d ns, all of it %d", event.Dir(d), got, all)
+			}
+		}
+	})
+	if err != nil || seen != [2]bool{true, true} {
+		t.Errorf("samples of both directions: %v, %v", seen, err)
+	}
+}
+
+func counted(h *event.Log2Hist) (n uint64) {
+	for _, c := range h.N {
+		n += uint64(c)
+	}
+	return n
+}
