@@ -14,7 +14,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/internal/pty"
 )
 
 // A secret that curl sends and that ktlstop inspect must not show.
@@ -268,12 +269,7 @@ func TestInspectRawOnTerminal(t *testing.T) {
 // openTerminal returns a terminal and its other side.
 func openTerminal(t *testing.T) (master, terminal *os.File) {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	must(t, err)
-	must(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	must(t, err)
-	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	master, terminal, err := pty.Open()
 	must(t, err)
 	return master, terminal
 }

@@ -49,17 +49,18 @@ var rules = []rule{
 	{dir: "internal/gen", may: []string{"pkg/ktls"}, why: "internal/gen makes traffic with pkg/ktls"},
 	{dir: "internal/cgroup", why: "internal/cgroup reads a tree of directories and nothing else"},
 	{dir: "internal/bench", may: []string{"pkg/ktls"}, why: "internal/bench measures pkg/ktls and knows nothing of the tracer"},
-	{dir: "internal/cost", may: []string{"pkg/ktls", "internal/bench"}, why: "internal/cost measures tracers from outside"},
+	{dir: "internal/pty", why: "internal/pty opens terminals and nothing else"},
+	{dir: "internal/cost", may: []string{"pkg/ktls", "internal/bench", "internal/pty"}, why: "internal/cost measures tracers from outside"},
 	{dir: "internal/cost/cmd", may: []string{"internal/cost"}, why: "internal/cost/cmd is internal/cost's command line"},
 	{dir: "internal/bench/cmd", may: []string{"internal/bench", "internal/cost"}, why: "internal/bench/cmd writes docs/bench.md"},
 	{dir: "internal/safe", why: "internal/safe is text and nothing else"},
 	{dir: "internal/units", why: "internal/units is text and nothing else"},
 	{dir: "internal/imports", why: "internal/imports holds only a test"},
-	{dir: "internal/vm", why: "internal/vm boots machines and knows nothing of what runs in them"},
+	{dir: "internal/vm", may: []string{"internal/pty"}, why: "internal/vm boots machines and knows nothing of what runs in them"},
 	{dir: "internal/vm/cmd", may: []string{"internal/vm"}, why: "internal/vm/cmd is internal/vm's command line"},
 	{dir: "docs/schema", why: "docs/schema holds a file"},
 	{dir: "cmd", may: []string{"..."}, why: "cmd wires the others together; machines are internal/vm/cmd's business"},
-	{dir: "e2e", may: []string{"pkg/ktls", "pkg/event", "internal/match", "internal/sink/schematest"}, why: "e2e tests the program from outside, and asks internal/match for the reference; only cmd/ktlstop imports pkg/loader"},
+	{dir: "e2e", may: []string{"pkg/ktls", "pkg/event", "internal/match", "internal/pty", "internal/sink/schematest"}, why: "e2e tests the program from outside, and asks internal/match for the reference; only cmd/ktlstop imports pkg/loader"},
 }
 
 // What "..." leaves out.

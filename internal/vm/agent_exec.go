@@ -6,12 +6,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/internal/pty"
 )
 
 // A process is the command that runs in the guest, with the guest's ends of its streams.
@@ -69,7 +70,7 @@ func (p *process) handle(k kind, payload []byte) error {
 		if err := json.Unmarshal(payload, &size); err != nil || !p.tty {
 			return err
 		}
-		resize(p.stdin, size)
+		pty.Resize(p.stdin, size.Cols, size.Rows)
 	}
 	return nil
 }
@@ -153,7 +154,7 @@ func start(c Command) (*process, error) {
 	}
 	defer closeAll(theirs)
 	if c.TTY {
-		resize(p.stdin, c.Size)
+		pty.Resize(p.stdin, c.Size.Cols, c.Size.Rows)
 	}
 	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Sys: &syscall.SysProcAttr{Setsid: true, Setctty: c.TTY}}
 	for _, f := range theirs {
@@ -178,29 +179,13 @@ func openPipes() (p *process, theirs []*os.File, err error) {
 	return &process{stdin: w[0], output: []*os.File{r[1], r[2]}}, []*os.File{r[0], w[1], w[2]}, nil
 }
 
-// openTerminal makes a pseudo-terminal (pts(4)).
+// openTerminal makes a pseudo-terminal.
 func openTerminal() (p *process, theirs []*os.File, err error) {
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	fd := int(master.Fd())
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		return nil, nil, os.NewSyscallError("TIOCSPTLCK", err)
-	}
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		return nil, nil, os.NewSyscallError("TIOCGPTN", err)
-	}
-	f, err := os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|unix.O_NOCTTY, 0)
+	master, f, err := pty.Open()
 	if err != nil {
 		return nil, nil, err
 	}
 	return &process{stdin: master, output: []*os.File{master}}, []*os.File{f, f, f}, nil
-}
-
-func resize(terminal *os.File, size winsize) {
-	unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: size.Rows, Col: size.Cols})
 }
 
 func closeAll(files []*os.File) {
