@@ -123,9 +123,9 @@ bench-tracer: cost bench-tools # what a record costs the traced program
 	$(COUNT) -o bin/bench-tracer.json
 	$(BENCHDOC) tracer=bin/bench-tracer.json
 
-bench-user: cost # what an event costs user space
+bench-user: build cost # what an event costs user space
 	$(GOBENCH) -count 5 > bin/bench.txt
-	bin/cost -benches bin/bench.txt -o bin/bench-user.json
+	bin/cost -benches bin/bench.txt -screens -ktlstop bin/ktlstop -o bin/bench-user.json
 	$(BENCHDOC) user=bin/bench-user.json
 
 bench-count: cost ## fail if the kernel side of tracing costs more than docs/bench.json says

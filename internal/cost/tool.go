@@ -3,6 +3,7 @@ package cost
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/ktlstop/ktlstop/internal/pty"
 )
 
 // Tool is something that watches the work.
@@ -20,6 +23,8 @@ type Tool struct {
 	Args []string
 	// Says is what it prints when it watches, if it makes no file.
 	Says string
+	// Screen says that it draws on a terminal, and watches when it has drawn Says.
+	Screen bool
 	// Wraps says that the work is a child of the tool, which cannot be stopped.
 	Wraps bool
 }
@@ -53,6 +58,13 @@ func (t *Tool) start() (*running, error) {
 	}
 	r.cmd = exec.Command(args[0], args[1:]...)
 	r.cmd.Stdout, r.cmd.Stderr = r.said, r.said
+	if t.Screen {
+		terminal, err := r.screen()
+		if err != nil {
+			return nil, fmt.Errorf("open a terminal: %w", err)
+		}
+		defer terminal.Close()
+	}
 	begin := time.Now()
 	if err := r.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", t.Name, err)
@@ -64,6 +76,26 @@ func (t *Tool) start() (*running, error) {
 	}
 	r.took = time.Since(begin)
 	return r, nil
+}
+
+// screen gives the tool a terminal, and keeps what it draws. The end of the tool
+// is the end of the reading.
+func (r *running) screen() (*os.File, error) {
+	master, terminal, err := pty.Open()
+	if err != nil {
+		return nil, err
+	}
+	if err := pty.Resize(master, 160, 45); err != nil {
+		return nil, errors.Join(err, master.Close(), terminal.Close())
+	}
+	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = terminal, terminal, terminal
+	// One whose colours are not asked for, since nobody would answer.
+	r.cmd.Env = append(os.Environ(), "TERM=screen", "NO_COLOR=1")
+	go func() {
+		io.Copy(r.said, master)
+		master.Close()
+	}()
+	return terminal, nil
 }
 
 func (r *running) await(says string) error {

@@ -21,6 +21,7 @@ func Modes(program string) []Tool {
 		{Name: Untraced},
 		// The dashboard's sums, without its picture.
 		{Name: "dashboard", Args: []string{program, "-o", "json", "--ready-file", "READY"}},
+		{Name: "dashboard on a terminal", Args: []string{program}, Screen: true, Says: "view"},
 		trace("trace"),
 		trace("trace -s 256", "-s", "256"),
 		trace("trace -s 16384", "-s", "16384"),

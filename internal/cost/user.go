@@ -23,6 +23,8 @@ type Bench struct {
 type User struct {
 	Machine string  `json:"machine"`
 	Benches []Bench `json:"benches"`
+	// Screens are of the same machine; none where only allocations are compared.
+	Screens []Screen `json:"screens,omitempty"`
 }
 
 // ReadBenches reads what go test -bench printed.

@@ -1,7 +1,7 @@
 // Command cost measures what tracing costs; see package cost.
 //
 //	vmrun -icount -- cost -ktlstop bin/ktlstop -o tracer.json   in a guest
-//	cost -benches bench.txt -o user.json                        what go test -bench printed
+//	cost -benches bench.txt -screens -o user.json               what go test -bench printed, and the dashboard
 //	vmrun -icount -- cost -against docs/bench.json ...          only what is compared
 //	cost -check docs/bench.json tracer.json user.json           compare one or both
 package main
@@ -39,20 +39,25 @@ func run() error {
 	against := flag.String("against", "", "measure only what -check compares with this `file`")
 	out := flag.String("o", "", "write the results to this `file`")
 	benches := flag.String("benches", "", "read what go test -bench printed from this `file`")
+	screens := flag.Bool("screens", false, "with -benches: measure the dashboard on a terminal too")
 	check := flag.String("check", "", "compare the files that follow with this `file`")
 	flag.Parse()
 	switch {
 	case *load:
 		return doLoad(l)
 	case *benches != "":
-		return readBenches(*benches, *out)
+		if !*screens {
+			*program = ""
+		}
+		return measureUser(*benches, *program, *out)
 	case *check != "":
 		return compare(*check, flag.Args())
 	}
 	return measure(*program, *out, *against)
 }
 
-func readBenches(file, out string) error {
+// measureUser reads benchmarks, and with a program shows its dashboard.
+func measureUser(file, program, out string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
@@ -61,6 +66,11 @@ func readBenches(file, out string) error {
 	u := cost.User{Machine: fmt.Sprintf("%s, %d processors, %s", processor(), runtime.NumCPU(), runtime.Version())}
 	if u.Benches, err = cost.ReadBenches(f); err != nil {
 		return err
+	}
+	if program != "" {
+		if u.Screens, err = cost.MeasureScreens(program); err != nil {
+			return err
+		}
 	}
 	return write(out, u)
 }
