@@ -236,11 +236,13 @@ static __always_inline bool counted(struct event *e)
 {
 	if (!add_record(e))
 		count_lost(LOST_STATS_MAP_FULL);
+	if (!has_stages(e))
+		e->stamp[1] = e->stamp[2] = 0;
 	if (e->conn == stream_conn)
 		return true;
 	/* The record that would bring the return may stay in the kernel. */
 	e->flags &= ~FLAG_RETURN_LATER;
-	return e->type != 23; /* application_data */
+	return e->type != TYPE_DATA;
 }
 
 /* Report a record, or count it as kept back by the filters or left out by sampling. */

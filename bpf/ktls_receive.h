@@ -100,7 +100,7 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 		set_no_pad(c);
 	e->kind = KIND_RECORD;
 	e->stamp[0] = c->ready_ts ? c->ready_ts : begun;
-	e->stamp[1] = has_stages(e) ? begun : 0;
+	e->stamp[1] = has_stages(e) ? begun : NOT_MEASURED;
 	e->stamp[2] = e->stamp[3] = 0;
 	e->seq = seq;
 	e->op = op;
@@ -205,7 +205,7 @@ static __always_inline int open_ends(u64 *ctx)
 		e->flags |= FLAG_ASYNC;
 		return 0;
 	}
-	e->stamp[2] = stage_begins(e);
+	e->stamp[2] = stage_time(e);
 	if (is_control(e)) {
 		source_of_skb(c, skb);
 		set_control(e, &c->src[DIR_RX]);
@@ -361,7 +361,7 @@ static __always_inline void opened_late(struct conn *c, u64 seq, int err)
 	if (err)
 		rx_taken(c, was);
 	else
-		c->rx.stamp[2] = stage_begins(&c->rx);
+		c->rx.stamp[2] = stage_time(&c->rx);
 }
 
 /*

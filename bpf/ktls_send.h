@@ -139,7 +139,7 @@ static __always_inline int verdict_begins(u64 *ctx)
 	if (e->type != TYPE_DATA) /* an event */
 		e->err = 1;
 	e->stamp[0] = c->open_ts;
-	e->stamp[1] = stage_begins(e);
+	e->stamp[1] = stage_time(e);
 	e->stamp[2] = e->stamp[3] = 0;
 	e->seq = seq;
 	e->len = GIVEN(msg, sg.size);
@@ -192,7 +192,7 @@ static __always_inline void adopt_record(struct conn *c, const struct tls_rec *r
 static __always_inline void sealed(struct event *e)
 {
 	if (!e->stamp[2])
-		e->stamp[2] = stage_begins(e);
+		e->stamp[2] = stage_time(e);
 }
 
 static __always_inline int push_begins(u64 *ctx)
@@ -295,7 +295,7 @@ int encrypt_done(u64 *ctx)
 		emit_kernel_failure(e, e->seq, err, FUNC_ENCRYPT_DONE, e->type);
 		return 0;
 	}
-	e->stamp[2] = stage_begins(e);
+	e->stamp[2] = stage_time(e);
 	return 0;
 }
 

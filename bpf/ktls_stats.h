@@ -346,6 +346,9 @@ static __always_inline void close_stats(u64 conn)
 /* Whether the times between begin and end are wanted. */
 static __always_inline bool has_stages(const struct event *e) { return !aggregate || e->err; }
 
-static __always_inline u64 stage_begins(const struct event *e) { return has_stages(e) ? bpf_ktime_get_ns() : 0; }
+/* A time that never leaves the kernel: it has happened, and the clock was not read. */
+#define NOT_MEASURED 1
+
+static __always_inline u64 stage_time(const struct event *e) { return has_stages(e) ? bpf_ktime_get_ns() : NOT_MEASURED; }
 
 #endif

@@ -45,6 +45,7 @@ func TestConnSocket(t *testing.T) {
 		{"records each way", connState{tx: rec(4, 5), rx: rec(9, 5), keyed: both}, 5, 10, [2]event.Mode{1, 1}},
 		{"sealing has begun", connState{tx: rec(4, 0), rx: rec(9, 5), txState: txSealing, keyed: both}, 4, 10, [2]event.Mode{1, 1}},
 		{"sealed, not handed over", connState{tx: rec(4, 5), rx: rec(9, 5), txState: txSealing, keyed: both}, 5, 10, [2]event.Mode{1, 1}},
+		{"sealed, nobody looked when", connState{tx: rec(4, 1), rx: rec(9, 1), txState: txSealing, keyed: both}, 5, 10, [2]event.Mode{1, 1}},
 		{"being opened", connState{tx: rec(4, 5), rx: rec(9, 0), rxState: rxOpening, keyed: both}, 5, 9, [2]event.Mode{1, 1}},
 		{"opened, call goes on", connState{tx: rec(4, 5), rx: rec(9, 5), rxState: rxOpened, keyed: both}, 5, 10, [2]event.Mode{1, 1}},
 		{"being opened, not the first", connState{tx: rec(4, 5), rx: rec(9, 0), rxState: 5<<2 | rxOpening, keyed: both}, 5, 9, [2]event.Mode{1, 1}},

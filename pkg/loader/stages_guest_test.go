@@ -1,9 +1,13 @@
 package loader
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/ktls"
@@ -61,7 +65,7 @@ func TestStagesOfSome(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tr.Close()
-	const n, size = 1000, 100
+	const n, size = 400, 100
 	a, b := kernelTLS(t)
 	buf := make([]byte, size)
 	for range n {
@@ -101,6 +105,64 @@ func TestStagesOfSome(t *testing.T) {
 	if err != nil || seen != [2]bool{true, true} {
 		t.Errorf("samples of both directions: %v, %v", seen, err)
 	}
+}
+
+// TestUnfinishedIsCounted: a record that was sealed and waits for TCP at the end
+// is counted, whether its stages are measured or not.
+func TestUnfinishedIsCounted(t *testing.T) {
+	needGuest(t)
+	tr, err := Open(Config{Aggregate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	a, b := kernelTLS(t)
+	if err := errors.Join(a.SetWriteBuffer(64<<10), b.SetReadBuffer(64<<10)); err != nil {
+		t.Fatal(err)
+	}
+	sent := fill(t, a)
+	if sent < 100 {
+		t.Fatalf("only %d records before TCP had enough", sent)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := tr.Run(ctx, func(event.Event) error { return nil }, nil); err != nil {
+		t.Fatal(err)
+	}
+	var records uint64
+	if err := tr.Samples(func(s *event.Sample) { records += s.Totals.Records[event.TX] }); err != nil {
+		t.Fatal(err)
+	}
+	if records != sent {
+		t.Errorf("%d records are counted, %d were sealed", records, sent)
+	}
+}
+
+// fill writes records until TCP takes no more, and returns how many were sealed.
+func fill(t *testing.T, c *net.TCPConn) (n uint64) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 100)
+	err = raw.Write(func(fd uintptr) bool {
+		for {
+			m, err := unix.Write(int(fd), buf)
+			if errors.Is(err, unix.EAGAIN) {
+				return true
+			}
+			if err != nil || m != len(buf) {
+				t.Errorf("record %d: wrote %d bytes: %v", n, m, err)
+				return true
+			}
+			n++
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func counted(h *event.Log2Hist) (n uint64) {
