@@ -46,10 +46,16 @@ func (c Cost) Total() float64 { return c.Send + c.Recv }
 // Records are timed in blocks. A record's cost is the mean over its block, since
 // the tracer need not do the same for each record; the median of the blocks
 // counts, because a timer's interrupt falls into some.
-const (
-	blocks = 31
-	block  = 40
-)
+const block = 40
+
+// blocks is how many: of long records only as many as a ring holds with their
+// plaintext while the tool's process is stopped.
+func (l Load) blocks() int {
+	if l.Size > 4096 {
+		return 9
+	}
+	return 31
+}
 
 // warm is how many records go before, which fill caches and open what is made
 // on demand: one on each connection, and on a single one those at its begin that
@@ -57,7 +63,7 @@ const (
 func (l Load) warm() int { return l.Conns + 64 }
 
 // records is how many Measure sends.
-func (l Load) records() int { return l.warm() + blocks*block }
+func (l Load) records() int { return l.warm() + l.blocks()*block }
 
 // Measure does the work and returns what a record cost.
 func (l Load) Measure() (Cost, error) {
@@ -70,7 +76,7 @@ func (l Load) Measure() (Cost, error) {
 		return Cost{}, fmt.Errorf("%v: %w", l, err)
 	}
 	var send, recv []float64
-	for range blocks {
+	for range l.blocks() {
 		c, err := w.mean(block)
 		if err != nil {
 			return Cost{}, fmt.Errorf("%v: %w", l, err)

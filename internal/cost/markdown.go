@@ -29,7 +29,7 @@ func (r *Report) markdown() string {
 
 Counted on %s under %s: one processor, and a clock on which a nanosecond is an
 instruction of the guest. One thread sends a record over loopback and reads it back; the figures are means of blocks of %d
-records, of which the median of %d is taken, and with one connection medians of five such runs. The tool's own process is stopped meanwhile:
+records, of which the median of %d is taken (of %d with 16 KiB), and with one connection medians of five such runs. The tool's own process is stopped meanwhile:
 what is counted is what the traced program pays in its own system calls. "+" is what the tool adds to the untraced twin of the same run.
 "dashboard" is ktlstop -o json, which adds records up in the kernel as the dashboard does, and behind the first 64 records of a
 connection measures the stages of one in eight: with 100 and 10,000 connections none has sent so many; "trace" is event mode, JSON to /dev/null. "--port 1" refuses the
@@ -44,7 +44,7 @@ come, and a tracer that takes long in one half moves it. The same work also diff
 one start of a tool to the next, and with 16 KiB, as memory lies, by thousands: there the table of what the programs
 take is the better one.
 
-`, r.Kernel, r.Emulator, block, blocks)
+`, r.Kernel, r.Emulator, block, Sizes[0].blocks(), Sizes[2].blocks())
 	r.table(&b, "Instructions a record, by size", Sizes)
 	r.table(&b, "Instructions a record of 100 bytes, by connections", append([]Load{Sizes[0]}, Crowds...))
 	r.bySize(&b, "What of it the BPF programs take",
