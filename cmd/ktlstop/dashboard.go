@@ -90,7 +90,7 @@ func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started f
 // much for long and allocates little at a time, so collecting costs next to nothing.
 func collectOften() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25)
+		debug.SetGCPercent(15)
 	}
 }
 

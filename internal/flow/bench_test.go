@@ -48,7 +48,7 @@ func BenchmarkSnapshot10kBusy(b *testing.B) {
 
 // TestMemoryOf100kConnections holds a Table of 100,000 connections and two
 // snapshots without a common row to what leaves room for the rest: the dashboard
-// collects when a quarter more is in use, and has 150 MB in all.
+// collects when a seventh more is in use, and has 150 MB in all.
 func TestMemoryOf100kConnections(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fills 100,000 connections; run without -short")
