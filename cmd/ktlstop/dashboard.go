@@ -9,12 +9,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
-	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/internal/tui"
-	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
 const defaultInterval = time.Second
@@ -53,37 +51,43 @@ func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started f
 	if cmd.Flags().Changed("speed") {
 		return usagef("--speed is for --read")
 	}
-	cfg, err := o.config(cmd)
-	if err != nil {
-		return err
-	}
 	if o.output != "json" && o.output != "" {
 		return usagef("-o %s: the dashboard's output is json, or none for the screen", o.output)
+	}
+	cfg, err := o.watching(cmd)
+	if err != nil {
+		return err
 	}
 	if o.output == "" {
 		if err := needTerminal("ktlstop -o json for snapshots, or ktlstop trace"); err != nil {
 			return err
 		}
 	}
-	// An expression may look at more than the kernel adds up.
-	cfg.Aggregate = o.expr == nil
-	t, err := loader.Open(cfg)
+	s, err := session.Open(cfg)
 	if err != nil {
 		return err
 	}
-	defer t.Close()
+	defer s.Close() // the run's errors have been told
 	o.started = started
 	if err := o.ready(); err != nil {
 		return err
 	}
-	w := newWatch(t, o.expr, filterText(cmd.Flags()))
-	if o.maxCPU > 0 {
-		w.about.Notes = append(w.about.Notes, fmt.Sprintf("--max-cpu %v: above that share of one processor the hooks are detached", o.maxCPU))
-	}
 	if o.output == "json" {
-		return w.print(cmd.Context(), cmd.OutOrStdout(), interval, o.duration)
+		return printSnapshots(cmd.Context(), s, cmd.OutOrStdout(), interval)
 	}
-	return w.show(cmd.Context(), interval, o.duration)
+	return showLive(cmd.Context(), s, interval)
+}
+
+// watching is the session of a dashboard.
+func (o *options) watching(cmd *cobra.Command) (session.Config, error) {
+	cfg, err := o.session(cmd)
+	// An expression may look at more than the kernel adds up.
+	cfg.Watch, cfg.Loader.Aggregate = true, o.expr == nil
+	cfg.About = session.About{Version: version, Filter: filterText(cmd.Flags())}
+	if o.maxCPU > 0 {
+		cfg.About.Notes = append(cfg.About.Notes, fmt.Sprintf("--max-cpu %v: above that share of one processor the hooks are detached", o.maxCPU))
+	}
+	return cfg, err
 }
 
 // collectOften keeps what is resident near to what is in use: a dashboard holds
@@ -107,22 +111,20 @@ func needTerminal(instead string) error {
 	return nil
 }
 
-// show runs the tracer and the screen side by side; either ends the other.
-func (w *watch) show(ctx context.Context, interval, d time.Duration) error {
+// showLive runs the session and the screen side by side; either ends the other.
+func showLive(ctx context.Context, s *session.Session, interval time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	traced := make(chan error, 1)
 	go func() {
 		defer cancel()
-		traced <- guarded(func() error { return w.run(ctx, d) })
+		traced <- guarded(func() error { return s.Run(ctx, nil) })
 	}()
 	err := screen(ctx, tui.Config{
-		Source: w.snapshot, Select: w.choose, Period: interval, Waiting: waiting, Location: time.Local,
+		Source: s.Snapshot, Select: s.Select, Period: interval, Waiting: waiting, Location: time.Local,
 	})
 	cancel()
-	err = errors.Join(err, <-traced)
-	w.end()
-	return err
+	return errors.Join(err, <-traced)
 }
 
 // guarded turns a panic into an error: one outside of the screen's own
@@ -153,22 +155,4 @@ func screen(ctx context.Context, cfg tui.Config) error {
 		return err
 	}
 	return tui.Print(ctx.Done(), cfg, show, width, height)
-}
-
-// aboutRun is what view 5 says of this run.
-func aboutRun(t *loader.Tracer) *flow.Run {
-	host, _ := os.Hostname() // an empty name is no harm
-	r := &flow.Run{Host: host, Kernel: kernelRelease(), Version: version, Source: "live", Tier: t.Tier(), Notes: t.Missing()}
-	for _, h := range t.Hooks() {
-		r.Hooks = append(r.Hooks, flow.Hook{Name: h.Function, Attached: h.Attached, Note: h.Without})
-	}
-	return r
-}
-
-func kernelRelease() string {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return ""
-	}
-	return unix.ByteSliceToString(u.Release[:])
 }

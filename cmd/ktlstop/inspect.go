@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -66,19 +67,12 @@ func (o *inspection) run(cmd *cobra.Command) error {
 	if err := o.check(cmd); err != nil {
 		return err
 	}
-	t, err := o.openTracer(cmd)
+	s, err := o.openSession(cmd)
 	if err != nil {
 		return err
 	}
-	defer t.Close()
-	if err := o.openGate(t); err != nil {
-		return err
-	}
-	defer o.closeGate()
-	if o.capturing() {
-		return o.capturePackets(cmd, t, rules)
-	}
-	out, err := o.openShow(cmd, t.Tier())
+	defer s.Close() // the run's errors have been told
+	out, err := o.openInspector(cmd, s.Tier(), rules)
 	if err != nil {
 		return err
 	}
@@ -86,22 +80,32 @@ func (o *inspection) run(cmd *cobra.Command) error {
 	if err := o.ready(); err != nil {
 		return err
 	}
-	in := inspect.New(out, inspect.Config{Rules: rules, OneWay: o.dir != ""})
-	err = o.pump(cmd.Context(), t, in)
+	err = s.Run(cmd.Context(), out)
 	return errors.Join(err, out.Close())
 }
 
-// capturePackets writes what would be inspected as packets.
-func (o *inspection) capturePackets(cmd *cobra.Command, t *loader.Tracer, rules *inspect.Rules) error {
-	out, err := o.openCapture(cmd.OutOrStdout(), t.Tier())
+// closingSink is a sink that somebody has to close.
+type closingSink interface {
+	sink.Sink
+	io.Closer
+}
+
+// inspected is an Inspector and the output that is its own.
+type inspected struct {
+	*inspect.Inspector
+	io.Closer
+}
+
+// openInspector opens what streams go to, or packets of what would be inspected.
+func (o *inspection) openInspector(cmd *cobra.Command, tier event.Tier, rules *inspect.Rules) (closingSink, error) {
+	if o.capturing() {
+		return o.openCapture(cmd.OutOrStdout(), tier)
+	}
+	out, err := o.openShow(cmd, tier)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	o.banner(cmd, rules)
-	if err = o.ready(); err == nil {
-		err = o.pump(cmd.Context(), t, out)
-	}
-	return errors.Join(err, out.Close())
+	return inspected{inspect.New(out, inspect.Config{Rules: rules, OneWay: o.dir != ""}), out}, nil
 }
 
 func (o *inspection) check(cmd *cobra.Command) error {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/ktlstop/ktlstop/internal/cgroup"
 	"github.com/ktlstop/ktlstop/internal/match"
-	"github.com/ktlstop/ktlstop/internal/tap"
+	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
@@ -43,8 +43,7 @@ type options struct {
 	capture      captureFlags
 	socketFilter string
 	cbpf         string
-	classic      tap.Filter // what cbpf says
-	filterGate   *tap.Gate  // asks the socket filter; nil without one
+	filter       *session.SocketFilter // what these two say; nil for none
 	// body, if not nil, writes payloads in text; the default is a hex dump.
 	body func(dst []byte, r *event.Record) []byte
 	// started is called when the hooks are live.
@@ -182,5 +181,19 @@ func (o *options) setDir(f *loader.Filter) error {
 		return usagef("--dir: %w", err)
 	}
 	f.Dir = &d
+	return nil
+}
+
+func (o *options) parseMatch(*loader.Filter) error {
+	if o.match == "" {
+		return nil
+	}
+	e, err := match.Parse(o.match)
+	if err != nil {
+		return usagef("--match: %w", err)
+	}
+	if e.Root != nil {
+		o.expr = e
+	}
 	return nil
 }

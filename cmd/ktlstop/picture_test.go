@@ -9,6 +9,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/internal/source"
 	"github.com/ktlstop/ktlstop/internal/tui"
 	"github.com/ktlstop/ktlstop/internal/tui/picture"
@@ -51,11 +52,11 @@ func frameOf(t *testing.T, keys []tea.KeyMsg, width, height int) string {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	p := newReplay(r, "recording.jsonl", 0)
+	p := session.NewRecording(r, "recording.jsonl", version, 0)
 	if err := p.Play(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	var m tea.Model = tui.New(tui.Config{Source: p.snapshot, Select: p.collector.Select})
+	var m tea.Model = tui.New(tui.Config{Source: p.Snapshot, Select: p.Select})
 	m, _ = m.Update(tea.WindowSizeMsg{Width: width, Height: height})
 	m, _ = m.Update(m.Init()())
 	for _, k := range keys {

@@ -8,17 +8,15 @@ import (
 	"math"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/internal/source"
 	"github.com/ktlstop/ktlstop/internal/tui"
-	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
 // readFlag takes the events from a file instead of the kernel.
@@ -84,14 +82,6 @@ func (o *options) readError(err error) error {
 	return fmt.Errorf("read the recording %s: %w", o.read, err)
 }
 
-// replay is a recording on its way to the dashboard.
-type replay struct {
-	source.Player
-	collector *flow.Collector
-	mu        sync.Mutex
-	run       *flow.Run // replaced, never changed
-}
-
 // showRecording is ktlstop --read.
 func (o *options) showRecording(cmd *cobra.Command, interval time.Duration) error {
 	if err := o.checkRead(cmd, "speed", "interval"); err != nil {
@@ -108,50 +98,14 @@ func (o *options) showRecording(cmd *cobra.Command, interval time.Duration) erro
 	if err := needTerminal("ktlstop trace --read"); err != nil {
 		return err
 	}
-	played, err := newReplay(r, o.read, o.speed).show(cmd.Context(), interval)
+	played, err := playRecording(cmd.Context(), session.NewRecording(r, o.read, version, o.speed), interval)
 	return errors.Join(o.readError(played), err)
 }
 
-func newReplay(r *source.Reader, name string, speed float64) *replay {
-	p := &replay{
-		collector: flow.NewCollector(flow.Config{Offset: r.Offset(), Audited: true}),
-		run:       &flow.Run{Version: version, Source: "recording " + name, Tier: r.Tier()},
-	}
-	p.Reader, p.Speed, p.Handle = r, speed, p.handle
-	if speed == 0 {
-		p.Second = func(mono uint64) { p.collector.Snapshot(mono) }
-	}
-	return p
-}
-
-func (p *replay) handle(ev event.Event) {
-	if s, ok := ev.(*event.Summary); ok {
-		p.mu.Lock()
-		run := *p.run
-		run.Notes, run.Programs = s.Missing, s.Cost
-		p.run = &run
-		p.mu.Unlock()
-		return
-	}
-	p.collector.Observe(ev)
-}
-
-func (p *replay) snapshot() *flow.Snapshot {
-	s := p.collector.Snapshot(p.Now())
-	p.mu.Lock()
-	run := *p.run
-	p.mu.Unlock()
-	if p.Over() {
-		run.Source += ", over"
-	}
-	s.Run = &run
-	return s
-}
-
-// show plays the recording behind the dashboard. Where it is not to be watched,
-// all of it is read before the first picture. It returns how the reading and how
-// the showing ended.
-func (p *replay) show(ctx context.Context, interval time.Duration) (read, shown error) {
+// playRecording plays it behind the dashboard. Where it is not to be watched, all
+// of it is read before the first picture. It returns how the reading and how the
+// showing ended.
+func playRecording(ctx context.Context, p *session.Recording, interval time.Duration) (read, shown error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	played := make(chan error, 1)
@@ -168,7 +122,7 @@ func (p *replay) show(ctx context.Context, interval time.Duration) (read, shown 
 		go play()
 	}
 	shown = screen(ctx, tui.Config{
-		Source: p.snapshot, Select: p.collector.Select, Period: interval, Location: time.Local,
+		Source: p.Snapshot, Select: p.Select, Period: interval, Location: time.Local,
 		Waiting: []string{"No event of the recording has come yet."},
 	})
 	cancel()

@@ -3,9 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
@@ -55,83 +53,4 @@ func TestSamplingFlags(t *testing.T) {
 			t.Errorf("%q: %v, %+v, %v percent", c.args, err, cfg.Sample, cfg.MaxCPU)
 		}
 	}
-}
-
-// collect keeps the sockets and the summary that a pipeline writes.
-type collect struct{ closes []event.Socket }
-
-func (c *collect) Write(ev event.Event) error {
-	if s, ok := ev.(*event.Socket); ok && s.State == event.SocketClose {
-		c.closes = append(c.closes, *s)
-	}
-	return nil
-}
-
-func (c *collect) Flush() error { return nil }
-
-// TestPipelineCountsSampled: what records stand for and what the close says
-// besides come to the close and to the totals.
-func TestPipelineCountsSampled(t *testing.T) {
-	out := &collect{}
-	p := newPipeline(out, 0, newChoice(nil))
-	conn := event.Conn{ID: 7}
-	see := func(ev event.Event) {
-		t.Helper()
-		if err := p.handle(ev); err != nil {
-			t.Fatal(err)
-		}
-	}
-	see(&event.Socket{State: event.SocketOpen, Conn: conn, Skipped: [2]uint64{9, 9}}) // not final: it says nothing
-	for i := range uint64(3) {
-		see(&event.Record{Conn: conn, Seq: i*10 + 9, Hidden: i*9 + 9, Skipped: 9, HasStart: true})
-	}
-	see(&event.Socket{State: event.SocketClose, Conn: conn, NextTX: 34, Hidden: [2]uint64{31}, Skipped: [2]uint64{4}})
-	if len(out.closes) != 1 || out.closes[0].Totals.Sampled != [2]uint64{31} || out.closes[0].Skipped != [2]uint64{4} {
-		t.Errorf("closes are %+v", out.closes)
-	}
-	if p.totals.Records[0] != 3 || p.totals.Sampled != [2]uint64{31} || p.skipped != [2]uint64{4} || p.gaps != 0 || len(p.sampled) != 0 {
-		t.Errorf("%+v, %v without a weight, %d gaps, %d connections", p.totals, p.skipped, p.gaps, len(p.sampled))
-	}
-}
-
-// A person is told why records are left out, and of both reasons where either
-// may be the one.
-func TestThinningSaysWhy(t *testing.T) {
-	ring, both := (&options{}).newThinning().why, (&options{maxCPU: 1}).newThinning().why
-	if !strings.Contains(ring, "half full") || strings.Contains(ring, "--max-cpu") {
-		t.Errorf("without --max-cpu: %q", ring)
-	}
-	if !strings.Contains(both, "half full") || !strings.Contains(both, "--max-cpu") {
-		t.Errorf("with --max-cpu: %q", both)
-	}
-}
-
-func TestThinning(t *testing.T) {
-	var said []string
-	th := &thinning{tell: func(s string) { said = append(said, s) }}
-	now := time.Unix(100, 0)
-	th.left(0, now)
-	th.look(now)
-	if len(said) != 0 {
-		t.Fatalf("nothing was left out, and it says %q", said)
-	}
-	for i := range 5 {
-		th.left(3, now.Add(time.Duration(i)*thinAfter/2))
-		th.look(now.Add(time.Duration(i) * thinAfter / 2))
-	}
-	if len(said) != 1 {
-		t.Fatalf("it says %q", said)
-	}
-	th.look(now.Add(3 * thinAfter))
-	th.look(now.Add(9 * thinAfter))
-	if len(said) != 2 || !strings.Contains(said[1], "15 were left out") {
-		t.Errorf("it says %q", said)
-	}
-	th.left(1, now.Add(10*thinAfter))
-	if len(said) != 3 {
-		t.Errorf("it says nothing of a second time: %q", said)
-	}
-	var none *thinning
-	none.left(1, now)
-	none.look(now)
 }

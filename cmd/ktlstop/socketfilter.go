@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/internal/tap"
-	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
 // socketFilterFlags put a socket filter between the records and what shows them.
@@ -32,6 +32,10 @@ func (o *options) checkSocketFilter(cmd *cobra.Command) error {
 	if o.socketFilter != "" && o.cbpf != "" {
 		return usagef("--socket-filter and --cbpf: a socket takes one filter")
 	}
+	if o.socketFilter != "" {
+		object, program := splitFilter(o.socketFilter)
+		o.filter = &session.SocketFilter{Object: object, Program: program}
+	}
 	if o.cbpf == "" {
 		return nil
 	}
@@ -39,31 +43,8 @@ func (o *options) checkSocketFilter(cmd *cobra.Command) error {
 	if err != nil {
 		return usagef("--cbpf: %w", err)
 	}
-	o.classic = tap.Classic(program)
+	o.filter = &session.SocketFilter{Classic: tap.Classic(program)}
 	return nil
-}
-
-// openGate is for pump to ask; without a socket filter there is none.
-func (o *options) openGate(t *loader.Tracer) (err error) {
-	filter := o.classic
-	if o.socketFilter != "" {
-		loaded, err := t.OpenSocketFilter(splitFilter(o.socketFilter))
-		if err != nil {
-			return err
-		}
-		defer loaded.Close() // the socket keeps it
-		filter = loaded.Attach
-	}
-	if filter != nil {
-		o.filterGate, err = tap.NewGate(filter)
-	}
-	return err
-}
-
-func (o *options) closeGate() {
-	if o.filterGate != nil {
-		_ = o.filterGate.Close() // what it holds ends with the program
-	}
 }
 
 // splitFilter splits OBJ[:PROGRAM]. A file's name may have a colon too.

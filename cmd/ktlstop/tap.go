@@ -3,15 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/internal/tap"
-	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
@@ -67,24 +66,24 @@ func runTap(cmd *cobra.Command, o *options, name, netns string) error {
 	if cmd.Flags().Changed("tap-netns") && netns == "" {
 		return usagef("--tap-netns is empty: leave it out, or say which")
 	}
-	t, err := o.openTracer(cmd)
+	s, err := o.openSession(cmd)
 	if err != nil {
 		return err
 	}
-	defer t.Close()
+	defer s.Close() // the run's errors have been told
 	line, err := openTap(name, netns, o.capture.mtu)
 	if err != nil {
 		return err
 	}
-	return o.runTap(cmd, t, line)
+	return o.feedTap(cmd, s, line)
 }
 
-// runTap feeds the tap, what is written besides, and the notices.
-func (o *options) runTap(cmd *cobra.Command, t *loader.Tracer, line *tap.Tap) error {
+// feedTap feeds the tap, what is written besides, and the notices.
+func (o *options) feedTap(cmd *cobra.Command, s *session.Session, line *tap.Tap) error {
 	text := sink.NewText(os.Stderr, sink.TextConfig{Offset: int64(loader.WallOffset()), Location: time.Local, NoHeader: true})
-	all := sinks{line, notices{text}}
+	all := session.Sinks{line, session.Notices{Sink: text}}
 	if o.file != "" {
-		out, err := o.openCapture(cmd.OutOrStdout(), t.Tier())
+		out, err := o.openCapture(cmd.OutOrStdout(), s.Tier())
 		if err != nil {
 			return errors.Join(err, all.Close())
 		}
@@ -92,7 +91,7 @@ func (o *options) runTap(cmd *cobra.Command, t *loader.Tracer, line *tap.Tap) er
 	}
 	err := o.ready()
 	if err == nil {
-		err = o.pump(cmd.Context(), t, all)
+		err = s.Run(cmd.Context(), all)
 	}
 	return errors.Join(err, all.Close())
 }
@@ -125,44 +124,4 @@ func tapNamespace(name string) (*tap.Namespace, error) {
 		return tap.NewNamespace()
 	}
 	return tap.OpenNamespace(name)
-}
-
-// notices tells a person what no packet tells: losses, errors and the end.
-type notices struct{ sink.Sink }
-
-func (n notices) Write(ev event.Event) error {
-	switch ev.(type) {
-	case *event.Lost, *event.Error, *event.Summary:
-		return n.Sink.Write(ev)
-	}
-	return nil
-}
-
-// sinks hands each event to several sinks, to all of them even if one fails.
-type sinks []sink.Sink
-
-// Write implements sink.Sink.
-func (all sinks) Write(ev event.Event) error {
-	return all.each(func(s sink.Sink) error { return s.Write(ev) })
-}
-
-// Flush implements sink.Sink.
-func (all sinks) Flush() error { return all.each(sink.Sink.Flush) }
-
-// Close flushes all, and closes those that are files.
-func (all sinks) Close() error {
-	return all.each(func(s sink.Sink) error {
-		if f, ok := s.(io.Closer); ok {
-			return f.Close()
-		}
-		return s.Flush()
-	})
-}
-
-func (all sinks) each(do func(sink.Sink) error) error {
-	var errs []error
-	for _, s := range all {
-		errs = append(errs, do(s))
-	}
-	return errors.Join(errs...)
 }

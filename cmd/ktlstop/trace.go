@@ -1,15 +1,13 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ktlstop/ktlstop/internal/sink"
+	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
@@ -52,92 +50,55 @@ func trace(cmd *cobra.Command, o *options) error {
 
 // printLive is what trace does with flags that make sense; the demo has others.
 func (o *options) printLive(cmd *cobra.Command) error {
-	t, err := o.openTracer(cmd)
+	s, err := o.openSession(cmd)
 	if err != nil {
 		return err
 	}
-	defer t.Close()
-	if err := o.openGate(t); err != nil {
-		return err
-	}
-	defer o.closeGate()
-	out, err := o.open(cmd.OutOrStdout(), t.Tier())
+	defer s.Close() // the run's errors have been told
+	out, err := o.open(cmd.OutOrStdout(), s.Tier())
 	if err != nil {
 		return err
 	}
 	if err := o.ready(); err != nil {
 		return err
 	}
-	err = o.pump(cmd.Context(), t, out)
+	err = s.Run(cmd.Context(), out)
 	return errors.Join(err, out.Close())
 }
 
-// pump runs the tracer into a sink until its time is over.
-func (o *options) pump(ctx context.Context, t *loader.Tracer, out sink.Sink) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	limit := func() { time.AfterFunc(o.duration, cancel) }
-	p := newPipeline(out, o.count, newChoice(o.expr))
-	if o.filterGate != nil {
-		p.pass = o.filterGate.Pass
-	}
-	switch {
-	case o.duration > 0 && o.fromFirst:
-		p.first = limit
-	case o.duration > 0:
-		limit()
-	}
-	if o.sample == autoSample {
-		p.thin = o.newThinning()
-	}
-	err := t.Run(ctx, withContainers(p.handle), func() error {
-		p.thin.look(time.Now())
-		return out.Flush()
-	})
-	var cost *loader.CostError
-	if errors.As(err, &cost) {
-		p.stopped = stoppedByCost
-		return errors.Join(p.finish(t), err)
-	}
-	if errors.Is(err, errEnough) || errors.Is(err, sink.ErrEnough) {
-		// What lies unread in the ring is not lost, it is not asked for.
-		if err := t.Losses(p.handle); err != nil {
-			return err
-		}
-		return p.out.Write(p.summary(t))
-	}
+// openSession opens what the flags ask for and says what it is missing, and what
+// of the expression does not run in the kernel.
+func (o *options) openSession(cmd *cobra.Command) (*session.Session, error) {
+	cfg, err := o.session(cmd)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return p.finish(t)
+	s, err := session.Open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	sayWhatLacks(s)
+	for _, note := range session.InUserSpace(o.expr) {
+		notice(note)
+	}
+	return s, nil
 }
 
-// openTracer opens the loader as the flags say.
-func (o *options) openTracer(cmd *cobra.Command) (*loader.Tracer, error) {
+// session turns the flags into what a session does.
+func (o *options) session(cmd *cobra.Command) (session.Config, error) {
 	cfg, err := o.config(cmd)
-	if err != nil {
-		return nil, err
-	}
-	return openTracer(cfg)
+	return session.Config{
+		Loader: cfg, SocketFilter: o.filter, Limit: o.count, Duration: o.duration, FromFirst: o.fromFirst, Notice: notice,
+	}, err
 }
 
-// openTracer opens the loader and says what it is missing, and what of the
-// expression does not run in the kernel.
-func openTracer(cfg loader.Config) (*loader.Tracer, error) {
-	t, err := loader.Open(cfg)
-	if err != nil {
-		return nil, err
+func sayWhatLacks(s *session.Session) {
+	if s.Backend() == loader.BackendGobpf {
+		notice("attached by kprobes (the gobpf backend)")
 	}
-	if t.Backend() == loader.BackendGobpf {
-		fmt.Fprintln(os.Stderr, "ktlstop: attached by kprobes (the gobpf backend)")
+	for _, m := range s.Missing() {
+		notice("this kernel lacks " + m)
 	}
-	for _, m := range t.Missing() {
-		fmt.Fprintln(os.Stderr, "ktlstop: this kernel lacks "+m)
-	}
-	for _, note := range inUserSpace(cfg.Match) {
-		fmt.Fprintln(os.Stderr, "ktlstop: "+note)
-	}
-	return t, nil
 }
 
 // ready tells whoever waits for the hooks.

@@ -1,40 +1,12 @@
-package main
+package session
 
 import (
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
-	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
-func (o *options) parseMatch(*loader.Filter) error {
-	if o.match == "" {
-		return nil
-	}
-	e, err := match.Parse(o.match)
-	if err != nil {
-		return usagef("--match: %w", err)
-	}
-	if e.Root != nil {
-		o.expr = e
-	}
-	return nil
-}
-
-// checkListable refuses what no socket has.
-func (o *options) checkListable() (err error) {
-	if o.expr == nil {
-		return nil
-	}
-	match.Walk(o.expr.Root, func(n match.Node) {
-		if t, ok := n.(*match.Test); ok && !t.Field.OfSocket() && err == nil {
-			err = usagef("--match: list shows sockets, and %s belongs to a record: leave it out, or use ktlstop trace", t.Field)
-		}
-	})
-	return err
-}
-
-// inUserSpace says what of the expression does not run in the kernel.
-func inUserSpace(e *match.Expr) (notes []string) {
+// InUserSpace says what of an expression does not run in the kernel.
+func InUserSpace(e *match.Expr) (notes []string) {
 	always, later := e.UserSpace()
 	for _, n := range always {
 		notes = append(notes, "evaluated in user space: "+n.String())

@@ -1,19 +1,23 @@
-package main
+package session
 
 import (
 	"strings"
 	"testing"
 
+	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
 func choiceOf(t *testing.T, expr string) *choice {
 	t.Helper()
-	o := options{match: expr}
-	if err := o.parseMatch(nil); err != nil {
+	e, err := match.Parse(expr)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return newChoice(o.expr)
+	if e.Root == nil {
+		e = nil
+	}
+	return newChoice(e)
 }
 
 func socketOf(id uint64, port uint16, state event.SocketState) *event.Socket {
@@ -64,7 +68,7 @@ func TestWhereItRuns(t *testing.T) {
 		"lat.total > 5ms or op == recv":        "evaluated in user space where one call reads several records: lat.total > 5ms or op == recv",
 		"lat.encrypt > 5ms and container == x": `evaluated in user space: container == "x"`,
 	} {
-		if got := strings.Join(inUserSpace(choiceOf(t, expr).expr), "\n"); got != want {
+		if got := strings.Join(InUserSpace(choiceOf(t, expr).expr), "\n"); got != want {
 			t.Errorf("%s: %q, want %q", expr, got, want)
 		}
 	}
@@ -72,9 +76,8 @@ func TestWhereItRuns(t *testing.T) {
 
 func TestListable(t *testing.T) {
 	for expr, want := range map[string]bool{"": true, "port == 443 or nginx": true, "dir == tx and not seq == 1": false, "lat.total > 1s": false} {
-		o := options{expr: choiceOf(t, expr).expr}
-		if err := o.checkListable(); (err == nil) != want {
-			t.Errorf("%s: %v", expr, err)
+		if field, ok := Listable(choiceOf(t, expr).expr); ok != want {
+			t.Errorf("%s: %v, because of %q", expr, ok, field)
 		}
 	}
 }

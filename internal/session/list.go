@@ -1,0 +1,55 @@
+package session
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ktlstop/ktlstop/internal/match"
+	"github.com/ktlstop/ktlstop/internal/sink"
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader"
+)
+
+// List writes the kTLS sockets that are open now and that the filter and the
+// expression of cfg want. Nothing else is attached.
+func List(cfg loader.Config, open func(*Session) (sink.Sink, error)) error {
+	expr := cfg.Match
+	cfg.ListOnly, cfg.Match = true, nil
+	s, err := Open(Config{Loader: cfg})
+	if err != nil {
+		return err
+	}
+	defer s.Close() // what it holds ends with the program anyway
+	out, err := open(s)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // there is nothing to wait for: Run empties the ring and returns
+	return s.tracer.Run(ctx, withContainers(func(ev event.Event) error {
+		switch ev := ev.(type) {
+		case *event.Socket:
+			if cfg.Filter.MatchSocket(ev) && expr.OfSocket(ev) == match.Yes {
+				return out.Write(ev)
+			}
+		case *event.Lost:
+			return fmt.Errorf("%d sockets are missing from the list (%s): give it a larger --ring-bytes", ev.Count, ev.Cause)
+		}
+		return nil
+	}), nil)
+}
+
+// Listable returns the first field of an expression that no socket has, and
+// false; a List of it would be empty whatever is open.
+func Listable(expr *match.Expr) (field string, ok bool) {
+	ok = true
+	if expr == nil {
+		return "", ok
+	}
+	match.Walk(expr.Root, func(n match.Node) {
+		if t, is := n.(*match.Test); is && ok && !t.Field.OfSocket() {
+			field, ok = fmt.Sprint(t.Field), false
+		}
+	})
+	return field, ok
+}

@@ -1,0 +1,61 @@
+package session
+
+import (
+	"sync"
+
+	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/source"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// Recording is a run that was recorded, on its way to a screen: the pull side
+// of a Session without its kernel. Play reads it; Snapshot and Select may be
+// called from any goroutine meanwhile.
+type Recording struct {
+	source.Player
+	collector *flow.Collector
+	mu        sync.Mutex
+	run       *flow.Run // replaced, never changed
+}
+
+// NewRecording plays what r reads at so many times the pace it was recorded
+// with; at speed 0 all at once. name and version are for the screen.
+func NewRecording(r *source.Reader, name, version string, speed float64) *Recording {
+	p := &Recording{
+		collector: flow.NewCollector(flow.Config{Offset: r.Offset(), Audited: true}),
+		run:       &flow.Run{Version: version, Source: "recording " + name, Tier: r.Tier()},
+	}
+	p.Reader, p.Speed, p.Handle = r, speed, p.handle
+	if speed == 0 {
+		p.Second = func(mono uint64) { p.collector.Snapshot(mono) }
+	}
+	return p
+}
+
+func (p *Recording) handle(ev event.Event) {
+	if s, ok := ev.(*event.Summary); ok {
+		p.mu.Lock()
+		run := *p.run
+		run.Notes, run.Programs = s.Missing, s.Cost
+		p.run = &run
+		p.mu.Unlock()
+		return
+	}
+	p.collector.Observe(ev)
+}
+
+// Snapshot is the state as of where the player is.
+func (p *Recording) Snapshot() *flow.Snapshot {
+	s := p.collector.Snapshot(p.Now())
+	p.mu.Lock()
+	run := *p.run
+	p.mu.Unlock()
+	if p.Over() {
+		run.Source += ", over"
+	}
+	s.Run = &run
+	return s
+}
+
+// Select chooses the connection that snapshots show in detail; 0 is none.
+func (p *Recording) Select(id uint64) { p.collector.Select(id) }

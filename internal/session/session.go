@@ -1,0 +1,202 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ktlstop/ktlstop/internal/sink"
+	"github.com/ktlstop/ktlstop/internal/tap"
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader"
+)
+
+// Config says what a session traces and when it ends.
+type Config struct {
+	// Loader is what the tracer is opened with.
+	Loader loader.Config
+	// Watch gives the session its pull side: Snapshot and Select. With it
+	// Loader.Aggregate is as good as each record's event, and costs less.
+	Watch bool
+	// About is what snapshots say of the run that the session cannot know.
+	About About
+	// SocketFilter, if not nil, is asked about each record.
+	SocketFilter *SocketFilter
+	// Limit ends the run after so many records have been handed to the sinks; 0
+	// is no limit.
+	Limit uint64
+	// Duration ends the run after that time, 0 for never: from the start on, or
+	// with FromFirst from the first record on.
+	Duration  time.Duration
+	FromFirst bool
+	// Notice, if not nil, is told when Loader.Sample.Auto begins and ceases to
+	// leave records out.
+	Notice func(string)
+}
+
+// SocketFilter is an eBPF program of an object, or a classic filter.
+type SocketFilter struct {
+	Object, Program string
+	Classic         tap.Filter // instead of Object
+}
+
+// Session is a tracer with everything around it that a run needs. Open makes it.
+type Session struct {
+	cfg    Config
+	tracer *loader.Tracer
+	gate   *tap.Gate // nil without a socket filter
+	view   *view     // nil without Config.Watch
+}
+
+// Open attaches the programs. The hooks are live when it returns; what they
+// tell waits for Run. The error is that of loader.Open, or of the socket filter.
+func Open(cfg Config) (*Session, error) {
+	t, err := loader.Open(cfg.Loader)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{cfg: cfg, tracer: t}
+	if cfg.Watch {
+		s.view = newView(t, &cfg)
+	}
+	if cfg.SocketFilter != nil {
+		if err := s.openGate(cfg.SocketFilter); err != nil {
+			t.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *Session) openGate(f *SocketFilter) (err error) {
+	filter := f.Classic
+	if f.Object != "" {
+		loaded, err := s.tracer.OpenSocketFilter(f.Object, f.Program)
+		if err != nil {
+			return err
+		}
+		defer loaded.Close() // the socket keeps it
+		filter = loaded.Attach
+	}
+	s.gate, err = tap.NewGate(filter)
+	return err
+}
+
+// Close detaches the programs and frees what the session holds.
+func (s *Session) Close() error {
+	if s.view != nil {
+		s.view.end()
+	}
+	s.tracer.Close()
+	if s.gate == nil {
+		return nil
+	}
+	return s.gate.Close()
+}
+
+// Tier is how much plaintext the session's records carry.
+func (s *Session) Tier() event.Tier { return s.tracer.Tier() }
+
+// Backend is loader.BackendEBPF or loader.BackendGobpf.
+func (s *Session) Backend() string { return s.tracer.Backend() }
+
+// Missing lists the hooks that this kernel lacks, with what that costs.
+func (s *Session) Missing() []string { return s.tracer.Missing() }
+
+// Run hands events to out until ctx ends, the limit or the duration is reached,
+// a sink has enough, or the programs cost more than they may, which is a
+// *loader.CostError. The hooks are detached then, and out, if not nil, has got
+// the summary as its last event. out may be nil where only snapshots are wanted.
+func (s *Session) Run(ctx context.Context, out sink.Sink) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := running{session: s}
+	if out != nil {
+		r.pipe = s.newPipeline(out)
+	}
+	s.limit(cancel, r.pipe)
+	err := s.tracer.Run(ctx, withContainers(r.handle), r.idle)
+	if r.pipe == nil {
+		return err
+	}
+	return s.ended(r.pipe, err)
+}
+
+// limit ends the run when its time is over.
+func (s *Session) limit(cancel func(), p *pipeline) {
+	if s.cfg.Duration <= 0 {
+		return
+	}
+	start := func() { time.AfterFunc(s.cfg.Duration, cancel) }
+	if s.cfg.FromFirst && p != nil {
+		p.first = start
+		return
+	}
+	start()
+}
+
+// stoppedByCost is event.Summary.Stopped where --max-cpu ended the run.
+const stoppedByCost = "max_cpu"
+
+// ended audits the ends of all connections and writes the summary.
+func (s *Session) ended(p *pipeline, err error) error {
+	var cost *loader.CostError
+	switch {
+	case errors.As(err, &cost):
+		p.stopped = stoppedByCost
+		return errors.Join(p.finish(s.tracer), err)
+	case errors.Is(err, errEnough) || errors.Is(err, sink.ErrEnough):
+		// What lies unread in the ring is not lost, it is not asked for.
+		if err := s.tracer.Losses(p.handle); err != nil {
+			return err
+		}
+		return p.out.Write(p.summary(s.tracer))
+	case err != nil:
+		return err
+	}
+	return p.finish(s.tracer)
+}
+
+// running is one call of Run.
+type running struct {
+	session *Session
+	pipe    *pipeline // nil without a sink
+}
+
+// handle gives an event to both sides. The pipeline fills in what only it knows,
+// so the view, which keeps nothing of an event, comes behind it.
+func (r *running) handle(ev event.Event) error {
+	if r.pipe != nil {
+		if err := r.pipe.handle(ev); err != nil {
+			return err
+		}
+	}
+	if r.session.view != nil {
+		r.session.view.observe(ev)
+	}
+	return nil
+}
+
+func (r *running) idle() error {
+	if r.session.view != nil {
+		if err := r.session.view.idle(); err != nil {
+			return err
+		}
+	}
+	if r.pipe == nil {
+		return nil
+	}
+	r.pipe.thin.look(time.Now())
+	return r.pipe.out.Flush()
+}
+
+func (s *Session) newPipeline(out sink.Sink) *pipeline {
+	p := newPipeline(out, s.cfg.Limit, newChoice(s.cfg.Loader.Match))
+	if s.gate != nil {
+		p.pass = s.gate.Pass
+	}
+	if sample := s.cfg.Loader.Sample; sample != nil && sample.Auto {
+		p.thin = newThinning(s.cfg.Notice, s.cfg.Loader.MaxCPU > 0)
+	}
+	return p
+}

@@ -1,0 +1,86 @@
+package session
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// thinAfter is how long no record must stand for others until sampling is over.
+const thinAfter = time.Second
+
+// thinning tells when --sample auto begins to leave records out, and when it ends.
+type thinning struct {
+	tell func(string)
+	why  string
+	last time.Time // when a record came last that stands for others; zero if sampling is over
+	out  uint64    // left out since it began
+}
+
+// newThinning tells people. A limit of cost leaves records out as well, and no
+// event says for which of the two reasons.
+func newThinning(tell func(string), costLimited bool) *thinning {
+	why := "the event ring is more than half full"
+	if costLimited {
+		why += ", or the programs take more than --max-cpu allows"
+	}
+	return &thinning{tell: tell, why: why}
+}
+
+// left is told of n records that were left out.
+func (t *thinning) left(n uint64, now time.Time) {
+	if t == nil || n == 0 {
+		return
+	}
+	if t.last.IsZero() {
+		t.tell(t.why + ": of ordinary records only some are told from here on")
+	}
+	t.last = now
+	t.out += n
+}
+
+// look ends what is over.
+func (t *thinning) look(now time.Time) {
+	if t == nil || t.last.IsZero() || now.Sub(t.last) < thinAfter {
+		return
+	}
+	t.tell(fmt.Sprintf("every ordinary record is told again; %d were left out", t.out))
+	t.last, t.out = time.Time{}, 0
+}
+
+// leftOut counts what sampling left out of a connection, and its next record or
+// its end tells.
+func (p *pipeline) leftOut(conn uint64, d event.Dir, n uint64) {
+	if n == 0 {
+		return
+	}
+	p.thin.left(n, time.Now())
+	p.totals.Sampled[d&1] += n
+	c := p.sampled[conn]
+	if c == nil {
+		c = new([2]uint64)
+		p.sampled[conn] = c
+	}
+	c[d&1] += n
+}
+
+// sampledOf is what sampling has left out of a connection by now. What no record
+// stands for is final at the end only.
+func (p *pipeline) sampledOf(s *event.Socket) (sampled [2]uint64) {
+	if s.State == event.SocketClose {
+		for d, n := range s.Skipped {
+			p.leftOut(s.Conn.ID, event.Dir(d), n)
+			p.skipped[d] += n
+		}
+	} else {
+		s.Skipped = [2]uint64{}
+	}
+	if c := p.sampled[s.Conn.ID]; c != nil {
+		sampled = *c
+	}
+	if s.State == event.SocketClose {
+		delete(p.sampled, s.Conn.ID)
+	}
+	return sampled
+}

@@ -1,0 +1,174 @@
+package session
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/internal/cgroup"
+	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader"
+)
+
+// About is what a screen says of the run and its user knows.
+type About struct {
+	Version string
+	Filter  string   // as it was asked for
+	Notes   []string // lines about limits that were set
+}
+
+// sampleEvery is how often the kernel's counters are read even if nobody asks:
+// those of closed connections wait there, and their room is bounded.
+const sampleEvery = time.Second
+
+// view is the pull side: it turns what the tracer adds up and tells into
+// snapshots.
+type view struct {
+	tracer    *loader.Tracer
+	collector *flow.Collector
+	about     *flow.Run
+	choice    *choice
+	index     *cgroup.Index
+
+	mu   sync.Mutex
+	last time.Time // of the last reading
+	err  error     // of the first reading that failed
+
+	// looking is held while somebody looks at the tracer: a screen's library
+	// does not wait for a picture in the making when it ends.
+	looking sync.Mutex
+	over    bool
+	shown   *flow.Snapshot
+}
+
+// newView watches a tracer that adds records up, or with an expression, or where
+// that cannot be, one that tells each of them.
+func newView(t *loader.Tracer, cfg *Config) *view {
+	about := aboutRun(t, &cfg.About)
+	about.Notes = append(about.Notes, InUserSpace(cfg.Loader.Match)...)
+	about.Notes = append(about.Notes, cfg.About.Notes...)
+	return &view{tracer: t, about: about, choice: newChoice(cfg.Loader.Match), index: cgroup.NewIndex(),
+		collector: flow.NewCollector(flow.Config{Offset: int64(loader.WallOffset()), Sampled: t.Aggregates()})}
+}
+
+// aboutRun is what does not change while the run lasts.
+func aboutRun(t *loader.Tracer, about *About) *flow.Run {
+	host, _ := os.Hostname() // an empty name is no harm
+	r := &flow.Run{Host: host, Kernel: kernelRelease(), Version: about.Version, Filter: about.Filter,
+		Source: "live", Tier: t.Tier(), Notes: t.Missing()}
+	for _, h := range t.Hooks() {
+		r.Hooks = append(r.Hooks, flow.Hook{Name: h.Function, Attached: h.Attached, Note: h.Without})
+	}
+	return r
+}
+
+func kernelRelease() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}
+
+// observe hands events to the collector; what --match leaves out only counts
+// for the sequences.
+func (w *view) observe(ev event.Event) {
+	if w.choice.wants(ev) {
+		w.collector.Observe(ev)
+	} else {
+		w.collector.Pass(ev)
+	}
+}
+
+func (w *view) idle() error {
+	w.mu.Lock()
+	due := time.Since(w.last) >= sampleEvery
+	w.mu.Unlock()
+	if due {
+		w.sample()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+func (w *view) sample() {
+	err := w.tracer.Samples(func(s *event.Sample) { // by one at a time
+		s.Proc.Container = w.index.Container(s.Proc.CgroupID)
+		w.collector.Sample(s)
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = time.Now()
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+// snapshot is the state as of now.
+func (w *view) snapshot() *flow.Snapshot {
+	w.looking.Lock()
+	defer w.looking.Unlock()
+	if w.over {
+		return w.shown
+	}
+	w.sample()
+	w.shown = w.collector.Snapshot(loader.Monotonic())
+	w.shown.Run = w.present(w.shown.Lost)
+	return w.shown
+}
+
+// end is called before the tracer closes; nobody looks at the tracer afterwards.
+func (w *view) end() {
+	w.looking.Lock()
+	defer w.looking.Unlock()
+	w.over = true
+}
+
+// choose shows a connection in detail, and makes the kernel tell its records.
+func (w *view) choose(id uint64) {
+	w.looking.Lock()
+	defer w.looking.Unlock()
+	if w.over {
+		return
+	}
+	w.collector.Select(id)
+	if err := w.tracer.Stream(id); err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.err = errors.Join(w.err, err)
+	}
+}
+
+// present is what there is to say about the run by now.
+func (w *view) present(lost map[string]uint64) *flow.Run {
+	r := *w.about
+	cost := w.tracer.Cost()
+	r.Programs, r.CostOver, r.CostRecords = cost.Programs, cost.Over, cost.Records
+	for _, f := range w.tracer.Rings() {
+		r.Rings = append(r.Rings, flow.Ring{Name: f.Name, Size: f.Size, Used: f.Used, Lost: lost[f.Cause]})
+	}
+	r.CPUs = runtime.NumCPU()
+	return &r
+}
+
+// Snapshot is the state as of now, nil without Config.Watch.
+func (s *Session) Snapshot() *flow.Snapshot {
+	if s.view == nil {
+		return nil
+	}
+	return s.view.snapshot()
+}
+
+// Select shows a connection of snapshots in detail, 0 for none. What goes wrong
+// is an error of Run.
+func (s *Session) Select(id uint64) {
+	if s.view != nil {
+		s.view.choose(id)
+	}
+}
