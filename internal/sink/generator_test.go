@@ -91,11 +91,8 @@ func (g *generator) record() *event.Record {
 		r.Type = 20 + r.Type%4
 		r.Control = &event.Control{AlertLevel: g.byte(), AlertDescription: g.byte(), HandshakeType: g.byte()}
 	}
-	switch g.byte() % 3 {
-	case 0:
+	if g.byte()%3 == 0 {
 		r.Payload = g.bytes(int(g.byte()))
-	case 1:
-		r.Shape = g.string()
 	}
 	return r
 }

@@ -81,9 +81,6 @@ func (e *encoder) record(dst []byte, r *event.Record) []byte {
 	if r.Payload != nil {
 		dst = appendPayload(dst, r.Payload)
 	}
-	if r.Shape != "" {
-		dst = appendString(dst, "shape", r.Shape)
-	}
 	return dst
 }
 

@@ -64,7 +64,6 @@ func sampleOdd() *event.Record {
 	r.TLS = event.TLS{Version: 0x0301, Cipher: 999, Mode: event.ModeHW, ZeroCopy: true}
 	r.Seq, r.Len, r.Type, r.Op = 1<<64-1, 0, 99, event.OpNone
 	r.Lat = event.Latency{Total: 90e9}
-	r.Shape = "http/2"
 	return r
 }
 

@@ -47,10 +47,6 @@ func (p *printer) wideEnd(r *event.Record) {
 		p.str(" container ")
 		p.str(Sanitize(r.Proc.Container))
 	}
-	if r.Shape != "" {
-		p.str(" shape ")
-		p.str(Sanitize(r.Shape))
-	}
 	if r.Control != nil {
 		p.wideControl(r)
 	}

@@ -24,7 +24,6 @@ type recordLine struct {
 	Op        string  `json:"op"`
 	Lat       latency `json:"lat_ns"`
 	Tier      string  `json:"tier"`
-	Shape     string  `json:"shape"`
 	Weight    uint64  `json:"weight"`
 	Alert     *alert  `json:"alert"`
 	Handshake *struct {
@@ -46,10 +45,10 @@ func (r *Reader) record(text []byte, mono uint64) (event.Event, error) {
 		return nil, err
 	}
 	out := &event.Record{
-		Seq: l.Seq, Gen: l.Gen, Type: event.ContentType(l.Type), Len: l.Len, Op: ops[l.Op], Mono: mono, Shape: l.Shape, Skipped: max(l.Weight, 1) - 1,
+		Seq: l.Seq, Gen: l.Gen, Type: event.ContentType(l.Type), Len: l.Len, Op: ops[l.Op], Mono: mono, Skipped: max(l.Weight, 1) - 1,
 		TLS: l.TLS.tls(), Proc: l.process.event(), Control: l.control(),
 	}
-	err := errors.Join(l.Sock.set(&out.Conn), setDir(&out.Dir, l.Dir), l.process.check(), checkWord("shape", l.Shape))
+	err := errors.Join(l.Sock.set(&out.Conn), setDir(&out.Dir, l.Dir), l.process.check())
 	if l.Payload != nil {
 		out.Payload = l.Payload.Data
 		err = errors.Join(err, checkPayload(out.Payload))

@@ -52,9 +52,8 @@ func fact(name, value string) line {
 
 func tierLine(t event.Tier) line {
 	words := map[event.Tier]string{
-		event.TierNone:  "none: no application data leaves the kernel, of control records what names them",
-		event.TierShape: "shape: a guess of the protocol leaves the kernel",
-		event.TierSnap:  "snap: PLAINTEXT leaves the kernel",
+		event.TierNone: "none: no application data leaves the kernel, of control records what names them",
+		event.TierSnap: "snap: PLAINTEXT leaves the kernel",
 	}
 	l := fact("tier", words[t])
 	if t == event.TierSnap {

@@ -139,8 +139,6 @@ type Record struct {
 	// Payload is the plaintext's first bytes, as many as the tier allows; nil
 	// without payload. Valid until the next event is read.
 	Payload []byte
-	// Shape is the protocol guess of the tier "shape".
-	Shape string
 }
 
 // Weight is how many records r stands for, itself included.

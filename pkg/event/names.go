@@ -146,12 +146,11 @@ type Tier uint8
 // The tiers, from the most private on.
 const (
 	TierNone Tier = iota
-	TierShape
 	TierSnap
 )
 
-// String returns "none", "shape" or "snap".
-func (t Tier) String() string { return pick(t, "none", "shape", "snap") }
+// String returns "none" or "snap".
+func (t Tier) String() string { return pick(t, "none", "snap") }
 
 var alerts = map[uint8]string{
 	0: "close_notify", 10: "unexpected_message", 20: "bad_record_mac", 22: "record_overflow",

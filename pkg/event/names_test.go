@@ -21,7 +21,7 @@ func TestNames(t *testing.T) {
 		{Cipher(51), "AES-GCM-128"}, {Cipher(52), "AES-GCM-256"}, {Cipher(53), "AES-CCM-128"},
 		{Cipher(54), "CHACHA20-POLY1305"}, {Cipher(55), "SM4-GCM"}, {Cipher(56), "SM4-CCM"},
 		{Cipher(57), "ARIA-GCM-128"}, {Cipher(58), "ARIA-GCM-256"}, {Cipher(0), ""},
-		{TierNone, "none"}, {TierShape, "shape"}, {TierSnap, "snap"}, {Tier(9), "none"},
+		{TierNone, "none"}, {TierSnap, "snap"}, {Tier(9), "none"},
 		{SocketFound, "found"}, {SocketOpen, "open"}, {SocketRekey, "rekey"}, {SocketClose, "close"}, {SocketState(0), "unknown"},
 	} {
 		if got := c.got.String(); got != c.want {

@@ -323,13 +323,13 @@ func TestAddresses(t *testing.T) {
 }
 
 func TestRecord(t *testing.T) {
-	r := event.Record{Payload: []byte("of an earlier record"), Shape: "http", Control: &event.Control{}}
+	r := event.Record{Payload: []byte("of an earlier record"), Control: &event.Control{}}
 	w := wireEvent{
 		Stamp: [4]uint64{1, 2, 4, 8}, Seq: 7, Conn: 3, PID: 10, TID: 11, UID: 12, Cgroup: 13, Len: 100, Gen: 2, Hidden: 5,
 		Version: 0x304, Cipher: 52, Dir: 1, Type: 23, Op: 4, Mode: 1, Flags: flagZeroCopy | flagKthread, Comm: event.MakeComm("nginx"),
 	}
 	w.record(&r)
-	if r.Payload != nil || r.Shape != "" || r.Control != nil {
+	if r.Payload != nil || r.Control != nil {
 		t.Errorf("something of an earlier record is left: %+v", r)
 	}
 	wantProc := event.Process{PID: 10, TID: 11, UID: 12, CgroupID: 13, Kernel: true, Comm: event.MakeComm("nginx")}
