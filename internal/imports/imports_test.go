@@ -46,7 +46,7 @@ var rules = []rule{
 	{dir: "internal/sink/schematest", may: []string{"docs/schema"}, why: "internal/sink/schematest checks JSON against the schema, and nothing else"},
 	{dir: "internal/inspect", may: []string{"pkg/event", "internal/lru", "internal/safe"}, why: "internal/inspect turns records into streams and HTTP, and does not know where either goes"},
 	{dir: "internal/tui", may: []string{"pkg/event", "internal/flow", "internal/match", "internal/safe", "internal/units"}, why: "internal/tui draws snapshots"},
-	{dir: "internal/session", may: []string{"pkg/loader", "pkg/event", "internal/cgroup", "internal/flow", "internal/match", "internal/sink", "internal/source", "internal/tap"},
+	{dir: "internal/session", may: []string{"pkg/loader", "pkg/event", "internal/cgroup", "internal/flow", "internal/lru", "internal/match", "internal/sink", "internal/source", "internal/tap"},
 		why: "internal/session owns a run and knows neither flags nor screens"},
 	{dir: "internal/gen", may: []string{"pkg/ktls"}, why: "internal/gen makes traffic with pkg/ktls"},
 	{dir: "internal/cgroup", why: "internal/cgroup reads a tree of directories and nothing else"},

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"github.com/ktlstop/ktlstop/internal/lru"
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -22,10 +23,12 @@ type choice struct {
 	expr *match.Expr
 	// shown are the connections of which something has been shown: their
 	// ends are shown too.
-	shown map[uint64]bool
+	shown *lru.Map[uint64, bool]
 }
 
-func newChoice(e *match.Expr) *choice { return &choice{expr: e, shown: map[uint64]bool{}} }
+func newChoice(e *match.Expr) *choice {
+	return &choice{expr: e, shown: lru.New[uint64, bool](connLimit)}
+}
 
 // wants leaves out what the expression surely does not hold for. Records have
 // been judged by the loader; losses are always told.
@@ -36,7 +39,7 @@ func (c *choice) wants(ev event.Event) bool {
 	switch ev := ev.(type) {
 	case *event.Record:
 		if !ev.Unmatched {
-			c.shown[ev.Conn.ID] = true
+			c.shown.Put(ev.Conn.ID, true)
 		}
 		return !ev.Unmatched
 	case *event.Error:
@@ -49,10 +52,12 @@ func (c *choice) wants(ev event.Event) bool {
 }
 
 func (c *choice) socket(s *event.Socket) bool {
-	shown := c.shown[s.Conn.ID] || c.expr.OfSocket(s) != match.No
-	c.shown[s.Conn.ID] = shown
+	before, _ := c.shown.Get(s.Conn.ID)
+	shown := before || c.expr.OfSocket(s) != match.No
 	if s.State == event.SocketClose {
-		delete(c.shown, s.Conn.ID)
+		c.shown.Delete(s.Conn.ID)
+	} else {
+		c.shown.Put(s.Conn.ID, shown)
 	}
 	return shown
 }

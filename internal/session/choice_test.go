@@ -48,8 +48,8 @@ func TestChoiceOfSockets(t *testing.T) {
 			t.Errorf("%s: %v, want %v", step.what, got, step.want)
 		}
 	}
-	if len(c.shown) != 0 {
-		t.Errorf("closed connections are remembered: %v", c.shown)
+	if c.shown.Len() != 0 {
+		t.Errorf("closed connections are remembered: %d", c.shown.Len())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/lru"
 	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader"
@@ -28,9 +29,8 @@ type pipeline struct {
 
 	unmatched uint64
 	totals    event.Totals
-	conns     map[uint64]*event.Totals
-	sampled   map[uint64]*[2]uint64 // left out, by connection
-	skipped   [2]uint64             // of those, what no record stands for
+	conns     *lru.Map[uint64, *tally]
+	skipped   [2]uint64 // of what sampling left out, what no record stands for
 	sockets   uint64
 	errors    uint64
 	gaps      uint64
@@ -38,9 +38,19 @@ type pipeline struct {
 	stopped   string // why the run ended by itself
 }
 
+// connLimit is how many connections are remembered between their events: as many
+// as the kernel side follows. Those that never say that they are closed go first.
+const connLimit = 262_144
+
+// tally is what one connection has had.
+type tally struct {
+	event.Totals
+	counted bool // among pipeline.sockets
+}
+
 func newPipeline(out sink.Sink, limit uint64, choice *choice) *pipeline {
 	return &pipeline{out: out, ledger: flow.NewLedger(0), limit: limit, choice: choice,
-		conns: map[uint64]*event.Totals{}, sampled: map[uint64]*[2]uint64{}, lost: map[string]uint64{}}
+		conns: lru.New[uint64, *tally](connLimit), lost: map[string]uint64{}}
 }
 
 func (p *pipeline) handle(ev event.Event) error {
@@ -112,12 +122,21 @@ func count(t *event.Totals, r *event.Record) {
 	t.Bytes[r.Dir&1] += uint64(r.Len)
 }
 
+// conn is the tally of a connection that something is shown of.
 func (p *pipeline) conn(id uint64) *event.Totals {
-	t := p.conns[id]
-	if t == nil {
-		t = new(event.Totals)
-		p.conns[id] = t
+	t := p.tally(id)
+	if !t.counted {
+		t.counted = true
 		p.sockets++
+	}
+	return &t.Totals
+}
+
+func (p *pipeline) tally(id uint64) *tally {
+	t, ok := p.conns.Get(id)
+	if !ok {
+		t = new(tally)
+		p.conns.Put(id, t)
 	}
 	return t
 }
@@ -133,14 +152,16 @@ func (p *pipeline) socket(s *event.Socket) error {
 			return err
 		}
 	}
-	sampled := p.sampledOf(s)
-	if !p.choice.wants(s) {
-		return nil
+	p.sampledOf(s)
+	wanted := p.choice.wants(s)
+	if wanted {
+		s.Totals = *p.conn(s.Conn.ID)
 	}
-	s.Totals = *p.conn(s.Conn.ID)
-	s.Totals.Sampled = sampled
 	if s.State == event.SocketClose {
-		delete(p.conns, s.Conn.ID)
+		p.conns.Delete(s.Conn.ID)
+	}
+	if !wanted {
+		return nil
 	}
 	return p.out.Write(s)
 }

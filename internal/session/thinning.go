@@ -57,30 +57,18 @@ func (p *pipeline) leftOut(conn uint64, d event.Dir, n uint64) {
 	}
 	p.thin.left(n, time.Now())
 	p.totals.Sampled[d&1] += n
-	c := p.sampled[conn]
-	if c == nil {
-		c = new([2]uint64)
-		p.sampled[conn] = c
-	}
-	c[d&1] += n
+	p.tally(conn).Sampled[d&1] += n
 }
 
-// sampledOf is what sampling has left out of a connection by now. What no record
-// stands for is final at the end only.
-func (p *pipeline) sampledOf(s *event.Socket) (sampled [2]uint64) {
-	if s.State == event.SocketClose {
-		for d, n := range s.Skipped {
-			p.leftOut(s.Conn.ID, event.Dir(d), n)
-			p.skipped[d] += n
-		}
-	} else {
+// sampledOf counts what sampling has left out of a connection and no record
+// stands for, which is final at the end only.
+func (p *pipeline) sampledOf(s *event.Socket) {
+	if s.State != event.SocketClose {
 		s.Skipped = [2]uint64{}
+		return
 	}
-	if c := p.sampled[s.Conn.ID]; c != nil {
-		sampled = *c
+	for d, n := range s.Skipped {
+		p.leftOut(s.Conn.ID, event.Dir(d), n)
+		p.skipped[d] += n
 	}
-	if s.State == event.SocketClose {
-		delete(p.sampled, s.Conn.ID)
-	}
-	return sampled
 }
