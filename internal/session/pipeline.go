@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"time"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/lru"
@@ -12,6 +13,20 @@ import (
 
 // errEnough ends a run that has printed as many records as -c asks for.
 var errEnough = errors.New("enough records")
+
+// described is what both sides say of a tracer.
+type described interface {
+	Missing() []string
+	Tier() event.Tier
+	Cost() loader.Cost
+}
+
+// audited is what the end of a run is checked against.
+type audited interface {
+	described
+	Connections() ([]*event.Socket, error)
+	Duration() time.Duration
+}
 
 // pipeline checks events against the ledger, counts them and hands them to a
 // sink. It is the loader's handler.
@@ -178,7 +193,7 @@ func (p *pipeline) gap(l *event.Lost) error {
 
 // finish compares the ledger with the connections that are still open and
 // writes the summary.
-func (p *pipeline) finish(t *loader.Tracer) error {
+func (p *pipeline) finish(t audited) error {
 	open, err := t.Connections()
 	if err != nil {
 		return err
@@ -195,7 +210,7 @@ func (p *pipeline) finish(t *loader.Tracer) error {
 	return p.out.Write(p.summary(t))
 }
 
-func (p *pipeline) summary(t *loader.Tracer) *event.Summary {
+func (p *pipeline) summary(t audited) *event.Summary {
 	lost, _ := flow.Losses(p.lost, p.gaps)
 	cost := t.Cost()
 	return &event.Summary{

@@ -40,10 +40,21 @@ type SocketFilter struct {
 	Classic         tap.Filter // instead of Object
 }
 
+// tracer is what a session asks of a *loader.Tracer while it runs; tests have
+// one without a kernel.
+type tracer interface {
+	Run(ctx context.Context, handle func(event.Event) error, idle func() error) error
+	audited
+	watched
+	Losses(handle func(event.Event) error) error
+	Backend() string
+	Close()
+}
+
 // Session is a tracer with everything around it that a run needs. Open makes it.
 type Session struct {
 	cfg    Config
-	tracer *loader.Tracer
+	tracer tracer
 	gate   *tap.Gate // nil without a socket filter
 	view   *view     // nil without Config.Watch
 }
@@ -55,12 +66,9 @@ func Open(cfg Config) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{cfg: cfg, tracer: t}
-	if cfg.Watch {
-		s.view = newView(t, &cfg)
-	}
+	s := newSession(t, cfg)
 	if cfg.SocketFilter != nil {
-		if err := s.openGate(cfg.SocketFilter); err != nil {
+		if s.gate, err = openGate(t, cfg.SocketFilter); err != nil {
 			t.Close()
 			return nil, err
 		}
@@ -68,18 +76,25 @@ func Open(cfg Config) (*Session, error) {
 	return s, nil
 }
 
-func (s *Session) openGate(f *SocketFilter) (err error) {
+func newSession(t tracer, cfg Config) *Session {
+	s := &Session{cfg: cfg, tracer: t}
+	if cfg.Watch {
+		s.view = newView(t, &cfg)
+	}
+	return s
+}
+
+func openGate(t *loader.Tracer, f *SocketFilter) (*tap.Gate, error) {
 	filter := f.Classic
 	if f.Object != "" {
-		loaded, err := s.tracer.OpenSocketFilter(f.Object, f.Program)
+		loaded, err := t.OpenSocketFilter(f.Object, f.Program)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		defer loaded.Close() // the socket keeps it
 		filter = loaded.Attach
 	}
-	s.gate, err = tap.NewGate(filter)
-	return err
+	return tap.NewGate(filter)
 }
 
 // Close detaches the programs and frees what the session holds.

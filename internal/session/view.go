@@ -26,10 +26,20 @@ type About struct {
 // those of closed connections wait there, and their room is bounded.
 const sampleEvery = time.Second
 
+// watched is what the pull side asks of a tracer.
+type watched interface {
+	described
+	Hooks() []loader.HookState
+	Aggregates() bool
+	Samples(visit func(*event.Sample)) error
+	Stream(conn uint64) error
+	Rings() []loader.Fill
+}
+
 // view is the pull side: it turns what the tracer adds up and tells into
 // snapshots.
 type view struct {
-	tracer    *loader.Tracer
+	tracer    watched
 	collector *flow.Collector
 	about     *flow.Run
 	choice    *choice
@@ -48,7 +58,7 @@ type view struct {
 
 // newView watches a tracer that adds records up, or with an expression, or where
 // that cannot be, one that tells each of them.
-func newView(t *loader.Tracer, cfg *Config) *view {
+func newView(t watched, cfg *Config) *view {
 	about := aboutRun(t, &cfg.About)
 	about.Notes = append(about.Notes, InUserSpace(cfg.Loader.Match)...)
 	about.Notes = append(about.Notes, cfg.About.Notes...)
@@ -57,7 +67,7 @@ func newView(t *loader.Tracer, cfg *Config) *view {
 }
 
 // aboutRun is what does not change while the run lasts.
-func aboutRun(t *loader.Tracer, about *About) *flow.Run {
+func aboutRun(t watched, about *About) *flow.Run {
 	host, _ := os.Hostname() // an empty name is no harm
 	r := &flow.Run{Host: host, Kernel: kernelRelease(), Version: about.Version, Filter: about.Filter,
 		Source: "live", Tier: t.Tier(), Notes: t.Missing()}
