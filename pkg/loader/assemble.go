@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/ktlstop/ktlstop/internal/lru"
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -11,6 +12,11 @@ import (
 // maxHeld bounds the records of one connection that wait for their call to
 // return. A call that opens more lets the oldest go without "deliver".
 const maxHeld = 4096
+
+// maxWaiting bounds the records of all connections that wait: for their call to
+// return, or for their connection to close. The idlest connection goes first;
+// its close was lost, or its call hangs.
+const maxWaiting = 16 * maxHeld
 
 // maxKept bounds the payloads whose records have not come yet.
 const maxKept = 4 * maxHeld
@@ -31,10 +37,9 @@ type assembler struct {
 	// fetch reads the payload ring until keep says that it is enough.
 	fetch func(keep func(wirePayload) (enough bool)) error
 
-	payloads map[payloadKey][]byte
-	// kept are the keys of payloads in the order they came. What is far behind
+	// payloads are those that came before their records. What is far behind
 	// belongs to events that were lost.
-	kept      []payloadKey
+	payloads  *shelf[[]byte]
 	keptBytes int
 	heldBytes int
 	// dropped counts payloads that the kernel sent and that were not there when
@@ -44,18 +49,24 @@ type assembler struct {
 	aggregate bool
 	// async holds what asynchronous crypto said of records: it comes between
 	// a record and the return of the call that opened it.
-	async  map[payloadKey]wireEvent
-	opened map[uint64][]held // by connection
-	unsent map[uint64][]held
-	match  *match.Expr
+	async *shelf[wireEvent]
+	// conns are the connections that have records waiting, and waits how many
+	// records those are.
+	conns *lru.Map[uint64, waiting]
+	waits int
+	match *match.Expr
 	// container names that of a cgroup; nil if nobody can.
 	container func(cgroupID uint64) string
 	record    event.Record
 }
 
+// waiting is what one connection has waiting: records that were opened in a
+// call which goes on, and records that were sealed and not handed to TCP.
+type waiting struct{ opened, unsent []held }
+
 func newAssembler(fetch func(func(wirePayload) bool) error) *assembler {
-	return &assembler{fetch: fetch, payloads: map[payloadKey][]byte{}, async: map[payloadKey]wireEvent{},
-		opened: map[uint64][]held{}, unsent: map[uint64][]held{}}
+	return &assembler{fetch: fetch, payloads: newShelf[[]byte](), async: newShelf[wireEvent](),
+		conns: lru.New[uint64, waiting](maxWaiting)}
 }
 
 // add takes one event and calls out for each that is complete. The event
@@ -85,10 +96,9 @@ func (a *assembler) addRecord(w *wireEvent, out func(event.Event) error) error {
 			a.dropped++
 			payload = nil
 		}
-		a.unsent[w.Conn] = append(a.unsent[w.Conn], a.take(w, payload))
-		return nil
+		return a.wait(w, payload, out)
 	case w.Flags&flagReturnLater != 0:
-		return a.hold(a.take(w, payload), out)
+		return a.hold(w, payload, out)
 	case w.Dir == uint8(event.RX):
 		if err := a.release(w.Conn, w, out); err != nil {
 			return err
@@ -112,12 +122,13 @@ func (a *assembler) addError(w *wireEvent, out func(event.Event) error) error {
 }
 
 func (a *assembler) addOpened(w *wireEvent, out func(event.Event) error) error {
-	if len(a.async) >= maxKept {
-		if err := a.forgetAsync(anyConn, out); err != nil {
+	for a.async.len() >= maxKept {
+		done, _ := a.async.takeOldest()
+		if err := lonely(&done, out); err != nil {
 			return err
 		}
 	}
-	a.async[asyncKey(w)] = *w
+	a.async.put(asyncKey(w), *w)
 	return nil
 }
 
@@ -128,50 +139,93 @@ func asyncKey(w *wireEvent) payloadKey {
 	return key
 }
 
+// makeRoom lets the idlest connections go until one more record of this one may
+// wait.
+func (a *assembler) makeRoom(conn uint64, out func(event.Event) error) error {
+	a.conns.Get(conn) // not idle
+	for a.waits >= maxWaiting {
+		idlest, _, _ := a.conns.Idlest()
+		if err := a.empty(idlest, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // take counts what is about to wait.
 func (a *assembler) take(w *wireEvent, payload []byte) held {
 	a.heldBytes += len(payload)
+	a.waits++
 	return held{*w, payload}
 }
 
-// letGo emits what has waited.
-func (a *assembler) letGo(h *held, out func(event.Event) error) error {
-	a.heldBytes -= len(h.payload)
-	return a.emit(&h.wire, h.payload, out)
+// letGo emits what has waited, in order.
+func (a *assembler) letGo(waited []held, out func(event.Event) error) error {
+	for i := range waited {
+		a.heldBytes -= len(waited[i].payload)
+		a.waits--
+		if err := a.emit(&waited[i].wire, waited[i].payload, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait keeps a record that TCP has not got until its connection closes.
+func (a *assembler) wait(w *wireEvent, payload []byte, out func(event.Event) error) error {
+	if err := a.makeRoom(w.Conn, out); err != nil {
+		return err
+	}
+	c, _ := a.conns.Peek(w.Conn)
+	c.unsent = append(c.unsent, a.take(w, payload))
+	a.conns.Put(w.Conn, c)
+	return nil
 }
 
 // hold keeps a record until its call returns.
-func (a *assembler) hold(h held, out func(event.Event) error) error {
-	waiting := append(a.opened[h.wire.Conn], h)
-	for len(waiting) > maxHeld || a.heldBytes > maxBytes && len(waiting) > 0 {
-		if err := a.letGo(&waiting[0], out); err != nil {
+func (a *assembler) hold(w *wireEvent, payload []byte, out func(event.Event) error) error {
+	if err := a.makeRoom(w.Conn, out); err != nil {
+		return err
+	}
+	c, _ := a.conns.Peek(w.Conn)
+	c.opened = append(c.opened, a.take(w, payload))
+	for len(c.opened) > maxHeld || a.heldBytes > maxBytes && len(c.opened) > 0 {
+		if err := a.letGo(c.opened[:1], out); err != nil {
 			return err
 		}
-		waiting = waiting[1:]
+		c.opened = c.opened[1:]
 	}
-	a.opened[h.wire.Conn] = waiting
+	a.put(w.Conn, c)
 	return nil
+}
+
+// put remembers a connection while it has records waiting.
+func (a *assembler) put(conn uint64, c waiting) {
+	if len(c.opened)+len(c.unsent) == 0 {
+		a.conns.Delete(conn)
+		return
+	}
+	a.conns.Put(conn, c)
 }
 
 // release lets go what waits for a call of this connection to return. last is
 // the record that brought the return, or nil; records of other tasks keep an
 // unknown return.
 func (a *assembler) release(conn uint64, last *wireEvent, out func(event.Event) error) error {
-	waiting := a.opened[conn]
-	if len(waiting) == 0 {
+	c, _ := a.conns.Peek(conn)
+	opened := c.opened
+	if len(opened) == 0 {
 		return nil
 	}
-	delete(a.opened, conn)
-	for i := range waiting {
-		w := &waiting[i].wire
+	c.opened = nil
+	a.put(conn, c)
+	for i := range opened {
+		w := &opened[i].wire
 		if last != nil && w.PID == last.PID && w.TID == last.TID {
 			w.Stamp[3], w.Op = last.Stamp[3], last.Op
 		}
-		if err := a.letGo(&waiting[i], out); err != nil {
-			return err
-		}
 	}
-	return nil
+	return a.letGo(opened, out)
 }
 
 func (a *assembler) addSocket(w *wireEvent, out func(event.Event) error) error {
@@ -183,62 +237,55 @@ func (a *assembler) addSocket(w *wireEvent, out func(event.Event) error) error {
 	return out(w.socket())
 }
 
-// forget lets go all that is held of a connection, in order.
-func (a *assembler) forget(conn uint64, out func(event.Event) error) error {
+// empty lets go what a connection has waiting, in order.
+func (a *assembler) empty(conn uint64, out func(event.Event) error) error {
 	if err := a.release(conn, nil, out); err != nil {
 		return err
 	}
-	unsent := a.unsent[conn]
-	delete(a.unsent, conn)
-	slices.SortFunc(unsent, func(x, y held) int {
+	c, _ := a.conns.Delete(conn)
+	slices.SortFunc(c.unsent, func(x, y held) int {
 		return cmp.Or(cmp.Compare(x.wire.Gen, y.wire.Gen), cmp.Compare(x.wire.Seq, y.wire.Seq))
 	})
-	for i := range unsent {
-		if err := a.letGo(&unsent[i], out); err != nil {
-			return err
-		}
-	}
-	for k := range a.payloads {
-		if k.conn == conn {
-			a.discard(k)
-		}
-	}
-	return a.forgetAsync(func(c uint64) bool { return c == conn }, out)
+	return a.letGo(c.unsent, out)
 }
 
-// forgetAsync drops the completions of records that were lost, but for what
-// went wrong.
-func (a *assembler) forgetAsync(of func(conn uint64) bool, out func(event.Event) error) error {
-	for k, done := range a.async {
-		if !of(k.conn) {
-			continue
-		}
-		delete(a.async, k)
-		if done.Kind != kindError {
-			continue
-		}
-		if err := out(done.failure()); err != nil {
+// forget lets go all that is held of a connection.
+func (a *assembler) forget(conn uint64, out func(event.Event) error) error {
+	if err := a.empty(conn, out); err != nil {
+		return err
+	}
+	for b, ok := a.payloads.takeOf(conn); ok; b, ok = a.payloads.takeOf(conn) {
+		a.keptBytes -= len(b)
+	}
+	for done, ok := a.async.takeOf(conn); ok; done, ok = a.async.takeOf(conn) {
+		if err := lonely(&done, out); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func anyConn(uint64) bool { return true }
+// lonely tells of a completion whose record was lost, if something went wrong.
+func lonely(done *wireEvent, out func(event.Event) error) error {
+	if done.Kind != kindError {
+		return nil
+	}
+	return out(done.failure())
+}
 
 // flush lets go everything, at the end of a run.
 func (a *assembler) flush(out func(event.Event) error) error {
-	for conn := range a.opened {
-		if err := a.forget(conn, out); err != nil {
+	for conn := range a.conns.All() {
+		if err := a.empty(conn, out); err != nil {
 			return err
 		}
 	}
-	for conn := range a.unsent {
-		if err := a.forget(conn, out); err != nil {
+	for done, ok := a.async.takeOldest(); ok; done, ok = a.async.takeOldest() {
+		if err := lonely(&done, out); err != nil {
 			return err
 		}
 	}
-	return a.forgetAsync(anyConn, out)
+	return nil
 }
 
 func (a *assembler) emit(w *wireEvent, payload []byte, out func(event.Event) error) error {
@@ -272,12 +319,10 @@ func (a *assembler) judge(w *wireEvent) {
 // emitAsync gives an asynchronously opened record the time and the plaintext
 // that came later, or tells that it could not be opened.
 func (a *assembler) emitAsync(w *wireEvent, out func(event.Event) error) error {
-	key := asyncKey(w)
-	done, ok := a.async[key]
+	done, ok := a.async.take(asyncKey(w))
 	if !ok {
 		return a.emitRecord(w, nil, out)
 	}
-	delete(a.async, key)
 	if done.Kind == kindError {
 		failure := done.failure()
 		failure.Taken, failure.Hidden, failure.Type = true, w.Hidden, event.ContentType(w.Type)
@@ -299,7 +344,7 @@ func (a *assembler) payload(w *wireEvent) ([]byte, error) {
 		return nil, nil
 	}
 	key := w.key()
-	if _, ok := a.payloads[key]; !ok {
+	if !a.payloads.has(key) {
 		err := a.fetch(func(p wirePayload) bool {
 			a.keep(p)
 			return p.key == key
@@ -308,11 +353,11 @@ func (a *assembler) payload(w *wireEvent) ([]byte, error) {
 			return nil, err
 		}
 	}
-	b, ok := a.payloads[key]
+	b, ok := a.payloads.take(key)
 	if !ok {
 		a.dropped++
 	}
-	a.discard(key)
+	a.keptBytes -= len(b)
 	// A split record's payload was read before the split.
 	return b[:min(len(b), int(w.Len))], nil
 }
@@ -328,20 +373,13 @@ func (a *assembler) reportDropped(out func(event.Event) error) error {
 }
 
 func (a *assembler) keep(p wirePayload) {
-	for len(a.kept) >= maxKept || a.keptBytes > maxBytes {
-		a.discard(a.kept[0])
-		a.kept = a.kept[1:]
+	for a.payloads.len() >= maxKept || a.keptBytes > maxBytes {
+		old, _ := a.payloads.takeOldest()
+		a.keptBytes -= len(old)
 	}
-	a.discard(p.key)
-	a.kept = append(a.kept, p.key)
-	a.keptBytes += len(p.data)
-	a.payloads[p.key] = append([]byte(nil), p.data...)
-}
-
-// discard forgets a payload that was taken, or that nobody will ask for.
-func (a *assembler) discard(key payloadKey) {
-	a.keptBytes -= len(a.payloads[key])
-	delete(a.payloads, key)
+	before, _ := a.payloads.take(p.key)
+	a.keptBytes += len(p.data) - len(before)
+	a.payloads.put(p.key, append([]byte(nil), p.data...))
 }
 
 func (w *wireEvent) key() payloadKey { return payloadKey{w.Conn, w.Seq, w.Stamp[1], w.Gen, w.Dir} }

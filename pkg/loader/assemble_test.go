@@ -89,7 +89,7 @@ func (b *bench) expect(t *testing.T, want string) {
 
 func (b *bench) expectEmpty(t *testing.T) {
 	t.Helper()
-	if n := len(b.payloads) + len(b.async) + len(b.opened) + len(b.unsent); n != 0 {
+	if n := b.payloads.len() + b.async.len() + b.conns.Len() + b.waits + b.heldBytes + b.keptBytes; n != 0 {
 		t.Errorf("the assembler keeps %d things of closed connections: %+v", n, b.assembler)
 	}
 }
@@ -176,7 +176,7 @@ func TestPayloadAlreadyThere(t *testing.T) {
 			t.Errorf("record %d has %q, want %q", i, got, want)
 		}
 	}
-	if len(b.payloads) != 0 {
+	if b.payloads.len() != 0 {
 		t.Errorf("delivered payloads stay: %v", b.payloads)
 	}
 }
@@ -189,7 +189,7 @@ func TestOrphanPayload(t *testing.T) {
 		b.submit(w, "text")
 	}
 	b.feed(t, here, socketEvent(event.SocketClose))
-	if _, ok := b.payloads[other.key()]; !ok || len(b.payloads) != 1 {
+	if !b.payloads.has(other.key()) || b.payloads.len() != 1 {
 		t.Errorf("after the close %v is kept, want that of connection 2 alone", b.payloads)
 	}
 	b.feed(t, ofConn(2, socketEvent(event.SocketClose)))
@@ -262,7 +262,8 @@ func TestTooManyHeld(t *testing.T) {
 	b.expect(t, "")
 	b.feed(t, inCall(maxHeld, 11), inCall(maxHeld+1, 11))
 	b.expect(t, "rx0.0 rx0.1")
-	if n := len(b.opened[1]); n != maxHeld {
+	if c, _ := b.conns.Peek(1); len(c.opened) != maxHeld {
+		n := len(c.opened)
 		t.Errorf("%d are held, want %d", n, maxHeld)
 	}
 	b.feed(t, returned(maxHeld+2, 11, 50))
@@ -455,7 +456,7 @@ func TestOrphansAreBounded(t *testing.T) {
 		b.submit(w, "kept")
 		b.feed(t, w)
 	}
-	if n := len(b.payloads); n > maxKept {
+	if n := b.payloads.len(); n > maxKept {
 		t.Errorf("%d payloads kept", n)
 	}
 }

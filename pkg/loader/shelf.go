@@ -1,0 +1,113 @@
+package loader
+
+// shelf keeps what waits for the event of its record. Each thing is found by
+// its record, by its connection and by its age, and nothing is searched for:
+// a connection that closes costs what it leaves behind, not what others do.
+type shelf[V any] struct {
+	all    map[payloadKey]*keeping[V]
+	conns  map[uint64]*keeping[V] // the oldest of each connection
+	oldest *keeping[V]
+	free   *keeping[V] // linked by next[byAge]
+}
+
+// keeping is one thing kept. It is in two rings, each from the oldest to the
+// newest and round again.
+type keeping[V any] struct {
+	prev, next [2]*keeping[V]
+	key        payloadKey
+	value      V
+}
+
+// The rings of all things and of a connection's.
+const (
+	byAge = iota
+	byConn
+)
+
+func newShelf[V any]() *shelf[V] {
+	return &shelf[V]{all: map[payloadKey]*keeping[V]{}, conns: map[uint64]*keeping[V]{}}
+}
+
+func (s *shelf[V]) len() int { return len(s.all) }
+
+func (s *shelf[V]) has(key payloadKey) bool { return s.all[key] != nil }
+
+// put keeps a value, in the place of an older one of the same key.
+func (s *shelf[V]) put(key payloadKey, value V) {
+	s.take(key)
+	it := s.free
+	if it == nil {
+		it = &keeping[V]{}
+	} else {
+		s.free = it.next[byAge]
+	}
+	it.key, it.value = key, value
+	s.all[key] = it
+	s.oldest = it.join(byAge, s.oldest)
+	s.conns[key.conn] = it.join(byConn, s.conns[key.conn])
+}
+
+// take returns a value that is kept no longer.
+func (s *shelf[V]) take(key payloadKey) (value V, ok bool) {
+	it := s.all[key]
+	if it == nil {
+		return value, false
+	}
+	return s.remove(it), true
+}
+
+// takeOldest takes what was put first.
+func (s *shelf[V]) takeOldest() (value V, ok bool) {
+	if s.oldest == nil {
+		return value, false
+	}
+	return s.remove(s.oldest), true
+}
+
+// takeOf takes what was put first for a connection.
+func (s *shelf[V]) takeOf(conn uint64) (value V, ok bool) {
+	it := s.conns[conn]
+	if it == nil {
+		return value, false
+	}
+	return s.remove(it), true
+}
+
+func (s *shelf[V]) remove(it *keeping[V]) V {
+	value := it.value
+	delete(s.all, it.key)
+	s.oldest = it.leave(byAge, s.oldest)
+	if left := it.leave(byConn, s.conns[it.key.conn]); left != nil {
+		s.conns[it.key.conn] = left
+	} else {
+		delete(s.conns, it.key.conn)
+	}
+	*it = keeping[V]{next: [2]*keeping[V]{byAge: s.free}}
+	s.free = it
+	return value
+}
+
+// join makes it the newest of a ring, and returns the oldest.
+func (it *keeping[V]) join(ring int, oldest *keeping[V]) *keeping[V] {
+	if oldest == nil {
+		it.prev[ring], it.next[ring] = it, it
+		return it
+	}
+	newest := oldest.prev[ring]
+	it.prev[ring], it.next[ring] = newest, oldest
+	newest.next[ring], oldest.prev[ring] = it, it
+	return oldest
+}
+
+// leave takes it out of a ring, and returns the oldest that is left, or nil.
+func (it *keeping[V]) leave(ring int, oldest *keeping[V]) *keeping[V] {
+	prev, next := it.prev[ring], it.next[ring]
+	if next == it {
+		return nil
+	}
+	prev.next[ring], next.prev[ring] = next, prev
+	if oldest == it {
+		return next
+	}
+	return oldest
+}

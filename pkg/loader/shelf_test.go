@@ -1,0 +1,150 @@
+package loader
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// Against a slice, the oldest first.
+func TestShelf(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	s, want := newShelf[payloadKey](), []payloadKey{}
+	first := func(of func(payloadKey) bool) (k payloadKey, ok bool) {
+		i := slices.IndexFunc(want, of)
+		if i < 0 {
+			return k, false
+		}
+		k = want[i]
+		want = slices.Delete(want, i, i+1)
+		return k, true
+	}
+	for range 20_000 {
+		key := payloadKey{conn: rng.Uint64N(4), seq: rng.Uint64N(5)}
+		same := func(k payloadKey) bool { return k == key }
+		var got, expected payloadKey
+		var gotOK, expectedOK bool
+		switch rng.IntN(8) {
+		default:
+			first(same)
+			want = append(want, key)
+			s.put(key, key)
+		case 0:
+			got, gotOK = s.take(key)
+			expected, expectedOK = first(same)
+		case 1:
+			got, gotOK = s.takeOldest()
+			expected, expectedOK = first(func(payloadKey) bool { return true })
+		case 2:
+			got, gotOK = s.takeOf(key.conn)
+			expected, expectedOK = first(func(k payloadKey) bool { return k.conn == key.conn })
+		}
+		if got != expected || gotOK != expectedOK || s.len() != len(want) || s.has(key) != slices.Contains(want, key) {
+			t.Fatalf("took %v %v, want %v %v; %d are left, want %d", got, gotOK, expected, expectedOK, s.len(), len(want))
+		}
+	}
+	for s.len() > 0 {
+		s.takeOldest()
+	}
+	if s.oldest != nil || len(s.conns) != 0 {
+		t.Errorf("an empty shelf knows of %v and of %d connections", s.oldest, len(s.conns))
+	}
+}
+
+// orphans are payloads of a connection of their own each, whose records never
+// come.
+func orphans(a *assembler, n int) {
+	for i := range uint64(n) {
+		a.keep(wirePayload{key: payloadKey{conn: 1000 + i}, data: []byte("orphan")})
+	}
+}
+
+// closing closes a connection.
+func closing(tb testing.TB, a *assembler) {
+	w := socketEvent(event.SocketClose)
+	if err := a.add(&w, func(event.Event) error { return nil }); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func BenchmarkClose(b *testing.B) {
+	for name, kept := range map[string]int{"none": 0, "16k": maxKept} {
+		b.Run(name, func(b *testing.B) {
+			a := newAssembler(nil)
+			orphans(a, kept)
+			for b.Loop() {
+				closing(b, a)
+			}
+		})
+	}
+}
+
+// A close costs the same whatever is kept of others. To walk 16,384 payloads
+// takes thousands of times as long, so that no machine's mood decides.
+func TestCloseWalksNothing(t *testing.T) {
+	quickest := func(kept int) time.Duration {
+		a := newAssembler(nil)
+		orphans(a, kept)
+		best := time.Hour
+		for range 20 {
+			begin := time.Now()
+			for range 10 {
+				closing(t, a)
+			}
+			best = min(best, time.Since(begin))
+		}
+		if a.payloads.len() != kept {
+			t.Errorf("%d of %d payloads of others are left", a.payloads.len(), kept)
+		}
+		return best
+	}
+	none, many := quickest(0), quickest(maxKept)
+	if many > 50*none {
+		t.Errorf("ten closes take %v beside %d kept payloads, and %v without", many, maxKept, none)
+	}
+}
+
+// Connections whose close was lost let their records go when there are too
+// many of them, the idlest connection's first.
+func TestWaitingConnectionsAreBounded(t *testing.T) {
+	b := newBench()
+	for conn := range uint64(maxWaiting) {
+		w := unsentTX(0, 1)
+		if conn%2 == 0 {
+			w = inCall(1, 11)
+		}
+		b.feed(t, ofConn(conn+1, w))
+	}
+	b.expect(t, "")
+	b.feed(t, ofConn(1, unsentTX(0, 5)))
+	b.expect(t, "tx0.1") // of 2: 1 has just been used
+	b.feed(t, ofConn(maxWaiting+1, inCall(7, 11)), ofConn(maxWaiting+2, inCall(8, 11)))
+	b.expect(t, "rx0.1 tx0.1") // of 3 and 4
+	if b.waits != maxWaiting || b.conns.Len() != maxWaiting-1 {
+		t.Errorf("%d records of %d connections wait", b.waits, b.conns.Len())
+	}
+	if err := b.flush(b.out); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.got) != maxWaiting {
+		t.Errorf("%d records came out at the end", len(b.got))
+	}
+	b.expectEmpty(t)
+}
+
+// Completions whose records were lost go one by one, the oldest first.
+func TestCompletionsAreBounded(t *testing.T) {
+	b := newBench()
+	for seq := range uint64(maxKept + 2) {
+		b.feed(t, wireEvent{Kind: kindError, Func: funcDecryptDone, Conn: 1, Dir: uint8(event.RX), Seq: seq, Err: 74})
+	}
+	if len(b.got) != 2 || b.got[0].(*event.Error).Seq != 0 || b.got[1].(*event.Error).Seq != 1 {
+		t.Errorf("let go: %v", b.got)
+	}
+	if b.async.len() != maxKept {
+		t.Errorf("%d completions are kept", b.async.len())
+	}
+}
