@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -47,7 +48,7 @@ func (c *conn) request(s *stream) *exchange {
 	ex := newExchange(s, s.dir)
 	if len(c.waiting) >= maxPending {
 		c.in.note(s, "more than %d requests wait for a response: the oldest is given up", maxPending)
-		c.tell(s, c.pop(), event.HTTPUnanswered)
+		c.tell(s, c.pop(), finding.Unanswered)
 	}
 	c.waiting = append(c.waiting, ex)
 	return ex
@@ -64,7 +65,7 @@ func (c *conn) settleDoubt(s *stream) {
 		return
 	}
 	for len(c.waiting) > 0 {
-		c.tell(s, c.pop(), event.HTTPUnanswered)
+		c.tell(s, c.pop(), finding.Unanswered)
 	}
 	c.doubtful = false
 }
@@ -90,7 +91,7 @@ func (c *conn) response(s *stream) *exchange {
 		if ex := c.pop(); ex.sure {
 			return ex
 		} else {
-			c.tell(s, ex, event.HTTPUnanswered)
+			c.tell(s, ex, finding.Unanswered)
 		}
 	}
 	c.sayLonely(s)
@@ -119,14 +120,14 @@ func (c *conn) unsure() {
 }
 
 // ended tells that a message of HTTP/1 has.
-func (c *conn) ended(s *stream, ex *exchange, m *event.HTTPMessage, how event.HTTPEnd) {
+func (c *conn) ended(s *stream, ex *exchange, m *finding.Message, how finding.End) {
 	switch {
-	case ex.ev.Response != nil && m == &ex.ev.Response.HTTPMessage:
+	case ex.ev.Response != nil && m == &ex.ev.Response.Message:
 		c.tell(s, ex, how)
 		c.answered = s.now.Mono
-	case how == event.HTTPGap:
+	case how == finding.Gap:
 		c.tell(s, ex, how)
-	case how == event.HTTPComplete && c.oneWay(s.dir):
+	case how == finding.Complete && c.oneWay(s.dir):
 		c.tell(s, ex, how)
 		c.waiting = slices.DeleteFunc(c.waiting, func(w *exchange) bool { return w == ex })
 	}
@@ -143,7 +144,7 @@ func (c *conn) stream(s *stream, id uint32) *exchange {
 	if len(c.open) >= maxPending {
 		oldest := slices.Min(slices.Collect(maps.Keys(c.open)))
 		c.in.note(s, "more than %d streams are open: stream %d is given up", maxPending, oldest)
-		c.drop(s, oldest, event.HTTPUnanswered)
+		c.drop(s, oldest, finding.Unanswered)
 	}
 	ex := newExchange(s, s.dir)
 	ex.ev.Version, ex.ev.Stream = "2", id
@@ -152,7 +153,7 @@ func (c *conn) stream(s *stream, id uint32) *exchange {
 }
 
 // drop reports a stream of HTTP/2 and forgets it.
-func (c *conn) drop(s *stream, id uint32, how event.HTTPEnd) {
+func (c *conn) drop(s *stream, id uint32, how finding.End) {
 	ex, ok := c.open[id]
 	if !ok {
 		return
@@ -171,7 +172,7 @@ func (c *conn) close() error {
 	}
 	for len(c.waiting) > 0 {
 		ex := c.pop()
-		c.tell(c.streams[ex.ev.Dir], ex, event.HTTPUnanswered)
+		c.tell(c.streams[ex.ev.Dir], ex, finding.Unanswered)
 	}
 	for _, id := range slices.Sorted(maps.Keys(c.open)) {
 		c.drop(c.latest(), id, c.open[id].cut())

@@ -1,12 +1,13 @@
 package inspect
 
 import (
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
 // exchange is a request and its response under way.
 type exchange struct {
-	ev     event.HTTP
+	ev     finding.HTTP
 	method string
 	begun  uint64 // when the request's first record came
 	sure   bool   // that the next response is its
@@ -17,7 +18,7 @@ type exchange struct {
 
 // side is one direction of a stream of HTTP/2.
 type side struct {
-	message *event.HTTPMessage // nil until its head was seen
+	message *finding.Message // nil until its head was seen
 	content masker
 	ended   bool
 }
@@ -30,13 +31,13 @@ func newExchange(s *stream, request event.Dir) *exchange {
 }
 
 // tell reports an exchange, once.
-func (c *conn) tell(s *stream, ex *exchange, how event.HTTPEnd) {
+func (c *conn) tell(s *stream, ex *exchange, how finding.End) {
 	if ex.told || ex.ev.Request == nil && ex.ev.Response == nil {
 		return
 	}
 	ex.told = true
-	if ex.gap && how == event.HTTPComplete {
-		how = event.HTTPGap
+	if ex.gap && how == finding.Complete {
+		how = finding.Gap
 	}
 	ex.ev.End, ex.ev.Mono = how, s.now.Mono
 	if ex.ev.Request != nil && ex.ev.Response != nil && ex.ev.Mono > ex.begun {
@@ -47,9 +48,9 @@ func (c *conn) tell(s *stream, ex *exchange, how event.HTTPEnd) {
 }
 
 // cut is how a stream ended that did not.
-func (ex *exchange) cut() event.HTTPEnd {
+func (ex *exchange) cut() finding.End {
 	if ex.ev.Response == nil {
-		return event.HTTPUnanswered
+		return finding.Unanswered
 	}
-	return event.HTTPClosed
+	return finding.Closed
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -14,7 +15,7 @@ type shown struct {
 	payload [2][]byte
 	text    []byte
 	records []event.Record
-	http    []event.HTTP
+	http    []finding.HTTP
 	notes   []string
 }
 
@@ -29,9 +30,9 @@ func (o *shown) Record(r *event.Record, pieces []Piece) error {
 
 func (o *shown) Write(ev event.Event) error {
 	switch ev := ev.(type) {
-	case *event.HTTP:
+	case *finding.HTTP:
 		o.http = append(o.http, *ev)
-	case *event.Note:
+	case *finding.Note:
 		o.notes = append(o.notes, ev.Text)
 	}
 	return nil

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"strings"
 
-	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
 // twin is a line as it came and as it may be shown; both have the same length.
@@ -28,16 +28,16 @@ func (t twin) word(n int) string {
 }
 
 // field splits a header line at its colon.
-func (t twin) field() (f event.HTTPHeader, ok bool) {
+func (t twin) field() (f finding.Header, ok bool) {
 	i := bytes.IndexByte(t.raw, ':')
 	if i < 0 {
 		return f, false
 	}
-	return event.HTTPHeader{Name: string(t.shown[:i]), Value: strings.Trim(string(t.shown[i+1:]), " \t")}, true
+	return finding.Header{Name: string(t.shown[:i]), Value: strings.Trim(string(t.shown[i+1:]), " \t")}, true
 }
 
 // headers are the fields of a head.
-type headers []event.HTTPHeader
+type headers []finding.Header
 
 // get is the value of the first field of a name.
 func (h headers) get(name string) string {

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
 // http1 decodes HTTP/1 (RFC 9112).
@@ -17,7 +17,7 @@ type http1 struct {
 	scanned int    // bytes of a head that has not ended
 	left    uint64 // bytes of the body or chunk that are to come
 	// at is the message that is under way, of request or response.
-	at *event.HTTPMessage
+	at *finding.Message
 	ex *exchange
 	// guessed is a body that is not there if the request was HEAD, which nobody
 	// saw.
@@ -116,14 +116,14 @@ func (h *http1) message(s *stream, n int) bool {
 	}
 	h.ex = s.conn.request(s)
 	h.lines.write(s, s.pos, s.pos+uint64(n))
-	r := &event.HTTPRequest{}
+	r := &finding.Request{}
 	first, fields := cutHead(raw, s.masked(s.pos, s.pos+uint64(n)))
 	r.Method, r.Path = first.word(0), first.word(1)
 	r.Host, r.Headers = fields.get("host"), fields
 	h.ex.method = req.Method
 	h.ex.ev.Version = strings.TrimPrefix(req.Proto, "HTTP/")
 	h.ex.ev.Request = r
-	h.begin(s, n, &r.HTTPMessage)
+	h.begin(s, n, &r.Message)
 	h.framing(s, req.TransferEncoding, req.ContentLength, false)
 	return true
 }
@@ -141,18 +141,18 @@ func (h *http1) response(s *stream, raw []byte) bool {
 	}
 	h.ex = s.conn.response(s)
 	h.lines.write(s, s.pos, s.pos+uint64(n))
-	r := &event.HTTPResponse{Status: resp.StatusCode}
+	r := &finding.Response{Status: resp.StatusCode}
 	_, r.Headers = cutHead(raw, s.masked(s.pos, s.pos+uint64(n)))
 	h.ex.ev.Version = strings.TrimPrefix(resp.Proto, "HTTP/")
 	h.ex.ev.Response = r
-	h.begin(s, n, &r.HTTPMessage)
+	h.begin(s, n, &r.Message)
 	switch {
 	case resp.StatusCode == http.StatusSwitchingProtocols,
 		h.ex.method == http.MethodConnect && resp.StatusCode < 300:
 		h.upgrade(s)
 	case h.ex.method == http.MethodHead, resp.StatusCode < 200, resp.StatusCode == http.StatusNoContent,
 		resp.StatusCode == http.StatusNotModified:
-		h.finish(s, event.HTTPComplete)
+		h.finish(s, finding.Complete)
 	default:
 		h.guessed = h.ex.ev.Request == nil
 		h.framing(s, resp.TransferEncoding, resp.ContentLength, true)
@@ -160,7 +160,7 @@ func (h *http1) response(s *stream, raw []byte) bool {
 	return true
 }
 
-func (h *http1) begin(s *stream, n int, m *event.HTTPMessage) {
+func (h *http1) begin(s *stream, n int, m *finding.Message) {
 	h.at = m
 	m.HeadLen = uint64(n)
 	s.take(n, Text, "")
@@ -169,7 +169,7 @@ func (h *http1) begin(s *stream, n int, m *event.HTTPMessage) {
 }
 
 // finish ends the message.
-func (h *http1) finish(s *stream, how event.HTTPEnd) {
+func (h *http1) finish(s *stream, how finding.End) {
 	h.content.end(s)
 	h.phase, h.left = inHead, 0
 	if h.at != nil {
@@ -180,7 +180,7 @@ func (h *http1) finish(s *stream, how event.HTTPEnd) {
 
 // upgrade: both directions speak something else from here on.
 func (h *http1) upgrade(s *stream) {
-	h.finish(s, event.HTTPUpgrade)
+	h.finish(s, finding.Upgrade)
 	s.conn.tunnel = true
 	for _, one := range s.conn.streams {
 		if d, ok := one.decoder.(*http1); ok && one != s {
@@ -200,7 +200,7 @@ func (h *http1) leave(s *stream) {
 // lose gives up, until a record begins with a message.
 func (h *http1) lose(s *stream, why string) bool {
 	s.in.note(s, "%s; decoding goes on where a record begins with a message", why)
-	h.cut(s, event.HTTPGap)
+	h.cut(s, finding.Gap)
 	s.conn.unsure()
 	s.decoder = newLostGuess()
 	s.decoder.settle(s)
@@ -208,7 +208,7 @@ func (h *http1) lose(s *stream, why string) bool {
 }
 
 // cut ends the message that is under way before its time.
-func (h *http1) cut(s *stream, how event.HTTPEnd) {
+func (h *http1) cut(s *stream, how finding.End) {
 	if h.at != nil {
 		h.finish(s, how)
 	}
@@ -241,16 +241,16 @@ func (h *http1) gap(s *stream, n uint64) {
 	if n > 0 {
 		s.in.note(s, "bytes are missing here: decoding goes on where a record begins with a message")
 	}
-	h.cut(s, event.HTTPGap)
+	h.cut(s, finding.Gap)
 	s.conn.unsure()
 	s.decoder = newLostGuess()
 }
 
 // end: the connection closes, and with it a body that lasts until then.
 func (h *http1) end(s *stream) {
-	how := event.HTTPClosed
+	how := finding.Closed
 	if h.phase == untilClose {
-		how = event.HTTPComplete
+		how = finding.Complete
 	}
 	h.cut(s, how)
 }

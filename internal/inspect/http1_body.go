@@ -3,7 +3,7 @@ package inspect
 import (
 	"bytes"
 
-	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
 // framing says where the body ends, RFC 9112 §6.3.
@@ -16,7 +16,7 @@ func (h *http1) framing(s *stream, encodings []string, length int64, response bo
 	case length < 0 && response:
 		h.phase = untilClose
 	default:
-		h.finish(s, event.HTTPComplete)
+		h.finish(s, finding.Complete)
 	}
 }
 
@@ -24,7 +24,7 @@ func (h *http1) framing(s *stream, encodings []string, length int64, response bo
 func (h *http1) body(s *stream) bool {
 	b := s.rest()
 	if h.guessed && h.at.BodyLen == 0 && startLine(b) == isHTTP1 {
-		h.finish(s, event.HTTPComplete)
+		h.finish(s, finding.Complete)
 		return true
 	}
 	n := len(b)
@@ -47,7 +47,7 @@ func (h *http1) bodyEnds(s *stream) {
 		h.phase = afterChunk
 		return
 	}
-	h.finish(s, event.HTTPComplete)
+	h.finish(s, finding.Complete)
 }
 
 // line takes a line between chunks, RFC 9112 §7.1.
@@ -73,7 +73,7 @@ func (h *http1) line(s *stream) bool {
 		h.phase, h.left = inChunk, size
 	case len(line) == 0:
 		s.text(&h.lines, i+1)
-		h.finish(s, event.HTTPComplete)
+		h.finish(s, finding.Complete)
 		return true
 	}
 	s.text(&h.lines, i+1)

@@ -7,13 +7,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
 const rx, tx = event.RX, event.TX
 
 // brief is an exchange in one line.
-func brief(h event.HTTP) string {
+func brief(h finding.HTTP) string {
 	s := h.Dir.String() + " " + h.Version
 	if h.Stream != 0 {
 		s += fmt.Sprint("#", h.Stream)
@@ -125,7 +126,7 @@ func TestDuration(t *testing.T) {
 	if h.Duration != 6000 || h.Mono != 7000 || h.Proc.PID != 42 || h.Conn.Cookie != 7 {
 		t.Errorf("%+v", h)
 	}
-	want := []event.HTTPHeader{{Name: "Host", Value: "h"}}
+	want := []finding.Header{{Name: "Host", Value: "h"}}
 	if d := cmp.Diff(want, h.Request.Headers); d != "" {
 		t.Error(d)
 	}

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
-	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
 // h2 decodes HTTP/2 (RFC 9113).
@@ -96,7 +96,7 @@ func (h *h2) take(s *stream, f frame, parsed http2.Frame, n int) {
 	default:
 		if reset, ok := parsed.(*http2.RSTStreamFrame); ok {
 			note += ": " + reset.ErrCode.String()
-			s.conn.drop(s, f.StreamID, event.HTTPReset)
+			s.conn.drop(s, f.StreamID, finding.Reset)
 		}
 		var m masker
 		m.write(s, s.pos+frameHeaderLen, s.pos+uint64(n))
@@ -118,9 +118,9 @@ func (h *h2) endStream(s *stream, id uint32) {
 	side := &ex.sides[s.dir]
 	side.content.end(s)
 	side.ended = true
-	response := ex.ev.Response != nil && side.message == &ex.ev.Response.HTTPMessage
+	response := ex.ev.Response != nil && side.message == &ex.ev.Response.Message
 	if response || ex.sides[s.dir^1].ended || s.conn.oneWay(s.dir) {
-		s.conn.drop(s, id, event.HTTPComplete)
+		s.conn.drop(s, id, finding.Complete)
 	}
 }
 

@@ -3,7 +3,7 @@ package inspect
 import (
 	"golang.org/x/net/http2"
 
-	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
 // dataFrame is what is to come of a DATA frame.
@@ -59,7 +59,7 @@ func (h *h2) body(s *stream) bool {
 }
 
 // target is what masks the DATA and what counts it.
-func (h *h2) target(s *stream) (*masker, *event.HTTPMessage) {
+func (h *h2) target(s *stream) (*masker, *finding.Message) {
 	ex, ok := s.conn.open[h.data.stream]
 	if !ok {
 		return &h.stray, nil

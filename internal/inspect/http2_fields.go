@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/net/http2/hpack"
 
-	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
 // fieldBlock is a field block (RFC 9113 §4.3) that is not whole yet.
@@ -104,8 +104,8 @@ func pseudo(fields []hpack.HeaderField, name string) string {
 }
 
 // request enters the fields of a request, nil if they could not be decoded.
-func (ex *exchange) request(s *stream, fields []hpack.HeaderField) *event.HTTPMessage {
-	r := &event.HTTPRequest{}
+func (ex *exchange) request(s *stream, fields []hpack.HeaderField) *finding.Message {
+	r := &finding.Request{}
 	for _, f := range fields {
 		name, value := s.rules.field(f.Name, f.Value)
 		switch f.Name {
@@ -116,24 +116,24 @@ func (ex *exchange) request(s *stream, fields []hpack.HeaderField) *event.HTTPMe
 		case ":authority":
 			r.Host = value
 		}
-		r.Headers = append(r.Headers, event.HTTPHeader{Name: name, Value: value})
+		r.Headers = append(r.Headers, finding.Header{Name: name, Value: value})
 	}
 	ex.ev.Request = r
-	return &r.HTTPMessage
+	return &r.Message
 }
 
 // response is request for responses.
-func (ex *exchange) response(s *stream, fields []hpack.HeaderField, status string) *event.HTTPMessage {
-	r := &event.HTTPResponse{}
+func (ex *exchange) response(s *stream, fields []hpack.HeaderField, status string) *finding.Message {
+	r := &finding.Response{}
 	r.Status, _ = strconv.Atoi(status) // 0 is "not known"
 	for _, f := range fields {
 		name, value := s.rules.field(f.Name, f.Value)
-		r.Headers = append(r.Headers, event.HTTPHeader{Name: name, Value: value})
+		r.Headers = append(r.Headers, finding.Header{Name: name, Value: value})
 	}
 	if ex.ev.Request == nil {
 		ex.ev.Dir = s.dir ^ 1
 		s.conn.sayLonely(s)
 	}
 	ex.ev.Response = r
-	return &r.HTTPMessage
+	return &r.Message
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -45,8 +46,8 @@ type Config struct {
 }
 
 // Inspector takes the events of a run, in their order, and hands on all of them
-// with the secrets masked, and besides an event.HTTP for each request and its
-// response and an event.Note where something cannot be decoded. The summary ends
+// with the secrets masked, and besides an finding.HTTP for each request and its
+// response and an finding.Note where something cannot be decoded. The summary ends
 // it. It is not safe for concurrent use.
 type Inspector struct {
 	cfg    Config
@@ -117,7 +118,7 @@ func (in *Inspector) conn(id *event.Conn) *conn {
 	if len(in.conns) >= maxConns {
 		if !in.full {
 			in.full = true
-			_ = in.out.Write(&event.Note{Conn: *id, Text: fmt.Sprintf(
+			_ = in.out.Write(&finding.Note{Conn: *id, Text: fmt.Sprintf(
 				"more than %d connections are open: the plaintext of others is not shown", maxConns)})
 		}
 		return nil
@@ -162,7 +163,7 @@ func (in *Inspector) closeAll() error {
 
 // note tells of a stream what cannot be decoded.
 func (in *Inspector) note(s *stream, format string, args ...any) {
-	n := &event.Note{Dir: s.dir, Text: fmt.Sprintf(format, args...)}
+	n := &finding.Note{Dir: s.dir, Text: fmt.Sprintf(format, args...)}
 	if s.now != nil {
 		n.Conn, n.Proc, n.Mono = s.now.Conn, s.now.Proc, s.now.Mono
 	}

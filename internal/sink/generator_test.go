@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -140,31 +141,31 @@ func (g *generator) summary() *event.Summary {
 	return s
 }
 
-func (g *generator) message() (m event.HTTPMessage) {
+func (g *generator) message() (m finding.Message) {
 	for range g.byte() % 3 {
-		m.Headers = append(m.Headers, event.HTTPHeader{Name: g.string(), Value: g.string()})
+		m.Headers = append(m.Headers, finding.Header{Name: g.string(), Value: g.string()})
 	}
 	m.HeadLen, m.BodyLen = g.uint(), g.uint()
 	return m
 }
 
-func (g *generator) http() *event.HTTP {
-	h := &event.HTTP{
+func (g *generator) http() *finding.HTTP {
+	h := &finding.HTTP{
 		Conn: g.conn(), TLS: g.tls(), Proc: g.proc(), Mono: g.uint(), Dir: event.Dir(g.byte() % 2),
 		Version: []string{"1.0", "1.1", "2"}[g.byte()%3], Stream: uint32(g.uint()) >> 1, Duration: g.uint(),
-		End: event.HTTPEnd(g.byte() % 9),
+		End: finding.End(g.byte() % 9),
 	}
 	if g.byte()%2 == 0 {
-		h.Request = &event.HTTPRequest{Method: g.string(), Path: g.string(), Host: g.string(), HTTPMessage: g.message()}
+		h.Request = &finding.Request{Method: g.string(), Path: g.string(), Host: g.string(), Message: g.message()}
 	}
 	if g.byte()%2 == 0 {
-		h.Response = &event.HTTPResponse{Status: int(g.uint() % 1000), HTTPMessage: g.message()}
+		h.Response = &finding.Response{Status: int(g.uint() % 1000), Message: g.message()}
 	}
 	return h
 }
 
-func (g *generator) note() *event.Note {
-	return &event.Note{Conn: g.conn(), Proc: g.proc(), Mono: g.uint(), Dir: event.Dir(g.byte() % 2), Text: g.string()}
+func (g *generator) note() *finding.Note {
+	return &finding.Note{Conn: g.conn(), Proc: g.proc(), Mono: g.uint(), Dir: event.Dir(g.byte() % 2), Text: g.string()}
 }
 
 // events ends with those whose text may be of any width.

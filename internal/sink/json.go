@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -40,9 +41,9 @@ func (e *encoder) AppendEvent(dst []byte, ev event.Event) []byte {
 		dst = e.lost(dst, ev)
 	case *event.Summary:
 		dst = e.summary(dst, ev)
-	case *event.HTTP:
+	case *finding.HTTP:
 		dst = e.http(dst, ev)
-	case *event.Note:
+	case *finding.Note:
 		dst = e.note(dst, ev)
 	default:
 		return dst

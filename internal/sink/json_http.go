@@ -3,10 +3,10 @@ package sink
 import (
 	"strconv"
 
-	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
-func (e *encoder) http(dst []byte, h *event.HTTP) []byte {
+func (e *encoder) http(dst []byte, h *finding.HTTP) []byte {
 	dst = e.head(dst, "http", h.Mono)
 	dst = appendName(dst, "dir", h.Dir.String())
 	dst = appendName(dst, "version", h.Version)
@@ -18,12 +18,12 @@ func (e *encoder) http(dst []byte, h *event.HTTP) []byte {
 		dst = appendQuoted(dst, r.Method)
 		dst = appendString(dst, "path", r.Path)
 		dst = appendString(dst, "host", r.Host)
-		dst = append(appendMessage(dst, &r.HTTPMessage), '}')
+		dst = append(appendMessage(dst, &r.Message), '}')
 	}
 	if r := h.Response; r != nil {
 		dst = append(dst, `,"response":{"status":`...)
 		dst = strconv.AppendInt(dst, int64(r.Status), 10)
-		dst = append(appendMessage(dst, &r.HTTPMessage), '}')
+		dst = append(appendMessage(dst, &r.Message), '}')
 	}
 	dst = appendProcess(dst, &h.Proc)
 	dst = appendSock(dst, &h.Conn)
@@ -31,7 +31,7 @@ func (e *encoder) http(dst []byte, h *event.HTTP) []byte {
 	return appendName(dst, "tier", e.tier)
 }
 
-func appendMessage(dst []byte, m *event.HTTPMessage) []byte {
+func appendMessage(dst []byte, m *finding.Message) []byte {
 	dst = appendUint(dst, "head_len", m.HeadLen)
 	dst = appendUint(dst, "body_len", m.BodyLen)
 	dst = append(appendKey(dst, "headers"), '[')
@@ -46,7 +46,7 @@ func appendMessage(dst []byte, m *event.HTTPMessage) []byte {
 	return append(dst, ']')
 }
 
-func (e *encoder) note(dst []byte, n *event.Note) []byte {
+func (e *encoder) note(dst []byte, n *finding.Note) []byte {
 	dst = e.head(dst, "note", n.Mono)
 	dst = appendString(dst, "text", n.Text)
 	dst = appendName(dst, "dir", n.Dir.String())

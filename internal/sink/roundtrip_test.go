@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/internal/source"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -39,7 +40,7 @@ func again(t *testing.T, text []byte) []byte {
 func kernels(events []event.Event) (out []event.Event) {
 	for _, ev := range events {
 		switch ev.(type) {
-		case *event.HTTP, *event.Note:
+		case *finding.HTTP, *finding.Note:
 		default:
 			out = append(out, ev)
 		}

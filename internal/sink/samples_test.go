@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -103,35 +104,35 @@ func sampleSummary() *event.Summary {
 	}
 }
 
-func sampleHTTP() *event.HTTP {
-	return &event.HTTP{
+func sampleHTTP() *finding.HTTP {
+	return &finding.HTTP{
 		Conn: sampleConn(), TLS: sampleTLS(), Proc: sampleProc(), Mono: 91234567890, Dir: event.RX,
-		Version: "1.1", Duration: 3210000, End: event.HTTPComplete,
-		Request: &event.HTTPRequest{Method: "GET", Path: "/index.html", Host: "example.org", HTTPMessage: event.HTTPMessage{
-			Headers: []event.HTTPHeader{{Name: "Host", Value: "example.org"}, {Name: "Authorization", Value: "*****"}}, HeadLen: 71}},
-		Response: &event.HTTPResponse{Status: 200, HTTPMessage: event.HTTPMessage{
-			Headers: []event.HTTPHeader{{Name: "Content-Length", Value: "16384"}}, HeadLen: 42, BodyLen: 16384}},
+		Version: "1.1", Duration: 3210000, End: finding.Complete,
+		Request: &finding.Request{Method: "GET", Path: "/index.html", Host: "example.org", Message: finding.Message{
+			Headers: []finding.Header{{Name: "Host", Value: "example.org"}, {Name: "Authorization", Value: "*****"}}, HeadLen: 71}},
+		Response: &finding.Response{Status: 200, Message: finding.Message{
+			Headers: []finding.Header{{Name: "Content-Length", Value: "16384"}}, HeadLen: 42, BodyLen: 16384}},
 	}
 }
 
 // sampleOddHTTP lacks the request, and its status is not known.
-func sampleOddHTTP() *event.HTTP {
+func sampleOddHTTP() *finding.HTTP {
 	h := sampleHTTP()
-	h.Version, h.Stream, h.Request, h.Duration, h.End = "2", 5, nil, 0, event.HTTPReset
-	h.Response = &event.HTTPResponse{HTTPMessage: event.HTTPMessage{BodyLen: 7}}
+	h.Version, h.Stream, h.Request, h.Duration, h.End = "2", 5, nil, 0, finding.Reset
+	h.Response = &finding.Response{Message: finding.Message{BodyLen: 7}}
 	return h
 }
 
 // sampleEvil is a request that would like to act on a terminal.
-func sampleEvil() *event.HTTP {
+func sampleEvil() *finding.HTTP {
 	h := sampleHTTP()
-	h.Request.Method, h.Request.Path, h.Response, h.End = "\x1b[2J", "/\x9b31m\u202e", nil, event.HTTPUnanswered
+	h.Request.Method, h.Request.Path, h.Response, h.End = "\x1b[2J", "/\x9b31m\u202e", nil, finding.Unanswered
 	h.Request.Headers = nil
 	return h
 }
 
-func sampleNote() *event.Note {
-	return &event.Note{Conn: sampleConn(), Proc: sampleProc(), Mono: 91234567890, Dir: event.TX,
+func sampleNote() *finding.Note {
+	return &finding.Note{Conn: sampleConn(), Proc: sampleProc(), Mono: 91234567890, Dir: event.TX,
 		Text: "gap: 3 records are missing, of unknown length"}
 }
 

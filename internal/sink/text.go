@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/internal/safe"
 	"github.com/ktlstop/ktlstop/internal/units"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -81,9 +82,9 @@ func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
 		p.lost(ev)
 	case *event.Summary:
 		p.summary(ev)
-	case *event.HTTP:
+	case *finding.HTTP:
 		p.http(ev)
-	case *event.Note:
+	case *finding.Note:
 		p.note(ev)
 	}
 	dst, p.dst = p.dst, nil

@@ -3,12 +3,12 @@ package sink
 import (
 	"strconv"
 
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/internal/units"
-	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
 // http writes a request and its response on one line of any length.
-func (p *printer) http(h *event.HTTP) {
+func (p *printer) http(h *finding.HTTP) {
 	p.lead(h.Mono, &h.Proc, h.Dir)
 	p.str("HTTP/")
 	p.str(h.Version)
@@ -22,7 +22,7 @@ func (p *printer) http(h *event.HTTP) {
 		p.str(" in ")
 		p.dst = units.AppendDuration(p.dst, h.Duration)
 	}
-	if h.End != event.HTTPComplete {
+	if h.End != finding.Complete {
 		p.str(" (")
 		p.str(h.End.String())
 		p.str(")")
@@ -32,7 +32,7 @@ func (p *printer) http(h *event.HTTP) {
 	p.flush()
 }
 
-func (p *printer) request(r *event.HTTPRequest) {
+func (p *printer) request(r *finding.Request) {
 	if r == nil {
 		p.str(" request not seen")
 		return
@@ -41,10 +41,10 @@ func (p *printer) request(r *event.HTTPRequest) {
 		p.str(" ")
 		p.str(Sanitize(s))
 	}
-	p.sizes(&r.HTTPMessage)
+	p.sizes(&r.Message)
 }
 
-func (p *printer) response(r *event.HTTPResponse) {
+func (p *printer) response(r *finding.Response) {
 	p.str(" > ")
 	switch {
 	case r == nil:
@@ -55,11 +55,11 @@ func (p *printer) response(r *event.HTTPResponse) {
 	default:
 		p.str(strconv.Itoa(r.Status))
 	}
-	p.sizes(&r.HTTPMessage)
+	p.sizes(&r.Message)
 }
 
 // sizes writes the bytes of head and body, exactly.
-func (p *printer) sizes(m *event.HTTPMessage) {
+func (p *printer) sizes(m *finding.Message) {
 	p.str(" ")
 	p.num(m.HeadLen)
 	p.str("+")
@@ -67,7 +67,7 @@ func (p *printer) sizes(m *event.HTTPMessage) {
 	p.str(" B")
 }
 
-func (p *printer) note(n *event.Note) {
+func (p *printer) note(n *finding.Note) {
 	p.lead(n.Mono, &n.Proc, n.Dir)
 	p.str("[")
 	p.str(Sanitize(n.Text))

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/internal/safe"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -51,7 +52,7 @@ func TestTextIsNarrowAndSafe(t *testing.T) {
 		for _, ev := range newGenerator(uint64(seed)).events() {
 			width := 79
 			switch ev.(type) {
-			case *event.Summary, *event.HTTP, *event.Note:
+			case *event.Summary, *finding.HTTP, *finding.Note:
 				width = 0
 			}
 			checkLines(t, printed(t, TextConfig{}, ev), width)

@@ -72,14 +72,14 @@ func (p *Player) Play(ctx context.Context) error {
 		case err != nil:
 			return err
 		case n == 0:
-			p.begin(monoOf(ev))
+			p.begin(ev.Time())
 		}
-		if !p.wait(ctx, monoOf(ev)) {
+		if !p.wait(ctx, ev.Time()) {
 			return nil
 		}
 		if _, end := ev.(*event.Summary); !end || p.Speed > 0 {
-			p.seconds(monoOf(ev))
-			p.reach(monoOf(ev))
+			p.seconds(ev.Time())
+			p.reach(ev.Time())
 		}
 		p.Handle(ev)
 	}
@@ -124,20 +124,4 @@ func (p *Player) wait(ctx context.Context, mono uint64) bool {
 		}
 	}
 	return ctx.Err() == nil
-}
-
-func monoOf(ev event.Event) uint64 {
-	switch ev := ev.(type) {
-	case *event.Record:
-		return ev.Mono
-	case *event.Socket:
-		return ev.Mono
-	case *event.Error:
-		return ev.Mono
-	case *event.Lost:
-		return ev.Mono
-	case *event.Summary:
-		return ev.Mono
-	}
-	return 0
 }

@@ -9,14 +9,27 @@ import (
 	"time"
 )
 
-// Event is one of *Record, *Socket, *Error, *Lost, *Summary, *HTTP and *Note.
-type Event interface{ isEvent() }
+// Event is one of *Record, *Socket, *Error, *Lost and *Summary, or what a reader
+// of these adds.
+type Event interface {
+	// Time is CLOCK_MONOTONIC in nanoseconds when it happened; 0 if unknown.
+	Time() uint64
+}
 
-func (*Record) isEvent()  {}
-func (*Socket) isEvent()  {}
-func (*Error) isEvent()   {}
-func (*Lost) isEvent()    {}
-func (*Summary) isEvent() {}
+// Time implements Event.
+func (r *Record) Time() uint64 { return r.Mono }
+
+// Time implements Event.
+func (s *Socket) Time() uint64 { return s.Mono }
+
+// Time implements Event.
+func (e *Error) Time() uint64 { return e.Mono }
+
+// Time implements Event.
+func (l *Lost) Time() uint64 { return l.Mono }
+
+// Time implements Event.
+func (s *Summary) Time() uint64 { return s.Mono }
 
 // Comm is a task's name as the kernel keeps it: at most 15 bytes, NUL padded,
 // chosen by the task itself and therefore hostile.

@@ -34,8 +34,10 @@ func TestProcessName(t *testing.T) {
 	}
 }
 
-func TestEvents(t *testing.T) {
-	for _, ev := range []Event{&Record{}, &Socket{}, &Error{}, &Lost{}, &Summary{}} {
-		ev.isEvent()
+func TestTime(t *testing.T) {
+	for _, ev := range []Event{&Record{Mono: 7}, &Socket{Mono: 7}, &Error{Mono: 7}, &Lost{Mono: 7}, &Summary{Mono: 7}} {
+		if ev.Time() != 7 {
+			t.Errorf("%T at 7 is at %d", ev, ev.Time())
+		}
 	}
 }

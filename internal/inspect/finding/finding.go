@@ -1,0 +1,100 @@
+// Package finding holds what internal/inspect finds in plaintext: events that
+// the kernel does not know of, and that go to sinks among those it tells.
+package finding
+
+import "github.com/ktlstop/ktlstop/pkg/event"
+
+// HTTP is a request and its response, as far as the trace has seen them. What a
+// redaction masked is asterisks in all fields.
+type HTTP struct {
+	Conn event.Conn
+	TLS  event.TLS
+	// Proc is the process that sent or received the response, or the request
+	// where there is no response.
+	Proc event.Process
+	// Mono is that of the last record that is part of it.
+	Mono uint64
+	// Dir is the direction of the request: TX for a client, RX for a server.
+	Dir event.Dir
+	// Version is that of HTTP: "1.0", "1.1" or "2".
+	Version string
+	// Stream is HTTP/2's stream identifier, 0 for HTTP/1.
+	Stream uint32
+	// Request and Response are nil where they were not seen.
+	Request  *Request
+	Response *Response
+	// Duration is the time in nanoseconds from the request's first record to the
+	// response's last; 0 if one of them was not seen.
+	Duration uint64
+	// End says how it ended.
+	End End
+}
+
+// Time implements event.Event.
+func (h *HTTP) Time() uint64 { return h.Mono }
+
+// Request is what a request's head says, and how long it was.
+type Request struct {
+	Method, Path, Host string
+	Message
+}
+
+// Response is what a response's head says, and how long it was.
+type Response struct {
+	// Status is 0 where the head could not be decoded.
+	Status int
+	Message
+}
+
+// Message is what requests and responses share.
+type Message struct {
+	Headers []Header
+	// HeadLen is the length in bytes of the head: start line, header lines and
+	// the empty line of HTTP/1, the field blocks (HPACK) of HTTP/2.
+	HeadLen uint64
+	// BodyLen is the length in bytes of the content (RFC 9110 §6.4), without
+	// chunk sizes, padding and trailers.
+	BodyLen uint64
+}
+
+// Header is one header field.
+type Header struct{ Name, Value string }
+
+// End says how a request and its response ended.
+type End uint8
+
+// The ends. Unanswered is a request whose response did not come, or of which
+// the trace could not tell which it was.
+const (
+	Complete End = iota + 1
+	// Reset is a stream of HTTP/2 that was reset.
+	Reset
+	// Closed is a message that the end of the connection or of the trace cut.
+	Closed
+	// Gap is a message of which records are missing.
+	Gap
+	Unanswered
+	// Upgrade is a connection that speaks another protocol from here on.
+	Upgrade
+)
+
+// String returns the end in one word.
+func (e End) String() string {
+	names := [...]string{"unknown", "complete", "reset", "closed", "gap", "unanswered", "upgrade"}
+	if int(e) >= len(names) {
+		return names[0]
+	}
+	return names[e]
+}
+
+// Note says what could not be decoded of a connection, and why.
+type Note struct {
+	Conn event.Conn
+	Proc event.Process
+	Mono uint64
+	Dir  event.Dir
+	Text string
+}
+
+// Time implements event.Event.
+func (n *Note) Time() uint64 { return n.Mono }
