@@ -15,6 +15,7 @@ import (
 // emulation with two processors. docs/bench.json has their counts, which a test
 // of benchdoc looks at.
 func TestBench(t *testing.T) {
+	onOneKernel(t)
 	const size, streams, warmUp = 100_000, 3, 1
 	svg := filepath.Join(t.TempDir(), "plot.svg")
 	tr := startTracer(t)
@@ -64,6 +65,7 @@ func TestBench(t *testing.T) {
 }
 
 func TestBenchInText(t *testing.T) {
+	onOneKernel(t)
 	stdout, stderr, status := ktlstop(t, "bench", "--sizes", "1KiB", "--ways", "ktls sendfile", "--max-bytes", "4KiB", "--tls", "1.2", "--perf=false")
 	if status != 0 || !strings.Contains(stdout, "1KiB  ktls sendfile") || !strings.Contains(stdout, "TLS 1.2, ") || !strings.Contains(stdout, "syscalls: not counted\n") {
 		t.Errorf("status %d: %s%s", status, stdout, stderr)

@@ -36,6 +36,7 @@ func run(t *testing.T, ktlstop []string, args ...string) (stdout, stderr string,
 }
 
 func TestFailuresInOneLine(t *testing.T) {
+	onOneKernel(t)
 	full := fullDisk(t)
 	for name, args := range map[string][]string{
 		"no such folder": {"trace", "-w", "/nowhere/file", "--duration", "1s"},
@@ -71,6 +72,7 @@ func fullDisk(t *testing.T) string {
 }
 
 func TestWithoutRights(t *testing.T) {
+	onOneKernel(t)
 	if _, err := os.Stat(program); err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +105,7 @@ func TestHiddenSymbols(t *testing.T) {
 
 // TestEnds ends a trace in each way a user may, with nothing left attached.
 func TestEnds(t *testing.T) {
+	onOneKernel(t)
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
 	tracers := startTracers(t, make([][]string, len(signals)))
 	for i, s := range signals {
@@ -136,6 +139,7 @@ func tlsReferences(t *testing.T) string {
 // TestClosedPipe: ktlstop trace | head -1 ends quietly, at the next record, or
 // where there is none, at the end of the run.
 func TestClosedPipe(t *testing.T) {
+	onOneKernel(t)
 	for name, c := range map[string]struct {
 		duration string
 		traffic  bool
@@ -179,6 +183,7 @@ func keepTalking(t *testing.T) (stop func()) {
 
 // TestCount stops after exactly so many records.
 func TestCount(t *testing.T) {
+	onOneKernel(t)
 	stop := keepTalking(t)
 	defer stop()
 	stdout, stderr, status := ktlstop(t, "trace", "-o", "json", "-c", "7")
@@ -208,6 +213,7 @@ func TestTwoAtOnce(t *testing.T) {
 // TestPrivateFiles: what holds plaintext is for its owner only, even where the
 // file was there before.
 func TestPrivateFiles(t *testing.T) {
+	onOneKernel(t)
 	name := filepath.Join(t.TempDir(), "events")
 	must(t, os.WriteFile(name, nil, 0o644))
 	if _, stderr, status := ktlstop(t, "trace", "-s", "16", "-w", name, "--duration", "100ms"); status != 0 {
@@ -277,6 +283,7 @@ func comm(t *testing.T) string {
 
 // TestDemo: without a terminal the demo prints lines of its own traffic, and ends.
 func TestDemo(t *testing.T) {
+	onOneKernel(t)
 	stdout, stderr, status := ktlstop(t, "demo", "--duration", "1s")
 	if status != 0 || !strings.Contains(stdout, " data ") || !strings.Contains(stdout, "lost: nothing") {
 		t.Errorf("status %d\n%s\n%s", status, stdout, stderr)

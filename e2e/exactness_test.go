@@ -163,11 +163,15 @@ func TestManySockets(t *testing.T) {
 	}
 }
 
-// TestModuleStays: while the hooks are live the module cannot go.
+// TestModuleStays: while the hooks are live the module cannot go, and when they
+// are gone nothing holds it.
 func TestModuleStays(t *testing.T) {
 	tr := startTracer(t)
 	if out, err := exec.Command("rmmod", "tls").CombinedOutput(); err == nil {
 		t.Errorf("rmmod tls succeeded: %s", out)
 	}
 	tr.stop().noLosses(t)
+	if n := tlsReferences(t); n != "0" {
+		t.Errorf("the module tls still has %s users", n)
+	}
 }

@@ -249,6 +249,7 @@ func rekeys(t *testing.T) bool {
 
 // TestGenSeed: the same seed makes the same records, another one others.
 func TestGenSeed(t *testing.T) {
+	onOneKernel(t)
 	run := func(seed string) string {
 		r := gen(t, "-n", "3", "-s", "exp:2000", "--rounds", "5", "--alert-every", "3", "--seed", seed)
 		r.DurationNS, r.Seed = 0, 0
@@ -271,6 +272,7 @@ func TestGenSeed(t *testing.T) {
 // TestGenTwoHosts has client and server in network namespaces of their own, as
 // on two hosts, and one trace of both.
 func TestGenTwoHosts(t *testing.T) {
+	onOneKernel(t)
 	ip := need(t, "ip")
 	for _, args := range []string{"netns add gen-a", "netns add gen-b", "link add gen-a netns gen-a type veth peer name gen-b netns gen-b",
 		"-n gen-a address add 192.0.2.1/24 dev gen-a", "-n gen-b address add 192.0.2.2/24 dev gen-b",
@@ -332,6 +334,7 @@ func inNamespace(t *testing.T, records trace, name string) {
 
 // TestGenReportsInText is what people read.
 func TestGenReportsInText(t *testing.T) {
+	onOneKernel(t)
 	stdout, stderr, status := ktlstop(t, "gen", "--fault", "reset", "--rounds", "1", "--require")
 	if status != 0 || strings.Count(stdout, "\n") != 3 || !strings.Contains(stdout, "tx sw rx sw: 2 writes by send, ") ||
 		!strings.Contains(stdout, "connection reset by peer") {

@@ -19,12 +19,11 @@ func gobpfLacks(missing string) bool {
 		func(known string) bool { return strings.HasPrefix(missing, known) })
 }
 
-// byGobpf starts a ktlstop that is left with the gobpf backend.
+// byGobpf starts a ktlstop that is left with the gobpf backend, on the oldest
+// and on the newest kernel.
 func byGobpf(t *testing.T) []string {
 	t.Helper()
-	if kernel := os.Getenv("KTLSTOP_KERNEL"); kernel != "6.1" && kernel != "7.3" {
-		t.Skip("the gobpf backend is tested on the oldest and the newest kernel: KERNELS=\"6.1 7.3\"")
-	}
+	onlyOn(t, "6.1", "7.3")
 	return append(slices.Clone(withoutTypes), gobpfProgram)
 }
 

@@ -193,6 +193,7 @@ func checkNoSecret(t *testing.T, tr *tracer, got trace) {
 
 // TestInspectFormats: text and hex of the same traffic.
 func TestInspectFormats(t *testing.T) {
+	onOneKernel(t)
 	w := startWebsite(t)
 	text := startCommand(t, "inspect", "--comm", "nginx", "--redact", "x=.")
 	hex := startCommand(t, "inspect", "--comm", "nginx", "--format", "hex")
@@ -230,6 +231,7 @@ func (tr *tracer) wrote(all ...string) {
 
 // TestInspectRaw: the bytes alone are those that curl got.
 func TestInspectRaw(t *testing.T) {
+	onOneKernel(t)
 	w := startWebsite(t)
 	tr := startCommand(t, "inspect", "--comm", "nginx", "--dir", "tx", "--format", "raw")
 	head := filepath.Join(w.dir, "head")
@@ -253,6 +255,7 @@ func TestInspectRaw(t *testing.T) {
 
 // TestInspectRawOnTerminal: bytes of others do not reach a terminal.
 func TestInspectRawOnTerminal(t *testing.T) {
+	onOneKernel(t)
 	master, terminal := openTerminal(t)
 	defer master.Close()
 	defer terminal.Close()
@@ -276,6 +279,7 @@ func openTerminal(t *testing.T) (master, terminal *os.File) {
 
 // TestInspectClosedPipe: ktlstop inspect | head -1 ends quietly.
 func TestInspectClosedPipe(t *testing.T) {
+	onOneKernel(t)
 	r, pw, err := os.Pipe()
 	must(t, err)
 	cmd := exec.Command(program, "inspect", "--duration", "60s")

@@ -588,6 +588,7 @@ func firstDifference(a, b []byte) int {
 
 // TestInvariantsNotice spoils a sound trace in many ways; each is noticed.
 func TestInvariantsNotice(t *testing.T) {
+	onOneKernel(t)
 	if bad := soundTrace().audit(4).bad; len(bad) != 0 {
 		t.Fatalf("the sound trace has %v", bad)
 	}
@@ -651,6 +652,7 @@ func endless() map[string]uint64 { return map[string]uint64{"wait": 3, "decrypt"
 
 // TestInvariantsAllow changes a sound trace to what the kernel also does.
 func TestInvariantsAllow(t *testing.T) {
+	onOneKernel(t)
 	fails := func(tr trace) trace {
 		tr[3].Lat, tr[5].Lat, tr[7].Lat = endless(), endless(), endless()
 		e := line{Type: "error", Func: "tls_rx_one_record", Sock: tr[1].Sock, record: record{Dir: "rx", Seq: 3}}

@@ -126,6 +126,7 @@ func asRecord(t *testing.T, l *line) event.Record {
 
 // TestMatchErrors: one line that points at the column, and status 2.
 func TestMatchErrors(t *testing.T) {
+	onOneKernel(t)
 	for _, c := range []struct{ args, want string }{
 		{`trace|--match|lat.encrypt > 5`, "--match: column 15: lat.encrypt is a duration: compare it with 5ms, 300us"},
 		{`trace|--match|dir == up`, `--match: column 8: dir is never "up": compare it with rx, tx`},

@@ -106,6 +106,7 @@ func TestStoppedReader(t *testing.T) {
 // a terminal, a file (a FIFO stands for one on a disk that does not take more).
 // Nothing is lost silently, and the traced programs do not wait.
 func TestSlowOutput(t *testing.T) {
+	onOneKernel(t)
 	for name, open := range map[string]func(t *testing.T, cmd *exec.Cmd) (r io.Reader, opened func()){
 		"pipe": slowPipe, "terminal": slowTerminal, "file": slowFile,
 	} {

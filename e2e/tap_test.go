@@ -35,6 +35,7 @@ func exists(name string) bool {
 
 // TestTapEnds: the interface is dumb while it is there, and goes with the command.
 func TestTapEnds(t *testing.T) {
+	onOneKernel(t)
 	tp := startTap(t, "ktls1", "--mtu", "1500")
 	i, err := net.InterfaceByName("ktls1")
 	must(t, err)
@@ -63,6 +64,7 @@ func TestTapEnds(t *testing.T) {
 // TestTapKilled: what SIGKILL leaves behind the next start names and removes,
 // and nothing else.
 func TestTapKilled(t *testing.T) {
+	onOneKernel(t)
 	tp := startTap(t, "ktls2")
 	must(t, tp.cmd.Process.Kill())
 	<-tp.done
@@ -180,6 +182,7 @@ func (w watcher) count(t *testing.T) (n int) {
 // TestTapNewNamespace: the interface is in a namespace of the tap's own, where
 // others can enter.
 func TestTapNewNamespace(t *testing.T) {
+	onOneKernel(t)
 	tp := startTap(t, "ktls0", "--tap-netns", "new")
 	if exists("ktls0") {
 		t.Error("the interface is in this namespace")

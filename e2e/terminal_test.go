@@ -169,6 +169,7 @@ func absProgram(t *testing.T) string {
 
 // TestDashboard drives the dashboard in a real terminal, with real traffic.
 func TestDashboard(t *testing.T) {
+	onOneKernel(t)
 	stop := keepTalking(t)
 	defer stop()
 	p := openPane(t)
@@ -275,6 +276,7 @@ func written(t *testing.T, p *pane) {
 // TestDashboardEnds ends it from outside, once on a full disk: the terminal is
 // as it was before, and nothing is left attached or half written.
 func TestDashboardEnds(t *testing.T) {
+	onOneKernel(t)
 	full := filepath.Dir(fullDisk(t))
 	p := openPane(t)
 	for signal, dir := range map[string]string{"TERM": "/", "HUP": full} {
@@ -302,6 +304,7 @@ func TestDashboardEnds(t *testing.T) {
 // TestDashboardReplays: what was recorded of real traffic can be looked at
 // later, without rights.
 func TestDashboardReplays(t *testing.T) {
+	onOneKernel(t)
 	tr := startTracer(t)
 	stop := keepTalking(t)
 	tr.waitFor(func() bool {

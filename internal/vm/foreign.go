@@ -9,7 +9,7 @@ import (
 // foreign is the suite whose OpenSSL is newer than the host's, and foreignPackages all that it needs to run beside the
 // host's: the suite's own libc, whose loader starts it. The first one's version names the directory.
 var (
-	foreign         = Series{"openssl35", []string{"trixie", "trixie-security"}}
+	foreign         = Series{Name: "openssl35", Suites: []string{"trixie", "trixie-security"}}
 	foreignPackages = []string{"openssl", "libssl3t64", "libc6", "zlib1g", "libzstd1"}
 )
 

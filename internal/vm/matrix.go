@@ -12,6 +12,7 @@ var kernelsTxt string
 // A Series is one line of kernels.txt: a kernel series such as "6.1" and the suites to look for it in.
 type Series struct {
 	Name   string
+	Check  bool // only checkTests run on it
 	Suites []string
 }
 
@@ -29,13 +30,15 @@ func parseMatrix(text string) ([]Series, error) {
 	for i, line := range strings.Split(text, "\n") {
 		line, _, _ = strings.Cut(line, "#")
 		fields := strings.Fields(line)
-		switch len(fields) {
-		case 0:
-		case 1:
-			return nil, fmt.Errorf("kernels.txt:%d: series %s has no suite", i+1, fields[0])
-		default:
-			m = append(m, Series{fields[0], fields[1:]})
+		switch {
+		case len(fields) == 0:
+			continue
+		case len(fields) < 3:
+			return nil, fmt.Errorf("kernels.txt:%d: want a series, full or check, and suites", i+1)
+		case fields[1] != "full" && fields[1] != "check":
+			return nil, fmt.Errorf("kernels.txt:%d: series %s has the tests %q, not full or check", i+1, fields[0], fields[1])
 		}
+		m = append(m, Series{Name: fields[0], Check: fields[1] == "check", Suites: fields[2:]})
 	}
 	return m, nil
 }

@@ -16,9 +16,10 @@ type testEvent struct{ Action, Test, Output string }
 type outcome string
 
 const (
-	passed  outcome = "pass"
-	failed  outcome = "fail"
-	skipped outcome = "skip"
+	passed    outcome = "pass"
+	failed    outcome = "fail"
+	skipped   outcome = "skip"
+	elsewhere outcome = "elsewhere" // skipped here, because it is another kernel's
 )
 
 // A testResult is the end of one test of one package.
@@ -27,6 +28,7 @@ type testResult struct {
 	outcome   outcome // empty while it runs
 	reason    string  // the last thing it printed
 	parent    bool    // has subtests
+	kernels   string  // whose it is, of a test that is left to others
 }
 
 func (r testResult) String() string {
@@ -92,6 +94,7 @@ func (t *testLog) results(status Status) []testResult {
 	var all []testResult
 	for _, r := range t.tests {
 		r := *r
+		r.settle()
 		if r.outcome == "" {
 			r.outcome, r.reason = failed, strings.TrimSuffix("did not end ("+describe(status)+"): "+r.reason, ": ")
 		}
@@ -138,7 +141,7 @@ func describe(s Status) string {
 }
 
 // A tally counts results.
-type tally struct{ passed, failed, skipped int }
+type tally struct{ passed, failed, skipped, elsewhere int }
 
 func (t *tally) add(r testResult) {
 	switch r.outcome {
@@ -146,13 +149,19 @@ func (t *tally) add(r testResult) {
 		t.passed++
 	case skipped:
 		t.skipped++
+	case elsewhere:
+		t.elsewhere++
 	default:
 		t.failed++
 	}
 }
 
 func (t tally) String() string {
-	return fmt.Sprintf("%d passed, %d failed, %d skipped", t.passed, t.failed, t.skipped)
+	text := fmt.Sprintf("%d passed, %d failed, %d skipped", t.passed, t.failed, t.skipped)
+	if t.elsewhere > 0 {
+		text += fmt.Sprintf(", %d run elsewhere", t.elsewhere)
+	}
+	return text
 }
 
 func count(results []testResult) tally {

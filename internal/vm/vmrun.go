@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -138,7 +139,7 @@ func (o *runOptions) runIn(dir string) (Status, error) {
 		return Status{}, err
 	}
 	defer restore()
-	c := Command{Args: o.args, Env: guestEnv(os.Environ(), o.series), Dir: dir, TTY: t.interactive, Size: t.size()}
+	c := Command{Args: o.args, Env: guestEnv(os.Environ(), o.series, []string{o.series}), Dir: dir, TTY: t.interactive, Size: t.size()}
 	return g.Run(c, Streams{os.Stdin, os.Stdout, os.Stderr, resize, signals})
 }
 
@@ -159,19 +160,20 @@ var (
 	envPrefixes = []string{"GO", "CGO_", "KTLSTOP_", "LC_"}
 )
 
-// guestEnv picks from env what concerns the command and adds what tells it where it is.
-func guestEnv(env []string, series string) []string {
+// guestEnv picks from env what concerns the command and adds what tells it where it is, and on which other kernels the
+// same command runs.
+func guestEnv(env []string, series string, all []string) []string {
 	var keep []string
 	for _, e := range env {
 		if name, _, _ := strings.Cut(e, "="); passedOn(name) {
 			keep = append(keep, e)
 		}
 	}
-	return append(keep, "KTLSTOP_GUEST=1", "KTLSTOP_KERNEL="+series)
+	return append(keep, "KTLSTOP_GUEST=1", "KTLSTOP_KERNEL="+series, "KTLSTOP_KERNELS="+strings.Join(all, " "))
 }
 
 func passedOn(name string) bool {
-	if name == "KTLSTOP_GUEST" || name == "KTLSTOP_KERNEL" {
+	if slices.Contains([]string{"KTLSTOP_GUEST", "KTLSTOP_KERNEL", "KTLSTOP_KERNELS"}, name) {
 		return false
 	}
 	for _, n := range envNames {

@@ -13,15 +13,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
 
 const testUsage = `usage: vmtest [flags]
 
-Builds the tests of some packages once and runs them on some kernels. Of several packages the last one, which should
-be the one that takes longest, has a guest of its own. Run it in the module's root.
+Builds the tests of some packages once and runs them on some kernels, all in one guest of each kernel and the last
+package, which should be the one that takes longest, first. Run it in the module's root.
 
 `
 
@@ -76,7 +75,7 @@ func parseTest(args []string) (*testOptions, error) {
 	var kernels, packages string
 	f := flag.NewFlagSet("vmtest", flag.ContinueOnError)
 	f.Usage = func() { fmt.Fprint(f.Output(), testUsage); f.PrintDefaults() }
-	f.StringVar(&kernels, "kernels", "", "kernel `series`, separated by spaces (default all of kernels.txt)")
+	f.StringVar(&kernels, "kernels", "", "kernel `series`, separated by spaces (default all of kernels.txt, with -run those that run all tests)")
 	f.StringVar(&packages, "packages", "./pkg/ktls ./e2e", "package `folders`, separated by spaces")
 	f.StringVar(&o.run, "run", "", "run only tests that match this `regexp`")
 	f.DurationVar(&o.timeout, "timeout", 35*time.Minute, "limit for one kernel")
@@ -93,7 +92,7 @@ func parseTest(args []string) (*testOptions, error) {
 	}
 	o.kernels, o.packages = strings.Fields(kernels), strings.Fields(packages)
 	if len(o.kernels) == 0 {
-		o.kernels = allKernels()
+		o.kernels = kernelNames(o.runsChecks())
 	}
 	if o.smp == 0 && o.jobs > 1 {
 		o.smp = 1
@@ -101,17 +100,41 @@ func parseTest(args []string) (*testOptions, error) {
 	return o, nil
 }
 
-func allKernels() []string {
-	var names []string
+// checkTests of checkPackage are what a kernel is given that kernels.txt says to check only.
+const (
+	checkPackage = "./e2e"
+	checkTests   = "^TestLoadAndTrace$"
+)
+
+// kernelNames are the kernels that run all tests, and with checked those that run checkTests too.
+func kernelNames(checked bool) (names []string) {
 	for _, s := range Matrix() {
-		names = append(names, s.Name)
+		if checked || !s.Check {
+			names = append(names, s.Name)
+		}
 	}
 	return names
 }
 
-// complete says whether every kernel and every test takes part.
+// runsChecks says whether checkTests are among the tests and no others were asked for.
+func (o *testOptions) runsChecks() bool {
+	return o.run == "" && slices.Contains(o.packages, checkPackage)
+}
+
+// checks says whether a kernel runs checkTests only: it does unless other tests were asked for.
+func (o *testOptions) checks(series string) bool {
+	s, err := findSeries(series)
+	return err == nil && s.Check && o.runsChecks()
+}
+
+// testing are the kernels that run all tests there are.
+func (o *testOptions) testing() []string {
+	return slices.DeleteFunc(slices.Clone(o.kernels), o.checks)
+}
+
+// complete says whether every kernel that runs all tests takes part, with all tests.
 func (o *testOptions) complete() bool {
-	for _, name := range allKernels() {
+	for _, name := range kernelNames(false) {
 		if !slices.Contains(o.kernels, name) {
 			return false
 		}
@@ -139,13 +162,21 @@ func (o *testOptions) testAll(ctx context.Context) (tally, error) {
 			total.add(r)
 		}
 	}
-	if o.complete() {
-		for _, r := range skippedEverywhere(runs) {
-			fmt.Println("FAIL", r)
-			total.add(r)
-		}
+	for _, r := range o.missing(runs) {
+		fmt.Println("FAIL", r)
+		total.add(r)
 	}
 	return total, nil
+}
+
+// missing are the tests that no kernel ran, or not the one that they were left to.
+func (o *testOptions) missing(runs []kernelRun) []testResult {
+	missing := notRunElsewhere(runs)
+	if o.complete() {
+		full := slices.DeleteFunc(slices.Clone(runs), func(r kernelRun) bool { return o.checks(r.series) })
+		missing = append(missing, skippedEverywhere(full)...)
+	}
+	return missing
 }
 
 func buildTests(ctx context.Context, tmp string, packages []string) ([]testBinary, error) {
@@ -171,49 +202,6 @@ func buildTests(ctx context.Context, tmp string, packages []string) ([]testBinar
 	return binaries, nil
 }
 
-// testKernels runs the kernels, some guests at a time, and reports each kernel when it is done.
-func (o *testOptions) testKernels(ctx context.Context, binaries []testBinary) []kernelRun {
-	groups := guestsOf(binaries)
-	runs, left := make([]kernelRun, len(o.kernels)), make([]int, len(o.kernels))
-	for i, series := range o.kernels {
-		runs[i], left[i] = kernelRun{series: series, release: "not fetched"}, len(groups)
-	}
-	var wait sync.WaitGroup
-	var joining sync.Mutex
-	slots := make(chan struct{}, max(1, o.jobs))
-	for _, group := range groups {
-		for i, series := range o.kernels {
-			slots <- struct{}{}
-			wait.Go(func() {
-				defer func() { <-slots }()
-				part := o.testKernel(ctx, series, group)
-				joining.Lock()
-				defer joining.Unlock()
-				runs[i].join(part)
-				if left[i]--; left[i] > 0 {
-					return
-				}
-				if len(runs[i].results) == 0 {
-					runs[i].results = []testResult{{pkg: "kernel", name: series, outcome: failed, reason: "no test ran"}}
-				}
-				o.report(os.Stdout, runs[i])
-			})
-		}
-	}
-	wait.Wait()
-	return runs
-}
-
-// guestsOf gives the last package, which takes longest, a guest of its own that comes first: the shorter ones fill the
-// gap at the end, when a kernel would run alone.
-func guestsOf(binaries []testBinary) [][]testBinary {
-	last := len(binaries) - 1
-	if last < 1 {
-		return [][]testBinary{binaries}
-	}
-	return [][]testBinary{binaries[last:], binaries[:last]}
-}
-
 // join adds what came out of another guest of the same kernel.
 func (r *kernelRun) join(part kernelRun) {
 	r.release = part.release
@@ -224,33 +212,20 @@ func (r *kernelRun) join(part kernelRun) {
 	r.logs = append(r.logs, part.logs...)
 }
 
-// testKernel boots one kernel and runs binaries on it. Whatever goes wrong is a failed result.
-func (o *testOptions) testKernel(ctx context.Context, series string, binaries []testBinary) kernelRun {
-	run := kernelRun{series: series, release: "not fetched"}
-	if err := o.testGuest(ctx, &run, binaries); err != nil {
-		run.results = append(run.results, testResult{pkg: "kernel", name: series, outcome: failed, reason: err.Error()})
-	}
-	return run
-}
-
-func (o *testOptions) testGuest(ctx context.Context, run *kernelRun, binaries []testBinary) error {
+// testGuest boots a kernel and runs packages on it until none is left.
+func (o *testOptions) testGuest(ctx context.Context, w *work, run *kernelRun) error {
 	kernel, err := Fetch(ctx, run.series, false)
 	if err != nil {
 		return err
 	}
 	run.release = kernel.Release
-	log, err := createLog(run, binaries)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	begin := time.Now()
 	defer func() { run.tests = time.Since(begin) - run.boot }()
-	s := &session{kernel: kernel, smp: o.smp, run: run, log: log}
+	s := &session{kernel: kernel, smp: o.smp, run: run}
 	defer s.close()
-	for _, b := range binaries {
+	for b, ok := w.take(); ok; b, ok = w.take() {
 		if err := o.testPackage(ctx, s, b); err != nil {
 			return err
 		}
@@ -305,6 +280,12 @@ func (s *session) close() {
 
 // testPackage runs one binary, and where the emulator fails, what is left of it in another guest.
 func (o *testOptions) testPackage(ctx context.Context, s *session, b testBinary) error {
+	log, err := createLog(s.run, b)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.log = log
 	var done []string
 	for {
 		if err := s.boot(ctx); err != nil {
@@ -328,16 +309,16 @@ func (o *testOptions) testPackage(ctx context.Context, s *session, b testBinary)
 	}
 }
 
-func createLog(run *kernelRun, binaries []testBinary) (*os.File, error) {
+func createLog(run *kernelRun, b testBinary) (*os.File, error) {
 	cache, err := CacheDir()
 	if err != nil {
 		return nil, err
 	}
-	name := filepath.Join(cache, "logs", run.series+"-"+filepath.Base(binaries[len(binaries)-1].dir)+".log")
+	name := filepath.Join(cache, "logs", run.series+"-"+filepath.Base(b.dir)+".log")
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return nil, err
 	}
-	run.logs = []string{name}
+	run.logs = append(run.logs, name)
 	return os.Create(name)
 }
 
@@ -345,9 +326,13 @@ func createLog(run *kernelRun, binaries []testBinary) (*os.File, error) {
 // the error then.
 func (o *testOptions) runBinary(g *Guest, series string, b testBinary, done []string, log io.Writer) (*testLog, Status, error) {
 	fmt.Fprintf(log, "### %s\n", b.pkg)
+	tests := o.run
+	if o.checks(series) {
+		tests = checkTests
+	}
 	c := Command{
-		Args: []string{b.file, "-test.v=test2json", "-test.paniconexit0", "-test.run", o.run, "-test.skip", skipAlso(o.skip, done)},
-		Env:  guestEnv(os.Environ(), series),
+		Args: []string{b.file, "-test.v=test2json", "-test.paniconexit0", "-test.run", tests, "-test.skip", skipAlso(o.skip, done)},
+		Env:  guestEnv(os.Environ(), series, o.testing()),
 		Dir:  b.dir,
 	}
 	convert, err := newConverter(b.pkg)
@@ -439,6 +424,9 @@ func (o *testOptions) report(w io.Writer, run kernelRun) {
 	fmt.Fprintf(w, "kernel %s (%s): %v, boot %.0f s, tests %.0f s\n", run.series, run.release, total, run.boot.Seconds(), run.tests.Seconds())
 	if run.deaths > 0 {
 		fmt.Fprintf(w, "  %d guests died of the emulator's stale breakpoint, and their unfinished tests ran again in another\n", run.deaths)
+	}
+	for _, l := range leftOut(run.results) {
+		fmt.Fprintln(w, " ", l)
 	}
 	for _, r := range run.results {
 		switch r.outcome {

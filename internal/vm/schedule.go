@@ -1,0 +1,126 @@
+package vm
+
+import (
+	"context"
+	"os"
+	"slices"
+	"sync"
+)
+
+// A schedule shares the kernels out to guests, some of which run at the same time. A guest runs the packages of its
+// kernel one after the other; when no kernel is left to begin with, one that is not done gets another guest, which
+// takes the packages that the first one has not come to.
+type schedule struct {
+	mu      sync.Mutex
+	kernels []*work // in the order they begin
+}
+
+// A work is what is left to do on one kernel, and what came out so far.
+type work struct {
+	schedule *schedule
+	todo     []testBinary
+	begun    bool
+	guests   int // that run
+	run      kernelRun
+}
+
+// plan begins with the kernel that takes longest: the newest, which the tests that need only one kernel are left to.
+// The kernels that are only checked come last and fill the gap at the end. Of packages the last one takes longest.
+func (o *testOptions) plan(binaries []testBinary) *schedule {
+	reversed := slices.Clone(binaries)
+	slices.Reverse(reversed)
+	s := &schedule{}
+	add := func(series string, todo []testBinary) {
+		s.kernels = append(s.kernels, &work{schedule: s, todo: todo, run: kernelRun{series: series, release: "not fetched"}})
+	}
+	testing := o.testing()
+	for _, series := range slices.Backward(testing) {
+		add(series, slices.Clone(reversed))
+	}
+	for _, series := range o.kernels {
+		if !slices.Contains(testing, series) {
+			add(series, slices.DeleteFunc(slices.Clone(reversed), func(b testBinary) bool { return b.pkg != checkPackage }))
+		}
+	}
+	return s
+}
+
+// next chooses the kernel of the next guest: one that nobody has begun with, else the one with most left to do.
+func (s *schedule) next() *work {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var best *work
+	for _, w := range s.kernels {
+		switch {
+		case len(w.todo) == 0:
+		case !w.begun:
+			w.begun = true
+			w.guests++
+			return w
+		case best == nil || len(w.todo) > len(best.todo):
+			best = w
+		}
+	}
+	if best != nil {
+		best.guests++
+	}
+	return best
+}
+
+// take gives a guest its next package.
+func (w *work) take() (testBinary, bool) {
+	w.schedule.mu.Lock()
+	defer w.schedule.mu.Unlock()
+	if len(w.todo) == 0 {
+		return testBinary{}, false
+	}
+	b := w.todo[0]
+	w.todo = w.todo[1:]
+	return b, true
+}
+
+// end adds what came out of a guest, and says whether it was the kernel's last. An error is a failed result, and then
+// nothing else is tried on this kernel.
+func (w *work) end(part kernelRun, err error) (last bool) {
+	w.schedule.mu.Lock()
+	defer w.schedule.mu.Unlock()
+	if err != nil {
+		w.todo = nil
+		part.results = append(part.results, testResult{pkg: "kernel", name: part.series, outcome: failed, reason: err.Error()})
+	}
+	w.run.join(part)
+	w.guests--
+	if len(w.todo) > 0 || w.guests > 0 {
+		return false
+	}
+	if len(w.run.results) == 0 {
+		w.run.results = []testResult{{pkg: "kernel", name: part.series, outcome: failed, reason: "no test ran"}}
+	}
+	return true
+}
+
+// testKernels runs the kernels, some guests at a time, and reports each kernel when it is done.
+func (o *testOptions) testKernels(ctx context.Context, binaries []testBinary) []kernelRun {
+	s := o.plan(binaries)
+	var wait sync.WaitGroup
+	var reporting sync.Mutex
+	for range max(1, o.jobs) {
+		wait.Go(func() {
+			for w := s.next(); w != nil; w = s.next() {
+				part := kernelRun{series: w.run.series, release: "not fetched"}
+				err := o.testGuest(ctx, w, &part)
+				if w.end(part, err) {
+					reporting.Lock()
+					o.report(os.Stdout, w.run)
+					reporting.Unlock()
+				}
+			}
+		})
+	}
+	wait.Wait()
+	var runs []kernelRun
+	for _, w := range s.kernels {
+		runs = append(runs, w.run)
+	}
+	return runs
+}
