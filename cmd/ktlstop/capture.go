@@ -13,7 +13,6 @@ import (
 	"github.com/ktlstop/ktlstop/internal/packet"
 	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/event"
-	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
 // captureFlags say how packets are made and written.
@@ -107,7 +106,7 @@ func (o *options) openCapture(stdout io.Writer, tier event.Tier) (*output, error
 	if err != nil {
 		return nil, err
 	}
-	s, err := sink.NewPcapng(files, sink.PcapngConfig{Offset: int64(loader.WallOffset()), Tier: tier, Snaplen: o.snaplen,
+	s, err := sink.NewPcapng(files, sink.PcapngConfig{Clock: o.liveClock(), Tier: tier, Snaplen: o.snaplen,
 		MTU: c.mtu, Application: "ktlstop " + version})
 	if err != nil {
 		return nil, err

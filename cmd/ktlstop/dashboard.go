@@ -83,6 +83,7 @@ func (o *options) watching(cmd *cobra.Command) (session.Config, error) {
 	cfg, err := o.session(cmd)
 	// An expression may look at more than the kernel adds up.
 	cfg.Watch, cfg.Loader.Aggregate = true, o.expr == nil
+	cfg.Clock = session.NewClock(nil) // a step is among the screen's notes
 	cfg.About = session.About{Version: version, Filter: filterText(cmd.Flags())}
 	if o.maxCPU > 0 {
 		cfg.About.Notes = append(cfg.About.Notes, fmt.Sprintf("--max-cpu %v: above that share of one processor the hooks are detached", o.maxCPU))

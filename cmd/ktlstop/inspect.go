@@ -204,7 +204,7 @@ func (o *inspection) openShow(cmd *cobra.Command, tier event.Tier) (*show, error
 		w = f
 	}
 	s.raw = &output{name: "standard error", Sink: sink.NewText(os.Stderr, sink.TextConfig{
-		Offset: int64(loader.WallOffset()), Location: time.Local, NoHeader: true})}
+		Clock: o.liveClock(), Location: time.Local, NoHeader: true})}
 	out.Sink = sink.NewRaw(w)
 	return s, nil
 }

@@ -33,6 +33,7 @@ type options struct {
 	count        uint64
 	duration     time.Duration
 	readyFile    string
+	clock        *session.Clock // see liveClock
 	ring         int
 	payloadRing  int
 	sample       string

@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
+	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/event"
-	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
 // outputFlags say where events go.
@@ -40,11 +40,19 @@ func (o *options) open(stdout io.Writer, tier event.Tier) (*output, error) {
 	if o.capturing() {
 		return o.openCapture(stdout, tier)
 	}
-	return o.openAt(stdout, tier, int64(loader.WallOffset()))
+	return o.openAt(stdout, tier, o.liveClock())
+}
+
+// liveClock is the clock of all that one run writes.
+func (o *options) liveClock() *session.Clock {
+	if o.clock == nil {
+		o.clock = session.NewClock(notice)
+	}
+	return o.clock
 }
 
 // openAt is open for events whose clock is not this machine's.
-func (o *options) openAt(stdout io.Writer, tier event.Tier, offset int64) (*output, error) {
+func (o *options) openAt(stdout io.Writer, tier event.Tier, clock sink.Clock) (*output, error) {
 	out := &output{name: "standard output"}
 	w := stdout
 	if o.toFile() {
@@ -55,9 +63,9 @@ func (o *options) openAt(stdout io.Writer, tier event.Tier, offset int64) (*outp
 		out.file, out.name, w = f, o.file, f
 	}
 	if o.output == "json" {
-		out.Sink = sink.NewJSON(w, offset, tier)
+		out.Sink = sink.NewJSON(w, clock, tier)
 	} else {
-		out.Sink = sink.NewText(w, sink.TextConfig{Offset: offset, Location: time.Local, Wide: o.wide, Body: o.body})
+		out.Sink = sink.NewText(w, sink.TextConfig{Clock: clock, Location: time.Local, Wide: o.wide, Body: o.body})
 	}
 	return out, nil
 }

@@ -47,7 +47,7 @@ func (o *options) printRecording(cmd *cobra.Command) error {
 		return err
 	}
 	defer file.Close()
-	out, err := o.openAt(cmd.OutOrStdout(), r.Tier(), r.Offset())
+	out, err := o.openAt(cmd.OutOrStdout(), r.Tier(), sink.FixedClock(r.Offset()))
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func runTap(cmd *cobra.Command, o *options, name, netns string) error {
 
 // feedTap feeds the tap, what is written besides, and the notices.
 func (o *options) feedTap(cmd *cobra.Command, s *session.Session, line *tap.Tap) error {
-	text := sink.NewText(os.Stderr, sink.TextConfig{Offset: int64(loader.WallOffset()), Location: time.Local, NoHeader: true})
+	text := sink.NewText(os.Stderr, sink.TextConfig{Clock: o.liveClock(), Location: time.Local, NoHeader: true})
 	all := session.Sinks{line, session.Notices{Sink: text}}
 	if o.file != "" {
 		out, err := o.openCapture(cmd.OutOrStdout(), s.Tier())

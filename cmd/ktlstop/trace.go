@@ -88,7 +88,7 @@ func (o *options) openSession(cmd *cobra.Command) (*session.Session, error) {
 func (o *options) session(cmd *cobra.Command) (session.Config, error) {
 	cfg, err := o.config(cmd)
 	return session.Config{
-		Loader: cfg, SocketFilter: o.filter, Limit: o.count, Duration: o.duration, FromFirst: o.fromFirst, Notice: notice,
+		Loader: cfg, SocketFilter: o.filter, Limit: o.count, Duration: o.duration, FromFirst: o.fromFirst, Notice: notice, Clock: o.liveClock(),
 	}, err
 }
 

@@ -16,8 +16,8 @@ const closeConns = 10_000
 const minInterval = 200 * time.Millisecond
 
 // Snapshot is the state of a Table at one moment. It is never changed after it
-// was handed out, and shares no memory with the Table. Run alone is filled in by
-// whoever knows it, before the Snapshot goes on.
+// was handed out, and shares no memory with the Table. Run is filled in by
+// whoever knows it, and Offset where it changes, before the Snapshot goes on.
 type Snapshot struct {
 	// Mono is the monotonic time, Offset what to add for the wall clock, both
 	// in nanoseconds. Elapsed is the time that the rates are over.

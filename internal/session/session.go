@@ -32,6 +32,9 @@ type Config struct {
 	// Notice, if not nil, is told when Loader.Sample.Auto begins and ceases to
 	// leave records out.
 	Notice func(string)
+	// Clock tells the wall clock of snapshots, nil for one of the session's own.
+	// Sinks of the same run share it, so that a step is told once.
+	Clock *Clock
 }
 
 // SocketFilter is an eBPF program of an object, or a classic filter.
@@ -77,6 +80,9 @@ func Open(cfg Config) (*Session, error) {
 }
 
 func newSession(t tracer, cfg Config) *Session {
+	if cfg.Clock == nil {
+		cfg.Clock = NewClock(cfg.Notice)
+	}
 	s := &Session{cfg: cfg, tracer: t}
 	if cfg.Watch {
 		s.view = newView(t, &cfg)
@@ -193,6 +199,8 @@ func (r *running) handle(ev event.Event) error {
 }
 
 func (r *running) idle() error {
+	// A step is told when it happens, not with the next event.
+	r.session.cfg.Clock.Offset(loader.Monotonic())
 	if r.session.view != nil {
 		if err := r.session.view.idle(); err != nil {
 			return err

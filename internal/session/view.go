@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +45,7 @@ type view struct {
 	about     *flow.Run
 	choice    *choice
 	index     *cgroup.Index
+	clock     *Clock
 
 	mu   sync.Mutex
 	last time.Time // of the last reading
@@ -63,7 +65,7 @@ func newView(t watched, cfg *Config) *view {
 	about.Notes = append(about.Notes, InUserSpace(cfg.Loader.Match)...)
 	about.Notes = append(about.Notes, cfg.About.Notes...)
 	return &view{tracer: t, about: about, choice: newChoice(cfg.Loader.Match), index: cgroup.NewIndex(),
-		collector: flow.NewCollector(flow.Config{Offset: int64(loader.WallOffset()), Sampled: t.Aggregates()})}
+		clock: cfg.Clock, collector: flow.NewCollector(flow.Config{Sampled: t.Aggregates()})}
 }
 
 // aboutRun is what does not change while the run lasts.
@@ -128,7 +130,9 @@ func (w *view) snapshot() *flow.Snapshot {
 		return w.shown
 	}
 	w.sample()
-	w.shown = w.collector.Snapshot(loader.Monotonic())
+	now := loader.Monotonic()
+	w.shown = w.collector.Snapshot(now)
+	w.shown.Offset = w.clock.Offset(now)
 	w.shown.Run = w.present(w.shown.Lost)
 	return w.shown
 }
@@ -164,6 +168,9 @@ func (w *view) present(lost map[string]uint64) *flow.Run {
 		r.Rings = append(r.Rings, flow.Ring{Name: f.Name, Size: f.Size, Used: f.Used, Lost: lost[f.Cause]})
 	}
 	r.CPUs = runtime.NumCPU()
+	if note := w.clock.note(); note != "" {
+		r.Notes = append(slices.Clip(r.Notes), note)
+	}
 	return &r
 }
 

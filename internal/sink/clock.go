@@ -2,10 +2,22 @@ package sink
 
 import "time"
 
+// Clock tells wall clock times. Its Offset is the wall clock minus the monotonic
+// clock, in nanoseconds, for an event of the monotonic time mono.
+type Clock interface {
+	Offset(mono uint64) int64
+}
+
+// FixedClock is the Clock of a recording: one offset for all events.
+type FixedClock int64
+
+// Offset implements Clock.
+func (c FixedClock) Offset(uint64) int64 { return int64(c) }
+
 // stamp writes wall clock times of monotonic ones. It remembers the second that
 // it wrote last, since most events share it with the one before.
 type stamp struct {
-	offset int64 // wall clock minus monotonic clock, nanoseconds
+	clock  Clock
 	layout string
 	second int64
 	text   []byte
@@ -13,7 +25,7 @@ type stamp struct {
 
 // wall splits the wall clock at mono into seconds and nanoseconds.
 func (s *stamp) wall(mono uint64) (sec, nsec int64) {
-	ns := int64(mono) + s.offset
+	ns := int64(mono) + s.clock.Offset(mono)
 	sec, nsec = ns/1e9, ns%1e9
 	if nsec < 0 {
 		sec, nsec = sec-1, nsec+1e9

@@ -15,10 +15,10 @@ import (
 // newline included; but for a Summary it allocates nothing but room.
 type JSON struct{ lines }
 
-// NewJSON returns a JSON sink on w. offset is the wall clock minus the monotonic
-// clock in nanoseconds; tier is the run's, which every record repeats.
-func NewJSON(w io.Writer, offset int64, tier event.Tier) *JSON {
-	e := &encoder{clock: stamp{offset: offset, layout: "2006-01-02T15:04:05"}, tier: tier.String()}
+// NewJSON returns a JSON sink on w. tier is the run's, which every record
+// repeats.
+func NewJSON(w io.Writer, clock Clock, tier event.Tier) *JSON {
+	e := &encoder{clock: stamp{clock: clock, layout: "2006-01-02T15:04:05"}, tier: tier.String()}
 	return &JSON{newLines(w, e)}
 }
 

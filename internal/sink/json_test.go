@@ -49,7 +49,7 @@ func encode(t *testing.T, events ...event.Event) []byte {
 func encodeAt(t *testing.T, offset int64, events []event.Event) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	j := NewJSON(&out, offset, event.TierSnap)
+	j := NewJSON(&out, FixedClock(offset), event.TierSnap)
 	for _, ev := range events {
 		if err := j.Write(ev); err != nil {
 			t.Fatal(err)
@@ -96,7 +96,7 @@ func TestJSONTime(t *testing.T) {
 		{math.MaxUint64, 0, "1969-12-31T23:59:59.999999999Z"},
 		{math.MaxInt64, 0, "2262-04-11T23:47:16.854775807Z"},
 	} {
-		s := stamp{offset: c.offset, layout: "2006-01-02T15:04:05"}
+		s := stamp{clock: FixedClock(c.offset), layout: "2006-01-02T15:04:05"}
 		if got := string(s.append(nil, c.mono, 9, time.UTC)) + "Z"; got != c.want {
 			t.Errorf("mono %d offset %d: %s, want %s", c.mono, c.offset, got, c.want)
 		}
@@ -156,7 +156,7 @@ type brokenPipe struct{}
 func (brokenPipe) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestWriteErrorStays(t *testing.T) {
-	j := NewJSON(brokenPipe{}, 0, event.TierNone)
+	j := NewJSON(brokenPipe{}, FixedClock(0), event.TierNone)
 	if err := j.Write(sampleRecord()); err != nil {
 		t.Fatalf("a buffered write fails: %v", err)
 	}
@@ -171,7 +171,7 @@ func TestWriteErrorStays(t *testing.T) {
 }
 
 func TestJSONDoesNotAllocate(t *testing.T) {
-	j := NewJSON(io.Discard, offset, event.TierSnap)
+	j := NewJSON(io.Discard, FixedClock(offset), event.TierSnap)
 	for _, ev := range samples() {
 		if _, summary := ev.(*event.Summary); summary {
 			continue
@@ -183,7 +183,7 @@ func TestJSONDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkJSONRecord(b *testing.B) {
-	j := NewJSON(io.Discard, offset, event.TierNone)
+	j := NewJSON(io.Discard, FixedClock(offset), event.TierNone)
 	r := sampleRecord()
 	b.ReportAllocs()
 	for i := range b.N {
@@ -196,7 +196,7 @@ func BenchmarkJSONRecord(b *testing.B) {
 }
 
 func BenchmarkTextRecord(b *testing.B) {
-	s := NewText(io.Discard, TextConfig{Offset: offset})
+	s := NewText(io.Discard, TextConfig{Clock: FixedClock(offset)})
 	r := sampleRecord()
 	b.ReportAllocs()
 	for i := range b.N {

@@ -16,8 +16,8 @@ import (
 
 // PcapngConfig says how Pcapng writes.
 type PcapngConfig struct {
-	// Offset is the wall clock minus the monotonic clock, in nanoseconds.
-	Offset int64
+	// Clock tells the time of packets.
+	Clock Clock
 	// Tier and Snaplen tell the reader how much of each plaintext to expect.
 	Tier    event.Tier
 	Snaplen int
@@ -73,7 +73,7 @@ func (p *Pcapng) description() string {
 func (p *Pcapng) Write(ev event.Event) error { return p.build.Event(ev, p.packet) }
 
 func (p *Pcapng) packet(pkt *packet.Packet) error {
-	ts := time.Unix(0, int64(pkt.Mono)+p.cfg.Offset)
+	ts := time.Unix(0, int64(pkt.Mono)+p.cfg.Clock.Offset(pkt.Mono))
 	if err := p.files.rotate(ts); err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func readPcapng(t *testing.T, b []byte) (all []got, i pcapgo.NgInterface) {
 
 func TestPcapng(t *testing.T) {
 	d := newDisk()
-	p := newTestPcapng(t, d, "x.pcapng", Rotation{}, PcapngConfig{Offset: 1e18, Tier: event.TierSnap, Snaplen: 5, MTU: 1500, Application: "ktlstop test"})
+	p := newTestPcapng(t, d, "x.pcapng", Rotation{}, PcapngConfig{Clock: FixedClock(1e18), Tier: event.TierSnap, Snaplen: 5, MTU: 1500, Application: "ktlstop test"})
 	if n := d.files["x.pcapng"].Len(); n == 0 {
 		t.Error("a reader of a pipe has no head to begin with")
 	}
@@ -149,7 +149,7 @@ func rotated(t *testing.T, name string, rot Rotation, n int) (*disk, error) {
 	t.Helper()
 	d := newDisk()
 	offset := time.Now().UnixNano()
-	p := newTestPcapng(t, d, name, rot, PcapngConfig{Offset: offset})
+	p := newTestPcapng(t, d, name, rot, PcapngConfig{Clock: FixedClock(offset)})
 	var err error
 	for i := range n {
 		r := packetRecord(uint64(i), "0123456789", 10)

@@ -13,8 +13,9 @@ import (
 
 // TextConfig says how Text writes.
 type TextConfig struct {
-	// Offset is the wall clock minus the monotonic clock, in nanoseconds.
-	Offset int64
+	// Clock tells the time of events; with nil it is that since the machine's
+	// start.
+	Clock Clock
 	// Location is where the clock hangs; UTC if nil.
 	Location *time.Location
 	// Width is the number of columns of a line; 79 if 0. What grows with it is
@@ -42,7 +43,10 @@ func NewText(w io.Writer, cfg TextConfig) *Text {
 	if cfg.Location == nil {
 		cfg.Location = time.UTC
 	}
-	clock := stamp{offset: cfg.Offset, layout: "15:04:05"}
+	if cfg.Clock == nil {
+		cfg.Clock = FixedClock(0)
+	}
+	clock := stamp{clock: cfg.Clock, layout: "15:04:05"}
 	return &Text{newLines(w, &printer{cfg: cfg, clock: clock, headed: cfg.NoHeader})}
 }
 

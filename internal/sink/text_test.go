@@ -13,7 +13,7 @@ import (
 func printed(t *testing.T, cfg TextConfig, events ...event.Event) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	cfg.Offset = offset
+	cfg.Clock = FixedClock(offset)
 	s := NewText(&out, cfg)
 	for _, ev := range events {
 		if err := s.Write(ev); err != nil {

@@ -1,0 +1,102 @@
+package session
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/loader"
+)
+
+const (
+	// lookEvery is how often a Clock reads the offset again, in nanoseconds.
+	lookEvery = uint64(time.Second)
+	// slewed is by how much the offset may have changed without a step, and
+	// slewing how much more for each unit of time: twice what the kernel's
+	// discipline is allowed to, 500 parts in a million.
+	slewed  = 100 * time.Millisecond
+	slewing = 1000 // one in so many
+)
+
+// Clock follows the wall clock while a run lasts. The clock of events stops in
+// suspend and knows nothing of a clock that is set; the difference is read again
+// each second. It is a sink.Clock, for any number of goroutines.
+type Clock struct {
+	read func() time.Duration
+	tell func(string) // nil for nobody
+
+	offset atomic.Int64
+	next   atomic.Uint64 // when the offset is read again
+
+	mu    sync.Mutex
+	last  uint64 // when it was read
+	steps uint64
+	step  time.Duration // the last one
+}
+
+// NewClock returns a Clock that shows the present time. tell, if not nil, is
+// told of each step, once.
+func NewClock(tell func(string)) *Clock {
+	return newClock(loader.WallOffset, tell, loader.Monotonic())
+}
+
+func newClock(read func() time.Duration, tell func(string), mono uint64) *Clock {
+	c := &Clock{read: read, tell: tell, last: mono}
+	c.offset.Store(int64(read()))
+	c.next.Store(mono + lookEvery)
+	return c
+}
+
+// Offset is the wall clock minus the clock of events, in nanoseconds, as it was
+// at most a second before mono.
+func (c *Clock) Offset(mono uint64) int64 {
+	if mono >= c.next.Load() {
+		c.look(mono)
+	}
+	return c.offset.Load()
+}
+
+func (c *Clock) look(mono uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if mono < c.next.Load() { // somebody else has looked
+		return
+	}
+	passed := time.Duration(mono - c.last)
+	offset := c.read()
+	step := offset - time.Duration(c.offset.Load())
+	c.offset.Store(int64(offset))
+	c.last = mono
+	c.next.Store(mono + lookEvery)
+	if step.Abs() <= slewed+passed/slewing {
+		return
+	}
+	c.step = step
+	c.steps++
+	if c.tell != nil {
+		c.tell(stepText(step) + "; times are by the new clock from here on")
+	}
+}
+
+// note is what there is to say about steps, "" if there were none.
+func (c *Clock) note() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch c.steps {
+	case 0:
+		return ""
+	case 1:
+		return stepText(c.step) + "; all times are by the new clock"
+	}
+	return fmt.Sprintf("%s, and set or suspended %d times in all; all times are by the new clock", stepText(c.step), c.steps)
+}
+
+// stepText: a machine that slept looks like one whose clock was set forward.
+func stepText(step time.Duration) string {
+	by := step.Abs().Round(time.Millisecond)
+	if step < 0 {
+		return fmt.Sprintf("the clock was set back by %v", by)
+	}
+	return fmt.Sprintf("the clock was set forward by %v, or the machine slept so long", by)
+}

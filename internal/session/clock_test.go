@@ -1,0 +1,127 @@
+package session
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ktlstop/ktlstop/internal/sink"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// fakeWall is a wall clock that tests set.
+type fakeWall struct {
+	offset time.Duration
+	reads  int
+	told   []string
+}
+
+func (w *fakeWall) read() time.Duration {
+	w.reads++
+	return w.offset
+}
+
+func (w *fakeWall) tell(s string) { w.told = append(w.told, s) }
+
+const second = uint64(time.Second)
+
+func TestClockFollowsSteps(t *testing.T) {
+	w := &fakeWall{offset: 1000 * time.Hour}
+	c := newClock(w.read, w.tell, 5*second)
+	expect := func(mono uint64, want time.Duration, told ...string) {
+		t.Helper()
+		if got := time.Duration(c.Offset(mono)); got != want {
+			t.Errorf("at %d the offset is %v, want %v", mono, got, want)
+		}
+		if len(w.told) != len(told) {
+			t.Fatalf("told %q", w.told)
+		}
+		for i := range told {
+			if !strings.Contains(w.told[i], told[i]) {
+				t.Errorf("told %q, want %q in it", w.told[i], told[i])
+			}
+		}
+	}
+	expect(5*second, 1000*time.Hour)
+	w.offset += 3 * time.Hour
+	expect(6*second-1, 1000*time.Hour) // not a second yet
+	expect(6*second, 1003*time.Hour, "forward by 3h0m0s")
+	expect(6*second+1, 1003*time.Hour, "forward")
+	expect(3*second, 1003*time.Hour, "forward") // an event that comes late
+	w.offset -= 200 * time.Millisecond
+	expect(7*second, 1003*time.Hour-200*time.Millisecond, "forward", "back by 200ms")
+	expect(8*second, 1003*time.Hour-200*time.Millisecond, "forward", "back")
+	if note := c.note(); !strings.Contains(note, "back by 200ms") || !strings.Contains(note, "2 times") {
+		t.Errorf("the note is %q", note)
+	}
+}
+
+// What NTP does to a clock is followed and not worth a word, however long
+// nobody looked.
+func TestClockFollowsSlewSilently(t *testing.T) {
+	w := &fakeWall{}
+	c := newClock(w.read, w.tell, 0)
+	for at := second; at < 100*second; at += second {
+		w.offset += 500 * time.Microsecond
+		if got := time.Duration(c.Offset(at)); got != w.offset {
+			t.Fatalf("the offset is %v, want %v", got, w.offset)
+		}
+	}
+	w.offset += 1800 * time.Millisecond
+	c.Offset(3700 * second)
+	if len(w.told) != 0 || c.note() != "" {
+		t.Errorf("told %q, noted %q", w.told, c.note())
+	}
+}
+
+func TestClockReadsOnceASecond(t *testing.T) {
+	w := &fakeWall{}
+	c := newClock(w.read, nil, 0)
+	for at := uint64(0); at < 10*second; at += second / 1000 {
+		c.Offset(at)
+	}
+	if w.reads != 10 {
+		t.Errorf("read %d times in ten seconds", w.reads)
+	}
+}
+
+func TestClockDoesNotAllocate(t *testing.T) {
+	w := &fakeWall{}
+	c := newClock(w.read, nil, 0)
+	at := uint64(0)
+	if n := testing.AllocsPerRun(1000, func() { at += second / 10; c.Offset(at) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// What is written follows a step within a second, and snapshots do.
+func TestTimesFollowTheClock(t *testing.T) {
+	w := &fakeWall{offset: time.Duration(time.Date(2026, 11, 29, 6, 0, 0, 0, time.UTC).UnixNano())}
+	clock := newClock(w.read, nil, 0)
+	var out bytes.Buffer
+	j := sink.NewJSON(&out, clock, event.TierNone)
+	for _, mono := range []uint64{second / 2, second, 3 * second / 2} {
+		if err := j.Write(&event.Lost{Mono: mono}); err != nil {
+			t.Fatal(err)
+		}
+		w.offset += time.Hour
+	}
+	if err := j.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, ts := range []string{"06:00:00.500000000", "07:00:01.000000000", "07:00:01.500000000"} {
+		if !strings.Contains(out.String(), `"ts":"2026-11-29T`+ts+`Z"`) {
+			t.Errorf("%s is not in:\n%s", ts, out.String())
+		}
+	}
+
+	s, _ := sessionOf(nil, Config{Watch: true, Clock: clock})
+	snap := s.Snapshot() // long after the last look
+	if snap.Offset != int64(w.offset) {
+		t.Errorf("the snapshot's offset is %v, want %v", time.Duration(snap.Offset), w.offset)
+	}
+	if notes := strings.Join(snap.Run.Notes, "\n"); !strings.Contains(notes, "forward by 2h0m0s") {
+		t.Errorf("the snapshot notes:\n%s", notes)
+	}
+}
