@@ -12,7 +12,7 @@ import (
 type Collector struct {
 	mu     sync.Mutex
 	table  *Table
-	ledger *Ledger
+	ledger Auditor
 }
 
 // NewCollector returns a Collector with an empty Table and Ledger.

@@ -1,51 +1,86 @@
 package flow
 
-import "github.com/ktlstop/ktlstop/pkg/event"
+import (
+	"github.com/ktlstop/ktlstop/internal/lru"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
 
 // CauseGap is the cause of the losses that a Ledger finds: a step in the
 // sequences of one connection and direction that nothing explains.
 const CauseGap = "gap"
 
-// DefaultConns is the number of connections that a Ledger and a Table follow
-// when nothing else is asked for.
+// DefaultConns is the number of connections that a Table follows when nothing
+// else is asked for.
 const DefaultConns = 100_000
 
-// Ledger knows, for each connection, direction and key generation, the sequence
-// that the next record must have, and thereby what is missing (DESIGN §4.1).
-// It is not safe for concurrent use.
+// ledgerConns is how many a Ledger follows: as many as the kernel side does
+// ("hot" and "conns" of bpf/ktls_conn.h). Only a lost close makes it forget one
+// that lives.
+const ledgerConns = 1<<13 + 262_144
+
+// goneConns is how many connections a Ledger remembers by name of those that it
+// no longer follows.
+const goneConns = 1 << 16
+
+// Auditor finds out which records are missing, by the rules of one protocol. It
+// never calls missing what it cannot know.
+type Auditor interface {
+	// Observe enters a record and returns what is missing before it, nil if
+	// nothing is.
+	Observe(*event.Record) *event.Lost
+	// ObserveError enters a failure, which may have used up a record's place.
+	ObserveError(*event.Error) *event.Lost
+	// ObserveSocket enters a Socket event. A close returns what is missing at
+	// the ends.
+	ObserveSocket(*event.Socket) []*event.Lost
+	// Duplicates is the number of records that had been seen before.
+	Duplicates() uint64
+	// Forgotten is how often a connection was given up for want of room: what
+	// it lost between its last event before that and the next record is not
+	// known.
+	Forgotten() uint64
+}
+
+// Ledger is the Auditor of TLS over TCP. It knows, for each connection,
+// direction and key generation, the sequence that the next record must have. It
+// is not safe for concurrent use.
 type Ledger struct {
-	limit      int
-	conns      map[uint64]*[2]stream
+	conns *lru.Map[uint64, *[2]stream]
+	// gone are connections that were followed and no longer are; goneBelow is
+	// more than every id that gone had no room for. Ids rise, so that a new
+	// connection is not among them.
+	gone       *lru.Map[uint64, struct{}]
+	goneBelow  uint64
 	duplicates uint64
-	forgotten  uint64
 }
 
 // NewLedger returns a Ledger that follows at most limit connections at a time,
-// DefaultConns if limit is 0. Past that it forgets one for each new one, and
-// counts it.
+// as many as the kernel side if limit is 0. Past that the idlest makes room for
+// each new one.
 func NewLedger(limit int) *Ledger {
 	if limit <= 0 {
-		limit = DefaultConns
+		limit = ledgerConns
 	}
-	return &Ledger{limit: limit, conns: make(map[uint64]*[2]stream)}
+	return &Ledger{conns: lru.New[uint64, *[2]stream](limit), gone: lru.New[uint64, struct{}](goneConns)}
 }
 
 // Duplicates is the number of records whose sequence had been seen before.
 func (l *Ledger) Duplicates() uint64 { return l.duplicates }
 
-// Forgotten is the number of connections given up for want of room. The next
-// record of such a connection starts anew, so that losses at that point go
-// unnoticed.
-func (l *Ledger) Forgotten() uint64 { return l.forgotten }
+// Forgotten is how often a connection was given up for want of room. Its next
+// record starts anew, so that losses before it go unnoticed.
+func (l *Ledger) Forgotten() uint64 { return l.conns.Evicted() }
 
 // Observe enters a record and returns the loss that its sequence betrays, nil
 // when it is the one that was due.
 func (l *Ledger) Observe(r *event.Record) *event.Lost {
 	s := &l.streams(r.Conn.ID)[r.Dir&1]
+	var first uint64 // of a generation that no event announced (RFC 8446 §5.3)
 	if r.HasStart {
 		s.start(r.Gen, r.Start)
+		first = r.Start
 	}
-	lost := s.observe(r.Gen, r.Seq, r.Hidden)
+	lost := s.observe(r.Gen, r.Seq, r.Hidden, first)
 	switch {
 	case lost.duplicate:
 		l.duplicates++
@@ -65,8 +100,8 @@ func (l *Ledger) ObserveError(e *event.Error) *event.Lost {
 }
 
 // ObserveSocket enters what a Socket event says about the sequences of both
-// directions. A close returns what is missing at the ends and forgets the
-// connection.
+// directions. A close returns what is missing at the ends, and the connection is
+// followed no longer.
 func (l *Ledger) ObserveSocket(s *event.Socket) []*event.Lost {
 	switch s.State {
 	case event.SocketFound:
@@ -95,8 +130,8 @@ func (l *Ledger) found(s *event.Socket) {
 }
 
 func (l *Ledger) close(s *event.Socket) (lost []*event.Lost) {
-	c, ok := l.conns[s.Conn.ID]
-	if !ok && s.Start == nil {
+	c, ok := l.conns.Delete(s.Conn.ID)
+	if !ok && (s.Start == nil || l.isGone(s.Conn.ID)) {
 		return nil
 	}
 	if !ok { // none of its events arrived
@@ -104,7 +139,7 @@ func (l *Ledger) close(s *event.Socket) (lost []*event.Lost) {
 		c[event.TX].start(s.GenTX, s.Start[event.TX])
 		c[event.RX].start(s.GenRX, s.Start[event.RX])
 	}
-	delete(l.conns, s.Conn.ID)
+	l.leave(s.Conn.ID)
 	ends := [2]struct {
 		gen  uint32
 		next uint64
@@ -120,25 +155,36 @@ func (l *Ledger) close(s *event.Socket) (lost []*event.Lost) {
 	return lost
 }
 
-// streams returns the two directions of a connection, new ones if need be.
+// streams returns the two directions of a connection, new ones if need be. Of
+// one that was followed before, only a record tells where it is.
 func (l *Ledger) streams(id uint64) *[2]stream {
-	if c, ok := l.conns[id]; ok {
+	if c, ok := l.conns.Get(id); ok {
 		return c
 	}
-	if len(l.conns) >= l.limit {
-		l.forgetOne()
-	}
 	c := new([2]stream)
-	l.conns[id] = c
+	if l.isGone(id) {
+		c[event.TX].unsure, c[event.RX].unsure = true, true
+		l.gone.Delete(id)
+	}
+	if old, _, evicted := l.conns.Put(id, c); evicted {
+		l.leave(old)
+	}
 	return c
 }
 
-// forgetOne drops whichever connection the map yields first. Only connections
-// whose close was lost pile up, so any choice is as good as another.
-func (l *Ledger) forgetOne() {
-	for id := range l.conns {
-		delete(l.conns, id)
-		l.forgotten++
-		return
+// leave remembers that a connection was followed: where it began is not where
+// its next record has to be.
+func (l *Ledger) leave(id uint64) {
+	if old, _, evicted := l.gone.Put(id, struct{}{}); evicted {
+		l.goneBelow = max(l.goneBelow, old+1)
 	}
+}
+
+// isGone reports whether a connection that is not followed may have been.
+func (l *Ledger) isGone(id uint64) bool {
+	if id < l.goneBelow {
+		return true
+	}
+	_, gone := l.gone.Peek(id)
+	return gone
 }

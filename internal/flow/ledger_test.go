@@ -226,18 +226,6 @@ func TestLedger(t *testing.T) {
 // sameConn keeps cmp away from netip's unexported fields.
 func sameConn(a, b event.Conn) bool { return a == b }
 
-func TestLedgerForgets(t *testing.T) {
-	l := NewLedger(3)
-	for id := range uint64(10) {
-		r := rec(event.TX, 0, 0, 0)
-		r.Conn.ID = id + 1
-		l.Observe(r)
-	}
-	if len(l.conns) != 3 || l.Forgotten() != 7 {
-		t.Errorf("%d connections, %d forgotten; want 3 and 7", len(l.conns), l.Forgotten())
-	}
-}
-
 func TestLostCopiesTheConnection(t *testing.T) {
 	l := NewLedger(0)
 	r := rec(event.TX, 0, 0, 0)

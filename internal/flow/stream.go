@@ -13,6 +13,9 @@ type stream struct {
 	// loose says that gen began unannounced, so that what the filters hid since
 	// then cannot be told from what they hid at the end of the generation before.
 	loose bool
+	// unsure says that the connection was followed before: neither where it
+	// began nor what is announced late says what is due, only its next record.
+	unsure bool
 }
 
 // verdict is what one observation says about the sequences before it.
@@ -30,8 +33,9 @@ func (v verdict) event(mono uint64, c *event.Conn, d event.Dir) *event.Lost {
 	}
 }
 
-// observe enters the record seq of generation gen.
-func (s *stream) observe(gen uint32, seq, hidden uint64) verdict {
+// observe enters the record seq of generation gen, which began at first if
+// nothing announced it.
+func (s *stream) observe(gen uint32, seq, hidden, first uint64) verdict {
 	switch {
 	case !s.known || s.behindInventory(gen, seq):
 		s.set(gen, seq+1, hidden)
@@ -39,7 +43,7 @@ func (s *stream) observe(gen uint32, seq, hidden uint64) verdict {
 	case gen < s.gen:
 		return verdict{duplicate: true}
 	case gen > s.gen:
-		s.turn(gen)
+		s.turn(gen, first)
 	}
 	v := s.reach(seq, hidden)
 	if !v.duplicate {
@@ -71,7 +75,7 @@ func (s *stream) set(gen uint32, next, hidden uint64) {
 // begin enters a generation that the kernel announced. A record under the new
 // key may have come first: then next is known better already.
 func (s *stream) begin(gen uint32, next, hidden uint64) {
-	if s.known && (gen < s.gen || gen == s.gen && s.seen) {
+	if s.unsure || s.known && (gen < s.gen || gen == s.gen && s.seen) {
 		return
 	}
 	*s = stream{known: true, gen: gen, next: next, hidden: hidden}
@@ -80,14 +84,14 @@ func (s *stream) begin(gen uint32, next, hidden uint64) {
 // start enters where a stream began whose announcement did not come. What the
 // filters hid under an earlier key is not known then.
 func (s *stream) start(gen uint32, seq uint64) {
-	if !s.known {
+	if !s.known && !s.unsure {
 		*s = stream{known: true, gen: gen, next: seq, loose: gen > 0}
 	}
 }
 
 // found enters what the inventory read from a socket that was open before.
 func (s *stream) found(gen uint32, next, hidden uint64) {
-	if !s.known {
+	if !s.known && !s.unsure {
 		*s = stream{known: true, inventory: true, gen: gen, next: next, hidden: hidden}
 	}
 }
@@ -103,10 +107,10 @@ func (s *stream) behindInventory(gen uint32, seq uint64) bool {
 // (tls_advance_record_sn), but not before the last record is sealed.
 func before(a, b uint64) bool { return int64(a-b) < 0 }
 
-// turn starts a generation whose announcement did not come. Its first sequence
-// is 0 (RFC 8446 §5.3); what is missing of the one before cannot be known.
-func (s *stream) turn(gen uint32) {
-	*s = stream{known: true, gen: gen, hidden: s.hidden, loose: true}
+// turn starts a generation whose announcement did not come. What is missing of
+// the one before cannot be known.
+func (s *stream) turn(gen uint32, first uint64) {
+	*s = stream{known: true, gen: gen, next: first, hidden: s.hidden, loose: true}
 }
 
 // reach compares seq, the next thing known under the present generation, with
@@ -131,7 +135,7 @@ func (s *stream) end(gen uint32, next, hidden uint64) verdict {
 		return verdict{}
 	}
 	if gen > s.gen {
-		s.turn(gen)
+		s.turn(gen, 0)
 	}
 	if v := s.reach(next, hidden); !v.duplicate {
 		return v

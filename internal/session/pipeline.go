@@ -32,7 +32,7 @@ type audited interface {
 // sink. It is the loader's handler.
 type pipeline struct {
 	out    sink.Sink
-	ledger *flow.Ledger
+	ledger flow.Auditor
 	limit  uint64 // records, 0 for no limit
 	first  func() // called with the first record, if not nil
 	choice *choice
@@ -215,7 +215,7 @@ func (p *pipeline) summary(t audited) *event.Summary {
 	cost := t.Cost()
 	return &event.Summary{
 		Mono: loader.Monotonic(), Duration: t.Duration(), Totals: p.totals, Sockets: p.sockets,
-		Errors: p.errors, Unmatched: p.unmatched, Skipped: p.skipped, Stopped: p.stopped, Lost: lost, Missing: t.Missing(), Tier: t.Tier(),
+		Errors: p.errors, Unmatched: p.unmatched, Forgotten: p.ledger.Forgotten(), Skipped: p.skipped, Stopped: p.stopped, Lost: lost, Missing: t.Missing(), Tier: t.Tier(),
 		Cost: cost.Programs, CostOver: cost.Over,
 	}
 }

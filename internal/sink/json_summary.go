@@ -19,6 +19,7 @@ func (e *encoder) summary(dst []byte, s *event.Summary) []byte {
 	dst = appendUint(dst, "unmatched", s.Unmatched)
 	dst = appendSampled(dst, s.Totals.Sampled, s.Skipped)
 	dst = appendLosses(dst, s.Lost)
+	dst = appendUint(dst, "forgotten", s.Forgotten)
 	if s.Stopped != "" {
 		dst = appendString(dst, "stopped", s.Stopped)
 	}

@@ -142,6 +142,12 @@ func (p *printer) summary(s *event.Summary) {
 	p.flush()
 	p.sampled(s)
 	p.losses(s.Lost)
+	if s.Forgotten > 0 {
+		p.str("not known: what ")
+		p.counted(s.Forgotten, "connection")
+		p.str(" lost, forgotten for want of room")
+		p.flush()
+	}
 	if s.Stopped != "" {
 		p.str("stopped: ")
 		p.str(Sanitize(s.Stopped))

@@ -182,6 +182,7 @@ type summaryLine struct {
 	Errors    uint64            `json:"errors"`
 	Unmatched uint64            `json:"unmatched"`
 	Lost      map[string]uint64 `json:"lost"`
+	Forgotten uint64            `json:"forgotten"`
 	Duration  uint64            `json:"duration_ns"`
 	Tier      string            `json:"tier"`
 	Missing   []string          `json:"missing_hooks"`
@@ -213,7 +214,7 @@ func (r *Reader) summary(text []byte, mono uint64) (event.Event, error) {
 	}
 	r.setTier(l.Tier)
 	out := &event.Summary{
-		Mono: mono, Duration: time.Duration(l.Duration), CostOver: time.Duration(l.CostOver), Sockets: l.Sockets, Errors: l.Errors, Unmatched: l.Unmatched, Lost: l.Lost,
+		Mono: mono, Duration: time.Duration(l.Duration), CostOver: time.Duration(l.CostOver), Sockets: l.Sockets, Errors: l.Errors, Unmatched: l.Unmatched, Lost: l.Lost, Forgotten: l.Forgotten,
 		Totals:  event.Totals{Records: l.Records.array(), Bytes: l.Bytes.array(), Sampled: l.Sampled.array()},
 		Skipped: l.Unweighted.array(), Stopped: l.Stopped,
 		Missing: l.Missing, Tier: tiers[l.Tier],

@@ -287,6 +287,9 @@ type Summary struct {
 	Skipped [2]uint64
 	// Lost counts by cause.
 	Lost map[string]uint64
+	// Forgotten counts how often a connection was given up for want of room:
+	// what it lost until its next record is not known.
+	Forgotten uint64
 	// Missing lists the hooks that could not be attached, with what that
 	// costs the user.
 	Missing []string
