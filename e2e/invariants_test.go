@@ -10,7 +10,7 @@ import (
 )
 
 // invariants checks what holds for every trace, whatever the traced programs
-// did (DESIGN §4). snaplen is the one that the tracer was given.
+// did (docs/design.md). snaplen is the one that the tracer was given.
 //
 // What the kernel does that looks like a violation, and is none:
 //   - A socket has a TLS context from TCP_ULP on and keys later, or never. Its

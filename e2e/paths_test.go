@@ -48,7 +48,7 @@ func both(op string, bs ...[]byte) expectation {
 	return expectation{tx: data(op, bs...), rx: data("recv", bs...)}
 }
 
-// TestPaths goes every way that DESIGN §4.2 names, with one tracer.
+// TestPaths goes every way that docs/design.md, "Records", names, with one tracer.
 func TestPaths(t *testing.T) {
 	playPaths(t, startTracer(t, "-s", "16384"), append(sendPaths, receivePaths...), trace.noLosses)
 }

@@ -59,7 +59,7 @@ func (r *Row) Age(now uint64) time.Duration {
 	return time.Duration(now - min(now, r.First))
 }
 
-// StageNames are the names of event.Latency.Stage by direction (DESIGN §4.4).
+// StageNames are the names of event.Latency.Stage by direction (docs/design.md, "Times").
 var StageNames = [2][3]string{{"queue", "encrypt", "push"}, {"wait", "decrypt", "deliver"}}
 
 // Stats sums up the latencies of one direction in nanoseconds. P50 and P99 are

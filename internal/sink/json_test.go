@@ -67,9 +67,8 @@ func TestJSONGolden(t *testing.T) {
 	schematest.ValidateAll(t, out)
 }
 
-// TestJSONIsDesigns compares with the example of DESIGN §5, with the fields that
-// were added since.
-func TestJSONIsDesigns(t *testing.T) {
+// TestJSONLine compares with a line written by hand.
+func TestJSONLine(t *testing.T) {
 	r := sampleRecord()
 	r.Payload = []byte("hi")
 	want := `{"v":1,"type":"record","ts":"2026-11-22T18:10:00.123456789Z","mono_ns":91234567890,` +

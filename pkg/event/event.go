@@ -157,7 +157,7 @@ type Record struct {
 // Weight is how many records r stands for, itself included.
 func (r *Record) Weight() uint64 { return r.Skipped + 1 }
 
-// Latency is the time split of a record in nanoseconds (DESIGN §4.4). A stage
+// Latency is the time split of a record in nanoseconds (docs/design.md, "Times"). A stage
 // that was not seen is 0.
 type Latency struct {
 	// Stage is queue, encrypt, push for TX and wait, decrypt, deliver for RX.
@@ -188,7 +188,7 @@ const (
 	SocketClose
 )
 
-// String returns the state as DESIGN §5 spells it.
+// String returns the state in one word.
 func (s SocketState) String() string {
 	return pick(s, "unknown", "found", "open", "rekey", "close")
 }

@@ -16,7 +16,8 @@ func pick[T ~uint8](i T, names ...string) string {
 // Dir is a direction, seen from the socket's owner.
 type Dir uint8
 
-// The directions; they index arrays of two.
+// The directions; they index arrays of two. pkg/ktls, which imports nothing of
+// this module, has names and numbers of its own (ARCHITECTURE.md, "Packages").
 const (
 	TX Dir = iota
 	RX
@@ -140,7 +141,7 @@ var ciphers = map[Cipher]string{
 // String returns the kernel's name with dashes, or the empty string.
 func (c Cipher) String() string { return ciphers[c] }
 
-// Tier says how much of a payload may leave the kernel (DESIGN §4.5).
+// Tier says how much of a payload may leave the kernel (docs/design.md, "Tiers").
 type Tier uint8
 
 // The tiers, from the most private on.

@@ -43,7 +43,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// No allocation for an event (DESIGN §9), control records aside.
+// No allocation for an event (docs/design.md, "Budgets"), control records aside.
 func TestReadDoesNotAllocate(t *testing.T) {
 	samples := ringSamples()
 	a := newAssembler(nil)

@@ -47,7 +47,7 @@ var hooks = []hook{
 	{program: "decrypt_done", function: "tls_decrypt_done", without: "with asynchronous crypto the stage decrypt and the payload are unknown"},
 	{program: "recvmsg_exit", function: "tls_sw_recvmsg", required: true},
 	{program: "splice_read_exit", function: "tls_sw_splice_read", without: "records read by splice show late and without deliver"},
-	{program: "read_sock_exit", function: "tls_sw_read_sock"}, // in-kernel readers are new in 6.12
+	{program: "read_sock_exit", function: "tls_sw_read_sock"}, // 6.6 and later; in-kernel readers have no other way
 	{program: "set_sw_offload", function: "tls_set_sw_offload", without: "opens and rekeys of connections are not reported"},
 	{program: "release_tx", function: "tls_sw_release_resources_tx", without: "records that never reached TCP are lost at close"},
 	{program: "close_enter", function: "tls_sk_proto_close", without: "closes are not reported, and closed connections stay in the table"},
