@@ -62,24 +62,12 @@ func appendProcess(dst []byte, p *event.Process) []byte {
 	dst = appendUint(dst, "pid", uint64(p.PID))
 	dst = appendUint(dst, "tid", uint64(p.TID))
 	dst = append(dst, `,"comm":"`...)
-	if p.Kernel {
-		dst = append(dst, "kernel:"...)
-	}
-	dst = appendEscaped(dst, commBytes(&p.Comm))
+	var name [32]byte
+	dst = appendEscaped(dst, p.AppendName(name[:0]))
 	dst = append(dst, '"')
 	dst = appendUint(dst, "uid", uint64(p.UID))
 	dst = appendUint(dst, "cgroup_id", p.CgroupID)
 	return appendString(dst, "container", p.Container)
-}
-
-// commBytes is Comm.String without the allocation.
-func commBytes(c *event.Comm) []byte {
-	for i, b := range c {
-		if b == 0 {
-			return c[:i]
-		}
-	}
-	return c[:]
 }
 
 func appendSock(dst []byte, c *event.Conn) []byte {

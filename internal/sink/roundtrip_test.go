@@ -76,3 +76,21 @@ func TestRoundTrip(t *testing.T) {
 		}
 	}
 }
+
+// TestForgedKernelThread: no name that a program gives itself makes a kernel
+// thread of it, neither in the line nor in what is read back.
+func TestForgedKernelThread(t *testing.T) {
+	r := sampleRecord()
+	r.Proc.Comm, r.Proc.Kernel = event.MakeComm("kernel:nvme"), false
+	text := encode(t, r)
+	if bytes.Contains(text, []byte("kernel:")) {
+		t.Errorf("a program is written as a kernel thread: %s", text)
+	}
+	events, _ := readBack(t, text)
+	if got := events[0].(*event.Record).Proc; got.Kernel {
+		t.Errorf("a program is read as the kernel thread %q", got.Name())
+	}
+	if got := again(t, text); !bytes.Equal(got, text) {
+		t.Errorf("%s\nbecame\n%s", text, got)
+	}
+}

@@ -65,10 +65,8 @@ func (p *printer) alignRight(at, width int) {
 // comm writes a task's name, sanitised, in exactly width columns.
 func (p *printer) comm(proc *event.Process, width int) {
 	at := len(p.dst)
-	if proc.Kernel {
-		p.str("k:")
-	}
-	p.dst = safe.Append(p.dst, commBytes(&proc.Comm))
+	var name [32]byte
+	p.dst = safe.Append(p.dst, proc.AppendShort(name[:0]))
 	used := p.cut(at, width)
 	p.pad(width - used)
 	p.str(" ")

@@ -13,10 +13,8 @@ import (
 // The functions here append the text of a cell.
 
 func appendComm(dst []byte, p *event.Process) []byte {
-	if p.Kernel {
-		dst = append(dst, "kernel:"...)
-	}
-	return safe.Append(dst, p.Comm.String())
+	var name [32]byte
+	return safe.Append(dst, p.AppendName(name[:0]))
 }
 
 func appendPID(dst []byte, pid uint32) []byte {

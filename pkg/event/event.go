@@ -78,18 +78,31 @@ type Process struct {
 	Container string
 }
 
-// Name is the task's name, "kernel:NAME" for a kernel thread.
+// Name is the task's name, "kernel:NAME" for a kernel thread and for nobody
+// else. As others chose it, it may not be UTF-8.
 func (p *Process) Name() string {
 	var room [32]byte
 	return string(p.AppendName(room[:0]))
 }
 
 // AppendName appends Name to b.
-func (p *Process) AppendName(b []byte) []byte {
+func (p *Process) AppendName(b []byte) []byte { return p.appendName(b, "kernel:") }
+
+// AppendShort is AppendName for narrow columns: "k:NAME" for a kernel thread.
+func (p *Process) AppendShort(b []byte) []byte { return p.appendName(b, "k:") }
+
+// appendName marks kernel threads by prefix. A program may call itself
+// "kernel:x": there a byte that no name can show takes the place of the colon,
+// so that the prefix is proof.
+func (p *Process) appendName(b []byte, prefix string) []byte {
+	comm := p.Comm[:p.Comm.len()]
 	if p.Kernel {
-		b = append(b, "kernel:"...)
+		b = append(b, prefix...)
+	} else if last := len(prefix) - 1; bytes.HasPrefix(comm, []byte(prefix)) {
+		b = append(append(b, comm[:last]...), 0xff)
+		comm = comm[last+1:]
 	}
-	return append(b, p.Comm[:p.Comm.len()]...)
+	return append(b, comm...)
 }
 
 // TLS says how one direction of a connection is protected.

@@ -34,6 +34,29 @@ func TestProcessName(t *testing.T) {
 	}
 }
 
+// A program that takes a kernel thread's name is not shown as one.
+func TestForgedName(t *testing.T) {
+	for _, c := range []struct {
+		comm        string
+		name, short string
+	}{
+		{"kernel:nvme", "kernel\xffnvme", "kernel:nvme"},
+		{"kernel:", "kernel\xff", "kernel:"},
+		{"k:nvme", "k:nvme", "k\xffnvme"},
+		{"kernel", "kernel", "kernel"},
+		{"", "", ""},
+	} {
+		p := Process{Comm: MakeComm(c.comm)}
+		if got := string(p.AppendShort(nil)); p.Name() != c.name || got != c.short {
+			t.Errorf("%q is shown as %q and %q, want %q and %q", c.comm, p.Name(), got, c.name, c.short)
+		}
+	}
+	p := Process{Comm: MakeComm("kernel:x"), Kernel: true}
+	if got := string(p.AppendShort(nil)); p.Name() != "kernel:kernel:x" || got != "k:kernel:x" {
+		t.Errorf("a thread that is called kernel:x is shown as %q and %q", p.Name(), got)
+	}
+}
+
 func TestTime(t *testing.T) {
 	for _, ev := range []Event{&Record{Mono: 7}, &Socket{Mono: 7}, &Error{Mono: 7}, &Lost{Mono: 7}, &Summary{Mono: 7}} {
 		if ev.Time() != 7 {
