@@ -35,10 +35,11 @@ func newInspect() *cobra.Command {
 		Long: `inspect shows what kTLS sockets send and receive, by connection and direction,
 and the requests and responses of HTTP/1 and HTTP/2 with their sizes and times.
 
-The values of the header fields Authorization, Cookie, Proxy-Authorization and
-Set-Cookie are masked, and what --redact matches: REGEX (RE2) is tried on each
-line of text by itself, and on header fields of HTTP/2 as "name: value". With it
-the last line waits until it ends.`,
+Masked are header fields with credentials (Authorization, Cookie, X-Api-Key and
+the like), passwords and tokens in URLs and forms, the arguments of AUTH, PASS
+and LOGIN lines, and what --redact matches: REGEX (RE2) is tried on each line of
+text by itself, and on header fields of HTTP/2 as "name: value". With it the
+last line waits until it ends.`,
 		Example: `  ktlstop inspect --comm nginx                      requests, responses, text
   ktlstop inspect --port 443 --redact 'token=\w+'    mask more
   ktlstop inspect --port 443 --dir tx --format raw > sent

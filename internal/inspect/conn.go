@@ -102,7 +102,7 @@ func (c *conn) response(s *stream) *exchange {
 func (c *conn) sayLonely(s *stream) {
 	if !c.lonely && !c.in.cfg.OneWay && c.oneWay(s.dir) {
 		c.lonely = true
-		c.in.note(s, "%s is not kernel TLS on this connection: requests are not seen", s.dir^1)
+		c.in.note(s, [...]reason{event.TX: "tx", event.RX: "rx"}[s.dir^1]+" is not kernel TLS on this connection: requests are not seen")
 	}
 }
 
@@ -143,7 +143,7 @@ func (c *conn) stream(s *stream, id uint32) *exchange {
 	}
 	if len(c.open) >= maxPending {
 		oldest := slices.Min(slices.Collect(maps.Keys(c.open)))
-		c.in.note(s, "more than %d streams are open: stream %d is given up", maxPending, oldest)
+		c.in.note(s, "more than %d streams are open: stream %d is given up", maxPending, uint64(oldest))
 		c.drop(s, oldest, finding.Unanswered)
 	}
 	ex := newExchange(s, s.dir)
@@ -160,7 +160,7 @@ func (c *conn) drop(s *stream, id uint32, how finding.End) {
 	}
 	c.tell(s, ex, how)
 	for d := range ex.sides {
-		ex.sides[d].content.end(c.streams[d])
+		ex.sides[d].content.cut(c.streams[d])
 	}
 	delete(c.open, id)
 }

@@ -11,15 +11,20 @@ import (
 // it looks whether a message does.
 type guess struct {
 	plain masker
+	// begun says that the beginning of the protocol is at hand for certain. That the
+	// first record of a key came does not prove it: there may have been early data,
+	// or the program spoke before it handed its keys to the kernel.
+	begun bool
+	watch watch
 	// hide says that what cannot be told is HPACK perhaps, and not to be shown.
 	hide bool
 	// why the field blocks of an HTTP/2 that is found cannot be decoded.
-	why string
+	why reason
 }
 
 func newGuess(s *stream) *guess {
 	if s.fresh {
-		return &guess{}
+		return &guess{plain: masker{talk: true}}
 	}
 	g := newLostGuess()
 	if !s.order.gap {
@@ -30,7 +35,10 @@ func newGuess(s *stream) *guess {
 
 // newLostGuess is for a stream of which the beginning is not at hand.
 func newLostGuess() *guess {
-	return &guess{plain: masker{state: unknown}, why: "records before it were not seen"}
+	g := &guess{plain: masker{talk: true}, why: "records before it were not seen"}
+	g.plain.urls.state = inValue
+	g.plain.state = unknown
+	return g
 }
 
 type protocol uint8
@@ -48,14 +56,14 @@ func (g *guess) step(s *stream) bool {
 	case undecided:
 		return false
 	case isHTTP1:
-		g.plain.end(s)
+		g.plain.cut(s)
 		s.decoder = &http1{}
 	case isPreface:
-		g.plain.end(s)
+		g.plain.cut(s)
 		s.conn.setClient(s.dir)
 		s.decoder = newHTTP2(s, true, "")
 	case isHTTP2:
-		g.plain.end(s)
+		g.plain.cut(s)
 		if g.why == "" {
 			s.conn.setClient(s.dir ^ 1)
 		}
@@ -76,7 +84,11 @@ func (g *guess) protocol(s *stream, b []byte) protocol {
 		}
 		return isPreface
 	case b[0] == 0:
-		return frames(b, g.why == "")
+		if p := frames(b, g.why == ""); p != other || g.why != "" || g.begun {
+			return p
+		}
+		g.why = "it began before what was seen"
+		return frames(b, false)
 	}
 	return startLine(b)
 }
@@ -90,12 +102,25 @@ func (g *guess) settle(s *stream) {
 	case len(b) == 0:
 	case g.hide:
 		s.hide(len(b), "bytes between frames that were not seen whole")
-	case g.why != "" && g.plain.hidden < maxUnknown && !isText(b):
-		s.hide(len(b), "bytes behind some that were not seen")
+	case !g.begun && g.plain.hidden < maxUnknown && !isText(b):
+		s.hide(len(b), "bytes that may be the rest of a frame of HTTP/2")
+		_, g.hide = g.watch.see(b)
 		g.plain.hidden, g.plain.state = g.plain.hidden+len(b), unknown
 	default:
-		s.text(&g.plain, len(b))
+		g.text(s, b)
 	}
+}
+
+// text shows bytes to where a frame with fields begins.
+func (g *guess) text(s *stream, b []byte) {
+	n, found := g.watch.see(b)
+	if !found {
+		s.text(&g.plain, len(b))
+		return
+	}
+	s.text(&g.plain, n)
+	g.hide = true
+	g.settle(s)
 }
 
 // isText reports whether b has no controls but those of lines. Field blocks and
@@ -107,9 +132,10 @@ func isText(b []byte) bool {
 // gap: the next byte may be in the middle of any line.
 func (g *guess) gap(s *stream, _ uint64) {
 	g.plain.interrupt(s, unknown)
+	g.begun, g.watch = false, watch{}
 	if g.why == "" {
 		g.why = "records before it were not seen"
 	}
 }
 
-func (g *guess) end(s *stream) { g.plain.end(s) }
+func (g *guess) end(s *stream) { g.plain.cut(s) }

@@ -134,12 +134,20 @@ func (f *feed) split(d event.Dir, payload []byte, ends ...int) *feed {
 	return f
 }
 
+// conns are the connections that are followed, the idlest first.
+func (f *feed) conns() (all []*conn) {
+	for _, c := range f.in.conns.All() {
+		all = append(all, c)
+	}
+	return all
+}
+
 // close ends the connection and checks what holds of every run.
 func (f *feed) close() *shown {
 	f.t.Helper()
 	f.write(&event.Socket{State: event.SocketClose, Conn: f.conn})
-	if f.in.held != 0 || len(f.in.conns) != 0 {
-		f.t.Errorf("%d bytes and %d connections are held", f.in.held, len(f.in.conns))
+	if f.in.held != 0 || f.in.conns.Len() != 0 {
+		f.t.Errorf("%d bytes and %d connections are held", f.in.held, f.in.conns.Len())
 	}
 	var seq [2][]uint64
 	for _, r := range f.out.records {

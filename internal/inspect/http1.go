@@ -112,7 +112,7 @@ func (h *http1) message(s *stream, n int) bool {
 	}
 	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
 	if err != nil {
-		return h.lose(s, "this request cannot be read: "+err.Error())
+		return h.lose(s, "this request cannot be read: its head is malformed")
 	}
 	h.ex = s.conn.request(s)
 	h.lines.write(s, s.pos, s.pos+uint64(n))
@@ -132,7 +132,7 @@ func (h *http1) response(s *stream, raw []byte) bool {
 	method := s.conn.awaited()
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(raw)), &http.Request{Method: method})
 	if err != nil {
-		return h.lose(s, "this response cannot be read: "+err.Error())
+		return h.lose(s, "this response cannot be read: its head is malformed")
 	}
 	n := len(raw)
 	if resp.StatusCode < 200 && resp.StatusCode != http.StatusSwitchingProtocols { // RFC 9110 §15.2
@@ -170,7 +170,11 @@ func (h *http1) begin(s *stream, n int, m *finding.Message) {
 
 // finish ends the message.
 func (h *http1) finish(s *stream, how finding.End) {
-	h.content.end(s)
+	if how == finding.Complete {
+		h.content.end(s)
+	} else {
+		h.content.cut(s)
+	}
 	h.phase, h.left = inHead, 0
 	if h.at != nil {
 		s.conn.ended(s, h.ex, h.at, how)
@@ -192,14 +196,14 @@ func (h *http1) upgrade(s *stream) {
 
 // leave gives the stream back to the guess.
 func (h *http1) leave(s *stream) {
-	h.content.end(s)
-	h.lines.end(s)
-	s.decoder = &guess{}
+	h.content.cut(s)
+	h.lines.cut(s)
+	s.decoder = &guess{plain: masker{talk: true}, begun: true}
 }
 
 // lose gives up, until a record begins with a message.
-func (h *http1) lose(s *stream, why string) bool {
-	s.in.note(s, "%s; decoding goes on where a record begins with a message", why)
+func (h *http1) lose(s *stream, why reason) bool {
+	s.in.note(s, why+"; decoding goes on where a record begins with a message")
 	h.cut(s, finding.Gap)
 	s.conn.unsure()
 	s.decoder = newLostGuess()
@@ -212,8 +216,8 @@ func (h *http1) cut(s *stream, how finding.End) {
 	if h.at != nil {
 		h.finish(s, how)
 	}
-	h.content.end(s)
-	h.lines.end(s)
+	h.content.cut(s)
+	h.lines.cut(s)
 }
 
 func (h *http1) pending(*stream) (uint64, bool) {

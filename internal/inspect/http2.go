@@ -18,13 +18,13 @@ type h2 struct {
 	framer  *http2.Framer
 	hpack   *hpack.Decoder
 	// broken says why field blocks cannot be decoded, empty if they can.
-	broken string
+	broken reason
 	block  fieldBlock
 	data   dataFrame
 	stray  masker // of DATA whose stream is not known
 }
 
-func newHTTP2(s *stream, preface bool, broken string) *h2 {
+func newHTTP2(s *stream, preface bool, broken reason) *h2 {
 	h := &h2{preface: preface, reader: bytes.NewReader(nil), broken: broken}
 	h.framer = http2.NewFramer(nil, h.reader)
 	h.framer.AllowIllegalReads = true
@@ -33,7 +33,7 @@ func newHTTP2(s *stream, preface bool, broken string) *h2 {
 	h.hpack.SetMaxStringLength(maxHead)
 	h.hpack.SetAllowedMaxDynamicTableSize(maxTable)
 	if broken != "" {
-		s.in.note(s, "header fields of this HTTP/2 cannot be decoded: %s", broken)
+		s.in.note(s, "header fields of this HTTP/2 cannot be decoded: "+broken)
 	}
 	return h
 }
@@ -66,7 +66,7 @@ func (h *h2) frame(s *stream) bool {
 	}
 	n := frameHeaderLen + int(f.Length)
 	if n > maxHead {
-		return h.lose(s, "a frame of "+strconv.Itoa(n)+" bytes")
+		return h.lose(s, "this HTTP/2 frame has %d bytes", uint64(n))
 	}
 	if len(b) < n {
 		return false
@@ -75,7 +75,7 @@ func (h *h2) frame(s *stream) bool {
 	parsed, err := h.framer.ReadFrame()
 	var ofStream http2.StreamError
 	if err != nil && !errors.As(err, &ofStream) {
-		return h.lose(s, err.Error())
+		return h.lose(s, "this is no HTTP/2 frame")
 	}
 	h.take(s, f, parsed, n)
 	return true
@@ -93,6 +93,7 @@ func (h *h2) take(s *stream, f frame, parsed http2.Frame, n int) {
 		note += h.fragment(s, p.HeaderBlockFragment(), p.HeadersEnded())
 	case *http2.ContinuationFrame:
 		note += h.fragment(s, p.HeaderBlockFragment(), p.HeadersEnded())
+	case *http2.UnknownFrame: // of an extension, or none at all
 	default:
 		if reset, ok := parsed.(*http2.RSTStreamFrame); ok {
 			note += ": " + reset.ErrCode.String()
@@ -100,7 +101,7 @@ func (h *h2) take(s *stream, f frame, parsed http2.Frame, n int) {
 		}
 		var m masker
 		m.write(s, s.pos+frameHeaderLen, s.pos+uint64(n))
-		m.end(s)
+		m.cut(s)
 		s.take(n, Frame, note)
 		return
 	}
@@ -125,8 +126,8 @@ func (h *h2) endStream(s *stream, id uint32) {
 }
 
 // lose gives up until frames are recognised again.
-func (h *h2) lose(s *stream, why string) bool {
-	s.in.note(s, "this is no HTTP/2 frame (%s); decoding goes on where a record begins with frames", why)
+func (h *h2) lose(s *stream, why reason, numbers ...uint64) bool {
+	s.in.note(s, why+"; decoding goes on where a record begins with frames", numbers...)
 	h.leave(s)
 	s.decoder.settle(s)
 	return false
@@ -144,9 +145,6 @@ func (h *h2) leave(s *stream) {
 }
 
 func (h *h2) pending(s *stream) (at uint64, some bool) {
-	if len(s.rules.patterns) == 0 {
-		return 0, false
-	}
 	at, some = h.stray.pending()
 	for _, ex := range s.conn.open {
 		if one, ok := ex.sides[s.dir].content.pending(); ok && (!some || one < at) {
@@ -184,9 +182,9 @@ func (h *h2) gap(s *stream, n uint64) {
 
 // end decides about all text of this direction.
 func (h *h2) end(s *stream) {
-	h.stray.end(s)
+	h.stray.cut(s)
 	for _, ex := range s.conn.open {
-		ex.sides[s.dir].content.end(s)
+		ex.sides[s.dir].content.cut(s)
 	}
 }
 

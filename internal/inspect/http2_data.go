@@ -25,10 +25,13 @@ func (h *h2) beginData(s *stream, f frame, b []byte) bool {
 	}
 	left := int(f.Length) - (n - frameHeaderLen) - pad
 	if left < 0 {
-		return h.lose(s, "padding longer than its frame")
+		return h.lose(s, "the padding of this HTTP/2 frame is longer than it")
 	}
 	h.data = dataFrame{stream: f.StreamID, left: uint64(left), pad: uint64(pad), open: true,
 		endStream: f.Flags.Has(http2.FlagDataEndStream)}
+	if _, known := s.conn.open[f.StreamID]; !known {
+		h.stray.interrupt(s, lineBegins) // by another stream, perhaps
+	}
 	s.take(n, Frame, f.String())
 	if left+pad == 0 {
 		h.dataEnds(s)

@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -21,19 +20,20 @@ type fieldBlock struct {
 func (h *h2) fragment(s *stream, raw []byte, whole bool) string {
 	h.block.raw = append(h.block.raw, raw...)
 	if len(h.block.raw) > maxHead {
-		h.fail(s, fmt.Sprintf("a field block of more than %d bytes", maxHead))
+		h.fail(s, "a field block is too long")
 		h.block.raw = h.block.raw[:0]
 	}
 	if !whole {
 		return ""
 	}
 	fields := h.fields(s)
-	h.headers(s, fields)
+	shown := make([]finding.Header, len(fields))
 	var note strings.Builder
-	for _, f := range fields {
-		name, value := s.rules.field(f.Name, f.Value)
-		note.WriteString("\n" + name + ": " + value)
+	for i, f := range fields {
+		shown[i] = s.rules.field(f)
+		note.WriteString("\n" + shown[i].Name + ": " + shown[i].Value)
 	}
+	h.headers(s, fields, shown)
 	return note.String()
 }
 
@@ -44,22 +44,22 @@ func (h *h2) fields(s *stream) []hpack.HeaderField {
 	}
 	fields, err := h.hpack.DecodeFull(h.block.raw)
 	if err != nil {
-		h.fail(s, err.Error())
+		h.fail(s, "a field block is malformed, or needs a table that was not seen")
 		return nil
 	}
 	return fields
 }
 
 // fail gives up on field blocks.
-func (h *h2) fail(s *stream, why string) {
+func (h *h2) fail(s *stream, why reason) {
 	if h.broken == "" {
-		s.in.note(s, "header fields of this HTTP/2 cannot be decoded from here on: %s", why)
+		s.in.note(s, "header fields of this HTTP/2 cannot be decoded from here on: "+why)
 	}
 	h.broken = why
 }
 
-// headers enters a whole field block.
-func (h *h2) headers(s *stream, fields []hpack.HeaderField) {
+// headers enters a whole field block, shown as it may be.
+func (h *h2) headers(s *stream, fields []hpack.HeaderField, shown []finding.Header) {
 	b, c := &h.block, s.conn
 	id := b.stream
 	if b.promised != 0 {
@@ -71,18 +71,18 @@ func (h *h2) headers(s *stream, fields []hpack.HeaderField) {
 	switch {
 	case b.promised != 0:
 		ex.ev.Dir = s.dir ^ 1
-		ex.request(s, fields)
+		ex.request(fields, shown)
 		return
 	case method != "":
 		c.setClient(s.dir)
-		side.message = ex.request(s, fields)
+		side.message = ex.request(fields, shown)
 	case status != "" && status[0] == '1': // interim, RFC 9110 §15.2
 		return
 	case status != "":
 		c.setClient(s.dir ^ 1)
-		side.message = ex.response(s, fields, status)
+		side.message = ex.response(s, shown, status)
 	case side.message == nil && c.clientKnown && s.dir == c.client:
-		side.message = ex.request(s, nil)
+		side.message = ex.request(nil, nil)
 	case side.message == nil && c.clientKnown:
 		side.message = ex.response(s, nil, "")
 	}
@@ -104,11 +104,11 @@ func pseudo(fields []hpack.HeaderField, name string) string {
 }
 
 // request enters the fields of a request, nil if they could not be decoded.
-func (ex *exchange) request(s *stream, fields []hpack.HeaderField) *finding.Message {
+func (ex *exchange) request(fields []hpack.HeaderField, shown []finding.Header) *finding.Message {
 	r := &finding.Request{}
-	for _, f := range fields {
-		name, value := s.rules.field(f.Name, f.Value)
-		switch f.Name {
+	r.Headers = shown
+	for i, f := range fields {
+		switch value := shown[i].Value; f.Name {
 		case ":method":
 			r.Method = value
 		case ":path":
@@ -116,20 +116,16 @@ func (ex *exchange) request(s *stream, fields []hpack.HeaderField) *finding.Mess
 		case ":authority":
 			r.Host = value
 		}
-		r.Headers = append(r.Headers, finding.Header{Name: name, Value: value})
 	}
 	ex.ev.Request = r
 	return &r.Message
 }
 
 // response is request for responses.
-func (ex *exchange) response(s *stream, fields []hpack.HeaderField, status string) *finding.Message {
+func (ex *exchange) response(s *stream, shown []finding.Header, status string) *finding.Message {
 	r := &finding.Response{}
 	r.Status, _ = strconv.Atoi(status) // 0 is "not known"
-	for _, f := range fields {
-		name, value := s.rules.field(f.Name, f.Value)
-		r.Headers = append(r.Headers, finding.Header{Name: name, Value: value})
-	}
+	r.Headers = shown
 	if ex.ev.Request == nil {
 		ex.ev.Dir = s.dir ^ 1
 		s.conn.sayLonely(s)

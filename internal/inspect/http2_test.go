@@ -55,6 +55,11 @@ func (p *peer) headers(id uint32, end bool, pairs ...string) *peer {
 	return p
 }
 
+// headersOf is headers of the fields that were encoded.
+func (p *peer) headersOf(id uint32, end bool) {
+	_ = p.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: p.block.Bytes(), EndStream: end, EndHeaders: true})
+}
+
 func (p *peer) get(id uint32, path string, more ...string) *peer {
 	return p.headers(id, true, append([]string{":method", "GET", ":scheme", "https", ":authority", "h", ":path", path}, more...)...)
 }

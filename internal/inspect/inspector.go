@@ -1,11 +1,10 @@
 package inspect
 
 import (
-	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
+	"github.com/ktlstop/ktlstop/internal/lru"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -52,15 +51,14 @@ type Config struct {
 type Inspector struct {
 	cfg    Config
 	out    Output
-	conns  map[uint64]*conn
+	conns  *lru.Map[uint64, *conn]
 	held   int // bytes in all streams
-	full   bool
 	pieces []Piece
 }
 
 // New returns an Inspector that writes to out.
 func New(out Output, cfg Config) *Inspector {
-	return &Inspector{cfg: cfg, out: out, conns: map[uint64]*conn{}}
+	return &Inspector{cfg: cfg, out: out, conns: lru.New[uint64, *conn](maxConns)}
 }
 
 // Write takes the next event.
@@ -76,6 +74,9 @@ func (in *Inspector) Write(ev event.Event) error {
 		if err := in.closeAll(); err != nil {
 			return err
 		}
+		if err := in.sayGiven(); err != nil {
+			return err
+		}
 	}
 	return in.out.Write(ev)
 }
@@ -84,9 +85,9 @@ func (in *Inspector) Write(ev event.Event) error {
 func (in *Inspector) Flush() error { return in.out.Flush() }
 
 func (in *Inspector) record(r *event.Record) error {
-	c := in.conn(&r.Conn)
-	if c == nil {
-		return in.unfollowed(r)
+	c, err := in.conn(&r.Conn, false)
+	if err != nil {
+		return err
 	}
 	return c.streams[r.Dir&1].record(r)
 }
@@ -94,78 +95,87 @@ func (in *Inspector) record(r *event.Record) error {
 // Hide takes a record that was there, and whose bytes a filter keeps back: it is
 // no loss, and a gap in its stream.
 func (in *Inspector) Hide(r *event.Record) error {
-	c := in.conn(&r.Conn)
-	if c == nil {
-		return nil
+	c, err := in.conn(&r.Conn, false)
+	if err != nil {
+		return err
 	}
 	hidden := *r
 	hidden.Payload = nil
 	return c.streams[r.Dir&1].skip(&hidden)
 }
 
-// unfollowed shows a record of a connection that there is no room for.
-func (in *Inspector) unfollowed(r *event.Record) error {
-	bare := *r
-	bare.Payload = nil
-	return in.out.Record(&bare, nil)
-}
-
-// conn returns the state of a connection, nil if there is no room for it.
-func (in *Inspector) conn(id *event.Conn) *conn {
-	if c, ok := in.conns[id.ID]; ok {
-		return c
-	}
-	if len(in.conns) >= maxConns {
-		if !in.full {
-			in.full = true
-			_ = in.out.Write(&finding.Note{Conn: *id, Text: fmt.Sprintf(
-				"more than %d connections are open: the plaintext of others is not shown", maxConns)})
-		}
-		return nil
+// conn returns the state of a connection. opened says that it begins now.
+func (in *Inspector) conn(id *event.Conn, opened bool) (*conn, error) {
+	if c, ok := in.conns.Get(id.ID); ok {
+		return c, nil
 	}
 	c := newConn(in)
-	in.conns[id.ID] = c
-	return c
+	_, idle, evicted := in.conns.Put(id.ID, c)
+	for _, s := range c.streams {
+		// It may be one that was given up: then what it had is not missing.
+		s.order.joined = in.conns.Evicted() > 0 && !opened
+	}
+	if !evicted {
+		return c, nil
+	}
+	return c, in.giveUp(idle)
+}
+
+// giveUp ends a connection that was idle for the longest time. Those that end
+// unseen must not keep the others out.
+func (in *Inspector) giveUp(c *conn) error {
+	if s := c.latest(); in.conns.Evicted() == 1 && s.now != nil {
+		in.note(s, "more than %d connections are open: this one was idle for the longest time and is given up", maxConns)
+	}
+	return c.close()
+}
+
+// sayGiven tells how many connections were given up.
+func (in *Inspector) sayGiven() error {
+	given := in.conns.Evicted()
+	if given == 0 {
+		return nil
+	}
+	return in.out.Write(&finding.Note{Text: reason(
+		"more than %d connections were open: %d idle ones were given up").with([]uint64{maxConns, given})})
 }
 
 func (in *Inspector) socket(s *event.Socket) error {
 	if s.State == event.SocketClose {
 		return in.close(s.Conn.ID)
 	}
-	if c := in.conn(&s.Conn); c != nil {
-		c.told = true
-		c.kernel = [2]bool{s.TX.Mode != event.ModeNone, s.RX.Mode != event.ModeNone}
-		if s.State == event.SocketOpen {
-			c.streams[s.Dir&1].fresh = true
-		}
+	opened := s.State == event.SocketOpen
+	c, err := in.conn(&s.Conn, opened)
+	if err != nil {
+		return err
+	}
+	c.told = true
+	c.kernel = [2]bool{s.TX.Mode != event.ModeNone, s.RX.Mode != event.ModeNone}
+	if opened {
+		c.streams[s.Dir&1].fresh = true
 	}
 	return nil
 }
 
 // close ends a connection that is followed.
 func (in *Inspector) close(id uint64) error {
-	c, ok := in.conns[id]
+	c, ok := in.conns.Delete(id)
 	if !ok {
 		return nil
 	}
-	delete(in.conns, id)
 	return c.close()
 }
 
 func (in *Inspector) closeAll() error {
-	for _, id := range slices.Sorted(maps.Keys(in.conns)) {
+	ids := make([]uint64, 0, in.conns.Len())
+	for id := range in.conns.All() {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
 		if err := in.close(id); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// note tells of a stream what cannot be decoded.
-func (in *Inspector) note(s *stream, format string, args ...any) {
-	n := &finding.Note{Dir: s.dir, Text: fmt.Sprintf(format, args...)}
-	if s.now != nil {
-		n.Conn, n.Proc, n.Mono = s.now.Conn, s.now.Proc, s.now.Mono
-	}
-	s.after(n)
 }

@@ -2,8 +2,8 @@ package inspect
 
 // What is kept of streams is bounded. Where a limit is reached a note says so.
 const (
-	// maxConns is the number of connections that are followed at a time. Records
-	// of others are shown without their plaintext.
+	// maxConns is the number of connections that are followed at a time. For one more
+	// the idlest is given up.
 	maxConns = 4096
 	// maxHead bounds the head of a message of HTTP/1, the field block and each
 	// frame but DATA of HTTP/2.

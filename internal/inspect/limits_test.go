@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -22,7 +24,7 @@ func TestLimits(t *testing.T) {
 		for range maxPending + 5 {
 			f.send(rx, get)
 		}
-		n := len(f.in.conns[1].waiting)
+		n := len(f.conns()[0].waiting)
 		if out := f.close(); len(out.http) != maxPending+5 || n != maxPending || len(out.notes) != 5 {
 			t.Errorf("%d told, %d waited, %d notes", len(out.http), n, len(out.notes))
 		}
@@ -32,7 +34,7 @@ func TestLimits(t *testing.T) {
 		for i := range uint32(maxPending + 5) {
 			f.send(rx, c.get(2*i+1, "/").take())
 		}
-		n := len(f.in.conns[1].open)
+		n := len(f.conns()[0].open)
 		if out := f.close(); len(out.http) != maxPending+5 || n != maxPending {
 			t.Errorf("%d told, %d were open", len(out.http), n)
 		}
@@ -43,12 +45,21 @@ func TestLimits(t *testing.T) {
 			f.conn.ID, f.seq = uint64(i+1), [2]uint64{}
 			f.open(rx).send(rx, get)
 		}
-		if n := len(f.in.conns); n != maxConns || len(f.out.notes) != 1 {
-			t.Errorf("%d connections, notes %q", n, f.out.notes)
-		}
 		last := f.out.records[len(f.out.records)-1]
-		if len(last.Payload) != 0 {
-			t.Errorf("shown %q", last.Payload)
+		if n := len(f.conns()); n != maxConns || string(last.Payload) != get {
+			t.Errorf("%d connections, shown %q", n, last.Payload)
+		}
+		// One that was given up goes on, and nothing of it is said to be missing.
+		f.conn.ID, f.seq = 1, [2]uint64{rx: 1}
+		f.send(rx, get).write(&event.Summary{})
+		last = f.out.records[len(f.out.records)-1]
+		if last.Conn.ID != 1 || string(last.Payload) != get || len(f.out.http) != maxConns+4 {
+			t.Errorf("shown %q of connection %d, %d requests", last.Payload, last.Conn.ID, len(f.out.http))
+		}
+		want := []string{"more than 4096 connections are open: this one was idle for the longest time and is given up",
+			"more than 4096 connections were open: 4 idle ones were given up"}
+		if d := cmp.Diff(want, f.out.notes); d != "" {
+			t.Error(d)
 		}
 	})
 	t.Run("bytes", func(t *testing.T) {
@@ -62,7 +73,7 @@ func TestLimits(t *testing.T) {
 			}
 		}
 		f.write(&event.Summary{})
-		if f.in.held != 0 || len(f.in.conns) != 0 || len(f.out.notes) == 0 || leaks(everything(f.out)) != "" {
+		if f.in.held != 0 || f.in.conns.Len() != 0 || len(f.out.notes) == 0 || leaks(everything(f.out)) != "" {
 			t.Errorf("%d bytes held, %d notes", f.in.held, len(f.out.notes))
 		}
 	})

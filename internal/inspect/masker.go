@@ -1,18 +1,19 @@
 package inspect
 
-import (
-	"bytes"
-	"strings"
-)
+import "bytes"
 
 // masker finds the secrets of one text, line by line, however it is cut into
 // pieces. The text may lie scattered in its stream: chunks and frames are cut
 // out of it.
 type masker struct {
+	// talk says that lines may be commands: the text is not part of HTTP.
+	talk   bool
 	state  lineState
-	name   []byte // of the header field, in lower case, as far as it has come
-	folded bool   // the line before was a secret, and this one may go on with it
-	hidden int    // bytes masked in the state unknown
+	word   word // of the line, as far as it has come
+	folded bool // the line before was a secret, and this one may go on with it
+	hidden int  // bytes masked in the state unknown
+	verb   verb
+	urls   urls
 	// line is what has come of the line that patterns have to be matched with.
 	line []span
 	size int
@@ -26,6 +27,8 @@ type lineState uint8
 const (
 	lineBegins lineState = iota
 	inName
+	inTagged // the word behind a first one
+	afterName
 	inSecret
 	inText
 	// unknown is the rest of a line whose beginning was not seen: it may be that of
@@ -38,6 +41,7 @@ func (m *masker) write(s *stream, from, to uint64) {
 	if s.rules.off {
 		return
 	}
+	m.urls.write(s, from, to)
 	for from < to {
 		end, complete := to, false
 		if i := bytes.IndexByte(s.bytes(from, to), '\n'); i >= 0 {
@@ -46,21 +50,34 @@ func (m *masker) write(s *stream, from, to uint64) {
 		m.header(s, from, end)
 		m.collect(s, from, end, complete)
 		if complete {
-			m.folded = m.state == inSecret || m.state == unknown
-			m.state = lineBegins
+			m.lineEnds()
 		}
 		from = end
 	}
 }
 
-// header follows a line that may be a header field, RFC 9112 §5.
+// lineEnds is told how the line ends.
+func (m *masker) lineEnds() {
+	m.folded = m.state == inSecret || m.state == afterName || m.state == unknown
+	if m.talk {
+		m.verb.lineEnds()
+	}
+	m.state = lineBegins
+}
+
+// header follows a line that may be a header field, RFC 9112 §5, or a command.
+// What is malformed is a secret to its end if it begins with the name of one.
 func (m *masker) header(s *stream, from, to uint64) {
 	b := s.bytes(from, to)
 	if m.state == lineBegins {
 		m.begin(b[0])
 	}
-	if m.state == inName {
-		n := m.readName(s.rules, b)
+	if m.state == inName || m.state == inTagged {
+		n := m.readName(b)
+		b, from = b[n:], from+uint64(n)
+	}
+	if m.state == afterName {
+		n := m.readColon(b)
 		b, from = b[n:], from+uint64(n)
 	}
 	switch m.state {
@@ -71,35 +88,68 @@ func (m *masker) header(s *stream, from, to uint64) {
 		}
 	case inSecret:
 		s.mask(from, to)
+		if m.talk {
+			m.verb.read(b)
+		}
 	}
 }
 
 func (m *masker) begin(first byte) {
-	if m.folded && (first == ' ' || first == '\t') { // obs-fold, RFC 9112 §5.2
+	switch {
+	case m.verb.answers():
 		m.state = inSecret
-		return
+	case m.folded && (first == ' ' || first == '\t'): // obs-fold, RFC 9112 §5.2
+		m.state = inSecret
+	default:
+		m.state, m.word.n = inName, 0
 	}
-	m.state, m.name = inName, m.name[:0]
 }
 
-// readName returns how many bytes of b belong to the name and its colon.
-func (m *masker) readName(r *Rules, b []byte) int {
+// readName returns how many bytes of b come before the end of the name.
+func (m *masker) readName(b []byte) int {
 	for i, c := range b {
+		if p := plain[c]; p != 0 {
+			m.word.add(p)
+			continue
+		}
 		switch {
-		case c == ':':
-			m.state = inText
-			if r.secret(strings.TrimRight(string(m.name), " \t")) {
-				m.state = inSecret
-			}
-			return i + 1
-		case len(m.name) == maxName+8 || c < ' ' && c != '\t' || c >= 0x7f:
-			m.state = inText
+		case m.word.n == 0 && (c == ' ' || c == '\t' || c == '"' || c == '\''):
+		case m.named(c):
 			return i
 		}
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
+	}
+	return len(b)
+}
+
+// named decides about a name before c; false says that another may follow.
+func (m *masker) named(c byte) bool {
+	tagged := m.state == inTagged
+	m.state = inText
+	switch {
+	case m.talk && m.verb.begin(m.word.bytes(), tagged):
+		m.state = afterName
+	case !tagged && secretField(m.word.bytes()):
+		m.state = afterName
+	case m.talk && !tagged && c == ' ':
+		m.state, m.word.n = inTagged, 0
+		return false
+	}
+	return true
+}
+
+// readColon returns how many bytes of b come before the value. Without a colon
+// the value is what follows the name.
+func (m *masker) readColon(b []byte) int {
+	for i, c := range b {
+		switch c {
+		case ' ', '\t', '\r', '\n', '"', '\'':
+		case ':':
+			m.state = inSecret
+			return i + 1
+		default:
+			m.state = inSecret
+			return i
 		}
-		m.name = append(m.name, c)
 	}
 	return len(b)
 }
@@ -158,35 +208,45 @@ func (m *masker) forget(n int) {
 		} else {
 			n -= have
 		}
-		m.line = m.line[1:]
-	}
-	if m.size == 0 {
-		m.line = nil
+		m.line = append(m.line[:0], m.line[1:]...)
 	}
 }
 
-// end decides what is still open: no more of this text will come.
+// end decides what is still open: the text ends here.
 func (m *masker) end(s *stream) {
+	m.urls.end(s)
+	m.matchRest(s)
+}
+
+// cut is end where the text does not, but no more of it will come.
+func (m *masker) cut(s *stream) {
+	m.urls.interrupt(s)
+	m.matchRest(s)
+}
+
+func (m *masker) matchRest(s *stream) {
 	if m.size > 0 {
 		m.match(s)
 		m.forget(m.size)
 	}
 }
 
-// interrupt is end where the text goes on behind a gap. after is what is known
+// interrupt is cut where the text goes on behind a gap. after is what is known
 // of the line that the next byte is part of; a secret may go on there.
 func (m *masker) interrupt(s *stream, after lineState) {
-	m.end(s)
-	if m.state == inSecret || m.state == unknown {
+	m.cut(s)
+	switch m.state {
+	case afterName, inSecret, unknown:
 		after = unknown
 	}
-	m.state, m.hidden, m.folded = after, 0, false
+	m.state, m.hidden, m.folded, m.verb = after, 0, false, verb{}
 }
 
 // pending is the first offset about which nothing is decided yet.
 func (m *masker) pending() (uint64, bool) {
-	if len(m.line) == 0 {
-		return 0, false
+	at, ok := m.urls.pending()
+	if len(m.line) > 0 && (!ok || m.line[0].from < at) {
+		return m.line[0].from, true
 	}
-	return m.line[0].from, true
+	return at, ok
 }

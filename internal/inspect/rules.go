@@ -3,17 +3,13 @@ package inspect
 import (
 	"fmt"
 	"regexp"
-	"strings"
+
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
-// secretHeaders are the header fields whose values are masked, in lower case.
-var secretHeaders = []string{"authorization", "cookie", "proxy-authorization", "set-cookie"}
-
-// maxName is the length of the longest of them.
-const maxName = len("proxy-authorization")
-
-// Rules say what is masked: the values of the secret header fields, and what
-// patterns match.
+// Rules say what is masked: what masks.go lists, and what patterns match.
 type Rules struct {
 	off      bool
 	patterns []*regexp.Regexp
@@ -39,40 +35,38 @@ func NewRules(patterns []string) (*Rules, error) {
 // NoRules masks nothing.
 func NoRules() *Rules { return &Rules{off: true} }
 
-// String lists what is masked.
+// String says what is masked.
 func (r *Rules) String() string {
 	if r.off {
 		return "nothing"
 	}
-	s := "the values of " + strings.Join(secretHeaders, ", ")
+	s := "header fields, URL parameters and commands with credentials"
 	for _, p := range r.patterns {
 		s += ", /" + p.String() + "/"
 	}
 	return s
 }
 
-// secret reports whether the header field of this name, in lower case, is.
-func (r *Rules) secret(name string) bool {
-	for _, s := range secretHeaders {
-		if s == name {
-			return true
+// field masks a field of HTTP/2 as if it were a line of text.
+func (r *Rules) field(f hpack.HeaderField) finding.Header {
+	if r.off {
+		return finding.Header{Name: f.Name, Value: f.Value}
+	}
+	line := f.Name + ": " + f.Value + "\n"
+	s := &stream{rules: r, raw: []byte(line), shown: []byte(line)}
+	// A line break within would hide what the value belongs to.
+	for i, c := range s.raw[:len(line)-1] {
+		if c == '\n' {
+			s.raw[i] = ' '
 		}
 	}
-	return false
-}
-
-// field masks a header field that is not part of a stream of lines.
-func (r *Rules) field(name, value string) (string, string) {
-	if r.off {
-		return name, value
+	var m masker
+	m.write(s, 0, s.end())
+	name, value := s.shown[:len(f.Name)], s.shown[len(f.Name)+2:len(line)-1]
+	if f.Sensitive { // never indexed, RFC 7541 §7.1.3
+		blot(value)
 	}
-	line := []byte(name + ": " + value)
-	out := []byte(string(line))
-	if r.secret(strings.ToLower(name)) {
-		blot(out[len(name)+2:])
-	}
-	r.match(line, func(from, to int) { blot(out[from:to]) })
-	return string(out[:len(name)]), string(out[len(name)+2:])
+	return finding.Header{Name: string(name), Value: string(value)}
 }
 
 // match calls hit for each stretch of a line that a pattern matches.

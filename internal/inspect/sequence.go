@@ -9,6 +9,7 @@ const keyUpdate = 24
 // sequence follows the records of one direction.
 type sequence struct {
 	known   bool
+	joined  bool // nobody knows what came before the first record
 	gap     bool // records before the latest are missing
 	updated bool // the latest record was a KeyUpdate
 	gen     uint32
@@ -20,7 +21,7 @@ type sequence struct {
 func (q *sequence) observe(r *event.Record) (missing uint64, lost bool) {
 	switch {
 	case !q.known:
-		missing, lost = r.Seq-r.Start, r.HasStart && r.Seq > r.Start
+		missing, lost = r.Seq-r.Start, r.HasStart && r.Seq > r.Start && !q.joined
 	case r.Gen == q.gen:
 		missing, lost = r.Seq-q.next, r.Seq != q.next
 	default:

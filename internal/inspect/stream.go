@@ -1,10 +1,6 @@
 package inspect
 
-import (
-	"fmt"
-
-	"github.com/ktlstop/ktlstop/pkg/event"
-)
+import "github.com/ktlstop/ktlstop/pkg/event"
 
 // stream is one direction of a connection: the bytes of its records in order.
 // Offsets count the bytes that were seen, from 0 on.
@@ -126,24 +122,20 @@ func (s *stream) decode() {
 
 // missing tells that records were not seen.
 func (s *stream) missing(n uint64) {
-	s.in.note(s, "gap: %s missing, of unknown length", counted(n, "record is", "records are"))
+	switch n {
+	case 0:
+		s.in.note(s, "gap: some records are missing, of unknown length")
+	case 1:
+		s.in.note(s, "gap: 1 record is missing, of unknown length")
+	default:
+		s.in.note(s, "gap: %d records are missing, of unknown length", n)
+	}
 	if s.decoder == nil {
 		s.fresh = false
 		s.conn.unsure()
 		return
 	}
 	s.gap(0)
-}
-
-// counted says how many, "some" for 0.
-func counted(n uint64, one, many string) string {
-	switch n {
-	case 0:
-		return "some " + many
-	case 1:
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
 
 func (s *stream) gap(n uint64) {
@@ -191,11 +183,11 @@ func (s *stream) text(m *masker, n int) {
 }
 
 // hide takes n bytes and shows none of them.
-func (s *stream) hide(n int, note string) {
+func (s *stream) hide(n int, note reason) {
 	if !s.rules.off {
 		blot(s.masked(s.pos, s.pos+uint64(n)))
 	}
-	s.take(n, Frame, note)
+	s.take(n, Frame, string(note))
 }
 
 // mask hides a stretch of text but for its line breaks.

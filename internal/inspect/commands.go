@@ -1,0 +1,76 @@
+package inspect
+
+// verb follows a command with credentials, and counts the lines behind it that
+// are part of it.
+type verb struct {
+	known   bool // the line began with one
+	command command
+	words   int // of arguments
+	inWord  bool
+	last    byte // of the line, without spaces
+	lines   int  // that are still to come
+	answer  bool
+}
+
+// begin tells of a word of the line, in lower case. It reports whether what
+// follows are credentials.
+func (v *verb) begin(word []byte, second bool) bool {
+	c, ok := secretCommands[string(word)]
+	if !ok || second && !c.tagged {
+		return false
+	}
+	*v = verb{known: true, command: c}
+	return true
+}
+
+// read takes bytes behind the command.
+func (v *verb) read(b []byte) {
+	if !v.known && !v.answer {
+		return
+	}
+	for _, c := range b {
+		if c > ' ' {
+			v.last = c
+			if !v.inWord {
+				v.words++
+			}
+		}
+		v.inWord = c > ' '
+	}
+}
+
+// answers reports whether the line that begins is part of the command.
+func (v *verb) answers() bool {
+	v.answer = v.lines > 0
+	if v.answer {
+		v.lines--
+	}
+	return v.answer
+}
+
+// lineEnds counts the lines that follow. A brace at the end is behind the length
+// of what is in the next (RFC 9051 §4.3).
+func (v *verb) lineEnds() {
+	switch {
+	case !v.known && !v.answer:
+		return
+	case v.last == '}':
+		v.lines = max(v.lines, 1)
+	case v.known && v.command.exchange:
+		v.lines = v.follow()
+	}
+	*v = verb{lines: v.lines}
+}
+
+// follow is how many lines the arguments take that the command's own has not. In
+// Redis each word and its length have one, of which AUTH has two at most. SMTP,
+// POP3 and IMAP have the mechanism in it and ask for user and password.
+func (v *verb) follow() int {
+	switch v.words {
+	case 0:
+		return 4
+	case 1:
+		return 2
+	}
+	return 0
+}

@@ -1,0 +1,218 @@
+package inspect
+
+import (
+	"bytes"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// fields that carry credentials, as their programs spell them.
+var credentialFields = []string{"Authorization", "Cookie", "Set-Cookie", "Proxy-Authorization", "Authentication-Info",
+	"Proxy-Authentication-Info", "X-Api-Key", "X-Auth-Token", "X-Amz-Security-Token", "X-Vault-Token", "PRIVATE-TOKEN",
+	"JOB-TOKEN", "x-goog-api-key", "X-Goog-IAM-Authorization-Token", "Api-Key", "apikey", "Ocp-Apim-Subscription-Key",
+	"X-CSRF-Token", "X-XSRF-TOKEN", "X-Access-Token", "X-Gitlab-Token", "X-GitHub-Token", "X-Shopify-Access-Token",
+	"Sec-WebSocket-Protocol", "X-Some-New-Token", "X_API_KEY"}
+
+// TestSecretFields: in HTTP/1 and HTTP/2, in bytes, in events and in notes.
+func TestSecretFields(t *testing.T) {
+	for _, name := range credentialFields {
+		h1 := newFeed(t, Config{}).both().send(rx, "GET / HTTP/1.1\r\nHost: h\r\n"+name+": "+canary+"\r\n\r\n").close()
+		h2 := newFeed(t, Config{}).both().send(rx, newClient().get(1, "/", strings.ToLower(name), canary).take()).close()
+		for _, out := range []*shown{h1, h2} {
+			if l := leaks(everything(out)); l != "" || len(out.http) != 1 || len(out.notes) > 0 {
+				t.Errorf("%s: %q, notes %q", name, l, out.notes)
+			}
+		}
+	}
+}
+
+// TestNeverIndexed: what the sender marks for HPACK is a secret.
+func TestNeverIndexed(t *testing.T) {
+	c := newClient()
+	c.block.Reset()
+	for _, f := range []hpack.HeaderField{{Name: ":method", Value: "GET"}, {Name: ":path", Value: "/"}, {Name: "x-own", Value: canary, Sensitive: true}} {
+		if err := c.enc.WriteField(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.block.Bytes(), EndHeaders: true}); err != nil {
+		t.Fatal(err)
+	}
+	out := newFeed(t, Config{}).both().send(rx, c.take()).close()
+	if l := leaks(everything(out)); l != "" || len(out.http) != 1 || len(out.http[0].Request.Headers) != 3 {
+		t.Errorf("%q in %+v", l, out.http)
+	}
+}
+
+// TestMaskedText says exactly which bytes of a text that is no HTTP are masked.
+func TestMaskedText(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		// Malformed fields.
+		{"Cookie : abc\nx: y\n", "Cookie :****\nx: y\n"},
+		{"Cookie\t: abc\n", "Cookie\t:****\n"},
+		{" Authorization: abc\n", " Authorization:****\n"},
+		{"Authorization Bearer abc\n", "Authorization **********\n"},
+		{"Authorization=abc\n", "Authorization****\n"},
+		{"Cookie\n abc\nd\n", "Cookie\n****\nd\n"},
+		{"Cookie: a\n b\n\tc\nd\n", "Cookie:**\n**\n**\nd\n"},
+		{"\"cookie\": \"abc\"\n", "\"cookie\":******\n"},
+		// URLs.
+		{"see http://u:pw@h/x and http://u@h\n", "see http://****@h/x and http://*@h\n"},
+		{"postgres://u:p/w?a@h:5432/db\n", "postgres://*******@h:5432/db\n"},
+		{"http://h:80/@x http://[::1]:80 http://h a@b\n", "http://h:80/@x http://[::1]:80 http://h a@b\n"},
+		{"http://u:a@b@h/ ://u:1234@h\n", "http://*****@h/ ://******@h\n"},
+		{"/x?a=1&access_token=abc&b=2#c\n", "/x?a=1&access_token=***&b=2#c\n"},
+		{"?X-Amz-Signature=ab&X-Amz-Credential=cd%2F/e&X-Amz-Date=1\n", "?X-Amz-Signature=**&X-Amz-Credential=*******&X-Amz-Date=1\n"},
+		{"sig=a api_key=b token=\"c d\" password='e'&f\n", "sig=* api_key=* token=\"***\" password='*'&f\n"},
+		{"user[password]=ab&user%5Bpassword%5D=cd\n", "user[password]=**&user%5Bpassword%5D=**\n"},
+		{"sign=ab tokens=cd\n", "sign=ab tokens=cd\n"},
+		// Commands.
+		{"USER u\r\nPASS p w\r\nLIST\r\n", "USER u\r\nPASS ***\r\nLIST\r\n"},
+		{"EHLO h\nAUTH PLAIN abc=\nMAIL FROM\n", "EHLO h\nAUTH **********\nMAIL FROM\n"},
+		{"auth login\nabc\ndef\nMAIL\n", "auth *****\n***\n***\nMAIL\n"},
+		{"a1 LOGIN u p\na2 SELECT x\n", "a1 LOGIN ***\na2 SELECT x\n"},
+		{"a1 LOGIN {1}\nu {3}\na b\na2 NOOP\n", "a1 LOGIN ***\n*****\n***\na2 NOOP\n"},
+		{"a AUTHENTICATE PLAIN\nabc\nb NOOP\nc\n", "a AUTHENTICATE *****\n***\n******\nc\n"},
+		{"*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n", "*2\r\n$4\r\nAUTH\r\n**\r\n**\r\n"},
+		{"250 AUTH LOGIN PLAIN\nPASSAGE x\nAUTHOR y\n", "250 AUTH LOGIN PLAIN\nPASSAGE x\nAUTHOR y\n"},
+	} {
+		for size := 1; size < 40; size += 1 + size/4 {
+			f := newFeed(t, Config{}).both()
+			converse(f, []string{"r" + c.in}, size)
+			if got := string(f.close().payload[rx]); got != c.want {
+				t.Errorf("%q in records of %d becomes %q, want %q", c.in, size, got, c.want)
+			}
+		}
+	}
+}
+
+// TestURLsInHTTP: in the request line, fields, and bodies that are cut.
+func TestURLsInHTTP(t *testing.T) {
+	url := "https://u:" + canary + "@h/p?api_key=" + canary
+	h1 := "GET " + url + " HTTP/1.1\r\nHost: h\r\nReferer: " + url + "\r\nContent-Length: 29\r\n\r\na=1&password=" + canary
+	h2 := newClient().headers(1, false, ":method", "POST", ":path", "/p?sig="+canary, "referer", url).data(1, false, url[:12]).data(1, true, url[12:]).take()
+	for _, b := range []string{h1, h2} {
+		for size := 1; size < 60; size += 7 {
+			f := newFeed(t, Config{}).both()
+			converse(f, []string{"r" + b}, size)
+			if out := f.close(); leaks(everything(out)) != "" || len(out.http) != 1 || len(out.notes) > 0 {
+				t.Errorf("in records of %d: %q, notes %q", size, leaks(everything(out)), out.notes)
+			}
+		}
+	}
+}
+
+// TestCutURL: a password that a gap or the end cuts before its @ is masked.
+func TestCutURL(t *testing.T) {
+	head := "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n"
+	for _, first := range []string{head + "https://u:" + canary[:8], head + "token=" + canary[:8], "talk https://u:" + canary[:8] + "\x00"} {
+		f := newFeed(t, Config{}).both().sendCut(rx, first+"....", len(first))
+		if l := leaks(everything(f.send(rx, canary[8:]+"@h/").close())); l != "" {
+			t.Errorf("%q: %q", first, l)
+		}
+	}
+	out := newFeed(t, Config{}).both().send(rx, head+"https://u:"+canary).close()
+	if l := leaks(everything(out)); l != "" {
+		t.Error(l)
+	}
+}
+
+// TestNotesQuoteNothing: net/http's errors quote the line that they are about.
+func TestNotesQuoteNothing(t *testing.T) {
+	for _, line := range []string{"Cookie\t: session=" + canary, " Authorization: Bearer " + canary, "Authorization Bearer " + canary,
+		"Set-Cookie " + canary + "\r\n\t" + canary} {
+		for _, first := range []string{"GET / HTTP/1.1", "HTTP/1.1 200 OK"} {
+			f := newFeed(t, Config{}).both().send(rx, first+"\r\n"+line+"\r\nHost: h\r\n\r\n")
+			if out := f.close(); leaks(everything(out)) != "" || len(out.notes) != 1 {
+				t.Errorf("%q: %q, notes %q", line, leaks(everything(out)), out.notes)
+			}
+		}
+	}
+	f := newFeed(t, Config{}).both().send(rx, "GET / HTTP/"+canary+"\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	for _, note := range f.close().notes {
+		if l := leaks([]byte(note)); l != "" {
+			t.Error(note)
+		}
+	}
+}
+
+// TestFreshInTheMiddle: that a key's first record came does not prove that HTTP/2
+// began with it. There may have been early data, say.
+func TestFreshInTheMiddle(t *testing.T) {
+	c := newClient()
+	c.take()
+	block := c.get(1, "/", "authorization", canary2, "x-own", canary2).take()
+	more := c.get(3, "/", "cookie", canary2).take()
+	for at := 0; !isText([]byte(block[at:])); at++ {
+		out := newFeed(t, Config{}).both().send(rx, block[at:]).send(rx, more).close()
+		if l := leaks(everything(out)); l != "" {
+			t.Fatalf("from %d: %q", at, l)
+		}
+	}
+	// Fields after text and more than is hidden of what is none, however cut.
+	long := "some text\n" + strings.Repeat("\x01\x02", maxUnknown) + block
+	for at := len(long) - len(block); at < len(long); at++ {
+		out := newFeed(t, Config{}).both().split(rx, []byte(long), maxUnknown, 2*maxUnknown, at).close()
+		if l := leaks(everything(out)); l != "" {
+			t.Fatalf("cut at %d: %q", at, l)
+		}
+	}
+	// The server's SETTINGS do prove it.
+	out := newFeed(t, Config{}).both().send(tx, newServer().headers(1, true, ":status", "204").take()).close()
+	if d := cmp.Diff([]string{"rx 2#1 > 204 1+0 complete"}, lens(out)); d != "" || len(out.notes) > 0 {
+		t.Errorf("%s notes %q", d, out.notes)
+	}
+}
+
+// TestTunneledFields: HTTP/2 by upgrade is not decoded, and its fields are hidden.
+func TestTunneledFields(t *testing.T) {
+	f := newFeed(t, Config{}).both()
+	f.send(rx, "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n")
+	f.send(tx, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n")
+	out := f.send(rx, newClient().get(3, "/", "cookie", canary2).take()).close()
+	if l := leaks(everything(out)); l != "" {
+		t.Error(l)
+	}
+}
+
+// TestMasksAreDocumented: docs/masks.md lists what is masked, and nothing else.
+func TestMasksAreDocumented(t *testing.T) {
+	b, err := os.ReadFile("../../docs/masks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]string{"Header fields": keys(secretFields), "Parameters": keys(secretParameters),
+		"Endings": slices.Sorted(slices.Values(secretEndings)), "Commands": keys(secretCommands)}
+	for _, section := range bytes.Split(b, []byte("\n## "))[1:] {
+		title, text, _ := strings.Cut(string(section), "\n")
+		var got []string
+		for _, row := range regexp.MustCompile("(?m)^\\| (`.*?) \\|").FindAllStringSubmatch(text, -1) {
+			for _, name := range regexp.MustCompile("`[^`]+`").FindAllString(row[1], -1) {
+				got = append(got, strings.ReplaceAll(strings.ToLower(strings.Trim(name, "`")), "_", "-"))
+			}
+		}
+		slices.Sort(got)
+		if d := cmp.Diff(want[title], slices.Compact(got)); d != "" && want[title] != nil {
+			t.Errorf("%s: %s", title, d)
+		}
+		delete(want, title)
+	}
+	if len(want) > 0 {
+		t.Errorf("no section for %v", want)
+	}
+}
+
+func keys[V any](m map[string]V) (all []string) {
+	for k := range m {
+		all = append(all, k)
+	}
+	slices.Sort(all)
+	return all
+}

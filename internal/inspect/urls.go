@@ -1,0 +1,242 @@
+package inspect
+
+// urls finds the secrets in URLs and forms of a text, however it is cut into
+// pieces: what comes before @ in ://user:password@host, and the values of secret
+// parameters.
+type urls struct {
+	state urlState
+	quote byte // that the value ends with
+	key   word // what may be a parameter's name at the end of the latest piece
+	// held is what may be user and password, until it is known.
+	held []span
+	size int
+	authority
+}
+
+// authority is what has come of the authority of a URL, RFC 3986 §3.2.
+type authority struct {
+	at      int  // bytes before the latest @, -1 without
+	host    int  // bytes behind it
+	bracket bool // the host is an address of IPv6
+	port    bool // a colon came behind the @
+	// secret: what follows the colon is no port, so it is a password.
+	secret bool
+}
+
+type urlState uint8
+
+const (
+	urlText urlState = iota
+	urlColon
+	urlSlash
+	inAuthority
+	valueBegins
+	inValue
+	inQuotes
+)
+
+// write takes the next bytes of the text, which lie in s.
+func (u *urls) write(s *stream, from, to uint64) {
+	b := s.bytes(from, to)
+	for i := 0; i < len(b); {
+		switch u.state {
+		case urlText:
+			i += u.text(b, i)
+		case urlColon, urlSlash:
+			i += u.slash(b[i])
+		case inAuthority:
+			i += u.user(s, b[i:], from+uint64(i))
+		case valueBegins:
+			i += u.value(b[i])
+		case inValue, inQuotes:
+			n := u.valueLen(b[i:])
+			s.mask(from+uint64(i), from+uint64(i+n))
+			i += n
+		}
+	}
+	if u.state == urlText || u.state == urlColon {
+		u.key = u.name(b)
+	}
+}
+
+// text looks for what a secret may follow, from b[i] on.
+func (u *urls) text(b []byte, i int) int {
+	for n, c := range b[i:] {
+		if c != ':' && c != '=' {
+			continue
+		}
+		if c == ':' {
+			u.state = urlColon
+			return n + 1
+		}
+		if name := u.name(b[:i+n]); secretParameter(parameter(name.bytes())) {
+			u.state = valueBegins
+			return n + 1
+		}
+	}
+	return len(b) - i
+}
+
+// slash follows the :// before an authority.
+func (u *urls) slash(c byte) int {
+	switch {
+	case c != '/':
+		u.state = urlText
+		return 0
+	case u.state == urlSlash:
+		u.state, u.authority = inAuthority, authority{at: -1}
+	default:
+		u.state = urlSlash
+	}
+	return 1
+}
+
+// isKey reports whether c may be part of a parameter's name; user[password] is one.
+func isKey(c byte) bool { return isName(c) || c == '[' || c == ']' || c == '%' }
+
+// name is the name that b ends with; it may have begun in the piece before.
+func (u *urls) name(b []byte) (w word) {
+	i := len(b)
+	for i > 0 && len(b)-i < maxName && isKey(b[i-1]) {
+		i--
+	}
+	if i == 0 {
+		w = u.key
+	}
+	for _, c := range b[i:] {
+		if p := plain[c]; p != 0 {
+			c = p
+		}
+		w.add(c)
+	}
+	return w
+}
+
+// parameter is a parameter's name without the brackets behind it.
+func parameter(name []byte) []byte {
+	n := len(name)
+	switch {
+	case n > 0 && name[n-1] == ']':
+		return name[:n-1]
+	case n > 2 && string(name[n-3:]) == "%5d":
+		return name[:n-3]
+	}
+	return name
+}
+
+func (u *urls) value(first byte) int {
+	if first == '"' || first == '\'' {
+		u.state, u.quote = inQuotes, first
+		return 1
+	}
+	u.state = inValue
+	return 0
+}
+
+// valueLen is how many bytes of b belong to the value. What cannot be in a query
+// ends one: https://url.spec.whatwg.org/#query-percent-encode-set.
+func (u *urls) valueLen(b []byte) int {
+	for i, c := range b {
+		if u.state == inQuotes && c != u.quote && c != '\r' && c != '\n' {
+			continue
+		}
+		if u.state == inQuotes || c == '&' || c == '#' || endsURL(c) {
+			u.state = urlText
+			return i
+		}
+	}
+	return len(b)
+}
+
+// endsURL reports whether c cannot be in a URL.
+func endsURL(c byte) bool { return c <= ' ' || c == '"' || c == '<' || c == '>' || c == 0x7f }
+
+// user holds what may be a user and a password.
+func (u *urls) user(s *stream, b []byte, from uint64) int {
+	n := 0
+	for n < len(b) && u.size+n < maxAuthority && !u.ends(b[n]) {
+		u.follow(u.size+n, b[n])
+		n++
+	}
+	u.hold(from, from+uint64(n))
+	switch {
+	case n < len(b) && u.size < maxAuthority:
+		u.settle(s)
+	case u.size >= maxAuthority:
+		u.hide(s)
+	}
+	return n
+}
+
+func (u *urls) ends(c byte) bool {
+	return endsURL(c) || !u.secret && (c == '/' || c == '?' || c == '#')
+}
+
+// follow takes the byte at an offset of the authority.
+func (a *authority) follow(at int, c byte) {
+	switch {
+	case c == '@':
+		*a = authority{at: at}
+		return
+	case c == '[' && a.host == 0:
+		a.bracket = true
+	case c == ']':
+		a.bracket = false
+	case c == ':' && !a.bracket && !a.port:
+		a.port = true
+	case a.port && (c < '0' || c > '9'):
+		a.secret = true
+	}
+	a.host++
+}
+
+func (u *urls) hold(from, to uint64) {
+	u.size += int(to - from)
+	if n := len(u.held); n > 0 && u.held[n-1].to == from {
+		u.held[n-1].to = to
+	} else if from < to {
+		u.held = append(u.held, span{from, to})
+	}
+}
+
+// settle decides about what is held: the authority is whole.
+func (u *urls) settle(s *stream) {
+	n := max(u.at, 0)
+	if u.secret {
+		n = u.size
+	}
+	u.mask(s, n)
+	u.state = urlText
+}
+
+// hide masks what is held, and what follows: the authority is not whole.
+func (u *urls) hide(s *stream) {
+	u.mask(s, u.size)
+	u.state = inValue
+}
+
+// mask masks the first n bytes of what is held, and holds no more.
+func (u *urls) mask(s *stream, n int) {
+	for _, p := range u.held {
+		to := min(p.to, p.from+uint64(n))
+		s.mask(p.from, to)
+		n -= int(to - p.from)
+	}
+	u.held, u.size, u.key = u.held[:0], 0, word{}
+}
+
+// end decides about what is held: the text ends here.
+func (u *urls) end(s *stream) {
+	u.settle(s)
+}
+
+// interrupt is end where the text is cut. A secret may go on behind it.
+func (u *urls) interrupt(s *stream) { u.hide(s) }
+
+// pending is the first offset about which nothing is decided yet.
+func (u *urls) pending() (uint64, bool) {
+	if len(u.held) == 0 {
+		return 0, false
+	}
+	return u.held[0].from, true
+}
