@@ -10,11 +10,16 @@ import (
 
 // WithHandshake is for [NewListener] and [Listen]: Accept returns connections whose
 // handshake is over, and drops those where it failed or took longer than timeout.
-// Handshakes run side by side. It is for servers that look at ConnectionState first, as
+// Up to 1,024 handshakes run side by side; connections beyond them wait in inner's queue,
+// and so do those that nobody accepts. It is for servers that look at ConnectionState first, as
 // net/http does for Request.TLS.
 func WithHandshake(timeout time.Duration) Option {
 	return optionFunc(func(o *options) { o.handshake = timeout })
 }
+
+// maxHandshakes bounds what peers that say nothing can take: each handshake is a goroutine
+// and a file until its timeout.
+const maxHandshakes = 1024
 
 // eagerListener runs the handshakes of inner's connections.
 type eagerListener struct {
@@ -22,6 +27,7 @@ type eagerListener struct {
 	timeout time.Duration
 	start   sync.Once
 	results chan acceptResult
+	slots   chan struct{} // one for each handshake that runs or that nobody has accepted
 	closed  context.Context
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
@@ -33,7 +39,7 @@ type acceptResult struct {
 }
 
 func newEagerListener(inner net.Listener, timeout time.Duration) *eagerListener {
-	l := &eagerListener{Listener: inner, timeout: timeout, results: make(chan acceptResult)}
+	l := &eagerListener{Listener: inner, timeout: timeout, results: make(chan acceptResult), slots: make(chan struct{}, maxHandshakes)}
 	l.closed, l.stop = context.WithCancel(context.Background())
 	return l
 }
@@ -59,7 +65,7 @@ func (l *eagerListener) Close() error {
 }
 
 func (l *eagerListener) acceptAll() {
-	for {
+	for l.acquire() {
 		conn, err := l.Listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			l.stop()
@@ -67,13 +73,25 @@ func (l *eagerListener) acceptAll() {
 		}
 		if err != nil {
 			l.hand(acceptResult{err: err})
+			<-l.slots
 			continue
 		}
 		l.wg.Go(func() { l.shake(conn.(*Conn)) })
 	}
 }
 
+// acquire waits for a slot, and reports false when the listener is closed.
+func (l *eagerListener) acquire() bool {
+	select {
+	case l.slots <- struct{}{}:
+		return true
+	case <-l.closed.Done():
+		return false
+	}
+}
+
 func (l *eagerListener) shake(c *Conn) {
+	defer func() { <-l.slots }()
 	ctx, cancel := context.WithTimeout(l.closed, l.timeout)
 	defer cancel()
 	if c, err := shaken(ctx, c); err == nil {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -40,6 +42,53 @@ func TestWithHandshake(t *testing.T) {
 	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("accept after close: %v", err)
 	}
+}
+
+// mute is a listener whose peers never say a word.
+type mute struct {
+	accepted atomic.Int32
+	peers    int32
+	closed   chan struct{}
+}
+
+func (m *mute) Accept() (net.Conn, error) {
+	if m.accepted.Load() == m.peers {
+		<-m.closed
+		return nil, net.ErrClosed
+	}
+	m.accepted.Add(1)
+	conn, _ := net.Pipe()
+	return Server(conn, serverConfig()), nil
+}
+
+func (m *mute) Close() error   { close(m.closed); return nil }
+func (m *mute) Addr() net.Addr { return &net.TCPAddr{} }
+
+// TestHandshakesAreBounded: peers that say nothing hold a handshake each until its timeout,
+// and no more than maxHandshakes of them at a time.
+func TestHandshakesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := &mute{peers: 3 * maxHandshakes, closed: make(chan struct{})}
+		ln := newEagerListener(inner, time.Minute)
+		ended := make(chan error)
+		go func() {
+			_, err := ln.Accept()
+			ended <- err
+		}()
+		for rounds := int32(1); rounds <= 3; rounds++ {
+			synctest.Wait()
+			if got := inner.accepted.Load(); got != rounds*maxHandshakes {
+				t.Errorf("after %d timeouts %d connections were accepted, want %d", rounds-1, got, rounds*maxHandshakes)
+			}
+			time.Sleep(time.Minute)
+		}
+		if err := ln.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("accept after close: %v", err)
+		}
+	})
 }
 
 // TestRequestTLS has net/http see the connection's state.
