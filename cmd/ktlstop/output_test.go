@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -71,5 +72,32 @@ func TestCreateFileDevice(t *testing.T) {
 	f.Close()
 	if after, err := os.Stat(os.DevNull); err != nil || after.Mode() != before.Mode() {
 		t.Errorf("mode %v becomes %v, %v", before.Mode(), after.Mode(), err)
+	}
+}
+
+// TestTouch: a file is made, one that is there is emptied, and the file behind a
+// symbolic link stays as it is.
+func TestTouch(t *testing.T) {
+	dir := t.TempDir()
+	victim, link := filepath.Join(dir, "victim"), filepath.Join(dir, "link")
+	if err := os.WriteFile(victim, []byte("what was there"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(victim, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := touch(link); err == nil || !strings.Contains(err.Error(), link+" is a symbolic link") {
+		t.Errorf("through a link: %v", err)
+	}
+	if b, _ := os.ReadFile(victim); string(b) != "what was there" {
+		t.Errorf("the file behind the link holds %q", b)
+	}
+	for _, name := range []string{victim, filepath.Join(dir, "new")} {
+		if err := touch(name); err != nil {
+			t.Error(err)
+		}
+		if b, err := os.ReadFile(name); len(b) != 0 || err != nil {
+			t.Errorf("%s holds %q, %v", name, b, err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/pkg/loader"
@@ -111,8 +112,21 @@ func (o *options) ready() error {
 	if o.readyFile == "" {
 		return nil
 	}
-	if err := os.WriteFile(o.readyFile, nil, 0o644); err != nil {
+	if err := touch(o.readyFile); err != nil {
 		return fmt.Errorf("say that the hooks are live: %w", err)
 	}
 	return nil
+}
+
+// touch makes an empty file, or empties a file. Root must not do that to
+// whatever somebody else has put a symbolic link to in its place.
+func touch(name string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o644)
+	if errors.Is(err, unix.ELOOP) {
+		return fmt.Errorf("%s is a symbolic link: give the file itself", name)
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
