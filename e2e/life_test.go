@@ -182,7 +182,7 @@ func TestEveryKeyIsTold(t *testing.T) {
 	}
 	got := tr.stop()
 	got.noLosses(t)
-	found := 0 // at their first record, since both keys were skipped
+	found := 0 // at their first record, since the hook was skipped for both keys
 	told := map[sock]map[string]int{}
 	for _, l := range got.ofType("socket") {
 		if told[l.Sock] == nil {
@@ -200,8 +200,8 @@ func TestEveryKeyIsTold(t *testing.T) {
 	if want := 2 * 2 * 2 * each; len(told) != want {
 		t.Errorf("%d sockets, want %d", len(told), want)
 	}
-	if found > len(told)/50 {
-		t.Errorf("%d of %d sockets were found, and their keys not seen", found, len(told))
+	if n := got.summary(t).skips("set_sw_offload"); 2*found > n {
+		t.Errorf("%d of %d sockets were found, and their keys not seen; the kernel skipped the hook of a key %d times", found, len(told), n)
 	}
 	for s, n := range told {
 		if n["tx"] != 1 || n["rx"] != 1 {
