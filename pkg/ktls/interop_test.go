@@ -257,15 +257,17 @@ func TestOpenSSLClient(t *testing.T) {
 // TestOpenSSLKeyUpdate has OpenSSL change keys in the middle, as server and as client.
 func TestOpenSSLKeyUpdate(t *testing.T) {
 	cert, key := pemFiles(t)
-	for role, connect := range map[string]func(t *testing.T, m mode, serve func(*Conn, *peer)){
-		"server": func(t *testing.T, m mode, serve func(*Conn, *peer)) {
-			p := start(t, nil, "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key, "-tls1_3")
-			serve(dialPeer(t, m, p.line(t, "ACCEPT "), clientConfig()), p)
+	// What they say when they change keys comes by the line, from both outputs.
+	told := []string{"-c", `exec stdbuf -oL openssl "$@" 2>&1`, "sh"}
+	for role, connect := range map[string]func(t *testing.T, m mode, serve func(c *Conn, p *peer, changed string)){
+		"server": func(t *testing.T, m mode, serve func(*Conn, *peer, string)) {
+			p := start(t, nil, "sh", append(told, "s_server", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key, "-tls1_3")...)
+			serve(dialPeer(t, m, p.line(t, "ACCEPT "), clientConfig()), p, "SSL_do_handshake -> 1")
 		},
-		"client": func(t *testing.T, m mode, serve func(*Conn, *peer)) {
+		"client": func(t *testing.T, m mode, serve func(*Conn, *peer, string)) {
 			ln, port := listenForPeer(t)
-			p := start(t, nil, "openssl", "s_client", "-connect", "127.0.0.1:"+port, "-servername", "test.invalid", "-tls1_3")
-			serve(acceptPeer(t, m, ln), p)
+			p := start(t, nil, "sh", append(told, "s_client", "-connect", "127.0.0.1:"+port, "-servername", "test.invalid", "-tls1_3")...)
+			serve(acceptPeer(t, m, ln), p, "KEYUPDATE")
 		},
 	} {
 		t.Run(role, func(t *testing.T) {
@@ -274,15 +276,14 @@ func TestOpenSSLKeyUpdate(t *testing.T) {
 				if !m.offloaded() {
 					t.Skip("crypto/tls has its own tests of this")
 				}
-				connect(t, m, func(c *Conn, p *peer) {
+				connect(t, m, func(c *Conn, p *peer, changed string) {
 					for round := range 2 {
+						// s_client and s_server look at the first letter of what one read
+						// returned, so each line waits until they have read the one before.
 						_, _ = io.WriteString(p.in, "before\n")
 						mustRead(t, c, "before\n")
-						// s_client and s_server look at the first letter of what one read
-						// returned.
-						time.Sleep(100 * time.Millisecond)
 						_, _ = io.WriteString(p.in, "K\n")
-						time.Sleep(100 * time.Millisecond)
+						p.line(t, changed)
 						_, _ = io.WriteString(p.in, "after\n")
 						if !m.rekeys() {
 							if _, err := c.Read(make([]byte, 10)); !errors.Is(err, ErrRekey) {

@@ -509,7 +509,12 @@ func testThreeGoroutines(t *testing.T, m mode) {
 	c, s := connPair(t, m, clientConfig(), serverConfig())
 	go func() { _, _ = io.Copy(s, onlyReader{s}) }()
 	var wg sync.WaitGroup
-	wg.Go(func() { _, _ = io.Copy(io.Discard, c) })
+	came := make(chan struct{}) // some of what was written has come back
+	wg.Go(func() {
+		_, _ = io.CopyN(io.Discard, c, 1<<16)
+		close(came)
+		_, _ = io.Copy(io.Discard, c)
+	})
 	wg.Go(func() {
 		for {
 			if _, err := c.Write(make([]byte, 2000)); err != nil {
@@ -517,7 +522,7 @@ func testThreeGoroutines(t *testing.T, m mode) {
 			}
 		}
 	})
-	time.Sleep(50 * time.Millisecond)
+	<-came
 	_ = c.Close()
 	wg.Wait()
 	if _, err := c.Write([]byte("x")); err == nil {
