@@ -1,4 +1,4 @@
-# `make` lists the targets. CI runs .ci/run, which is `make check test`.
+# `make` lists the targets. CI runs .ci/run, which is `make check test bench-count`.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -10,6 +10,8 @@ SMP      ?= 2
 RUN      ?=
 SOAK     ?= 30m
 SKIP     ?=
+# Of go test in make unit: .ci/run has vetted before.
+VET      ?=
 GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
@@ -69,8 +71,8 @@ check: ## formatting, vet, and whether the generated files are current
 		diff <(echo "$$before") <(echo "$$after") || { echo "generated files were not current: commit what changed"; exit 1; }
 
 unit: ## test everything that needs neither root nor a kernel
-	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test -race ./...; CGO_ENABLED=1 $(GO) test -tags gobpf ./pkg/loader; \
-		else echo "no gcc: testing without the race detector"; set -x; $(NOCGO) test ./...; fi
+	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test $(VET) -race ./...; CGO_ENABLED=1 $(GO) test $(VET) -race -tags gobpf ./pkg/loader; \
+		else echo "no gcc: testing without the race detector"; set -x; $(NOCGO) test $(VET) ./...; fi
 
 # What the guest tests run besides the project's own programs. RUNLEVEL keeps
 # the packages from starting their services.
