@@ -48,7 +48,7 @@ clang: # generated objects are compared byte by byte, so the compiler's version 
 		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
 
 generate: clang ## compile bpf/ and generate its Go bindings
-	$(GO) generate ./pkg/loader
+	$(GO) generate ./pkg/loader/...
 
 picture: ## draw the README's pictures anew
 	$(NOCGO) test ./cmd/ktlstop -run TestPictures -update
@@ -66,12 +66,12 @@ check: ## formatting, vet, and whether the generated files are current
 	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 		test -z "$$files" || { echo "not formatted (make fmt):"; echo "$$files"; exit 1; }
 	$(GO) vet ./...
-	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) vet -tags gobpf ./pkg/loader ./cmd/ktlstop; fi
+	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) vet -tags gobpf ./pkg/loader/... ./cmd/ktlstop; fi
 	@before=$$($(SUM)); $(MAKE) --no-print-directory generate; after=$$($(SUM)); \
 		diff <(echo "$$before") <(echo "$$after") || { echo "generated files were not current: commit what changed"; exit 1; }
 
 unit: ## test everything that needs neither root nor a kernel
-	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test $(VET) -race ./...; CGO_ENABLED=1 $(GO) test $(VET) -race -tags gobpf ./pkg/loader; \
+	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test $(VET) -race ./...; CGO_ENABLED=1 $(GO) test $(VET) -race -tags gobpf ./pkg/loader/...; \
 		else echo "no gcc: testing without the race detector"; set -x; $(NOCGO) test $(VET) ./...; fi
 
 # What the guest tests run besides the project's own programs. RUNLEVEL keeps

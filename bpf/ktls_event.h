@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What the programs tell user space. pkg/loader/wire.go reads it; a Go test pins every offset. */
+/* What the programs tell user space. Go takes the structs as they are (pkg/loader/internal/wire). */
 #ifndef KTLS_EVENT_H
 #define KTLS_EVENT_H
 
@@ -53,7 +53,7 @@ struct event {
 	u64 start; /* the first sequence under this key that the trace can have seen; socket: of tx */
 	/* At multiples of 8, so that the compiler copies them by words. */
 	u8 laddr[16], raddr[16];
-	char comm[16];
+	u8 comm[16];
 	s32 err; /* error; of a record it is the weight of its stages, see stage_weight */
 	u16 version, cipher;
 	u16 lport, rport;
@@ -66,7 +66,7 @@ struct event {
 	u16 hits; /* which of the expression's tests of the plaintext hold */
 	u32 skipped; /* left out by sampling, which this record stands for; socket: of tx that none stands for, and len: of rx */
 };
-_Static_assert(sizeof(struct event) == 184, "pkg/loader/wire.go knows this size");
+_Static_assert(sizeof(struct event) == 184, "pkg/loader/internal/wire knows this size");
 _Static_assert(__builtin_offsetof(struct event, laddr) % 8 == 0 && __builtin_offsetof(struct event, comm) % 8 == 0, "copied by words");
 
 /* Plaintext of one record; its event follows with FLAG_PAYLOAD. */
@@ -80,6 +80,6 @@ struct payload {
 	u8 pad[7];
 	u8 data[];
 };
-_Static_assert(sizeof(struct payload) == 40, "pkg/loader/wire.go knows this size");
+_Static_assert(sizeof(struct payload) == 40, "pkg/loader/internal/wire knows this size");
 
 #endif

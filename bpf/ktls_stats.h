@@ -39,11 +39,11 @@ struct side {
 	u16 version, cipher;
 	u8 mode, flags;
 	u8 pad[2];
-	char comm[16];
+	u8 comm[16];
 	u32 log2[4][BUCKETS];
 };
 
-struct stats {
+struct sums {
 	u64 conn;    /* 0 until the identity below is there */
 	u64 cookie;
 	u32 netns;
@@ -54,7 +54,7 @@ struct stats {
 	u8 laddr[16], raddr[16];
 	struct side side[2];
 };
-_Static_assert(sizeof(struct stats) == 1520, "pkg/loader/stats.go knows this size");
+_Static_assert(sizeof(struct sums) == 1520, "a multiple of 8, without padding");
 
 /* Keyed by the connection's id, which is never used twice: an entry outlives its socket until it has been read. */
 struct {
@@ -62,7 +62,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 262144);
 	__type(key, u64);
-	__type(value, struct stats);
+	__type(value, struct sums);
 } stats SEC(".maps");
 
 /*
@@ -91,7 +91,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct stats);
+	__type(value, struct sums);
 } blank_stats SEC(".maps");
 
 struct {
@@ -190,7 +190,7 @@ static __always_inline void add_times(struct side *s, const u64 *stamp, u32 weig
 	add_span(s, 3, stamp[0], stamp[3], 1);
 }
 
-static __always_inline void set_identity(struct stats *s, const struct event *e)
+static __always_inline void set_identity(struct sums *s, const struct event *e)
 {
 	s->cookie = e->cookie;
 	s->netns = e->netns;
@@ -204,10 +204,10 @@ static __always_inline void set_identity(struct stats *s, const struct event *e)
 }
 
 /* A connection gets its entry with its first record. */
-static __always_inline struct stats *stats_of(const struct event *e)
+static __always_inline struct sums *stats_of(const struct event *e)
 {
 	u64 key = e->conn;
-	struct stats *s = bpf_map_lookup_elem(&stats, &key);
+	struct sums *s = bpf_map_lookup_elem(&stats, &key);
 	u32 zero = 0;
 
 	if (s)
@@ -300,7 +300,7 @@ static __noinline void all_returned(const struct event *e)
 	u32 tid = e->tid;
 	struct late *l = bpf_map_lookup_elem(&late, &tid);
 	struct returning r = { l, 0, e->stamp[3] };
-	struct stats *s;
+	struct sums *s;
 
 	if (!l || !l->n)
 		return;
@@ -315,7 +315,7 @@ static __noinline void all_returned(const struct event *e)
 /* Add a record up. False where the map has no room for its connection. */
 static __noinline int add_record(const struct event *e)
 {
-	struct stats *st = stats_of(e);
+	struct sums *st = stats_of(e);
 	u64 dir = e->dir;
 	struct side *s;
 
@@ -336,7 +336,7 @@ static __noinline int add_record(const struct event *e)
 /* The connection is gone: what its entry holds is final. */
 static __always_inline void close_stats(u64 conn)
 {
-	struct stats *s = bpf_map_lookup_elem(&stats, &conn);
+	struct sums *s = bpf_map_lookup_elem(&stats, &conn);
 
 	if (s)
 		s->closed = 1;

@@ -7,6 +7,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/lru"
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 // maxHeld bounds the records of one connection that wait for their call to
@@ -26,7 +27,7 @@ const maxBytes = 64 << 20
 
 // held is a record whose event is not complete yet.
 type held struct {
-	wire    wireEvent
+	wire    wire.Event
 	payload []byte
 }
 
@@ -35,7 +36,7 @@ type held struct {
 // what a closing connection never handed to TCP.
 type assembler struct {
 	// fetch reads the payload ring until keep says that it is enough.
-	fetch func(keep func(wirePayload) (enough bool)) error
+	fetch func(keep func(wire.Payload) (enough bool)) error
 
 	// payloads are those that came before their records. What is far behind
 	// belongs to events that were lost.
@@ -49,7 +50,7 @@ type assembler struct {
 	aggregate bool
 	// async holds what asynchronous crypto said of records: it comes between
 	// a record and the return of the call that opened it.
-	async *shelf[wireEvent]
+	async *shelf[wire.Event]
 	// conns are the connections that have records waiting, and waits how many
 	// records those are.
 	conns *lru.Map[uint64, waiting]
@@ -64,40 +65,40 @@ type assembler struct {
 // call which goes on, and records that were sealed and not handed to TCP.
 type waiting struct{ opened, unsent []held }
 
-func newAssembler(fetch func(func(wirePayload) bool) error) *assembler {
-	return &assembler{fetch: fetch, payloads: newShelf[[]byte](), async: newShelf[wireEvent](),
+func newAssembler(fetch func(func(wire.Payload) bool) error) *assembler {
+	return &assembler{fetch: fetch, payloads: newShelf[[]byte](), async: newShelf[wire.Event](),
 		conns: lru.New[uint64, waiting](maxWaiting)}
 }
 
 // add takes one event and calls out for each that is complete. The event
 // passed to out is valid until out returns.
-func (a *assembler) add(w *wireEvent, out func(event.Event) error) error {
+func (a *assembler) add(w *wire.Event, out func(event.Event) error) error {
 	switch w.Kind {
-	case kindRecord:
+	case wire.KindRecord:
 		return a.addRecord(w, out)
-	case kindSocket:
+	case wire.KindSocket:
 		return a.addSocket(w, out)
-	case kindError:
+	case wire.KindError:
 		return a.addError(w, out)
-	case kindOpened:
+	case wire.KindOpened:
 		return a.addOpened(w, out)
 	}
 	return nil
 }
 
-func (a *assembler) addRecord(w *wireEvent, out func(event.Event) error) error {
+func (a *assembler) addRecord(w *wire.Event, out func(event.Event) error) error {
 	payload, err := a.payload(w)
 	if err != nil {
 		return err
 	}
 	switch {
-	case w.Dir == uint8(event.TX) && w.Stamp[3] == 0 && w.Flags&flagPushed == 0:
+	case w.Dir == uint8(event.TX) && w.Stamp[3] == 0 && w.Flags&wire.FlagPushed == 0:
 		if a.heldBytes > maxBytes && payload != nil {
 			a.dropped++
 			payload = nil
 		}
 		return a.wait(w, payload, out)
-	case w.Flags&flagReturnLater != 0:
+	case w.Flags&wire.FlagReturnLater != 0:
 		return a.hold(w, payload, out)
 	case w.Dir == uint8(event.RX):
 		if err := a.release(w.Conn, w, out); err != nil {
@@ -109,8 +110,8 @@ func (a *assembler) addRecord(w *wireEvent, out func(event.Event) error) error {
 
 // addError lets go first what the failed call had opened before: its return
 // stays unknown.
-func (a *assembler) addError(w *wireEvent, out func(event.Event) error) error {
-	if w.Func == funcDecryptDone && !a.aggregate { // told in the place of the record
+func (a *assembler) addError(w *wire.Event, out func(event.Event) error) error {
+	if w.Func == wire.FuncDecryptDone && !a.aggregate { // told in the place of the record
 		return a.addOpened(w, out)
 	}
 	if w.Dir == uint8(event.RX) {
@@ -118,10 +119,10 @@ func (a *assembler) addError(w *wireEvent, out func(event.Event) error) error {
 			return err
 		}
 	}
-	return out(w.failure())
+	return out(w.Failure())
 }
 
-func (a *assembler) addOpened(w *wireEvent, out func(event.Event) error) error {
+func (a *assembler) addOpened(w *wire.Event, out func(event.Event) error) error {
 	for a.async.len() >= maxKept {
 		done, _ := a.async.takeOldest()
 		if err := lonely(&done, out); err != nil {
@@ -133,9 +134,9 @@ func (a *assembler) addOpened(w *wireEvent, out func(event.Event) error) error {
 }
 
 // asyncKey: the completion does not know when the record was taken up.
-func asyncKey(w *wireEvent) payloadKey {
-	key := w.key()
-	key.begun = 0
+func asyncKey(w *wire.Event) wire.PayloadKey {
+	key := w.Key()
+	key.Begun = 0
 	return key
 }
 
@@ -153,7 +154,7 @@ func (a *assembler) makeRoom(conn uint64, out func(event.Event) error) error {
 }
 
 // take counts what is about to wait.
-func (a *assembler) take(w *wireEvent, payload []byte) held {
+func (a *assembler) take(w *wire.Event, payload []byte) held {
 	a.heldBytes += len(payload)
 	a.waits++
 	return held{*w, payload}
@@ -172,7 +173,7 @@ func (a *assembler) letGo(waited []held, out func(event.Event) error) error {
 }
 
 // wait keeps a record that TCP has not got until its connection closes.
-func (a *assembler) wait(w *wireEvent, payload []byte, out func(event.Event) error) error {
+func (a *assembler) wait(w *wire.Event, payload []byte, out func(event.Event) error) error {
 	if err := a.makeRoom(w.Conn, out); err != nil {
 		return err
 	}
@@ -183,7 +184,7 @@ func (a *assembler) wait(w *wireEvent, payload []byte, out func(event.Event) err
 }
 
 // hold keeps a record until its call returns.
-func (a *assembler) hold(w *wireEvent, payload []byte, out func(event.Event) error) error {
+func (a *assembler) hold(w *wire.Event, payload []byte, out func(event.Event) error) error {
 	if err := a.makeRoom(w.Conn, out); err != nil {
 		return err
 	}
@@ -211,7 +212,7 @@ func (a *assembler) put(conn uint64, c waiting) {
 // release lets go what waits for a call of this connection to return. last is
 // the record that brought the return, or nil; records of other tasks keep an
 // unknown return.
-func (a *assembler) release(conn uint64, last *wireEvent, out func(event.Event) error) error {
+func (a *assembler) release(conn uint64, last *wire.Event, out func(event.Event) error) error {
 	c, _ := a.conns.Peek(conn)
 	opened := c.opened
 	if len(opened) == 0 {
@@ -221,20 +222,20 @@ func (a *assembler) release(conn uint64, last *wireEvent, out func(event.Event) 
 	a.put(conn, c)
 	for i := range opened {
 		w := &opened[i].wire
-		if last != nil && w.PID == last.PID && w.TID == last.TID {
+		if last != nil && w.Pid == last.Pid && w.Tid == last.Tid {
 			w.Stamp[3], w.Op = last.Stamp[3], last.Op
 		}
 	}
 	return a.letGo(opened, out)
 }
 
-func (a *assembler) addSocket(w *wireEvent, out func(event.Event) error) error {
+func (a *assembler) addSocket(w *wire.Event, out func(event.Event) error) error {
 	if event.SocketState(w.State) == event.SocketClose {
 		if err := a.forget(w.Conn, out); err != nil {
 			return err
 		}
 	}
-	return out(w.socket())
+	return out(w.Socket())
 }
 
 // empty lets go what a connection has waiting, in order.
@@ -266,11 +267,11 @@ func (a *assembler) forget(conn uint64, out func(event.Event) error) error {
 }
 
 // lonely tells of a completion whose record was lost, if something went wrong.
-func lonely(done *wireEvent, out func(event.Event) error) error {
-	if done.Kind != kindError {
+func lonely(done *wire.Event, out func(event.Event) error) error {
+	if done.Kind != wire.KindError {
 		return nil
 	}
-	return out(done.failure())
+	return out(done.Failure())
 }
 
 // flush lets go everything, at the end of a run.
@@ -288,15 +289,15 @@ func (a *assembler) flush(out func(event.Event) error) error {
 	return nil
 }
 
-func (a *assembler) emit(w *wireEvent, payload []byte, out func(event.Event) error) error {
-	if w.Flags&flagAsync != 0 && w.Dir == uint8(event.RX) {
+func (a *assembler) emit(w *wire.Event, payload []byte, out func(event.Event) error) error {
+	if w.Flags&wire.FlagAsync != 0 && w.Dir == uint8(event.RX) {
 		return a.emitAsync(w, out)
 	}
 	return a.emitRecord(w, payload, out)
 }
 
-func (a *assembler) emitRecord(w *wireEvent, payload []byte, out func(event.Event) error) error {
-	w.record(&a.record)
+func (a *assembler) emitRecord(w *wire.Event, payload []byte, out func(event.Event) error) error {
+	w.Record(&a.record)
 	a.record.Payload = payload
 	a.judge(w)
 	return out(&a.record)
@@ -304,7 +305,7 @@ func (a *assembler) emitRecord(w *wireEvent, payload []byte, out func(event.Even
 
 // judge asks the expression where the kernel could not: it did not know the
 // whole record yet, or the record was still in the making.
-func (a *assembler) judge(w *wireEvent) {
+func (a *assembler) judge(w *wire.Event) {
 	if a.match == nil || w.Matched != 0 {
 		return
 	}
@@ -318,13 +319,13 @@ func (a *assembler) judge(w *wireEvent) {
 
 // emitAsync gives an asynchronously opened record the time and the plaintext
 // that came later, or tells that it could not be opened.
-func (a *assembler) emitAsync(w *wireEvent, out func(event.Event) error) error {
+func (a *assembler) emitAsync(w *wire.Event, out func(event.Event) error) error {
 	done, ok := a.async.take(asyncKey(w))
 	if !ok {
 		return a.emitRecord(w, nil, out)
 	}
-	if done.Kind == kindError {
-		failure := done.failure()
+	if done.Kind == wire.KindError {
+		failure := done.Failure()
 		failure.Taken, failure.Hidden, failure.Type = true, w.Hidden, event.ContentType(w.Type)
 		return out(failure)
 	}
@@ -339,15 +340,15 @@ func (a *assembler) emitAsync(w *wireEvent, out func(event.Event) error) error {
 
 // payload returns the plaintext of a record. It was submitted before the
 // record's event, so that it is in its ring by now.
-func (a *assembler) payload(w *wireEvent) ([]byte, error) {
-	if w.Flags&flagPayload == 0 {
+func (a *assembler) payload(w *wire.Event) ([]byte, error) {
+	if w.Flags&wire.FlagPayload == 0 {
 		return nil, nil
 	}
-	key := w.key()
+	key := w.Key()
 	if !a.payloads.has(key) {
-		err := a.fetch(func(p wirePayload) bool {
+		err := a.fetch(func(p wire.Payload) bool {
 			a.keep(p)
-			return p.key == key
+			return p.Key == key
 		})
 		if err != nil {
 			return nil, err
@@ -372,14 +373,12 @@ func (a *assembler) reportDropped(out func(event.Event) error) error {
 	return out(e)
 }
 
-func (a *assembler) keep(p wirePayload) {
+func (a *assembler) keep(p wire.Payload) {
 	for a.payloads.len() >= maxKept || a.keptBytes > maxBytes {
 		old, _ := a.payloads.takeOldest()
 		a.keptBytes -= len(old)
 	}
-	before, _ := a.payloads.take(p.key)
-	a.keptBytes += len(p.data) - len(before)
-	a.payloads.put(p.key, append([]byte(nil), p.data...))
+	before, _ := a.payloads.take(p.Key)
+	a.keptBytes += len(p.Data) - len(before)
+	a.payloads.put(p.Key, append([]byte(nil), p.Data...))
 }
-
-func (w *wireEvent) key() payloadKey { return payloadKey{w.Conn, w.Seq, w.Stamp[1], w.Gen, w.Dir} }

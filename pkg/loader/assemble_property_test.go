@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 // traffic is one connection as the programs report it. Each step appends what
@@ -17,28 +18,28 @@ type traffic struct {
 	seq  [2]uint64
 
 	// What was written, and per record when its call returned.
-	written []wireEvent
-	want    map[payloadKey]uint64
-	unsent  []wireEvent
+	written []wire.Event
+	want    map[wire.PayloadKey]uint64
+	unsent  []wire.Event
 }
 
-func (c *traffic) record(dir event.Dir, task uint32) wireEvent {
-	w := wireEvent{
-		Kind: kindRecord, Conn: c.conn, Dir: uint8(dir), Gen: c.gen[dir], Seq: c.seq[dir],
-		Len: 1 + c.rng.Uint32N(40), PID: 1, TID: task, Stamp: [4]uint64{1, 2, 3, 0},
+func (c *traffic) record(dir event.Dir, task uint32) wire.Event {
+	w := wire.Event{
+		Kind: wire.KindRecord, Conn: c.conn, Dir: uint8(dir), Gen: c.gen[dir], Seq: c.seq[dir],
+		Len: 1 + c.rng.Uint32N(40), Pid: 1, Tid: task, Stamp: [4]uint64{1, 2, 3, 0},
 	}
 	if c.rng.IntN(2) == 0 {
-		w.Flags |= flagPayload
+		w.Flags |= wire.FlagPayload
 	}
 	c.seq[dir]++
-	c.want[w.key()] = 0
+	c.want[w.Key()] = 0
 	return w
 }
 
 func (c *traffic) send() {
 	w := c.record(event.TX, 1)
 	w.Stamp[3] = 10 + c.rng.Uint64N(1000)
-	c.want[w.key()] = w.Stamp[3]
+	c.want[w.Key()] = w.Stamp[3]
 	c.written = append(c.written, w)
 }
 
@@ -50,7 +51,7 @@ func (c *traffic) receive(task uint32) {
 	for i := range n {
 		w := c.record(event.RX, task)
 		if i < n-1 || task == 1 && c.rng.IntN(8) == 0 {
-			w.Flags |= flagReturnLater
+			w.Flags |= wire.FlagReturnLater
 			c.written = append(c.written, w)
 			continue
 		}
@@ -70,11 +71,11 @@ func (c *traffic) returns(task uint32, at uint64) {
 		if w.Dir == uint8(event.TX) {
 			continue
 		}
-		if i < len(c.written)-1 && w.Flags&flagReturnLater == 0 {
+		if i < len(c.written)-1 && w.Flags&wire.FlagReturnLater == 0 {
 			return
 		}
-		if w.TID == task {
-			c.want[w.key()] = at
+		if w.Tid == task {
+			c.want[w.Key()] = at
 		}
 	}
 }
@@ -92,17 +93,17 @@ func (c *traffic) end() {
 	c.rng.Shuffle(len(c.unsent), func(i, j int) { c.unsent[i], c.unsent[j] = c.unsent[j], c.unsent[i] })
 	for range c.rng.IntN(3) {
 		w := c.record(event.RX, 1)
-		w.Flags |= flagReturnLater
+		w.Flags |= wire.FlagReturnLater
 		c.written = append(c.written, w)
 	}
 	c.written = append(c.written, c.unsent...)
 	if c.rng.IntN(2) == 0 {
-		c.written = append(c.written, wireEvent{Kind: kindSocket, Conn: c.conn, State: uint8(event.SocketClose)})
+		c.written = append(c.written, wire.Event{Kind: wire.KindSocket, Conn: c.conn, State: uint8(event.SocketClose)})
 	}
 }
 
 func newTraffic(rng *rand.Rand, conn uint64, steps int) *traffic {
-	c := &traffic{rng: rng, conn: conn, want: map[payloadKey]uint64{}}
+	c := &traffic{rng: rng, conn: conn, want: map[wire.PayloadKey]uint64{}}
 	for range steps {
 		switch rng.IntN(6) {
 		case 0:
@@ -119,7 +120,7 @@ func newTraffic(rng *rand.Rand, conn uint64, steps int) *traffic {
 	return c
 }
 
-func plaintext(k payloadKey, n uint32) string {
+func plaintext(k wire.PayloadKey, n uint32) string {
 	return fmt.Sprintf("%-*.*s", n, n, fmt.Sprint(k))
 }
 
@@ -129,8 +130,8 @@ func TestAssemblerProperty(t *testing.T) {
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		b := newBench()
-		want := map[payloadKey]uint64{}
-		in := map[payloadKey]wireEvent{}
+		want := map[wire.PayloadKey]uint64{}
+		in := map[wire.PayloadKey]wire.Event{}
 		var all []*traffic
 		for i := range 1 + rng.IntN(5) {
 			c := newTraffic(rng, uint64(i)+1, rng.IntN(40))
@@ -148,11 +149,11 @@ func TestAssemblerProperty(t *testing.T) {
 			}
 			w := c.written[0]
 			c.written = c.written[1:]
-			if w.Flags&flagPayload != 0 {
-				b.submit(w, plaintext(w.key(), w.Len))
+			if w.Flags&wire.FlagPayload != 0 {
+				b.submit(w, plaintext(w.Key(), w.Len))
 			}
-			if w.Kind == kindRecord {
-				in[w.key()] = w
+			if w.Kind == wire.KindRecord {
+				in[w.Key()] = w
 			}
 			b.feed(t, w)
 		}
@@ -167,7 +168,7 @@ func TestAssemblerProperty(t *testing.T) {
 	}
 }
 
-func checkOutput(t *testing.T, seed uint64, got []event.Event, want map[payloadKey]uint64, in map[payloadKey]wireEvent) {
+func checkOutput(t *testing.T, seed uint64, got []event.Event, want map[wire.PayloadKey]uint64, in map[wire.PayloadKey]wire.Event) {
 	t.Helper()
 	type stream struct {
 		conn uint64
@@ -179,7 +180,7 @@ func checkOutput(t *testing.T, seed uint64, got []event.Event, want map[payloadK
 		if !ok {
 			continue
 		}
-		key := payloadKey{r.Conn.ID, r.Seq, 2, r.Gen, uint8(r.Dir)}
+		key := wire.PayloadKey{Conn: r.Conn.ID, Seq: r.Seq, Begun: 2, Gen: r.Gen, Dir: uint8(r.Dir)}
 		returned, ok := want[key]
 		if !ok {
 			t.Fatalf("seed %d: record %v was never made, or came twice", seed, key)
@@ -190,11 +191,11 @@ func checkOutput(t *testing.T, seed uint64, got []event.Event, want map[payloadK
 			t.Fatalf("seed %d: record %v follows %d of generation %d", seed, key, p.Seq, p.Gen)
 		}
 		last[s] = r
-		if deliver := span(3, returned); r.Lat.Stage[2] != deliver {
+		if deliver := wire.Span(3, returned); r.Lat.Stage[2] != deliver {
 			t.Fatalf("seed %d: record %v was handed on in %d, want %d", seed, key, r.Lat.Stage[2], deliver)
 		}
 		payload := ""
-		if w := in[key]; w.Flags&flagPayload != 0 {
+		if w := in[key]; w.Flags&wire.FlagPayload != 0 {
 			payload = plaintext(key, w.Len)
 		}
 		if string(r.Payload) != payload {

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,25 +9,26 @@ import (
 	"testing"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 // bench drives an assembler by hand: ring is the payload ring, got what came out.
 type bench struct {
 	*assembler
-	ring    []wirePayload
+	ring    []wire.Payload
 	fetches int
 	got     []event.Event
 }
 
 func newBench() *bench {
 	b := &bench{}
-	b.assembler = newAssembler(func(keep func(wirePayload) bool) error {
+	b.assembler = newAssembler(func(keep func(wire.Payload) bool) error {
 		b.fetches++
 		for len(b.ring) > 0 {
 			p := b.ring[0]
 			b.ring = b.ring[1:]
 			enough := keep(p)
-			clear(p.data) // the ring's memory is the ring's
+			clear(p.Data) // the ring's memory is the ring's
 			if enough {
 				return nil
 			}
@@ -47,7 +49,7 @@ func (b *bench) out(e event.Event) error {
 	return nil
 }
 
-func (b *bench) feed(t *testing.T, events ...wireEvent) {
+func (b *bench) feed(t *testing.T, events ...wire.Event) {
 	t.Helper()
 	for _, w := range events {
 		if err := b.add(&w, b.out); err != nil {
@@ -58,8 +60,8 @@ func (b *bench) feed(t *testing.T, events ...wireEvent) {
 
 // submit puts the payload of a record into the ring, as the kernel does before
 // the record's event.
-func (b *bench) submit(w wireEvent, data string) {
-	b.ring = append(b.ring, wirePayload{w.key(), []byte(data)})
+func (b *bench) submit(w wire.Event, data string) {
+	b.ring = append(b.ring, wire.Payload{Key: w.Key(), Data: []byte(data)})
 }
 
 // take returns what came out since the last call, one word an event:
@@ -95,61 +97,61 @@ func (b *bench) expectEmpty(t *testing.T) {
 }
 
 // sent is a TX record that TCP has; unsentTX one that it never got.
-func sent(seq uint64) wireEvent {
-	return wireEvent{Kind: kindRecord, Conn: 1, Seq: seq, Len: 100, Op: uint8(event.OpSend), PID: 10, TID: 10, Stamp: [4]uint64{1, 2, 3, 4}}
+func sent(seq uint64) wire.Event {
+	return wire.Event{Kind: wire.KindRecord, Conn: 1, Seq: seq, Len: 100, Op: uint8(event.OpSend), Pid: 10, Tid: 10, Stamp: [4]uint64{1, 2, 3, 4}}
 }
 
-func unsentTX(gen uint32, seq uint64) wireEvent {
+func unsentTX(gen uint32, seq uint64) wire.Event {
 	w := sent(seq)
 	w.Gen, w.Stamp[3] = gen, 0
 	return w
 }
 
 // returned is an RX record whose call has returned; inCall one whose call goes on.
-func returned(seq uint64, task uint32, at uint64) wireEvent {
-	return wireEvent{Kind: kindRecord, Conn: 1, Dir: uint8(event.RX), Seq: seq, Len: 100, Op: uint8(event.OpSpliceRead),
-		PID: 10, TID: task, Stamp: [4]uint64{1, 2, 3, at}}
+func returned(seq uint64, task uint32, at uint64) wire.Event {
+	return wire.Event{Kind: wire.KindRecord, Conn: 1, Dir: uint8(event.RX), Seq: seq, Len: 100, Op: uint8(event.OpSpliceRead),
+		Pid: 10, Tid: task, Stamp: [4]uint64{1, 2, 3, at}}
 }
 
-func inCall(seq uint64, task uint32) wireEvent {
+func inCall(seq uint64, task uint32) wire.Event {
 	w := returned(seq, task, 0)
-	w.Op, w.Flags = uint8(event.OpRecv), flagReturnLater
+	w.Op, w.Flags = uint8(event.OpRecv), wire.FlagReturnLater
 	return w
 }
 
-func socketEvent(s event.SocketState) wireEvent {
-	return wireEvent{Kind: kindSocket, Conn: 1, State: uint8(s)}
+func socketEvent(s event.SocketState) wire.Event {
+	return wire.Event{Kind: wire.KindSocket, Conn: 1, State: uint8(s)}
 }
 
-func ofConn(conn uint64, w wireEvent) wireEvent {
+func ofConn(conn uint64, w wire.Event) wire.Event {
 	w.Conn = conn
 	return w
 }
 
-func with(flags uint8, w wireEvent) wireEvent {
+func with(flags uint8, w wire.Event) wire.Event {
 	w.Flags |= flags
 	return w
 }
 
 func TestPayloadJoin(t *testing.T) {
 	const text = "plaintext"
-	one, two := with(flagPayload, sent(1)), with(flagPayload, sent(2))
+	one, two := with(wire.FlagPayload, sent(1)), with(wire.FlagPayload, sent(2))
 	short := one
 	short.Len = 5
 	for _, c := range []struct {
 		name    string
-		submit  []wireEvent
-		record  wireEvent
+		submit  []wire.Event
+		record  wire.Event
 		want    string
 		fetches int
 	}{
-		{"fetched on demand", []wireEvent{one}, one, text, 1},
-		{"among others", []wireEvent{two, one, ofConn(2, one)}, one, text, 1},
-		{"missing", []wireEvent{two}, one, "", 1},
-		{"of another generation", []wireEvent{func() wireEvent { w := one; w.Gen = 1; return w }()}, one, "", 1},
-		{"of the other direction", []wireEvent{func() wireEvent { w := one; w.Dir = 1; return w }()}, one, "", 1},
-		{"longer than the record", []wireEvent{one}, short, text[:5], 1},
-		{"record without payload", []wireEvent{one}, sent(1), "", 0},
+		{"fetched on demand", []wire.Event{one}, one, text, 1},
+		{"among others", []wire.Event{two, one, ofConn(2, one)}, one, text, 1},
+		{"missing", []wire.Event{two}, one, "", 1},
+		{"of another generation", []wire.Event{func() wire.Event { w := one; w.Gen = 1; return w }()}, one, "", 1},
+		{"of the other direction", []wire.Event{func() wire.Event { w := one; w.Dir = 1; return w }()}, one, "", 1},
+		{"longer than the record", []wire.Event{one}, short, text[:5], 1},
+		{"record without payload", []wire.Event{one}, sent(1), "", 0},
 	} {
 		b := newBench()
 		for _, w := range c.submit {
@@ -164,7 +166,7 @@ func TestPayloadJoin(t *testing.T) {
 
 func TestPayloadAlreadyThere(t *testing.T) {
 	b := newBench()
-	one, two := with(flagPayload, sent(1)), with(flagPayload, sent(2))
+	one, two := with(wire.FlagPayload, sent(1)), with(wire.FlagPayload, sent(2))
 	b.submit(one, "first")
 	b.submit(two, "second")
 	b.feed(t, two, one)
@@ -184,12 +186,12 @@ func TestPayloadAlreadyThere(t *testing.T) {
 // A payload whose event was lost goes with its connection, and no other does.
 func TestOrphanPayload(t *testing.T) {
 	b := newBench()
-	lost, other, here := with(flagPayload, sent(1)), with(flagPayload, ofConn(2, sent(1))), with(flagPayload, sent(2))
-	for _, w := range []wireEvent{lost, other, here} {
+	lost, other, here := with(wire.FlagPayload, sent(1)), with(wire.FlagPayload, ofConn(2, sent(1))), with(wire.FlagPayload, sent(2))
+	for _, w := range []wire.Event{lost, other, here} {
 		b.submit(w, "text")
 	}
 	b.feed(t, here, socketEvent(event.SocketClose))
-	if !b.payloads.has(other.key()) || b.payloads.len() != 1 {
+	if !b.payloads.has(other.Key()) || b.payloads.len() != 1 {
 		t.Errorf("after the close %v is kept, want that of connection 2 alone", b.payloads)
 	}
 	b.feed(t, ofConn(2, socketEvent(event.SocketClose)))
@@ -198,8 +200,8 @@ func TestOrphanPayload(t *testing.T) {
 
 func TestFetchError(t *testing.T) {
 	broken := errors.New("broken")
-	a := newAssembler(func(func(wirePayload) bool) error { return broken })
-	w := with(flagPayload, sent(1))
+	a := newAssembler(func(func(wire.Payload) bool) error { return broken })
+	w := with(wire.FlagPayload, sent(1))
 	if err := a.add(&w, func(event.Event) error { return nil }); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
@@ -209,20 +211,20 @@ func TestHeldRecords(t *testing.T) {
 	const a, b = 11, 12 // tasks
 	for _, c := range []struct {
 		name string
-		in   []wireEvent
+		in   []wire.Event
 		want string
 		// returns are the times when the call returned, 0 unknown.
 		returns []uint64
 	}{
-		{"one call, one record", []wireEvent{returned(0, a, 50)}, "rx0.0", []uint64{50}},
-		{"one call, three records", []wireEvent{inCall(0, a), inCall(1, a), returned(2, a, 50)}, "rx0.0 rx0.1 rx0.2", []uint64{50, 50, 50}},
-		{"another task's event", []wireEvent{inCall(0, a), inCall(1, a), returned(2, b, 50)}, "rx0.0 rx0.1 rx0.2", []uint64{0, 0, 50}},
-		{"two tasks in turn", []wireEvent{inCall(0, a), inCall(1, b), returned(2, a, 50)}, "rx0.0 rx0.1 rx0.2", []uint64{50, 0, 50}},
-		{"second call has its own", []wireEvent{inCall(0, a), returned(1, a, 50), inCall(2, a), returned(3, a, 70)}, "rx0.0 rx0.1 rx0.2 rx0.3", []uint64{50, 50, 70, 70}},
-		{"call still going on", []wireEvent{inCall(0, a)}, "", nil},
-		{"closed in the call", []wireEvent{inCall(0, a), inCall(1, a), socketEvent(event.SocketClose)}, "rx0.0 rx0.1 close", []uint64{0, 0}},
-		{"other connection's call", []wireEvent{inCall(0, a), ofConn(2, returned(7, a, 50))}, "rx0.7", []uint64{50}},
-		{"sending releases nothing", []wireEvent{inCall(0, a), sent(5)}, "tx0.5", []uint64{4}},
+		{"one call, one record", []wire.Event{returned(0, a, 50)}, "rx0.0", []uint64{50}},
+		{"one call, three records", []wire.Event{inCall(0, a), inCall(1, a), returned(2, a, 50)}, "rx0.0 rx0.1 rx0.2", []uint64{50, 50, 50}},
+		{"another task's event", []wire.Event{inCall(0, a), inCall(1, a), returned(2, b, 50)}, "rx0.0 rx0.1 rx0.2", []uint64{0, 0, 50}},
+		{"two tasks in turn", []wire.Event{inCall(0, a), inCall(1, b), returned(2, a, 50)}, "rx0.0 rx0.1 rx0.2", []uint64{50, 0, 50}},
+		{"second call has its own", []wire.Event{inCall(0, a), returned(1, a, 50), inCall(2, a), returned(3, a, 70)}, "rx0.0 rx0.1 rx0.2 rx0.3", []uint64{50, 50, 70, 70}},
+		{"call still going on", []wire.Event{inCall(0, a)}, "", nil},
+		{"closed in the call", []wire.Event{inCall(0, a), inCall(1, a), socketEvent(event.SocketClose)}, "rx0.0 rx0.1 close", []uint64{0, 0}},
+		{"other connection's call", []wire.Event{inCall(0, a), ofConn(2, returned(7, a, 50))}, "rx0.7", []uint64{50}},
+		{"sending releases nothing", []wire.Event{inCall(0, a), sent(5)}, "tx0.5", []uint64{4}},
 	} {
 		bn := newBench()
 		bn.feed(t, c.in...)
@@ -247,7 +249,7 @@ func TestHeldRecords(t *testing.T) {
 func TestSameThreadNumberOfAnotherProcess(t *testing.T) {
 	b := newBench()
 	last := returned(1, 11, 50)
-	last.PID = 99
+	last.Pid = 99
 	b.feed(t, inCall(0, 11), last)
 	if got := b.got[0].(*event.Record).Lat.Stage[2]; got != 0 {
 		t.Errorf("deliver is %d, want unknown", got)
@@ -284,7 +286,7 @@ func TestWaitingBytesAreBounded(t *testing.T) {
 	most := 0
 	for seq := range uint64(maxBytes / MaxSnaplen / 2 * 3) {
 		for conn := range uint64(2) {
-			w := ofConn(conn+1, with(flagPayload, inCall(seq, 11)))
+			w := ofConn(conn+1, with(wire.FlagPayload, inCall(seq, 11)))
 			w.Len = MaxSnaplen
 			b.submit(w, large)
 			b.submit(ofConn(conn+1, sent(seq)), large) // its event is lost
@@ -317,20 +319,20 @@ func TestUnsentRecords(t *testing.T) {
 // TCP has such a record, at an unknown time: it keeps its place.
 func TestPushedAtAnUnknownTime(t *testing.T) {
 	b := newBench()
-	b.feed(t, with(flagPushed, unsentTX(0, 0)), sent(1))
+	b.feed(t, with(wire.FlagPushed, unsentTX(0, 0)), sent(1))
 	b.expect(t, "tx0.0 tx0.1")
 }
 
 func TestAsync(t *testing.T) {
-	opened := func(w wireEvent) wireEvent {
-		w.Kind, w.Stamp[2] = kindOpened, 20
+	opened := func(w wire.Event) wire.Event {
+		w.Kind, w.Stamp[2] = wire.KindOpened, 20
 		return w
 	}
-	first, last := with(flagAsync, inCall(0, 11)), with(flagAsync, returned(1, 11, 50))
+	first, last := with(wire.FlagAsync, inCall(0, 11)), with(wire.FlagAsync, returned(1, 11, 50))
 	first.Stamp[2], last.Stamp[2] = 0, 0
 
 	b := newBench()
-	done := with(flagPayload, opened(first))
+	done := with(wire.FlagPayload, opened(first))
 	b.submit(first, "plaintext")
 	b.feed(t, first, done, opened(last), last)
 	if len(b.got) != 2 {
@@ -348,10 +350,10 @@ func TestAsync(t *testing.T) {
 // A record that asynchronous crypto could not open is an error in the record's place.
 func TestAsyncFailure(t *testing.T) {
 	b := newBench()
-	bad := func(seq uint64) wireEvent {
-		return wireEvent{Kind: kindError, Func: funcDecryptDone, Conn: 1, Dir: uint8(event.RX), Seq: seq, Err: 74}
+	bad := func(seq uint64) wire.Event {
+		return wire.Event{Kind: wire.KindError, Func: wire.FuncDecryptDone, Conn: 1, Dir: uint8(event.RX), Seq: seq, Err: 74}
 	}
-	first, second := with(flagAsync, inCall(0, 11)), with(flagAsync, returned(1, 11, 50))
+	first, second := with(wire.FlagAsync, inCall(0, 11)), with(wire.FlagAsync, returned(1, 11, 50))
 	second.Hidden = 3
 	b.feed(t, first, bad(1), second)
 	got := b.got
@@ -369,7 +371,7 @@ func TestAsyncFailure(t *testing.T) {
 
 func TestAsyncWithoutWord(t *testing.T) {
 	b := newBench()
-	w := with(flagAsync, returned(0, 11, 50))
+	w := with(wire.FlagAsync, returned(0, 11, 50))
 	w.Stamp[2] = 0
 	b.feed(t, w)
 	if r := b.got[0].(*event.Record); r.Lat.Stage[1] != 0 || r.Lat.Stage[2] != 0 || r.Lat.Total != 49 {
@@ -392,8 +394,8 @@ func TestFlush(t *testing.T) {
 
 func TestOtherEvents(t *testing.T) {
 	b := newBench()
-	b.feed(t, socketEvent(event.SocketOpen), wireEvent{Kind: kindError, Conn: 1}, socketEvent(event.SocketRekey),
-		wireEvent{Kind: 0}, wireEvent{Kind: 200}, socketEvent(event.SocketClose))
+	b.feed(t, socketEvent(event.SocketOpen), wire.Event{Kind: wire.KindError, Conn: 1}, socketEvent(event.SocketRekey),
+		wire.Event{Kind: 0}, wire.Event{Kind: 200}, socketEvent(event.SocketClose))
 	b.expect(t, "open error rekey close")
 }
 
@@ -401,20 +403,20 @@ func TestOtherEvents(t *testing.T) {
 func TestReceiverError(t *testing.T) {
 	full := errors.New("full")
 	refuse := func(event.Event) error { return full }
-	many := slices.Repeat([]wireEvent{inCall(0, 11)}, maxHeld)
+	many := slices.Repeat([]wire.Event{inCall(0, 11)}, maxHeld)
 	for _, c := range []struct {
 		name   string
-		before []wireEvent
-		last   wireEvent
+		before []wire.Event
+		last   wire.Event
 	}{
 		{"sent", nil, sent(0)},
 		{"returned", nil, returned(0, 11, 50)},
-		{"released", []wireEvent{inCall(0, 11)}, returned(1, 11, 50)},
+		{"released", []wire.Event{inCall(0, 11)}, returned(1, 11, 50)},
 		{"too many held", many, inCall(1, 11)},
 		{"socket", nil, socketEvent(event.SocketOpen)},
-		{"held at close", []wireEvent{inCall(0, 11)}, socketEvent(event.SocketClose)},
-		{"unsent at close", []wireEvent{unsentTX(0, 0)}, socketEvent(event.SocketClose)},
-		{"failure", nil, wireEvent{Kind: kindError}},
+		{"held at close", []wire.Event{inCall(0, 11)}, socketEvent(event.SocketClose)},
+		{"unsent at close", []wire.Event{unsentTX(0, 0)}, socketEvent(event.SocketClose)},
+		{"failure", nil, wire.Event{Kind: wire.KindError}},
 	} {
 		b := newBench()
 		b.feed(t, c.before...)
@@ -422,7 +424,7 @@ func TestReceiverError(t *testing.T) {
 			t.Errorf("%s: got %v", c.name, err)
 		}
 	}
-	for name, w := range map[string]wireEvent{"held": inCall(0, 11), "unsent": unsentTX(0, 0)} {
+	for name, w := range map[string]wire.Event{"held": inCall(0, 11), "unsent": unsentTX(0, 0)} {
 		b := newBench()
 		b.feed(t, w)
 		if err := b.flush(refuse); !errors.Is(err, full) {
@@ -435,7 +437,7 @@ func TestReceiverError(t *testing.T) {
 // sequence: only the second is its plaintext.
 func TestPayloadOfASecondTry(t *testing.T) {
 	b := newBench()
-	first, again, before := with(flagPayload, sent(1)), with(flagPayload, sent(1)), with(flagPayload, sent(0))
+	first, again, before := with(wire.FlagPayload, sent(1)), with(wire.FlagPayload, sent(1)), with(wire.FlagPayload, sent(0))
 	again.Stamp[1]++
 	b.submit(first, "stale")
 	b.submit(before, "before")
@@ -452,7 +454,7 @@ func TestOrphansAreBounded(t *testing.T) {
 	b := newBench()
 	for seq := range uint64(3 * maxKept) {
 		b.submit(sent(2*seq), "orphan")
-		w := with(flagPayload, sent(2*seq+1))
+		w := with(wire.FlagPayload, sent(2*seq+1))
 		b.submit(w, "kept")
 		b.feed(t, w)
 	}
@@ -464,14 +466,14 @@ func TestOrphansAreBounded(t *testing.T) {
 // An error comes behind what the failed call had opened before.
 func TestErrorKeepsTheOrder(t *testing.T) {
 	b := newBench()
-	b.feed(t, inCall(0, 1), inCall(1, 1), wireEvent{Kind: kindError, Conn: 1, Dir: uint8(event.RX), Seq: 2})
+	b.feed(t, inCall(0, 1), inCall(1, 1), wire.Event{Kind: wire.KindError, Conn: 1, Dir: uint8(event.RX), Seq: 2})
 	b.expect(t, "rx0.0 rx0.1 error")
 }
 
 // A payload that was announced and is not there is a loss, told once.
 func TestDroppedPayloadIsTold(t *testing.T) {
 	b := newBench()
-	b.feed(t, with(flagPayload, sent(1)))
+	b.feed(t, with(wire.FlagPayload, sent(1)))
 	b.got = nil
 	for range 2 {
 		if err := b.reportDropped(b.out); err != nil {
@@ -481,4 +483,38 @@ func TestDroppedPayloadIsTold(t *testing.T) {
 	if len(b.got) != 1 || b.got[0].(*event.Lost).Count != 1 || b.got[0].(*event.Lost).Cause != "payload_dropped" {
 		t.Errorf("told %+v", b.got)
 	}
+}
+
+func FuzzAssembler(f *testing.F) {
+	f.Add([]byte(nil))
+	f.Add(make([]byte, wire.EventSize-1))
+	f.Add(bytes.Repeat([]byte{1, 2, 3, 4}, wire.EventSize/4))
+	f.Add(bytes.Repeat([]byte{0xff}, wire.EventSize))
+	for kind := range uint8(4) {
+		w := wire.Event{Kind: kind, Dir: 1, Type: 21, Flags: wire.FlagControl | wire.FlagPayload, State: uint8(event.SocketClose)}
+		f.Add(w.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var w wire.Event
+		err := w.Decode(b)
+		if (err != nil) != (len(b) < wire.EventSize) {
+			t.Fatalf("%d bytes: %v", len(b), err)
+		}
+		if err != nil {
+			return
+		}
+		out := 0
+		count := func(event.Event) error { out++; return nil }
+		a := newAssembler(func(func(wire.Payload) bool) error { return nil })
+		if err := a.add(&w, count); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.flush(count); err != nil {
+			t.Fatal(err)
+		}
+		known := w.Kind == wire.KindRecord || w.Kind == wire.KindSocket || w.Kind == wire.KindError
+		if known != (out == 1) {
+			t.Fatalf("kind %d gave %d events", w.Kind, out)
+		}
+	})
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 // backend puts the programs into the kernel and brings out what they tell.
@@ -24,7 +26,7 @@ type backend interface {
 	setDeadline(t time.Time)
 	// fetch hands payloads to keep until that says that it is enough, or until
 	// all that are there have been seen.
-	fetch(keep func(wirePayload) (enough bool)) error
+	fetch(keep func(wire.Payload) (enough bool)) error
 	// each visits the values of one of the maps "conns" and "pending".
 	each(name string, visit func(value []byte) error) error
 	// losses are the counters of enum lost.

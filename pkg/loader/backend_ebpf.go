@@ -1,7 +1,6 @@
 package loader
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,9 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 // ebpfBackend relocates the programs against the kernel's type information and
@@ -77,7 +79,7 @@ func (b *ebpfBackend) attach(hooks []hook) error {
 
 // prepare makes the programs fit this kernel and this run.
 func (b *ebpfBackend) prepare(cfg *Config, kernel *types) (*ebpf.CollectionSpec, []hook, error) {
-	spec, err := loadKtls()
+	spec, err := object.LoadKtls()
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the BPF object: %w", err)
 	}
@@ -205,9 +207,9 @@ func (b *ebpfBackend) read() ([]byte, error) {
 	return b.record.RawSample, nil
 }
 
-func (b *ebpfBackend) fetch(keep func(wirePayload) bool) error {
+func (b *ebpfBackend) fetch(keep func(wire.Payload) bool) error {
 	var rec ringbuf.Record
-	var p wirePayload
+	var p wire.Payload
 	b.payloads.SetDeadline(time.Now().Add(-time.Second))
 	for {
 		err := b.payloads.ReadInto(&rec)
@@ -217,7 +219,7 @@ func (b *ebpfBackend) fetch(keep func(wirePayload) bool) error {
 		if err != nil {
 			return fmt.Errorf("read the payload ring: %w", err)
 		}
-		if err := p.decode(rec.RawSample); err != nil {
+		if err := p.Decode(rec.RawSample); err != nil {
 			return err
 		}
 		if keep(p) {
@@ -248,18 +250,18 @@ const perBatch = 512
 
 // eachHot visits the connections that have a place in the array.
 func (b *ebpfBackend) eachHot(visit func(value []byte) error) error {
-	keys, values := make([]uint32, perBatch), make([][connSize]byte, perBatch)
+	keys, values := make([]uint32, perBatch), make([]wire.Conn, perBatch)
 	for cursor := new(ebpf.MapBatchCursor); ; {
 		n, err := b.coll.Maps["hot"].BatchLookup(cursor, keys, values, nil)
 		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return fmt.Errorf("read the connections: %w", err)
 		}
 		for i := range values[:n] {
-			c := values[i][:]
-			if binary.NativeEndian.Uint64(c[connSK:]) == 0 { // nobody's place
+			c := &values[i]
+			if c.Sk == 0 { // nobody's place
 				continue
 			}
-			if err := visit(c); err != nil {
+			if err := visit(c.Bytes()); err != nil {
 				return err
 			}
 		}

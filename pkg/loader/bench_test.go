@@ -4,22 +4,23 @@ import (
 	"testing"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 // ringSamples are the bytes of one record each way, as the ring hands them out.
 func ringSamples() [][]byte {
 	tx, rx := sent(12), returned(12, 11, 900)
-	for _, w := range []*wireEvent{&tx, &rx} {
-		w.Cookie, w.NetNS, w.Family, w.LPort, w.RPort = 8193, 4026531840, uint8(event.FamilyINET), 443, 51234
+	for _, w := range []*wire.Event{&tx, &rx} {
+		w.Cookie, w.Netns, w.Family, w.Lport, w.Rport = 8193, 4026531840, uint8(event.FamilyINET), 443, 51234
 		w.Version, w.Cipher, w.Mode, w.Type = 0x304, 52, 1, uint8(event.ApplicationData)
 		w.Comm = event.MakeComm("nginx")
 	}
-	return [][]byte{tx.encode(), rx.encode()}
+	return [][]byte{tx.Bytes(), rx.Bytes()}
 }
 
 // read takes one sample from bytes to event, as Tracer.Run does.
-func read(a *assembler, w *wireEvent, sample []byte, out func(event.Event) error) error {
-	if err := w.decode(sample); err != nil {
+func read(a *assembler, w *wire.Event, sample []byte, out func(event.Event) error) error {
+	if err := w.Decode(sample); err != nil {
 		return err
 	}
 	return a.add(w, out)
@@ -28,7 +29,7 @@ func read(a *assembler, w *wireEvent, sample []byte, out func(event.Event) error
 func BenchmarkRead(b *testing.B) {
 	samples := ringSamples()
 	a := newAssembler(nil)
-	var w wireEvent
+	var w wire.Event
 	var total uint64
 	out := func(e event.Event) error { total += uint64(e.(*event.Record).Len); return nil }
 	b.ReportAllocs()
@@ -47,7 +48,7 @@ func BenchmarkRead(b *testing.B) {
 func TestReadDoesNotAllocate(t *testing.T) {
 	samples := ringSamples()
 	a := newAssembler(nil)
-	var w wireEvent
+	var w wire.Event
 	out := func(event.Event) error { return nil }
 	if n := testing.AllocsPerRun(100, func() {
 		for _, s := range samples {

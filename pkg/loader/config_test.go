@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/objecttest"
 )
 
 func TestConfigCheck(t *testing.T) {
@@ -56,7 +57,7 @@ func TestRingSizes(t *testing.T) {
 
 func TestOptionsReachThePrograms(t *testing.T) {
 	uid, rx := uint32(1000), event.RX
-	s := object(t)
+	s := objecttest.Object(t)
 	cfg := Config{Snaplen: 256, RingBytes: 1 << 20, Filter: Filter{
 		PIDs: []uint32{1, 2}, Comms: []string{"nginx"}, UID: &uid, NetNS: 4026531840, Port: 443, Dir: &rx}}
 	if err := setOptions(s, &cfg); err != nil {
@@ -73,7 +74,7 @@ func TestOptionsReachThePrograms(t *testing.T) {
 }
 
 func TestNoOptions(t *testing.T) {
-	s := object(t)
+	s := objecttest.Object(t)
 	if err := setOptions(s, &Config{}); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func TestNoOptions(t *testing.T) {
 // User 0 and direction tx are 0: a filter for them is still a filter.
 func TestFilterByZero(t *testing.T) {
 	root, tx := uint32(0), event.TX
-	s := object(t)
+	s := objecttest.Object(t)
 	if err := setOptions(s, &Config{Filter: Filter{UID: &root, Dir: &tx}}); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func TestFilterByZero(t *testing.T) {
 func TestFilterByCgroup(t *testing.T) {
 	dir := t.TempDir()
 	for path, want := range map[string]string{dir: dir, dir + "/absent": "absent"} {
-		if err := setOptions(object(t), &Config{Filter: Filter{Cgroup: path}}); err == nil || !strings.Contains(err.Error(), want) {
+		if err := setOptions(objecttest.Object(t), &Config{Filter: Filter{Cgroup: path}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want an error that names it", path, err)
 		}
 	}

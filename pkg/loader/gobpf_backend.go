@@ -16,6 +16,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/iovisor/gobpf/elf"
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 const haveGobpf = true
@@ -27,7 +29,7 @@ type gobpfBackend struct {
 	m        *module
 	perf     *elf.PerfMap
 	samples  chan []byte
-	payloads []wirePayload
+	payloads []wire.Payload
 	queue    [][]byte // events to be read before the samples
 	deadline time.Time
 	hooks    []HookState

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 func (b *gobpfBackend) listen() (err error) {
@@ -76,8 +77,8 @@ func (b *gobpfBackend) sort(s []byte) (mark bool, err error) {
 	body := s[sampleHead:]
 	switch binary.NativeEndian.Uint64(s[8:]) {
 	case samplePayload:
-		var p wirePayload
-		if err := p.decode(body); err != nil {
+		var p wire.Payload
+		if err := p.Decode(body); err != nil {
 			return false, err
 		}
 		b.payloads = append(b.payloads, p)
@@ -96,11 +97,11 @@ func (b *gobpfBackend) sort(s []byte) (mark bool, err error) {
 // sealed and never handed to TCP. Those that the filters keep back it adds to
 // what the close says of them.
 func (b *gobpfBackend) flushSetAside(e []byte) error {
-	var w wireEvent
-	if err := w.decode(e); err != nil {
+	var w wire.Event
+	if err := w.Decode(e); err != nil {
 		return err
 	}
-	if w.Kind != kindSocket || event.SocketState(w.State) != event.SocketClose {
+	if w.Kind != wire.KindSocket || event.SocketState(w.State) != event.SocketClose {
 		return nil
 	}
 	hidden := w.Stamp[2]
@@ -108,11 +109,11 @@ func (b *gobpfBackend) flushSetAside(e []byte) error {
 		if binary.NativeEndian.Uint64(key) != w.Conn {
 			return nil
 		}
-		var set wireEvent
-		if err := set.decode(value); err != nil {
+		var set wire.Event
+		if err := set.Decode(value); err != nil {
 			return err
 		}
-		if set.Flags&flagHidden != 0 {
+		if set.Flags&wire.FlagHidden != 0 {
 			hidden++
 		} else {
 			b.queue = append(b.queue, slices.Clone(value))
@@ -123,7 +124,7 @@ func (b *gobpfBackend) flushSetAside(e []byte) error {
 	return err
 }
 
-func (b *gobpfBackend) fetch(keep func(wirePayload) bool) error {
+func (b *gobpfBackend) fetch(keep func(wire.Payload) bool) error {
 	for len(b.payloads) > 0 {
 		p := b.payloads[0]
 		b.payloads = b.payloads[1:]

@@ -9,10 +9,12 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/objecttest"
 )
 
 func TestHooksAndPrograms(t *testing.T) {
-	spec := object(t)
+	spec := objecttest.Object(t)
 	named := map[string]bool{}
 	for _, h := range hooks {
 		p := spec.Programs[h.program]
@@ -115,7 +117,7 @@ func kernelWithout(t *testing.T, functions ...string) *types {
 }
 
 func TestChooseOnEveryKernel(t *testing.T) {
-	s := object(t)
+	s := objecttest.Object(t)
 	all := len(s.Programs)
 	needless, gone := 0, 0
 	for _, h := range hooks {
@@ -140,7 +142,7 @@ func TestChooseOnEveryKernel(t *testing.T) {
 // Each hook by itself: what a kernel without its function means.
 func TestChooseWithoutOne(t *testing.T) {
 	for _, h := range hooks {
-		s := object(t)
+		s := objecttest.Object(t)
 		present, missing, err := choose(s, kernelWithout(t, h.function))
 		if h.required {
 			var unsupported *UnsupportedError
@@ -169,7 +171,7 @@ func TestChooseWithoutOne(t *testing.T) {
 
 // A reader's own finds are told where the kernel does not announce all records.
 func TestChooseUnless(t *testing.T) {
-	s := object(t)
+	s := objecttest.Object(t)
 	present, missing, err := choose(s, kernelWithout(t, "tls_rx_msg_ready"))
 	if err != nil || len(missing) != 0 || s.Programs["msg_parsed"] == nil ||
 		!slices.ContainsFunc(present, func(h hook) bool { return h.program == "msg_parsed" }) {
@@ -178,7 +180,7 @@ func TestChooseUnless(t *testing.T) {
 }
 
 func TestChooseWithoutAlternatives(t *testing.T) {
-	_, missing, err := choose(object(t), kernelWithout(t, "tls_rx_msg_ready", "tls_rx_msg_maybe_announce"))
+	_, missing, err := choose(objecttest.Object(t), kernelWithout(t, "tls_rx_msg_ready", "tls_rx_msg_maybe_announce"))
 	if err != nil || len(missing) == 0 || !strings.Contains(missing[0], "wait is unknown") {
 		t.Errorf("missing %q, %v", missing, err)
 	}
@@ -187,17 +189,17 @@ func TestChooseWithoutAlternatives(t *testing.T) {
 // A function of the kernel proper is not looked for in tls.ko, nor the other way round.
 func TestChooseLooksInTheRightPlace(t *testing.T) {
 	right := kernelWithout(t)
-	if _, _, err := choose(object(t), &types{tls: right.vmlinux, vmlinux: right.tls}); err == nil {
+	if _, _, err := choose(objecttest.Object(t), &types{tls: right.vmlinux, vmlinux: right.tls}); err == nil {
 		t.Error("found the functions of tls.ko in vmlinux")
 	}
 	empty := spec(t, kernel{"something_else": nil})
-	if _, missing, err := choose(object(t), &types{tls: right.tls, vmlinux: empty}); err != nil || len(missing) != 1 {
+	if _, missing, err := choose(objecttest.Object(t), &types{tls: right.tls, vmlinux: empty}); err != nil || len(missing) != 1 {
 		t.Errorf("without tcp_set_ulp: missing %q, %v", missing, err)
 	}
 }
 
 func TestFunction(t *testing.T) {
-	k := &types{tls: object(t).Types, vmlinux: spec(t, kernel{"f": {"a", "b"}})}
+	k := &types{tls: objecttest.Object(t).Types, vmlinux: spec(t, kernel{"f": {"a", "b"}})}
 	if p := k.function("f", true); p == nil || paramIndex(p, "a") != 0 || paramIndex(p, "b") != 1 || paramIndex(p, "c") != -1 {
 		t.Errorf("f is %v", p)
 	}
@@ -233,7 +235,7 @@ func TestSetArguments(t *testing.T) {
 			"tls_sw_recvmsg":      {"sk", "msg", "len", "flags"},
 		}, map[string]uint32{"tx_type_arg": 2, "set_tx_arg": 1, "set_update_arg": 2, "done_is_req": 0, "recvmsg_args": 4}},
 	} {
-		s := object(t)
+		s := objecttest.Object(t)
 		if err := setArguments(s, &types{tls: spec(t, c.k)}); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -259,7 +261,7 @@ func expectVariable[T uint32 | int32 | uint64](t *testing.T, s *ebpf.CollectionS
 
 func TestSetTwins(t *testing.T) {
 	for preemptible, want := range map[bool]uint32{false: 0, true: 1} {
-		s := object(t)
+		s := objecttest.Object(t)
 		all := len(s.Programs)
 		if err := setTwins(s, preemptible); err != nil {
 			t.Fatal(err)
@@ -277,7 +279,7 @@ func TestSetTwins(t *testing.T) {
 }
 
 func TestSetVariable(t *testing.T) {
-	s := object(t)
+	s := objecttest.Object(t)
 	if err := setVariable(s, "no_such_variable", uint32(1)); err == nil {
 		t.Error("set a variable that is not there")
 	}

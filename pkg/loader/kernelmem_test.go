@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/objecttest"
 )
 
 func TestVariableErrors(t *testing.T) {
@@ -33,7 +35,7 @@ func TestVariableErrors(t *testing.T) {
 
 // What is read goes into the constants of the same names, and the names fit.
 func TestPageVariablesAreConstants(t *testing.T) {
-	s := object(t)
+	s := objecttest.Object(t)
 	for i, name := range pageVariables {
 		if err := setVariable(s, name, uint64(i)+1<<40); err != nil {
 			t.Error(err)

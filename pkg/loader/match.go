@@ -7,6 +7,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 
 	"github.com/ktlstop/ktlstop/internal/match"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 // Values of bpf/ktls_match.h.
@@ -114,7 +115,7 @@ func (c *eventCode) conjunct(n match.Node, needs match.Needs, no label) {
 	late, async := needs&(match.NeedsCall|match.NeedsReturn) != 0, needs&(match.NeedsPlaintext|match.NeedsDecrypt) != 0
 	if late {
 		c.load(value, "flags")
-		c.jump(ask, asm.JSet.Imm32(value, flagReturnLater, ""))
+		c.jump(ask, asm.JSet.Imm32(value, wire.FlagReturnLater, ""))
 	}
 	if async {
 		c.askIfAsync(ask)
@@ -141,7 +142,7 @@ func (c *eventCode) unlessReceivedBefore(next label) {
 func (c *eventCode) askIfAsync(ask label) {
 	known := c.label()
 	c.load(value, "flags")
-	c.emit(asm.And.Imm(value, flagAsync))
+	c.emit(asm.And.Imm(value, wire.FlagAsync))
 	c.jump(known, asm.JEq.Imm32(value, 0, ""))
 	c.load(value, "dir")
 	c.jump(ask, asm.JNE.Imm32(value, 0, ""))

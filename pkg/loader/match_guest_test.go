@@ -18,6 +18,8 @@ import (
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/internal/match/matchtest"
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 // matcher is the program match_once with one expression in it.
@@ -51,7 +53,7 @@ func newMatcher(t *testing.T, text string) *matcher {
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
-	spec, err := loadKtls()
+	spec, err := object.LoadKtls()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +91,7 @@ func (m *matcher) run(t *testing.T, e, plaintext []byte) (before, done uint32) {
 		t.Fatal(err)
 	}
 	runtime.KeepAlive(plaintext)
-	return binary.NativeEndian.Uint32(out[eventSize+8:]), binary.NativeEndian.Uint32(out[eventSize+12:])
+	return binary.NativeEndian.Uint32(out[wire.EventSize+8:]), binary.NativeEndian.Uint32(out[wire.EventSize+12:])
 }
 
 // expected is what the reference says that the kernel must answer: before the
@@ -102,8 +104,8 @@ func expected(e *match.Expr, r *event.Record, flags uint8) (before, done uint32)
 		needs := match.NeedsOf(n)
 		holds := (&match.Expr{Root: n}).Eval(&s) == match.Yes
 		ask := needs&match.NeedsUser != 0 ||
-			needs&(match.NeedsReturn|match.NeedsCall) != 0 && flags&flagReturnLater != 0 ||
-			needs&(match.NeedsPlaintext|match.NeedsDecrypt) != 0 && flags&flagAsync != 0 && rx
+			needs&(match.NeedsReturn|match.NeedsCall) != 0 && flags&wire.FlagReturnLater != 0 ||
+			needs&(match.NeedsPlaintext|match.NeedsDecrypt) != 0 && flags&wire.FlagAsync != 0 && rx
 		early := needs&(match.NeedsTimes|match.NeedsReturn) == 0 && (needs&match.NeedsCall == 0 || !rx)
 		switch {
 		case ask:
@@ -124,12 +126,12 @@ func expected(e *match.Expr, r *event.Record, flags uint8) (before, done uint32)
 func (m *matcher) check(t *testing.T, b, plaintext []byte) (answer uint32) {
 	t.Helper()
 	binary.NativeEndian.PutUint32(b[80:], uint32(len(plaintext)))
-	var w wireEvent
-	if err := w.decode(b); err != nil {
+	var w wire.Event
+	if err := w.Decode(b); err != nil {
 		t.Fatal(err)
 	}
 	var r event.Record
-	w.record(&r)
+	w.Record(&r)
 	r.Payload = plaintext
 	wantBefore, want := expected(m.expr, &r, w.Flags)
 	before, done := m.run(t, b, plaintext)
@@ -210,19 +212,19 @@ func pick[T any](r *rand.Rand, all ...T) T { return all[r.IntN(len(all))] }
 // randomEvent makes a record's event of values that the expressions ask for,
 // and of their neighbours.
 func randomEvent(r *rand.Rand) []byte {
-	w := wireEvent{
+	w := wire.Event{
 		Seq:    pick[uint64](r, 0, 1, 2, 3, 4, 0x7fffffff, 0x80000000, 0xffffffff, 1<<32, 1<<64-1),
 		Cookie: pick[uint64](r, 0, 8193, 8194, 8195),
 		Cgroup: pick[uint64](r, 0, 7731, 1<<32, 1<<32+1),
-		PID:    pick[uint32](r, 0, 1, 4242, 4243), TID: pick[uint32](r, 0, 1, 4242, 4243),
-		UID: pick[uint32](r, 0, 33, 1<<32-1), NetNS: pick[uint32](r, 4026531840, 4026532008),
+		Pid:    pick[uint32](r, 0, 1, 4242, 4243), Tid: pick[uint32](r, 0, 1, 4242, 4243),
+		Uid: pick[uint32](r, 0, 33, 1<<32-1), Netns: pick[uint32](r, 4026531840, 4026532008),
 		Gen:     pick[uint32](r, 0, 1, 2),
 		Version: pick[uint16](r, 0x303, 0x304), Cipher: pick[uint16](r, 51, 52, 54),
-		LPort: pick[uint16](r, 80, 443, 40001, 65535), RPort: pick[uint16](r, 80, 443, 40001, 65535),
-		Kind: kindRecord, Dir: uint8(r.IntN(2)), Op: uint8(r.IntN(7)),
+		Lport: pick[uint16](r, 80, 443, 40001, 65535), Rport: pick[uint16](r, 80, 443, 40001, 65535),
+		Kind: wire.KindRecord, Dir: uint8(r.IntN(2)), Op: uint8(r.IntN(7)),
 		Type: pick[uint8](r, 20, 21, 21, 22, 22, 23, 23, 77),
 		Mode: pick[uint8](r, 0, 1, 2, 3), Family: pick[uint8](r, 2, 2, 2, 10, 10, 10, 0),
-		Flags: pick[uint8](r, 0, 0, flagZeroCopy, flagAsync, flagPushed) | pick[uint8](r, 0, flagControl),
+		Flags: pick[uint8](r, 0, 0, wire.FlagZeroCopy, wire.FlagAsync, wire.FlagPushed) | pick[uint8](r, 0, wire.FlagControl),
 		Ctl:   [2]uint8{pick[uint8](r, 0, 1, 2, 24, 20), pick[uint8](r, 0, 20, 112)},
 	}
 	now := uint64(1e12)
@@ -236,12 +238,12 @@ func randomEvent(r *rand.Rand) []byte {
 		}
 	}
 	if w.Dir == uint8(event.RX) {
-		w.Flags |= pick[uint8](r, 0, 0, flagReturnLater)
+		w.Flags |= pick[uint8](r, 0, 0, wire.FlagReturnLater)
 	}
-	randomAddress(r, w.Family, w.LAddr[:])
-	randomAddress(r, w.Family, w.RAddr[:])
+	randomAddress(r, w.Family, w.Laddr[:])
+	randomAddress(r, w.Family, w.Raddr[:])
 	copy(w.Comm[:], pick(r, "nginx", "ngin", "nginxx", "haproxy", "fifteen-letters", "sixteen--letters", "\xff\x1b", "", "nginx\x00y", "aa-1"))
-	return w.encode()
+	return w.Bytes()
 }
 
 func randomAddress(r *rand.Rand, family uint8, to []byte) {

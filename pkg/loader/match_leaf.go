@@ -8,6 +8,7 @@ import (
 
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 // numberFields are struct event's names of the fields that are plain numbers.
@@ -82,7 +83,7 @@ func (c *eventCode) control(t *match.Test, absent label) {
 	c.load(value, "type")
 	c.jump(absent, asm.JNE.Imm32(value, int32(is), ""))
 	c.load(value, "flags")
-	c.jump(known, asm.JSet.Imm32(value, flagControl, ""))
+	c.jump(known, asm.JSet.Imm32(value, wire.FlagControl, ""))
 	c.goTo(absent)
 	c.place(known)
 	at := c.ev["ctl"].offset // level, description; or message type
@@ -92,7 +93,7 @@ func (c *eventCode) control(t *match.Test, absent label) {
 	c.emit(asm.LoadMem(value, base, at, asm.Byte))
 }
 
-// latency loads a stage, as span in wire.go counts it.
+// latency loads a stage, as wire.Span counts it.
 func (c *eventCode) latency(f match.Field, absent label) {
 	from, to := 0, 3
 	if f != match.LatTotal {

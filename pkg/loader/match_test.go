@@ -10,6 +10,8 @@ import (
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/internal/match/matchtest"
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/objecttest"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 func expression(t *testing.T, text string) *match.Expr {
@@ -71,7 +73,7 @@ func reachable(t *testing.T, text string, insns asm.Instructions) {
 }
 
 func TestCompiledCodeIsWhole(t *testing.T) {
-	spec := object(t)
+	spec := objecttest.Object(t)
 	ev, err := layoutOf(spec, "event")
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +109,7 @@ func TestCompiledCodeIsWhole(t *testing.T) {
 // The code takes the place of the stubs in every program, and the functions
 // behind them stay.
 func TestSetMatchReplacesTheStubs(t *testing.T) {
-	plain, spec := object(t), object(t)
+	plain, spec := objecttest.Object(t), objecttest.Object(t)
 	if err := setMatch(spec, expression(t, `len > 4 and payload contains x and payload[0:1] == "y"`)); err != nil {
 		t.Fatal(err)
 	}
@@ -152,20 +154,20 @@ func functions(insns asm.Instructions) map[string]int {
 func TestAssemblerJudges(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		w    wireEvent
+		w    wire.Event
 		want bool
 	}{
-		{"undecided and right", wireEvent{Len: 200}, false},
-		{"undecided and wrong", wireEvent{Len: 20}, true},
-		{"decided", wireEvent{Len: 20, Matched: 1}, false},
-		{"by the container", wireEvent{Len: 20, Cgroup: 7}, false},
-		{"by the plaintext", wireEvent{Len: 20, Hits: 1}, false},
+		{"undecided and right", wire.Event{Len: 200}, false},
+		{"undecided and wrong", wire.Event{Len: 20}, true},
+		{"decided", wire.Event{Len: 20, Matched: 1}, false},
+		{"by the container", wire.Event{Len: 20, Cgroup: 7}, false},
+		{"by the plaintext", wire.Event{Len: 20, Hits: 1}, false},
 	} {
-		a := newAssembler(func(func(wirePayload) bool) error { return nil })
+		a := newAssembler(func(func(wire.Payload) bool) error { return nil })
 		a.match = expression(t, "len > 100 or payload contains secret or container == web")
 		a.container = func(id uint64) string { return map[uint64]string{7: "web"}[id] }
 		w := c.w
-		w.Kind, w.Conn, w.Dir = kindRecord, 1, uint8(event.TX)
+		w.Kind, w.Conn, w.Dir = wire.KindRecord, 1, uint8(event.TX)
 		w.Stamp = [4]uint64{1, 2, 3, 4}
 		seen := false
 		err := a.add(&w, func(ev event.Event) error {

@@ -8,6 +8,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 // sampleBatch is how many connections one system call reads.
@@ -20,14 +21,14 @@ type sampler struct {
 	stats  *ebpf.Map
 	stream *ebpf.Variable // the connection whose records are events too
 	keys   []uint64
-	values []wireStats
+	values []wire.Sums
 	sample event.Sample
 	count  int // connections at the last reading
 }
 
 func newSampler(coll *ebpf.Collection) *sampler {
 	return &sampler{stats: coll.Maps["stats"], stream: coll.Variables["stream_conn"],
-		keys: make([]uint64, sampleBatch), values: make([]wireStats, sampleBatch)}
+		keys: make([]uint64, sampleBatch), values: make([]wire.Sums, sampleBatch)}
 }
 
 // Aggregates says whether the kernel adds records up: Config.Aggregate has asked
@@ -69,7 +70,7 @@ func (s *sampler) read(visit func(*event.Sample)) error {
 	}
 }
 
-func (s *sampler) one(key uint64, w *wireStats, visit func(*event.Sample)) error {
+func (s *sampler) one(key uint64, w *wire.Sums, visit func(*event.Sample)) error {
 	if w.Closed != 0 {
 		// Read it again: the flag may have come between two words of the batch.
 		err := s.stats.LookupAndDelete(&key, w)
@@ -81,22 +82,22 @@ func (s *sampler) one(key uint64, w *wireStats, visit func(*event.Sample)) error
 		return nil
 	}
 	s.count++
-	w.sample(&s.sample)
+	w.Sample(&s.sample)
 	visit(&s.sample)
 	return nil
 }
 
 // add counts, after the hooks are gone, a record that was still in the making.
-func (s *sampler) add(e *wireEvent) error {
+func (s *sampler) add(e *wire.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := &s.values[0]
 	err := s.stats.Lookup(&e.Conn, w)
 	if errors.Is(err, ebpf.ErrKeyNotExist) {
-		*w, err = wireStats{}, nil
+		*w, err = wire.Sums{}, nil
 	}
 	if err == nil {
-		w.add(e)
+		w.Add(e)
 		err = s.stats.Put(&e.Conn, w)
 	}
 	if err != nil {

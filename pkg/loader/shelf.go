@@ -1,10 +1,14 @@
 package loader
 
+import (
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
+)
+
 // shelf keeps what waits for the event of its record. Each thing is found by
 // its record, by its connection and by its age, and nothing is searched for:
 // a connection that closes costs what it leaves behind, not what others do.
 type shelf[V any] struct {
-	all    map[payloadKey]*keeping[V]
+	all    map[wire.PayloadKey]*keeping[V]
 	conns  map[uint64]*keeping[V] // the oldest of each connection
 	oldest *keeping[V]
 	free   *keeping[V] // linked by next[byAge]
@@ -14,7 +18,7 @@ type shelf[V any] struct {
 // newest and round again.
 type keeping[V any] struct {
 	prev, next [2]*keeping[V]
-	key        payloadKey
+	key        wire.PayloadKey
 	value      V
 }
 
@@ -25,15 +29,15 @@ const (
 )
 
 func newShelf[V any]() *shelf[V] {
-	return &shelf[V]{all: map[payloadKey]*keeping[V]{}, conns: map[uint64]*keeping[V]{}}
+	return &shelf[V]{all: map[wire.PayloadKey]*keeping[V]{}, conns: map[uint64]*keeping[V]{}}
 }
 
 func (s *shelf[V]) len() int { return len(s.all) }
 
-func (s *shelf[V]) has(key payloadKey) bool { return s.all[key] != nil }
+func (s *shelf[V]) has(key wire.PayloadKey) bool { return s.all[key] != nil }
 
 // put keeps a value, in the place of an older one of the same key.
-func (s *shelf[V]) put(key payloadKey, value V) {
+func (s *shelf[V]) put(key wire.PayloadKey, value V) {
 	s.take(key)
 	it := s.free
 	if it == nil {
@@ -44,11 +48,11 @@ func (s *shelf[V]) put(key payloadKey, value V) {
 	it.key, it.value = key, value
 	s.all[key] = it
 	s.oldest = it.join(byAge, s.oldest)
-	s.conns[key.conn] = it.join(byConn, s.conns[key.conn])
+	s.conns[key.Conn] = it.join(byConn, s.conns[key.Conn])
 }
 
 // take returns a value that is kept no longer.
-func (s *shelf[V]) take(key payloadKey) (value V, ok bool) {
+func (s *shelf[V]) take(key wire.PayloadKey) (value V, ok bool) {
 	it := s.all[key]
 	if it == nil {
 		return value, false
@@ -77,10 +81,10 @@ func (s *shelf[V]) remove(it *keeping[V]) V {
 	value := it.value
 	delete(s.all, it.key)
 	s.oldest = it.leave(byAge, s.oldest)
-	if left := it.leave(byConn, s.conns[it.key.conn]); left != nil {
-		s.conns[it.key.conn] = left
+	if left := it.leave(byConn, s.conns[it.key.Conn]); left != nil {
+		s.conns[it.key.Conn] = left
 	} else {
-		delete(s.conns, it.key.conn)
+		delete(s.conns, it.key.Conn)
 	}
 	*it = keeping[V]{next: [2]*keeping[V]{byAge: s.free}}
 	s.free = it

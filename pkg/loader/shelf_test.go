@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 // Against a slice, the oldest first.
 func TestShelf(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	s, want := newShelf[payloadKey](), []payloadKey{}
-	first := func(of func(payloadKey) bool) (k payloadKey, ok bool) {
+	s, want := newShelf[wire.PayloadKey](), []wire.PayloadKey{}
+	first := func(of func(wire.PayloadKey) bool) (k wire.PayloadKey, ok bool) {
 		i := slices.IndexFunc(want, of)
 		if i < 0 {
 			return k, false
@@ -23,9 +24,9 @@ func TestShelf(t *testing.T) {
 		return k, true
 	}
 	for range 20_000 {
-		key := payloadKey{conn: rng.Uint64N(4), seq: rng.Uint64N(5)}
-		same := func(k payloadKey) bool { return k == key }
-		var got, expected payloadKey
+		key := wire.PayloadKey{Conn: rng.Uint64N(4), Seq: rng.Uint64N(5)}
+		same := func(k wire.PayloadKey) bool { return k == key }
+		var got, expected wire.PayloadKey
 		var gotOK, expectedOK bool
 		switch rng.IntN(8) {
 		default:
@@ -37,10 +38,10 @@ func TestShelf(t *testing.T) {
 			expected, expectedOK = first(same)
 		case 1:
 			got, gotOK = s.takeOldest()
-			expected, expectedOK = first(func(payloadKey) bool { return true })
+			expected, expectedOK = first(func(wire.PayloadKey) bool { return true })
 		case 2:
-			got, gotOK = s.takeOf(key.conn)
-			expected, expectedOK = first(func(k payloadKey) bool { return k.conn == key.conn })
+			got, gotOK = s.takeOf(key.Conn)
+			expected, expectedOK = first(func(k wire.PayloadKey) bool { return k.Conn == key.Conn })
 		}
 		if got != expected || gotOK != expectedOK || s.len() != len(want) || s.has(key) != slices.Contains(want, key) {
 			t.Fatalf("took %v %v, want %v %v; %d are left, want %d", got, gotOK, expected, expectedOK, s.len(), len(want))
@@ -58,7 +59,7 @@ func TestShelf(t *testing.T) {
 // come.
 func orphans(a *assembler, n int) {
 	for i := range uint64(n) {
-		a.keep(wirePayload{key: payloadKey{conn: 1000 + i}, data: []byte("orphan")})
+		a.keep(wire.Payload{Key: wire.PayloadKey{Conn: 1000 + i}, Data: []byte("orphan")})
 	}
 }
 
@@ -139,7 +140,7 @@ func TestWaitingConnectionsAreBounded(t *testing.T) {
 func TestCompletionsAreBounded(t *testing.T) {
 	b := newBench()
 	for seq := range uint64(maxKept + 2) {
-		b.feed(t, wireEvent{Kind: kindError, Func: funcDecryptDone, Conn: 1, Dir: uint8(event.RX), Seq: seq, Err: 74})
+		b.feed(t, wire.Event{Kind: wire.KindError, Func: wire.FuncDecryptDone, Conn: 1, Dir: uint8(event.RX), Seq: seq, Err: 74})
 	}
 	if len(b.got) != 2 || b.got[0].(*event.Error).Seq != 0 || b.got[1].(*event.Error).Seq != 1 {
 		t.Errorf("let go: %v", b.got)

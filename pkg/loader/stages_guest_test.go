@@ -11,6 +11,7 @@ import (
 
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 // kernelTLS is a connection over loopback that the kernel encrypts in one
@@ -125,10 +126,12 @@ func TestUnfinishedIsCounted(t *testing.T) {
 	}
 	waiting := 0
 	if err := tr.each("conns", func(c []byte) error {
-		if c[connTXState] == txSealing {
+		var conn wire.Conn
+		err := conn.Decode(c)
+		if conn.Sealed() {
 			waiting++
 		}
-		return nil
+		return err
 	}); err != nil {
 		t.Fatal(err)
 	}

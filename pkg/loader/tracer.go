@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 // pollInterval is how long an event may lie in a ring that is nearly empty.
@@ -169,7 +170,7 @@ const perLook = 256
 // readAll reads until the ring is empty, or never is and the time is over: there
 // is more to do than to read.
 func (t *Tracer) readAll(ctx context.Context, until time.Time, handle func(event.Event) error) error {
-	var w wireEvent
+	var w wire.Event
 	for n := 1; ctx.Err() == nil; n++ {
 		if n%perLook == 0 && time.Now().After(until) {
 			return nil
@@ -181,7 +182,7 @@ func (t *Tracer) readAll(ctx context.Context, until time.Time, handle func(event
 		if err != nil {
 			return err
 		}
-		if err := w.decode(b); err != nil {
+		if err := w.Decode(b); err != nil {
 			return err
 		}
 		if err := t.asm.add(&w, handle); err != nil {

@@ -1,4 +1,6 @@
-package loader
+// Package objecttest reads the BPF object and the C headers for tests, which
+// compare them with what Go knows of them.
+package objecttest
 
 import (
 	"os"
@@ -10,30 +12,32 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
 // The object's BTF has only what the programs use by name: struct payload is a
 // forward declaration in it, and the enums are gone. Those are read from the
 // C headers, whose layout of struct event is compared with BTF.
 
-// object reads the committed BPF object.
-func object(tb testing.TB) *ebpf.CollectionSpec {
+// Object reads the committed BPF object.
+func Object(tb testing.TB) *ebpf.CollectionSpec {
 	tb.Helper()
-	spec, err := loadKtls()
+	spec, err := object.LoadKtls()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return spec
 }
 
-// field is a member of a C struct: where it is, how many bytes it has.
-type field struct {
-	name         string
-	offset, size int
+// Field is a member of a C struct: where it is, how many bytes it has.
+type Field struct {
+	Name         string
+	Offset, Size int
 }
 
-// btfFields returns a struct of the object as the compiler laid it out.
-func btfFields(t *testing.T, spec *ebpf.CollectionSpec, name string) (fields []field, size int) {
+// BTFFields returns a struct of the object as the compiler laid it out.
+func BTFFields(t *testing.T, spec *ebpf.CollectionSpec, name string) (fields []Field, size int) {
 	t.Helper()
 	var s *btf.Struct
 	if err := spec.Types.TypeByName(name, &s); err != nil {
@@ -44,17 +48,29 @@ func btfFields(t *testing.T, spec *ebpf.CollectionSpec, name string) (fields []f
 		if err != nil {
 			t.Fatal(err)
 		}
-		fields = append(fields, field{m.Name, int(m.Offset.Bytes()), n})
+		fields = append(fields, Field{m.Name, int(m.Offset.Bytes()), n})
 	}
 	return fields, int(s.Size)
 }
 
 var comments = regexp.MustCompile(`(?s)/\*.*?\*/`)
 
-// header reads a file of bpf/ without its comments.
-func header(t *testing.T, name string) string {
+// root is the module's directory, from a test's in pkg/loader/internal.
+func root() string {
+	dir := "."
+	for range 8 {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		dir = filepath.Join("..", dir)
+	}
+	return dir
+}
+
+// Header reads a file of bpf/ without its comments.
+func Header(t *testing.T, name string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "..", "bpf", name))
+	b, err := os.ReadFile(filepath.Join(root(), "bpf", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +88,8 @@ func body(t *testing.T, text, declaration string) string {
 	return inside
 }
 
-// enumerators returns the values of a C enum in their order.
-func enumerators(t *testing.T, text, name string) (names []string, values map[string]int) {
+// Enumerators returns the values of a C enum in their order.
+func Enumerators(t *testing.T, text, name string) (names []string, values map[string]int) {
 	t.Helper()
 	next := 0
 	values = map[string]int{}
@@ -94,8 +110,8 @@ func enumerators(t *testing.T, text, name string) (names []string, values map[st
 	return names, values
 }
 
-// define returns the value of a numeric macro.
-func define(t *testing.T, text, name string) int {
+// Define returns the value of a numeric macro.
+func Define(t *testing.T, text, name string) int {
 	t.Helper()
 	m := regexp.MustCompile(`(?m)^#define ` + name + `\s+(\w+)`).FindStringSubmatch(text)
 	if m == nil {
@@ -113,8 +129,8 @@ var (
 	cDeclarator = regexp.MustCompile(`^(\w+)(?:\[(\d*)\])?$`)
 )
 
-// cFields lays out a struct of plain integers and arrays as the C ABI does.
-func cFields(t *testing.T, text, name string) (fields []field, size int) {
+// CFields lays out a struct of plain integers and arrays as the C ABI does.
+func CFields(t *testing.T, text, name string) (fields []Field, size int) {
 	t.Helper()
 	align := 1
 	for line := range strings.SplitSeq(body(t, text, "struct "+name), ";") {
@@ -137,7 +153,7 @@ func cFields(t *testing.T, text, name string) (fields []field, size int) {
 				count, _ = strconv.Atoi(m[2]) // data[] is empty
 			}
 			size = (size + width - 1) / width * width
-			fields = append(fields, field{m[1], size, width * count})
+			fields = append(fields, Field{m[1], size, width * count})
 			size += width * count
 		}
 	}

@@ -1,0 +1,188 @@
+// Package wire reads what the BPF programs write: events, payloads, connections
+// and sums. The structs' Go types are made of the object.
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"unsafe"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
+)
+
+// Sizes of bpf/ktls_event.h.
+const (
+	EventSize   = int(unsafe.Sizeof(Event{}))
+	payloadSize = 40
+)
+
+// Kinds of events.
+const (
+	KindRecord = 1
+	KindSocket = 2
+	KindError  = 3
+	KindOpened = 4
+)
+
+// Bits of Event.Flags.
+const (
+	FlagZeroCopy    = 1
+	FlagReturnLater = 2
+	FlagKthread     = 4
+	FlagPayload     = 8
+	FlagAsync       = 16
+	FlagHidden      = 32
+	FlagControl     = 64
+	FlagPushed      = 128
+)
+
+// modeNoPad is MODE_NO_PAD; the bits below are the mode.
+const modeNoPad = 0x80
+
+// Event is what the programs tell; its fields are those of struct event.
+type Event object.KtlsEvent
+
+// Decode copies one event of the ring; b stays the ring's.
+func (w *Event) Decode(b []byte) error {
+	if len(b) < EventSize {
+		return fmt.Errorf("event of %d bytes, want %d: the BPF object and this program do not match", len(b), EventSize)
+	}
+	copy(w.Bytes(), b)
+	return nil
+}
+
+// Bytes is w's memory, as the kernel lays it out.
+func (w *Event) Bytes() []byte { return unsafe.Slice((*byte)(unsafe.Pointer(w)), EventSize) }
+
+// Key names the record that w tells of.
+func (w *Event) Key() PayloadKey { return PayloadKey{w.Conn, w.Seq, w.Stamp[1], w.Gen, w.Dir} }
+
+// Payload is the plaintext of a record, struct payload of bpf/ktls_event.h. The
+// object does not name that struct, and so its layout is written down here.
+type Payload struct {
+	Key  PayloadKey
+	Data []byte
+}
+
+// PayloadKey names the record that a payload belongs to.
+type PayloadKey struct {
+	Conn, Seq, Begun uint64
+	Gen              uint32
+	Dir              uint8
+}
+
+// Decode reads a payload; its data stays the ring's.
+func (p *Payload) Decode(b []byte) error {
+	if len(b) < payloadSize {
+		return fmt.Errorf("payload of %d bytes is shorter than its head", len(b))
+	}
+	le := binary.NativeEndian
+	p.Key = PayloadKey{le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint32(b[24:]), b[32]}
+	n := int(le.Uint32(b[28:]))
+	if n > len(b)-payloadSize {
+		return fmt.Errorf("payload of %d bytes in a reservation of %d", n, len(b)-payloadSize)
+	}
+	p.Data = b[payloadSize : payloadSize+n]
+	return nil
+}
+
+func (w *Event) conn() event.Conn {
+	return event.Conn{
+		ID: w.Conn, Cookie: w.Cookie, NetNS: w.Netns, Family: event.Family(w.Family),
+		LAddr: w.addr(&w.Laddr), RAddr: w.addr(&w.Raddr), LPort: w.Lport, RPort: w.Rport,
+	}
+}
+
+func (w *Event) addr(b *[16]byte) netip.Addr {
+	switch event.Family(w.Family) {
+	case event.FamilyINET:
+		return netip.AddrFrom4([4]byte(b[:4]))
+	case event.FamilyINET6:
+		return netip.AddrFrom16(*b)
+	}
+	return netip.Addr{}
+}
+
+func (w *Event) process() event.Process {
+	return event.Process{
+		PID: w.Pid, TID: w.Tid, UID: w.Uid, Comm: w.Comm,
+		Kernel: w.Flags&FlagKthread != 0, CgroupID: w.Cgroup,
+	}
+}
+
+func (w *Event) tls(mode uint8) event.TLS {
+	return event.TLS{
+		Version: event.Version(w.Version), Cipher: event.Cipher(w.Cipher),
+		Mode: event.Mode(mode &^ modeNoPad), ZeroCopy: w.Flags&FlagZeroCopy != 0, NoPad: mode&modeNoPad != 0,
+	}
+}
+
+// Record fills r. The payload is the assembler's business.
+func (w *Event) Record(r *event.Record) {
+	*r = event.Record{
+		Conn: w.conn(), TLS: w.tls(w.Mode), Proc: w.process(),
+		Dir: event.Dir(w.Dir), Seq: w.Seq, Gen: w.Gen, Type: event.ContentType(w.Type),
+		Len: w.Len, Op: event.Op(w.Op), Hidden: w.Hidden, Start: w.Start, HasStart: true, Skipped: uint64(w.Skipped),
+		Mono: max(w.Stamp[0], w.Stamp[1], w.Stamp[2], w.Stamp[3]),
+		Lat:  latency(&w.Stamp),
+	}
+	if w.Flags&FlagControl != 0 {
+		r.Control = control(r.Type, w.Ctl)
+	}
+}
+
+// latency turns points in time into stages. A stage with an unknown end is 0,
+// and so is the total when one of its ends is.
+func latency(stamp *[4]uint64) (l event.Latency) {
+	for i := range l.Stage {
+		l.Stage[i] = Span(stamp[i], stamp[i+1])
+	}
+	l.Total = Span(stamp[0], stamp[3])
+	return l
+}
+
+// Span is the time between two points, 0 where one is unknown.
+func Span(from, to uint64) uint64 {
+	if from == 0 || to < from {
+		return 0
+	}
+	return to - from
+}
+
+func control(t event.ContentType, b [2]uint8) *event.Control {
+	if t == event.Alert {
+		return &event.Control{AlertLevel: b[0], AlertDescription: b[1]}
+	}
+	return &event.Control{HandshakeType: b[0]}
+}
+
+// Socket is what w tells of a socket.
+func (w *Event) Socket() *event.Socket {
+	s := &event.Socket{
+		State: event.SocketState(w.State), Conn: w.conn(), Proc: w.process(), Mono: w.Seq,
+		Dir: event.Dir(w.Dir), TX: w.tls(w.ModeTx), RX: w.tls(w.ModeRx),
+		NextTX: w.Stamp[0], NextRX: w.Stamp[1], Hidden: [2]uint64{w.Stamp[2], w.Stamp[3]},
+		Skipped: [2]uint64{uint64(w.Skipped), uint64(w.Len)},
+		GenTX:   w.Gen & 0xffff, GenRX: w.Gen >> 16,
+	}
+	return s
+}
+
+// FuncDecryptDone is FUNC_DECRYPT_DONE of bpf/ktls_event.h.
+const FuncDecryptDone = 3
+
+var funcs = [...]string{"", "tls_rx_one_record", "tls_err_abort", FuncDecryptDone: "tls_decrypt_done", "tls_sw_recvmsg", "tls_encrypt_done", "tls_strp_abort_strp"}
+
+// Failure is what w tells of an error.
+func (w *Event) Failure() *event.Error {
+	e := &event.Error{
+		Conn: w.conn(), TLS: w.tls(w.Mode), Proc: w.process(), Mono: w.Stamp[3],
+		Dir: event.Dir(w.Dir), Errno: uint32(w.Err), Seq: w.Seq, Gen: w.Gen, Type: event.ContentType(w.Type),
+	}
+	if int(w.Func) < len(funcs) {
+		e.Func = funcs[w.Func]
+	}
+	return e
+}

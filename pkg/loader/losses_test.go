@@ -1,0 +1,63 @@
+package loader
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/objecttest"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
+)
+
+func TestCauses(t *testing.T) {
+	names, values := objecttest.Enumerators(t, objecttest.Header(t, "ktls_event.h"), "lost")
+	for _, id := range names {
+		want := strings.ToLower(strings.TrimPrefix(id, "LOST_"))
+		if id == "LOST_MAX" {
+			if values[id] != len(causes) {
+				t.Errorf("the kernel counts %d causes of loss, causes names %d", values[id], len(causes))
+			}
+			continue
+		}
+		if i := values[id]; i >= len(causes) || causes[i] != want {
+			t.Errorf("%s = %d is not called %q", id, i, want)
+		}
+	}
+}
+
+// Both ways to hook the kernel keep the same in their maps.
+func TestMaps(t *testing.T) {
+	kprobe, err := loadKprobe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name       string
+		key, value int
+	}{
+		{"conns", 8, wire.ConnSize}, {"pending", 16, wire.EventSize}, {"lost", 4, 8},
+		{"want_pid", 4, 1}, {"want_name", len(event.Comm{}), 1},
+	} {
+		for about, spec := range map[string]*ebpf.CollectionSpec{"fentry": objecttest.Object(t), "kprobe": kprobe} {
+			m := spec.Maps[c.name]
+			if m == nil || int(m.KeySize) != c.key || int(m.ValueSize) != c.value {
+				t.Errorf("%s: map %s is %v, want keys of %d and values of %d bytes", about, c.name, m, c.key, c.value)
+			}
+		}
+	}
+	spec := objecttest.Object(t)
+	if hot := spec.Maps["hot"]; hot == nil || int(hot.ValueSize) != wire.ConnSize {
+		t.Errorf("map hot is %v", hot)
+	}
+	if n := spec.Maps["lost"].MaxEntries; int(n) != len(causes) {
+		t.Errorf("the kernel counts %d causes of loss, causes names %d", n, len(causes))
+	}
+}
+
+func TestPageSize(t *testing.T) {
+	if n := objecttest.Define(t, objecttest.Header(t, "ktls_kernel.h"), "PAGE_SIZE"); n != pageSize {
+		t.Errorf("PAGE_SIZE is %d, Go has %d", n, pageSize)
+	}
+}
