@@ -61,6 +61,18 @@ func TestTapEnds(t *testing.T) {
 	}
 }
 
+// TestTapSecondSignal: the interface goes even where nothing else gets its time.
+func TestTapSecondSignal(t *testing.T) {
+	onOneKernel(t)
+	tp := startTap(t, "ktls8")
+	must(t, tp.cmd.Process.Signal(syscall.SIGINT))
+	must(t, tp.cmd.Process.Signal(syscall.SIGTERM))
+	tp.fails(130, "")
+	if exists("ktls8") {
+		t.Error("the interface outlives a second signal")
+	}
+}
+
 // TestTapKilled: what SIGKILL leaves behind the next start names and removes,
 // and nothing else.
 func TestTapKilled(t *testing.T) {

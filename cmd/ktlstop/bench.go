@@ -86,7 +86,11 @@ func runBench(cmd *cobra.Command, g *benchFlags) error {
 		return err
 	}
 	done := showProgress(&c)
-	r, err := bench.Run(cmd.Context(), c)
+	var r *bench.Result
+	err = endings.busy(func() (err error) {
+		r, err = bench.Run(cmd.Context(), c)
+		return err
+	})
 	done()
 	if err != nil {
 		return err

@@ -63,6 +63,9 @@ func (o *options) checkCapture(cmd *cobra.Command) error {
 	if !o.capturing() {
 		return o.checkOutput()
 	}
+	if err := o.checkOutputBytes(); err != nil {
+		return err
+	}
 	if c.files > 0 && c.size == 0 && c.period == 0 {
 		return usagef("-W %d: it needs -C or -G", c.files)
 	}
@@ -102,7 +105,7 @@ func (o *options) openCapture(stdout io.Writer, tier event.Tier) (*output, error
 	}
 	c := &o.capture
 	files, err := sink.NewFiles(name, sink.Rotation{Bytes: c.size * 1_000_000, Count: c.files,
-		Period: time.Duration(c.period) * time.Second, Location: time.Local}, create)
+		Period: time.Duration(c.period) * time.Second, Location: time.Local}, o.queueConfig(), create)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +114,7 @@ func (o *options) openCapture(stdout io.Writer, tier event.Tier) (*output, error
 	if err != nil {
 		return nil, err
 	}
-	return &output{Sink: s, file: s, name: shown}, nil
+	return &output{Sink: s, queue: files.Queue(), name: shown, raw: true}, nil
 }
 
 // keepOpen is standard output, which others may go on to use.

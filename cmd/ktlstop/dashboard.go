@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/ktlstop/ktlstop/internal/session"
@@ -63,7 +64,7 @@ func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started f
 			return err
 		}
 	}
-	s, err := session.Open(cfg)
+	s, err := openBusy(cfg)
 	if err != nil {
 		return err
 	}
@@ -119,7 +120,7 @@ func showLive(ctx context.Context, s *session.Session, interval time.Duration) e
 	traced := make(chan error, 1)
 	go func() {
 		defer cancel()
-		traced <- guarded(func() error { return s.Run(ctx, nil) })
+		traced <- guarded(func() error { return endings.busy(func() error { return s.Run(ctx, nil) }) })
 	}()
 	err := screen(ctx, tui.Config{
 		Source: s.Snapshot, Select: s.Select, Period: interval, Waiting: waiting, Location: time.Local,
@@ -145,6 +146,7 @@ func screen(ctx context.Context, cfg tui.Config) error {
 	terminal := tui.TerminalFrom(os.Getenv)
 	cfg.NoColor, cfg.ASCII = terminal.NoColor, terminal.ASCII
 	if !terminal.Dumb {
+		defer endings.atExit(givesBack(os.Stdin, os.Stdout))()
 		return tui.Run(ctx, cfg, os.Stdin, os.Stdout)
 	}
 	width, height, err := term.GetSize(int(os.Stdout.Fd()))
@@ -156,4 +158,23 @@ func screen(ctx context.Context, cfg tui.Config) error {
 		return err
 	}
 	return tui.Print(ctx.Done(), cfg, show, width, height)
+}
+
+// leaveScreen is what a dashboard switches on, off: mouse, alternate screen, and
+// the cursor on.
+const leaveScreen = "\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?2004l\x1b[?1049l\x1b[?25h"
+
+// givesBack returns a function that leaves a terminal as it is now, even if it
+// does not take what is written to it.
+func givesBack(in, out *os.File) func() {
+	before, err := term.GetState(int(in.Fd()))
+	return func() {
+		if err == nil {
+			_ = term.Restore(int(in.Fd()), before) // without waiting for what is still to be shown
+		}
+		if tty, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", out.Fd()), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0); err == nil {
+			_, _ = unix.Write(tty, []byte(leaveScreen)) // or not, if it is full
+			_ = unix.Close(tty)
+		}
+	}
 }

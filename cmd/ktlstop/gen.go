@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -80,10 +79,14 @@ func runGen(cmd *cobra.Command, g *genFlags) error {
 	if err := g.resolve(cmd); err != nil {
 		return err
 	}
-	report, err := gen.Run(cmd.Context(), g.Scenario, func(a net.Addr) {
-		if g.Listen != "" {
-			fmt.Fprintln(os.Stderr, "listening on", a)
-		}
+	var report *gen.Report
+	err := endings.busy(func() (err error) {
+		report, err = gen.Run(cmd.Context(), g.Scenario, func(a net.Addr) {
+			if g.Listen != "" {
+				console.line("listening on " + a.String())
+			}
+		})
+		return err
 	})
 	if report == nil {
 		return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -81,7 +80,7 @@ func (o *inspection) run(cmd *cobra.Command) error {
 	if err := o.ready(); err != nil {
 		return err
 	}
-	err = s.Run(cmd.Context(), out)
+	err = endings.busy(func() error { return s.Run(cmd.Context(), out) })
 	return errors.Join(err, out.Close())
 }
 
@@ -169,20 +168,19 @@ func (o *inspection) banner(cmd *cobra.Command, rules *inspect.Rules) {
 	if len(filter) > 0 {
 		whose = "the kTLS sockets that match " + strings.Join(filter, " ")
 	}
-	fmt.Fprintln(os.Stderr, sink.Sanitize("ktlstop: this shows the plaintext of "+whose+
-		", to "+strconv.Itoa(o.snaplen)+" bytes a record; masked: "+rules.String()))
+	console.say("this shows the plaintext of " + whose +
+		", to " + strconv.Itoa(o.snaplen) + " bytes a record; masked: " + rules.String())
 }
 
 // show is an output for an Inspector.
 type show struct {
 	*output
-	text bool
-	raw  *output // where other events than records go, nil for the same file
 	// pieces are those of the record that is being written.
 	pieces []inspect.Piece
 }
 
-// openShow opens the output that the flags ask for.
+// openShow opens the output that the flags ask for. With --format raw other
+// events than records go to standard error.
 func (o *inspection) openShow(cmd *cobra.Command, tier event.Tier) (*show, error) {
 	s := &show{}
 	o.body = s.body
@@ -197,16 +195,14 @@ func (o *inspection) openShow(cmd *cobra.Command, tier event.Tier) (*show, error
 	if o.format != "raw" {
 		return s, nil
 	}
-	w := cmd.OutOrStdout()
 	if f, ok := out.file.(*os.File); ok {
 		if err := refuseTerminal(f); err != nil {
 			return nil, errors.Join(err, out.Close())
 		}
-		w = f
 	}
-	s.raw = &output{name: "standard error", Sink: sink.NewText(os.Stderr, sink.TextConfig{
-		Clock: o.liveClock(), Location: time.Local, NoHeader: true})}
-	out.Sink = sink.NewRaw(w)
+	out.raw = true
+	out.Sink = sink.NewRaw(out.queue, sink.NewText(console.queue(), sink.TextConfig{
+		Clock: o.liveClock(), Location: time.Local, NoHeader: true}))
 	return s, nil
 }
 
@@ -217,15 +213,4 @@ func (s *show) body(dst []byte, r *event.Record) []byte { return inspect.AppendT
 func (s *show) Record(r *event.Record, pieces []inspect.Piece) error {
 	s.pieces = pieces
 	return s.output.Write(r)
-}
-
-// Write implements inspect.Output.
-func (s *show) Write(ev event.Event) error {
-	if s.raw == nil {
-		return s.output.Write(ev)
-	}
-	if err := s.raw.Write(ev); err != nil {
-		return err
-	}
-	return s.raw.Flush()
 }

@@ -36,6 +36,7 @@ func list(cmd *cobra.Command, o *options) error {
 	if field, ok := session.Listable(o.expr); !ok {
 		return usagef("--match: list shows sockets, and %s belongs to a record: leave it out, or use ktlstop trace", field)
 	}
+	o.wait = true // a list is whole, or it is none
 	var out *output
 	err = session.List(cfg, func(s *session.Session) (sink.Sink, error) {
 		sayWhatLacks(s)
@@ -45,5 +46,5 @@ func list(cmd *cobra.Command, o *options) error {
 	if out == nil {
 		return err
 	}
-	return errors.Join(err, out.Close())
+	return errors.Join(unlessStopped(err), out.Close())
 }

@@ -3,37 +3,40 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
-	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	// A reader that goes away is an error to handle, not a signal to die of.
+	signal.Ignore(syscall.SIGPIPE)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go endings.follow(signals)
+	status := run(os.Args[1:])
+	console.close()
+	os.Exit(status)
+}
 
 // run does everything and says with which status to exit: 0, 1 for a failure,
 // 2 for a wrong command line, 3 where --max-cpu ended the trace.
 func run(args []string) int {
-	// A reader that goes away is an error to handle, not a signal to die of.
-	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-
 	root := newRoot()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	if err == nil || errors.Is(err, syscall.EPIPE) {
+	root.SetOut(standardOutput{})
+	err := root.ExecuteContext(endings.ctx)
+	if err == nil || errors.Is(err, errReaderGone) {
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "ktlstop: "+sink.Sanitize(err.Error()))
+	console.say(err.Error())
 	var usage *usageError
 	if errors.As(err, &usage) {
-		fmt.Fprintln(os.Stderr, "Try: ktlstop --help")
+		console.line("Try: ktlstop --help")
 		return 2
 	}
 	var cost *loader.CostError
@@ -41,6 +44,20 @@ func run(args []string) int {
 		return 3
 	}
 	return 1
+}
+
+// errReaderGone is the end of who read standard output, which is no failure.
+var errReaderGone = errors.New("nobody reads standard output any more")
+
+// standardOutput tells the end of its reader from that of any other.
+type standardOutput struct{}
+
+func (standardOutput) Write(b []byte) (int, error) {
+	n, err := os.Stdout.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		err = errReaderGone
+	}
+	return n, err
 }
 
 // usageError is a command line that cannot be understood.

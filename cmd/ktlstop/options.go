@@ -30,6 +30,8 @@ type options struct {
 	expr         *match.Expr // of match; nil for all
 	snaplen      int
 	output, file string
+	outputBytes  int
+	wait         bool // outputs wait for their readers, since nothing gets lost meanwhile
 	count        uint64
 	duration     time.Duration
 	readyFile    string

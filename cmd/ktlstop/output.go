@@ -19,21 +19,39 @@ import (
 func (o *options) outputFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.output, "output", "o", "text", "text or json (JSON Lines, see docs/events.md)")
 	f.StringVarP(&o.file, "write", "w", "", "write to this file instead of standard output, - for that")
+	o.outputBytesFlag(f)
 	f.BoolVar(&o.wide, "wide", false, "long lines with everything that is known")
+}
+
+// minOutputBytes holds a record with all its plaintext, in base64.
+const minOutputBytes = 64 << 10
+
+func (o *options) outputBytesFlag(f *pflag.FlagSet) {
+	f.IntVar(&o.outputBytes, "output-bytes", sink.DefaultQueueBytes, "how many bytes may wait for whoever reads the output")
+}
+
+func (o *options) checkOutputBytes() error {
+	if o.outputBytes != 0 && o.outputBytes < minOutputBytes || o.outputBytes > 1<<30 {
+		return usagef("--output-bytes %d: from %d to %d", o.outputBytes, minOutputBytes, 1<<30)
+	}
+	return nil
 }
 
 func (o *options) checkOutput() error {
 	if o.output != "text" && o.output != "json" {
 		return usagef("-o %s: the outputs are text and json", o.output)
 	}
-	return nil
+	return o.checkOutputBytes()
 }
 
-// output is an open sink and the file below it.
+// output is an open sink, and the queue and the file below it.
 type output struct {
 	sink.Sink
-	file io.Closer // nil for standard output
-	name string
+	queue *sink.Queue
+	file  io.WriteCloser
+	name  string
+	raw   bool  // what is written has no lines
+	err   error // that has been returned
 }
 
 func (o *options) open(stdout io.Writer, tier event.Tier) (*output, error) {
@@ -53,38 +71,60 @@ func (o *options) liveClock() *session.Clock {
 
 // openAt is open for events whose clock is not this machine's.
 func (o *options) openAt(stdout io.Writer, tier event.Tier, clock sink.Clock) (*output, error) {
-	out := &output{name: "standard output"}
-	w := stdout
+	out := &output{name: "standard output", file: keepOpen{stdout}}
 	if o.toFile() {
 		f, err := createFile(o.file, tier)
 		if err != nil {
 			return nil, err
 		}
-		out.file, out.name, w = f, o.file, f
+		out.file, out.name = f, o.file
 	}
+	out.queue = sink.NewQueue(out.file, o.queueConfig())
 	if o.output == "json" {
-		out.Sink = sink.NewJSON(w, clock, tier)
+		out.Sink = sink.NewJSON(out.queue, clock, tier)
 	} else {
-		out.Sink = sink.NewText(w, sink.TextConfig{Clock: clock, Location: time.Local, Wide: o.wide, Body: o.body})
+		out.Sink = sink.NewText(out.queue, sink.TextConfig{Clock: clock, Location: time.Local, Wide: o.wide, Body: o.body})
 	}
 	return out, nil
+}
+
+// queueConfig says what happens where the reader is too slow.
+func (o *options) queueConfig() sink.QueueConfig {
+	cfg := sink.QueueConfig{Bytes: o.outputBytes}
+	if o.wait {
+		cfg.Wait = endings.ctx.Done()
+	}
+	return cfg
 }
 
 func (o *options) toFile() bool { return o.file != "" && o.file != "-" }
 
 // createFile keeps what holds plaintext from other users' eyes.
 func createFile(name string, tier event.Tier) (*os.File, error) {
-	if tier == event.TierNone {
-		return os.Create(name)
+	if tier != event.TierNone {
+		return createPrivate(name)
 	}
-	return createPrivate(name)
+	f, err := openToWrite(name, unix.O_TRUNC, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	return f, unix.SetNonblock(int(f.Fd()), false)
+}
+
+// openToWrite opens a file for nothing but writing: of a pipe that we could read
+// ourselves, no reader's end would be noticed. One without a reader would not
+// open, which is an error and not a long wait.
+func openToWrite(name string, flags int, mode os.FileMode) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|unix.O_NONBLOCK|flags, mode)
+	if errors.Is(err, unix.ENXIO) {
+		return nil, fmt.Errorf("open %s: nobody reads this pipe: start its reader first", name)
+	}
+	return f, err
 }
 
 // createPrivate makes a file that only its user can read.
 func createPrivate(name string) (*os.File, error) {
-	// Not truncated yet: it may be somebody else's. A pipe without a reader
-	// would not open, which is an error and not a long wait.
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	f, err := openToWrite(name, unix.O_NOFOLLOW, 0o600) // not truncated yet: it may be somebody else's
 	if errors.Is(err, unix.ELOOP) {
 		return nil, fmt.Errorf("%s is a symbolic link, which plaintext is not written to: give the file itself", name)
 	}
@@ -125,24 +165,45 @@ func makePrivate(f *os.File) error {
 // disk is full.
 func (out *output) Write(ev event.Event) error { return out.named(out.Sink.Write(ev)) }
 
-// Flush hands everything to the file.
+// Flush has everything written, without waiting for it.
 func (out *output) Flush() error { return out.named(out.Sink.Flush()) }
 
 func (out *output) named(err error) error {
-	if err == nil || errors.Is(err, sink.ErrEnough) {
+	if err == nil || errors.Is(err, sink.ErrEnough) || errors.Is(err, sink.ErrStopped) {
 		return err
 	}
-	return fmt.Errorf("write the events to %s: %w", out.name, err)
+	var left *sink.UnwrittenError
+	switch {
+	case !errors.As(err, &left):
+		out.err = fmt.Errorf("write the events to %s: %w", out.name, err)
+	case out.raw:
+		out.err = fmt.Errorf("%d bytes were not written to %s, which did not take them in time", left.Bytes, out.name)
+	default:
+		out.err = fmt.Errorf("%d lines were not written to %s, which did not take them in time", left.Lines, out.name)
+	}
+	return out.err
 }
 
-// Close flushes and closes the file.
+// Close waits until all is written or the time for it is over. It returns no
+// error that Write or Flush has returned.
 func (out *output) Close() error {
-	err := out.Flush()
-	if out.file == nil {
-		return err
+	if out.err == nil {
+		_ = out.Sink.Flush() // Close has the same error
 	}
-	if cerr := out.file.Close(); err == nil {
-		err = cerr
+	err := out.queue.Close(endings.giveUp())
+	if c, ok := out.Sink.(*sink.Pcapng); ok && c.LeftOut() > 0 {
+		notice(fmt.Sprintf("%d records are not in %s: it takes less than there is (%s)", c.LeftOut(), out.name, sink.CauseOutput))
+	}
+	if out.err != nil {
+		return nil
+	}
+	return out.named(err)
+}
+
+// unlessStopped leaves out that an output was given up: its Close says so.
+func unlessStopped(err error) error {
+	if errors.Is(err, sink.ErrStopped) {
+		return nil
 	}
 	return err
 }

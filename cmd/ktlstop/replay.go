@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"time"
 
@@ -39,7 +38,7 @@ func (o *options) checkRead(cmd *cobra.Command, allowed ...string) (err error) {
 
 // printRecording is ktlstop trace --read.
 func (o *options) printRecording(cmd *cobra.Command) error {
-	if err := o.checkRead(cmd, "output", "write", "wide"); err != nil {
+	if err := o.checkRead(cmd, "output", "write", "wide", "output-bytes"); err != nil {
 		return err
 	}
 	r, file, err := source.Open(o.read)
@@ -47,6 +46,7 @@ func (o *options) printRecording(cmd *cobra.Command) error {
 		return err
 	}
 	defer file.Close()
+	o.wait = true // a file loses nothing while it waits
 	out, err := o.openAt(cmd.OutOrStdout(), r.Tier(), sink.FixedClock(r.Offset()))
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (o *options) copyEvents(ctx context.Context, r *source.Reader, out sink.Sin
 			return o.readError(err)
 		}
 		if err := out.Write(ev); err != nil {
-			return err
+			return unlessStopped(err)
 		}
 	}
 	return nil
@@ -76,7 +76,7 @@ func (o *options) readError(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, source.ErrCut):
-		fmt.Fprintf(os.Stderr, "ktlstop: %s: %v\n", sink.Sanitize(o.read), err)
+		console.say(fmt.Sprintf("%s: %v", o.read, err))
 		return nil
 	}
 	return fmt.Errorf("read the recording %s: %w", o.read, err)

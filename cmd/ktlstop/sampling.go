@@ -1,14 +1,11 @@
 package main
 
 import (
-	"fmt"
-	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
@@ -50,4 +47,4 @@ func (o *options) setSampling(cmd *cobra.Command, cfg *loader.Config) error {
 }
 
 // notice tells a person what ktlstop does by itself.
-func notice(text string) { fmt.Fprintln(os.Stderr, "ktlstop: "+sink.Sanitize(text)) }
+func notice(text string) { console.say(text) }

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -75,12 +74,13 @@ func runTap(cmd *cobra.Command, o *options, name, netns string) error {
 	if err != nil {
 		return err
 	}
+	defer endings.atExit(line.Remove)()
 	return o.feedTap(cmd, s, line)
 }
 
 // feedTap feeds the tap, what is written besides, and the notices.
 func (o *options) feedTap(cmd *cobra.Command, s *session.Session, line *tap.Tap) error {
-	text := sink.NewText(os.Stderr, sink.TextConfig{Clock: o.liveClock(), Location: time.Local, NoHeader: true})
+	text := sink.NewText(console.queue(), sink.TextConfig{Clock: o.liveClock(), Location: time.Local, NoHeader: true})
 	all := session.Sinks{line, session.Notices{Sink: text}}
 	if o.file != "" {
 		out, err := o.openCapture(cmd.OutOrStdout(), s.Tier())
@@ -91,7 +91,7 @@ func (o *options) feedTap(cmd *cobra.Command, s *session.Session, line *tap.Tap)
 	}
 	err := o.ready()
 	if err == nil {
-		err = s.Run(cmd.Context(), all)
+		err = endings.busy(func() error { return s.Run(cmd.Context(), all) })
 	}
 	return errors.Join(err, all.Close())
 }
@@ -103,7 +103,7 @@ func openTap(name, netns string, mtu int) (*tap.Tap, error) {
 		return nil, err
 	}
 	line, err := tap.Open(tap.Config{Name: name, MTU: mtu, Namespace: ns, Stale: func(stale string) {
-		fmt.Fprintf(os.Stderr, "ktlstop: removed the interface %s, which a ktlstop that was killed had left\n", sink.Sanitize(stale))
+		console.say("removed the interface " + stale + ", which a ktlstop that was killed had left")
 	}})
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func openTap(name, netns string, mtu int) (*tap.Tap, error) {
 	if ns != nil {
 		enter = "nsenter --net=" + ns.Path() + " "
 	}
-	fmt.Fprintf(os.Stderr, "ktlstop: plaintext is on %s: %stcpdump -A -i %s; Ctrl-C ends it\n", name, enter, name)
+	console.say(fmt.Sprintf("plaintext is on %s: %stcpdump -A -i %s; Ctrl-C ends it", name, enter, name))
 	return line, nil
 }
 

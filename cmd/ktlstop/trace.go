@@ -63,7 +63,7 @@ func (o *options) printLive(cmd *cobra.Command) error {
 	if err := o.ready(); err != nil {
 		return err
 	}
-	err = s.Run(cmd.Context(), out)
+	err = endings.busy(func() error { return s.Run(cmd.Context(), out) })
 	return errors.Join(err, out.Close())
 }
 
@@ -74,7 +74,7 @@ func (o *options) openSession(cmd *cobra.Command) (*session.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := session.Open(cfg)
+	s, err := openBusy(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +83,15 @@ func (o *options) openSession(cmd *cobra.Command) (*session.Session, error) {
 		notice(note)
 	}
 	return s, nil
+}
+
+// openBusy is session.Open, which waits for the kernel only.
+func openBusy(cfg session.Config) (s *session.Session, err error) {
+	err = endings.busy(func() error {
+		s, err = session.Open(cfg)
+		return err
+	})
+	return s, err
 }
 
 // session turns the flags into what a session does.

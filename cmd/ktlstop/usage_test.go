@@ -11,7 +11,7 @@ import (
 // TestMain lets the test's program be ktlstop itself.
 func TestMain(m *testing.M) {
 	if os.Getenv("KTLSTOP_TEST_RUN") != "" {
-		os.Exit(run(os.Args[1:]))
+		main()
 	}
 	os.Exit(m.Run())
 }

@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -33,20 +32,20 @@ type Files struct {
 	create func(name string) (io.WriteCloser, error)
 	name   string
 	rot    Rotation
-	// head begins a file.
-	head func(io.Writer) error
+	queue  QueueConfig
+	head   []byte // begins a file
 
-	present io.WriteCloser
-	buf     *bufio.Writer
-	size    int64
-	begun   time.Time
-	base    string // the present period's name, without a number
-	number  int
-	made    int
+	q      *Queue
+	size   int64 // of the present file
+	begun  time.Time
+	base   string // the present period's name, without a number
+	number int
+	made   int
 }
 
-// NewFiles returns the files of a capture; create makes one of them.
-func NewFiles(name string, rot Rotation, create func(name string) (io.WriteCloser, error)) (*Files, error) {
+// NewFiles returns the files of a capture; create makes one of them. All are
+// written through one queue.
+func NewFiles(name string, rot Rotation, queue QueueConfig, create func(name string) (io.WriteCloser, error)) (*Files, error) {
 	if rot.Location == nil {
 		rot.Location = time.UTC
 	}
@@ -55,7 +54,7 @@ func NewFiles(name string, rot Rotation, create func(name string) (io.WriteClose
 			return nil, err
 		}
 	}
-	return &Files{create: create, name: name, rot: rot}, nil
+	return &Files{create: create, name: name, rot: rot, queue: queue}, nil
 }
 
 // CheckFormat says what is wrong with the name of files that follow the clock.
@@ -64,11 +63,21 @@ func CheckFormat(name string) error {
 	return err
 }
 
-// Write counts what goes to the present file.
-func (f *Files) Write(b []byte) (int, error) {
-	n, err := f.buf.Write(b)
-	f.size += int64(n)
-	return n, err
+// Queue is what all files are written through. There is none before the first.
+func (f *Files) Queue() *Queue { return f.q }
+
+// put writes packets of one time, all or none, into the file they belong to.
+func (f *Files) put(now time.Time, unit []byte, rank Rank) (taken bool, err error) {
+	if !f.q.Fits(len(f.head)+len(unit), rank) {
+		return false, f.q.Flush()
+	}
+	if err := f.rotate(now); err != nil {
+		return false, err
+	}
+	if taken, err = f.q.Put(unit, rank); taken {
+		f.size += int64(len(unit))
+	}
+	return taken, err
 }
 
 // rotate begins the file that a packet of this time belongs to.
@@ -77,9 +86,6 @@ func (f *Files) rotate(now time.Time) error {
 	large := f.rot.Bytes > 0 && f.size > f.rot.Bytes
 	if !old && !large {
 		return nil
-	}
-	if err := f.close(); err != nil {
-		return err
 	}
 	if f.rot.Bytes == 0 && f.rot.Count > 0 && f.made >= f.rot.Count {
 		return ErrEnough
@@ -105,15 +111,28 @@ func (f *Files) open(now time.Time) (err error) {
 	return f.begin()
 }
 
-// begin makes the file of the present period and number.
+// begin makes the file of the present period and number. The first is made at
+// once, the others when the queue comes to them.
 func (f *Files) begin() error {
-	w, err := f.create(f.path())
+	name := f.path()
+	f.made++
+	f.size = int64(len(f.head))
+	if f.q != nil {
+		f.q.Then(func() (io.WriteCloser, error) { return f.create(name) })
+	} else if err := f.first(name); err != nil {
+		return err
+	}
+	_, err := f.q.Put(f.head, Last)
+	return err
+}
+
+func (f *Files) first(name string) error {
+	w, err := f.create(name)
 	if err != nil {
 		return err
 	}
-	f.present, f.buf, f.size = w, bufio.NewWriterSize(w, bufferSize), 0
-	f.made++
-	return f.head(f)
+	f.q = NewQueue(w, f.queue)
+	return nil
 }
 
 func (f *Files) path() string {
@@ -125,21 +144,4 @@ func (f *Files) path() string {
 		digits = len(strconv.Itoa(f.rot.Count - 1))
 	}
 	return fmt.Sprintf("%s%0*d", f.base, digits, f.number)
-}
-
-func (f *Files) flush() error {
-	if f.present == nil {
-		return nil
-	}
-	return f.buf.Flush()
-}
-
-func (f *Files) close() error {
-	err := f.flush()
-	if f.present == nil {
-		return err
-	}
-	err = errors.Join(err, f.present.Close())
-	f.present = nil
-	return err
 }

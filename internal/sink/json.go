@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"io"
 	"strconv"
 	"time"
 
@@ -15,11 +14,11 @@ import (
 // newline included; but for a Summary it allocates nothing but room.
 type JSON struct{ lines }
 
-// NewJSON returns a JSON sink on w. tier is the run's, which every record
+// NewJSON returns a JSON sink on q. tier is the run's, which every record
 // repeats.
-func NewJSON(w io.Writer, clock Clock, tier event.Tier) *JSON {
+func NewJSON(q *Queue, clock Clock, tier event.Tier) *JSON {
 	e := &encoder{clock: stamp{clock: clock, layout: "2006-01-02T15:04:05"}, tier: tier.String()}
-	return &JSON{newLines(w, e)}
+	return &JSON{newLines(q, e)}
 }
 
 // encoder spells events in JSON, schema 1.

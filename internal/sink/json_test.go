@@ -3,9 +3,7 @@ package sink
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
-	"io"
 	"math"
 	"os"
 	"strings"
@@ -48,17 +46,7 @@ func encode(t *testing.T, events ...event.Event) []byte {
 // encodeAt is encode with another clock.
 func encodeAt(t *testing.T, offset int64, events []event.Event) []byte {
 	t.Helper()
-	var out bytes.Buffer
-	j := NewJSON(&out, FixedClock(offset), event.TierSnap)
-	for _, ev := range events {
-		if err := j.Write(ev); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := j.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
+	return written(t, func(q *Queue) Sink { return NewJSON(q, FixedClock(offset), event.TierSnap) }, events)
 }
 
 func TestJSONGolden(t *testing.T) {
@@ -150,27 +138,8 @@ func TestJSONIgnoresUnknown(t *testing.T) {
 	}
 }
 
-type brokenPipe struct{}
-
-func (brokenPipe) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
-
-func TestWriteErrorStays(t *testing.T) {
-	j := NewJSON(brokenPipe{}, FixedClock(0), event.TierNone)
-	if err := j.Write(sampleRecord()); err != nil {
-		t.Fatalf("a buffered write fails: %v", err)
-	}
-	for range 2 {
-		if err := j.Flush(); !errors.Is(err, io.ErrClosedPipe) {
-			t.Errorf("Flush returns %v", err)
-		}
-	}
-	if err := j.Write(sampleRecord()); !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("Write returns %v", err)
-	}
-}
-
 func TestJSONDoesNotAllocate(t *testing.T) {
-	j := NewJSON(io.Discard, FixedClock(offset), event.TierSnap)
+	j := NewJSON(discard(t), FixedClock(offset), event.TierSnap)
 	for _, ev := range samples() {
 		if _, summary := ev.(*event.Summary); summary {
 			continue
@@ -182,7 +151,7 @@ func TestJSONDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkJSONRecord(b *testing.B) {
-	j := NewJSON(io.Discard, FixedClock(offset), event.TierNone)
+	j := NewJSON(discard(b), FixedClock(offset), event.TierNone)
 	r := sampleRecord()
 	b.ReportAllocs()
 	for i := range b.N {
@@ -195,7 +164,7 @@ func BenchmarkJSONRecord(b *testing.B) {
 }
 
 func BenchmarkTextRecord(b *testing.B) {
-	s := NewText(io.Discard, TextConfig{Clock: FixedClock(offset)})
+	s := NewText(discard(b), TextConfig{Clock: FixedClock(offset)})
 	r := sampleRecord()
 	b.ReportAllocs()
 	for i := range b.N {

@@ -1,8 +1,8 @@
 package sink
 
 import (
+	"bytes"
 	"fmt"
-	"io"
 	"runtime"
 	"time"
 
@@ -31,33 +31,42 @@ type PcapngConfig struct {
 // (internal/packet) in the format of Wireshark, each with a comment that tells
 // of the record. It is not safe for concurrent use.
 type Pcapng struct {
+	outlet
 	cfg   PcapngConfig
 	files *Files
 	build *packet.Builder
 	frame *packet.Framer
 	ng    *pcapgo.NgWriter
+	unit  bytes.Buffer // what ng has written
 	note  []byte
 }
 
 // NewPcapng opens the first file and writes its head.
 func NewPcapng(files *Files, cfg PcapngConfig) (*Pcapng, error) {
 	p := &Pcapng{cfg: cfg, files: files, build: packet.NewBuilder(packet.Config{MTU: cfg.MTU}), frame: packet.NewFramer(cfg.MTU)}
-	files.head = p.head
+	if err := p.head(); err != nil {
+		return nil, err
+	}
 	if err := files.open(time.Now()); err != nil {
 		return nil, err
 	}
+	p.outlet = newOutlet(files.q)
 	return p, p.Flush()
 }
 
-// head begins a file: each can be read without the others.
-func (p *Pcapng) head(w io.Writer) (err error) {
-	p.ng, err = pcapgo.NewNgWriterInterface(w,
+// head makes what begins each file, so that it can be read without the others.
+func (p *Pcapng) head() (err error) {
+	p.ng, err = pcapgo.NewNgWriterInterface(&p.unit,
 		pcapgo.NgInterface{Name: "ktls", Description: p.description(), OS: runtime.GOOS, LinkType: layers.LinkTypeEthernet, TimestampResolution: 9},
 		pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{Hardware: runtime.GOARCH, OS: runtime.GOOS, Application: p.cfg.Application}})
 	if err != nil {
 		return err
 	}
-	return p.ng.Flush()
+	if err := p.ng.Flush(); err != nil {
+		return err
+	}
+	p.files.head = bytes.Clone(p.unit.Bytes())
+	return nil
 }
 
 func (p *Pcapng) description() string {
@@ -69,25 +78,39 @@ func (p *Pcapng) description() string {
 }
 
 // Write implements Sink. The error is ErrEnough when there are as many files as
-// there may be.
-func (p *Pcapng) Write(ev event.Event) error { return p.build.Event(ev, p.packet) }
-
-func (p *Pcapng) packet(pkt *packet.Packet) error {
-	ts := time.Unix(0, int64(pkt.Mono)+p.cfg.Clock.Offset(pkt.Mono))
-	if err := p.files.rotate(ts); err != nil {
+// there may be. The packets of an event are written all, or none of them.
+func (p *Pcapng) Write(ev event.Event) error {
+	p.unit.Reset()
+	var at time.Time
+	err := p.build.Event(ev, func(pkt *packet.Packet) error {
+		at = time.Unix(0, int64(pkt.Mono)+p.cfg.Clock.Offset(pkt.Mono))
+		return p.packet(pkt, at)
+	})
+	if err != nil || p.unit.Len() == 0 {
 		return err
 	}
+	taken, err := p.files.put(at, p.unit.Bytes(), rank(ev))
+	if !taken && err == nil {
+		p.leaveOut(ev)
+	}
+	return err
+}
+
+// LeftOut counts the records whose packets found no room.
+func (p *Pcapng) LeftOut() uint64 { return p.records() }
+
+func (p *Pcapng) packet(pkt *packet.Packet, at time.Time) error {
 	frame, err := p.frame.Frame(pkt)
 	if err != nil {
 		return err
 	}
 	p.note = appendNote(p.note[:0], pkt)
-	ci := gopacket.CaptureInfo{Timestamp: ts, CaptureLength: len(frame), Length: len(frame) + pkt.Missing}
+	ci := gopacket.CaptureInfo{Timestamp: at, CaptureLength: len(frame), Length: len(frame) + pkt.Missing}
 	opts := pcapgo.NgPacketOptions{Comments: []string{string(p.note)}, Flags: direction(pkt.Record)}
 	if err := p.ng.WritePacketWithOptions(ci, frame, opts); err != nil {
 		return err
 	}
-	return p.ng.Flush() // to the file's buffer, which counts the bytes
+	return p.ng.Flush()
 }
 
 func direction(r *event.Record) *pcapgo.NgEpbFlags {
@@ -101,7 +124,4 @@ func direction(r *event.Record) *pcapgo.NgEpbFlags {
 }
 
 // Flush implements Sink.
-func (p *Pcapng) Flush() error { return p.files.flush() }
-
-// Close flushes and closes the file.
-func (p *Pcapng) Close() error { return p.files.close() }
+func (p *Pcapng) Flush() error { return p.q.Flush() }

@@ -1,9 +1,6 @@
 package sink
 
 import (
-	"bufio"
-	"io"
-
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -21,22 +18,34 @@ type appender interface {
 // lines is a Sink over an appender.
 type lines struct {
 	appender
-	w   *bufio.Writer
+	outlet
 	buf []byte
 }
 
-const bufferSize = 64 << 10
-
-func newLines(w io.Writer, a appender) lines {
-	return lines{appender: a, w: bufio.NewWriterSize(w, bufferSize)}
-}
+func newLines(q *Queue, a appender) lines { return lines{appender: a, outlet: newOutlet(q)} }
 
 // Write implements Sink.
 func (l *lines) Write(ev event.Event) error {
-	l.buf = l.AppendEvent(l.buf[:0], ev)
-	_, err := l.w.Write(l.buf)
-	return err
+	if s, ok := ev.(*event.Summary); ok {
+		if err := l.losses(l.spell); err != nil {
+			return err
+		}
+		ev = l.account(s)
+	}
+	return l.spell(ev)
 }
 
-// Flush implements Sink.
-func (l *lines) Flush() error { return l.w.Flush() }
+func (l *lines) spell(ev event.Event) error {
+	l.buf = l.AppendEvent(l.buf[:0], ev)
+	return l.put(ev, l.buf)
+}
+
+// Flush implements Sink. It tells what was left out once there is room again.
+func (l *lines) Flush() error {
+	if l.q.Relaxed() {
+		if err := l.losses(l.spell); err != nil {
+			return err
+		}
+	}
+	return l.q.Flush()
+}

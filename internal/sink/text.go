@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"io"
 	"strconv"
 	"time"
 
@@ -35,8 +34,8 @@ type TextConfig struct {
 // concurrent use.
 type Text struct{ lines }
 
-// NewText returns a Text sink on w.
-func NewText(w io.Writer, cfg TextConfig) *Text {
+// NewText returns a Text sink on q.
+func NewText(q *Queue, cfg TextConfig) *Text {
 	if cfg.Width <= 0 {
 		cfg.Width = 79
 	}
@@ -47,7 +46,7 @@ func NewText(w io.Writer, cfg TextConfig) *Text {
 		cfg.Clock = FixedClock(0)
 	}
 	clock := stamp{clock: cfg.Clock, layout: "15:04:05"}
-	return &Text{newLines(w, &printer{cfg: cfg, clock: clock, headed: cfg.NoHeader})}
+	return &Text{newLines(q, &printer{cfg: cfg, clock: clock, headed: cfg.NoHeader})}
 }
 
 // printer spells events for people.

@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
@@ -12,18 +11,8 @@ import (
 
 func printed(t *testing.T, cfg TextConfig, events ...event.Event) []byte {
 	t.Helper()
-	var out bytes.Buffer
 	cfg.Clock = FixedClock(offset)
-	s := NewText(&out, cfg)
-	for _, ev := range events {
-		if err := s.Write(ev); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := s.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
+	return written(t, func(q *Queue) Sink { return NewText(q, cfg) }, events)
 }
 
 func TestTextGolden(t *testing.T) {

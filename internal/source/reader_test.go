@@ -197,7 +197,7 @@ func checkError(t *testing.T, err error) {
 func checkEvent(t *testing.T, ev event.Event, offset int64) {
 	t.Helper()
 	line := func(ev event.Event) []byte {
-		return sink.NewJSON(io.Discard, sink.FixedClock(offset), event.TierSnap).AppendEvent(nil, ev)
+		return sink.NewJSON(nil, sink.FixedClock(offset), event.TierSnap).AppendEvent(nil, ev)
 	}
 	text := line(ev)
 	if !json.Valid(text) {

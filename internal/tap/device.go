@@ -152,10 +152,25 @@ func (d *Device) removeStale(name string, stale func(string)) error {
 // Close removes the interface, if it is still there and still ours.
 func (d *Device) Close() error {
 	defer d.handle.Close()
+	return d.removeBy(d.handle)
+}
+
+// remove is Close beside whatever else the Device is doing, in the namespace of
+// the thread.
+func (d *Device) remove() error {
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open netlink: %w", err)
+	}
+	defer handle.Close()
+	return d.removeBy(handle)
+}
+
+func (d *Device) removeBy(handle *netlink.Handle) error {
 	if d.link == nil {
 		return nil
 	}
-	l, err := d.handle.LinkByIndex(d.link.Attrs().Index)
+	l, err := handle.LinkByIndex(d.link.Attrs().Index)
 	if errors.As(err, &netlink.LinkNotFoundError{}) {
 		return nil
 	}
@@ -166,7 +181,7 @@ func (d *Device) Close() error {
 	if alias := l.Attrs().Alias; alias != "" && alias != d.owner.String() {
 		return nil
 	}
-	if err := d.handle.LinkDel(l); err != nil {
+	if err := handle.LinkDel(l); err != nil {
 		return fmt.Errorf("remove the interface %s: %w", d.link.Attrs().Name, err)
 	}
 	return nil

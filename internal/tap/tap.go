@@ -89,3 +89,9 @@ func (t *Tap) Flush() error { return nil }
 
 // Close removes the interface.
 func (t *Tap) Close() error { return errors.Join(t.sock.close(), t.dev.Close(), t.ns.Close()) }
+
+// Remove removes the interface at once, whatever the Tap is doing, for a program
+// that ends. It may be called from any goroutine, before Close.
+func (t *Tap) Remove() {
+	_ = t.ns.do(func() error { return t.dev.remove() }) // the next ktlstop removes what stays
+}

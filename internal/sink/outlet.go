@@ -1,0 +1,105 @@
+package sink
+
+import (
+	"maps"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// Causes of event.Lost that a sink finds itself.
+const (
+	// CauseOutput counts records that a full Queue left out.
+	CauseOutput = "output_full"
+	// CauseOutputEvents counts other events that it left out.
+	CauseOutputEvents = "output_full_events"
+)
+
+// outlet puts events into a Queue and tells what found no room there.
+type outlet struct {
+	q      *Queue
+	now    uint64        // of the last event that has a time
+	totals event.Totals  // of the records that were left out
+	events uint64        // others that were left out
+	told   [2]event.Lost // what has been said of the two
+}
+
+func newOutlet(q *Queue) outlet {
+	return outlet{q: q, told: [2]event.Lost{{Cause: CauseOutput}, {Cause: CauseOutputEvents}}}
+}
+
+// rank keeps room for what explains the rest.
+func rank(ev event.Event) Rank {
+	switch ev := ev.(type) {
+	case *event.Record:
+		if ev.Type != event.ApplicationData {
+			return Rare
+		}
+	case *event.Socket, *event.Error, *event.Lost:
+		return Rare
+	case *event.Summary:
+		return Last
+	}
+	return Ordinary
+}
+
+// put writes how an event is spelled, or counts the event.
+func (o *outlet) put(ev event.Event, unit []byte) error {
+	if len(unit) == 0 {
+		return nil
+	}
+	taken, err := o.q.Put(unit, rank(ev))
+	if !taken && err == nil {
+		o.leaveOut(ev)
+	}
+	return err
+}
+
+func (o *outlet) leaveOut(ev event.Event) {
+	if r, ok := ev.(*event.Record); ok {
+		o.now = r.Mono
+		o.totals.Records[r.Dir&1]++
+		o.totals.Bytes[r.Dir&1] += uint64(r.Len)
+		return
+	}
+	o.events++
+}
+
+func (o *outlet) records() uint64 { return o.totals.Records[event.TX] + o.totals.Records[event.RX] }
+
+// losses hands on what was left out since it last did.
+func (o *outlet) losses(write func(event.Event) error) error {
+	for i, n := range [2]uint64{o.records(), o.events} {
+		l := &o.told[i]
+		if n == l.Count {
+			continue
+		}
+		err := write(&event.Lost{Mono: o.now, Cause: l.Cause, Count: n - l.Count})
+		l.Count = n
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// account turns a run's summary into that of this output.
+func (o *outlet) account(s *event.Summary) *event.Summary {
+	if o.records()+o.events == 0 {
+		return s
+	}
+	own := *s
+	own.Lost = maps.Clone(s.Lost)
+	if own.Lost == nil {
+		own.Lost = map[string]uint64{}
+	}
+	for i, n := range [2]uint64{o.records(), o.events} {
+		if n > 0 {
+			own.Lost[o.told[i].Cause] += n
+		}
+	}
+	for d := range own.Totals.Records {
+		own.Totals.Records[d] -= min(own.Totals.Records[d], o.totals.Records[d])
+		own.Totals.Bytes[d] -= min(own.Totals.Bytes[d], o.totals.Bytes[d])
+	}
+	return &own
+}
