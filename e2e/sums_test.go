@@ -93,7 +93,7 @@ const lateMax = 128
 // events of the same traffic make, connection by connection.
 func TestSumsEqualTrace(t *testing.T) {
 	tr := startTracer(t)
-	dash := startDashboard(t, "-d", "200ms")
+	dash := startDashboard(t, "-d", "200ms", "--cost")
 	s := security{"1.3", "AES-GCM-128", "sw"}
 	plain, crowd, gone := newPair(t, s), newPair(t, s), newPair(t, s)
 	defer plain.close()

@@ -123,7 +123,7 @@ func showLive(ctx context.Context, s *session.Session, interval time.Duration) e
 		traced <- guarded(func() error { return endings.busy(func() error { return s.Run(ctx, nil) }) })
 	}()
 	err := screen(ctx, tui.Config{
-		Source: s.Snapshot, Select: s.Select, Period: interval, Waiting: waiting, Location: time.Local,
+		Source: s.Snapshot, Select: s.Select, Measure: s.Measure, Period: interval, Waiting: waiting, Location: time.Local,
 	})
 	cancel()
 	return errors.Join(err, <-traced)

@@ -40,6 +40,7 @@ type options struct {
 	payloadRing  int
 	sample       string
 	maxCPU       float64
+	cost         bool
 	wide         bool
 	read         string
 	speed        float64
@@ -86,6 +87,7 @@ func (o *options) runFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.readyFile, "ready-file", "", "create this file when the hooks are live")
 	o.loadFlags(f)
 	o.maxCPUFlag(f)
+	f.BoolVar(&o.cost, "cost", false, "measure what the BPF programs take, for the summary (the dashboard's view 5 measures by itself)")
 	f.IntVar(&o.payloadRing, "payload-ring-bytes", 0, "size of the payload ring buffer, a power of two")
 }
 
@@ -98,7 +100,7 @@ func (o *options) loadFlags(f *pflag.FlagSet) {
 // config turns the flags into the loader's words, with an error that says
 // which flag is wrong.
 func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
-	cfg := loader.Config{Backend: o.backend, Snaplen: o.snaplen, RingBytes: o.ring, PayloadRingBytes: o.payloadRing}
+	cfg := loader.Config{Backend: o.backend, Snaplen: o.snaplen, Cost: o.cost, RingBytes: o.ring, PayloadRingBytes: o.payloadRing}
 	f := &cfg.Filter
 	f.Comms, f.Cgroup, f.Port = o.comms, o.cgroup, o.port
 	for _, p := range o.pids {

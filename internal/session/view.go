@@ -35,6 +35,7 @@ type watched interface {
 	Samples(visit func(*event.Sample)) error
 	Stream(conn uint64) error
 	Rings() []loader.Fill
+	Measure(on bool)
 }
 
 // view is the pull side: it turns what the tracer adds up and tells into
@@ -189,3 +190,7 @@ func (s *Session) Select(id uint64) {
 		s.view.choose(id)
 	}
 }
+
+// Measure measures the programs' cost while on, for somebody who looks at it in
+// snapshots. It may be called from any goroutine until Close.
+func (s *Session) Measure(on bool) { s.tracer.Measure(on) }

@@ -34,6 +34,7 @@ func (e *encoder) summary(dst []byte, s *event.Summary) []byte {
 		dst = appendCost(comma(dst, i), &s.Cost[i])
 	}
 	dst = append(dst, ']')
+	dst = appendBool(dst, "cost_measured", s.CostOver > 0)
 	if s.CostOver <= 0 {
 		return dst
 	}

@@ -161,6 +161,10 @@ func (p *printer) summary(s *event.Summary) {
 	for i := range s.Cost {
 		p.cost(&s.Cost[i])
 	}
+	if s.CostOver <= 0 {
+		p.str("cost: not measured (--cost)")
+		p.flush()
+	}
 }
 
 // sampled says what sampling left out, and how much of that no line stands for.

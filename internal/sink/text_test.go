@@ -98,3 +98,21 @@ func TestSanitize(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A summary says where nothing was measured, and what was skipped all the same.
+func TestCostNotMeasured(t *testing.T) {
+	s := sampleSummary()
+	s.CostOver, s.Cost = 0, []event.ProgramCost{{Name: "open_enter", Skipped: 3}}
+	text := string(printed(t, TextConfig{}, s))
+	for _, want := range []string{"cost: not measured (--cost)\n", "skipped by the kernel: open_enter, at most 3 runs\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in:\n%s", want, text)
+		}
+	}
+	line := string(encode(t, s))
+	for _, want := range []string{`"cost_measured":false`, `"skipped":3`} {
+		if !strings.Contains(line, want) || strings.Contains(line, "cost_over_ns") {
+			t.Errorf("%q is not in, or cost_over_ns is, in:\n%s", want, line)
+		}
+	}
+}

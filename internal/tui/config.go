@@ -14,6 +14,8 @@ type Config struct {
 	Source func() *flow.Snapshot
 	// Select tells which connection Source is to show in detail, 0 for none.
 	Select func(id uint64)
+	// Measure says whether the view that shows the programs' cost is open.
+	Measure func(on bool)
 	// Save writes a snapshot and says where to. SaveJSON(".") if nil.
 	Save func(*flow.Snapshot) (path string, err error)
 
@@ -33,6 +35,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Select == nil {
 		c.Select = func(uint64) {}
+	}
+	if c.Measure == nil {
+		c.Measure = func(bool) {}
 	}
 	if c.Save == nil {
 		c.Save = SaveJSON(".")

@@ -402,3 +402,12 @@ func TestFlags(t *testing.T) {
 		t.Errorf("flags %q, want ZNK", got)
 	}
 }
+
+// TestMeasuredWhileShown: the cost is measured while the view of the run is open.
+func TestMeasuredWhileShown(t *testing.T) {
+	var said []bool
+	m := screen(Config{Measure: func(on bool) { said = append(said, on) }}, busy(3, 1), 80, 24)
+	if send(m, press("5", "5", "1", "2")...); !slices.Equal(said, []bool{true, false}) {
+		t.Errorf("measuring was switched %v", said)
+	}
+}

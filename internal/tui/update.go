@@ -152,6 +152,9 @@ func (m *Model) resize() {
 }
 
 func (m *Model) show(v view) tea.Cmd {
+	if (v == viewRun) != (m.view == viewRun) {
+		m.cfg.Measure(v == viewRun)
+	}
 	m.view, m.scroll = v, 0
 	cmd := m.leave()
 	m.refresh()

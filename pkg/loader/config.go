@@ -36,6 +36,9 @@ type Config struct {
 	// Sample, if not nil, lets records be left out. It excludes Aggregate, which
 	// counts all of them.
 	Sample *Sampling
+	// Cost measures what the programs take, for the figure of Tracer.Cost at the
+	// end of the run.
+	Cost bool
 	// MaxCPU, if not 0, is how much time of one processor the programs may take,
 	// in percent. Above it Sample, if there is one, is raised, and at last Run
 	// ends with a *CostError.

@@ -14,15 +14,21 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// The kernel measures its programs only when told to, and that costs two
-// readings of a clock for each run: so for a second at first, which is enough
-// for a short run, and then for a moment now and then.
+// The kernel measures its programs only when told to. That patches its text on
+// all CPUs, and costs two readings of a clock for each run: so only while
+// somebody asks, for a second at first, which is enough for a short run, and
+// then for a moment now and then.
 const (
 	firstWindow = time.Second
 	laterWindow = 100 * time.Millisecond
-	windowEvery = 5 * time.Second
-	// governedEvery is it where the cost has a limit (Config.MaxCPU).
+	// watchedEvery is from one window to the next while somebody looks at the
+	// cost, and where it has a limit (Config.MaxCPU) that is far.
+	watchedEvery = 5 * time.Second
+	// governedEvery is it where the limit is near.
 	governedEvery = 500 * time.Millisecond
+	// A figure for the end of the run (Config.Cost) needs the less the longer
+	// it has been measured: each distance is twice the last, up to this.
+	rarestEvery = 5 * time.Minute
 )
 
 // Cost is what the programs took while they were measured.
@@ -49,11 +55,54 @@ type meter struct {
 	before   map[string]ebpf.ProgramStats
 	sums     map[string]*event.ProgramCost
 	over     time.Duration
-	every    time.Duration // from the begin of a window to that of the next
+	enable   func() (io.Closer, error)
+
+	// Who asks: for a figure at the end, for a limit, or somebody who looks.
+	figure, limited, watched bool
+	near                     bool          // to the limit
+	every                    time.Duration // what figure waited last
 }
 
 func newMeter(programs map[string]*ebpf.Program) *meter {
-	return &meter{programs: programs, every: windowEvery, before: map[string]ebpf.ProgramStats{}, sums: map[string]*event.ProgramCost{}}
+	return &meter{programs: programs, enable: enableStats, every: watchedEvery / 2,
+		before: map[string]ebpf.ProgramStats{}, sums: map[string]*event.ProgramCost{}}
+}
+
+func enableStats() (io.Closer, error) { return ebpf.EnableStats(unix.BPF_STATS_RUN_TIME) }
+
+// asked says whether anybody wants the cost.
+func (m *meter) asked() bool { return m.figure || m.limited || m.watched }
+
+// distance is from the begin of a window to that of the next.
+func (m *meter) distance() time.Duration {
+	switch {
+	case m.limited && m.near:
+		return governedEvery
+	case m.limited || m.watched:
+		return watchedEvery
+	}
+	m.every = min(2*m.every, rarestEvery)
+	return m.every
+}
+
+// watch begins or ends measuring for somebody who looks.
+func (m *meter) watch(on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if on && !m.watched {
+		m.next = time.Time{} // now
+	}
+	m.watched = on
+}
+
+// approach says whether the limit is near.
+func (m *meter) approach(near bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if near && !m.near {
+		m.next = m.began.Add(governedEvery)
+	}
+	m.near = near
 }
 
 // step opens or closes a window when it is time; then ok is true, and share what
@@ -63,8 +112,10 @@ func (m *meter) step(now time.Time) (share float64, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case m.close == nil && !now.Before(m.next):
+	case m.close == nil && m.asked() && !now.Before(m.next):
 		m.open(now)
+	case m.close != nil && !m.asked():
+		m.shut(now)
 	case m.close != nil && now.Sub(m.began) >= m.window():
 		before := m.spent()
 		m.shut(now)
@@ -89,8 +140,8 @@ func (m *meter) window() time.Duration {
 }
 
 func (m *meter) open(now time.Time) {
-	m.next = now.Add(m.every)
-	c, err := ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)
+	m.next = now.Add(m.distance())
+	c, err := m.enable()
 	if err != nil {
 		return
 	}
@@ -190,6 +241,12 @@ func (m *meter) cost() Cost {
 	return c
 }
 
-// Cost is what the programs took in the windows that are over. It may be called
-// while other methods run.
+// Cost is what the programs took in the windows that are over. Nothing is
+// measured unless Config.Cost, Config.MaxCPU or Measure asks for it; what the
+// kernel skipped is counted in any case. It may be called while other methods
+// run.
 func (t *Tracer) Cost() Cost { return t.meter.cost() }
+
+// Measure measures the cost while on, from the next moment on, for somebody who
+// looks at it. It may be called while other methods run.
+func (t *Tracer) Measure(on bool) { t.meter.watch(on) }

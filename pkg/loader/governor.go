@@ -64,6 +64,12 @@ func (g *governor) judge(share float64) error {
 	return nil
 }
 
+// near says whether a share is so high, or so much is left out because of it,
+// that it has to be measured often.
+func (g *governor) near(share float64) bool {
+	return g != nil && (share > g.limit/2 || g.every > g.least)
+}
+
 // streak counts on while something holds.
 func streak(n int, holds bool) int {
 	if !holds {

@@ -17,7 +17,7 @@ func (t *Tracer) govern(cfg *Config) error {
 		cfg.Sample = nil
 	}
 	if cfg.MaxCPU > 0 {
-		t.meter.every, t.governor = governedEvery, newGovernor(cfg, every)
+		t.meter.limited, t.governor = true, newGovernor(cfg, every)
 	}
 	return nil
 }

@@ -56,6 +56,7 @@ func (t *Tracer) start(cfg *Config) error {
 		return err
 	}
 	t.meter = newMeter(t.programs())
+	t.meter.figure = cfg.Cost
 	if err := t.govern(cfg); err != nil {
 		return err
 	}
@@ -153,6 +154,7 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 			if err := t.governor.judge(share); err != nil {
 				return err
 			}
+			t.meter.approach(t.governor.near(share))
 		}
 		if idle == nil {
 			continue
