@@ -2,6 +2,7 @@ package loader
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -73,17 +74,28 @@ func loadModule() error {
 	if hasULP() {
 		return nil
 	}
-	out, err := exec.Command("modprobe", "tls").CombinedOutput()
+	out, err := exec.Command(modprobe("/proc/sys/kernel/modprobe"), "tls").CombinedOutput()
 	if hasULP() {
 		return nil
 	}
 	hint := "use a kernel with CONFIG_TLS=m or =y (make demo shows ktlstop in a virtual machine)"
-	if errors.Is(err, exec.ErrNotFound) {
+	if errors.Is(err, fs.ErrNotExist) {
 		hint = "there is no modprobe; load the module tls yourself"
 	} else if msg := strings.TrimSpace(string(out)); msg != "" {
 		hint += "; modprobe said: " + strings.ReplaceAll(msg, "\n", " ")
 	}
 	return &UnsupportedError{What: "this kernel has no kernel TLS (module tls)", Hint: hint, Err: err}
+}
+
+// modprobe is the absolute path of the program that the kernel itself loads
+// modules with, as the sysctl file says. PATH may be somebody else's, and what
+// it names would run as root.
+func modprobe(sysctl string) string {
+	b, err := os.ReadFile(sysctl)
+	if path := strings.TrimSpace(string(b)); err == nil && strings.HasPrefix(path, "/") {
+		return path
+	}
+	return "/sbin/modprobe"
 }
 
 // hasULP asks for the protocol on a socket that is not connected. The kernel
