@@ -19,7 +19,7 @@ func TestVariableErrors(t *testing.T) {
 	}{
 		{0, "", false},
 		{syscall.EPERM, "kptr_restrict", true},
-		{syscall.ENOENT, "no symbol vmemmap_base", true},
+		{syscall.ENOENT, "no symbol vmemmap_base; payload needs an x86-64 kernel with CONFIG_DYNAMIC_MEMORY_LAYOUT", true},
 		{syscall.EFAULT, "bad address", false},
 	} {
 		err := variableError("vmemmap_base", -int32(c.errno))
