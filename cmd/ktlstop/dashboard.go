@@ -68,7 +68,7 @@ func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started f
 	if err != nil {
 		return err
 	}
-	defer s.Close() // the run's errors have been told
+	defer closeBusy(s)
 	o.started = started
 	if err := o.ready(); err != nil {
 		return err

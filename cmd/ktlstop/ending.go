@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -12,10 +13,13 @@ import (
 
 // A run ends within two seconds of a signal, whatever its reader does.
 const (
-	takeTime  = 1500 * time.Millisecond // for the outputs to take what is left
-	totalTime = 2 * time.Second
-	// graceTime is what there is for outputs where detaching the hooks took all.
+	takeTime = 1500 * time.Millisecond // for the outputs to take what is left
+	restTime = 500 * time.Millisecond  // for the rest
+	// graceTime is what an output has at least, and a last word.
 	graceTime = 300 * time.Millisecond
+	// lateTime is what there is for each step where detaching the hooks has
+	// taken all the time.
+	lateTime = 2 * time.Second
 )
 
 // statusKilled is what shells call a program that SIGINT ended.
@@ -30,6 +34,7 @@ type ending struct {
 	at     time.Time    // of the first signal; read behind ctx
 	work   sync.RWMutex // held for reading in busy
 	mu     sync.Mutex
+	began  atomic.Int64   // calls of busy
 	undo   map[int]func() // what the process's end does not undo
 	next   int
 }
@@ -50,9 +55,8 @@ func (e *ending) follow(signals <-chan os.Signal) {
 	e.cancel()
 	late := make(chan struct{})
 	go func() {
-		time.Sleep(totalTime)
-		e.work.Lock() // detaching takes the kernel as long as it takes
-		time.Sleep(graceTime)
+		time.Sleep(takeTime)
+		e.settle()
 		close(late)
 	}()
 	select {
@@ -64,8 +68,26 @@ func (e *ending) follow(signals <-chan os.Signal) {
 	}
 }
 
+// settle waits until nothing has gone on for a while but waiting for readers.
+// Detaching takes the kernel as long as it takes.
+func (e *ending) settle() {
+	for rest := restTime; ; rest = lateTime {
+		began := e.began.Load()
+		e.work.Lock()
+		e.work.Unlock() // it was free
+		if time.Since(e.at) > takeTime+restTime {
+			rest = lateTime
+		}
+		time.Sleep(rest)
+		if e.began.Load() == began {
+			return
+		}
+	}
+}
+
 // busy is a stretch of the run that nobody can hold up who reads its output.
 func (e *ending) busy(run func() error) error {
+	e.began.Add(1)
 	e.work.RLock()
 	defer e.work.RUnlock()
 	return run()
@@ -76,7 +98,11 @@ func (e *ending) busy(run func() error) error {
 func (e *ending) giveUp() <-chan struct{} {
 	c := make(chan struct{})
 	context.AfterFunc(e.ctx, func() {
-		time.AfterFunc(max(graceTime, takeTime-time.Since(e.at)), func() { close(c) })
+		left := max(graceTime, takeTime-time.Since(e.at))
+		if time.Since(e.at) > takeTime {
+			left = lateTime
+		}
+		time.AfterFunc(left, func() { close(c) })
 	})
 	return c
 }

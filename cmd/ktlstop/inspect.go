@@ -71,7 +71,7 @@ func (o *inspection) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close() // the run's errors have been told
+	defer closeBusy(s)
 	out, err := o.openInspector(cmd, s.Tier(), rules)
 	if err != nil {
 		return err

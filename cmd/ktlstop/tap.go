@@ -69,7 +69,7 @@ func runTap(cmd *cobra.Command, o *options, name, netns string) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close() // the run's errors have been told
+	defer closeBusy(s)
 	line, err := openTap(name, netns, o.capture.mtu)
 	if err != nil {
 		return err

@@ -55,7 +55,7 @@ func (o *options) printLive(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close() // the run's errors have been told
+	defer closeBusy(s)
 	out, err := o.open(cmd.OutOrStdout(), s.Tier())
 	if err != nil {
 		return err
@@ -93,6 +93,9 @@ func openBusy(cfg session.Config) (s *session.Session, err error) {
 	})
 	return s, err
 }
+
+// closeBusy detaches what is still attached. The run's errors have been told.
+func closeBusy(s *session.Session) { _ = endings.busy(s.Close) }
 
 // session turns the flags into what a session does.
 func (o *options) session(cmd *cobra.Command) (session.Config, error) {

@@ -47,6 +47,7 @@ func (o *outlet) put(ev event.Event, unit []byte) error {
 	if len(unit) == 0 {
 		return nil
 	}
+	o.look(ev)
 	taken, err := o.q.Put(unit, rank(ev))
 	if !taken && err == nil {
 		o.leaveOut(ev)
@@ -54,9 +55,18 @@ func (o *outlet) put(ev event.Event, unit []byte) error {
 	return err
 }
 
+// look takes the time from an event.
+func (o *outlet) look(ev event.Event) {
+	switch ev := ev.(type) {
+	case *event.Record:
+		o.now = ev.Mono
+	case *event.Socket:
+		o.now = ev.Mono
+	}
+}
+
 func (o *outlet) leaveOut(ev event.Event) {
 	if r, ok := ev.(*event.Record); ok {
-		o.now = r.Mono
 		o.totals.Records[r.Dir&1]++
 		o.totals.Bytes[r.Dir&1] += uint64(r.Len)
 		return
