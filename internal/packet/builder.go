@@ -1,10 +1,18 @@
 package packet
 
-import "github.com/ktlstop/ktlstop/pkg/event"
+import (
+	"github.com/ktlstop/ktlstop/internal/lru"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
 
 // lingering is how many closed connections a Builder remembers. The other end
 // of one may still report what it reads.
 const lingering = 1024
+
+// maxFlows is how many connections that have not closed a Builder knows. The
+// idlest goes first: its close may have been lost. If it speaks again it is
+// taken for one that is met in its middle.
+const maxFlows = 65_536
 
 // Emit takes a packet, which is valid during the call only.
 type Emit func(*Packet) error
@@ -15,6 +23,7 @@ type Builder struct {
 	cfg    Config
 	ends   map[uint64]end // by event.Conn.ID, until it closes
 	tuples map[tuple]*flow
+	flows  *lru.Map[*flow, struct{}] // those with an open end
 	closed [lingering]*flow
 	next   int // the oldest of closed
 	pkt    Packet
@@ -31,7 +40,8 @@ func NewBuilder(cfg Config) *Builder {
 	if cfg.MTU == 0 {
 		cfg.MTU = MaxMTU
 	}
-	return &Builder{cfg: cfg, ends: map[uint64]end{}, tuples: map[tuple]*flow{}}
+	return &Builder{cfg: cfg, ends: map[uint64]end{}, tuples: map[tuple]*flow{},
+		flows: lru.New[*flow, struct{}](maxFlows)}
 }
 
 // Event emits the packets of one event, which may be none. The error is emit's.
@@ -48,9 +58,12 @@ func (b *Builder) Event(ev event.Event, emit Emit) error {
 func (b *Builder) socket(s *event.Socket, emit Emit) error {
 	switch s.State {
 	case event.SocketFound: // it begins when it speaks
-		b.end(&s.Conn)
-	case event.SocketOpen:
-		return b.begin(b.end(&s.Conn).flow, s.Mono, emit)
+		e := b.end(&s.Conn)
+		e.tracks[e.side] = [2]track{}
+	case event.SocketOpen: // of one direction, and maybe not the first
+		e := b.end(&s.Conn)
+		e.tracks[e.side][s.Dir&1].blind = false
+		return b.begin(e.flow, s.Mono, emit)
 	case event.SocketClose:
 		return b.close(s, emit)
 	}
@@ -151,20 +164,43 @@ func (b *Builder) send(f *flow, d int, flags Flags, mono uint64, emit Emit) erro
 	return f.emit(&b.pkt, d, emit)
 }
 
+// Forgotten is how many connections were forgotten for want of room.
+func (b *Builder) Forgotten() uint64 { return b.flows.Evicted() }
+
+// use makes a connection the one that was used last, and forgets the idlest
+// where there are too many.
+func (b *Builder) use(f *flow) {
+	idlest, _, evicted := b.flows.Put(f, struct{}{})
+	if !evicted {
+		return
+	}
+	for _, id := range idlest.socks {
+		delete(b.ends, id)
+	}
+	if b.tuples[idlest.tuple] == idlest {
+		delete(b.tuples, idlest.tuple)
+	}
+}
+
 // end finds the socket's end, and a place for a new one: beside the socket at
 // the other end, if that is traced too, or in a connection of its own.
 func (b *Builder) end(c *event.Conn) end {
 	if e, ok := b.ends[c.ID]; ok {
+		b.use(e.flow)
 		return e
 	}
 	local, remote := endpoints(c)
 	t, side := makeTuple(c, local, remote)
 	f := b.tuples[t]
 	if b.cfg.EachSocket || f == nil || f.socks[side] != 0 {
-		f = newFlow(c.ID, t, side, local, remote)
+		f = newFlow(c.ID+b.Forgotten()*7919, t, side, local, remote)
 		b.tuples[t] = f
 	}
 	f.socks[side], f.open[side] = c.ID, true
+	b.use(f)
+	// It may be one that was forgotten, whose first records have been seen.
+	blind := track{blind: b.Forgotten() > 0}
+	f.tracks[side] = [2]track{blind, blind}
 	b.ends[c.ID] = end{f, side}
 	return b.ends[c.ID]
 }
@@ -174,6 +210,7 @@ func (b *Builder) retire(f *flow) {
 	if f.open != [2]bool{} {
 		return
 	}
+	b.flows.Delete(f)
 	if old := b.closed[b.next]; old != nil && b.tuples[old.tuple] == old && old.open == [2]bool{} {
 		delete(b.tuples, old.tuple)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/ktlstop/ktlstop/internal/lru"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -214,5 +215,57 @@ func TestBounded(t *testing.T) {
 	}
 	if len(b.ends) != 0 || len(b.tuples) > lingering {
 		t.Errorf("%d ends and %d connections are remembered", len(b.ends), len(b.tuples))
+	}
+}
+
+// TestConnectionsAreBounded: those whose close was lost go, the idlest first,
+// and one that speaks again is met in its middle: no gap, other numbers.
+func TestConnectionsAreBounded(t *testing.T) {
+	b := NewBuilder(Config{})
+	b.flows = lru.New[*flow, struct{}](2)
+	var last Packet
+	write := func(ev event.Event) {
+		t.Helper()
+		if err := b.Event(ev, func(p *Packet) error { last = *p; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	speak := func(c event.Conn, seq uint64) {
+		r := data(c, event.TX, seq, "x")
+		r.HasStart = true // at 0
+		write(r)
+	}
+	third := conn(3, "192.0.2.1:443", "192.0.2.9:50003")
+	other := conn(4, "192.0.2.1:443", "192.0.2.9:50004")
+	speak(server, 0)
+	before := last.Seq
+	speak(third, 0)
+	speak(server, 1)
+	speak(other, 0) // third was idler
+	speak(server, 3)
+	if last.Gap != 1 || b.Forgotten() != 1 {
+		t.Errorf("gap %d of the one that is known, %d forgotten", last.Gap, b.Forgotten())
+	}
+	speak(third, 9)
+	speak(other, 9)
+	speak(server, 9)
+	if last.Gap != 0 || last.Seq == before {
+		t.Errorf("gap %d before the first record of a returning connection, numbers from %d again", last.Gap, last.Seq)
+	}
+	speak(server, 11)
+	if last.Gap != 1 {
+		t.Errorf("gap %d behind it", last.Gap)
+	}
+	fresh := conn(5, "192.0.2.1:443", "192.0.2.9:50005")
+	write(opened(fresh))
+	speak(fresh, 2)
+	if last.Gap != 2 {
+		t.Errorf("gap %d of a connection whose beginning was seen", last.Gap)
+	}
+	for id := range uint64(1000) {
+		speak(conn(100+id, "192.0.2.1:443", netip.AddrPortFrom(netip.MustParseAddr("198.51.100.1"), uint16(id+1)).String()), 0)
+	}
+	if len(b.ends) > 2 || len(b.tuples) > 2 || b.flows.Len() > 2 {
+		t.Errorf("%d ends, %d tuples, %d connections", len(b.ends), len(b.tuples), b.flows.Len())
 	}
 }

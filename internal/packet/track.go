@@ -7,6 +7,7 @@ type track struct {
 	next  uint64
 	gen   uint32
 	known bool
+	blind bool // what came before the first record is not known
 }
 
 // step returns how many records are missing before r: lost, or kept back by a
@@ -14,7 +15,7 @@ type track struct {
 func (t *track) step(r *event.Record) (missing uint64) {
 	due, known := t.next, t.known
 	if !t.known || t.gen != r.Gen {
-		due, known = r.Start, r.HasStart
+		due, known = r.Start, r.HasStart && (t.known || !t.blind)
 	}
 	if known && t.known && t.gen == r.Gen && r.Seq < due {
 		return 0 // it comes late; what comes next is known already
