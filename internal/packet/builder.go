@@ -59,7 +59,9 @@ func (b *Builder) socket(s *event.Socket, emit Emit) error {
 	switch s.State {
 	case event.SocketFound: // it begins when it speaks
 		e := b.end(&s.Conn)
-		e.tracks[e.side] = [2]track{}
+		for d := range e.tracks[e.side] {
+			e.tracks[e.side][d].blind = false
+		}
 	case event.SocketOpen: // of one direction, and maybe not the first
 		e := b.end(&s.Conn)
 		e.tracks[e.side][s.Dir&1].blind = false
