@@ -1,7 +1,5 @@
 package inspect
 
-import ()
-
 // release hands on what has been decided.
 func (s *stream) release() error {
 	done := s.pos
@@ -75,5 +73,3 @@ func (s *stream) forget() {
 	}
 	s.pieces = append(s.pieces[:0], s.pieces[i:]...)
 }
-
-// The methods below are for decoders and maskers.

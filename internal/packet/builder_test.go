@@ -269,3 +269,22 @@ func TestConnectionsAreBounded(t *testing.T) {
 		t.Errorf("%d ends, %d tuples, %d connections", len(b.ends), len(b.tuples), b.flows.Len())
 	}
 }
+
+// TestFoundLate: what tells that a socket was open before may come behind its
+// first record, and takes nothing away from what is known of it.
+func TestFoundLate(t *testing.T) {
+	b := NewBuilder(Config{})
+	var gap uint64
+	for _, ev := range []event.Event{
+		data(server, event.TX, 5, "x"),
+		&event.Socket{State: event.SocketFound, Conn: server},
+		data(server, event.TX, 8, "x"),
+	} {
+		if err := b.Event(ev, func(p *Packet) error { gap = p.Gap; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if gap != 2 {
+		t.Errorf("gap %d, and 2 records are missing", gap)
+	}
+}
