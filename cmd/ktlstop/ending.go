@@ -35,6 +35,7 @@ type ending struct {
 	work   sync.RWMutex // held for reading in busy
 	mu     sync.Mutex
 	began  atomic.Int64   // calls of busy
+	until  atomic.Int64   // when the last output gives up, in Unix nanoseconds
 	undo   map[int]func() // what the process's end does not undo
 	next   int
 }
@@ -79,7 +80,8 @@ func (e *ending) settle() {
 			rest = lateTime
 		}
 		time.Sleep(rest)
-		if e.began.Load() == began {
+		// An output that has just given up has a word to say about it.
+		if e.began.Load() == began && time.Now().UnixNano() > e.until.Load()+int64(restTime/2) {
 			return
 		}
 	}
@@ -102,6 +104,7 @@ func (e *ending) giveUp() <-chan struct{} {
 		if time.Since(e.at) > takeTime {
 			left = lateTime
 		}
+		e.until.Store(time.Now().Add(left).UnixNano())
 		time.AfterFunc(left, func() { close(c) })
 	})
 	return c
