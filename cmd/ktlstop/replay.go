@@ -47,7 +47,7 @@ func (o *options) printRecording(cmd *cobra.Command) error {
 	}
 	defer file.Close()
 	o.wait = true // a file loses nothing while it waits
-	out, err := o.openAt(cmd.OutOrStdout(), r.Tier(), sink.FixedClock(r.Offset()))
+	out, err := o.openAt(cmd.OutOrStdout(), r.Tier(), r.Clock())
 	if err != nil {
 		return err
 	}

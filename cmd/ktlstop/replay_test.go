@@ -75,3 +75,25 @@ func TestReadRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestReadAgainKeepsTimes: each event keeps the wall clock time it was recorded
+// with, whatever the clock did in between.
+func TestReadAgainKeepsTimes(t *testing.T) {
+	b, err := os.ReadFile(recording)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.SplitAfter(b, []byte("\n"))
+	for i := range lines[:len(lines)/2] {
+		lines[i] = bytes.Replace(lines[i], []byte(`"ts":"2026-`), []byte(`"ts":"2025-`), 1)
+	}
+	stepped := bytes.Join(lines, nil)
+	in := filepath.Join(t.TempDir(), "in")
+	if err := os.WriteFile(in, stepped, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := execute(t, "trace", "--read", in, "-o", "json")
+	if err != nil || got != string(stepped) {
+		t.Errorf("%v: the times of %d bytes are others", err, len(stepped))
+	}
+}

@@ -15,7 +15,10 @@ const (
 	// slewed is by how much the offset may have changed without a step, and
 	// slewing how much more for each unit of time: twice what the kernel's
 	// discipline is allowed to, 500 parts in a million.
-	slewed  = 100 * time.Millisecond
+	slewed = 100 * time.Millisecond
+	// noise is what two readings of two clocks may differ by. Following it would
+	// put events of one second out of their order.
+	noise   = time.Millisecond
 	slewing = 1000 // one in so many
 )
 
@@ -66,9 +69,12 @@ func (c *Clock) look(mono uint64) {
 	passed := time.Duration(mono - c.last)
 	offset := c.read()
 	step := offset - time.Duration(c.offset.Load())
+	c.next.Store(mono + lookEvery)
+	if step.Abs() < noise {
+		return
+	}
 	c.offset.Store(int64(offset))
 	c.last = mono
-	c.next.Store(mono + lookEvery)
 	if step.Abs() <= slewed+passed/slewing {
 		return
 	}

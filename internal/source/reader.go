@@ -35,7 +35,8 @@ type Reader struct {
 	line   int
 	whole  bool // the present line has its newline
 	begun  bool
-	offset int64
+	offset int64 // of the first event
+	latest int64 // of the last
 	tier   event.Tier
 	told   bool // tier is known
 	causes map[string]bool
@@ -66,9 +67,20 @@ func (r *Reader) split(data []byte, atEOF bool) (advance int, token []byte, err 
 // several runs in one file the most is what the file holds.
 func (r *Reader) setTier(name string) { r.told, r.tier = true, max(r.tier, tiers[name]) }
 
-// Offset is what the events' monotonic times lack to the wall clock, in
+// Offset is what the first event's monotonic time lacks to its wall clock time, in
 // nanoseconds. It is known after the first event.
 func (r *Reader) Offset() int64 { return r.offset }
+
+// Clock gives each event the wall clock time that it was recorded with, as long
+// as it is asked about the event that was read last.
+func (r *Reader) Clock() Clock { return Clock{r} }
+
+// Clock is that of the event which its Reader read last.
+type Clock struct{ r *Reader }
+
+// Offset is the wall clock time of the last event minus its monotonic time, in
+// nanoseconds.
+func (c Clock) Offset(uint64) int64 { return c.r.latest }
 
 // Tier says how much plaintext the run let out of the kernel, as far as it has
 // been read.
@@ -124,8 +136,9 @@ func (r *Reader) decode(text []byte) (event.Event, error) {
 	case h.V != 1:
 		return nil, fmt.Errorf("version %d of the schema; this ktlstop reads version 1", h.V)
 	}
+	r.latest = h.TS.UnixNano() - int64(*h.Mono)
 	if !r.begun {
-		r.begun, r.offset = true, h.TS.UnixNano()-int64(*h.Mono)
+		r.begun, r.offset = true, r.latest
 	}
 	switch h.Type {
 	case "record":

@@ -181,7 +181,7 @@ func FuzzReader(f *testing.F) {
 				checkError(t, err)
 				return
 			}
-			checkEvent(t, ev, r.Offset())
+			checkEvent(t, ev, r.Clock())
 		}
 	})
 }
@@ -194,10 +194,10 @@ func checkError(t *testing.T, err error) {
 	}
 }
 
-func checkEvent(t *testing.T, ev event.Event, offset int64) {
+func checkEvent(t *testing.T, ev event.Event, clock sink.Clock) {
 	t.Helper()
 	line := func(ev event.Event) []byte {
-		return sink.NewJSON(nil, sink.FixedClock(offset), event.TierSnap).AppendEvent(nil, ev)
+		return sink.NewJSON(nil, clock, event.TierSnap).AppendEvent(nil, ev)
 	}
 	text := line(ev)
 	if !json.Valid(text) {
