@@ -79,7 +79,7 @@ func TestWithoutRights(t *testing.T) {
 	cmd := exec.Command(program, "trace", "--duration", "1s")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	out, err := cmd.CombinedOutput()
-	if err == nil || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "run ktlstop as root") ||
+	if err == nil || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "run as root") ||
 		strings.Count(string(out), "\n") != 1 {
 		t.Errorf("%v: %s", err, out)
 	}

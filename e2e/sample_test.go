@@ -255,7 +255,7 @@ func (p *pair) untilTooMuch(t *testing.T, tr *tracer) {
 			if !errors.As(err, &status) || status.ExitCode() != 3 {
 				t.Errorf("ktlstop: %v, want exit status 3", err)
 			}
-			if want := "more than --max-cpu 0.0001: they are detached"; !strings.Contains(tr.stderr.String(), want) {
+			if want := "more than the limit of 0.0001 %: they are detached"; !strings.Contains(tr.stderr.String(), want) {
 				t.Errorf("it does not say %q: %s", want, &tr.stderr)
 			}
 			return

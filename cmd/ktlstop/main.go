@@ -33,7 +33,7 @@ func run(args []string) int {
 	if err == nil || errors.Is(err, errReaderGone) {
 		return 0
 	}
-	console.say(err.Error())
+	console.say(err.Error() + hint(err))
 	var usage *usageError
 	if errors.As(err, &usage) {
 		console.line("Try: ktlstop --help")
@@ -58,6 +58,18 @@ func (standardOutput) Write(b []byte) (int, error) {
 		err = errReaderGone
 	}
 	return n, err
+}
+
+// hint is what the command line can do about an error of the tracer.
+func hint(err error) string {
+	var cost *loader.CostError
+	switch {
+	case errors.Is(err, loader.ErrNoGobpf):
+		return " (make build-gobpf)"
+	case errors.As(err, &cost):
+		return " (--max-cpu)"
+	}
+	return ""
 }
 
 // usageError is a command line that cannot be understood.

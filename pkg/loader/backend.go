@@ -55,6 +55,9 @@ const (
 	BackendGobpf = "gobpf"
 )
 
+// ErrNoGobpf is of a Config that asks for a backend which is not in this build.
+var ErrNoGobpf = errors.New("this program was built without the gobpf backend: the build tag gobpf adds it")
+
 // checkBackend says what is wrong with Config.Backend.
 func checkBackend(name string) error {
 	switch name {
@@ -64,7 +67,7 @@ func checkBackend(name string) error {
 		if haveGobpf {
 			return nil
 		}
-		return errors.New("this ktlstop was built without the gobpf backend: make build-gobpf builds one that has it")
+		return ErrNoGobpf
 	}
 	return fmt.Errorf("unknown backend %q: auto, ebpf or gobpf", name)
 }

@@ -147,7 +147,7 @@ func setConstant(spec *ebpf.CollectionSpec, name string, v uint64) error {
 func loadError(err error) error {
 	if errors.Is(err, unix.EPERM) {
 		return &UnsupportedError{What: "not allowed to load BPF programs",
-			Hint: "run ktlstop as root (sudo ktlstop); kernel lockdown in mode confidentiality forbids it altogether", Err: err}
+			Hint: "run as root; kernel lockdown in mode confidentiality forbids it altogether", Err: err}
 	}
 	return fmt.Errorf("load the BPF programs: %w", err)
 }

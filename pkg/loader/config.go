@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -11,13 +12,20 @@ import (
 // MaxSnaplen is the largest plaintext of a record, 2^14 bytes (RFC 8446 §5.1).
 const MaxSnaplen = 16384
 
+// Match is an expression that ParseMatch has read.
+type Match = match.Expr
+
+// ParseMatch reads an expression over records, as docs/match.md describes it.
+// The error names the place in the text.
+func ParseMatch(text string) (*Match, error) { return match.Parse(text) }
+
 // Config says what to trace. The zero value traces every record without
 // payload.
 type Config struct {
 	Filter Filter
 	// Match keeps back records for which it does not hold: in the kernel where
 	// it can be told there, else as event.Record.Unmatched. nil lets all pass.
-	Match *match.Expr
+	Match *Match
 	// Container, if not nil, names the container of a cgroup, which Match may
 	// ask for.
 	Container func(cgroupID uint64) string
@@ -96,11 +104,25 @@ func (c *Config) Check() error {
 			return fmt.Errorf("ring of %d bytes: the size must be a power of two from %d to %d", n, pageSize, maxRing)
 		}
 	}
-	if s := c.Sample; s != nil && (s.Every < 1 || s.Every > MaxSample || c.Aggregate) {
-		return fmt.Errorf("sampling one in %d: it must be 1 to %d, and sums count every record", s.Every, MaxSample)
+	if err := c.checkSample(); err != nil {
+		return err
 	}
 	if c.MaxCPU < 0 || c.MaxCPU > maxPercent || math.IsNaN(c.MaxCPU) {
 		return fmt.Errorf("%v percent of a processor: it must be more than 0, to %d", c.MaxCPU, maxPercent)
+	}
+	return nil
+}
+
+func (c *Config) checkSample() error {
+	switch s := c.Sample; {
+	case s == nil:
+		return nil
+	case s.Every == 0:
+		return errors.New("sampling one record in 0: 1 leaves nothing out")
+	case s.Every > MaxSample:
+		return fmt.Errorf("sampling one record in %d: more than %d are not left out", s.Every, MaxSample)
+	case c.Aggregate:
+		return errors.New("sampling together with sums in the kernel: the sums count every record")
 	}
 	return nil
 }

@@ -29,6 +29,10 @@ func TestConfigCheck(t *testing.T) {
 		{"too large", Config{RingBytes: 1 << 32}, "ring of 4294967296 bytes"},
 		{"payload ring", Config{PayloadRingBytes: 5000}, "ring of 5000 bytes"},
 		{"backend", Config{Backend: BackendEBPF}, ""},
+		{"all records sampled", Config{Sample: &Sampling{Every: 1}}, ""},
+		{"sampling none", Config{Sample: &Sampling{}}, "one record in 0"},
+		{"sampling too few", Config{Sample: &Sampling{Every: MaxSample + 1}}, "more than 1000000"},
+		{"sampled sums", Config{Sample: &Sampling{Every: 1}, Aggregate: true}, "the sums count every record"},
 		{"unknown backend", Config{Backend: "bcc"}, `unknown backend "bcc": auto, ebpf or gobpf`},
 	} {
 		err := c.cfg.Check()

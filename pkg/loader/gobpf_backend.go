@@ -63,7 +63,7 @@ func (b *gobpfBackend) open(cfg *Config) error {
 		"socket cookies: 0 unless another program asks for them",
 		"TLS_RX_EXPECT_NO_PAD: it is not told which receivers have it")
 	if cfg.Match != nil {
-		b.missing = append(b.missing, "--match in the kernel: it is evaluated in user space")
+		b.missing = append(b.missing, "expressions in the kernel: they are evaluated in user space")
 	}
 	if cfg.Aggregate {
 		b.missing = append(b.missing, "sums in the kernel: each record comes as an event")
@@ -147,7 +147,7 @@ func (b *gobpfBackend) load(spec *ebpf.CollectionSpec, known *knowledge, cfg *Co
 	settings["plaintext"] = uint64(boolInt(known.plaintext()))
 	if cfg.Snaplen > 0 && !known.plaintext() {
 		return &UnsupportedError{What: "payload is not to be had on this kernel: " + strings.Join(known.Missing, "; "),
-			Hint: "run without --snaplen"}
+			Hint: "trace without payload"}
 	}
 	settings["nr_sendfile"], settings["nr_splice"] = unix.SYS_SENDFILE, unix.SYS_SPLICE
 	settings["tgid"] = uint64(os.Getpid())

@@ -20,7 +20,7 @@ type CostError struct {
 }
 
 func (e *CostError) Error() string {
-	return fmt.Sprintf("the BPF programs take %.3g %% of a processor, more than --max-cpu %.3g: they are detached; "+
+	return fmt.Sprintf("the BPF programs take %.3g %% of a processor, more than the limit of %.3g %%: they are detached; "+
 		"allow more, or trace less with a filter", e.Share, e.Limit)
 }
 
@@ -84,7 +84,7 @@ func (g *governor) change(every uint32, share float64, than string) error {
 		return fmt.Errorf("change the sampling: %w", err)
 	}
 	g.every = every
-	g.tell(fmt.Sprintf("the BPF programs take %.3g %% of a processor, %s --max-cpu %.3g: from here on one ordinary record in %d is told",
+	g.tell(fmt.Sprintf("the BPF programs take %.3g %% of a processor, %s the limit of %.3g %%: from here on one ordinary record in %d is told",
 		share, than, g.limit, every))
 	return nil
 }

@@ -64,7 +64,7 @@ func variableError(name string, ret int32) error {
 			Hint: "payload needs them: sysctl kernel.kptr_restrict=1 and run as root", Err: err}
 	case errors.Is(err, syscall.ENOENT):
 		return &UnsupportedError{What: "this kernel has no symbol " + name,
-			Hint: "payload needs an x86-64 kernel with CONFIG_DYNAMIC_MEMORY_LAYOUT, which CONFIG_RANDOMIZE_MEMORY selects; run without --snaplen", Err: err}
+			Hint: "payload needs an x86-64 kernel with CONFIG_DYNAMIC_MEMORY_LAYOUT, which CONFIG_RANDOMIZE_MEMORY selects; trace without payload", Err: err}
 	}
 	return fmt.Errorf("read the kernel's variable %s: %w", name, err)
 }

@@ -11,7 +11,7 @@ import (
 func (t *Tracer) govern(cfg *Config) error {
 	every := t.sampleEvery()
 	if every == nil && cfg.Sample != nil && (cfg.Sample.Auto || cfg.Sample.Every > 1) {
-		return &UnsupportedError{What: "the gobpf backend tells of each record", Hint: "leave --sample out, or use --backend ebpf"}
+		return &UnsupportedError{What: "the gobpf backend tells of each record", Hint: "trace without sampling, or by the ebpf backend"}
 	}
 	if every == nil {
 		cfg.Sample = nil

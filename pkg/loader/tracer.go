@@ -16,7 +16,11 @@ import (
 // pollInterval is how long an event may lie in a ring that is nearly empty.
 const pollInterval = 50 * time.Millisecond
 
-// Tracer is a set of attached programs. Its methods are for one goroutine.
+// Tracer is a set of attached programs. Run, Losses, Connections and Duration are for one
+// goroutine, one after the other; what Run calls may ask for the Duration too.
+// Samples, Stream, Rings and Cost may be called from other goroutines while Run
+// runs. What Open settles (Hooks, Missing, Backend, Tier, Aggregates) does not
+// change. Close comes last, when no other method runs.
 type Tracer struct {
 	backend
 	asm      *assembler

@@ -47,7 +47,7 @@ func checkTypes() error {
 	}
 	if err != nil {
 		return &UnsupportedError{What: "this kernel has no type information (" + missing + ")",
-			Hint: "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as all distributions' are today, or the gobpf backend (make build-gobpf)", Err: err}
+			Hint: "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as all distributions' are today, or a build with the gobpf backend", Err: err}
 	}
 	return nil
 }
@@ -66,7 +66,7 @@ func checkRights() error {
 		return nil
 	}
 	return &UnsupportedError{What: "not allowed to load BPF programs",
-		Hint: "run ktlstop as root (sudo ktlstop), or with CAP_SYS_ADMIN", Err: unix.EPERM}
+		Hint: "run as root, or with CAP_SYS_ADMIN", Err: unix.EPERM}
 }
 
 // loadModule makes sure that the TCP upper layer protocol "tls" is there.
@@ -78,7 +78,7 @@ func loadModule() error {
 	if hasULP() {
 		return nil
 	}
-	hint := "use a kernel with CONFIG_TLS=m or =y (make demo shows ktlstop in a virtual machine)"
+	hint := "use a kernel with CONFIG_TLS=m or =y"
 	if errors.Is(err, fs.ErrNotExist) {
 		hint = "there is no modprobe; load the module tls yourself"
 	} else if msg := strings.TrimSpace(string(out)); msg != "" {
