@@ -190,6 +190,12 @@ static __always_inline void count_lost(u32 cause)
 #endif
 }
 
+/* A record that finds no room is a loss of its own, unless the sums have it. Other events are not records. */
+static __always_inline u32 ring_loss(const struct event *e)
+{
+	return e->kind == KIND_RECORD && !aggregate ? LOST_RING_FULL : LOST_RING_FULL_EVENTS;
+}
+
 #ifdef KTLSTOP_KPROBE
 #include "ktls_outbox.h"
 #else
@@ -217,7 +223,7 @@ static __always_inline bool emit(struct event *e)
 	if (has_room(e, used))
 		place = bpf_ringbuf_reserve(&events, sizeof(*place), 0);
 	if (!place) {
-		count_lost(LOST_RING_FULL);
+		count_lost(ring_loss(e));
 		return false;
 	}
 	*place = *e;
@@ -364,10 +370,8 @@ static __always_inline struct conn *conn_place(u64 sk, bool *fresh)
 		return 0;
 	err = bpf_map_update_elem(&conns, &sk, c, BPF_NOEXIST);
 	c = bpf_map_lookup_elem(&conns, &sk);
-	if (!c) {
-		count_lost(LOST_CONN_MAP_FULL);
+	if (!c)
 		return 0;
-	}
 	*fresh = err != -EEXIST;
 	return c;
 }
@@ -474,17 +478,63 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct event *who
 	return 0;
 }
 
-/* The connection of a socket; one that was open before the trace is met here. */
-static __always_inline struct conn *conn_of(u64 sk)
+/*
+ * The last record of each direction that was counted for want of room: a twin
+ * comes to the same one, and so does the kernel when it tries again.
+ */
+struct unmet { u64 sk, cookie, seq; };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, u32);
+	__type(value, struct unmet);
+} unmet SEC(".maps");
+
+/* A record begins whose connection found no room. */
+static __noinline void count_unmet(u64 sk, u32 dir)
+{
+	const struct tls_context *ctx = tls_ctx_of((void *)sk);
+	struct event e = {};
+	struct unmet *last;
+	u64 seq;
+
+	if (!live || !ctx)
+		return;
+	set_addresses(&e, (void *)sk);
+	e.dir = dir;
+	set_process(&e);
+	if (e.flags & FLAG_HIDDEN)
+		return;
+	seq = read_seq(dir == DIR_TX ? seq_addr(&ctx->tx) : seq_addr(&ctx->rx));
+	last = bpf_map_lookup_elem(&unmet, &dir);
+	if (!last || (last->sk == sk && last->cookie == e.cookie && last->seq == seq))
+		return;
+	last->sk = sk;
+	last->cookie = e.cookie;
+	last->seq = seq;
+	count_lost(LOST_CONN_MAP_FULL);
+}
+
+#define NO_RECORD 2 /* instead of a direction */
+
+/* The connection of a socket, in which a record of dir begins. */
+static __always_inline struct conn *conn_of_record(u64 sk, u32 dir)
 {
 	struct conn *c = conn_find(sk);
 
 	if (c)
 		return if_wanted(c);
-	c = if_wanted(conn_new(sk, tls_ctx_of((void *)sk)));
+	c = conn_new(sk, tls_ctx_of((void *)sk));
+	if (!c && dir != NO_RECORD)
+		count_unmet(sk, dir);
+	c = if_wanted(c);
 	if (c)
 		emit_socket(c, STATE_FOUND, 0, 0);
 	return c;
 }
+
+/* The connection of a socket; one that was open before the trace is met here. */
+static __always_inline struct conn *conn_of(u64 sk) { return conn_of_record(sk, NO_RECORD); }
 
 #endif

@@ -84,7 +84,7 @@ static __always_inline int call_returns(u64 sk, u8 op)
 	was = *(volatile u32 *)&c->rx_state;
 	if ((was & RX_STATE) != RX_OPENED || !is_current(&c->rx))
 		return 0;
-	s = next_sample(o);
+	s = next_sample(o, &c->rx);
 	if (!s)
 		return 0;
 	s->event = c->rx;

@@ -58,12 +58,12 @@ static __always_inline struct outbox *my_outbox(void)
 }
 
 /* The next free place in the outbox, with the time from which on it is taken. */
-static __always_inline struct event_sample *next_sample(struct outbox *o)
+static __always_inline struct event_sample *next_sample(struct outbox *o, const struct event *e)
 {
 	u64 n = o->n;
 
 	if (n >= OUTBOX) {
-		count_lost(LOST_RING_FULL);
+		count_lost(ring_loss(e));
 		return 0;
 	}
 	o->out[n].head.sent = bpf_ktime_get_ns();
@@ -74,7 +74,7 @@ static __always_inline struct event_sample *next_sample(struct outbox *o)
 static __always_inline bool emit(struct event *e)
 {
 	struct outbox *o = my_outbox();
-	struct event_sample *s = o ? next_sample(o) : 0;
+	struct event_sample *s = o ? next_sample(o, e) : 0;
 
 	if (!s)
 		return false;
@@ -87,6 +87,11 @@ static __always_inline void send(void *regs, void *data, u64 size, u32 cause)
 {
 	if (bpf_perf_event_output(regs, &events, BPF_F_CURRENT_CPU, data, size))
 		count_lost(cause);
+}
+
+static __always_inline void send_event(void *regs, struct event_sample *s)
+{
+	send(regs, s, sizeof(*s), ring_loss(&s->event));
 }
 
 static __always_inline void send_payload(void *regs, u64 size)
@@ -119,13 +124,13 @@ static __always_inline void send_outbox(void *regs)
 	if (o->payload)
 		send_payload(regs, o->payload);
 	if (o->n > 0)
-		send(regs, &o->out[0], sizeof(o->out[0]), LOST_RING_FULL);
+		send_event(regs, &o->out[0]);
 	if (o->n > 1)
-		send(regs, &o->out[1], sizeof(o->out[0]), LOST_RING_FULL);
+		send_event(regs, &o->out[1]);
 	if (o->n > 2)
-		send(regs, &o->out[2], sizeof(o->out[0]), LOST_RING_FULL);
+		send_event(regs, &o->out[2]);
 	if (o->n > 3)
-		send(regs, &o->out[3], sizeof(o->out[0]), LOST_RING_FULL);
+		send_event(regs, &o->out[3]);
 }
 
 #endif

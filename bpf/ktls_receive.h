@@ -117,7 +117,7 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 static __always_inline int open_begins(u64 *ctx)
 {
 	const struct msghdr *msg = (void *)ctx[1];
-	struct conn *c = conn_of(ctx[0]);
+	struct conn *c = conn_of_record(ctx[0], DIR_RX);
 	u64 begun = 0;
 	u32 weight;
 
@@ -309,7 +309,7 @@ static __always_inline int call_returns(u64 sk, u8 op)
 		stand_for(place, &c->sampled[DIR_RX]);
 		bpf_ringbuf_submit(place, wakeup(used));
 	} else {
-		count_lost(LOST_RING_FULL);
+		count_lost(ring_loss(&c->rx));
 	}
 	return 0;
 }

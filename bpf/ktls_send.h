@@ -118,7 +118,7 @@ static __always_inline void source_of_tx(struct conn *c, const struct sk_msg *gi
 static __always_inline int verdict_begins(u64 *ctx)
 {
 	const struct sk_msg *msg = (void *)ctx[0];
-	struct conn *c = conn_of(ctx[1]);
+	struct conn *c = conn_of_record(ctx[1], DIR_TX);
 	struct event *e;
 	u64 seq;
 

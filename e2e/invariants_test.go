@@ -56,7 +56,7 @@ func (tr trace) invariants(t *testing.T, snaplen int) *auditor {
 // audit goes through a trace.
 func (tr trace) audit(snaplen int) *auditor {
 	a := &auditor{snaplen: snaplen, sockets: map[sock]*history{}, totals: map[string]totals{}, lost: map[string]uint64{}}
-	a.blind = slices.ContainsFunc(tr, func(l line) bool { return l.Cause == "ring_full" || l.Cause == "conn_map_full" })
+	a.blind = slices.ContainsFunc(tr, func(l line) bool { return l.Cause == "ring_full_events" || l.Cause == "conn_map_full" })
 	for i := range tr {
 		a.enter(&tr[i])
 	}

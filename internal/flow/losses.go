@@ -2,9 +2,11 @@ package flow
 
 import "maps"
 
-// explaining are the kernel's causes under which whole records vanish. The
-// Ledger finds the same records missing, without knowing why.
-var explaining = []string{"ring_full", "pending_map_full", "conn_map_full"}
+// explaining are the kernel's causes under which records of connections that it
+// follows vanish. The Ledger finds the same records missing, without knowing why.
+// Of a connection that found no room (conn_map_full) no sequence is known, so
+// that its records are never a gap; nor are events that are no records.
+var explaining = []string{"ring_full", "pending_map_full"}
 
 // Losses puts together what was counted by cause and the gaps that a Ledger
 // found, so that no record counts twice: a gap that a counter explains is not a

@@ -19,7 +19,9 @@ func TestLosses(t *testing.T) {
 		{"gaps alone", nil, 3, counts{"gap": 3}, 3},
 		{"explained", counts{"ring_full": 5}, 5, counts{"ring_full": 5}, 5},
 		{"gaps not all seen yet", counts{"ring_full": 5}, 2, counts{"ring_full": 5}, 5},
-		{"explained in part", counts{"ring_full": 5, "conn_map_full": 1}, 9, counts{"ring_full": 5, "conn_map_full": 1, "gap": 3}, 9},
+		{"explained in part", counts{"ring_full": 5, "pending_map_full": 1}, 9, counts{"ring_full": 5, "pending_map_full": 1, "gap": 3}, 9},
+		{"a connection without room explains no gap", counts{"conn_map_full": 5}, 5, counts{"conn_map_full": 5, "gap": 5}, 10},
+		{"nor do events that are no records", counts{"ring_full_events": 5}, 5, counts{"ring_full_events": 5, "gap": 5}, 10},
 		{"payload explains no gap", counts{"payload_ring_full": 5}, 5, counts{"payload_ring_full": 5, "gap": 5}, 10},
 	} {
 		got, total := Losses(c.byCause, c.gaps)

@@ -111,6 +111,9 @@ func (b *ebpfBackend) prepare(cfg *Config, kernel *types) (*ebpf.CollectionSpec,
 	if !cfg.Aggregate {
 		spec.Maps["stats"].MaxEntries, spec.Maps["late"].MaxEntries = 1, 1
 	}
+	for name, n := range cfg.entries {
+		spec.Maps[name].MaxEntries = n
+	}
 	return spec, present, setOptions(spec, cfg)
 }
 

@@ -55,6 +55,8 @@ type Config struct {
 	Notice func(string)
 	// ListOnly takes the inventory of open sockets and attaches no hooks.
 	ListOnly bool
+	// entries are sizes of maps that a test makes too small.
+	entries map[string]uint32
 }
 
 // Sampling makes events of some records only: control records, those that take

@@ -26,6 +26,7 @@ const (
 	kprobeMapOutbox                        = "outbox"
 	kprobeMapPending                       = "pending"
 	kprobeMapRun                           = "run"
+	kprobeMapUnmet                         = "unmet"
 	kprobeMapWantName                      = "want_name"
 	kprobeMapWantPid                       = "want_pid"
 	kprobeProgBpfExecTxVerdictEnter        = "bpf_exec_tx_verdict_enter"
@@ -142,6 +143,7 @@ type kprobeMapSpecs struct {
 	Outbox      *ebpf.MapSpec `ebpf:"outbox"`
 	Pending     *ebpf.MapSpec `ebpf:"pending"`
 	Run         *ebpf.MapSpec `ebpf:"run"`
+	Unmet       *ebpf.MapSpec `ebpf:"unmet"`
 	WantName    *ebpf.MapSpec `ebpf:"want_name"`
 	WantPid     *ebpf.MapSpec `ebpf:"want_pid"`
 }
@@ -182,6 +184,7 @@ type kprobeMaps struct {
 	Outbox      *ebpf.Map `ebpf:"outbox"`
 	Pending     *ebpf.Map `ebpf:"pending"`
 	Run         *ebpf.Map `ebpf:"run"`
+	Unmet       *ebpf.Map `ebpf:"unmet"`
 	WantName    *ebpf.Map `ebpf:"want_name"`
 	WantPid     *ebpf.Map `ebpf:"want_pid"`
 }
@@ -198,6 +201,7 @@ func (m *kprobeMaps) Close() error {
 		m.Outbox,
 		m.Pending,
 		m.Run,
+		m.Unmet,
 		m.WantName,
 		m.WantPid,
 	)

@@ -7,6 +7,7 @@ import (
 // causes are the names of enum lost.
 var causes = [...]string{
 	"ring_full", "payload_ring_full", "payload_unreadable", "conn_map_full", "pending_map_full", "stats_map_full",
+	"ring_full_events",
 }
 
 // lostCounter remembers what it reported of the kernel's loss counters.

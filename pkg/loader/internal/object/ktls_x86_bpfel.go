@@ -160,6 +160,7 @@ const (
 	KtlsMapPayloads            = "payloads"
 	KtlsMapPending             = "pending"
 	KtlsMapStats               = "stats"
+	KtlsMapUnmet               = "unmet"
 	KtlsMapWantName            = "want_name"
 	KtlsMapWantPid             = "want_pid"
 	KtlsProgAbortStrp          = "abort_strp"
@@ -344,6 +345,7 @@ type KtlsMapSpecs struct {
 	Payloads    *ebpf.MapSpec `ebpf:"payloads"`
 	Pending     *ebpf.MapSpec `ebpf:"pending"`
 	Stats       *ebpf.MapSpec `ebpf:"stats"`
+	Unmet       *ebpf.MapSpec `ebpf:"unmet"`
 	WantName    *ebpf.MapSpec `ebpf:"want_name"`
 	WantPid     *ebpf.MapSpec `ebpf:"want_pid"`
 }
@@ -420,6 +422,7 @@ type KtlsMaps struct {
 	Payloads    *ebpf.Map `ebpf:"payloads"`
 	Pending     *ebpf.Map `ebpf:"pending"`
 	Stats       *ebpf.Map `ebpf:"stats"`
+	Unmet       *ebpf.Map `ebpf:"unmet"`
 	WantName    *ebpf.Map `ebpf:"want_name"`
 	WantPid     *ebpf.Map `ebpf:"want_pid"`
 }
@@ -439,6 +442,7 @@ func (m *KtlsMaps) Close() error {
 		m.Payloads,
 		m.Pending,
 		m.Stats,
+		m.Unmet,
 		m.WantName,
 		m.WantPid,
 	)
