@@ -162,12 +162,9 @@ func (p *pipeline) socket(s *event.Socket) error {
 			return err
 		}
 	}
-	for _, l := range p.ledger.ObserveSocket(s) {
-		if err := p.gap(l); err != nil {
-			return err
-		}
+	if err := p.audit(s); err != nil {
+		return err
 	}
-	p.sampledOf(s)
 	wanted := p.choice.wants(s)
 	if wanted {
 		s.Totals = *p.conn(s.Conn.ID)
@@ -179,6 +176,17 @@ func (p *pipeline) socket(s *event.Socket) error {
 		return nil
 	}
 	return p.out.Write(s)
+}
+
+// audit enters what a socket event says of sequences and of sampling.
+func (p *pipeline) audit(s *event.Socket) error {
+	for _, l := range p.ledger.ObserveSocket(s) {
+		if err := p.gap(l); err != nil {
+			return err
+		}
+	}
+	p.sampledOf(s)
+	return nil
 }
 
 // gap reports records that the ledger misses. Why they are missing is known
@@ -200,12 +208,9 @@ func (p *pipeline) finish(t audited) error {
 	}
 	for _, s := range open {
 		s.State = event.SocketClose // the trace's end is the connection's, for the ledger
-		for _, l := range p.ledger.ObserveSocket(s) {
-			if err := p.gap(l); err != nil {
-				return err
-			}
+		if err := p.audit(s); err != nil {
+			return err
 		}
-		p.sampledOf(s)
 	}
 	return p.out.Write(p.summary(t))
 }
