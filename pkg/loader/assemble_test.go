@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
@@ -482,6 +483,43 @@ func TestDroppedPayloadIsTold(t *testing.T) {
 	}
 	if len(b.got) != 1 || b.got[0].(*event.Lost).Count != 1 || b.got[0].(*event.Lost).Cause != "payload_dropped" {
 		t.Errorf("told %+v", b.got)
+	}
+}
+
+// What the kernel has not decided, the assembler does; what it has, stays.
+func TestAssemblerJudges(t *testing.T) {
+	e, err := match.Parse("len > 100 or payload contains secret or container == web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		w    wire.Event
+		want bool
+	}{
+		{"undecided and right", wire.Event{Len: 200}, false},
+		{"undecided and wrong", wire.Event{Len: 20}, true},
+		{"decided", wire.Event{Len: 20, Matched: 1}, false},
+		{"by the container", wire.Event{Len: 20, Cgroup: 7}, false},
+		{"by the plaintext", wire.Event{Len: 20, Hits: 1}, false},
+	} {
+		a := newAssembler(func(func(wire.Payload) bool) error { return nil })
+		a.match = e
+		a.container = func(id uint64) string { return map[uint64]string{7: "web"}[id] }
+		w := c.w
+		w.Kind, w.Conn, w.Dir = wire.KindRecord, 1, uint8(event.TX)
+		w.Stamp = [4]uint64{1, 2, 3, 4}
+		seen := false
+		err := a.add(&w, func(ev event.Event) error {
+			seen = true
+			if got := ev.(*event.Record).Unmatched; got != c.want {
+				t.Errorf("%s: unmatched %v, want %v", c.name, got, c.want)
+			}
+			return nil
+		})
+		if err != nil || !seen {
+			t.Errorf("%s: %v, seen %v", c.name, err, seen)
+		}
 	}
 }
 

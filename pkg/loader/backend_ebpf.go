@@ -15,6 +15,7 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/compile"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
@@ -136,15 +137,15 @@ func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 	if err := setSampling(spec, cfg); err != nil {
 		return err
 	}
-	return setMatch(spec, cfg.Match)
+	return compile.Into(spec, cfg.Match)
 }
 
 // setConstant gives a constant of 4 or 8 bytes its value.
 func setConstant(spec *ebpf.CollectionSpec, name string, v uint64) error {
 	if c := spec.Variables[name]; c != nil && c.Size() == 4 {
-		return setVariable(spec, name, uint32(v))
+		return object.Set(spec, name, uint32(v))
 	}
-	return setVariable(spec, name, v)
+	return object.Set(spec, name, v)
 }
 
 func loadError(err error) error {

@@ -10,6 +10,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
 // hook is one program and the kernel functions it may be attached to.
@@ -146,7 +148,7 @@ func original(name string) string {
 // setTwins keeps the further copies only where the kernel preempts its own code.
 func setTwins(spec *ebpf.CollectionSpec, preemptible bool) error {
 	if preemptible {
-		return setVariable(spec, "twins", uint32(1))
+		return object.Set(spec, "twins", uint32(1))
 	}
 	for name := range spec.Programs {
 		if name != original(name) {
@@ -190,7 +192,7 @@ func attach(coll *ebpf.Collection, h hook) (links []link.Link, err error) {
 // read: arguments came and went over the years.
 func setArguments(spec *ebpf.CollectionSpec, t *types) error {
 	var errs []error
-	set := func(name string, v int) { errs = append(errs, setVariable(spec, name, uint32(v))) }
+	set := func(name string, v int) { errs = append(errs, object.Set(spec, name, uint32(v))) }
 	need := func(name, function, param string) {
 		p := t.function(function, false)
 		if p == nil {
@@ -236,12 +238,4 @@ func boolInt(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-func setVariable(spec *ebpf.CollectionSpec, name string, value any) error {
-	v := spec.Variables[name]
-	if v == nil {
-		return fmt.Errorf("set %s: the BPF object has no such variable", name)
-	}
-	return v.Set(value)
 }

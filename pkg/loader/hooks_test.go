@@ -277,13 +277,3 @@ func TestSetTwins(t *testing.T) {
 		}
 	}
 }
-
-func TestSetVariable(t *testing.T) {
-	s := objecttest.Object(t)
-	if err := setVariable(s, "no_such_variable", uint32(1)); err == nil {
-		t.Error("set a variable that is not there")
-	}
-	if err := setVariable(s, "snaplen", uint64(1)); err == nil {
-		t.Error("set 4 bytes to 8")
-	}
-}

@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"github.com/cilium/ebpf"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
 // Variables of the kernel that translate a struct page to its address (x86-64).
@@ -28,7 +30,7 @@ func setPageVariables(spec *ebpf.CollectionSpec) error {
 		if err != nil {
 			return err
 		}
-		if err := setVariable(spec, name, v); err != nil {
+		if err := object.Set(spec, name, v); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/objecttest"
 )
 
@@ -37,7 +38,7 @@ func TestVariableErrors(t *testing.T) {
 func TestPageVariablesAreConstants(t *testing.T) {
 	s := objecttest.Object(t)
 	for i, name := range pageVariables {
-		if err := setVariable(s, name, uint64(i)+1<<40); err != nil {
+		if err := object.Set(s, name, uint64(i)+1<<40); err != nil {
 			t.Error(err)
 		}
 		expectVariable(t, s, "page variables", name, uint64(i)+1<<40)

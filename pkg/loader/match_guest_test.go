@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"unsafe"
@@ -18,6 +17,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/internal/match/matchtest"
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/compile"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
@@ -57,7 +57,7 @@ func newMatcher(t *testing.T, text string) *matcher {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := setMatch(spec, e); err != nil {
+	if err := compile.Into(spec, e); err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
 	for name := range spec.Programs {
@@ -97,7 +97,7 @@ func (m *matcher) run(t *testing.T, e, plaintext []byte) (before, done uint32) {
 // expected is what the reference says that the kernel must answer: before the
 // plaintext is copied, and when the event is complete.
 func expected(e *match.Expr, r *event.Record, flags uint8) (before, done uint32) {
-	before, done = 1, matchYes
+	before, done = 1, compile.Yes
 	rx := r.Dir == event.RX
 	s := match.OfRecord(r)
 	for _, n := range e.Conjuncts() {
@@ -109,11 +109,11 @@ func expected(e *match.Expr, r *event.Record, flags uint8) (before, done uint32)
 		early := needs&(match.NeedsTimes|match.NeedsReturn) == 0 && (needs&match.NeedsCall == 0 || !rx)
 		switch {
 		case ask:
-			if done == matchYes {
-				done = matchAsk
+			if done == compile.Yes {
+				done = compile.Ask
 			}
 		case !holds:
-			done = matchNo
+			done = compile.No
 			if early {
 				before = 0
 			}
@@ -152,7 +152,7 @@ func TestKernelMatchesAsReference(t *testing.T) {
 		}
 	}
 	t.Logf("answers no, yes, ask: %v", answers)
-	if answers[matchNo] == 0 || answers[matchYes] == 0 || answers[matchAsk] == 0 {
+	if answers[compile.No] == 0 || answers[compile.Yes] == 0 || answers[compile.Ask] == 0 {
 		t.Error("the records do not tell the expressions apart")
 	}
 }
@@ -176,34 +176,11 @@ func TestVerifierTakesRandomExpressions(t *testing.T) {
 func TestVerifierTakesLargestExpressions(t *testing.T) {
 	needGuest(t)
 	r := rand.New(rand.NewPCG(3, 4))
-	for _, text := range largest() {
+	for _, text := range matchtest.Largest(match.MaxPayload, match.MaxDepth) {
 		m := newMatcher(t, text)
 		for range 5 {
 			m.check(t, randomEvent(r), randomPlaintext(r))
 		}
-	}
-}
-
-func largest() (all []string) {
-	repeat := func(n int, by string, one func(i int) string) string {
-		var b bytes.Buffer
-		for i := range n {
-			if i > 0 {
-				b.WriteString(by)
-			}
-			b.WriteString(one(i))
-		}
-		return b.String()
-	}
-	number := func(i int) string { return string(rune('a'+i%26)) + string(rune('a'+i/26)) }
-	return []string{
-		repeat(match.MaxPayload, " or ", func(i int) string { return `payload contains "sixteen bytes ` + number(i) + `"` }),
-		repeat(match.MaxPayload, " ", func(i int) string { return `payload[240:256] != "` + number(i) + `cdefghijklmnop"` }),
-		repeat(50, " or ", func(i int) string { return "comm contains " + number(i) }),
-		repeat(40, " and ", func(i int) string { return "addr != ::1:" + number(i%6) }),
-		"addr in (" + repeat(60, ",", func(i int) string { return "2001:db8::" + number(i % 6)[:1] }) + ")",
-		strings.Repeat("!(", match.MaxDepth/2) + "len > 1 or lat.total > 1ms" + strings.Repeat(")", match.MaxDepth/2),
-		repeat(60, " ", func(i int) string { return "lat.total>1ms" }),
 	}
 }
 
@@ -246,6 +223,9 @@ func randomEvent(r *rand.Rand) []byte {
 	return w.Bytes()
 }
 
+// mappedIPv4 begins an IPv4 address on an IPv6 socket (RFC 4291 section 2.5.5.2).
+const mappedIPv4 = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff"
+
 func randomAddress(r *rand.Rand, family uint8, to []byte) {
 	four := pick(r, "\xc0\x00\x02\x01", "\xc0\x00\x02\x81", "\xc0\x00\x03\x01", "\x0a\x00\x00\x01", "\x0b\xff\x00\x01", "\x0c\x00\x00\x00")
 	if family == uint8(event.FamilyINET) {
@@ -253,7 +233,7 @@ func randomAddress(r *rand.Rand, family uint8, to []byte) {
 		return
 	}
 	six := "\x20\x01\x0d\xb8"
-	copy(to, pick(r, mapped+four, six, six+"\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01", six+"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01",
+	copy(to, pick(r, mappedIPv4+four, six, six+"\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01", six+"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01",
 		"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01", "\x20\x02"))
 }
 

@@ -5,6 +5,8 @@ import (
 	"math/bits"
 
 	"github.com/cilium/ebpf"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
 // govern prepares what Config.MaxCPU asks for.
@@ -29,9 +31,9 @@ func setSampling(spec *ebpf.CollectionSpec, cfg *Config) error {
 		return nil
 	}
 	return errors.Join(
-		setVariable(spec, "sampling", uint32(1)),
-		setVariable(spec, "sample_auto", uint32(boolInt(s.Auto))),
-		setVariable(spec, "sample_every", s.Every),
-		setVariable(spec, "fill_shift", uint32(bits.TrailingZeros32(cfg.ring())-4)),
+		object.Set(spec, "sampling", uint32(1)),
+		object.Set(spec, "sample_auto", uint32(boolInt(s.Auto))),
+		object.Set(spec, "sample_every", s.Every),
+		object.Set(spec, "fill_shift", uint32(bits.TrailingZeros32(cfg.ring())-4)),
 	)
 }

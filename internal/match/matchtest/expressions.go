@@ -189,3 +189,28 @@ func Quote(s string) string {
 	}
 	return `"` + b.String() + `"`
 }
+
+// Largest are the largest expressions that limits of the language allow: so many
+// tests of the payload, and parentheses so deep.
+func Largest(payloads, depth int) []string {
+	repeat := func(n int, by string, one func(i int) string) string {
+		var b strings.Builder
+		for i := range n {
+			if i > 0 {
+				b.WriteString(by)
+			}
+			b.WriteString(one(i))
+		}
+		return b.String()
+	}
+	number := func(i int) string { return string(rune('a'+i%26)) + string(rune('a'+i/26)) }
+	return []string{
+		repeat(payloads, " or ", func(i int) string { return `payload contains "sixteen bytes ` + number(i) + `"` }),
+		repeat(payloads, " ", func(i int) string { return `payload[240:256] != "` + number(i) + `cdefghijklmnop"` }),
+		repeat(50, " or ", func(i int) string { return "comm contains " + number(i) }),
+		repeat(40, " and ", func(i int) string { return "addr != ::1:" + number(i%6) }),
+		"addr in (" + repeat(60, ",", func(i int) string { return "2001:db8::" + number(i % 6)[:1] }) + ")",
+		strings.Repeat("!(", depth/2) + "len > 1 or lat.total > 1ms" + strings.Repeat(")", depth/2),
+		repeat(60, " ", func(i int) string { return "lat.total>1ms" }),
+	}
+}

@@ -1,4 +1,6 @@
-package loader
+// Package compile makes BPF instructions of expressions of --match. It knows the
+// structs of the object and what the verifier wants, and loads nothing.
+package compile
 
 import (
 	"errors"
@@ -7,21 +9,26 @@ import (
 	"github.com/cilium/ebpf/asm"
 
 	"github.com/ktlstop/ktlstop/internal/match"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// Values of bpf/ktls_match.h.
+// Values of bpf/ktls_match.h: how far a record has come when it is judged.
 const (
-	matchHead = 0
-	matchDone = 2
-
-	matchNo  = 0
-	matchYes = 1
-	matchAsk = 2
+	stageHead = 0
+	stageDone = 2
 )
 
-// setMatch compiles the expression and puts it into the programs.
-func setMatch(spec *ebpf.CollectionSpec, e *match.Expr) error {
+// What the compiled expression answers, in the words of bpf/ktls_match.h.
+const (
+	No  = 0
+	Yes = 1
+	Ask = 2 // user space, when more is known
+)
+
+// Into compiles the expression and puts it into the programs, in the place of
+// their stubs. Without one they stay as they are.
+func Into(spec *ebpf.CollectionSpec, e *match.Expr) error {
 	if e == nil || e.Root == nil {
 		return nil
 	}
@@ -35,9 +42,9 @@ func setMatch(spec *ebpf.CollectionSpec, e *match.Expr) error {
 	}
 	all, search := payloadBits(e)
 	return errors.Join(
-		setVariable(spec, "matching", uint32(1)),
-		setVariable(spec, "match_payload", all),
-		setVariable(spec, "match_search", search),
+		object.Set(spec, "matching", uint32(1)),
+		object.Set(spec, "match_payload", all),
+		object.Set(spec, "match_search", search),
 		install(spec, "match_event", func() (asm.Instructions, error) { return compileEvent(e, ev) }),
 		install(spec, "match_slices", func() (asm.Instructions, error) { return compileSlices(e, look) }),
 		install(spec, "match_at", func() (asm.Instructions, error) { return compileNeedles(e) }),
@@ -82,9 +89,9 @@ type eventCode struct {
 func compileEvent(e *match.Expr, ev layout) (asm.Instructions, error) {
 	c := &eventCode{newCode(), ev}
 	no := c.label()
-	answer := int32(matchYes)
+	answer := int32(Yes)
 	if always, _ := e.UserSpace(); len(always) > 0 {
-		answer = matchAsk
+		answer = Ask
 	}
 	c.emit(asm.Mov.Reg(base, asm.R1), asm.Mov.Reg32(stage, asm.R2), asm.Mov.Imm(result, answer))
 	c.jump(no, asm.JEq.Imm(base, 0, ""))
@@ -95,7 +102,7 @@ func compileEvent(e *match.Expr, ev layout) (asm.Instructions, error) {
 	}
 	c.emit(asm.Mov.Reg(asm.R0, result), asm.Return())
 	c.place(no)
-	c.emit(asm.Mov.Imm(asm.R0, matchNo), asm.Return())
+	c.emit(asm.Mov.Imm(asm.R0, No), asm.Return())
 	return c.finish()
 }
 
@@ -105,9 +112,9 @@ func (c *eventCode) conjunct(n match.Node, needs match.Needs, no label) {
 	ask, next := c.label(), c.label()
 	switch {
 	case needs&match.NeedsTimes != 0:
-		c.jump(next, asm.JNE.Imm32(stage, matchDone, ""))
+		c.jump(next, asm.JNE.Imm32(stage, stageDone, ""))
 	case needs&match.NeedsPlaintext != 0:
-		c.jump(next, asm.JEq.Imm32(stage, matchHead, ""))
+		c.jump(next, asm.JEq.Imm32(stage, stageHead, ""))
 	}
 	if needs&match.NeedsCall != 0 && needs&match.NeedsTimes == 0 {
 		c.unlessReceivedBefore(next)
@@ -123,7 +130,7 @@ func (c *eventCode) conjunct(n match.Node, needs match.Needs, no label) {
 	c.test(n, next, no)
 	if late || async { // the kernel refuses code that cannot be reached
 		c.place(ask)
-		c.emit(asm.Mov.Imm(result, matchAsk))
+		c.emit(asm.Mov.Imm(result, Ask))
 	}
 	c.place(next)
 }
@@ -132,7 +139,7 @@ func (c *eventCode) conjunct(n match.Node, needs match.Needs, no label) {
 // returns.
 func (c *eventCode) unlessReceivedBefore(next label) {
 	known := c.label()
-	c.jump(known, asm.JEq.Imm32(stage, matchDone, ""))
+	c.jump(known, asm.JEq.Imm32(stage, stageDone, ""))
 	c.load(value, "dir")
 	c.jump(next, asm.JNE.Imm32(value, 0, ""))
 	c.place(known)

@@ -1,4 +1,4 @@
-package loader
+package compile
 
 import (
 	"encoding/binary"

@@ -1,4 +1,4 @@
-package loader
+package compile
 
 import (
 	"math/rand/v2"
@@ -9,9 +9,7 @@ import (
 
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/internal/match/matchtest"
-	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/objecttest"
-	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 func expression(t *testing.T, text string) *match.Expr {
@@ -82,7 +80,7 @@ func TestCompiledCodeIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	texts := append(largest(), matchtest.Expressions...)
+	texts := append(matchtest.Largest(match.MaxPayload, match.MaxDepth), matchtest.Expressions...)
 	r := rand.New(rand.NewPCG(7, 8))
 	for range 200 {
 		texts = append(texts, matchtest.Random(r))
@@ -110,7 +108,7 @@ func TestCompiledCodeIsWhole(t *testing.T) {
 // behind them stay.
 func TestSetMatchReplacesTheStubs(t *testing.T) {
 	plain, spec := objecttest.Object(t), objecttest.Object(t)
-	if err := setMatch(spec, expression(t, `len > 4 and payload contains x and payload[0:1] == "y"`)); err != nil {
+	if err := Into(spec, expression(t, `len > 4 and payload contains x and payload[0:1] == "y"`)); err != nil {
 		t.Fatal(err)
 	}
 	changed := 0
@@ -132,7 +130,7 @@ func TestSetMatchReplacesTheStubs(t *testing.T) {
 	if changed == 0 {
 		t.Error("no program calls the stubs")
 	}
-	if err := setMatch(spec, nil); err != nil {
+	if err := Into(spec, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -148,37 +146,4 @@ func functions(insns asm.Instructions) map[string]int {
 		sizes[name]++
 	}
 	return sizes
-}
-
-// What the kernel has not decided, the assembler does; what it has, stays.
-func TestAssemblerJudges(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		w    wire.Event
-		want bool
-	}{
-		{"undecided and right", wire.Event{Len: 200}, false},
-		{"undecided and wrong", wire.Event{Len: 20}, true},
-		{"decided", wire.Event{Len: 20, Matched: 1}, false},
-		{"by the container", wire.Event{Len: 20, Cgroup: 7}, false},
-		{"by the plaintext", wire.Event{Len: 20, Hits: 1}, false},
-	} {
-		a := newAssembler(func(func(wire.Payload) bool) error { return nil })
-		a.match = expression(t, "len > 100 or payload contains secret or container == web")
-		a.container = func(id uint64) string { return map[uint64]string{7: "web"}[id] }
-		w := c.w
-		w.Kind, w.Conn, w.Dir = wire.KindRecord, 1, uint8(event.TX)
-		w.Stamp = [4]uint64{1, 2, 3, 4}
-		seen := false
-		err := a.add(&w, func(ev event.Event) error {
-			seen = true
-			if got := ev.(*event.Record).Unmatched; got != c.want {
-				t.Errorf("%s: unmatched %v, want %v", c.name, got, c.want)
-			}
-			return nil
-		})
-		if err != nil || !seen {
-			t.Errorf("%s: %v, seen %v", c.name, err, seen)
-		}
-	}
 }
