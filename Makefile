@@ -116,7 +116,7 @@ bench-tools: PROGRAMS := bpftrace:bpftrace tcpdump:tcpdump strace:strace
 bench-tools: programs
 
 COUNT = bin/vmrun -icount -kernel $(BENCH_KERNEL) -mem 4096 -timeout 40m -share bin -- bin/cost -ktlstop bin/ktlstop
-GOBENCH = $(NOCGO) test -run '^$$' -bench . -benchmem ./pkg/loader ./internal/flow ./internal/sink ./internal/inspect ./internal/tui
+GOBENCH = $(NOCGO) test -run '^$$' -bench . -benchmem ./pkg/loader/internal/assemble ./internal/flow ./internal/sink ./internal/inspect ./internal/tui
 
 cost: build vmrun
 	$(NOCGO) build -o bin/cost ./internal/cost/cmd/cost

@@ -70,7 +70,7 @@ func (t *Tracer) addUnfinished(records []wire.Event, handle func(event.Event) er
 				continue
 			}
 		}
-		if err := t.asm.add(w, handle); err != nil {
+		if err := t.asm.Add(w, handle); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/assemble"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
@@ -42,7 +43,7 @@ func TestUnfinished(t *testing.T) {
 		dir                        event.Dir
 	}
 	var got []told
-	tr := &Tracer{backend: &b, asm: newAssembler(nil)}
+	tr := &Tracer{backend: &b, asm: assemble.New(nil, assemble.Options{})}
 	err := tr.unfinished(func(e event.Event) error {
 		r := e.(*event.Record)
 		got = append(got, told{r.Conn.ID, r.Seq, r.Hidden, r.Skipped, r.Dir})

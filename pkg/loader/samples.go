@@ -128,5 +128,5 @@ func (t *Tracer) endStream(handle func(event.Event) error) error {
 	}
 	old := t.streamed
 	t.streamed = now
-	return t.asm.release(old, nil, handle)
+	return t.asm.LetGo(old, handle)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/assemble"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
@@ -23,7 +24,7 @@ const pollInterval = 50 * time.Millisecond
 // change. Close comes last, when no other method runs.
 type Tracer struct {
 	backend
-	asm      *assembler
+	asm      *assemble.Assembler
 	lost     lostCounter
 	meter    *meter
 	governor *governor
@@ -46,8 +47,7 @@ func Open(cfg Config) (*Tracer, error) {
 		return nil, err
 	}
 	b := newBackend(cfg.Backend)
-	t := &Tracer{backend: b, snaplen: cfg.Snaplen, asm: newAssembler(b.fetch)}
-	t.asm.match, t.asm.container = cfg.Match, cfg.Container
+	t := &Tracer{backend: b, snaplen: cfg.Snaplen}
 	if err := t.start(&cfg); err != nil {
 		t.Close()
 		return nil, err
@@ -66,8 +66,8 @@ func (t *Tracer) start(cfg *Config) error {
 	}
 	if cfg.Aggregate {
 		t.sampler = t.newSampler()
-		t.asm.aggregate = t.sampler != nil
 	}
+	t.asm = assemble.New(t.fetch, assemble.Options{Match: cfg.Match, Container: cfg.Container, Aggregate: t.sampler != nil})
 	t.begin = time.Now()
 	t.meter.step(t.begin)
 	if err := t.setLive(true); err != nil {
@@ -191,7 +191,7 @@ func (t *Tracer) readAll(ctx context.Context, until time.Time, handle func(event
 		if err := w.Decode(b); err != nil {
 			return err
 		}
-		if err := t.asm.add(&w, handle); err != nil {
+		if err := t.asm.Add(&w, handle); err != nil {
 			return err
 		}
 	}
@@ -210,7 +210,7 @@ func (t *Tracer) drain(handle func(event.Event) error) error {
 	if err := t.unfinished(handle); err != nil {
 		return err
 	}
-	if err := t.asm.flush(handle); err != nil {
+	if err := t.asm.Flush(handle); err != nil {
 		return err
 	}
 	return t.reportLosses(handle)
@@ -220,7 +220,10 @@ func (t *Tracer) reportLosses(handle func(event.Event) error) error {
 	if err := t.lost.report(t.losses, handle); err != nil {
 		return err
 	}
-	return t.asm.reportDropped(handle)
+	if n := t.asm.Dropped(); n > 0 {
+		return handle(&event.Lost{Mono: Monotonic(), Cause: "payload_dropped", Count: n})
+	}
+	return nil
 }
 
 // Close detaches and frees everything. It may be called more than once.

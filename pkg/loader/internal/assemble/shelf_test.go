@@ -1,4 +1,4 @@
-package loader
+package assemble
 
 import (
 	"math/rand/v2"
@@ -57,16 +57,16 @@ func TestShelf(t *testing.T) {
 
 // orphans are payloads of a connection of their own each, whose records never
 // come.
-func orphans(a *assembler, n int) {
+func orphans(a *Assembler, n int) {
 	for i := range uint64(n) {
 		a.keep(wire.Payload{Key: wire.PayloadKey{Conn: 1000 + i}, Data: []byte("orphan")})
 	}
 }
 
 // closing closes a connection.
-func closing(tb testing.TB, a *assembler) {
+func closing(tb testing.TB, a *Assembler) {
 	w := socketEvent(event.SocketClose)
-	if err := a.add(&w, func(event.Event) error { return nil }); err != nil {
+	if err := a.Add(&w, func(event.Event) error { return nil }); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -74,7 +74,7 @@ func closing(tb testing.TB, a *assembler) {
 func BenchmarkClose(b *testing.B) {
 	for name, kept := range map[string]int{"none": 0, "16k": maxKept} {
 		b.Run(name, func(b *testing.B) {
-			a := newAssembler(nil)
+			a := New(nil, Options{})
 			orphans(a, kept)
 			for b.Loop() {
 				closing(b, a)
@@ -87,7 +87,7 @@ func BenchmarkClose(b *testing.B) {
 // takes thousands of times as long, so that no machine's mood decides.
 func TestCloseWalksNothing(t *testing.T) {
 	quickest := func(kept int) time.Duration {
-		a := newAssembler(nil)
+		a := New(nil, Options{})
 		orphans(a, kept)
 		best := time.Hour
 		for range 20 {
@@ -127,7 +127,7 @@ func TestWaitingConnectionsAreBounded(t *testing.T) {
 	if b.waits != maxWaiting || b.conns.Len() != maxWaiting-1 {
 		t.Errorf("%d records of %d connections wait", b.waits, b.conns.Len())
 	}
-	if err := b.flush(b.out); err != nil {
+	if err := b.Flush(b.out); err != nil {
 		t.Fatal(err)
 	}
 	if len(b.got) != maxWaiting {

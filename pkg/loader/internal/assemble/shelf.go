@@ -1,4 +1,4 @@
-package loader
+package assemble
 
 import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"

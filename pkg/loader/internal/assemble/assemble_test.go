@@ -1,4 +1,4 @@
-package loader
+package assemble
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 
 // bench drives an assembler by hand: ring is the payload ring, got what came out.
 type bench struct {
-	*assembler
+	*Assembler
 	ring    []wire.Payload
 	fetches int
 	got     []event.Event
@@ -23,7 +23,7 @@ type bench struct {
 
 func newBench() *bench {
 	b := &bench{}
-	b.assembler = newAssembler(func(keep func(wire.Payload) bool) error {
+	b.Assembler = New(func(keep func(wire.Payload) bool) error {
 		b.fetches++
 		for len(b.ring) > 0 {
 			p := b.ring[0]
@@ -35,7 +35,7 @@ func newBench() *bench {
 			}
 		}
 		return nil
-	})
+	}, Options{})
 	return b
 }
 
@@ -53,7 +53,7 @@ func (b *bench) out(e event.Event) error {
 func (b *bench) feed(t *testing.T, events ...wire.Event) {
 	t.Helper()
 	for _, w := range events {
-		if err := b.add(&w, b.out); err != nil {
+		if err := b.Add(&w, b.out); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -93,7 +93,7 @@ func (b *bench) expect(t *testing.T, want string) {
 func (b *bench) expectEmpty(t *testing.T) {
 	t.Helper()
 	if n := b.payloads.len() + b.async.len() + b.conns.Len() + b.waits + b.heldBytes + b.keptBytes; n != 0 {
-		t.Errorf("the assembler keeps %d things of closed connections: %+v", n, b.assembler)
+		t.Errorf("the assembler keeps %d things of closed connections: %+v", n, b.Assembler)
 	}
 }
 
@@ -201,9 +201,9 @@ func TestOrphanPayload(t *testing.T) {
 
 func TestFetchError(t *testing.T) {
 	broken := errors.New("broken")
-	a := newAssembler(func(func(wire.Payload) bool) error { return broken })
+	a := New(func(func(wire.Payload) bool) error { return broken }, Options{})
 	w := with(wire.FlagPayload, sent(1))
-	if err := a.add(&w, func(event.Event) error { return nil }); !errors.Is(err, broken) {
+	if err := a.Add(&w, func(event.Event) error { return nil }); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -280,15 +280,18 @@ func TestTooManyHeld(t *testing.T) {
 	}
 }
 
+// longest is the largest plaintext of a record.
+const longest = 1 << 14
+
 // Plaintext that waits is bounded by its bytes too.
 func TestWaitingBytesAreBounded(t *testing.T) {
 	b := newBench()
-	large := strings.Repeat("x", MaxSnaplen)
+	large := strings.Repeat("x", longest)
 	most := 0
-	for seq := range uint64(maxBytes / MaxSnaplen / 2 * 3) {
+	for seq := range uint64(maxBytes / longest / 2 * 3) {
 		for conn := range uint64(2) {
 			w := ofConn(conn+1, with(wire.FlagPayload, inCall(seq, 11)))
-			w.Len = MaxSnaplen
+			w.Len = longest
 			b.submit(w, large)
 			b.submit(ofConn(conn+1, sent(seq)), large) // its event is lost
 			b.feed(t, w)
@@ -296,7 +299,7 @@ func TestWaitingBytesAreBounded(t *testing.T) {
 			b.got = nil
 		}
 	}
-	if most > maxBytes+2*MaxSnaplen || most < maxBytes/2 {
+	if most > maxBytes+2*longest || most < maxBytes/2 {
 		t.Errorf("up to %d bytes waited, the bound is %d", most, maxBytes)
 	}
 	b.feed(t, socketEvent(event.SocketClose), ofConn(2, socketEvent(event.SocketClose)))
@@ -364,7 +367,7 @@ func TestAsyncFailure(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	b.feed(t, bad(2)) // whose record is lost
-	if err := b.flush(b.out); err != nil {
+	if err := b.Flush(b.out); err != nil {
 		t.Fatal(err)
 	}
 	b.expect(t, "error")
@@ -383,12 +386,12 @@ func TestAsyncWithoutWord(t *testing.T) {
 func TestFlush(t *testing.T) {
 	b := newBench()
 	b.feed(t, inCall(0, 11), inCall(1, 11), unsentTX(0, 4), unsentTX(0, 3), unsentTX(0, 5))
-	if err := b.flush(b.out); err != nil {
+	if err := b.Flush(b.out); err != nil {
 		t.Fatal(err)
 	}
 	b.expect(t, "rx0.0 rx0.1 tx0.3 tx0.4 tx0.5")
 	b.expectEmpty(t)
-	if err := b.flush(b.out); err != nil || len(b.got) != 0 {
+	if err := b.Flush(b.out); err != nil || len(b.got) != 0 {
 		t.Errorf("a second flush gave %v, %v", b.got, err)
 	}
 }
@@ -421,14 +424,14 @@ func TestReceiverError(t *testing.T) {
 	} {
 		b := newBench()
 		b.feed(t, c.before...)
-		if err := b.add(&c.last, refuse); !errors.Is(err, full) {
+		if err := b.Add(&c.last, refuse); !errors.Is(err, full) {
 			t.Errorf("%s: got %v", c.name, err)
 		}
 	}
 	for name, w := range map[string]wire.Event{"held": inCall(0, 11), "unsent": unsentTX(0, 0)} {
 		b := newBench()
 		b.feed(t, w)
-		if err := b.flush(refuse); !errors.Is(err, full) {
+		if err := b.Flush(refuse); !errors.Is(err, full) {
 			t.Errorf("flush of %s: got %v", name, err)
 		}
 	}
@@ -471,18 +474,12 @@ func TestErrorKeepsTheOrder(t *testing.T) {
 	b.expect(t, "rx0.0 rx0.1 error")
 }
 
-// A payload that was announced and is not there is a loss, told once.
-func TestDroppedPayloadIsTold(t *testing.T) {
+// A payload that was announced and is not there is counted, once.
+func TestDroppedPayload(t *testing.T) {
 	b := newBench()
 	b.feed(t, with(wire.FlagPayload, sent(1)))
-	b.got = nil
-	for range 2 {
-		if err := b.reportDropped(b.out); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(b.got) != 1 || b.got[0].(*event.Lost).Count != 1 || b.got[0].(*event.Lost).Cause != "payload_dropped" {
-		t.Errorf("told %+v", b.got)
+	if first, again := b.Dropped(), b.Dropped(); first != 1 || again != 0 {
+		t.Errorf("%d are dropped and %d more, want one", first, again)
 	}
 }
 
@@ -492,6 +489,7 @@ func TestAssemblerJudges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	container := func(id uint64) string { return map[uint64]string{7: "web"}[id] }
 	for _, c := range []struct {
 		name string
 		w    wire.Event
@@ -503,14 +501,12 @@ func TestAssemblerJudges(t *testing.T) {
 		{"by the container", wire.Event{Len: 20, Cgroup: 7}, false},
 		{"by the plaintext", wire.Event{Len: 20, Hits: 1}, false},
 	} {
-		a := newAssembler(func(func(wire.Payload) bool) error { return nil })
-		a.match = e
-		a.container = func(id uint64) string { return map[uint64]string{7: "web"}[id] }
+		a := New(func(func(wire.Payload) bool) error { return nil }, Options{Match: e, Container: container})
 		w := c.w
 		w.Kind, w.Conn, w.Dir = wire.KindRecord, 1, uint8(event.TX)
 		w.Stamp = [4]uint64{1, 2, 3, 4}
 		seen := false
-		err := a.add(&w, func(ev event.Event) error {
+		err := a.Add(&w, func(ev event.Event) error {
 			seen = true
 			if got := ev.(*event.Record).Unmatched; got != c.want {
 				t.Errorf("%s: unmatched %v, want %v", c.name, got, c.want)
@@ -543,11 +539,11 @@ func FuzzAssembler(f *testing.F) {
 		}
 		out := 0
 		count := func(event.Event) error { out++; return nil }
-		a := newAssembler(func(func(wire.Payload) bool) error { return nil })
-		if err := a.add(&w, count); err != nil {
+		a := New(func(func(wire.Payload) bool) error { return nil }, Options{})
+		if err := a.Add(&w, count); err != nil {
 			t.Fatal(err)
 		}
-		if err := a.flush(count); err != nil {
+		if err := a.Flush(count); err != nil {
 			t.Fatal(err)
 		}
 		known := w.Kind == wire.KindRecord || w.Kind == wire.KindSocket || w.Kind == wire.KindError

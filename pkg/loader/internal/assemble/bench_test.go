@@ -1,4 +1,4 @@
-package loader
+package assemble
 
 import (
 	"testing"
@@ -19,16 +19,16 @@ func ringSamples() [][]byte {
 }
 
 // read takes one sample from bytes to event, as Tracer.Run does.
-func read(a *assembler, w *wire.Event, sample []byte, out func(event.Event) error) error {
+func read(a *Assembler, w *wire.Event, sample []byte, out func(event.Event) error) error {
 	if err := w.Decode(sample); err != nil {
 		return err
 	}
-	return a.add(w, out)
+	return a.Add(w, out)
 }
 
 func BenchmarkRead(b *testing.B) {
 	samples := ringSamples()
-	a := newAssembler(nil)
+	a := New(nil, Options{})
 	var w wire.Event
 	var total uint64
 	out := func(e event.Event) error { total += uint64(e.(*event.Record).Len); return nil }
@@ -47,7 +47,7 @@ func BenchmarkRead(b *testing.B) {
 // No allocation for an event (docs/design.md, "Budgets"), control records aside.
 func TestReadDoesNotAllocate(t *testing.T) {
 	samples := ringSamples()
-	a := newAssembler(nil)
+	a := New(nil, Options{})
 	var w wire.Event
 	out := func(event.Event) error { return nil }
 	if n := testing.AllocsPerRun(100, func() {

@@ -1,4 +1,4 @@
-package loader
+package assemble
 
 import (
 	"fmt"
@@ -157,7 +157,7 @@ func TestAssemblerProperty(t *testing.T) {
 			}
 			b.feed(t, w)
 		}
-		if err := b.flush(b.out); err != nil {
+		if err := b.Flush(b.out); err != nil {
 			t.Fatal(err)
 		}
 		if t.Failed() {

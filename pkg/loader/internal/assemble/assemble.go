@@ -1,4 +1,7 @@
-package loader
+// Package assemble makes whole events of what the kernel tells in pieces: of a
+// record, its plaintext, and the return of its call. It knows no ring and no
+// program, keeps what has to wait within bounds, and hands on the rest at once.
+package assemble
 
 import (
 	"cmp"
@@ -31,12 +34,22 @@ type held struct {
 	payload []byte
 }
 
-// assembler makes whole events of what the rings hold: it joins payloads to
+// Options say what a run wants of its events.
+type Options struct {
+	// Match, if not nil, is asked about records that the kernel has not judged;
+	// Container, if not nil, names the container of a cgroup for it.
+	Match     *match.Expr
+	Container func(cgroupID uint64) string
+	// Aggregate: the kernel adds records up, and most do not come as events.
+	Aggregate bool
+}
+
+// Assembler makes whole events of what the rings hold: it joins payloads to
 // records, gives records opened by one call that call's return, and sorts
-// what a closing connection never handed to TCP.
-type assembler struct {
-	// fetch reads the payload ring until keep says that it is enough.
-	fetch func(keep func(wire.Payload) (enough bool)) error
+// what a closing connection never handed to TCP. It is for one goroutine.
+type Assembler struct {
+	options Options
+	fetch   func(keep func(wire.Payload) (enough bool)) error
 
 	// payloads are those that came before their records. What is far behind
 	// belongs to events that were lost.
@@ -46,33 +59,30 @@ type assembler struct {
 	// dropped counts payloads that the kernel sent and that were not there when
 	// their records came.
 	dropped uint64
-	// aggregate: most records do not come as events (Config.Aggregate).
-	aggregate bool
 	// async holds what asynchronous crypto said of records: it comes between
 	// a record and the return of the call that opened it.
 	async *shelf[wire.Event]
 	// conns are the connections that have records waiting, and waits how many
 	// records those are.
-	conns *lru.Map[uint64, waiting]
-	waits int
-	match *match.Expr
-	// container names that of a cgroup; nil if nobody can.
-	container func(cgroupID uint64) string
-	record    event.Record
+	conns  *lru.Map[uint64, waiting]
+	waits  int
+	record event.Record
 }
 
 // waiting is what one connection has waiting: records that were opened in a
 // call which goes on, and records that were sealed and not handed to TCP.
 type waiting struct{ opened, unsent []held }
 
-func newAssembler(fetch func(func(wire.Payload) bool) error) *assembler {
-	return &assembler{fetch: fetch, payloads: newShelf[[]byte](), async: newShelf[wire.Event](),
+// New returns an assembler that holds nothing. fetch reads the payload ring until
+// keep says that it is enough, or until all that is there has been read.
+func New(fetch func(keep func(wire.Payload) (enough bool)) error, o Options) *Assembler {
+	return &Assembler{options: o, fetch: fetch, payloads: newShelf[[]byte](), async: newShelf[wire.Event](),
 		conns: lru.New[uint64, waiting](maxWaiting)}
 }
 
-// add takes one event and calls out for each that is complete. The event
+// Add takes one event and calls out for each that is complete. The event
 // passed to out is valid until out returns.
-func (a *assembler) add(w *wire.Event, out func(event.Event) error) error {
+func (a *Assembler) Add(w *wire.Event, out func(event.Event) error) error {
 	switch w.Kind {
 	case wire.KindRecord:
 		return a.addRecord(w, out)
@@ -86,7 +96,7 @@ func (a *assembler) add(w *wire.Event, out func(event.Event) error) error {
 	return nil
 }
 
-func (a *assembler) addRecord(w *wire.Event, out func(event.Event) error) error {
+func (a *Assembler) addRecord(w *wire.Event, out func(event.Event) error) error {
 	payload, err := a.payload(w)
 	if err != nil {
 		return err
@@ -110,8 +120,8 @@ func (a *assembler) addRecord(w *wire.Event, out func(event.Event) error) error 
 
 // addError lets go first what the failed call had opened before: its return
 // stays unknown.
-func (a *assembler) addError(w *wire.Event, out func(event.Event) error) error {
-	if w.Func == wire.FuncDecryptDone && !a.aggregate { // told in the place of the record
+func (a *Assembler) addError(w *wire.Event, out func(event.Event) error) error {
+	if w.Func == wire.FuncDecryptDone && !a.options.Aggregate { // told in the place of the record
 		return a.addOpened(w, out)
 	}
 	if w.Dir == uint8(event.RX) {
@@ -122,7 +132,7 @@ func (a *assembler) addError(w *wire.Event, out func(event.Event) error) error {
 	return out(w.Failure())
 }
 
-func (a *assembler) addOpened(w *wire.Event, out func(event.Event) error) error {
+func (a *Assembler) addOpened(w *wire.Event, out func(event.Event) error) error {
 	for a.async.len() >= maxKept {
 		done, _ := a.async.takeOldest()
 		if err := lonely(&done, out); err != nil {
@@ -142,7 +152,7 @@ func asyncKey(w *wire.Event) wire.PayloadKey {
 
 // makeRoom lets the idlest connections go until one more record of this one may
 // wait.
-func (a *assembler) makeRoom(conn uint64, out func(event.Event) error) error {
+func (a *Assembler) makeRoom(conn uint64, out func(event.Event) error) error {
 	a.conns.Get(conn) // not idle
 	for a.waits >= maxWaiting {
 		idlest, _, _ := a.conns.Idlest()
@@ -154,14 +164,14 @@ func (a *assembler) makeRoom(conn uint64, out func(event.Event) error) error {
 }
 
 // take counts what is about to wait.
-func (a *assembler) take(w *wire.Event, payload []byte) held {
+func (a *Assembler) take(w *wire.Event, payload []byte) held {
 	a.heldBytes += len(payload)
 	a.waits++
 	return held{*w, payload}
 }
 
-// letGo emits what has waited, in order.
-func (a *assembler) letGo(waited []held, out func(event.Event) error) error {
+// emitAll emits what has waited, in order.
+func (a *Assembler) emitAll(waited []held, out func(event.Event) error) error {
 	for i := range waited {
 		a.heldBytes -= len(waited[i].payload)
 		a.waits--
@@ -173,7 +183,7 @@ func (a *assembler) letGo(waited []held, out func(event.Event) error) error {
 }
 
 // wait keeps a record that TCP has not got until its connection closes.
-func (a *assembler) wait(w *wire.Event, payload []byte, out func(event.Event) error) error {
+func (a *Assembler) wait(w *wire.Event, payload []byte, out func(event.Event) error) error {
 	if err := a.makeRoom(w.Conn, out); err != nil {
 		return err
 	}
@@ -184,14 +194,14 @@ func (a *assembler) wait(w *wire.Event, payload []byte, out func(event.Event) er
 }
 
 // hold keeps a record until its call returns.
-func (a *assembler) hold(w *wire.Event, payload []byte, out func(event.Event) error) error {
+func (a *Assembler) hold(w *wire.Event, payload []byte, out func(event.Event) error) error {
 	if err := a.makeRoom(w.Conn, out); err != nil {
 		return err
 	}
 	c, _ := a.conns.Peek(w.Conn)
 	c.opened = append(c.opened, a.take(w, payload))
 	for len(c.opened) > maxHeld || a.heldBytes > maxBytes && len(c.opened) > 0 {
-		if err := a.letGo(c.opened[:1], out); err != nil {
+		if err := a.emitAll(c.opened[:1], out); err != nil {
 			return err
 		}
 		c.opened = c.opened[1:]
@@ -201,7 +211,7 @@ func (a *assembler) hold(w *wire.Event, payload []byte, out func(event.Event) er
 }
 
 // put remembers a connection while it has records waiting.
-func (a *assembler) put(conn uint64, c waiting) {
+func (a *Assembler) put(conn uint64, c waiting) {
 	if len(c.opened)+len(c.unsent) == 0 {
 		a.conns.Delete(conn)
 		return
@@ -212,7 +222,7 @@ func (a *assembler) put(conn uint64, c waiting) {
 // release lets go what waits for a call of this connection to return. last is
 // the record that brought the return, or nil; records of other tasks keep an
 // unknown return.
-func (a *assembler) release(conn uint64, last *wire.Event, out func(event.Event) error) error {
+func (a *Assembler) release(conn uint64, last *wire.Event, out func(event.Event) error) error {
 	c, _ := a.conns.Peek(conn)
 	opened := c.opened
 	if len(opened) == 0 {
@@ -226,10 +236,10 @@ func (a *assembler) release(conn uint64, last *wire.Event, out func(event.Event)
 			w.Stamp[3], w.Op = last.Stamp[3], last.Op
 		}
 	}
-	return a.letGo(opened, out)
+	return a.emitAll(opened, out)
 }
 
-func (a *assembler) addSocket(w *wire.Event, out func(event.Event) error) error {
+func (a *Assembler) addSocket(w *wire.Event, out func(event.Event) error) error {
 	if event.SocketState(w.State) == event.SocketClose {
 		if err := a.forget(w.Conn, out); err != nil {
 			return err
@@ -238,8 +248,14 @@ func (a *assembler) addSocket(w *wire.Event, out func(event.Event) error) error 
 	return out(w.Socket())
 }
 
+// LetGo lets go what waits for a call of a connection whose return does not come
+// any more.
+func (a *Assembler) LetGo(conn uint64, out func(event.Event) error) error {
+	return a.release(conn, nil, out)
+}
+
 // empty lets go what a connection has waiting, in order.
-func (a *assembler) empty(conn uint64, out func(event.Event) error) error {
+func (a *Assembler) empty(conn uint64, out func(event.Event) error) error {
 	if err := a.release(conn, nil, out); err != nil {
 		return err
 	}
@@ -247,11 +263,11 @@ func (a *assembler) empty(conn uint64, out func(event.Event) error) error {
 	slices.SortFunc(c.unsent, func(x, y held) int {
 		return cmp.Or(cmp.Compare(x.wire.Gen, y.wire.Gen), cmp.Compare(x.wire.Seq, y.wire.Seq))
 	})
-	return a.letGo(c.unsent, out)
+	return a.emitAll(c.unsent, out)
 }
 
 // forget lets go all that is held of a connection.
-func (a *assembler) forget(conn uint64, out func(event.Event) error) error {
+func (a *Assembler) forget(conn uint64, out func(event.Event) error) error {
 	if err := a.empty(conn, out); err != nil {
 		return err
 	}
@@ -274,8 +290,8 @@ func lonely(done *wire.Event, out func(event.Event) error) error {
 	return out(done.Failure())
 }
 
-// flush lets go everything, at the end of a run.
-func (a *assembler) flush(out func(event.Event) error) error {
+// Flush lets go everything, at the end of a run.
+func (a *Assembler) Flush(out func(event.Event) error) error {
 	for conn := range a.conns.All() {
 		if err := a.empty(conn, out); err != nil {
 			return err
@@ -289,14 +305,14 @@ func (a *assembler) flush(out func(event.Event) error) error {
 	return nil
 }
 
-func (a *assembler) emit(w *wire.Event, payload []byte, out func(event.Event) error) error {
+func (a *Assembler) emit(w *wire.Event, payload []byte, out func(event.Event) error) error {
 	if w.Flags&wire.FlagAsync != 0 && w.Dir == uint8(event.RX) {
 		return a.emitAsync(w, out)
 	}
 	return a.emitRecord(w, payload, out)
 }
 
-func (a *assembler) emitRecord(w *wire.Event, payload []byte, out func(event.Event) error) error {
+func (a *Assembler) emitRecord(w *wire.Event, payload []byte, out func(event.Event) error) error {
 	w.Record(&a.record)
 	a.record.Payload = payload
 	a.judge(w)
@@ -305,21 +321,21 @@ func (a *assembler) emitRecord(w *wire.Event, payload []byte, out func(event.Eve
 
 // judge asks the expression where the kernel could not: it did not know the
 // whole record yet, or the record was still in the making.
-func (a *assembler) judge(w *wire.Event) {
-	if a.match == nil || w.Matched != 0 {
+func (a *Assembler) judge(w *wire.Event) {
+	if a.options.Match == nil || w.Matched != 0 {
 		return
 	}
-	if a.container != nil {
-		a.record.Proc.Container = a.container(a.record.Proc.CgroupID)
+	if a.options.Container != nil {
+		a.record.Proc.Container = a.options.Container(a.record.Proc.CgroupID)
 	}
 	s := match.OfRecord(&a.record)
 	s.Hits = &w.Hits
-	a.record.Unmatched = a.match.Eval(&s) != match.Yes
+	a.record.Unmatched = a.options.Match.Eval(&s) != match.Yes
 }
 
 // emitAsync gives an asynchronously opened record the time and the plaintext
 // that came later, or tells that it could not be opened.
-func (a *assembler) emitAsync(w *wire.Event, out func(event.Event) error) error {
+func (a *Assembler) emitAsync(w *wire.Event, out func(event.Event) error) error {
 	done, ok := a.async.take(asyncKey(w))
 	if !ok {
 		return a.emitRecord(w, nil, out)
@@ -340,7 +356,7 @@ func (a *assembler) emitAsync(w *wire.Event, out func(event.Event) error) error 
 
 // payload returns the plaintext of a record. It was submitted before the
 // record's event, so that it is in its ring by now.
-func (a *assembler) payload(w *wire.Event) ([]byte, error) {
+func (a *Assembler) payload(w *wire.Event) ([]byte, error) {
 	if w.Flags&wire.FlagPayload == 0 {
 		return nil, nil
 	}
@@ -363,17 +379,14 @@ func (a *assembler) payload(w *wire.Event) ([]byte, error) {
 	return b[:min(len(b), int(w.Len))], nil
 }
 
-// reportDropped tells of payloads dropped since the last call.
-func (a *assembler) reportDropped(out func(event.Event) error) error {
-	if a.dropped == 0 {
-		return nil
-	}
-	e := &event.Lost{Mono: Monotonic(), Cause: "payload_dropped", Count: a.dropped}
-	a.dropped = 0
-	return out(e)
+// Dropped is how many payloads were announced, and left out or not there when
+// their records came, since the last call.
+func (a *Assembler) Dropped() (n uint64) {
+	n, a.dropped = a.dropped, 0
+	return n
 }
 
-func (a *assembler) keep(p wire.Payload) {
+func (a *Assembler) keep(p wire.Payload) {
 	for a.payloads.len() >= maxKept || a.keptBytes > maxBytes {
 		old, _ := a.payloads.takeOldest()
 		a.keptBytes -= len(old)

@@ -1,0 +1,37 @@
+package loader
+
+import (
+	"testing"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/assemble"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
+)
+
+// lossless is a backend that has lost nothing.
+type lossless struct{ backend }
+
+func (lossless) losses() (n [len(causes)]uint64, err error) { return n, nil }
+
+// A payload that was announced and is not there is a loss, told once.
+func TestDroppedPayloadIsTold(t *testing.T) {
+	empty := func(func(wire.Payload) bool) error { return nil }
+	tr := &Tracer{backend: lossless{}, asm: assemble.New(empty, assemble.Options{})}
+	w := wire.Event{Kind: wire.KindRecord, Conn: 1, Len: 9, Flags: wire.FlagPayload, Stamp: [4]uint64{1, 2, 3, 4}}
+	if err := tr.asm.Add(&w, func(event.Event) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	var told []*event.Lost
+	for range 2 {
+		err := tr.Losses(func(e event.Event) error {
+			told = append(told, e.(*event.Lost))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(told) != 1 || told[0].Count != 1 || told[0].Cause != "payload_dropped" {
+		t.Errorf("told %+v", told)
+	}
+}
