@@ -7,6 +7,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/sums"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
@@ -33,8 +34,8 @@ type backend interface {
 	losses() ([len(causes)]uint64, error)
 	// programs are those that are attached, by name, to ask what they cost.
 	programs() map[string]*ebpf.Program
-	// newSampler reads what the kernel adds up; nil where it does not.
-	newSampler() *sampler
+	// newSums reads what the kernel adds up; nil where it does not.
+	newSums() *sums.Reader
 	// sampleEvery sets N of Config.Sample; nil where nothing can be left out.
 	sampleEvery() interface{ Set(any) error }
 	// rings says how full the buffers are, where that is known.

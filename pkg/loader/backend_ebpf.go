@@ -17,6 +17,7 @@ import (
 
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/compile"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/sums"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
@@ -290,7 +291,9 @@ func (b *ebpfBackend) name() string { return BackendEBPF }
 
 func (b *ebpfBackend) programs() map[string]*ebpf.Program { return b.coll.Programs }
 
-func (b *ebpfBackend) newSampler() *sampler { return newSampler(b.coll) }
+func (b *ebpfBackend) newSums() *sums.Reader {
+	return sums.New(b.coll.Maps["stats"], b.coll.Variables["stream_conn"])
+}
 
 func (b *ebpfBackend) rings(payload bool) []Fill {
 	fills := []Fill{{"events", "ring_full", uint64(b.events.BufferSize()), uint64(b.events.AvailableBytes())}}

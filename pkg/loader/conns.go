@@ -62,8 +62,8 @@ func (t *Tracer) addUnfinished(records []wire.Event, handle func(event.Event) er
 			continue
 		}
 		w.Skipped = 0 // what it holds is of the record before
-		if t.sampler != nil {
-			if err := t.sampler.add(w); err != nil {
+		if t.sums != nil {
+			if err := t.sums.Add(w); err != nil {
 				return err
 			}
 			if w.Conn != t.streamed && event.ContentType(w.Type) == event.ApplicationData {

@@ -1,117 +1,33 @@
 package loader
 
 import (
-	"io"
+	"errors"
 	"testing"
-	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/meter"
 )
 
-// switching is a kernel that counts how often measuring is switched on.
-type switching struct {
-	on    bool
-	times []time.Duration // since the beginning
-	now   time.Duration
-}
+// setter is the variable by which records are left out.
+type setter func(any) error
 
-func (s *switching) enable() (io.Closer, error) {
-	s.on = true
-	s.times = append(s.times, s.now)
-	return s, nil
-}
+func (s setter) Set(v any) error { return s(v) }
 
-// Close implements io.Closer.
-func (s *switching) Close() error {
-	s.on = false
-	return nil
-}
-
-// run steps a meter as Tracer.Run does, for a time.
-func (s *switching) run(m *meter, d time.Duration) {
-	begin := time.Unix(1000, 0)
-	for end := s.now + d; s.now < end; s.now += pollInterval {
-		m.step(begin.Add(s.now))
+// A run leaves records out as long as it may, and then ends with what it took.
+func TestCostError(t *testing.T) {
+	var set []any
+	cfg := Config{MaxCPU: 5, Sample: &Sampling{Every: 500}}
+	every := setter(func(v any) error { set = append(set, v); return nil })
+	tr := &Tracer{maxCPU: 5, meter: meter.New(nil, meter.Asked{}), governor: meter.NewGovernor(limits(&cfg, every))}
+	for window, share := range []float64{9, 8, 7} {
+		if err := tr.judge(share); err != nil {
+			t.Fatalf("window %d: %v", window, err)
+		}
 	}
-}
-
-func newSwitching() (*switching, *meter) {
-	s, m := &switching{}, newMeter(nil)
-	m.enable = s.enable
-	return s, m
-}
-
-// Nothing is switched unless somebody asks.
-func TestMeterRestsUnasked(t *testing.T) {
-	s, m := newSwitching()
-	s.run(m, time.Hour)
-	if len(s.times) != 0 || m.cost().Over != 0 {
-		t.Errorf("switched on at %v", s.times)
+	var cost *CostError
+	if err := tr.judge(6); !errors.As(err, &cost) || *cost != (CostError{6, 5}) {
+		t.Errorf("got %v", err)
 	}
-}
-
-// For a figure at the end each distance is twice the last, up to five minutes.
-func TestMeterForAFigure(t *testing.T) {
-	s, m := newSwitching()
-	m.figure = true
-	s.run(m, time.Hour)
-	if n := len(s.times); n > 18 || s.times[0] != 0 || s.times[1] != 5*time.Second || s.times[2] != 15*time.Second {
-		t.Errorf("switched on at %v", s.times)
-	}
-	if s.on {
-		t.Error("a window stays open")
-	}
-	if over := m.cost().Over; over < firstWindow+time.Duration(len(s.times)-1)*laterWindow {
-		t.Errorf("measured over %v in %d windows", over, len(s.times))
-	}
-}
-
-// Who looks gets a figure at once and each five seconds, until he looks away.
-func TestMeterWhileWatched(t *testing.T) {
-	s, m := newSwitching()
-	s.run(m, time.Minute)
-	m.watch(true)
-	s.run(m, 10*time.Second)
-	if len(s.times) != 2 || s.times[0] != time.Minute || s.times[1] != time.Minute+watchedEvery {
-		t.Errorf("switched on at %v", s.times)
-	}
-	m.watch(false)
-	s.run(m, time.Hour)
-	m.watch(true)
-	s.run(m, 2*pollInterval)
-	if !s.on {
-		t.Error("not measured when somebody looks again")
-	}
-	m.watch(false)
-	s.run(m, pollInterval)
-	if s.on || len(s.times) != 3 {
-		t.Errorf("measured when nobody looks any more: switched on at %v", s.times)
-	}
-}
-
-// Near its limit the cost is measured often, and rarely where it is far.
-func TestMeterForALimit(t *testing.T) {
-	s, m := newSwitching()
-	m.limited = true
-	s.run(m, 10*time.Second)
-	if len(s.times) != 2 {
-		t.Errorf("far from the limit: switched on at %v", s.times)
-	}
-	m.approach(true)
-	s.run(m, 10*time.Second)
-	if n := len(s.times) - 2; n < 19 || n > 21 {
-		t.Errorf("near the limit %d times in ten seconds", n)
-	}
-}
-
-func TestGovernorNear(t *testing.T) {
-	g := newGovernor(&Config{MaxCPU: 10, Sample: &Sampling{Every: 1}}, nil)
-	if g.near(5) || !g.near(5.1) {
-		t.Error("near is more than half of the limit")
-	}
-	g.every = 10
-	if !g.near(0) {
-		t.Error("what leaves records out has to know soon when it may stop")
-	}
-	if (*governor)(nil).near(100) {
-		t.Error("near to no limit")
+	if len(set) != 1 || set[0] != uint32(1000) {
+		t.Errorf("set to %v, want once to 1000", set)
 	}
 }

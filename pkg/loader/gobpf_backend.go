@@ -17,6 +17,7 @@ import (
 	"github.com/iovisor/gobpf/elf"
 	"golang.org/x/sys/unix"
 
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/sums"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
@@ -240,7 +241,7 @@ func (b *gobpfBackend) each(name string, visit func(value []byte) error) error {
 
 func (b *gobpfBackend) name() string { return BackendGobpf }
 
-func (b *gobpfBackend) newSampler() *sampler { return nil }
+func (b *gobpfBackend) newSums() *sums.Reader { return nil }
 
 func (b *gobpfBackend) sampleEvery() interface{ Set(any) error } { return nil }
 

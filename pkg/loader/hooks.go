@@ -123,26 +123,11 @@ func choose(spec *ebpf.CollectionSpec, t *types) (present []hook, missing []stri
 		case h.without != "" && !have[h.program] && !have[h.alternative]:
 			missing = append(missing, h.function+": "+h.without)
 		}
-		for _, name := range copies(h.program) {
+		for _, name := range object.Copies(h.program) {
 			delete(spec.Programs, name)
 		}
 	}
 	return present, missing, nil
-}
-
-// twinSuffix names the second copy of a program, and with a 2 the third (TWIN
-// in bpf/ktls_conn.h).
-const twinSuffix = "_twin"
-
-// copies names the programs that may be there for one.
-func copies(program string) []string {
-	return []string{program, program + twinSuffix, program + twinSuffix + "2"}
-}
-
-// original is the program of which name may be a copy.
-func original(name string) string {
-	program, _, _ := strings.Cut(name, twinSuffix)
-	return program
 }
 
 // setTwins keeps the further copies only where the kernel preempts its own code.
@@ -151,7 +136,7 @@ func setTwins(spec *ebpf.CollectionSpec, preemptible bool) error {
 		return object.Set(spec, "twins", uint32(1))
 	}
 	for name := range spec.Programs {
-		if name != original(name) {
+		if name != object.Original(name) {
 			delete(spec.Programs, name)
 		}
 	}
@@ -171,7 +156,7 @@ func preemptible() bool {
 
 // attach returns the links of a hook's program and of its copies.
 func attach(coll *ebpf.Collection, h hook) (links []link.Link, err error) {
-	for _, name := range copies(h.program) {
+	for _, name := range object.Copies(h.program) {
 		prog := coll.Programs[name]
 		if prog == nil && name == h.program {
 			return nil, fmt.Errorf("attach %s: the BPF object has no such program", name)

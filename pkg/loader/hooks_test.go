@@ -10,6 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/objecttest"
 )
 
@@ -26,7 +27,7 @@ func TestHooksAndPrograms(t *testing.T) {
 		if p.Type != ebpf.Tracing || p.AttachTo != h.function {
 			t.Errorf("hook %s names function %s, the object attaches it to %q as %v", h.program, h.function, p.AttachTo, p.Type)
 		}
-		for _, name := range copies(h.program) {
+		for _, name := range object.Copies(h.program) {
 			twin := spec.Programs[name]
 			if twin != nil && (twin.AttachTo != p.AttachTo || twin.AttachType != p.AttachType) {
 				t.Errorf("%s is on %v %s, its copy %s on %v %s", h.program, p.AttachType, p.AttachTo, name, twin.AttachType, twin.AttachTo)
@@ -35,7 +36,7 @@ func TestHooksAndPrograms(t *testing.T) {
 	}
 	for name, p := range spec.Programs {
 		entry := p.AttachType == ebpf.AttachTraceFEntry || p.AttachType == ebpf.AttachTraceFExit
-		if entry != named[original(name)] {
+		if entry != named[object.Original(name)] {
 			t.Errorf("program %s (%v) and the table hooks do not agree", name, p.AttachType)
 		}
 	}
@@ -126,7 +127,7 @@ func TestChooseOnEveryKernel(t *testing.T) {
 		}
 		needless++
 		gone++
-		for _, name := range copies(h.program)[1:] {
+		for _, name := range object.Copies(h.program)[1:] {
 			if s.Programs[name] != nil {
 				gone++
 			}
@@ -154,7 +155,7 @@ func TestChooseWithoutOne(t *testing.T) {
 		if err != nil {
 			t.Errorf("without %s: %v", h.function, err)
 		}
-		if s.Programs[h.program] != nil || s.Programs[h.program+twinSuffix] != nil || slices.Contains(present, h) {
+		if slices.ContainsFunc(object.Copies(h.program), func(name string) bool { return s.Programs[name] != nil }) || slices.Contains(present, h) {
 			t.Errorf("without %s the program %s stays", h.function, h.program)
 		}
 		var want []string
@@ -268,7 +269,7 @@ func TestSetTwins(t *testing.T) {
 		}
 		expectVariable(t, s, "twins", "twins", want)
 		for name := range s.Programs {
-			if !preemptible && name != original(name) {
+			if !preemptible && name != object.Original(name) {
 				t.Errorf("%s stays on a kernel that does not preempt itself", name)
 			}
 		}

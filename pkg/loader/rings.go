@@ -11,10 +11,9 @@ type Fill struct {
 // not after Close.
 func (t *Tracer) Rings() []Fill {
 	out := t.rings(t.snaplen > 0)
-	if t.sampler != nil {
-		t.sampler.mu.Lock()
-		defer t.sampler.mu.Unlock()
-		out = append(out, Fill{"stats", "stats_map_full", uint64(t.sampler.stats.MaxEntries()), uint64(t.sampler.count)})
+	if t.sums != nil {
+		size, used := t.sums.Fill()
+		out = append(out, Fill{"stats", "stats_map_full", size, used})
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/meter"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
@@ -19,9 +20,21 @@ func (t *Tracer) govern(cfg *Config) error {
 		cfg.Sample = nil
 	}
 	if cfg.MaxCPU > 0 {
-		t.meter.limited, t.governor = true, newGovernor(cfg, every)
+		t.governor = meter.NewGovernor(limits(cfg, every))
 	}
 	return nil
+}
+
+// limits is what Config.MaxCPU asks of the governor.
+func limits(cfg *Config, every interface{ Set(any) error }) meter.Limits {
+	l := meter.Limits{CPU: cfg.MaxCPU, Set: func(n uint32) error { return every.Set(n) }, Tell: cfg.Notice}
+	if cfg.Sample != nil {
+		l.Least = cfg.Sample.Every
+	}
+	if l.Tell == nil {
+		l.Tell = func(string) {}
+	}
+	return l
 }
 
 // setSampling tells the programs whether records may be left out, and how many.

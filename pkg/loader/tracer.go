@@ -11,6 +11,8 @@ import (
 
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/assemble"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/meter"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/sums"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
@@ -26,9 +28,10 @@ type Tracer struct {
 	backend
 	asm      *assemble.Assembler
 	lost     lostCounter
-	meter    *meter
-	governor *governor
-	sampler  *sampler // nil where records are not added up, see Aggregates
+	meter    *meter.Meter
+	governor *meter.Governor // nil without Config.MaxCPU
+	maxCPU   float64
+	sums     *sums.Reader // nil where records are not added up, see Aggregates
 	stream   atomic.Uint64
 	streamed uint64 // what stream was when the loop last looked
 	snaplen  int
@@ -47,7 +50,7 @@ func Open(cfg Config) (*Tracer, error) {
 		return nil, err
 	}
 	b := newBackend(cfg.Backend)
-	t := &Tracer{backend: b, snaplen: cfg.Snaplen}
+	t := &Tracer{backend: b, snaplen: cfg.Snaplen, maxCPU: cfg.MaxCPU}
 	if err := t.start(&cfg); err != nil {
 		t.Close()
 		return nil, err
@@ -59,17 +62,16 @@ func (t *Tracer) start(cfg *Config) error {
 	if err := t.open(cfg); err != nil {
 		return err
 	}
-	t.meter = newMeter(t.programs())
-	t.meter.figure = cfg.Cost
+	t.meter = meter.New(t.programs(), meter.Asked{Figure: cfg.Cost, Limited: cfg.MaxCPU > 0})
 	if err := t.govern(cfg); err != nil {
 		return err
 	}
 	if cfg.Aggregate {
-		t.sampler = t.newSampler()
+		t.sums = t.newSums()
 	}
-	t.asm = assemble.New(t.fetch, assemble.Options{Match: cfg.Match, Container: cfg.Container, Aggregate: t.sampler != nil})
+	t.asm = assemble.New(t.fetch, assemble.Options{Match: cfg.Match, Container: cfg.Container, Aggregate: t.sums != nil})
 	t.begin = time.Now()
-	t.meter.step(t.begin)
+	t.meter.Step(t.begin)
 	if err := t.setLive(true); err != nil {
 		return err
 	}
@@ -124,7 +126,7 @@ func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle f
 	var cost *CostError
 	ended := errors.As(err, &cost)
 	t.end = time.Now()
-	t.meter.stop()
+	t.meter.Stop()
 	if offErr := t.setLive(false); err == nil {
 		err = offErr
 	}
@@ -154,11 +156,10 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 		if err := t.endStream(handle); err != nil {
 			return err
 		}
-		if share, ok := t.meter.step(time.Now()); ok {
-			if err := t.governor.judge(share); err != nil {
+		if share, ok := t.meter.Step(time.Now()); ok {
+			if err := t.judge(share); err != nil {
 				return err
 			}
-			t.meter.approach(t.governor.near(share))
 		}
 		if idle == nil {
 			continue
@@ -229,7 +230,7 @@ func (t *Tracer) reportLosses(handle func(event.Event) error) error {
 // Close detaches and frees everything. It may be called more than once.
 func (t *Tracer) Close() {
 	if t.meter != nil {
-		t.meter.stop()
+		t.meter.Stop()
 	}
 	t.close()
 }

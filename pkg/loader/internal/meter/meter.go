@@ -1,0 +1,246 @@
+// Package meter measures what the BPF programs take of a processor, and keeps it
+// below a limit. It is told the time and whether somebody asks; that the kernel
+// measures only meanwhile is its business.
+package meter
+
+import (
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
+)
+
+// The kernel measures its programs only when told to. That patches its text on
+// all CPUs, and costs two readings of a clock for each run: so only while
+// somebody asks, for a second at first, which is enough for a short run, and
+// then for a moment now and then.
+const (
+	firstWindow = time.Second
+	laterWindow = 100 * time.Millisecond
+	// watchedEvery is from one window to the next while somebody looks at the
+	// cost, and where it has a limit that is far.
+	watchedEvery = 5 * time.Second
+	// governedEvery is it where the limit is near.
+	governedEvery = 500 * time.Millisecond
+	// A figure for the end of the run needs the less the longer
+	// it has been measured: each distance is twice the last, up to this.
+	rarestEvery = 5 * time.Minute
+)
+
+// oncePerRecord are the programs that run once for each record, by fentry and
+// by kprobes.
+var oncePerRecord = []string{"verdict_enter", "open_enter", "bpf_exec_tx_verdict_enter", "tls_rx_one_record_enter"}
+
+// Meter measures programs in windows. Watch and Cost may be called from any
+// goroutine, while the one that steps it goes on.
+type Meter struct {
+	mu       sync.Mutex
+	programs map[string]*ebpf.Program
+	began    time.Time // of the present window
+	next     time.Time // when the next one is due
+	close    io.Closer // nil between windows
+	before   map[string]ebpf.ProgramStats
+	sums     map[string]*event.ProgramCost
+	over     time.Duration
+	enable   func() (io.Closer, error)
+
+	// Who asks: for a figure at the end, for a limit, or somebody who looks.
+	figure, limited, watched bool
+	near                     bool          // to the limit
+	every                    time.Duration // what figure waited last
+}
+
+// Asked says who asks for the cost from the beginning.
+type Asked struct {
+	// Figure: for what a run took, at its end. Limited: there is a limit.
+	Figure, Limited bool
+}
+
+// New returns a meter of programs by their names in the object. It measures
+// nothing before its first step.
+func New(programs map[string]*ebpf.Program, asked Asked) *Meter {
+	return &Meter{programs: programs, figure: asked.Figure, limited: asked.Limited, enable: enableStats, every: watchedEvery / 2,
+		before: map[string]ebpf.ProgramStats{}, sums: map[string]*event.ProgramCost{}}
+}
+
+func enableStats() (io.Closer, error) { return ebpf.EnableStats(unix.BPF_STATS_RUN_TIME) }
+
+// asked says whether anybody wants the cost.
+func (m *Meter) asked() bool { return m.figure || m.limited || m.watched }
+
+// distance is from the begin of a window to that of the next.
+func (m *Meter) distance() time.Duration {
+	switch {
+	case m.limited && m.near:
+		return governedEvery
+	case m.limited || m.watched:
+		return watchedEvery
+	}
+	m.every = min(2*m.every, rarestEvery)
+	return m.every
+}
+
+// Watch begins or ends measuring for somebody who looks.
+func (m *Meter) Watch(on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if on && !m.watched {
+		m.next = time.Time{} // now
+	}
+	m.watched = on
+}
+
+// Approach says whether the limit is near.
+func (m *Meter) Approach(near bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if near && !m.near {
+		m.next = m.began.Add(governedEvery)
+	}
+	m.near = near
+}
+
+// Step opens or closes a window when it is time; then ok is true, and share what
+// the programs took of one processor in it, in percent. Where the kernel does
+// not measure, the cost stays unknown.
+func (m *Meter) Step(now time.Time) (share float64, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.close == nil && m.asked() && !now.Before(m.next):
+		m.open(now)
+	case m.close != nil && !m.asked():
+		m.shut(now)
+	case m.close != nil && now.Sub(m.began) >= m.window():
+		before := m.spent()
+		m.shut(now)
+		return 100 * float64(m.spent()-before) / float64(now.Sub(m.began)), true
+	}
+	return 0, false
+}
+
+// spent is the run time of all programs that was measured, in nanoseconds.
+func (m *Meter) spent() (ns uint64) {
+	for _, c := range m.sums {
+		ns += c.Nanos
+	}
+	return ns
+}
+
+func (m *Meter) window() time.Duration {
+	if m.over == 0 {
+		return firstWindow
+	}
+	return laterWindow
+}
+
+func (m *Meter) open(now time.Time) {
+	m.next = now.Add(m.distance())
+	c, err := m.enable()
+	if err != nil {
+		return
+	}
+	m.close, m.began = c, now
+	for name, p := range m.programs {
+		if s, err := p.Stats(); err == nil {
+			m.before[name] = *s
+		}
+	}
+}
+
+// shut ends a window, if one is open, and adds up what ran in it.
+func (m *Meter) shut(now time.Time) {
+	if m.close == nil {
+		return
+	}
+	for name, p := range m.programs {
+		if s, err := p.Stats(); err == nil {
+			m.add(name, s.RunCount-m.before[name].RunCount, s.Runtime-m.before[name].Runtime)
+		}
+	}
+	m.close.Close()
+	m.close = nil
+	m.over += now.Sub(m.began)
+}
+
+// sum returns a program's cost, which is also its twin's (TWIN in
+// bpf/ktls_conn.h).
+func (m *Meter) sum(base string) *event.ProgramCost {
+	c := m.sums[base]
+	if c == nil {
+		c = &event.ProgramCost{Name: base}
+		m.sums[base] = c
+	}
+	return c
+}
+
+// add counts a program's twin as the same run of it.
+func (m *Meter) add(name string, runs uint64, spent time.Duration) {
+	base := object.Original(name)
+	c := m.sum(base)
+	if base == name {
+		c.Runs += runs
+	}
+	c.Nanos += uint64(spent)
+}
+
+// Stop ends measuring.
+func (m *Meter) Stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.shut(time.Now())
+}
+
+// countSkips asks the kernel for its count, which it keeps without being told
+// to. Of copies, a run is lost only where all were skipped.
+func (m *Meter) countSkips() {
+	for name := range m.programs {
+		if name != object.Original(name) {
+			continue
+		}
+		if skipped := m.skipped(name); skipped > 0 {
+			m.sum(name).Skipped = skipped
+		}
+	}
+}
+
+// skipped is the least count of a program and its copies.
+func (m *Meter) skipped(program string) uint64 {
+	least := uint64(math.MaxUint64)
+	for _, name := range object.Copies(program) {
+		if p := m.programs[name]; p != nil {
+			s, err := p.Stats()
+			if err != nil {
+				return 0
+			}
+			least = min(least, s.RecursionMisses)
+		}
+	}
+	return least
+}
+
+// Cost is what the programs took in the windows that are over, by name, how long
+// those were together, and how many records began to be sealed or opened in them.
+func (m *Meter) Cost() (programs []event.ProgramCost, over time.Duration, records uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.countSkips()
+	for _, p := range m.sums {
+		if p.Runs > 0 || p.Skipped > 0 {
+			programs = append(programs, *p)
+		}
+		if slices.Contains(oncePerRecord, p.Name) {
+			records += p.Runs
+		}
+	}
+	slices.SortFunc(programs, func(a, b event.ProgramCost) int { return strings.Compare(a.Name, b.Name) })
+	return programs, m.over, records
+}
