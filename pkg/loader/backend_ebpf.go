@@ -125,7 +125,7 @@ func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 		return err
 	}
 	values["snaplen"] = uint64(cfg.Snaplen)
-	values["aggregate"] = uint64(boolInt(cfg.Aggregate))
+	values["aggregate"] = uint64(object.BoolInt(cfg.Aggregate))
 	values["nr_sendfile"] = unix.SYS_SENDFILE
 	values["nr_splice"] = unix.SYS_SPLICE
 	values["wake_mark"] = uint64(cfg.ring() / 4)
@@ -175,7 +175,7 @@ func (b *ebpfBackend) about() ([]HookState, []string) { return b.hooks, b.missin
 
 // setLive lets all programs see records, or none.
 func (b *ebpfBackend) setLive(on bool) error {
-	if err := b.coll.Variables["live"].Set(uint32(boolInt(on))); err != nil {
+	if err := b.coll.Variables["live"].Set(uint32(object.BoolInt(on))); err != nil {
 		return fmt.Errorf("switch the programs: %w", err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
 // MaxSnaplen is the largest plaintext of a record, 2^14 bytes (RFC 8446 §5.1).
@@ -88,7 +89,7 @@ type Filter struct {
 const (
 	defaultRing        = 8 << 20
 	defaultPayloadRing = 32 << 20
-	pageSize           = 4096
+	pageSize           = object.PageSize
 	maxRing            = 1 << 30
 	maxPercent         = 100_000
 )

@@ -4,16 +4,21 @@ package loader
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
 	"github.com/iovisor/gobpf/elf"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/gobpf/module"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
 // plausible is a layout in which everything is known, somewhere.
-func plausible() *offsets {
-	l := newOffsets()
+func plausible() *module.Offsets {
+	l := module.NewOffsets()
 	for field, at := range map[string]int{
 		"sock_common.skc_daddr": 0, "sock_common.skc_rcv_saddr": 4, "sock_common.skc_dport": 12, "sock_common.skc_num": 14,
 		"sock_common.skc_family": 16, "sock_common.skc_net": 48, "sock_common.skc_v6_daddr": 56, "sock_common.skc_v6_rcv_saddr": 72,
@@ -28,18 +33,18 @@ func plausible() *offsets {
 		"skb_frag.netmem": 0, "skb_frag.len": 8, "skb_frag.offset": 12, "socket.sk": 24, "iov_iter.ubuf": 32, "iov_iter.__iov": 32,
 		"iov_iter.iov_offset": 24, "iov_iter.iter_type": 16,
 	} {
-		l.set(field, at)
+		l.Set(field, at)
 	}
-	l.Fields["tls_strparser.mark"] = place{Offset: 8, Bits: 8}
-	l.Fields["tls_context.tx_conf"] = place{Offset: 24, Bits: 3}
-	l.Fields["tls_context.rx_conf"] = place{Offset: 24, Bit: 3, Bits: 3}
+	l.Fields["tls_strparser.mark"] = module.Place{Offset: 8, Bits: 8}
+	l.Fields["tls_context.tx_conf"] = module.Place{Offset: 24, Bits: 3}
+	l.Fields["tls_context.rx_conf"] = module.Place{Offset: 24, Bit: 3, Bits: 3}
 	l.Sizes = map[string]uint32{"cipher_context": 28, "scatterlist": 32, "page": 64, "skb_frag": 16}
 	l.Enums = map[string]uint64{"iter_type.ITER_UBUF": 0, "iter_type.ITER_IOVEC": 1}
 	return l
 }
 
 // withoutPayload is a layout of a kernel whose plaintexts were not found.
-func withoutPayload() *offsets {
+func withoutPayload() *module.Offsets {
 	l := plausible()
 	for field := range l.Fields {
 		for _, prefix := range []string{"scatterlist.", "sk_msg_sg.data", "skb_", "sk_buff.head", "sk_buff.end", "iov_iter."} {
@@ -59,7 +64,7 @@ func settingsOf(t *testing.T, snaplen uint64, plaintext bool) map[string]uint64 
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, v := range map[string]uint64{"snaplen": snaplen, "plaintext": uint64(boolInt(plaintext)), "tx_type_arg": 3, "set_tx_arg": 1, "set_update_arg": 2, "orig_ax_back": 48,
+	for name, v := range map[string]uint64{"snaplen": snaplen, "plaintext": uint64(object.BoolInt(plaintext)), "tx_type_arg": 3, "set_tx_arg": 1, "set_update_arg": 2, "orig_ax_back": 48,
 		"stack_size": 16384, "nr_sendfile": 40, "nr_splice": 275, "page_offset_base": 0xff11000000000000, "vmemmap_base": 0xffd4000000000000, "tgid": 1} {
 		s[name] = v
 	}
@@ -68,22 +73,22 @@ func settingsOf(t *testing.T, snaplen uint64, plaintext bool) map[string]uint64 
 
 // The programs that learn fit every kernel as they are.
 func TestVerifierOfLearning(t *testing.T) {
-	spec, err := loadLearn()
+	spec, err := object.LoadLearn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	loadAndClose(t, spec, newOffsets(), map[string]uint64{"tgid": 1})
+	loadAndClose(t, spec, module.NewOffsets(), map[string]uint64{"tgid": 1})
 }
 
 // TestVerifier loads the programs, attached to nothing, into this kernel.
 func TestVerifier(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		l       *offsets
+		l       *module.Offsets
 		snaplen uint64
 	}{{"metadata", plausible(), 0}, {"payload", plausible(), 16384}, {"nothing known of payload", withoutPayload(), 0}} {
 		t.Run(c.name, func(t *testing.T) {
-			spec, err := loadKprobe()
+			spec, err := object.LoadKprobe()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,9 +97,9 @@ func TestVerifier(t *testing.T) {
 	}
 }
 
-func loadAndClose(t *testing.T, spec *ebpf.CollectionSpec, o *offsets, settings map[string]uint64) {
+func loadAndClose(t *testing.T, spec *ebpf.CollectionSpec, o *module.Offsets, settings map[string]uint64) {
 	t.Helper()
-	m, err := loadModuleSpec(spec, o, settings, map[string]elf.SectionParams{"maps/events": {PerfRingBufferPageCount: 1}})
+	m, err := module.Load(spec, o, settings, map[string]elf.SectionParams{"maps/events": {PerfRingBufferPageCount: 1}})
 	if err != nil && (os.Geteuid() != 0 || strings.Contains(err.Error(), "not permitted")) {
 		t.Skipf("needs root: %v", err)
 	}
@@ -104,5 +109,33 @@ func loadAndClose(t *testing.T, spec *ebpf.CollectionSpec, o *offsets, settings 
 	// gobpf takes probes away that were never there, where debugfs is mounted.
 	if err := m.Close(); err != nil && !strings.Contains(err.Error(), "kprobe_events") {
 		t.Error(err)
+	}
+}
+
+// What a Config asks for reaches the room whole, its hooks with all that is
+// required of them.
+func TestGobpfOptions(t *testing.T) {
+	cfg := Config{Snaplen: 64, RingBytes: 1 << 16, PayloadRingBytes: 1 << 17, Aggregate: true,
+		Filter: Filter{PIDs: []uint32{7}, Comms: []string{" nginx "}, Port: 443}}
+	o, err := gobpfOptions(&cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Snaplen != 64 || o.BufferBytes != 1<<16+1<<17 || !o.Aggregate || o.Match || !slices.Equal(o.PIDs, cfg.Filter.PIDs) ||
+		len(o.Comms) != 1 || o.Comms[0] != event.MakeComm("nginx") || o.Settings["want_port"] != 443 {
+		t.Errorf("%+v", o)
+	}
+	required := 0
+	for i, h := range hooks {
+		if got := o.Hooks[i]; got.Program != h.program || got.Function != h.function || got.Required != h.required ||
+			got.Without != h.without || got.Alternative != h.alternative {
+			t.Errorf("%s became %+v", h.program, got)
+		}
+		if h.required {
+			required++
+		}
+	}
+	if len(o.Hooks) != len(hooks) || required == 0 {
+		t.Errorf("%d hooks of %d", len(o.Hooks), len(hooks))
 	}
 }

@@ -200,7 +200,7 @@ func setArguments(spec *ebpf.CollectionSpec, t *types) error {
 		set("recvmsg_args", len(p.Params))
 	}
 	if p := t.function("tls_encrypt_done", false); p != nil {
-		set("done_is_req", boolInt(takesRequest(p)))
+		set("done_is_req", object.BoolInt(takesRequest(p)))
 	}
 	return errors.Join(errs...)
 }
@@ -216,11 +216,4 @@ func takesRequest(p *btf.FuncProto) bool {
 	}
 	_, ok = btf.UnderlyingType(ptr.Target).(*btf.Struct)
 	return ok
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -10,9 +10,6 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// Variables of the kernel that translate a struct page to its address (x86-64).
-var pageVariables = []string{"page_offset_base", "vmemmap_base"}
-
 // setPageVariables reads the kernel's variables and hands them to the programs
 // as constants.
 func setPageVariables(spec *ebpf.CollectionSpec) error {
@@ -25,7 +22,7 @@ func setPageVariables(spec *ebpf.CollectionSpec) error {
 		return fmt.Errorf("load read_variable: %w", err)
 	}
 	defer prog.Close()
-	for _, name := range pageVariables {
+	for _, name := range object.PageVariables {
 		v, err := readVariable(prog, name)
 		if err != nil {
 			return err

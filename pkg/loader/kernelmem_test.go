@@ -37,7 +37,7 @@ func TestVariableErrors(t *testing.T) {
 // What is read goes into the constants of the same names, and the names fit.
 func TestPageVariablesAreConstants(t *testing.T) {
 	s := objecttest.Object(t)
-	for i, name := range pageVariables {
+	for i, name := range object.PageVariables {
 		if err := object.Set(s, name, uint64(i)+1<<40); err != nil {
 			t.Error(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/objecttest"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
@@ -29,7 +30,7 @@ func TestCauses(t *testing.T) {
 
 // Both ways to hook the kernel keep the same in their maps.
 func TestMaps(t *testing.T) {
-	kprobe, err := loadKprobe()
+	kprobe, err := object.LoadKprobe()
 	if err != nil {
 		t.Fatal(err)
 	}

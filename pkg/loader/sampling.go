@@ -45,7 +45,7 @@ func setSampling(spec *ebpf.CollectionSpec, cfg *Config) error {
 	}
 	return errors.Join(
 		object.Set(spec, "sampling", uint32(1)),
-		object.Set(spec, "sample_auto", uint32(boolInt(s.Auto))),
+		object.Set(spec, "sample_auto", uint32(object.BoolInt(s.Auto))),
 		object.Set(spec, "sample_every", s.Every),
 		object.Set(spec, "fill_shift", uint32(bits.TrailingZeros32(cfg.ring())-4)),
 	)

@@ -1,6 +1,6 @@
 //go:build gobpf
 
-package loader
+package learn
 
 import (
 	"crypto/sha256"
@@ -11,13 +11,15 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
 // knowledgeVersion changes when the programs want to know something else.
 const knowledgeVersion = 1
 
-// learned returns what was learned of this kernel, now or earlier.
-func learned(k *kernelSymbols) (*knowledge, error) {
+// Kernel returns what was learned of this kernel, now or earlier.
+func Kernel(k *Symbols) (*Knowledge, error) {
 	file := cacheFile()
 	known := readKnowledge(file)
 	p, err := newProber(k, known == nil)
@@ -41,14 +43,14 @@ func learned(k *kernelSymbols) (*knowledge, error) {
 	return known, nil
 }
 
-func readBases(p *prober, k *kernelSymbols) (b pageBases) {
+func readBases(p *prober, k *Symbols) (b pageBases) {
 	read := func(name string) uint64 {
 		if k.variables[name] == 0 {
 			return 0
 		}
 		return p.peek(k.variables[name], 8).u64(0)
 	}
-	b = pageBases{read(pageVariables[0]), read(pageVariables[1])}
+	b = pageBases{read(object.PageVariables[0]), read(object.PageVariables[1])}
 	if b.offset == 0 || b.vmemmap == 0 {
 		return pageBases{}
 	}
@@ -73,12 +75,12 @@ func cacheFile() string {
 }
 
 // readKnowledge returns nil where there is none: it can be learned again.
-func readKnowledge(file string) *knowledge {
+func readKnowledge(file string) *Knowledge {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return nil
 	}
-	var k knowledge
+	var k Knowledge
 	if json.Unmarshal(b, &k) != nil || k.Layout == nil || k.Layout.Fields == nil || k.Settings == nil {
 		return nil
 	}
@@ -86,7 +88,7 @@ func readKnowledge(file string) *knowledge {
 }
 
 // writeKnowledge keeps it for the next run; a run can do without.
-func writeKnowledge(file string, k *knowledge) {
+func writeKnowledge(file string, k *Knowledge) {
 	b, err := json.MarshalIndent(k, "", "\t")
 	if err != nil || file == "" || os.MkdirAll(filepath.Dir(file), 0o755) != nil {
 		return

@@ -1,6 +1,10 @@
 //go:build gobpf
 
-package loader
+// Package module loads BPF programs by github.com/iovisor/gobpf into kernels
+// without type information: it relocates them against what is known of such a
+// kernel, writes the object that gobpf reads, attaches them as kprobes, and gives
+// access to their maps. It knows nothing of what the programs do.
+package module
 
 import (
 	"bytes"
@@ -30,19 +34,20 @@ const (
 
 var readers = []string{"tls_sw_recvmsg", "tls_sw_splice_read", "tls_sw_read_sock"}
 
-// module is a set of programs that gobpf has loaded.
-type module struct {
+// Module is a set of programs that gobpf has loaded.
+type Module struct {
 	*elf.Module
 	sizes map[string][2]int // key and value, by map
 }
 
-// loadModuleSpec relocates and loads a set of programs.
-func loadModuleSpec(spec *ebpf.CollectionSpec, l *offsets, settings map[string]uint64, params map[string]elf.SectionParams) (*module, error) {
+// Load relocates and loads a set of programs. The settings are values of
+// enum setting of bpf/ktls_kprobe.h, the parameters are of gobpf's sections.
+func Load(spec *ebpf.CollectionSpec, l *Offsets, settings map[string]uint64, params map[string]elf.SectionParams) (*Module, error) {
 	types, err := l.types(spec.Types, settings)
 	if err != nil {
 		return nil, err
 	}
-	m := &module{sizes: map[string][2]int{}}
+	m := &Module{sizes: map[string][2]int{}}
 	for _, p := range spec.Programs {
 		if err := relocate(p, types); err != nil {
 			return nil, err
@@ -51,7 +56,7 @@ func loadModuleSpec(spec *ebpf.CollectionSpec, l *offsets, settings map[string]u
 	for name, s := range spec.Maps {
 		m.sizes[name] = [2]int{int(s.KeySize), int(s.ValueSize)}
 	}
-	object, err := gobpfObject(spec)
+	object, err := writeObject(spec)
 	if err != nil {
 		return nil, err
 	}
@@ -89,37 +94,43 @@ func shortLog(err error) error {
 	return errors.New(lines[0] + " " + strings.Join(lines[len(lines)-4:], " | "))
 }
 
-// attach enables one program by its section's name.
-func (m *module) attach(section string) error {
+// FunctionOf is the kernel's function that a section's program is for.
+func FunctionOf(section string) string { return section[strings.Index(section, "/")+1:] }
+
+// Attach enables one program by its section's name.
+func (m *Module) Attach(section string) error {
 	active := maxActive
-	if slices.Contains(readers, section[strings.Index(section, "/")+1:]) {
+	if slices.Contains(readers, FunctionOf(section)) {
 		active = maxActiveReader
 	}
 	return m.EnableKprobe(section, active)
 }
 
-func (m *module) update(name string, key, value []byte) error {
+// Update sets one element of a map.
+func (m *Module) Update(name string, key, value []byte) error {
 	return m.UpdateElement(m.Map(name), unsafe.Pointer(&key[0]), unsafe.Pointer(&value[0]), 0)
 }
 
-func (m *module) lookup(name string, key, value []byte) error {
+// Lookup reads one element of a map.
+func (m *Module) Lookup(name string, key, value []byte) error {
 	return m.LookupElement(m.Map(name), unsafe.Pointer(&key[0]), unsafe.Pointer(&value[0]))
 }
 
-func (m *module) delete(name string, key []byte) error {
+// Delete removes one element of a map.
+func (m *Module) Delete(name string, key []byte) error {
 	return m.DeleteElement(m.Map(name), unsafe.Pointer(&key[0]))
 }
 
-// each visits all elements of a hash; visit may delete the element. A map that
+// Each visits all elements of a hash; visit may delete the element. A map that
 // changes meanwhile can start from the beginning, so none is visited twice.
-func (m *module) each(name string, visit func(key, value []byte) error) error {
+func (m *Module) Each(name string, visit func(key, value []byte) error) error {
 	keys, err := m.keys(name)
 	if err != nil {
 		return err
 	}
 	value := make([]byte, m.sizes[name][1])
 	for _, key := range keys {
-		if m.lookup(name, key, value) != nil {
+		if m.Lookup(name, key, value) != nil {
 			continue // it has gone
 		}
 		if err := visit(key, value); err != nil {
@@ -129,7 +140,7 @@ func (m *module) each(name string, visit func(key, value []byte) error) error {
 	return nil
 }
 
-func (m *module) keys(name string) (keys [][]byte, err error) {
+func (m *Module) keys(name string) (keys [][]byte, err error) {
 	size := m.sizes[name]
 	seen := map[string]bool{}
 	var from unsafe.Pointer

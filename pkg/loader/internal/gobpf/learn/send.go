@@ -1,6 +1,6 @@
 //go:build gobpf
 
-package loader
+package learn
 
 import (
 	"encoding/binary"
@@ -45,11 +45,11 @@ func (n *learner) lessonSend() error {
 	if !ok {
 		return fmt.Errorf("the open record (%d places)", len(n.chains.left))
 	}
-	n.Layout.set("tls_context.priv_ctx_tx", c.priv)
-	n.Layout.set("tls_sw_context_tx.open_rec", c.openRec)
-	n.Layout.set("tls_rec.msg_plaintext", c.message)
-	n.Layout.set("sk_msg.sg", 0)
-	n.Layout.set("msghdr.msg_iter", 0)
+	n.Layout.Set("tls_context.priv_ctx_tx", c.priv)
+	n.Layout.Set("tls_sw_context_tx.open_rec", c.openRec)
+	n.Layout.Set("tls_rec.msg_plaintext", c.message)
+	n.Layout.Set("sk_msg.sg", 0)
+	n.Layout.Set("msghdr.msg_iter", 0)
 	return errors.Join(n.settings("tx_type_arg", "orig_ax_back"), n.lessonPlaintext(), n.settleList(c), n.lessonKeys())
 }
 
@@ -243,7 +243,7 @@ func (n *learner) settleList(c chain) error {
 	if !ok {
 		return fmt.Errorf("the list of sealed records (%d places)", len(lists.left))
 	}
-	n.Layout.set("tls_sw_context_tx.tx_list", at.head)
-	n.Layout.set("tls_rec.list", at.node)
+	n.Layout.Set("tls_sw_context_tx.tx_list", at.head)
+	n.Layout.Set("tls_rec.list", at.node)
 	return nil
 }

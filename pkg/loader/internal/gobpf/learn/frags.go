@@ -1,6 +1,6 @@
 //go:build gobpf
 
-package loader
+package learn
 
 import (
 	"bytes"
@@ -57,11 +57,11 @@ func (n *learner) settleFrags(r *receiving) {
 		n.Missing = append(n.Missing, fmt.Sprintf("the fragments of an opened record (%d places): no payload of records received", len(left)))
 		return
 	}
-	n.Layout.set("sk_buff.head", left[0].head)
-	n.Layout.set("sk_buff.end", left[0].end)
-	n.Layout.set("skb_shared_info.frags", left[0].frags)
-	n.Layout.set("skb_frag.netmem", 0)
-	n.Layout.set("skb_frag.len", 8)
-	n.Layout.set("skb_frag.offset", 12)
+	n.Layout.Set("sk_buff.head", left[0].head)
+	n.Layout.Set("sk_buff.end", left[0].end)
+	n.Layout.Set("skb_shared_info.frags", left[0].frags)
+	n.Layout.Set("skb_frag.netmem", 0)
+	n.Layout.Set("skb_frag.len", 8)
+	n.Layout.Set("skb_frag.offset", 12)
 	n.Layout.Sizes["skb_frag"] = 16
 }

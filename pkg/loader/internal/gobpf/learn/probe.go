@@ -1,12 +1,15 @@
 //go:build gobpf
 
-package loader
+package learn
 
 import (
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/gobpf/module"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
 // Indices of enum probe in bpf/ktls_learn.bpf.c.
@@ -64,41 +67,41 @@ func parseSeen(b memory) *seen {
 
 // prober asks the programs of ktls_learn.bpf.c.
 type prober struct {
-	m      *module
-	marker *marker
+	m      *module.Module
+	marker *module.Marker
 }
 
 // newProber attaches all of the programs, or only the one that reads memory.
-func newProber(k *kernelSymbols, all bool) (*prober, error) {
-	spec, err := loadLearn()
+func newProber(k *Symbols, all bool) (*prober, error) {
+	spec, err := object.LoadLearn()
 	if err != nil {
 		return nil, fmt.Errorf("read the BPF object: %w", err)
 	}
 	var sections []string
 	for name, p := range spec.Programs {
-		function := functionOf(p.SectionName)
-		if !k.functions[function] || !all && function != "tcp_set_ulp" {
+		function := module.FunctionOf(p.SectionName)
+		if !k.Functions[function] || !all && function != "tcp_set_ulp" {
 			delete(spec.Programs, name)
 			continue
 		}
 		sections = append(sections, p.SectionName)
 	}
-	if err := clearEvents(sections); err != nil {
+	if err := module.ClearEvents(sections); err != nil {
 		return nil, err
 	}
 	p := &prober{}
-	if p.marker, err = newMarker(); err != nil {
+	if p.marker, err = module.NewMarker(); err != nil {
 		return nil, err
 	}
 	settings := map[string]uint64{"tgid": uint64(os.Getpid())}
-	if p.m, err = loadModuleSpec(spec, newOffsets(), settings, nil); err != nil {
+	if p.m, err = module.Load(spec, module.NewOffsets(), settings, nil); err != nil {
 		p.close()
 		return nil, err
 	}
 	for _, s := range sections {
-		if err := p.m.attach(s); err != nil {
+		if err := p.m.Attach(s); err != nil {
 			p.close()
-			return nil, fmt.Errorf("attach to %s: %w", functionOf(s), err)
+			return nil, fmt.Errorf("attach to %s: %w", module.FunctionOf(s), err)
 		}
 	}
 	return p, nil
@@ -108,7 +111,7 @@ func (p *prober) close() {
 	if p.m != nil {
 		_ = p.m.Close() // what it could not remove, the next start removes
 	}
-	p.marker.close()
+	p.marker.Close()
 }
 
 func number(i int) []byte { return binary.NativeEndian.AppendUint32(nil, uint32(i)) }
@@ -116,7 +119,7 @@ func number(i int) []byte { return binary.NativeEndian.AppendUint32(nil, uint32(
 // last returns a function's last call since the last forget.
 func (p *prober) last(probe int) (*seen, error) {
 	b := make(memory, seenSize)
-	if err := p.m.lookup("seen", number(probe), b); err != nil {
+	if err := p.m.Lookup("seen", number(probe), b); err != nil {
 		return nil, err
 	}
 	s := parseSeen(b)
@@ -128,7 +131,7 @@ func (p *prober) last(probe int) (*seen, error) {
 
 func (p *prober) forget(probes ...int) error {
 	for _, i := range probes {
-		if err := p.m.update("seen", number(i), make([]byte, seenSize)); err != nil {
+		if err := p.m.Update("seen", number(i), make([]byte, seenSize)); err != nil {
 			return err
 		}
 	}
@@ -139,12 +142,12 @@ func (p *prober) forget(probes ...int) error {
 func (p *prober) peek(addr uint64, n int) memory {
 	ask := binary.NativeEndian.AppendUint64(nil, addr)
 	ask = binary.NativeEndian.AppendUint64(ask, uint64(n))
-	if p.m.update("ask", number(0), ask) != nil {
+	if p.m.Update("ask", number(0), ask) != nil {
 		return nil
 	}
-	p.marker.poke()
+	p.marker.Poke()
 	answer := make(memory, 8+4096)
-	if p.m.lookup("answer", number(0), answer) != nil || answer.u64(0) != 0 {
+	if p.m.Lookup("answer", number(0), answer) != nil || answer.u64(0) != 0 {
 		return nil
 	}
 	return answer[8 : 8+n]

@@ -1,4 +1,4 @@
-package loader
+package module
 
 import (
 	"bytes"
@@ -8,12 +8,14 @@ import (
 
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
 // constantOf relocates one program and returns the constants in it.
-func constantsOf(t *testing.T, o *offsets, program string, settings map[string]uint64) map[int64]bool {
+func constantsOf(t *testing.T, o *Offsets, program string, settings map[string]uint64) map[int64]bool {
 	t.Helper()
-	spec, err := loadKprobe()
+	spec, err := object.LoadKprobe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,9 +36,9 @@ func constantsOf(t *testing.T, o *offsets, program string, settings map[string]u
 
 // What was learned takes the place of the offsets that the compiler put in.
 func TestRelocate(t *testing.T) {
-	o := newOffsets()
-	o.set("msghdr.msg_flags", 7171)
-	o.set("inet_connection_sock.icsk_ulp_data", 7272)
+	o := NewOffsets()
+	o.Set("msghdr.msg_flags", 7171)
+	o.Set("inet_connection_sock.icsk_ulp_data", 7272)
 	settings := map[string]uint64{"want_cgroup": 0x1234567890abcdef}
 	got := constantsOf(t, o, "tls_sw_sendmsg_enter", settings)
 	for _, want := range []int64{7171, 7272, 0x1234567890abcdef} {
@@ -52,13 +54,13 @@ func TestRelocate(t *testing.T) {
 // Where the sequences are bytes of the context, and where it points to them.
 func TestRelocateFlavour(t *testing.T) {
 	for field, sizeof := range map[string]uint32{"cipher_context.rec_seq": 28, "cipher_context___ptr.rec_seq": 0} {
-		o := newOffsets()
-		o.set("tls_context.tx", 500)
-		o.set(field, 0)
+		o := NewOffsets()
+		o.Set("tls_context.tx", 500)
+		o.Set(field, 0)
 		if sizeof != 0 {
 			o.Sizes["cipher_context"] = sizeof
 		}
-		spec, err := loadKprobe()
+		spec, err := object.LoadKprobe()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,9 +80,9 @@ func TestRelocateFlavour(t *testing.T) {
 }
 
 func TestTypesOfAnUnknownField(t *testing.T) {
-	o := newOffsets()
-	o.set("tls_context.no_such_field", 8)
-	spec, err := loadKprobe()
+	o := NewOffsets()
+	o.Set("tls_context.no_such_field", 8)
+	spec, err := object.LoadKprobe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,12 +92,12 @@ func TestTypesOfAnUnknownField(t *testing.T) {
 }
 
 // The object is one that debug/elf, which gobpf uses, reads as meant.
-func TestGobpfObject(t *testing.T) {
-	spec, err := loadLearn()
+func TestWriteObject(t *testing.T) {
+	spec, err := object.LoadLearn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := gobpfObject(spec)
+	b, err := writeObject(spec)
 	if err != nil {
 		t.Fatal(err)
 	}

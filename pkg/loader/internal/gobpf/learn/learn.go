@@ -1,6 +1,9 @@
 //go:build gobpf
 
-package loader
+// Package learn finds out how a kernel without type information lays out what the
+// programs read: it makes records of its own and looks for them in the kernel's
+// memory. What it found of a kernel it keeps for the next run.
+package learn
 
 import (
 	"crypto/tls"
@@ -10,19 +13,20 @@ import (
 	"strings"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/gobpf/module"
 )
 
-// knowledge is what was learned of a kernel.
-type knowledge struct {
-	Layout *offsets `json:"layout"`
+// Knowledge is what was learned of a kernel.
+type Knowledge struct {
+	Layout *module.Offsets `json:"layout"`
 	// Settings are constants of the programs that follow from the kernel.
 	Settings map[string]uint64 `json:"settings"`
 	// Missing says, in words, what could not be learned and what that costs.
 	Missing []string `json:"missing"`
 }
 
-// plaintext says whether the programs know where plaintexts lie.
-func (k *knowledge) plaintext() bool {
+// Plaintext says whether the programs know where plaintexts lie.
+func (k *Knowledge) Plaintext() bool {
 	_, sent := k.Layout.Fields["sk_msg_sg.data"]
 	_, received := k.Layout.Fields["skb_shared_info.frags"]
 	_, direct := k.Layout.Fields["iov_iter.iter_type"]
@@ -34,7 +38,7 @@ func (k *knowledge) plaintext() bool {
 // place which every sample allows.
 type learner struct {
 	*prober
-	*knowledge
+	*Knowledge
 	found  map[string]*candidates[int]
 	chains candidates[chain]
 	pushes []pushed
@@ -42,17 +46,17 @@ type learner struct {
 }
 
 // learn takes the kernel's measure.
-func learn(p *prober, bases pageBases) (*knowledge, error) {
+func learn(p *prober, bases pageBases) (*Knowledge, error) {
 	n := &learner{prober: p, bases: bases, found: map[string]*candidates[int]{},
-		knowledge: &knowledge{Layout: newOffsets(), Settings: map[string]uint64{"stack_size": 16384}}}
+		Knowledge: &Knowledge{Layout: module.NewOffsets(), Settings: map[string]uint64{"stack_size": 16384}}}
 	// All of them, so that the error names all that is unknown.
 	err := errors.Join(n.lessonSockets(), n.lessonSend(), n.lessonReceive())
 	if err != nil {
 		what := strings.ReplaceAll(err.Error(), "\n", "; ")
-		return nil, &UnsupportedError{What: "cannot learn how this kernel lays out what is traced: " + what,
+		return nil, &module.Unsupported{What: "cannot learn how this kernel lays out what is traced: " + what,
 			Hint: "use a kernel with type information (CONFIG_DEBUG_INFO_BTF=y) and --backend ebpf", Err: err}
 	}
-	return n.knowledge, nil
+	return n.Knowledge, nil
 }
 
 // note takes one sample of a field.
@@ -72,7 +76,7 @@ func (n *learner) need(fields ...string) error {
 			unknown = append(unknown, fmt.Sprintf("%s %s", f, n.doubt(f)))
 			continue
 		}
-		n.Layout.set(f, place)
+		n.Layout.Set(f, place)
 	}
 	if unknown != nil {
 		return errors.New(strings.Join(unknown, ", "))

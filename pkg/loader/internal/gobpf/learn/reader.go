@@ -1,6 +1,6 @@
 //go:build gobpf
 
-package loader
+package learn
 
 import (
 	"fmt"
@@ -153,7 +153,7 @@ func (n *learner) settleReaders(single, several *candidates[[2]byte]) {
 		return
 	}
 	if n.want("iov_iter.ubuf", without) && n.want("iov_iter.__iov", without) && n.want("iov_iter.iov_offset", without) {
-		n.Layout.set("iov_iter.iter_type", int(kinds[0][0]))
+		n.Layout.Set("iov_iter.iter_type", int(kinds[0][0]))
 		n.Layout.Enums["iter_type.ITER_UBUF"] = uint64(kinds[0][1])
 		n.Layout.Enums["iter_type.ITER_IOVEC"] = uint64(kinds[0][2])
 	}

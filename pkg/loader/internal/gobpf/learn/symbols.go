@@ -1,6 +1,6 @@
 //go:build gobpf
 
-package loader
+package learn
 
 import (
 	"bufio"
@@ -8,25 +8,28 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// kernelSymbols says which of the functions to attach to this kernel has, and
-// where its page variables lie (0: unknown).
-type kernelSymbols struct {
-	functions map[string]bool
+// Symbols says which of the functions to attach to this kernel has, and where its
+// page variables lie (0: unknown).
+type Symbols struct {
+	Functions map[string]bool
 	variables map[string]uint64
 }
 
-func readKernelSymbols() (*kernelSymbols, error) {
+// ReadSymbols looks for these functions.
+func ReadSymbols(functions []string) (*Symbols, error) {
 	f, err := os.Open("/proc/kallsyms")
 	if err != nil {
 		return nil, fmt.Errorf("look up the kernel's functions: %w", err)
 	}
 	defer f.Close()
-	k := &kernelSymbols{functions: map[string]bool{}, variables: map[string]uint64{}}
+	k := &Symbols{Functions: map[string]bool{}, variables: map[string]uint64{}}
 	wanted := map[string]bool{}
-	for _, h := range hooks {
-		wanted[h.function] = true
+	for _, name := range functions {
+		wanted[name] = true
 	}
 	sc := bufio.NewScanner(f)
 	for sc.Scan() {
@@ -35,8 +38,8 @@ func readKernelSymbols() (*kernelSymbols, error) {
 		name, _, _ = strings.Cut(name, "\t")
 		switch {
 		case wanted[name] && (kind == "t" || kind == "T"):
-			k.functions[name] = true
-		case name == pageVariables[0], name == pageVariables[1]:
+			k.Functions[name] = true
+		case name == object.PageVariables[0], name == object.PageVariables[1]:
 			k.variables[name], _ = strconv.ParseUint(address, 16, 64) // 0 if hidden
 		}
 	}

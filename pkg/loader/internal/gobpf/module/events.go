@@ -1,6 +1,6 @@
 //go:build gobpf
 
-package loader
+package module
 
 import (
 	"fmt"
@@ -10,12 +10,12 @@ import (
 
 const kprobeEvents = "/sys/kernel/debug/tracing/kprobe_events"
 
-// clearEvents removes what an earlier run that was killed has left of the
+// ClearEvents removes what an earlier run that was killed has left of the
 // probes that are going to be attached. gobpf names an event by its function.
-func clearEvents(sections []string) error {
+func ClearEvents(sections []string) error {
 	b, err := os.ReadFile(kprobeEvents)
 	if err != nil {
-		return &UnsupportedError{What: "no access to the kernel's probes (" + kprobeEvents + ")",
+		return &Unsupported{What: "no access to the kernel's probes (" + kprobeEvents + ")",
 			Hint: "mount -t debugfs none /sys/kernel/debug", Err: err}
 	}
 	left := string(b)
@@ -25,7 +25,7 @@ func clearEvents(sections []string) error {
 			continue
 		}
 		if err := removeEvent(event); err != nil {
-			return &UnsupportedError{What: fmt.Sprintf("the probe %s is in use", event),
+			return &Unsupported{What: fmt.Sprintf("the probe %s is in use", event),
 				Hint: "end the other ktlstop that runs with the gobpf backend: there can be one at a time", Err: err}
 		}
 	}

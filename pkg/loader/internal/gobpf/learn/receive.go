@@ -1,12 +1,14 @@
 //go:build gobpf
 
-package loader
+package learn
 
 import (
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
 // opened is where tls_decrypt_arg points to the skb, and where in that skb a
@@ -45,18 +47,18 @@ func (n *learner) settleReceived(r *receiving) error {
 		if !ok {
 			return fmt.Errorf("the %s of an opened record (%d places)", f.field, len(f.places.left))
 		}
-		n.Layout.set(f.outer, at.field)
-		n.Layout.set("tls_decrypt_arg.skb", at.skb)
+		n.Layout.Set(f.outer, at.field)
+		n.Layout.Set("tls_decrypt_arg.skb", at.skb)
 	}
 	for _, zero := range []string{"sk_buff.cb", "sk_skb_cb.strp", "_strp_msg.strp", "sk_skb_cb.tls"} {
-		n.Layout.set(zero, 0)
+		n.Layout.Set(zero, 0)
 	}
 	at, ok := r.half.only()
 	if !ok {
 		return fmt.Errorf("the receiving half of a connection (%d places)", len(r.half.left))
 	}
-	n.Layout.set("tls_context.priv_ctx_rx", at[0])
-	n.Layout.set("tls_sw_context_rx.strp", at[1])
+	n.Layout.Set("tls_context.priv_ctx_rx", at[0])
+	n.Layout.Set("tls_sw_context_rx.strp", at[1])
 	if err := n.need("tls_strparser.sk", "tls_decrypt_arg.zc", "tls_strparser.mark"); err != nil {
 		return err
 	}
@@ -160,7 +162,7 @@ func (n *learner) sampleOpened(r *receiving, k *lane, typ byte, size, part int) 
 		return errors.New("tls_rx_one_record does not get the socket where other kernels do it")
 	}
 	direct := k.info.Version == tls.VersionTLS12 && typ == 23 && part == size
-	n.note("tls_decrypt_arg.zc", s.after[:8].find8(byte(boolInt(direct))))
+	n.note("tls_decrypt_arg.zc", s.after[:8].find8(byte(object.BoolInt(direct))))
 	var length, offset, control []opened
 	for i, skb := range s.far {
 		if !isKernel(s.after.u64(8 * i)) {
@@ -197,6 +199,6 @@ func (n *learner) settleReady() error {
 		n.Missing = append(n.Missing, fmt.Sprintf("whether a record is there (%d places): the rx stage wait is unknown", len(places.left)))
 		return nil
 	}
-	n.Layout.set("tls_strparser.msg_ready", at)
+	n.Layout.Set("tls_strparser.msg_ready", at)
 	return nil
 }

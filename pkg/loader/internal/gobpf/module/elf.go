@@ -1,4 +1,4 @@
-package loader
+package module
 
 import (
 	"bytes"
@@ -12,10 +12,10 @@ import (
 	"github.com/cilium/ebpf/asm"
 )
 
-// gobpfObject writes relocated programs as the object file that gobpf's elf
+// writeObject writes relocated programs as the object file that gobpf's elf
 // package reads: one section for each map with its own bpf_map_def, one for
 // each program, and relocations that name maps and nothing else.
-func gobpfObject(spec *ebpf.CollectionSpec) ([]byte, error) {
+func writeObject(spec *ebpf.CollectionSpec) ([]byte, error) {
 	var w elfWriter
 	w.add("", elf.SHT_NULL, nil, 0, 0)
 	w.add("license", elf.SHT_PROGBITS, append([]byte(licenseOf(spec)), 0), 0, 0)

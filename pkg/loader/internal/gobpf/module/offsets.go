@@ -1,4 +1,4 @@
-package loader
+package module
 
 import (
 	"fmt"
@@ -8,33 +8,37 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// offsets are what the programs must know of a kernel that has no type
+// Offsets are what the programs must know of a kernel that has no type
 // information: where the fields that they read lie. It takes the place of BTF.
-type offsets struct {
+type Offsets struct {
 	// Fields are places of "struct.member", both named as in ktls_kernel.h.
-	Fields map[string]place `json:"fields"`
+	Fields map[string]Place `json:"fields"`
 	// Sizes are those of structs whose size the programs use.
 	Sizes map[string]uint32 `json:"sizes"`
 	// Enums are values of the kernel's enumerators, by "enum.NAME".
 	Enums map[string]uint64 `json:"enums"`
 }
 
-// place is an offset in bytes, or for a bitfield of so many bits the bit.
-type place struct {
+// Place is an offset in bytes, or for a bitfield of so many bits the bit.
+type Place struct {
 	Offset uint32 `json:"offset"`
 	Bit    uint32 `json:"bit,omitempty"`
 	Bits   uint32 `json:"bits,omitempty"`
 }
 
-func newOffsets() *offsets {
+// NewOffsets knows what every kernel has in common.
+func NewOffsets() *Offsets {
 	// struct iovec is the system calls' own.
-	return &offsets{Fields: map[string]place{"iovec.iov_base": {Offset: 0}, "iovec.iov_len": {Offset: 8}},
+	return &Offsets{Fields: map[string]Place{"iovec.iov_base": {Offset: 0}, "iovec.iov_len": {Offset: 8}},
 		Sizes: map[string]uint32{}, Enums: map[string]uint64{}}
 }
 
-func (l *offsets) set(field string, offset int) { l.Fields[field] = place{Offset: uint32(offset)} }
+// Set notes where a field lies that is no bitfield.
+func (l *Offsets) Set(field string, offset int) { l.Fields[field] = Place{Offset: uint32(offset)} }
 
 // essential is a type's name without its ___flavour.
 func essential(name string) string {
@@ -44,8 +48,8 @@ func essential(name string) string {
 
 // types makes type information of l, for relocation. local are the types as
 // the programs declare them; members that l does not have do not exist.
-func (l *offsets) types(local *btf.Spec, settings map[string]uint64) (*btf.Spec, error) {
-	t := target{offsets: l, locals: map[string][]*btf.Struct{}, made: map[string]*btf.Struct{}}
+func (l *Offsets) types(local *btf.Spec, settings map[string]uint64) (*btf.Spec, error) {
+	t := target{Offsets: l, locals: map[string][]*btf.Struct{}, made: map[string]*btf.Struct{}}
 	for typ, err := range local.All() {
 		if err != nil {
 			return nil, err
@@ -73,7 +77,7 @@ func (l *offsets) types(local *btf.Spec, settings map[string]uint64) (*btf.Spec,
 	return b.Spec()
 }
 
-func (l *offsets) structs() []string {
+func (l *Offsets) structs() []string {
 	names := map[string]bool{}
 	for field := range l.Fields {
 		name, _, _ := strings.Cut(field, ".")
@@ -86,7 +90,7 @@ func (l *offsets) structs() []string {
 }
 
 // enums holds the kernel's enumerators and the settings of ktls_kprobe.h.
-func (l *offsets) enums(settings map[string]uint64) []btf.Type {
+func (l *Offsets) enums(settings map[string]uint64) []btf.Type {
 	byName := map[string]*btf.Enum{"setting": {Name: "setting", Size: 8}}
 	add := func(enum, name string, v uint64) {
 		if byName[enum] == nil {
@@ -110,7 +114,7 @@ func (l *offsets) enums(settings map[string]uint64) []btf.Type {
 
 // target makes structs as the kernel has them of those that the programs declare.
 type target struct {
-	*offsets
+	*Offsets
 	locals map[string][]*btf.Struct // by essential name
 	made   map[string]*btf.Struct
 }
@@ -145,7 +149,7 @@ func (t *target) structOf(name string) (*btf.Struct, error) {
 func (t *target) memberType(owner, member string) (btf.Type, error) {
 	locals := slices.Clone(t.locals[essential(owner)])
 	slices.SortStableFunc(locals, func(a, b *btf.Struct) int { // the one of this very name first
-		return boolInt(b.Name == owner) - boolInt(a.Name == owner)
+		return object.BoolInt(b.Name == owner) - object.BoolInt(a.Name == owner)
 	})
 	for _, s := range locals {
 		for _, m := range s.Members {

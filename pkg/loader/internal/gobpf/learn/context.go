@@ -1,11 +1,13 @@
 //go:build gobpf
 
-package loader
+package learn
 
 import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/gobpf/module"
 )
 
 // settleContext separates what both ends' contexts have from what is one's.
@@ -17,9 +19,9 @@ func (n *learner) settleContext() error {
 	if len(common) != 1 || len(tx) != 1 || len(rx) != 1 {
 		return fmt.Errorf("version and cipher (places %v and %v)", a, b)
 	}
-	n.Layout.set("tls_context.prot_info", common[0])
-	n.Layout.set("tls_context.crypto_send", tx[0])
-	n.Layout.set("tls_context.crypto_recv", rx[0])
+	n.Layout.Set("tls_context.prot_info", common[0])
+	n.Layout.Set("tls_context.crypto_send", tx[0])
+	n.Layout.Set("tls_context.crypto_recv", rx[0])
 	return errors.Join(n.settleConf(), n.settleSequences())
 }
 
@@ -32,8 +34,8 @@ func (n *learner) settleConf() error {
 	if !ok {
 		return fmt.Errorf("the modes of a connection (%d places)", len(places.left))
 	}
-	n.Layout.Fields["tls_context.tx_conf"] = place{Offset: uint32(at), Bit: 0, Bits: 3}
-	n.Layout.Fields["tls_context.rx_conf"] = place{Offset: uint32(at), Bit: 3, Bits: 3}
+	n.Layout.Fields["tls_context.tx_conf"] = module.Place{Offset: uint32(at), Bit: 0, Bits: 3}
+	n.Layout.Fields["tls_context.rx_conf"] = module.Place{Offset: uint32(at), Bit: 3, Bits: 3}
 	return nil
 }
 
@@ -41,8 +43,8 @@ func (n *learner) settleConf() error {
 func (n *learner) settleSequences() error {
 	for _, dir := range []string{"tx", "rx"} {
 		if at, ok := n.settled(dir + ".array"); ok {
-			n.Layout.set("tls_context."+dir, at)
-			n.Layout.set("cipher_context.rec_seq", 0)
+			n.Layout.Set("tls_context."+dir, at)
+			n.Layout.Set("cipher_context.rec_seq", 0)
 			n.Layout.Sizes["cipher_context"] = 28 // more than two pointers: see seq_addr
 			continue
 		}
@@ -50,8 +52,8 @@ func (n *learner) settleSequences() error {
 		if !ok {
 			return fmt.Errorf("the sequence of %s: %s and %s", dir, n.doubt(dir+".array"), n.doubt(dir+".pointer"))
 		}
-		n.Layout.set("tls_context."+dir, at)
-		n.Layout.set("cipher_context___ptr.rec_seq", 0)
+		n.Layout.Set("tls_context."+dir, at)
+		n.Layout.Set("cipher_context___ptr.rec_seq", 0)
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 //go:build gobpf
 
-package loader
+package learn
 
 import (
 	"bytes"

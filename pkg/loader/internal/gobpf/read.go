@@ -1,6 +1,6 @@
 //go:build gobpf
 
-package loader
+package gobpf
 
 import (
 	"encoding/binary"
@@ -17,7 +17,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-func (b *gobpfBackend) listen() (err error) {
+func (b *Backend) listen() (err error) {
 	b.samples = make(chan []byte, 4096)
 	if b.perf, err = elf.InitPerfMap(b.m.Module, "events", b.samples, nil); err != nil {
 		return fmt.Errorf("open the perf buffer: %w", err)
@@ -28,7 +28,8 @@ func (b *gobpfBackend) listen() (err error) {
 	return nil
 }
 
-func (b *gobpfBackend) setDeadline(t time.Time) { b.deadline = t }
+// SetDeadline says until when Read waits.
+func (b *Backend) SetDeadline(t time.Time) { b.deadline = t }
 
 const (
 	sampleHead    = 16
@@ -37,7 +38,9 @@ const (
 	sampleMark    = 3
 )
 
-func (b *gobpfBackend) read() ([]byte, error) {
+// Read returns the next event, valid until the next call, or
+// os.ErrDeadlineExceeded.
+func (b *Backend) Read() ([]byte, error) {
 	for {
 		if len(b.queue) > 0 {
 			e := b.queue[0]
@@ -51,7 +54,7 @@ func (b *gobpfBackend) read() ([]byte, error) {
 }
 
 // next takes one sample, into the queue or among the payloads.
-func (b *gobpfBackend) next() error {
+func (b *Backend) next() error {
 	var s []byte
 	select {
 	case s = <-b.samples:
@@ -62,7 +65,7 @@ func (b *gobpfBackend) next() error {
 		case s = <-b.samples:
 		case <-timer.C:
 			// What gobpf has read and holds back goes on with the next sample.
-			b.marker.poke()
+			b.marker.Poke()
 			return os.ErrDeadlineExceeded
 		}
 	}
@@ -70,7 +73,7 @@ func (b *gobpfBackend) next() error {
 	return err
 }
 
-func (b *gobpfBackend) sort(s []byte) (mark bool, err error) {
+func (b *Backend) sort(s []byte) (mark bool, err error) {
 	if len(s) < sampleHead {
 		return false, errors.New("a sample is shorter than its head: the BPF object and this program do not match")
 	}
@@ -96,7 +99,7 @@ func (b *gobpfBackend) sort(s []byte) (mark bool, err error) {
 // flushSetAside tells, before a connection's close, of records that were
 // sealed and never handed to TCP. Those that the filters keep back it adds to
 // what the close says of them.
-func (b *gobpfBackend) flushSetAside(e []byte) error {
+func (b *Backend) flushSetAside(e []byte) error {
 	var w wire.Event
 	if err := w.Decode(e); err != nil {
 		return err
@@ -105,7 +108,7 @@ func (b *gobpfBackend) flushSetAside(e []byte) error {
 		return nil
 	}
 	hidden := w.Stamp[2]
-	err := b.m.each("pending", func(key, value []byte) error {
+	err := b.m.Each("pending", func(key, value []byte) error {
 		if binary.NativeEndian.Uint64(key) != w.Conn {
 			return nil
 		}
@@ -118,13 +121,15 @@ func (b *gobpfBackend) flushSetAside(e []byte) error {
 		} else {
 			b.queue = append(b.queue, slices.Clone(value))
 		}
-		return b.m.delete("pending", key)
+		return b.m.Delete("pending", key)
 	})
 	binary.NativeEndian.PutUint64(e[2*8:], hidden) // Stamp[2]
 	return err
 }
 
-func (b *gobpfBackend) fetch(keep func(wire.Payload) bool) error {
+// Fetch hands payloads to keep until that says that it is enough, or until all
+// that are there have been seen.
+func (b *Backend) Fetch(keep func(wire.Payload) (enough bool)) error {
 	for len(b.payloads) > 0 {
 		p := b.payloads[0]
 		b.payloads = b.payloads[1:]
@@ -135,16 +140,16 @@ func (b *gobpfBackend) fetch(keep func(wire.Payload) bool) error {
 	return nil
 }
 
-// detach is called when the programs are switched off: it waits for those that
+// Detach is called when the programs are switched off: it waits for those that
 // run and brings in all that they have sent. The probes go with close, because
 // the mark needs one.
-func (b *gobpfBackend) detach() {
+func (b *Backend) Detach() {
 	if b.perf == nil || b.marker == nil {
 		return
 	}
 	waitForPrograms()
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
-		b.marker.poke()
+		b.marker.Poke()
 		select {
 		case s := <-b.samples:
 			if mark, err := b.sort(s); mark || err != nil {

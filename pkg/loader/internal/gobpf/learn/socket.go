@@ -1,6 +1,6 @@
 //go:build gobpf
 
-package loader
+package learn
 
 import (
 	"encoding/binary"
@@ -49,7 +49,7 @@ func (n *learner) lessonSockets() error {
 	}
 	n.excludeMapped("rcv_saddr")
 	n.excludeMapped("daddr")
-	n.Layout.set("sock.__sk_common", 0)
+	n.Layout.Set("sock.__sk_common", 0)
 	return errors.Join(n.need("sock_common.skc_num", "sock_common.skc_dport", "sock_common.skc_family",
 		"sock_common.skc_rcv_saddr", "sock_common.skc_daddr", "sock_common.skc_cookie"), n.lessonNamespace())
 }
@@ -111,9 +111,9 @@ func (n *learner) lessonNamespace() error {
 	if !ok {
 		return fmt.Errorf("network namespace (%d places)", len(places.left))
 	}
-	n.Layout.set("sock_common.skc_net", at[0])
-	n.Layout.set("net.ns", 0)
-	n.Layout.set("ns_common.inum", at[1])
+	n.Layout.Set("sock_common.skc_net", at[0])
+	n.Layout.Set("net.ns", 0)
+	n.Layout.Set("ns_common.inum", at[1])
 	return nil
 }
 

@@ -1,11 +1,12 @@
 //go:build gobpf
 
-package loader
+package learn
 
 import (
 	"fmt"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
 // lessonKeys: the arguments of tls_set_sw_offload.
@@ -50,7 +51,7 @@ func (n *learner) sampleKeys(i int) error {
 		if first[tx], err = n.last(probeSet); err != nil {
 			return fmt.Errorf("tls_set_sw_offload: %w", err)
 		}
-		n.note("set_tx_arg", argumentsEqual(first[tx], 1, 2, uint32(boolInt(tx))))
+		n.note("set_tx_arg", argumentsEqual(first[tx], 1, 2, uint32(object.BoolInt(tx))))
 	}
 	return n.sampleRekey(k, &info, first[true])
 }

@@ -1,6 +1,6 @@
 //go:build gobpf
 
-package loader
+package learn
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
 // pageBases are the kernel's variables page_offset_base and vmemmap_base; they
@@ -17,7 +19,7 @@ type pageBases struct{ offset, vmemmap uint64 }
 
 // address is where the page of a struct page of so many bytes lies.
 func (b pageBases) address(page uint64, size int) uint64 {
-	return b.offset + (page-b.vmemmap)/uint64(size)*pageSize
+	return b.offset + (page-b.vmemmap)/uint64(size)*object.PageSize
 }
 
 // scatter is where a message has its pieces, how large a struct scatterlist
@@ -28,7 +30,7 @@ type scatter struct{ data, size, page int }
 func (n *learner) lessonPlaintext() error {
 	var scatters candidates[scatter]
 	for i := range 3 {
-		size := 2*pageSize + 904 + 100*i
+		size := 2*object.PageSize + 904 + 100*i
 		err := n.withLane(i, func(k *lane) error { return n.samplePages(k, pattern(size, byte(10+i)), &scatters) })
 		if err != nil {
 			return err
@@ -42,10 +44,10 @@ func (n *learner) lessonPlaintext() error {
 		n.Missing = append(n.Missing, fmt.Sprintf("the pieces of a plaintext (%d places): no payload, and no details of alerts and handshake records", len(scatters.left)))
 		return nil
 	}
-	n.Layout.set("sk_msg_sg.data", s.data)
-	n.Layout.set("scatterlist.page_link", 0)
-	n.Layout.set("scatterlist.offset", 8)
-	n.Layout.set("scatterlist.length", 12)
+	n.Layout.Set("sk_msg_sg.data", s.data)
+	n.Layout.Set("scatterlist.page_link", 0)
+	n.Layout.Set("scatterlist.offset", 8)
+	n.Layout.Set("scatterlist.length", 12)
 	n.Layout.Sizes["scatterlist"], n.Layout.Sizes["page"] = uint32(s.size), uint32(s.page)
 	return nil
 }
@@ -85,7 +87,7 @@ func (n *learner) isScatter(m memory, s scatter, b []byte) bool {
 		return false
 	}
 	for at := s.data; len(b) > 0; at += s.size {
-		length := min(len(b), pageSize)
+		length := min(len(b), object.PageSize)
 		if m.u32(at+12) != uint32(length) || m.u64(at) < n.bases.vmemmap {
 			return false
 		}

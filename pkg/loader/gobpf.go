@@ -1,0 +1,117 @@
+//go:build gobpf
+
+package loader
+
+import (
+	"errors"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/gobpf"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/sums"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
+)
+
+const haveGobpf = true
+
+// gobpfBackend says to the room gobpf in its words what a Config asks for.
+type gobpfBackend struct {
+	*gobpf.Backend // nil until it is open
+}
+
+func newGobpfBackend() backend { return &gobpfBackend{} }
+
+func (b *gobpfBackend) open(cfg *Config) error {
+	if cfg.ListOnly {
+		return &UnsupportedError{What: "the gobpf backend cannot list sockets: it meets them at their first record",
+			Hint: "use ktlstop trace, or a kernel with type information"}
+	}
+	if cfg.looksInside() {
+		return &UnsupportedError{What: "the gobpf backend does not look into plaintexts for --match",
+			Hint: "leave the tests of payload out, or use a kernel with type information"}
+	}
+	o, err := gobpfOptions(cfg)
+	if err != nil {
+		return err
+	}
+	b.Backend, err = gobpf.Open(o)
+	var lacks *gobpf.Unsupported
+	if errors.As(err, &lacks) {
+		return (*UnsupportedError)(lacks)
+	}
+	return err
+}
+
+func gobpfOptions(cfg *Config) (o gobpf.Options, err error) {
+	o = gobpf.Options{PIDs: cfg.Filter.PIDs, Snaplen: cfg.Snaplen, BufferBytes: int(cfg.ring()),
+		Match: cfg.Match != nil, Aggregate: cfg.Aggregate}
+	if cfg.Snaplen > 0 {
+		o.BufferBytes += int(cfg.payloadRing())
+	}
+	for _, c := range cfg.Filter.Comms {
+		o.Comms = append(o.Comms, wantedName(c))
+	}
+	for _, h := range hooks {
+		o.Hooks = append(o.Hooks, gobpf.Hook{Program: h.program, Alternative: h.alternative, Function: h.function,
+			Without: h.without, Required: h.required})
+	}
+	o.Settings, err = cfg.Filter.constants()
+	return o, err
+}
+
+func (b *gobpfBackend) about() (states []HookState, missing []string) {
+	all, missing := b.About()
+	for _, h := range all {
+		states = append(states, HookState(h))
+	}
+	return states, missing
+}
+
+func (b *gobpfBackend) losses() (n [len(causes)]uint64, err error) {
+	b.Losses(n[:])
+	return n, nil
+}
+
+func (b *gobpfBackend) loadFilter(spec *ebpf.CollectionSpec, name string) (SocketFilter, error) {
+	f, err := gobpf.LoadFilter(spec, name)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func (b *gobpfBackend) close() {
+	if b.Backend != nil {
+		b.Close()
+	}
+}
+
+// What takes the room's word as it is.
+
+func (b *gobpfBackend) setLive(on bool) error { return b.SetLive(on) }
+
+func (b *gobpfBackend) read() ([]byte, error) { return b.Read() }
+
+func (b *gobpfBackend) setDeadline(t time.Time) { b.SetDeadline(t) }
+
+func (b *gobpfBackend) fetch(keep func(wire.Payload) bool) error { return b.Fetch(keep) }
+
+func (b *gobpfBackend) each(name string, visit func([]byte) error) error { return b.Each(name, visit) }
+
+func (b *gobpfBackend) programs() map[string]*ebpf.Program { return b.Programs() }
+
+func (b *gobpfBackend) detach() { b.Detach() }
+
+// What the room does not have.
+
+func (b *gobpfBackend) name() string { return BackendGobpf }
+
+func (b *gobpfBackend) inventory() error { return nil }
+
+func (b *gobpfBackend) newSums() *sums.Reader { return nil }
+
+func (b *gobpfBackend) sampleEvery() interface{ Set(any) error } { return nil }
+
+// rings is empty: gobpf does not tell how full the perf buffer is.
+func (b *gobpfBackend) rings(bool) []Fill { return nil }

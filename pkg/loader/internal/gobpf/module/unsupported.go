@@ -1,0 +1,14 @@
+package module
+
+// Unsupported says what the kernel or its setting lacks, and what the user can
+// do. Outside of the rooms it is a loader.UnsupportedError.
+type Unsupported struct {
+	What, Hint string
+	Err        error
+}
+
+// Error returns one line.
+func (e *Unsupported) Error() string { return e.What + "; " + e.Hint }
+
+// Unwrap returns the cause, which may be nil.
+func (e *Unsupported) Unwrap() error { return e.Err }
