@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,7 +10,6 @@ import (
 
 	"github.com/ktlstop/ktlstop/internal/bench"
 	"github.com/ktlstop/ktlstop/internal/gen"
-	"github.com/ktlstop/ktlstop/internal/sink"
 )
 
 // benchFlags are the measurements in the user's words.
@@ -95,26 +92,10 @@ func runBench(cmd *cobra.Command, g *benchFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := g.print(cmd, r); err != nil || g.svg == "" {
+	if err := printReport(cmd.OutOrStdout(), r, g.output); err != nil || g.svg == "" {
 		return err
 	}
 	return os.WriteFile(g.svg, r.SVG(), 0o644)
-}
-
-func (g *benchFlags) print(cmd *cobra.Command, r *bench.Result) error {
-	if g.output == "json" {
-		return json.NewEncoder(cmd.OutOrStdout()).Encode(r)
-	}
-	var b strings.Builder
-	if err := r.WriteText(&b); err != nil {
-		return err
-	}
-	for line := range strings.Lines(b.String()) {
-		if _, err := fmt.Fprintln(cmd.OutOrStdout(), sink.Sanitize(strings.TrimSuffix(line, "\n"))); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // showProgress tells a person at a terminal what is being measured.
@@ -123,7 +104,7 @@ func showProgress(c *bench.Config) (done func()) {
 		return func() {}
 	}
 	c.Progress = func(way string, size int64) {
-		fmt.Fprintf(os.Stderr, "\r%-40s", bench.Bytes(size)+" by "+way)
+		console.put(fmt.Sprintf("\r%-40s", bench.Bytes(size)+" by "+way))
 	}
-	return func() { fmt.Fprintf(os.Stderr, "\r%40s\r", "") }
+	return func() { console.put(fmt.Sprintf("\r%40s\r", "")) }
 }

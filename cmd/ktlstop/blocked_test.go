@@ -248,22 +248,45 @@ func TestFullDisk(t *testing.T) {
 	b.says("/dev/full: no space left on device")
 }
 
-// TestStuckErrors: where nobody reads standard error either, nothing is said.
-func TestStuckErrors(t *testing.T) {
+// fullPipe returns a pipe that takes nothing. Its reader stays, and never reads.
+func fullPipe(t *testing.T) *os.File {
+	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	defer w.Close()
+	t.Cleanup(func() { w.Close(); r.Close() })
 	if err := w.SetWriteDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Write(make([]byte, 1<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("a pipe holds a megabyte: %v", err)
 	}
+	return w
+}
+
+// TestStuckReport: nobody reads what gen and bench have to say at their end.
+func TestStuckReport(t *testing.T) {
+	sizes := strings.Repeat("1KiB,", 50) + "1KiB"
+	for name, args := range map[string][]string{
+		"gen":   {"gen", "--rounds", "2000", "-s", "1", "--list-records", "-o", "json"},
+		"bench": {"bench", "--sizes", sizes, "--ways", "tcp write", "--max-bytes", "1", "--perf=false", "-o", "json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := command(t, args...)
+			writes(t, b.toPipe())
+			b.signal(syscall.SIGINT)
+			b.ends(1)
+			b.says("write the report to standard output: ")
+		})
+	}
+}
+
+// TestStuckErrors: where nobody reads standard error either, nothing is said.
+func TestStuckErrors(t *testing.T) {
 	b := copying(t)
-	b.cmd.Stderr = w
+	b.cmd.Stderr = fullPipe(t)
 	writes(t, b.toPipe())
 	b.signal(syscall.SIGTERM)
 	b.ends(1)
@@ -302,4 +325,42 @@ func TestStoppedScreen(t *testing.T) {
 	if after := settings(); after != before {
 		t.Errorf("the terminal's settings were %+v, are %+v", before, after)
 	}
+}
+
+// TestStuckPictures: a terminal that cannot move its cursor gets pictures one below
+// the other, and nobody reads them.
+func TestStuckPictures(t *testing.T) {
+	master, terminal, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	defer terminal.Close()
+	if err := pty.Resize(terminal, 132, 43); err != nil {
+		t.Fatal(err)
+	}
+	b := command(t, "--read", recording, "-d", "50ms")
+	b.cmd.Env = append(b.cmd.Env, "TERM=dumb")
+	b.cmd.Stdin, b.cmd.Stdout = terminal, terminal
+	b.start()
+	writes(t, master)
+	for deadline := time.Now().Add(inTime); takesMore(t, terminal); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("the terminal takes whatever is written")
+		}
+	}
+	b.signal(syscall.SIGTERM)
+	b.ends(1)
+	b.says("write the pictures to standard output: ")
+}
+
+// takesMore says whether a terminal has room for what is written to it. One that is
+// being written to has none for that moment.
+func takesMore(t *testing.T, terminal *os.File) bool {
+	t.Helper()
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(terminal.Fd()), Events: unix.POLLOUT}}, 250)
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		t.Fatal(err)
+	}
+	return n > 0
 }

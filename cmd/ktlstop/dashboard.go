@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ktlstop/ktlstop/internal/session"
+	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/internal/tui"
 )
 
@@ -149,15 +150,31 @@ func screen(ctx context.Context, cfg tui.Config) error {
 		defer endings.atExit(givesBack(os.Stdin, os.Stdout))()
 		return tui.Run(ctx, cfg, os.Stdin, os.Stdout)
 	}
+	return printPictures(ctx, cfg)
+}
+
+// pictureBytes may wait for a terminal. What it did not take in time is old.
+const pictureBytes = 64 << 10
+
+// printPictures writes one below the other, and leaves out those for which a slow
+// terminal has no room.
+func printPictures(ctx context.Context, cfg tui.Config) error {
 	width, height, err := term.GetSize(int(os.Stdout.Fd()))
 	if err != nil {
 		return err
 	}
+	q := sink.NewQueue(keepOpen{os.Stdout}, sink.QueueConfig{Bytes: pictureBytes})
 	show := func(picture string) error {
-		_, err := os.Stdout.WriteString(picture + "\n")
-		return err
+		if _, err := q.Put([]byte(picture+"\n"), sink.Ordinary); err != nil {
+			return err
+		}
+		return q.Flush()
 	}
-	return tui.Print(ctx.Done(), cfg, show, width, height)
+	shown := tui.Print(ctx.Done(), cfg, show, width, height)
+	if err := q.Close(endings.giveUp()); shown == nil && err != nil {
+		return fmt.Errorf("write the pictures to standard output: %w", err)
+	}
+	return shown
 }
 
 // leaveScreen is what a dashboard switches on, off: mouse, alternate screen, and

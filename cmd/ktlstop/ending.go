@@ -164,8 +164,11 @@ func (c *stderr) say(text string) {
 }
 
 // line is say without the program's name. The text must be fit for a terminal.
-func (c *stderr) line(text string) {
-	_, _ = c.queue().Put([]byte(text+"\n"), sink.Rare)
+func (c *stderr) line(text string) { c.put(text + "\n") }
+
+// put is line for what is not a line.
+func (c *stderr) put(text string) {
+	_, _ = c.queue().Put([]byte(text), sink.Rare)
 	_ = c.queue().Flush()
 }
 

@@ -2,15 +2,12 @@ package main
 
 import (
 	"crypto/tls"
-	"encoding/json"
-	"fmt"
 	"net"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/ktlstop/ktlstop/internal/gen"
-	"github.com/ktlstop/ktlstop/internal/sink"
 )
 
 // genFlags are the scenario in the user's words.
@@ -91,13 +88,7 @@ func runGen(cmd *cobra.Command, g *genFlags) error {
 	if report == nil {
 		return err
 	}
-	if g.output == "json" {
-		if perr := json.NewEncoder(cmd.OutOrStdout()).Encode(report); perr != nil {
-			return perr
-		}
-		return err
-	}
-	if perr := printReport(cmd, report); perr != nil {
+	if perr := printReport(cmd.OutOrStdout(), report, g.output); perr != nil {
 		return perr
 	}
 	return err
@@ -190,25 +181,6 @@ func (g *genFlags) resolveDir() error {
 		g.ToClient = true
 	default:
 		return usagef("--dir %s: tx, rx or both", g.dir)
-	}
-	return nil
-}
-
-func printReport(cmd *cobra.Command, r *gen.Report) error {
-	for _, c := range r.Connections {
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s -> %s TLS %s %s tx %s rx %s: %d writes by %s, %d bytes out, %d in\n",
-			c.Role, c.Local, c.Remote, c.Version, c.Cipher, c.TX, c.RX, c.Writes, c.Op, c.SentBytes, c.Received)
-		if err != nil {
-			return err
-		}
-		for _, note := range []string{c.Reason, c.FaultError, c.Error} {
-			if note == "" {
-				continue
-			}
-			if _, err := fmt.Fprintln(cmd.OutOrStdout(), "  "+sink.Sanitize(note)); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }

@@ -2,6 +2,8 @@ package gen
 
 import (
 	"cmp"
+	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +38,26 @@ type ConnReport struct {
 	Fault      Fault  `json:"fault,omitempty"`
 	FaultError string `json:"fault_error,omitempty"` // what this end saw of the fault
 	Error      string `json:"error,omitempty"`       // what was not asked for
+}
+
+// WriteText writes the lines that ktlstop gen prints. Notes may quote a peer.
+func (r *Report) WriteText(w io.Writer) error {
+	for _, c := range r.Connections {
+		_, err := fmt.Fprintf(w, "%s %s -> %s TLS %s %s tx %s rx %s: %d writes by %s, %d bytes out, %d in\n",
+			c.Role, c.Local, c.Remote, c.Version, c.Cipher, c.TX, c.RX, c.Writes, c.Op, c.SentBytes, c.Received)
+		if err != nil {
+			return err
+		}
+		for _, note := range []string{c.Reason, c.FaultError, c.Error} {
+			if note == "" {
+				continue
+			}
+			if _, err := fmt.Fprintln(w, "  "+note); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // collector gathers the reports of connections that run at once.
