@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -11,6 +12,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/internal/pty"
 )
 
 var overloaded = security{"1.3", "AES-GCM-128", "sw"}
@@ -243,4 +248,105 @@ func checkLedger(t *testing.T, tr trace, lport, rport int, dir string, sealed in
 	if seen+lost != sealed {
 		t.Errorf("port %d %s: %d seen + %d lost is not %d", lport, dir, seen, lost, sealed)
 	}
+}
+
+// inTime is when a run that was asked to end has not: two seconds, and what an
+// emulated machine takes to detach the hooks.
+const inTime = 6 * time.Second
+
+// TestStuckScreen: a dashboard whose terminal nobody reads, or that Ctrl-S has
+// stopped, cannot draw. A signal ends it all the same, and the hooks are gone.
+func TestStuckScreen(t *testing.T) {
+	onOneKernel(t)
+	for name, stick := range map[string]func(*testing.T, *os.File){"unread": fillTerminal, "stopped": stopTerminal} {
+		t.Run(name, func(t *testing.T) {
+			master, terminal := openTerminal(t)
+			defer master.Close()
+			defer terminal.Close()
+			must(t, pty.Resize(terminal, 120, 40))
+			tr := &tracer{t: t, cmd: exec.Command(program, "-d", "50ms")}
+			tr.cmd.Env = append(os.Environ(), "TERM=xterm")
+			tr.cmd.Stdin, tr.cmd.Stdout = terminal, terminal
+			stop := keepTalking(t)
+			defer stop()
+			tr.start()
+			stick(t, terminal)
+			begin := time.Now()
+			must(t, tr.cmd.Process.Signal(syscall.SIGINT))
+			tr.fails(1, "ended by the signal")
+			if took := time.Since(begin); took > inTime {
+				t.Errorf("it took %v", took)
+			}
+			stop() // its sockets use the module too
+			noHooks(t)
+		})
+	}
+}
+
+// stopTerminal does what Ctrl-S does where the terminal is not in raw mode.
+func stopTerminal(t *testing.T, terminal *os.File) {
+	t.Helper()
+	must(t, unix.IoctlSetInt(int(terminal.Fd()), unix.TCXONC, unix.TCOOFF))
+}
+
+// fillTerminal waits until a terminal has taken all that it can hold. While it is
+// being written to it takes nothing from others either, for that moment.
+func fillTerminal(t *testing.T, terminal *os.File) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(terminal.Fd()), Events: unix.POLLOUT}}, 500)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			t.Fatal(err)
+		case n == 0:
+			return
+		case time.Now().After(deadline):
+			t.Fatal("the terminal takes whatever is written")
+		}
+	}
+}
+
+// noHooks wants every program to be detached.
+func noHooks(t *testing.T) {
+	t.Helper()
+	if n := tlsReferences(t); n != "0" {
+		t.Errorf("the module tls still has %s users", n)
+	}
+}
+
+// TestDiskFills: a file system has no more room while a trace goes on, which ends
+// the trace at once, with one line and nothing left behind.
+func TestDiskFills(t *testing.T) {
+	onOneKernel(t)
+	for _, name := range []string{"events.jsonl", "events.pcapng"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			must(t, syscall.Mount("small", dir, "tmpfs", 0, "size=64k"))
+			t.Cleanup(func() { must(t, syscall.Unmount(dir, 0)) })
+			before := mounts(t)
+			file := filepath.Join(dir, name)
+			tr := &tracer{t: t, cmd: exec.Command(program, "trace", "-s", "1000", "-w", file)}
+			tr.start()
+			p := newPair(t, overloaded)
+			p.exchange(t, 200, pattern(1000, 1))
+			p.close()
+			tr.fails(1, file+": no space left on device\n")
+			if n := strings.Count(tr.stderr.String(), "\n"); n != 1 {
+				t.Errorf("%d lines: %s", n, &tr.stderr)
+			}
+			noHooks(t)
+			if after := mounts(t); after != before {
+				t.Errorf("mounted was\n%s, is\n%s", before, after)
+			}
+		})
+	}
+}
+
+// mounts is what is mounted.
+func mounts(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	must(t, err)
+	return string(b)
 }
