@@ -165,6 +165,9 @@ func makePrivate(f *os.File) error {
 // disk is full.
 func (out *output) Write(ev event.Event) error { return out.named(out.Sink.Write(ev)) }
 
+// Forgotten is how many connections the sink forgot.
+func (out *output) Forgotten() uint64 { return session.Forgotten(out.Sink) }
+
 // Flush has everything written, without waiting for it.
 func (out *output) Flush() error { return out.named(out.Sink.Flush()) }
 
@@ -193,6 +196,9 @@ func (out *output) Close() error {
 	err := out.queue.Close(endings.giveUp())
 	if c, ok := out.Sink.(*sink.Pcapng); ok && c.LeftOut() > 0 {
 		notice(fmt.Sprintf("%d records are not in %s: it takes less than there is (%s)", c.LeftOut(), out.name, sink.CauseOutput))
+	}
+	if n := out.Forgotten(); n > 0 {
+		notice(fmt.Sprintf("%d connections were forgotten for want of room: their packets in %s begin anew", n, out.name))
 	}
 	if out.err != nil {
 		return nil

@@ -51,6 +51,14 @@ func (c *choice) wants(ev event.Event) bool {
 	return true
 }
 
+// evicted is how often it was forgotten whether a connection has been shown.
+func (c *choice) evicted() uint64 {
+	if c == nil || c.shown == nil {
+		return 0
+	}
+	return c.shown.Evicted()
+}
+
 func (c *choice) socket(s *event.Socket) bool {
 	before, _ := c.shown.Get(s.Conn.ID)
 	shown := before || c.expr.OfSocket(s) != match.No

@@ -26,6 +26,7 @@ type audited interface {
 	described
 	Connections() ([]*event.Socket, error)
 	Duration() time.Duration
+	Hurried() uint64
 }
 
 // pipeline checks events against the ledger, counts them and hands them to a
@@ -39,6 +40,7 @@ type pipeline struct {
 	// pass, if not nil, says which of the chosen records a socket filter lets
 	// through. It wants to know of sockets too.
 	pass func(event.Event) (bool, error)
+	gate forgetful // behind pass; nil without
 	// thin, if not nil, tells when sampling begins and ends.
 	thin *thinning
 
@@ -220,7 +222,7 @@ func (p *pipeline) summary(t audited) *event.Summary {
 	cost := t.Cost()
 	return &event.Summary{
 		Mono: loader.Monotonic(), Duration: t.Duration(), Totals: p.totals, Sockets: p.sockets,
-		Errors: p.errors, Unmatched: p.unmatched, Forgotten: p.ledger.Forgotten(), Skipped: p.skipped, Stopped: p.stopped, Lost: lost, Missing: t.Missing(), Tier: t.Tier(),
+		Errors: p.errors, Unmatched: p.unmatched, Forgotten: p.ledger.Forgotten(), Evicted: p.evicted(t), Skipped: p.skipped, Stopped: p.stopped, Lost: lost, Missing: t.Missing(), Tier: t.Tier(),
 		Cost: cost.Programs, CostOver: cost.Over,
 	}
 }

@@ -1,10 +1,19 @@
 package session
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
+
+// packets is a sink that makes packets.
+type packets struct {
+	collect
+	forgotten uint64
+}
+
+func (p *packets) Forgotten() uint64 { return p.forgotten }
 
 // TestConnectionsWithoutEnd: what no close event takes out ages out, and is
 // counted.
@@ -18,6 +27,12 @@ func TestConnectionsWithoutEnd(t *testing.T) {
 	}
 	if p.conns.Len() != connLimit || p.choice.shown.Len() != connLimit || p.conns.Evicted() != more {
 		t.Errorf("%d tallies and %d choices are kept, %d went, the limit is %d", p.conns.Len(), p.choice.shown.Len(), p.conns.Evicted(), connLimit)
+	}
+	p.gate = &packets{forgotten: 2}
+	want := map[string]uint64{"counts": more, "choices": more, "packets": 2 + 3, "calls": 7}
+	p.out = Sinks{&packets{forgotten: 3}, &collect{}}
+	if got := p.summary(&replayed{}).Evicted; !maps.Equal(got, want) {
+		t.Errorf("the summary has %v, want %v", got, want)
 	}
 	if p.sockets != connLimit+more {
 		t.Errorf("%d connections of %d are counted", p.sockets, connLimit+more)

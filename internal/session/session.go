@@ -216,7 +216,7 @@ func (r *running) idle() error {
 func (s *Session) newPipeline(out sink.Sink) *pipeline {
 	p := newPipeline(out, s.cfg.Limit, newChoice(s.cfg.Loader.Match))
 	if s.gate != nil {
-		p.pass = s.gate.Pass
+		p.pass, p.gate = s.gate.Pass, s.gate
 	}
 	if sample := s.cfg.Loader.Sample; sample != nil && sample.Auto {
 		p.thin = newThinning(s.cfg.Notice, s.cfg.Loader.MaxCPU > 0)

@@ -53,6 +53,7 @@ func (*replayed) Hooks() []loader.HookState                     { return nil }
 func (*replayed) Rings() []loader.Fill                          { return nil }
 func (*replayed) Aggregates() bool                              { return false }
 func (*replayed) Duration() time.Duration                       { return time.Second }
+func (*replayed) Hurried() uint64                               { return 7 }
 func (*replayed) Measure(bool)                                  {}
 func (*replayed) Close()                                        {}
 

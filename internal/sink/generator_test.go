@@ -135,6 +135,10 @@ func (g *generator) summary() *event.Summary {
 	for range g.byte() % 3 {
 		// Small, since the schema bounds the sum.
 		s.Lost[g.string()] = g.uint() >> 8
+		if s.Evicted == nil {
+			s.Evicted = map[string]uint64{}
+		}
+		s.Evicted[g.string()] = g.uint()
 		s.Missing = append(s.Missing, g.string())
 		s.Cost = append(s.Cost, event.ProgramCost{Name: g.string(), Runs: g.uint(), Nanos: g.uint(), Skipped: g.uint()})
 	}

@@ -20,6 +20,9 @@ func (e *encoder) summary(dst []byte, s *event.Summary) []byte {
 	dst = appendSampled(dst, s.Totals.Sampled, s.Skipped)
 	dst = appendLosses(dst, s.Lost)
 	dst = appendUint(dst, "forgotten", s.Forgotten)
+	if len(s.Evicted) > 0 {
+		dst, _ = appendCounts(append(dst, `,"evicted":`...), s.Evicted)
+	}
 	if s.Stopped != "" {
 		dst = appendString(dst, "stopped", s.Stopped)
 	}
@@ -50,15 +53,20 @@ func comma(dst []byte, i int) []byte {
 
 // appendLosses writes the losses by cause and their sum.
 func appendLosses(dst []byte, lost map[string]uint64) []byte {
-	dst = append(dst, `,"lost":{`...)
-	var total uint64
-	for i, cause := range slices.Sorted(maps.Keys(lost)) {
-		dst = appendQuoted(comma(dst, i), cause)
+	dst, total := appendCounts(append(dst, `,"lost":`...), lost)
+	return appendUint(dst, "lost_total", total)
+}
+
+// appendCounts writes numbers by name, and returns their sum too.
+func appendCounts(dst []byte, counts map[string]uint64) (_ []byte, total uint64) {
+	dst = append(dst, '{')
+	for i, name := range slices.Sorted(maps.Keys(counts)) {
+		dst = appendQuoted(comma(dst, i), name)
 		dst = append(dst, ':')
-		dst = strconv.AppendUint(dst, lost[cause], 10)
-		total += lost[cause]
+		dst = strconv.AppendUint(dst, counts[name], 10)
+		total += counts[name]
 	}
-	return appendUint(append(dst, '}'), "lost_total", total)
+	return append(dst, '}'), total
 }
 
 func appendCost(dst []byte, c *event.ProgramCost) []byte {

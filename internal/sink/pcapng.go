@@ -96,6 +96,10 @@ func (p *Pcapng) Write(ev event.Event) error {
 	return err
 }
 
+// Forgotten is how many connections were forgotten for want of room: their packets
+// begin anew.
+func (p *Pcapng) Forgotten() uint64 { return p.build.Forgotten() }
+
 // LeftOut counts the records whose packets found no room.
 func (p *Pcapng) LeftOut() uint64 { return p.records() }
 

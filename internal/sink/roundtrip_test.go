@@ -62,12 +62,7 @@ func TestRoundTrip(t *testing.T) {
 		g := newGenerator(seed)
 		for _, ev := range kernels(g.events()) {
 			if s, ok := ev.(*event.Summary); ok {
-				// Causes are our own words; of other bytes two could become one.
-				lost := map[string]uint64{}
-				for cause, n := range s.Lost {
-					lost[strings.ToValidUTF8(cause, "?")] = n
-				}
-				s.Lost = lost
+				s.Lost, s.Evicted = readable(s.Lost), readable(s.Evicted)
 			}
 			text := encode(t, ev)
 			if got := again(t, text); !bytes.Equal(got, text) {
@@ -75,6 +70,16 @@ func TestRoundTrip(t *testing.T) {
 			}
 		}
 	}
+}
+
+// readable names counts as the program does: of other bytes two names could become
+// one.
+func readable(counts map[string]uint64) map[string]uint64 {
+	out := map[string]uint64{}
+	for name, n := range counts {
+		out[strings.ToValidUTF8(name, "?")] = n
+	}
+	return out
 }
 
 // TestForgedKernelThread: no name that a program gives itself makes a kernel

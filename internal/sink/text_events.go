@@ -148,6 +148,11 @@ func (p *printer) summary(s *event.Summary) {
 		p.str(" lost, forgotten for want of room")
 		p.flush()
 	}
+	if len(s.Evicted) > 0 {
+		p.str("given up for want of room:")
+		p.counts(s.Evicted)
+		p.flush()
+	}
 	if s.Stopped != "" {
 		p.str("stopped: ")
 		p.str(Sanitize(s.Stopped))
@@ -193,21 +198,25 @@ func (p *printer) counted(n uint64, thing string) {
 
 func (p *printer) losses(lost map[string]uint64) {
 	p.str("lost:")
-	none := true
-	for _, cause := range slices.Sorted(maps.Keys(lost)) {
-		if lost[cause] == 0 {
-			continue
-		}
-		none = false
-		p.str(" ")
-		p.str(Sanitize(cause))
-		p.str(" ")
-		p.num(lost[cause])
-	}
-	if none {
+	if !p.counts(lost) {
 		p.str(" nothing")
 	}
 	p.flush()
+}
+
+// counts writes numbers by name, and says whether there are any.
+func (p *printer) counts(of map[string]uint64) (some bool) {
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		if of[name] == 0 {
+			continue
+		}
+		some = true
+		p.str(" ")
+		p.str(Sanitize(name))
+		p.str(" ")
+		p.num(of[name])
+	}
+	return some
 }
 
 func (p *printer) cost(c *event.ProgramCost) {

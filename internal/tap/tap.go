@@ -60,6 +60,10 @@ func Open(cfg Config) (*Tap, error) {
 // Sent counts the packets.
 func (t *Tap) Sent() uint64 { return t.sent }
 
+// Forgotten is how many connections were forgotten for want of room: their packets
+// begin anew.
+func (t *Tap) Forgotten() uint64 { return t.build.Forgotten() }
+
 // Write implements sink.Sink.
 func (t *Tap) Write(ev event.Event) error { return t.build.Event(ev, t.send) }
 

@@ -227,6 +227,10 @@ func (t *Tracer) reportLosses(handle func(event.Event) error) error {
 	return nil
 }
 
+// Hurried is how many records, at most, were told before they were whole, for want
+// of room to wait for the rest: without what comes last. It belongs to the goroutine of Run, and to any once Run has returned.
+func (t *Tracer) Hurried() uint64 { return t.asm.Hurried() }
+
 // Close detaches and frees everything. It may be called more than once.
 func (t *Tracer) Close() {
 	if t.meter != nil {

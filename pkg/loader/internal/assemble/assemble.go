@@ -59,6 +59,8 @@ type Assembler struct {
 	// dropped counts payloads that the kernel sent and that were not there when
 	// their records came.
 	dropped uint64
+	// hurried counts records that could not wait until they were whole.
+	hurried uint64
 	// async holds what asynchronous crypto said of records: it comes between
 	// a record and the return of the call that opened it.
 	async *shelf[wire.Event]
@@ -135,6 +137,7 @@ func (a *Assembler) addError(w *wire.Event, out func(event.Event) error) error {
 func (a *Assembler) addOpened(w *wire.Event, out func(event.Event) error) error {
 	for a.async.len() >= maxKept {
 		done, _ := a.async.takeOldest()
+		a.hurried++
 		if err := lonely(&done, out); err != nil {
 			return err
 		}
@@ -155,7 +158,8 @@ func asyncKey(w *wire.Event) wire.PayloadKey {
 func (a *Assembler) makeRoom(conn uint64, out func(event.Event) error) error {
 	a.conns.Get(conn) // not idle
 	for a.waits >= maxWaiting {
-		idlest, _, _ := a.conns.Idlest()
+		idlest, all, _ := a.conns.Idlest()
+		a.hurried += uint64(len(all.opened) + len(all.unsent))
 		if err := a.empty(idlest, out); err != nil {
 			return err
 		}
@@ -201,6 +205,7 @@ func (a *Assembler) hold(w *wire.Event, payload []byte, out func(event.Event) er
 	c, _ := a.conns.Peek(w.Conn)
 	c.opened = append(c.opened, a.take(w, payload))
 	for len(c.opened) > maxHeld || a.heldBytes > maxBytes && len(c.opened) > 0 {
+		a.hurried++
 		if err := a.emitAll(c.opened[:1], out); err != nil {
 			return err
 		}
@@ -385,6 +390,10 @@ func (a *Assembler) Dropped() (n uint64) {
 	n, a.dropped = a.dropped, 0
 	return n
 }
+
+// Hurried is how many records, at most, were told over the whole run without what
+// comes last, because there was no room to wait for it.
+func (a *Assembler) Hurried() uint64 { return a.hurried }
 
 func (a *Assembler) keep(p wire.Payload) {
 	for a.payloads.len() >= maxKept || a.keptBytes > maxBytes {

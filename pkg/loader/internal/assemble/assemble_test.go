@@ -265,6 +265,9 @@ func TestTooManyHeld(t *testing.T) {
 	b.expect(t, "")
 	b.feed(t, inCall(maxHeld, 11), inCall(maxHeld+1, 11))
 	b.expect(t, "rx0.0 rx0.1")
+	if n := b.Hurried(); n != 2 {
+		t.Errorf("%d records could not wait, want 2", n)
+	}
 	if c, _ := b.conns.Peek(1); len(c.opened) != maxHeld {
 		n := len(c.opened)
 		t.Errorf("%d are held, want %d", n, maxHeld)

@@ -1,0 +1,52 @@
+package session
+
+import "github.com/ktlstop/ktlstop/internal/sink"
+
+// What a run may have given up for want of room, as event.Summary.Evicted has it.
+const (
+	evictedCounts  = "counts"
+	evictedChoices = "choices"
+	evictedPackets = "packets"
+	evictedCalls   = "calls"
+)
+
+// forgetful makes packets of connections, and forgets the idlest of too many.
+type forgetful interface{ Forgotten() uint64 }
+
+// Forgotten is how many connections a sink that makes packets has forgotten, 0
+// for any other.
+func Forgotten(s sink.Sink) uint64 {
+	if f, ok := s.(forgetful); ok {
+		return f.Forgotten()
+	}
+	return 0
+}
+
+// Forgotten is how many connections these sinks have forgotten together.
+func (all Sinks) Forgotten() (n uint64) {
+	for _, s := range all {
+		n += Forgotten(s)
+	}
+	return n
+}
+
+// evicted is what the run gave up, without what it did not.
+func (p *pipeline) evicted(t audited) map[string]uint64 {
+	packets := Forgotten(p.out)
+	if p.gate != nil {
+		packets += p.gate.Forgotten()
+	}
+	var evicted map[string]uint64
+	for what, n := range map[string]uint64{
+		evictedCounts: p.conns.Evicted(), evictedChoices: p.choice.evicted(), evictedPackets: packets, evictedCalls: t.Hurried(),
+	} {
+		if n == 0 {
+			continue
+		}
+		if evicted == nil {
+			evicted = map[string]uint64{}
+		}
+		evicted[what] = n
+	}
+	return evicted
+}
