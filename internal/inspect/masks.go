@@ -17,10 +17,10 @@ var (
 	)
 	// secretParameters are parameters of URLs and forms that carry credentials.
 	secretParameters = set(
-		"access-token", "api-key", "apikey", "assertion", "auth", "client-assertion", "client-secret", "jsessionid", "jwt",
-		"key", "pass", "passphrase", "passwd", "password", "phpsessid", "pwd", "samlresponse", "sessionid", "sig", "signature",
-		"ticket", "token", "x-amz-credential", "x-amz-security-token", "x-amz-signature", "x-goog-credential",
-		"x-goog-signature",
+		"access-token", "api-key", "apikey", "assertion", "auth", "client-assertion", "client-secret", "code", "code-verifier",
+		"device-code", "id-token-hint", "jsessionid", "jwt", "key", "oauth-verifier", "pass", "passphrase", "passwd", "password",
+		"phpsessid", "pwd", "samlart", "samlresponse", "sessionid", "sig", "signature", "ticket", "token", "user-code",
+		"x-amz-credential", "x-amz-security-token", "x-amz-signature", "x-goog-credential", "x-goog-signature",
 	)
 	// secretEndings make a secret of every field or parameter whose name ends so.
 	secretEndings = []string{"access-key", "api-key", "apikey", "credential", "passwd", "password", "secret", "signature", "token"}

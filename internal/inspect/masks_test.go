@@ -72,7 +72,10 @@ func TestMaskedText(t *testing.T) {
 		{"?X-Amz-Signature=ab&X-Amz-Credential=cd%2F/e&X-Amz-Date=1\n", "?X-Amz-Signature=**&X-Amz-Credential=*******&X-Amz-Date=1\n"},
 		{"sig=a api_key=b token=\"c d\" password='e'&f\n", "sig=* api_key=* token=\"***\" password='*'&f\n"},
 		{"user[password]=ab&user%5Bpassword%5D=cd\n", "user[password]=**&user%5Bpassword%5D=**\n"},
-		{"sign=ab tokens=cd\n", "sign=ab tokens=cd\n"},
+		{"sign=ab tokens=cd status_code=200\n", "sign=ab tokens=cd status_code=200\n"},
+		{"/cb?code=ab&state=cd#x\n", "/cb?code=**&state=cd#x\n"},
+		{"grant_type=x&code=a&code_verifier=b&client_secret=c&refresh_token=d&assertion=e&id_token=f&device_code=g\n",
+			"grant_type=x&code=*&code_verifier=*&client_secret=*&refresh_token=*&assertion=*&id_token=*&device_code=*\n"},
 		// Commands.
 		{"USER u\r\nPASS p w\r\nLIST\r\n", "USER u\r\nPASS ***\r\nLIST\r\n"},
 		{"EHLO h\nAUTH PLAIN abc=\nMAIL FROM\n", "EHLO h\nAUTH **********\nMAIL FROM\n"},
