@@ -73,8 +73,11 @@ func (s *script) h1() string {
 			b.WriteString(s.field())
 		}
 		body := s.of("", "a="+s.url()+"\n", "password="+canary+"&b=1")
-		// A length that ends within a secret would make two texts of it.
-		b.WriteString(s.of("Host: h\r\n", fmt.Sprintf("Content-Length: %d\r\n", len(body)), "Transfer-Encoding: chunked\r\n") + "\r\n" + body)
+		said := len(body)
+		if strings.HasPrefix(body, "password") { // a URL that a body ends in is whole
+			said = s.pick(said + 1)
+		}
+		b.WriteString(s.of("Host: h\r\n", fmt.Sprintf("Content-Length: %d\r\n", len(body)), fmt.Sprintf("Content-Length: %d\r\n", said), "Transfer-Encoding: chunked\r\n") + "\r\n" + body)
 	}
 	return b.String()
 }

@@ -14,8 +14,11 @@ type http1 struct {
 	lines   masker // of heads and chunk sizes
 	content masker // of bodies
 	phase   phase
-	scanned int    // bytes of a head that has not ended
-	left    uint64 // bytes of the body or chunk that are to come
+	scanned int // bytes of a head that has not ended
+	// within says that the latest body ended within a line. If its length was false
+	// the line goes on, and a secret in it.
+	within bool
+	left   uint64 // bytes of the body or chunk that are to come
 	// at is the message that is under way, of request or response.
 	at *finding.Message
 	ex *exchange
@@ -53,6 +56,9 @@ func (h *http1) head(s *stream) bool {
 	if n := blank(b); n > 0 { // RFC 9112 §2.2
 		s.text(&h.lines, n)
 		return true
+	}
+	if h.within && startLine(b) == other {
+		return h.lose(s, "this goes on behind the length that the head said")
 	}
 	n := headLen(b, h.scanned)
 	if n < 0 && len(b) <= maxHead && mayBeHead(b) {
@@ -165,11 +171,12 @@ func (h *http1) begin(s *stream, n int, m *finding.Message) {
 	m.HeadLen = uint64(n)
 	s.take(n, Text, "")
 	h.content = masker{}
-	h.guessed = false
+	h.guessed, h.within = false, false
 }
 
 // finish ends the message.
 func (h *http1) finish(s *stream, how finding.End) {
+	h.within = h.content.state != lineBegins
 	if how == finding.Complete {
 		h.content.end(s)
 	} else {
@@ -231,6 +238,9 @@ func (h *http1) pending(*stream) (uint64, bool) {
 // settle takes a head or a line that is not whole.
 func (h *http1) settle(s *stream) {
 	if n := len(s.rest()); n > 0 {
+		if h.within {
+			h.lines.interrupt(s, unknown)
+		}
 		s.text(&h.lines, n)
 	}
 	h.scanned = 0

@@ -54,6 +54,9 @@ func (h *http1) bodyEnds(s *stream) {
 func (h *http1) line(s *stream) bool {
 	b := s.rest()
 	i := bytes.IndexByte(b, '\n')
+	if h.phase == afterChunk && b[0] != '\r' && i != 0 {
+		return h.lose(s, "this is not chunked as the head said")
+	}
 	if i < 0 {
 		if len(b) > maxStartLine {
 			return h.lose(s, "this is not chunked as the head said")

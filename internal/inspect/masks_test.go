@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -218,4 +219,37 @@ func keys[V any](m map[string]V) (all []string) {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// TestFalseLength: what goes on behind the length that a head or a chunk said is
+// the rest of a secret perhaps, whatever follows it.
+func TestFalseLength(t *testing.T) {
+	const form = "a=1&password=" + canary
+	next := "GET /next HTTP/1.1\r\nHost: h\r\n\r\n"
+	for said := 1; said < len(form); said++ {
+		for _, head := range []string{fmt.Sprintf("Content-Length: %d\r\n\r\n", said), fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n", said)} {
+			for _, behind := range []string{"", "\r\n", next, "\r\n" + next} {
+				for _, size := range []int{1, 2, 7, said + 1, 999} {
+					f := newFeed(t, Config{}).both()
+					converse(f, []string{"rPOST / HTTP/1.1\r\nHost: h\r\n" + head + form + behind}, size)
+					if l := leaks(everything(f.close())); l != "" {
+						t.Fatalf("%q says %d, in records of %d, before %q: %q", head, said, size, behind, l)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestMessagesBehindBodies: a body that ends within a line, in a secret even, is
+// no reason to doubt the request that follows.
+func TestMessagesBehindBodies(t *testing.T) {
+	post := "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\npassword=x"
+	for size := 1; size < 60; size += 7 {
+		f := newFeed(t, Config{}).both()
+		converse(f, []string{"r" + post + "PROPFIND /b HTTP/1.1\r\nHost: h\r\n\r\n" + post + "\r\n" + post}, size)
+		if out := f.close(); len(out.http) != 4 || len(out.notes) > 0 {
+			t.Errorf("in records of %d: %d requests, notes %q", size, len(out.http), out.notes)
+		}
+	}
 }
