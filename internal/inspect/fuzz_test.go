@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/ktlstop/ktlstop/internal/safe"
@@ -83,12 +84,18 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-func BenchmarkBody(b *testing.B)     { benchmark(b) }
-func BenchmarkPatterns(b *testing.B) { benchmark(b, pattern) }
+const plainLine = "0123456789abcdef 0123456789abcdef 0123456789abcdef 0123456789ab\n"
 
-// benchmark is the body of one response, in records of 16 KiB.
-func benchmark(b *testing.B, patterns ...string) {
-	body := bytes.Repeat([]byte("0123456789abcdef 0123456789abcdef 0123456789abcdef 0123456789ab\n"), 256)
+func BenchmarkBody(b *testing.B)     { benchmark(b, plainLine) }
+func BenchmarkPatterns(b *testing.B) { benchmark(b, plainLine, pattern) }
+
+// BenchmarkForm and BenchmarkColons are full of what a secret may follow.
+func BenchmarkForm(b *testing.B)   { benchmark(b, strings.Repeat("name=value&", 6)[1:]) }
+func BenchmarkColons(b *testing.B) { benchmark(b, strings.Repeat("::::::::", 8)) }
+
+// benchmark is the body of one response, in records of 16 KiB of the same line.
+func benchmark(b *testing.B, line string, patterns ...string) {
+	body := bytes.Repeat([]byte(line), 16384/len(line))
 	f := newFeed(b, Config{}, patterns...).both()
 	f.in.out = discard{}
 	f.send(rx, get).send(tx, "HTTP/1.1 200 OK\r\n\r\n")

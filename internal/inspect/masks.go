@@ -1,7 +1,5 @@
 package inspect
 
-import "slices"
-
 // What is masked by default, as data. docs/masks.md says what each belongs to. All
 // are in lower case, with hyphens for underscores.
 var (
@@ -45,26 +43,54 @@ const (
 	maxAuthority = 1 << 10
 )
 
-func set(names ...string) map[string]bool {
-	m := make(map[string]bool, len(names))
-	for _, n := range names {
-		m[n] = true
-	}
-	return m
+// names is a set of names of at most maxName bytes. Nearly every word of a text is
+// asked for, and is not there: its length and last byte say so of most.
+type names struct {
+	all     map[string]bool
+	lengths [256]uint64 // by last byte, a bit for each length
 }
 
+func set(all ...string) *names {
+	s := &names{all: make(map[string]bool, len(all))}
+	for _, n := range all {
+		s.all[n] = true
+		s.lengths[n[len(n)-1]] |= 1 << len(n)
+	}
+	return s
+}
+
+func (s *names) has(name []byte) bool {
+	n := len(name)
+	return n > 0 && s.lengths[name[n-1]]>>n&1 != 0 && s.all[string(name)]
+}
+
+// endings are secretEndings by their last byte.
+var endings = func() (by [256][]string) {
+	for _, e := range secretEndings {
+		last := e[len(e)-1]
+		by[last] = append(by[last], e)
+	}
+	return by
+}()
+
 func secretEnding(name []byte) bool {
-	return slices.ContainsFunc(secretEndings, func(e string) bool {
-		return len(name) >= len(e) && string(name[len(name)-len(e):]) == e
-	})
+	if len(name) == 0 {
+		return false
+	}
+	for _, e := range endings[name[len(name)-1]] {
+		if len(name) >= len(e) && string(name[len(name)-len(e):]) == e {
+			return true
+		}
+	}
+	return false
 }
 
 // secretField reports whether the value of the header field is. The name is as
 // word gives it.
-func secretField(name []byte) bool { return secretFields[string(name)] || secretEnding(name) }
+func secretField(name []byte) bool { return secretFields.has(name) || secretEnding(name) }
 
 // secretParameter is secretField for parameters.
-func secretParameter(name []byte) bool { return secretParameters[string(name)] || secretEnding(name) }
+func secretParameter(name []byte) bool { return secretParameters.has(name) || secretEnding(name) }
 
 // plain has for each byte of a name what it is looked up as: letters in lower case,
 // hyphens for underscores. It is 0 for what is in no name that matters here.

@@ -1,5 +1,7 @@
 package inspect
 
+import "bytes"
+
 // urls finds the secrets in URLs and forms of a text, however it is cut into
 // pieces: what comes before @ in ://user:password@host, and the values of secret
 // parameters.
@@ -61,20 +63,43 @@ func (u *urls) write(s *stream, from, to uint64) {
 
 // text looks for what a secret may follow, from b[i] on.
 func (u *urls) text(b []byte, i int) int {
-	for n, c := range b[i:] {
-		if c != ':' && c != '=' {
-			continue
+	for at := i; at < len(b); at++ {
+		n := mark(b[at:])
+		if n < 0 {
+			break
 		}
-		if c == ':' {
+		at += n
+		if b[at] == ':' {
 			u.state = urlColon
-			return n + 1
+			return at + 1 - i
 		}
-		if name := u.name(b[:i+n]); secretParameter(parameter(name.bytes())) {
+		if name := u.name(b[:at]); secretParameter(parameter(name.bytes())) {
 			u.state = valueBegins
-			return n + 1
+			return at + 1 - i
 		}
 	}
 	return len(b) - i
+}
+
+// mark is where b has its first colon or equals sign, -1 without. It looks for both
+// in one piece after the other, so that many of the one cost no search to the end
+// for the other each.
+func mark(b []byte) int {
+	const piece = 64
+	for from := 0; from < len(b); from += piece {
+		p := b[from:min(from+piece, len(b))]
+		equals := bytes.IndexByte(p, '=')
+		if equals >= 0 {
+			p = p[:equals]
+		}
+		if colon := bytes.IndexByte(p, ':'); colon >= 0 {
+			return from + colon
+		}
+		if equals >= 0 {
+			return from + equals
+		}
+	}
+	return -1
 }
 
 // slash follows the :// before an authority.
