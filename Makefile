@@ -16,7 +16,7 @@ GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build build-gobpf vmrun selftest selftest-record generate clang picture recording examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
+.PHONY: help build build-gobpf vmrun selftest selftest-record generate clang picture recording btf examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -49,6 +49,12 @@ clang: # generated objects are compared byte by byte, so the compiler's version 
 
 generate: clang ## compile bpf/ and generate its Go bindings
 	$(GO) generate ./pkg/loader/...
+
+# What is known of each kernel offline. On another distribution's kernel: sudo bin/btfextract > pkg/loader/testdata/btf/NAME.btf
+btf: build vmrun ## keep of the kernels' types what the programs name, in pkg/loader/testdata/btf; KERNELS="6.1 7.3"
+	$(NOCGO) build -o bin/btfextract ./pkg/loader/internal/corpus/cmd/btfextract
+	@for kernel in $(KERNELS); do (set -x; bin/vmrun -kernel $$kernel -timeout 3m -- sh -c "modprobe tls; bin/btfextract" \
+		> pkg/loader/testdata/btf/debian-$$kernel-amd64.btf); done
 
 picture: ## draw the README's pictures anew
 	$(NOCGO) test ./cmd/ktlstop -run TestPictures -update

@@ -1,0 +1,102 @@
+package loader
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/corpus"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
+)
+
+// The programs find in every kernel of the corpus what they name there: each
+// hook that the kernel has, relocated against its types, without an instruction
+// that the verifier would come to and that finds nothing.
+func TestCorpus(t *testing.T) {
+	files, err := filepath.Glob("testdata/btf/*.btf")
+	if err != nil || len(files) < 7 {
+		t.Fatalf("%d kernels: %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			spec, hooks := fitting(t, corpusTypes(t, file))
+			for _, h := range hooks {
+				for _, name := range object.Copies(h.program) {
+					if p := spec.Programs[name]; p != nil {
+						check(t, p, corpusTypes(t, file))
+					}
+				}
+			}
+			check(t, spec.Programs[inventoryProgram], corpusTypes(t, file))
+		})
+	}
+}
+
+func corpusTypes(t *testing.T, file string) *btf.Spec {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	spec, err := btf.LoadSpecFromReader(f)
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return spec
+}
+
+// fitting is the object as the loader cuts it for a kernel.
+func fitting(t *testing.T, kernel *btf.Spec) (*ebpf.CollectionSpec, []hook) {
+	t.Helper()
+	spec, err := object.LoadKtls()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := &types{tls: kernel, vmlinux: kernel}
+	hooks, _, err := choose(spec, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := setArguments(spec, all); err != nil {
+		t.Fatal(err)
+	}
+	return spec, hooks
+}
+
+func check(t *testing.T, p *ebpf.ProgramSpec, kernel *btf.Spec) {
+	t.Helper()
+	missing, err := corpus.Missing(p.Instructions, kernel)
+	if err != nil {
+		t.Errorf("%s: %v", p.Name, err)
+	}
+	for _, m := range missing {
+		t.Errorf("%s reads what this kernel has not: %s", p.Name, m)
+	}
+}
+
+// A kernel from before the crypto completions' change has no tls_decrypt_ctx.sk:
+// the hook that reads it is the one that does not fit, and no other.
+func TestCorpusSeesWhatLacks(t *testing.T) {
+	const file = "testdata/btf/debian-6.1-amd64.btf"
+	kernel := corpusTypes(t, file)
+	var ctx *btf.Struct
+	if err := kernel.TypeByName("tls_decrypt_ctx", &ctx); err != nil {
+		t.Fatal(err)
+	}
+	ctx.Members = slices.DeleteFunc(ctx.Members, func(m btf.Member) bool { return m.Name == "sk" })
+	spec, hooks := fitting(t, kernel)
+	for _, h := range hooks {
+		missing, err := corpus.Missing(spec.Programs[h.program].Instructions, kernel)
+		if err != nil {
+			t.Errorf("%s: %v", h.program, err)
+		}
+		if lacks := len(missing) > 0; lacks != (h.program == "decrypt_done") {
+			t.Errorf("%s: %v", h.program, missing)
+		}
+	}
+}
