@@ -97,7 +97,7 @@ func (o *options) checkRotation(f *pflag.FlagSet, name string) error {
 // openCapture opens a sink for packets. What it writes is for its owner only,
 // whatever the tier: addresses and sizes are nobody else's business either.
 func (o *options) openCapture(stdout io.Writer, tier event.Tier) (*output, error) {
-	create := func(name string) (io.WriteCloser, error) { return createPrivate(name) }
+	create := func(name string) (io.WriteCloser, error) { return sink.Create(name, true) }
 	name, shown := o.file, o.file
 	if !o.toFile() {
 		create = func(string) (io.WriteCloser, error) { return keepOpen{stdout}, nil }

@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/internal/sink"
@@ -73,7 +71,7 @@ func (o *options) liveClock() *session.Clock {
 func (o *options) openAt(stdout io.Writer, tier event.Tier, clock sink.Clock) (*output, error) {
 	out := &output{name: "standard output", file: keepOpen{stdout}}
 	if o.toFile() {
-		f, err := createFile(o.file, tier)
+		f, err := sink.Create(o.file, tier != event.TierNone)
 		if err != nil {
 			return nil, err
 		}
@@ -98,68 +96,6 @@ func (o *options) queueConfig() sink.QueueConfig {
 }
 
 func (o *options) toFile() bool { return o.file != "" && o.file != "-" }
-
-// createFile keeps what holds plaintext from other users' eyes.
-func createFile(name string, tier event.Tier) (*os.File, error) {
-	if tier != event.TierNone {
-		return createPrivate(name)
-	}
-	f, err := openToWrite(name, unix.O_TRUNC, 0o666)
-	if err != nil {
-		return nil, err
-	}
-	return f, unix.SetNonblock(int(f.Fd()), false)
-}
-
-// openToWrite opens a file for nothing but writing: of a pipe that we could read
-// ourselves, no reader's end would be noticed. One without a reader would not
-// open, which is an error and not a long wait.
-func openToWrite(name string, flags int, mode os.FileMode) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|unix.O_NONBLOCK|flags, mode)
-	if errors.Is(err, unix.ENXIO) {
-		return nil, fmt.Errorf("open %s: nobody reads this pipe: start its reader first", name)
-	}
-	return f, err
-}
-
-// createPrivate makes a file that only its user can read.
-func createPrivate(name string) (*os.File, error) {
-	f, err := openToWrite(name, unix.O_NOFOLLOW, 0o600) // not truncated yet: it may be somebody else's
-	if errors.Is(err, unix.ELOOP) {
-		return nil, fmt.Errorf("%s is a symbolic link, which plaintext is not written to: give the file itself", name)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := makePrivate(f); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-// makePrivate empties a file that is its user's own and closes it to others.
-// Devices and pipes keep nothing, and stay as they are.
-func makePrivate(f *os.File) error {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return os.NewSyscallError("fstat", err)
-	}
-	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFREG:
-	case unix.S_IFDIR:
-		return fmt.Errorf("%s is a directory", f.Name())
-	default:
-		return unix.SetNonblock(int(f.Fd()), false)
-	}
-	if int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to another user, who could read the plaintext: remove it or choose another name", f.Name())
-	}
-	if err := f.Chmod(0o600); err != nil {
-		return err
-	}
-	return f.Truncate(0)
-}
 
 // Write and Flush name the file in the error, so that the user knows which
 // disk is full.

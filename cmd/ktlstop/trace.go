@@ -3,12 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/internal/session"
+	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
@@ -124,21 +123,8 @@ func (o *options) ready() error {
 	if o.readyFile == "" {
 		return nil
 	}
-	if err := touch(o.readyFile); err != nil {
+	if err := sink.Touch(o.readyFile); err != nil {
 		return fmt.Errorf("say that the hooks are live: %w", err)
 	}
 	return nil
-}
-
-// touch makes an empty file, or empties a file. Root must not do that to
-// whatever somebody else has put a symbolic link to in its place.
-func touch(name string) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o644)
-	if errors.Is(err, unix.ELOOP) {
-		return fmt.Errorf("%s is a symbolic link: give the file itself", name)
-	}
-	if err != nil {
-		return err
-	}
-	return f.Close()
 }

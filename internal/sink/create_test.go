@@ -1,15 +1,13 @@
-package main
+package sink
 
 import (
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-func TestCreateFile(t *testing.T) {
+func TestCreate(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "old")
 	if err := os.WriteFile(name, []byte("what was there"), 0o644); err != nil {
@@ -20,7 +18,7 @@ func TestCreateFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, refused := range []string{link, dir, filepath.Join(dir, "none", "file")} {
-		if f, err := createFile(refused, event.TierSnap); err == nil {
+		if f, err := Create(refused, true); err == nil {
 			f.Close()
 			t.Errorf("%s is taken", refused)
 		}
@@ -29,7 +27,7 @@ func TestCreateFile(t *testing.T) {
 		t.Errorf("a refused file holds %q", b)
 	}
 	for _, taken := range []string{name, filepath.Join(dir, "new")} {
-		f, err := createFile(taken, event.TierSnap)
+		f, err := Create(taken, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,8 +39,8 @@ func TestCreateFile(t *testing.T) {
 	}
 }
 
-// TestCreateFileOfOthers: what another user owns is neither emptied nor chmodded.
-func TestCreateFileOfOthers(t *testing.T) {
+// TestCreateOfOthers: what another user owns is neither emptied nor chmodded.
+func TestCreateOfOthers(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "theirs")
 	if err := os.WriteFile(name, []byte("theirs"), 0o644); err != nil {
 		t.Fatal(err)
@@ -50,7 +48,7 @@ func TestCreateFileOfOthers(t *testing.T) {
 	if err := os.Chown(name, 65534, 65534); err != nil {
 		t.Skipf("only root can give files away: %v", err)
 	}
-	if f, err := createFile(name, event.TierSnap); err == nil {
+	if f, err := Create(name, true); err == nil {
 		f.Close()
 		t.Error("it is taken")
 	}
@@ -59,13 +57,13 @@ func TestCreateFileOfOthers(t *testing.T) {
 	}
 }
 
-// TestCreateFileDevice: root's chmod would close /dev/null to everybody.
-func TestCreateFileDevice(t *testing.T) {
+// TestCreateDevice: root's chmod would close /dev/null to everybody.
+func TestCreateDevice(t *testing.T) {
 	before, err := os.Stat(os.DevNull)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := createFile(os.DevNull, event.TierSnap)
+	f, err := Create(os.DevNull, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,14 +84,14 @@ func TestTouch(t *testing.T) {
 	if err := os.Symlink(victim, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := touch(link); err == nil || !strings.Contains(err.Error(), link+" is a symbolic link") {
+	if err := Touch(link); err == nil || !strings.Contains(err.Error(), link+" is a symbolic link") {
 		t.Errorf("through a link: %v", err)
 	}
 	if b, _ := os.ReadFile(victim); string(b) != "what was there" {
 		t.Errorf("the file behind the link holds %q", b)
 	}
 	for _, name := range []string{victim, filepath.Join(dir, "new")} {
-		if err := touch(name); err != nil {
+		if err := Touch(name); err != nil {
 			t.Error(err)
 		}
 		if b, err := os.ReadFile(name); len(b) != 0 || err != nil {
