@@ -96,7 +96,7 @@ func (o *options) checkRotation(f *pflag.FlagSet, name string) error {
 
 // openCapture opens a sink for packets. What it writes is for its owner only,
 // whatever the tier: addresses and sizes are nobody else's business either.
-func (o *options) openCapture(stdout io.Writer, tier event.Tier) (*output, error) {
+func (o *options) openCapture(stdout io.Writer, tier event.Tier) (*sink.Output, error) {
 	create := func(name string) (io.WriteCloser, error) { return sink.Create(name, true) }
 	name, shown := o.file, o.file
 	if !o.toFile() {
@@ -114,7 +114,9 @@ func (o *options) openCapture(stdout io.Writer, tier event.Tier) (*output, error
 	if err != nil {
 		return nil, err
 	}
-	return &output{Sink: s, queue: files.Queue(), name: shown, raw: true}, nil
+	out := newOutput(shown)
+	out.Sink, out.Queue, out.Raw = s, files.Queue(), true
+	return out, nil
 }
 
 // keepOpen is standard output, which others may go on to use.

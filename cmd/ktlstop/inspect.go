@@ -174,7 +174,7 @@ func (o *inspection) banner(cmd *cobra.Command, rules *inspect.Rules) {
 
 // show is an output for an Inspector.
 type show struct {
-	*output
+	*sink.Output
 	// pieces are those of the record that is being written.
 	pieces []inspect.Piece
 }
@@ -191,17 +191,17 @@ func (o *inspection) openShow(cmd *cobra.Command, tier event.Tier) (*show, error
 	if err != nil {
 		return nil, err
 	}
-	s.output = out
+	s.Output = out
 	if o.format != "raw" {
 		return s, nil
 	}
-	if f, ok := out.file.(*os.File); ok {
-		if err := refuseTerminal(f); err != nil {
+	if out.File != nil {
+		if err := refuseTerminal(out.File); err != nil {
 			return nil, errors.Join(err, out.Close())
 		}
 	}
-	out.raw = true
-	out.Sink = sink.NewRaw(out.queue, sink.NewText(console.queue(), sink.TextConfig{
+	out.Raw = true
+	out.Sink = sink.NewRaw(out.Queue, sink.NewText(console.queue(), sink.TextConfig{
 		Clock: o.liveClock(), Location: time.Local, NoHeader: true}))
 	return s, nil
 }
@@ -212,5 +212,5 @@ func (s *show) body(dst []byte, r *event.Record) []byte { return inspect.AppendT
 // Record implements inspect.Output.
 func (s *show) Record(r *event.Record, pieces []inspect.Piece) error {
 	s.pieces = pieces
-	return s.output.Write(r)
+	return s.Output.Write(r)
 }

@@ -37,7 +37,7 @@ func list(cmd *cobra.Command, o *options) error {
 		return usagef("--match: list shows sockets, and %s belongs to a record: leave it out, or use ktlstop trace", field)
 	}
 	o.wait = true // a list is whole, or it is none
-	var out *output
+	var out *sink.Output
 	err = session.List(cfg, func(s *session.Session) (sink.Sink, error) {
 		sayWhatLacks(s)
 		out, err = o.open(cmd.OutOrStdout(), event.TierNone)

@@ -10,29 +10,17 @@ const (
 	evictedCalls   = "calls"
 )
 
-// forgetful makes packets of connections, and forgets the idlest of too many.
-type forgetful interface{ Forgotten() uint64 }
-
-// Forgotten is how many connections a sink that makes packets has forgotten, 0
-// for any other.
-func Forgotten(s sink.Sink) uint64 {
-	if f, ok := s.(forgetful); ok {
-		return f.Forgotten()
-	}
-	return 0
-}
-
 // Forgotten is how many connections these sinks have forgotten together.
 func (all Sinks) Forgotten() (n uint64) {
 	for _, s := range all {
-		n += Forgotten(s)
+		n += sink.Forgotten(s)
 	}
 	return n
 }
 
 // evicted is what the run gave up, without what it did not.
 func (p *pipeline) evicted(t audited) map[string]uint64 {
-	packets := Forgotten(p.out)
+	packets := sink.Forgotten(p.out)
 	if p.gate != nil {
 		packets += p.gate.Forgotten()
 	}

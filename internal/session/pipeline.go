@@ -40,7 +40,7 @@ type pipeline struct {
 	// pass, if not nil, says which of the chosen records a socket filter lets
 	// through. It wants to know of sockets too.
 	pass func(event.Event) (bool, error)
-	gate forgetful // behind pass; nil without
+	gate sink.Forgetful // behind pass; nil without
 	// thin, if not nil, tells when sampling begins and ends.
 	thin *thinning
 
