@@ -46,5 +46,5 @@ func list(cmd *cobra.Command, o *options) error {
 	if out == nil {
 		return err
 	}
-	return errors.Join(unlessStopped(err), out.Close())
+	return errors.Join(err, out.Close())
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"io"
 	"time"
 
@@ -91,11 +90,3 @@ func (o *options) queueConfig() sink.QueueConfig {
 }
 
 func (o *options) toFile() bool { return o.file != "" && o.file != "-" }
-
-// unlessStopped leaves out that an output was given up: its Close says so.
-func unlessStopped(err error) error {
-	if errors.Is(err, sink.ErrStopped) {
-		return nil
-	}
-	return err
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ktlstop/ktlstop/internal/session"
-	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/internal/source"
 	"github.com/ktlstop/ktlstop/internal/tui"
 )
@@ -51,23 +49,8 @@ func (o *options) printRecording(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(o.copyEvents(cmd.Context(), r, out), out.Close())
-}
-
-func (o *options) copyEvents(ctx context.Context, r *source.Reader, out sink.Sink) error {
-	for ctx.Err() == nil {
-		ev, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return o.readError(err)
-		}
-		if err := out.Write(ev); err != nil {
-			return unlessStopped(err)
-		}
-	}
-	return nil
+	read, written := session.Copy(cmd.Context(), r, out)
+	return errors.Join(o.readError(read), written, out.Close())
 }
 
 // readError names the file. That its end is missing is said, and is no failure.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/ktlstop/ktlstop/internal/match"
@@ -11,7 +12,8 @@ import (
 )
 
 // List writes the kTLS sockets that are open now and that the filter and the
-// expression of cfg want. Nothing else is attached.
+// expression of cfg want. Nothing else is attached. That out was given up is for
+// its owner to tell.
 func List(cfg loader.Config, open func(*Session) (sink.Sink, error)) error {
 	expr := cfg.Match
 	cfg.ListOnly, cfg.Match = true, nil
@@ -26,7 +28,7 @@ func List(cfg loader.Config, open func(*Session) (sink.Sink, error)) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // there is nothing to wait for: Run empties the ring and returns
-	return s.tracer.Run(ctx, withContainers(func(ev event.Event) error {
+	err = s.tracer.Run(ctx, withContainers(func(ev event.Event) error {
 		switch ev := ev.(type) {
 		case *event.Socket:
 			if cfg.Filter.MatchSocket(ev) && expr.OfSocket(ev) == match.Yes {
@@ -37,6 +39,10 @@ func List(cfg loader.Config, open func(*Session) (sink.Sink, error)) error {
 		}
 		return nil
 	}), nil)
+	if errors.Is(err, sink.ErrStopped) {
+		return nil
+	}
+	return err
 }
 
 // Listable returns the first field of an expression that no socket has, and

@@ -1,9 +1,13 @@
 package session
 
 import (
+	"context"
+	"errors"
+	"io"
 	"sync"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/internal/source"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -59,3 +63,24 @@ func (p *Recording) Snapshot() *flow.Snapshot {
 
 // Select chooses the connection that snapshots show in detail; 0 is none.
 func (p *Recording) Select(id uint64) { p.collector.Select(id) }
+
+// Copy writes what r reads to out, to the end of either or of ctx. It returns how
+// the reading and how the writing ended; that out was given up is for its owner to
+// tell.
+func Copy(ctx context.Context, r *source.Reader, out sink.Sink) (read, written error) {
+	for ctx.Err() == nil {
+		ev, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil, nil
+		}
+		if err != nil {
+			return err, nil
+		}
+		if err := out.Write(ev); errors.Is(err, sink.ErrStopped) {
+			return nil, nil
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
