@@ -24,8 +24,8 @@ type entry[K comparable, V any] struct {
 // New returns an empty map of at most limit entries, and of one if limit is
 // less.
 func New[K comparable, V any](limit int) *Map[K, V] {
-	m := &Map[K, V]{limit: max(1, limit)}
-	m.Clear()
+	m := &Map[K, V]{limit: max(1, limit), entries: map[K]*entry[K, V]{}}
+	m.ends.prev, m.ends.next = &m.ends, &m.ends
 	return m
 }
 
@@ -95,12 +95,6 @@ func (m *Map[K, V]) All() iter.Seq2[K, V] {
 			e = before
 		}
 	}
-}
-
-// Clear removes all entries. They do not count as evicted.
-func (m *Map[K, V]) Clear() {
-	m.entries = map[K]*entry[K, V]{}
-	m.ends.prev, m.ends.next = &m.ends, &m.ends
 }
 
 // Len is how many entries there are.

@@ -70,10 +70,6 @@ func TestEmpty(t *testing.T) {
 	if got := keys(m); !slices.Equal(got, []int{2}) {
 		t.Errorf("a map of one holds %d", got)
 	}
-	m.Clear()
-	if m.Len() != 0 || len(keys(m)) != 0 || m.Evicted() != 1 {
-		t.Errorf("cleared: %d left, %d evicted", m.Len(), m.Evicted())
-	}
 }
 
 func TestDeleteWhileGoingThrough(t *testing.T) {
