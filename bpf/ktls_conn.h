@@ -17,7 +17,7 @@ const volatile u32 snaplen = 0;
 const volatile u32 tx_type_arg = 3;   /* index of bpf_exec_tx_verdict's record_type */
 const volatile u32 set_tx_arg = 1;    /* index of tls_set_sw_offload's tx */
 const volatile u32 set_update_arg = 0;/* index of its new_crypto_info; 0: this kernel has no rekey */
-const volatile u32 done_is_req = 0;   /* tls_encrypt_done gets a crypto_async_request, not the tls_rec */
+const volatile u32 done_is_req = 0;   /* tls_encrypt_done and tls_decrypt_done get a crypto_async_request, not its data */
 const volatile u32 recvmsg_args = 4;
 const volatile s32 nr_sendfile = 40, nr_splice = 275;
 const volatile u32 twins = 0;         /* the programs in TWIN are attached twice */

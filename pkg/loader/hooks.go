@@ -199,10 +199,20 @@ func setArguments(spec *ebpf.CollectionSpec, t *types) error {
 	if p := t.function("tls_sw_recvmsg", false); p != nil {
 		set("recvmsg_args", len(p.Params))
 	}
-	if p := t.function("tls_encrypt_done", false); p != nil {
+	if p := t.completion(); p != nil {
 		set("done_is_req", object.BoolInt(takesRequest(p)))
 	}
 	return errors.Join(errs...)
+}
+
+// completion returns the prototype of what asynchronous crypto calls back, nil
+// where neither is to be seen: the two changed together, and a compiler may have
+// dissolved one of them.
+func (t *types) completion() *btf.FuncProto {
+	if p := t.function("tls_encrypt_done", false); p != nil {
+		return p
+	}
+	return t.function("tls_decrypt_done", false)
 }
 
 // takesRequest: to 6.2 crypto completions get the request, later the data.

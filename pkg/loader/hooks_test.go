@@ -223,6 +223,9 @@ func TestSetArguments(t *testing.T) {
 			"tls_encrypt_done":    {"req", "err"},
 			"tls_sw_recvmsg":      {"sk", "msg", "len", "flags", "addr_len"},
 		}, map[string]uint32{"tx_type_arg": 3, "set_tx_arg": 2, "set_update_arg": 0, "done_is_req": 1, "recvmsg_args": 5}},
+		{"6.1 without tls_encrypt_done", kernel{"tls_decrypt_done": {"req", "err"}}, map[string]uint32{"done_is_req": 1}},
+		{"6.1 without tls_decrypt_done", kernel{"tls_encrypt_done": {"req", "err"}}, map[string]uint32{"done_is_req": 1}},
+		{"6.12 without tls_encrypt_done", kernel{"tls_decrypt_done": {"data", "err"}}, map[string]uint32{"done_is_req": 0}},
 		{"6.12", kernel{
 			"bpf_exec_tx_verdict": {"msg", "sk", "full_record", "record_type", "copied", "flags"},
 			"tls_set_sw_offload":  {"sk", "tx"},
