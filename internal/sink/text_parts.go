@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"bytes"
 	"net/netip"
 	"strconv"
 
@@ -66,10 +67,25 @@ func (p *printer) alignRight(at, width int) {
 func (p *printer) comm(proc *event.Process, width int) {
 	at := len(p.dst)
 	var name [32]byte
-	p.dst = safe.Append(p.dst, proc.AppendShort(name[:0]))
+	p.dst = safe.Append(p.dst, appendShort(name[:0], proc))
 	used := p.cut(at, width)
 	p.pad(width - used)
 	p.str(" ")
+}
+
+// appendShort is Process.AppendName for a narrow column: "k:NAME" for a kernel
+// thread, and for nobody else.
+func appendShort(b []byte, proc *event.Process) []byte {
+	const prefix = "k:"
+	if proc.Kernel {
+		return append(append(b, prefix...), proc.Comm.String()...)
+	}
+	at := len(b)
+	b = proc.AppendName(b)
+	if bytes.HasPrefix(b[at:], []byte(prefix)) {
+		b[at+1] = 0xff // as AppendName does with its own
+	}
+	return b
 }
 
 // cut shortens the text from at on to width columns, and returns how many it

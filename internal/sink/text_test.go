@@ -116,3 +116,20 @@ func TestCostNotMeasured(t *testing.T) {
 		}
 	}
 }
+
+// A program that takes a kernel thread's name is not shown as one.
+func TestShortNames(t *testing.T) {
+	for _, c := range []struct {
+		comm   string
+		kernel bool
+		want   string
+	}{
+		{"nginx", false, "nginx"}, {"nvme", true, "k:nvme"}, {"k:nvme", false, "k\xffnvme"}, {"k:", false, "k\xff"},
+		{"kernel:nvme", false, "kernel\xffnvme"}, {"kernel:x", true, "k:kernel:x"}, {"k", false, "k"}, {"", false, ""},
+	} {
+		p := event.Process{Comm: event.MakeComm(c.comm), Kernel: c.kernel}
+		if got := string(appendShort([]byte("a "), &p)); got != "a "+c.want {
+			t.Errorf("%q, kernel thread %v, is shown as %q, want %q", c.comm, c.kernel, got, c.want)
+		}
+	}
+}

@@ -85,16 +85,11 @@ func (p *Process) Name() string {
 	return string(p.AppendName(room[:0]))
 }
 
-// AppendName appends Name to b.
-func (p *Process) AppendName(b []byte) []byte { return p.appendName(b, "kernel:") }
-
-// AppendShort is AppendName for narrow columns: "k:NAME" for a kernel thread.
-func (p *Process) AppendShort(b []byte) []byte { return p.appendName(b, "k:") }
-
-// appendName marks kernel threads by prefix. A program may call itself
-// "kernel:x": there a byte that no name can show takes the place of the colon,
-// so that the prefix is proof.
-func (p *Process) appendName(b []byte, prefix string) []byte {
+// AppendName appends Name to b. A program may call itself "kernel:x": there a
+// byte that no name can show takes the place of the colon, so that the prefix is
+// proof.
+func (p *Process) AppendName(b []byte) []byte {
+	const prefix = "kernel:"
 	comm := p.Comm[:p.Comm.len()]
 	if p.Kernel {
 		b = append(b, prefix...)
