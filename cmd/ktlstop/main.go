@@ -60,14 +60,25 @@ func (standardOutput) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// flagOf is what sets a field of loader.Config, where errors name the field.
+var flagOf = map[string]string{
+	"Backend": "--backend", "ListOnly": "ktlstop trace, instead of ktlstop list", "Match": "--match",
+	"Sample": "--sample", "Snaplen": "-s",
+}
+
 // hint is what the command line can do about an error of the tracer.
 func hint(err error) string {
 	var cost *loader.CostError
+	var lacks *loader.UnsupportedError
 	switch {
 	case errors.Is(err, loader.ErrNoGobpf):
 		return " (make build-gobpf)"
+	case errors.Is(err, loader.ErrWhichFilter):
+		return " (--socket-filter OBJ:PROGRAM)"
 	case errors.As(err, &cost):
 		return " (--max-cpu)"
+	case errors.As(err, &lacks) && flagOf[lacks.Setting] != "":
+		return " (" + flagOf[lacks.Setting] + ")"
 	}
 	return ""
 }

@@ -143,8 +143,9 @@ type Record struct {
 	// for.
 	Skipped uint64
 
-	// Unmatched says that the expression of --match does not hold: the record
-	// counts for the sequences and is not to be shown.
+	// Unmatched says that the run's expression (loader.Config.Match) does not hold,
+	// which the kernel could not tell: the record counts for the sequences and is
+	// not to be shown.
 	Unmatched bool
 
 	// Start is the first sequence of this generation that the trace can have
@@ -289,7 +290,8 @@ type Summary struct {
 	Totals   Totals
 	Sockets  uint64
 	Errors   uint64
-	// Unmatched counts the records that user space left out, as --match says.
+	// Unmatched counts the records that user space left out, since Record.Unmatched
+	// is set or a socket filter refused them.
 	Unmatched uint64
 	// Skipped counts those of Totals.Sampled that no record stands for.
 	Skipped [2]uint64

@@ -25,11 +25,11 @@ func newGobpfBackend() backend { return &gobpfBackend{} }
 func (b *gobpfBackend) open(cfg *Config) error {
 	if cfg.ListOnly {
 		return &UnsupportedError{What: "the gobpf backend cannot list sockets: it meets them at their first record",
-			Hint: "use ktlstop trace, or a kernel with type information"}
+			Hint: "run it without Config.ListOnly, or use a kernel with type information", Setting: "ListOnly"}
 	}
 	if cfg.looksInside() {
-		return &UnsupportedError{What: "the gobpf backend does not look into plaintexts for --match",
-			Hint: "leave the tests of payload out, or use a kernel with type information"}
+		return &UnsupportedError{What: "the gobpf backend does not look into plaintexts for Config.Match",
+			Hint: "leave the tests of payload out, or use a kernel with type information", Setting: "Match"}
 	}
 	o, err := gobpfOptions(cfg)
 	if err != nil {

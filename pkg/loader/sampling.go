@@ -14,7 +14,8 @@ import (
 func (t *Tracer) govern(cfg *Config) error {
 	every := t.sampleEvery()
 	if every == nil && cfg.Sample != nil && (cfg.Sample.Auto || cfg.Sample.Every > 1) {
-		return &UnsupportedError{What: "the gobpf backend tells of each record", Hint: "trace without sampling, or by the ebpf backend"}
+		return &UnsupportedError{What: "the gobpf backend tells of each record",
+			Hint: "leave Config.Sample out, or use a kernel with type information", Setting: "Sample"}
 	}
 	if every == nil {
 		cfg.Sample = nil

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,6 +19,10 @@ type SocketFilter interface {
 	// Close lets go of the program; a socket that it is attached to keeps it.
 	Close()
 }
+
+// ErrWhichFilter is of an object with several socket filters, of which none was
+// named.
+var ErrWhichFilter = errors.New("it holds several socket filters, name one of them")
 
 // OpenSocketFilter loads a program of an ELF object as clang makes it, by the
 // backend that traces. An empty name stands for the object's only socket filter.
@@ -58,7 +63,7 @@ func chooseFilter(spec *ebpf.CollectionSpec, name string) (string, error) {
 	case len(filters) == 0:
 		return "", fmt.Errorf("no socket filter in it: a program needs SEC(\"socket\")")
 	case name == "" && len(filters) > 1:
-		return "", fmt.Errorf("it holds several socket filters, choose one as in OBJ:PROGRAM: %s", strings.Join(filters, ", "))
+		return "", fmt.Errorf("%w: %s", ErrWhichFilter, strings.Join(filters, ", "))
 	case name == "":
 		return filters[0], nil
 	case !slices.Contains(filters, name):

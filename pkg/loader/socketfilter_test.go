@@ -19,7 +19,7 @@ func TestChooseFilter(t *testing.T) {
 		err        string
 	}{
 		{one, "", "http", ""}, {one, "http", "http", ""}, {two, "dns", "dns", ""},
-		{two, "", "", "choose one as in OBJ:PROGRAM: dns, http"},
+		{two, "", "", "several socket filters, name one of them: dns, http"},
 		{one, "probe", "", `no socket filter "probe" in it, only http`},
 		{map[string]*ebpf.ProgramSpec{"probe": other}, "", "", `SEC("socket")`},
 	} {

@@ -198,7 +198,7 @@ func (b *Backend) load(spec *ebpf.CollectionSpec, known *learn.Knowledge) (err e
 	settings["plaintext"] = uint64(object.BoolInt(known.Plaintext()))
 	if o.Snaplen > 0 && !known.Plaintext() {
 		return &Unsupported{What: "payload is not to be had on this kernel: " + strings.Join(known.Missing, "; "),
-			Hint: "trace without payload"}
+			Hint: "trace without payload, that is with Config.Snaplen 0", Setting: "Snaplen"}
 	}
 	settings["nr_sendfile"], settings["nr_splice"] = unix.SYS_SENDFILE, unix.SYS_SPLICE
 	settings["tgid"] = uint64(os.Getpid())

@@ -54,7 +54,7 @@ func learn(p *prober, bases pageBases) (*Knowledge, error) {
 	if err != nil {
 		what := strings.ReplaceAll(err.Error(), "\n", "; ")
 		return nil, &module.Unsupported{What: "cannot learn how this kernel lays out what is traced: " + what,
-			Hint: "use a kernel with type information (CONFIG_DEBUG_INFO_BTF=y) and --backend ebpf", Err: err}
+			Hint: "use a kernel with type information (CONFIG_DEBUG_INFO_BTF=y) and the ebpf backend", Setting: "Backend", Err: err}
 	}
 	return n.Knowledge, nil
 }

@@ -26,7 +26,7 @@ func ClearEvents(sections []string) error {
 		}
 		if err := removeEvent(event); err != nil {
 			return &Unsupported{What: fmt.Sprintf("the probe %s is in use", event),
-				Hint: "end the other ktlstop that runs with the gobpf backend: there can be one at a time", Err: err}
+				Hint: "end the other tracer that runs with the gobpf backend: there can be one at a time", Err: err}
 		}
 	}
 	return nil

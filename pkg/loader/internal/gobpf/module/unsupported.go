@@ -4,6 +4,7 @@ package module
 // do. Outside of the rooms it is a loader.UnsupportedError.
 type Unsupported struct {
 	What, Hint string
+	Setting    string
 	Err        error
 }
 
