@@ -5,7 +5,9 @@ package inspect
 type verb struct {
 	known   bool // the line began with one
 	command command
-	words   int // of arguments
+	words   int                       // of arguments
+	first   [len(wholeMechanism)]byte // of the first word
+	length  int                       // of it
 	inWord  bool
 	last    byte // of the line, without spaces
 	lines   int  // that are still to come
@@ -34,9 +36,25 @@ func (v *verb) read(b []byte) {
 			if !v.inWord {
 				v.words++
 			}
+			v.spell(c)
 		}
 		v.inWord = c > ' '
 	}
+}
+
+// wholeMechanism is the one of SASL that has all there is to say in one line
+// (RFC 4616).
+const wholeMechanism = "plain"
+
+// spell takes a byte of the first word, in lower case.
+func (v *verb) spell(c byte) {
+	if v.words != 1 {
+		return
+	}
+	if v.length < len(v.first) {
+		v.first[v.length] = c | 0x20
+	}
+	v.length++
 }
 
 // answers reports whether the line that begins is part of the command.
@@ -64,13 +82,19 @@ func (v *verb) lineEnds() {
 
 // follow is how many lines the arguments take that the command's own has not. In
 // Redis each word and its length have one, of which AUTH has two at most. SMTP,
-// POP3 and IMAP have the mechanism in it and ask for user and password.
+// POP3 and IMAP have the mechanism in it and ask for user and password; with the
+// user in it too, as LOGIN and SCRAM may be (RFC 4954 §4), they ask for the rest.
 func (v *verb) follow() int {
 	switch v.words {
 	case 0:
 		return 4
 	case 1:
 		return 2
+	case 2:
+		if v.length == len(v.first) && string(v.first[:]) == wholeMechanism {
+			return 0
+		}
+		return 1
 	}
 	return 0
 }

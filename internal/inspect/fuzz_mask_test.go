@@ -118,7 +118,7 @@ func (s *script) h2() string {
 // talk is text of other protocols.
 func (s *script) talk() string {
 	return s.of("EHLO h\r\n", "USER u\r\n", "see "+s.url()+"\n") +
-		s.of("PASS "+canary, "AUTH PLAIN "+canary, "auth login\r\n"+canary+"\r\n"+canary, "a1 LOGIN u "+canary,
+		s.of("PASS "+canary, "AUTH PLAIN "+canary, "AUTH LOGIN dXNlcg==\r\n"+canary, "auth login\r\n"+canary+"\r\n"+canary, "a1 LOGIN u "+canary,
 			"a LOGIN {1}\r\nu {16}\r\n"+canary, "*2\r\n$4\r\nAUTH\r\n$16\r\n"+canary) + "\r\nQUIT\r\n"
 }
 

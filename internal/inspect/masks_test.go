@@ -83,6 +83,8 @@ func TestMaskedText(t *testing.T) {
 		{"auth login\nabc\ndef\nMAIL\n", "auth *****\n***\n***\nMAIL\n"},
 		{"a1 LOGIN u p\na2 SELECT x\n", "a1 LOGIN ***\na2 SELECT x\n"},
 		{"a1 LOGIN {1}\nu {3}\na b\na2 NOOP\n", "a1 LOGIN ***\n*****\n***\na2 NOOP\n"},
+		{"AUTH LOGIN dXNlcg==\ncGFzcw==\nMAIL FROM\n", "AUTH **************\n********\nMAIL FROM\n"},
+		{"auth plainly abc\ncGFzcw==\nMAIL FROM\n", "auth ***********\n********\nMAIL FROM\n"},
 		{"a AUTHENTICATE PLAIN\nabc\nb NOOP\nc\n", "a AUTHENTICATE *****\n***\n******\nc\n"},
 		{"*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n", "*2\r\n$4\r\nAUTH\r\n**\r\n**\r\n"},
 		{"250 AUTH LOGIN PLAIN\nPASSAGE x\nAUTHOR y\n", "250 AUTH LOGIN PLAIN\nPASSAGE x\nAUTHOR y\n"},
