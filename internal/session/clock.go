@@ -12,19 +12,16 @@ import (
 const (
 	// lookEvery is how often a Clock reads the offset again, in nanoseconds.
 	lookEvery = uint64(time.Second)
-	// slewed is by how much the offset may have changed without a step, and
-	// slewing how much more for each unit of time: twice what the kernel's
-	// discipline is allowed to, 500 parts in a million.
-	slewed = 100 * time.Millisecond
 	// noise is what two readings of two clocks may differ by. Following it would
 	// put events of one second out of their order.
-	noise   = time.Millisecond
-	slewing = 1000 // one in so many
+	noise = time.Millisecond
 )
 
 // Clock follows the wall clock while a run lasts. The clock of events stops in
 // suspend and knows nothing of a clock that is set; the difference is read again
-// each second. It is a sink.Clock, for any number of goroutines.
+// each second. The kernel's discipline (adjtimex) makes both clocks go faster or
+// slower alike, so that the difference changes by steps only. It is a sink.Clock,
+// for any number of goroutines.
 type Clock struct {
 	read func() time.Duration
 	tell func(string) // nil for nobody
@@ -33,19 +30,18 @@ type Clock struct {
 	next   atomic.Uint64 // when the offset is read again
 
 	mu    sync.Mutex
-	last  uint64 // when it was read
 	steps uint64
 	step  time.Duration // the last one
 }
 
 // NewClock returns a Clock that shows the present time. tell, if not nil, is
-// told of each step, once.
+// told of each step, once, on the goroutine that found it.
 func NewClock(tell func(string)) *Clock {
 	return newClock(loader.WallOffset, tell, loader.Monotonic())
 }
 
 func newClock(read func() time.Duration, tell func(string), mono uint64) *Clock {
-	c := &Clock{read: read, tell: tell, last: mono}
+	c := &Clock{read: read, tell: tell}
 	c.offset.Store(int64(read()))
 	c.next.Store(mono + lookEvery)
 	return c
@@ -54,35 +50,32 @@ func newClock(read func() time.Duration, tell func(string), mono uint64) *Clock 
 // Offset is the wall clock minus the clock of events, in nanoseconds, as it was
 // at most a second before mono.
 func (c *Clock) Offset(mono uint64) int64 {
-	if mono >= c.next.Load() {
-		c.look(mono)
+	if mono < c.next.Load() {
+		return c.offset.Load()
+	}
+	if step := c.look(mono); step != 0 && c.tell != nil {
+		c.tell(stepText(step) + "; times are by the new clock from here on")
 	}
 	return c.offset.Load()
 }
 
-func (c *Clock) look(mono uint64) {
+// look reads the offset again, and returns by how much it has changed.
+func (c *Clock) look(mono uint64) (step time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if mono < c.next.Load() { // somebody else has looked
-		return
+		return 0
 	}
-	passed := time.Duration(mono - c.last)
-	offset := c.read()
-	step := offset - time.Duration(c.offset.Load())
 	c.next.Store(mono + lookEvery)
+	offset := c.read()
+	step = offset - time.Duration(c.offset.Load())
 	if step.Abs() < noise {
-		return
+		return 0
 	}
 	c.offset.Store(int64(offset))
-	c.last = mono
-	if step.Abs() <= slewed+passed/slewing {
-		return
-	}
 	c.step = step
 	c.steps++
-	if c.tell != nil {
-		c.tell(stepText(step) + "; times are by the new clock from here on")
-	}
+	return step
 }
 
 // note is what there is to say about steps, "" if there were none.

@@ -56,21 +56,34 @@ func TestClockFollowsSteps(t *testing.T) {
 	}
 }
 
-// What NTP does to a clock is followed and not worth a word, however long
-// nobody looked.
-func TestClockFollowsSlewSilently(t *testing.T) {
+// After however long a calm, a step is a step.
+func TestClockTellsAStepAfterACalm(t *testing.T) {
 	w := &fakeWall{}
 	c := newClock(w.read, w.tell, 0)
-	for at := second; at < 100*second; at += second {
-		w.offset += 500 * time.Microsecond
-		if got := time.Duration(c.Offset(at)); (w.offset - got).Abs() >= time.Millisecond {
-			t.Fatalf("the offset is %v, want %v", got, w.offset)
-		}
+	at := second
+	for ; at < 7200*second; at += second {
+		c.Offset(at)
 	}
-	w.offset += 1800 * time.Millisecond
-	c.Offset(3700 * second)
-	if len(w.told) != 0 || c.note() != "" {
-		t.Errorf("told %q, noted %q", w.told, c.note())
+	w.offset += 50 * time.Millisecond
+	if got := time.Duration(c.Offset(at)); got != w.offset {
+		t.Errorf("the offset is %v, want %v", got, w.offset)
+	}
+	c.Offset(at + second)
+	if len(w.told) != 1 || !strings.Contains(w.told[0], "forward by 50ms") {
+		t.Errorf("told %q", w.told)
+	}
+}
+
+// Who is told may look at the clock.
+func TestClockMayBeAskedByWhoIsTold(t *testing.T) {
+	w := &fakeWall{}
+	var c *Clock
+	told := int64(-1)
+	c = newClock(w.read, func(string) { told = c.Offset(2 * second) }, 0)
+	w.offset = time.Hour
+	c.Offset(second)
+	if told != int64(time.Hour) {
+		t.Errorf("who was told saw %v", time.Duration(told))
 	}
 }
 
