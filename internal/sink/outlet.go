@@ -19,6 +19,7 @@ type outlet struct {
 	q      *Queue
 	now    uint64        // of the last event that has a time
 	totals event.Totals  // of the records that were left out
+	behind [2]uint64     // records that sampling left out, for which those stood
 	events uint64        // others that were left out
 	told   [2]event.Lost // what has been said of the two
 }
@@ -69,6 +70,7 @@ func (o *outlet) leaveOut(ev event.Event) {
 	if r, ok := ev.(*event.Record); ok {
 		o.totals.Records[r.Dir&1]++
 		o.totals.Bytes[r.Dir&1] += uint64(r.Len)
+		o.behind[r.Dir&1] += r.Skipped
 		return
 	}
 	o.events++
@@ -110,6 +112,7 @@ func (o *outlet) account(s *event.Summary) *event.Summary {
 	for d := range own.Totals.Records {
 		own.Totals.Records[d] -= min(own.Totals.Records[d], o.totals.Records[d])
 		own.Totals.Bytes[d] -= min(own.Totals.Bytes[d], o.totals.Bytes[d])
+		own.Skipped[d] += o.behind[d]
 	}
 	return &own
 }

@@ -19,6 +19,9 @@ type told struct {
 	Records struct{ TX, RX uint64 }
 	Lost    json.RawMessage
 	Bytes   struct{ TX, RX uint64 }
+	Weight  uint64
+	// Unweighted are the records that sampling left out and no line stands for.
+	Unweighted struct{ TX, RX uint64 }
 }
 
 func parse(t *testing.T, b []byte) (lines []told) {
@@ -69,6 +72,45 @@ func TestFullOutput(t *testing.T) {
 	checkFull(t, parse(t, file.Bytes()), n, alerts)
 	if len(summary.Lost) != 1 {
 		t.Errorf("the run's own summary has changed: %v", summary.Lost)
+	}
+}
+
+// What a record stands for stands behind nothing when the record is left out.
+func TestFullOutputKeepsWeights(t *testing.T) {
+	const n, behind = 1000, 9
+	file := newStuck()
+	q := NewQueue(file, QueueConfig{Bytes: 100_000})
+	j := NewJSON(q, FixedClock(0), event.TierNone)
+	for i := range n {
+		r := sampleRecord()
+		r.Type, r.Seq, r.Skipped = event.ApplicationData, uint64(i), behind
+		if err := j.Write(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	summary := &event.Summary{Skipped: [2]uint64{2, 2}}
+	summary.Totals.Records[sampleRecord().Dir] = n
+	summary.Totals.Sampled[sampleRecord().Dir] = n * behind
+	if err := j.Write(summary); err != nil {
+		t.Fatal(err)
+	}
+	close(file.release)
+	if err := q.Close(nil); err != nil {
+		t.Fatal(err)
+	}
+	var weights, left uint64
+	for _, l := range parse(t, file.Bytes()) {
+		switch l.Type {
+		case "record":
+			weights += l.Weight
+		case "lost":
+			left += l.Count
+		case "summary":
+			weights += l.Unweighted.TX + l.Unweighted.RX
+		}
+	}
+	if left == 0 || weights+left != n*(behind+1)+4 {
+		t.Errorf("the lines stand for %d records and %d were left out, of %d", weights, left, n*(behind+1)+4)
 	}
 }
 

@@ -50,7 +50,8 @@ type QueueConfig struct {
 // Queue stands between those who have something to write and a file that may not
 // take it, for however long. What it takes it takes whole: a line is never cut.
 // Its memory is bounded. Only Put waits, and only with QueueConfig.Wait.
-// All methods may be called from any goroutine.
+// All methods may be called from any goroutine; but of a Queue that waits, Put
+// belongs to one.
 type Queue struct {
 	limits [Rare + 1]int
 	stop   <-chan struct{}
