@@ -40,7 +40,7 @@ func BenchmarkSnapshot10kBusy(b *testing.B) {
 	b.ResetTimer()
 	for i := range uint64(b.N) {
 		for id := range uint64(10_000) {
-			t.entry(&event.Conn{ID: id + 1}).dirty = true
+			t.entry(&event.Conn{ID: id + 1}, 0).dirty = true
 		}
 		t.Snapshot((i + 2) * second)
 	}

@@ -43,6 +43,7 @@ type Table struct {
 	cfg    Config
 	conns  map[uint64]*entry
 	order  []*entry // by first sight
+	hand   int      // where in order ageOut goes on looking
 	closed []uint64 // by time of closing; some may be evicted since
 
 	totals, prev event.Totals
@@ -65,9 +66,10 @@ type Counts struct {
 	// Opened counts the connections seen, Closed those whose end was seen.
 	Opened, Closed uint64
 	Errors         uint64
-	// Evicted counts closed connections dropped before their time, Untracked
-	// the events of connections that found no room (their records are in the
-	// totals all the same).
+	// Evicted counts connections dropped for want of room: closed ones before
+	// their time, then those that were idle for a minute, whose end may never be
+	// told. Untracked counts the events of connections that found no room all the
+	// same (their records are in the totals).
 	Evicted, Untracked uint64
 }
 
@@ -101,7 +103,7 @@ func (t *Table) Apply(ev event.Event) {
 // ApplySample replaces what was known of one connection by what the kernel
 // counted.
 func (t *Table) ApplySample(s *event.Sample) {
-	e := t.entry(&s.Conn)
+	e := t.entry(&s.Conn, s.Mono)
 	if e == nil || e.stale(s) {
 		return
 	}
@@ -136,7 +138,7 @@ func (t *Table) record(r *event.Record) {
 		t.totals.Records[r.Dir&1] += r.Weight()
 		t.totals.Bytes[r.Dir&1] += r.Weight() * uint64(r.Len)
 	}
-	e := t.entry(&r.Conn)
+	e := t.entry(&r.Conn, r.Mono)
 	if e == nil {
 		return
 	}
@@ -163,7 +165,7 @@ func (t *Table) keep(r *event.Record) {
 }
 
 func (t *Table) socket(s *event.Socket) {
-	e := t.entry(&s.Conn)
+	e := t.entry(&s.Conn, s.Mono)
 	if e == nil {
 		return
 	}
@@ -181,7 +183,7 @@ func (t *Table) error(ev *event.Error) {
 	t.counts.Errors++
 	copied := *ev
 	*t.moments.slot() = &copied
-	if e := t.entry(&ev.Conn); e != nil {
+	if e := t.entry(&ev.Conn, ev.Mono); e != nil {
 		e.touch(ev.Mono).Errors++
 		e.owner(&ev.Proc)
 	}
@@ -227,12 +229,13 @@ func (t *Table) remember(id uint64) {
 	}
 }
 
-// entry finds a connection or makes room for it; nil if there is none.
-func (t *Table) entry(c *event.Conn) *entry {
+// entry finds a connection of which something was told at the monotonic time
+// mono, or makes room for it; nil if there is none.
+func (t *Table) entry(c *event.Conn, mono uint64) *entry {
 	if e, ok := t.conns[c.ID]; ok {
 		return e
 	}
-	if c.ID == 0 || len(t.conns) >= t.cfg.MaxConns && !t.evict() {
+	if c.ID == 0 || len(t.conns) >= t.cfg.MaxConns && !t.evict() && !t.ageOut(mono) {
 		t.counts.Untracked++
 		return nil
 	}
@@ -250,13 +253,41 @@ func (t *Table) evict() bool {
 		id := t.closed[0]
 		t.closed = t.closed[1:]
 		if e, ok := t.conns[id]; ok {
-			t.drop(e)
-			t.counts.Evicted++
-			t.compact()
+			t.makeRoom(e)
 			return true
 		}
 	}
 	return false
+}
+
+const (
+	// idleTime is how long nothing is told of a connection that may be gone.
+	idleTime = uint64(time.Minute)
+	// looks is how many connections ageOut looks at, at most.
+	looks = 16
+)
+
+// ageOut drops a connection that has been idle for long, if it comes upon one. Of
+// those that the kernel adds up each end is told, and their totals would be added
+// twice if they came again.
+func (t *Table) ageOut(now uint64) bool {
+	if t.cfg.Sampled {
+		return false
+	}
+	for range min(looks, len(t.order)) {
+		t.hand = (t.hand + 1) % len(t.order)
+		if e := t.order[t.hand]; !e.gone && e.row.Last+idleTime <= now {
+			t.makeRoom(e)
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Table) makeRoom(e *entry) {
+	t.drop(e)
+	t.counts.Evicted++
+	t.compact()
 }
 
 func (t *Table) drop(e *entry) {

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -128,6 +129,28 @@ func TestTableIsBounded(t *testing.T) {
 	}
 	if len(ids) != 4 || ids[0] != 1 || ids[1] != 3 || ids[3] != 6 {
 		t.Errorf("rows %v, want 1 3 4 6", ids)
+	}
+}
+
+// Where connections end without a word, those that were idle for long make room,
+// but none that was at work a moment ago.
+func TestTableAgesOut(t *testing.T) {
+	const minute = 60 * second
+	tab := NewTable(Config{MaxConns: 3})
+	for id := range uint64(3) {
+		tab.Apply(data(id+1, event.TX, 0, 1, (id+1)*second))
+	}
+	tab.Apply(data(1, event.TX, 1, 1, 30*second))
+	tab.Apply(data(4, event.TX, 0, 1, minute)) // 2 was at work 58 seconds ago
+	tab.Apply(data(5, event.TX, 0, 1, minute+2*second)) // instead of 2
+	tab.Apply(data(6, event.TX, 0, 1, minute+3*second)) // instead of 3
+	s := tab.Snapshot(minute + 3*second)
+	var ids []uint64
+	for _, r := range s.Rows {
+		ids = append(ids, r.Conn.ID)
+	}
+	if !slices.Equal(ids, []uint64{1, 5, 6}) || s.Counts.Evicted != 2 || s.Counts.Untracked != 1 || s.Totals.Records[0] != 7 {
+		t.Errorf("rows %v, counts %+v, totals %+v", ids, s.Counts, s.Totals)
 	}
 }
 
