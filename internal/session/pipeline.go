@@ -222,7 +222,7 @@ func (p *pipeline) summary(t audited) *event.Summary {
 	cost := t.Cost()
 	return &event.Summary{
 		Mono: loader.Monotonic(), Duration: t.Duration(), Totals: p.totals, Sockets: p.sockets,
-		Errors: p.errors, Unmatched: p.unmatched, Forgotten: p.ledger.Forgotten(), Evicted: p.evicted(t), Skipped: p.skipped, Stopped: p.stopped, Lost: lost, Missing: t.Missing(), Tier: t.Tier(),
+		Errors: p.errors, Unmatched: p.unmatched, Forgotten: p.ledger.Forgotten(), Duplicates: p.ledger.Duplicates(), Evicted: p.evicted(t), Skipped: p.skipped, Stopped: p.stopped, Lost: lost, Missing: t.Missing(), Tier: t.Tier(),
 		Cost: cost.Programs, CostOver: cost.Over,
 	}
 }

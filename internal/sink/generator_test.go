@@ -128,7 +128,7 @@ func (g *generator) lost() *event.Lost {
 
 func (g *generator) summary() *event.Summary {
 	s := &event.Summary{
-		Mono: g.uint(), Duration: time.Duration(g.uint()), Totals: g.totals(), Sockets: g.uint(), Errors: g.uint(), Unmatched: g.uint(), Forgotten: g.uint(),
+		Mono: g.uint(), Duration: time.Duration(g.uint()), Totals: g.totals(), Sockets: g.uint(), Errors: g.uint(), Unmatched: g.uint(), Forgotten: g.uint(), Duplicates: g.uint(),
 		Tier: event.Tier(g.byte() % 4), Lost: map[string]uint64{}, CostOver: time.Duration(g.uint()),
 		Skipped: [2]uint64{g.uint(), g.uint()}, Stopped: []string{"", "max_cpu"}[g.byte()%2],
 	}

@@ -20,6 +20,9 @@ func (e *encoder) summary(dst []byte, s *event.Summary) []byte {
 	dst = appendSampled(dst, s.Totals.Sampled, s.Skipped)
 	dst = appendLosses(dst, s.Lost)
 	dst = appendUint(dst, "forgotten", s.Forgotten)
+	if s.Duplicates > 0 {
+		dst = appendUint(dst, "duplicates", s.Duplicates)
+	}
 	if len(s.Evicted) > 0 {
 		dst, _ = appendCounts(append(dst, `,"evicted":`...), s.Evicted)
 	}

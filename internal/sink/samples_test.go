@@ -97,7 +97,7 @@ func sampleSummary() *event.Summary {
 	return &event.Summary{
 		Mono: 91234567890, Duration: 10 * time.Second, Tier: event.TierSnap,
 		Totals:  event.Totals{Records: [2]uint64{14, 5}, Bytes: [2]uint64{229378, 395}},
-		Sockets: 1, Errors: 1, Lost: map[string]uint64{"ring_full": 120, "gap": 3}, Forgotten: 2, Evicted: map[string]uint64{"packets": 3, "counts": 1},
+		Sockets: 1, Errors: 1, Lost: map[string]uint64{"ring_full": 120, "gap": 3}, Forgotten: 2, Duplicates: 4, Evicted: map[string]uint64{"packets": 3, "counts": 1},
 		Missing:  []string{"tls_rx_msg_ready: no wait time of records received"},
 		Cost:     []event.ProgramCost{{Name: "bpf_exec_tx_verdict", Runs: 14, Nanos: 22400, Skipped: 2}},
 		CostOver: 100 * time.Millisecond,

@@ -148,6 +148,11 @@ func (p *printer) summary(s *event.Summary) {
 		p.str(" lost, forgotten for want of room")
 		p.flush()
 	}
+	if s.Duplicates > 0 {
+		p.str("told twice: ")
+		p.counted(s.Duplicates, "record")
+		p.flush()
+	}
 	if len(s.Evicted) > 0 {
 		p.str("given up for want of room:")
 		p.counts(s.Evicted)

@@ -176,18 +176,19 @@ func (r *Reader) cause(s string) error {
 }
 
 type summaryLine struct {
-	Records   pair              `json:"records"`
-	Bytes     pair              `json:"bytes"`
-	Sockets   uint64            `json:"sockets"`
-	Errors    uint64            `json:"errors"`
-	Unmatched uint64            `json:"unmatched"`
-	Lost      map[string]uint64 `json:"lost"`
-	Forgotten uint64            `json:"forgotten"`
-	Evicted   map[string]uint64 `json:"evicted"`
-	Duration  uint64            `json:"duration_ns"`
-	Tier      string            `json:"tier"`
-	Missing   []string          `json:"missing_hooks"`
-	Cost      []struct {
+	Records    pair              `json:"records"`
+	Bytes      pair              `json:"bytes"`
+	Sockets    uint64            `json:"sockets"`
+	Errors     uint64            `json:"errors"`
+	Unmatched  uint64            `json:"unmatched"`
+	Lost       map[string]uint64 `json:"lost"`
+	Forgotten  uint64            `json:"forgotten"`
+	Duplicates uint64            `json:"duplicates"`
+	Evicted    map[string]uint64 `json:"evicted"`
+	Duration   uint64            `json:"duration_ns"`
+	Tier       string            `json:"tier"`
+	Missing    []string          `json:"missing_hooks"`
+	Cost       []struct {
 		Program string `json:"program"`
 		Runs    uint64 `json:"runs"`
 		Nanos   uint64 `json:"run_ns"`
@@ -215,7 +216,7 @@ func (r *Reader) summary(text []byte, mono uint64) (event.Event, error) {
 	}
 	r.setTier(l.Tier)
 	out := &event.Summary{
-		Mono: mono, Duration: time.Duration(l.Duration), CostOver: time.Duration(l.CostOver), Sockets: l.Sockets, Errors: l.Errors, Unmatched: l.Unmatched, Lost: l.Lost, Forgotten: l.Forgotten, Evicted: l.Evicted,
+		Mono: mono, Duration: time.Duration(l.Duration), CostOver: time.Duration(l.CostOver), Sockets: l.Sockets, Errors: l.Errors, Unmatched: l.Unmatched, Lost: l.Lost, Forgotten: l.Forgotten, Duplicates: l.Duplicates, Evicted: l.Evicted,
 		Totals:  event.Totals{Records: l.Records.array(), Bytes: l.Bytes.array(), Sampled: l.Sampled.array()},
 		Skipped: l.Unweighted.array(), Stopped: l.Stopped,
 		Missing: l.Missing, Tier: tiers[l.Tier],

@@ -300,6 +300,9 @@ type Summary struct {
 	// Forgotten counts how often a connection was given up for want of room:
 	// what it lost until its next record is not known.
 	Forgotten uint64
+	// Duplicates counts the records that were told again, with a sequence that
+	// had been told before.
+	Duplicates uint64
 	// Evicted counts what else was given up for want of room, by what
 	// docs/events.md lists; nil if nothing was.
 	Evicted map[string]uint64
