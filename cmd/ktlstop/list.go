@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -46,5 +47,11 @@ func list(cmd *cobra.Command, o *options) error {
 	if out == nil {
 		return err
 	}
-	return errors.Join(err, out.Close())
+	closed := out.Close()
+	if errors.Is(err, sink.ErrStopped) { // although all that was put may have been read since
+		return cmp.Or(closed, errListCut)
+	}
+	return errors.Join(err, closed)
 }
+
+var errListCut = errors.New("the list is not whole: it was stopped before its reader took it")

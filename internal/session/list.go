@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/ktlstop/ktlstop/internal/match"
@@ -12,8 +11,8 @@ import (
 )
 
 // List writes the kTLS sockets that are open now and that the filter and the
-// expression of cfg want. Nothing else is attached. That out was given up is for
-// its owner to tell.
+// expression of cfg want. Nothing else is attached. Where out was given up, the
+// error is sink.ErrStopped, and the list is not whole.
 func List(cfg loader.Config, open func(*Session) (sink.Sink, error)) error {
 	expr := cfg.Match
 	cfg.ListOnly, cfg.Match = true, nil
@@ -28,7 +27,7 @@ func List(cfg loader.Config, open func(*Session) (sink.Sink, error)) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // there is nothing to wait for: Run empties the ring and returns
-	err = s.tracer.Run(ctx, withContainers(func(ev event.Event) error {
+	return s.tracer.Run(ctx, withContainers(func(ev event.Event) error {
 		switch ev := ev.(type) {
 		case *event.Socket:
 			if cfg.Filter.MatchSocket(ev) && expr.OfSocket(ev) == match.Yes {
@@ -39,10 +38,6 @@ func List(cfg loader.Config, open func(*Session) (sink.Sink, error)) error {
 		}
 		return nil
 	}), nil)
-	if errors.Is(err, sink.ErrStopped) {
-		return nil
-	}
-	return err
 }
 
 // Listable returns the first field of an expression that no socket has, and
