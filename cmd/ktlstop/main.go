@@ -29,8 +29,8 @@ func run(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(standardOutput{})
-	err := root.ExecuteContext(endings.ctx)
-	if err == nil || errors.Is(err, errReaderGone) {
+	err := besides(root.ExecuteContext(endings.ctx), errReaderGone)
+	if err == nil {
 		return 0
 	}
 	console.say(err.Error() + hint(err))
@@ -64,6 +64,21 @@ func (standardOutput) Write(b []byte) (int, error) {
 var flagOf = map[string]string{
 	"Backend": "--backend", "ListOnly": "ktlstop trace, instead of ktlstop list", "Match": "--match",
 	"Sample": "--sample", "Snaplen": "-s",
+}
+
+// besides is err without what is of the kind no. Errors that were joined are
+// looked at one by one.
+func besides(err, no error) error {
+	if !errors.Is(err, no) {
+		return err
+	}
+	var left []error
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			left = append(left, besides(e, no))
+		}
+	}
+	return errors.Join(left...)
 }
 
 // hint is what the command line can do about an error of the tracer.
