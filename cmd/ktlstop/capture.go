@@ -96,7 +96,7 @@ func (o *options) checkRotation(f *pflag.FlagSet, name string) error {
 
 // openCapture opens a sink for packets. What it writes is for its owner only,
 // whatever the tier: addresses and sizes are nobody else's business either.
-func (o *options) openCapture(stdout io.Writer, tier event.Tier) (*sink.Output, error) {
+func (o *options) openCapture(stdout io.Writer, tier event.Tier, clock sink.Clock) (*sink.Output, error) {
 	create := func(name string) (io.WriteCloser, error) { return sink.Create(name, true) }
 	name, shown := o.file, o.file
 	if !o.toFile() {
@@ -109,7 +109,7 @@ func (o *options) openCapture(stdout io.Writer, tier event.Tier) (*sink.Output, 
 	if err != nil {
 		return nil, err
 	}
-	s, err := sink.NewPcapng(files, sink.PcapngConfig{Clock: o.liveClock(), Tier: tier, Snaplen: o.snaplen,
+	s, err := sink.NewPcapng(files, sink.PcapngConfig{Clock: clock, Tier: tier, Snaplen: o.snaplen,
 		MTU: c.mtu, Application: "ktlstop " + version})
 	if err != nil {
 		return nil, err

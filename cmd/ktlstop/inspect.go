@@ -77,17 +77,7 @@ func (o *inspection) run(cmd *cobra.Command) error {
 		return err
 	}
 	o.banner(cmd, rules)
-	if err := o.ready(); err != nil {
-		return err
-	}
-	err = endings.busy(func() error { return s.Run(cmd.Context(), out) })
-	return errors.Join(err, out.Close())
-}
-
-// closingSink is a sink that somebody has to close.
-type closingSink interface {
-	sink.Sink
-	io.Closer
+	return o.runInto(cmd.Context(), s, out)
 }
 
 // inspected is an Inspector and the output that is its own.
@@ -99,7 +89,7 @@ type inspected struct {
 // openInspector opens what streams go to, or packets of what would be inspected.
 func (o *inspection) openInspector(cmd *cobra.Command, tier event.Tier, rules *inspect.Rules) (closingSink, error) {
 	if o.capturing() {
-		return o.openCapture(cmd.OutOrStdout(), tier)
+		return o.openCapture(cmd.OutOrStdout(), tier, o.liveClock())
 	}
 	out, err := o.openShow(cmd, tier)
 	if err != nil {

@@ -41,9 +41,6 @@ func (o *options) checkOutput() error {
 }
 
 func (o *options) open(stdout io.Writer, tier event.Tier) (*sink.Output, error) {
-	if o.capturing() {
-		return o.openCapture(stdout, tier)
-	}
 	return o.openAt(stdout, tier, o.liveClock())
 }
 
@@ -57,6 +54,9 @@ func (o *options) liveClock() *session.Clock {
 
 // openAt is open for events whose clock is not this machine's.
 func (o *options) openAt(stdout io.Writer, tier event.Tier, clock sink.Clock) (*sink.Output, error) {
+	if o.capturing() {
+		return o.openCapture(stdout, tier, clock)
+	}
 	out := newOutput("standard output")
 	below := io.WriteCloser(keepOpen{stdout})
 	if o.toFile() {

@@ -36,7 +36,7 @@ func (o *options) checkRead(cmd *cobra.Command, allowed ...string) (err error) {
 
 // printRecording is ktlstop trace --read.
 func (o *options) printRecording(cmd *cobra.Command) error {
-	if err := o.checkRead(cmd, "output", "write", "wide", "output-bytes"); err != nil {
+	if err := o.checkRead(cmd, "output", "write", "wide", "output-bytes", "mtu", "rotate-size", "rotate-files", "rotate-seconds"); err != nil {
 		return err
 	}
 	r, file, err := source.Open(o.read)

@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gopacket/gopacket/pcapgo"
 )
 
 const recording = "../../docs/picture/recording.jsonl"
@@ -73,6 +76,40 @@ func TestReadRefuses(t *testing.T) {
 		if _, err := execute(t, args...); err == nil || errors.As(err, &usage) || !strings.Contains(err.Error(), "read the recording "+args[len(args)-1]) && !strings.Contains(err.Error(), "nowhere") {
 			t.Errorf("%q: %v", args, err)
 		}
+	}
+}
+
+// TestReadAsPackets: a recording becomes packets with its own times.
+func TestReadAsPackets(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "x.pcapng")
+	if _, err := execute(t, "trace", "--read", recording, "-w", out); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := pcapgo.NewNgReader(f, pcapgo.DefaultNgReaderOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packets := 0
+	for {
+		_, info, err := r.ReadPacketData()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Timestamp.Year() != 2026 {
+			t.Fatalf("a packet is of %v", info.Timestamp)
+		}
+		packets++
+	}
+	if packets < 100 {
+		t.Errorf("%d packets", packets)
 	}
 }
 

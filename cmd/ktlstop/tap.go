@@ -3,12 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ktlstop/ktlstop/internal/session"
-	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/internal/tap"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
@@ -75,25 +73,15 @@ func runTap(cmd *cobra.Command, o *options, name, netns string) error {
 		return err
 	}
 	defer endings.atExit(line.Remove)()
-	return o.feedTap(cmd, s, line)
-}
-
-// feedTap feeds the tap, what is written besides, and the notices.
-func (o *options) feedTap(cmd *cobra.Command, s *session.Session, line *tap.Tap) error {
-	text := sink.NewText(console.queue(), sink.TextConfig{Clock: o.liveClock(), Location: time.Local, NoHeader: true})
-	all := session.Sinks{line, session.Notices{Sink: text}}
+	out := session.Sinks{line}
 	if o.file != "" {
-		out, err := o.openCapture(cmd.OutOrStdout(), s.Tier())
+		capture, err := o.openCapture(cmd.OutOrStdout(), s.Tier(), o.liveClock())
 		if err != nil {
-			return errors.Join(err, all.Close())
+			return errors.Join(err, out.Close())
 		}
-		all = append(all, out)
+		out = append(out, capture)
 	}
-	err := o.ready()
-	if err == nil {
-		err = endings.busy(func() error { return s.Run(cmd.Context(), all) })
-	}
-	return errors.Join(err, all.Close())
+	return o.runInto(cmd.Context(), s, out)
 }
 
 // openTap makes the interface and says what to do with it.

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -59,10 +62,27 @@ func (o *options) printLive(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := o.ready(); err != nil {
-		return err
+	return o.runInto(cmd.Context(), s, out)
+}
+
+// closingSink is a sink that somebody has to close.
+type closingSink interface {
+	sink.Sink
+	io.Closer
+}
+
+// runInto runs a session and ends it, with all that is attached, before it waits
+// for who reads the output. What no packet tells is said on standard error.
+func (o *options) runInto(ctx context.Context, s *session.Session, out closingSink) error {
+	if o.capturing() || o.capture.live {
+		out = session.Sinks{out, session.Notices{Sink: sink.NewText(console.queue(),
+			sink.TextConfig{Clock: o.liveClock(), Location: time.Local, NoHeader: true})}}
 	}
-	err = endings.busy(func() error { return s.Run(cmd.Context(), out) })
+	err := o.ready()
+	if err == nil {
+		err = endings.busy(func() error { return s.Run(ctx, out) })
+	}
+	closeBusy(s)
 	return errors.Join(err, out.Close())
 }
 
@@ -93,7 +113,7 @@ func openBusy(cfg session.Config) (s *session.Session, err error) {
 	return s, err
 }
 
-// closeBusy detaches what is still attached. The run's errors have been told.
+// closeBusy detaches what is attached. The run's errors have been told.
 func closeBusy(s *session.Session) { _ = endings.busy(s.Close) }
 
 // session turns the flags into what a session does.

@@ -60,6 +60,7 @@ type Session struct {
 	tracer tracer
 	gate   *tap.Gate // nil without a socket filter
 	view   *view     // nil without Config.Watch
+	closed bool
 }
 
 // Open attaches the programs. The hooks are live when it returns; what they
@@ -103,8 +104,13 @@ func openGate(t *loader.Tracer, f *SocketFilter) (*tap.Gate, error) {
 	return tap.NewGate(filter)
 }
 
-// Close detaches the programs and frees what the session holds.
+// Close detaches the programs and frees what the session holds. It may be called
+// again.
 func (s *Session) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
 	if s.view != nil {
 		s.view.end()
 	}

@@ -18,7 +18,8 @@ import (
 type PcapngConfig struct {
 	// Clock tells the time of packets.
 	Clock Clock
-	// Tier and Snaplen tell the reader how much of each plaintext to expect.
+	// Tier and Snaplen tell the reader how much of each plaintext to expect;
+	// Snaplen is 0 where nobody knows.
 	Tier    event.Tier
 	Snaplen int
 	// MTU is packet.Config.MTU.
@@ -71,7 +72,7 @@ func (p *Pcapng) head() (err error) {
 
 func (p *Pcapng) description() string {
 	s := "application data of kernel TLS as the TCP it would have been, tier " + p.cfg.Tier.String()
-	if p.cfg.Tier == event.TierSnap {
+	if p.cfg.Snaplen > 0 {
 		s += fmt.Sprintf(", %d bytes of each record", p.cfg.Snaplen)
 	}
 	return s
