@@ -265,11 +265,11 @@ func TestHandshakeContextEnds(t *testing.T) {
 }
 
 func TestCloseEndsHandshake(t *testing.T) {
-	cc, _ := tcpPair(t)
+	cc, sc := tcpPair(t)
 	c := Client(cc, clientConfig())
 	done := make(chan error)
 	go func() { done <- c.Handshake() }()
-	time.Sleep(10 * time.Millisecond)
+	mustRead(t, sc, "\x16") // it has sent its ClientHello
 	_ = c.Close()
 	if err := <-done; err == nil {
 		t.Error("handshake succeeded")
