@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// onOneKernel leaves a test to the newest kernel of this run, because what it
+// onOneKernel leaves a test to the oldest kernel of this run, because what it
 // shows does not depend on the kernel. docs/testing.md has the rule.
 func onOneKernel(t *testing.T) {
 	t.Helper()
@@ -15,7 +15,7 @@ func onOneKernel(t *testing.T) {
 	if len(kernels) == 0 {
 		t.Fatal("KTLSTOP_KERNELS does not name the kernels of this run: vmtest and vmrun set it")
 	}
-	onlyOn(t, kernels[len(kernels)-1])
+	onlyOn(t, kernels[0])
 }
 
 // onlyOn leaves a test to some kernels. vmtest reads the words, and fails where

@@ -24,25 +24,43 @@ type work struct {
 	run      kernelRun
 }
 
-// plan begins with the kernel that takes longest: the newest, which the tests that need only one kernel are left to.
-// The kernels that are only checked come last and fill the gap at the end. Of packages the last one takes longest.
+// plan begins with the kernels that take longest: the oldest, which the tests that need only one kernel are left to, then
+// the newest, whose verifiers look at most. The kernels that are only checked come last and fill the gap at the end. Of
+// packages the last one takes longest.
 func (o *testOptions) plan(binaries []testBinary) *schedule {
-	reversed := slices.Clone(binaries)
-	slices.Reverse(reversed)
 	s := &schedule{}
 	add := func(series string, todo []testBinary) {
 		s.kernels = append(s.kernels, &work{schedule: s, todo: todo, run: kernelRun{series: series, release: "not fetched"}})
 	}
 	testing := o.testing()
-	for _, series := range slices.Backward(testing) {
-		add(series, slices.Clone(reversed))
+	for i := range testing {
+		add(testing[(len(testing)-i)%len(testing)], o.parts(binaries))
 	}
 	for _, series := range o.kernels {
 		if !slices.Contains(testing, series) {
-			add(series, slices.DeleteFunc(slices.Clone(reversed), func(b testBinary) bool { return b.pkg != checkPackage }))
+			add(series, slices.DeleteFunc(slices.Clone(binaries), func(b testBinary) bool { return b.pkg != checkPackage }))
 		}
 	}
 	return s
+}
+
+// firstHalf are about half the tests of checkPackage by their time, or would be, were all kernels alike.
+const firstHalf = "^Test[A-L]"
+
+// parts are the packages from the last to the first. That of most tests is halved, so that a guest can take one half
+// while another runs the other.
+func (o *testOptions) parts(binaries []testBinary) (all []testBinary) {
+	for _, b := range slices.Backward(binaries) {
+		if b.pkg != checkPackage || o.run != "" {
+			all = append(all, b)
+			continue
+		}
+		first, second := b, b
+		first.half, first.run = "-1", firstHalf
+		second.half, second.skip = "-2", firstHalf
+		all = append(all, second, first)
+	}
+	return all
 }
 
 // next chooses the kernel of the next guest: one that nobody has begun with, else the one with most left to do.

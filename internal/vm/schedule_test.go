@@ -22,19 +22,20 @@ func planned(t *testing.T, args string) *schedule {
 
 func TestPlan(t *testing.T) {
 	for args, want := range map[string]string{
-		"":                                 "7.3 ./e2e ./pkg/ktls, 7.2 ./e2e ./pkg/ktls, 6.18 ./e2e ./pkg/ktls, 6.12 ./e2e ./pkg/ktls, 6.1 ./e2e ./pkg/ktls, 6.16 ./e2e, 6.17 ./e2e",
-		"-run,TestX,-packages,./e2e":       "7.3 ./e2e, 7.2 ./e2e, 6.18 ./e2e, 6.12 ./e2e, 6.1 ./e2e",
-		"-packages,./pkg/ktls":             "7.3 ./pkg/ktls, 7.2 ./pkg/ktls, 6.18 ./pkg/ktls, 6.12 ./pkg/ktls, 6.1 ./pkg/ktls",
+		"": "6.1 ./e2e-2 ./e2e-1 ./pkg/ktls, 7.3 ./e2e-2 ./e2e-1 ./pkg/ktls, 7.2 ./e2e-2 ./e2e-1 ./pkg/ktls, " +
+			"6.18 ./e2e-2 ./e2e-1 ./pkg/ktls, 6.12 ./e2e-2 ./e2e-1 ./pkg/ktls, 6.16 ./e2e, 6.17 ./e2e",
+		"-run,TestX,-packages,./e2e":       "6.1 ./e2e, 7.3 ./e2e, 7.2 ./e2e, 6.18 ./e2e, 6.12 ./e2e",
+		"-packages,./pkg/ktls":             "6.1 ./pkg/ktls, 7.3 ./pkg/ktls, 7.2 ./pkg/ktls, 6.18 ./pkg/ktls, 6.12 ./pkg/ktls",
 		"-kernels,6.16":                    "6.16 ./e2e",
 		"-kernels,6.16,-run,TestX":         "6.16 ./e2e ./pkg/ktls",
 		"-kernels,6.16,-packages,./a":      "6.16 ./a",
-		"-kernels,6.1,-packages,./a ./e2e": "6.1 ./e2e ./a",
+		"-kernels,6.1,-packages,./a ./e2e": "6.1 ./e2e-2 ./e2e-1 ./a",
 	} {
 		var got []string
 		for _, w := range planned(t, args).kernels {
 			words := []string{w.run.series}
 			for _, b := range w.todo {
-				words = append(words, b.pkg)
+				words = append(words, b.pkg+b.half)
 			}
 			got = append(got, strings.Join(words, " "))
 		}
@@ -57,8 +58,8 @@ func guest(t *testing.T, s *schedule, series, pkg string) *work {
 
 func takes(t *testing.T, w *work, pkg string) {
 	t.Helper()
-	if b, ok := w.take(); b.pkg != pkg || ok != (pkg != "") {
-		t.Errorf("kernel %s: took %q, want %q", w.run.series, b.pkg, pkg)
+	if b, ok := w.take(); b.pkg+b.half != pkg || ok != (pkg != "") {
+		t.Errorf("kernel %s: took %q, want %q", w.run.series, b.pkg+b.half, pkg)
 	}
 }
 
@@ -72,20 +73,20 @@ func ends(t *testing.T, w *work, last bool) {
 }
 
 // TestScheduleSharesTheLastKernel: a guest runs all packages of its kernel; when no kernel is left to begin with, one
-// that has packages left gets a second guest, and is done when both have ended.
+// that has packages left, or half of one, gets a second guest, and is done when both have ended.
 func TestScheduleSharesTheLastKernel(t *testing.T) {
-	s := planned(t, "-kernels,6.1 6.12 7.3,-packages,./a ./b ./e2e")
-	one, two := guest(t, s, "7.3", "./e2e"), guest(t, s, "6.12", "./e2e")
-	takes(t, one, "./b")
+	s := planned(t, "-kernels,6.1 6.12 7.3,-packages,./a ./e2e")
+	one, two := guest(t, s, "6.1", "./e2e-2"), guest(t, s, "7.3", "./e2e-2")
+	takes(t, one, "./e2e-1")
 	takes(t, one, "./a")
 	takes(t, one, "")
 	ends(t, one, true)
-	takes(t, two, "./b")
+	takes(t, two, "./e2e-1")
 	takes(t, two, "./a")
-	three := guest(t, s, "6.1", "./e2e")
+	three := guest(t, s, "6.12", "./e2e-2")
 	takes(t, two, "")
 	ends(t, two, true)
-	four := guest(t, s, "6.1", "./b")
+	four := guest(t, s, "6.12", "./e2e-1")
 	takes(t, three, "./a")
 	takes(t, four, "")
 	ends(t, four, false)
@@ -99,10 +100,19 @@ func TestScheduleSharesTheLastKernel(t *testing.T) {
 	}
 }
 
+// TestHalves: every test is in one half and in no other.
+func TestHalves(t *testing.T) {
+	halves := planned(t, "-kernels,6.1,-packages,./e2e").kernels[0].todo
+	if len(halves) != 2 || halves[0].half == halves[1].half || halves[0].run+halves[0].skip != firstHalf || halves[0].skip != halves[1].run ||
+		halves[0].run != halves[1].skip {
+		t.Errorf("the halves are %+v", halves)
+	}
+}
+
 // TestScheduleAfterDeath: a kernel whose guest died fails, and nothing else is tried on it.
 func TestScheduleAfterDeath(t *testing.T) {
 	s := planned(t, "-kernels,6.1,-packages,./a ./e2e")
-	w := guest(t, s, "6.1", "./e2e")
+	w := guest(t, s, "6.1", "./e2e-2")
 	if !w.end(kernelRun{series: "6.1"}, errors.New("died")) {
 		t.Error("a kernel whose guest died is not done")
 	}

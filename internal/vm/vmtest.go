@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -35,8 +36,9 @@ type testOptions struct {
 	verbose  bool
 }
 
-// A testBinary is the built tests of one package.
-type testBinary struct{ pkg, dir, file string }
+// A testBinary is the built tests of one package, or one half of them: those that match run and do not match skip, where
+// these are not empty.
+type testBinary struct{ pkg, dir, file, half, run, skip string }
 
 // A kernelRun is what came out of one kernel.
 type kernelRun struct {
@@ -189,7 +191,7 @@ func buildTests(ctx context.Context, tmp string, packages []string) ([]testBinar
 		if _, err := os.Stat(dir); err != nil {
 			return nil, fmt.Errorf("no such package: %w", err)
 		}
-		b := testBinary{pkg, dir, filepath.Join(tmp, fmt.Sprintf("%d-%s.test", i, filepath.Base(dir)))}
+		b := testBinary{pkg: pkg, dir: dir, file: filepath.Join(tmp, fmt.Sprintf("%d-%s.test", i, filepath.Base(dir)))}
 		progressf("building the tests of %s", pkg)
 		if err := run(ctx, "env", "CGO_ENABLED=0", "go", "test", "-c", "-o", b.file, pkg); err != nil {
 			return nil, err
@@ -314,7 +316,7 @@ func createLog(run *kernelRun, b testBinary) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := filepath.Join(cache, "logs", run.series+"-"+filepath.Base(b.dir)+".log")
+	name := filepath.Join(cache, "logs", run.series+"-"+filepath.Base(b.dir)+b.half+".log")
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return nil, err
 	}
@@ -326,12 +328,12 @@ func createLog(run *kernelRun, b testBinary) (*os.File, error) {
 // the error then.
 func (o *testOptions) runBinary(g *Guest, series string, b testBinary, done []string, log io.Writer) (*testLog, Status, error) {
 	fmt.Fprintf(log, "### %s\n", b.pkg)
-	tests := o.run
+	tests := cmp.Or(b.run, o.run)
 	if o.checks(series) {
 		tests = checkTests
 	}
 	c := Command{
-		Args: []string{b.file, "-test.v=test2json", "-test.paniconexit0", "-test.run", tests, "-test.skip", skipAlso(o.skip, done)},
+		Args: []string{b.file, "-test.v=test2json", "-test.paniconexit0", "-test.run", tests, "-test.skip", either(o.skip, b.skip, wholeTests(done))},
 		Env:  guestEnv(os.Environ(), series, o.testing()),
 		Dir:  b.dir,
 	}
@@ -348,15 +350,18 @@ func (o *testOptions) runBinary(g *Guest, series string, b testBinary, done []st
 	return t, status, runErr
 }
 
-// skipAlso adds whole tests to a pattern of those to skip.
-func skipAlso(pattern string, names []string) string {
+// either is a pattern of what one of some patterns matches, of which empty ones match nothing.
+func either(patterns ...string) string {
+	return strings.Join(slices.DeleteFunc(patterns, func(p string) bool { return p == "" }), "|")
+}
+
+// wholeTests is a pattern of tests with these names.
+func wholeTests(names []string) string {
+	var all []string
 	for _, name := range names {
-		if pattern != "" {
-			pattern += "|"
-		}
-		pattern += "^" + regexp.QuoteMeta(name) + "$"
+		all = append(all, "^"+regexp.QuoteMeta(name)+"$")
 	}
-	return pattern
+	return either(all...)
 }
 
 // taintWarn is set by the kernel's first WARN (admin-guide/tainted-kernels.rst).
