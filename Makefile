@@ -14,6 +14,8 @@ SKIP     ?=
 VET      ?=
 GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
+# For all that is built, so that Go's own packages are compiled once and not once with and once without.
+export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 .PHONY: help build build-gobpf vmrun selftest selftest-record generate clang picture recording btf examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
@@ -22,16 +24,16 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
 
 build: ## build bin/ktlstop
-	$(NOCGO) build -trimpath -ldflags "-s -w" -o bin/ktlstop ./cmd/ktlstop
+	$(NOCGO) build -ldflags "-s -w" -o bin/ktlstop ./cmd/ktlstop
 
 build-gobpf: # bin/ktlstop-gobpf: with the gobpf backend, for kernels without type information; needs cgo
 	@command -v gcc >/dev/null && test -e /usr/include/stdio.h || { packages="gcc libc6-dev"; echo "installing $$packages"; \
 		$(SUDO) apt-get -q install -y --no-install-recommends $$packages || \
 		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
-	CGO_ENABLED=1 $(GO) build -tags gobpf -trimpath -ldflags "-s -w" -o bin/ktlstop-gobpf ./cmd/ktlstop
+	CGO_ENABLED=1 $(GO) build -tags gobpf -ldflags "-s -w" -o bin/ktlstop-gobpf ./cmd/ktlstop
 
 vmrun: ## build bin/vmrun and bin/vmtest
-	$(NOCGO) build -trimpath -ldflags "-s -w" -o bin/ ./internal/vm/cmd/vmrun ./internal/vm/cmd/vmtest ./internal/vm/cmd/selftest
+	$(NOCGO) build -ldflags "-s -w" -o bin/ ./internal/vm/cmd/vmrun ./internal/vm/cmd/vmtest ./internal/vm/cmd/selftest
 
 selftest: vmrun # the kernel's own test of its TLS code, built once, which TestSelftest runs
 	@program=$$(bin/selftest) && ln -sfn "$$program" bin/kernel-selftest
