@@ -3,6 +3,7 @@ package loader
 import (
 	"bytes"
 	"encoding/binary"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -47,24 +48,14 @@ var kernelTypes = sync.OnceValue(func() *btf.Spec {
 	return spec
 })
 
-func newMatcher(t *testing.T, text string) *matcher {
-	t.Helper()
-	e, err := match.Parse(text)
-	if err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
+// matchOnce is the object with nothing in it but the program match_once and
+// what that needs, read once too.
+var matchOnce = sync.OnceValue(func() *ebpf.CollectionSpec {
 	spec, err := object.LoadKtls()
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	if err := compile.Into(spec, e); err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
-	for name := range spec.Programs {
-		if name != "match_once" {
-			delete(spec.Programs, name)
-		}
-	}
+	maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return name != "match_once" })
 	for name, m := range spec.Maps {
 		switch m.Type {
 		case ebpf.RingBuf:
@@ -72,6 +63,19 @@ func newMatcher(t *testing.T, text string) *matcher {
 		case ebpf.Hash: // none of its business, and slow to make
 			delete(spec.Maps, name)
 		}
+	}
+	return spec
+})
+
+func newMatcher(t *testing.T, text string) *matcher {
+	t.Helper()
+	e, err := match.Parse(text)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	spec := matchOnce().Copy()
+	if err := compile.Into(spec, e); err != nil {
+		t.Fatalf("%s: %v", text, err)
 	}
 	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Programs: ebpf.ProgramOptions{KernelTypes: kernelTypes()}})
 	if err != nil {
