@@ -6,8 +6,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -57,23 +55,18 @@ func (b *ebpfBackend) open(cfg *Config) error {
 	return b.attach(present)
 }
 
-// attach attaches all hooks at once: the kernel lets each wait for a grace
-// period, and they may share it.
+// attach attaches one hook after the other: the kernel changes its code under
+// one lock, and whoever waits for that spins.
 func (b *ebpfBackend) attach(hooks []hook) error {
-	links, errs := make([][]link.Link, len(hooks)), make([]error, len(hooks))
-	var wg sync.WaitGroup
-	for i, h := range hooks {
-		wg.Go(func() { links[i], errs[i] = attach(b.coll, h) })
-	}
-	wg.Wait()
-	b.links = slices.Concat(links...)
-	for i, h := range hooks {
-		if errs[i] != nil && h.required {
-			return errs[i]
+	for _, h := range hooks {
+		links, err := attach(b.coll, h)
+		b.links = append(b.links, links...)
+		if err != nil && h.required {
+			return err
 		}
-		b.hooks = append(b.hooks, HookState{h.function, errs[i] == nil, h.without})
-		if errs[i] != nil {
-			b.missing = append(b.missing, h.function+": "+errs[i].Error())
+		b.hooks = append(b.hooks, HookState{h.function, err == nil, h.without})
+		if err != nil {
+			b.missing = append(b.missing, h.function+": "+err.Error())
 		}
 	}
 	return nil
@@ -303,13 +296,10 @@ func (b *ebpfBackend) rings(payload bool) []Fill {
 	return fills
 }
 
-// detach closes all links at once, as attach opens them.
 func (b *ebpfBackend) detach() {
-	var wg sync.WaitGroup
 	for _, l := range b.links {
-		wg.Go(func() { l.Close() })
+		l.Close()
 	}
-	wg.Wait()
 	b.links = nil
 }
 
