@@ -226,25 +226,25 @@ func TestPrivateFiles(t *testing.T) {
 	}
 }
 
-// TestNoPayloadByDefault: without --snaplen not one byte of it is in the output.
-func TestNoPayloadByDefault(t *testing.T) {
-	tr := startTracer(t)
+// playNoBytes: without --snaplen not one byte of it is in the output.
+func playNoBytes(t *testing.T, tr *tracer) func(*testing.T, trace) {
 	c := newConversation(t, tls.VersionTLS13, 0, "AES-GCM-128")
 	c.exchange(t, bytes.Repeat([]byte("secret"), 100), "send")
 	c.client.Close()
 	c.server.Close()
-	records := tr.stop().ofType("record")
-	if len(records) == 0 {
-		t.Error("no records")
-	}
-	raw, err := os.ReadFile(tr.file)
-	must(t, err)
-	if bytes.Contains(raw, []byte("secret")) || bytes.Contains(raw, []byte(base64.StdEncoding.EncodeToString([]byte("secret")))) {
-		t.Error("the plaintext is in the output")
-	}
-	for _, l := range records {
-		if l.Payload.Len != 0 || l.Payload.Data != nil {
-			t.Errorf("payload in %+v", l)
+	return func(t *testing.T, got trace) {
+		raw, err := os.ReadFile(tr.file)
+		must(t, err)
+		if bytes.Contains(raw, []byte("secret")) || bytes.Contains(raw, []byte(base64.StdEncoding.EncodeToString([]byte("secret")))) {
+			t.Error("the plaintext is in the output")
+		}
+		if len(got.of(port(c.client.LocalAddr()), port(c.client.RemoteAddr())).ofType("record")) == 0 {
+			t.Error("no records")
+		}
+		for _, l := range got.ofType("record") {
+			if l.Payload.Len != 0 || l.Payload.Data != nil {
+				t.Errorf("payload in %+v", l)
+			}
 		}
 	}
 }

@@ -8,14 +8,12 @@ import (
 	"testing"
 )
 
-// TestContainer: a process in a cgroup that a container runtime would make
+// playContainer: a process in a cgroup that a container runtime would make
 // belongs to that container, and one outside to none.
-func TestContainer(t *testing.T) {
+func playContainer(t *testing.T) func(*testing.T, trace) {
 	id := strings.Repeat("0123456789abcdef", 4)
 	scope := filepath.Join("/sys/fs/cgroup", "docker-"+id+".scope")
 	must(t, os.Mkdir(scope, 0o755))
-	t.Cleanup(func() { must(t, os.Remove(scope)) })
-	tr := startTracer(t)
 	inside := exec.Command("sh", "-c", `echo $$ >"$1/cgroup.procs" && exec "$2" gen --rounds 2`, "sh", scope, program)
 	if out, err := inside.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -23,14 +21,17 @@ func TestContainer(t *testing.T) {
 	if _, stderr, status := ktlstop(t, "gen", "--rounds", "2"); status != 0 {
 		t.Fatal(stderr)
 	}
-	n := map[string]int{}
-	for _, l := range tr.stop().ofType("record") {
-		if want := map[bool]string{true: id}[l.PID == inside.Process.Pid]; l.Container != want {
-			t.Errorf("pid %d is in container %q, want %q", l.PID, l.Container, want)
+	return func(t *testing.T, got trace) {
+		must(t, os.Remove(scope)) // now that nobody asks whose it was
+		n := map[string]int{}
+		for _, l := range got.ofType("record") {
+			if want := map[bool]string{true: id}[l.PID == inside.Process.Pid]; l.Container != want {
+				t.Errorf("pid %d is in container %q, want %q", l.PID, l.Container, want)
+			}
+			n[l.Container]++
 		}
-		n[l.Container]++
-	}
-	if n[id] == 0 || n[""] == 0 {
-		t.Errorf("records by container: %v", n)
+		if n[id] == 0 || n[""] == 0 {
+			t.Errorf("records by container: %v", n)
+		}
 	}
 }

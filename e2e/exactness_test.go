@@ -10,10 +10,9 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
 
-// TestRekey: a KeyUpdate starts the sequences anew, in a generation of its own
+// playRekey: a KeyUpdate starts the sequences anew, in a generation of its own
 // (kernels from 6.14); while it is due, reading fails, and the trace says why.
-func TestRekey(t *testing.T) {
-	tr := startTracer(t, "-s", "64")
+func playRekey(t *testing.T) func(*testing.T, trace) {
 	s := security{"1.3", "AES-GCM-128", "sw"}
 	p := newPair(t, s)
 	defer p.close()
@@ -34,14 +33,14 @@ func TestRekey(t *testing.T) {
 	}
 	must(t, ktls.SetKeys(p.conns[1], ktls.RX, &next))
 	checkSame(t, p.recv(t, 20, 20), after)
-	got := tr.stop()
-	got.noLosses(t)
-	for _, dir := range []string{"tx", "rx"} {
-		checkGenerations(t, got, p, dir)
-	}
-	expired := got.filter(func(l *line) bool { return l.Type == "error" && l.Errno == "EKEYEXPIRED" && l.Sock.LPort == p.rport })
-	if len(expired) != 1 || expired[0].Func != "tls_sw_recvmsg" {
-		t.Errorf("EKEYEXPIRED reported as %+v", expired)
+	return func(t *testing.T, got trace) {
+		for _, dir := range []string{"tx", "rx"} {
+			checkGenerations(t, got, p, dir)
+		}
+		expired := got.of(p.rport, p.lport).filter(func(l *line) bool { return l.Type == "error" && l.Errno == "EKEYEXPIRED" })
+		if len(expired) != 1 || expired[0].Func != "tls_sw_recvmsg" {
+			t.Errorf("EKEYEXPIRED reported as %+v", expired)
+		}
 	}
 }
 
@@ -63,17 +62,14 @@ func checkGenerations(t *testing.T, got trace, p *pair, dir string) {
 	if len(have) != 3 || have[0] != want[0] || have[1] != want[1] || have[2] != want[2] {
 		t.Errorf("%s: %v, want %v", dir, have, want)
 	}
-	rekeys := got.filter(func(l *line) bool {
-		return l.Type == "socket" && l.State == "rekey" && l.Dir == dir && l.Sock.LPort == lport
-	})
+	rekeys := got.of(lport, rport).filter(func(l *line) bool { return l.Type == "socket" && l.State == "rekey" && l.Dir == dir })
 	if len(rekeys) != 1 {
 		t.Errorf("%s: %d rekeys reported, want 1", dir, len(rekeys))
 	}
 }
 
-// TestCiphers: every cipher of this kernel, both versions, IPv4, IPv6 and mapped.
-func TestCiphers(t *testing.T) {
-	tr := startTracer(t, "-s", "16384")
+// playCiphers: every cipher of this kernel, both versions, IPv4, IPv6 and mapped.
+func playCiphers(t *testing.T) func(*testing.T, trace) {
 	type played struct {
 		name string
 		p    *pair
@@ -105,18 +101,18 @@ func TestCiphers(t *testing.T) {
 	if len(all) < 2*3*4 { // GCM twice, ChaCha20 and CCM are in every Debian kernel
 		t.Errorf("only %d ciphers to test", len(all))
 	}
-	got := tr.stop()
-	got.noLosses(t)
-	for _, x := range all {
-		t.Run(x.name, func(t *testing.T) {
-			tx, rx := got.stream(x.p.lport, x.p.rport, "tx"), got.stream(x.p.rport, x.p.lport, "rx")
-			comparePieces(t, tx, data("send", pattern(500, 5)), "tx", x.s)
-			comparePieces(t, rx, data("recv", pattern(500, 5)), "rx", x.s)
-			sent, received := [2]string{tx[0].Sock.Family, tx[0].Sock.LAddr}, [2]string{rx[0].Sock.Family, rx[0].Sock.LAddr}
-			if sent != x.ends.client || received != x.ends.server {
-				t.Errorf("from %v to %v, want %v and %v", sent, received, x.ends.client, x.ends.server)
-			}
-		})
+	return func(t *testing.T, got trace) {
+		for _, x := range all {
+			t.Run(x.name, func(t *testing.T) {
+				tx, rx := got.stream(x.p.lport, x.p.rport, "tx"), got.stream(x.p.rport, x.p.lport, "rx")
+				comparePieces(t, tx, data("send", pattern(500, 5)), "tx", x.s)
+				comparePieces(t, rx, data("recv", pattern(500, 5)), "rx", x.s)
+				sent, received := [2]string{tx[0].Sock.Family, tx[0].Sock.LAddr}, [2]string{rx[0].Sock.Family, rx[0].Sock.LAddr}
+				if sent != x.ends.client || received != x.ends.server {
+					t.Errorf("from %v to %v, want %v and %v", sent, received, x.ends.client, x.ends.server)
+				}
+			})
+		}
 	}
 }
 
@@ -139,39 +135,41 @@ func (e ends) connect(t *testing.T) (client, server *net.TCPConn) {
 	return dialPair(t, e.listen, e.dial)
 }
 
-// TestManySockets opens and closes a thousand connections under the tracer:
+// playManySockets opens and closes a thousand connections under the tracer:
 // each is told once, with its end.
-func TestManySockets(t *testing.T) {
+func playManySockets(t *testing.T) func(*testing.T, trace) {
 	const n = 1000
-	tr := startTracer(t)
+	ours := map[[2]int]bool{}
 	for range n {
 		p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
+		ours[[2]int{p.lport, p.rport}], ours[[2]int{p.rport, p.lport}] = true, true
 		p.send(t, []byte("x"), 0)
 		p.recv(t, 1, 1)
 		p.close()
 	}
-	got := tr.stop()
-	got.noLosses(t)
-	state := func(s string) int {
-		return len(got.filter(func(l *line) bool { return l.Type == "socket" && l.State == s }))
-	}
-	if o, c := state("open"), state("close"); o != 2*n || c != 2*n {
-		t.Errorf("%d opened, %d closed, want %d", o, c, 2*n)
-	}
-	if r := len(got.ofType("record")); r != 2*n {
-		t.Errorf("%d records, want %d", r, 2*n)
+	return func(t *testing.T, got trace) {
+		got = got.filter(func(l *line) bool { return ours[[2]int{l.Sock.LPort, l.Sock.RPort}] })
+		state := func(s string) int {
+			return len(got.filter(func(l *line) bool { return l.Type == "socket" && l.State == s }))
+		}
+		if o, c := state("open"), state("close"); o != 2*n || c != 2*n {
+			t.Errorf("%d opened, %d closed, want %d", o, c, 2*n)
+		}
+		if r := len(got.ofType("record")); r != 2*n {
+			t.Errorf("%d records, want %d", r, 2*n)
+		}
 	}
 }
 
-// TestModuleStays: while the hooks are live the module cannot go, and when they
+// playModuleStays: while the hooks are live the module cannot go, and when they
 // are gone nothing holds it.
-func TestModuleStays(t *testing.T) {
-	tr := startTracer(t)
+func playModuleStays(t *testing.T) func(*testing.T, trace) {
 	if out, err := exec.Command("rmmod", "tls").CombinedOutput(); err == nil {
 		t.Errorf("rmmod tls succeeded: %s", out)
 	}
-	tr.stop().noLosses(t)
-	if n := tlsReferences(t); n != "0" {
-		t.Errorf("the module tls still has %s users", n)
+	return func(t *testing.T, _ trace) {
+		if n := tlsReferences(t); n != "0" {
+			t.Errorf("the module tls still has %s users", n)
+		}
 	}
 }

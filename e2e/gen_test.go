@@ -132,9 +132,9 @@ func (e *genEnd) seesError(t *testing.T, tr trace, errno string) {
 	}
 }
 
-// TestGenMatchesTrace compares record by record what the generator says it did
+// playGen compares record by record what the generator says it did
 // with what the tracer saw.
-func TestGenMatchesTrace(t *testing.T) {
+func playGen(t *testing.T) func(*testing.T, trace) {
 	scenarios := map[string]struct {
 		args  []string
 		check func(t *testing.T, tr trace, r *genReport)
@@ -150,23 +150,22 @@ func TestGenMatchesTrace(t *testing.T) {
 		"reset":       {[]string{"--fault", "reset", "--rounds", "2"}, faulty("", "connection reset")},
 		"slow reader": {[]string{"--read-delay", "30ms", "--rounds", "2", "-s", "100"}, waited},
 	}
-	tr := startTracer(t)
 	reports := map[string]*genReport{}
 	for name, s := range scenarios {
 		reports[name] = gen(t, s.args...)
 	}
-	got := tr.stop()
-	got.noLosses(t)
-	for name, s := range scenarios {
-		for _, e := range reports[name].Connections {
-			t.Logf("%s: %s %s to %s", name, e.Role, e.Local, e.Remote)
-		}
-		t.Run(name, func(t *testing.T) {
-			compareGen(t, got, reports[name])
-			if s.check != nil {
-				s.check(t, got, reports[name])
+	return func(t *testing.T, got trace) {
+		for name, s := range scenarios {
+			for _, e := range reports[name].Connections {
+				t.Logf("%s: %s %s to %s", name, e.Role, e.Local, e.Remote)
 			}
-		})
+			t.Run(name, func(t *testing.T) {
+				compareGen(t, got, reports[name])
+				if s.check != nil {
+					s.check(t, got, reports[name])
+				}
+			})
+		}
 	}
 }
 
@@ -216,25 +215,24 @@ func waited(t *testing.T, tr trace, r *genReport) {
 	}
 }
 
-// TestGenRekeys: where the kernel changes keys, each KeyUpdate and its answer
+// playGenRekeys: where the kernel changes keys, each KeyUpdate and its answer
 // is a record of the report and of the trace; elsewhere the error says why.
-func TestGenRekeys(t *testing.T) {
+func playGenRekeys(t *testing.T) func(*testing.T, trace) {
 	args := []string{"--rekey-every", "2", "--rounds", "4", "--require"}
 	if !rekeys(t) {
 		_, stderr, status := ktlstop(t, append([]string{"gen"}, args...)...)
 		if status != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "change keys") || !strings.Contains(stderr, "6.14") {
 			t.Errorf("status %d: %s", status, stderr)
 		}
-		return
+		return nil
 	}
-	tr := startTracer(t)
 	r := gen(t, args...)
-	got := tr.stop()
-	got.noLosses(t)
-	compareGen(t, got, r)
-	for _, e := range r.Connections {
-		if e.Rekeys != 2 || e.Sent.Types["handshake"] != 4 {
-			t.Errorf("%s began %d of %v KeyUpdates, want 2 and as many answers", e.Role, e.Rekeys, e.Sent.Types)
+	return func(t *testing.T, got trace) {
+		compareGen(t, got, r)
+		for _, e := range r.Connections {
+			if e.Rekeys != 2 || e.Sent.Types["handshake"] != 4 {
+				t.Errorf("%s began %d of %v KeyUpdates, want 2 and as many answers", e.Role, e.Rekeys, e.Sent.Types)
+			}
 		}
 	}
 }

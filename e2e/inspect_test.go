@@ -84,20 +84,24 @@ func (w *website) fetch(t *testing.T, tls, protocol string) (all []fetched) {
 // TestInspect: what inspect shows of nginx is what curl did.
 func TestInspect(t *testing.T) {
 	w := startWebsite(t)
-	for _, tls := range []string{"1.2", "1.3"} {
-		t.Run(tls, func(t *testing.T) {
-			tr := startCommand(t, "inspect", "-o", "json", "--comm", "nginx")
-			one, two := w.fetch(t, tls, "--http1.1"), w.fetch(t, tls, "--http2")
-			got := tr.stop()
-			got.noLosses(t)
-			checkNoSecret(t, tr, got)
-			clients := got.clients()
-			if len(clients) != 2 {
-				t.Fatalf("connections from %v", clients)
-			}
-			w.check(t, got.from(clients[0]), one, tls, "--http1.1")
-			w.check(t, got.from(clients[1]), two, tls, "--http2")
-		})
+	tr := startCommand(t, "inspect", "-o", "json", "--comm", "nginx")
+	versions, protocols := []string{"1.2", "1.3"}, []string{"--http1.1", "--http2"}
+	var fetches [][]fetched
+	for _, tls := range versions {
+		for _, protocol := range protocols {
+			fetches = append(fetches, w.fetch(t, tls, protocol))
+		}
+	}
+	got := tr.stop()
+	got.noLosses(t)
+	checkNoSecret(t, tr, got)
+	clients := got.clients()
+	if len(clients) != len(fetches) {
+		t.Fatalf("connections from %v", clients)
+	}
+	for i, want := range fetches {
+		tls, protocol := versions[i/2], protocols[i%2]
+		t.Run(tls+protocol, func(t *testing.T) { w.check(t, got.from(clients[i]), want, tls, protocol) })
 	}
 }
 

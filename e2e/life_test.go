@@ -15,11 +15,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
 
-// TestPassedSockets: one socket is used by the process that made it, by one that
+// playPassedSockets: one socket is used by the process that made it, by one that
 // inherited it by fork and exec, and by one that got it over SCM_RIGHTS. Each
 // record belongs to the process in whose call it happened.
-func TestPassedSockets(t *testing.T) {
-	tr := startTracer(t, "-s", "64")
+func playPassedSockets(t *testing.T) func(*testing.T, trace) {
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 	heir := startActor(t, "heir", nil, p.files[0], p.files[1])
 	here, there := unixPair(t)
@@ -39,32 +38,30 @@ func TestPassedSockets(t *testing.T) {
 	heir.exit(t)
 	taker.exit(t)
 	p.close()
-	got := tr.stop()
-	got.noLosses(t)
-	got.invariants(t, 64)
-	type owner struct {
-		pid  int
-		comm string
-	}
-	owners := func(tr trace) (all []owner) {
-		for _, l := range tr {
-			all = append(all, owner{l.PID, l.Comm})
+	return func(t *testing.T, got trace) {
+		type owner struct {
+			pid  int
+			comm string
 		}
-		return all
-	}
-	me, h, k := owner{os.Getpid(), comm(t)}, owner{heir.pid(), "heir"}, owner{taker.pid(), "taker"}
-	if got := owners(got.stream(p.lport, p.rport, "tx")); !slices.Equal(got, []owner{me, h, k}) {
-		t.Errorf("sent by %v, want %v", got, []owner{me, h, k})
-	}
-	if got := owners(got.stream(p.rport, p.lport, "rx")); !slices.Equal(got, []owner{h, k, me}) {
-		t.Errorf("received by %v, want %v", got, []owner{h, k, me})
+		owners := func(tr trace) (all []owner) {
+			for _, l := range tr {
+				all = append(all, owner{l.PID, l.Comm})
+			}
+			return all
+		}
+		me, h, k := owner{os.Getpid(), comm(t)}, owner{heir.pid(), "heir"}, owner{taker.pid(), "taker"}
+		if got := owners(got.stream(p.lport, p.rport, "tx")); !slices.Equal(got, []owner{me, h, k}) {
+			t.Errorf("sent by %v, want %v", got, []owner{me, h, k})
+		}
+		if got := owners(got.stream(p.rport, p.lport, "rx")); !slices.Equal(got, []owner{h, k, me}) {
+			t.Errorf("received by %v, want %v", got, []owner{h, k, me})
+		}
 	}
 }
 
-// TestExitWithOpenSockets: a process that ends, or is killed, closes its sockets;
+// playExitWithOpenSockets: a process that ends, or is killed, closes its sockets;
 // the trace tells it, with all that the process sent.
-func TestExitWithOpenSockets(t *testing.T) {
-	tr := startTracer(t, "-s", "64")
+func playExitWithOpenSockets(t *testing.T) func(*testing.T, trace) {
 	exited, killed := newPair(t, security{"1.3", "AES-GCM-128", "sw"}), newPair(t, security{"1.2", "AES-GCM-128", "sw"})
 	owners := map[*pair]*actor{}
 	for _, p := range []*pair{exited, killed} {
@@ -86,13 +83,12 @@ func TestExitWithOpenSockets(t *testing.T) {
 		}
 		p.closeEnd(1)
 	}
-	got := tr.stop()
-	got.noLosses(t)
-	got.invariants(t, 64)
-	for p, a := range owners {
-		closed := got.filter(func(l *line) bool { return l.State == "close" && l.Sock.LPort == p.lport })
-		if len(closed) != 1 || closed[0].PID != a.pid() || closed[0].Totals["tx"] != (totals{2, 70}) {
-			t.Errorf("closed: %+v", closed)
+	return func(t *testing.T, got trace) {
+		for p, a := range owners {
+			closed := got.of(p.lport, p.rport).filter(func(l *line) bool { return l.State == "close" })
+			if len(closed) != 1 || closed[0].PID != a.pid() || closed[0].Totals["tx"] != (totals{2, 70}) {
+				t.Errorf("closed: %+v", closed)
+			}
 		}
 	}
 }

@@ -19,18 +19,22 @@ func TestNginx(t *testing.T) {
 	must(t, os.Chmod(dir, 0o755))
 	must(t, os.WriteFile(filepath.Join(dir, "file"), body, 0o644))
 	p := startNginx(t, dir)
+	tr := startTracer(t, "-s", "16384", "--comm", "nginx")
+	outs := map[string]string{}
 	for _, version := range []string{"1.2", "1.3"} {
+		out := filepath.Join(dir, "out-"+version)
+		cmd := exec.Command(curl, "-sSk", "--http1.1", "-D", out+".head", "-o", out,
+			"--tlsv"+version, "--tls-max", version, fmt.Sprintf("https://127.0.0.1:%d/file", p))
+		if b, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("curl: %v: %s", err, b)
+		}
+		outs[version] = out
+	}
+	got := tr.stop()
+	got.noLosses(t)
+	for version, out := range outs {
 		t.Run(version, func(t *testing.T) {
-			tr := startTracer(t, "-s", "16384", "--comm", "nginx")
-			out := filepath.Join(dir, "out")
-			cmd := exec.Command(curl, "-sSk", "--http1.1", "-D", out+".head", "-o", out,
-				"--tlsv"+version, "--tls-max", version, fmt.Sprintf("https://127.0.0.1:%d/file", p))
-			if b, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("curl: %v: %s", err, b)
-			}
-			got := tr.stop()
-			got.noLosses(t)
-			checkNginx(t, got, p, version, out, body)
+			checkNginx(t, got.filter(func(l *line) bool { return l.TLS.Version == version }), p, version, out, body)
 		})
 	}
 }
@@ -59,7 +63,7 @@ func checkNginx(t *testing.T, got trace, server int, version, out string, body [
 		t.Errorf("request %q", request)
 	}
 	for i := range tx {
-		if tx[i].Comm != "nginx" || tx[i].TLS.Version != version || tx[i].TLS.Mode != "sw" {
+		if tx[i].Comm != "nginx" || tx[i].TLS.Mode != "sw" {
 			t.Errorf("record %+v", tx[i])
 		}
 	}

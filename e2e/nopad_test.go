@@ -10,10 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestNoPad: a receiver may promise at any time that no record is padded, and
+// playNoPad: a receiver may promise at any time that no record is padded, and
 // take it back; each record says how it was opened.
-func TestNoPad(t *testing.T) {
-	tr := startTracer(t)
+func playNoPad(t *testing.T, tr *tracer) func(*testing.T, trace) {
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 	for i, on := range []int{0, 1, 0} {
 		if i > 0 {
@@ -24,23 +23,24 @@ func TestNoPad(t *testing.T) {
 	}
 	must(t, unix.SetsockoptInt(p.b, unix.SOL_TLS, 4, 1))
 	stdout, stderr, status := ktlstop(t, "list", "-o", "json")
-	if found := noPads(t, stdout, "socket", p.rport); status != 0 || !reflect.DeepEqual(found, []bool{true}) {
+	if found := noPads(t, stdout, "socket", p.rport, p.lport); status != 0 || !reflect.DeepEqual(found, []bool{true}) {
 		t.Errorf("list finds %v, want true; %s", found, stderr)
 	}
 	p.close()
-	tr.stop()
-	raw, err := os.ReadFile(tr.file)
-	must(t, err)
-	if got := noPads(t, string(raw), "record", p.rport); !reflect.DeepEqual(got, []bool{false, true, false}) {
-		t.Errorf("records of the receiver: no_pad %v", got)
-	}
-	if got := noPads(t, string(raw), "record", p.lport); !reflect.DeepEqual(got, []bool{false, false, false}) {
-		t.Errorf("records of the sender: no_pad %v", got)
+	return func(t *testing.T, _ trace) {
+		raw, err := os.ReadFile(tr.file)
+		must(t, err)
+		if got := noPads(t, string(raw), "record", p.rport, p.lport); !reflect.DeepEqual(got, []bool{false, true, false}) {
+			t.Errorf("records of the receiver: no_pad %v", got)
+		}
+		if got := noPads(t, string(raw), "record", p.lport, p.rport); !reflect.DeepEqual(got, []bool{false, false, false}) {
+			t.Errorf("records of the sender: no_pad %v", got)
+		}
 	}
 }
 
-// noPads is what the lines of a type say of the socket with a local port.
-func noPads(t *testing.T, text, kind string, lport int) (out []bool) {
+// noPads is what the lines of a type say of the socket with these ports.
+func noPads(t *testing.T, text, kind string, lport, rport int) (out []bool) {
 	t.Helper()
 	type tls struct {
 		NoPad bool `json:"no_pad"`
@@ -48,12 +48,12 @@ func noPads(t *testing.T, text, kind string, lport int) (out []bool) {
 	for l := range strings.Lines(text) {
 		var v struct {
 			Type string
-			Sock struct{ LPort int }
+			Sock struct{ LPort, RPort int }
 			TLS  tls
 			RX   tls
 		}
 		must(t, json.Unmarshal([]byte(l), &v))
-		if v.Type == kind && v.Sock.LPort == lport {
+		if v.Type == kind && v.Sock.LPort == lport && v.Sock.RPort == rport {
 			out = append(out, v.TLS.NoPad || v.RX.NoPad)
 		}
 	}

@@ -10,18 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var randomSeed = flag.Uint64("random-seed", 0, "seed of TestRandomTraffic, 0 for one from the clock")
+var randomSeed = flag.Uint64("random-seed", 0, "seed of the random traffic, 0 for one from the clock")
 
-// TestRandomTraffic mixes all ways in and out over several connections at once
+// playRandomTraffic mixes all ways in and out over several connections at once
 // for a bounded number of steps. The model keeps what each must show.
-func TestRandomTraffic(t *testing.T) {
+func playRandomTraffic(t *testing.T) func(*testing.T, trace) {
 	const conns, steps = 6, 40
 	seed := *randomSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("repeat with -random-seed %d", seed)
-	tr := startTracer(t, "-s", "16384")
 	models := make([]*model, conns)
 	t.Run("traffic", func(t *testing.T) {
 		for i := range models {
@@ -38,13 +37,13 @@ func TestRandomTraffic(t *testing.T) {
 			})
 		}
 	})
-	got := tr.stop()
-	got.noLosses(t)
-	for i, m := range models {
-		t.Run(fmt.Sprintf("compare %d", i), func(t *testing.T) {
-			comparePieces(t, got.stream(m.p.lport, m.p.rport, "tx"), m.tx, "tx", m.s)
-			comparePieces(t, got.stream(m.p.rport, m.p.lport, "rx"), m.rx, "rx", m.s)
-		})
+	return func(t *testing.T, got trace) {
+		for i, m := range models {
+			t.Run(fmt.Sprintf("compare %d", i), func(t *testing.T) {
+				comparePieces(t, got.stream(m.p.lport, m.p.rport, "tx"), m.tx, "tx", m.s)
+				comparePieces(t, got.stream(m.p.rport, m.p.lport, "rx"), m.rx, "rx", m.s)
+			})
+		}
 	}
 }
 

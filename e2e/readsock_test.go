@@ -12,13 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestReadSock gives a socket with kernel TLS to the kernel connection
+// playReadSock gives a socket with kernel TLS to the kernel connection
 // multiplexor, whose stream parser reads by tls_sw_read_sock in a worker, as
 // NVMe/TCP does. All records are there before, so that the worker alone reads.
-func TestReadSock(t *testing.T) {
+func playReadSock(t *testing.T) func(*testing.T, trace) {
 	needReadSock(t)
 	const size = 100
-	tr := startTracer(t, "-s", "256")
 	s := security{"1.3", "AES-GCM-128", "sw"}
 	p := newPair(t, s)
 	var want [][]byte
@@ -35,17 +34,16 @@ func TestReadSock(t *testing.T) {
 	}
 	must(t, unix.Close(kcm))
 	p.close()
-	got := tr.stop()
-	got.noLosses(t)
-	got.invariants(t, 256)
-	rx := got.stream(p.rport, p.lport, "rx")
-	for i := range rx {
-		if !strings.HasPrefix(rx[i].Comm, "kernel:kworker/") {
-			t.Errorf("record %d was read by %q", i, rx[i].Comm)
+	return func(t *testing.T, got trace) {
+		rx := got.stream(p.rport, p.lport, "rx")
+		for i := range rx {
+			if !strings.HasPrefix(rx[i].Comm, "kernel:kworker/") {
+				t.Errorf("record %d was read by %q", i, rx[i].Comm)
+			}
+			rx[i].PID = os.Getpid() // comparePieces is about this process
 		}
-		rx[i].PID = os.Getpid() // comparePieces is about this process
+		comparePieces(t, rx, data("read_sock", want...), "rx", s)
 	}
-	comparePieces(t, rx, data("read_sock", want...), "rx", s)
 }
 
 // needReadSock skips where kernel TLS has no read_sock.

@@ -1,0 +1,68 @@
+package e2e
+
+import "testing"
+
+// A scene makes traffic of its own and returns what looks for it in the trace.
+// Others play under the same tracer before and after: a scene looks at its own
+// connections only, which both their ports name.
+type scene struct {
+	name string
+	play func(t *testing.T) (told func(t *testing.T, got trace))
+}
+
+// withBytes are the scenes of which the trace shows the bytes.
+var withBytes = []scene{
+	{"rekey", playRekey},
+	{"ciphers", playCiphers},
+	{"kernel thread", playKernelThread},
+	{"read_sock", playReadSock},
+	{"library", playLibrary},
+	{"http.ServeContent", playServeContent},
+	{"passed sockets", playPassedSockets},
+	{"exit with open sockets", playExitWithOpenSockets},
+	{"container", playContainer},
+	{"gen", playGen},
+	{"gen rekeys", playGenRekeys},
+	{"random traffic", playRandomTraffic},
+}
+
+// TestScenes plays scenes under one tracer.
+func TestScenes(t *testing.T) {
+	got := playScenes(t, startTracer(t, "-s", "16384"), withBytes)
+	got.invariants(t, maxRecord)
+}
+
+// TestScenesWithoutBytes plays others under a tracer that shows no bytes.
+func TestScenesWithoutBytes(t *testing.T) {
+	tr := startTracer(t)
+	playScenes(t, tr, []scene{
+		{"no pad", func(t *testing.T) func(*testing.T, trace) { return playNoPad(t, tr) }},
+		{"many sockets", playManySockets},
+		{"no bytes", func(t *testing.T) func(*testing.T, trace) { return playNoBytes(t, tr) }},
+		{"the module stays", playModuleStays},
+	})
+}
+
+// playScenes plays scenes one after the other under a tracer, which takes longer
+// to start than most of them to play, and then compares each with what the trace
+// tells of it.
+func playScenes(t *testing.T, tr *tracer, scenes []scene) trace {
+	t.Helper()
+	told := make([]func(*testing.T, trace), len(scenes))
+	for i, s := range scenes {
+		t.Run("play/"+s.name, func(t *testing.T) { told[i] = s.play(t) })
+	}
+	got := tr.stop()
+	got.noLosses(t)
+	for i, s := range scenes {
+		if told[i] != nil { // this kernel has what the scene is about
+			t.Run(s.name, func(t *testing.T) { told[i](t, got) })
+		}
+	}
+	return got
+}
+
+// of returns what the trace tells of the socket with these ports.
+func (tr trace) of(lport, rport int) trace {
+	return tr.filter(func(l *line) bool { return l.Sock.LPort == lport && l.Sock.RPort == rport })
+}
