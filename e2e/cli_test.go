@@ -195,21 +195,6 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// TestTwoAtOnce: two tracers see the same records, and neither disturbs the other.
-func TestTwoAtOnce(t *testing.T) {
-	tracers := startTracers(t, make([][]string, 2))
-	c := newConversation(t, tls.VersionTLS13, 0, "AES-GCM-128")
-	c.exchange(t, pattern(5000, 1), "send")
-	c.client.Close()
-	c.server.Close()
-	first, second := tracers[0].stop(), tracers[1].stop()
-	first.noLosses(t)
-	second.noLosses(t)
-	if n, m := len(first.ofType("record")), len(second.ofType("record")); n != m || n < 4 {
-		t.Errorf("%d and %d records", n, m)
-	}
-}
-
 // TestPrivateFiles: what holds plaintext is for its owner only, even where the
 // file was there before.
 func TestPrivateFiles(t *testing.T) {

@@ -217,17 +217,24 @@ func TestSampleTinyRing(t *testing.T) {
 	}
 }
 
-// TestMaxCPU: programs that may take next to nothing sample, step by step, and
-// then go; the dashboard's sums leave nothing to spare. What was traced until then
-// is told.
-func TestMaxCPU(t *testing.T) {
+// TestMaxCPUOfSums: the dashboard's sums leave nothing to spare.
+func TestMaxCPUOfSums(t *testing.T) {
+	onOneKernel(t)
 	onOneCPU(t)
 	board := &tracer{t: t, cmd: exec.Command(program, "-o", "json", "--max-cpu", "0.0001")}
 	board.start()
-	tr := startTracer(t, "--max-cpu", "0.0001")
 	p := newPair(t, overloaded)
 	defer p.close()
 	p.untilTooMuch(t, board)
+}
+
+// TestMaxCPU: programs that may take next to nothing sample, step by step, and
+// then go. What was traced until then is told.
+func TestMaxCPU(t *testing.T) {
+	onOneCPU(t)
+	tr := startTracer(t, "--max-cpu", "0.0001")
+	p := newPair(t, overloaded)
+	defer p.close()
 	p.untilTooMuch(t, tr)
 	for _, every := range []string{"10", "100", "1000"} {
 		if want := "one ordinary record in " + every + " is told"; !strings.Contains(tr.stderr.String(), want) {
