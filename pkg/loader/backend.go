@@ -51,8 +51,13 @@ type backend interface {
 
 // Names of the backends, for Config.Backend.
 const (
-	BackendAuto  = "auto"
-	BackendEBPF  = "ebpf"
+	// BackendAuto is BackendEBPF where the kernel has type information, or where
+	// this build has no other.
+	BackendAuto = "auto"
+	// BackendEBPF attaches by fentry and fexit, which takes type information (BTF).
+	BackendEBPF = "ebpf"
+	// BackendGobpf attaches by kprobes, for kernels without; in builds with the tag
+	// gobpf only.
 	BackendGobpf = "gobpf"
 )
 

@@ -25,16 +25,18 @@ func ParseMatch(text string) (*Match, error) { return match.Parse(text) }
 type Config struct {
 	Filter Filter
 	// Match keeps back records for which it does not hold: in the kernel where
-	// it can be told there, else as event.Record.Unmatched. nil lets all pass.
+	// it can be told there, else as event.Record.Unmatched. It says nothing of
+	// sockets, errors and losses. nil lets all pass.
 	Match *Match
 	// Container, if not nil, names the container of a cgroup, which Match may
-	// ask for.
+	// ask for. Run calls it.
 	Container func(cgroupID uint64) string
 	// Snaplen is how many bytes of each plaintext leave the kernel, 0 to
 	// MaxSnaplen.
 	Snaplen int
-	// RingBytes and PayloadRingBytes are the sizes of the two ring buffers,
-	// powers of two; 0 takes the default.
+	// RingBytes and PayloadRingBytes are the sizes of the two ring buffers in
+	// bytes, powers of two from 4 KiB to 1 GiB; 0 takes 8 MiB and 32 MiB. There is
+	// no payload ring to speak of while Snaplen is 0.
 	RingBytes, PayloadRingBytes int
 	// Aggregate adds records up in the kernel, for Tracer.Samples: only control
 	// records, errors, sockets and the records of the connection that
@@ -45,8 +47,8 @@ type Config struct {
 	// Sample, if not nil, lets records be left out. It excludes Aggregate, which
 	// counts all of them.
 	Sample *Sampling
-	// Cost measures what the programs take, for the figure of Tracer.Cost at the
-	// end of the run.
+	// Cost measures what the programs take, now and then, for the figure of
+	// Tracer.Cost at the end of the run.
 	Cost bool
 	// MaxCPU, if not 0, is how much time of one processor the programs may take,
 	// in percent. Above it Sample, if there is one, is raised, and at last Run
@@ -54,7 +56,8 @@ type Config struct {
 	MaxCPU float64
 	// Notice, if not nil, is told what the tracer does about MaxCPU. Run calls it.
 	Notice func(string)
-	// ListOnly takes the inventory of open sockets and attaches no hooks.
+	// ListOnly takes the inventory of open sockets and attaches no hooks: the
+	// *event.Socket of Run are all there is.
 	ListOnly bool
 	// entries are sizes of maps that a test makes too small.
 	entries map[string]uint32
@@ -73,17 +76,29 @@ type Sampling struct {
 // MaxSample is the largest Sampling.Every.
 const MaxSample = 1_000_000
 
-// Filter keeps records back in the kernel; an empty field lets all pass, and
-// all fields must match.
+// Filter keeps events back in the kernel; an empty field lets all pass, and
+// all fields must match. The process is that in whose call a record is sealed or
+// opened, whoever owns the socket. Of a socket that matches when it is found or
+// opened all is told, whatever its Dir.
 type Filter struct {
-	PIDs  []uint32
+	// PIDs are process ids, not those of threads, as the initial PID namespace
+	// numbers them; at most 1,024. One of them must match.
+	PIDs []uint32
+	// Comms are names of tasks (/proc/PID/comm), whole but for what the kernel
+	// cuts behind 15 bytes; at most 64. One of them must match.
 	Comms []string
-	UID   *uint32
-	// Cgroup is a cgroup v2 directory; processes below it match too.
+	// UID is the real user id, as the initial user namespace numbers it.
+	UID *uint32
+	// Cgroup is the path of a cgroup v2 directory; processes below it match too,
+	// but for sockets that are found: their owner must be in it itself.
 	Cgroup string
-	NetNS  uint32
-	Port   uint16
-	Dir    *event.Dir
+	// NetNS is the inode number of the socket's network namespace, which
+	// stat(2) of /proc/PID/ns/net tells.
+	NetNS uint32
+	// Port is the local or the remote one.
+	Port uint16
+	// Dir is the direction of a record.
+	Dir *event.Dir
 }
 
 const (

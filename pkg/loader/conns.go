@@ -77,8 +77,9 @@ func (t *Tracer) addUnfinished(records []wire.Event, handle func(event.Event) er
 	return nil
 }
 
-// Connections returns the connections that are open now. NextTX and NextRX
-// are right when the tracer is detached, that is after Run.
+// Connections returns the connections that are open now, as the caller's own. It is
+// meant for the end, to compare with what Run has told: after Run their NextTX and
+// NextRX stand still, before they may be a record ahead of it.
 func (t *Tracer) Connections() ([]*event.Socket, error) {
 	var all []*event.Socket
 	err := t.each("conns", func(c []byte) error {

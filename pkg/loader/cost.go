@@ -7,12 +7,13 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Cost is what the programs took while they were measured.
+// Cost is what the programs took while they were measured, on all processors.
 type Cost struct {
-	// Programs are those that ran, by name.
+	// Programs are those that ran, or that the kernel skipped, in the order of
+	// their names.
 	Programs []event.ProgramCost
-	// Over is how long they were measured, Records how many records began to
-	// be sealed or opened meanwhile.
+	// Over is for how long they were measured in all, Records how many records
+	// began to be sealed or opened meanwhile.
 	Over    time.Duration
 	Records uint64
 }
@@ -44,13 +45,12 @@ func (t *Tracer) judge(share float64) error {
 
 // Cost is what the programs took in the windows that are over. Nothing is
 // measured unless Config.Cost, Config.MaxCPU or Measure asks for it; what the
-// kernel skipped is counted in any case. It may be called while other methods
-// run.
+// kernel skipped is counted in any case.
 func (t *Tracer) Cost() Cost {
 	programs, over, records := t.meter.Cost()
 	return Cost{programs, over, records}
 }
 
 // Measure measures the cost while on, from the next moment on, for somebody who
-// looks at it. It may be called while other methods run.
+// looks at it. Run does the measuring.
 func (t *Tracer) Measure(on bool) { t.meter.Watch(on) }

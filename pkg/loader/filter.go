@@ -87,7 +87,8 @@ func fillFilter(coll *ebpf.Collection, f *Filter) error {
 func wantedName(s string) event.Comm { return event.MakeComm(strings.TrimSpace(s)) }
 
 // MatchSocket applies to a socket, in user space, what the kernel applies to
-// records. The cgroup is the kernel's alone.
+// records: its owner stands for the process, and a direction needs a key. The
+// cgroup is the kernel's alone.
 func (f *Filter) MatchSocket(s *event.Socket) bool {
 	switch {
 	case len(f.PIDs) > 0 && !slices.Contains(f.PIDs, s.Proc.PID),

@@ -8,8 +8,10 @@ func (t *Tracer) Aggregates() bool { return t.sums != nil }
 
 // Samples calls visit for each connection that the kernel adds records up for,
 // and forgets those that are closed: their Sample is Final. The Sample is
-// visit's until it returns. With Config.Aggregate only. Other methods may run
-// at the same time.
+// visit's until it returns, and visit must not call Samples or Rings. Closed
+// connections take room in the kernel until they are read: a call a second is
+// enough. Read once more after Run, which adds what was unfinished. Without
+// Config.Aggregate there are none.
 func (t *Tracer) Samples(visit func(*event.Sample)) error {
 	if t.sums == nil {
 		return nil
@@ -17,8 +19,9 @@ func (t *Tracer) Samples(visit func(*event.Sample)) error {
 	return t.sums.Read(visit)
 }
 
-// Stream turns on, or with 0 off, the events of each record of one connection.
-// With Config.Aggregate only; other methods may run at the same time.
+// Stream turns on, or with 0 off, the events of each record of one connection, by
+// its event.Conn.ID, instead of the one before. Without Config.Aggregate it does
+// nothing: there each record is an event.
 func (t *Tracer) Stream(conn uint64) error {
 	if t.sums == nil {
 		return nil

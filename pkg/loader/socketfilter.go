@@ -25,7 +25,9 @@ type SocketFilter interface {
 var ErrWhichFilter = errors.New("it holds several socket filters, name one of them")
 
 // OpenSocketFilter loads a program of an ELF object as clang makes it, by the
-// backend that traces. An empty name stands for the object's only socket filter.
+// backend that traces. object is the file's path; an empty name stands for the
+// object's only socket filter, and where there are several the error is
+// ErrWhichFilter. The filter is the caller's to close, and needs the Tracer no more.
 func (t *Tracer) OpenSocketFilter(object, name string) (SocketFilter, error) {
 	spec, name, err := readFilter(object, name)
 	if err != nil {

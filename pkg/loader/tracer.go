@@ -1,5 +1,10 @@
-// Package loader attaches the BPF programs to the kernel's TLS code and turns
-// what they report into events. It is the only package that knows of BPF.
+// Package loader attaches BPF programs to the kernel's TLS code and turns what
+// they report into events: each record that any kTLS socket of the machine seals or
+// opens, the sockets themselves, what failed, and what was lost.
+//
+// Open attaches, Run hands out events until it is told to end, Close frees. That
+// takes Linux with the module tls, and root or CAP_SYS_ADMIN; README.md lists the
+// kernels that are known to work. Open says what a machine lacks.
 package loader
 
 import (
@@ -19,11 +24,16 @@ import (
 // pollInterval is how long an event may lie in a ring that is nearly empty.
 const pollInterval = 50 * time.Millisecond
 
-// Tracer is a set of attached programs. Run, Losses, Connections and Duration are for one
-// goroutine, one after the other; what Run calls may ask for the Duration too.
-// Samples, Stream, Rings and Cost may be called from other goroutines while Run
-// runs. What Open settles (Hooks, Missing, Backend, Tier, Aggregates) does not
-// change. Close comes last, when no other method runs.
+// Tracer is a set of attached programs. Open makes it, and Close must be called.
+// Which goroutine may call what:
+//
+//   - Run, Losses, Connections, Duration and Hurried are for one goroutine, one after
+//     the other; what Run calls may ask for Duration and Hurried too.
+//   - Samples, Stream, Rings, Cost, Measure and OpenSocketFilter are for any, at any
+//     time until Close, while Run runs too; Measure after Close, where it does nothing.
+//   - Hooks, Missing, Backend, Tier and Aggregates are for any: Open settles what
+//     they return.
+//   - Close comes last, when no other method runs.
 type Tracer struct {
 	backend
 	asm      *assemble.Assembler
@@ -40,8 +50,9 @@ type Tracer struct {
 }
 
 // Open loads and attaches the programs and takes the inventory of the sockets
-// that are open already. The error is an *UnsupportedError where the machine
-// lacks something.
+// that are open already, which can take some seconds. What the programs tell from
+// then on waits in the event ring for Run. The error is that of Config.Check, or
+// an *UnsupportedError where the machine lacks something.
 func Open(cfg Config) (*Tracer, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
@@ -78,7 +89,7 @@ func (t *Tracer) start(cfg *Config) error {
 	return t.inventory()
 }
 
-// Duration is how long the programs have been, or were, live.
+// Duration is how long the programs have been live, or were once Run has returned.
 func (t *Tracer) Duration() time.Duration {
 	if t.end.IsZero() {
 		return time.Since(t.begin)
@@ -86,21 +97,24 @@ func (t *Tracer) Duration() time.Duration {
 	return t.end.Sub(t.begin)
 }
 
-// Missing lists the hooks that this kernel lacks, with what that costs.
+// Missing says in words what this kernel lacks, a line for each hook, with what
+// that costs: a line for the user.
 func (t *Tracer) Missing() []string {
 	_, missing := t.about()
 	return missing
 }
 
-// HookState is one kernel function that the tracer wants, whether its program
-// is attached, and what the user misses if not.
+// HookState is one hook that the tracer wants and this kernel has.
 type HookState struct {
+	// Function is the kernel's.
 	Function string
 	Attached bool
-	Without  string
+	// Without is what the user misses where it is not attached; empty where that
+	// is nothing, or where there is nothing to trace without it.
+	Without string
 }
 
-// Hooks lists the hooks of this run.
+// Hooks lists the hooks of this run. What the kernel does not have is in Missing.
 func (t *Tracer) Hooks() []HookState {
 	hooks, _ := t.about()
 	return hooks
@@ -109,7 +123,8 @@ func (t *Tracer) Hooks() []HookState {
 // Backend is BackendEBPF or BackendGobpf.
 func (t *Tracer) Backend() string { return t.name() }
 
-// Tier is the privacy tier of the run.
+// Tier is event.TierSnap where Config.Snaplen lets plaintext out of the kernel, else
+// event.TierNone.
 func (t *Tracer) Tier() event.Tier {
 	if t.snaplen > 0 {
 		return event.TierSnap
@@ -117,11 +132,23 @@ func (t *Tracer) Tier() event.Tier {
 	return event.TierNone
 }
 
-// Run calls handle for each event until ctx ends or handle returns an error,
-// which Run returns. idle, if not nil, is called when the rings are empty.
-// After ctx has ended the programs are detached and the rings emptied, as they
-// are before Run returns a *CostError.
+// Run calls handle for each event: an *event.Record, *event.Socket, *event.Error or
+// *event.Lost. An *event.Record is the tracer's and is used again when handle has
+// returned, with its Payload: copy what is to be kept. The others are handle's to
+// keep. idle, if not nil, is called some times a second, whenever what there was to
+// read has been read, and under load in between: to flush what handle has written.
+//
+// Run blocks until ctx ends, which is no error, or until handle, idle or the kernel
+// returns an error, which Run returns. In each case the programs are detached. When
+// ctx has ended, and before Run returns a *CostError, the rings are emptied too:
+// handle gets all that was told before.
+//
+// Run works once: another call returns an error. With Config.ListOnly call it with a
+// context that has ended: it tells of the sockets and returns.
 func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle func() error) error {
+	if !t.end.IsZero() {
+		return errRun
+	}
 	err := t.loop(ctx, handle, idle)
 	var cost *CostError
 	ended := errors.As(err, &cost)
@@ -140,8 +167,12 @@ func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle f
 	return err
 }
 
-// Losses reports what was lost since Run last did, for callers that have ended
-// Run with an error of their own.
+// errRun: the programs are detached, and nothing comes any more.
+var errRun = errors.New("this tracer has run: open another")
+
+// Losses calls handle with an *event.Lost for each cause of what was lost since Run
+// last told, for callers that have ended Run with an error of their own: Run tells
+// of losses by itself. It returns handle's error.
 func (t *Tracer) Losses(handle func(event.Event) error) error { return t.reportLosses(handle) }
 
 func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle func() error) error {
@@ -228,10 +259,11 @@ func (t *Tracer) reportLosses(handle func(event.Event) error) error {
 }
 
 // Hurried is how many records, at most, were told before they were whole, for want
-// of room to wait for the rest: without what comes last. It belongs to the goroutine of Run, and to any once Run has returned.
+// of room to wait for the rest: without the last of their times.
 func (t *Tracer) Hurried() uint64 { return t.asm.Hurried() }
 
-// Close detaches and frees everything. It may be called more than once.
+// Close detaches and frees everything. It may be called more than once. Socket
+// filters have a Close of their own.
 func (t *Tracer) Close() {
 	if t.meter != nil {
 		t.meter.Stop()

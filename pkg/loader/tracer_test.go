@@ -1,7 +1,10 @@
 package loader
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/assemble"
@@ -33,5 +36,13 @@ func TestDroppedPayloadIsTold(t *testing.T) {
 	}
 	if len(told) != 1 || told[0].Count != 1 || told[0].Cause != "payload_dropped" {
 		t.Errorf("told %+v", told)
+	}
+}
+
+// A second Run would wait for events that cannot come.
+func TestRunWorksOnce(t *testing.T) {
+	tr := &Tracer{backend: lossless{}, end: time.Now()}
+	if err := tr.Run(context.Background(), nil, nil); !errors.Is(err, errRun) {
+		t.Errorf("a second Run returns %v", err)
 	}
 }

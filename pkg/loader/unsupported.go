@@ -29,7 +29,8 @@ func (e *UnsupportedError) Error() string { return e.What + "; " + e.Hint }
 func (e *UnsupportedError) Unwrap() error { return e.Err }
 
 // Preflight checks, from the cheapest on, that this machine can be traced, and
-// loads the tls module where it is missing.
+// loads the tls module where it is missing. Open does so by itself. The error is
+// an *UnsupportedError where something is lacking.
 func Preflight() error {
 	if err := checkRights(); err != nil {
 		return err
