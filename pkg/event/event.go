@@ -1,6 +1,9 @@
 // Package event holds the plain types that the tracer's parts pass to each
 // other: what a record, a socket, an error or a loss is. It knows nothing of
 // BPF, of terminals or of files.
+//
+// What is not known is zero. Times are nanoseconds, on the clock CLOCK_MONOTONIC
+// where they are points in time (Mono); arrays of two are indexed by Dir.
 package event
 
 import (
@@ -9,8 +12,9 @@ import (
 	"time"
 )
 
-// Event is one of *Record, *Socket, *Error, *Lost and *Summary, or what a reader
-// of these adds.
+// Event is one of *Record, *Socket, *Error and *Lost, which a tracer tells, a
+// *Summary, which whoever counts them writes at the end, or what else a reader of
+// these adds.
 type Event interface {
 	// Time is CLOCK_MONOTONIC in nanoseconds when it happened; 0 if unknown.
 	Time() uint64
@@ -70,11 +74,16 @@ type Conn struct {
 // Process is the task in whose call something happened. All zero means that
 // the kernel did it by itself.
 type Process struct {
+	// PID is the process, TID the thread, UID the real user id, as the initial
+	// namespaces number them.
 	PID, TID, UID uint32
 	Comm          Comm
 	// Kernel tells a kernel thread (NVMe/TCP, NFS) from a program.
-	Kernel    bool
-	CgroupID  uint64
+	Kernel bool
+	// CgroupID is the inode number of the cgroup (version 2).
+	CgroupID uint64
+	// Container names the container of the cgroup. The kernel does not know it:
+	// it is empty until somebody looks it up.
 	Container string
 }
 
@@ -102,9 +111,11 @@ func (p *Process) AppendName(b []byte) []byte {
 
 // TLS says how one direction of a connection is protected.
 type TLS struct {
-	Version  Version
-	Cipher   Cipher
-	Mode     Mode
+	Version Version
+	Cipher  Cipher
+	Mode    Mode
+	// ZeroCopy says that a received record was opened straight into the reader's
+	// memory.
 	ZeroCopy bool
 	// NoPad says that a receiver expects TLS 1.3 records without padding, and
 	// so has them opened straight into its memory (TLS_RX_EXPECT_NO_PAD).
@@ -169,16 +180,20 @@ func (r *Record) Weight() uint64 { return r.Skipped + 1 }
 // Latency is the time split of a record in nanoseconds (docs/design.md, "Times"). A stage
 // that was not seen is 0.
 type Latency struct {
-	// Stage is queue, encrypt, push for TX and wait, decrypt, deliver for RX.
+	// Stage is for TX queue (first byte buffered, to sealing begins), encrypt (to
+	// sealed) and push (to handed to TCP); for RX wait (the whole record received,
+	// to a reader takes it up), decrypt (to opened) and deliver (to the call returns).
 	Stage [3]uint64
+	// Total is from the first of these points to the last, 0 where one is unknown.
 	Total uint64
 }
 
-// Control is the readable part of a control record.
+// Control is the readable part of a control record, by Record.Type.
 type Control struct {
-	// Alert: level and description of RFC 8446 §6.
+	// AlertLevel and AlertDescription are an Alert's, of RFC 8446 §6; 0 and 0 of
+	// other records.
 	AlertLevel, AlertDescription uint8
-	// HandshakeType is RFC 8446 §4's msg_type.
+	// HandshakeType is a Handshake record's msg_type, of RFC 8446 §4; 0 of others.
 	HandshakeType uint8
 }
 
@@ -187,7 +202,8 @@ type SocketState uint8
 
 // The states of a Socket event.
 const (
-	// SocketFound is a connection that was open before the trace started.
+	// SocketFound is a connection that was open before the trace started, or that
+	// was met at its first record.
 	SocketFound SocketState = iota + 1
 	// SocketOpen is one direction getting its first key.
 	SocketOpen
@@ -206,8 +222,9 @@ func (s SocketState) String() string {
 type Socket struct {
 	State SocketState
 	Conn  Conn
-	Proc  Process
-	Mono  uint64
+	// Proc is who opened, keyed or closed it; for SocketFound one that has it.
+	Proc Process
+	Mono uint64
 	// Dir is the direction that got a key, for SocketOpen and SocketRekey.
 	Dir Dir
 	// TX and RX say how each direction is protected; Mode ModeNone means not
@@ -217,7 +234,8 @@ type Socket struct {
 	// direction will have under the keys GenTX and GenRX.
 	NextTX, NextRX uint64
 	GenTX, GenRX   uint32
-	// Totals since the trace saw the connection.
+	// Totals since the trace saw the connection. The tracer leaves them to whoever
+	// counts its events.
 	Totals Totals
 	// Hidden counts the records that the filters kept back or sampling left out,
 	// per direction.
@@ -229,11 +247,11 @@ type Socket struct {
 	Start *[2]uint64
 }
 
-// Totals counts one connection's or one run's records and plaintext bytes, by
-// direction (index Dir).
+// Totals counts one connection's or one run's records, by direction.
 type Totals struct {
 	Records [2]uint64
-	Bytes   [2]uint64
+	// Bytes are those of their plaintexts.
+	Bytes [2]uint64
 	// Sampled counts the records that sampling left out; they are in neither of
 	// the others.
 	Sampled [2]uint64
@@ -251,6 +269,7 @@ type Error struct {
 	Errno uint32
 	// Func is the kernel function that returned it.
 	Func string
+	// Seq, Gen and Type are the record's, as in Record.
 	Seq  uint64
 	Gen  uint32
 	Type ContentType
@@ -273,9 +292,10 @@ type Lost struct {
 	First, Last uint64
 }
 
-// ProgramCost is the run time of one BPF program, from bpf_stats.
+// ProgramCost is the run time of one BPF program on all processors, from bpf_stats.
 type ProgramCost struct {
-	Name  string
+	Name string
+	// Runs took Nanos nanoseconds together.
 	Runs  uint64
 	Nanos uint64
 	// Skipped counts, over the whole run, how often at most the kernel did not
@@ -283,19 +303,21 @@ type ProgramCost struct {
 	Skipped uint64
 }
 
-// Summary is the last event of a run.
+// Summary is the last event of a run. A tracer does not make it: it adds up what was
+// told.
 type Summary struct {
 	Mono     uint64
 	Duration time.Duration
 	Totals   Totals
-	Sockets  uint64
-	Errors   uint64
+	// Sockets counts connections, Errors the events.
+	Sockets uint64
+	Errors  uint64
 	// Unmatched counts the records that user space left out, since Record.Unmatched
 	// is set or a socket filter refused them.
 	Unmatched uint64
 	// Skipped counts those of Totals.Sampled that no record stands for.
 	Skipped [2]uint64
-	// Lost counts by cause.
+	// Lost counts by Lost.Cause; a gap that another cause explains counts once.
 	Lost map[string]uint64
 	// Forgotten counts how often a connection was given up for want of room:
 	// what it lost until its next record is not known.
@@ -314,6 +336,7 @@ type Summary struct {
 	// kernel measured them.
 	Cost     []ProgramCost
 	CostOver time.Duration
-	// Stopped says why the trace ended by itself; empty if it did not.
+	// Stopped says in one word why the trace ended by itself (docs/events.md); empty
+	// if it did not.
 	Stopped string
 }

@@ -26,7 +26,7 @@ const (
 // String returns "tx" or "rx".
 func (d Dir) String() string { return pick(d, "tx", "rx") }
 
-// ParseDir is String's inverse.
+// ParseDir returns the direction whose String is s, and an error for any other s.
 func ParseDir(s string) (Dir, error) {
 	switch s {
 	case "tx":
@@ -40,12 +40,17 @@ func ParseDir(s string) (Dir, error) {
 // Op is the kind of call that sealed or opened a record.
 type Op uint8
 
-// The operations. OpNone is work that the kernel did by itself.
+// The operations.
 const (
+	// OpNone is work that the kernel did by itself.
 	OpNone Op = iota
+	// OpSend is write(2), send(2) and their kind; OpSendfile and OpSplice are
+	// sendfile(2) and splice(2) to the socket.
 	OpSend
 	OpSendfile
 	OpSplice
+	// OpRecv is read(2), recv(2) and their kind, OpSpliceRead is splice(2) from the
+	// socket, OpReadSock a reader inside the kernel.
 	OpRecv
 	OpSpliceRead
 	OpReadSock
@@ -61,8 +66,11 @@ type Mode uint8
 
 // The values of the kernel's tx_conf and rx_conf (include/net/tls.h).
 const (
+	// ModeNone is not the kernel: this direction has no key there.
 	ModeNone Mode = iota
+	// ModeSW is the kernel's own software.
 	ModeSW
+	// ModeHW is the network card, ModeHWRecord one that also speaks TCP.
 	ModeHW
 	ModeHWRecord
 )
@@ -146,6 +154,7 @@ type Tier uint8
 
 // The tiers, from the most private on.
 const (
+	// TierNone lets nothing of a plaintext out, TierSnap its first bytes.
 	TierNone Tier = iota
 	TierSnap
 )

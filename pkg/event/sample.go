@@ -12,14 +12,14 @@ type Log2Hist struct {
 }
 
 // Sample is what the kernel added up of one connection since the trace saw it.
-// All counts are cumulative. Arrays of two are indexed by Dir.
+// All counts are cumulative.
 type Sample struct {
 	Conn   Conn
 	Proc   Process
 	TLS    [2]TLS
-	Mono   uint64 // of the last record, in nanoseconds
+	Mono   uint64 // of the last record
 	Totals Totals
-	// Gen counts the keys, Next is the sequence of the next record.
+	// Gen is Record.Gen of the present keys, Next the sequence of the next record.
 	Gen  [2]uint32
 	Next [2]uint64
 	// Lat holds the histograms of Latency.Stage and, last, of Latency.Total. A
