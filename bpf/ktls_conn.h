@@ -73,6 +73,7 @@ struct conn {
 	u64 end_seq[2]; /* the next sequences, once the connection is closing */
 	struct source src[2]; /* the plaintext of tx and rx */
 	u32 pending;  /* records sealed and not yet handed over, in "pending" */
+	u32 unkept;   /* those that found no room there */
 	u32 rx_state; /* changed by compare and swap: a call's return is seen without the lock */
 	u8 more;      /* the last send call may have left an open record */
 	u8 tx_state, rx_failed, closing;

@@ -72,11 +72,19 @@ static __always_inline void set_aside(struct conn *c)
 {
 	struct pending_key key = { c->tx.conn, c->tx_rec };
 
-	if (bpf_map_update_elem(&pending, &key, &c->tx, BPF_ANY))
-		count_lost(LOST_PENDING_MAP_FULL);
-	else
+	if (!bpf_map_update_elem(&pending, &key, &c->tx, BPF_ANY)) {
 		c->pending++;
+		return;
+	}
+	c->unkept++;
+	if (c->tx.flags & FLAG_HIDDEN)
+		__sync_fetch_and_add(&c->tx.hidden, 1);
+	else
+		count_lost(LOST_PENDING_MAP_FULL);
 }
+
+/* Sealed records wait before the one in c->tx, whether "pending" has them or not. */
+static __always_inline bool others_wait(const struct conn *c) { return c->pending || c->unkept; }
 
 /* The head of the list of sealed records is the one that goes to TCP. */
 static __always_inline u64 head_record(const struct tls_sw_context_tx *priv)
@@ -92,7 +100,7 @@ static __always_inline bool all_pushed(const struct tls_sw_context_tx *priv)
 /* Another record begins and the last one has not been reported. */
 static __always_inline void leave_behind(struct conn *c)
 {
-	if (c->pending || !all_pushed((void *)c->priv_tx)) {
+	if (others_wait(c) || !all_pushed((void *)c->priv_tx)) {
 		set_aside(c);
 		return;
 	}
@@ -204,8 +212,8 @@ static __always_inline int push_begins(u64 *ctx)
 
 	if (!c || c->tx.mode == TLS_HW || done_by_twin(c, DIR_TX, HOOK_PUSH_ENTER))
 		return 0;
-	c->push_rec = c->pending || c->tx_state == TX_IDLE ? head_record((void *)c->priv_tx) : c->tx_rec;
-	if (c->tx_state == TX_IDLE && !c->pending)
+	c->push_rec = others_wait(c) || c->tx_state == TX_IDLE ? head_record((void *)c->priv_tx) : c->tx_rec;
+	if (c->tx_state == TX_IDLE && !others_wait(c))
 		adopt_record(c, (void *)c->push_rec);
 	if (c->push_rec == c->tx_rec && c->tx_state == TX_SEALING) {
 		/* Shorter than it began: a sockmap's verdict split it (to 6.18). */
@@ -231,8 +239,11 @@ static __always_inline void finish_pending(struct conn *c, u64 rec, u64 now)
 	struct pending_key key = { c->tx.conn, rec };
 	struct event *p = bpf_map_lookup_elem(&pending, &key);
 
-	if (!p)
+	if (!p) {
+		if (c->unkept)
+			c->unkept--;
 		return;
+	}
 	p->stamp[3] = now;
 	emit_record(p, &c->tx.hidden, &c->sampled[DIR_TX]);
 	bpf_map_delete_elem(&pending, &key);

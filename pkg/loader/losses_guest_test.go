@@ -2,8 +2,13 @@ package loader
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"net"
+	"runtime"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -11,6 +16,7 @@ import (
 // told is what a run told of its connections.
 type told struct {
 	records, payloads uint64
+	sent              map[uint64]int // records by sequence
 	lost              map[string]uint64
 }
 
@@ -18,23 +24,34 @@ type told struct {
 // told only then.
 func exchanged(t *testing.T, cfg Config, conns, n int) (*Tracer, told) {
 	t.Helper()
+	return traced(t, cfg, func() {
+		for range conns {
+			a, b := kernelTLS(t)
+			exchange(t, a, b, n, 100)
+		}
+	})
+}
+
+// traced traces some traffic, and reads what was told only then.
+func traced(t *testing.T, cfg Config, traffic func()) (*Tracer, told) {
+	t.Helper()
 	needGuest(t)
 	tr, err := Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tr.Close() })
-	for range conns {
-		a, b := kernelTLS(t)
-		exchange(t, a, b, n, 100)
-	}
-	got := told{lost: map[string]uint64{}}
+	traffic()
+	got := told{sent: map[uint64]int{}, lost: map[string]uint64{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := tr.Run(ctx, func(ev event.Event) error {
 		switch ev := ev.(type) {
 		case *event.Record:
 			got.records++
+			if ev.Dir == event.TX {
+				got.sent[ev.Seq]++
+			}
 			if len(ev.Payload) > 0 {
 				got.payloads++
 			}
@@ -93,4 +110,100 @@ func TestLossOfSums(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.check(t, sums, 300, "stats_map_full")
+}
+
+// TestLossOfPending: of the records that wait for TCP all but one find no room.
+// Each that is told is told once.
+func TestLossOfPending(t *testing.T) {
+	const n = 64
+	_, got := traced(t, Config{entries: map[string]uint32{"pending": 1}}, func() {
+		a, b := narrowTLS(t)
+		crowd(t, a, b, n)
+	})
+	for seq, times := range got.sent {
+		if times != 1 || seq >= n {
+			t.Errorf("record %d is told %d times", seq, times)
+		}
+	}
+	got.check(t, got.records, 2*n, "pending_map_full")
+}
+
+// narrowTLS is a connection whose TCP takes a record piece by piece.
+func narrowTLS(t *testing.T) (a, b *net.TCPConn) {
+	t.Helper()
+	// The receiver's room bounds the pieces from the first segment on.
+	a, b = kernelTLS(t, func(ln *net.TCPListener) error {
+		raw, err := ln.SyscallConn()
+		if err != nil {
+			return err
+		}
+		var failed error
+		err = raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 4096) })
+		return errors.Join(err, failed)
+	})
+	if err := a.SetWriteBuffer(4096); err != nil {
+		t.Fatal(err)
+	}
+	return a, b
+}
+
+// crowd sends n records without waiting for TCP to take one before it seals the
+// next, and reads them. The kernel's worker, which would hand them over, runs on
+// the same processor and has to wait until this thread does.
+func crowd(t *testing.T, a, b *net.TCPConn, n int) {
+	t.Helper()
+	alone(t)
+	left, due := n*MaxSnaplen, n*MaxSnaplen
+	buf := make([]byte, MaxSnaplen)
+	out, in := fdOf(t, a), fdOf(t, b)
+	for due > 0 {
+		m, err := unix.Write(out, buf[:min(left, len(buf))])
+		if err != nil && !errors.Is(err, unix.EAGAIN) {
+			t.Fatal(err)
+		}
+		left -= max(m, 0)
+		if err == nil && m > 0 {
+			continue
+		}
+		m, err = unix.Read(in, buf)
+		if err != nil && !errors.Is(err, unix.EAGAIN) {
+			t.Fatal(err)
+		}
+		due -= max(m, 0)
+		if err != nil {
+			wait := []unix.PollFd{{Fd: int32(in), Events: unix.POLLIN}, {Fd: int32(out), Events: unix.POLLOUT}}
+			if left == 0 {
+				wait = wait[:1]
+			}
+			if _, err := unix.Poll(wait, -1); err != nil && !errors.Is(err, unix.EINTR) {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// alone keeps this goroutine on one processor until the test ends, before all
+// else there.
+func alone(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread() // the thread ends with the goroutine, which never unlocks it
+	var one unix.CPUSet
+	one.Set(0)
+	first := &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
+	if err := errors.Join(unix.SchedSetaffinity(0, &one), unix.SchedSetAttr(0, first, 0)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fdOf is the connection's descriptor while c lives.
+func fdOf(t *testing.T, c *net.TCPConn) (fd int) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(n uintptr) { fd = int(n) })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fd
 }

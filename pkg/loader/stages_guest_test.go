@@ -16,13 +16,18 @@ import (
 
 // kernelTLS is a connection over loopback that the kernel encrypts in one
 // direction, from a to b.
-func kernelTLS(t *testing.T) (a, b *net.TCPConn) {
+func kernelTLS(t *testing.T, options ...func(*net.TCPListener) error) (a, b *net.TCPConn) {
 	t.Helper()
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
+	for _, set := range options {
+		if err := set(ln.(*net.TCPListener)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	out, err := net.Dial("tcp4", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -43,6 +43,7 @@ type KtlsConn struct {
 		Skb  uint64
 	}
 	Pending  uint32
+	Unkept   uint32
 	RxState  uint32
 	More     uint8
 	TxState  uint8
@@ -56,6 +57,7 @@ type KtlsConn struct {
 	RxLate   uint8
 	Unwanted uint8
 	KeyTold  [2]uint8
+	_        [4]byte
 	Sampled  [2]struct {
 		_       structs.HostLayout
 		Mean    uint64

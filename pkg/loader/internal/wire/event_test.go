@@ -77,7 +77,7 @@ func TestDecode(t *testing.T) {
 		t.Errorf("% x", e.Bytes())
 	}
 	var c Conn
-	b := bytes.Repeat(distinct(82), 8)
+	b := bytes.Repeat(distinct(ConnSize/8), 8)
 	if c.Decode(b) != nil || !bytes.Equal(c.Bytes(), b) || !bytes.Equal(c.RX().Bytes(), b[EventSize:2*EventSize]) {
 		t.Errorf("% x", c.Bytes())
 	}
