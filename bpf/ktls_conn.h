@@ -45,7 +45,7 @@ struct {
 #else
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 #endif
-	__uint(max_entries, LOST_MAX);
+	__uint(max_entries, 2 * LOST_MAX);
 	__type(key, u32);
 	__type(value, u64);
 } lost SEC(".maps");
@@ -179,22 +179,27 @@ enum hook { HOOK_NONE, HOOK_VERDICT, HOOK_PUSH_ENTER, HOOK_PUSH_EXIT, HOOK_OPEN_
 #define TWIN2(section, name, handler) SEC(section) int name##_twin2(u64 *ctx) { return handler(ctx); }
 #endif
 
-static __always_inline void count_lost(u32 cause)
+static __always_inline u32 lost_as(enum lost cause, u32 dir) { return 2 * cause + (dir & 1); }
+
+/* place is what lost_as says. */
+static __always_inline void add_lost(u32 place, u64 more)
 {
-	u64 *n = bpf_map_lookup_elem(&lost, &cause);
+	u64 *n = bpf_map_lookup_elem(&lost, &place);
 
 	if (n)
 #ifdef KTLSTOP_KPROBE
-		__sync_fetch_and_add(n, 1);
+		__sync_fetch_and_add(n, more);
 #else
-		*n += 1;
+		*n += more;
 #endif
 }
+
+static __always_inline void count_lost(enum lost cause, u32 dir) { add_lost(lost_as(cause, dir), 1); }
 
 /* A record that finds no room is a loss of its own, unless the sums have it. Other events are not records. */
 static __always_inline u32 ring_loss(const struct event *e)
 {
-	return e->kind == KIND_RECORD && !aggregate ? LOST_RING_FULL : LOST_RING_FULL_EVENTS;
+	return lost_as(e->kind == KIND_RECORD && !aggregate ? LOST_RING_FULL : LOST_RING_FULL_EVENTS, e->dir);
 }
 
 #ifdef KTLSTOP_KPROBE
@@ -224,7 +229,7 @@ static __always_inline bool emit(struct event *e)
 	if (has_room(e, used))
 		place = bpf_ringbuf_reserve(&events, sizeof(*place), 0);
 	if (!place) {
-		count_lost(ring_loss(e));
+		add_lost(ring_loss(e), 1);
 		return false;
 	}
 	*place = *e;
@@ -242,7 +247,7 @@ static __always_inline bool is_hidden(struct event *e)
 static __always_inline bool counted(struct event *e)
 {
 	if (!add_record(e))
-		count_lost(LOST_STATS_MAP_FULL);
+		count_lost(LOST_STATS_MAP_FULL, e->dir);
 	if (!has_stages(e))
 		e->stamp[1] = e->stamp[2] = 0;
 	if (e->conn == stream_conn)
@@ -514,7 +519,7 @@ static __noinline void count_unmet(u64 sk, u32 dir)
 	last->sk = sk;
 	last->cookie = e.cookie;
 	last->seq = seq;
-	count_lost(LOST_CONN_MAP_FULL);
+	count_lost(LOST_CONN_MAP_FULL, dir);
 }
 
 #define NO_RECORD 2 /* instead of a direction */

@@ -24,7 +24,7 @@ enum flag {
 /* Beside the kernel's number in a receiving mode. */
 enum mode_bit { MODE_NO_PAD = 128 /* TLS_RX_EXPECT_NO_PAD is set */ };
 
-/* Causes of loss, indices of the map "lost". */
+/* Causes of loss: each has two places in the map "lost", one for each direction. */
 enum lost {
 	LOST_RING_FULL,
 	LOST_PAYLOAD_RING_FULL,

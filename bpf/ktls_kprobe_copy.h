@@ -31,7 +31,7 @@ static __noinline void copy_payload_to_ring(struct event *e, struct source *s)
 		if (copy_step_16384(i, &c))
 			break;
 	if (s->bad || s->want) { /* want: more pieces than steps */
-		count_lost(LOST_PAYLOAD_UNREADABLE);
+		count_lost(LOST_PAYLOAD_UNREADABLE, e->dir);
 		return;
 	}
 	b->head.sent = bpf_ktime_get_ns();

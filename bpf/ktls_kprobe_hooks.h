@@ -145,7 +145,7 @@ int tcp_set_ulp_enter(u64 *regs)
 	struct sample_head mark = { bpf_ktime_get_ns(), SAMPLE_MARK };
 
 	if (bpf_get_current_pid_tgid() >> 32 == SETTING(tgid))
-		send(regs, &mark, sizeof(mark), LOST_RING_FULL_EVENTS);
+		send(regs, &mark, sizeof(mark), lost_as(LOST_RING_FULL_EVENTS, DIR_RX));
 	return 0;
 }
 

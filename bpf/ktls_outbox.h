@@ -63,7 +63,7 @@ static __always_inline struct event_sample *next_sample(struct outbox *o, const 
 	u64 n = o->n;
 
 	if (n >= OUTBOX) {
-		count_lost(ring_loss(e));
+		add_lost(ring_loss(e), 1);
 		return 0;
 	}
 	o->out[n].head.sent = bpf_ktime_get_ns();
@@ -83,10 +83,10 @@ static __always_inline bool emit(struct event *e)
 	return true;
 }
 
-static __always_inline void send(void *regs, void *data, u64 size, u32 cause)
+static __always_inline void send(void *regs, void *data, u64 size, u32 place)
 {
 	if (bpf_perf_event_output(regs, &events, BPF_F_CURRENT_CPU, data, size))
-		count_lost(cause);
+		add_lost(place, 1);
 }
 
 static __always_inline void send_event(void *regs, struct event_sample *s)
@@ -101,7 +101,7 @@ static __always_inline void send_payload(void *regs, u64 size)
 
 	size = (size + sizeof(struct sample_head) + sizeof(struct payload) + 7) & ~7ULL;
 	if (b && size <= sizeof(*b))
-		send(regs, b, size, LOST_PAYLOAD_RING_FULL);
+		send(regs, b, size, lost_as(LOST_PAYLOAD_RING_FULL, ((struct payload *)b->payload)->dir));
 }
 
 /* Before and after each handler. */

@@ -17,7 +17,7 @@ DEFINE_COPY(16384, 4096)
 #define COPY(CAP, STEP, e, s) do {                                                    \
 	struct payload *p = bpf_ringbuf_reserve(&payloads, sizeof(*p) + CAP + STEP, 0); \
 	if (!p) {                                                                     \
-		count_lost(LOST_PAYLOAD_RING_FULL);                                   \
+		count_lost(LOST_PAYLOAD_RING_FULL, (e)->dir);                          \
 		return;                                                               \
 	}                                                                             \
 	c.from = s;                                                                   \
@@ -25,7 +25,7 @@ DEFINE_COPY(16384, 4096)
 	bpf_loop(COPY_STEPS, copy_step_##CAP, &c, 0);                                 \
 	if ((s)->bad) {                                                               \
 		bpf_ringbuf_discard(p, BPF_RB_NO_WAKEUP);                             \
-		count_lost(LOST_PAYLOAD_UNREADABLE);                                  \
+		count_lost(LOST_PAYLOAD_UNREADABLE, (e)->dir);                         \
 		return;                                                               \
 	}                                                                             \
 	p->conn = (e)->conn;                                                          \
@@ -74,7 +74,7 @@ static __noinline void look_at(struct event *e, struct source *s)
 	struct copy c;
 
 	if (!l) {
-		count_lost(LOST_PAYLOAD_UNREADABLE);
+		count_lost(LOST_PAYLOAD_UNREADABLE, e->dir);
 		return;
 	}
 	l->src = *s;
@@ -83,7 +83,7 @@ static __noinline void look_at(struct event *e, struct source *s)
 	c.to = (void *)l->head;
 	bpf_loop(COPY_STEPS, copy_step_256, &c, 0);
 	if (l->src.bad)
-		count_lost(LOST_PAYLOAD_UNREADABLE);
+		count_lost(LOST_PAYLOAD_UNREADABLE, e->dir);
 	else
 		e->hits = look_hits(l);
 	l->busy = 0;

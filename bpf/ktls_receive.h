@@ -309,7 +309,7 @@ static __always_inline int call_returns(u64 sk, u8 op)
 		stand_for(place, &c->sampled[DIR_RX]);
 		bpf_ringbuf_submit(place, wakeup(used));
 	} else {
-		count_lost(ring_loss(&c->rx));
+		add_lost(ring_loss(&c->rx), 1);
 	}
 	return 0;
 }
@@ -388,7 +388,7 @@ int decrypt_done(u64 *ctx)
 	if (done_is_req)
 		aead = BPF_CORE_READ(req, data);
 	if (!read_sg(&out, (u64)BPF_CORE_READ(aead, dst))) {
-		count_lost(LOST_PAYLOAD_UNREADABLE);
+		count_lost(LOST_PAYLOAD_UNREADABLE, DIR_RX);
 		return 0;
 	}
 	aad = page_addr(out.page) + out.offset;

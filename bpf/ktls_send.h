@@ -80,7 +80,7 @@ static __always_inline void set_aside(struct conn *c)
 	if (c->tx.flags & FLAG_HIDDEN)
 		__sync_fetch_and_add(&c->tx.hidden, 1);
 	else
-		count_lost(LOST_PENDING_MAP_FULL);
+		count_lost(LOST_PENDING_MAP_FULL, DIR_TX);
 }
 
 /* Sealed records wait before the one in c->tx, whether "pending" has them or not. */
@@ -194,7 +194,7 @@ static __always_inline void adopt_record(struct conn *c, const struct tls_rec *r
 	c->tx_state = TX_SEALING;
 	pick(e, &c->sampled[DIR_TX]);
 	if (wants_payload(e))
-		count_lost(LOST_PAYLOAD_UNREADABLE);
+		count_lost(LOST_PAYLOAD_UNREADABLE, DIR_TX);
 }
 
 static __always_inline void sealed(struct event *e)

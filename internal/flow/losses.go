@@ -1,27 +1,58 @@
 package flow
 
-import "maps"
+import (
+	"maps"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
 
 // explaining are the kernel's causes under which records of connections that it
-// follows vanish. The Ledger finds the same records missing, without knowing why.
+// follows vanish. An Auditor finds the same records missing, without knowing why.
 // Of a connection that found no room (conn_map_full) no sequence is known, so
 // that its records are never a gap; nor are events that are no records.
-var explaining = []string{"ring_full", "pending_map_full"}
+var explaining = map[string]bool{"ring_full": true, "pending_map_full": true}
 
-// Losses puts together what was counted by cause and the gaps that a Ledger
-// found, so that no record counts twice: a gap that a counter explains is not a
-// loss of its own. It returns a new map and the sum of it.
-func Losses(byCause map[string]uint64, gaps uint64) (lost map[string]uint64, total uint64) {
-	lost = maps.Clone(byCause)
+// Losses puts together what was counted by cause and the gaps that an Auditor
+// found, so that no record counts twice: a gap that a counter of the same
+// direction explains is not a loss of its own. The zero value is empty.
+type Losses struct {
+	byCause   map[string]uint64 // without gaps
+	gaps      [2]uint64
+	explained [2]uint64
+	either    uint64 // explained in one direction or the other: recordings from before the directions were told
+}
+
+// Add enters what was lost.
+func (l *Losses) Add(e *event.Lost) {
+	if e.Cause == CauseGap {
+		l.gaps[e.Dir&1] += e.Count
+		return
+	}
+	if l.byCause == nil {
+		l.byCause = make(map[string]uint64)
+	}
+	l.byCause[e.Cause] += e.Count
+	switch {
+	case !explaining[e.Cause]:
+	case e.HasDir:
+		l.explained[e.Dir&1] += e.Count
+	default:
+		l.either += e.Count
+	}
+}
+
+// Sum is what was lost by cause, in a new map, and in all.
+func (l *Losses) Sum() (lost map[string]uint64, total uint64) {
+	lost = maps.Clone(l.byCause)
 	if lost == nil {
 		lost = make(map[string]uint64)
 	}
-	var explained uint64
-	for _, cause := range explaining {
-		explained += lost[cause]
+	var unexplained uint64
+	for d, n := range l.gaps {
+		unexplained += n - min(n, l.explained[d])
 	}
-	if gaps > explained {
-		lost[CauseGap] += gaps - explained
+	if unexplained > l.either {
+		lost[CauseGap] = unexplained - l.either
 	}
 	for _, n := range lost {
 		total += n

@@ -4,27 +4,41 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
 func TestLosses(t *testing.T) {
 	type counts = map[string]uint64
+	tx := func(cause string, n uint64) event.Lost {
+		return event.Lost{Cause: cause, Count: n, HasDir: true, Dir: event.TX}
+	}
+	rx := func(cause string, n uint64) event.Lost {
+		return event.Lost{Cause: cause, Count: n, HasDir: true, Dir: event.RX}
+	}
 	for _, c := range []struct {
-		name    string
-		byCause counts
-		gaps    uint64
-		want    counts
-		total   uint64
+		name  string
+		lost  []event.Lost
+		want  counts
+		total uint64
 	}{
-		{"nothing", nil, 0, counts{}, 0},
-		{"gaps alone", nil, 3, counts{"gap": 3}, 3},
-		{"explained", counts{"ring_full": 5}, 5, counts{"ring_full": 5}, 5},
-		{"gaps not all seen yet", counts{"ring_full": 5}, 2, counts{"ring_full": 5}, 5},
-		{"explained in part", counts{"ring_full": 5, "pending_map_full": 1}, 9, counts{"ring_full": 5, "pending_map_full": 1, "gap": 3}, 9},
-		{"a connection without room explains no gap", counts{"conn_map_full": 5}, 5, counts{"conn_map_full": 5, "gap": 5}, 10},
-		{"nor do events that are no records", counts{"ring_full_events": 5}, 5, counts{"ring_full_events": 5, "gap": 5}, 10},
-		{"payload explains no gap", counts{"payload_ring_full": 5}, 5, counts{"payload_ring_full": 5, "gap": 5}, 10},
+		{"nothing", nil, counts{}, 0},
+		{"gaps alone", []event.Lost{tx("gap", 1), rx("gap", 2)}, counts{"gap": 3}, 3},
+		{"explained", []event.Lost{tx("ring_full", 5), tx("gap", 5)}, counts{"ring_full": 5}, 5},
+		{"in the other direction", []event.Lost{tx("ring_full", 5), rx("gap", 5)}, counts{"ring_full": 5, "gap": 5}, 10},
+		{"in both", []event.Lost{tx("ring_full", 5), rx("ring_full", 1), tx("gap", 4), rx("gap", 3)}, counts{"ring_full": 6, "gap": 2}, 8},
+		{"gaps not all seen yet", []event.Lost{rx("ring_full", 5), rx("gap", 2)}, counts{"ring_full": 5}, 5},
+		{"explained in part", []event.Lost{tx("ring_full", 5), tx("pending_map_full", 1), tx("gap", 9)}, counts{"ring_full": 5, "pending_map_full": 1, "gap": 3}, 9},
+		{"in an unknown direction", []event.Lost{{Cause: "ring_full", Count: 5}, tx("gap", 4), rx("gap", 3)}, counts{"ring_full": 5, "gap": 2}, 7},
+		{"a connection without room explains no gap", []event.Lost{tx("conn_map_full", 5), tx("gap", 5)}, counts{"conn_map_full": 5, "gap": 5}, 10},
+		{"nor do events that are no records", []event.Lost{{Cause: "ring_full_events", Count: 5}, tx("gap", 5)}, counts{"ring_full_events": 5, "gap": 5}, 10},
+		{"payload explains no gap", []event.Lost{tx("payload_ring_full", 5), tx("gap", 5)}, counts{"payload_ring_full": 5, "gap": 5}, 10},
 	} {
-		got, total := Losses(c.byCause, c.gaps)
+		var l Losses
+		for i := range c.lost {
+			l.Add(&c.lost[i])
+		}
+		got, total := l.Sum()
 		if diff := cmp.Diff(c.want, got); diff != "" || total != c.total {
 			t.Errorf("%s: total %d, want %d (-want +got):\n%s", c.name, total, c.total, diff)
 		}

@@ -38,8 +38,11 @@ func momentOf(ev event.Event) momentJSON {
 		}
 	case *event.Lost:
 		j := momentJSON{Type: "lost", Mono: ev.Mono, Sock: sockOf(ev.Conn), Cause: ev.Cause, Count: ev.Count}
+		if ev.Conn != nil || ev.HasDir {
+			j.Dir = ev.Dir.String()
+		}
 		if ev.Conn != nil {
-			j.Dir, j.First, j.LastNo = ev.Dir.String(), &ev.First, &ev.Last
+			j.First, j.LastNo = &ev.First, &ev.Last
 		}
 		return j
 	}

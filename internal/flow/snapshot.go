@@ -50,7 +50,7 @@ type Snapshot struct {
 	Open, SW, HW int
 	Counts       Counts
 
-	// Lost and LostTotal are as Losses makes them. Duplicates and Forgotten are
+	// Lost and LostTotal are as Losses.Sum makes them. Duplicates and Forgotten are
 	// the Ledger's.
 	Lost                  map[string]uint64
 	LostTotal             uint64
@@ -78,7 +78,7 @@ func (t *Table) Snapshot(now uint64) *Snapshot {
 		Past:   [2][]float32{t.past[0].list(), t.past[1].list()},
 		Counts: t.counts,
 	}
-	s.Lost, s.LostTotal = Losses(t.lost, t.gaps)
+	s.Lost, s.LostTotal = t.lost.Sum()
 	t.publish(s, elapsed.Seconds())
 	s.Processes, s.Cgroups = t.groups()
 	s.Detail = t.focus.detail(t.conns[t.focus.id])

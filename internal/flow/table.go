@@ -50,8 +50,7 @@ type Table struct {
 	rate         [2]Rate
 	past         [2]series
 	counts       Counts
-	lost         map[string]uint64 // by cause, without gaps
-	gaps         uint64
+	lost         Losses
 
 	recent  ring[event.Record]
 	moments ring[event.Event]
@@ -79,7 +78,6 @@ func NewTable(cfg Config) *Table {
 	return &Table{
 		cfg:     cfg,
 		conns:   make(map[uint64]*entry),
-		lost:    make(map[string]uint64),
 		recent:  newRing[event.Record](cfg.Recent),
 		moments: newRing[event.Event](cfg.Recent),
 		focus:   newFocus(),
@@ -190,11 +188,7 @@ func (t *Table) error(ev *event.Error) {
 }
 
 func (t *Table) loss(l *event.Lost) {
-	if l.Cause == CauseGap {
-		t.gaps += l.Count
-	} else {
-		t.lost[l.Cause] += l.Count
-	}
+	t.lost.Add(l)
 	copied := *l
 	if l.Conn != nil {
 		conn := *l.Conn

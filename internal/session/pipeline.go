@@ -50,8 +50,7 @@ type pipeline struct {
 	skipped   [2]uint64 // of what sampling left out, what no record stands for
 	sockets   uint64
 	errors    uint64
-	gaps      uint64
-	lost      map[string]uint64
+	lost      flow.Losses
 	stopped   string // why the run ended by itself
 }
 
@@ -67,7 +66,7 @@ type tally struct {
 
 func newPipeline(out sink.Sink, limit uint64, choice *choice) *pipeline {
 	return &pipeline{out: out, ledger: flow.NewLedger(0), limit: limit, choice: choice,
-		conns: lru.New[uint64, *tally](connLimit), lost: map[string]uint64{}}
+		conns: lru.New[uint64, *tally](connLimit)}
 }
 
 func (p *pipeline) handle(ev event.Event) error {
@@ -85,7 +84,7 @@ func (p *pipeline) handle(ev event.Event) error {
 		}
 		p.errors++
 	case *event.Lost:
-		p.lost[ev.Cause] += ev.Count
+		p.lost.Add(ev)
 	}
 	return p.out.Write(ev)
 }
@@ -197,7 +196,7 @@ func (p *pipeline) gap(l *event.Lost) error {
 	if l == nil {
 		return nil
 	}
-	p.gaps += l.Count
+	p.lost.Add(l)
 	return p.out.Write(l)
 }
 
@@ -218,7 +217,7 @@ func (p *pipeline) finish(t audited) error {
 }
 
 func (p *pipeline) summary(t audited) *event.Summary {
-	lost, _ := flow.Losses(p.lost, p.gaps)
+	lost, _ := p.lost.Sum()
 	cost := t.Cost()
 	return &event.Summary{
 		Mono: loader.Monotonic(), Duration: t.Duration(), Totals: p.totals, Sockets: p.sockets,

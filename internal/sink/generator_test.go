@@ -119,9 +119,12 @@ func (g *generator) error() *event.Error {
 
 func (g *generator) lost() *event.Lost {
 	l := &event.Lost{Mono: g.uint(), Cause: g.string(), Count: g.uint()}
-	if g.byte()%2 == 0 {
+	switch g.byte() % 3 {
+	case 0:
 		c := g.conn()
 		l.Conn, l.Dir, l.First, l.Last = &c, event.Dir(g.byte()%2), g.uint(), g.uint()
+	case 1:
+		l.Dir, l.HasDir = event.Dir(g.byte()%2), true
 	}
 	return l
 }

@@ -152,6 +152,9 @@ func (e *encoder) lost(dst []byte, l *event.Lost) []byte {
 	dst = e.head(dst, "lost", l.Mono)
 	dst = appendString(dst, "cause", l.Cause)
 	dst = appendUint(dst, "count", l.Count)
+	if l.Conn == nil && l.HasDir {
+		return appendName(dst, "dir", l.Dir.String())
+	}
 	if l.Conn == nil {
 		return dst
 	}

@@ -90,7 +90,7 @@ func sampleGap() *event.Lost {
 }
 
 func sampleRingLoss() *event.Lost {
-	return &event.Lost{Mono: 91234567890, Cause: "ring_full", Count: 120}
+	return &event.Lost{Mono: 91234567890, Cause: "ring_full", Count: 120, Dir: event.RX, HasDir: true}
 }
 
 func sampleSummary() *event.Summary {

@@ -116,9 +116,11 @@ func (p *printer) lost(l *event.Lost) {
 	p.str(" (")
 	p.str(Sanitize(l.Cause))
 	p.str(")")
-	if l.Conn != nil {
+	if l.Conn != nil || l.HasDir {
 		p.str(" ")
 		p.str(l.Dir.String())
+	}
+	if l.Conn != nil {
 		p.str(" seq ")
 		p.num(l.First)
 		p.str("-")

@@ -164,6 +164,9 @@ func (r *Reader) lost(text []byte, mono uint64) (event.Event, error) {
 	if l.Sock != nil {
 		out.Conn = new(event.Conn)
 		err = errors.Join(err, l.Sock.set(out.Conn), setDir(&out.Dir, l.Dir))
+	} else if l.Dir != "" {
+		out.HasDir = true
+		err = errors.Join(err, setDir(&out.Dir, l.Dir))
 	}
 	return known(out, err)
 }

@@ -99,8 +99,10 @@ func errorText(e *event.Error) string {
 
 func lostMoment(l *event.Lost) moment {
 	m := moment{mono: l.Mono, kind: "lost", tone: bad, conn: l.Conn, what: strconv.FormatUint(l.Count, 10) + " (" + safe.String(l.Cause) + ")"}
-	if l.Conn != nil {
+	if l.Conn != nil || l.HasDir {
 		m.dir, m.way = l.Dir.String(), &l.Dir
+	}
+	if l.Conn != nil {
 		m.what += ", seq " + strconv.FormatUint(l.First, 10) + "-" + strconv.FormatUint(l.Last, 10)
 	}
 	return m

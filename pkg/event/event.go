@@ -287,7 +287,9 @@ type Lost struct {
 	Count uint64
 	// Conn is nil where the connection is not known.
 	Conn *Conn
-	Dir  Dir
+	// Dir is known where Conn is, and where HasDir says so.
+	Dir    Dir
+	HasDir bool
 	// First and Last bound the missing sequences when Conn is set.
 	First, Last uint64
 }

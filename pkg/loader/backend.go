@@ -31,7 +31,7 @@ type backend interface {
 	// each visits the values of one of the maps "conns" and "pending".
 	each(name string, visit func(value []byte) error) error
 	// losses are the counters of enum lost.
-	losses() ([len(causes)]uint64, error)
+	losses() (lossCounts, error)
 	// programs are those that are attached, by name, to ask what they cost.
 	programs() map[string]*ebpf.Program
 	// newSums reads what the kernel adds up; nil where it does not.

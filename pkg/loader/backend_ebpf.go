@@ -269,7 +269,7 @@ func (b *ebpfBackend) eachHot(visit func(value []byte) error) error {
 	}
 }
 
-func (b *ebpfBackend) losses() (n [len(causes)]uint64, err error) {
+func (b *ebpfBackend) losses() (n lossCounts, err error) {
 	for i := range n {
 		var perCPU []uint64
 		if err := b.coll.Maps["lost"].Lookup(uint32(i), &perCPU); err != nil {

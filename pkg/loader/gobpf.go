@@ -68,7 +68,7 @@ func (b *gobpfBackend) about() (states []HookState, missing []string) {
 	return states, missing
 }
 
-func (b *gobpfBackend) losses() (n [len(causes)]uint64, err error) {
+func (b *gobpfBackend) losses() (n lossCounts, err error) {
 	b.Losses(n[:])
 	return n, nil
 }

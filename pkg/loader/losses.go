@@ -7,26 +7,34 @@ import (
 // causes are the names of enum lost.
 var causes = [...]string{
 	"ring_full", "payload_ring_full", "payload_unreadable", "conn_map_full", "pending_map_full", "stats_map_full",
-	"ring_full_events",
+	causeEvents,
 }
+
+// causeEvents counts what is no record. Most of that has no direction.
+const causeEvents = "ring_full_events"
+
+// lossCounts are the kernel's counters, two for each cause: of TX and of RX.
+type lossCounts [2 * len(causes)]uint64
 
 // lostCounter remembers what it reported of the kernel's loss counters.
 type lostCounter struct {
-	reported [len(causes)]uint64
+	reported lossCounts
 }
 
 // report tells of losses that are new since the last call.
-func (l *lostCounter) report(read func() ([len(causes)]uint64, error), handle func(event.Event) error) error {
+func (l *lostCounter) report(read func() (lossCounts, error), handle func(event.Event) error) error {
 	counters, err := read()
 	if err != nil {
 		return err
 	}
-	for i, cause := range causes {
-		n := counters[i]
+	for i, n := range counters {
 		if n == l.reported[i] {
 			continue
 		}
-		e := &event.Lost{Mono: Monotonic(), Cause: cause, Count: n - l.reported[i]}
+		e := &event.Lost{Mono: Monotonic(), Cause: causes[i/2], Count: n - l.reported[i]}
+		if e.Cause != causeEvents {
+			e.Dir, e.HasDir = event.Dir(i%2), true
+		}
 		l.reported[i] = n
 		if err := handle(e); err != nil {
 			return err

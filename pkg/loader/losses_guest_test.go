@@ -15,10 +15,13 @@ import (
 
 // told is what a run told of its connections.
 type told struct {
-	records, payloads uint64
+	records, payloads [2]uint64
 	sent              map[uint64]int // records by sequence
-	lost              map[string]uint64
+	lost              losses
 }
+
+// losses are by cause and direction; what has none is under TX.
+type losses map[string][2]uint64
 
 // exchanged traces n records over each of some connections, and reads what was
 // told only then.
@@ -42,21 +45,26 @@ func traced(t *testing.T, cfg Config, traffic func()) (*Tracer, told) {
 	}
 	t.Cleanup(func() { tr.Close() })
 	traffic()
-	got := told{sent: map[uint64]int{}, lost: map[string]uint64{}}
+	got := told{sent: map[uint64]int{}, lost: losses{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := tr.Run(ctx, func(ev event.Event) error {
 		switch ev := ev.(type) {
 		case *event.Record:
-			got.records++
+			got.records[ev.Dir]++
 			if ev.Dir == event.TX {
 				got.sent[ev.Seq]++
 			}
 			if len(ev.Payload) > 0 {
-				got.payloads++
+				got.payloads[ev.Dir]++
 			}
 		case *event.Lost:
-			got.lost[ev.Cause] += ev.Count
+			n := got.lost[ev.Cause]
+			n[ev.Dir] += ev.Count
+			got.lost[ev.Cause] = n
+			if ev.HasDir == (ev.Cause == causeEvents) {
+				t.Errorf("%+v: a record has a direction, another event none", ev)
+			}
 		}
 		return nil
 	}, nil); err != nil {
@@ -65,51 +73,58 @@ func traced(t *testing.T, cfg Config, traffic func()) (*Tracer, told) {
 	return tr, got
 }
 
-func (g *told) check(t *testing.T, seen, sealed uint64, cause string) {
+// check compares what was seen, of as many sealed and as many opened, with what
+// is told as lost.
+func (g *told) check(t *testing.T, seen [2]uint64, each uint64, cause string) {
 	t.Helper()
-	if want := map[string]uint64{cause: sealed - seen}; seen >= sealed || !maps.Equal(g.lost, want) {
-		t.Errorf("%d of %d are seen and %v lost, want %v", seen, sealed, g.lost, want)
+	want := losses{cause: {each - seen[event.TX], each - seen[event.RX]}}
+	if want[cause] == [2]uint64{} || !maps.Equal(g.lost, want) {
+		t.Errorf("of %d each %v are seen and %v lost, want %v", each, seen, g.lost, want)
 	}
 }
 
 // TestLossOfRecords: the ring has no room for data, and still some for the opens.
 func TestLossOfRecords(t *testing.T) {
 	_, got := exchanged(t, Config{RingBytes: 16384}, 1, 300)
-	got.check(t, got.records, 600, "ring_full")
+	got.check(t, got.records, 300, "ring_full")
 }
 
 // TestLossOfEvents: not one record comes, so what finds no room is no record.
 func TestLossOfEvents(t *testing.T) {
 	_, got := exchanged(t, Config{RingBytes: 4096}, 40, 0)
-	if n := got.lost["ring_full_events"]; n == 0 || len(got.lost) != 1 || got.records != 0 {
-		t.Errorf("%v lost, %d records seen; want ring_full_events alone", got.lost, got.records)
+	if n := got.lost[causeEvents]; n == [2]uint64{} || len(got.lost) != 1 || got.records != [2]uint64{} {
+		t.Errorf("%v lost, %v records seen; want ring_full_events alone", got.lost, got.records)
 	}
 }
 
 // TestLossOfPayloads: the records are all told, some without their plaintext.
 func TestLossOfPayloads(t *testing.T) {
 	_, got := exchanged(t, Config{Snaplen: 64, PayloadRingBytes: 4096}, 1, 50)
-	if got.records != 100 {
-		t.Errorf("%d records seen, want 100", got.records)
+	if got.records != [2]uint64{50, 50} {
+		t.Errorf("%v records seen, want 50 each", got.records)
 	}
-	got.check(t, got.payloads, 100, "payload_ring_full")
+	got.check(t, got.payloads, 50, "payload_ring_full")
 }
 
 // TestLossOfConnections: of the sockets that found no room, each record counts
 // once, not each hook that looked for room.
 func TestLossOfConnections(t *testing.T) {
 	_, got := exchanged(t, Config{entries: map[string]uint32{"hot": 1, "conns": 1}}, 3, 50)
-	got.check(t, got.records, 300, "conn_map_full")
+	got.check(t, got.records, 150, "conn_map_full")
 }
 
 // TestLossOfSums: what the sums lack is what found no room in them.
 func TestLossOfSums(t *testing.T) {
 	tr, got := exchanged(t, Config{Aggregate: true, entries: map[string]uint32{"stats": 2}}, 3, 50)
-	var sums uint64
-	if err := tr.Samples(func(s *event.Sample) { sums += s.Totals.Records[event.TX] + s.Totals.Records[event.RX] }); err != nil {
+	var sums [2]uint64
+	if err := tr.Samples(func(s *event.Sample) {
+		for d, n := range s.Totals.Records {
+			sums[d] += n
+		}
+	}); err != nil {
 		t.Fatal(err)
 	}
-	got.check(t, sums, 300, "stats_map_full")
+	got.check(t, sums, 150, "stats_map_full")
 }
 
 // TestLossOfPending: of the records that wait for TCP all but one find no room.
@@ -125,7 +140,7 @@ func TestLossOfPending(t *testing.T) {
 			t.Errorf("record %d is told %d times", seq, times)
 		}
 	}
-	got.check(t, got.records, 2*n, "pending_map_full")
+	got.check(t, got.records, n, "pending_map_full")
 }
 
 // narrowTLS is a connection whose TCP takes a record piece by piece.

@@ -52,8 +52,8 @@ func TestMaps(t *testing.T) {
 	if hot := spec.Maps["hot"]; hot == nil || int(hot.ValueSize) != wire.ConnSize {
 		t.Errorf("map hot is %v", hot)
 	}
-	if n := spec.Maps["lost"].MaxEntries; int(n) != len(causes) {
-		t.Errorf("the kernel counts %d causes of loss, causes names %d", n, len(causes))
+	if n := spec.Maps["lost"].MaxEntries; int(n) != 2*len(causes) {
+		t.Errorf("the kernel has %d counters of losses, want two for each of %d causes", n, len(causes))
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // lossless is a backend that has lost nothing.
 type lossless struct{ backend }
 
-func (lossless) losses() (n [len(causes)]uint64, err error) { return n, nil }
+func (lossless) losses() (n lossCounts, err error) { return n, nil }
 
 // A payload that was announced and is not there is a loss, told once.
 func TestDroppedPayloadIsTold(t *testing.T) {
