@@ -171,7 +171,7 @@ static __always_inline bool begin_missed(const struct conn *c)
 static __always_inline int open_ends(u64 *ctx)
 {
 	const struct tls_decrypt_arg *darg = (void *)ctx[2];
-	struct conn *c = conn_lookup(ctx[0]);
+	struct conn *c = conn_of_made(ctx[0], DIR_RX);
 	const struct sk_buff *skb;
 	struct event *e;
 	int ret = ctx[3];

@@ -205,7 +205,7 @@ static __always_inline void sealed(struct event *e)
 
 static __always_inline int push_begins(u64 *ctx)
 {
-	struct conn *c = conn_lookup(ctx[0]);
+	struct conn *c = conn_of_made(ctx[0], DIR_TX);
 	const struct sock *sk = (void *)ctx[0];
 	struct pending_key key = {};
 	struct event *p;

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
 
 // told is what a run told of its connections.
@@ -107,9 +108,24 @@ func TestLossOfPayloads(t *testing.T) {
 }
 
 // TestLossOfConnections: of the sockets that found no room, each record counts
-// once, not each hook that looked for room.
+// once, not each hook that looked for room; what cannot be opened is no record.
 func TestLossOfConnections(t *testing.T) {
-	_, got := exchanged(t, Config{entries: map[string]uint32{"hot": 1, "conns": 1}}, 3, 50)
+	_, got := traced(t, Config{entries: map[string]uint32{"hot": 1, "conns": 1}}, func() {
+		for range 3 {
+			a, b := kernelTLS(t)
+			exchange(t, a, b, 50, 100)
+		}
+		a, b := loopback(t)
+		if err := ktls.EnableRaw(b, nil, oneKey()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Write(append([]byte{23, 3, 3, 0, 40}, make([]byte, 40)...)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Read(make([]byte, 100)); !errors.Is(err, unix.EBADMSG) {
+			t.Errorf("a forged record: %v", err)
+		}
+	})
 	got.check(t, got.records, 150, "conn_map_full")
 }
 

@@ -18,6 +18,21 @@ import (
 // direction, from a to b.
 func kernelTLS(t *testing.T, options ...func(*net.TCPListener) error) (a, b *net.TCPConn) {
 	t.Helper()
+	a, b = loopback(t, options...)
+	if err := errors.Join(ktls.EnableRaw(a, oneKey(), nil), ktls.EnableRaw(b, nil, oneKey())); err != nil {
+		t.Fatal(err)
+	}
+	return a, b
+}
+
+// oneKey is the same for both ends.
+func oneKey() *ktls.CryptoInfo {
+	return &ktls.CryptoInfo{Version: 0x0304, Cipher: ktls.AES128GCM, Key: make([]byte, 16), Salt: make([]byte, 4), IV: make([]byte, 8)}
+}
+
+// loopback is a plain connection.
+func loopback(t *testing.T, options ...func(*net.TCPListener) error) (a, b *net.TCPConn) {
+	t.Helper()
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -38,12 +53,6 @@ func kernelTLS(t *testing.T, options ...func(*net.TCPListener) error) (a, b *net
 	}
 	a, b = out.(*net.TCPConn), in.(*net.TCPConn)
 	t.Cleanup(func() { a.Close(); b.Close() })
-	info := &ktls.CryptoInfo{Version: 0x0304, Cipher: ktls.AES128GCM, Key: make([]byte, 16), Salt: make([]byte, 4), IV: make([]byte, 8)}
-	for _, err := range []error{ktls.EnableRaw(a, info, nil), ktls.EnableRaw(b, nil, info)} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	return a, b
 }
 
