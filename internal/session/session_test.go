@@ -20,6 +20,7 @@ type replayed struct {
 	fails   error
 	open    []*event.Socket // when the hooks are gone
 	unread  event.Event     // told by Losses
+	fills   []loader.Fill
 	stream  uint64
 	idled   chan struct{} // closed at the first idle
 	closing sync.Once
@@ -50,7 +51,7 @@ func (*replayed) Missing() []string                             { return []strin
 func (*replayed) Tier() event.Tier                              { return event.TierNone }
 func (*replayed) Cost() loader.Cost                             { return loader.Cost{} }
 func (*replayed) Hooks() []loader.HookState                     { return nil }
-func (*replayed) Rings() []loader.Fill                          { return nil }
+func (r *replayed) Rings() []loader.Fill                        { return r.fills }
 func (*replayed) Aggregates() bool                              { return false }
 func (*replayed) Duration() time.Duration                       { return time.Second }
 func (*replayed) Hurried() uint64                               { return 7 }

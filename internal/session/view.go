@@ -166,7 +166,11 @@ func (w *view) present(lost map[string]uint64) *flow.Run {
 	cost := w.tracer.Cost()
 	r.Programs, r.CostOver, r.CostRecords = cost.Programs, cost.Over, cost.Records
 	for _, f := range w.tracer.Rings() {
-		r.Rings = append(r.Rings, flow.Ring{Name: f.Name, Size: f.Size, Used: f.Used, Lost: lost[f.Cause] + lost[f.Cause+"_events"]})
+		ring := flow.Ring{Name: f.Name, Size: f.Size, Used: f.Used}
+		for _, cause := range f.Causes {
+			ring.Lost += lost[cause]
+		}
+		r.Rings = append(r.Rings, ring)
 	}
 	r.CPUs = runtime.NumCPU()
 	if note := w.clock.note(); note != "" {

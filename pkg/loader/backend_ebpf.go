@@ -289,9 +289,9 @@ func (b *ebpfBackend) newSums() *sums.Reader {
 }
 
 func (b *ebpfBackend) rings(payload bool) []Fill {
-	fills := []Fill{{"events", "ring_full", uint64(b.events.BufferSize()), uint64(b.events.AvailableBytes())}}
+	fills := []Fill{{"events", []string{"ring_full", causeEvents}, uint64(b.events.BufferSize()), uint64(b.events.AvailableBytes())}}
 	if payload {
-		fills = append(fills, Fill{"payloads", "payload_ring_full", uint64(b.payloads.BufferSize()), uint64(b.payloads.AvailableBytes())})
+		fills = append(fills, Fill{"payloads", []string{"payload_ring_full"}, uint64(b.payloads.BufferSize()), uint64(b.payloads.AvailableBytes())})
 	}
 	return fills
 }

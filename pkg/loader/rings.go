@@ -1,10 +1,11 @@
 package loader
 
-// Fill says how full a ring buffer or a map is, in bytes or entries. Cause is
-// the event.Lost cause of what finds no room.
+// Fill says how full a ring buffer or a map is, in bytes or entries. Causes are
+// those of event.Lost under which what finds no room there is told.
 type Fill struct {
-	Name, Cause string
-	Size, Used  uint64
+	Name       string
+	Causes     []string
+	Size, Used uint64
 }
 
 // Rings lists what can be full. It may be called while other methods run, but
@@ -13,7 +14,7 @@ func (t *Tracer) Rings() []Fill {
 	out := t.rings(t.snaplen > 0)
 	if t.sums != nil {
 		size, used := t.sums.Fill()
-		out = append(out, Fill{"stats", "stats_map_full", size, used})
+		out = append(out, Fill{"stats", []string{"stats_map_full"}, size, used})
 	}
 	return out
 }

@@ -1,0 +1,20 @@
+package session
+
+import (
+	"testing"
+
+	"github.com/ktlstop/ktlstop/pkg/loader"
+)
+
+// TestRingsSayWhatTheyLost: a ring has lost what the loader says is told of it,
+// under each of its causes.
+func TestRingsSayWhatTheyLost(t *testing.T) {
+	w := newView(&replayed{fills: []loader.Fill{
+		{Name: "events", Causes: []string{"ring_full", "ring_full_events"}, Size: 100, Used: 90},
+		{Name: "payloads", Causes: []string{"payload_ring_full"}},
+	}}, &Config{Clock: NewClock(nil)})
+	rings := w.present(map[string]uint64{"ring_full": 3, "ring_full_events": 4, "payload_ring_full": 5, "payload_ring_full_events": 6}).Rings
+	if len(rings) != 2 || rings[0].Lost != 7 || rings[0].Used != 90 || rings[1].Lost != 5 {
+		t.Errorf("%+v", rings)
+	}
+}
