@@ -13,11 +13,6 @@ const CauseGap = "gap"
 // else is asked for.
 const DefaultConns = 100_000
 
-// ledgerConns is how many a Ledger follows: as many as the kernel side does
-// ("hot" and "conns" of bpf/ktls_conn.h). Only a lost close makes it forget one
-// that lives.
-const ledgerConns = 1<<13 + 262_144
-
 // goneConns is how many connections a Ledger remembers by name of those that it
 // no longer follows.
 const goneConns = 1 << 16
@@ -55,11 +50,11 @@ type Ledger struct {
 }
 
 // NewLedger returns a Ledger that follows at most limit connections at a time,
-// as many as the kernel side if limit is 0. Past that the idlest makes room for
-// each new one.
+// event.MaxConns if limit is 0: then only a lost close makes it forget one that
+// lives. Past that the idlest makes room for each new one.
 func NewLedger(limit int) *Ledger {
 	if limit <= 0 {
-		limit = ledgerConns
+		limit = event.MaxConns
 	}
 	return &Ledger{conns: lru.New[uint64, *[2]stream](limit), gone: lru.New[uint64, struct{}](goneConns)}
 }

@@ -27,7 +27,7 @@ type choice struct {
 }
 
 func newChoice(e *match.Expr) *choice {
-	return &choice{expr: e, shown: lru.New[uint64, bool](connLimit)}
+	return &choice{expr: e, shown: lru.New[uint64, bool](event.MaxConns)}
 }
 
 // wants leaves out what the expression surely does not hold for. Records have

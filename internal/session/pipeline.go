@@ -46,17 +46,13 @@ type pipeline struct {
 
 	unmatched uint64
 	totals    event.Totals
-	conns     *lru.Map[uint64, *tally]
-	skipped   [2]uint64 // of what sampling left out, what no record stands for
+	conns     *lru.Map[uint64, *tally] // those that never say that they are closed go first
+	skipped   [2]uint64                // of what sampling left out, what no record stands for
 	sockets   uint64
 	errors    uint64
 	lost      flow.Losses
 	stopped   string // why the run ended by itself
 }
-
-// connLimit is how many connections are remembered between their events: as many
-// as the kernel side follows. Those that never say that they are closed go first.
-const connLimit = 262_144
 
 // tally is what one connection has had.
 type tally struct {
@@ -66,7 +62,7 @@ type tally struct {
 
 func newPipeline(out sink.Sink, limit uint64, choice *choice) *pipeline {
 	return &pipeline{out: out, ledger: flow.NewLedger(0), limit: limit, choice: choice,
-		conns: lru.New[uint64, *tally](connLimit)}
+		conns: lru.New[uint64, *tally](event.MaxConns)}
 }
 
 func (p *pipeline) handle(ev event.Event) error {

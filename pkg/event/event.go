@@ -280,6 +280,10 @@ type Error struct {
 	Hidden uint64
 }
 
+// MaxConns is how many connections a trace follows at a time: the kernel side has
+// no room for more (the cause conn_map_full).
+const MaxConns = 1<<13 + 262_144
+
 // Lost is a number of records or other facts that the trace knows it missed.
 type Lost struct {
 	Mono  uint64

@@ -49,8 +49,12 @@ func TestMaps(t *testing.T) {
 		}
 	}
 	spec := objecttest.Object(t)
-	if hot := spec.Maps["hot"]; hot == nil || int(hot.ValueSize) != wire.ConnSize {
-		t.Errorf("map hot is %v", hot)
+	hot := spec.Maps["hot"]
+	if hot == nil || int(hot.ValueSize) != wire.ConnSize {
+		t.Fatalf("map hot is %v", hot)
+	}
+	if n := hot.MaxEntries + spec.Maps["conns"].MaxEntries; n != event.MaxConns {
+		t.Errorf("the kernel has room for %d connections, event.MaxConns is %d", n, event.MaxConns)
 	}
 	if n := spec.Maps["lost"].MaxEntries; int(n) != 2*len(causes) {
 		t.Errorf("the kernel has %d counters of losses, want two for each of %d causes", n, len(causes))
