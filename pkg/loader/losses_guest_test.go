@@ -17,6 +17,7 @@ import (
 // told is what a run told of its connections.
 type told struct {
 	records, payloads [2]uint64
+	skipped           [2]uint64      // what sampling left out and a record stands for
 	sent              map[uint64]int // records by sequence
 	lost              losses
 }
@@ -53,6 +54,7 @@ func traced(t *testing.T, cfg Config, traffic func()) (*Tracer, told) {
 		switch ev := ev.(type) {
 		case *event.Record:
 			got.records[ev.Dir]++
+			got.skipped[ev.Dir] += ev.Skipped
 			if ev.Dir == event.TX {
 				got.sent[ev.Seq]++
 			}
@@ -88,6 +90,21 @@ func (g *told) check(t *testing.T, seen [2]uint64, each uint64, cause string) {
 func TestLossOfRecords(t *testing.T) {
 	_, got := exchanged(t, Config{RingBytes: 16384}, 1, 300)
 	got.check(t, got.records, 300, "ring_full")
+}
+
+// TestLossOfSampled: what a record that found no room would have stood for is
+// left to another.
+func TestLossOfSampled(t *testing.T) {
+	tr, got := exchanged(t, Config{RingBytes: 16384, Sample: &Sampling{Every: 3}}, 1, 900)
+	open, err := tr.Connections()
+	if err != nil || len(open) != 2 {
+		t.Fatalf("%d connections are open: %v", len(open), err)
+	}
+	known := got.records
+	for d := range known {
+		known[d] += got.skipped[d] + open[0].Skipped[d] + open[1].Skipped[d]
+	}
+	got.check(t, known, 900, "ring_full")
 }
 
 // TestLossOfEvents: not one record comes, so what finds no room is no record.
