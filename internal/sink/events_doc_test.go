@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ktlstop/ktlstop/docs/schema"
+	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/sink/schematest"
 )
 
@@ -38,6 +39,16 @@ func TestDocExamples(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		if err != nil || string(out) != b[2] {
 			t.Errorf("%sgives (%v)\n%swant\n%s", b[1], err, out, b[2])
+		}
+	}
+}
+
+// TestDocNamesEveryCause: pkg/loader tests those that are its own.
+func TestDocNamesEveryCause(t *testing.T) {
+	doc := readDoc(t)
+	for _, cause := range []string{flow.CauseGap, CauseOutput, CauseOutputEvents} {
+		if !strings.Contains(doc, "`"+cause+"`") {
+			t.Errorf("docs/events.md does not name `%s`", cause)
 		}
 	}
 }

@@ -30,7 +30,7 @@ type backend interface {
 	fetch(keep func(wire.Payload) (enough bool)) error
 	// each visits the values of one of the maps "conns" and "pending".
 	each(name string, visit func(value []byte) error) error
-	// losses are the counters of enum lost.
+	// losses are the counters of enum lost, lossCounts.kernel.
 	losses() (lossCounts, error)
 	// programs are those that are attached, by name, to ask what they cost.
 	programs() map[string]*ebpf.Program

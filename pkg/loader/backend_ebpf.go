@@ -270,7 +270,7 @@ func (b *ebpfBackend) eachHot(visit func(value []byte) error) error {
 }
 
 func (b *ebpfBackend) losses() (n lossCounts, err error) {
-	for i := range n {
+	for i := range n.kernel() {
 		var perCPU []uint64
 		if err := b.coll.Maps["lost"].Lookup(uint32(i), &perCPU); err != nil {
 			return n, fmt.Errorf("read the loss counters: %w", err)

@@ -69,7 +69,7 @@ func (b *gobpfBackend) about() (states []HookState, missing []string) {
 }
 
 func (b *gobpfBackend) losses() (n lossCounts, err error) {
-	b.Losses(n[:])
+	b.Losses(n.kernel())
 	return n, nil
 }
 

@@ -4,19 +4,26 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// causes are the names of enum lost.
+// causes are the names of enum lost and, last, of what user space counts: payloads
+// that the kernel sent and that the assembler did not find, or had no room for.
 var causes = [...]string{
 	"ring_full", "payload_ring_full", "payload_unreadable", "conn_map_full", "pending_map_full", "stats_map_full",
-	causeEvents,
+	causeEvents, "payload_dropped",
 }
+
+// kernelCauses is LOST_MAX.
+const kernelCauses = len(causes) - 1
 
 // causeEvents counts what is no record. Most of that has no direction.
 const causeEvents = "ring_full_events"
 
-// lossCounts are the kernel's counters, two for each cause: of TX and of RX.
+// lossCounts are two counters for each cause: of TX and of RX.
 type lossCounts [2 * len(causes)]uint64
 
-// lostCounter remembers what it reported of the kernel's loss counters.
+// kernel are those that the kernel counts.
+func (n *lossCounts) kernel() []uint64 { return n[:2*kernelCauses] }
+
+// lostCounter remembers what it reported of the loss counters.
 type lostCounter struct {
 	reported lossCounts
 }

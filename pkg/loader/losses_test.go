@@ -1,6 +1,8 @@
 package loader
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -17,13 +19,27 @@ func TestCauses(t *testing.T) {
 	for _, id := range names {
 		want := strings.ToLower(strings.TrimPrefix(id, "LOST_"))
 		if id == "LOST_MAX" {
-			if values[id] != len(causes) {
-				t.Errorf("the kernel counts %d causes of loss, causes names %d", values[id], len(causes))
+			if values[id] != kernelCauses {
+				t.Errorf("the kernel counts %d causes of loss, causes names %d", values[id], kernelCauses)
 			}
 			continue
 		}
-		if i := values[id]; i >= len(causes) || causes[i] != want {
+		if i := values[id]; i >= kernelCauses || causes[i] != want {
 			t.Errorf("%s = %d is not called %q", id, i, want)
+		}
+	}
+}
+
+// Each cause has its line in the reference, as what a user finds in "lost".
+func TestCausesAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/events.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cause := range causes {
+		line := regexp.MustCompile("(?m)^\\| (`[a-z_]+`, )*`" + cause + "`[,a-z_` ]* \\| ")
+		if !line.Match(doc) {
+			t.Errorf("docs/events.md has no line for the cause %s", cause)
 		}
 	}
 }
@@ -56,8 +72,8 @@ func TestMaps(t *testing.T) {
 	if n := hot.MaxEntries + spec.Maps["conns"].MaxEntries; n != event.MaxConns {
 		t.Errorf("the kernel has room for %d connections, event.MaxConns is %d", n, event.MaxConns)
 	}
-	if n := spec.Maps["lost"].MaxEntries; int(n) != 2*len(causes) {
-		t.Errorf("the kernel has %d counters of losses, want two for each of %d causes", n, len(causes))
+	if n := spec.Maps["lost"].MaxEntries; int(n) != 2*kernelCauses {
+		t.Errorf("the kernel has %d counters of losses, want two for each of %d causes", n, kernelCauses)
 	}
 }
 

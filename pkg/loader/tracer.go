@@ -249,13 +249,15 @@ func (t *Tracer) drain(handle func(event.Event) error) error {
 }
 
 func (t *Tracer) reportLosses(handle func(event.Event) error) error {
-	if err := t.lost.report(t.losses, handle); err != nil {
-		return err
-	}
-	if n := t.asm.Dropped(); n > 0 {
-		return handle(&event.Lost{Mono: Monotonic(), Cause: "payload_dropped", Count: n})
-	}
-	return nil
+	return t.lost.report(t.allLosses, handle)
+}
+
+// allLosses are what the kernel counts and what the assembler does.
+func (t *Tracer) allLosses() (lossCounts, error) {
+	n, err := t.losses()
+	dropped := t.asm.Dropped()
+	copy(n[2*kernelCauses:], dropped[:])
+	return n, err
 }
 
 // Hurried is how many records, at most, were told before they were whole, for want

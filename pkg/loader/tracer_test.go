@@ -20,7 +20,7 @@ func (lossless) losses() (n lossCounts, err error) { return n, nil }
 func TestDroppedPayloadIsTold(t *testing.T) {
 	empty := func(func(wire.Payload) bool) error { return nil }
 	tr := &Tracer{backend: lossless{}, asm: assemble.New(empty, assemble.Options{})}
-	w := wire.Event{Kind: wire.KindRecord, Conn: 1, Len: 9, Flags: wire.FlagPayload, Stamp: [4]uint64{1, 2, 3, 4}}
+	w := wire.Event{Kind: wire.KindRecord, Conn: 1, Dir: uint8(event.RX), Len: 9, Flags: wire.FlagPayload, Stamp: [4]uint64{1, 2, 3, 4}}
 	if err := tr.asm.Add(&w, func(event.Event) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestDroppedPayloadIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(told) != 1 || told[0].Count != 1 || told[0].Cause != "payload_dropped" {
+	if len(told) != 1 || told[0].Count != 1 || told[0].Cause != "payload_dropped" || !told[0].HasDir || told[0].Dir != event.RX {
 		t.Errorf("told %+v", told)
 	}
 }

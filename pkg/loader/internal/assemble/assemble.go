@@ -58,7 +58,7 @@ type Assembler struct {
 	heldBytes int
 	// dropped counts payloads that the kernel sent and that were not there when
 	// their records came.
-	dropped uint64
+	dropped [2]uint64
 	// hurried counts records that could not wait until they were whole.
 	hurried uint64
 	// async holds what asynchronous crypto said of records: it comes between
@@ -106,7 +106,7 @@ func (a *Assembler) addRecord(w *wire.Event, out func(event.Event) error) error 
 	switch {
 	case w.Dir == uint8(event.TX) && w.Stamp[3] == 0 && w.Flags&wire.FlagPushed == 0:
 		if a.heldBytes > maxBytes && payload != nil {
-			a.dropped++
+			a.dropped[event.TX]++
 			payload = nil
 		}
 		return a.wait(w, payload, out)
@@ -377,19 +377,16 @@ func (a *Assembler) payload(w *wire.Event) ([]byte, error) {
 	}
 	b, ok := a.payloads.take(key)
 	if !ok {
-		a.dropped++
+		a.dropped[w.Dir&1]++
 	}
 	a.keptBytes -= len(b)
 	// A split record's payload was read before the split.
 	return b[:min(len(b), int(w.Len))], nil
 }
 
-// Dropped is how many payloads were announced, and left out or not there when
-// their records came, since the last call.
-func (a *Assembler) Dropped() (n uint64) {
-	n, a.dropped = a.dropped, 0
-	return n
-}
+// Dropped is how many payloads were announced over the whole run, and left out or
+// not there when their records came, by direction.
+func (a *Assembler) Dropped() [2]uint64 { return a.dropped }
 
 // Hurried is how many records, at most, were told over the whole run without what
 // comes last, because there was no room to wait for it.
