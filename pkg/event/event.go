@@ -286,15 +286,19 @@ const MaxConns = 1<<13 + 262_144
 
 // Lost is a number of records or other facts that the trace knows it missed.
 type Lost struct {
-	Mono  uint64
+	// Mono is when it was noticed.
+	Mono uint64
+	// Cause is one of docs/events.md, "lost", which says what Count counts.
 	Cause string
+	// Count is what is new since the last Lost of the cause and direction.
 	Count uint64
-	// Conn is nil where the connection is not known.
+	// Conn is nil where the connection is not known: only a gap in its sequences
+	// tells it.
 	Conn *Conn
 	// Dir is known where Conn is, and where HasDir says so.
 	Dir    Dir
 	HasDir bool
-	// First and Last bound the missing sequences when Conn is set.
+	// First and Last bound the missing sequences where Conn is set.
 	First, Last uint64
 }
 
