@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/ktlstop/ktlstop/internal/session"
@@ -147,7 +146,7 @@ func screen(ctx context.Context, cfg tui.Config) error {
 	terminal := tui.TerminalFrom(os.Getenv)
 	cfg.NoColor, cfg.ASCII = terminal.NoColor, terminal.ASCII
 	if !terminal.Dumb {
-		defer endings.atExit(givesBack(os.Stdin, os.Stdout))()
+		defer endings.atExit(tui.GiveBack(os.Stdin, os.Stdout))()
 		return tui.Run(ctx, cfg, os.Stdin, os.Stdout)
 	}
 	return printPictures(ctx, cfg)
@@ -175,23 +174,4 @@ func printPictures(ctx context.Context, cfg tui.Config) error {
 		return fmt.Errorf("write the pictures to standard output: %w", err)
 	}
 	return shown
-}
-
-// leaveScreen is what a dashboard switches on, off: mouse, alternate screen, and
-// the cursor on.
-const leaveScreen = "\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?2004l\x1b[?1049l\x1b[?25h"
-
-// givesBack returns a function that leaves a terminal as it is now, even if it
-// does not take what is written to it.
-func givesBack(in, out *os.File) func() {
-	before, err := term.GetState(int(in.Fd()))
-	return func() {
-		if err == nil {
-			_ = term.Restore(int(in.Fd()), before) // without waiting for what is still to be shown
-		}
-		if tty, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", out.Fd()), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0); err == nil {
-			_, _ = unix.Write(tty, []byte(leaveScreen)) // or not, if it is full
-			_ = unix.Close(tty)
-		}
-	}
 }

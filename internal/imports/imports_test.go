@@ -67,7 +67,7 @@ var rules = []rule{
 	{dir: "internal/sink/schematest", may: []string{"docs/schema"}, why: "internal/sink/schematest checks JSON against the schema, and nothing else"},
 	{dir: "internal/inspect", may: []string{"pkg/event", "internal/inspect/finding", "internal/lru", "internal/safe"}, why: "internal/inspect turns records into streams and HTTP, and does not know where either goes"},
 	{dir: "internal/inspect/finding", may: []string{"pkg/event"}, why: "internal/inspect/finding holds the events that internal/inspect makes, for those who take them"},
-	{dir: "internal/tui", may: []string{"pkg/event", "internal/flow", "internal/match", "internal/safe", "internal/units"}, why: "internal/tui draws snapshots"},
+	{dir: "internal/tui", may: []string{"pkg/event", "internal/flow", "internal/match", "internal/safe", "internal/units"}, tests: []string{"internal/pty"}, why: "internal/tui draws snapshots"},
 	{dir: "internal/session", may: []string{"pkg/loader", "pkg/event", "internal/cgroup", "internal/flow", "internal/lru", "internal/match", "internal/sink", "internal/source", "internal/tap"},
 		why: "internal/session owns a run and knows neither flags nor screens"},
 	{dir: "internal/gen", may: []string{"pkg/ktls"}, why: "internal/gen makes traffic with pkg/ktls"},

@@ -1,6 +1,13 @@
 package tui
 
-import "strings"
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
 
 // Terminal is what the environment says about the terminal.
 type Terminal struct {
@@ -30,4 +37,23 @@ func utf8Locale(getenv func(string) string) bool {
 		}
 	}
 	return true
+}
+
+// leaveScreen is what a dashboard switches on, off: mouse, alternate screen, and
+// the cursor on.
+const leaveScreen = "\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?2004l\x1b[?1049l\x1b[?25h"
+
+// GiveBack returns a function that leaves a terminal as it is now, even if it
+// does not take what is written to it.
+func GiveBack(in, out *os.File) func() {
+	before, err := term.GetState(int(in.Fd()))
+	return func() {
+		if err == nil {
+			_ = term.Restore(int(in.Fd()), before) // without waiting for what is still to be shown
+		}
+		if tty, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", out.Fd()), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0); err == nil {
+			_, _ = unix.Write(tty, []byte(leaveScreen)) // or not, if it is full
+			_ = unix.Close(tty)
+		}
+	}
 }

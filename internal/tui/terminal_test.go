@@ -1,6 +1,57 @@
 package tui
 
-import "testing"
+import (
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"github.com/ktlstop/ktlstop/internal/pty"
+)
+
+// TestGiveBack: the settings are what they were and the screen is left, also on a
+// terminal that takes nothing, which nobody waits for.
+func TestGiveBack(t *testing.T) {
+	for _, stopped := range []bool{false, true} {
+		master, terminal, err := pty.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer master.Close()
+		defer terminal.Close()
+		before := settings(t, terminal)
+		giveBack := GiveBack(terminal, terminal)
+		if _, err := term.MakeRaw(int(terminal.Fd())); err != nil {
+			t.Fatal(err)
+		}
+		if stopped {
+			if err := unix.IoctlSetInt(int(terminal.Fd()), unix.TCXONC, unix.TCOOFF); err != nil {
+				t.Fatal(err)
+			}
+		}
+		giveBack()
+		if after := settings(t, terminal); after != before {
+			t.Errorf("the settings were %+v, are %+v", before, after)
+		}
+		if stopped {
+			continue
+		}
+		shown := make([]byte, len(leaveScreen))
+		if n, err := master.Read(shown); err != nil || string(shown[:n]) != leaveScreen {
+			t.Errorf("the terminal got %q, %v", shown[:n], err)
+		}
+	}
+}
+
+func settings(t *testing.T, terminal *os.File) unix.Termios {
+	t.Helper()
+	s, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *s
+}
 
 func TestTerminalFrom(t *testing.T) {
 	type env map[string]string
