@@ -5,11 +5,9 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/ktlstop/ktlstop/internal/inspect"
@@ -147,16 +145,9 @@ func (o *inspection) rules() (*inspect.Rules, error) {
 
 // banner says whose plaintext is about to be shown.
 func (o *inspection) banner(cmd *cobra.Command, rules *inspect.Rules) {
-	var filter []string
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		switch f.Name {
-		case "pid", "comm", "uid", "cgroup", "netns", "port", "dir", "match", "socket-filter", "cbpf":
-			filter = append(filter, "--"+f.Name+" "+strings.Trim(f.Value.String(), "[]"))
-		}
-	})
 	whose := "every kTLS socket of this machine"
-	if len(filter) > 0 {
-		whose = "the kTLS sockets that match " + strings.Join(filter, " ")
+	if filter := filterText(cmd.Flags()); filter != "" {
+		whose = "the kTLS sockets that match " + filter
 	}
 	console.say("this shows the plaintext of " + whose +
 		", to " + strconv.Itoa(o.snaplen) + " bytes a record; masked: " + rules.String())

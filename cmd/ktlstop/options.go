@@ -2,18 +2,17 @@ package main
 
 import (
 	"os/user"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/internal/cgroup"
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/internal/session"
+	"github.com/ktlstop/ktlstop/internal/tap"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
@@ -72,6 +71,7 @@ func (o *options) filterFlags(f *pflag.FlagSet) {
 func filterText(flags *pflag.FlagSet) string {
 	var filters pflag.FlagSet
 	new(options).filterFlags(&filters)
+	new(options).socketFilterFlags(&filters)
 	var words []string
 	flags.Visit(func(f *pflag.Flag) {
 		if filters.Lookup(f.Name) != nil {
@@ -161,19 +161,11 @@ func (o *options) setNetNS(f *loader.Filter) error {
 	if o.netns == "" {
 		return nil
 	}
-	if n, err := strconv.ParseUint(o.netns, 10, 32); err == nil && n != 0 {
-		f.NetNS = uint32(n)
-		return nil
-	}
-	path := o.netns
-	if !strings.Contains(path, "/") {
-		path = filepath.Join("/run/netns", path)
-	}
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
+	n, err := tap.NamespaceNumber(o.netns)
+	if err != nil {
 		return usagef("--netns %s: %w; give a name of ip netns list, a path like /proc/PID/ns/net, or an inode number", o.netns, err)
 	}
-	f.NetNS = uint32(st.Ino)
+	f.NetNS = n
 	return nil
 }
 

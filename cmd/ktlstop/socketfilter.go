@@ -1,9 +1,6 @@
 package main
 
 import (
-	"os"
-	"strings"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -33,8 +30,7 @@ func (o *options) checkSocketFilter(cmd *cobra.Command) error {
 		return usagef("--socket-filter and --cbpf: a socket takes one filter")
 	}
 	if o.socketFilter != "" {
-		object, program := splitFilter(o.socketFilter)
-		o.filter = &session.SocketFilter{Object: object, Program: program}
+		o.filter = session.FilterOf(o.socketFilter)
 	}
 	if o.cbpf == "" {
 		return nil
@@ -45,13 +41,4 @@ func (o *options) checkSocketFilter(cmd *cobra.Command) error {
 	}
 	o.filter = &session.SocketFilter{Classic: tap.Classic(program)}
 	return nil
-}
-
-// splitFilter splits OBJ[:PROGRAM]. A file's name may have a colon too.
-func splitFilter(s string) (object, program string) {
-	i := strings.LastIndexByte(s, ':')
-	if _, err := os.Stat(s); err == nil || i < 0 {
-		return s, ""
-	}
-	return s[:i], s[i+1:]
 }

@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"errors"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/ktlstop/ktlstop/internal/sink"
@@ -41,6 +43,16 @@ type Config struct {
 type SocketFilter struct {
 	Object, Program string
 	Classic         tap.Filter // instead of Object
+}
+
+// FilterOf takes OBJ[:PROGRAM]. The name of an object that is there may have a
+// colon too.
+func FilterOf(name string) *SocketFilter {
+	i := strings.LastIndexByte(name, ':')
+	if _, err := os.Stat(name); err == nil || i < 0 {
+		return &SocketFilter{Object: name}
+	}
+	return &SocketFilter{Object: name[:i], Program: name[i+1:]}
 }
 
 // tracer is what a session asks of a *loader.Tracer while it runs; tests have

@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -92,6 +94,22 @@ func (k *kept) Flush() error { return nil }
 func sessionOf(events []event.Event, cfg Config) (*Session, *replayed) {
 	r := &replayed{events: events, idled: make(chan struct{}), unread: &event.Lost{Cause: "ring_full", Count: 3}}
 	return newSession(r, cfg), r
+}
+
+// TestFilterOf: a colon divides the object from its program, unless it belongs to
+// the name of a file that is there.
+func TestFilterOf(t *testing.T) {
+	there := filepath.Join(t.TempDir(), "a:b.o")
+	if err := os.WriteFile(there, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][2]string{
+		"f.o": {"f.o", ""}, "f.o:http": {"f.o", "http"}, "a:b.o:http": {"a:b.o", "http"}, there: {there, ""}, there + ":http": {there, "http"},
+	} {
+		if f := FilterOf(name); f.Object != want[0] || f.Program != want[1] {
+			t.Errorf("%s is %q and %q, want %q", name, f.Object, f.Program, want)
+		}
+	}
 }
 
 // TestRunEnds: each way to end, and the summary behind it.

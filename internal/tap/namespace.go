@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -16,14 +17,31 @@ type Namespace struct{ f *os.File }
 // OpenNamespace opens a namespace by its name in ip netns list or by a path such
 // as /proc/PID/ns/net.
 func OpenNamespace(name string) (*Namespace, error) {
-	if !strings.Contains(name, "/") {
-		name = filepath.Join("/run/netns", name)
-	}
-	f, err := os.Open(name)
+	f, err := os.Open(namespacePath(name))
 	if err != nil {
 		return nil, fmt.Errorf("open the network namespace: %w", err)
 	}
 	return &Namespace{f}, nil
+}
+
+// NamespaceNumber is the inode number of a namespace that OpenNamespace would open,
+// or that is given as a number, as lsns shows it.
+func NamespaceNumber(name string) (uint32, error) {
+	if n, err := strconv.ParseUint(name, 10, 32); err == nil && n != 0 {
+		return uint32(n), nil
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(namespacePath(name), &st); err != nil {
+		return 0, err
+	}
+	return uint32(st.Ino), nil
+}
+
+func namespacePath(name string) string {
+	if strings.Contains(name, "/") {
+		return name
+	}
+	return filepath.Join("/run/netns", name)
 }
 
 // NewNamespace makes a namespace that lasts until nobody uses it: neither this
