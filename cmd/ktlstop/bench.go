@@ -84,7 +84,7 @@ func runBench(cmd *cobra.Command, g *benchFlags) error {
 	}
 	done := showProgress(&c)
 	var r *bench.Result
-	err = endings.busy(func() (err error) {
+	err = endings.Busy(func() (err error) {
 		r, err = bench.Run(cmd.Context(), c)
 		return err
 	})

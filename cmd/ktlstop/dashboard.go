@@ -120,7 +120,7 @@ func showLive(ctx context.Context, s *session.Session, interval time.Duration) e
 	traced := make(chan error, 1)
 	go func() {
 		defer cancel()
-		traced <- guarded(func() error { return endings.busy(func() error { return s.Run(ctx, nil) }) })
+		traced <- guarded(func() error { return endings.Busy(func() error { return s.Run(ctx, nil) }) })
 	}()
 	err := screen(ctx, tui.Config{
 		Source: s.Snapshot, Select: s.Select, Measure: s.Measure, Period: interval, Waiting: waiting, Location: time.Local,
@@ -146,7 +146,7 @@ func screen(ctx context.Context, cfg tui.Config) error {
 	terminal := tui.TerminalFrom(os.Getenv)
 	cfg.NoColor, cfg.ASCII = terminal.NoColor, terminal.ASCII
 	if !terminal.Dumb {
-		defer endings.atExit(tui.GiveBack(os.Stdin, os.Stdout))()
+		defer endings.AtExit(tui.GiveBack(os.Stdin, os.Stdout))()
 		return tui.Run(ctx, cfg, os.Stdin, os.Stdout)
 	}
 	return printPictures(ctx, cfg)
@@ -170,7 +170,7 @@ func printPictures(ctx context.Context, cfg tui.Config) error {
 		return q.Flush()
 	}
 	shown := tui.Print(ctx.Done(), cfg, show, width, height)
-	if err := q.Close(endings.giveUp()); shown == nil && err != nil {
+	if err := q.Close(endings.GiveUp()); shown == nil && err != nil {
 		return fmt.Errorf("write the pictures to standard output: %w", err)
 	}
 	return shown

@@ -77,7 +77,7 @@ func runGen(cmd *cobra.Command, g *genFlags) error {
 		return err
 	}
 	var report *gen.Report
-	err := endings.busy(func() (err error) {
+	err := endings.Busy(func() (err error) {
 		report, err = gen.Run(cmd.Context(), g.Scenario, func(a net.Addr) {
 			if g.Listen != "" {
 				console.line("listening on " + a.String())

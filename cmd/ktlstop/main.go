@@ -9,18 +9,26 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/ktlstop/ktlstop/internal/ending"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
+
+// endings is the program's: signals are the whole process's as well. Hooks end with
+// the process.
+var endings = ending.New(func() { console.say("ended by the signal, without what is not done by now") }, exit)
+
+func exit(status int) {
+	console.close()
+	os.Exit(status)
+}
 
 func main() {
 	// A reader that goes away is an error to handle, not a signal to die of.
 	signal.Ignore(syscall.SIGPIPE)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	go endings.follow(signals)
-	status := run(os.Args[1:])
-	console.close()
-	os.Exit(status)
+	go endings.Follow(signals)
+	exit(run(os.Args[1:]))
 }
 
 // run does everything and says with which status to exit: 0, 1 for a failure,
@@ -29,7 +37,7 @@ func run(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(standardOutput{})
-	err := besides(root.ExecuteContext(endings.ctx), errReaderGone)
+	err := besides(root.ExecuteContext(endings.Context()), errReaderGone)
 	if err == nil {
 		return 0
 	}

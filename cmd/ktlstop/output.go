@@ -77,14 +77,14 @@ func (o *options) openAt(stdout io.Writer, tier event.Tier, clock sink.Clock) (*
 
 // newOutput has no queue yet, and no sink.
 func newOutput(name string) *sink.Output {
-	return &sink.Output{Name: name, GiveUp: endings.giveUp, Notice: notice}
+	return &sink.Output{Name: name, GiveUp: endings.GiveUp, Notice: notice}
 }
 
 // queueConfig says what happens where the reader is too slow.
 func (o *options) queueConfig() sink.QueueConfig {
 	cfg := sink.QueueConfig{Bytes: o.outputBytes}
 	if o.wait {
-		cfg.Wait = endings.ctx.Done()
+		cfg.Wait = endings.Context().Done()
 	}
 	return cfg
 }

@@ -21,7 +21,7 @@ func printReport(stdout io.Writer, r report, output string) error {
 	}
 	q := sink.NewQueue(keepOpen{stdout}, sink.QueueConfig{})
 	_, _ = q.Put(b, sink.Last) // Close has the error
-	if err := q.Close(endings.giveUp()); err != nil {
+	if err := q.Close(endings.GiveUp()); err != nil {
 		return fmt.Errorf("write the report to standard output: %w", err)
 	}
 	return nil

@@ -14,9 +14,9 @@ import (
 func printSnapshots(ctx context.Context, s *session.Session, stdout io.Writer, interval time.Duration) error {
 	q := sink.NewQueue(keepOpen{stdout}, sink.QueueConfig{})
 	leftOut, err := s.WriteSnapshots(ctx, q, interval, func(ctx context.Context) error {
-		return endings.busy(func() error { return s.Run(ctx, nil) })
+		return endings.Busy(func() error { return s.Run(ctx, nil) })
 	})
-	if closed := q.Close(endings.giveUp()); err == nil && closed != nil {
+	if closed := q.Close(endings.GiveUp()); err == nil && closed != nil {
 		err = fmt.Errorf("write the snapshots to standard output: %w", closed)
 	}
 	if leftOut > 0 {

@@ -72,7 +72,7 @@ func runTap(cmd *cobra.Command, o *options, name, netns string) error {
 	if err != nil {
 		return err
 	}
-	defer endings.atExit(line.Remove)()
+	defer endings.AtExit(line.Remove)()
 	out := session.Sinks{line}
 	if o.file != "" {
 		capture, err := o.openCapture(cmd.OutOrStdout(), s.Tier(), o.liveClock())

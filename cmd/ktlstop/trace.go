@@ -80,7 +80,7 @@ func (o *options) runInto(ctx context.Context, s *session.Session, out closingSi
 	}
 	err := o.ready()
 	if err == nil {
-		err = endings.busy(func() error { return s.Run(ctx, out) })
+		err = endings.Busy(func() error { return s.Run(ctx, out) })
 	}
 	closeBusy(s)
 	return errors.Join(err, out.Close())
@@ -106,7 +106,7 @@ func (o *options) openSession(cmd *cobra.Command) (*session.Session, error) {
 
 // openBusy is session.Open, which waits for the kernel only.
 func openBusy(cfg session.Config) (s *session.Session, err error) {
-	err = endings.busy(func() error {
+	err = endings.Busy(func() error {
 		s, err = session.Open(cfg)
 		return err
 	})
@@ -114,7 +114,7 @@ func openBusy(cfg session.Config) (s *session.Session, err error) {
 }
 
 // closeBusy detaches what is attached. The run's errors have been told.
-func closeBusy(s *session.Session) { _ = endings.busy(s.Close) }
+func closeBusy(s *session.Session) { _ = endings.Busy(s.Close) }
 
 // session turns the flags into what a session does.
 func (o *options) session(cmd *cobra.Command) (session.Config, error) {

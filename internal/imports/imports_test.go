@@ -78,6 +78,7 @@ var rules = []rule{
 	{dir: "internal/cost/cmd", may: []string{"internal/cost"}, why: "internal/cost/cmd is internal/cost's command line"},
 	{dir: "internal/bench/cmd", may: []string{"internal/bench", "internal/cost"}, why: "internal/bench/cmd writes docs/bench.md"},
 	{dir: "internal/safe", why: "internal/safe is text and nothing else"},
+	{dir: "internal/ending", why: "internal/ending obeys signals and knows nothing of what they end"},
 	{dir: "internal/lru", why: "internal/lru is a map and nothing else"},
 	{dir: "internal/units", why: "internal/units is text and nothing else"},
 	{dir: "internal/imports", why: "internal/imports holds only a test"},
