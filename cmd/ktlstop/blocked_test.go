@@ -283,6 +283,15 @@ func TestStuckReport(t *testing.T) {
 	}
 }
 
+// TestStuckHelp: what is written without a queue is left behind all the same.
+func TestStuckHelp(t *testing.T) {
+	b := command(t, "completion", "bash")
+	writes(t, b.toPipe())
+	b.signal(syscall.SIGINT)
+	b.ends(1)
+	b.says("ended by the signal")
+}
+
 // TestStuckErrors: where nobody reads standard error either, nothing is said.
 func TestStuckErrors(t *testing.T) {
 	b := copying(t)
