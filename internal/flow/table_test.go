@@ -141,7 +141,7 @@ func TestTableAgesOut(t *testing.T) {
 		tab.Apply(data(id+1, event.TX, 0, 1, (id+1)*second))
 	}
 	tab.Apply(data(1, event.TX, 1, 1, 30*second))
-	tab.Apply(data(4, event.TX, 0, 1, minute)) // 2 was at work 58 seconds ago
+	tab.Apply(data(4, event.TX, 0, 1, minute))          // 2 was at work 58 seconds ago
 	tab.Apply(data(5, event.TX, 0, 1, minute+2*second)) // instead of 2
 	tab.Apply(data(6, event.TX, 0, 1, minute+3*second)) // instead of 3
 	s := tab.Snapshot(minute + 3*second)
