@@ -96,10 +96,10 @@ programs: # the traffic that others wrote
 openssl35: vmrun # a newer OpenSSL than the host's, unpacked once, which TestOpenSSL runs
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/foreign) && ln -sfn "$$dir" bin/openssl35
 
-vmtest: vmrun build-gobpf programs openssl35 selftest examples ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+vmtest: build vmrun build-gobpf programs openssl35 selftest examples ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
 
-test: build unit vmtest ## all tests
+test: unit vmtest ## all tests
 
 test-all: export KTLSTOP_ALL := 1
 test-all: test ## all tests, with every case of the kernel's own selftest
