@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -106,6 +107,9 @@ func (s *script) h2() string {
 		for _, f := range []hpack.HeaderField{{Name: ":method", Value: "GET"}, {Name: ":path", Value: s.url()},
 			{Name: strings.ToLower(s.of(credentialFields...)), Value: canary}, {Name: "x-own", Value: canary, Sensitive: true}} {
 			_ = p.enc.WriteField(f)
+		}
+		if s.pick(8) == 7 {
+			p.illegal(http2.FrameHeaders, http2.FlagHeadersPadded|http2.FlagHeadersEndHeaders, 2*i+1, append([]byte{200}, literal("cookie", canary)...))
 		}
 		p.headersOf(2*i+1, s.pick(2) > 0)
 		if s.pick(2) > 0 {

@@ -61,6 +61,9 @@ func (h *h2) frame(s *stream) bool {
 	}
 	f := parseFrame(b)
 	f.StreamID &= 1<<31 - 1
+	if h.block.open && (f.Type != http2.FrameContinuation || f.StreamID != h.block.stream) { // RFC 9113 §6.10
+		return h.lose(s, "this HTTP/2 frame cuts a field block in two")
+	}
 	if f.Type == http2.FrameData {
 		return h.beginData(s, f, b)
 	}
@@ -77,6 +80,9 @@ func (h *h2) frame(s *stream) bool {
 	if err != nil && !errors.As(err, &ofStream) {
 		return h.lose(s, "this is no HTTP/2 frame")
 	}
+	if err != nil && f.Type == http2.FrameHeaders { // the framer returns no frame then
+		return h.lose(s, falsePadding)
+	}
 	h.take(s, f, parsed, n)
 	return true
 }
@@ -86,12 +92,16 @@ func (h *h2) take(s *stream, f frame, parsed http2.Frame, n int) {
 	note := f.String()
 	switch p := parsed.(type) {
 	case *http2.HeadersFrame:
-		h.block = fieldBlock{stream: f.StreamID, endStream: p.StreamEnded()}
+		h.block = fieldBlock{stream: f.StreamID, endStream: p.StreamEnded(), open: true}
 		note += h.fragment(s, p.HeaderBlockFragment(), p.HeadersEnded())
 	case *http2.PushPromiseFrame:
-		h.block = fieldBlock{stream: f.StreamID, promised: p.PromiseID}
+		h.block = fieldBlock{stream: f.StreamID, promised: p.PromiseID, open: true}
 		note += h.fragment(s, p.HeaderBlockFragment(), p.HeadersEnded())
 	case *http2.ContinuationFrame:
+		if !h.block.open { // of a block whose beginning was not seen, if there was one
+			h.fail(s, "a field block has no beginning")
+			h.block = fieldBlock{stream: f.StreamID, open: true}
+		}
 		note += h.fragment(s, p.HeaderBlockFragment(), p.HeadersEnded())
 	case *http2.UnknownFrame: // of an extension, or none at all
 	default:

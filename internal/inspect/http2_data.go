@@ -6,6 +6,8 @@ import (
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
+const falsePadding reason = "the padding of this HTTP/2 frame is longer than it"
+
 // dataFrame is what is to come of a DATA frame.
 type dataFrame struct {
 	stream    uint32
@@ -25,7 +27,7 @@ func (h *h2) beginData(s *stream, f frame, b []byte) bool {
 	}
 	left := int(f.Length) - (n - frameHeaderLen) - pad
 	if left < 0 {
-		return h.lose(s, "the padding of this HTTP/2 frame is longer than it")
+		return h.lose(s, falsePadding)
 	}
 	h.data = dataFrame{stream: f.StreamID, left: uint64(left), pad: uint64(pad), open: true,
 		endStream: f.Flags.Has(http2.FlagDataEndStream)}

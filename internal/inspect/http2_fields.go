@@ -14,6 +14,7 @@ type fieldBlock struct {
 	stream, promised uint32
 	raw              []byte
 	endStream        bool
+	open             bool // more of it is to come
 }
 
 // fragment adds to the field block, and returns the fields once it is whole.
@@ -23,7 +24,7 @@ func (h *h2) fragment(s *stream, raw []byte, whole bool) string {
 		h.fail(s, "a field block is too long")
 		h.block.raw = h.block.raw[:0]
 	}
-	if !whole {
+	if h.block.open = !whole; !whole {
 		return ""
 	}
 	fields := h.fields(s)

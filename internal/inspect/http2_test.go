@@ -228,3 +228,45 @@ func TestHTTP2BadBlock(t *testing.T) {
 		t.Errorf("notes %q", out.notes)
 	}
 }
+
+// literal is a field as HPACK may have it: not indexed, and not in Huffman's code.
+func literal(name, value string) []byte {
+	return []byte("\x00" + string(rune(len(name))) + name + string(rune(len(value))) + value)
+}
+
+// illegal is a frame as no peer may send it.
+func (p *peer) illegal(t http2.FrameType, flags http2.Flags, id uint32, payload []byte) *peer {
+	p.fr.AllowIllegalWrites = true
+	_ = p.fr.WriteRawFrame(t, flags, id, payload)
+	return p
+}
+
+// TestHTTP2Illegal: behind frames that break the protocol, what may be HPACK is
+// not shown, nor are fields decoded that need its table.
+func TestHTTP2Illegal(t *testing.T) {
+	secret, harmless := literal("authorization", canary), literal("a", "b")
+	padded := append([]byte{200}, secret...)
+	prioritized := append([]byte{200, 0, 0, 0, 0, 1}, secret...)
+	const begun = http2.Flags(0)
+	for name, c := range map[string]*peer{
+		"padding":              newClient().illegal(http2.FrameHeaders, http2.FlagHeadersPadded|http2.FlagHeadersEndHeaders, 1, padded),
+		"padding, priority":    newClient().illegal(http2.FrameHeaders, http2.FlagHeadersPadded|http2.FlagHeadersEndHeaders|http2.FlagHeadersPriority, 1, prioritized),
+		"padding of a promise": newClient().illegal(http2.FramePushPromise, http2.FlagPushPromisePadded|http2.FlagPushPromiseEndHeaders, 1, append([]byte{200, 0, 0, 0, 2}, secret...)),
+		"DATA within":          newClient().illegal(http2.FrameHeaders, begun, 1, harmless).illegal(http2.FrameData, 0, 1, secret),
+		"PING within":          newClient().illegal(http2.FrameHeaders, begun, 1, harmless).illegal(http2.FramePing, 0, 0, []byte(canary[:8])),
+		"unknown within":       newClient().illegal(http2.FrameHeaders, begun, 1, harmless).illegal(0x42, 0, 1, secret),
+		"HEADERS within":       newClient().illegal(http2.FrameHeaders, begun, 1, harmless).illegal(http2.FrameHeaders, http2.FlagHeadersEndHeaders, 3, secret),
+		"of another stream":    newClient().illegal(http2.FrameHeaders, begun, 1, harmless).illegal(http2.FrameContinuation, http2.FlagContinuationEndHeaders, 3, secret),
+		"no beginning":         newClient().illegal(http2.FrameContinuation, http2.FlagContinuationEndHeaders, 3, secret),
+	} {
+		first := c.take()
+		for size := 1; size < 80; size += 13 {
+			f := newFeed(t, Config{}).both()
+			converse(f, []string{"r" + first}, size)
+			out := f.send(rx, newClient().get(5, "/").take()[24:]).close()
+			if l := leaks(inJSON(t, out)); l != "" || len(out.notes) == 0 {
+				t.Errorf("%s in records of %d: %q, notes %q", name, size, l, out.notes)
+			}
+		}
+	}
+}
