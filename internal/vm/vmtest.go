@@ -181,6 +181,7 @@ func (o *testOptions) missing(runs []kernelRun) []testResult {
 	return missing
 }
 
+// buildTests builds with the tag guest, without which files of tests are built that need no kernel and take long.
 func buildTests(ctx context.Context, tmp string, packages []string) ([]testBinary, error) {
 	var binaries []testBinary
 	for i, pkg := range packages {
@@ -193,7 +194,7 @@ func buildTests(ctx context.Context, tmp string, packages []string) ([]testBinar
 		}
 		b := testBinary{pkg: pkg, dir: dir, file: filepath.Join(tmp, fmt.Sprintf("%d-%s.test", i, filepath.Base(dir)))}
 		progressf("building the tests of %s", pkg)
-		if err := run(ctx, "env", "CGO_ENABLED=0", "go", "test", "-c", "-o", b.file, pkg); err != nil {
+		if err := run(ctx, "env", "CGO_ENABLED=0", "go", "test", "-c", "-tags", "guest", "-o", b.file, pkg); err != nil {
 			return nil, err
 		}
 		if _, err := os.Stat(b.file); err != nil {

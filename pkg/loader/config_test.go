@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -183,5 +184,19 @@ func TestClock(t *testing.T) {
 	}
 	if WallOffset() <= 0 {
 		t.Errorf("the machine was started %v before 1970", WallOffset())
+	}
+}
+
+// expectVariable compares a constant of the programs, whatever its width.
+func expectVariable[T uint32 | int32 | uint64](t *testing.T, s *ebpf.CollectionSpec, about, name string, want T) {
+	t.Helper()
+	var got T
+	v := s.Variables[name]
+	if v == nil {
+		t.Errorf("%s: the object has no variable %s", about, name)
+		return
+	}
+	if err := v.Get(&got); err != nil || got != want {
+		t.Errorf("%s: %s is %d (%v), want %d", about, name, got, err, want)
 	}
 }
