@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/ktlstop/ktlstop/internal/ending"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
@@ -37,14 +39,20 @@ func run(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(standardOutput{})
-	err := besides(root.ExecuteContext(endings.Context()), errReaderGone)
+	var help error // cobra does not hand it back
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { help = printHelp(c) })
+	cmd, err := root.ExecuteContextC(endings.Context())
+	err = besides(errors.Join(err, help), errReaderGone)
 	if err == nil {
 		return 0
 	}
 	console.say(err.Error() + hint(err))
 	var usage *usageError
 	if errors.As(err, &usage) {
-		console.line("Try: ktlstop --help")
+		if cmd.Name() == "help" {
+			cmd = cmd.Root() // whose help lists the commands
+		}
+		console.line("Try: " + cmd.CommandPath() + " --help")
 		return 2
 	}
 	var cost *loader.CostError

@@ -27,7 +27,7 @@ func (o *options) outputBytesFlag(f *pflag.FlagSet) {
 }
 
 func (o *options) checkOutputBytes() error {
-	if o.outputBytes != 0 && o.outputBytes < minOutputBytes || o.outputBytes > 1<<30 {
+	if o.outputBytes < minOutputBytes || o.outputBytes > 1<<30 {
 		return usagef("--output-bytes %d: from %d to %d", o.outputBytes, minOutputBytes, 1<<30)
 	}
 	return nil

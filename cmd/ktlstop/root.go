@@ -1,7 +1,14 @@
 package main
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 const about = `ktlstop shows the TLS records of kernel TLS (kTLS) sockets where the kernel seals
@@ -18,7 +25,8 @@ func newRoot() *cobra.Command {
 	root.Long = about
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
+	root.SetHelpCommand(newHelp(root))
 	root.AddCommand(newTrace(), newInspect(), newTap(), newList(), newGen(), newBench(), newDemo(), newVersion())
 	for _, c := range append(root.Commands(), root) {
 		if c.Args == nil {
@@ -36,4 +44,55 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return usagef("unknown command %q", args[0])
 	}
 	return usagef("%s takes no arguments, and %q is one", cmd.CommandPath(), args[0])
+}
+
+// newHelp is cobra's command, but for its calm about commands that there are not.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about any command",
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("help: unknown command %q", strings.Join(args, " "))
+			}
+			cmd.InitDefaultHelpFlag() // which the text lists
+			return cmd.Help()
+		},
+	}
+}
+
+// printHelp writes what --help asks for.
+func printHelp(cmd *cobra.Command) error {
+	about := strings.TrimSpace(cmp.Or(cmd.Long, cmd.Short))
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n\n%s", about, cmd.UsageString()); err != nil {
+		return fmt.Errorf("write the help to standard output: %w", err)
+	}
+	return nil
+}
+
+// takes is what the flags of each type take.
+var takes = map[string]string{
+	"bool": "true or false", "duration": "a time, as 10s or 5m", "float64": "a number",
+	"int": "a whole number", "int64": "a whole number", "uint64": "a whole number, not less than 0",
+	"uint16": "from 1 to 65535", "uintSlice": "whole numbers, as of processes",
+}
+
+// flagError says what a flag takes where its value is wrong: the cause is of Go's
+// words.
+func flagError(err error) error {
+	var wrong *pflag.InvalidValueError
+	if !errors.As(err, &wrong) {
+		return &usageError{err}
+	}
+	flag := wrong.GetFlag()
+	what := takes[flag.Value.Type()]
+	if what == "" {
+		return &usageError{err}
+	}
+	if errors.Is(err, strconv.ErrRange) && flag.Value.Type() != "uint16" {
+		what += ", and none so far from 0"
+	}
+	return usagef("--%s %s: %s", flag.Name, wrong.GetValue(), what)
 }

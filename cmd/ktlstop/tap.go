@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ktlstop/ktlstop/internal/session"
+	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/internal/tap"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
@@ -50,7 +51,7 @@ goes when the command ends.`,
 }
 
 func runTap(cmd *cobra.Command, o *options, name, netns string) error {
-	o.output, o.capture.live = "text", true
+	o.output, o.outputBytes, o.capture.live = "text", sink.DefaultQueueBytes, true
 	if o.file != "" {
 		o.output = pcapng
 	}

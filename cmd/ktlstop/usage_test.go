@@ -2,10 +2,14 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // TestMain lets the test's program be ktlstop itself.
@@ -16,11 +20,31 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestWrongCommandLines(t *testing.T) {
+// ktlstop runs the program and returns what it says and its status.
+func ktlstop(t *testing.T, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	var out bytes.Buffer
+	stderr, status = ktlstopInto(t, &out, args...)
+	return out.String(), stderr, status
+}
+
+// ktlstopInto is ktlstop with another standard output.
+func ktlstopInto(t *testing.T, stdout io.Writer, args ...string) (stderr string, status int) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
+	var errs bytes.Buffer
+	cmd := exec.Command(self, args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), "KTLSTOP_TEST_RUN=1"), stdout, &errs
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return errs.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestWrongCommandLines(t *testing.T) {
 	for _, args := range [][]string{
 		{"--frobnicate"}, {"frobnicate"}, {"trace", "x"}, {"trace", "-o", "xml"}, {"trace", "-s", "16385"},
 		{"trace", "--sample", "0"}, {"trace", "--sample", "some"}, {"trace", "--sample", "9", "-w", "x.pcapng"}, {"trace", "--max-cpu", "0"},
@@ -46,15 +70,85 @@ func TestWrongCommandLines(t *testing.T) {
 		{"inspect", "--format", "xml"}, {"inspect", "--redact", "("}, {"inspect", "--redact", "x*"}, {"inspect", "-s", "0"},
 		{"inspect", "-o", "json", "--format", "hex"}, {"inspect", "--no-redact", "--redact", "x"}, {"inspect", "-w", "x.pcapng"},
 	} {
-		var stdout, stderr bytes.Buffer
-		cmd := exec.Command(self, args...)
-		cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), "KTLSTOP_TEST_RUN=1"), &stdout, &stderr
-		if err := cmd.Run(); cmd.ProcessState == nil {
+		stdout, stderr, status := ktlstop(t, args...)
+		if status != 2 || stdout != "" || !strings.HasPrefix(stderr, "ktlstop: ") || strings.Count(stderr, "\n") != 2 {
+			t.Errorf("%q: status %d, stdout %q, stderr %q", args, status, stdout, stderr)
+		}
+	}
+}
+
+// TestUsageWords: a wrong command line is told in the program's words, and where
+// its flags are described.
+func TestUsageWords(t *testing.T) {
+	for _, c := range []struct{ args, want, try string }{
+		{"--frobnicate", "unknown flag: --frobnicate", "ktlstop"},
+		{"frobnicate", `unknown command "frobnicate"`, "ktlstop"},
+		{"help frobnicate", `help: unknown command "frobnicate"`, "ktlstop"},
+		{"help trace frobnicate", `help: unknown command "trace frobnicate"`, "ktlstop"},
+		{"trace --frobnicate", "unknown flag: --frobnicate", "ktlstop trace"},
+		{"trace --port 70000", "--port 70000: from 1 to 65535", "ktlstop trace"},
+		{"list --port x", "--port x: from 1 to 65535", "ktlstop list"},
+		{"--pid x", "--pid x: whole numbers, as of processes", "ktlstop"},
+		{"trace --wide=x", "--wide x: true or false", "ktlstop trace"},
+		{"trace -c -1", "--count -1: a whole number, not less than 0", "ktlstop trace"},
+		{"trace -s 1e3", "--snaplen 1e3: a whole number", "ktlstop trace"},
+		{"trace -s 99999999999999999999", "--snaplen 99999999999999999999: a whole number, and none so far from 0", "ktlstop trace"},
+		{"trace --duration soon", "--duration soon: a time, as 10s or 5m", "ktlstop trace"},
+		{"trace --max-cpu much", "--max-cpu much: a number", "ktlstop trace"},
+		{"trace -w x.pcapng -C x", "--rotate-size x: a whole number", "ktlstop trace"},
+		{"trace --output-bytes 0", "--output-bytes 0: from 65536 to 1073741824", "ktlstop trace"},
+		{"trace --output-bytes -5", "--output-bytes -5: from 65536 to 1073741824", "ktlstop trace"},
+		{"gen --rate -1", "a rate of -1: rounds per second, or 0 for as fast as it goes", "ktlstop gen"},
+		{"gen --rounds -1", "-1 rounds: 1 or more, or 0 for no end", "ktlstop gen"},
+	} {
+		_, stderr, status := ktlstop(t, strings.Fields(c.args)...)
+		if want := "ktlstop: " + c.want + "\nTry: " + c.try + " --help\n"; status != 2 || stderr != want {
+			t.Errorf("%s: status %d, %q, want %q", c.args, status, stderr, want)
+		}
+	}
+}
+
+// No flag's type leaves Go's words to the user, and none is listed in vain.
+func TestFlagTypesHaveWords(t *testing.T) {
+	text := map[string]bool{"string": true, "stringSlice": true, "stringArray": true} // which take anything
+	used := map[string]bool{}
+	eachFlag(func(cmd *cobra.Command, f *pflag.Flag) {
+		kind := f.Value.Type()
+		used[kind] = true
+		if takes[kind] == "" && !text[kind] {
+			t.Errorf("%s --%s: no words for a value that is no %s", cmd.CommandPath(), f.Name, kind)
+		}
+	})
+	for kind := range takes {
+		if !used[kind] {
+			t.Errorf("no flag is a %s", kind)
+		}
+	}
+}
+
+// eachFlag visits the flags of all commands.
+func eachFlag(visit func(*cobra.Command, *pflag.Flag)) {
+	root := newRoot()
+	for _, cmd := range append(root.Commands(), root) {
+		cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { visit(cmd, f) })
+	}
+}
+
+// TestHelp: help that could not be written is a failure, as all output is.
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"help"}, {"trace", "--help"}, {"help", "trace"}, {"version"}} {
+		stdout, stderr, status := ktlstop(t, args...)
+		if status != 0 || stderr != "" || args[0] != "version" && !strings.Contains(stdout, "\nUsage:\n  ktlstop") {
+			t.Errorf("%q: status %d, %q, %q", args, status, stdout, stderr)
+		}
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if status := cmd.ProcessState.ExitCode(); status != 2 || stdout.Len() != 0 ||
-			!strings.HasPrefix(stderr.String(), "ktlstop: ") || strings.Count(stderr.String(), "\n") != 2 {
-			t.Errorf("%q: status %d, stdout %q, stderr %q", args, status, &stdout, &stderr)
+		stderr, status = ktlstopInto(t, full, args...)
+		full.Close()
+		if status != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "no space left") {
+			t.Errorf("%q to a full disk: status %d, %q", args, status, stderr)
 		}
 	}
 }

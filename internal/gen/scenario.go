@@ -73,8 +73,10 @@ func (s *Scenario) Check() error {
 		return fmt.Errorf("listen and connect are two processes")
 	case s.Connections < 0 || s.Connections == 0 && s.Listen == "":
 		return fmt.Errorf("%d connections: at least one", s.Connections)
-	case s.Rounds < 0 || !(s.Rate >= 0):
-		return fmt.Errorf("a negative number of rounds")
+	case s.Rounds < 0:
+		return fmt.Errorf("%d rounds: 1 or more, or 0 for no end", s.Rounds)
+	case !(s.Rate >= 0): // NaN too
+		return fmt.Errorf("a rate of %v: rounds per second, or 0 for as fast as it goes", s.Rate)
 	}
 	return s.checkTraffic()
 }
