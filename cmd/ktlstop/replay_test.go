@@ -79,6 +79,23 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
+// TestReadNothing: a file of which not one event can be read is no recording.
+func TestReadNothing(t *testing.T) {
+	for _, text := range []string{"", "hello"} {
+		name := filepath.Join(t.TempDir(), "f")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"trace", "--read", name}, {"--read", name}} {
+			stdout, stderr, status := ktlstop(t, args...)
+			if status != 1 || stdout != "" || !strings.HasPrefix(stderr, "ktlstop: read the recording "+name+": there is no event in it") ||
+				strings.Count(stderr, "\n") != 1 {
+				t.Errorf("%q of %q: status %d, %q, %q", args, text, status, stdout, stderr)
+			}
+		}
+	}
+}
+
 // TestReadAsPackets: a recording becomes packets with its own times.
 func TestReadAsPackets(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "x.pcapng")

@@ -48,6 +48,8 @@ func (r *Reader) untilTier() error {
 		switch _, err := r.Next(); {
 		case errors.Is(err, io.EOF) && n == 0:
 			return errors.New("there is no event in it")
+		case errors.Is(err, ErrCut) && n == 0:
+			return errors.New("there is no event in it: its last line is cut off, and none is before it")
 		case errors.Is(err, io.EOF), errors.Is(err, ErrCut):
 			return nil
 		case err != nil:

@@ -155,11 +155,21 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		fifo: "it is no file", dir: "it is no file", filepath.Join(dir, "nothing"): "no such file", write(""): "there is no event in it",
+		fifo: "it is no file", dir: "it is no file", filepath.Join(dir, "nothing"): "no such file",
 	} {
 		if _, _, err := Open(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
+	}
+	for _, text := range []string{"", "\n", "hello", record[:len(record)-1]} {
+		if _, _, err := Open(write(text)); err == nil || !strings.Contains(err.Error(), "there is no event in it") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if _, file, err := Open(write(closed + "\nhello")); err != nil {
+		t.Errorf("one event and a line that is cut off: %v", err)
+	} else {
+		file.Close()
 	}
 }
 
