@@ -96,6 +96,8 @@ func parseTest(args []string) (*testOptions, error) {
 	if len(o.kernels) == 0 {
 		o.kernels = kernelNames(o.runsChecks())
 	}
+	all := kernelNames(true) // from the oldest to the newest
+	slices.SortStableFunc(o.kernels, func(a, b string) int { return cmp.Compare(slices.Index(all, a), slices.Index(all, b)) })
 	if o.smp == 0 && o.jobs > 1 {
 		o.smp = 1
 	}
