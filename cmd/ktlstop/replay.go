@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"time"
 
@@ -44,6 +45,9 @@ func (o *options) printRecording(cmd *cobra.Command) error {
 		return err
 	}
 	defer file.Close()
+	if o.writesTo(o.read) {
+		return usagef("-w: %s is the recording that is read", o.read)
+	}
 	o.wait = true // a file loses nothing while it waits
 	out, err := o.openAt(cmd.OutOrStdout(), r.Tier(), r.Clock())
 	if err != nil {
@@ -51,6 +55,19 @@ func (o *options) printRecording(cmd *cobra.Command) error {
 	}
 	read, written := session.Copy(cmd.Context(), r, out)
 	return errors.Join(o.readError(read), written, out.Close())
+}
+
+// writesTo says whether the output is a file of that name or another name of it.
+func (o *options) writesTo(name string) bool {
+	of, err := os.Stat(name)
+	if err != nil {
+		return false
+	}
+	to, err := os.Stdout.Stat()
+	if o.toFile() {
+		to, err = os.Stat(o.file)
+	}
+	return err == nil && to.Mode().IsRegular() && os.SameFile(of, to)
 }
 
 // readError names the file. That its end is missing is said, and is no failure.

@@ -61,6 +61,28 @@ func TestReadKeepsPlaintextPrivate(t *testing.T) {
 	}
 }
 
+// TestReadRefusesItself: what is read is not written over, whatever its names.
+func TestReadRefusesItself(t *testing.T) {
+	b, err := os.ReadFile(recording)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	in, hard, soft := filepath.Join(dir, "in"), filepath.Join(dir, "hard"), filepath.Join(dir, "soft.pcapng")
+	if err := errors.Join(os.WriteFile(in, b, 0o600), os.Link(in, hard), os.Symlink(in, soft)); err != nil {
+		t.Fatal(err)
+	}
+	var usage *usageError
+	for _, out := range []string{in, hard, soft} {
+		if _, err := execute(t, "trace", "--read", in, "-w", out); !errors.As(err, &usage) {
+			t.Errorf("-w %s: %v", out, err)
+		}
+	}
+	if now, err := os.ReadFile(in); err != nil || !bytes.Equal(now, b) {
+		t.Errorf("%v: %d bytes became %d", err, len(b), len(now))
+	}
+}
+
 func TestReadRefuses(t *testing.T) {
 	var usage *usageError
 	for _, args := range [][]string{

@@ -1,6 +1,7 @@
 package tap
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,11 +31,30 @@ func NamespaceNumber(name string) (uint32, error) {
 	if n, err := strconv.ParseUint(name, 10, 32); err == nil && n != 0 {
 		return uint32(n), nil
 	}
-	var st unix.Stat_t
-	if err := unix.Stat(namespacePath(name), &st); err != nil {
+	fd, err := unix.Open(namespacePath(name), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
 		return 0, err
 	}
+	defer unix.Close(fd)
+	if !isNetworkNamespace(fd) {
+		return 0, errors.New("it is no network namespace")
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return 0, os.NewSyscallError("fstat", err)
+	}
 	return uint32(st.Ino), nil
+}
+
+// isNetworkNamespace asks for the kind of namespace only what is one: to other
+// files the number of that request may mean anything.
+func isNetworkNamespace(fd int) bool {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil || fs.Type != unix.NSFS_MAGIC {
+		return false
+	}
+	kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
+	return err == nil && kind == unix.CLONE_NEWNET
 }
 
 func namespacePath(name string) string {

@@ -28,3 +28,12 @@ func TestNamespaceNumber(t *testing.T) {
 		}
 	}
 }
+
+// Other files have inode numbers too, and other namespaces.
+func TestNoNetworkNamespace(t *testing.T) {
+	for _, name := range []string{"./namespace_test.go", "/proc/self/ns/mnt", "/dev/null", "/"} {
+		if n, err := NamespaceNumber(name); err == nil {
+			t.Errorf("%s is namespace %d", name, n)
+		}
+	}
+}
