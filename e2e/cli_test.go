@@ -120,6 +120,45 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// TestEndsWhileItStarts: a signal before the hooks are live ends ktlstop in two
+// seconds all the same, with one line and nothing left attached.
+func TestEndsWhileItStarts(t *testing.T) {
+	onOneKernel(t)
+	var stderr bytes.Buffer
+	cmd := exec.Command(program, "trace")
+	cmd.Stderr = &stderr
+	must(t, cmd.Start())
+	loading(t, cmd.Process.Pid)
+	must(t, cmd.Process.Signal(syscall.SIGTERM))
+	begin := time.Now()
+	_ = cmd.Wait()
+	if status := cmd.ProcessState.ExitCode(); status != 1 || strings.Count(stderr.String(), "\n") != 1 {
+		t.Errorf("status %d: %q", status, stderr.String())
+	}
+	if took := time.Since(begin); took > 5*time.Second { // two, and what an emulated kernel needs to end what it is at
+		t.Errorf("it took %v", took)
+	}
+	if n := tlsReferences(t); n != "0" {
+		t.Errorf("the module tls still has %s users", n)
+	}
+}
+
+// loading waits until a process has its first BPF map.
+func loading(t *testing.T, pid int) {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		fds, err := os.ReadDir(dir)
+		must(t, err)
+		for _, fd := range fds {
+			if link, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && strings.Contains(link, "bpf-map") {
+				return
+			}
+		}
+	}
+	t.Fatal("no program is loaded")
+}
+
 // tlsReferences is the module's reference count; attached programs hold one each.
 func tlsReferences(t *testing.T) string {
 	t.Helper()

@@ -64,7 +64,7 @@ func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started f
 			return err
 		}
 	}
-	s, err := openBusy(cfg)
+	s, err := openSession(cmd.Context(), cfg)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func list(cmd *cobra.Command, o *options) error {
 	}
 	o.wait = true // a list is whole, or it is none
 	var out *sink.Output
-	err = session.List(cfg, func(s *session.Session) (sink.Sink, error) {
+	err = session.List(cmd.Context(), cfg, func(s *session.Session) (sink.Sink, error) {
 		sayWhatLacks(s)
 		out, err = o.open(cmd.OutOrStdout(), event.TierNone)
 		return out, err

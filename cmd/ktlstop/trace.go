@@ -93,7 +93,7 @@ func (o *options) openSession(cmd *cobra.Command) (*session.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := openBusy(cfg)
+	s, err := openSession(cmd.Context(), cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -104,10 +104,14 @@ func (o *options) openSession(cmd *cobra.Command) (*session.Session, error) {
 	return s, nil
 }
 
-// openBusy is session.Open, which waits for the kernel only.
-func openBusy(cfg session.Config) (s *session.Session, err error) {
+// openSession is session.Open. A signal may end the program in the midst of it,
+// unless something would stay behind.
+func openSession(ctx context.Context, cfg session.Config) (s *session.Session, err error) {
+	if !cfg.Loader.TakesKprobes() {
+		return session.Open(ctx, cfg)
+	}
 	err = endings.Busy(func() error {
-		s, err = session.Open(cfg)
+		s, err = session.Open(ctx, cfg)
 		return err
 	})
 	return s, err

@@ -13,10 +13,10 @@ import (
 // List writes the kTLS sockets that are open now and that the filter and the
 // expression of cfg want. Nothing else is attached. Where out was given up, the
 // error is sink.ErrStopped, and the list is not whole.
-func List(cfg loader.Config, open func(*Session) (sink.Sink, error)) error {
+func List(ctx context.Context, cfg loader.Config, open func(*Session) (sink.Sink, error)) error {
 	expr := cfg.Match
 	cfg.ListOnly, cfg.Match = true, nil
-	s, err := Open(Config{Loader: cfg})
+	s, err := Open(ctx, Config{Loader: cfg})
 	if err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func List(cfg loader.Config, open func(*Session) (sink.Sink, error)) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(ctx)
 	cancel() // there is nothing to wait for: Run empties the ring and returns
 	return s.tracer.Run(ctx, withContainers(func(ev event.Event) error {
 		switch ev := ev.(type) {

@@ -77,8 +77,8 @@ type Session struct {
 
 // Open attaches the programs. The hooks are live when it returns; what they
 // tell waits for Run. The error is that of loader.Open, or of the socket filter.
-func Open(cfg Config) (*Session, error) {
-	t, err := loader.Open(cfg.Loader)
+func Open(ctx context.Context, cfg Config) (*Session, error) {
+	t, err := loader.Open(ctx, cfg.Loader)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -14,8 +15,8 @@ import (
 // backend puts the programs into the kernel and brings out what they tell.
 // Both ways speak struct event of bpf/ktls_event.h.
 type backend interface {
-	// open loads and attaches. Nothing is told before setLive.
-	open(cfg *Config) error
+	// open loads and attaches, unless ctx ends. Nothing is told before setLive.
+	open(ctx context.Context, cfg *Config) error
 	// about is what is attached, and in words what this kernel lacks.
 	about() (hooks []HookState, missing []string)
 	setLive(on bool) error
@@ -78,11 +79,16 @@ func checkBackend(name string) error {
 	return fmt.Errorf("unknown backend %q: auto, ebpf or gobpf", name)
 }
 
-// newBackend takes kprobes only where they are asked for, or where there is no
-// type information and this program can do without.
-func newBackend(name string) backend {
-	if name == BackendGobpf || name != BackendEBPF && haveGobpf && !hasTypes() {
+func newBackend(cfg *Config) backend {
+	if cfg.TakesKprobes() {
 		return newGobpfBackend()
 	}
 	return &ebpfBackend{}
+}
+
+// TakesKprobes says whether Open attaches by kprobes: only where they are asked
+// for, or where there is no type information and this program can do without. They
+// stay behind where a process ends without Tracer.Close; all else ends with it.
+func (c *Config) TakesKprobes() bool {
+	return haveGobpf && (c.Backend == BackendGobpf || c.Backend != BackendEBPF && !hasTypes())
 }

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,7 +32,7 @@ type ebpfBackend struct {
 	missing  []string
 }
 
-func (b *ebpfBackend) open(cfg *Config) error {
+func (b *ebpfBackend) open(ctx context.Context, cfg *Config) error {
 	if err := checkTypes(); err != nil {
 		return err
 	}
@@ -43,6 +44,9 @@ func (b *ebpfBackend) open(cfg *Config) error {
 	if err != nil {
 		return err
 	}
+	if err := stopped(ctx); err != nil {
+		return err
+	}
 	if b.coll, err = ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: kernel.cache}); err != nil {
 		return loadError(err)
 	}
@@ -52,13 +56,16 @@ func (b *ebpfBackend) open(cfg *Config) error {
 	if err := fillFilter(b.coll, &cfg.Filter); err != nil {
 		return err
 	}
-	return b.attach(present)
+	return b.attach(ctx, present)
 }
 
 // attach attaches one hook after the other: the kernel changes its code under
 // one lock, and whoever waits for that spins.
-func (b *ebpfBackend) attach(hooks []hook) error {
+func (b *ebpfBackend) attach(ctx context.Context, hooks []hook) error {
 	for _, h := range hooks {
+		if err := stopped(ctx); err != nil {
+			return err
+		}
 		links, err := attach(b.coll, h)
 		b.links = append(b.links, links...)
 		if err != nil && h.required {

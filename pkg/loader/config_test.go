@@ -164,7 +164,7 @@ func TestLoadError(t *testing.T) {
 
 // Open says what is wrong with the configuration before it looks at the machine.
 func TestOpenChecksFirst(t *testing.T) {
-	if _, err := Open(Config{Snaplen: -1}); err == nil || !strings.Contains(err.Error(), "snaplen") {
+	if _, err := Open(t.Context(), Config{Snaplen: -1}); err == nil || !strings.Contains(err.Error(), "snaplen") {
 		t.Errorf("got %v", err)
 	}
 }

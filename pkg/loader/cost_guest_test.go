@@ -1,6 +1,8 @@
 package loader
 
 import (
+	"context"
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -42,13 +44,23 @@ func measured(t *testing.T, tr *Tracer) (runs uint64) {
 	return runs
 }
 
+// TestOpenStops: an Open whose context has ended leaves nothing attached.
+func TestOpenStops(t *testing.T) {
+	needGuest(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if tr, err := Open(ctx, Config{}); tr != nil || !errors.Is(err, ErrStopped) {
+		t.Errorf("%v, %v", tr, err)
+	}
+}
+
 // TestMeasuredWhileAsked: the kernel measures no run of a program unless the cost
 // is asked for, and then none beyond the window.
 func TestMeasuredWhileAsked(t *testing.T) {
 	for name, cfg := range map[string]Config{"records": {}, "sums": {Aggregate: true}, "plaintext": {Snaplen: 100}, "cost": {Cost: true}} {
 		t.Run(name, func(t *testing.T) {
 			unmeasured(t)
-			tr, err := Open(cfg)
+			tr, err := Open(t.Context(), cfg)
 			if err != nil {
 				t.Fatal(err)
 			}

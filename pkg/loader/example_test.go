@@ -17,13 +17,13 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	t, err := loader.Open(loader.Config{Filter: loader.Filter{Port: 443}, Match: match})
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	t, err := loader.Open(ctx, loader.Config{Filter: loader.Filter{Port: 443}, Match: match})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer t.Close()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	err = t.Run(ctx, func(e event.Event) error {
 		if r, ok := e.(*event.Record); ok && !r.Unmatched {
 			fmt.Println(r.Dir, r.Seq, r.Len)

@@ -3,6 +3,7 @@
 package loader
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -22,7 +23,7 @@ type gobpfBackend struct {
 
 func newGobpfBackend() backend { return &gobpfBackend{} }
 
-func (b *gobpfBackend) open(cfg *Config) error {
+func (b *gobpfBackend) open(ctx context.Context, cfg *Config) error {
 	if cfg.ListOnly {
 		return &UnsupportedError{What: "the gobpf backend cannot list sockets: it meets them at their first record",
 			Hint: "run it without Config.ListOnly, or use a kernel with type information", Setting: "ListOnly"}
@@ -33,6 +34,9 @@ func (b *gobpfBackend) open(cfg *Config) error {
 	}
 	o, err := gobpfOptions(cfg)
 	if err != nil {
+		return err
+	}
+	if err := stopped(ctx); err != nil {
 		return err
 	}
 	b.Backend, err = gobpf.Open(o)

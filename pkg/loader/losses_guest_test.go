@@ -41,7 +41,7 @@ func exchanged(t *testing.T, cfg Config, conns, n int) (*Tracer, told) {
 func traced(t *testing.T, cfg Config, traffic func()) (*Tracer, told) {
 	t.Helper()
 	needGuest(t)
-	tr, err := Open(cfg)
+	tr, err := Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,7 +75,7 @@ func measuredStages(n uint32) (stand uint64) {
 // first ones and of one in some, which stands for as many.
 func TestStagesOfSome(t *testing.T) {
 	needGuest(t)
-	tr, err := Open(Config{Aggregate: true})
+	tr, err := Open(t.Context(), Config{Aggregate: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestStagesOfSome(t *testing.T) {
 // is counted, whether its stages are measured or not.
 func TestUnfinishedIsCounted(t *testing.T) {
 	needGuest(t)
-	tr, err := Open(Config{Aggregate: true})
+	tr, err := Open(t.Context(), Config{Aggregate: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,26 +51,38 @@ type Tracer struct {
 
 // Open loads and attaches the programs and takes the inventory of the sockets
 // that are open already, which can take some seconds. What the programs tell from
-// then on waits in the event ring for Run. The error is that of Config.Check, or
-// an *UnsupportedError where the machine lacks something.
-func Open(cfg Config) (*Tracer, error) {
+// then on waits in the event ring for Run. The error is that of Config.Check, an
+// *UnsupportedError where the machine lacks something, or ErrStopped where ctx
+// ended first. Once Open has returned, ctx has no part in the Tracer.
+func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
 	if err := Preflight(); err != nil {
 		return nil, err
 	}
-	b := newBackend(cfg.Backend)
+	b := newBackend(&cfg)
 	t := &Tracer{backend: b, snaplen: cfg.Snaplen, maxCPU: cfg.MaxCPU}
-	if err := t.start(&cfg); err != nil {
+	if err := t.start(ctx, &cfg); err != nil {
 		t.Close()
 		return nil, err
 	}
 	return t, nil
 }
 
-func (t *Tracer) start(cfg *Config) error {
-	if err := t.open(cfg); err != nil {
+// ErrStopped is of an Open whose context ended before the programs were live.
+var ErrStopped = errors.New("stopped before the hooks were live")
+
+// stopped is asked between the steps of Open: the kernel's own cannot be cut short.
+func stopped(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return ErrStopped
+	}
+	return nil
+}
+
+func (t *Tracer) start(ctx context.Context, cfg *Config) error {
+	if err := t.open(ctx, cfg); err != nil {
 		return err
 	}
 	t.meter = meter.New(t.programs(), meter.Asked{Figure: cfg.Cost, Limited: cfg.MaxCPU > 0})
@@ -83,6 +95,9 @@ func (t *Tracer) start(cfg *Config) error {
 	t.asm = assemble.New(t.fetch, assemble.Options{Match: cfg.Match, Container: cfg.Container, Aggregate: t.sums != nil})
 	t.begin = time.Now()
 	t.meter.Step(t.begin)
+	if err := stopped(ctx); err != nil {
+		return err
+	}
 	if err := t.setLive(true); err != nil {
 		return err
 	}
