@@ -14,6 +14,36 @@ type verb struct {
 	answer  bool
 }
 
+// mostLines is how many lines may follow a command of which it is not known whether
+// its arguments are in its own.
+const mostLines = 4
+
+// interrupt is told of a gap. The rest of the line that is cut is not to be shown,
+// and after it come what lines there may be. begun says that the gap may have cut
+// the command itself.
+func (v *verb) interrupt(begun bool) {
+	lines := v.lines
+	switch {
+	case begun:
+		lines = mostLines
+	case v.known && v.command.exchange:
+		lines = max(v.follow(), 1)
+	case v.known, v.answer: // whose line may end with a brace
+		lines = max(lines, 1)
+	}
+	*v = verb{lines: lines}
+}
+
+// mayBeCommand reports whether a command may begin with what there is of a word.
+func mayBeCommand(word []byte) bool {
+	for c := range secretCommands {
+		if begins(word, c) {
+			return true
+		}
+	}
+	return false
+}
+
 // begin tells of a word of the line, in lower case. It reports whether what
 // follows are credentials.
 func (v *verb) begin(word []byte, second bool) bool {
@@ -87,7 +117,7 @@ func (v *verb) lineEnds() {
 func (v *verb) follow() int {
 	switch v.words {
 	case 0:
-		return 4
+		return mostLines
 	case 1:
 		return 2
 	case 2:

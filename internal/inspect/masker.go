@@ -235,11 +235,14 @@ func (m *masker) matchRest(s *stream) {
 // of the line that the next byte is part of; a secret may go on there.
 func (m *masker) interrupt(s *stream, after lineState) {
 	m.cut(s)
+	if m.talk {
+		m.verb.interrupt((m.state == inName || m.state == inTagged) && mayBeCommand(m.word.bytes()))
+	}
 	switch m.state {
 	case afterName, inSecret, unknown:
 		after = unknown
 	}
-	m.state, m.hidden, m.folded, m.verb = after, 0, false, verb{}
+	m.state, m.hidden, m.folded = after, 0, false
 }
 
 // pending is the first offset about which nothing is decided yet.

@@ -255,3 +255,26 @@ func TestMessagesBehindBodies(t *testing.T) {
 		}
 	}
 }
+
+// TestCutCommands: what a command with credentials has behind a gap is masked, in
+// its own line and in those that follow, wherever the gap lies once it has begun.
+func TestCutCommands(t *testing.T) {
+	for _, c := range []struct{ before, say string }{
+		{"EHLO x\r\nA", "UTH LOGIN\r\n" + canary2 + "\r\n" + canary + "\r\n"},
+		{"A", "UTH PLAIN\r\n" + canary + "\r\n"},
+		{"*3\r\n$4\r\nA", "UTH\r\n$1\r\nu\r\n$16\r\n" + canary + "\r\n"},
+		{"a1 ", "AUTHENTICATE PLAIN\r\n" + canary + "\r\n"},
+		{"a1 L", "OGIN {1}\r\nu {16}\r\n" + canary + "\r\n"},
+		{"PA", "SS " + canary + "\r\n"},
+	} {
+		for from := 0; from < len(c.say); from++ {
+			for to := from + 1; to < len(c.say); to++ {
+				f := newFeed(t, Config{}).both().send(rx, c.before+c.say[:from]).lose(rx).send(rx, c.say[to:]+"x\r\nx\r\nx\r\nx\r\nplain\r\n")
+				out := f.close()
+				if l := leaks(inJSON(t, out)); l != "" || !strings.Contains(string(out.text), "plain") {
+					t.Fatalf("%q, lost to %q: %q", c.before+c.say[:from], c.say[to:], out.text)
+				}
+			}
+		}
+	}
+}
