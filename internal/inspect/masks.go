@@ -5,27 +5,26 @@ package inspect
 var (
 	// secretFields are header fields that carry credentials.
 	secretFields = set(
-		"api-key", "apikey", "authentication-info", "authorization", "cf-access-client-secret", "cf-access-jwt-assertion",
-		"cookie", "dd-api-key", "dd-application-key", "dpop", "job-token", "ocp-apim-subscription-key", "private-token",
-		"proxy-authentication-info", "proxy-authorization", "sec-websocket-protocol", "set-cookie", "x-access-token",
-		"x-amz-security-token", "x-amzn-oidc-data", "x-api-key", "x-apikey", "x-auth-key", "x-auth-token", "x-authorization",
-		"x-aws-ec2-metadata-token", "x-consul-token", "x-csrf-token", "x-forwarded-access-token", "x-functions-key",
-		"x-github-token", "x-gitlab-token", "x-goog-api-key", "x-goog-iam-authorization-token", "x-goog-iap-jwt-assertion",
-		"x-ms-client-principal", "x-plex-token", "x-shopify-access-token", "x-vault-token", "x-xsrf-token",
+		"authentication-info", "cf-access-jwt-assertion", "cookie", "dpop", "proxy-authentication-info", "sec-websocket-protocol",
+		"set-cookie", "x-amzn-oidc-data", "x-auth-key", "x-functions-key", "x-goog-iap-jwt-assertion", "x-jwt-assertion",
+		"x-ms-authorization-auxiliary", "x-ms-client-principal", "x-registry-config",
 	)
 	// secretParameters are parameters of URLs and forms that carry credentials.
 	secretParameters = set(
-		"access-token", "api-key", "apikey", "assertion", "auth", "client-assertion", "client-secret", "code", "code-verifier",
-		"device-code", "id-token-hint", "jsessionid", "jwt", "key", "oauth-verifier", "pass", "passphrase", "passwd", "password",
-		"phpsessid", "pwd", "samlart", "samlresponse", "sessionid", "sig", "signature", "ticket", "token", "user-code",
-		"x-amz-credential", "x-amz-security-token", "x-amz-signature", "x-goog-credential", "x-goog-signature",
+		"assertion", "auth", "client-assertion", "code", "code-verifier", "device-code", "id-token-hint", "jsessionid", "key",
+		"oauth-verifier", "oobcode", "pass", "password-confirmation", "phpsessid", "pin", "pwd", "samlart", "samlresponse",
+		"sid", "sig", "ticket", "user-code",
 	)
 	// secretEndings make a secret of every field or parameter whose name ends so.
-	secretEndings = []string{"access-key", "api-key", "apikey", "credential", "passwd", "password", "secret", "signature", "token"}
-	// secretCommands begin a line of SMTP, POP3, FTP, IRC, Redis or, behind a tag, of
-	// IMAP, whose arguments are credentials.
+	secretEndings = []string{"-auth", "access-key", "accesskey", "api-key", "apikey", "app-key", "appkey", "application-key",
+		"authorization", "credential", "csrf", "customer-key", "encryption-key", "jwt", "master-key", "otp", "passcode", "passphrase",
+		"passwd", "password", "private-key", "privatekey", "secret", "secret-key", "secretkey", "session-id", "sessionid",
+		"signature", "signing-key", "subscription-key", "token"}
+	// secretCommands begin a line of SMTP, POP3, FTP, NNTP, IRC, Redis or, behind a tag,
+	// of IMAP, whose arguments are credentials.
 	secretCommands = map[string]command{
-		"apop": {}, "auth": {exchange: true}, "authenticate": {tagged: true, exchange: true}, "login": {tagged: true}, "oper": {}, "pass": {},
+		"acct": {}, "apop": {}, "auth": {exchange: true}, "authenticate": {tagged: true, exchange: true}, "authinfo": {},
+		"login": {tagged: true}, "oper": {}, "pass": {},
 	}
 )
 
@@ -87,10 +86,27 @@ func secretEnding(name []byte) bool {
 
 // secretField reports whether the value of the header field is. The name is as
 // word gives it.
-func secretField(name []byte) bool { return secretFields.has(name) || secretEnding(name) }
+func secretField(name []byte) bool { return isSecret(secretFields, name) }
 
 // secretParameter is secretField for parameters.
-func secretParameter(name []byte) bool { return secretParameters.has(name) || secretEnding(name) }
+func secretParameter(name []byte) bool { return isSecret(secretParameters, name) }
+
+// secretMember is secretField for members of JSON. There a code is mostly that of an
+// error, and a key that of a map.
+func secretMember(name []byte) bool {
+	return secretField(name) || secretParameter(name) && string(name) != "code" && string(name) != "key"
+}
+
+// isSecret looks a name up, without hyphens before it and a number behind it.
+func isSecret(in *names, name []byte) bool {
+	for len(name) > 0 && name[0] == '-' {
+		name = name[1:]
+	}
+	for n := len(name); n > 0 && name[n-1] >= '0' && name[n-1] <= '9'; n-- {
+		name = name[:n-1]
+	}
+	return in.has(name) || secretEnding(name)
+}
 
 // plain has for each byte of a name what it is looked up as: letters in lower case,
 // hyphens for underscores. It is 0 for what is in no name that matters here.

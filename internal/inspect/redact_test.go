@@ -138,7 +138,7 @@ func TestMaskedBytes(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"Authorization: abc\r\nX: abc\r\n", "Authorization:****\r\nX: abc\r\n"},
 		{"cookie:a\n b\n\tc\nd\n", "cookie:*\n**\n**\nd\n"},
-		{"Set-Cookie2: abc\nXCookie: abc\n", "Set-Cookie2: abc\nXCookie: abc\n"},
+		{"Cookies: abc\nXCookie: abc\n", "Cookies: abc\nXCookie: abc\n"},
 		{"Cookie\n: abc\n", "Cookie\n: abc\n"},
 		{"a=12 b=3\nb=4444", "a=12 ***\n******"},
 		{"", ""},

@@ -137,17 +137,49 @@ func (u *urls) name(b []byte) (w word) {
 	return w
 }
 
-// parameter is a parameter's name without the brackets behind it.
+// parameter is the name of a parameter as it is looked up: decoded, without what is
+// behind it, as in passwords[] and tokens[1], and for user[password] the name within.
 func parameter(name []byte) []byte {
-	n := len(name)
-	switch {
-	case n > 0 && name[n-1] == ']':
-		return name[:n-1]
-	case n > 2 && string(name[n-3:]) == "%5d":
-		return name[:n-3]
+	if len(name) == 0 || name[len(name)-1] != ']' && bytes.IndexByte(name, '%') < 0 {
+		return name
 	}
-	return name
+	name = unescape(name)
+	for list := false; ; list = true {
+		name = bytes.TrimRight(name, "] ")
+		open := bytes.LastIndexByte(name, '[')
+		switch inner := name[open+1:]; {
+		case open >= 0 && len(bytes.Trim(inner, "0123456789")) == 0:
+			name = name[:open]
+			continue
+		case list: // of more than one
+			return bytes.TrimSuffix(inner, []byte("s"))
+		default:
+			return inner
+		}
+	}
 }
+
+// unescape decodes what is percent-encoded, in place.
+func unescape(name []byte) []byte {
+	out := name[:0]
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		if c == '%' && i+2 < len(name) {
+			if hi, lo := digit(name[i+1]), digit(name[i+2]); hi >= 0 && lo >= 0 {
+				c = byte(hi<<4 | lo)
+				i += 2
+			}
+		}
+		if p := plain[c]; p != 0 {
+			c = p
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// digit is the value of a hexadecimal digit in lower case, -1 if c is none.
+func digit(c byte) int { return bytes.IndexByte([]byte("0123456789abcdef"), c) }
 
 func (u *urls) value(first byte) int {
 	if first == '"' || first == '\'' {
