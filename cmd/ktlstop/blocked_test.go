@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 
 	"github.com/ktlstop/ktlstop/internal/pty"
 )
@@ -301,9 +302,19 @@ func TestStuckErrors(t *testing.T) {
 	b.ends(1)
 }
 
-// TestStoppedScreen: a dashboard whose terminal was stopped by Ctrl-S cannot
-// draw. It ends at a signal, and leaves the terminal as it was.
-func TestStoppedScreen(t *testing.T) {
+// TestStuckScreen: a dashboard whose terminal was stopped by Ctrl-S, or is full of
+// what nobody reads, cannot draw. It ends at a signal, and leaves the terminal as
+// it was.
+func TestStuckScreen(t *testing.T) {
+	for name, stick := range map[string]func(t *testing.T, master, terminal *os.File){"stopped": stopTerminal, "unread": fillTerminal} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stuckScreen(t, stick)
+		})
+	}
+}
+
+func stuckScreen(t *testing.T, stick func(t *testing.T, master, terminal *os.File)) {
 	master, terminal, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -318,9 +329,7 @@ func TestStoppedScreen(t *testing.T) {
 		return *s
 	}
 	before := settings()
-	if err := unix.IoctlSetInt(int(terminal.Fd()), unix.TCXONC, unix.TCOOFF); err != nil {
-		t.Fatal(err)
-	}
+	stick(t, master, terminal)
 	b := command(t, "--read", recording)
 	b.cmd.Stdin, b.cmd.Stdout = terminal, terminal
 	b.start()
@@ -333,6 +342,46 @@ func TestStoppedScreen(t *testing.T) {
 	b.ends(1)
 	if after := settings(); after != before {
 		t.Errorf("the terminal's settings were %+v, are %+v", before, after)
+	}
+}
+
+func stopTerminal(t *testing.T, _, terminal *os.File) {
+	t.Helper()
+	if err := unix.IoctlSetInt(int(terminal.Fd()), unix.TCXONC, unix.TCOOFF); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fillTerminal writes until a terminal takes no more. In raw mode, which a
+// dashboard uses, a little more has room than before.
+func fillTerminal(t *testing.T, master, terminal *os.File) {
+	t.Helper()
+	fd, err := unix.Open(terminal.Name(), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	before, err := term.MakeRaw(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := term.Restore(fd, before); err != nil {
+			t.Error(err)
+		}
+	}()
+	for full := false; !full; runtime.Gosched() {
+		held, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCINQ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		full = held >= 4095 // the reader's own buffer: nothing moves into it any more
+		for err == nil {
+			_, err = unix.Write(fd, []byte("nobody reads this"))
+		}
+		if !errors.Is(err, unix.EAGAIN) {
+			t.Fatal(err)
+		}
 	}
 }
 
