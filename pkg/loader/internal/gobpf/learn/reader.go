@@ -5,6 +5,7 @@ package learn
 import (
 	"fmt"
 	"os"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -138,23 +139,34 @@ func (n *learner) readExactly(k *lane, size int, read func() (int, error)) error
 }
 
 func (n *learner) settleReaders(single, several *candidates[[2]byte]) {
-	behind := n.Layout.Fields["msghdr.msg_flags"].Offset // the iterator stands before the flags
-	var kinds [][3]byte
-	for _, a := range single.left {
-		for _, b := range several.left {
-			if a[0] == b[0] && uint32(a[0]) < behind && a[1] != b[1] && a[1] < 16 && b[1] < 16 {
-				kinds = append(kinds, [3]byte{a[0], a[1], b[1]})
-			}
-		}
-	}
 	without := "no payload of records that are opened directly into the reader's memory"
+	if !n.want("iov_iter.ubuf", without) || !n.want("iov_iter.__iov", without) || !n.want("iov_iter.iov_offset", without) {
+		return
+	}
+	place := func(field string) byte { return byte(n.Layout.Fields[field].Offset) }
+	kinds := kindsOfMemory(single.left, several.left, place("msghdr.msg_flags"), place("iov_iter.ubuf"), place("iov_iter.__iov"))
 	if len(kinds) != 1 {
 		n.Missing = append(n.Missing, fmt.Sprintf("the kind of a reader's memory (%v): %s", kinds, without))
 		return
 	}
-	if n.want("iov_iter.ubuf", without) && n.want("iov_iter.__iov", without) && n.want("iov_iter.iov_offset", without) {
-		n.Layout.Set("iov_iter.iter_type", int(kinds[0][0]))
-		n.Layout.Enums["iter_type.ITER_UBUF"] = uint64(kinds[0][1])
-		n.Layout.Enums["iter_type.ITER_IOVEC"] = uint64(kinds[0][2])
+	n.Layout.Set("iov_iter.iter_type", int(kinds[0][0]))
+	n.Layout.Enums["iter_type.ITER_UBUF"] = uint64(kinds[0][1])
+	n.Layout.Enums["iter_type.ITER_IOVEC"] = uint64(kinds[0][2])
+}
+
+// kindsOfMemory are the bytes that may be the iterator's type, with their values
+// for one buffer and for several. The iterator stands before the flags. A pointer
+// to a heap and one to the list of buffers differ for good in some bytes as well.
+func kindsOfMemory(single, several [][2]byte, flags byte, pointers ...byte) (kinds [][3]byte) {
+	inPointer := func(at byte) bool {
+		return slices.ContainsFunc(pointers, func(p byte) bool { return at >= p && at < p+8 })
 	}
+	for _, a := range single {
+		for _, b := range several {
+			if a[0] == b[0] && a[0] < flags && !inPointer(a[0]) && a[1] != b[1] && a[1] < 16 && b[1] < 16 {
+				kinds = append(kinds, [3]byte{a[0], a[1], b[1]})
+			}
+		}
+	}
+	return kinds
 }
