@@ -12,6 +12,9 @@ type verb struct {
 	last    byte // of the line, without spaces
 	lines   int  // that are still to come
 	answer  bool
+	// unsure says that the lines to come are only perhaps part of the command: one of
+	// them may be another.
+	unsure bool
 }
 
 // mostLines is how many lines may follow a command of which it is not known whether
@@ -31,7 +34,7 @@ func (v *verb) interrupt(begun bool) {
 	case v.known, v.answer: // whose line may end with a brace
 		lines = max(lines, 1)
 	}
-	*v = verb{lines: lines}
+	*v = verb{lines: lines, unsure: true}
 }
 
 // mayBeCommand reports whether a command may begin with what there is of a word.
@@ -106,8 +109,12 @@ func (v *verb) lineEnds() {
 		v.lines = max(v.lines, 1)
 	case v.known && v.command.exchange:
 		v.lines = v.follow()
+	case v.answer && v.unsure && string(v.first[:4]) == "auth":
+		v.lines = mostLines
+	case v.answer && v.unsure && v.words == 3: // as IMAP has it: a tag, AUTHENTICATE, a mechanism
+		v.lines = max(v.lines, 1)
 	}
-	*v = verb{lines: v.lines}
+	*v = verb{lines: v.lines, unsure: v.unsure && v.lines > 0}
 }
 
 // follow is how many lines the arguments take that the command's own has not. In
