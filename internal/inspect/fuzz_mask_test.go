@@ -73,7 +73,7 @@ func (s *script) h1() string {
 		for range s.pick(4) {
 			b.WriteString(s.field())
 		}
-		body := s.of("", "a="+s.url()+"\n", "password="+canary+"&b=1")
+		body := s.of("", "a="+s.url()+"\n", "password="+canary+"&b=1", `{"a":"b","access_token":"`+canary+`","c":1}`)
 		said := len(body)
 		if strings.HasPrefix(body, "password") { // a URL that a body ends in is whole
 			said = s.pick(said + 1)

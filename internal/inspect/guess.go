@@ -36,7 +36,7 @@ func newGuess(s *stream) *guess {
 // newLostGuess is for a stream of which the beginning is not at hand.
 func newLostGuess() *guess {
 	g := &guess{plain: masker{talk: true}, why: "records before it were not seen"}
-	g.plain.urls.state = inValue
+	g.plain.urls.state = valueBegins
 	g.plain.state = unknown
 	return g
 }

@@ -98,6 +98,13 @@ func TestMaskedText(t *testing.T) {
 		{"/cb?code=ab&state=cd#x\n", "/cb?code=**&state=cd#x\n"},
 		{"grant_type=x&code=a&code_verifier=b&client_secret=c&refresh_token=d&assertion=e&id_token=f&device_code=g\n",
 			"grant_type=x&code=*&code_verifier=*&client_secret=*&refresh_token=*&assertion=*&id_token=*&device_code=*\n"},
+		// JSON.
+		{`{"access_token":"ab","a":1}`, `{"access_token":"**","a":1}`},
+		{`{"user":"a","password" : "a\"b","pin":12,"b":"c"}`, `{"user":"a","password" : "****","pin":**,"b":"c"}`},
+		{`{"a":{"passwd":null},"tokens":1,"code":0,"key":"a","accessToken": "a b"}`, `{"a":{"passwd":****},"tokens":1,"code":0,"key":"a","accessToken": "***"}`},
+		{`{"a":1,"secret":["a","b"],"c":1}` + "\nd\n", `{"a":1,"secret":****************` + "\nd\n"},
+		{`{"a":1,"secret":{"name":"a"},'token':'b'}`, `{"a":1,"secret":{"name":"a"},'token':'*'}`},
+		{`{"a":"b:c=d","token":"e&f","x":"token"}`, `{"a":"b:c=d","token":"***","x":"token"}`},
 		// Commands.
 		{"USER u\r\nPASS p w\r\nLIST\r\n", "USER u\r\nPASS ***\r\nLIST\r\n"},
 		{"EHLO h\nAUTH PLAIN abc=\nMAIL FROM\n", "EHLO h\nAUTH **********\nMAIL FROM\n"},
@@ -116,6 +123,39 @@ func TestMaskedText(t *testing.T) {
 			converse(f, []string{"r" + c.in}, size)
 			if got := string(f.close().payload[rx]); got != c.want {
 				t.Errorf("%q in records of %d becomes %q, want %q", c.in, size, got, c.want)
+			}
+		}
+	}
+}
+
+// TestCommandsBehindGaps: a line that is masked since a gap cut a command may be a
+// command itself.
+func TestCommandsBehindGaps(t *testing.T) {
+	for _, second := range []string{"auth login\r\n" + canary2 + "\r\n" + canary, "a AUTHENTICATE PLAIN\r\n" + canary, "a LOGIN u {16}\r\n" + canary} {
+		for _, between := range []string{"", "x\r\n", "x\r\nx\r\n", "x\r\nx\r\nx\r\n"} {
+			out := newFeed(t, Config{}).both().send(rx, "a AUTH").lose(rx).send(rx, "x\r\n"+between+second+"\r\n").close()
+			if l := leaks(inJSON(t, out)); l != "" {
+				t.Errorf("%q", out.text)
+			}
+		}
+	}
+}
+
+// TestJSONBehindGaps: a value that a gap cuts is masked, or cuts off from its name.
+func TestJSONBehindGaps(t *testing.T) {
+	head := "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 999\r\n\r\n"
+	before, name, value := head+`{"a":"b",`, `"password" : `, `"`+canary+`"}`
+	say := before + name + value
+	for from := len(before) + 10; from < len(say); from++ {
+		for to := from + 1; to <= len(before+name)+1; to++ {
+			f := newFeed(t, Config{}).both().send(rx, say[:from]).lose(rx).send(rx, say[to:])
+			if l := leaks(everything(f.close())); l != "" {
+				t.Errorf("%q lost to %q: %q", say[:from], say[to:], l)
+			}
+			// The body can be counted on.
+			f = newFeed(t, Config{}).both().sendCut(rx, say[:to], from).send(rx, say[to:])
+			if l := leaks(everything(f.close())); l != "" {
+				t.Errorf("%q cut to %q: %q", say[:from], say[to:], l)
 			}
 		}
 	}

@@ -189,7 +189,7 @@ func TestRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "header fields, URL parameters and commands with credentials, /x+/"
+	want := "header fields, URL parameters, members of JSON and commands with credentials, /x+/"
 	if d := cmp.Diff(want, r.String()); d != "" {
 		t.Error(d)
 	}

@@ -40,7 +40,7 @@ func (r *Rules) String() string {
 	if r.off {
 		return "nothing"
 	}
-	s := "header fields, URL parameters and commands with credentials"
+	s := "header fields, URL parameters, members of JSON and commands with credentials"
 	for _, p := range r.patterns {
 		s += ", /" + p.String() + "/"
 	}

@@ -4,11 +4,14 @@ import "bytes"
 
 // urls finds the secrets in URLs and forms of a text, however it is cut into
 // pieces: what comes before @ in ://user:password@host, and the values of secret
-// parameters.
+// parameters and of members of JSON.
 type urls struct {
 	state urlState
 	quote byte // that the value ends with
-	key   word // what may be a parameter's name at the end of the latest piece
+	// escaped says that the latest byte within quotes was a backslash.
+	escaped bool
+	key     word // what may be a parameter's name at the end of the latest piece
+	closed  bool // a quote came behind it, so that it may be a member's of JSON
 	// held is what may be user and password, until it is known.
 	held []span
 	size int
@@ -35,6 +38,9 @@ const (
 	valueBegins
 	inValue
 	inQuotes
+	memberBegins // behind the colon of JSON
+	inLiteral    // a number, true, false or null
+	inLine       // a list, or what a gap cut: a secret to the line's end
 )
 
 // write takes the next bytes of the text, which lie in s.
@@ -43,42 +49,69 @@ func (u *urls) write(s *stream, from, to uint64) {
 	for i := 0; i < len(b); {
 		switch u.state {
 		case urlText:
-			i += u.text(b, i)
+			i += u.text(b[i:])
 		case urlColon, urlSlash:
 			i += u.slash(b[i])
 		case inAuthority:
 			i += u.user(s, b[i:], from+uint64(i))
 		case valueBegins:
 			i += u.value(b[i])
-		case inValue, inQuotes:
+		case memberBegins:
+			i += u.member(b[i])
+		default:
 			n := u.valueLen(b[i:])
 			s.mask(from+uint64(i), from+uint64(i+n))
 			i += n
 		}
 	}
-	if u.state == urlText || u.state == urlColon {
-		u.key = u.name(b)
-	}
 }
 
-// text looks for what a secret may follow, from b[i] on.
-func (u *urls) text(b []byte, i int) int {
-	for at := i; at < len(b); at++ {
+// text looks for what a secret may follow.
+func (u *urls) text(b []byte) int {
+	for at := 0; at < len(b); at++ {
 		n := mark(b[at:])
 		if n < 0 {
 			break
 		}
 		at += n
-		if b[at] == ':' {
-			u.state = urlColon
-			return at + 1 - i
-		}
-		if name := u.name(b[:at]); secretParameter(parameter(name.bytes())) {
-			u.state = valueBegins
-			return at + 1 - i
+		if u.state = u.behind(b[:at], b[at]); u.state != urlText {
+			u.key, u.closed = word{}, false
+			return at + 1
 		}
 	}
-	return len(b) - i
+	u.key, u.closed = u.tail(b)
+	return len(b)
+}
+
+// behind is what a colon or an equals sign is followed by.
+func (u *urls) behind(b []byte, mark byte) urlState {
+	if n := len(b); mark == ':' && n > 0 && b[n-1] != '"' && b[n-1] != '\'' && b[n-1] != ' ' {
+		return urlColon
+	}
+	switch name, closed := u.tail(b); {
+	case closed && mark == ':' && secretMember(parameter(name.bytes())):
+		return memberBegins
+	case mark == ':':
+		return urlColon
+	case !closed && secretParameter(parameter(name.bytes())):
+		return valueBegins
+	}
+	return urlText
+}
+
+// tail is the name that b ends with, and whether a quote closed it.
+func (u *urls) tail(b []byte) (name word, closed bool) {
+	n := len(b)
+	for n > 0 && b[n-1] == ' ' {
+		n--
+	}
+	switch {
+	case n == 0 && u.closed:
+		return u.key, true
+	case n > 0 && (b[n-1] == '"' || b[n-1] == '\''):
+		return u.name(b[:n-1]), true
+	}
+	return u.name(b), false
 }
 
 // mark is where b has its first colon or equals sign, -1 without. It looks for both
@@ -125,7 +158,7 @@ func (u *urls) name(b []byte) (w word) {
 	for i > 0 && len(b)-i < maxName && isKey(b[i-1]) {
 		i--
 	}
-	if i == 0 {
+	if i == 0 && !u.closed {
 		w = u.key
 	}
 	for _, c := range b[i:] {
@@ -183,26 +216,58 @@ func digit(c byte) int { return bytes.IndexByte([]byte("0123456789abcdef"), c) }
 
 func (u *urls) value(first byte) int {
 	if first == '"' || first == '\'' {
-		u.state, u.quote = inQuotes, first
+		u.state, u.quote, u.escaped = inQuotes, first, false
 		return 1
 	}
 	u.state = inValue
 	return 0
 }
 
-// valueLen is how many bytes of b belong to the value. What cannot be in a query
-// ends one: https://url.spec.whatwg.org/#query-percent-encode-set.
+// member looks at what is behind the colon of a member with a secret.
+func (u *urls) member(c byte) int {
+	switch c {
+	case ' ', '\t', '\r', '\n':
+		return 1
+	case '"', '\'':
+		u.state, u.quote, u.escaped = inQuotes, c, false
+		return 1
+	case '{', ',', '}':
+		u.state = urlText
+	case '[':
+		u.state = inLine
+	default:
+		u.state = inLiteral
+	}
+	return 0
+}
+
+// valueLen is how many bytes of b belong to the value.
 func (u *urls) valueLen(b []byte) int {
 	for i, c := range b {
-		if u.state == inQuotes && c != u.quote && c != '\r' && c != '\n' {
-			continue
-		}
-		if u.state == inQuotes || c == '&' || c == '#' || endsURL(c) {
+		if u.valueEnds(c) {
 			u.state = urlText
 			return i
 		}
 	}
 	return len(b)
+}
+
+// valueEnds reports whether the value does before c. What cannot be in a query ends
+// one there: https://url.spec.whatwg.org/#query-percent-encode-set.
+func (u *urls) valueEnds(c byte) bool {
+	switch {
+	case c == '\r' || c == '\n':
+		return true
+	case u.state == inLine:
+		return false
+	case u.state == inLiteral:
+		return endsURL(c) || c == ',' || c == '}' || c == ']'
+	case u.state == inValue:
+		return c == '&' || c == '#' || endsURL(c)
+	}
+	ends := c == u.quote && !u.escaped
+	u.escaped = c == '\\' && !u.escaped
+	return ends
 }
 
 // endsURL reports whether c cannot be in a URL.
@@ -288,7 +353,15 @@ func (u *urls) end(s *stream) {
 }
 
 // interrupt is end where the text is cut. A secret may go on behind it.
-func (u *urls) interrupt(s *stream) { u.hide(s) }
+func (u *urls) interrupt(s *stream) {
+	member := u.state == memberBegins || u.state == inQuotes || u.state == inLine ||
+		u.closed && secretMember(parameter(u.key.bytes()))
+	u.hide(s)
+	u.state, u.closed = valueBegins, false
+	if member {
+		u.state = inLine
+	}
+}
 
 // pending is the first offset about which nothing is decided yet.
 func (u *urls) pending() (uint64, bool) {
