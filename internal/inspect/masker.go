@@ -113,12 +113,18 @@ func (m *masker) readName(b []byte) int {
 			continue
 		}
 		switch {
-		case m.word.n == 0 && (c == ' ' || c == '\t' || c == '"' || c == '\''):
+		case m.word.n == 0 && mayIndent(c):
 		case m.named(c):
 			return i
 		}
 	}
 	return len(b)
+}
+
+// mayIndent reports whether a name may stand behind c at the beginning of a line: a
+// space of any kind, a byte order mark, a quote, or what marks lines in lists and logs.
+func mayIndent(c byte) bool {
+	return c >= 0x80 || c == ' ' || c == '\t' || c == '"' || c == '\'' || c == '>' || c == '<' || c == '*'
 }
 
 // named decides about a name before c; false says that another may follow.

@@ -98,6 +98,9 @@ func TestMaskedText(t *testing.T) {
 		{"/cb?code=ab&state=cd#x\n", "/cb?code=**&state=cd#x\n"},
 		{"grant_type=x&code=a&code_verifier=b&client_secret=c&refresh_token=d&assertion=e&id_token=f&device_code=g\n",
 			"grant_type=x&code=*&code_verifier=*&client_secret=*&refresh_token=*&assertion=*&id_token=*&device_code=*\n"},
+		{"Host: u:ab@h:1\nhost: h:x a@b\nHost:[::1]:80\n:authority: u:ab@h\nghost: a@b\n",
+			"Host: ****@h:1\nhost: h:x a@b\nHost:[::1]:80\n:authority: ****@h\nghost: a@b\n"},
+		{"\ufeffCookie: ab\n\u00a0Cookie: ab\n-Cookie: ab\n> Cookie: ab\n", "\ufeffCookie:***\n\u00a0Cookie:***\n-Cookie:***\n> Cookie:***\n"},
 		// JSON.
 		{`{"access_token":"ab","a":1}`, `{"access_token":"**","a":1}`},
 		{`{"user":"a","password" : "a\"b","pin":12,"b":"c"}`, `{"user":"a","password" : "****","pin":**,"b":"c"}`},
@@ -156,6 +159,20 @@ func TestJSONBehindGaps(t *testing.T) {
 			f = newFeed(t, Config{}).both().sendCut(rx, say[:to], from).send(rx, say[to:])
 			if l := leaks(everything(f.close())); l != "" {
 				t.Errorf("%q cut to %q: %q", say[:from], say[to:], l)
+			}
+		}
+	}
+}
+
+// TestUserInAuthority: Host and :authority may have a user and a password.
+func TestUserInAuthority(t *testing.T) {
+	for _, say := range []string{"GET / HTTP/1.1\r\nHost: u:" + canary + "@h\r\n\r\n",
+		newClient().headers(1, true, ":method", "GET", ":authority", "u:"+canary+"@h", ":path", "/").take()} {
+		for size := 1; size < 60; size += 7 {
+			f := newFeed(t, Config{}).both()
+			converse(f, []string{"r" + say}, size)
+			if out := f.close(); leaks(inJSON(t, out)) != "" || len(out.http) != 1 {
+				t.Errorf("in records of %d: %q", size, leaks(inJSON(t, out)))
 			}
 		}
 	}

@@ -26,6 +26,9 @@ type authority struct {
 	port    bool // a colon came behind the @
 	// secret: what follows the colon is no port, so it is a password.
 	secret bool
+	// bare: no scheme came before it. It may be anything, and has a password only if
+	// it has an @.
+	bare bool
 }
 
 type urlState uint8
@@ -39,6 +42,7 @@ const (
 	inValue
 	inQuotes
 	memberBegins // behind the colon of JSON
+	hostBegins   // behind the colon of Host or :authority
 	inLiteral    // a number, true, false or null
 	inLine       // a list, or what a gap cut: a secret to the line's end
 )
@@ -58,6 +62,8 @@ func (u *urls) write(s *stream, from, to uint64) {
 			i += u.value(b[i])
 		case memberBegins:
 			i += u.member(b[i])
+		case hostBegins:
+			i += u.host(b[i])
 		default:
 			n := u.valueLen(b[i:])
 			s.mask(from+uint64(i), from+uint64(i+n))
@@ -85,10 +91,12 @@ func (u *urls) text(b []byte) int {
 
 // behind is what a colon or an equals sign is followed by.
 func (u *urls) behind(b []byte, mark byte) urlState {
-	if n := len(b); mark == ':' && n > 0 && b[n-1] != '"' && b[n-1] != '\'' && b[n-1] != ' ' {
+	if n := len(b); mark == ':' && n > 0 && !mayEndName[b[n-1]] {
 		return urlColon
 	}
 	switch name, closed := u.tail(b); {
+	case !closed && mark == ':' && isHost(name.bytes()):
+		return hostBegins
 	case closed && mark == ':' && secretMember(parameter(name.bytes())):
 		return memberBegins
 	case mark == ':':
@@ -97,6 +105,23 @@ func (u *urls) behind(b []byte, mark byte) urlState {
 		return valueBegins
 	}
 	return urlText
+}
+
+// mayEndName has what may stand before a colon that a secret follows: the end of a
+// member of JSON, or of Host and authority.
+var mayEndName = [256]bool{'"': true, '\'': true, ' ': true, 't': true, 'T': true, 'y': true, 'Y': true}
+
+// isHost reports whether the value of a field is an authority, which may have a
+// user and a password.
+func isHost(name []byte) bool { return string(name) == "host" || string(name) == "authority" }
+
+// host skips spaces before the authority.
+func (u *urls) host(c byte) int {
+	if c == ' ' || c == '\t' {
+		return 1
+	}
+	u.state, u.authority = inAuthority, authority{at: -1, bare: true}
+	return 0
 }
 
 // tail is the name that b ends with, and whether a quote closed it.
@@ -298,7 +323,7 @@ func (u *urls) ends(c byte) bool {
 func (a *authority) follow(at int, c byte) {
 	switch {
 	case c == '@':
-		*a = authority{at: at}
+		*a = authority{at: at, bare: a.bare}
 		return
 	case c == '[' && a.host == 0:
 		a.bracket = true
@@ -306,7 +331,7 @@ func (a *authority) follow(at int, c byte) {
 		a.bracket = false
 	case c == ':' && !a.bracket && !a.port:
 		a.port = true
-	case a.port && (c < '0' || c > '9'):
+	case a.port && !a.bare && (c < '0' || c > '9'):
 		a.secret = true
 	}
 	a.host++
