@@ -81,7 +81,7 @@ func (u *urls) text(b []byte) int {
 		}
 		at += n
 		if u.state = u.behind(b[:at], b[at]); u.state != urlText {
-			u.key, u.closed = word{}, false
+			u.key.n, u.closed = 0, false
 			return at + 1
 		}
 	}
@@ -94,17 +94,19 @@ func (u *urls) behind(b []byte, mark byte) urlState {
 	if n := len(b); mark == ':' && n > 0 && !mayEndName[b[n-1]] {
 		return urlColon
 	}
-	switch name, closed := u.tail(b); {
-	case !closed && mark == ':' && isHost(name.bytes()):
-		return hostBegins
-	case closed && mark == ':' && secretMember(parameter(name.bytes())):
-		return memberBegins
-	case mark == ':':
-		return urlColon
-	case !closed && secretParameter(parameter(name.bytes())):
-		return valueBegins
+	if mark == '=' {
+		if name := u.name(b); secretParameter(parameter(name.bytes())) {
+			return valueBegins
+		}
+		return urlText
 	}
-	return urlText
+	switch name, closed := u.tail(b); {
+	case !closed && isHost(name.bytes()):
+		return hostBegins
+	case closed && secretMember(parameter(name.bytes())):
+		return memberBegins
+	}
+	return urlColon
 }
 
 // mayEndName has what may stand before a colon that a secret follows: the end of a
