@@ -91,7 +91,7 @@ func (u *urls) text(b []byte) int {
 
 // behind is what a colon or an equals sign is followed by.
 func (u *urls) behind(b []byte, mark byte) urlState {
-	if n := len(b); mark == ':' && n > 0 && !mayEndName[b[n-1]] {
+	if n := len(b); mark == ':' && (n > 0 && !mayEndName[b[n-1]] || n == 0 && u.key.n == 0) {
 		return urlColon
 	}
 	if mark == '=' {
