@@ -199,10 +199,14 @@ func TestTapNewNamespace(t *testing.T) {
 	if exists("ktls0") {
 		t.Error("the interface is in this namespace")
 	}
-	_, enter, ok := strings.Cut(tp.stderr.String(), "nsenter ")
-	enter, _, _ = strings.Cut(enter, " ")
+	var enter string
+	tp.waitFor(func() (whole bool) {
+		_, enter, _ = strings.Cut(tp.stderr.String(), "nsenter ")
+		enter, _, whole = strings.Cut(enter, " ")
+		return whole
+	})
 	out, err := exec.Command(need(t, "nsenter"), enter, "ip", "-o", "link", "show", "ktls0").CombinedOutput()
-	if !ok || err != nil || !bytes.Contains(out, []byte("UP")) {
+	if err != nil || !bytes.Contains(out, []byte("UP")) {
 		t.Errorf("%q: %v: %s", tp.stderr.String(), err, out)
 	}
 	must(t, tp.cmd.Process.Signal(os.Interrupt))

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ type tracer struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	file   string
-	stderr bytes.Buffer
+	stderr said
 	done   chan error
 	ended  func() // called when the tracer has ended, if not nil
 }
@@ -106,6 +107,24 @@ func (tr *tracer) start() *tracer {
 	t.Cleanup(tr.kill)
 	tr.waitFor(func() bool { _, err := os.Stat(ready); return err == nil })
 	return tr
+}
+
+// said is what a program that runs has written so far.
+type said struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 func (tr *tracer) waitFor(ok func() bool) {
