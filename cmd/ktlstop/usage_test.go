@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -150,5 +151,24 @@ func TestHelp(t *testing.T) {
 		if status != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "no space left") {
 			t.Errorf("%q to a full disk: status %d, %q", args, status, stderr)
 		}
+	}
+}
+
+// TestManualHasEachFlag: the manual page names each flag of each command.
+func TestManualHasEachFlag(t *testing.T) {
+	text, err := os.ReadFile("../../docs/ktlstop.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := strings.ReplaceAll(string(text), `\-`, "-")
+	flags := 0
+	eachFlag(func(cmd *cobra.Command, f *pflag.Flag) {
+		flags++
+		if !regexp.MustCompile(`--` + regexp.QuoteMeta(f.Name) + `([^\w-]|$)`).MatchString(page) {
+			t.Errorf("docs/ktlstop.1 lacks %s --%s", cmd.CommandPath(), f.Name)
+		}
+	})
+	if flags < 100 {
+		t.Errorf("%d flags", flags)
 	}
 }
