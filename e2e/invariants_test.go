@@ -77,6 +77,7 @@ type auditor struct {
 	lost      map[string]uint64 // by cause
 	bare      uint64            // records that should show bytes and show none
 	unsealed  int               // sent records without the times before their push
+	unended   int               // sent records without the time of it, and others behind them have theirs
 	unawaited int               // received records without the time of their arrival
 	blind     bool              // events other than records may be among the lost
 	pairs     int               // records that were compared with their peer's
@@ -348,7 +349,11 @@ func (a *auditor) checkWhole(h *history, dir string) {
 				a.errorf("%v: rx record %d.%d: the stages are %v", h, l.Gen, l.Seq, l.Lat)
 			}
 		}
-		if !endless(l, h.events[i+1:]) {
+		switch {
+		case endless(l, h.events[i+1:]):
+		case dir == "tx":
+			a.unended++
+		default:
 			a.errorf("%v: %s record %d.%d has no end: %v", h, dir, l.Gen, l.Seq, l.Lat)
 		}
 	}
@@ -436,6 +441,9 @@ func (a *auditor) explain(h *history, gaps []gap) {
 func (a *auditor) checkSkipped() {
 	if n := a.summary.skips("verdict_enter"); a.unsealed > n {
 		a.errorf("%d records were not seen being sealed, the kernel skipped the hook %d times", a.unsealed, n)
+	}
+	if n := a.summary.skips("push_exit"); a.unended > n {
+		a.errorf("%d records were not seen being handed to TCP, the kernel skipped the hook %d times", a.unended, n)
 	}
 	if n := a.summary.skips("msg_ready", "msg_announce", "msg_parsed"); a.unawaited > n {
 		a.errorf("%d records were not seen arriving, the kernel skipped the hooks %d times", a.unawaited, n)
