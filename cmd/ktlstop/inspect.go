@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -182,8 +181,7 @@ func (o *inspection) openShow(cmd *cobra.Command, tier event.Tier) (*show, error
 		}
 	}
 	out.Raw = true
-	out.Sink = sink.NewRaw(out.Queue, sink.NewText(console.queue(), sink.TextConfig{
-		Clock: o.liveClock(), Location: time.Local, NoHeader: true}))
+	out.Sink = sink.NewRaw(out.Queue, o.asides())
 	return s, nil
 }
 

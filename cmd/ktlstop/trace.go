@@ -75,8 +75,7 @@ type closingSink interface {
 // for who reads the output. What no packet tells is said on standard error.
 func (o *options) runInto(ctx context.Context, s *session.Session, out closingSink) error {
 	if o.capturing() || o.capture.live {
-		out = session.Sinks{out, session.Notices{Sink: sink.NewText(console.queue(),
-			sink.TextConfig{Clock: o.liveClock(), Location: time.Local, NoHeader: true})}}
+		out = session.Sinks{out, session.Notices{Sink: o.asides()}}
 	}
 	err := o.ready()
 	if err == nil {
@@ -84,6 +83,11 @@ func (o *options) runInto(ctx context.Context, s *session.Session, out closingSi
 	}
 	closeBusy(s)
 	return errors.Join(err, out.Close())
+}
+
+// asides writes to standard error what the output has no words for.
+func (o *options) asides() sink.Sink {
+	return sink.NewText(console.queue(), sink.TextConfig{Clock: o.liveClock(), Location: time.Local, NoHeader: true})
 }
 
 // openSession opens what the flags ask for and says what it is missing, and what
