@@ -2,12 +2,10 @@ package e2e
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,7 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	"golang.org/x/term"
+
+	"github.com/ktlstop/ktlstop/internal/pty"
 )
 
 var overloaded = security{"1.3", "AES-GCM-128", "sw"}
@@ -282,33 +281,14 @@ func raw(t *testing.T, terminal *os.File) bool {
 	return settings.Lflag&unix.ICANON == 0
 }
 
-// stopTerminal does what Ctrl-S does where the terminal is not in raw mode.
 func stopTerminal(t *testing.T, _, terminal *os.File) {
 	t.Helper()
-	must(t, unix.IoctlSetInt(int(terminal.Fd()), unix.TCXONC, unix.TCOOFF))
+	must(t, pty.Stop(terminal))
 }
 
-// fillTerminal writes until a terminal takes no more. In raw mode, which a
-// dashboard uses, a little more has room than before.
 func fillTerminal(t *testing.T, master, terminal *os.File) {
 	t.Helper()
-	fd, err := unix.Open(terminal.Name(), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	must(t, err)
-	defer unix.Close(fd)
-	before, err := term.MakeRaw(fd)
-	must(t, err)
-	defer func() { must(t, term.Restore(fd, before)) }()
-	for full := false; !full; runtime.Gosched() {
-		held, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCINQ)
-		must(t, err)
-		full = held >= 4095 // the reader's own buffer: nothing moves into it any more
-		for err == nil {
-			_, err = unix.Write(fd, []byte("nobody reads this"))
-		}
-		if !errors.Is(err, unix.EAGAIN) {
-			t.Fatal(err)
-		}
-	}
+	must(t, pty.Fill(master, terminal))
 }
 
 // noHooks wants every program to be detached.

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	"golang.org/x/term"
 
 	"github.com/ktlstop/ktlstop/internal/pty"
 )
@@ -347,41 +346,15 @@ func stuckScreen(t *testing.T, stick func(t *testing.T, master, terminal *os.Fil
 
 func stopTerminal(t *testing.T, _, terminal *os.File) {
 	t.Helper()
-	if err := unix.IoctlSetInt(int(terminal.Fd()), unix.TCXONC, unix.TCOOFF); err != nil {
+	if err := pty.Stop(terminal); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// fillTerminal writes until a terminal takes no more. In raw mode, which a
-// dashboard uses, a little more has room than before.
 func fillTerminal(t *testing.T, master, terminal *os.File) {
 	t.Helper()
-	fd, err := unix.Open(terminal.Name(), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	if err != nil {
+	if err := pty.Fill(master, terminal); err != nil {
 		t.Fatal(err)
-	}
-	defer unix.Close(fd)
-	before, err := term.MakeRaw(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := term.Restore(fd, before); err != nil {
-			t.Error(err)
-		}
-	}()
-	for full := false; !full; runtime.Gosched() {
-		held, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCINQ)
-		if err != nil {
-			t.Fatal(err)
-		}
-		full = held >= 4095 // the reader's own buffer: nothing moves into it any more
-		for err == nil {
-			_, err = unix.Write(fd, []byte("nobody reads this"))
-		}
-		if !errors.Is(err, unix.EAGAIN) {
-			t.Fatal(err)
-		}
 	}
 }
 
