@@ -99,11 +99,11 @@ func pickMirrors(uris string) (main, security string) {
 	return main, security
 }
 
-// packages refreshes the lists and returns the kernel packages in them.
-func (a apt) packages(ctx context.Context) ([]pkg, error) {
+// packages refreshes the lists and returns the packages of a flavour's kernels in them.
+func (a apt) packages(ctx context.Context, flavour string) ([]pkg, error) {
 	// apt-get update fails when one suite of several does; the others are then still usable.
 	updated, updateErr := a.command(ctx, "", "apt-get", "-q", "update", "--error-on=any").CombinedOutput()
-	names, err := a.names(ctx)
+	names, err := a.names(ctx, flavour)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (a apt) packages(ctx context.Context) ([]pkg, error) {
 	return parsePackages(string(out))
 }
 
-func (a apt) names(ctx context.Context) ([]string, error) {
+func (a apt) names(ctx context.Context, flavour string) ([]string, error) {
 	out, err := a.command(ctx, "", "apt-cache", "pkgnames", "linux-").Output()
 	if err != nil {
 		return nil, fmt.Errorf("apt-cache pkgnames: %w", err)
@@ -128,7 +128,7 @@ func (a apt) names(ctx context.Context) ([]string, error) {
 	var names []string
 	for _, name := range strings.Fields(string(out)) {
 		_, release, _ := strings.Cut(strings.TrimPrefix(name, "linux-"), "-")
-		if plainFlavour(strings.TrimPrefix(release, "unsigned-")) {
+		if isFlavour(strings.TrimPrefix(release, "unsigned-"), flavour) {
 			names = append(names, name)
 		}
 	}

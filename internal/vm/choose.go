@@ -8,7 +8,7 @@ import (
 
 // minImageKB is the least installed size of a linux-image package that holds modules. From 6.19 on linux-image is an
 // empty package that only depends on linux-binary and linux-modules.
-const minImageKB = 50_000
+const minImageKB = 10_000
 
 // A pkg is what apt-cache tells about a package, as far as it is needed here.
 type pkg struct {
@@ -24,23 +24,23 @@ type candidate struct {
 }
 
 // choose returns the newest complete kernel of a series.
-func choose(series string, pkgs []pkg) (candidate, error) {
+func choose(s Series, pkgs []pkg) (candidate, error) {
 	var best candidate
-	for _, c := range complete(pkgs) {
-		if inSeries(c.release, series) && (best.release == "" || compareVersions(c.release, best.release) > 0) {
+	for _, c := range complete(pkgs, s.flavour()) {
+		if inSeries(c.release, s.number()) && (best.release == "" || compareVersions(c.release, best.release) > 0) {
 			best = c
 		}
 	}
 	if best.release == "" {
-		return best, fmt.Errorf("no complete kernel %s in its suites; complete there: %s", series, listReleases(pkgs))
+		return best, fmt.Errorf("no complete kernel %s in its suites; complete there: %s", s.Name, listReleases(pkgs, s.flavour()))
 	}
 	return best, nil
 }
 
 func inSeries(release, series string) bool { return strings.HasPrefix(release, series+".") }
 
-// complete returns every release of the plain flavour for which an image and its modules can be had.
-func complete(pkgs []pkg) []candidate {
+// complete returns every release of a flavour for which an image and its modules can be had.
+func complete(pkgs []pkg, flavour string) []candidate {
 	byName := map[string]pkg{}
 	for _, p := range pkgs {
 		if old, ok := byName[p.name]; !ok || compareVersions(p.version, old.version) > 0 {
@@ -50,7 +50,7 @@ func complete(pkgs []pkg) []candidate {
 	var found []candidate
 	for name := range byName {
 		release, ok := strings.CutPrefix(name, "linux-image-")
-		if !ok || !plainFlavour(release) {
+		if !ok || !isFlavour(release, flavour) {
 			continue
 		}
 		if c, ok := assemble(release, byName); ok {
@@ -61,10 +61,19 @@ func complete(pkgs []pkg) []candidate {
 	return found
 }
 
-// plainFlavour leaves out -cloud-amd64 (it has no 9p), -rt-amd64 and metapackages such as linux-image-amd64.
-func plainFlavour(release string) bool {
+// isFlavour tells the plain kernels from -cloud-amd64 and -rt-amd64, and all of them from metapackages such as
+// linux-image-amd64.
+func isFlavour(release, flavour string) bool {
 	base, ok := strings.CutSuffix(release, "-amd64")
-	return ok && base[0] >= '0' && base[0] <= '9' && !strings.HasSuffix(base, "-cloud") && !strings.HasSuffix(base, "-rt")
+	if !ok || base[0] < '0' || base[0] > '9' {
+		return false
+	}
+	for _, special := range []string{"cloud", "rt"} {
+		if strings.HasSuffix(base, "-"+special) {
+			return flavour == special
+		}
+	}
+	return flavour == ""
 }
 
 func assemble(release string, byName map[string]pkg) (candidate, bool) {
@@ -83,9 +92,9 @@ func assemble(release string, byName map[string]pkg) (candidate, bool) {
 	return candidate{}, false
 }
 
-func listReleases(pkgs []pkg) string {
+func listReleases(pkgs []pkg, flavour string) string {
 	var names []string
-	for _, c := range complete(pkgs) {
+	for _, c := range complete(pkgs, flavour) {
 		names = append(names, c.release)
 	}
 	if len(names) == 0 {

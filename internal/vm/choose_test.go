@@ -25,7 +25,7 @@ func small(name string) pkg { return pkg{name: name, version: "1", installedKB: 
 // mirror holds what Debian's does: old layout, new layout, releases with a part missing, other flavours.
 var mirror = []pkg{
 	image("6.1.0-47-amd64"), image("6.1.0-50-amd64"), image("6.1.0-51-cloud-amd64"), image("6.1.0-52-rt-amd64"),
-	image("6.12.9+deb13-amd64"), image("6.12.95+deb12-amd64"), small("linux-image-amd64"),
+	image("6.12.9+deb13-amd64"), image("6.12.96+deb12-cloud-amd64"), image("6.12.96+deb12-rt-amd64"), image("6.12.95+deb12-amd64"), small("linux-image-amd64"),
 	small("linux-image-6.19.6+deb13-amd64"), small("linux-binary-6.19.6+deb13-amd64"),
 	small("linux-image-7.2.11+deb13-amd64"), small("linux-binary-7.2.11+deb13-amd64"), small("linux-modules-7.2.11+deb13-amd64"),
 	small("linux-image-7.2.12+deb13-amd64"), small("linux-binary-7.2.12+deb13-amd64"),
@@ -34,12 +34,15 @@ var mirror = []pkg{
 
 func TestChoose(t *testing.T) {
 	for series, want := range map[string]string{
-		"6.1":  "linux-image-6.1.0-50-amd64",
-		"6.12": "linux-image-6.12.95+deb12-amd64",
-		"7.2":  "linux-binary-7.2.11+deb13-amd64 linux-modules-7.2.11+deb13-amd64", // 7.2.12 has no modules
-		"7.3":  "linux-binary-unsigned-7.3.4+deb13-amd64 linux-modules-7.3.4+deb13-amd64",
+		"6.1":       "linux-image-6.1.0-50-amd64",
+		"6.1-cloud": "linux-image-6.1.0-51-cloud-amd64",
+		"6.1-rt":    "linux-image-6.1.0-52-rt-amd64",
+		"6.12-rt":   "linux-image-6.12.96+deb12-rt-amd64",
+		"6.12":      "linux-image-6.12.95+deb12-amd64",
+		"7.2":       "linux-binary-7.2.11+deb13-amd64 linux-modules-7.2.11+deb13-amd64", // 7.2.12 has no modules
+		"7.3":       "linux-binary-unsigned-7.3.4+deb13-amd64 linux-modules-7.3.4+deb13-amd64",
 	} {
-		c, err := choose(series, mirror)
+		c, err := choose(Series{Name: series}, mirror)
 		var names []string
 		for _, p := range c.pkgs {
 			names = append(names, p.name)
@@ -51,7 +54,7 @@ func TestChoose(t *testing.T) {
 }
 
 func TestChooseNone(t *testing.T) {
-	_, err := choose("6.19", mirror)
+	_, err := choose(Series{Name: "6.19"}, mirror)
 	if err == nil || !strings.Contains(err.Error(), "6.19") || !strings.Contains(err.Error(), "7.3.4+deb13-amd64") {
 		t.Errorf("error %v does not say what was looked for and what there is", err)
 	}

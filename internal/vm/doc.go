@@ -9,5 +9,6 @@
 //	Boot    starts QEMU with an initramfs made on the spot (initramfs.go, qemu.go, guest.go)
 //	Run     runs one command in the guest (protocol.go; the guest's side is agent.go)
 //
-// cmd/vmrun runs one command, cmd/vmtest runs the guest tests of a list of packages on a list of kernels.
+// cmd/vmrun runs one command, cmd/vmtest runs the guest tests of a list of packages on a list of kernels,
+// cmd/vmkernel says where a kernel lies.
 package vm

@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,17 +23,25 @@ func (k *Kernel) Image() string { return filepath.Join(k.dir, "vmlinuz") }
 // Modules is the directory that belongs at /lib/modules/RELEASE.
 func (k *Kernel) Modules() string { return filepath.Join(k.dir, "lib/modules", k.Release) }
 
-// Fetch returns the kernel of a series, from the cache when it is there. With update it asks the mirror for a newer one.
+// Fetch returns the kernel of a series to boot, from the cache when it is there. With update it asks the mirror for a
+// newer one.
 func Fetch(ctx context.Context, series string, update bool) (*Kernel, error) {
 	s, err := findSeries(series)
 	if err != nil {
 		return nil, err
 	}
+	if s.Use == typesOnly {
+		return nil, fmt.Errorf("kernel %s cannot be booted: kernels.txt has it for its types only", series)
+	}
+	return fetchOrCached(ctx, s, update)
+}
+
+func fetchOrCached(ctx context.Context, s Series, update bool) (*Kernel, error) {
 	cache, err := CacheDir()
 	if err != nil {
 		return nil, err
 	}
-	if k, ok := cached(cache, series); ok && !update {
+	if k, ok := cached(cache, s.Name); ok && !update {
 		return k, nil
 	}
 	lock, err := lockCache(cache)
@@ -40,7 +49,7 @@ func Fetch(ctx context.Context, series string, update bool) (*Kernel, error) {
 		return nil, err
 	}
 	defer lock.Close()
-	if k, ok := cached(cache, series); ok && !update { // another run fetched it meanwhile
+	if k, ok := cached(cache, s.Name); ok && !update { // another run fetched it meanwhile
 		return k, nil
 	}
 	return fetch(ctx, cache, s)
@@ -66,21 +75,21 @@ func fetch(ctx context.Context, cache string, s Series) (*Kernel, error) {
 		return nil, err
 	}
 	progressf("looking for kernel %s in %s", s.Name, strings.Join(s.Suites, ", "))
-	a := apt{filepath.Join(cache, "apt", s.Name)}
+	a := apt{filepath.Join(cache, "apt", s.number())} // its flavours lie in the same suites
 	if err := a.setup(ctx, s); err != nil {
 		return nil, err
 	}
-	pkgs, err := a.packages(ctx)
+	pkgs, err := a.packages(ctx, s.flavour())
 	if err != nil {
 		return nil, fmt.Errorf("kernel %s: %w", s.Name, err)
 	}
-	c, err := choose(s.Name, pkgs)
+	c, err := choose(s, pkgs)
 	if err != nil {
 		return nil, err
 	}
 	k := kernelIn(cache, s.Name, c.release)
 	if _, err := os.Stat(k.Image()); err != nil {
-		if err := install(ctx, a, c, k); err != nil {
+		if err := install(ctx, a, c, k, s.Use); err != nil {
 			return nil, err
 		}
 	}
@@ -88,7 +97,7 @@ func fetch(ctx context.Context, cache string, s Series) (*Kernel, error) {
 }
 
 // install downloads and unpacks a kernel beside its place and then renames it into it.
-func install(ctx context.Context, a apt, c candidate, k *Kernel) error {
+func install(ctx context.Context, a apt, c candidate, k *Kernel, use string) error {
 	if err := os.MkdirAll(filepath.Dir(k.dir), 0o755); err != nil {
 		return err
 	}
@@ -115,6 +124,11 @@ func install(ctx context.Context, a apt, c candidate, k *Kernel) error {
 	unpacked := &Kernel{k.Series, k.Release, root}
 	if err := unpacked.arrange(ctx); err != nil {
 		return err
+	}
+	if use == typesOnly {
+		if err := unpacked.leaveTypes(); err != nil {
+			return err
+		}
 	}
 	os.RemoveAll(k.dir) // what an interrupted run may have left
 	return os.Rename(root, k.dir)
@@ -145,6 +159,16 @@ func (k *Kernel) arrange(ctx context.Context) error {
 		return err
 	}
 	return k.moveImage()
+}
+
+// leaveTypes removes all modules but tls: without them a kernel takes a tenth of the space.
+func (k *Kernel) leaveTypes() error {
+	return filepath.WalkDir(k.Modules(), func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.Contains(d.Name(), ".ko") || moduleName(file) == "tls" {
+			return err
+		}
+		return os.Remove(file)
+	})
 }
 
 func (k *Kernel) moveImage() error {

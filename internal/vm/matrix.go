@@ -3,6 +3,7 @@ package vm
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,11 +13,30 @@ var kernelsTxt string
 // A Series is one line of kernels.txt: a kernel series such as "6.1" and the suites to look for it in.
 type Series struct {
 	Name   string
-	Check  bool // only checkTests run on it
+	Use    string // full, check or types
 	Suites []string
 }
 
-// Matrix returns every series that ktlstop is tested on, oldest first.
+// What a kernel is for.
+const (
+	full      = "full"
+	checkOnly = "check" // only checkTests run on it
+	typesOnly = "types" // it is not booted: only what its packages tell of its types is looked at
+)
+
+// flavour is which of Debian's builds of a kernel it is, empty for the plain one.
+func (s *Series) flavour() string {
+	_, flavour, _ := strings.Cut(s.Name, "-")
+	return flavour
+}
+
+// number is the series without its flavour.
+func (s *Series) number() string {
+	number, _, _ := strings.Cut(s.Name, "-")
+	return number
+}
+
+// Matrix returns every series of kernels.txt, in its order: oldest first.
 func Matrix() []Series {
 	m, err := parseMatrix(kernelsTxt)
 	if err != nil {
@@ -34,11 +54,11 @@ func parseMatrix(text string) ([]Series, error) {
 		case len(fields) == 0:
 			continue
 		case len(fields) < 3:
-			return nil, fmt.Errorf("kernels.txt:%d: want a series, full or check, and suites", i+1)
-		case fields[1] != "full" && fields[1] != "check":
-			return nil, fmt.Errorf("kernels.txt:%d: series %s has the tests %q, not full or check", i+1, fields[0], fields[1])
+			return nil, fmt.Errorf("kernels.txt:%d: want a series, full, check or types, and suites", i+1)
+		case !slices.Contains([]string{full, checkOnly, typesOnly}, fields[1]):
+			return nil, fmt.Errorf("kernels.txt:%d: series %s is for %q, not full, check or types", i+1, fields[0], fields[1])
 		}
-		m = append(m, Series{Name: fields[0], Check: fields[1] == "check", Suites: fields[2:]})
+		m = append(m, Series{Name: fields[0], Use: fields[1], Suites: fields[2:]})
 	}
 	return m, nil
 }

@@ -113,7 +113,7 @@ const (
 // kernelNames are the kernels that run all tests, and with checked those that run checkTests too.
 func kernelNames(checked bool) (names []string) {
 	for _, s := range Matrix() {
-		if checked || !s.Check {
+		if s.Use == full || checked && s.Use == checkOnly {
 			names = append(names, s.Name)
 		}
 	}
@@ -128,7 +128,7 @@ func (o *testOptions) runsChecks() bool {
 // checks says whether a kernel runs checkTests only: it does unless other tests were asked for.
 func (o *testOptions) checks(series string) bool {
 	s, err := findSeries(series)
-	return err == nil && s.Check && o.runsChecks()
+	return err == nil && s.Use == checkOnly && o.runsChecks()
 }
 
 // testing are the kernels that run all tests there are.
