@@ -18,7 +18,7 @@ NOCGO    := CGO_ENABLED=0 $(GO)
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build build-gobpf vmrun selftest selftest-record generate clang picture recording btf examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
+.PHONY: help build build-gobpf vmrun selftest selftest-record generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -52,11 +52,20 @@ clang: # generated objects are compared byte by byte, so the compiler's version 
 generate: clang ## compile bpf/ and generate its Go bindings
 	$(GO) generate ./pkg/loader/...
 
-# What is known of each kernel offline. On another distribution's kernel: sudo bin/btfextract > pkg/loader/testdata/btf/NAME.btf
-btf: build vmrun ## keep of the kernels' types what the programs name, in pkg/loader/testdata/btf; KERNELS="6.1 7.3"
-	$(NOCGO) build -o bin/btfextract ./pkg/loader/internal/corpus/cmd/btfextract
-	@for kernel in $(KERNELS); do (set -x; bin/vmrun -kernel $$kernel -timeout 3m -- sh -c "modprobe tls; bin/btfextract" \
-		> pkg/loader/testdata/btf/debian-$$kernel-amd64.btf); done
+BTF := pkg/loader/testdata/btf
+
+# What is known of each kernel offline: out of its packages, without booting it.
+btf: btfextract ## keep of Debian's kernels' types what the programs name, in pkg/loader/testdata/btf; KERNELS="6.1 7.3-rt"
+	@for kernel in $(or $(KERNELS),$$(bin/vmkernel)); do dir=$$(bin/vmkernel $$kernel); \
+		(set -x; bin/btfextract -o $(BTF)/debian-$$kernel-amd64.btf $$dir/vmlinuz $$dir/lib/modules/*/kernel/net/tls/tls.ko); done
+
+btf-add: btfextract ## the same of any kernel: NAME=ubuntu-24.04-6.8-amd64, of the running one or of IMAGE and MODULE
+	@test -n "$(NAME)" || { echo "make btf-add NAME=DISTRIBUTION-RELEASE-KERNEL-ARCHITECTURE [IMAGE=/boot/vmlinuz-... MODULE=.../tls.ko]"; exit 2; }
+	bin/btfextract -o $(BTF)/$(NAME).btf $(IMAGE) $(MODULE)
+	$(GO) test ./pkg/loader -run 'TestCorpus$$/^$(NAME).btf$$'
+
+btfextract:
+	$(NOCGO) build -ldflags "-s -w" -o bin/ ./pkg/loader/internal/corpus/cmd/btfextract ./internal/vm/cmd/vmkernel
 
 picture: ## draw the README's pictures anew
 	$(NOCGO) test ./cmd/ktlstop -run TestPictures -update

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -20,8 +21,13 @@ import (
 // that the verifier would come to and that finds nothing.
 func TestCorpus(t *testing.T) {
 	files, err := filepath.Glob("testdata/btf/*.btf")
-	if err != nil || len(files) < 7 {
-		t.Fatalf("%d kernels: %v", len(files), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, series := range debianSeries(t) {
+		if file := "testdata/btf/debian-" + series + "-amd64.btf"; !slices.Contains(files, file) {
+			t.Errorf("there is no %s: make btf KERNELS=%s", file, series)
+		}
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
@@ -36,6 +42,24 @@ func TestCorpus(t *testing.T) {
 			check(t, spec.Programs[inventoryProgram], corpusTypes(t, file))
 		})
 	}
+}
+
+// debianSeries are the kernels that the project can have whenever it wants.
+func debianSeries(t *testing.T) (names []string) {
+	t.Helper()
+	text, err := os.ReadFile("../../internal/vm/kernels.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) > 0 && !strings.HasPrefix(line, "#") {
+			names = append(names, fields[0])
+		}
+	}
+	if len(names) < 7 {
+		t.Fatalf("kernels.txt names %q only", names)
+	}
+	return names
 }
 
 func corpusTypes(t *testing.T, file string) *btf.Spec {

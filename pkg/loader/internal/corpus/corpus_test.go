@@ -3,6 +3,7 @@ package corpus
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf/asm"
@@ -11,19 +12,24 @@ import (
 
 func build(t *testing.T, types ...btf.Type) *btf.Spec {
 	t.Helper()
+	return load(t, marshal(t, types...))
+}
+
+func marshal(t *testing.T, types ...btf.Type) []byte {
+	t.Helper()
 	b, err := btf.NewBuilder(types, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return load(t, b.Marshal)
-}
-
-func load(t *testing.T, marshal func([]byte, *btf.MarshalOptions) ([]byte, error)) *btf.Spec {
-	t.Helper()
-	raw, err := marshal(nil, nil)
+	raw, err := b.Marshal(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return raw
+}
+
+func load(t *testing.T, raw []byte) *btf.Spec {
+	t.Helper()
 	spec, err := btf.LoadSpecFromReader(bytes.NewReader(raw))
 	if err != nil {
 		t.Fatal(err)
@@ -46,9 +52,12 @@ func TestExtract(t *testing.T) {
 	}
 	call := &btf.Func{Name: "tls_call", Linkage: btf.StaticFunc, Type: &btf.FuncProto{Return: u32,
 		Params: []btf.FuncParam{{Name: "sk", Type: &btf.Pointer{Target: sock}}, {Name: "o", Type: &btf.Pointer{Target: other}}}}}
-	object := build(t, &btf.Struct{Name: "sock___old", Size: 8, Members: []btf.Member{{Name: "wanted", Type: u32}}},
+	helper := &btf.Func{Name: "bpf_helper", Linkage: btf.StaticFunc, Type: &btf.FuncProto{Return: u32}}
+	object := build(t, &btf.Func{Name: "bpf_helper", Linkage: btf.ExternFunc, Type: &btf.FuncProto{Return: u32}},
+		&btf.Typedef{Name: "counter_t", Type: u32}, &btf.Struct{Name: "sock___old", Size: 8, Members: []btf.Member{{Name: "wanted", Type: u32}}},
 		&btf.Struct{Name: "holder", Size: 8, Members: []btf.Member{{Name: "by_value", Type: u32}, {Name: "next", Type: u32, Offset: 32}}})
-	raw, err := Extract(object, []string{"tls_call", "tls_absent"}, build(t, sock, other, call))
+	raw, err := Extract(object, []string{"tls_call", "tls_absent"}, build(t, sock, other, call, helper,
+		&btf.Typedef{Name: "counter_t", Type: u32}, &btf.Typedef{Name: "other_t", Type: u32}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,8 +90,26 @@ func TestExtract(t *testing.T) {
 	if len(params) != 2 || params[0].Name != "sk" || params[0].Type.(*btf.Pointer).Target != btf.Type(s) {
 		t.Errorf("the function's parameters are %+v", params)
 	}
+	if err := spec.TypeByName("bpf_helper", &f); err != nil {
+		t.Errorf("the function that the object calls: %v", err)
+	}
+	for name, want := range map[string]bool{"counter_t": true, "other_t": false} {
+		if _, err := spec.AnyTypesByName(name); (err == nil) != want {
+			t.Errorf("the typedef %s: %v", name, err)
+		}
+	}
 	if fwd, ok := params[1].Type.(*btf.Pointer).Target.(*btf.Fwd); !ok || fwd.Name != "other" {
 		t.Errorf("the second parameter points to %+v", params[1].Type)
+	}
+}
+
+// Without the module's functions nothing is written, as it would look like a
+// kernel that lacks them all.
+func TestExtractWithoutModule(t *testing.T) {
+	call := &btf.Func{Name: "tcp_call", Linkage: btf.StaticFunc, Type: &btf.FuncProto{Return: u32}}
+	_, err := Extract(build(t, u32), []string{"tcp_call", "tls_call"}, build(t, call))
+	if err == nil || !strings.Contains(err.Error(), "tls.ko") {
+		t.Errorf("without the module: %v", err)
 	}
 }
 

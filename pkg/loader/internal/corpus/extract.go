@@ -4,6 +4,7 @@
 package corpus
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,9 +13,11 @@ import (
 )
 
 // Extract keeps of the kernel's types what the types of the object name: the
-// same structures with the members of those names, the same enumerations, and
-// the prototypes of functions. Sizes and offsets stay what they are. kernel is
-// the type information of vmlinux and of the modules that matter.
+// same structures with the members of those names, the same enumerations and
+// typedefs, and the prototypes of functions that programs call or, as named, are
+// attached to. Sizes and offsets stay what they are. kernel is
+// the type information of vmlinux and of the modules that matter; functions that
+// it lacks are left out, but one of them at least must be there.
 func Extract(object *btf.Spec, functions []string, kernel ...*btf.Spec) ([]byte, error) {
 	x := extractor{names: map[string]bool{}, members: map[string]bool{}, done: map[btf.Type]btf.Type{}}
 	if err := x.learn(object); err != nil {
@@ -23,6 +26,10 @@ func Extract(object *btf.Spec, functions []string, kernel ...*btf.Spec) ([]byte,
 	b, err := btf.NewBuilder(nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("begin the types: %w", err)
+	}
+	functions = slices.Compact(slices.Sorted(slices.Values(functions)))
+	if err := belong(functions, kernel); err != nil {
+		return nil, err
 	}
 	names := slices.Concat(x.sorted(), functions)
 	for _, spec := range kernel {
@@ -33,6 +40,20 @@ func Extract(object *btf.Spec, functions []string, kernel ...*btf.Spec) ([]byte,
 		}
 	}
 	return b.Marshal(nil, nil)
+}
+
+// belong looks whether the module that has the functions is there and is this
+// kernel's: with another's base, its names are none.
+func belong(functions []string, kernel []*btf.Spec) error {
+	for _, spec := range kernel {
+		for _, name := range functions {
+			var f *btf.Func
+			if strings.HasPrefix(name, "tls_") && spec.TypeByName(name, &f) == nil {
+				return nil
+			}
+		}
+	}
+	return errors.New("these types have none of kernel TLS's functions: load the module tls, or name this kernel's tls.ko")
 }
 
 type extractor struct {
@@ -56,6 +77,12 @@ func (x *extractor) learn(object *btf.Spec) error {
 			x.name(t.Name)
 			for _, v := range t.Values {
 				x.members[v.Name] = true
+			}
+		case *btf.Typedef:
+			x.name(t.Name)
+		case *btf.Func:
+			if t.Linkage == btf.ExternFunc { // the kernel's, which programs call
+				x.name(t.Name)
 			}
 		}
 	}

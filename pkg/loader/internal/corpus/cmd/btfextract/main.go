@@ -1,9 +1,10 @@
-// btfextract writes to standard output what the BPF programs need to know of
-// the running kernel's types: some kilobytes of BTF. Load the module tls before.
+// btfextract writes down what the BPF programs need to know of a kernel's types:
+// some kilobytes of BTF.
 package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -14,38 +15,73 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
+const usage = `usage: btfextract [-o FILE] [IMAGE [MODULE]]
+
+Writes what ktlstop's programs name of a kernel's types: names and layouts of structures, enumerations and functions.
+Without files it is the kernel that runs, with the module tls loaded. IMAGE is a kernel from /boot (x86), a vmlinux with
+type information, or a copy of /sys/kernel/btf/vmlinux; MODULE is its tls.ko, or a copy of /sys/kernel/btf/tls. They may
+be compressed.
+
+`
+
 func main() {
-	if err := extract(); err != nil {
+	flag.Usage = func() { fmt.Fprint(flag.CommandLine.Output(), usage); flag.PrintDefaults() }
+	out := flag.String("o", "", "write to `file`, not to standard output")
+	flag.Parse()
+	if flag.NArg() > 2 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	if err := run(*out, flag.Arg(0), flag.Arg(1)); err != nil {
 		fmt.Fprintln(os.Stderr, "btfextract:", err)
 		os.Exit(1)
 	}
 }
 
-func extract() error {
+// run writes nothing unless all of it is there.
+func run(out, image, module string) error {
+	b, err := extract(image, module)
+	if err != nil {
+		return err
+	}
+	if out != "" {
+		return os.WriteFile(out, b, 0o644)
+	}
+	_, err = os.Stdout.Write(b)
+	return err
+}
+
+func extract(image, module string) ([]byte, error) {
 	programs, err := object.LoadKtls()
 	if err != nil {
-		return fmt.Errorf("read the BPF object: %w", err)
-	}
-	kernel, err := btf.LoadKernelSpec()
-	if err != nil {
-		return fmt.Errorf("read the kernel's types: %w", err)
-	}
-	specs := []*btf.Spec{kernel}
-	module, err := btf.LoadKernelModuleSpec("tls")
-	switch {
-	case err == nil:
-		specs = append(specs, module)
-	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("read the types of the module tls: %w", err)
+		return nil, fmt.Errorf("read the BPF object: %w", err)
 	}
 	var functions []string
 	for _, p := range programs.Programs {
 		functions = append(functions, p.AttachTo)
 	}
-	b, err := corpus.Extract(programs.Types, functions, specs...)
+	specs, err := read(image, module)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = os.Stdout.Write(b)
-	return err
+	return corpus.Extract(programs.Types, functions, specs...)
+}
+
+func read(image, module string) ([]*btf.Spec, error) {
+	if image != "" {
+		return corpus.Files(image, module)
+	}
+	cache := btf.NewCache() // the module's types point to those of the kernel
+	kernel, err := cache.Kernel()
+	if err != nil {
+		return nil, fmt.Errorf("read the kernel's types: %w", err)
+	}
+	tls, err := cache.Module("tls")
+	if errors.Is(err, fs.ErrNotExist) { // built in, or not loaded, which Extract finds out
+		return []*btf.Spec{kernel}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the types of the module tls: %w", err)
+	}
+	return []*btf.Spec{kernel, tls}, nil
 }
