@@ -3,6 +3,8 @@
 package loader
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/corpus"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/objecttest"
 )
 
 // The programs find in every kernel of the corpus what they name there: each
@@ -125,4 +128,49 @@ func TestCorpusSeesWhatLacks(t *testing.T) {
 			t.Errorf("%s: %v", h.program, missing)
 		}
 	}
+}
+
+// On a kernel from before 6.0 the types are there and the function that opens a
+// record is not: one line says why that is the end, and what to do.
+func TestKernelTooOld(t *testing.T) {
+	kernel := corpusTypes(t, "testdata/btf/debian-6.1-amd64.btf")
+	older := without(t, kernel, openFunction)
+	_, _, err := choose(objecttest.Object(t), &types{tls: older, vmlinux: older})
+	const want = "this kernel's TLS code is older than Linux 6.0: it has no function tls_rx_one_record, which opens records; use Linux 6.0 or later"
+	var unsupported *UnsupportedError
+	if !errors.As(err, &unsupported) || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
+	}
+	if _, _, err := choose(objecttest.Object(t), &types{tls: kernel, vmlinux: kernel}); err != nil {
+		t.Errorf("with that function: %v", err)
+	}
+}
+
+// without is a kernel's types less a function.
+func without(t *testing.T, kernel *btf.Spec, function string) *btf.Spec {
+	t.Helper()
+	b, err := btf.NewBuilder(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for typ, err := range kernel.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, ok := typ.(*btf.Func); ok && f.Name == function {
+			continue
+		}
+		if _, err := b.Add(typ); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw, err := b.Marshal(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := btf.LoadSpecFromReader(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return spec
 }

@@ -40,6 +40,10 @@ func (b *gobpfBackend) open(ctx context.Context, cfg *Config) error {
 		return err
 	}
 	b.Backend, err = gobpf.Open(o)
+	var function gobpf.Lacking
+	if errors.As(err, &function) {
+		return lacksFunction(string(function))
+	}
 	var lacks *gobpf.Unsupported
 	if errors.As(err, &lacks) {
 		return (*UnsupportedError)(lacks)

@@ -118,8 +118,7 @@ func choose(spec *ebpf.CollectionSpec, t *types) (present []hook, missing []stri
 			present = append(present, h)
 			continue
 		case h.required:
-			return nil, nil, &UnsupportedError{What: fmt.Sprintf("this kernel's TLS code has no function %s to attach to", h.function),
-				Hint: "README.md lists the kernels that are known to work"}
+			return nil, nil, lacksFunction(h.function)
 		case h.without != "" && !have[h.program] && !have[h.alternative]:
 			missing = append(missing, h.function+": "+h.without)
 		}

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -52,11 +53,38 @@ func checkTypes() error {
 		missing = tlsTypes // tls is a module and has its own
 		_, err = os.Stat(missing)
 	}
+	if err != nil && tooOld("/proc/kallsyms") {
+		return lacksFunction(openFunction) // type information would not help
+	}
 	if err != nil {
 		return &UnsupportedError{What: "this kernel has no type information (" + missing + ")",
 			Hint: "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as all distributions' are today, or a build with the gobpf backend", Err: err}
 	}
 	return nil
+}
+
+// openFunction opens a record, from Linux 6.0 on. Of the functions that ktlstop
+// cannot do without it is the youngest, and the one that tells an old kernel.
+const openFunction = "tls_rx_one_record"
+
+// lacksFunction is of a kernel without a function that ktlstop cannot do without.
+func lacksFunction(name string) error {
+	if name == openFunction {
+		return &UnsupportedError{What: "this kernel's TLS code is older than Linux 6.0: it has no function " + name + ", which opens records",
+			Hint: "use Linux 6.0 or later"}
+	}
+	return &UnsupportedError{What: "this kernel's TLS code has no function " + name + " to attach to",
+		Hint: "README.md lists the kernels that are known to work"}
+}
+
+// tooOld asks the kernel's symbols whether its TLS code is there and lacks
+// openFunction. Their names anyone may read.
+func tooOld(kallsyms string) bool {
+	b, err := os.ReadFile(kallsyms)
+	has := func(name string) bool { // a tab and the module follow where there is one
+		return bytes.Contains(b, []byte(" "+name+"\t")) || bytes.Contains(b, []byte(" "+name+"\n"))
+	}
+	return err == nil && has("tls_sw_recvmsg") && !has(openFunction)
 }
 
 // checkRights looks at the capabilities before the kernel says EPERM somewhere.

@@ -85,8 +85,14 @@ type Backend struct {
 	running  map[string]*ebpf.Program
 }
 
+// Lacking is the name of a required function that this kernel does not have.
+type Lacking string
+
+// Error says what is lacking; whoever knows what for can say more.
+func (l Lacking) Error() string { return "the kernel has no function " + string(l) }
+
 // Open loads and attaches the programs. Nothing is told before SetLive. The error
-// is an *Unsupported where the machine lacks something.
+// is an *Unsupported where the machine lacks something, or Lacking.
 func Open(o Options) (*Backend, error) {
 	b := &Backend{options: o}
 	if err := b.open(); err != nil {
@@ -105,6 +111,9 @@ func (b *Backend) open() error {
 	if err != nil {
 		return err
 	}
+	if err := b.require(k); err != nil {
+		return err
+	}
 	known, err := learn.Kernel(k)
 	if err != nil {
 		return err
@@ -114,9 +123,7 @@ func (b *Backend) open() error {
 	if err != nil {
 		return fmt.Errorf("read the BPF object: %w", err)
 	}
-	if err := b.choose(spec, k, known); err != nil {
-		return err
-	}
+	b.choose(spec, k, known)
 	if err := b.load(spec, known); err != nil {
 		return err
 	}
@@ -136,6 +143,16 @@ func (b *Backend) open() error {
 	return b.listen()
 }
 
+// require looks for the required functions, before records are made to learn of.
+func (b *Backend) require(k *learn.Symbols) error {
+	for _, h := range b.options.Hooks {
+		if h.Required && !k.Functions[h.Function] {
+			return Lacking(h.Function)
+		}
+	}
+	return nil
+}
+
 // lacks says what is missing before the hooks are looked at.
 func (b *Backend) lacks(known *learn.Knowledge) {
 	b.missing = append(b.missing, known.Missing...)
@@ -151,7 +168,7 @@ func (b *Backend) lacks(known *learn.Knowledge) {
 }
 
 // choose drops the programs of functions that this kernel does not have.
-func (b *Backend) choose(spec *ebpf.CollectionSpec, k *learn.Symbols, known *learn.Knowledge) error {
+func (b *Backend) choose(spec *ebpf.CollectionSpec, k *learn.Symbols, known *learn.Knowledge) {
 	if _, ok := known.Layout.Fields["tls_strparser.msg_ready"]; !ok {
 		// The programs that would ask it; known.Missing tells where they matter.
 		for _, function := range []string{"tls_rx_msg_maybe_announce", "tls_strp_check_rcv"} {
@@ -181,14 +198,10 @@ func (b *Backend) choose(spec *ebpf.CollectionSpec, k *learn.Symbols, known *lea
 			continue
 		case have[h.Program]:
 			continue
-		case h.Required:
-			return &Unsupported{What: "this kernel's TLS code has no function " + h.Function + " to attach to",
-				Hint: "README.md lists the kernels that are known to work"}
 		case h.Without != "" && !have[h.Alternative]:
 			b.missing = append(b.missing, h.Function+": "+h.Without)
 		}
 	}
-	return nil
 }
 
 func (b *Backend) load(spec *ebpf.CollectionSpec, known *learn.Knowledge) (err error) {
