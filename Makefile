@@ -18,7 +18,7 @@ NOCGO    := CGO_ENABLED=0 $(GO)
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build build-gobpf vmrun selftest selftest-record generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
+.PHONY: help build build-gobpf vmrun selftest selftest-record generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -120,7 +120,7 @@ soak: build vmrun ## a flood of 200,000 records, half an hour of random traffic:
 BENCH_KERNEL ?= 6.1
 
 # Counting instructions, with one processor: figures repeat on any machine.
-bench: bench-library bench-tracer bench-user ## measure all in the guest and write docs/bench.md; BENCH_KERNEL=6.1
+bench: bench-library bench-modes bench-tracer bench-user ## measure all in the guest and write docs/bench.md; BENCH_KERNEL=6.1
 
 BENCHDOC = $(NOCGO) run ./internal/bench/cmd/benchdoc
 
@@ -132,14 +132,23 @@ bench-library: build vmrun # kernel TLS, user-space TLS and TCP
 bench-tools: PROGRAMS := bpftrace:bpftrace tcpdump:tcpdump strace:strace
 bench-tools: programs
 
-COUNT = bin/vmrun -icount -kernel $(BENCH_KERNEL) -mem 4096 -timeout 40m -share bin -- bin/cost -ktlstop bin/ktlstop
+# Those whose costs docs/bench.md shows side by side.
+COUNT_KERNELS := $(or $(KERNELS),6.1 6.12 7.3)
+COUNT = bin/vmrun -icount -mem 4096 -timeout 40m -share bin
 GOBENCH = $(NOCGO) test -run '^$$' -bench . -benchmem ./pkg/loader/internal/assemble ./internal/flow ./internal/sink ./internal/inspect ./internal/tui
 
 cost: build vmrun
 	$(NOCGO) build -o bin/cost ./internal/cost/cmd/cost
 
-bench-tracer: cost bench-tools # what a record costs the traced program
-	$(COUNT) -o bin/bench-tracer.json
+# What each mode costs on each kernel; $(1) is said to bin/cost. Two guests side by side, since each has one processor.
+count = printf '%s\n' $(COUNT_KERNELS) | xargs -P $(JOBS) -I KERNEL $(COUNT) -kernel KERNEL -- bin/cost -ktlstop bin/ktlstop $(1) -o bin/count-KERNEL.json
+
+bench-modes: cost bench-tools # what each mode costs on each kernel, and what others cost: all that bench-count compares with
+	$(call count,-others -rounds 3)
+	$(BENCHDOC) $(foreach k,$(COUNT_KERNELS),modes/$(k)=bin/count-$(k).json)
+
+bench-tracer: cost bench-tools # what a record costs by size and by connections, and the tool's own process
+	$(COUNT) -kernel $(BENCH_KERNEL) -- bin/cost -tables -ktlstop bin/ktlstop -o bin/bench-tracer.json
 	$(BENCHDOC) tracer=bin/bench-tracer.json
 
 bench-user: build cost # what an event costs user space
@@ -147,14 +156,14 @@ bench-user: build cost # what an event costs user space
 	bin/cost -benches bin/bench.txt -screens -ktlstop bin/ktlstop -o bin/bench-user.json
 	$(BENCHDOC) user=bin/bench-user.json
 
-bench-count: cost ## fail if the kernel side of tracing costs more than docs/bench.json says
-	$(COUNT) -against docs/bench.json -o bin/check-tracer.json
-	bin/cost -check docs/bench.json bin/check-tracer.json
+bench-count: cost ## fail if tracing costs more than docs/bench.json says; KERNELS=6.1, UPDATE=1 only to show what it costs
+	$(call count,$(if $(UPDATE),,-against docs/bench.json))
+	@bin/cost $(if $(UPDATE),-show,-check docs/bench.json) $(foreach k,$(COUNT_KERNELS),bin/count-$(k).json)
 
 bench-check: bench-count ## the same, and fail if the user side allocates more
 	$(GOBENCH) -benchtime 100x > bin/check.txt
 	bin/cost -benches bin/check.txt -o bin/check-user.json
-	bin/cost -check docs/bench.json bin/check-user.json
+	bin/cost -check-user docs/bench.json bin/check-user.json
 
 demo: build vmrun ## show it, on this machine's kernel or on one under QEMU
 	@internal/vm/demo.sh

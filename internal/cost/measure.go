@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"os/exec"
 	"slices"
@@ -17,14 +16,12 @@ type Result struct {
 	Tool string `json:"tool"`
 	Load Load   `json:"load"`
 	Cost Cost   `json:"cost"`
-	// Programs is what the tool's BPF programs took of a record sent and received,
-	// the measuring included; nil where the tool is not a process beside the work
-	// or has none, and with many connections, whose begin would be most of it.
-	Programs *float64 `json:"programs,omitempty"`
 	// Reader is the tool's own time on a processor for each record, in
-	// nanoseconds; nil where the tool is not a process beside the work.
+	// nanoseconds; nil where that was not asked for, or the tool is not a process
+	// beside the work.
 	Reader *float64 `json:"reader,omitempty"`
-	// Life is what the tool's process was seen to take; nil like Reader.
+	// Life is what the tool's process was seen to take; nil like Reader, and with
+	// all but the first load of a round.
 	Life *Life `json:"life,omitempty"`
 }
 
@@ -38,177 +35,141 @@ type Life struct {
 	PeakRSS int64 `json:"peak_rss"`
 }
 
-// Matrix is which loads run under which tools.
-type Matrix struct {
-	Tools []Tool
-	Loads []Load
-	// Self is this program, which does the work as a child.
+// Runner does the work under tools, in children of this program.
+type Runner struct {
 	Self string
-	// Known is what Check will compare with; nil to measure all alike.
-	Known *Report
+	// Rounds is how often a tool is started anew.
+	Rounds int
+	// Readers says that the tools' own processes are measured too.
+	Readers bool
+	// Enough, if not nil, says whether a cost is as low as it is expected to be.
+	// What is not is tried in more rounds, since it may be another way through the
+	// kernel that was met.
+	Enough func(tool string, load Load, cost Cost) bool
+	// Progress is told each result.
+	Progress func(Result)
 }
 
-// Measure runs all. A tool that cannot run is an error: a table with holes
-// would be read as a comparison.
-func (m *Matrix) Measure(progress func(Result)) ([]Result, error) {
-	var all []Result
-	for _, tool := range m.Tools {
-		for _, load := range m.Loads {
-			r, err := m.measure(&tool, load)
-			if err != nil {
-				return nil, fmt.Errorf("%s, %v: %w", tool.Name, load, err)
-			}
-			progress(r)
-			all = append(all, r)
+// moreRounds is up to how many there are where that is not enough.
+const moreRounds = 6
+
+// Measure does all loads under each start of a tool.
+func (n *Runner) Measure(tool *Tool, loads ...Load) ([]Result, error) {
+	all := make([]Result, len(loads))
+	for i, load := range loads {
+		all[i] = Result{Tool: tool.Name, Load: load, Cost: dearest}
+	}
+	for i := 0; i < n.Rounds || i < n.Rounds+moreRounds && !n.enough(all); i++ {
+		if err := n.round(tool, all); err != nil {
+			return nil, fmt.Errorf("%s: %w", tool.Name, err)
 		}
+	}
+	for _, r := range all {
+		n.Progress(r)
 	}
 	return all, nil
 }
 
-func (m *Matrix) measure(tool *Tool, load Load) (r Result, err error) {
-	r = Result{Tool: tool.Name, Load: load}
+func (n *Runner) enough(all []Result) bool {
+	return n.Enough == nil || !slices.ContainsFunc(all, func(r Result) bool { return !n.Enough(r.Tool, r.Load, r.Cost) })
+}
+
+func (n *Runner) round(tool *Tool, all []Result) error {
 	if len(tool.Args) == 0 || tool.Wraps {
-		r.Cost, err = m.repeat(load, func() (Cost, error) { return m.child(tool.Args, load) })
-		return r, err
+		return least(all, func(load Load) (Cost, error) { return n.child(tool.Args, load) })
 	}
 	t, err := tool.start()
 	if err != nil {
-		return r, err
+		return err
 	}
-	err = m.watched(t, &r)
+	err = n.beside(t, all)
 	stop := time.Now()
 	t.stop()
-	if err == nil {
-		r.Life.Start, r.Life.Stop = t.took.Seconds(), time.Since(stop).Seconds()
+	if err == nil && all[0].Life != nil {
+		all[0].Life.Start, all[0].Life.Stop = t.took.Seconds(), time.Since(stop).Seconds()
 	}
-	return r, err
+	return errors.Join(err, t.sawAll())
 }
 
-// watched does the work twice: with the tool's process awake and asleep.
-func (m *Matrix) watched(t *running, r *Result) error {
-	reader, err := m.awake(t, r.Load)
-	if err != nil {
-		return err
+// beside does the work beside a tool's process, which is awake only where its own
+// work is measured.
+func (n *Runner) beside(t *running, all []Result) error {
+	for i := range all {
+		if !n.Readers || all[i].Reader != nil {
+			continue
+		}
+		if err := n.awake(t, &all[i]); err != nil {
+			return err
+		}
 	}
-	r.Reader = &reader
-	rss, err := t.peakRSS()
-	if err != nil {
-		return err
+	if n.Readers && all[0].Life == nil {
+		rss, err := t.peakRSS()
+		if err != nil {
+			return err
+		}
+		all[0].Life = &Life{PeakRSS: rss}
 	}
-	r.Life = &Life{PeakRSS: rss}
-	r.Cost, err = m.repeat(r.Load, func() (Cost, error) { return m.asleep(t, r.Load) })
-	if err != nil || r.Load.Conns > 1 {
-		return err
+	return least(all, func(load Load) (Cost, error) { return n.asleep(t, load) })
+}
+
+// least does the work of each result, which keeps the cheapest.
+func least(all []Result, work func(Load) (Cost, error)) error {
+	for i := range all {
+		for range all[i].Load.starts() {
+			c, err := work(all[i].Load)
+			if err != nil {
+				return err
+			}
+			all[i].Cost = all[i].Cost.least(c)
+		}
 	}
-	return m.programs(t, r)
+	return nil
 }
 
 // asleep does the work while the tool's process is stopped.
-func (m *Matrix) asleep(t *running, load Load) (c Cost, err error) {
+func (n *Runner) asleep(t *running, load Load) (c Cost, err error) {
 	if err := t.pause(); err != nil {
 		return c, err
 	}
-	c, err = m.child(nil, load)
-	err = errors.Join(err, t.resume())
-	time.Sleep(settle) // a full buffer would lose the rest, which is cheap
+	c, err = n.watched(t, load)
+	if err = errors.Join(err, t.resume()); err != nil {
+		return c, err
+	}
+	_, err = t.rest() // a full buffer would lose the rest, which is cheap
 	return c, err
 }
 
-// programs is what the kernel measures of the tool's BPF programs for a record.
-// Unlike Cost it knows nothing of what the rest of the kernel does.
-func (m *Matrix) programs(t *running, r *Result) error {
-	if err := measurePrograms(true); err != nil {
-		return err
-	}
-	least, err := m.leastOfPrograms(t, r)
-	if least > 0 {
-		r.Programs = &least
-	}
-	return errors.Join(err, measurePrograms(false))
+// watched does the work where the tool sees it.
+func (n *Runner) watched(t *running, load Load) (Cost, error) {
+	t.sent += load.records()
+	return n.child(nil, load)
 }
 
-// An interrupt within a program counts as its own, and adds up to 5 of a hundred:
-// so the least counts of so many runs, or, where a figure is known, of as many as
-// it takes to come down to it.
-const (
-	programTries = 9
-	knownTries   = 40
-)
-
-func (m *Matrix) leastOfPrograms(t *running, r *Result) (float64, error) {
-	tries, enough := programTries, 0.0
-	if known := m.Known.find(r.Tool, r.Load); known != nil && known.Programs != nil {
-		tries, enough = knownTries, *known.Programs*tolerance
-	}
-	least := math.Inf(1)
-	for n := 0; n < tries && least > enough; n++ {
-		before, err := t.programTime()
-		if err != nil {
-			return 0, err
-		}
-		if _, err := m.asleep(t, r.Load); err != nil {
-			return 0, err
-		}
-		after, err := t.programTime()
-		if err != nil {
-			return 0, err
-		}
-		least = min(least, (after-before)/float64(r.Load.records()))
-	}
-	return least, nil
-}
-
-// settle is how long a reader needs at most to look at what is there.
-const settle = 300 * time.Millisecond
-
-// awake returns what the tool's own work takes for each record.
-func (m *Matrix) awake(t *running, load Load) (float64, error) {
+// awake measures what the tool's own work takes for each record.
+func (n *Runner) awake(t *running, r *Result) error {
 	before, err := t.runTime()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if _, err := m.child(nil, load); err != nil {
-		return 0, err
+	if _, err := n.watched(t, r.Load); err != nil {
+		return err
 	}
-	time.Sleep(settle)
 	after, err := t.runTime()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	// What the tool does anyway, with nothing to read.
-	time.Sleep(settle)
-	idle, err := t.runTime()
+	rest, err := t.rest()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return max(0, after-before-(idle-after)) / float64(load.records()), nil
-}
-
-// tries is how often the work of one connection is done. Where the kernel puts a
-// process's memory makes a difference of some hundred instructions, in a rare run
-// of many thousand, and while the tracer's meter lets the kernel time its
-// programs, each takes 80 more: the median is what is published.
-const tries = 5
-
-func (m *Matrix) repeat(load Load, work func() (Cost, error)) (Cost, error) {
-	n := tries
-	if load.Conns > 1 {
-		n = 1
-	}
-	var send, recv []float64
-	for range n {
-		c, err := work()
-		if err != nil {
-			return c, err
-		}
-		send, recv = append(send, c.Send), append(recv, c.Recv)
-	}
-	return Cost{median(send), median(recv)}, nil
+	took := (after - before + rest) / float64(r.Load.records())
+	r.Reader = &took
+	return nil
 }
 
 // child does the work in a process of its own, below a tool that wraps.
-func (m *Matrix) child(wrapper []string, load Load) (c Cost, err error) {
-	args := append(slices.Clone(wrapper), m.Self, "-load", "-size", strconv.Itoa(load.Size), "-conns", strconv.Itoa(load.Conns))
+func (n *Runner) child(wrapper []string, load Load) (c Cost, err error) {
+	args := append(slices.Clone(wrapper), n.Self, "-load", "-size", strconv.Itoa(load.Size), "-conns", strconv.Itoa(load.Conns))
 	if load.Sendfile {
 		args = append(args, "-sendfile")
 	}

@@ -3,31 +3,59 @@ package cost
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
-// Report is the section tracer of docs/bench.json.
+// Report is what one kernel was measured to cost.
 type Report struct {
 	// Kernel and Emulator say where Counted comes from.
 	Kernel   string `json:"kernel"`
 	Emulator string `json:"emulator"`
+	// Read is what bpf_probe_read_kernel of a whole record of 16 KiB takes.
+	Read float64 `json:"read_16k"`
 	// Binary is the size of the program that traces, in bytes.
 	Binary int64 `json:"binary,omitempty"`
 	// Counted are the costs of records in instructions of the guest.
 	Counted []Result `json:"counted"`
+	// Absent says of other tools why they did not run.
+	Absent map[string]string `json:"absent,omitempty"`
 }
 
-// find returns the result of a tool and a load, nil where there is none or no
-// report.
+// Series is the kernel's, such as 6.12 of Linux 6.12.94+deb13-amd64.
+func (r *Report) Series() string {
+	_, release, _ := strings.Cut(r.Kernel, " ")
+	numbers := strings.FieldsFunc(release, func(c rune) bool { return c < '0' || c > '9' })
+	return strings.Join(numbers[:min(2, len(numbers))], ".")
+}
+
+// find returns the result of a tool and a load, nil where there is none.
 func (r *Report) find(tool string, load Load) *Result {
-	if r == nil {
+	i := slices.IndexFunc(r.Counted, func(res Result) bool { return res.Tool == tool && res.Load == load })
+	if i < 0 {
 		return nil
 	}
-	for i := range r.Counted {
-		if r.Counted[i].Tool == tool && r.Counted[i].Load == load {
-			return &r.Counted[i]
+	return &r.Counted[i]
+}
+
+// Add takes results; of a tool and a load that it has already, the cheaper cost.
+func (r *Report) Add(results ...Result) {
+	for _, res := range results {
+		if was := r.find(res.Tool, res.Load); was != nil {
+			was.Cost = was.Cost.least(res.Cost)
+		} else {
+			r.Counted = append(r.Counted, res)
 		}
 	}
-	return nil
+}
+
+// Lacks says that a tool did not run, and why.
+func (r *Report) Lacks(tool string, why error) {
+	if r.Absent == nil {
+		r.Absent = map[string]string{}
+	}
+	text, _, _ := strings.Cut(why.Error(), "\n")
+	r.Absent[tool] = text
 }
 
 // Overhead is what a tool adds to its untraced twin of the same run.
@@ -39,36 +67,68 @@ func (r *Report) Overhead(res *Result) (Cost, error) {
 	return Cost{res.Cost.Send - twin.Cost.Send, res.Cost.Recv - twin.Cost.Recv}, nil
 }
 
-// tolerance is how much the programs may grow before Check complains.
+// Figure is what a mode adds to a record sent and received; false where it was not
+// measured.
+func (r *Report) Figure(m *Mode) (float64, bool) {
+	res := r.find(m.Name, m.Load)
+	if res == nil {
+		return 0, false
+	}
+	return r.figure(m, res.Cost)
+}
+
+func (r *Report) figure(m *Mode, c Cost) (float64, bool) {
+	over, err := r.Overhead(&Result{Load: m.Load, Cost: c})
+	return over.Total() - float64(m.Reads)*r.Read, err == nil
+}
+
+// tolerance is how much a figure may grow before Check complains, and shrink
+// before it says so.
 const tolerance = 1.02
 
-// Check compares what the tracer's programs take now with what is committed. It
-// leaves the rest of Cost alone: by how the kernel finds memory and when it
-// acknowledges, the same work differs by some hundred instructions from one
-// start of the tracer to the next.
-func Check(now, committed *Report) error {
-	var errs []error
-	compared := 0
-	for i := range now.Counted {
-		res := &now.Counted[i]
-		if res.Tool == Untraced {
-			continue
+// Enough says whether a cost is within what is committed of this kernel, or there is
+// nothing committed: of a mode what it adds, of the untraced work all of it.
+func (r *Report) Enough(modes []Mode, committed *Report) func(tool string, load Load, c Cost) bool {
+	return func(tool string, load Load, c Cost) bool {
+		if was := committed.find(tool, load); tool == Untraced && was != nil {
+			return c.Total() <= was.Cost.Total()*sameWay
 		}
-		compared++
-		if res.Programs == nil {
-			errs = append(errs, fmt.Errorf("%s, %v: no program ran", res.Tool, res.Load))
-			continue
+		i := slices.IndexFunc(modes, func(m Mode) bool { return m.Name == tool && m.Load == load })
+		if i < 0 {
+			return true
 		}
-		was := committed.find(res.Tool, res.Load)
-		if was == nil || was.Programs == nil {
-			errs = append(errs, fmt.Errorf("%s, %v: no figure is committed (make bench)", res.Tool, res.Load))
-		} else if *res.Programs > *was.Programs*tolerance {
-			errs = append(errs, fmt.Errorf("%s, %v: the programs take %.0f instructions a record, committed are %.0f",
-				res.Tool, res.Load, *res.Programs, *was.Programs))
-		}
+		was, known := committed.Figure(&modes[i])
+		now, measured := r.figure(&modes[i], c)
+		return !known || !measured || now <= was*tolerance
 	}
-	if compared == 0 {
-		errs = append(errs, errors.New("nothing to compare: no tool was measured"))
-	}
-	return errors.Join(errs...)
 }
+
+// sameWay is by how much the untraced work may be dearer and still have gone the
+// same way through the kernel.
+const sameWay = 1.002
+
+// Check compares what the modes cost now with what is committed of this kernel.
+// The error tells what has become dearer; notes tell what has become cheaper.
+func Check(modes []Mode, now, committed *Report) (notes []string, err error) {
+	var errs []error
+	for i := range modes {
+		m := &modes[i]
+		where := now.Series() + ", " + m.Name
+		is, measured := now.Figure(m)
+		was, known := committed.Figure(m)
+		switch {
+		case !measured:
+			errs = append(errs, fmt.Errorf("%s: not measured", where))
+		case !known:
+			errs = append(errs, fmt.Errorf("%s: no figure is committed (%s)", where, refresh))
+		case is > was*tolerance:
+			errs = append(errs, fmt.Errorf("%s: adds %.0f instructions to a record, committed are %.0f", where, is, was))
+		case is*tolerance < was:
+			notes = append(notes, fmt.Sprintf("%s: adds %.0f instructions to a record, committed are %.0f: refresh them (%s)", where, is, was, refresh))
+		}
+	}
+	return notes, errors.Join(errs...)
+}
+
+// refresh is the command that measures what Check compares with.
+const refresh = "make bench-modes"

@@ -1,84 +1,189 @@
 package cost
 
 import (
+	"math"
 	"strings"
 	"testing"
 )
 
-// report is one load untraced and under a tool whose programs take so many
-// instructions a record.
-func report(tool string, programs float64) *Report {
-	l := Load{Size: 100, Conns: 1}
-	return &Report{Counted: []Result{
-		{Tool: Untraced, Load: l, Cost: Cost{1000, 2000}},
-		{Tool: tool, Load: l, Cost: Cost{1500, 2700}, Programs: &programs},
-	}}
+// loads of a report that adds so much to a short and to a whole record, where a
+// read of a whole one takes 14000.
+func report(short, whole float64) *Report {
+	r := &Report{Kernel: "Linux 6.12.94+deb13-amd64", Read: 14000}
+	r.Add(Result{Tool: Untraced, Load: Small, Cost: Cost{1000, 2000}}, Result{Tool: Untraced, Load: Whole, Cost: Cost{50000, 90000}},
+		Result{Tool: "short", Load: Small, Cost: Cost{1000 + short/2, 2000 + short/2}},
+		Result{Tool: "whole", Load: Whole, Cost: Cost{50000, 90000 + 28000 + whole}})
+	return r
+}
+
+var modes = []Mode{{Tool: Tool{Name: "short"}, Load: Small}, {Tool: Tool{Name: "whole"}, Load: Whole, Reads: 2}}
+
+func TestFigure(t *testing.T) {
+	r := report(700, 2600)
+	for i, want := range []float64{700, 2600} {
+		if got, ok := r.Figure(&modes[i]); !ok || got != want {
+			t.Errorf("%s adds %v, %v; want %v", modes[i].Name, got, ok, want)
+		}
+	}
+	if _, ok := r.Figure(&Mode{Tool: Tool{Name: "short"}, Load: Whole}); ok {
+		t.Error("a figure of what was not measured")
+	}
+	alone := &Report{Counted: r.Counted[2:]}
+	if _, ok := alone.Figure(&modes[0]); ok {
+		t.Error("a figure without the untraced twin")
+	}
+}
+
+// TestAdd: of what was measured twice the cheaper counts, whole: its halves belong
+// together.
+func TestAdd(t *testing.T) {
+	r := report(0, 0)
+	for _, c := range []Cost{{900, 2200}, {990, 2005}, {1100, 1890}, {500, 2600}} {
+		r.Add(Result{Tool: Untraced, Load: Small, Cost: c})
+	}
+	if got := r.find(Untraced, Small).Cost; got != (Cost{1100, 1890}) {
+		t.Errorf("%+v", got)
+	}
+	if len(r.Counted) != 4 {
+		t.Errorf("%d results, want 4", len(r.Counted))
+	}
+}
+
+func TestLeast(t *testing.T) {
+	if c := dearest.least(Cost{1, 2}); c != (Cost{1, 2}) || !math.IsInf(dearest.Total(), 1) {
+		t.Errorf("%+v", c)
+	}
 }
 
 func TestCheck(t *testing.T) {
-	committed := report("trace", 5000)
+	committed := report(5000, 2600)
 	for _, c := range []struct {
-		name string
-		now  *Report
-		want string // in the error, "" for none
+		name      string
+		now       *Report
+		err, note string // in them, "" for none
 	}{
-		{"the same", report("trace", 5000), ""},
-		{"cheaper", report("trace", 4000), ""},
-		{"within two of a hundred", report("trace", 5100), ""},
-		{"dearer", report("trace", 5101), "5101 instructions a record, committed are 5000"},
-		{"no program ran", &Report{Counted: []Result{{Tool: "trace"}}}, "no program ran"},
-		{"nothing in common", &Report{}, "nothing to compare"},
-		{"a tool that was never measured", report("another", 5000), "no figure is committed"},
+		{"the same", report(5000, 2600), "", ""},
+		{"a little cheaper", report(4910, 2600), "", ""},
+		{"within two of a hundred", report(5100, 2652), "", ""},
+		{"dearer", report(5101, 2600), "6.12, short: adds 5101 instructions to a record, committed are 5000", ""},
+		{"dearer beyond the reads", report(5000, 2653), "6.12, whole: adds 2653", ""},
+		{"far cheaper", report(4000, 2600), "", "short: adds 4000 instructions to a record, committed are 5000: refresh them"},
+		{"not measured", &Report{}, "short: not measured", ""},
 	} {
-		err := Check(c.now, committed)
-		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		notes, err := Check(modes, c.now, committed)
+		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.err)
+		}
+		if note := strings.Join(notes, "\n"); (note == "") != (c.note == "") || !strings.Contains(note, c.note) {
+			t.Errorf("%s: note %q, want %q", c.name, note, c.note)
 		}
 	}
-	committed.Counted[1].Programs = nil
-	if err := Check(report("trace", 1), committed); err == nil || !strings.Contains(err.Error(), "no figure is committed") {
-		t.Errorf("where the programs were not measured: %v", err)
+	if _, err := Check(modes, committed, &Report{}); err == nil || !strings.Contains(err.Error(), "no figure is committed (make bench-modes)") {
+		t.Errorf("of a kernel without figures: %v", err)
 	}
 }
 
-func TestOverhead(t *testing.T) {
-	r := report("trace", 1)
-	if c, err := r.Overhead(&r.Counted[1]); err != nil || c != (Cost{500, 700}) || c.Total() != 1200 {
-		t.Errorf("%+v, %v", c, err)
+// TestEnough: only what is dearer than committed is tried again.
+func TestEnough(t *testing.T) {
+	now := report(0, 0)
+	enough := now.Enough(modes, report(5000, 2600))
+	for _, c := range []struct {
+		tool string
+		load Load
+		adds float64
+		want bool
+	}{
+		{"short", Small, 5100, true}, {"short", Small, 5101, false}, {"short", Whole, 1e6, true}, {"another", Small, 1e6, true},
+		{Untraced, Small, 6, true}, {Untraced, Small, 7, false}, {Untraced, Sizes[1], 1e6, true},
+	} {
+		if got := enough(c.tool, c.load, Cost{1000, 2000 + c.adds}); got != c.want {
+			t.Errorf("%s, %v, %v more: %v", c.tool, c.load, c.adds, got)
+		}
 	}
-	alone := &Report{Counted: r.Counted[1:]}
-	if _, err := alone.Overhead(&alone.Counted[0]); err == nil || !strings.Contains(err.Error(), "not measured untraced") {
-		t.Errorf("without the untraced twin: %v", err)
+	if !now.Enough(modes, &Report{})("short", Small, Cost{1e6, 1e6}) {
+		t.Error("without a committed figure it would be tried for nothing")
 	}
 }
 
-func TestProgramInfo(t *testing.T) {
-	const program = "pos:\t0\nflags:\t02000002\nprog_type:\t26\nprog_id:\t17\nrun_time_ns:\t954480\nrun_cnt:\t6003\n"
-	if id, ns, ok := programInfo(program); id != "17" || ns != 954480 || !ok {
-		t.Errorf("%q, %v, %v", id, ns, ok)
-	}
-	for _, other := range []string{"", "pos:\t0\n", "link_type:\ttracing\nprog_id:\t17\n", "prog_id:\t17\nrun_time_ns:\tx\n"} {
-		if _, _, ok := programInfo(other); ok {
-			t.Errorf("%q counts as a program", other)
+func TestSeries(t *testing.T) {
+	for kernel, want := range map[string]string{
+		"Linux 6.1.0-56-amd64": "6.1", "Linux 6.12.94+deb13-amd64": "6.12", "Linux 7.3.4+deb14-amd64": "7.3", "": "",
+	} {
+		if got := (&Report{Kernel: kernel}).Series(); got != want {
+			t.Errorf("%q is of %q, want %q", kernel, got, want)
 		}
 	}
 }
 
-const printed = `goos: linux
-pkg: github.com/ktlstop/ktlstop/internal/flow
-BenchmarkLedger-2   	 100	        10.0 ns/op	       0 B/op	       0 allocs/op
-BenchmarkLedger-2   	 100	        30.0 ns/op	       8 B/op	       1 allocs/op
-BenchmarkLedger-2   	 100	        20.0 ns/op	       0 B/op	       0 allocs/op
-PASS
-`
-
-func TestReadBenches(t *testing.T) {
-	got, err := ReadBenches(strings.NewReader(printed))
-	if err != nil || len(got) != 1 || got[0].Name != "flow.Ledger" || got[0].AllocsPerOp != 0 || got[0].NsPerOp < 19 || got[0].NsPerOp > 21 {
-		t.Errorf("%+v, %v", got, err)
+func TestReadSummary(t *testing.T) {
+	for _, c := range []struct {
+		said string
+		want summary
+		err  string
+	}{
+		{`{"type":"record"}` + "\n" + `{"type":"summary","records":{"tx":3,"rx":2},"lost":{"ring_full":7},"lost_total":7}` + "\n", summary{counts{3, 2}, 7}, ""},
+		{`{"type":"snapshot","tx":{"records":5,"bytes":1},"rx":{"records":4},"lost_total":0}`, summary{counts{5, 4}, 0}, ""},
+		{`{"type":"record"}`, summary{}, "without a summary"},
+		{"killed", summary{}, "without a summary"},
+		{"", summary{}, "without a summary"},
+	} {
+		got, err := readSummary(c.said)
+		if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%q: %+v, %v; want %+v, %q", c.said, got, err, c.want, c.err)
+		}
 	}
-	if _, err := ReadBenches(strings.NewReader("PASS\n")); err == nil {
-		t.Error("no error where nothing was measured")
+}
+
+// TestSawAll: figures of a tool that lost or missed records are none.
+func TestSawAll(t *testing.T) {
+	said := func(tx, rx, lost string) string {
+		return `{"type":"summary","records":{"tx":` + tx + `,"rx":` + rx + `},"lost_total":` + lost + "}\n"
+	}
+	for _, c := range []struct {
+		name, said string
+		tool       Tool
+		ok         bool
+	}{
+		{"all", said("9", "9", "0"), Tool{Counts: true}, true},
+		{"one missed", said("9", "8", "0"), Tool{Counts: true}, false},
+		{"one lost", said("9", "9", "1"), Tool{Counts: true}, false},
+		{"none, as told", said("0", "0", "0"), Tool{Counts: true, Refuses: true}, true},
+		{"all, though told to refuse", said("9", "9", "0"), Tool{Counts: true, Refuses: true}, false},
+		{"another tool", "9 packets captured", Tool{}, true},
+	} {
+		r := &running{tool: &c.tool, sent: 9}
+		r.said.Write([]byte(c.said))
+		if err := r.sawAll(); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestTail(t *testing.T) {
+	var said tail
+	for range 9 {
+		said.Write([]byte(strings.Repeat("x", tailSize/2)))
+	}
+	said.Write([]byte("end"))
+	if s := said.String(); len(s) < tailSize || len(s) > 2*tailSize || !strings.HasSuffix(s, "xend") {
+		t.Errorf("%d bytes, ...%q", len(s), s[len(s)-9:])
+	}
+}
+
+// TestTable: the kernels stand side by side, by their versions, and what was not
+// measured is a dash.
+func TestTable(t *testing.T) {
+	old, young := &Report{Kernel: "Linux 6.1.0-56-amd64", Read: 14430}, &Report{Kernel: "Linux 6.12.94", Read: 20600}
+	old.Add(Result{Tool: Untraced, Load: Small, Cost: Cost{17606, 20689}}, Result{Tool: "trace", Load: Small, Cost: Cost{19356, 22186}})
+	young.Absent = map[string]string{"bpftrace, the same hooks": "no such function"}
+	got := yardstick(map[string]Report{"6.12": *young, "6.1": *old})
+	for _, want := range []string{
+		"| | 6.1.0-56-amd64 | 6.12.94 |\n", "| events, all stages | 3247 | – |\n", "untraced* | 38295 | – |\n", "of 16 KiB* | 14430 | 20600 |\n",
+		"bpftrace, the same hooks did not run on 6.12: no such function",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in:\n%s", want, got)
+		}
 	}
 }
 

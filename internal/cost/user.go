@@ -1,6 +1,7 @@
 package cost
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -82,4 +83,9 @@ func CheckAllocs(now, committed *User) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func median[T cmp.Ordered](v []T) T {
+	slices.Sort(v)
+	return v[len(v)/2]
 }

@@ -1,7 +1,10 @@
 // Benchdoc puts new measurements into docs/bench.json and writes docs/bench.md
 // and its plots from it. It runs at the root of the repository:
 //
-//	benchdoc library=FILE
+//	benchdoc library=FILE modes/6.1=FILE
+//
+// What stands behind a slash is a part of its section by that name; the other
+// parts stay.
 package main
 
 import (
@@ -19,7 +22,7 @@ import (
 )
 
 // sections are docs/bench.md's, in their order.
-var sections = []bench.Section{cost.Tracer, cost.Users, bench.Library}
+var sections = []bench.Section{cost.Yardstick, cost.Tracer, cost.Users, bench.Library}
 
 func main() {
 	if err := run("docs", os.Args[1:]); err != nil {
@@ -35,19 +38,38 @@ func run(dir string, args []string) error {
 	}
 	for _, arg := range args {
 		name, file, ok := strings.Cut(arg, "=")
-		if !ok || !known(name) {
+		section, part, _ := strings.Cut(name, "/")
+		if !ok || !known(section) {
 			return fmt.Errorf("%q is not SECTION=FILE with a section of docs/bench.md", arg)
 		}
-		part, err := os.ReadFile(file)
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
-		if !json.Valid(part) {
+		if !json.Valid(text) {
 			return fmt.Errorf("%s is no JSON", file)
 		}
-		data[name] = part
+		if part != "" {
+			text, err = withPart(data[section], part, text)
+		}
+		if err != nil {
+			return fmt.Errorf("section %s: %w", section, err)
+		}
+		data[section] = text
 	}
 	return write(dir, data)
+}
+
+// withPart puts a part into a section of parts.
+func withPart(section json.RawMessage, name string, part json.RawMessage) (json.RawMessage, error) {
+	parts := map[string]json.RawMessage{}
+	if section != nil {
+		if err := json.Unmarshal(section, &parts); err != nil {
+			return nil, err
+		}
+	}
+	parts[name] = part
+	return json.Marshal(parts)
 }
 
 func known(name string) bool {

@@ -70,6 +70,19 @@ func TestRun(t *testing.T) {
 	if err != nil || !bytes.Contains(data["other"], []byte("kept")) || !bytes.Contains(data["library"], []byte("tcp write")) {
 		t.Errorf("%s, %v", data, err)
 	}
+	report := write("report", `{"kernel":"Linux 6.12.1","counted":[]}`)
+	for _, name := range []string{"6.1", "6.12", "6.1"} {
+		if err := run(dir, []string{"modes/" + name + "=" + report}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if data, err = read(filepath.Join(dir, "bench.json")); err != nil {
+		t.Fatal(err)
+	}
+	var parts map[string]json.RawMessage
+	if err := json.Unmarshal(data["modes"], &parts); err != nil || len(parts) != 2 || parts["6.1"] == nil || parts["6.12"] == nil {
+		t.Errorf("%s, %v: not both parts", data["modes"], err)
+	}
 	for _, name := range []string{"bench.md", "bench-library.svg"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			t.Error(err)
