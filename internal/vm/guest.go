@@ -29,13 +29,17 @@ type Config struct {
 	MemMB   int       // 0 means 2048
 	Icount  bool      // one processor, one nanosecond of guest time for each instruction
 	Shares  []string  // absolute paths of host directories the guest may write to
-	Console io.Writer // gets all of the console, which then is not quiet; may be nil
+	Console io.Writer // gets all of the console, which then holds all messages; may be nil
 }
 
 // errBreakpoint is how a guest with several emulated processors may die: one of them has kept a breakpoint that the
 // kernel held in its code for a moment, while it attached a program there, and meets it when the kernel no longer
 // knows of it. It is the emulator's failure; nothing that a program asks of a kernel makes a processor do that.
 var errBreakpoint = errors.New("the guest died of the emulator's stale breakpoint")
+
+// errBreakpointHang is an errBreakpoint where the kernel steps back to the instruction, which the processor then meets
+// as a breakpoint again, for ever.
+var errBreakpointHang = fmt.Errorf("%w: a processor hangs in it", errBreakpoint)
 
 // A Guest is a booted kernel that waits for commands.
 type Guest struct {
@@ -80,6 +84,9 @@ func boot(ctx context.Context, c Config, kvm bool) (*Guest, error) {
 	m, err := startMachine(c, kvm, console)
 	if err != nil {
 		return nil, err
+	}
+	if !kvm {
+		console.onHang(m.end)
 	}
 	g := &Guest{kernel: c.Kernel, machine: m, link: &link{rw: m.control}, console: console, kvm: kvm, ctx: ctx}
 	g.limit = context.AfterFunc(ctx, g.expire)
@@ -138,12 +145,21 @@ func (g *Guest) failure(doing string, err error) error {
 	} else if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = errors.New("the guest does not come up")
 	}
-	return fmt.Errorf("kernel %s: %s: %w\n--- end of its console ---\n%s\n---", g.kernel.Release, doing, err, g.console.lines(consoleLines))
+	lockup := g.console.lockup()
+	if lockup != "" {
+		lockup = "--- its last soft lockup ---\n" + lockup + "\n"
+	}
+	return fmt.Errorf("kernel %s: %s: %w\n%s--- end of its console ---\n%s\n---", g.kernel.Release, doing, err, lockup, g.console.lines(consoleLines))
 }
 
 func (g *Guest) death() error {
-	if !g.kvm && g.console.contains("int3: 0000") {
+	died, hangs := g.console.diedOfBreakpoint()
+	switch {
+	case g.kvm:
+	case died:
 		return errBreakpoint
+	case hangs:
+		return errBreakpointHang
 	}
 	return errors.New("the guest died")
 }

@@ -59,7 +59,7 @@ func (c Config) accelArgs(kvm bool) []string {
 func (c Config) cmdline(kvm bool) string {
 	words := []string{"console=ttyS0", "panic=-1", "oops=panic"}
 	if c.Console == nil {
-		words = append(words, "quiet")
+		words = append(words, "loglevel=5") // warnings, and the stack of a soft lockup; "quiet" leaves it out
 	}
 	if !kvm {
 		words = append(words, "mitigations=off", "tsc=reliable", "no_timer_check")
@@ -128,9 +128,12 @@ func (m *machine) start() error {
 	return <-started
 }
 
+// end ends QEMU and does not wait for it.
+func (m *machine) end() { m.cmd.Process.Kill() }
+
 // kill ends QEMU and waits until it is gone.
 func (m *machine) kill() {
-	m.cmd.Process.Kill()
+	m.end()
 	<-m.exited
 }
 

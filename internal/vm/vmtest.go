@@ -45,6 +45,7 @@ type kernelRun struct {
 	series, release string
 	boot, tests     time.Duration
 	deaths          int // of errBreakpoint
+	hangs           int // those of them that were errBreakpointHang
 	results         []testResult
 	logs            []string // the files with all output
 }
@@ -213,6 +214,7 @@ func (r *kernelRun) join(part kernelRun) {
 	r.boot += part.boot
 	r.tests += part.tests
 	r.deaths += part.deaths
+	r.hangs += part.hangs
 	r.results = append(r.results, part.results...)
 	r.logs = append(r.logs, part.logs...)
 }
@@ -271,6 +273,11 @@ func (s *session) mayDie(err error) bool {
 		return false
 	}
 	s.run.deaths++
+	if errors.Is(err, errBreakpointHang) {
+		s.run.hangs++
+	}
+	reason, _, _ := strings.Cut(err.Error(), "\n") // what follows is its console
+	progressf("%s; another guest is booted", reason)
 	fmt.Fprintf(s.log, "### a guest died, another one is booted: %v\n", err)
 	s.close()
 	return true
@@ -429,10 +436,7 @@ func (o *testOptions) report(w io.Writer, run kernelRun) {
 			printLog(w, run.series, name)
 		}
 	}
-	fmt.Fprintf(w, "kernel %s (%s): %v, boot %.0f s, tests %.0f s\n", run.series, run.release, total, run.boot.Seconds(), run.tests.Seconds())
-	if run.deaths > 0 {
-		fmt.Fprintf(w, "  %d guests died of the emulator's stale breakpoint, and their unfinished tests ran again in another\n", run.deaths)
-	}
+	fmt.Fprintf(w, "kernel %s (%s): %v, boot %.0f s, tests %.0f s%s\n", run.series, run.release, total, run.boot.Seconds(), run.tests.Seconds(), run.died())
 	for _, l := range leftOut(run.results) {
 		fmt.Fprintln(w, " ", l)
 	}
@@ -444,6 +448,14 @@ func (o *testOptions) report(w io.Writer, run kernelRun) {
 			fmt.Fprintln(w, "  SKIP", r)
 		}
 	}
+}
+
+// died ends a kernel's line where guests were replaced, so that it does not pass for a run without a fault.
+func (r *kernelRun) died() string {
+	if r.deaths == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; guests that died of the emulator's stale breakpoint: %d, %d of them by a hang; their unfinished tests ran again in another", r.deaths, r.hangs)
 }
 
 func printLog(w io.Writer, series, name string) {
