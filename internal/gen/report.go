@@ -40,11 +40,23 @@ type ConnReport struct {
 	Error      string `json:"error,omitempty"`       // what was not asked for
 }
 
+// ends names a connection by its role and addresses.
+func (r *ConnReport) ends() string {
+	if r.Local == "" { // there never was one
+		return r.Role + " of " + r.Remote
+	}
+	return r.Role + " " + r.Local + " -> " + r.Remote
+}
+
 // WriteText writes the lines that ktlstop gen prints. Notes may quote a peer.
+// Of a connection that was never made there is nothing to say but Run's error.
 func (r *Report) WriteText(w io.Writer) error {
 	for _, c := range r.Connections {
-		_, err := fmt.Fprintf(w, "%s %s -> %s TLS %s %s tx %s rx %s: %d writes by %s, %d bytes out, %d in\n",
-			c.Role, c.Local, c.Remote, c.Version, c.Cipher, c.TX, c.RX, c.Writes, c.Op, c.SentBytes, c.Received)
+		if c.Version == "" {
+			continue
+		}
+		_, err := fmt.Fprintf(w, "%s TLS %s %s tx %s rx %s: %d writes by %s, %d bytes out, %d in\n",
+			c.ends(), c.Version, c.Cipher, c.TX, c.RX, c.Writes, c.Op, c.SentBytes, c.Received)
 		if err != nil {
 			return err
 		}

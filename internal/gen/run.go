@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 // failed; the report is complete all the same.
 func Run(ctx context.Context, s Scenario, listening func(net.Addr)) (*Report, error) {
 	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	if err := s.checkDescriptors(); err != nil {
 		return nil, err
 	}
 	begin := time.Now()
@@ -33,14 +37,17 @@ func Run(ctx context.Context, s Scenario, listening func(net.Addr)) (*Report, er
 	return r, err
 }
 
-// failure is the error of the first connection that ended with one.
+// failure says how many ends of connections ended with an error, and the first of these.
 func (r *Report) failure() error {
-	for _, c := range r.Connections {
-		if c.Error != "" {
-			return fmt.Errorf("%s %s to %s: %s", c.Role, c.Local, c.Remote, c.Error)
-		}
+	failed := slices.DeleteFunc(slices.Clone(r.Connections), func(c *ConnReport) bool { return c.Error == "" })
+	if len(failed) == 0 {
+		return nil
 	}
-	return nil
+	first := fmt.Errorf("%s: %s", failed[0].ends(), failed[0].Error)
+	if len(failed) > 1 {
+		return fmt.Errorf("%d of %d ends of connections failed, the first: %w", len(failed), len(r.Connections), first)
+	}
+	return first
 }
 
 func run(ctx context.Context, s *Scenario, all *collector, listening func(net.Addr)) error {

@@ -26,8 +26,11 @@ func newServer(ln net.Listener, s *Scenario, all *collector) (*server, error) {
 }
 
 // serve accepts so many connections, or any number if that is 0, and waits for
-// them.
+// them. Where it can accept no more, it ends those that there are, and those
+// that wait for it.
 func (s *server) serve(ctx context.Context, connections int) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	stop := context.AfterFunc(ctx, func() { s.ln.Close() })
 	defer stop()
 	defer s.wg.Wait()
@@ -37,7 +40,8 @@ func (s *server) serve(ctx context.Context, connections int) error {
 			return nil
 		}
 		if err != nil {
-			return err
+			cancel()
+			return tooMany(err)
 		}
 		s.wg.Go(func() { s.handle(ctx, c) })
 	}

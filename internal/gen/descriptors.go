@@ -1,0 +1,68 @@
+package gen
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// ownDescriptors is at least what a run opens besides its connections: the listener, the runtime's epoll, and what is
+// open for a moment.
+const ownDescriptors = 8
+
+// descriptors is how many files the scenario opens in this process, at most. Of a server by itself that serves any
+// number of connections that is not known.
+func (s *Scenario) descriptors() int {
+	client, server := 1+s.sourceDescriptors(s.ToServer), 1+s.sourceDescriptors(s.ToClient)
+	if s.Fault == FaultCorrupt {
+		client += 5 // the relay's listener, its two connections and the pipe between them
+	}
+	switch {
+	case s.Connect != "":
+		return ownDescriptors + s.Connections*client
+	case s.Listen != "":
+		return ownDescriptors + s.Connections // what the clients make it send by, they say later
+	}
+	return ownDescriptors + s.Connections*(client+server)
+}
+
+// sourceDescriptors are those that one end sends from; splice(2) takes a pair of sockets and a pipe.
+func (s *Scenario) sourceDescriptors(sends bool) int {
+	switch {
+	case sends && s.Op == OpSendfile:
+		return 1
+	case sends && s.Op == OpSplice:
+		return 4
+	}
+	return 0
+}
+
+// openNow is how many files this process has open, as far as /proc says.
+func openNow() int {
+	files, _ := os.ReadDir("/proc/self/fd")
+	return len(files)
+}
+
+// checkDescriptors says what is wrong where the process may not open as many files. The Go runtime has raised the soft
+// limit to the hard one.
+func (s *Scenario) checkDescriptors() error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return os.NewSyscallError("getrlimit", err)
+	}
+	if need := openNow() + s.descriptors(); uint64(need) > limit.Cur {
+		return fmt.Errorf("%d connections need %d open files, and this process may have %d: raise the limit (as root: ulimit -n %d), or make fewer connections",
+			s.Connections, need, limit.Cur, need)
+	}
+	return nil
+}
+
+// tooMany adds to an error for lack of descriptors what to do about it.
+func tooMany(err error) error {
+	if errors.Is(err, unix.EMFILE) {
+		return fmt.Errorf("%w: raise the limit (as root: ulimit -n), or make fewer connections", err)
+	}
+	return err
+}
