@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ktlstop/ktlstop/internal/session"
+	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
@@ -26,6 +28,7 @@ func TestHint(t *testing.T) {
 		{errors.New("something else"), ""},
 		{&loader.UnsupportedError{What: "no kernel TLS"}, ""},
 		{&loader.CostError{}, " (--max-cpu)"},
+		{&session.ListError{Lost: &event.Lost{Count: 3, Cause: "ring_full"}}, " (--ring-bytes)"},
 		{loader.ErrNoGobpf, " (make build-gobpf)"},
 		{loader.ErrWhichFilter, " (--socket-filter OBJ:PROGRAM)"},
 		{&loader.UnsupportedError{Setting: "Match"}, " (--match)"},
@@ -64,6 +67,15 @@ func TestLibraryKnowsNoFlags(t *testing.T) {
 	if settings < 5 {
 		t.Errorf("found %d settings in pkg/loader", settings)
 	}
+}
+
+// TestSessionKnowsNoFlags: nor does internal/session.
+func TestSessionKnowsNoFlags(t *testing.T) {
+	eachNode(t, "../../internal/session", func(at string, n ast.Node) {
+		if s, ok := n.(*ast.BasicLit); ok && s.Kind == token.STRING {
+			saysFlag(t, at, s)
+		}
+	})
 }
 
 // saysFlag reports a string that speaks of the command line. internal/corpus is no part of what the library's users

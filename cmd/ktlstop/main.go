@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ktlstop/ktlstop/internal/ending"
+	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
@@ -97,11 +98,13 @@ func besides(err, no error) error {
 	return errors.Join(left...)
 }
 
-// hint is what the command line can do about an error of the tracer.
+// hint is what the command line can do about an error of the tracer or the session.
 func hint(err error) string {
 	var cost *loader.CostError
 	var lacks *loader.UnsupportedError
 	switch {
+	case errors.As(err, new(*session.ListError)):
+		return " (--ring-bytes)"
 	case errors.Is(err, loader.ErrNoGobpf):
 		return " (make build-gobpf)"
 	case errors.Is(err, loader.ErrWhichFilter):

@@ -34,10 +34,17 @@ func List(ctx context.Context, cfg loader.Config, open func(*Session) (sink.Sink
 				return out.Write(ev)
 			}
 		case *event.Lost:
-			return fmt.Errorf("%d sockets are missing from the list (%s): give it a larger --ring-bytes", ev.Count, ev.Cause)
+			return &ListError{ev}
 		}
 		return nil
 	}), nil)
+}
+
+// ListError is a list that is not whole, for want of room in the ring: loader.Config.RingBytes.
+type ListError struct{ Lost *event.Lost }
+
+func (e *ListError) Error() string {
+	return fmt.Sprintf("%d sockets are missing from the list (%s): the event ring must be larger", e.Lost.Count, e.Lost.Cause)
 }
 
 // Listable returns the first field of an expression that no socket has, and

@@ -174,7 +174,7 @@ func (s *Session) limit(cancel func(), p *pipeline) {
 	start()
 }
 
-// stoppedByCost is event.Summary.Stopped where --max-cpu ended the run.
+// stoppedByCost is event.Summary.Stopped where loader.Config.MaxCPU ended the run.
 const stoppedByCost = "max_cpu"
 
 // ended audits the ends of all connections and writes the summary.

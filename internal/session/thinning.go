@@ -23,7 +23,7 @@ type thinning struct {
 func newThinning(tell func(string), costLimited bool) *thinning {
 	why := "the event ring is more than half full"
 	if costLimited {
-		why += ", or the programs take more than --max-cpu allows"
+		why += ", or the programs take more of a processor than they may"
 	}
 	return &thinning{tell: tell, why: why}
 }

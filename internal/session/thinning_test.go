@@ -52,11 +52,11 @@ func TestPipelineCountsSampled(t *testing.T) {
 // may be the one.
 func TestThinningSaysWhy(t *testing.T) {
 	ring, both := newThinning(nil, false).why, newThinning(nil, true).why
-	if !strings.Contains(ring, "half full") || strings.Contains(ring, "--max-cpu") {
-		t.Errorf("without --max-cpu: %q", ring)
+	if !strings.Contains(ring, "half full") || strings.Contains(ring, "processor") {
+		t.Errorf("without a limit: %q", ring)
 	}
-	if !strings.Contains(both, "half full") || !strings.Contains(both, "--max-cpu") {
-		t.Errorf("with --max-cpu: %q", both)
+	if !strings.Contains(both, "half full") || !strings.Contains(both, "processor") {
+		t.Errorf("with a limit: %q", both)
 	}
 }
 
