@@ -173,6 +173,7 @@ func (p *printer) summary(s *event.Summary) {
 	for i := range s.Cost {
 		p.cost(&s.Cost[i])
 	}
+	p.missingOfSkipped(s)
 	if s.CostOver <= 0 {
 		p.str("cost: not measured (--cost)")
 		p.flush()
@@ -224,6 +225,22 @@ func (p *printer) counts(of map[string]uint64) (some bool) {
 		p.num(of[name])
 	}
 	return some
+}
+
+// missingOfSkipped says what programs that were skipped cost: most of them are attached twice, and a record that was
+// missed nevertheless is a gap.
+func (p *printer) missingOfSkipped(s *event.Summary) {
+	if !slices.ContainsFunc(s.Cost, func(c event.ProgramCost) bool { return c.Skipped > 0 }) {
+		return
+	}
+	p.str("skipped runs: ")
+	if slices.Max(append(slices.Collect(maps.Values(s.Lost)), 0)) > 0 {
+		p.str("perhaps part of the loss")
+	} else {
+		p.str("no record is missing")
+	}
+	p.str("; times, bytes or errors may be unknown")
+	p.flush()
 }
 
 func (p *printer) cost(c *event.ProgramCost) {

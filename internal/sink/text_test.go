@@ -117,6 +117,27 @@ func TestCostNotMeasured(t *testing.T) {
 	}
 }
 
+// Whoever reads that programs were skipped reads whether records are missing.
+func TestWhatIsMissingOfSkipped(t *testing.T) {
+	for _, c := range []struct {
+		skipped uint64
+		lost    map[string]uint64
+		want    string
+	}{
+		{0, map[string]uint64{"gap": 1}, ""},
+		{2, nil, "skipped runs: no record is missing; times, bytes or errors may be unknown\n"},
+		{2, map[string]uint64{"gap": 0}, "skipped runs: no record is missing; times, bytes or errors may be unknown\n"},
+		{2, map[string]uint64{"gap": 1}, "skipped runs: perhaps part of the loss; times, bytes or errors may be unknown\n"},
+	} {
+		s := sampleSummary()
+		s.Lost, s.Cost = c.lost, []event.ProgramCost{{Name: "open_enter", Skipped: c.skipped}}
+		text := string(printed(t, TextConfig{}, s))
+		if c.want == "" && strings.Contains(text, "skipped runs") || !strings.Contains(text, c.want) {
+			t.Errorf("%d skipped, lost %v: no %q in\n%s", c.skipped, c.lost, c.want, text)
+		}
+	}
+}
+
 // A program that takes a kernel thread's name is not shown as one.
 func TestShortNames(t *testing.T) {
 	for _, c := range []struct {
