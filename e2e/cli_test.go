@@ -273,6 +273,17 @@ func playNoBytes(t *testing.T, tr *tracer) func(*testing.T, trace) {
 	}
 }
 
+// TestListOfNothing: a person is told that there is nothing, a program gets nothing.
+func TestListOfNothing(t *testing.T) {
+	onOneKernel(t)
+	for output, want := range map[string]string{"text": "ktlstop: no open kernel TLS socket is one of --port 1\n", "json": ""} {
+		stdout, stderr, status := ktlstop(t, "list", "--port", "1", "-o", output)
+		if status != 0 || stdout != "" || stderr != want {
+			t.Errorf("-o %s: status %d, %q and %q, want %q", output, status, stdout, stderr, want)
+		}
+	}
+}
+
 // TestList finds sockets that were open before, with their owner.
 func TestList(t *testing.T) {
 	c := newConversation(t, tls.VersionTLS13, 0, "AES-GCM-128")

@@ -38,20 +38,42 @@ func list(cmd *cobra.Command, o *options) error {
 		return usagef("--match: list shows sockets, and %s belongs to a record: leave it out, or use ktlstop trace", field)
 	}
 	o.wait = true // a list is whole, or it is none
-	var out *sink.Output
+	var out listing
 	err = session.List(cmd.Context(), cfg, func(s *session.Session) (sink.Sink, error) {
 		sayWhatLacks(s)
-		out, err = o.open(cmd.OutOrStdout(), event.TierNone)
-		return out, err
+		out.Output, err = o.open(cmd.OutOrStdout(), event.TierNone)
+		return &out, err
 	})
-	if out == nil {
+	if out.Output == nil {
 		return err
 	}
 	closed := out.Close()
 	if errors.Is(err, sink.ErrStopped) { // although all that was put may have been read since
 		return cmp.Or(closed, errListCut)
 	}
-	return errors.Join(err, closed)
+	if err = errors.Join(err, closed); err == nil && out.n == 0 && o.output == "text" {
+		notice(noSockets(filterText(cmd.Flags())))
+	}
+	return err
+}
+
+// listing counts what it is given.
+type listing struct {
+	*sink.Output
+	n int
+}
+
+func (l *listing) Write(ev event.Event) error {
+	l.n++
+	return l.Output.Write(ev)
+}
+
+// noSockets is said instead of an empty list, which would leave a person to guess.
+func noSockets(filter string) string {
+	if filter != "" {
+		return "no open kernel TLS socket is one of " + filter
+	}
+	return "no kernel TLS sockets are open: a program must ask for kernel TLS, and few do unless they are told to (ktlstop demo makes some)"
 }
 
 var errListCut = errors.New("the list is not whole: it was stopped before its reader took it")
