@@ -95,6 +95,23 @@ func checkTally(t *testing.T, c *ConnReport) {
 	}
 }
 
+// TestReasonOnce: why there is no kernel TLS is said once, not at each end.
+func TestReasonOnce(t *testing.T) {
+	c := func(reason string) *ConnReport {
+		return &ConnReport{Role: "client", Local: "a", Remote: "b", Version: "1.3", Cipher: "C", TX: "none", RX: "none", Op: OpSend, Reason: reason}
+	}
+	r := &Report{Connections: []*ConnReport{c("no module"), c(""), c("no module"), c("a cipher")}}
+	var text strings.Builder
+	if err := r.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Repeat("client a -> b TLS 1.3 C tx none rx none: 0 writes by send, 0 bytes out, 0 in\n", 4) +
+		"not in the kernel, or not both ways, 1 of 4 ends: a cipher\nnot in the kernel, or not both ways, 2 of 4 ends: no module\n"
+	if text.String() != want {
+		t.Errorf("got\n%s", text.String())
+	}
+}
+
 // TestTallyCutsRecords: longer writes than a record holds.
 func TestTallyCutsRecords(t *testing.T) {
 	tally := Tally{listing: true}

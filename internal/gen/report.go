@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -60,13 +61,29 @@ func (r *Report) WriteText(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		for _, note := range []string{c.Reason, c.FaultError, c.Error} {
+		for _, note := range []string{c.FaultError, c.Error} {
 			if note == "" {
 				continue
 			}
 			if _, err := fmt.Fprintln(w, "  "+note); err != nil {
 				return err
 			}
+		}
+	}
+	return r.writeReasons(w)
+}
+
+// writeReasons says once, of however many ends, why they are without kernel TLS.
+func (r *Report) writeReasons(w io.Writer) error {
+	ends := map[string]int{}
+	for _, c := range r.Connections {
+		if c.Reason != "" {
+			ends[c.Reason]++
+		}
+	}
+	for _, reason := range slices.Sorted(maps.Keys(ends)) {
+		if _, err := fmt.Fprintf(w, "not in the kernel, or not both ways, %d of %d ends: %s\n", ends[reason], len(r.Connections), reason); err != nil {
+			return err
 		}
 	}
 	return nil
