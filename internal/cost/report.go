@@ -87,10 +87,11 @@ func (r *Report) figure(m *Mode, c Cost) (float64, bool) {
 const tolerance = 1.02
 
 // Enough says whether a cost is within what is committed of this kernel, or there is
-// nothing committed: of a mode what it adds, of the untraced work all of it.
+// nothing committed: of a mode what it adds, of the untraced work all of it, which
+// says nothing of another package of the kernel.
 func (r *Report) Enough(modes []Mode, committed *Report) func(tool string, load Load, c Cost) bool {
 	return func(tool string, load Load, c Cost) bool {
-		if was := committed.find(tool, load); tool == Untraced && was != nil {
+		if was := committed.find(tool, load); tool == Untraced && was != nil && r.Kernel == committed.Kernel {
 			return c.Total() <= was.Cost.Total()*sameWay
 		}
 		i := slices.IndexFunc(modes, func(m Mode) bool { return m.Name == tool && m.Load == load })
@@ -111,6 +112,9 @@ const sameWay = 1.002
 // The error tells what has become dearer; notes tell what has become cheaper.
 func Check(modes []Mode, now, committed *Report) (notes []string, err error) {
 	var errs []error
+	if committed.Kernel != "" && now.Kernel != committed.Kernel {
+		notes = append(notes, fmt.Sprintf("measured on %s, committed is %s", now.Kernel, committed.Kernel))
+	}
 	for i := range modes {
 		m := &modes[i]
 		where := now.Series() + ", " + m.Name

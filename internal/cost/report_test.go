@@ -56,7 +56,8 @@ func TestLeast(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	committed := report(5000, 2600)
+	committed, newer := report(5000, 2600), report(5000, 2600)
+	newer.Kernel = "Linux 6.12.95+deb13-amd64"
 	for _, c := range []struct {
 		name      string
 		now       *Report
@@ -68,7 +69,8 @@ func TestCheck(t *testing.T) {
 		{"dearer", report(5101, 2600), "6.12, short: adds 5101 instructions to a record, committed are 5000", ""},
 		{"dearer beyond the reads", report(5000, 2653), "6.12, whole: adds 2653", ""},
 		{"far cheaper", report(4000, 2600), "", "short: adds 4000 instructions to a record, committed are 5000: refresh them"},
-		{"not measured", &Report{}, "short: not measured", ""},
+		{"not measured", &Report{Kernel: committed.Kernel}, "6.12, short: not measured", ""},
+		{"another package", newer, "", "measured on Linux 6.12.95+deb13-amd64, committed is Linux 6.12.94"},
 	} {
 		notes, err := Check(modes, c.now, committed)
 		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
@@ -99,6 +101,10 @@ func TestEnough(t *testing.T) {
 		if got := enough(c.tool, c.load, Cost{1000, 2000 + c.adds}); got != c.want {
 			t.Errorf("%s, %v, %v more: %v", c.tool, c.load, c.adds, got)
 		}
+	}
+	now.Kernel = "Linux 6.12.95+deb13-amd64"
+	if !now.Enough(modes, report(5000, 2600))(Untraced, Small, Cost{1e6, 1e6}) {
+		t.Error("the untraced work of another package is tried again")
 	}
 	if !now.Enough(modes, &Report{})("short", Small, Cost{1e6, 1e6}) {
 		t.Error("without a committed figure it would be tried for nothing")

@@ -35,14 +35,18 @@ type Mode struct {
 // Modes are the program's own, whose costs make bench-count holds.
 func Modes(program string) []Mode {
 	return []Mode{
-		{Tool: Tool{Name: "dashboard", Args: []string{program, "-o", "json", "--ready-file", "READY"}, Counts: true},
-			Load: Small, Title: "dashboard, full split"},
+		{Tool: dashboard(program, "dashboard"), Load: Small, Title: "dashboard, full split"},
 		{Tool: trace(program, "trace"), Load: Small, Title: "events, all stages"},
 		{Tool: trace(program, "trace -s 256", "-s", "256"), Load: Small, Title: "events, `-s 256`"},
 		{Tool: trace(program, "trace -s 16384", "-s", "16384"), Load: Whole, Reads: 2,
 			Title: "events, `-s 16384`, records of 16 KiB, beyond two `bpf_probe_read_kernel` of that length"},
 		{Tool: refusing(trace(program, "trace --port 1", "--port", "1")), Load: Small, Title: "connection refused by `--port`"},
 	}
+}
+
+// dashboard is its sums without its picture, with so many flags more.
+func dashboard(program, name string, args ...string) Tool {
+	return Tool{Name: name, Args: append([]string{program, "-o", "json", "--ready-file", "READY"}, args...), Counts: true}
 }
 
 // trace is event mode with so many flags more.
