@@ -148,7 +148,7 @@ bench-modes: cost bench-tools # what each mode costs on each kernel, and what ot
 	$(BENCHDOC) $(foreach k,$(COUNT_KERNELS),modes/$(k)=bin/count-$(k).json)
 
 bench-tracer: cost bench-tools # what a record costs by size and by connections, and the tool's own process
-	$(COUNT) -kernel $(BENCH_KERNEL) -- bin/cost -tables -ktlstop bin/ktlstop -o bin/bench-tracer.json
+	$(COUNT) -kernel $(BENCH_KERNEL) -- bin/cost -tables -starts 2 -ktlstop bin/ktlstop -o bin/bench-tracer.json
 	$(BENCHDOC) tracer=bin/bench-tracer.json
 
 bench-user: build cost # what an event costs user space

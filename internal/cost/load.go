@@ -76,15 +76,6 @@ func (l Load) fresh() int {
 	return 6
 }
 
-// starts is how often the work is started in a round of a tool. One connection takes
-// a second, and the start of a tool several.
-func (l Load) starts() int {
-	if l.Conns > 1 {
-		return 1
-	}
-	return 4
-}
-
 // warm is how many records go before, which fill caches and open what is made
 // on demand: one on each connection, and on a single one those at its begin that
 // the tracer looks at more closely (STAGES_OF_ALL of bpf/ktls_stats.h).

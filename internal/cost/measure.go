@@ -38,8 +38,9 @@ type Life struct {
 // Runner does the work under tools, in children of this program.
 type Runner struct {
 	Self string
-	// Rounds is how often a tool is started anew.
-	Rounds int
+	// Rounds is how often a tool is started anew, and Starts how often the work is
+	// started in each of them: that takes a second, the start of a tool several.
+	Rounds, Starts int
 	// Readers says that the tools' own processes are measured too.
 	Readers bool
 	// Enough, if not nil, says whether a cost is as low as it is expected to be.
@@ -76,7 +77,7 @@ func (n *Runner) enough(all []Result) bool {
 
 func (n *Runner) round(tool *Tool, all []Result) error {
 	if len(tool.Args) == 0 || tool.Wraps {
-		return least(all, func(load Load) (Cost, error) { return n.child(tool.Args, load) })
+		return n.least(all, func(load Load) (Cost, error) { return n.child(tool.Args, load) })
 	}
 	t, err := tool.start()
 	if err != nil {
@@ -109,13 +110,13 @@ func (n *Runner) beside(t *running, all []Result) error {
 		}
 		all[0].Life = &Life{PeakRSS: rss}
 	}
-	return least(all, func(load Load) (Cost, error) { return n.asleep(t, load) })
+	return n.least(all, func(load Load) (Cost, error) { return n.asleep(t, load) })
 }
 
 // least does the work of each result, which keeps the cheapest.
-func least(all []Result, work func(Load) (Cost, error)) error {
+func (n *Runner) least(all []Result, work func(Load) (Cost, error)) error {
 	for i := range all {
-		for range all[i].Load.starts() {
+		for range n.Starts {
 			c, err := work(all[i].Load)
 			if err != nil {
 				return err

@@ -43,6 +43,7 @@ func run() error {
 	var m measurement
 	flag.StringVar(&m.program, "ktlstop", "ktlstop", "the program that traces")
 	flag.IntVar(&m.runner.Rounds, "rounds", 1, "start each tool so `often`")
+	flag.IntVar(&m.runner.Starts, "starts", 4, "start the work so often beside each of them")
 	flag.BoolVar(&m.others, "others", false, "measure bpftrace and tcpdump too")
 	flag.BoolVar(&m.tables, "tables", false, "measure all loads under all tools")
 	flag.StringVar(&m.against, "against", "", "try again what is dearer than in this `file`")
@@ -310,6 +311,7 @@ func (m *measurement) allLoads() error {
 			return err
 		}
 	}
+	m.runner.Starts = 1
 	for _, load := range cost.Crowds {
 		for _, tool := range tools[:3] { // untraced, the dashboard, events
 			tool.Counts = false // a snapshot of so many connections is long
