@@ -18,7 +18,7 @@ func (m *Model) footer() line {
 	case m.mode == sorting:
 		return line{{"enter sort  esc back", faint}}
 	case m.mode == helping:
-		return line{{"any key goes back", faint}}
+		return line{{"j/k scroll  q quit  any other key goes back", faint}}
 	case m.detail != 0:
 		return line{{"esc back  j/k scroll  x plaintext  p pause  q quit", faint}}
 	}
