@@ -14,8 +14,8 @@ var (
 	// int3Handler is a breakpoint's handler in a stack. From 6.16 on poke_int3_handler has smp_text_ before its name.
 	int3Handler = regexp.MustCompile(`\b(asm_exc_int3|exc_int3|kprobe_int3_handler|(smp_text_)?poke_int3_handler)\+0x`)
 
-	// registers are those of a processor where it was interrupted, with RIP; codeAtRIP is the instruction's beginning.
-	registers = regexp.MustCompile(`\b(R[A-Z0-9][A-Z0-9]): (\S+)`)
+	// registers are those of a processor where it was interrupted, RIP among them; codeAtRIP is how its instruction begins.
+	registers = regexp.MustCompile(`\bR[A-Z0-9][A-Z0-9]: \S+`)
 	codeAtRIP = regexp.MustCompile(`Code: .*<([0-9a-f]{2})> ([0-9a-f]{2})`)
 
 	// patchable begins an instruction that the kernel puts in place of another while it runs: the nops of two and of
@@ -23,7 +23,7 @@ var (
 	patchable = regexp.MustCompile(`^(66 90|0f 1f|e[89b] ..)$`)
 )
 
-// stackBegin and stackEnd are the first and the last line of a stack, and allRegisters is how many stand before it.
+// stackBegin and stackEnd are the first and the last line of a stack; before it stand allRegisters, with RIP.
 const (
 	stackBegin   = "Call Trace:"
 	stackEnd     = "</TASK>"
