@@ -155,15 +155,21 @@ func (n *Runner) awake(t *running, r *Result) error {
 	if _, err := n.watched(t, r.Load); err != nil {
 		return err
 	}
+	times, err := t.rest()
+	if err != nil {
+		return err
+	}
 	after, err := t.runTime()
 	if err != nil {
 		return err
 	}
-	rest, err := t.rest()
+	// What the tool does anyway, with nothing to read.
+	time.Sleep(settle)
+	idle, err := t.runTime()
 	if err != nil {
 		return err
 	}
-	took := (after - before + rest) / float64(r.Load.records())
+	took := max(0, after-before-float64(times)*(idle-after)) / float64(r.Load.records())
 	r.Reader = &took
 	return nil
 }

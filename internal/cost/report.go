@@ -55,7 +55,7 @@ func (r *Report) Lacks(tool string, why error) {
 		r.Absent = map[string]string{}
 	}
 	text, _, _ := strings.Cut(why.Error(), "\n")
-	r.Absent[tool] = text
+	r.Absent[tool] = strings.TrimPrefix(text, tool+": ")
 }
 
 // Overhead is what a tool adds to its untraced twin of the same run.

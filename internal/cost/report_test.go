@@ -1,6 +1,7 @@
 package cost
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -108,6 +109,14 @@ func TestEnough(t *testing.T) {
 	}
 	if !now.Enough(modes, &Report{})("short", Small, Cost{1e6, 1e6}) {
 		t.Error("without a committed figure it would be tried for nothing")
+	}
+}
+
+func TestLacks(t *testing.T) {
+	var r Report
+	r.Lacks("strace", errors.New("strace: it ended: no ptrace\nand more"))
+	if got := r.Absent["strace"]; got != "it ended: no ptrace" {
+		t.Errorf("%q", got)
 	}
 }
 

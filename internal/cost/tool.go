@@ -76,7 +76,7 @@ func (t *Tool) start() (*running, error) {
 	go func() { r.cmd.Wait(); close(r.done) }()
 	if err := r.await(t.Says); err != nil {
 		r.stop()
-		return nil, fmt.Errorf("%s: %w: %s", t.Name, err, r.said.String())
+		return nil, fmt.Errorf("%w: %s", err, r.said.String())
 	}
 	r.took = time.Since(begin)
 	return r, nil
@@ -154,20 +154,19 @@ func (r *running) runTime() (float64, error) {
 const settle = 300 * time.Millisecond
 
 // rest waits until the tool has read what there is to read: until it sleeps most
-// of the time. It returns what that took on a processor, without what the tool does
-// anyway, in nanoseconds.
-func (r *running) rest() (float64, error) {
-	begin, err := r.runTime()
-	for before, n := begin, 1.0; err == nil; n++ {
+// of the time. It returns how often it has let it settle.
+func (r *running) rest() (times int, err error) {
+	before, err := r.runTime()
+	for err == nil {
 		time.Sleep(settle)
+		times++
 		var now float64
-		now, err = r.runTime()
-		if idle := now - before; idle < float64(settle/10) {
-			return max(0, now-begin-n*idle), err
+		if now, err = r.runTime(); now-before < float64(settle/10) {
+			break
 		}
 		before = now
 	}
-	return 0, err
+	return times, err
 }
 
 // peakRSS is the most memory that the process has had resident, in bytes.
