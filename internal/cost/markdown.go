@@ -153,7 +153,8 @@ func (r *Report) readers(b *strings.Builder) {
 	}
 	b.WriteString("### What the tool's own process takes\n\n" +
 		"Instructions for each record sent and received. It runs beside the traced\n" +
-		"program, on another processor where there is one.\n\n|")
+		"program, on another processor where there is one. The dashboard reads its sums once a second, however many records\n" +
+		"there were: here some hundred share a reading, or none fell into the measuring.\n\n|")
 	for _, l := range Sizes {
 		fmt.Fprintf(b, " | %v", l)
 	}
