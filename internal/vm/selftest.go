@@ -36,19 +36,24 @@ prints the program's path. It is built once and then kept in the cache.
 // SelftestMain is all of the command selftest; it returns the exit status.
 func SelftestMain(args []string) int { return printMain("selftest", selftestUsage, Selftest, args) }
 
-// printMain is all of a command that prints the path of something in the cache.
+// printMain is all of a command without operands that prints the path of something in the cache.
 func printMain(name, usage string, find func(ctx context.Context, update bool) (string, error), args []string) int {
+	return printFound(name, usage, 0, func(ctx context.Context, _ []string, update bool) (string, error) { return find(ctx, update) }, args)
+}
+
+// printFound is all of a command that prints what it finds in the cache, and takes at most so many operands.
+func printFound(name, usage string, operands int, find func(ctx context.Context, operands []string, update bool) (string, error), args []string) int {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
 	f.Usage = func() { fmt.Fprint(f.Output(), usage); f.PrintDefaults() }
 	update := f.Bool("update", false, "look for a newer package")
 	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
-	} else if err != nil || f.NArg() > 0 {
+	} else if err != nil || f.NArg() > operands {
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	found, err := find(ctx, *update)
+	found, err := find(ctx, f.Args(), *update)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return 1

@@ -2,12 +2,7 @@ package vm
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
+	"strings"
 )
 
 const kernelUsage = `usage: vmkernel [-update] [SERIES]
@@ -18,40 +13,24 @@ there; of a kernel that kernels.txt has for its types the module tls alone. With
 `
 
 // KernelMain is all of the command vmkernel; it returns the exit status.
-func KernelMain(args []string) int {
-	f := flag.NewFlagSet("vmkernel", flag.ContinueOnError)
-	f.Usage = func() { fmt.Fprint(f.Output(), kernelUsage); f.PrintDefaults() }
-	update := f.Bool("update", false, "look for a newer package of the series")
-	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return 0
-	} else if err != nil || f.NArg() > 1 {
-		return 2
-	}
-	if f.NArg() == 0 {
-		for _, s := range Matrix() {
-			fmt.Println(s.Name)
-		}
-		return 0
-	}
-	if err := printKernel(f.Arg(0), *update); err != nil {
-		fmt.Fprintln(os.Stderr, "vmkernel:", err)
-		return 1
-	}
-	return 0
-}
+func KernelMain(args []string) int { return printFound("vmkernel", kernelUsage, 1, kernelDir, args) }
 
-// printKernel takes as long as the network does; a signal ends it, and no half kernel is left.
-func printKernel(series string, update bool) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	s, err := findSeries(series)
+// kernelDir is the directory of a series' kernel; without a series it is the names of all.
+func kernelDir(ctx context.Context, operands []string, update bool) (string, error) {
+	if len(operands) == 0 {
+		var names []string
+		for _, s := range Matrix() {
+			names = append(names, s.Name)
+		}
+		return strings.Join(names, "\n"), nil
+	}
+	s, err := findSeries(operands[0])
 	if err != nil {
-		return err
+		return "", err
 	}
 	k, err := fetchOrCached(ctx, s, update)
 	if err != nil {
-		return err
+		return "", err
 	}
-	fmt.Println(k.dir)
-	return nil
+	return k.dir, nil
 }
