@@ -11,7 +11,6 @@
 #include "ktls_stats.h"
 #include "ktls_filter.h"
 
-#ifndef KTLSTOP_KPROBE
 /* Set by the loader before the programs are loaded. */
 const volatile u32 snaplen = 0;
 const volatile u32 tx_type_arg = 3;   /* index of bpf_exec_tx_verdict's record_type */
@@ -24,7 +23,6 @@ const volatile u32 twins = 0;         /* the programs in TWIN are attached twice
 const volatile u32 wake_mark = 1 << 16;/* bytes in the ring that wake the reader */
 const volatile u32 data_mark = 7 << 16;/* bytes in the ring that leave no room for data records */
 
-#define can_read_plaintext 1
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -35,16 +33,9 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
 } payloads SEC(".maps");
-#endif
 
 struct {
-#ifdef KTLSTOP_KPROBE
-	/* Shared memory: while a bpf system call reads a map, the kernel skips kprobe programs on that processor. */
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-#else
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-#endif
 	__uint(max_entries, 2 * LOST_MAX);
 	__type(key, u32);
 	__type(value, u64);
@@ -96,14 +87,12 @@ struct conn {
  */
 #define HOT_BITS 13
 
-#ifndef KTLSTOP_KPROBE
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1 << HOT_BITS);
 	__type(key, u32);
 	__type(value, struct conn);
 } hot SEC(".maps");
-#endif
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -142,7 +131,6 @@ struct {
 	__type(value, struct conn);
 } blank SEC(".maps");
 
-#ifndef KTLSTOP_KPROBE
 u64 next_conn = 1;
 
 static __always_inline u64 new_conn_id(void)
@@ -155,7 +143,6 @@ static __always_inline u64 new_conn_id(void)
  * all are there, nor after the first may have gone.
  */
 volatile u32 live = 0;
-#endif
 
 /*
  * A kernel that preempts its own code can take a task off the processor in the
@@ -167,17 +154,11 @@ volatile u32 live = 0;
  */
 enum hook { HOOK_NONE, HOOK_VERDICT, HOOK_PUSH_ENTER, HOOK_PUSH_EXIT, HOOK_OPEN_ENTER, HOOK_RETURN, HOOK_KEY_TX, HOOK_KEY_RX };
 
-#ifdef KTLSTOP_KPROBE
-#define HOOK(section, name, handler)
-#define TWIN(section, name, handler)
-#define TWIN2(section, name, handler)
-#else
 #define HOOK(section, name, handler) SEC(section) int name(u64 *ctx) { return handler(ctx); }
 #define TWIN(section, name, handler)                                   \
 	SEC(section) int name(u64 *ctx) { return handler(ctx); }       \
 	SEC(section) int name##_twin(u64 *ctx) { return handler(ctx); }
 #define TWIN2(section, name, handler) SEC(section) int name##_twin2(u64 *ctx) { return handler(ctx); }
-#endif
 
 static __always_inline u32 lost_as(enum lost cause, u32 dir) { return 2 * cause + (dir & 1); }
 
@@ -187,11 +168,7 @@ static __always_inline void add_lost(u32 place, u64 more)
 	u64 *n = bpf_map_lookup_elem(&lost, &place);
 
 	if (n)
-#ifdef KTLSTOP_KPROBE
-		__sync_fetch_and_add(n, more);
-#else
 		*n += more;
-#endif
 }
 
 static __always_inline void count_lost(enum lost cause, u32 dir) { add_lost(lost_as(cause, dir), 1); }
@@ -202,9 +179,6 @@ static __always_inline u32 ring_loss(const struct event *e)
 	return lost_as(e->kind == KIND_RECORD && !aggregate ? LOST_RING_FULL : LOST_RING_FULL_EVENTS, e->dir);
 }
 
-#ifdef KTLSTOP_KPROBE
-#include "ktls_outbox.h"
-#else
 static __always_inline u64 ring_used(void)
 {
 	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
@@ -236,7 +210,6 @@ static __always_inline bool emit(struct event *e)
 	bpf_ringbuf_submit(place, wakeup(used));
 	return true;
 }
-#endif
 
 static __always_inline bool is_hidden(struct event *e)
 {
@@ -321,9 +294,6 @@ static __always_inline void set_keys(struct conn *c)
 	set_no_pad(c);
 }
 
-#ifdef KTLSTOP_KPROBE
-static __always_inline struct conn *hot_place(u64 sk) { return 0; }
-#else
 static __always_inline struct conn *hot_place(u64 sk)
 {
 	u32 key = sk; /* half of a pointer is a number, with which the verifier lets us reckon */
@@ -332,7 +302,6 @@ static __always_inline struct conn *hot_place(u64 sk)
 	key = key * 0x9e3779b1U >> (32 - HOT_BITS); /* Fibonacci hashing */
 	return bpf_map_lookup_elem(&hot, &key);
 }
-#endif
 
 /* The connection of a socket, whether the filters want it or not. */
 static __always_inline struct conn *conn_find(u64 sk)

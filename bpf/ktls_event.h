@@ -3,6 +3,8 @@
 #ifndef KTLS_EVENT_H
 #define KTLS_EVENT_H
 
+#include "ktls_kernel.h"
+
 enum kind { KIND_RECORD = 1, KIND_SOCKET = 2, KIND_ERROR = 3, KIND_OPENED = 4 };
 enum type { TYPE_ALERT = 21, TYPE_HANDSHAKE = 22, TYPE_DATA = 23 };
 enum dir { DIR_TX = 0, DIR_RX = 1 };

@@ -7,12 +7,10 @@
 #include "ktls_event.h"
 #include "ktls_stats.h"
 
-#ifndef KTLSTOP_KPROBE
 /* Set by the loader before the programs are loaded. */
 const volatile u32 want_pids = 0, want_comm = 0, want_uid_set = 0, want_uid = 0, want_netns = 0, want_port = 0;
 const volatile u32 want_cgroup_level = 0, want_dir = 0; /* want_dir: 1 + enum dir */
 const volatile u64 want_cgroup = 0;
-#endif
 
 struct name { char comm[16]; } __attribute__((aligned(8)));
 
@@ -62,23 +60,6 @@ static __always_inline bool conn_wanted(const struct event *e)
 	return true;
 }
 
-#ifdef KTLSTOP_KPROBE
-static __always_inline void read_process(struct event *e)
-{
-	const struct task_struct *t = (void *)bpf_get_current_task();
-	u64 id = bpf_get_current_pid_tgid();
-
-	e->pid = id >> 32;
-	e->tid = id;
-	e->uid = bpf_get_current_uid_gid();
-	e->cgroup = bpf_get_current_cgroup_id();
-	/* 6.1 leaves what is behind the name's end, which is a key of want_name. */
-	__builtin_memset(e->comm, 0, sizeof(e->comm));
-	bpf_get_current_comm(e->comm, sizeof(e->comm));
-	if (GIVEN(t, flags) & PF_KTHREAD)
-		e->flags |= FLAG_KTHREAD;
-}
-#else
 /* The task is read as it lies: the helpers that do the same cost three times as much. */
 static __always_inline void read_process(struct event *e)
 {
@@ -92,7 +73,6 @@ static __always_inline void read_process(struct event *e)
 	if (t->flags & PF_KTHREAD)
 		e->flags |= FLAG_KTHREAD;
 }
-#endif
 
 /*
  * Who is in the call. Sets FLAG_HIDDEN where the filters do not want it. A global
@@ -111,15 +91,9 @@ __noinline int set_process(struct event *e)
 
 static __always_inline bool is_current(const struct event *e)
 {
-#ifdef KTLSTOP_KPROBE
-	u64 id = bpf_get_current_pid_tgid();
-
-	return e->pid == (u32)(id >> 32) && e->tid == (u32)id;
-#else
 	const struct task_struct *t = bpf_get_current_task_btf();
 
 	return e->pid == t->tgid && e->tid == t->pid;
-#endif
 }
 
 /* Who makes a record. Where its stages are not measured, neither is a task looked at twice. */

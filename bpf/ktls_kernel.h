@@ -170,16 +170,19 @@ struct bpf_iter__task_file {
 #define READ(dst, src) bpf_probe_read_kernel(&(dst), sizeof(dst), src)
 
 /*
+ * A field of what the hook is given: the verifier lets fentry programs read it
+ * directly. Programs of other kinds (bpf/gobpf) define both otherwise.
+ */
+#ifndef GIVEN
+#define GIVEN(p, field) ((p)->field)
+#endif
+
+/*
  * Argument n of the traced function. In assembly, because the compiler would
  * turn a choice between two arguments into arithmetic on the context pointer,
  * which the verifier refuses.
  */
-#ifdef KTLSTOP_KPROBE
-#define ARG(ctx, n) ((ctx)[n])
-/* A field of what the hook is given: the verifier lets fentry programs read it directly. */
-#define GIVEN(p, field) BPF_CORE_READ(p, field)
-#else
-#define GIVEN(p, field) ((p)->field)
+#ifndef ARG
 #define ARG(ctx, n) ({ u64 v_; \
 	asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(v_) : "r"(ctx), "i"((n) * 8)); v_; })
 #endif
@@ -260,9 +263,5 @@ static __always_inline const struct iovec *iter_iov(const struct iov_iter *i)
 		return BPF_CORE_READ(old, iov);
 	return BPF_CORE_READ(i, __iov);
 }
-
-#ifdef KTLSTOP_KPROBE
-#include "ktls_kprobe.h"
-#endif
 
 #endif

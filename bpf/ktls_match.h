@@ -10,16 +10,6 @@
 #include "ktls_event.h"
 #include "ktls_payload.h"
 
-#ifdef KTLSTOP_KPROBE
-/* The kprobe build leaves the expression to user space. */
-#define match_payload 0
-
-static __always_inline bool match_record(struct event *e)
-{
-	e->matched = 0;
-	return true;
-}
-#else
 
 const volatile u32 matching = 0;      /* there is an expression */
 const volatile u32 match_payload = 0; /* it tests the plaintext: one bit for each test */
@@ -133,5 +123,4 @@ static __always_inline u16 look_hits(struct look *l)
 	return hits | l->hits;
 }
 
-#endif
 #endif

@@ -10,8 +10,8 @@
 #include "ktls_kernel.h"
 #include "ktls_event.h"
 
-/* Variables of the kernel that translate a struct page to its address (x86-64). */
-#ifndef KTLSTOP_KPROBE
+/* Variables of the kernel that translate a struct page to its address (x86-64). bpf/gobpf has macros of these names. */
+#ifndef page_offset_base
 const volatile u64 page_offset_base = 0;
 const volatile u64 vmemmap_base = 0;
 #endif

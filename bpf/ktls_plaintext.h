@@ -6,9 +6,6 @@
 #include "ktls_conn.h"
 #include "ktls_payload.h"
 
-#ifdef KTLSTOP_KPROBE
-#include "ktls_kprobe_copy.h"
-#else
 DEFINE_COPY(256, 256)
 DEFINE_COPY(2048, 1024)
 DEFINE_COPY(16384, 4096)
@@ -51,7 +48,6 @@ static __noinline void copy_payload_to_ring(struct event *e, struct source *s)
 		COPY(16384, 4096, e, s);
 }
 
-#endif
 
 static __always_inline bool wants_payload(const struct event *e)
 {
@@ -66,7 +62,6 @@ static __always_inline void copy_payload(struct event *e, struct source *s)
 	copy_payload_to_ring(e, s);
 }
 
-#ifndef KTLSTOP_KPROBE
 /* Sets the event's hits. s stays as it is. */
 static __noinline void look_at(struct event *e, struct source *s)
 {
@@ -101,9 +96,6 @@ static __always_inline bool may_match(struct event *e, struct source *s)
 	look_at(e, s);
 	return match_event(e, MATCH_PLAINTEXT);
 }
-#else
-static __always_inline bool may_match(struct event *e, struct source *s) { return true; }
-#endif
 
 /* Look at the plaintext, and copy it if it is wanted. */
 static __always_inline void take_plaintext(struct event *e, struct source *s)
@@ -116,7 +108,7 @@ static __always_inline bool needs_plaintext(void) { return snaplen || match_payl
 
 static __always_inline bool is_control(const struct event *e)
 {
-	return can_read_plaintext && (e->type == TYPE_ALERT || e->type == TYPE_HANDSHAKE);
+	return e->type == TYPE_ALERT || e->type == TYPE_HANDSHAKE;
 }
 
 /* The first two bytes of an alert or a handshake record name it. */

@@ -228,7 +228,6 @@ static __always_inline bool rx_taken(struct conn *c, u32 was)
 	return __sync_val_compare_and_swap(&c->rx_state, was, was & ~RX_STATE) == was;
 }
 
-#ifndef KTLSTOP_KPROBE
 /* Dashboard mode: add the record of this return up. */
 static __always_inline int add_return(struct conn *c, u32 was, u64 now, u8 op)
 {
@@ -314,7 +313,6 @@ static __always_inline int call_returns(u64 sk, u8 op)
 	return 0;
 }
 
-#endif
 
 static __always_inline int recvmsg_returns(u64 *ctx)
 {
@@ -346,7 +344,6 @@ TWIN("fexit/tls_sw_recvmsg", recvmsg_exit, recvmsg_returns)
 TWIN("fexit/tls_sw_splice_read", splice_read_exit, splice_read_returns)
 TWIN("fexit/tls_sw_read_sock", read_sock_exit, read_sock_returns)
 
-#ifndef KTLSTOP_KPROBE
 /*
  * Dashboard mode: what asynchronous crypto says of the record seq belongs into
  * the event in the making, if it still is that record's. One that could not be
@@ -429,6 +426,5 @@ int decrypt_done(u64 *ctx)
 	return 0;
 }
 
-#endif
 
 #endif

@@ -12,14 +12,10 @@
 #include "ktls_kernel.h"
 #include "ktls_event.h"
 
-#ifdef KTLSTOP_KPROBE
-#define sampling 0 /* the kprobe build tells of each record */
-#else
 const volatile u32 sampling = 0;    /* set by the loader; without it the rest is dead code */
 const volatile u32 sample_auto = 0; /* N follows the ring's fill */
 const volatile u32 fill_shift = 19; /* log2 of a sixteenth of the ring */
 volatile u32 sample_every = 1;      /* the least N; it changes while the programs run */
-#endif
 
 #define SLOW_FACTOR 8 /* a record that takes so many times the mean stays */
 #define MEAN_SHIFT 4  /* the mean moves by a sixteenth of what is new */
@@ -32,9 +28,6 @@ struct sampled {
 	u32 owed;    /* user space holds records that wait for a call's return */
 };
 
-#ifdef KTLSTOP_KPROBE
-static __always_inline u32 sample_step(void) { return 1; }
-#else
 static __always_inline u64 ring_used(void);
 
 /* N by the fill of the ring: 1 below the half, then 4, 16 ... for each sixteenth; the last two let no data in. */
@@ -52,7 +45,6 @@ static __always_inline u32 sample_step(void)
 	by_fill = 1U << (2 * (level - 7));
 	return every > by_fill ? every : by_fill;
 }
-#endif
 
 /* Called when a record begins, so that only the plaintext of picked ones is copied. */
 static __always_inline void pick(struct event *e, const struct sampled *s)

@@ -6,7 +6,6 @@
 #include "ktls_failure.h"
 #include "ktls_plaintext.h"
 
-#ifndef KTLSTOP_KPROBE
 /* The system call that closes a record tells send from sendfile and splice. */
 static __always_inline u8 send_op(u8 flags)
 {
@@ -27,7 +26,6 @@ static __always_inline u8 send_op(u8 flags)
 	return nr == nr_splice ? OP_SPLICE : OP_SEND;
 }
 
-#endif
 
 /* A record may be open from an earlier call only if that call could leave one. */
 static __always_inline bool has_open_record(const struct conn *c)
@@ -274,7 +272,6 @@ static __always_inline int push_ends(u64 *ctx)
 
 TWIN("fexit/tls_push_sg", push_exit, push_ends)
 
-#ifndef KTLSTOP_KPROBE
 /* Asynchronous crypto has sealed a record, in softirq or in a worker. */
 SEC("fentry/tls_encrypt_done")
 int encrypt_done(u64 *ctx)
@@ -310,6 +307,5 @@ int encrypt_done(u64 *ctx)
 	return 0;
 }
 
-#endif
 
 #endif

@@ -10,16 +10,6 @@
 #include "ktls_kernel.h"
 #include "ktls_event.h"
 
-#ifdef KTLSTOP_KPROBE
-/* The kprobe build tells of each record. */
-#define aggregate 0
-#define stream_conn 0
-
-static __always_inline u32 stage_weight(const struct event *e, u32 *nth) { return 1; }
-static __always_inline int add_record(const struct event *e) { return 1; }
-static __always_inline void wait_for_return(const struct event *e, bool first, bool wanted) {}
-static __always_inline void close_stats(u64 conn) {}
-#else
 
 const volatile u32 aggregate = 0; /* set by the loader; without it the rest is dead code */
 volatile u64 stream_conn = 0;     /* the connection whose records are events too; it changes while the programs run */
@@ -342,7 +332,6 @@ static __always_inline void close_stats(u64 conn)
 		s->closed = 1;
 }
 
-#endif
 /* Whether the times between begin and end are wanted. */
 static __always_inline bool has_stages(const struct event *e) { return !aggregate || e->err; }
 

@@ -100,7 +100,6 @@ static __always_inline void flush_tx(struct conn *c)
 	c->tx_state = TX_IDLE;
 }
 
-#ifndef KTLSTOP_KPROBE
 struct flush_arg { struct conn *c; u64 id; };
 
 static long flush_pending(void *map, struct pending_key *key, struct event *e, struct flush_arg *arg)
@@ -119,7 +118,6 @@ static __always_inline void flush_set_aside(struct conn *c)
 	bpf_for_each_map_elem(&pending, flush_pending, &arg, 0);
 	c->pending = 0;
 }
-#endif
 
 static __always_inline int release_ends(u64 *ctx)
 {
@@ -211,9 +209,6 @@ static __always_inline int abort_begins(u64 *ctx)
 
 HOOK("fentry/tls_err_abort", err_abort, abort_begins)
 
-#ifdef KTLSTOP_KPROBE
-#include "ktls_kprobe_hooks.h"
-#else
 
 /* Every socket gets its cookie before its first record, as ss would give it. */
 static __always_inline int ulp_begins(u64 *ctx)
@@ -317,4 +312,3 @@ int match_once(struct match_arg *arg)
 	arg->e.hits = e.hits;
 	return 0;
 }
-#endif

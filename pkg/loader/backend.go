@@ -29,8 +29,10 @@ type backend interface {
 	// fetch hands payloads to keep until that says that it is enough, or until
 	// all that are there have been seen.
 	fetch(keep func(wire.Payload) (enough bool)) error
-	// each visits the values of one of the maps "conns" and "pending".
-	each(name string, visit func(value []byte) error) error
+	// conns visits the connections, setAside the sealed records that others have
+	// followed before TCP took them.
+	conns(visit func(*wire.Conn) error) error
+	setAside(visit func(*wire.Event) error) error
 	// losses are the counters of enum lost, lossCounts.kernel.
 	losses() (lossCounts, error)
 	// programs are those that are attached, by name, to ask what they cost.

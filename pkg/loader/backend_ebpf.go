@@ -244,18 +244,33 @@ func (b *ebpfBackend) each(name string, visit func(value []byte) error) error {
 	if err := it.Err(); err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
-	if name == "conns" {
-		return b.eachHot(visit)
-	}
 	return nil
+}
+
+func (b *ebpfBackend) setAside(visit func(*wire.Event) error) error {
+	return b.each("pending", func(value []byte) error { return wire.VisitEvent(value, visit) })
+}
+
+func (b *ebpfBackend) conns(visit func(*wire.Conn) error) error {
+	err := b.each("conns", func(value []byte) error {
+		c, err := wire.Read[object.KtlsConn](value)
+		if err != nil {
+			return err
+		}
+		return visit(wire.ConnOf(c))
+	})
+	if err != nil {
+		return err
+	}
+	return b.eachHot(visit)
 }
 
 // perBatch is how many entries one system call reads.
 const perBatch = 512
 
 // eachHot visits the connections that have a place in the array.
-func (b *ebpfBackend) eachHot(visit func(value []byte) error) error {
-	keys, values := make([]uint32, perBatch), make([]wire.Conn, perBatch)
+func (b *ebpfBackend) eachHot(visit func(*wire.Conn) error) error {
+	keys, values := make([]uint32, perBatch), make([]object.KtlsConn, perBatch)
 	for cursor := new(ebpf.MapBatchCursor); ; {
 		n, err := b.coll.Maps["hot"].BatchLookup(cursor, keys, values, nil)
 		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -266,7 +281,7 @@ func (b *ebpfBackend) eachHot(visit func(value []byte) error) error {
 			if c.Sk == 0 { // nobody's place
 				continue
 			}
-			if err := visit(c.Bytes()); err != nil {
+			if err := visit(wire.ConnOf(c)); err != nil {
 				return err
 			}
 		}

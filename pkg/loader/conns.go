@@ -14,12 +14,8 @@ func (t *Tracer) unfinished(handle func(event.Event) error) error {
 	if err != nil {
 		return err
 	}
-	err = t.each("conns", func(c []byte) error {
-		var conn wire.Conn
-		if err := conn.Decode(c); err != nil {
-			return err
-		}
-		tx := conn.TX()
+	err = t.conns(func(conn *wire.Conn) error {
+		tx := &conn.TX
 		last := waiting[tx.Conn]
 		delete(waiting, tx.Conn)
 		for i := range last {
@@ -29,7 +25,7 @@ func (t *Tracer) unfinished(handle func(event.Event) error) error {
 			last = append(last, *tx)
 		}
 		if conn.Opened() {
-			last = append(last, *conn.RX())
+			last = append(last, conn.RX)
 		}
 		return t.addUnfinished(last, handle)
 	})
@@ -42,12 +38,8 @@ func (t *Tracer) unfinished(handle func(event.Event) error) error {
 // pending are the sealed records that others have followed, by connection.
 func (t *Tracer) pending() (map[uint64][]wire.Event, error) {
 	waiting := map[uint64][]wire.Event{}
-	err := t.each("pending", func(e []byte) error {
-		var w wire.Event
-		if err := w.Decode(e); err != nil {
-			return err
-		}
-		waiting[w.Conn] = append(waiting[w.Conn], w)
+	err := t.setAside(func(w *wire.Event) error {
+		waiting[w.Conn] = append(waiting[w.Conn], *w)
 		return nil
 	})
 	return waiting, err
@@ -82,11 +74,7 @@ func (t *Tracer) addUnfinished(records []wire.Event, handle func(event.Event) er
 // NextRX stand still, before they may be a record ahead of it.
 func (t *Tracer) Connections() ([]*event.Socket, error) {
 	var all []*event.Socket
-	err := t.each("conns", func(c []byte) error {
-		var conn wire.Conn
-		if err := conn.Decode(c); err != nil {
-			return err
-		}
+	err := t.conns(func(conn *wire.Conn) error {
 		all = append(all, conn.Socket(Monotonic()))
 		return nil
 	})

@@ -6,18 +6,22 @@ import (
 
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/assemble"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
 // atTheEnd is a backend whose hooks are gone.
 type atTheEnd struct {
 	backend
-	maps map[string][][]byte
+	conn  *wire.Conn
+	aside []*wire.Event
 }
 
-func (b *atTheEnd) each(name string, visit func([]byte) error) error {
-	for _, v := range b.maps[name] {
-		if err := visit(v); err != nil {
+func (b *atTheEnd) conns(visit func(*wire.Conn) error) error { return visit(b.conn) }
+
+func (b *atTheEnd) setAside(visit func(*wire.Event) error) error {
+	for _, w := range b.aside {
+		if err := visit(w); err != nil {
 			return err
 		}
 	}
@@ -32,12 +36,10 @@ func TestUnfinished(t *testing.T) {
 		return wire.Event{Kind: wire.KindRecord, Conn: conn, Dir: uint8(dir), Seq: seq, Hidden: hidden, Flags: flags, Skipped: 9,
 			Stamp: [4]uint64{1, 2, 3, 4}}
 	}
-	var b atTheEnd
 	aside, alone, hides := rec(7, 3, 1, event.TX, 0), rec(8, 5, 2, event.TX, 0), rec(7, 4, 1, event.TX, wire.FlagHidden)
-	var c wire.Conn
-	*c.TX(), *c.RX() = rec(7, 6, 4, event.TX, 0), rec(7, 2, 0, event.RX, 0)
-	c.TxState, c.RxState = 1, 2 // sealing and opened
-	b.maps = map[string][][]byte{"pending": {alone.Bytes(), aside.Bytes(), hides.Bytes()}, "conns": {c.Bytes()}}
+	c := object.KtlsConn{Tx: object.KtlsEvent(rec(7, 6, 4, event.TX, 0)), Rx: object.KtlsEvent(rec(7, 2, 0, event.RX, 0)),
+		TxState: 1, RxState: 2} // sealing and opened
+	b := atTheEnd{conn: wire.ConnOf(&c), aside: []*wire.Event{&alone, &aside, &hides}}
 	type told struct {
 		conn, seq, hidden, skipped uint64
 		dir                        event.Dir

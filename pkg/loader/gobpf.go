@@ -105,7 +105,9 @@ func (b *gobpfBackend) setDeadline(t time.Time) { b.SetDeadline(t) }
 
 func (b *gobpfBackend) fetch(keep func(wire.Payload) bool) error { return b.Fetch(keep) }
 
-func (b *gobpfBackend) each(name string, visit func([]byte) error) error { return b.Each(name, visit) }
+func (b *gobpfBackend) conns(visit func(*wire.Conn) error) error { return b.Conns(visit) }
+
+func (b *gobpfBackend) setAside(visit func(*wire.Event) error) error { return b.SetAside(visit) }
 
 func (b *gobpfBackend) programs() map[string]*ebpf.Program { return b.Programs() }
 

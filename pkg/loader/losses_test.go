@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 
@@ -54,7 +55,7 @@ func TestMaps(t *testing.T) {
 		name       string
 		key, value int
 	}{
-		{"conns", 8, wire.ConnSize}, {"pending", 16, wire.EventSize}, {"lost", 4, 8},
+		{"pending", 16, wire.EventSize}, {"lost", 4, 8},
 		{"want_pid", 4, 1}, {"want_name", len(event.Comm{}), 1},
 	} {
 		for about, spec := range map[string]*ebpf.CollectionSpec{"fentry": objecttest.Object(t), "kprobe": kprobe} {
@@ -66,8 +67,12 @@ func TestMaps(t *testing.T) {
 	}
 	spec := objecttest.Object(t)
 	hot := spec.Maps["hot"]
-	if hot == nil || int(hot.ValueSize) != wire.ConnSize {
-		t.Fatalf("map hot is %v", hot)
+	size := unsafe.Sizeof(object.KtlsConn{})
+	if hot == nil || uintptr(hot.ValueSize) != size || uintptr(spec.Maps["conns"].ValueSize) != size {
+		t.Fatalf("maps hot and conns are %v and %v, want values of %d bytes", hot, spec.Maps["conns"], size)
+	}
+	if m, size := kprobe.Maps["conns"], unsafe.Sizeof(object.KprobeConn{}); uintptr(m.ValueSize) != size {
+		t.Errorf("kprobe: map conns is %v, want values of %d bytes", m, size)
 	}
 	if n := hot.MaxEntries + spec.Maps["conns"].MaxEntries; n != event.MaxConns {
 		t.Errorf("the kernel has room for %d connections, event.MaxConns is %d", n, event.MaxConns)

@@ -139,13 +139,11 @@ func TestUnfinishedIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	waiting := 0
-	if err := tr.each("conns", func(c []byte) error {
-		var conn wire.Conn
-		err := conn.Decode(c)
-		if conn.Sealed() {
+	if err := tr.conns(func(c *wire.Conn) error {
+		if c.Sealed() {
 			waiting++
 		}
-		return err
+		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ type Unsupported = module.Unsupported
 type Options struct {
 	// Hooks are the functions to attach to.
 	Hooks []Hook
-	// Settings are the filter's values of enum setting (bpf/ktls_kprobe.h); PIDs
+	// Settings are the filter's values of enum setting (bpf/gobpf/settings.h); PIDs
 	// and Comms are its lists.
 	Settings map[string]uint64
 	PIDs     []uint32
@@ -302,9 +302,20 @@ func (b *Backend) SetLive(on bool) error {
 	return nil
 }
 
-// Each visits the values of one of the maps "conns" and "pending".
-func (b *Backend) Each(name string, visit func(value []byte) error) error {
-	return b.m.Each(name, func(_, value []byte) error { return visit(value) })
+// Conns visits the connections.
+func (b *Backend) Conns(visit func(*wire.Conn) error) error {
+	return b.m.Each("conns", func(_, value []byte) error {
+		c, err := wire.Read[object.KprobeConn](value)
+		if err != nil {
+			return err
+		}
+		return visit(wire.ConnOfKprobe(c))
+	})
+}
+
+// SetAside visits the sealed records that others have followed.
+func (b *Backend) SetAside(visit func(*wire.Event) error) error {
+	return b.m.Each("pending", func(_, value []byte) error { return wire.VisitEvent(value, visit) })
 }
 
 // shareCounters maps the loss counters into memory: the kernel skips kprobe

@@ -8,15 +8,134 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"structs"
 
 	"github.com/cilium/ebpf"
 )
+
+type KprobeConn struct {
+	_  structs.HostLayout
+	Tx struct {
+		_       structs.HostLayout
+		Stamp   [4]uint64
+		Seq     uint64
+		Conn    uint64
+		Cookie  uint64
+		Cgroup  uint64
+		Pid     uint32
+		Tid     uint32
+		Uid     uint32
+		Netns   uint32
+		Len     uint32
+		Gen     uint32
+		Hidden  uint64
+		Start   uint64
+		Laddr   [16]uint8
+		Raddr   [16]uint8
+		Comm    [16]uint8
+		Err     int32
+		Version uint16
+		Cipher  uint16
+		Lport   uint16
+		Rport   uint16
+		Kind    uint8
+		Dir     uint8
+		Type    uint8
+		Op      uint8
+		Mode    uint8
+		Family  uint8
+		Flags   uint8
+		State   uint8
+		Ctl     [2]uint8
+		ModeTx  uint8
+		ModeRx  uint8
+		Func    uint8
+		Matched uint8
+		Hits    uint16
+		Skipped uint32
+	}
+	Rx struct {
+		_       structs.HostLayout
+		Stamp   [4]uint64
+		Seq     uint64
+		Conn    uint64
+		Cookie  uint64
+		Cgroup  uint64
+		Pid     uint32
+		Tid     uint32
+		Uid     uint32
+		Netns   uint32
+		Len     uint32
+		Gen     uint32
+		Hidden  uint64
+		Start   uint64
+		Laddr   [16]uint8
+		Raddr   [16]uint8
+		Comm    [16]uint8
+		Err     int32
+		Version uint16
+		Cipher  uint16
+		Lport   uint16
+		Rport   uint16
+		Kind    uint8
+		Dir     uint8
+		Type    uint8
+		Op      uint8
+		Mode    uint8
+		Family  uint8
+		Flags   uint8
+		State   uint8
+		Ctl     [2]uint8
+		ModeTx  uint8
+		ModeRx  uint8
+		Func    uint8
+		Matched uint8
+		Hits    uint16
+		Skipped uint32
+	}
+	Ctx     uint64
+	PrivTx  uint64
+	PrivRx  uint64
+	SeqTx   uint64
+	SeqRx   uint64
+	OpenTs  uint64
+	TxRec   uint64
+	PushRec uint64
+	ReadyTs uint64
+	EndSeq  [2]uint64
+	Src     [2]struct {
+		_    structs.HostLayout
+		Base uint64
+		At   uint32
+		Wrap uint32
+		Skip uint64
+		Kind uint32
+		Want uint32
+		Done uint32
+		Bad  uint32
+		Addr uint64
+		Left uint64
+		Skb  uint64
+	}
+	Pending  uint32
+	Unkept   uint32
+	RxState  uint32
+	More     uint8
+	TxState  uint8
+	RxFailed uint8
+	Closing  uint8
+	Keyed    [2]uint8
+	Told     uint8
+	TxFailed uint8
+	Unwanted uint8
+	KeyTold  [2]uint8
+	Pad      uint8
+}
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	KprobeMapAsyncSource                   = "async_source"
 	KprobeMapBlank                         = "blank"
 	KprobeMapBounce                        = "bounce"
 	KprobeMapCalls                         = "calls"
@@ -133,19 +252,18 @@ type KprobeProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KprobeMapSpecs struct {
-	AsyncSource *ebpf.MapSpec `ebpf:"async_source"`
-	Blank       *ebpf.MapSpec `ebpf:"blank"`
-	Bounce      *ebpf.MapSpec `ebpf:"bounce"`
-	Calls       *ebpf.MapSpec `ebpf:"calls"`
-	Conns       *ebpf.MapSpec `ebpf:"conns"`
-	Events      *ebpf.MapSpec `ebpf:"events"`
-	Lost        *ebpf.MapSpec `ebpf:"lost"`
-	Outbox      *ebpf.MapSpec `ebpf:"outbox"`
-	Pending     *ebpf.MapSpec `ebpf:"pending"`
-	Run         *ebpf.MapSpec `ebpf:"run"`
-	Unmet       *ebpf.MapSpec `ebpf:"unmet"`
-	WantName    *ebpf.MapSpec `ebpf:"want_name"`
-	WantPid     *ebpf.MapSpec `ebpf:"want_pid"`
+	Blank    *ebpf.MapSpec `ebpf:"blank"`
+	Bounce   *ebpf.MapSpec `ebpf:"bounce"`
+	Calls    *ebpf.MapSpec `ebpf:"calls"`
+	Conns    *ebpf.MapSpec `ebpf:"conns"`
+	Events   *ebpf.MapSpec `ebpf:"events"`
+	Lost     *ebpf.MapSpec `ebpf:"lost"`
+	Outbox   *ebpf.MapSpec `ebpf:"outbox"`
+	Pending  *ebpf.MapSpec `ebpf:"pending"`
+	Run      *ebpf.MapSpec `ebpf:"run"`
+	Unmet    *ebpf.MapSpec `ebpf:"unmet"`
+	WantName *ebpf.MapSpec `ebpf:"want_name"`
+	WantPid  *ebpf.MapSpec `ebpf:"want_pid"`
 }
 
 // KprobeVariableSpecs contains global variables before they are loaded into the kernel.
@@ -174,24 +292,22 @@ func (o *KprobeObjects) Close() error {
 //
 // It can be passed to LoadKprobeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KprobeMaps struct {
-	AsyncSource *ebpf.Map `ebpf:"async_source"`
-	Blank       *ebpf.Map `ebpf:"blank"`
-	Bounce      *ebpf.Map `ebpf:"bounce"`
-	Calls       *ebpf.Map `ebpf:"calls"`
-	Conns       *ebpf.Map `ebpf:"conns"`
-	Events      *ebpf.Map `ebpf:"events"`
-	Lost        *ebpf.Map `ebpf:"lost"`
-	Outbox      *ebpf.Map `ebpf:"outbox"`
-	Pending     *ebpf.Map `ebpf:"pending"`
-	Run         *ebpf.Map `ebpf:"run"`
-	Unmet       *ebpf.Map `ebpf:"unmet"`
-	WantName    *ebpf.Map `ebpf:"want_name"`
-	WantPid     *ebpf.Map `ebpf:"want_pid"`
+	Blank    *ebpf.Map `ebpf:"blank"`
+	Bounce   *ebpf.Map `ebpf:"bounce"`
+	Calls    *ebpf.Map `ebpf:"calls"`
+	Conns    *ebpf.Map `ebpf:"conns"`
+	Events   *ebpf.Map `ebpf:"events"`
+	Lost     *ebpf.Map `ebpf:"lost"`
+	Outbox   *ebpf.Map `ebpf:"outbox"`
+	Pending  *ebpf.Map `ebpf:"pending"`
+	Run      *ebpf.Map `ebpf:"run"`
+	Unmet    *ebpf.Map `ebpf:"unmet"`
+	WantName *ebpf.Map `ebpf:"want_name"`
+	WantPid  *ebpf.Map `ebpf:"want_pid"`
 }
 
 func (m *KprobeMaps) Close() error {
 	return _KprobeClose(
-		m.AsyncSource,
 		m.Blank,
 		m.Bounce,
 		m.Calls,

@@ -8,61 +8,69 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// ConnSize is the size of struct conn of bpf/ktls_conn.h.
-const ConnSize = int(unsafe.Sizeof(Conn{}))
+// Conn is what the programs know of a connection, whichever object they are of.
+type Conn struct {
+	// TX is the last record that was sealed, or the one that is being sealed, RX
+	// the last that was opened, or the one that is being opened.
+	TX, RX  Event
+	sealing bool      // TX is not handed to TCP
+	state   uint32    // of RX
+	keyed   [2]bool   // this direction has had a key
+	skipped [2]uint32 // left out by sampling, and no record stands for it
+}
 
-// Conn is what the programs know of a connection.
-type Conn object.KtlsConn
-
-// Values of bpf/ktls_conn.h.
+// Values of enum tx_state and rx_state.
 const (
 	txSealing = 1
 	rxOpening = 1
 	rxOpened  = 2
-	rxStates  = 3 // of Conn.RxState; the rest is a ticket
+	rxStates  = 3 // of the word; the rest is a ticket
 )
 
-// Decode copies a connection from b.
-func (c *Conn) Decode(b []byte) error {
-	if len(b) < ConnSize {
-		return fmt.Errorf("connection of %d bytes, want %d: the BPF object and this program do not match", len(b), ConnSize)
-	}
-	copy(c.Bytes(), b)
-	return nil
+// ConnOf is what a connection of bpf/ktls_conn.h says.
+func ConnOf(k *object.KtlsConn) *Conn {
+	return &Conn{TX: Event(k.Tx), RX: Event(k.Rx), sealing: k.TxState == txSealing, state: k.RxState & rxStates,
+		keyed: [2]bool{k.Keyed[0] != 0, k.Keyed[1] != 0}, skipped: [2]uint32{k.Sampled[0].Skipped, k.Sampled[1].Skipped}}
 }
 
-// Bytes is c's memory, as the kernel lays it out.
-func (c *Conn) Bytes() []byte { return unsafe.Slice((*byte)(unsafe.Pointer(c)), ConnSize) }
+// ConnOfKprobe is what a connection of bpf/gobpf/state.h says.
+func ConnOfKprobe(k *object.KprobeConn) *Conn {
+	return &Conn{TX: Event(k.Tx), RX: Event(k.Rx), sealing: k.TxState == txSealing, state: k.RxState & rxStates,
+		keyed: [2]bool{k.Keyed[0] != 0, k.Keyed[1] != 0}}
+}
 
-// TX is the last record that was sealed, or the one that is being sealed.
-func (c *Conn) TX() *Event { return (*Event)(&c.Tx) }
-
-// RX is the last record that was opened, or the one that is being opened.
-func (c *Conn) RX() *Event { return (*Event)(&c.Rx) }
+// Read copies one of the programs' structs from b.
+func Read[T object.KtlsConn | object.KprobeConn](b []byte) (*T, error) {
+	v := new(T)
+	size := int(unsafe.Sizeof(*v))
+	if len(b) < size {
+		return nil, fmt.Errorf("connection of %d bytes, want %d: the BPF object and this program do not match", len(b), size)
+	}
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(v)), size), b)
+	return v, nil
+}
 
 // Sealed says that TX has got its seal, but not TCP's word.
-func (c *Conn) Sealed() bool { return c.TxState == txSealing && c.Tx.Stamp[2] != 0 }
+func (c *Conn) Sealed() bool { return c.sealing && c.TX.Stamp[2] != 0 }
 
 // Opened says that RX is opened, and its call goes on.
-func (c *Conn) Opened() bool { return c.rxState() == rxOpened }
-
-func (c *Conn) rxState() uint32 { return c.RxState & rxStates }
+func (c *Conn) Opened() bool { return c.state == rxOpened }
 
 // Socket tells of the connection at the time mono. The next sequences are right
 // when the programs do not run any more.
 func (c *Conn) Socket(mono uint64) *event.Socket {
-	tx, rx := c.TX(), c.RX()
+	tx, rx := &c.TX, &c.RX
 	s := &event.Socket{
 		State: event.SocketFound, Conn: tx.conn(), Proc: tx.process(), Mono: mono,
 		TX: tx.tls(tx.Mode), RX: rx.tls(rx.Mode), GenTX: tx.Gen, GenRX: rx.Gen,
-		NextTX: next(tx, c.TxState == txSealing && !c.Sealed()), NextRX: next(rx, c.rxState() == rxOpening || unopened(rx)),
+		NextTX: next(tx, c.sealing && !c.Sealed()), NextRX: next(rx, c.state == rxOpening || unopened(rx)),
 		Hidden: [2]uint64{tx.Hidden + unreported(tx, c.Sealed()), rx.Hidden + unreported(rx, c.Opened())},
-		Start:  &[2]uint64{tx.Start, rx.Start}, Skipped: [2]uint64{uint64(c.Sampled[event.TX].Skipped), uint64(c.Sampled[event.RX].Skipped)},
+		Start:  &[2]uint64{tx.Start, rx.Start}, Skipped: [2]uint64{uint64(c.skipped[event.TX]), uint64(c.skipped[event.RX])},
 	}
-	if c.Keyed[event.TX] == 0 {
+	if !c.keyed[event.TX] {
 		s.TX = event.TLS{}
 	}
-	if c.Keyed[event.RX] == 0 {
+	if !c.keyed[event.RX] {
 		s.RX = event.TLS{}
 	}
 	if s.Proc.PID == 0 {

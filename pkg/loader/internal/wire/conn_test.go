@@ -2,8 +2,10 @@ package wire
 
 import (
 	"testing"
+	"unsafe"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
 // connState is what a test wants in a struct conn.
@@ -16,12 +18,11 @@ type connState struct {
 }
 
 func (s *connState) conn() *Conn {
-	c := &Conn{TxState: s.txState, RxState: s.rxState, Keyed: s.keyed}
-	*c.TX(), *c.RX() = s.tx, s.rx
+	k := object.KtlsConn{Tx: object.KtlsEvent(s.tx), Rx: object.KtlsEvent(s.rx), TxState: s.txState, RxState: s.rxState, Keyed: s.keyed}
 	for d, n := range s.skipped {
-		c.Sampled[d].Skipped = n
+		k.Sampled[d].Skipped = n
 	}
-	return c
+	return ConnOf(&k)
 }
 
 func TestConnSocket(t *testing.T) {
@@ -91,5 +92,23 @@ func TestSealed(t *testing.T) {
 		if got := s.conn().Sealed(); got != c.want {
 			t.Errorf("state %d, sealed at %d: %v", c.state, c.sealed, got)
 		}
+	}
+}
+
+// Connections of both objects say the same by the same names.
+func TestConnOfBoth(t *testing.T) {
+	tx, rx := Event{Conn: 7, Seq: 4, Stamp: [4]uint64{1, 2, 3, 0}}, Event{Conn: 7, Seq: 9}
+	a := ConnOf(&object.KtlsConn{Tx: object.KtlsEvent(tx), Rx: object.KtlsEvent(rx), TxState: txSealing, RxState: 5<<2 | 2, Keyed: [2]uint8{1, 0}})
+	k := object.KprobeConn{TxState: txSealing, RxState: 5<<2 | 2, Keyed: [2]uint8{1, 0}}
+	k.Tx, k.Rx = tx, rx
+	if b := ConnOfKprobe(&k); *a != *b || !b.Sealed() || !b.Opened() {
+		t.Errorf("%+v\n%+v", a, b)
+	}
+	raw := unsafe.Slice((*byte)(unsafe.Pointer(&k)), unsafe.Sizeof(k))
+	if read, err := Read[object.KprobeConn](raw); err != nil || *read != k {
+		t.Errorf("%v: %+v", err, read)
+	}
+	if _, err := Read[object.KprobeConn](raw[1:]); err == nil {
+		t.Error("a connection cut by a byte is none")
 	}
 }

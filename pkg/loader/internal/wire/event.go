@@ -53,6 +53,15 @@ func (w *Event) Decode(b []byte) error {
 	return nil
 }
 
+// VisitEvent hands an event that lies in b to visit, as the caller's own.
+func VisitEvent(b []byte, visit func(*Event) error) error {
+	w := new(Event)
+	if err := w.Decode(b); err != nil {
+		return err
+	}
+	return visit(w)
+}
+
 // Bytes is w's memory, as the kernel lays it out.
 func (w *Event) Bytes() []byte { return unsafe.Slice((*byte)(unsafe.Pointer(w)), EventSize) }
 

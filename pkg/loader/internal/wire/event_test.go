@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/objecttest"
 )
 
@@ -54,7 +55,7 @@ func compareFields(t *testing.T, b []byte, fields []objecttest.Field, got map[st
 func TestLayouts(t *testing.T) {
 	spec := objecttest.Object(t)
 	for name, goType := range map[string]reflect.Type{
-		"event": reflect.TypeFor[Event](), "conn": reflect.TypeFor[Conn](), "sums": reflect.TypeFor[Sums](), "side": reflect.TypeFor[side](),
+		"event": reflect.TypeFor[Event](), "conn": reflect.TypeFor[object.KtlsConn](), "sums": reflect.TypeFor[Sums](), "side": reflect.TypeFor[side](),
 	} {
 		fields, size := objecttest.BTFFields(t, spec, name)
 		mine := slices.DeleteFunc(reflect.VisibleFields(goType), func(f reflect.StructField) bool { return f.Name == "_" })
@@ -75,14 +76,6 @@ func TestDecode(t *testing.T) {
 	var e Event
 	if b := distinct(EventSize); e.Decode(b) != nil || !bytes.Equal(e.Bytes(), b) || e.Stamp[0] != binary.NativeEndian.Uint64(b) {
 		t.Errorf("% x", e.Bytes())
-	}
-	var c Conn
-	b := bytes.Repeat(distinct(ConnSize/8), 8)
-	if c.Decode(b) != nil || !bytes.Equal(c.Bytes(), b) || !bytes.Equal(c.RX().Bytes(), b[EventSize:2*EventSize]) {
-		t.Errorf("% x", c.Bytes())
-	}
-	if c.Decode(b[1:]) == nil {
-		t.Error("a connection cut by a byte is none")
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// Indices of enum probe in bpf/ktls_learn.bpf.c.
+// Indices of enum probe in bpf/gobpf/ktls_learn.bpf.c.
 const (
 	probeSetULP = iota
 	probeVerdict
@@ -30,7 +30,7 @@ const (
 	probeMax
 )
 
-// seen is struct seen of bpf/ktls_learn.bpf.c: the last call of a kernel
+// seen is struct seen of bpf/gobpf/ktls_learn.bpf.c: the last call of a kernel
 // function that this process made.
 type seen struct {
 	calls, task uint64

@@ -41,7 +41,7 @@ type Module struct {
 }
 
 // Load relocates and loads a set of programs. The settings are values of
-// enum setting of bpf/ktls_kprobe.h, the parameters are of gobpf's sections.
+// enum setting of bpf/gobpf/settings.h, the parameters are of gobpf's sections.
 func Load(spec *ebpf.CollectionSpec, l *Offsets, settings map[string]uint64, params map[string]elf.SectionParams) (*Module, error) {
 	types, err := l.types(spec.Types, settings)
 	if err != nil {

@@ -89,7 +89,7 @@ func (l *Offsets) structs() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// enums holds the kernel's enumerators and the settings of ktls_kprobe.h.
+// enums holds the kernel's enumerators and the settings of bpf/gobpf/settings.h.
 func (l *Offsets) enums(settings map[string]uint64) []btf.Type {
 	byName := map[string]*btf.Enum{"setting": {Name: "setting", Size: 8}}
 	add := func(enum, name string, v uint64) {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The kprobe build sends by way of a perf buffer, which wants the program's
+ * These programs send by way of a perf buffer, which wants the program's
  * context. Handlers put what they tell into the processor's outbox, and the
  * program sends it when they are done. One is enough for each processor: no
  * second kprobe program runs there meanwhile.
  */
-#ifndef KTLS_OUTBOX_H
-#define KTLS_OUTBOX_H
+#ifndef GOBPF_OUTBOX_H
+#define GOBPF_OUTBOX_H
+
+#include "lost.h"
 
 enum sample { SAMPLE_EVENT = 1, SAMPLE_PAYLOAD, SAMPLE_MARK };
 

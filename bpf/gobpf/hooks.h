@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The programs of the kprobe build. A kretprobe sees no arguments, so the entry
+ * The programs. A kretprobe sees no arguments, so the entry
  * keeps them for it.
  */
-#ifndef KTLS_KPROBE_HOOKS_H
-#define KTLS_KPROBE_HOOKS_H
+#ifndef GOBPF_HOOKS_H
+#define GOBPF_HOOKS_H
+
+#include "life.h"
 
 enum call {
 	CALL_PUSH, CALL_OPEN, CALL_RECV, CALL_SPLICE_READ, CALL_READ_SOCK, CALL_SET, CALL_RELEASE, CALL_PARSE, CALL_CLOSE,

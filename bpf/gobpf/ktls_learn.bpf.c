@@ -5,8 +5,7 @@
  * programs keep what the kernel's functions were given for them, and read
  * memory for the loader while it holds the objects alive.
  */
-#define KTLSTOP_KPROBE
-#include "ktls_kernel.h"
+#include "settings.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * What the kprobe build (KTLSTOP_KPROBE) has instead of global variables, for
- * a loader that knows maps and programs only. Constants are enumerators that
- * pkg/loader relocates as it relocates the fields of the kernel's types; what
- * changes while the programs run lies in the map "run".
+ * What these programs have instead of global variables, for a loader that knows
+ * maps and programs only. Constants are enumerators that pkg/loader relocates as
+ * it relocates the fields of the kernel's types; what changes while the programs
+ * run lies in the map "run".
  */
-#ifndef KTLS_KPROBE_H
-#define KTLS_KPROBE_H
+#ifndef GOBPF_SETTINGS_H
+#define GOBPF_SETTINGS_H
+
+/* A kprobe program's handlers get the arguments as an array, and read the kernel's memory by helpers. */
+#define ARG(args, n) ((args)[n])
+#define GIVEN(p, field) BPF_CORE_READ(p, field)
+#include "../ktls_kernel.h"
 
 /* Places of registers in a kprobe program's context (struct pt_regs of x86-64), in words. */
 enum { REG_R9 = 8, REG_R8, REG_AX, REG_CX, REG_DX, REG_SI, REG_DI, REG_SP = 19 };
@@ -40,11 +45,6 @@ enum setting {
 
 /* Where plaintext lies is known. */
 #define can_read_plaintext SETTING(plaintext)
-
-/* A kretprobe's return value stands behind as many arguments as any function here has. */
-#define recvmsg_args 5
-/* Kprobe programs run with preemption off. */
-#define twins 0
 
 struct run { u64 live, next_conn; };
 

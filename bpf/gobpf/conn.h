@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Connections, from the first hook that meets one to its close. */
+#ifndef GOBPF_CONN_H
+#define GOBPF_CONN_H
+
+#include "filter.h"
+#include "outbox.h"
+#include "state.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 262144);
+	__type(key, u64); /* struct sock */
+	__type(value, struct conn);
+} conns SEC(".maps");
+
+struct pending_key { u64 conn, rec; };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct pending_key);
+	__type(value, struct event);
+} pending SEC(".maps");
+
+/* A connection too big for the stack starts as a copy of this. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct conn);
+} blank SEC(".maps");
+
+/* Report a record, or count it as kept back by the filters. */
+static __always_inline void emit_record(struct event *e, u64 *hidden)
+{
+	if (e->flags & FLAG_HIDDEN) {
+		__sync_fetch_and_add(hidden, 1);
+		return;
+	}
+	e->hidden = *hidden;
+	emit(e);
+}
+
+static __always_inline void set_addresses(struct event *e, const struct sock *sk)
+{
+	e->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	e->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	e->lport = BPF_CORE_READ(sk, __sk_common.skc_num);
+	e->rport = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	e->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (e->family == AF_INET) {
+		bpf_core_read(e->laddr, 4, &sk->__sk_common.skc_rcv_saddr);
+		bpf_core_read(e->raddr, 4, &sk->__sk_common.skc_daddr);
+	} else {
+		bpf_core_read(e->laddr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		bpf_core_read(e->raddr, 16, &sk->__sk_common.skc_v6_daddr);
+	}
+}
+
+/* TLS_RX_EXPECT_NO_PAD, which has no effect but in TLS 1.3, is set after the keys, at any time. */
+static __always_inline void set_no_pad(struct conn *c)
+{
+	const struct tls_context *ctx = (void *)c->ctx;
+
+	c->rx.mode &= ~MODE_NO_PAD;
+	if (c->rx.version == TLS_1_3 && bpf_core_field_exists(ctx->rx_no_pad) && BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_no_pad))
+		c->rx.mode |= MODE_NO_PAD;
+}
+
+/* What a key change can change. */
+static __always_inline void set_keys(struct conn *c)
+{
+	const struct tls_context *ctx = (void *)c->ctx;
+
+	c->priv_tx = (u64)BPF_CORE_READ(ctx, priv_ctx_tx);
+	c->priv_rx = (u64)BPF_CORE_READ(ctx, priv_ctx_rx);
+	c->seq_tx = seq_addr(&ctx->tx);
+	c->seq_rx = seq_addr(&ctx->rx);
+	c->tx.version = c->rx.version = BPF_CORE_READ(ctx, prot_info.version);
+	c->tx.cipher = c->rx.cipher = BPF_CORE_READ(ctx, prot_info.cipher_type);
+	c->keyed[DIR_TX] = BPF_CORE_READ(ctx, crypto_send.info.version) != 0;
+	c->keyed[DIR_RX] = BPF_CORE_READ(ctx, crypto_recv.info.version) != 0;
+	c->tx.mode = BPF_CORE_READ_BITFIELD_PROBED(ctx, tx_conf);
+	c->rx.mode = BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_conf);
+	set_no_pad(c);
+}
+
+/* The connection of a socket, whether the filters want it or not. */
+static __always_inline struct conn *conn_find(u64 sk)
+{
+	return live ? bpf_map_lookup_elem(&conns, &sk) : 0;
+}
+
+static __always_inline struct conn *if_wanted(struct conn *c)
+{
+	return c && !c->unwanted ? c : 0;
+}
+
+static __always_inline struct conn *conn_lookup(u64 sk)
+{
+	return if_wanted(conn_find(sk));
+}
+
+/* Make room for a connection. fresh: nobody else has just met it. */
+static __always_inline struct conn *conn_place(u64 sk, bool *fresh)
+{
+	struct conn *c;
+	u32 zero = 0;
+
+	c = bpf_map_lookup_elem(&blank, &zero);
+	if (!c)
+		return 0;
+	*fresh = bpf_map_update_elem(&conns, &sk, c, BPF_NOEXIST) != -EEXIST;
+	return bpf_map_lookup_elem(&conns, &sk);
+}
+
+static __always_inline void conn_delete(u64 sk) { bpf_map_delete_elem(&conns, &sk); }
+
+static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
+{
+	struct conn *c;
+	bool fresh = false;
+
+	if (!ctx || !live)
+		return 0;
+	c = conn_place(sk, &fresh);
+	if (!c || !fresh)
+		return c;
+	c->ctx = (u64)ctx;
+	set_addresses(&c->tx, (void *)sk);
+	c->tx.conn = new_conn_id();
+	c->rx = c->tx;
+	c->rx.dir = DIR_RX;
+	set_keys(c);
+	c->tx.start = read_seq(c->seq_tx);
+	c->rx.start = read_seq(c->seq_rx);
+	c->unwanted = !conn_wanted(&c->tx);
+	return c;
+}
+
+/*
+ * Tell user space of a connection. Its end and its rekeys follow if its begin was
+ * told. A global function: the verifier looks at it once, not at each call.
+ */
+__noinline int emit_socket(struct conn *c, u32 state, u32 dir)
+{
+	struct event e;
+
+	if (!c)
+		return 0;
+	e = c->tx;
+	e.kind = KIND_SOCKET;
+	e.state = state;
+	e.dir = dir;
+	e.gen = c->tx.gen | c->rx.gen << 16;
+	e.stamp[0] = c->closing ? c->end_seq[DIR_TX] : read_seq(c->seq_tx);
+	e.stamp[1] = c->closing ? c->end_seq[DIR_RX] : read_seq(c->seq_rx);
+	e.stamp[2] = c->tx.hidden;
+	e.stamp[3] = c->rx.hidden;
+	e.seq = bpf_ktime_get_ns();
+	e.mode_tx = c->keyed[DIR_TX] ? c->tx.mode : 0;
+	e.mode_rx = c->keyed[DIR_RX] ? c->rx.mode : 0;
+	e.flags = 0;
+	e.skipped = e.len = 0;
+	set_process(&e);
+	e.flags &= FLAG_KTHREAD;
+	if (state == STATE_FOUND || state == STATE_OPEN)
+		c->told |= conn_wanted(&e) && process_wanted(&e) && current_cgroup_wanted();
+	if (state == STATE_FOUND) { /* maybe before the kernel has written the modes: then not of the keys */
+		c->key_told[DIR_TX] = e.mode_tx != 0;
+		c->key_told[DIR_RX] = e.mode_rx != 0;
+	} else if (state != STATE_CLOSE) {
+		c->key_told[dir & 1] = 1;
+	}
+	if (c->told)
+		emit(&e);
+	return 0;
+}
+
+/*
+ * One direction of a socket that found no room. The kernel's sequence moves with
+ * each record, whichever hooks and copies of them see it; those that idle longest
+ * are forgotten.
+ */
+struct unmet {
+	u64 cookie; /* 0, or it tells the socket from a later one at its address */
+	u64 next;   /* records below are counted */
+	u64 hidden; /* the filters do not want the record that was begun last */
+};
+
+struct unmet_key { u64 sk, dir; };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct unmet_key);
+	__type(value, struct unmet);
+} unmet SEC(".maps");
+
+static __always_inline bool hides(u64 sk, u32 dir)
+{
+	struct event e = {};
+
+	set_addresses(&e, (void *)sk);
+	e.dir = dir;
+	set_process(&e);
+	return e.flags & FLAG_HIDDEN;
+}
+
+/* A record begins or ends whose connection found no room: count those that were sealed or opened since the last time. */
+static __noinline void count_unmet(u64 sk, u32 dir, bool begins)
+{
+	const struct tls_context *ctx = tls_ctx_of((void *)sk);
+	const struct sock *s = (void *)sk;
+	struct unmet_key key = { sk, dir };
+	struct unmet now = {};
+	struct unmet *was;
+
+	if (!live || !ctx || (dir == DIR_TX && BPF_CORE_READ_BITFIELD_PROBED(ctx, tx_conf) == TLS_HW))
+		return;
+	now.cookie = BPF_CORE_READ(s, __sk_common.skc_cookie.counter);
+	now.next = read_seq(dir == DIR_TX ? seq_addr(&ctx->tx) : seq_addr(&ctx->rx));
+	was = bpf_map_lookup_elem(&unmet, &key);
+	if (was && was->cookie != now.cookie)
+		was = 0;
+	if (was && !was->hidden && now.next > was->next)
+		add_lost(lost_as(LOST_CONN_MAP_FULL, dir), now.next - was->next);
+	if (begins)
+		now.hidden = hides(sk, dir);
+	else if (was)
+		now.hidden = was->hidden;
+	bpf_map_update_elem(&unmet, &key, &now, BPF_ANY);
+}
+
+#define NO_RECORD 2 /* instead of a direction */
+
+/* The connection of a socket, in which a record of dir begins. */
+static __always_inline struct conn *conn_of_record(u64 sk, u32 dir)
+{
+	struct conn *c = conn_find(sk);
+
+	if (c)
+		return if_wanted(c);
+	c = conn_new(sk, tls_ctx_of((void *)sk));
+	if (!c && dir != NO_RECORD)
+		count_unmet(sk, dir, true);
+	c = if_wanted(c);
+	if (c)
+		emit_socket(c, STATE_FOUND, 0);
+	return c;
+}
+
+/* The connection of a socket; one that was open before the trace is met here. */
+static __always_inline struct conn *conn_of(u64 sk) { return conn_of_record(sk, NO_RECORD); }
+
+/* The connection of a socket, of which a record of dir is sealed or opened. */
+static __always_inline struct conn *conn_of_made(u64 sk, u32 dir)
+{
+	struct conn *c = conn_find(sk);
+
+	if (!c)
+		count_unmet(sk, dir, false);
+	return if_wanted(c);
+}
+
+#endif

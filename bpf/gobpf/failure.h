@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What went wrong: failures of the kernel's TLS code, and keys that no hook saw. */
+#ifndef GOBPF_FAILURE_H
+#define GOBPF_FAILURE_H
+
+#include "conn.h"
+
+/* Report that the kernel's TLS code failed in a call; like is an event of the connection and direction. */
+static __noinline void emit_failure(const struct event *like, u64 seq, int err, u8 func)
+{
+	struct event e = *like;
+
+	e.kind = KIND_ERROR;
+	e.seq = seq;
+	e.err = -err;
+	e.func = func;
+	e.flags = 0;
+	e.stamp[3] = bpf_ktime_get_ns();
+	set_process(&e);
+	if (!(e.flags & FLAG_HIDDEN))
+		emit(&e);
+}
+
+/*
+ * The same where no call is to blame: in softirq the present task is anybody.
+ * Whether it is wanted, the last call on the connection decides.
+ */
+static __noinline void emit_kernel_failure(const struct event *like, u64 seq, int err, u8 func, u8 type)
+{
+	struct event e = *like;
+
+	if ((e.flags & FLAG_HIDDEN) || !conn_wanted(&e) || (want_dir && want_dir != 1U + e.dir))
+		return;
+	e.kind = KIND_ERROR;
+	e.seq = seq;
+	e.err = -err;
+	e.func = func;
+	e.type = type;
+	e.flags = 0;
+	e.stamp[3] = bpf_ktime_get_ns();
+	e.pid = e.tid = e.uid = 0;
+	e.cgroup = 0;
+	__builtin_memset(e.comm, 0, sizeof(e.comm));
+	emit(&e);
+}
+
+/* This direction has a key that no hook saw. It begins with the record seq. */
+static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
+{
+	set_keys(c);
+	if (dir == DIR_TX)
+		c->tx.start = seq;
+	else
+		c->rx.start = seq;
+	emit_socket(c, STATE_OPEN, dir);
+}
+
+#endif

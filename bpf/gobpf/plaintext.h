@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Copying the plaintext of an event into the processor's bounce buffer. */
+#ifndef GOBPF_PLAINTEXT_H
+#define GOBPF_PLAINTEXT_H
+
+#include "failure.h"
+
+DEFINE_COPY(16384, 4096)
+
+/*
+ * Callbacks need type information of their own, so this is a plain loop, which
+ * the verifier walks step by step: enough for as many pieces as a record sent
+ * or received has (17 and the linear part), not for every readv.
+ */
+#define KPROBE_COPY_STEPS 44
+
+static __noinline void copy_payload_to_bounce(struct event *e, struct source *s)
+{
+	struct outbox *o = my_outbox();
+	u32 zero = 0;
+	struct bounce *b = bpf_map_lookup_elem(&bounce, &zero);
+	struct payload *p;
+	struct copy c;
+
+	if (!o || !b)
+		return;
+	p = (void *)b->payload;
+	c.from = s;
+	c.to = p;
+	for (u32 i = 0; i < KPROBE_COPY_STEPS; i++)
+		if (copy_step_16384(i, &c))
+			break;
+	if (s->bad || s->want) { /* want: more pieces than steps */
+		count_lost(LOST_PAYLOAD_UNREADABLE, e->dir);
+		return;
+	}
+	b->head.sent = bpf_ktime_get_ns();
+	b->head.what = SAMPLE_PAYLOAD;
+	p->conn = e->conn;
+	p->seq = e->seq;
+	p->begun = e->stamp[1];
+	p->gen = e->gen;
+	p->len = s->done;
+	p->dir = e->dir;
+	o->payload = s->done;
+	e->flags |= FLAG_PAYLOAD;
+}
+
+static __always_inline bool wants_payload(const struct event *e) { return snaplen && !(e->flags & FLAG_HIDDEN); }
+
+static __always_inline void copy_payload(struct event *e, struct source *s)
+{
+	if (!e->len || !wants_payload(e))
+		return;
+	s->want = e->len < snaplen ? e->len : snaplen;
+	copy_payload_to_bounce(e, s);
+}
+
+static __always_inline bool is_control(const struct event *e)
+{
+	return can_read_plaintext && (e->type == TYPE_ALERT || e->type == TYPE_HANDSHAKE);
+}
+
+/* The first two bytes of an alert or a handshake record name it. */
+static __always_inline void set_control(struct event *e, struct source *s)
+{
+	u32 need = e->type == TYPE_ALERT ? 2 : 1; /* level and description; message type */
+
+	e->ctl[0] = e->ctl[1] = 0;
+	if (e->len < need)
+		return;
+	next_piece(s);
+	if (!s->left)
+		next_piece(s);
+	/* A record of two bytes in two pieces stays unnamed. */
+	if (s->left >= need && !read_piece(e->ctl, need, s))
+		e->flags |= FLAG_CONTROL;
+}
+
+#endif

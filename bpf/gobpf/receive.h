@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The hooks of records that are received. */
+#ifndef GOBPF_RECEIVE_H
+#define GOBPF_RECEIVE_H
+
+#include "send.h"
+
+/* tls_rx_msg_ready(strp) */
+static __always_inline int record_ready(u64 *ctx)
+{
+	const struct tls_strparser *strp = (void *)ctx[0];
+	struct conn *c = conn_lookup((u64)GIVEN(strp, sk));
+
+	if (c && !c->ready_ts)
+		c->ready_ts = bpf_ktime_get_ns();
+	return 0;
+}
+
+/*
+ * tls_rx_msg_maybe_announce(strp) from 7.2, called also when there is nothing to
+ * announce, and tls_strp_check_rcv(strp): a reader that finds the next record by
+ * itself announces nothing.
+ */
+static __always_inline int record_announced(u64 *ctx)
+{
+	const struct tls_strparser *strp = (void *)ctx[0];
+
+	return GIVEN(strp, msg_ready) ? record_ready(ctx) : 0;
+}
+
+/* A record's header that cannot be one (tls_rx_msg_size) ends the connection. */
+static __always_inline int parser_aborts(u64 *ctx)
+{
+	const struct tls_strparser *strp = (void *)ctx[0];
+	struct conn *c = conn_lookup((u64)GIVEN(strp, sk));
+	int err = ctx[1];
+
+	if (!c || c->rx_failed)
+		return 0;
+	c->rx_failed = 1;
+	/* c->rx may still be the good record before, and keeps its type. */
+	emit_kernel_failure(&c->rx, read_seq(c->seq_rx), err, FUNC_STRP_ABORT_STRP, outer_type((void *)c->priv_rx));
+	return 0;
+}
+
+/* The direct path puts the plaintext into the reader's memory; its iterator moves on meanwhile. */
+static __always_inline void remember_reader(struct conn *c, const struct msghdr *msg)
+{
+	struct source *s = &c->src[DIR_RX];
+	const struct iov_iter *i = &msg->msg_iter;
+	u8 type = GIVEN(i, iter_type);
+
+	__builtin_memset(s, 0, sizeof(*s));
+	s->skip = GIVEN(i, iov_offset);
+	if (bpf_core_enum_value_exists(enum iter_type, ITER_UBUF) &&
+	    type == bpf_core_enum_value(enum iter_type, ITER_UBUF)) {
+		s->kind = SRC_UBUF;
+		s->base = (u64)GIVEN(i, ubuf);
+	} else if (type == bpf_core_enum_value(enum iter_type, ITER_IOVEC)) {
+		s->kind = SRC_IOVEC;
+		s->base = (u64)iter_iov(i);
+	} else {
+		s->kind = SRC_BVEC;
+		s->base = bpf_core_field_exists(i->bvec) ? (u64)GIVEN(i, bvec) : 0;
+	}
+}
+
+/* The record seq is in the making from now on; begun is 0 where it is not known. A global function, see emit_socket. */
+__noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op)
+{
+	u32 was, opening;
+	struct event *e;
+
+	if (!c)
+		return 0;
+	e = &c->rx;
+	was = *(volatile u32 *)&c->rx_state;
+	opening = ((was & ~RX_STATE) + RX_TICKET) | RX_OPENING;
+	if ((was & RX_STATE) == RX_OPENED && __sync_val_compare_and_swap(&c->rx_state, was, opening) == was) {
+		e->flags |= FLAG_RETURN_LATER;
+		emit_record(e, &e->hidden);
+	}
+	if (!c->key_told[DIR_RX])
+		key_missed(c, DIR_RX, seq);
+	e->err = 1;
+	if (e->version == TLS_1_3)
+		set_no_pad(c);
+	e->kind = KIND_RECORD;
+	e->stamp[0] = c->ready_ts ? c->ready_ts : begun;
+	e->stamp[1] = begun;
+	e->stamp[2] = e->stamp[3] = 0;
+	e->seq = seq;
+	e->op = op;
+	e->hits = e->matched = 0;
+	set_maker(e);
+	c->rx_state = opening;
+	c->rx_failed = 0;
+	c->ready_ts = 0;
+	return 0;
+}
+
+/* tls_rx_one_record(sk, msg, darg) */
+static __always_inline int open_begins(u64 *ctx)
+{
+	const struct msghdr *msg = (void *)ctx[1];
+	struct conn *c = conn_of_record(ctx[0], DIR_RX);
+
+	if (!c)
+		return 0;
+	take_up(c, read_seq(c->seq_rx), bpf_ktime_get_ns(), msg ? OP_RECV : OP_SPLICE_READ);
+	if (snaplen && msg)
+		remember_reader(c, msg);
+	return 0;
+}
+
+static __always_inline void source_of_skb(struct conn *c, const struct sk_buff *skb)
+{
+	struct source *s = &c->src[DIR_RX];
+	const struct skb_shared_info *info = (void *)GIVEN(skb, head) + GIVEN(skb, end);
+
+	__builtin_memset(s, 0, sizeof(*s));
+	s->kind = SRC_SKB;
+	s->skb = bpf_core_field_exists(skb->data_len) ? (u64)skb : 0;
+	s->base = (u64)&info->frags;
+	s->skip = GIVEN(skb_cb(skb), strp.strp.offset);
+}
+
+/* The reader's memory was not seen, and is told as unreadable. */
+static __always_inline void forget_reader(struct conn *c)
+{
+	struct source *s = &c->src[DIR_RX];
+
+	__builtin_memset(s, 0, sizeof(*s));
+	s->kind = SRC_UBUF;
+}
+
+/*
+ * Whether a record was opened that is not the one in the making: no hook has seen
+ * it begin. The kernel has counted it.
+ */
+static __always_inline bool begin_missed(const struct conn *c)
+{
+	u64 next = read_seq(c->seq_rx);
+
+	/* What was opened before the trace is not ours to tell. */
+	return next > c->rx.start && (c->rx.kind != KIND_RECORD || c->rx.seq + 1 != next);
+}
+
+static __always_inline int open_ends(u64 *ctx)
+{
+	const struct tls_decrypt_arg *darg = (void *)ctx[2];
+	struct conn *c = conn_of_made(ctx[0], DIR_RX);
+	const struct sk_buff *skb;
+	struct event *e;
+	int ret = ctx[3];
+
+	if (!c)
+		return 0;
+	if ((c->rx_state & RX_STATE) != RX_OPENING) {
+		if (ret < 0 || !begin_missed(c))
+			return 0;
+		c->ready_ts = 0; /* it may be that of the record behind it */
+		take_up(c, read_seq(c->seq_rx) - 1, 0, ctx[1] ? OP_RECV : OP_SPLICE_READ);
+		forget_reader(c);
+	}
+	e = &c->rx;
+	if (ret < 0) {
+		c->rx_state &= ~RX_STATE;
+		c->rx_failed = 1;
+		e->type = outer_type((void *)c->priv_rx);
+		emit_failure(e, e->seq, ret, FUNC_RX_ONE_RECORD);
+		return 0;
+	}
+	skb = GIVEN(darg, skb);
+	e->len = GIVEN(skb_cb(skb), strp.strp.full_len);
+	e->type = GIVEN(skb_cb(skb), tls.control);
+	if (GIVEN(darg, zc))
+		e->flags |= FLAG_ZEROCOPY;
+	c->rx_state ^= RX_OPENING ^ RX_OPENED;
+	if (bpf_core_field_exists(darg->async) && GIVEN(darg, async)) { /* decrypt_done has the rest */
+		e->flags |= FLAG_ASYNC;
+		return 0;
+	}
+	e->stamp[2] = bpf_ktime_get_ns();
+	if (is_control(e)) {
+		source_of_skb(c, skb);
+		set_control(e, &c->src[DIR_RX]);
+	}
+	if (snaplen) {
+		if (!(e->flags & FLAG_ZEROCOPY))
+			source_of_skb(c, skb);
+		copy_payload(e, &c->src[DIR_RX]);
+	}
+	return 0;
+}
+
+/* Whether this task is the one to tell of the record that was opened. */
+static __always_inline bool rx_taken(struct conn *c, u32 was)
+{
+	return __sync_val_compare_and_swap(&c->rx_state, was, was & ~RX_STATE) == was;
+}
+
+/*
+ * Another reader may take c->rx over right now. Only who changes the state tells
+ * of the record, and its place among the samples is taken before.
+ */
+static __always_inline int call_returns(u64 sk, u8 op)
+{
+	struct conn *c = conn_lookup(sk);
+	struct outbox *o = my_outbox();
+	struct event_sample *s;
+	u32 was;
+
+	if (!c || !o)
+		return 0;
+	was = *(volatile u32 *)&c->rx_state;
+	if ((was & RX_STATE) != RX_OPENED || !is_current(&c->rx))
+		return 0;
+	s = next_sample(o, &c->rx);
+	if (!s)
+		return 0;
+	s->event = c->rx;
+	if (s->event.flags & FLAG_HIDDEN) {
+		/* Before another reader's record can leave without it. */
+		__sync_fetch_and_add(&c->rx.hidden, 1);
+		if (!rx_taken(c, was))
+			__sync_fetch_and_add(&c->rx.hidden, -1);
+		return 0;
+	}
+	if (!rx_taken(c, was))
+		return 0;
+	s->event.stamp[3] = bpf_ktime_get_ns();
+	s->event.op = op;
+	o->n++;
+	return 0;
+}
+
+static __always_inline int recvmsg_returns(u64 *ctx)
+{
+	int ret = ctx[5];
+	struct conn *c;
+
+	/* The peer has changed its key and nobody has told the kernel (from 6.14). */
+	if (ret == -EKEYEXPIRED) {
+		c = conn_lookup(ctx[0]);
+		if (c)
+			emit_failure(&c->rx, read_seq(c->seq_rx), ret, FUNC_RECVMSG);
+	}
+	return call_returns(ctx[0], OP_RECV);
+}
+
+static __always_inline int splice_read_returns(u64 *ctx)
+{
+	const struct socket *sock = (void *)ctx[0];
+
+	return call_returns((u64)BPF_CORE_READ(sock, sk), OP_SPLICE_READ);
+}
+
+static __always_inline int read_sock_returns(u64 *ctx)
+{
+	return call_returns(ctx[0], OP_READ_SOCK);
+}
+
+#endif
