@@ -40,23 +40,18 @@ func (b *ebpfBackend) open(ctx context.Context, cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	spec, present, err := b.prepare(cfg, kernel)
+	best, err := loadBest(ctx, cfg, kernel)
 	if err != nil {
 		return err
 	}
-	if err := stopped(ctx); err != nil {
-		return err
-	}
-	if b.coll, err = ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: kernel.cache}); err != nil {
-		return loadError(err)
-	}
+	b.coll, b.missing = best.coll, best.missing
 	if err := b.openRings(); err != nil {
 		return err
 	}
 	if err := fillFilter(b.coll, &cfg.Filter); err != nil {
 		return err
 	}
-	return b.attach(ctx, present)
+	return b.attach(ctx, best.hooks)
 }
 
 // attach attaches one hook after the other: the kernel changes its code under
@@ -79,25 +74,31 @@ func (b *ebpfBackend) attach(ctx context.Context, hooks []hook) error {
 	return nil
 }
 
+// prepared is programs that fit a kernel and a run, before they are loaded.
+type prepared struct {
+	spec    *ebpf.CollectionSpec
+	hooks   []hook
+	missing []string
+}
+
 // prepare makes the programs fit this kernel and this run.
-func (b *ebpfBackend) prepare(cfg *Config, kernel *types) (*ebpf.CollectionSpec, []hook, error) {
+func prepare(cfg *Config, kernel *types) (*prepared, error) {
 	spec, err := object.LoadKtls()
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the BPF object: %w", err)
+		return nil, fmt.Errorf("read the BPF object: %w", err)
 	}
 	present, missing, err := choose(spec, kernel)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	b.missing = missing
 	if err := setArguments(spec, kernel); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := setPageVariables(spec); err != nil {
 		if cfg.Snaplen > 0 || cfg.looksInside() {
-			return nil, nil, err
+			return nil, err
 		}
-		b.missing = append(b.missing, "page addresses: alert and handshake records show no details ("+err.Error()+")")
+		missing = append(missing, "page addresses: alert and handshake records show no details ("+err.Error()+")")
 	}
 	delete(spec.Programs, "read_variable")
 	delete(spec.Programs, "match_once")
@@ -106,7 +107,7 @@ func (b *ebpfBackend) prepare(cfg *Config, kernel *types) (*ebpf.CollectionSpec,
 		maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return name != inventoryProgram })
 	}
 	if err := setTwins(spec, preemptible()); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	spec.Maps["events"].MaxEntries = cfg.ring()
 	spec.Maps["payloads"].MaxEntries = cfg.payloadRing()
@@ -116,7 +117,12 @@ func (b *ebpfBackend) prepare(cfg *Config, kernel *types) (*ebpf.CollectionSpec,
 	for name, n := range cfg.entries {
 		spec.Maps[name].MaxEntries = n
 	}
-	return spec, present, setOptions(spec, cfg)
+	for name, p := range spec.Programs {
+		if cfg.refuses != nil && cfg.refuses(cfg, groupOf(name)) {
+			poison(p)
+		}
+	}
+	return &prepared{spec, present, missing}, setOptions(spec, cfg)
 }
 
 func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
@@ -138,6 +144,9 @@ func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 	if err := setSampling(spec, cfg); err != nil {
 		return err
 	}
+	if cfg.matchOutside {
+		return nil
+	}
 	return compile.Into(spec, cfg.Match)
 }
 
@@ -150,6 +159,9 @@ func setConstant(spec *ebpf.CollectionSpec, name string, v uint64) error {
 }
 
 func loadError(err error) error {
+	if errors.Is(err, ErrStopped) {
+		return err
+	}
 	if errors.Is(err, unix.EPERM) {
 		return &UnsupportedError{What: "not allowed to load BPF programs",
 			Hint: "run as root; kernel lockdown in mode confidentiality forbids it altogether", Err: err}
@@ -183,6 +195,9 @@ func (b *ebpfBackend) setLive(on bool) error {
 
 // inventory runs the iterator that finds the sockets opened before.
 func (b *ebpfBackend) inventory() error {
+	if b.coll.Programs[inventoryProgram] == nil { // the kernel refused it, which is said
+		return nil
+	}
 	it, err := link.AttachIter(link.IterOptions{Program: b.coll.Programs[inventoryProgram]})
 	if err != nil {
 		return fmt.Errorf("attach the inventory: %w", err)

@@ -59,8 +59,12 @@ type Config struct {
 	// ListOnly takes the inventory of open sockets and attaches no hooks: the
 	// *event.Socket of Run are all there is.
 	ListOnly bool
+	// matchOutside: the kernel does not take the expression.
+	matchOutside bool
 	// entries are sizes of maps that a test makes too small.
 	entries map[string]uint32
+	// refuses, if not nil, says which groups a test has the kernel refuse.
+	refuses func(c *Config, group string) bool
 }
 
 // Sampling makes events of some records only: control records, those that take

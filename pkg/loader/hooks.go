@@ -17,6 +17,8 @@ import (
 // hook is one program and the kernel functions it may be attached to.
 type hook struct {
 	program string
+	// group is of those that the kernel takes together, or none of them.
+	group string
 	// function is the kernel's, of tls.ko unless vmlinux is set.
 	function string
 	vmlinux  bool
@@ -33,29 +35,29 @@ type hook struct {
 }
 
 var hooks = []hook{
-	{program: "set_ulp", function: "tcp_set_ulp", vmlinux: true, without: "socket cookies of new connections are 0"},
-	{program: "sendmsg_enter", function: "tls_sw_sendmsg", without: "the tx stage queue is unknown"},
-	{program: "sendpage_enter", function: "tls_sw_sendpage"}, // only 6.1 sends pages by a call of their own
-	{program: "verdict_enter", function: "bpf_exec_tx_verdict", required: true},
-	{program: "push_enter", function: "tls_push_sg", required: true},
-	{program: "push_exit", function: "tls_push_sg", required: true},
-	{program: "encrypt_done", function: "tls_encrypt_done", without: "with asynchronous crypto the stage encrypt ends at the push"},
-	{program: "msg_ready", function: "tls_rx_msg_ready", alternative: "msg_announce", without: "the rx stage wait is unknown"},
-	{program: "msg_announce", function: "tls_rx_msg_maybe_announce", alternative: "msg_ready", without: "the rx stage wait is unknown"},
-	{program: "msg_parsed", function: "tls_strp_check_rcv", unless: "msg_ready"},
-	{program: "abort_strp", function: "tls_strp_abort_strp", without: "malformed record headers are not reported"},
-	{program: "open_enter", function: "tls_rx_one_record", required: true},
-	{program: "open_exit", function: "tls_rx_one_record", required: true},
-	{program: "decrypt_done", function: "tls_decrypt_done", without: "with asynchronous crypto the stage decrypt and the payload are unknown"},
-	{program: "recvmsg_exit", function: "tls_sw_recvmsg", required: true},
-	{program: "splice_read_exit", function: "tls_sw_splice_read", without: "records read by splice show late and without deliver"},
-	{program: "read_sock_exit", function: "tls_sw_read_sock"}, // 6.6 and later; in-kernel readers have no other way
-	{program: "set_sw_offload", function: "tls_set_sw_offload", without: "opens and rekeys of connections are not reported"},
-	{program: "release_tx", function: "tls_sw_release_resources_tx", without: "records that never reached TCP are lost at close"},
-	{program: "close_enter", function: "tls_sk_proto_close", without: "closes are not reported, and closed connections stay in the table"},
-	{program: "close_exit", function: "tls_sk_proto_close"}, // close_enter says what it costs
-	{program: "ctx_free", function: "tls_ctx_free", without: "closes are not reported, and closed connections stay in the table"},
-	{program: "err_abort", function: "tls_err_abort", without: "errors other than undecipherable records are not reported"},
+	{program: "set_ulp", group: groupCookies, function: "tcp_set_ulp", vmlinux: true, without: "socket cookies of new connections are 0"},
+	{program: "sendmsg_enter", group: groupSend, function: "tls_sw_sendmsg", without: "the tx stage queue is unknown"},
+	{program: "sendpage_enter", group: groupSend, function: "tls_sw_sendpage"}, // only 6.1 sends pages by a call of their own
+	{program: "verdict_enter", group: groupSend, function: "bpf_exec_tx_verdict", required: true},
+	{program: "push_enter", group: groupSend, function: "tls_push_sg", required: true},
+	{program: "push_exit", group: groupSend, function: "tls_push_sg", required: true},
+	{program: "encrypt_done", group: groupAsync, function: "tls_encrypt_done", without: "with asynchronous crypto the stage encrypt ends at the push"},
+	{program: "msg_ready", group: groupReceive, function: "tls_rx_msg_ready", alternative: "msg_announce", without: "the rx stage wait is unknown"},
+	{program: "msg_announce", group: groupReceive, function: "tls_rx_msg_maybe_announce", alternative: "msg_ready", without: "the rx stage wait is unknown"},
+	{program: "msg_parsed", group: groupReceive, function: "tls_strp_check_rcv", unless: "msg_ready"},
+	{program: "abort_strp", group: groupErrors, function: "tls_strp_abort_strp", without: "malformed record headers are not reported"},
+	{program: "open_enter", group: groupReceive, function: "tls_rx_one_record", required: true},
+	{program: "open_exit", group: groupReceive, function: "tls_rx_one_record", required: true},
+	{program: "decrypt_done", group: groupAsync, function: "tls_decrypt_done", without: "with asynchronous crypto the stage decrypt and the payload are unknown"},
+	{program: "recvmsg_exit", group: groupReceive, function: "tls_sw_recvmsg", required: true},
+	{program: "splice_read_exit", group: groupReaders, function: "tls_sw_splice_read", without: "records read by splice show late and without deliver"},
+	{program: "read_sock_exit", group: groupReaders, function: "tls_sw_read_sock"}, // 6.6 and later; in-kernel readers have no other way
+	{program: "set_sw_offload", group: groupLife, function: "tls_set_sw_offload", without: "opens and rekeys of connections are not reported"},
+	{program: "release_tx", group: groupLife, function: "tls_sw_release_resources_tx", without: "records that never reached TCP are lost at close"},
+	{program: "close_enter", group: groupLife, function: "tls_sk_proto_close", without: "closes are not reported, and closed connections stay in the table"},
+	{program: "close_exit", group: groupLife, function: "tls_sk_proto_close"}, // close_enter says what it costs
+	{program: "ctx_free", group: groupLife, function: "tls_ctx_free", without: "closes are not reported, and closed connections stay in the table"},
+	{program: "err_abort", group: groupErrors, function: "tls_err_abort", without: "errors other than undecipherable records are not reported"},
 }
 
 // inventoryProgram is the iterator that finds the sockets that are open.

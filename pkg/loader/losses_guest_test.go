@@ -17,6 +17,7 @@ import (
 // told is what a run told of its connections.
 type told struct {
 	records, payloads [2]uint64
+	matched           [2]uint64      // records for which the expression holds
 	skipped           [2]uint64      // what sampling left out and a record stands for
 	sent              map[uint64]int // records by sequence
 	lost              losses
@@ -54,6 +55,9 @@ func traced(t *testing.T, cfg Config, traffic func()) (*Tracer, told) {
 		switch ev := ev.(type) {
 		case *event.Record:
 			got.records[ev.Dir]++
+			if !ev.Unmatched {
+				got.matched[ev.Dir]++
+			}
 			got.skipped[ev.Dir] += ev.Skipped
 			if ev.Dir == event.TX {
 				got.sent[ev.Seq]++

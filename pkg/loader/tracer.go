@@ -62,7 +62,7 @@ func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 		return nil, err
 	}
 	b := newBackend(&cfg)
-	t := &Tracer{backend: b, snaplen: cfg.Snaplen, maxCPU: cfg.MaxCPU}
+	t := &Tracer{backend: b, maxCPU: cfg.MaxCPU}
 	if err := t.start(ctx, &cfg); err != nil {
 		t.Close()
 		return nil, err
@@ -85,6 +85,7 @@ func (t *Tracer) start(ctx context.Context, cfg *Config) error {
 	if err := t.open(ctx, cfg); err != nil {
 		return err
 	}
+	t.snaplen = cfg.Snaplen // less than was asked for, where the kernel refuses it
 	t.meter = meter.New(t.programs(), meter.Asked{Figure: cfg.Cost, Limited: cfg.MaxCPU > 0})
 	if err := t.govern(cfg); err != nil {
 		return err

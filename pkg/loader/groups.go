@@ -1,0 +1,214 @@
+package loader
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
+)
+
+// group is programs that stand or fall together: the kernel verifies each group
+// by itself, and one that it refuses is left out.
+type group struct {
+	name    string
+	without string // what the user misses
+}
+
+// Names of groups; those of hooks are in hook.group.
+const (
+	groupSend    = "send"
+	groupReceive = "receive"
+	groupLife    = "life"
+	groupErrors  = "errors"
+	groupAsync   = "asynchronous crypto"
+	groupReaders = "readers in the kernel"
+	groupCookies = "cookies"
+	groupOpen    = "inventory"
+)
+
+var groups = []group{
+	{groupSend, "records sent are not reported"},
+	{groupReceive, "records received are not reported"},
+	{groupLife, "opens, rekeys and closes of connections are not reported"},
+	{groupErrors, "errors other than undecipherable records are not reported"},
+	{groupAsync, "with asynchronous crypto the stages encrypt and decrypt and payload received are unknown"},
+	{groupReaders, "records read by splice or by the kernel show late and without deliver"},
+	{groupCookies, "socket cookies of new connections are 0"},
+	{groupOpen, "connections that are open already show at their first record"},
+}
+
+// groupOf is the group of a program, by its original's name.
+func groupOf(program string) string {
+	program = object.Original(program)
+	if program == inventoryProgram {
+		return groupOpen
+	}
+	i := slices.IndexFunc(hooks, func(h hook) bool { return h.program == program })
+	if i < 0 {
+		return ""
+	}
+	return hooks[i].group
+}
+
+// refusal is a group that the kernel would not take.
+type refusal struct {
+	group
+	err error
+}
+
+// line is a line of Tracer.Missing.
+func (r refusal) line() string { return r.name + ": " + r.without + " (" + reason(r.err) + ")" }
+
+// reason is the verifier's last word, which names the instruction or what it is
+// about; what comes before would fill a screen.
+func reason(err error) string {
+	var verifier *ebpf.VerifierError
+	if !errors.As(err, &verifier) || len(verifier.Log) == 0 {
+		return "the kernel refuses it: " + err.Error()
+	}
+	for _, l := range slices.Backward(verifier.Log) {
+		if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "processed ") && !strings.HasPrefix(l, "(") {
+			return "the kernel refuses it: " + l
+		}
+	}
+	return "the kernel refuses it: " + verifier.Cause.Error()
+}
+
+// loaded is a run's programs and maps in the kernel.
+type loaded struct {
+	*prepared
+	coll    *ebpf.Collection
+	refused []refusal
+}
+
+// loadBest loads what cfg asks for. Where the kernel refuses a group, what cfg can
+// do without is given up, one by one, if that helps; cfg says what is left.
+func loadBest(ctx context.Context, cfg *Config, kernel *types) (*loaded, error) {
+	best, err := load(ctx, cfg, kernel)
+	if err != nil {
+		return nil, err
+	}
+	var without []string
+	for _, f := range features {
+		if len(best.refused) == 0 || !f.asked(cfg) {
+			continue
+		}
+		less := *cfg
+		f.off(&less)
+		other, err := load(ctx, &less, kernel)
+		if err != nil {
+			best.coll.Close()
+			return nil, err
+		}
+		if worst(other.refused) >= worst(best.refused) {
+			other.coll.Close()
+			continue
+		}
+		without = append(without, f.name+": "+f.without+" ("+reason(best.refused[0].err)+")")
+		best.coll.Close()
+		best, *cfg = other, less
+	}
+	best.missing = append(best.missing, without...)
+	return best, best.settle(cfg)
+}
+
+// settle leaves the groups out that were refused, unless nothing is left to show.
+func (l *loaded) settle(cfg *Config) error {
+	gone := map[string]bool{}
+	for _, r := range l.refused {
+		gone[r.name] = true
+		l.missing = append(l.missing, r.line())
+	}
+	if gone[groupSend] && gone[groupReceive] || cfg.ListOnly && gone[groupOpen] {
+		l.coll.Close()
+		return loadError(l.refused[0].err)
+	}
+	l.hooks = slices.DeleteFunc(l.hooks, func(h hook) bool { return gone[h.group] })
+	return nil
+}
+
+// load makes the maps and has the kernel verify one group after the other.
+func load(ctx context.Context, cfg *Config, kernel *types) (*loaded, error) {
+	p, err := prepare(cfg, kernel)
+	if err != nil {
+		return nil, err
+	}
+	bare := *p.spec
+	bare.Programs = map[string]*ebpf.ProgramSpec{}
+	coll, err := ebpf.NewCollectionWithOptions(&bare, ebpf.CollectionOptions{Cache: kernel.cache})
+	if err != nil {
+		return nil, loadError(err)
+	}
+	l := &loaded{prepared: p, coll: coll}
+	for _, g := range groups {
+		err := stopped(ctx)
+		if err == nil {
+			err = l.loadGroup(g.name, kernel)
+		}
+		if errors.Is(err, ErrStopped) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOMEM) {
+			coll.Close()
+			return nil, loadError(err)
+		}
+		if err != nil {
+			l.refused = append(l.refused, refusal{g, err})
+		}
+	}
+	return l, nil
+}
+
+func (l *loaded) loadGroup(name string, kernel *types) error {
+	part := *l.spec
+	part.Programs = maps.Clone(l.spec.Programs)
+	maps.DeleteFunc(part.Programs, func(program string, _ *ebpf.ProgramSpec) bool { return groupOf(program) != name })
+	if len(part.Programs) == 0 {
+		return nil
+	}
+	coll, err := ebpf.NewCollectionWithOptions(&part, ebpf.CollectionOptions{Cache: kernel.cache, MapReplacements: l.coll.Maps})
+	if err != nil {
+		return err
+	}
+	defer coll.Close() // the maps are copies
+	for program := range part.Programs {
+		l.coll.Programs[program] = coll.DetachProgram(program)
+	}
+	return nil
+}
+
+// feature is what a Config asks the programs for and can do without.
+type feature struct {
+	name    string
+	asked   func(*Config) bool
+	off     func(*Config)
+	without string
+}
+
+var features = []feature{
+	{"expression", func(c *Config) bool { return c.Match != nil && !c.looksInside() && !c.matchOutside },
+		func(c *Config) { c.matchOutside = true }, "it is evaluated in user space"},
+	{"plaintext", func(c *Config) bool { return c.Snaplen > 0 }, func(c *Config) { c.Snaplen = 0 }, "no payload"},
+	{"sums", func(c *Config) bool { return c.Aggregate }, func(c *Config) { c.Aggregate = false }, "each record comes as an event"},
+	{"sampling", func(c *Config) bool { return c.Sample != nil }, func(c *Config) { c.Sample = nil }, "no record is left out"},
+}
+
+// worst is how much a run misses for want of groups: those of records first.
+func worst(refused []refusal) (n int) {
+	for _, r := range refused {
+		n++
+		if r.name == groupSend || r.name == groupReceive {
+			n += len(groups)
+		}
+	}
+	return n
+}
+
+// poison makes a program one that no kernel takes.
+func poison(p *ebpf.ProgramSpec) {
+	p.Instructions = asm.Instructions{asm.BuiltinFunc(0xbad).Call(), asm.Return()}
+}

@@ -1,0 +1,95 @@
+package loader
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// TestGroupsStandAlone: a group that the kernel refuses is left out with one line,
+// and what does not need it works.
+func TestGroupsStandAlone(t *testing.T) {
+	const n = 20
+	for _, g := range groups {
+		t.Run(g.name, func(t *testing.T) {
+			tr, got := exchanged(t, Config{refuses: func(_ *Config, name string) bool { return name == g.name }}, 1, n)
+			lines := slices.DeleteFunc(tr.Missing(), func(l string) bool { return !strings.Contains(l, "the kernel refuses it") })
+			if len(lines) != 1 || !strings.HasPrefix(lines[0], g.name+": "+g.without+" (the kernel refuses it: invalid func ") || strings.Contains(lines[0], "\n") {
+				t.Errorf("missing %q", lines)
+			}
+			want := [2]uint64{n, n}
+			switch g.name {
+			case groupSend:
+				want[event.TX] = 0
+			case groupReceive:
+				want[event.RX] = 0
+			}
+			if got.records != want {
+				t.Errorf("%v records, want %v", got.records, want)
+			}
+			if len(got.lost) > 0 {
+				t.Errorf("lost %v", got.lost)
+			}
+		})
+	}
+}
+
+// TestGroupsOfList: list needs the inventory alone.
+func TestGroupsOfList(t *testing.T) {
+	for _, g := range groups {
+		needGuest(t)
+		tr, err := Open(t.Context(), Config{ListOnly: true, refuses: func(_ *Config, name string) bool { return name == g.name }})
+		if (err != nil) != (g.name == groupOpen) {
+			t.Errorf("%s: %v", g.name, err)
+		}
+		if err == nil {
+			tr.Close()
+		}
+	}
+}
+
+// TestNothingLeft: without records there is nothing to trace, which is an error.
+func TestNothingLeft(t *testing.T) {
+	needGuest(t)
+	tr, err := Open(t.Context(), Config{refuses: func(_ *Config, name string) bool { return name == groupSend || name == groupReceive }})
+	if tr != nil || err == nil || !strings.Contains(err.Error(), "load the BPF programs") {
+		t.Errorf("%v, %v", tr, err)
+	}
+}
+
+// TestFeaturesAreGivenUp: what makes the kernel refuse the programs is done
+// without, or in user space.
+func TestFeaturesAreGivenUp(t *testing.T) {
+	const n = 10
+	expr, err := ParseMatch("dir == tx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		cfg    Config
+		asks   func(*Config) bool
+		line   string
+		tx, rx uint64 // records
+	}{
+		"expression": {Config{Match: expr}, func(c *Config) bool { return c.Match != nil && !c.matchOutside }, "expression: ", n, 0},
+		"plaintext":  {Config{Snaplen: 64}, func(c *Config) bool { return c.Snaplen > 0 }, "plaintext: ", n, n},
+		"sums":       {Config{Aggregate: true}, func(c *Config) bool { return c.Aggregate }, "sums: ", n, n},
+		"sampling":   {Config{Sample: &Sampling{Every: 5}}, func(c *Config) bool { return c.Sample != nil }, "sampling: ", n, n},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.cfg.refuses = func(cfg *Config, group string) bool {
+				return c.asks(cfg) && (group == groupSend || group == groupReceive)
+			}
+			tr, got := exchanged(t, c.cfg, 1, n)
+			lines := slices.DeleteFunc(tr.Missing(), func(l string) bool { return !strings.Contains(l, "the kernel refuses it") })
+			if len(lines) != 1 || !strings.HasPrefix(lines[0], c.line) {
+				t.Errorf("missing %q", lines)
+			}
+			if got.matched != [2]uint64{c.tx, c.rx} || got.payloads != [2]uint64{} || tr.Aggregates() || tr.Tier() != event.TierNone {
+				t.Errorf("%+v, sums %v, tier %v", got, tr.Aggregates(), tr.Tier())
+			}
+		})
+	}
+}
