@@ -52,7 +52,8 @@ enum rx_state { RX_IDLE, RX_OPENING, RX_OPENED };
  */
 struct conn {
 	struct event tx, rx;
-	u64 sk;       /* struct sock; in "hot": 0 where the place is free */
+	u64 claim;    /* in "hot": the struct sock that has this place, 0 where it is free */
+	u64 sk;       /* struct sock, once the rest is there; see conn_publish */
 	u64 ctx;      /* struct tls_context */
 	u64 priv_tx;  /* struct tls_sw_context_tx */
 	u64 priv_rx;  /* struct tls_sw_context_rx */
@@ -303,6 +304,13 @@ static __always_inline struct conn *hot_place(u64 sk)
 	return bpf_map_lookup_elem(&hot, &key);
 }
 
+/*
+ * A hook on another processor may look for a connection while it is made: it finds
+ * one only when it is whole. An exchange is a full barrier, in each kernel that has
+ * one, on each machine; the reader's side is ordered by the address that it gets.
+ */
+static __always_inline void conn_publish(struct conn *c, u64 sk) { __sync_lock_test_and_set(&c->sk, sk); }
+
 /* The connection of a socket, whether the filters want it or not. */
 static __always_inline struct conn *conn_find(u64 sk)
 {
@@ -313,7 +321,8 @@ static __always_inline struct conn *conn_find(u64 sk)
 	c = hot_place(sk);
 	if (c && c->sk == sk)
 		return c;
-	return bpf_map_lookup_elem(&conns, &sk);
+	c = bpf_map_lookup_elem(&conns, &sk);
+	return c && c->sk == sk ? c : 0;
 }
 
 static __always_inline struct conn *if_wanted(struct conn *c)
@@ -326,29 +335,22 @@ static __always_inline struct conn *conn_lookup(u64 sk)
 	return if_wanted(conn_find(sk));
 }
 
-/* Make room for a connection. fresh: nobody else has just met it. */
-static __always_inline struct conn *conn_place(u64 sk, bool *fresh)
+/* Make room for a connection, for who comes first. others: somebody else is at it, or has done it. */
+static __always_inline struct conn *conn_place(u64 sk, bool *others)
 {
 	struct conn *place = hot_place(sk), *c;
 	u32 zero = 0;
 	long err;
 
-	*fresh = false;
-	if (place && !__sync_val_compare_and_swap(&place->sk, 0, sk)) {
-		*fresh = true;
+	if (place && !__sync_val_compare_and_swap(&place->claim, 0, sk))
 		return place;
-	}
-	if (place && place->sk == sk)
-		return place;
+	*others = place && place->claim == sk;
 	c = bpf_map_lookup_elem(&blank, &zero);
-	if (!c)
+	if (*others || !c)
 		return 0;
 	err = bpf_map_update_elem(&conns, &sk, c, BPF_NOEXIST);
-	c = bpf_map_lookup_elem(&conns, &sk);
-	if (!c)
-		return 0;
-	*fresh = err != -EEXIST;
-	return c;
+	*others = err == -EEXIST;
+	return err ? 0 : bpf_map_lookup_elem(&conns, &sk);
 }
 
 static __always_inline void conn_delete(u64 sk)
@@ -360,23 +362,22 @@ static __always_inline void conn_delete(u64 sk)
 		return;
 	}
 	/* Blank for the next one, before that can take the place. */
-	__builtin_memset(c, 0, offsetof(struct conn, sk));
+	conn_publish(c, 0);
+	__builtin_memset(c, 0, offsetof(struct conn, claim));
 	__builtin_memset((void *)c + offsetof(struct conn, ctx), 0, sizeof(*c) - offsetof(struct conn, ctx));
-	asm volatile("" ::: "memory");
-	c->sk = 0;
+	__sync_lock_test_and_set(&c->claim, 0);
 }
 
-static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
+/* 0 where there is no room, and where another hook is making it right now: to this one it is not there yet. */
+static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, bool *others)
 {
 	struct conn *c;
-	bool fresh;
 
 	if (!ctx || !live)
 		return 0;
-	c = conn_place(sk, &fresh);
-	if (!c || !fresh)
-		return c;
-	c->sk = sk;
+	c = conn_place(sk, others);
+	if (!c)
+		return *others ? conn_find(sk) : 0;
 	c->ctx = (u64)ctx;
 	set_addresses(&c->tx, (void *)sk);
 	c->tx.conn = new_conn_id();
@@ -386,6 +387,7 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 	c->tx.start = read_seq(c->seq_tx);
 	c->rx.start = read_seq(c->seq_rx);
 	c->unwanted = !conn_wanted(&c->tx);
+	conn_publish(c, sk);
 	return c;
 }
 
@@ -514,11 +516,12 @@ static __noinline void count_unmet(u64 sk, u32 dir, bool begins)
 static __always_inline struct conn *conn_of_record(u64 sk, u32 dir)
 {
 	struct conn *c = conn_find(sk);
+	bool others = false;
 
 	if (c)
 		return if_wanted(c);
-	c = conn_new(sk, tls_ctx_of((void *)sk));
-	if (!c && dir != NO_RECORD)
+	c = conn_new(sk, tls_ctx_of((void *)sk), &others);
+	if (!c && !others && dir != NO_RECORD)
 		count_unmet(sk, dir, true);
 	c = if_wanted(c);
 	if (c)

@@ -39,6 +39,7 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 {
 	struct tls_context *ctx = tls_ctx_of((void *)sk);
 	struct conn *c = conn_find(sk);
+	bool others = false;
 
 	if (ret || !ctx)
 		return 0;
@@ -48,7 +49,7 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 		conn_delete(sk);
 		c = 0;
 	}
-	c = if_wanted(c ? c : conn_new(sk, ctx));
+	c = if_wanted(c ? c : conn_new(sk, ctx, &others));
 	/* Both directions get their keys at once: one mark for both would hide the second if a twin misses both calls. */
 	if (!c || done_by_twin(c, 2, dir == DIR_TX ? HOOK_KEY_TX : HOOK_KEY_RX))
 		return 0;
@@ -245,6 +246,7 @@ int inventory(struct bpf_iter__task_file *ctx)
 	struct file *file = ctx->file;
 	struct event who = {};
 	struct socket *sock;
+	bool others = false;
 	struct conn *c;
 	u64 sk;
 
@@ -259,7 +261,7 @@ int inventory(struct bpf_iter__task_file *ctx)
 	bpf_get_socket_cookie((void *)sock->sk);
 	c = conn_find(sk);
 	if (!c)
-		c = conn_new(sk, tls_ctx_of((void *)sk));
+		c = conn_new(sk, tls_ctx_of((void *)sk), &others);
 	if (!c || c->told) /* a shared socket is told of its first owner that is wanted */
 		return 0;
 	who.pid = BPF_CORE_READ(task, tgid);

@@ -17,6 +17,7 @@ type KtlsConn struct {
 	_       structs.HostLayout
 	Tx      KtlsEvent
 	Rx      KtlsEvent
+	Claim   uint64
 	Sk      uint64
 	Ctx     uint64
 	PrivTx  uint64
