@@ -86,8 +86,6 @@ struct conn {
  * one into a hash. The socket's address names a connection's place in "hot"; one
  * whose place is taken lives in "conns" instead. It stays where it is to its end.
  */
-#define HOT_BITS 13
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1 << HOT_BITS);
@@ -134,9 +132,10 @@ struct {
 
 u64 next_conn = 1;
 
-static __always_inline u64 new_conn_id(void)
+/* slot is 1 + the place in "hot", or 0. */
+static __always_inline u64 new_conn_id(u32 slot)
 {
-	return __sync_fetch_and_add(&next_conn, 1);
+	return __sync_fetch_and_add(&next_conn, 1) << SLOT_BITS | slot;
 }
 
 /*
@@ -295,12 +294,18 @@ static __always_inline void set_keys(struct conn *c)
 	set_no_pad(c);
 }
 
-static __always_inline struct conn *hot_place(u64 sk)
+static __always_inline u32 hot_index(u64 sk)
 {
 	u32 key = sk; /* half of a pointer is a number, with which the verifier lets us reckon */
 
 	asm volatile("" : "+w"(key));
-	key = key * 0x9e3779b1U >> (32 - HOT_BITS); /* Fibonacci hashing */
+	return key * 0x9e3779b1U >> (32 - HOT_BITS); /* Fibonacci hashing */
+}
+
+static __always_inline struct conn *hot_place(u64 sk)
+{
+	u32 key = hot_index(sk);
+
 	return bpf_map_lookup_elem(&hot, &key);
 }
 
@@ -380,7 +385,7 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, bo
 		return *others ? conn_find(sk) : 0;
 	c->ctx = (u64)ctx;
 	set_addresses(&c->tx, (void *)sk);
-	c->tx.conn = new_conn_id();
+	c->tx.conn = new_conn_id(c->claim ? hot_index(sk) + 1 : 0);
 	c->rx = c->tx;
 	c->rx.dir = DIR_RX;
 	set_keys(c);

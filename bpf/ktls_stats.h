@@ -10,7 +10,6 @@
 #include "ktls_kernel.h"
 #include "ktls_event.h"
 
-
 const volatile u32 aggregate = 0; /* set by the loader; without it the rest is dead code */
 volatile u64 stream_conn = 0;     /* the connection whose records are events too; it changes while the programs run */
 
@@ -46,7 +45,24 @@ struct sums {
 };
 _Static_assert(sizeof(struct sums) == 1520, "a multiple of 8, without padding");
 
-/* Keyed by the connection's id, which is never used twice: an entry outlives its socket until it has been read. */
+/*
+ * The sums of a connection that has a place in "hot" lie at the same place here,
+ * which its id names: a look into an array costs a seventh of one into a hash. User
+ * space has this map as memory, and blanks what is closed when it has read it, its
+ * id last; who gets the place in "hot" before that uses the other map.
+ */
+#define HOT_BITS 13
+#define SLOT_BITS 14 /* of an id: 1 + the place in "hot", 0 for none */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << HOT_BITS);
+	__type(key, u32);
+	__type(value, struct sums);
+} hot_stats SEC(".maps");
+
+/* Those of other connections, until they are closed and have been read. Keyed by the connection's id, which is never used twice. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -193,13 +209,27 @@ static __always_inline void set_identity(struct sums *s, const struct event *e)
 	s->conn = e->conn;
 }
 
+static __always_inline struct sums *hot_stats_of(u64 conn)
+{
+	u32 slot = (conn & ((1 << SLOT_BITS) - 1)) - 1;
+	struct sums *s = bpf_map_lookup_elem(&hot_stats, &slot); /* 0 is beyond the end then */
+
+	return s && (s->conn == conn || !s->conn) ? s : 0;
+}
+
 /* A connection gets its entry with its first record. */
 static __always_inline struct sums *stats_of(const struct event *e)
 {
+	struct sums *s = hot_stats_of(e->conn);
 	u64 key = e->conn;
-	struct sums *s = bpf_map_lookup_elem(&stats, &key);
 	u32 zero = 0;
 
+	if (s) {
+		if (!s->conn)
+			set_identity(s, e);
+		return s;
+	}
+	s = bpf_map_lookup_elem(&stats, &key);
 	if (s)
 		return s;
 	s = bpf_map_lookup_elem(&blank_stats, &zero);
@@ -211,6 +241,9 @@ static __always_inline struct sums *stats_of(const struct event *e)
 		set_identity(s, e);
 	return s;
 }
+
+/* Whether the times between begin and end are wanted. */
+static __always_inline bool has_stages(const struct event *e) { return !aggregate || e->err; }
 
 static __always_inline void set_last(struct side *s, const struct event *e)
 {
@@ -224,11 +257,13 @@ static __always_inline void set_last(struct side *s, const struct event *e)
 		mono = e->stamp[0];
 	s->mono = mono;
 	s->next = e->seq + 1;
+	s->gen = e->gen;
+	if (!has_stages(e)) /* neither is it looked who is in the call, see set_maker */
+		return;
 	s->cgroup = e->cgroup;
 	s->pid = e->pid;
 	s->tid = e->tid;
 	s->uid = e->uid;
-	s->gen = e->gen;
 	s->version = e->version;
 	s->cipher = e->cipher;
 	s->mode = e->mode;
@@ -326,14 +361,13 @@ static __noinline int add_record(const struct event *e)
 /* The connection is gone: what its entry holds is final. */
 static __always_inline void close_stats(u64 conn)
 {
-	struct sums *s = bpf_map_lookup_elem(&stats, &conn);
+	struct sums *s = hot_stats_of(conn);
 
-	if (s)
+	if (!s)
+		s = bpf_map_lookup_elem(&stats, &conn);
+	if (s && s->conn)
 		s->closed = 1;
 }
-
-/* Whether the times between begin and end are wanted. */
-static __always_inline bool has_stages(const struct event *e) { return !aggregate || e->err; }
 
 /* A time that never leaves the kernel: it has happened, and the clock was not read. */
 #define NOT_MEASURED 1

@@ -38,7 +38,7 @@ type backend interface {
 	// programs are those that are attached, by name, to ask what they cost.
 	programs() map[string]*ebpf.Program
 	// newSums reads what the kernel adds up; nil where it does not.
-	newSums() *sums.Reader
+	newSums() (*sums.Reader, error)
 	// sampleEvery sets N of Config.Sample; nil where nothing can be left out.
 	sampleEvery() interface{ Set(any) error }
 	// rings says how full the buffers are, where that is known.

@@ -112,7 +112,7 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 	spec.Maps["events"].MaxEntries = cfg.ring()
 	spec.Maps["payloads"].MaxEntries = cfg.payloadRing()
 	if !cfg.Aggregate {
-		spec.Maps["stats"].MaxEntries, spec.Maps["late"].MaxEntries = 1, 1
+		spec.Maps["stats"].MaxEntries, spec.Maps["hot_stats"].MaxEntries, spec.Maps["late"].MaxEntries = 1, 1, 1
 	}
 	for name, n := range cfg.entries {
 		spec.Maps[name].MaxEntries = n
@@ -321,8 +321,8 @@ func (b *ebpfBackend) name() string { return BackendEBPF }
 
 func (b *ebpfBackend) programs() map[string]*ebpf.Program { return b.coll.Programs }
 
-func (b *ebpfBackend) newSums() *sums.Reader {
-	return sums.New(b.coll.Maps["stats"], b.coll.Variables["stream_conn"])
+func (b *ebpfBackend) newSums() (*sums.Reader, error) {
+	return sums.New(b.coll.Maps["stats"], b.coll.Maps["hot_stats"], b.coll.Variables["stream_conn"])
 }
 
 func (b *ebpfBackend) rings(payload bool) []Fill {

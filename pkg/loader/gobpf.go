@@ -119,7 +119,7 @@ func (b *gobpfBackend) name() string { return BackendGobpf }
 
 func (b *gobpfBackend) inventory() error { return nil }
 
-func (b *gobpfBackend) newSums() *sums.Reader { return nil }
+func (b *gobpfBackend) newSums() (*sums.Reader, error) { return nil, nil }
 
 func (b *gobpfBackend) sampleEvery() interface{ Set(any) error } { return nil }
 

@@ -91,7 +91,10 @@ func (t *Tracer) start(ctx context.Context, cfg *Config) error {
 		return err
 	}
 	if cfg.Aggregate {
-		t.sums = t.newSums()
+		var err error
+		if t.sums, err = t.newSums(); err != nil {
+			return err
+		}
 	}
 	t.asm = assemble.New(t.fetch, assemble.Options{Match: cfg.Match, Container: cfg.Container, Aggregate: t.sums != nil})
 	t.begin = time.Now()

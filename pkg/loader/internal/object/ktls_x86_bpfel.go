@@ -157,6 +157,7 @@ const (
 	KtlsMapConns               = "conns"
 	KtlsMapEvents              = "events"
 	KtlsMapHot                 = "hot"
+	KtlsMapHotStats            = "hot_stats"
 	KtlsMapLate                = "late"
 	KtlsMapLooks               = "looks"
 	KtlsMapLost                = "lost"
@@ -342,6 +343,7 @@ type KtlsMapSpecs struct {
 	Conns       *ebpf.MapSpec `ebpf:"conns"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
 	Hot         *ebpf.MapSpec `ebpf:"hot"`
+	HotStats    *ebpf.MapSpec `ebpf:"hot_stats"`
 	Late        *ebpf.MapSpec `ebpf:"late"`
 	Looks       *ebpf.MapSpec `ebpf:"looks"`
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
@@ -419,6 +421,7 @@ type KtlsMaps struct {
 	Conns       *ebpf.Map `ebpf:"conns"`
 	Events      *ebpf.Map `ebpf:"events"`
 	Hot         *ebpf.Map `ebpf:"hot"`
+	HotStats    *ebpf.Map `ebpf:"hot_stats"`
 	Late        *ebpf.Map `ebpf:"late"`
 	Looks       *ebpf.Map `ebpf:"looks"`
 	Lost        *ebpf.Map `ebpf:"lost"`
@@ -439,6 +442,7 @@ func (m *KtlsMaps) Close() error {
 		m.Conns,
 		m.Events,
 		m.Hot,
+		m.HotStats,
 		m.Late,
 		m.Looks,
 		m.Lost,

@@ -2,6 +2,7 @@
 package sums
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -15,11 +16,14 @@ import (
 // sampleBatch is how many connections one system call reads.
 const sampleBatch = 512
 
-// Reader reads the map "stats". Its buffers are there for good: reading takes
-// no memory per connection. Its methods may be called from any goroutine.
+// Reader reads the maps "stats" and "hot_stats". Its buffers are there for good:
+// reading takes no memory per connection. Its methods may be called from any
+// goroutine.
 type Reader struct {
 	mu     sync.Mutex
 	stats  *ebpf.Map
+	hot    *ebpf.Memory
+	places uint32 // in hot
 	stream *ebpf.Variable
 	keys   []uint64
 	values []wire.Sums
@@ -27,11 +31,15 @@ type Reader struct {
 	count  int // connections at the last reading
 }
 
-// New returns a reader of the map "stats"; stream is the variable that holds the
-// connection whose records are events too.
-func New(stats *ebpf.Map, stream *ebpf.Variable) *Reader {
-	return &Reader{stats: stats, stream: stream,
-		keys: make([]uint64, sampleBatch), values: make([]wire.Sums, sampleBatch)}
+// New returns a reader of the maps "stats" and "hot_stats"; stream is the variable
+// that holds the connection whose records are events too.
+func New(stats, hot *ebpf.Map, stream *ebpf.Variable) (*Reader, error) {
+	memory, err := hot.Memory()
+	if err != nil {
+		return nil, fmt.Errorf("share the connections' counters: %w", err)
+	}
+	return &Reader{stats: stats, hot: memory, places: hot.MaxEntries(), stream: stream,
+		keys: make([]uint64, sampleBatch), values: make([]wire.Sums, sampleBatch)}, nil
 }
 
 // Read calls visit for each connection that is added up, and forgets those that
@@ -40,6 +48,9 @@ func (r *Reader) Read(visit func(*event.Sample)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.count = 0
+	if err := r.readHot(visit); err != nil {
+		return err
+	}
 	// The batch commands of hashes are as old as Linux 5.6, and walk them bucket
 	// by bucket: entries that come and go meanwhile do not hide others.
 	var cursor ebpf.MapBatchCursor
@@ -68,13 +79,73 @@ func (r *Reader) one(key uint64, w *wire.Sums, visit func(*event.Sample)) error 
 			return fmt.Errorf("take a closed connection's counters: %w", err)
 		}
 	}
+	r.show(w, visit)
+	return nil
+}
+
+func (r *Reader) show(w *wire.Sums, visit func(*event.Sample)) {
 	if w.Conn == 0 { // just being made
-		return nil
+		return
 	}
 	r.count++
 	w.Sample(&r.sample)
 	visit(&r.sample)
+}
+
+// readHot reads the map that is memory.
+func (r *Reader) readHot(visit func(*event.Sample)) error {
+	w := &r.values[0]
+	for place := range r.places {
+		if id, err := r.conn(place); err != nil || id == 0 {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.at(place, r.hot.ReadAt, w.Bytes()); err != nil {
+			return err
+		}
+		closed := w.Closed != 0
+		if closed { // read it again, see one
+			if err := r.at(place, r.hot.ReadAt, w.Bytes()); err != nil {
+				return err
+			}
+		}
+		r.show(w, visit)
+		if closed {
+			if err := r.blank(place); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+// conn is whose counters lie at a place.
+func (r *Reader) conn(place uint32) (id uint64, err error) {
+	var b [8]byte
+	if err := r.at(place, r.hot.ReadAt, b[:]); err != nil {
+		return 0, err
+	}
+	return binary.NativeEndian.Uint64(b[:]), nil
+}
+
+func (r *Reader) at(place uint32, do func([]byte, int64) (int, error), b []byte) error {
+	if _, err := do(b, int64(place)*wire.SumsSize); err != nil {
+		return fmt.Errorf("read the connections' counters: %w", err)
+	}
+	return nil
+}
+
+var noSums wire.Sums
+
+// blank frees a place, its id last: until then nobody counts there.
+func (r *Reader) blank(place uint32) error {
+	b := noSums.Bytes()
+	if _, err := r.hot.WriteAt(b[8:], int64(place)*wire.SumsSize+8); err != nil {
+		return fmt.Errorf("free a closed connection's counters: %w", err)
+	}
+	return r.at(place, r.hot.WriteAt, b[:8])
 }
 
 // Add counts, after the hooks are gone, a record that was still in the making.
@@ -82,6 +153,19 @@ func (r *Reader) Add(e *wire.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := &r.values[0]
+	if place := uint32(e.Conn&slotMask) - 1; place < r.places {
+		id, err := r.conn(place)
+		if err != nil {
+			return err
+		}
+		if id == 0 || id == e.Conn {
+			if err := r.at(place, r.hot.ReadAt, w.Bytes()); err != nil {
+				return err
+			}
+			w.Add(e)
+			return r.at(place, r.hot.WriteAt, w.Bytes())
+		}
+	}
 	err := r.stats.Lookup(&e.Conn, w)
 	if errors.Is(err, ebpf.ErrKeyNotExist) {
 		*w, err = wire.Sums{}, nil
@@ -96,6 +180,10 @@ func (r *Reader) Add(e *wire.Event) error {
 	return nil
 }
 
+// slotMask is what of a connection's id names its place in "hot_stats", plus 1
+// (SLOT_BITS of bpf/ktls_stats.h).
+const slotMask = 1<<14 - 1
+
 // Stream lets each record of one connection be an event too, and with 0 of none.
 func (r *Reader) Stream(conn uint64) error {
 	if err := r.stream.Set(conn); err != nil {
@@ -109,5 +197,5 @@ func (r *Reader) Stream(conn uint64) error {
 func (r *Reader) Fill() (size, used uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return uint64(r.stats.MaxEntries()), uint64(r.count)
+	return uint64(r.stats.MaxEntries()) + uint64(r.places), uint64(r.count)
 }

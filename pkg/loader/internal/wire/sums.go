@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"unsafe"
+
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
@@ -8,6 +10,12 @@ import (
 // Sums is what the programs add up of a connection, struct sums of
 // bpf/ktls_stats.h.
 type Sums object.KtlsSums
+
+// SumsSize is the size of struct sums of bpf/ktls_stats.h.
+const SumsSize = int64(unsafe.Sizeof(Sums{}))
+
+// Bytes is w's memory, as the kernel lays it out.
+func (w *Sums) Bytes() []byte { return unsafe.Slice((*byte)(unsafe.Pointer(w)), SumsSize) }
 
 type side object.KtlsSide
 
