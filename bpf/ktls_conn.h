@@ -64,6 +64,7 @@ struct conn {
 	u64 ready_ts; /* a whole record is in the receive queue */
 	u64 end_seq[2]; /* the next sequences, once the connection is closing */
 	struct source src[2]; /* the plaintext of tx and rx */
+	struct maker maker[2]; /* whom tx and rx name */
 	u32 pending;  /* records sealed and not yet handed over, in "pending" */
 	u32 unkept;   /* those that found no room there */
 	u32 rx_state; /* changed by compare and swap: a call's return is seen without the lock */

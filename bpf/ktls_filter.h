@@ -96,15 +96,46 @@ static __always_inline bool is_current(const struct event *e)
 	return e->pid == t->tgid && e->tid == t->pid;
 }
 
-/* Who makes a record. Where its stages are not measured, neither is a task looked at twice. */
-static __always_inline void set_maker(struct event *e)
+/*
+ * What tells whether a task is still what it was when it was looked at: its name
+ * can change, and it can get other credentials or go to another cgroup, which are
+ * other objects then.
+ */
+struct maker {
+	u64 task, cred, cgroups;
+	u64 comm[2];
+	u32 tid, pad;
+};
+
+static __always_inline bool is_same(const struct maker *m, const struct task_struct *t)
 {
-	if (!has_stages(e) && !want_pids && !want_comm && !want_uid_set && !want_cgroup && is_current(e)) {
+	const u64 *comm = (const void *)&t->comm;
+
+	return m->task == (u64)t && m->tid == t->pid && m->cred == (u64)t->cred && m->cgroups == (u64)t->cgroups &&
+	       m->comm[0] == comm[0] && m->comm[1] == comm[1];
+}
+
+static __always_inline void remember(struct maker *m, const struct task_struct *t)
+{
+	m->task = (u64)t;
+	m->tid = t->pid;
+	m->cred = (u64)t->cred;
+	m->cgroups = (u64)t->cgroups;
+	set_comm(m->comm, t);
+}
+
+/* Who makes a record; m is whom e has already. Where the stages are not measured, a task is looked at only if it is another. */
+static __always_inline void set_maker(struct event *e, struct maker *m)
+{
+	const struct task_struct *t = bpf_get_current_task_btf();
+
+	if (has_stages(e) || want_pids || want_comm || want_uid_set || want_cgroup ? is_same(m, t) : is_current(e)) {
 		e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
 		return;
 	}
 	e->flags = 0;
 	set_process(e);
+	remember(m, t);
 }
 
 #endif

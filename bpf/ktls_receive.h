@@ -105,7 +105,7 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	e->seq = seq;
 	e->op = op;
 	e->hits = e->matched = 0;
-	set_maker(e);
+	set_maker(e, &c->maker[DIR_RX]);
 	c->rx_hidden = e->flags & FLAG_HIDDEN;
 	c->rx_state = opening;
 	c->rx_failed = 0;

@@ -150,7 +150,7 @@ static __always_inline int verdict_begins(u64 *ctx)
 	e->seq = seq;
 	e->len = GIVEN(msg, sg.size);
 	e->hits = e->matched = 0;
-	set_maker(e);
+	set_maker(e, &c->maker[DIR_TX]);
 	if (has_stages(e))
 		e->op = send_op(e->flags);
 	c->tx_rec = (u64)msg - bpf_core_field_offset(struct tls_rec, msg_plaintext);
@@ -186,7 +186,7 @@ static __always_inline void adopt_record(struct conn *c, const struct tls_rec *r
 	e->type = BPF_CORE_READ(rec, content_type);
 	e->err = 1;
 	e->hits = e->matched = 0;
-	set_maker(e);
+	set_maker(e, &c->maker[DIR_TX]);
 	e->op = send_op(e->flags);
 	c->tx_rec = (u64)rec;
 	c->tx_state = TX_SEALING;

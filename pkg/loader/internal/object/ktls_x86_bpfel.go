@@ -43,6 +43,15 @@ type KtlsConn struct {
 		Left uint64
 		Skb  uint64
 	}
+	Maker [2]struct {
+		_       structs.HostLayout
+		Task    uint64
+		Cred    uint64
+		Cgroups uint64
+		Comm    [2]uint64
+		Tid     uint32
+		Pad     uint32
+	}
 	Pending  uint32
 	Unkept   uint32
 	RxState  uint32
