@@ -126,6 +126,8 @@ struct skb_frag { unsigned long netmem; unsigned int len; unsigned int offset; }
 struct bio_vec { struct page *bv_page; unsigned int bv_len; unsigned int bv_offset; };
 struct skb_shared_info { u8 nr_frags; struct sk_buff *frag_list; struct bio_vec frags[17]; };
 
+struct timespec64 { long long tv_sec; };
+
 struct iovec { void *iov_base; unsigned long iov_len; };
 struct iov_iter {
 	u8 iter_type;
@@ -227,13 +229,28 @@ static __always_inline bool is_sealed(const struct tls_rec *rec)
 	return bpf_core_field_exists(rec->tx_ready) && BPF_CORE_READ(rec, tx_ready);
 }
 
-static __always_inline u64 read_seq(u64 addr)
-{
-	u64 be = 0;
+#ifndef read_word
+extern void *bpf_rdonly_cast(const void *obj, u32 btf_id) __ksym __weak;
 
-	bpf_probe_read_kernel(&be, sizeof(be), (void *)addr);
-	return bpf_be64_to_cpu(be);
+const volatile u32 have_cast = 0; /* the kernel has bpf_rdonly_cast (from 6.2) */
+
+/*
+ * 8 bytes of the kernel's memory. A pointer of a type that begins with such a
+ * number reads them with an instruction where a helper takes eighty. The type has
+ * to be one of vmlinux; what the bytes are does not matter.
+ */
+static __always_inline u64 read_word(u64 addr)
+{
+	u64 v = 0;
+
+	if (have_cast)
+		return ((struct timespec64 *)bpf_rdonly_cast((void *)addr, bpf_core_type_id_kernel(struct timespec64)))->tv_sec;
+	bpf_probe_read_kernel(&v, sizeof(v), (void *)addr);
+	return v;
 }
+#endif
+
+static __always_inline u64 read_seq(u64 addr) { return bpf_be64_to_cpu(read_word(addr)); }
 
 static __always_inline u16 read_be16(u64 addr)
 {

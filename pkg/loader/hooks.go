@@ -192,6 +192,7 @@ func setArguments(spec *ebpf.CollectionSpec, t *types) error {
 		}
 		set(name, i)
 	}
+	set("have_cast", object.BoolInt(t.function("bpf_rdonly_cast", true) != nil))
 	need("tx_type_arg", "bpf_exec_tx_verdict", "record_type")
 	need("set_tx_arg", "tls_set_sw_offload", "tx")
 	if p := t.function("tls_set_sw_offload", false); p != nil {

@@ -224,7 +224,7 @@ func TestSetArguments(t *testing.T) {
 			"tls_set_sw_offload":  {"sk", "ctx", "tx"},
 			"tls_encrypt_done":    {"req", "err"},
 			"tls_sw_recvmsg":      {"sk", "msg", "len", "flags", "addr_len"},
-		}, map[string]uint32{"tx_type_arg": 3, "set_tx_arg": 2, "set_update_arg": 0, "done_is_req": 1, "recvmsg_args": 5}},
+		}, map[string]uint32{"tx_type_arg": 3, "set_tx_arg": 2, "set_update_arg": 0, "done_is_req": 1, "recvmsg_args": 5, "have_cast": 0}},
 		{"6.1 without tls_encrypt_done", kernel{"tls_decrypt_done": {"req", "err"}}, map[string]uint32{"done_is_req": 1}},
 		{"6.1 without tls_decrypt_done", kernel{"tls_encrypt_done": {"req", "err"}}, map[string]uint32{"done_is_req": 1}},
 		{"6.12 without tls_encrypt_done", kernel{"tls_decrypt_done": {"data", "err"}}, map[string]uint32{"done_is_req": 0}},
@@ -233,7 +233,8 @@ func TestSetArguments(t *testing.T) {
 			"tls_set_sw_offload":  {"sk", "tx"},
 			"tls_encrypt_done":    {"data", "err"},
 			"tls_sw_recvmsg":      {"sk", "msg", "len", "flags", "addr_len"},
-		}, map[string]uint32{"tx_type_arg": 3, "set_tx_arg": 1, "set_update_arg": 0, "done_is_req": 0, "recvmsg_args": 5}},
+			"bpf_rdonly_cast":     {"obj__ign", "btf_id__k"},
+		}, map[string]uint32{"tx_type_arg": 3, "set_tx_arg": 1, "set_update_arg": 0, "done_is_req": 0, "recvmsg_args": 5, "have_cast": 1}},
 		{"7.2", kernel{
 			"bpf_exec_tx_verdict": {"msg", "sk", "record_type", "copied", "flags"},
 			"tls_set_sw_offload":  {"sk", "tx", "new_crypto_info"},
@@ -242,7 +243,7 @@ func TestSetArguments(t *testing.T) {
 		}, map[string]uint32{"tx_type_arg": 2, "set_tx_arg": 1, "set_update_arg": 2, "done_is_req": 0, "recvmsg_args": 4}},
 	} {
 		s := objecttest.Object(t)
-		if err := setArguments(s, &types{tls: spec(t, c.k)}); err != nil {
+		if err := setArguments(s, &types{tls: spec(t, c.k), vmlinux: spec(t, c.k)}); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		for name, want := range c.want {

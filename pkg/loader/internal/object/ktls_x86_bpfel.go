@@ -223,6 +223,7 @@ const (
 	KtlsVarDataMark            = "data_mark"
 	KtlsVarDoneIsReq           = "done_is_req"
 	KtlsVarFillShift           = "fill_shift"
+	KtlsVarHaveCast            = "have_cast"
 	KtlsVarLive                = "live"
 	KtlsVarMatchPayload        = "match_payload"
 	KtlsVarMatchSearch         = "match_search"
@@ -372,6 +373,7 @@ type KtlsVariableSpecs struct {
 	DataMark        *ebpf.VariableSpec `ebpf:"data_mark"`
 	DoneIsReq       *ebpf.VariableSpec `ebpf:"done_is_req"`
 	FillShift       *ebpf.VariableSpec `ebpf:"fill_shift"`
+	HaveCast        *ebpf.VariableSpec `ebpf:"have_cast"`
 	Live            *ebpf.VariableSpec `ebpf:"live"`
 	MatchPayload    *ebpf.VariableSpec `ebpf:"match_payload"`
 	MatchSearch     *ebpf.VariableSpec `ebpf:"match_search"`
@@ -472,6 +474,7 @@ type KtlsVariables struct {
 	DataMark        *ebpf.Variable `ebpf:"data_mark"`
 	DoneIsReq       *ebpf.Variable `ebpf:"done_is_req"`
 	FillShift       *ebpf.Variable `ebpf:"fill_shift"`
+	HaveCast        *ebpf.Variable `ebpf:"have_cast"`
 	Live            *ebpf.Variable `ebpf:"live"`
 	MatchPayload    *ebpf.Variable `ebpf:"match_payload"`
 	MatchSearch     *ebpf.Variable `ebpf:"match_search"`
