@@ -153,7 +153,7 @@ volatile u32 live = 0;
  * finds it and does nothing. Both are skipped only if two tasks are. What makes
  * up for that: adopt_record, leave_behind, begin_missed, key_missed.
  */
-enum hook { HOOK_NONE, HOOK_VERDICT, HOOK_PUSH_ENTER, HOOK_PUSH_EXIT, HOOK_OPEN_ENTER, HOOK_RETURN, HOOK_KEY_TX, HOOK_KEY_RX };
+enum hook { HOOK_NONE, HOOK_VERDICT, HOOK_PUSH_ENTER, HOOK_OPEN_ENTER, HOOK_RETURN, HOOK_KEY_TX, HOOK_KEY_RX };
 
 #define HOOK(section, name, handler) SEC(section) int name(u64 *ctx) { return handler(ctx); }
 #define TWIN(section, name, handler)                                   \

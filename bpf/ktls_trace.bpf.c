@@ -6,12 +6,13 @@
  *   send  tls_sw_sendmsg, tls_sw_sendpage  first byte of a record
  *         bpf_exec_tx_verdict              sealing begins
  *         tls_encrypt_done                 sealed (asynchronous crypto)
- *         tls_push_sg                      sealed (synchronous); at its exit handed to TCP
+ *         tls_push_sg                      sealed (synchronous)
+ *         sk_msg_free                      handed to TCP
  *   recv  tls_rx_msg_ready                 a whole record is there
  *         tls_rx_one_record                taken up; at its exit opened
  *         tls_sw_recvmsg and its kin       the call returns
  *
- * The kernel holds the socket's lock from bpf_exec_tx_verdict to tls_push_sg and
+ * The kernel holds the socket's lock from bpf_exec_tx_verdict to sk_msg_free and
  * in tls_rx_one_record, and lets one reader in at a time: one event in the making
  * per direction is enough. Entries of send calls, returns of receive calls and
  * completions of asynchronous crypto come without the lock.

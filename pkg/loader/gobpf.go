@@ -61,6 +61,9 @@ func gobpfOptions(cfg *Config) (o gobpf.Options, err error) {
 		o.Comms = append(o.Comms, wantedName(c))
 	}
 	for _, h := range hooks {
+		if h.fentryOnly {
+			continue
+		}
 		o.Hooks = append(o.Hooks, gobpf.Hook{Program: h.program, Alternative: h.alternative, Function: h.function,
 			Without: h.without, Required: h.required})
 	}

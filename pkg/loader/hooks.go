@@ -30,17 +30,20 @@ type hook struct {
 	// without is what the user misses where the hook cannot be attached;
 	// empty where the kernel needs none.
 	without string
+	// fentryOnly hooks have no part in the gobpf backend, which does without or has
+	// another way.
+	fentryOnly bool
 	// required hooks are those without which there is nothing to show.
 	required bool
 }
 
 var hooks = []hook{
-	{program: "set_ulp", group: groupCookies, function: "tcp_set_ulp", vmlinux: true, without: "socket cookies of new connections are 0"},
+	{program: "set_ulp", group: groupCookies, function: "tcp_set_ulp", vmlinux: true, fentryOnly: true, without: "socket cookies of new connections are 0"},
 	{program: "sendmsg_enter", group: groupSend, function: "tls_sw_sendmsg", without: "the tx stage queue is unknown"},
 	{program: "sendpage_enter", group: groupSend, function: "tls_sw_sendpage"}, // only 6.1 sends pages by a call of their own
 	{program: "verdict_enter", group: groupSend, function: "bpf_exec_tx_verdict", required: true},
 	{program: "push_enter", group: groupSend, function: "tls_push_sg", required: true},
-	{program: "push_exit", group: groupSend, function: "tls_push_sg", required: true},
+	{program: "msg_free", group: groupSend, function: "sk_msg_free", vmlinux: true, fentryOnly: true, required: true},
 	{program: "encrypt_done", group: groupAsync, function: "tls_encrypt_done", without: "with asynchronous crypto the stage encrypt ends at the push"},
 	{program: "msg_ready", group: groupReceive, function: "tls_rx_msg_ready", alternative: "msg_announce", without: "the rx stage wait is unknown"},
 	{program: "msg_announce", group: groupReceive, function: "tls_rx_msg_maybe_announce", alternative: "msg_ready", without: "the rx stage wait is unknown"},

@@ -195,7 +195,7 @@ func TestChooseLooksInTheRightPlace(t *testing.T) {
 	if _, _, err := choose(objecttest.Object(t), &types{tls: right.vmlinux, vmlinux: right.tls}); err == nil {
 		t.Error("found the functions of tls.ko in vmlinux")
 	}
-	empty := spec(t, kernel{"something_else": nil})
+	empty := spec(t, kernel{"sk_msg_free": {"sk", "msg"}})
 	if _, missing, err := choose(objecttest.Object(t), &types{tls: right.tls, vmlinux: empty}); err != nil || len(missing) != 1 {
 		t.Errorf("without tcp_set_ulp: missing %q, %v", missing, err)
 	}

@@ -194,8 +194,6 @@ func (b *Backend) choose(spec *ebpf.CollectionSpec, k *learn.Symbols, known *lea
 	}
 	for _, h := range b.options.Hooks {
 		switch {
-		case h.Program == "set_ulp": // a kprobe program cannot make a cookie
-			continue
 		case have[h.Program]:
 			continue
 		case h.Without != "" && !have[h.Alternative]:

@@ -189,6 +189,8 @@ const (
 	KtlsProgMatchOnce          = "match_once"
 	KtlsProgMsgAnnounce        = "msg_announce"
 	KtlsProgMsgAnnounceTwin    = "msg_announce_twin"
+	KtlsProgMsgFree            = "msg_free"
+	KtlsProgMsgFreeTwin        = "msg_free_twin"
 	KtlsProgMsgParsed          = "msg_parsed"
 	KtlsProgMsgParsedTwin      = "msg_parsed_twin"
 	KtlsProgMsgReady           = "msg_ready"
@@ -200,8 +202,6 @@ const (
 	KtlsProgOpenExitTwin2      = "open_exit_twin2"
 	KtlsProgPushEnter          = "push_enter"
 	KtlsProgPushEnterTwin      = "push_enter_twin"
-	KtlsProgPushExit           = "push_exit"
-	KtlsProgPushExitTwin       = "push_exit_twin"
 	KtlsProgReadSockExit       = "read_sock_exit"
 	KtlsProgReadSockExitTwin   = "read_sock_exit_twin"
 	KtlsProgReadVariable       = "read_variable"
@@ -310,6 +310,8 @@ type KtlsProgramSpecs struct {
 	MatchOnce          *ebpf.ProgramSpec `ebpf:"match_once"`
 	MsgAnnounce        *ebpf.ProgramSpec `ebpf:"msg_announce"`
 	MsgAnnounceTwin    *ebpf.ProgramSpec `ebpf:"msg_announce_twin"`
+	MsgFree            *ebpf.ProgramSpec `ebpf:"msg_free"`
+	MsgFreeTwin        *ebpf.ProgramSpec `ebpf:"msg_free_twin"`
 	MsgParsed          *ebpf.ProgramSpec `ebpf:"msg_parsed"`
 	MsgParsedTwin      *ebpf.ProgramSpec `ebpf:"msg_parsed_twin"`
 	MsgReady           *ebpf.ProgramSpec `ebpf:"msg_ready"`
@@ -321,8 +323,6 @@ type KtlsProgramSpecs struct {
 	OpenExitTwin2      *ebpf.ProgramSpec `ebpf:"open_exit_twin2"`
 	PushEnter          *ebpf.ProgramSpec `ebpf:"push_enter"`
 	PushEnterTwin      *ebpf.ProgramSpec `ebpf:"push_enter_twin"`
-	PushExit           *ebpf.ProgramSpec `ebpf:"push_exit"`
-	PushExitTwin       *ebpf.ProgramSpec `ebpf:"push_exit_twin"`
 	ReadSockExit       *ebpf.ProgramSpec `ebpf:"read_sock_exit"`
 	ReadSockExitTwin   *ebpf.ProgramSpec `ebpf:"read_sock_exit_twin"`
 	ReadVariable       *ebpf.ProgramSpec `ebpf:"read_variable"`
@@ -523,6 +523,8 @@ type KtlsPrograms struct {
 	MatchOnce          *ebpf.Program `ebpf:"match_once"`
 	MsgAnnounce        *ebpf.Program `ebpf:"msg_announce"`
 	MsgAnnounceTwin    *ebpf.Program `ebpf:"msg_announce_twin"`
+	MsgFree            *ebpf.Program `ebpf:"msg_free"`
+	MsgFreeTwin        *ebpf.Program `ebpf:"msg_free_twin"`
 	MsgParsed          *ebpf.Program `ebpf:"msg_parsed"`
 	MsgParsedTwin      *ebpf.Program `ebpf:"msg_parsed_twin"`
 	MsgReady           *ebpf.Program `ebpf:"msg_ready"`
@@ -534,8 +536,6 @@ type KtlsPrograms struct {
 	OpenExitTwin2      *ebpf.Program `ebpf:"open_exit_twin2"`
 	PushEnter          *ebpf.Program `ebpf:"push_enter"`
 	PushEnterTwin      *ebpf.Program `ebpf:"push_enter_twin"`
-	PushExit           *ebpf.Program `ebpf:"push_exit"`
-	PushExitTwin       *ebpf.Program `ebpf:"push_exit_twin"`
 	ReadSockExit       *ebpf.Program `ebpf:"read_sock_exit"`
 	ReadSockExitTwin   *ebpf.Program `ebpf:"read_sock_exit_twin"`
 	ReadVariable       *ebpf.Program `ebpf:"read_variable"`
@@ -570,6 +570,8 @@ func (p *KtlsPrograms) Close() error {
 		p.MatchOnce,
 		p.MsgAnnounce,
 		p.MsgAnnounceTwin,
+		p.MsgFree,
+		p.MsgFreeTwin,
 		p.MsgParsed,
 		p.MsgParsedTwin,
 		p.MsgReady,
@@ -581,8 +583,6 @@ func (p *KtlsPrograms) Close() error {
 		p.OpenExitTwin2,
 		p.PushEnter,
 		p.PushEnterTwin,
-		p.PushExit,
-		p.PushExitTwin,
 		p.ReadSockExit,
 		p.ReadSockExitTwin,
 		p.ReadVariable,
