@@ -267,7 +267,7 @@ static __always_inline void set_addresses(struct event *e, const struct sock *sk
 	}
 }
 
-/* TLS_RX_EXPECT_NO_PAD, which has no effect but in TLS 1.3, is set after the keys, at any time. */
+/* TLS_RX_EXPECT_NO_PAD, which has no effect but in TLS 1.3, is set after the keys, at any time: see option_set. */
 static __always_inline void set_no_pad(struct conn *c)
 {
 	const struct tls_context *ctx = (void *)c->ctx;

@@ -35,6 +35,7 @@ typedef __s32 s32;
 #define TLS_SW 1
 #define TLS_1_3 0x0304
 #define TLS_HW 2
+#define TLS_RX_EXPECT_NO_PAD 4
 #define PAGE_SIZE 4096
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

@@ -19,7 +19,9 @@ DEFINE_COPY(16384, 4096)
 	}                                                                             \
 	c.from = s;                                                                   \
 	c.to = p;                                                                     \
-	bpf_loop(COPY_STEPS, copy_step_##CAP, &c, 0);                                 \
+	/* Most plaintexts are one piece; a call costs a third of a round of the loop. */ \
+	if (!copy_step_##CAP(0, &c) && !copy_step_##CAP(0, &c) && !copy_step_##CAP(0, &c)) \
+		bpf_loop(COPY_STEPS, copy_step_##CAP, &c, 0);                         \
 	if ((s)->bad) {                                                               \
 		bpf_ringbuf_discard(p, BPF_RB_NO_WAKEUP);                             \
 		count_lost(LOST_PAYLOAD_UNREADABLE, (e)->dir);                         \

@@ -73,6 +73,12 @@ static __always_inline void remember_reader(struct conn *c, const struct msghdr 
 	}
 }
 
+/* Whether the kernel may open a record there (tls_update_rx_zc_capable). */
+static __always_inline bool may_be_direct(const struct conn *c)
+{
+	return c->rx.version != TLS_1_3 || c->rx.mode & MODE_NO_PAD;
+}
+
 /* The record seq is in the making from now on; begun is 0 where it does not matter. A global function, see emit_socket. */
 __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 {
@@ -96,8 +102,6 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	if (!c->key_told[DIR_RX])
 		key_missed(c, DIR_RX, seq);
 	e->err = weight;
-	if (e->version == TLS_1_3 && has_stages(e))
-		set_no_pad(c);
 	e->kind = KIND_RECORD;
 	e->stamp[0] = c->ready_ts ? c->ready_ts : begun;
 	e->stamp[1] = has_stages(e) ? begun : NOT_MEASURED;
@@ -127,7 +131,7 @@ static __always_inline int open_begins(u64 *ctx)
 	if (weight || !c->ready_ts)
 		begun = bpf_ktime_get_ns();
 	take_up(c, read_seq(c->seq_rx), begun, msg ? OP_RECV : OP_SPLICE_READ, weight);
-	if (needs_plaintext() && msg)
+	if (needs_plaintext() && msg && may_be_direct(c))
 		remember_reader(c, msg);
 	return 0;
 }
@@ -141,7 +145,8 @@ static __always_inline void source_of_skb(struct conn *c, const struct sk_buff *
 
 	__builtin_memset(s, 0, sizeof(*s));
 	s->kind = SRC_SKB;
-	s->skb = bpf_core_field_exists(skb->data_len) ? (u64)skb : 0;
+	/* What the kernel has opened into memory of its own has no linear part. */
+	s->skb = GIVEN(skb, len) != GIVEN(skb, data_len) ? (u64)skb : 0;
 	s->base = (u64)&info->frags;
 	s->skip = GIVEN(skb_cb(skb), strp.strp.offset);
 }

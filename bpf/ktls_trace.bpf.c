@@ -94,6 +94,18 @@ static __always_inline int sw_offload_ends(u64 *ctx)
 
 TWIN("fexit/tls_set_sw_offload", set_sw_offload, sw_offload_ends)
 
+/* tls_setsockopt(sk, level, optname, optval, optlen) */
+static __always_inline int option_is_set(u64 *ctx)
+{
+	struct conn *c = (int)ctx[2] == TLS_RX_EXPECT_NO_PAD ? conn_lookup(ctx[0]) : 0;
+
+	if (c)
+		set_no_pad(c);
+	return 0;
+}
+
+TWIN("fexit/tls_setsockopt", option_set, option_is_set)
+
 /* What is sealed and was never handed over is still a record. */
 static __always_inline void flush_tx(struct conn *c)
 {

@@ -442,7 +442,7 @@ func (a *auditor) checkSkipped() {
 	if n := a.summary.skips("verdict_enter"); a.unsealed > n {
 		a.errorf("%d records were not seen being sealed, the kernel skipped the hook %d times", a.unsealed, n)
 	}
-	if n := a.summary.skips("push_exit"); a.unended > n {
+	if n := a.summary.skips("msg_free"); a.unended > n {
 		a.errorf("%d records were not seen being handed to TCP, the kernel skipped the hook %d times", a.unended, n)
 	}
 	if n := a.summary.skips("msg_ready", "msg_announce", "msg_parsed"); a.unawaited > n {

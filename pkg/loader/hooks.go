@@ -56,6 +56,7 @@ var hooks = []hook{
 	{program: "splice_read_exit", group: groupReaders, function: "tls_sw_splice_read", without: "records read by splice show late and without deliver"},
 	{program: "read_sock_exit", group: groupReaders, function: "tls_sw_read_sock"}, // 6.6 and later; in-kernel readers have no other way
 	{program: "set_sw_offload", group: groupLife, function: "tls_set_sw_offload", without: "opens and rekeys of connections are not reported"},
+	{program: "option_set", group: groupLife, function: "tls_setsockopt", fentryOnly: true, without: "that a receiver expects no padding shows with its next key"},
 	{program: "release_tx", group: groupLife, function: "tls_sw_release_resources_tx", without: "records that never reached TCP are lost at close"},
 	{program: "close_enter", group: groupLife, function: "tls_sk_proto_close", without: "closes are not reported, and closed connections stay in the table"},
 	{program: "close_exit", group: groupLife, function: "tls_sk_proto_close"}, // close_enter says what it costs

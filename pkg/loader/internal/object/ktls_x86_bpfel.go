@@ -200,6 +200,8 @@ const (
 	KtlsProgOpenExit           = "open_exit"
 	KtlsProgOpenExitTwin       = "open_exit_twin"
 	KtlsProgOpenExitTwin2      = "open_exit_twin2"
+	KtlsProgOptionSet          = "option_set"
+	KtlsProgOptionSetTwin      = "option_set_twin"
 	KtlsProgPushEnter          = "push_enter"
 	KtlsProgPushEnterTwin      = "push_enter_twin"
 	KtlsProgReadSockExit       = "read_sock_exit"
@@ -321,6 +323,8 @@ type KtlsProgramSpecs struct {
 	OpenExit           *ebpf.ProgramSpec `ebpf:"open_exit"`
 	OpenExitTwin       *ebpf.ProgramSpec `ebpf:"open_exit_twin"`
 	OpenExitTwin2      *ebpf.ProgramSpec `ebpf:"open_exit_twin2"`
+	OptionSet          *ebpf.ProgramSpec `ebpf:"option_set"`
+	OptionSetTwin      *ebpf.ProgramSpec `ebpf:"option_set_twin"`
 	PushEnter          *ebpf.ProgramSpec `ebpf:"push_enter"`
 	PushEnterTwin      *ebpf.ProgramSpec `ebpf:"push_enter_twin"`
 	ReadSockExit       *ebpf.ProgramSpec `ebpf:"read_sock_exit"`
@@ -534,6 +538,8 @@ type KtlsPrograms struct {
 	OpenExit           *ebpf.Program `ebpf:"open_exit"`
 	OpenExitTwin       *ebpf.Program `ebpf:"open_exit_twin"`
 	OpenExitTwin2      *ebpf.Program `ebpf:"open_exit_twin2"`
+	OptionSet          *ebpf.Program `ebpf:"option_set"`
+	OptionSetTwin      *ebpf.Program `ebpf:"option_set_twin"`
 	PushEnter          *ebpf.Program `ebpf:"push_enter"`
 	PushEnterTwin      *ebpf.Program `ebpf:"push_enter_twin"`
 	ReadSockExit       *ebpf.Program `ebpf:"read_sock_exit"`
@@ -581,6 +587,8 @@ func (p *KtlsPrograms) Close() error {
 		p.OpenExit,
 		p.OpenExitTwin,
 		p.OpenExitTwin2,
+		p.OptionSet,
+		p.OptionSetTwin,
 		p.PushEnter,
 		p.PushEnterTwin,
 		p.ReadSockExit,
