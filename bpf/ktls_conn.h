@@ -19,7 +19,8 @@ const volatile u32 set_update_arg = 0;/* index of its new_crypto_info; 0: this k
 const volatile u32 done_is_req = 0;   /* tls_encrypt_done and tls_decrypt_done get a crypto_async_request, not its data */
 const volatile u32 recvmsg_args = 4;
 const volatile s32 nr_sendfile = 40, nr_splice = 275;
-const volatile u32 twins = 0;         /* the programs in TWIN are attached twice */
+const volatile u32 verdict_twin = 0;  /* verdict_enter is attached twice */
+const volatile u32 preempts = 0;      /* the kernel preempts its own code, see TWIN */
 const volatile u32 wake_mark = 1 << 16;/* bytes in the ring that wake the reader */
 const volatile u32 data_mark = 7 << 16;/* bytes in the ring that leave no room for data records */
 
@@ -51,29 +52,31 @@ enum rx_state { RX_IDLE, RX_OPENING, RX_OPENED };
  * from record to record is filled in once, when the connection is met.
  */
 struct conn {
-	struct event tx, rx;
+	struct event tx;
+	u64 tx_rec;   /* the tls_rec of tx: with it a struct waiting */
+	struct event rx;
 	u64 claim;    /* in "hot": the struct sock that has this place, 0 where it is free */
 	u64 sk;       /* struct sock, once the rest is there; see conn_publish */
 	u64 ctx;      /* struct tls_context */
 	u64 priv_tx;  /* struct tls_sw_context_tx */
 	u64 priv_rx;  /* struct tls_sw_context_rx */
 	u64 seq_tx, seq_rx; /* addresses of the record sequences */
-	u64 open_ts;  /* first byte of the open record */
-	u64 tx_rec;   /* the tls_rec of tx */
+	u64 open_ts;  /* first byte of the record that a call has left open */
+	u64 next_ts;  /* first byte of the next record that the present send call makes */
+	u32 call_tid, pad; /* whose call that is */
 	u64 push_rec; /* the tls_rec that is being handed to TCP */
+	u64 next[2];  /* the sequence that is due: behind the last record that was begun (tx) or opened (rx) */
 	u64 ready_ts; /* a whole record is in the receive queue */
 	u64 end_seq[2]; /* the next sequences, once the connection is closing */
 	struct source src[2]; /* the plaintext of tx and rx */
 	struct maker maker[2]; /* whom tx and rx name */
-	u32 pending;  /* records sealed and not yet handed over, in "pending" */
-	u32 unkept;   /* those that found no room there */
+	u32 head, tail; /* of its records in "pending" */
 	u32 rx_state; /* changed by compare and swap: a call's return is seen without the lock */
 	u8 more;      /* the last send call may have left an open record */
 	u8 tx_state, rx_failed, closing;
 	u8 keyed[2];  /* this direction has had a key */
 	u8 rx_hidden; /* the present reader's records are filtered out */
 	u8 told;      /* user space knows of it */
-	u8 mark[3];   /* see TWIN: the last hook of tx, of rx, of the keys */
 	u8 tx_failed; /* the failure has been told */
 	u8 rx_late;   /* the call that opened rx has opened others, which wait for its return in "late" */
 	u8 unwanted;  /* the filters want no record of it, whoever makes the call: the hooks pass it by */
@@ -81,6 +84,26 @@ struct conn {
 	struct sampled sampled[2]; /* of tx and rx */
 	u32 nth[2];   /* of tx and rx, see stage_weight */
 };
+
+/*
+ * Send calls that are under way: many threads can be in one on a socket, and only
+ * one of them has its lock. A call lies where its thread's number says; who finds
+ * that of another there does not know when its record began.
+ */
+struct sending {
+	u64 begun; /* first byte of the first record that it makes; 0 once that is sealed */
+	u64 conn;
+	u32 tid, pad;
+};
+
+#define SENDING_BITS 14
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << SENDING_BITS);
+	__type(key, u32);
+	__type(value, struct sending);
+} sending SEC(".maps");
 
 /*
  * Each hook looks its connection up, and a look into an array costs a tenth of
@@ -102,14 +125,24 @@ struct {
 	__type(value, struct conn);
 } conns SEC(".maps");
 
-struct pending_key { u64 conn, rec; };
+/*
+ * Records that are sealed and wait for TCP, while others have begun. TCP takes them
+ * in their order: those of a connection are numbered from head to tail. A number
+ * without an entry found no room.
+ */
+struct pending_key { u64 conn, number; };
+
+struct waiting {
+	struct event e;
+	u64 rec; /* its tls_rec */
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
 	__type(key, struct pending_key);
-	__type(value, struct event);
+	__type(value, struct waiting);
 } pending SEC(".maps");
 
 /*
@@ -148,18 +181,18 @@ volatile u32 live = 0;
 /*
  * A kernel that preempts its own code can take a task off the processor in the
  * middle of a program, and then skips that program for every other task there
- * (prog->active). Where it matters the same program is therefore attached
- * twice: whichever of the two runs first leaves its mark, and the other one
- * finds it and does nothing. Both are skipped only if two tasks are. What makes
- * up for that: adopt_record, leave_behind, begin_missed, key_missed.
+ * (prog->active). No event is made up for a hook that was skipped: the hook behind
+ * it tells of the record without what only the first one could see, and where all
+ * were skipped, the sequence of the next record shows the hole (count_skipped).
+ * Nothing stands behind the return of tls_rx_one_record, without which a record's
+ * type and length are not known, nor, where plaintext is wanted, behind the begin of
+ * its sealing. So these programs are attached twice: called again they find nothing
+ * to do, and both are skipped only if two tasks are in them.
  */
-enum hook { HOOK_NONE, HOOK_VERDICT, HOOK_PUSH_ENTER, HOOK_OPEN_ENTER, HOOK_RETURN, HOOK_KEY_TX, HOOK_KEY_RX };
-
 #define HOOK(section, name, handler) SEC(section) int name(u64 *ctx) { return handler(ctx); }
 #define TWIN(section, name, handler)                                   \
 	SEC(section) int name(u64 *ctx) { return handler(ctx); }       \
 	SEC(section) int name##_twin(u64 *ctx) { return handler(ctx); }
-#define TWIN2(section, name, handler) SEC(section) int name##_twin2(u64 *ctx) { return handler(ctx); }
 
 static __always_inline u32 lost_as(enum lost cause, u32 dir) { return 2 * cause + (dir & 1); }
 
@@ -390,24 +423,11 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, bo
 	c->rx = c->tx;
 	c->rx.dir = DIR_RX;
 	set_keys(c);
-	c->tx.start = read_seq(c->seq_tx);
-	c->rx.start = read_seq(c->seq_rx);
+	c->tx.start = c->next[DIR_TX] = read_seq(c->seq_tx);
+	c->rx.start = c->next[DIR_RX] = read_seq(c->seq_rx);
 	c->unwanted = !conn_wanted(&c->tx);
 	conn_publish(c, sk);
 	return c;
-}
-
-/* True if the twin has done the work of this call; slot is DIR_TX, DIR_RX or 2 for keys. */
-static __always_inline bool done_by_twin(struct conn *c, u32 slot, u8 hook)
-{
-	if (!twins)
-		return false;
-	if (c->mark[slot] == hook) {
-		c->mark[slot] = HOOK_NONE;
-		return true;
-	}
-	c->mark[slot] = hook;
-	return false;
 }
 
 /*

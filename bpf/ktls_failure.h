@@ -47,12 +47,42 @@ static __noinline void emit_kernel_failure(const struct event *like, u64 seq, in
 /* This direction has a key that no hook saw, see TWIN. It begins with the record seq. */
 static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
 {
+	bool rekey = c->key_told[dir & 1];
+
 	set_keys(c);
-	if (dir == DIR_TX)
+	if (dir == DIR_TX) {
 		c->tx.start = seq;
-	else
+		c->tx.gen += rekey;
+	} else {
 		c->rx.start = seq;
-	emit_socket(c, STATE_OPEN, dir, 0);
+		c->rx.gen += rekey;
+	}
+	c->next[dir & 1] = seq;
+	emit_socket(c, rekey ? STATE_REKEY : STATE_OPEN, dir, 0);
+}
+
+/* The records before seq have been told of, but those for which each hook was skipped. */
+static __always_inline void count_skipped(struct conn *c, u32 dir, u64 seq)
+{
+	__s64 more = seq - c->next[dir & 1]; /* sequences wrap (RFC 5246 section 6.1) */
+
+	if (more > 0)
+		add_lost(lost_as(LOST_SKIPPED, dir), more);
+	c->next[dir & 1] = seq;
+}
+
+/*
+ * A record begins whose sequence may not be the one that is due. It is one less
+ * where the last attempt came to nothing; what goes further back has a new key.
+ */
+static __always_inline void begin_at(struct conn *c, u32 dir, u64 seq)
+{
+	__s64 more = seq - c->next[dir & 1];
+
+	if (!c->key_told[dir & 1] || more < -1)
+		key_missed(c, dir, seq);
+	else if (more > 0)
+		count_skipped(c, dir, seq);
 }
 
 #endif

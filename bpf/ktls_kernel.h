@@ -63,6 +63,7 @@ struct sock {
 	struct sock_common __sk_common;
 	u16 sk_protocol;
 	u16 sk_type;
+	int sk_err;
 	void *sk_user_data;
 };
 struct socket { struct sock *sk; };

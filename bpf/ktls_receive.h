@@ -25,14 +25,13 @@ static __always_inline int record_announced(u64 *ctx)
 	return GIVEN(strp, msg_ready) ? record_ready(ctx) : 0;
 }
 
-/* Done twice they say the same: the twins of these need no mark. */
-TWIN("fentry/tls_rx_msg_ready", msg_ready, record_ready)
+HOOK("fentry/tls_rx_msg_ready", msg_ready, record_ready)
 
 /* From 7.2; called also when there is nothing to announce. */
-TWIN("fentry/tls_rx_msg_maybe_announce", msg_announce, record_announced)
+HOOK("fentry/tls_rx_msg_maybe_announce", msg_announce, record_announced)
 
 /* From 7.2: a reader that finds the next record by itself announces nothing. */
-TWIN("fexit/tls_strp_check_rcv", msg_parsed, record_announced)
+HOOK("fexit/tls_strp_check_rcv", msg_parsed, record_announced)
 
 /* A record's header that cannot be one (tls_rx_msg_size) ends the connection. */
 static __always_inline int parser_aborts(u64 *ctx)
@@ -99,8 +98,7 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 		emit_record(e, &e->hidden, &c->sampled[DIR_RX]);
 	}
 	c->rx_late = late;
-	if (!c->key_told[DIR_RX])
-		key_missed(c, DIR_RX, seq);
+	begin_at(c, DIR_RX, seq);
 	e->err = weight;
 	e->kind = KIND_RECORD;
 	e->stamp[0] = c->ready_ts ? c->ready_ts : begun;
@@ -125,7 +123,7 @@ static __always_inline int open_begins(u64 *ctx)
 	u64 begun = 0;
 	u32 weight;
 
-	if (!c || done_by_twin(c, DIR_RX, HOOK_OPEN_ENTER))
+	if (!c)
 		return 0;
 	weight = stage_weight(&c->rx, &c->nth[DIR_RX]);
 	if (weight || !c->ready_ts)
@@ -136,7 +134,7 @@ static __always_inline int open_begins(u64 *ctx)
 	return 0;
 }
 
-TWIN("fentry/tls_rx_one_record", open_enter, open_begins)
+HOOK("fentry/tls_rx_one_record", open_enter, open_begins)
 
 static __always_inline void source_of_skb(struct conn *c, const struct sk_buff *skb)
 {
@@ -161,18 +159,11 @@ static __always_inline void forget_reader(struct conn *c)
 }
 
 /*
- * Whether a record was opened that is not the one in the making: the hooks that
- * should have seen it begin were skipped, see TWIN. The kernel has counted it.
+ * Whether a record was opened that is not the one in the making: the kernel has
+ * counted it, and the hook that should have seen it begin was skipped, see TWIN.
  */
-static __always_inline bool begin_missed(const struct conn *c)
-{
-	u64 next = read_seq(c->seq_rx);
+static __always_inline bool begin_missed(const struct conn *c) { return (__s64)(read_seq(c->seq_rx) - c->next[DIR_RX]) > 0; }
 
-	/* What was opened before the trace is not ours to tell. */
-	return next > c->rx.start && (c->rx.kind != KIND_RECORD || c->rx.seq + 1 != next);
-}
-
-/* Done again it finds nothing to do: its copies need no mark. */
 static __always_inline int open_ends(u64 *ctx)
 {
 	const struct tls_decrypt_arg *darg = (void *)ctx[2];
@@ -190,7 +181,6 @@ static __always_inline int open_ends(u64 *ctx)
 		take_up(c, read_seq(c->seq_rx) - 1, 0, ctx[1] ? OP_RECV : OP_SPLICE_READ, 1);
 		forget_reader(c);
 	}
-	c->mark[DIR_RX] = HOOK_NONE; /* left by an open_enter whose twin was skipped */
 	e = &c->rx;
 	if (ret < 0) {
 		c->rx_state &= ~RX_STATE;
@@ -199,6 +189,7 @@ static __always_inline int open_ends(u64 *ctx)
 		emit_failure(e, e->seq, ret, FUNC_RX_ONE_RECORD);
 		return 0;
 	}
+	c->next[DIR_RX] = e->seq + 1;
 	skb = GIVEN(darg, skb);
 	e->len = GIVEN(skb_cb(skb), strp.strp.full_len);
 	e->type = GIVEN(skb_cb(skb), tls.control);
@@ -223,9 +214,7 @@ static __always_inline int open_ends(u64 *ctx)
 	return 0;
 }
 
-/* Nothing makes up for this one, so it has three copies. */
 TWIN("fexit/tls_rx_one_record", open_exit, open_ends)
-TWIN2("fexit/tls_rx_one_record", open_exit, open_ends)
 
 /* Whether this task is the one to tell of the record that was opened. */
 static __always_inline bool rx_taken(struct conn *c, u32 was)
@@ -327,7 +316,7 @@ static __always_inline int recvmsg_returns(u64 *ctx)
 	/* The peer has changed its key and nobody has told the kernel (from 6.14). */
 	if (ret == -EKEYEXPIRED) {
 		c = conn_lookup(ctx[0]);
-		if (c && !done_by_twin(c, DIR_RX, HOOK_RETURN))
+		if (c)
 			emit_failure(&c->rx, read_seq(c->seq_rx), ret, FUNC_RECVMSG);
 	}
 	return call_returns(ctx[0], OP_RECV);
@@ -345,9 +334,9 @@ static __always_inline int read_sock_returns(u64 *ctx)
 	return call_returns(ctx[0], OP_READ_SOCK);
 }
 
-TWIN("fexit/tls_sw_recvmsg", recvmsg_exit, recvmsg_returns)
-TWIN("fexit/tls_sw_splice_read", splice_read_exit, splice_read_returns)
-TWIN("fexit/tls_sw_read_sock", read_sock_exit, read_sock_returns)
+HOOK("fexit/tls_sw_recvmsg", recvmsg_exit, recvmsg_returns)
+HOOK("fexit/tls_sw_splice_read", splice_read_exit, splice_read_returns)
+HOOK("fexit/tls_sw_read_sock", read_sock_exit, read_sock_returns)
 
 /*
  * Dashboard mode: what asynchronous crypto says of the record seq belongs into

@@ -51,8 +51,7 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 		c = 0;
 	}
 	c = if_wanted(c ? c : conn_new(sk, ctx, &others));
-	/* Both directions get their keys at once: one mark for both would hide the second if a twin misses both calls. */
-	if (!c || done_by_twin(c, 2, dir == DIR_TX ? HOOK_KEY_TX : HOOK_KEY_RX))
+	if (!c)
 		return 0;
 	set_keys(c);
 	tell_other_key(c, !dir);
@@ -65,11 +64,11 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 		}
 		c->tx.mode = TLS_SW;
 		c->tx.gen += update;
-		c->tx.start = read_seq(c->seq_tx);
+		c->tx.start = c->next[DIR_TX] = read_seq(c->seq_tx);
 	} else {
 		c->rx.mode = TLS_SW;
 		c->rx.gen += update;
-		c->rx.start = read_seq(c->seq_rx);
+		c->rx.start = c->next[DIR_RX] = read_seq(c->seq_rx);
 	}
 	emit_socket(c, update ? STATE_REKEY : STATE_OPEN, dir, 0);
 	return 0;
@@ -92,7 +91,7 @@ static __always_inline int sw_offload_ends(u64 *ctx)
 	return key_set(ctx[0], tx ? DIR_TX : DIR_RX, update, ret);
 }
 
-TWIN("fexit/tls_set_sw_offload", set_sw_offload, sw_offload_ends)
+HOOK("fexit/tls_set_sw_offload", set_sw_offload, sw_offload_ends)
 
 /* tls_setsockopt(sk, level, optname, optval, optlen) */
 static __always_inline int option_is_set(u64 *ctx)
@@ -104,7 +103,7 @@ static __always_inline int option_is_set(u64 *ctx)
 	return 0;
 }
 
-TWIN("fexit/tls_setsockopt", option_set, option_is_set)
+HOOK("fexit/tls_setsockopt", option_set, option_is_set)
 
 /* What is sealed and was never handed over is still a record. */
 static __always_inline void flush_tx(struct conn *c)
@@ -114,84 +113,81 @@ static __always_inline void flush_tx(struct conn *c)
 	c->tx_state = TX_IDLE;
 }
 
-struct flush_arg { struct conn *c; u64 id; };
-
-static long flush_pending(void *map, struct pending_key *key, struct event *e, struct flush_arg *arg)
+/* What is sealed and was never handed over: those that wait, and the last one. */
+static __always_inline void flush_sent(struct conn *c)
 {
-	if (key->conn != arg->id)
-		return 0;
-	emit_record(e, &arg->c->tx.hidden, &arg->c->sampled[DIR_TX]);
-	bpf_map_delete_elem(map, key);
-	return 0;
-}
-
-static __always_inline void flush_set_aside(struct conn *c)
-{
-	struct flush_arg arg = { c, c->tx.conn };
-
-	bpf_for_each_map_elem(&pending, flush_pending, &arg, 0);
-	c->pending = 0;
+	if (others_wait(c))
+		tell_waiting(c, c->tail - c->head, 0, 0);
+	flush_tx(c);
 }
 
 static __always_inline int release_ends(u64 *ctx)
 {
 	struct conn *c = conn_lookup(ctx[0]);
 
-	if (!c)
-		return 0;
-	if (c->pending)
-		flush_set_aside(c);
-	flush_tx(c);
+	if (c)
+		flush_sent(c);
 	return 0;
 }
 
-TWIN("fexit/tls_sw_release_resources_tx", release_tx, release_ends)
+HOOK("fexit/tls_sw_release_resources_tx", release_tx, release_ends)
+
+static __always_inline void begin_close(struct conn *c)
+{
+	c->end_seq[DIR_TX] = read_seq(c->seq_tx);
+	c->end_seq[DIR_RX] = read_seq(c->seq_rx);
+	c->closing = 1;
+}
 
 /* The last point where the sequences are there: 6.1 frees them before it sends what is left. */
 static __always_inline int close_begins(u64 *ctx)
 {
 	struct conn *c = conn_find(ctx[0]);
 
-	if (!c || c->closing)
-		return 0;
-	c->end_seq[DIR_TX] = read_seq(c->seq_tx);
-	c->end_seq[DIR_RX] = read_seq(c->seq_rx);
-	c->closing = 1;
+	if (c && !c->closing)
+		begin_close(c);
 	return 0;
 }
 
-TWIN("fentry/tls_sk_proto_close", close_enter, close_begins)
+HOOK("fentry/tls_sk_proto_close", close_enter, close_begins)
 
-static __always_inline int free_begins(u64 *ctx)
+/* The end of a connection: what is known of it leaves. */
+static __always_inline void end_conn(struct conn *c, u64 sk)
 {
-	u64 key = ctx[0];
-	struct conn *c = conn_find(key);
-
-	if (!c || !c->closing || c->ctx != ctx[1])
-		return 0;
+	flush_sent(c);
+	if (c->tx.mode == TLS_SW && !c->unwanted)
+		count_skipped(c, DIR_TX, c->end_seq[DIR_TX]);
 	if ((c->rx_state & RX_STATE) == RX_OPENED)
 		emit_record(&c->rx, &c->rx.hidden, &c->sampled[DIR_RX]);
-	if (aggregate)
-		close_stats(c->rx.conn);
-	emit_socket(c, STATE_CLOSE, 0, 0);
-	conn_delete(key);
-	return 0;
-}
-
-TWIN("fentry/tls_ctx_free", ctx_free, free_begins)
-
-/* A connection that a network card seals is freed later, without its socket. */
-static __always_inline int close_ends(u64 *ctx)
-{
-	u64 sk = ctx[0];
-	struct conn *c = conn_find(sk);
-
-	if (!c || !c->closing || (c->tx.mode != TLS_HW && c->rx.mode != TLS_HW))
-		return 0;
+	if (c->rx.mode == TLS_SW && !c->unwanted)
+		count_skipped(c, DIR_RX, c->end_seq[DIR_RX]);
 	if (aggregate)
 		close_stats(c->rx.conn);
 	emit_socket(c, STATE_CLOSE, 0, 0);
 	conn_delete(sk);
+}
+
+static __always_inline int free_begins(u64 *ctx)
+{
+	struct conn *c = conn_find(ctx[0]);
+
+	if (!c || c->ctx != ctx[1])
+		return 0;
+	if (!c->closing) /* where hooks are skipped the sequences are still there */
+		begin_close(c);
+	end_conn(c, ctx[0]);
+	return 0;
+}
+
+HOOK("fentry/tls_ctx_free", ctx_free, free_begins)
+
+/* A connection that a network card seals is freed later, without its socket. */
+static __always_inline int close_ends(u64 *ctx)
+{
+	struct conn *c = conn_find(ctx[0]);
+
+	if (c && c->closing)
+		end_conn(c, ctx[0]);
 	return 0;
 }
 
@@ -200,12 +196,9 @@ HOOK("fexit/tls_sk_proto_close", close_exit, close_ends)
 /* Where a TCP that refuses a record ends the connection, tls_push_sg was the last hook. */
 static __always_inline u64 failed_seq(struct conn *c)
 {
-	struct pending_key key = { c->tx.conn, c->push_rec };
-	const struct event *e = 0;
+	const struct waiting *w = others_wait(c) ? first_waiting(c) : 0;
 
-	if (c->push_rec && c->push_rec != c->tx_rec)
-		e = bpf_map_lookup_elem(&pending, &key);
-	return e ? e->seq : c->tx.seq;
+	return w ? w->e.seq : c->tx.seq;
 }
 
 /* Failures to receive have been told where they happen. */
@@ -231,7 +224,7 @@ static __always_inline int ulp_begins(u64 *ctx)
 	return 0;
 }
 
-TWIN("fentry/tcp_set_ulp", set_ulp, ulp_begins)
+HOOK("fentry/tcp_set_ulp", set_ulp, ulp_begins)
 
 /* ---- inventory: the sockets that are open, in every network namespace ---- */
 

@@ -10,7 +10,7 @@ import (
 // follows vanish. An Auditor finds the same records missing, without knowing why.
 // Of a connection that found no room (conn_map_full) no sequence is known, so
 // that its records are never a gap; nor are events that are no records.
-var explaining = map[string]bool{"ring_full": true, "pending_map_full": true}
+var explaining = map[string]bool{"ring_full": true, "pending_map_full": true, "skipped": true}
 
 // Losses puts together what was counted by cause and the gaps that an Auditor
 // found, so that no record counts twice: a gap that a counter of the same

@@ -106,7 +106,7 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 		present = nil
 		maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return name != inventoryProgram })
 	}
-	if err := setTwins(spec, preemptible()); err != nil {
+	if err := setTwins(spec, preemptible(), cfg.Snaplen > 0 || cfg.looksInside()); err != nil {
 		return nil, err
 	}
 	spec.Maps["events"].MaxEntries = cfg.ring()

@@ -44,6 +44,7 @@ var hooks = []hook{
 	{program: "verdict_enter", group: groupSend, function: "bpf_exec_tx_verdict", required: true},
 	{program: "push_enter", group: groupSend, function: "tls_push_sg", required: true},
 	{program: "msg_free", group: groupSend, function: "sk_msg_free", vmlinux: true, fentryOnly: true, required: true},
+	{program: "partial_free", group: groupLife, function: "tls_free_partial_record", fentryOnly: true, without: "a record that TCP took in part before the connection ended shows as handed over"},
 	{program: "encrypt_done", group: groupAsync, function: "tls_encrypt_done", without: "with asynchronous crypto the stage encrypt ends at the push"},
 	{program: "msg_ready", group: groupReceive, function: "tls_rx_msg_ready", alternative: "msg_announce", without: "the rx stage wait is unknown"},
 	{program: "msg_announce", group: groupReceive, function: "tls_rx_msg_maybe_announce", alternative: "msg_ready", without: "the rx stage wait is unknown"},
@@ -135,17 +136,19 @@ func choose(spec *ebpf.CollectionSpec, t *types) (present []hook, missing []stri
 	return present, missing, nil
 }
 
-// setTwins keeps the further copies only where the kernel preempts its own code.
-func setTwins(spec *ebpf.CollectionSpec, preemptible bool) error {
-	if preemptible {
-		return object.Set(spec, "twins", uint32(1))
-	}
+// setTwins keeps the further copies only where the kernel preempts its own code,
+// and that of the hook which looks at plaintext sent only where there is a look.
+func setTwins(spec *ebpf.CollectionSpec, preemptible, plaintext bool) error {
 	for name := range spec.Programs {
-		if name != object.Original(name) {
+		original := object.Original(name)
+		if name != original && (!preemptible || original == "verdict_enter" && !plaintext) {
 			delete(spec.Programs, name)
 		}
 	}
-	return nil
+	if err := object.Set(spec, "preempts", uint32(object.BoolInt(preemptible))); err != nil {
+		return err
+	}
+	return object.Set(spec, "verdict_twin", uint32(object.BoolInt(preemptible && plaintext)))
 }
 
 // preemptible says whether a task can lose its processor inside the kernel.

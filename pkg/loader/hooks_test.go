@@ -252,21 +252,28 @@ func TestSetArguments(t *testing.T) {
 	}
 }
 
+// TestSetTwins: what is attached twice, and where.
 func TestSetTwins(t *testing.T) {
-	for preemptible, want := range map[bool]uint32{false: 0, true: 1} {
+	for _, c := range []struct {
+		preemptible, plaintext bool
+		want                   []string
+	}{
+		{false, false, nil}, {false, true, nil}, {true, false, []string{"open_exit"}}, {true, true, []string{"open_exit", "verdict_enter"}},
+	} {
 		s := objecttest.Object(t)
-		all := len(s.Programs)
-		if err := setTwins(s, preemptible); err != nil {
+		if err := setTwins(s, c.preemptible, c.plaintext); err != nil {
 			t.Fatal(err)
 		}
-		expectVariable(t, s, "twins", "twins", want)
+		var twins []string
 		for name := range s.Programs {
-			if !preemptible && name != object.Original(name) {
-				t.Errorf("%s stays on a kernel that does not preempt itself", name)
+			if name != object.Original(name) {
+				twins = append(twins, object.Original(name))
 			}
 		}
-		if kept := len(s.Programs) == all; kept != preemptible {
-			t.Errorf("preemptible %v: %d of %d programs are left", preemptible, len(s.Programs), all)
+		slices.Sort(twins)
+		if !slices.Equal(twins, c.want) {
+			t.Errorf("preemptible %v, plaintext %v: %v are attached twice, want %v", c.preemptible, c.plaintext, twins, c.want)
 		}
+		expectVariable(t, s, "verdict_twin", "verdict_twin", uint32(object.BoolInt(len(c.want) == 2)))
 	}
 }

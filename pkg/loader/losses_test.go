@@ -55,7 +55,7 @@ func TestMaps(t *testing.T) {
 		name       string
 		key, value int
 	}{
-		{"pending", 16, wire.EventSize}, {"lost", 4, 8},
+		{"lost", 4, 8},
 		{"want_pid", 4, 1}, {"want_name", len(event.Comm{}), 1},
 	} {
 		for about, spec := range map[string]*ebpf.CollectionSpec{"fentry": objecttest.Object(t), "kprobe": kprobe} {
@@ -76,6 +76,9 @@ func TestMaps(t *testing.T) {
 	}
 	if n := hot.MaxEntries + spec.Maps["conns"].MaxEntries; n != event.MaxConns {
 		t.Errorf("the kernel has room for %d connections, event.MaxConns is %d", n, event.MaxConns)
+	}
+	if n, want := spec.Maps["pending"].ValueSize, wire.EventSize+8; int(n) != want {
+		t.Errorf("what waits takes %d bytes, want an event and its record's address, %d", n, want)
 	}
 	if n := spec.Maps["lost"].MaxEntries; int(n) != 2*kernelCauses {
 		t.Errorf("the kernel has %d counters of losses, want two for each of %d causes", n, kernelCauses)

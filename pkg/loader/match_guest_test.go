@@ -60,6 +60,8 @@ var matchOnce = sync.OnceValue(func() *ebpf.CollectionSpec {
 		switch m.Type {
 		case ebpf.RingBuf:
 			m.MaxEntries = pageSize
+		case ebpf.Array: // some hundred of them are there at a time
+			m.MaxEntries = 1
 		case ebpf.Hash: // none of its business, and slow to make
 			delete(spec.Maps, name)
 		}

@@ -16,6 +16,7 @@ import (
 type KtlsConn struct {
 	_       structs.HostLayout
 	Tx      KtlsEvent
+	TxRec   uint64
 	Rx      KtlsEvent
 	Claim   uint64
 	Sk      uint64
@@ -25,8 +26,11 @@ type KtlsConn struct {
 	SeqTx   uint64
 	SeqRx   uint64
 	OpenTs  uint64
-	TxRec   uint64
+	NextTs  uint64
+	CallTid uint32
+	Pad     uint32
 	PushRec uint64
+	Next    [2]uint64
 	ReadyTs uint64
 	EndSeq  [2]uint64
 	Src     [2]struct {
@@ -52,8 +56,8 @@ type KtlsConn struct {
 		Tid     uint32
 		Pad     uint32
 	}
-	Pending  uint32
-	Unkept   uint32
+	Head     uint32
+	Tail     uint32
 	RxState  uint32
 	More     uint8
 	TxState  uint8
@@ -62,12 +66,11 @@ type KtlsConn struct {
 	Keyed    [2]uint8
 	RxHidden uint8
 	Told     uint8
-	Mark     [3]uint8
 	TxFailed uint8
 	RxLate   uint8
 	Unwanted uint8
 	KeyTold  [2]uint8
-	_        [4]byte
+	_        [7]byte
 	Sampled  [2]struct {
 		_       structs.HostLayout
 		Mean    uint64
@@ -159,102 +162,89 @@ type KtlsSums struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	KtlsMapAsyncSource         = "async_source"
-	KtlsMapBlank               = "blank"
-	KtlsMapBlankLate           = "blank_late"
-	KtlsMapBlankStats          = "blank_stats"
-	KtlsMapConns               = "conns"
-	KtlsMapEvents              = "events"
-	KtlsMapHot                 = "hot"
-	KtlsMapHotStats            = "hot_stats"
-	KtlsMapLate                = "late"
-	KtlsMapLooks               = "looks"
-	KtlsMapLost                = "lost"
-	KtlsMapPayloads            = "payloads"
-	KtlsMapPending             = "pending"
-	KtlsMapStats               = "stats"
-	KtlsMapUnmet               = "unmet"
-	KtlsMapWantName            = "want_name"
-	KtlsMapWantPid             = "want_pid"
-	KtlsProgAbortStrp          = "abort_strp"
-	KtlsProgCloseEnter         = "close_enter"
-	KtlsProgCloseEnterTwin     = "close_enter_twin"
-	KtlsProgCloseExit          = "close_exit"
-	KtlsProgCtxFree            = "ctx_free"
-	KtlsProgCtxFreeTwin        = "ctx_free_twin"
-	KtlsProgDecryptDone        = "decrypt_done"
-	KtlsProgEncryptDone        = "encrypt_done"
-	KtlsProgErrAbort           = "err_abort"
-	KtlsProgInventory          = "inventory"
-	KtlsProgMatchOnce          = "match_once"
-	KtlsProgMsgAnnounce        = "msg_announce"
-	KtlsProgMsgAnnounceTwin    = "msg_announce_twin"
-	KtlsProgMsgFree            = "msg_free"
-	KtlsProgMsgFreeTwin        = "msg_free_twin"
-	KtlsProgMsgParsed          = "msg_parsed"
-	KtlsProgMsgParsedTwin      = "msg_parsed_twin"
-	KtlsProgMsgReady           = "msg_ready"
-	KtlsProgMsgReadyTwin       = "msg_ready_twin"
-	KtlsProgOpenEnter          = "open_enter"
-	KtlsProgOpenEnterTwin      = "open_enter_twin"
-	KtlsProgOpenExit           = "open_exit"
-	KtlsProgOpenExitTwin       = "open_exit_twin"
-	KtlsProgOpenExitTwin2      = "open_exit_twin2"
-	KtlsProgOptionSet          = "option_set"
-	KtlsProgOptionSetTwin      = "option_set_twin"
-	KtlsProgPushEnter          = "push_enter"
-	KtlsProgPushEnterTwin      = "push_enter_twin"
-	KtlsProgReadSockExit       = "read_sock_exit"
-	KtlsProgReadSockExitTwin   = "read_sock_exit_twin"
-	KtlsProgReadVariable       = "read_variable"
-	KtlsProgRecvmsgExit        = "recvmsg_exit"
-	KtlsProgRecvmsgExitTwin    = "recvmsg_exit_twin"
-	KtlsProgReleaseTx          = "release_tx"
-	KtlsProgReleaseTxTwin      = "release_tx_twin"
-	KtlsProgSendmsgEnter       = "sendmsg_enter"
-	KtlsProgSendpageEnter      = "sendpage_enter"
-	KtlsProgSetSwOffload       = "set_sw_offload"
-	KtlsProgSetSwOffloadTwin   = "set_sw_offload_twin"
-	KtlsProgSetUlp             = "set_ulp"
-	KtlsProgSetUlpTwin         = "set_ulp_twin"
-	KtlsProgSpliceReadExit     = "splice_read_exit"
-	KtlsProgSpliceReadExitTwin = "splice_read_exit_twin"
-	KtlsProgVerdictEnter       = "verdict_enter"
-	KtlsProgVerdictEnterTwin   = "verdict_enter_twin"
-	KtlsVarAggregate           = "aggregate"
-	KtlsVarDataMark            = "data_mark"
-	KtlsVarDoneIsReq           = "done_is_req"
-	KtlsVarFillShift           = "fill_shift"
-	KtlsVarHaveCast            = "have_cast"
-	KtlsVarLive                = "live"
-	KtlsVarMatchPayload        = "match_payload"
-	KtlsVarMatchSearch         = "match_search"
-	KtlsVarMatching            = "matching"
-	KtlsVarNextConn            = "next_conn"
-	KtlsVarNrSendfile          = "nr_sendfile"
-	KtlsVarNrSplice            = "nr_splice"
-	KtlsVarPageOffsetBase      = "page_offset_base"
-	KtlsVarRecvmsgArgs         = "recvmsg_args"
-	KtlsVarSampleAuto          = "sample_auto"
-	KtlsVarSampleEvery         = "sample_every"
-	KtlsVarSampling            = "sampling"
-	KtlsVarSetTxArg            = "set_tx_arg"
-	KtlsVarSetUpdateArg        = "set_update_arg"
-	KtlsVarSnaplen             = "snaplen"
-	KtlsVarStreamConn          = "stream_conn"
-	KtlsVarTwins               = "twins"
-	KtlsVarTxTypeArg           = "tx_type_arg"
-	KtlsVarVmemmapBase         = "vmemmap_base"
-	KtlsVarWakeMark            = "wake_mark"
-	KtlsVarWantCgroup          = "want_cgroup"
-	KtlsVarWantCgroupLevel     = "want_cgroup_level"
-	KtlsVarWantComm            = "want_comm"
-	KtlsVarWantDir             = "want_dir"
-	KtlsVarWantNetns           = "want_netns"
-	KtlsVarWantPids            = "want_pids"
-	KtlsVarWantPort            = "want_port"
-	KtlsVarWantUid             = "want_uid"
-	KtlsVarWantUidSet          = "want_uid_set"
+	KtlsMapAsyncSource       = "async_source"
+	KtlsMapBlank             = "blank"
+	KtlsMapBlankLate         = "blank_late"
+	KtlsMapBlankStats        = "blank_stats"
+	KtlsMapConns             = "conns"
+	KtlsMapEvents            = "events"
+	KtlsMapHot               = "hot"
+	KtlsMapHotStats          = "hot_stats"
+	KtlsMapLate              = "late"
+	KtlsMapLooks             = "looks"
+	KtlsMapLost              = "lost"
+	KtlsMapPayloads          = "payloads"
+	KtlsMapPending           = "pending"
+	KtlsMapSending           = "sending"
+	KtlsMapStats             = "stats"
+	KtlsMapUnmet             = "unmet"
+	KtlsMapWantName          = "want_name"
+	KtlsMapWantPid           = "want_pid"
+	KtlsProgAbortStrp        = "abort_strp"
+	KtlsProgCloseEnter       = "close_enter"
+	KtlsProgCloseExit        = "close_exit"
+	KtlsProgCtxFree          = "ctx_free"
+	KtlsProgDecryptDone      = "decrypt_done"
+	KtlsProgEncryptDone      = "encrypt_done"
+	KtlsProgErrAbort         = "err_abort"
+	KtlsProgInventory        = "inventory"
+	KtlsProgMatchOnce        = "match_once"
+	KtlsProgMsgAnnounce      = "msg_announce"
+	KtlsProgMsgFree          = "msg_free"
+	KtlsProgMsgParsed        = "msg_parsed"
+	KtlsProgMsgReady         = "msg_ready"
+	KtlsProgOpenEnter        = "open_enter"
+	KtlsProgOpenExit         = "open_exit"
+	KtlsProgOpenExitTwin     = "open_exit_twin"
+	KtlsProgOptionSet        = "option_set"
+	KtlsProgPartialFree      = "partial_free"
+	KtlsProgPushEnter        = "push_enter"
+	KtlsProgReadSockExit     = "read_sock_exit"
+	KtlsProgReadVariable     = "read_variable"
+	KtlsProgRecvmsgExit      = "recvmsg_exit"
+	KtlsProgReleaseTx        = "release_tx"
+	KtlsProgSendmsgEnter     = "sendmsg_enter"
+	KtlsProgSendpageEnter    = "sendpage_enter"
+	KtlsProgSetSwOffload     = "set_sw_offload"
+	KtlsProgSetUlp           = "set_ulp"
+	KtlsProgSpliceReadExit   = "splice_read_exit"
+	KtlsProgVerdictEnter     = "verdict_enter"
+	KtlsProgVerdictEnterTwin = "verdict_enter_twin"
+	KtlsVarAggregate         = "aggregate"
+	KtlsVarDataMark          = "data_mark"
+	KtlsVarDoneIsReq         = "done_is_req"
+	KtlsVarFillShift         = "fill_shift"
+	KtlsVarHaveCast          = "have_cast"
+	KtlsVarLive              = "live"
+	KtlsVarMatchPayload      = "match_payload"
+	KtlsVarMatchSearch       = "match_search"
+	KtlsVarMatching          = "matching"
+	KtlsVarNextConn          = "next_conn"
+	KtlsVarNrSendfile        = "nr_sendfile"
+	KtlsVarNrSplice          = "nr_splice"
+	KtlsVarPageOffsetBase    = "page_offset_base"
+	KtlsVarPreempts          = "preempts"
+	KtlsVarRecvmsgArgs       = "recvmsg_args"
+	KtlsVarSampleAuto        = "sample_auto"
+	KtlsVarSampleEvery       = "sample_every"
+	KtlsVarSampling          = "sampling"
+	KtlsVarSetTxArg          = "set_tx_arg"
+	KtlsVarSetUpdateArg      = "set_update_arg"
+	KtlsVarSnaplen           = "snaplen"
+	KtlsVarStreamConn        = "stream_conn"
+	KtlsVarTxTypeArg         = "tx_type_arg"
+	KtlsVarVerdictTwin       = "verdict_twin"
+	KtlsVarVmemmapBase       = "vmemmap_base"
+	KtlsVarWakeMark          = "wake_mark"
+	KtlsVarWantCgroup        = "want_cgroup"
+	KtlsVarWantCgroupLevel   = "want_cgroup_level"
+	KtlsVarWantComm          = "want_comm"
+	KtlsVarWantDir           = "want_dir"
+	KtlsVarWantNetns         = "want_netns"
+	KtlsVarWantPids          = "want_pids"
+	KtlsVarWantPort          = "want_port"
+	KtlsVarWantUid           = "want_uid"
+	KtlsVarWantUidSet        = "want_uid_set"
 )
 
 // LoadKtls returns the embedded CollectionSpec for Ktls.
@@ -299,51 +289,36 @@ type KtlsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KtlsProgramSpecs struct {
-	AbortStrp          *ebpf.ProgramSpec `ebpf:"abort_strp"`
-	CloseEnter         *ebpf.ProgramSpec `ebpf:"close_enter"`
-	CloseEnterTwin     *ebpf.ProgramSpec `ebpf:"close_enter_twin"`
-	CloseExit          *ebpf.ProgramSpec `ebpf:"close_exit"`
-	CtxFree            *ebpf.ProgramSpec `ebpf:"ctx_free"`
-	CtxFreeTwin        *ebpf.ProgramSpec `ebpf:"ctx_free_twin"`
-	DecryptDone        *ebpf.ProgramSpec `ebpf:"decrypt_done"`
-	EncryptDone        *ebpf.ProgramSpec `ebpf:"encrypt_done"`
-	ErrAbort           *ebpf.ProgramSpec `ebpf:"err_abort"`
-	Inventory          *ebpf.ProgramSpec `ebpf:"inventory"`
-	MatchOnce          *ebpf.ProgramSpec `ebpf:"match_once"`
-	MsgAnnounce        *ebpf.ProgramSpec `ebpf:"msg_announce"`
-	MsgAnnounceTwin    *ebpf.ProgramSpec `ebpf:"msg_announce_twin"`
-	MsgFree            *ebpf.ProgramSpec `ebpf:"msg_free"`
-	MsgFreeTwin        *ebpf.ProgramSpec `ebpf:"msg_free_twin"`
-	MsgParsed          *ebpf.ProgramSpec `ebpf:"msg_parsed"`
-	MsgParsedTwin      *ebpf.ProgramSpec `ebpf:"msg_parsed_twin"`
-	MsgReady           *ebpf.ProgramSpec `ebpf:"msg_ready"`
-	MsgReadyTwin       *ebpf.ProgramSpec `ebpf:"msg_ready_twin"`
-	OpenEnter          *ebpf.ProgramSpec `ebpf:"open_enter"`
-	OpenEnterTwin      *ebpf.ProgramSpec `ebpf:"open_enter_twin"`
-	OpenExit           *ebpf.ProgramSpec `ebpf:"open_exit"`
-	OpenExitTwin       *ebpf.ProgramSpec `ebpf:"open_exit_twin"`
-	OpenExitTwin2      *ebpf.ProgramSpec `ebpf:"open_exit_twin2"`
-	OptionSet          *ebpf.ProgramSpec `ebpf:"option_set"`
-	OptionSetTwin      *ebpf.ProgramSpec `ebpf:"option_set_twin"`
-	PushEnter          *ebpf.ProgramSpec `ebpf:"push_enter"`
-	PushEnterTwin      *ebpf.ProgramSpec `ebpf:"push_enter_twin"`
-	ReadSockExit       *ebpf.ProgramSpec `ebpf:"read_sock_exit"`
-	ReadSockExitTwin   *ebpf.ProgramSpec `ebpf:"read_sock_exit_twin"`
-	ReadVariable       *ebpf.ProgramSpec `ebpf:"read_variable"`
-	RecvmsgExit        *ebpf.ProgramSpec `ebpf:"recvmsg_exit"`
-	RecvmsgExitTwin    *ebpf.ProgramSpec `ebpf:"recvmsg_exit_twin"`
-	ReleaseTx          *ebpf.ProgramSpec `ebpf:"release_tx"`
-	ReleaseTxTwin      *ebpf.ProgramSpec `ebpf:"release_tx_twin"`
-	SendmsgEnter       *ebpf.ProgramSpec `ebpf:"sendmsg_enter"`
-	SendpageEnter      *ebpf.ProgramSpec `ebpf:"sendpage_enter"`
-	SetSwOffload       *ebpf.ProgramSpec `ebpf:"set_sw_offload"`
-	SetSwOffloadTwin   *ebpf.ProgramSpec `ebpf:"set_sw_offload_twin"`
-	SetUlp             *ebpf.ProgramSpec `ebpf:"set_ulp"`
-	SetUlpTwin         *ebpf.ProgramSpec `ebpf:"set_ulp_twin"`
-	SpliceReadExit     *ebpf.ProgramSpec `ebpf:"splice_read_exit"`
-	SpliceReadExitTwin *ebpf.ProgramSpec `ebpf:"splice_read_exit_twin"`
-	VerdictEnter       *ebpf.ProgramSpec `ebpf:"verdict_enter"`
-	VerdictEnterTwin   *ebpf.ProgramSpec `ebpf:"verdict_enter_twin"`
+	AbortStrp        *ebpf.ProgramSpec `ebpf:"abort_strp"`
+	CloseEnter       *ebpf.ProgramSpec `ebpf:"close_enter"`
+	CloseExit        *ebpf.ProgramSpec `ebpf:"close_exit"`
+	CtxFree          *ebpf.ProgramSpec `ebpf:"ctx_free"`
+	DecryptDone      *ebpf.ProgramSpec `ebpf:"decrypt_done"`
+	EncryptDone      *ebpf.ProgramSpec `ebpf:"encrypt_done"`
+	ErrAbort         *ebpf.ProgramSpec `ebpf:"err_abort"`
+	Inventory        *ebpf.ProgramSpec `ebpf:"inventory"`
+	MatchOnce        *ebpf.ProgramSpec `ebpf:"match_once"`
+	MsgAnnounce      *ebpf.ProgramSpec `ebpf:"msg_announce"`
+	MsgFree          *ebpf.ProgramSpec `ebpf:"msg_free"`
+	MsgParsed        *ebpf.ProgramSpec `ebpf:"msg_parsed"`
+	MsgReady         *ebpf.ProgramSpec `ebpf:"msg_ready"`
+	OpenEnter        *ebpf.ProgramSpec `ebpf:"open_enter"`
+	OpenExit         *ebpf.ProgramSpec `ebpf:"open_exit"`
+	OpenExitTwin     *ebpf.ProgramSpec `ebpf:"open_exit_twin"`
+	OptionSet        *ebpf.ProgramSpec `ebpf:"option_set"`
+	PartialFree      *ebpf.ProgramSpec `ebpf:"partial_free"`
+	PushEnter        *ebpf.ProgramSpec `ebpf:"push_enter"`
+	ReadSockExit     *ebpf.ProgramSpec `ebpf:"read_sock_exit"`
+	ReadVariable     *ebpf.ProgramSpec `ebpf:"read_variable"`
+	RecvmsgExit      *ebpf.ProgramSpec `ebpf:"recvmsg_exit"`
+	ReleaseTx        *ebpf.ProgramSpec `ebpf:"release_tx"`
+	SendmsgEnter     *ebpf.ProgramSpec `ebpf:"sendmsg_enter"`
+	SendpageEnter    *ebpf.ProgramSpec `ebpf:"sendpage_enter"`
+	SetSwOffload     *ebpf.ProgramSpec `ebpf:"set_sw_offload"`
+	SetUlp           *ebpf.ProgramSpec `ebpf:"set_ulp"`
+	SpliceReadExit   *ebpf.ProgramSpec `ebpf:"splice_read_exit"`
+	VerdictEnter     *ebpf.ProgramSpec `ebpf:"verdict_enter"`
+	VerdictEnterTwin *ebpf.ProgramSpec `ebpf:"verdict_enter_twin"`
 }
 
 // KtlsMapSpecs contains maps before they are loaded into the kernel.
@@ -363,6 +338,7 @@ type KtlsMapSpecs struct {
 	Lost        *ebpf.MapSpec `ebpf:"lost"`
 	Payloads    *ebpf.MapSpec `ebpf:"payloads"`
 	Pending     *ebpf.MapSpec `ebpf:"pending"`
+	Sending     *ebpf.MapSpec `ebpf:"sending"`
 	Stats       *ebpf.MapSpec `ebpf:"stats"`
 	Unmet       *ebpf.MapSpec `ebpf:"unmet"`
 	WantName    *ebpf.MapSpec `ebpf:"want_name"`
@@ -386,6 +362,7 @@ type KtlsVariableSpecs struct {
 	NrSendfile      *ebpf.VariableSpec `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.VariableSpec `ebpf:"nr_splice"`
 	PageOffsetBase  *ebpf.VariableSpec `ebpf:"page_offset_base"`
+	Preempts        *ebpf.VariableSpec `ebpf:"preempts"`
 	RecvmsgArgs     *ebpf.VariableSpec `ebpf:"recvmsg_args"`
 	SampleAuto      *ebpf.VariableSpec `ebpf:"sample_auto"`
 	SampleEvery     *ebpf.VariableSpec `ebpf:"sample_every"`
@@ -394,8 +371,8 @@ type KtlsVariableSpecs struct {
 	SetUpdateArg    *ebpf.VariableSpec `ebpf:"set_update_arg"`
 	Snaplen         *ebpf.VariableSpec `ebpf:"snaplen"`
 	StreamConn      *ebpf.VariableSpec `ebpf:"stream_conn"`
-	Twins           *ebpf.VariableSpec `ebpf:"twins"`
 	TxTypeArg       *ebpf.VariableSpec `ebpf:"tx_type_arg"`
+	VerdictTwin     *ebpf.VariableSpec `ebpf:"verdict_twin"`
 	VmemmapBase     *ebpf.VariableSpec `ebpf:"vmemmap_base"`
 	WakeMark        *ebpf.VariableSpec `ebpf:"wake_mark"`
 	WantCgroup      *ebpf.VariableSpec `ebpf:"want_cgroup"`
@@ -442,6 +419,7 @@ type KtlsMaps struct {
 	Lost        *ebpf.Map `ebpf:"lost"`
 	Payloads    *ebpf.Map `ebpf:"payloads"`
 	Pending     *ebpf.Map `ebpf:"pending"`
+	Sending     *ebpf.Map `ebpf:"sending"`
 	Stats       *ebpf.Map `ebpf:"stats"`
 	Unmet       *ebpf.Map `ebpf:"unmet"`
 	WantName    *ebpf.Map `ebpf:"want_name"`
@@ -463,6 +441,7 @@ func (m *KtlsMaps) Close() error {
 		m.Lost,
 		m.Payloads,
 		m.Pending,
+		m.Sending,
 		m.Stats,
 		m.Unmet,
 		m.WantName,
@@ -487,6 +466,7 @@ type KtlsVariables struct {
 	NrSendfile      *ebpf.Variable `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.Variable `ebpf:"nr_splice"`
 	PageOffsetBase  *ebpf.Variable `ebpf:"page_offset_base"`
+	Preempts        *ebpf.Variable `ebpf:"preempts"`
 	RecvmsgArgs     *ebpf.Variable `ebpf:"recvmsg_args"`
 	SampleAuto      *ebpf.Variable `ebpf:"sample_auto"`
 	SampleEvery     *ebpf.Variable `ebpf:"sample_every"`
@@ -495,8 +475,8 @@ type KtlsVariables struct {
 	SetUpdateArg    *ebpf.Variable `ebpf:"set_update_arg"`
 	Snaplen         *ebpf.Variable `ebpf:"snaplen"`
 	StreamConn      *ebpf.Variable `ebpf:"stream_conn"`
-	Twins           *ebpf.Variable `ebpf:"twins"`
 	TxTypeArg       *ebpf.Variable `ebpf:"tx_type_arg"`
+	VerdictTwin     *ebpf.Variable `ebpf:"verdict_twin"`
 	VmemmapBase     *ebpf.Variable `ebpf:"vmemmap_base"`
 	WakeMark        *ebpf.Variable `ebpf:"wake_mark"`
 	WantCgroup      *ebpf.Variable `ebpf:"want_cgroup"`
@@ -514,98 +494,68 @@ type KtlsVariables struct {
 //
 // It can be passed to LoadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KtlsPrograms struct {
-	AbortStrp          *ebpf.Program `ebpf:"abort_strp"`
-	CloseEnter         *ebpf.Program `ebpf:"close_enter"`
-	CloseEnterTwin     *ebpf.Program `ebpf:"close_enter_twin"`
-	CloseExit          *ebpf.Program `ebpf:"close_exit"`
-	CtxFree            *ebpf.Program `ebpf:"ctx_free"`
-	CtxFreeTwin        *ebpf.Program `ebpf:"ctx_free_twin"`
-	DecryptDone        *ebpf.Program `ebpf:"decrypt_done"`
-	EncryptDone        *ebpf.Program `ebpf:"encrypt_done"`
-	ErrAbort           *ebpf.Program `ebpf:"err_abort"`
-	Inventory          *ebpf.Program `ebpf:"inventory"`
-	MatchOnce          *ebpf.Program `ebpf:"match_once"`
-	MsgAnnounce        *ebpf.Program `ebpf:"msg_announce"`
-	MsgAnnounceTwin    *ebpf.Program `ebpf:"msg_announce_twin"`
-	MsgFree            *ebpf.Program `ebpf:"msg_free"`
-	MsgFreeTwin        *ebpf.Program `ebpf:"msg_free_twin"`
-	MsgParsed          *ebpf.Program `ebpf:"msg_parsed"`
-	MsgParsedTwin      *ebpf.Program `ebpf:"msg_parsed_twin"`
-	MsgReady           *ebpf.Program `ebpf:"msg_ready"`
-	MsgReadyTwin       *ebpf.Program `ebpf:"msg_ready_twin"`
-	OpenEnter          *ebpf.Program `ebpf:"open_enter"`
-	OpenEnterTwin      *ebpf.Program `ebpf:"open_enter_twin"`
-	OpenExit           *ebpf.Program `ebpf:"open_exit"`
-	OpenExitTwin       *ebpf.Program `ebpf:"open_exit_twin"`
-	OpenExitTwin2      *ebpf.Program `ebpf:"open_exit_twin2"`
-	OptionSet          *ebpf.Program `ebpf:"option_set"`
-	OptionSetTwin      *ebpf.Program `ebpf:"option_set_twin"`
-	PushEnter          *ebpf.Program `ebpf:"push_enter"`
-	PushEnterTwin      *ebpf.Program `ebpf:"push_enter_twin"`
-	ReadSockExit       *ebpf.Program `ebpf:"read_sock_exit"`
-	ReadSockExitTwin   *ebpf.Program `ebpf:"read_sock_exit_twin"`
-	ReadVariable       *ebpf.Program `ebpf:"read_variable"`
-	RecvmsgExit        *ebpf.Program `ebpf:"recvmsg_exit"`
-	RecvmsgExitTwin    *ebpf.Program `ebpf:"recvmsg_exit_twin"`
-	ReleaseTx          *ebpf.Program `ebpf:"release_tx"`
-	ReleaseTxTwin      *ebpf.Program `ebpf:"release_tx_twin"`
-	SendmsgEnter       *ebpf.Program `ebpf:"sendmsg_enter"`
-	SendpageEnter      *ebpf.Program `ebpf:"sendpage_enter"`
-	SetSwOffload       *ebpf.Program `ebpf:"set_sw_offload"`
-	SetSwOffloadTwin   *ebpf.Program `ebpf:"set_sw_offload_twin"`
-	SetUlp             *ebpf.Program `ebpf:"set_ulp"`
-	SetUlpTwin         *ebpf.Program `ebpf:"set_ulp_twin"`
-	SpliceReadExit     *ebpf.Program `ebpf:"splice_read_exit"`
-	SpliceReadExitTwin *ebpf.Program `ebpf:"splice_read_exit_twin"`
-	VerdictEnter       *ebpf.Program `ebpf:"verdict_enter"`
-	VerdictEnterTwin   *ebpf.Program `ebpf:"verdict_enter_twin"`
+	AbortStrp        *ebpf.Program `ebpf:"abort_strp"`
+	CloseEnter       *ebpf.Program `ebpf:"close_enter"`
+	CloseExit        *ebpf.Program `ebpf:"close_exit"`
+	CtxFree          *ebpf.Program `ebpf:"ctx_free"`
+	DecryptDone      *ebpf.Program `ebpf:"decrypt_done"`
+	EncryptDone      *ebpf.Program `ebpf:"encrypt_done"`
+	ErrAbort         *ebpf.Program `ebpf:"err_abort"`
+	Inventory        *ebpf.Program `ebpf:"inventory"`
+	MatchOnce        *ebpf.Program `ebpf:"match_once"`
+	MsgAnnounce      *ebpf.Program `ebpf:"msg_announce"`
+	MsgFree          *ebpf.Program `ebpf:"msg_free"`
+	MsgParsed        *ebpf.Program `ebpf:"msg_parsed"`
+	MsgReady         *ebpf.Program `ebpf:"msg_ready"`
+	OpenEnter        *ebpf.Program `ebpf:"open_enter"`
+	OpenExit         *ebpf.Program `ebpf:"open_exit"`
+	OpenExitTwin     *ebpf.Program `ebpf:"open_exit_twin"`
+	OptionSet        *ebpf.Program `ebpf:"option_set"`
+	PartialFree      *ebpf.Program `ebpf:"partial_free"`
+	PushEnter        *ebpf.Program `ebpf:"push_enter"`
+	ReadSockExit     *ebpf.Program `ebpf:"read_sock_exit"`
+	ReadVariable     *ebpf.Program `ebpf:"read_variable"`
+	RecvmsgExit      *ebpf.Program `ebpf:"recvmsg_exit"`
+	ReleaseTx        *ebpf.Program `ebpf:"release_tx"`
+	SendmsgEnter     *ebpf.Program `ebpf:"sendmsg_enter"`
+	SendpageEnter    *ebpf.Program `ebpf:"sendpage_enter"`
+	SetSwOffload     *ebpf.Program `ebpf:"set_sw_offload"`
+	SetUlp           *ebpf.Program `ebpf:"set_ulp"`
+	SpliceReadExit   *ebpf.Program `ebpf:"splice_read_exit"`
+	VerdictEnter     *ebpf.Program `ebpf:"verdict_enter"`
+	VerdictEnterTwin *ebpf.Program `ebpf:"verdict_enter_twin"`
 }
 
 func (p *KtlsPrograms) Close() error {
 	return _KtlsClose(
 		p.AbortStrp,
 		p.CloseEnter,
-		p.CloseEnterTwin,
 		p.CloseExit,
 		p.CtxFree,
-		p.CtxFreeTwin,
 		p.DecryptDone,
 		p.EncryptDone,
 		p.ErrAbort,
 		p.Inventory,
 		p.MatchOnce,
 		p.MsgAnnounce,
-		p.MsgAnnounceTwin,
 		p.MsgFree,
-		p.MsgFreeTwin,
 		p.MsgParsed,
-		p.MsgParsedTwin,
 		p.MsgReady,
-		p.MsgReadyTwin,
 		p.OpenEnter,
-		p.OpenEnterTwin,
 		p.OpenExit,
 		p.OpenExitTwin,
-		p.OpenExitTwin2,
 		p.OptionSet,
-		p.OptionSetTwin,
+		p.PartialFree,
 		p.PushEnter,
-		p.PushEnterTwin,
 		p.ReadSockExit,
-		p.ReadSockExitTwin,
 		p.ReadVariable,
 		p.RecvmsgExit,
-		p.RecvmsgExitTwin,
 		p.ReleaseTx,
-		p.ReleaseTxTwin,
 		p.SendmsgEnter,
 		p.SendpageEnter,
 		p.SetSwOffload,
-		p.SetSwOffloadTwin,
 		p.SetUlp,
-		p.SetUlpTwin,
 		p.SpliceReadExit,
-		p.SpliceReadExitTwin,
 		p.VerdictEnter,
 		p.VerdictEnterTwin,
 	)

@@ -19,7 +19,7 @@ type Symbols struct {
 	variables map[string]uint64
 }
 
-// ReadSymbols looks for these functions.
+// ReadSymbols looks for these functions, and for the one that the learning calls.
 func ReadSymbols(functions []string) (*Symbols, error) {
 	f, err := os.Open("/proc/kallsyms")
 	if err != nil {
@@ -27,7 +27,7 @@ func ReadSymbols(functions []string) (*Symbols, error) {
 	}
 	defer f.Close()
 	k := &Symbols{Functions: map[string]bool{}, variables: map[string]uint64{}}
-	wanted := map[string]bool{}
+	wanted := map[string]bool{askedBy: true}
 	for _, name := range functions {
 		wanted[name] = true
 	}
