@@ -3,9 +3,7 @@
 #ifndef KTLS_FILTER_H
 #define KTLS_FILTER_H
 
-#include "ktls_kernel.h"
-#include "ktls_event.h"
-#include "ktls_stats.h"
+#include "ktls_stages.h"
 
 /* Set by the loader before the programs are loaded. */
 const volatile u32 want_pids = 0, want_comm = 0, want_uid_set = 0, want_uid = 0, want_netns = 0, want_port = 0;

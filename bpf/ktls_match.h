@@ -7,9 +7,7 @@
 #ifndef KTLS_MATCH_H
 #define KTLS_MATCH_H
 
-#include "ktls_event.h"
 #include "ktls_payload.h"
-
 
 const volatile u32 matching = 0;      /* there is an expression */
 const volatile u32 match_payload = 0; /* it tests the plaintext: one bit for each test */

@@ -3,8 +3,7 @@
 #ifndef KTLS_PLAINTEXT_H
 #define KTLS_PLAINTEXT_H
 
-#include "ktls_conn.h"
-#include "ktls_payload.h"
+#include "ktls_tell.h"
 
 DEFINE_COPY(256, 256)
 DEFINE_COPY(2048, 1024)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The hooks of records that are received. */
+/* The hooks of records that are received, until they are opened. */
 #ifndef KTLS_RECEIVE_H
 #define KTLS_RECEIVE_H
 
 #include "ktls_failure.h"
+#include "ktls_late.h"
 #include "ktls_plaintext.h"
 
 /* tls_rx_msg_ready(strp) */
@@ -25,14 +26,6 @@ static __always_inline int record_announced(u64 *ctx)
 	return GIVEN(strp, msg_ready) ? record_ready(ctx) : 0;
 }
 
-HOOK("fentry/tls_rx_msg_ready", msg_ready, record_ready)
-
-/* From 7.2; called also when there is nothing to announce. */
-HOOK("fentry/tls_rx_msg_maybe_announce", msg_announce, record_announced)
-
-/* From 7.2: a reader that finds the next record by itself announces nothing. */
-HOOK("fexit/tls_strp_check_rcv", msg_parsed, record_announced)
-
 /* A record's header that cannot be one (tls_rx_msg_size) ends the connection. */
 static __always_inline int parser_aborts(u64 *ctx)
 {
@@ -47,8 +40,6 @@ static __always_inline int parser_aborts(u64 *ctx)
 	emit_kernel_failure(&c->rx, read_seq(c->seq_rx), err, FUNC_STRP_ABORT_STRP, outer_type((void *)c->priv_rx));
 	return 0;
 }
-
-HOOK("fentry/tls_strp_abort_strp", abort_strp, parser_aborts)
 
 /* The direct path puts the plaintext into the reader's memory; its iterator moves on meanwhile. */
 static __always_inline void remember_reader(struct conn *c, const struct msghdr *msg)
@@ -134,8 +125,6 @@ static __always_inline int open_begins(u64 *ctx)
 	return 0;
 }
 
-HOOK("fentry/tls_rx_one_record", open_enter, open_begins)
-
 static __always_inline void source_of_skb(struct conn *c, const struct sk_buff *skb)
 {
 	struct source *s = &c->src[DIR_RX];
@@ -213,212 +202,5 @@ static __always_inline int open_ends(u64 *ctx)
 	}
 	return 0;
 }
-
-TWIN("fexit/tls_rx_one_record", open_exit, open_ends)
-
-/* Whether this task is the one to tell of the record that was opened. */
-static __always_inline bool rx_taken(struct conn *c, u32 was)
-{
-	return __sync_val_compare_and_swap(&c->rx_state, was, was & ~RX_STATE) == was;
-}
-
-/* Dashboard mode: add the record of this return up. */
-static __always_inline int add_return(struct conn *c, u32 was, u64 now, u8 op)
-{
-	struct event e = c->rx;
-	bool late = c->rx_late;
-
-	e.stamp[3] = now;
-	e.op = op;
-	if (!rx_taken(c, was))
-		return 0;
-	if (late)
-		all_returned(&e);
-	emit_record(&e, &c->rx.hidden, &c->sampled[DIR_RX]);
-	return 0;
-}
-
-/* Whether the record of this return is told. A copy is asked about: the answer is left in it. */
-static __always_inline bool return_stays(struct conn *c, u64 now, u8 op, u8 *matched, bool *skipped)
-{
-	struct event e = c->rx;
-
-	e.stamp[3] = now;
-	e.op = op;
-	if (matching && !match_record(&e))
-		return false;
-	*matched = e.matched;
-	*skipped = left_out(&e, &c->sampled[DIR_RX]);
-	return !*skipped;
-}
-
-/*
- * Another reader may take c->rx over right now, and this task may be taken off
- * the processor anywhere. Only who changes the state tells of the record, and its
- * place in the ring is taken before: what is opened afterwards comes behind it.
- */
-static __always_inline int call_returns(u64 sk, u8 op)
-{
-	struct conn *c = conn_lookup(sk);
-	struct event *place = 0;
-	bool skipped = false;
-	u64 now, used;
-	u8 matched;
-	u32 was;
-
-	if (!c)
-		return 0;
-	was = *(volatile u32 *)&c->rx_state;
-	if ((was & RX_STATE) != RX_OPENED || !is_current(&c->rx))
-		return 0;
-	now = bpf_ktime_get_ns();
-	if (aggregate)
-		return add_return(c, was, now, op);
-	matched = c->rx.matched;
-	if ((c->rx.flags & FLAG_HIDDEN) || ((matching || sampling) && !return_stays(c, now, op, &matched, &skipped))) {
-		/* Before another reader's record can leave without it. */
-		__sync_fetch_and_add(&c->rx.hidden, 1);
-		if (!rx_taken(c, was))
-			__sync_fetch_and_add(&c->rx.hidden, -1);
-		else if (skipped)
-			skip(&c->sampled[DIR_RX]);
-		return 0;
-	}
-	used = ring_used();
-	if (has_room(&c->rx, used))
-		place = bpf_ringbuf_reserve(&events, sizeof(*place), 0);
-	if (place) {
-		*place = c->rx;
-		place->stamp[3] = now;
-		place->op = op;
-		place->matched = matched;
-	}
-	if (!rx_taken(c, was)) {
-		if (place)
-			bpf_ringbuf_discard(place, BPF_RB_NO_WAKEUP);
-		return 0;
-	}
-	if (place) {
-		stand_for(place, &c->sampled[DIR_RX]);
-		bpf_ringbuf_submit(place, wakeup(used));
-	} else {
-		add_lost(ring_loss(&c->rx), 1);
-	}
-	return 0;
-}
-
-
-static __always_inline int recvmsg_returns(u64 *ctx)
-{
-	int ret = recvmsg_args == 5 ? ARG(ctx, 5) : ARG(ctx, 4);
-	struct conn *c;
-
-	/* The peer has changed its key and nobody has told the kernel (from 6.14). */
-	if (ret == -EKEYEXPIRED) {
-		c = conn_lookup(ctx[0]);
-		if (c)
-			emit_failure(&c->rx, read_seq(c->seq_rx), ret, FUNC_RECVMSG);
-	}
-	return call_returns(ctx[0], OP_RECV);
-}
-
-static __always_inline int splice_read_returns(u64 *ctx)
-{
-	const struct socket *sock = (void *)ctx[0];
-
-	return call_returns((u64)BPF_CORE_READ(sock, sk), OP_SPLICE_READ);
-}
-
-static __always_inline int read_sock_returns(u64 *ctx)
-{
-	return call_returns(ctx[0], OP_READ_SOCK);
-}
-
-HOOK("fexit/tls_sw_recvmsg", recvmsg_exit, recvmsg_returns)
-HOOK("fexit/tls_sw_splice_read", splice_read_exit, splice_read_returns)
-HOOK("fexit/tls_sw_read_sock", read_sock_exit, read_sock_returns)
-
-/*
- * Dashboard mode: what asynchronous crypto says of the record seq belongs into
- * the event in the making, if it still is that record's. One that could not be
- * opened is none.
- */
-static __always_inline void opened_late(struct conn *c, u64 seq, int err)
-{
-	u32 was = *(volatile u32 *)&c->rx_state;
-
-	if ((was & RX_STATE) != RX_OPENED || c->rx.seq != seq)
-		return;
-	if (err)
-		rx_taken(c, was);
-	else
-		c->rx.stamp[2] = stage_time(&c->rx);
-}
-
-/*
- * Asynchronous crypto has opened a record, in softirq or in a worker. It is
- * TLS 1.2 (TLS 1.3 is opened synchronously), so that the additional data, the
- * first piece of the output, begins with the sequence (RFC 5246 section 6.2.3.3).
- */
-SEC("fentry/tls_decrypt_done")
-int decrypt_done(u64 *ctx)
-{
-	const struct crypto_async_request *req = (void *)ctx[0];
-	const struct aead_request *aead = (void *)req;
-	const struct tls_decrypt_ctx *dctx;
-	struct sg_head out;
-	int err = ctx[1];
-	struct source *s;
-	struct event e;
-	struct conn *c;
-	u32 zero = 0;
-	u64 aad;
-
-	if (err == -EINPROGRESS)
-		return 0;
-	if (done_is_req)
-		aead = BPF_CORE_READ(req, data);
-	if (!read_sg(&out, (u64)BPF_CORE_READ(aead, dst))) {
-		count_lost(LOST_PAYLOAD_UNREADABLE, DIR_RX);
-		return 0;
-	}
-	aad = page_addr(out.page) + out.offset;
-	dctx = (void *)(aad - bpf_core_field_offset(struct tls_decrypt_ctx, aad));
-	c = conn_lookup((u64)BPF_CORE_READ(dctx, sk));
-	s = bpf_map_lookup_elem(&async_source, &zero);
-	if (!c || !s || c->rx_hidden)
-		return 0;
-	if (aggregate)
-		opened_late(c, read_seq(aad), err);
-	if (err) {
-		c->rx_failed = 1;
-		emit_kernel_failure(&c->rx, read_seq(aad), err, FUNC_DECRYPT_DONE, c->rx.type);
-		return 0;
-	}
-	if (aggregate && c->rx.conn != stream_conn)
-		return 0;
-	e = c->rx;
-	e.kind = KIND_OPENED;
-	e.seq = read_seq(aad);
-	e.flags = FLAG_ASYNC;
-	e.stamp[1] = 0; /* c->rx may be another record by now */
-	e.stamp[2] = bpf_ktime_get_ns();
-	if (needs_plaintext()) {
-		__builtin_memset(s, 0, sizeof(*s));
-		s->kind = SRC_SG;
-		s->base = (u64)BPF_CORE_READ(aead, dst);
-		s->at = 1;
-		s->wrap = ~0U;
-		e.len = read_be16(aad + 11); /* behind sequence, type and version */
-		e.hits = 0;
-		e.state = PICKED; /* no record of asynchronous crypto is left out */
-		if (match_payload)
-			look_at(&e, s);
-		copy_payload(&e, s);
-	}
-	emit(&e);
-	return 0;
-}
-
 
 #endif

@@ -9,8 +9,7 @@
 #ifndef KTLS_SAMPLE_H
 #define KTLS_SAMPLE_H
 
-#include "ktls_kernel.h"
-#include "ktls_event.h"
+#include "ktls_ring.h"
 
 const volatile u32 sampling = 0;    /* set by the loader; without it the rest is dead code */
 const volatile u32 sample_auto = 0; /* N follows the ring's fill */
@@ -27,8 +26,6 @@ struct sampled {
 	u32 skipped; /* left out, and no event stands for it yet */
 	u32 owed;    /* user space holds records that wait for a call's return */
 };
-
-static __always_inline u64 ring_used(void);
 
 /* N by the fill of the ring: 1 below the half, then 4, 16 ... for each sixteenth; the last two let no data in. */
 static __always_inline u32 sample_step(void)

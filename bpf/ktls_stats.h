@@ -7,11 +7,7 @@
 #ifndef KTLS_STATS_H
 #define KTLS_STATS_H
 
-#include "ktls_kernel.h"
-#include "ktls_event.h"
-
-const volatile u32 aggregate = 0; /* set by the loader; without it the rest is dead code */
-volatile u64 stream_conn = 0;     /* the connection whose records are events too; it changes while the programs run */
+#include "ktls_stages.h"
 
 /* log2[k] counts times of 2^k to 2^(k+1) ns; the last one also what is longer, from 34 s on. */
 #define BUCKETS 36
@@ -71,27 +67,6 @@ struct {
 	__type(value, struct sums);
 } stats SEC(".maps");
 
-/*
- * Records of a receive call that goes on: when it returns they get that end.
- * What finds no room is counted without times. A task is in one call at a time,
- * so nobody else touches its entry. LRU, since tasks end without a word.
- */
-#define LATE_MAX 128
-struct late {
-	u32 n, pad;
-	struct {
-		u64 stamp[3];
-		u64 weight;
-	} of[LATE_MAX];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 2048);
-	__type(key, u32); /* thread */
-	__type(value, struct late);
-} late SEC(".maps");
-
 /* What is too big for the stack starts as a copy of these. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -99,35 +74,6 @@ struct {
 	__type(key, u32);
 	__type(value, struct sums);
 } blank_stats SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct late);
-} blank_late SEC(".maps");
-
-/*
- * How many records the stages of this one stand for; 0: they are not measured.
- * Reading the clock between the stages costs a quarter of what a record does, so
- * where many go by, one in some is chosen: by the golden ratio, which is in step
- * with no pattern of the traffic. The first ones and those that become events are
- * all measured. nth counts the direction's records.
- */
-#define STAGES_OF_ALL 64
-#define STAGES_SHIFT 3 /* log2 of one in how many */
-
-static __always_inline u32 stage_weight(const struct event *e, u32 *nth)
-{
-	u32 n;
-
-	if (!aggregate)
-		return 1;
-	n = (*nth)++;
-	if (n < STAGES_OF_ALL || e->conn == stream_conn)
-		return 1;
-	return n * 0x9e3779b1U >> (32 - STAGES_SHIFT) ? 0 : 1 << STAGES_SHIFT;
-}
 
 /* Hides what the compiler knows of v: what it leaves out the verifier would not know. */
 #define keep(v) asm volatile("" : "+r"(v))
@@ -242,9 +188,6 @@ static __always_inline struct sums *stats_of(const struct event *e)
 	return s;
 }
 
-/* Whether the times between begin and end are wanted. */
-static __always_inline bool has_stages(const struct event *e) { return !aggregate || e->err; }
-
 static __always_inline void set_last(struct side *s, const struct event *e)
 {
 	u64 mono = e->stamp[3];
@@ -269,72 +212,6 @@ static __always_inline void set_last(struct side *s, const struct event *e)
 	s->mode = e->mode;
 	s->flags = e->flags;
 	__builtin_memcpy(s->comm, e->comm, sizeof(s->comm));
-}
-
-/* Keep the times of a record, if it is wanted, until its call returns. */
-static __always_inline void wait_for_return(const struct event *e, bool first, bool wanted)
-{
-	u32 tid = e->tid, zero = 0, n;
-	struct late *l = bpf_map_lookup_elem(&late, &tid);
-
-	if (!l) {
-		l = bpf_map_lookup_elem(&blank_late, &zero);
-		if (!l)
-			return;
-		bpf_map_update_elem(&late, &tid, l, BPF_ANY);
-		l = bpf_map_lookup_elem(&late, &tid);
-		if (!l)
-			return;
-	}
-	if (first)
-		l->n = 0; /* what a failed call left */
-	n = l->n;
-	if (n >= LATE_MAX || !wanted)
-		return;
-	l->of[n].stamp[0] = e->stamp[0];
-	l->of[n].stamp[1] = e->stamp[1];
-	l->of[n].stamp[2] = e->stamp[2];
-	l->of[n].weight = e->err;
-	l->n = n + 1;
-}
-
-struct returning {
-	struct late *from;
-	struct side *to;
-	u64 end;
-};
-
-static long one_returned(u32 i, struct returning *r)
-{
-	const struct late *l = r->from;
-	u64 stamp[4];
-
-	if (i >= LATE_MAX)
-		return 1;
-	stamp[0] = l->of[i].stamp[0];
-	stamp[1] = l->of[i].stamp[1];
-	stamp[2] = l->of[i].stamp[2];
-	stamp[3] = r->end;
-	add_times(r->to, stamp, l->of[i].weight);
-	return 0;
-}
-
-/* The call returned that has opened others before e. */
-static __noinline void all_returned(const struct event *e)
-{
-	u32 tid = e->tid;
-	struct late *l = bpf_map_lookup_elem(&late, &tid);
-	struct returning r = { l, 0, e->stamp[3] };
-	struct sums *s;
-
-	if (!l || !l->n)
-		return;
-	s = stats_of(e);
-	if (!s)
-		return;
-	r.to = &s->side[DIR_RX];
-	bpf_loop(l->n, one_returned, &r, 0);
-	l->n = 0;
 }
 
 /* Add a record up. False where the map has no room for its connection. */
@@ -368,10 +245,5 @@ static __always_inline void close_stats(u64 conn)
 	if (s && s->conn)
 		s->closed = 1;
 }
-
-/* A time that never leaves the kernel: it has happened, and the clock was not read. */
-#define NOT_MEASURED 1
-
-static __always_inline u64 stage_time(const struct event *e) { return has_stages(e) ? bpf_ktime_get_ns() : NOT_MEASURED; }
 
 #endif

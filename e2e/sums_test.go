@@ -85,7 +85,7 @@ func (tr *tracer) stopDashboard() []snapshot {
 	return all
 }
 
-// lateMax is LATE_MAX of bpf/ktls_stats.h: so many records of one call, and the
+// lateMax is LATE_MAX of bpf/ktls_late.h: so many records of one call, and the
 // last, have times.
 const lateMax = 128
 

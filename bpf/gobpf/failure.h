@@ -3,7 +3,7 @@
 #ifndef GOBPF_FAILURE_H
 #define GOBPF_FAILURE_H
 
-#include "conn.h"
+#include "unmet.h"
 
 /* Report that the kernel's TLS code failed in a call; like is an event of the connection and direction. */
 static __noinline void emit_failure(const struct event *like, u64 seq, int err, u8 func)

@@ -3,7 +3,8 @@
 #ifndef GOBPF_LIFE_H
 #define GOBPF_LIFE_H
 
-#include "receive.h"
+#include "push.h"
+#include "return.h"
 
 /* What a network card seals gets its key elsewhere (tls_set_device_offload), and no hook sees its records. */
 static __always_inline void tell_other_key(struct conn *c, u8 dir)

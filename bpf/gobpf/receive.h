@@ -3,7 +3,7 @@
 #ifndef GOBPF_RECEIVE_H
 #define GOBPF_RECEIVE_H
 
-#include "send.h"
+#include "plaintext.h"
 
 /* tls_rx_msg_ready(strp) */
 static __always_inline int record_ready(u64 *ctx)
@@ -192,73 +192,6 @@ static __always_inline int open_ends(u64 *ctx)
 		copy_payload(e, &c->src[DIR_RX]);
 	}
 	return 0;
-}
-
-/* Whether this task is the one to tell of the record that was opened. */
-static __always_inline bool rx_taken(struct conn *c, u32 was)
-{
-	return __sync_val_compare_and_swap(&c->rx_state, was, was & ~RX_STATE) == was;
-}
-
-/*
- * Another reader may take c->rx over right now. Only who changes the state tells
- * of the record, and its place among the samples is taken before.
- */
-static __always_inline int call_returns(u64 sk, u8 op)
-{
-	struct conn *c = conn_lookup(sk);
-	struct outbox *o = my_outbox();
-	struct event_sample *s;
-	u32 was;
-
-	if (!c || !o)
-		return 0;
-	was = *(volatile u32 *)&c->rx_state;
-	if ((was & RX_STATE) != RX_OPENED || !is_current(&c->rx))
-		return 0;
-	s = next_sample(o, &c->rx);
-	if (!s)
-		return 0;
-	s->event = c->rx;
-	if (s->event.flags & FLAG_HIDDEN) {
-		/* Before another reader's record can leave without it. */
-		__sync_fetch_and_add(&c->rx.hidden, 1);
-		if (!rx_taken(c, was))
-			__sync_fetch_and_add(&c->rx.hidden, -1);
-		return 0;
-	}
-	if (!rx_taken(c, was))
-		return 0;
-	s->event.stamp[3] = bpf_ktime_get_ns();
-	s->event.op = op;
-	o->n++;
-	return 0;
-}
-
-static __always_inline int recvmsg_returns(u64 *ctx)
-{
-	int ret = ctx[5];
-	struct conn *c;
-
-	/* The peer has changed its key and nobody has told the kernel (from 6.14). */
-	if (ret == -EKEYEXPIRED) {
-		c = conn_lookup(ctx[0]);
-		if (c)
-			emit_failure(&c->rx, read_seq(c->seq_rx), ret, FUNC_RECVMSG);
-	}
-	return call_returns(ctx[0], OP_RECV);
-}
-
-static __always_inline int splice_read_returns(u64 *ctx)
-{
-	const struct socket *sock = (void *)ctx[0];
-
-	return call_returns((u64)BPF_CORE_READ(sock, sk), OP_SPLICE_READ);
-}
-
-static __always_inline int read_sock_returns(u64 *ctx)
-{
-	return call_returns(ctx[0], OP_READ_SOCK);
 }
 
 #endif

@@ -78,7 +78,7 @@ func (l Load) fresh() int {
 
 // warm is how many records go before, which fill caches and open what is made
 // on demand: one on each connection, and on a single one those at its begin that
-// the tracer looks at more closely (STAGES_OF_ALL of bpf/ktls_stats.h).
+// the tracer looks at more closely (STAGES_OF_ALL of bpf/ktls_stages.h).
 func (l Load) warm() int { return l.Conns + 64 }
 
 // records is how many Measure sends.

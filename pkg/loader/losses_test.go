@@ -86,7 +86,7 @@ func TestMaps(t *testing.T) {
 }
 
 func TestPageSize(t *testing.T) {
-	if n := objecttest.Define(t, objecttest.Header(t, "ktls_kernel.h"), "PAGE_SIZE"); n != pageSize {
+	if n := objecttest.Define(t, objecttest.Header(t, "ktls_types.h"), "PAGE_SIZE"); n != pageSize {
 		t.Errorf("PAGE_SIZE is %d, Go has %d", n, pageSize)
 	}
 }

@@ -57,7 +57,7 @@ func loopback(t *testing.T, options ...func(*net.TCPListener) error) (a, b *net.
 }
 
 // measuredStages is how many of n records have their stages measured, and how
-// many they stand for (stage_weight of bpf/ktls_stats.h).
+// many they stand for (stage_weight of bpf/ktls_stages.h).
 func measuredStages(n uint32) (stand uint64) {
 	const ofAll, oneIn = 64, 8
 	for i := range n {

@@ -172,7 +172,7 @@ func (m *Meter) shut(now time.Time) {
 }
 
 // sum returns a program's cost, which is also its twin's (TWIN in
-// bpf/ktls_conn.h).
+// bpf/ktls_trace.bpf.c).
 func (m *Meter) sum(base string) *event.ProgramCost {
 	c := m.sums[base]
 	if c == nil {

@@ -1,6 +1,6 @@
 package object
 
-// PageSize is PAGE_SIZE of bpf/ktls_kernel.h.
+// PageSize is PAGE_SIZE of bpf/ktls_types.h.
 const PageSize = 4096
 
 // PageVariables are the kernel's variables that translate a struct page to its

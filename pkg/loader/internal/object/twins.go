@@ -2,7 +2,7 @@ package object
 
 import "strings"
 
-// twinSuffix names the second copy of a program (TWIN in bpf/ktls_conn.h).
+// twinSuffix names the second copy of a program (TWIN in bpf/ktls_trace.bpf.c).
 const twinSuffix = "_twin"
 
 // Copies names the programs that may be there for one.

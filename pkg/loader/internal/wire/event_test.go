@@ -188,7 +188,7 @@ func TestEnumNames(t *testing.T) {
 }
 
 func TestKernelNumbers(t *testing.T) {
-	text := objecttest.Header(t, "ktls_kernel.h")
+	text := objecttest.Header(t, "ktls_types.h")
 	for name, want := range map[string]int{
 		"TLS_BASE": int(event.ModeNone), "TLS_SW": int(event.ModeSW), "TLS_HW": int(event.ModeHW),
 		"AF_INET": int(event.FamilyINET), "AF_INET6": int(event.FamilyINET6),

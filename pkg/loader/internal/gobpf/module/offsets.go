@@ -15,7 +15,7 @@ import (
 // Offsets are what the programs must know of a kernel that has no type
 // information: where the fields that they read lie. It takes the place of BTF.
 type Offsets struct {
-	// Fields are places of "struct.member", both named as in ktls_kernel.h.
+	// Fields are places of "struct.member", both named as in ktls_types.h.
 	Fields map[string]Place `json:"fields"`
 	// Sizes are those of structs whose size the programs use.
 	Sizes map[string]uint32 `json:"sizes"`

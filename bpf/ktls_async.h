@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What asynchronous crypto says of records, in softirq or in a worker. */
+#ifndef KTLS_ASYNC_H
+#define KTLS_ASYNC_H
+
+#include "ktls_push.h"
+#include "ktls_return.h"
+
+/*
+ * For tls_decrypt_done, which runs beside everything else. One for each
+ * processor is enough: the kernel does not run a program twice at a time there.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct source);
+} async_source SEC(".maps");
+
+/* Asynchronous crypto has sealed a record, in softirq or in a worker. */
+static __always_inline int encryption_ends(u64 *ctx)
+{
+	const struct crypto_async_request *req = (void *)ctx[0];
+	struct tls_rec *rec = (void *)req;
+	struct pending_key key = {};
+	int err = ctx[1];
+	struct waiting *w;
+	struct event *e;
+	struct conn *c;
+	u32 place;
+
+	if (err == -EINPROGRESS)
+		return 0;
+	if (done_is_req)
+		rec = (void *)BPF_CORE_READ(req, data) - bpf_core_field_offset(struct tls_rec, aead_req);
+	c = conn_lookup((u64)BPF_CORE_READ(rec, sk));
+	if (!c)
+		return 0;
+	e = &c->tx;
+	if (c->tx_rec != (u64)rec || c->tx_state != TX_SEALING) {
+		place = place_of(c, (u64)rec);
+		key.conn = c->tx.conn;
+		key.number = c->head + place - 1;
+		w = bpf_map_lookup_elem(&pending, &key);
+		if (!place || !w)
+			return 0;
+		e = &w->e;
+	}
+	if (err) {
+		c->tx_failed = 1;
+		emit_kernel_failure(e, e->seq, err, FUNC_ENCRYPT_DONE, e->type);
+		return 0;
+	}
+	e->stamp[2] = stage_time(e);
+	return 0;
+}
+
+/*
+ * Dashboard mode: what asynchronous crypto says of the record seq belongs into
+ * the event in the making, if it still is that record's. One that could not be
+ * opened is none.
+ */
+static __always_inline void opened_late(struct conn *c, u64 seq, int err)
+{
+	u32 was = *(volatile u32 *)&c->rx_state;
+
+	if ((was & RX_STATE) != RX_OPENED || c->rx.seq != seq)
+		return;
+	if (err)
+		rx_taken(c, was);
+	else
+		c->rx.stamp[2] = stage_time(&c->rx);
+}
+
+/*
+ * Asynchronous crypto has opened a record, in softirq or in a worker. It is
+ * TLS 1.2 (TLS 1.3 is opened synchronously), so that the additional data, the
+ * first piece of the output, begins with the sequence (RFC 5246 section 6.2.3.3).
+ */
+static __always_inline int decryption_ends(u64 *ctx)
+{
+	const struct crypto_async_request *req = (void *)ctx[0];
+	const struct aead_request *aead = (void *)req;
+	const struct tls_decrypt_ctx *dctx;
+	struct sg_head out;
+	int err = ctx[1];
+	struct source *s;
+	struct event e;
+	struct conn *c;
+	u32 zero = 0;
+	u64 aad;
+
+	if (err == -EINPROGRESS)
+		return 0;
+	if (done_is_req)
+		aead = BPF_CORE_READ(req, data);
+	if (!read_sg(&out, (u64)BPF_CORE_READ(aead, dst))) {
+		count_lost(LOST_PAYLOAD_UNREADABLE, DIR_RX);
+		return 0;
+	}
+	aad = page_addr(out.page) + out.offset;
+	dctx = (void *)(aad - bpf_core_field_offset(struct tls_decrypt_ctx, aad));
+	c = conn_lookup((u64)BPF_CORE_READ(dctx, sk));
+	s = bpf_map_lookup_elem(&async_source, &zero);
+	if (!c || !s || c->rx_hidden)
+		return 0;
+	if (aggregate)
+		opened_late(c, read_seq(aad), err);
+	if (err) {
+		c->rx_failed = 1;
+		emit_kernel_failure(&c->rx, read_seq(aad), err, FUNC_DECRYPT_DONE, c->rx.type);
+		return 0;
+	}
+	if (aggregate && c->rx.conn != stream_conn)
+		return 0;
+	e = c->rx;
+	e.kind = KIND_OPENED;
+	e.seq = read_seq(aad);
+	e.flags = FLAG_ASYNC;
+	e.stamp[1] = 0; /* c->rx may be another record by now */
+	e.stamp[2] = bpf_ktime_get_ns();
+	if (needs_plaintext()) {
+		__builtin_memset(s, 0, sizeof(*s));
+		s->kind = SRC_SG;
+		s->base = (u64)BPF_CORE_READ(aead, dst);
+		s->at = 1;
+		s->wrap = ~0U;
+		e.len = read_be16(aad + 11); /* behind sequence, type and version */
+		e.hits = 0;
+		e.state = PICKED; /* no record of asynchronous crypto is left out */
+		if (match_payload)
+			look_at(&e, s);
+		copy_payload(&e, s);
+	}
+	emit(&e);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What the loader sets: constants before the programs are loaded, and what changes while they run. */
+#ifndef KTLS_CONFIG_H
+#define KTLS_CONFIG_H
+
+#include "ktls_kernel.h"
+
+const volatile u32 snaplen = 0;
+const volatile u32 tx_type_arg = 3;   /* index of bpf_exec_tx_verdict's record_type */
+const volatile u32 set_tx_arg = 1;    /* index of tls_set_sw_offload's tx */
+const volatile u32 set_update_arg = 0;/* index of its new_crypto_info; 0: this kernel has no rekey */
+const volatile u32 done_is_req = 0;   /* tls_encrypt_done and tls_decrypt_done get a crypto_async_request, not its data */
+const volatile u32 recvmsg_args = 4;
+const volatile s32 nr_sendfile = 40, nr_splice = 275;
+const volatile u32 verdict_twin = 0;  /* verdict_enter is attached twice */
+const volatile u32 preempts = 0;      /* the kernel preempts its own code, see TWIN */
+const volatile u32 wake_mark = 1 << 16;/* bytes in the ring that wake the reader */
+const volatile u32 data_mark = 7 << 16;/* bytes in the ring that leave no room for data records */
+
+const volatile u32 aggregate = 0; /* set by the loader; without it the rest is dead code */
+volatile u64 stream_conn = 0;     /* the connection whose records are events too; it changes while the programs run */
+
+/*
+ * Attaching and detaching take a while, hook by hook. Nothing is traced before
+ * all are there, nor after the first may have gone.
+ */
+volatile u32 live = 0;
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Dashboard mode: records of a receive call that goes on wait for its return. */
+#ifndef KTLS_LATE_H
+#define KTLS_LATE_H
+
+#include "ktls_stats.h"
+
+/*
+ * Records of a receive call that goes on: when it returns they get that end.
+ * What finds no room is counted without times. A task is in one call at a time,
+ * so nobody else touches its entry. LRU, since tasks end without a word.
+ */
+#define LATE_MAX 128
+struct late {
+	u32 n, pad;
+	struct {
+		u64 stamp[3];
+		u64 weight;
+	} of[LATE_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 2048);
+	__type(key, u32); /* thread */
+	__type(value, struct late);
+} late SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct late);
+} blank_late SEC(".maps");
+
+/* Keep the times of a record, if it is wanted, until its call returns. */
+static __always_inline void wait_for_return(const struct event *e, bool first, bool wanted)
+{
+	u32 tid = e->tid, zero = 0, n;
+	struct late *l = bpf_map_lookup_elem(&late, &tid);
+
+	if (!l) {
+		l = bpf_map_lookup_elem(&blank_late, &zero);
+		if (!l)
+			return;
+		bpf_map_update_elem(&late, &tid, l, BPF_ANY);
+		l = bpf_map_lookup_elem(&late, &tid);
+		if (!l)
+			return;
+	}
+	if (first)
+		l->n = 0; /* what a failed call left */
+	n = l->n;
+	if (n >= LATE_MAX || !wanted)
+		return;
+	l->of[n].stamp[0] = e->stamp[0];
+	l->of[n].stamp[1] = e->stamp[1];
+	l->of[n].stamp[2] = e->stamp[2];
+	l->of[n].weight = e->err;
+	l->n = n + 1;
+}
+
+struct returning {
+	struct late *from;
+	struct side *to;
+	u64 end;
+};
+
+static long one_returned(u32 i, struct returning *r)
+{
+	const struct late *l = r->from;
+	u64 stamp[4];
+
+	if (i >= LATE_MAX)
+		return 1;
+	stamp[0] = l->of[i].stamp[0];
+	stamp[1] = l->of[i].stamp[1];
+	stamp[2] = l->of[i].stamp[2];
+	stamp[3] = r->end;
+	add_times(r->to, stamp, l->of[i].weight);
+	return 0;
+}
+
+/* The call returned that has opened others before e. */
+static __noinline void all_returned(const struct event *e)
+{
+	u32 tid = e->tid;
+	struct late *l = bpf_map_lookup_elem(&late, &tid);
+	struct returning r = { l, 0, e->stamp[3] };
+	struct sums *s;
+
+	if (!l || !l->n)
+		return;
+	s = stats_of(e);
+	if (!s)
+		return;
+	r.to = &s->side[DIR_RX];
+	bpf_loop(l->n, one_returned, &r, 0);
+	l->n = 0;
+}
+
+#endif

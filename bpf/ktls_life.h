@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The hooks of a connection: its keys, its end, and what goes wrong on the way. */
+#ifndef KTLS_LIFE_H
+#define KTLS_LIFE_H
+
+#include "ktls_push.h"
+#include "ktls_receive.h"
+
+/* What a network card seals gets its key elsewhere (tls_set_device_offload), and no hook sees its records. */
+static __always_inline void tell_other_key(struct conn *c, u8 dir)
+{
+	u8 mode = dir == DIR_TX ? c->tx.mode : c->rx.mode;
+
+	if (c->keyed[dir & 1] && !c->key_told[dir & 1] && mode != TLS_HW)
+		key_missed(c, dir, read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx));
+}
+
+static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
+{
+	struct tls_context *ctx = tls_ctx_of((void *)sk);
+	struct conn *c = conn_find(sk);
+	bool others = false;
+
+	if (ret || !ctx)
+		return 0;
+	if (c && c->ctx != (u64)ctx) { /* of an earlier socket at this address */
+		if (aggregate)
+			close_stats(c->rx.conn);
+		conn_delete(sk);
+		c = 0;
+	}
+	c = if_wanted(c ? c : conn_new(sk, ctx, &others));
+	if (!c)
+		return 0;
+	set_keys(c);
+	tell_other_key(c, !dir);
+	c->keyed[dir & 1] = 1;
+	/* The kernel writes tx_conf and rx_conf only after this function. */
+	if (dir == DIR_TX) {
+		if (update && c->tx_state == TX_SEALING) { /* of the old key, still on its way */
+			leave_behind(c);
+			c->tx_state = TX_IDLE;
+		}
+		c->tx.mode = TLS_SW;
+		c->tx.gen += update;
+		c->tx.start = c->next[DIR_TX] = read_seq(c->seq_tx);
+	} else {
+		c->rx.mode = TLS_SW;
+		c->rx.gen += update;
+		c->rx.start = c->next[DIR_RX] = read_seq(c->seq_rx);
+	}
+	emit_socket(c, update ? STATE_REKEY : STATE_OPEN, dir, 0);
+	return 0;
+}
+
+static __always_inline int sw_offload_ends(u64 *ctx)
+{
+	bool tx = (u32)(set_tx_arg == 1 ? ARG(ctx, 1) : ARG(ctx, 2));
+	bool update = false;
+	int ret;
+
+	if (set_update_arg) {        /* (sk, tx, new_crypto_info) */
+		update = ARG(ctx, 2) != 0;
+		ret = ARG(ctx, 3);
+	} else if (set_tx_arg == 2) {/* (sk, ctx, tx) */
+		ret = ARG(ctx, 3);
+	} else {                     /* (sk, tx) */
+		ret = ARG(ctx, 2);
+	}
+	return key_set(ctx[0], tx ? DIR_TX : DIR_RX, update, ret);
+}
+
+/* tls_setsockopt(sk, level, optname, optval, optlen) */
+static __always_inline int option_is_set(u64 *ctx)
+{
+	struct conn *c = (int)ctx[2] == TLS_RX_EXPECT_NO_PAD ? conn_lookup(ctx[0]) : 0;
+
+	if (c)
+		set_no_pad(c);
+	return 0;
+}
+
+/* What is sealed and was never handed over is still a record. */
+static __always_inline void flush_tx(struct conn *c)
+{
+	if (c->tx_state == TX_SEALING && (__s64)(c->end_seq[DIR_TX] - c->tx.seq) > 0)
+		emit_record(&c->tx, &c->tx.hidden, &c->sampled[DIR_TX]);
+	c->tx_state = TX_IDLE;
+}
+
+/* What is sealed and was never handed over: those that wait, and the last one. */
+static __always_inline void flush_sent(struct conn *c)
+{
+	if (others_wait(c))
+		tell_waiting(c, c->tail - c->head, 0, 0);
+	flush_tx(c);
+}
+
+static __always_inline int release_ends(u64 *ctx)
+{
+	struct conn *c = conn_lookup(ctx[0]);
+
+	if (c)
+		flush_sent(c);
+	return 0;
+}
+
+static __always_inline void begin_close(struct conn *c)
+{
+	c->end_seq[DIR_TX] = read_seq(c->seq_tx);
+	c->end_seq[DIR_RX] = read_seq(c->seq_rx);
+	c->closing = 1;
+}
+
+/* The last point where the sequences are there: 6.1 frees them before it sends what is left. */
+static __always_inline int close_begins(u64 *ctx)
+{
+	struct conn *c = conn_find(ctx[0]);
+
+	if (c && !c->closing)
+		begin_close(c);
+	return 0;
+}
+
+/* The end of a connection: what is known of it leaves. */
+static __always_inline void end_conn(struct conn *c, u64 sk)
+{
+	flush_sent(c);
+	if (c->tx.mode == TLS_SW && !c->unwanted)
+		count_skipped(c, DIR_TX, c->end_seq[DIR_TX]);
+	if ((c->rx_state & RX_STATE) == RX_OPENED)
+		emit_record(&c->rx, &c->rx.hidden, &c->sampled[DIR_RX]);
+	if (c->rx.mode == TLS_SW && !c->unwanted)
+		count_skipped(c, DIR_RX, c->end_seq[DIR_RX]);
+	if (aggregate)
+		close_stats(c->rx.conn);
+	emit_socket(c, STATE_CLOSE, 0, 0);
+	conn_delete(sk);
+}
+
+static __always_inline int free_begins(u64 *ctx)
+{
+	struct conn *c = conn_find(ctx[0]);
+
+	if (!c || c->ctx != ctx[1])
+		return 0;
+	if (!c->closing) /* where hooks are skipped the sequences are still there */
+		begin_close(c);
+	end_conn(c, ctx[0]);
+	return 0;
+}
+
+/* A connection that a network card seals is freed later, without its socket. */
+static __always_inline int close_ends(u64 *ctx)
+{
+	struct conn *c = conn_find(ctx[0]);
+
+	if (c && c->closing)
+		end_conn(c, ctx[0]);
+	return 0;
+}
+
+/* Where a TCP that refuses a record ends the connection, tls_push_sg was the last hook. */
+static __always_inline u64 failed_seq(struct conn *c)
+{
+	const struct waiting *w = others_wait(c) ? first_waiting(c) : 0;
+
+	return w ? w->e.seq : c->tx.seq;
+}
+
+/* Failures to receive have been told where they happen. */
+static __always_inline int abort_begins(u64 *ctx)
+{
+	struct conn *c = conn_lookup(ctx[0]);
+	int err = ctx[1];
+
+	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed)
+		return 0;
+	if (c->tx_state == TX_SEALING || others_wait(c))
+		emit_failure(&c->tx, failed_seq(c), err, FUNC_ERR_ABORT);
+	return 0;
+}
+
+/* Every socket gets its cookie before its first record, as ss would give it. */
+static __always_inline int ulp_begins(u64 *ctx)
+{
+	bpf_get_socket_cookie((void *)ctx[0]);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Records that are sealed and wait for TCP. */
+#ifndef KTLS_PENDING_H
+#define KTLS_PENDING_H
+
+#include "ktls_tell.h"
+
+/*
+ * Records that are sealed and wait for TCP, while others have begun. TCP takes them
+ * in their order: those of a connection are numbered from head to tail. A number
+ * without an entry found no room.
+ */
+struct pending_key { u64 conn, number; };
+
+struct waiting {
+	struct event e;
+	u64 rec; /* its tls_rec */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct pending_key);
+	__type(value, struct waiting);
+} pending SEC(".maps");
+
+/* The record in c->tx is sealed but waits for TCP, and another one begins. */
+static __always_inline void set_aside(struct conn *c)
+{
+	struct pending_key key = { c->tx.conn, c->tail++ };
+
+	_Static_assert(__builtin_offsetof(struct conn, tx_rec) == __builtin_offsetof(struct waiting, rec), "c begins with a struct waiting");
+	if (!bpf_map_update_elem(&pending, &key, c, BPF_ANY))
+		return;
+	if (c->tx.flags & FLAG_HIDDEN)
+		__sync_fetch_and_add(&c->tx.hidden, 1);
+	else
+		count_lost(LOST_PENDING_MAP_FULL, DIR_TX);
+}
+
+/* Sealed records wait before the one in c->tx, whether "pending" has them or not. */
+static __always_inline bool others_wait(const struct conn *c) { return c->head != c->tail; }
+
+static __always_inline struct waiting *first_waiting(const struct conn *c)
+{
+	struct pending_key key = { c->tx.conn, c->head };
+
+	return bpf_map_lookup_elem(&pending, &key);
+}
+
+struct finding {
+	u64 conn, rec;
+	u32 from, found; /* the first number; 1 + how many come before the record, 0: it is not there */
+};
+
+static long find_one(u32 i, struct finding *f)
+{
+	struct pending_key key = { f->conn, f->from + i };
+	struct waiting *w = bpf_map_lookup_elem(&pending, &key);
+
+	if (!w || w->rec != f->rec)
+		return 0;
+	f->found = i + 1;
+	return 1;
+}
+
+/* The place of a record among those that wait: 1 for the first, 0 where it is not among them. */
+static __always_inline u32 place_of(const struct conn *c, u64 rec)
+{
+	struct finding f = { c->tx.conn, rec, c->head, 0 };
+
+	bpf_loop(c->tail - c->head, find_one, &f, 0);
+	return f.found;
+}
+
+struct telling {
+	struct conn *c;
+	u64 now;    /* TCP took the last one; the hooks of those before it were skipped */
+	u32 last, flags;
+};
+
+static long tell_one(u32 i, struct telling *t)
+{
+	struct conn *c = t->c;
+	struct pending_key key = { c->tx.conn, c->head++ };
+	struct waiting *w = bpf_map_lookup_elem(&pending, &key);
+
+	if (!w)
+		return 0;
+	if (t->now && i == t->last)
+		w->e.stamp[3] = t->now;
+	else
+		w->e.flags |= t->flags;
+	emit_record(&w->e, &c->tx.hidden, &c->sampled[DIR_TX]);
+	bpf_map_delete_elem(&pending, &key);
+	return 0;
+}
+
+/* Tell of the first n that wait. flags are FLAG_PUSHED or 0, for those without a time. A global function, see emit_socket. */
+__noinline int tell_waiting(struct conn *c, u32 n, u64 now, u32 flags)
+{
+	struct telling t = { c, now, n - 1, flags };
+
+	if (c)
+		bpf_loop(n, tell_one, &t, 0);
+	return 0;
+}
+
+/* The head of the list of sealed records is the one that goes to TCP. */
+static __always_inline u64 head_record(const struct tls_sw_context_tx *priv)
+{
+	return (u64)BPF_CORE_READ(priv, tx_list.next);
+}
+
+static __always_inline bool all_pushed(const struct tls_sw_context_tx *priv)
+{
+	return head_record(priv) == (u64)priv + bpf_core_field_offset(struct tls_sw_context_tx, tx_list);
+}
+
+/* Another record begins and the last one has not been reported. */
+static __always_inline void leave_behind(struct conn *c)
+{
+	if (!all_pushed((void *)c->priv_tx)) {
+		set_aside(c);
+		return;
+	}
+	/* TCP has all of them; the hooks that should have told were skipped. */
+	tell_waiting(c, c->tail - c->head, 0, FLAG_PUSHED);
+	c->tx.flags |= FLAG_PUSHED;
+	emit_record(&c->tx, &c->tx.hidden, &c->sampled[DIR_TX]);
+}
+
+#endif

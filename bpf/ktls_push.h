@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The hooks of records that are sealed, until TCP has them. */
+#ifndef KTLS_PUSH_H
+#define KTLS_PUSH_H
+
+#include "ktls_send.h"
+
+/*
+ * A record that no hook has seen being sealed: a sockmap verdict that cuts one
+ * message into several records (to 6.18), or the kernel skipped the hook. What was
+ * sealed before the trace is not ours to tell.
+ */
+__noinline int adopt_record(struct conn *c, u64 from)
+{
+	const struct tls_rec *rec = (void *)from;
+	struct event *e;
+	u64 next;
+
+	if (!c)
+		return 0;
+	e = &c->tx;
+	next = read_seq(c->seq_tx);
+	if (!bpf_core_field_exists(rec->content_type) || (__s64)(next - c->next[DIR_TX]) <= 0)
+		return 0;
+	begin_at(c, DIR_TX, next - 1);
+	c->next[DIR_TX] = next;
+	e->kind = KIND_RECORD;
+	e->stamp[0] = e->stamp[1] = e->stamp[2] = e->stamp[3] = 0;
+	e->seq = next - 1;
+	e->len = rec_len(rec);
+	e->type = BPF_CORE_READ(rec, content_type);
+	e->err = 1;
+	e->hits = e->matched = 0;
+	set_maker(e, &c->maker[DIR_TX]);
+	e->op = send_op(e->flags);
+	c->tx_rec = from;
+	c->tx_state = TX_SEALING;
+	pick(e, &c->sampled[DIR_TX]);
+	if (wants_payload(e))
+		count_lost(LOST_PAYLOAD_UNREADABLE, DIR_TX);
+	return 0;
+}
+
+static __always_inline void sealed(struct event *e)
+{
+	if (!e->stamp[2])
+		e->stamp[2] = stage_time(e);
+}
+
+/* Which record goes to TCP: the first that waits, or else the one just sealed. */
+static __always_inline int push_begins(u64 *ctx)
+{
+	struct conn *c = conn_of_made(ctx[0], DIR_TX);
+	struct waiting *w;
+
+	if (!c || c->tx.mode == TLS_HW)
+		return 0;
+	if (others_wait(c)) {
+		c->push_rec = head_record((void *)c->priv_tx);
+		w = first_waiting(c);
+		if (w && w->rec == c->push_rec)
+			sealed(&w->e);
+		if (c->tx_state == TX_SEALING && (c->push_rec == c->tx_rec || is_sealed((void *)c->tx_rec)))
+			sealed(&c->tx);
+		return 0;
+	}
+	if (c->tx_state == TX_IDLE)
+		adopt_record(c, head_record((void *)c->priv_tx));
+	if (c->tx_state == TX_SEALING) {
+		sealed(&c->tx);
+		c->push_rec = c->tx_rec;
+	}
+	return 0;
+}
+
+/* tls_free_partial_record(sk, ctx): a connection ends, and TCP has not taken all of the record. */
+static __always_inline int partial_freed(u64 *ctx)
+{
+	struct conn *c = conn_lookup(ctx[0]);
+
+	if (c)
+		c->push_rec = 0;
+	return 0;
+}
+
+#define LIST_POISON1 0xdead000000000100 /* what list_del leaves behind */
+
+/* A sealed record that is in no list any more: TCP has taken it (tls_tx_records). */
+__noinline int is_handed_over(struct conn *c, u64 from)
+{
+	const struct tls_rec *rec = (void *)from;
+
+	return c && (u64)BPF_CORE_READ(rec, list.next) == LIST_POISON1 && is_sealed(rec);
+}
+
+/*
+ * sk_msg_free(sk, msg): the kernel lets go the plaintext of a record that TCP has
+ * taken. Failures let it go too, and so does the end of a connection; others use the
+ * function as well. An entry costs a third less than the return of tls_push_sg.
+ */
+static __always_inline int message_freed(u64 *ctx)
+{
+	const struct sock *sk = (void *)ctx[0];
+	const struct sk_msg *msg = (void *)ctx[1];
+	u64 given = ctx[1] - bpf_core_field_offset(struct tls_rec, msg_plaintext), rec;
+	struct conn *c = conn_lookup(ctx[0]);
+	bool expected;
+	u32 place;
+	u64 now;
+
+	if (!c || c->tx.mode == TLS_HW)
+		return 0;
+	expected = given == c->push_rec;
+	if (!expected && c->closing)
+		return 0;
+	/* By way of the map the verifier forgets that this is a pointer. */
+	c->push_rec = given;
+	rec = *(volatile u64 *)&c->push_rec;
+	/* Where push_enter was skipped, or something went wrong, the record has to be looked at. */
+	if ((!expected || GIVEN(sk, sk_err)) && !is_handed_over(c, rec))
+		return 0;
+	c->push_rec = 0;
+	now = bpf_ktime_get_ns();
+	if (others_wait(c)) {
+		place = place_of(c, rec);
+		if (!place && rec == c->tx_rec)
+			tell_waiting(c, c->tail - c->head, 0, FLAG_PUSHED);
+		else if (place)
+			tell_waiting(c, place, now, FLAG_PUSHED);
+		else if (!first_waiting(c)) /* it found no room */
+			c->head++;
+	} else if (c->tx_state == TX_IDLE) {
+		adopt_record(c, rec);
+	}
+	if (!others_wait(c) && c->tx_state == TX_SEALING && rec == c->tx_rec) {
+		c->tx.len = GIVEN(msg, sg.size); /* less than when it began, where a sockmap's verdict split it (to 6.18) */
+		c->tx.stamp[3] = now;
+		c->tx_state = TX_IDLE;
+		emit_record(&c->tx, &c->tx.hidden, &c->sampled[DIR_TX]);
+	}
+	c->next_ts = now;
+	return 0;
+}
+
+#endif

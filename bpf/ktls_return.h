@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The return of the call that has opened a record. */
+#ifndef KTLS_RETURN_H
+#define KTLS_RETURN_H
+
+#include "ktls_receive.h"
+
+/* Whether this task is the one to tell of the record that was opened. */
+static __always_inline bool rx_taken(struct conn *c, u32 was)
+{
+	return __sync_val_compare_and_swap(&c->rx_state, was, was & ~RX_STATE) == was;
+}
+
+/* Dashboard mode: add the record of this return up. */
+static __always_inline int add_return(struct conn *c, u32 was, u64 now, u8 op)
+{
+	struct event e = c->rx;
+	bool late = c->rx_late;
+
+	e.stamp[3] = now;
+	e.op = op;
+	if (!rx_taken(c, was))
+		return 0;
+	if (late)
+		all_returned(&e);
+	emit_record(&e, &c->rx.hidden, &c->sampled[DIR_RX]);
+	return 0;
+}
+
+/* Whether the record of this return is told. A copy is asked about: the answer is left in it. */
+static __always_inline bool return_stays(struct conn *c, u64 now, u8 op, u8 *matched, bool *skipped)
+{
+	struct event e = c->rx;
+
+	e.stamp[3] = now;
+	e.op = op;
+	if (matching && !match_record(&e))
+		return false;
+	*matched = e.matched;
+	*skipped = left_out(&e, &c->sampled[DIR_RX]);
+	return !*skipped;
+}
+
+/*
+ * Another reader may take c->rx over right now, and this task may be taken off
+ * the processor anywhere. Only who changes the state tells of the record, and its
+ * place in the ring is taken before: what is opened afterwards comes behind it.
+ */
+static __always_inline int call_returns(u64 sk, u8 op)
+{
+	struct conn *c = conn_lookup(sk);
+	struct event *place = 0;
+	bool skipped = false;
+	u64 now, used;
+	u8 matched;
+	u32 was;
+
+	if (!c)
+		return 0;
+	was = *(volatile u32 *)&c->rx_state;
+	if ((was & RX_STATE) != RX_OPENED || !is_current(&c->rx))
+		return 0;
+	now = bpf_ktime_get_ns();
+	if (aggregate)
+		return add_return(c, was, now, op);
+	matched = c->rx.matched;
+	if ((c->rx.flags & FLAG_HIDDEN) || ((matching || sampling) && !return_stays(c, now, op, &matched, &skipped))) {
+		/* Before another reader's record can leave without it. */
+		__sync_fetch_and_add(&c->rx.hidden, 1);
+		if (!rx_taken(c, was))
+			__sync_fetch_and_add(&c->rx.hidden, -1);
+		else if (skipped)
+			skip(&c->sampled[DIR_RX]);
+		return 0;
+	}
+	used = ring_used();
+	if (has_room(&c->rx, used))
+		place = bpf_ringbuf_reserve(&events, sizeof(*place), 0);
+	if (place) {
+		*place = c->rx;
+		place->stamp[3] = now;
+		place->op = op;
+		place->matched = matched;
+	}
+	if (!rx_taken(c, was)) {
+		if (place)
+			bpf_ringbuf_discard(place, BPF_RB_NO_WAKEUP);
+		return 0;
+	}
+	if (place) {
+		stand_for(place, &c->sampled[DIR_RX]);
+		bpf_ringbuf_submit(place, wakeup(used));
+	} else {
+		add_lost(ring_loss(&c->rx), 1);
+	}
+	return 0;
+}
+
+static __always_inline int recvmsg_returns(u64 *ctx)
+{
+	int ret = recvmsg_args == 5 ? ARG(ctx, 5) : ARG(ctx, 4);
+	struct conn *c;
+
+	/* The peer has changed its key and nobody has told the kernel (from 6.14). */
+	if (ret == -EKEYEXPIRED) {
+		c = conn_lookup(ctx[0]);
+		if (c)
+			emit_failure(&c->rx, read_seq(c->seq_rx), ret, FUNC_RECVMSG);
+	}
+	return call_returns(ctx[0], OP_RECV);
+}
+
+static __always_inline int splice_read_returns(u64 *ctx)
+{
+	const struct socket *sock = (void *)ctx[0];
+
+	return call_returns((u64)BPF_CORE_READ(sock, sk), OP_SPLICE_READ);
+}
+
+static __always_inline int read_sock_returns(u64 *ctx)
+{
+	return call_returns(ctx[0], OP_READ_SOCK);
+}
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The kernel's types as far as the programs read them. CO-RE relocates every
+ * access against the running kernel (vmlinux and tls.ko), so order and size do
+ * not matter here, names do. Newest layout first, older ones as ___flavours.
+ */
+#ifndef KTLS_TYPES_H
+#define KTLS_TYPES_H
+
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_endian.h>
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s32 s32;
+
+#define AF_INET 2
+#define AF_INET6 10
+#define EEXIST 17
+#define EINPROGRESS 115
+#define EKEYEXPIRED 127
+#define IPPROTO_TCP 6
+#define MSG_MORE 0x8000
+#define MSG_SENDPAGE_NOTLAST 0x20000
+#define MSG_SPLICE_PAGES 0x8000000
+#define PF_KTHREAD 0x00200000
+#define TLS_BASE 0
+#define TLS_SW 1
+#define TLS_1_3 0x0304
+#define TLS_HW 2
+#define TLS_RX_EXPECT_NO_PAD 4
+#define PAGE_SIZE 4096
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct list_head { struct list_head *next, *prev; };
+struct page { unsigned long flags; };
+struct in6_addr { union { u8 u6_addr8[16]; } in6_u; };
+struct ns_common { unsigned int inum; };
+struct net { struct ns_common ns; };
+typedef struct { struct net *net; } possible_net_t;
+typedef struct { long long counter; } atomic64_t;
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	u16 skc_num;
+	unsigned short skc_family;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+	atomic64_t skc_cookie;
+};
+struct sock {
+	struct sock_common __sk_common;
+	u16 sk_protocol;
+	u16 sk_type;
+	int sk_err;
+	void *sk_user_data;
+};
+struct socket { struct sock *sk; };
+struct tcp_ulp_ops { char name[16]; };
+struct inet_connection_sock {
+	const struct tcp_ulp_ops *icsk_ulp_ops;
+	void *icsk_ulp_data;
+};
+
+struct scatterlist { unsigned long page_link; unsigned int offset; unsigned int length; };
+struct sk_msg_sg { u32 start; u32 curr; u32 end; u32 size; struct scatterlist data[19]; };
+struct sk_msg { struct sk_msg_sg sg; };
+
+struct tls_crypto_info { u16 version; u16 cipher_type; };
+union tls_crypto_context { struct tls_crypto_info info; };
+struct tls_prot_info { u16 version; u16 cipher_type; };
+struct cipher_context { char rec_seq[8]; };
+/* 6.1 has pointers here, 6.12 the bytes themselves. */
+struct cipher_context___ptr { char *rec_seq; };
+struct tls_context {
+	struct tls_prot_info prot_info;
+	u8 tx_conf: 3;
+	u8 rx_conf: 3;
+	u8 zerocopy_sendfile: 1;
+	u8 rx_no_pad: 1;
+	void *priv_ctx_tx;
+	void *priv_ctx_rx;
+	struct cipher_context tx;
+	struct cipher_context rx;
+	union tls_crypto_context crypto_send;
+	union tls_crypto_context crypto_recv;
+};
+struct aead_request { u32 assoclen; struct scatterlist *dst; };
+struct tls_decrypt_ctx { struct sock *sk; u8 aad[13]; };
+struct tls_rec {
+	struct list_head list;
+	int tx_ready;
+	struct sk_msg msg_plaintext;
+	char content_type;
+	struct sock *sk;
+	struct aead_request aead_req;
+};
+struct tls_sw_context_tx { struct tls_rec *open_rec; struct list_head tx_list; };
+struct crypto_async_request { void *data; };
+
+struct tls_strparser { struct sock *sk; u32 mark: 8; bool msg_ready; };
+struct tls_sw_context_rx { struct tls_strparser strp; };
+struct strp_msg { int full_len; int offset; };
+struct _strp_msg { struct strp_msg strp; };
+struct tls_msg { u8 control; };
+struct sk_skb_cb { struct _strp_msg strp; struct tls_msg tls; };
+struct sk_buff {
+	unsigned int len, data_len;
+	char cb[48];
+	unsigned int end;
+	unsigned char *head, *data;
+};
+struct tls_decrypt_arg { bool zc; bool async; struct sk_buff *skb; };
+
+/* 6.1: an skb fragment is a struct bio_vec; 6.12: a struct skb_frag. */
+struct skb_frag { unsigned long netmem; unsigned int len; unsigned int offset; };
+struct bio_vec { struct page *bv_page; unsigned int bv_len; unsigned int bv_offset; };
+struct skb_shared_info { u8 nr_frags; struct sk_buff *frag_list; struct bio_vec frags[17]; };
+
+struct timespec64 { long long tv_sec; };
+
+struct iovec { void *iov_base; unsigned long iov_len; };
+struct iov_iter {
+	u8 iter_type;
+	unsigned long iov_offset;
+	unsigned long nr_segs;
+	const struct iovec *__iov;
+	const struct bio_vec *bvec;
+	void *ubuf;
+};
+/* 6.1: iov; 6.12: __iov. */
+struct iov_iter___pre_6_4 { const struct iovec *iov; };
+enum iter_type { ITER_UBUF, ITER_IOVEC, ITER_BVEC };
+struct msghdr { unsigned int msg_flags; struct iov_iter msg_iter; };
+
+typedef struct { unsigned int val; } kuid_t;
+struct cred { kuid_t uid; };
+struct kernfs_node { u64 id; };
+struct cgroup { struct kernfs_node *kn; };
+struct css_set { struct cgroup *dfl_cgrp; };
+struct task_struct {
+	u32 pid;
+	u32 tgid;
+	unsigned int flags;
+	char comm[16];
+	const struct cred *cred;
+	struct css_set *cgroups;
+};
+struct pt_regs { unsigned long orig_ax; };
+struct pt_regs___arm64 { int syscallno; };
+struct file;
+struct seq_file;
+struct bpf_iter_meta { struct seq_file *seq; };
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	u32 fd;
+	struct file *file;
+};
+
+#pragma clang attribute pop
+
+#endif
