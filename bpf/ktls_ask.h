@@ -37,7 +37,7 @@ static __always_inline int match_event_once(struct match_arg *arg)
 
 	arg->before = may_match(&e, &s);
 	arg->done = match_event(&e, MATCH_DONE);
-	arg->e.hits = e.hits;
+	arg->e.rec.hits = e.rec.hits;
 	return 0;
 }
 

@@ -48,10 +48,10 @@ static __always_inline int encryption_ends(u64 *ctx)
 	}
 	if (err) {
 		c->tx_failed = 1;
-		emit_kernel_failure(e, e->seq, err, FUNC_ENCRYPT_DONE, e->type);
+		emit_kernel_failure(e, e->rec.seq, err, FUNC_ENCRYPT_DONE, e->type);
 		return 0;
 	}
-	e->stamp[2] = stage_time(e);
+	e->rec.stamp[2] = stage_time(e);
 	return 0;
 }
 
@@ -64,12 +64,12 @@ static __always_inline void opened_late(struct conn *c, u64 seq, int err)
 {
 	u32 was = *(volatile u32 *)&c->rx_state;
 
-	if ((was & RX_STATE) != RX_OPENED || c->rx.seq != seq)
+	if ((was & RX_STATE) != RX_OPENED || c->rx.rec.seq != seq)
 		return;
 	if (err)
 		rx_taken(c, was);
 	else
-		c->rx.stamp[2] = stage_time(&c->rx);
+		c->rx.rec.stamp[2] = stage_time(&c->rx);
 }
 
 /*
@@ -115,19 +115,19 @@ static __always_inline int decryption_ends(u64 *ctx)
 		return 0;
 	e = c->rx;
 	e.kind = KIND_OPENED;
-	e.seq = read_seq(aad);
+	e.rec.seq = read_seq(aad);
 	e.flags = FLAG_ASYNC;
-	e.stamp[1] = 0; /* c->rx may be another record by now */
-	e.stamp[2] = bpf_ktime_get_ns();
+	e.rec.stamp[1] = 0; /* c->rx may be another record by now */
+	e.rec.stamp[2] = bpf_ktime_get_ns();
 	if (needs_plaintext()) {
 		__builtin_memset(s, 0, sizeof(*s));
 		s->kind = SRC_SG;
 		s->base = (u64)BPF_CORE_READ(aead, dst);
 		s->at = 1;
 		s->wrap = ~0U;
-		e.len = read_be16(aad + 11); /* behind sequence, type and version */
-		e.hits = 0;
-		e.state = PICKED; /* no record of asynchronous crypto is left out */
+		e.rec.len = read_be16(aad + 11); /* behind sequence, type and version */
+		e.rec.hits = 0;
+		e.rec.picked = 1; /* no record of asynchronous crypto is left out */
 		if (match_payload)
 			look_at(&e, s);
 		copy_payload(&e, s);

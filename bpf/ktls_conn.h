@@ -221,13 +221,15 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, bo
 	if (!c)
 		return *others ? conn_find(sk) : 0;
 	c->ctx = (u64)ctx;
+	c->tx.layout = EVENT_VERSION;
+	c->tx.proto = PROTO_TLS;
 	set_addresses(&c->tx, (void *)sk);
 	c->tx.conn = new_conn_id(c->claim ? hot_index(sk) + 1 : 0);
 	c->rx = c->tx;
 	c->rx.dir = DIR_RX;
 	set_keys(c);
-	c->tx.start = c->next[DIR_TX] = read_seq(c->seq_tx);
-	c->rx.start = c->next[DIR_RX] = read_seq(c->seq_rx);
+	c->tx.rec.start = c->next[DIR_TX] = read_seq(c->seq_tx);
+	c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx);
 	c->unwanted = !conn_wanted(&c->tx);
 	conn_publish(c, sk);
 	return c;

@@ -7,6 +7,7 @@
 
 enum kind { KIND_RECORD = 1, KIND_SOCKET = 2, KIND_ERROR = 3, KIND_OPENED = 4 };
 enum type { TYPE_ALERT = 21, TYPE_HANDSHAKE = 22, TYPE_DATA = 23 };
+enum proto { PROTO_TLS = 1, PROTO_DTLS };
 enum dir { DIR_TX = 0, DIR_RX = 1 };
 enum op { OP_NONE, OP_SEND, OP_SENDFILE, OP_SPLICE, OP_RECV, OP_SPLICE_READ, OP_READ_SOCK };
 enum state { STATE_FOUND = 1, STATE_OPEN, STATE_REKEY, STATE_CLOSE };
@@ -39,38 +40,73 @@ enum lost {
 	LOST_MAX,
 };
 
-/* One record, socket or error. Times are bpf_ktime_get_ns(); 0 is unknown. */
-struct event {
+/* Times are bpf_ktime_get_ns(); 0 is unknown. */
+
+/* KIND_RECORD, and KIND_OPENED: asynchronous crypto has opened conn, gen and seq. */
+struct record {
 	/* tx: first byte, sealing begins, sealed, handed to TCP.
-	 * rx: record there, taken up, opened, call returned.
-	 * opened (asynchronous crypto has opened conn, gen and seq): the same as rx.
-	 * socket: next tx sequence, next rx sequence, hidden tx, hidden rx. */
+	 * rx: record there, taken up, opened, call returned. */
 	u64 stamp[4];
 	u64 seq;
+	u64 hidden; /* kept back by the filters or left out by sampling, since the trace saw the connection */
+	u64 start;  /* the first sequence under this key that the trace can have seen */
+	u32 len;
+	u32 skipped; /* left out by sampling, which this record stands for */
+	u32 weight;  /* of its stages, see stage_weight */
+	u16 hits;    /* which of the expression's tests of the plaintext hold */
+	u8 matched;  /* the expression of --match holds; else user space has to look */
+	u8 op;
+	u8 picked;   /* chosen by turn, see sampling */
+	u8 ctl[2];
+	u8 pad[5];
+};
+
+/* KIND_SOCKET. Of both directions, tx first. */
+struct about_socket {
+	u64 time;
+	u64 next[2];    /* sequences */
+	u64 hidden[2];
+	u32 gen[2];
+	u32 skipped[2]; /* left out by sampling, and no record stands for them */
+	u8 mode[2];     /* 0: no key */
+	u8 state;
+	u8 pad[5];
+};
+
+/* KIND_ERROR */
+struct failure {
+	u64 time;
+	u64 seq;
+	u32 err; /* positive */
+	u8 func;
+	u8 pad[3];
+};
+
+#define EVENT_VERSION 1
+
+/* What user space is told: of whom and of what, and by its kind the rest. */
+struct event {
+	u8 layout; /* EVENT_VERSION */
+	u8 kind, proto, dir;
+	u8 type, mode, family, flags;
 	u64 conn;
 	u64 cookie;
 	u64 cgroup;
 	u32 pid, tid, uid, netns;
-	u32 len;
-	u32 gen; /* socket: gen of tx in the low half, of rx in the high half */
-	u64 hidden;
-	u64 start; /* the first sequence under this key that the trace can have seen; socket: of tx */
 	/* At multiples of 8, so that the compiler copies them by words. */
 	u8 laddr[16], raddr[16];
 	u8 comm[16];
-	s32 err; /* error; of a record it is the weight of its stages, see stage_weight */
 	u16 version, cipher;
 	u16 lport, rport;
-	u8 kind, dir, type, op;
-	u8 mode, family, flags, state;
-	u8 ctl[2];
-	u8 mode_tx, mode_rx;
-	u8 func;
-	u8 matched; /* the expression of --match holds; else user space has to look */
-	u16 hits; /* which of the expression's tests of the plaintext hold */
-	u32 skipped; /* left out by sampling, which this record stands for; socket: of tx that none stands for, and len: of rx */
+	u32 gen;   /* of the direction's keys */
+	u32 epoch; /* of DTLS */
+	union {
+		struct record rec;
+		struct about_socket socket;
+		struct failure failure;
+	};
 };
-_Static_assert(sizeof(struct event) == 184, "pkg/loader/internal/wire knows this size");
+_Static_assert(sizeof(struct event) == 192, "pkg/loader/internal/wire knows this size");
 _Static_assert(__builtin_offsetof(struct event, laddr) % 8 == 0 && __builtin_offsetof(struct event, comm) % 8 == 0, "copied by words");
 
 /* Plaintext of one record; its event follows with FLAG_PAYLOAD. */

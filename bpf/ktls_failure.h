@@ -5,17 +5,22 @@
 
 #include "ktls_unmet.h"
 
+static __always_inline void set_failure(struct failure *f, u64 seq, int err, u8 func)
+{
+	f->time = bpf_ktime_get_ns();
+	f->seq = seq;
+	f->err = -err;
+	f->func = func;
+}
+
 /* Report that the kernel's TLS code failed in a call; like is an event of the connection and direction. */
 static __noinline void emit_failure(const struct event *like, u64 seq, int err, u8 func)
 {
 	struct event e = *like;
 
 	e.kind = KIND_ERROR;
-	e.seq = seq;
-	e.err = -err;
-	e.func = func;
 	e.flags = 0;
-	e.stamp[3] = bpf_ktime_get_ns();
+	set_failure(&e.failure, seq, err, func);
 	set_process(&e);
 	if (!(e.flags & FLAG_HIDDEN))
 		emit(&e);
@@ -32,12 +37,9 @@ static __noinline void emit_kernel_failure(const struct event *like, u64 seq, in
 	if ((e.flags & FLAG_HIDDEN) || !conn_wanted(&e) || (want_dir && want_dir != 1U + e.dir))
 		return;
 	e.kind = KIND_ERROR;
-	e.seq = seq;
-	e.err = -err;
-	e.func = func;
 	e.type = type;
 	e.flags = 0;
-	e.stamp[3] = bpf_ktime_get_ns();
+	set_failure(&e.failure, seq, err, func);
 	e.pid = e.tid = e.uid = 0;
 	e.cgroup = 0;
 	__builtin_memset(e.comm, 0, sizeof(e.comm));
@@ -51,10 +53,10 @@ static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
 
 	set_keys(c);
 	if (dir == DIR_TX) {
-		c->tx.start = seq;
+		c->tx.rec.start = seq;
 		c->tx.gen += rekey;
 	} else {
-		c->rx.start = seq;
+		c->rx.rec.start = seq;
 		c->rx.gen += rekey;
 	}
 	c->next[dir & 1] = seq;

@@ -53,10 +53,10 @@ static __always_inline void wait_for_return(const struct event *e, bool first, b
 	n = l->n;
 	if (n >= LATE_MAX || !wanted)
 		return;
-	l->of[n].stamp[0] = e->stamp[0];
-	l->of[n].stamp[1] = e->stamp[1];
-	l->of[n].stamp[2] = e->stamp[2];
-	l->of[n].weight = e->err;
+	l->of[n].stamp[0] = e->rec.stamp[0];
+	l->of[n].stamp[1] = e->rec.stamp[1];
+	l->of[n].stamp[2] = e->rec.stamp[2];
+	l->of[n].weight = e->rec.weight;
 	l->n = n + 1;
 }
 
@@ -86,7 +86,7 @@ static __noinline void all_returned(const struct event *e)
 {
 	u32 tid = e->tid;
 	struct late *l = bpf_map_lookup_elem(&late, &tid);
-	struct returning r = { l, 0, e->stamp[3] };
+	struct returning r = { l, 0, e->rec.stamp[3] };
 	struct sums *s;
 
 	if (!l || !l->n)

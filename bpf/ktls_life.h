@@ -43,11 +43,11 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 		}
 		c->tx.mode = TLS_SW;
 		c->tx.gen += update;
-		c->tx.start = c->next[DIR_TX] = read_seq(c->seq_tx);
+		c->tx.rec.start = c->next[DIR_TX] = read_seq(c->seq_tx);
 	} else {
 		c->rx.mode = TLS_SW;
 		c->rx.gen += update;
-		c->rx.start = c->next[DIR_RX] = read_seq(c->seq_rx);
+		c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx);
 	}
 	emit_socket(c, update ? STATE_REKEY : STATE_OPEN, dir, 0);
 	return 0;
@@ -83,8 +83,8 @@ static __always_inline int option_is_set(u64 *ctx)
 /* What is sealed and was never handed over is still a record. */
 static __always_inline void flush_tx(struct conn *c)
 {
-	if (c->tx_state == TX_SEALING && (__s64)(c->end_seq[DIR_TX] - c->tx.seq) > 0)
-		emit_record(&c->tx, &c->tx.hidden, &c->sampled[DIR_TX]);
+	if (c->tx_state == TX_SEALING && (__s64)(c->end_seq[DIR_TX] - c->tx.rec.seq) > 0)
+		emit_record(&c->tx, &c->tx.rec.hidden, &c->sampled[DIR_TX]);
 	c->tx_state = TX_IDLE;
 }
 
@@ -129,7 +129,7 @@ static __always_inline void end_conn(struct conn *c, u64 sk)
 	if (c->tx.mode == TLS_SW && !c->unwanted)
 		count_skipped(c, DIR_TX, c->end_seq[DIR_TX]);
 	if ((c->rx_state & RX_STATE) == RX_OPENED)
-		emit_record(&c->rx, &c->rx.hidden, &c->sampled[DIR_RX]);
+		emit_record(&c->rx, &c->rx.rec.hidden, &c->sampled[DIR_RX]);
 	if (c->rx.mode == TLS_SW && !c->unwanted)
 		count_skipped(c, DIR_RX, c->end_seq[DIR_RX]);
 	if (aggregate)
@@ -165,7 +165,7 @@ static __always_inline u64 failed_seq(struct conn *c)
 {
 	const struct waiting *w = others_wait(c) ? first_waiting(c) : 0;
 
-	return w ? w->e.seq : c->tx.seq;
+	return w ? w->e.rec.seq : c->tx.rec.seq;
 }
 
 /* Failures to receive have been told where they happen. */

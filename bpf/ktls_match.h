@@ -74,7 +74,7 @@ static __always_inline bool match_record(struct event *e)
 	if (!matching)
 		return true;
 	answer = match_event(e, MATCH_DONE);
-	e->matched = answer == MATCH_YES;
+	e->rec.matched = answer == MATCH_YES;
 	return answer != MATCH_NO;
 }
 

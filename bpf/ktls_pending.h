@@ -34,7 +34,7 @@ static __always_inline void set_aside(struct conn *c)
 	if (!bpf_map_update_elem(&pending, &key, c, BPF_ANY))
 		return;
 	if (c->tx.flags & FLAG_HIDDEN)
-		__sync_fetch_and_add(&c->tx.hidden, 1);
+		__sync_fetch_and_add(&c->tx.rec.hidden, 1);
 	else
 		count_lost(LOST_PENDING_MAP_FULL, DIR_TX);
 }
@@ -89,10 +89,10 @@ static long tell_one(u32 i, struct telling *t)
 	if (!w)
 		return 0;
 	if (t->now && i == t->last)
-		w->e.stamp[3] = t->now;
+		w->e.rec.stamp[3] = t->now;
 	else
 		w->e.flags |= t->flags;
-	emit_record(&w->e, &c->tx.hidden, &c->sampled[DIR_TX]);
+	emit_record(&w->e, &c->tx.rec.hidden, &c->sampled[DIR_TX]);
 	bpf_map_delete_elem(&pending, &key);
 	return 0;
 }
@@ -128,7 +128,7 @@ static __always_inline void leave_behind(struct conn *c)
 	/* TCP has all of them; the hooks that should have told were skipped. */
 	tell_waiting(c, c->tail - c->head, 0, FLAG_PUSHED);
 	c->tx.flags |= FLAG_PUSHED;
-	emit_record(&c->tx, &c->tx.hidden, &c->sampled[DIR_TX]);
+	emit_record(&c->tx, &c->tx.rec.hidden, &c->sampled[DIR_TX]);
 }
 
 #endif

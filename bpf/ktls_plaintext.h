@@ -27,8 +27,8 @@ DEFINE_COPY(16384, 4096)
 		return;                                                               \
 	}                                                                             \
 	p->conn = (e)->conn;                                                          \
-	p->seq = (e)->seq;                                                            \
-	p->begun = (e)->stamp[1];                                                     \
+	p->seq = (e)->rec.seq;                                                            \
+	p->begun = (e)->rec.stamp[1];                                                     \
 	p->gen = (e)->gen;                                                            \
 	p->len = (s)->done;                                                           \
 	p->dir = (e)->dir;                                                            \
@@ -57,9 +57,9 @@ static __always_inline bool wants_payload(const struct event *e)
 
 static __always_inline void copy_payload(struct event *e, struct source *s)
 {
-	if (!e->len || !wants_payload(e))
+	if (!e->rec.len || !wants_payload(e))
 		return;
-	s->want = e->len < snaplen ? e->len : snaplen;
+	s->want = e->rec.len < snaplen ? e->rec.len : snaplen;
 	copy_payload_to_ring(e, s);
 }
 
@@ -74,14 +74,14 @@ static __noinline void look_at(struct event *e, struct source *s)
 		return;
 	}
 	l->src = *s;
-	l->src.want = e->len < MATCH_WINDOW ? e->len : MATCH_WINDOW;
+	l->src.want = e->rec.len < MATCH_WINDOW ? e->rec.len : MATCH_WINDOW;
 	c.from = &l->src;
 	c.to = (void *)l->head;
 	bpf_loop(COPY_STEPS, copy_step_256, &c, 0);
 	if (l->src.bad)
 		count_lost(LOST_PAYLOAD_UNREADABLE, e->dir);
 	else
-		e->hits = look_hits(l);
+		e->rec.hits = look_hits(l);
 	l->busy = 0;
 }
 
@@ -117,14 +117,14 @@ static __always_inline void set_control(struct event *e, struct source *s)
 {
 	u32 need = e->type == TYPE_ALERT ? 2 : 1; /* level and description; message type */
 
-	e->ctl[0] = e->ctl[1] = 0;
-	if (e->len < need)
+	e->rec.ctl[0] = e->rec.ctl[1] = 0;
+	if (e->rec.len < need)
 		return;
 	next_piece(s);
 	if (!s->left)
 		next_piece(s);
 	/* A record of two bytes in two pieces stays unnamed. */
-	if (s->left >= need && !read_piece(e->ctl, need, s))
+	if (s->left >= need && !read_piece(e->rec.ctl, need, s))
 		e->flags |= FLAG_CONTROL;
 }
 

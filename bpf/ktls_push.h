@@ -25,14 +25,14 @@ __noinline int adopt_record(struct conn *c, u64 from)
 	begin_at(c, DIR_TX, next - 1);
 	c->next[DIR_TX] = next;
 	e->kind = KIND_RECORD;
-	e->stamp[0] = e->stamp[1] = e->stamp[2] = e->stamp[3] = 0;
-	e->seq = next - 1;
-	e->len = rec_len(rec);
+	e->rec.stamp[0] = e->rec.stamp[1] = e->rec.stamp[2] = e->rec.stamp[3] = 0;
+	e->rec.seq = next - 1;
+	e->rec.len = rec_len(rec);
 	e->type = BPF_CORE_READ(rec, content_type);
-	e->err = 1;
-	e->hits = e->matched = 0;
+	e->rec.weight = 1;
+	e->rec.hits = e->rec.matched = 0;
 	set_maker(e, &c->maker[DIR_TX]);
-	e->op = send_op(e->flags);
+	e->rec.op = send_op(e->flags);
 	c->tx_rec = from;
 	c->tx_state = TX_SEALING;
 	pick(e, &c->sampled[DIR_TX]);
@@ -43,8 +43,8 @@ __noinline int adopt_record(struct conn *c, u64 from)
 
 static __always_inline void sealed(struct event *e)
 {
-	if (!e->stamp[2])
-		e->stamp[2] = stage_time(e);
+	if (!e->rec.stamp[2])
+		e->rec.stamp[2] = stage_time(e);
 }
 
 /* Which record goes to TCP: the first that waits, or else the one just sealed. */
@@ -133,10 +133,10 @@ static __always_inline int message_freed(u64 *ctx)
 		adopt_record(c, rec);
 	}
 	if (!others_wait(c) && c->tx_state == TX_SEALING && rec == c->tx_rec) {
-		c->tx.len = GIVEN(msg, sg.size); /* less than when it began, where a sockmap's verdict split it (to 6.18) */
-		c->tx.stamp[3] = now;
+		c->tx.rec.len = GIVEN(msg, sg.size); /* less than when it began, where a sockmap's verdict split it (to 6.18) */
+		c->tx.rec.stamp[3] = now;
 		c->tx_state = TX_IDLE;
-		emit_record(&c->tx, &c->tx.hidden, &c->sampled[DIR_TX]);
+		emit_record(&c->tx, &c->tx.rec.hidden, &c->sampled[DIR_TX]);
 	}
 	c->next_ts = now;
 	return 0;

@@ -86,18 +86,18 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 		if (aggregate && late)
 			wait_for_return(e, !c->rx_late, !is_hidden(e));
 		e->flags |= FLAG_RETURN_LATER;
-		emit_record(e, &e->hidden, &c->sampled[DIR_RX]);
+		emit_record(e, &e->rec.hidden, &c->sampled[DIR_RX]);
 	}
 	c->rx_late = late;
 	begin_at(c, DIR_RX, seq);
-	e->err = weight;
+	e->rec.weight = weight;
 	e->kind = KIND_RECORD;
-	e->stamp[0] = c->ready_ts ? c->ready_ts : begun;
-	e->stamp[1] = has_stages(e) ? begun : NOT_MEASURED;
-	e->stamp[2] = e->stamp[3] = 0;
-	e->seq = seq;
-	e->op = op;
-	e->hits = e->matched = 0;
+	e->rec.stamp[0] = c->ready_ts ? c->ready_ts : begun;
+	e->rec.stamp[1] = has_stages(e) ? begun : NOT_MEASURED;
+	e->rec.stamp[2] = e->rec.stamp[3] = 0;
+	e->rec.seq = seq;
+	e->rec.op = op;
+	e->rec.hits = e->rec.matched = 0;
 	set_maker(e, &c->maker[DIR_RX]);
 	c->rx_hidden = e->flags & FLAG_HIDDEN;
 	c->rx_state = opening;
@@ -175,12 +175,12 @@ static __always_inline int open_ends(u64 *ctx)
 		c->rx_state &= ~RX_STATE;
 		c->rx_failed = 1;
 		e->type = outer_type((void *)c->priv_rx);
-		emit_failure(e, e->seq, ret, FUNC_RX_ONE_RECORD);
+		emit_failure(e, e->rec.seq, ret, FUNC_RX_ONE_RECORD);
 		return 0;
 	}
-	c->next[DIR_RX] = e->seq + 1;
+	c->next[DIR_RX] = e->rec.seq + 1;
 	skb = GIVEN(darg, skb);
-	e->len = GIVEN(skb_cb(skb), strp.strp.full_len);
+	e->rec.len = GIVEN(skb_cb(skb), strp.strp.full_len);
 	e->type = GIVEN(skb_cb(skb), tls.control);
 	if (GIVEN(darg, zc))
 		e->flags |= FLAG_ZEROCOPY;
@@ -190,7 +190,7 @@ static __always_inline int open_ends(u64 *ctx)
 		e->flags |= FLAG_ASYNC;
 		return 0;
 	}
-	e->stamp[2] = stage_time(e);
+	e->rec.stamp[2] = stage_time(e);
 	if (is_control(e)) {
 		source_of_skb(c, skb);
 		set_control(e, &c->src[DIR_RX]);

@@ -17,13 +17,13 @@ static __always_inline int add_return(struct conn *c, u32 was, u64 now, u8 op)
 	struct event e = c->rx;
 	bool late = c->rx_late;
 
-	e.stamp[3] = now;
-	e.op = op;
+	e.rec.stamp[3] = now;
+	e.rec.op = op;
 	if (!rx_taken(c, was))
 		return 0;
 	if (late)
 		all_returned(&e);
-	emit_record(&e, &c->rx.hidden, &c->sampled[DIR_RX]);
+	emit_record(&e, &c->rx.rec.hidden, &c->sampled[DIR_RX]);
 	return 0;
 }
 
@@ -32,11 +32,11 @@ static __always_inline bool return_stays(struct conn *c, u64 now, u8 op, u8 *mat
 {
 	struct event e = c->rx;
 
-	e.stamp[3] = now;
-	e.op = op;
+	e.rec.stamp[3] = now;
+	e.rec.op = op;
 	if (matching && !match_record(&e))
 		return false;
-	*matched = e.matched;
+	*matched = e.rec.matched;
 	*skipped = left_out(&e, &c->sampled[DIR_RX]);
 	return !*skipped;
 }
@@ -63,12 +63,12 @@ static __always_inline int call_returns(u64 sk, u8 op)
 	now = bpf_ktime_get_ns();
 	if (aggregate)
 		return add_return(c, was, now, op);
-	matched = c->rx.matched;
+	matched = c->rx.rec.matched;
 	if ((c->rx.flags & FLAG_HIDDEN) || ((matching || sampling) && !return_stays(c, now, op, &matched, &skipped))) {
 		/* Before another reader's record can leave without it. */
-		__sync_fetch_and_add(&c->rx.hidden, 1);
+		__sync_fetch_and_add(&c->rx.rec.hidden, 1);
 		if (!rx_taken(c, was))
-			__sync_fetch_and_add(&c->rx.hidden, -1);
+			__sync_fetch_and_add(&c->rx.rec.hidden, -1);
 		else if (skipped)
 			skip(&c->sampled[DIR_RX]);
 		return 0;
@@ -78,9 +78,9 @@ static __always_inline int call_returns(u64 sk, u8 op)
 		place = bpf_ringbuf_reserve(&events, sizeof(*place), 0);
 	if (place) {
 		*place = c->rx;
-		place->stamp[3] = now;
-		place->op = op;
-		place->matched = matched;
+		place->rec.stamp[3] = now;
+		place->rec.op = op;
+		place->rec.matched = matched;
 	}
 	if (!rx_taken(c, was)) {
 		if (place)

@@ -18,7 +18,6 @@ volatile u32 sample_every = 1;      /* the least N; it changes while the program
 
 #define SLOW_FACTOR 8 /* a record that takes so many times the mean stays */
 #define MEAN_SHIFT 4  /* the mean moves by a sixteenth of what is new */
-#define PICKED 1      /* event.state: chosen by turn */
 
 /* One direction of a connection. */
 struct sampled {
@@ -47,23 +46,23 @@ static __always_inline u32 sample_step(void)
 static __always_inline void pick(struct event *e, const struct sampled *s)
 {
 	if (sampling)
-		e->state = s->skipped + 1 >= sample_step() ? PICKED : 0;
+		e->rec.picked = s->skipped + 1 >= sample_step();
 }
 
 /* Whether there is a reason to copy its plaintext. */
 static __always_inline bool plaintext_left_out(const struct event *e)
 {
-	return sampling && e->type == TYPE_DATA && e->state != PICKED;
+	return sampling && e->type == TYPE_DATA && !e->rec.picked;
 }
 
 /* Whether a record took much longer than those before it did, by what is known when it leaves. */
 static __always_inline bool is_slow(const struct event *e, struct sampled *s)
 {
-	u64 end = e->stamp[3] ? e->stamp[3] : e->stamp[2], mean = s->mean, took;
+	u64 end = e->rec.stamp[3] ? e->rec.stamp[3] : e->rec.stamp[2], mean = s->mean, took;
 
-	if (!e->stamp[0] || end <= e->stamp[0])
+	if (!e->rec.stamp[0] || end <= e->rec.stamp[0])
 		return false;
-	took = end - e->stamp[0];
+	took = end - e->rec.stamp[0];
 	s->mean = mean ? mean - (mean >> MEAN_SHIFT) + took : took << MEAN_SHIFT;
 	return mean && took > (mean >> MEAN_SHIFT) * SLOW_FACTOR;
 }
@@ -79,7 +78,7 @@ static __always_inline bool left_out(const struct event *e, struct sampled *s)
 	if (!sampling)
 		return false;
 	slow = is_slow(e, s);
-	return !slow && e->state != PICKED && e->type == TYPE_DATA && !(e->flags & FLAG_ASYNC) &&
+	return !slow && !e->rec.picked && e->type == TYPE_DATA && !(e->flags & FLAG_ASYNC) &&
 	       (!s->owed || (e->flags & FLAG_RETURN_LATER));
 }
 
@@ -93,7 +92,7 @@ static __always_inline void stand_for(struct event *e, struct sampled *s)
 {
 	if (!sampling)
 		return;
-	e->skipped = e->state == PICKED ? __sync_lock_test_and_set(&s->skipped, 0) : 0;
+	e->rec.skipped = e->rec.picked ? __sync_lock_test_and_set(&s->skipped, 0) : 0;
 	s->owed = e->flags & FLAG_RETURN_LATER;
 }
 
@@ -101,7 +100,7 @@ static __always_inline void stand_for(struct event *e, struct sampled *s)
 static __always_inline void give_back(const struct event *e, struct sampled *s)
 {
 	if (sampling)
-		__sync_fetch_and_add(&s->skipped, e->skipped);
+		__sync_fetch_and_add(&s->skipped, e->rec.skipped);
 }
 
 #endif

@@ -150,14 +150,14 @@ static __always_inline int verdict_begins(u64 *ctx)
 	seq = read_seq(c->seq_tx);
 	len = GIVEN(msg, sg.size);
 	if (!is_first(c, tid, &begun)) {
-		if (verdict_twin && c->tx_state == TX_SEALING && c->tx_rec == rec && e->seq == seq && e->len == len)
+		if (verdict_twin && c->tx_state == TX_SEALING && c->tx_rec == rec && e->rec.seq == seq && e->rec.len == len)
 			return 0; /* the other one has seen it */
 		begun = begin_of_next(c, tid, len, tx_type_arg == 3 ? ARG(ctx, 4) : ARG(ctx, 3));
 	}
 	c->next_ts = begun;
 	c->call_tid = tid;
 	/* A sequence that has not moved: the last attempt sealed nothing. */
-	if (c->tx_state == TX_SEALING && e->seq != seq)
+	if (c->tx_state == TX_SEALING && e->rec.seq != seq)
 		leave_behind(c);
 	begin_at(c, DIR_TX, seq);
 	c->next[DIR_TX] = seq + 1;
@@ -165,18 +165,18 @@ static __always_inline int verdict_begins(u64 *ctx)
 		c->end_seq[DIR_TX] = seq + 1;
 	e->kind = KIND_RECORD;
 	e->type = tx_type_arg == 3 ? ARG(ctx, 3) : ARG(ctx, 2);
-	e->err = stage_weight(e, &c->nth[DIR_TX]);
+	e->rec.weight = stage_weight(e, &c->nth[DIR_TX]);
 	if (e->type != TYPE_DATA) /* an event */
-		e->err = 1;
-	e->stamp[0] = begun;
-	e->stamp[1] = stage_time(e);
-	e->stamp[2] = e->stamp[3] = 0;
-	e->seq = seq;
-	e->len = len;
-	e->hits = e->matched = 0;
+		e->rec.weight = 1;
+	e->rec.stamp[0] = begun;
+	e->rec.stamp[1] = stage_time(e);
+	e->rec.stamp[2] = e->rec.stamp[3] = 0;
+	e->rec.seq = seq;
+	e->rec.len = len;
+	e->rec.hits = e->rec.matched = 0;
 	set_maker(e, &c->maker[DIR_TX]);
 	if (has_stages(e))
-		e->op = send_op(e->flags);
+		e->rec.op = send_op(e->flags);
 	c->tx_rec = rec;
 	c->tx_state = TX_SEALING;
 	c->push_rec = 0;

@@ -29,7 +29,7 @@ static __always_inline u32 stage_weight(const struct event *e, u32 *nth)
 }
 
 /* Whether the times between begin and end are wanted. */
-static __always_inline bool has_stages(const struct event *e) { return !aggregate || e->err; }
+static __always_inline bool has_stages(const struct event *e) { return !aggregate || e->rec.weight; }
 
 /* A time that never leaves the kernel: it has happened, and the clock was not read. */
 #define NOT_MEASURED 1

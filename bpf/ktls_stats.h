@@ -190,16 +190,16 @@ static __always_inline struct sums *stats_of(const struct event *e)
 
 static __always_inline void set_last(struct side *s, const struct event *e)
 {
-	u64 mono = e->stamp[3];
+	u64 mono = e->rec.stamp[3];
 
-	if (mono < e->stamp[2])
-		mono = e->stamp[2];
-	if (mono < e->stamp[1])
-		mono = e->stamp[1];
-	if (mono < e->stamp[0])
-		mono = e->stamp[0];
+	if (mono < e->rec.stamp[2])
+		mono = e->rec.stamp[2];
+	if (mono < e->rec.stamp[1])
+		mono = e->rec.stamp[1];
+	if (mono < e->rec.stamp[0])
+		mono = e->rec.stamp[0];
 	s->mono = mono;
-	s->next = e->seq + 1;
+	s->next = e->rec.seq + 1;
 	s->gen = e->gen;
 	if (!has_stages(e)) /* neither is it looked who is in the call, see set_maker */
 		return;
@@ -226,11 +226,11 @@ static __noinline int add_record(const struct event *e)
 	keep(dir);
 	s = &st->side[dir & 1];
 	if (!(e->flags & FLAG_RETURN_LATER))
-		add_times(s, e->stamp, e->err);
+		add_times(s, e->rec.stamp, e->rec.weight);
 	if (e->flags & FLAG_ZEROCOPY)
 		__sync_fetch_and_add(&s->zerocopy, 1);
 	set_last(s, e);
-	__sync_fetch_and_add(&s->bytes, e->len);
+	__sync_fetch_and_add(&s->bytes, e->rec.len);
 	__sync_fetch_and_add(&s->records, 1);
 	return 1;
 }

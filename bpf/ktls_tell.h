@@ -17,7 +17,7 @@ static __always_inline bool counted(struct event *e)
 	if (!add_record(e))
 		count_lost(LOST_STATS_MAP_FULL, e->dir);
 	if (!has_stages(e))
-		e->stamp[1] = e->stamp[2] = 0;
+		e->rec.stamp[1] = e->rec.stamp[2] = 0;
 	if (e->conn == stream_conn)
 		return true;
 	/* The record that would bring the return may stay in the kernel. */
@@ -39,7 +39,7 @@ static __always_inline void emit_record(struct event *e, u64 *hidden, struct sam
 	}
 	if (aggregate && !counted(e))
 		return;
-	e->hidden = *hidden;
+	e->rec.hidden = *hidden;
 	stand_for(e, s);
 	if (!emit(e))
 		give_back(e, s);
@@ -51,26 +51,30 @@ static __always_inline void emit_record(struct event *e, u64 *hidden, struct sam
  */
 __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct event *who)
 {
+	struct about_socket *s;
 	bool cgroup_wanted;
 	struct event e;
 
 	if (!c)
 		return 0;
 	e = c->tx;
+	s = &e.socket;
 	e.kind = KIND_SOCKET;
-	e.state = state;
 	e.dir = dir;
-	e.gen = c->tx.gen | c->rx.gen << 16;
-	e.stamp[0] = c->closing ? c->end_seq[DIR_TX] : read_seq(c->seq_tx);
-	e.stamp[1] = c->closing ? c->end_seq[DIR_RX] : read_seq(c->seq_rx);
-	e.stamp[2] = c->tx.hidden;
-	e.stamp[3] = c->rx.hidden;
-	e.seq = bpf_ktime_get_ns();
-	e.mode_tx = c->keyed[DIR_TX] ? c->tx.mode : 0;
-	e.mode_rx = c->keyed[DIR_RX] ? c->rx.mode : 0;
 	e.flags = 0;
-	e.skipped = c->sampled[DIR_TX].skipped;
-	e.len = c->sampled[DIR_RX].skipped;
+	__builtin_memset(s, 0, sizeof(*s));
+	s->state = state;
+	s->time = bpf_ktime_get_ns();
+	s->next[DIR_TX] = c->closing ? c->end_seq[DIR_TX] : read_seq(c->seq_tx);
+	s->next[DIR_RX] = c->closing ? c->end_seq[DIR_RX] : read_seq(c->seq_rx);
+	s->hidden[DIR_TX] = c->tx.rec.hidden;
+	s->hidden[DIR_RX] = c->rx.rec.hidden;
+	s->gen[DIR_TX] = c->tx.gen;
+	s->gen[DIR_RX] = c->rx.gen;
+	s->mode[DIR_TX] = c->keyed[DIR_TX] ? c->tx.mode : 0;
+	s->mode[DIR_RX] = c->keyed[DIR_RX] ? c->rx.mode : 0;
+	s->skipped[DIR_TX] = c->sampled[DIR_TX].skipped;
+	s->skipped[DIR_RX] = c->sampled[DIR_RX].skipped;
 	if (who) {
 		e.pid = who->pid;
 		e.tid = who->tid;
@@ -86,8 +90,8 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct event *who
 	if (state == STATE_FOUND || state == STATE_OPEN)
 		c->told |= conn_wanted(&e) && process_wanted(&e) && cgroup_wanted;
 	if (state == STATE_FOUND) { /* maybe before the kernel has written the modes: then not of the keys */
-		c->key_told[DIR_TX] = e.mode_tx != 0;
-		c->key_told[DIR_RX] = e.mode_rx != 0;
+		c->key_told[DIR_TX] = s->mode[DIR_TX] != 0;
+		c->key_told[DIR_RX] = s->mode[DIR_RX] != 0;
 	} else if (state != STATE_CLOSE) {
 		c->key_told[dir & 1] = 1;
 	}

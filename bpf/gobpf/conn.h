@@ -40,7 +40,7 @@ static __always_inline void emit_record(struct event *e, u64 *hidden)
 		__sync_fetch_and_add(hidden, 1);
 		return;
 	}
-	e->hidden = *hidden;
+	e->rec.hidden = *hidden;
 	emit(e);
 }
 
@@ -130,13 +130,15 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 	if (!c || !fresh)
 		return c;
 	c->ctx = (u64)ctx;
+	c->tx.layout = EVENT_VERSION;
+	c->tx.proto = PROTO_TLS;
 	set_addresses(&c->tx, (void *)sk);
 	c->tx.conn = new_conn_id();
 	c->rx = c->tx;
 	c->rx.dir = DIR_RX;
 	set_keys(c);
-	c->tx.start = read_seq(c->seq_tx);
-	c->rx.start = read_seq(c->seq_rx);
+	c->tx.rec.start = read_seq(c->seq_tx);
+	c->rx.rec.start = read_seq(c->seq_rx);
 	c->unwanted = !conn_wanted(&c->tx);
 	return c;
 }
@@ -147,31 +149,34 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
  */
 __noinline int emit_socket(struct conn *c, u32 state, u32 dir)
 {
+	struct about_socket *s;
 	struct event e;
 
 	if (!c)
 		return 0;
 	e = c->tx;
+	s = &e.socket;
 	e.kind = KIND_SOCKET;
-	e.state = state;
 	e.dir = dir;
-	e.gen = c->tx.gen | c->rx.gen << 16;
-	e.stamp[0] = c->closing ? c->end_seq[DIR_TX] : read_seq(c->seq_tx);
-	e.stamp[1] = c->closing ? c->end_seq[DIR_RX] : read_seq(c->seq_rx);
-	e.stamp[2] = c->tx.hidden;
-	e.stamp[3] = c->rx.hidden;
-	e.seq = bpf_ktime_get_ns();
-	e.mode_tx = c->keyed[DIR_TX] ? c->tx.mode : 0;
-	e.mode_rx = c->keyed[DIR_RX] ? c->rx.mode : 0;
 	e.flags = 0;
-	e.skipped = e.len = 0;
+	__builtin_memset(s, 0, sizeof(*s));
+	s->state = state;
+	s->time = bpf_ktime_get_ns();
+	s->next[DIR_TX] = c->closing ? c->end_seq[DIR_TX] : read_seq(c->seq_tx);
+	s->next[DIR_RX] = c->closing ? c->end_seq[DIR_RX] : read_seq(c->seq_rx);
+	s->hidden[DIR_TX] = c->tx.rec.hidden;
+	s->hidden[DIR_RX] = c->rx.rec.hidden;
+	s->gen[DIR_TX] = c->tx.gen;
+	s->gen[DIR_RX] = c->rx.gen;
+	s->mode[DIR_TX] = c->keyed[DIR_TX] ? c->tx.mode : 0;
+	s->mode[DIR_RX] = c->keyed[DIR_RX] ? c->rx.mode : 0;
 	set_process(&e);
 	e.flags &= FLAG_KTHREAD;
 	if (state == STATE_FOUND || state == STATE_OPEN)
 		c->told |= conn_wanted(&e) && process_wanted(&e) && current_cgroup_wanted();
 	if (state == STATE_FOUND) { /* maybe before the kernel has written the modes: then not of the keys */
-		c->key_told[DIR_TX] = e.mode_tx != 0;
-		c->key_told[DIR_RX] = e.mode_rx != 0;
+		c->key_told[DIR_TX] = s->mode[DIR_TX] != 0;
+		c->key_told[DIR_RX] = s->mode[DIR_RX] != 0;
 	} else if (state != STATE_CLOSE) {
 		c->key_told[dir & 1] = 1;
 	}

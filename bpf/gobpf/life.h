@@ -40,11 +40,11 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 		}
 		c->tx.mode = TLS_SW;
 		c->tx.gen += update;
-		c->tx.start = read_seq(c->seq_tx);
+		c->tx.rec.start = read_seq(c->seq_tx);
 	} else {
 		c->rx.mode = TLS_SW;
 		c->rx.gen += update;
-		c->rx.start = read_seq(c->seq_rx);
+		c->rx.rec.start = read_seq(c->seq_rx);
 	}
 	emit_socket(c, update ? STATE_REKEY : STATE_OPEN, dir);
 	return 0;
@@ -73,8 +73,8 @@ static __always_inline int sw_offload_ends(u64 *ctx)
  */
 static __always_inline void flush_tx(struct conn *c)
 {
-	if (c->tx_state == TX_SEALING && (__s64)(c->end_seq[DIR_TX] - c->tx.seq) > 0)
-		emit_record(&c->tx, &c->tx.hidden);
+	if (c->tx_state == TX_SEALING && (__s64)(c->end_seq[DIR_TX] - c->tx.rec.seq) > 0)
+		emit_record(&c->tx, &c->tx.rec.hidden);
 	c->tx_state = TX_IDLE;
 }
 
@@ -109,7 +109,7 @@ static __always_inline int free_begins(u64 *ctx)
 	if (!c || !c->closing || c->ctx != ctx[1])
 		return 0;
 	if ((c->rx_state & RX_STATE) == RX_OPENED)
-		emit_record(&c->rx, &c->rx.hidden);
+		emit_record(&c->rx, &c->rx.rec.hidden);
 	emit_socket(c, STATE_CLOSE, 0);
 	conn_delete(key);
 	return 0;
@@ -136,7 +136,7 @@ static __always_inline u64 failed_seq(struct conn *c)
 
 	if (c->push_rec && c->push_rec != c->tx_rec)
 		e = bpf_map_lookup_elem(&pending, &key);
-	return e ? e->seq : c->tx.seq;
+	return e ? e->rec.seq : c->tx.rec.seq;
 }
 
 /* Failures to receive have been told where they happen. */

@@ -37,8 +37,8 @@ static __noinline void copy_payload_to_bounce(struct event *e, struct source *s)
 	b->head.sent = bpf_ktime_get_ns();
 	b->head.what = SAMPLE_PAYLOAD;
 	p->conn = e->conn;
-	p->seq = e->seq;
-	p->begun = e->stamp[1];
+	p->seq = e->rec.seq;
+	p->begun = e->rec.stamp[1];
 	p->gen = e->gen;
 	p->len = s->done;
 	p->dir = e->dir;
@@ -50,9 +50,9 @@ static __always_inline bool wants_payload(const struct event *e) { return snaple
 
 static __always_inline void copy_payload(struct event *e, struct source *s)
 {
-	if (!e->len || !wants_payload(e))
+	if (!e->rec.len || !wants_payload(e))
 		return;
-	s->want = e->len < snaplen ? e->len : snaplen;
+	s->want = e->rec.len < snaplen ? e->rec.len : snaplen;
 	copy_payload_to_bounce(e, s);
 }
 
@@ -66,14 +66,14 @@ static __always_inline void set_control(struct event *e, struct source *s)
 {
 	u32 need = e->type == TYPE_ALERT ? 2 : 1; /* level and description; message type */
 
-	e->ctl[0] = e->ctl[1] = 0;
-	if (e->len < need)
+	e->rec.ctl[0] = e->rec.ctl[1] = 0;
+	if (e->rec.len < need)
 		return;
 	next_piece(s);
 	if (!s->left)
 		next_piece(s);
 	/* A record of two bytes in two pieces stays unnamed. */
-	if (s->left >= need && !read_piece(e->ctl, need, s))
+	if (s->left >= need && !read_piece(e->rec.ctl, need, s))
 		e->flags |= FLAG_CONTROL;
 }
 

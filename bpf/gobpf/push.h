@@ -13,16 +13,16 @@ static __always_inline void adopt_record(struct conn *c, const struct tls_rec *r
 {
 	struct event *e = &c->tx;
 
-	if (!bpf_core_field_exists(rec->content_type) || read_seq(c->seq_tx) <= e->start) /* sealed before the trace: not ours to tell */
+	if (!bpf_core_field_exists(rec->content_type) || read_seq(c->seq_tx) <= e->rec.start) /* sealed before the trace: not ours to tell */
 		return;
 	e->kind = KIND_RECORD;
-	e->stamp[0] = e->stamp[1] = e->stamp[2] = 0;
-	e->seq = read_seq(c->seq_tx) - 1;
+	e->rec.stamp[0] = e->rec.stamp[1] = e->rec.stamp[2] = 0;
+	e->rec.seq = read_seq(c->seq_tx) - 1;
 	e->type = BPF_CORE_READ(rec, content_type);
-	e->err = 1;
-	e->hits = e->matched = 0;
+	e->rec.weight = 1;
+	e->rec.hits = e->rec.matched = 0;
 	set_maker(e);
-	e->op = send_op(e->flags);
+	e->rec.op = send_op(e->flags);
 	c->tx_rec = (u64)rec;
 	c->tx_state = TX_SEALING;
 	if (wants_payload(e))
@@ -31,8 +31,8 @@ static __always_inline void adopt_record(struct conn *c, const struct tls_rec *r
 
 static __always_inline void sealed(struct event *e)
 {
-	if (!e->stamp[2])
-		e->stamp[2] = bpf_ktime_get_ns();
+	if (!e->rec.stamp[2])
+		e->rec.stamp[2] = bpf_ktime_get_ns();
 }
 
 static __always_inline int push_begins(u64 *ctx)
@@ -50,7 +50,7 @@ static __always_inline int push_begins(u64 *ctx)
 	if (c->push_rec == c->tx_rec && c->tx_state == TX_SEALING) {
 		/* Shorter than it began: a sockmap's verdict split it (to 6.18). */
 		if (!bpf_core_field_exists(sk->sk_user_data) || GIVEN(sk, sk_user_data))
-			c->tx.len = rec_len((void *)c->tx_rec);
+			c->tx.rec.len = rec_len((void *)c->tx_rec);
 		sealed(&c->tx); /* nothing else goes to TCP */
 		return 0;
 	}
@@ -74,8 +74,8 @@ static __always_inline void finish_pending(struct conn *c, u64 rec, u64 now)
 			c->unkept--;
 		return;
 	}
-	p->stamp[3] = now;
-	emit_record(p, &c->tx.hidden);
+	p->rec.stamp[3] = now;
+	emit_record(p, &c->tx.rec.hidden);
 	bpf_map_delete_elem(&pending, &key);
 	c->pending--;
 }
@@ -91,9 +91,9 @@ static __always_inline int push_ends(u64 *ctx)
 		return 0;
 	now = bpf_ktime_get_ns();
 	if (c->push_rec == c->tx_rec && c->tx_state == TX_SEALING) {
-		c->tx.stamp[3] = now;
+		c->tx.rec.stamp[3] = now;
 		c->tx_state = TX_IDLE;
-		emit_record(&c->tx, &c->tx.hidden);
+		emit_record(&c->tx, &c->tx.rec.hidden);
 	} else {
 		finish_pending(c, c->push_rec, now);
 	}

@@ -78,20 +78,20 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op)
 	opening = ((was & ~RX_STATE) + RX_TICKET) | RX_OPENING;
 	if ((was & RX_STATE) == RX_OPENED && __sync_val_compare_and_swap(&c->rx_state, was, opening) == was) {
 		e->flags |= FLAG_RETURN_LATER;
-		emit_record(e, &e->hidden);
+		emit_record(e, &e->rec.hidden);
 	}
 	if (!c->key_told[DIR_RX])
 		key_missed(c, DIR_RX, seq);
-	e->err = 1;
+	e->rec.weight = 1;
 	if (e->version == TLS_1_3)
 		set_no_pad(c);
 	e->kind = KIND_RECORD;
-	e->stamp[0] = c->ready_ts ? c->ready_ts : begun;
-	e->stamp[1] = begun;
-	e->stamp[2] = e->stamp[3] = 0;
-	e->seq = seq;
-	e->op = op;
-	e->hits = e->matched = 0;
+	e->rec.stamp[0] = c->ready_ts ? c->ready_ts : begun;
+	e->rec.stamp[1] = begun;
+	e->rec.stamp[2] = e->rec.stamp[3] = 0;
+	e->rec.seq = seq;
+	e->rec.op = op;
+	e->rec.hits = e->rec.matched = 0;
 	set_maker(e);
 	c->rx_state = opening;
 	c->rx_failed = 0;
@@ -143,7 +143,7 @@ static __always_inline bool begin_missed(const struct conn *c)
 	u64 next = read_seq(c->seq_rx);
 
 	/* What was opened before the trace is not ours to tell. */
-	return next > c->rx.start && (c->rx.kind != KIND_RECORD || c->rx.seq + 1 != next);
+	return next > c->rx.rec.start && (c->rx.kind != KIND_RECORD || c->rx.rec.seq + 1 != next);
 }
 
 static __always_inline int open_ends(u64 *ctx)
@@ -168,11 +168,11 @@ static __always_inline int open_ends(u64 *ctx)
 		c->rx_state &= ~RX_STATE;
 		c->rx_failed = 1;
 		e->type = outer_type((void *)c->priv_rx);
-		emit_failure(e, e->seq, ret, FUNC_RX_ONE_RECORD);
+		emit_failure(e, e->rec.seq, ret, FUNC_RX_ONE_RECORD);
 		return 0;
 	}
 	skb = GIVEN(darg, skb);
-	e->len = GIVEN(skb_cb(skb), strp.strp.full_len);
+	e->rec.len = GIVEN(skb_cb(skb), strp.strp.full_len);
 	e->type = GIVEN(skb_cb(skb), tls.control);
 	if (GIVEN(darg, zc))
 		e->flags |= FLAG_ZEROCOPY;
@@ -181,7 +181,7 @@ static __always_inline int open_ends(u64 *ctx)
 		e->flags |= FLAG_ASYNC;
 		return 0;
 	}
-	e->stamp[2] = bpf_ktime_get_ns();
+	e->rec.stamp[2] = bpf_ktime_get_ns();
 	if (is_control(e)) {
 		source_of_skb(c, skb);
 		set_control(e, &c->src[DIR_RX]);

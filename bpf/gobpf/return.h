@@ -33,15 +33,15 @@ static __always_inline int call_returns(u64 sk, u8 op)
 	s->event = c->rx;
 	if (s->event.flags & FLAG_HIDDEN) {
 		/* Before another reader's record can leave without it. */
-		__sync_fetch_and_add(&c->rx.hidden, 1);
+		__sync_fetch_and_add(&c->rx.rec.hidden, 1);
 		if (!rx_taken(c, was))
-			__sync_fetch_and_add(&c->rx.hidden, -1);
+			__sync_fetch_and_add(&c->rx.rec.hidden, -1);
 		return 0;
 	}
 	if (!rx_taken(c, was))
 		return 0;
-	s->event.stamp[3] = bpf_ktime_get_ns();
-	s->event.op = op;
+	s->event.rec.stamp[3] = bpf_ktime_get_ns();
+	s->event.rec.op = op;
 	o->n++;
 	return 0;
 }

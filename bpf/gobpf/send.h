@@ -77,7 +77,7 @@ static __always_inline void set_aside(struct conn *c)
 	}
 	c->unkept++;
 	if (c->tx.flags & FLAG_HIDDEN)
-		__sync_fetch_and_add(&c->tx.hidden, 1);
+		__sync_fetch_and_add(&c->tx.rec.hidden, 1);
 	else
 		count_lost(LOST_PENDING_MAP_FULL, DIR_TX);
 }
@@ -105,7 +105,7 @@ static __always_inline void leave_behind(struct conn *c)
 	}
 	/* TCP has it, and no hook has told. */
 	c->tx.flags |= FLAG_PUSHED;
-	emit_record(&c->tx, &c->tx.hidden);
+	emit_record(&c->tx, &c->tx.rec.hidden);
 }
 
 static __always_inline void source_of_tx(struct conn *c, const struct sk_msg *given)
@@ -138,19 +138,19 @@ static __always_inline int verdict_begins(u64 *ctx)
 	if (c->closing) /* a writer was still waiting */
 		c->end_seq[DIR_TX] = seq + 1;
 	/* A sequence that has not moved: the last attempt sealed nothing. */
-	if (c->tx_state == TX_SEALING && e->seq != seq)
+	if (c->tx_state == TX_SEALING && e->rec.seq != seq)
 		leave_behind(c);
 	e->kind = KIND_RECORD;
 	e->type = tx_type_arg == 3 ? ARG(ctx, 3) : ARG(ctx, 2);
-	e->err = 1; /* its stages stand for themselves */
-	e->stamp[0] = c->open_ts;
-	e->stamp[1] = bpf_ktime_get_ns();
-	e->stamp[2] = e->stamp[3] = 0;
-	e->seq = seq;
-	e->len = GIVEN(msg, sg.size);
-	e->hits = e->matched = 0;
+	e->rec.weight = 1; /* its stages stand for themselves */
+	e->rec.stamp[0] = c->open_ts;
+	e->rec.stamp[1] = bpf_ktime_get_ns();
+	e->rec.stamp[2] = e->rec.stamp[3] = 0;
+	e->rec.seq = seq;
+	e->rec.len = GIVEN(msg, sg.size);
+	e->rec.hits = e->rec.matched = 0;
 	set_maker(e);
-	e->op = send_op(e->flags);
+	e->rec.op = send_op(e->flags);
 	c->tx_rec = (u64)msg - bpf_core_field_offset(struct tls_rec, msg_plaintext);
 	c->tx_state = TX_SEALING;
 	if (is_control(e)) {

@@ -19,7 +19,7 @@ func (t *Tracer) unfinished(handle func(event.Event) error) error {
 		last := waiting[tx.Conn]
 		delete(waiting, tx.Conn)
 		for i := range last {
-			last[i].Hidden = tx.Hidden // what it holds is of the time when it was set aside
+			last[i].Rec.Hidden = tx.Rec.Hidden // what it holds is of the time when it was set aside
 		}
 		if conn.Sealed() {
 			last = append(last, *tx)
@@ -53,7 +53,7 @@ func (t *Tracer) addUnfinished(records []wire.Event, handle func(event.Event) er
 		if w.Flags&wire.FlagHidden != 0 {
 			continue
 		}
-		w.Skipped = 0 // what it holds is of the record before
+		w.Rec.Skipped = 0 // what it holds is of the record before
 		if t.sums != nil {
 			if err := t.sums.Add(w); err != nil {
 				return err

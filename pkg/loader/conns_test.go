@@ -33,8 +33,10 @@ func (b *atTheEnd) setAside(visit func(*wire.Event) error) error {
 // left, unless the filters hide it.
 func TestUnfinished(t *testing.T) {
 	rec := func(conn, seq, hidden uint64, dir event.Dir, flags uint8) wire.Event {
-		return wire.Event{Kind: wire.KindRecord, Conn: conn, Dir: uint8(dir), Seq: seq, Hidden: hidden, Flags: flags, Skipped: 9,
-			Stamp: [4]uint64{1, 2, 3, 4}}
+		return wire.Event{
+			Kind: wire.KindRecord, Conn: conn, Dir: uint8(dir), Flags: flags,
+			Rec: wire.Rec{Seq: seq, Hidden: hidden, Skipped: 9, Stamp: [4]uint64{1, 2, 3, 4}},
+		}
 	}
 	aside, alone, hides := rec(7, 3, 1, event.TX, 0), rec(8, 5, 2, event.TX, 0), rec(7, 4, 1, event.TX, wire.FlagHidden)
 	c := object.KtlsConn{Tx: object.KtlsEvent(rec(7, 6, 4, event.TX, 0)), Rx: object.KtlsEvent(rec(7, 2, 0, event.RX, 0)),

@@ -196,24 +196,13 @@ func pick[T any](r *rand.Rand, all ...T) T { return all[r.IntN(len(all))] }
 // and of their neighbours.
 func randomEvent(r *rand.Rand) []byte {
 	w := wire.Event{
-		Seq:    pick[uint64](r, 0, 1, 2, 3, 4, 0x7fffffff, 0x80000000, 0xffffffff, 1<<32, 1<<64-1),
-		Cookie: pick[uint64](r, 0, 8193, 8194, 8195),
-		Cgroup: pick[uint64](r, 0, 7731, 1<<32, 1<<32+1),
-		Pid:    pick[uint32](r, 0, 1, 4242, 4243), Tid: pick[uint32](r, 0, 1, 4242, 4243),
-		Uid: pick[uint32](r, 0, 33, 1<<32-1), Netns: pick[uint32](r, 4026531840, 4026532008),
-		Gen:     pick[uint32](r, 0, 1, 2),
-		Version: pick[uint16](r, 0x303, 0x304), Cipher: pick[uint16](r, 51, 52, 54),
-		Lport: pick[uint16](r, 80, 443, 40001, 65535), Rport: pick[uint16](r, 80, 443, 40001, 65535),
-		Kind: wire.KindRecord, Dir: uint8(r.IntN(2)), Op: uint8(r.IntN(7)),
-		Type: pick[uint8](r, 20, 21, 21, 22, 22, 23, 23, 77),
-		Mode: pick[uint8](r, 0, 1, 2, 3), Family: pick[uint8](r, 2, 2, 2, 10, 10, 10, 0),
-		Flags: pick[uint8](r, 0, 0, wire.FlagZeroCopy, wire.FlagAsync, wire.FlagPushed) | pick[uint8](r, 0, wire.FlagControl),
-		Ctl:   [2]uint8{pick[uint8](r, 0, 1, 2, 24, 20), pick[uint8](r, 0, 20, 112)},
+		Cookie: pick[uint64](r, 0, 8193, 8194, 8195), Cgroup: pick[uint64](r, 0, 7731, 1<<32, 1<<32+1), Pid: pick[uint32](r, 0, 1, 4242, 4243), Tid: pick[uint32](r, 0, 1, 4242, 4243), Uid: pick[uint32](r, 0, 33, 1<<32-1), Netns: pick[uint32](r, 4026531840, 4026532008), Gen: pick[uint32](r, 0, 1, 2), Version: pick[uint16](r, 0x303, 0x304), Cipher: pick[uint16](r, 51, 52, 54), Lport: pick[uint16](r, 80, 443, 40001, 65535), Rport: pick[uint16](r, 80, 443, 40001, 65535), Kind: wire.KindRecord, Dir: uint8(r.IntN(2)), Type: pick[uint8](r, 20, 21, 21, 22, 22, 23, 23, 77), Mode: pick[uint8](r, 0, 1, 2, 3), Family: pick[uint8](r, 2, 2, 2, 10, 10, 10, 0), Flags: pick[uint8](r, 0, 0, wire.FlagZeroCopy, wire.FlagAsync, wire.FlagPushed) | pick[uint8](r, 0, wire.FlagControl),
+		Rec: wire.Rec{Seq: pick[uint64](r, 0, 1, 2, 3, 4, 0x7fffffff, 0x80000000, 0xffffffff, 1<<32, 1<<64-1), Op: uint8(r.IntN(7)), Ctl: [2]uint8{pick[uint8](r, 0, 1, 2, 24, 20), pick[uint8](r, 0, 20, 112)}},
 	}
 	now := uint64(1e12)
-	for i := range w.Stamp {
+	for i := range w.Rec.Stamp {
 		if r.IntN(6) > 0 {
-			w.Stamp[i] = now
+			w.Rec.Stamp[i] = now
 		}
 		now += pick[uint64](r, 0, 1, 5e6, 5e6+1, 3e5, 3e5-1, 1e9, 4e9)
 		if r.IntN(12) == 0 {

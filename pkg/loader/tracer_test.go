@@ -20,7 +20,7 @@ func (lossless) losses() (n lossCounts, err error) { return n, nil }
 func TestDroppedPayloadIsTold(t *testing.T) {
 	empty := func(func(wire.Payload) bool) error { return nil }
 	tr := &Tracer{backend: lossless{}, asm: assemble.New(empty, assemble.Options{})}
-	w := wire.Event{Kind: wire.KindRecord, Conn: 1, Dir: uint8(event.RX), Len: 9, Flags: wire.FlagPayload, Stamp: [4]uint64{1, 2, 3, 4}}
+	w := wire.Event{Kind: wire.KindRecord, Conn: 1, Dir: uint8(event.RX), Flags: wire.FlagPayload, Rec: wire.Rec{Len: 9, Stamp: [4]uint64{1, 2, 3, 4}}}
 	if err := tr.asm.Add(&w, func(event.Event) error { return nil }); err != nil {
 		t.Fatal(err)
 	}

@@ -104,7 +104,7 @@ func (a *Assembler) addRecord(w *wire.Event, out func(event.Event) error) error 
 		return err
 	}
 	switch {
-	case w.Dir == uint8(event.TX) && w.Stamp[3] == 0 && w.Flags&wire.FlagPushed == 0:
+	case w.Dir == uint8(event.TX) && w.Rec.Stamp[3] == 0 && w.Flags&wire.FlagPushed == 0:
 		if a.heldBytes > maxBytes && payload != nil {
 			a.dropped[event.TX]++
 			payload = nil
@@ -123,7 +123,7 @@ func (a *Assembler) addRecord(w *wire.Event, out func(event.Event) error) error 
 // addError lets go first what the failed call had opened before: its return
 // stays unknown.
 func (a *Assembler) addError(w *wire.Event, out func(event.Event) error) error {
-	if w.Func == wire.FuncDecryptDone && !a.options.Aggregate { // told in the place of the record
+	if w.AboutFailure().Func == wire.FuncDecryptDone && !a.options.Aggregate { // told in the place of the record
 		return a.addOpened(w, out)
 	}
 	if w.Dir == uint8(event.RX) {
@@ -149,6 +149,9 @@ func (a *Assembler) addOpened(w *wire.Event, out func(event.Event) error) error 
 // asyncKey: the completion does not know when the record was taken up.
 func asyncKey(w *wire.Event) wire.PayloadKey {
 	key := w.Key()
+	if w.Kind == wire.KindError {
+		key.Seq = w.AboutFailure().Seq
+	}
 	key.Begun = 0
 	return key
 }
@@ -238,14 +241,14 @@ func (a *Assembler) release(conn uint64, last *wire.Event, out func(event.Event)
 	for i := range opened {
 		w := &opened[i].wire
 		if last != nil && w.Pid == last.Pid && w.Tid == last.Tid {
-			w.Stamp[3], w.Op = last.Stamp[3], last.Op
+			w.Rec.Stamp[3], w.Rec.Op = last.Rec.Stamp[3], last.Rec.Op
 		}
 	}
 	return a.emitAll(opened, out)
 }
 
 func (a *Assembler) addSocket(w *wire.Event, out func(event.Event) error) error {
-	if event.SocketState(w.State) == event.SocketClose {
+	if event.SocketState(w.AboutSocket().State) == event.SocketClose {
 		if err := a.forget(w.Conn, out); err != nil {
 			return err
 		}
@@ -266,7 +269,7 @@ func (a *Assembler) empty(conn uint64, out func(event.Event) error) error {
 	}
 	c, _ := a.conns.Delete(conn)
 	slices.SortFunc(c.unsent, func(x, y held) int {
-		return cmp.Or(cmp.Compare(x.wire.Gen, y.wire.Gen), cmp.Compare(x.wire.Seq, y.wire.Seq))
+		return cmp.Or(cmp.Compare(x.wire.Gen, y.wire.Gen), cmp.Compare(x.wire.Rec.Seq, y.wire.Rec.Seq))
 	})
 	return a.emitAll(c.unsent, out)
 }
@@ -327,14 +330,14 @@ func (a *Assembler) emitRecord(w *wire.Event, payload []byte, out func(event.Eve
 // judge asks the expression where the kernel could not: it did not know the
 // whole record yet, or the record was still in the making.
 func (a *Assembler) judge(w *wire.Event) {
-	if a.options.Match == nil || w.Matched != 0 {
+	if a.options.Match == nil || w.Rec.Matched != 0 {
 		return
 	}
 	if a.options.Container != nil {
 		a.record.Proc.Container = a.options.Container(a.record.Proc.CgroupID)
 	}
 	s := match.OfRecord(&a.record)
-	s.Hits = &w.Hits
+	s.Hits = &w.Rec.Hits
 	a.record.Unmatched = a.options.Match.Eval(&s) != match.Yes
 }
 
@@ -347,11 +350,11 @@ func (a *Assembler) emitAsync(w *wire.Event, out func(event.Event) error) error 
 	}
 	if done.Kind == wire.KindError {
 		failure := done.Failure()
-		failure.Taken, failure.Hidden, failure.Type = true, w.Hidden, event.ContentType(w.Type)
+		failure.Taken, failure.Hidden, failure.Type = true, w.Rec.Hidden, event.ContentType(w.Type)
 		return out(failure)
 	}
-	w.Stamp[2], w.Hits = done.Stamp[2], done.Hits
-	done.Len = w.Len
+	w.Rec.Stamp[2], w.Rec.Hits = done.Rec.Stamp[2], done.Rec.Hits
+	done.Rec.Len = w.Rec.Len
 	payload, err := a.payload(&done)
 	if err != nil {
 		return err
@@ -381,7 +384,7 @@ func (a *Assembler) payload(w *wire.Event) ([]byte, error) {
 	}
 	a.keptBytes -= len(b)
 	// A split record's payload was read before the split.
-	return b[:min(len(b), int(w.Len))], nil
+	return b[:min(len(b), int(w.Rec.Len))], nil
 }
 
 // Dropped is how many payloads were announced over the whole run, and left out or

@@ -99,29 +99,41 @@ func (b *bench) expectEmpty(t *testing.T) {
 
 // sent is a TX record that TCP has; unsentTX one that it never got.
 func sent(seq uint64) wire.Event {
-	return wire.Event{Kind: wire.KindRecord, Conn: 1, Seq: seq, Len: 100, Op: uint8(event.OpSend), Pid: 10, Tid: 10, Stamp: [4]uint64{1, 2, 3, 4}}
+	return wire.Event{Kind: wire.KindRecord, Conn: 1, Pid: 10, Tid: 10, Rec: wire.Rec{Seq: seq, Len: 100, Op: uint8(event.OpSend), Stamp: [4]uint64{1, 2, 3, 4}}}
 }
 
 func unsentTX(gen uint32, seq uint64) wire.Event {
 	w := sent(seq)
-	w.Gen, w.Stamp[3] = gen, 0
+	w.Gen, w.Rec.Stamp[3] = gen, 0
 	return w
 }
 
 // returned is an RX record whose call has returned; inCall one whose call goes on.
 func returned(seq uint64, task uint32, at uint64) wire.Event {
-	return wire.Event{Kind: wire.KindRecord, Conn: 1, Dir: uint8(event.RX), Seq: seq, Len: 100, Op: uint8(event.OpSpliceRead),
-		Pid: 10, Tid: task, Stamp: [4]uint64{1, 2, 3, at}}
+	return wire.Event{
+		Kind: wire.KindRecord, Conn: 1, Dir: uint8(event.RX), Pid: 10, Tid: task,
+		Rec: wire.Rec{Seq: seq, Len: 100, Op: uint8(event.OpSpliceRead), Stamp: [4]uint64{1, 2, 3, at}},
+	}
 }
 
 func inCall(seq uint64, task uint32) wire.Event {
 	w := returned(seq, task, 0)
-	w.Op, w.Flags = uint8(event.OpRecv), wire.FlagReturnLater
+	w.Rec.Op, w.Flags = uint8(event.OpRecv), wire.FlagReturnLater
 	return w
 }
 
 func socketEvent(s event.SocketState) wire.Event {
-	return wire.Event{Kind: wire.KindSocket, Conn: 1, State: uint8(s)}
+	w := wire.Event{Kind: wire.KindSocket, Conn: 1}
+	w.AboutSocket().State = uint8(s)
+	return w
+}
+
+// undecipherable is what asynchronous crypto says of a record that it could not open.
+func undecipherable(seq uint64) wire.Event {
+	w := wire.Event{Kind: wire.KindError, Conn: 1, Dir: uint8(event.RX)}
+	f := w.AboutFailure()
+	f.Seq, f.Err, f.Func = seq, 74, wire.FuncDecryptDone
+	return w
 }
 
 func ofConn(conn uint64, w wire.Event) wire.Event {
@@ -138,7 +150,7 @@ func TestPayloadJoin(t *testing.T) {
 	const text = "plaintext"
 	one, two := with(wire.FlagPayload, sent(1)), with(wire.FlagPayload, sent(2))
 	short := one
-	short.Len = 5
+	short.Rec.Len = 5
 	for _, c := range []struct {
 		name    string
 		submit  []wire.Event
@@ -294,7 +306,7 @@ func TestWaitingBytesAreBounded(t *testing.T) {
 	for seq := range uint64(maxBytes / longest / 2 * 3) {
 		for conn := range uint64(2) {
 			w := ofConn(conn+1, with(wire.FlagPayload, inCall(seq, 11)))
-			w.Len = longest
+			w.Rec.Len = longest
 			b.submit(w, large)
 			b.submit(ofConn(conn+1, sent(seq)), large) // its event is lost
 			b.feed(t, w)
@@ -332,11 +344,11 @@ func TestPushedAtAnUnknownTime(t *testing.T) {
 
 func TestAsync(t *testing.T) {
 	opened := func(w wire.Event) wire.Event {
-		w.Kind, w.Stamp[2] = wire.KindOpened, 20
+		w.Kind, w.Rec.Stamp[2] = wire.KindOpened, 20
 		return w
 	}
 	first, last := with(wire.FlagAsync, inCall(0, 11)), with(wire.FlagAsync, returned(1, 11, 50))
-	first.Stamp[2], last.Stamp[2] = 0, 0
+	first.Rec.Stamp[2], last.Rec.Stamp[2] = 0, 0
 
 	b := newBench()
 	done := with(wire.FlagPayload, opened(first))
@@ -357,19 +369,16 @@ func TestAsync(t *testing.T) {
 // A record that asynchronous crypto could not open is an error in the record's place.
 func TestAsyncFailure(t *testing.T) {
 	b := newBench()
-	bad := func(seq uint64) wire.Event {
-		return wire.Event{Kind: wire.KindError, Func: wire.FuncDecryptDone, Conn: 1, Dir: uint8(event.RX), Seq: seq, Err: 74}
-	}
 	first, second := with(wire.FlagAsync, inCall(0, 11)), with(wire.FlagAsync, returned(1, 11, 50))
-	second.Hidden = 3
-	b.feed(t, first, bad(1), second)
+	second.Rec.Hidden = 3
+	b.feed(t, first, undecipherable(1), second)
 	got := b.got
 	b.expect(t, "rx0.0 error")
 	e := got[1].(*event.Error)
 	if !e.Taken || e.Seq != 1 || e.Hidden != 3 || e.Errno != 74 {
 		t.Errorf("%+v", e)
 	}
-	b.feed(t, bad(2)) // whose record is lost
+	b.feed(t, undecipherable(2)) // whose record is lost
 	if err := b.Flush(b.out); err != nil {
 		t.Fatal(err)
 	}
@@ -379,7 +388,7 @@ func TestAsyncFailure(t *testing.T) {
 func TestAsyncWithoutWord(t *testing.T) {
 	b := newBench()
 	w := with(wire.FlagAsync, returned(0, 11, 50))
-	w.Stamp[2] = 0
+	w.Rec.Stamp[2] = 0
 	b.feed(t, w)
 	if r := b.got[0].(*event.Record); r.Lat.Stage[1] != 0 || r.Lat.Stage[2] != 0 || r.Lat.Total != 49 {
 		t.Errorf("got %+v", r.Lat)
@@ -445,7 +454,7 @@ func TestReceiverError(t *testing.T) {
 func TestPayloadOfASecondTry(t *testing.T) {
 	b := newBench()
 	first, again, before := with(wire.FlagPayload, sent(1)), with(wire.FlagPayload, sent(1)), with(wire.FlagPayload, sent(0))
-	again.Stamp[1]++
+	again.Rec.Stamp[1]++
 	b.submit(first, "stale")
 	b.submit(before, "before")
 	b.feed(t, before)
@@ -473,7 +482,7 @@ func TestOrphansAreBounded(t *testing.T) {
 // An error comes behind what the failed call had opened before.
 func TestErrorKeepsTheOrder(t *testing.T) {
 	b := newBench()
-	b.feed(t, inCall(0, 1), inCall(1, 1), wire.Event{Kind: wire.KindError, Conn: 1, Dir: uint8(event.RX), Seq: 2})
+	b.feed(t, inCall(0, 1), inCall(1, 1), wire.Event{Kind: wire.KindError, Conn: 1, Dir: uint8(event.RX), Rec: wire.Rec{Seq: 2}})
 	b.expect(t, "rx0.0 rx0.1 error")
 }
 
@@ -498,16 +507,16 @@ func TestAssemblerJudges(t *testing.T) {
 		w    wire.Event
 		want bool
 	}{
-		{"undecided and right", wire.Event{Len: 200}, false},
-		{"undecided and wrong", wire.Event{Len: 20}, true},
-		{"decided", wire.Event{Len: 20, Matched: 1}, false},
-		{"by the container", wire.Event{Len: 20, Cgroup: 7}, false},
-		{"by the plaintext", wire.Event{Len: 20, Hits: 1}, false},
+		{"undecided and right", wire.Event{Rec: wire.Rec{Len: 200}}, false},
+		{"undecided and wrong", wire.Event{Rec: wire.Rec{Len: 20}}, true},
+		{"decided", wire.Event{Rec: wire.Rec{Len: 20, Matched: 1}}, false},
+		{"by the container", wire.Event{Cgroup: 7, Rec: wire.Rec{Len: 20}}, false},
+		{"by the plaintext", wire.Event{Rec: wire.Rec{Len: 20, Hits: 1}}, false},
 	} {
 		a := New(func(func(wire.Payload) bool) error { return nil }, Options{Match: e, Container: container})
 		w := c.w
 		w.Kind, w.Conn, w.Dir = wire.KindRecord, 1, uint8(event.TX)
-		w.Stamp = [4]uint64{1, 2, 3, 4}
+		w.Rec.Stamp = [4]uint64{1, 2, 3, 4}
 		seen := false
 		err := a.Add(&w, func(ev event.Event) error {
 			seen = true
@@ -528,13 +537,16 @@ func FuzzAssembler(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{1, 2, 3, 4}, wire.EventSize/4))
 	f.Add(bytes.Repeat([]byte{0xff}, wire.EventSize))
 	for kind := range uint8(4) {
-		w := wire.Event{Kind: kind, Dir: 1, Type: 21, Flags: wire.FlagControl | wire.FlagPayload, State: uint8(event.SocketClose)}
+		w := wire.Event{Layout: wire.Layout, Proto: wire.ProtoTLS, Kind: kind, Dir: 1, Type: 21, Flags: wire.FlagControl | wire.FlagPayload}
+		if kind == wire.KindSocket {
+			w.AboutSocket().State = uint8(event.SocketClose)
+		}
 		f.Add(w.Bytes())
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var w wire.Event
 		err := w.Decode(b)
-		if (err != nil) != (len(b) < wire.EventSize) {
+		if (err != nil) != (len(b) < wire.EventSize || w.Layout != wire.Layout || w.Proto != wire.ProtoTLS) {
 			t.Fatalf("%d bytes: %v", len(b), err)
 		}
 		if err != nil {

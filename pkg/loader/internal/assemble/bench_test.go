@@ -11,6 +11,7 @@ import (
 func ringSamples() [][]byte {
 	tx, rx := sent(12), returned(12, 11, 900)
 	for _, w := range []*wire.Event{&tx, &rx} {
+		w.Layout, w.Proto = wire.Layout, wire.ProtoTLS
 		w.Cookie, w.Netns, w.Family, w.Lport, w.Rport = 8193, 4026531840, uint8(event.FamilyINET), 443, 51234
 		w.Version, w.Cipher, w.Mode, w.Type = 0x304, 52, 1, uint8(event.ApplicationData)
 		w.Comm = event.MakeComm("nginx")

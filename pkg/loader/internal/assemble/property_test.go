@@ -25,8 +25,8 @@ type traffic struct {
 
 func (c *traffic) record(dir event.Dir, task uint32) wire.Event {
 	w := wire.Event{
-		Kind: wire.KindRecord, Conn: c.conn, Dir: uint8(dir), Gen: c.gen[dir], Seq: c.seq[dir],
-		Len: 1 + c.rng.Uint32N(40), Pid: 1, Tid: task, Stamp: [4]uint64{1, 2, 3, 0},
+		Kind: wire.KindRecord, Conn: c.conn, Dir: uint8(dir), Gen: c.gen[dir], Pid: 1, Tid: task,
+		Rec: wire.Rec{Seq: c.seq[dir], Len: 1 + c.rng.Uint32N(40), Stamp: [4]uint64{1, 2, 3, 0}},
 	}
 	if c.rng.IntN(2) == 0 {
 		w.Flags |= wire.FlagPayload
@@ -38,8 +38,8 @@ func (c *traffic) record(dir event.Dir, task uint32) wire.Event {
 
 func (c *traffic) send() {
 	w := c.record(event.TX, 1)
-	w.Stamp[3] = 10 + c.rng.Uint64N(1000)
-	c.want[w.Key()] = w.Stamp[3]
+	w.Rec.Stamp[3] = 10 + c.rng.Uint64N(1000)
+	c.want[w.Key()] = w.Rec.Stamp[3]
 	c.written = append(c.written, w)
 }
 
@@ -55,7 +55,7 @@ func (c *traffic) receive(task uint32) {
 			c.written = append(c.written, w)
 			continue
 		}
-		w.Stamp[3] = at
+		w.Rec.Stamp[3] = at
 		c.written = append(c.written, w)
 		c.returns(task, at)
 		return
@@ -98,7 +98,7 @@ func (c *traffic) end() {
 	}
 	c.written = append(c.written, c.unsent...)
 	if c.rng.IntN(2) == 0 {
-		c.written = append(c.written, wire.Event{Kind: wire.KindSocket, Conn: c.conn, State: uint8(event.SocketClose)})
+		c.written = append(c.written, ofConn(c.conn, socketEvent(event.SocketClose)))
 	}
 }
 
@@ -150,7 +150,7 @@ func TestAssemblerProperty(t *testing.T) {
 			w := c.written[0]
 			c.written = c.written[1:]
 			if w.Flags&wire.FlagPayload != 0 {
-				b.submit(w, plaintext(w.Key(), w.Len))
+				b.submit(w, plaintext(w.Key(), w.Rec.Len))
 			}
 			if w.Kind == wire.KindRecord {
 				in[w.Key()] = w
@@ -196,7 +196,7 @@ func checkOutput(t *testing.T, seed uint64, got []event.Event, want map[wire.Pay
 		}
 		payload := ""
 		if w := in[key]; w.Flags&wire.FlagPayload != 0 {
-			payload = plaintext(key, w.Len)
+			payload = plaintext(key, w.Rec.Len)
 		}
 		if string(r.Payload) != payload {
 			t.Fatalf("seed %d: record %v has %q, want %q", seed, key, r.Payload, payload)

@@ -140,7 +140,7 @@ func TestWaitingConnectionsAreBounded(t *testing.T) {
 func TestCompletionsAreBounded(t *testing.T) {
 	b := newBench()
 	for seq := range uint64(maxKept + 2) {
-		b.feed(t, wire.Event{Kind: wire.KindError, Func: wire.FuncDecryptDone, Conn: 1, Dir: uint8(event.RX), Seq: seq, Err: 74})
+		b.feed(t, undecipherable(seq))
 	}
 	if len(b.got) != 2 || b.got[0].(*event.Error).Seq != 0 || b.got[1].(*event.Error).Seq != 1 {
 		t.Errorf("let go: %v", b.got)

@@ -116,13 +116,30 @@ func layoutOf(spec *ebpf.CollectionSpec, name string) (layout, error) {
 		return nil, fmt.Errorf("look up struct %s in the BPF object: %w", name, err)
 	}
 	l := layout{}
-	for _, m := range s.Members {
+	return l, l.add(s.Members, 0)
+}
+
+// add enters the members of a struct that begins at a place of another. Of a union
+// the first part counts: of an event the record.
+func (l layout) add(members []btf.Member, at uint32) error {
+	for _, m := range members {
+		at := at + m.Offset.Bytes()
+		if u, ok := m.Type.(*btf.Union); ok && m.Name == "" {
+			part, ok := btf.UnderlyingType(u.Members[0].Type).(*btf.Struct)
+			if !ok {
+				return fmt.Errorf("the union in the BPF object's struct begins with %v, not with a struct", u.Members[0].Type)
+			}
+			if err := l.add(part.Members, at); err != nil {
+				return err
+			}
+			continue
+		}
 		n, err := btf.Sizeof(m.Type)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		size := map[int]asm.Size{1: asm.Byte, 2: asm.Half, 4: asm.Word, 8: asm.DWord}[n]
-		l[m.Name] = slot{int16(m.Offset.Bytes()), size, n}
+		l[m.Name] = slot{int16(at), size, n}
 	}
-	return l, nil
+	return nil
 }

@@ -104,10 +104,10 @@ func (b *Backend) flushSetAside(e []byte) error {
 	if err := w.Decode(e); err != nil {
 		return err
 	}
-	if w.Kind != wire.KindSocket || event.SocketState(w.State) != event.SocketClose {
+	if w.Kind != wire.KindSocket || event.SocketState(w.AboutSocket().State) != event.SocketClose {
 		return nil
 	}
-	hidden := w.Stamp[2]
+	hidden := &w.AboutSocket().Hidden[event.TX]
 	err := b.m.Each("pending", func(key, value []byte) error {
 		if binary.NativeEndian.Uint64(key) != w.Conn {
 			return nil
@@ -117,13 +117,13 @@ func (b *Backend) flushSetAside(e []byte) error {
 			return err
 		}
 		if set.Flags&wire.FlagHidden != 0 {
-			hidden++
+			*hidden++
 		} else {
 			b.queue = append(b.queue, slices.Clone(value))
 		}
 		return b.m.Delete("pending", key)
 	})
-	binary.NativeEndian.PutUint64(e[2*8:], hidden) // Stamp[2]
+	copy(e, w.Bytes())
 	return err
 }
 

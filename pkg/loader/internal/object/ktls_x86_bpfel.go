@@ -13,6 +13,18 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type KtlsAboutSocket struct {
+	_       structs.HostLayout
+	Time    uint64
+	Next    [2]uint64
+	Hidden  [2]uint64
+	Gen     [2]uint32
+	Skipped [2]uint32
+	Mode    [2]uint8
+	State   uint8
+	Pad     [5]uint8
+}
+
 type KtlsConn struct {
 	_       structs.HostLayout
 	Tx      KtlsEvent
@@ -82,8 +94,14 @@ type KtlsConn struct {
 
 type KtlsEvent struct {
 	_       structs.HostLayout
-	Stamp   [4]uint64
-	Seq     uint64
+	Layout  uint8
+	Kind    uint8
+	Proto   uint8
+	Dir     uint8
+	Type    uint8
+	Mode    uint8
+	Family  uint8
+	Flags   uint8
 	Conn    uint64
 	Cookie  uint64
 	Cgroup  uint64
@@ -91,33 +109,42 @@ type KtlsEvent struct {
 	Tid     uint32
 	Uid     uint32
 	Netns   uint32
-	Len     uint32
-	Gen     uint32
-	Hidden  uint64
-	Start   uint64
 	Laddr   [16]uint8
 	Raddr   [16]uint8
 	Comm    [16]uint8
-	Err     int32
 	Version uint16
 	Cipher  uint16
 	Lport   uint16
 	Rport   uint16
-	Kind    uint8
-	Dir     uint8
-	Type    uint8
-	Op      uint8
-	Mode    uint8
-	Family  uint8
-	Flags   uint8
-	State   uint8
-	Ctl     [2]uint8
-	ModeTx  uint8
-	ModeRx  uint8
-	Func    uint8
-	Matched uint8
-	Hits    uint16
+	Gen     uint32
+	Epoch   uint32
+	Rec     KtlsRecord
+}
+
+type KtlsFailure struct {
+	_    structs.HostLayout
+	Time uint64
+	Seq  uint64
+	Err  uint32
+	Func uint8
+	Pad  [3]uint8
+}
+
+type KtlsRecord struct {
+	_       structs.HostLayout
+	Stamp   [4]uint64
+	Seq     uint64
+	Hidden  uint64
+	Start   uint64
+	Len     uint32
 	Skipped uint32
+	Weight  uint32
+	Hits    uint16
+	Matched uint8
+	Op      uint8
+	Picked  uint8
+	Ctl     [2]uint8
+	Pad     [5]uint8
 }
 
 type KtlsSide struct {

@@ -35,8 +35,9 @@ func ConnOf(k *object.KtlsConn) *Conn {
 
 // ConnOfKprobe is what a connection of bpf/gobpf/state.h says.
 func ConnOfKprobe(k *object.KprobeConn) *Conn {
-	return &Conn{TX: Event(k.Tx), RX: Event(k.Rx), sealing: k.TxState == txSealing, state: k.RxState & rxStates,
-		keyed: [2]bool{k.Keyed[0] != 0, k.Keyed[1] != 0}}
+	// Both objects have struct event of the same header.
+	return &Conn{TX: *(*Event)(unsafe.Pointer(&k.Tx)), RX: *(*Event)(unsafe.Pointer(&k.Rx)),
+		sealing: k.TxState == txSealing, state: k.RxState & rxStates, keyed: [2]bool{k.Keyed[0] != 0, k.Keyed[1] != 0}}
 }
 
 // Read copies one of the programs' structs from b.
@@ -51,7 +52,7 @@ func Read[T object.KtlsConn | object.KprobeConn](b []byte) (*T, error) {
 }
 
 // Sealed says that TX has got its seal, but not TCP's word.
-func (c *Conn) Sealed() bool { return c.sealing && c.TX.Stamp[2] != 0 }
+func (c *Conn) Sealed() bool { return c.sealing && c.TX.Rec.Stamp[2] != 0 }
 
 // Opened says that RX is opened, and its call goes on.
 func (c *Conn) Opened() bool { return c.state == rxOpened }
@@ -64,8 +65,8 @@ func (c *Conn) Socket(mono uint64) *event.Socket {
 		State: event.SocketFound, Conn: tx.conn(), Proc: tx.process(), Mono: mono,
 		TX: tx.tls(tx.Mode), RX: rx.tls(rx.Mode), GenTX: tx.Gen, GenRX: rx.Gen,
 		NextTX: next(tx, c.sealing && !c.Sealed()), NextRX: next(rx, c.state == rxOpening || unopened(rx)),
-		Hidden: [2]uint64{tx.Hidden + unreported(tx, c.Sealed()), rx.Hidden + unreported(rx, c.Opened())},
-		Start:  &[2]uint64{tx.Start, rx.Start}, Skipped: [2]uint64{uint64(c.skipped[event.TX]), uint64(c.skipped[event.RX])},
+		Hidden: [2]uint64{tx.Rec.Hidden + unreported(tx, c.Sealed()), rx.Rec.Hidden + unreported(rx, c.Opened())},
+		Start:  &[2]uint64{tx.Rec.Start, rx.Rec.Start}, Skipped: [2]uint64{uint64(c.skipped[event.TX]), uint64(c.skipped[event.RX])},
 	}
 	if !c.keyed[event.TX] {
 		s.TX = event.TLS{}
@@ -90,12 +91,12 @@ func unreported(w *Event, finished bool) uint64 {
 
 // unopened: the last attempt to open a record failed, and the next will be at
 // the same. What asynchronous crypto opens is counted before it is.
-func unopened(w *Event) bool { return w.Stamp[2] == 0 && w.Flags&FlagAsync == 0 }
+func unopened(w *Event) bool { return w.Rec.Stamp[2] == 0 && w.Flags&FlagAsync == 0 }
 
 // next is the sequence after that of w, unless w is still being made.
 func next(w *Event, unfinished bool) uint64 {
 	if w.Kind == KindRecord && !unfinished {
-		return w.Seq + 1
+		return w.Rec.Seq + 1
 	}
-	return max(w.Seq, w.Start)
+	return max(w.Rec.Seq, w.Rec.Start)
 }

@@ -27,7 +27,7 @@ func (s *connState) conn() *Conn {
 
 func TestConnSocket(t *testing.T) {
 	rec := func(seq, sealed uint64) Event {
-		return Event{Kind: KindRecord, Seq: seq, Stamp: [4]uint64{1, 2, sealed, 0}, Conn: 7, Pid: 40, Mode: 1, Gen: 3, Hidden: 6}
+		return Event{Kind: KindRecord, Conn: 7, Pid: 40, Mode: 1, Gen: 3, Rec: Rec{Seq: seq, Stamp: [4]uint64{1, 2, sealed, 0}, Hidden: 6}}
 	}
 	both := [2]byte{1, 1}
 	idle := Event{Conn: 7}
@@ -60,7 +60,7 @@ func TestConnSocket(t *testing.T) {
 		if got := [2]event.Mode{s.TX.Mode, s.RX.Mode}; got != c.modes {
 			t.Errorf("%s: modes are %v, want %v", c.name, got, c.modes)
 		}
-		if s.GenTX != tx.Gen || s.GenRX != rx.Gen || s.Hidden != [2]uint64{tx.Hidden, rx.Hidden} || s.Proc.PID != tx.Pid {
+		if s.GenTX != tx.Gen || s.GenRX != rx.Gen || s.Hidden != [2]uint64{tx.Rec.Hidden, rx.Rec.Hidden} || s.Proc.PID != tx.Pid {
 			t.Errorf("%s: %+v", c.name, s)
 		}
 	}
@@ -88,7 +88,7 @@ func TestSealed(t *testing.T) {
 		sealed uint64
 		want   bool
 	}{{0, 0, false}, {0, 5, false}, {txSealing, 0, false}, {txSealing, 5, true}} {
-		s := connState{tx: Event{Stamp: [4]uint64{1, 1, c.sealed, 1}}, txState: c.state}
+		s := connState{tx: Event{Rec: Rec{Stamp: [4]uint64{1, 1, c.sealed, 1}}}, txState: c.state}
 		if got := s.conn().Sealed(); got != c.want {
 			t.Errorf("state %d, sealed at %d: %v", c.state, c.sealed, got)
 		}
@@ -97,10 +97,10 @@ func TestSealed(t *testing.T) {
 
 // Connections of both objects say the same by the same names.
 func TestConnOfBoth(t *testing.T) {
-	tx, rx := Event{Conn: 7, Seq: 4, Stamp: [4]uint64{1, 2, 3, 0}}, Event{Conn: 7, Seq: 9}
+	tx, rx := Event{Conn: 7, Rec: Rec{Seq: 4, Stamp: [4]uint64{1, 2, 3, 0}}}, Event{Conn: 7, Rec: Rec{Seq: 9}}
 	a := ConnOf(&object.KtlsConn{Tx: object.KtlsEvent(tx), Rx: object.KtlsEvent(rx), TxState: txSealing, RxState: 5<<2 | 2, Keyed: [2]uint8{1, 0}})
 	k := object.KprobeConn{TxState: txSealing, RxState: 5<<2 | 2, Keyed: [2]uint8{1, 0}}
-	k.Tx, k.Rx = tx, rx
+	*(*Event)(unsafe.Pointer(&k.Tx)), *(*Event)(unsafe.Pointer(&k.Rx)) = tx, rx
 	if b := ConnOfKprobe(&k); *a != *b || !b.Sealed() || !b.Opened() {
 		t.Errorf("%+v\n%+v", a, b)
 	}

@@ -18,6 +18,12 @@ const (
 	payloadSize = 40
 )
 
+// Layout is EVENT_VERSION, ProtoTLS the one of enum proto that the programs know.
+const (
+	Layout   = 1
+	ProtoTLS = 1
+)
+
 // Kinds of events.
 const (
 	KindRecord = 1
@@ -41,8 +47,12 @@ const (
 // modeNoPad is MODE_NO_PAD; the bits below are the mode.
 const modeNoPad = 0x80
 
-// Event is what the programs tell; its fields are those of struct event.
+// Event is what the programs tell; its fields are those of struct event. By its
+// kind Rec is another part, see AboutSocket and AboutFailure.
 type Event object.KtlsEvent
+
+// Rec is the part of an Event that tells of a record.
+type Rec = object.KtlsRecord
 
 // Decode copies one event of the ring; b stays the ring's.
 func (w *Event) Decode(b []byte) error {
@@ -50,6 +60,9 @@ func (w *Event) Decode(b []byte) error {
 		return fmt.Errorf("event of %d bytes, want %d: the BPF object and this program do not match", len(b), EventSize)
 	}
 	copy(w.Bytes(), b)
+	if w.Layout != Layout || w.Proto != ProtoTLS {
+		return fmt.Errorf("event of layout %d and protocol %d, want %d and %d: the BPF object and this program do not match", w.Layout, w.Proto, Layout, ProtoTLS)
+	}
 	return nil
 }
 
@@ -66,7 +79,7 @@ func VisitEvent(b []byte, visit func(*Event) error) error {
 func (w *Event) Bytes() []byte { return unsafe.Slice((*byte)(unsafe.Pointer(w)), EventSize) }
 
 // Key names the record that w tells of.
-func (w *Event) Key() PayloadKey { return PayloadKey{w.Conn, w.Seq, w.Stamp[1], w.Gen, w.Dir} }
+func (w *Event) Key() PayloadKey { return PayloadKey{w.Conn, w.Rec.Seq, w.Rec.Stamp[1], w.Gen, w.Dir} }
 
 // Payload is the plaintext of a record, struct payload of bpf/ktls_event.h. The
 // object does not name that struct, and so its layout is written down here.
@@ -132,13 +145,13 @@ func (w *Event) tls(mode uint8) event.TLS {
 func (w *Event) Record(r *event.Record) {
 	*r = event.Record{
 		Conn: w.conn(), TLS: w.tls(w.Mode), Proc: w.process(),
-		Dir: event.Dir(w.Dir), Seq: w.Seq, Gen: w.Gen, Type: event.ContentType(w.Type),
-		Len: w.Len, Op: event.Op(w.Op), Hidden: w.Hidden, Start: w.Start, HasStart: true, Skipped: uint64(w.Skipped),
-		Mono: max(w.Stamp[0], w.Stamp[1], w.Stamp[2], w.Stamp[3]),
-		Lat:  latency(&w.Stamp),
+		Dir: event.Dir(w.Dir), Seq: w.Rec.Seq, Gen: w.Gen, Type: event.ContentType(w.Type),
+		Len: w.Rec.Len, Op: event.Op(w.Rec.Op), Hidden: w.Rec.Hidden, Start: w.Rec.Start, HasStart: true, Skipped: uint64(w.Rec.Skipped),
+		Mono: max(w.Rec.Stamp[0], w.Rec.Stamp[1], w.Rec.Stamp[2], w.Rec.Stamp[3]),
+		Lat:  latency(&w.Rec.Stamp),
 	}
 	if w.Flags&FlagControl != 0 {
-		r.Control = control(r.Type, w.Ctl)
+		r.Control = control(r.Type, w.Rec.Ctl)
 	}
 }
 
@@ -167,16 +180,26 @@ func control(t event.ContentType, b [2]uint8) *event.Control {
 	return &event.Control{HandshakeType: b[0]}
 }
 
+// AboutSocket is the part of a KindSocket.
+func (w *Event) AboutSocket() *object.KtlsAboutSocket {
+	return (*object.KtlsAboutSocket)(unsafe.Pointer(&w.Rec))
+}
+
+// AboutFailure is the part of a KindError.
+func (w *Event) AboutFailure() *object.KtlsFailure {
+	return (*object.KtlsFailure)(unsafe.Pointer(&w.Rec))
+}
+
 // Socket is what w tells of a socket.
 func (w *Event) Socket() *event.Socket {
-	s := &event.Socket{
-		State: event.SocketState(w.State), Conn: w.conn(), Proc: w.process(), Mono: w.Seq,
-		Dir: event.Dir(w.Dir), TX: w.tls(w.ModeTx), RX: w.tls(w.ModeRx),
-		NextTX: w.Stamp[0], NextRX: w.Stamp[1], Hidden: [2]uint64{w.Stamp[2], w.Stamp[3]},
-		Skipped: [2]uint64{uint64(w.Skipped), uint64(w.Len)},
-		GenTX:   w.Gen & 0xffff, GenRX: w.Gen >> 16,
+	a := w.AboutSocket()
+	return &event.Socket{
+		State: event.SocketState(a.State), Conn: w.conn(), Proc: w.process(), Mono: a.Time,
+		Dir: event.Dir(w.Dir), TX: w.tls(a.Mode[event.TX]), RX: w.tls(a.Mode[event.RX]),
+		NextTX: a.Next[event.TX], NextRX: a.Next[event.RX], Hidden: a.Hidden,
+		Skipped: [2]uint64{uint64(a.Skipped[event.TX]), uint64(a.Skipped[event.RX])},
+		GenTX:   a.Gen[event.TX], GenRX: a.Gen[event.RX],
 	}
-	return s
 }
 
 // FuncDecryptDone is FUNC_DECRYPT_DONE of bpf/ktls_event.h.
@@ -186,12 +209,13 @@ var funcs = [...]string{"", "tls_rx_one_record", "tls_err_abort", FuncDecryptDon
 
 // Failure is what w tells of an error.
 func (w *Event) Failure() *event.Error {
+	f := w.AboutFailure()
 	e := &event.Error{
-		Conn: w.conn(), TLS: w.tls(w.Mode), Proc: w.process(), Mono: w.Stamp[3],
-		Dir: event.Dir(w.Dir), Errno: uint32(w.Err), Seq: w.Seq, Gen: w.Gen, Type: event.ContentType(w.Type),
+		Conn: w.conn(), TLS: w.tls(w.Mode), Proc: w.process(), Mono: f.Time,
+		Dir: event.Dir(w.Dir), Errno: f.Err, Seq: f.Seq, Gen: w.Gen, Type: event.ContentType(w.Type),
 	}
-	if int(w.Func) < len(funcs) {
-		e.Func = funcs[w.Func]
+	if int(f.Func) < len(funcs) {
+		e.Func = funcs[f.Func]
 	}
 	return e
 }

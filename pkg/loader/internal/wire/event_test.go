@@ -55,6 +55,7 @@ func compareFields(t *testing.T, b []byte, fields []objecttest.Field, got map[st
 func TestLayouts(t *testing.T) {
 	spec := objecttest.Object(t)
 	for name, goType := range map[string]reflect.Type{
+		"record": reflect.TypeFor[Rec](), "about_socket": reflect.TypeFor[object.KtlsAboutSocket](), "failure": reflect.TypeFor[object.KtlsFailure](),
 		"event": reflect.TypeFor[Event](), "conn": reflect.TypeFor[object.KtlsConn](), "sums": reflect.TypeFor[Sums](), "side": reflect.TypeFor[side](),
 	} {
 		fields, size := objecttest.BTFFields(t, spec, name)
@@ -64,6 +65,9 @@ func TestLayouts(t *testing.T) {
 		}
 		for i, f := range fields {
 			g := mine[i]
+			if f.Name == "" { // of the union Go has the first part
+				f.Name = "rec"
+			}
 			if !strings.EqualFold(g.Name, strings.ReplaceAll(f.Name, "_", "")) || int(g.Offset) != f.Offset || int(g.Type.Size()) != f.Size {
 				t.Errorf("struct %s: %s at %d, %d bytes; in Go %s at %d, %d bytes", name, f.Name, f.Offset, f.Size, g.Name, g.Offset, g.Type.Size())
 			}
@@ -74,16 +78,23 @@ func TestLayouts(t *testing.T) {
 // What the ring holds is taken as it is.
 func TestDecode(t *testing.T) {
 	var e Event
-	if b := distinct(EventSize); e.Decode(b) != nil || !bytes.Equal(e.Bytes(), b) || e.Stamp[0] != binary.NativeEndian.Uint64(b) {
+	b := distinct(EventSize)
+	if e.Decode(b) == nil {
+		t.Errorf("an event of layout %d is decoded", b[0])
+	}
+	b[0], b[2] = Layout, ProtoTLS
+	if e.Decode(b) != nil || !bytes.Equal(e.Bytes(), b) || e.Conn != binary.NativeEndian.Uint64(b[8:]) {
 		t.Errorf("% x", e.Bytes())
 	}
 }
 
 func TestHeaderIsTheObjects(t *testing.T) {
-	want, size := objecttest.BTFFields(t, objecttest.Object(t), "event")
-	got, n := objecttest.CFields(t, objecttest.Header(t, "ktls_event.h"), "event")
-	if n != size || !slices.Equal(got, want) {
-		t.Errorf("ktls_event.h lays struct event out as\n%v (%d bytes), the object as\n%v (%d bytes): run make generate", got, n, want, size)
+	for _, part := range []string{"record", "about_socket", "failure"} {
+		want, size := objecttest.BTFFields(t, objecttest.Object(t), part)
+		got, n := objecttest.CFields(t, objecttest.Header(t, "ktls_event.h"), part)
+		if n != size || !slices.Equal(got, want) {
+			t.Errorf("ktls_event.h lays struct %s out as\n%v (%d bytes), the object as\n%v (%d bytes): run make generate", part, got, n, want, size)
+		}
 	}
 }
 
@@ -116,6 +127,7 @@ func TestEnumValues(t *testing.T) {
 		want       map[string]int
 	}{
 		{events, "kind", map[string]int{"KIND_RECORD": KindRecord, "KIND_SOCKET": KindSocket, "KIND_ERROR": KindError, "KIND_OPENED": KindOpened}},
+		{events, "proto", map[string]int{"PROTO_TLS": ProtoTLS, "PROTO_DTLS": 2}},
 		{events, "dir", map[string]int{"DIR_TX": int(event.TX), "DIR_RX": int(event.RX)}},
 		{events, "op", map[string]int{"OP_NONE": int(event.OpNone), "OP_SEND": int(event.OpSend), "OP_SENDFILE": int(event.OpSendfile),
 			"OP_SPLICE": int(event.OpSplice), "OP_RECV": int(event.OpRecv), "OP_SPLICE_READ": int(event.OpSpliceRead), "OP_READ_SOCK": int(event.OpReadSock)}},
@@ -205,6 +217,7 @@ func TestDecodeErrors(t *testing.T) {
 		binary.NativeEndian.PutUint32(b[28:], n)
 		return b
 	}
+	whole := append([]byte{Layout, KindRecord, ProtoTLS}, make([]byte, EventSize-3)...)
 	var w Event
 	var p Payload
 	for _, c := range []struct {
@@ -214,9 +227,11 @@ func TestDecodeErrors(t *testing.T) {
 		ok     bool
 	}{
 		{"no event", w.Decode, nil, false},
-		{"event cut by a byte", w.Decode, make([]byte, EventSize-1), false},
-		{"event", w.Decode, make([]byte, EventSize), true},
-		{"event with a tail", w.Decode, make([]byte, EventSize+8), true},
+		{"event cut by a byte", w.Decode, whole[:EventSize-1], false},
+		{"event", w.Decode, whole, true},
+		{"event with a tail", w.Decode, append(whole, 0, 0, 0, 0, 0, 0, 0, 0), true},
+		{"of another layout", w.Decode, append([]byte{Layout + 1}, whole[1:]...), false},
+		{"of another protocol", w.Decode, slices.Concat(whole[:2], []byte{ProtoTLS + 1}, whole[3:]), false},
 		{"no payload", p.Decode, nil, false},
 		{"head cut by a byte", p.Decode, make([]byte, payloadSize-1), false},
 		{"empty payload", p.Decode, payload(0, ""), true},
@@ -293,8 +308,8 @@ func TestAddresses(t *testing.T) {
 func TestRecord(t *testing.T) {
 	r := event.Record{Payload: []byte("of an earlier record"), Control: &event.Control{}}
 	w := Event{
-		Stamp: [4]uint64{1, 2, 4, 8}, Seq: 7, Conn: 3, Pid: 10, Tid: 11, Uid: 12, Cgroup: 13, Len: 100, Gen: 2, Hidden: 5,
-		Version: 0x304, Cipher: 52, Dir: 1, Type: 23, Op: 4, Mode: 1, Flags: FlagZeroCopy | FlagKthread, Comm: event.MakeComm("nginx"),
+		Conn: 3, Pid: 10, Tid: 11, Uid: 12, Cgroup: 13, Gen: 2, Version: 0x304, Cipher: 52, Dir: 1, Type: 23, Mode: 1, Flags: FlagZeroCopy | FlagKthread, Comm: event.MakeComm("nginx"),
+		Rec: Rec{Stamp: [4]uint64{1, 2, 4, 8}, Seq: 7, Len: 100, Hidden: 5, Op: 4},
 	}
 	w.Record(&r)
 	if r.Payload != nil || r.Control != nil {
@@ -313,7 +328,7 @@ func TestRecord(t *testing.T) {
 	if w.Record(&r); r.TLS.Mode != event.ModeSW || !r.TLS.NoPad {
 		t.Errorf("without padding: %+v", r.TLS)
 	}
-	w.Stamp = [4]uint64{1, 2, 4, 0}
+	w.Rec.Stamp = [4]uint64{1, 2, 4, 0}
 	if w.Record(&r); r.Mono != 4 {
 		t.Errorf("a record that never returned is of %d, want its last known time, 4", r.Mono)
 	}
@@ -331,7 +346,7 @@ func TestControl(t *testing.T) {
 		{"alert that could not be read", event.Alert, 0, nil},
 		{"data", event.ApplicationData, 0, nil},
 	} {
-		w := Event{Type: uint8(c.typ), Flags: c.flags, Ctl: [2]uint8{2, 20}}
+		w := Event{Type: uint8(c.typ), Flags: c.flags, Rec: Rec{Ctl: [2]uint8{2, 20}}}
 		var r event.Record
 		w.Record(&r)
 		if got := r.Control; (got == nil) != (c.want == nil) || got != nil && *got != *c.want {
@@ -341,10 +356,9 @@ func TestControl(t *testing.T) {
 }
 
 func TestSocket(t *testing.T) {
-	w := Event{
-		Stamp: [4]uint64{10, 11, 12, 13}, Seq: 99, Conn: 3, Pid: 5, Gen: 2<<16 | 1, Version: 0x303, Cipher: 51,
-		Kind: KindSocket, Dir: 1, State: 3, ModeTx: 1, ModeRx: 2,
-	}
+	w := Event{Conn: 3, Pid: 5, Version: 0x303, Cipher: 51, Kind: KindSocket, Dir: 1}
+	*w.AboutSocket() = object.KtlsAboutSocket{Time: 99, Next: [2]uint64{10, 11}, Hidden: [2]uint64{12, 13},
+		Gen: [2]uint32{1 << 17, 1<<32 - 1}, Skipped: [2]uint32{7, 8}, Mode: [2]uint8{1, 2}, State: 3}
 	s := w.Socket()
 	if s.State != event.SocketRekey || s.Conn.ID != 3 || s.Proc.PID != 5 || s.Mono != 99 || s.Dir != event.RX {
 		t.Errorf("got %+v", s)
@@ -352,7 +366,8 @@ func TestSocket(t *testing.T) {
 	if s.TX.Mode != event.ModeSW || s.RX.Mode != event.ModeHW || s.TX.Version != 0x303 || s.RX.Cipher != 51 {
 		t.Errorf("got %+v and %+v", s.TX, s.RX)
 	}
-	if s.NextTX != 10 || s.NextRX != 11 || s.Hidden != [2]uint64{12, 13} || s.GenTX != 1 || s.GenRX != 2 {
+	if s.NextTX != 10 || s.NextRX != 11 || s.Hidden != [2]uint64{12, 13} || s.Skipped != [2]uint64{7, 8} ||
+		s.GenTX != 1<<17 || s.GenRX != 1<<32-1 {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -362,7 +377,8 @@ func TestFailure(t *testing.T) {
 		fn   uint8
 		want string
 	}{{0, ""}, {1, "tls_rx_one_record"}, {2, "tls_err_abort"}, {uint8(len(funcs)), ""}, {255, ""}} {
-		w := Event{Stamp: [4]uint64{1, 2, 3, 4}, Seq: 9, Err: 74, Dir: 1, Type: 23, Func: c.fn}
+		w := Event{Dir: 1, Type: 23}
+		*w.AboutFailure() = object.KtlsFailure{Time: 4, Seq: 9, Err: 74, Func: c.fn}
 		e := w.Failure()
 		if e.Func != c.want || e.Errno != 74 || e.Mono != 4 || e.Seq != 9 || e.Dir != event.RX || e.Type != event.ApplicationData {
 			t.Errorf("func %d: got %+v", c.fn, e)

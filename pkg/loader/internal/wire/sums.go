@@ -60,8 +60,8 @@ func (w *Sums) Add(e *Event) {
 	}
 	s := &w.Side[e.Dir&1]
 	s.Records++
-	s.Bytes += uint64(e.Len)
-	s.Mono, s.Next, s.Gen = max(e.Stamp[0], e.Stamp[1], e.Stamp[2]), e.Seq+1, e.Gen
+	s.Bytes += uint64(e.Rec.Len)
+	s.Mono, s.Next, s.Gen = max(e.Rec.Stamp[0], e.Rec.Stamp[1], e.Rec.Stamp[2]), e.Rec.Seq+1, e.Gen
 	s.Pid, s.Tid, s.Uid, s.Cgroup, s.Comm = e.Pid, e.Tid, e.Uid, e.Cgroup, e.Comm
 	s.Version, s.Cipher, s.Mode, s.Flags = e.Version, e.Cipher, e.Mode, e.Flags
 }

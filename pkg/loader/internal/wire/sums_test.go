@@ -33,11 +33,11 @@ func TestStatsSample(t *testing.T) {
 // What was in the making when the hooks went away is counted, without times.
 func TestStatsAddUnfinished(t *testing.T) {
 	var w Sums
-	e := Event{Kind: KindRecord, Conn: 1, Seq: 12, Len: 100, Op: uint8(event.OpSend), Pid: 10, Tid: 10, Stamp: [4]uint64{1, 2, 3, 4}}
+	e := Event{Kind: KindRecord, Conn: 1, Pid: 10, Tid: 10, Rec: Rec{Seq: 12, Len: 100, Op: uint8(event.OpSend), Stamp: [4]uint64{1, 2, 3, 4}}}
 	w.Add(&e)
 	w.Add(&e)
 	s := w.Side[event.TX]
-	if w.Conn != e.Conn || s.Records != 2 || s.Bytes != 2*uint64(e.Len) || s.Next != 13 || s.Pid != e.Pid || s.Sum != [4]uint64{} {
+	if w.Conn != e.Conn || s.Records != 2 || s.Bytes != 2*uint64(e.Rec.Len) || s.Next != 13 || s.Pid != e.Pid || s.Sum != [4]uint64{} {
 		t.Errorf("%+v of connection %d", s, w.Conn)
 	}
 }
