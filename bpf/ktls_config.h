@@ -13,7 +13,6 @@ const volatile u32 done_is_req = 0;   /* tls_encrypt_done and tls_decrypt_done g
 const volatile u32 recvmsg_args = 4;
 const volatile s32 nr_sendfile = 40, nr_splice = 275;
 const volatile u32 verdict_twin = 0;  /* verdict_enter is attached twice */
-const volatile u32 preempts = 0;      /* the kernel preempts its own code, see TWIN */
 const volatile u32 wake_mark = 1 << 16;/* bytes in the ring that wake the reader */
 const volatile u32 data_mark = 7 << 16;/* bytes in the ring that leave no room for data records */
 

@@ -29,7 +29,6 @@ struct conn {
 	u64 seq_tx, seq_rx; /* addresses of the record sequences */
 	u64 open_ts;  /* first byte of the record that a call has left open */
 	u64 next_ts;  /* first byte of the next record that the present send call makes */
-	u32 call_tid, pad; /* whose call that is */
 	u64 push_rec; /* the tls_rec that is being handed to TCP */
 	u64 next[2];  /* the sequence that is due: behind the last record that was begun (tx) or opened (rx) */
 	u64 ready_ts; /* a whole record is in the receive queue */

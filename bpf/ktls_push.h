@@ -138,7 +138,7 @@ static __always_inline int message_freed(u64 *ctx)
 		c->tx_state = TX_IDLE;
 		emit_record(&c->tx, &c->tx.rec.hidden, &c->sampled[DIR_TX]);
 	}
-	c->next_ts = now;
+	c->open_ts = c->next_ts = now; /* what follows in the same call is the next record */
 	return 0;
 }
 

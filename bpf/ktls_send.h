@@ -75,18 +75,6 @@ static __always_inline bool is_first(const struct conn *c, u32 tid, u64 *begun)
 	return true;
 }
 
-/*
- * When a record began that is not the first of its call: with the end of the last.
- * But where the kernel can have skipped the begin of the call, the call has to have
- * copied more than this record; else nothing is known.
- */
-static __always_inline u64 begin_of_next(const struct conn *c, u32 tid, u32 len, u64 copied)
-{
-	if (c->call_tid != tid || (preempts && read_word(copied) <= len))
-		return 0;
-	return c->next_ts;
-}
-
 static __always_inline int send_begin(u64 sk, bool more)
 {
 	struct conn *c = conn_of(sk);
@@ -149,13 +137,13 @@ static __always_inline int verdict_begins(u64 *ctx)
 	e = &c->tx;
 	seq = read_seq(c->seq_tx);
 	len = GIVEN(msg, sg.size);
-	if (!is_first(c, tid, &begun)) {
+	if (is_first(c, tid, &begun)) {
+		c->next_ts = begun; /* unless TCP takes the record before the next one begins */
+	} else {
 		if (verdict_twin && c->tx_state == TX_SEALING && c->tx_rec == rec && e->rec.seq == seq && e->rec.len == len)
 			return 0; /* the other one has seen it */
-		begun = begin_of_next(c, tid, len, tx_type_arg == 3 ? ARG(ctx, 4) : ARG(ctx, 3));
+		begun = c->next_ts; /* with the end of the one before */
 	}
-	c->next_ts = begun;
-	c->call_tid = tid;
 	/* A sequence that has not moved: the last attempt sealed nothing. */
 	if (c->tx_state == TX_SEALING && e->rec.seq != seq)
 		leave_behind(c);

@@ -76,9 +76,12 @@ type auditor struct {
 	totals    map[string]totals // by direction
 	lost      map[string]uint64 // by cause
 	bare      uint64            // records that should show bytes and show none
+	unbegun   int               // sent records without the time of their first byte
 	unsealed  int               // sent records without the times before their push
+	unpushed  int               // sent records without the time of their seal
 	unended   int               // sent records without the time of it, and others behind them have theirs
 	unawaited int               // received records without the time of their arrival
+	untaken   int               // received records without the times before they were opened
 	blind     bool              // events other than records may be among the lost
 	pairs     int               // records that were compared with their peer's
 	summary   *line
@@ -283,6 +286,8 @@ func (a *auditor) checkClock(h *history, w *way, l *line) {
 	whole := l.Lat["total"] != 0
 	if whole && l.Dir == "rx" && l.Lat["wait"] == 0 {
 		a.unawaited++
+	} else if whole && l.Dir == "tx" && l.Lat["encrypt"] == 0 && l.Lat["push"] == 0 {
+		a.unpushed++
 	} else if whole && (sum != l.Lat["total"] || slices.Contains(slices.Collect(maps.Values(l.Lat)), 0)) {
 		a.errorf("%v: %s record %d.%d: the stages are %v", h, l.Dir, l.Gen, l.Seq, l.Lat)
 	}
@@ -338,8 +343,7 @@ func (a *auditor) checkWhole(h *history, dir string) {
 		if l.Type != "record" || l.Dir != dir || l.Lat["total"] != 0 {
 			continue
 		}
-		if dir == "tx" && l.Lat["push"] != 0 && l.Lat["queue"] == 0 && l.Lat["encrypt"] == 0 {
-			a.unsealed++
+		if a.countBeginMissed(l) {
 			continue
 		}
 		endless := neverHandedOver
@@ -357,6 +361,22 @@ func (a *auditor) checkWhole(h *history, dir string) {
 			a.errorf("%v: %s record %d.%d has no end: %v", h, dir, l.Gen, l.Seq, l.Lat)
 		}
 	}
+}
+
+// countBeginMissed counts a record whose end is known, and its begin is not, by
+// what was not seen.
+func (a *auditor) countBeginMissed(l *line) bool {
+	switch {
+	case l.Lat["push"] != 0 && l.Lat["queue"] == 0 && l.Lat["encrypt"] == 0:
+		a.unsealed++
+	case l.Lat["push"] != 0 && l.Lat["queue"] == 0:
+		a.unbegun++
+	case l.Lat["deliver"] != 0 && l.Lat["wait"] == 0 && l.Lat["decrypt"] == 0:
+		a.untaken++
+	default:
+		return false
+	}
+	return true
 }
 
 // neverHandedOver says whether a sent record stayed behind in a socket that was
@@ -439,14 +459,21 @@ func (a *auditor) explain(h *history, gaps []gap) {
 
 // checkSkipped: what was not seen is what the kernel says it skipped.
 func (a *auditor) checkSkipped() {
-	if n := a.summary.skips("verdict_enter"); a.unsealed > n {
-		a.errorf("%d records were not seen being sealed, the kernel skipped the hook %d times", a.unsealed, n)
-	}
-	if n := a.summary.skips("msg_free"); a.unended > n {
-		a.errorf("%d records were not seen being handed to TCP, the kernel skipped the hook %d times", a.unended, n)
-	}
-	if n := a.summary.skips("msg_ready", "msg_announce", "msg_parsed"); a.unawaited > n {
-		a.errorf("%d records were not seen arriving, the kernel skipped the hooks %d times", a.unawaited, n)
+	for _, c := range []struct {
+		what  string
+		n     int
+		hooks []string
+	}{
+		{"begin", a.unbegun, []string{"sendmsg_enter", "sendpage_enter"}},
+		{"being sealed", a.unsealed, []string{"verdict_enter"}},
+		{"going to TCP", a.unpushed, []string{"push_enter"}},
+		{"being handed to TCP", a.unended, []string{"msg_free"}},
+		{"arriving", a.unawaited, []string{"msg_ready", "msg_announce", "msg_parsed"}},
+		{"being taken up", a.untaken, []string{"open_enter"}},
+	} {
+		if n := a.summary.skips(c.hooks...); c.n > n {
+			a.errorf("%d records were not seen %s, the kernel skipped the hooks %d times", c.n, c.what, n)
+		}
 	}
 }
 

@@ -61,6 +61,8 @@ type Config struct {
 	ListOnly bool
 	// matchOutside: the kernel does not take the expression.
 	matchOutside bool
+	// attached lets a test begin its traffic when the hooks are attached, and not live yet.
+	attached func()
 	// entries are sizes of maps that a test makes too small.
 	entries map[string]uint32
 	// refuses, if not nil, says which groups a test has the kernel refuse.

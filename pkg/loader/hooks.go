@@ -145,9 +145,6 @@ func setTwins(spec *ebpf.CollectionSpec, preemptible, plaintext bool) error {
 			delete(spec.Programs, name)
 		}
 	}
-	if err := object.Set(spec, "preempts", uint32(object.BoolInt(preemptible))); err != nil {
-		return err
-	}
 	return object.Set(spec, "verdict_twin", uint32(object.BoolInt(preemptible && plaintext)))
 }
 

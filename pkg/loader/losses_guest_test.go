@@ -19,7 +19,9 @@ type told struct {
 	records, payloads [2]uint64
 	matched           [2]uint64      // records for which the expression holds
 	skipped           [2]uint64      // what sampling left out and a record stands for
+	gens              [2]uint32      // of the last record
 	sent              map[uint64]int // records by sequence
+	queues            []uint64       // of records sent, in their order
 	lost              losses
 }
 
@@ -59,8 +61,10 @@ func traced(t *testing.T, cfg Config, traffic func()) (*Tracer, told) {
 				got.matched[ev.Dir]++
 			}
 			got.skipped[ev.Dir] += ev.Skipped
+			got.gens[ev.Dir] = ev.Gen
 			if ev.Dir == event.TX {
 				got.sent[ev.Seq]++
+				got.queues = append(got.queues, ev.Lat.Stage[0])
 			}
 			if len(ev.Payload) > 0 {
 				got.payloads[ev.Dir]++

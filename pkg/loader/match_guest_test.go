@@ -131,7 +131,7 @@ func expected(e *match.Expr, r *event.Record, flags uint8) (before, done uint32)
 // check compares kernel and reference on one event.
 func (m *matcher) check(t *testing.T, b, plaintext []byte) (answer uint32) {
 	t.Helper()
-	binary.NativeEndian.PutUint32(b[80:], uint32(len(plaintext)))
+	binary.NativeEndian.PutUint32(b[unsafe.Offsetof(wire.Event{}.Rec)+unsafe.Offsetof(wire.Rec{}.Len):], uint32(len(plaintext)))
 	var w wire.Event
 	if err := w.Decode(b); err != nil {
 		t.Fatal(err)
@@ -196,8 +196,23 @@ func pick[T any](r *rand.Rand, all ...T) T { return all[r.IntN(len(all))] }
 // and of their neighbours.
 func randomEvent(r *rand.Rand) []byte {
 	w := wire.Event{
-		Cookie: pick[uint64](r, 0, 8193, 8194, 8195), Cgroup: pick[uint64](r, 0, 7731, 1<<32, 1<<32+1), Pid: pick[uint32](r, 0, 1, 4242, 4243), Tid: pick[uint32](r, 0, 1, 4242, 4243), Uid: pick[uint32](r, 0, 33, 1<<32-1), Netns: pick[uint32](r, 4026531840, 4026532008), Gen: pick[uint32](r, 0, 1, 2), Version: pick[uint16](r, 0x303, 0x304), Cipher: pick[uint16](r, 51, 52, 54), Lport: pick[uint16](r, 80, 443, 40001, 65535), Rport: pick[uint16](r, 80, 443, 40001, 65535), Kind: wire.KindRecord, Dir: uint8(r.IntN(2)), Type: pick[uint8](r, 20, 21, 21, 22, 22, 23, 23, 77), Mode: pick[uint8](r, 0, 1, 2, 3), Family: pick[uint8](r, 2, 2, 2, 10, 10, 10, 0), Flags: pick[uint8](r, 0, 0, wire.FlagZeroCopy, wire.FlagAsync, wire.FlagPushed) | pick[uint8](r, 0, wire.FlagControl),
-		Rec: wire.Rec{Seq: pick[uint64](r, 0, 1, 2, 3, 4, 0x7fffffff, 0x80000000, 0xffffffff, 1<<32, 1<<64-1), Op: uint8(r.IntN(7)), Ctl: [2]uint8{pick[uint8](r, 0, 1, 2, 24, 20), pick[uint8](r, 0, 20, 112)}},
+		Layout: wire.Layout, Proto: wire.ProtoTLS,
+		Cookie: pick[uint64](r, 0, 8193, 8194, 8195),
+		Cgroup: pick[uint64](r, 0, 7731, 1<<32, 1<<32+1),
+		Pid:    pick[uint32](r, 0, 1, 4242, 4243), Tid: pick[uint32](r, 0, 1, 4242, 4243),
+		Uid: pick[uint32](r, 0, 33, 1<<32-1), Netns: pick[uint32](r, 4026531840, 4026532008),
+		Gen:     pick[uint32](r, 0, 1, 2),
+		Version: pick[uint16](r, 0x303, 0x304), Cipher: pick[uint16](r, 51, 52, 54),
+		Lport: pick[uint16](r, 80, 443, 40001, 65535), Rport: pick[uint16](r, 80, 443, 40001, 65535),
+		Kind: wire.KindRecord, Dir: uint8(r.IntN(2)),
+		Type: pick[uint8](r, 20, 21, 21, 22, 22, 23, 23, 77),
+		Mode: pick[uint8](r, 0, 1, 2, 3), Family: pick[uint8](r, 2, 2, 2, 10, 10, 10, 0),
+		Flags: pick[uint8](r, 0, 0, wire.FlagZeroCopy, wire.FlagAsync, wire.FlagPushed) | pick[uint8](r, 0, wire.FlagControl),
+		Rec: wire.Rec{
+			Seq: pick[uint64](r, 0, 1, 2, 3, 4, 0x7fffffff, 0x80000000, 0xffffffff, 1<<32, 1<<64-1),
+			Op:  uint8(r.IntN(7)),
+			Ctl: [2]uint8{pick[uint8](r, 0, 1, 2, 24, 20), pick[uint8](r, 0, 20, 112)},
+		},
 	}
 	now := uint64(1e12)
 	for i := range w.Rec.Stamp {

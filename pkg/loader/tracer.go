@@ -102,6 +102,9 @@ func (t *Tracer) start(ctx context.Context, cfg *Config) error {
 	if err := stopped(ctx); err != nil {
 		return err
 	}
+	if cfg.attached != nil {
+		cfg.attached()
+	}
 	if err := t.setLive(true); err != nil {
 		return err
 	}

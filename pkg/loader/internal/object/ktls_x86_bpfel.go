@@ -39,8 +39,6 @@ type KtlsConn struct {
 	SeqRx   uint64
 	OpenTs  uint64
 	NextTs  uint64
-	CallTid uint32
-	Pad     uint32
 	PushRec uint64
 	Next    [2]uint64
 	ReadyTs uint64
@@ -250,7 +248,6 @@ const (
 	KtlsVarNrSendfile        = "nr_sendfile"
 	KtlsVarNrSplice          = "nr_splice"
 	KtlsVarPageOffsetBase    = "page_offset_base"
-	KtlsVarPreempts          = "preempts"
 	KtlsVarRecvmsgArgs       = "recvmsg_args"
 	KtlsVarSampleAuto        = "sample_auto"
 	KtlsVarSampleEvery       = "sample_every"
@@ -389,7 +386,6 @@ type KtlsVariableSpecs struct {
 	NrSendfile      *ebpf.VariableSpec `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.VariableSpec `ebpf:"nr_splice"`
 	PageOffsetBase  *ebpf.VariableSpec `ebpf:"page_offset_base"`
-	Preempts        *ebpf.VariableSpec `ebpf:"preempts"`
 	RecvmsgArgs     *ebpf.VariableSpec `ebpf:"recvmsg_args"`
 	SampleAuto      *ebpf.VariableSpec `ebpf:"sample_auto"`
 	SampleEvery     *ebpf.VariableSpec `ebpf:"sample_every"`
@@ -493,7 +489,6 @@ type KtlsVariables struct {
 	NrSendfile      *ebpf.Variable `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.Variable `ebpf:"nr_splice"`
 	PageOffsetBase  *ebpf.Variable `ebpf:"page_offset_base"`
-	Preempts        *ebpf.Variable `ebpf:"preempts"`
 	RecvmsgArgs     *ebpf.Variable `ebpf:"recvmsg_args"`
 	SampleAuto      *ebpf.Variable `ebpf:"sample_auto"`
 	SampleEvery     *ebpf.Variable `ebpf:"sample_every"`
