@@ -7,15 +7,21 @@
 #include "ktls_return.h"
 
 /*
- * For tls_decrypt_done, which runs beside everything else. One for each
- * processor is enough: the kernel does not run a program twice at a time there.
+ * For tls_decrypt_done, which runs beside everything else, and has no room for it
+ * on its stack. One for each processor is enough: the kernel does not run a program
+ * twice at a time there.
  */
+struct opening {
+	struct event e;
+	struct source from;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct source);
-} async_source SEC(".maps");
+	__type(value, struct opening);
+} opening SEC(".maps");
 
 /* Asynchronous crypto has sealed a record, in softirq or in a worker. */
 static __always_inline int encryption_ends(u64 *ctx)
@@ -84,8 +90,9 @@ static __always_inline int decryption_ends(u64 *ctx)
 	const struct tls_decrypt_ctx *dctx;
 	struct sg_head out;
 	int err = ctx[1];
+	struct opening *o;
 	struct source *s;
-	struct event e;
+	struct event *e;
 	struct conn *c;
 	u32 zero = 0;
 	u64 aad;
@@ -101,8 +108,8 @@ static __always_inline int decryption_ends(u64 *ctx)
 	aad = page_addr(out.page) + out.offset;
 	dctx = (void *)(aad - bpf_core_field_offset(struct tls_decrypt_ctx, aad));
 	c = conn_lookup((u64)BPF_CORE_READ(dctx, sk));
-	s = bpf_map_lookup_elem(&async_source, &zero);
-	if (!c || !s || c->rx_hidden)
+	o = bpf_map_lookup_elem(&opening, &zero);
+	if (!c || !o || c->rx_hidden)
 		return 0;
 	if (aggregate)
 		opened_late(c, read_seq(aad), err);
@@ -113,26 +120,28 @@ static __always_inline int decryption_ends(u64 *ctx)
 	}
 	if (aggregate && c->rx.conn != stream_conn)
 		return 0;
-	e = c->rx;
-	e.kind = KIND_OPENED;
-	e.rec.seq = read_seq(aad);
-	e.flags = FLAG_ASYNC;
-	e.rec.stamp[1] = 0; /* c->rx may be another record by now */
-	e.rec.stamp[2] = bpf_ktime_get_ns();
+	e = &o->e;
+	s = &o->from;
+	*e = c->rx;
+	e->kind = KIND_OPENED;
+	e->rec.seq = read_seq(aad);
+	e->flags = FLAG_ASYNC;
+	e->rec.stamp[1] = 0; /* c->rx may be another record by now */
+	e->rec.stamp[2] = bpf_ktime_get_ns();
 	if (needs_plaintext()) {
 		__builtin_memset(s, 0, sizeof(*s));
 		s->kind = SRC_SG;
 		s->base = (u64)BPF_CORE_READ(aead, dst);
 		s->at = 1;
 		s->wrap = ~0U;
-		e.rec.len = read_be16(aad + 11); /* behind sequence, type and version */
-		e.rec.hits = 0;
-		e.rec.picked = 1; /* no record of asynchronous crypto is left out */
+		e->rec.len = read_be16(aad + 11); /* behind sequence, type and version */
+		e->rec.hits = 0;
+		e->rec.picked = 1; /* no record of asynchronous crypto is left out */
 		if (match_payload)
-			look_at(&e, s);
-		copy_payload(&e, s);
+			look_at(e, s);
+		copy_payload(e, s);
 	}
-	emit(&e);
+	emit(e);
 	return 0;
 }
 

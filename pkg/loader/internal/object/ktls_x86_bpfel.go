@@ -187,7 +187,6 @@ type KtlsSums struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	KtlsMapAsyncSource       = "async_source"
 	KtlsMapBlank             = "blank"
 	KtlsMapBlankLate         = "blank_late"
 	KtlsMapBlankStats        = "blank_stats"
@@ -198,6 +197,7 @@ const (
 	KtlsMapLate              = "late"
 	KtlsMapLooks             = "looks"
 	KtlsMapLost              = "lost"
+	KtlsMapOpening           = "opening"
 	KtlsMapPayloads          = "payloads"
 	KtlsMapPending           = "pending"
 	KtlsMapSending           = "sending"
@@ -349,24 +349,24 @@ type KtlsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KtlsMapSpecs struct {
-	AsyncSource *ebpf.MapSpec `ebpf:"async_source"`
-	Blank       *ebpf.MapSpec `ebpf:"blank"`
-	BlankLate   *ebpf.MapSpec `ebpf:"blank_late"`
-	BlankStats  *ebpf.MapSpec `ebpf:"blank_stats"`
-	Conns       *ebpf.MapSpec `ebpf:"conns"`
-	Events      *ebpf.MapSpec `ebpf:"events"`
-	Hot         *ebpf.MapSpec `ebpf:"hot"`
-	HotStats    *ebpf.MapSpec `ebpf:"hot_stats"`
-	Late        *ebpf.MapSpec `ebpf:"late"`
-	Looks       *ebpf.MapSpec `ebpf:"looks"`
-	Lost        *ebpf.MapSpec `ebpf:"lost"`
-	Payloads    *ebpf.MapSpec `ebpf:"payloads"`
-	Pending     *ebpf.MapSpec `ebpf:"pending"`
-	Sending     *ebpf.MapSpec `ebpf:"sending"`
-	Stats       *ebpf.MapSpec `ebpf:"stats"`
-	Unmet       *ebpf.MapSpec `ebpf:"unmet"`
-	WantName    *ebpf.MapSpec `ebpf:"want_name"`
-	WantPid     *ebpf.MapSpec `ebpf:"want_pid"`
+	Blank      *ebpf.MapSpec `ebpf:"blank"`
+	BlankLate  *ebpf.MapSpec `ebpf:"blank_late"`
+	BlankStats *ebpf.MapSpec `ebpf:"blank_stats"`
+	Conns      *ebpf.MapSpec `ebpf:"conns"`
+	Events     *ebpf.MapSpec `ebpf:"events"`
+	Hot        *ebpf.MapSpec `ebpf:"hot"`
+	HotStats   *ebpf.MapSpec `ebpf:"hot_stats"`
+	Late       *ebpf.MapSpec `ebpf:"late"`
+	Looks      *ebpf.MapSpec `ebpf:"looks"`
+	Lost       *ebpf.MapSpec `ebpf:"lost"`
+	Opening    *ebpf.MapSpec `ebpf:"opening"`
+	Payloads   *ebpf.MapSpec `ebpf:"payloads"`
+	Pending    *ebpf.MapSpec `ebpf:"pending"`
+	Sending    *ebpf.MapSpec `ebpf:"sending"`
+	Stats      *ebpf.MapSpec `ebpf:"stats"`
+	Unmet      *ebpf.MapSpec `ebpf:"unmet"`
+	WantName   *ebpf.MapSpec `ebpf:"want_name"`
+	WantPid    *ebpf.MapSpec `ebpf:"want_pid"`
 }
 
 // KtlsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -429,29 +429,28 @@ func (o *KtlsObjects) Close() error {
 //
 // It can be passed to LoadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KtlsMaps struct {
-	AsyncSource *ebpf.Map `ebpf:"async_source"`
-	Blank       *ebpf.Map `ebpf:"blank"`
-	BlankLate   *ebpf.Map `ebpf:"blank_late"`
-	BlankStats  *ebpf.Map `ebpf:"blank_stats"`
-	Conns       *ebpf.Map `ebpf:"conns"`
-	Events      *ebpf.Map `ebpf:"events"`
-	Hot         *ebpf.Map `ebpf:"hot"`
-	HotStats    *ebpf.Map `ebpf:"hot_stats"`
-	Late        *ebpf.Map `ebpf:"late"`
-	Looks       *ebpf.Map `ebpf:"looks"`
-	Lost        *ebpf.Map `ebpf:"lost"`
-	Payloads    *ebpf.Map `ebpf:"payloads"`
-	Pending     *ebpf.Map `ebpf:"pending"`
-	Sending     *ebpf.Map `ebpf:"sending"`
-	Stats       *ebpf.Map `ebpf:"stats"`
-	Unmet       *ebpf.Map `ebpf:"unmet"`
-	WantName    *ebpf.Map `ebpf:"want_name"`
-	WantPid     *ebpf.Map `ebpf:"want_pid"`
+	Blank      *ebpf.Map `ebpf:"blank"`
+	BlankLate  *ebpf.Map `ebpf:"blank_late"`
+	BlankStats *ebpf.Map `ebpf:"blank_stats"`
+	Conns      *ebpf.Map `ebpf:"conns"`
+	Events     *ebpf.Map `ebpf:"events"`
+	Hot        *ebpf.Map `ebpf:"hot"`
+	HotStats   *ebpf.Map `ebpf:"hot_stats"`
+	Late       *ebpf.Map `ebpf:"late"`
+	Looks      *ebpf.Map `ebpf:"looks"`
+	Lost       *ebpf.Map `ebpf:"lost"`
+	Opening    *ebpf.Map `ebpf:"opening"`
+	Payloads   *ebpf.Map `ebpf:"payloads"`
+	Pending    *ebpf.Map `ebpf:"pending"`
+	Sending    *ebpf.Map `ebpf:"sending"`
+	Stats      *ebpf.Map `ebpf:"stats"`
+	Unmet      *ebpf.Map `ebpf:"unmet"`
+	WantName   *ebpf.Map `ebpf:"want_name"`
+	WantPid    *ebpf.Map `ebpf:"want_pid"`
 }
 
 func (m *KtlsMaps) Close() error {
 	return _KtlsClose(
-		m.AsyncSource,
 		m.Blank,
 		m.BlankLate,
 		m.BlankStats,
@@ -462,6 +461,7 @@ func (m *KtlsMaps) Close() error {
 		m.Late,
 		m.Looks,
 		m.Lost,
+		m.Opening,
 		m.Payloads,
 		m.Pending,
 		m.Sending,
