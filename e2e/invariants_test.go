@@ -603,7 +603,7 @@ func (a *auditor) compareRecord(from *history, s, r *line) {
 		a.errorf("%v sent %d.%d with other bytes than its peer received, from byte %d on of %d",
 			from, s.Gen, s.Seq, firstDifference(s.Payload.Data, r.Payload.Data), s.Len)
 	}
-	if s.Lat["total"] == 0 || r.Lat["total"] == 0 {
+	if s.Lat["total"] == 0 || r.Lat["total"] == 0 || s.Lat["push"] == 0 {
 		return // a stage was not seen
 	}
 	sealed, there := s.Mono-s.Lat["push"], r.Mono-r.Lat["total"]
