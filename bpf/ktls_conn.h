@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The state of a connection, where it lies, and how it comes and goes. */
+/* The state of a connection, and where it lies. */
 #ifndef KTLS_CONN_H
 #define KTLS_CONN_H
 
@@ -23,6 +23,7 @@ struct conn {
 	struct event rx;
 	u64 claim;    /* in "hot": the struct sock that has this place, 0 where it is free */
 	u64 sk;       /* struct sock, once the rest is there; see conn_publish */
+	u64 alive;    /* its id, until a hook ends it; see conn_take */
 	u64 ctx;      /* struct tls_context */
 	u64 priv_tx;  /* struct tls_sw_context_tx */
 	u64 priv_rx;  /* struct tls_sw_context_rx */
@@ -69,22 +70,6 @@ struct {
 	__type(key, u64); /* struct sock */
 	__type(value, struct conn);
 } conns SEC(".maps");
-
-/* A connection too big for the stack starts as a copy of this. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct conn);
-} blank SEC(".maps");
-
-u64 next_conn = 1;
-
-/* slot is 1 + the place in "hot", or 0. */
-static __always_inline u64 new_conn_id(u32 slot)
-{
-	return __sync_fetch_and_add(&next_conn, 1) << SLOT_BITS | slot;
-}
 
 static __always_inline void set_addresses(struct event *e, const struct sock *sk)
 {
@@ -160,10 +145,10 @@ static __always_inline struct conn *conn_find(u64 sk)
 	if (!live)
 		return 0;
 	c = hot_place(sk);
-	if (c && c->sk == sk)
+	if (c && c->sk == sk && c->alive)
 		return c;
 	c = bpf_map_lookup_elem(&conns, &sk);
-	return c && c->sk == sk ? c : 0;
+	return c && c->sk == sk && c->alive ? c : 0;
 }
 
 static __always_inline struct conn *if_wanted(struct conn *c)
@@ -174,64 +159,6 @@ static __always_inline struct conn *if_wanted(struct conn *c)
 static __always_inline struct conn *conn_lookup(u64 sk)
 {
 	return if_wanted(conn_find(sk));
-}
-
-/* Make room for a connection, for who comes first. others: somebody else is at it, or has done it. */
-static __always_inline struct conn *conn_place(u64 sk, bool *others)
-{
-	struct conn *place = hot_place(sk), *c;
-	u32 zero = 0;
-	long err;
-
-	if (place && !__sync_val_compare_and_swap(&place->claim, 0, sk))
-		return place;
-	*others = place && place->claim == sk;
-	c = bpf_map_lookup_elem(&blank, &zero);
-	if (*others || !c)
-		return 0;
-	err = bpf_map_update_elem(&conns, &sk, c, BPF_NOEXIST);
-	*others = err == -EEXIST;
-	return err ? 0 : bpf_map_lookup_elem(&conns, &sk);
-}
-
-static __always_inline void conn_delete(u64 sk)
-{
-	struct conn *c = hot_place(sk);
-
-	if (!c || c->sk != sk) {
-		bpf_map_delete_elem(&conns, &sk);
-		return;
-	}
-	/* Blank for the next one, before that can take the place. */
-	conn_publish(c, 0);
-	__builtin_memset(c, 0, offsetof(struct conn, claim));
-	__builtin_memset((void *)c + offsetof(struct conn, ctx), 0, sizeof(*c) - offsetof(struct conn, ctx));
-	__sync_lock_test_and_set(&c->claim, 0);
-}
-
-/* 0 where there is no room, and where another hook is making it right now: to this one it is not there yet. */
-static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, bool *others)
-{
-	struct conn *c;
-
-	if (!ctx || !live)
-		return 0;
-	c = conn_place(sk, others);
-	if (!c)
-		return *others ? conn_find(sk) : 0;
-	c->ctx = (u64)ctx;
-	c->tx.layout = EVENT_VERSION;
-	c->tx.proto = PROTO_TLS;
-	set_addresses(&c->tx, (void *)sk);
-	c->tx.conn = new_conn_id(c->claim ? hot_index(sk) + 1 : 0);
-	c->rx = c->tx;
-	c->rx.dir = DIR_RX;
-	set_keys(c);
-	c->tx.rec.start = c->next[DIR_TX] = read_seq(c->seq_tx);
-	c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx);
-	c->unwanted = !conn_wanted(&c->tx);
-	conn_publish(c, sk);
-	return c;
 }
 
 #endif

@@ -15,18 +15,67 @@ static __always_inline void tell_other_key(struct conn *c, u8 dir)
 		key_missed(c, dir, read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx));
 }
 
+/* What is sealed and was never handed over is still a record. */
+static __always_inline void flush_tx(struct conn *c)
+{
+	if (c->tx_state == TX_SEALING && (__s64)(c->end_seq[DIR_TX] - c->tx.rec.seq) > 0)
+		emit_record(&c->tx, &c->tx.rec.hidden, &c->sampled[DIR_TX]);
+	c->tx_state = TX_IDLE;
+}
+
+/* What is sealed and was never handed over: those that wait, and the last one. */
+static __always_inline void flush_sent(struct conn *c)
+{
+	if (others_wait(c))
+		tell_waiting(c, c->tail - c->head, 0, 0);
+	flush_tx(c);
+}
+
+static __always_inline void begin_close(struct conn *c)
+{
+	c->end_seq[DIR_TX] = read_seq(c->seq_tx);
+	c->end_seq[DIR_RX] = read_seq(c->seq_rx);
+	c->closing = 1;
+}
+
+/*
+ * The end of a connection: what is known of it leaves. id is what c->alive was when
+ * its caller decided. A global function, see emit_socket.
+ */
+__noinline int end_conn(struct conn *c, u64 id)
+{
+	if (!c || !conn_take(c, id))
+		return 0;
+	flush_sent(c);
+	if (c->closing && !c->unwanted && c->tx.mode == TLS_SW)
+		count_skipped(c, DIR_TX, c->end_seq[DIR_TX]);
+	if ((c->rx_state & RX_STATE) == RX_OPENED)
+		emit_record(&c->rx, &c->rx.rec.hidden, &c->sampled[DIR_RX]);
+	if (c->closing && !c->unwanted && c->rx.mode == TLS_SW)
+		count_skipped(c, DIR_RX, c->end_seq[DIR_RX]);
+	if (!c->closing) { /* its context may be gone: what is due is all that is known */
+		c->end_seq[DIR_TX] = c->next[DIR_TX];
+		c->end_seq[DIR_RX] = c->next[DIR_RX];
+		c->closing = 1;
+	}
+	if (aggregate)
+		close_stats(c->rx.conn);
+	emit_socket(c, STATE_CLOSE, 0, 0);
+	conn_free(c);
+	return 0;
+}
+
 static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 {
 	struct tls_context *ctx = tls_ctx_of((void *)sk);
 	struct conn *c = conn_find(sk);
+	u64 id = c ? c->alive : 0;
 	bool others = false;
 
 	if (ret || !ctx)
 		return 0;
 	if (c && c->ctx != (u64)ctx) { /* of an earlier socket at this address */
-		if (aggregate)
-			close_stats(c->rx.conn);
-		conn_delete(sk);
+		end_conn(c, id);
 		c = 0;
 	}
 	c = if_wanted(c ? c : conn_new(sk, ctx, &others));
@@ -80,22 +129,6 @@ static __always_inline int option_is_set(u64 *ctx)
 	return 0;
 }
 
-/* What is sealed and was never handed over is still a record. */
-static __always_inline void flush_tx(struct conn *c)
-{
-	if (c->tx_state == TX_SEALING && (__s64)(c->end_seq[DIR_TX] - c->tx.rec.seq) > 0)
-		emit_record(&c->tx, &c->tx.rec.hidden, &c->sampled[DIR_TX]);
-	c->tx_state = TX_IDLE;
-}
-
-/* What is sealed and was never handed over: those that wait, and the last one. */
-static __always_inline void flush_sent(struct conn *c)
-{
-	if (others_wait(c))
-		tell_waiting(c, c->tail - c->head, 0, 0);
-	flush_tx(c);
-}
-
 static __always_inline int release_ends(u64 *ctx)
 {
 	struct conn *c = conn_lookup(ctx[0]);
@@ -103,13 +136,6 @@ static __always_inline int release_ends(u64 *ctx)
 	if (c)
 		flush_sent(c);
 	return 0;
-}
-
-static __always_inline void begin_close(struct conn *c)
-{
-	c->end_seq[DIR_TX] = read_seq(c->seq_tx);
-	c->end_seq[DIR_RX] = read_seq(c->seq_rx);
-	c->closing = 1;
 }
 
 /* The last point where the sequences are there: 6.1 frees them before it sends what is left. */
@@ -122,31 +148,16 @@ static __always_inline int close_begins(u64 *ctx)
 	return 0;
 }
 
-/* The end of a connection: what is known of it leaves. */
-static __always_inline void end_conn(struct conn *c, u64 sk)
-{
-	flush_sent(c);
-	if (c->tx.mode == TLS_SW && !c->unwanted)
-		count_skipped(c, DIR_TX, c->end_seq[DIR_TX]);
-	if ((c->rx_state & RX_STATE) == RX_OPENED)
-		emit_record(&c->rx, &c->rx.rec.hidden, &c->sampled[DIR_RX]);
-	if (c->rx.mode == TLS_SW && !c->unwanted)
-		count_skipped(c, DIR_RX, c->end_seq[DIR_RX]);
-	if (aggregate)
-		close_stats(c->rx.conn);
-	emit_socket(c, STATE_CLOSE, 0, 0);
-	conn_delete(sk);
-}
-
 static __always_inline int free_begins(u64 *ctx)
 {
 	struct conn *c = conn_find(ctx[0]);
+	u64 id = c ? c->alive : 0;
 
 	if (!c || c->ctx != ctx[1])
 		return 0;
 	if (!c->closing) /* where hooks are skipped the sequences are still there */
 		begin_close(c);
-	end_conn(c, ctx[0]);
+	end_conn(c, id);
 	return 0;
 }
 
@@ -154,9 +165,10 @@ static __always_inline int free_begins(u64 *ctx)
 static __always_inline int close_ends(u64 *ctx)
 {
 	struct conn *c = conn_find(ctx[0]);
+	u64 id = c ? c->alive : 0;
 
 	if (c && c->closing)
-		end_conn(c, ctx[0]);
+		end_conn(c, id);
 	return 0;
 }
 

@@ -3,8 +3,8 @@
 #ifndef KTLS_TELL_H
 #define KTLS_TELL_H
 
-#include "ktls_conn.h"
 #include "ktls_match.h"
+#include "ktls_place.h"
 
 static __always_inline bool is_hidden(struct event *e)
 {

@@ -269,7 +269,7 @@ func (b *ebpfBackend) setAside(visit func(*wire.Event) error) error {
 func (b *ebpfBackend) conns(visit func(*wire.Conn) error) error {
 	err := b.each("conns", func(value []byte) error {
 		c, err := wire.Read[object.KtlsConn](value)
-		if err != nil {
+		if err != nil || c.Alive == 0 {
 			return err
 		}
 		return visit(wire.ConnOf(c))
@@ -293,7 +293,7 @@ func (b *ebpfBackend) eachHot(visit func(*wire.Conn) error) error {
 		}
 		for i := range values[:n] {
 			c := &values[i]
-			if c.Sk == 0 { // nobody's place
+			if c.Alive == 0 { // nobody's place
 				continue
 			}
 			if err := visit(wire.ConnOf(c)); err != nil {

@@ -32,6 +32,7 @@ type KtlsConn struct {
 	Rx      KtlsEvent
 	Claim   uint64
 	Sk      uint64
+	Alive   uint64
 	Ctx     uint64
 	PrivTx  uint64
 	PrivRx  uint64

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* How a connection gets its place, and leaves it. */
+#ifndef KTLS_PLACE_H
+#define KTLS_PLACE_H
+
+#include "ktls_conn.h"
+
+/* A connection too big for the stack starts as a copy of this. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct conn);
+} blank SEC(".maps");
+
+u64 next_conn = 1;
+
+/* slot is 1 + the place in "hot", or 0. */
+static __always_inline u64 new_conn_id(u32 slot)
+{
+	return __sync_fetch_and_add(&next_conn, 1) << SLOT_BITS | slot;
+}
+
+/* Make room for a connection, for who comes first. others: somebody else is at it, or has done it. */
+static __always_inline struct conn *conn_place(u64 sk, bool *others)
+{
+	struct conn *place = hot_place(sk), *c;
+	u32 zero = 0;
+	long err;
+
+	if (place && !__sync_val_compare_and_swap(&place->claim, 0, sk))
+		return place;
+	*others = place && place->claim == sk;
+	c = bpf_map_lookup_elem(&blank, &zero);
+	if (*others || !c)
+		return 0;
+	err = bpf_map_update_elem(&conns, &sk, c, BPF_NOEXIST);
+	*others = err == -EEXIST;
+	return err ? 0 : bpf_map_lookup_elem(&conns, &sk);
+}
+
+#define LEAVING 1 /* instead of a claim: a new socket at this address goes elsewhere */
+
+/*
+ * True for the one hook that ends a connection; nobody finds it from then on. The
+ * kernel lets a socket's memory go before its TLS context, so that the next socket
+ * at the address can begin while the last hook of this one has still to come, or is
+ * at work. The id, which is read before anything is decided, tells them apart.
+ */
+static __always_inline bool conn_take(struct conn *c, u64 id)
+{
+	if (!id || __sync_val_compare_and_swap(&c->alive, id, 0) != id)
+		return false;
+	if (c->claim)
+		__sync_lock_test_and_set(&c->claim, LEAVING);
+	return true;
+}
+
+/* Free the place of a connection that was taken. */
+static __always_inline void conn_free(struct conn *c)
+{
+	u64 sk = *(volatile u64 *)&c->sk;
+
+	conn_publish(c, 0);
+	if (!c->claim) {
+		bpf_map_delete_elem(&conns, &sk);
+		return;
+	}
+	/* Blank for the next one, before that can take the place. */
+	__builtin_memset(c, 0, offsetof(struct conn, claim));
+	__builtin_memset((void *)c + offsetof(struct conn, ctx), 0, sizeof(*c) - offsetof(struct conn, ctx));
+	__sync_lock_test_and_set(&c->claim, 0);
+}
+
+/* 0 where there is no room, and where another hook is making it right now: to this one it is not there yet. */
+static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, bool *others)
+{
+	struct conn *c;
+
+	if (!ctx || !live)
+		return 0;
+	c = conn_place(sk, others);
+	if (!c)
+		return *others ? conn_find(sk) : 0;
+	c->ctx = (u64)ctx;
+	c->tx.layout = EVENT_VERSION;
+	c->tx.proto = PROTO_TLS;
+	set_addresses(&c->tx, (void *)sk);
+	c->tx.conn = new_conn_id(c->claim ? hot_index(sk) + 1 : 0);
+	c->rx = c->tx;
+	c->rx.dir = DIR_RX;
+	set_keys(c);
+	c->tx.rec.start = c->next[DIR_TX] = read_seq(c->seq_tx);
+	c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx);
+	c->unwanted = !conn_wanted(&c->tx);
+	c->alive = c->tx.conn;
+	conn_publish(c, sk);
+	return c;
+}
+
+#endif
