@@ -47,7 +47,7 @@ var hooks = []hook{
 	{program: "partial_free", group: groupLife, function: "tls_free_partial_record", fentryOnly: true, without: "a record that TCP took in part before the connection ended shows as handed over"},
 	{program: "encrypt_done", group: groupAsync, function: "tls_encrypt_done", without: "with asynchronous crypto the stage encrypt ends at the push"},
 	{program: "msg_ready", group: groupReceive, function: "tls_rx_msg_ready", alternative: "msg_announce", without: "the rx stage wait is unknown"},
-	{program: "msg_announce", group: groupReceive, function: "tls_rx_msg_maybe_announce", alternative: "msg_ready", without: "the rx stage wait is unknown"},
+	{program: "msg_announce", group: groupReceive, function: "tls_rx_msg_maybe_announce", alternative: "msg_ready", unless: "msg_parsed", without: "the rx stage wait is unknown"}, // before the end of what msg_parsed sees
 	{program: "msg_parsed", group: groupReceive, function: "tls_strp_check_rcv", unless: "msg_ready"},
 	{program: "abort_strp", group: groupErrors, function: "tls_strp_abort_strp", without: "malformed record headers are not reported"},
 	{program: "open_enter", group: groupReceive, function: "tls_rx_one_record", required: true},

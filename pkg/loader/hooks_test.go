@@ -172,13 +172,21 @@ func TestChooseWithoutOne(t *testing.T) {
 	}
 }
 
-// A reader's own finds are told where the kernel does not announce all records.
+// A reader's own finds are told where the kernel does not announce all records, and
+// then its announcements are needless.
 func TestChooseUnless(t *testing.T) {
 	s := objecttest.Object(t)
 	present, missing, err := choose(s, kernelWithout(t, "tls_rx_msg_ready"))
 	if err != nil || len(missing) != 0 || s.Programs["msg_parsed"] == nil ||
 		!slices.ContainsFunc(present, func(h hook) bool { return h.program == "msg_parsed" }) {
 		t.Errorf("without tls_rx_msg_ready msg_parsed is not among the hooks; missing %q, %v", missing, err)
+	}
+	if s.Programs["msg_announce"] != nil {
+		t.Error("msg_announce is there beside msg_parsed")
+	}
+	s = objecttest.Object(t)
+	if _, missing, err := choose(s, kernelWithout(t, "tls_rx_msg_ready", "tls_strp_check_rcv")); err != nil || len(missing) != 0 || s.Programs["msg_announce"] == nil {
+		t.Errorf("msg_announce is not there instead of msg_parsed; missing %q, %v", missing, err)
 	}
 }
 
