@@ -43,7 +43,7 @@ static __always_inline int visit_file(struct bpf_iter__task_file *ctx)
 	bpf_get_socket_cookie((void *)sock->sk);
 	c = conn_find(sk);
 	if (!c)
-		c = conn_new(sk, tls_ctx_of((void *)sk), &others);
+		c = conn_new(sk, tls_ctx_of((void *)sk), NO_RECORD, &others);
 	if (!c || c->told) /* a shared socket is told of its first owner that is wanted */
 		return 0;
 	who.pid = BPF_CORE_READ(task, tgid);

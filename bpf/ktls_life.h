@@ -78,7 +78,7 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 		end_conn(c, id);
 		c = 0;
 	}
-	c = if_wanted(c ? c : conn_new(sk, ctx, &others));
+	c = if_wanted(c ? c : conn_new(sk, ctx, NO_RECORD, &others));
 	if (!c)
 		return 0;
 	set_keys(c);
@@ -145,6 +145,22 @@ static __always_inline int close_begins(u64 *ctx)
 
 	if (c && !c->closing)
 		begin_close(c);
+	return 0;
+}
+
+/*
+ * tls_sw_free_ctx_tx(tls_ctx), tls_sw_free_ctx_rx(tls_ctx): no more records, and the
+ * socket is still there, so that no other can be at its address. What comes later is
+ * for what is not closed here.
+ */
+static __always_inline int side_goes(u64 *ctx)
+{
+	const struct tls_context *t = (void *)ctx[0];
+	struct conn *c = conn_find((u64)GIVEN(t, sk));
+	u64 id = c ? c->alive : 0;
+
+	if (c && c->closing && c->ctx == ctx[0])
+		end_conn(c, id);
 	return 0;
 }
 

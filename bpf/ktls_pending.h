@@ -118,6 +118,12 @@ static __always_inline bool all_pushed(const struct tls_sw_context_tx *priv)
 	return head_record(priv) == (u64)priv + bpf_core_field_offset(struct tls_sw_context_tx, tx_list);
 }
 
+/* TCP has not had time for the last one, or crypto for the first. */
+static __always_inline bool several_wait(const struct tls_sw_context_tx *priv)
+{
+	return head_record(priv) != (u64)BPF_CORE_READ(priv, tx_list.prev);
+}
+
 /* Another record begins and the last one has not been reported. */
 static __always_inline void leave_behind(struct conn *c)
 {

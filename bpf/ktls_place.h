@@ -72,8 +72,13 @@ static __always_inline void conn_free(struct conn *c)
 	__sync_lock_test_and_set(&c->claim, 0);
 }
 
-/* 0 where there is no room, and where another hook is making it right now: to this one it is not there yet. */
-static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, bool *others)
+#define NO_RECORD 2 /* instead of a direction */
+
+/*
+ * 0 where there is no room, and where another hook is making it right now: to this
+ * one it is not there yet. made: a direction whose last record is still to be told.
+ */
+static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, u32 made, bool *others)
 {
 	struct conn *c;
 
@@ -90,8 +95,8 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, bo
 	c->rx = c->tx;
 	c->rx.dir = DIR_RX;
 	set_keys(c);
-	c->tx.rec.start = c->next[DIR_TX] = read_seq(c->seq_tx);
-	c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx);
+	c->tx.rec.start = c->next[DIR_TX] = read_seq(c->seq_tx) - (made == DIR_TX);
+	c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx) - (made == DIR_RX);
 	c->unwanted = !conn_wanted(&c->tx);
 	c->alive = c->tx.conn;
 	conn_publish(c, sk);

@@ -50,7 +50,7 @@ static __always_inline void sealed(struct event *e)
 /* Which record goes to TCP: the first that waits, or else the one just sealed. */
 static __always_inline int push_begins(u64 *ctx)
 {
-	struct conn *c = conn_of_made(ctx[0], DIR_TX);
+	struct conn *c = conn_met(ctx[0], DIR_TX, true);
 	struct waiting *w;
 
 	if (!c || c->tx.mode == TLS_HW)
@@ -64,7 +64,7 @@ static __always_inline int push_begins(u64 *ctx)
 			sealed(&c->tx);
 		return 0;
 	}
-	if (c->tx_state == TX_IDLE)
+	if (c->tx_state == TX_IDLE && !several_wait((void *)c->priv_tx))
 		adopt_record(c, head_record((void *)c->priv_tx));
 	if (c->tx_state == TX_SEALING) {
 		sealed(&c->tx);

@@ -156,10 +156,10 @@ static __always_inline bool begin_missed(const struct conn *c) { return (__s64)(
 static __always_inline int open_ends(u64 *ctx)
 {
 	const struct tls_decrypt_arg *darg = (void *)ctx[2];
-	struct conn *c = conn_of_made(ctx[0], DIR_RX);
+	int ret = ctx[3];
+	struct conn *c = conn_met(ctx[0], DIR_RX, ret >= 0);
 	const struct sk_buff *skb;
 	struct event *e;
-	int ret = ctx[3];
 
 	if (!c)
 		return 0;

@@ -73,6 +73,8 @@ HOOK("fexit/tls_set_sw_offload", set_sw_offload, sw_offload_ends)
 HOOK("fexit/tls_setsockopt", option_set, option_is_set)
 HOOK("fentry/tls_err_abort", err_abort, abort_begins)
 HOOK("fentry/tls_sk_proto_close", close_enter, close_begins)
+HOOK("fentry/tls_sw_free_ctx_tx", free_tx, side_goes)
+HOOK("fentry/tls_sw_free_ctx_rx", free_rx, side_goes)
 HOOK("fentry/tls_ctx_free", ctx_free, free_begins)
 HOOK("fexit/tls_sk_proto_close", close_exit, close_ends)
 

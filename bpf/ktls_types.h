@@ -94,6 +94,7 @@ struct tls_context {
 	struct cipher_context rx;
 	union tls_crypto_context crypto_send;
 	union tls_crypto_context crypto_recv;
+	struct sock *sk;
 };
 struct aead_request { u32 assoclen; struct scatterlist *dst; };
 struct tls_decrypt_ctx { struct sock *sk; u8 aad[13]; };

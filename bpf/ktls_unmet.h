@@ -60,36 +60,48 @@ static __noinline void count_unmet(u64 sk, u32 dir, bool begins)
 	bpf_map_update_elem(&unmet, &key, &now, BPF_ANY);
 }
 
-#define NO_RECORD 2 /* instead of a direction */
+int end_conn(struct conn *c, u64 id);
 
-/* The connection of a socket, in which a record of dir begins. */
-static __always_inline struct conn *conn_of_record(u64 sk, u32 dir)
+/*
+ * The connection of a socket, in one of its calls. One of an earlier socket at the
+ * address can be left where the hooks of its end were skipped, see TWIN: it ends now.
+ */
+static __always_inline struct conn *conn_here(u64 sk)
 {
+	const struct inet_connection_sock *icsk = (void *)sk;
 	struct conn *c = conn_find(sk);
+
+	if (c && have_cast && read_word((u64)&icsk->icsk_ulp_data) != c->ctx) {
+		end_conn(c, c->alive);
+		return 0;
+	}
+	return c;
+}
+
+/*
+ * The connection of a socket, which is met here if it was not before. made: a
+ * record of dir has just been sealed or opened, which is the first to be told.
+ */
+static __always_inline struct conn *conn_met(u64 sk, u32 dir, bool made)
+{
+	struct conn *c = conn_here(sk);
 	bool others = false;
 
 	if (c)
 		return if_wanted(c);
-	c = conn_new(sk, tls_ctx_of((void *)sk), &others);
+	c = conn_new(sk, tls_ctx_of((void *)sk), made ? dir : NO_RECORD, &others);
 	if (!c && !others && dir != NO_RECORD)
-		count_unmet(sk, dir, true);
+		count_unmet(sk, dir, !made);
 	c = if_wanted(c);
 	if (c)
 		emit_socket(c, STATE_FOUND, 0, 0);
 	return c;
 }
 
+/* The connection of a socket, in which a record of dir begins. */
+static __always_inline struct conn *conn_of_record(u64 sk, u32 dir) { return conn_met(sk, dir, false); }
+
 /* The connection of a socket; one that was open before the trace is met here. */
-static __always_inline struct conn *conn_of(u64 sk) { return conn_of_record(sk, NO_RECORD); }
-
-/* The connection of a socket, of which a record of dir is sealed or opened. */
-static __always_inline struct conn *conn_of_made(u64 sk, u32 dir)
-{
-	struct conn *c = conn_find(sk);
-
-	if (!c)
-		count_unmet(sk, dir, false);
-	return if_wanted(c);
-}
+static __always_inline struct conn *conn_of(u64 sk) { return conn_met(sk, NO_RECORD, false); }
 
 #endif

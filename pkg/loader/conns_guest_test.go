@@ -233,3 +233,63 @@ func watchBusy(t *testing.T, sockets int, rest *sync.RWMutex) {
 	}
 	t.Logf("%d records, %d skipped", records, skipped)
 }
+
+// TestConnectionsEndOnce: sockets come and go at the same addresses, on several
+// processors at once. Each is one connection, which ends once, and none of its
+// records is told of another.
+func TestConnectionsEndOnce(t *testing.T) {
+	const each, workers, records = 100, 4, 3
+	var met, ended, total uint64
+	next := map[way]uint64{}
+	needGuest(t)
+	tr, err := Open(t.Context(), Config{RingBytes: 64 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	var traffic sync.WaitGroup
+	for range workers {
+		traffic.Go(func() {
+			for range each {
+				a, b := kernelTLS(t)
+				exchange(t, a, b, records, 100)
+				a.Close()
+				b.Close()
+			}
+		})
+	}
+	traffic.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var skipped uint64
+	ids := map[uint64]bool{}
+	if err := tr.Run(ctx, func(ev event.Event) error {
+		switch ev := ev.(type) {
+		case *event.Socket:
+			if !ids[ev.Conn.ID] {
+				met++
+			}
+			ids[ev.Conn.ID] = true
+			if ev.State == event.SocketClose {
+				ended++
+			}
+		case *event.Record:
+			total++
+			w := way{ev.Conn.ID, ev.Dir}
+			if ev.Seq != next[w] {
+				t.Errorf("record %d of %v comes where %d is due", ev.Seq, w, next[w])
+			}
+			next[w] = ev.Seq + 1
+		case *event.Lost:
+			skipped += ev.Count
+			t.Logf("%d lost by %s of %v", ev.Count, ev.Cause, ev.Dir)
+		}
+		return nil
+	}, nil); err != nil {
+		t.Fatal(err)
+	}
+	const sockets = 2 * each * workers
+	if met != sockets || ended != sockets || total+skipped != sockets*records || skipped > sockets/100 {
+		t.Errorf("%d connections met, %d ended, want %d; %d records and %d skipped, want %d", met, ended, sockets, total, skipped, sockets*records)
+	}
+}

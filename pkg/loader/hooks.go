@@ -60,7 +60,9 @@ var hooks = []hook{
 	{program: "option_set", group: groupLife, function: "tls_setsockopt", fentryOnly: true, without: "that a receiver expects no padding shows with its next key"},
 	{program: "release_tx", group: groupLife, function: "tls_sw_release_resources_tx", without: "records that never reached TCP are lost at close"},
 	{program: "close_enter", group: groupLife, function: "tls_sk_proto_close", without: "closes are not reported, and closed connections stay in the table"},
-	{program: "close_exit", group: groupLife, function: "tls_sk_proto_close"}, // close_enter says what it costs
+	{program: "close_exit", group: groupLife, function: "tls_sk_proto_close"},                // close_enter says what it costs
+	{program: "free_tx", group: groupLife, function: "tls_sw_free_ctx_tx", fentryOnly: true}, // ctx_free says what they cost
+	{program: "free_rx", group: groupLife, function: "tls_sw_free_ctx_rx", fentryOnly: true},
 	{program: "ctx_free", group: groupLife, function: "tls_ctx_free", without: "closes are not reported, and closed connections stay in the table"},
 	{program: "err_abort", group: groupErrors, function: "tls_err_abort", without: "errors other than undecipherable records are not reported"},
 }

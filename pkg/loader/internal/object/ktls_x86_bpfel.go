@@ -213,6 +213,8 @@ const (
 	KtlsProgDecryptDone      = "decrypt_done"
 	KtlsProgEncryptDone      = "encrypt_done"
 	KtlsProgErrAbort         = "err_abort"
+	KtlsProgFreeRx           = "free_rx"
+	KtlsProgFreeTx           = "free_tx"
 	KtlsProgInventory        = "inventory"
 	KtlsProgMatchOnce        = "match_once"
 	KtlsProgMsgAnnounce      = "msg_announce"
@@ -321,6 +323,8 @@ type KtlsProgramSpecs struct {
 	DecryptDone      *ebpf.ProgramSpec `ebpf:"decrypt_done"`
 	EncryptDone      *ebpf.ProgramSpec `ebpf:"encrypt_done"`
 	ErrAbort         *ebpf.ProgramSpec `ebpf:"err_abort"`
+	FreeRx           *ebpf.ProgramSpec `ebpf:"free_rx"`
+	FreeTx           *ebpf.ProgramSpec `ebpf:"free_tx"`
 	Inventory        *ebpf.ProgramSpec `ebpf:"inventory"`
 	MatchOnce        *ebpf.ProgramSpec `ebpf:"match_once"`
 	MsgAnnounce      *ebpf.ProgramSpec `ebpf:"msg_announce"`
@@ -524,6 +528,8 @@ type KtlsPrograms struct {
 	DecryptDone      *ebpf.Program `ebpf:"decrypt_done"`
 	EncryptDone      *ebpf.Program `ebpf:"encrypt_done"`
 	ErrAbort         *ebpf.Program `ebpf:"err_abort"`
+	FreeRx           *ebpf.Program `ebpf:"free_rx"`
+	FreeTx           *ebpf.Program `ebpf:"free_tx"`
 	Inventory        *ebpf.Program `ebpf:"inventory"`
 	MatchOnce        *ebpf.Program `ebpf:"match_once"`
 	MsgAnnounce      *ebpf.Program `ebpf:"msg_announce"`
@@ -558,6 +564,8 @@ func (p *KtlsPrograms) Close() error {
 		p.DecryptDone,
 		p.EncryptDone,
 		p.ErrAbort,
+		p.FreeRx,
+		p.FreeTx,
 		p.Inventory,
 		p.MatchOnce,
 		p.MsgAnnounce,
