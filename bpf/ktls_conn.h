@@ -32,6 +32,7 @@ struct conn {
 	u64 next_ts;  /* first byte of the next record that the present send call makes */
 	u64 push_rec; /* the tls_rec that is being handed to TCP */
 	u64 next[2];  /* the sequence that is due: behind the last record that was begun (tx) or opened (rx) */
+	u64 rx_call;  /* the task that has opened rx: its process above its thread */
 	u64 ready_ts; /* a whole record is in the receive queue */
 	u64 end_seq[2]; /* the next sequences, once the connection is closing */
 	struct source src[2]; /* the plaintext of tx and rx */
@@ -43,6 +44,7 @@ struct conn {
 	u8 keyed[2];  /* this direction has had a key */
 	u8 rx_hidden; /* the present reader's records are filtered out */
 	u8 told;      /* user space knows of it */
+	u8 typed;     /* a send call has said of which type its records are */
 	u8 tx_failed; /* the failure has been told */
 	u8 rx_late;   /* the call that opened rx has opened others, which wait for its return in "late" */
 	u8 unwanted;  /* the filters want no record of it, whoever makes the call: the hooks pass it by */
@@ -52,16 +54,11 @@ struct conn {
 };
 
 /*
- * Each hook looks its connection up, and a look into an array costs a tenth of
+ * Each hook looks its connection up, and a look into a variable costs a twentieth of
  * one into a hash. The socket's address names a connection's place in "hot"; one
  * whose place is taken lives in "conns" instead. It stays where it is to its end.
  */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1 << HOT_BITS);
-	__type(key, u32);
-	__type(value, struct conn);
-} hot SEC(".maps");
+struct conn hot[1 << HOT_BITS];
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -115,20 +112,21 @@ static __always_inline void set_keys(struct conn *c)
 	set_no_pad(c);
 }
 
+/* Whether the parser has found a whole record in the receive queue, and nobody has read it. */
+static __always_inline bool has_record(const struct conn *c)
+{
+	return (u8)read_word(c->priv_rx + bpf_core_field_offset(struct tls_sw_context_rx, strp.msg_ready));
+}
+
 static __always_inline u32 hot_index(u64 sk)
 {
-	u32 key = sk; /* half of a pointer is a number, with which the verifier lets us reckon */
+	u32 key; /* half of a pointer is a number, with which the verifier lets us reckon */
 
-	asm volatile("" : "+w"(key));
+	asm volatile("%0 = %1" : "=w"(key) : "w"((u32)sk));
 	return key * 0x9e3779b1U >> (32 - HOT_BITS); /* Fibonacci hashing */
 }
 
-static __always_inline struct conn *hot_place(u64 sk)
-{
-	u32 key = hot_index(sk);
-
-	return bpf_map_lookup_elem(&hot, &key);
-}
+static __always_inline struct conn *hot_place(u64 sk) { return &hot[hot_index(sk)]; }
 
 /*
  * A hook on another processor may look for a connection while it is made: it finds
@@ -145,10 +143,10 @@ static __always_inline struct conn *conn_find(u64 sk)
 	if (!live)
 		return 0;
 	c = hot_place(sk);
-	if (c && c->sk == sk && c->alive)
+	if (c->sk == sk)
 		return c;
 	c = bpf_map_lookup_elem(&conns, &sk);
-	return c && c->sk == sk && c->alive ? c : 0;
+	return c && c->sk == sk ? c : 0;
 }
 
 static __always_inline struct conn *if_wanted(struct conn *c)

@@ -87,13 +87,6 @@ __noinline int set_process(struct event *e)
 	return 0;
 }
 
-static __always_inline bool is_current(const struct event *e)
-{
-	const struct task_struct *t = bpf_get_current_task_btf();
-
-	return e->pid == t->tgid && e->tid == t->pid;
-}
-
 /*
  * What tells whether a task is still what it was when it was looked at: its name
  * can change, and it can get other credentials or go to another cgroup, which are
@@ -122,18 +115,27 @@ static __always_inline void remember(struct maker *m, const struct task_struct *
 	set_comm(m->comm, t);
 }
 
-/* Who makes a record; m is whom e has already. Where the stages are not measured, a task is looked at only if it is another. */
-static __always_inline void set_maker(struct event *e, struct maker *m)
+/* Who makes a record; m is whom e has already. */
+static __always_inline void look_who(struct event *e, struct maker *m)
 {
 	const struct task_struct *t = bpf_get_current_task_btf();
 
-	if (has_stages(e) || want_pids || want_comm || want_uid_set || want_cgroup ? is_same(m, t) : is_current(e)) {
+	if (is_same(m, t)) {
 		e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
 		return;
 	}
 	e->flags = 0;
 	set_process(e);
 	remember(m, t);
+}
+
+/* The same where somebody asks. */
+static __always_inline void set_maker(struct event *e, struct maker *m)
+{
+	if (is_looked_at(e) || !plainly)
+		look_who(e, m);
+	else
+		e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
 }
 
 #endif

@@ -36,7 +36,7 @@ struct {
 /* Keep the times of a record, if it is wanted, until its call returns. */
 static __always_inline void wait_for_return(const struct event *e, bool first, bool wanted)
 {
-	u32 tid = e->tid, zero = 0, n;
+	u32 tid = bpf_get_current_pid_tgid(), zero = 0, n;
 	struct late *l = bpf_map_lookup_elem(&late, &tid);
 
 	if (!l) {
@@ -84,7 +84,7 @@ static long one_returned(u32 i, struct returning *r)
 /* The call returned that has opened others before e. */
 static __noinline void all_returned(const struct event *e)
 {
-	u32 tid = e->tid;
+	u32 tid = bpf_get_current_pid_tgid();
 	struct late *l = bpf_map_lookup_elem(&late, &tid);
 	struct returning r = { l, 0, e->rec.stamp[3] };
 	struct sums *s;

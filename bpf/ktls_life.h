@@ -44,7 +44,12 @@ static __always_inline void begin_close(struct conn *c)
  */
 __noinline int end_conn(struct conn *c, u64 id)
 {
-	if (!c || !conn_take(c, id))
+	u64 sk;
+
+	if (!c)
+		return 0;
+	sk = *(volatile u64 *)&c->sk;
+	if (!conn_take(c, id))
 		return 0;
 	flush_sent(c);
 	if (c->closing && !c->unwanted && c->tx.mode == TLS_SW)
@@ -61,7 +66,7 @@ __noinline int end_conn(struct conn *c, u64 id)
 	if (aggregate)
 		close_stats(c->rx.conn);
 	emit_socket(c, STATE_CLOSE, 0, 0);
-	conn_free(c);
+	conn_free(c, sk);
 	return 0;
 }
 
@@ -122,10 +127,15 @@ static __always_inline int sw_offload_ends(u64 *ctx)
 /* tls_setsockopt(sk, level, optname, optval, optlen) */
 static __always_inline int option_is_set(u64 *ctx)
 {
-	struct conn *c = (int)ctx[2] == TLS_RX_EXPECT_NO_PAD ? conn_lookup(ctx[0]) : 0;
+	int option = ctx[2];
+	struct conn *c = option == TLS_RX_EXPECT_NO_PAD || option == TLS_RX ? conn_lookup(ctx[0]) : 0;
 
-	if (c)
+	if (!c)
+		return 0;
+	if (option == TLS_RX_EXPECT_NO_PAD)
 		set_no_pad(c);
+	else if (ready_by_data && has_record(c)) /* it came before its key */
+		c->ready_ts = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -204,7 +214,9 @@ static __always_inline int abort_begins(u64 *ctx)
 
 	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed)
 		return 0;
-	if (c->tx_state == TX_SEALING || others_wait(c))
+	if (!stages && (__s64)(read_seq(c->seq_tx) - c->next[DIR_TX]) > 0)
+		emit_failure(&c->tx, c->next[DIR_TX], err, FUNC_ERR_ABORT);
+	else if (c->tx_state == TX_SEALING || others_wait(c))
 		emit_failure(&c->tx, failed_seq(c), err, FUNC_ERR_ABORT);
 	return 0;
 }

@@ -14,6 +14,7 @@ struct {
 } blank SEC(".maps");
 
 u64 next_conn = 1;
+const volatile u32 hot_full = 0; /* for tests: as if others had all places */
 
 /* slot is 1 + the place in "hot", or 0. */
 static __always_inline u64 new_conn_id(u32 slot)
@@ -28,9 +29,9 @@ static __always_inline struct conn *conn_place(u64 sk, bool *others)
 	u32 zero = 0;
 	long err;
 
-	if (place && !__sync_val_compare_and_swap(&place->claim, 0, sk))
+	if (!hot_full && !__sync_val_compare_and_swap(&place->claim, 0, sk))
 		return place;
-	*others = place && place->claim == sk;
+	*others = place->claim == sk;
 	c = bpf_map_lookup_elem(&blank, &zero);
 	if (*others || !c)
 		return 0;
@@ -51,17 +52,15 @@ static __always_inline bool conn_take(struct conn *c, u64 id)
 {
 	if (!id || __sync_val_compare_and_swap(&c->alive, id, 0) != id)
 		return false;
+	conn_publish(c, 0);
 	if (c->claim)
 		__sync_lock_test_and_set(&c->claim, LEAVING);
 	return true;
 }
 
 /* Free the place of a connection that was taken. */
-static __always_inline void conn_free(struct conn *c)
+static __always_inline void conn_free(struct conn *c, u64 sk)
 {
-	u64 sk = *(volatile u64 *)&c->sk;
-
-	conn_publish(c, 0);
 	if (!c->claim) {
 		bpf_map_delete_elem(&conns, &sk);
 		return;
@@ -90,6 +89,7 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, u3
 	c->ctx = (u64)ctx;
 	c->tx.layout = EVENT_VERSION;
 	c->tx.proto = PROTO_TLS;
+	c->tx.kind = KIND_RECORD;
 	set_addresses(&c->tx, (void *)sk);
 	c->tx.conn = new_conn_id(c->claim ? hot_index(sk) + 1 : 0);
 	c->rx = c->tx;

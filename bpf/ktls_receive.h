@@ -18,12 +18,18 @@ static __always_inline int record_ready(u64 *ctx)
 	return 0;
 }
 
-/* tls_rx_msg_maybe_announce(strp), tls_strp_check_rcv(strp) */
-static __always_inline int record_announced(u64 *ctx)
+/*
+ * tls_data_ready(sk), where tls_rx_msg_ready is not called for each record (from 7.2):
+ * of the arrivals while no whole record is there, the last one makes it whole. One
+ * that is there behind another is found when that is read, see call_returns.
+ */
+static __always_inline int data_arrives(u64 *ctx)
 {
-	const struct tls_strparser *strp = (void *)ctx[0];
+	struct conn *c = conn_lookup(ctx[0]);
 
-	return GIVEN(strp, msg_ready) ? record_ready(ctx) : 0;
+	if (c && !has_record(c))
+		c->ready_ts = bpf_ktime_get_ns();
+	return 0;
 }
 
 /* A record's header that cannot be one (tls_rx_msg_size) ends the connection. */
@@ -82,7 +88,7 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	was = *(volatile u32 *)&c->rx_state;
 	opening = ((was & ~RX_STATE) + RX_TICKET) | RX_OPENING;
 	if ((was & RX_STATE) == RX_OPENED && __sync_val_compare_and_swap(&c->rx_state, was, opening) == was) {
-		late = is_current(e);
+		late = c->rx_call == bpf_get_current_pid_tgid();
 		if (aggregate && late)
 			wait_for_return(e, !c->rx_late, !is_hidden(e));
 		e->flags |= FLAG_RETURN_LATER;
@@ -91,7 +97,6 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	c->rx_late = late;
 	begin_at(c, DIR_RX, seq);
 	e->rec.weight = weight;
-	e->kind = KIND_RECORD;
 	e->rec.stamp[0] = c->ready_ts ? c->ready_ts : begun;
 	e->rec.stamp[1] = has_stages(e) ? begun : NOT_MEASURED;
 	e->rec.stamp[2] = e->rec.stamp[3] = 0;
@@ -99,6 +104,7 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	e->rec.op = op;
 	e->rec.hits = e->rec.matched = 0;
 	set_maker(e, &c->maker[DIR_RX]);
+	c->rx_call = bpf_get_current_pid_tgid();
 	c->rx_hidden = e->flags & FLAG_HIDDEN;
 	c->rx_state = opening;
 	c->rx_failed = 0;
@@ -106,20 +112,48 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	return 0;
 }
 
+/* Take a record up that is only counted, where nothing is unusual. False: it is not such a one. */
+static __always_inline bool take_up_plain(struct conn *c, u64 seq, u64 begun, u32 op)
+{
+	struct event *e = &c->rx;
+
+	if (c->rx_state & RX_STATE || !c->key_told[DIR_RX] || seq != c->next[DIR_RX])
+		return false;
+	e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
+	e->rec.weight = 0;
+	e->rec.stamp[0] = c->ready_ts ? c->ready_ts : begun;
+	e->rec.stamp[2] = e->rec.stamp[3] = 0;
+	e->rec.seq = seq;
+	e->rec.op = op;
+	c->rx_call = bpf_get_current_pid_tgid();
+	c->rx_hidden = e->flags & FLAG_HIDDEN;
+	c->rx_late = c->rx_failed = 0;
+	c->rx_state = ((c->rx_state & ~RX_STATE) + RX_TICKET) | RX_OPENING;
+	c->ready_ts = 0;
+	return true;
+}
+
+/* A record is taken up, or made: it was, and is opened. */
+static __always_inline void begin_open(struct conn *c, u32 op, bool made)
+{
+	u32 weight = stage_weight(&c->rx, &c->nth[DIR_RX]);
+	u64 begun = 0, seq = due(c, DIR_RX, !weight, made);
+
+	if ((stages && weight) || !c->ready_ts)
+		begun = bpf_ktime_get_ns();
+	if (!plainly || weight || !take_up_plain(c, seq, begun, op))
+		take_up(c, seq, begun, op, weight);
+}
+
 /* tls_rx_one_record(sk, msg, darg) */
 static __always_inline int open_begins(u64 *ctx)
 {
 	const struct msghdr *msg = (void *)ctx[1];
 	struct conn *c = conn_of_record(ctx[0], DIR_RX);
-	u64 begun = 0;
-	u32 weight;
 
 	if (!c)
 		return 0;
-	weight = stage_weight(&c->rx, &c->nth[DIR_RX]);
-	if (weight || !c->ready_ts)
-		begun = bpf_ktime_get_ns();
-	take_up(c, read_seq(c->seq_rx), begun, msg ? OP_RECV : OP_SPLICE_READ, weight);
+	begin_open(c, msg ? OP_RECV : OP_SPLICE_READ, false);
 	if (needs_plaintext() && msg && may_be_direct(c))
 		remember_reader(c, msg);
 	return 0;
@@ -163,7 +197,9 @@ static __always_inline int open_ends(u64 *ctx)
 
 	if (!c)
 		return 0;
-	if ((c->rx_state & RX_STATE) != RX_OPENING) {
+	if (!stages) {
+		begin_open(c, ctx[1] ? OP_RECV : OP_SPLICE_READ, ret >= 0);
+	} else if ((c->rx_state & RX_STATE) != RX_OPENING) {
 		if (ret < 0 || !begin_missed(c))
 			return 0;
 		c->ready_ts = 0; /* it may be that of the record behind it */
@@ -182,6 +218,8 @@ static __always_inline int open_ends(u64 *ctx)
 	skb = GIVEN(darg, skb);
 	e->rec.len = GIVEN(skb_cb(skb), strp.strp.full_len);
 	e->type = GIVEN(skb_cb(skb), tls.control);
+	if (e->type != TYPE_DATA && !is_looked_at(e)) /* an event */
+		look_who(e, &c->maker[DIR_RX]);
 	if (GIVEN(darg, zc))
 		e->flags |= FLAG_ZEROCOPY;
 	pick(e, &c->sampled[DIR_RX]);

@@ -12,11 +12,23 @@ static __always_inline bool rx_taken(struct conn *c, u32 was)
 }
 
 /* Dashboard mode: add the record of this return up. */
+static __always_inline int add_plain_return(struct conn *c, u32 was, u64 now)
+{
+	struct plain p = plain_of(&c->rx, now);
+
+	if (rx_taken(c, was))
+		add_plain(&c->rx, DIR_RX, &p);
+	return 0;
+}
+
 static __always_inline int add_return(struct conn *c, u32 was, u64 now, u8 op)
 {
-	struct event e = c->rx;
+	struct event e;
 	bool late = c->rx_late;
 
+	if (is_plain(&c->rx) && !late)
+		return add_plain_return(c, was, now);
+	e = c->rx;
 	e.rec.stamp[3] = now;
 	e.rec.op = op;
 	if (!rx_taken(c, was))
@@ -58,9 +70,11 @@ static __always_inline int call_returns(u64 sk, u8 op)
 	if (!c)
 		return 0;
 	was = *(volatile u32 *)&c->rx_state;
-	if ((was & RX_STATE) != RX_OPENED || !is_current(&c->rx))
+	if ((was & RX_STATE) != RX_OPENED || c->rx_call != bpf_get_current_pid_tgid())
 		return 0;
 	now = bpf_ktime_get_ns();
+	if (ready_by_data && !c->ready_ts && has_record(c))
+		c->ready_ts = now;
 	if (aggregate)
 		return add_return(c, was, now, op);
 	matched = c->rx.rec.matched;

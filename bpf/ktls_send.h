@@ -20,12 +20,7 @@ struct sending {
 
 #define SENDING_BITS 14
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1 << SENDING_BITS);
-	__type(key, u32);
-	__type(value, struct sending);
-} sending SEC(".maps");
+struct sending sending[1 << SENDING_BITS];
 
 /* The system call that closes a record tells send from sendfile and splice. */
 static __always_inline u8 send_op(u8 flags)
@@ -58,9 +53,7 @@ static __always_inline bool has_open_record(const struct conn *c)
 
 static __always_inline struct sending *sending_of(u32 tid)
 {
-	u32 key = tid & ((1 << SENDING_BITS) - 1);
-
-	return bpf_map_lookup_elem(&sending, &key);
+	return &sending[tid & ((1 << SENDING_BITS) - 1)];
 }
 
 /* Whether a record is the first that its call makes; if so, when it began. */
@@ -68,23 +61,26 @@ static __always_inline bool is_first(const struct conn *c, u32 tid, u64 *begun)
 {
 	struct sending *call = sending_of(tid);
 
-	if (!call || call->tid != tid || call->conn != c->tx.conn || !call->begun)
+	if (call->tid != tid || call->conn != c->tx.conn || !call->begun)
 		return false;
 	*begun = call->begun;
 	call->begun = 0;
 	return true;
 }
 
-static __always_inline int send_begin(u64 sk, bool more)
+static __always_inline int send_begin(u64 sk, bool more, bool typed)
 {
 	struct conn *c = conn_of(sk);
-	u32 tid = bpf_get_current_task_btf()->pid;
 	struct sending *call;
 	u64 begun;
+	u32 tid;
 
-	call = sending_of(tid);
-	if (!c || !call)
+	if (!c)
 		return 0;
+	if (typed)
+		c->typed = 1;
+	tid = bpf_get_current_task_btf()->pid;
+	call = sending_of(tid);
 	begun = c->more && has_open_record(c) ? c->open_ts : bpf_ktime_get_ns();
 	call->tid = tid;
 	call->conn = c->tx.conn;
@@ -100,13 +96,13 @@ static __always_inline int sendmsg_begins(u64 *ctx)
 {
 	const struct msghdr *msg = (void *)ctx[1];
 
-	return send_begin(ctx[0], GIVEN(msg, msg_flags) & MSG_MORE);
+	return send_begin(ctx[0], GIVEN(msg, msg_flags) & MSG_MORE, !stages && !have_cast && GIVEN(msg, msg_controllen));
 }
 
 /* tls_sw_sendpage(sk, page, offset, size, flags) */
 static __always_inline int sendpage_begins(u64 *ctx)
 {
-	return send_begin(ctx[0], ctx[4] & (MSG_MORE | MSG_SENDPAGE_NOTLAST));
+	return send_begin(ctx[0], ctx[4] & (MSG_MORE | MSG_SENDPAGE_NOTLAST), false);
 }
 
 static __always_inline void source_of_tx(struct conn *c, const struct sk_msg *given)
@@ -123,19 +119,44 @@ static __always_inline void source_of_tx(struct conn *c, const struct sk_msg *gi
 	s->wrap = bpf_core_field_size(msg->sg.data) / bpf_core_type_size(struct scatterlist) - 1;
 }
 
+/* Begin a record that is only counted, where nothing is unusual. False: it is not such a one. */
+static __always_inline bool begin_plain_tx(struct conn *c, u64 rec, u64 begun, u64 seq, u32 len)
+{
+	struct event *e = &c->tx;
+
+	if (c->tx_state != TX_IDLE || c->closing || !c->key_told[DIR_TX] || seq != c->next[DIR_TX])
+		return false;
+	c->next[DIR_TX] = seq + 1;
+	e->type = TYPE_DATA;
+	e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
+	e->rec.weight = 0;
+	e->rec.stamp[0] = begun;
+	e->rec.stamp[2] = e->rec.stamp[3] = 0;
+	e->rec.seq = seq;
+	e->rec.len = len;
+	c->tx_rec = rec;
+	c->tx_state = TX_SEALING;
+	return true;
+}
+
 static __always_inline int verdict_begins(u64 *ctx)
 {
 	const struct sk_msg *msg = (void *)ctx[0];
 	struct conn *c = conn_of_record(ctx[1], DIR_TX);
 	u64 rec = ctx[0] - bpf_core_field_offset(struct tls_rec, msg_plaintext);
+	u8 type = tx_type_arg == 3 ? ARG(ctx, 3) : ARG(ctx, 2);
 	struct event *e;
-	u32 tid = bpf_get_current_task_btf()->pid, len;
+	u32 tid, len, weight;
 	u64 seq, begun;
 
 	if (!c)
 		return 0;
+	tid = bpf_get_current_task_btf()->pid;
 	e = &c->tx;
-	seq = read_seq(c->seq_tx);
+	weight = stage_weight(e, &c->nth[DIR_TX]);
+	if (type != TYPE_DATA) /* an event */
+		weight = 1;
+	seq = due(c, DIR_TX, !weight && c->tx_state == TX_IDLE, false);
 	len = GIVEN(msg, sg.size);
 	if (is_first(c, tid, &begun)) {
 		c->next_ts = begun; /* unless TCP takes the record before the next one begins */
@@ -144,6 +165,8 @@ static __always_inline int verdict_begins(u64 *ctx)
 			return 0; /* the other one has seen it */
 		begun = c->next_ts; /* with the end of the one before */
 	}
+	if (plainly && !weight && begin_plain_tx(c, rec, begun, seq, len))
+		return 0;
 	/* A sequence that has not moved: the last attempt sealed nothing. */
 	if (c->tx_state == TX_SEALING && e->rec.seq != seq)
 		leave_behind(c);
@@ -151,11 +174,8 @@ static __always_inline int verdict_begins(u64 *ctx)
 	c->next[DIR_TX] = seq + 1;
 	if (c->closing) /* a writer was still waiting */
 		c->end_seq[DIR_TX] = seq + 1;
-	e->kind = KIND_RECORD;
-	e->type = tx_type_arg == 3 ? ARG(ctx, 3) : ARG(ctx, 2);
-	e->rec.weight = stage_weight(e, &c->nth[DIR_TX]);
-	if (e->type != TYPE_DATA) /* an event */
-		e->rec.weight = 1;
+	e->type = type;
+	e->rec.weight = weight;
 	e->rec.stamp[0] = begun;
 	e->rec.stamp[1] = stage_time(e);
 	e->rec.stamp[2] = e->rec.stamp[3] = 0;
@@ -163,7 +183,7 @@ static __always_inline int verdict_begins(u64 *ctx)
 	e->rec.len = len;
 	e->rec.hits = e->rec.matched = 0;
 	set_maker(e, &c->maker[DIR_TX]);
-	if (has_stages(e))
+	if (is_looked_at(e))
 		e->rec.op = send_op(e->flags);
 	c->tx_rec = rec;
 	c->tx_state = TX_SEALING;

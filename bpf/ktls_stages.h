@@ -28,8 +28,11 @@ static __always_inline u32 stage_weight(const struct event *e, u32 *nth)
 	return n * 0x9e3779b1U >> (32 - STAGES_SHIFT) ? 0 : 1 << STAGES_SHIFT;
 }
 
+/* Whether a record is one of those that are looked at more closely: how long its stages took, and who made it. */
+static __always_inline bool is_looked_at(const struct event *e) { return !aggregate || e->rec.weight; }
+
 /* Whether the times between begin and end are wanted. */
-static __always_inline bool has_stages(const struct event *e) { return !aggregate || e->rec.weight; }
+static __always_inline bool has_stages(const struct event *e) { return stages && is_looked_at(e); }
 
 /* A time that never leaves the kernel: it has happened, and the clock was not read. */
 #define NOT_MEASURED 1

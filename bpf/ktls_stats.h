@@ -1,79 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/*
- * Dashboard mode: records are added up here, per connection and direction, and
- * user space reads the sums. Only control records and the records of one
- * chosen connection become events.
- */
+/* How a record is added up. */
 #ifndef KTLS_STATS_H
 #define KTLS_STATS_H
 
+#include "ktls_ring.h"
 #include "ktls_stages.h"
-
-/* log2[k] counts times of 2^k to 2^(k+1) ns; the last one also what is longer, from 34 s on. */
-#define BUCKETS 36
-
-/* One direction. stage 0 to 2 are queue, encrypt, push or wait, decrypt, deliver; 3 is the total. */
-struct side {
-	/* A reader that copies forward must not find sums that are newer than the buckets. */
-	u64 records, bytes, zerocopy;
-	u64 mono;    /* when the last record was complete */
-	u64 next;    /* the sequence after it */
-	u64 cgroup;  /* who made the last call, as in struct event */
-	u64 sum[4], max[4];
-	u32 pid, tid, uid, gen;
-	u16 version, cipher;
-	u8 mode, flags;
-	u8 pad[2];
-	u8 comm[16];
-	u32 log2[4][BUCKETS];
-};
-
-struct sums {
-	u64 conn;    /* 0 until the identity below is there */
-	u64 cookie;
-	u32 netns;
-	u16 lport, rport;
-	u8 family;
-	u8 closed;   /* nothing will be added any more: user space reads it once more and deletes it */
-	u8 pad[6];
-	u8 laddr[16], raddr[16];
-	struct side side[2];
-};
-_Static_assert(sizeof(struct sums) == 1520, "a multiple of 8, without padding");
-
-/*
- * The sums of a connection that has a place in "hot" lie at the same place here,
- * which its id names: a look into an array costs a seventh of one into a hash. User
- * space has this map as memory, and blanks what is closed when it has read it, its
- * id last; who gets the place in "hot" before that uses the other map.
- */
-#define HOT_BITS 13
-#define SLOT_BITS 14 /* of an id: 1 + the place in "hot", 0 for none */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1 << HOT_BITS);
-	__type(key, u32);
-	__type(value, struct sums);
-} hot_stats SEC(".maps");
-
-/* Those of other connections, until they are closed and have been read. Keyed by the connection's id, which is never used twice. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 262144);
-	__type(key, u64);
-	__type(value, struct sums);
-} stats SEC(".maps");
-
-/* What is too big for the stack starts as a copy of these. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct sums);
-} blank_stats SEC(".maps");
+#include "ktls_sums.h"
 
 /* Hides what the compiler knows of v: what it leaves out the verifier would not know. */
 #define keep(v) asm volatile("" : "+r"(v))
@@ -116,8 +48,12 @@ static __always_inline void add_span(struct side *s, u32 i, u64 from, u64 to, u3
 
 	if (!from || to <= from)
 		return;
-	k = log2_of(v);
-	keep(k);
+	k = s->last[i];
+	if (v >> (k & 63) != 1) {
+		k = log2_of(v);
+		keep(k);
+		s->last[i] = k;
+	}
 	if (k >= BUCKETS)
 		k = BUCKETS - 1;
 	__sync_fetch_and_add(&s->log2[i][k], weight);
@@ -142,52 +78,6 @@ static __always_inline void add_times(struct side *s, const u64 *stamp, u32 weig
 	add_span(s, 3, stamp[0], stamp[3], 1);
 }
 
-static __always_inline void set_identity(struct sums *s, const struct event *e)
-{
-	s->cookie = e->cookie;
-	s->netns = e->netns;
-	s->lport = e->lport;
-	s->rport = e->rport;
-	s->family = e->family;
-	__builtin_memcpy(s->laddr, e->laddr, sizeof(s->laddr));
-	__builtin_memcpy(s->raddr, e->raddr, sizeof(s->raddr));
-	asm volatile("" ::: "memory"); /* the id comes last */
-	s->conn = e->conn;
-}
-
-static __always_inline struct sums *hot_stats_of(u64 conn)
-{
-	u32 slot = (conn & ((1 << SLOT_BITS) - 1)) - 1;
-	struct sums *s = bpf_map_lookup_elem(&hot_stats, &slot); /* 0 is beyond the end then */
-
-	return s && (s->conn == conn || !s->conn) ? s : 0;
-}
-
-/* A connection gets its entry with its first record. */
-static __always_inline struct sums *stats_of(const struct event *e)
-{
-	struct sums *s = hot_stats_of(e->conn);
-	u64 key = e->conn;
-	u32 zero = 0;
-
-	if (s) {
-		if (!s->conn)
-			set_identity(s, e);
-		return s;
-	}
-	s = bpf_map_lookup_elem(&stats, &key);
-	if (s)
-		return s;
-	s = bpf_map_lookup_elem(&blank_stats, &zero);
-	if (!s)
-		return 0;
-	bpf_map_update_elem(&stats, &key, s, BPF_NOEXIST);
-	s = bpf_map_lookup_elem(&stats, &key);
-	if (s && !s->conn) /* the other direction may be at it too, with the same words */
-		set_identity(s, e);
-	return s;
-}
-
 static __always_inline void set_last(struct side *s, const struct event *e)
 {
 	u64 mono = e->rec.stamp[3];
@@ -201,7 +91,7 @@ static __always_inline void set_last(struct side *s, const struct event *e)
 	s->mono = mono;
 	s->next = e->rec.seq + 1;
 	s->gen = e->gen;
-	if (!has_stages(e)) /* neither is it looked who is in the call, see set_maker */
+	if (!is_looked_at(e)) /* neither is it looked who is in the call, see set_maker */
 		return;
 	s->cgroup = e->cgroup;
 	s->pid = e->pid;
@@ -212,6 +102,36 @@ static __always_inline void set_last(struct side *s, const struct event *e)
 	s->mode = e->mode;
 	s->flags = e->flags;
 	__builtin_memcpy(s->comm, e->comm, sizeof(s->comm));
+}
+
+/* What is added up of a record whose stages are not measured. */
+struct plain { u64 from, to, seq; u32 len, gen; u8 flags; };
+
+static __always_inline struct plain plain_of(const struct event *e, u64 to)
+{
+	return (struct plain){ e->rec.stamp[0], to, e->rec.seq, e->rec.len, e->gen, e->flags };
+}
+
+/* Add such a record up; e names its connection. */
+static __always_inline void add_plain(const struct event *e, u32 dir, const struct plain *p)
+{
+	struct sums *st = stats_of(e);
+	struct side *s;
+
+	if (!st) {
+		count_lost(LOST_STATS_MAP_FULL, dir);
+		return;
+	}
+	s = &st->side[dir];
+	add_span(s, 3, p->from, p->to, 1);
+	if (dir == DIR_RX && p->flags & FLAG_ZEROCOPY)
+		__sync_fetch_and_add(&s->zerocopy, 1);
+	if (p->to)
+		s->mono = p->to;
+	s->next = p->seq + 1;
+	s->gen = p->gen;
+	__sync_fetch_and_add(&s->bytes, p->len);
+	__sync_fetch_and_add(&s->records, 1);
 }
 
 /* Add a record up. False where the map has no room for its connection. */
@@ -233,17 +153,6 @@ static __noinline int add_record(const struct event *e)
 	__sync_fetch_and_add(&s->bytes, e->rec.len);
 	__sync_fetch_and_add(&s->records, 1);
 	return 1;
-}
-
-/* The connection is gone: what its entry holds is final. */
-static __always_inline void close_stats(u64 conn)
-{
-	struct sums *s = hot_stats_of(conn);
-
-	if (!s)
-		s = bpf_map_lookup_elem(&stats, &conn);
-	if (s && s->conn)
-		s->closed = 1;
 }
 
 #endif

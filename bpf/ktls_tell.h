@@ -18,12 +18,15 @@ static __always_inline bool counted(struct event *e)
 		count_lost(LOST_STATS_MAP_FULL, e->dir);
 	if (!has_stages(e))
 		e->rec.stamp[1] = e->rec.stamp[2] = 0;
-	if (e->conn == stream_conn)
+	if (e->conn == stream_conn && (is_looked_at(e) || !plainly))
 		return true;
 	/* The record that would bring the return may stay in the kernel. */
 	e->flags &= ~FLAG_RETURN_LATER;
 	return e->type != TYPE_DATA;
 }
+
+/* Whether there is nothing to a record but what struct plain has. */
+static __always_inline bool is_plain(const struct event *e) { return plainly && !e->rec.weight && e->type == TYPE_DATA; }
 
 /* Report a record, or count it as kept back by the filters or left out by sampling. */
 static __always_inline void emit_record(struct event *e, u64 *hidden, struct sampled *s)

@@ -54,10 +54,7 @@ HOOK("fexit/tls_sw_release_resources_tx", release_tx, release_ends)
 /* ---- records received ---- */
 
 HOOK("fentry/tls_rx_msg_ready", msg_ready, record_ready)
-/* From 7.2; called also when there is nothing to announce. */
-HOOK("fentry/tls_rx_msg_maybe_announce", msg_announce, record_announced)
-/* From 7.2: a reader that finds the next record by itself announces nothing. */
-HOOK("fexit/tls_strp_check_rcv", msg_parsed, record_announced)
+HOOK("fentry/tls_data_ready", data_ready, data_arrives) /* from 7.2 */
 HOOK("fentry/tls_strp_abort_strp", abort_strp, parser_aborts)
 HOOK("fentry/tls_rx_one_record", open_enter, open_begins)
 TWIN("fexit/tls_rx_one_record", open_exit, open_ends)

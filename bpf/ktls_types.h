@@ -34,6 +34,7 @@ typedef __s32 s32;
 #define TLS_SW 1
 #define TLS_1_3 0x0304
 #define TLS_HW 2
+#define TLS_RX 2
 #define TLS_RX_EXPECT_NO_PAD 4
 #define PAGE_SIZE 4096
 
@@ -142,7 +143,7 @@ struct iov_iter {
 /* 6.1: iov; 6.12: __iov. */
 struct iov_iter___pre_6_4 { const struct iovec *iov; };
 enum iter_type { ITER_UBUF, ITER_IOVEC, ITER_BVEC };
-struct msghdr { unsigned int msg_flags; struct iov_iter msg_iter; };
+struct msghdr { unsigned int msg_flags; unsigned long msg_controllen; struct iov_iter msg_iter; };
 
 typedef struct { unsigned int val; } kuid_t;
 struct cred { kuid_t uid; };

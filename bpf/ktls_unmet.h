@@ -63,7 +63,7 @@ static __noinline void count_unmet(u64 sk, u32 dir, bool begins)
 int end_conn(struct conn *c, u64 id);
 
 /*
- * The connection of a socket, in one of its calls. One of an earlier socket at the
+ * The connection of a socket whose record begins. One of an earlier socket at the
  * address can be left where the hooks of its end were skipped, see TWIN: it ends now.
  */
 static __always_inline struct conn *conn_here(u64 sk)
@@ -84,7 +84,7 @@ static __always_inline struct conn *conn_here(u64 sk)
  */
 static __always_inline struct conn *conn_met(u64 sk, u32 dir, bool made)
 {
-	struct conn *c = conn_here(sk);
+	struct conn *c = !made && dir != NO_RECORD ? conn_here(sk) : conn_find(sk);
 	bool others = false;
 
 	if (c)

@@ -468,7 +468,7 @@ func (a *auditor) checkSkipped() {
 		{"being sealed", a.unsealed, []string{"verdict_enter"}},
 		{"going to TCP", a.unpushed, []string{"push_enter"}},
 		{"being handed to TCP", a.unended, []string{"msg_free"}},
-		{"arriving", a.unawaited, []string{"msg_ready", "msg_announce", "msg_parsed"}},
+		{"arriving", a.unawaited, []string{"msg_ready", "data_ready", "recvmsg_exit", "splice_read_exit", "read_sock_exit"}},
 		{"being taken up", a.untaken, []string{"open_enter"}},
 	} {
 		if n := a.summary.skips(c.hooks...); c.n > n {

@@ -94,6 +94,7 @@ const lateMax = 128
 func TestSumsEqualTrace(t *testing.T) {
 	tr := startTracer(t)
 	dash := startDashboard(t, "-d", "200ms", "--cost")
+	plainly := startDashboard(t, "-d", "200ms", "--cost", "--stages", "off")
 	s := security{"1.3", "AES-GCM-128", "sw"}
 	plain, crowd, gone := newPair(t, s), newPair(t, s), newPair(t, s)
 	defer plain.close()
@@ -121,12 +122,16 @@ func TestSumsEqualTrace(t *testing.T) {
 	plain.send(t, pattern(60, 1), 0) // stays unread
 	got := tr.stop()
 	got.noLosses(t)
-	snaps := dash.stopDashboard()
-	checkTotals(t, got, snaps[len(snaps)-1])
-	for _, p := range []*pair{plain, crowd, gone} {
-		for _, dir := range []string{"tx", "rx"} {
-			checkSums(t, got, snaps, p, dir, p == crowd)
-		}
+	for about, d := range map[string]*tracer{"stages on": dash, "stages off": plainly} {
+		snaps := d.stopDashboard()
+		t.Run(about, func(t *testing.T) {
+			checkTotals(t, got, snaps[len(snaps)-1])
+			for _, p := range []*pair{plain, crowd, gone} {
+				for _, dir := range []string{"tx", "rx"} {
+					checkSums(t, got, snaps, p, dir, p == crowd)
+				}
+			}
+		})
 	}
 }
 

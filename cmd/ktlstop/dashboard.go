@@ -34,6 +34,7 @@ func newDashboard() *cobra.Command {
 	o.readFlag(cmd.Flags())
 	cmd.Flags().Float64Var(&o.speed, "speed", 1, "with --read: how many times as fast as it was recorded; 0 is at once")
 	cmd.Flags().IntVarP(&o.snaplen, "snaplen", "s", 0, "look at this many bytes of each plaintext (key x), to 16384")
+	cmd.Flags().StringVar(&o.stages, "stages", "on", "off: measure only the total of a record, for two thirds of the cost")
 	cmd.Flags().DurationVarP(&interval, "interval", "d", interval, "time between two pictures or snapshots")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "json: print a snapshot each interval instead, one a line")
 	return cmd
@@ -89,7 +90,27 @@ func (o *options) watching(cmd *cobra.Command) (session.Config, error) {
 	if o.maxCPU > 0 {
 		cfg.About.Notes = append(cfg.About.Notes, fmt.Sprintf("--max-cpu %v: above that share of one processor the hooks are detached", o.maxCPU))
 	}
-	return cfg, err
+	if err != nil {
+		return cfg, err
+	}
+	return cfg, o.setStages(&cfg)
+}
+
+// setStages is what --stages asks for.
+func (o *options) setStages(cfg *session.Config) error {
+	switch {
+	case o.stages == "on":
+		return nil
+	case o.stages != "off":
+		return usagef("--stages %s: on or off", o.stages)
+	case o.expr != nil:
+		return usagef("--stages off with --match: an expression looks at each record, which has its stages; leave one of them out")
+	case o.snaplen > 0:
+		return usagef("--stages off with -s: plaintext is looked at between the stages; leave one of them out")
+	}
+	cfg.Loader.WithoutStages = true
+	cfg.About.Notes = append(cfg.About.Notes, "--stages off: of a record's times only the total is measured")
+	return nil
 }
 
 // collectOften keeps what is resident near to what is in use: a dashboard holds

@@ -28,6 +28,7 @@ type options struct {
 	match        string
 	expr         *match.Expr // of match; nil for all
 	snaplen      int
+	stages       string
 	output, file string
 	outputBytes  int
 	wait         bool // outputs wait for their readers, since nothing gets lost meanwhile

@@ -36,6 +36,7 @@ type Mode struct {
 func Modes(program string) []Mode {
 	return []Mode{
 		{Tool: dashboard(program, "dashboard"), Load: Small, Title: "dashboard, full split"},
+		{Tool: dashboard(program, "dashboard --stages off", "--stages", "off"), Load: Small, Title: "dashboard, `--stages off`"},
 		{Tool: trace(program, "trace"), Load: Small, Title: "events, all stages"},
 		{Tool: trace(program, "trace -s 256", "-s", "256"), Load: Small, Title: "events, `-s 256`"},
 		{Tool: trace(program, "trace -s 16384", "-s", "16384"), Load: Whole, Reads: 2,

@@ -106,6 +106,9 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 		present = nil
 		maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return name != inventoryProgram })
 	}
+	if cfg.WithoutStages {
+		present = leaveStages(spec, present)
+	}
 	if err := setTwins(spec, preemptible(), cfg.Snaplen > 0 || cfg.looksInside()); err != nil {
 		return nil, err
 	}
@@ -116,6 +119,9 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 	}
 	for name, n := range cfg.entries {
 		spec.Maps[name].MaxEntries = n
+	}
+	if err := object.Set(spec, "hot_full", uint32(object.BoolInt(cfg.hotFull))); err != nil {
+		return nil, err
 	}
 	for name, p := range spec.Programs {
 		if cfg.refuses != nil && cfg.refuses(cfg, groupOf(name)) {
@@ -131,6 +137,8 @@ func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 		return err
 	}
 	values["snaplen"] = uint64(cfg.Snaplen)
+	values["stages"] = uint64(object.BoolInt(!cfg.WithoutStages))
+	values["plainly"] = uint64(object.BoolInt(cfg.Aggregate && cfg.Match == nil && !cfg.Filter.looksAtRecords()))
 	values["aggregate"] = uint64(object.BoolInt(cfg.Aggregate))
 	values["nr_sendfile"] = unix.SYS_SENDFILE
 	values["nr_splice"] = unix.SYS_SPLICE
@@ -280,31 +288,26 @@ func (b *ebpfBackend) conns(visit func(*wire.Conn) error) error {
 	return b.eachHot(visit)
 }
 
-// perBatch is how many entries one system call reads.
-const perBatch = 512
-
-// eachHot visits the connections that have a place in the array.
+// eachHot visits the connections that have a place in the variable.
 func (b *ebpfBackend) eachHot(visit func(*wire.Conn) error) error {
-	keys, values := make([]uint32, perBatch), make([]object.KtlsConn, perBatch)
-	for cursor := new(ebpf.MapBatchCursor); ; {
-		n, err := b.coll.Maps["hot"].BatchLookup(cursor, keys, values, nil)
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("read the connections: %w", err)
+	places := make([]object.KtlsConn, hotPlaces)
+	if err := b.coll.Variables["hot"].Get(places); err != nil {
+		return fmt.Errorf("read the connections: %w", err)
+	}
+	for i := range places {
+		if places[i].Alive == 0 { // nobody's place
+			continue
 		}
-		for i := range values[:n] {
-			c := &values[i]
-			if c.Alive == 0 { // nobody's place
-				continue
-			}
-			if err := visit(wire.ConnOf(c)); err != nil {
-				return err
-			}
-		}
-		if err != nil {
-			return nil
+		if err := visit(wire.ConnOf(&places[i])); err != nil {
+			return err
 		}
 	}
+	return nil
 }
+
+// hotPlaces is how many connections the variable "hot" has room for (HOT_BITS of
+// bpf/ktls_sums.h).
+const hotPlaces = 1 << 13
 
 func (b *ebpfBackend) losses() (n lossCounts, err error) {
 	for i := range n.kernel() {

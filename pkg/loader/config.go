@@ -42,6 +42,10 @@ type Config struct {
 	// records, errors, sockets and the records of the connection that
 	// Tracer.Stream chooses come as events. Payload is of that connection alone.
 	Aggregate bool
+	// WithoutStages leaves out the hooks between a record's begin and its end: of its
+	// times only the total is known, and a record that TCP had no room for when it was
+	// sealed has none. It needs Aggregate, and excludes Snaplen.
+	WithoutStages bool
 	// Backend is BackendAuto (or empty), BackendEBPF or BackendGobpf.
 	Backend string
 	// Sample, if not nil, lets records be left out. It excludes Aggregate, which
@@ -65,6 +69,8 @@ type Config struct {
 	attached func()
 	// entries are sizes of maps that a test makes too small.
 	entries map[string]uint32
+	// hotFull lets connections find no place in the variable "hot".
+	hotFull bool
 	// refuses, if not nil, says which groups a test has the kernel refuse.
 	refuses func(c *Config, group string) bool
 }
@@ -133,6 +139,18 @@ func (c *Config) Check() error {
 	}
 	if c.MaxCPU < 0 || c.MaxCPU > maxPercent || math.IsNaN(c.MaxCPU) {
 		return fmt.Errorf("%v percent of a processor: it must be more than 0, to %d", c.MaxCPU, maxPercent)
+	}
+	return c.checkStages()
+}
+
+func (c *Config) checkStages() error {
+	switch {
+	case !c.WithoutStages:
+		return nil
+	case !c.Aggregate:
+		return errors.New("records without their stages: only sums in the kernel do without")
+	case c.Snaplen > 0 || c.looksInside():
+		return errors.New("plaintext without stages: it is looked at where sealing begins")
 	}
 	return nil
 }

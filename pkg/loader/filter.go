@@ -33,6 +33,11 @@ func (f *Filter) constants() (map[string]uint64, error) {
 	return values, err
 }
 
+// looksAtRecords: a connection that passes does not say that each of its records does.
+func (f *Filter) looksAtRecords() bool {
+	return len(f.PIDs) > 0 || len(f.Comms) > 0 || f.UID != nil || f.Cgroup != "" || f.Dir != nil
+}
+
 // cgroupID names a cgroup by its id and its depth below the root: that is how
 // bpf_get_current_ancestor_cgroup_id asks for it.
 func cgroupID(path string) (id uint64, level uint32, err error) {

@@ -33,6 +33,9 @@ type hook struct {
 	// fentryOnly hooks have no part in the gobpf backend, which does without or has
 	// another way.
 	fentryOnly bool
+	// stage hooks see what is between a record's begin and its end, see
+	// Config.WithoutStages.
+	stage bool
 	// required hooks are those without which there is nothing to show.
 	required bool
 }
@@ -41,16 +44,15 @@ var hooks = []hook{
 	{program: "set_ulp", group: groupCookies, function: "tcp_set_ulp", vmlinux: true, fentryOnly: true, without: "socket cookies of new connections are 0"},
 	{program: "sendmsg_enter", group: groupSend, function: "tls_sw_sendmsg", without: "the tx stage queue is unknown"},
 	{program: "sendpage_enter", group: groupSend, function: "tls_sw_sendpage"}, // only 6.1 sends pages by a call of their own
-	{program: "verdict_enter", group: groupSend, function: "bpf_exec_tx_verdict", required: true},
-	{program: "push_enter", group: groupSend, function: "tls_push_sg", required: true},
+	{program: "verdict_enter", group: groupSend, function: "bpf_exec_tx_verdict", stage: true, required: true},
+	{program: "push_enter", group: groupSend, function: "tls_push_sg", stage: true, required: true},
 	{program: "msg_free", group: groupSend, function: "sk_msg_free", vmlinux: true, fentryOnly: true, required: true},
 	{program: "partial_free", group: groupLife, function: "tls_free_partial_record", fentryOnly: true, without: "a record that TCP took in part before the connection ended shows as handed over"},
-	{program: "encrypt_done", group: groupAsync, function: "tls_encrypt_done", without: "with asynchronous crypto the stage encrypt ends at the push"},
-	{program: "msg_ready", group: groupReceive, function: "tls_rx_msg_ready", alternative: "msg_announce", without: "the rx stage wait is unknown"},
-	{program: "msg_announce", group: groupReceive, function: "tls_rx_msg_maybe_announce", alternative: "msg_ready", unless: "msg_parsed", without: "the rx stage wait is unknown"}, // before the end of what msg_parsed sees
-	{program: "msg_parsed", group: groupReceive, function: "tls_strp_check_rcv", unless: "msg_ready"},
+	{program: "encrypt_done", group: groupAsync, function: "tls_encrypt_done", stage: true, without: "with asynchronous crypto the stage encrypt ends at the push"},
+	{program: "msg_ready", group: groupReceive, function: "tls_rx_msg_ready", alternative: "data_ready", without: "the rx stage wait is unknown"},
+	{program: "data_ready", group: groupReceive, function: "tls_data_ready", unless: "msg_ready", alternative: "msg_ready", fentryOnly: true, without: "the rx stage wait is unknown"},
 	{program: "abort_strp", group: groupErrors, function: "tls_strp_abort_strp", without: "malformed record headers are not reported"},
-	{program: "open_enter", group: groupReceive, function: "tls_rx_one_record", required: true},
+	{program: "open_enter", group: groupReceive, function: "tls_rx_one_record", stage: true, required: true},
 	{program: "open_exit", group: groupReceive, function: "tls_rx_one_record", required: true},
 	{program: "decrypt_done", group: groupAsync, function: "tls_decrypt_done", without: "with asynchronous crypto the stage decrypt and the payload are unknown"},
 	{program: "recvmsg_exit", group: groupReceive, function: "tls_sw_recvmsg", required: true},
@@ -138,6 +140,18 @@ func choose(spec *ebpf.CollectionSpec, t *types) (present []hook, missing []stri
 	return present, missing, nil
 }
 
+// leaveStages drops the hooks between a record's begin and its end.
+func leaveStages(spec *ebpf.CollectionSpec, present []hook) []hook {
+	return slices.DeleteFunc(present, func(h hook) bool {
+		for _, name := range object.Copies(h.program) {
+			if h.stage {
+				delete(spec.Programs, name)
+			}
+		}
+		return h.stage
+	})
+}
+
 // setTwins keeps the further copies only where the kernel preempts its own code,
 // and that of the hook which looks at plaintext sent only where there is a look.
 func setTwins(spec *ebpf.CollectionSpec, preemptible, plaintext bool) error {
@@ -198,6 +212,7 @@ func setArguments(spec *ebpf.CollectionSpec, t *types) error {
 		}
 		set(name, i)
 	}
+	set("ready_by_data", object.BoolInt(t.function("tls_rx_msg_ready", false) == nil))
 	set("have_cast", object.BoolInt(t.function("bpf_rdonly_cast", true) != nil))
 	need("tx_type_arg", "bpf_exec_tx_verdict", "record_type")
 	need("set_tx_arg", "tls_set_sw_offload", "tx")

@@ -172,26 +172,22 @@ func TestChooseWithoutOne(t *testing.T) {
 	}
 }
 
-// A reader's own finds are told where the kernel does not announce all records, and
-// then its announcements are needless.
+// Where the kernel does not announce each record, the arrival of data tells of it.
 func TestChooseUnless(t *testing.T) {
 	s := objecttest.Object(t)
 	present, missing, err := choose(s, kernelWithout(t, "tls_rx_msg_ready"))
-	if err != nil || len(missing) != 0 || s.Programs["msg_parsed"] == nil ||
-		!slices.ContainsFunc(present, func(h hook) bool { return h.program == "msg_parsed" }) {
-		t.Errorf("without tls_rx_msg_ready msg_parsed is not among the hooks; missing %q, %v", missing, err)
-	}
-	if s.Programs["msg_announce"] != nil {
-		t.Error("msg_announce is there beside msg_parsed")
+	if err != nil || len(missing) != 0 || s.Programs["data_ready"] == nil ||
+		!slices.ContainsFunc(present, func(h hook) bool { return h.program == "data_ready" }) {
+		t.Errorf("without tls_rx_msg_ready data_ready is not among the hooks; missing %q, %v", missing, err)
 	}
 	s = objecttest.Object(t)
-	if _, missing, err := choose(s, kernelWithout(t, "tls_rx_msg_ready", "tls_strp_check_rcv")); err != nil || len(missing) != 0 || s.Programs["msg_announce"] == nil {
-		t.Errorf("msg_announce is not there instead of msg_parsed; missing %q, %v", missing, err)
+	if _, _, err := choose(s, kernelWithout(t)); err != nil || s.Programs["data_ready"] != nil {
+		t.Errorf("data_ready is there beside msg_ready; %v", err)
 	}
 }
 
 func TestChooseWithoutAlternatives(t *testing.T) {
-	_, missing, err := choose(objecttest.Object(t), kernelWithout(t, "tls_rx_msg_ready", "tls_rx_msg_maybe_announce"))
+	_, missing, err := choose(objecttest.Object(t), kernelWithout(t, "tls_rx_msg_ready", "tls_data_ready"))
 	if err != nil || len(missing) == 0 || !strings.Contains(missing[0], "wait is unknown") {
 		t.Errorf("missing %q, %v", missing, err)
 	}

@@ -135,7 +135,7 @@ func TestLossOfPayloads(t *testing.T) {
 // TestLossOfConnections: of the sockets that found no room, each record counts
 // once, not each hook that looked for room; what cannot be opened is no record.
 func TestLossOfConnections(t *testing.T) {
-	_, got := traced(t, Config{entries: map[string]uint32{"hot": 1, "conns": 1}}, func() {
+	_, got := traced(t, Config{hotFull: true, entries: map[string]uint32{"conns": 2}}, func() {
 		for range 3 {
 			a, b := kernelTLS(t)
 			exchange(t, a, b, 50, 100)
@@ -157,7 +157,7 @@ func TestLossOfConnections(t *testing.T) {
 // TestLossOfSums: what the sums lack is what found no room in them. A connection
 // with a place in "hot" has room for its sums, so none gets a place.
 func TestLossOfSums(t *testing.T) {
-	tr, got := exchanged(t, Config{Aggregate: true, entries: map[string]uint32{"hot": 1, "stats": 2}}, 3, 50)
+	tr, got := exchanged(t, Config{Aggregate: true, hotFull: true, entries: map[string]uint32{"stats": 2}}, 3, 50)
 	var sums [2]uint64
 	if err := tr.Samples(func(s *event.Sample) {
 		for d, n := range s.Totals.Records {

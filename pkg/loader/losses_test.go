@@ -66,15 +66,15 @@ func TestMaps(t *testing.T) {
 		}
 	}
 	spec := objecttest.Object(t)
-	hot := spec.Maps["hot"]
+	hot := spec.Variables["hot"]
 	size := unsafe.Sizeof(object.KtlsConn{})
-	if hot == nil || uintptr(hot.ValueSize) != size || uintptr(spec.Maps["conns"].ValueSize) != size {
-		t.Fatalf("maps hot and conns are %v and %v, want values of %d bytes", hot, spec.Maps["conns"], size)
+	if hot == nil || uintptr(hot.Size()) != hotPlaces*size || uintptr(spec.Maps["conns"].ValueSize) != size {
+		t.Fatalf("hot and conns are %v and %v, want %d values and values of %d bytes", hot, spec.Maps["conns"], hotPlaces, size)
 	}
 	if m, size := kprobe.Maps["conns"], unsafe.Sizeof(object.KprobeConn{}); uintptr(m.ValueSize) != size {
 		t.Errorf("kprobe: map conns is %v, want values of %d bytes", m, size)
 	}
-	if n := hot.MaxEntries + spec.Maps["conns"].MaxEntries; n != event.MaxConns {
+	if n := hotPlaces + spec.Maps["conns"].MaxEntries; n != event.MaxConns {
 		t.Errorf("the kernel has room for %d connections, event.MaxConns is %d", n, event.MaxConns)
 	}
 	if n, want := spec.Maps["pending"].ValueSize, wire.EventSize+8; int(n) != want {

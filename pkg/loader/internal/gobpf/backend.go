@@ -188,7 +188,9 @@ func (b *Backend) choose(spec *ebpf.CollectionSpec, k *learn.Symbols, known *lea
 	for _, h := range b.options.Hooks {
 		have[h.Program] = k.Functions[h.Function] && programs[h.Function]
 	}
-	if have["msg_ready"] { // msg_parsed would be needless
+	// What this backend has instead of data_ready.
+	have["data_ready"] = spec.Programs["tls_strp_check_rcv_exit"] != nil || spec.Programs["tls_rx_msg_maybe_announce_enter"] != nil
+	if have["msg_ready"] { // it would be needless
 		delete(spec.Programs, "tls_strp_check_rcv_enter")
 		delete(spec.Programs, "tls_strp_check_rcv_exit")
 	}

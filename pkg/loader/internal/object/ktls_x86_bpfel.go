@@ -42,6 +42,7 @@ type KtlsConn struct {
 	NextTs  uint64
 	PushRec uint64
 	Next    [2]uint64
+	RxCall  uint64
 	ReadyTs uint64
 	EndSeq  [2]uint64
 	Src     [2]struct {
@@ -77,11 +78,12 @@ type KtlsConn struct {
 	Keyed    [2]uint8
 	RxHidden uint8
 	Told     uint8
+	Typed    uint8
 	TxFailed uint8
 	RxLate   uint8
 	Unwanted uint8
 	KeyTold  [2]uint8
-	_        [7]byte
+	_        [6]byte
 	Sampled  [2]struct {
 		_       structs.HostLayout
 		Mean    uint64
@@ -165,6 +167,7 @@ type KtlsSide struct {
 	Mode     uint8
 	Flags    uint8
 	Pad      [2]uint8
+	Last     [4]uint32
 	Comm     [16]uint8
 	Log2     [4][36]uint32
 }
@@ -193,7 +196,6 @@ const (
 	KtlsMapBlankStats        = "blank_stats"
 	KtlsMapConns             = "conns"
 	KtlsMapEvents            = "events"
-	KtlsMapHot               = "hot"
 	KtlsMapHotStats          = "hot_stats"
 	KtlsMapLate              = "late"
 	KtlsMapLooks             = "looks"
@@ -201,7 +203,6 @@ const (
 	KtlsMapOpening           = "opening"
 	KtlsMapPayloads          = "payloads"
 	KtlsMapPending           = "pending"
-	KtlsMapSending           = "sending"
 	KtlsMapStats             = "stats"
 	KtlsMapUnmet             = "unmet"
 	KtlsMapWantName          = "want_name"
@@ -210,6 +211,7 @@ const (
 	KtlsProgCloseEnter       = "close_enter"
 	KtlsProgCloseExit        = "close_exit"
 	KtlsProgCtxFree          = "ctx_free"
+	KtlsProgDataReady        = "data_ready"
 	KtlsProgDecryptDone      = "decrypt_done"
 	KtlsProgEncryptDone      = "encrypt_done"
 	KtlsProgErrAbort         = "err_abort"
@@ -217,9 +219,7 @@ const (
 	KtlsProgFreeTx           = "free_tx"
 	KtlsProgInventory        = "inventory"
 	KtlsProgMatchOnce        = "match_once"
-	KtlsProgMsgAnnounce      = "msg_announce"
 	KtlsProgMsgFree          = "msg_free"
-	KtlsProgMsgParsed        = "msg_parsed"
 	KtlsProgMsgReady         = "msg_ready"
 	KtlsProgOpenEnter        = "open_enter"
 	KtlsProgOpenExit         = "open_exit"
@@ -243,6 +243,8 @@ const (
 	KtlsVarDoneIsReq         = "done_is_req"
 	KtlsVarFillShift         = "fill_shift"
 	KtlsVarHaveCast          = "have_cast"
+	KtlsVarHot               = "hot"
+	KtlsVarHotFull           = "hot_full"
 	KtlsVarLive              = "live"
 	KtlsVarMatchPayload      = "match_payload"
 	KtlsVarMatchSearch       = "match_search"
@@ -251,13 +253,17 @@ const (
 	KtlsVarNrSendfile        = "nr_sendfile"
 	KtlsVarNrSplice          = "nr_splice"
 	KtlsVarPageOffsetBase    = "page_offset_base"
+	KtlsVarPlainly           = "plainly"
+	KtlsVarReadyByData       = "ready_by_data"
 	KtlsVarRecvmsgArgs       = "recvmsg_args"
 	KtlsVarSampleAuto        = "sample_auto"
 	KtlsVarSampleEvery       = "sample_every"
 	KtlsVarSampling          = "sampling"
+	KtlsVarSending           = "sending"
 	KtlsVarSetTxArg          = "set_tx_arg"
 	KtlsVarSetUpdateArg      = "set_update_arg"
 	KtlsVarSnaplen           = "snaplen"
+	KtlsVarStages            = "stages"
 	KtlsVarStreamConn        = "stream_conn"
 	KtlsVarTxTypeArg         = "tx_type_arg"
 	KtlsVarVerdictTwin       = "verdict_twin"
@@ -320,6 +326,7 @@ type KtlsProgramSpecs struct {
 	CloseEnter       *ebpf.ProgramSpec `ebpf:"close_enter"`
 	CloseExit        *ebpf.ProgramSpec `ebpf:"close_exit"`
 	CtxFree          *ebpf.ProgramSpec `ebpf:"ctx_free"`
+	DataReady        *ebpf.ProgramSpec `ebpf:"data_ready"`
 	DecryptDone      *ebpf.ProgramSpec `ebpf:"decrypt_done"`
 	EncryptDone      *ebpf.ProgramSpec `ebpf:"encrypt_done"`
 	ErrAbort         *ebpf.ProgramSpec `ebpf:"err_abort"`
@@ -327,9 +334,7 @@ type KtlsProgramSpecs struct {
 	FreeTx           *ebpf.ProgramSpec `ebpf:"free_tx"`
 	Inventory        *ebpf.ProgramSpec `ebpf:"inventory"`
 	MatchOnce        *ebpf.ProgramSpec `ebpf:"match_once"`
-	MsgAnnounce      *ebpf.ProgramSpec `ebpf:"msg_announce"`
 	MsgFree          *ebpf.ProgramSpec `ebpf:"msg_free"`
-	MsgParsed        *ebpf.ProgramSpec `ebpf:"msg_parsed"`
 	MsgReady         *ebpf.ProgramSpec `ebpf:"msg_ready"`
 	OpenEnter        *ebpf.ProgramSpec `ebpf:"open_enter"`
 	OpenExit         *ebpf.ProgramSpec `ebpf:"open_exit"`
@@ -359,7 +364,6 @@ type KtlsMapSpecs struct {
 	BlankStats *ebpf.MapSpec `ebpf:"blank_stats"`
 	Conns      *ebpf.MapSpec `ebpf:"conns"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
-	Hot        *ebpf.MapSpec `ebpf:"hot"`
 	HotStats   *ebpf.MapSpec `ebpf:"hot_stats"`
 	Late       *ebpf.MapSpec `ebpf:"late"`
 	Looks      *ebpf.MapSpec `ebpf:"looks"`
@@ -367,7 +371,6 @@ type KtlsMapSpecs struct {
 	Opening    *ebpf.MapSpec `ebpf:"opening"`
 	Payloads   *ebpf.MapSpec `ebpf:"payloads"`
 	Pending    *ebpf.MapSpec `ebpf:"pending"`
-	Sending    *ebpf.MapSpec `ebpf:"sending"`
 	Stats      *ebpf.MapSpec `ebpf:"stats"`
 	Unmet      *ebpf.MapSpec `ebpf:"unmet"`
 	WantName   *ebpf.MapSpec `ebpf:"want_name"`
@@ -383,6 +386,8 @@ type KtlsVariableSpecs struct {
 	DoneIsReq       *ebpf.VariableSpec `ebpf:"done_is_req"`
 	FillShift       *ebpf.VariableSpec `ebpf:"fill_shift"`
 	HaveCast        *ebpf.VariableSpec `ebpf:"have_cast"`
+	Hot             *ebpf.VariableSpec `ebpf:"hot"`
+	HotFull         *ebpf.VariableSpec `ebpf:"hot_full"`
 	Live            *ebpf.VariableSpec `ebpf:"live"`
 	MatchPayload    *ebpf.VariableSpec `ebpf:"match_payload"`
 	MatchSearch     *ebpf.VariableSpec `ebpf:"match_search"`
@@ -391,13 +396,17 @@ type KtlsVariableSpecs struct {
 	NrSendfile      *ebpf.VariableSpec `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.VariableSpec `ebpf:"nr_splice"`
 	PageOffsetBase  *ebpf.VariableSpec `ebpf:"page_offset_base"`
+	Plainly         *ebpf.VariableSpec `ebpf:"plainly"`
+	ReadyByData     *ebpf.VariableSpec `ebpf:"ready_by_data"`
 	RecvmsgArgs     *ebpf.VariableSpec `ebpf:"recvmsg_args"`
 	SampleAuto      *ebpf.VariableSpec `ebpf:"sample_auto"`
 	SampleEvery     *ebpf.VariableSpec `ebpf:"sample_every"`
 	Sampling        *ebpf.VariableSpec `ebpf:"sampling"`
+	Sending         *ebpf.VariableSpec `ebpf:"sending"`
 	SetTxArg        *ebpf.VariableSpec `ebpf:"set_tx_arg"`
 	SetUpdateArg    *ebpf.VariableSpec `ebpf:"set_update_arg"`
 	Snaplen         *ebpf.VariableSpec `ebpf:"snaplen"`
+	Stages          *ebpf.VariableSpec `ebpf:"stages"`
 	StreamConn      *ebpf.VariableSpec `ebpf:"stream_conn"`
 	TxTypeArg       *ebpf.VariableSpec `ebpf:"tx_type_arg"`
 	VerdictTwin     *ebpf.VariableSpec `ebpf:"verdict_twin"`
@@ -439,7 +448,6 @@ type KtlsMaps struct {
 	BlankStats *ebpf.Map `ebpf:"blank_stats"`
 	Conns      *ebpf.Map `ebpf:"conns"`
 	Events     *ebpf.Map `ebpf:"events"`
-	Hot        *ebpf.Map `ebpf:"hot"`
 	HotStats   *ebpf.Map `ebpf:"hot_stats"`
 	Late       *ebpf.Map `ebpf:"late"`
 	Looks      *ebpf.Map `ebpf:"looks"`
@@ -447,7 +455,6 @@ type KtlsMaps struct {
 	Opening    *ebpf.Map `ebpf:"opening"`
 	Payloads   *ebpf.Map `ebpf:"payloads"`
 	Pending    *ebpf.Map `ebpf:"pending"`
-	Sending    *ebpf.Map `ebpf:"sending"`
 	Stats      *ebpf.Map `ebpf:"stats"`
 	Unmet      *ebpf.Map `ebpf:"unmet"`
 	WantName   *ebpf.Map `ebpf:"want_name"`
@@ -461,7 +468,6 @@ func (m *KtlsMaps) Close() error {
 		m.BlankStats,
 		m.Conns,
 		m.Events,
-		m.Hot,
 		m.HotStats,
 		m.Late,
 		m.Looks,
@@ -469,7 +475,6 @@ func (m *KtlsMaps) Close() error {
 		m.Opening,
 		m.Payloads,
 		m.Pending,
-		m.Sending,
 		m.Stats,
 		m.Unmet,
 		m.WantName,
@@ -486,6 +491,8 @@ type KtlsVariables struct {
 	DoneIsReq       *ebpf.Variable `ebpf:"done_is_req"`
 	FillShift       *ebpf.Variable `ebpf:"fill_shift"`
 	HaveCast        *ebpf.Variable `ebpf:"have_cast"`
+	Hot             *ebpf.Variable `ebpf:"hot"`
+	HotFull         *ebpf.Variable `ebpf:"hot_full"`
 	Live            *ebpf.Variable `ebpf:"live"`
 	MatchPayload    *ebpf.Variable `ebpf:"match_payload"`
 	MatchSearch     *ebpf.Variable `ebpf:"match_search"`
@@ -494,13 +501,17 @@ type KtlsVariables struct {
 	NrSendfile      *ebpf.Variable `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.Variable `ebpf:"nr_splice"`
 	PageOffsetBase  *ebpf.Variable `ebpf:"page_offset_base"`
+	Plainly         *ebpf.Variable `ebpf:"plainly"`
+	ReadyByData     *ebpf.Variable `ebpf:"ready_by_data"`
 	RecvmsgArgs     *ebpf.Variable `ebpf:"recvmsg_args"`
 	SampleAuto      *ebpf.Variable `ebpf:"sample_auto"`
 	SampleEvery     *ebpf.Variable `ebpf:"sample_every"`
 	Sampling        *ebpf.Variable `ebpf:"sampling"`
+	Sending         *ebpf.Variable `ebpf:"sending"`
 	SetTxArg        *ebpf.Variable `ebpf:"set_tx_arg"`
 	SetUpdateArg    *ebpf.Variable `ebpf:"set_update_arg"`
 	Snaplen         *ebpf.Variable `ebpf:"snaplen"`
+	Stages          *ebpf.Variable `ebpf:"stages"`
 	StreamConn      *ebpf.Variable `ebpf:"stream_conn"`
 	TxTypeArg       *ebpf.Variable `ebpf:"tx_type_arg"`
 	VerdictTwin     *ebpf.Variable `ebpf:"verdict_twin"`
@@ -525,6 +536,7 @@ type KtlsPrograms struct {
 	CloseEnter       *ebpf.Program `ebpf:"close_enter"`
 	CloseExit        *ebpf.Program `ebpf:"close_exit"`
 	CtxFree          *ebpf.Program `ebpf:"ctx_free"`
+	DataReady        *ebpf.Program `ebpf:"data_ready"`
 	DecryptDone      *ebpf.Program `ebpf:"decrypt_done"`
 	EncryptDone      *ebpf.Program `ebpf:"encrypt_done"`
 	ErrAbort         *ebpf.Program `ebpf:"err_abort"`
@@ -532,9 +544,7 @@ type KtlsPrograms struct {
 	FreeTx           *ebpf.Program `ebpf:"free_tx"`
 	Inventory        *ebpf.Program `ebpf:"inventory"`
 	MatchOnce        *ebpf.Program `ebpf:"match_once"`
-	MsgAnnounce      *ebpf.Program `ebpf:"msg_announce"`
 	MsgFree          *ebpf.Program `ebpf:"msg_free"`
-	MsgParsed        *ebpf.Program `ebpf:"msg_parsed"`
 	MsgReady         *ebpf.Program `ebpf:"msg_ready"`
 	OpenEnter        *ebpf.Program `ebpf:"open_enter"`
 	OpenExit         *ebpf.Program `ebpf:"open_exit"`
@@ -561,6 +571,7 @@ func (p *KtlsPrograms) Close() error {
 		p.CloseEnter,
 		p.CloseExit,
 		p.CtxFree,
+		p.DataReady,
 		p.DecryptDone,
 		p.EncryptDone,
 		p.ErrAbort,
@@ -568,9 +579,7 @@ func (p *KtlsPrograms) Close() error {
 		p.FreeTx,
 		p.Inventory,
 		p.MatchOnce,
-		p.MsgAnnounce,
 		p.MsgFree,
-		p.MsgParsed,
 		p.MsgReady,
 		p.OpenEnter,
 		p.OpenExit,

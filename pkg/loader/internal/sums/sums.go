@@ -181,7 +181,7 @@ func (r *Reader) Add(e *wire.Event) error {
 }
 
 // slotMask is what of a connection's id names its place in "hot_stats", plus 1
-// (SLOT_BITS of bpf/ktls_stats.h).
+// (SLOT_BITS of bpf/ktls_sums.h).
 const slotMask = 1<<14 - 1
 
 // Stream lets each record of one connection be an event too, and with 0 of none.

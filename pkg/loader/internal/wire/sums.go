@@ -8,10 +8,10 @@ import (
 )
 
 // Sums is what the programs add up of a connection, struct sums of
-// bpf/ktls_stats.h.
+// bpf/ktls_sums.h.
 type Sums object.KtlsSums
 
-// SumsSize is the size of struct sums of bpf/ktls_stats.h.
+// SumsSize is the size of struct sums of bpf/ktls_sums.h.
 const SumsSize = int64(unsafe.Sizeof(Sums{}))
 
 // Bytes is w's memory, as the kernel lays it out.
