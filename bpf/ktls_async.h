@@ -109,7 +109,7 @@ static __always_inline int decryption_ends(u64 *ctx)
 	dctx = (void *)(aad - bpf_core_field_offset(struct tls_decrypt_ctx, aad));
 	c = conn_lookup((u64)BPF_CORE_READ(dctx, sk));
 	o = bpf_map_lookup_elem(&opening, &zero);
-	if (!c || !o || c->rx_hidden)
+	if (!c || !o || c->rx.flags & FLAG_HIDDEN)
 		return 0;
 	if (aggregate)
 		opened_late(c, read_seq(aad), err);

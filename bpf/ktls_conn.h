@@ -41,8 +41,6 @@ struct conn {
 	u32 rx_state; /* changed by compare and swap: a call's return is seen without the lock */
 	u8 more;      /* the last send call may have left an open record */
 	u8 tx_state, rx_failed, closing;
-	u8 keyed[2];  /* this direction has had a key */
-	u8 rx_hidden; /* the present reader's records are filtered out */
 	u8 told;      /* user space knows of it */
 	u8 typed;     /* a send call has said of which type its records are */
 	u8 tx_failed; /* the failure has been told */
@@ -84,6 +82,9 @@ static __always_inline void set_addresses(struct event *e, const struct sock *sk
 	}
 }
 
+/* How the kernel seals or opens; TLS_BASE: this direction has no key. */
+static __always_inline u8 mode_of(const struct conn *c, u32 dir) { return dir == DIR_TX ? c->tx.mode : c->rx.mode & ~MODE_NO_PAD; }
+
 /* TLS_RX_EXPECT_NO_PAD, which has no effect but in TLS 1.3, is set after the keys, at any time: see option_set. */
 static __always_inline void set_no_pad(struct conn *c)
 {
@@ -105,8 +106,6 @@ static __always_inline void set_keys(struct conn *c)
 	c->seq_rx = seq_addr(&ctx->rx);
 	c->tx.version = c->rx.version = BPF_CORE_READ(ctx, prot_info.version);
 	c->tx.cipher = c->rx.cipher = BPF_CORE_READ(ctx, prot_info.cipher_type);
-	c->keyed[DIR_TX] = BPF_CORE_READ(ctx, crypto_send.info.version) != 0;
-	c->keyed[DIR_RX] = BPF_CORE_READ(ctx, crypto_recv.info.version) != 0;
 	c->tx.mode = BPF_CORE_READ_BITFIELD_PROBED(ctx, tx_conf);
 	c->rx.mode = BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_conf);
 	set_no_pad(c);

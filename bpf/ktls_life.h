@@ -9,9 +9,9 @@
 /* What a network card seals gets its key elsewhere (tls_set_device_offload), and no hook sees its records. */
 static __always_inline void tell_other_key(struct conn *c, u8 dir)
 {
-	u8 mode = dir == DIR_TX ? c->tx.mode : c->rx.mode;
+	u8 mode = mode_of(c, dir);
 
-	if (c->keyed[dir & 1] && !c->key_told[dir & 1] && mode != TLS_HW)
+	if (mode != TLS_BASE && !c->key_told[dir & 1] && mode != TLS_HW)
 		key_missed(c, dir, read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx));
 }
 
@@ -56,7 +56,7 @@ __noinline int end_conn(struct conn *c, u64 id)
 		count_skipped(c, DIR_TX, c->end_seq[DIR_TX]);
 	if ((c->rx_state & RX_STATE) == RX_OPENED)
 		emit_record(&c->rx, &c->rx.rec.hidden, &c->sampled[DIR_RX]);
-	if (c->closing && !c->unwanted && c->rx.mode == TLS_SW)
+	if (c->closing && !c->unwanted && mode_of(c, DIR_RX) == TLS_SW)
 		count_skipped(c, DIR_RX, c->end_seq[DIR_RX]);
 	if (!c->closing) { /* its context may be gone: what is due is all that is known */
 		c->end_seq[DIR_TX] = c->next[DIR_TX];
@@ -88,7 +88,6 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 		return 0;
 	set_keys(c);
 	tell_other_key(c, !dir);
-	c->keyed[dir & 1] = 1;
 	/* The kernel writes tx_conf and rx_conf only after this function. */
 	if (dir == DIR_TX) {
 		if (update && c->tx_state == TX_SEALING) { /* of the old key, still on its way */

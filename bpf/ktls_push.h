@@ -150,6 +150,8 @@ static __always_inline void sent_whole(struct conn *c, u64 from, u32 len, bool h
 		count_skipped(c, DIR_TX, sealed - 1);
 		seq = sealed - 1;
 	}
+	e->rec.seq = seq;
+	e->rec.stamp[2] = NOT_MEASURED;
 	c->next[DIR_TX] = seq + 1;
 	begun = begin_of(c, sealed - seq == 1);
 	c->open_ts = c->next_ts = now; /* what follows in the same call is the next record */
@@ -163,9 +165,8 @@ static __always_inline void sent_whole(struct conn *c, u64 from, u32 len, bool h
 	if (e->type != TYPE_DATA) /* an event */
 		e->rec.weight = 1;
 	e->rec.stamp[0] = begun;
-	e->rec.stamp[1] = e->rec.stamp[2] = 0;
+	e->rec.stamp[1] = NOT_MEASURED;
 	e->rec.stamp[3] = now;
-	e->rec.seq = seq;
 	e->rec.len = len;
 	e->rec.hits = e->rec.matched = 0;
 	set_maker(e, &c->maker[DIR_TX]);

@@ -105,7 +105,6 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	e->rec.hits = e->rec.matched = 0;
 	set_maker(e, &c->maker[DIR_RX]);
 	c->rx_call = bpf_get_current_pid_tgid();
-	c->rx_hidden = e->flags & FLAG_HIDDEN;
 	c->rx_state = opening;
 	c->rx_failed = 0;
 	c->ready_ts = 0;
@@ -126,7 +125,6 @@ static __always_inline bool take_up_plain(struct conn *c, u64 seq, u64 begun, u3
 	e->rec.seq = seq;
 	e->rec.op = op;
 	c->rx_call = bpf_get_current_pid_tgid();
-	c->rx_hidden = e->flags & FLAG_HIDDEN;
 	c->rx_late = c->rx_failed = 0;
 	c->rx_state = ((c->rx_state & ~RX_STATE) + RX_TICKET) | RX_OPENING;
 	c->ready_ts = 0;

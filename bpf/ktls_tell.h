@@ -74,8 +74,8 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct event *who
 	s->hidden[DIR_RX] = c->rx.rec.hidden;
 	s->gen[DIR_TX] = c->tx.gen;
 	s->gen[DIR_RX] = c->rx.gen;
-	s->mode[DIR_TX] = c->keyed[DIR_TX] ? c->tx.mode : 0;
-	s->mode[DIR_RX] = c->keyed[DIR_RX] ? c->rx.mode : 0;
+	s->mode[DIR_TX] = c->tx.mode;
+	s->mode[DIR_RX] = mode_of(c, DIR_RX) ? c->rx.mode : 0;
 	s->skipped[DIR_TX] = c->sampled[DIR_TX].skipped;
 	s->skipped[DIR_RX] = c->sampled[DIR_RX].skipped;
 	if (who) {

@@ -75,15 +75,13 @@ type KtlsConn struct {
 	TxState  uint8
 	RxFailed uint8
 	Closing  uint8
-	Keyed    [2]uint8
-	RxHidden uint8
 	Told     uint8
 	Typed    uint8
 	TxFailed uint8
 	RxLate   uint8
 	Unwanted uint8
 	KeyTold  [2]uint8
-	_        [6]byte
+	_        [1]byte
 	Sampled  [2]struct {
 		_       structs.HostLayout
 		Mean    uint64

@@ -18,7 +18,9 @@ type connState struct {
 }
 
 func (s *connState) conn() *Conn {
-	k := object.KtlsConn{Tx: object.KtlsEvent(s.tx), Rx: object.KtlsEvent(s.rx), TxState: s.txState, RxState: s.rxState, Keyed: s.keyed}
+	k := object.KtlsConn{Tx: object.KtlsEvent(s.tx), Rx: object.KtlsEvent(s.rx), TxState: s.txState, RxState: s.rxState}
+	k.Tx.Mode *= s.keyed[0]
+	k.Rx.Mode *= s.keyed[1]
 	for d, n := range s.skipped {
 		k.Sampled[d].Skipped = n
 	}
@@ -97,8 +99,8 @@ func TestSealed(t *testing.T) {
 
 // Connections of both objects say the same by the same names.
 func TestConnOfBoth(t *testing.T) {
-	tx, rx := Event{Conn: 7, Rec: Rec{Seq: 4, Stamp: [4]uint64{1, 2, 3, 0}}}, Event{Conn: 7, Rec: Rec{Seq: 9}}
-	a := ConnOf(&object.KtlsConn{Tx: object.KtlsEvent(tx), Rx: object.KtlsEvent(rx), TxState: txSealing, RxState: 5<<2 | 2, Keyed: [2]uint8{1, 0}})
+	tx, rx := Event{Conn: 7, Mode: 1, Rec: Rec{Seq: 4, Stamp: [4]uint64{1, 2, 3, 0}}}, Event{Conn: 7, Rec: Rec{Seq: 9}}
+	a := ConnOf(&object.KtlsConn{Tx: object.KtlsEvent(tx), Rx: object.KtlsEvent(rx), TxState: txSealing, RxState: 5<<2 | 2})
 	k := object.KprobeConn{TxState: txSealing, RxState: 5<<2 | 2, Keyed: [2]uint8{1, 0}}
 	*(*Event)(unsafe.Pointer(&k.Tx)), *(*Event)(unsafe.Pointer(&k.Rx)) = tx, rx
 	if b := ConnOfKprobe(&k); *a != *b || !b.Sealed() || !b.Opened() {
