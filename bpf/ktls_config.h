@@ -14,8 +14,6 @@ const volatile u32 recvmsg_args = 4;
 const volatile u32 ready_by_data = 0; /* tls_rx_msg_ready is not there, see data_arrives */
 const volatile s32 nr_sendfile = 40, nr_splice = 275;
 const volatile u32 verdict_twin = 0;  /* verdict_enter is attached twice */
-const volatile u32 wake_mark = 1 << 16;/* bytes in the ring that wake the reader */
-const volatile u32 data_mark = 7 << 16;/* bytes in the ring that leave no room for data records */
 
 const volatile u32 aggregate = 0; /* set by the loader; without it the rest is dead code */
 const volatile u32 stages = 1;    /* 0 with aggregate: the hooks between begin and end are not attached */

@@ -61,9 +61,9 @@ static __always_inline bool return_stays(struct conn *c, u64 now, u8 op, u8 *mat
 static __always_inline int call_returns(u64 sk, u8 op)
 {
 	struct conn *c = conn_lookup(sk);
-	struct event *place = 0;
-	bool skipped = false;
-	u64 now, used;
+	struct slot *place;
+	bool skipped = false, taken;
+	u64 now, pos;
 	u8 matched;
 	u32 was;
 
@@ -87,26 +87,24 @@ static __always_inline int call_returns(u64 sk, u8 op)
 			skip(&c->sampled[DIR_RX]);
 		return 0;
 	}
-	used = ring_used();
-	if (has_room(&c->rx, used))
-		place = bpf_ringbuf_reserve(&events, sizeof(*place), 0);
+	place = slot_take(&c->rx, &pos);
 	if (place) {
-		*place = c->rx;
-		place->rec.stamp[3] = now;
-		place->rec.op = op;
-		place->rec.matched = matched;
+		place->e = c->rx;
+		place->e.rec.stamp[3] = now;
+		place->e.rec.op = op;
+		place->e.rec.matched = matched;
 	}
-	if (!rx_taken(c, was)) {
-		if (place)
-			bpf_ringbuf_discard(place, BPF_RB_NO_WAKEUP);
+	taken = rx_taken(c, was);
+	if (!place) {
+		if (taken)
+			add_lost(ring_loss(&c->rx), 1);
 		return 0;
 	}
-	if (place) {
-		stand_for(place, &c->sampled[DIR_RX]);
-		bpf_ringbuf_submit(place, wakeup(used));
-	} else {
-		add_lost(ring_loss(&c->rx), 1);
-	}
+	if (taken)
+		stand_for(&place->e, &c->sampled[DIR_RX]);
+	else
+		place->e.kind = 0;
+	slot_give(place, pos);
 	return 0;
 }
 

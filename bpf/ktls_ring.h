@@ -6,10 +6,42 @@
 #include "ktls_config.h"
 #include "ktls_event.h"
 
+/*
+ * Events lie in an array that user space has as memory: a writer takes a position,
+ * fills the slot there and says so in it; the reader follows, one position after the
+ * other. A reservation in a ring buffer of the kernel's costs five times as much. A
+ * writer that is preempted before it is done holds the reader up, as it would there.
+ *
+ * Whether there is room is looked at before a position is taken. Between the two
+ * others can do the same, but of each program one on each processor: there are more
+ * slots than events have room by as many (pkg/loader/internal/ring).
+ */
+struct slot {
+	u64 turn; /* 1 + the position of what it holds, once that is whole */
+	struct event e; /* of kind 0: nothing, go on */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 15);
+	__type(key, u32);
+	__type(value, struct slot);
+} events SEC(".maps");
+
+const volatile u32 ring_mask = (1 << 15) - 1; /* slots, less 1 */
+const volatile u32 ring_room = 1 << 14;  /* events that there is room for */
+const volatile u32 data_room = 7 << 11;  /* the same for ordinary records, see has_room */
+const volatile u32 wake_mask = (1 << 12) - 1; /* the reader is woken each time so many positions have been taken, plus 1 */
+
+u64 ring_head;          /* the next position to take */
+volatile u64 ring_tail; /* the next position to read; user space sets it */
+
+/* What is in it means nothing: it wakes the reader. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 8 << 20);
-} events SEC(".maps");
+	__uint(max_entries, 4096);
+} wake SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -42,35 +74,54 @@ static __always_inline u32 ring_loss(const struct event *e)
 	return lost_as(e->kind == KIND_RECORD && !aggregate ? LOST_RING_FULL : LOST_RING_FULL_EVENTS, e->dir);
 }
 
+/* Events in the ring. The tail first: it never passes the head. */
 static __always_inline u64 ring_used(void)
 {
-	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
-}
+	u64 tail = ring_tail;
 
-static __always_inline u64 wakeup(u64 used)
-{
-	return used >= wake_mark ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	return *(volatile u64 *)&ring_head - tail;
 }
 
 /* The last of the room is for what is rare: control records, errors, opens and closes. */
 static __always_inline bool has_room(const struct event *e, u64 used)
 {
-	return used < data_mark || (e->kind != KIND_OPENED && (e->kind != KIND_RECORD || e->type != TYPE_DATA));
+	return used < data_room || (used < ring_room && (e->kind != KIND_OPENED && (e->kind != KIND_RECORD || e->type != TYPE_DATA)));
+}
+
+/* A slot for an event, 0 where there is no room. Who has got one must give it. */
+static __always_inline struct slot *slot_take(const struct event *e, u64 *pos)
+{
+	u32 key;
+
+	if (!has_room(e, ring_used()))
+		return 0;
+	*pos = __sync_fetch_and_add(&ring_head, 1);
+	key = *pos & ring_mask;
+	return bpf_map_lookup_elem(&events, &key);
+}
+
+/* What the slot holds is whole. */
+static __always_inline void slot_give(struct slot *s, u64 pos)
+{
+	u64 nothing = 0;
+
+	__sync_lock_test_and_set(&s->turn, pos + 1); /* a full barrier, see conn_publish */
+	if (!(pos & wake_mask))
+		bpf_ringbuf_output(&wake, &nothing, sizeof(nothing), BPF_RB_FORCE_WAKEUP);
 }
 
 static __always_inline bool emit(struct event *e)
 {
-	u64 used = ring_used();
-	struct event *place = 0;
+	struct slot *s;
+	u64 pos;
 
-	if (has_room(e, used))
-		place = bpf_ringbuf_reserve(&events, sizeof(*place), 0);
-	if (!place) {
+	s = slot_take(e, &pos);
+	if (!s) {
 		add_lost(ring_loss(e), 1);
 		return false;
 	}
-	*place = *e;
-	bpf_ringbuf_submit(place, wakeup(used));
+	s->e = *e;
+	slot_give(s, pos);
 	return true;
 }
 

@@ -13,7 +13,7 @@
 
 const volatile u32 sampling = 0;    /* set by the loader; without it the rest is dead code */
 const volatile u32 sample_auto = 0; /* N follows the ring's fill */
-const volatile u32 fill_shift = 19; /* log2 of a sixteenth of the ring */
+const volatile u32 fill_shift = 10; /* log2 of a sixteenth of the ring, in events */
 volatile u32 sample_every = 1;      /* the least N; it changes while the programs run */
 
 #define SLOW_FACTOR 8 /* a record that takes so many times the mean stays */

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/compile"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/ring"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/sums"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
@@ -25,9 +26,8 @@ import (
 type ebpfBackend struct {
 	coll     *ebpf.Collection
 	links    []link.Link
-	events   *ringbuf.Reader
+	events   *ring.Reader
 	payloads *ringbuf.Reader
-	record   ringbuf.Record
 	hooks    []HookState
 	missing  []string
 }
@@ -45,7 +45,7 @@ func (b *ebpfBackend) open(ctx context.Context, cfg *Config) error {
 		return err
 	}
 	b.coll, b.missing = best.coll, best.missing
-	if err := b.openRings(); err != nil {
+	if err := b.openRings(best.prepared); err != nil {
 		return err
 	}
 	if err := fillFilter(b.coll, &cfg.Filter); err != nil {
@@ -79,6 +79,7 @@ type prepared struct {
 	spec    *ebpf.CollectionSpec
 	hooks   []hook
 	missing []string
+	ring    ring.Geometry
 }
 
 // prepare makes the programs fit this kernel and this run.
@@ -112,7 +113,10 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 	if err := setTwins(spec, preemptible(), cfg.Snaplen > 0 || cfg.looksInside()); err != nil {
 		return nil, err
 	}
-	spec.Maps["events"].MaxEntries = cfg.ring()
+	geometry, err := divide(spec, cfg)
+	if err != nil {
+		return nil, err
+	}
 	spec.Maps["payloads"].MaxEntries = cfg.payloadRing()
 	if !cfg.Aggregate {
 		spec.Maps["stats"].MaxEntries, spec.Maps["hot_stats"].MaxEntries, spec.Maps["late"].MaxEntries = 1, 1, 1
@@ -128,7 +132,7 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 			poison(p)
 		}
 	}
-	return &prepared{spec, present, missing}, setOptions(spec, cfg)
+	return &prepared{spec, present, missing, geometry}, setOptions(spec, cfg)
 }
 
 func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
@@ -142,8 +146,6 @@ func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 	values["aggregate"] = uint64(object.BoolInt(cfg.Aggregate))
 	values["nr_sendfile"] = unix.SYS_SENDFILE
 	values["nr_splice"] = unix.SYS_SPLICE
-	values["wake_mark"] = uint64(cfg.ring() / 4)
-	values["data_mark"] = uint64(cfg.ring() / 8 * 7)
 	for name, v := range values {
 		if err := setConstant(spec, name, v); err != nil {
 			return err
@@ -177,8 +179,18 @@ func loadError(err error) error {
 	return fmt.Errorf("load the BPF programs: %w", err)
 }
 
-func (b *ebpfBackend) openRings() (err error) {
-	if b.events, err = ringbuf.NewReader(b.coll.Maps["events"]); err != nil {
+// divide sets how the event ring is divided.
+func divide(spec *ebpf.CollectionSpec, cfg *Config) (ring.Geometry, error) {
+	n, err := ebpf.PossibleCPU()
+	if err != nil {
+		return ring.Geometry{}, fmt.Errorf("count the processors: %w", err)
+	}
+	g := ring.Divide(cfg.ring(), n)
+	return g, g.Into(spec)
+}
+
+func (b *ebpfBackend) openRings(p *prepared) (err error) {
+	if b.events, err = ring.Open(b.coll, p.ring, p.spec.Variables["ring_head"].Offset, p.spec.Variables["ring_tail"].Offset); err != nil {
 		return fmt.Errorf("open the event ring: %w", err)
 	}
 	if b.payloads, err = ringbuf.NewReader(b.coll.Maps["payloads"]); err != nil {
@@ -225,14 +237,11 @@ func (b *ebpfBackend) inventory() error {
 func (b *ebpfBackend) setDeadline(t time.Time) { b.events.SetDeadline(t) }
 
 func (b *ebpfBackend) read() ([]byte, error) {
-	err := b.events.ReadInto(&b.record)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, err
-	}
-	if err != nil {
+	e, err := b.events.Read()
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, fmt.Errorf("read the event ring: %w", err)
 	}
-	return b.record.RawSample, nil
+	return e, err
 }
 
 func (b *ebpfBackend) fetch(keep func(wire.Payload) bool) error {
@@ -329,7 +338,7 @@ func (b *ebpfBackend) newSums() (*sums.Reader, error) {
 }
 
 func (b *ebpfBackend) rings(payload bool) []Fill {
-	fills := []Fill{{"events", []string{"ring_full", causeEvents}, uint64(b.events.BufferSize()), uint64(b.events.AvailableBytes())}}
+	fills := []Fill{{"events", []string{"ring_full", causeEvents}, b.events.Size(), b.events.Used()}}
 	if payload {
 		fills = append(fills, Fill{"payloads", []string{"payload_ring_full"}, uint64(b.payloads.BufferSize()), uint64(b.payloads.AvailableBytes())})
 	}

@@ -68,8 +68,16 @@ func TestOptionsReachThePrograms(t *testing.T) {
 	if err := setOptions(s, &cfg); err != nil {
 		t.Fatal(err)
 	}
+	g, err := divide(s, &cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if events := s.Maps["events"].MaxEntries; events != g.Slots {
+		t.Errorf("the ring has %d slots, want %d", events, g.Slots)
+	}
 	for name, want := range map[string]uint32{
-		"snaplen": 256, "wake_mark": 1 << 18, "want_pids": 2, "want_comm": 1, "want_uid_set": 1, "want_uid": 1000,
+		"ring_mask": g.Slots - 1, "ring_room": g.Room, "data_room": g.Room - g.Room/8,
+		"snaplen": 256, "want_pids": 2, "want_comm": 1, "want_uid_set": 1, "want_uid": 1000,
 		"want_netns": 4026531840, "want_port": 443, "want_dir": 2, "live": 0,
 	} {
 		expectVariable(t, s, "options", name, want)

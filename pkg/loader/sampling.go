@@ -2,7 +2,6 @@ package loader
 
 import (
 	"errors"
-	"math/bits"
 
 	"github.com/cilium/ebpf"
 
@@ -48,6 +47,5 @@ func setSampling(spec *ebpf.CollectionSpec, cfg *Config) error {
 		object.Set(spec, "sampling", uint32(1)),
 		object.Set(spec, "sample_auto", uint32(object.BoolInt(s.Auto))),
 		object.Set(spec, "sample_every", s.Every),
-		object.Set(spec, "fill_shift", uint32(bits.TrailingZeros32(cfg.ring())-4)),
 	)
 }

@@ -170,6 +170,12 @@ type KtlsSide struct {
 	Log2     [4][36]uint32
 }
 
+type KtlsSlot struct {
+	_    structs.HostLayout
+	Turn uint64
+	E    KtlsEvent
+}
+
 type KtlsSums struct {
 	_      structs.HostLayout
 	Conn   uint64
@@ -203,6 +209,7 @@ const (
 	KtlsMapPending           = "pending"
 	KtlsMapStats             = "stats"
 	KtlsMapUnmet             = "unmet"
+	KtlsMapWake              = "wake"
 	KtlsMapWantName          = "want_name"
 	KtlsMapWantPid           = "want_pid"
 	KtlsProgAbortStrp        = "abort_strp"
@@ -237,7 +244,7 @@ const (
 	KtlsProgVerdictEnter     = "verdict_enter"
 	KtlsProgVerdictEnterTwin = "verdict_enter_twin"
 	KtlsVarAggregate         = "aggregate"
-	KtlsVarDataMark          = "data_mark"
+	KtlsVarDataRoom          = "data_room"
 	KtlsVarDoneIsReq         = "done_is_req"
 	KtlsVarFillShift         = "fill_shift"
 	KtlsVarHaveCast          = "have_cast"
@@ -254,6 +261,10 @@ const (
 	KtlsVarPlainly           = "plainly"
 	KtlsVarReadyByData       = "ready_by_data"
 	KtlsVarRecvmsgArgs       = "recvmsg_args"
+	KtlsVarRingHead          = "ring_head"
+	KtlsVarRingMask          = "ring_mask"
+	KtlsVarRingRoom          = "ring_room"
+	KtlsVarRingTail          = "ring_tail"
 	KtlsVarSampleAuto        = "sample_auto"
 	KtlsVarSampleEvery       = "sample_every"
 	KtlsVarSampling          = "sampling"
@@ -266,7 +277,7 @@ const (
 	KtlsVarTxTypeArg         = "tx_type_arg"
 	KtlsVarVerdictTwin       = "verdict_twin"
 	KtlsVarVmemmapBase       = "vmemmap_base"
-	KtlsVarWakeMark          = "wake_mark"
+	KtlsVarWakeMask          = "wake_mask"
 	KtlsVarWantCgroup        = "want_cgroup"
 	KtlsVarWantCgroupLevel   = "want_cgroup_level"
 	KtlsVarWantComm          = "want_comm"
@@ -371,6 +382,7 @@ type KtlsMapSpecs struct {
 	Pending    *ebpf.MapSpec `ebpf:"pending"`
 	Stats      *ebpf.MapSpec `ebpf:"stats"`
 	Unmet      *ebpf.MapSpec `ebpf:"unmet"`
+	Wake       *ebpf.MapSpec `ebpf:"wake"`
 	WantName   *ebpf.MapSpec `ebpf:"want_name"`
 	WantPid    *ebpf.MapSpec `ebpf:"want_pid"`
 }
@@ -380,7 +392,7 @@ type KtlsMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type KtlsVariableSpecs struct {
 	Aggregate       *ebpf.VariableSpec `ebpf:"aggregate"`
-	DataMark        *ebpf.VariableSpec `ebpf:"data_mark"`
+	DataRoom        *ebpf.VariableSpec `ebpf:"data_room"`
 	DoneIsReq       *ebpf.VariableSpec `ebpf:"done_is_req"`
 	FillShift       *ebpf.VariableSpec `ebpf:"fill_shift"`
 	HaveCast        *ebpf.VariableSpec `ebpf:"have_cast"`
@@ -397,6 +409,10 @@ type KtlsVariableSpecs struct {
 	Plainly         *ebpf.VariableSpec `ebpf:"plainly"`
 	ReadyByData     *ebpf.VariableSpec `ebpf:"ready_by_data"`
 	RecvmsgArgs     *ebpf.VariableSpec `ebpf:"recvmsg_args"`
+	RingHead        *ebpf.VariableSpec `ebpf:"ring_head"`
+	RingMask        *ebpf.VariableSpec `ebpf:"ring_mask"`
+	RingRoom        *ebpf.VariableSpec `ebpf:"ring_room"`
+	RingTail        *ebpf.VariableSpec `ebpf:"ring_tail"`
 	SampleAuto      *ebpf.VariableSpec `ebpf:"sample_auto"`
 	SampleEvery     *ebpf.VariableSpec `ebpf:"sample_every"`
 	Sampling        *ebpf.VariableSpec `ebpf:"sampling"`
@@ -409,7 +425,7 @@ type KtlsVariableSpecs struct {
 	TxTypeArg       *ebpf.VariableSpec `ebpf:"tx_type_arg"`
 	VerdictTwin     *ebpf.VariableSpec `ebpf:"verdict_twin"`
 	VmemmapBase     *ebpf.VariableSpec `ebpf:"vmemmap_base"`
-	WakeMark        *ebpf.VariableSpec `ebpf:"wake_mark"`
+	WakeMask        *ebpf.VariableSpec `ebpf:"wake_mask"`
 	WantCgroup      *ebpf.VariableSpec `ebpf:"want_cgroup"`
 	WantCgroupLevel *ebpf.VariableSpec `ebpf:"want_cgroup_level"`
 	WantComm        *ebpf.VariableSpec `ebpf:"want_comm"`
@@ -455,6 +471,7 @@ type KtlsMaps struct {
 	Pending    *ebpf.Map `ebpf:"pending"`
 	Stats      *ebpf.Map `ebpf:"stats"`
 	Unmet      *ebpf.Map `ebpf:"unmet"`
+	Wake       *ebpf.Map `ebpf:"wake"`
 	WantName   *ebpf.Map `ebpf:"want_name"`
 	WantPid    *ebpf.Map `ebpf:"want_pid"`
 }
@@ -475,6 +492,7 @@ func (m *KtlsMaps) Close() error {
 		m.Pending,
 		m.Stats,
 		m.Unmet,
+		m.Wake,
 		m.WantName,
 		m.WantPid,
 	)
@@ -485,7 +503,7 @@ func (m *KtlsMaps) Close() error {
 // It can be passed to LoadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KtlsVariables struct {
 	Aggregate       *ebpf.Variable `ebpf:"aggregate"`
-	DataMark        *ebpf.Variable `ebpf:"data_mark"`
+	DataRoom        *ebpf.Variable `ebpf:"data_room"`
 	DoneIsReq       *ebpf.Variable `ebpf:"done_is_req"`
 	FillShift       *ebpf.Variable `ebpf:"fill_shift"`
 	HaveCast        *ebpf.Variable `ebpf:"have_cast"`
@@ -502,6 +520,10 @@ type KtlsVariables struct {
 	Plainly         *ebpf.Variable `ebpf:"plainly"`
 	ReadyByData     *ebpf.Variable `ebpf:"ready_by_data"`
 	RecvmsgArgs     *ebpf.Variable `ebpf:"recvmsg_args"`
+	RingHead        *ebpf.Variable `ebpf:"ring_head"`
+	RingMask        *ebpf.Variable `ebpf:"ring_mask"`
+	RingRoom        *ebpf.Variable `ebpf:"ring_room"`
+	RingTail        *ebpf.Variable `ebpf:"ring_tail"`
 	SampleAuto      *ebpf.Variable `ebpf:"sample_auto"`
 	SampleEvery     *ebpf.Variable `ebpf:"sample_every"`
 	Sampling        *ebpf.Variable `ebpf:"sampling"`
@@ -514,7 +536,7 @@ type KtlsVariables struct {
 	TxTypeArg       *ebpf.Variable `ebpf:"tx_type_arg"`
 	VerdictTwin     *ebpf.Variable `ebpf:"verdict_twin"`
 	VmemmapBase     *ebpf.Variable `ebpf:"vmemmap_base"`
-	WakeMark        *ebpf.Variable `ebpf:"wake_mark"`
+	WakeMask        *ebpf.Variable `ebpf:"wake_mask"`
 	WantCgroup      *ebpf.Variable `ebpf:"want_cgroup"`
 	WantCgroupLevel *ebpf.Variable `ebpf:"want_cgroup_level"`
 	WantComm        *ebpf.Variable `ebpf:"want_comm"`

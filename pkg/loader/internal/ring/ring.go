@@ -1,0 +1,166 @@
+// Package ring reads the ring of events, which the BPF programs write and user
+// space has as memory (bpf/ktls_ring.h).
+package ring
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"os"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
+)
+
+// slotSize is the size of a struct slot.
+const slotSize = int(unsafe.Sizeof(object.KtlsSlot{}))
+
+// Geometry is how a ring of so many bytes is divided.
+type Geometry struct {
+	// Slots is a power of two, Room how many events there is room for: less, by as
+	// many as can take a slot at the same time as they look for room.
+	Slots, Room uint32
+}
+
+// perProcessor is more than there are programs that write events: of each one can be
+// between its look for room and its slot on a processor.
+const perProcessor = 32
+
+// Divide divides a ring of so many bytes for so many processors. Small rings get as
+// many slots as it takes.
+func Divide(bytes uint32, processors int) Geometry {
+	room := max(1, bytes/uint32(slotSize))
+	spare := uint32(processors) * perProcessor
+	slots := uint32(1) << (bits.Len32(room) - 1)
+	if slots < 2*spare {
+		slots = 1 << bits.Len32(room+spare-1)
+	}
+	return Geometry{Slots: slots, Room: min(room, slots-spare)}
+}
+
+// Into tells the programs.
+func (g Geometry) Into(spec *ebpf.CollectionSpec) error {
+	spec.Maps["events"].MaxEntries = g.Slots
+	quarter := uint32(1) << (bits.Len32(max(4, g.Room)/4) - 1)
+	return errors.Join(
+		object.Set(spec, "ring_mask", g.Slots-1),
+		object.Set(spec, "ring_room", g.Room),
+		object.Set(spec, "data_room", g.Room-g.Room/8),
+		object.Set(spec, "wake_mask", quarter-1),
+		object.Set(spec, "fill_shift", uint32(max(0, bits.Len32(g.Room/16)-1))),
+	)
+}
+
+// Reader reads the events in the order of their positions. It is for one goroutine,
+// but for Used, Size and Close.
+type Reader struct {
+	slots, data []byte // the maps "events" and ".bss"
+	head, tail  *uint64
+	mask        uint64
+	room        uint64
+	given       bool // the slot at tail is the caller's
+	wake        *ringbuf.Reader
+	woken       ringbuf.Record
+}
+
+// Open maps the ring of a loaded collection; head and tail are the places of its
+// variables ring_head and ring_tail in ".bss".
+func Open(coll *ebpf.Collection, g Geometry, head, tail uint32) (r *Reader, err error) {
+	r = &Reader{mask: uint64(g.Slots) - 1, room: uint64(g.Room)}
+	defer func() {
+		if err != nil {
+			r.Close()
+		}
+	}()
+	if r.slots, err = share(coll.Maps["events"], int(g.Slots)*slotSize, unix.PROT_READ); err != nil {
+		return nil, err
+	}
+	bss := coll.Maps[".bss"]
+	if r.data, err = share(bss, int(bss.ValueSize()), unix.PROT_READ|unix.PROT_WRITE); err != nil {
+		return nil, err
+	}
+	r.head, r.tail = (*uint64)(unsafe.Pointer(&r.data[head])), (*uint64)(unsafe.Pointer(&r.data[tail]))
+	if r.wake, err = ringbuf.NewReader(coll.Maps["wake"]); err != nil {
+		return nil, fmt.Errorf("open the ring that wakes: %w", err)
+	}
+	return r, nil
+}
+
+func share(m *ebpf.Map, size, how int) ([]byte, error) {
+	b, err := unix.Mmap(m.FD(), 0, size, how, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("share the map %v: %w", m, err)
+	}
+	return b, nil
+}
+
+// SetDeadline is until when Read waits.
+func (r *Reader) SetDeadline(t time.Time) { r.wake.SetDeadline(t) }
+
+// Read returns the next event, which lies in the ring until the next call, or
+// os.ErrDeadlineExceeded.
+func (r *Reader) Read() ([]byte, error) {
+	for {
+		if b := r.next(); b != nil {
+			return b, nil
+		}
+		// What was written between the look and the wait has woken, or is seen at the deadline.
+		err := r.wake.ReadInto(&r.woken)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if b := r.next(); b != nil {
+				return b, nil
+			}
+			return nil, err
+		}
+		if err != nil {
+			return nil, fmt.Errorf("wait for events: %w", err)
+		}
+	}
+}
+
+// next is the event at the tail, nil where there is none yet.
+func (r *Reader) next() []byte {
+	tail := atomic.LoadUint64(r.tail)
+	for {
+		if r.given {
+			tail++
+			atomic.StoreUint64(r.tail, tail)
+		}
+		at := int(tail&r.mask) * slotSize
+		slot := r.slots[at : at+slotSize]
+		r.given = atomic.LoadUint64((*uint64)(unsafe.Pointer(&slot[0]))) == tail+1
+		if !r.given {
+			return nil
+		}
+		if b := slot[unsafe.Offsetof(object.KtlsSlot{}.E):]; b[unsafe.Offsetof(object.KtlsEvent{}.Kind)] != 0 {
+			return b
+		}
+	}
+}
+
+// Size and Used are in bytes.
+func (r *Reader) Size() uint64 { return r.room * uint64(slotSize) }
+
+// Used is what is written, or being written, and not read.
+func (r *Reader) Used() uint64 {
+	tail := atomic.LoadUint64(r.tail)
+	return (atomic.LoadUint64(r.head) - tail) * uint64(slotSize)
+}
+
+// Close ends the reading.
+func (r *Reader) Close() {
+	if r.wake != nil {
+		r.wake.Close()
+	}
+	for _, b := range [][]byte{r.slots, r.data} {
+		if b != nil {
+			unix.Munmap(b)
+		}
+	}
+}
