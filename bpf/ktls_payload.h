@@ -166,7 +166,7 @@ static __always_inline int read_piece(void *dst, u32 n, const struct source *s)
 }
 
 /*
- * One step of the copy: fetch a piece or copy up to STEP bytes of it. The
+ * One step of the copy: up to STEP bytes of a piece, which is fetched first. The
  * reservation is STEP bytes longer than CAP, so that any offset below CAP plus
  * any step stays inside of it, which is what the verifier can see.
  */
@@ -174,14 +174,11 @@ static __always_inline int read_piece(void *dst, u32 n, const struct source *s)
 static long copy_step_##CAP(u32 i, struct copy *c)                                  \
 {                                                                                   \
 	struct source *s = c->from;                                                 \
-	u64 off = s->done, n = s->left;                                             \
+	u64 off = s->done, n;                                                       \
                                                                                     \
-	if (!s->want)                                                               \
-		return 1;                                                           \
-	if (!n) {                                                                   \
+	if (!s->left)                                                               \
 		next_piece(s);                                                      \
-		return 0;                                                           \
-	}                                                                           \
+	n = s->left;                                                                \
 	if (n > s->want)                                                            \
 		n = s->want;                                                        \
 	if (n > STEP)                                                               \
@@ -196,10 +193,10 @@ static long copy_step_##CAP(u32 i, struct copy *c)                              
 	s->left -= n;                                                               \
 	s->done += n;                                                               \
 	s->want -= n;                                                               \
-	return 0;                                                                   \
+	return !s->want;                                                            \
 }
 
-/* A fetch and a copy for each piece: readv takes 1024 buffers, and a buffer can be one byte. */
-#define COPY_STEPS 40000
+/* One for each piece, and for each STEP of it: readv takes 1024 buffers, and a buffer can be one byte. */
+#define COPY_STEPS 20000
 
 #endif

@@ -19,7 +19,7 @@ DEFINE_COPY(16384, 4096)
 	c.from = s;                                                                   \
 	c.to = p;                                                                     \
 	/* Most plaintexts are one piece; a call costs a third of a round of the loop. */ \
-	if (!copy_step_##CAP(0, &c) && !copy_step_##CAP(0, &c) && !copy_step_##CAP(0, &c)) \
+	if (!copy_step_##CAP(0, &c)) \
 		bpf_loop(COPY_STEPS, copy_step_##CAP, &c, 0);                         \
 	if ((s)->bad) {                                                               \
 		bpf_ringbuf_discard(p, BPF_RB_NO_WAKEUP);                             \
@@ -48,7 +48,6 @@ static __noinline void copy_payload_to_ring(struct event *e, struct source *s)
 	else
 		COPY(16384, 4096, e, s);
 }
-
 
 static __always_inline bool wants_payload(const struct event *e)
 {
