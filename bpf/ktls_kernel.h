@@ -88,6 +88,12 @@ static __always_inline u64 read_word(u64 addr)
 
 static __always_inline u64 read_seq(u64 addr) { return bpf_be64_to_cpu(read_word(addr)); }
 
+/* Whether data lies in the receive queue: a record, or the begin of one. */
+static __always_inline bool has_queued(u64 sk)
+{
+	return (u32)read_word(sk + bpf_core_field_offset(struct sock, sk_receive_queue.qlen));
+}
+
 static __always_inline u16 read_be16(u64 addr)
 {
 	u16 be = 0;

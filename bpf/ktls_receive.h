@@ -20,8 +20,9 @@ static __always_inline int record_ready(u64 *ctx)
 
 /*
  * tls_data_ready(sk), where tls_rx_msg_ready is not called for each record (from 7.2):
- * of the arrivals while no whole record is there, the last one makes it whole. One
- * that is there behind another is found when that is read, see call_returns.
+ * of the arrivals while no whole record is there, the last one makes it whole. What
+ * lies behind another record is there for its reader when that is opened, if its call
+ * goes on (take_up), or has been read (call_returns).
  */
 static __always_inline int data_arrives(u64 *ctx)
 {
@@ -81,14 +82,18 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	bool late = false;
 	u32 was, opening;
 	struct event *e;
+	u64 there;
 
 	if (!c)
 		return 0;
 	e = &c->rx;
+	there = c->ready_ts ? c->ready_ts : begun;
 	was = *(volatile u32 *)&c->rx_state;
 	opening = ((was & ~RX_STATE) + RX_TICKET) | RX_OPENING;
 	if ((was & RX_STATE) == RX_OPENED && __sync_val_compare_and_swap(&c->rx_state, was, opening) == was) {
 		late = c->rx_call == bpf_get_current_pid_tgid();
+		if (ready_by_data && !c->ready_ts && e->rec.stamp[2] > NOT_MEASURED)
+			there = e->rec.stamp[2];
 		if (aggregate && late)
 			wait_for_return(e, !c->rx_late, !is_hidden(e));
 		e->flags |= FLAG_RETURN_LATER;
@@ -97,7 +102,7 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	c->rx_late = late;
 	begin_at(c, DIR_RX, seq);
 	e->rec.weight = weight;
-	e->rec.stamp[0] = c->ready_ts ? c->ready_ts : begun;
+	e->rec.stamp[0] = there;
 	e->rec.stamp[1] = has_stages(e) ? begun : NOT_MEASURED;
 	e->rec.stamp[2] = e->rec.stamp[3] = 0;
 	e->rec.seq = seq;
@@ -196,6 +201,8 @@ static __always_inline int open_ends(u64 *ctx)
 	if (!c)
 		return 0;
 	if (!stages) {
+		if (ret >= 0 ? have_cast && !begin_missed(c) : c->rx_failed && c->rx.rec.seq == c->next[DIR_RX])
+			return 0; /* the other one has seen it */
 		begin_open(c, ctx[1] ? OP_RECV : OP_SPLICE_READ, ret >= 0);
 	} else if ((c->rx_state & RX_STATE) != RX_OPENING) {
 		if (ret < 0 || !begin_missed(c))

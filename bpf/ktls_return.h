@@ -73,7 +73,7 @@ static __always_inline int call_returns(u64 sk, u8 op)
 	if ((was & RX_STATE) != RX_OPENED || c->rx_call != bpf_get_current_pid_tgid())
 		return 0;
 	now = bpf_ktime_get_ns();
-	if (ready_by_data && !c->ready_ts && has_record(c))
+	if (ready_by_data && !c->ready_ts && has_queued(sk))
 		c->ready_ts = now;
 	if (aggregate)
 		return add_return(c, was, now, op);

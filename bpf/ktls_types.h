@@ -59,8 +59,10 @@ struct sock_common {
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
 };
+struct sk_buff_head { u32 qlen; };
 struct sock {
 	struct sock_common __sk_common;
+	struct sk_buff_head sk_receive_queue;
 	u16 sk_protocol;
 	u16 sk_type;
 	int sk_err;

@@ -94,12 +94,20 @@ func (l Lacking) Error() string { return "the kernel has no function " + string(
 // Open loads and attaches the programs. Nothing is told before SetLive. The error
 // is an *Unsupported where the machine lacks something, or Lacking.
 func Open(o Options) (*Backend, error) {
+	o.Hooks = append(slices.Clone(o.Hooks), announced...)
 	b := &Backend{options: o}
 	if err := b.open(); err != nil {
 		b.Close()
 		return nil, err
 	}
 	return b, nil
+}
+
+// announced are hooks of this backend alone: from 7.2 a record that is there is
+// announced, or found by its reader.
+var announced = []Hook{
+	{Program: "data_ready", Function: "tls_rx_msg_maybe_announce", Alternative: "msg_ready", Without: "the rx stage wait is unknown"},
+	{Program: "msg_parsed", Function: "tls_strp_check_rcv"},
 }
 
 func (b *Backend) open() error {
@@ -188,9 +196,7 @@ func (b *Backend) choose(spec *ebpf.CollectionSpec, k *learn.Symbols, known *lea
 	for _, h := range b.options.Hooks {
 		have[h.Program] = k.Functions[h.Function] && programs[h.Function]
 	}
-	// What this backend has instead of data_ready.
-	have["data_ready"] = spec.Programs["tls_strp_check_rcv_exit"] != nil || spec.Programs["tls_rx_msg_maybe_announce_enter"] != nil
-	if have["msg_ready"] { // it would be needless
+	if have["msg_ready"] { // msg_parsed would be needless
 		delete(spec.Programs, "tls_strp_check_rcv_enter")
 		delete(spec.Programs, "tls_strp_check_rcv_exit")
 	}
