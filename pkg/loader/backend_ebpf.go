@@ -326,6 +326,7 @@ func (b *ebpfBackend) losses() (n lossCounts, err error) {
 		}
 		n[i] = sum(perCPU)
 	}
+	n[0] += b.events.Abandoned() // ring_full, of unknown direction
 	return n, nil
 }
 
@@ -350,12 +351,16 @@ func (b *ebpfBackend) detach() {
 		l.Close()
 	}
 	b.links = nil
+	if b.events != nil {
+		b.events.End()
+	}
 }
 
 func (b *ebpfBackend) close() {
 	b.detach()
 	if b.events != nil {
 		b.events.Close()
+		b.events = nil
 	}
 	if b.payloads != nil {
 		b.payloads.Close()

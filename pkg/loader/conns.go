@@ -54,13 +54,15 @@ func (t *Tracer) addUnfinished(records []wire.Event, handle func(event.Event) er
 			continue
 		}
 		w.Rec.Skipped = 0 // what it holds is of the record before
+		plain := t.sums != nil && w.Rec.Weight == 0
 		if t.sums != nil {
 			if err := t.sums.Add(w); err != nil {
 				return err
 			}
-			if w.Conn != t.streamed && event.ContentType(w.Type) == event.ApplicationData {
+			if (w.Conn != t.streamed || plain) && event.ContentType(w.Type) == event.ApplicationData {
 				continue
 			}
+			w.ForgetUnmeasured()
 		}
 		if err := t.asm.Add(w, handle); err != nil {
 			return err

@@ -215,7 +215,7 @@ func crowd(t *testing.T, a, b *net.TCPConn, n int) {
 	out, in := fdOf(t, a), fdOf(t, b)
 	for due > 0 {
 		m, err := unix.Write(out, buf[:min(left, len(buf))])
-		if err != nil && !errors.Is(err, unix.EAGAIN) {
+		if err != nil && !tryAgain(err) {
 			t.Fatal(err)
 		}
 		left -= max(m, 0)
@@ -223,7 +223,7 @@ func crowd(t *testing.T, a, b *net.TCPConn, n int) {
 			continue
 		}
 		m, err = unix.Read(in, buf)
-		if err != nil && !errors.Is(err, unix.EAGAIN) {
+		if err != nil && !tryAgain(err) {
 			t.Fatal(err)
 		}
 		due -= max(m, 0)
@@ -238,6 +238,9 @@ func crowd(t *testing.T, a, b *net.TCPConn, n int) {
 		}
 	}
 }
+
+// tryAgain: nothing was done, since there is no room, or Go's runtime has signaled the thread.
+func tryAgain(err error) bool { return errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) }
 
 // alone keeps this goroutine on one processor until the test ends, before all
 // else there.

@@ -38,22 +38,31 @@ func Divide(bytes uint32, processors int) Geometry {
 	room := max(1, bytes/uint32(slotSize))
 	spare := uint32(processors) * perProcessor
 	slots := uint32(1) << (bits.Len32(room) - 1)
-	if slots < 2*spare {
+	if slots < 16*spare {
 		slots = 1 << bits.Len32(room+spare-1)
 	}
 	return Geometry{Slots: slots, Room: min(room, slots-spare)}
 }
 
+// log2 is what a part of the room is nearest to, as a power of two.
+func (g Geometry) log2(parts uint32) uint32 {
+	part := max(1, g.Room/parts)
+	n := uint32(bits.Len32(part)) - 1
+	if part-1<<n > 1<<n/2 {
+		n++
+	}
+	return n
+}
+
 // Into tells the programs.
 func (g Geometry) Into(spec *ebpf.CollectionSpec) error {
 	spec.Maps["events"].MaxEntries = g.Slots
-	quarter := uint32(1) << (bits.Len32(max(4, g.Room)/4) - 1)
 	return errors.Join(
 		object.Set(spec, "ring_mask", g.Slots-1),
 		object.Set(spec, "ring_room", g.Room),
 		object.Set(spec, "data_room", g.Room-g.Room/8),
-		object.Set(spec, "wake_mask", quarter-1),
-		object.Set(spec, "fill_shift", uint32(max(0, bits.Len32(g.Room/16)-1))),
+		object.Set(spec, "wake_mask", uint32(1)<<g.log2(4)-1),
+		object.Set(spec, "fill_shift", g.log2(16)),
 	)
 }
 
@@ -65,6 +74,8 @@ type Reader struct {
 	mask        uint64
 	room        uint64
 	given       bool // the slot at tail is the caller's
+	ended       bool
+	abandoned   uint64
 	wake        *ringbuf.Reader
 	woken       ringbuf.Record
 }
@@ -134,15 +145,47 @@ func (r *Reader) next() []byte {
 		}
 		at := int(tail&r.mask) * slotSize
 		slot := r.slots[at : at+slotSize]
-		r.given = atomic.LoadUint64((*uint64)(unsafe.Pointer(&slot[0]))) == tail+1
+		r.given = r.isWhole(tail)
 		if !r.given {
-			return nil
+			if !r.ended || atomic.LoadUint64(r.head) == tail {
+				return nil
+			}
+			r.abandoned++ // its writer does not come back
+			tail++
+			atomic.StoreUint64(r.tail, tail)
+			continue
 		}
 		if b := slot[unsafe.Offsetof(object.KtlsSlot{}.E):]; b[unsafe.Offsetof(object.KtlsEvent{}.Kind)] != 0 {
 			return b
 		}
 	}
 }
+
+// End is told when no program runs any more: one that was interrupted has a second to
+// be done. What is not whole then is passed over.
+func (r *Reader) End() {
+	for end := time.Now().Add(time.Second); !r.whole() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	r.ended = true
+}
+
+// whole says that all that was taken has been given.
+func (r *Reader) whole() bool {
+	for at, head := atomic.LoadUint64(r.tail), atomic.LoadUint64(r.head); at != head; at++ {
+		if !r.isWhole(at) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Reader) isWhole(at uint64) bool {
+	return atomic.LoadUint64((*uint64)(unsafe.Pointer(&r.slots[int(at&r.mask)*slotSize]))) == at+1
+}
+
+// Abandoned is how many events were passed over, see End.
+func (r *Reader) Abandoned() uint64 { return r.abandoned }
 
 // Size and Used are in bytes.
 func (r *Reader) Size() uint64 { return r.room * uint64(slotSize) }
@@ -153,14 +196,15 @@ func (r *Reader) Used() uint64 {
 	return (atomic.LoadUint64(r.head) - tail) * uint64(slotSize)
 }
 
-// Close ends the reading.
+// Close ends the reading. It may be called more than once.
 func (r *Reader) Close() {
 	if r.wake != nil {
 		r.wake.Close()
 	}
-	for _, b := range [][]byte{r.slots, r.data} {
-		if b != nil {
-			unix.Munmap(b)
+	for _, b := range []*[]byte{&r.slots, &r.data} {
+		if *b != nil {
+			unix.Munmap(*b)
+			*b = nil // another map can come to lie there
 		}
 	}
 }

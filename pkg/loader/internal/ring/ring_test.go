@@ -19,7 +19,7 @@ func TestDivide(t *testing.T) {
 		if spare := g.Slots - g.Room; spare < uint32(c.processors)*perProcessor {
 			t.Errorf("%d bytes, %d processors: %d slots to spare", c.bytes, c.processors, spare)
 		}
-		if asked := c.bytes / uint32(slotSize); g.Room > asked || g.Room < asked/4 {
+		if asked := c.bytes / uint32(slotSize); g.Room > asked || g.Room < asked/2 || c.bytes < 1<<20 && g.Room != asked {
 			t.Errorf("%d bytes, %d processors: room for %d events, asked for %d", c.bytes, c.processors, g.Room, asked)
 		}
 	}
@@ -95,6 +95,19 @@ func TestUnfinished(t *testing.T) {
 		t.Errorf("%d bytes used while the first of two is looked at", w.Used())
 	}
 	w.expect(t, second)
+}
+
+// What its writer never gives is passed over in the end, and counted.
+func TestAbandoned(t *testing.T) {
+	w := newWritten(4, 0)
+	w.take()
+	w.give(w.take(), 1)
+	w.expect(t)
+	w.End()
+	w.expect(t, 1)
+	if w.Abandoned() != 1 || w.Used() != 0 {
+		t.Errorf("%d abandoned, %d bytes used", w.Abandoned(), w.Used())
+	}
 }
 
 // What was taken for nothing is passed over.

@@ -219,3 +219,15 @@ func (w *Event) Failure() *event.Error {
 	}
 	return e
 }
+
+// notMeasured is NOT_MEASURED of bpf/ktls_stages.h.
+const notMeasured = 1
+
+// ForgetUnmeasured lets times be unknown that the programs have not measured.
+func (w *Event) ForgetUnmeasured() {
+	for i, at := range w.Rec.Stamp {
+		if at == notMeasured {
+			w.Rec.Stamp[i] = 0
+		}
+	}
+}

@@ -199,6 +199,17 @@ func TestEnumNames(t *testing.T) {
 	}
 }
 
+// A time that was not measured is told as unknown.
+func TestForgetUnmeasured(t *testing.T) {
+	if n := objecttest.Define(t, objecttest.Header(t, "ktls_stages.h"), "NOT_MEASURED"); n != notMeasured {
+		t.Errorf("NOT_MEASURED is %d, Go has %d", n, notMeasured)
+	}
+	w := Event{Rec: Rec{Stamp: [4]uint64{5, notMeasured, notMeasured, 9}}}
+	if w.ForgetUnmeasured(); w.Rec.Stamp != [4]uint64{5, 0, 0, 9} {
+		t.Errorf("%v", w.Rec.Stamp)
+	}
+}
+
 func TestKernelNumbers(t *testing.T) {
 	text := objecttest.Header(t, "ktls_types.h")
 	for name, want := range map[string]int{
