@@ -40,10 +40,10 @@ static __always_inline int encryption_ends(u64 *ctx)
 	if (done_is_req)
 		rec = (void *)BPF_CORE_READ(req, data) - bpf_core_field_offset(struct tls_rec, aead_req);
 	c = conn_lookup((u64)BPF_CORE_READ(rec, sk));
-	if (!c)
+	if (!c || (!stages && !err))
 		return 0;
 	e = &c->tx;
-	if (c->tx_rec != (u64)rec || c->tx_state != TX_SEALING) {
+	if (stages && (c->tx_rec != (u64)rec || c->tx_state != TX_SEALING)) {
 		place = place_of(c, (u64)rec);
 		key.conn = c->tx.conn;
 		key.number = c->head + place - 1;
@@ -54,7 +54,7 @@ static __always_inline int encryption_ends(u64 *ctx)
 	}
 	if (err) {
 		c->tx_failed = 1;
-		emit_kernel_failure(e, e->rec.seq, err, FUNC_ENCRYPT_DONE, e->type);
+		emit_kernel_failure(e, stages ? e->rec.seq : c->next[DIR_TX], err, FUNC_ENCRYPT_DONE, e->type);
 		return 0;
 	}
 	e->rec.stamp[2] = stage_time(e);

@@ -13,6 +13,7 @@ const volatile u32 done_is_req = 0;   /* tls_encrypt_done and tls_decrypt_done g
 const volatile u32 recvmsg_args = 4;
 const volatile u32 ready_by_data = 0; /* tls_rx_msg_ready is not there, see data_arrives */
 const volatile s32 nr_sendfile = 40, nr_splice = 275;
+const volatile u32 preempts = 1;      /* the kernel preempts its own code, so that hooks are skipped, see TWIN */
 const volatile u32 verdict_twin = 0;  /* verdict_enter is attached twice */
 
 const volatile u32 aggregate = 0; /* set by the loader; without it the rest is dead code */

@@ -38,6 +38,7 @@ struct conn {
 	struct source src[2]; /* the plaintext of tx and rx */
 	struct maker maker[2]; /* whom tx and rx name */
 	u32 head, tail; /* of its records in "pending" */
+	u32 old;      /* sealed under the key before, and waiting for TCP: --stages off */
 	u32 rx_state; /* changed by compare and swap: a call's return is seen without the lock */
 	u8 more;      /* the last send call may have left an open record */
 	u8 tx_state, rx_failed, closing;

@@ -80,7 +80,7 @@ static __always_inline void count_skipped(struct conn *c, u32 dir, u64 seq)
  */
 static __always_inline u64 due(const struct conn *c, u32 dir, bool counted, bool made)
 {
-	if (!have_cast && counted)
+	if (!preempts && counted)
 		return c->next[dir & 1];
 	return read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx) - made;
 }

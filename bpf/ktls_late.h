@@ -8,7 +8,8 @@
 /*
  * Records of a receive call that goes on: when it returns they get that end.
  * What finds no room is counted without times. A task is in one call at a time,
- * so nobody else touches its entry. LRU, since tasks end without a word.
+ * so nobody else touches its entry, which goes when the call returns. Not an LRU map:
+ * with many processors that takes entries which are in use.
  */
 #define LATE_MAX 128
 struct late {
@@ -20,7 +21,7 @@ struct late {
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 2048);
 	__type(key, u32); /* thread */
 	__type(value, struct late);
@@ -81,6 +82,13 @@ static long one_returned(u32 i, struct returning *r)
 	return 0;
 }
 
+static __always_inline void forget_late(void)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+
+	bpf_map_delete_elem(&late, &tid);
+}
+
 /* The call returned that has opened others before e. */
 static __noinline void all_returned(const struct event *e)
 {
@@ -92,11 +100,11 @@ static __noinline void all_returned(const struct event *e)
 	if (!l || !l->n)
 		return;
 	s = stats_of(e);
-	if (!s)
-		return;
-	r.to = &s->side[DIR_RX];
-	bpf_loop(l->n, one_returned, &r, 0);
-	l->n = 0;
+	if (s) {
+		r.to = &s->side[DIR_RX];
+		bpf_loop(l->n, one_returned, &r, 0);
+	}
+	forget_late();
 }
 
 #endif

@@ -90,6 +90,8 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 	tell_other_key(c, !dir);
 	/* The kernel writes tx_conf and rx_conf only after this function. */
 	if (dir == DIR_TX) {
+		if (!stages && update)
+			c->old = sealed_waiting(c);
 		if (update && c->tx_state == TX_SEALING) { /* of the old key, still on its way */
 			leave_behind(c);
 			c->tx_state = TX_IDLE;
@@ -154,6 +156,8 @@ static __always_inline int close_begins(u64 *ctx)
 
 	if (c && !c->closing)
 		begin_close(c);
+	else if (!c && !stages) /* its sends are counted as they begin */
+		count_unmet(ctx[0], DIR_TX, false);
 	return 0;
 }
 
@@ -213,7 +217,7 @@ static __always_inline int abort_begins(u64 *ctx)
 
 	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed)
 		return 0;
-	if (!stages && (__s64)(read_seq(c->seq_tx) - c->next[DIR_TX]) > 0)
+	if (!stages) /* failures to receive have been told, so it is one to send */
 		emit_failure(&c->tx, c->next[DIR_TX], err, FUNC_ERR_ABORT);
 	else if (c->tx_state == TX_SEALING || others_wait(c))
 		emit_failure(&c->tx, failed_seq(c), err, FUNC_ERR_ABORT);

@@ -118,6 +118,32 @@ static __always_inline bool all_pushed(const struct tls_sw_context_tx *priv)
 	return head_record(priv) == (u64)priv + bpf_core_field_offset(struct tls_sw_context_tx, tx_list);
 }
 
+struct counting { u64 rec, end; u32 n; };
+
+static long count_one(u32 i, struct counting *k)
+{
+	if (k->rec == k->end)
+		return 1;
+	k->rec = read_word(k->rec); /* list.next */
+	k->n++;
+	return 0;
+}
+
+#define LIST_MAX 65536
+
+/* How many records are sealed and wait for TCP. A global function, see emit_socket. */
+__noinline u32 sealed_waiting(struct conn *c)
+{
+	struct counting k = {};
+
+	if (!c || !c->priv_tx)
+		return 0;
+	k.end = c->priv_tx + bpf_core_field_offset(struct tls_sw_context_tx, tx_list);
+	k.rec = read_word(k.end);
+	bpf_loop(LIST_MAX, count_one, &k, 0);
+	return k.n;
+}
+
 /* TCP has not had time for the last one, or crypto for the first. */
 static __always_inline bool several_wait(const struct tls_sw_context_tx *priv)
 {

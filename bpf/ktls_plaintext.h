@@ -6,10 +6,12 @@
 #include "ktls_tell.h"
 
 DEFINE_COPY(256, 256)
-DEFINE_COPY(2048, 1024)
+DEFINE_COPY(1024, 256)
+DEFINE_COPY(4096, 1024)
+DEFINE_COPY(8192, 2048)
 DEFINE_COPY(16384, 4096)
 
-/* The reservation's size must be a constant, so there are three of them. */
+/* The reservation's size must be a constant: of these the smallest is taken. */
 #define COPY(CAP, STEP, e, s) do {                                                    \
 	struct payload *p = bpf_ringbuf_reserve(&payloads, sizeof(*p) + CAP + STEP, 0); \
 	if (!p) {                                                                     \
@@ -43,8 +45,12 @@ static __noinline void copy_payload_to_ring(struct event *e, struct source *s)
 
 	if (s->want <= 256)
 		COPY(256, 256, e, s);
-	else if (s->want <= 2048)
-		COPY(2048, 1024, e, s);
+	else if (s->want <= 1024)
+		COPY(1024, 256, e, s);
+	else if (s->want <= 4096)
+		COPY(4096, 1024, e, s);
+	else if (s->want <= 8192)
+		COPY(8192, 2048, e, s);
 	else
 		COPY(16384, 4096, e, s);
 }

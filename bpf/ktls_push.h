@@ -3,7 +3,7 @@
 #ifndef KTLS_PUSH_H
 #define KTLS_PUSH_H
 
-#include "ktls_send.h"
+#include "ktls_whole.h"
 
 /*
  * A record that no hook has seen being sealed: a sockmap verdict that cuts one
@@ -24,6 +24,7 @@ __noinline int adopt_record(struct conn *c, u64 from)
 		return 0;
 	begin_at(c, DIR_TX, next - 1);
 	c->next[DIR_TX] = next;
+	e->kind = KIND_RECORD;
 	e->rec.stamp[0] = e->rec.stamp[1] = e->rec.stamp[2] = e->rec.stamp[3] = 0;
 	e->rec.seq = next - 1;
 	e->rec.len = rec_len(rec);
@@ -104,76 +105,6 @@ __noinline int is_handed_over(struct conn *c, u64 from)
 	return c && (u64)BPF_CORE_READ(rec, list.next) == LIST_POISON1 && is_sealed(rec);
 }
 
-/* The type of a sealed record, where no hook has seen it being sealed. To 6.1 reading it costs much, and it is rarely another. */
-static __always_inline u8 type_of(const struct conn *c, u64 from)
-{
-	const struct tls_rec *rec = (void *)from;
-
-	if (have_cast)
-		return read_word(from + bpf_core_field_offset(struct tls_rec, content_type));
-	return c->typed ? BPF_CORE_READ(rec, content_type) : TYPE_DATA;
-}
-
-/*
- * When a record began that a call hands to TCP: where it is the only one that is
- * sealed, it is this call's. What waited has an unknown begin.
- */
-static __always_inline u64 begin_of(const struct conn *c, bool alone)
-{
-	u32 tid = bpf_get_current_task_btf()->pid;
-	struct sending *call = sending_of(tid);
-	u64 begun;
-
-	if (!alone || call->tid != tid || call->conn != c->tx.conn)
-		return 0;
-	begun = call->begun ? call->begun : c->next_ts;
-	call->begun = 0;
-	return begun;
-}
-
-/*
- * A record without stages: all that is known of it is known when TCP has it, or when
- * the connection ends before that. TCP takes records in their order; in the list are
- * those that are sealed and wait.
- */
-static __always_inline void sent_whole(struct conn *c, u64 from, u32 len, bool handed)
-{
-	u64 seq = c->next[DIR_TX], sealed = read_seq(c->seq_tx), begun, now = handed ? bpf_ktime_get_ns() : 0;
-	struct event *e = &c->tx;
-	struct plain p;
-
-	if (!c->key_told[DIR_TX] || (__s64)(sealed - seq) < 0)
-		key_missed(c, DIR_TX, seq = sealed - 1);
-	if (sealed == seq) /* not sealed: no record */
-		return;
-	if (sealed - seq > 1 && have_cast && all_pushed((void *)c->priv_tx)) { /* hooks were skipped */
-		count_skipped(c, DIR_TX, sealed - 1);
-		seq = sealed - 1;
-	}
-	e->rec.seq = seq;
-	e->rec.stamp[2] = NOT_MEASURED;
-	c->next[DIR_TX] = seq + 1;
-	begun = begin_of(c, sealed - seq == 1);
-	c->open_ts = c->next_ts = now; /* what follows in the same call is the next record */
-	e->type = type_of(c, from);
-	e->rec.weight = stage_weight(e, &c->nth[DIR_TX]);
-	if (is_plain(e)) {
-		p = (struct plain){ begun, now, seq, len, e->gen, e->flags };
-		add_plain(e, DIR_TX, &p);
-		return;
-	}
-	if (e->type != TYPE_DATA) /* an event */
-		e->rec.weight = 1;
-	e->rec.stamp[0] = begun;
-	e->rec.stamp[1] = NOT_MEASURED;
-	e->rec.stamp[3] = now;
-	e->rec.len = len;
-	e->rec.hits = e->rec.matched = 0;
-	set_maker(e, &c->maker[DIR_TX]);
-	e->rec.op = send_op(e->flags);
-	emit_record(e, &e->rec.hidden, &c->sampled[DIR_TX]);
-}
-
 /*
  * sk_msg_free(sk, msg): the kernel lets go the plaintext of a record that TCP has
  * taken. Failures let it go too, and so does the end of a connection; others use the
@@ -198,8 +129,9 @@ static __always_inline int message_freed(u64 *ctx)
 	c->push_rec = given;
 	rec = *(volatile u64 *)&c->push_rec;
 	if (!stages) {
-		if (c->closing || !(have_cast || GIVEN(sk, sk_err)) || is_handed_over(c, rec))
-			sent_whole(c, rec, GIVEN(msg, sg.size), !c->closing);
+		/* Others are let go too: unsealed ones, ciphertexts. On a kernel where looking costs much that happens where something went wrong. */
+		if (!(have_cast || c->closing || GIVEN(sk, sk_err)) || is_handed_over(c, rec))
+			sent_whole(c, rec, GIVEN(msg, sg.size));
 		return 0;
 	}
 	/* Where push_enter was skipped, or something went wrong, the record has to be looked at. */

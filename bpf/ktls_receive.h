@@ -1,52 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The hooks of records that are received, until they are opened. */
+/* The hooks of records that are there, until they are opened. */
 #ifndef KTLS_RECEIVE_H
 #define KTLS_RECEIVE_H
 
-#include "ktls_failure.h"
+#include "ktls_arrive.h"
 #include "ktls_late.h"
 #include "ktls_plaintext.h"
-
-/* tls_rx_msg_ready(strp) */
-static __always_inline int record_ready(u64 *ctx)
-{
-	const struct tls_strparser *strp = (void *)ctx[0];
-	struct conn *c = conn_lookup((u64)GIVEN(strp, sk));
-
-	if (c && !c->ready_ts)
-		c->ready_ts = bpf_ktime_get_ns();
-	return 0;
-}
-
-/*
- * tls_data_ready(sk), where tls_rx_msg_ready is not called for each record (from 7.2):
- * of the arrivals while no whole record is there, the last one makes it whole. What
- * lies behind another record is there for its reader when that is opened, if its call
- * goes on (take_up), or has been read (call_returns).
- */
-static __always_inline int data_arrives(u64 *ctx)
-{
-	struct conn *c = conn_lookup(ctx[0]);
-
-	if (c && !has_record(c))
-		c->ready_ts = bpf_ktime_get_ns();
-	return 0;
-}
-
-/* A record's header that cannot be one (tls_rx_msg_size) ends the connection. */
-static __always_inline int parser_aborts(u64 *ctx)
-{
-	const struct tls_strparser *strp = (void *)ctx[0];
-	struct conn *c = conn_lookup((u64)GIVEN(strp, sk));
-	int err = ctx[1];
-
-	if (!c || c->rx_failed)
-		return 0;
-	c->rx_failed = 1;
-	/* c->rx may still be the good record before, and keeps its type. */
-	emit_kernel_failure(&c->rx, read_seq(c->seq_rx), err, FUNC_STRP_ABORT_STRP, outer_type((void *)c->priv_rx));
-	return 0;
-}
 
 /* The direct path puts the plaintext into the reader's memory; its iterator moves on meanwhile. */
 static __always_inline void remember_reader(struct conn *c, const struct msghdr *msg)
@@ -101,6 +60,7 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	}
 	c->rx_late = late;
 	begin_at(c, DIR_RX, seq);
+	e->kind = KIND_RECORD;
 	e->rec.weight = weight;
 	e->rec.stamp[0] = there;
 	e->rec.stamp[1] = has_stages(e) ? begun : NOT_MEASURED;
@@ -123,6 +83,7 @@ static __always_inline bool take_up_plain(struct conn *c, u64 seq, u64 begun, u3
 
 	if (c->rx_state & RX_STATE || !c->key_told[DIR_RX] || seq != c->next[DIR_RX])
 		return false;
+	e->kind = KIND_RECORD;
 	e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
 	e->rec.weight = 0;
 	e->rec.stamp[0] = c->ready_ts ? c->ready_ts : begun;
@@ -201,7 +162,7 @@ static __always_inline int open_ends(u64 *ctx)
 	if (!c)
 		return 0;
 	if (!stages) {
-		if (ret >= 0 ? have_cast && !begin_missed(c) : c->rx_failed && c->rx.rec.seq == c->next[DIR_RX])
+		if (ret >= 0 ? preempts && read_seq(c->seq_rx) == c->next[DIR_RX] : c->rx_failed && c->rx.rec.seq == c->next[DIR_RX])
 			return 0; /* the other one has seen it */
 		begin_open(c, ctx[1] ? OP_RECV : OP_SPLICE_READ, ret >= 0);
 	} else if ((c->rx_state & RX_STATE) != RX_OPENING) {

@@ -70,8 +70,13 @@ static __always_inline int call_returns(u64 sk, u8 op)
 	if (!c)
 		return 0;
 	was = *(volatile u32 *)&c->rx_state;
-	if ((was & RX_STATE) != RX_OPENED || c->rx_call != bpf_get_current_pid_tgid())
+	if ((was & RX_STATE) != RX_OPENED || c->rx_call != bpf_get_current_pid_tgid()) {
+		if (aggregate && c->rx_late && c->rx_call == bpf_get_current_pid_tgid()) { /* its last record did not open */
+			c->rx_late = 0;
+			forget_late();
+		}
 		return 0;
+	}
 	now = bpf_ktime_get_ns();
 	if (ready_by_data && !c->ready_ts && has_queued(sk))
 		c->ready_ts = now;

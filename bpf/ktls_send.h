@@ -70,7 +70,7 @@ static __always_inline bool is_first(const struct conn *c, u32 tid, u64 *begun)
 
 static __always_inline int send_begin(u64 sk, bool more, bool typed)
 {
-	struct conn *c = conn_of(sk);
+	struct conn *c = stages ? conn_of(sk) : conn_of_record(sk, DIR_TX);
 	struct sending *call;
 	u64 begun;
 	u32 tid;
@@ -127,6 +127,7 @@ static __always_inline bool begin_plain_tx(struct conn *c, u64 rec, u64 begun, u
 	if (c->tx_state != TX_IDLE || c->closing || !c->key_told[DIR_TX] || seq != c->next[DIR_TX])
 		return false;
 	c->next[DIR_TX] = seq + 1;
+	e->kind = KIND_RECORD;
 	e->type = TYPE_DATA;
 	e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
 	e->rec.weight = 0;
@@ -174,6 +175,7 @@ static __always_inline int verdict_begins(u64 *ctx)
 	c->next[DIR_TX] = seq + 1;
 	if (c->closing) /* a writer was still waiting */
 		c->end_seq[DIR_TX] = seq + 1;
+	e->kind = KIND_RECORD;
 	e->type = type;
 	e->rec.weight = weight;
 	e->rec.stamp[0] = begun;

@@ -92,26 +92,37 @@ static __always_inline void set_identity(struct sums *s, const struct event *e)
 static __always_inline struct sums *hot_stats_of(u64 conn)
 {
 	u32 slot = (conn & ((1 << SLOT_BITS) - 1)) - 1;
-	struct sums *s = bpf_map_lookup_elem(&hot_stats, &slot); /* 0 is beyond the end then */
 
-	return s && (s->conn == conn || !s->conn) ? s : 0;
+	return bpf_map_lookup_elem(&hot_stats, &slot); /* 0 is beyond the end then */
 }
 
-/* A connection gets its entry with its first record. */
+/* Where the sums of a connection lie that has been added up before. */
+static __always_inline struct sums *stats_there(u64 conn)
+{
+	struct sums *s = hot_stats_of(conn);
+
+	return s && s->conn == conn ? s : bpf_map_lookup_elem(&stats, &conn);
+}
+
+/*
+ * A connection gets its entry with its first record, and keeps it: a place that is
+ * blanked later is not for one that has begun in the other map.
+ */
 static __always_inline struct sums *stats_of(const struct event *e)
 {
-	struct sums *s = hot_stats_of(e->conn);
+	struct sums *s = hot_stats_of(e->conn), *other;
 	u64 key = e->conn;
 	u32 zero = 0;
 
-	if (s) {
-		if (!s->conn)
-			set_identity(s, e);
+	if (s && s->conn == key)
+		return s;
+	other = bpf_map_lookup_elem(&stats, &key);
+	if (other)
+		return other;
+	if (s && !s->conn) {
+		set_identity(s, e);
 		return s;
 	}
-	s = bpf_map_lookup_elem(&stats, &key);
-	if (s)
-		return s;
 	s = bpf_map_lookup_elem(&blank_stats, &zero);
 	if (!s)
 		return 0;
@@ -125,11 +136,9 @@ static __always_inline struct sums *stats_of(const struct event *e)
 /* The connection is gone: what its entry holds is final. */
 static __always_inline void close_stats(u64 conn)
 {
-	struct sums *s = hot_stats_of(conn);
+	struct sums *s = stats_there(conn);
 
-	if (!s)
-		s = bpf_map_lookup_elem(&stats, &conn);
-	if (s && s->conn)
+	if (s)
 		s->closed = 1;
 }
 

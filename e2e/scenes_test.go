@@ -26,10 +26,16 @@ var withBytes = []scene{
 	{"random traffic", playRandomTraffic},
 }
 
-// TestScenes plays scenes under one tracer.
+// TestScenes plays scenes under one tracer, and beside it a dashboard that measures no
+// stages: resets, rekeys, records that wait for TCP and readers of all kinds add up to
+// what the trace tells one by one.
 func TestScenes(t *testing.T) {
-	got := playScenes(t, startTracer(t, "-s", "16384"), withBytes)
+	tr := startTracer(t, "-s", "16384")
+	dash := startDashboard(t, "-d", "1s", "--stages", "off")
+	got := playScenes(t, tr, withBytes)
 	got.invariants(t, maxRecord)
+	snaps := dash.stopDashboard()
+	checkAddsUp(t, got, snaps[len(snaps)-1])
 }
 
 // TestScenesWithoutBytes plays others under a tracer that shows no bytes.

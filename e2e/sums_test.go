@@ -169,6 +169,28 @@ func checkTotals(t *testing.T, got trace, last snapshot) {
 	}
 }
 
+// checkAddsUp compares what a dashboard has added up with what a trace tells: each may
+// lack what it says it has lost.
+func checkAddsUp(t *testing.T, got trace, last snapshot) {
+	t.Helper()
+	var lost uint64
+	for _, n := range got.summary(t).Lost {
+		lost += n
+	}
+	for dir, have := range map[string]totals{"tx": last.TX.totals, "rx": last.RX.totals} {
+		var want totals
+		for _, l := range got.ofType("record") {
+			if l.Dir == dir {
+				want.Records++
+				want.Bytes += uint64(l.Len)
+			}
+		}
+		if apart := max(have.Records, want.Records) - min(have.Records, want.Records); apart > lost+uint64(last.Lost) || apart == 0 && have != want {
+			t.Errorf("%s: the dashboard has %+v and lost %d, the trace %+v and lost %d", dir, have, last.Lost, want, lost)
+		}
+	}
+}
+
 // checkSums compares one direction of one socket: counts exactly, times within
 // what two tracers that look one after the other can differ by.
 func checkSums(t *testing.T, got trace, snaps []snapshot, p *pair, dir string, crowd bool) {

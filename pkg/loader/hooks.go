@@ -48,7 +48,7 @@ var hooks = []hook{
 	{program: "push_enter", group: groupSend, function: "tls_push_sg", stage: true, required: true},
 	{program: "msg_free", group: groupSend, function: "sk_msg_free", vmlinux: true, fentryOnly: true, required: true},
 	{program: "partial_free", group: groupLife, function: "tls_free_partial_record", fentryOnly: true, without: "a record that TCP took in part before the connection ended shows as handed over"},
-	{program: "encrypt_done", group: groupAsync, function: "tls_encrypt_done", stage: true, without: "with asynchronous crypto the stage encrypt ends at the push"},
+	{program: "encrypt_done", group: groupAsync, function: "tls_encrypt_done", without: "with asynchronous crypto the stage encrypt ends at the push"},
 	{program: "msg_ready", group: groupReceive, function: "tls_rx_msg_ready", alternative: "data_ready", without: "the rx stage wait is unknown"},
 	{program: "data_ready", group: groupReceive, function: "tls_data_ready", unless: "msg_ready", alternative: "msg_ready", fentryOnly: true, without: "the rx stage wait is unknown"},
 	{program: "abort_strp", group: groupErrors, function: "tls_strp_abort_strp", without: "malformed record headers are not reported"},
@@ -161,7 +161,8 @@ func setTwins(spec *ebpf.CollectionSpec, preemptible, plaintext bool) error {
 			delete(spec.Programs, name)
 		}
 	}
-	return object.Set(spec, "verdict_twin", uint32(object.BoolInt(preemptible && plaintext)))
+	return errors.Join(object.Set(spec, "preempts", uint32(object.BoolInt(preemptible))),
+		object.Set(spec, "verdict_twin", uint32(object.BoolInt(preemptible && plaintext))))
 }
 
 // preemptible says whether a task can lose its processor inside the kernel.

@@ -70,6 +70,7 @@ type KtlsConn struct {
 	}
 	Head     uint32
 	Tail     uint32
+	Old      uint32
 	RxState  uint32
 	More     uint8
 	TxState  uint8
@@ -81,7 +82,7 @@ type KtlsConn struct {
 	RxLate   uint8
 	Unwanted uint8
 	KeyTold  [2]uint8
-	_        [1]byte
+	_        [5]byte
 	Sampled  [2]struct {
 		_       structs.HostLayout
 		Mean    uint64
@@ -259,6 +260,7 @@ const (
 	KtlsVarNrSplice          = "nr_splice"
 	KtlsVarPageOffsetBase    = "page_offset_base"
 	KtlsVarPlainly           = "plainly"
+	KtlsVarPreempts          = "preempts"
 	KtlsVarReadyByData       = "ready_by_data"
 	KtlsVarRecvmsgArgs       = "recvmsg_args"
 	KtlsVarRingHead          = "ring_head"
@@ -407,6 +409,7 @@ type KtlsVariableSpecs struct {
 	NrSplice        *ebpf.VariableSpec `ebpf:"nr_splice"`
 	PageOffsetBase  *ebpf.VariableSpec `ebpf:"page_offset_base"`
 	Plainly         *ebpf.VariableSpec `ebpf:"plainly"`
+	Preempts        *ebpf.VariableSpec `ebpf:"preempts"`
 	ReadyByData     *ebpf.VariableSpec `ebpf:"ready_by_data"`
 	RecvmsgArgs     *ebpf.VariableSpec `ebpf:"recvmsg_args"`
 	RingHead        *ebpf.VariableSpec `ebpf:"ring_head"`
@@ -518,6 +521,7 @@ type KtlsVariables struct {
 	NrSplice        *ebpf.Variable `ebpf:"nr_splice"`
 	PageOffsetBase  *ebpf.Variable `ebpf:"page_offset_base"`
 	Plainly         *ebpf.Variable `ebpf:"plainly"`
+	Preempts        *ebpf.Variable `ebpf:"preempts"`
 	ReadyByData     *ebpf.Variable `ebpf:"ready_by_data"`
 	RecvmsgArgs     *ebpf.Variable `ebpf:"recvmsg_args"`
 	RingHead        *ebpf.Variable `ebpf:"ring_head"`

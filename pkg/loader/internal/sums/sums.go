@@ -153,6 +153,14 @@ func (r *Reader) Add(e *wire.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := &r.values[0]
+	err := r.stats.Lookup(&e.Conn, w)
+	if err == nil || !errors.Is(err, ebpf.ErrKeyNotExist) {
+		if err == nil {
+			w.Add(e)
+			err = r.stats.Put(&e.Conn, w)
+		}
+		return unfinished(err)
+	}
 	if place := uint32(e.Conn&slotMask) - 1; place < r.places {
 		id, err := r.conn(place)
 		if err != nil {
@@ -166,14 +174,12 @@ func (r *Reader) Add(e *wire.Event) error {
 			return r.at(place, r.hot.WriteAt, w.Bytes())
 		}
 	}
-	err := r.stats.Lookup(&e.Conn, w)
-	if errors.Is(err, ebpf.ErrKeyNotExist) {
-		*w, err = wire.Sums{}, nil
-	}
-	if err == nil {
-		w.Add(e)
-		err = r.stats.Put(&e.Conn, w)
-	}
+	*w = wire.Sums{}
+	w.Add(e)
+	return unfinished(r.stats.Put(&e.Conn, w))
+}
+
+func unfinished(err error) error {
 	if err != nil {
 		return fmt.Errorf("count an unfinished record: %w", err)
 	}

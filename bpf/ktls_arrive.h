@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The hooks of records that arrive. */
+#ifndef KTLS_ARRIVE_H
+#define KTLS_ARRIVE_H
+
+#include "ktls_failure.h"
+
+/* tls_rx_msg_ready(strp) */
+static __always_inline int record_ready(u64 *ctx)
+{
+	const struct tls_strparser *strp = (void *)ctx[0];
+	struct conn *c = conn_lookup((u64)GIVEN(strp, sk));
+
+	if (c && !c->ready_ts)
+		c->ready_ts = bpf_ktime_get_ns();
+	return 0;
+}
+
+/*
+ * tls_data_ready(sk), where tls_rx_msg_ready is not called for each record (from 7.2):
+ * of the arrivals while no whole record is there, the last one makes it whole. What
+ * lies behind another record is there for its reader when that is opened, if its call
+ * goes on (take_up), or has been read (call_returns).
+ */
+static __always_inline int data_arrives(u64 *ctx)
+{
+	struct conn *c = conn_lookup(ctx[0]);
+
+	if (c && !has_record(c))
+		c->ready_ts = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* A record's header that cannot be one (tls_rx_msg_size) ends the connection. */
+static __always_inline int parser_aborts(u64 *ctx)
+{
+	const struct tls_strparser *strp = (void *)ctx[0];
+	struct conn *c = conn_lookup((u64)GIVEN(strp, sk));
+	int err = ctx[1];
+
+	if (!c || c->rx_failed)
+		return 0;
+	c->rx_failed = 1;
+	/* c->rx may still be the good record before, and keeps its type. */
+	emit_kernel_failure(&c->rx, read_seq(c->seq_rx), err, FUNC_STRP_ABORT_STRP, outer_type((void *)c->priv_rx));
+	return 0;
+}
+
+#endif

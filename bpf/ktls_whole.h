@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Records sent of which no hook sees a stage: all is told at their end. */
+#ifndef KTLS_WHOLE_H
+#define KTLS_WHOLE_H
+
+#include "ktls_send.h"
+
+/* The type of a sealed record, where no hook has seen it being sealed. To 6.1 reading it costs much, and it is rarely another. */
+static __always_inline u8 type_of(const struct conn *c, u64 from)
+{
+	const struct tls_rec *rec = (void *)from;
+
+	if (have_cast)
+		return read_word(from + bpf_core_field_offset(struct tls_rec, content_type));
+	return c->typed ? BPF_CORE_READ(rec, content_type) : TYPE_DATA;
+}
+
+/*
+ * When a record began that a call hands to TCP: where it is the only one that is
+ * sealed, it is this call's. What waited has an unknown begin.
+ */
+static __always_inline u64 begin_of(const struct conn *c, bool alone)
+{
+	u32 tid = bpf_get_current_task_btf()->pid;
+	struct sending *call = sending_of(tid);
+	u64 begun;
+
+	if (!alone || call->tid != tid || call->conn != c->tx.conn)
+		return 0;
+	begun = call->begun ? call->begun : c->next_ts;
+	call->begun = 0;
+	return begun;
+}
+
+/* Count a record without stages, or tell of it where it is more than that. */
+static __always_inline void tell_whole(struct conn *c, u64 from, u64 seq, u32 len, u64 begun, u64 end)
+{
+	struct event *e = &c->tx;
+	struct plain p;
+
+	e->kind = KIND_RECORD;
+	e->type = type_of(c, from);
+	e->rec.seq = seq;
+	e->rec.stamp[2] = NOT_MEASURED;
+	e->rec.weight = stage_weight(e, &c->nth[DIR_TX]);
+	if (is_plain(e)) {
+		p = (struct plain){ begun, end, seq, len, e->gen, e->flags };
+		add_plain(e, DIR_TX, &p);
+		return;
+	}
+	if (e->type != TYPE_DATA) /* an event */
+		e->rec.weight = 1;
+	e->rec.stamp[0] = begun;
+	e->rec.stamp[1] = NOT_MEASURED;
+	e->rec.stamp[3] = end;
+	e->rec.len = len;
+	e->rec.hits = e->rec.matched = 0;
+	set_maker(e, &c->maker[DIR_TX]);
+	e->rec.op = send_op(e->flags);
+	emit_record(e, &e->rec.hidden, &c->sampled[DIR_TX]);
+}
+
+/* How many records have been sealed. At the end 6.1 has freed the sequence before it frees the records. */
+static __always_inline u64 sealed_of(struct conn *c)
+{
+	u64 sealed;
+
+	if (c->closing && bpf_core_type_size(struct cipher_context) <= 16)
+		return c->end_seq[DIR_TX];
+	sealed = read_seq(c->seq_tx);
+	if (c->closing && (__s64)(sealed - c->end_seq[DIR_TX]) > 0) /* a writer was still waiting */
+		c->end_seq[DIR_TX] = sealed;
+	return sealed;
+}
+
+/*
+ * A record without stages: all that is known of it is known when TCP has it, or when
+ * the connection ends before that. TCP takes records in their order; in the list are
+ * those that are sealed and wait.
+ */
+static __always_inline void sent_whole(struct conn *c, u64 from, u32 len)
+{
+	u64 seq = c->next[DIR_TX], sealed, begun, now = c->closing ? 0 : bpf_ktime_get_ns();
+
+	if (c->old) { /* TCP had no room for it under the key before */
+		c->old--;
+		tell_whole(c, from, seq - 1, len, 0, now);
+		return;
+	}
+	sealed = sealed_of(c);
+	if (!c->key_told[DIR_TX] || (__s64)(sealed - seq) < 0)
+		key_missed(c, DIR_TX, seq = sealed - 1);
+	if (sealed == seq) /* not sealed: no record */
+		return;
+	if (sealed - seq > 1 && preempts && all_pushed((void *)c->priv_tx)) { /* hooks were skipped */
+		count_skipped(c, DIR_TX, sealed - 1);
+		seq = sealed - 1;
+	}
+	c->next[DIR_TX] = seq + 1;
+	begun = begin_of(c, sealed - seq == 1);
+	c->open_ts = c->next_ts = now; /* what follows in the same call is the next record */
+	tell_whole(c, from, seq, len, begun, now);
+}
+
+#endif
