@@ -109,12 +109,15 @@ static __always_inline int decryption_ends(u64 *ctx)
 	dctx = (void *)(aad - bpf_core_field_offset(struct tls_decrypt_ctx, aad));
 	c = conn_lookup((u64)BPF_CORE_READ(dctx, sk));
 	o = bpf_map_lookup_elem(&opening, &zero);
-	if (!c || !o || c->rx.flags & FLAG_HIDDEN)
+	if (!c || !o)
+		return 0;
+	if (err)
+		c->rx_failed = 1;
+	if (c->rx.flags & FLAG_HIDDEN)
 		return 0;
 	if (aggregate)
 		opened_late(c, read_seq(aad), err);
 	if (err) {
-		c->rx_failed = 1;
 		emit_kernel_failure(&c->rx, read_seq(aad), err, FUNC_DECRYPT_DONE, c->rx.type);
 		return 0;
 	}

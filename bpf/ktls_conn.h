@@ -34,6 +34,7 @@ struct conn {
 	u64 next[2];  /* the sequence that is due: behind the last record that was begun (tx) or opened (rx) */
 	u64 rx_call;  /* the task that has opened rx: its process above its thread */
 	u64 ready_ts; /* a whole record is in the receive queue */
+	u64 old_next; /* the sequence of the first of "old" */
 	u64 end_seq[2]; /* the next sequences, once the connection is closing */
 	struct source src[2]; /* the plaintext of tx and rx */
 	struct maker maker[2]; /* whom tx and rx name */

@@ -41,6 +41,8 @@ static __always_inline void wait_for_return(const struct event *e, bool first, b
 	struct late *l = bpf_map_lookup_elem(&late, &tid);
 
 	if (!l) {
+		if (!wanted)
+			return;
 		l = bpf_map_lookup_elem(&blank_late, &zero);
 		if (!l)
 			return;
@@ -97,10 +99,10 @@ static __noinline void all_returned(const struct event *e)
 	struct returning r = { l, 0, e->rec.stamp[3] };
 	struct sums *s;
 
-	if (!l || !l->n)
+	if (!l)
 		return;
 	s = stats_of(e);
-	if (s) {
+	if (s && l->n) {
 		r.to = &s->side[DIR_RX];
 		bpf_loop(l->n, one_returned, &r, 0);
 	}

@@ -53,7 +53,7 @@ __noinline int end_conn(struct conn *c, u64 id)
 		return 0;
 	flush_sent(c);
 	if (c->closing && !c->unwanted && c->tx.mode == TLS_SW)
-		count_skipped(c, DIR_TX, c->end_seq[DIR_TX]);
+		count_skipped(c, DIR_TX, c->end_seq[DIR_TX] + c->old);
 	if ((c->rx_state & RX_STATE) == RX_OPENED)
 		emit_record(&c->rx, &c->rx.rec.hidden, &c->sampled[DIR_RX]);
 	if (c->closing && !c->unwanted && mode_of(c, DIR_RX) == TLS_SW)
@@ -91,7 +91,7 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 	/* The kernel writes tx_conf and rx_conf only after this function. */
 	if (dir == DIR_TX) {
 		if (!stages && update)
-			c->old = sealed_waiting(c);
+			keep_old(c);
 		if (update && c->tx_state == TX_SEALING) { /* of the old key, still on its way */
 			leave_behind(c);
 			c->tx_state = TX_IDLE;
@@ -209,6 +209,14 @@ static __always_inline u64 failed_seq(struct conn *c)
 	return w ? w->e.rec.seq : c->tx.rec.seq;
 }
 
+/* Whether there is a record to send: one that is open, or sealed and not handed over. */
+static __always_inline bool sends(const struct conn *c)
+{
+	const struct tls_sw_context_tx *priv = (void *)c->priv_tx;
+
+	return mode_of(c, DIR_TX) == TLS_SW && (BPF_CORE_READ(priv, open_rec) || !all_pushed(priv));
+}
+
 /* Failures to receive have been told where they happen. */
 static __always_inline int abort_begins(u64 *ctx)
 {
@@ -217,7 +225,7 @@ static __always_inline int abort_begins(u64 *ctx)
 
 	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed)
 		return 0;
-	if (!stages) /* failures to receive have been told, so it is one to send */
+	if (!stages && sends(c))
 		emit_failure(&c->tx, c->next[DIR_TX], err, FUNC_ERR_ABORT);
 	else if (c->tx_state == TX_SEALING || others_wait(c))
 		emit_failure(&c->tx, failed_seq(c), err, FUNC_ERR_ABORT);

@@ -118,7 +118,7 @@ static __always_inline bool all_pushed(const struct tls_sw_context_tx *priv)
 	return head_record(priv) == (u64)priv + bpf_core_field_offset(struct tls_sw_context_tx, tx_list);
 }
 
-struct counting { u64 rec, end; u32 n; };
+struct counting { u64 rec, end, n; };
 
 static long count_one(u32 i, struct counting *k)
 {

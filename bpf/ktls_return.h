@@ -31,8 +31,11 @@ static __always_inline int add_return(struct conn *c, u32 was, u64 now, u8 op)
 	e = c->rx;
 	e.rec.stamp[3] = now;
 	e.rec.op = op;
-	if (!rx_taken(c, was))
+	if (!rx_taken(c, was)) {
+		if (late)
+			forget_late();
 		return 0;
+	}
 	if (late)
 		all_returned(&e);
 	emit_record(&e, &c->rx.rec.hidden, &c->sampled[DIR_RX]);
@@ -70,8 +73,13 @@ static __always_inline int call_returns(u64 sk, u8 op)
 	if (!c)
 		return 0;
 	was = *(volatile u32 *)&c->rx_state;
-	if ((was & RX_STATE) != RX_OPENED || c->rx_call != bpf_get_current_pid_tgid()) {
-		if (aggregate && c->rx_late && c->rx_call == bpf_get_current_pid_tgid()) { /* its last record did not open */
+	if (c->rx_call != bpf_get_current_pid_tgid()) {
+		if (aggregate && c->rx_call) /* another reader has opened the last record */
+			forget_late();
+		return 0;
+	}
+	if ((was & RX_STATE) != RX_OPENED) {
+		if (aggregate && c->rx_late) { /* its last record did not open */
 			c->rx_late = 0;
 			forget_late();
 		}

@@ -96,14 +96,6 @@ static __always_inline struct sums *hot_stats_of(u64 conn)
 	return bpf_map_lookup_elem(&hot_stats, &slot); /* 0 is beyond the end then */
 }
 
-/* Where the sums of a connection lie that has been added up before. */
-static __always_inline struct sums *stats_there(u64 conn)
-{
-	struct sums *s = hot_stats_of(conn);
-
-	return s && s->conn == conn ? s : bpf_map_lookup_elem(&stats, &conn);
-}
-
 /*
  * A connection gets its entry with its first record, and keeps it: a place that is
  * blanked later is not for one that has begun in the other map.
@@ -136,8 +128,11 @@ static __always_inline struct sums *stats_of(const struct event *e)
 /* The connection is gone: what its entry holds is final. */
 static __always_inline void close_stats(u64 conn)
 {
-	struct sums *s = stats_there(conn);
+	struct sums *s = hot_stats_of(conn);
 
+	if (s && s->conn == conn)
+		s->closed = 1;
+	s = bpf_map_lookup_elem(&stats, &conn); /* both, where two directions began at once */
 	if (s)
 		s->closed = 1;
 }

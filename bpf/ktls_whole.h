@@ -84,7 +84,9 @@ static __always_inline void sent_whole(struct conn *c, u64 from, u32 len)
 
 	if (c->old) { /* TCP had no room for it under the key before */
 		c->old--;
-		tell_whole(c, from, seq - 1, len, 0, now);
+		c->tx.gen--;
+		tell_whole(c, from, c->old_next++, len, 0, now);
+		c->tx.gen++;
 		return;
 	}
 	sealed = sealed_of(c);
@@ -100,6 +102,17 @@ static __always_inline void sent_whole(struct conn *c, u64 from, u32 len)
 	begun = begin_of(c, sealed - seq == 1);
 	c->open_ts = c->next_ts = now; /* what follows in the same call is the next record */
 	tell_whole(c, from, seq, len, begun, now);
+}
+
+/* Without stages: what is sealed under the key that ends, and waits for TCP. */
+static __always_inline void keep_old(struct conn *c)
+{
+	u32 waits = sealed_waiting(c);
+
+	if (c->old > waits)
+		add_lost(lost_as(LOST_SKIPPED, DIR_TX), c->old - waits);
+	c->old = waits;
+	c->old_next = c->next[DIR_TX];
 }
 
 #endif

@@ -12,7 +12,7 @@ import (
 const autoSample = "auto"
 
 func (o *options) sampleFlag(f *pflag.FlagSet) {
-	f.StringVar(&o.sample, "sample", "", "tell one in N records of application data, and all others and slow ones; auto: only while the event ring is more than half full")
+	f.StringVar(&o.sample, "sample", "", "tell one in N records of application data, and all others and slow ones; auto: only while the event ring is more than about half full")
 }
 
 func (o *options) maxCPUFlag(f *pflag.FlagSet) {

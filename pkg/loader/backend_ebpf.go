@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -30,6 +31,8 @@ type ebpfBackend struct {
 	payloads *ringbuf.Reader
 	hooks    []HookState
 	missing  []string
+	// abandoned is under which cause an event counts whose writer never ended.
+	abandoned int
 }
 
 func (b *ebpfBackend) open(ctx context.Context, cfg *Config) error {
@@ -45,6 +48,9 @@ func (b *ebpfBackend) open(ctx context.Context, cfg *Config) error {
 		return err
 	}
 	b.coll, b.missing = best.coll, best.missing
+	if cfg.Aggregate {
+		b.abandoned = slices.Index(causes[:], causeEvents)
+	}
 	if err := b.openRings(best.prepared); err != nil {
 		return err
 	}
@@ -326,7 +332,8 @@ func (b *ebpfBackend) losses() (n lossCounts, err error) {
 		}
 		n[i] = sum(perCPU)
 	}
-	n[0] += b.events.Abandoned() // ring_full, of unknown direction
+	// Of which direction they were is not known. The sums have their records.
+	n[2*b.abandoned] += b.events.Abandoned()
 	return n, nil
 }
 

@@ -81,7 +81,7 @@ type Config struct {
 type Sampling struct {
 	// Every is 1 to MaxSample; 1 leaves nothing out.
 	Every uint32
-	// Auto makes it more while the event ring is more than half full.
+	// Auto makes it more while the event ring is more than about half full.
 	Auto bool
 }
 

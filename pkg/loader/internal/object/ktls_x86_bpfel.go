@@ -44,6 +44,7 @@ type KtlsConn struct {
 	Next    [2]uint64
 	RxCall  uint64
 	ReadyTs uint64
+	OldNext uint64
 	EndSeq  [2]uint64
 	Src     [2]struct {
 		_    structs.HostLayout

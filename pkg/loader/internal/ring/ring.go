@@ -84,11 +84,11 @@ type Reader struct {
 // variables ring_head and ring_tail in ".bss".
 func Open(coll *ebpf.Collection, g Geometry, head, tail uint32) (r *Reader, err error) {
 	r = &Reader{mask: uint64(g.Slots) - 1, room: uint64(g.Room)}
-	defer func() {
+	defer func(opened *Reader) {
 		if err != nil {
-			r.Close()
+			opened.Close()
 		}
-	}()
+	}(r)
 	if r.slots, err = share(coll.Maps["events"], int(g.Slots)*slotSize, unix.PROT_READ); err != nil {
 		return nil, err
 	}
