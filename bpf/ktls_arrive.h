@@ -19,8 +19,8 @@ static __always_inline int record_ready(u64 *ctx)
 /*
  * tls_data_ready(sk), where tls_rx_msg_ready is not called for each record (from 7.2):
  * of the arrivals while no whole record is there, the last one makes it whole. What
- * lies behind another record is there for its reader when that is opened, if its call
- * goes on (take_up), or has been read (call_returns).
+ * lies behind another record is there for its reader when that is opened (open_ends), or
+ * has been read (call_returns).
  */
 static __always_inline int data_arrives(u64 *ctx)
 {

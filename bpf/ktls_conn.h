@@ -119,6 +119,15 @@ static __always_inline bool has_record(const struct conn *c)
 	return (u8)read_word(c->priv_rx + bpf_core_field_offset(struct tls_sw_context_rx, strp.msg_ready));
 }
 
+/* Whether behind the record that is being opened other bytes are there: of the next one, which was sealed before. */
+static __always_inline bool more_behind(const struct conn *c, u64 sk)
+{
+	u32 there = (u32)read_word(sk + bpf_core_field_offset(struct tcp_sock, rcv_nxt)) -
+		    (u32)read_word(sk + bpf_core_field_offset(struct tcp_sock, copied_seq));
+
+	return there > (u32)read_word(c->priv_rx + bpf_core_field_offset(struct tls_sw_context_rx, strp.stm.full_len));
+}
+
 static __always_inline u32 hot_index(u64 sk)
 {
 	u32 key; /* half of a pointer is a number, with which the verifier lets us reckon */

@@ -41,18 +41,14 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	bool late = false;
 	u32 was, opening;
 	struct event *e;
-	u64 there;
 
 	if (!c)
 		return 0;
 	e = &c->rx;
-	there = c->ready_ts ? c->ready_ts : begun;
 	was = *(volatile u32 *)&c->rx_state;
 	opening = ((was & ~RX_STATE) + RX_TICKET) | RX_OPENING;
 	if ((was & RX_STATE) == RX_OPENED && __sync_val_compare_and_swap(&c->rx_state, was, opening) == was) {
 		late = c->rx_call == bpf_get_current_pid_tgid();
-		if (ready_by_data && !c->ready_ts && e->rec.stamp[2] > NOT_MEASURED)
-			there = e->rec.stamp[2];
 		if (aggregate && late)
 			wait_for_return(e, !c->rx_late, !is_hidden(e));
 		e->flags |= FLAG_RETURN_LATER;
@@ -62,7 +58,7 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	begin_at(c, DIR_RX, seq);
 	e->kind = KIND_RECORD;
 	e->rec.weight = weight;
-	e->rec.stamp[0] = there;
+	e->rec.stamp[0] = c->ready_ts ? c->ready_ts : begun;
 	e->rec.stamp[1] = has_stages(e) ? begun : NOT_MEASURED;
 	e->rec.stamp[2] = e->rec.stamp[3] = 0;
 	e->rec.seq = seq;
@@ -195,6 +191,8 @@ static __always_inline int open_ends(u64 *ctx)
 		return 0;
 	}
 	e->rec.stamp[2] = stage_time(e);
+	if (ready_by_data && has_stages(e) && more_behind(c, ctx[0]))
+		c->ready_ts = e->rec.stamp[2];
 	if (is_control(e)) {
 		source_of_skb(c, skb);
 		set_control(e, &c->src[DIR_RX]);

@@ -68,6 +68,7 @@ struct sock {
 	int sk_err;
 	void *sk_user_data;
 };
+struct tcp_sock { u32 rcv_nxt, copied_seq; };
 struct socket { struct sock *sk; };
 struct tcp_ulp_ops { char name[16]; };
 struct inet_connection_sock {
@@ -112,9 +113,9 @@ struct tls_rec {
 struct tls_sw_context_tx { struct tls_rec *open_rec; struct list_head tx_list; };
 struct crypto_async_request { void *data; };
 
-struct tls_strparser { struct sock *sk; u32 mark: 8; bool msg_ready; };
-struct tls_sw_context_rx { struct tls_strparser strp; };
 struct strp_msg { int full_len; int offset; };
+struct tls_strparser { struct sock *sk; u32 mark: 8; bool msg_ready; struct strp_msg stm; };
+struct tls_sw_context_rx { struct tls_strparser strp; };
 struct _strp_msg { struct strp_msg strp; };
 struct tls_msg { u8 control; };
 struct sk_skb_cb { struct _strp_msg strp; struct tls_msg tls; };
