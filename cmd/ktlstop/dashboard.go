@@ -34,7 +34,7 @@ func newDashboard() *cobra.Command {
 	o.readFlag(cmd.Flags())
 	cmd.Flags().Float64Var(&o.speed, "speed", 1, "with --read: how many times as fast as it was recorded; 0 is at once")
 	cmd.Flags().IntVarP(&o.snaplen, "snaplen", "s", 0, "look at this many bytes of each plaintext (key x), to 16384")
-	cmd.Flags().StringVar(&o.stages, "stages", "on", "off: measure only the total of a record, for two thirds of the cost")
+	cmd.Flags().StringVar(&o.stages, "stages", "on", "off: measure only the total of a record, for four fifths of the cost")
 	cmd.Flags().DurationVarP(&interval, "interval", "d", interval, "time between two pictures or snapshots")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "json: print a snapshot each interval instead, one a line")
 	return cmd
