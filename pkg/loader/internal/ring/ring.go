@@ -73,7 +73,7 @@ type Reader struct {
 	head, tail  *uint64
 	mask        uint64
 	room        uint64
-	given       bool // the slot at tail is the caller's
+	given       bool // the slot at tail is done with at the next look
 	ended       bool
 	abandoned   uint64
 	wake        *ringbuf.Reader
@@ -137,28 +137,31 @@ func (r *Reader) Read() ([]byte, error) {
 
 // next is the event at the tail, nil where there is none yet.
 func (r *Reader) next() []byte {
-	tail := atomic.LoadUint64(r.tail)
-	for {
+	for tail := atomic.LoadUint64(r.tail); ; {
 		if r.given {
 			tail++
 			atomic.StoreUint64(r.tail, tail)
+			r.given = false
 		}
-		at := int(tail&r.mask) * slotSize
-		slot := r.slots[at : at+slotSize]
-		r.given = r.isWhole(tail)
-		if !r.given {
-			if !r.ended || atomic.LoadUint64(r.head) == tail {
-				return nil
-			}
+		whole := r.isWhole(tail)
+		if !whole && (!r.ended || atomic.LoadUint64(r.head) == tail) {
+			return nil
+		}
+		r.given = true
+		if !whole {
 			r.abandoned++ // its writer does not come back
-			tail++
-			atomic.StoreUint64(r.tail, tail)
 			continue
 		}
-		if b := slot[unsafe.Offsetof(object.KtlsSlot{}.E):]; b[unsafe.Offsetof(object.KtlsEvent{}.Kind)] != 0 {
+		if b := r.slot(tail)[unsafe.Offsetof(object.KtlsSlot{}.E):]; b[unsafe.Offsetof(object.KtlsEvent{}.Kind)] != 0 {
 			return b
 		}
 	}
+}
+
+// slot is where the event of a position lies.
+func (r *Reader) slot(at uint64) []byte {
+	from := int(at&r.mask) * slotSize
+	return r.slots[from : from+slotSize]
 }
 
 // End is told when no program runs any more: one that was interrupted has a second to
@@ -181,7 +184,7 @@ func (r *Reader) whole() bool {
 }
 
 func (r *Reader) isWhole(at uint64) bool {
-	return atomic.LoadUint64((*uint64)(unsafe.Pointer(&r.slots[int(at&r.mask)*slotSize]))) == at+1
+	return atomic.LoadUint64((*uint64)(unsafe.Pointer(&r.slot(at)[0]))) == at+1
 }
 
 // Abandoned is how many events were passed over, see End.

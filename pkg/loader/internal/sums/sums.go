@@ -153,12 +153,11 @@ func (r *Reader) Add(e *wire.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := &r.values[0]
-	err := r.stats.Lookup(&e.Conn, w)
-	if err == nil || !errors.Is(err, ebpf.ErrKeyNotExist) {
-		if err == nil {
-			w.Add(e)
-			err = r.stats.Put(&e.Conn, w)
-		}
+	switch err := r.stats.Lookup(&e.Conn, w); {
+	case err == nil:
+		w.Add(e)
+		return unfinished(r.stats.Put(&e.Conn, w))
+	case !errors.Is(err, ebpf.ErrKeyNotExist):
 		return unfinished(err)
 	}
 	if place := uint32(e.Conn&slotMask) - 1; place < r.places {
