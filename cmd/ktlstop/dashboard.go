@@ -99,7 +99,7 @@ func (o *options) watching(cmd *cobra.Command) (session.Config, error) {
 // setStages is what --stages asks for.
 func (o *options) setStages(cfg *session.Config) error {
 	switch {
-	case o.stages == "on":
+	case o.stages == "" || o.stages == "on": // the demo does not ask
 		return nil
 	case o.stages != "off":
 		return usagef("--stages %s: on or off", o.stages)

@@ -112,7 +112,7 @@ func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
 	}
 	// An empty filter would let everything pass, which is not what somebody
 	// meant whose variable was not set.
-	for name, empty := range map[string]string{"comm": "[]", "uid": "", "cgroup": "", "netns": "", "dir": "", "match": "", "backend": ""} {
+	for name, empty := range map[string]string{"comm": "[]", "uid": "", "cgroup": "", "netns": "", "dir": "", "match": "", "backend": "", "stages": ""} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == empty {
 			return cfg, usagef("--%s is empty: leave it out, or say which", name)
 		}
