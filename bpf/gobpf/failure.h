@@ -4,47 +4,7 @@
 #define GOBPF_FAILURE_H
 
 #include "unmet.h"
-
-static __always_inline void set_failure(struct failure *f, u64 seq, int err, u8 func)
-{
-	f->time = bpf_ktime_get_ns();
-	f->seq = seq;
-	f->err = -err;
-	f->func = func;
-}
-
-/* Report that the kernel's TLS code failed in a call; like is an event of the connection and direction. */
-static __noinline void emit_failure(const struct event *like, u64 seq, int err, u8 func)
-{
-	struct event e = *like;
-
-	e.kind = KIND_ERROR;
-	e.flags = 0;
-	set_failure(&e.failure, seq, err, func);
-	set_process(&e);
-	if (!(e.flags & FLAG_HIDDEN))
-		emit(&e);
-}
-
-/*
- * The same where no call is to blame: in softirq the present task is anybody.
- * Whether it is wanted, the last call on the connection decides.
- */
-static __noinline void emit_kernel_failure(const struct event *like, u64 seq, int err, u8 func, u8 type)
-{
-	struct event e = *like;
-
-	if ((e.flags & FLAG_HIDDEN) || !conn_wanted(&e) || (want_dir && want_dir != 1U + e.dir))
-		return;
-	e.kind = KIND_ERROR;
-	e.type = type;
-	e.flags = 0;
-	set_failure(&e.failure, seq, err, func);
-	e.pid = e.tid = e.uid = 0;
-	e.cgroup = 0;
-	__builtin_memset(e.comm, 0, sizeof(e.comm));
-	emit(&e);
-}
+#include "../ktls_error.h"
 
 /* This direction has a key that no hook saw. It begins with the record seq. */
 static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
