@@ -21,19 +21,39 @@ static __always_inline u64 page_addr(u64 page)
 	return page_offset_base + (page - vmemmap_base) / bpf_core_type_size(struct page) * PAGE_SIZE;
 }
 
-/* How a struct scatterlist, and how a struct bio_vec or skb_frag begins: one read takes all three. */
+/* How a struct scatterlist begins. A struct bio_vec or skb_frag has the length before the offset. One read takes all three. */
 struct sg_head { u64 page; u32 offset, len; };
-struct frag_head { u64 page; u32 len, offset; };
 
 #define BEGINS_AS(type, first, second, third)                                                            \
 	(bpf_core_field_offset(struct type, first) == 0 && bpf_core_field_offset(struct type, second) == 8 && \
 	 bpf_core_field_offset(struct type, third) == 12)
 
+/* The 16 bytes of such a begin: its page, and two numbers, the first below. */
+static __always_inline bool read_head(u64 *page, u64 *numbers, u64 from)
+{
+	u64 head[2] = {};
+
+	if (have_cast) {
+		*page = read_word(from);
+		*numbers = read_word(from + 8);
+		return true;
+	}
+	if (bpf_probe_read_kernel(head, sizeof(head), (void *)from))
+		return false;
+	*page = head[0];
+	*numbers = head[1];
+	return true;
+}
+
 static __always_inline bool read_sg(struct sg_head *h, u64 sg)
 {
-	if (!BEGINS_AS(scatterlist, page_link, offset, length) || bpf_probe_read_kernel(h, sizeof(*h), (void *)sg))
+	u64 numbers;
+
+	if (!BEGINS_AS(scatterlist, page_link, offset, length) || !read_head(&h->page, &numbers, sg))
 		return false;
 	h->page &= ~3ULL;
+	h->offset = numbers;
+	h->len = numbers >> 32;
 	return true;
 }
 
@@ -87,11 +107,11 @@ static __always_inline void next_sg(struct source *s)
 
 static __always_inline void next_head(struct source *s, u32 size)
 {
-	struct frag_head h = {};
+	u64 page = 0, numbers = 0;
 
-	bpf_probe_read_kernel(&h, sizeof(h), (void *)(s->base + (u64)s->at * size));
-	s->addr = page_addr(h.page) + h.offset;
-	s->left = h.len;
+	read_head(&page, &numbers, s->base + (u64)s->at * size);
+	s->addr = page_addr(page) + (numbers >> 32);
+	s->left = (u32)numbers;
 	s->at++;
 }
 

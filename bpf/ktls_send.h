@@ -117,6 +117,12 @@ static __always_inline void source_of_tx(struct conn *c, const struct sk_msg *gi
 	s->base = (u64)&msg->sg.data;
 	s->at = bpf_core_field_exists(given->sg.start) ? GIVEN(given, sg.start) : 0;
 	s->wrap = bpf_core_field_size(msg->sg.data) / bpf_core_type_size(struct scatterlist) - 1;
+	if (s->at)
+		return;
+	/* The first piece, which most plaintexts have alone, is part of what the hook is given. */
+	s->addr = page_addr(GIVEN(given, sg.data[0].page_link) & ~3ULL) + GIVEN(given, sg.data[0].offset);
+	s->left = GIVEN(given, sg.data[0].length);
+	s->at = 1;
 }
 
 /* Begin a record that is only counted, where nothing is unusual. False: it is not such a one. */

@@ -11,6 +11,7 @@
 /* A kprobe program's handlers get the arguments as an array, and read the kernel's memory by helpers. */
 #define ARG(args, n) ((args)[n])
 #define GIVEN(p, field) BPF_CORE_READ(p, field)
+#define have_cast 0
 #define read_word(addr) ({ u64 v_ = 0; bpf_probe_read_kernel(&v_, sizeof(v_), (void *)(addr)); v_; })
 #include "../ktls_kernel.h"
 
