@@ -72,20 +72,23 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	return 0;
 }
 
-/* Take a record up that is only counted, where nothing is unusual. False: it is not such a one. */
-static __always_inline bool take_up_plain(struct conn *c, u64 seq, u64 begun, u32 op)
+/* The same where nobody's record is in the making and it is the one that is due, without a call. False: it is not so. */
+static __always_inline bool take_up_due(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 {
 	struct event *e = &c->rx;
 
 	if (c->rx_state & RX_STATE || !c->key_told[DIR_RX] || seq != c->next[DIR_RX])
 		return false;
 	e->kind = KIND_RECORD;
-	e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
-	e->rec.weight = 0;
+	e->rec.weight = weight;
 	e->rec.stamp[0] = c->ready_ts ? c->ready_ts : begun;
+	e->rec.stamp[1] = has_stages(e) ? begun : NOT_MEASURED;
 	e->rec.stamp[2] = e->rec.stamp[3] = 0;
 	e->rec.seq = seq;
 	e->rec.op = op;
+	if (matching)
+		e->rec.hits = e->rec.matched = 0;
+	set_maker(e, &c->maker[DIR_RX]);
 	c->rx_call = bpf_get_current_pid_tgid();
 	c->rx_late = c->rx_failed = 0;
 	c->rx_state = ((c->rx_state & ~RX_STATE) + RX_TICKET) | RX_OPENING;
@@ -101,7 +104,7 @@ static __always_inline void begin_open(struct conn *c, u32 op, bool made)
 
 	if ((stages && weight) || !c->ready_ts)
 		begun = bpf_ktime_get_ns();
-	if (!plainly || weight || !take_up_plain(c, seq, begun, op))
+	if (!take_up_due(c, seq, begun, op, weight))
 		take_up(c, seq, begun, op, weight);
 }
 
