@@ -138,7 +138,11 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 			poison(p)
 		}
 	}
-	return &prepared{spec, present, missing, geometry}, setOptions(spec, cfg)
+	if err := setOptions(spec, cfg); err != nil {
+		return nil, err
+	}
+	object.Fold(spec)
+	return &prepared{spec, present, missing, geometry}, nil
 }
 
 func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {

@@ -1,0 +1,96 @@
+package object
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+)
+
+// section is where the constants lie.
+const section = ".rodata"
+
+// Fold writes the values of the constants into the programs, which must not change
+// any more: where a program takes a constant's address and reads what is there into the
+// same register, it takes the value. The verifier knows the value either way, and leaves
+// out code that nothing leads to, but not what loads it; every hook asks a dozen of them.
+func Fold(spec *ebpf.CollectionSpec) {
+	constants := slices.Clone(spec.Maps[section].Contents[0].Value.([]byte))
+	for _, v := range spec.Variables {
+		if v.SectionName == section {
+			copy(constants[v.Offset:], v.Value)
+		}
+	}
+	for _, p := range spec.Programs {
+		p.Instructions = fold(p.Instructions, constants)
+	}
+}
+
+// nothing is an empty jump. What is folded keeps its room by it, so that no jump goes
+// elsewhere; the verifier takes it out.
+var nothing = asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Ja)}
+
+func fold(old asm.Instructions, constants []byte) asm.Instructions {
+	targets := jumpTargets(old)
+	out := make(asm.Instructions, 0, len(old))
+	for i := 0; i < len(old); i++ {
+		if i+1 == len(old) || targets[i+1] || !readsConstant(&old[i], &old[i+1]) {
+			out = append(out, old[i])
+			continue
+		}
+		value := valueAt(constants[old[i].Constant>>32:], old[i+1].OpCode.Size())
+		out = append(out, constant(&old[i], value)...)
+		i++
+	}
+	return out
+}
+
+// readsConstant says whether read loads what is at address, which nobody else needs.
+func readsConstant(address, read *asm.Instruction) bool {
+	return address.IsLoadFromMap() && address.Reference() == section &&
+		read.OpCode.Class() == asm.LdXClass && read.OpCode.Mode() == asm.MemMode &&
+		read.Src == address.Dst && read.Dst == address.Dst && read.Offset == 0
+}
+
+func valueAt(b []byte, size asm.Size) uint64 {
+	switch size {
+	case asm.Byte:
+		return uint64(b[0])
+	case asm.Half:
+		return uint64(binary.NativeEndian.Uint16(b))
+	case asm.Word:
+		return uint64(binary.NativeEndian.Uint32(b))
+	}
+	return binary.NativeEndian.Uint64(b)
+}
+
+// constant is what takes the place of address and of the load after it.
+func constant(address *asm.Instruction, value uint64) asm.Instructions {
+	return asm.Instructions{
+		asm.LoadImm(address.Dst, int64(value), asm.DWord).WithMetadata(address.WithReference("").Metadata), nothing}
+}
+
+// jumpTargets are the indices of the instructions that are jumped to, by the jumps that
+// the compiler makes: none of 32 bits (gotol), which it is not asked for.
+func jumpTargets(all asm.Instructions) map[int]bool {
+	index := map[asm.RawInstructionOffset]int{}
+	for it := all.Iterate(); it.Next(); {
+		index[it.Offset] = it.Index
+	}
+	targets := map[int]bool{}
+	for it := all.Iterate(); it.Next(); {
+		if isBranch(it.Ins) {
+			targets[index[it.Offset+1+asm.RawInstructionOffset(it.Ins.Offset)]] = true
+		}
+	}
+	return targets
+}
+
+func isBranch(ins *asm.Instruction) bool {
+	if !ins.OpCode.Class().IsJump() {
+		return false
+	}
+	op := ins.OpCode.JumpOp()
+	return op != asm.Call && op != asm.Exit
+}
