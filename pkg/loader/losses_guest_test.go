@@ -22,6 +22,7 @@ type told struct {
 	gens              [2]uint32      // of the last record
 	sent              map[uint64]int // records by sequence
 	queues            []uint64       // of records sent, in their order
+	errors            []event.Error
 	lost              losses
 }
 
@@ -69,6 +70,8 @@ func traced(t *testing.T, cfg Config, traffic func()) (*Tracer, told) {
 			if len(ev.Payload) > 0 {
 				got.payloads[ev.Dir]++
 			}
+		case *event.Error:
+			got.errors = append(got.errors, *ev)
 		case *event.Lost:
 			n := got.lost[ev.Cause]
 			n[ev.Dir] += ev.Count
@@ -130,6 +133,36 @@ func TestLossOfPayloads(t *testing.T) {
 		t.Errorf("%v records seen, want 50 each", got.records)
 	}
 	got.check(t, got.payloads, 50, "payload_ring_full")
+}
+
+// TestRoomOfPayloads: a plaintext takes no more of its ring than the size of the next
+// class and a step, whatever could have been copied of it.
+func TestRoomOfPayloads(t *testing.T) {
+	needGuest(t)
+	tr, err := Open(t.Context(), Config{Snaplen: 16384})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	used := func() (n uint64) {
+		for _, r := range tr.Rings() {
+			if r.Name == "payloads" {
+				n = r.Used
+			}
+		}
+		return n
+	}
+	a, b := kernelTLS(t)
+	for _, c := range []struct {
+		size int
+		most uint64
+	}{{100, 600}, {1000, 1400}, {3000, 5300}, {8000, 10400}, {16384, 20600}} {
+		before := used()
+		exchange(t, a, b, 1, c.size)
+		if n := used() - before; n < 2*uint64(c.size) || n > 2*c.most {
+			t.Errorf("%d bytes sent and received take %d bytes of the ring, want %d at most", c.size, n, 2*c.most)
+		}
+	}
 }
 
 // TestLossOfConnections: of the sockets that found no room, each record counts

@@ -3,6 +3,7 @@ package loader
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"testing"
@@ -204,4 +205,34 @@ func counted(h *event.Log2Hist) (n uint64) {
 		n += uint64(c)
 	}
 	return n
+}
+
+// TestErrorsWithoutStages: what cannot be opened is one error, with its sequence, however
+// few hooks are attached.
+func TestErrorsWithoutStages(t *testing.T) {
+	for _, cfg := range []Config{{}, {Aggregate: true}, {Aggregate: true, WithoutStages: true}} {
+		t.Run(fmt.Sprintf("aggregate %v without stages %v", cfg.Aggregate, cfg.WithoutStages), func(t *testing.T) {
+			_, got := traced(t, cfg, func() {
+				a, b := loopback(t)
+				other := oneKey()
+				other.IV = []byte("anotherI")
+				if err := errors.Join(ktls.EnableRaw(a, oneKey(), nil), ktls.EnableRaw(b, nil, other)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := a.Write([]byte("nobody can read this")); err != nil {
+					t.Fatal(err)
+				}
+				if n, err := b.Read(make([]byte, 100)); !errors.Is(err, unix.EBADMSG) {
+					t.Errorf("read %d bytes and %v, want EBADMSG", n, err)
+				}
+			})
+			if len(got.errors) != 1 {
+				t.Fatalf("%d errors, want one: %+v", len(got.errors), got.errors)
+			}
+			e := got.errors[0]
+			if e.Func != "tls_rx_one_record" || e.Errno != uint32(unix.EBADMSG) || e.Dir != event.RX || e.Seq != 0 || e.Type != event.ApplicationData {
+				t.Errorf("%+v", e)
+			}
+		})
+	}
 }
