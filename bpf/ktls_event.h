@@ -116,8 +116,7 @@ struct payload {
 	u64 begun; /* stamp[1] of the event: a record can be tried more than once */
 	u32 gen;
 	u32 len;
-	u8 dir;
-	u8 pad[7];
+	u64 dir; /* as wide as what would be left empty: one store */
 	u8 data[];
 };
 _Static_assert(sizeof(struct payload) == 40, "pkg/loader/internal/wire knows this size");

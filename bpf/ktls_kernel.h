@@ -59,12 +59,6 @@ static __always_inline u32 rec_len(const struct tls_rec *rec)
 	return BPF_CORE_READ(rec, msg_plaintext.sg.size);
 }
 
-/* The kernel's mark on a record that waits for TCP. */
-static __always_inline bool is_sealed(const struct tls_rec *rec)
-{
-	return bpf_core_field_exists(rec->tx_ready) && BPF_CORE_READ(rec, tx_ready);
-}
-
 #ifndef read_word
 extern void *bpf_rdonly_cast(const void *obj, u32 btf_id) __ksym __weak;
 
@@ -75,16 +69,27 @@ const volatile u32 have_cast = 0; /* the kernel has bpf_rdonly_cast (from 6.2) *
  * number reads them with an instruction where a helper takes eighty. The type has
  * to be one of vmlinux; what the bytes are does not matter.
  */
+static __always_inline u64 cast_word(u64 addr)
+{
+	return ((struct timespec64 *)bpf_rdonly_cast((void *)addr, bpf_core_type_id_kernel(struct timespec64)))->tv_sec;
+}
+
 static __always_inline u64 read_word(u64 addr)
 {
 	u64 v = 0;
 
 	if (have_cast)
-		return ((struct timespec64 *)bpf_rdonly_cast((void *)addr, bpf_core_type_id_kernel(struct timespec64)))->tv_sec;
+		return cast_word(addr);
 	bpf_probe_read_kernel(&v, sizeof(v), (void *)addr);
 	return v;
 }
 #endif
+
+/* The kernel's mark on a record that waits for TCP. */
+static __always_inline bool is_sealed(u64 rec)
+{
+	return bpf_core_field_exists(((struct tls_rec *)0)->tx_ready) && (u32)read_word(rec + bpf_core_field_offset(struct tls_rec, tx_ready));
+}
 
 static __always_inline u64 read_seq(u64 addr) { return bpf_be64_to_cpu(read_word(addr)); }
 

@@ -18,43 +18,45 @@ const volatile u64 vmemmap_base = 0;
 
 static __always_inline u64 page_addr(u64 page)
 {
-	return page_offset_base + (page - vmemmap_base) / bpf_core_type_size(struct page) * PAGE_SIZE;
+	u64 size = bpf_core_type_size(struct page), nth = page - vmemmap_base;
+
+	/* A division costs a dozen instructions. */
+	return page_offset_base + (size == 64 ? nth >> 6 : nth / size) * PAGE_SIZE;
 }
 
-/* How a struct scatterlist begins. A struct bio_vec or skb_frag has the length before the offset. One read takes all three. */
-struct sg_head { u64 page; u32 offset, len; };
+/* How a struct scatterlist, bio_vec and skb_frag begins: with its page and two numbers, see below. One read takes all three. */
 
 #define BEGINS_AS(type, first, second, third)                                                            \
 	(bpf_core_field_offset(struct type, first) == 0 && bpf_core_field_offset(struct type, second) == 8 && \
 	 bpf_core_field_offset(struct type, third) == 12)
 
-/* The 16 bytes of such a begin: its page, and two numbers, the first below. */
-static __always_inline bool read_head(u64 *page, u64 *numbers, u64 from)
+struct head { u64 page; u32 first, second; };
+
+/* Where it cannot be read, all is 0. */
+static __always_inline struct head read_head(u64 from)
 {
-	u64 head[2] = {};
+	struct head h = {};
+	u64 numbers;
 
 	if (have_cast) {
-		*page = read_word(from);
-		*numbers = read_word(from + 8);
-		return true;
+		numbers = cast_word(from + 8);
+		return (struct head){ cast_word(from), numbers, numbers >> 32 };
 	}
-	if (bpf_probe_read_kernel(head, sizeof(head), (void *)from))
-		return false;
-	*page = head[0];
-	*numbers = head[1];
-	return true;
+	bpf_probe_read_kernel(&h, sizeof(h), (void *)from);
+	return h;
 }
+
+struct sg_head { u64 page; u32 offset, len; };
 
 static __always_inline bool read_sg(struct sg_head *h, u64 sg)
 {
-	u64 numbers;
+	struct head begin;
 
-	if (!BEGINS_AS(scatterlist, page_link, offset, length) || !read_head(&h->page, &numbers, sg))
+	if (!BEGINS_AS(scatterlist, page_link, offset, length))
 		return false;
-	h->page &= ~3ULL;
-	h->offset = numbers;
-	h->len = numbers >> 32;
-	return true;
+	begin = read_head(sg);
+	*h = (struct sg_head){ begin.page & ~3ULL, begin.first, begin.second };
+	return h->page;
 }
 
 enum source_kind { SRC_SG, SRC_SKB, SRC_UBUF, SRC_IOVEC, SRC_BVEC };
@@ -67,14 +69,14 @@ enum source_kind { SRC_SG, SRC_SKB, SRC_UBUF, SRC_IOVEC, SRC_BVEC };
 struct source {
 	u64 base;  /* address of the array of pieces, or of the bytes (SRC_UBUF) */
 	u32 at;
-	u32 wrap;  /* SRC_SG: the ring's size */
+	u32 wrap;  /* SRC_SG: the ring's size, in bytes */
 	u64 skip;  /* bytes to skip before the plaintext */
 	u32 kind;
 	u32 want;  /* bytes still to copy */
 	u32 done;
 	u32 bad;
 	u64 addr;  /* the present piece */
-	u64 left;
+	u64 left;  /* 0: the next one has to be fetched */
 	u64 skb;   /* SRC_SKB: linear part first */
 };
 
@@ -101,17 +103,16 @@ static __always_inline void next_sg(struct source *s)
 	}
 	s->addr = page_addr(h.page) + h.offset;
 	s->left = h.len;
-	if (++s->at == s->wrap)
+	if (++s->at * bpf_core_type_size(struct scatterlist) == s->wrap)
 		s->at = 0;
 }
 
 static __always_inline void next_head(struct source *s, u32 size)
 {
-	u64 page = 0, numbers = 0;
+	struct head h = read_head(s->base + (u64)s->at * size);
 
-	read_head(&page, &numbers, s->base + (u64)s->at * size);
-	s->addr = page_addr(page) + (numbers >> 32);
-	s->left = (u32)numbers;
+	s->addr = page_addr(h.page) + h.second;
+	s->left = h.first;
 	s->at++;
 }
 
@@ -150,6 +151,15 @@ static __always_inline void next_iovec(struct source *s)
 	s->at++;
 }
 
+static __always_inline void skip_bytes(struct source *s)
+{
+	u64 n = s->skip < s->left ? s->skip : s->left;
+
+	s->addr += n;
+	s->left -= n;
+	s->skip -= n;
+}
+
 static __always_inline void next_piece(struct source *s)
 {
 	switch (s->kind) {
@@ -169,13 +179,7 @@ static __always_inline void next_piece(struct source *s)
 		s->addr = s->base;
 		s->left = ~0U;
 	}
-	if (s->skip) {
-		u64 n = s->skip < s->left ? s->skip : s->left;
-
-		s->addr += n;
-		s->left -= n;
-		s->skip -= n;
-	}
+	skip_bytes(s);
 }
 
 static __always_inline int read_piece(void *dst, u32 n, const struct source *s)
@@ -183,6 +187,15 @@ static __always_inline int read_piece(void *dst, u32 n, const struct source *s)
 	if (s->kind == SRC_UBUF || s->kind == SRC_IOVEC)
 		return bpf_probe_read_user(dst, n, (void *)s->addr);
 	return bpf_probe_read_kernel(dst, n, (void *)s->addr);
+}
+
+/* n bytes of the plaintext have been read. */
+static __always_inline void go_on(struct source *s, u64 n)
+{
+	s->addr += n;
+	s->left -= n;
+	s->done += n;
+	s->want -= n;
 }
 
 /*
@@ -209,10 +222,7 @@ static long copy_step_##CAP(u32 i, struct copy *c)                              
 		s->bad = 1;                                                         \
 		return 1;                                                           \
 	}                                                                           \
-	s->addr += n;                                                               \
-	s->left -= n;                                                               \
-	s->done += n;                                                               \
-	s->want -= n;                                                               \
+	go_on(s, n);                                                                \
 	return !s->want;                                                            \
 }
 

@@ -60,7 +60,7 @@ static __always_inline int push_begins(u64 *ctx)
 		w = first_waiting(c);
 		if (w && w->rec == c->push_rec)
 			sealed(&w->e);
-		if (c->tx_state == TX_SEALING && (c->push_rec == c->tx_rec || is_sealed((void *)c->tx_rec)))
+		if (c->tx_state == TX_SEALING && (c->push_rec == c->tx_rec || is_sealed(c->tx_rec)))
 			sealed(&c->tx);
 		return 0;
 	}
@@ -100,9 +100,7 @@ static __always_inline void tell_sent(struct conn *c, u64 now)
 /* A sealed record that is in no list any more: TCP has taken it (tls_tx_records). */
 __noinline int is_handed_over(struct conn *c, u64 from)
 {
-	const struct tls_rec *rec = (void *)from;
-
-	return c && (u64)BPF_CORE_READ(rec, list.next) == LIST_POISON1 && is_sealed(rec);
+	return c && read_word(from + bpf_core_field_offset(struct tls_rec, list.next)) == LIST_POISON1 && is_sealed(from);
 }
 
 /*

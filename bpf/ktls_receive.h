@@ -72,7 +72,10 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	return 0;
 }
 
-/* The same where nobody's record is in the making and it is the one that is due, without a call. False: it is not so. */
+/*
+ * The same without a call, for nearly all: no record is in the making, and this one is
+ * the next by its sequence. False: it is another, which take_up is for.
+ */
 static __always_inline bool take_up_due(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 {
 	struct event *e = &c->rx;
@@ -133,6 +136,8 @@ static __always_inline void source_of_skb(struct conn *c, const struct sk_buff *
 	s->skb = GIVEN(skb, len) != GIVEN(skb, data_len) ? (u64)skb : 0;
 	s->base = (u64)&info->frags;
 	s->skip = GIVEN(skb_cb(skb), strp.strp.offset);
+	next_frag(s); /* at hand for the copy, which needs no loop then */
+	skip_bytes(s);
 }
 
 /* The reader's memory was not seen, and is told as unreadable. */

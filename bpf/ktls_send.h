@@ -116,7 +116,7 @@ static __always_inline void source_of_tx(struct conn *c, const struct sk_msg *gi
 	s->kind = SRC_SG;
 	s->base = (u64)&msg->sg.data;
 	s->at = bpf_core_field_exists(given->sg.start) ? GIVEN(given, sg.start) : 0;
-	s->wrap = bpf_core_field_size(msg->sg.data) / bpf_core_type_size(struct scatterlist) - 1;
+	s->wrap = bpf_core_field_size(msg->sg.data) - bpf_core_type_size(struct scatterlist);
 	if (s->at)
 		return;
 	/* The first piece, which most plaintexts have alone, is part of what the hook is given. */

@@ -59,7 +59,7 @@ static __always_inline int push_begins(u64 *ctx)
 	p = bpf_map_lookup_elem(&pending, &key);
 	if (p)
 		sealed(p);
-	if (c->tx_state == TX_SEALING && is_sealed((void *)c->tx_rec))
+	if (c->tx_state == TX_SEALING && is_sealed(c->tx_rec))
 		sealed(&c->tx);
 	return 0;
 }

@@ -119,7 +119,7 @@ static __always_inline void source_of_tx(struct conn *c, const struct sk_msg *gi
 	s->kind = SRC_SG;
 	s->base = (u64)&msg->sg.data;
 	s->at = bpf_core_field_exists(given->sg.start) ? GIVEN(given, sg.start) : 0;
-	s->wrap = bpf_core_field_size(msg->sg.data) / bpf_core_type_size(struct scatterlist) - 1;
+	s->wrap = bpf_core_field_size(msg->sg.data) - bpf_core_type_size(struct scatterlist);
 }
 
 static __always_inline int verdict_begins(u64 *ctx)

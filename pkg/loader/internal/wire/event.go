@@ -101,7 +101,7 @@ func (p *Payload) Decode(b []byte) error {
 		return fmt.Errorf("payload of %d bytes is shorter than its head", len(b))
 	}
 	le := binary.NativeEndian
-	p.Key = PayloadKey{le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint32(b[24:]), b[32]}
+	p.Key = PayloadKey{le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint32(b[24:]), uint8(le.Uint64(b[32:]))}
 	n := int(le.Uint32(b[28:]))
 	if n > len(b)-payloadSize {
 		return fmt.Errorf("payload of %d bytes in a reservation of %d", n, len(b)-payloadSize)

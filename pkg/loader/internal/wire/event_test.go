@@ -103,15 +103,18 @@ func TestPayloadLayout(t *testing.T) {
 	if size != payloadSize {
 		t.Fatalf("struct payload has %d bytes, want payloadSize, %d", size, payloadSize)
 	}
-	length := fields[slices.IndexFunc(fields, func(f objecttest.Field) bool { return f.Name == "len" })]
+	at := func(name string) int {
+		return fields[slices.IndexFunc(fields, func(f objecttest.Field) bool { return f.Name == name })].Offset
+	}
 	b := append(distinct(size), "plaintext"...)
-	binary.NativeEndian.PutUint32(b[length.Offset:], 9)
+	binary.NativeEndian.PutUint32(b[at("len"):], 9)
+	binary.NativeEndian.PutUint64(b[at("dir"):], 1)
 	var p Payload
 	if err := p.Decode(b); err != nil {
 		t.Fatal(err)
 	}
 	compareFields(t, b, fields, map[string]any{
-		"conn": p.Key.Conn, "seq": p.Key.Seq, "begun": p.Key.Begun, "gen": p.Key.Gen, "dir": p.Key.Dir,
+		"conn": p.Key.Conn, "seq": p.Key.Seq, "begun": p.Key.Begun, "gen": p.Key.Gen, "dir": uint64(p.Key.Dir),
 		"len": uint32(len(p.Data)), "data": []byte(nil),
 	})
 	if string(p.Data) != "plaintext" {
