@@ -34,14 +34,14 @@ var nothing = asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Ja
 func fold(old asm.Instructions, constants []byte) asm.Instructions {
 	targets := jumpTargets(old)
 	out := make(asm.Instructions, 0, len(old))
-	for i := 0; i < len(old); i++ {
-		if i+1 == len(old) || targets[i+1] || !readsConstant(&old[i], &old[i+1]) {
-			out = append(out, old[i])
+	for it := old.Iterate(); it.Next(); {
+		last := len(out) - 1
+		if last < 0 || targets[it.Offset] || !readsConstant(&out[last], it.Ins) {
+			out = append(out, *it.Ins)
 			continue
 		}
-		value := valueAt(constants[old[i].Constant>>32:], old[i+1].OpCode.Size())
-		out = append(out, constant(&old[i], value)...)
-		i++
+		value := valueAt(constants[out[last].Constant>>32:], it.Ins.OpCode.Size())
+		out = append(out[:last], constant(&out[last], value), nothing)
 	}
 	return out
 }
@@ -65,23 +65,18 @@ func valueAt(b []byte, size asm.Size) uint64 {
 	return binary.NativeEndian.Uint64(b)
 }
 
-// constant is what takes the place of address and of the load after it.
-func constant(address *asm.Instruction, value uint64) asm.Instructions {
-	return asm.Instructions{
-		asm.LoadImm(address.Dst, int64(value), asm.DWord).WithMetadata(address.WithReference("").Metadata), nothing}
+// constant is what takes the place of address; the load after it becomes nothing.
+func constant(address *asm.Instruction, value uint64) asm.Instruction {
+	return asm.LoadImm(address.Dst, int64(value), asm.DWord).WithMetadata(address.WithReference("").Metadata)
 }
 
-// jumpTargets are the indices of the instructions that are jumped to, by the jumps that
-// the compiler makes: none of 32 bits (gotol), which it is not asked for.
-func jumpTargets(all asm.Instructions) map[int]bool {
-	index := map[asm.RawInstructionOffset]int{}
-	for it := all.Iterate(); it.Next(); {
-		index[it.Offset] = it.Index
-	}
-	targets := map[int]bool{}
+// jumpTargets are the places that are jumped to, by the jumps that the compiler makes:
+// none of 32 bits (gotol), which it is not asked for.
+func jumpTargets(all asm.Instructions) map[asm.RawInstructionOffset]bool {
+	targets := map[asm.RawInstructionOffset]bool{}
 	for it := all.Iterate(); it.Next(); {
 		if isBranch(it.Ins) {
-			targets[index[it.Offset+1+asm.RawInstructionOffset(it.Ins.Offset)]] = true
+			targets[it.Offset+1+asm.RawInstructionOffset(it.Ins.Offset)] = true
 		}
 	}
 	return targets
