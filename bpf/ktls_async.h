@@ -88,7 +88,7 @@ static __always_inline int decryption_ends(u64 *ctx)
 	const struct crypto_async_request *req = (void *)ctx[0];
 	const struct aead_request *aead = (void *)req;
 	const struct tls_decrypt_ctx *dctx;
-	struct sg_head out;
+	struct head out;
 	int err = ctx[1];
 	struct opening *o;
 	struct source *s;
@@ -105,7 +105,7 @@ static __always_inline int decryption_ends(u64 *ctx)
 		count_lost(LOST_PAYLOAD_UNREADABLE, DIR_RX);
 		return 0;
 	}
-	aad = page_addr(out.page) + out.offset;
+	aad = page_addr(out.page) + out.first;
 	dctx = (void *)(aad - bpf_core_field_offset(struct tls_decrypt_ctx, aad));
 	c = conn_lookup((u64)BPF_CORE_READ(dctx, sk));
 	o = bpf_map_lookup_elem(&opening, &zero);

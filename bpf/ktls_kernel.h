@@ -65,15 +65,16 @@ extern void *bpf_rdonly_cast(const void *obj, u32 btf_id) __ksym __weak;
 const volatile u32 have_cast = 0; /* the kernel has bpf_rdonly_cast (from 6.2) */
 
 /*
- * 8 bytes of the kernel's memory. A pointer of a type that begins with such a
- * number reads them with an instruction where a helper takes eighty. The type has
- * to be one of vmlinux; what the bytes are does not matter.
+ * 8 bytes of the kernel's memory, where have_cast. A pointer of a type that begins with
+ * such a number reads them with an instruction where a helper takes eighty. The type
+ * has to be one of vmlinux; what the bytes are does not matter.
  */
 static __always_inline u64 cast_word(u64 addr)
 {
 	return ((struct timespec64 *)bpf_rdonly_cast((void *)addr, bpf_core_type_id_kernel(struct timespec64)))->tv_sec;
 }
 
+/* The same on any kernel. */
 static __always_inline u64 read_word(u64 addr)
 {
 	u64 v = 0;

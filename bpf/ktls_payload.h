@@ -24,12 +24,14 @@ static __always_inline u64 page_addr(u64 page)
 	return page_offset_base + (size == 64 ? nth >> 6 : nth / size) * PAGE_SIZE;
 }
 
-/* How a struct scatterlist, bio_vec and skb_frag begins: with its page and two numbers, see below. One read takes all three. */
-
 #define BEGINS_AS(type, first, second, third)                                                            \
 	(bpf_core_field_offset(struct type, first) == 0 && bpf_core_field_offset(struct type, second) == 8 && \
 	 bpf_core_field_offset(struct type, third) == 12)
 
+/*
+ * How a struct scatterlist, bio_vec and skb_frag begins, in one read: with its page and
+ * two numbers, of a scatterlist offset and length, of the others length and offset.
+ */
 struct head { u64 page; u32 first, second; };
 
 /* Where it cannot be read, all is 0. */
@@ -46,16 +48,12 @@ static __always_inline struct head read_head(u64 from)
 	return h;
 }
 
-struct sg_head { u64 page; u32 offset, len; };
-
-static __always_inline bool read_sg(struct sg_head *h, u64 sg)
+static __always_inline bool read_sg(struct head *h, u64 sg)
 {
-	struct head begin;
-
 	if (!BEGINS_AS(scatterlist, page_link, offset, length))
 		return false;
-	begin = read_head(sg);
-	*h = (struct sg_head){ begin.page & ~3ULL, begin.first, begin.second };
+	*h = read_head(sg);
+	h->page &= ~3ULL;
 	return h->page;
 }
 
@@ -95,14 +93,14 @@ static __always_inline void next_unknown(struct source *s)
 
 static __always_inline void next_sg(struct source *s)
 {
-	struct sg_head h;
+	struct head h;
 
 	if (!read_sg(&h, s->base + (u64)s->at * bpf_core_type_size(struct scatterlist))) {
 		next_unknown(s);
 		return;
 	}
-	s->addr = page_addr(h.page) + h.offset;
-	s->left = h.len;
+	s->addr = page_addr(h.page) + h.first;
+	s->left = h.second;
 	if (++s->at * bpf_core_type_size(struct scatterlist) == s->wrap)
 		s->at = 0;
 }

@@ -35,7 +35,28 @@ static __always_inline bool may_be_direct(const struct conn *c)
 	return c->rx.version != TLS_1_3 || c->rx.mode & MODE_NO_PAD;
 }
 
-/* The record seq is in the making from now on; begun is 0 where it does not matter. A global function, see emit_socket. */
+/* c->rx is the record seq from now on; begun is 0 where it does not matter. */
+static __always_inline void begin_rx(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight, u32 was)
+{
+	struct event *e = &c->rx;
+
+	e->kind = KIND_RECORD;
+	e->rec.weight = weight;
+	e->rec.stamp[0] = c->ready_ts ? c->ready_ts : begun;
+	e->rec.stamp[1] = has_stages(e) ? begun : NOT_MEASURED;
+	e->rec.stamp[2] = e->rec.stamp[3] = 0;
+	e->rec.seq = seq;
+	e->rec.op = op;
+	if (matching)
+		e->rec.hits = e->rec.matched = 0;
+	set_maker(e, &c->maker[DIR_RX]);
+	c->rx_call = bpf_get_current_pid_tgid();
+	c->rx_failed = 0;
+	c->rx_state = ((was & ~RX_STATE) + RX_TICKET) | RX_OPENING;
+	c->ready_ts = 0;
+}
+
+/* Take a record up, and let go the one before if its call goes on. A global function, see emit_socket. */
 __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 {
 	bool late = false;
@@ -56,19 +77,7 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	}
 	c->rx_late = late;
 	begin_at(c, DIR_RX, seq);
-	e->kind = KIND_RECORD;
-	e->rec.weight = weight;
-	e->rec.stamp[0] = c->ready_ts ? c->ready_ts : begun;
-	e->rec.stamp[1] = has_stages(e) ? begun : NOT_MEASURED;
-	e->rec.stamp[2] = e->rec.stamp[3] = 0;
-	e->rec.seq = seq;
-	e->rec.op = op;
-	e->rec.hits = e->rec.matched = 0;
-	set_maker(e, &c->maker[DIR_RX]);
-	c->rx_call = bpf_get_current_pid_tgid();
-	c->rx_state = opening;
-	c->rx_failed = 0;
-	c->ready_ts = 0;
+	begin_rx(c, seq, begun, op, weight, was);
 	return 0;
 }
 
@@ -78,24 +87,10 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
  */
 static __always_inline bool take_up_due(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 {
-	struct event *e = &c->rx;
-
 	if (c->rx_state & RX_STATE || !c->key_told[DIR_RX] || seq != c->next[DIR_RX])
 		return false;
-	e->kind = KIND_RECORD;
-	e->rec.weight = weight;
-	e->rec.stamp[0] = c->ready_ts ? c->ready_ts : begun;
-	e->rec.stamp[1] = has_stages(e) ? begun : NOT_MEASURED;
-	e->rec.stamp[2] = e->rec.stamp[3] = 0;
-	e->rec.seq = seq;
-	e->rec.op = op;
-	if (matching)
-		e->rec.hits = e->rec.matched = 0;
-	set_maker(e, &c->maker[DIR_RX]);
-	c->rx_call = bpf_get_current_pid_tgid();
-	c->rx_late = c->rx_failed = 0;
-	c->rx_state = ((c->rx_state & ~RX_STATE) + RX_TICKET) | RX_OPENING;
-	c->ready_ts = 0;
+	c->rx_late = 0;
+	begin_rx(c, seq, begun, op, weight, c->rx_state);
 	return true;
 }
 
