@@ -36,11 +36,8 @@ type line struct {
 	Records   map[string]uint64 `json:"records"`
 	Unmatched uint64            `json:"unmatched"`
 	Lost      map[string]uint64 `json:"lost"`
-	Cost      []struct {
-		Program string `json:"program"`
-		Skipped int    `json:"skipped"`
-	} `json:"cost"`
-	Missing []string `json:"missing_hooks"`
+	Cost      costs             `json:"cost"`
+	Missing   []string          `json:"missing_hooks"`
 	sampling
 	web
 }
@@ -239,7 +236,17 @@ func (l *line) skips(programs ...string) (n int) {
 	if l == nil {
 		return 0
 	}
-	for _, c := range l.Cost {
+	return l.Cost.skips(programs...)
+}
+
+// costs are those of each program.
+type costs []struct {
+	Program string `json:"program"`
+	Skipped int    `json:"skipped"`
+}
+
+func (all costs) skips(programs ...string) (n int) {
+	for _, c := range all {
 		if slices.Contains(programs, c.Program) {
 			n += c.Skipped
 		}

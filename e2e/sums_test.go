@@ -20,11 +20,8 @@ type snapshot struct {
 	Lost  int   `json:"lost_total"`
 	Conns []row `json:"connections"`
 	Run   struct {
-		Filter string `json:"filter"`
-		Cost   []struct {
-			Program string
-			Skipped int
-		} `json:"cost"`
+		Filter   string                  `json:"filter"`
+		Cost     costs                   `json:"cost"`
 		CostOver uint64                  `json:"cost_over_ns"`
 		Rings    []struct{ Name string } `json:"rings"`
 	} `json:"run"`
@@ -220,7 +217,8 @@ func checkSums(t *testing.T, got trace, snaps []snapshot, p *pair, dir string, c
 	if crowd && dir == "rx" {
 		count = lateMax + 1
 	}
-	if n := skipsOf(got, snaps); n > 0 && int(have.Lat.Count) != count {
+	n := got.summary(t).skips(timing...) + snaps[len(snaps)-1].Run.Cost.skips(timing...)
+	if n > 0 && int(have.Lat.Count) != count {
 		t.Logf("%d %s: %d records with times, want %d: the kernel skipped hooks %d times", lport, dir, have.Lat.Count, count, n)
 		return
 	}
@@ -233,19 +231,9 @@ func checkSums(t *testing.T, got trace, snaps []snapshot, p *pair, dir string, c
 	checkTimesOf(t, lport, dir, have, timed)
 }
 
-// skipsOf is how often the kernel skipped hooks of either, each of which can leave times
-// unknown: of a call that reads many records, those of all.
-func skipsOf(got trace, snaps []snapshot) (n int) {
-	for _, l := range got.ofType("summary") {
-		for _, c := range l.Cost {
-			n += c.Skipped
-		}
-	}
-	for _, c := range snaps[len(snaps)-1].Run.Cost {
-		n += c.Skipped
-	}
-	return n
-}
+// timing are the hooks without which a record's begin or its end is unknown: of a call
+// that reads many records, the end of all.
+var timing = []string{"verdict_enter", "msg_free", "open_enter", "recvmsg_exit"}
 
 func checkTimesOf(t *testing.T, lport int, dir string, have *sums, timed []uint64) {
 	t.Helper()
