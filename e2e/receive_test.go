@@ -243,7 +243,7 @@ func badHeaderBehind(t *testing.T, p *pair) expectation {
 	}
 	return expectation{checkOnly: true, check: func(t *testing.T, _ *pair, tr trace) {
 		comparePieces(t, tr.stream(bad.rport, bad.lport, "rx"), data("recv", b), "rx", security{"1.3", "AES-GCM-128", "sw"})
-		errs := tr.filter(func(l *line) bool { return l.Type == "error" && l.Sock.LPort == bad.rport })
+		errs := tr.of(bad.rport, bad.lport).ofType("error")
 		if len(errs) != 1 || errs[0].Errno != "EMSGSIZE" || errs[0].Seq != 1 || errs[0].Content != "handshake" {
 			t.Errorf("errors %+v", errs)
 		}
@@ -260,7 +260,7 @@ type failure struct {
 // checkFailure wants one error of the receiver of p, and no record.
 func checkFailure(t *testing.T, tr trace, p *pair, want failure) {
 	t.Helper()
-	errs := tr.filter(func(l *line) bool { return l.Type == "error" && l.Sock.LPort == p.rport })
+	errs := tr.of(p.rport, p.lport).ofType("error")
 	if len(errs) != 1 {
 		t.Fatalf("%d errors: %+v", len(errs), errs)
 	}
