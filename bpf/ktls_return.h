@@ -65,7 +65,7 @@ static __always_inline int call_returns(u64 sk, u8 op)
 {
 	struct conn *c = conn_lookup(sk);
 	struct slot *place;
-	bool skipped = false, taken;
+	bool skipped = false, taken, behind;
 	u64 now, pos;
 	u8 matched;
 	u32 was;
@@ -85,8 +85,9 @@ static __always_inline int call_returns(u64 sk, u8 op)
 		}
 		return 0;
 	}
-	now = bpf_ktime_get_ns();
-	if (ready_by_data && !c->ready_ts && has_queued(sk))
+	behind = ready_by_data && !c->ready_ts && has_queued(sk);
+	now = bpf_ktime_get_ns(); /* behind that look: before it, this task can lose its processor, and what is sent meanwhile would seem to be there already */
+	if (behind)
 		c->ready_ts = now;
 	if (aggregate)
 		return add_return(c, was, now, op);
