@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"math"
 	"slices"
 	"testing"
 
@@ -211,41 +212,21 @@ func (tr trace) nothingTold(t *testing.T) {
 	tr.nothingToldBut(t, func(string) bool { return false })
 }
 
-// noLossesButSkips allows records to be missing whose every hook the kernel skipped,
-// where many tasks trace at once (LIMITATIONS).
-func (tr trace) noLossesButSkips(t *testing.T) {
-	t.Helper()
-	s := tr.summary(t)
-	n := s.Lost["skipped"]
-	if n == 0 {
-		tr.noLosses(t)
-		return
-	}
-	if most := s.skips("verdict_enter", "open_exit"); n > uint64(most) {
-		t.Errorf("%d records are told as skipped, the kernel skipped their hooks %d times", n, most)
-	}
-	t.Logf("%d records of which no hook told", n)
-	for cause := range s.Lost {
-		if cause != "skipped" && cause != unreadable {
-			t.Errorf("lost %v", s.Lost)
-		}
-	}
-	if len(s.Missing) != 0 {
-		t.Errorf("hooks are missing: %v", s.Missing)
-	}
-	tr.checkTimes(t)
-}
-
 func (tr trace) nothingToldBut(t *testing.T, known func(missing string) bool) {
 	t.Helper()
 	s := tr.summary(t)
 	lost, told := maps.Clone(s.Lost), tr.ofType("lost")
-	// A record whose first hook was skipped for all its copies has no bytes (LIMITATIONS).
-	if n := lost[unreadable]; n > 0 && n <= uint64(s.skips("verdict_enter", "open_enter")) {
-		t.Logf("%d records without bytes: the kernel skipped their first hook", n)
-		delete(lost, unreadable)
-		told = slices.DeleteFunc(told, func(l line) bool { return l.Cause == unreadable })
+	forgive := func(cause string, most int, hooks ...string) {
+		if n := lost[cause]; n > 0 && n <= uint64(min(most, s.skips(hooks...))) {
+			t.Logf("%d records are %s: the kernel skipped their hooks", n, cause)
+			delete(lost, cause)
+			told = slices.DeleteFunc(told, func(l line) bool { return l.Cause == cause || cause == skipped && l.Cause == "gap" })
+		}
 	}
+	// A record whose first hook was skipped for all its copies has no bytes, one whose
+	// hooks were all skipped is counted (LIMITATIONS).
+	forgive(unreadable, math.MaxInt, "verdict_enter", "open_enter")
+	forgive(skipped, mostSkipped, "verdict_enter", "open_exit")
 	if len(lost) != 0 || len(told) != 0 {
 		t.Errorf("lost %v, %+v", lost, told)
 	}
@@ -253,6 +234,18 @@ func (tr trace) nothingToldBut(t *testing.T, known func(missing string) bool) {
 		t.Errorf("hooks are missing: %v", missing)
 	}
 }
+
+// mostSkipped is how many records a kernel that preempts itself may skip in one test:
+// that all hooks of one are skipped is rare, and more are a fault.
+const mostSkipped = 12
+
+// hasSkipped says whether the kernel skipped records of a direction of a connection,
+// which the trace tells as a gap.
+func (tr trace) hasSkipped(lport, rport int, dir string) bool {
+	return slices.ContainsFunc(tr.of(lport, rport).ofType("lost"), func(l line) bool { return l.Cause == "gap" && l.Dir == dir })
+}
+
+const skipped = "skipped"
 
 const unreadable = "payload_unreadable"
 
@@ -279,6 +272,7 @@ func (all costs) skips(programs ...string) (n int) {
 	return n
 }
 
+// contiguous: sequences have no gap but those that are told.
 func (tr trace) contiguous(t *testing.T) {
 	t.Helper()
 	type key struct {
@@ -288,7 +282,7 @@ func (tr trace) contiguous(t *testing.T) {
 	last := map[key]record{}
 	for _, l := range tr.ofType("record") {
 		k := key{l.Sock, l.Dir}
-		if p, ok := last[k]; ok && l.Seq != p.Seq+1 && l.Gen == p.Gen {
+		if p, ok := last[k]; ok && l.Seq != p.Seq+1 && l.Gen == p.Gen && !tr.hasSkipped(l.Sock.LPort, l.Sock.RPort, l.Dir) {
 			t.Errorf("%v: sequence %d follows %d", k, l.Seq, p.Seq)
 		}
 		last[k] = l.record
