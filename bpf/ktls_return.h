@@ -85,8 +85,12 @@ static __always_inline int call_returns(u64 sk, u8 op)
 		}
 		return 0;
 	}
+	/*
+	 * The time is taken after the look: between the two this task can lose its processor,
+	 * and what is sent meanwhile would seem to have been there.
+	 */
 	behind = ready_by_data && !c->ready_ts && has_queued(sk);
-	now = bpf_ktime_get_ns(); /* behind that look: before it, this task can lose its processor, and what is sent meanwhile would seem to be there already */
+	now = bpf_ktime_get_ns();
 	if (behind)
 		c->ready_ts = now;
 	if (aggregate)
