@@ -513,7 +513,7 @@ func (a *auditor) checkSummary(l *line) {
 // beside it explains it (docs/events.md).
 func (a *auditor) lostInAll() map[string]uint64 {
 	all := maps.Clone(a.lost)
-	explained := all["ring_full"] + all["pending_map_full"] + all["skipped"]
+	explained := all["ring_full"] + all["pending_map_full"] + all[skipped]
 	if all["gap"] -= min(all["gap"], explained); all["gap"] == 0 {
 		delete(all, "gap")
 	}

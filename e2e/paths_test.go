@@ -81,8 +81,7 @@ func playPaths(t *testing.T, tr *tracer, paths []path, noLosses func(trace, *tes
 	for _, x := range all {
 		t.Run(x.name, func(t *testing.T) {
 			if got.hasSkipped(x.p.lport, x.p.rport, "tx") || got.hasSkipped(x.p.rport, x.p.lport, "rx") {
-				t.Log("not compared: the kernel skipped records, which the trace has told") // noLosses has looked at how many
-				return
+				t.Skip("the kernel skipped records of this connection, which the trace has told") // noLosses has looked at how many
 			}
 			if !x.want.checkOnly {
 				comparePieces(t, got.stream(x.p.lport, x.p.rport, "tx"), x.want.tx, "tx", x.s)
