@@ -54,6 +54,7 @@ static __always_inline int encryption_ends(u64 *ctx)
 	}
 	if (err) {
 		c->tx_failed = 1;
+		c->tx_err = -err;
 		emit_kernel_failure(e, stages ? e->rec.seq : c->next[DIR_TX], err, FUNC_ENCRYPT_DONE, e->type);
 		return 0;
 	}

@@ -58,7 +58,9 @@ struct record {
 	u8 op;
 	u8 picked;   /* chosen by turn, see sampling */
 	u8 ctl[2];
-	u8 pad[5];
+	u8 unsent;   /* tx: it was sealed, and has been freed before TCP had all of it */
+	u16 err;     /* of these: what the connection had failed with, positive; 0: it was closed first */
+	u8 pad[2];
 };
 
 /* KIND_SOCKET. Of both directions, tx first. */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The hooks of a connection: its keys, its end, and what goes wrong on the way. */
+/* The hooks of a connection: its keys, and what goes wrong on the way. */
 #ifndef KTLS_LIFE_H
 #define KTLS_LIFE_H
 
-#include "ktls_push.h"
-#include "ktls_receive.h"
+#include "ktls_end.h"
 
 /* What a network card seals gets its key elsewhere (tls_set_device_offload), and no hook sees its records. */
 static __always_inline void tell_other_key(struct conn *c, u8 dir)
@@ -13,61 +12,6 @@ static __always_inline void tell_other_key(struct conn *c, u8 dir)
 
 	if (mode != TLS_BASE && !c->key_told[dir & 1] && mode != TLS_HW)
 		key_missed(c, dir, read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx));
-}
-
-/* What is sealed and was never handed over is still a record. */
-static __always_inline void flush_tx(struct conn *c)
-{
-	if (c->tx_state == TX_SEALING && (__s64)(c->end_seq[DIR_TX] - c->tx.rec.seq) > 0)
-		emit_record(&c->tx, &c->tx.rec.hidden, &c->sampled[DIR_TX]);
-	c->tx_state = TX_IDLE;
-}
-
-/* What is sealed and was never handed over: those that wait, and the last one. */
-static __always_inline void flush_sent(struct conn *c)
-{
-	if (others_wait(c))
-		tell_waiting(c, c->tail - c->head, 0, 0);
-	flush_tx(c);
-}
-
-static __always_inline void begin_close(struct conn *c)
-{
-	c->end_seq[DIR_TX] = read_seq(c->seq_tx);
-	c->end_seq[DIR_RX] = read_seq(c->seq_rx);
-	c->closing = 1;
-}
-
-/*
- * The end of a connection: what is known of it leaves. id is what c->alive was when
- * its caller decided. A global function, see emit_socket.
- */
-__noinline int end_conn(struct conn *c, u64 id)
-{
-	u64 sk;
-
-	if (!c)
-		return 0;
-	sk = *(volatile u64 *)&c->sk;
-	if (!conn_take(c, id))
-		return 0;
-	flush_sent(c);
-	if (c->closing && !c->unwanted && c->tx.mode == TLS_SW)
-		count_skipped(c, DIR_TX, c->end_seq[DIR_TX] + c->old);
-	if ((c->rx_state & RX_STATE) == RX_OPENED)
-		emit_record(&c->rx, &c->rx.rec.hidden, &c->sampled[DIR_RX]);
-	if (c->closing && !c->unwanted && mode_of(c, DIR_RX) == TLS_SW)
-		count_skipped(c, DIR_RX, c->end_seq[DIR_RX]);
-	if (!c->closing) { /* its context may be gone: what is due is all that is known */
-		c->end_seq[DIR_TX] = c->next[DIR_TX];
-		c->end_seq[DIR_RX] = c->next[DIR_RX];
-		c->closing = 1;
-	}
-	if (aggregate)
-		close_stats(c->rx.conn);
-	emit_socket(c, STATE_CLOSE, 0, 0);
-	conn_free(c, sk);
-	return 0;
 }
 
 static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
@@ -140,67 +84,6 @@ static __always_inline int option_is_set(u64 *ctx)
 	return 0;
 }
 
-static __always_inline int release_ends(u64 *ctx)
-{
-	struct conn *c = conn_lookup(ctx[0]);
-
-	if (c)
-		flush_sent(c);
-	return 0;
-}
-
-/* The last point where the sequences are there: 6.1 frees them before it sends what is left. */
-static __always_inline int close_begins(u64 *ctx)
-{
-	struct conn *c = conn_find(ctx[0]);
-
-	if (c && !c->closing)
-		begin_close(c);
-	else if (!c && !stages) /* its sends are counted as they begin */
-		count_unmet(ctx[0], DIR_TX, false);
-	return 0;
-}
-
-/*
- * tls_sw_free_ctx_tx(tls_ctx), tls_sw_free_ctx_rx(tls_ctx): no more records, and the
- * socket is still there, so that no other can be at its address. What comes later is
- * for what is not closed here.
- */
-static __always_inline int side_goes(u64 *ctx)
-{
-	const struct tls_context *t = (void *)ctx[0];
-	struct conn *c = conn_find((u64)GIVEN(t, sk));
-	u64 id = c ? c->alive : 0;
-
-	if (c && c->closing && c->ctx == ctx[0])
-		end_conn(c, id);
-	return 0;
-}
-
-static __always_inline int free_begins(u64 *ctx)
-{
-	struct conn *c = conn_find(ctx[0]);
-	u64 id = c ? c->alive : 0;
-
-	if (!c || c->ctx != ctx[1])
-		return 0;
-	if (!c->closing) /* where hooks are skipped the sequences are still there */
-		begin_close(c);
-	end_conn(c, id);
-	return 0;
-}
-
-/* A connection that a network card seals is freed later, without its socket. */
-static __always_inline int close_ends(u64 *ctx)
-{
-	struct conn *c = conn_find(ctx[0]);
-	u64 id = c ? c->alive : 0;
-
-	if (c && c->closing)
-		end_conn(c, id);
-	return 0;
-}
-
 /* Where a TCP that refuses a record ends the connection, tls_push_sg was the last hook. */
 static __always_inline u64 failed_seq(struct conn *c)
 {
@@ -225,10 +108,11 @@ static __always_inline int abort_begins(u64 *ctx)
 
 	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed)
 		return 0;
-	if (!stages && sends(c))
-		emit_failure(&c->tx, c->next[DIR_TX], err, FUNC_ERR_ABORT);
-	else if (c->tx_state == TX_SEALING || others_wait(c))
-		emit_failure(&c->tx, failed_seq(c), err, FUNC_ERR_ABORT);
+	/* What TCP does not take it refuses at each further attempt. */
+	if (c->tx_err == (u16)-err || !(stages ? c->tx_state == TX_SEALING || others_wait(c) : sends(c)))
+		return 0;
+	c->tx_err = -err;
+	emit_failure(&c->tx, stages ? failed_seq(c) : c->next[DIR_TX], err, FUNC_ERR_ABORT);
 	return 0;
 }
 

@@ -78,8 +78,10 @@ static __always_inline int partial_freed(u64 *ctx)
 {
 	struct conn *c = conn_lookup(ctx[0]);
 
-	if (c)
-		c->push_rec = 0;
+	if (!c)
+		return 0;
+	c->push_rec = 0;
+	c->dead_rec = head_record((void *)c->priv_tx);
 	return 0;
 }
 
@@ -103,6 +105,59 @@ __noinline int is_handed_over(struct conn *c, u64 from)
 	return c && read_word(from + bpf_core_field_offset(struct tls_rec, list.next)) == LIST_POISON1 && is_sealed(from);
 }
 
+/* A sealed record that TCP has not got, and never will. */
+static __always_inline void set_unsent(struct event *e, const struct conn *c)
+{
+	e->rec.unsent = 1;
+	e->rec.err = c->tx_err;
+}
+
+static __always_inline void tell_unsent(struct conn *c, u64 rec)
+{
+	u32 place = others_wait(c) ? place_of(c, rec) : 0;
+	struct waiting *w;
+
+	if (place > 1) /* what no hook has seen freed */
+		tell_waiting(c, place - 1, 0, 0);
+	w = place ? first_waiting(c) : 0;
+	if (w) {
+		set_unsent(&w->e, c);
+		tell_waiting(c, 1, 0, 0);
+	} else if (rec == c->tx_rec && c->tx_state == TX_SEALING) {
+		c->tx_state = TX_IDLE;
+		set_unsent(&c->tx, c);
+		emit_record(&c->tx, &c->tx.rec.hidden, &c->sampled[DIR_TX]);
+		c->tx.rec.unsent = 0;
+	}
+}
+
+/*
+ * The connection closes, and one of a record's two messages is freed. Of one that TCP
+ * has not got the ciphertext goes first (tls_sw_release_resources_tx); the others have
+ * none any more. True: it is such a one.
+ */
+static __always_inline bool dies(struct conn *c, u64 rec)
+{
+	u64 sealed_in = rec + bpf_core_field_offset(struct tls_rec, msg_plaintext) - bpf_core_field_offset(struct tls_rec, msg_encrypted);
+
+	if (rec == c->dead_rec)
+		return true;
+	c->dead_rec = sealed_in;
+	if (c->push_rec == sealed_in) /* it was tried once more */
+		c->push_rec = 0;
+	return false;
+}
+
+/* With stages. A global function, see emit_socket. */
+__noinline int free_at_close(struct conn *c)
+{
+	u64 rec = c ? c->freed : 0;
+
+	if (c && dies(c, rec) && is_sealed(rec))
+		tell_unsent(c, rec);
+	return 0;
+}
+
 /*
  * sk_msg_free(sk, msg): the kernel lets go the plaintext of a record that TCP has
  * taken. Failures let it go too, and so does the end of a connection; others use the
@@ -121,15 +176,22 @@ static __always_inline int message_freed(u64 *ctx)
 	if (!c || c->tx.mode == TLS_HW)
 		return 0;
 	expected = given == c->push_rec;
-	if (stages && !expected && c->closing)
-		return 0;
+	if (stages && !expected && c->closing) {
+		c->freed = given;
+		return free_at_close(c);
+	}
 	/* By way of the map the verifier forgets that this is a pointer. */
 	c->push_rec = given;
 	rec = *(volatile u64 *)&c->push_rec;
 	if (!stages) {
+		if (c->closing && dies(c, rec)) {
+			if (is_sealed(rec))
+				sent_whole(c, rec, GIVEN(msg, sg.size), true);
+			return 0;
+		}
 		/* Others are let go too: unsealed ones, ciphertexts. On a kernel where looking costs much that happens where something went wrong. */
 		if (!(have_cast || c->closing || GIVEN(sk, sk_err)) || is_handed_over(c, rec))
-			sent_whole(c, rec, GIVEN(msg, sg.size));
+			sent_whole(c, rec, GIVEN(msg, sg.size), false);
 		return 0;
 	}
 	/* Where push_enter was skipped, or something went wrong, the record has to be looked at. */

@@ -40,7 +40,7 @@ static __always_inline void emit_record(struct event *e, u64 *hidden, struct sam
 		skip(s);
 		return;
 	}
-	if (aggregate && !counted(e))
+	if (aggregate && !e->rec.unsent && !counted(e)) /* what was not sent is in no sum */
 		return;
 	e->rec.hidden = *hidden;
 	stand_for(e, s);

@@ -106,6 +106,7 @@ struct tls_rec {
 	struct list_head list;
 	int tx_ready;
 	struct sk_msg msg_plaintext;
+	struct sk_msg msg_encrypted;
 	char content_type;
 	struct sock *sk;
 	struct aead_request aead_req;

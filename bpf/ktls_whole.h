@@ -33,7 +33,7 @@ static __always_inline u64 begin_of(const struct conn *c, bool alone)
 }
 
 /* Count a record without stages, or tell of it where it is more than that. */
-static __always_inline void tell_whole(struct conn *c, u64 from, u64 seq, u32 len, u64 begun, u64 end)
+static __always_inline void tell_whole(struct conn *c, u64 from, u64 seq, u32 len, u64 begun, u64 end, bool unsent)
 {
 	struct event *e = &c->tx;
 	struct plain p;
@@ -43,12 +43,12 @@ static __always_inline void tell_whole(struct conn *c, u64 from, u64 seq, u32 le
 	e->rec.seq = seq;
 	e->rec.stamp[2] = NOT_MEASURED;
 	e->rec.weight = stage_weight(e, &c->nth[DIR_TX]);
-	if (is_plain(e)) {
+	if (!unsent && is_plain(e)) {
 		p = (struct plain){ begun, end, seq, len, e->gen, e->flags };
 		add_plain(e, DIR_TX, &p);
 		return;
 	}
-	if (e->type != TYPE_DATA) /* an event */
+	if (unsent || e->type != TYPE_DATA) /* an event */
 		e->rec.weight = 1;
 	e->rec.stamp[0] = begun;
 	e->rec.stamp[1] = NOT_MEASURED;
@@ -57,7 +57,10 @@ static __always_inline void tell_whole(struct conn *c, u64 from, u64 seq, u32 le
 	e->rec.hits = e->rec.matched = 0;
 	set_maker(e, &c->maker[DIR_TX]);
 	e->rec.op = send_op(e->flags);
+	e->rec.unsent = unsent;
+	e->rec.err = c->tx_err;
 	emit_record(e, &e->rec.hidden, &c->sampled[DIR_TX]);
+	e->rec.unsent = 0;
 }
 
 /* How many records have been sealed. At the end 6.1 has freed the sequence before it frees the records. */
@@ -78,14 +81,14 @@ static __always_inline u64 sealed_of(struct conn *c)
  * the connection ends before that. TCP takes records in their order; in the list are
  * those that are sealed and wait.
  */
-static __always_inline void sent_whole(struct conn *c, u64 from, u32 len)
+static __always_inline void sent_whole(struct conn *c, u64 from, u32 len, bool unsent)
 {
 	u64 seq = c->next[DIR_TX], sealed, begun, now = c->closing ? 0 : bpf_ktime_get_ns();
 
 	if (c->old) { /* TCP had no room for it under the key before */
 		c->old--;
 		c->tx.gen--;
-		tell_whole(c, from, c->old_next++, len, 0, now);
+		tell_whole(c, from, c->old_next++, len, 0, now, unsent);
 		c->tx.gen++;
 		return;
 	}
@@ -101,7 +104,7 @@ static __always_inline void sent_whole(struct conn *c, u64 from, u32 len)
 	c->next[DIR_TX] = seq + 1;
 	begun = begin_of(c, sealed - seq == 1);
 	c->open_ts = c->next_ts = now; /* what follows in the same call is the next record */
-	tell_whole(c, from, seq, len, begun, now);
+	tell_whole(c, from, seq, len, begun, now, unsent);
 }
 
 /* Without stages: what is sealed under the key that ends, and waits for TCP. */

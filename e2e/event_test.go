@@ -26,6 +26,7 @@ type line struct {
 	Container string            `json:"container"`
 	Lat       map[string]uint64 `json:"lat_ns"`
 	Errno     string            `json:"errno"`
+	Sent      *bool             `json:"sent"`
 	Func      string            `json:"func"`
 	Cause     string            `json:"cause"`
 	Count     uint64            `json:"count"`

@@ -89,11 +89,9 @@ func (e *entry) record(r *event.Record) {
 // count adds a record to the totals, with those that it stands for, and to the
 // histograms.
 func (e *entry) count(r *event.Record) {
-	d, totals := r.Dir&1, &e.edit().Totals
-	totals.Records[d] += r.Weight()
-	totals.Bytes[d] += r.Weight() * uint64(r.Len)
+	e.edit().Totals.Add(r, r.Weight())
 	if r.Lat.Total != 0 {
-		e.hists(d).add(&r.Lat)
+		e.hists(r.Dir & 1).add(&r.Lat)
 	}
 }
 

@@ -133,8 +133,7 @@ func (t *Table) grow(now, before *event.Totals) {
 func (t *Table) record(r *event.Record) {
 	t.keep(r)
 	if !t.cfg.Sampled {
-		t.totals.Records[r.Dir&1] += r.Weight()
-		t.totals.Bytes[r.Dir&1] += r.Weight() * uint64(r.Len)
+		t.totals.Add(r, r.Weight())
 	}
 	e := t.entry(&r.Conn, r.Mono)
 	if e == nil {

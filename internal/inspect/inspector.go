@@ -89,6 +89,10 @@ func (in *Inspector) record(r *event.Record) error {
 	if err != nil {
 		return err
 	}
+	if r.Unsent { // what never left is no part of what was said
+		shown := *r
+		shown.Payload, r = nil, &shown
+	}
 	return c.streams[r.Dir&1].record(r)
 }
 

@@ -48,6 +48,9 @@ func NewBuilder(cfg Config) *Builder {
 func (b *Builder) Event(ev event.Event, emit Emit) error {
 	switch ev := ev.(type) {
 	case *event.Record:
+		if ev.Unsent { // no packet would have been
+			return nil
+		}
 		return b.record(ev, emit)
 	case *event.Socket:
 		return b.socket(ev, emit)

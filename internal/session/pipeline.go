@@ -97,8 +97,8 @@ func (p *pipeline) record(r *event.Record) error {
 		p.first()
 		p.first = nil
 	}
-	count(&p.totals, r)
-	count(p.conn(r.Conn.ID), r)
+	p.totals.Add(r, 1)
+	p.conn(r.Conn.ID).Add(r, 1)
 	if err := p.out.Write(r); err != nil {
 		return err
 	}
@@ -127,11 +127,6 @@ func (p *pipeline) wants(r *event.Record) (bool, error) {
 		return true, nil
 	}
 	return p.pass(r)
-}
-
-func count(t *event.Totals, r *event.Record) {
-	t.Records[r.Dir&1]++
-	t.Bytes[r.Dir&1] += uint64(r.Len)
 }
 
 // conn is the tally of a connection that something is shown of.

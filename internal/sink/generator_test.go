@@ -88,6 +88,9 @@ func (g *generator) record() *event.Record {
 		Lat: event.Latency{Stage: [3]uint64{g.uint(), g.uint(), g.uint()}, Total: g.uint()},
 	}
 	r.Skipped = g.uint() % (1 << 32)
+	if r.Unsent = g.byte()%4 == 0; r.Unsent {
+		r.Errno = uint32(g.uint())
+	}
 	if r.Type%2 == 0 {
 		r.Type = 20 + r.Type%4
 		r.Control = &event.Control{AlertLevel: g.byte(), AlertDescription: g.byte(), HandshakeType: g.byte()}

@@ -78,10 +78,23 @@ func (e *encoder) record(dst []byte, r *event.Record) []byte {
 	if r.Skipped > 0 {
 		dst = appendUint(dst, "weight", r.Weight())
 	}
+	if r.Unsent {
+		dst = appendUnsent(dst, r.Errno)
+	}
 	if r.Payload != nil {
 		dst = appendPayload(dst, r.Payload)
 	}
 	return dst
+}
+
+// appendUnsent writes that a record never left, and why, if that is known.
+func appendUnsent(dst []byte, errno uint32) []byte {
+	dst = appendBool(dst, "sent", false)
+	if errno == 0 {
+		return dst
+	}
+	dst = appendName(dst, "errno", flow.Errno(errno))
+	return appendUint(dst, "errno_id", uint64(errno))
 }
 
 func (e *encoder) socket(dst []byte, s *event.Socket) []byte {

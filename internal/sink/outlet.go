@@ -67,9 +67,8 @@ func (o *outlet) look(ev event.Event) {
 }
 
 func (o *outlet) leaveOut(ev event.Event) {
-	if r, ok := ev.(*event.Record); ok {
-		o.totals.Records[r.Dir&1]++
-		o.totals.Bytes[r.Dir&1] += uint64(r.Len)
+	if r, ok := ev.(*event.Record); ok && !r.Unsent { // those that the summary counts
+		o.totals.Add(r, 1)
 		o.behind[r.Dir&1] += r.Skipped
 		return
 	}

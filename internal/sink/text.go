@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/internal/safe"
 	"github.com/ktlstop/ktlstop/internal/units"
@@ -133,6 +134,7 @@ func (p *printer) shortRecord(r *event.Record) {
 	p.left(shortOp(r.Op), wOp)
 	p.duration(r.Lat.Total, wLat)
 	p.weight(r)
+	p.unsent(r)
 	p.peer(&r.Conn)
 	p.end()
 	p.control(r)
@@ -146,6 +148,18 @@ func (p *printer) weight(r *event.Record) {
 	p.str("x")
 	p.num(r.Weight())
 	p.str(" ")
+}
+
+// unsent says that a record never left.
+func (p *printer) unsent(r *event.Record) {
+	if !r.Unsent {
+		return
+	}
+	p.str("NOT SENT ")
+	if r.Errno != 0 {
+		p.str(flow.Errno(r.Errno))
+		p.str(" ")
+	}
 }
 
 // lead writes what all lines but the summary begin with.

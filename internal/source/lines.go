@@ -25,6 +25,8 @@ type recordLine struct {
 	Lat       latency `json:"lat_ns"`
 	Tier      string  `json:"tier"`
 	Weight    uint64  `json:"weight"`
+	Sent      *bool   `json:"sent"`
+	Errno     uint32  `json:"errno_id"`
 	Alert     *alert  `json:"alert"`
 	Handshake *struct {
 		Type string `json:"msg_type"`
@@ -46,7 +48,7 @@ func (r *Reader) record(text []byte, mono uint64) (event.Event, error) {
 	}
 	out := &event.Record{
 		Seq: l.Seq, Gen: l.Gen, Type: event.ContentType(l.Type), Len: l.Len, Op: ops[l.Op], Mono: mono, Skipped: max(l.Weight, 1) - 1,
-		TLS: l.TLS.tls(), Proc: l.process.event(), Control: l.control(),
+		TLS: l.TLS.tls(), Proc: l.process.event(), Control: l.control(), Unsent: l.Sent != nil && !*l.Sent, Errno: l.Errno,
 	}
 	err := errors.Join(l.Sock.set(&out.Conn), setDir(&out.Dir, l.Dir), l.process.check())
 	if l.Payload != nil {

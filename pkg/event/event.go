@@ -154,6 +154,12 @@ type Record struct {
 	// for.
 	Skipped uint64
 
+	// Unsent says that the record was sealed, and freed before TCP had all of it: it
+	// is in no total of what was sent. Errno is what sending had failed with, 0 where
+	// the connection was closed first.
+	Unsent bool
+	Errno  uint32
+
 	// Unmatched says that the run's expression (loader.Config.Match) does not hold,
 	// which the kernel could not tell: the record counts for the sequences and is
 	// not to be shown.
@@ -245,6 +251,15 @@ type Socket struct {
 	Skipped [2]uint64
 	// Start is Record.Start for both directions, nil where it is not known.
 	Start *[2]uint64
+}
+
+// Add counts n records that are like r. What was not sent does not count.
+func (t *Totals) Add(r *Record, n uint64) {
+	if r.Unsent {
+		return
+	}
+	t.Records[r.Dir&1] += n
+	t.Bytes[r.Dir&1] += n * uint64(r.Len)
 }
 
 // Totals counts one connection's or one run's records, by direction.

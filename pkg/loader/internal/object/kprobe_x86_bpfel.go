@@ -55,7 +55,9 @@ type KprobeConn struct {
 			Op      uint8
 			Picked  uint8
 			Ctl     [2]uint8
-			Pad     [5]uint8
+			Unsent  uint8
+			Err     uint16
+			Pad     [2]uint8
 		}
 	}
 	Rx struct {
@@ -98,7 +100,9 @@ type KprobeConn struct {
 			Op      uint8
 			Picked  uint8
 			Ctl     [2]uint8
-			Pad     [5]uint8
+			Unsent  uint8
+			Err     uint16
+			Pad     [2]uint8
 		}
 	}
 	Ctx     uint64

@@ -41,6 +41,8 @@ type KtlsConn struct {
 	OpenTs  uint64
 	NextTs  uint64
 	PushRec uint64
+	Freed   uint64
+	DeadRec uint64
 	Next    [2]uint64
 	RxCall  uint64
 	ReadyTs uint64
@@ -82,8 +84,10 @@ type KtlsConn struct {
 	TxFailed uint8
 	RxLate   uint8
 	Unwanted uint8
+	_        [1]byte
+	TxErr    uint16
 	KeyTold  [2]uint8
-	_        [5]byte
+	_        [2]byte
 	Sampled  [2]struct {
 		_       structs.HostLayout
 		Mean    uint64
@@ -145,7 +149,9 @@ type KtlsRecord struct {
 	Op      uint8
 	Picked  uint8
 	Ctl     [2]uint8
-	Pad     [5]uint8
+	Unsent  uint8
+	Err     uint16
+	Pad     [2]uint8
 }
 
 type KtlsSide struct {

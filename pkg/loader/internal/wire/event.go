@@ -147,8 +147,12 @@ func (w *Event) Record(r *event.Record) {
 		Conn: w.conn(), TLS: w.tls(w.Mode), Proc: w.process(),
 		Dir: event.Dir(w.Dir), Seq: w.Rec.Seq, Gen: w.Gen, Type: event.ContentType(w.Type),
 		Len: w.Rec.Len, Op: event.Op(w.Rec.Op), Hidden: w.Rec.Hidden, Start: w.Rec.Start, HasStart: true, Skipped: uint64(w.Rec.Skipped),
-		Mono: max(w.Rec.Stamp[0], w.Rec.Stamp[1], w.Rec.Stamp[2], w.Rec.Stamp[3]),
-		Lat:  latency(&w.Rec.Stamp),
+		Unsent: w.Rec.Unsent != 0,
+		Mono:   max(w.Rec.Stamp[0], w.Rec.Stamp[1], w.Rec.Stamp[2], w.Rec.Stamp[3]),
+		Lat:    latency(&w.Rec.Stamp),
+	}
+	if r.Unsent {
+		r.Errno = uint32(w.Rec.Err)
 	}
 	if w.Flags&FlagControl != 0 {
 		r.Control = control(r.Type, w.Rec.Ctl)

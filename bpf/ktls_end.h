@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The hooks of a connection's end. */
+#ifndef KTLS_END_H
+#define KTLS_END_H
+
+#include "ktls_push.h"
+#include "ktls_receive.h"
+
+/* What is sealed and was never handed over is still a record. */
+static __always_inline void flush_tx(struct conn *c)
+{
+	if (c->tx_state == TX_SEALING && (__s64)(c->end_seq[DIR_TX] - c->tx.rec.seq) > 0)
+		emit_record(&c->tx, &c->tx.rec.hidden, &c->sampled[DIR_TX]);
+	c->tx_state = TX_IDLE;
+}
+
+/* What is sealed and was never handed over: those that wait, and the last one. */
+static __always_inline void flush_sent(struct conn *c)
+{
+	if (others_wait(c))
+		tell_waiting(c, c->tail - c->head, 0, 0);
+	flush_tx(c);
+}
+
+static __always_inline void begin_close(struct conn *c)
+{
+	c->end_seq[DIR_TX] = read_seq(c->seq_tx);
+	c->end_seq[DIR_RX] = read_seq(c->seq_rx);
+	c->closing = 1;
+}
+
+/*
+ * The end of a connection: what is known of it leaves. id is what c->alive was when
+ * its caller decided. A global function, see emit_socket.
+ */
+__noinline int end_conn(struct conn *c, u64 id)
+{
+	u64 sk;
+
+	if (!c)
+		return 0;
+	sk = *(volatile u64 *)&c->sk;
+	if (!conn_take(c, id))
+		return 0;
+	flush_sent(c);
+	if (c->closing && !c->unwanted && c->tx.mode == TLS_SW)
+		count_skipped(c, DIR_TX, c->end_seq[DIR_TX] + c->old);
+	if ((c->rx_state & RX_STATE) == RX_OPENED)
+		emit_record(&c->rx, &c->rx.rec.hidden, &c->sampled[DIR_RX]);
+	if (c->closing && !c->unwanted && mode_of(c, DIR_RX) == TLS_SW)
+		count_skipped(c, DIR_RX, c->end_seq[DIR_RX]);
+	if (!c->closing) { /* its context may be gone: what is due is all that is known */
+		c->end_seq[DIR_TX] = c->next[DIR_TX];
+		c->end_seq[DIR_RX] = c->next[DIR_RX];
+		c->closing = 1;
+	}
+	if (aggregate)
+		close_stats(c->rx.conn);
+	emit_socket(c, STATE_CLOSE, 0, 0);
+	conn_free(c, sk);
+	return 0;
+}
+
+static __always_inline int release_ends(u64 *ctx)
+{
+	struct conn *c = conn_lookup(ctx[0]);
+
+	if (c)
+		flush_sent(c);
+	return 0;
+}
+
+/* What TCP has got, where the hooks that should have told were skipped: what is there from here on may be freed unsent. */
+static __always_inline void tell_pushed(struct conn *c)
+{
+	if (!preempts || c->tx_state != TX_SEALING || (__s64)(c->end_seq[DIR_TX] - c->tx.rec.seq) <= 0 || !all_pushed((void *)c->priv_tx))
+		return;
+	leave_behind(c);
+	c->tx_state = TX_IDLE;
+}
+
+/* The last point where the sequences are there: 6.1 frees them before it sends what is left. */
+static __always_inline int close_begins(u64 *ctx)
+{
+	struct conn *c = conn_find(ctx[0]);
+
+	if (c && !c->closing) {
+		begin_close(c);
+		tell_pushed(c);
+	} else if (!c && !stages) /* its sends are counted as they begin */
+		count_unmet(ctx[0], DIR_TX, false);
+	return 0;
+}
+
+/*
+ * tls_sw_free_ctx_tx(tls_ctx), tls_sw_free_ctx_rx(tls_ctx): no more records, and the
+ * socket is still there, so that no other can be at its address. What comes later is
+ * for what is not closed here.
+ */
+static __always_inline int side_goes(u64 *ctx)
+{
+	const struct tls_context *t = (void *)ctx[0];
+	struct conn *c = conn_find((u64)GIVEN(t, sk));
+	u64 id = c ? c->alive : 0;
+
+	if (c && c->closing && c->ctx == ctx[0])
+		end_conn(c, id);
+	return 0;
+}
+
+static __always_inline int free_begins(u64 *ctx)
+{
+	struct conn *c = conn_find(ctx[0]);
+	u64 id = c ? c->alive : 0;
+
+	if (!c || c->ctx != ctx[1])
+		return 0;
+	if (!c->closing) /* where hooks are skipped the sequences are still there */
+		begin_close(c);
+	end_conn(c, id);
+	return 0;
+}
+
+/* A connection that a network card seals is freed later, without its socket. */
+static __always_inline int close_ends(u64 *ctx)
+{
+	struct conn *c = conn_find(ctx[0]);
+	u64 id = c ? c->alive : 0;
+
+	if (c && c->closing)
+		end_conn(c, id);
+	return 0;
+}
+
+#endif
