@@ -9,6 +9,7 @@ static __always_inline void set_failure(struct failure *f, u64 seq, int err, u8 
 	f->seq = seq;
 	f->err = -err;
 	f->func = func;
+	f->owner = 0;
 }
 
 /* Report that the kernel's TLS code failed in a call; like is an event of the connection and direction. */
@@ -25,8 +26,8 @@ static __noinline void emit_failure(const struct event *like, u64 seq, int err, 
 }
 
 /*
- * The same where no call is to blame: in softirq the present task is anybody.
- * Whether it is wanted, the last call on the connection decides.
+ * The same where no call is to blame: in softirq the present task is anybody. Named is
+ * who made the last call on the connection, or opened it, who also decides whether it is wanted.
  */
 static __noinline void emit_kernel_failure(const struct event *like, u64 seq, int err, u8 func, u8 type)
 {
@@ -36,11 +37,9 @@ static __noinline void emit_kernel_failure(const struct event *like, u64 seq, in
 		return;
 	e.kind = KIND_ERROR;
 	e.type = type;
-	e.flags = 0;
+	e.flags &= FLAG_KTHREAD;
 	set_failure(&e.failure, seq, err, func);
-	e.pid = e.tid = e.uid = 0;
-	e.cgroup = 0;
-	__builtin_memset(e.comm, 0, sizeof(e.comm));
+	e.failure.owner = 1;
 	emit(&e);
 }
 

@@ -81,7 +81,8 @@ struct failure {
 	u64 seq;
 	u32 err; /* positive */
 	u8 func;
-	u8 pad[3];
+	u8 owner; /* no call is to blame: the process is who made the last one, or opened the connection */
+	u8 pad[2];
 };
 
 #define EVENT_VERSION 1
@@ -110,6 +111,19 @@ struct event {
 };
 _Static_assert(sizeof(struct event) == 192, "pkg/loader/internal/wire knows this size");
 _Static_assert(__builtin_offsetof(struct event, laddr) % 8 == 0 && __builtin_offsetof(struct event, comm) % 8 == 0, "copied by words");
+
+/* Until a call has made a record, who opened the connection stands for who makes them. */
+static __always_inline void set_owner(struct event *e, const struct event *who, bool wanted)
+{
+	if (e->pid || e->kind)
+		return;
+	e->pid = who->pid;
+	e->tid = who->tid;
+	e->uid = who->uid;
+	e->cgroup = who->cgroup;
+	__builtin_memcpy(e->comm, who->comm, sizeof(e->comm));
+	e->flags = (who->flags & FLAG_KTHREAD) | (wanted ? 0 : FLAG_HIDDEN);
+}
 
 /* Plaintext of one record; its event follows with FLAG_PAYLOAD. */
 struct payload {

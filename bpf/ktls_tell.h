@@ -55,7 +55,7 @@ static __always_inline void emit_record(struct event *e, u64 *hidden, struct sam
 __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct event *who)
 {
 	struct about_socket *s;
-	bool cgroup_wanted;
+	bool cgroup_wanted, wanted;
 	struct event e;
 
 	if (!c)
@@ -90,8 +90,11 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct event *who
 		e.flags &= FLAG_KTHREAD;
 		cgroup_wanted = current_cgroup_wanted();
 	}
+	wanted = process_wanted(&e) && cgroup_wanted;
+	set_owner(&c->tx, &e, wanted);
+	set_owner(&c->rx, &e, wanted);
 	if (state == STATE_FOUND || state == STATE_OPEN)
-		c->told |= conn_wanted(&e) && process_wanted(&e) && cgroup_wanted;
+		c->told |= conn_wanted(&e) && wanted;
 	if (state == STATE_FOUND) { /* maybe before the kernel has written the modes: then not of the keys */
 		c->key_told[DIR_TX] = s->mode[DIR_TX] != 0;
 		c->key_told[DIR_RX] = s->mode[DIR_RX] != 0;

@@ -42,7 +42,7 @@ func TestAsynchronousCrypto(t *testing.T) {
 	}
 	got := tr.stop()
 	got.noLosses(t)
-	checkFailure(t, got, bad, failure{"EBADMSG", "tls_decrypt_done", 0, "application_data", ""})
+	checkFailure(t, got, bad, failure{"EBADMSG", "tls_decrypt_done", 0, "application_data", comm(t)})
 	for _, x := range all {
 		comparePieces(t, got.stream(x.p.lport, x.p.rport, "tx"), data("send", x.want...), "tx", x.s)
 		comparePieces(t, got.stream(x.p.rport, x.p.lport, "rx"), data("recv", x.want...), "rx", x.s)

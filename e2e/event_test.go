@@ -27,6 +27,7 @@ type line struct {
 	Lat       map[string]uint64 `json:"lat_ns"`
 	Errno     string            `json:"errno"`
 	Sent      *bool             `json:"sent"`
+	Owner     bool              `json:"owner"`
 	Func      string            `json:"func"`
 	Cause     string            `json:"cause"`
 	Count     uint64            `json:"count"`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"os"
 	"testing"
 	"time"
 
@@ -222,7 +223,7 @@ func badHeader(t *testing.T, p *pair) expectation {
 	}
 	e := both("send", a)
 	e.check = func(t *testing.T, _ *pair, tr trace) {
-		checkFailure(t, tr, bad, failure{"EMSGSIZE", "tls_strp_abort_strp", 0, "handshake", ""})
+		checkFailure(t, tr, bad, failure{"EMSGSIZE", "tls_strp_abort_strp", 0, "handshake", comm(t)})
 	}
 	return e
 }
@@ -267,6 +268,9 @@ func checkFailure(t *testing.T, tr trace, p *pair, want failure) {
 	l := errs[0]
 	if got := (failure{l.Errno, l.Func, l.Seq, l.Content, l.Comm}); got != want || l.Dir != "rx" {
 		t.Errorf("error %+v of %s, want %+v of rx", got, l.Dir, want)
+	}
+	if inCall := want.function == "tls_rx_one_record"; l.Owner == inCall || l.PID != os.Getpid() {
+		t.Errorf("the error is of process %d, its owner alone: %v", l.PID, l.Owner)
 	}
 	if n := len(tr.stream(p.rport, p.lport, "rx")); n != 0 {
 		t.Errorf("%d records opened, want none", n)

@@ -151,6 +151,7 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir)
 {
 	struct about_socket *s;
 	struct event e;
+	bool wanted;
 
 	if (!c)
 		return 0;
@@ -172,8 +173,11 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir)
 	s->mode[DIR_RX] = c->keyed[DIR_RX] ? c->rx.mode : 0;
 	set_process(&e);
 	e.flags &= FLAG_KTHREAD;
+	wanted = process_wanted(&e) && current_cgroup_wanted();
+	set_owner(&c->tx, &e, wanted);
+	set_owner(&c->rx, &e, wanted);
 	if (state == STATE_FOUND || state == STATE_OPEN)
-		c->told |= conn_wanted(&e) && process_wanted(&e) && current_cgroup_wanted();
+		c->told |= conn_wanted(&e) && wanted;
 	if (state == STATE_FOUND) { /* maybe before the kernel has written the modes: then not of the keys */
 		c->key_told[DIR_TX] = s->mode[DIR_TX] != 0;
 		c->key_told[DIR_RX] = s->mode[DIR_RX] != 0;

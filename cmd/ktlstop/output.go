@@ -2,9 +2,12 @@ package main
 
 import (
 	"io"
+	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 
 	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/internal/sink"
@@ -70,7 +73,8 @@ func (o *options) openAt(stdout io.Writer, tier event.Tier, clock sink.Clock) (*
 	if o.output == "json" {
 		out.Sink = sink.NewJSON(out.Queue, clock, tier)
 	} else {
-		out.Sink = sink.NewText(out.Queue, sink.TextConfig{Clock: clock, Location: time.Local, Wide: o.wide, Body: o.body})
+		out.Sink = sink.NewText(out.Queue, sink.TextConfig{
+			Clock: clock, Location: time.Local, Width: o.columns(), Wide: o.wide, Body: o.body, Costs: o.cost})
 	}
 	return out, nil
 }
@@ -87,6 +91,21 @@ func (o *options) queueConfig() sink.QueueConfig {
 		cfg.Wait = endings.Context().Done()
 	}
 	return cfg
+}
+
+// columns is how wide the terminal is, or what COLUMNS says; 0 for what is no terminal.
+func (o *options) columns() int {
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return n
+	}
+	if o.toFile() {
+		return 0
+	}
+	n, _, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 func (o *options) toFile() bool { return o.file != "" && o.file != "-" }

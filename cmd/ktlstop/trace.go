@@ -87,7 +87,7 @@ func (o *options) runInto(ctx context.Context, s *session.Session, out closingSi
 
 // asides writes to standard error what the output has no words for.
 func (o *options) asides() sink.Sink {
-	return sink.NewText(console.queue(), sink.TextConfig{Clock: o.liveClock(), Location: time.Local, NoHeader: true})
+	return sink.NewText(console.queue(), sink.TextConfig{Clock: o.liveClock(), Location: time.Local, Width: o.columns(), NoHeader: true})
 }
 
 // openSession opens what the flags ask for and says what it is missing, and what

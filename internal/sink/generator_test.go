@@ -116,7 +116,7 @@ func (g *generator) totals() event.Totals {
 func (g *generator) error() *event.Error {
 	return &event.Error{
 		Conn: g.conn(), TLS: g.tls(), Proc: g.proc(), Mono: g.uint(), Dir: event.Dir(g.byte() % 2),
-		Errno: uint32(g.uint()), Func: g.string(), Seq: g.uint(), Type: event.ContentType(g.byte()),
+		Errno: uint32(g.uint()), Func: g.string(), Seq: g.uint(), Type: event.ContentType(g.byte()), Owner: g.byte()%2 == 0,
 	}
 }
 

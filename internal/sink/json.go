@@ -157,6 +157,9 @@ func (e *encoder) error(dst []byte, ev *event.Error) []byte {
 	dst = appendUint(dst, "seq", ev.Seq)
 	dst = appendContentType(dst, ev.Type)
 	dst = appendProcess(dst, &ev.Proc)
+	if ev.Owner {
+		dst = appendBool(dst, "owner", true)
+	}
 	dst = appendSock(dst, &ev.Conn)
 	return appendTLS(dst, &ev.TLS)
 }

@@ -18,8 +18,9 @@ type TextConfig struct {
 	Clock Clock
 	// Location is where the clock hangs; UTC if nil.
 	Location *time.Location
-	// Width is the number of columns of a line; 79 if 0. What grows with it is
-	// the room for the peer's address.
+	// Width is how many columns the terminal has, 0 where nobody counts them. Below
+	// roomy names are short, and records do without a column. Ports and addresses are
+	// always whole, and a line may be longer for it.
 	Width int
 	// Wide writes everything that is known of a record, however long.
 	Wide bool
@@ -28,6 +29,8 @@ type TextConfig struct {
 	Body func(dst []byte, r *event.Record) []byte
 	// NoHeader leaves out the line of column names.
 	NoHeader bool
+	// Costs lists what each program took at the end, instead of one line of all.
+	Costs bool
 }
 
 // Text writes one readable line for each event, under a line of column names.
@@ -37,9 +40,6 @@ type Text struct{ lines }
 
 // NewText returns a Text sink on q.
 func NewText(q *Queue, cfg TextConfig) *Text {
-	if cfg.Width <= 0 {
-		cfg.Width = 79
-	}
 	if cfg.Location == nil {
 		cfg.Location = time.UTC
 	}
@@ -47,7 +47,11 @@ func NewText(q *Queue, cfg TextConfig) *Text {
 		cfg.Clock = FixedClock(0)
 	}
 	clock := stamp{clock: cfg.Clock, layout: "15:04:05"}
-	return &Text{newLines(q, &printer{cfg: cfg, clock: clock, headed: cfg.NoHeader})}
+	p := &printer{cfg: cfg, clock: clock, headed: cfg.NoHeader, wComm: 15, roomy: cfg.Width == 0 || cfg.Width >= roomy}
+	if !p.roomy {
+		p.wComm = 7
+	}
+	return &Text{newLines(q, p)}
 }
 
 // printer spells events for people.
@@ -55,18 +59,24 @@ type printer struct {
 	cfg    TextConfig
 	clock  stamp
 	headed bool
-	start  int // of the line being written
+	wComm  int  // columns of a task's name
+	roomy  bool // all columns fit
 	dst    []byte
 }
 
-// Widths of the columns of a record; the peer has what is left.
+// roomy is how many columns the short lines take with longer names and all columns,
+// where addresses are IPv4.
+const roomy = 102
+
+// Widths of the columns of a record. Behind them is the connection.
 const (
-	wComm, wPID, wDir, wType, wSeq, wLen, wOp, wLat = 7, 6, 2, 4, 5, 5, 8, 6
+	wPID, wDir, wType, wSeq, wLen, wOp, wLat = 6, 2, 4, 5, 5, 8, 6
 )
 
 const (
-	header     = "TIME         COMM       PID DR TYPE   SEQ   LEN OP          LAT PEER\n"
-	wideHeader = "TIME               COMM                 PID     TID DR TYPE                        SEQ GEN   LEN OP          " +
+	header       = "TIME         COMM               PID DR TYPE   SEQ   LEN OP          LAT LOCAL > PEER\n"
+	narrowHeader = "TIME         COMM       PID DR TYPE   SEQ   LEN    LAT LOCAL > PEER\n"
+	wideHeader   = "TIME               COMM                 PID     TID DR TYPE                        SEQ GEN   LEN OP          " +
 		"TOTAL  Q/WAIT   CRYPT P/DELIV TLS\n"
 )
 
@@ -74,7 +84,6 @@ const (
 func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
 	p.dst = dst
 	p.head(ev)
-	p.start = len(p.dst)
 	switch ev := ev.(type) {
 	case *event.Record:
 		p.record(ev)
@@ -101,10 +110,13 @@ func (p *printer) head(ev event.Event) {
 		return
 	}
 	p.headed = true
-	if p.cfg.Wide {
+	switch {
+	case p.cfg.Wide:
 		p.str(wideHeader)
-	} else {
+	case p.roomy:
 		p.str(header)
+	default:
+		p.str(narrowHeader)
 	}
 }
 
@@ -116,7 +128,6 @@ func (p *printer) record(r *event.Record) {
 	}
 	if p.cfg.Body != nil {
 		p.dst = p.cfg.Body(p.dst, r)
-		p.start = len(p.dst)
 		return
 	}
 	for off := 0; off < len(r.Payload); off += safe.RowBytes {
@@ -131,11 +142,13 @@ func (p *printer) shortRecord(r *event.Record) {
 	p.left(typeName(r.Type), wType)
 	p.right(r.Seq, wSeq)
 	p.right(uint64(r.Len), wLen)
-	p.left(shortOp(r.Op), wOp)
+	if p.roomy {
+		p.left(shortOp(r.Op), wOp)
+	}
 	p.duration(r.Lat.Total, wLat)
 	p.weight(r)
 	p.unsent(r)
-	p.peer(&r.Conn)
+	p.conn(&r.Conn)
 	p.end()
 	p.control(r)
 }
@@ -165,7 +178,7 @@ func (p *printer) unsent(r *event.Record) {
 // lead writes what all lines but the summary begin with.
 func (p *printer) lead(mono uint64, proc *event.Process, d event.Dir) {
 	p.clockTo(mono, 3)
-	p.comm(proc, wComm)
+	p.comm(proc, p.wComm)
 	p.right(uint64(proc.PID), wPID)
 	p.left(d.String(), wDir)
 }

@@ -12,7 +12,7 @@ import (
 
 func (p *printer) socket(s *event.Socket) {
 	p.clockTo(s.Mono, 3)
-	p.comm(&s.Proc, wComm)
+	p.comm(&s.Proc, p.wComm)
 	p.right(uint64(s.Proc.PID), wPID)
 	if s.State == event.SocketOpen || s.State == event.SocketRekey {
 		p.left(s.Dir.String(), wDir)
@@ -37,7 +37,7 @@ func (p *printer) socket(s *event.Socket) {
 		p.num(uint64([2]uint32{s.GenTX, s.GenRX}[s.Dir&1]))
 	}
 	p.str(" ")
-	p.peerOrBoth(&s.Conn)
+	p.conn(&s.Conn)
 	p.end()
 }
 
@@ -82,13 +82,14 @@ func (p *printer) total(before string, records, bytes uint64) {
 
 func (p *printer) num(v uint64) { p.dst = strconv.AppendUint(p.dst, v, 10) }
 
-// peerOrBoth writes the peer, or both ends where the line may be long.
-func (p *printer) peerOrBoth(c *event.Conn) {
-	if !p.cfg.Wide {
-		p.peer(c)
-		return
+// conn writes both ends, of the local one only the port where lines are short.
+func (p *printer) conn(c *event.Conn) {
+	if p.cfg.Wide {
+		p.endpoint(c.LAddr, c.LPort)
+	} else {
+		p.str(":")
+		p.num(uint64(c.LPort))
 	}
-	p.endpoint(c.LAddr, c.LPort)
 	p.str(" > ")
 	p.endpoint(c.RAddr, c.RPort)
 }
@@ -104,8 +105,11 @@ func (p *printer) error(e *event.Error) {
 	}
 	p.str("seq ")
 	p.num(e.Seq)
+	if e.Owner {
+		p.str(" (in no call)")
+	}
 	p.str(" ")
-	p.peerOrBoth(&e.Conn)
+	p.conn(&e.Conn)
 	p.end()
 }
 
@@ -126,13 +130,28 @@ func (p *printer) lost(l *event.Lost) {
 		p.str("-")
 		p.num(l.Last)
 		p.str(" ")
-		p.peerOrBoth(l.Conn)
+		p.conn(l.Conn)
 	}
 	p.end()
 }
 
-// summary writes several lines: totals, losses, missing hooks, cost.
+// summary writes several lines, what matters most last: missing hooks, cost, what
+// was given up, losses and totals.
 func (p *printer) summary(s *event.Summary) {
+	for _, hook := range s.Missing {
+		p.str("not attached: ")
+		p.str(Sanitize(hook))
+		p.end()
+	}
+	p.costs(s)
+	p.sampled(s)
+	p.givenUp(s)
+	if s.Stopped != "" {
+		p.str("stopped: ")
+		p.str(Sanitize(s.Stopped))
+		p.end()
+	}
+	p.losses(s.Lost)
 	p.counted(s.Sockets, "connection")
 	p.str(",")
 	p.total(" tx ", s.Totals.Records[event.TX], s.Totals.Bytes[event.TX])
@@ -141,42 +160,26 @@ func (p *printer) summary(s *event.Summary) {
 	p.counted(s.Errors, "error")
 	p.str(" in ")
 	p.dst = units.AppendDuration(p.dst, uint64(max(s.Duration, 0)))
-	p.flush()
-	p.sampled(s)
-	p.losses(s.Lost)
+	p.end()
+}
+
+// givenUp says what the run did not keep for want of room, and what came twice.
+func (p *printer) givenUp(s *event.Summary) {
 	if s.Forgotten > 0 {
 		p.str("not known: what ")
 		p.counted(s.Forgotten, "connection")
 		p.str(" lost, forgotten for want of room")
-		p.flush()
+		p.end()
 	}
 	if s.Duplicates > 0 {
 		p.str("told twice: ")
 		p.counted(s.Duplicates, "record")
-		p.flush()
+		p.end()
 	}
 	if len(s.Evicted) > 0 {
 		p.str("given up for want of room:")
 		p.counts(s.Evicted)
-		p.flush()
-	}
-	if s.Stopped != "" {
-		p.str("stopped: ")
-		p.str(Sanitize(s.Stopped))
-		p.flush()
-	}
-	for _, hook := range s.Missing {
-		p.str("not attached: ")
-		p.str(Sanitize(hook))
-		p.flush()
-	}
-	for i := range s.Cost {
-		p.cost(&s.Cost[i])
-	}
-	p.missingOfSkipped(s)
-	if s.CostOver <= 0 {
-		p.str("cost: not measured (--cost)")
-		p.flush()
+		p.end()
 	}
 }
 
@@ -192,7 +195,7 @@ func (p *printer) sampled(s *event.Summary) {
 	p.num(out[event.RX])
 	p.str(" records; the lines' xN stand for all but ")
 	p.num(s.Skipped[event.TX] + s.Skipped[event.RX])
-	p.flush()
+	p.end()
 }
 
 func (p *printer) counted(n uint64, thing string) {
@@ -209,7 +212,7 @@ func (p *printer) losses(lost map[string]uint64) {
 	if !p.counts(lost) {
 		p.str(" nothing")
 	}
-	p.flush()
+	p.end()
 }
 
 // counts writes numbers by name, and says whether there are any.
@@ -227,39 +230,65 @@ func (p *printer) counts(of map[string]uint64) (some bool) {
 	return some
 }
 
-// missingOfSkipped says what programs that were skipped cost: most of them are attached twice, and a record that was
-// missed nevertheless is a gap.
-func (p *printer) missingOfSkipped(s *event.Summary) {
-	if !slices.ContainsFunc(s.Cost, func(c event.ProgramCost) bool { return c.Skipped > 0 }) {
+// costs says what the programs took, and how often they were skipped: each of them if
+// that is wanted, or all in a line.
+func (p *printer) costs(s *event.Summary) {
+	var all event.ProgramCost
+	for i := range s.Cost {
+		c := &s.Cost[i]
+		all.Nanos, all.Runs, all.Skipped = all.Nanos+c.Nanos, all.Runs+c.Runs, all.Skipped+c.Skipped
+		if p.cfg.Costs {
+			p.cost(c)
+		}
+	}
+	p.skipped(s, all.Skipped)
+	if s.CostOver <= 0 {
+		p.str("cost: not measured (--cost)")
+		p.end()
 		return
 	}
-	p.str("skipped runs: ")
+	p.str("cost: ")
+	p.counted(all.Runs, "run")
+	p.str(" of BPF programs, ")
+	p.dst = strconv.AppendFloat(p.dst, 100*float64(all.Nanos)/float64(s.CostOver.Nanoseconds()), 'f', 2, 64)
+	p.str("% of a processor")
+	p.end()
+}
+
+// skipped says what programs that were skipped cost: a record that no hook has seen is a
+// gap.
+func (p *printer) skipped(s *event.Summary, runs uint64) {
+	if runs == 0 {
+		return
+	}
+	p.str("skipped by the kernel: at most ")
+	p.counted(runs, "run")
+	p.str(" of BPF programs; ")
 	if slices.Max(append(slices.Collect(maps.Values(s.Lost)), 0)) > 0 {
 		p.str("perhaps part of the loss")
 	} else {
 		p.str("no record is missing")
 	}
 	p.str("; times, bytes or errors may be unknown")
-	p.flush()
+	p.end()
 }
 
 func (p *printer) cost(c *event.ProgramCost) {
-	if c.Skipped > 0 {
-		p.str("skipped by the kernel: ")
-		p.str(Sanitize(c.Name))
-		p.str(", at most ")
-		p.counted(c.Skipped, "run")
-		p.flush()
-	}
-	if c.Runs == 0 {
+	if c.Skipped+c.Runs == 0 {
 		return
 	}
-	p.str("cost: ")
+	p.str("cost of ")
 	p.str(Sanitize(c.Name))
-	p.str(" ")
-	p.dst = units.AppendDuration(p.dst, c.Nanos/c.Runs)
-	p.str(" a run, ")
-	p.dst = units.AppendCount(p.dst, c.Runs)
-	p.str(" runs")
-	p.flush()
+	p.str(": ")
+	if c.Runs > 0 {
+		p.dst = units.AppendDuration(p.dst, c.Nanos/c.Runs)
+		p.str(" a run, ")
+		p.dst = units.AppendCount(p.dst, c.Runs)
+		p.str(" runs")
+	}
+	if c.Skipped > 0 {
+		p.str(", skipped at most ")
+		p.num(c.Skipped)
+	}
+	p.end()
 }

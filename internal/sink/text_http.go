@@ -28,8 +28,8 @@ func (p *printer) http(h *finding.HTTP) {
 		p.str(")")
 	}
 	p.str(" ")
-	p.endpoint(h.Conn.RAddr, h.Conn.RPort)
-	p.flush()
+	p.conn(&h.Conn)
+	p.end()
 }
 
 func (p *printer) request(r *finding.Request) {
@@ -72,6 +72,6 @@ func (p *printer) note(n *finding.Note) {
 	p.str("[")
 	p.str(Sanitize(n.Text))
 	p.str("] ")
-	p.endpoint(n.Conn.RAddr, n.Conn.RPort)
-	p.flush()
+	p.conn(&n.Conn)
+	p.end()
 }

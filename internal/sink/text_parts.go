@@ -19,22 +19,12 @@ func (p *printer) pad(n int) {
 	}
 }
 
-// end ends the line, without blanks before the newline, and cuts what is longer
-// than the terminal is wide.
+// end ends the line, without blanks before the newline.
 func (p *printer) end() {
-	if !p.cfg.Wide {
-		p.cut(p.start, p.cfg.Width)
-	}
-	p.flush()
-}
-
-// flush ends a line that may be of any length.
-func (p *printer) flush() {
 	for len(p.dst) > 0 && p.dst[len(p.dst)-1] == ' ' {
 		p.dst = p.dst[:len(p.dst)-1]
 	}
 	p.dst = append(p.dst, '\n')
-	p.start = len(p.dst)
 }
 
 // left writes one of our own words, which are ASCII.
@@ -102,33 +92,6 @@ func (p *printer) cut(at, width int) int {
 	}
 	p.str("…")
 	return used + 1
-}
-
-// room is how many columns the line has left.
-func (p *printer) room() int { return p.cfg.Width - safe.Width(p.dst[p.start:]) }
-
-// peer writes the other end in the columns that are left, at the expense of the
-// address's tail; the port stays.
-func (p *printer) peer(c *event.Conn) {
-	if !c.RAddr.IsValid() {
-		return
-	}
-	room := p.room()
-	at := len(p.dst)
-	p.endpoint(c.RAddr, c.RPort)
-	if len(p.dst)-at <= room {
-		return
-	}
-	p.dst = p.dst[:at]
-	port := 1 + len(strconv.Itoa(int(c.RPort)))
-	p.addr(c.RAddr)
-	if room > port+1 {
-		p.cut(at, room-port)
-		p.str(":")
-		p.dst = strconv.AppendUint(p.dst, uint64(c.RPort), 10)
-	} else {
-		p.cut(at, max(room, 0))
-	}
 }
 
 // endpoint writes address and port, with brackets round IPv6.

@@ -28,7 +28,7 @@ func (p *printer) wideRecord(r *event.Record) {
 	p.str(" ")
 	p.weight(r)
 	p.unsent(r)
-	p.peerOrBoth(&r.Conn)
+	p.conn(&r.Conn)
 	p.wideEnd(r)
 	p.end()
 }

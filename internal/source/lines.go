@@ -131,6 +131,7 @@ type errorLine struct {
 	TLS   side   `json:"tls"`
 	Dir   string `json:"dir"`
 	Errno uint32 `json:"errno_id"`
+	Owner bool   `json:"owner"`
 	Func  string `json:"func"`
 	Seq   uint64 `json:"seq"`
 	Type  string `json:"content_type"`
@@ -143,6 +144,7 @@ func failure(text []byte, mono uint64) (event.Event, error) {
 	}
 	out := &event.Error{
 		Mono: mono, Proc: l.process.event(), TLS: l.TLS.tls(), Errno: l.Errno, Func: l.Func, Seq: l.Seq, Type: contentTypes[l.Type],
+		Owner: l.Owner,
 	}
 	return known(out, errors.Join(l.Sock.set(&out.Conn), setDir(&out.Dir, l.Dir), l.process.check(), checkWord("func", l.Func)))
 }

@@ -288,6 +288,9 @@ type Error struct {
 	Seq  uint64
 	Gen  uint32
 	Type ContentType
+	// Owner says that no call is to blame, and that Proc is who made the last one on
+	// the connection, or who opened it.
+	Owner bool
 	// Taken says that the kernel had counted the record as read when it failed,
 	// as asynchronous crypto makes it do: the next record has the next sequence.
 	Taken bool

@@ -127,12 +127,13 @@ type KtlsEvent struct {
 }
 
 type KtlsFailure struct {
-	_    structs.HostLayout
-	Time uint64
-	Seq  uint64
-	Err  uint32
-	Func uint8
-	Pad  [3]uint8
+	_     structs.HostLayout
+	Time  uint64
+	Seq   uint64
+	Err   uint32
+	Func  uint8
+	Owner uint8
+	Pad   [2]uint8
 }
 
 type KtlsRecord struct {

@@ -217,6 +217,7 @@ func (w *Event) Failure() *event.Error {
 	e := &event.Error{
 		Conn: w.conn(), TLS: w.tls(w.Mode), Proc: w.process(), Mono: f.Time,
 		Dir: event.Dir(w.Dir), Errno: f.Err, Seq: f.Seq, Gen: w.Gen, Type: event.ContentType(w.Type),
+		Owner: f.Owner != 0 && w.Pid != 0,
 	}
 	if int(f.Func) < len(funcs) {
 		e.Func = funcs[f.Func]
