@@ -115,7 +115,8 @@ type way struct {
 	done    uint64 // when the last record was handed to TCP, or opened
 	gaps    []gap
 	failed  map[uint32]uint64 // sequences of records that did not open
-	bytes   uint64
+	dead    bool              // a record of it never left
+	sent    totals            // of the records, those that never left aside
 }
 
 // gap is a run of sequences that no record has.
@@ -241,9 +242,24 @@ func (a *auditor) record(h *history, l *line) {
 		w.next[l.Gen] = l.Seq + 1
 	}
 	w.records = append(w.records, l)
-	w.bytes += uint64(l.Len)
 	a.checkContent(h, l)
 	a.checkClock(h, w, l)
+	a.checkSent(h, w, l)
+}
+
+// checkSent: what never left is in no total, and nothing leaves behind it.
+func (a *auditor) checkSent(h *history, w *way, l *line) {
+	if l.unsent() {
+		w.dead = true
+		if l.Dir != "tx" || l.Lat["push"] != 0 {
+			a.errorf("%v: %s record %d.%d was not sent, with the stages %v", h, l.Dir, l.Gen, l.Seq, l.Lat)
+		}
+		return
+	}
+	if w.dead {
+		a.errorf("%v: %s record %d.%d left behind one that did not", h, l.Dir, l.Gen, l.Seq)
+	}
+	w.sent = totals{w.sent.Records + 1, w.sent.Bytes + uint64(l.Len)}
 	sum := a.totals[l.Dir]
 	a.totals[l.Dir] = totals{sum.Records + 1, sum.Bytes + uint64(l.Len)}
 }
@@ -440,7 +456,7 @@ func (a *auditor) checkClose(h *history, dir string, w *way) {
 		w.gaps = append(w.gaps, gap{dir, w.next[end.Gen], end.Next - 1})
 		w.next[end.Gen] = end.Next
 	}
-	want := totals{uint64(len(w.records)), w.bytes}
+	want := w.sent
 	if got := h.closed.Totals[dir]; got != want {
 		a.errorf("%v: closed with totals %v for %s, the trace has %v", h, got, dir, want)
 	}
@@ -617,6 +633,9 @@ func firstCommon(tx, rx []*line) (sent, received *line) {
 
 func (a *auditor) compareRecord(from *history, s, r *line) {
 	a.pairs++
+	if s.unsent() {
+		a.errorf("%v did not send %d.%d, its peer has received it", from, s.Gen, s.Seq)
+	}
 	if s.Seq != r.Seq || s.Content != r.Content || s.Len != r.Len || s.Alert != r.Alert || s.Handshake != r.Handshake ||
 		s.TLS.Version != r.TLS.Version || s.TLS.Cipher != r.TLS.Cipher {
 		a.errorf("%v sent %d.%d %s of %d bytes (%v), its peer received %d.%d %s of %d bytes (%v)",
