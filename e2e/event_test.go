@@ -165,7 +165,7 @@ func (tr trace) filter(keep func(*line) bool) (out trace) {
 // stream returns the records that the socket with these ports sent or got.
 func (tr trace) stream(lport, rport int, dir string) trace {
 	return tr.filter(func(l *line) bool {
-		return l.Type == "record" && l.Sock.LPort == lport && l.Sock.RPort == rport && l.Dir == dir
+		return (l.Type == "record" || l.unsent()) && l.Sock.LPort == lport && l.Sock.RPort == rport && l.Dir == dir
 	})
 }
 

@@ -158,7 +158,7 @@ func (a *auditor) enter(l *line) {
 	switch l.Type {
 	case "socket":
 		a.socket(h, l)
-	case "record":
+	case "record", "unsent":
 		a.record(h, l)
 	case "error":
 		a.failure(h, l)

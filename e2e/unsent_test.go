@@ -133,4 +133,4 @@ func checkDeath(t *testing.T, got trace, p *pair, d dying) {
 }
 
 // unsent says whether a record never left.
-func (l *line) unsent() bool { return l.Sent != nil && !*l.Sent }
+func (l *line) unsent() bool { return l.Type == "unsent" && l.Sent != nil && !*l.Sent }

@@ -61,7 +61,11 @@ func (e *encoder) head(dst []byte, kind string, mono uint64) []byte {
 }
 
 func (e *encoder) record(dst []byte, r *event.Record) []byte {
-	dst = e.head(dst, "record", r.Mono)
+	if r.Unsent {
+		dst = e.head(dst, "unsent", r.Mono)
+	} else {
+		dst = e.head(dst, "record", r.Mono)
+	}
 	dst = appendName(dst, "dir", r.Dir.String())
 	dst = appendUint(dst, "seq", r.Seq)
 	dst = appendContentType(dst, r.Type)

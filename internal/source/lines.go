@@ -25,7 +25,6 @@ type recordLine struct {
 	Lat       latency `json:"lat_ns"`
 	Tier      string  `json:"tier"`
 	Weight    uint64  `json:"weight"`
-	Sent      *bool   `json:"sent"`
 	Errno     uint32  `json:"errno_id"`
 	Alert     *alert  `json:"alert"`
 	Handshake *struct {
@@ -41,14 +40,17 @@ type alert struct {
 	Description string `json:"description"`
 }
 
-func (r *Reader) record(text []byte, mono uint64) (event.Event, error) {
+func (r *Reader) record(text []byte, unsent bool, mono uint64) (event.Event, error) {
 	var l recordLine
 	if err := unmarshal(text, &l); err != nil {
 		return nil, err
 	}
 	out := &event.Record{
 		Seq: l.Seq, Gen: l.Gen, Type: event.ContentType(l.Type), Len: l.Len, Op: ops[l.Op], Mono: mono, Skipped: max(l.Weight, 1) - 1,
-		TLS: l.TLS.tls(), Proc: l.process.event(), Control: l.control(), Unsent: l.Sent != nil && !*l.Sent, Errno: l.Errno,
+		TLS: l.TLS.tls(), Proc: l.process.event(), Control: l.control(), Unsent: unsent,
+	}
+	if unsent {
+		out.Errno = l.Errno
 	}
 	err := errors.Join(l.Sock.set(&out.Conn), setDir(&out.Dir, l.Dir), l.process.check())
 	if l.Payload != nil {

@@ -142,7 +142,9 @@ func (r *Reader) decode(text []byte) (event.Event, error) {
 	}
 	switch h.Type {
 	case "record":
-		return r.record(text, *h.Mono)
+		return r.record(text, false, *h.Mono)
+	case "unsent":
+		return r.record(text, true, *h.Mono)
 	case "socket":
 		return socket(text, *h.Mono)
 	case "error":
