@@ -8,10 +8,15 @@
 #include "ktls_sample.h"
 #include "ktls_stats.h"
 
+enum { SENDS_MORE = 1 /* the last one may have left an open record */, SENDS_BROKEN = 2 /* the connection has failed */ };
 enum tx_state { TX_IDLE, TX_SEALING };
 enum rx_state { RX_IDLE, RX_OPENING, RX_OPENED };
 #define RX_STATE 3  /* of rx_state: the state; the rest is a ticket, new with each record */
 #define RX_TICKET 4
+
+/* Failures of one kind: the first is told at once, those after it once a second, as their number. */
+struct fold { u64 told; u32 more; u16 err; u8 func, pad; };
+#define FOLDS 4
 
 /*
  * One connection. tx and rx are events in the making: what does not change
@@ -43,7 +48,7 @@ struct conn {
 	u32 head, tail; /* of its records in "pending" */
 	u32 old;      /* sealed under the key before, and waiting for TCP: --stages off */
 	u32 rx_state; /* changed by compare and swap: a call's return is seen without the lock */
-	u8 more;      /* the last send call may have left an open record */
+	u8 sends;     /* what the next send call has to look at: SENDS_MORE, SENDS_BROKEN */
 	u8 tx_state, rx_failed, closing;
 	u8 told;      /* user space knows of it */
 	u8 typed;     /* a send call has said of which type its records are */
@@ -54,6 +59,9 @@ struct conn {
 	u8 key_told[2]; /* this direction's key is told, or would be if the filters wanted it */
 	struct sampled sampled[2]; /* of tx and rx */
 	u32 nth[2];   /* of tx and rx, see stage_weight */
+	u32 blocked;  /* send calls that the kernel had no room for (EAGAIN) */
+	u32 open_bytes; /* of the record that was open when the connection closed */
+	struct fold fails[FOLDS];
 };
 
 /*

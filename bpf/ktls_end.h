@@ -54,6 +54,7 @@ __noinline int end_conn(struct conn *c, u64 id)
 		c->end_seq[DIR_RX] = c->next[DIR_RX];
 		c->closing = 1;
 	}
+	tell_counted(c);
 	if (aggregate)
 		close_stats(c->rx.conn);
 	emit_socket(c, STATE_CLOSE, 0, 0);

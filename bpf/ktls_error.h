@@ -10,16 +10,19 @@ static __always_inline void set_failure(struct failure *f, u64 seq, int err, u8 
 	f->err = -err;
 	f->func = func;
 	f->owner = 0;
+	f->option = 0;
+	f->more = f->pad = 0;
 }
 
 /* Report that the kernel's TLS code failed in a call; like is an event of the connection and direction. */
-static __noinline void emit_failure(const struct event *like, u64 seq, int err, u8 func)
+static __noinline void emit_failure(const struct event *like, u64 seq, int err, u8 func, u32 more)
 {
 	struct event e = *like;
 
 	e.kind = KIND_ERROR;
 	e.flags = 0;
 	set_failure(&e.failure, seq, err, func);
+	e.failure.more = more;
 	set_process(&e);
 	if (!(e.flags & FLAG_HIDDEN))
 		emit(&e);
@@ -27,20 +30,27 @@ static __noinline void emit_failure(const struct event *like, u64 seq, int err, 
 
 /*
  * The same where no call is to blame: in softirq the present task is anybody. Named is
- * who made the last call on the connection, or opened it, who also decides whether it is wanted.
+ * who made the last call on the connection, or opened it, who also decides whether it
+ * is wanted. True: it is; e is an event of the connection and direction.
  */
+static __always_inline bool owners_failure(struct event *e, u64 seq, int err, u8 func)
+{
+	if ((e->flags & FLAG_HIDDEN) || !conn_wanted(e) || (want_dir && want_dir != 1U + e->dir))
+		return false;
+	e->kind = KIND_ERROR;
+	e->flags &= FLAG_KTHREAD;
+	set_failure(&e->failure, seq, err, func);
+	e->failure.owner = 1;
+	return true;
+}
+
 static __noinline void emit_kernel_failure(const struct event *like, u64 seq, int err, u8 func, u8 type)
 {
 	struct event e = *like;
 
-	if ((e.flags & FLAG_HIDDEN) || !conn_wanted(&e) || (want_dir && want_dir != 1U + e.dir))
-		return;
-	e.kind = KIND_ERROR;
 	e.type = type;
-	e.flags &= FLAG_KTHREAD;
-	set_failure(&e.failure, seq, err, func);
-	e.failure.owner = 1;
-	emit(&e);
+	if (owners_failure(&e, seq, err, func))
+		emit(&e);
 }
 
 #endif

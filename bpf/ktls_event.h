@@ -11,7 +11,10 @@ enum proto { PROTO_TLS = 1, PROTO_DTLS };
 enum dir { DIR_TX = 0, DIR_RX = 1 };
 enum op { OP_NONE, OP_SEND, OP_SENDFILE, OP_SPLICE, OP_RECV, OP_SPLICE_READ, OP_READ_SOCK };
 enum state { STATE_FOUND = 1, STATE_OPEN, STATE_REKEY, STATE_CLOSE };
-enum func { FUNC_RX_ONE_RECORD = 1, FUNC_ERR_ABORT, FUNC_DECRYPT_DONE, FUNC_RECVMSG, FUNC_ENCRYPT_DONE, FUNC_STRP_ABORT_STRP };
+enum func {
+	FUNC_RX_ONE_RECORD = 1, FUNC_ERR_ABORT, FUNC_DECRYPT_DONE, FUNC_RECVMSG, FUNC_ENCRYPT_DONE, FUNC_STRP_ABORT_STRP,
+	FUNC_SENDMSG, FUNC_WAIT_MEMORY, FUNC_SPLICE_READ, FUNC_SETSOCKOPT, FUNC_GETSOCKOPT, FUNC_SET_ULP,
+};
 
 enum flag {
 	FLAG_ZEROCOPY = 1, /* the plaintext never lay in a kernel buffer of its own */
@@ -70,6 +73,8 @@ struct about_socket {
 	u64 hidden[2];
 	u32 gen[2];
 	u32 skipped[2]; /* left out by sampling, and no record stands for them */
+	u32 blocked;    /* send calls refused for want of room (EAGAIN) */
+	u32 open;       /* bytes of an open record that the close has dropped */
 	u8 mode[2];     /* 0: no key */
 	u8 state;
 	u8 pad[5];
@@ -82,7 +87,9 @@ struct failure {
 	u32 err; /* positive */
 	u8 func;
 	u8 owner; /* no call is to blame: the process is who made the last one, or opened the connection */
-	u8 pad[2];
+	u16 option; /* of setsockopt and getsockopt */
+	u32 more; /* calls that have failed in the same way since the last of them was told, besides this one */
+	u32 pad;
 };
 
 #define EVENT_VERSION 1

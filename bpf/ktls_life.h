@@ -4,6 +4,7 @@
 #define KTLS_LIFE_H
 
 #include "ktls_end.h"
+#include "ktls_option.h"
 
 /* What a network card seals gets its key elsewhere (tls_set_device_offload), and no hook sees its records. */
 static __always_inline void tell_other_key(struct conn *c, u8 dir)
@@ -69,12 +70,17 @@ static __always_inline int sw_offload_ends(u64 *ctx)
 	return key_set(ctx[0], tx ? DIR_TX : DIR_RX, update, ret);
 }
 
-/* tls_setsockopt(sk, level, optname, optval, optlen) */
+/* tls_setsockopt(sk, level, optname, optval, optlen); optval is a pointer and whose it is. */
 static __always_inline int option_is_set(u64 *ctx)
 {
-	int option = ctx[2];
-	struct conn *c = option == TLS_RX_EXPECT_NO_PAD || option == TLS_RX ? conn_lookup(ctx[0]) : 0;
+	int level = ctx[1], option = ctx[2], ret = ctx[6];
+	struct conn *c;
 
+	if (level != SOL_TLS)
+		return 0;
+	if (ret)
+		return option_fails(ctx, FUNC_SETSOCKOPT, ret);
+	c = option == TLS_RX_EXPECT_NO_PAD || option == TLS_RX ? conn_lookup(ctx[0]) : 0;
 	if (!c)
 		return 0;
 	if (option == TLS_RX_EXPECT_NO_PAD)
@@ -112,14 +118,8 @@ static __always_inline int abort_begins(u64 *ctx)
 	if (c->tx_err == (u16)-err || !(stages ? c->tx_state == TX_SEALING || others_wait(c) : sends(c)))
 		return 0;
 	c->tx_err = -err;
-	emit_failure(&c->tx, stages ? failed_seq(c) : c->next[DIR_TX], err, FUNC_ERR_ABORT);
-	return 0;
-}
-
-/* Every socket gets its cookie before its first record, as ss would give it. */
-static __always_inline int ulp_begins(u64 *ctx)
-{
-	bpf_get_socket_cookie((void *)ctx[0]);
+	c->sends |= SENDS_BROKEN;
+	emit_failure(&c->tx, stages ? failed_seq(c) : c->next[DIR_TX], err, FUNC_ERR_ABORT, 0);
 	return 0;
 }
 

@@ -153,8 +153,12 @@ __noinline int free_at_close(struct conn *c)
 {
 	u64 rec = c ? c->freed : 0;
 
-	if (c && dies(c, rec) && is_sealed(rec))
+	if (!c || !dies(c, rec))
+		return 0;
+	if (is_sealed(rec))
 		tell_unsent(c, rec);
+	else /* it was still open */
+		c->open_bytes = rec_len((void *)rec);
 	return 0;
 }
 
@@ -187,6 +191,8 @@ static __always_inline int message_freed(u64 *ctx)
 		if (c->closing && dies(c, rec)) {
 			if (is_sealed(rec))
 				sent_whole(c, rec, GIVEN(msg, sg.size), true);
+			else
+				c->open_bytes = GIVEN(msg, sg.size);
 			return 0;
 		}
 		/* Others are let go too: unsealed ones, ciphertexts. On a kernel where looking costs much that happens where something went wrong. */

@@ -3,6 +3,7 @@
 #ifndef KTLS_RETURN_H
 #define KTLS_RETURN_H
 
+#include "ktls_calls.h"
 #include "ktls_receive.h"
 
 /* Whether this task is the one to tell of the record that was opened. */
@@ -129,22 +130,21 @@ static __always_inline int call_returns(u64 sk, u8 op)
 static __always_inline int recvmsg_returns(u64 *ctx)
 {
 	int ret = recvmsg_args == 5 ? ARG(ctx, 5) : ARG(ctx, 4);
-	struct conn *c;
 
-	/* The peer has changed its key and nobody has told the kernel (from 6.14). */
-	if (ret == -EKEYEXPIRED) {
-		c = conn_lookup(ctx[0]);
-		if (c)
-			emit_failure(&c->rx, read_seq(c->seq_rx), ret, FUNC_RECVMSG);
-	}
+	if (ret < 0)
+		read_fails(ctx[0], ret, FUNC_RECVMSG);
 	return call_returns(ctx[0], OP_RECV);
 }
 
 static __always_inline int splice_read_returns(u64 *ctx)
 {
 	const struct socket *sock = (void *)ctx[0];
+	u64 sk = (u64)BPF_CORE_READ(sock, sk);
+	int ret = ARG(ctx, 5);
 
-	return call_returns((u64)BPF_CORE_READ(sock, sk), OP_SPLICE_READ);
+	if (ret < 0)
+		read_fails(sk, ret, FUNC_SPLICE_READ);
+	return call_returns(sk, OP_SPLICE_READ);
 }
 
 static __always_inline int read_sock_returns(u64 *ctx)

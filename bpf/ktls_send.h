@@ -3,7 +3,7 @@
 #ifndef KTLS_SEND_H
 #define KTLS_SEND_H
 
-#include "ktls_failure.h"
+#include "ktls_calls.h"
 #include "ktls_pending.h"
 #include "ktls_plaintext.h"
 
@@ -51,6 +51,16 @@ static __always_inline bool has_open_record(const struct conn *c)
 	return rec && rec_len(rec);
 }
 
+/* Whether a send call goes on with a record that one before it has left open; broken stays broken. */
+static __always_inline bool goes_on_with(struct conn *c, u64 sk, u8 *sends)
+{
+	if (c->sends & SENDS_BROKEN) {
+		*sends = SENDS_BROKEN;
+		send_on_broken(c, sk);
+	}
+	return c->sends & SENDS_MORE && has_open_record(c);
+}
+
 static __always_inline struct sending *sending_of(u32 tid)
 {
 	return &sending[tid & ((1 << SENDING_BITS) - 1)];
@@ -68,10 +78,12 @@ static __always_inline bool is_first(const struct conn *c, u32 tid, u64 *begun)
 	return true;
 }
 
-static __always_inline int send_begin(u64 sk, bool more, bool typed)
+/* odd: those of the call's flags that change something. */
+static __always_inline int send_begin(u64 sk, u32 odd, bool typed)
 {
 	struct conn *c = stages ? conn_of(sk) : conn_of_record(sk, DIR_TX);
 	struct sending *call;
+	u8 sends = 0;
 	u64 begun;
 	u32 tid;
 
@@ -81,13 +93,17 @@ static __always_inline int send_begin(u64 sk, bool more, bool typed)
 		c->typed = 1;
 	tid = bpf_get_current_task_btf()->pid;
 	call = sending_of(tid);
-	begun = c->more && has_open_record(c) ? c->open_ts : bpf_ktime_get_ns();
+	begun = c->sends && goes_on_with(c, sk, &sends) ? c->open_ts : bpf_ktime_get_ns();
 	call->tid = tid;
 	call->conn = c->tx.conn;
 	call->begun = begun;
-	if (more)
+	if (odd & MSG_MORE) {
 		c->open_ts = begun;
-	c->more = more;
+		sends |= SENDS_MORE;
+	}
+	if (odd & MSG_REFUSED)
+		call_fails(c, DIR_TX, EOPNOTSUPP, FUNC_SENDMSG);
+	c->sends = sends;
 	return 0;
 }
 
@@ -96,13 +112,13 @@ static __always_inline int sendmsg_begins(u64 *ctx)
 {
 	const struct msghdr *msg = (void *)ctx[1];
 
-	return send_begin(ctx[0], GIVEN(msg, msg_flags) & MSG_MORE, !stages && !have_cast && GIVEN(msg, msg_controllen));
+	return send_begin(ctx[0], GIVEN(msg, msg_flags) & (MSG_MORE | MSG_REFUSED), !stages && !have_cast && GIVEN(msg, msg_controllen));
 }
 
 /* tls_sw_sendpage(sk, page, offset, size, flags) */
 static __always_inline int sendpage_begins(u64 *ctx)
 {
-	return send_begin(ctx[0], ctx[4] & (MSG_MORE | MSG_SENDPAGE_NOTLAST), false);
+	return send_begin(ctx[0], ctx[4] & (MSG_MORE | MSG_SENDPAGE_NOTLAST) ? MSG_MORE : 0, false);
 }
 
 static __always_inline void source_of_tx(struct conn *c, const struct sk_msg *given)

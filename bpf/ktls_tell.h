@@ -78,6 +78,8 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct event *who
 	s->mode[DIR_RX] = mode_of(c, DIR_RX) ? c->rx.mode : 0;
 	s->skipped[DIR_TX] = c->sampled[DIR_TX].skipped;
 	s->skipped[DIR_RX] = c->sampled[DIR_RX].skipped;
+	s->blocked = c->blocked;
+	s->open = c->open_bytes;
 	if (who) {
 		e.pid = who->pid;
 		e.tid = who->tid;

@@ -65,10 +65,13 @@ HOOK("fexit/tls_sw_read_sock", read_sock_exit, read_sock_returns)
 
 /* ---- life of a connection ---- */
 
-HOOK("fentry/tcp_set_ulp", set_ulp, ulp_begins)
+HOOK("fexit/tcp_set_ulp", set_ulp, ulp_is_set)
 HOOK("fexit/tls_set_sw_offload", set_sw_offload, sw_offload_ends)
 HOOK("fexit/tls_setsockopt", option_set, option_is_set)
+HOOK("fexit/tls_getsockopt", option_get, option_asked)
 HOOK("fentry/tls_err_abort", err_abort, abort_begins)
+HOOK("fentry/tcp_reset", reset_enter, reset_comes)
+HOOK("fexit/sk_stream_wait_memory", wait_exit, wait_ends)
 HOOK("fentry/tls_sk_proto_close", close_enter, close_begins)
 HOOK("fentry/tls_sw_free_ctx_tx", free_tx, side_goes)
 HOOK("fentry/tls_sw_free_ctx_rx", free_rx, side_goes)

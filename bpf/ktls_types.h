@@ -22,11 +22,13 @@ typedef __s32 s32;
 
 #define AF_INET 2
 #define AF_INET6 10
+#define EIO 5
 #define EEXIST 17
 #define EINPROGRESS 115
 #define EKEYEXPIRED 127
 #define IPPROTO_TCP 6
 #define MSG_MORE 0x8000
+#define MSG_REFUSED 0x24000815 /* by tls_sw_sendmsg of every kernel: OOB, DONTROUTE, PROBE, CONFIRM, ZEROCOPY, FASTOPEN */
 #define MSG_SENDPAGE_NOTLAST 0x20000
 #define MSG_SPLICE_PAGES 0x8000000
 #define PF_KTHREAD 0x00200000
@@ -34,8 +36,10 @@ typedef __s32 s32;
 #define TLS_SW 1
 #define TLS_1_3 0x0304
 #define TLS_HW 2
+#define TLS_TX 1
 #define TLS_RX 2
 #define TLS_RX_EXPECT_NO_PAD 4
+#define SOL_TLS 282
 #define PAGE_SIZE 4096
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -92,6 +96,7 @@ struct tls_context {
 	u8 rx_conf: 3;
 	u8 zerocopy_sendfile: 1;
 	u8 rx_no_pad: 1;
+	bool splicing_pages: 1;
 	void *priv_ctx_tx;
 	void *priv_ctx_rx;
 	struct cipher_context tx;
@@ -100,6 +105,8 @@ struct tls_context {
 	union tls_crypto_context crypto_recv;
 	struct sock *sk;
 };
+/* Until 6.5. */
+struct tls_context___pre_6_5 { bool in_tcp_sendpages: 1; };
 struct aead_request { u32 assoclen; struct scatterlist *dst; };
 struct tls_decrypt_ctx { struct sock *sk; u8 aad[13]; };
 struct tls_rec {

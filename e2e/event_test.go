@@ -28,19 +28,22 @@ type line struct {
 	Errno     string            `json:"errno"`
 	Sent      *bool             `json:"sent"`
 	Owner     bool              `json:"owner"`
-	Func      string            `json:"func"`
-	Cause     string            `json:"cause"`
-	Count     uint64            `json:"count"`
-	First     uint64            `json:"first"`
-	Last      uint64            `json:"last"`
-	TX        side              `json:"tx"`
-	RX        side              `json:"rx"`
-	Totals    map[string]totals `json:"totals"`
-	Records   map[string]uint64 `json:"records"`
-	Unmatched uint64            `json:"unmatched"`
-	Lost      map[string]uint64 `json:"lost"`
-	Cost      costs             `json:"cost"`
-	Missing   []string          `json:"missing_hooks"`
+	Option    string            `json:"option"`
+	// UnsentBytes are those of an open record.
+	UnsentBytes uint64            `json:"unsent_bytes"`
+	Func        string            `json:"func"`
+	Cause       string            `json:"cause"`
+	Count       uint64            `json:"count"`
+	First       uint64            `json:"first"`
+	Last        uint64            `json:"last"`
+	TX          side              `json:"tx"`
+	RX          side              `json:"rx"`
+	Totals      map[string]totals `json:"totals"`
+	Records     map[string]uint64 `json:"records"`
+	Unmatched   uint64            `json:"unmatched"`
+	Lost        map[string]uint64 `json:"lost"`
+	Cost        costs             `json:"cost"`
+	Missing     []string          `json:"missing_hooks"`
 	sampling
 	web
 }

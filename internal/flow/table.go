@@ -177,11 +177,14 @@ func (t *Table) socket(s *event.Socket) {
 }
 
 func (t *Table) error(ev *event.Error) {
-	t.counts.Errors++
+	t.counts.Errors += 1 + uint64(ev.More)
 	copied := *ev
 	*t.moments.slot() = &copied
+	if ev.Conn.ID == 0 { // the kernel has no key of it
+		return
+	}
 	if e := t.entry(&ev.Conn, ev.Mono); e != nil {
-		e.touch(ev.Mono).Errors++
+		e.touch(ev.Mono).Errors += 1 + uint64(ev.More)
 		e.owner(&ev.Proc)
 	}
 }

@@ -78,7 +78,7 @@ func (p *pipeline) handle(ev event.Event) error {
 		if !p.choice.wants(ev) {
 			return nil
 		}
-		p.errors++
+		p.errors += 1 + uint64(ev.More)
 	case *event.Lost:
 		p.lost.Add(ev)
 	}

@@ -105,7 +105,7 @@ func (g *generator) socket() *event.Socket {
 	return &event.Socket{
 		State: event.SocketState(g.byte()%4 + 1), Conn: g.conn(), Proc: g.proc(), Mono: g.uint(),
 		Dir: event.Dir(g.byte() % 2), TX: g.tls(), RX: g.tls(), NextTX: g.uint(), NextRX: g.uint(),
-		GenTX: uint32(g.uint()), GenRX: uint32(g.uint()), Totals: g.totals(), Hidden: [2]uint64{g.uint(), g.uint()}, Skipped: [2]uint64{g.uint(), g.uint()},
+		GenTX: uint32(g.uint()), GenRX: uint32(g.uint()), Blocked: g.uint(), UnsentBytes: g.uint(), Totals: g.totals(), Hidden: [2]uint64{g.uint(), g.uint()}, Skipped: [2]uint64{g.uint(), g.uint()},
 	}
 }
 
@@ -117,6 +117,7 @@ func (g *generator) error() *event.Error {
 	return &event.Error{
 		Conn: g.conn(), TLS: g.tls(), Proc: g.proc(), Mono: g.uint(), Dir: event.Dir(g.byte() % 2),
 		Errno: uint32(g.uint()), Func: g.string(), Seq: g.uint(), Type: event.ContentType(g.byte()), Owner: g.byte()%2 == 0,
+		Option: event.Option(g.byte()), More: uint32(g.uint()),
 	}
 }
 

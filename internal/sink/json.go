@@ -120,6 +120,12 @@ func (e *encoder) socket(dst []byte, s *event.Socket) []byte {
 		dst = append(dst, '}')
 	}
 	dst = append(dst, '}')
+	if s.Blocked > 0 {
+		dst = appendUint(dst, "blocked", s.Blocked)
+	}
+	if s.UnsentBytes > 0 {
+		dst = appendUint(dst, "unsent_bytes", s.UnsentBytes)
+	}
 	dst = append(dst, `,"hidden":`...)
 	return appendSampled(appendPair(dst, s.Hidden), s.Totals.Sampled, s.Skipped)
 }
@@ -159,7 +165,17 @@ func (e *encoder) error(dst []byte, ev *event.Error) []byte {
 	dst = appendString(dst, "func", ev.Func)
 	dst = appendName(dst, "dir", ev.Dir.String())
 	dst = appendUint(dst, "seq", ev.Seq)
-	dst = appendContentType(dst, ev.Type)
+	if ev.Type == 0 {
+		dst = appendName(dst, "content_type", "")
+	} else {
+		dst = appendContentType(dst, ev.Type)
+	}
+	if ev.Option != 0 {
+		dst = appendName(dst, "option", ev.Option.String())
+	}
+	if ev.More > 0 {
+		dst = appendUint(dst, "count", 1+uint64(ev.More))
+	}
 	dst = appendProcess(dst, &ev.Proc)
 	if ev.Owner {
 		dst = appendBool(dst, "owner", true)

@@ -28,6 +28,11 @@ func (p *printer) socket(s *event.Socket) {
 			p.str(" sampled out ")
 			p.num(n)
 		}
+		if s.UnsentBytes > 0 {
+			p.str(", ")
+			p.num(s.UnsentBytes)
+			p.str(" B of an open record never sent")
+		}
 	case event.SocketFound:
 		p.both(s)
 	default:
@@ -103,14 +108,33 @@ func (p *printer) error(e *event.Error) {
 		p.str(Sanitize(e.Func))
 		p.str(" ")
 	}
-	p.str("seq ")
-	p.num(e.Seq)
+	if e.Option != 0 {
+		p.refused(e)
+	} else {
+		p.str("seq ")
+		p.num(e.Seq)
+	}
+	if e.More > 0 {
+		p.str(" x")
+		p.num(1 + uint64(e.More))
+	}
 	if e.Owner {
 		p.str(" (in no call)")
 	}
 	p.str(" ")
 	p.conn(&e.Conn)
 	p.end()
+}
+
+// refused writes what a socket did not get.
+func (p *printer) refused(e *event.Error) {
+	p.str(e.Option.String())
+	for _, asked := range []string{e.TLS.Version.String(), e.TLS.Cipher.String()} {
+		if asked != "" {
+			p.str(" ")
+			p.str(asked)
+		}
+	}
 }
 
 func (p *printer) lost(l *event.Lost) {

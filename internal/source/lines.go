@@ -94,9 +94,11 @@ type socketLine struct {
 		TX count `json:"tx"`
 		RX count `json:"rx"`
 	} `json:"totals"`
-	Hidden     pair `json:"hidden"`
-	Sampled    pair `json:"sampled"`
-	Unweighted pair `json:"unweighted"`
+	Blocked     uint64 `json:"blocked"`
+	UnsentBytes uint64 `json:"unsent_bytes"`
+	Hidden      pair   `json:"hidden"`
+	Sampled     pair   `json:"sampled"`
+	Unweighted  pair   `json:"unweighted"`
 }
 
 type count struct {
@@ -113,7 +115,7 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 	out := &event.Socket{
 		State: states[l.State], Mono: mono, Proc: l.process.event(), TX: l.TX.tls(), RX: l.RX.tls(),
 		NextTX: l.TX.Next, NextRX: l.RX.Next, GenTX: l.TX.Gen, GenRX: l.RX.Gen, Hidden: l.Hidden.array(),
-		Skipped: l.Unweighted.array(),
+		Skipped: l.Unweighted.array(), Blocked: l.Blocked, UnsentBytes: l.UnsentBytes,
 		Totals: event.Totals{Records: [2]uint64{tx.Records, rx.Records}, Bytes: [2]uint64{tx.Bytes, rx.Bytes},
 			Sampled: l.Sampled.array()},
 	}
@@ -129,14 +131,16 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 
 type errorLine struct {
 	process
-	Sock  *sock  `json:"sock"`
-	TLS   side   `json:"tls"`
-	Dir   string `json:"dir"`
-	Errno uint32 `json:"errno_id"`
-	Owner bool   `json:"owner"`
-	Func  string `json:"func"`
-	Seq   uint64 `json:"seq"`
-	Type  string `json:"content_type"`
+	Sock   *sock  `json:"sock"`
+	TLS    side   `json:"tls"`
+	Dir    string `json:"dir"`
+	Errno  uint32 `json:"errno_id"`
+	Owner  bool   `json:"owner"`
+	Option string `json:"option"`
+	Count  uint64 `json:"count"`
+	Func   string `json:"func"`
+	Seq    uint64 `json:"seq"`
+	Type   string `json:"content_type"`
 }
 
 func failure(text []byte, mono uint64) (event.Event, error) {
@@ -146,7 +150,7 @@ func failure(text []byte, mono uint64) (event.Event, error) {
 	}
 	out := &event.Error{
 		Mono: mono, Proc: l.process.event(), TLS: l.TLS.tls(), Errno: l.Errno, Func: l.Func, Seq: l.Seq, Type: contentTypes[l.Type],
-		Owner: l.Owner,
+		Owner: l.Owner, Option: options[l.Option], More: uint32(min(max(l.Count, 1)-1, math.MaxUint32)),
 	}
 	return known(out, errors.Join(l.Sock.set(&out.Conn), setDir(&out.Dir, l.Dir), l.process.check(), checkWord("func", l.Func)))
 }

@@ -249,6 +249,12 @@ type Socket struct {
 	// Skipped counts those left out by sampling that no record stands for: they
 	// came after the last one that was picked.
 	Skipped [2]uint64
+	// Blocked counts the send calls that were refused since there was no room
+	// (EAGAIN).
+	Blocked uint64
+	// UnsentBytes are those that a program had sent, and that were in an open record
+	// when the connection closed: of MSG_MORE, or of a splice that promised more.
+	UnsentBytes uint64
 	// Start is Record.Start for both directions, nil where it is not known.
 	Start *[2]uint64
 }
@@ -272,9 +278,10 @@ type Totals struct {
 	Sampled [2]uint64
 }
 
-// Error is a record that could not be opened or sealed, or a connection that
-// the kernel's TLS code aborted.
+// Error is a record that could not be opened or sealed, a connection that the
+// kernel's TLS code aborted, or a call that failed.
 type Error struct {
+	// Conn has no ID where the socket has no key yet.
 	Conn Conn
 	TLS  TLS
 	Proc Process
@@ -288,6 +295,12 @@ type Error struct {
 	Seq  uint64
 	Gen  uint32
 	Type ContentType
+	// More counts the calls that have failed in the same way since the last of them
+	// was told, besides this one.
+	More uint32
+	// Option is what a socket was refused, where Func sets or gets one; TLS has the
+	// version and the cipher that it was to be for, as far as the program said.
+	Option Option
 	// Owner says that no call is to blame, and that Proc is who made the last one on
 	// the connection, or who opened it.
 	Owner bool

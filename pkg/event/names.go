@@ -124,12 +124,44 @@ func (t ContentType) String() string {
 	return "type_" + strconv.Itoa(int(t))
 }
 
-// Version is a TLS version on the wire, 0x0303 or 0x0304.
+// Option is an option of a socket, of setsockopt(2).
+type Option uint8
+
+// The options of level SOL_TLS (include/uapi/linux/tls.h), and the one of level
+// SOL_TCP that switches TLS on.
+const (
+	OptionTX          Option = 1
+	OptionRX          Option = 2
+	OptionTXZeroCopy  Option = 3
+	OptionExpectNoPad Option = 4
+	OptionULP         Option = 31
+)
+
+// String returns the option's name, option_N for others and the empty string for 0.
+func (o Option) String() string {
+	switch o {
+	case 0:
+		return ""
+	case OptionULP:
+		return "TCP_ULP"
+	}
+	if name := pick(o, "", "TLS_TX", "TLS_RX", "TLS_TX_ZEROCOPY_RO", "TLS_RX_EXPECT_NO_PAD"); name != "" {
+		return name
+	}
+	return "option_" + strconv.Itoa(int(o))
+}
+
+// Version is a TLS version on the wire: 0x0303 or 0x0304, or what a program has asked
+// for in vain.
 type Version uint16
 
 // String returns "1.2", "1.3", or the empty string.
 func (v Version) String() string {
 	switch v {
+	case 0x0301:
+		return "1.0"
+	case 0x0302:
+		return "1.1"
 	case 0x0303:
 		return "1.2"
 	case 0x0304:

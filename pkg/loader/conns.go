@@ -27,7 +27,15 @@ func (t *Tracer) unfinished(handle func(event.Event) error) error {
 		if conn.Opened() {
 			last = append(last, conn.RX)
 		}
-		return t.addUnfinished(last, handle)
+		if err := t.addUnfinished(last, handle); err != nil {
+			return err
+		}
+		for _, e := range conn.Counted(Monotonic()) {
+			if err := handle(e); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	for _, last := range waiting { // of connections whose end no hook saw
 		err = errors.Join(err, t.addUnfinished(last, handle))

@@ -27,6 +27,7 @@ const (
 	groupReceive = "receive"
 	groupLife    = "life"
 	groupErrors  = "errors"
+	groupCalls   = "calls that fail"
 	groupAsync   = "asynchronous crypto"
 	groupReaders = "readers in the kernel"
 	groupCookies = "cookies"
@@ -38,9 +39,10 @@ var groups = []group{
 	{groupReceive, "records received are not reported"},
 	{groupLife, "opens, rekeys and closes of connections are not reported"},
 	{groupErrors, "errors other than undecipherable records are not reported"},
+	{groupCalls, "some calls that fail are not reported"},
 	{groupAsync, "with asynchronous crypto the stages encrypt and decrypt and payload received are unknown"},
 	{groupReaders, "records read by splice or by the kernel show late and without deliver"},
-	{groupCookies, "socket cookies of new connections are 0"},
+	{groupCookies, "socket cookies of new connections are 0, and refusals of TLS are not reported"},
 	{groupOpen, "connections that are open already show at their first record"},
 }
 

@@ -41,7 +41,7 @@ type hook struct {
 }
 
 var hooks = []hook{
-	{program: "set_ulp", group: groupCookies, function: "tcp_set_ulp", vmlinux: true, fentryOnly: true, without: "socket cookies of new connections are 0"},
+	{program: "set_ulp", group: groupCookies, function: "tcp_set_ulp", vmlinux: true, fentryOnly: true, without: "socket cookies of new connections are 0, and refusals of TLS are not reported"},
 	{program: "sendmsg_enter", group: groupSend, function: "tls_sw_sendmsg", without: "the tx stage queue is unknown"},
 	{program: "sendpage_enter", group: groupSend, function: "tls_sw_sendpage"}, // only 6.1 sends pages by a call of their own
 	{program: "verdict_enter", group: groupSend, function: "bpf_exec_tx_verdict", stage: true, required: true},
@@ -57,7 +57,10 @@ var hooks = []hook{
 	{program: "decrypt_done", group: groupAsync, function: "tls_decrypt_done", without: "with asynchronous crypto the stage decrypt and the payload are unknown"},
 	{program: "recvmsg_exit", group: groupReceive, function: "tls_sw_recvmsg", required: true},
 	{program: "splice_read_exit", group: groupReaders, function: "tls_sw_splice_read", without: "records read by splice show late and without deliver"},
-	{program: "read_sock_exit", group: groupReaders, function: "tls_sw_read_sock"}, // 6.6 and later; in-kernel readers have no other way
+	{program: "read_sock_exit", group: groupReaders, function: "tls_sw_read_sock"},           // 6.6 and later; in-kernel readers have no other way
+	{program: "option_get", group: groupCalls, function: "tls_getsockopt", fentryOnly: true}, // err_abort's group says what it costs
+	{program: "reset_enter", group: groupCalls, function: "tcp_reset", vmlinux: true, fentryOnly: true, without: "sends that fail since the peer has reset the connection are not reported"},
+	{program: "wait_exit", group: groupCalls, function: "sk_stream_wait_memory", vmlinux: true, fentryOnly: true, without: "sends that fail for want of room are not reported"},
 	{program: "set_sw_offload", group: groupLife, function: "tls_set_sw_offload", without: "opens and rekeys of connections are not reported"},
 	{program: "option_set", group: groupLife, function: "tls_setsockopt", fentryOnly: true, without: "that a receiver expects no padding shows with its next key"},
 	{program: "release_tx", group: groupLife, function: "tls_sw_release_resources_tx", without: "records that never reached TCP are lost at close"},

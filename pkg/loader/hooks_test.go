@@ -200,8 +200,8 @@ func TestChooseLooksInTheRightPlace(t *testing.T) {
 		t.Error("found the functions of tls.ko in vmlinux")
 	}
 	empty := spec(t, kernel{"sk_msg_free": {"sk", "msg"}})
-	if _, missing, err := choose(objecttest.Object(t), &types{tls: right.tls, vmlinux: empty}); err != nil || len(missing) != 1 {
-		t.Errorf("without tcp_set_ulp: missing %q, %v", missing, err)
+	if _, missing, err := choose(objecttest.Object(t), &types{tls: right.tls, vmlinux: empty}); err != nil || len(missing) != 3 {
+		t.Errorf("without tcp_set_ulp, tcp_reset and sk_stream_wait_memory: missing %q, %v", missing, err)
 	}
 }
 

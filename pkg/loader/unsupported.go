@@ -133,11 +133,16 @@ func modprobe(sysctl string) string {
 	return "/sbin/modprobe"
 }
 
-// hasULP asks for the protocol on a socket that is not connected. The kernel
+// hasULP says whether the kernel knows the protocol. Where it shows its counters it
+// does, and is not asked: that would be a refusal, which other tracers see. Else it
+// is asked for on a socket that is not connected. The kernel
 // says ENOTCONN where it has it (tls_init), ENOENT where not. The list in
 // /proc/sys/net/ipv4/tcp_available_ulp is that of the first network namespace
 // alone: other namespaces, as of containers, have no such file.
 func hasULP() bool {
+	if _, err := os.Stat("/proc/net/tls_stat"); err == nil {
+		return true
+	}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return false

@@ -20,6 +20,8 @@ type KtlsAboutSocket struct {
 	Hidden  [2]uint64
 	Gen     [2]uint32
 	Skipped [2]uint32
+	Blocked uint32
+	Open    uint32
 	Mode    [2]uint8
 	State   uint8
 	Pad     [5]uint8
@@ -75,7 +77,7 @@ type KtlsConn struct {
 	Tail     uint32
 	Old      uint32
 	RxState  uint32
-	More     uint8
+	Sends    uint8
 	TxState  uint8
 	RxFailed uint8
 	Closing  uint8
@@ -94,7 +96,10 @@ type KtlsConn struct {
 		Skipped uint32
 		Owed    uint32
 	}
-	Nth [2]uint32
+	Nth       [2]uint32
+	Blocked   uint32
+	OpenBytes uint32
+	Fails     [4]KtlsFold
 }
 
 type KtlsEvent struct {
@@ -127,13 +132,24 @@ type KtlsEvent struct {
 }
 
 type KtlsFailure struct {
-	_     structs.HostLayout
-	Time  uint64
-	Seq   uint64
-	Err   uint32
-	Func  uint8
-	Owner uint8
-	Pad   [2]uint8
+	_      structs.HostLayout
+	Time   uint64
+	Seq    uint64
+	Err    uint32
+	Func   uint8
+	Owner  uint8
+	Option uint16
+	More   uint32
+	Pad    uint32
+}
+
+type KtlsFold struct {
+	_    structs.HostLayout
+	Told uint64
+	More uint32
+	Err  uint16
+	Func uint8
+	Pad  uint8
 }
 
 type KtlsRecord struct {
@@ -216,6 +232,7 @@ const (
 	KtlsMapOpening           = "opening"
 	KtlsMapPayloads          = "payloads"
 	KtlsMapPending           = "pending"
+	KtlsMapRefusals          = "refusals"
 	KtlsMapStats             = "stats"
 	KtlsMapUnmet             = "unmet"
 	KtlsMapWake              = "wake"
@@ -238,6 +255,7 @@ const (
 	KtlsProgOpenEnter        = "open_enter"
 	KtlsProgOpenExit         = "open_exit"
 	KtlsProgOpenExitTwin     = "open_exit_twin"
+	KtlsProgOptionGet        = "option_get"
 	KtlsProgOptionSet        = "option_set"
 	KtlsProgPartialFree      = "partial_free"
 	KtlsProgPushEnter        = "push_enter"
@@ -245,6 +263,7 @@ const (
 	KtlsProgReadVariable     = "read_variable"
 	KtlsProgRecvmsgExit      = "recvmsg_exit"
 	KtlsProgReleaseTx        = "release_tx"
+	KtlsProgResetEnter       = "reset_enter"
 	KtlsProgSendmsgEnter     = "sendmsg_enter"
 	KtlsProgSendpageEnter    = "sendpage_enter"
 	KtlsProgSetSwOffload     = "set_sw_offload"
@@ -252,6 +271,7 @@ const (
 	KtlsProgSpliceReadExit   = "splice_read_exit"
 	KtlsProgVerdictEnter     = "verdict_enter"
 	KtlsProgVerdictEnterTwin = "verdict_enter_twin"
+	KtlsProgWaitExit         = "wait_exit"
 	KtlsVarAggregate         = "aggregate"
 	KtlsVarDataRoom          = "data_room"
 	KtlsVarDoneIsReq         = "done_is_req"
@@ -358,6 +378,7 @@ type KtlsProgramSpecs struct {
 	OpenEnter        *ebpf.ProgramSpec `ebpf:"open_enter"`
 	OpenExit         *ebpf.ProgramSpec `ebpf:"open_exit"`
 	OpenExitTwin     *ebpf.ProgramSpec `ebpf:"open_exit_twin"`
+	OptionGet        *ebpf.ProgramSpec `ebpf:"option_get"`
 	OptionSet        *ebpf.ProgramSpec `ebpf:"option_set"`
 	PartialFree      *ebpf.ProgramSpec `ebpf:"partial_free"`
 	PushEnter        *ebpf.ProgramSpec `ebpf:"push_enter"`
@@ -365,6 +386,7 @@ type KtlsProgramSpecs struct {
 	ReadVariable     *ebpf.ProgramSpec `ebpf:"read_variable"`
 	RecvmsgExit      *ebpf.ProgramSpec `ebpf:"recvmsg_exit"`
 	ReleaseTx        *ebpf.ProgramSpec `ebpf:"release_tx"`
+	ResetEnter       *ebpf.ProgramSpec `ebpf:"reset_enter"`
 	SendmsgEnter     *ebpf.ProgramSpec `ebpf:"sendmsg_enter"`
 	SendpageEnter    *ebpf.ProgramSpec `ebpf:"sendpage_enter"`
 	SetSwOffload     *ebpf.ProgramSpec `ebpf:"set_sw_offload"`
@@ -372,6 +394,7 @@ type KtlsProgramSpecs struct {
 	SpliceReadExit   *ebpf.ProgramSpec `ebpf:"splice_read_exit"`
 	VerdictEnter     *ebpf.ProgramSpec `ebpf:"verdict_enter"`
 	VerdictEnterTwin *ebpf.ProgramSpec `ebpf:"verdict_enter_twin"`
+	WaitExit         *ebpf.ProgramSpec `ebpf:"wait_exit"`
 }
 
 // KtlsMapSpecs contains maps before they are loaded into the kernel.
@@ -390,6 +413,7 @@ type KtlsMapSpecs struct {
 	Opening    *ebpf.MapSpec `ebpf:"opening"`
 	Payloads   *ebpf.MapSpec `ebpf:"payloads"`
 	Pending    *ebpf.MapSpec `ebpf:"pending"`
+	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
 	Stats      *ebpf.MapSpec `ebpf:"stats"`
 	Unmet      *ebpf.MapSpec `ebpf:"unmet"`
 	Wake       *ebpf.MapSpec `ebpf:"wake"`
@@ -480,6 +504,7 @@ type KtlsMaps struct {
 	Opening    *ebpf.Map `ebpf:"opening"`
 	Payloads   *ebpf.Map `ebpf:"payloads"`
 	Pending    *ebpf.Map `ebpf:"pending"`
+	Refusals   *ebpf.Map `ebpf:"refusals"`
 	Stats      *ebpf.Map `ebpf:"stats"`
 	Unmet      *ebpf.Map `ebpf:"unmet"`
 	Wake       *ebpf.Map `ebpf:"wake"`
@@ -501,6 +526,7 @@ func (m *KtlsMaps) Close() error {
 		m.Opening,
 		m.Payloads,
 		m.Pending,
+		m.Refusals,
 		m.Stats,
 		m.Unmet,
 		m.Wake,
@@ -581,6 +607,7 @@ type KtlsPrograms struct {
 	OpenEnter        *ebpf.Program `ebpf:"open_enter"`
 	OpenExit         *ebpf.Program `ebpf:"open_exit"`
 	OpenExitTwin     *ebpf.Program `ebpf:"open_exit_twin"`
+	OptionGet        *ebpf.Program `ebpf:"option_get"`
 	OptionSet        *ebpf.Program `ebpf:"option_set"`
 	PartialFree      *ebpf.Program `ebpf:"partial_free"`
 	PushEnter        *ebpf.Program `ebpf:"push_enter"`
@@ -588,6 +615,7 @@ type KtlsPrograms struct {
 	ReadVariable     *ebpf.Program `ebpf:"read_variable"`
 	RecvmsgExit      *ebpf.Program `ebpf:"recvmsg_exit"`
 	ReleaseTx        *ebpf.Program `ebpf:"release_tx"`
+	ResetEnter       *ebpf.Program `ebpf:"reset_enter"`
 	SendmsgEnter     *ebpf.Program `ebpf:"sendmsg_enter"`
 	SendpageEnter    *ebpf.Program `ebpf:"sendpage_enter"`
 	SetSwOffload     *ebpf.Program `ebpf:"set_sw_offload"`
@@ -595,6 +623,7 @@ type KtlsPrograms struct {
 	SpliceReadExit   *ebpf.Program `ebpf:"splice_read_exit"`
 	VerdictEnter     *ebpf.Program `ebpf:"verdict_enter"`
 	VerdictEnterTwin *ebpf.Program `ebpf:"verdict_enter_twin"`
+	WaitExit         *ebpf.Program `ebpf:"wait_exit"`
 }
 
 func (p *KtlsPrograms) Close() error {
@@ -616,6 +645,7 @@ func (p *KtlsPrograms) Close() error {
 		p.OpenEnter,
 		p.OpenExit,
 		p.OpenExitTwin,
+		p.OptionGet,
 		p.OptionSet,
 		p.PartialFree,
 		p.PushEnter,
@@ -623,6 +653,7 @@ func (p *KtlsPrograms) Close() error {
 		p.ReadVariable,
 		p.RecvmsgExit,
 		p.ReleaseTx,
+		p.ResetEnter,
 		p.SendmsgEnter,
 		p.SendpageEnter,
 		p.SetSwOffload,
@@ -630,6 +661,7 @@ func (p *KtlsPrograms) Close() error {
 		p.SpliceReadExit,
 		p.VerdictEnter,
 		p.VerdictEnterTwin,
+		p.WaitExit,
 	)
 }
 

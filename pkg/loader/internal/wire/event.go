@@ -201,6 +201,7 @@ func (w *Event) Socket() *event.Socket {
 		State: event.SocketState(a.State), Conn: w.conn(), Proc: w.process(), Mono: a.Time,
 		Dir: event.Dir(w.Dir), TX: w.tls(a.Mode[event.TX]), RX: w.tls(a.Mode[event.RX]),
 		NextTX: a.Next[event.TX], NextRX: a.Next[event.RX], Hidden: a.Hidden,
+		Blocked: uint64(a.Blocked), UnsentBytes: uint64(a.Open),
 		Skipped: [2]uint64{uint64(a.Skipped[event.TX]), uint64(a.Skipped[event.RX])},
 		GenTX:   a.Gen[event.TX], GenRX: a.Gen[event.RX],
 	}
@@ -209,7 +210,14 @@ func (w *Event) Socket() *event.Socket {
 // FuncDecryptDone is FUNC_DECRYPT_DONE of bpf/ktls_event.h.
 const FuncDecryptDone = 3
 
-var funcs = [...]string{"", "tls_rx_one_record", "tls_err_abort", FuncDecryptDone: "tls_decrypt_done", "tls_sw_recvmsg", "tls_encrypt_done", "tls_strp_abort_strp"}
+// Others of enum func: they are about what is sent.
+const (
+	funcSendmsg    = 7
+	funcWaitMemory = 8
+)
+
+var funcs = [...]string{"", "tls_rx_one_record", "tls_err_abort", FuncDecryptDone: "tls_decrypt_done", "tls_sw_recvmsg", "tls_encrypt_done", "tls_strp_abort_strp",
+	"tls_sw_sendmsg", "sk_stream_wait_memory", "tls_sw_splice_read", "tls_setsockopt", "tls_getsockopt", "tcp_set_ulp"}
 
 // Failure is what w tells of an error.
 func (w *Event) Failure() *event.Error {
@@ -217,7 +225,7 @@ func (w *Event) Failure() *event.Error {
 	e := &event.Error{
 		Conn: w.conn(), TLS: w.tls(w.Mode), Proc: w.process(), Mono: f.Time,
 		Dir: event.Dir(w.Dir), Errno: f.Err, Seq: f.Seq, Gen: w.Gen, Type: event.ContentType(w.Type),
-		Owner: f.Owner != 0 && w.Pid != 0,
+		Owner: f.Owner != 0 && w.Pid != 0, More: f.More, Option: event.Option(f.Option),
 	}
 	if int(f.Func) < len(funcs) {
 		e.Func = funcs[f.Func]

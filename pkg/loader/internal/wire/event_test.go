@@ -168,7 +168,8 @@ func TestFlagsAreBits(t *testing.T) {
 // Numbers of C that Go turns into a name which C's spells too.
 func TestEnumNames(t *testing.T) {
 	text := objecttest.Header(t, "ktls_event.h")
-	spelled := map[string]string{"OP_NONE": "", "FUNC_RECVMSG": "tls_sw_recvmsg"}
+	spelled := map[string]string{"OP_NONE": "", "FUNC_RECVMSG": "tls_sw_recvmsg", "FUNC_SENDMSG": "tls_sw_sendmsg", "FUNC_SPLICE_READ": "tls_sw_splice_read",
+		"FUNC_WAIT_MEMORY": "sk_stream_wait_memory", "FUNC_SET_ULP": "tcp_set_ulp"}
 	at := func(names []string) func(int) string {
 		return func(i int) string {
 			if i >= len(names) {

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What the kernel was asked for, and refused: TLS on a socket, a key, an option. */
+#ifndef KTLS_OPTION_H
+#define KTLS_OPTION_H
+
+#include "ktls_calls.h"
+
+#define TCP_ULP 31
+
+/* Refusals come before there is a connection: they are counted by who was refused what. */
+struct refusal { u32 pid; u16 err; u8 func, option; };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct refusal);
+	__type(value, struct fold);
+} refusals SEC(".maps");
+
+static __always_inline bool is_first_refusal(const struct refusal *r, u32 *more)
+{
+	struct fold none = {}, *f;
+
+	f = bpf_map_lookup_elem(&refusals, r);
+	if (!f) {
+		bpf_map_update_elem(&refusals, r, &none, BPF_NOEXIST);
+		f = bpf_map_lookup_elem(&refusals, r);
+	}
+	*more = 0;
+	return !f || unfold(f, r->err, r->func, more);
+}
+
+/* A socket was refused an option; asked are the version and the cipher that it was for. */
+static __noinline int refuse(u64 sk, u32 func, u32 option, u32 err, u32 asked)
+{
+	struct conn *c = conn_find(sk);
+	struct refusal r = { 0, err, func, option };
+	struct event e = {};
+	u32 more;
+
+	if (!live)
+		return 0;
+	e.layout = EVENT_VERSION;
+	e.proto = PROTO_TLS;
+	e.kind = KIND_ERROR;
+	e.dir = option == TLS_RX || option == TLS_RX_EXPECT_NO_PAD ? DIR_RX : DIR_TX;
+	e.conn = c ? c->alive : 0;
+	set_addresses(&e, (void *)sk);
+	e.version = asked;
+	e.cipher = asked >> 16;
+	set_process(&e);
+	r.pid = e.pid;
+	if ((e.flags & FLAG_HIDDEN) || !is_first_refusal(&r, &more))
+		return 0;
+	set_failure(&e.failure, 0, -(int)err, func);
+	e.failure.option = option;
+	e.failure.more = more;
+	emit(&e);
+	return 0;
+}
+
+/* tls_setsockopt and tls_getsockopt of (sk, level, optname, optval, ...). The argument is read as the call has left it. */
+static __always_inline int option_fails(u64 *ctx, u32 func, int ret)
+{
+	u32 option = ctx[2], asked = 0;
+
+	if (option == TLS_TX || option == TLS_RX)
+		bpf_probe_read_user(&asked, sizeof(asked), (void *)ctx[3]);
+	return refuse(ctx[0], func, option, -ret, asked);
+}
+
+/* tls_getsockopt(sk, level, optname, optval, optlen) */
+static __always_inline int option_asked(u64 *ctx)
+{
+	int level = ctx[1], ret = ctx[5];
+
+	return level == SOL_TLS && ret < 0 ? option_fails(ctx, FUNC_GETSOCKOPT, ret) : 0;
+}
+
+/*
+ * tcp_set_ulp(sk, name). Every socket gets its cookie before its first record, as ss
+ * would give it.
+ */
+static __always_inline int ulp_is_set(u64 *ctx)
+{
+	const char *name = (void *)ctx[1];
+	int ret = ctx[2];
+	u32 word = 0;
+
+	bpf_get_socket_cookie((void *)ctx[0]);
+	if (!ret || bpf_probe_read_kernel(&word, sizeof(word), name) || bpf_ntohl(word) != 0x746c7300) /* "tls" */
+		return 0;
+	return refuse(ctx[0], FUNC_SET_ULP, TCP_ULP, -ret, 0);
+}
+
+#endif

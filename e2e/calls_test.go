@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestCallsThatFail: a call that the kernel refuses is told once, with what it was about,
+// and those after it as their number.
+func TestCallsThatFail(t *testing.T) {
+	tr := startTracer(t)
+	s := security{"1.3", "AES-GCM-128", "sw"}
+	control, refused, reset, open := newPair(t, s), newPair(t, s), newPair(t, s), newPair(t, s)
+	const tries = 7
+	// A reader without room for a record's type.
+	control.sendControl(t, 22, []byte{4, 0, 0, 1, 9})
+	for range tries {
+		if _, _, err := unix.Recvfrom(control.b, make([]byte, 100), 0); err != unix.EIO {
+			t.Errorf("read: %v, want EIO", err)
+		}
+	}
+	// What kernel TLS cannot send.
+	if err := unix.Send(refused.a, []byte("urgent"), unix.MSG_OOB); err != unix.EOPNOTSUPP {
+		t.Errorf("send: %v, want EOPNOTSUPP", err)
+	}
+	// A connection that the peer has reset.
+	must(t, unix.SetsockoptLinger(reset.b, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
+	reset.closeEnd(1)
+	_, err := unix.Poll([]unix.PollFd{{Fd: int32(reset.a), Events: unix.POLLIN}}, 5000)
+	must(t, err)
+	if err := unix.Send(reset.a, []byte("too late"), unix.MSG_NOSIGNAL); err != unix.ECONNRESET {
+		t.Errorf("send: %v, want ECONNRESET", err)
+	}
+	// A record that is never closed.
+	open.send(t, pattern(300, 1), 0)
+	open.send(t, pattern(1000, 2), unix.MSG_MORE)
+	for _, p := range []*pair{control, refused, reset, open} {
+		p.close()
+	}
+	got := tr.stop()
+	got.noLosses(t)
+	for _, c := range []struct {
+		name string
+		p    *pair
+		dir  string
+		want failed
+	}{
+		{"no room for the type", control, "rx", failed{"EIO", "tls_sw_recvmsg", "handshake", tries}},
+		{"an urgent byte", refused, "tx", failed{"EOPNOTSUPP", "tls_sw_sendmsg", "", 1}},
+		{"the peer has reset", reset, "tx", failed{"ECONNRESET", "tls_sw_sendmsg", "", 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) { checkFailed(t, got, c.p, c.dir, c.want) })
+	}
+	closed := got.of(open.lport, open.rport).filter(func(l *line) bool { return l.State == "close" })
+	if len(closed) != 1 || closed[0].UnsentBytes != 1000 || closed[0].Totals["tx"] != (totals{1, 300}) {
+		t.Errorf("the connection with an open record closes with %+v", closed)
+	}
+}
+
+// failed is what calls that failed are told as.
+type failed struct {
+	errno, function, content string
+	calls                    uint64
+}
+
+// checkFailed wants all that failed to be told as one kind.
+func checkFailed(t *testing.T, got trace, p *pair, dir string, want failed) {
+	t.Helper()
+	lport, rport := p.lport, p.rport
+	if dir == "rx" {
+		lport, rport = rport, lport
+	}
+	errs := got.of(lport, rport).ofType("error")
+	var calls uint64
+	for i, l := range errs {
+		calls += max(l.Count, 1)
+		if l.Errno != want.errno || l.Func != want.function || l.Dir != dir || want.content != "" && l.Content != want.content {
+			t.Errorf("error %s of %s about %q, want %+v", l.Errno, l.Func, l.Content, want)
+		}
+		if l.Comm != comm(t) || l.Owner && i == 0 {
+			t.Errorf("error of %q, owner %v", l.Comm, l.Owner)
+		}
+	}
+	if calls != want.calls {
+		t.Errorf("%d calls failed, want %d: %+v", calls, want.calls, errs)
+	}
+}
+
+// TestRefusals: what a socket asks for and does not get.
+func TestRefusals(t *testing.T) {
+	tr := startTracer(t)
+	idle, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	must(t, err)
+	defer unix.Close(idle)
+	if err := unix.SetsockoptString(idle, unix.SOL_TCP, unix.TCP_ULP, "tls"); err != unix.ENOTCONN {
+		t.Errorf("TCP_ULP: %v, want ENOTCONN", err)
+	}
+	p := newPlain(t)
+	defer p.close()
+	must(t, unix.SetsockoptString(p.a, unix.SOL_TCP, unix.TCP_ULP, "tls"))
+	for _, c := range []struct{ version, cipher uint16 }{{0x0304, 9999}, {0x0302, 51}} {
+		info := binary.NativeEndian.AppendUint16(nil, c.version)
+		info = append(binary.NativeEndian.AppendUint16(info, c.cipher), make([]byte, 36)...)
+		if err := unix.SetsockoptString(p.a, unix.SOL_TLS, 1, string(info)); err != unix.EINVAL {
+			t.Errorf("TLS_TX: %v, want EINVAL", err)
+		}
+	}
+	if _, err := unix.GetsockoptInt(p.a, unix.SOL_TLS, 77); err != unix.ENOPROTOOPT {
+		t.Errorf("option 77: %v, want ENOPROTOOPT", err)
+	}
+	got := tr.stop()
+	mine := got.ofType("error").filter(func(l *line) bool { return l.Comm == comm(t) })
+	var told []refusal
+	for _, l := range mine {
+		told = append(told, refusal{l.Errno, l.Func, l.Option, l.TLS.Version, max(l.Count, 1)})
+	}
+	want := []refusal{
+		{"ENOTCONN", "tcp_set_ulp", "TCP_ULP", "", 1}, {"EINVAL", "tls_setsockopt", "TLS_TX", "1.3", 1}, {"ENOPROTOOPT", "tls_getsockopt", "option_77", "", 1},
+	}
+	for i := range want {
+		if i >= len(told) || told[i] != want[i] {
+			t.Fatalf("told %+v, want %+v", told, want)
+		}
+	}
+}
+
+type refusal struct {
+	errno, function, option, version string
+	calls                            uint64
+}
+
+// newPlain is a connection without TLS.
+func newPlain(t *testing.T) *pair {
+	t.Helper()
+	a, b := tcpPair(t)
+	return newPlainPair(t, a, b, rawInfo(security{"1.3", "AES-GCM-128", "sw"}))
+}
