@@ -47,9 +47,9 @@ func TestCallsThatFail(t *testing.T) {
 		dir  string
 		want failed
 	}{
-		{"no room for the type", control, "rx", failed{"EIO", "tls_sw_recvmsg", "handshake", tries}},
-		{"an urgent byte", refused, "tx", failed{"EOPNOTSUPP", "tls_sw_sendmsg", "", 1}},
-		{"the peer has reset", reset, "tx", failed{"ECONNRESET", "tls_sw_sendmsg", "", 1}},
+		{"no room for the type", control, "rx", failed{"EIO", "tls_sw_recvmsg", "handshake", tries, "control-record"}},
+		{"an urgent byte", refused, "tx", failed{"EOPNOTSUPP", "tls_sw_sendmsg", "", 1, ""}},
+		{"the peer has reset", reset, "tx", failed{"ECONNRESET", "tls_sw_sendmsg", "", 1, ""}},
 	} {
 		t.Run(c.name, func(t *testing.T) { checkFailed(t, got, c.p, c.dir, c.want) })
 	}
@@ -63,6 +63,7 @@ func TestCallsThatFail(t *testing.T) {
 type failed struct {
 	errno, function, content string
 	calls                    uint64
+	hint                     string
 }
 
 // checkFailed wants all that failed to be told as one kind.
@@ -78,6 +79,9 @@ func checkFailed(t *testing.T, got trace, p *pair, dir string, want failed) {
 		calls += max(l.Count, 1)
 		if l.Errno != want.errno || l.Func != want.function || l.Dir != dir || want.content != "" && l.Content != want.content {
 			t.Errorf("error %s of %s about %q, want %+v", l.Errno, l.Func, l.Content, want)
+		}
+		if l.Hint.ID != want.hint {
+			t.Errorf("hint %q, want %q", l.Hint.ID, want.hint)
 		}
 		if l.Comm != comm(t) || l.Owner && i == 0 {
 			t.Errorf("error of %q, owner %v", l.Comm, l.Owner)
@@ -114,10 +118,10 @@ func TestRefusals(t *testing.T) {
 	mine := got.ofType("error").filter(func(l *line) bool { return l.Comm == comm(t) })
 	var told []refusal
 	for _, l := range mine {
-		told = append(told, refusal{l.Errno, l.Func, l.Option, l.TLS.Version, max(l.Count, 1)})
+		told = append(told, refusal{l.Errno, l.Func, l.Option, l.TLS.Version, max(l.Count, 1), l.Hint.ID})
 	}
 	want := []refusal{
-		{"ENOTCONN", "tcp_set_ulp", "TCP_ULP", "", 1}, {"EINVAL", "tls_setsockopt", "TLS_TX", "1.3", 1}, {"ENOPROTOOPT", "tls_getsockopt", "option_77", "", 1},
+		{"ENOTCONN", "tcp_set_ulp", "TCP_ULP", "", 1, "not-connected"}, {"EINVAL", "tls_setsockopt", "TLS_TX", "1.3", 1, ""}, {"ENOPROTOOPT", "tls_getsockopt", "option_77", "", 1, ""},
 	}
 	for i := range want {
 		if i >= len(told) || told[i] != want[i] {
@@ -129,6 +133,7 @@ func TestRefusals(t *testing.T) {
 type refusal struct {
 	errno, function, option, version string
 	calls                            uint64
+	hint                             string
 }
 
 // newPlain is a connection without TLS.

@@ -18,17 +18,18 @@ type line struct {
 	State string `json:"state"`
 	Mono  uint64 `json:"mono_ns"`
 	record
-	PID       int               `json:"pid"`
-	TID       int               `json:"tid"`
-	Comm      string            `json:"comm"`
-	UID       int               `json:"uid"`
-	Sock      sock              `json:"sock"`
-	Container string            `json:"container"`
-	Lat       map[string]uint64 `json:"lat_ns"`
-	Errno     string            `json:"errno"`
-	Sent      *bool             `json:"sent"`
-	Owner     bool              `json:"owner"`
-	Option    string            `json:"option"`
+	PID       int                 `json:"pid"`
+	TID       int                 `json:"tid"`
+	Comm      string              `json:"comm"`
+	UID       int                 `json:"uid"`
+	Sock      sock                `json:"sock"`
+	Container string              `json:"container"`
+	Lat       map[string]uint64   `json:"lat_ns"`
+	Errno     string              `json:"errno"`
+	Sent      *bool               `json:"sent"`
+	Owner     bool                `json:"owner"`
+	Hint      struct{ ID string } `json:"hint"`
+	Option    string              `json:"option"`
 	// UnsentBytes are those of an open record.
 	UnsentBytes uint64            `json:"unsent_bytes"`
 	Func        string            `json:"func"`

@@ -191,6 +191,11 @@ func badRecord(t *testing.T, p *pair) expectation {
 	e.check = func(t *testing.T, _ *pair, tr trace) {
 		want := failure{"EBADMSG", "tls_rx_one_record", 0, "application_data", comm(t)}
 		checkFailure(t, tr, bad, want)
+		for _, l := range tr.of(bad.rport, bad.lport).ofType("error") {
+			if l.Hint.ID != "never-opened" && l.Hint.ID != "" { // gobpf may have met the connection late
+				t.Errorf("hint %q", l.Hint.ID)
+			}
+		}
 	}
 	return e
 }

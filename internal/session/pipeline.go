@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/hint"
 	"github.com/ktlstop/ktlstop/internal/lru"
 	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -34,6 +35,7 @@ type audited interface {
 type pipeline struct {
 	out    sink.Sink
 	ledger flow.Auditor
+	hints  *hint.Book
 	limit  uint64 // records, 0 for no limit
 	first  func() // called with the first record, if not nil
 	choice *choice
@@ -61,11 +63,12 @@ type tally struct {
 }
 
 func newPipeline(out sink.Sink, limit uint64, choice *choice) *pipeline {
-	return &pipeline{out: out, ledger: flow.NewLedger(0), limit: limit, choice: choice,
+	return &pipeline{out: out, ledger: flow.NewLedger(0), hints: hint.NewBook(), limit: limit, choice: choice,
 		conns: lru.New[uint64, *tally](event.MaxConns)}
 }
 
 func (p *pipeline) handle(ev event.Event) error {
+	p.hints.Observe(ev)
 	switch ev := ev.(type) {
 	case *event.Record:
 		return p.record(ev)

@@ -181,7 +181,14 @@ func (e *encoder) error(dst []byte, ev *event.Error) []byte {
 		dst = appendBool(dst, "owner", true)
 	}
 	dst = appendSock(dst, &ev.Conn)
-	return appendTLS(dst, &ev.TLS)
+	dst = appendTLS(dst, &ev.TLS)
+	if ev.Hint == nil {
+		return dst
+	}
+	dst = append(dst, `,"hint":{"id":`...)
+	dst = appendQuoted(dst, ev.Hint.ID)
+	dst = appendString(dst, "text", ev.Hint.Text)
+	return append(dst, '}')
 }
 
 func (e *encoder) lost(dst []byte, l *event.Lost) []byte {

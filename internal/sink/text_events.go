@@ -124,6 +124,11 @@ func (p *printer) error(e *event.Error) {
 	p.str(" ")
 	p.conn(&e.Conn)
 	p.end()
+	if e.Hint != nil {
+		p.str("             ")
+		p.str(Sanitize(e.Hint.Text))
+		p.end()
+	}
 }
 
 // refused writes what a socket did not get.

@@ -131,16 +131,17 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 
 type errorLine struct {
 	process
-	Sock   *sock  `json:"sock"`
-	TLS    side   `json:"tls"`
-	Dir    string `json:"dir"`
-	Errno  uint32 `json:"errno_id"`
-	Owner  bool   `json:"owner"`
-	Option string `json:"option"`
-	Count  uint64 `json:"count"`
-	Func   string `json:"func"`
-	Seq    uint64 `json:"seq"`
-	Type   string `json:"content_type"`
+	Sock   *sock       `json:"sock"`
+	TLS    side        `json:"tls"`
+	Dir    string      `json:"dir"`
+	Errno  uint32      `json:"errno_id"`
+	Owner  bool        `json:"owner"`
+	Option string      `json:"option"`
+	Hint   *event.Hint `json:"hint"`
+	Count  uint64      `json:"count"`
+	Func   string      `json:"func"`
+	Seq    uint64      `json:"seq"`
+	Type   string      `json:"content_type"`
 }
 
 func failure(text []byte, mono uint64) (event.Event, error) {
@@ -150,7 +151,7 @@ func failure(text []byte, mono uint64) (event.Event, error) {
 	}
 	out := &event.Error{
 		Mono: mono, Proc: l.process.event(), TLS: l.TLS.tls(), Errno: l.Errno, Func: l.Func, Seq: l.Seq, Type: contentTypes[l.Type],
-		Owner: l.Owner, Option: options[l.Option], More: uint32(min(max(l.Count, 1)-1, math.MaxUint32)),
+		Owner: l.Owner, Hint: l.Hint, Option: options[l.Option], More: uint32(min(max(l.Count, 1)-1, math.MaxUint32)),
 	}
 	return known(out, errors.Join(l.Sock.set(&out.Conn), setDir(&out.Dir, l.Dir), l.process.check(), checkWord("func", l.Func)))
 }

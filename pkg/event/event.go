@@ -309,7 +309,13 @@ type Error struct {
 	Taken bool
 	// Hidden is as in Record, if Taken.
 	Hidden uint64
+	// Hint is what follows from it, nil where nothing does. The tracer leaves it to
+	// whoever sees all events.
+	Hint *Hint
 }
+
+// Hint is a conclusion: ID is its name in docs/hints.md, Text says it.
+type Hint struct{ ID, Text string }
 
 // MaxConns is how many connections a trace follows at a time: the kernel side has
 // no room for more (the cause conn_map_full).
