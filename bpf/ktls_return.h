@@ -22,14 +22,12 @@ static __always_inline int add_plain_return(struct conn *c, u32 was, u64 now)
 	return 0;
 }
 
-static __always_inline int add_return(struct conn *c, u32 was, u64 now, u8 op)
+/* The same of one that is more than that. Its copy is not on the stack of those who tell of a call that failed. */
+static __noinline int add_whole_return(struct conn *c, u32 was, u64 now, u8 op)
 {
-	struct event e;
+	struct event e = c->rx;
 	bool late = c->rx_late;
 
-	if (is_plain(&c->rx) && !late)
-		return add_plain_return(c, was, now);
-	e = c->rx;
 	e.rec.stamp[3] = now;
 	e.rec.op = op;
 	if (!rx_taken(c, was)) {
@@ -43,8 +41,15 @@ static __always_inline int add_return(struct conn *c, u32 was, u64 now, u8 op)
 	return 0;
 }
 
+static __always_inline int add_return(struct conn *c, u32 was, u64 now, u8 op)
+{
+	if (is_plain(&c->rx) && !c->rx_late)
+		return add_plain_return(c, was, now);
+	return add_whole_return(c, was, now, op);
+}
+
 /* Whether the record of this return is told. A copy is asked about: the answer is left in it. */
-static __always_inline bool return_stays(struct conn *c, u64 now, u8 op, u8 *matched, bool *skipped)
+static __noinline bool return_stays(struct conn *c, u64 now, u8 op, u8 *matched, bool *skipped)
 {
 	struct event e = c->rx;
 

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,7 @@ type snapshot struct {
 	Conns []row `json:"connections"`
 	Run   struct {
 		Filter   string                  `json:"filter"`
+		Notes    []string                `json:"notes"`
 		Cost     costs                   `json:"cost"`
 		CostOver uint64                  `json:"cost_over_ns"`
 		Rings    []struct{ Name string } `json:"rings"`
@@ -82,6 +84,7 @@ func (tr *tracer) stopDashboard() []snapshot {
 		all = append(all, s)
 	}
 	must(tr.t, sc.Err())
+	checkNothingRefused(tr.t, all)
 	return all
 }
 
@@ -132,6 +135,17 @@ func TestSumsEqualTrace(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// checkNothingRefused: a dashboard that gives the sums up shows the same by other means,
+// and costs what a trace does.
+func checkNothingRefused(t *testing.T, snaps []snapshot) {
+	t.Helper()
+	for _, note := range snaps[len(snaps)-1].Run.Notes {
+		if strings.Contains(note, "refuses") {
+			t.Errorf("the dashboard does without %s", note)
+		}
 	}
 }
 
