@@ -41,6 +41,8 @@ static __always_inline int parser_aborts(u64 *ctx)
 	if (!c || c->rx_failed)
 		return 0;
 	c->rx_failed = 1;
+	if (!c->rx.kind && c->tx.kind) /* nobody has read yet, but somebody has sent */
+		take_owner(&c->rx, &c->tx);
 	/* c->rx may still be the good record before, and keeps its type. */
 	emit_kernel_failure(&c->rx, read_seq(c->seq_rx), err, FUNC_STRP_ABORT_STRP, outer_type((void *)c->priv_rx));
 	return 0;

@@ -37,7 +37,8 @@ struct conn {
 	u64 next_ts;  /* first byte of the next record that the present send call makes */
 	u64 push_rec; /* the tls_rec that is being handed to TCP */
 	u64 freed;    /* what sk_msg_free was called for last, as if it were a tls_rec's plaintext */
-	u64 dead_rec; /* the tls_rec that is being freed, and that TCP has not got */
+	u64 told_seq;
+	u64 dead_rec; /* the tls_rec of which TCP has got only a part, and never will the rest */
 	u64 next[2];  /* the sequence that is due: behind the last record that was begun (tx) or opened (rx) */
 	u64 rx_call;  /* the task that has opened rx: its process above its thread */
 	u64 ready_ts; /* a whole record is in the receive queue */
@@ -55,7 +56,8 @@ struct conn {
 	u8 tx_failed; /* the failure has been told */
 	u8 rx_late;   /* the call that opened rx has opened others, which wait for its return in "late" */
 	u8 unwanted;  /* the filters want no record of it, whoever makes the call: the hooks pass it by */
-	u16 tx_err;   /* what sending has failed with, which has been told */
+	u16 tx_err;   /* what sending has failed with */
+	u16 told_err; /* the same, where it has been told of the record told_seq */
 	u8 key_told[2]; /* this direction's key is told, or would be if the filters wanted it */
 	struct sampled sampled[2]; /* of tx and rx */
 	u32 nth[2];   /* of tx and rx, see stage_weight */

@@ -71,24 +71,14 @@ static __always_inline int release_ends(u64 *ctx)
 	return 0;
 }
 
-/* What TCP has got, where the hooks that should have told were skipped: what is there from here on may be freed unsent. */
-static __always_inline void tell_pushed(struct conn *c)
-{
-	if (!preempts || c->tx_state != TX_SEALING || (__s64)(c->end_seq[DIR_TX] - c->tx.rec.seq) <= 0 || !all_pushed((void *)c->priv_tx))
-		return;
-	leave_behind(c);
-	c->tx_state = TX_IDLE;
-}
-
 /* The last point where the sequences are there: 6.1 frees them before it sends what is left. */
 static __always_inline int close_begins(u64 *ctx)
 {
 	struct conn *c = conn_find(ctx[0]);
 
-	if (c && !c->closing) {
+	if (c && !c->closing)
 		begin_close(c);
-		tell_pushed(c);
-	} else if (!c && !stages) /* its sends are counted as they begin */
+	else if (!c && !stages) /* its sends are counted as they begin */
 		count_unmet(ctx[0], DIR_TX, false);
 	return 0;
 }

@@ -14,8 +14,8 @@ static __always_inline void set_failure(struct failure *f, u64 seq, int err, u8 
 	f->more = f->pad = 0;
 }
 
-/* Report that the kernel's TLS code failed in a call; like is an event of the connection and direction. */
-static __noinline void emit_failure(const struct event *like, u64 seq, int err, u8 func, u32 more)
+/* Report that the kernel's TLS code failed in a call; like is an event of the connection and direction. False: the filters do not want it. */
+static __noinline bool emit_failure(const struct event *like, u64 seq, int err, u8 func, u32 more)
 {
 	struct event e = *like;
 
@@ -24,8 +24,10 @@ static __noinline void emit_failure(const struct event *like, u64 seq, int err, 
 	set_failure(&e.failure, seq, err, func);
 	e.failure.more = more;
 	set_process(&e);
-	if (!(e.flags & FLAG_HIDDEN))
-		emit(&e);
+	if (e.flags & FLAG_HIDDEN)
+		return false;
+	emit(&e);
+	return true;
 }
 
 /*
@@ -44,13 +46,15 @@ static __always_inline bool owners_failure(struct event *e, u64 seq, int err, u8
 	return true;
 }
 
-static __noinline void emit_kernel_failure(const struct event *like, u64 seq, int err, u8 func, u8 type)
+static __noinline bool emit_kernel_failure(const struct event *like, u64 seq, int err, u8 func, u8 type)
 {
 	struct event e = *like;
 
 	e.type = type;
-	if (owners_failure(&e, seq, err, func))
-		emit(&e);
+	if (!owners_failure(&e, seq, err, func))
+		return false;
+	emit(&e);
+	return true;
 }
 
 #endif

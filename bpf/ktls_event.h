@@ -119,16 +119,22 @@ struct event {
 _Static_assert(sizeof(struct event) == 192, "pkg/loader/internal/wire knows this size");
 _Static_assert(__builtin_offsetof(struct event, laddr) % 8 == 0 && __builtin_offsetof(struct event, comm) % 8 == 0, "copied by words");
 
-/* Until a call has made a record, who opened the connection stands for who makes them. */
-static __always_inline void set_owner(struct event *e, const struct event *who, bool wanted)
+static __always_inline void take_owner(struct event *e, const struct event *who)
 {
-	if (e->pid || e->kind)
-		return;
 	e->pid = who->pid;
 	e->tid = who->tid;
 	e->uid = who->uid;
 	e->cgroup = who->cgroup;
 	__builtin_memcpy(e->comm, who->comm, sizeof(e->comm));
+	e->flags = who->flags & (FLAG_KTHREAD | FLAG_HIDDEN);
+}
+
+/* Until a call has made a record, who opened the connection stands for who makes them; of several one that is wanted. */
+static __always_inline void set_owner(struct event *e, const struct event *who, bool wanted)
+{
+	if (e->kind || (e->pid && !(wanted && e->flags & FLAG_HIDDEN)))
+		return;
+	take_owner(e, who);
 	e->flags = (who->flags & FLAG_KTHREAD) | (wanted ? 0 : FLAG_HIDDEN);
 }
 

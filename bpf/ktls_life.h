@@ -106,20 +106,31 @@ static __always_inline bool sends(const struct conn *c)
 	return mode_of(c, DIR_TX) == TLS_SW && (BPF_CORE_READ(priv, open_rec) || !all_pushed(priv));
 }
 
-/* Failures to receive have been told where they happen. */
+/* Failures to receive have been told where they happen. What TCP does not take it refuses at each further attempt. */
 static __always_inline int abort_begins(u64 *ctx)
 {
 	struct conn *c = conn_lookup(ctx[0]);
 	int err = ctx[1];
+	bool told;
+	u64 seq;
 
-	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed)
+	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed || goes_on(err))
 		return 0;
-	/* What TCP does not take it refuses at each further attempt. */
-	if (c->tx_err == (u16)-err || !(stages ? c->tx_state == TX_SEALING || others_wait(c) : sends(c)))
+	if (!(stages ? c->tx_state == TX_SEALING || others_wait(c) : sends(c)))
 		return 0;
+	seq = stages ? failed_seq(c) : c->next[DIR_TX];
 	c->tx_err = -err;
 	c->sends |= SENDS_BROKEN;
-	emit_failure(&c->tx, stages ? failed_seq(c) : c->next[DIR_TX], err, FUNC_ERR_ABORT, 0);
+	if (c->told_err == c->tx_err && c->told_seq == seq)
+		return 0;
+	if (bpf_get_current_task_btf()->flags & PF_KTHREAD) /* a worker does what a call has left */
+		told = emit_kernel_failure(&c->tx, seq, err, FUNC_ERR_ABORT, c->tx.type);
+	else
+		told = emit_failure(&c->tx, seq, err, FUNC_ERR_ABORT, 0);
+	if (told) {
+		c->told_err = -err;
+		c->told_seq = seq;
+	}
 	return 0;
 }
 

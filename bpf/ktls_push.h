@@ -112,6 +112,7 @@ static __always_inline void set_unsent(struct event *e, const struct conn *c)
 	e->rec.err = c->tx_err;
 }
 
+/* rec is freed, and was not sent: tell of it, if it is a record. */
 static __always_inline void tell_unsent(struct conn *c, u64 rec)
 {
 	u32 place = others_wait(c) ? place_of(c, rec) : 0;
@@ -123,7 +124,7 @@ static __always_inline void tell_unsent(struct conn *c, u64 rec)
 	if (w) {
 		set_unsent(&w->e, c);
 		tell_waiting(c, 1, 0, 0);
-	} else if (rec == c->tx_rec && c->tx_state == TX_SEALING) {
+	} else if (rec == c->tx_rec && c->tx_state == TX_SEALING && (__s64)(c->end_seq[DIR_TX] - c->tx.rec.seq) > 0) {
 		c->tx_state = TX_IDLE;
 		set_unsent(&c->tx, c);
 		emit_record(&c->tx, &c->tx.rec.hidden, &c->sampled[DIR_TX]);
@@ -132,20 +133,20 @@ static __always_inline void tell_unsent(struct conn *c, u64 rec)
 }
 
 /*
- * The connection closes, and one of a record's two messages is freed. Of one that TCP
- * has not got the ciphertext goes first (tls_sw_release_resources_tx); the others have
- * none any more. True: it is such a one.
+ * The connection closes, and what may be a record is freed. Of one that TCP has not got
+ * the ciphertext goes first (tls_sw_release_resources_tx, tls_free_rec), and its message
+ * is empty then; what is sent leaves the message as it was. A record of which a part
+ * was sent is known by its hook, see partial_freed.
  */
-static __always_inline bool dies(struct conn *c, u64 rec)
+static __always_inline bool dies(const struct conn *c, u64 rec)
 {
-	u64 sealed_in = rec + bpf_core_field_offset(struct tls_rec, msg_plaintext) - bpf_core_field_offset(struct tls_rec, msg_encrypted);
+	return rec == c->dead_rec || !(u32)read_word(rec + bpf_core_field_offset(struct tls_rec, msg_encrypted.sg.size));
+}
 
-	if (rec == c->dead_rec)
-		return true;
-	c->dead_rec = sealed_in;
-	if (c->push_rec == sealed_in) /* it was tried once more */
-		c->push_rec = 0;
-	return false;
+/* The record that a call has left open, and that nobody closes any more. */
+static __always_inline bool is_open(const struct conn *c, u64 rec)
+{
+	return rec == read_word(c->priv_tx + bpf_core_field_offset(struct tls_sw_context_tx, open_rec));
 }
 
 /* With stages. A global function, see emit_socket. */
@@ -153,12 +154,15 @@ __noinline int free_at_close(struct conn *c)
 {
 	u64 rec = c ? c->freed : 0;
 
-	if (!c || !dies(c, rec))
+	if (!rec)
 		return 0;
-	if (is_sealed(rec))
-		tell_unsent(c, rec);
-	else /* it was still open */
+	/* Is it the ciphertext of the record that the close has tried once more? */
+	if (c->push_rec == rec + bpf_core_field_offset(struct tls_rec, msg_plaintext) - bpf_core_field_offset(struct tls_rec, msg_encrypted))
+		c->push_rec = 0;
+	if (is_open(c, rec))
 		c->open_bytes = rec_len((void *)rec);
+	else if (dies(c, rec))
+		tell_unsent(c, rec);
 	return 0;
 }
 
@@ -188,16 +192,13 @@ static __always_inline int message_freed(u64 *ctx)
 	c->push_rec = given;
 	rec = *(volatile u64 *)&c->push_rec;
 	if (!stages) {
-		if (c->closing && dies(c, rec)) {
-			if (is_sealed(rec))
-				sent_whole(c, rec, GIVEN(msg, sg.size), true);
-			else
-				c->open_bytes = GIVEN(msg, sg.size);
+		if (c->closing && is_open(c, rec)) {
+			c->open_bytes = GIVEN(msg, sg.size);
 			return 0;
 		}
 		/* Others are let go too: unsealed ones, ciphertexts. On a kernel where looking costs much that happens where something went wrong. */
 		if (!(have_cast || c->closing || GIVEN(sk, sk_err)) || is_handed_over(c, rec))
-			sent_whole(c, rec, GIVEN(msg, sg.size), false);
+			sent_whole(c, rec, GIVEN(msg, sg.size), c->closing && dies(c, rec));
 		return 0;
 	}
 	/* Where push_enter was skipped, or something went wrong, the record has to be looked at. */

@@ -78,7 +78,7 @@ static __always_inline bool left_out(const struct event *e, struct sampled *s)
 	if (!sampling)
 		return false;
 	slow = is_slow(e, s);
-	return !slow && !e->rec.picked && !e->rec.unsent && e->type == TYPE_DATA && !(e->flags & FLAG_ASYNC) &&
+	return !slow && !e->rec.picked && e->type == TYPE_DATA && !(e->flags & FLAG_ASYNC) &&
 	       (!s->owed || (e->flags & FLAG_RETURN_LATER));
 }
 

@@ -28,6 +28,16 @@ static __always_inline bool counted(struct event *e)
 /* Whether there is nothing to a record but what struct plain has. */
 static __always_inline bool is_plain(const struct event *e) { return plainly && !e->rec.weight && e->type == TYPE_DATA; }
 
+/* What was not sent is in no sum, and stands for nothing else. */
+static __always_inline void tell_dead(struct event *e, u64 hidden)
+{
+	if (!has_stages(e))
+		e->rec.stamp[1] = e->rec.stamp[2] = 0;
+	e->rec.hidden = hidden;
+	e->rec.skipped = 0;
+	emit(e);
+}
+
 /* Report a record, or count it as kept back by the filters or left out by sampling. */
 static __always_inline void emit_record(struct event *e, u64 *hidden, struct sampled *s)
 {
@@ -35,12 +45,16 @@ static __always_inline void emit_record(struct event *e, u64 *hidden, struct sam
 		__sync_fetch_and_add(hidden, 1);
 		return;
 	}
+	if (e->rec.unsent) {
+		tell_dead(e, *hidden);
+		return;
+	}
 	if (left_out(e, s)) {
 		__sync_fetch_and_add(hidden, 1);
 		skip(s);
 		return;
 	}
-	if (aggregate && !e->rec.unsent && !counted(e)) /* what was not sent is in no sum */
+	if (aggregate && !counted(e))
 		return;
 	e->rec.hidden = *hidden;
 	stand_for(e, s);

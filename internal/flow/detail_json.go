@@ -23,6 +23,7 @@ type recordJSON struct {
 	Len     uint32            `json:"len"`
 	Op      string            `json:"op"`
 	Lat     map[string]uint64 `json:"lat_ns"`
+	Unsent  bool              `json:"unsent,omitempty"`
 	Payload []byte            `json:"payload,omitempty"`
 }
 
@@ -62,7 +63,7 @@ func (j *detailJSON) histograms(d event.Dir, h *Hists, size *Hist) {
 
 func recordOf(r *event.Record) recordJSON {
 	j := recordJSON{
-		Mono: r.Mono, Dir: r.Dir.String(), Seq: r.Seq, Gen: r.Gen, Kind: r.Type.String(), Len: r.Len, Op: r.Op.String(),
+		Mono: r.Mono, Dir: r.Dir.String(), Seq: r.Seq, Gen: r.Gen, Kind: r.Type.String(), Len: r.Len, Op: r.Op.String(), Unsent: r.Unsent,
 		Lat: map[string]uint64{"total": r.Lat.Total}, Payload: slices.Clone(r.Payload),
 	}
 	for i, name := range StageNames[r.Dir&1] {

@@ -45,7 +45,9 @@ func (f *focus) record(r *event.Record) {
 	if r.Conn.ID != f.id {
 		return
 	}
-	f.size[r.Dir&1].Add(uint64(r.Len))
+	if !r.Unsent {
+		f.size[r.Dir&1].Add(uint64(r.Len))
+	}
 	c := f.records.slot()
 	*c = *r
 	c.Payload = append([]byte(nil), r.Payload...)

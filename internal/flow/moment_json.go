@@ -17,6 +17,7 @@ type momentJSON struct {
 	Msg    string    `json:"handshake_type,omitempty"`
 	Errno  string    `json:"errno,omitempty"`
 	Func   string    `json:"func,omitempty"`
+	Option string    `json:"option,omitempty"`
 	Cause  string    `json:"cause,omitempty"`
 	Count  uint64    `json:"count,omitempty"`
 	First  *uint64   `json:"first,omitempty"`
@@ -32,10 +33,14 @@ func momentOf(ev event.Event) momentJSON {
 		return momentJSON{Type: "socket", Mono: ev.Mono, Sock: sockOf(&ev.Conn), Proc: &p, State: ev.State.String()}
 	case *event.Error:
 		p := procOf(&ev.Proc)
-		return momentJSON{
+		j := momentJSON{
 			Type: "error", Mono: ev.Mono, Sock: sockOf(&ev.Conn), Proc: &p, Dir: ev.Dir.String(), Seq: &ev.Seq,
-			Kind: ev.Type.String(), Errno: Errno(ev.Errno), Func: ev.Func,
+			Kind: ev.Type.String(), Errno: Errno(ev.Errno), Func: ev.Func, Option: ev.Option.String(),
 		}
+		if ev.More > 0 {
+			j.Count = 1 + uint64(ev.More)
+		}
+		return j
 	case *event.Lost:
 		j := momentJSON{Type: "lost", Mono: ev.Mono, Sock: sockOf(ev.Conn), Cause: ev.Cause, Count: ev.Count}
 		if ev.Conn != nil || ev.HasDir {
@@ -53,6 +58,9 @@ func controlOf(r *event.Record) momentJSON {
 	p := procOf(&r.Proc)
 	j := momentJSON{
 		Type: "record", Mono: r.Mono, Sock: sockOf(&r.Conn), Proc: &p, Dir: r.Dir.String(), Seq: &r.Seq, Kind: r.Type.String(),
+	}
+	if r.Unsent {
+		j.Type = "unsent"
 	}
 	switch {
 	case r.Control == nil:

@@ -59,6 +59,25 @@ func TestTableAddsUp(t *testing.T) {
 	}
 }
 
+// What never left is shown, and counted nowhere.
+func TestUnsentIsInNoTotal(t *testing.T) {
+	c := NewCollector(Config{})
+	dead := data(1, event.TX, 1, 1000, second+2)
+	dead.Unsent, dead.Skipped = true, 3
+	for _, ev := range []event.Event{
+		&event.Socket{State: event.SocketOpen, Conn: event.Conn{ID: 1}, Dir: event.TX, TX: event.TLS{Mode: event.ModeSW}},
+		data(1, event.TX, 0, 1000, second+1), dead,
+		&event.Socket{State: event.SocketClose, Conn: event.Conn{ID: 1}, NextTX: 2, TX: event.TLS{Mode: event.ModeSW}},
+	} {
+		c.Observe(ev)
+	}
+	s := c.Snapshot(2 * second)
+	want := event.Totals{Records: [2]uint64{1, 0}, Bytes: [2]uint64{1000, 0}}
+	if s.Rows[0].Totals != want || s.Totals != want || len(s.Lost) != 0 || len(s.Recent) != 2 {
+		t.Errorf("totals %+v and %+v, %d causes of loss, %d records shown", s.Rows[0].Totals, s.Totals, len(s.Lost), len(s.Recent))
+	}
+}
+
 func TestSnapshotIsImmutable(t *testing.T) {
 	tab := NewTable(Config{})
 	tab.Select(1)

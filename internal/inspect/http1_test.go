@@ -207,3 +207,20 @@ func TestHide(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// A body of which the rest never left is not complete, whatever its records held.
+func TestUnsentBody(t *testing.T) {
+	f := newFeed(t, Config{}).both()
+	f.send(event.RX, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	f.send(event.TX, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234")
+	dead := f.record(event.TX, []byte("56789"))
+	dead.Unsent = true
+	f.write(dead)
+	out := f.close()
+	if len(out.http) != 1 || out.http[0].End == finding.Complete || out.http[0].Response == nil || out.http[0].Response.BodyLen != 5 {
+		t.Errorf("%+v", out.http)
+	}
+	if n := len(out.records); n != 3 || !out.records[2].Unsent || len(out.records[2].Payload) != 0 {
+		t.Errorf("%d records, the last is %+v", n, out.records[n-1])
+	}
+}

@@ -89,9 +89,8 @@ func (in *Inspector) record(r *event.Record) error {
 	if err != nil {
 		return err
 	}
-	if r.Unsent { // what never left is no part of what was said
-		shown := *r
-		shown.Payload, r = nil, &shown
+	if r.Unsent {
+		return c.streams[r.Dir&1].unsent(r)
 	}
 	return c.streams[r.Dir&1].record(r)
 }

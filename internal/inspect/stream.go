@@ -95,6 +95,16 @@ func (s *stream) skip(r *event.Record) error {
 	return s.release()
 }
 
+// unsent takes a record that never left: it is shown, and no part of what was said.
+func (s *stream) unsent(r *event.Record) error {
+	s.now = r
+	if missing, lost := s.order.observe(r); lost {
+		s.missing(missing)
+	}
+	s.append(r, nil)
+	return s.release()
+}
+
 // append queues a record and the bytes that it brought.
 func (s *stream) append(r *event.Record, payload []byte) {
 	from := s.end()

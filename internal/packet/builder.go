@@ -48,7 +48,9 @@ func NewBuilder(cfg Config) *Builder {
 func (b *Builder) Event(ev event.Event, emit Emit) error {
 	switch ev := ev.(type) {
 	case *event.Record:
-		if ev.Unsent { // no packet would have been
+		if ev.Unsent { // no packet would have been, and none is missing
+			e := b.end(&ev.Conn)
+			e.tracks[e.side][ev.Dir&1].step(ev)
 			return nil
 		}
 		return b.record(ev, emit)

@@ -135,6 +135,21 @@ func TestGaps(t *testing.T) {
 }
 
 // TestNewKeys: sequences begin anew with a key.
+// What never left is no packet, and no hole either.
+func TestUnsent(t *testing.T) {
+	dead := data(server, event.TX, 1, "never")
+	dead.Unsent = true
+	got := run(t, Config{}, opened(server), data(server, event.TX, 0, "hello"), dead, closed(server, 2, 0))
+	for _, p := range got {
+		if p.Gap != 0 || p.Missing != 0 || p.Data == "never" {
+			t.Errorf("%+v", p)
+		}
+	}
+	if last := got[len(got)-1]; last.Seq > 1+uint32(len("hello"))+1 {
+		t.Errorf("the last packet is %+v", last)
+	}
+}
+
 func TestNewKeys(t *testing.T) {
 	next := data(server, event.TX, 1, "b")
 	next.Gen, next.HasStart = 1, true

@@ -94,7 +94,15 @@ func errorText(e *event.Error) string {
 	if e.Func != "" {
 		s += " from " + safe.String(e.Func)
 	}
-	return s + ", seq " + strconv.FormatUint(e.Seq, 10)
+	if e.Option != 0 {
+		s += " for " + e.Option.String()
+	} else {
+		s += ", seq " + strconv.FormatUint(e.Seq, 10)
+	}
+	if e.More > 0 {
+		s += ", " + strconv.FormatUint(1+uint64(e.More), 10) + " times"
+	}
+	return s
 }
 
 func lostMoment(l *event.Lost) moment {

@@ -19,7 +19,7 @@ func recordColumns() []column[*event.Record] {
 		{name: "DIR", width: 3, prio: 1, help: "direction",
 			cell: func(b []byte, r rec, _ *env) []byte { return append(b, r.Dir.String()...) }},
 		{name: "TYPE", width: 8, prio: 0, help: "content type", tone: typeTone,
-			cell: func(b []byte, r rec, _ *env) []byte { return append(b, typeName(r.Type)...) }},
+			cell: func(b []byte, r rec, _ *env) []byte { return append(b, typeOf(r)...) }},
 		{name: "SEQ", width: 6, most: 12, right: true, prio: 3, help: "sequence under the present key",
 			cell: func(b []byte, r rec, _ *env) []byte { return strconv.AppendUint(b, r.Seq, 10) }},
 		{name: "LEN", width: 5, right: true, prio: 1, help: "bytes of plaintext",
@@ -71,7 +71,18 @@ func typeName(t event.ContentType) string {
 	return t.String()
 }
 
+// typeOf is what a record is of, in eight columns.
+func typeOf(r *event.Record) string {
+	if r.Unsent {
+		return "unsent"
+	}
+	return typeName(r.Type)
+}
+
 func typeTone(r *event.Record) tone {
+	if r.Unsent {
+		return bad
+	}
 	switch r.Type {
 	case event.ApplicationData:
 		return plain

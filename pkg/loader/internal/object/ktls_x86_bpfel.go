@@ -44,6 +44,7 @@ type KtlsConn struct {
 	NextTs  uint64
 	PushRec uint64
 	Freed   uint64
+	ToldSeq uint64
 	DeadRec uint64
 	Next    [2]uint64
 	RxCall  uint64
@@ -88,8 +89,8 @@ type KtlsConn struct {
 	Unwanted uint8
 	_        [1]byte
 	TxErr    uint16
+	ToldErr  uint16
 	KeyTold  [2]uint8
-	_        [2]byte
 	Sampled  [2]struct {
 		_       structs.HostLayout
 		Mean    uint64
