@@ -136,8 +136,10 @@ static __always_inline int reset_comes(u64 *ctx)
 {
 	struct conn *c = conn_lookup(ctx[0]);
 
-	if (c)
-		c->sends |= SENDS_BROKEN;
+	if (!c)
+		return 0;
+	c->sends |= SENDS_BROKEN;
+	c->reset = 1;
 	return 0;
 }
 

@@ -61,6 +61,8 @@ struct conn {
 	u8 key_told[2]; /* this direction's key is told, or would be if the filters wanted it */
 	struct sampled sampled[2]; /* of tx and rx */
 	u32 nth[2];   /* of tx and rx, see stage_weight */
+	u32 cut;      /* see struct about_socket, as are those up to blocked */
+	u8 ended, reset, notified[2];
 	u32 blocked;  /* send calls that the kernel had no room for (EAGAIN) */
 	u32 open_bytes; /* of the record that was open when the connection closed */
 	struct fold fails[FOLDS];
@@ -158,28 +160,31 @@ static __always_inline struct conn *hot_place(u64 sk) { return &hot[hot_index(sk
  */
 static __always_inline void conn_publish(struct conn *c, u64 sk) { __sync_lock_test_and_set(&c->sk, sk); }
 
-/* The connection of a socket, whether the filters want it or not. */
-static __always_inline struct conn *conn_find(u64 sk)
+/* What is known of a socket, though nothing may be traced right now. */
+static __always_inline struct conn *conn_at(u64 sk)
 {
-	struct conn *c;
+	struct conn *c = hot_place(sk);
 
-	if (!live)
-		return 0;
-	c = hot_place(sk);
 	if (c->sk == sk)
 		return c;
 	c = bpf_map_lookup_elem(&conns, &sk);
 	return c && c->sk == sk ? c : 0;
 }
 
+/* The connection of a socket, whether the filters want it or not. */
+static __always_inline struct conn *conn_find(u64 sk) { return live ? conn_at(sk) : 0; }
+
 static __always_inline struct conn *if_wanted(struct conn *c)
 {
 	return c && !c->unwanted ? c : 0;
 }
 
+/* Whether anything is traced is asked last: most hooks of a connection that is not wanted end before it. */
 static __always_inline struct conn *conn_lookup(u64 sk)
 {
-	return if_wanted(conn_find(sk));
+	struct conn *c = if_wanted(conn_at(sk));
+
+	return c && live ? c : 0;
 }
 
 #endif

@@ -22,6 +22,45 @@ static __always_inline void flush_sent(struct conn *c)
 	flush_tx(c);
 }
 
+#define TCP_CLOSE 7
+#define TCP_CLOSE_WAIT 8
+
+/* How a connection has ended before this side closes it. */
+static __always_inline u8 ending_of(const struct conn *c, const struct sock *sk)
+{
+	u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
+
+	if (state == TCP_CLOSE_WAIT)
+		return ENDED_FIN;
+	if (state != TCP_CLOSE)
+		return ENDED_LOCAL;
+	return c->reset ? ENDED_RESET : ENDED_ERROR;
+}
+
+#define HEADER 5 /* of a record */
+
+/*
+ * Bytes of a record of which the rest has not come: in the receive queue, where a FIN
+ * counts as one, or with the parser, where that keeps copies. Until it knows the
+ * length, only what is less than a header is certain.
+ */
+static __always_inline u32 incomplete(const struct conn *c, const struct sock *sk, bool fin)
+{
+	const struct tls_sw_context_rx *priv = (void *)c->priv_rx;
+	const struct tcp_sock *tp = (void *)sk;
+	u32 whole, there;
+
+	if (mode_of(c, DIR_RX) != TLS_SW || !priv || has_record(c))
+		return 0;
+	whole = BPF_CORE_READ(priv, strp.stm.full_len);
+	there = BPF_CORE_READ(tp, rcv_nxt) - BPF_CORE_READ(tp, copied_seq);
+	if (there && fin)
+		there--;
+	if (bpf_core_field_exists(priv->strp.anchor) && BPF_CORE_READ_BITFIELD_PROBED(&priv->strp, copy_mode))
+		there += BPF_CORE_READ(priv, strp.anchor, len);
+	return there < (whole ? whole : HEADER) ? there : 0;
+}
+
 static __always_inline void begin_close(struct conn *c)
 {
 	c->end_seq[DIR_TX] = read_seq(c->seq_tx);
@@ -76,9 +115,13 @@ static __always_inline int close_begins(u64 *ctx)
 {
 	struct conn *c = conn_find(ctx[0]);
 
-	if (c && !c->closing)
+	const struct sock *sk = (void *)ctx[0];
+
+	if (c && !c->closing) {
+		c->ended = ending_of(c, sk);
+		c->cut = incomplete(c, sk, c->ended == ENDED_FIN);
 		begin_close(c);
-	else if (!c && !stages) /* its sends are counted as they begin */
+	} else if (!c && !stages) /* its sends are counted as they begin */
 		count_unmet(ctx[0], DIR_TX, false);
 	return 0;
 }

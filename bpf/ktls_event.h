@@ -11,6 +11,7 @@ enum proto { PROTO_TLS = 1, PROTO_DTLS };
 enum dir { DIR_TX = 0, DIR_RX = 1 };
 enum op { OP_NONE, OP_SEND, OP_SENDFILE, OP_SPLICE, OP_RECV, OP_SPLICE_READ, OP_READ_SOCK };
 enum state { STATE_FOUND = 1, STATE_OPEN, STATE_REKEY, STATE_CLOSE };
+enum ending { ENDED_LOCAL = 1, ENDED_FIN, ENDED_RESET, ENDED_ERROR };
 enum func {
 	FUNC_RX_ONE_RECORD = 1, FUNC_ERR_ABORT, FUNC_DECRYPT_DONE, FUNC_RECVMSG, FUNC_ENCRYPT_DONE, FUNC_STRP_ABORT_STRP,
 	FUNC_SENDMSG, FUNC_WAIT_MEMORY, FUNC_SPLICE_READ, FUNC_SETSOCKOPT, FUNC_GETSOCKOPT, FUNC_SET_ULP,
@@ -75,9 +76,12 @@ struct about_socket {
 	u32 skipped[2]; /* left out by sampling, and no record stands for them */
 	u32 blocked;    /* send calls refused for want of room (EAGAIN) */
 	u32 open;       /* bytes of an open record that the close has dropped */
+	u32 cut;        /* bytes of a record received of which the rest never came */
 	u8 mode[2];     /* 0: no key */
 	u8 state;
-	u8 pad[5];
+	u8 ended;       /* how: enum ending */
+	u8 notified[2]; /* close_notify has been sent, received */
+	u8 pad[6];
 };
 
 /* KIND_ERROR */

@@ -144,4 +144,10 @@ static __always_inline void set_control(struct event *e, struct source *s)
 		e->flags |= FLAG_CONTROL;
 }
 
+/* An alert whose sender will send no more (RFC 8446 section 6.1). */
+static __always_inline bool is_close_notify(const struct event *e)
+{
+	return e->type == TYPE_ALERT && e->flags & FLAG_CONTROL && !e->rec.ctl[1];
+}
+
 #endif

@@ -199,6 +199,7 @@ static __always_inline int open_ends(u64 *ctx)
 	if (is_control(e)) {
 		source_of_skb(c, skb);
 		set_control(e, &c->src[DIR_RX]);
+		c->notified[DIR_RX] |= is_close_notify(e);
 	}
 	if (needs_plaintext()) {
 		if (!(e->flags & FLAG_ZEROCOPY))

@@ -216,6 +216,7 @@ static __always_inline int verdict_begins(u64 *ctx)
 	if (is_control(e)) {
 		source_of_tx(c, msg);
 		set_control(e, &c->src[DIR_TX]);
+		c->notified[DIR_TX] |= is_close_notify(e);
 	}
 	if (needs_plaintext()) {
 		source_of_tx(c, msg);

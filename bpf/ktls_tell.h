@@ -94,6 +94,10 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct event *who
 	s->skipped[DIR_RX] = c->sampled[DIR_RX].skipped;
 	s->blocked = c->blocked;
 	s->open = c->open_bytes;
+	s->cut = c->cut;
+	s->ended = c->ended;
+	s->notified[DIR_TX] = c->notified[DIR_TX];
+	s->notified[DIR_RX] = c->notified[DIR_RX];
 	if (who) {
 		e.pid = who->pid;
 		e.tid = who->tid;

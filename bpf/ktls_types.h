@@ -58,6 +58,7 @@ struct sock_common {
 	__be16 skc_dport;
 	u16 skc_num;
 	unsigned short skc_family;
+	unsigned char skc_state;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -122,7 +123,7 @@ struct tls_sw_context_tx { struct tls_rec *open_rec; struct list_head tx_list; }
 struct crypto_async_request { void *data; };
 
 struct strp_msg { int full_len; int offset; };
-struct tls_strparser { struct sock *sk; u32 mark: 8; bool msg_ready; struct strp_msg stm; };
+struct tls_strparser { struct sock *sk; u32 mark: 8; u32 copy_mode: 1; bool msg_ready; struct strp_msg stm; struct sk_buff *anchor; };
 struct tls_sw_context_rx { struct tls_strparser strp; };
 struct _strp_msg { struct strp_msg strp; };
 struct tls_msg { u8 control; };

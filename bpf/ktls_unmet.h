@@ -15,10 +15,11 @@ int end_conn(struct conn *c, u64 id);
 static __always_inline struct conn *conn_here(u64 sk)
 {
 	const struct inet_connection_sock *icsk = (void *)sk;
-	struct conn *c = conn_find(sk);
+	struct conn *c = conn_at(sk);
 
 	if (c && have_cast && read_word((u64)&icsk->icsk_ulp_data) != c->ctx) {
-		end_conn(c, c->alive);
+		if (live)
+			end_conn(c, c->alive);
 		return 0;
 	}
 	return c;
@@ -30,11 +31,11 @@ static __always_inline struct conn *conn_here(u64 sk)
  */
 static __always_inline struct conn *conn_met(u64 sk, u32 dir, bool made)
 {
-	struct conn *c = !made && dir != NO_RECORD ? conn_here(sk) : conn_find(sk);
+	struct conn *c = !made && dir != NO_RECORD ? conn_here(sk) : conn_at(sk);
 	bool others = false;
 
 	if (c)
-		return if_wanted(c);
+		return c->unwanted || !live ? 0 : c;
 	c = conn_new(sk, tls_ctx_of((void *)sk), made ? dir : NO_RECORD, &others);
 	if (!c && !others && dir != NO_RECORD)
 		count_unmet(sk, dir, !made);

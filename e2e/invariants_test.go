@@ -146,6 +146,8 @@ func (a *auditor) enter(l *line) {
 		if l.Sock == (sock{}) {
 			return
 		}
+	case l.Option != "": // it may come before there is a connection, and when there was one
+		return
 	}
 	h := a.sockets[l.Sock]
 	if h == nil {

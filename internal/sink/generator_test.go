@@ -102,11 +102,15 @@ func (g *generator) record() *event.Record {
 }
 
 func (g *generator) socket() *event.Socket {
-	return &event.Socket{
+	s := &event.Socket{
 		State: event.SocketState(g.byte()%4 + 1), Conn: g.conn(), Proc: g.proc(), Mono: g.uint(),
 		Dir: event.Dir(g.byte() % 2), TX: g.tls(), RX: g.tls(), NextTX: g.uint(), NextRX: g.uint(),
-		GenTX: uint32(g.uint()), GenRX: uint32(g.uint()), Blocked: g.uint(), UnsentBytes: g.uint(), Totals: g.totals(), Hidden: [2]uint64{g.uint(), g.uint()}, Skipped: [2]uint64{g.uint(), g.uint()},
+		GenTX: uint32(g.uint()), GenRX: uint32(g.uint()), Blocked: g.uint(), UnsentBytes: g.uint(), Truncated: g.uint(), Totals: g.totals(), Hidden: [2]uint64{g.uint(), g.uint()}, Skipped: [2]uint64{g.uint(), g.uint()},
 	}
+	if s.Ended = event.Ending(g.byte() % 5); s.Ended != 0 {
+		s.CloseNotify = [2]bool{g.byte()%2 == 0, g.byte()%2 == 0}
+	}
+	return s
 }
 
 func (g *generator) totals() event.Totals {

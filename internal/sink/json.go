@@ -120,6 +120,16 @@ func (e *encoder) socket(dst []byte, s *event.Socket) []byte {
 		dst = append(dst, '}')
 	}
 	dst = append(dst, '}')
+	if s.Ended != 0 {
+		dst = appendName(dst, "ended", s.Ended.String())
+		dst = append(dst, `,"close_notify":{"tx":`...)
+		dst = strconv.AppendBool(dst, s.CloseNotify[event.TX])
+		dst = appendBool(dst, "rx", s.CloseNotify[event.RX])
+		dst = append(dst, '}')
+	}
+	if s.Truncated > 0 {
+		dst = appendUint(dst, "truncated_bytes", s.Truncated)
+	}
 	if s.Blocked > 0 {
 		dst = appendUint(dst, "blocked", s.Blocked)
 	}

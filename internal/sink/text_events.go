@@ -28,6 +28,7 @@ func (p *printer) socket(s *event.Socket) {
 			p.str(" sampled out ")
 			p.num(n)
 		}
+		p.ending(s)
 		if s.UnsentBytes > 0 {
 			p.str(", ")
 			p.num(s.UnsentBytes)
@@ -44,6 +45,26 @@ func (p *printer) socket(s *event.Socket) {
 	p.str(" ")
 	p.conn(&s.Conn)
 	p.end()
+}
+
+// ending writes how a connection ended, where that was not by this side.
+func (p *printer) ending(s *event.Socket) {
+	switch s.Ended {
+	case event.EndedFIN:
+		p.str(", by the peer")
+	case event.EndedReset:
+		p.str(", reset by the peer")
+	case event.EndedError:
+		p.str(", after an error")
+	}
+	if s.Ended == event.EndedFIN && !s.CloseNotify[event.RX] {
+		p.str(" without close_notify")
+	}
+	if s.Truncated > 0 {
+		p.str(", truncated: ")
+		p.num(s.Truncated)
+		p.str(" B of a record that never came whole")
+	}
 }
 
 // both writes how the two directions are protected, once where it is the same.

@@ -94,11 +94,14 @@ type socketLine struct {
 		TX count `json:"tx"`
 		RX count `json:"rx"`
 	} `json:"totals"`
-	Blocked     uint64 `json:"blocked"`
-	UnsentBytes uint64 `json:"unsent_bytes"`
-	Hidden      pair   `json:"hidden"`
-	Sampled     pair   `json:"sampled"`
-	Unweighted  pair   `json:"unweighted"`
+	Blocked     uint64                `json:"blocked"`
+	Ended       string                `json:"ended"`
+	CloseNotify struct{ TX, RX bool } `json:"close_notify"`
+	Truncated   uint64                `json:"truncated_bytes"`
+	UnsentBytes uint64                `json:"unsent_bytes"`
+	Hidden      pair                  `json:"hidden"`
+	Sampled     pair                  `json:"sampled"`
+	Unweighted  pair                  `json:"unweighted"`
 }
 
 type count struct {
@@ -116,6 +119,7 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 		State: states[l.State], Mono: mono, Proc: l.process.event(), TX: l.TX.tls(), RX: l.RX.tls(),
 		NextTX: l.TX.Next, NextRX: l.RX.Next, GenTX: l.TX.Gen, GenRX: l.RX.Gen, Hidden: l.Hidden.array(),
 		Skipped: l.Unweighted.array(), Blocked: l.Blocked, UnsentBytes: l.UnsentBytes,
+		Ended: endings[l.Ended], CloseNotify: [2]bool{l.CloseNotify.TX, l.CloseNotify.RX}, Truncated: l.Truncated,
 		Totals: event.Totals{Records: [2]uint64{tx.Records, rx.Records}, Bytes: [2]uint64{tx.Bytes, rx.Bytes},
 			Sampled: l.Sampled.array()},
 	}

@@ -9,6 +9,7 @@ var (
 	modes        = inverse(event.Mode.String, 255)
 	states       = inverse(event.SocketState.String, 255)
 	families     = inverse(event.Family.String, 255)
+	endings      = inverse(event.Ending.String, 255)
 	options      = inverse(event.Option.String, 255)
 	contentTypes = inverse(event.ContentType.String, 255)
 	versions     = inverse(event.Version.String, 0x03ff)

@@ -255,6 +255,13 @@ type Socket struct {
 	// UnsentBytes are those that a program had sent, and that were in an open record
 	// when the connection closed: of MSG_MORE, or of a splice that promised more.
 	UnsentBytes uint64
+	// Ended says how the connection had ended when it was closed. CloseNotify says in
+	// which directions the alert went that nothing follows; where nothing looks at
+	// records sent (loader.Config.WithoutStages) TX stays false.
+	Ended       Ending
+	CloseNotify [2]bool
+	// Truncated are bytes of a record received of which the rest never came.
+	Truncated uint64
 	// Start is Record.Start for both directions, nil where it is not known.
 	Start *[2]uint64
 }

@@ -124,6 +124,20 @@ func (t ContentType) String() string {
 	return "type_" + strconv.Itoa(int(t))
 }
 
+// Ending says how a connection had ended before this side closed it.
+type Ending uint8
+
+// The endings: not yet, or by a FIN, by a RST, or by an error such as a timeout.
+const (
+	EndedLocal Ending = iota + 1
+	EndedFIN
+	EndedReset
+	EndedError
+)
+
+// String returns the ending in one word, empty where it is not known.
+func (e Ending) String() string { return pick(e, "", "local", "fin", "reset", "error") }
+
 // Option is an option of a socket, of setsockopt(2).
 type Option uint8
 

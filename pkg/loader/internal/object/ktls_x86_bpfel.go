@@ -14,17 +14,20 @@ import (
 )
 
 type KtlsAboutSocket struct {
-	_       structs.HostLayout
-	Time    uint64
-	Next    [2]uint64
-	Hidden  [2]uint64
-	Gen     [2]uint32
-	Skipped [2]uint32
-	Blocked uint32
-	Open    uint32
-	Mode    [2]uint8
-	State   uint8
-	Pad     [5]uint8
+	_        structs.HostLayout
+	Time     uint64
+	Next     [2]uint64
+	Hidden   [2]uint64
+	Gen      [2]uint32
+	Skipped  [2]uint32
+	Blocked  uint32
+	Open     uint32
+	Cut      uint32
+	Mode     [2]uint8
+	State    uint8
+	Ended    uint8
+	Notified [2]uint8
+	Pad      [6]uint8
 }
 
 type KtlsConn struct {
@@ -98,6 +101,10 @@ type KtlsConn struct {
 		Owed    uint32
 	}
 	Nth       [2]uint32
+	Cut       uint32
+	Ended     uint8
+	Reset     uint8
+	Notified  [2]uint8
 	Blocked   uint32
 	OpenBytes uint32
 	Fails     [4]KtlsFold
