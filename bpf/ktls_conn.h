@@ -19,6 +19,21 @@ struct fold { u64 told; u32 more; u16 err; u8 func, pad; };
 #define FOLDS 4
 
 /*
+ * Where a direction is in its handshake messages, which are told by their headers: a
+ * message goes on over records, and a record can have several (RFC 8446 section 5.1).
+ */
+struct messages {
+	u64 next;   /* the sequence behind the last handshake record */
+	u64 unsure; /* a record whose predecessor was not seen: a message may go on in it */
+	u32 left;   /* bytes of the present message still to come, behind its header */
+	u32 size;   /* its length, as far as its header has come */
+	u8 have;    /* bytes of its header that have come */
+	u8 type;
+	u8 unknown; /* where the present message began was not seen */
+	u8 pad[5];
+};
+
+/*
  * One connection. tx and rx are events in the making: what does not change
  * from record to record is filled in once, when the connection is met.
  */
@@ -66,7 +81,19 @@ struct conn {
 	u32 blocked;  /* send calls that the kernel had no room for (EAGAIN) */
 	u32 open_bytes; /* of the record that was open when the connection closed */
 	struct fold fails[FOLDS];
+	struct messages messages[2], messages_before; /* the latter: of the last handshake record sent */
 };
+
+#define NO_SEQ ~0ULL
+
+/* A key begins, or the trace does; unsure: NO_SEQ where nothing stands before the first record. */
+static __always_inline void begin_messages(struct conn *c, u32 dir, u64 unsure)
+{
+	struct messages *m = &c->messages[dir & 1];
+
+	m->next = NO_SEQ;
+	m->unsure = unsure;
+}
 
 /*
  * Each hook looks its connection up, and a look into a variable costs a twentieth of

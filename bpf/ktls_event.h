@@ -28,6 +28,10 @@ enum flag {
 	FLAG_PUSHED = 128, /* tx: TCP has it, at an unknown time */
 };
 
+/* Of a handshake record: the first message began in one before, the last goes on in one behind. */
+enum message_bit { MESSAGE_CONTINUED = 1, MESSAGE_GOES_ON = 2 };
+#define MESSAGES 8 /* of struct record's ctl */
+
 /* Beside the kernel's number in a receiving mode. */
 enum mode_bit { MODE_NO_PAD = 128 /* TLS_RX_EXPECT_NO_PAD is set */ };
 
@@ -61,9 +65,12 @@ struct record {
 	u8 matched;  /* the expression of --match holds; else user space has to look */
 	u8 op;
 	u8 picked;   /* chosen by turn, see sampling */
-	u8 ctl[2];
 	u8 unsent;   /* tx: it was sealed, and has been freed before TCP had all of it */
 	u16 err;     /* of these: what the connection had failed with, positive; 0: it was closed first */
+	/* An alert's level and description, or the types of the first messages of which a handshake record has a part. */
+	u8 ctl[8];
+	u8 messages; /* how many there are, up to 255; 0: only the first is known */
+	u8 message_bits; /* enum message_bit */
 	u8 pad[2];
 };
 
@@ -120,7 +127,7 @@ struct event {
 		struct failure failure;
 	};
 };
-_Static_assert(sizeof(struct event) == 192, "pkg/loader/internal/wire knows this size");
+_Static_assert(sizeof(struct event) == 200, "pkg/loader/internal/wire knows this size");
 _Static_assert(__builtin_offsetof(struct event, laddr) % 8 == 0 && __builtin_offsetof(struct event, comm) % 8 == 0, "copied by words");
 
 static __always_inline void take_owner(struct event *e, const struct event *who)

@@ -20,6 +20,7 @@ static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
 		c->rx.gen += rekey;
 	}
 	c->next[dir & 1] = seq;
+	begin_messages(c, dir, seq);
 	emit_socket(c, rekey ? STATE_REKEY : STATE_OPEN, dir, 0);
 }
 
@@ -28,8 +29,10 @@ static __always_inline void count_skipped(struct conn *c, u32 dir, u64 seq)
 {
 	__s64 more = seq - c->next[dir & 1]; /* sequences wrap (RFC 5246 section 6.1) */
 
-	if (more > 0)
+	if (more > 0) {
 		add_lost(lost_as(LOST_SKIPPED, dir), more);
+		begin_messages(c, dir, seq);
+	}
 	c->next[dir & 1] = seq;
 }
 

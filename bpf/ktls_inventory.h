@@ -26,7 +26,7 @@ static __always_inline int visit_file(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
-	struct event who = {};
+	struct holder who = {};
 	struct socket *sock;
 	bool others = false;
 	struct conn *c;

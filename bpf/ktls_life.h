@@ -32,6 +32,7 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 	if (!c)
 		return 0;
 	set_keys(c);
+	begin_messages(c, dir, NO_SEQ);
 	tell_other_key(c, !dir);
 	/* The kernel writes tx_conf and rx_conf only after this function. */
 	if (dir == DIR_TX) {

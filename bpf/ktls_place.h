@@ -96,6 +96,8 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, u3
 	set_keys(c);
 	c->tx.rec.start = c->next[DIR_TX] = read_seq(c->seq_tx) - (made == DIR_TX);
 	c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx) - (made == DIR_RX);
+	begin_messages(c, DIR_TX, c->tx.rec.start);
+	begin_messages(c, DIR_RX, c->rx.rec.start);
 	c->unwanted = !conn_wanted(&c->tx);
 	c->alive = c->tx.conn;
 	conn_publish(c, sk);

@@ -122,32 +122,4 @@ static __always_inline void take_plaintext(struct event *e, struct source *s)
 
 static __always_inline bool needs_plaintext(void) { return snaplen || match_payload; }
 
-static __always_inline bool is_control(const struct event *e)
-{
-	return e->type == TYPE_ALERT || e->type == TYPE_HANDSHAKE;
-}
-
-/* The first two bytes of an alert or a handshake record name it. */
-static __always_inline void set_control(struct event *e, struct source *s)
-{
-	u32 need = e->type == TYPE_ALERT ? 2 : 1; /* level and description; message type */
-
-	e->rec.ctl[0] = e->rec.ctl[1] = 0;
-	if (e->rec.len < need)
-		return;
-	if (!s->left)
-		next_piece(s);
-	if (!s->left) /* that one was empty */
-		next_piece(s);
-	/* A record of two bytes in two pieces stays unnamed. */
-	if (s->left >= need && !read_piece(e->rec.ctl, need, s))
-		e->flags |= FLAG_CONTROL;
-}
-
-/* An alert whose sender will send no more (RFC 8446 section 6.1). */
-static __always_inline bool is_close_notify(const struct event *e)
-{
-	return e->type == TYPE_ALERT && e->flags & FLAG_CONTROL && !e->rec.ctl[1];
-}
-
 #endif

@@ -29,6 +29,8 @@ __noinline int adopt_record(struct conn *c, u64 from)
 	e->rec.seq = next - 1;
 	e->rec.len = rec_len(rec);
 	e->type = BPF_CORE_READ(rec, content_type);
+	if (e->type == TYPE_HANDSHAKE) /* its messages are not looked at */
+		begin_messages(c, DIR_TX, next);
 	e->rec.weight = 1;
 	e->rec.hits = e->rec.matched = 0;
 	set_maker(e, &c->maker[DIR_TX]);

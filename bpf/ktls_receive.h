@@ -4,8 +4,8 @@
 #define KTLS_RECEIVE_H
 
 #include "ktls_arrive.h"
+#include "ktls_control.h"
 #include "ktls_late.h"
-#include "ktls_plaintext.h"
 
 /* The direct path puts the plaintext into the reader's memory; its iterator moves on meanwhile. */
 static __always_inline void remember_reader(struct conn *c, const struct msghdr *msg)
@@ -198,7 +198,7 @@ static __always_inline int open_ends(u64 *ctx)
 		c->ready_ts = e->rec.stamp[2];
 	if (is_control(e)) {
 		source_of_skb(c, skb);
-		set_control(e, &c->src[DIR_RX]);
+		set_control(c, e, &c->src[DIR_RX]);
 		c->notified[DIR_RX] |= is_close_notify(e);
 	}
 	if (needs_plaintext()) {

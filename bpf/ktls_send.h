@@ -4,8 +4,8 @@
 #define KTLS_SEND_H
 
 #include "ktls_calls.h"
+#include "ktls_control.h"
 #include "ktls_pending.h"
-#include "ktls_plaintext.h"
 
 /*
  * Send calls that are under way: many threads can be in one on a socket, and only
@@ -215,7 +215,7 @@ static __always_inline int verdict_begins(u64 *ctx)
 	pick(e, &c->sampled[DIR_TX]);
 	if (is_control(e)) {
 		source_of_tx(c, msg);
-		set_control(e, &c->src[DIR_TX]);
+		set_control(c, e, &c->src[DIR_TX]);
 		c->notified[DIR_TX] |= is_close_notify(e);
 	}
 	if (needs_plaintext()) {

@@ -62,11 +62,18 @@ static __always_inline void emit_record(struct event *e, u64 *hidden, struct sam
 		give_back(e, s);
 }
 
+/* Who has a socket, where it is nobody's call that tells of it. */
+struct holder {
+	u64 cgroup;
+	u32 pid, tid, uid, pad;
+	u64 comm[2];
+};
+
 /*
  * Tell user space of a connection. Its end and its rekeys follow if its begin was
  * told. A global function: the verifier looks at it once, not at each call.
  */
-__noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct event *who)
+__noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct holder *who)
 {
 	struct about_socket *s;
 	bool cgroup_wanted, wanted;

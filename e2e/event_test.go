@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ktlstop/ktlstop/internal/sink/schematest"
@@ -89,12 +90,28 @@ type record struct {
 	TLS     security `json:"tls"`
 	Payload payload  `json:"payload"`
 	Alert   alert    `json:"alert"`
-	// Handshake is RFC 8446's name of the message in a handshake record.
+	// Handshake has RFC 8446's names of the messages in a handshake record.
 	Handshake handshake `json:"handshake"`
 }
 
+// handshake can be compared: Messages are joined by spaces.
 type handshake struct {
-	MsgType string `json:"msg_type"`
+	MsgType, Messages string
+	More              int
+	Continued, GoesOn bool
+}
+
+func (h *handshake) UnmarshalJSON(b []byte) error {
+	var l struct {
+		Type      string   `json:"msg_type"`
+		Messages  []string `json:"messages"`
+		More      int      `json:"more"`
+		Continued bool     `json:"continued"`
+		GoesOn    bool     `json:"goes_on"`
+	}
+	err := json.Unmarshal(b, &l)
+	*h = handshake{l.Type, strings.Join(l.Messages, " "), l.More, l.Continued, l.GoesOn}
+	return err
 }
 
 type payload struct {

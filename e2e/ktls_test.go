@@ -177,7 +177,9 @@ func compareRecords(t *testing.T, got trace, want []record) {
 	t.Helper()
 	var have []record
 	for i, l := range got {
-		have = append(have, l.record)
+		r := l.record
+		r.Handshake = handshake{MsgType: r.Handshake.MsgType} // the first, see TestMessages
+		have = append(have, r)
 		if i < len(want) {
 			want[i].Seq = got[0].Seq + uint64(i)
 		}

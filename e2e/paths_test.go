@@ -114,7 +114,7 @@ func comparePieces(t *testing.T, got trace, want []piece, dir string, s security
 		case "alert":
 			r.Alert = alerts[[2]byte(w.b)]
 		case "handshake":
-			r.Handshake = handshake{handshakes[w.b[0]]}
+			r.Handshake.MsgType = handshakes[w.b[0]]
 		}
 		if len(w.b) == 0 {
 			r.Payload = payload{}

@@ -137,8 +137,8 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 	c->rx = c->tx;
 	c->rx.dir = DIR_RX;
 	set_keys(c);
-	c->tx.rec.start = read_seq(c->seq_tx);
-	c->rx.rec.start = read_seq(c->seq_rx);
+	c->tx.rec.start = c->unsure[DIR_TX] = read_seq(c->seq_tx);
+	c->rx.rec.start = c->unsure[DIR_RX] = read_seq(c->seq_rx);
 	c->unwanted = !conn_wanted(&c->tx);
 	return c;
 }

@@ -14,6 +14,7 @@ static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
 		c->tx.rec.start = seq;
 	else
 		c->rx.rec.start = seq;
+	c->unsure[dir & 1] = seq;
 	emit_socket(c, STATE_OPEN, dir);
 }
 

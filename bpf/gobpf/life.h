@@ -32,6 +32,7 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 	set_keys(c);
 	tell_other_key(c, !dir);
 	c->keyed[dir & 1] = 1;
+	c->unsure[dir & 1] = 0; /* nothing stands before its first record */
 	/* The kernel writes tx_conf and rx_conf only after this function. */
 	if (dir == DIR_TX) {
 		if (update && c->tx_state == TX_SEALING) { /* of the old key, still on its way */

@@ -61,13 +61,22 @@ static __always_inline bool is_control(const struct event *e)
 	return can_read_plaintext && (e->type == TYPE_ALERT || e->type == TYPE_HANDSHAKE);
 }
 
-/* The first two bytes of an alert or a handshake record name it. */
-static __always_inline void set_control(struct event *e, struct source *s)
+/*
+ * The first bytes of an alert or a handshake record name it, but where a message may go on
+ * in it: behind another handshake record, and where the trace begins. Messages are not
+ * followed, which takes a loop.
+ */
+static __always_inline void set_control(struct conn *c, struct event *e, struct source *s)
 {
 	u32 need = e->type == TYPE_ALERT ? 2 : 1; /* level and description; message type */
+	u64 *unsure = &c->unsure[e->dir & 1];
+	bool unknown = e->type == TYPE_HANDSHAKE && e->rec.seq && e->rec.seq == *unsure;
 
-	e->rec.ctl[0] = e->rec.ctl[1] = 0;
-	if (e->rec.len < need)
+	__builtin_memset(e->rec.ctl, 0, sizeof(e->rec.ctl));
+	e->rec.messages = e->rec.message_bits = 0;
+	if (e->type == TYPE_HANDSHAKE)
+		*unsure = e->rec.seq + 1;
+	if (unknown || e->rec.len < need)
 		return;
 	next_piece(s);
 	if (!s->left)

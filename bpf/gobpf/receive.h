@@ -184,7 +184,7 @@ static __always_inline int open_ends(u64 *ctx)
 	e->rec.stamp[2] = bpf_ktime_get_ns();
 	if (is_control(e)) {
 		source_of_skb(c, skb);
-		set_control(e, &c->src[DIR_RX]);
+		set_control(c, e, &c->src[DIR_RX]);
 	}
 	if (snaplen) {
 		if (!(e->flags & FLAG_ZEROCOPY))

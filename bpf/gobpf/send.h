@@ -155,7 +155,7 @@ static __always_inline int verdict_begins(u64 *ctx)
 	c->tx_state = TX_SEALING;
 	if (is_control(e)) {
 		source_of_tx(c, msg);
-		set_control(e, &c->src[DIR_TX]);
+		set_control(c, e, &c->src[DIR_TX]);
 	}
 	if (snaplen) {
 		source_of_tx(c, msg);

@@ -26,6 +26,7 @@ struct conn {
 	u64 push_rec; /* the tls_rec that is being handed to TCP */
 	u64 ready_ts; /* a whole record is in the receive queue */
 	u64 end_seq[2]; /* the next sequences, once the connection is closing */
+	u64 unsure[2]; /* a handshake message may go on in this record: the trace begins there, or one is before it */
 	struct source src[2]; /* the plaintext of tx and rx */
 	u32 pending;  /* records sealed and not yet handed over, in "pending" */
 	u32 unkept;   /* those that found no room there */

@@ -67,7 +67,7 @@ func controlOf(r *event.Record) momentJSON {
 	case r.Type == event.Alert:
 		j.Level, j.Alert = event.AlertLevel(r.Control.AlertLevel), event.AlertDescription(r.Control.AlertDescription)
 	case r.Type == event.Handshake:
-		j.Msg = event.HandshakeType(r.Control.HandshakeType)
+		j.Msg = r.Control.FirstMessage()
 	}
 	return j
 }

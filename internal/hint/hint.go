@@ -4,6 +4,8 @@
 package hint
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/internal/lru"
@@ -100,7 +102,7 @@ func (b *Book) of(conn uint64) *received {
 }
 
 func (b *Book) record(rec *event.Record) {
-	if rec.Dir == event.RX && rec.Type == event.Handshake && rec.Control != nil && rec.Control.HandshakeType == keyUpdate {
+	if rec.Dir == event.RX && rec.Type == event.Handshake && rec.Control != nil && slices.Contains(rec.Control.Handshakes, keyUpdate) {
 		r := b.of(rec.Conn.ID)
 		r.updated, r.updatedGen = true, rec.Gen
 	}

@@ -21,7 +21,7 @@ func opened(state event.SocketState) event.Event {
 }
 
 func update() event.Event {
-	return &event.Record{Conn: event.Conn{ID: conn}, Dir: event.RX, Type: event.Handshake, Control: &event.Control{HandshakeType: keyUpdate}}
+	return &event.Record{Conn: event.Conn{ID: conn}, Dir: event.RX, Type: event.Handshake, Control: &event.Control{Handshakes: []uint8{keyUpdate}, Messages: 1}}
 }
 
 // at is where an error is.

@@ -1,6 +1,10 @@
 package inspect
 
-import "github.com/ktlstop/ktlstop/pkg/event"
+import (
+	"slices"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
 
 // keyUpdate is the handshake message behind which a new key begins, RFC 8446
 // §4.6.3.
@@ -28,6 +32,6 @@ func (q *sequence) observe(r *event.Record) (missing uint64, lost bool) {
 		lost = !q.updated || r.Gen != q.gen+1 || r.Seq != 0
 	}
 	*q = sequence{known: true, gap: lost, gen: r.Gen, next: r.Seq + 1,
-		updated: r.Control != nil && r.Control.HandshakeType == keyUpdate && r.Type == event.Handshake}
+		updated: r.Control != nil && r.Type == event.Handshake && slices.Contains(r.Control.Handshakes, keyUpdate)}
 	return missing, lost
 }

@@ -93,7 +93,7 @@ func TestEvalControl(t *testing.T) {
 			t.Errorf("%s: %d, want %d", expr, got, want)
 		}
 	}
-	r.Type, r.Control = event.Handshake, &event.Control{HandshakeType: 24}
+	r.Type, r.Control = event.Handshake, &event.Control{Handshakes: []uint8{24}, Messages: 1}
 	if parse(t, "handshake == key_update and not alert == 0").Eval(&s) != match.Yes {
 		t.Error("no key update")
 	}

@@ -89,14 +89,14 @@ func ofControl(r *event.Record, f Field) (uint64, state) {
 		is = event.Handshake
 	}
 	switch {
-	case r.Control == nil || r.Type != is:
+	case r.Control == nil || r.Type != is || f == Handshake && len(r.Control.Handshakes) == 0:
 		return 0, absent
 	case f == Alert:
 		return uint64(r.Control.AlertDescription), present
 	case f == AlertLevel:
 		return uint64(r.Control.AlertLevel), present
 	}
-	return uint64(r.Control.HandshakeType), present
+	return uint64(r.Control.Handshakes[0]), present
 }
 
 // latency is absent where the stage was not seen, and where it is a stage of

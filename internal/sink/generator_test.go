@@ -93,12 +93,30 @@ func (g *generator) record() *event.Record {
 	}
 	if r.Type%2 == 0 {
 		r.Type = 20 + r.Type%4
-		r.Control = &event.Control{AlertLevel: g.byte(), AlertDescription: g.byte(), HandshakeType: g.byte()}
+		r.Control = g.control(r.Type)
 	}
 	if g.byte()%3 == 0 {
 		r.Payload = g.bytes(int(g.byte()))
 	}
 	return r
+}
+
+// control is what a recording can hold of a control record.
+func (g *generator) control(t event.ContentType) *event.Control {
+	switch t {
+	case event.Alert:
+		return &event.Control{AlertLevel: g.byte(), AlertDescription: g.byte()}
+	case event.Handshake:
+		c := &event.Control{Continued: g.byte()%2 == 0, GoesOn: g.byte()%2 == 0}
+		for range g.byte() % 9 {
+			c.Handshakes = append(c.Handshakes, g.byte())
+		}
+		if c.Messages = len(c.Handshakes); c.Messages == 8 {
+			c.Messages += int(g.byte())
+		}
+		return c
+	}
+	return nil
 }
 
 func (g *generator) socket() *event.Socket {

@@ -125,11 +125,38 @@ func appendControl(dst []byte, r *event.Record) []byte {
 		dst = appendName(dst, "description", event.AlertDescription(r.Control.AlertDescription))
 		dst = append(dst, '}')
 	case r.Type == event.Handshake:
-		dst = append(dst, `,"handshake":{"msg_type":"`...)
-		dst = append(dst, event.HandshakeType(r.Control.HandshakeType)...)
-		dst = append(dst, '"', '}')
+		dst = appendMessages(dst, r.Control)
 	}
 	return dst
+}
+
+func appendMessages(dst []byte, c *event.Control) []byte {
+	dst = append(dst, `,"handshake":{"msg_type":"`...)
+	dst = append(dst, c.FirstMessage()...)
+	dst = append(dst, '"')
+	if c.Messages == 0 && len(c.Handshakes) > 0 { // only the first is known
+		return append(dst, '}')
+	}
+	dst = append(dst, `,"messages":[`...)
+	for i, t := range c.Handshakes {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, '"')
+		dst = append(dst, event.HandshakeType(t)...)
+		dst = append(dst, '"')
+	}
+	dst = append(dst, ']')
+	if more := c.Messages - len(c.Handshakes); more > 0 {
+		dst = appendUint(dst, "more", uint64(more))
+	}
+	if c.Continued {
+		dst = append(dst, `,"continued":true`...)
+	}
+	if c.GoesOn {
+		dst = append(dst, `,"goes_on":true`...)
+	}
+	return append(dst, '}')
 }
 
 func appendPayload(dst, p []byte) []byte {

@@ -53,7 +53,7 @@ func sampleAlert() *event.Record {
 func sampleKeyUpdate() *event.Record {
 	r := sampleRecord()
 	r.Dir, r.Seq, r.Len, r.Op, r.Type = event.RX, 4, 5, event.OpRecv, event.Handshake
-	r.Control = &event.Control{HandshakeType: 24}
+	r.Control = &event.Control{Handshakes: []uint8{24}, Messages: 1}
 	return r
 }
 

@@ -200,7 +200,7 @@ func (p *printer) control(r *event.Record) {
 		p.str(event.AlertDescription(r.Control.AlertDescription))
 	default:
 		p.str("             handshake ")
-		p.str(event.HandshakeType(r.Control.HandshakeType))
+		p.str(r.Control.SayMessages())
 	}
 	p.end()
 }

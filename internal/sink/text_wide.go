@@ -59,5 +59,5 @@ func (p *printer) wideControl(r *event.Record) {
 		p.str(" " + event.AlertDescription(r.Control.AlertDescription))
 		return
 	}
-	p.str(" " + event.HandshakeType(r.Control.HandshakeType))
+	p.str(" " + r.Control.SayMessages())
 }

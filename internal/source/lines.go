@@ -14,23 +14,21 @@ import (
 
 type recordLine struct {
 	process
-	Sock      *sock   `json:"sock"`
-	TLS       side    `json:"tls"`
-	Dir       string  `json:"dir"`
-	Seq       uint64  `json:"seq"`
-	Gen       uint32  `json:"gen"`
-	Type      uint8   `json:"content_type_id"`
-	Len       uint32  `json:"len"`
-	Op        string  `json:"op"`
-	Lat       latency `json:"lat_ns"`
-	Tier      string  `json:"tier"`
-	Weight    uint64  `json:"weight"`
-	Errno     uint32  `json:"errno_id"`
-	Alert     *alert  `json:"alert"`
-	Handshake *struct {
-		Type string `json:"msg_type"`
-	} `json:"handshake"`
-	Payload *struct {
+	Sock      *sock     `json:"sock"`
+	TLS       side      `json:"tls"`
+	Dir       string    `json:"dir"`
+	Seq       uint64    `json:"seq"`
+	Gen       uint32    `json:"gen"`
+	Type      uint8     `json:"content_type_id"`
+	Len       uint32    `json:"len"`
+	Op        string    `json:"op"`
+	Lat       latency   `json:"lat_ns"`
+	Tier      string    `json:"tier"`
+	Weight    uint64    `json:"weight"`
+	Errno     uint32    `json:"errno_id"`
+	Alert     *alert    `json:"alert"`
+	Handshake *messages `json:"handshake"`
+	Payload   *struct {
 		Data []byte `json:"data"`
 	} `json:"payload"`
 }
@@ -38,6 +36,26 @@ type recordLine struct {
 type alert struct {
 	Level       string `json:"level"`
 	Description string `json:"description"`
+}
+
+type messages struct {
+	Type      string   `json:"msg_type"`
+	Names     []string `json:"messages"`
+	More      uint8    `json:"more"`
+	Continued bool     `json:"continued"`
+	GoesOn    bool     `json:"goes_on"`
+}
+
+// event reads them; recordings of before have only the first.
+func (m *messages) event() *event.Control {
+	if m.Names == nil && m.Type != event.UnknownMessage {
+		return &event.Control{Handshakes: []uint8{handshakes[m.Type]}}
+	}
+	c := &event.Control{Messages: len(m.Names) + int(m.More), Continued: m.Continued, GoesOn: m.GoesOn}
+	for _, name := range m.Names {
+		c.Handshakes = append(c.Handshakes, handshakes[name])
+	}
+	return c
 }
 
 func (r *Reader) record(text []byte, unsent bool, mono uint64) (event.Event, error) {
@@ -78,7 +96,7 @@ func (l *recordLine) control() *event.Control {
 	case t == event.Alert && l.Alert != nil:
 		return &event.Control{AlertLevel: alertLevels[l.Alert.Level], AlertDescription: alertNames[l.Alert.Description]}
 	case t == event.Handshake && l.Handshake != nil:
-		return &event.Control{HandshakeType: handshakes[l.Handshake.Type]}
+		return l.Handshake.event()
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func controlMoment(r *event.Record) moment {
 		m.what = event.AlertLevel(r.Control.AlertLevel) + " " + event.AlertDescription(r.Control.AlertDescription) + ", " + m.what
 		m.tone = alertTone(r.Control)
 	case r.Type == event.Handshake:
-		m.what = event.HandshakeType(r.Control.HandshakeType) + ", " + m.what
+		m.what = r.Control.SayMessages() + ", " + m.what
 	}
 	return m
 }

@@ -86,7 +86,7 @@ func (tr *traffic) odd() {
 	alert.Type, alert.Len, alert.Control = event.Alert, 2, &event.Control{AlertLevel: 2, AlertDescription: 20}
 	tr.table.Apply(alert)
 	update := tr.record(2, event.RX)
-	update.Type, update.Len, update.Control = event.Handshake, 5, &event.Control{HandshakeType: 24}
+	update.Type, update.Len, update.Control = event.Handshake, 5, &event.Control{Handshakes: []uint8{24}, Messages: 1}
 	tr.table.Apply(update)
 	tr.table.Apply(&event.Socket{State: event.SocketRekey, Conn: tr.conn(2), Dir: event.RX, GenRX: 1, Mono: tr.now, TX: update.TLS, RX: update.TLS})
 	tr.table.Apply(&event.Error{Conn: tr.conn(3), Errno: 74, Func: "tls_rx_one_record", Seq: 9, Dir: event.RX, Mono: tr.now, Proc: alert.Proc})

@@ -171,8 +171,8 @@ type Record struct {
 	Start    uint64
 	HasStart bool
 
-	// Control is what the first two bytes of an alert or a handshake record
-	// say; nil for application data.
+	// Control is what an alert or a handshake record says; nil for application
+	// data, and where it could not be read.
 	Control *Control
 
 	// Payload is the plaintext's first bytes, as many as the tier allows; nil
@@ -199,8 +199,15 @@ type Control struct {
 	// AlertLevel and AlertDescription are an Alert's, of RFC 8446 §6; 0 and 0 of
 	// other records.
 	AlertLevel, AlertDescription uint8
-	// HandshakeType is a Handshake record's msg_type, of RFC 8446 §4; 0 of others.
-	HandshakeType uint8
+	// Handshakes are the msg_types of the messages of which a Handshake record has
+	// a part, in their order (RFC 8446 §4 and §5.1): the first of Messages. None of
+	// a Handshake record: it is not known where in its messages it begins.
+	Handshakes []uint8
+	// Messages is how many there are, at most 255; 0 where only the first was looked at.
+	Messages int
+	// Continued: the first began in a record before; GoesOn: the last has more in
+	// one behind.
+	Continued, GoesOn bool
 }
 
 // SocketState says what happened to a kTLS socket.

@@ -3,6 +3,7 @@ package event
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // pick returns names[i], or names[0] where i is out of range.
@@ -244,6 +245,41 @@ var handshakes = map[uint8]string{
 
 // HandshakeType returns RFC 8446 §4's name of a message, or handshake_N.
 func HandshakeType(t uint8) string { return named(handshakes, t, "handshake_") }
+
+// UnknownMessage is what a Handshake record is called whose messages are not known.
+const UnknownMessage = "unknown"
+
+// FirstMessage names the first message of a Handshake record.
+func (c *Control) FirstMessage() string {
+	if len(c.Handshakes) == 0 {
+		return UnknownMessage
+	}
+	return HandshakeType(c.Handshakes[0])
+}
+
+// SayMessages names all messages of a Handshake record in one line.
+func (c *Control) SayMessages() string {
+	if len(c.Handshakes) == 0 {
+		return UnknownMessage
+	}
+	var b strings.Builder
+	if c.Continued {
+		b.WriteString("rest of ")
+	}
+	for i, t := range c.Handshakes {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(HandshakeType(t))
+	}
+	if more := c.Messages - len(c.Handshakes); more > 0 {
+		b.WriteString(" and " + strconv.Itoa(more) + " more")
+	}
+	if c.GoesOn {
+		b.WriteString(", which goes on")
+	}
+	return b.String()
+}
 
 func named(names map[uint8]string, n uint8, prefix string) string {
 	if s, ok := names[n]; ok {

@@ -211,7 +211,7 @@ func randomEvent(r *rand.Rand) []byte {
 		Rec: wire.Rec{
 			Seq: pick[uint64](r, 0, 1, 2, 3, 4, 0x7fffffff, 0x80000000, 0xffffffff, 1<<32, 1<<64-1),
 			Op:  uint8(r.IntN(7)),
-			Ctl: [2]uint8{pick[uint8](r, 0, 1, 2, 24, 20), pick[uint8](r, 0, 20, 112)},
+			Ctl: [8]uint8{pick[uint8](r, 0, 1, 2, 24, 20), pick[uint8](r, 0, 20, 112)}, Messages: 1,
 		},
 	}
 	now := uint64(1e12)

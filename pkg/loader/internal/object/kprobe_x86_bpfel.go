@@ -42,22 +42,24 @@ type KprobeConn struct {
 		Gen     uint32
 		Epoch   uint32
 		Rec     struct {
-			_       structs.HostLayout
-			Stamp   [4]uint64
-			Seq     uint64
-			Hidden  uint64
-			Start   uint64
-			Len     uint32
-			Skipped uint32
-			Weight  uint32
-			Hits    uint16
-			Matched uint8
-			Op      uint8
-			Picked  uint8
-			Ctl     [2]uint8
-			Unsent  uint8
-			Err     uint16
-			Pad     [2]uint8
+			_           structs.HostLayout
+			Stamp       [4]uint64
+			Seq         uint64
+			Hidden      uint64
+			Start       uint64
+			Len         uint32
+			Skipped     uint32
+			Weight      uint32
+			Hits        uint16
+			Matched     uint8
+			Op          uint8
+			Picked      uint8
+			Unsent      uint8
+			Err         uint16
+			Ctl         [8]uint8
+			Messages    uint8
+			MessageBits uint8
+			Pad         [2]uint8
 		}
 	}
 	Rx struct {
@@ -87,22 +89,24 @@ type KprobeConn struct {
 		Gen     uint32
 		Epoch   uint32
 		Rec     struct {
-			_       structs.HostLayout
-			Stamp   [4]uint64
-			Seq     uint64
-			Hidden  uint64
-			Start   uint64
-			Len     uint32
-			Skipped uint32
-			Weight  uint32
-			Hits    uint16
-			Matched uint8
-			Op      uint8
-			Picked  uint8
-			Ctl     [2]uint8
-			Unsent  uint8
-			Err     uint16
-			Pad     [2]uint8
+			_           structs.HostLayout
+			Stamp       [4]uint64
+			Seq         uint64
+			Hidden      uint64
+			Start       uint64
+			Len         uint32
+			Skipped     uint32
+			Weight      uint32
+			Hits        uint16
+			Matched     uint8
+			Op          uint8
+			Picked      uint8
+			Unsent      uint8
+			Err         uint16
+			Ctl         [8]uint8
+			Messages    uint8
+			MessageBits uint8
+			Pad         [2]uint8
 		}
 	}
 	Ctx     uint64
@@ -115,6 +119,7 @@ type KprobeConn struct {
 	PushRec uint64
 	ReadyTs uint64
 	EndSeq  [2]uint64
+	Unsure  [2]uint64
 	Src     [2]struct {
 		_    structs.HostLayout
 		Base uint64

@@ -108,6 +108,28 @@ type KtlsConn struct {
 	Blocked   uint32
 	OpenBytes uint32
 	Fails     [4]KtlsFold
+	Messages  [2]struct {
+		_       structs.HostLayout
+		Next    uint64
+		Unsure  uint64
+		Left    uint32
+		Size    uint32
+		Have    uint8
+		Type    uint8
+		Unknown uint8
+		Pad     [5]uint8
+	}
+	MessagesBefore struct {
+		_       structs.HostLayout
+		Next    uint64
+		Unsure  uint64
+		Left    uint32
+		Size    uint32
+		Have    uint8
+		Type    uint8
+		Unknown uint8
+		Pad     [5]uint8
+	}
 }
 
 type KtlsEvent struct {
@@ -161,22 +183,24 @@ type KtlsFold struct {
 }
 
 type KtlsRecord struct {
-	_       structs.HostLayout
-	Stamp   [4]uint64
-	Seq     uint64
-	Hidden  uint64
-	Start   uint64
-	Len     uint32
-	Skipped uint32
-	Weight  uint32
-	Hits    uint16
-	Matched uint8
-	Op      uint8
-	Picked  uint8
-	Ctl     [2]uint8
-	Unsent  uint8
-	Err     uint16
-	Pad     [2]uint8
+	_           structs.HostLayout
+	Stamp       [4]uint64
+	Seq         uint64
+	Hidden      uint64
+	Start       uint64
+	Len         uint32
+	Skipped     uint32
+	Weight      uint32
+	Hits        uint16
+	Matched     uint8
+	Op          uint8
+	Picked      uint8
+	Unsent      uint8
+	Err         uint16
+	Ctl         [8]uint8
+	Messages    uint8
+	MessageBits uint8
+	Pad         [2]uint8
 }
 
 type KtlsSide struct {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"unsafe"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -154,9 +155,7 @@ func (w *Event) Record(r *event.Record) {
 	if r.Unsent {
 		r.Errno = uint32(w.Rec.Err)
 	}
-	if w.Flags&FlagControl != 0 {
-		r.Control = control(r.Type, w.Rec.Ctl)
-	}
+	r.Control = w.control()
 }
 
 // latency turns points in time into stages. A stage with an unknown end is 0,
@@ -177,11 +176,29 @@ func Span(from, to uint64) uint64 {
 	return to - from
 }
 
-func control(t event.ContentType, b [2]uint8) *event.Control {
-	if t == event.Alert {
-		return &event.Control{AlertLevel: b[0], AlertDescription: b[1]}
+// Bits of Rec.MessageBits.
+const (
+	messageContinued = 1
+	messageGoesOn    = 2
+)
+
+// control is what an alert or a handshake record says; of the latter it may be that it
+// is not known.
+func (w *Event) control() *event.Control {
+	known := w.Flags&FlagControl != 0
+	switch t := event.ContentType(w.Type); {
+	case t == event.Alert && known:
+		return &event.Control{AlertLevel: w.Rec.Ctl[0], AlertDescription: w.Rec.Ctl[1]}
+	case t == event.Handshake && !known:
+		return new(event.Control)
+	case t == event.Handshake:
+		n := int(w.Rec.Messages)
+		return &event.Control{
+			Handshakes: slices.Clone(w.Rec.Ctl[:min(max(n, 1), len(w.Rec.Ctl))]), Messages: n,
+			Continued: w.Rec.MessageBits&messageContinued != 0, GoesOn: w.Rec.MessageBits&messageGoesOn != 0,
+		}
 	}
-	return &event.Control{HandshakeType: b[0]}
+	return nil
 }
 
 // AboutSocket is the part of a KindSocket.

@@ -357,14 +357,15 @@ func TestControl(t *testing.T) {
 		want  *event.Control
 	}{
 		{"alert", event.Alert, FlagControl, &event.Control{AlertLevel: 2, AlertDescription: 20}},
-		{"handshake", event.Handshake, FlagControl, &event.Control{HandshakeType: 2}},
+		{"handshake", event.Handshake, FlagControl, &event.Control{Handshakes: []uint8{2, 20}, Messages: 2, GoesOn: true}},
+		{"handshake whose messages are not known", event.Handshake, 0, &event.Control{}},
 		{"alert that could not be read", event.Alert, 0, nil},
 		{"data", event.ApplicationData, 0, nil},
 	} {
-		w := Event{Type: uint8(c.typ), Flags: c.flags, Rec: Rec{Ctl: [2]uint8{2, 20}}}
+		w := Event{Type: uint8(c.typ), Flags: c.flags, Rec: Rec{Ctl: [8]uint8{2, 20}, Messages: 2, MessageBits: 2}}
 		var r event.Record
 		w.Record(&r)
-		if got := r.Control; (got == nil) != (c.want == nil) || got != nil && *got != *c.want {
+		if got := r.Control; !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}

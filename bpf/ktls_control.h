@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What alerts and handshake records say. */
+#ifndef KTLS_CONTROL_H
+#define KTLS_CONTROL_H
+
+#include "ktls_plaintext.h"
+
+static __always_inline bool is_control(const struct event *e)
+{
+	return e->type == TYPE_ALERT || e->type == TYPE_HANDSHAKE;
+}
+
+/* An alert whose sender will send no more (RFC 8446 section 6.1). */
+static __always_inline bool is_close_notify(const struct event *e)
+{
+	return e->type == TYPE_ALERT && e->flags & FLAG_CONTROL && !e->rec.ctl[1];
+}
+
+/* Level and description. */
+static __always_inline void set_alert(struct event *e, struct source *s)
+{
+	if (e->rec.len < 2)
+		return;
+	if (!s->left)
+		next_piece(s);
+	if (!s->left) /* that one was empty */
+		next_piece(s);
+	/* One whose two bytes are in two pieces stays unnamed. */
+	if (s->left >= 2 && !read_piece(e->rec.ctl, 2, s))
+		e->flags |= FLAG_CONTROL;
+}
+
+/* What the walk along a record's messages works on. */
+struct walk {
+	struct source *from;
+	struct messages *at;
+	struct event *e;
+	u64 left; /* of the record */
+};
+
+static __always_inline void name_message(struct event *e, u8 type)
+{
+	u32 n = e->rec.messages;
+
+	if (n < MESSAGES)
+		e->rec.ctl[n & (MESSAGES - 1)] = type;
+	if (n < 255)
+		e->rec.messages = n + 1;
+}
+
+/* The next byte of a message's header: its type, then its length in three (RFC 8446 section 4). */
+static __always_inline void take_header_byte(struct messages *m, struct event *e, u8 byte)
+{
+	if (!m->have) {
+		m->type = byte;
+		name_message(e, byte);
+	}
+	if (++m->have > 1)
+		m->size = m->size << 8 | byte;
+	if (m->have < 4)
+		return;
+	m->left = m->size;
+	m->have = m->size = 0;
+}
+
+/* One step: a piece, or what of the present message lies in it, or a byte of a header. */
+static long message_step(u32 i, struct walk *w)
+{
+	struct source *s = w->from;
+	struct messages *m = w->at;
+	u64 n;
+	u8 byte;
+
+	if (!s->left)
+		next_piece(s);
+	n = s->left < w->left ? s->left : w->left;
+	if (m->left) {
+		if (n > m->left)
+			n = m->left;
+		m->left -= n;
+	} else if (n) {
+		n = 1;
+		if (read_piece(&byte, 1, s))
+			return 1;
+		take_header_byte(m, w->e, byte);
+	}
+	s->addr += n;
+	s->left -= n;
+	w->left -= n;
+	return !w->left;
+}
+
+/*
+ * Whether it is known where in its messages a handshake record begins. No message goes
+ * on over a record of another type (RFC 8446 section 5.1), nor over a key.
+ */
+static __always_inline bool is_sure(struct messages *m, u64 seq)
+{
+	if (seq != m->next) {
+		m->left = m->have = m->size = m->unknown = 0;
+		if (seq && seq == m->unsure)
+			m->unknown = 1;
+	}
+	m->next = seq + 1;
+	return !m->unknown;
+}
+
+static __noinline void set_messages(struct conn *c, struct event *e, struct source *s)
+{
+	struct messages *m = &c->messages[e->dir & 1];
+	struct walk w = { .from = s, .at = m, .e = e, .left = e->rec.len };
+
+	if (e->dir == DIR_TX) { /* sealing can come to nothing, and begin again */
+		if (m->next == e->rec.seq + 1)
+			*m = c->messages_before;
+		c->messages_before = *m;
+	}
+	if (!is_sure(m, e->rec.seq))
+		return;
+	if (m->left || m->have) {
+		e->rec.message_bits = MESSAGE_CONTINUED;
+		name_message(e, m->type);
+	}
+	if (w.left)
+		bpf_loop(COPY_STEPS, message_step, &w, 0);
+	if (w.left) { /* not readable */
+		m->unknown = 1;
+		return;
+	}
+	if (m->left || m->have)
+		e->rec.message_bits |= MESSAGE_GOES_ON;
+	if (e->rec.messages)
+		e->flags |= FLAG_CONTROL;
+}
+
+static __always_inline void set_control(struct conn *c, struct event *e, struct source *s)
+{
+	__builtin_memset(e->rec.ctl, 0, sizeof(e->rec.ctl));
+	e->rec.messages = e->rec.message_bits = 0;
+	if (e->type == TYPE_ALERT)
+		set_alert(e, s);
+	else
+		set_messages(c, e, s);
+}
+
+#endif
