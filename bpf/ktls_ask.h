@@ -23,6 +23,44 @@ static __always_inline int variable_of(struct variable *arg)
 	return err;
 }
 
+struct held_arg {
+	u64 conn;  /* the id */
+	u32 found; /* the connection is there */
+	u32 holds; /* it holds something back */
+	struct held held;
+};
+
+static __always_inline void answer_held(struct held_arg *arg, struct conn *c)
+{
+	struct held h = {}; /* 6.1 wants it on the stack */
+
+	arg->holds = set_held(c, &h);
+	arg->held = h;
+	arg->found = c->alive == arg->conn;
+}
+
+static long look_for_conn(void *map, const u64 *sk, struct conn *c, struct held_arg *arg)
+{
+	if (c->alive != arg->conn)
+		return 0;
+	answer_held(arg, c);
+	return 1;
+}
+
+/* What one connection holds back now. */
+static __always_inline int held_of(struct held_arg *arg)
+{
+	struct held_arg a = { .conn = arg->conn };
+	u32 place = a.conn & ((1 << SLOT_BITS) - 1);
+
+	if (place && place <= 1 << HOT_BITS)
+		answer_held(&a, &hot[place - 1]);
+	else
+		bpf_for_each_map_elem(&conns, look_for_conn, &a, 0);
+	*arg = a;
+	return 0;
+}
+
 struct match_arg {
 	struct event e;
 	u64 plaintext; /* address in the caller's memory */

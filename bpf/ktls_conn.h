@@ -80,6 +80,8 @@ struct conn {
 	u8 ended, reset, notified[2];
 	u32 blocked;  /* send calls that the kernel had no room for (EAGAIN) */
 	u32 open_bytes; /* of the record that was open when the connection closed */
+	u64 awaited;  /* see struct about_socket */
+	u64 unread_at, unread_bytes; /* of the walk along its rx_list */
 	struct fold fails[FOLDS];
 	struct messages messages[2], messages_before; /* the latter: of the last handshake record sent */
 };

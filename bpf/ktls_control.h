@@ -30,12 +30,11 @@ static __always_inline void set_alert(struct event *e, struct source *s)
 		e->flags |= FLAG_CONTROL;
 }
 
-/* What the walk along a record's messages works on. */
+/* What the walk along a record's messages works on. Nothing that changes lies here, see struct source. */
 struct walk {
-	struct source *from;
+	struct source *from; /* wants the rest of the record */
 	struct messages *at;
 	struct event *e;
-	u64 left; /* of the record */
 };
 
 static __always_inline void name_message(struct event *e, u8 type)
@@ -73,7 +72,7 @@ static long message_step(u32 i, struct walk *w)
 
 	if (!s->left)
 		next_piece(s);
-	n = s->left < w->left ? s->left : w->left;
+	n = s->left < s->want ? s->left : s->want;
 	if (m->left) {
 		if (n > m->left)
 			n = m->left;
@@ -84,10 +83,8 @@ static long message_step(u32 i, struct walk *w)
 			return 1;
 		take_header_byte(m, w->e, byte);
 	}
-	s->addr += n;
-	s->left -= n;
-	w->left -= n;
-	return !w->left;
+	go_on(s, n);
+	return !s->want;
 }
 
 /*
@@ -105,32 +102,43 @@ static __always_inline bool is_sure(struct messages *m, u64 seq)
 	return !m->unknown;
 }
 
-static __noinline void set_messages(struct conn *c, struct event *e, struct source *s)
+/* The messages of a handshake record whose plaintext is at c->src. A global function, see emit_socket. */
+__noinline int set_messages(struct conn *c, u32 dir)
 {
-	struct messages *m = &c->messages[e->dir & 1];
-	struct walk w = { .from = s, .at = m, .e = e, .left = e->rec.len };
+	struct messages *m;
+	struct source *s;
+	struct event *e;
+	struct walk w;
 
-	if (e->dir == DIR_TX) { /* sealing can come to nothing, and begin again */
+	if (!c)
+		return 0;
+	e = dir == DIR_TX ? &c->tx : &c->rx;
+	m = &c->messages[dir & 1];
+	s = &c->src[dir & 1];
+	w = (struct walk){ .from = s, .at = m, .e = e };
+	if (dir == DIR_TX) { /* sealing can come to nothing, and begin again */
 		if (m->next == e->rec.seq + 1)
 			*m = c->messages_before;
 		c->messages_before = *m;
 	}
 	if (!is_sure(m, e->rec.seq))
-		return;
+		return 0;
 	if (m->left || m->have) {
 		e->rec.message_bits = MESSAGE_CONTINUED;
 		name_message(e, m->type);
 	}
-	if (w.left)
+	s->want = e->rec.len;
+	if (s->want)
 		bpf_loop(COPY_STEPS, message_step, &w, 0);
-	if (w.left) { /* not readable */
+	if (s->want) { /* not readable */
 		m->unknown = 1;
-		return;
+		return 0;
 	}
 	if (m->left || m->have)
 		e->rec.message_bits |= MESSAGE_GOES_ON;
 	if (e->rec.messages)
 		e->flags |= FLAG_CONTROL;
+	return 0;
 }
 
 static __always_inline void set_control(struct conn *c, struct event *e, struct source *s)
@@ -140,7 +148,7 @@ static __always_inline void set_control(struct conn *c, struct event *e, struct 
 	if (e->type == TYPE_ALERT)
 		set_alert(e, s);
 	else
-		set_messages(c, e, s);
+		set_messages(c, e->dir);
 }
 
 #endif

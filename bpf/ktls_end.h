@@ -37,30 +37,6 @@ static __always_inline u8 ending_of(const struct conn *c, const struct sock *sk)
 	return c->reset ? ENDED_RESET : ENDED_ERROR;
 }
 
-#define HEADER 5 /* of a record */
-
-/*
- * Bytes of a record of which the rest has not come: in the receive queue, where a FIN
- * counts as one, or with the parser, where that keeps copies. Until it knows the
- * length, only what is less than a header is certain.
- */
-static __always_inline u32 incomplete(const struct conn *c, const struct sock *sk, bool fin)
-{
-	const struct tls_sw_context_rx *priv = (void *)c->priv_rx;
-	const struct tcp_sock *tp = (void *)sk;
-	u32 whole, there;
-
-	if (mode_of(c, DIR_RX) != TLS_SW || !priv || has_record(c))
-		return 0;
-	whole = BPF_CORE_READ(priv, strp.stm.full_len);
-	there = BPF_CORE_READ(tp, rcv_nxt) - BPF_CORE_READ(tp, copied_seq);
-	if (there && fin)
-		there--;
-	if (bpf_core_field_exists(priv->strp.anchor) && BPF_CORE_READ_BITFIELD_PROBED(&priv->strp, copy_mode))
-		there += BPF_CORE_READ(priv, strp.anchor, len);
-	return there < (whole ? whole : HEADER) ? there : 0;
-}
-
 static __always_inline void begin_close(struct conn *c)
 {
 	c->end_seq[DIR_TX] = read_seq(c->seq_tx);
@@ -113,13 +89,13 @@ static __always_inline int release_ends(u64 *ctx)
 /* The last point where the sequences are there: 6.1 frees them before it sends what is left. */
 static __always_inline int close_begins(u64 *ctx)
 {
-	struct conn *c = conn_find(ctx[0]);
-
 	const struct sock *sk = (void *)ctx[0];
+	struct conn *c = conn_find(ctx[0]);
+	u32 whole;
 
 	if (c && !c->closing) {
 		c->ended = ending_of(c, sk);
-		c->cut = incomplete(c, sk, c->ended == ENDED_FIN);
+		c->cut = incomplete(c, sk, c->ended == ENDED_FIN, &whole);
 		begin_close(c);
 	} else if (!c && !stages) /* its sends are counted as they begin */
 		count_unmet(ctx[0], DIR_TX, false);

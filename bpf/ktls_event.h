@@ -5,12 +5,12 @@
 
 #include "ktls_kernel.h"
 
-enum kind { KIND_RECORD = 1, KIND_SOCKET = 2, KIND_ERROR = 3, KIND_OPENED = 4 };
+enum kind { KIND_RECORD = 1, KIND_SOCKET = 2, KIND_ERROR = 3, KIND_OPENED = 4, KIND_HELD = 5 };
 enum type { TYPE_ALERT = 21, TYPE_HANDSHAKE = 22, TYPE_DATA = 23 };
 enum proto { PROTO_TLS = 1, PROTO_DTLS };
 enum dir { DIR_TX = 0, DIR_RX = 1 };
 enum op { OP_NONE, OP_SEND, OP_SENDFILE, OP_SPLICE, OP_RECV, OP_SPLICE_READ, OP_READ_SOCK };
-enum state { STATE_FOUND = 1, STATE_OPEN, STATE_REKEY, STATE_CLOSE };
+enum state { STATE_FOUND = 1, STATE_OPEN, STATE_REKEY, STATE_CLOSE, STATE_AWAITS_KEY };
 enum ending { ENDED_LOCAL = 1, ENDED_FIN, ENDED_RESET, ENDED_ERROR };
 enum func {
 	FUNC_RX_ONE_RECORD = 1, FUNC_ERR_ABORT, FUNC_DECRYPT_DONE, FUNC_RECVMSG, FUNC_ENCRYPT_DONE, FUNC_STRP_ABORT_STRP,
@@ -77,6 +77,7 @@ struct record {
 /* KIND_SOCKET. Of both directions, tx first. */
 struct about_socket {
 	u64 time;
+	u64 awaited;    /* since when reads have had to wait for a new key, 1: since before the trace; 0: they have not */
 	u64 next[2];    /* sequences */
 	u64 hidden[2];
 	u32 gen[2];
@@ -89,6 +90,19 @@ struct about_socket {
 	u8 ended;       /* how: enum ending */
 	u8 notified[2]; /* close_notify has been sent, received */
 	u8 pad[6];
+};
+
+/* KIND_HELD: what a connection holds back, told before it is found, and what user space asks for. */
+struct held {
+	u64 time;
+	u64 open_since; /* first byte of the open record, 0: not known */
+	u64 quiet;      /* nanoseconds since data came last, 0: not known */
+	u64 awaited;    /* see struct about_socket */
+	u64 unread_bytes;
+	u32 unread;     /* records that are opened, and that the program has not read whole: it may have peeked at them */
+	u32 open;       /* bytes of the open record */
+	u32 incomplete; /* bytes of a record received of which the rest has not come */
+	u32 whole;      /* as long as it will be, header and tag included; 0: not known */
 };
 
 /* KIND_ERROR */
@@ -125,6 +139,7 @@ struct event {
 		struct record rec;
 		struct about_socket socket;
 		struct failure failure;
+		struct held held;
 	};
 };
 _Static_assert(sizeof(struct event) == 200, "pkg/loader/internal/wire knows this size");

@@ -22,6 +22,8 @@ static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
 	c->next[dir & 1] = seq;
 	begin_messages(c, dir, seq);
 	emit_socket(c, rekey ? STATE_REKEY : STATE_OPEN, dir, 0);
+	if (dir == DIR_RX)
+		c->awaited = 0;
 }
 
 /* The records before seq have been told of, but those for which each hook was skipped. */

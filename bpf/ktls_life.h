@@ -51,6 +51,8 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 		c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx);
 	}
 	emit_socket(c, update ? STATE_REKEY : STATE_OPEN, dir, 0);
+	if (dir == DIR_RX)
+		c->awaited = 0;
 	return 0;
 }
 

@@ -7,27 +7,36 @@
 
 #define TCP_ULP 31
 
-/* Refusals come before there is a connection: they are counted by who was refused what. */
+/*
+ * Refusals come before there is a connection: they are counted by who was refused what.
+ * With each is its last event that was told, and in it how many were not, since then.
+ */
 struct refusal { u32 pid; u16 err; u8 func, option; };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
 	__type(key, struct refusal);
-	__type(value, struct fold);
+	__type(value, struct event);
 } refusals SEC(".maps");
 
-static __always_inline bool is_first_refusal(const struct refusal *r, u32 *more)
+/* Whether a refusal is to be told; it stands for others that were only counted. */
+static __always_inline bool is_told(const struct refusal *r, struct event *e)
 {
-	struct fold none = {}, *f;
+	struct event *last = bpf_map_lookup_elem(&refusals, r);
 
-	f = bpf_map_lookup_elem(&refusals, r);
-	if (!f) {
-		bpf_map_update_elem(&refusals, r, &none, BPF_NOEXIST);
-		f = bpf_map_lookup_elem(&refusals, r);
+	if (!last) {
+		bpf_map_update_elem(&refusals, r, e, BPF_ANY);
+		return true;
 	}
-	*more = 0;
-	return !f || unfold(f, r->err, r->func, more);
+	if (e->failure.time - last->failure.time < SECOND) {
+		__sync_fetch_and_add(&last->failure.more, 1);
+		return false;
+	}
+	e->failure.more = last->failure.more;
+	last->failure.time = e->failure.time;
+	last->failure.more = 0;
+	return true;
 }
 
 /* A socket was refused an option; asked are the version and the cipher that it was for. */
@@ -36,7 +45,6 @@ static __noinline int refuse(u64 sk, u32 func, u32 option, u32 err, u32 asked)
 	struct conn *c = conn_find(sk);
 	struct refusal r = { 0, err, func, option };
 	struct event e = {};
-	u32 more;
 
 	if (!live)
 		return 0;
@@ -50,12 +58,10 @@ static __noinline int refuse(u64 sk, u32 func, u32 option, u32 err, u32 asked)
 	e.cipher = asked >> 16;
 	set_process(&e);
 	r.pid = e.pid;
-	if ((e.flags & FLAG_HIDDEN) || !is_first_refusal(&r, &more))
-		return 0;
 	set_failure(&e.failure, 0, -(int)err, func);
 	e.failure.option = option;
-	e.failure.more = more;
-	emit(&e);
+	if (!(e.flags & FLAG_HIDDEN) && is_told(&r, &e))
+		emit(&e);
 	return 0;
 }
 

@@ -3,7 +3,7 @@
 #ifndef KTLS_PLACE_H
 #define KTLS_PLACE_H
 
-#include "ktls_conn.h"
+#include "ktls_held.h"
 
 /* A connection too big for the stack starts as a copy of this. */
 struct {
@@ -98,6 +98,8 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, u3
 	c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx) - (made == DIR_RX);
 	begin_messages(c, DIR_TX, c->tx.rec.start);
 	begin_messages(c, DIR_RX, c->rx.rec.start);
+	c->awaited = awaits_key(c); /* 1: since before the trace */
+	c->sends = open_bytes(c) ? SENDS_MORE : 0; /* at an unknown time */
 	c->unwanted = !conn_wanted(&c->tx);
 	c->alive = c->tx.conn;
 	conn_publish(c, sk);

@@ -150,6 +150,15 @@ static __always_inline void forget_reader(struct conn *c)
  */
 static __always_inline bool begin_missed(const struct conn *c) { return (__s64)(read_seq(c->seq_rx) - c->next[DIR_RX]) > 0; }
 
+/* The record has announced another key: what comes next can be read when that is set. */
+static __always_inline void tell_awaited(struct conn *c)
+{
+	if (c->awaited || !awaits_key(c))
+		return;
+	c->awaited = bpf_ktime_get_ns();
+	emit_socket(c, STATE_AWAITS_KEY, DIR_RX, 0);
+}
+
 static __always_inline int open_ends(u64 *ctx)
 {
 	const struct tls_decrypt_arg *darg = (void *)ctx[2];
@@ -199,6 +208,7 @@ static __always_inline int open_ends(u64 *ctx)
 	if (is_control(e)) {
 		source_of_skb(c, skb);
 		set_control(c, e, &c->src[DIR_RX]);
+		tell_awaited(c);
 		c->notified[DIR_RX] |= is_close_notify(e);
 	}
 	if (needs_plaintext()) {

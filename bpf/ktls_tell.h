@@ -3,6 +3,7 @@
 #ifndef KTLS_TELL_H
 #define KTLS_TELL_H
 
+#include "ktls_held.h"
 #include "ktls_match.h"
 #include "ktls_place.h"
 
@@ -69,26 +70,12 @@ struct holder {
 	u64 comm[2];
 };
 
-/*
- * Tell user space of a connection. Its end and its rekeys follow if its begin was
- * told. A global function: the verifier looks at it once, not at each call.
- */
-__noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct holder *who)
+static __always_inline void set_socket(const struct conn *c, struct about_socket *s, u32 state)
 {
-	struct about_socket *s;
-	bool cgroup_wanted, wanted;
-	struct event e;
-
-	if (!c)
-		return 0;
-	e = c->tx;
-	s = &e.socket;
-	e.kind = KIND_SOCKET;
-	e.dir = dir;
-	e.flags = 0;
 	__builtin_memset(s, 0, sizeof(*s));
 	s->state = state;
 	s->time = bpf_ktime_get_ns();
+	s->awaited = c->awaited;
 	s->next[DIR_TX] = c->closing ? c->end_seq[DIR_TX] : read_seq(c->seq_tx);
 	s->next[DIR_RX] = c->closing ? c->end_seq[DIR_RX] : read_seq(c->seq_rx);
 	s->hidden[DIR_TX] = c->tx.rec.hidden;
@@ -105,6 +92,22 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct holder *wh
 	s->ended = c->ended;
 	s->notified[DIR_TX] = c->notified[DIR_TX];
 	s->notified[DIR_RX] = c->notified[DIR_RX];
+}
+
+/*
+ * Tell user space of a connection. Its end and its rekeys follow if its begin was
+ * told. A global function: the verifier looks at it once, not at each call.
+ */
+__noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct holder *who)
+{
+	bool cgroup_wanted, wanted;
+	struct event e;
+
+	if (!c)
+		return 0;
+	e = c->tx;
+	e.dir = dir;
+	e.flags = 0;
 	if (who) {
 		e.pid = who->pid;
 		e.tid = who->tid;
@@ -123,13 +126,20 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct holder *wh
 	if (state == STATE_FOUND || state == STATE_OPEN)
 		c->told |= conn_wanted(&e) && wanted;
 	if (state == STATE_FOUND) { /* maybe before the kernel has written the modes: then not of the keys */
-		c->key_told[DIR_TX] = s->mode[DIR_TX] != 0;
-		c->key_told[DIR_RX] = s->mode[DIR_RX] != 0;
+		c->key_told[DIR_TX] = c->tx.mode != 0;
+		c->key_told[DIR_RX] = mode_of(c, DIR_RX) != 0;
 	} else if (state != STATE_CLOSE) {
 		c->key_told[dir & 1] = 1;
 	}
-	if (c->told)
+	if (!c->told)
+		return 0;
+	if (state == STATE_FOUND && set_held(c, &e.held)) {
+		e.kind = KIND_HELD;
 		emit(&e);
+	}
+	e.kind = KIND_SOCKET;
+	set_socket(c, &e.socket, state);
+	emit(&e);
 	return 0;
 }
 

@@ -87,4 +87,7 @@ SEC("syscall")
 int read_variable(struct variable *arg) { return variable_of(arg); }
 
 SEC("syscall")
+int ask_held(struct held_arg *arg) { return held_of(arg); }
+
+SEC("syscall")
 int match_once(struct match_arg *arg) { return match_event_once(arg); }

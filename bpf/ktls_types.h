@@ -64,7 +64,7 @@ struct sock_common {
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
 };
-struct sk_buff_head { u32 qlen; };
+struct sk_buff_head { struct sk_buff *next; u32 qlen; };
 struct sock {
 	struct sock_common __sk_common;
 	struct sk_buff_head sk_receive_queue;
@@ -79,6 +79,7 @@ struct tcp_ulp_ops { char name[16]; };
 struct inet_connection_sock {
 	const struct tcp_ulp_ops *icsk_ulp_ops;
 	void *icsk_ulp_data;
+	struct { u32 lrcvtime; } icsk_ack;
 };
 
 struct scatterlist { unsigned long page_link; unsigned int offset; unsigned int length; };
@@ -124,11 +125,12 @@ struct crypto_async_request { void *data; };
 
 struct strp_msg { int full_len; int offset; };
 struct tls_strparser { struct sock *sk; u32 mark: 8; u32 copy_mode: 1; bool msg_ready; struct strp_msg stm; struct sk_buff *anchor; };
-struct tls_sw_context_rx { struct tls_strparser strp; };
+struct tls_sw_context_rx { struct tls_strparser strp; struct sk_buff_head rx_list; bool key_update_pending; };
 struct _strp_msg { struct strp_msg strp; };
 struct tls_msg { u8 control; };
 struct sk_skb_cb { struct _strp_msg strp; struct tls_msg tls; };
 struct sk_buff {
+	struct sk_buff *next;
 	unsigned int len, data_len;
 	char cb[48];
 	unsigned int end;

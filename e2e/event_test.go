@@ -31,6 +31,8 @@ type line struct {
 	Owner     bool                `json:"owner"`
 	Hint      struct{ ID string } `json:"hint"`
 	Option    string              `json:"option"`
+	Awaited   *uint64             `json:"awaited_ns"`
+	Held      held                `json:"held"`
 	// UnsentBytes are those of an open record.
 	UnsentBytes uint64            `json:"unsent_bytes"`
 	Func        string            `json:"func"`
@@ -77,6 +79,17 @@ type message struct {
 	HeadLen int    `json:"head_len"`
 	BodyLen int    `json:"body_len"`
 	Headers []struct{ Name, Value string }
+}
+
+// held is what a connection holds back.
+type held struct {
+	OpenBytes   int    `json:"open_bytes"`
+	OpenFor     uint64 `json:"open_ns"`
+	Incomplete  int    `json:"incomplete_bytes"`
+	RecordBytes int    `json:"record_bytes"`
+	Quiet       uint64 `json:"quiet_ns"`
+	Unread      int    `json:"unread_records"`
+	UnreadBytes int    `json:"unread_bytes"`
 }
 
 // record is what the tests compare whole.

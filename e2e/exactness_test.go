@@ -31,6 +31,9 @@ func playRekey(t *testing.T) func(*testing.T, trace) {
 	if _, _, err := unix.Recvfrom(p.b, make([]byte, 20), 0); err != unix.EKEYEXPIRED {
 		t.Errorf("read with the old key: %v, want EKEYEXPIRED", err)
 	}
+	if l := list(t).of(p.rport, p.lport); len(l) != 1 || l[0].Awaited == nil {
+		t.Errorf("list shows %+v, want that it waits for a key", l)
+	}
 	must(t, ktls.SetKeys(p.conns[1], ktls.RX, &next))
 	checkSame(t, p.recv(t, 20, 20), after)
 	return func(t *testing.T, got trace) {
@@ -38,9 +41,31 @@ func playRekey(t *testing.T) func(*testing.T, trace) {
 			checkGenerations(t, got, p, dir)
 		}
 		expired := got.of(p.rport, p.lport).filter(func(l *line) bool { return l.Type == "error" && l.Errno == "EKEYEXPIRED" })
+		checkAwaited(t, got.of(p.rport, p.lport).ofType("socket"))
 		if len(expired) != 1 || expired[0].Func != "tls_sw_recvmsg" {
 			t.Errorf("EKEYEXPIRED reported as %+v", expired)
 		}
+	}
+}
+
+// checkAwaited: what is received waits for its key from the KeyUpdate on to the rekey.
+func checkAwaited(t *testing.T, events trace) {
+	t.Helper()
+	var waits, rekeys trace
+	for _, l := range events {
+		switch {
+		case l.Dir != "rx":
+		case l.State == "awaits_key":
+			waits = append(waits, l)
+		case l.State == "rekey":
+			rekeys = append(rekeys, l)
+		}
+	}
+	if len(waits) != 1 || len(rekeys) != 1 || rekeys[0].Awaited == nil {
+		t.Fatalf("waits %+v, rekeys %+v", waits, rekeys)
+	}
+	if span := rekeys[0].Mono - waits[0].Mono; *rekeys[0].Awaited < span || *rekeys[0].Awaited > 2*span {
+		t.Errorf("it has waited %d ns, and was told of %d ns before", *rekeys[0].Awaited, span)
 	}
 }
 

@@ -12,6 +12,30 @@ type detailJSON struct {
 	TXPast  []float32           `json:"tx_bytes_per_s"`
 	RXPast  []float32           `json:"rx_bytes_per_s"`
 	Records []recordJSON        `json:"records"`
+	Held    *heldJSON           `json:"held,omitempty"`
+}
+
+type heldJSON struct {
+	OpenBytes   uint32  `json:"open_bytes,omitempty"`
+	OpenFor     uint64  `json:"open_ns,omitempty"`
+	Incomplete  uint32  `json:"incomplete_bytes,omitempty"`
+	RecordBytes uint32  `json:"record_bytes,omitempty"`
+	Quiet       uint64  `json:"quiet_ns,omitempty"`
+	Unread      uint32  `json:"unread_records,omitempty"`
+	UnreadBytes uint64  `json:"unread_bytes,omitempty"`
+	Awaited     *uint64 `json:"awaited_ns,omitempty"`
+}
+
+func heldOf(h *event.Held) *heldJSON {
+	if h == nil {
+		return nil
+	}
+	j := &heldJSON{OpenBytes: h.OpenBytes, OpenFor: h.OpenFor, Incomplete: h.Incomplete, RecordBytes: h.RecordBytes,
+		Quiet: h.Quiet, Unread: h.Unread, UnreadBytes: h.UnreadBytes}
+	if h.AwaitsKey {
+		j.Awaited = &h.Awaited
+	}
+	return j
 }
 
 type recordJSON struct {
@@ -33,7 +57,7 @@ func detailOf(d *Detail) *detailJSON {
 	}
 	j := &detailJSON{
 		Sock: sockOf(&d.Row.Conn), Hist: map[string][]Bucket{}, TXPast: d.Past[event.TX], RXPast: d.Past[event.RX],
-		Records: make([]recordJSON, 0, len(d.Records)),
+		Records: make([]recordJSON, 0, len(d.Records)), Held: heldOf(d.Held),
 	}
 	for i := range d.Records {
 		j.Records = append(j.Records, recordOf(&d.Records[i]))

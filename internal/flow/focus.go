@@ -27,6 +27,8 @@ type Detail struct {
 	// Records are the last of those, the oldest first; since the connection was
 	// chosen with the payload that the tier allows.
 	Records []event.Record
+	// Held is what it holds back now, nil for nothing.
+	Held *event.Held
 }
 
 func newFocus() focus { return focus{records: newRing[event.Record](focusRecords)} }

@@ -170,7 +170,7 @@ func (t *Table) socket(s *event.Socket) {
 		t.close(e)
 	}
 	e.socket(s)
-	if s.State == event.SocketRekey || s.State == event.SocketClose {
+	if s.State == event.SocketRekey || s.State == event.SocketClose || s.State == event.SocketAwaitsKey {
 		copied := *s
 		*t.moments.slot() = &copied
 	}

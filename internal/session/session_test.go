@@ -47,6 +47,7 @@ func (r *replayed) Run(ctx context.Context, handle func(event.Event) error, idle
 func (r *replayed) Losses(handle func(event.Event) error) error { return handle(r.unread) }
 func (r *replayed) Connections() ([]*event.Socket, error)       { return r.open, nil }
 func (r *replayed) Stream(conn uint64) error                    { r.stream = conn; return nil }
+func (r *replayed) Held(uint64) (*event.Held, error)            { return nil, nil }
 func (*replayed) Samples(func(*event.Sample)) error             { return nil }
 func (*replayed) Backend() string                               { return loader.BackendEBPF }
 func (*replayed) Missing() []string                             { return []string{"a hook"} }

@@ -34,6 +34,7 @@ type watched interface {
 	Aggregates() bool
 	Samples(visit func(*event.Sample)) error
 	Stream(conn uint64) error
+	Held(conn uint64) (*event.Held, error)
 	Rings() []loader.Fill
 	Measure(on bool)
 }
@@ -135,7 +136,27 @@ func (w *view) snapshot() *flow.Snapshot {
 	w.shown = w.collector.Snapshot(now)
 	w.shown.Offset = w.clock.Offset(now)
 	w.shown.Run = w.present(w.shown.Lost)
+	w.look(w.shown.Detail)
 	return w.shown
+}
+
+// look asks what the chosen connection holds back.
+func (w *view) look(d *flow.Detail) {
+	if d == nil || d.Row == nil || d.Row.Closed != 0 {
+		return
+	}
+	held, err := w.tracer.Held(d.Row.Conn.ID)
+	d.Held = held
+	if err != nil {
+		w.fail(err)
+	}
+}
+
+// fail keeps what goes wrong for Run's error.
+func (w *view) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = errors.Join(w.err, err)
 }
 
 // end is called before the tracer closes; nobody looks at the tracer afterwards.
@@ -154,9 +175,7 @@ func (w *view) choose(id uint64) {
 	}
 	w.collector.Select(id)
 	if err := w.tracer.Stream(id); err != nil {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.err = errors.Join(w.err, err)
+		w.fail(err)
 	}
 }
 

@@ -121,9 +121,16 @@ func (g *generator) control(t event.ContentType) *event.Control {
 
 func (g *generator) socket() *event.Socket {
 	s := &event.Socket{
-		State: event.SocketState(g.byte()%4 + 1), Conn: g.conn(), Proc: g.proc(), Mono: g.uint(),
+		State: event.SocketState(g.byte()%5 + 1), Conn: g.conn(), Proc: g.proc(), Mono: g.uint(),
 		Dir: event.Dir(g.byte() % 2), TX: g.tls(), RX: g.tls(), NextTX: g.uint(), NextRX: g.uint(),
 		GenTX: uint32(g.uint()), GenRX: uint32(g.uint()), Blocked: g.uint(), UnsentBytes: g.uint(), Truncated: g.uint(), Totals: g.totals(), Hidden: [2]uint64{g.uint(), g.uint()}, Skipped: [2]uint64{g.uint(), g.uint()},
+	}
+	if s.AwaitsKey = g.byte()%2 == 0; s.AwaitsKey {
+		s.Awaited = g.uint()
+	}
+	if g.byte()%2 == 0 {
+		s.Held = &event.Held{OpenBytes: uint32(g.uint()), OpenFor: g.uint(), Incomplete: uint32(g.uint()), RecordBytes: uint32(g.uint()),
+			Quiet: g.uint(), Unread: uint32(g.uint()), UnreadBytes: g.uint()}
 	}
 	if s.Ended = event.Ending(g.byte() % 5); s.Ended != 0 {
 		s.CloseNotify = [2]bool{g.byte()%2 == 0, g.byte()%2 == 0}

@@ -91,6 +91,31 @@ func (e *encoder) record(dst []byte, r *event.Record) []byte {
 	return dst
 }
 
+// appendHeld writes what a connection holds back, where it is something.
+func appendHeld(dst []byte, h *event.Held) []byte {
+	dst = append(dst, `,"held":{`...)
+	sep := ""
+	for _, f := range [...]struct {
+		name string
+		v    uint64
+	}{
+		{"open_bytes", uint64(h.OpenBytes)}, {"open_ns", h.OpenFor},
+		{"incomplete_bytes", uint64(h.Incomplete)}, {"record_bytes", uint64(h.RecordBytes)}, {"quiet_ns", h.Quiet},
+		{"unread_records", uint64(h.Unread)}, {"unread_bytes", h.UnreadBytes},
+	} {
+		if f.v == 0 {
+			continue
+		}
+		dst = append(dst, sep...)
+		dst = append(dst, '"')
+		dst = append(dst, f.name...)
+		dst = append(dst, '"', ':')
+		dst = strconv.AppendUint(dst, f.v, 10)
+		sep = ","
+	}
+	return append(dst, '}')
+}
+
 // appendUnsent writes that a record never left, and why, if that is known.
 func appendUnsent(dst []byte, errno uint32) []byte {
 	dst = appendBool(dst, "sent", false)
@@ -104,7 +129,7 @@ func appendUnsent(dst []byte, errno uint32) []byte {
 func (e *encoder) socket(dst []byte, s *event.Socket) []byte {
 	dst = e.head(dst, "socket", s.Mono)
 	dst = appendName(dst, "state", s.State.String())
-	if s.State == event.SocketOpen || s.State == event.SocketRekey {
+	if s.State.OfOne() {
 		dst = appendName(dst, "dir", s.Dir.String())
 	}
 	dst = appendProcess(dst, &s.Proc)
@@ -129,6 +154,12 @@ func (e *encoder) socket(dst []byte, s *event.Socket) []byte {
 	}
 	if s.Truncated > 0 {
 		dst = appendUint(dst, "truncated_bytes", s.Truncated)
+	}
+	if s.AwaitsKey {
+		dst = appendUint(dst, "awaited_ns", s.Awaited)
+	}
+	if s.Held != nil {
+		dst = appendHeld(dst, s.Held)
 	}
 	if s.Blocked > 0 {
 		dst = appendUint(dst, "blocked", s.Blocked)

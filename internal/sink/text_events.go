@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/units"
@@ -14,12 +15,14 @@ func (p *printer) socket(s *event.Socket) {
 	p.clockTo(s.Mono, 3)
 	p.comm(&s.Proc, p.wComm)
 	p.right(uint64(s.Proc.PID), wPID)
-	if s.State == event.SocketOpen || s.State == event.SocketRekey {
+	if s.State.OfOne() {
 		p.left(s.Dir.String(), wDir)
 	} else {
 		p.left("", wDir)
 	}
-	p.str(s.State.String())
+	if s.State != event.SocketAwaitsKey {
+		p.str(s.State.String())
+	}
 	switch s.State {
 	case event.SocketClose:
 		p.total(" tx ", s.Totals.Records[event.TX], s.Totals.Bytes[event.TX])
@@ -36,14 +39,36 @@ func (p *printer) socket(s *event.Socket) {
 		}
 	case event.SocketFound:
 		p.both(s)
+	case event.SocketAwaitsKey:
+		p.str("waits for a new key: the peer has changed its own")
 	default:
 		t := [2]*event.TLS{&s.TX, &s.RX}[s.Dir&1]
 		p.params(" ", t)
 		p.str(" gen ")
 		p.num(uint64([2]uint32{s.GenTX, s.GenRX}[s.Dir&1]))
+		if s.AwaitsKey && s.Awaited > 0 {
+			p.str(" after ")
+			p.str(units.Duration(s.Awaited))
+			p.str(" without one")
+		}
 	}
 	p.str(" ")
 	p.conn(&s.Conn)
+	p.end()
+	if s.State == event.SocketFound && (s.Held != nil || s.AwaitsKey) {
+		p.held(s)
+	}
+}
+
+// held writes what a connection holds back on a line of its own.
+func (p *printer) held(s *event.Socket) {
+	h := s.Held
+	if h == nil {
+		h = new(event.Held)
+	}
+	h.AwaitsKey, h.Awaited = s.AwaitsKey, s.Awaited
+	p.str("             ")
+	p.str(strings.Join(h.Words(units.Duration), "; "))
 	p.end()
 }
 

@@ -116,6 +116,8 @@ type socketLine struct {
 	Ended       string                `json:"ended"`
 	CloseNotify struct{ TX, RX bool } `json:"close_notify"`
 	Truncated   uint64                `json:"truncated_bytes"`
+	Awaited     *uint64               `json:"awaited_ns"`
+	Held        *held                 `json:"held"`
 	UnsentBytes uint64                `json:"unsent_bytes"`
 	Hidden      pair                  `json:"hidden"`
 	Sampled     pair                  `json:"sampled"`
@@ -125,6 +127,24 @@ type socketLine struct {
 type count struct {
 	Records uint64 `json:"records"`
 	Bytes   uint64 `json:"bytes"`
+}
+
+type held struct {
+	OpenBytes   uint32 `json:"open_bytes"`
+	OpenFor     uint64 `json:"open_ns"`
+	Incomplete  uint32 `json:"incomplete_bytes"`
+	RecordBytes uint32 `json:"record_bytes"`
+	Quiet       uint64 `json:"quiet_ns"`
+	Unread      uint32 `json:"unread_records"`
+	UnreadBytes uint64 `json:"unread_bytes"`
+}
+
+func (h *held) event() *event.Held {
+	if h == nil {
+		return nil
+	}
+	return &event.Held{OpenBytes: h.OpenBytes, OpenFor: h.OpenFor, Incomplete: h.Incomplete, RecordBytes: h.RecordBytes,
+		Quiet: h.Quiet, Unread: h.Unread, UnreadBytes: h.UnreadBytes}
 }
 
 func socket(text []byte, mono uint64) (event.Event, error) {
@@ -137,15 +157,18 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 		State: states[l.State], Mono: mono, Proc: l.process.event(), TX: l.TX.tls(), RX: l.RX.tls(),
 		NextTX: l.TX.Next, NextRX: l.RX.Next, GenTX: l.TX.Gen, GenRX: l.RX.Gen, Hidden: l.Hidden.array(),
 		Skipped: l.Unweighted.array(), Blocked: l.Blocked, UnsentBytes: l.UnsentBytes,
-		Ended: endings[l.Ended], CloseNotify: [2]bool{l.CloseNotify.TX, l.CloseNotify.RX}, Truncated: l.Truncated,
+		Ended: endings[l.Ended], CloseNotify: [2]bool{l.CloseNotify.TX, l.CloseNotify.RX}, Truncated: l.Truncated, Held: l.Held.event(),
 		Totals: event.Totals{Records: [2]uint64{tx.Records, rx.Records}, Bytes: [2]uint64{tx.Bytes, rx.Bytes},
 			Sampled: l.Sampled.array()},
 	}
+	if l.Awaited != nil {
+		out.AwaitsKey, out.Awaited = true, *l.Awaited
+	}
 	err := errors.Join(l.Sock.set(&out.Conn), l.process.check())
 	if out.State == 0 {
-		err = errors.Join(err, fmt.Errorf("state %.20q is none of found, open, rekey and close", l.State))
+		err = errors.Join(err, fmt.Errorf("state %.20q is none of found, open, rekey, close and awaits_key", l.State))
 	}
-	if out.State == event.SocketOpen || out.State == event.SocketRekey {
+	if out.State.OfOne() {
 		err = errors.Join(err, setDir(&out.Dir, l.Dir))
 	}
 	return known(out, err)

@@ -81,6 +81,12 @@ func socketMoment(s *event.Socket) moment {
 		m.tone, m.dir, m.way = accent, s.Dir.String(), &s.Dir
 		gen := [2]uint32{s.GenTX, s.GenRX}[s.Dir&1]
 		m.what = "key " + strconv.FormatUint(uint64(gen)+1, 10)
+		if s.AwaitsKey && s.Awaited > 0 {
+			m.what += ", after " + units.Duration(s.Awaited) + " without one"
+		}
+	case event.SocketAwaitsKey:
+		m.kind, m.tone, m.dir, m.way = "key due", warn, s.Dir.String(), &s.Dir
+		m.what = "waits for a new key: the peer has changed its own"
 	}
 	return m
 }

@@ -210,6 +210,27 @@ type Control struct {
 	Continued, GoesOn bool
 }
 
+// Held is what a connection holds back at a moment: bytes that a program has sent, or
+// that have come, and that went no further yet.
+type Held struct {
+	// OpenBytes are in a record that waits for more (MSG_MORE), which began OpenFor
+	// nanoseconds ago; 0 where that is not known.
+	OpenBytes uint32
+	OpenFor   uint64
+	// Incomplete bytes have come of a record that will be RecordBytes long on the
+	// wire, 0 where that is not known; the last of them Quiet nanoseconds ago, 0 where
+	// that is not known.
+	Incomplete, RecordBytes uint32
+	Quiet                   uint64
+	// Unread records are opened, and the program has not read them whole: it may have
+	// peeked at them. UnreadBytes are those of the first 256.
+	Unread      uint32
+	UnreadBytes uint64
+	// AwaitsKey and Awaited are as in Socket.
+	AwaitsKey bool
+	Awaited   uint64
+}
+
 // SocketState says what happened to a kTLS socket.
 type SocketState uint8
 
@@ -224,11 +245,19 @@ const (
 	SocketRekey
 	// SocketClose is the end of the connection.
 	SocketClose
+	// SocketAwaitsKey is what can be received waiting for a new key: the peer has
+	// announced it (KeyUpdate), and reads fail until the program sets it.
+	SocketAwaitsKey
 )
 
 // String returns the state in one word.
 func (s SocketState) String() string {
-	return pick(s, "unknown", "found", "open", "rekey", "close")
+	return pick(s, "unknown", "found", "open", "rekey", "close", "awaits_key")
+}
+
+// OfOne says whether an event of this state is about one direction.
+func (s SocketState) OfOne() bool {
+	return s == SocketOpen || s == SocketRekey || s == SocketAwaitsKey
 }
 
 // Socket tells of a connection, not of a record.
@@ -238,7 +267,8 @@ type Socket struct {
 	// Proc is who opened, keyed or closed it; for SocketFound one that has it.
 	Proc Process
 	Mono uint64
-	// Dir is the direction that got a key, for SocketOpen and SocketRekey.
+	// Dir is the direction that got a key, for SocketOpen and SocketRekey, or that
+	// waits for one.
 	Dir Dir
 	// TX and RX say how each direction is protected; Mode ModeNone means not
 	// by the kernel.
@@ -269,6 +299,12 @@ type Socket struct {
 	CloseNotify [2]bool
 	// Truncated are bytes of a record received of which the rest never came.
 	Truncated uint64
+	// AwaitsKey: what can be received waits for a new key, or did so until this
+	// SocketRekey: for Awaited nanoseconds, 0 where that is not known.
+	AwaitsKey bool
+	Awaited   uint64
+	// Held is what the connection held back when it was found, nil for nothing.
+	Held *Held
 	// Start is Record.Start for both directions, nil where it is not known.
 	Start *[2]uint64
 }

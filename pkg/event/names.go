@@ -281,6 +281,43 @@ func (c *Control) SayMessages() string {
 	return b.String()
 }
 
+// Words says what a connection holds back, a phrase for each thing; span writes
+// nanoseconds.
+func (h *Held) Words(span func(uint64) string) (out []string) {
+	if h.OpenBytes > 0 {
+		s := fmt.Sprintf("tx %d B in an open record", h.OpenBytes)
+		if h.OpenFor > 0 {
+			s += " for " + span(h.OpenFor)
+		}
+		out = append(out, s)
+	}
+	if h.Incomplete > 0 {
+		s := fmt.Sprintf("rx %d B of a record", h.Incomplete)
+		if h.RecordBytes > 0 {
+			s += fmt.Sprintf(" of %d", h.RecordBytes)
+		}
+		if h.Quiet > 0 {
+			s += ", nothing more for " + span(h.Quiet)
+		}
+		out = append(out, s)
+	}
+	if h.Unread > 0 {
+		s := "s"
+		if h.Unread == 1 {
+			s = ""
+		}
+		out = append(out, fmt.Sprintf("rx %d record%s opened and not read, %d B", h.Unread, s, h.UnreadBytes))
+	}
+	if h.AwaitsKey {
+		s := "rx waits for a new key"
+		if h.Awaited > 0 {
+			s += " for " + span(h.Awaited)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
 func named(names map[uint8]string, n uint8, prefix string) string {
 	if s, ok := names[n]; ok {
 		return s

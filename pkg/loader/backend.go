@@ -8,6 +8,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/sums"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
@@ -33,6 +34,10 @@ type backend interface {
 	// followed before TCP took them.
 	conns(visit func(*wire.Conn) error) error
 	setAside(visit func(*wire.Event) error) error
+	// refused visits the refusals that were only counted, in the last event of their kind.
+	refused(visit func(*wire.Event) error) error
+	// held is what a connection holds back now; nil where that is nothing, or not known.
+	held(conn uint64) (*event.Held, error)
 	// losses are the counters of enum lost, lossCounts.kernel.
 	losses() (lossCounts, error)
 	// programs are those that are attached, by name, to ask what they cost.

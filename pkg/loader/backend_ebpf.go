@@ -15,6 +15,7 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 
+	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/compile"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/ring"
@@ -101,7 +102,7 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 	if err := setArguments(spec, kernel); err != nil {
 		return nil, err
 	}
-	if err := setPageVariables(spec); err != nil {
+	if err := setKernelVariables(spec); err != nil {
 		if cfg.Snaplen > 0 || cfg.looksInside() {
 			return nil, err
 		}
@@ -109,6 +110,9 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 	}
 	delete(spec.Programs, "read_variable")
 	delete(spec.Programs, "match_once")
+	if !cfg.Aggregate {
+		delete(spec.Programs, heldProgram)
+	}
 	if cfg.ListOnly {
 		present = nil
 		maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return name != inventoryProgram })
@@ -244,6 +248,28 @@ func (b *ebpfBackend) inventory() error {
 	return nil
 }
 
+// heldArg is struct held_arg of bpf/ktls_ask.h.
+type heldArg struct {
+	Conn         uint64
+	Found, Holds uint32
+	Held         object.KtlsHeld
+}
+
+func (b *ebpfBackend) held(conn uint64) (*event.Held, error) {
+	prog := b.coll.Programs[heldProgram]
+	if prog == nil {
+		return nil, nil
+	}
+	arg := heldArg{Conn: conn}
+	if _, err := prog.Run(&ebpf.RunOptions{Context: &arg, ContextOut: &arg}); err != nil {
+		return nil, fmt.Errorf("ask what a connection holds back: %w", err)
+	}
+	if arg.Found == 0 || arg.Holds == 0 {
+		return nil, nil
+	}
+	return wire.HeldOf(&arg.Held), nil
+}
+
 func (b *ebpfBackend) setDeadline(t time.Time) { b.events.SetDeadline(t) }
 
 func (b *ebpfBackend) read() ([]byte, error) {
@@ -291,6 +317,19 @@ func (b *ebpfBackend) each(name string, visit func(value []byte) error) error {
 
 func (b *ebpfBackend) setAside(visit func(*wire.Event) error) error {
 	return b.each("pending", func(value []byte) error { return wire.VisitEvent(value, visit) })
+}
+
+func (b *ebpfBackend) refused(visit func(*wire.Event) error) error {
+	return b.each("refusals", func(value []byte) error {
+		return wire.VisitEvent(value, func(w *wire.Event) error {
+			f := w.AboutFailure()
+			if f.More == 0 {
+				return nil
+			}
+			f.More-- // an event is of one
+			return visit(w)
+		})
+	})
 }
 
 func (b *ebpfBackend) conns(visit func(*wire.Conn) error) error {

@@ -40,7 +40,11 @@ func (t *Tracer) unfinished(handle func(event.Event) error) error {
 	for _, last := range waiting { // of connections whose end no hook saw
 		err = errors.Join(err, t.addUnfinished(last, handle))
 	}
-	return err
+	return errors.Join(err, t.refused(func(w *wire.Event) error {
+		e := w.Failure()
+		e.Mono = Monotonic()
+		return handle(e)
+	}))
 }
 
 // pending are the sealed records that others have followed, by connection.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/gobpf"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/sums"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
@@ -121,6 +122,10 @@ func (b *gobpfBackend) detach() { b.Detach() }
 func (b *gobpfBackend) name() string { return BackendGobpf }
 
 func (b *gobpfBackend) inventory() error { return nil }
+
+func (b *gobpfBackend) refused(func(*wire.Event) error) error { return nil }
+
+func (b *gobpfBackend) held(uint64) (*event.Held, error) { return nil, nil }
 
 func (b *gobpfBackend) newSums() (*sums.Reader, error) { return nil, nil }
 

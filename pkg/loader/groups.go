@@ -32,6 +32,7 @@ const (
 	groupReaders = "readers in the kernel"
 	groupCookies = "cookies"
 	groupOpen    = "inventory"
+	groupHeld    = "held bytes"
 )
 
 var groups = []group{
@@ -44,13 +45,17 @@ var groups = []group{
 	{groupReaders, "records read by splice or by the kernel show late and without deliver"},
 	{groupCookies, "socket cookies of new connections are 0, and refusals of TLS are not reported"},
 	{groupOpen, "connections that are open already show at their first record"},
+	{groupHeld, "what a connection holds back is shown only where it was found"},
 }
 
 // groupOf is the group of a program, by its original's name.
 func groupOf(program string) string {
 	program = object.Original(program)
-	if program == inventoryProgram {
+	switch program {
+	case inventoryProgram:
 		return groupOpen
+	case heldProgram:
+		return groupHeld
 	}
 	i := slices.IndexFunc(hooks, func(h hook) bool { return h.program == program })
 	if i < 0 {

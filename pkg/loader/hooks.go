@@ -75,6 +75,9 @@ var hooks = []hook{
 // inventoryProgram is the iterator that finds the sockets that are open.
 const inventoryProgram = "inventory"
 
+// heldProgram is the one that says what a connection holds back.
+const heldProgram = "ask_held"
+
 // types looks functions up in the BTF of tls.ko and of the kernel proper.
 type types struct {
 	tls, vmlinux *btf.Spec

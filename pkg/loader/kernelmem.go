@@ -10,9 +10,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// setPageVariables reads the kernel's variables and hands them to the programs
-// as constants.
-func setPageVariables(spec *ebpf.CollectionSpec) error {
+// setKernelVariables reads the kernel's variables and hands them to the programs
+// as constants. Its error is of those that payload needs; without the clock's tick some
+// ages are not known.
+func setKernelVariables(spec *ebpf.CollectionSpec) error {
 	one := spec.Programs["read_variable"]
 	if one == nil {
 		return errors.New("the BPF object has no program read_variable")
@@ -22,6 +23,11 @@ func setPageVariables(spec *ebpf.CollectionSpec) error {
 		return fmt.Errorf("load read_variable: %w", err)
 	}
 	defer prog.Close()
+	if jiffies, err := readVariable(prog, "jiffies_64"); err == nil {
+		if err := object.Set(spec, "tick_ns", tickOf(jiffies, Monotonic())); err != nil {
+			return err
+		}
+	}
 	for _, name := range object.PageVariables {
 		v, err := readVariable(prog, name)
 		if err != nil {
@@ -32,6 +38,25 @@ func setPageVariables(spec *ebpf.CollectionSpec) error {
 		}
 	}
 	return nil
+}
+
+// tickOf is how many nanoseconds a jiffy has, by how many there have been up to now
+// (CLOCK_MONOTONIC); 0 where that cannot be told. They are counted from five minutes
+// before 2^32 (INITIAL_JIFFIES of the kernel's linux/jiffies.h).
+func tickOf(jiffies, now uint64) uint64 {
+	const early, near = 300, 100
+	var tick uint64
+	for _, hz := range []uint64{100, 250, 300, 1000} {
+		due := 1<<32 - early*hz + now/1000*hz/1e6
+		if max(due, jiffies)-min(due, jiffies) > near {
+			continue
+		}
+		if tick != 0 { // five minutes after the boot all are the same
+			return 0
+		}
+		tick = 1e9 / hz
+	}
+	return tick
 }
 
 // variable is struct variable of bpf/ktls_trace.bpf.c.

@@ -49,7 +49,27 @@ func TestPageVariablesAreConstants(t *testing.T) {
 }
 
 func TestPageVariablesWithoutProgram(t *testing.T) {
-	if err := setPageVariables(&ebpf.CollectionSpec{}); err == nil {
+	if err := setKernelVariables(&ebpf.CollectionSpec{}); err == nil {
 		t.Error("read the kernel's memory by a program that is not there")
+	}
+}
+
+func TestTickOf(t *testing.T) {
+	const second = uint64(1e9)
+	for _, c := range []struct {
+		about        string
+		jiffies, now uint64
+		want         uint64
+	}{
+		{"a second after the boot", 1<<32 - 299*250, second, 4e6},
+		{"two ticks late", 1<<32 - 299*1000 - 2, second, 1e6},
+		{"five minutes after it all are the same", 1 << 32, 300 * second, 0},
+		{"after a year", 1<<32 + 250*(31536000-300), 31536000 * second, 4e6},
+		{"a hundred", 1<<32 + 100*(7200-300), 7200 * second, 1e7},
+		{"a frequency of nobody", 1<<32 + 128*(7200-300), 7200 * second, 0},
+	} {
+		if got := tickOf(c.jiffies, c.now); got != c.want {
+			t.Errorf("%s: %d ns, want %d", c.about, got, c.want)
+		}
 	}
 }

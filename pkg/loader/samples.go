@@ -33,6 +33,11 @@ func (t *Tracer) Stream(conn uint64) error {
 	return nil
 }
 
+// Held is what a connection holds back right now, by its event.Conn.ID; nil where that
+// is nothing, and where it is not known: the connection is gone, or this backend cannot
+// tell. It takes Config.Aggregate.
+func (t *Tracer) Held(conn uint64) (*event.Held, error) { return t.held(conn) }
+
 // endStream lets go what waits for its call's return when another connection
 // has been chosen: the event that would bring it does not come any more.
 func (t *Tracer) endStream(handle func(event.Event) error) error {

@@ -25,6 +25,10 @@ const maxWaiting = 16 * maxHeld
 // maxKept bounds the payloads whose records have not come yet.
 const maxKept = 4 * maxHeld
 
+// maxBack bounds what is known of connections that have not been found yet: more than
+// one of each processor's are of events that were lost.
+const maxBack = 4096
+
 // maxBytes bounds the plaintext of all that waits, of either kind.
 const maxBytes = 64 << 20
 
@@ -69,6 +73,9 @@ type Assembler struct {
 	conns  *lru.Map[uint64, waiting]
 	waits  int
 	record event.Record
+	// back is what connections hold back that are about to be found: their event
+	// is the next of the same program.
+	back map[uint64]*event.Held
 }
 
 // waiting is what one connection has waiting: records that were opened in a
@@ -79,7 +86,7 @@ type waiting struct{ opened, unsent []held }
 // keep says that it is enough, or until all that is there has been read.
 func New(fetch func(keep func(wire.Payload) (enough bool)) error, o Options) *Assembler {
 	return &Assembler{options: o, fetch: fetch, payloads: newShelf[[]byte](), async: newShelf[wire.Event](),
-		conns: lru.New[uint64, waiting](maxWaiting)}
+		conns: lru.New[uint64, waiting](maxWaiting), back: map[uint64]*event.Held{}}
 }
 
 // Add takes one event and calls out for each that is complete. The event
@@ -94,8 +101,21 @@ func (a *Assembler) Add(w *wire.Event, out func(event.Event) error) error {
 		return a.addError(w, out)
 	case wire.KindOpened:
 		return a.addOpened(w, out)
+	case wire.KindHeld:
+		a.addHeld(w)
 	}
 	return nil
+}
+
+// addHeld keeps what a connection holds back until it is found. That it waits for a key
+// is told then too.
+func (a *Assembler) addHeld(w *wire.Event) {
+	if len(a.back) == maxBack {
+		clear(a.back)
+	}
+	if h := w.Held(); h.OpenBytes > 0 || h.Incomplete > 0 || h.Unread > 0 {
+		a.back[w.Conn] = h
+	}
 }
 
 func (a *Assembler) addRecord(w *wire.Event, out func(event.Event) error) error {
@@ -253,7 +273,12 @@ func (a *Assembler) addSocket(w *wire.Event, out func(event.Event) error) error 
 			return err
 		}
 	}
-	return out(w.Socket())
+	s := w.Socket()
+	if s.State == event.SocketFound {
+		s.Held = a.back[w.Conn]
+		delete(a.back, w.Conn)
+	}
+	return out(s)
 }
 
 // LetGo lets go what waits for a call of a connection whose return does not come

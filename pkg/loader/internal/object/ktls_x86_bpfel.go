@@ -16,6 +16,7 @@ import (
 type KtlsAboutSocket struct {
 	_        structs.HostLayout
 	Time     uint64
+	Awaited  uint64
 	Next     [2]uint64
 	Hidden   [2]uint64
 	Gen      [2]uint32
@@ -100,15 +101,18 @@ type KtlsConn struct {
 		Skipped uint32
 		Owed    uint32
 	}
-	Nth       [2]uint32
-	Cut       uint32
-	Ended     uint8
-	Reset     uint8
-	Notified  [2]uint8
-	Blocked   uint32
-	OpenBytes uint32
-	Fails     [4]KtlsFold
-	Messages  [2]struct {
+	Nth         [2]uint32
+	Cut         uint32
+	Ended       uint8
+	Reset       uint8
+	Notified    [2]uint8
+	Blocked     uint32
+	OpenBytes   uint32
+	Awaited     uint64
+	UnreadAt    uint64
+	UnreadBytes uint64
+	Fails       [4]KtlsFold
+	Messages    [2]struct {
 		_       structs.HostLayout
 		Next    uint64
 		Unsure  uint64
@@ -180,6 +184,19 @@ type KtlsFold struct {
 	Err  uint16
 	Func uint8
 	Pad  uint8
+}
+
+type KtlsHeld struct {
+	_           structs.HostLayout
+	Time        uint64
+	OpenSince   uint64
+	Quiet       uint64
+	Awaited     uint64
+	UnreadBytes uint64
+	Unread      uint32
+	Open        uint32
+	Incomplete  uint32
+	Whole       uint32
 }
 
 type KtlsRecord struct {
@@ -271,6 +288,7 @@ const (
 	KtlsMapWantName          = "want_name"
 	KtlsMapWantPid           = "want_pid"
 	KtlsProgAbortStrp        = "abort_strp"
+	KtlsProgAskHeld          = "ask_held"
 	KtlsProgCloseEnter       = "close_enter"
 	KtlsProgCloseExit        = "close_exit"
 	KtlsProgCtxFree          = "ctx_free"
@@ -336,6 +354,7 @@ const (
 	KtlsVarSnaplen           = "snaplen"
 	KtlsVarStages            = "stages"
 	KtlsVarStreamConn        = "stream_conn"
+	KtlsVarTickNs            = "tick_ns"
 	KtlsVarTxTypeArg         = "tx_type_arg"
 	KtlsVarVerdictTwin       = "verdict_twin"
 	KtlsVarVmemmapBase       = "vmemmap_base"
@@ -394,6 +413,7 @@ type KtlsSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type KtlsProgramSpecs struct {
 	AbortStrp        *ebpf.ProgramSpec `ebpf:"abort_strp"`
+	AskHeld          *ebpf.ProgramSpec `ebpf:"ask_held"`
 	CloseEnter       *ebpf.ProgramSpec `ebpf:"close_enter"`
 	CloseExit        *ebpf.ProgramSpec `ebpf:"close_exit"`
 	CtxFree          *ebpf.ProgramSpec `ebpf:"ctx_free"`
@@ -489,6 +509,7 @@ type KtlsVariableSpecs struct {
 	Snaplen         *ebpf.VariableSpec `ebpf:"snaplen"`
 	Stages          *ebpf.VariableSpec `ebpf:"stages"`
 	StreamConn      *ebpf.VariableSpec `ebpf:"stream_conn"`
+	TickNs          *ebpf.VariableSpec `ebpf:"tick_ns"`
 	TxTypeArg       *ebpf.VariableSpec `ebpf:"tx_type_arg"`
 	VerdictTwin     *ebpf.VariableSpec `ebpf:"verdict_twin"`
 	VmemmapBase     *ebpf.VariableSpec `ebpf:"vmemmap_base"`
@@ -603,6 +624,7 @@ type KtlsVariables struct {
 	Snaplen         *ebpf.Variable `ebpf:"snaplen"`
 	Stages          *ebpf.Variable `ebpf:"stages"`
 	StreamConn      *ebpf.Variable `ebpf:"stream_conn"`
+	TickNs          *ebpf.Variable `ebpf:"tick_ns"`
 	TxTypeArg       *ebpf.Variable `ebpf:"tx_type_arg"`
 	VerdictTwin     *ebpf.Variable `ebpf:"verdict_twin"`
 	VmemmapBase     *ebpf.Variable `ebpf:"vmemmap_base"`
@@ -623,6 +645,7 @@ type KtlsVariables struct {
 // It can be passed to LoadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KtlsPrograms struct {
 	AbortStrp        *ebpf.Program `ebpf:"abort_strp"`
+	AskHeld          *ebpf.Program `ebpf:"ask_held"`
 	CloseEnter       *ebpf.Program `ebpf:"close_enter"`
 	CloseExit        *ebpf.Program `ebpf:"close_exit"`
 	CtxFree          *ebpf.Program `ebpf:"ctx_free"`
@@ -661,6 +684,7 @@ type KtlsPrograms struct {
 func (p *KtlsPrograms) Close() error {
 	return _KtlsClose(
 		p.AbortStrp,
+		p.AskHeld,
 		p.CloseEnter,
 		p.CloseExit,
 		p.CtxFree,

@@ -31,6 +31,7 @@ const (
 	KindSocket = 2
 	KindError  = 3
 	KindOpened = 4
+	KindHeld   = 5
 )
 
 // Bits of Event.Flags.
@@ -211,10 +212,34 @@ func (w *Event) AboutFailure() *object.KtlsFailure {
 	return (*object.KtlsFailure)(unsafe.Pointer(&w.Rec))
 }
 
+// Held is what w tells of what a connection holds back, of a KindHeld.
+func (w *Event) Held() *event.Held { return HeldOf((*object.KtlsHeld)(unsafe.Pointer(&w.Rec))) }
+
+// HeldOf is what the programs answer.
+func HeldOf(h *object.KtlsHeld) *event.Held {
+	out := &event.Held{
+		OpenBytes: h.Open, OpenFor: Span(h.OpenSince, h.Time), Incomplete: h.Incomplete, RecordBytes: h.Whole, Quiet: h.Quiet,
+		Unread: h.Unread, UnreadBytes: h.UnreadBytes,
+	}
+	out.AwaitsKey, out.Awaited = awaited(h.Awaited, h.Time)
+	return out
+}
+
+// sinceBefore is instead of a time: before the trace.
+const sinceBefore = 1
+
+// awaited says whether a key is awaited, and for how long; 0 where that is not known.
+func awaited(since, now uint64) (bool, uint64) {
+	if since == sinceBefore {
+		return true, 0
+	}
+	return since != 0, Span(since, now)
+}
+
 // Socket is what w tells of a socket.
 func (w *Event) Socket() *event.Socket {
 	a := w.AboutSocket()
-	return &event.Socket{
+	s := &event.Socket{
 		State: event.SocketState(a.State), Conn: w.conn(), Proc: w.process(), Mono: a.Time,
 		Dir: event.Dir(w.Dir), TX: w.tls(a.Mode[event.TX]), RX: w.tls(a.Mode[event.RX]),
 		NextTX: a.Next[event.TX], NextRX: a.Next[event.RX], Hidden: a.Hidden,
@@ -223,6 +248,8 @@ func (w *Event) Socket() *event.Socket {
 		Skipped: [2]uint64{uint64(a.Skipped[event.TX]), uint64(a.Skipped[event.RX])},
 		GenTX:   a.Gen[event.TX], GenRX: a.Gen[event.RX],
 	}
+	s.AwaitsKey, s.Awaited = awaited(a.Awaited, a.Time)
+	return s
 }
 
 // FuncDecryptDone is FUNC_DECRYPT_DONE of bpf/ktls_event.h.

@@ -129,13 +129,14 @@ func TestEnumValues(t *testing.T) {
 		text, enum string
 		want       map[string]int
 	}{
-		{events, "kind", map[string]int{"KIND_RECORD": KindRecord, "KIND_SOCKET": KindSocket, "KIND_ERROR": KindError, "KIND_OPENED": KindOpened}},
+		{events, "kind", map[string]int{"KIND_RECORD": KindRecord, "KIND_SOCKET": KindSocket, "KIND_ERROR": KindError, "KIND_OPENED": KindOpened,
+			"KIND_HELD": KindHeld}},
 		{events, "proto", map[string]int{"PROTO_TLS": ProtoTLS, "PROTO_DTLS": 2}},
 		{events, "dir", map[string]int{"DIR_TX": int(event.TX), "DIR_RX": int(event.RX)}},
 		{events, "op", map[string]int{"OP_NONE": int(event.OpNone), "OP_SEND": int(event.OpSend), "OP_SENDFILE": int(event.OpSendfile),
 			"OP_SPLICE": int(event.OpSplice), "OP_RECV": int(event.OpRecv), "OP_SPLICE_READ": int(event.OpSpliceRead), "OP_READ_SOCK": int(event.OpReadSock)}},
 		{events, "state", map[string]int{"STATE_FOUND": int(event.SocketFound), "STATE_OPEN": int(event.SocketOpen),
-			"STATE_REKEY": int(event.SocketRekey), "STATE_CLOSE": int(event.SocketClose)}},
+			"STATE_REKEY": int(event.SocketRekey), "STATE_CLOSE": int(event.SocketClose), "STATE_AWAITS_KEY": int(event.SocketAwaitsKey)}},
 		{events, "flag", map[string]int{"FLAG_ZEROCOPY": FlagZeroCopy, "FLAG_RETURN_LATER": FlagReturnLater, "FLAG_KTHREAD": FlagKthread,
 			"FLAG_PAYLOAD": FlagPayload, "FLAG_ASYNC": FlagAsync, "FLAG_HIDDEN": FlagHidden, "FLAG_CONTROL": FlagControl, "FLAG_PUSHED": FlagPushed}},
 		{events, "mode_bit", map[string]int{"MODE_NO_PAD": modeNoPad}},

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What a connection holds back: bytes that were accepted or have come, and went no further yet. */
+#ifndef KTLS_HELD_H
+#define KTLS_HELD_H
+
+#include "ktls_conn.h"
+
+#define HEADER 5 /* of a record */
+
+/*
+ * Bytes of a record of which the rest has not come: in the receive queue, where a FIN
+ * counts as one, or with the parser, where that keeps copies. Until it knows the
+ * record's length (whole), only what is less than a header is certain.
+ */
+static __always_inline u32 incomplete(const struct conn *c, const struct sock *sk, bool fin, u32 *whole)
+{
+	const struct tls_sw_context_rx *priv = (void *)c->priv_rx;
+	const struct tcp_sock *tp = (void *)sk;
+	u32 there;
+
+	*whole = 0;
+	if (mode_of(c, DIR_RX) != TLS_SW || !priv || has_record(c))
+		return 0;
+	there = BPF_CORE_READ(tp, rcv_nxt) - BPF_CORE_READ(tp, copied_seq);
+	if (there && fin)
+		there--;
+	if (bpf_core_field_exists(priv->strp.anchor) && BPF_CORE_READ_BITFIELD_PROBED(&priv->strp, copy_mode))
+		there += BPF_CORE_READ(priv, strp.anchor, len);
+	*whole = BPF_CORE_READ(priv, strp.stm.full_len);
+	return there < (*whole ? *whole : HEADER) ? there : 0;
+}
+
+/* The peer has announced another key, and reads fail until the program has set it (from 6.14). */
+static __always_inline bool awaits_key(const struct conn *c)
+{
+	const struct tls_sw_context_rx *priv = (void *)c->priv_rx;
+
+	return bpf_core_field_exists(priv->key_update_pending) && mode_of(c, DIR_RX) == TLS_SW && priv &&
+	       BPF_CORE_READ(priv, key_update_pending);
+}
+
+const volatile u64 tick_ns = 0; /* nanoseconds of a jiffy; 0: not known */
+
+static __always_inline u64 quiet_for(const struct sock *sk)
+{
+	const struct inet_connection_sock *icsk = (void *)sk;
+
+	if (!tick_ns || !bpf_core_field_exists(icsk->icsk_ack.lrcvtime))
+		return 0;
+	return (u64)((u32)bpf_jiffies64() - BPF_CORE_READ(icsk, icsk_ack.lrcvtime)) * tick_ns;
+}
+
+#define MAX_UNREAD 256 /* records whose bytes are added up */
+
+struct unread { struct conn *c; };
+
+/* What the walk changes lies in the connection, not on the stack, see struct source. */
+static long unread_step(u32 i, struct unread *u)
+{
+	struct conn *c = u->c;
+	const struct sk_buff *skb = (void *)c->unread_at;
+
+	if (c->unread_at == c->priv_rx + bpf_core_field_offset(struct tls_sw_context_rx, rx_list))
+		return 1;
+	c->unread_bytes += BPF_CORE_READ(skb_cb(skb), strp.strp.full_len);
+	c->unread_at = (u64)BPF_CORE_READ(skb, next);
+	return 0;
+}
+
+/* Records in rx_list: opened, and not read whole (tls_sw_recvmsg). */
+static __always_inline void set_unread(struct conn *c, struct held *h)
+{
+	const struct tls_sw_context_rx *priv = (void *)c->priv_rx;
+	struct unread u = { c };
+
+	if (mode_of(c, DIR_RX) != TLS_SW || !priv)
+		return;
+	h->unread = BPF_CORE_READ(priv, rx_list.qlen);
+	if (!h->unread)
+		return;
+	c->unread_at = (u64)BPF_CORE_READ(priv, rx_list.next);
+	c->unread_bytes = 0;
+	bpf_loop(MAX_UNREAD, unread_step, &u, 0);
+	h->unread_bytes = c->unread_bytes;
+}
+
+static __always_inline u32 open_bytes(const struct conn *c)
+{
+	const struct tls_sw_context_tx *tx = (void *)c->priv_tx;
+	const struct tls_rec *rec;
+
+	if (mode_of(c, DIR_TX) != TLS_SW || !tx)
+		return 0;
+	rec = BPF_CORE_READ(tx, open_rec);
+	return rec ? rec_len(rec) : 0;
+}
+
+/* False: nothing. */
+static __always_inline bool set_held(struct conn *c, struct held *h)
+{
+	const struct sock *sk = (void *)c->sk;
+
+	__builtin_memset(h, 0, sizeof(*h));
+	h->time = bpf_ktime_get_ns();
+	h->open = open_bytes(c);
+	if (h->open && c->sends & SENDS_MORE)
+		h->open_since = c->open_ts;
+	h->incomplete = incomplete(c, sk, false, &h->whole);
+	if (h->incomplete)
+		h->quiet = quiet_for(sk);
+	set_unread(c, h);
+	if (awaits_key(c))
+		h->awaited = c->awaited ? c->awaited : 1;
+	return h->open || h->incomplete || h->unread || h->awaited;
+}
+
+#endif
