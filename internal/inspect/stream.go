@@ -24,6 +24,7 @@ type stream struct {
 	// queue holds what waits to be shown, in order.
 	queue   []queued
 	now     *event.Record // the latest
+	hidden  reason        // what was said of bytes that are not shown
 	scratch []byte
 }
 
@@ -192,10 +193,17 @@ func (s *stream) text(m *masker, n int) {
 	s.take(n, Text, "")
 }
 
-// hide takes n bytes and shows none of them.
+// hide takes n bytes and shows none of them. A note says it once, with what to do,
+// whatever of the kind comes next.
 func (s *stream) hide(n int, note reason) {
 	if !s.rules.off {
 		blot(s.masked(s.pos, s.pos+uint64(n)))
+	}
+	if note == s.hidden {
+		note = ""
+	} else if note != "" {
+		s.hidden = note
+		note += ", not shown; to see all start before the connection does"
 	}
 	s.take(n, Frame, string(note))
 }

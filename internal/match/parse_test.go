@@ -33,6 +33,7 @@ func TestParse(t *testing.T) {
 		"port not in 443":                        "port != 443",
 		"seq == 0xff":                            "seq == 255",
 		`"say \"hi\"\n\0\\"`:                     `"say \"hi\"\x0a\x00\\"`,
+		`comm == "kernel:nfsd"`:                  `comm == "nfsd"`, `comm == "k:nfsd"`: `comm == "nfsd"`,
 		"comm == a-name-longer-than-the-kernels": `comm == "a-name-longer-t"`,
 		"日本 comm==日本":                            `"\xe6\x97\xa5\xe6\x9c\xac" and comm == "\xe6\x97\xa5\xe6\x9c\xac"`,
 	} {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
 // value checks one value against the field and adds it to the test.
@@ -113,6 +115,7 @@ func (c *checker) textValue(t *Test, v *literal) error {
 	case s == "" || strings.Contains(s, "\x00"):
 		return c.fail(v.Pos.Offset, "%s is never empty and has no NUL in it", t.Field)
 	case t.Field == Comm && t.Op != Contains:
+		s = event.TaskName(s)
 		s = s[:min(len(s), limit)] // as the kernel cuts it
 	case len(s) > limit:
 		return c.fail(v.Pos.Offset, "a string for %s has at most %d bytes", t.Field, limit)

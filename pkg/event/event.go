@@ -9,6 +9,7 @@ package event
 import (
 	"bytes"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -92,6 +93,17 @@ type Process struct {
 func (p *Process) Name() string {
 	var room [32]byte
 	return string(p.AppendName(room[:0]))
+}
+
+// TaskName is the name that a task has in the kernel, of one that is printed: what says
+// that it is a kernel thread's is no part of it.
+func TaskName(printed string) string {
+	for _, prefix := range []string{"kernel:", "k:"} {
+		if name, ok := strings.CutPrefix(printed, prefix); ok && name != "" {
+			return name
+		}
+	}
+	return printed
 }
 
 // AppendName appends Name to b. A program may call itself "kernel:x": there a

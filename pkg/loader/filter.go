@@ -89,7 +89,7 @@ func fillFilter(coll *ebpf.Collection, f *Filter) error {
 }
 
 // wantedName is a name as the kernel keeps it.
-func wantedName(s string) event.Comm { return event.MakeComm(strings.TrimSpace(s)) }
+func wantedName(s string) event.Comm { return event.MakeComm(event.TaskName(strings.TrimSpace(s))) }
 
 // MatchSocket applies to a socket, in user space, what the kernel applies to
 // records: its owner stands for the process, and a direction needs a key. The
