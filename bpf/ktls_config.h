@@ -12,7 +12,7 @@ const volatile u32 set_update_arg = 0;/* index of its new_crypto_info; 0: this k
 const volatile u32 done_is_req = 0;   /* tls_encrypt_done and tls_decrypt_done get a crypto_async_request, not its data */
 const volatile u32 recvmsg_args = 4;
 const volatile u32 ready_by_data = 0; /* tls_rx_msg_ready is not there, see data_arrives */
-const volatile s32 nr_sendfile = 40, nr_splice = 275;
+const volatile s32 nr_sendfile = 40, nr_splice = 275, nr_uring = 426; /* sendfile, splice, io_uring_enter */
 const volatile u32 preempts = 1;      /* the kernel preempts its own code, so that hooks are skipped, see TWIN */
 const volatile u32 verdict_twin = 0;  /* verdict_enter is attached twice */
 

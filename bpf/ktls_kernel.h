@@ -94,6 +94,20 @@ static __always_inline bool is_sealed(u64 rec)
 
 static __always_inline u64 read_seq(u64 addr) { return bpf_be64_to_cpu(read_word(addr)); }
 
+/* Of a task that is in one, and is no kernel thread. */
+static __always_inline s32 syscall_nr(void)
+{
+	const struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	const struct pt_regs___arm64 *arm = (void *)regs;
+
+	if (bpf_core_field_exists(arm->syscallno))
+		return BPF_CORE_READ(arm, syscallno);
+	return regs->orig_ax;
+}
+
+/* A thread of the kernel's that does an io_uring's work, as if it were the program's. */
+static __always_inline bool is_ring_worker(void) { return bpf_get_current_task_btf()->flags & PF_IO_WORKER; }
+
 /* Whether data lies in the receive queue: a record, or the begin of one. */
 static __always_inline bool has_queued(u64 sk)
 {

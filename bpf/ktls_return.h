@@ -6,6 +6,14 @@
 #include "ktls_calls.h"
 #include "ktls_receive.h"
 
+/* What a ring reads comes the same way as the rest. */
+static __always_inline u8 read_op(u8 op, u8 flags)
+{
+	if (op != OP_RECV || flags & FLAG_KTHREAD)
+		return op;
+	return is_ring_worker() || syscall_nr() == nr_uring ? OP_URING_RECV : op;
+}
+
 /* Whether this task is the one to tell of the record that was opened. */
 static __always_inline bool rx_taken(struct conn *c, u32 was)
 {
@@ -29,7 +37,7 @@ static __noinline int add_whole_return(struct conn *c, u32 was, u64 now, u8 op)
 	bool late = c->rx_late;
 
 	e.rec.stamp[3] = now;
-	e.rec.op = op;
+	e.rec.op = read_op(op, e.flags);
 	if (!rx_taken(c, was)) {
 		if (late)
 			forget_late();
@@ -101,6 +109,7 @@ static __always_inline int call_returns(u64 sk, u8 op)
 		c->ready_ts = now;
 	if (aggregate)
 		return add_return(c, was, now, op);
+	op = read_op(op, c->rx.flags);
 	matched = c->rx.rec.matched;
 	if ((c->rx.flags & FLAG_HIDDEN) || ((matching || sampling) && !return_stays(c, now, op, &matched, &skipped))) {
 		/* Before another reader's record can leave without it. */

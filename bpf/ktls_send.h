@@ -22,23 +22,20 @@ struct sending {
 
 struct sending sending[1 << SENDING_BITS];
 
-/* The system call that closes a record tells send from sendfile and splice. */
+/* The system call that closes a record tells send from sendfile, splice and what a ring sends. */
 static __always_inline u8 send_op(u8 flags)
 {
-	const struct pt_regs *regs;
-	const struct pt_regs___arm64 *arm;
 	s32 nr;
 
 	if (flags & FLAG_KTHREAD)
 		return OP_SEND;
-	regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	arm = (void *)regs;
-	if (bpf_core_field_exists(arm->syscallno))
-		nr = BPF_CORE_READ(arm, syscallno);
-	else
-		nr = regs->orig_ax;
+	if (is_ring_worker())
+		return OP_URING_SEND;
+	nr = syscall_nr();
 	if (nr == nr_sendfile)
 		return OP_SENDFILE;
+	if (nr == nr_uring)
+		return OP_URING_SEND;
 	return nr == nr_splice ? OP_SPLICE : OP_SEND;
 }
 

@@ -32,6 +32,7 @@ typedef __s32 s32;
 #define MSG_SENDPAGE_NOTLAST 0x20000
 #define MSG_SPLICE_PAGES 0x8000000
 #define PF_KTHREAD 0x00200000
+#define PF_IO_WORKER 0x00000010
 #define TLS_BASE 0
 #define TLS_SW 1
 #define TLS_1_3 0x0304

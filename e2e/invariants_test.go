@@ -267,8 +267,8 @@ func (a *auditor) checkSent(h *history, w *way, l *line) {
 }
 
 var opsOf = map[string][]string{
-	"tx": {"send", "sendfile", "splice"},
-	"rx": {"recv", "splice_read", "read_sock"},
+	"tx": {"send", "sendfile", "splice", "uring_send"},
+	"rx": {"recv", "splice_read", "read_sock", "uring_recv"},
 }
 
 func (a *auditor) checkContent(h *history, l *line) {

@@ -237,9 +237,9 @@ var sendPaths = []path{
 	}},
 	{name: "io_uring", run: func(t *testing.T, p *pair) expectation {
 		b := pattern(700, 13)
-		must(t, uringSend(p.a, b))
+		must(t, uring(p.a, uringOpSend, b))
 		p.recv(t, len(b), len(b))
-		return both("send", b)
+		return expectation{tx: data("uring_send", b), rx: data("recv", b)}
 	}},
 	{name: "TLS_TX_MAX_PAYLOAD_LEN", run: func(t *testing.T, p *pair) expectation {
 		b := pattern(2500, 14)

@@ -112,7 +112,8 @@ func (m *model) sendSomehow(t *testing.T, b []byte) (op string) {
 	case 3:
 		must(t, again(func() error { return sendmmsg(m.p.a, b) }))
 	case 4:
-		must(t, uringSend(m.p.a, b))
+		must(t, uring(m.p.a, uringOpSend, b))
+		return "uring_send"
 	default:
 		m.p.send(t, b, 0)
 	}

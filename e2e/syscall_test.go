@@ -59,7 +59,7 @@ func recvmmsg(fd int, sizes ...int) ([][]byte, error) {
 	return bs, err
 }
 
-// The parts of include/uapi/linux/io_uring.h that one IORING_OP_SEND needs.
+// The parts of include/uapi/linux/io_uring.h that one IORING_OP_SEND or IORING_OP_RECV needs.
 type (
 	uringParams struct {
 		sqEntries, cqEntries, flags, sqThreadCPU, sqThreadIdle, features, wqFD uint32
@@ -86,14 +86,15 @@ type (
 
 const (
 	uringOpSend     = 26
+	uringOpRecv     = 27
 	uringGetEvents  = 1
 	uringOffSQRing  = 0
 	uringOffSQEs    = 0x10000000
 	uringSingleMmap = 1 // IORING_FEAT_SINGLE_MMAP: both rings in one mapping
 )
 
-// uringSend sends b by io_uring and waits for the completion.
-func uringSend(fd int, b []byte) error {
+// uring sends b, or reads into it, by io_uring, and waits for the completion.
+func uring(fd int, op uint8, b []byte) error {
 	var p uringParams
 	ring, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, 1, uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
@@ -114,7 +115,7 @@ func uringSend(fd int, b []byte) error {
 		return err
 	}
 	defer unix.Munmap(sqes)
-	*(*uringSQE)(unsafe.Pointer(&sqes[0])) = uringSQE{opcode: uringOpSend, fd: int32(fd),
+	*(*uringSQE)(unsafe.Pointer(&sqes[0])) = uringSQE{opcode: op, fd: int32(fd),
 		addr: uint64(uintptr(unsafe.Pointer(&b[0]))), len: uint32(len(b))}
 	*(*uint32)(unsafe.Pointer(&rings[p.sq.tail])) = 1
 	if _, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, ring, 1, 1, uringGetEvents, 0, 0); errno != 0 {
@@ -123,7 +124,7 @@ func uringSend(fd int, b []byte) error {
 	runtime.KeepAlive(b)
 	res := *(*int32)(unsafe.Pointer(&rings[p.cq.cqes+8]))
 	if res != int32(len(b)) {
-		return fmt.Errorf("io_uring sent %d of %d bytes", res, len(b))
+		return fmt.Errorf("io_uring did %d of %d bytes", res, len(b))
 	}
 	return nil
 }

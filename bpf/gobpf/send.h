@@ -21,6 +21,8 @@ static __always_inline u8 send_op(u8 flags)
 	bpf_probe_read_kernel(&nr, sizeof(nr), (void *)(top - SETTING(orig_ax_back)));
 	if (nr == nr_sendfile)
 		return OP_SENDFILE;
+	if (nr == nr_uring)
+		return OP_URING_SEND;
 	return nr == nr_splice ? OP_SPLICE : OP_SEND;
 }
 

@@ -23,7 +23,7 @@ enum setting {
 	SET_snaplen = 1, SET_tx_type_arg, SET_set_tx_arg, SET_set_update_arg, SET_orig_ax_back, SET_stack_size,
 	SET_nr_sendfile, SET_nr_splice, SET_want_pids, SET_want_comm, SET_want_uid_set, SET_want_uid, SET_want_netns,
 	SET_want_port, SET_want_cgroup_level, SET_want_dir, SET_want_cgroup, SET_page_offset_base, SET_vmemmap_base,
-	SET_tgid, SET_plaintext,
+	SET_tgid, SET_plaintext, SET_nr_uring,
 };
 
 #define SETTING(name) bpf_core_enum_value(enum setting, SET_##name)
@@ -34,6 +34,7 @@ enum setting {
 #define set_update_arg SETTING(set_update_arg)
 #define nr_sendfile ((s32)SETTING(nr_sendfile))
 #define nr_splice ((s32)SETTING(nr_splice))
+#define nr_uring ((s32)SETTING(nr_uring))
 #define want_pids SETTING(want_pids)
 #define want_comm SETTING(want_comm)
 #define want_uid_set SETTING(want_uid_set)

@@ -169,7 +169,8 @@ func typeWords() map[string][]uint64 {
 }
 
 func opWords() map[string][]uint64 {
-	words := stringers(event.OpSend, event.OpSendfile, event.OpSplice, event.OpRecv, event.OpSpliceRead, event.OpReadSock)
+	words := stringers(event.OpSend, event.OpSendfile, event.OpSplice, event.OpRecv, event.OpSpliceRead, event.OpReadSock,
+		event.OpUringSend, event.OpUringRecv)
 	words["none"] = []uint64{uint64(event.OpNone)}
 	return words
 }

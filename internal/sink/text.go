@@ -227,6 +227,8 @@ func shortOp(o event.Op) string {
 		return "splice"
 	case event.OpReadSock:
 		return "readsock"
+	case event.OpUringSend, event.OpUringRecv: // the direction tells them apart
+		return "uring"
 	case event.OpNone:
 		return "-"
 	}

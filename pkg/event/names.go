@@ -55,11 +55,15 @@ const (
 	OpRecv
 	OpSpliceRead
 	OpReadSock
+	// OpUringSend and OpUringRecv are what an io_uring does, in its own system call or
+	// by a worker.
+	OpUringSend
+	OpUringRecv
 )
 
 // String returns the operation's name, empty for OpNone.
 func (o Op) String() string {
-	return pick(o, "", "send", "sendfile", "splice", "recv", "splice_read", "read_sock")
+	return pick(o, "", "send", "sendfile", "splice", "recv", "splice_read", "read_sock", "uring_send", "uring_recv")
 }
 
 // Mode says who encrypts.

@@ -160,6 +160,7 @@ func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 	values["aggregate"] = uint64(object.BoolInt(cfg.Aggregate))
 	values["nr_sendfile"] = unix.SYS_SENDFILE
 	values["nr_splice"] = unix.SYS_SPLICE
+	values["nr_uring"] = unix.SYS_IO_URING_ENTER
 	for name, v := range values {
 		if err := setConstant(spec, name, v); err != nil {
 			return err

@@ -219,7 +219,7 @@ func (b *Backend) load(spec *ebpf.CollectionSpec, known *learn.Knowledge) (err e
 		return &Unsupported{What: "payload is not to be had on this kernel: " + strings.Join(known.Missing, "; "),
 			Hint: "trace without payload, that is with Config.Snaplen 0", Setting: "Snaplen"}
 	}
-	settings["nr_sendfile"], settings["nr_splice"] = unix.SYS_SENDFILE, unix.SYS_SPLICE
+	settings["nr_sendfile"], settings["nr_splice"], settings["nr_uring"] = unix.SYS_SENDFILE, unix.SYS_SPLICE, unix.SYS_IO_URING_ENTER
 	settings["tgid"] = uint64(os.Getpid())
 	b.m, err = module.Load(spec, known.Layout, settings, map[string]elf.SectionParams{
 		"maps/events": {PerfRingBufferPageCount: perfPages(o.BufferBytes)},

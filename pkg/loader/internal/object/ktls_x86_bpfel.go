@@ -336,6 +336,7 @@ const (
 	KtlsVarNextConn          = "next_conn"
 	KtlsVarNrSendfile        = "nr_sendfile"
 	KtlsVarNrSplice          = "nr_splice"
+	KtlsVarNrUring           = "nr_uring"
 	KtlsVarPageOffsetBase    = "page_offset_base"
 	KtlsVarPlainly           = "plainly"
 	KtlsVarPreempts          = "preempts"
@@ -491,6 +492,7 @@ type KtlsVariableSpecs struct {
 	NextConn        *ebpf.VariableSpec `ebpf:"next_conn"`
 	NrSendfile      *ebpf.VariableSpec `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.VariableSpec `ebpf:"nr_splice"`
+	NrUring         *ebpf.VariableSpec `ebpf:"nr_uring"`
 	PageOffsetBase  *ebpf.VariableSpec `ebpf:"page_offset_base"`
 	Plainly         *ebpf.VariableSpec `ebpf:"plainly"`
 	Preempts        *ebpf.VariableSpec `ebpf:"preempts"`
@@ -606,6 +608,7 @@ type KtlsVariables struct {
 	NextConn        *ebpf.Variable `ebpf:"next_conn"`
 	NrSendfile      *ebpf.Variable `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.Variable `ebpf:"nr_splice"`
+	NrUring         *ebpf.Variable `ebpf:"nr_uring"`
 	PageOffsetBase  *ebpf.Variable `ebpf:"page_offset_base"`
 	Plainly         *ebpf.Variable `ebpf:"plainly"`
 	Preempts        *ebpf.Variable `ebpf:"preempts"`
