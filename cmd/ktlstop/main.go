@@ -47,6 +47,9 @@ func run(args []string) int {
 	if err == nil {
 		return 0
 	}
+	if err = besides(err, errOff); err == nil {
+		return 1
+	}
 	console.say(err.Error() + hint(err))
 	var usage *usageError
 	if errors.As(err, &usage) {

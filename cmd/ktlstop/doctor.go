@@ -1,0 +1,149 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ktlstop/ktlstop/internal/doctor"
+	"github.com/ktlstop/ktlstop/internal/doctor/facts"
+	"github.com/ktlstop/ktlstop/internal/safe"
+)
+
+// errOff is the verdict that something is off: exit status 1, and no message, since the
+// report says it.
+var errOff = errors.New("something is off")
+
+// doctorOptions are doctor's flags.
+type doctorOptions struct {
+	options
+	watch time.Duration
+	self  bool
+}
+
+func newDoctor() *cobra.Command {
+	var o doctorOptions
+	cmd := &cobra.Command{
+		Use:   "doctor [PID | :PORT | NAME]...",
+		Short: "Say why kernel TLS is not on",
+		Long: `doctor looks at the kernel, and at each process that has a TCP socket and a TLS library: what it has, how it is
+configured, and which of its connections the kernel seals and opens. With --watch it also sees handshakes, what programs
+ask the kernel for, and what the kernel answers. Each finding has an id that docs/doctor.md explains, and says what to do.
+
+Arguments narrow it: a number is a process, :443 a port, anything else a program's name. The exit status is 0 where all
+is well, 1 where something is off, 2 for a wrong command line. Without root it says what it could not look at.`,
+		Example: `  ktlstop doctor                      the host, and all that speak TLS
+  ktlstop doctor nginx                 one program
+  ktlstop doctor :443 --watch 30s      connections of a port, as they come
+  ktlstop doctor --self                what of ktlstop works here`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
+	}
+	f := cmd.Flags()
+	f.DurationVar(&o.watch, "watch", 0, "watch handshakes and what the kernel answers for this time, as 30s")
+	f.StringVarP(&o.output, "output", "o", "text", "text or json (one document, see docs/doctor.md)")
+	return cmd
+}
+
+func (o *doctorOptions) run(cmd *cobra.Command, args []string) error {
+	want, err := o.check(cmd, args)
+	if err != nil {
+		return err
+	}
+	reader := facts.NewReader("/")
+	if err := o.there(want, reader); err != nil {
+		return err
+	}
+	report := doctor.Examine(reader.Look(want, nil))
+	return o.print(cmd.OutOrStdout(), report)
+}
+
+// check reads the command line.
+func (o *doctorOptions) check(cmd *cobra.Command, args []string) (*facts.Want, error) {
+	if o.output != "text" && o.output != "json" {
+		return nil, usagef("-o %s: the outputs are text and json", o.output)
+	}
+	if cmd.Flags().Changed("watch") && o.watch <= 0 {
+		return nil, usagef("--watch %v: not a time to watch; as 30s", o.watch)
+	}
+	want := new(facts.Want)
+	for _, a := range args {
+		if err := addWanted(want, a); err != nil {
+			return nil, err
+		}
+	}
+	return want, nil
+}
+
+func addWanted(want *facts.Want, arg string) error {
+	if port, ok := strings.CutPrefix(arg, ":"); ok {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			return usagef("%s is not a port: they go from :1 to :65535", arg)
+		}
+		want.Ports = append(want.Ports, uint16(n))
+		return nil
+	}
+	if n, err := strconv.ParseInt(arg, 10, 64); err == nil {
+		if n < 1 || n > 1<<22 {
+			return usagef("%s is not a process id; a port is written as :443", arg)
+		}
+		want.PIDs = append(want.PIDs, int(n))
+		return nil
+	}
+	if arg == "" {
+		return usagef("an argument is empty: leave it out, or say which program")
+	}
+	want.Comms = append(want.Comms, commOf(arg))
+	return nil
+}
+
+// commOf is the name that the kernel gives a program: the path's last part, cut.
+func commOf(program string) string {
+	name := program[strings.LastIndexByte(program, '/')+1:]
+	return name[:min(len(name), 15)]
+}
+
+// there refuses what is not there. What somebody watches for may come yet, but for
+// processes: nobody knows the number of one that will be.
+func (o *doctorOptions) there(want *facts.Want, r *facts.Reader) error {
+	names := map[string]bool{}
+	for _, pid := range r.PIDs() {
+		names[r.Comm(pid)] = true
+	}
+	for _, pid := range want.PIDs {
+		if r.Comm(pid) == "" {
+			return usagef("there is no process %d; a port is written as :%d", pid, pid)
+		}
+	}
+	for _, name := range want.Comms {
+		if !names[name] && o.watch == 0 {
+			return usagef("no process has the name %q: ps -eo pid,comm lists them; with --watch 30s one may come", safe.String(name))
+		}
+	}
+	return nil
+}
+
+// print writes the report and turns its verdict into an error.
+func (o *doctorOptions) print(stdout io.Writer, r *doctor.Report) error {
+	if err := printReport(stdout, &doctorReport{r, o.columns()}, o.output); err != nil {
+		return err
+	}
+	if !r.Well() {
+		return errOff
+	}
+	return nil
+}
+
+// doctorReport is a report as wide as the terminal.
+type doctorReport struct {
+	*doctor.Report
+	width int
+}
+
+// WriteText implements report.
+func (r *doctorReport) WriteText(w io.Writer) error { return r.Report.WriteText(w, r.width) }

@@ -1,0 +1,206 @@
+package doctor
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/ktlstop/ktlstop/internal/doctor/hello"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// Direction is what is known of one direction of a connection.
+type Direction struct {
+	Mode event.Mode
+	// Asked: a key was seen to be set, with the answer Errno, 0 for yes.
+	Asked bool
+	Errno uint32
+}
+
+// On says whether the kernel, or the network card, has the direction.
+func (d *Direction) On() bool { return d.Mode != event.ModeNone }
+
+// Connection is all that is known of one, joined from sockets and from what was seen.
+type Connection struct {
+	Ends
+	Process *Process // nil if it is not known
+	PID     int
+	Comm    string
+	// Client and Server are the hellos that were seen. IsServer: this end sent the
+	// ServerHello, or got the ClientHello.
+	Client, Server *hello.Hello
+	IsServer       bool
+	// ULP is the socket's upper layer protocol; ULPErrno is the answer to the question
+	// for it, if it was seen (ULPAsked).
+	ULP      string
+	ULPAsked bool
+	ULPErrno uint32
+	// MPTCP: the question came from an MPTCP socket.
+	MPTCP  bool
+	TX, RX Direction
+	// Version and Cipher are those of the keys.
+	Version event.Version
+	Cipher  event.Cipher
+	// Device is the network card's answer, if it was asked.
+	Device      bool
+	DeviceErrno uint32
+	// Silent is how long ago the ServerHello passed when the watch ended.
+	Silent time.Duration
+	// Why are the ids of the findings about it.
+	Why []string
+}
+
+// TLSVersion is that of the keys, or that the server has chosen; 0 if neither is known.
+func (c *Connection) TLSVersion() event.Version {
+	if c.Version != 0 {
+		return c.Version
+	}
+	if c.Server != nil {
+		return event.Version(c.Server.Version)
+	}
+	return 0
+}
+
+// CipherName is the kernel's name of the cipher, or the suite's where the kernel has
+// none; "" if it is not known.
+func (c *Connection) CipherName() string {
+	if name := c.Cipher.String(); name != "" {
+		return name
+	}
+	if c.Server == nil {
+		return ""
+	}
+	return cmp.Or(hello.Cipher(c.Server.Suite), hello.SuiteName(c.Server.Suite))
+}
+
+// joiner makes connections.
+type joiner struct {
+	facts *Facts
+	byKey map[connKey]*Connection
+	all   []*Connection
+}
+
+// connKey is a socket's cookie, or what tells it where that is not known.
+type connKey struct {
+	cookie uint64
+	ends   Ends
+}
+
+// join makes connections of the facts: of sockets that have to do with TLS, and of all
+// that was seen.
+func join(f *Facts) []*Connection {
+	j := joiner{facts: f, byKey: map[connKey]*Connection{}}
+	for i := range f.Asks {
+		j.ask(&f.Asks[i])
+	}
+	for i := range f.Hellos {
+		j.hello(&f.Hellos[i])
+	}
+	for i := range f.Sockets {
+		j.socket(&f.Sockets[i])
+	}
+	slices.SortStableFunc(j.all, func(a, b *Connection) int {
+		return cmp.Or(cmp.Compare(a.PID, b.PID), a.Local.Compare(b.Local), a.Remote.Compare(b.Remote))
+	})
+	return j.all
+}
+
+func (j *joiner) of(cookie uint64, ends Ends) *Connection {
+	key := connKey{cookie: cookie}
+	if cookie == 0 {
+		key.ends = ends
+	}
+	c := j.byKey[key]
+	if c == nil {
+		c = &Connection{Ends: ends}
+		j.byKey[key] = c
+		j.all = append(j.all, c)
+	}
+	if ends.Remote.IsValid() && ends.Remote.Port() != 0 { // asked before it was connected
+		c.Ends = ends
+	}
+	return c
+}
+
+func (j *joiner) owner(c *Connection, pid int, comm string) {
+	if pid == 0 {
+		return
+	}
+	c.PID, c.Comm, c.Process = pid, comm, nil
+	for i := range j.facts.Processes {
+		if p := &j.facts.Processes[i]; p.PID == pid {
+			c.Process, c.Comm = p, p.Comm
+		}
+	}
+}
+
+func (j *joiner) ask(a *Ask) {
+	c := j.of(a.Cookie, a.Ends)
+	j.owner(c, a.PID, a.Comm)
+	switch {
+	case a.Device:
+		c.Device, c.DeviceErrno = true, a.Errno
+	case a.Option == event.OptionULP:
+		c.ULPAsked, c.ULPErrno, c.MPTCP = true, a.Errno, a.MPTCP
+		if a.Errno == 0 {
+			c.ULP = "tls"
+		}
+	case a.Option == event.OptionTX:
+		c.key(&c.TX, a)
+	case a.Option == event.OptionRX:
+		c.key(&c.RX, a)
+	}
+}
+
+// key takes a key in. A second one that is refused leaves the first where it is.
+func (c *Connection) key(d *Direction, a *Ask) {
+	d.Asked, d.Errno = true, a.Errno
+	c.Version, c.Cipher = a.Version, a.Cipher
+	if a.Errno == 0 {
+		c.ULP = "tls"
+		d.Mode = event.ModeSW
+		if c.Device && c.DeviceErrno == 0 {
+			d.Mode = event.ModeHW
+		}
+	}
+}
+
+func (j *joiner) hello(h *Hello) {
+	c := j.of(h.Cookie, h.Ends)
+	j.owner(c, h.PID, h.Comm)
+	c.IsServer = h.Server == h.Sent
+	if !h.Server {
+		c.Client = &h.Hello
+		return
+	}
+	c.Server = &h.Hello
+	c.Silent = j.facts.Watched - h.At
+}
+
+// socket takes a socket in that has an upper layer protocol, or of which something was
+// seen: another may have to do with TLS, and nothing says so.
+func (j *joiner) socket(s *Socket) {
+	if s.Listen {
+		return
+	}
+	_, seen := j.byKey[connKey{cookie: s.Cookie}]
+	if s.ULP != "tls" && !seen && !(s.ULP == "mptcp" && j.hasTLS(s.PIDs)) {
+		return
+	}
+	c := j.of(s.Cookie, s.Ends)
+	if len(s.PIDs) > 0 && c.PID == 0 {
+		j.owner(c, s.PIDs[0], "")
+	}
+	c.ULP = cmp.Or(s.ULP, c.ULP)
+	if s.ULP != "tls" {
+		return
+	}
+	c.TX.Mode, c.RX.Mode = s.TX, s.RX
+	c.Version, c.Cipher = cmp.Or(s.Version, c.Version), cmp.Or(s.Cipher, c.Cipher)
+}
+
+func (j *joiner) hasTLS(pids []int) bool {
+	return slices.ContainsFunc(j.facts.Processes, func(p Process) bool {
+		return len(p.Libraries) > 0 && slices.Contains(pids, p.PID)
+	})
+}

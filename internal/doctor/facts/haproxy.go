@@ -1,0 +1,61 @@
+package facts
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/ktlstop/ktlstop/internal/doctor"
+)
+
+// haproxy reads the files that the command line names.
+func (s *scene) haproxy(words []string) {
+	files := option(words, "-f")
+	if len(files) == 0 {
+		s.p.Server.Unread = "the command line does not name it"
+		return
+	}
+	s.p.Server.File = s.fromCwd(files[0])
+	var with, without int
+	for _, name := range files {
+		for _, file := range s.haproxyFiles(s.fromCwd(name)) {
+			b, err := readFile(s.inside(file))
+			if err != nil {
+				s.p.Server.Unread = reason(err)
+				return
+			}
+			a, b2 := judgeHAProxy(b, s.p.Server)
+			with, without = with+a, without+b2
+		}
+	}
+	s.p.Server.TLS = with+without > 0
+	if with > 0 {
+		s.p.Server.KTLS, s.p.Server.Partly = doctor.Yes, without > 0
+	}
+}
+
+// haproxyFiles: a directory stands for the *.cfg in it.
+func (s *scene) haproxyFiles(name string) []string {
+	if files := s.glob(name + "/*.cfg"); files != nil {
+		return files
+	}
+	return []string{name}
+}
+
+// judgeHAProxy counts listeners and servers with TLS, by whether they have ktls on.
+func judgeHAProxy(b []byte, s *doctor.Server) (with, without int) {
+	lines(b, func(l string) {
+		l, _, _ = strings.Cut(l, "#")
+		words := strings.Fields(l)
+		switch {
+		case len(words) == 0:
+		case words[0] == "expose-experimental-directives":
+			s.Experimental = true
+		case words[0] != "bind" && words[0] != "server" || !slices.Contains(words, "ssl"):
+		case slices.Contains(option(words, "ktls"), "on"):
+			with++
+		default:
+			without++
+		}
+	})
+	return with, without
+}

@@ -1,0 +1,103 @@
+package facts
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/ktlstop/ktlstop/internal/doctor"
+)
+
+// Want says which processes somebody asks about; the zero value all that have a TCP
+// socket.
+type Want struct {
+	PIDs  []int
+	Comms []string
+	Ports []uint16
+}
+
+// All: nobody asks about any process more than about another.
+func (w *Want) All() bool { return len(w.PIDs)+len(w.Comms)+len(w.Ports) == 0 }
+
+// Process says whether a process is one of those.
+func (w *Want) Process(pid int, comm string) bool {
+	return slices.Contains(w.PIDs, pid) || slices.Contains(w.Comms, comm)
+}
+
+// Ends says whether a connection has one of the ports.
+func (w *Want) Ends(e *doctor.Ends) bool {
+	return slices.ContainsFunc(w.Ports, func(p uint16) bool { return e.Local.Port() == p || e.Remote.Port() == p })
+}
+
+// Event says whether something that was seen is of those, or of all.
+func (w *Want) Event(e *doctor.Ends, pid int, comm string) bool {
+	return w.All() || w.Process(pid, comm) || w.Ends(e)
+}
+
+// Look looks at all that is wanted. known are processes that have been looked at
+// before, and may be gone.
+func (r *Reader) Look(want *Want, known map[int]doctor.Process) *doctor.Facts {
+	f := &doctor.Facts{NotSeen: []string{}, Processes: []doctor.Process{}}
+	f.Host = r.Host(&f.NotSeen)
+	f.Host.NICs = append([]doctor.NIC{}, NICs(&f.NotSeen)...)
+	sockets := r.Sockets(&f.NotSeen)
+	wanted := r.wanted(want, sockets)
+	f.Sockets = slices.DeleteFunc(sockets, func(s doctor.Socket) bool { return !want.socket(&s, wanted) })
+	r.processes(f, wanted, known)
+	return f
+}
+
+// socket: those of nobody are the kernel's own.
+func (w *Want) socket(s *doctor.Socket, wanted map[int]bool) bool {
+	return w.All() || w.Ends(&s.Ends) || slices.ContainsFunc(s.PIDs, func(pid int) bool { return wanted[pid] })
+}
+
+// wanted maps the processes to look at to whether they were asked about by name.
+func (r *Reader) wanted(want *Want, sockets []doctor.Socket) map[int]bool {
+	found := map[int]bool{}
+	for i := range sockets {
+		s := &sockets[i]
+		for _, pid := range s.PIDs {
+			if want.All() {
+				found[pid] = false
+			} else if want.Ends(&s.Ends) {
+				found[pid] = true
+			}
+		}
+	}
+	for _, pid := range r.pids() {
+		if len(want.PIDs)+len(want.Comms) > 0 && want.Process(pid, r.Comm(pid)) {
+			found[pid] = true
+		}
+	}
+	return found
+}
+
+// processes keeps those with TLS in them, those asked about, and those known before.
+func (r *Reader) processes(f *doctor.Facts, wanted map[int]bool, known map[int]doctor.Process) {
+	denied := 0
+	for pid, named := range wanted {
+		if _, before := known[pid]; before {
+			continue
+		}
+		p, err := r.Process(pid, true)
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			denied++
+		case err != nil: // it is gone, or a kernel thread
+			continue
+		}
+		if p.Named = named; named || len(p.Libraries) > 0 {
+			f.Processes = append(f.Processes, p)
+		}
+	}
+	for _, p := range known {
+		f.Processes = append(f.Processes, p)
+	}
+	if denied > 0 {
+		f.NotSeen = append(f.NotSeen, fmt.Sprintf("libraries and configuration of %d processes of others: run as root", denied))
+	}
+	slices.SortFunc(f.Processes, func(a, b doctor.Process) int { return cmp.Compare(a.PID, b.PID) })
+}

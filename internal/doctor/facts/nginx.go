@@ -1,0 +1,261 @@
+package facts
+
+import (
+	"cmp"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ktlstop/ktlstop/internal/doctor"
+)
+
+// nginx reads the configuration that the command line names, or the one that the
+// program was built for.
+func (s *scene) nginx(words []string) {
+	file := s.p.Server.File
+	if named := option(words, "-c"); named != nil {
+		file = named[len(named)-1]
+	}
+	if file == "" {
+		s.p.Server.Unread = "neither the command line nor the program names it"
+		return
+	}
+	if prefix := option(words, "-p"); prefix != nil && !path.IsAbs(file) {
+		file = path.Join(prefix[len(prefix)-1], file)
+	}
+	s.p.Server.File = s.fromCwd(file)
+	p := nginxParser{scene: s, dir: path.Dir(s.p.Server.File)}
+	all, err := p.file(s.p.Server.File)
+	if err != nil {
+		s.p.Server.Unread = reason(err)
+		return
+	}
+	judgeNginx(all, s.p.Server)
+}
+
+// directive is one of nginx's: words, and a block where it has one.
+type directive struct {
+	words []string
+	block []directive
+}
+
+func (d *directive) is(words ...string) bool {
+	return len(d.words) >= len(words) && slices.Equal(d.words[:len(words)], words)
+}
+
+const maxNginxFiles = 500
+
+type nginxParser struct {
+	*scene
+	dir   string // includes are relative to it
+	files int
+}
+
+func (p *nginxParser) file(name string) ([]directive, error) {
+	if p.files++; p.files > maxNginxFiles {
+		return nil, nil // files that include each other
+	}
+	b, err := readFile(p.inside(name))
+	if err != nil {
+		return nil, err
+	}
+	t := tokens{text: string(b)}
+	return p.block(&t), nil
+}
+
+// block reads directives to the end of the block, or of the file.
+func (p *nginxParser) block(t *tokens) (all []directive) {
+	var d directive
+	for {
+		word, kind := t.next()
+		switch kind {
+		case tokenWord:
+			d.words = append(d.words, word)
+			continue
+		case tokenOpen:
+			d.block = p.block(t)
+		case tokenClose, tokenEnd:
+			return all
+		}
+		if d.is("include") && len(d.words) == 2 {
+			all = append(all, p.include(d.words[1])...)
+		} else if len(d.words) > 0 {
+			all = append(all, d)
+		}
+		d = directive{}
+	}
+}
+
+func (p *nginxParser) include(name string) (all []directive) {
+	if !path.IsAbs(name) {
+		name = path.Join(p.dir, name)
+	}
+	for _, file := range p.glob(name) {
+		part, _ := p.file(file) // what cannot be read says nothing
+		all = append(all, part...)
+	}
+	return all
+}
+
+type tokenKind uint8
+
+const (
+	tokenWord tokenKind = iota
+	tokenSemicolon
+	tokenOpen
+	tokenClose
+	tokenEnd
+)
+
+// tokens splits nginx's configuration.
+type tokens struct {
+	text  string
+	depth int
+}
+
+func (t *tokens) next() (string, tokenKind) {
+	t.text = strings.TrimLeft(t.text, " \t\r\n")
+	for strings.HasPrefix(t.text, "#") {
+		_, t.text, _ = strings.Cut(t.text, "\n")
+		t.text = strings.TrimLeft(t.text, " \t\r\n")
+	}
+	if t.text == "" {
+		return "", tokenEnd
+	}
+	switch c := t.text[0]; c {
+	case ';':
+		t.text = t.text[1:]
+		return "", tokenSemicolon
+	case '{':
+		t.text = t.text[1:]
+		if t.depth++; t.depth > 100 { // deeper than nginx's own contexts: garbage
+			t.text = ""
+			return "", tokenEnd
+		}
+		return "", tokenOpen
+	case '}':
+		t.text = t.text[1:]
+		t.depth--
+		return "", tokenClose
+	case '"', '\'':
+		word, rest, _ := strings.Cut(t.text[1:], string(c))
+		t.text = rest
+		return word, tokenWord
+	}
+	end := strings.IndexAny(t.text, " \t\r\n;{}")
+	if end < 0 {
+		end = len(t.text)
+	}
+	word := t.text[:end]
+	t.text = t.text[end:]
+	return word, tokenWord
+}
+
+// inherited is what a level of nginx's configuration passes on to those within.
+type inherited struct {
+	ktls, sendfile, http2 doctor.Tri
+	chunk                 int
+}
+
+// judgeNginx looks at each server with TLS.
+func judgeNginx(all []directive, s *doctor.Server) {
+	var with, without int
+	for _, top := range all {
+		if !top.is("http") && !top.is("stream") && !top.is("mail") {
+			continue
+		}
+		level := inherited{sendfile: doctor.No}.take(top.block)
+		for _, server := range top.block {
+			if !server.is("server") || !hasTLS(server.block) {
+				continue
+			}
+			own := level.take(server.block)
+			s.TLS = true
+			if own.ktls == doctor.Yes {
+				with++
+			} else {
+				without++
+			}
+			if top.is("http") {
+				s.Sendfile = max(s.Sendfile, own.sendfile, sendfileBelow(server.block))
+				s.HTTP2 = s.HTTP2 || own.http2 == doctor.Yes
+				s.ChunkSize = max(s.ChunkSize, own.chunk)
+			}
+		}
+	}
+	if with > 0 {
+		s.KTLS, s.Partly = doctor.Yes, without > 0
+	}
+}
+
+// take is a level with what it says itself. ssl_conf_command is passed on only where the
+// level has none.
+func (i inherited) take(block []directive) inherited {
+	own := doctor.Unsaid
+	for _, d := range block {
+		switch {
+		case d.is("ssl_conf_command", "Options") && len(d.words) == 3:
+			own = max(own, ktlsOption(d.words[2]))
+		case d.is("ssl_conf_command"):
+			own = max(own, doctor.No)
+		case d.is("sendfile") && len(d.words) == 2:
+			i.sendfile = onOff(d.words[1])
+		case d.is("http2", "on"), d.is("listen") && slices.Contains(d.words, "http2"):
+			i.http2 = doctor.Yes
+		case d.is("http2_chunk_size") && len(d.words) == 2:
+			i.chunk = size(d.words[1])
+		}
+	}
+	i.ktls = cmp.Or(own, i.ktls)
+	return i
+}
+
+func ktlsOption(value string) doctor.Tri {
+	for _, o := range strings.Split(value, ",") {
+		if strings.EqualFold(strings.TrimSpace(o), "KTLS") {
+			return doctor.Yes
+		}
+	}
+	return doctor.No
+}
+
+func onOff(word string) doctor.Tri {
+	if word == "on" {
+		return doctor.Yes
+	}
+	return doctor.No
+}
+
+// size is as 8k or 1m.
+func size(word string) int {
+	unit := 1
+	switch {
+	case strings.HasSuffix(word, "k"), strings.HasSuffix(word, "K"):
+		unit = 1 << 10
+	case strings.HasSuffix(word, "m"), strings.HasSuffix(word, "M"):
+		unit = 1 << 20
+	}
+	n, err := strconv.Atoi(strings.TrimRight(word, "kKmM"))
+	if err != nil || n < 0 || n > 1<<30 {
+		return 0
+	}
+	return n * unit
+}
+
+// sendfileBelow: a location may say otherwise.
+func sendfileBelow(block []directive) (is doctor.Tri) {
+	for _, d := range block {
+		if d.is("sendfile", "on") {
+			is = doctor.Yes
+		}
+		is = max(is, sendfileBelow(d.block))
+	}
+	return is
+}
+
+func hasTLS(block []directive) bool {
+	return slices.ContainsFunc(block, func(d directive) bool {
+		return d.is("listen") && slices.Contains(d.words, "ssl") || d.is("ssl", "on")
+	})
+}

@@ -1,0 +1,37 @@
+package facts
+
+import (
+	"net"
+
+	"github.com/safchain/ethtool"
+
+	"github.com/ktlstop/ktlstop/internal/doctor"
+)
+
+// NICs are the network interfaces of this process's namespace that say what they can
+// seal and open.
+func NICs(notSeen *[]string) (found []doctor.NIC) {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		*notSeen = append(*notSeen, "network interfaces: "+err.Error())
+		return nil
+	}
+	tool, err := ethtool.NewEthtool()
+	if err != nil {
+		*notSeen = append(*notSeen, "features of network cards: "+err.Error())
+		return nil
+	}
+	defer tool.Close()
+	for _, i := range interfaces {
+		features, err := tool.FeaturesWithState(i.Name)
+		if err != nil || i.Flags&net.FlagLoopback != 0 {
+			continue // it has none
+		}
+		tx, rx := features["tls-hw-tx-offload"], features["tls-hw-rx-offload"]
+		found = append(found, doctor.NIC{Name: i.Name, TX: tx.Active, RX: rx.Active, FixedTX: fixed(tx), FixedRX: fixed(rx)})
+	}
+	return found
+}
+
+// fixed as ethtool has it: what cannot be had, or cannot be changed.
+func fixed(s ethtool.FeatureState) bool { return !s.Available || s.NeverChanged }

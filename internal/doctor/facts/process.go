@@ -1,0 +1,237 @@
+package facts
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ktlstop/ktlstop/internal/doctor"
+)
+
+// Reader looks at processes, and remembers what their files say.
+type Reader struct {
+	Root
+	files map[fileID]traits
+}
+
+// NewReader reads below root.
+func NewReader(root Root) *Reader { return &Reader{root, map[fileID]traits{}} }
+
+// PIDs are the processes that there are, in order.
+func (r Root) PIDs() []int { return slices.Sorted(slices.Values(r.pids())) }
+
+// Comm is a process's name, "" if it is gone.
+func (r Root) Comm(pid int) string { return r.word("proc", strconv.Itoa(pid), "comm") }
+
+// Process looks at one. With deep, its program is searched for a library that is a part
+// of it, which reads the whole file. An error is that it is gone, or is somebody
+// else's.
+func (r *Reader) Process(pid int, deep bool) (doctor.Process, error) {
+	id := strconv.Itoa(pid)
+	p := doctor.Process{PID: pid, Comm: r.word("proc", id, "comm"), NetNS: r.nsInode(id, "net"), Libraries: []doctor.Library{}}
+	if p.Comm == "" && !r.exists("proc", id) {
+		return p, fs.ErrNotExist
+	}
+	status := r.status(id)
+	p.MayLoad = r.mayLoad(id, status)
+	p.Seccomp = status["Seccomp"] == "2"
+	exe, err := os.Readlink(r.path("proc", id, "exe"))
+	if err != nil {
+		return p, err
+	}
+	p.Exe = exe
+	b, err := readFile(r.path("proc", id, "maps"))
+	if errors.Is(err, fs.ErrPermission) {
+		return p, err
+	}
+	s := scene{r, id, &p, r.environ(id)}
+	s.mapped(b)
+	if deep && len(p.Libraries) == 0 || isServer(p.Exe) {
+		s.program()
+	}
+	s.settings(status["PPid"])
+	return p, nil
+}
+
+func (r Root) status(pid string) map[string]string {
+	found := map[string]string{}
+	lines(r.read("proc", pid, "status"), func(l string) {
+		name, value, _ := strings.Cut(l, ":")
+		found[name] = strings.TrimSpace(value)
+	})
+	return found
+}
+
+func (r Root) environ(pid string) map[string]string {
+	found := map[string]string{}
+	for _, v := range strings.Split(string(r.read("proc", pid, "environ")), "\x00") {
+		if name, value, ok := strings.Cut(v, "="); ok {
+			found[name] = value
+		}
+	}
+	return found
+}
+
+// scene is a process that is being looked at.
+type scene struct {
+	*Reader
+	pid string
+	p   *doctor.Process
+	env map[string]string
+}
+
+// inside is a path as the process sees it: it may have another root.
+func (s *scene) inside(file string) string { return s.path("proc", s.pid, "root", file) }
+
+// open is where to read a file that the process has mapped: its root's, or what stands
+// behind the link exe.
+func (s *scene) open(file string) string {
+	if file == s.p.Exe {
+		return s.path("proc", s.pid, "exe")
+	}
+	return s.inside(file)
+}
+
+// mapped finds libraries by the names of the files that are mapped.
+func (s *scene) mapped(maps []byte) {
+	seen := map[string]bool{}
+	lines(maps, func(l string) {
+		i := strings.IndexByte(l, '/')
+		if i < 0 {
+			return
+		}
+		file := strings.TrimSuffix(l[i:], " (deleted)")
+		if !seen[file] {
+			seen[file] = true
+			s.library(file)
+		}
+	})
+	s.cryptoVersion(seen)
+}
+
+func (s *scene) library(file string) {
+	base := path.Base(file)
+	switch {
+	case strings.HasPrefix(base, "libssl.so") || strings.HasPrefix(base, "libssl-"): // Python's wheels: libssl-1a2b3c.so.3
+		s.add(doctor.Library{Name: doctor.OpenSSL, File: file})
+	case strings.HasPrefix(base, "libgnutls.so") || strings.HasPrefix(base, "libgnutls-"):
+		t := s.traitsOf(s.open(file))
+		s.add(doctor.Library{Name: doctor.GnuTLS, File: file, Version: t.gnutls, KTLS: t.gnutlsKTLS()})
+	case base == "libjvm.so":
+		s.add(doctor.Library{Name: doctor.Java, File: file, Version: s.javaVersion(file)})
+	}
+}
+
+func (s *scene) add(l doctor.Library) {
+	for _, have := range s.p.Libraries {
+		if have.Name == l.Name {
+			return
+		}
+	}
+	s.p.Libraries = append(s.p.Libraries, l)
+}
+
+// cryptoVersion: libssl does not say which version it is, libcrypto beside it does.
+// A BoringSSL may go by the same name.
+func (s *scene) cryptoVersion(files map[string]bool) {
+	for i := range s.p.Libraries {
+		l := &s.p.Libraries[i]
+		if l.Name != doctor.OpenSSL {
+			continue
+		}
+		for file := range files {
+			if base := path.Base(file); strings.HasPrefix(base, "libcrypto.so") || strings.HasPrefix(base, "libcrypto-") {
+				t := s.traitsOf(s.open(file))
+				l.Version = t.openssl
+				s.opensslDir(t.opensslDir)
+				if t.openssl == "" && t.boringssl {
+					l.Name = doctor.BoringSSL
+				}
+			}
+		}
+	}
+}
+
+// javaVersion stands in a file beside lib (JEP 220).
+func (s *scene) javaVersion(jvm string) (version string) {
+	home := path.Dir(path.Dir(path.Dir(jvm)))
+	b, _ := readFile(s.inside(path.Join(home, "release")))
+	lines(b, func(l string) {
+		if v, ok := strings.CutPrefix(l, "JAVA_VERSION="); ok {
+			version = strings.Trim(v, `"`)
+		}
+	})
+	return version
+}
+
+// program looks for a library in the program itself.
+func (s *scene) program() {
+	file := s.path("proc", s.pid, "exe")
+	t := s.traitsOf(file)
+	if isServer(s.p.Exe) && (t.nginx != "" || t.haproxy != "") {
+		s.p.Server = &doctor.Server{Product: "nginx", Version: t.nginx}
+		if path.Base(s.p.Exe) == "haproxy" {
+			s.p.Server = &doctor.Server{Product: "HAProxy", Version: t.haproxy, Built: t.haproxyKTLS}
+		}
+		s.p.Server.File = t.nginxConf
+	}
+	if len(s.p.Libraries) > 0 {
+		return
+	}
+	static := func(name, version string) {
+		s.add(doctor.Library{Name: name, Version: version, File: s.p.Exe, Static: true})
+	}
+	switch {
+	case t.goTLS:
+		static(doctor.GoTLS, t.goVersion)
+		s.p.Own = t.goKTLS
+	case t.rustls != "":
+		static(doctor.Rustls, t.rustls)
+	case t.awslc:
+		static(doctor.AWSLC, "")
+	case t.openssl != "" && t.sslInside:
+		static(doctor.OpenSSL, t.openssl)
+	case t.boringssl:
+		static(doctor.BoringSSL, "")
+	case t.gnutls != "":
+		s.add(doctor.Library{Name: doctor.GnuTLS, Version: t.gnutls, File: s.p.Exe, Static: true, KTLS: t.gnutlsKTLS()})
+	}
+}
+
+func isServer(exe string) bool {
+	base := path.Base(strings.TrimSuffix(exe, " (deleted)"))
+	return base == "nginx" || base == "haproxy"
+}
+
+// settings reads what configures the libraries and the server.
+func (s *scene) settings(parent string) {
+	if l := s.p.Library(doctor.OpenSSL); l != nil && !l.Static && s.p.OpenSSL == nil {
+		s.opensslDir("")
+	}
+	if l := s.p.Library(doctor.GnuTLS); l != nil {
+		s.p.GnuTLS = s.gnutls()
+	}
+	if s.p.Server == nil {
+		return
+	}
+	words := s.commandLine(s.pid)
+	if s.p.Server.Product == "nginx" {
+		if strings.HasPrefix(strings.Join(words, " "), "nginx: worker") {
+			words = s.commandLine(parent)
+		}
+		s.nginx(words)
+		return
+	}
+	s.haproxy(words)
+}
+
+// commandLine splits at spaces too: programs that show a title write it over their
+// words.
+func (s *scene) commandLine(pid string) []string {
+	b := s.read("proc", pid, "cmdline")
+	return strings.FieldsFunc(string(b[:min(len(b), 64<<10)]), func(r rune) bool { return r == 0 || r == ' ' })
+}

@@ -1,0 +1,186 @@
+package facts
+
+import (
+	"bytes"
+	"debug/buildinfo"
+	"errors"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/internal/doctor"
+)
+
+// traits are what the bytes of a program or a library say.
+type traits struct {
+	openssl, opensslDir string
+	sslInside           bool // the part that speaks TLS, not crypto alone
+	gnutls              string
+	gnutlsULP           bool
+	boringssl, awslc    bool
+	rustls              string
+	goTLS, goKTLS       bool
+	goVersion           string
+	nginx, nginxConf    string
+	haproxy             string
+	haproxyKTLS         doctor.Tri
+}
+
+// gnutlsKTLS: the error of a refused TCP_ULP is in a library that asks for it.
+func (t *traits) gnutlsKTLS() doctor.Tri {
+	switch {
+	case t.gnutls == "":
+		return doctor.Unsaid
+	case t.gnutlsULP:
+		return doctor.Yes
+	}
+	return doctor.No
+}
+
+// fileID tells a file from others, and from itself after a change.
+type fileID struct {
+	dev, ino     uint64
+	size, change int64
+}
+
+// maxProgram is how much of a program is searched.
+const maxProgram = 512 << 20
+
+// traitsOf searches a file once; what cannot be read has none.
+func (r *Reader) traitsOf(file string) traits {
+	f, err := os.Open(file)
+	if err != nil {
+		return traits{}
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return traits{}
+	}
+	id := fileID{st.Dev, st.Ino, st.Size, st.Mtim.Nano()}
+	t, known := r.files[id]
+	if !known {
+		t = search(io.LimitReader(f, maxProgram))
+		if t.goTLS {
+			t.build(f)
+		}
+		r.files[id] = t
+	}
+	return t
+}
+
+// build reads which modules a Go program is made of.
+func (t *traits) build(f *os.File) {
+	info, err := buildinfo.Read(f)
+	if err != nil {
+		return
+	}
+	t.goVersion = strings.TrimPrefix(info.GoVersion, "go")
+	t.goKTLS = strings.Contains(info.Main.Path, "ktls")
+	for _, d := range info.Deps {
+		t.goKTLS = t.goKTLS || strings.Contains(d.Path, "ktls")
+	}
+}
+
+// mark is a text in a file, and what follows from it. after is what is read behind it.
+type mark struct {
+	text string
+	take func(t *traits, after string)
+}
+
+var (
+	versionText = regexp.MustCompile(`^[0-9]+\.[0-9]+[0-9A-Za-z.+~-]*`)
+	dateBehind  = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+~-]* +[0-9]{1,2} [A-Z][a-z]{2} [0-9]{4}`)
+	rustlsPath  = regexp.MustCompile(`^([0-9]+\.[0-9]+\.[0-9]+)/src/`)
+)
+
+func version(s string) string { return versionText.FindString(s) }
+
+// until is s up to a byte, "" if that is not there.
+func until(s string, end string) string {
+	s, _, found := strings.Cut(s, end)
+	if !found {
+		return ""
+	}
+	return s
+}
+
+var marks = []mark{
+	{"OpenSSL ", func(t *traits, s string) { // as "OpenSSL 3.0.22 4 Nov 2026"
+		if t.openssl == "" && dateBehind.MatchString(s) {
+			t.openssl = version(s)
+		}
+	}},
+	{"OPENSSLDIR: \"", func(t *traits, s string) { t.opensslDir = until(s, `"`) }},
+	{"ssl/statem/", func(t *traits, _ string) { t.sslInside = true }}, // of its own source, in errors
+	{"Enabled GnuTLS ", func(t *traits, s string) { t.gnutls = version(s) }},
+	{"Unable to set TCP_ULP for", func(t *traits, _ string) { t.gnutlsULP = true }},
+	{"(compatible; BoringSSL", func(t *traits, _ string) { t.boringssl = true }}, // what OpenSSL_version says
+	{"boringssl/src/ssl/", func(t *traits, _ string) { t.boringssl = true }},
+	{"(compatible; AWS-LC", func(t *traits, _ string) { t.awslc = true }},
+	{"/rustls-", func(t *traits, s string) {
+		if m := rustlsPath.FindStringSubmatch(s); m != nil {
+			t.rustls = m[1]
+		}
+	}},
+	{"crypto/tls.(*Conn).", func(t *traits, _ string) { t.goTLS = true }},
+	{"nginx/", func(t *traits, s string) {
+		if v := version(s); t.nginx == "" && strings.Count(v, ".") == 2 {
+			t.nginx = v
+		}
+	}},
+	{"--conf-path=", func(t *traits, s string) {
+		if i := strings.IndexAny(s, " '\x00"); i > 0 {
+			t.nginxConf = s[:i]
+		}
+	}},
+	{"HAProxy version ", func(t *traits, s string) { t.haproxy = version(s) }},
+	{"+EPOLL", func(t *traits, s string) { // its list of features, as "+EPOLL -KQUEUE +KTLS"
+		switch {
+		case strings.Contains(s, " +KTLS"):
+			t.haproxyKTLS = doctor.Yes
+		case strings.Contains(s, "-KQUEUE") || strings.Contains(s, " +"):
+			t.haproxyKTLS = doctor.No
+		}
+	}},
+}
+
+const (
+	chunk   = 1 << 20
+	overlap = 2 << 10 // as much as a mark and what is behind it
+)
+
+// search reads all marks of a file.
+func search(r io.Reader) (t traits) {
+	buf := make([]byte, 0, chunk+overlap)
+	for {
+		n, err := io.ReadFull(r, buf[len(buf):len(buf)+chunk])
+		buf = buf[:len(buf)+n]
+		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		for i := range marks {
+			marks[i].find(&t, buf, last)
+		}
+		if err != nil {
+			return t
+		}
+		buf = append(buf[:0], buf[len(buf)-overlap:]...)
+	}
+}
+
+// find takes each place of the mark in b; near its end only if nothing comes behind.
+func (m *mark) find(t *traits, b []byte, last bool) {
+	for off := 0; ; {
+		i := bytes.Index(b[off:], []byte(m.text))
+		if i < 0 {
+			return
+		}
+		off += i + len(m.text)
+		if !last && off+overlap/2 > len(b) {
+			return // the next piece has it whole
+		}
+		m.take(t, string(b[off:min(len(b), off+overlap/2)]))
+	}
+}

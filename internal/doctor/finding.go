@@ -1,0 +1,152 @@
+package doctor
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/ktlstop/ktlstop/internal/safe"
+)
+
+// Level is how much a finding weighs.
+type Level uint8
+
+// The levels. What is a Note changes nothing in the verdict.
+const (
+	// Note is what may matter, or what there is to know.
+	Note Level = iota
+	// Warning is what is off in part, or off by what files say.
+	Warning
+	// Error is what was seen to fail.
+	Error
+)
+
+var levels = [...]string{"note", "warning", "error"}
+
+// String returns the level in one word.
+func (l Level) String() string { return levels[int(l)%len(levels)] }
+
+// MarshalText implements encoding.TextMarshaler.
+func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// Finding is something that is off, or that there is to know.
+type Finding struct {
+	ID    string `json:"id"`
+	Level Level  `json:"level"`
+	// Of whom: the host, where PID is 0.
+	PID  int    `json:"pid,omitempty"`
+	Comm string `json:"comm,omitempty"`
+	// Processes is how many of that name it is about, PID being the first.
+	Processes int `json:"processes,omitempty"`
+	// Connection is the first that it is about, of Connections; nil for none.
+	Connection  *Ends `json:"connection,omitempty"`
+	Connections int   `json:"connections,omitempty"`
+	// Says is what is so, Do what to do about it: a line each.
+	Says string `json:"says"`
+	Do   string `json:"do"`
+}
+
+// Subject names whom a finding is about.
+func (f *Finding) Subject() string {
+	if f.PID == 0 {
+		return cmp.Or(safe.String(f.Comm), "host")
+	}
+	return fmt.Sprintf("%s[%d]", safe.String(f.Comm), f.PID)
+}
+
+// Report is all that there is to say.
+type Report struct {
+	Facts       *Facts
+	Findings    []Finding
+	Connections []*Connection
+}
+
+// Well says whether nothing is off. Notes do not count.
+func (r *Report) Well() bool {
+	return !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Level > Note })
+}
+
+// Examine applies the rules to the facts.
+func Examine(f *Facts) *Report {
+	e := examiner{Report{Facts: f, Connections: join(f)}}
+	for _, c := range e.Connections {
+		e.connection(c)
+	}
+	for i := range f.Processes {
+		e.process(&f.Processes[i])
+	}
+	for i := range Rules {
+		if Rules[i].host != nil {
+			e.add(&Rules[i], Rules[i].host(f), Finding{})
+		}
+	}
+	slices.SortStableFunc(e.Findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(b.Level, a.Level), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Comm, b.Comm), cmp.Compare(a.PID, b.PID))
+	})
+	return &e.Report
+}
+
+type examiner struct{ Report }
+
+// connection tells the first rule that holds, in their order, which is that of truth,
+// and beside it those that come on top.
+func (e *examiner) connection(c *Connection) {
+	told := false
+	for i := range Rules {
+		r := &Rules[i]
+		if r.connection == nil || told && !r.besides {
+			continue
+		}
+		w := r.connection(e.Facts, c)
+		if w == nil {
+			continue
+		}
+		told = told || !r.besides
+		c.Why = append(c.Why, r.ID)
+		e.add(r, w, Finding{PID: c.PID, Comm: c.Comm, Connection: &c.Ends, Connections: 1})
+	}
+}
+
+func (e *examiner) process(p *Process) {
+	for i := range Rules {
+		if r := &Rules[i]; r.process != nil {
+			e.add(r, r.process(e.Facts, p), Finding{PID: p.PID, Comm: p.Comm})
+		}
+	}
+}
+
+// add completes a finding. What is the same of several connections of a process, or of
+// several processes of a name, is told once; and what a connection was seen to suffer
+// from, files need not say again.
+func (e *examiner) add(r *Rule, w *words, f Finding) {
+	if w == nil {
+		return
+	}
+	f.ID, f.Level, f.Says, f.Do = r.ID, w.level, w.says, w.do
+	for i := range e.Findings {
+		if e.Findings[i].takes(&f) {
+			return
+		}
+	}
+	e.Findings = append(e.Findings, f)
+}
+
+// takes says whether f tells what g would, and counts it.
+func (f *Finding) takes(g *Finding) bool {
+	switch {
+	case f.ID != g.ID || f.Comm != g.Comm:
+		return false
+	case g.Connection == nil && f.Connection != nil:
+		return f.PID == g.PID
+	case f.Says != g.Says || f.Level != g.Level:
+		return false
+	case g.Connection != nil:
+		if f.PID != g.PID {
+			return false
+		}
+		f.Connections++
+		return true
+	}
+	f.Processes = max(f.Processes, 1) + 1
+	return true
+}

@@ -1,0 +1,77 @@
+package doctor
+
+import "encoding/json"
+
+// reportJSON is the document of docs/schema/doctor-v1.json.
+type reportJSON struct {
+	V           int              `json:"v"`
+	Type        string           `json:"type"`
+	Well        bool             `json:"well"`
+	Watched     float64          `json:"watched_seconds"`
+	Host        *Host            `json:"host"`
+	Processes   []Process        `json:"processes"`
+	Connections []connectionJSON `json:"connections"`
+	Findings    []Finding        `json:"findings"`
+	NotSeen     []string         `json:"not_seen"`
+}
+
+type connectionJSON struct {
+	Ends
+	PID        int           `json:"pid,omitempty"`
+	Comm       string        `json:"comm,omitempty"`
+	Version    string        `json:"version,omitempty"`
+	Cipher     string        `json:"cipher,omitempty"`
+	Handshake  bool          `json:"handshake_seen"`
+	Role       string        `json:"role,omitempty"`
+	ServerName string        `json:"server_name,omitempty"`
+	ULP        string        `json:"ulp,omitempty"`
+	ULPErrno   string        `json:"ulp_errno,omitempty"`
+	TX         directionJSON `json:"tx"`
+	RX         directionJSON `json:"rx"`
+	Why        []string      `json:"why"`
+}
+
+type directionJSON struct {
+	Mode  string `json:"mode"`
+	Asked bool   `json:"asked"`
+	Errno string `json:"errno,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (r *Report) MarshalJSON() ([]byte, error) {
+	doc := reportJSON{V: 1, Type: "doctor", Well: r.Well(), Watched: r.Facts.Watched.Seconds(), Host: &r.Facts.Host,
+		Processes: r.Facts.Processes, Connections: []connectionJSON{}, Findings: r.Findings, NotSeen: r.Facts.NotSeen}
+	if doc.Findings == nil {
+		doc.Findings = []Finding{}
+	}
+	for _, c := range r.Connections {
+		doc.Connections = append(doc.Connections, c.json())
+	}
+	return json.Marshal(doc)
+}
+
+func (c *Connection) json() connectionJSON {
+	j := connectionJSON{Ends: c.Ends, PID: c.PID, Comm: c.Comm, Version: c.TLSVersion().String(), Cipher: c.CipherName(),
+		Handshake: c.Client != nil || c.Server != nil, ULP: c.ULP, TX: c.TX.json(), RX: c.RX.json(), Why: append([]string{}, c.Why...)}
+	if c.ULPErrno != 0 {
+		j.ULPErrno = errnoName(c.ULPErrno)
+	}
+	if j.Handshake {
+		j.Role = "client"
+		if c.IsServer {
+			j.Role = "server"
+		}
+	}
+	if c.Client != nil {
+		j.ServerName = c.Client.Name
+	}
+	return j
+}
+
+func (d *Direction) json() directionJSON {
+	j := directionJSON{Mode: d.Mode.String(), Asked: d.Asked}
+	if d.Errno != 0 {
+		j.Errno = errnoName(d.Errno)
+	}
+	return j
+}

@@ -1,0 +1,48 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// Rule is a conclusion. Which facts it is about is one of host, process and
+// connection, or both of the last two; each returns nil where it does not hold.
+type Rule struct {
+	// ID is what the rule is called, for ever: docs/doctor.md explains it.
+	ID string
+	// Title is what it is about.
+	Title      string
+	host       func(*Facts) *words
+	process    func(*Facts, *Process) *words
+	connection func(*Facts, *Connection) *words
+	// besides: it is told of a connection whatever else is.
+	besides bool
+}
+
+// words are what a rule says.
+type words struct {
+	level    Level
+	says, do string
+}
+
+func says(l Level, do, format string, args ...any) *words {
+	return &words{l, fmt.Sprintf(format, args...), do}
+}
+
+// Rules are all that is ever concluded. Of those about connections the first that holds
+// is told: what the kernel answered, what the handshake chose, what the process asked
+// for, what its files say.
+var Rules = slices.Concat(answerRules, handshakeRules, halfRules, libraryRules, serverRules, hostRules)
+
+// is compares an answer of the kernel.
+func is(errno uint32, want ...unix.Errno) bool { return slices.Contains(want, unix.Errno(errno)) }
+
+// errnoName is as ENOENT.
+func errnoName(errno uint32) string {
+	if name := unix.ErrnoName(unix.Errno(errno)); name != "" {
+		return name
+	}
+	return fmt.Sprintf("error %d", errno)
+}

@@ -1,0 +1,255 @@
+package doctor
+
+import (
+	"strings"
+	"time"
+)
+
+// libraryRules are about programs that did not ask, by the TLS library in them.
+var libraryRules = []Rule{
+	{ID: "KT030", Title: "Go's crypto/tls never asks for kernel TLS", process: unlessOwn(has(GoTLS)), connection: neverAsked(GoTLS)},
+	{ID: "KT031", Title: "Java's own TLS never asks for kernel TLS", process: has(Java), connection: neverAsked(Java)},
+	{ID: "KT032", Title: "rustls leaves kernel TLS to the program", process: has(Rustls), connection: neverAsked(Rustls)},
+	{ID: "KT033", Title: "BoringSSL and AWS-LC leave kernel TLS to the program", process: has(BoringSSL, AWSLC), connection: neverAsked(BoringSSL, AWSLC)},
+	{ID: "KT034", Title: "Node.js feeds OpenSSL through memory", process: nodeJS, connection: nodeNeverAsked},
+	{ID: "KT035", Title: "OpenSSL before 3.0 has no kernel TLS", process: oldOpenSSL, connection: asProcess(oldOpenSSL, Error)},
+	{ID: "KT036", Title: "OpenSSL did not ask: a BIO of the program's own, or built without kernel TLS", connection: ownBIO},
+	{ID: "KT037", Title: "OpenSSL's option is off", process: optionOff, connection: optionOffHere},
+	{ID: "KT038", Title: "GnuTLS was built without kernel TLS", process: gnutlsWithout, connection: asProcess(gnutlsWithout, Error)},
+	{ID: "KT039", Title: "GnuTLS's configuration does not switch kernel TLS on", process: gnutlsOff, connection: asProcess(gnutlsOff, Error)},
+	{ID: "KT044", Title: "TLS was prepared, and no key was set", connection: noKey},
+	{ID: "KT045", Title: "the program did not ask", connection: didNotAsk},
+	{ID: "KT046", Title: "a seccomp filter may refuse the question", connection: seccomp, besides: true},
+}
+
+// handed is how long after the ServerHello a program has surely handed a connection
+// over, if it does so: what is left of the handshake takes a round trip or two.
+const handed = 500 * time.Millisecond
+
+// unasked: the handshake was seen, is over, and nothing was asked since.
+func (c *Connection) unasked() bool {
+	return c.off() && c.Server != nil && c.Silent >= handed && !c.ULPAsked && !c.TX.Asked && !c.RX.Asked && c.ULP == ""
+}
+
+// prepared: OpenSSL's sockets get the upper layer protocol whatever its option says, and
+// keys only with it.
+func (c *Connection) prepared() bool {
+	return c.off() && c.ULP == "tls" && !c.TX.Asked && !c.RX.Asked && (c.Server == nil || c.Silent >= handed)
+}
+
+var advice = map[string]string{
+	GoTLS:     "give it a library that hands keys to the kernel (pkg/ktls of this project), or put a proxy with kernel TLS before it; golang/go#44506 is the proposal",
+	Java:      "put a proxy with kernel TLS before it, or use a TLS library of its own (netty-tcnative with an OpenSSL that asks)",
+	Rustls:    "let the program use the crate ktls, which takes a connection over from rustls",
+	BoringSSL: "put a proxy with kernel TLS before it; of Envoy envoyproxy/envoy#23968 is the request",
+	AWSLC:     "let the program export the keys (HAProxy 3.3 and later do so with AWS-LC), or put a proxy with kernel TLS before it",
+}
+
+// weight: what files say is a warning of a process that somebody asked about. Of another
+// that has the library it is not known whether it uses TLS.
+func (p *Process) weight() Level {
+	if p.Named {
+		return Warning
+	}
+	return Note
+}
+
+func has(names ...string) func(*Facts, *Process) *words {
+	return func(_ *Facts, p *Process) *words {
+		for _, name := range names {
+			if l := p.Library(name); l != nil {
+				return says(p.weight(), advice[name], "never asks for kernel TLS: its TLS is that of %s", l.title())
+			}
+		}
+		return nil
+	}
+}
+
+// title is the library's name and version.
+func (l *Library) title() string {
+	if l.Version == "" {
+		return l.Name
+	}
+	return l.Name + " " + l.Version
+}
+
+func unlessOwn(rule func(*Facts, *Process) *words) func(*Facts, *Process) *words {
+	return func(f *Facts, p *Process) *words {
+		if p.Own {
+			return nil
+		}
+		return rule(f, p)
+	}
+}
+
+func neverAsked(names ...string) func(*Facts, *Connection) *words {
+	return func(_ *Facts, c *Connection) *words {
+		if !c.unasked() {
+			return nil
+		}
+		for _, name := range names {
+			if l := c.Process.Library(name); l != nil && c.Process.only() {
+				return says(Error, advice[name], "%s: never asked for: %s does not", c.what(), l.title())
+			}
+		}
+		return nil
+	}
+}
+
+// only: it has one TLS library, so that its handshakes are that one's.
+func (p *Process) only() bool { return p != nil && len(p.Libraries) == 1 }
+
+// asProcess says of a connection that asked for nothing what is so of its process.
+func asProcess(rule func(*Facts, *Process) *words, l Level) func(*Facts, *Connection) *words {
+	return func(f *Facts, c *Connection) *words {
+		if !c.unasked() || !c.Process.only() {
+			return nil
+		}
+		w := rule(f, c.Process)
+		if w == nil {
+			return nil
+		}
+		return says(l, w.do, "%s: never asked for: %s", c.what(), w.says)
+	}
+}
+
+const nodeAdvice = "put a proxy with kernel TLS before it"
+
+func (p *Process) isNode() bool {
+	l := p.Library(OpenSSL)
+	return l != nil && l.Static && (strings.HasSuffix(p.Exe, "/node") || strings.HasSuffix(p.Exe, "/nodejs"))
+}
+
+func nodeJS(_ *Facts, p *Process) *words {
+	if !p.isNode() {
+		return nil
+	}
+	return says(p.weight(), nodeAdvice, "never asks for kernel TLS: Node.js reads and writes the sockets itself, and OpenSSL sees memory")
+}
+
+func nodeNeverAsked(f *Facts, c *Connection) *words {
+	if c.Process == nil {
+		return nil
+	}
+	return asProcess(nodeJS, Error)(f, c)
+}
+
+func oldOpenSSL(_ *Facts, p *Process) *words {
+	l := p.Library(OpenSSL)
+	if l == nil || l.Version == "" || atLeast(l.Version, 3, 0) {
+		return nil
+	}
+	return says(p.weight(), "use OpenSSL 3.0 or later", "OpenSSL %s has no kernel TLS, which came with 3.0", l.Version)
+}
+
+func ownBIO(_ *Facts, c *Connection) *words {
+	l := c.Process.Library(OpenSSL)
+	if !c.unasked() || l == nil || !c.Process.only() || c.Process.isNode() {
+		return nil
+	}
+	return says(Error, "let the program give OpenSSL the socket (SSL_set_fd, BIO_s_socket); Python: ssl.SSLSocket and not asyncio or MemoryBIO; or see whether OpenSSL was configured with enable-ktls",
+		"%s: never asked for: OpenSSL prepares each socket that it has been given, and not this one. The program reads and writes it itself (memory BIO, BIO of its own), or this OpenSSL was built without enable-ktls", c.what())
+}
+
+// option says where kernel TLS of a process's OpenSSL is switched on, and what the
+// files say.
+func (p *Process) option() (state Tri, where, do string) {
+	const cnf = "[openssl_init] ssl_conf = s, [s] system_default = d, [d] Options = KTLS"
+	var at string
+	if p.OpenSSL != nil {
+		state, at = p.OpenSSL.KTLS, p.OpenSSL.File
+		if p.OpenSSL.Unread != "" {
+			at += " (not read: " + p.OpenSSL.Unread + ")"
+		}
+	}
+	where, do = at, "in "+at+": "+cnf+"; or SSL_OP_ENABLE_KTLS in the program"
+	if p.Server == nil {
+		return state, where, do
+	}
+	where = p.Server.File + ", " + at
+	switch p.Server.Product {
+	case "nginx":
+		do = "ssl_conf_command Options KTLS; in " + p.Server.File + " (http or server), and nginx -s reload"
+	case "HAProxy":
+		do = "ktls on at each bind and server with ssl in " + p.Server.File
+	}
+	return max(state, p.Server.KTLS), where, do
+}
+
+func optionOff(_ *Facts, p *Process) *words {
+	l := p.Library(OpenSSL)
+	if l == nil || l.Static && p.Server == nil || l.Version != "" && !atLeast(l.Version, 3, 0) || p.isNode() {
+		return nil
+	}
+	if p.Server != nil { // serverRules
+		return nil
+	}
+	state, where, do := p.option()
+	if state == Yes || p.OpenSSL == nil {
+		return nil
+	}
+	return says(p.weight(), do, "OpenSSL's option KTLS is off, unless the program sets it: %s does not switch it on", where)
+}
+
+func optionOffHere(_ *Facts, c *Connection) *words {
+	if !c.prepared() || c.Process.Library(OpenSSL) == nil || !c.Process.only() {
+		return nil
+	}
+	state, where, do := c.Process.option()
+	if state == Yes {
+		return nil
+	}
+	const means = "OpenSSL prepared the socket and set no key, and %s does not switch its option KTLS on"
+	if c.Server == nil { // the cipher may be to blame as well
+		return says(Warning, do, "%s: "+means+" (or the handshake chose what the kernel has not: --watch tells)", c.what(), where)
+	}
+	return says(Error, do, "%s: never asked for: the option is off: "+means, c.what(), where)
+}
+
+func gnutlsWithout(_ *Facts, p *Process) *words {
+	l := p.Library(GnuTLS)
+	if l == nil || l.KTLS != No {
+		return nil
+	}
+	return says(p.weight(), "use a GnuTLS that was configured with --enable-ktls (Debian's is not), or another library",
+		"%s was built without kernel TLS", l.title())
+}
+
+func gnutlsOff(_ *Facts, p *Process) *words {
+	l := p.Library(GnuTLS)
+	if l == nil || l.KTLS == No || p.GnuTLS == nil || p.GnuTLS.KTLS == Yes || p.GnuTLS.Unread != "" {
+		return nil
+	}
+	return says(p.weight(), "in "+p.GnuTLS.File+": [global] ktls = true", "%s does not switch kernel TLS of GnuTLS on", p.GnuTLS.File)
+}
+
+func noKey(_ *Facts, c *Connection) *words {
+	if !c.prepared() {
+		return nil
+	}
+	return says(Warning, "see the program's TLS library, and what the handshake chose (ktlstop doctor --watch 30s)",
+		"%s: the socket is prepared for kernel TLS, and no key was set", c.what())
+}
+
+func didNotAsk(_ *Facts, c *Connection) *words {
+	if !c.unasked() {
+		return nil
+	}
+	lib := "which TLS library it has is not known"
+	if c.Process != nil && len(c.Process.Libraries) > 0 {
+		var names []string
+		for i := range c.Process.Libraries {
+			names = append(names, c.Process.Libraries[i].title())
+		}
+		lib = "it has " + strings.Join(names, ", ")
+	}
+	return says(Error, "switch kernel TLS on in the program, or see whether its TLS library has it", "%s: never asked for; %s", c.what(), lib)
+}
+
+func seccomp(_ *Facts, c *Connection) *words {
+	if !c.unasked() || c.Process == nil || !c.Process.Seccomp || !c.Process.asks() {
+		return nil
+	}
+	return says(Note, "see whether the filter lets setsockopt pass: containers' default profiles do",
+		"the program has a seccomp filter, which may refuse setsockopt before the kernel's TLS code sees it; that is rare")
+}

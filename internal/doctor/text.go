@@ -1,0 +1,235 @@
+package doctor
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+
+	"github.com/ktlstop/ktlstop/internal/safe"
+)
+
+// WriteText writes the report for people: the host in a line, findings from the worst
+// on, tables of processes and connections, and what could not be looked at. width is
+// that of the terminal, 0 for what has none; addresses are never cut.
+func (r *Report) WriteText(w io.Writer, width int) error {
+	t := text{width: width}
+	t.wrap(r.Facts.Host.line(), "")
+	for i := range r.Findings {
+		t.finding(&r.Findings[i])
+	}
+	t.table("PROCESS\tLIBRARY\tCONFIGURATION", r.processRows())
+	t.table("CONNECTION\tPROCESS\tTLS\tTX\tRX\tWHY", r.connectionRows())
+	for _, n := range r.Facts.NotSeen {
+		t.wrap("not looked at: "+n, "  ")
+	}
+	t.wrap(r.verdict(), "")
+	_, err := io.WriteString(w, t.String())
+	return err
+}
+
+type text struct {
+	strings.Builder
+	width int
+}
+
+// wrap writes a paragraph; lines after the first begin with indent.
+func (t *text) wrap(s, indent string) {
+	s = safe.String(s)
+	if t.width <= 0 {
+		t.WriteString(s + "\n")
+		return
+	}
+	room := max(t.width, len(indent)+20)
+	line := ""
+	for _, word := range strings.Fields(s) {
+		switch {
+		case line == "":
+			line = word
+		case runewidth.StringWidth(line)+1+runewidth.StringWidth(word) <= room:
+			line += " " + word
+		default:
+			t.WriteString(line + "\n")
+			line = indent + word
+		}
+	}
+	t.WriteString(line + "\n")
+}
+
+func (t *text) finding(f *Finding) {
+	t.wrap(fmt.Sprintf("%s %s %s: %s%s", f.Level, f.ID, f.Subject(), f.Says, f.of()), "        ")
+	do := "        do: " + f.Do
+	if t.width <= 0 {
+		t.WriteString(safe.String(do) + "\n")
+		return
+	}
+	before := t.width
+	t.width = max(20, t.width-12)
+	var inner text
+	inner.width = t.width
+	inner.wrap(f.Do, "")
+	t.width = before
+	for i, l := range strings.Split(strings.TrimSuffix(inner.String(), "\n"), "\n") {
+		t.WriteString([]string{"        do: ", "            "}[min(i, 1)] + l + "\n")
+	}
+}
+
+// of names the connections, or says that there are more of the kind.
+func (f *Finding) of() string {
+	switch {
+	case f.Connection != nil && f.Connections > 1:
+		return fmt.Sprintf(" (%s and %d more)", f.Connection, f.Connections-1)
+	case f.Connection != nil:
+		return fmt.Sprintf(" (%s)", f.Connection)
+	case f.Processes > 1:
+		return fmt.Sprintf(" (and %d more of that name)", f.Processes-1)
+	}
+	return ""
+}
+
+// String is as 127.0.0.1:443 > 127.0.0.1:5050.
+func (e *Ends) String() string {
+	if !e.Local.IsValid() && !e.Remote.IsValid() {
+		return "not connected"
+	}
+	if e.Remote.Port() == 0 {
+		return "not connected, local " + e.Local.String()
+	}
+	return e.Local.String() + " > " + e.Remote.String()
+}
+
+// table writes rows of cells divided by tabs, of which only the last is cut.
+func (t *text) table(head string, rows []string) {
+	if len(rows) == 0 {
+		return
+	}
+	cells := [][]string{strings.Split(head, "\t")}
+	for _, row := range rows {
+		cells = append(cells, strings.Split(row, "\t"))
+	}
+	widths := make([]int, len(cells[0]))
+	for _, row := range cells {
+		for i := range row {
+			row[i] = safe.String(row[i])
+			widths[i] = max(widths[i], runewidth.StringWidth(row[i]))
+		}
+	}
+	t.WriteString("\n")
+	for _, row := range cells {
+		line := ""
+		for i, cell := range row[:len(row)-1] {
+			line += runewidth.FillRight(cell, widths[i]) + "  "
+		}
+		last := row[len(row)-1]
+		if room := t.width - runewidth.StringWidth(line); t.width > 0 {
+			last = runewidth.Truncate(last, max(room, 8), "…")
+		}
+		t.WriteString(strings.TrimRight(line+last, " ") + "\n")
+	}
+}
+
+func (r *Report) processRows() (rows []string) {
+	for i := range r.Facts.Processes {
+		p := &r.Facts.Processes[i]
+		var libraries []string
+		for j := range p.Libraries {
+			libraries = append(libraries, p.Libraries[j].title())
+		}
+		rows = append(rows, fmt.Sprintf("%s[%d]\t%s\t%s", p.Comm, p.PID, cmp.Or(strings.Join(libraries, ", "), "no TLS library found"), p.configuration()))
+	}
+	return rows
+}
+
+func (p *Process) configuration() string {
+	var parts []string
+	add := func(s *Setting) {
+		switch {
+		case s == nil:
+		case s.Unread != "":
+			parts = append(parts, fmt.Sprintf("%s (%s)", s.File, s.Unread))
+		default:
+			parts = append(parts, s.File+[...]string{"", ": ktls off", ": ktls on"}[int(s.KTLS)%3])
+		}
+	}
+	if p.Server != nil {
+		add(&p.Server.Setting)
+	}
+	add(p.OpenSSL)
+	add(p.GnuTLS)
+	return strings.Join(parts, ", ")
+}
+
+func (r *Report) connectionRows() (rows []string) {
+	for _, c := range r.Connections {
+		owner := "-"
+		if c.PID != 0 {
+			owner = fmt.Sprintf("%s[%d]", c.Comm, c.PID)
+		}
+		tls := strings.TrimSpace(c.TLSVersion().String() + " " + c.CipherName())
+		rows = append(rows, strings.Join([]string{c.Ends.String(), owner, cmp.Or(tls, "-"), c.TX.word(), c.RX.word(), cmp.Or(strings.Join(c.Why, " "), "-")}, "\t"))
+	}
+	return rows
+}
+
+// word is the mode, or the answer to who asked for it.
+func (d *Direction) word() string {
+	switch {
+	case d.On():
+		return d.Mode.String()
+	case d.Errno != 0:
+		return errnoName(d.Errno)
+	}
+	return "-"
+}
+
+func (h *Host) line() string {
+	parts := []string{"Linux " + cmp.Or(h.Kernel, "of an unknown version") + ": module tls " + h.TLS.String()}
+	for _, c := range h.Ciphers {
+		parts = append(parts, c.Name+" "+c.State.String())
+	}
+	var tx, rx uint64
+	for _, n := range h.Namespaces {
+		tx += n.Stat["TlsCurrTxSw"] + n.Stat["TlsCurrTxDevice"]
+		rx += n.Stat["TlsCurrRxSw"] + n.Stat["TlsCurrRxDevice"]
+	}
+	if h.TLS == Present {
+		parts = append(parts, "open now tx "+strconv.FormatUint(tx, 10)+", rx "+strconv.FormatUint(rx, 10))
+	}
+	for _, n := range h.NICs {
+		if n.TX || n.RX {
+			parts = append(parts, n.Name+" seals or opens by itself")
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (r *Report) verdict() string {
+	count := map[Level]int{}
+	for i := range r.Findings {
+		count[r.Findings[i].Level]++
+	}
+	var parts []string
+	for _, l := range []Level{Error, Warning, Note} {
+		if n := count[l]; n > 0 {
+			parts = append(parts, plural(n, l.String()))
+		}
+	}
+	s := cmp.Or(strings.Join(parts, ", "), "nothing to say")
+	if r.Facts.Watched > 0 {
+		s += fmt.Sprintf("; watched for %.1fs: %s", r.Facts.Watched.Seconds(), plural(len(r.Connections), "connection"))
+	}
+	if r.Well() {
+		return "nothing is off (" + s + ")"
+	}
+	return s + " (docs/doctor.md explains each)"
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
