@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strconv"
@@ -45,6 +46,7 @@ is well, 1 where something is off, 2 for a wrong command line. Without root it s
 	}
 	f := cmd.Flags()
 	f.DurationVar(&o.watch, "watch", 0, "watch handshakes and what the kernel answers for this time, as 30s")
+	f.StringVar(&o.readyFile, "ready-file", "", "create this file when the watch has begun")
 	f.StringVarP(&o.output, "output", "o", "text", "text or json (one document, see docs/doctor.md)")
 	return cmd
 }
@@ -58,8 +60,25 @@ func (o *doctorOptions) run(cmd *cobra.Command, args []string) error {
 	if err := o.there(want, reader); err != nil {
 		return err
 	}
-	report := doctor.Examine(reader.Look(want, nil))
+	var report *doctor.Report
+	err = endings.Busy(func() error { // a signal ends the watch, and the report is still to come
+		f, err := o.look(cmd.Context(), want, reader)
+		if err == nil {
+			report = doctor.Examine(f)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	return o.print(cmd.OutOrStdout(), report)
+}
+
+func (o *doctorOptions) look(ctx context.Context, want *facts.Want, r *facts.Reader) (*doctor.Facts, error) {
+	if o.watch > 0 {
+		return o.watched(ctx, want, r)
+	}
+	return r.Look(want, nil), nil
 }
 
 // check reads the command line.

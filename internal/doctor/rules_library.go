@@ -13,7 +13,7 @@ var libraryRules = []Rule{
 	{ID: "KT033", Title: "BoringSSL and AWS-LC leave kernel TLS to the program", process: has(BoringSSL, AWSLC), connection: neverAsked(BoringSSL, AWSLC)},
 	{ID: "KT034", Title: "Node.js feeds OpenSSL through memory", process: nodeJS, connection: nodeNeverAsked},
 	{ID: "KT035", Title: "OpenSSL before 3.0 has no kernel TLS", process: oldOpenSSL, connection: asProcess(oldOpenSSL, Error)},
-	{ID: "KT036", Title: "OpenSSL did not ask: a BIO of the program's own, or built without kernel TLS", connection: ownBIO},
+	{ID: "KT036", Title: "OpenSSL did not ask, although it was told to", connection: ownBIO},
 	{ID: "KT037", Title: "OpenSSL's option is off", process: optionOff, connection: optionOffHere},
 	{ID: "KT038", Title: "GnuTLS was built without kernel TLS", process: gnutlsWithout, connection: asProcess(gnutlsWithout, Error)},
 	{ID: "KT039", Title: "GnuTLS's configuration does not switch kernel TLS on", process: gnutlsOff, connection: asProcess(gnutlsOff, Error)},
@@ -31,8 +31,7 @@ func (c *Connection) unasked() bool {
 	return c.off() && c.Server != nil && c.Silent >= handed && !c.ULPAsked && !c.TX.Asked && !c.RX.Asked && c.ULP == ""
 }
 
-// prepared: OpenSSL's sockets get the upper layer protocol whatever its option says, and
-// keys only with it.
+// prepared: the socket got the upper layer protocol, and no key.
 func (c *Connection) prepared() bool {
 	return c.off() && c.ULP == "tls" && !c.TX.Asked && !c.RX.Asked && (c.Server == nil || c.Silent >= handed)
 }
@@ -142,13 +141,17 @@ func oldOpenSSL(_ *Facts, p *Process) *words {
 	return says(p.weight(), "use OpenSSL 3.0 or later", "OpenSSL %s has no kernel TLS, which came with 3.0", l.Version)
 }
 
+// ownBIO: the option is on, and nothing was asked.
 func ownBIO(_ *Facts, c *Connection) *words {
-	l := c.Process.Library(OpenSSL)
-	if !c.unasked() || l == nil || !c.Process.only() || c.Process.isNode() {
+	if !c.unasked() || c.Process.Library(OpenSSL) == nil || !c.Process.only() || c.Process.isNode() {
 		return nil
 	}
-	return says(Error, "let the program give OpenSSL the socket (SSL_set_fd, BIO_s_socket); Python: ssl.SSLSocket and not asyncio or MemoryBIO; or see whether OpenSSL was configured with enable-ktls",
-		"%s: never asked for: OpenSSL prepares each socket that it has been given, and not this one. The program reads and writes it itself (memory BIO, BIO of its own), or this OpenSSL was built without enable-ktls", c.what())
+	state, where, _ := c.Process.option()
+	if state != Yes {
+		return nil
+	}
+	return says(Error, "let the program give OpenSSL the socket (SSL_set_fd, BIO_s_socket; Python: ssl.SSLSocket, and not asyncio or MemoryBIO), or see whether this OpenSSL was configured with enable-ktls",
+		"%s: never asked for, although %s switches it on: the program reads and writes the socket itself (a memory BIO, or a BIO of its own), or this OpenSSL was built without enable-ktls", c.what(), where)
 }
 
 // option says where kernel TLS of a process's OpenSSL is switched on, and what the
@@ -191,19 +194,24 @@ func optionOff(_ *Facts, p *Process) *words {
 	return says(p.weight(), do, "OpenSSL's option KTLS is off, unless the program sets it: %s does not switch it on", where)
 }
 
+// optionOffHere: some versions of OpenSSL give sockets the upper layer protocol whatever
+// the option says, others ask for nothing without it.
 func optionOffHere(_ *Facts, c *Connection) *words {
-	if !c.prepared() || c.Process.Library(OpenSSL) == nil || !c.Process.only() {
+	if !c.prepared() && !c.unasked() || c.Process.Library(OpenSSL) == nil || !c.Process.only() || c.Process.isNode() {
 		return nil
 	}
 	state, where, do := c.Process.option()
 	if state == Yes {
 		return nil
 	}
-	const means = "OpenSSL prepared the socket and set no key, and %s does not switch its option KTLS on"
-	if c.Server == nil { // the cipher may be to blame as well
-		return says(Warning, do, "%s: "+means+" (or the handshake chose what the kernel has not: --watch tells)", c.what(), where)
+	what := c.what() + ": never asked for: the option is off: " + where + " does not switch it on"
+	switch {
+	case c.Server == nil: // the cipher may be to blame as well
+		return says(Warning, do, "%s (or the handshake chose what the kernel has not: --watch tells)", what)
+	case c.Process.Server == nil:
+		return says(Error, do, "%s (a program that sets it itself reads and writes the socket by a BIO of its own)", what)
 	}
-	return says(Error, do, "%s: never asked for: the option is off: "+means, c.what(), where)
+	return says(Error, do, "%s", what)
 }
 
 func gnutlsWithout(_ *Facts, p *Process) *words {

@@ -134,7 +134,7 @@ func socketOf(b []byte) (s doctor.Socket, ok bool) {
 		if b[0] == unix.AF_INET {
 			return netip.AddrFrom4([4]byte(b[at:]))
 		}
-		return netip.AddrFrom16([16]byte(b[at:]))
+		return netip.AddrFrom16([16]byte(b[at:])).Unmap()
 	}
 	s.Local = netip.AddrPortFrom(address(8), binary.BigEndian.Uint16(b[4:]))
 	s.Remote = netip.AddrPortFrom(address(24), binary.BigEndian.Uint16(b[6:]))

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What programs ask the kernel for, and its answers. */
+#ifndef KTLS_ASKED_H
+#define KTLS_ASKED_H
+
+#include "ktls_sight.h"
+
+#define TCP_ULP 31
+#define SOL_TCP 6
+
+static __always_inline int returned(void *ctx)
+{
+	u64 ret = 0;
+
+	bpf_get_func_ret(ctx, &ret);
+	return ret;
+}
+
+static __always_inline void answered(u64 *ctx, u32 option, u32 key, u8 flags)
+{
+	struct sight *s;
+
+	bpf_get_socket_cookie((void *)ctx[0]);
+	s = sight_of((void *)ctx[0], SIGHT_ASKED);
+	if (!s)
+		return;
+	s->option = option;
+	s->err = -returned(ctx);
+	s->version = key;
+	s->cipher = key >> 16;
+	s->flags = flags;
+	bpf_ringbuf_submit(s, 0);
+}
+
+/* tcp_set_ulp(sk, name) */
+static __always_inline int ulp_answered(u64 *ctx)
+{
+	u32 word = 0;
+
+	if (!bpf_probe_read_kernel(&word, sizeof(word), (void *)ctx[1]) && bpf_ntohl(word) == 0x746c7300) /* "tls" */
+		answered(ctx, TCP_ULP, 0, 0);
+	return 0;
+}
+
+/* tls_setsockopt(sk, level, optname, optval, optlen); optval is a pointer and whose it is. */
+static __always_inline int key_answered(u64 *ctx)
+{
+	u32 option = ctx[2], key = 0;
+
+	if ((u32)ctx[1] != SOL_TLS || (option != TLS_TX && option != TLS_RX))
+		return 0;
+	bpf_probe_read_user(&key, sizeof(key), (void *)ctx[3]);
+	answered(ctx, option, key, 0);
+	return 0;
+}
+
+/* mptcp_setsockopt, with the same arguments */
+static __always_inline int mptcp_answered(u64 *ctx)
+{
+	if ((u32)ctx[1] == SOL_TCP && (u32)ctx[2] == TCP_ULP)
+		answered(ctx, TCP_ULP, 0, SIGHT_MPTCP);
+	return 0;
+}
+
+/* tls_set_device_offload(sk, ...), tls_set_device_offload_rx(sk, ...) */
+static __always_inline int device_tx_answered(u64 *ctx)
+{
+	answered(ctx, TLS_TX, 0, SIGHT_DEVICE);
+	return 0;
+}
+
+static __always_inline int device_rx_answered(u64 *ctx)
+{
+	answered(ctx, TLS_RX, 0, SIGHT_DEVICE);
+	return 0;
+}
+
+#endif

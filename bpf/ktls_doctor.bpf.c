@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The programs of ktlstop doctor --watch, an object of its own: nothing of it is loaded
+ * for anybody else. They see what programs ask the kernel for and what it answers, and
+ * the first messages of handshakes that pass through TCP sockets.
+ */
+#include "ktls_asked.h"
+#include "ktls_hello.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define HOOK(section, name, handler) SEC(section) int name(u64 *ctx) { return handler(ctx); }
+
+/* ---- questions and answers ---- */
+
+HOOK("fexit/tcp_set_ulp", ulp_answer, ulp_answered)
+HOOK("fexit/tls_setsockopt", key_answer, key_answered)
+HOOK("fexit/mptcp_setsockopt", mptcp_answer, mptcp_answered)
+HOOK("fexit/tls_set_device_offload", device_tx_answer, device_tx_answered)
+HOOK("fexit/tls_set_device_offload_rx", device_rx_answer, device_rx_answered)
+
+/* ---- handshakes ---- */
+
+HOOK("fentry/tcp_sendmsg", hello_send, send_begins)
+HOOK("fentry/tcp_recvmsg", hello_receive, receive_begins)
+HOOK("fexit/tcp_recvmsg", hello_received, receive_ends)

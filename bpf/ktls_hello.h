@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The first messages of a handshake, on their way through a TCP socket: ClientHello and ServerHello. */
+#ifndef KTLS_HELLO_H
+#define KTLS_HELLO_H
+
+#include "ktls_sight.h"
+
+#define MSG_PEEK 2
+#define HEADER 5     /* of a record */
+#define LOOKS 32     /* so many calls of each direction are looked at: there may be others before TLS (STARTTLS) */
+#define MOST_HELLOS 2 /* with a HelloRetryRequest */
+
+/* How far a socket has been looked at. */
+struct looked {
+	u8 looks[2], hellos[2]; /* sent, received */
+	u8 header[HEADER];      /* of a handshake record that was received alone: libraries read it first */
+	u8 waits;               /* it is there, and its rest comes next */
+	u8 pad[2];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u64); /* a socket's cookie: addresses are used again */
+	__type(value, struct looked);
+} looked SEC(".maps");
+
+/* Calls that receive: where to, by thread. */
+struct receiving { u64 to, cookie; };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, struct receiving);
+} receiving SEC(".maps");
+
+/* The first memory of a call, and how much of it there is; 0 where it is not a process's. */
+static __always_inline u64 first_memory(const struct msghdr *msg, u64 *len)
+{
+	const struct iov_iter *i = &msg->msg_iter;
+	u64 off = BPF_CORE_READ(i, iov_offset);
+	u8 type = BPF_CORE_READ(i, iter_type);
+	struct iovec v = {};
+
+	if (bpf_core_enum_value_exists(enum iter_type, ITER_UBUF) &&
+	    type == bpf_core_enum_value(enum iter_type, ITER_UBUF)) {
+		*len = HELLO_BYTES;
+		return (u64)BPF_CORE_READ(i, ubuf) + off;
+	}
+	if (type != bpf_core_enum_value(enum iter_type, ITER_IOVEC) || bpf_probe_read_kernel(&v, sizeof(v), iter_iov(i)))
+		return 0;
+	*len = v.iov_len - off;
+	return (u64)v.iov_base + off;
+}
+
+static __always_inline struct looked *looked_of(u64 cookie)
+{
+	struct looked none = {}, *l = bpf_map_lookup_elem(&looked, &cookie);
+
+	if (l)
+		return l;
+	bpf_map_update_elem(&looked, &cookie, &none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&looked, &cookie);
+}
+
+static __always_inline bool is_done(const struct looked *l, u32 dir)
+{
+	return l->looks[dir] >= LOOKS || l->hellos[dir] >= MOST_HELLOS;
+}
+
+static __always_inline bool is_handshake(const u8 *header) { return header[0] == 0x16 && header[1] == 3; }
+
+static __always_inline bool is_hello(u8 type) { return type == 1 || type == 2; }
+
+/* Tells of a hello: of a record's header, where it is at hand by itself, and n bytes of user memory. */
+static __always_inline void tell_hello(const struct sock *sk, const u8 *header, u64 from, u32 n, u8 flags)
+{
+	struct sight *s = sight_of(sk, SIGHT_HELLO);
+	u32 begin = header ? HEADER : 0;
+
+	if (!s)
+		return;
+	if (header)
+		__builtin_memcpy(s->bytes, header, HEADER);
+	if (n > HELLO_BYTES - HEADER)
+		n = HELLO_BYTES - HEADER;
+	asm volatile("" : "+r"(n)); /* the verifier is to see the bound, which the compiler knows */
+	n &= HELLO_BYTES - 1;
+	s->flags = flags;
+	s->len = begin + n;
+	if (bpf_probe_read_user(s->bytes + begin, n, (void *)from)) {
+		bpf_ringbuf_discard(s, 0);
+		return;
+	}
+	bpf_ringbuf_submit(s, 0);
+}
+
+/* tcp_sendmsg(sk, msg, size) */
+static __always_inline int send_begins(u64 *ctx)
+{
+	u64 cookie = bpf_get_socket_cookie((void *)ctx[0]), len = 0, from;
+	u8 b[HEADER + 1] = {};
+	struct looked *l = looked_of(cookie);
+	u32 n = ctx[2];
+
+	if (!l || is_done(l, 0))
+		return 0;
+	l->looks[0]++;
+	from = first_memory((void *)ctx[1], &len);
+	if (!from || len < sizeof(b) || n < sizeof(b) || bpf_probe_read_user(b, sizeof(b), (void *)from))
+		return 0;
+	if (!is_handshake(b) || !is_hello(b[HEADER]))
+		return 0;
+	l->hellos[0]++;
+	tell_hello((void *)ctx[0], 0, from, len < n ? len : n, SIGHT_SENT);
+	return 0;
+}
+
+/* tcp_recvmsg(sk, msg, len, flags, ...) */
+static __always_inline int receive_begins(u64 *ctx)
+{
+	struct receiving r = { 0, bpf_get_socket_cookie((void *)ctx[0]) };
+	u64 thread = bpf_get_current_pid_tgid(), len = 0;
+	struct looked *l = looked_of(r.cookie);
+
+	if (!l || is_done(l, 1) || (u32)ctx[3] & MSG_PEEK)
+		return 0;
+	r.to = first_memory((void *)ctx[1], &len);
+	if (r.to)
+		bpf_map_update_elem(&receiving, &thread, &r, BPF_ANY);
+	return 0;
+}
+
+/* n bytes have come, of a record from its begin, or of one whose header came alone. */
+static __always_inline void received(const struct sock *sk, struct looked *l, u64 at, u32 n)
+{
+	u8 b[HEADER + 1] = {};
+
+	if (l->waits) {
+		l->waits = 0;
+		if (bpf_probe_read_user(b, 1, (void *)at) || !is_hello(b[0]))
+			return;
+		l->hellos[1]++;
+		tell_hello(sk, l->header, at, n, 0);
+		return;
+	}
+	if (n < HEADER || bpf_probe_read_user(b, HEADER, (void *)at) || !is_handshake(b))
+		return;
+	if (n == HEADER) {
+		__builtin_memcpy(l->header, b, HEADER);
+		l->waits = 1;
+	} else if (!bpf_probe_read_user(&b[HEADER], 1, (void *)(at + HEADER)) && is_hello(b[HEADER])) {
+		l->hellos[1]++;
+		tell_hello(sk, 0, at, n, 0);
+	}
+}
+
+/* The return of tcp_recvmsg. */
+static __always_inline int receive_ends(u64 *ctx)
+{
+	u64 thread = bpf_get_current_pid_tgid(), ret = 0;
+	struct receiving *r = bpf_map_lookup_elem(&receiving, &thread);
+	struct looked *l;
+
+	if (!r)
+		return 0;
+	bpf_get_func_ret(ctx, &ret);
+	l = (int)ret > 0 ? looked_of(r->cookie) : 0;
+	if (l) {
+		l->looks[1]++;
+		received((void *)ctx[0], l, r->to, ret);
+	}
+	bpf_map_delete_elem(&receiving, &thread);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,43 @@
+package doctor
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/ktlstop/ktlstop/internal/doctor/hello"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// maxSights bounds what is kept of a watch.
+const maxSights = 100_000
+
+// Log is what was seen while somebody watched.
+type Log struct {
+	Asks   []Ask
+	Hellos []Hello
+	// Dropped is how much found no room.
+	Dropped uint64
+}
+
+// EndsOf are the addresses of a connection.
+func EndsOf(c *event.Conn) Ends {
+	return Ends{NetNS: c.NetNS, Local: netip.AddrPortFrom(c.LAddr.Unmap(), c.LPort), Remote: netip.AddrPortFrom(c.RAddr.Unmap(), c.RPort)}
+}
+
+// Add takes in what was seen at a time since the watch began. A message that is none is
+// left out.
+func (l *Log) Add(s *event.Sight, at time.Duration) {
+	if len(l.Asks)+len(l.Hellos) >= maxSights {
+		l.Dropped++
+		return
+	}
+	ends, pid, comm := EndsOf(&s.Conn), int(s.Proc.PID), s.Proc.Comm.String()
+	if s.Option != 0 {
+		l.Asks = append(l.Asks, Ask{Ends: ends, Cookie: s.Conn.Cookie, PID: pid, Comm: comm, At: at, Option: s.Option,
+			Errno: s.Errno, Version: s.Version, Cipher: s.Cipher, MPTCP: s.MPTCP, Device: s.Device})
+		return
+	}
+	if h, err := hello.Parse(s.Hello); err == nil {
+		l.Hellos = append(l.Hellos, Hello{Ends: ends, Cookie: s.Conn.Cookie, PID: pid, Comm: comm, At: at, Sent: s.Sent, Hello: h})
+	}
+}

@@ -1,0 +1,174 @@
+package loader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
+)
+
+// watchHooks are the programs of bpf/ktls_doctor.bpf.c, which are attached one by one:
+// each that is missing costs what without says.
+var watchHooks = []hook{
+	{program: "ulp_answer", function: "tcp_set_ulp", vmlinux: true, without: "who asks for kernel TLS is not seen"},
+	{program: "key_answer", function: "tls_setsockopt", without: "keys, and what the kernel answers to them, are not seen"},
+	{program: "mptcp_answer", function: "mptcp_setsockopt", vmlinux: true, alternative: absent, without: "that a socket is one of MPTCP shows by nothing"},
+	{program: "device_tx_answer", function: "tls_set_device_offload", alternative: absent, without: "network cards' answers are not seen"},
+	{program: "device_rx_answer", function: "tls_set_device_offload_rx", alternative: absent, without: "network cards' answers are not seen"},
+	{program: "hello_send", function: "tcp_sendmsg", vmlinux: true, without: "handshakes' messages that are sent are not seen"},
+	{program: "hello_receive", function: "tcp_recvmsg", vmlinux: true, without: "handshakes' messages that are received are not seen"},
+	{program: "hello_received", function: "tcp_recvmsg", vmlinux: true, without: "handshakes' messages that are received are not seen"},
+}
+
+// absent is the alternative of hooks that a kernel needs only where it has the function:
+// one without MPTCP has no such sockets.
+const absent = "-"
+
+// Watch sees what programs ask the kernel for, what it answers, and the begin of
+// handshakes. It attaches nothing of what a Tracer does, and does not load the module
+// tls: that it is missing may be what somebody looks for.
+type Watch struct {
+	coll    *ebpf.Collection
+	links   []link.Link
+	ring    *ringbuf.Reader
+	missing []string
+	begin   time.Time
+}
+
+// OpenWatch loads and attaches the programs. The error is an *UnsupportedError where the
+// machine lacks something.
+func OpenWatch(ctx context.Context) (*Watch, error) {
+	if err := checkRights(); err != nil {
+		return nil, err
+	}
+	kernel, err := loadTypes()
+	if err != nil {
+		return nil, err
+	}
+	w := new(Watch)
+	if err := w.open(ctx, kernel); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *Watch) open(ctx context.Context, kernel *types) error {
+	spec, err := object.LoadDoctor()
+	if err != nil {
+		return fmt.Errorf("read the BPF object: %w", err)
+	}
+	programs := spec.Programs
+	spec.Programs = map[string]*ebpf.ProgramSpec{}
+	if w.coll, err = ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: kernel.cache}); err != nil {
+		return loadError(err)
+	}
+	if w.ring, err = ringbuf.NewReader(w.coll.Maps["sights"]); err != nil {
+		return fmt.Errorf("open the ring: %w", err)
+	}
+	for _, h := range watchHooks {
+		if err := stopped(ctx); err != nil {
+			return err
+		}
+		if kernel.function(h.function, h.vmlinux) == nil {
+			if h.alternative == absent {
+				continue
+			}
+			w.lacks(h, "the kernel has no such function, or the module tls is not loaded")
+			continue
+		}
+		spec.Programs = map[string]*ebpf.ProgramSpec{h.program: programs[h.program]}
+		if err := w.attach(spec, kernel); err != nil {
+			w.lacks(h, reason(err))
+		}
+	}
+	w.begin = time.Now()
+	if len(w.links) == 0 {
+		return &UnsupportedError{What: "nothing can be watched here: " + w.missing[0], Hint: "ktlstop doctor without --watch looks at the rest"}
+	}
+	return nil
+}
+
+func (w *Watch) lacks(h hook, why string) {
+	w.missing = append(w.missing, h.function+": "+h.without+" ("+why+")")
+}
+
+// attach loads the one program of spec and attaches it.
+func (w *Watch) attach(spec *ebpf.CollectionSpec, kernel *types) error {
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: kernel.cache, MapReplacements: w.coll.Maps})
+	if err != nil {
+		return err
+	}
+	defer coll.Close() // the link keeps the program
+	for _, p := range coll.Programs {
+		l, err := link.AttachTracing(link.TracingOptions{Program: p})
+		if err != nil {
+			return err
+		}
+		w.links = append(w.links, l)
+	}
+	return nil
+}
+
+// Missing says what is not seen on this kernel, a line each.
+func (w *Watch) Missing() []string { return slices.Clone(w.missing) }
+
+// Since is how long after the watch began something happened, by its Mono.
+func (w *Watch) Since(mono uint64) time.Duration {
+	return max(0, time.Since(w.begin)-time.Duration(Monotonic()-mono))
+}
+
+// Run calls handle for each sight until ctx ends, which is no error. unseen is how many
+// found no room.
+func (w *Watch) Run(ctx context.Context, handle func(*event.Sight)) (unseen uint64, err error) {
+	for over := false; !over; { // what was told before ctx ended is read too
+		over = ctx.Err() != nil
+		w.ring.SetDeadline(time.Now().Add(pollInterval))
+		if err := w.read(handle); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, err
+		}
+	}
+	if err := w.coll.Variables["unseen"].Get(&unseen); err != nil {
+		return 0, fmt.Errorf("read what was lost: %w", err)
+	}
+	return unseen, nil
+}
+
+// read hands on what comes until the deadline.
+func (w *Watch) read(handle func(*event.Sight)) error {
+	var rec ringbuf.Record
+	for {
+		if err := w.ring.ReadInto(&rec); err != nil {
+			return fmt.Errorf("read the ring: %w", err)
+		}
+		s, err := wire.Sight(rec.RawSample)
+		if err != nil {
+			return err
+		}
+		handle(s)
+	}
+}
+
+// Close detaches the programs. It may be called again.
+func (w *Watch) Close() {
+	for _, l := range w.links {
+		l.Close()
+	}
+	w.links = nil
+	if w.ring != nil {
+		w.ring.Close()
+	}
+	if w.coll != nil {
+		w.coll.Close()
+	}
+}
