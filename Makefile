@@ -32,6 +32,9 @@ build-gobpf: # bin/ktlstop-gobpf: with the gobpf backend, for kernels without ty
 		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
 	CGO_ENABLED=1 $(GO) build -tags gobpf -ldflags "-s -w" -o bin/ktlstop-gobpf ./cmd/ktlstop
 
+build-server: # a server with Go's own TLS, which the tests of doctor look at
+	$(NOCGO) build -ldflags "-s -w" -o bin/tlsserver ./e2e/cmd/tlsserver
+
 vmrun: ## build bin/vmrun and bin/vmtest
 	$(NOCGO) build -ldflags "-s -w" -o bin/ ./internal/vm/cmd/vmrun ./internal/vm/cmd/vmtest ./internal/vm/cmd/selftest
 
@@ -93,7 +96,7 @@ unit: ## test everything that needs neither root nor a kernel
 
 # What the guest tests run besides the project's own programs. RUNLEVEL keeps
 # the packages from starting their services.
-PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin tmux:tmux tcpdump:tcpdump tshark:tshark ip:iproute2
+PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin python3:python3 tmux:tmux tcpdump:tcpdump tshark:tshark ip:iproute2
 export PATH := $(PATH):/usr/sbin:/sbin
 
 programs: # the traffic that others wrote
@@ -105,7 +108,7 @@ programs: # the traffic that others wrote
 openssl35: vmrun # a newer OpenSSL than the host's, unpacked once, which TestOpenSSL runs
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/foreign) && ln -sfn "$$dir" bin/openssl35
 
-vmtest: build vmrun build-gobpf programs openssl35 selftest examples ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+vmtest: build build-server vmrun build-gobpf programs openssl35 selftest examples ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
 
 test: unit vmtest ## all tests

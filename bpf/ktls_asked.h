@@ -16,12 +16,11 @@ static __always_inline int returned(void *ctx)
 	return ret;
 }
 
+/* Sockets have got their cookie where their protocol was set: the verifier takes a struct sock of the module for another type. */
 static __always_inline void answered(u64 *ctx, u32 option, u32 key, u8 flags)
 {
-	struct sight *s;
+	struct sight *s = sight_of((void *)ctx[0], SIGHT_ASKED);
 
-	bpf_get_socket_cookie((void *)ctx[0]);
-	s = sight_of((void *)ctx[0], SIGHT_ASKED);
 	if (!s)
 		return;
 	s->option = option;
@@ -37,6 +36,7 @@ static __always_inline int ulp_answered(u64 *ctx)
 {
 	u32 word = 0;
 
+	bpf_get_socket_cookie((void *)ctx[0]);
 	if (!bpf_probe_read_kernel(&word, sizeof(word), (void *)ctx[1]) && bpf_ntohl(word) == 0x746c7300) /* "tls" */
 		answered(ctx, TCP_ULP, 0, 0);
 	return 0;
@@ -57,6 +57,7 @@ static __always_inline int key_answered(u64 *ctx)
 /* mptcp_setsockopt, with the same arguments */
 static __always_inline int mptcp_answered(u64 *ctx)
 {
+	bpf_get_socket_cookie((void *)ctx[0]);
 	if ((u32)ctx[1] == SOL_TCP && (u32)ctx[2] == TCP_ULP)
 		answered(ctx, TCP_ULP, 0, SIGHT_MPTCP);
 	return 0;

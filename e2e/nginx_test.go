@@ -71,6 +71,12 @@ func checkNginx(t *testing.T, got trace, server int, version, out string, body [
 
 func startNginx(t *testing.T, dir string) (port int) {
 	t.Helper()
+	return startNginxWith(t, dir, "ssl_conf_command Options KTLS;")
+}
+
+// startNginxWith takes what is said besides of the server.
+func startNginxWith(t *testing.T, dir, besides string) (port int) {
+	t.Helper()
 	nginx := need(t, "nginx")
 	cert, key := certificateFiles(t, dir)
 	port = freePort(t)
@@ -85,9 +91,9 @@ http {
 	server {
 		listen 127.0.0.1:%[2]d ssl http2; root %[1]s; sendfile on;
 		ssl_certificate %[3]s; ssl_certificate_key %[4]s;
-		ssl_protocols TLSv1.2 TLSv1.3; ssl_conf_command Options KTLS;
+		ssl_protocols TLSv1.2 TLSv1.3; %[5]s
 	}
-}`, dir, port, cert, key)), 0o644))
+}`, dir, port, cert, key, besides)), 0o644))
 	start(t, exec.Command(nginx, "-c", conf))
 	listening(t, port)
 	return port

@@ -46,6 +46,7 @@ is well, 1 where something is off, 2 for a wrong command line. Without root it s
 	}
 	f := cmd.Flags()
 	f.DurationVar(&o.watch, "watch", 0, "watch handshakes and what the kernel answers for this time, as 30s")
+	f.BoolVar(&o.self, "self", false, "look at ktlstop itself: which of its programs load here, what is missing and why")
 	f.StringVar(&o.readyFile, "ready-file", "", "create this file when the watch has begun")
 	f.StringVarP(&o.output, "output", "o", "text", "text or json (one document, see docs/doctor.md)")
 	return cmd
@@ -55,6 +56,9 @@ func (o *doctorOptions) run(cmd *cobra.Command, args []string) error {
 	want, err := o.check(cmd, args)
 	if err != nil {
 		return err
+	}
+	if o.self {
+		return o.looksAtSelf(cmd.Context(), cmd.OutOrStdout())
 	}
 	reader := facts.NewReader("/")
 	if err := o.there(want, reader); err != nil {
@@ -88,6 +92,9 @@ func (o *doctorOptions) check(cmd *cobra.Command, args []string) (*facts.Want, e
 	}
 	if cmd.Flags().Changed("watch") && o.watch <= 0 {
 		return nil, usagef("--watch %v: not a time to watch; as 30s", o.watch)
+	}
+	if o.self && (len(args) > 0 || o.watch > 0) {
+		return nil, usagef("--self looks at ktlstop alone: leave the rest out")
 	}
 	want := new(facts.Want)
 	for _, a := range args {

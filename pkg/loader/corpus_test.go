@@ -43,7 +43,30 @@ func TestCorpus(t *testing.T) {
 				}
 			}
 			check(t, spec.Programs[inventoryProgram], corpusTypes(t, file))
+			checkWatch(t, file)
 		})
+	}
+}
+
+// checkWatch is the same of the programs of doctor.
+func checkWatch(t *testing.T, file string) {
+	t.Helper()
+	spec, err := object.LoadDoctor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernel := &types{tls: corpusTypes(t, file), vmlinux: corpusTypes(t, file)}
+	for _, h := range watchHooks {
+		if kernel.function(h.function, h.vmlinux) == nil {
+			if h.alternative != absent {
+				t.Errorf("%s: the kernel has no %s", h.program, h.function)
+			}
+			continue
+		}
+		check(t, spec.Programs[h.program], corpusTypes(t, file))
+	}
+	if len(spec.Programs) != len(watchHooks) {
+		t.Errorf("%d programs, and %d hooks", len(spec.Programs), len(watchHooks))
 	}
 }
 

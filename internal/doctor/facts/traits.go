@@ -72,17 +72,13 @@ func (r *Reader) traitsOf(file string) traits {
 	return t
 }
 
-// build reads which modules a Go program is made of.
+// build reads which Go has built a program.
 func (t *traits) build(f *os.File) {
 	info, err := buildinfo.Read(f)
 	if err != nil {
 		return
 	}
 	t.goVersion = strings.TrimPrefix(info.GoVersion, "go")
-	t.goKTLS = strings.Contains(info.Main.Path, "ktls")
-	for _, d := range info.Deps {
-		t.goKTLS = t.goKTLS || strings.Contains(d.Path, "ktls")
-	}
 }
 
 // mark is a text in a file, and what follows from it. after is what is read behind it.
@@ -126,7 +122,8 @@ var marks = []mark{
 			t.rustls = m[1]
 		}
 	}},
-	{"crypto/tls.(*Conn).", func(t *traits, _ string) { t.goTLS = true }},
+	{"crypto/tls.(*Conn).", func(t *traits, _ string) { t.goTLS = true }}, // names of functions, stripped or not
+	{"/ktls.(", func(t *traits, _ string) { t.goKTLS = true }},             // of a package with that name
 	{"nginx/", func(t *traits, s string) {
 		if v := version(s); t.nginx == "" && strings.Count(v, ".") == 2 {
 			t.nginx = v

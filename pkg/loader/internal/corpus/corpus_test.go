@@ -56,7 +56,7 @@ func TestExtract(t *testing.T) {
 	object := build(t, &btf.Func{Name: "bpf_helper", Linkage: btf.ExternFunc, Type: &btf.FuncProto{Return: u32}},
 		&btf.Typedef{Name: "counter_t", Type: u32}, &btf.Struct{Name: "sock___old", Size: 8, Members: []btf.Member{{Name: "wanted", Type: u32}}},
 		&btf.Struct{Name: "holder", Size: 8, Members: []btf.Member{{Name: "by_value", Type: u32}, {Name: "next", Type: u32, Offset: 32}}})
-	raw, err := Extract(object, []string{"tls_call", "tls_absent"}, build(t, sock, other, call, helper,
+	raw, err := Extract([]*btf.Spec{object}, []string{"tls_call", "tls_absent"}, build(t, sock, other, call, helper,
 		&btf.Typedef{Name: "counter_t", Type: u32}, &btf.Typedef{Name: "other_t", Type: u32}))
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestExtract(t *testing.T) {
 // kernel that lacks them all.
 func TestExtractWithoutModule(t *testing.T) {
 	call := &btf.Func{Name: "tcp_call", Linkage: btf.StaticFunc, Type: &btf.FuncProto{Return: u32}}
-	_, err := Extract(build(t, u32), []string{"tcp_call", "tls_call"}, build(t, call))
+	_, err := Extract([]*btf.Spec{build(t, u32)}, []string{"tcp_call", "tls_call"}, build(t, call))
 	if err == nil || !strings.Contains(err.Error(), "tls.ko") {
 		t.Errorf("without the module: %v", err)
 	}

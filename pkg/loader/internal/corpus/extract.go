@@ -12,16 +12,18 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// Extract keeps of the kernel's types what the types of the object name: the
+// Extract keeps of the kernel's types what the types of the objects name: the
 // same structures with the members of those names, the same enumerations and
 // typedefs, and the prototypes of functions that programs call or, as named, are
 // attached to. Sizes and offsets stay what they are. kernel is
 // the type information of vmlinux and of the modules that matter; functions that
 // it lacks are left out, but one of them at least must be there.
-func Extract(object *btf.Spec, functions []string, kernel ...*btf.Spec) ([]byte, error) {
+func Extract(objects []*btf.Spec, functions []string, kernel ...*btf.Spec) ([]byte, error) {
 	x := extractor{names: map[string]bool{}, members: map[string]bool{}, done: map[btf.Type]btf.Type{}}
-	if err := x.learn(object); err != nil {
-		return nil, err
+	for _, object := range objects {
+		if err := x.learn(object); err != nil {
+			return nil, err
+		}
 	}
 	b, err := btf.NewBuilder(nil, nil)
 	if err != nil {

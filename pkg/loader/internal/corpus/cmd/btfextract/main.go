@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/corpus"
@@ -52,19 +53,23 @@ func run(out, image, module string) error {
 }
 
 func extract(image, module string) ([]byte, error) {
-	programs, err := object.LoadKtls()
-	if err != nil {
-		return nil, fmt.Errorf("read the BPF object: %w", err)
-	}
+	var types []*btf.Spec
 	var functions []string
-	for _, p := range programs.Programs {
-		functions = append(functions, p.AttachTo)
+	for _, load := range []func() (*ebpf.CollectionSpec, error){object.LoadKtls, object.LoadDoctor} {
+		programs, err := load()
+		if err != nil {
+			return nil, fmt.Errorf("read the BPF object: %w", err)
+		}
+		types = append(types, programs.Types)
+		for _, p := range programs.Programs {
+			functions = append(functions, p.AttachTo)
+		}
 	}
 	specs, err := read(image, module)
 	if err != nil {
 		return nil, err
 	}
-	return corpus.Extract(programs.Types, functions, specs...)
+	return corpus.Extract(types, functions, specs...)
 }
 
 func read(image, module string) ([]*btf.Spec, error) {

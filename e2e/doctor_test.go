@@ -1,0 +1,329 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// diagnosis is what doctor -o json says, as far as tests look at it.
+type diagnosis struct {
+	Well bool `json:"well"`
+	Host struct {
+		TLS string `json:"tls"`
+	} `json:"host"`
+	Processes []struct {
+		PID       int    `json:"pid"`
+		Comm      string `json:"comm"`
+		Libraries []struct {
+			Name, Version string
+		} `json:"libraries"`
+	} `json:"processes"`
+	Connections []diagnosed `json:"connections"`
+	Findings    []finding   `json:"findings"`
+	NotSeen     []string    `json:"not_seen"`
+}
+
+type diagnosed struct {
+	Local, Remote      string
+	Comm, Version, ULP string
+	Cipher             string
+	Role               string
+	ServerName         string `json:"server_name"`
+	ULPErrno           string `json:"ulp_errno"`
+	TX, RX             struct{ Mode, Errno string }
+	Why                []string
+}
+
+type finding struct {
+	ID, Level, Comm, Says, Do string
+	PID                       int
+}
+
+// doctor runs ktlstop doctor -o json to its end.
+func doctor(t *testing.T, args ...string) (d diagnosis, status int) {
+	t.Helper()
+	stdout, stderr, status := ktlstop(t, append([]string{"doctor", "-o", "json"}, args...)...)
+	if err := json.Unmarshal([]byte(stdout), &d); err != nil {
+		t.Fatalf("%v: %s%s", err, stdout, stderr)
+	}
+	return d, status
+}
+
+// has says whether there is a finding of an id about a program, "" for the host.
+func (d *diagnosis) has(id, comm string) bool {
+	return slices.ContainsFunc(d.Findings, func(f finding) bool { return f.ID == id && f.Comm == comm })
+}
+
+// end is the connection of which this end has the port, and says what is known of it.
+func (d *diagnosis) end(t *testing.T, server bool, port int) diagnosed {
+	t.Helper()
+	suffix := fmt.Sprintf(":%d", port)
+	for _, c := range d.Connections {
+		if at := map[bool]string{true: c.Local, false: c.Remote}[server]; strings.HasSuffix(at, suffix) {
+			return c
+		}
+	}
+	t.Fatalf("no connection of port %d (server %v) in %+v", port, server, d.Connections)
+	return diagnosed{}
+}
+
+// watching is a ktlstop doctor --watch.
+type watching struct {
+	cmd      *exec.Cmd
+	out, err bytes.Buffer
+	last     time.Time // of the last handshake
+}
+
+// startWatch returns when handshakes are seen.
+func startWatch(t *testing.T, args ...string) *watching {
+	t.Helper()
+	ready := filepath.Join(t.TempDir(), "ready")
+	w := &watching{cmd: exec.Command(program, append([]string{"doctor", "-o", "json", "--watch", "10m", "--ready-file", ready}, args...)...)}
+	w.cmd.Stdout, w.cmd.Stderr = &w.out, &w.err
+	must(t, w.cmd.Start())
+	t.Cleanup(func() { _ = w.cmd.Process.Kill() })
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) { // nothing else tells that the hooks are there
+		if _, err := os.Stat(ready); err == nil {
+			return w
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the watch does not begin: %s", &w.err)
+		}
+	}
+}
+
+// stop ends the watch when it is certain of the last handshake: it gives a program half
+// a second to ask.
+func (w *watching) stop(t *testing.T) (d diagnosis) {
+	t.Helper()
+	<-time.After(time.Until(w.last.Add(600 * time.Millisecond)))
+	must(t, w.cmd.Process.Signal(syscall.SIGINT))
+	_ = w.cmd.Wait() // the status is 1: something is off
+	if err := json.Unmarshal(w.out.Bytes(), &d); err != nil {
+		t.Fatalf("%v: %s%s", err, &w.out, &w.err)
+	}
+	if status := w.cmd.ProcessState.ExitCode(); d.Well || status != 1 {
+		t.Errorf("status %d, well %v", status, d.Well)
+	}
+	return d
+}
+
+// shake has an s_client of OpenSSL talk to a server that listens on a port. It returns
+// when the server has got a word, which is behind the handshake.
+func (w *watching) shake(t *testing.T, port int, server io.Reader, args ...string) {
+	t.Helper()
+	args = append([]string{"s_client", "-connect", "127.0.0.1:" + strconv.Itoa(port), "-quiet", "-no_ign_eof", "-nocommands", "-servername", "doctor.test"}, args...)
+	cmd := exec.Command(need(t, "openssl"), args...)
+	in, err := cmd.StdinPipe()
+	must(t, err)
+	if server == nil { // it sends back what it gets
+		out, err := cmd.StdoutPipe()
+		must(t, err)
+		server = out
+	}
+	start(t, cmd)
+	_, err = io.WriteString(in, "word\n")
+	must(t, err)
+	got := make([]byte, 5)
+	if _, err := io.ReadFull(server, got); err != nil || string(got) != "word\n" {
+		t.Fatalf("the server got %q, %v", got, err)
+	}
+	w.last = time.Now()
+	t.Cleanup(func() { in.Close() })
+}
+
+// pairOf is an s_server with kernel TLS switched on, or not, and a client of it.
+func (w *watching) pairOf(t *testing.T, openssl []string, env string, server, client []string) (port int) {
+	t.Helper()
+	cert, key := certificateFiles(t, t.TempDir())
+	port = freePort(t)
+	args := append(openssl[1:len(openssl):len(openssl)], "s_server", "-accept", strconv.Itoa(port), "-cert", cert, "-key", key, "-quiet", "-naccept", "1")
+	cmd := exec.Command(openssl[0], append(args, server...)...)
+	cmd.Env = append(os.Environ(), env)
+	in, err := cmd.StdinPipe() // whose end would be the server's
+	must(t, err)
+	r, out, err := os.Pipe()
+	must(t, err)
+	cmd.Stdout = out
+	start(t, cmd)
+	out.Close()
+	t.Cleanup(func() { in.Close(); r.Close() })
+	listening(t, port)
+	w.shake(t, port, r, client...)
+	return port
+}
+
+// TestDoctorWatch provokes what doctor can see happen, on each kernel: what programs ask,
+// what the kernel answers, what handshakes choose.
+func TestDoctorWatch(t *testing.T) {
+	ktlsOn := opensslConf(t)
+	host, tls12 := hostOpenSSL(t), []string{"-tls1_2"}
+	w := startWatch(t)
+	type end struct {
+		name   string
+		port   int
+		server bool
+		// why is the id, comm the program's name, says a part of the finding.
+		why, comm, version, says string
+	}
+	var want []end
+	add := func(e end) { want = append(want, e) }
+
+	half := w.pairOf(t, host, ktlsOn, nil, nil)
+	add(end{"OpenSSL 3.0 with TLS 1.3", half, true, "KT050", "openssl", "1.3", "the kernel has sending, and not receiving"})
+	add(end{"a client without the option", half, false, "KT037", "openssl", "1.3", "openssl.cnf does not switch it on"})
+	cbc := w.pairOf(t, host, ktlsOn, tls12, []string{"-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA256"})
+	add(end{"CBC", cbc, true, "KT042", "openssl", "1.2", "the server chose TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256 in TLS 1.2"})
+	old := []string{"-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"}
+	add(end{"TLS 1.1", w.pairOf(t, host, ktlsOn, old, old), true, "KT040", "openssl", "1.1", "the server chose TLS 1.1"})
+	short := w.pairOf(t, host, ktlsOn, tls12, []string{"-tls1_2", "-maxfraglen", "1024"})
+	add(end{"max_fragment_length", short, true, "KT041", "openssl", "1.2", "max_fragment_length was agreed on (1024 bytes)"})
+	full := w.pairOf(t, newerOpenSSL(t), ktlsOn, nil, nil)
+	add(end{"OpenSSL 3.5 has both directions", full, true, "", "ld-linux-x86-64", "1.3", ""})
+	add(end{"nginx without the option", w.nginx(t), true, "KT037", "nginx", "", "never asked for: the option is off: "})
+	add(end{"a Go server", w.goServer(t), true, "KT030", "tlsserver", "1.3", "Go crypto/tls 1."})
+	add(end{"GnuTLS", w.gnutls(t), true, "KT038", "gnutls-serv", "1.3", "was built without kernel TLS"})
+	add(end{"Python with a memory BIO", w.python(t, ktlsOn), false, "KT036", "python3", "1.3", "switches it on: the program reads and writes the socket itself"})
+	refuse(t)
+
+	got := w.stop(t)
+	if len(got.NotSeen) > 0 {
+		t.Errorf("not seen: %q", got.NotSeen)
+	}
+	for _, e := range want {
+		t.Run(e.name, func(t *testing.T) {
+			c := got.end(t, e.server, e.port)
+			why := strings.Join(c.Why, " ")
+			if why != e.why || c.Comm != e.comm || e.version != "" && c.Version != e.version || c.ServerName == "" || (c.Role == "server") != e.server {
+				t.Errorf("%+v, want %+v", c, e)
+			}
+			if e.why != "" && !slices.ContainsFunc(got.Findings, func(f finding) bool {
+				return f.ID == e.why && f.Comm == e.comm && strings.Contains(f.Says, e.says) && f.Do != ""
+			}) {
+				t.Errorf("no finding says %q: %+v", e.says, got.Findings)
+			}
+			if e.why == "" && (c.TX.Mode != "sw" || c.RX.Mode != "sw") {
+				t.Errorf("%+v, want both directions on", c)
+			}
+		})
+	}
+	for id, says := range map[string]string{
+		"KT012": "refused with ENOTCONN", "KT014": ": the socket is one of MPTCP", "KT022": "refused with EINVAL: the version 0x0302 is none of",
+	} {
+		if !slices.ContainsFunc(got.Findings, func(f finding) bool {
+			return f.ID == id && f.Comm == comm(t) && f.PID == os.Getpid() && strings.Contains(f.Says, says)
+		}) {
+			t.Errorf("no %s of this process: %+v", id, got.Findings)
+		}
+	}
+}
+
+// refuse asks for what the kernel refuses.
+func refuse(t *testing.T) {
+	t.Helper()
+	ulp := func(protocol int, want ...error) {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, protocol)
+		must(t, err)
+		defer unix.Close(fd)
+		if err := unix.SetsockoptString(fd, unix.SOL_TCP, unix.TCP_ULP, "tls"); !slices.Contains(want, err) {
+			t.Errorf("TCP_ULP on a socket of protocol %d: %v, want %v", protocol, err, want)
+		}
+	}
+	ulp(unix.IPPROTO_TCP, unix.ENOTCONN)
+	ulp(unix.IPPROTO_MPTCP, unix.EOPNOTSUPP, unix.ENOPROTOOPT) // it depends on the kernel
+	p := newPlain(t)
+	defer p.close()
+	must(t, unix.SetsockoptString(p.a, unix.SOL_TCP, unix.TCP_ULP, "tls"))
+	info := binary.NativeEndian.AppendUint16(nil, 0x0302)
+	info = append(binary.NativeEndian.AppendUint16(info, 51), make([]byte, 36)...)
+	if err := unix.SetsockoptString(p.a, unix.SOL_TLS, 1, string(info)); err != unix.EINVAL {
+		t.Errorf("TLS_TX: %v, want EINVAL", err)
+	}
+}
+
+func (w *watching) nginx(t *testing.T) (port int) {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, os.Chmod(dir, 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "file"), []byte("body"), 0o644))
+	port = startNginxWith(t, dir, "")
+	cmd := exec.Command(need(t, "openssl"), "s_client", "-connect", "127.0.0.1:"+strconv.Itoa(port), "-quiet", "-servername", "doctor.test")
+	in, err := cmd.StdinPipe()
+	must(t, err)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	start(t, cmd)
+	t.Cleanup(func() { in.Close() })
+	_, err = io.WriteString(in, "GET /file HTTP/1.1\r\nHost: x\r\n\r\n")
+	must(t, err)
+	_, err = io.ReadFull(out, make([]byte, 10))
+	must(t, err)
+	w.last = time.Now()
+	return port
+}
+
+func (w *watching) goServer(t *testing.T) (port int) {
+	t.Helper()
+	cert, key := certificateFiles(t, t.TempDir())
+	port = freePort(t)
+	if _, err := os.Stat("../bin/tlsserver"); err != nil {
+		t.Fatal("bin/tlsserver is missing: make build-server")
+	}
+	start(t, exec.Command("../bin/tlsserver", "127.0.0.1:"+strconv.Itoa(port), cert, key))
+	listening(t, port)
+	w.shake(t, port, nil)
+	return port
+}
+
+func (w *watching) gnutls(t *testing.T) (port int) {
+	t.Helper()
+	cert, key := certificateFiles(t, t.TempDir())
+	port = freePort(t)
+	start(t, exec.Command(need(t, "gnutls-serv"), "--echo", "-p", strconv.Itoa(port), "--x509certfile", cert, "--x509keyfile", key))
+	listening(t, port)
+	w.shake(t, port, nil)
+	return port
+}
+
+// python is a client whose OpenSSL sees memory, of an s_server.
+func (w *watching) python(t *testing.T, env string) (port int) {
+	t.Helper()
+	const script = `
+import ssl, sys, asyncio
+async def main():
+    c = ssl.create_default_context(); c.check_hostname = False; c.verify_mode = ssl.CERT_NONE
+    r, w = await asyncio.open_connection("127.0.0.1", int(sys.argv[1]), ssl=c, server_hostname="doctor.test")
+    w.write(b"word\n"); await w.drain(); print("done", flush=True); await asyncio.to_thread(sys.stdin.read)
+asyncio.run(main())`
+	cert, key := certificateFiles(t, t.TempDir())
+	port = freePort(t)
+	start(t, exec.Command("../bin/tlsserver", "127.0.0.1:"+strconv.Itoa(port), cert, key))
+	listening(t, port)
+	cmd := exec.Command(need(t, "/usr/bin/python3"), "-c", script, strconv.Itoa(port))
+	cmd.Env = append(os.Environ(), env)
+	in, err := cmd.StdinPipe()
+	must(t, err)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	start(t, cmd)
+	t.Cleanup(func() { in.Close() })
+	if _, err := io.ReadFull(out, make([]byte, 5)); err != nil {
+		t.Fatal(err)
+	}
+	w.last = time.Now()
+	return port
+}

@@ -1,0 +1,73 @@
+package loader
+
+import (
+	"context"
+	"slices"
+)
+
+// GroupState is programs that stand or fall together, and how they fare on a kernel.
+type GroupState struct {
+	Name string `json:"name"`
+	// Programs is how many this kernel wants, Loads whether it takes them.
+	Programs int  `json:"programs"`
+	Loads    bool `json:"loads"`
+	// Without is what a user misses without it, Why the reason where it does not load.
+	Without string `json:"without"`
+	Why     string `json:"why,omitempty"`
+}
+
+// watchGroup is the programs of a Watch.
+const watchGroup = "doctor --watch"
+
+// Self loads each group of programs, and attaches none but those of a Watch: which of
+// them work here. missing says what the kernel lacks, a line each. The error is an
+// *UnsupportedError where nothing can work.
+func Self(ctx context.Context) (groups []GroupState, missing []string, err error) {
+	if err := Preflight(); err != nil {
+		return nil, nil, err
+	}
+	if err := checkTypes(); err != nil {
+		return nil, nil, err
+	}
+	kernel, err := loadTypes()
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := load(ctx, &Config{}, kernel)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer l.coll.Close()
+	watch, lacks := selfWatch(ctx)
+	return append(l.states(), watch), append(slices.Clone(l.missing), lacks...), nil
+}
+
+func (l *loaded) states() (all []GroupState) {
+	for _, g := range groups {
+		s := GroupState{Name: g.name, Without: g.without, Loads: true}
+		for name := range l.spec.Programs {
+			if groupOf(name) == g.name {
+				s.Programs++
+			}
+		}
+		for _, r := range l.refused {
+			if r.name == g.name {
+				s.Loads, s.Why = false, reason(r.err)
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+func selfWatch(ctx context.Context) (GroupState, []string) {
+	s := GroupState{Name: watchGroup, Without: "doctor sees neither handshakes nor the kernel's answers"}
+	w, err := OpenWatch(ctx)
+	if err != nil {
+		s.Why = err.Error()
+		return s, nil
+	}
+	defer w.Close()
+	s.Programs, s.Loads = len(w.links), true
+	return s, w.Missing()
+}
