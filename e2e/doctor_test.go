@@ -327,3 +327,170 @@ asyncio.run(main())`
 	w.last = time.Now()
 	return port
 }
+
+// TestDoctorWithoutModule: the module tls is not loaded, and a program that may not load
+// it asks; a cipher's module is not to be had.
+func TestDoctorWithoutModule(t *testing.T) {
+	onOneKernel(t)
+	modprobe(t, "-r", "tls")
+	d, status := doctor(t)
+	if status != 1 || d.Host.TLS != "loadable" || !d.has("KT002", "") {
+		t.Errorf("status %d, %+v", status, d)
+	}
+	w := startWatch(t)
+	const script = `
+import socket, sys
+a = socket.create_server(("127.0.0.1", 0)); c = socket.create_connection(a.getsockname())
+try: c.setsockopt(6, 31, b"tls")
+except OSError as e: print(e.errno, flush=True)
+sys.stdin.read()`
+	cmd := exec.Command(need(t, "/usr/bin/python3"), "-c", script)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	in, err := cmd.StdinPipe()
+	must(t, err)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	start(t, cmd)
+	got := make([]byte, 2)
+	if _, err := io.ReadFull(out, got); err != nil || string(got) != "2\n" {
+		t.Fatalf("the program was told %q, %v, want ENOENT", got, err)
+	}
+	seen := w.stop(t)
+	in.Close()
+	if !slices.ContainsFunc(seen.Findings, func(f finding) bool {
+		return f.ID == "KT010" && f.PID == cmd.Process.Pid && strings.Contains(f.Says, "without CAP_NET_ADMIN") && strings.Contains(f.Do, "modprobe tls")
+	}) {
+		t.Errorf("%+v", seen.Findings)
+	}
+	if _, err := os.Stat("/sys/module/tls"); err == nil {
+		t.Error("doctor has loaded the module")
+	}
+	modprobe(t, "tls")
+	cipherRefused(t)
+}
+
+// cipherRefused: no module can be loaded for a while.
+func cipherRefused(t *testing.T) {
+	t.Helper()
+	const loads = "/proc/sys/kernel/modprobe"
+	before, err := os.ReadFile(loads)
+	must(t, err)
+	modprobe(t, "-r", "chacha20poly1305")
+	must(t, os.WriteFile(loads, []byte("/bin/false"), 0))
+	t.Cleanup(func() { must(t, os.WriteFile(loads, bytes.TrimSpace(before), 0)) })
+	w := startWatch(t)
+	a, b := tcpPair(t)
+	p := newPlainPair(t, a, b, rawInfo(security{"1.3", "CHACHA20-POLY1305", "sw"}))
+	defer p.close()
+	must(t, unix.SetsockoptString(p.a, unix.SOL_TCP, unix.TCP_ULP, "tls"))
+	info := binary.NativeEndian.AppendUint16(nil, 0x0304)
+	info = append(binary.NativeEndian.AppendUint16(info, 54), make([]byte, 52)...)
+	if err := unix.SetsockoptString(p.a, unix.SOL_TLS, 1, string(info)); err != unix.ENOENT {
+		t.Fatalf("TLS_TX: %v, want ENOENT", err)
+	}
+	d := w.stop(t)
+	const says = "TLS 1.3 with CHACHA20-POLY1305: kernel TLS was asked for sending and refused with ENOENT"
+	if !slices.ContainsFunc(d.Findings, func(f finding) bool {
+		return f.ID == "KT020" && f.PID == os.Getpid() && strings.Contains(f.Says, says) && strings.Contains(f.Do, "modprobe chacha20poly1305")
+	}) {
+		t.Errorf("%+v", d.Findings)
+	}
+}
+
+func modprobe(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command("modprobe", args...).CombinedOutput(); err != nil {
+		t.Fatalf("modprobe %q: %v: %s", args, err, out)
+	}
+}
+
+// TestDoctorLooks: what files and sockets tell, without a watch.
+func TestDoctorLooks(t *testing.T) {
+	onOneKernel(t)
+	dir := t.TempDir()
+	must(t, os.Chmod(dir, 0o755))
+	off := startNginxWith(t, dir, "")
+	d, status := doctor(t, fmt.Sprintf(":%d", off))
+	if status != 1 || !d.has("KT060", "nginx") || len(d.Processes) != 2 {
+		t.Errorf("nginx without the option: status %d, %+v", status, d)
+	}
+	if l := d.Processes[0].Libraries; len(l) != 1 || l[0].Name != "OpenSSL" || !strings.HasPrefix(l[0].Version, "3.0.") {
+		t.Errorf("libraries %+v", l)
+	}
+	on := startNginxWith(t, t.TempDir(), "ssl_conf_command Options KTLS;", "sendfile on", "sendfile off")
+	d, _ = doctor(t, fmt.Sprintf(":%d", on))
+	if d.has("KT060", "nginx") || !d.has("KT061", "nginx") || d.has("KT062", "nginx") {
+		t.Errorf("nginx with the option and without sendfile: %+v", d.Findings)
+	}
+	on = startNginx(t, t.TempDir())
+	if d, _ = doctor(t, fmt.Sprintf(":%d", on)); d.has("KT060", "nginx") || d.has("KT061", "nginx") || !d.has("KT062", "nginx") {
+		t.Errorf("nginx with the option and HTTP/2: %+v", d.Findings)
+	}
+	c := newConversation(t, 0x0303, 0, "AES-GCM-128")
+	d, status = doctor(t, strconv.Itoa(os.Getpid()))
+	if got := d.end(t, false, port(c.client.RemoteAddr())); got.TX.Mode != "sw" || got.RX.Mode != "sw" || got.Comm != comm(t) || len(got.Why) != 0 {
+		t.Errorf("%+v", got)
+	}
+	if status != 0 || !d.Well {
+		t.Errorf("a program with both directions on: status %d, %+v", status, d.Findings)
+	}
+	c.client.Close()
+	c.server.Close()
+}
+
+// TestDoctorSelf: every group of programs loads on every kernel that is tested.
+func TestDoctorSelf(t *testing.T) {
+	stdout, stderr, status := ktlstop(t, "doctor", "--self", "-o", "json")
+	var self struct {
+		Groups []struct {
+			Name     string
+			Programs int
+			Loads    bool
+			Why      string
+		}
+		Missing []string
+	}
+	if err := json.Unmarshal([]byte(stdout), &self); err != nil || status != 0 || len(self.Groups) != 10 {
+		t.Fatalf("status %d, %v: %s%s", status, err, stdout, stderr)
+	}
+	for _, g := range self.Groups {
+		if !g.Loads || g.Programs == 0 {
+			t.Errorf("%+v", g)
+		}
+	}
+}
+
+// TestDoctorUsage: what cannot be is one line, which says what to do.
+func TestDoctorUsage(t *testing.T) {
+	onOneKernel(t)
+	for _, c := range []struct{ args, says string }{
+		{"4194304", "there is no process 4194304"}, {"99999999", "not a process id"}, {":0", "not a port"}, {":70000", "not a port"},
+		{"nobody-runs-me", "no process has the name"}, {"--watch 0s", "not a time to watch"}, {"--watch x", "a time, as 10s or 5m"},
+		{"-o yaml", "text and json"}, {"--self nginx", "--self looks at ktlstop alone"},
+	} {
+		stdout, stderr, status := ktlstop(t, append([]string{"doctor"}, strings.Fields(c.args)...)...)
+		if status != 2 || stdout != "" || !strings.HasPrefix(stderr, "ktlstop: ") || !strings.Contains(stderr, c.says) || strings.Count(stderr, "\n") != 2 {
+			t.Errorf("%s: status %d, %q, %q", c.args, status, stdout, stderr)
+		}
+	}
+}
+
+// TestDoctorWithoutRights says what it could not look at.
+func TestDoctorWithoutRights(t *testing.T) {
+	onOneKernel(t)
+	nobody := func(args ...string) (string, int) {
+		cmd := exec.Command(program, append([]string{"doctor"}, args...)...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		return string(out), cmd.ProcessState.ExitCode()
+	}
+	if out, status := nobody(); status != 0 || !strings.Contains(out, "not looked at: ") || !strings.Contains(out, "run as root") {
+		t.Errorf("status %d: %s", status, out)
+	}
+	if out, status := nobody("--watch", "1s"); status != 1 || !strings.Contains(out, "run as root") || strings.Count(out, "\n") != 1 {
+		t.Errorf("status %d: %s", status, out)
+	}
+}

@@ -74,14 +74,14 @@ func startNginx(t *testing.T, dir string) (port int) {
 	return startNginxWith(t, dir, "ssl_conf_command Options KTLS;")
 }
 
-// startNginxWith takes what is said besides of the server.
-func startNginxWith(t *testing.T, dir, besides string) (port int) {
+// startNginxWith takes what is said besides of the server, and replaces texts.
+func startNginxWith(t *testing.T, dir, besides string, oldnew ...string) (port int) {
 	t.Helper()
 	nginx := need(t, "nginx")
 	cert, key := certificateFiles(t, dir)
 	port = freePort(t)
 	conf := filepath.Join(dir, "nginx.conf")
-	must(t, os.WriteFile(conf, []byte(fmt.Sprintf(`
+	must(t, os.WriteFile(conf, []byte(strings.NewReplacer(oldnew...).Replace(fmt.Sprintf(`
 daemon off; worker_processes 1; pid %[1]s/pid; error_log stderr; user root;
 events {}
 http {
@@ -93,7 +93,7 @@ http {
 		ssl_certificate %[3]s; ssl_certificate_key %[4]s;
 		ssl_protocols TLSv1.2 TLSv1.3; %[5]s
 	}
-}`, dir, port, cert, key, besides)), 0o644))
+}`, dir, port, cert, key, besides))), 0o644))
 	start(t, exec.Command(nginx, "-c", conf))
 	listening(t, port)
 	return port

@@ -27,7 +27,7 @@ func with(name, version string) Process {
 	return Process{PID: pid, Comm: "prog", Exe: "/usr/bin/prog", Libraries: []Library{{Name: name, Version: version}}, OpenSSL: &Setting{File: "/etc/ssl/openssl.cnf"}}
 }
 
-func (p Process) opt(is Tri) Process   { p.OpenSSL = &Setting{File: "/c", KTLS: is}; return p }
+func (p Process) opt(is Tri) Process      { p.OpenSSL = &Setting{File: "/c", KTLS: is}; return p }
 func (p Process) named() Process          { p.Named = true; return p }
 func (p Process) static() Process         { p.Libraries[0].Static = true; return p }
 func (p Process) built(is Tri) Process    { p.Libraries[0].KTLS = is; return p }

@@ -123,7 +123,7 @@ var marks = []mark{
 		}
 	}},
 	{"crypto/tls.(*Conn).", func(t *traits, _ string) { t.goTLS = true }}, // names of functions, stripped or not
-	{"/ktls.(", func(t *traits, _ string) { t.goKTLS = true }},             // of a package with that name
+	{"/ktls.(", func(t *traits, _ string) { t.goKTLS = true }},            // of a package with that name
 	{"nginx/", func(t *traits, s string) {
 		if v := version(s); t.nginx == "" && strings.Count(v, ".") == 2 {
 			t.nginx = v
