@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/internal/sink/schematest"
 )
 
 // diagnosis is what doctor -o json says, as far as tests look at it.
@@ -60,6 +62,7 @@ func doctor(t *testing.T, args ...string) (d diagnosis, status int) {
 	if err := json.Unmarshal([]byte(stdout), &d); err != nil {
 		t.Fatalf("%v: %s%s", err, stdout, stderr)
 	}
+	must(t, schematest.CheckDoctor([]byte(stdout)))
 	return d, status
 }
 
@@ -116,6 +119,7 @@ func (w *watching) stop(t *testing.T) (d diagnosis) {
 	if err := json.Unmarshal(w.out.Bytes(), &d); err != nil {
 		t.Fatalf("%v: %s%s", err, &w.out, &w.err)
 	}
+	must(t, schematest.CheckDoctor(w.out.Bytes()))
 	if status := w.cmd.ProcessState.ExitCode(); d.Well || status != 1 {
 		t.Errorf("status %d, well %v", status, d.Well)
 	}
@@ -453,6 +457,7 @@ func TestDoctorSelf(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &self); err != nil || status != 0 || len(self.Groups) != 10 {
 		t.Fatalf("status %d, %v: %s%s", status, err, stdout, stderr)
 	}
+	must(t, schematest.CheckDoctor([]byte(stdout)))
 	for _, g := range self.Groups {
 		if !g.Loads || g.Programs == 0 {
 			t.Errorf("%+v", g)

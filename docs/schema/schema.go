@@ -1,4 +1,4 @@
-// Package schema holds the JSON Schema of the events that ktlstop exports.
+// Package schema holds the JSON Schemas of what ktlstop exports.
 package schema
 
 import _ "embed"
@@ -7,3 +7,8 @@ import _ "embed"
 //
 //go:embed event-v1.json
 var EventV1 []byte
+
+// DoctorV1 is doctor-v1.json, of the document of ktlstop doctor.
+//
+//go:embed doctor-v1.json
+var DoctorV1 []byte

@@ -101,7 +101,8 @@ func (e *Ends) String() string {
 	return e.Local.String() + " > " + e.Remote.String()
 }
 
-// table writes rows of cells divided by tabs, of which only the last is cut.
+// table writes rows of cells divided by tabs, of which only the last is cut. Where the
+// others leave it no room, the first stands in a line of its own.
 func (t *text) table(head string, rows []string) {
 	if len(rows) == 0 {
 		return
@@ -117,19 +118,34 @@ func (t *text) table(head string, rows []string) {
 			widths[i] = max(widths[i], runewidth.StringWidth(row[i]))
 		}
 	}
+	last := len(widths) - 1
+	fixed := 0
+	for _, n := range widths[:last] {
+		fixed += n + len(gap)
+	}
 	t.WriteString("\n")
 	for _, row := range cells {
 		line := ""
-		for i, cell := range row[:len(row)-1] {
-			line += runewidth.FillRight(cell, widths[i]) + "  "
+		if t.width > 0 && fixed+min(widths[last], minLast) > t.width {
+			t.WriteString(row[0] + "\n")
+			line = gap
+		} else {
+			line = runewidth.FillRight(row[0], widths[0]) + gap
 		}
-		last := row[len(row)-1]
+		for i, cell := range row[1:last] {
+			line += runewidth.FillRight(cell, widths[i+1]) + gap
+		}
 		if room := t.width - runewidth.StringWidth(line); t.width > 0 {
-			last = runewidth.Truncate(last, max(room, 8), "…")
+			row[last] = runewidth.Truncate(row[last], max(room, minLast), "…")
 		}
-		t.WriteString(strings.TrimRight(line+last, " ") + "\n")
+		t.WriteString(strings.TrimRight(line+row[last], " ") + "\n")
 	}
 }
+
+const (
+	gap     = "  "
+	minLast = 8 // columns of the last cell
+)
 
 func (r *Report) processRows() (rows []string) {
 	for i := range r.Facts.Processes {

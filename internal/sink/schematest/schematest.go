@@ -13,12 +13,13 @@ import (
 	"github.com/ktlstop/ktlstop/docs/schema"
 )
 
-const url = "event-v1.json"
+var (
+	event  = sync.OnceValues(func() (*jsonschema.Schema, error) { return compile("event-v1.json", schema.EventV1) })
+	doctor = sync.OnceValues(func() (*jsonschema.Schema, error) { return compile("doctor-v1.json", schema.DoctorV1) })
+)
 
-var compiled = sync.OnceValues(compile)
-
-func compile() (*jsonschema.Schema, error) {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema.EventV1))
+func compile(url string, text []byte) (*jsonschema.Schema, error) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
@@ -33,7 +34,12 @@ func compile() (*jsonschema.Schema, error) {
 
 // Check returns an error unless line is one event of schema 1, with or without
 // the newline behind it.
-func Check(line []byte) error {
+func Check(line []byte) error { return check(event, line) }
+
+// CheckDoctor returns an error unless doc is one of ktlstop doctor.
+func CheckDoctor(doc []byte) error { return check(doctor, doc) }
+
+func check(compiled func() (*jsonschema.Schema, error), line []byte) error {
 	s, err := compiled()
 	if err != nil {
 		return err
