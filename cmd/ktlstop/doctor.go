@@ -121,10 +121,11 @@ func addWanted(want *facts.Want, arg string) error {
 		want.PIDs = append(want.PIDs, int(n))
 		return nil
 	}
-	if arg == "" {
-		return usagef("an argument is empty: leave it out, or say which program")
+	name := commOf(arg)
+	if name == "" {
+		return usagef("%q names no program: leave it out, or say which", arg)
 	}
-	want.Comms = append(want.Comms, commOf(arg))
+	want.Comms = append(want.Comms, name)
 	return nil
 }
 

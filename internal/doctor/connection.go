@@ -111,6 +111,10 @@ func (j *joiner) of(cookie uint64, ends Ends) *Connection {
 		key.ends = ends
 	}
 	c := j.byKey[key]
+	if c == nil { // its cookie may not have been known yet
+		c = j.byKey[connKey{ends: ends}]
+		j.byKey[key] = c
+	}
 	if c == nil {
 		c = &Connection{Ends: ends}
 		j.byKey[key] = c
@@ -183,7 +187,7 @@ func (j *joiner) socket(s *Socket) {
 	if s.Listen {
 		return
 	}
-	_, seen := j.byKey[connKey{cookie: s.Cookie}]
+	seen := j.byKey[connKey{cookie: s.Cookie}] != nil || j.byKey[connKey{ends: s.Ends}] != nil
 	if s.ULP != "tls" && !seen && !(s.ULP == "mptcp" && j.hasTLS(s.PIDs)) {
 		return
 	}

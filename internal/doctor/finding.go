@@ -109,10 +109,18 @@ func (e *examiner) connection(c *Connection) {
 
 func (e *examiner) process(p *Process) {
 	for i := range Rules {
-		if r := &Rules[i]; r.process != nil {
+		if r := &Rules[i]; r.process != nil && !(r.connection != nil && e.seen(p)) {
 			e.add(r, r.process(e.Facts, p), Finding{PID: p.PID, Comm: p.Comm})
 		}
 	}
+}
+
+// seen: of a connection of the process the reason is known, or that there is none to
+// look for, so that what its files say need not be weighed.
+func (e *examiner) seen(p *Process) bool {
+	return slices.ContainsFunc(e.Connections, func(c *Connection) bool {
+		return c.PID == p.PID && (len(c.Why) > 0 || c.TX.On() && c.RX.On())
+	})
 }
 
 // add completes a finding. What is the same of several connections of a process, or of
@@ -137,7 +145,7 @@ func (f *Finding) takes(g *Finding) bool {
 	case f.ID != g.ID || f.Comm != g.Comm:
 		return false
 	case g.Connection == nil && f.Connection != nil:
-		return f.PID == g.PID
+		return true
 	case f.Says != g.Says || f.Level != g.Level:
 		return false
 	case g.Connection != nil:

@@ -1,6 +1,10 @@
 package doctor
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/ktlstop/ktlstop/internal/safe"
+)
 
 // reportJSON is the document of docs/schema/doctor-v1.json.
 type reportJSON struct {
@@ -37,7 +41,7 @@ type directionJSON struct {
 	Errno string `json:"errno,omitempty"`
 }
 
-// MarshalJSON implements json.Marshaler.
+// MarshalJSON implements json.Marshaler. Strings of others are as safe in it as in text.
 func (r *Report) MarshalJSON() ([]byte, error) {
 	doc := reportJSON{V: 1, Type: "doctor", Well: r.Well(), Watched: r.Facts.Watched.Seconds(), Host: &r.Facts.Host,
 		Processes: r.Facts.Processes, Connections: []connectionJSON{}, Findings: r.Findings, NotSeen: r.Facts.NotSeen}
@@ -47,7 +51,8 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	for _, c := range r.Connections {
 		doc.Connections = append(doc.Connections, c.json())
 	}
-	return json.Marshal(doc)
+	b, err := json.Marshal(doc)
+	return safe.Append(nil, b), err
 }
 
 func (c *Connection) json() connectionJSON {

@@ -57,6 +57,9 @@ func TestJSON(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if strings.ContainsAny(string(b), "\u202e\u009b\x1b") {
+			t.Errorf("%s: %q", name, b)
+		}
 		if err := schematest.CheckDoctor(b); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -34,7 +34,7 @@ func says(l Level, do, format string, args ...any) *words {
 // Rules are all that is ever concluded. Of those about connections the first that holds
 // is told: what the kernel answered, what the handshake chose, what the process asked
 // for, what its files say.
-var Rules = slices.Concat(answerRules, handshakeRules, halfRules, libraryRules, serverRules, hostRules)
+var Rules = slices.Concat(answerRules, handshakeRules, halfRules, serverRules, libraryRules, hostRules)
 
 // is compares an answer of the kernel.
 func is(errno uint32, want ...unix.Errno) bool { return slices.Contains(want, unix.Errno(errno)) }

@@ -146,37 +146,57 @@ func ownBIO(_ *Facts, c *Connection) *words {
 	if !c.unasked() || c.Process.Library(OpenSSL) == nil || !c.Process.only() || c.Process.isNode() {
 		return nil
 	}
-	state, where, _ := c.Process.option()
-	if state != Yes {
+	if state, _ := c.Process.option(); state != Yes {
 		return nil
 	}
 	return says(Error, "let the program give OpenSSL the socket (SSL_set_fd, BIO_s_socket; Python: ssl.SSLSocket, and not asyncio or MemoryBIO), or see whether this OpenSSL was configured with enable-ktls",
-		"%s: never asked for, although %s switches it on: the program reads and writes the socket itself (a memory BIO, or a BIO of its own), or this OpenSSL was built without enable-ktls", c.what(), where)
+		"%s: never asked for, although it is switched on (%s): the program reads and writes the socket itself (a memory BIO, or a BIO of its own), or this OpenSSL was built without enable-ktls", c.what(), strings.Join(c.Process.switches(), " or "))
 }
 
-// option says where kernel TLS of a process's OpenSSL is switched on, and what the
-// files say.
-func (p *Process) option() (state Tri, where, do string) {
-	const cnf = "[openssl_init] ssl_conf = s, [s] system_default = d, [d] Options = KTLS"
-	var at string
+// option is what files say of a process's OpenSSL, and what would switch it on.
+func (p *Process) option() (state Tri, do string) {
 	if p.OpenSSL != nil {
-		state, at = p.OpenSSL.KTLS, p.OpenSSL.File
-		if p.OpenSSL.Unread != "" {
-			at += " (not read: " + p.OpenSSL.Unread + ")"
-		}
+		state = p.OpenSSL.KTLS
+		do = "in " + p.OpenSSL.File + ": [openssl_init] ssl_conf = s, [s] system_default = d, [d] Options = KTLS; or SSL_OP_ENABLE_KTLS in the program"
 	}
-	where, do = at, "in "+at+": "+cnf+"; or SSL_OP_ENABLE_KTLS in the program"
 	if p.Server == nil {
-		return state, where, do
+		return state, do
 	}
-	where = p.Server.File + ", " + at
 	switch p.Server.Product {
 	case "nginx":
 		do = "ssl_conf_command Options KTLS; in " + p.Server.File + " (http or server), and nginx -s reload"
 	case "HAProxy":
 		do = "ktls on at each bind and server with ssl in " + p.Server.File
 	}
-	return max(state, p.Server.KTLS), where, do
+	return max(state, p.Server.KTLS), do
+}
+
+// switches are the files that might switch it on.
+func (p *Process) switches() (files []string) {
+	add := func(s *Setting) {
+		if s != nil && s.Unread != "" {
+			files = append(files, s.File+" ("+s.Unread+")")
+		} else if s != nil {
+			files = append(files, s.File)
+		}
+	}
+	if p.Server != nil {
+		add(&p.Server.Setting)
+	}
+	add(p.OpenSSL)
+	return files
+}
+
+// off says that no file switches it on.
+func (p *Process) off() string {
+	switch files := p.switches(); len(files) {
+	case 0:
+		return "no file is known that switches it on"
+	case 1:
+		return files[0] + " does not switch it on"
+	default:
+		return "neither " + strings.Join(files, " nor ") + " switches it on"
+	}
 }
 
 func optionOff(_ *Facts, p *Process) *words {
@@ -187,11 +207,11 @@ func optionOff(_ *Facts, p *Process) *words {
 	if p.Server != nil { // serverRules
 		return nil
 	}
-	state, where, do := p.option()
+	state, do := p.option()
 	if state == Yes || p.OpenSSL == nil {
 		return nil
 	}
-	return says(p.weight(), do, "OpenSSL's option KTLS is off, unless the program sets it: %s does not switch it on", where)
+	return says(p.weight(), do, "OpenSSL's option KTLS is off, unless the program sets it: %s", p.off())
 }
 
 // optionOffHere: some versions of OpenSSL give sockets the upper layer protocol whatever
@@ -200,11 +220,11 @@ func optionOffHere(_ *Facts, c *Connection) *words {
 	if !c.prepared() && !c.unasked() || c.Process.Library(OpenSSL) == nil || !c.Process.only() || c.Process.isNode() {
 		return nil
 	}
-	state, where, do := c.Process.option()
+	state, do := c.Process.option()
 	if state == Yes {
 		return nil
 	}
-	what := c.what() + ": never asked for: the option is off: " + where + " does not switch it on"
+	what := c.what() + ": never asked for: the option is off: " + c.Process.off()
 	switch {
 	case c.Server == nil: // the cipher may be to blame as well
 		return says(Warning, do, "%s (or the handshake chose what the kernel has not: --watch tells)", what)

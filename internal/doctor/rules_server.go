@@ -2,11 +2,11 @@ package doctor
 
 // serverRules are about servers whose configuration can be read.
 var serverRules = []Rule{
-	{ID: "KT060", Title: "nginx does not switch kernel TLS on", process: nginxOff},
+	{ID: "KT060", Title: "nginx does not switch kernel TLS on", process: nginxOff, connection: asServer(nginxOff)},
 	{ID: "KT061", Title: "nginx has kernel TLS and does not use sendfile", process: nginxSendfile},
 	{ID: "KT062", Title: "nginx cuts HTTP/2 into small records", process: nginxChunks},
 	{ID: "KT063", Title: "HAProxy has no kernel TLS", process: haproxyCannot},
-	{ID: "KT064", Title: "HAProxy does not switch kernel TLS on", process: haproxyOff},
+	{ID: "KT064", Title: "HAProxy does not switch kernel TLS on", process: haproxyOff, connection: asServer(haproxyOff)},
 }
 
 func (p *Process) server(product string) *Server {
@@ -21,14 +21,29 @@ func nginxOff(_ *Facts, p *Process) *words {
 	if s == nil {
 		return nil
 	}
-	state, where, do := p.option()
+	state, do := p.option()
 	switch {
 	case state != Yes:
-		return says(Warning, do, "kernel TLS is off: %s does not switch it on", where)
+		return says(Warning, do, "kernel TLS is off: %s", p.off())
 	case s.Partly && (p.OpenSSL == nil || p.OpenSSL.KTLS != Yes):
 		return says(Warning, do, "kernel TLS is on for some of its servers with TLS and not for all: %s", s.File)
 	}
 	return nil
+}
+
+// asServer says of a connection that asked for nothing what is so of its server's
+// configuration. A client's connection is judged by the same: proxies are clients too.
+func asServer(rule func(*Facts, *Process) *words) func(*Facts, *Connection) *words {
+	return func(f *Facts, c *Connection) *words {
+		if c.Process == nil || c.Process.Server == nil || !c.unasked() && !c.prepared() {
+			return nil
+		}
+		w := rule(f, c.Process)
+		if w == nil || c.Process.Server.Partly {
+			return nil
+		}
+		return says(Error, w.do, "%s: never asked for: %s", c.what(), w.says)
+	}
 }
 
 func nginxSendfile(_ *Facts, p *Process) *words {
@@ -36,7 +51,7 @@ func nginxSendfile(_ *Facts, p *Process) *words {
 	if s == nil || s.Sendfile != No {
 		return nil
 	}
-	if state, _, _ := p.option(); state != Yes {
+	if state, _ := p.option(); state != Yes {
 		return nil
 	}
 	return says(Warning, "sendfile on; in "+s.File+" (and neither gzip, sub_filter, ssi nor charset for what should go out by it)",
@@ -51,7 +66,7 @@ func nginxChunks(_ *Facts, p *Process) *words {
 	if s == nil || !s.HTTP2 || s.Sendfile == No || s.ChunkSize >= smallChunk {
 		return nil
 	}
-	if state, _, _ := p.option(); state != Yes {
+	if state, _ := p.option(); state != Yes {
 		return nil
 	}
 	return says(Note, "http2_chunk_size 16k; or more, where files are large (or HTTP/1.1 for downloads)",

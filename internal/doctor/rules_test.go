@@ -172,7 +172,7 @@ var cases = []struct {
 	{"KT034", "another", of(with(OpenSSL, "3.0.19").static().exe("/usr/bin/prog")), false, ""},
 	{"KT035", "1.1.1", of(with(OpenSSL, "1.1.1w")), true, "OpenSSL 1.1.1w has no kernel TLS"},
 	{"KT035", "3.0", of(with(OpenSSL, "3.0.19")), false, ""},
-	{"KT036", "the option is on", handshake(with(OpenSSL, "3.0.19").opt(Yes), 0x0304, gcm), true, "although /c switches it on"},
+	{"KT036", "the option is on", handshake(with(OpenSSL, "3.0.19").opt(Yes), 0x0304, gcm), true, "although it is switched on (/c)"},
 	{"KT036", "it is off", handshake(with(OpenSSL, "3.0.19").opt(No), 0x0304, gcm), false, ""},
 	{"KT036", "a moment ago", handshake(with(OpenSSL, "3.0.19").opt(Yes), 0x0304, gcm, now), false, ""},
 	{"KT037", "a program", of(with(OpenSSL, "3.0.19")), true, "unless the program sets it"},
@@ -204,7 +204,8 @@ var cases = []struct {
 	{"KT051", "OpenSSL 3.5", handshake(with(OpenSSL, "3.5.1").opt(Yes), 0x0304, gcm, given(), asked(event.OptionTX, 0)), true, "the kernel has sending, and not receiving: the program did not ask"},
 	{"KT051", "both", handshake(with(OpenSSL, "3.5.1").opt(Yes), 0x0304, gcm, given(), asked(event.OptionTX, 0), asked(event.OptionRX, 0)), false, ""},
 
-	{"KT060", "nginx", of(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.KTLS = Unsaid }))), true, "does not switch it on"},
+	{"KT060", "nginx", of(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.KTLS = Unsaid }))), true, "neither /etc/server.conf nor /etc/ssl/openssl.cnf switches it on"},
+	{"KT060", "a handshake", handshake(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.KTLS = Unsaid })), 0x0304, gcm), true, "never asked for: kernel TLS is off"},
 	{"KT060", "some servers", of(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.Partly = true }))), true, "and not for all"},
 	{"KT060", "on", of(with(OpenSSL, "3.0.19").serves(nginxOn)), false, ""},
 	{"KT060", "without TLS", of(with(OpenSSL, "3.0.19").serves(Server{Product: "nginx"})), false, ""},
@@ -216,6 +217,7 @@ var cases = []struct {
 	{"KT063", "built without", of(with(OpenSSL, "3.0.19").serves(changed(haproxyOn, func(s *Server) { s.Built = No }))), true, "was built without"},
 	{"KT063", "3.4", of(with(OpenSSL, "3.0.19").serves(haproxyOn)), false, ""},
 	{"KT064", "no ktls on", of(with(OpenSSL, "3.0.19").serves(changed(haproxyOn, func(s *Server) { s.KTLS = Unsaid }))), true, "no ktls on"},
+	{"KT064", "a handshake", handshake(with(OpenSSL, "3.6.0").serves(changed(haproxyOn, func(s *Server) { s.KTLS = Unsaid })), 0x0304, gcm), true, "never asked for: kernel TLS is off"},
 	{"KT064", "on", of(with(OpenSSL, "3.0.19").serves(haproxyOn)), false, ""},
 }
 
@@ -253,6 +255,31 @@ func TestOneReason(t *testing.T) {
 	}
 	if r.Well() {
 		t.Error("all is well")
+	}
+}
+
+// What was seen counts, and files need not say it again: of the process, and of its like.
+func TestSeenCounts(t *testing.T) {
+	f := handshake(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.KTLS = Unsaid })), 0x0304, gcm)
+	master := f.Processes[0]
+	master.PID = 6
+	f.Processes = append(f.Processes, master)
+	if r := Examine(f); len(r.Findings) != 1 || r.Findings[0].Connection == nil {
+		t.Errorf("%+v", r.Findings)
+	}
+	on := handshake(with(OpenSSL, "3.5.1").named(), 0x0304, gcm, given(), asked(event.OptionTX, 0), asked(event.OptionRX, 0))
+	if r := Examine(on); len(r.Findings) != 0 {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// A key is seen before the socket has a cookie, which the kernel's list has: one
+// connection.
+func TestCookieComesLater(t *testing.T) {
+	f := of(with(OpenSSL, "3.0.19"), asked(event.OptionTX, 0, func(a *Ask) { a.Cookie = 0 }))
+	f.Sockets = []Socket{{Ends: ends, Cookie: cookie, ULP: "tls", PIDs: []int{pid}, TX: event.ModeSW, Version: 0x0304, Cipher: 52}}
+	if all := Examine(f).Connections; len(all) != 1 || !all[0].TX.Asked || !all[0].TX.On() {
+		t.Errorf("%+v", all)
 	}
 }
 

@@ -211,7 +211,7 @@ func (h *Host) line() string {
 		tx += n.Stat["TlsCurrTxSw"] + n.Stat["TlsCurrTxDevice"]
 		rx += n.Stat["TlsCurrRxSw"] + n.Stat["TlsCurrRxDevice"]
 	}
-	if h.TLS == Present {
+	if h.TLS == Present && len(h.Namespaces) > 0 {
 		parts = append(parts, "open now tx "+strconv.FormatUint(tx, 10)+", rx "+strconv.FormatUint(rx, 10))
 	}
 	for _, n := range h.NICs {
@@ -237,7 +237,10 @@ func (r *Report) verdict() string {
 	if r.Facts.Watched > 0 {
 		s += fmt.Sprintf("; watched for %.1fs: %s", r.Facts.Watched.Seconds(), plural(len(r.Connections), "connection"))
 	}
-	if r.Well() {
+	switch {
+	case r.Well() && len(r.Facts.NotSeen) > 0:
+		return "nothing is off in what could be looked at (" + s + ")"
+	case r.Well():
 		return "nothing is off (" + s + ")"
 	}
 	return s + " (docs/doctor.md explains each)"

@@ -17,7 +17,7 @@ type GroupState struct {
 }
 
 // watchGroup is the programs of a Watch.
-const watchGroup = "doctor --watch"
+const watchGroup = "watch"
 
 // Self loads each group of programs, and attaches none but those of a Watch: which of
 // them work here. missing says what the kernel lacks, a line each. The error is an
@@ -27,6 +27,9 @@ func Self(ctx context.Context) (groups []GroupState, missing []string, err error
 		return nil, nil, err
 	}
 	if err := checkTypes(); err != nil {
+		if haveGobpf {
+			return nil, []string{"type information: programs are attached by kprobes (the gobpf backend), and a Watch sees nothing"}, nil
+		}
 		return nil, nil, err
 	}
 	kernel, err := loadTypes()
@@ -61,7 +64,7 @@ func (l *loaded) states() (all []GroupState) {
 }
 
 func selfWatch(ctx context.Context) (GroupState, []string) {
-	s := GroupState{Name: watchGroup, Without: "doctor sees neither handshakes nor the kernel's answers"}
+	s := GroupState{Name: watchGroup, Without: "neither handshakes nor the kernel's answers are seen by doctor"}
 	w, err := OpenWatch(ctx)
 	if err != nil {
 		s.Why = err.Error()

@@ -94,7 +94,7 @@ func (w *Watch) open(ctx context.Context, kernel *types) error {
 	}
 	w.begin = time.Now()
 	if len(w.links) == 0 {
-		return &UnsupportedError{What: "nothing can be watched here: " + w.missing[0], Hint: "ktlstop doctor without --watch looks at the rest"}
+		return &UnsupportedError{What: "nothing can be watched here: " + w.missing[0], Hint: "what needs no watch can still be looked at"}
 	}
 	return nil
 }

@@ -127,6 +127,9 @@ func (r Root) symbols() doctor.Tri {
 			return doctor.Yes
 		}
 	}
+	if os.Geteuid() != 0 { // they may be shown to root
+		return doctor.Unsaid
+	}
 	return doctor.No
 }
 
@@ -175,7 +178,7 @@ func (r Root) namespaces(notSeen *[]string) (found []doctor.Namespace) {
 		found = append(found, doctor.Namespace{Inode: inode, Stat: stat(r.read("proc", p, "net/tls_stat"))})
 	}
 	if hidden > 0 {
-		*notSeen = append(*notSeen, "network namespaces of "+strconv.Itoa(hidden)+" processes of others: run as root")
+		*notSeen = append(*notSeen, strconv.Itoa(hidden)+" processes of others, their sockets, libraries and configuration: run as root")
 	}
 	return found
 }
