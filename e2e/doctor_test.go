@@ -336,6 +336,10 @@ asyncio.run(main())`
 // it asks; a cipher's module is not to be had.
 func TestDoctorWithoutModule(t *testing.T) {
 	onOneKernel(t)
+	if n := tlsReferences(t); n != "0" {
+		t.Fatalf("the module tls still has %s users", n)
+	}
+	t.Cleanup(func() { modprobe(t, "tls") })
 	modprobe(t, "-r", "tls")
 	d, status := doctor(t)
 	if status != 1 || d.Host.TLS != "loadable" || !d.has("KT002", "") {

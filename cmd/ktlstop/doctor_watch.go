@@ -43,7 +43,9 @@ func (o *doctorOptions) watched(ctx context.Context, want *facts.Want, r *facts.
 	f := r.Look(want, s.known)
 	f.Watched, f.Asks, f.Hellos = took, s.log.Asks, s.log.Hellos
 	f.NotSeen = append(f.NotSeen, w.Missing()...)
-	if n := unseen + s.log.Dropped; n > 0 {
+	n := unseen + s.log.Dropped
+	f.BlindToULP, f.BlindToKeys = n > 0 || !w.Sees("tcp_set_ulp"), n > 0 || !w.Sees("tls_setsockopt")
+	if n > 0 {
 		f.NotSeen = append(f.NotSeen, fmt.Sprintf("%d messages and answers, for want of room", n))
 	}
 	return f, nil

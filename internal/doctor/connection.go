@@ -46,6 +46,9 @@ type Connection struct {
 	DeviceErrno uint32
 	// Silent is how long ago the ServerHello passed when the watch ended.
 	Silent time.Duration
+	// blindULP and blindKeys: it may have asked without being seen. Of a socket that is
+	// listed the kernel says what it has.
+	blindULP, blindKeys bool
 	// Why are the ids of the findings about it.
 	Why []string
 }
@@ -116,7 +119,7 @@ func (j *joiner) of(cookie uint64, ends Ends) *Connection {
 		j.byKey[key] = c
 	}
 	if c == nil {
-		c = &Connection{Ends: ends}
+		c = &Connection{Ends: ends, blindULP: j.facts.BlindToULP, blindKeys: j.facts.BlindToKeys}
 		j.byKey[key] = c
 		j.all = append(j.all, c)
 	}
@@ -195,7 +198,7 @@ func (j *joiner) socket(s *Socket) {
 	if len(s.PIDs) > 0 && c.PID == 0 {
 		j.owner(c, s.PIDs[0], "")
 	}
-	c.ULP = cmp.Or(s.ULP, c.ULP)
+	c.ULP, c.blindULP, c.blindKeys = cmp.Or(s.ULP, c.ULP), false, false
 	if s.ULP != "tls" {
 		return
 	}

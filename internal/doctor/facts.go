@@ -18,6 +18,10 @@ type Facts struct {
 	Hellos []Hello `json:"-"`
 	// Watched is how long that was, 0 if nobody did.
 	Watched time.Duration `json:"-"`
+	// BlindToULP and BlindToKeys: not every question of that kind was seen, so that
+	// nothing follows from there being none.
+	BlindToULP  bool `json:"-"`
+	BlindToKeys bool `json:"-"`
 	// NotSeen says what could not be looked at, and why: a line each.
 	NotSeen []string `json:"not_seen"`
 }

@@ -3,6 +3,7 @@ package doctor
 import (
 	"encoding/json"
 
+	"github.com/ktlstop/ktlstop/internal/doctor/hello"
 	"github.com/ktlstop/ktlstop/internal/safe"
 )
 
@@ -21,18 +22,21 @@ type reportJSON struct {
 
 type connectionJSON struct {
 	Ends
-	PID        int           `json:"pid,omitempty"`
-	Comm       string        `json:"comm,omitempty"`
-	Version    string        `json:"version,omitempty"`
-	Cipher     string        `json:"cipher,omitempty"`
-	Handshake  bool          `json:"handshake_seen"`
-	Role       string        `json:"role,omitempty"`
-	ServerName string        `json:"server_name,omitempty"`
-	ULP        string        `json:"ulp,omitempty"`
-	ULPErrno   string        `json:"ulp_errno,omitempty"`
-	TX         directionJSON `json:"tx"`
-	RX         directionJSON `json:"rx"`
-	Why        []string      `json:"why"`
+	PID        int    `json:"pid,omitempty"`
+	Comm       string `json:"comm,omitempty"`
+	Version    string `json:"version,omitempty"`
+	Cipher     string `json:"cipher,omitempty"`
+	Handshake  bool   `json:"handshake_seen"`
+	Role       string `json:"role,omitempty"`
+	ServerName string `json:"server_name,omitempty"`
+	// What the client asked for, or of TLS 1.2 what the server agreed on.
+	MaxFragment int           `json:"max_fragment_length,omitempty"`
+	RecordLimit uint16        `json:"record_size_limit,omitempty"`
+	ULP         string        `json:"ulp,omitempty"`
+	ULPErrno    string        `json:"ulp_errno,omitempty"`
+	TX          directionJSON `json:"tx"`
+	RX          directionJSON `json:"rx"`
+	Why         []string      `json:"why"`
 }
 
 type directionJSON struct {
@@ -69,8 +73,19 @@ func (c *Connection) json() connectionJSON {
 	}
 	if c.Client != nil {
 		j.ServerName = c.Client.Name
+		j.limits(c.Client)
+	}
+	if c.Server != nil && c.Server.Version < 0x0304 {
+		j.limits(c.Server)
 	}
 	return j
+}
+
+func (j *connectionJSON) limits(h *hello.Hello) {
+	j.MaxFragment, j.RecordLimit = 0, h.RecordLimit
+	if h.MaxFragment >= 1 && h.MaxFragment <= 4 { // RFC 6066 §4
+		j.MaxFragment = 256 << h.MaxFragment
+	}
 }
 
 func (d *Direction) json() directionJSON {

@@ -50,7 +50,7 @@ func TestText(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	for name, f := range map[string]*Facts{"hostile": hostile(), "half": handshake(with(OpenSSL, "3.0.19").opt(Yes), 0x0304, gcm, given(), asked(event.OptionTX, 0)),
-		"nginx": of(with(OpenSSL, "3.0.19").serves(nginxOn)), "HAProxy": of(with(OpenSSL, "3.0.19").serves(haproxyOn))} {
+		"short": handshake(with(OpenSSL, "3.0.19"), 0x0303, 0xc02f, fragmentOf(2), func(f *Facts) { f.Hellos[1].RecordLimit = 512 }), "nginx": of(with(OpenSSL, "3.0.19").serves(nginxOn)), "HAProxy": of(with(OpenSSL, "3.0.19").serves(haproxyOn))} {
 		f.NotSeen = []string{}
 		f.Host = Host{Ciphers: []Cipher{{"AES-GCM", "gcm", Present}}, NICs: []NIC{{Name: "eth0"}}, Namespaces: []Namespace{{1, map[string]uint64{"TlsTxSw": 1}}}, Mounts: []string{}}
 		b, err := json.Marshal(Examine(f))

@@ -28,12 +28,12 @@ const handed = 500 * time.Millisecond
 
 // unasked: the handshake was seen, is over, and nothing was asked since.
 func (c *Connection) unasked() bool {
-	return c.off() && c.Server != nil && c.Silent >= handed && !c.ULPAsked && !c.TX.Asked && !c.RX.Asked && c.ULP == ""
+	return c.off() && !c.blindULP && c.Server != nil && c.Silent >= handed && !c.ULPAsked && !c.TX.Asked && !c.RX.Asked && c.ULP == ""
 }
 
 // prepared: the socket got the upper layer protocol, and no key.
 func (c *Connection) prepared() bool {
-	return c.off() && c.ULP == "tls" && !c.TX.Asked && !c.RX.Asked && (c.Server == nil || c.Silent >= handed)
+	return c.off() && !c.blindKeys && c.ULP == "tls" && !c.TX.Asked && !c.RX.Asked && (c.Server == nil || c.Silent >= handed)
 }
 
 var advice = map[string]string{

@@ -273,6 +273,27 @@ func TestSeenCounts(t *testing.T) {
 	}
 }
 
+// Where questions may have passed unseen, nothing follows from there being none; the
+// kernel's list of sockets knows better.
+func TestBlind(t *testing.T) {
+	blind := func(f *Facts) { f.BlindToULP, f.BlindToKeys = true, true }
+	listed := func(f *Facts) { f.Sockets = []Socket{{Ends: ends, Cookie: cookie, PIDs: []int{pid}}} }
+	for name, c := range map[string]struct {
+		facts *Facts
+		why   []string
+	}{
+		"no question":                 {handshake(with(GoTLS, ""), 0x0304, gcm, blind), nil},
+		"no question, and listed":     {handshake(with(GoTLS, ""), 0x0304, gcm, blind, listed), []string{"KT030"}},
+		"no key":                      {handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, given(), blind), nil},
+		"no key, and everybody sees":  {handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, given()), []string{"KT037"}},
+		"what cannot be all the same": {handshake(with(OpenSSL, "3.0.19"), 0x0303, cbc, blind), []string{"KT042"}},
+	} {
+		if got := Examine(c.facts).Connections[0].Why; !slices.Equal(got, c.why) {
+			t.Errorf("%s: %q, want %q", name, got, c.why)
+		}
+	}
+}
+
 // A key is seen before the socket has a cookie, which the kernel's list has: one
 // connection.
 func TestCookieComesLater(t *testing.T) {

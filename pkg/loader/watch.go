@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -122,6 +123,11 @@ func (w *Watch) attach(spec *ebpf.CollectionSpec, kernel *types) error {
 
 // Missing says what is not seen on this kernel, a line each.
 func (w *Watch) Missing() []string { return slices.Clone(w.missing) }
+
+// Sees says whether the answers of a function of the kernel are seen.
+func (w *Watch) Sees(function string) bool {
+	return !slices.ContainsFunc(w.missing, func(m string) bool { return strings.HasPrefix(m, function+":") })
+}
 
 // Since is how long after the watch began something happened, by its Mono.
 func (w *Watch) Since(mono uint64) time.Duration {
