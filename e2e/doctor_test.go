@@ -40,6 +40,7 @@ type diagnosis struct {
 }
 
 type diagnosed struct {
+	NetNS              uint64
 	Local, Remote      string
 	Comm, Version, ULP string
 	Cipher             string
@@ -202,7 +203,7 @@ func TestDoctorWatch(t *testing.T) {
 	add(end{"a Go server", w.goServer(t), true, "KT030", "tlsserver", "1.3", "Go crypto/tls 1."})
 	add(end{"GnuTLS", w.gnutls(t), true, "KT038", "gnutls-serv", "1.3", "was built without kernel TLS"})
 	add(end{"Python with a memory BIO", w.python(t, ktlsOn), false, "KT036", "python3", "1.3", "the program reads and writes the socket itself"})
-	refuse(t)
+	ids := refuse(t)
 
 	got := w.stop(t)
 	if len(got.NotSeen) > 0 {
@@ -225,9 +226,7 @@ func TestDoctorWatch(t *testing.T) {
 			}
 		})
 	}
-	for id, says := range map[string]string{
-		"KT012": "refused with ENOTCONN", "KT014": ": the socket is one of MPTCP", "KT022": "refused with EINVAL: the version 0x0302 is none of",
-	} {
+	for id, says := range ids {
 		if !slices.ContainsFunc(got.Findings, func(f finding) bool {
 			return f.ID == id && f.Comm == comm(t) && f.PID == os.Getpid() && strings.Contains(f.Says, says)
 		}) {
@@ -236,9 +235,11 @@ func TestDoctorWatch(t *testing.T) {
 	}
 }
 
-// refuse asks for what the kernel refuses.
-func refuse(t *testing.T) {
+// refuse asks for what the kernel refuses, and returns ids of what doctor should say,
+// with parts of it.
+func refuse(t *testing.T) map[string]string {
 	t.Helper()
+	ids := map[string]string{"KT012": "refused with ENOTCONN", "KT014": ": the socket is one of MPTCP", "KT022": "refused with EINVAL: the version 0x0302 is none of"}
 	ulp := func(protocol int, want ...error) {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, protocol)
 		must(t, err)
@@ -257,6 +258,19 @@ func refuse(t *testing.T) {
 	if err := unix.SetsockoptString(p.a, unix.SOL_TLS, 1, string(info)); err != unix.EINVAL {
 		t.Errorf("TLS_TX: %v, want EINVAL", err)
 	}
+	// A second key: from 6.14 on the kernel takes it.
+	keyed := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
+	defer keyed.close()
+	info = binary.NativeEndian.AppendUint16(nil, 0x0304)
+	info = append(binary.NativeEndian.AppendUint16(info, 51), make([]byte, 36)...)
+	switch err := unix.SetsockoptString(keyed.a, unix.SOL_TLS, 1, string(info)); err {
+	case unix.EBUSY:
+		ids["KT021"] = "a second key for sending was refused with EBUSY"
+	case nil:
+	default:
+		t.Errorf("a second TLS_TX: %v", err)
+	}
+	return ids
 }
 
 func (w *watching) nginx(t *testing.T) (port int) {
@@ -434,6 +448,7 @@ func TestDoctorLooks(t *testing.T) {
 	if d, _ = doctor(t, fmt.Sprintf(":%d", on)); d.has("KT060", "nginx") || d.has("KT061", "nginx") || !d.has("KT062", "nginx") {
 		t.Errorf("nginx with the option and HTTP/2: %+v", d.Findings)
 	}
+	elsewhere(t)
 	c := newConversation(t, 0x0303, 0, "AES-GCM-128")
 	d, status = doctor(t, strconv.Itoa(os.Getpid()))
 	if got := d.end(t, false, port(c.client.RemoteAddr())); got.TX.Mode != "sw" || got.RX.Mode != "sw" || got.Comm != comm(t) || len(got.Why) != 0 {
@@ -444,6 +459,30 @@ func TestDoctorLooks(t *testing.T) {
 	}
 	c.client.Close()
 	c.server.Close()
+}
+
+// elsewhere: connections of other network namespaces are listed too.
+func elsewhere(t *testing.T) {
+	t.Helper()
+	var p *pair
+	var inode uint64
+	inNetns(t, func() {
+		p = newPair(t, security{"1.2", "AES-GCM-256", "sw"})
+		var st unix.Stat_t
+		must(t, unix.Stat("/proc/thread-self/ns/net", &st))
+		inode = st.Ino
+		// A namespace is found by a process that is in it.
+		cmd := exec.Command("sleep", "60")
+		start(t, cmd)
+	})
+	defer p.close()
+	d, _ := doctor(t, fmt.Sprintf(":%d", p.rport))
+	for _, server := range []bool{true, false} {
+		c := d.end(t, server, p.rport)
+		if c.NetNS != inode || c.Comm != comm(t) || c.TX.Mode == "none" && c.RX.Mode == "none" {
+			t.Errorf("%+v, want one of namespace %d", c, inode)
+		}
+	}
 }
 
 // TestDoctorSelf: every group of programs loads on every kernel that is tested.
