@@ -31,13 +31,16 @@ func newDoctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor [PID | :PORT | NAME]...",
 		Short: "Say why kernel TLS is not on",
-		Long: `doctor looks at the kernel, and at each process that has a TCP socket and a TLS library: what it has, how it is
-configured, and which of its connections the kernel seals and opens. With --watch it also sees handshakes, what programs
-ask the kernel for, and what the kernel answers. Each finding has an id that docs/doctor.md explains, and says what to do.
+		Long: `doctor looks at the kernel, and at each process that has a TCP socket and a TLS
+library: what it has, how it is configured, and which of its connections the
+kernel seals and opens. With --watch it also sees handshakes, what programs ask
+the kernel for, and what the kernel answers. Each finding has an id that
+docs/doctor.md explains, and says what to do.
 
-Arguments narrow it: a number is a process, :443 a port, anything else a program's name. The exit status is 0 where all
-is well, 1 where something is off, 2 for a wrong command line. Without root it says what it could not look at.`,
-		Example: `  ktlstop doctor                      the host, and all that speak TLS
+Arguments narrow it: a number is a process, :443 a port, anything else a
+program's name. The exit status is 0 where all is well, 1 where something is
+off, 2 for a wrong command line. Without root it says what it could not look at.`,
+		Example: `  ktlstop doctor                       the host, and all that speak TLS
   ktlstop doctor nginx                 one program
   ktlstop doctor :443 --watch 30s      connections of a port, as they come
   ktlstop doctor --self                what of ktlstop works here`,
