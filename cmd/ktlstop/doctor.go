@@ -85,7 +85,11 @@ func (o *doctorOptions) look(ctx context.Context, want *facts.Want, r *facts.Rea
 	if o.watch > 0 {
 		return o.watched(ctx, want, r)
 	}
-	return r.Look(want, nil), nil
+	f := r.Look(want, nil)
+	if len(want.Ports) > 0 && len(want.PIDs)+len(want.Comms) == 0 && len(f.Sockets) == 0 {
+		return nil, usagef("no TCP socket has the port %d: ss -tan lists them; with --watch 30s one may come", want.Ports[0])
+	}
+	return f, nil
 }
 
 // check reads the command line.

@@ -13,7 +13,7 @@ import (
 // What cannot be is one line, which says what to do.
 func TestDoctorUsage(t *testing.T) {
 	for _, c := range []struct{ args, says string }{
-		{"4194304", "there is no process 4194304"}, {"99999999", "not a process id"}, {":0", "not a port"}, {":70000", "not a port"}, {":http", "not a port"},
+		{"4194304", "there is no process 4194304"}, {"99999999", "not a process id"}, {":0", "not a port"}, {":70000", "not a port"}, {":http", "not a port"}, {":1", "no TCP socket has the port 1"},
 		{"nobody-runs-me", "no process has the name"}, {"--watch 0s", "not a time to watch"}, {"--watch -1s", "not a time to watch"}, {"--watch x", "a time, as 10s or 5m"},
 		{"-o yaml", "text and json"}, {"--self nginx", "--self looks at ktlstop alone"}, {"--self --watch 1s", "--self looks at ktlstop alone"},
 	} {

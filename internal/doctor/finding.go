@@ -48,8 +48,11 @@ type Finding struct {
 
 // Subject names whom a finding is about.
 func (f *Finding) Subject() string {
-	if f.PID == 0 {
-		return cmp.Or(safe.String(f.Comm), "host")
+	switch {
+	case f.PID == 0 && f.Connection != nil:
+		return "nobody" // as one of the kernel's own
+	case f.PID == 0:
+		return "host"
 	}
 	return fmt.Sprintf("%s[%d]", safe.String(f.Comm), f.PID)
 }

@@ -294,6 +294,19 @@ func TestBlind(t *testing.T) {
 	}
 }
 
+// A connection of the kernel's own (NFS, NVMe) is nobody's.
+func TestSubjects(t *testing.T) {
+	f := host(func(h *Host) { h.FIPS = true })
+	f.Sockets = []Socket{{Ends: ends, Cookie: cookie, ULP: "tls", TX: event.ModeSW, Version: 0x0304, Cipher: 52}}
+	var got []string
+	for _, x := range Examine(f).Findings {
+		got = append(got, x.ID+" "+x.Subject())
+	}
+	if want := []string{"KT051 nobody", "KT004 host"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // A key is seen before the socket has a cookie, which the kernel's list has: one
 // connection.
 func TestCookieComesLater(t *testing.T) {
