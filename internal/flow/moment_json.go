@@ -15,6 +15,7 @@ type momentJSON struct {
 	Level  string    `json:"alert_level,omitempty"`
 	Alert  string    `json:"alert_description,omitempty"`
 	Msg    string    `json:"handshake_type,omitempty"`
+	Hint   string    `json:"hint,omitempty"`
 	Errno  string    `json:"errno,omitempty"`
 	Func   string    `json:"func,omitempty"`
 	Option string    `json:"option,omitempty"`
@@ -39,6 +40,9 @@ func momentOf(ev event.Event) momentJSON {
 		}
 		if ev.More > 0 {
 			j.Count = 1 + uint64(ev.More)
+		}
+		if ev.Hint != nil {
+			j.Hint = ev.Hint.ID
 		}
 		return j
 	case *event.Lost:

@@ -15,39 +15,63 @@ import (
 // keyUpdate is the message's msg_type, RFC 8446 §4.
 const keyUpdate = 24
 
-// Rule is a conclusion.
+// Rule is a conclusion, of an error or of what a socket event sums up.
 type Rule struct {
 	// ID is what the rule is called in JSON, and in docs/hints.md.
 	ID string
 	// Says is the conclusion, in one line.
-	Says string
-	when func(*event.Error, *received) bool
+	Says   string
+	failed func(*event.Error, *seen) bool
+	socket func(*event.Socket, *seen) bool
 }
 
 // Rules are all that is ever concluded. The first that holds is told.
 var Rules = []Rule{
-	{"key-updated", "the peer has changed its key (KeyUpdate), and the kernel still has the one before", func(e *event.Error, r *received) bool {
-		return notOpened(e) && r.updated && e.Gen == r.updatedGen
-	}},
-	{"never-opened", "no record was ever opened under this key: key or sequence is wrong from the start, as where bytes were read before the switch",
-		func(e *event.Error, r *received) bool {
-			return notOpened(e) && r.begun && e.Gen == r.gen && e.Seq == r.start
+	{ID: "key-updated", Says: "the peer has changed its key (KeyUpdate), and the kernel still has the one before",
+		failed: func(e *event.Error, s *seen) bool { return notOpened(e) && s.updated && e.Gen == s.updatedGen }},
+	{ID: "never-opened", Says: "no record was ever opened under this key: key or sequence is wrong from the start, as where bytes were read before the switch",
+		failed: func(e *event.Error, s *seen) bool {
+			return notOpened(e) && s.begun && e.Gen == s.gen && e.Seq == s.start
 		}},
-	{"control-record", "the next record is no application data, and the read had no room for its type (recvmsg with a control message)",
-		func(e *event.Error, _ *received) bool {
+	{ID: "control-record", Says: "the next record is no application data, and the read had no room for its type (recvmsg with a control message)",
+		failed: func(e *event.Error, _ *seen) bool {
 			return e.Func == "tls_sw_recvmsg" && is(e, unix.EIO) && e.Type != 0 && e.Type != event.ApplicationData
 		}},
-	{"no-record", "what comes next cannot be the header of a TLS record: the peer does not speak TLS here, or bytes are missing",
-		func(e *event.Error, _ *received) bool { return e.Func == "tls_strp_abort_strp" }},
-	{"not-connected", "TLS was asked for before the socket was connected",
-		func(e *event.Error, _ *received) bool { return e.Option == event.OptionULP && is(e, unix.ENOTCONN) }},
-	{"no-module", "the module tls is not loaded, and the program may not load it: modprobe tls",
-		func(e *event.Error, _ *received) bool { return e.Option == event.OptionULP && is(e, unix.ENOENT) }},
-	{"no-cipher", "the kernel has no implementation of the cipher: its module is missing, or the program may not load it",
-		func(e *event.Error, _ *received) bool { return isKey(e) && is(e, unix.ENOENT) }},
-	{"second-key", "this direction has a key, and this kernel takes no other (rekeying came with Linux 6.14)",
-		func(e *event.Error, _ *received) bool { return isKey(e) && is(e, unix.EBUSY) }},
+	{ID: "other-version", Says: "the next record is of another version than TLS 1.2 and 1.3 have on the wire, or bytes before it are missing",
+		failed: func(e *event.Error, _ *seen) bool { return parserFails(e) && is(e, unix.EINVAL) }},
+	{ID: "no-record", Says: "what comes next cannot be the header of a TLS record: the peer does not speak TLS here, or bytes are missing",
+		failed: func(e *event.Error, _ *seen) bool { return parserFails(e) }},
+	{ID: "not-connected", Says: "TLS was asked for before the socket was connected",
+		failed: func(e *event.Error, _ *seen) bool { return e.Option == event.OptionULP && is(e, unix.ENOTCONN) }},
+	{ID: "no-module", Says: "the module tls is not loaded, and the program may not load it: modprobe tls",
+		failed: func(e *event.Error, _ *seen) bool { return e.Option == event.OptionULP && is(e, unix.ENOENT) }},
+	{ID: "no-cipher", Says: "the kernel has no implementation of the cipher: its module is missing, or may not be loaded",
+		failed: func(e *event.Error, _ *seen) bool { return isKey(e) && is(e, unix.ENOENT) }},
+	{ID: "second-key", Says: "this direction has a key, and this kernel takes no other (rekeying came with Linux 6.14)",
+		failed: func(e *event.Error, _ *seen) bool { return isKey(e) && is(e, unix.EBUSY) }},
+	{ID: "key-worn", Says: "more than 2^24 records went under one key: AES-GCM is to have a new one before 2^24.5 (RFC 8446 section 5.5)",
+		socket: func(s *event.Socket, _ *seen) bool { return worn(&s.TX, s.NextTX) || worn(&s.RX, s.NextRX) }},
+	{ID: "nginx-chunks", Says: "nginx sent files in records of at most 8 KiB: HTTP/2 cuts them there (http2_chunk_size)",
+		socket: func(s *event.Socket, seen *seen) bool {
+			return s.State == event.SocketClose && seen.whole(s) && s.Proc.Comm == nginx && seen.files >= 16 && seen.largest == 8192 &&
+				4*seen.eights >= 3*seen.files
+		}},
+	{ID: "small-records", Says: "nine of ten records sent were of 64 bytes or less: each costs a header, a tag and a run of the cipher; the program writes in small pieces",
+		socket: func(s *event.Socket, seen *seen) bool {
+			return s.State == event.SocketClose && seen.whole(s) && seen.sent >= 1000 && 10*seen.small >= 9*seen.sent
+		}},
 }
+
+var nginx = event.MakeComm("nginx")
+
+// worn says whether a key of AES-GCM is near its end.
+func worn(t *event.TLS, records uint64) bool {
+	const aes128, aes256 = 51, 52 // TLS_CIPHER_AES_GCM_128 and 256 of the kernel's linux/tls.h
+	aesGCM := t.Cipher == aes128 || t.Cipher == aes256
+	return t.Mode != event.ModeNone && aesGCM && records > 1<<24
+}
+
+func parserFails(e *event.Error) bool { return e.Func == "tls_strp_abort_strp" }
 
 func is(e *event.Error, errno unix.Errno) bool { return e.Errno == uint32(errno) }
 
@@ -59,9 +83,9 @@ func notOpened(e *event.Error) bool {
 	return e.Dir == event.RX && is(e, unix.EBADMSG) && (e.Func == "tls_rx_one_record" || e.Func == "tls_decrypt_done")
 }
 
-// received is what is known of a connection's receiving direction.
-type received struct {
-	// begun: its present key was seen to come, which is the one of gen and begins with
+// seen is what is known of a connection.
+type seen struct {
+	// begun: the present key of what is received was seen to come, which is the one of gen and begins with
 	// the sequence start.
 	begun bool
 	gen   uint32
@@ -69,16 +93,31 @@ type received struct {
 	// updated: under the key of updatedGen the peer has announced another.
 	updated    bool
 	updatedGen uint32
+	// sent counts records of application data sent, small those of at most 64 bytes.
+	sent, small uint64
+	// files counts those of sendfile, eights those of 8 KiB among them; the largest of
+	// them has so many bytes.
+	files, eights uint64
+	largest       uint32
+	others        uint64 // other records sent
+	// keyed: the only key of what is sent was seen to come, before its record first.
+	keyed bool
+	first uint64
+}
+
+// whole says whether all records that were sent are counted.
+func (s *seen) whole(e *event.Socket) bool {
+	return s.keyed && e.GenTX == 0 && s.sent+s.others == e.NextTX-s.first
 }
 
 // Book remembers what the rules ask of connections, whatever of them the filters let
 // it see. It is for one goroutine.
 type Book struct {
-	conns *lru.Map[uint64, *received]
+	conns *lru.Map[uint64, *seen]
 }
 
 // NewBook returns a Book that knows nothing.
-func NewBook() *Book { return &Book{lru.New[uint64, *received](event.MaxConns)} }
+func NewBook() *Book { return &Book{lru.New[uint64, *seen](event.MaxConns)} }
 
 // Observe takes an event in, and gives an error its hint.
 func (b *Book) Observe(ev event.Event) {
@@ -92,43 +131,80 @@ func (b *Book) Observe(ev event.Event) {
 	}
 }
 
-func (b *Book) of(conn uint64) *received {
+func (b *Book) of(conn uint64) *seen {
 	r, ok := b.conns.Get(conn)
 	if !ok {
-		r = new(received)
+		r = new(seen)
 		b.conns.Put(conn, r)
 	}
 	return r
 }
 
 func (b *Book) record(rec *event.Record) {
-	if rec.Dir == event.RX && rec.Type == event.Handshake && rec.Control != nil && slices.Contains(rec.Control.Handshakes, keyUpdate) {
-		r := b.of(rec.Conn.ID)
-		r.updated, r.updatedGen = true, rec.Gen
+	switch {
+	case rec.Unsent:
+	case rec.Dir == event.TX:
+		b.of(rec.Conn.ID).send(rec)
+	case rec.Type == event.Handshake && rec.Control != nil && slices.Contains(rec.Control.Handshakes, keyUpdate):
+		s := b.of(rec.Conn.ID)
+		s.updated, s.updatedGen = true, rec.Gen
+	}
+}
+
+func (s *seen) send(rec *event.Record) {
+	const small, eight = 64, 8192
+	if rec.Type != event.ApplicationData {
+		s.others++
+		return
+	}
+	s.sent++
+	if rec.Len <= small {
+		s.small++
+	}
+	if rec.Op == event.OpSendfile {
+		s.files++
+		s.largest = max(s.largest, rec.Len)
+		if rec.Len == eight {
+			s.eights++
+		}
 	}
 }
 
 func (b *Book) socket(s *event.Socket) {
+	known, ok := b.conns.Peek(s.Conn.ID)
+	if !ok {
+		known = new(seen)
+	}
+	s.Hint = conclude(func(r *Rule) bool { return r.socket != nil && r.socket(s, known) }, s.Hint)
 	switch {
 	case s.State == event.SocketClose:
 		b.conns.Delete(s.Conn.ID)
+	case s.State == event.SocketOpen && s.Dir == event.TX:
+		known := b.of(s.Conn.ID)
+		known.keyed, known.first = true, s.NextTX
 	case (s.State == event.SocketOpen || s.State == event.SocketRekey) && s.Dir == event.RX:
-		*b.of(s.Conn.ID) = received{begun: true, gen: s.GenRX, start: s.NextRX}
+		known := b.of(s.Conn.ID)
+		known.begun, known.gen, known.start, known.updated = true, s.GenRX, s.NextRX, false
 	}
 }
 
 func (b *Book) conclude(e *event.Error) {
-	if e.Hint != nil { // of a recording
-		return
-	}
-	r, ok := b.conns.Peek(e.Conn.ID)
+	known, ok := b.conns.Peek(e.Conn.ID)
 	if !ok {
-		r = new(received)
+		known = new(seen)
+	}
+	e.Hint = conclude(func(r *Rule) bool { return r.failed != nil && r.failed(e, known) }, e.Hint)
+}
+
+// conclude is the first rule that holds, or what a recording has concluded before.
+func conclude(holds func(*Rule) bool, before *event.Hint) *event.Hint {
+	if before != nil {
+		return before
 	}
 	for i := range Rules {
-		if Rules[i].when(e, r) {
-			e.Hint = &event.Hint{ID: Rules[i].ID, Text: Rules[i].Says}
-			return
+		if holds(&Rules[i]) {
+			return &event.Hint{ID: Rules[i].ID, Text: Rules[i].Says}
 		}
 	}
+	return nil
 }

@@ -2,6 +2,7 @@ package hint
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +66,7 @@ func TestRules(t *testing.T) {
 		{"a record sent", []event.Event{opened(event.SocketOpen)}, failure(unix.EBADMSG, "tls_err_abort", nil), ""},
 		{"no room for the type", nil, failure(unix.EIO, "tls_sw_recvmsg", control), "control-record"},
 		{"EIO of data", nil, failure(unix.EIO, "tls_sw_recvmsg", nil), ""},
+		{"a header of another version", nil, failure(unix.EINVAL, "tls_strp_abort_strp", nil), "other-version"},
 		{"a header that is none", nil, failure(unix.EMSGSIZE, "tls_strp_abort_strp", nil), "no-record"},
 		{"TLS too early", nil, failure(unix.ENOTCONN, "tcp_set_ulp", option(event.OptionULP)), "not-connected"},
 		{"no module", nil, failure(unix.ENOENT, "tcp_set_ulp", option(event.OptionULP)), "no-module"},
@@ -88,7 +90,62 @@ func TestRules(t *testing.T) {
 		seen[got] = true
 	}
 	for _, r := range Rules {
-		if !seen[r.ID] {
+		if r.failed != nil && !seen[r.ID] {
+			t.Errorf("%s never held", r.ID)
+		}
+	}
+}
+
+// sent are records that went out, by sendfile or not.
+func sent(n int, size uint32, op event.Op) []event.Event {
+	all := make([]event.Event, n)
+	for i := range all {
+		all[i] = &event.Record{Conn: event.Conn{ID: conn}, Dir: event.TX, Type: event.ApplicationData, Len: size, Op: op}
+	}
+	return all
+}
+
+func TestRulesOfSockets(t *testing.T) {
+	open := []event.Event{&event.Socket{State: event.SocketOpen, Conn: event.Conn{ID: conn}, Dir: event.TX, NextTX: 1}}
+	gcm := event.TLS{Mode: event.ModeSW, Cipher: 51}
+	chunks := slices.Concat(open, sent(30, 8192, event.OpSendfile), sent(6, 100, event.OpSendfile), sent(36, 9, event.OpSend))
+	drops := slices.Concat(open, sent(950, 20, event.OpSend), sent(100, 5000, event.OpSend))
+	seen := map[string]bool{"": true}
+	for _, c := range []struct {
+		name   string
+		before []event.Event
+		s      event.Socket
+		want   string
+	}{
+		{"nginx and HTTP/2", chunks, event.Socket{NextTX: 73, Proc: event.Process{Comm: nginx}}, "nginx-chunks"},
+		{"another program", chunks, event.Socket{NextTX: 73}, ""},
+		{"not all was seen", chunks, event.Socket{NextTX: 74, Proc: event.Process{Comm: nginx}}, ""},
+		{"a key that was not seen to come", chunks[1:], event.Socket{NextTX: 72, Proc: event.Process{Comm: nginx}}, ""},
+		{"a larger one", slices.Concat(chunks, sent(1, 16384, event.OpSendfile)), event.Socket{NextTX: 74, Proc: event.Process{Comm: nginx}}, ""},
+		{"small pieces", drops, event.Socket{NextTX: 1051}, "small-records"},
+		{"not so many", slices.Concat(drops, sent(50, 5000, event.OpSend)), event.Socket{NextTX: 1101}, ""},
+		{"a key near its end", nil, event.Socket{TX: gcm, NextTX: 1<<24 + 1}, "key-worn"},
+		{"of the other direction", nil, event.Socket{RX: gcm, NextRX: 1<<24 + 1}, "key-worn"},
+		{"of another cipher", nil, event.Socket{TX: event.TLS{Mode: event.ModeSW, Cipher: 54}, NextTX: 1<<24 + 1}, ""},
+		{"a fresh key", nil, event.Socket{TX: gcm, NextTX: 1 << 24}, ""},
+	} {
+		b := NewBook()
+		for _, ev := range c.before {
+			b.Observe(ev)
+		}
+		c.s.State, c.s.Conn.ID = event.SocketClose, conn
+		b.Observe(&c.s)
+		got := ""
+		if c.s.Hint != nil {
+			got = c.s.Hint.ID
+		}
+		if got != c.want {
+			t.Errorf("%s: hint %q, want %q", c.name, got, c.want)
+		}
+		seen[got] = true
+	}
+	for _, r := range Rules {
+		if r.socket != nil && !seen[r.ID] {
 			t.Errorf("%s never held", r.ID)
 		}
 	}

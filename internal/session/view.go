@@ -12,6 +12,7 @@ import (
 
 	"github.com/ktlstop/ktlstop/internal/cgroup"
 	"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/hint"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
@@ -48,6 +49,7 @@ type view struct {
 	choice    *choice
 	index     *cgroup.Index
 	clock     *Clock
+	hints     *hint.Book
 
 	mu   sync.Mutex
 	last time.Time // of the last reading
@@ -67,7 +69,7 @@ func newView(t watched, cfg *Config) *view {
 	about.Notes = append(about.Notes, InUserSpace(cfg.Loader.Match)...)
 	about.Notes = append(about.Notes, cfg.About.Notes...)
 	return &view{tracer: t, about: about, choice: newChoice(cfg.Loader.Match), index: cgroup.NewIndex(),
-		clock: cfg.Clock, collector: flow.NewCollector(flow.Config{Sampled: t.Aggregates()})}
+		clock: cfg.Clock, hints: hint.NewBook(), collector: flow.NewCollector(flow.Config{Sampled: t.Aggregates()})}
 }
 
 // aboutRun is what does not change while the run lasts.
@@ -92,6 +94,7 @@ func kernelRelease() string {
 // observe hands events to the collector; what --match leaves out only counts
 // for the sequences.
 func (w *view) observe(ev event.Event) {
+	w.hints.Observe(ev)
 	if w.choice.wants(ev) {
 		w.collector.Observe(ev)
 	} else {

@@ -132,6 +132,9 @@ func (g *generator) socket() *event.Socket {
 		s.Held = &event.Held{OpenBytes: uint32(g.uint()), OpenFor: g.uint(), Incomplete: uint32(g.uint()), RecordBytes: uint32(g.uint()),
 			Quiet: g.uint(), Unread: uint32(g.uint()), UnreadBytes: g.uint()}
 	}
+	if g.byte()%4 == 0 {
+		s.Hint = &event.Hint{ID: g.string(), Text: g.string()}
+	}
 	if s.Ended = event.Ending(g.byte() % 5); s.Ended != 0 {
 		s.CloseNotify = [2]bool{g.byte()%2 == 0, g.byte()%2 == 0}
 	}

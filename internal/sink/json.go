@@ -155,6 +155,7 @@ func (e *encoder) socket(dst []byte, s *event.Socket) []byte {
 	if s.Truncated > 0 {
 		dst = appendUint(dst, "truncated_bytes", s.Truncated)
 	}
+	dst = appendHint(dst, s.Hint)
 	if s.AwaitsKey {
 		dst = appendUint(dst, "awaited_ns", s.Awaited)
 	}
@@ -223,12 +224,16 @@ func (e *encoder) error(dst []byte, ev *event.Error) []byte {
 	}
 	dst = appendSock(dst, &ev.Conn)
 	dst = appendTLS(dst, &ev.TLS)
-	if ev.Hint == nil {
+	return appendHint(dst, ev.Hint)
+}
+
+func appendHint(dst []byte, h *event.Hint) []byte {
+	if h == nil {
 		return dst
 	}
 	dst = append(dst, `,"hint":{"id":`...)
-	dst = appendQuoted(dst, ev.Hint.ID)
-	dst = appendString(dst, "text", ev.Hint.Text)
+	dst = appendQuoted(dst, h.ID)
+	dst = appendString(dst, "text", h.Text)
 	return append(dst, '}')
 }
 

@@ -58,6 +58,7 @@ func (p *printer) socket(s *event.Socket) {
 	if s.State == event.SocketFound && (s.Held != nil || s.AwaitsKey) {
 		p.held(s)
 	}
+	p.hint(s.Hint)
 }
 
 // held writes what a connection holds back on a line of its own.
@@ -170,11 +171,17 @@ func (p *printer) error(e *event.Error) {
 	p.str(" ")
 	p.conn(&e.Conn)
 	p.end()
-	if e.Hint != nil {
-		p.str("             ")
-		p.str(Sanitize(e.Hint.Text))
-		p.end()
+	p.hint(e.Hint)
+}
+
+// hint writes a conclusion on a line of its own.
+func (p *printer) hint(h *event.Hint) {
+	if h == nil {
+		return
 	}
+	p.str("             ")
+	p.str(Sanitize(h.Text))
+	p.end()
 }
 
 // refused writes what a socket did not get.

@@ -118,6 +118,7 @@ type socketLine struct {
 	Truncated   uint64                `json:"truncated_bytes"`
 	Awaited     *uint64               `json:"awaited_ns"`
 	Held        *held                 `json:"held"`
+	Hint        *event.Hint           `json:"hint"`
 	UnsentBytes uint64                `json:"unsent_bytes"`
 	Hidden      pair                  `json:"hidden"`
 	Sampled     pair                  `json:"sampled"`
@@ -157,7 +158,7 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 		State: states[l.State], Mono: mono, Proc: l.process.event(), TX: l.TX.tls(), RX: l.RX.tls(),
 		NextTX: l.TX.Next, NextRX: l.RX.Next, GenTX: l.TX.Gen, GenRX: l.RX.Gen, Hidden: l.Hidden.array(),
 		Skipped: l.Unweighted.array(), Blocked: l.Blocked, UnsentBytes: l.UnsentBytes,
-		Ended: endings[l.Ended], CloseNotify: [2]bool{l.CloseNotify.TX, l.CloseNotify.RX}, Truncated: l.Truncated, Held: l.Held.event(),
+		Ended: endings[l.Ended], CloseNotify: [2]bool{l.CloseNotify.TX, l.CloseNotify.RX}, Truncated: l.Truncated, Held: l.Held.event(), Hint: l.Hint,
 		Totals: event.Totals{Records: [2]uint64{tx.Records, rx.Records}, Bytes: [2]uint64{tx.Bytes, rx.Bytes},
 			Sampled: l.Sampled.array()},
 	}

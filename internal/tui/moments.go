@@ -108,6 +108,9 @@ func errorText(e *event.Error) string {
 	if e.More > 0 {
 		s += ", " + strconv.FormatUint(1+uint64(e.More), 10) + " times"
 	}
+	if e.Hint != nil {
+		s += ": " + safe.String(e.Hint.Text)
+	}
 	return s
 }
 

@@ -317,6 +317,8 @@ type Socket struct {
 	Awaited   uint64
 	// Held is what the connection held back when it was found, nil for nothing.
 	Held *Held
+	// Hint is what follows, nil where nothing does for certain.
+	Hint *Hint
 	// Start is Record.Start for both directions, nil where it is not known.
 	Start *[2]uint64
 }
