@@ -89,7 +89,8 @@ struct about_socket {
 	u8 state;
 	u8 ended;       /* how: enum ending */
 	u8 notified[2]; /* close_notify has been sent, received */
-	u8 pad[6];
+	u8 driver[2];   /* 1 + the place in "drivers" of what seals and opens, 0: not known */
+	u8 pad[4];
 };
 
 /* KIND_HELD: what a connection holds back, told before it is found, and what user space asks for. */

@@ -3,6 +3,7 @@
 #ifndef KTLS_TELL_H
 #define KTLS_TELL_H
 
+#include "ktls_cipher.h"
 #include "ktls_held.h"
 #include "ktls_match.h"
 #include "ktls_place.h"
@@ -92,6 +93,10 @@ static __always_inline void set_socket(const struct conn *c, struct about_socket
 	s->ended = c->ended;
 	s->notified[DIR_TX] = c->notified[DIR_TX];
 	s->notified[DIR_RX] = c->notified[DIR_RX];
+	if (state == STATE_CLOSE) /* what it had is gone */
+		return;
+	s->driver[DIR_TX] = driver_for(c, DIR_TX);
+	s->driver[DIR_RX] = driver_for(c, DIR_RX);
 }
 
 /*

@@ -121,12 +121,15 @@ struct tls_rec {
 	struct sock *sk;
 	struct aead_request aead_req;
 };
-struct tls_sw_context_tx { struct tls_rec *open_rec; struct list_head tx_list; };
+struct crypto_alg { u32 cra_flags; char cra_driver_name[128]; };
+struct crypto_tfm { struct crypto_alg *__crt_alg; };
+struct crypto_aead { struct crypto_tfm base; };
+struct tls_sw_context_tx { struct crypto_aead *aead_send; struct tls_rec *open_rec; struct list_head tx_list; };
 struct crypto_async_request { void *data; };
 
 struct strp_msg { int full_len; int offset; };
 struct tls_strparser { struct sock *sk; u32 mark: 8; u32 copy_mode: 1; bool msg_ready; struct strp_msg stm; struct sk_buff *anchor; };
-struct tls_sw_context_rx { struct tls_strparser strp; struct sk_buff_head rx_list; bool key_update_pending; };
+struct tls_sw_context_rx { struct crypto_aead *aead_recv; struct tls_strparser strp; struct sk_buff_head rx_list; bool key_update_pending; };
 struct _strp_msg { struct strp_msg strp; };
 struct tls_msg { u8 control; };
 struct sk_skb_cb { struct _strp_msg strp; struct tls_msg tls; };

@@ -12,6 +12,9 @@ type Info struct {
 	Conn event.Conn
 	Proc event.Process
 	TLS  [2]event.TLS
+	// Drivers are the implementations of the ciphers, nil where they are not known.
+	// Many connections share them.
+	Drivers *[2]event.Driver
 }
 
 // Row is what is known of one connection at the time of a Snapshot. Arrays of

@@ -55,6 +55,7 @@ type Table struct {
 	recent  ring[event.Record]
 	moments ring[event.Event]
 	focus   focus
+	drivers drivers
 
 	last    uint64 // monotonic time when the present interval began
 	elapsed time.Duration
@@ -81,6 +82,7 @@ func NewTable(cfg Config) *Table {
 		recent:  newRing[event.Record](cfg.Recent),
 		moments: newRing[event.Event](cfg.Recent),
 		focus:   newFocus(),
+		drivers: drivers{},
 	}
 }
 
@@ -161,6 +163,26 @@ func (t *Table) keep(r *event.Record) {
 	}
 }
 
+// drivers are those of all connections, each kind once.
+type drivers map[[2]event.Driver]*[2]event.Driver
+
+// share returns the same for equals, nil for nothing.
+func (all drivers) share(d *[2]event.Driver) *[2]event.Driver {
+	const most = 256 // there are few, unless a recording was made up
+	if *d == ([2]event.Driver{}) {
+		return nil
+	}
+	if same := all[*d]; same != nil {
+		return same
+	}
+	if len(all) == most {
+		clear(all)
+	}
+	copied := *d
+	all[copied] = &copied
+	return &copied
+}
+
 func (t *Table) socket(s *event.Socket) {
 	e := t.entry(&s.Conn, s.Mono)
 	if e == nil {
@@ -170,6 +192,9 @@ func (t *Table) socket(s *event.Socket) {
 		t.close(e)
 	}
 	e.socket(s)
+	if d := t.drivers.share(&s.Drivers); d != nil && e.row.Drivers != d {
+		e.editInfo().Drivers = d
+	}
 	if s.State == event.SocketRekey || s.State == event.SocketClose || s.State == event.SocketAwaitsKey {
 		copied := *s
 		*t.moments.slot() = &copied

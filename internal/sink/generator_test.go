@@ -132,6 +132,11 @@ func (g *generator) socket() *event.Socket {
 		s.Held = &event.Held{OpenBytes: uint32(g.uint()), OpenFor: g.uint(), Incomplete: uint32(g.uint()), RecordBytes: uint32(g.uint()),
 			Quiet: g.uint(), Unread: uint32(g.uint()), UnreadBytes: g.uint()}
 	}
+	for i := range s.Drivers {
+		if g.byte()%2 == 0 {
+			s.Drivers[i] = event.Driver{Name: "x" + g.string(), Async: g.byte()%2 == 0}
+		}
+	}
 	if g.byte()%4 == 0 {
 		s.Hint = &event.Hint{ID: g.string(), Text: g.string()}
 	}

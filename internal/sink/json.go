@@ -134,8 +134,8 @@ func (e *encoder) socket(dst []byte, s *event.Socket) []byte {
 	}
 	dst = appendProcess(dst, &s.Proc)
 	dst = appendSock(dst, &s.Conn)
-	dst = appendSide(dst, "tx", &s.TX, s.NextTX, s.GenTX)
-	dst = appendSide(dst, "rx", &s.RX, s.NextRX, s.GenRX)
+	dst = appendSide(dst, "tx", &s.TX, s.NextTX, s.GenTX, &s.Drivers[event.TX])
+	dst = appendSide(dst, "rx", &s.RX, s.NextRX, s.GenRX, &s.Drivers[event.RX])
 	dst = append(dst, `,"totals":{`...)
 	for d, sep := range [2]string{`"tx":`, `,"rx":`} {
 		dst = append(dst, sep...)
@@ -183,7 +183,7 @@ func appendSampled(dst []byte, sampled, unweighted [2]uint64) []byte {
 }
 
 // appendSide is one direction of a socket.
-func appendSide(dst []byte, key string, t *event.TLS, next uint64, gen uint32) []byte {
+func appendSide(dst []byte, key string, t *event.TLS, next uint64, gen uint32, d *event.Driver) []byte {
 	dst = append(dst, ',', '"')
 	dst = append(dst, key...)
 	dst = append(dst, `":{"version":"`...)
@@ -197,6 +197,10 @@ func appendSide(dst []byte, key string, t *event.TLS, next uint64, gen uint32) [
 	}
 	dst = appendUint(dst, "next_seq", next)
 	dst = appendUint(dst, "gen", uint64(gen))
+	if d.Name != "" {
+		dst = appendString(dst, "driver", d.Name)
+		dst = appendBool(dst, "async", d.Async)
+	}
 	return append(dst, '}')
 }
 

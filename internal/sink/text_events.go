@@ -46,6 +46,9 @@ func (p *printer) socket(s *event.Socket) {
 		p.params(" ", t)
 		p.str(" gen ")
 		p.num(uint64([2]uint32{s.GenTX, s.GenRX}[s.Dir&1]))
+		if d := &s.Drivers[s.Dir&1]; d.Async {
+			p.str(" asynchronous (" + Sanitize(d.Name) + ")")
+		}
 		if s.AwaitsKey && s.Awaited > 0 {
 			p.str(" after ")
 			p.str(units.Duration(s.Awaited))

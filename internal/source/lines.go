@@ -158,7 +158,7 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 		State: states[l.State], Mono: mono, Proc: l.process.event(), TX: l.TX.tls(), RX: l.RX.tls(),
 		NextTX: l.TX.Next, NextRX: l.RX.Next, GenTX: l.TX.Gen, GenRX: l.RX.Gen, Hidden: l.Hidden.array(),
 		Skipped: l.Unweighted.array(), Blocked: l.Blocked, UnsentBytes: l.UnsentBytes,
-		Ended: endings[l.Ended], CloseNotify: [2]bool{l.CloseNotify.TX, l.CloseNotify.RX}, Truncated: l.Truncated, Held: l.Held.event(), Hint: l.Hint,
+		Ended: endings[l.Ended], CloseNotify: [2]bool{l.CloseNotify.TX, l.CloseNotify.RX}, Truncated: l.Truncated, Held: l.Held.event(), Hint: l.Hint, Drivers: [2]event.Driver{l.TX.driver(), l.RX.driver()},
 		Totals: event.Totals{Records: [2]uint64{tx.Records, rx.Records}, Bytes: [2]uint64{tx.Bytes, rx.Bytes},
 			Sampled: l.Sampled.array()},
 	}

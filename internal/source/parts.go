@@ -95,7 +95,11 @@ type side struct {
 	NoPad    bool   `json:"no_pad"`
 	Next     uint64 `json:"next_seq"`
 	Gen      uint32 `json:"gen"`
+	Driver   string `json:"driver"`
+	Async    bool   `json:"async"`
 }
+
+func (s *side) driver() event.Driver { return event.Driver{Name: s.Driver, Async: s.Async} }
 
 func (s *side) tls() event.TLS {
 	return event.TLS{Version: versions[s.Version], Cipher: ciphers[s.Cipher], Mode: modes[s.Mode], ZeroCopy: s.ZeroCopy, NoPad: s.NoPad}

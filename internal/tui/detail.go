@@ -88,6 +88,13 @@ func (m *Model) protection(r *flow.Row, dir event.Dir) line {
 	if t.NoPad {
 		words = append(words, "no-pad")
 	}
+	if r.Drivers != nil && r.Drivers[dir].Name != "" {
+		d := &r.Drivers[dir]
+		words = append(words, "by", safe.String(d.Name))
+		if d.Async {
+			words = append(words, "(asynchronous)")
+		}
+	}
 	words = append(words, "key "+strconv.Itoa(int(r.Gen[dir])+1)+":", units.Count(r.KeyRecords[dir]), "records")
 	if limited(t.Cipher) {
 		words = append(words, "of", units.Count(keyLimit))

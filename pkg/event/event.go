@@ -222,6 +222,15 @@ type Control struct {
 	Continued, GoesOn bool
 }
 
+// Driver is an implementation of a cipher in the kernel.
+type Driver struct {
+	// Name is what the kernel calls it (generic-gcm-aesni, gcm-aes-caam), as
+	// /proc/crypto has it; empty where it is not known.
+	Name string
+	// Async: it seals and opens behind the caller's back.
+	Async bool
+}
+
 // Held is what a connection holds back at a moment: bytes that a program has sent, or
 // that have come, and that went no further yet.
 type Held struct {
@@ -285,6 +294,9 @@ type Socket struct {
 	// TX and RX say how each direction is protected; Mode ModeNone means not
 	// by the kernel.
 	TX, RX TLS
+	// Drivers are what seals and opens the records of each direction, but on
+	// SocketClose.
+	Drivers [2]Driver
 	// NextTX and NextRX are the sequences that the next record of each
 	// direction will have under the keys GenTX and GenRX.
 	NextTX, NextRX uint64

@@ -38,6 +38,8 @@ type backend interface {
 	refused(visit func(*wire.Event) error) error
 	// held is what a connection holds back now; nil where that is nothing, or not known.
 	held(conn uint64) (*event.Held, error)
+	// driver is what the programs have noted of an implementation of a cipher.
+	driver(place uint8) event.Driver
 	// losses are the counters of enum lost, lossCounts.kernel.
 	losses() (lossCounts, error)
 	// programs are those that are attached, by name, to ask what they cost.

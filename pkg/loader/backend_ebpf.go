@@ -271,6 +271,15 @@ func (b *ebpfBackend) held(conn uint64) (*event.Held, error) {
 	return wire.HeldOf(&arg.Held), nil
 }
 
+// driver is looked up each time: a module can go, and another come to its place.
+func (b *ebpfBackend) driver(place uint8) event.Driver {
+	var d object.KtlsDriver
+	if b.coll.Maps["drivers"].Lookup(uint32(place)-1, &d) != nil { // what is not known stays unknown
+		return event.Driver{}
+	}
+	return wire.DriverOf(&d)
+}
+
 func (b *ebpfBackend) setDeadline(t time.Time) { b.events.SetDeadline(t) }
 
 func (b *ebpfBackend) read() ([]byte, error) {

@@ -125,6 +125,8 @@ func (b *gobpfBackend) inventory() error { return nil }
 
 func (b *gobpfBackend) refused(func(*wire.Event) error) error { return nil }
 
+func (b *gobpfBackend) driver(uint8) event.Driver { return event.Driver{} }
+
 func (b *gobpfBackend) held(uint64) (*event.Held, error) { return nil, nil }
 
 func (b *gobpfBackend) newSums() (*sums.Reader, error) { return nil, nil }

@@ -44,6 +44,8 @@ type Options struct {
 	// Container, if not nil, names the container of a cgroup for it.
 	Match     *match.Expr
 	Container func(cgroupID uint64) string
+	// Driver, if not nil, is what the programs have noted at a place, counted from 1.
+	Driver func(place uint8) event.Driver
 	// Aggregate: the kernel adds records up, and most do not come as events.
 	Aggregate bool
 }
@@ -274,6 +276,11 @@ func (a *Assembler) addSocket(w *wire.Event, out func(event.Event) error) error 
 		}
 	}
 	s := w.Socket()
+	for d, place := range w.AboutSocket().Driver {
+		if place != 0 && a.options.Driver != nil {
+			s.Drivers[d] = a.options.Driver(place)
+		}
+	}
 	if s.State == event.SocketFound {
 		s.Held = a.back[w.Conn]
 		delete(a.back, w.Conn)

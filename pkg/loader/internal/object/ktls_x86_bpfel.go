@@ -28,7 +28,8 @@ type KtlsAboutSocket struct {
 	State    uint8
 	Ended    uint8
 	Notified [2]uint8
-	Pad      [6]uint8
+	Driver   [2]uint8
+	Pad      [4]uint8
 }
 
 type KtlsConn struct {
@@ -134,6 +135,14 @@ type KtlsConn struct {
 		Unknown uint8
 		Pad     [5]uint8
 	}
+}
+
+type KtlsDriver struct {
+	_     structs.HostLayout
+	Alg   uint64
+	Async uint32
+	Pad   uint32
+	Name  [112]int8
 }
 
 type KtlsEvent struct {
@@ -273,6 +282,7 @@ const (
 	KtlsMapBlankLate         = "blank_late"
 	KtlsMapBlankStats        = "blank_stats"
 	KtlsMapConns             = "conns"
+	KtlsMapDrivers           = "drivers"
 	KtlsMapEvents            = "events"
 	KtlsMapHotStats          = "hot_stats"
 	KtlsMapLate              = "late"
@@ -458,6 +468,7 @@ type KtlsMapSpecs struct {
 	BlankLate  *ebpf.MapSpec `ebpf:"blank_late"`
 	BlankStats *ebpf.MapSpec `ebpf:"blank_stats"`
 	Conns      *ebpf.MapSpec `ebpf:"conns"`
+	Drivers    *ebpf.MapSpec `ebpf:"drivers"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
 	HotStats   *ebpf.MapSpec `ebpf:"hot_stats"`
 	Late       *ebpf.MapSpec `ebpf:"late"`
@@ -551,6 +562,7 @@ type KtlsMaps struct {
 	BlankLate  *ebpf.Map `ebpf:"blank_late"`
 	BlankStats *ebpf.Map `ebpf:"blank_stats"`
 	Conns      *ebpf.Map `ebpf:"conns"`
+	Drivers    *ebpf.Map `ebpf:"drivers"`
 	Events     *ebpf.Map `ebpf:"events"`
 	HotStats   *ebpf.Map `ebpf:"hot_stats"`
 	Late       *ebpf.Map `ebpf:"late"`
@@ -573,6 +585,7 @@ func (m *KtlsMaps) Close() error {
 		m.BlankLate,
 		m.BlankStats,
 		m.Conns,
+		m.Drivers,
 		m.Events,
 		m.HotStats,
 		m.Late,

@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -223,6 +224,16 @@ func HeldOf(h *object.KtlsHeld) *event.Held {
 	}
 	out.AwaitsKey, out.Awaited = awaited(h.Awaited, h.Time)
 	return out
+}
+
+// DriverOf is an implementation of a cipher.
+func DriverOf(d *object.KtlsDriver) event.Driver {
+	var b [len(d.Name)]byte
+	for i, c := range d.Name {
+		b[i] = byte(c)
+	}
+	name, _, _ := bytes.Cut(b[:], []byte{0})
+	return event.Driver{Name: string(name), Async: d.Async != 0}
 }
 
 // sinceBefore is instead of a time: before the trace.
