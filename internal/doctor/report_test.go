@@ -15,9 +15,9 @@ import (
 
 // hostile is facts whose every text was chosen by somebody else.
 func hostile() *Facts {
-	f := handshake(with(OpenSSL, "3.0.19\x1b[31m"), 0x0304, 0x1303, given(), asked(event.OptionTX, unix.ENOENT, func(a *Ask) { a.Cipher = 54 }))
-	f.Processes[0].Comm, f.Processes[0].Libraries[0].File = "e\x1b]0;x\avil\n", "/tmp/\u202egnp"
-	f.Processes[0].OpenSSL.File = "/a\x00b\xff"
+	f := handshake(with(OpenSSL, "3.0.19\x1b[31m\t"), 0x0304, 0x1303, given(), asked(event.OptionTX, unix.ENOENT, func(a *Ask) { a.Cipher = 54 }))
+	f.Processes[0].Comm, f.Processes[0].Libraries[0].File = "e\x1b]0;x\a\tv\til\n", "/tmp/\u202egnp"
+	f.Processes[0].OpenSSL.File = "/a\x00b\xff\t\t"
 	f.Hellos[0].Name = "a\x1b[2Jb\xff.test"
 	f.NotSeen = []string{}
 	return f
@@ -32,7 +32,7 @@ func TestText(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := b.String()
-		if strings.ContainsAny(text, "\x1b\a\x00\u202e") || !strings.Contains(text, "127.0.0.1:443 > 127.0.0.1:5050") {
+		if strings.ContainsAny(text, "\x1b\a\t\x00\u202e") || !strings.Contains(text, "127.0.0.1:443 > 127.0.0.1:5050") {
 			t.Errorf("width %d: %q", width, text)
 		}
 		for _, want := range []string{"error KT020 e", "do: modprobe chacha20poly1305", "1 error", "ENOENT"} {

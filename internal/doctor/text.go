@@ -21,8 +21,8 @@ func (r *Report) WriteText(w io.Writer, width int) error {
 	for i := range r.Findings {
 		t.finding(&r.Findings[i])
 	}
-	t.table("PROCESS\tLIBRARY\tCONFIGURATION", r.processRows())
-	t.table("CONNECTION\tPROCESS\tTLS\tTX\tRX\tWHY", r.connectionRows())
+	t.table([]string{"PROCESS", "LIBRARY", "CONFIGURATION"}, r.processRows())
+	t.table([]string{"CONNECTION", "PROCESS", "TLS", "TX", "RX", "WHY"}, r.connectionRows())
 	for _, n := range r.Facts.NotSeen {
 		t.wrap("not looked at: "+n, "  ")
 	}
@@ -66,12 +66,8 @@ func (t *text) finding(f *Finding) {
 		t.WriteString(safe.String(do) + "\n")
 		return
 	}
-	before := t.width
-	t.width = max(20, t.width-12)
-	var inner text
-	inner.width = t.width
+	inner := text{width: max(20, t.width-12)}
 	inner.wrap(f.Do, "")
-	t.width = before
 	for i, l := range strings.Split(strings.TrimSuffix(inner.String(), "\n"), "\n") {
 		t.WriteString([]string{"        do: ", "            "}[min(i, 1)] + l + "\n")
 	}
@@ -101,17 +97,14 @@ func (e *Ends) String() string {
 	return e.Local.String() + " > " + e.Remote.String()
 }
 
-// table writes rows of cells divided by tabs, of which only the last is cut. Where the
-// others leave it no room, the first stands in a line of its own.
-func (t *text) table(head string, rows []string) {
+// table writes rows of cells, which others may have written, and of which only the last
+// is cut. Where the others leave it no room, the first stands in a line of its own.
+func (t *text) table(head []string, rows [][]string) {
 	if len(rows) == 0 {
 		return
 	}
-	cells := [][]string{strings.Split(head, "\t")}
-	for _, row := range rows {
-		cells = append(cells, strings.Split(row, "\t"))
-	}
-	widths := make([]int, len(cells[0]))
+	cells := append([][]string{head}, rows...)
+	widths := make([]int, len(head))
 	for _, row := range cells {
 		for i := range row {
 			row[i] = safe.String(row[i])
@@ -147,14 +140,14 @@ const (
 	minLast = 8 // columns of the last cell
 )
 
-func (r *Report) processRows() (rows []string) {
+func (r *Report) processRows() (rows [][]string) {
 	for i := range r.Facts.Processes {
 		p := &r.Facts.Processes[i]
 		var libraries []string
 		for j := range p.Libraries {
 			libraries = append(libraries, p.Libraries[j].title())
 		}
-		rows = append(rows, fmt.Sprintf("%s[%d]\t%s\t%s", p.Comm, p.PID, cmp.Or(strings.Join(libraries, ", "), "no TLS library found"), p.configuration()))
+		rows = append(rows, []string{fmt.Sprintf("%s[%d]", p.Comm, p.PID), cmp.Or(strings.Join(libraries, ", "), "no TLS library found"), p.configuration()})
 	}
 	return rows
 }
@@ -178,14 +171,14 @@ func (p *Process) configuration() string {
 	return strings.Join(parts, ", ")
 }
 
-func (r *Report) connectionRows() (rows []string) {
+func (r *Report) connectionRows() (rows [][]string) {
 	for _, c := range r.Connections {
 		owner := "-"
 		if c.PID != 0 {
 			owner = fmt.Sprintf("%s[%d]", c.Comm, c.PID)
 		}
 		tls := strings.TrimSpace(c.TLSVersion().String() + " " + c.CipherName())
-		rows = append(rows, strings.Join([]string{c.Ends.String(), owner, cmp.Or(tls, "-"), c.TX.word(), c.RX.word(), cmp.Or(strings.Join(c.Why, " "), "-")}, "\t"))
+		rows = append(rows, []string{c.Ends.String(), owner, cmp.Or(tls, "-"), c.TX.word(), c.RX.word(), cmp.Or(strings.Join(c.Why, " "), "-")})
 	}
 	return rows
 }
