@@ -162,7 +162,9 @@ func (j *joiner) ask(a *Ask) {
 // key takes a key in. A second one that is refused leaves the first where it is.
 func (c *Connection) key(d *Direction, a *Ask) {
 	d.Asked, d.Errno = true, a.Errno
-	c.Version, c.Cipher = a.Version, a.Cipher
+	if a.Errno == 0 || !d.On() {
+		c.Version, c.Cipher = a.Version, a.Cipher
+	}
 	if a.Errno == 0 {
 		c.ULP = "tls"
 		d.Mode = event.ModeSW

@@ -124,6 +124,9 @@ type Library struct {
 	KTLS Tri `json:"ktls"`
 }
 
+// Missing is why a file was not read that is not there, which says something as well.
+const Missing = "there is no such file"
+
 // Setting is what a configuration says of kernel TLS.
 type Setting struct {
 	// File is where it says so, or where it would.

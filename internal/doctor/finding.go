@@ -147,8 +147,8 @@ func (f *Finding) takes(g *Finding) bool {
 	switch {
 	case f.ID != g.ID || f.Comm != g.Comm:
 		return false
-	case g.Connection == nil && f.Connection != nil:
-		return true
+	case g.Connection == nil && f.Connection != nil: // of another process, if the same would mend it: the same file, say
+		return f.PID == g.PID || f.Do == g.Do
 	case f.Says != g.Says || f.Level != g.Level:
 		return false
 	case g.Connection != nil:

@@ -23,7 +23,7 @@ var answerRules = []Rule{
 	{ID: "KT024", Title: "the network card does not take the connection", connection: deviceRefused, besides: true},
 }
 
-// asked says what was to be had: the version and the cipher of a key, or of the
+// what says what was to be had: the version and the cipher of a key, or of the
 // handshake.
 func (c *Connection) what() string {
 	v, cipher := c.TLSVersion().String(), c.CipherName()
@@ -136,13 +136,20 @@ func fipsToo(f *Facts, c *Connection) string {
 	return ""
 }
 
-func keySecond(_ *Facts, c *Connection) *words {
+// keySecond: it is the version of the key that the direction has that decides.
+func keySecond(f *Facts, c *Connection) *words {
 	dir, errno := c.refusedKey()
 	if !is(errno, unix.EBUSY) {
 		return nil
 	}
-	return says(Error, "use Linux 6.14 or later, or keep both ends from updating keys",
-		"%s: a second key for %s was refused with EBUSY: before Linux 6.14 the kernel takes one for a connection's life", c.what(), dir)
+	do, why := "keep both ends from updating keys", "the kernel changes keys of TLS 1.3 only, and that from Linux 6.14 on"
+	switch {
+	case c.TLSVersion() == 0x0303:
+		do, why = "keep both ends from renegotiating, or let them speak TLS 1.3, on Linux 6.14 or later", "of TLS 1.2 the kernel takes one for a connection's life"
+	case c.TLSVersion() == 0x0304 && f.Host.Kernel != "" && !atLeast(f.Host.Kernel, 6, 14):
+		do, why = "use Linux 6.14 or later, or keep both ends from updating keys", "before Linux 6.14 the kernel takes one for a connection's life"
+	}
+	return says(Error, do, "%s: a second key for %s was refused with EBUSY: %s", c.what(), dir, why)
 }
 
 func keyInvalid(_ *Facts, c *Connection) *words {
@@ -150,7 +157,7 @@ func keyInvalid(_ *Facts, c *Connection) *words {
 	if !is(errno, unix.EINVAL) {
 		return nil
 	}
-	why := "a cipher or a length that this kernel does not know, another cipher than the other direction's, or a socket in a sockmap"
+	why := "a cipher or a length that this kernel does not know, another version or cipher than the other direction has or the key before had, or a socket in a sockmap"
 	if v := c.Version; v != 0 && v != 0x0303 && v != 0x0304 {
 		why = fmt.Sprintf("the version %#04x is none of TLS 1.2 and 1.3", uint16(v))
 	}

@@ -171,6 +171,15 @@ func (p *Process) option() (state Tri, do string) {
 	return max(state, p.Server.KTLS), do
 }
 
+// known: what OpenSSL's own file says is known, be it by its absence. Where the
+// directory of a library is not known, only the server's own file is.
+func (p *Process) known() bool {
+	if p.OpenSSL == nil {
+		return p.Server != nil
+	}
+	return p.OpenSSL.Unread == "" || p.OpenSSL.Unread == Missing
+}
+
 // switches are the files that might switch it on.
 func (p *Process) switches() (files []string) {
 	add := func(s *Setting) {
@@ -204,11 +213,11 @@ func optionOff(_ *Facts, p *Process) *words {
 	if l == nil || l.Static && p.Server == nil || l.Version != "" && !atLeast(l.Version, 3, 0) || p.isNode() {
 		return nil
 	}
-	if p.Server != nil { // serverRules
+	if p.Server != nil || !p.known() { // of servers there are serverRules
 		return nil
 	}
 	state, do := p.option()
-	if state == Yes || p.OpenSSL == nil {
+	if state == Yes {
 		return nil
 	}
 	return says(p.weight(), do, "OpenSSL's option KTLS is off, unless the program sets it: %s", p.off())
@@ -221,7 +230,7 @@ func optionOffHere(_ *Facts, c *Connection) *words {
 		return nil
 	}
 	state, do := c.Process.option()
-	if state == Yes {
+	if state == Yes || !c.Process.known() || c.Process.Server != nil && c.Process.Server.Unread != "" {
 		return nil
 	}
 	what := c.what() + ": never asked for: the option is off: " + c.Process.off()

@@ -18,7 +18,7 @@ func (p *Process) server(product string) *Server {
 
 func nginxOff(_ *Facts, p *Process) *words {
 	s := p.server("nginx")
-	if s == nil {
+	if s == nil || !p.known() {
 		return nil
 	}
 	state, do := p.option()

@@ -27,11 +27,12 @@ func with(name, version string) Process {
 	return Process{PID: pid, Comm: "prog", Exe: "/usr/bin/prog", Libraries: []Library{{Name: name, Version: version}}, OpenSSL: &Setting{File: "/etc/ssl/openssl.cnf"}}
 }
 
-func (p Process) opt(is Tri) Process      { p.OpenSSL = &Setting{File: "/c", KTLS: is}; return p }
-func (p Process) named() Process          { p.Named = true; return p }
-func (p Process) static() Process         { p.Libraries[0].Static = true; return p }
-func (p Process) built(is Tri) Process    { p.Libraries[0].KTLS = is; return p }
-func (p Process) exe(name string) Process { p.Exe = name; return p }
+func (p Process) opt(is Tri) Process        { p.OpenSSL = &Setting{File: "/c", KTLS: is}; return p }
+func (p Process) unread(why string) Process { p.OpenSSL = &Setting{File: "/c", Unread: why}; return p }
+func (p Process) named() Process            { p.Named = true; return p }
+func (p Process) static() Process           { p.Libraries[0].Static = true; return p }
+func (p Process) built(is Tri) Process      { p.Libraries[0].KTLS = is; return p }
+func (p Process) exe(name string) Process   { p.Exe = name; return p }
 func (p Process) serves(s Server) Process {
 	s.File = cmpOr(s.File)
 	p.Server = &s
@@ -88,7 +89,9 @@ func of(p Process, change ...func(*Facts)) *Facts {
 	return f
 }
 
+func linux(k string) func(*Facts)  { return func(f *Facts) { f.Host.Kernel = k } }
 func state(s Support) func(*Facts) { return func(f *Facts) { f.Host.TLS = s } }
+func version12(a *Ask)             { a.Version = 0x0303 }
 func now(f *Facts)                 { f.Watched = 100 * time.Millisecond }
 func card(f *Facts)                { f.Host.NICs = []NIC{{Name: "eth0", TX: true}} }
 func late(p Process) Process       { p.MayLoad = No; return p }
@@ -149,7 +152,10 @@ var cases = []struct {
 	{"KT020", "no cipher", handshake(with(OpenSSL, "3.0.19"), 0x0304, 0x1303, given(), asked(event.OptionTX, unix.ENOENT, func(a *Ask) { a.Cipher = 54 })), true,
 		"TLS 1.3 with CHACHA20-POLY1305: kernel TLS was asked for sending and refused with ENOENT"},
 	{"KT020", "another answer", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, given(), asked(event.OptionTX, unix.EINVAL)), false, ""},
-	{"KT021", "a second key", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, given(), asked(event.OptionRX, 0), asked(event.OptionRX, unix.EBUSY)), true, "a second key for receiving"},
+	{"KT021", "a second key", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, given(), asked(event.OptionRX, 0), asked(event.OptionRX, unix.EBUSY)), true, "a second key for receiving was refused with EBUSY: the kernel changes keys of TLS 1.3 only"},
+	{"KT021", "before 6.14", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, linux("6.12.9"), given(), asked(event.OptionRX, 0), asked(event.OptionRX, unix.EBUSY)), true, "before Linux 6.14 the kernel takes one"},
+	{"KT021", "from 6.14 on", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, linux("7.3-rc1"), given(), asked(event.OptionRX, 0), asked(event.OptionRX, unix.EBUSY)), true, "TLS 1.3 only"},
+	{"KT021", "of TLS 1.2", handshake(with(OpenSSL, "3.0.19"), 0x0303, 0xc02f, linux("7.3.0"), given(), asked(event.OptionRX, 0, version12), asked(event.OptionRX, unix.EBUSY)), true, "of TLS 1.2 the kernel takes one"},
 	{"KT021", "one key", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, given(), asked(event.OptionRX, 0)), false, ""},
 	{"KT022", "an old version", handshake(with(OpenSSL, "3.0.19"), 0x0302, cbc, given(), asked(event.OptionTX, unix.EINVAL, func(a *Ask) { a.Version = 0x0302 })), true, "0x0302 is none of"},
 	{"KT022", "taken", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, given(), asked(event.OptionTX, 0)), false, ""},
@@ -177,6 +183,10 @@ var cases = []struct {
 	{"KT036", "a moment ago", handshake(with(OpenSSL, "3.0.19").opt(Yes), 0x0304, gcm, now), false, ""},
 	{"KT037", "a program", of(with(OpenSSL, "3.0.19")), true, "unless the program sets it"},
 	{"KT037", "a handshake", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm), true, "never asked for: the option is off"},
+	{"KT037", "a file that is not there", handshake(with(OpenSSL, "3.0.19").unread(Missing), 0x0304, gcm), true, "(there is no such file) does not switch it on"},
+	{"KT037", "one that cannot be read", handshake(with(OpenSSL, "3.0.19").unread("not allowed"), 0x0304, gcm), false, ""},
+	{"KT037", "and no handshake", of(with(OpenSSL, "3.0.19").unread("not allowed").named()), false, ""},
+	{"KT037", "nobody knows which file it is", handshake(Process{PID: pid, Libraries: []Library{{Name: OpenSSL}}}, 0x0304, gcm), false, ""},
 	{"KT037", "on", of(with(OpenSSL, "3.0.19").opt(Yes)), false, ""},
 	{"KT037", "too old to have it", of(with(OpenSSL, "1.1.1w")), false, ""},
 	{"KT038", "built without", of(with(GnuTLS, "3.7.9").built(No)), true, "GnuTLS 3.7.9 was built without"},
@@ -196,6 +206,7 @@ var cases = []struct {
 		f.Sockets = []Socket{{Ends: ends, Cookie: cookie, ULP: "tls", PIDs: []int{pid}, TX: event.ModeSW, RX: event.ModeSW}}
 	}), false, ""},
 	{"KT045", "no library", handshake(Process{PID: pid, Comm: "prog"}, 0x0304, gcm), true, "which TLS library it has is not known"},
+	{"KT045", "a configuration that cannot be read", handshake(with(OpenSSL, "3.0.19").unread("not allowed"), 0x0304, gcm), true, "it has OpenSSL 3.0.19"},
 	{"KT045", "a known one", handshake(with(GoTLS, ""), 0x0304, gcm), false, ""},
 	{"KT046", "a filter", handshake(filtered(with(OpenSSL, "3.0.19").opt(Yes)), 0x0304, gcm), true, "seccomp"},
 	{"KT046", "no filter", handshake(with(OpenSSL, "3.0.19").opt(Yes), 0x0304, gcm), false, ""},
@@ -208,6 +219,7 @@ var cases = []struct {
 	{"KT060", "a handshake", handshake(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.KTLS = Unsaid })), 0x0304, gcm), true, "never asked for: kernel TLS is off"},
 	{"KT060", "some servers", of(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.Partly = true }))), true, "and not for all"},
 	{"KT060", "on", of(with(OpenSSL, "3.0.19").serves(nginxOn)), false, ""},
+	{"KT060", "OpenSSL's file cannot be read", of(with(OpenSSL, "3.0.19").unread("not allowed").serves(changed(nginxOn, func(s *Server) { s.KTLS = Unsaid }))), false, ""},
 	{"KT060", "without TLS", of(with(OpenSSL, "3.0.19").serves(Server{Product: "nginx"})), false, ""},
 	{"KT061", "no sendfile", of(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.Sendfile = No }))), true, "sendfile is off"},
 	{"KT061", "sendfile", of(with(OpenSSL, "3.0.19").serves(nginxOn)), false, ""},
@@ -266,6 +278,10 @@ func TestSeenCounts(t *testing.T) {
 	f.Processes = append(f.Processes, master)
 	if r := Examine(f); len(r.Findings) != 1 || r.Findings[0].Connection == nil {
 		t.Errorf("%+v", r.Findings)
+	}
+	f.Processes[1].Server = &Server{Product: "nginx", TLS: true, Setting: Setting{File: "/etc/another.conf"}}
+	if r := Examine(f); len(r.Findings) != 2 || !strings.Contains(r.Findings[1].Says, "neither /etc/another.conf nor ") {
+		t.Errorf("with a file of its own: %+v", r.Findings)
 	}
 	on := handshake(with(OpenSSL, "3.5.1").named(), 0x0304, gcm, given(), asked(event.OptionTX, 0), asked(event.OptionRX, 0))
 	if r := Examine(on); len(r.Findings) != 0 {
@@ -341,7 +357,7 @@ func TestVersions(t *testing.T) {
 	for _, c := range []struct {
 		version string
 		want    bool
-	}{{"3.2", true}, {"3.2.0-dev", true}, {"3.10.1", true}, {"4.0.0", true}, {"3.1.9", false}, {"3.0.22", false}, {"1.1.1w", false}, {"", false}, {"x.y", false}, {"3", false}} {
+	}{{"3.2", true}, {"3.2.0-dev", true}, {"3.2-dev7", true}, {"3.2+", true}, {"3.10.1", true}, {"4.0.0", true}, {"3.1.9", false}, {"3.0.22", false}, {"1.1.1w", false}, {"", false}, {"x.y", false}, {"3", false}} {
 		if got := atLeast(c.version, 3, 2); got != c.want {
 			t.Errorf("%q at least 3.2: %v", c.version, got)
 		}

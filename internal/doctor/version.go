@@ -5,12 +5,11 @@ import (
 	"strings"
 )
 
-// atLeast compares a version as 3.0.22 or 3.5-dev7 with major.minor. What cannot be read
-// is none.
+// atLeast compares a version as 3.0.22, 3.5-dev7 or 6.14+ with major.minor. What cannot be
+// read is none.
 func atLeast(version string, major, minor int) bool {
 	a, rest, _ := strings.Cut(version, ".")
-	b, _, _ := strings.Cut(rest, ".")
-	b, _, _ = strings.Cut(b, "-")
+	b := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]
 	x, err := strconv.Atoi(a)
 	if err != nil {
 		return false

@@ -7,15 +7,15 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-)
 
-const missing = "there is no such file"
+	"github.com/ktlstop/ktlstop/internal/doctor"
+)
 
 // reason is an error in few words.
 func reason(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return missing
+		return doctor.Missing
 	case errors.Is(err, fs.ErrPermission):
 		return "not allowed"
 	case errors.Is(err, os.ErrInvalid):

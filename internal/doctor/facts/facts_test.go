@@ -114,7 +114,7 @@ func TestProcess(t *testing.T) {
 		t.Errorf("%+v, %+v", p, p.OpenSSL)
 	}
 	p = program(t, map[string]string{"proc/7/maps": maps, "usr/lib/libcrypto.so.3": libcrypto, "proc/7/ns/user": "->user:[4026532000]"})
-	if p.OpenSSL.Unread != missing || p.MayLoad != doctor.No {
+	if p.OpenSSL.Unread != doctor.Missing || p.MayLoad != doctor.No {
 		t.Errorf("%+v, %+v", p, p.OpenSSL)
 	}
 }
@@ -247,7 +247,7 @@ func TestNginx(t *testing.T) {
 	if named.File != "/srv/n.conf" || named.KTLS != doctor.Yes {
 		t.Errorf("%+v", named)
 	}
-	if lost := nginxOf(t, "", map[string]string{"proc/6/cmdline": "nginx: master process nginx -c gone.conf\x00"}); lost.Unread != missing {
+	if lost := nginxOf(t, "", map[string]string{"proc/6/cmdline": "nginx: master process nginx -c gone.conf\x00"}); lost.Unread != doctor.Missing {
 		t.Errorf("%+v", lost)
 	}
 }

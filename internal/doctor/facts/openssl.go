@@ -122,7 +122,7 @@ func (s *scene) gnutls() *doctor.Setting {
 	}
 	c := s.conf()
 	if err := c.load(set.File, 0); err != nil {
-		if reason(err) != missing { // without the file nothing is switched on
+		if reason(err) != doctor.Missing { // without the file nothing is switched on
 			set.Unread = reason(err)
 		}
 		return &set
