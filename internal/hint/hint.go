@@ -29,7 +29,7 @@ type Rule struct {
 var Rules = []Rule{
 	{ID: "key-updated", Says: "the peer has changed its key (KeyUpdate), and the kernel still has the one before",
 		failed: func(e *event.Error, s *seen) bool { return notOpened(e) && s.updated && e.Gen == s.updatedGen }},
-	{ID: "never-opened", Says: "no record was ever opened under this key: key or sequence is wrong from the start, as where bytes were read before the switch",
+	{ID: "never-opened", Says: "the first record under this key cannot be opened: key, salt or sequence is not the peer's, as where bytes were read before the switch, or the record is not as it was sealed",
 		failed: func(e *event.Error, s *seen) bool {
 			return notOpened(e) && s.begun && e.Gen == s.gen && e.Seq == s.start
 		}},
@@ -43,11 +43,11 @@ var Rules = []Rule{
 		failed: func(e *event.Error, _ *seen) bool { return parserFails(e) }},
 	{ID: "not-connected", Says: "TLS was asked for before the socket was connected",
 		failed: func(e *event.Error, _ *seen) bool { return e.Option == event.OptionULP && is(e, unix.ENOTCONN) }},
-	{ID: "no-module", Says: "the module tls is not loaded, and the program may not load it: modprobe tls",
+	{ID: "no-module", Says: "the module tls is not loaded and could not be: the program may not load it (modprobe tls), or this kernel has none",
 		failed: func(e *event.Error, _ *seen) bool { return e.Option == event.OptionULP && is(e, unix.ENOENT) }},
 	{ID: "no-cipher", Says: "the kernel has no implementation of the cipher: its module is missing, or may not be loaded",
 		failed: func(e *event.Error, _ *seen) bool { return isKey(e) && is(e, unix.ENOENT) }},
-	{ID: "second-key", Says: "this direction has a key, and this kernel takes no other (rekeying came with Linux 6.14)",
+	{ID: "second-key", Says: "this direction has a key, and the kernel takes no other: it changes keys of TLS 1.3 only, and that from Linux 6.14 on",
 		failed: func(e *event.Error, _ *seen) bool { return isKey(e) && is(e, unix.EBUSY) }},
 	{ID: "key-worn", Says: "more than 2^24 records went under one key: AES-GCM is to have a new one before 2^24.5 (RFC 8446 section 5.5)",
 		socket: func(s *event.Socket, _ *seen) bool { return worn(&s.TX, s.NextTX) || worn(&s.RX, s.NextRX) }},

@@ -165,3 +165,19 @@ func TestDocs(t *testing.T) {
 		}
 	}
 }
+
+// A hint names every reason that there may be, and so is true where each of them is.
+func TestEveryReason(t *testing.T) {
+	for id, reasons := range map[string][]string{
+		"never-opened": {"key", "salt", "sequence", "not as it was sealed"}, // a byte that was changed on the way
+		"no-module":    {"not loaded", "may not load it", "has none"},       // CONFIG_TLS is not set
+		"second-key":   {"TLS 1.3 only", "from Linux 6.14 on"},              // EBUSY of TLS 1.2 on a newer kernel
+	} {
+		i := slices.IndexFunc(Rules, func(r Rule) bool { return r.ID == id })
+		for _, reason := range reasons {
+			if !strings.Contains(Rules[i].Says, reason) {
+				t.Errorf("%s does not name %q: %s", id, reason, Rules[i].Says)
+			}
+		}
+	}
+}
