@@ -5,8 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
-	"strings"
 
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
@@ -20,6 +18,8 @@ func reason(err error) string {
 		return "not allowed"
 	case errors.Is(err, os.ErrInvalid):
 		return "no regular file"
+	case errors.Is(err, errTooMuch), errors.Is(err, errChroot):
+		return err.Error()
 	}
 	return "it cannot be read"
 }
@@ -29,21 +29,11 @@ func (s *scene) fromCwd(file string) string {
 	if path.IsAbs(file) {
 		return file
 	}
-	cwd, err := os.Readlink(s.path("proc", s.pid, "cwd"))
+	cwd, err := os.Readlink(s.path("proc", s.eyes, "cwd"))
 	if err != nil {
 		return file
 	}
 	return path.Join(cwd, file)
-}
-
-// glob finds files of the process's root.
-func (s *scene) glob(pattern string) (found []string) {
-	root := s.inside("/")
-	names, _ := filepath.Glob(s.inside(pattern)) // a bad pattern matches nothing
-	for _, n := range names {
-		found = append(found, "/"+strings.TrimPrefix(strings.TrimPrefix(n, root), "/"))
-	}
-	return found
 }
 
 // option returns the word behind one of the flags, all of them in their order.

@@ -231,7 +231,6 @@ func TestNginx(t *testing.T) {
 		{"in a comment", http(server("# " + on + "\n")), true, false, false, doctor.Unsaid, doctor.No, 0},
 		{"in quotes", http(server(`ssl_conf_command "Options" 'KTLS';`)), true, false, false, doctor.Yes, doctor.No, 0},
 		{"included", http("include conf.d/*.conf;"), true, false, false, doctor.Yes, doctor.No, 0},
-		{"itself", http("include nginx.conf; " + server(on)), true, false, false, doctor.Yes, doctor.No, 0},
 		{"stream", "stream { " + server(on) + " }", true, false, false, doctor.Yes, doctor.Unsaid, 0},
 		{"garbage", "http { server { { { } \"", false, false, false, doctor.Unsaid, doctor.Unsaid, 0},
 	} {
@@ -243,9 +242,32 @@ func TestNginx(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, s)
 		}
 	}
+	for name, conf := range map[string]string{
+		"itself":     http("include nginx.conf; " + server(on)),
+		"too large":  http(server(on)) + strings.Repeat("#\n", maxFile/2),
+		"too much":   http(server(on)) + strings.Repeat("a;", maxNginxWords),
+		"by breadth": http(strings.Repeat("include nginx.conf;", 20) + server(on)),
+		"everything": http("include /*/*/*/*/*;" + strings.Repeat("include /*/*/../*/../*/../*;", 1000) + server(on)),
+	} {
+		if s := nginxOf(t, conf, nil); s.Unread != errTooMuch.Error() && name != "everything" || s.Unread == "" || s.KTLS != doctor.Unsaid || s.TLS {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+	if s := nginxOf(t, http("include *.conf; "+server(on)), map[string]string{"etc/nginx/.a.conf": "}", "etc/nginx/nginx.conf": http(server(on))}); s.KTLS != doctor.Yes {
+		t.Errorf("what is hidden is not included: %+v", s)
+	}
 	named := nginxOf(t, "", map[string]string{"proc/6/cmdline": "nginx: master process nginx -c /srv/n.conf\x00", "srv/n.conf": http(server(on))})
 	if named.File != "/srv/n.conf" || named.KTLS != doctor.Yes {
 		t.Errorf("%+v", named)
+	}
+	for words, want := range map[string]string{"-c conf/n.conf": "/usr/conf/n.conf", "-p /srv/ -c n.conf": "/srv/n.conf", "-p here -c n.conf": "/work/here/n.conf"} {
+		s := nginxOf(t, "", map[string]string{"proc/6/cmdline": "nginx: master process nginx " + words + "\x00", want[1:]: http(server(on))})
+		if s.File != want || s.KTLS != doctor.Yes {
+			t.Errorf("%s: %+v", words, s)
+		}
+	}
+	if s := nginxOf(t, "", map[string]string{"proc/6/cmdline": "nginx: master process nginx -c n.conf\x00", "usr/sbin/nginx": "\x00nginx/1.22.1\x00", "work/n.conf": http(server(on))}); s.Unread == "" || s.KTLS != doctor.Unsaid {
+		t.Errorf("relative to what nobody says: %+v", s)
 	}
 	if lost := nginxOf(t, "", map[string]string{"proc/6/cmdline": "nginx: master process nginx -c gone.conf\x00"}); lost.Unread != doctor.Missing {
 		t.Errorf("%+v", lost)
@@ -347,7 +369,7 @@ func FuzzNginx(f *testing.F) {
 	f.Add("http { server { listen 443 ssl; ssl_conf_command Options KTLS; } }")
 	f.Add("a \"b' {{{{")
 	f.Fuzz(func(t *testing.T, text string) {
-		p := nginxParser{scene: &scene{Reader: NewReader(Root(t.TempDir())), pid: "7"}}
+		p := nginxParser{jail: &jail{root: t.TempDir(), left: maxJail}}
 		judgeNginx(p.block(&tokens{text: text}), new(doctor.Server))
 	})
 }

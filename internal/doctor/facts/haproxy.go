@@ -1,6 +1,8 @@
 package facts
 
 import (
+	"cmp"
+	"path"
 	"slices"
 	"strings"
 
@@ -16,10 +18,11 @@ func (s *scene) haproxy(words []string) {
 	}
 	s.p.Server.File = s.fromCwd(files[0])
 	var with, without int
+	in := s.jail()
 	for _, name := range files {
-		for _, file := range s.haproxyFiles(s.fromCwd(name)) {
-			b, err := readFile(s.inside(file))
-			if err != nil {
+		for _, file := range haproxyFiles(in, s.fromCwd(name)) {
+			b, err := in.readFile(file)
+			if err = cmp.Or(err, in.failed); err != nil {
 				s.p.Server.Unread = reason(err)
 				return
 			}
@@ -34,11 +37,12 @@ func (s *scene) haproxy(words []string) {
 }
 
 // haproxyFiles: a directory stands for the *.cfg in it.
-func (s *scene) haproxyFiles(name string) []string {
-	if files := s.glob(name + "/*.cfg"); files != nil {
-		return files
+func haproxyFiles(in *jail, name string) []string {
+	files, is := in.within(name, ".cfg")
+	if !is {
+		return []string{name}
 	}
-	return []string{name}
+	return slices.DeleteFunc(files, func(f string) bool { return strings.HasPrefix(path.Base(f), ".") })
 }
 
 // judgeHAProxy counts listeners and servers with TLS, by whether they have ktls on.

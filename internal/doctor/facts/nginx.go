@@ -13,21 +13,27 @@ import (
 // nginx reads the configuration that the command line names, or the one that the
 // program was built for.
 func (s *scene) nginx(words []string) {
-	file := s.p.Server.File
+	file, prefix := s.p.Server.File, s.prefix
 	if named := option(words, "-c"); named != nil {
 		file = named[len(named)-1]
 	}
-	if file == "" {
+	if named := option(words, "-p"); named != nil {
+		prefix = named[len(named)-1]
+	}
+	switch s.p.Server.File = file; {
+	case file == "":
 		s.p.Server.Unread = "neither the command line nor the program names it"
 		return
-	}
-	if prefix := option(words, "-p"); prefix != nil && !path.IsAbs(file) {
-		file = path.Join(prefix[len(prefix)-1], file)
+	case !path.IsAbs(file) && prefix == "": // the directory that nginx was begun in says nothing
+		s.p.Server.Unread = "neither the command line nor the program says what it is relative to"
+		return
+	case !path.IsAbs(file):
+		file = path.Join(prefix, file)
 	}
 	s.p.Server.File = s.fromCwd(file)
-	p := nginxParser{scene: s, dir: path.Dir(s.p.Server.File)}
+	p := nginxParser{jail: s.jail(), dir: path.Dir(s.p.Server.File)}
 	all, err := p.file(s.p.Server.File)
-	if err != nil {
+	if err = cmp.Or(err, p.failed); err != nil {
 		s.p.Server.Unread = reason(err)
 		return
 	}
@@ -44,19 +50,17 @@ func (d *directive) is(words ...string) bool {
 	return len(d.words) >= len(words) && slices.Equal(d.words[:len(words)], words)
 }
 
-const maxNginxFiles = 500
+// maxNginxWords bounds what is kept of all files.
+const maxNginxWords = 500_000
 
 type nginxParser struct {
-	*scene
+	*jail
 	dir   string // includes are relative to it
-	files int
+	words int
 }
 
 func (p *nginxParser) file(name string) ([]directive, error) {
-	if p.files++; p.files > maxNginxFiles {
-		return nil, nil // files that include each other
-	}
-	b, err := readFile(p.inside(name))
+	b, err := p.readFile(name)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +75,10 @@ func (p *nginxParser) block(t *tokens) (all []directive) {
 		word, kind := t.next()
 		switch kind {
 		case tokenWord:
+			if p.words++; p.words > maxNginxWords {
+				p.note(errTooMuch)
+				t.text = ""
+			}
 			d.words = append(d.words, word)
 			continue
 		case tokenOpen:
@@ -91,8 +99,12 @@ func (p *nginxParser) include(name string) (all []directive) {
 	if !path.IsAbs(name) {
 		name = path.Join(p.dir, name)
 	}
-	for _, file := range p.glob(name) {
-		part, _ := p.file(file) // what cannot be read says nothing
+	files := []string{name}
+	if strings.ContainsAny(name, `*?[`) {
+		files = p.glob(name)
+	}
+	for _, file := range files {
+		part, _ := p.file(file) // the jail notes what cannot be read
 		all = append(all, part...)
 	}
 	return all

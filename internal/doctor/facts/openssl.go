@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"cmp"
 	"path"
 	"strings"
 
@@ -18,7 +19,7 @@ func (s *scene) opensslDir(dir string) {
 	}
 	set := doctor.Setting{File: file}
 	c := s.conf()
-	if err := c.load(file, 0); err != nil {
+	if err := cmp.Or(c.load(file, 0), c.failed); err != nil {
 		set.Unread = reason(err)
 	} else {
 		set.KTLS = c.ktls()
@@ -32,22 +33,17 @@ const maxIncludes = 8
 // confFile is a configuration as config(5ssl) describes it, as far as it takes to find
 // an option: sections of names and values, and files that are included.
 type confFile struct {
-	read     func(string) ([]byte, error)
-	glob     func(pattern string) []string
+	*jail
 	sections map[string]map[string]string
 	section  string
 }
 
 func (s *scene) conf() *confFile {
-	return &confFile{
-		read:     func(name string) ([]byte, error) { return readFile(s.inside(name)) },
-		glob:     s.glob,
-		sections: map[string]map[string]string{},
-	}
+	return &confFile{jail: s.jail(), sections: map[string]map[string]string{}}
 }
 
 func (c *confFile) load(name string, depth int) error {
-	b, err := c.read(name)
+	b, err := c.readFile(name)
 	if err != nil {
 		return err
 	}
@@ -65,9 +61,11 @@ func (c *confFile) line(dir, l string, depth int) {
 		if !path.IsAbs(name) {
 			name = path.Join(dir, name)
 		}
-		if depth < maxIncludes {
-			c.include(name, depth)
+		if depth >= maxIncludes {
+			c.note(errTooMuch)
+			return
 		}
+		c.include(name, depth)
 	case strings.HasPrefix(l, "[") && strings.HasSuffix(l, "]"):
 		c.section = strings.TrimSpace(l[1 : len(l)-1])
 	default:
@@ -79,12 +77,12 @@ func (c *confFile) line(dir, l string, depth int) {
 
 // include takes a file, or those in a directory.
 func (c *confFile) include(name string, depth int) {
-	files := append(c.glob(name+"/*.cnf"), c.glob(name+"/*.conf")...)
-	if files == nil {
+	files, is := c.within(name, ".cnf", ".conf")
+	if !is {
 		files = []string{name}
 	}
 	for _, f := range files {
-		_ = c.load(f, depth+1) // what cannot be read says nothing
+		_ = c.load(f, depth+1) // the jail notes what cannot be read
 	}
 }
 
@@ -121,7 +119,7 @@ func (s *scene) gnutls() *doctor.Setting {
 		set.File = s.fromCwd(named)
 	}
 	c := s.conf()
-	if err := c.load(set.File, 0); err != nil {
+	if err := cmp.Or(c.load(set.File, 0), c.failed); err != nil {
 		if reason(err) != doctor.Missing { // without the file nothing is switched on
 			set.Unread = reason(err)
 		}

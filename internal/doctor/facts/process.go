@@ -3,11 +3,14 @@ package facts
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
@@ -48,7 +51,8 @@ func (r *Reader) Process(pid int, deep bool) (doctor.Process, error) {
 	if errors.Is(err, fs.ErrPermission) {
 		return p, err
 	}
-	s := scene{r, id, &p, r.environ(id)}
+	s := scene{Reader: r, pid: id, eyes: id, p: &p, env: r.environ(id), ranges: map[string]string{}}
+	s.look(status["PPid"])
 	s.mapped(b)
 	if deep && len(p.Libraries) == 0 || isServer(p.Exe) {
 		s.program()
@@ -79,38 +83,85 @@ func (r Root) environ(pid string) map[string]string {
 // scene is a process that is being looked at.
 type scene struct {
 	*Reader
-	pid string
-	p   *doctor.Process
-	env map[string]string
+	pid    string
+	p      *doctor.Process
+	env    map[string]string
+	ranges map[string]string // files that are mapped, and where
+	prefix string            // that nginx was built for
+	// eyes is the process by whose root and directory files are found. lost: there is
+	// none that still sees what this one has read.
+	eyes string
+	lost bool
 }
 
-// inside is a path as the process sees it: it may have another root.
-func (s *scene) inside(file string) string { return s.path("proc", s.pid, "root", file) }
-
-// open is where to read a file that the process has mapped: its root's, or what stands
-// behind the link exe.
-func (s *scene) open(file string) string {
-	if file == s.p.Exe {
-		return s.path("proc", s.pid, "exe")
+// look finds the eyes. Who changes its root has read its configuration before; its
+// parent, where that is of the same program, has not changed its own (HAProxy's chroot).
+func (s *scene) look(parent string) {
+	if !s.changedRoot(s.pid) {
+		return
 	}
-	return s.inside(file)
+	same := func(a, b string) bool {
+		x, err := os.Stat(s.path("proc", a, "exe"))
+		y, err2 := os.Stat(s.path("proc", b, "exe"))
+		return err == nil && err2 == nil && os.SameFile(x, y)
+	}
+	if same(s.pid, parent) && !s.changedRoot(parent) {
+		s.eyes = parent
+	} else {
+		s.lost = true
+	}
+}
+
+// changedRoot: its program lies outside of its root. Both links are told as whoever
+// reads them sees them.
+func (r Root) changedRoot(pid string) bool {
+	root, err := os.Readlink(r.path("proc", pid, "root"))
+	exe, err2 := os.Readlink(r.path("proc", pid, "exe"))
+	return err == nil && err2 == nil && root != string(r) && !strings.HasPrefix(exe, root+"/")
+}
+
+// jail is what the process sees, or saw when it was begun.
+func (s *scene) jail() *jail {
+	j := &jail{root: s.path("proc", s.eyes, "root"), left: maxJail}
+	if s.lost {
+		j.barred = errChroot
+	}
+	return j
+}
+
+// open opens a file that the process has mapped: what stands behind the link exe or
+// behind the mapping, which takes rights, or what now has its name.
+func (s *scene) open(file string) (*os.File, error) {
+	if file == s.p.Exe {
+		return openFile(s.path("proc", s.pid, "exe"))
+	}
+	if f, err := openFile(s.path("proc", s.pid, "map_files", s.ranges[file])); err == nil {
+		return f, nil
+	}
+	return s.jail().open(file, unix.S_IFREG)
 }
 
 // mapped finds libraries by the names of the files that are mapped.
-func (s *scene) mapped(maps []byte) {
-	seen := map[string]bool{}
-	lines(maps, func(l string) {
+func (s *scene) mapped(list []byte) {
+	lines(list, func(l string) {
 		i := strings.IndexByte(l, '/')
 		if i < 0 {
 			return
 		}
 		file := strings.TrimSuffix(l[i:], " (deleted)")
-		if !seen[file] {
-			seen[file] = true
+		if _, seen := s.ranges[file]; !seen {
+			s.ranges[file] = mapping(l)
 			s.library(file)
 		}
 	})
-	s.cryptoVersion(seen)
+	s.cryptoVersion()
+}
+
+// mapping is the name in map_files of a line of maps, which fills numbers up with zeros.
+func mapping(l string) string {
+	at, _, _ := strings.Cut(l, " ")
+	begin, end, _ := strings.Cut(at, "-")
+	return strings.TrimLeft(begin, "0") + "-" + strings.TrimLeft(end, "0")
 }
 
 func (s *scene) library(file string) {
@@ -137,13 +188,13 @@ func (s *scene) add(l doctor.Library) {
 
 // cryptoVersion: libssl does not say which version it is, libcrypto beside it does.
 // A BoringSSL may go by the same name.
-func (s *scene) cryptoVersion(files map[string]bool) {
+func (s *scene) cryptoVersion() {
 	for i := range s.p.Libraries {
 		l := &s.p.Libraries[i]
 		if l.Name != doctor.OpenSSL {
 			continue
 		}
-		for file := range files {
+		for _, file := range slices.Sorted(maps.Keys(s.ranges)) {
 			if base := path.Base(file); strings.HasPrefix(base, "libcrypto.so") || strings.HasPrefix(base, "libcrypto-") {
 				t := s.traitsOf(s.open(file))
 				l.Version = t.openssl
@@ -159,7 +210,7 @@ func (s *scene) cryptoVersion(files map[string]bool) {
 // javaVersion stands in a file beside lib (JEP 220).
 func (s *scene) javaVersion(jvm string) (version string) {
 	home := path.Dir(path.Dir(path.Dir(jvm)))
-	b, _ := readFile(s.inside(path.Join(home, "release")))
+	b, _ := s.jail().readFile(path.Join(home, "release"))
 	lines(b, func(l string) {
 		if v, ok := strings.CutPrefix(l, "JAVA_VERSION="); ok {
 			version = strings.Trim(v, `"`)
@@ -170,14 +221,13 @@ func (s *scene) javaVersion(jvm string) (version string) {
 
 // program looks for a library in the program itself.
 func (s *scene) program() {
-	file := s.path("proc", s.pid, "exe")
-	t := s.traitsOf(file)
+	t := s.traitsOf(openFile(s.path("proc", s.pid, "exe")))
 	if isServer(s.p.Exe) && (t.nginx != "" || t.haproxy != "") {
 		s.p.Server = &doctor.Server{Product: "nginx", Version: t.nginx}
 		if path.Base(s.p.Exe) == "haproxy" {
 			s.p.Server = &doctor.Server{Product: "HAProxy", Version: t.haproxy, Built: t.haproxyKTLS}
 		}
-		s.p.Server.File = t.nginxConf
+		s.p.Server.File, s.prefix = t.nginxConf, t.nginxPrefix
 	}
 	if len(s.p.Libraries) > 0 {
 		return

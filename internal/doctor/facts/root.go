@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Root is the directory that /proc and the rest lie below: "/", but for tests.
@@ -26,22 +28,38 @@ func (r Root) read(elem ...string) []byte {
 	return b
 }
 
-// readFile reads no more than maxFile, and nothing but files: opening a pipe would
-// wait.
+// readFile reads no more than maxFile.
 func readFile(name string) ([]byte, error) {
-	st, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, &os.PathError{Op: "read", Path: name, Err: os.ErrInvalid}
-	}
-	f, err := os.Open(name)
+	f, err := openFile(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, maxFile))
+}
+
+// openFile opens a file, and nothing but a file.
+func openFile(name string) (*os.File, error) {
+	fd, err := unix.Open(name, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return reopen(fd, unix.S_IFREG)
+}
+
+// reopen opens what fd, which it closes, names by O_PATH, if it is of that kind: to open
+// a pipe would wait, and a device may act when it is opened. What was looked at is what
+// is opened, whatever the name stands for by now.
+func reopen(fd int, kind uint32) (*os.File, error) {
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != kind {
+		return nil, os.ErrInvalid
+	}
+	return os.Open("/proc/self/fd/" + strconv.Itoa(fd))
 }
 
 // word is a file's content without the white space around it.

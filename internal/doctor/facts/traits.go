@@ -2,6 +2,7 @@ package facts
 
 import (
 	"bytes"
+	"cmp"
 	"debug/buildinfo"
 	"errors"
 	"io"
@@ -24,7 +25,9 @@ type traits struct {
 	rustls              string
 	goTLS, goKTLS       bool
 	goVersion           string
-	nginx, nginxConf    string
+	nginx               string
+	nginxConf           string // as it was configured, and the directory that names are relative to
+	nginxPrefix         string
 	haproxy             string
 	haproxyKTLS         doctor.Tri
 }
@@ -49,15 +52,14 @@ type fileID struct {
 // maxProgram is how much of a program is searched.
 const maxProgram = 512 << 20
 
-// traitsOf searches a file once; what cannot be read has none.
-func (r *Reader) traitsOf(file string) traits {
-	f, err := os.Open(file)
+// traitsOf searches a file once, and closes it; what could not be opened has none.
+func (r *Reader) traitsOf(f *os.File, err error) traits {
 	if err != nil {
 		return traits{}
 	}
 	defer f.Close()
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return traits{}
 	}
 	id := fileID{st.Dev, st.Ino, st.Size, st.Mtim.Nano()}
@@ -104,6 +106,9 @@ func until(s string, end string) string {
 	return s
 }
 
+// argument is s up to the end of a word of a command line.
+func argument(s string) string { return s[:max(0, strings.IndexAny(s, " '\x00"))] }
+
 var marks = []mark{
 	{"OpenSSL ", func(t *traits, s string) { // as "OpenSSL 3.0.22 4 Nov 2026"
 		if t.openssl == "" && dateBehind.MatchString(s) {
@@ -129,11 +134,8 @@ var marks = []mark{
 			t.nginx = v
 		}
 	}},
-	{"--conf-path=", func(t *traits, s string) {
-		if i := strings.IndexAny(s, " '\x00"); i > 0 {
-			t.nginxConf = s[:i]
-		}
-	}},
+	{"--conf-path=", func(t *traits, s string) { t.nginxConf = cmp.Or(t.nginxConf, argument(s)) }},
+	{"--prefix=", func(t *traits, s string) { t.nginxPrefix = cmp.Or(t.nginxPrefix, argument(s)) }},
 	{"HAProxy version ", func(t *traits, s string) { t.haproxy = version(s) }},
 	{"+EPOLL", func(t *traits, s string) { // its list of features, as "+EPOLL -KQUEUE +KTLS"
 		switch {

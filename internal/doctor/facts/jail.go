@@ -1,0 +1,139 @@
+package facts
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// jail is the file system below a process's root, as the process sees it: a link of a
+// container leads to a file of that container. What is there was chosen by others, so
+// what is read of it is bounded in all, and whatever is not read for another reason
+// than that it is not there is remembered: nothing follows from the rest then.
+type jail struct {
+	root   string // a directory, or a link to one
+	left   int    // bytes that may still be read
+	barred error  // why nothing is to be read at all
+	failed error  // why something was not read, the first reason
+}
+
+const (
+	maxJail  = 16 << 20
+	openCost = 4 << 10 // to open something counts as so many bytes,
+	nameCost = 64      // a name in a directory as so many
+)
+
+var (
+	errTooMuch = errors.New("it is too large, or includes too much")
+	errChroot  = errors.New("the process has changed its root since it was begun (chroot)")
+)
+
+func (j *jail) take(n int) error {
+	if j.left -= n; j.left < 0 {
+		return errTooMuch
+	}
+	return nil
+}
+
+// open opens a file, or a directory, by what kind says.
+func (j *jail) open(name string, kind uint32) (*os.File, error) {
+	if err := cmp.Or(j.barred, j.take(openCost)); err != nil {
+		return nil, err
+	}
+	root, err := unix.Open(j.root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(root)
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT}
+	fd, err := unix.Openat2(root, name, &how)
+	for range 10 { // somebody renames on the way
+		if err == unix.EAGAIN {
+			fd, err = unix.Openat2(root, name, &how)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return reopen(fd, kind)
+}
+
+func (j *jail) readFile(name string) ([]byte, error) {
+	b, err := j.read(name)
+	j.note(err)
+	return b, err
+}
+
+// read reads all of a file, or nothing.
+func (j *jail) read(name string) ([]byte, error) {
+	f, err := j.open(name, unix.S_IFREG)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, int64(min(j.left, maxFile))+1))
+	if len(b) > maxFile {
+		return nil, errTooMuch
+	}
+	return b, cmp.Or(j.take(len(b)), err)
+}
+
+func (j *jail) note(err error) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && j.failed == nil {
+		j.failed = err
+	}
+}
+
+// ReadDir implements fs.ReadDirFS. That something is no directory is no failure: one
+// looks whether it is.
+func (j *jail) ReadDir(name string) ([]fs.DirEntry, error) {
+	f, err := j.open(name, unix.S_IFDIR)
+	if err != nil {
+		if !errors.Is(err, os.ErrInvalid) && !errors.Is(err, unix.ENOTDIR) {
+			j.note(err)
+		}
+		return nil, err
+	}
+	defer f.Close()
+	all, err := f.ReadDir(max(j.left, 0)/nameCost + 1)
+	if errors.Is(err, io.EOF) { // it is empty
+		err = nil
+	}
+	err = cmp.Or(j.take(nameCost*len(all)), err)
+	j.note(err)
+	slices.SortFunc(all, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
+	return all, err
+}
+
+// Open implements fs.FS.
+func (j *jail) Open(name string) (fs.File, error) { return j.open(name, unix.S_IFREG) }
+
+// glob finds files as glob(3) does, where names that begin with a dot hide.
+func (j *jail) glob(pattern string) (found []string) {
+	names, _ := fs.Glob(j, strings.TrimPrefix(path.Clean(pattern), "/")) // a bad pattern matches nothing
+	for _, n := range names {
+		if !strings.HasPrefix(path.Base(n), ".") || strings.HasPrefix(path.Base(pattern), ".") {
+			found = append(found, "/"+n)
+		}
+	}
+	return found
+}
+
+// within lists the files of a directory with one of the endings; is says whether it is
+// one.
+func (j *jail) within(dir string, endings ...string) (files []string, is bool) {
+	all, err := j.ReadDir(dir)
+	for _, e := range all {
+		if slices.ContainsFunc(endings, func(end string) bool { return strings.HasSuffix(e.Name(), end) }) {
+			files = append(files, path.Join(dir, e.Name()))
+		}
+	}
+	return files, err == nil
+}
