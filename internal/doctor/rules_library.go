@@ -157,7 +157,11 @@ func ownBIO(_ *Facts, c *Connection) *words {
 func (p *Process) option() (state Tri, do string) {
 	if p.OpenSSL != nil {
 		state = p.OpenSSL.KTLS
-		do = "in " + p.OpenSSL.File + ": [openssl_init] ssl_conf = s, [s] system_default = d, [d] Options = KTLS; or SSL_OP_ENABLE_KTLS in the program"
+		file := p.OpenSSL.File
+		if file == "" {
+			file = "a file that OPENSSL_CONF names"
+		}
+		do = "in " + file + ": openssl_conf = openssl_init before the first section, if it is not there, [openssl_init] ssl_conf = s, [s] system_default = d, [d] Options = KTLS; or SSL_OP_ENABLE_KTLS in the program"
 	}
 	if p.Server == nil {
 		return state, do
@@ -180,12 +184,19 @@ func (p *Process) known() bool {
 	return p.OpenSSL.Unread == "" || p.OpenSSL.Unread == Missing
 }
 
+// emptyConf stands for the file of OPENSSL_CONF where that is empty: OpenSSL reads none.
+const emptyConf = "OPENSSL_CONF, which is empty,"
+
 // switches are the files that might switch it on.
 func (p *Process) switches() (files []string) {
 	add := func(s *Setting) {
-		if s != nil && s.Unread != "" {
+		switch {
+		case s == nil:
+		case s.File == "" && s == p.OpenSSL:
+			files = append(files, emptyConf)
+		case s.Unread != "":
 			files = append(files, s.File+" ("+s.Unread+")")
-		} else if s != nil {
+		default:
 			files = append(files, s.File)
 		}
 	}

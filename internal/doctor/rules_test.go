@@ -184,6 +184,7 @@ var cases = []struct {
 	{"KT037", "a program", of(with(OpenSSL, "3.0.19")), true, "unless the program sets it"},
 	{"KT037", "a handshake", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm), true, "never asked for: the option is off"},
 	{"KT037", "a file that is not there", handshake(with(OpenSSL, "3.0.19").unread(Missing), 0x0304, gcm), true, "(there is no such file) does not switch it on"},
+	{"KT037", "none", handshake(Process{PID: pid, Libraries: []Library{{Name: OpenSSL}}, OpenSSL: &Setting{Unread: Missing}}, 0x0304, gcm), true, "OPENSSL_CONF, which is empty, does not switch it on"},
 	{"KT037", "one that cannot be read", handshake(with(OpenSSL, "3.0.19").unread("not allowed"), 0x0304, gcm), false, ""},
 	{"KT037", "and no handshake", of(with(OpenSSL, "3.0.19").unread("not allowed").named()), false, ""},
 	{"KT037", "nobody knows which file it is", handshake(Process{PID: pid, Libraries: []Library{{Name: OpenSSL}}}, 0x0304, gcm), false, ""},

@@ -157,6 +157,8 @@ func (p *Process) configuration() string {
 	add := func(s *Setting) {
 		switch {
 		case s == nil:
+		case s.File == "" && s == p.OpenSSL:
+			parts = append(parts, "OPENSSL_CONF is empty")
 		case s.Unread != "":
 			parts = append(parts, fmt.Sprintf("%s (%s)", s.File, s.Unread))
 		default:

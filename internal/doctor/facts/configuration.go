@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
@@ -18,10 +19,23 @@ func reason(err error) string {
 		return "not allowed"
 	case errors.Is(err, os.ErrInvalid):
 		return "no regular file"
-	case errors.Is(err, errTooMuch), errors.Is(err, errChroot):
+	case errors.Is(err, errTooMuch), errors.Is(err, errChroot), errors.Is(err, errOdd):
 		return err.Error()
 	}
 	return "it cannot be read"
+}
+
+// ktlsOption is what a list of OpenSSL's options says of KTLS, the last word of it.
+func ktlsOption(list string) (is doctor.Tri) {
+	for _, o := range strings.Split(list, ",") {
+		switch strings.ToLower(strings.TrimSpace(o)) {
+		case "ktls", "+ktls":
+			is = doctor.Yes
+		case "-ktls":
+			is = doctor.No
+		}
+	}
+	return is
 }
 
 // fromCwd is a path as the process means it.

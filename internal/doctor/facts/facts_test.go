@@ -182,7 +182,12 @@ func TestOpenSSLConfiguration(t *testing.T) {
 		{"of another section", "[c]\nOptions = KTLS\n", doctor.Unsaid},
 		{"included", "openssl_conf = a\n.include /etc/more.cnf\n", doctor.Yes},
 		{"included from a directory", "openssl_conf = a\n.include = /etc/more.d\n", doctor.Yes},
-		{"itself", ".include /usr/lib/ssl/openssl.cnf\n", doctor.Unsaid},
+		{"in small letters", strings.Replace(switchedOn, "Options = ServerPreference, KTLS", "options = ktls", 1), doctor.Yes},
+		{"numbered", strings.Replace(switchedOn, "Options = ", "1.Options = Compression\n2.Options = ", 1), doctor.Yes},
+		{"on and off", strings.Replace(switchedOn, "KTLS", "KTLS, -KTLS", 1), doctor.No},
+		{"behind a mark of UTF-8", "\ufeff" + switchedOn, doctor.Yes},
+		{"in the default section by its name", "[ default ]\n" + switchedOn, doctor.Yes},
+		{"behind another module", strings.Replace(switchedOn, "[a]", "[p]\nx = y\n[a]\nproviders = p", 1), doctor.Yes},
 		{"a continued line", strings.Replace(switchedOn, "ServerPreference, ", "ServerPreference, \\\n", 1), doctor.Yes},
 		{"garbage", "[[[\n====\n.include\n\x00\xff", doctor.Unsaid},
 	} {
@@ -193,6 +198,27 @@ func TestOpenSSLConfiguration(t *testing.T) {
 		if p.OpenSSL == nil || p.OpenSSL.KTLS != c.want {
 			t.Errorf("%s: %+v, want %v", c.name, p.OpenSSL, c.want)
 		}
+	}
+}
+
+// What is not understood means that nothing is known, and not that the option is off.
+func TestOddOpenSSLConfiguration(t *testing.T) {
+	for name, text := range map[string]string{
+		"a variable": strings.Replace(switchedOn, "ssl_conf = b", "ssl_conf = ${ENV::SC}", 1), "no name": switchedOn + "garbage\n", "a command": ".pragma dollarid:on\n" + switchedOn,
+		"a section and more": switchedOn + "[d] x = y\n", "a module that is not there": strings.Replace(switchedOn, "[a]", "[a]\nproviders = nope", 1),
+		"quotes": strings.Replace(switchedOn, "KTLS", `K"TL"S`, 1), "a relative name": switchedOn + ".include more.cnf\n", "itself": switchedOn + ".include /usr/lib/ssl/openssl.cnf\n",
+	} {
+		p := program(t, map[string]string{
+			"proc/7/maps": "0-1 r-xp 0 08:01 1 /lib/libssl.so.3\n0-1 r-xp 0 08:01 1 /lib/libcrypto.so.3\n", "lib/libcrypto.so.3": libcrypto, "usr/lib/ssl/openssl.cnf": text,
+		})
+		if p.OpenSSL == nil || p.OpenSSL.Unread == "" || p.OpenSSL.KTLS != doctor.Unsaid {
+			t.Errorf("%s: %+v", name, p.OpenSSL)
+		}
+	}
+	p := program(t, map[string]string{"proc/7/maps": "0-1 r-xp 0 08:01 1 /lib/libssl.so.3\n0-1 r-xp 0 08:01 1 /lib/libcrypto.so.3\n", "lib/libcrypto.so.3": libcrypto,
+		"usr/lib/ssl/openssl.cnf": switchedOn, "proc/7/environ": "OPENSSL_CONF=\x00"})
+	if p.OpenSSL == nil || p.OpenSSL.File != "" || p.OpenSSL.Unread != doctor.Missing || p.OpenSSL.KTLS != doctor.Unsaid {
+		t.Errorf("OPENSSL_CONF is empty: %+v", p.OpenSSL)
 	}
 }
 
@@ -232,7 +258,11 @@ func TestNginx(t *testing.T) {
 		{"in quotes", http(server(`ssl_conf_command "Options" 'KTLS';`)), true, false, false, doctor.Yes, doctor.No, 0},
 		{"included", http("include conf.d/*.conf;"), true, false, false, doctor.Yes, doctor.No, 0},
 		{"stream", "stream { " + server(on) + " }", true, false, false, doctor.Yes, doctor.Unsaid, 0},
-		{"garbage", "http { server { { { } \"", false, false, false, doctor.Unsaid, doctor.Unsaid, 0},
+		{"in small letters", http(server("ssl_conf_command options ktls;")), true, false, false, doctor.Yes, doctor.No, 0},
+		{"on and off", http(server("ssl_conf_command Options KTLS,-KTLS;")), true, false, false, doctor.Unsaid, doctor.No, 0},
+		{"on, and then another", http(server(on + "ssl_conf_command Options ServerPreference; ssl_conf_command Curves X25519;")), true, false, false, doctor.Yes, doctor.No, 0},
+		{"off by a second", http(server(on + "ssl_conf_command Options -KTLS;")), true, false, false, doctor.Unsaid, doctor.No, 0},
+		{"a variable's name and escapes", http(`log_format x "a\"b{" ${y}z \; '}'; ` + server(on)), true, false, false, doctor.Yes, doctor.No, 0},
 	} {
 		s := nginxOf(t, c.conf, map[string]string{"etc/nginx/conf.d/a.conf": server(on)})
 		if s.Product != "nginx" || s.Version != "1.22.1" || s.File != "/etc/nginx/nginx.conf" || s.Unread != "" {
@@ -255,6 +285,14 @@ func TestNginx(t *testing.T) {
 	}
 	if s := nginxOf(t, http("include *.conf; "+server(on)), map[string]string{"etc/nginx/.a.conf": "}", "etc/nginx/nginx.conf": http(server(on))}); s.KTLS != doctor.Yes {
 		t.Errorf("what is hidden is not included: %+v", s)
+	}
+	for name, conf := range map[string]string{
+		"garbage": "http { server { { { } \"", "a quote without its end": http(server(on) + `x "y;`), "a block too many": http(server(on)) + "}", "a block without its end": http(server(on) + "a {"),
+		"Lua": http("content_by_lua_block { -- don't }\n" + server("")), "a variable": http(server("ssl_conf_command Options $x;")),
+	} {
+		if s := nginxOf(t, conf, nil); s.Unread != errOdd.Error() || s.KTLS != doctor.Unsaid || s.TLS {
+			t.Errorf("%s: %+v", name, s)
+		}
 	}
 	named := nginxOf(t, "", map[string]string{"proc/6/cmdline": "nginx: master process nginx -c /srv/n.conf\x00", "srv/n.conf": http(server(on))})
 	if named.File != "/srv/n.conf" || named.KTLS != doctor.Yes {

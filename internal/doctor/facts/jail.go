@@ -32,6 +32,7 @@ const (
 
 var (
 	errTooMuch = errors.New("it is too large, or includes too much")
+	errOdd     = errors.New("not all of it is understood")
 	errChroot  = errors.New("the process has changed its root since it was begun (chroot)")
 )
 

@@ -83,12 +83,12 @@ func TestIncludesAreBounded(t *testing.T) {
 		if err := unix.Mkfifo(filepath.Join(string(root), "pipe"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		c := confFile{jail: &jail{root: string(root), left: maxJail}, sections: map[string]map[string]string{}}
+		c := newConf(&jail{root: string(root), left: maxJail})
 		if err := c.load("/usr/lib/ssl/openssl.cnf", 0); err == nil && c.failed == nil {
 			t.Errorf("%s: taken for the whole", name)
 		}
 	}
-	c := confFile{jail: &jail{root: string(tree(t, map[string]string{"a": switchedOn + ".include /gone\n"})), left: maxJail}, sections: map[string]map[string]string{}}
+	c := newConf(&jail{root: string(tree(t, map[string]string{"a": switchedOn + ".include /gone\n"})), left: maxJail})
 	if err := c.load("/a", 0); err != nil || c.failed != nil {
 		t.Errorf("what is not there says nothing: %v, %v", err, c.failed)
 	}

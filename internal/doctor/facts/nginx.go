@@ -50,6 +50,16 @@ func (d *directive) is(words ...string) bool {
 	return len(d.words) >= len(words) && slices.Equal(d.words[:len(words)], words)
 }
 
+// isOdd: it has text of another language in it, or a value that depends on others, where
+// it matters.
+func (d *directive) isOdd() bool {
+	if len(d.words) == 0 {
+		return false
+	}
+	return strings.HasSuffix(d.words[0], "_by_lua_block") ||
+		d.is("ssl_conf_command") && strings.Contains(strings.Join(d.words, " "), "$")
+}
+
 // maxNginxWords bounds what is kept of all files.
 const maxNginxWords = 500_000
 
@@ -65,7 +75,11 @@ func (p *nginxParser) file(name string) ([]directive, error) {
 		return nil, err
 	}
 	t := tokens{text: string(b)}
-	return p.block(&t), nil
+	all := p.block(&t)
+	if t.odd || t.depth != 0 {
+		p.note(errOdd)
+	}
+	return all, nil
 }
 
 // block reads directives to the end of the block, or of the file.
@@ -85,6 +99,9 @@ func (p *nginxParser) block(t *tokens) (all []directive) {
 			d.block = p.block(t)
 		case tokenClose, tokenEnd:
 			return all
+		}
+		if d.isOdd() {
+			p.note(errOdd)
 		}
 		if d.is("include") && len(d.words) == 2 {
 			all = append(all, p.include(d.words[1])...)
@@ -124,6 +141,7 @@ const (
 type tokens struct {
 	text  string
 	depth int
+	odd   bool // it is none of nginx's
 }
 
 func (t *tokens) next() (string, tokenKind) {
@@ -142,7 +160,7 @@ func (t *tokens) next() (string, tokenKind) {
 	case '{':
 		t.text = t.text[1:]
 		if t.depth++; t.depth > 100 { // deeper than nginx's own contexts: garbage
-			t.text = ""
+			t.text, t.odd = "", true
 			return "", tokenEnd
 		}
 		return "", tokenOpen
@@ -151,17 +169,34 @@ func (t *tokens) next() (string, tokenKind) {
 		t.depth--
 		return "", tokenClose
 	case '"', '\'':
-		word, rest, _ := strings.Cut(t.text[1:], string(c))
-		t.text = rest
+		end := ends(t.text[1:], string(c)) + 1
+		word := t.text[1:end]
+		if t.text = t.text[end:]; t.text == "" {
+			t.odd = true
+			return "", tokenEnd
+		}
+		t.text = t.text[1:]
 		return word, tokenWord
 	}
-	end := strings.IndexAny(t.text, " \t\r\n;{}")
-	if end < 0 {
-		end = len(t.text)
-	}
+	end := ends(t.text, " \t\r\n;{")
 	word := t.text[:end]
 	t.text = t.text[end:]
 	return word, tokenWord
+}
+
+// ends is where a word of s ends: before one of stops, where that is neither escaped nor
+// the begin of a variable's name, or with s.
+func ends(s, stops string) int {
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\':
+			i++
+		case s[i] == '{' && i > 0 && s[i-1] == '$':
+		case strings.IndexByte(stops, s[i]) >= 0:
+			return i
+		}
+	}
+	return len(s)
 }
 
 // inherited is what a level of nginx's configuration passes on to those within.
@@ -207,8 +242,8 @@ func (i inherited) take(block []directive) inherited {
 	own := doctor.Unsaid
 	for _, d := range block {
 		switch {
-		case d.is("ssl_conf_command", "Options") && len(d.words) == 3:
-			own = max(own, ktlsOption(d.words[2]))
+		case d.is("ssl_conf_command") && len(d.words) == 3 && strings.EqualFold(d.words[1], "Options"):
+			own = cmp.Or(ktlsOption(d.words[2]), own, doctor.No)
 		case d.is("ssl_conf_command"):
 			own = max(own, doctor.No)
 		case d.is("sendfile") && len(d.words) == 2:
@@ -221,15 +256,6 @@ func (i inherited) take(block []directive) inherited {
 	}
 	i.ktls = cmp.Or(own, i.ktls)
 	return i
-}
-
-func ktlsOption(value string) doctor.Tri {
-	for _, o := range strings.Split(value, ",") {
-		if strings.EqualFold(strings.TrimSpace(o), "KTLS") {
-			return doctor.Yes
-		}
-	}
-	return doctor.No
 }
 
 func onOff(word string) doctor.Tri {

@@ -8,23 +8,32 @@ import (
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
 
-// opensslDir notes which configuration the library reads: that of OPENSSL_CONF, or the
-// one in the directory that it was built for, "" where the library does not say.
+// opensslDir notes which configuration the library reads: that of OPENSSL_CONF, none
+// where that is empty, or the one in the directory that it was built for, "" where the
+// library does not say.
 func (s *scene) opensslDir(dir string) {
+	named, set := s.env["OPENSSL_CONF"]
 	file := path.Join(dir, "openssl.cnf")
-	if named := s.env["OPENSSL_CONF"]; named != "" {
+	switch {
+	case set && named == "":
+		s.p.OpenSSL = &doctor.Setting{Unread: doctor.Missing}
+		return
+	case set:
 		file = s.fromCwd(named)
-	} else if dir == "" {
+	case dir == "":
 		return
 	}
-	set := doctor.Setting{File: file}
+	s.p.OpenSSL = &doctor.Setting{File: file}
 	c := s.conf()
-	if err := cmp.Or(c.load(file, 0), c.failed); err != nil {
-		set.Unread = reason(err)
-	} else {
-		set.KTLS = c.ktls()
+	if err := c.load(file, 0); err != nil {
+		c.failed = err
 	}
-	s.p.OpenSSL = &set
+	is := c.ktls()
+	if c.failed != nil {
+		s.p.OpenSSL.Unread = reason(c.failed)
+		return
+	}
+	s.p.OpenSSL.KTLS = is
 }
 
 // maxIncludes bounds how deep files include others.
@@ -34,12 +43,16 @@ const maxIncludes = 8
 // an option: sections of names and values, and files that are included.
 type confFile struct {
 	*jail
-	sections map[string]map[string]string
+	sections map[string][]pair
 	section  string
 }
 
-func (s *scene) conf() *confFile {
-	return &confFile{jail: s.jail(), sections: map[string]map[string]string{}}
+type pair struct{ name, value string }
+
+func (s *scene) conf() *confFile { return newConf(s.jail()) }
+
+func newConf(in *jail) *confFile {
+	return &confFile{jail: in, sections: map[string][]pair{}, section: "default"}
 }
 
 func (c *confFile) load(name string, depth int) error {
@@ -47,19 +60,24 @@ func (c *confFile) load(name string, depth int) error {
 	if err != nil {
 		return err
 	}
-	joined := strings.ReplaceAll(strings.ReplaceAll(string(b), "\r\n", "\n"), "\\\n", "")
-	lines([]byte(joined), func(l string) { c.line(path.Dir(name), l, depth) })
+	text := strings.TrimPrefix(string(b), "\ufeff")
+	joined := strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\\\n", "")
+	lines([]byte(joined), func(l string) { c.line(l, depth) })
 	return nil
 }
 
-func (c *confFile) line(dir, l string, depth int) {
+// line takes a line in. What is not understood is noted.
+func (c *confFile) line(l string, depth int) {
 	l, _, _ = strings.Cut(l, "#")
 	l = strings.TrimSpace(l)
+	name, value, pairs := strings.Cut(l, "=")
 	switch {
+	case l == "":
 	case strings.HasPrefix(l, ".include"):
 		name := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(strings.TrimPrefix(l, ".include")), "="))
-		if !path.IsAbs(name) {
-			name = path.Join(dir, name)
+		if !path.IsAbs(name) || strings.Contains(name, "$") { // it depends on the environment, and on where the program was begun
+			c.note(errOdd)
+			return
 		}
 		if depth >= maxIncludes {
 			c.note(errTooMuch)
@@ -68,10 +86,10 @@ func (c *confFile) line(dir, l string, depth int) {
 		c.include(name, depth)
 	case strings.HasPrefix(l, "[") && strings.HasSuffix(l, "]"):
 		c.section = strings.TrimSpace(l[1 : len(l)-1])
+	case l[0] == '[' || l[0] == '.' || !pairs:
+		c.note(errOdd)
 	default:
-		if name, value, ok := strings.Cut(l, "="); ok {
-			c.set(strings.TrimSpace(name), strings.Trim(strings.TrimSpace(value), `"'`))
-		}
+		c.set(strings.TrimSpace(name), strings.Trim(strings.TrimSpace(value), `"'`))
 	}
 }
 
@@ -91,22 +109,50 @@ func (c *confFile) set(name, value string) {
 	if a, b, ok := strings.Cut(name, "::"); ok {
 		section, name = a, b
 	}
-	if c.sections[section] == nil {
-		c.sections[section] = map[string]string{}
-	}
-	c.sections[section][name] = value
+	c.sections[section] = append(c.sections[section], pair{name, value})
 }
 
-// ktls follows openssl_conf, ssl_conf and system_default to Options.
-func (c *confFile) ktls() (is doctor.Tri) {
-	ssl := c.sections[c.sections[""]["openssl_conf"]]["ssl_conf"]
-	options := c.sections[c.sections[ssl]["system_default"]]["Options"]
-	for _, o := range strings.Split(options, ",") {
-		switch strings.ToLower(strings.TrimSpace(o)) {
-		case "ktls", "+ktls":
-			is = doctor.Yes
-		case "-ktls":
-			is = doctor.No
+// plain is a value without anything in it that would have to be expanded.
+func (c *confFile) plain(value string) string {
+	if strings.ContainsAny(value, "$\\\"'`") {
+		c.note(errOdd)
+	}
+	return value
+}
+
+// value is the last of a name.
+func (c *confFile) value(section, name string) (value string) {
+	for _, p := range c.sections[section] {
+		if p.name == name {
+			value = c.plain(p.value)
+		}
+	}
+	return value
+}
+
+// ktls follows openssl_conf, ssl_conf and system_default to Options. OpenSSL ends at the
+// first module that it cannot set up.
+func (c *confFile) ktls() doctor.Tri {
+	for _, module := range c.sections[c.value("default", "openssl_conf")] {
+		section := c.plain(module.value)
+		name, _, _ := strings.Cut(module.name, ".")
+		if name == "ssl_conf" {
+			return c.options(c.value(section, "system_default"))
+		}
+		if c.sections[section] == nil {
+			c.note(errOdd)
+		}
+	}
+	return doctor.Unsaid
+}
+
+// options are commands of SSL_CONF_cmd(3ssl), whose case does not matter, and which a
+// number and a dot may tell apart.
+func (c *confFile) options(section string) (is doctor.Tri) {
+	for _, p := range c.sections[section] {
+		name := p.name[strings.IndexByte(p.name, '.')+1:]
+		if strings.EqualFold(name, "Options") {
+			is = cmp.Or(ktlsOption(c.plain(p.value)), is)
 		}
 	}
 	return is
@@ -115,7 +161,10 @@ func (c *confFile) ktls() (is doctor.Tri) {
 // gnutls reads the system-wide configuration of GnuTLS.
 func (s *scene) gnutls() *doctor.Setting {
 	set := doctor.Setting{File: "/etc/gnutls/config"}
-	if named := s.env["GNUTLS_SYSTEM_PRIORITY_FILE"]; named != "" {
+	if named, is := s.env["GNUTLS_SYSTEM_PRIORITY_FILE"]; is && named == "" {
+		set.Unread = "GNUTLS_SYSTEM_PRIORITY_FILE is empty"
+		return &set
+	} else if is {
 		set.File = s.fromCwd(named)
 	}
 	c := s.conf()
@@ -125,11 +174,12 @@ func (s *scene) gnutls() *doctor.Setting {
 		}
 		return &set
 	}
-	switch c.sections["global"]["ktls"] {
-	case "true":
-		set.KTLS = doctor.Yes
-	case "false":
-		set.KTLS = doctor.No
+	for section, pairs := range c.sections {
+		for _, p := range pairs {
+			if strings.EqualFold(section, "global") && strings.EqualFold(p.name, "ktls") {
+				set.KTLS = map[string]doctor.Tri{"true": doctor.Yes, "false": doctor.No}[strings.ToLower(p.value)]
+			}
+		}
 	}
 	return &set
 }
