@@ -25,8 +25,8 @@ struct {
 	__type(value, struct looked);
 } looked SEC(".maps");
 
-/* Calls that receive: where to, by thread. */
-struct receiving { u64 to, cookie; };
+/* Calls that receive: where to at first, and how much there, by thread. */
+struct receiving { u64 to, len, cookie; };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -120,56 +120,62 @@ static __always_inline int send_begins(u64 *ctx)
 /* tcp_recvmsg(sk, msg, len, flags, ...) */
 static __always_inline int receive_begins(u64 *ctx)
 {
-	struct receiving r = { 0, bpf_get_socket_cookie((void *)ctx[0]) };
-	u64 thread = bpf_get_current_pid_tgid(), len = 0;
+	struct receiving r = { 0, 0, bpf_get_socket_cookie((void *)ctx[0]) };
+	u64 thread = bpf_get_current_pid_tgid();
 	struct looked *l = looked_of(r.cookie);
 
 	if (!l || is_done(l, 1) || (u32)ctx[3] & MSG_PEEK)
 		return 0;
-	r.to = first_memory((void *)ctx[1], &len);
+	r.to = first_memory((void *)ctx[1], &r.len);
 	if (r.to)
 		bpf_map_update_elem(&receiving, &thread, &r, BPF_ANY);
 	return 0;
 }
 
-/* n bytes have come, of a record from its begin, or of one whose header came alone. */
-static __always_inline void received(const struct sock *sk, struct looked *l, u64 at, u32 n)
+/*
+ * n bytes have come, of a record from its begin, or of one whose header came alone. Those that found no room in the first
+ * memory of the call are not looked at: behind it lies something else.
+ */
+static __always_inline void received(const struct sock *sk, struct looked *l, const struct receiving *r, u32 n)
 {
+	u32 there = r->len < n ? r->len : n;
 	u8 b[HEADER + 1] = {};
+	u64 at = r->to;
 
 	if (l->waits) {
 		l->waits = 0;
-		if (bpf_probe_read_user(b, 1, (void *)at) || !is_hello(b[0]))
+		if (!there || bpf_probe_read_user(b, 1, (void *)at) || !is_hello(b[0]))
 			return;
 		l->hellos[1]++;
-		tell_hello(sk, l->header, at, n, 0);
+		tell_hello(sk, l->header, at, there, 0);
 		return;
 	}
-	if (n < HEADER || bpf_probe_read_user(b, HEADER, (void *)at) || !is_handshake(b))
+	if (there < HEADER || bpf_probe_read_user(b, HEADER, (void *)at) || !is_handshake(b))
 		return;
 	if (n == HEADER) {
 		__builtin_memcpy(l->header, b, HEADER);
 		l->waits = 1;
-	} else if (!bpf_probe_read_user(&b[HEADER], 1, (void *)(at + HEADER)) && is_hello(b[HEADER])) {
+	} else if (there > HEADER && !bpf_probe_read_user(&b[HEADER], 1, (void *)(at + HEADER)) && is_hello(b[HEADER])) {
 		l->hellos[1]++;
-		tell_hello(sk, 0, at, n, 0);
+		tell_hello(sk, 0, at, there, 0);
 	}
 }
 
-/* The return of tcp_recvmsg. */
+/* The return of tcp_recvmsg. What the thread's call began with may be of a call before, of which the return was not seen. */
 static __always_inline int receive_ends(u64 *ctx)
 {
 	u64 thread = bpf_get_current_pid_tgid(), ret = 0;
 	struct receiving *r = bpf_map_lookup_elem(&receiving, &thread);
-	struct looked *l;
+	struct looked *l = 0;
 
 	if (!r)
 		return 0;
 	bpf_get_func_ret(ctx, &ret);
-	l = (int)ret > 0 ? looked_of(r->cookie) : 0;
-	if (l) {
+	if ((int)ret > 0 && r->cookie == bpf_get_socket_cookie((void *)ctx[0]) && !((u32)ctx[3] & MSG_PEEK))
+		l = looked_of(r->cookie);
+	if (l && !is_done(l, 1)) {
 		l->looks[1]++;
-		received((void *)ctx[0], l, r->to, ret);
+		received((void *)ctx[0], l, r, ret);
 	}
 	bpf_map_delete_elem(&receiving, &thread);
 	return 0;

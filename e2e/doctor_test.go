@@ -203,7 +203,8 @@ func TestDoctorWatch(t *testing.T) {
 	add(end{"a Go server", w.goServer(t), true, "KT030", "tlsserver", "1.3", "Go crypto/tls 1."})
 	add(end{"GnuTLS", w.gnutls(t), true, "KT038", "gnutls-serv", "1.3", "was built without kernel TLS"})
 	add(end{"Python with a memory BIO", w.python(t, ktlsOn), false, "KT036", "python3", "1.3", "the program reads and writes the socket itself"})
-	ids := refuse(t)
+	refusals := refuse(t)
+	scattered(t)
 
 	got := w.stop(t)
 	if len(got.NotSeen) > 0 {
@@ -226,20 +227,51 @@ func TestDoctorWatch(t *testing.T) {
 			}
 		})
 	}
-	for id, says := range ids {
+	for says, id := range refusals {
 		if !slices.ContainsFunc(got.Findings, func(f finding) bool {
 			return f.ID == id && f.Comm == comm(t) && f.PID == os.Getpid() && strings.Contains(f.Says, says)
 		}) {
-			t.Errorf("no %s of this process: %+v", id, got.Findings)
+			t.Errorf("no %s of this process says %q: %+v", id, says, got.Findings)
+		}
+	}
+	for name, want := range map[string]bool{"sent.test": true, "behind.test": false} {
+		if is := slices.ContainsFunc(got.Connections, func(c diagnosed) bool { return c.ServerName == name }); is != want {
+			t.Errorf("a ClientHello for %s: %v, want %v", name, is, want)
 		}
 	}
 }
 
-// refuse asks for what the kernel refuses, and returns ids of what doctor should say,
-// with parts of it.
+// clientHello asks for a name.
+func clientHello(name string) []byte {
+	sized := func(b []byte) []byte { return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...) }
+	sni := append([]byte{0, 0}, sized(sized(append([]byte{0}, sized([]byte(name))...)))...)
+	body := append([]byte{3, 3}, make([]byte, 33)...) // no session
+	body = append(append(body, 0, 2, 0x13, 1, 1, 0), sized(sni)...)
+	message := append([]byte{1, 0}, sized(body)...)
+	return append([]byte{0x16, 3, 1}, sized(message)...)
+}
+
+// scattered receives a ClientHello in pieces: behind the first memory lies another, which
+// never came.
+func scattered(t *testing.T) {
+	t.Helper()
+	p := newPlain(t)
+	defer p.close()
+	const first = 6 // as much as shows that it is a ClientHello
+	sent, behind := clientHello("sent.test"), clientHello("behind.test")
+	_, err := unix.Write(p.a, sent)
+	must(t, err)
+	rest := make([]byte, len(sent))
+	if n, err := unix.Readv(p.b, [][]byte{behind[:first:first], rest}); n != len(sent) || err != nil {
+		t.Fatalf("readv: %d, %v", n, err)
+	}
+}
+
+// refuse asks for what the kernel refuses, and returns parts of what doctor should say,
+// with their ids.
 func refuse(t *testing.T) map[string]string {
 	t.Helper()
-	ids := map[string]string{"KT012": "refused with ENOTCONN", "KT014": ": the socket is one of MPTCP", "KT022": "refused with EINVAL: the version 0x0302 is none of"}
+	says := map[string]string{"refused with ENOTCONN": "KT012", ": the socket is one of MPTCP": "KT014", "refused with EINVAL: the version 0x0302 is none of": "KT022"}
 	ulp := func(protocol int, want ...error) {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, protocol)
 		must(t, err)
@@ -258,19 +290,20 @@ func refuse(t *testing.T) map[string]string {
 	if err := unix.SetsockoptString(p.a, unix.SOL_TLS, 1, string(info)); err != unix.EINVAL {
 		t.Errorf("TLS_TX: %v, want EINVAL", err)
 	}
-	// A second key: from 6.14 on the kernel takes it.
-	keyed := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
-	defer keyed.close()
-	info = binary.NativeEndian.AppendUint16(nil, 0x0304)
-	info = append(binary.NativeEndian.AppendUint16(info, 51), make([]byte, 36)...)
-	switch err := unix.SetsockoptString(keyed.a, unix.SOL_TLS, 1, string(info)); err {
-	case unix.EBUSY:
-		ids["KT021"] = "a second key for sending was refused with EBUSY"
-	case nil:
-	default:
-		t.Errorf("a second TLS_TX: %v", err)
+	// A second key: of TLS 1.3 the kernel takes it from 6.14 on, of TLS 1.2 never.
+	for version, why := range map[string]string{"1.3": "before Linux 6.14 the kernel takes one", "1.2": "of TLS 1.2 the kernel takes one"} {
+		keyed := newPair(t, security{version, "AES-GCM-128", "sw"})
+		defer keyed.close()
+		info = binary.NativeEndian.AppendUint16(nil, map[string]uint16{"1.2": 0x0303, "1.3": 0x0304}[version])
+		info = append(binary.NativeEndian.AppendUint16(info, 51), make([]byte, 36)...)
+		switch err := unix.SetsockoptString(keyed.a, unix.SOL_TLS, 1, string(info)); {
+		case err == unix.EBUSY:
+			says["a second key for sending was refused with EBUSY: "+why] = "KT021"
+		case err != nil || version == "1.2":
+			t.Errorf("a second TLS_TX of TLS %s: %v", version, err)
+		}
 	}
-	return ids
+	return says
 }
 
 func (w *watching) nginx(t *testing.T) (port int) {
