@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,8 +87,11 @@ func (o *doctorOptions) look(ctx context.Context, want *facts.Want, r *facts.Rea
 		return o.watched(ctx, want, r)
 	}
 	f := r.Look(want, nil)
-	if len(want.Ports) > 0 && len(want.PIDs)+len(want.Comms) == 0 && len(f.Sockets) == 0 {
-		return nil, usagef("no TCP socket has the port %d: ss -tan lists them; with --watch 30s one may come", want.Ports[0])
+	for _, port := range want.Ports {
+		one := facts.Want{Ports: []uint16{port}}
+		if !slices.ContainsFunc(f.Sockets, func(s doctor.Socket) bool { return one.Ends(&s.Ends) }) {
+			return nil, usagef("no TCP socket has the port %d: ss -tan lists them; with --watch 30s one may come", port)
+		}
 	}
 	return f, nil
 }
@@ -102,6 +106,9 @@ func (o *doctorOptions) check(cmd *cobra.Command, args []string) (*facts.Want, e
 	}
 	if o.self && (len(args) > 0 || o.watch > 0) {
 		return nil, usagef("--self looks at ktlstop alone: leave the rest out")
+	}
+	if o.readyFile != "" && o.watch == 0 {
+		return nil, usagef("--ready-file tells that a watch has begun: give --watch 30s too, or leave it out")
 	}
 	want := new(facts.Want)
 	for _, a := range args {

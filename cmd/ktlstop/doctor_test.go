@@ -15,6 +15,7 @@ func TestDoctorUsage(t *testing.T) {
 	for _, c := range []struct{ args, says string }{
 		{"4194304", "there is no process 4194304"}, {"99999999", "not a process id"}, {":0", "not a port"}, {":70000", "not a port"}, {":http", "not a port"}, {":1", "no TCP socket has the port 1"},
 		{"nobody-runs-me", "no process has the name"}, {"--watch 0s", "not a time to watch"}, {"--watch -1s", "not a time to watch"}, {"--watch x", "a time, as 10s or 5m"},
+		{"--ready-file /nowhere/x", "a watch has begun"}, {"--self --ready-file /nowhere/x", "a watch has begun"}, {strconv.Itoa(os.Getpid()) + " :1", "no TCP socket has the port 1"},
 		{"-o yaml", "text and json"}, {"--self nginx", "--self looks at ktlstop alone"}, {"--self --watch 1s", "--self looks at ktlstop alone"},
 	} {
 		stdout, stderr, status := ktlstop(t, append([]string{"doctor"}, strings.Fields(c.args)...)...)

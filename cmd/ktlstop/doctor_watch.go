@@ -11,13 +11,12 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
-// watcher collects what is seen of those that are wanted, and looks at their processes
-// while they are there.
+// watcher collects what is seen of those that are wanted, and has their processes looked
+// at while they are there.
 type watcher struct {
 	want   *facts.Want
-	reader *facts.Reader
+	looker *facts.Looker
 	log    doctor.Log
-	known  map[int]doctor.Process
 }
 
 // watched watches, and then looks at the rest. A signal ends the watch early.
@@ -31,16 +30,22 @@ func (o *doctorOptions) watched(ctx context.Context, want *facts.Want, r *facts.
 		return nil, err
 	}
 	notice(fmt.Sprintf("watching for %v; Ctrl-C ends it and reports", o.watch))
-	s := watcher{want: want, reader: r, known: map[int]doctor.Process{}}
+	s := watcher{want: want, looker: facts.NewLooker(r)}
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, o.watch)
 	defer cancel()
 	unseen, err := w.Run(ctx, func(sight *event.Sight) { s.see(sight, w.Since(sight.Mono)) })
+	took := time.Since(begin)
+	var notSeen []string
+	known := s.looker.End(&notSeen)
 	if err != nil {
 		return nil, err
 	}
-	took := time.Since(begin)
-	f := r.Look(want, s.known)
+	for i := range known {
+		known[i].Named = !want.All()
+	}
+	f := r.Look(want, known)
+	f.NotSeen = append(f.NotSeen, notSeen...)
 	f.Watched, f.Asks, f.Hellos = took, s.log.Asks, s.log.Hellos
 	f.NotSeen = append(f.NotSeen, w.Missing()...)
 	n := unseen + s.log.Dropped
@@ -51,19 +56,15 @@ func (o *doctorOptions) watched(ctx context.Context, want *facts.Want, r *facts.
 	return f, nil
 }
 
+// see must not wait: the ring fills meanwhile.
 func (s *watcher) see(sight *event.Sight, at time.Duration) {
 	ends, pid := doctor.EndsOf(&sight.Conn), int(sight.Proc.PID)
 	if !s.want.Event(&ends, pid, sight.Proc.Comm.String()) {
 		return
 	}
-	s.log.Add(sight, at)
-	if _, seen := s.known[pid]; seen || pid == 0 {
-		return
+	var started uint64
+	if pid != 0 && !s.log.Full() {
+		started = s.looker.Ask(pid)
 	}
-	p, err := s.reader.Process(pid, true)
-	if err != nil && p.Comm == "" {
-		return // it is gone
-	}
-	p.Named = !s.want.All()
-	s.known[pid] = p
+	s.log.Add(sight, at, started)
 }

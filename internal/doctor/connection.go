@@ -17,6 +17,11 @@ type Direction struct {
 	Errno uint32
 }
 
+// unknown: the kernel may have it without anybody's having seen that.
+func (c *Connection) unknown(d *Direction) bool {
+	return !d.On() && !d.Asked && (c.blindULP || c.blindKeys)
+}
+
 // On says whether the kernel, or the network card, has the direction.
 func (d *Direction) On() bool { return d.Mode != event.ModeNone }
 
@@ -129,13 +134,16 @@ func (j *joiner) of(cookie uint64, ends Ends) *Connection {
 	return c
 }
 
-func (j *joiner) owner(c *Connection, pid int, comm string) {
+// newest stands for the time of the last process of a number.
+const newest = ^uint64(0)
+
+func (j *joiner) owner(c *Connection, pid int, started uint64, comm string) {
 	if pid == 0 {
 		return
 	}
 	c.PID, c.Comm, c.Process = pid, comm, nil
-	for i := range j.facts.Processes {
-		if p := &j.facts.Processes[i]; p.PID == pid {
+	for i := range j.facts.Processes { // in the order of their times
+		if p := &j.facts.Processes[i]; p.PID == pid && (p.Started == started || started == newest) {
 			c.Process, c.Comm = p, p.Comm
 		}
 	}
@@ -143,7 +151,7 @@ func (j *joiner) owner(c *Connection, pid int, comm string) {
 
 func (j *joiner) ask(a *Ask) {
 	c := j.of(a.Cookie, a.Ends)
-	j.owner(c, a.PID, a.Comm)
+	j.owner(c, a.PID, a.Started, a.Comm)
 	switch {
 	case a.Device:
 		c.Device, c.DeviceErrno = true, a.Errno
@@ -176,7 +184,7 @@ func (c *Connection) key(d *Direction, a *Ask) {
 
 func (j *joiner) hello(h *Hello) {
 	c := j.of(h.Cookie, h.Ends)
-	j.owner(c, h.PID, h.Comm)
+	j.owner(c, h.PID, h.Started, h.Comm)
 	c.IsServer = h.Server == h.Sent
 	if !h.Server {
 		c.Client = &h.Hello
@@ -189,7 +197,7 @@ func (j *joiner) hello(h *Hello) {
 // socket takes a socket in that has an upper layer protocol, or of which something was
 // seen: another may have to do with TLS, and nothing says so.
 func (j *joiner) socket(s *Socket) {
-	if s.Listen {
+	if s.Listen || s.Closed {
 		return
 	}
 	seen := j.byKey[connKey{cookie: s.Cookie}] != nil || j.byKey[connKey{ends: s.Ends}] != nil
@@ -198,7 +206,7 @@ func (j *joiner) socket(s *Socket) {
 	}
 	c := j.of(s.Cookie, s.Ends)
 	if len(s.PIDs) > 0 && c.PID == 0 {
-		j.owner(c, s.PIDs[0], "")
+		j.owner(c, s.PIDs[0], newest, "")
 	}
 	c.ULP, c.blindULP, c.blindKeys = cmp.Or(s.ULP, c.ULP), false, false
 	if s.ULP != "tls" {

@@ -160,10 +160,14 @@ type Server struct {
 
 // Process is one with TLS in it, or one that was asked for.
 type Process struct {
-	PID   int    `json:"pid"`
-	Comm  string `json:"comm"`
-	Exe   string `json:"exe,omitempty"`
-	NetNS uint32 `json:"netns,omitempty"`
+	PID  int    `json:"pid"`
+	Comm string `json:"comm"`
+	// Started is when, since a number is used again: in ticks since the machine was.
+	Started uint64 `json:"-"`
+	// Unread is why it was not looked at, or not at all of it.
+	Unread string `json:"unread,omitempty"`
+	Exe    string `json:"exe,omitempty"`
+	NetNS  uint32 `json:"netns,omitempty"`
 	// MayLoad: it has CAP_NET_ADMIN in the initial user namespace, without which
 	// the kernel does not load the module tls for it (__tcp_ulp_find_autoload).
 	MayLoad   Tri       `json:"may_load_modules"`
@@ -205,6 +209,8 @@ type Socket struct {
 	Cookie uint64
 	Inode  uint32
 	Listen bool
+	// Closed: no process has it any more, or none yet. What it had of TLS went then.
+	Closed bool
 	PIDs   []int
 	// ULP is the name of its upper layer protocol, "" for none.
 	ULP     string
@@ -219,6 +225,8 @@ type Ask struct {
 	Cookie uint64
 	PID    int
 	Comm   string
+	// Started is when the process was, 0 if it was gone when it was to be looked at.
+	Started uint64
 	// At is the time since the watch began.
 	At     time.Duration
 	Option event.Option
@@ -238,7 +246,9 @@ type Hello struct {
 	Cookie uint64
 	PID    int
 	Comm   string
-	At     time.Duration
+	// Started is as Ask's.
+	Started uint64
+	At      time.Duration
 	// Sent: by this process; else it was received.
 	Sent bool
 	hello.Hello

@@ -122,7 +122,7 @@ func (e *examiner) process(p *Process) {
 // look for, so that what its files say need not be weighed.
 func (e *examiner) seen(p *Process) bool {
 	return slices.ContainsFunc(e.Connections, func(c *Connection) bool {
-		return c.PID == p.PID && (len(c.Why) > 0 || c.TX.On() && c.RX.On())
+		return c.Process == p && (len(c.Why) > 0 || c.TX.On() && c.RX.On())
 	})
 }
 

@@ -61,7 +61,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 
 func (c *Connection) json() connectionJSON {
 	j := connectionJSON{Ends: c.Ends, PID: c.PID, Comm: c.Comm, Version: c.TLSVersion().String(), Cipher: c.CipherName(),
-		Handshake: c.Client != nil || c.Server != nil, ULP: c.ULP, TX: c.TX.json(), RX: c.RX.json(), Why: append([]string{}, c.Why...)}
+		Handshake: c.Client != nil || c.Server != nil, ULP: c.ULP, TX: c.direction(&c.TX), RX: c.direction(&c.RX), Why: append([]string{}, c.Why...)}
 	if c.ULPErrno != 0 {
 		j.ULPErrno = errnoName(c.ULPErrno)
 	}
@@ -88,8 +88,11 @@ func (j *connectionJSON) limits(h *hello.Hello) {
 	}
 }
 
-func (d *Direction) json() directionJSON {
+func (c *Connection) direction(d *Direction) directionJSON {
 	j := directionJSON{Mode: d.Mode.String(), Asked: d.Asked}
+	if c.unknown(d) {
+		j.Mode = "unknown"
+	}
 	if d.Errno != 0 {
 		j.Errno = errnoName(d.Errno)
 	}

@@ -81,9 +81,9 @@ func TestWell(t *testing.T) {
 func TestLogIsBounded(t *testing.T) {
 	var l Log
 	for range maxSights + 3 {
-		l.Add(&event.Sight{Option: event.OptionULP}, time.Second)
+		l.Add(&event.Sight{Option: event.OptionULP}, time.Second, 0)
 	}
-	l.Add(&event.Sight{Hello: []byte("no hello")}, time.Second)
+	l.Add(&event.Sight{Hello: []byte("no hello")}, time.Second, 0)
 	if len(l.Asks) != maxSights || len(l.Hellos) != 0 || l.Dropped != 4 {
 		t.Errorf("%d, %d, dropped %d", len(l.Asks), len(l.Hellos), l.Dropped)
 	}

@@ -334,6 +334,40 @@ func TestCookieComesLater(t *testing.T) {
 	}
 }
 
+// The number of a process is used again: what was seen is of the one that was there then,
+// and what is listed of the one that is there now.
+func TestNumbersAreUsedAgain(t *testing.T) {
+	f := handshake(with(GoTLS, "1.26"), 0x0304, gcm)
+	f.Processes = append(f.Processes, with(Rustls, "0.23.1"))
+	for i := range f.Processes {
+		f.Processes[i].Started = uint64(i + 1)
+	}
+	other := Ends{NetNS: 1, Local: ends.Local, Remote: netip.MustParseAddrPort("127.0.0.1:5051")}
+	f.Sockets = []Socket{{Ends: other, Cookie: cookie + 1, ULP: "tls", PIDs: []int{pid}}}
+	for i := range f.Hellos {
+		f.Hellos[i].Started = 1
+	}
+	if all := Examine(f).Connections; all[0].Process != &f.Processes[0] || all[1].Process != &f.Processes[1] {
+		t.Errorf("%+v, %+v", all[0], all[1])
+	}
+	f.Hellos[0].Started, f.Hellos[1].Started = 0, 0 // it was gone
+	if all := Examine(f).Connections; all[0].Process != nil || !slices.Equal(all[0].Why, []string{"KT045"}) {
+		t.Errorf("%+v", all[0])
+	}
+}
+
+// A socket that is closed, and still listed, has lost what it had: nothing follows from
+// its having none.
+func TestClosedSockets(t *testing.T) {
+	f := handshake(with(OpenSSL, "3.0.19").opt(Yes), 0x0304, gcm, given(), func(f *Facts) {
+		f.BlindToKeys = true
+		f.Sockets = []Socket{{Ends: ends, Cookie: cookie, Closed: true}}
+	})
+	if c := Examine(f).Connections[0]; len(c.Why) != 0 || c.json().TX.Mode != "unknown" || c.word(&c.RX) != "?" {
+		t.Errorf("%+v", c)
+	}
+}
+
 // Connections with the same finding are told once; those of other processes apart.
 func TestFindingsAreCounted(t *testing.T) {
 	f := handshake(with(GoTLS, "1.26"), 0x0304, gcm)

@@ -24,20 +24,23 @@ func EndsOf(c *event.Conn) Ends {
 	return Ends{NetNS: c.NetNS, Local: netip.AddrPortFrom(c.LAddr.Unmap(), c.LPort), Remote: netip.AddrPortFrom(c.RAddr.Unmap(), c.RPort)}
 }
 
-// Add takes in what was seen at a time since the watch began. A message that is none is
-// left out.
-func (l *Log) Add(s *event.Sight, at time.Duration) {
-	if len(l.Asks)+len(l.Hellos) >= maxSights {
+// Full says whether nothing more is taken in.
+func (l *Log) Full() bool { return len(l.Asks)+len(l.Hellos) >= maxSights }
+
+// Add takes in what was seen at a time since the watch began, of a process that was
+// started then. A message that is none is left out.
+func (l *Log) Add(s *event.Sight, at time.Duration, started uint64) {
+	if l.Full() {
 		l.Dropped++
 		return
 	}
 	ends, pid, comm := EndsOf(&s.Conn), int(s.Proc.PID), s.Proc.Comm.String()
 	if s.Option != 0 {
-		l.Asks = append(l.Asks, Ask{Ends: ends, Cookie: s.Conn.Cookie, PID: pid, Comm: comm, At: at, Option: s.Option,
+		l.Asks = append(l.Asks, Ask{Ends: ends, Cookie: s.Conn.Cookie, PID: pid, Comm: comm, Started: started, At: at, Option: s.Option,
 			Errno: s.Errno, Version: s.Version, Cipher: s.Cipher, MPTCP: s.MPTCP, Device: s.Device})
 		return
 	}
 	if h, err := hello.Parse(s.Hello); err == nil {
-		l.Hellos = append(l.Hellos, Hello{Ends: ends, Cookie: s.Conn.Cookie, PID: pid, Comm: comm, At: at, Sent: s.Sent, Hello: h})
+		l.Hellos = append(l.Hellos, Hello{Ends: ends, Cookie: s.Conn.Cookie, PID: pid, Comm: comm, Started: started, At: at, Sent: s.Sent, Hello: h})
 	}
 }

@@ -147,9 +147,17 @@ func (r *Report) processRows() (rows [][]string) {
 		for j := range p.Libraries {
 			libraries = append(libraries, p.Libraries[j].title())
 		}
-		rows = append(rows, []string{fmt.Sprintf("%s[%d]", p.Comm, p.PID), cmp.Or(strings.Join(libraries, ", "), "no TLS library found"), p.configuration()})
+		rows = append(rows, []string{fmt.Sprintf("%s[%d]", p.Comm, p.PID), cmp.Or(strings.Join(libraries, ", "), p.whyNone(), "no TLS library found"), p.configuration()})
 	}
 	return rows
+}
+
+// whyNone is why no library was found, where that is not because there is none.
+func (p *Process) whyNone() string {
+	if p.Unread == "" {
+		return ""
+	}
+	return "not looked at: " + p.Unread
 }
 
 func (p *Process) configuration() string {
@@ -180,14 +188,16 @@ func (r *Report) connectionRows() (rows [][]string) {
 			owner = fmt.Sprintf("%s[%d]", c.Comm, c.PID)
 		}
 		tls := strings.TrimSpace(c.TLSVersion().String() + " " + c.CipherName())
-		rows = append(rows, []string{c.Ends.String(), owner, cmp.Or(tls, "-"), c.TX.word(), c.RX.word(), cmp.Or(strings.Join(c.Why, " "), "-")})
+		rows = append(rows, []string{c.Ends.String(), owner, cmp.Or(tls, "-"), c.word(&c.TX), c.word(&c.RX), cmp.Or(strings.Join(c.Why, " "), "-")})
 	}
 	return rows
 }
 
-// word is the mode, or the answer to who asked for it.
-func (d *Direction) word() string {
+// word is the mode of a direction, or the answer to who asked for it.
+func (c *Connection) word(d *Direction) string {
 	switch {
+	case c.unknown(d):
+		return "?"
 	case d.On():
 		return d.Mode.String()
 	case d.Errno != 0:

@@ -85,7 +85,7 @@ func (w *Watch) open(ctx context.Context, kernel *types) error {
 			if h.alternative == absent {
 				continue
 			}
-			w.lacks(h, "the kernel has no such function, or the module tls is not loaded")
+			w.lacks(h, "the kernel has no such function, or the module tls was not loaded when the watch began")
 			continue
 		}
 		spec.Programs = map[string]*ebpf.ProgramSpec{h.program: programs[h.program]}

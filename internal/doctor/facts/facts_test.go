@@ -390,15 +390,19 @@ func TestGarbage(t *testing.T) {
 }
 
 // A process that goes in the middle is an error for whoever asks, and nothing for who
-// looks at all.
+// looks at all. One that somebody has named is told, with why it was not looked at.
 func TestGone(t *testing.T) {
 	r := NewReader(tree(t, map[string]string{"proc/8/comm": "x"}))
 	if _, err := r.Process(7, true); err == nil {
 		t.Error("there is no process 7")
 	}
 	f := &doctor.Facts{}
-	r.processes(f, map[int]bool{7: true, 8: true}, nil)
+	r.processes(f, map[int]bool{7: true, 8: false}, nil)
 	if len(f.Processes) != 0 {
+		t.Errorf("%+v", f.Processes)
+	}
+	r.processes(f, map[int]bool{8: true}, nil)
+	if len(f.Processes) != 1 || f.Processes[0].Unread == "" {
 		t.Errorf("%+v", f.Processes)
 	}
 }

@@ -178,7 +178,7 @@ func (r Root) namespaces(notSeen *[]string) (found []doctor.Namespace) {
 		found = append(found, doctor.Namespace{Inode: inode, Stat: stat(r.read("proc", p, "net/tls_stat"))})
 	}
 	if hidden > 0 {
-		*notSeen = append(*notSeen, strconv.Itoa(hidden)+" processes of others, their sockets, libraries and configuration: run as root")
+		*notSeen = append(*notSeen, processes(hidden)+", their sockets, libraries and configuration: "+lacks("CAP_SYS_PTRACE"))
 	}
 	return found
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 
 	"github.com/ktlstop/ktlstop/internal/doctor"
@@ -37,8 +38,8 @@ func (w *Want) Event(e *doctor.Ends, pid int, comm string) bool {
 }
 
 // Look looks at all that is wanted. known are processes that have been looked at
-// before, and may be gone.
-func (r *Reader) Look(want *Want, known map[int]doctor.Process) *doctor.Facts {
+// before, and may be gone, or another of their number may be there.
+func (r *Reader) Look(want *Want, known []doctor.Process) *doctor.Facts {
 	f := &doctor.Facts{NotSeen: []string{}, Processes: []doctor.Process{}}
 	f.Host = r.Host(&f.NotSeen)
 	f.Host.NICs = append([]doctor.NIC{}, NICs(&f.NotSeen)...)
@@ -76,28 +77,42 @@ func (r *Reader) wanted(want *Want, sockets []doctor.Socket) map[int]bool {
 }
 
 // processes keeps those with TLS in them, those asked about, and those known before.
-func (r *Reader) processes(f *doctor.Facts, wanted map[int]bool, known map[int]doctor.Process) {
+func (r *Reader) processes(f *doctor.Facts, wanted map[int]bool, known []doctor.Process) {
 	denied := 0
+	f.Processes = append(f.Processes, known...)
 	for pid, named := range wanted {
-		if _, before := known[pid]; before {
+		started := r.Started(pid)
+		if slices.ContainsFunc(known, func(p doctor.Process) bool { return p.PID == pid && p.Started == started }) {
 			continue
 		}
 		p, err := r.Process(pid, true)
-		switch {
-		case errors.Is(err, fs.ErrPermission):
+		if errors.Is(err, fs.ErrPermission) {
 			denied++
-		case err != nil: // it is gone, or a kernel thread
-			continue
 		}
-		if p.Named = named; named || len(p.Libraries) > 0 {
+		if p.Named = named; named && p.Comm != "" || len(p.Libraries) > 0 {
 			f.Processes = append(f.Processes, p)
 		}
 	}
-	for _, p := range known {
-		f.Processes = append(f.Processes, p)
-	}
 	if denied > 0 {
-		f.NotSeen = append(f.NotSeen, fmt.Sprintf("libraries and configuration of %d processes of others: run as root", denied))
+		f.NotSeen = append(f.NotSeen, fmt.Sprintf("libraries and configuration of %s: %s", processes(denied), lacks("CAP_SYS_PTRACE")))
 	}
-	slices.SortFunc(f.Processes, func(a, b doctor.Process) int { return cmp.Compare(a.PID, b.PID) })
+	slices.SortFunc(f.Processes, func(a, b doctor.Process) int {
+		return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.Started, b.Started))
+	})
+}
+
+// lacks says what it would take to see more. Root may lack a right too, in a container.
+func lacks(right string) string {
+	if os.Geteuid() == 0 {
+		return "it takes " + right + " over them"
+	}
+	return "run as root"
+}
+
+// processes is a number of those of others.
+func processes(n int) string {
+	if n == 1 {
+		return "1 process of others"
+	}
+	return fmt.Sprintf("%d processes of others", n)
 }

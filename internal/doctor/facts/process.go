@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"maps"
@@ -30,12 +31,34 @@ func (r Root) PIDs() []int { return slices.Sorted(slices.Values(r.pids())) }
 // Comm is a process's name, "" if it is gone.
 func (r Root) Comm(pid int) string { return r.word("proc", strconv.Itoa(pid), "comm") }
 
+// Started is when a process was started, in ticks since the machine was; 0 if it is gone.
+func (r Root) Started(pid int) uint64 {
+	stat := r.read("proc", strconv.Itoa(pid), "stat")
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // its name may have anything in it
+	if len(fields) < 20 {
+		return 0
+	}
+	started, _ := strconv.ParseUint(fields[19], 10, 64) // of whose first is the third of proc_pid_stat(5)
+	return started
+}
+
 // Process looks at one. With deep, its program is searched for a library that is a part
 // of it, which reads the whole file. An error is that it is gone, or is somebody
 // else's.
 func (r *Reader) Process(pid int, deep bool) (doctor.Process, error) {
+	p, err := r.process(pid, deep)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		p.Unread = "it is gone, or a thread of the kernel"
+	case err != nil:
+		p.Unread = reason(err)
+	}
+	return p, err
+}
+
+func (r *Reader) process(pid int, deep bool) (doctor.Process, error) {
 	id := strconv.Itoa(pid)
-	p := doctor.Process{PID: pid, Comm: r.word("proc", id, "comm"), NetNS: r.nsInode(id, "net"), Libraries: []doctor.Library{}}
+	p := doctor.Process{PID: pid, Started: r.Started(pid), Comm: r.word("proc", id, "comm"), NetNS: r.nsInode(id, "net"), Libraries: []doctor.Library{}}
 	if p.Comm == "" && !r.exists("proc", id) {
 		return p, fs.ErrNotExist
 	}

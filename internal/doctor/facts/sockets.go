@@ -57,7 +57,7 @@ func (r Root) Sockets(notSeen *[]string) []doctor.Socket {
 		all = append(all, found...)
 	}
 	if failed > 0 {
-		*notSeen = append(*notSeen, fmt.Sprintf("sockets of %d network namespaces: run as root", failed))
+		*notSeen = append(*notSeen, fmt.Sprintf("sockets of other network namespaces (%d): %s", failed, lacks("CAP_SYS_ADMIN")))
 	}
 	return all
 }
@@ -141,6 +141,7 @@ func socketOf(b []byte) (s doctor.Socket, ok bool) {
 	s.Listen = b[1] == stateListen
 	s.Cookie = uint64(binary.NativeEndian.Uint32(b[44:])) | uint64(binary.NativeEndian.Uint32(b[48:]))<<32
 	s.Inode = binary.NativeEndian.Uint32(b[68:])
+	s.Closed = s.Inode == 0
 	ulp := attributes(attributes(b[inetDiagMsgLen:])[inetDiagULPInfo])
 	s.ULP = strings.TrimRight(string(ulp[ulpInfoName]), "\x00")
 	tls := attributes(ulp[ulpInfoTLS])

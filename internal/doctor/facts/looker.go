@@ -1,0 +1,81 @@
+package facts
+
+import (
+	"fmt"
+
+	"github.com/ktlstop/ktlstop/internal/doctor"
+)
+
+// maxKnown bounds how many processes a Looker remembers, maxWaiting how many wait for it.
+const (
+	maxKnown   = 10_000
+	maxWaiting = 256
+)
+
+// Looker looks at processes while they are there, beside whoever asks: a program may take
+// seconds to be searched, and who asks reads a ring that fills meanwhile.
+type Looker struct {
+	reader *Reader
+	look   func(pid int) (doctor.Process, error)
+	queue  chan who
+	done   chan struct{}
+	// asked and missed are of who asks, known is of who looks, until done.
+	asked, missed map[who]bool
+	known         []doctor.Process
+}
+
+// who is a process: its number is used again.
+type who struct {
+	pid     int
+	started uint64
+}
+
+// NewLooker begins to wait for questions. Until End returns it alone may use the reader.
+func NewLooker(r *Reader) *Looker {
+	l := &Looker{reader: r, queue: make(chan who, maxWaiting), done: make(chan struct{}), asked: map[who]bool{}, missed: map[who]bool{}}
+	l.look = func(pid int) (doctor.Process, error) { return r.Process(pid, true) }
+	go l.run()
+	return l
+}
+
+// Ask has a process looked at, once. It returns when that was started, 0 if it is gone.
+func (l *Looker) Ask(pid int) (started uint64) {
+	w := who{pid, l.reader.Started(pid)}
+	if w.started == 0 || l.asked[w] {
+		return w.started
+	}
+	if len(l.asked) < maxKnown {
+		select {
+		case l.queue <- w:
+			l.asked[w] = true
+			delete(l.missed, w)
+			return w.started
+		default:
+		}
+	}
+	if len(l.missed) < maxKnown {
+		l.missed[w] = true
+	}
+	return w.started
+}
+
+func (l *Looker) run() {
+	defer close(l.done)
+	for w := range l.queue {
+		p, err := l.look(w.pid)
+		if p.Started != w.started || err != nil && p.Comm == "" {
+			continue // it is gone
+		}
+		l.known = append(l.known, p)
+	}
+}
+
+// End returns what was found. Of what had no room it tells notSeen.
+func (l *Looker) End(notSeen *[]string) []doctor.Process {
+	close(l.queue)
+	<-l.done
+	if n := len(l.missed); n > 0 {
+		*notSeen = append(*notSeen, fmt.Sprintf("libraries and configuration of %s, for want of room", processes(n)))
+	}
+	return l.known
+}
