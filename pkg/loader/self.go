@@ -36,7 +36,7 @@ func Self(ctx context.Context) (groups []GroupState, missing []string, err error
 	if err != nil {
 		return nil, nil, err
 	}
-	l, err := load(ctx, &Config{}, kernel)
+	l, err := load(ctx, &Config{Aggregate: true}, kernel) // with which all groups have programs
 	if err != nil {
 		return nil, nil, err
 	}

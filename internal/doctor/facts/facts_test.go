@@ -2,6 +2,7 @@ package facts
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -62,14 +63,65 @@ func TestHost(t *testing.T) {
 		files map[string]string
 		want  doctor.Support
 	}{
-		"nothing is known": {nil, doctor.SupportUnknown},
-		"no such module":   {map[string]string{"proc/sys/kernel/osrelease": "6.1.0", "lib/modules/6.1.0/modules.dep": "kernel/a.ko:\n"}, doctor.Absent},
-		"loaded":           {map[string]string{"sys/module/tls/initstate": "live"}, doctor.Present},
-		"built in":         {map[string]string{"proc/sys/net/ipv4/tcp_available_ulp": "espintcp tls mptcp\n"}, doctor.Present},
-		"another's name":   {map[string]string{"proc/sys/net/ipv4/tcp_available_ulp": "mytls\n"}, doctor.SupportUnknown},
+		"nothing is known":        {nil, doctor.SupportUnknown},
+		"a module, or so":         {map[string]string{"proc/config.gz": gzipped("CONFIG_TLS=m\n")}, doctor.SupportUnknown},
+		"built without":           {map[string]string{"proc/config.gz": gzipped("CONFIG_X=y\n# CONFIG_TLS is not set\n")}, doctor.Absent},
+		"built without, by /boot": {map[string]string{"proc/sys/kernel/osrelease": "6.1.0", "boot/config-6.1.0": "# CONFIG_TLS is not set\n"}, doctor.Absent},
+		"built in, it says":       {map[string]string{"proc/config.gz": gzipped("CONFIG_TLS=y\n")}, doctor.Present},
+		"installed, it says":      {map[string]string{"proc/sys/kernel/osrelease": "6.1.0", "lib/modules/6.1.0/modules.dep": "a/tls.ko:\n", "proc/config.gz": "garbage"}, doctor.Loadable},
+		"no such module":          {map[string]string{"proc/sys/kernel/osrelease": "6.1.0", "lib/modules/6.1.0/modules.dep": "kernel/a.ko:\n"}, doctor.Absent},
+		"loaded":                  {map[string]string{"sys/module/tls/initstate": "live"}, doctor.Present},
+		"built in":                {map[string]string{"proc/sys/net/ipv4/tcp_available_ulp": "espintcp tls mptcp\n"}, doctor.Present},
+		"another's name":          {map[string]string{"proc/sys/net/ipv4/tcp_available_ulp": "mytls\n"}, doctor.SupportUnknown},
 	} {
-		if got := tree(t, c.files).Host(new([]string)).TLS; got != c.want {
+		var notSeen []string
+		if got := tree(t, c.files).Host(&notSeen).TLS; got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+		if said := strings.Contains(strings.Join(notSeen, "\n"), "whether this kernel has kernel TLS"); said != (c.want == doctor.SupportUnknown) {
+			t.Errorf("%s: not seen is %q", name, notSeen)
+		}
+	}
+}
+
+func gzipped(text string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write([]byte(text)) // a Buffer takes all
+	z.Close()
+	return b.String()
+}
+
+// Root is not told to be root.
+func TestLacks(t *testing.T) {
+	for caps, want := range map[string]string{"0000000000000000": "lacks CAP_SYS_PTRACE", "000001ffffffffff": "not allowed"} {
+		if os.Geteuid() != 0 {
+			want = "run as root"
+		}
+		r := tree(t, map[string]string{"proc/self/status": "CapEff:\t" + caps + "\n"})
+		if got := r.lacks(unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"); !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", caps, got, want)
+		}
+	}
+}
+
+// Where something is not mounted, nobody has looked, and nothing is absent.
+func TestNothingIsMounted(t *testing.T) {
+	var notSeen []string
+	h := tree(t, nil).Host(&notSeen)
+	if h.BTF != doctor.SupportUnknown || h.Symbols != doctor.Unsaid || !strings.Contains(strings.Join(notSeen, "\n"), "/proc shows none") {
+		t.Errorf("%+v, %q", h, notSeen)
+	}
+	if h := tree(t, map[string]string{"sys/kernel/x": ""}).Host(new([]string)); h.BTF != doctor.Absent {
+		t.Errorf("%+v", h)
+	}
+	for user, want := range map[string]doctor.Tri{"user:[4026531837]": doctor.No, "user:[4026532000]": doctor.Unsaid} {
+		if os.Geteuid() != 0 {
+			want = doctor.Unsaid
+		}
+		zeros := strings.Repeat("0000000000000000 T a\n", 200)
+		if h := tree(t, map[string]string{"proc/kallsyms": zeros, "proc/self/ns/user": "->" + user}).Host(new([]string)); h.Symbols != want {
+			t.Errorf("%s: %v, want %v", user, h.Symbols, want)
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package facts
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
 	"os"
 	"path"
 	"strconv"
@@ -16,10 +19,14 @@ import (
 func (r Root) Host(notSeen *[]string) doctor.Host {
 	h := doctor.Host{Kernel: r.word("proc/sys/kernel/osrelease")}
 	modules := r.modules(h.Kernel)
-	h.TLS = r.tls(modules)
+	if h.TLS = r.tls(modules); h.TLS == doctor.SupportUnknown {
+		*notSeen = append(*notSeen, "whether this kernel has kernel TLS: neither its configuration nor a list of its modules is there")
+	}
 	h.NoModules = r.word("proc/sys/kernel/modules_disabled") == "1"
 	h.Ciphers = r.ciphers(modules)
-	h.BTF = presence(r.exists("sys/kernel/btf/vmlinux"))
+	if r.exists("sys/kernel") {
+		h.BTF = presence(r.exists("sys/kernel/btf/vmlinux"))
+	}
 	if h.TLS == doctor.Present && r.exists("sys/module/tls/initstate") { // a module has its own
 		h.ModuleBTF = presence(r.exists("sys/kernel/btf/tls"))
 	}
@@ -40,12 +47,13 @@ func presence(is bool) doctor.Support {
 // modules says of a module's name whether it is loaded, can be, or is a part of the
 // kernel; Unknown of all where the kernel's list of modules is not there.
 type modules struct {
-	root  Root
-	files map[string]doctor.Support
+	root    Root
+	release string
+	files   map[string]doctor.Support
 }
 
 func (r Root) modules(release string) modules {
-	m := modules{root: r, files: map[string]doctor.Support{}}
+	m := modules{root: r, release: release, files: map[string]doctor.Support{}}
 	dir := path.Join("lib/modules", release)
 	lines(r.read(dir, "modules.dep"), func(l string) {
 		name, _, _ := strings.Cut(l, ":")
@@ -79,7 +87,38 @@ func (r Root) tls(m modules) doctor.Support {
 	if r.exists("proc/net/tls_stat") || strings.Contains(" "+r.word("proc/sys/net/ipv4/tcp_available_ulp")+" ", " tls ") {
 		return doctor.Present
 	}
-	return m.state("tls")
+	if s := m.state("tls"); s != doctor.SupportUnknown {
+		return s
+	}
+	return r.configured(m.release)
+}
+
+// configured is what the kernel's configuration says, where it is to be had. Of a module
+// it does not say whether it is installed.
+func (r Root) configured(release string) (is doctor.Support) {
+	text := gunzip(r.read("proc/config.gz"))
+	if text == nil {
+		text = r.read("boot", "config-"+release)
+	}
+	lines(text, func(l string) {
+		switch l {
+		case "CONFIG_TLS=y":
+			is = doctor.Present
+		case "# CONFIG_TLS is not set":
+			is = doctor.Absent
+		}
+	})
+	return is
+}
+
+// gunzip returns as much of a text as a file is read of.
+func gunzip(b []byte) []byte {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil
+	}
+	text, _ := io.ReadAll(io.LimitReader(z, maxFile)) // of a broken one there is what there is
+	return text
 }
 
 // ciphers that libraries hand over by default, as /proc/crypto names them.
@@ -127,7 +166,7 @@ func (r Root) symbols() doctor.Tri {
 			return doctor.Yes
 		}
 	}
-	if os.Geteuid() != 0 { // they may be shown to root
+	if os.Geteuid() != 0 || r.nsInode("self", "user") != initialUserNS { // they may be shown to root
 		return doctor.Unsaid
 	}
 	return doctor.No
@@ -161,8 +200,11 @@ func (r Root) runs(comm string) bool {
 // namespaces reads the counters of each network namespace that a process is in.
 func (r Root) namespaces(notSeen *[]string) (found []doctor.Namespace) {
 	seen := map[uint32]bool{}
-	hidden := 0
-	for _, pid := range r.pids() {
+	hidden, pids := 0, r.pids()
+	if len(pids) == 0 {
+		*notSeen = append(*notSeen, "processes, their sockets, libraries and configuration: /proc shows none")
+	}
+	for _, pid := range pids {
 		p := strconv.Itoa(pid)
 		inode := r.nsInode(p, "net")
 		if inode == 0 {
@@ -178,7 +220,7 @@ func (r Root) namespaces(notSeen *[]string) (found []doctor.Namespace) {
 		found = append(found, doctor.Namespace{Inode: inode, Stat: stat(r.read("proc", p, "net/tls_stat"))})
 	}
 	if hidden > 0 {
-		*notSeen = append(*notSeen, processes(hidden)+", their sockets, libraries and configuration: "+lacks("CAP_SYS_PTRACE"))
+		*notSeen = append(*notSeen, processes(hidden)+", their sockets, libraries and configuration: "+r.lacks(unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"))
 	}
 	return found
 }

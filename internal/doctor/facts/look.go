@@ -7,6 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
@@ -94,19 +97,24 @@ func (r *Reader) processes(f *doctor.Facts, wanted map[int]bool, known []doctor.
 		}
 	}
 	if denied > 0 {
-		f.NotSeen = append(f.NotSeen, fmt.Sprintf("libraries and configuration of %s: %s", processes(denied), lacks("CAP_SYS_PTRACE")))
+		f.NotSeen = append(f.NotSeen, fmt.Sprintf("libraries and configuration of %s: %s", processes(denied), r.lacks(unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE")))
 	}
 	slices.SortFunc(f.Processes, func(a, b doctor.Process) int {
 		return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.Started, b.Started))
 	})
 }
 
-// lacks says what it would take to see more. Root may lack a right too, in a container.
-func lacks(right string) string {
-	if os.Geteuid() == 0 {
-		return "it takes " + right + " over them"
+// lacks says what it would take to see more. Root may lack a right too, in a container,
+// or have it and not be allowed all the same.
+func (r Root) lacks(right uint, name string) string {
+	if os.Geteuid() != 0 {
+		return "run as root"
 	}
-	return "run as root"
+	eff, err := strconv.ParseUint(r.status("self")["CapEff"], 16, 64)
+	if err == nil && eff&(1<<right) == 0 {
+		return "this root lacks " + name
+	}
+	return "this root is not allowed to (another user namespace, more rights than this one has, a security module)"
 }
 
 // processes is a number of those of others.
