@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
-	"text/tabwriter"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ktlstop/ktlstop/internal/doctor"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
@@ -24,11 +24,12 @@ type selfReport struct {
 	Missing []string            `json:"missing"`
 	// Nothing is why nothing works, with what to do.
 	Nothing string `json:"nothing,omitempty"`
+	width   int    // of the terminal
 }
 
 // looksAtSelf loads the programs, group by group, and says how they fare.
 func (o *doctorOptions) looksAtSelf(ctx context.Context, stdout io.Writer) error {
-	r := selfReport{V: 1, Type: "doctor_self", Version: version, Kernel: kernelRelease(), Groups: []loader.GroupState{}, Missing: []string{}}
+	r := selfReport{V: 1, Type: "doctor_self", Version: version, Kernel: kernelRelease(), Groups: []loader.GroupState{}, Missing: []string{}, width: o.columns()}
 	err := endings.Busy(func() error { return r.fill(ctx) })
 	if err != nil {
 		return err
@@ -61,35 +62,29 @@ func (r *selfReport) fill(ctx context.Context) error {
 
 // WriteText implements report.
 func (r *selfReport) WriteText(w io.Writer) error {
-	var s strings.Builder
-	fmt.Fprintf(&s, "ktlstop %s on Linux %s\n", r.Version, r.Kernel)
+	page := doctor.NewPage(r.width)
+	page.Wrap(fmt.Sprintf("ktlstop %s on Linux %s", r.Version, r.Kernel), "")
 	if r.Nothing != "" {
-		s.WriteString("nothing works here: " + r.Nothing + "\n")
+		page.Wrap("nothing works here: "+r.Nothing, "  ")
 	}
-	t := tabwriter.NewWriter(&s, 0, 0, 2, ' ', 0)
-	if len(r.Groups) > 0 {
-		fmt.Fprintln(t, "GROUP\tPROGRAMS\tLOADS\tWITHOUT IT")
-	}
+	var rows [][]string
 	for _, g := range r.Groups {
-		loads := "yes"
-		if !g.Loads {
-			loads = "no"
-		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", g.Name, g.Programs, loads, g.Without)
+		loads := map[bool]string{true: "yes", false: "no"}[g.Loads]
+		rows = append(rows, []string{g.Name, strconv.Itoa(g.Programs), loads, g.Without})
 	}
-	t.Flush() // a strings.Builder takes all
+	page.Table([]string{"GROUP", "PROGRAMS", "LOADS", "WITHOUT IT"}, rows)
 	for _, g := range r.Groups {
 		if !g.Loads {
-			fmt.Fprintf(&s, "%s does not load: %s\n", g.Name, g.Why)
+			page.Wrap(g.Name+" does not load: "+g.Why, "  ")
 		}
 	}
 	for _, m := range r.Missing {
-		s.WriteString("this kernel lacks " + m + "\n")
+		page.Wrap("this kernel lacks "+m, "  ")
 	}
 	if r.Well {
-		s.WriteString("all of it works here\n")
+		page.Wrap("all of it works here", "")
 	}
-	_, err := io.WriteString(w, s.String())
+	_, err := io.WriteString(w, page.String())
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ktlstop/ktlstop/internal/sink/schematest"
+	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
 // What cannot be is one line, which says what to do.
@@ -51,6 +52,24 @@ func TestDoctorOfThisProgram(t *testing.T) {
 	text, _, _ := ktlstop(t, "doctor", strconv.Itoa(os.Getpid()))
 	if !strings.HasPrefix(text, "Linux ") || !strings.Contains(text, "Go crypto/tls 1.") {
 		t.Error(text)
+	}
+}
+
+// What ktlstop says of itself is as narrow as the terminal too.
+func TestDoctorSelfIsNarrow(t *testing.T) {
+	r := selfReport{Version: "1", Kernel: "6.1", Well: true, width: 40, Missing: []string{strings.Repeat("word ", 20)},
+		Groups: []loader.GroupState{{Name: "held bytes", Programs: 3, Loads: true, Without: strings.Repeat("what is missing ", 5)}, {Name: "watch", Why: strings.Repeat("it does not load ", 5)}}}
+	var b strings.Builder
+	if err := r.WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	for l := range strings.Lines(b.String()) {
+		if len(l) > 44 { // the last cell has eight columns at least
+			t.Errorf("%q", l)
+		}
+	}
+	if !strings.Contains(b.String(), "does not load: it does not") || !strings.Contains(b.String(), "all of it works here") {
+		t.Error(b.String())
 	}
 }
 

@@ -16,28 +16,32 @@ import (
 // on, tables of processes and connections, and what could not be looked at. width is
 // that of the terminal, 0 for what has none; addresses are never cut.
 func (r *Report) WriteText(w io.Writer, width int) error {
-	t := text{width: width}
-	t.wrap(r.Facts.Host.line(), "")
+	t := NewPage(width)
+	t.Wrap(r.Facts.Host.line(), "")
 	for i := range r.Findings {
 		t.finding(&r.Findings[i])
 	}
-	t.table([]string{"PROCESS", "LIBRARY", "CONFIGURATION"}, r.processRows())
-	t.table([]string{"CONNECTION", "PROCESS", "TLS", "TX", "RX", "WHY"}, r.connectionRows())
+	t.Table([]string{"PROCESS", "LIBRARY", "CONFIGURATION"}, r.processRows())
+	t.Table([]string{"CONNECTION", "PROCESS", "TLS", "TX", "RX", "WHY"}, r.connectionRows())
 	for _, n := range r.Facts.NotSeen {
-		t.wrap("not looked at: "+n, "  ")
+		t.Wrap("not looked at: "+n, "  ")
 	}
-	t.wrap(r.verdict(), "")
+	t.Wrap(r.verdict(), "")
 	_, err := io.WriteString(w, t.String())
 	return err
 }
 
-type text struct {
+// Page is text for a terminal of a width, 0 for what has none.
+type Page struct {
 	strings.Builder
 	width int
 }
 
-// wrap writes a paragraph; lines after the first begin with indent.
-func (t *text) wrap(s, indent string) {
+// NewPage returns an empty one.
+func NewPage(width int) *Page { return &Page{width: width} }
+
+// Wrap writes a paragraph; lines after the first begin with indent.
+func (t *Page) Wrap(s, indent string) {
 	s = safe.String(s)
 	if t.width <= 0 {
 		t.WriteString(s + "\n")
@@ -59,15 +63,15 @@ func (t *text) wrap(s, indent string) {
 	t.WriteString(line + "\n")
 }
 
-func (t *text) finding(f *Finding) {
-	t.wrap(fmt.Sprintf("%s %s %s: %s%s", f.Level, f.ID, f.Subject(), f.Says, f.of()), "        ")
+func (t *Page) finding(f *Finding) {
+	t.Wrap(fmt.Sprintf("%s %s %s: %s%s", f.Level, f.ID, f.Subject(), f.Says, f.of()), "        ")
 	do := "        do: " + f.Do
 	if t.width <= 0 {
 		t.WriteString(safe.String(do) + "\n")
 		return
 	}
-	inner := text{width: max(20, t.width-12)}
-	inner.wrap(f.Do, "")
+	inner := NewPage(max(20, t.width-12))
+	inner.Wrap(f.Do, "")
 	for i, l := range strings.Split(strings.TrimSuffix(inner.String(), "\n"), "\n") {
 		t.WriteString([]string{"        do: ", "            "}[min(i, 1)] + l + "\n")
 	}
@@ -97,9 +101,9 @@ func (e *Ends) String() string {
 	return e.Local.String() + " > " + e.Remote.String()
 }
 
-// table writes rows of cells, which others may have written, and of which only the last
+// Table writes rows of cells, which others may have written, and of which only the last
 // is cut. Where the others leave it no room, the first stands in a line of its own.
-func (t *text) table(head []string, rows [][]string) {
+func (t *Page) Table(head []string, rows [][]string) {
 	if len(rows) == 0 {
 		return
 	}

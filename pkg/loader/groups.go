@@ -73,12 +73,15 @@ type refusal struct {
 // line is a line of Tracer.Missing.
 func (r refusal) line() string { return r.name + ": " + r.without + " (" + reason(r.err) + ")" }
 
+// forProgrammers is what cilium/ebpf advises who calls it.
+const forProgrammers = " (MEMLOCK may be too low, consider rlimit.RemoveMemlock)"
+
 // reason is the verifier's last word, which names the instruction or what it is
 // about; what comes before would fill a screen.
 func reason(err error) string {
 	var verifier *ebpf.VerifierError
 	if !errors.As(err, &verifier) || len(verifier.Log) == 0 {
-		return "the kernel refuses it: " + err.Error()
+		return "the kernel refuses it: " + strings.ReplaceAll(err.Error(), forProgrammers, "")
 	}
 	for _, l := range slices.Backward(verifier.Log) {
 		if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "processed ") && !strings.HasPrefix(l, "(") {

@@ -37,6 +37,7 @@ func TestReason(t *testing.T) {
 		"the kernel refuses it: invalid func unknown#195896080": fmt.Errorf("program x: %w", verifier),
 		"the kernel refuses it: invalid argument":               &ebpf.VerifierError{Cause: errors.New("invalid argument"), Log: []string{"", "processed 1 insns"}},
 		"the kernel refuses it: no such program":                errors.New("no such program"),
+		"the kernel refuses it: not permitted":                  errors.New("not permitted (MEMLOCK may be too low, consider rlimit.RemoveMemlock)"),
 	} {
 		if got := reason(err); got != want {
 			t.Errorf("%q, want %q", got, want)
