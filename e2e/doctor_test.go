@@ -234,7 +234,7 @@ func TestDoctorWatch(t *testing.T) {
 			t.Errorf("no %s of this process says %q: %+v", id, says, got.Findings)
 		}
 	}
-	for name, want := range map[string]bool{"sent.test": true, "behind.test": false} {
+	for name, want := range map[string]bool{"sent.test": true, "away.test": false} {
 		if is := slices.ContainsFunc(got.Connections, func(c diagnosed) bool { return c.ServerName == name }); is != want {
 			t.Errorf("a ClientHello for %s: %v, want %v", name, is, want)
 		}
@@ -257,8 +257,8 @@ func scattered(t *testing.T) {
 	t.Helper()
 	p := newPlain(t)
 	defer p.close()
-	const first = 6 // as much as shows that it is a ClientHello
-	sent, behind := clientHello("sent.test"), clientHello("behind.test")
+	const first = 6                                                    // as much as shows that it is a ClientHello
+	sent, behind := clientHello("sent.test"), clientHello("away.test") // as long, so that they could be one
 	_, err := unix.Write(p.a, sent)
 	must(t, err)
 	rest := make([]byte, len(sent))

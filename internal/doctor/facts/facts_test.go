@@ -171,6 +171,21 @@ func TestProcess(t *testing.T) {
 	}
 }
 
+// The libcrypto of a libssl is the one beside it, or the only one.
+func TestLibcrypto(t *testing.T) {
+	const another = "\x00OpenSSL 1.1.1w 1 Jan 2024\x00"
+	for maps, want := range map[string]string{
+		"/a/libssl.so.3 /b/libcrypto.so.3": "3.0.22", "/c/libssl.so.1 /b/libcrypto.so.3 /c/libcrypto.so.1": "1.1.1w",
+		"/a/libssl.so.3 /b/libcrypto.so.3 /c/libcrypto.so.1": "", "/a/libssl.so.3": "",
+	} {
+		lines := "0-1 r-xp 0 08:01 1 " + strings.ReplaceAll(maps, " ", "\n0-1 r-xp 0 08:01 1 ") + "\n"
+		p := program(t, map[string]string{"proc/7/maps": lines, "b/libcrypto.so.3": libcrypto, "c/libcrypto.so.1": another})
+		if l := p.Library(doctor.OpenSSL); l == nil || l.Version != want {
+			t.Errorf("%s: %+v, want %q", maps, l, want)
+		}
+	}
+}
+
 func TestLibraries(t *testing.T) {
 	inProgram := func(content string) map[string]string { return map[string]string{"usr/bin/prog": content} }
 	mapped := func(file, content string) map[string]string {
@@ -350,7 +365,8 @@ func TestNginx(t *testing.T) {
 	if named.File != "/srv/n.conf" || named.KTLS != doctor.Yes {
 		t.Errorf("%+v", named)
 	}
-	for words, want := range map[string]string{"-c conf/n.conf": "/usr/conf/n.conf", "-p /srv/ -c n.conf": "/srv/n.conf", "-p here -c n.conf": "/work/here/n.conf"} {
+	for words, want := range map[string]string{"-c conf/n.conf": "/usr/conf/n.conf", "-p /srv/ -c n.conf": "/srv/n.conf", "-p here -c n.conf": "/work/here/n.conf",
+		"-c/srv/n.conf": "/srv/n.conf", "-qc n.conf -p/srv": "/srv/n.conf", "-g -c": "/etc/nginx/nginx.conf"} {
 		s := nginxOf(t, "", map[string]string{"proc/6/cmdline": "nginx: master process nginx " + words + "\x00", want[1:]: http(server(on))})
 		if s.File != want || s.KTLS != doctor.Yes {
 			t.Errorf("%s: %+v", words, s)
@@ -377,6 +393,11 @@ func TestHAProxy(t *testing.T) {
 	s = of("frontend x\n bind :443 ssl crt a ktls on\n bind :444 ssl crt a\n bind :80\n", "+EPOLL -KQUEUE")
 	if s.Built != doctor.No || s.KTLS != doctor.Yes || !s.Partly || s.Experimental {
 		t.Errorf("%+v", s)
+	}
+	for _, conf := range []string{"backend y\n default-server ktls on\n server a b:1 ssl\n", ".if feature(KTLS)\n bind :443 ssl ktls on\n.endif\n"} {
+		if s := of(conf, ""); s.Unread != errOdd.Error() || s.TLS {
+			t.Errorf("%q: %+v", conf, s)
+		}
 	}
 }
 

@@ -26,7 +26,11 @@ func (s *scene) haproxy(words []string) {
 				s.p.Server.Unread = reason(err)
 				return
 			}
-			a, b2 := judgeHAProxy(b, s.p.Server)
+			a, b2, odd := judgeHAProxy(b, s.p.Server)
+			if odd {
+				s.p.Server.Unread = reason(errOdd)
+				return
+			}
 			with, without = with+a, without+b2
 		}
 	}
@@ -45,13 +49,16 @@ func haproxyFiles(in *jail, name string) []string {
 	return slices.DeleteFunc(files, func(f string) bool { return strings.HasPrefix(path.Base(f), ".") })
 }
 
-// judgeHAProxy counts listeners and servers with TLS, by whether they have ktls on.
-func judgeHAProxy(b []byte, s *doctor.Server) (with, without int) {
+// judgeHAProxy counts listeners and servers with TLS, by whether they have ktls on. odd:
+// that depends on conditions, or on defaults of their section.
+func judgeHAProxy(b []byte, s *doctor.Server) (with, without int, odd bool) {
 	lines(b, func(l string) {
 		l, _, _ = strings.Cut(l, "#")
 		words := strings.Fields(l)
 		switch {
 		case len(words) == 0:
+		case words[0][0] == '.', words[0] == "default-server" && (slices.Contains(words, "ssl") || slices.Contains(words, "ktls")):
+			odd = true
 		case words[0] == "expose-experimental-directives":
 			s.Experimental = true
 		case words[0] != "bind" && words[0] != "server" || !slices.Contains(words, "ssl"):
@@ -61,5 +68,5 @@ func judgeHAProxy(b []byte, s *doctor.Server) (with, without int) {
 			without++
 		}
 	})
-	return with, without
+	return with, without, odd
 }

@@ -14,12 +14,7 @@ import (
 // program was built for.
 func (s *scene) nginx(words []string) {
 	file, prefix := s.p.Server.File, s.prefix
-	if named := option(words, "-c"); named != nil {
-		file = named[len(named)-1]
-	}
-	if named := option(words, "-p"); named != nil {
-		prefix = named[len(named)-1]
-	}
+	file, prefix = cmp.Or(nginxOption(words, 'c'), file), cmp.Or(nginxOption(words, 'p'), prefix)
 	switch s.p.Server.File = file; {
 	case file == "":
 		s.p.Server.Unread = "neither the command line nor the program names it"
@@ -38,6 +33,27 @@ func (s *scene) nginx(words []string) {
 		return
 	}
 	judgeNginx(all, s.p.Server)
+}
+
+// nginxOption is the value of the last option of a letter: the rest of its word, or the
+// next. Letters without a value may stand before it.
+func nginxOption(words []string, letter byte) (value string) {
+	for i := 0; i < len(words); i++ {
+		letters, dash := strings.CutPrefix(words[i], "-")
+		rest := strings.TrimLeft(letters, "?hVvtTq")
+		if !dash || rest == "" {
+			continue
+		}
+		this := rest[1:]
+		if this == "" && i+1 < len(words) {
+			i++
+			this = words[i]
+		}
+		if rest[0] == letter {
+			value = this
+		}
+	}
+	return value
 }
 
 // directive is one of nginx's: words, and a block where it has one.

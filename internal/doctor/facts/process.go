@@ -71,7 +71,7 @@ func (r *Reader) process(pid int, deep bool) (doctor.Process, error) {
 	}
 	p.Exe = exe
 	b, err := readFile(r.path("proc", id, "maps"))
-	if errors.Is(err, fs.ErrPermission) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return p, err
 	}
 	s := scene{Reader: r, pid: id, eyes: id, p: &p, env: r.environ(id), ranges: map[string]string{}}
@@ -81,6 +81,9 @@ func (r *Reader) process(pid int, deep bool) (doctor.Process, error) {
 		s.program()
 	}
 	s.settings(status["PPid"])
+	if len(b) == maxFile { // there may be others in the rest
+		return p, errTooMuch
+	}
 	return p, nil
 }
 
@@ -193,8 +196,10 @@ func (s *scene) library(file string) {
 	case strings.HasPrefix(base, "libssl.so") || strings.HasPrefix(base, "libssl-"): // Python's wheels: libssl-1a2b3c.so.3
 		s.add(doctor.Library{Name: doctor.OpenSSL, File: file})
 	case strings.HasPrefix(base, "libgnutls.so") || strings.HasPrefix(base, "libgnutls-"):
-		t := s.traitsOf(s.open(file))
-		s.add(doctor.Library{Name: doctor.GnuTLS, File: file, Version: t.gnutls, KTLS: t.gnutlsKTLS()})
+		if s.p.Library(doctor.GnuTLS) == nil {
+			t := s.traitsOf(s.open(file))
+			s.add(doctor.Library{Name: doctor.GnuTLS, File: file, Version: t.gnutls, KTLS: t.gnutlsKTLS()})
+		}
 	case base == "libjvm.so":
 		s.add(doctor.Library{Name: doctor.Java, File: file, Version: s.javaVersion(file)})
 	}
@@ -217,17 +222,32 @@ func (s *scene) cryptoVersion() {
 		if l.Name != doctor.OpenSSL {
 			continue
 		}
-		for _, file := range slices.Sorted(maps.Keys(s.ranges)) {
-			if base := path.Base(file); strings.HasPrefix(base, "libcrypto.so") || strings.HasPrefix(base, "libcrypto-") {
-				t := s.traitsOf(s.open(file))
-				l.Version = t.openssl
-				s.opensslDir(t.opensslDir)
-				if t.openssl == "" && t.boringssl {
-					l.Name = doctor.BoringSSL
-				}
+		if file := s.libcrypto(path.Dir(l.File)); file != "" {
+			t := s.traitsOf(s.open(file))
+			l.Version = t.openssl
+			s.opensslDir(t.opensslDir)
+			if t.openssl == "" && t.boringssl {
+				l.Name = doctor.BoringSSL
 			}
 		}
 	}
+}
+
+// libcrypto is the file of that library in dir, or else the only one; "" where it is not
+// known which it is.
+func (s *scene) libcrypto(dir string) string {
+	all := slices.DeleteFunc(slices.Sorted(maps.Keys(s.ranges)), func(file string) bool {
+		base := path.Base(file)
+		return !strings.HasPrefix(base, "libcrypto.so") && !strings.HasPrefix(base, "libcrypto-")
+	})
+	beside := slices.DeleteFunc(slices.Clone(all), func(file string) bool { return path.Dir(file) != dir })
+	switch {
+	case len(beside) == 1:
+		return beside[0]
+	case len(all) == 1:
+		return all[0]
+	}
+	return ""
 }
 
 // javaVersion stands in a file beside lib (JEP 220).

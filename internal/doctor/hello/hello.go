@@ -84,6 +84,9 @@ func (h *Hello) server(s cryptobyte.String) error {
 		return ErrNone
 	}
 	h.Compressed = compression != 0
+	if h.Suite>>8 == 0x13 { // suites of TLS 1.3 alone, whose version stands in what may be cut off
+		h.Version = 0x0304
+	}
 	return h.extensions(s)
 }
 

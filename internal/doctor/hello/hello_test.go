@@ -49,6 +49,7 @@ func TestServer(t *testing.T) {
 		want Hello
 	}{
 		{"TLS 1.3", server(0x0303, 0x1302, 0, extension(extVersions, 3, 4)), Hello{Server: true, Version: 0x0304, Suite: 0x1302}},
+		{"TLS 1.3, cut", server(0x0303, 0x1302, 0, extension(extVersions, 3, 4))[:80], Hello{Server: true, Version: 0x0304, Suite: 0x1302, Cut: true}},
 		{"TLS 1.2 without extensions", server(0x0303, 0xc02f, 0, nil), Hello{Server: true, Version: 0x0303, Suite: 0xc02f}},
 		{"TLS 1.1", server(0x0302, 0xc013, 0, nil), Hello{Server: true, Version: 0x0302, Suite: 0xc013}},
 		{"compressed", server(0x0303, 0xc02f, 1, nil), Hello{Server: true, Version: 0x0303, Suite: 0xc02f, Compressed: true}},
