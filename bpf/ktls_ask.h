@@ -3,6 +3,7 @@
 #ifndef KTLS_ASK_H
 #define KTLS_ASK_H
 
+#include "ktls_option.h"
 #include "ktls_plaintext.h"
 
 struct variable {
@@ -58,6 +59,59 @@ static __always_inline int held_of(struct held_arg *arg)
 	else
 		bpf_for_each_map_elem(&conns, look_for_conn, &a, 0);
 	*arg = a;
+	return 0;
+}
+
+struct folded_arg {
+	u64 until; /* CLOCK_MONOTONIC: what was told last before that */
+};
+
+static long tell_hot(u32 i, struct folded_arg *arg)
+{
+	struct conn *c = &hot[i & ((1 << HOT_BITS) - 1)];
+
+	if (c->alive)
+		tell_folded(c, arg->until);
+	return 0;
+}
+
+static long tell_conn(void *map, const u64 *sk, struct conn *c, struct folded_arg *arg)
+{
+	if (c->alive)
+		tell_folded(c, arg->until);
+	return 0;
+}
+
+static long tell_refusal(void *map, const struct refusal *r, struct event *last, struct folded_arg *arg)
+{
+	struct event e;
+	u32 n;
+
+	if (!last->failure.more)
+		return 0;
+	if (last->failure.time > arg->until) {
+		folded = 1;
+		return 0;
+	}
+	n = __sync_lock_test_and_set(&last->failure.more, 0);
+	if (!n)
+		return 0;
+	e = *last;
+	e.failure.time = last->failure.time = bpf_ktime_get_ns();
+	e.failure.more = n - 1;
+	emit(&e);
+	return 0;
+}
+
+/* Tell the failures that were only counted, of connections and of sockets that are none. */
+static __always_inline int tell_all_folded(struct folded_arg *arg)
+{
+	struct folded_arg a = *arg; /* 6.1 wants it on the stack */
+
+	folded = 0;
+	bpf_loop(1 << HOT_BITS, tell_hot, &a, 0);
+	bpf_for_each_map_elem(&conns, tell_conn, &a, 0);
+	bpf_for_each_map_elem(&refusals, tell_refusal, &a, 0);
 	return 0;
 }
 

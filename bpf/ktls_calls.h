@@ -29,67 +29,109 @@ static __always_inline struct fold *fold_of(struct conn *c, u16 err, u8 func)
 	return f;
 }
 
-/* Whether a failure is to be told; more is how many others it stands for. */
-static __always_inline bool unfold(struct fold *f, u16 err, u8 func, u32 *more)
-{
-	u64 now = bpf_ktime_get_ns();
+u32 folded; /* failures were counted and not told, or may have been: user space asks for them then */
 
-	*more = 0;
-	if (f->err == err && f->func == func) {
-		if (now - f->told < SECOND) {
+static __always_inline void note_last(struct fold *f, const struct event *e)
+{
+	const u64 *comm = (const void *)e->comm;
+
+	f->seq = e->failure.seq;
+	f->cgroup = e->cgroup;
+	f->comm[0] = comm[0];
+	f->comm[1] = comm[1];
+	f->pid = e->pid;
+	f->tid = e->tid;
+	f->uid = e->uid;
+	f->type = e->type;
+	f->flags = e->flags;
+}
+
+/* Whether a failure is to be told; it stands for others that were only counted. */
+static __always_inline bool unfold(struct fold *f, struct event *e)
+{
+	struct failure *fail = &e->failure;
+
+	if (f->err == fail->err && f->func == fail->func) {
+		if (fail->time - f->told < SECOND) {
+			note_last(f, e);
 			__sync_fetch_and_add(&f->more, 1);
+			folded = 1;
 			return false;
 		}
-		*more = f->more;
+		fail->more = __sync_lock_test_and_set(&f->more, 0);
+	} else {
+		f->more = 0;
 	}
-	f->told = now;
-	f->more = 0;
-	f->err = err;
-	f->func = func;
+	f->told = fail->time;
+	f->err = fail->err;
+	f->func = fail->func;
 	return true;
 }
 
-/* A call has failed with err. A global function, see emit_socket. */
+/* A call has failed with err, and is told or counted if the filters want it. A global function, see emit_socket. */
 __noinline int call_fails(struct conn *c, u32 dir, u32 err, u32 func)
 {
-	struct fold *f;
-	u32 more;
+	struct event e;
+	u64 seq;
 
 	if (!c)
 		return 0;
-	f = fold_of(c, err, func);
-	if (!unfold(f, err, func, &more))
+	e = dir == DIR_TX ? c->tx : c->rx;
+	/* EIO is of a reader without room for a record's type: that one was opened. */
+	seq = dir == DIR_TX ? c->next[DIR_TX] : err == EIO ? e.rec.seq : read_seq(c->seq_rx);
+	if (dir == DIR_TX || err != EIO)
+		e.type = 0;
+	e.kind = KIND_ERROR;
+	e.flags = 0;
+	set_process(&e);
+	if (e.flags & FLAG_HIDDEN)
 		return 0;
-	if (dir == DIR_TX)
-		emit_failure(&c->tx, c->next[DIR_TX], -(int)err, func, more);
-	else if (err == EIO) /* it is about a record, which was opened */
-		emit_failure(&c->rx, c->rx.rec.seq, -(int)err, func, more);
-	else
-		emit_failure(&c->rx, read_seq(c->seq_rx), -(int)err, func, more);
+	set_failure(&e.failure, seq, -(int)err, func);
+	if (unfold(fold_of(c, err, func), &e))
+		emit(&e);
 	return 0;
 }
 
-static __noinline void emit_counted(const struct event *like, u64 seq, const struct fold *f)
+/* Those that were only counted are told: n, with the last of them. */
+static __noinline void emit_folded(const struct conn *c, const struct fold *f, u32 n)
 {
-	struct event e = *like;
+	bool sent = f->func == FUNC_SENDMSG || f->func == FUNC_WAIT_MEMORY;
+	struct event e = sent ? c->tx : c->rx;
+	u64 *comm = (void *)e.comm;
 
-	if (!owners_failure(&e, seq, -(int)f->err, f->func))
-		return;
-	e.failure.more = f->more - 1;
+	e.kind = KIND_ERROR;
+	e.flags = f->flags;
+	e.type = f->type;
+	e.pid = f->pid;
+	e.tid = f->tid;
+	e.uid = f->uid;
+	e.cgroup = f->cgroup;
+	comm[0] = f->comm[0];
+	comm[1] = f->comm[1];
+	set_failure(&e.failure, f->seq, -(int)f->err, f->func);
+	e.failure.more = n - 1;
 	emit(&e);
 }
 
-/* The end of a connection: failures that have only been counted are told. */
-static __always_inline void tell_counted(struct conn *c)
+/* Tell what was counted until a time. */
+static __always_inline void tell_folded(struct conn *c, u64 until)
 {
 	struct fold *f;
+	u32 i, n;
 
-	for (u32 i = 0; i < FOLDS; i++) {
+	for (i = 0; i < FOLDS; i++) {
 		f = &c->fails[i];
-		if (f->more && (f->func == FUNC_SENDMSG || f->func == FUNC_WAIT_MEMORY))
-			emit_counted(&c->tx, c->end_seq[DIR_TX], f);
-		else if (f->more)
-			emit_counted(&c->rx, c->end_seq[DIR_RX], f);
+		if (!f->more)
+			continue;
+		if (f->told > until) { /* its second is not over */
+			folded = 1;
+			continue;
+		}
+		n = __sync_lock_test_and_set(&f->more, 0);
+		if (!n)
+			continue;
+		f->told = bpf_ktime_get_ns();
+		emit_folded(c, f, n);
 	}
 }
 

@@ -14,8 +14,18 @@ enum rx_state { RX_IDLE, RX_OPENING, RX_OPENED };
 #define RX_STATE 3  /* of rx_state: the state; the rest is a ticket, new with each record */
 #define RX_TICKET 4
 
-/* Failures of one kind: the first is told at once, those after it once a second, as their number. */
-struct fold { u64 told; u32 more; u16 err; u8 func, pad; };
+/*
+ * Failures of one kind: the first is told at once, those after it once a second, as their
+ * number, with what is known of the last of them.
+ */
+struct fold {
+	u64 told;
+	u64 seq, cgroup;
+	u64 comm[2];
+	u32 pid, tid, uid, more;
+	u16 err;
+	u8 func, type, flags, pad[3];
+};
 #define FOLDS 4
 
 /*
@@ -126,6 +136,23 @@ static __always_inline void set_addresses(struct event *e, const struct sock *sk
 		bpf_core_read(e->laddr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
 		bpf_core_read(e->raddr, 16, &sk->__sk_common.skc_v6_daddr);
 	}
+}
+
+static __always_inline bool is_tls(const struct sock *sk)
+{
+	const struct inet_connection_sock *icsk = (void *)sk;
+	const struct tcp_ulp_ops *ops;
+	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	char name[4] = {};
+
+	if ((family != AF_INET && family != AF_INET6) ||
+	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return false;
+	ops = BPF_CORE_READ(icsk, icsk_ulp_ops);
+	if (!ops || !BPF_CORE_READ(icsk, icsk_ulp_data))
+		return false;
+	bpf_core_read(name, sizeof(name), &ops->name);
+	return name[0] == 't' && name[1] == 'l' && name[2] == 's' && !name[3];
 }
 
 /* How the kernel seals or opens; TLS_BASE: this direction has no key. */

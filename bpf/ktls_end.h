@@ -23,18 +23,40 @@ static __always_inline void flush_sent(struct conn *c)
 }
 
 #define TCP_CLOSE 7
-#define TCP_CLOSE_WAIT 8
+#define ETIMEDOUT 110
+
+/* Whether a call, or the socket, has been told that the peer does not answer. */
+static __always_inline bool timed_out(const struct conn *c, const struct sock *sk)
+{
+	u32 i;
+
+	if (BPF_CORE_READ(sk, sk_err) == ETIMEDOUT || c->tx_err == ETIMEDOUT)
+		return true;
+	for (i = 0; i < FOLDS; i++)
+		if (c->fails[i].err == ETIMEDOUT)
+			return true;
+	return false;
+}
 
 /* How a connection has ended before this side closes it. */
 static __always_inline u8 ending_of(const struct conn *c, const struct sock *sk)
 {
-	u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
-
-	if (state == TCP_CLOSE_WAIT)
+	if (c->reset)
+		return ENDED_RESET;
+	if (has_fin(sk))
 		return ENDED_FIN;
-	if (state != TCP_CLOSE)
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_CLOSE)
 		return ENDED_LOCAL;
-	return c->reset ? ENDED_RESET : ENDED_ERROR;
+	return timed_out(c, sk) ? ENDED_TIMEOUT : ENDED_ERROR;
+}
+
+/* A record that lies unread may be a close_notify; so may what no hook looks at. */
+static __always_inline void settle_notified(struct conn *c, const struct sock *sk)
+{
+	if (c->notified[DIR_RX] == NOTIFIED_NO && (has_record(c) || queued_bytes(sk) > c->cut))
+		c->notified[DIR_RX] = NOTIFIED_NOT_KNOWN;
+	if (!stages)
+		c->notified[DIR_TX] = NOTIFIED_NOT_KNOWN;
 }
 
 static __always_inline void begin_close(struct conn *c)
@@ -69,7 +91,7 @@ __noinline int end_conn(struct conn *c, u64 id)
 		c->end_seq[DIR_RX] = c->next[DIR_RX];
 		c->closing = 1;
 	}
-	tell_counted(c);
+	tell_folded(c, ~0ULL);
 	if (aggregate)
 		close_stats(c->rx.conn);
 	emit_socket(c, STATE_CLOSE, 0, 0);
@@ -95,7 +117,8 @@ static __always_inline int close_begins(u64 *ctx)
 
 	if (c && !c->closing) {
 		c->ended = ending_of(c, sk);
-		c->cut = incomplete(c, sk, c->ended == ENDED_FIN, &whole);
+		c->cut = incomplete(c, sk, &whole);
+		settle_notified(c, sk);
 		begin_close(c);
 	} else if (!c && !stages) /* its sends are counted as they begin */
 		count_unmet(ctx[0], DIR_TX, false);

@@ -15,14 +15,13 @@ static __always_inline void set_failure(struct failure *f, u64 seq, int err, u8 
 }
 
 /* Report that the kernel's TLS code failed in a call; like is an event of the connection and direction. False: the filters do not want it. */
-static __noinline bool emit_failure(const struct event *like, u64 seq, int err, u8 func, u32 more)
+static __noinline bool emit_failure(const struct event *like, u64 seq, int err, u8 func)
 {
 	struct event e = *like;
 
 	e.kind = KIND_ERROR;
 	e.flags = 0;
 	set_failure(&e.failure, seq, err, func);
-	e.failure.more = more;
 	set_process(&e);
 	if (e.flags & FLAG_HIDDEN)
 		return false;

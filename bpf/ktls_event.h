@@ -11,7 +11,8 @@ enum proto { PROTO_TLS = 1, PROTO_DTLS };
 enum dir { DIR_TX = 0, DIR_RX = 1 };
 enum op { OP_NONE, OP_SEND, OP_SENDFILE, OP_SPLICE, OP_RECV, OP_SPLICE_READ, OP_READ_SOCK, OP_URING_SEND, OP_URING_RECV };
 enum state { STATE_FOUND = 1, STATE_OPEN, STATE_REKEY, STATE_CLOSE, STATE_AWAITS_KEY };
-enum ending { ENDED_LOCAL = 1, ENDED_FIN, ENDED_RESET, ENDED_ERROR };
+enum ending { ENDED_LOCAL = 1, ENDED_FIN, ENDED_RESET, ENDED_ERROR, ENDED_TIMEOUT };
+enum notified { NOTIFIED_NOT_KNOWN, NOTIFIED_NO, NOTIFIED_YES };
 enum func {
 	FUNC_RX_ONE_RECORD = 1, FUNC_ERR_ABORT, FUNC_DECRYPT_DONE, FUNC_RECVMSG, FUNC_ENCRYPT_DONE, FUNC_STRP_ABORT_STRP,
 	FUNC_SENDMSG, FUNC_WAIT_MEMORY, FUNC_SPLICE_READ, FUNC_SETSOCKOPT, FUNC_GETSOCKOPT, FUNC_SET_ULP,
@@ -88,7 +89,7 @@ struct about_socket {
 	u8 mode[2];     /* 0: no key */
 	u8 state;
 	u8 ended;       /* how: enum ending */
-	u8 notified[2]; /* close_notify has been sent, received */
+	u8 notified[2]; /* enum notified: whether close_notify has been sent, received */
 	u8 driver[2];   /* 1 + the place in "drivers" of what seals and opens, 0: not known */
 	u8 pad[4];
 };

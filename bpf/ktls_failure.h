@@ -34,6 +34,8 @@ static __always_inline void count_skipped(struct conn *c, u32 dir, u64 seq)
 	if (more > 0) {
 		add_lost(lost_as(LOST_SKIPPED, dir), more);
 		begin_messages(c, dir, seq);
+		if (c->notified[dir & 1] == NOTIFIED_NO)
+			c->notified[dir & 1] = NOTIFIED_NOT_KNOWN;
 	}
 	c->next[dir & 1] = seq;
 }

@@ -7,23 +7,31 @@
 
 #define HEADER 5 /* of a record */
 
+/* A FIN has come (tcp_fin), whatever the state is by now; a reset sets other flags. */
+static __always_inline bool has_fin(const struct sock *sk) { return BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1; }
+
+/* Bytes in the receive queue, where a FIN counts as one. */
+static __always_inline u32 queued_bytes(const struct sock *sk)
+{
+	const struct tcp_sock *tp = (void *)sk;
+	u32 n = BPF_CORE_READ(tp, rcv_nxt) - BPF_CORE_READ(tp, copied_seq);
+
+	return n && has_fin(sk) ? n - 1 : n;
+}
+
 /*
- * Bytes of a record of which the rest has not come: in the receive queue, where a FIN
- * counts as one, or with the parser, where that keeps copies. Until it knows the
+ * Bytes of a record of which the rest has not come: in the receive queue, or with the parser, where that keeps copies. Until it knows the
  * record's length (whole), only what is less than a header is certain.
  */
-static __always_inline u32 incomplete(const struct conn *c, const struct sock *sk, bool fin, u32 *whole)
+static __always_inline u32 incomplete(const struct conn *c, const struct sock *sk, u32 *whole)
 {
 	const struct tls_sw_context_rx *priv = (void *)c->priv_rx;
-	const struct tcp_sock *tp = (void *)sk;
 	u32 there;
 
 	*whole = 0;
 	if (mode_of(c, DIR_RX) != TLS_SW || !priv || has_record(c))
 		return 0;
-	there = BPF_CORE_READ(tp, rcv_nxt) - BPF_CORE_READ(tp, copied_seq);
-	if (there && fin)
-		there--;
+	there = queued_bytes(sk);
 	if (bpf_core_field_exists(priv->strp.anchor) && BPF_CORE_READ_BITFIELD_PROBED(&priv->strp, copy_mode))
 		there += BPF_CORE_READ(priv, strp.anchor, len);
 	*whole = BPF_CORE_READ(priv, strp.stm.full_len);
@@ -105,7 +113,7 @@ static __always_inline bool set_held(struct conn *c, struct held *h)
 	h->open = open_bytes(c);
 	if (h->open && c->sends & SENDS_MORE)
 		h->open_since = c->open_ts;
-	h->incomplete = incomplete(c, sk, false, &h->whole);
+	h->incomplete = incomplete(c, sk, &h->whole);
 	if (h->incomplete)
 		h->quiet = quiet_for(sk);
 	set_unread(c, h);

@@ -5,23 +5,6 @@
 
 #include "ktls_tell.h"
 
-static __always_inline bool is_tls(const struct sock *sk)
-{
-	const struct inet_connection_sock *icsk = (void *)sk;
-	const struct tcp_ulp_ops *ops;
-	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	char name[4] = {};
-
-	if ((family != AF_INET && family != AF_INET6) ||
-	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
-		return false;
-	ops = BPF_CORE_READ(icsk, icsk_ulp_ops);
-	if (!ops || !BPF_CORE_READ(icsk, icsk_ulp_data))
-		return false;
-	bpf_core_read(name, sizeof(name), &ops->name);
-	return name[0] == 't' && name[1] == 'l' && name[2] == 's' && !name[3];
-}
-
 static __always_inline int visit_file(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;

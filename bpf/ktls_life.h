@@ -33,6 +33,8 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 		return 0;
 	set_keys(c);
 	begin_messages(c, dir, NO_SEQ);
+	if (!c->key_told[dir & 1]) /* all of its records are seen */
+		c->notified[dir & 1] = NOTIFIED_NO;
 	tell_other_key(c, !dir);
 	/* The kernel writes tx_conf and rx_conf only after this function. */
 	if (dir == DIR_TX) {
@@ -129,7 +131,7 @@ static __always_inline int abort_begins(u64 *ctx)
 	if (bpf_get_current_task_btf()->flags & PF_KTHREAD) /* a worker does what a call has left */
 		told = emit_kernel_failure(&c->tx, seq, err, FUNC_ERR_ABORT, c->tx.type);
 	else
-		told = emit_failure(&c->tx, seq, err, FUNC_ERR_ABORT, 0);
+		told = emit_failure(&c->tx, seq, err, FUNC_ERR_ABORT);
 	if (told) {
 		c->told_err = -err;
 		c->told_seq = seq;

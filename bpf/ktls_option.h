@@ -9,9 +9,9 @@
 
 /*
  * Refusals come before there is a connection: they are counted by who was refused what.
- * With each is its last event that was told, and in it how many were not, since then.
+ * With each is its last event, and in it how many were not told.
  */
-struct refusal { u32 pid; u16 err; u8 func, option; };
+struct refusal { u32 pid, asked; u16 err; u8 func, option; };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -31,11 +31,11 @@ static __always_inline bool is_told(const struct refusal *r, struct event *e)
 	}
 	if (e->failure.time - last->failure.time < SECOND) {
 		__sync_fetch_and_add(&last->failure.more, 1);
+		folded = 1;
 		return false;
 	}
-	e->failure.more = last->failure.more;
+	e->failure.more = __sync_lock_test_and_set(&last->failure.more, 0);
 	last->failure.time = e->failure.time;
-	last->failure.more = 0;
 	return true;
 }
 
@@ -43,7 +43,7 @@ static __always_inline bool is_told(const struct refusal *r, struct event *e)
 static __noinline int refuse(u64 sk, u32 func, u32 option, u32 err, u32 asked)
 {
 	struct conn *c = conn_find(sk);
-	struct refusal r = { 0, err, func, option };
+	struct refusal r = { 0, asked, err, func, option };
 	struct event e = {};
 
 	if (!live)
@@ -70,7 +70,7 @@ static __always_inline int option_fails(u64 *ctx, u32 func, int ret)
 {
 	u32 option = ctx[2], asked = 0;
 
-	if (option == TLS_TX || option == TLS_RX)
+	if (func == FUNC_SETSOCKOPT && (option == TLS_TX || option == TLS_RX))
 		bpf_probe_read_user(&asked, sizeof(asked), (void *)ctx[3]);
 	return refuse(ctx[0], func, option, -ret, asked);
 }
@@ -95,6 +95,8 @@ static __always_inline int ulp_is_set(u64 *ctx)
 
 	bpf_get_socket_cookie((void *)ctx[0]);
 	if (!ret || bpf_probe_read_kernel(&word, sizeof(word), name) || bpf_ntohl(word) != 0x746c7300) /* "tls" */
+		return 0;
+	if (ret == -EEXIST && is_tls((void *)ctx[0])) /* it has what was asked for: libraries ask for each direction */
 		return 0;
 	return refuse(ctx[0], FUNC_SET_ULP, TCP_ULP, -ret, 0);
 }

@@ -96,8 +96,11 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, u3
 	set_keys(c);
 	c->tx.rec.start = c->next[DIR_TX] = read_seq(c->seq_tx) - (made == DIR_TX);
 	c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx) - (made == DIR_RX);
+	c->notified[DIR_TX] = c->tx.rec.start ? NOTIFIED_NOT_KNOWN : NOTIFIED_NO;
+	c->notified[DIR_RX] = c->rx.rec.start ? NOTIFIED_NOT_KNOWN : NOTIFIED_NO;
 	begin_messages(c, DIR_TX, c->tx.rec.start);
 	begin_messages(c, DIR_RX, c->rx.rec.start);
+	c->reset = c->blocked = 0; /* a hook of the connection here before may have come late */
 	c->awaited = awaits_key(c); /* 1: since before the trace */
 	c->sends = open_bytes(c) ? SENDS_MORE : 0; /* at an unknown time */
 	c->unwanted = !conn_wanted(&c->tx);

@@ -108,8 +108,10 @@ __noinline int is_handed_over(struct conn *c, u64 from)
 }
 
 /* A sealed record that TCP has not got, and never will. */
-static __always_inline void set_unsent(struct event *e, const struct conn *c)
+static __always_inline void set_unsent(struct event *e, struct conn *c)
 {
+	if (is_close_notify(e))
+		c->notified[DIR_TX] = NOTIFIED_NO;
 	e->rec.unsent = 1;
 	e->rec.err = c->tx_err;
 }

@@ -185,7 +185,7 @@ static __always_inline int open_ends(u64 *ctx)
 		c->rx_state &= ~RX_STATE;
 		c->rx_failed = 1;
 		e->type = outer_type((void *)c->priv_rx);
-		emit_failure(e, e->rec.seq, ret, FUNC_RX_ONE_RECORD, 0);
+		emit_failure(e, e->rec.seq, ret, FUNC_RX_ONE_RECORD);
 		return 0;
 	}
 	c->next[DIR_RX] = e->rec.seq + 1;
@@ -209,7 +209,8 @@ static __always_inline int open_ends(u64 *ctx)
 		source_of_skb(c, skb);
 		set_control(c, e, &c->src[DIR_RX]);
 		tell_awaited(c);
-		c->notified[DIR_RX] |= is_close_notify(e);
+		if (is_close_notify(e))
+			c->notified[DIR_RX] = NOTIFIED_YES;
 	}
 	if (needs_plaintext()) {
 		if (!(e->flags & FLAG_ZEROCOPY))

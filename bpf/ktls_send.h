@@ -213,7 +213,8 @@ static __always_inline int verdict_begins(u64 *ctx)
 	if (is_control(e)) {
 		source_of_tx(c, msg);
 		set_control(c, e, &c->src[DIR_TX]);
-		c->notified[DIR_TX] |= is_close_notify(e);
+		if (is_close_notify(e))
+			c->notified[DIR_TX] = NOTIFIED_YES;
 	}
 	if (needs_plaintext()) {
 		source_of_tx(c, msg);

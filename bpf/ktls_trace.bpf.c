@@ -90,4 +90,7 @@ SEC("syscall")
 int ask_held(struct held_arg *arg) { return held_of(arg); }
 
 SEC("syscall")
+int tell_failures(struct folded_arg *arg) { return tell_all_folded(arg); }
+
+SEC("syscall")
 int match_once(struct match_arg *arg) { return match_event_once(arg); }

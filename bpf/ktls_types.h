@@ -41,6 +41,7 @@ typedef __s32 s32;
 #define TLS_RX 2
 #define TLS_RX_EXPECT_NO_PAD 4
 #define SOL_TLS 282
+#define SOCK_DONE 1 /* of enum sock_flags: a FIN has come */
 #define PAGE_SIZE 4096
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -60,6 +61,7 @@ struct sock_common {
 	u16 skc_num;
 	unsigned short skc_family;
 	unsigned char skc_state;
+	unsigned long skc_flags;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;

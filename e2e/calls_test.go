@@ -3,8 +3,10 @@ package e2e
 import (
 	"encoding/binary"
 	"maps"
+	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -80,7 +82,7 @@ func checkFailed(t *testing.T, got trace, p *pair, dir string, want failed) {
 	var calls uint64
 	for i, l := range errs {
 		calls += max(l.Count, 1)
-		if l.Errno != want.errno || l.Func != want.function || l.Dir != dir || want.content != "" && l.Content != want.content {
+		if l.Errno != want.errno || l.Func != want.function || l.Dir != dir || l.Content != want.content {
 			t.Errorf("error %s of %s about %q, want %+v", l.Errno, l.Func, l.Content, want)
 		}
 		if l.Hint.ID != want.hint {
@@ -93,6 +95,40 @@ func checkFailed(t *testing.T, got trace, p *pair, dir string, want failed) {
 	if calls != want.calls {
 		t.Errorf("%d calls failed, want %d: %+v", calls, want.calls, errs)
 	}
+}
+
+// TestCallsThatGoOn: what fails all the time is told once a second while it does.
+func TestCallsThatGoOn(t *testing.T) {
+	tr := startTracer(t)
+	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
+	defer p.close()
+	p.sendControl(t, 22, []byte{4, 0, 0, 1, 9})
+	var calls uint64
+	for begin := time.Now(); time.Since(begin) < 2500*time.Millisecond; calls++ {
+		if _, _, err := unix.Recvfrom(p.b, make([]byte, 100), 0); err != unix.EIO {
+			t.Fatalf("read: %v, want EIO", err)
+		}
+	}
+	tr.waitFor(func() bool { return told(tr.lines(), p) == calls }) // without another call, and before the end
+	got := tr.stop()
+	got.noLosses(t)
+	errs := got.of(p.rport, p.lport).ofType("error")
+	if told(got, p) != calls || len(errs) < 3 || len(errs) > 5 || errs[0].Count != 0 {
+		t.Errorf("%d calls are told as %+v", calls, errs)
+	}
+	for _, l := range errs {
+		if l.Owner || l.PID != os.Getpid() || l.Seq != 0 || l.Content != "handshake" {
+			t.Errorf("told as %+v", l)
+		}
+	}
+}
+
+// told is how many calls of p's receiver are told to have failed.
+func told(tr trace, p *pair) (n uint64) {
+	for _, l := range tr.of(p.rport, p.lport).ofType("error") {
+		n += max(l.Count, 1)
+	}
+	return n
 }
 
 // TestRefusals: what a socket asks for and does not get.

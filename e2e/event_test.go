@@ -32,7 +32,11 @@ type line struct {
 	Hint      struct{ ID string } `json:"hint"`
 	Option    string              `json:"option"`
 	Awaited   *uint64             `json:"awaited_ns"`
-	Held      held                `json:"held"`
+	Ended     string              `json:"ended"`
+	// CloseNotify has what is known.
+	CloseNotify map[string]bool `json:"close_notify"`
+	Truncated   uint64          `json:"truncated_bytes"`
+	Held        held            `json:"held"`
 	// UnsentBytes are those of an open record.
 	UnsentBytes uint64            `json:"unsent_bytes"`
 	Func        string            `json:"func"`

@@ -152,6 +152,14 @@ func (tr *tracer) shows(p *pair) bool {
 	return bytes.Contains(b, fmt.Appendf(nil, `"lport":%d,"raddr":"127.0.0.1","rport":%d`, p.rport, p.lport))
 }
 
+// lines is what it has written whole by now.
+func (tr *tracer) lines() trace {
+	tr.t.Helper()
+	b, err := os.ReadFile(tr.file)
+	must(tr.t, err)
+	return parse(tr.t, b[:bytes.LastIndexByte(b, '\n')+1])
+}
+
 func (tr *tracer) kill() {
 	if tr.cmd.ProcessState == nil {
 		_ = tr.cmd.Process.Kill() // it may have ended by itself

@@ -149,7 +149,7 @@ static __always_inline int abort_begins(u64 *ctx)
 	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed)
 		return 0;
 	if (c->tx_state == TX_SEALING || others_wait(c))
-		emit_failure(&c->tx, failed_seq(c), err, FUNC_ERR_ABORT, 0);
+		emit_failure(&c->tx, failed_seq(c), err, FUNC_ERR_ABORT);
 	return 0;
 }
 

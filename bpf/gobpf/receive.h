@@ -168,7 +168,7 @@ static __always_inline int open_ends(u64 *ctx)
 		c->rx_state &= ~RX_STATE;
 		c->rx_failed = 1;
 		e->type = outer_type((void *)c->priv_rx);
-		emit_failure(e, e->rec.seq, ret, FUNC_RX_ONE_RECORD, 0);
+		emit_failure(e, e->rec.seq, ret, FUNC_RX_ONE_RECORD);
 		return 0;
 	}
 	skb = GIVEN(darg, skb);

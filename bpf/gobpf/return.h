@@ -55,7 +55,7 @@ static __always_inline int recvmsg_returns(u64 *ctx)
 	if (ret == -EKEYEXPIRED) {
 		c = conn_lookup(ctx[0]);
 		if (c)
-			emit_failure(&c->rx, read_seq(c->seq_rx), ret, FUNC_RECVMSG, 0);
+			emit_failure(&c->rx, read_seq(c->seq_rx), ret, FUNC_RECVMSG);
 	}
 	return call_returns(ctx[0], OP_RECV);
 }

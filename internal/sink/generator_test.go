@@ -140,8 +140,8 @@ func (g *generator) socket() *event.Socket {
 	if g.byte()%4 == 0 {
 		s.Hint = &event.Hint{ID: g.string(), Text: g.string()}
 	}
-	if s.Ended = event.Ending(g.byte() % 5); s.Ended != 0 {
-		s.CloseNotify = [2]bool{g.byte()%2 == 0, g.byte()%2 == 0}
+	if s.Ended = event.Ending(g.byte() % 6); s.Ended != 0 {
+		s.CloseNotify = [2]event.Answer{event.Answer(g.byte() % 3), event.Answer(g.byte() % 3)}
 	}
 	return s
 }

@@ -91,6 +91,26 @@ func (e *encoder) record(dst []byte, r *event.Record) []byte {
 	return dst
 }
 
+// appendAnswers leaves out what is not known.
+func appendAnswers(dst []byte, key string, answers [2]event.Answer) []byte {
+	dst = append(dst, ',', '"')
+	dst = append(dst, key...)
+	dst = append(dst, `":{`...)
+	sep := ""
+	for d, a := range answers {
+		if a == event.NotKnown {
+			continue
+		}
+		dst = append(dst, sep...)
+		dst = append(dst, '"')
+		dst = append(dst, event.Dir(d).String()...)
+		dst = append(dst, '"', ':')
+		dst = strconv.AppendBool(dst, a == event.Yes)
+		sep = ","
+	}
+	return append(dst, '}')
+}
+
 // appendHeld writes what a connection holds back, where it is something.
 func appendHeld(dst []byte, h *event.Held) []byte {
 	dst = append(dst, `,"held":{`...)
@@ -147,10 +167,7 @@ func (e *encoder) socket(dst []byte, s *event.Socket) []byte {
 	dst = append(dst, '}')
 	if s.Ended != 0 {
 		dst = appendName(dst, "ended", s.Ended.String())
-		dst = append(dst, `,"close_notify":{"tx":`...)
-		dst = strconv.AppendBool(dst, s.CloseNotify[event.TX])
-		dst = appendBool(dst, "rx", s.CloseNotify[event.RX])
-		dst = append(dst, '}')
+		dst = appendAnswers(dst, "close_notify", s.CloseNotify)
 	}
 	if s.Truncated > 0 {
 		dst = appendUint(dst, "truncated_bytes", s.Truncated)
@@ -209,7 +226,9 @@ func (e *encoder) error(dst []byte, ev *event.Error) []byte {
 	dst = appendName(dst, "errno", flow.Errno(ev.Errno))
 	dst = appendUint(dst, "errno_id", uint64(ev.Errno))
 	dst = appendString(dst, "func", ev.Func)
-	dst = appendName(dst, "dir", ev.Dir.String())
+	if ev.OfOne() {
+		dst = appendName(dst, "dir", ev.Dir.String())
+	}
 	dst = appendUint(dst, "seq", ev.Seq)
 	if ev.Type == 0 {
 		dst = appendName(dst, "content_type", "")

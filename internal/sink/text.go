@@ -138,7 +138,7 @@ func (p *printer) record(r *event.Record) {
 }
 
 func (p *printer) shortRecord(r *event.Record) {
-	p.lead(r.Mono, &r.Proc, r.Dir)
+	p.lead(r.Mono, &r.Proc, r.Dir.String())
 	p.left(typeName(r.Type), wType)
 	p.right(r.Seq, wSeq)
 	p.right(uint64(r.Len), wLen)
@@ -176,11 +176,12 @@ func (p *printer) unsent(r *event.Record) {
 }
 
 // lead writes what all lines but the summary begin with.
-func (p *printer) lead(mono uint64, proc *event.Process, d event.Dir) {
+// lead writes how a line begins; dir is empty where it is about both directions.
+func (p *printer) lead(mono uint64, proc *event.Process, dir string) {
 	p.clockTo(mono, 3)
 	p.comm(proc, p.wComm)
 	p.right(uint64(proc.PID), wPID)
-	p.left(d.String(), wDir)
+	p.left(dir, wDir)
 }
 
 func (p *printer) clockTo(mono uint64, digits int) {

@@ -12,14 +12,11 @@ import (
 )
 
 func (p *printer) socket(s *event.Socket) {
-	p.clockTo(s.Mono, 3)
-	p.comm(&s.Proc, p.wComm)
-	p.right(uint64(s.Proc.PID), wPID)
+	dir := ""
 	if s.State.OfOne() {
-		p.left(s.Dir.String(), wDir)
-	} else {
-		p.left("", wDir)
+		dir = s.Dir.String()
 	}
+	p.lead(s.Mono, &s.Proc, dir)
 	if s.State != event.SocketAwaitsKey {
 		p.str(s.State.String())
 	}
@@ -83,10 +80,12 @@ func (p *printer) ending(s *event.Socket) {
 		p.str(", by the peer")
 	case event.EndedReset:
 		p.str(", reset by the peer")
+	case event.EndedTimeout:
+		p.str(", the peer did not answer")
 	case event.EndedError:
 		p.str(", after an error")
 	}
-	if s.Ended == event.EndedFIN && !s.CloseNotify[event.RX] {
+	if s.Ended == event.EndedFIN && s.CloseNotify[event.RX] == event.No {
 		p.str(" without close_notify")
 	}
 	if s.Truncated > 0 {
@@ -150,7 +149,11 @@ func (p *printer) conn(c *event.Conn) {
 }
 
 func (p *printer) error(e *event.Error) {
-	p.lead(e.Mono, &e.Proc, e.Dir)
+	dir := ""
+	if e.OfOne() {
+		dir = e.Dir.String()
+	}
+	p.lead(e.Mono, &e.Proc, dir)
 	p.str("ERROR ")
 	p.str(flow.Errno(e.Errno))
 	p.str(" ")

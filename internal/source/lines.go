@@ -112,22 +112,33 @@ type socketLine struct {
 		TX count `json:"tx"`
 		RX count `json:"rx"`
 	} `json:"totals"`
-	Blocked     uint64                `json:"blocked"`
-	Ended       string                `json:"ended"`
-	CloseNotify struct{ TX, RX bool } `json:"close_notify"`
-	Truncated   uint64                `json:"truncated_bytes"`
-	Awaited     *uint64               `json:"awaited_ns"`
-	Held        *held                 `json:"held"`
-	Hint        *event.Hint           `json:"hint"`
-	UnsentBytes uint64                `json:"unsent_bytes"`
-	Hidden      pair                  `json:"hidden"`
-	Sampled     pair                  `json:"sampled"`
-	Unweighted  pair                  `json:"unweighted"`
+	Blocked     uint64                 `json:"blocked"`
+	Ended       string                 `json:"ended"`
+	CloseNotify struct{ TX, RX *bool } `json:"close_notify"`
+	Truncated   uint64                 `json:"truncated_bytes"`
+	Awaited     *uint64                `json:"awaited_ns"`
+	Held        *held                  `json:"held"`
+	Hint        *event.Hint            `json:"hint"`
+	UnsentBytes uint64                 `json:"unsent_bytes"`
+	Hidden      pair                   `json:"hidden"`
+	Sampled     pair                   `json:"sampled"`
+	Unweighted  pair                   `json:"unweighted"`
 }
 
 type count struct {
 	Records uint64 `json:"records"`
 	Bytes   uint64 `json:"bytes"`
+}
+
+// answer is not known where it is absent.
+func answer(b *bool) event.Answer {
+	switch {
+	case b == nil:
+		return event.NotKnown
+	case *b:
+		return event.Yes
+	}
+	return event.No
 }
 
 type held struct {
@@ -158,7 +169,7 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 		State: states[l.State], Mono: mono, Proc: l.process.event(), TX: l.TX.tls(), RX: l.RX.tls(),
 		NextTX: l.TX.Next, NextRX: l.RX.Next, GenTX: l.TX.Gen, GenRX: l.RX.Gen, Hidden: l.Hidden.array(),
 		Skipped: l.Unweighted.array(), Blocked: l.Blocked, UnsentBytes: l.UnsentBytes,
-		Ended: endings[l.Ended], CloseNotify: [2]bool{l.CloseNotify.TX, l.CloseNotify.RX}, Truncated: l.Truncated, Held: l.Held.event(), Hint: l.Hint, Drivers: [2]event.Driver{l.TX.driver(), l.RX.driver()},
+		Ended: endings[l.Ended], CloseNotify: [2]event.Answer{answer(l.CloseNotify.TX), answer(l.CloseNotify.RX)}, Truncated: l.Truncated, Held: l.Held.event(), Hint: l.Hint, Drivers: [2]event.Driver{l.TX.driver(), l.RX.driver()},
 		Totals: event.Totals{Records: [2]uint64{tx.Records, rx.Records}, Bytes: [2]uint64{tx.Bytes, rx.Bytes},
 			Sampled: l.Sampled.array()},
 	}
@@ -199,7 +210,11 @@ func failure(text []byte, mono uint64) (event.Event, error) {
 		Mono: mono, Proc: l.process.event(), TLS: l.TLS.tls(), Errno: l.Errno, Func: l.Func, Seq: l.Seq, Type: contentTypes[l.Type],
 		Owner: l.Owner, Hint: l.Hint, Option: options[l.Option], More: uint32(min(max(l.Count, 1)-1, math.MaxUint32)),
 	}
-	return known(out, errors.Join(l.Sock.set(&out.Conn), setDir(&out.Dir, l.Dir), l.process.check(), checkWord("func", l.Func)))
+	err := errors.Join(l.Sock.set(&out.Conn), l.process.check(), checkWord("func", l.Func))
+	if out.OfOne() {
+		err = errors.Join(err, setDir(&out.Dir, l.Dir))
+	}
+	return known(out, err)
 }
 
 type lostLine struct {

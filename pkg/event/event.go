@@ -222,6 +222,16 @@ type Control struct {
 	Continued, GoesOn bool
 }
 
+// Answer is yes or no, or that it is not known.
+type Answer uint8
+
+// The answers.
+const (
+	NotKnown Answer = iota
+	No
+	Yes
+)
+
 // Driver is an implementation of a cipher in the kernel.
 type Driver struct {
 	// Name is what the kernel calls it (generic-gcm-aesni, gcm-aes-caam), as
@@ -310,17 +320,16 @@ type Socket struct {
 	// Skipped counts those left out by sampling that no record stands for: they
 	// came after the last one that was picked.
 	Skipped [2]uint64
-	// Blocked counts the send calls that were refused since there was no room
-	// (EAGAIN).
+	// Blocked counts how often a send call found no room and was not to wait: it was
+	// refused (EAGAIN), or sent less.
 	Blocked uint64
 	// UnsentBytes are those that a program had sent, and that were in an open record
 	// when the connection closed: of MSG_MORE, or of a splice that promised more.
 	UnsentBytes uint64
 	// Ended says how the connection had ended when it was closed. CloseNotify says in
-	// which directions the alert went that nothing follows; where nothing looks at
-	// records sent (loader.Config.WithoutStages) TX stays false.
+	// which directions the alert went that nothing follows.
 	Ended       Ending
-	CloseNotify [2]bool
+	CloseNotify [2]Answer
 	// Truncated are bytes of a record received of which the rest never came.
 	Truncated uint64
 	// AwaitsKey: what can be received waits for a new key, or did so until this
@@ -388,6 +397,16 @@ type Error struct {
 	// Hint is what follows from it, nil where nothing does. The tracer leaves it to
 	// whoever sees all events.
 	Hint *Hint
+}
+
+// OfOne says whether e is about one direction: not where TLS itself, or an option of
+// neither, was refused.
+func (e *Error) OfOne() bool {
+	switch e.Option {
+	case 0, OptionTX, OptionRX, OptionTXZeroCopy, OptionExpectNoPad:
+		return true
+	}
+	return false
 }
 
 // Hint is a conclusion: ID is its name in docs/hints.md, Text says it.

@@ -132,16 +132,17 @@ func (t ContentType) String() string {
 // Ending says how a connection had ended before this side closed it.
 type Ending uint8
 
-// The endings: not yet, or by a FIN, by a RST, or by an error such as a timeout.
+// The endings: not yet, or by a FIN, by a RST, by a timeout, or by another error.
 const (
 	EndedLocal Ending = iota + 1
 	EndedFIN
 	EndedReset
 	EndedError
+	EndedTimeout
 )
 
 // String returns the ending in one word, empty where it is not known.
-func (e Ending) String() string { return pick(e, "", "local", "fin", "reset", "error") }
+func (e Ending) String() string { return pick(e, "", "local", "fin", "reset", "error", "timeout") }
 
 // Option is an option of a socket, of setsockopt(2).
 type Option uint8

@@ -34,8 +34,9 @@ type backend interface {
 	// followed before TCP took them.
 	conns(visit func(*wire.Conn) error) error
 	setAside(visit func(*wire.Event) error) error
-	// refused visits the refusals that were only counted, in the last event of their kind.
-	refused(visit func(*wire.Event) error) error
+	// tellFailures lets the programs tell of failures that they have only counted, but
+	// of those told after a time.
+	tellFailures(until uint64) error
 	// held is what a connection holds back now; nil where that is nothing, or not known.
 	held(conn uint64) (*event.Held, error)
 	// driver is what the programs have noted of an implementation of a cipher.

@@ -329,17 +329,17 @@ func (b *ebpfBackend) setAside(visit func(*wire.Event) error) error {
 	return b.each("pending", func(value []byte) error { return wire.VisitEvent(value, visit) })
 }
 
-func (b *ebpfBackend) refused(visit func(*wire.Event) error) error {
-	return b.each("refusals", func(value []byte) error {
-		return wire.VisitEvent(value, func(w *wire.Event) error {
-			f := w.AboutFailure()
-			if f.More == 0 {
-				return nil
-			}
-			f.More-- // an event is of one
-			return visit(w)
-		})
-	})
+// tellFailures runs a program only where something was counted.
+func (b *ebpfBackend) tellFailures(until uint64) error {
+	prog := b.coll.Programs[failuresProgram]
+	var folded uint32
+	if prog == nil || b.coll.Variables["folded"].Get(&folded) != nil || folded == 0 {
+		return nil
+	}
+	if _, err := prog.Run(&ebpf.RunOptions{Context: &until}); err != nil {
+		return fmt.Errorf("tell of calls that have failed: %w", err)
+	}
+	return nil
 }
 
 func (b *ebpfBackend) conns(visit func(*wire.Conn) error) error {

@@ -30,21 +30,12 @@ func (t *Tracer) unfinished(handle func(event.Event) error) error {
 		if err := t.addUnfinished(last, handle); err != nil {
 			return err
 		}
-		for _, e := range conn.Counted(Monotonic()) {
-			if err := handle(e); err != nil {
-				return err
-			}
-		}
 		return nil
 	})
 	for _, last := range waiting { // of connections whose end no hook saw
 		err = errors.Join(err, t.addUnfinished(last, handle))
 	}
-	return errors.Join(err, t.refused(func(w *wire.Event) error {
-		e := w.Failure()
-		e.Mono = Monotonic()
-		return handle(e)
-	}))
+	return err
 }
 
 // pending are the sealed records that others have followed, by connection.

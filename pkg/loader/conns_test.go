@@ -19,8 +19,6 @@ type atTheEnd struct {
 
 func (b *atTheEnd) conns(visit func(*wire.Conn) error) error { return visit(b.conn) }
 
-func (b *atTheEnd) refused(func(*wire.Event) error) error { return nil }
-
 func (b *atTheEnd) setAside(visit func(*wire.Event) error) error {
 	for _, w := range b.aside {
 		if err := visit(w); err != nil {

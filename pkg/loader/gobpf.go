@@ -123,7 +123,7 @@ func (b *gobpfBackend) name() string { return BackendGobpf }
 
 func (b *gobpfBackend) inventory() error { return nil }
 
-func (b *gobpfBackend) refused(func(*wire.Event) error) error { return nil }
+func (b *gobpfBackend) tellFailures(uint64) error { return nil }
 
 func (b *gobpfBackend) driver(uint8) event.Driver { return event.Driver{} }
 

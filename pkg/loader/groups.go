@@ -56,6 +56,8 @@ func groupOf(program string) string {
 		return groupOpen
 	case heldProgram:
 		return groupHeld
+	case failuresProgram:
+		return groupCalls
 	}
 	i := slices.IndexFunc(hooks, func(h hook) bool { return h.program == program })
 	if i < 0 {

@@ -75,6 +75,9 @@ var hooks = []hook{
 // inventoryProgram is the iterator that finds the sockets that are open.
 const inventoryProgram = "inventory"
 
+// failuresProgram tells of failures that were only counted.
+const failuresProgram = "tell_failures"
+
 // heldProgram is the one that says what a connection holds back.
 const heldProgram = "ask_held"
 

@@ -10,6 +10,7 @@ package loader
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,7 @@ type Tracer struct {
 	stream   atomic.Uint64
 	streamed uint64 // what stream was when the loop last looked
 	snaplen  int
+	unfolded uint64 // when the programs were last asked for failures that they have only counted
 	begin    time.Time
 	end      time.Time
 }
@@ -209,6 +211,12 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 		if err := t.endStream(handle); err != nil {
 			return err
 		}
+		if now := Monotonic(); now-t.unfolded >= uint64(time.Second) {
+			t.unfolded = now
+			if err := t.tellFailures(now - uint64(time.Second)); err != nil {
+				return err
+			}
+		}
 		if share, ok := t.meter.Step(time.Now()); ok {
 			if err := t.judge(share); err != nil {
 				return err
@@ -257,6 +265,9 @@ var endOfTime = time.Unix(1<<40, 0)
 
 // drain takes what the programs reported before they were detached.
 func (t *Tracer) drain(handle func(event.Event) error) error {
+	if err := t.tellFailures(math.MaxUint64); err != nil {
+		return err
+	}
 	t.setDeadline(time.Now().Add(-time.Second))
 	if err := t.readAll(context.Background(), endOfTime, handle); err != nil {
 		return err

@@ -187,12 +187,20 @@ type KtlsFailure struct {
 }
 
 type KtlsFold struct {
-	_    structs.HostLayout
-	Told uint64
-	More uint32
-	Err  uint16
-	Func uint8
-	Pad  uint8
+	_      structs.HostLayout
+	Told   uint64
+	Seq    uint64
+	Cgroup uint64
+	Comm   [2]uint64
+	Pid    uint32
+	Tid    uint32
+	Uid    uint32
+	More   uint32
+	Err    uint16
+	Func   uint8
+	Type   uint8
+	Flags  uint8
+	Pad    [3]uint8
 }
 
 type KtlsHeld struct {
@@ -329,6 +337,7 @@ const (
 	KtlsProgSetSwOffload     = "set_sw_offload"
 	KtlsProgSetUlp           = "set_ulp"
 	KtlsProgSpliceReadExit   = "splice_read_exit"
+	KtlsProgTellFailures     = "tell_failures"
 	KtlsProgVerdictEnter     = "verdict_enter"
 	KtlsProgVerdictEnterTwin = "verdict_enter_twin"
 	KtlsProgWaitExit         = "wait_exit"
@@ -336,6 +345,7 @@ const (
 	KtlsVarDataRoom          = "data_room"
 	KtlsVarDoneIsReq         = "done_is_req"
 	KtlsVarFillShift         = "fill_shift"
+	KtlsVarFolded            = "folded"
 	KtlsVarHaveCast          = "have_cast"
 	KtlsVarHot               = "hot"
 	KtlsVarHotFull           = "hot_full"
@@ -455,6 +465,7 @@ type KtlsProgramSpecs struct {
 	SetSwOffload     *ebpf.ProgramSpec `ebpf:"set_sw_offload"`
 	SetUlp           *ebpf.ProgramSpec `ebpf:"set_ulp"`
 	SpliceReadExit   *ebpf.ProgramSpec `ebpf:"splice_read_exit"`
+	TellFailures     *ebpf.ProgramSpec `ebpf:"tell_failures"`
 	VerdictEnter     *ebpf.ProgramSpec `ebpf:"verdict_enter"`
 	VerdictEnterTwin *ebpf.ProgramSpec `ebpf:"verdict_enter_twin"`
 	WaitExit         *ebpf.ProgramSpec `ebpf:"wait_exit"`
@@ -493,6 +504,7 @@ type KtlsVariableSpecs struct {
 	DataRoom        *ebpf.VariableSpec `ebpf:"data_room"`
 	DoneIsReq       *ebpf.VariableSpec `ebpf:"done_is_req"`
 	FillShift       *ebpf.VariableSpec `ebpf:"fill_shift"`
+	Folded          *ebpf.VariableSpec `ebpf:"folded"`
 	HaveCast        *ebpf.VariableSpec `ebpf:"have_cast"`
 	Hot             *ebpf.VariableSpec `ebpf:"hot"`
 	HotFull         *ebpf.VariableSpec `ebpf:"hot_full"`
@@ -611,6 +623,7 @@ type KtlsVariables struct {
 	DataRoom        *ebpf.Variable `ebpf:"data_room"`
 	DoneIsReq       *ebpf.Variable `ebpf:"done_is_req"`
 	FillShift       *ebpf.Variable `ebpf:"fill_shift"`
+	Folded          *ebpf.Variable `ebpf:"folded"`
 	HaveCast        *ebpf.Variable `ebpf:"have_cast"`
 	Hot             *ebpf.Variable `ebpf:"hot"`
 	HotFull         *ebpf.Variable `ebpf:"hot_full"`
@@ -692,6 +705,7 @@ type KtlsPrograms struct {
 	SetSwOffload     *ebpf.Program `ebpf:"set_sw_offload"`
 	SetUlp           *ebpf.Program `ebpf:"set_ulp"`
 	SpliceReadExit   *ebpf.Program `ebpf:"splice_read_exit"`
+	TellFailures     *ebpf.Program `ebpf:"tell_failures"`
 	VerdictEnter     *ebpf.Program `ebpf:"verdict_enter"`
 	VerdictEnterTwin *ebpf.Program `ebpf:"verdict_enter_twin"`
 	WaitExit         *ebpf.Program `ebpf:"wait_exit"`
@@ -731,6 +745,7 @@ func (p *KtlsPrograms) Close() error {
 		p.SetSwOffload,
 		p.SetUlp,
 		p.SpliceReadExit,
+		p.TellFailures,
 		p.VerdictEnter,
 		p.VerdictEnterTwin,
 		p.WaitExit,

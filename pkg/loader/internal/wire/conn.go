@@ -17,7 +17,6 @@ type Conn struct {
 	state   uint32    // of RX
 	keyed   [2]bool   // this direction has had a key
 	skipped [2]uint32 // left out by sampling, and no record stands for it
-	fails   [4]object.KtlsFold
 }
 
 // Values of enum tx_state and rx_state.
@@ -31,7 +30,7 @@ const (
 // ConnOf is what a connection of bpf/ktls_conn.h says.
 func ConnOf(k *object.KtlsConn) *Conn {
 	return &Conn{TX: Event(k.Tx), RX: Event(k.Rx), sealing: k.TxState == txSealing, state: k.RxState & rxStates,
-		keyed: [2]bool{k.Tx.Mode != 0, k.Rx.Mode&^modeNoPad != 0}, skipped: [2]uint32{k.Sampled[0].Skipped, k.Sampled[1].Skipped}, fails: k.Fails}
+		keyed: [2]bool{k.Tx.Mode != 0, k.Rx.Mode&^modeNoPad != 0}, skipped: [2]uint32{k.Sampled[0].Skipped, k.Sampled[1].Skipped}}
 }
 
 // ConnOfKprobe is what a connection of bpf/gobpf/state.h says.
@@ -50,26 +49,6 @@ func Read[T object.KtlsConn | object.KprobeConn](b []byte) (*T, error) {
 	}
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(v)), size), b)
 	return v, nil
-}
-
-// Counted are failures that were counted and not told.
-func (c *Conn) Counted(mono uint64) (all []*event.Error) {
-	for _, f := range c.fails {
-		if f.More == 0 {
-			continue
-		}
-		like := &c.RX
-		if f.Func == funcSendmsg || f.Func == funcWaitMemory {
-			like = &c.TX
-		}
-		e := &event.Error{
-			Conn: like.conn(), TLS: like.tls(like.Mode), Proc: like.process(), Mono: mono, Dir: event.Dir(like.Dir), Gen: like.Gen,
-			Errno: uint32(f.Err), Func: funcs[min(int(f.Func), len(funcs)-1)], Owner: true, More: f.More - 1,
-			Type: event.ContentType(like.Type), Seq: like.Rec.Seq,
-		}
-		all = append(all, e)
-	}
-	return all
 }
 
 // Sealed says that TX has got its seal, but not TCP's word.
