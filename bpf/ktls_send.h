@@ -48,14 +48,23 @@ static __always_inline bool has_open_record(const struct conn *c)
 	return rec && rec_len(rec);
 }
 
-/* Whether a send call goes on with a record that one before it has left open; broken stays broken. */
-static __always_inline bool goes_on_with(struct conn *c, u64 sk, u8 *sends)
+/* A send call that goes on with an open record, leaves one, or will fail: when its record began. odd as in send_begin. */
+static __always_inline u64 begin_oddly(struct conn *c, u64 sk, u32 odd)
 {
-	if (c->sends & SENDS_BROKEN) {
-		*sends = SENDS_BROKEN;
+	u8 sends = c->sends & SENDS_BROKEN; /* which it stays */
+	u64 begun;
+
+	if (sends)
 		send_on_broken(c, sk);
+	begun = c->sends & SENDS_MORE && has_open_record(c) ? c->open_ts : bpf_ktime_get_ns();
+	if (odd & MSG_MORE) {
+		c->open_ts = begun;
+		sends |= SENDS_MORE;
 	}
-	return c->sends & SENDS_MORE && has_open_record(c);
+	if (odd & MSG_REFUSED)
+		call_fails(c, DIR_TX, EOPNOTSUPP, FUNC_SENDMSG);
+	c->sends = sends;
+	return begun;
 }
 
 static __always_inline struct sending *sending_of(u32 tid)
@@ -80,8 +89,6 @@ static __always_inline int send_begin(u64 sk, u32 odd, bool typed)
 {
 	struct conn *c = stages ? conn_of(sk) : conn_of_record(sk, DIR_TX);
 	struct sending *call;
-	u8 sends = 0;
-	u64 begun;
 	u32 tid;
 
 	if (!c)
@@ -90,17 +97,9 @@ static __always_inline int send_begin(u64 sk, u32 odd, bool typed)
 		c->typed = 1;
 	tid = bpf_get_current_task_btf()->pid;
 	call = sending_of(tid);
-	begun = c->sends && goes_on_with(c, sk, &sends) ? c->open_ts : bpf_ktime_get_ns();
 	call->tid = tid;
 	call->conn = c->tx.conn;
-	call->begun = begun;
-	if (odd & MSG_MORE) {
-		c->open_ts = begun;
-		sends |= SENDS_MORE;
-	}
-	if (odd & MSG_REFUSED)
-		call_fails(c, DIR_TX, EOPNOTSUPP, FUNC_SENDMSG);
-	c->sends = sends;
+	call->begun = c->sends | odd ? begin_oddly(c, sk, odd) : bpf_ktime_get_ns();
 	return 0;
 }
 
