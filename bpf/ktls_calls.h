@@ -46,6 +46,34 @@ static __always_inline void note_last(struct fold *f, const struct event *e)
 	f->flags = e->flags;
 }
 
+/* A reader without room for a record's type may be about to make some: it is told when it has not for a second. */
+static __always_inline bool unfold_probe(struct conn *c, struct fold *f, struct event *e)
+{
+	if (f->err != e->failure.err || f->func != e->failure.func) {
+		f->told = e->failure.time;
+		f->err = e->failure.err;
+		f->func = e->failure.func;
+		f->more = 0;
+	}
+	note_last(f, e);
+	__sync_fetch_and_add(&f->more, 1);
+	c->probes = true;
+	folded = 1;
+	return false;
+}
+
+/* A call has read what lay there opened, the record that others could not read among it. */
+static __always_inline void read_after_all(struct conn *c)
+{
+	struct fold *f = fold_of(c, EIO, FUNC_RECVMSG);
+
+	c->probes = false;
+	if (f->err != EIO || f->func != FUNC_RECVMSG)
+		return;
+	__sync_fetch_and_add(&c->probed, __sync_lock_test_and_set(&f->more, 0));
+	f->err = 0;
+}
+
 /* Whether a failure is to be told; it stands for others that were only counted. */
 static __always_inline bool unfold(struct fold *f, struct event *e)
 {
@@ -72,6 +100,7 @@ static __always_inline bool unfold(struct fold *f, struct event *e)
 __noinline int call_fails(struct conn *c, u32 dir, u32 err, u32 func)
 {
 	struct event e;
+	struct fold *f;
 	u64 seq;
 
 	if (!c)
@@ -87,7 +116,8 @@ __noinline int call_fails(struct conn *c, u32 dir, u32 err, u32 func)
 	if (e.flags & FLAG_HIDDEN)
 		return 0;
 	set_failure(&e.failure, seq, -(int)err, func);
-	if (unfold(fold_of(c, err, func), &e))
+	f = fold_of(c, err, func);
+	if (err == EIO && func == FUNC_RECVMSG ? unfold_probe(c, f, &e) : unfold(f, &e))
 		emit(&e);
 	return 0;
 }

@@ -89,6 +89,8 @@ struct conn {
 	u32 cut;      /* see struct about_socket, as are those up to blocked */
 	u8 ended, reset, notified[2];
 	u32 blocked;  /* send calls that the kernel had no room for (EAGAIN) */
+	u32 probed;
+	bool probes;  /* reads have been refused for want of room for a record's type */
 	u32 open_bytes; /* of the record that was open when the connection closed */
 	u64 awaited;  /* see struct about_socket */
 	u64 unread_at, unread_bytes; /* of the walk along its rx_list */

@@ -91,7 +91,7 @@ struct about_socket {
 	u8 ended;       /* how: enum ending */
 	u8 notified[2]; /* enum notified: whether close_notify has been sent, received */
 	u8 driver[2];   /* 1 + the place in "drivers" of what seals and opens, 0: not known */
-	u8 pad[4];
+	u32 probed;     /* reads refused for want of room for a record's type, which the program then has read */
 };
 
 /* KIND_HELD: what a connection holds back, told before it is found, and what user space asks for. */

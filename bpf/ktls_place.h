@@ -100,7 +100,7 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, u3
 	c->notified[DIR_RX] = c->rx.rec.start ? NOTIFIED_NOT_KNOWN : NOTIFIED_NO;
 	begin_messages(c, DIR_TX, c->tx.rec.start);
 	begin_messages(c, DIR_RX, c->rx.rec.start);
-	c->reset = c->blocked = 0; /* a hook of the connection here before may have come late */
+	c->reset = c->blocked = c->probed = 0; /* a hook of the connection here before may have come late */
 	c->awaited = awaits_key(c); /* 1: since before the trace */
 	c->sends = open_bytes(c) ? SENDS_MORE : 0; /* at an unknown time */
 	c->unwanted = !conn_wanted(&c->tx);

@@ -75,7 +75,7 @@ static __noinline bool return_stays(struct conn *c, u64 now, u8 op, u8 *matched,
  * the processor anywhere. Only who changes the state tells of the record, and its
  * place in the ring is taken before: what is opened afterwards comes behind it.
  */
-static __always_inline int call_returns(u64 sk, u8 op)
+static __always_inline int call_returns(u64 sk, u8 op, int ret)
 {
 	struct conn *c = conn_lookup(sk);
 	struct slot *place;
@@ -90,6 +90,8 @@ static __always_inline int call_returns(u64 sk, u8 op)
 	if (c->rx_call != bpf_get_current_pid_tgid()) {
 		if (aggregate && c->rx_call) /* another reader has opened the last record */
 			forget_late();
+		if (c->probes && ret > 0)
+			read_after_all(c);
 		return 0;
 	}
 	if ((was & RX_STATE) != RX_OPENED) {
@@ -97,6 +99,8 @@ static __always_inline int call_returns(u64 sk, u8 op)
 			c->rx_late = 0;
 			forget_late();
 		}
+		if (c->probes && ret > 0)
+			read_after_all(c);
 		return 0;
 	}
 	/*
@@ -147,7 +151,7 @@ static __always_inline int recvmsg_returns(u64 *ctx)
 
 	if (ret < 0)
 		read_fails(ctx[0], ret, FUNC_RECVMSG);
-	return call_returns(ctx[0], OP_RECV);
+	return call_returns(ctx[0], OP_RECV, ret);
 }
 
 static __always_inline int splice_read_returns(u64 *ctx)
@@ -158,12 +162,12 @@ static __always_inline int splice_read_returns(u64 *ctx)
 
 	if (ret < 0)
 		read_fails(sk, ret, FUNC_SPLICE_READ);
-	return call_returns(sk, OP_SPLICE_READ);
+	return call_returns(sk, OP_SPLICE_READ, ret);
 }
 
 static __always_inline int read_sock_returns(u64 *ctx)
 {
-	return call_returns(ctx[0], OP_READ_SOCK);
+	return call_returns(ctx[0], OP_READ_SOCK, 0);
 }
 
 #endif

@@ -87,6 +87,7 @@ static __always_inline void set_socket(const struct conn *c, struct about_socket
 	s->mode[DIR_RX] = mode_of(c, DIR_RX) ? c->rx.mode : 0;
 	s->skipped[DIR_TX] = c->sampled[DIR_TX].skipped;
 	s->skipped[DIR_RX] = c->sampled[DIR_RX].skipped;
+	s->probed = c->probed;
 	s->blocked = c->blocked;
 	s->open = c->open_bytes;
 	s->cut = c->cut;

@@ -32,6 +32,7 @@ type line struct {
 	Hint      struct{ ID string } `json:"hint"`
 	Option    string              `json:"option"`
 	Awaited   *uint64             `json:"awaited_ns"`
+	Probed    uint64              `json:"probed"`
 	Ended     string              `json:"ended"`
 	// CloseNotify has what is known.
 	CloseNotify map[string]bool `json:"close_notify"`

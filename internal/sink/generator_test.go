@@ -123,7 +123,7 @@ func (g *generator) socket() *event.Socket {
 	s := &event.Socket{
 		State: event.SocketState(g.byte()%5 + 1), Conn: g.conn(), Proc: g.proc(), Mono: g.uint(),
 		Dir: event.Dir(g.byte() % 2), TX: g.tls(), RX: g.tls(), NextTX: g.uint(), NextRX: g.uint(),
-		GenTX: uint32(g.uint()), GenRX: uint32(g.uint()), Blocked: g.uint(), UnsentBytes: g.uint(), Truncated: g.uint(), Totals: g.totals(), Hidden: [2]uint64{g.uint(), g.uint()}, Skipped: [2]uint64{g.uint(), g.uint()},
+		GenTX: uint32(g.uint()), GenRX: uint32(g.uint()), Blocked: g.uint(), Probed: g.uint(), UnsentBytes: g.uint(), Truncated: g.uint(), Totals: g.totals(), Hidden: [2]uint64{g.uint(), g.uint()}, Skipped: [2]uint64{g.uint(), g.uint()},
 	}
 	if s.AwaitsKey = g.byte()%2 == 0; s.AwaitsKey {
 		s.Awaited = g.uint()

@@ -179,6 +179,9 @@ func (e *encoder) socket(dst []byte, s *event.Socket) []byte {
 	if s.Held != nil {
 		dst = appendHeld(dst, s.Held)
 	}
+	if s.Probed > 0 {
+		dst = appendUint(dst, "probed", s.Probed)
+	}
 	if s.Blocked > 0 {
 		dst = appendUint(dst, "blocked", s.Blocked)
 	}

@@ -113,6 +113,7 @@ type socketLine struct {
 		RX count `json:"rx"`
 	} `json:"totals"`
 	Blocked     uint64                 `json:"blocked"`
+	Probed      uint64                 `json:"probed"`
 	Ended       string                 `json:"ended"`
 	CloseNotify struct{ TX, RX *bool } `json:"close_notify"`
 	Truncated   uint64                 `json:"truncated_bytes"`
@@ -168,7 +169,7 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 	out := &event.Socket{
 		State: states[l.State], Mono: mono, Proc: l.process.event(), TX: l.TX.tls(), RX: l.RX.tls(),
 		NextTX: l.TX.Next, NextRX: l.RX.Next, GenTX: l.TX.Gen, GenRX: l.RX.Gen, Hidden: l.Hidden.array(),
-		Skipped: l.Unweighted.array(), Blocked: l.Blocked, UnsentBytes: l.UnsentBytes,
+		Skipped: l.Unweighted.array(), Blocked: l.Blocked, Probed: l.Probed, UnsentBytes: l.UnsentBytes,
 		Ended: endings[l.Ended], CloseNotify: [2]event.Answer{answer(l.CloseNotify.TX), answer(l.CloseNotify.RX)}, Truncated: l.Truncated, Held: l.Held.event(), Hint: l.Hint, Drivers: [2]event.Driver{l.TX.driver(), l.RX.driver()},
 		Totals: event.Totals{Records: [2]uint64{tx.Records, rx.Records}, Bytes: [2]uint64{tx.Bytes, rx.Bytes},
 			Sampled: l.Sampled.array()},

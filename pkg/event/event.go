@@ -323,6 +323,9 @@ type Socket struct {
 	// Blocked counts how often a send call found no room and was not to wait: it was
 	// refused (EAGAIN), or sent less.
 	Blocked uint64
+	// Probed counts reads that were refused since they had no room for a record's type
+	// (EIO), of records that the program then has read; what it has not is an Error.
+	Probed uint64
 	// UnsentBytes are those that a program had sent, and that were in an open record
 	// when the connection closed: of MSG_MORE, or of a splice that promised more.
 	UnsentBytes uint64

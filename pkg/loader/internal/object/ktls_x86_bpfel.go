@@ -29,7 +29,7 @@ type KtlsAboutSocket struct {
 	Ended    uint8
 	Notified [2]uint8
 	Driver   [2]uint8
-	Pad      [4]uint8
+	Probed   uint32
 }
 
 type KtlsConn struct {
@@ -108,6 +108,9 @@ type KtlsConn struct {
 	Reset       uint8
 	Notified    [2]uint8
 	Blocked     uint32
+	Probed      uint32
+	Probes      bool
+	_           [3]byte
 	OpenBytes   uint32
 	Awaited     uint64
 	UnreadAt    uint64

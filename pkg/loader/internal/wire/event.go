@@ -255,7 +255,7 @@ func (w *Event) Socket() *event.Socket {
 		Dir: event.Dir(w.Dir), TX: w.tls(a.Mode[event.TX]), RX: w.tls(a.Mode[event.RX]),
 		NextTX: a.Next[event.TX], NextRX: a.Next[event.RX], Hidden: a.Hidden,
 		Ended: event.Ending(a.Ended), CloseNotify: [2]event.Answer{event.Answer(a.Notified[event.TX]), event.Answer(a.Notified[event.RX])}, Truncated: uint64(a.Cut),
-		Blocked: uint64(a.Blocked), UnsentBytes: uint64(a.Open),
+		Blocked: uint64(a.Blocked), Probed: uint64(a.Probed), UnsentBytes: uint64(a.Open),
 		Skipped: [2]uint64{uint64(a.Skipped[event.TX]), uint64(a.Skipped[event.RX])},
 		GenTX:   a.Gen[event.TX], GenRX: a.Gen[event.RX],
 	}
