@@ -34,10 +34,8 @@ static __always_inline void answered(u64 *ctx, u32 option, u32 key, u8 flags)
 /* tcp_set_ulp(sk, name) */
 static __always_inline int ulp_answered(u64 *ctx)
 {
-	u32 word = 0;
-
 	bpf_get_socket_cookie((void *)ctx[0]);
-	if (!bpf_probe_read_kernel(&word, sizeof(word), (void *)ctx[1]) && bpf_ntohl(word) == 0x746c7300) /* "tls" */
+	if (is_ulp_tls(ctx[1]))
 		answered(ctx, TCP_ULP, 0, 0);
 	return 0;
 }

@@ -124,22 +124,6 @@ struct {
 	__type(value, struct conn);
 } conns SEC(".maps");
 
-static __always_inline void set_addresses(struct event *e, const struct sock *sk)
-{
-	e->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-	e->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-	e->lport = BPF_CORE_READ(sk, __sk_common.skc_num);
-	e->rport = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	e->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if (e->family == AF_INET) {
-		bpf_core_read(e->laddr, 4, &sk->__sk_common.skc_rcv_saddr);
-		bpf_core_read(e->raddr, 4, &sk->__sk_common.skc_daddr);
-	} else {
-		bpf_core_read(e->laddr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
-		bpf_core_read(e->raddr, 16, &sk->__sk_common.skc_v6_daddr);
-	}
-}
-
 static __always_inline bool is_tls(const struct sock *sk)
 {
 	const struct inet_connection_sock *icsk = (void *)sk;

@@ -5,8 +5,6 @@
 
 #include "ktls_conn.h"
 
-#define HEADER 5 /* of a record */
-
 /* A FIN has come (tcp_fin), whatever the state is by now; a reset sets other flags. */
 static __always_inline bool has_fin(const struct sock *sk) { return BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1; }
 
@@ -35,7 +33,7 @@ static __always_inline u32 incomplete(const struct conn *c, const struct sock *s
 	if (bpf_core_field_exists(priv->strp.anchor) && BPF_CORE_READ_BITFIELD_PROBED(&priv->strp, copy_mode))
 		there += BPF_CORE_READ(priv, strp.anchor, len);
 	*whole = BPF_CORE_READ(priv, strp.stm.full_len);
-	return there < (*whole ? *whole : HEADER) ? there : 0;
+	return there < (*whole ? *whole : RECORD_HEADER) ? there : 0;
 }
 
 /* The peer has announced another key, and reads fail until the program has set it (from 6.14). */

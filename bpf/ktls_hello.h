@@ -6,14 +6,13 @@
 #include "ktls_sight.h"
 
 #define MSG_PEEK 2
-#define HEADER 5     /* of a record */
-#define LOOKS 32     /* so many calls of each direction are looked at: there may be others before TLS (STARTTLS) */
+#define LOOKS 32 /* so many calls of each direction are looked at: there may be others before TLS (STARTTLS) */
 #define MOST_HELLOS 2 /* with a HelloRetryRequest */
 
 /* How far a socket has been looked at. */
 struct looked {
 	u8 looks[2], hellos[2]; /* sent, received */
-	u8 header[HEADER];      /* of a handshake record that was received alone: libraries read it first */
+	u8 header[RECORD_HEADER]; /* of a handshake record that was received alone: libraries read it first */
 	u8 waits;               /* it is there, and its rest comes next */
 	u8 pad[2];
 };
@@ -77,14 +76,14 @@ static __always_inline bool is_hello(u8 type) { return type == 1 || type == 2; }
 static __always_inline void tell_hello(const struct sock *sk, const u8 *header, u64 from, u32 n, u8 flags)
 {
 	struct sight *s = sight_of(sk, SIGHT_HELLO);
-	u32 begin = header ? HEADER : 0;
+	u32 begin = header ? RECORD_HEADER : 0;
 
 	if (!s)
 		return;
 	if (header)
-		__builtin_memcpy(s->bytes, header, HEADER);
-	if (n > HELLO_BYTES - HEADER)
-		n = HELLO_BYTES - HEADER;
+		__builtin_memcpy(s->bytes, header, RECORD_HEADER);
+	if (n > HELLO_BYTES - RECORD_HEADER)
+		n = HELLO_BYTES - RECORD_HEADER;
 	asm volatile("" : "+r"(n)); /* the verifier is to see the bound, which the compiler knows */
 	n &= HELLO_BYTES - 1;
 	s->flags = flags;
@@ -100,7 +99,7 @@ static __always_inline void tell_hello(const struct sock *sk, const u8 *header, 
 static __always_inline int send_begins(u64 *ctx)
 {
 	u64 cookie = bpf_get_socket_cookie((void *)ctx[0]), len = 0, from;
-	u8 b[HEADER + 1] = {};
+	u8 b[RECORD_HEADER + 1] = {};
 	struct looked *l = looked_of(cookie);
 	u32 n = ctx[2];
 
@@ -110,7 +109,7 @@ static __always_inline int send_begins(u64 *ctx)
 	from = first_memory((void *)ctx[1], &len);
 	if (!from || len < sizeof(b) || n < sizeof(b) || bpf_probe_read_user(b, sizeof(b), (void *)from))
 		return 0;
-	if (!is_handshake(b) || !is_hello(b[HEADER]))
+	if (!is_handshake(b) || !is_hello(b[RECORD_HEADER]))
 		return 0;
 	l->hellos[0]++;
 	tell_hello((void *)ctx[0], 0, from, len < n ? len : n, SIGHT_SENT);
@@ -139,7 +138,7 @@ static __always_inline int receive_begins(u64 *ctx)
 static __always_inline void received(const struct sock *sk, struct looked *l, const struct receiving *r, u32 n)
 {
 	u32 there = r->len < n ? r->len : n;
-	u8 b[HEADER + 1] = {};
+	u8 b[RECORD_HEADER + 1] = {};
 	u64 at = r->to;
 
 	if (l->waits) {
@@ -150,12 +149,12 @@ static __always_inline void received(const struct sock *sk, struct looked *l, co
 		tell_hello(sk, l->header, at, there, 0);
 		return;
 	}
-	if (there < HEADER || bpf_probe_read_user(b, HEADER, (void *)at) || !is_handshake(b))
+	if (there < RECORD_HEADER || bpf_probe_read_user(b, RECORD_HEADER, (void *)at) || !is_handshake(b))
 		return;
-	if (n == HEADER) {
-		__builtin_memcpy(l->header, b, HEADER);
+	if (n == RECORD_HEADER) {
+		__builtin_memcpy(l->header, b, RECORD_HEADER);
 		l->waits = 1;
-	} else if (there > HEADER && !bpf_probe_read_user(&b[HEADER], 1, (void *)(at + HEADER)) && is_hello(b[HEADER])) {
+	} else if (there > RECORD_HEADER && !bpf_probe_read_user(&b[RECORD_HEADER], 1, (void *)(at + RECORD_HEADER)) && is_hello(b[RECORD_HEADER])) {
 		l->hellos[1]++;
 		tell_hello(sk, 0, at, there, 0);
 	}

@@ -122,6 +122,31 @@ static __always_inline u16 read_be16(u64 addr)
 	return bpf_ntohs(be);
 }
 
+/* Whose a struct event or a struct sight is: the socket's names and its two ends. */
+#define SET_ADDRESSES(e, sk) do { \
+	const struct sock *s_ = (sk); \
+	(e)->cookie = BPF_CORE_READ(s_, __sk_common.skc_cookie.counter); \
+	(e)->netns = BPF_CORE_READ(s_, __sk_common.skc_net.net, ns.inum); \
+	(e)->lport = BPF_CORE_READ(s_, __sk_common.skc_num); \
+	(e)->rport = bpf_ntohs(BPF_CORE_READ(s_, __sk_common.skc_dport)); \
+	(e)->family = BPF_CORE_READ(s_, __sk_common.skc_family); \
+	if ((e)->family == AF_INET) { \
+		bpf_core_read((e)->laddr, 4, &s_->__sk_common.skc_rcv_saddr); \
+		bpf_core_read((e)->raddr, 4, &s_->__sk_common.skc_daddr); \
+	} else { \
+		bpf_core_read((e)->laddr, 16, &s_->__sk_common.skc_v6_rcv_saddr); \
+		bpf_core_read((e)->raddr, 16, &s_->__sk_common.skc_v6_daddr); \
+	} \
+} while (0)
+
+/* The name that TCP_ULP was asked for (tcp_set_ulp) is "tls". */
+static __always_inline bool is_ulp_tls(u64 name)
+{
+	u32 word = 0;
+
+	return !bpf_probe_read_kernel(&word, sizeof(word), (void *)name) && bpf_ntohl(word) == 0x746c7300;
+}
+
 /* The type byte in front of the record that is being opened (tls_rx_msg_size). */
 static __always_inline u8 outer_type(const struct tls_sw_context_rx *priv)
 {

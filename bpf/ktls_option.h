@@ -53,7 +53,7 @@ static __noinline int refuse(u64 sk, u32 func, u32 option, u32 err, u32 asked)
 	e.kind = KIND_ERROR;
 	e.dir = option == TLS_RX || option == TLS_RX_EXPECT_NO_PAD ? DIR_RX : DIR_TX;
 	e.conn = c ? c->alive : 0;
-	set_addresses(&e, (void *)sk);
+	SET_ADDRESSES(&e, (void *)sk);
 	e.version = asked;
 	e.cipher = asked >> 16;
 	set_process(&e);
@@ -89,12 +89,10 @@ static __always_inline int option_asked(u64 *ctx)
  */
 static __always_inline int ulp_is_set(u64 *ctx)
 {
-	const char *name = (void *)ctx[1];
 	int ret = ctx[2];
-	u32 word = 0;
 
 	bpf_get_socket_cookie((void *)ctx[0]);
-	if (!ret || bpf_probe_read_kernel(&word, sizeof(word), name) || bpf_ntohl(word) != 0x746c7300) /* "tls" */
+	if (!ret || !is_ulp_tls(ctx[1]))
 		return 0;
 	if (ret == -EEXIST && is_tls((void *)ctx[0])) /* it has what was asked for: libraries ask for each direction */
 		return 0;

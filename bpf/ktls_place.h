@@ -89,7 +89,7 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, u3
 	c->ctx = (u64)ctx;
 	c->tx.layout = EVENT_VERSION;
 	c->tx.proto = PROTO_TLS;
-	set_addresses(&c->tx, (void *)sk);
+	SET_ADDRESSES(&c->tx, (void *)sk);
 	c->tx.conn = new_conn_id(c->claim ? hot_index(sk) + 1 : 0);
 	c->rx = c->tx;
 	c->rx.dir = DIR_RX;

@@ -27,7 +27,7 @@ static __always_inline bool hides(u64 sk, u32 dir)
 {
 	struct event e = {};
 
-	set_addresses(&e, (void *)sk);
+	SET_ADDRESSES(&e, (void *)sk);
 	e.dir = dir;
 	set_process(&e);
 	return e.flags & FLAG_HIDDEN;

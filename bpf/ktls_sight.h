@@ -49,18 +49,7 @@ static __always_inline struct sight *sight_of(const struct sock *sk, u8 kind)
 	s->pid = bpf_get_current_pid_tgid() >> 32;
 	s->uid = bpf_get_current_uid_gid();
 	set_comm((u64 *)s->comm, t);
-	s->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-	s->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-	s->lport = BPF_CORE_READ(sk, __sk_common.skc_num);
-	s->rport = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	s->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if (s->family == AF_INET) {
-		bpf_core_read(s->laddr, 4, &sk->__sk_common.skc_rcv_saddr);
-		bpf_core_read(s->raddr, 4, &sk->__sk_common.skc_daddr);
-	} else {
-		bpf_core_read(s->laddr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
-		bpf_core_read(s->raddr, 16, &sk->__sk_common.skc_v6_daddr);
-	}
+	SET_ADDRESSES(s, sk);
 	return s;
 }
 

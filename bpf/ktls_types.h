@@ -43,6 +43,7 @@ typedef __s32 s32;
 #define SOL_TLS 282
 #define SOCK_DONE 1 /* of enum sock_flags: a FIN has come */
 #define PAGE_SIZE 4096
+#define RECORD_HEADER 5 /* bytes: type, version, length */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
