@@ -191,6 +191,8 @@ func (w *Event) control() *event.Control {
 	switch t := event.ContentType(w.Type); {
 	case t == event.Alert && known:
 		return &event.Control{AlertLevel: w.Rec.Ctl[0], AlertDescription: w.Rec.Ctl[1]}
+	case t == event.Handshake && w.Rec.Len == 0 && !known: // no message is in it
+		return nil
 	case t == event.Handshake && !known:
 		return new(event.Control)
 	case t == event.Handshake:

@@ -361,10 +361,14 @@ func TestControl(t *testing.T) {
 		{"alert", event.Alert, FlagControl, &event.Control{AlertLevel: 2, AlertDescription: 20}},
 		{"handshake", event.Handshake, FlagControl, &event.Control{Handshakes: []uint8{2, 20}, Messages: 2, GoesOn: true}},
 		{"handshake whose messages are not known", event.Handshake, 0, &event.Control{}},
+		{"empty", event.Handshake, 0, nil},
 		{"alert that could not be read", event.Alert, 0, nil},
 		{"data", event.ApplicationData, 0, nil},
 	} {
-		w := Event{Type: uint8(c.typ), Flags: c.flags, Rec: Rec{Ctl: [8]uint8{2, 20}, Messages: 2, MessageBits: 2}}
+		w := Event{Type: uint8(c.typ), Flags: c.flags, Rec: Rec{Len: 40, Ctl: [8]uint8{2, 20}, Messages: 2, MessageBits: 2}}
+		if c.name == "empty" {
+			w.Rec.Len = 0
+		}
 		var r event.Record
 		w.Record(&r)
 		if got := r.Control; !reflect.DeepEqual(got, c.want) {
