@@ -266,7 +266,7 @@ func (tr trace) nothingToldBut(t *testing.T, known func(missing string) bool) {
 	}
 	// A record whose first hook was skipped for all its copies has no bytes, one whose
 	// hooks were all skipped is counted (LIMITATIONS).
-	forgive(unreadable, math.MaxInt, "verdict_enter", "open_enter")
+	forgive(unreadable, math.MaxInt, unreadableHooks...)
 	forgive(skipped, mostSkipped, "verdict_enter", "open_exit")
 	if len(lost) != 0 || len(told) != 0 {
 		t.Errorf("lost %v, %+v", lost, told)
@@ -286,9 +286,20 @@ func (tr trace) hasSkipped(lport, rport int, dir string) bool {
 	return slices.ContainsFunc(tr.of(lport, rport).ofType("lost"), func(l line) bool { return l.Cause == "gap" && l.Dir == dir })
 }
 
+// skipSkipped ends a test whose records the kernel skipped; noLosses has looked at how many.
+func (tr trace) skipSkipped(t *testing.T, p *pair) {
+	t.Helper()
+	if tr.hasSkipped(p.lport, p.rport, "tx") || tr.hasSkipped(p.rport, p.lport, "rx") {
+		t.Skip("the kernel skipped records of this connection, which the trace has told")
+	}
+}
+
 const skipped = "skipped"
 
 const unreadable = "payload_unreadable"
+
+// unreadableHooks are those without which a record's plaintext may not be found.
+var unreadableHooks = []string{"verdict_enter", "open_enter"}
 
 // skips is how often at most the kernel says that it skipped these programs.
 func (l *line) skips(programs ...string) (n int) {

@@ -43,8 +43,8 @@ func TestLoadAndTrace(t *testing.T) {
 	got, snaps := tr.stop(), dash.stopDashboard()
 	got.noLosses(t)
 	for _, x := range all {
-		comparePieces(t, got.stream(x.lport, x.rport, "tx"), data("send", x.sent...), "tx", x.s)
-		comparePieces(t, got.stream(x.rport, x.lport, "rx"), data("recv", x.sent...), "rx", x.s)
+		got.compare(t, x.lport, x.rport, "tx", data("send", x.sent...), x.s)
+		got.compare(t, x.rport, x.lport, "rx", data("recv", x.sent...), x.s)
 	}
 	last, want := snaps[len(snaps)-1], totals{Records: 2 * each, Bytes: bytes}
 	if last.TX.totals != want || last.RX.totals != want || last.Lost != 0 {
