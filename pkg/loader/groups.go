@@ -209,10 +209,13 @@ var features = []feature{
 	{"sampling", func(c *Config) bool { return c.Sample != nil }, func(c *Config) { c.Sample = nil }, "no record is left out"},
 }
 
-// worst is how much a run misses for want of groups: those of records first.
+// worst is how much a run misses for want of groups: those of records first. What is only
+// there with sums is no reason to give them up.
 func worst(refused []refusal) (n int) {
 	for _, r := range refused {
-		n++
+		if r.name != groupHeld {
+			n++
+		}
 		if r.name == groupSend || r.name == groupReceive {
 			n += len(groups)
 		}
