@@ -178,6 +178,7 @@ struct task_struct {
 	char comm[16];
 	const struct cred *cred;
 	struct css_set *cgroups;
+	void *io_uring;
 };
 struct pt_regs { unsigned long orig_ax; };
 struct pt_regs___arm64 { int syscallno; };
