@@ -207,11 +207,15 @@ func TestDoctorWatch(t *testing.T) {
 	scattered(t)
 
 	got := w.stop(t)
-	if len(got.NotSeen) > 0 {
-		t.Errorf("not seen: %q", got.NotSeen)
+	skips := got.takeSkips()
+	if len(got.NotSeen) > 0 || skips > mostSkipped {
+		t.Errorf("not seen: %q, %d skipped", got.NotSeen, skips)
 	}
 	for _, e := range want {
 		t.Run(e.name, func(t *testing.T) {
+			if skips > 0 {
+				t.Skipf("the kernel skipped the hooks of %d calls, which is told: any of this may not have been seen", skips)
+			}
 			c := got.end(t, e.server, e.port)
 			why := strings.Join(c.Why, " ")
 			if why != e.why || c.Comm != e.comm || e.version != "" && c.Version != e.version || c.ServerName == "" || (c.Role == "server") != e.server {
@@ -227,6 +231,9 @@ func TestDoctorWatch(t *testing.T) {
 			}
 		})
 	}
+	if skips > 0 {
+		return
+	}
 	for says, id := range refusals {
 		if !slices.ContainsFunc(got.Findings, func(f finding) bool {
 			return f.ID == id && f.Comm == comm(t) && f.PID == os.Getpid() && strings.Contains(f.Says, says)
@@ -239,6 +246,16 @@ func TestDoctorWatch(t *testing.T) {
 			t.Errorf("a ClientHello for %s: %v, want %v", name, is, want)
 		}
 	}
+}
+
+// takeSkips is how many messages at most the kernel has hidden by skipping hooks, as far
+// as doctor says so; the line leaves NotSeen.
+func (d *diagnosis) takeSkips() (n int) {
+	d.NotSeen = slices.DeleteFunc(d.NotSeen, func(l string) bool {
+		_, err := fmt.Sscanf(l, "up to %d messages and answers, since the kernel skipped a hook", &n)
+		return err == nil
+	})
+	return n
 }
 
 // clientHello asks for a name.

@@ -39,11 +39,18 @@ const absent = "-"
 // handshakes. It attaches nothing of what a Tracer does, and does not load the module
 // tls: that it is missing may be what somebody looks for.
 type Watch struct {
-	coll    *ebpf.Collection
-	links   []link.Link
-	ring    *ringbuf.Reader
-	missing []string
-	begin   time.Time
+	coll     *ebpf.Collection
+	links    []link.Link
+	programs []watching
+	ring     *ringbuf.Reader
+	missing  []string
+	begin    time.Time
+}
+
+// watching is a program and the function that it is attached to.
+type watching struct {
+	prog     *ebpf.Program
+	function string
 }
 
 // OpenWatch loads and attaches the programs. The error is an *UnsupportedError where the
@@ -110,13 +117,14 @@ func (w *Watch) attach(spec *ebpf.CollectionSpec, kernel *types) error {
 	if err != nil {
 		return err
 	}
-	defer coll.Close() // the link keeps the program
-	for _, p := range coll.Programs {
+	defer coll.Close()
+	for name, p := range coll.Programs {
 		l, err := link.AttachTracing(link.TracingOptions{Program: p})
 		if err != nil {
 			return err
 		}
 		w.links = append(w.links, l)
+		w.programs = append(w.programs, watching{coll.DetachProgram(name), spec.Programs[name].AttachTo})
 	}
 	return nil
 }
@@ -124,9 +132,24 @@ func (w *Watch) attach(spec *ebpf.CollectionSpec, kernel *types) error {
 // Missing says what is not seen on this kernel, a line each.
 func (w *Watch) Missing() []string { return slices.Clone(w.missing) }
 
-// Sees says whether the answers of a function of the kernel are seen.
+// Sees says whether all answers of a function of the kernel were seen, as far as there
+// was room for them.
 func (w *Watch) Sees(function string) bool {
-	return !slices.ContainsFunc(w.missing, func(m string) bool { return strings.HasPrefix(m, function+":") })
+	return w.skipped(function) == 0 && !slices.ContainsFunc(w.missing, func(m string) bool { return strings.HasPrefix(m, function+":") })
+}
+
+// Skipped is how many calls at most were not seen since the kernel has skipped a program:
+// one that preempts its own code does that where it has interrupted the same program.
+func (w *Watch) Skipped() uint64 { return w.skipped("") }
+
+// skipped is that of one function, or of all.
+func (w *Watch) skipped(function string) (n uint64) {
+	for _, p := range w.programs {
+		if s, err := p.prog.Stats(); err == nil && (function == "" || p.function == function) { // older kernels do not tell
+			n += s.RecursionMisses
+		}
+	}
+	return n
 }
 
 // Since is how long after the watch began something happened, by its Mono.
@@ -171,6 +194,10 @@ func (w *Watch) Close() {
 		l.Close()
 	}
 	w.links = nil
+	for _, p := range w.programs {
+		p.prog.Close()
+	}
+	w.programs = nil
 	if w.ring != nil {
 		w.ring.Close()
 	}
