@@ -134,7 +134,7 @@ const switchedOn = "openssl_conf = a\n[a]\nssl_conf = b # sections\n[ b ]\nsyste
 func program(t *testing.T, files map[string]string) doctor.Process {
 	t.Helper()
 	all := map[string]string{
-		"proc/7/comm": "prog\n", "proc/7/exe": "->ROOT/usr/bin/prog", "proc/7/root": "->ROOT", "proc/7/cwd": "->/work", "proc/7/ns/net": "->net:[5]",
+		"proc/7/comm": "prog\n", "proc/7/exe": "->ROOT/usr/bin/prog", "proc/7/root": "->ROOT", "proc/7/cwd": "->/home/app", "proc/7/ns/net": "->net:[5]",
 		"proc/7/ns/user": "->user:[4026531837]", "proc/7/status": "Name:\tprog\nPPid:\t6\nSeccomp:\t2\nCapEff:\t0000000000001000\n",
 		"usr/bin/prog": "an ELF file, or so",
 	}
@@ -160,9 +160,9 @@ func TestProcess(t *testing.T) {
 	if p.OpenSSL == nil || p.OpenSSL.File != "/usr/lib/ssl/openssl.cnf" || p.OpenSSL.KTLS != doctor.Yes {
 		t.Errorf("%+v", p.OpenSSL)
 	}
-	p = program(t, map[string]string{"proc/7/maps": maps, "usr/lib/libcrypto.so.3": libcrypto, "proc/7/environ": "A=b\x00OPENSSL_CONF=own.cnf\x00", "work/own.cnf": "[x]\nOptions = KTLS\n",
+	p = program(t, map[string]string{"proc/7/maps": maps, "usr/lib/libcrypto.so.3": libcrypto, "proc/7/environ": "A=b\x00OPENSSL_CONF=own.cnf\x00", "home/app/own.cnf": "[x]\nOptions = KTLS\n",
 		"proc/7/status": "CapEff:\t0\n"})
-	if p.OpenSSL.File != "/work/own.cnf" || p.OpenSSL.KTLS != doctor.Unsaid || p.OpenSSL.Unread != "" || p.MayLoad != doctor.No {
+	if p.OpenSSL.File != "/home/app/own.cnf" || p.OpenSSL.KTLS != doctor.Unsaid || p.OpenSSL.Unread != "" || p.MayLoad != doctor.No {
 		t.Errorf("%+v, %+v", p, p.OpenSSL)
 	}
 	p = program(t, map[string]string{"proc/7/maps": maps, "usr/lib/libcrypto.so.3": libcrypto, "proc/7/ns/user": "->user:[4026532000]"})
@@ -365,14 +365,14 @@ func TestNginx(t *testing.T) {
 	if named.File != "/srv/n.conf" || named.KTLS != doctor.Yes {
 		t.Errorf("%+v", named)
 	}
-	for words, want := range map[string]string{"-c conf/n.conf": "/usr/conf/n.conf", "-p /srv/ -c n.conf": "/srv/n.conf", "-p here -c n.conf": "/work/here/n.conf",
+	for words, want := range map[string]string{"-c conf/n.conf": "/usr/conf/n.conf", "-p /srv/ -c n.conf": "/srv/n.conf", "-p here -c n.conf": "/home/app/here/n.conf",
 		"-c/srv/n.conf": "/srv/n.conf", "-qc n.conf -p/srv": "/srv/n.conf", "-g -c": "/etc/nginx/nginx.conf"} {
 		s := nginxOf(t, "", map[string]string{"proc/6/cmdline": "nginx: master process nginx " + words + "\x00", want[1:]: http(server(on))})
 		if s.File != want || s.KTLS != doctor.Yes {
 			t.Errorf("%s: %+v", words, s)
 		}
 	}
-	if s := nginxOf(t, "", map[string]string{"proc/6/cmdline": "nginx: master process nginx -c n.conf\x00", "usr/sbin/nginx": "\x00nginx/1.22.1\x00", "work/n.conf": http(server(on))}); s.Unread == "" || s.KTLS != doctor.Unsaid {
+	if s := nginxOf(t, "", map[string]string{"proc/6/cmdline": "nginx: master process nginx -c n.conf\x00", "usr/sbin/nginx": "\x00nginx/1.22.1\x00", "home/app/n.conf": http(server(on))}); s.Unread == "" || s.KTLS != doctor.Unsaid {
 		t.Errorf("relative to what nobody says: %+v", s)
 	}
 	if lost := nginxOf(t, "", map[string]string{"proc/6/cmdline": "nginx: master process nginx -c gone.conf\x00"}); lost.Unread != doctor.Missing {
