@@ -44,22 +44,6 @@ static __always_inline void emit_record(struct event *e, u64 *hidden)
 	emit(e);
 }
 
-static __always_inline void set_addresses(struct event *e, const struct sock *sk)
-{
-	e->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-	e->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-	e->lport = BPF_CORE_READ(sk, __sk_common.skc_num);
-	e->rport = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	e->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if (e->family == AF_INET) {
-		bpf_core_read(e->laddr, 4, &sk->__sk_common.skc_rcv_saddr);
-		bpf_core_read(e->raddr, 4, &sk->__sk_common.skc_daddr);
-	} else {
-		bpf_core_read(e->laddr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
-		bpf_core_read(e->raddr, 16, &sk->__sk_common.skc_v6_daddr);
-	}
-}
-
 /* TLS_RX_EXPECT_NO_PAD, which has no effect but in TLS 1.3, is set after the keys, at any time. */
 static __always_inline void set_no_pad(struct conn *c)
 {
@@ -132,7 +116,7 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 	c->ctx = (u64)ctx;
 	c->tx.layout = EVENT_VERSION;
 	c->tx.proto = PROTO_TLS;
-	set_addresses(&c->tx, (void *)sk);
+	SET_ADDRESSES(&c->tx, (void *)sk);
 	c->tx.conn = new_conn_id();
 	c->rx = c->tx;
 	c->rx.dir = DIR_RX;
