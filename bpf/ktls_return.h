@@ -76,6 +76,10 @@ static __noinline bool return_stays(struct conn *c, u64 now, u8 op, u8 *matched,
  * Another reader may take c->rx over right now, and this task may be taken off
  * the processor anywhere. Only who changes the state tells of the record, and its
  * place in the ring is taken before: what is opened afterwards comes behind it.
+ *
+ * Where the kernel skipped the return of the call that opened the record, this is
+ * that of a later one. With OP_NONE the record keeps what it was taken up with: only
+ * read_sock is not known before it returns.
  */
 static __always_inline int call_returns(u64 sk, u8 op, int ret)
 {
@@ -113,6 +117,8 @@ static __always_inline int call_returns(u64 sk, u8 op, int ret)
 	now = bpf_ktime_get_ns();
 	if (behind)
 		c->ready_ts = now;
+	if (op == OP_NONE)
+		op = c->rx.rec.op;
 	if (aggregate)
 		return add_return(c, was, now, op);
 	op = read_op(op, c->rx.flags);
@@ -153,7 +159,7 @@ static __always_inline int recvmsg_returns(u64 *ctx)
 
 	if (ret < 0)
 		read_fails(ctx[0], ret, FUNC_RECVMSG);
-	return call_returns(ctx[0], OP_RECV, ret);
+	return call_returns(ctx[0], OP_NONE, ret);
 }
 
 static __always_inline int splice_read_returns(u64 *ctx)
@@ -164,7 +170,7 @@ static __always_inline int splice_read_returns(u64 *ctx)
 
 	if (ret < 0)
 		read_fails(sk, ret, FUNC_SPLICE_READ);
-	return call_returns(sk, OP_SPLICE_READ, ret);
+	return call_returns(sk, OP_NONE, ret);
 }
 
 static __always_inline int read_sock_returns(u64 *ctx)

@@ -41,7 +41,8 @@ static __always_inline int call_returns(u64 sk, u8 op)
 	if (!rx_taken(c, was))
 		return 0;
 	s->event.rec.stamp[3] = bpf_ktime_get_ns();
-	s->event.rec.op = op;
+	if (op != OP_NONE) /* else as it was taken up: this may be the return of a later call */
+		s->event.rec.op = op;
 	o->n++;
 	return 0;
 }
@@ -57,14 +58,14 @@ static __always_inline int recvmsg_returns(u64 *ctx)
 		if (c)
 			emit_failure(&c->rx, read_seq(c->seq_rx), ret, FUNC_RECVMSG);
 	}
-	return call_returns(ctx[0], OP_RECV);
+	return call_returns(ctx[0], OP_NONE);
 }
 
 static __always_inline int splice_read_returns(u64 *ctx)
 {
 	const struct socket *sock = (void *)ctx[0];
 
-	return call_returns((u64)BPF_CORE_READ(sock, sk), OP_SPLICE_READ);
+	return call_returns((u64)BPF_CORE_READ(sock, sk), OP_NONE);
 }
 
 static __always_inline int read_sock_returns(u64 *ctx)
