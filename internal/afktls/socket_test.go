@@ -331,3 +331,5 @@ func tempFile(t testing.TB, content []byte) *os.File {
 	must(f.Seek(0, 0))(t)
 	return f
 }
+
+func ptr(b []byte) unsafe.Pointer { return unsafe.Pointer(&b[0]) }
