@@ -59,10 +59,15 @@ var ciphers = []struct {
 // patience is how long a test waits for what must come; the guest is an emulated machine.
 const patience = 20 * time.Second
 
-// load loads the module, with what its tests may use besides.
+// load loads the module until the end of the test.
 func load(t testing.TB) *kmodtest.Module {
 	t.Helper()
-	return kmodtest.Load(t, "af_ktls")
+	return loadAs(t)
+}
+
+func loadAs(t testing.TB, params ...string) *kmodtest.Module {
+	t.Helper()
+	return kmodtest.Load(t, "af_ktls", params...)
 }
 
 func must[T any](v T, err error) func(t testing.TB) T {
