@@ -260,8 +260,10 @@ func TestFamilyNumber(t *testing.T) {
 // TestNothingLeft: /proc/net/protocols counts the family's sockets, and it is 0 when they are closed.
 func TestNothingLeft(t *testing.T) {
 	load(t)
+	lockThread() // whose namespace it is
+	defer runtime.UnlockOSThread()
 	count := func() string {
-		for line := range strings.Lines(string(must(os.ReadFile("/proc/net/protocols"))(t))) {
+		for line := range strings.Lines(string(must(os.ReadFile("/proc/thread-self/net/protocols"))(t))) {
 			if f := strings.Fields(line); f[0] == "KTLS" {
 				return f[2]
 			}

@@ -150,6 +150,9 @@ func TestDrain(t *testing.T) {
 	wantNothing(t, b.k)
 	setRX(t, b.k, b.rx)
 	b.write(t, 5, "five")
+	if got := statsOf(t, b.k); got.rxRecords != 5 || got.toUserSpace != 3 {
+		t.Errorf("counted %+v", got)
+	}
 	for _, want := range []string{"one", "two", "three", "four", "five"} {
 		wantRecv(t, b.k, []byte(want))
 	}

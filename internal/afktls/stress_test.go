@@ -130,7 +130,7 @@ func TestStress(t *testing.T) {
 	var turns int64
 	for round := range stressRounds {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
-			m := load(t)
+			m := loadAs(t)
 			before := slabs(t)
 			w := &storm{s: [2]secret{newSecret(aes128), newSecret(aes128)}}
 			w.ua, w.ub = udpPair(t, unix.AF_INET)
