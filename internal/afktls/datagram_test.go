@@ -84,7 +84,9 @@ func TestMalformed(t *testing.T) {
 			b := newBench(t, c.id)
 			good := b.rx.seal(t, epoch1|1, appData, []byte("good"))
 			overhead := b.rx.explicit() + 16
-			record := func(claimed, real int) []byte { return append(header(appData, dtls12, epoch1|2, claimed), random(real)...) }
+			record := func(claimed, real int) []byte {
+				return append(header(appData, dtls12, epoch1|2, claimed), random(real)...)
+			}
 			var bad [][]byte
 			for n := range overhead {
 				bad = append(bad, record(n, n))
