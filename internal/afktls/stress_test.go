@@ -116,6 +116,7 @@ func (w *storm) run(t *testing.T, seed uint64) {
 // TestStress: sockets are attached, detached and closed under traffic by several threads, and the module goes when
 // they have gone: a socket that is left would keep it, and the kernel complains of memory in its cache.
 func TestStress(t *testing.T) {
+	loadAs(t).Unload(t) // or skip
 	var turns int64
 	for round := range stressRounds() {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
