@@ -43,7 +43,7 @@ func knownMissing(cache string, k *Kernel) error {
 func missingFile(cache string, k *Kernel) string { return filepath.Join(cache, "missing", k.Release) }
 
 func noHeaders(k *Kernel) error {
-	return fmt.Errorf("%w, linux-headers-%s (bin/vmrun -kernel %s -update -- true fetches a newer kernel, if there is one)", errNoHeaders, k.Release, k.Series)
+	return fmt.Errorf("%w, linux-headers-%s", errNoHeaders, k.Release)
 }
 
 // addHeaders puts a kernel's headers into the root, unless they are there. Of exactly this release: another one's would
