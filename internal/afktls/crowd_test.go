@@ -1,6 +1,7 @@
 package afktls
 
 import (
+	"encoding/binary"
 	"fmt"
 	"sync"
 	"testing"
@@ -28,8 +29,11 @@ func TestManySenders(t *testing.T) {
 	}
 	wg.Go(func() {
 		for range 20 { // the same key again, from where it is: a key of its own to the module
-			next := counter(t, b.k, getIVSend) + 1000
-			if err := setOption(b.k, solKTLS, setIVSend, be64(next)); err != nil {
+			now, err := getOption(b.k, solKTLS, getIVSend, 8)
+			if err == nil {
+				err = setOption(b.k, solKTLS, setIVSend, be64(binary.BigEndian.Uint64(now)+1000))
+			}
+			if err != nil {
 				t.Error(err)
 				return
 			}
