@@ -5,7 +5,7 @@
 
 #include "ktls_kernel.h"
 
-enum kind { KIND_RECORD = 1, KIND_SOCKET = 2, KIND_ERROR = 3, KIND_OPENED = 4, KIND_HELD = 5 };
+enum kind { KIND_RECORD = 1, KIND_SOCKET = 2, KIND_ERROR = 3, KIND_OPENED = 4, KIND_HELD = 5, KIND_CARD = 6 };
 enum type { TYPE_ALERT = 21, TYPE_HANDSHAKE = 22, TYPE_DATA = 23 };
 enum proto { PROTO_TLS = 1, PROTO_DTLS };
 enum dir { DIR_TX = 0, DIR_RX = 1 };
@@ -16,6 +16,7 @@ enum notified { NOTIFIED_NOT_KNOWN, NOTIFIED_NO, NOTIFIED_YES };
 enum func {
 	FUNC_RX_ONE_RECORD = 1, FUNC_ERR_ABORT, FUNC_DECRYPT_DONE, FUNC_RECVMSG, FUNC_ENCRYPT_DONE, FUNC_STRP_ABORT_STRP,
 	FUNC_SENDMSG, FUNC_WAIT_MEMORY, FUNC_SPLICE_READ, FUNC_SETSOCKOPT, FUNC_GETSOCKOPT, FUNC_SET_ULP,
+	FUNC_DEVICE_SENDMSG,
 };
 
 enum flag {
@@ -35,6 +36,9 @@ enum message_bit { MESSAGE_CONTINUED = 1, MESSAGE_GOES_ON = 2 };
 
 /* Beside the kernel's number in a receiving mode. */
 enum mode_bit { MODE_NO_PAD = 128 /* TLS_RX_EXPECT_NO_PAD is set */ };
+
+/* What a network card had opened of a record received when the kernel came to it. */
+enum card { CARD_NOT_ASKED, CARD_ALL, CARD_PART, CARD_NONE };
 
 /* Causes of loss: each has two places in the map "lost", one for each direction. */
 enum lost {
@@ -72,7 +76,8 @@ struct record {
 	u8 ctl[8];
 	u8 messages; /* how many there are, up to 255; 0: only the first is known */
 	u8 message_bits; /* enum message_bit */
-	u8 pad[2];
+	u8 card;     /* rx: enum card */
+	u8 pad;
 };
 
 /* KIND_SOCKET. Of both directions, tx first. */
@@ -105,6 +110,18 @@ struct held {
 	u32 open;       /* bytes of the open record */
 	u32 incomplete; /* bytes of a record received of which the rest has not come */
 	u32 whole;      /* as long as it will be, header and tag included; 0: not known */
+};
+
+/* KIND_CARD: how a network card does at a connection whose records it was asked to seal or open. */
+struct about_card {
+	u64 time;
+	u64 next[2];    /* sequences */
+	u64 resyncs[2]; /* sent: asked for by the card; received: told to it */
+	u64 fallback;   /* packets that the kernel has sealed in its place */
+	u32 gen[2];
+	u8 mode[2];     /* how the last record was sealed and opened; 0: no key */
+	u8 gone;        /* the card went away, and the kernel seals and opens */
+	u8 pad[5];
 };
 
 /* KIND_ERROR */
@@ -142,6 +159,7 @@ struct event {
 		struct about_socket socket;
 		struct failure failure;
 		struct held held;
+		struct about_card card;
 	};
 };
 _Static_assert(sizeof(struct event) == 200, "pkg/loader/internal/wire knows this size");

@@ -92,7 +92,7 @@ struct sk_msg { struct sk_msg_sg sg; };
 
 struct tls_crypto_info { u16 version; u16 cipher_type; };
 union tls_crypto_context { struct tls_crypto_info info; };
-struct tls_prot_info { u16 version; u16 cipher_type; };
+struct tls_prot_info { u16 version; u16 cipher_type; u16 prepend_size; u16 overhead_size; };
 struct cipher_context { char rec_seq[8]; };
 /* 6.1 has pointers here, 6.12 the bytes themselves. */
 struct cipher_context___ptr { char *rec_seq; };
@@ -105,8 +105,10 @@ struct tls_context {
 	bool splicing_pages: 1;
 	void *priv_ctx_tx;
 	void *priv_ctx_rx;
+	void *netdev;
 	struct cipher_context tx;
 	struct cipher_context rx;
+	void *partially_sent_record;
 	union tls_crypto_context crypto_send;
 	union tls_crypto_context crypto_recv;
 	struct sock *sk;
@@ -129,6 +131,9 @@ struct crypto_tfm { struct crypto_alg *__crt_alg; };
 struct crypto_aead { struct crypto_tfm base; };
 struct tls_sw_context_tx { struct crypto_aead *aead_send; struct tls_rec *open_rec; struct list_head tx_list; };
 struct crypto_async_request { void *data; };
+/* Where a network card seals (tls_device.c). */
+struct tls_record_info { int len; };
+struct tls_offload_context_tx { struct tls_record_info *open_record; };
 
 struct strp_msg { int full_len; int offset; };
 struct tls_strparser { struct sock *sk; u32 mark: 8; u32 copy_mode: 1; bool msg_ready; struct strp_msg stm; struct sk_buff *anchor; };
@@ -138,6 +143,7 @@ struct tls_msg { u8 control; };
 struct sk_skb_cb { struct _strp_msg strp; struct tls_msg tls; };
 struct sk_buff {
 	struct sk_buff *next;
+	struct sock *sk;
 	unsigned int len, data_len;
 	char cb[48];
 	unsigned int end;

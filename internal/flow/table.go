@@ -195,7 +195,7 @@ func (t *Table) socket(s *event.Socket) {
 	if d := t.drivers.share(&s.Drivers); d != nil && e.row.Drivers != d {
 		e.editInfo().Drivers = d
 	}
-	if s.State == event.SocketRekey || s.State == event.SocketClose || s.State == event.SocketAwaitsKey {
+	if s.State == event.SocketRekey || s.State == event.SocketClose || s.State == event.SocketAwaitsKey || s.State == event.SocketCard {
 		copied := *s
 		*t.moments.slot() = &copied
 	}

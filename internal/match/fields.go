@@ -36,6 +36,7 @@ const (
 	Version
 	Cipher
 	Mode
+	Card
 	Alert
 	AlertLevel
 	Handshake
@@ -106,6 +107,7 @@ var infos = [...]info{
 	Version:    {name: "version", kind: version, max: max16, words: stringers(event.Version(0x0303), event.Version(0x0304)), example: "1.3"},
 	Cipher:     {name: "cipher", kind: names, max: max16, words: cipherWords(), example: "AES-GCM-128"},
 	Mode:       {name: "mode", kind: names, words: map[string][]uint64{"none": {0}, "sw": {1}, "hw": {2, 3}}, example: "sw"},
+	Card:       {name: "card", kind: names, words: stringers(event.CardAll, event.CardPart, event.CardNone), example: "part"},
 	Alert:      {name: "alert", kind: names, max: max8, words: numbered(event.AlertDescription, "alert_"), example: "close_notify"},
 	AlertLevel: {name: "alert.level", kind: names, max: max8, words: numbered(event.AlertLevel, "level_"), example: "fatal"},
 	Handshake:  {name: "handshake", kind: names, max: max8, words: numbered(event.HandshakeType, "handshake_"), example: "key_update"},

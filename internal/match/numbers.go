@@ -79,6 +79,11 @@ func ofRecord(r *event.Record, f Field) (uint64, state) {
 		return uint64(r.Op), present
 	case Alert, AlertLevel, Handshake:
 		return ofControl(r, f)
+	case Card:
+		if r.TLS.Card == event.CardNotAsked {
+			return 0, absent
+		}
+		return uint64(r.TLS.Card), present
 	}
 	return latency(r, f)
 }

@@ -75,7 +75,7 @@ func (g *generator) proc() event.Process {
 func (g *generator) tls() event.TLS {
 	versions := []event.Version{0, 0x0303, 0x0304, event.Version(g.uint())}
 	return event.TLS{
-		Version: versions[g.byte()%4], Cipher: event.Cipher(g.byte()), Mode: event.Mode(g.byte() % 6),
+		Version: versions[g.byte()%4], Cipher: event.Cipher(g.byte()), Mode: event.Mode(g.byte() % 6), Card: event.Card(g.byte() % 4),
 		ZeroCopy: g.byte()%2 == 0, NoPad: g.byte()%2 == 0,
 	}
 }
@@ -121,7 +121,7 @@ func (g *generator) control(t event.ContentType) *event.Control {
 
 func (g *generator) socket() *event.Socket {
 	s := &event.Socket{
-		State: event.SocketState(g.byte()%5 + 1), Conn: g.conn(), Proc: g.proc(), Mono: g.uint(),
+		State: event.SocketState(g.byte()%6 + 1), Conn: g.conn(), Proc: g.proc(), Mono: g.uint(),
 		Dir: event.Dir(g.byte() % 2), TX: g.tls(), RX: g.tls(), NextTX: g.uint(), NextRX: g.uint(),
 		GenTX: uint32(g.uint()), GenRX: uint32(g.uint()), Blocked: g.uint(), Probed: g.uint(), UnsentBytes: g.uint(), Truncated: g.uint(), Totals: g.totals(), Hidden: [2]uint64{g.uint(), g.uint()}, Skipped: [2]uint64{g.uint(), g.uint()},
 	}
@@ -131,6 +131,9 @@ func (g *generator) socket() *event.Socket {
 	if g.byte()%2 == 0 {
 		s.Held = &event.Held{OpenBytes: uint32(g.uint()), OpenFor: g.uint(), Incomplete: uint32(g.uint()), RecordBytes: uint32(g.uint()),
 			Quiet: g.uint(), Unread: uint32(g.uint()), UnreadBytes: g.uint()}
+	}
+	if s.State == event.SocketCard {
+		s.Offload = &event.Offload{Resyncs: [2]uint64{g.uint(), g.uint()}, Fallback: g.uint(), Gone: g.byte()%2 == 0}
 	}
 	for i := range s.Drivers {
 		if g.byte()%2 == 0 {

@@ -136,6 +136,13 @@ func appendHeld(dst []byte, h *event.Held) []byte {
 	return append(dst, '}')
 }
 
+// appendOffload writes how a network card does.
+func appendOffload(dst []byte, o *event.Offload) []byte {
+	dst = appendPair(append(dst, `,"offload":{"resyncs":`...), o.Resyncs)
+	dst = appendUint(dst, "fallback_packets", o.Fallback)
+	return append(appendBool(dst, "gone", o.Gone), '}')
+}
+
 // appendUnsent writes that a record never left, and why, if that is known.
 func appendUnsent(dst []byte, errno uint32) []byte {
 	dst = appendBool(dst, "sent", false)
@@ -178,6 +185,9 @@ func (e *encoder) socket(dst []byte, s *event.Socket) []byte {
 	}
 	if s.Held != nil {
 		dst = appendHeld(dst, s.Held)
+	}
+	if s.Offload != nil {
+		dst = appendOffload(dst, s.Offload)
 	}
 	if s.Probed > 0 {
 		dst = appendUint(dst, "probed", s.Probed)

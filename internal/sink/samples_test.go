@@ -77,6 +77,20 @@ func sampleSocket(state event.SocketState) *event.Socket {
 	}
 }
 
+// sampleCard is a network card that goes away.
+func sampleCard() *event.Socket {
+	s := sampleSocket(event.SocketCard)
+	s.Offload = &event.Offload{Resyncs: [2]uint64{0, 4}, Fallback: 2, Gone: true}
+	return s
+}
+
+// sampleCardRecord was opened by a network card in part.
+func sampleCardRecord() *event.Record {
+	r := sampleKeyUpdate()
+	r.TLS.Mode, r.TLS.Card, r.Type, r.Control = event.ModeHW, event.CardPart, event.ChangeCipherSpec, nil
+	return r
+}
+
 func sampleError() *event.Error {
 	return &event.Error{
 		Conn: sampleConn(), TLS: sampleTLS(), Proc: sampleProc(), Mono: 91234567890,
@@ -140,7 +154,7 @@ func samples() []event.Event {
 	return []event.Event{
 		sampleSocket(event.SocketFound), sampleSocket(event.SocketOpen),
 		sampleRecord(), sampleReceived(), sampleAlert(), sampleKeyUpdate(),
-		sampleSocket(event.SocketRekey), sampleOdd(), sampleError(), sampleGap(), sampleRingLoss(),
+		sampleSocket(event.SocketRekey), sampleCardRecord(), sampleCard(), sampleOdd(), sampleError(), sampleGap(), sampleRingLoss(),
 		sampleHTTP(), sampleOddHTTP(), sampleEvil(), sampleNote(),
 		sampleSocket(event.SocketClose), sampleSummary(),
 	}

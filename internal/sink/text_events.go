@@ -17,7 +17,7 @@ func (p *printer) socket(s *event.Socket) {
 		dir = s.Dir.String()
 	}
 	p.lead(s.Mono, &s.Proc, dir)
-	if s.State != event.SocketAwaitsKey {
+	if s.State != event.SocketAwaitsKey && s.State != event.SocketCard {
 		p.str(s.State.String())
 	}
 	switch s.State {
@@ -38,6 +38,8 @@ func (p *printer) socket(s *event.Socket) {
 		p.both(s)
 	case event.SocketAwaitsKey:
 		p.str("waits for a new key: the peer has changed its own")
+	case event.SocketCard:
+		p.str(s.Offload.Say())
 	default:
 		t := [2]*event.TLS{&s.TX, &s.RX}[s.Dir&1]
 		p.params(" ", t)

@@ -119,6 +119,7 @@ type socketLine struct {
 	Truncated   uint64                 `json:"truncated_bytes"`
 	Awaited     *uint64                `json:"awaited_ns"`
 	Held        *held                  `json:"held"`
+	Offload     *offload               `json:"offload"`
 	Hint        *event.Hint            `json:"hint"`
 	UnsentBytes uint64                 `json:"unsent_bytes"`
 	Hidden      pair                   `json:"hidden"`
@@ -160,6 +161,19 @@ func (h *held) event() *event.Held {
 		Quiet: h.Quiet, Unread: h.Unread, UnreadBytes: h.UnreadBytes}
 }
 
+type offload struct {
+	Resyncs  pair   `json:"resyncs"`
+	Fallback uint64 `json:"fallback_packets"`
+	Gone     bool   `json:"gone"`
+}
+
+func (o *offload) event() *event.Offload {
+	if o == nil {
+		return nil
+	}
+	return &event.Offload{Resyncs: o.Resyncs.array(), Fallback: o.Fallback, Gone: o.Gone}
+}
+
 func socket(text []byte, mono uint64) (event.Event, error) {
 	var l socketLine
 	if err := unmarshal(text, &l); err != nil {
@@ -170,7 +184,7 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 		State: states[l.State], Mono: mono, Proc: l.process.event(), TX: l.TX.tls(), RX: l.RX.tls(),
 		NextTX: l.TX.Next, NextRX: l.RX.Next, GenTX: l.TX.Gen, GenRX: l.RX.Gen, Hidden: l.Hidden.array(),
 		Skipped: l.Unweighted.array(), Blocked: l.Blocked, Probed: l.Probed, UnsentBytes: l.UnsentBytes,
-		Ended: endings[l.Ended], CloseNotify: [2]event.Answer{answer(l.CloseNotify.TX), answer(l.CloseNotify.RX)}, Truncated: l.Truncated, Held: l.Held.event(), Hint: l.Hint, Drivers: [2]event.Driver{l.TX.driver(), l.RX.driver()},
+		Ended: endings[l.Ended], CloseNotify: [2]event.Answer{answer(l.CloseNotify.TX), answer(l.CloseNotify.RX)}, Truncated: l.Truncated, Held: l.Held.event(), Offload: l.Offload.event(), Hint: l.Hint, Drivers: [2]event.Driver{l.TX.driver(), l.RX.driver()},
 		Totals: event.Totals{Records: [2]uint64{tx.Records, rx.Records}, Bytes: [2]uint64{tx.Bytes, rx.Bytes},
 			Sampled: l.Sampled.array()},
 	}
@@ -179,10 +193,13 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 	}
 	err := errors.Join(l.Sock.set(&out.Conn), l.process.check())
 	if out.State == 0 {
-		err = errors.Join(err, fmt.Errorf("state %.20q is none of found, open, rekey, close and awaits_key", l.State))
+		err = errors.Join(err, fmt.Errorf("state %.20q is none of found, open, rekey, close, awaits_key and card", l.State))
 	}
 	if out.State.OfOne() {
 		err = errors.Join(err, setDir(&out.Dir, l.Dir))
+	}
+	if out.State == event.SocketCard && out.Offload == nil {
+		err = errors.Join(err, errors.New("state card has no offload"))
 	}
 	return known(out, err)
 }

@@ -7,6 +7,7 @@ import "github.com/ktlstop/ktlstop/pkg/event"
 var (
 	ops          = inverse(event.Op.String, 255)
 	modes        = inverse(event.Mode.String, 255)
+	cards        = inverse(event.Card.String, 255)
 	states       = inverse(event.SocketState.String, 255)
 	families     = inverse(event.Family.String, 255)
 	endings      = inverse(event.Ending.String, 255)

@@ -87,6 +87,11 @@ func socketMoment(s *event.Socket) moment {
 	case event.SocketAwaitsKey:
 		m.kind, m.tone, m.dir, m.way = "key due", warn, s.Dir.String(), &s.Dir
 		m.what = "waits for a new key: the peer has changed its own"
+	case event.SocketCard:
+		m.what = s.Offload.Say()
+		if s.Offload.Gone {
+			m.tone = warn
+		}
 	}
 	return m
 }
@@ -130,7 +135,7 @@ func momentColumns() []column[moment] {
 	return []column[moment]{
 		{name: "TIME", width: 12, prio: 2, help: "when it happened",
 			cell: func(b []byte, m moment, e *env) []byte { return appendClock(b, e, m.mono) }},
-		{name: "KIND", width: 8, prio: 0, help: "alert, handshake, error, lost, rekey or close",
+		{name: "KIND", width: 8, prio: 0, help: "alert, handshake, error, lost, rekey, card or close",
 			tone: func(m moment) tone { return m.tone },
 			cell: func(b []byte, m moment, _ *env) []byte { return append(b, m.kind...) }},
 		{name: "PROCESS", width: 9, most: 22, prio: 3, help: "the task in whose call it happened",

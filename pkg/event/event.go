@@ -132,6 +132,8 @@ type TLS struct {
 	// NoPad says that a receiver expects TLS 1.3 records without padding, and
 	// so has them opened straight into its memory (TLS_RX_EXPECT_NO_PAD).
 	NoPad bool
+	// Card is what a network card had opened of a record received, where it was asked to.
+	Card Card
 }
 
 // Record is one TLS record that the kernel sealed (TX) or opened (RX).
@@ -279,11 +281,13 @@ const (
 	// SocketAwaitsKey is what can be received waiting for a new key: the peer has
 	// announced it (KeyUpdate), and reads fail until the program sets it.
 	SocketAwaitsKey
+	// SocketCard is news of the network card that was to seal or open: see Socket.Offload.
+	SocketCard
 )
 
 // String returns the state in one word.
 func (s SocketState) String() string {
-	return pick(s, "unknown", "found", "open", "rekey", "close", "awaits_key")
+	return pick(s, "unknown", "found", "open", "rekey", "close", "awaits_key", "card")
 }
 
 // OfOne says whether an event of this state is about one direction.
@@ -341,6 +345,8 @@ type Socket struct {
 	Awaited   uint64
 	// Held is what the connection held back when it was found, nil for nothing.
 	Held *Held
+	// Offload is how the network card does, of SocketCard.
+	Offload *Offload
 	// Hint is what follows, nil where nothing does for certain.
 	Hint *Hint
 	// Start is Record.Start for both directions, nil where it is not known.

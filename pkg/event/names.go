@@ -83,6 +83,20 @@ const (
 // String returns "none", "sw" or "hw".
 func (m Mode) String() string { return pick(m, "none", "sw", "hw", "hw") }
 
+// Card says what a network card had opened of a record when the kernel came to it.
+type Card uint8
+
+// CardNone is nothing of a record that it was to open, CardPart some of its packets.
+const (
+	CardNotAsked Card = iota
+	CardAll
+	CardPart
+	CardNone
+)
+
+// String returns "all", "part", "none" or the empty string.
+func (c Card) String() string { return pick(c, "", "all", "part", "none") }
+
 // Family is the address family of a socket.
 type Family uint8
 

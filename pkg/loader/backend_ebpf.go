@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -32,6 +33,8 @@ type ebpfBackend struct {
 	payloads *ringbuf.Reader
 	hooks    []HookState
 	missing  []string
+	late     []hook     // see hook.late
+	mu       sync.Mutex // of missing, which meetCard adds to
 	// abandoned is under which cause an event counts whose writer never ended.
 	abandoned int
 }
@@ -68,6 +71,10 @@ func (b *ebpfBackend) attach(ctx context.Context, hooks []hook) error {
 		if err := stopped(ctx); err != nil {
 			return err
 		}
+		if h.late {
+			b.late = append(b.late, h)
+			continue
+		}
 		links, err := attach(b.coll, h)
 		b.links = append(b.links, links...)
 		if err != nil && h.required {
@@ -79,6 +86,21 @@ func (b *ebpfBackend) attach(ctx context.Context, hooks []hook) error {
 		}
 	}
 	return nil
+}
+
+// meetCard attaches the hooks that nobody without a network card is to pay for.
+func (b *ebpfBackend) meetCard() {
+	late := b.late
+	b.late = nil
+	for _, h := range late {
+		links, err := attach(b.coll, h)
+		b.links = append(b.links, links...)
+		if err != nil {
+			b.mu.Lock()
+			b.missing = append(b.missing, h.function+": "+h.without+" ("+err.Error()+")")
+			b.mu.Unlock()
+		}
+	}
 }
 
 // prepared is programs that fit a kernel and a run, before they are loaded.
@@ -117,8 +139,8 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 		present = nil
 		maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return name != inventoryProgram })
 	}
-	if cfg.WithoutStages {
-		present = leaveStages(spec, present)
+	if !cfg.ListOnly {
+		present = chooseStages(spec, present, cfg.WithoutStages)
 	}
 	if err := setTwins(spec, preemptible(), cfg.Snaplen > 0 || cfg.looksInside()); err != nil {
 		return nil, err
@@ -218,7 +240,11 @@ func (b *ebpfBackend) sampleEvery() interface{ Set(any) error } {
 	return b.coll.Variables["sample_every"]
 }
 
-func (b *ebpfBackend) about() ([]HookState, []string) { return b.hooks, b.missing }
+func (b *ebpfBackend) about() ([]HookState, []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.hooks, slices.Clip(b.missing)
+}
 
 // setLive lets all programs see records, or none.
 func (b *ebpfBackend) setLive(on bool) error {

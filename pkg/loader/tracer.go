@@ -253,6 +253,9 @@ func (t *Tracer) readAll(ctx context.Context, until time.Time, handle func(event
 		if err := w.Decode(b); err != nil {
 			return err
 		}
+		if t.end.IsZero() && w.MeetsCard() {
+			t.meetCard()
+		}
 		if err := t.asm.Add(&w, handle); err != nil {
 			return err
 		}

@@ -105,6 +105,8 @@ func (a *Assembler) Add(w *wire.Event, out func(event.Event) error) error {
 		return a.addOpened(w, out)
 	case wire.KindHeld:
 		a.addHeld(w)
+	case wire.KindCard:
+		return out(w.SocketOfCard())
 	}
 	return nil
 }

@@ -38,6 +38,11 @@ func (c *eventCode) leaf(t *match.Test, yes, no label) {
 		c.control(t, no)
 		c.numbers(t, hit)
 		c.goTo(miss)
+	case match.Card:
+		c.load(value, "card")
+		c.jump(no, asm.JEq.Imm32(value, int32(event.CardNotAsked), ""))
+		c.numbers(t, hit)
+		c.goTo(miss)
 	case match.LatQueue, match.LatEncrypt, match.LatPush, match.LatWait, match.LatDecrypt, match.LatDeliver, match.LatTotal:
 		c.latency(t.Field, no)
 		c.numbers(t, hit)

@@ -59,7 +59,8 @@ type KprobeConn struct {
 			Ctl         [8]uint8
 			Messages    uint8
 			MessageBits uint8
-			Pad         [2]uint8
+			Card        uint8
+			Pad         uint8
 		}
 	}
 	Rx struct {
@@ -106,7 +107,8 @@ type KprobeConn struct {
 			Ctl         [8]uint8
 			Messages    uint8
 			MessageBits uint8
-			Pad         [2]uint8
+			Card        uint8
+			Pad         uint8
 		}
 	}
 	Ctx     uint64

@@ -33,6 +33,7 @@ const (
 	KindError  = 3
 	KindOpened = 4
 	KindHeld   = 5
+	KindCard   = 6
 )
 
 // Bits of Event.Flags.
@@ -157,6 +158,7 @@ func (w *Event) Record(r *event.Record) {
 	if r.Unsent {
 		r.Errno = uint32(w.Rec.Err)
 	}
+	r.TLS.Card = event.Card(w.Rec.Card)
 	r.Control = w.control()
 }
 
@@ -265,6 +267,26 @@ func (w *Event) Socket() *event.Socket {
 	return s
 }
 
+// SocketOfCard is what a KindCard tells.
+func (w *Event) SocketOfCard() *event.Socket {
+	a := (*object.KtlsAboutCard)(unsafe.Pointer(&w.Rec))
+	return &event.Socket{
+		State: event.SocketCard, Conn: w.conn(), Proc: w.process(), Mono: a.Time,
+		TX: w.tls(a.Mode[event.TX]), RX: w.tls(a.Mode[event.RX]),
+		NextTX: a.Next[event.TX], NextRX: a.Next[event.RX], GenTX: a.Gen[event.TX], GenRX: a.Gen[event.RX],
+		Offload: &event.Offload{Resyncs: a.Resyncs, Fallback: a.Fallback, Gone: a.Gone != 0},
+	}
+}
+
+// MeetsCard says whether w tells of a connection whose records a network card seals or opens.
+func (w *Event) MeetsCard() bool {
+	if w.Kind != KindSocket {
+		return false
+	}
+	m := w.AboutSocket().Mode
+	return event.Mode(m[event.TX]) == event.ModeHW || event.Mode(m[event.RX]&^modeNoPad) == event.ModeHW
+}
+
 // FuncDecryptDone is FUNC_DECRYPT_DONE of bpf/ktls_event.h.
 const FuncDecryptDone = 3
 
@@ -275,7 +297,7 @@ const (
 )
 
 var funcs = [...]string{"", "tls_rx_one_record", "tls_err_abort", FuncDecryptDone: "tls_decrypt_done", "tls_sw_recvmsg", "tls_encrypt_done", "tls_strp_abort_strp",
-	"tls_sw_sendmsg", "sk_stream_wait_memory", "tls_sw_splice_read", "tls_setsockopt", "tls_getsockopt", "tcp_set_ulp"}
+	"tls_sw_sendmsg", "sk_stream_wait_memory", "tls_sw_splice_read", "tls_setsockopt", "tls_getsockopt", "tcp_set_ulp", "tls_device_sendmsg"}
 
 // Failure is what w tells of an error.
 func (w *Event) Failure() *event.Error {
