@@ -24,7 +24,7 @@ __noinline int card_record_ends(struct conn *c, u64 now)
 	if (!now)
 		e->flags |= FLAG_PUSHED;
 	emit_record(e, &e->rec.hidden, &c->sampled[DIR_TX]);
-	c->open_ts = c->next_ts = now; /* what follows in the same call is the next record */
+	c->open_ts = c->next_ts = now ? now : bpf_ktime_get_ns(); /* what follows in the same call is the next record */
 	return 0;
 }
 

@@ -125,7 +125,12 @@ func TestCardLife(t *testing.T) {
 		{"opened before", func(t *testing.T) func(*testing.T, trace) { return playOlder(t, old) }},
 		{"both directions", func(t *testing.T) func(*testing.T, trace) { return playBothWays(t, cable) }},
 		{"one direction", func(t *testing.T) func(*testing.T, trace) { return playOneDirection(t, cable) }},
-		{"TLS 1.3", func(t *testing.T) func(*testing.T, trace) { return playSoftware(t, cable) }},
+		{"TLS 1.3", func(t *testing.T) func(*testing.T, trace) {
+			return playSoftware(t, cable, tlsnic.Setting{Cipher: ktls.AES128GCM, Version: 0x0304})
+		}},
+		{"a cipher that no card takes", func(t *testing.T) func(*testing.T, trace) {
+			return playSoftware(t, cable, tlsnic.Setting{Cipher: ktls.ChaCha20Poly1305})
+		}},
 		{"the card goes", func(t *testing.T) func(*testing.T, trace) { return playCardGoes(t, cable) }},
 	})
 }
@@ -205,13 +210,20 @@ func playOneDirection(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace)
 	}
 }
 
-// playSoftware: what the kernel gives to no card is software's, over a card too.
-func playSoftware(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
-	p := cardPair(t, cable, tlsnic.Setting{Cipher: ktls.AES128GCM, Version: 0x0304})
+// playSoftware: what no card takes is software's, over a card too, and each direction is told to open once.
+func playSoftware(t *testing.T, cable *tlsnic.Cable, setting tlsnic.Setting) func(*testing.T, trace) {
+	p := cardPair(t, cable, setting)
 	sent := p.tell(t, 10, 3000)
 	return func(t *testing.T, got trace) {
-		got.compare(t, p.lport, p.rport, "tx", sent, security{"1.3", "AES-GCM-128", "sw"})
-		got.compare(t, p.rport, p.lport, "rx", received(sent), security{"1.3", "AES-GCM-128", "sw"})
+		s := security{"1.2", setting.Cipher.String(), "sw"}
+		if setting.Version == 0x0304 {
+			s.Version = "1.3"
+		}
+		got.compare(t, p.lport, p.rport, "tx", sent, s)
+		got.compare(t, p.rport, p.lport, "rx", received(sent), s)
+		if opens := got.of(p.rport, p.lport).filter(func(l *line) bool { return l.State == "open" }); len(opens) != 2 {
+			t.Errorf("opened %d times: %+v", len(opens), opens)
+		}
 	}
 }
 
