@@ -11,6 +11,40 @@
 
 #include "ktls_send.h"
 
+/*
+ * A send call begins. One on a connection that is not known yet, which the inventory has not
+ * found, makes a record without a begin: to meet it here would cost the verifier much.
+ */
+static __always_inline int card_send_begins(u64 sk, bool more)
+{
+	struct conn *c = conn_lookup(sk);
+	struct sending *call;
+	u32 tid;
+
+	if (!c)
+		return 0;
+	tid = bpf_get_current_task_btf()->pid;
+	call = sending_of(tid);
+	call->tid = tid;
+	call->conn = c->tx.conn;
+	call->begun = c->sends & SENDS_MORE && open_bytes(c) ? c->open_ts : bpf_ktime_get_ns();
+	c->sends = more ? SENDS_MORE : 0;
+	if (more)
+		c->open_ts = call->begun;
+	return 0;
+}
+
+/* tls_device_sendmsg(sk, msg, size) */
+static __always_inline int card_sendmsg_begins(u64 *ctx)
+{
+	const struct msghdr *msg = (void *)ctx[1];
+
+	return card_send_begins(ctx[0], GIVEN(msg, msg_flags) & MSG_MORE);
+}
+
+/* tls_device_sendpage(sk, page, offset, size, flags) */
+static __always_inline int card_sendpage_begins(u64 *ctx) { return card_send_begins(ctx[0], ctx[4] & (MSG_MORE | MSG_SENDPAGE_NOTLAST)); }
+
 /* TCP has the record, at the time now; 0: at an unknown one. A global function, see emit_socket. */
 __noinline int card_record_ends(struct conn *c, u64 now)
 {

@@ -42,7 +42,10 @@ static __always_inline u8 send_op(u8 flags)
 /* A record may be open from an earlier call only if that call could leave one. */
 static __always_inline bool has_open_record(const struct conn *c)
 {
-	return open_bytes(c);
+	const struct tls_sw_context_tx *priv = (void *)c->priv_tx;
+	const struct tls_rec *rec = BPF_CORE_READ(priv, open_rec);
+
+	return rec && rec_len(rec);
 }
 
 /* A send call that goes on with an open record, leaves one, or will fail: when its record began. odd as in send_begin. */
@@ -51,14 +54,14 @@ static __always_inline u64 begin_oddly(struct conn *c, u64 sk, u32 odd)
 	u8 sends = c->sends & SENDS_BROKEN; /* which it stays */
 	u64 begun;
 
-	if (sends && !(c->card & CARD_TX)) /* whose calls are looked at when they return */
+	if (sends)
 		send_on_broken(c, sk);
 	begun = c->sends & SENDS_MORE && has_open_record(c) ? c->open_ts : bpf_ktime_get_ns();
 	if (odd & MSG_MORE) {
 		c->open_ts = begun;
 		sends |= SENDS_MORE;
 	}
-	if (odd & MSG_REFUSED && !(c->card & CARD_TX))
+	if (odd & MSG_REFUSED)
 		call_fails(c, DIR_TX, EOPNOTSUPP, FUNC_SENDMSG);
 	c->sends = sends;
 	return begun;
