@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +18,14 @@ import (
 )
 
 // Which connections a card gets, and how it loses them.
+
+// TestTypes: the kernel has taken the module's type information, by which programs attach to its functions.
+func TestTypes(t *testing.T) {
+	Lay(t)
+	if info, err := os.Stat("/sys/kernel/btf/tlsnic"); err != nil || info.Size() == 0 {
+		t.Errorf("the kernel has no types of the module: %v", err)
+	}
+}
 
 // TestOneDirection: one card seals what software opens, or the other way round.
 func TestOneDirection(t *testing.T) {
@@ -160,20 +170,61 @@ func TestGoesDownInRecord(t *testing.T) {
 	counts(t, "B", c.B.Counters(t), map[string]uint64{"rx_tls_decrypted_bytes": 2000, "rx_tls_del": 1})
 }
 
+// TestGoesDownInTraffic: the card goes in the middle of a transfer, which goes on when it is back.
+func TestGoesDownInTraffic(t *testing.T) {
+	const size = 500_000
+	c := Lay(t)
+	for i, e := range []*End{c.A, c.B, c.A, c.B} {
+		a, b := c.Pair(t, aes128)
+		before := c.A.Counters(t)["tx_tls_encrypted_bytes"]
+		done := make(chan error, 1)
+		go func() { done <- sendAndReceive(a, b, text(size, i)) }()
+		for c.A.Counters(t)["tx_tls_encrypted_bytes"] == before && len(done) == 0 {
+			runtime.Gosched()
+		}
+		e.Down(t)
+		e.Up(t)
+		if err := <-done; err != nil {
+			t.Errorf("transfer %d: %v", i, err)
+		}
+	}
+	counts(t, "B", c.B.Stat(t), map[string]uint64{"TlsDecryptError": 0})
+}
+
+// TestMapped: a socket of IPv6 that has a connection of IPv4.
+func TestMapped(t *testing.T) {
+	c := Lay(t)
+	a, b := c.connect(t, netip.IPv6Unspecified(), c.B.V4)
+	c.Arm(t, aes128, a, b)
+	pass(t, a, b, sizes...)
+	pass(t, b, a, sizes...)
+	counts(t, "B", c.B.Counters(t), map[string]uint64{"tx_tls_encrypted_bytes": sealed(sizes), "rx_tls_decrypted_bytes": sealed(sizes), "rx_tls_ooo": 0})
+}
+
 // TestUnload: both cards go with their driver, under open connections.
 func TestUnload(t *testing.T) {
 	c := Lay(t)
 	a, b := c.Pair(t, aes128)
 	pass(t, a, b, sizes...)
+	sending := make(chan struct{})
+	go func() {
+		defer close(sending)
+		io.CopyN(a, endless{}, 1<<30) // until it is closed
+	}()
+	_, err := io.CopyN(io.Discard, b, 100_000)
+	must(t, err)
 	c.Unload(t)
-	if _, err := a.Write(text(100, 1)); err != nil {
-		t.Errorf("a socket takes data although it gets nowhere: %v", err)
-	}
 	for _, conn := range []*net.TCPConn{a, b} {
 		must(t, conn.SetLinger(0)) // or its end would be sent for minutes
 		must(t, conn.Close())
 	}
+	<-sending
 }
+
+// endless is text without end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 // TestRecordTypes: alerts, and application data of no length, are records like others to the card.
 func TestRecordTypes(t *testing.T) {
