@@ -1,0 +1,258 @@
+package ktls
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// What kmod/af_ktls/uapi/af_ktls.h says.
+const (
+	afKTLS     = 12 // AF_KTLS, and the level of its options
+	ktlsSetMTU = 7  // KTLS_SET_MTU: __u32, the largest datagram in bytes
+	ktlsGetMTU = 17 // KTLS_GET_MTU: size_t, how much plaintext fits one record
+	ktlsTX     = 21 // KTLS_TX, struct tls12_crypto_info_*; KTLS_RX is the next
+)
+
+var errMessageSize = unix.EMSGSIZE
+
+// ktlsSocket is a datagram socket of AF_KTLS: the record layer over a connected UDP socket.
+type ktlsSocket struct {
+	*os.File
+	rc  syscall.RawConn
+	udp *net.UDPConn
+}
+
+// attachDTLS gives a connected UDP socket's records to the module af_ktls. Where it fails the
+// AF_KTLS socket is closed again, which leaves the UDP socket as it was, and nothing has
+// been sealed.
+func attachDTLS(conn *net.UDPConn, h *dtlsHandover, mtu int) (dtlsSocket, error) {
+	fd, err := openKTLS()
+	if err != nil {
+		return nil, err
+	}
+	s := &ktlsSocket{File: os.NewFile(uintptr(fd), "af_ktls"), udp: conn}
+	if s.rc, err = s.SyscallConn(); err == nil {
+		err = s.configure(h, mtu)
+	}
+	if err != nil {
+		_ = s.File.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close gives the UDP socket back, and closes it.
+func (s *ktlsSocket) Close() error { return errors.Join(s.File.Close(), s.udp.Close()) }
+
+// openKTLS makes an AF_KTLS socket. socket(2) loads the module where it is installed.
+func openKTLS() (int, error) {
+	fd, err := unix.Socket(afKTLS, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err == nil {
+		return fd, nil
+	}
+	reason := ErrRefused
+	if errors.Is(err, unix.EAFNOSUPPORT) {
+		reason = ErrFamilyMissing
+	}
+	return -1, &OffloadError{Op: "open AF_KTLS", Reason: reason, Cause: os.NewSyscallError("socket", err)}
+}
+
+// DTLSAvailable reports whether the kernel seals DTLS, by opening a socket of AF_KTLS. The
+// error is an [*OffloadError], of [ErrFamilyMissing] where the module is missing.
+func DTLSAvailable() error {
+	fd, err := openKTLS()
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
+// configure binds the socket to the UDP socket and gives it keys: first those for receiving,
+// so that nothing is sealed unless both were taken.
+func (s *ktlsSocket) configure(h *dtlsHandover, mtu int) error {
+	if err := s.bind(); err != nil {
+		return err
+	}
+	if mtu > 0 {
+		if err := s.set("set KTLS_SET_MTU", ktlsSetMTU, binary.NativeEndian.AppendUint32(nil, uint32(mtu))); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []Direction{RX, TX} {
+		info, err := h.cryptoInfo(dir).MarshalBinary()
+		if err != nil {
+			return err
+		}
+		err = s.set("set K"+dir.String(), ktlsTX+int(dir-TX), info)
+		clear(info)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bind attaches the socket to the UDP socket: struct sockaddr_ktls is cipher, descriptor and
+// version, of 16 bits each. x/sys has no such address.
+func (s *ktlsSocket) bind() error {
+	err := control(s.udp, func(udp int) error {
+		if udp > 0xffff {
+			return unix.EBADF // the field has no more room
+		}
+		var addr [3]uint16
+		addr[1] = uint16(udp)
+		return s.withFD(func(fd uintptr) error {
+			_, _, errno := unix.Syscall(unix.SYS_BIND, fd, uintptr(unsafe.Pointer(&addr)), unsafe.Sizeof(addr))
+			if errno != 0 {
+				return errno
+			}
+			return nil
+		})
+	})
+	if err == nil {
+		return nil
+	}
+	return &OffloadError{Op: "bind AF_KTLS", Reason: attachReason(err), Cause: os.NewSyscallError("bind", err)}
+}
+
+func attachReason(err error) error {
+	switch {
+	case errors.Is(err, unix.EBUSY):
+		return ErrInUse
+	case errors.Is(err, unix.ENOTCONN):
+		return ErrNotConnected
+	}
+	return ErrRefused
+}
+
+func (s *ktlsSocket) set(op string, opt int, value []byte) error {
+	err := s.withFD(func(fd uintptr) error { return unix.SetsockoptString(int(fd), afKTLS, opt, string(value)) })
+	if err == nil {
+		return nil
+	}
+	return &OffloadError{Op: op, Reason: keysReason(err), Cause: os.NewSyscallError("setsockopt", err)}
+}
+
+func (s *ktlsSocket) withFD(f func(fd uintptr) error) (err error) {
+	if cerr := s.rc.Control(func(fd uintptr) { err = f(fd) }); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+func (s *ktlsSocket) payload() (n int, err error) {
+	err = s.withFD(func(fd uintptr) error {
+		n, err = unix.GetsockoptInt(int(fd), afKTLS, ktlsGetMTU)
+		return err
+	})
+	if err != nil {
+		return 0, s.named("read", os.NewSyscallError("getsockopt", err))
+	}
+	return min(n, maxPlaintext), nil
+}
+
+func (s *ktlsSocket) recv(p []byte) (n int, typ ContentType, whole bool, err error) {
+	waitErr := s.rc.Read(func(fd uintptr) bool {
+		n, typ, whole, err = recvDatagram(int(fd), p)
+		return err != unix.EAGAIN
+	})
+	if waitErr != nil {
+		return 0, 0, false, s.named("read", waitErr)
+	}
+	return n, typ, whole, s.named("read", os.NewSyscallError("recvmsg", err))
+}
+
+// recvDatagram is recvmsg(2) for one record. Application data comes without a control
+// message.
+func recvDatagram(fd int, p []byte) (n int, typ ContentType, whole bool, err error) {
+	oob := make([]byte, unix.CmsgSpace(1))
+	for {
+		n, oobn, flags, _, err := unix.Recvmsg(fd, p, oob, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return 0, 0, false, err
+		}
+		if typ = messageType(oob[:oobn]); typ == 0 {
+			typ = TypeApplicationData
+		}
+		return min(n, len(p)), typ, flags&unix.MSG_TRUNC == 0, nil
+	}
+}
+
+func (s *ktlsSocket) send(typ ContentType, p []byte) (err error) {
+	waitErr := s.rc.Write(func(fd uintptr) bool {
+		err = sendDatagram(int(fd), typ, p)
+		return err != unix.EAGAIN
+	})
+	if waitErr != nil {
+		return s.named("write", waitErr)
+	}
+	return s.named("write", os.NewSyscallError("sendmsg", err))
+}
+
+// trySend goes round the poller: it must neither wait nor take the lock of a Write that
+// waits.
+func (s *ktlsSocket) trySend(typ ContentType, p []byte) error {
+	return s.withFD(func(fd uintptr) error { return os.NewSyscallError("sendmsg", sendDatagram(int(fd), typ, p)) })
+}
+
+func sendDatagram(fd int, typ ContentType, p []byte) error {
+	var oob []byte
+	if typ != TypeApplicationData {
+		oob = typeMessage(typ)
+	}
+	for {
+		_, err := unix.SendmsgN(fd, p, oob, nil, unix.MSG_NOSIGNAL)
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// left reads from the UDP socket what the module does not take.
+func (s *ktlsSocket) left(p []byte) (int, error) { return s.udp.Read(p) }
+
+// offload: the module is software. Its keys were both taken before the handover ended.
+func (s *ktlsSocket) offload() Offload {
+	d := DirectionState{Mode: ModeSoftware}
+	return Offload{TX: d, RX: d}
+}
+
+// named gives errors the form that package net's have.
+func (s *ktlsSocket) named(op string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, os.ErrClosed):
+		err = net.ErrClosed
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = os.ErrDeadlineExceeded
+	}
+	return &net.OpError{Op: op, Net: "udp", Source: s.udp.LocalAddr(), Addr: s.udp.RemoteAddr(), Err: err}
+}
+
+// pathDatagram is the longest datagram that fits the path to the peer as the kernel knows it:
+// the route's MTU less the headers of IP and UDP (8 bytes).
+func pathDatagram(conn *net.UDPConn) (n int, err error) {
+	remote, ok := conn.RemoteAddr().(*net.UDPAddr)
+	if !ok {
+		return 0, errNotConnectedUDP
+	}
+	level, opt, headers := unix.IPPROTO_IPV6, unix.IPV6_MTU, 40+8
+	if remote.IP.To4() != nil {
+		level, opt, headers = unix.IPPROTO_IP, unix.IP_MTU, 20+8
+	}
+	err = control(conn, func(fd int) error {
+		n, err = unix.GetsockoptInt(fd, level, opt)
+		return os.NewSyscallError("getsockopt", err)
+	})
+	return min(n, 0xffff) - headers, err
+}
