@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/pion/dtls/v3"
@@ -233,3 +234,12 @@ func (c *DTLSConn) ConnectionState() DTLSState { return c.state }
 // Offload tells for each direction where its records are made and, if that is user space,
 // why.
 func (c *DTLSConn) Offload() Offload { return c.layer.offload() }
+
+// SyscallConn returns the AF_KTLS socket, for [SendRecord] and its options. In user space there
+// is none, which is [ErrNotOffloaded].
+func (c *DTLSConn) SyscallConn() (syscall.RawConn, error) {
+	if k, ok := c.layer.(*dtlsKernel); ok {
+		return k.sock.SyscallConn()
+	}
+	return nil, &OffloadError{Op: "get raw connection", Reason: ErrNotOffloaded, Cause: c.reason}
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -32,6 +33,7 @@ type dtlsSocket interface {
 	offload() Offload
 	SetReadDeadline(time.Time) error
 	SetWriteDeadline(time.Time) error
+	SyscallConn() (syscall.RawConn, error)
 	Close() error // closes the UDP socket too
 }
 

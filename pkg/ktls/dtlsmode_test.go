@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ktlstop/ktlstop/internal/kmodtest"
 )
 
 // dtlsMode is who makes the records of a test's DTLS connections.
@@ -42,9 +44,12 @@ func eachDTLSMode(t *testing.T, f func(t *testing.T, m dtlsMode)) {
 	}
 }
 
-// needDTLS skips a test where the kernel has no AF_KTLS.
+// needDTLS skips a test where the kernel has no AF_KTLS. In a guest it loads the module.
 func needDTLS(t testing.TB) {
 	t.Helper()
+	if inGuest() {
+		kmodtest.Load(t, "af_ktls")
+	}
 	if err := DTLSAvailable(); err != nil {
 		t.Skipf("needs AF_KTLS (%v): run make vmtest", err)
 	}

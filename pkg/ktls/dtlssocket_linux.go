@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -24,8 +25,9 @@ var errMessageSize = unix.EMSGSIZE
 // ktlsSocket is a datagram socket of AF_KTLS: the record layer over a connected UDP socket.
 type ktlsSocket struct {
 	*os.File
-	rc  syscall.RawConn
-	udp *net.UDPConn
+	rc     syscall.RawConn
+	udp    *net.UDPConn
+	closed atomic.Bool
 }
 
 // attachDTLS gives a connected UDP socket's records to the module af_ktls. Where it fails the
@@ -48,7 +50,10 @@ func attachDTLS(conn *net.UDPConn, h *dtlsHandover, mtu int) (dtlsSocket, error)
 }
 
 // Close gives the UDP socket back, and closes it.
-func (s *ktlsSocket) Close() error { return errors.Join(s.File.Close(), s.udp.Close()) }
+func (s *ktlsSocket) Close() error {
+	s.closed.Store(true)
+	return errors.Join(s.File.Close(), s.udp.Close())
+}
 
 // openKTLS makes an AF_KTLS socket. socket(2) loads the module where it is installed.
 func openKTLS() (int, error) {
@@ -231,7 +236,7 @@ func (s *ktlsSocket) named(op string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, os.ErrClosed):
+	case s.closed.Load(): // os's raw connections have an error of their own for it
 		err = net.ErrClosed
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = os.ErrDeadlineExceeded
