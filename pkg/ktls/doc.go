@@ -58,6 +58,6 @@
 //
 // # Raw sockets
 //
-// [EnableRaw], [SendRecord] and [RecvRecord] put static keys on a socket without any
-// handshake. They are for tests and tools that need exact records.
+// [EnableRaw], [EnableFamily], [SendRecord] and [RecvRecord] put static keys on a socket without
+// any handshake. They are for tests and tools that need exact records.
 package ktls

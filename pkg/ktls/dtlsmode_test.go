@@ -6,8 +6,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/ktlstop/ktlstop/internal/kmodtest"
 )
 
 // dtlsMode is who makes the records of a test's DTLS connections.
@@ -48,7 +46,7 @@ func eachDTLSMode(t *testing.T, f func(t *testing.T, m dtlsMode)) {
 func needDTLS(t testing.TB) {
 	t.Helper()
 	if inGuest() {
-		kmodtest.Load(t, "af_ktls")
+		loadFamily(t)
 	}
 	if err := DTLSAvailable(); err != nil {
 		t.Skipf("needs AF_KTLS (%v): run make vmtest", err)

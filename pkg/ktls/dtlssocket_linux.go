@@ -6,149 +6,46 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
-	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
-)
-
-// What kmod/af_ktls/uapi/af_ktls.h says.
-const (
-	afKTLS     = 12 // AF_KTLS, and the level of its options
-	ktlsSetMTU = 7  // KTLS_SET_MTU: __u32, the largest datagram in bytes
-	ktlsGetMTU = 17 // KTLS_GET_MTU: size_t, how much plaintext fits one record
-	ktlsTX     = 21 // KTLS_TX, struct tls12_crypto_info_*; KTLS_RX is the next
 )
 
 var errMessageSize = unix.EMSGSIZE
 
 // ktlsSocket is a datagram socket of AF_KTLS: the record layer over a connected UDP socket.
 type ktlsSocket struct {
-	*os.File
-	rc     syscall.RawConn
+	*familySocket
 	udp    *net.UDPConn
 	closed atomic.Bool
 }
 
 // attachDTLS gives a connected UDP socket's records to the module af_ktls. Where it fails the
 // AF_KTLS socket is closed again, which leaves the UDP socket as it was, and nothing has
-// been sealed.
+// been sealed: the keys for sending come last.
 func attachDTLS(conn *net.UDPConn, h *dtlsHandover, mtu int) (dtlsSocket, error) {
-	fd, err := openKTLS()
+	f, err := bindFamily(conn)
 	if err != nil {
 		return nil, err
 	}
-	s := &ktlsSocket{File: os.NewFile(uintptr(fd), "af_ktls"), udp: conn}
-	if s.rc, err = s.SyscallConn(); err == nil {
-		err = s.configure(h, mtu)
+	if mtu > 0 {
+		err = f.set("set KTLS_SET_MTU", ktlsSetMTU, binary.NativeEndian.AppendUint32(nil, uint32(mtu)))
+	}
+	for _, dir := range []Direction{RX, TX} {
+		if err == nil {
+			err = f.setKeys(dir, h.cryptoInfo(dir))
+		}
 	}
 	if err != nil {
-		_ = s.File.Close()
+		_ = f.Close()
 		return nil, err
 	}
-	return s, nil
+	return &ktlsSocket{familySocket: f, udp: conn}, nil
 }
 
 // Close gives the UDP socket back, and closes it.
 func (s *ktlsSocket) Close() error {
 	s.closed.Store(true)
 	return errors.Join(s.File.Close(), s.udp.Close())
-}
-
-// openKTLS makes an AF_KTLS socket. socket(2) loads the module where it is installed.
-func openKTLS() (int, error) {
-	fd, err := unix.Socket(afKTLS, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err == nil {
-		return fd, nil
-	}
-	reason := ErrRefused
-	if errors.Is(err, unix.EAFNOSUPPORT) {
-		reason = ErrFamilyMissing
-	}
-	return -1, &OffloadError{Op: "open AF_KTLS", Reason: reason, Cause: os.NewSyscallError("socket", err)}
-}
-
-// DTLSAvailable reports whether the kernel seals DTLS, by opening a socket of AF_KTLS. The
-// error is an [*OffloadError], of [ErrFamilyMissing] where the module is missing.
-func DTLSAvailable() error {
-	fd, err := openKTLS()
-	if err != nil {
-		return err
-	}
-	return unix.Close(fd)
-}
-
-// configure binds the socket to the UDP socket and gives it keys: first those for receiving,
-// so that nothing is sealed unless both were taken.
-func (s *ktlsSocket) configure(h *dtlsHandover, mtu int) error {
-	if err := s.bind(); err != nil {
-		return err
-	}
-	if mtu > 0 {
-		if err := s.set("set KTLS_SET_MTU", ktlsSetMTU, binary.NativeEndian.AppendUint32(nil, uint32(mtu))); err != nil {
-			return err
-		}
-	}
-	for _, dir := range []Direction{RX, TX} {
-		info, err := h.cryptoInfo(dir).MarshalBinary()
-		if err != nil {
-			return err
-		}
-		err = s.set("set K"+dir.String(), ktlsTX+int(dir-TX), info)
-		clear(info)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// bind attaches the socket to the UDP socket: struct sockaddr_ktls is cipher, descriptor and
-// version, of 16 bits each. x/sys has no such address.
-func (s *ktlsSocket) bind() error {
-	err := control(s.udp, func(udp int) error {
-		if udp > 0xffff {
-			return unix.EBADF // the field has no more room
-		}
-		var addr [3]uint16
-		addr[1] = uint16(udp)
-		return s.withFD(func(fd uintptr) error {
-			_, _, errno := unix.Syscall(unix.SYS_BIND, fd, uintptr(unsafe.Pointer(&addr)), unsafe.Sizeof(addr))
-			if errno != 0 {
-				return errno
-			}
-			return nil
-		})
-	})
-	if err == nil {
-		return nil
-	}
-	return &OffloadError{Op: "bind AF_KTLS", Reason: attachReason(err), Cause: os.NewSyscallError("bind", err)}
-}
-
-func attachReason(err error) error {
-	switch {
-	case errors.Is(err, unix.EBUSY):
-		return ErrInUse
-	case errors.Is(err, unix.ENOTCONN):
-		return ErrNotConnected
-	}
-	return ErrRefused
-}
-
-func (s *ktlsSocket) set(op string, opt int, value []byte) error {
-	err := s.withFD(func(fd uintptr) error { return unix.SetsockoptString(int(fd), afKTLS, opt, string(value)) })
-	if err == nil {
-		return nil
-	}
-	return &OffloadError{Op: op, Reason: keysReason(err), Cause: os.NewSyscallError("setsockopt", err)}
-}
-
-func (s *ktlsSocket) withFD(f func(fd uintptr) error) (err error) {
-	if cerr := s.rc.Control(func(fd uintptr) { err = f(fd) }); cerr != nil {
-		return cerr
-	}
-	return err
 }
 
 func (s *ktlsSocket) payload() (n int, err error) {

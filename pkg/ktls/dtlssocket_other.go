@@ -14,6 +14,3 @@ func attachDTLS(*net.UDPConn, *dtlsHandover, int) (dtlsSocket, error) { return n
 // pathDatagram is the least that every path takes (RFC 8200, section 5), less IPv6's and
 // UDP's headers.
 func pathDatagram(*net.UDPConn) (int, error) { return 1280 - 40 - 8, nil }
-
-// DTLSAvailable fails with [ErrPlatform]: AF_KTLS needs Linux.
-func DTLSAvailable() error { return errPlatform }
