@@ -131,9 +131,11 @@ bench: bench-library bench-modes bench-tracer bench-user ## measure all in the g
 
 BENCHDOC = $(NOCGO) run ./internal/bench/cmd/benchdoc
 
-bench-library: build vmrun # kernel TLS, user-space TLS and TCP
-	bin/vmrun -icount -kernel $(BENCH_KERNEL) -timeout 20m -- internal/bench/guest.sh > bin/bench-library.json
-	$(BENCHDOC) library=bin/bench-library.json
+bench-library: KERNELS := $(BENCH_KERNEL)
+bench-library: build vmrun kmod # kernel TLS, AF_KTLS, user-space TLS and TCP; DTLS and UDP
+	bin/vmrun -icount -kernel $(BENCH_KERNEL) -timeout 40m -- internal/bench/guest.sh $(BENCH_KERNEL) streams > bin/bench-library.json
+	bin/vmrun -icount -kernel $(BENCH_KERNEL) -timeout 40m -- internal/bench/guest.sh $(BENCH_KERNEL) datagrams > bin/bench-datagrams.json
+	$(BENCHDOC) library=bin/bench-library.json datagrams=bin/bench-datagrams.json
 
 # What the tracer's cost is compared with.
 bench-tools: PROGRAMS := bpftrace:bpftrace tcpdump:tcpdump strace:strace
