@@ -60,11 +60,13 @@ func bindFamily(conn syscall.Conn) (*familySocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &familySocket{File: os.NewFile(uintptr(fd), "af_ktls")}
-	if s.rc, err = s.SyscallConn(); err == nil {
-		err = s.bind(conn)
+	if err := bindTo(fd, conn); err != nil {
+		_ = unix.Close(fd)
+		return nil, err
 	}
-	if err != nil {
+	// Not before: a stream socket has nothing that the poller could wait for until it is bound.
+	s := &familySocket{File: os.NewFile(uintptr(fd), "af_ktls")}
+	if s.rc, err = s.SyscallConn(); err != nil {
 		_ = s.Close()
 		return nil, err
 	}
@@ -94,21 +96,19 @@ func DTLSAvailable() error {
 	return unix.Close(fd)
 }
 
-// bind attaches the socket to the one below: struct sockaddr_ktls is cipher, descriptor and
+// bindTo attaches a socket to the one below: struct sockaddr_ktls is cipher, descriptor and
 // version, of 16 bits each. Cipher 0 is the one of the keys. x/sys has no such address.
-func (s *familySocket) bind(below syscall.Conn) error {
+func bindTo(own int, below syscall.Conn) error {
 	err := control(below, func(fd int) error {
 		if fd > 0xffff {
 			return unix.EBADF // the field has no more room
 		}
 		addr := [3]uint16{1: uint16(fd)}
-		return s.withFD(func(own uintptr) error {
-			_, _, errno := unix.Syscall(unix.SYS_BIND, own, uintptr(unsafe.Pointer(&addr)), unsafe.Sizeof(addr))
-			if errno != 0 {
-				return errno
-			}
-			return nil
-		})
+		_, _, errno := unix.Syscall(unix.SYS_BIND, uintptr(own), uintptr(unsafe.Pointer(&addr)), unsafe.Sizeof(addr))
+		if errno != 0 {
+			return errno
+		}
+		return nil
 	})
 	if err == nil {
 		return nil
