@@ -93,6 +93,7 @@ func handshakeDTLS(ctx context.Context, w *dtlsWire, config *DTLSConfig, isClien
 		_ = pion.Close()
 		return nil, err
 	}
+	defer clear(session.MasterSecret)
 	c := &DTLSConn{udp: w.UDPConn, state: session.state()}
 	return c, c.takeOver(pion, session, w, config, o)
 }

@@ -1,12 +1,43 @@
 package ktls
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net"
 	"slices"
 	"sync"
 	"time"
 )
+
+// dtlsFlight is what the handover must know of the records on the wire.
+type dtlsFlight struct {
+	ccs      dtlsRecord   // our change_cipher_spec
+	sealed   []dtlsRecord // ours under the session's key: Finished, once more for each time that it was lost
+	peer     []dtlsRecord // the peer's, one of which is its Finished
+	nextOpen uint64       // sequence number of our next record of epoch 0
+}
+
+// sent notes a datagram of ours.
+func (f *dtlsFlight) sent(datagram []byte) {
+	for rec, rest := cutRecord(datagram); rec != nil; rec, rest = cutRecord(rest) {
+		switch {
+		case rec.epoch() > 0 && len(f.sealed) < maxFinished:
+			f.sealed = append(f.sealed, dtlsRecord(bytes.Clone(rec)))
+		case rec.epoch() == 0:
+			f.nextOpen = rec.number() + 1
+			if rec.typ() == TypeChangeCipherSpec {
+				f.ccs = dtlsRecord(bytes.Clone(rec))
+			}
+		}
+	}
+}
+
+// got notes a record of the peer's.
+func (f *dtlsFlight) got(rec dtlsRecord) {
+	if rec.epoch() > 0 && rec.typ() == TypeHandshake && len(f.peer) < maxFinished {
+		f.peer = append(f.peer, dtlsRecord(bytes.Clone(rec)))
+	}
+}
 
 // lastFlight answers a peer that has lost the last flight of the handshake, which is the
 // server's since there is no resumption here: it repeats its own flight until it gets ours

@@ -214,7 +214,7 @@ func (k *dtlsKernel) readLeft() {
 	buf := make([]byte, 1<<16)
 	for !k.closed.Load() {
 		n, err := k.sock.left(buf)
-		if errors.Is(err, net.ErrClosed) {
+		if err != nil && !isTransient(err) {
 			return
 		}
 		for rec, rest := cutRecord(buf[:max(n, 0)]); rec != nil; rec, rest = cutRecord(rest) {
