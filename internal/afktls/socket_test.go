@@ -343,3 +343,25 @@ func tempFile(t testing.TB, content []byte) *os.File {
 }
 
 func ptr(b []byte) unsafe.Pointer { return unsafe.Pointer(&b[0]) }
+
+// sendTwo calls sendmmsg, for which x/sys has no name.
+func sendTwo(fd int, first, second string) (int, error) {
+	type mmsghdr struct {
+		unix.Msghdr
+		n uint32
+		_ uint32
+	}
+	var messages [2]mmsghdr
+	var vectors [2]unix.Iovec
+	for i, text := range [][]byte{[]byte(first), []byte(second)} {
+		vectors[i].Base = &text[0]
+		vectors[i].SetLen(len(text))
+		messages[i].Iov = &vectors[i]
+		messages[i].SetIovlen(1)
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&messages[0])), 2, 0, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}

@@ -62,3 +62,29 @@ func TestFindNone(t *testing.T) {
 		t.Errorf("outside of a guest: %v", err)
 	}
 }
+
+// TestKernelLog: what the kernel has said before is not the test's, what it says later is.
+func TestKernelLog(t *testing.T) {
+	if os.Getenv("KTLSTOP_GUEST") == "" {
+		t.Skip("writes to the kernel's log, so in a guest only: make vmtest PACKAGES=./internal/kmodtest")
+	}
+	say := func(text string) {
+		if err := os.WriteFile("/dev/kmsg", []byte(text+"\n"), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say("<4>WARNING: before")
+	log, err := openLog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	say("<6>nothing worth a word")
+	say("<4>WARNING: of a test")
+	if got := log.complaints(); len(got) != 1 || got[0] != "WARNING: of a test" {
+		t.Errorf("%q", got)
+	}
+	if got := log.complaints(); len(got) != 0 {
+		t.Errorf("again: %q", got)
+	}
+}

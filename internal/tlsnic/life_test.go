@@ -19,6 +19,14 @@ import (
 
 // Which connections a card gets, and how it loses them.
 
+// TestTypes: the kernel has taken the module's type information, by which programs attach to its functions.
+func TestTypes(t *testing.T) {
+	Lay(t)
+	if info, err := os.Stat("/sys/kernel/btf/tlsnic"); err != nil || info.Size() == 0 {
+		t.Errorf("the kernel has no types of the module: %v", err)
+	}
+}
+
 // TestOneDirection: one card seals what software opens, or the other way round.
 func TestOneDirection(t *testing.T) {
 	for name, c := range map[string]struct {

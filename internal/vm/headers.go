@@ -43,7 +43,7 @@ func knownMissing(cache string, k *Kernel) error {
 func missingFile(cache string, k *Kernel) string { return filepath.Join(cache, "missing", k.Release) }
 
 func noHeaders(k *Kernel) error {
-	return fmt.Errorf("%w, linux-headers-%s (bin/vmrun -kernel %s -update -- true fetches a newer kernel, if there is one)", errNoHeaders, k.Release, k.Series)
+	return fmt.Errorf("%w, linux-headers-%s", errNoHeaders, k.Release)
 }
 
 // addHeaders puts a kernel's headers into the root, unless they are there. Of exactly this release: another one's would
@@ -80,14 +80,17 @@ func (b *buildRoot) addHeaders(ctx context.Context, cache string, k *Kernel) err
 
 // headerNames returns the packages of a kernel's headers.
 func (a apt) headerNames(ctx context.Context, k *Kernel) ([]string, error) {
-	if out, err := a.command(ctx, "", "apt-get", "-q", "update", "--error-on=any").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("cannot reach the Debian mirror (is the network up?):\n%s", complaints(out))
-	}
+	// It fails when one suite of several does; the headers may be in another.
+	updated, updateErr := a.command(ctx, "", "apt-get", "-q", "update", "--error-on=any").CombinedOutput()
 	out, err := a.command(ctx, "", "apt-cache", "pkgnames", "linux-").Output()
 	if err != nil {
 		return nil, fmt.Errorf("apt-cache pkgnames: %w", err)
 	}
-	return pickHeaders(strings.Fields(string(out)), k)
+	names, err := pickHeaders(strings.Fields(string(out)), k)
+	if err != nil && updateErr != nil {
+		return nil, fmt.Errorf("cannot reach the Debian mirror (is the network up?):\n%s", complaints(updated))
+	}
+	return names, err
 }
 
 // pickHeaders picks from the names of packages: the flavour's headers, those that all flavours share, and the programs of

@@ -86,7 +86,7 @@ func buildFor(ctx context.Context, cache string, k *Kernel, modules []moduleSour
 	for _, m := range modules {
 		ko, err := m.builtFor(ctx, cache, k)
 		if errors.Is(err, errNoHeaders) {
-			progressf("no modules for %s: %v", k.Release, err)
+			progressf("no modules for %s: %v; if there is a newer one: bin/vmrun -kernel %s -update -- true", k.Release, err, k.Series)
 			return errors.Join(removeStale(out, nil), replaceFile(note, []byte(err.Error()+"\n")))
 		}
 		if err != nil {

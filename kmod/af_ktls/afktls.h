@@ -63,7 +63,7 @@ struct afktls_key {
 	u64 seen;
 };
 
-/* A record on its way out: `plain` bytes at data, then room for the tag. */
+/* A record on its way out: rec.len bytes of plaintext at rec.data, of at most room, and behind them room for the tag. */
 struct afktls_out {
 	struct afktls_record rec; /* first, and what tracers are given */
 	struct afktls_key *key;
