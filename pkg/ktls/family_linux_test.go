@@ -82,8 +82,11 @@ func TestEnableFamily(t *testing.T) {
 			if s := <-got; s != want {
 				t.Errorf("read %q", s)
 			}
-			if _, err := EnableFamily(a.(syscall.Conn), there, back); !errors.Is(err, ErrInUse) {
-				t.Errorf("a second time: %v", err)
+			if c.version != versionDTLS12 {
+				return // a TCP socket stays one, and may have several of AF_KTLS over it
+			}
+			if f, err := EnableFamily(a.(syscall.Conn), there, back); !errors.Is(err, ErrInUse) || f != nil {
+				t.Errorf("a second time: %v, %v", f, err)
 			}
 		})
 	}
