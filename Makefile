@@ -18,7 +18,7 @@ NOCGO    := CGO_ENABLED=0 $(GO)
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build build-gobpf vmrun selftest selftest-record generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
+.PHONY: help build build-gobpf vmrun selftest selftest-record kmod generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -45,6 +45,10 @@ selftest-record: selftest # what the selftest does without ktlstop; KERNELS="6.1
 	$(NOCGO) test -c -o bin/e2e.test ./e2e
 	@cd e2e && mkdir -p testdata/selftest && for kernel in $(KERNELS); do (set -x; ../bin/vmrun -kernel $$kernel -timeout 20m \
 		-share testdata/selftest -- ../bin/e2e.test -test.v -test.run 'TestSelftest$$' -test.timeout 20m -record); done
+
+kmod: ## build the kernel modules of kmod/ for each kernel, in bin/kmod; KERNELS="6.1 7.3"
+	$(NOCGO) build -ldflags "-s -w" -o bin/ ./internal/vm/cmd/kmodbuild
+	@bin/kmodbuild $(KERNELS)
 
 clang: # generated objects are compared byte by byte, so the compiler's version is fixed
 	@command -v clang-14 >/dev/null && command -v llvm-strip-14 >/dev/null && test -e /usr/include/bpf/bpf_helpers.h || { \
@@ -108,7 +112,7 @@ programs: # the traffic that others wrote
 openssl35: vmrun # a newer OpenSSL than the host's, unpacked once, which TestOpenSSL runs
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/foreign) && ln -sfn "$$dir" bin/openssl35
 
-vmtest: build build-server vmrun build-gobpf programs openssl35 selftest examples ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+vmtest: build build-server vmrun build-gobpf programs openssl35 selftest examples kmod ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
 
 test: unit vmtest ## all tests
