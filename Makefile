@@ -18,7 +18,7 @@ NOCGO    := CGO_ENABLED=0 $(GO)
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build build-gobpf vmrun selftest selftest-record kmod generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
+.PHONY: help build build-gobpf vmrun selftest selftest-record kmod preload generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -49,6 +49,13 @@ selftest-record: selftest # what the selftest does without ktlstop; KERNELS="6.1
 kmod: ## build the kernel modules of kmod/ for each kernel, in bin/kmod; KERNELS="6.1 7.3"
 	$(NOCGO) build -ldflags "-s -w" -o bin/ ./internal/vm/cmd/kmodbuild
 	@bin/kmodbuild $(KERNELS)
+
+preload: ## build bin/afktls-preload.so: the DTLS sessions of programs with GnuTLS, by the module af_ktls
+	@command -v gcc >/dev/null && test -e /usr/include/gnutls/gnutls.h || { packages="gcc libc6-dev libgnutls28-dev"; echo "installing $$packages"; \
+		$(SUDO) apt-get -q install -y --no-install-recommends $$packages || \
+		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
+	@mkdir -p bin
+	gcc -O2 -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden -Ikmod/af_ktls -o bin/afktls-preload.so kmod/af_ktls/preload/*.c
 
 clang: # generated objects are compared byte by byte, so the compiler's version is fixed
 	@command -v clang-14 >/dev/null && command -v llvm-strip-14 >/dev/null && test -e /usr/include/bpf/bpf_helpers.h || { \
@@ -100,7 +107,8 @@ unit: ## test everything that needs neither root nor a kernel
 
 # What the guest tests run besides the project's own programs. RUNLEVEL keeps
 # the packages from starting their services.
-PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin /usr/bin/python3:python3 tmux:tmux tcpdump:tcpdump tshark:tshark ip:iproute2
+PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin /usr/bin/python3:python3 tmux:tmux tcpdump:tcpdump tshark:tshark ip:iproute2 \
+	openconnect:openconnect ocserv:ocserv gnutls-serv:gnutls-bin ping:iputils-ping
 export PATH := $(PATH):/usr/sbin:/sbin
 
 programs: # the traffic that others wrote
@@ -112,7 +120,7 @@ programs: # the traffic that others wrote
 openssl35: vmrun # a newer OpenSSL than the host's, unpacked once, which TestOpenSSL runs
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/foreign) && ln -sfn "$$dir" bin/openssl35
 
-vmtest: build build-server vmrun build-gobpf programs openssl35 selftest examples kmod ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+vmtest: build build-server vmrun build-gobpf programs openssl35 selftest examples kmod preload ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
 
 test: unit vmtest ## all tests
