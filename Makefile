@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 KERNELS  ?=
-PACKAGES ?= ./pkg/ktls ./pkg/loader ./e2e
+PACKAGES ?= ./internal/tlsnic ./pkg/ktls ./pkg/loader ./e2e
 # Two guests side by side: an emulated processor is seldom busy all the time.
 JOBS     ?= 2
 SMP      ?= 2
