@@ -27,8 +27,7 @@ const transferSize = 20 << 20
 func TestOpenConnect(t *testing.T) {
 	onlyOn(t, "6.12")
 	kmodtest.Load(t, "af_ktls")
-	const never = 172800
-	v := startTunnel(t, "ssl", never)
+	v := startTunnel(t, "rekey-time = 172800")
 	before := v.stats()
 	v.ping(10)
 	after := v.stats()
@@ -55,9 +54,14 @@ func TestOpenConnect(t *testing.T) {
 func TestOpenConnectRekey(t *testing.T) {
 	onlyOn(t, "6.12")
 	kmodtest.Load(t, "af_ktls")
-	for _, method := range []string{"ssl", "new-tunnel"} {
-		t.Run(method, func(t *testing.T) {
-			v := startTunnel(t, method, 8)
+	for name, lines := range map[string][]string{
+		"ssl":        {"rekey-method = ssl"},
+		"new-tunnel": {"rekey-method = new-tunnel"},
+		// The way of Cisco's clients: the client speaks last in the handshake.
+		"resumed session": {"rekey-method = new-tunnel", "dtls-psk = false"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := startTunnel(t, append(lines, "rekey-time = 8")...)
 			for deadline := time.Now().Add(patience); v.said("in the kernel") < 3; {
 				if time.Now().After(deadline) {
 					t.Fatalf("in %v openconnect's session was in the kernel %d times, not 3", patience, v.said("in the kernel"))

@@ -38,12 +38,12 @@ type tunnel struct {
 }
 
 // startTunnel returns when packets can pass. The client has the preloaded library.
-// The channels get new keys every rekey seconds, by a method of ocserv.
-func startTunnel(t *testing.T, method string, rekey int) *tunnel {
+// Lines are added to ocserv's configuration.
+func startTunnel(t *testing.T, lines ...string) *tunnel {
 	t.Helper()
 	v := &tunnel{t: t, dir: dirOfNobody(t)}
 	connectHosts(t)
-	v.writeFiles(method, rekey)
+	v.writeFiles(lines)
 	v.startServer()
 	v.startClient()
 	return v
@@ -111,8 +111,6 @@ try-mtu-discovery = false
 tls-priorities = "NORMAL:%%SERVER_PRECEDENCE"
 auth-timeout = 240
 cookie-timeout = 300
-rekey-time = %[3]d
-rekey-method = %[4]s
 device = vpns
 ipv4-network = 192.168.99.0
 ipv4-netmask = 255.255.255.0
@@ -130,9 +128,9 @@ ip addr add $INTERNAL_IP4_ADDRESS/32 dev $TUNDEV
 ip route add 192.168.99.0/24 dev $TUNDEV
 `
 
-func (v *tunnel) writeFiles(method string, rekey int) {
+func (v *tunnel) writeFiles(lines []string) {
 	v.t.Helper()
-	conf := fmt.Sprintf(ocservConf, v.dir, vpnPort, rekey, method)
+	conf := fmt.Sprintf(ocservConf, v.dir, vpnPort) + strings.Join(lines, "\n") + "\n"
 	must(v.t, os.WriteFile(v.file("conf"), []byte(conf), 0o644))
 	must(v.t, os.WriteFile(v.file("script"), []byte(vpncScript), 0o755))
 	command(v.t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",

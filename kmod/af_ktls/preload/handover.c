@@ -112,11 +112,17 @@ static bool attach(struct session *s, const struct layout *l)
 	       replace(s->fd, s->ktls);
 }
 
-static void close_own(struct session *s)
+static void close_own(int *fd)
 {
-	close(s->ktls);
-	close(s->udp);
-	s->ktls = s->udp = -1;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void forget(struct session *s)
+{
+	close_own(&s->ktls);
+	close_own(&s->udp);
 }
 
 static void leave(struct session *s, const char *why)
@@ -136,6 +142,7 @@ static void hand_over_locked(struct session *s)
 	s->fd = udp_of(s);
 	if (s->fd < 0)
 		return leave(s, "its transport is no connected UDP socket");
+	forget(s); /* of the handshake before */
 	s->ktls = socket(AF_KTLS, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (s->ktls < 0)
 		return leave(s, "no AF_KTLS socket: is the module af_ktls loaded?");
@@ -145,7 +152,7 @@ static void hand_over_locked(struct session *s)
 		const char *why = strerror(errno);
 
 		/* Nothing was sent: GnuTLS's sequence is still the next. */
-		close_own(s);
+		forget(s);
 		return leave(s, why);
 	}
 	s->owner = KERNEL;
@@ -204,6 +211,7 @@ static bool sequences(const struct session *s, unsigned char tx[8], unsigned cha
 
 static bool take_back_locked(struct session *s)
 {
+	const char *lost = "the module did not give the record layer back";
 	unsigned char tx[8], rx[8];
 	bool ok;
 
@@ -213,15 +221,20 @@ static bool take_back_locked(struct session *s)
 	drain(s->udp);
 	ok = !setsockopt(s->ktls, SOL_KTLS, KTLS_UNATTACH, NULL, 0) && sequences(s, tx, rx) &&
 	     !next(gnutls_record_set_state)(s->gnutls, 0, tx) && !next(gnutls_record_set_state)(s->gnutls, 1, rx);
-	/* A program that has closed its descriptor may have another file there. */
-	if (same_file(s->fd, s->ktls))
+	if (same_file(s->fd, s->ktls)) {
 		ok = replace(s->fd, s->udp) && ok;
-	else
+	} else { /* and may have another file of that number */
+		lost = "the program has closed its descriptor";
 		ok = false;
-	close_own(s);
+	}
+	/*
+	 * The AF_KTLS socket stays open, detached: another thread may be about to send by
+	 * it, and must not meet a file that has its number since.
+	 */
+	close_own(&s->udp);
 	s->owner = ok ? USER : LOST;
 	if (!ok)
-		say(s, "lost", "the module did not give the record layer back");
+		say(s, "lost", lost);
 	return ok;
 }
 

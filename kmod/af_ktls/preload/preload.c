@@ -32,6 +32,7 @@ void gnutls_deinit(gnutls_session_t gnutls)
 
 	if (s) {
 		take_back(s);
+		forget(s);
 		session_remove(s);
 	}
 	next(gnutls_deinit)(gnutls);

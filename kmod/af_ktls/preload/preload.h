@@ -54,6 +54,8 @@ extern pthread_mutex_t session_lock;
 void hand_over(struct session *s);
 /* take_back gives it back to GnuTLS, as USER. False: it is LOST. */
 bool take_back(struct session *s);
+/* forget closes what descriptors of our own are left. */
+void forget(struct session *s);
 /* say tells on standard error what became of a session, if AFKTLS_PRELOAD_VERBOSE is set. */
 void say(const struct session *s, const char *what, const char *why);
 
