@@ -54,23 +54,30 @@ func TestOpenConnect(t *testing.T) {
 func TestOpenConnectRekey(t *testing.T) {
 	onlyOn(t, "6.12")
 	kmodtest.Load(t, "af_ktls")
-	for name, lines := range map[string][]string{
-		"ssl":        {"rekey-method = ssl"},
-		"new-tunnel": {"rekey-method = new-tunnel"},
+	for _, c := range []struct {
+		name  string
+		lines []string
+		suite string // what openconnect says of its handshake
+		times int    // how often the session goes into the kernel
+	}{
+		{"within the session", []string{"rekey-method = ssl"}, "-(PSK)-", 3},
 		// The way of Cisco's clients: the client speaks last in the handshake.
-		"resumed session": {"rekey-method = new-tunnel", "dtls-psk = false"},
+		{"a session resumed", []string{"rekey-method = new-tunnel", "dtls-psk = false"}, "-(RSA)-", 2},
 	} {
-		t.Run(name, func(t *testing.T) {
-			v := startTunnel(t, append(lines, "rekey-time = 8")...)
-			for deadline := time.Now().Add(patience); v.said("in the kernel") < 3; {
+		t.Run(c.name, func(t *testing.T) {
+			v := startTunnel(t, append(c.lines, "rekey-time = 8")...)
+			for deadline := time.Now().Add(patience); v.said("in the kernel") < c.times; {
 				if time.Now().After(deadline) {
-					t.Fatalf("in %v openconnect's session was in the kernel %d times, not 3", patience, v.said("in the kernel"))
+					t.Fatalf("in %v openconnect's session was in the kernel %d times, not %d", patience, v.said("in the kernel"), c.times)
 				}
 				v.transfer(1 << 18)
 			}
-			v.ping(5)
+			v.transfer(1 << 18)
 			v.noFaults()
 			v.stopClient()
+			if v.said("Ciphersuite (DTLS1.2)"+c.suite) == 0 {
+				t.Errorf("openconnect did not make the handshake %s", c.suite)
+			}
 		})
 	}
 }
@@ -205,14 +212,17 @@ func (v *tunnel) noFaults() {
 }
 
 // stopClient ends openconnect as Ctrl-C does: it says goodbye, and the library
-// gives the session back.
+// gives the session back, as it has given back all before.
 func (v *tunnel) stopClient() {
 	v.t.Helper()
-	n := v.said("out of the kernel")
 	v.signal(unix.SIGINT)
 	v.says("User cancelled (SIGINT/SIGTERM); exiting.", 1)
-	v.says("out of the kernel", n+1)
-	if v.said("lost") > 0 {
-		v.t.Error("a session was lost")
+	select {
+	case <-v.ended:
+	case <-time.After(patience):
+		v.t.Fatal("openconnect did not end")
+	}
+	if in, out := v.said("in the kernel"), v.said("out of the kernel"); in != out || v.said("lost") > 0 {
+		v.t.Errorf("%d sessions went into the kernel, %d came out of it, %d were lost", in, out, v.said("lost"))
 	}
 }
