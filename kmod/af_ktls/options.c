@@ -204,21 +204,29 @@ static int give(const void *what, int n, char __user *val, int __user *len)
 	return copy_to_user(val, what, n) || put_user(n, len) ? -EFAULT : 0;
 }
 
+/* By way of the stack: hardened kernels let nothing be copied out of a socket itself. */
 static int get_part(struct afktls_sock *ks, int dir, int what, char __user *val, int __user *len)
 {
-	const struct afktls_parts *parts = &ks->parts[dir];
+	struct afktls_parts parts = ks->parts[dir];
+	int err = -ENOKEY;
 	__be64 next;
 
-	if (!(parts->have & what) || !ks->alg)
-		return -ENOKEY;
+	if (!(parts.have & what) || !ks->alg)
+		goto out;
 	switch (what) {
 	case AFKTLS_HAVE_IV:
 		next = cpu_to_be64(afktls_next(ks, dir));
-		return give(&next, sizeof(next), val, len);
+		err = give(&next, sizeof(next), val, len);
+		break;
 	case AFKTLS_HAVE_KEY:
-		return give(parts->key, ks->alg->key, val, len);
+		err = give(parts.key, ks->alg->key, val, len);
+		break;
+	default:
+		err = give(parts.salt, ks->alg->salt, val, len);
 	}
-	return give(parts->salt, ks->alg->salt, val, len);
+out:
+	memzero_explicit(&parts, sizeof(parts));
+	return err;
 }
 
 static int get_info(struct afktls_sock *ks, int dir, char __user *val, int __user *len)

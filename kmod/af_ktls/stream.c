@@ -4,6 +4,8 @@
  * with the AF_KTLS socket is done with the TCP socket.
  */
 #include <linux/kmod.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/tcp.h>
 #include <net/inet_connection_sock.h>
 #include <net/tls.h>
@@ -44,6 +46,30 @@ static struct socket *below(struct socket *sock)
 	return READ_ONCE(ks->attached) ? ks->low : NULL;
 }
 
+/*
+ * net/tls takes a key from user space only: from the kernel's memory it copies with a memcpy() that hardened kernels
+ * complain of (do_tls_setsockopt_conf(), "field-spanning write", seen on 7.3). So the key goes by way of a page of the
+ * process that gave it.
+ */
+static int set_key(struct socket *low, int name, const void *info, unsigned int len)
+{
+	unsigned long at;
+	int err;
+
+	if (!current->mm)
+		return -EFAULT;
+	at = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	if (IS_ERR_VALUE(at))
+		return at;
+	err = -EFAULT;
+	if (!copy_to_user((void __user *)at, info, len))
+		err = READ_ONCE(low->ops)->setsockopt(low, SOL_TLS, name, USER_SOCKPTR((void __user *)at), len);
+	if (clear_user((void __user *)at, len) && !err)
+		err = -EFAULT;
+	vm_munmap(at, PAGE_SIZE);
+	return err;
+}
+
 /* The parts of 2016 as the struct that net/tls takes: info, iv, key, salt, rec_seq, each as long as the cipher has it. */
 int afktls_install_tcp(struct afktls_sock *ks, int dir, const struct afktls_cipher *alg, const struct afktls_parts *parts)
 {
@@ -65,8 +91,7 @@ int afktls_install_tcp(struct afktls_sock *ks, int dir, const struct afktls_ciph
 	p += alg->info_salt;
 	put_unaligned_be64(parts->next, p);
 	p += 8;
-	err = READ_ONCE(ks->low->ops)->setsockopt(ks->low, SOL_TLS, dir == AFKTLS_TX_DIR ? TLS_TX : TLS_RX,
-						  KERNEL_SOCKPTR(&ci), p - ci.bytes);
+	err = set_key(ks->low, dir == AFKTLS_TX_DIR ? TLS_TX : TLS_RX, &ci, p - ci.bytes);
 	memzero_explicit(&ci, sizeof(ci));
 	return err;
 }
