@@ -34,11 +34,11 @@ type End struct {
 	ns     *os.File
 }
 
-// Lay loads the module and sets both ends up. Everything goes when the test ends; the test fails if the kernel complained
+// Lay loads the module, with parameters such as "hints=1", and sets both ends up. Everything goes when the test ends; the test fails if the kernel complained
 // meanwhile, and is skipped where the module cannot be built.
-func Lay(t testing.TB) *Cable {
+func Lay(t testing.TB, params ...string) *Cable {
 	t.Helper()
-	c := &Cable{module: kmodtest.Load(t, "tlsnic")}
+	c := &Cable{module: kmodtest.Load(t, "tlsnic", params...)}
 	c.A, c.B = newEnd(t, 0), newEnd(t, 1)
 	return c
 }

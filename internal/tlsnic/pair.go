@@ -54,16 +54,23 @@ func (c *Cable) Connect(t testing.TB, v6 bool) (a, b *net.TCPConn) {
 	if v6 {
 		addr = c.B.V6
 	}
+	return c.connect(t, addr, addr)
+}
+
+// connect listens on one address of B, or on all, and connects to one.
+func (c *Cable) connect(t testing.TB, listen, dial netip.Addr) (a, b *net.TCPConn) {
+	t.Helper()
 	var ln *net.TCPListener
 	c.B.Do(t, func() {
 		var err error
-		ln, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
+		ln, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(listen, 0)))
 		must(t, err)
 	})
 	defer ln.Close()
+	port := uint16(ln.Addr().(*net.TCPAddr).Port)
 	c.A.Do(t, func() {
 		var err error
-		a, err = net.DialTCP("tcp", nil, ln.Addr().(*net.TCPAddr))
+		a, err = net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(netip.AddrPortFrom(dial, port)))
 		must(t, err)
 	})
 	b, err := ln.AcceptTCP()

@@ -42,7 +42,9 @@ func knownMissing(cache string, k *Kernel) error {
 
 func missingFile(cache string, k *Kernel) string { return filepath.Join(cache, "missing", k.Release) }
 
-func noHeaders(k *Kernel) error { return fmt.Errorf("%w: linux-headers-%s", errNoHeaders, k.Release) }
+func noHeaders(k *Kernel) error {
+	return fmt.Errorf("%w, linux-headers-%s (bin/vmrun -kernel %s -update -- true fetches a newer kernel, if there is one)", errNoHeaders, k.Release, k.Series)
+}
 
 // addHeaders puts a kernel's headers into the root, unless they are there. Of exactly this release: another one's would
 // give a module that the kernel refuses.
@@ -76,8 +78,7 @@ func (b *buildRoot) addHeaders(ctx context.Context, cache string, k *Kernel) err
 	return b.addVmlinux(k)
 }
 
-// headerNames returns the packages of a kernel's headers: the flavour's, those that all flavours share, and the programs
-// of the kernel's build, which are named by the series in 6.1 and by the release later.
+// headerNames returns the packages of a kernel's headers.
 func (a apt) headerNames(ctx context.Context, k *Kernel) ([]string, error) {
 	if out, err := a.command(ctx, "", "apt-get", "-q", "update", "--error-on=any").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("cannot reach the Debian mirror (is the network up?):\n%s", complaints(out))
@@ -86,8 +87,13 @@ func (a apt) headerNames(ctx context.Context, k *Kernel) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("apt-cache pkgnames: %w", err)
 	}
-	known := strings.Fields(string(out))
-	base := strings.TrimSuffix(k.Release, "-amd64")
+	return pickHeaders(strings.Fields(string(out)), k)
+}
+
+// pickHeaders picks from the names of packages: the flavour's headers, those that all flavours share, and the programs of
+// the kernel's build, which are named by the series in 6.1 and by the release later.
+func pickHeaders(known []string, k *Kernel) ([]string, error) {
+	base := k.base()
 	names := []string{"linux-headers-" + k.Release, "linux-headers-" + base + "-common", "linux-kbuild-" + base}
 	if !slices.Contains(known, names[2]) {
 		names[2] = "linux-kbuild-" + k.Series
@@ -99,6 +105,9 @@ func (a apt) headerNames(ctx context.Context, k *Kernel) ([]string, error) {
 	}
 	return names, nil
 }
+
+// base is the release without Debian's name for the architecture.
+func (k *Kernel) base() string { return strings.TrimSuffix(k.Release, "-amd64") }
 
 // unpackHeaders moves into the root what the packages have below /usr/src and /usr/lib. They may have /lib as well, a
 // directory that would take the place of the root's link.
@@ -145,7 +154,7 @@ func (b *buildRoot) addVmlinux(k *Kernel) error {
 		return err
 	}
 	name := bareVmlinux
-	if found, _ := filepath.Glob(filepath.Join(b.dir, "usr/lib/linux-kbuild-"+strings.TrimSuffix(k.Release, "-amd64"), "tools/bpf/resolve_btfids/resolve_btfids")); len(found) > 0 {
+	if exists(filepath.Join(b.dir, "usr/lib/linux-kbuild-"+k.base(), "tools/bpf/resolve_btfids/resolve_btfids")) {
 		name = "vmlinux"
 	}
 	return replaceFile(filepath.Join(b.dir, headersDir(k), name), elf)

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // A moduleSource is the folder of one kernel module, which has the module's name.
@@ -116,15 +117,24 @@ func (m *moduleSource) builtFor(ctx context.Context, cache string, k *Kernel) (s
 	if err != nil {
 		return "", err
 	}
-	old, _ := filepath.Glob(filepath.Join(dir, m.name+"-????????????????.ko"))
 	ko := filepath.Join(dir, m.name+"-"+m.key(k, filepath.Base(b.dir))+".ko")
 	if err := replaceFile(ko, built); err != nil {
 		return "", err
 	}
-	for _, name := range old { // of other sources: most are never asked for again
-		os.Remove(name)
-	}
+	removeOld(filepath.Join(dir, m.name+"-*.ko"))
 	return ko, nil
+}
+
+// keepBuilt is how long a module is kept that other sources gave: somebody may go to and fro between two versions.
+const keepBuilt = 7 * 24 * time.Hour
+
+func removeOld(pattern string) {
+	files, _ := filepath.Glob(pattern)
+	for _, name := range files {
+		if info, err := os.Stat(name); err == nil && time.Since(info.ModTime()) > keepBuilt {
+			os.Remove(name)
+		}
+	}
 }
 
 func exists(name string) bool {

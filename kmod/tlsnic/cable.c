@@ -77,6 +77,7 @@ void tlsnic_send(struct tlsnic_end *from, struct sk_buff *skb)
 	from->dev->stats.tx_packets++;
 	from->dev->stats.tx_bytes += skb->len;
 	skb_orphan(skb);
+	skb->decrypted = 0; /* on its way to a card that means to be sealed, on the way from one it means opened */
 	if (tlsnic_payload(skb))
 		carry(from->peer, skb);
 	else

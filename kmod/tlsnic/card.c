@@ -89,7 +89,6 @@ struct sk_buff *tlsnic_seal(struct tlsnic_end *end, struct sk_buff *skb)
 		return NULL;
 	}
 	consume_skb(skb);
-	sealed->decrypted = 0;
 	tlsnic_count(end, TLSNIC_tx_tls_encrypted_packets, segments(sealed));
 	tlsnic_count(end, TLSNIC_tx_tls_encrypted_bytes, len);
 	return sealed;
@@ -130,9 +129,10 @@ static struct sk_buff *open_in_place(struct tlsnic_end *end, struct tlsnic_strea
 		tlsnic_count(end, TLSNIC_no_memory, 1);
 		return skb;
 	}
+	leave |= s->guess;
 	err = tlsnic_stream_run(s, skb_transport_header(opened) + tcp_hdrlen(opened), len);
 	if (err || leave) {
-		tlsnic_count(end, TLSNIC_rx_tls_err, err != 0);
+		tlsnic_count(end, TLSNIC_rx_tls_err, err && !s->guess);
 		kfree_skb(opened);
 		return skb;
 	}
@@ -141,6 +141,43 @@ static struct sk_buff *open_in_place(struct tlsnic_end *end, struct tlsnic_strea
 	tlsnic_count(end, TLSNIC_rx_tls_decrypted_bytes, len);
 	consume_skb(skb);
 	return opened;
+}
+
+/*
+ * The card has no place. If the packet begins like a record, it asks the kernel whether one begins there, which the kernel
+ * will see when it comes to it; until then the card follows what it takes for records.
+ */
+static void ask(struct tlsnic_end *end, struct tlsnic_conn *c, const struct sk_buff *skb)
+{
+	u32 seq = ntohl(tcp_hdr(skb)->seq);
+	u8 header[TLS_HEADER_SIZE];
+
+	if (c->hints || skb_copy_bits(skb, skb_transport_offset(skb) + tcp_hdrlen(skb), header, sizeof(header)) ||
+	    !tlsnic_is_header(header))
+		return;
+	tlsnic_stream_place(&c->stream, seq, 0);
+	c->stream.guess = true;
+	c->asked = seq;
+	tlsnic_count(end, TLSNIC_rx_tls_resync_req_pkt, 1);
+	/* The kernel goes by the last byte of the header. */
+	tls_offload_rx_resync_request(c->sk, htonl(seq + TLS_HEADER_SIZE - 1));
+}
+
+/* A gap makes the card lose its place; what was sent again it has seen before. */
+static struct sk_buff *open_of(struct tlsnic_end *end, struct tlsnic_conn *c, struct sk_buff *skb, bool leave)
+{
+	u32 seq = ntohl(tcp_hdr(skb)->seq), end_seq = seq + tlsnic_payload(skb);
+
+	c->stream.lost |= after(seq, c->stream.next);
+	if (c->stream.lost)
+		ask(end, c, skb);
+	if (after(end_seq, c->seen))
+		c->seen = end_seq;
+	if (c->stream.lost || c->stream.guess || seq != c->stream.next)
+		tlsnic_count(end, TLSNIC_rx_tls_ooo, segments(skb));
+	if (c->stream.lost || seq != c->stream.next)
+		return skb;
+	return open_in_place(end, &c->stream, skb, leave);
 }
 
 /* Gives the packet as the stack gets it: opened where the card knows the connection and its place, else as it came. */
@@ -152,10 +189,7 @@ struct sk_buff *tlsnic_open(struct tlsnic_end *end, struct sk_buff *skb, bool le
 	c = find_conn(end, skb);
 	if (c) {
 		c->stream.lost |= lose;
-		if (c->stream.lost || ntohl(tcp_hdr(skb)->seq) != c->stream.next)
-			tlsnic_count(end, TLSNIC_rx_tls_ooo, segments(skb));
-		else
-			skb = open_in_place(end, &c->stream, skb, leave);
+		skb = open_of(end, c, skb, leave);
 	}
 	spin_unlock_bh(&end->lock);
 	return skb;
@@ -205,7 +239,10 @@ static int add_rx(struct tlsnic_end *end, struct sock *sk, const struct tls_cryp
 		return err;
 	}
 	socket_addresses(sk, c);
-	tls_offload_rx_resync_set_type(sk, TLS_OFFLOAD_SYNC_TYPE_CORE_NEXT_HINT);
+	c->sk = sk;
+	c->seen = seq;
+	c->hints = READ_ONCE(tlsnic_hints);
+	tls_offload_rx_resync_set_type(sk, c->hints ? TLS_OFFLOAD_SYNC_TYPE_CORE_NEXT_HINT : TLS_OFFLOAD_SYNC_TYPE_DRIVER_REQ);
 	*driver_pointer(tls_get_ctx(sk), TLS_OFFLOAD_CTX_DIR_RX) = c;
 	tlsnic_count(end, TLSNIC_rx_tls_ctx, 1);
 	spin_lock_bh(&end->lock);
@@ -242,17 +279,40 @@ static void tlsnic_del(struct net_device *dev, struct tls_context *ctx, enum tls
 	kfree_sensitive(mine);
 }
 
-static int tlsnic_resync(struct net_device *dev, struct sock *sk, u32 seq, u8 *record, enum tls_offload_ctx_dir dir)
+/* What the card asked about is a record's begin, and it is this record's; a hint names one that is still to come. */
+static bool place_rx(struct tlsnic_conn *c, u32 seq, u64 record)
 {
-	struct tlsnic_end *end = netdev_priv(dev);
-	void *mine = *driver_pointer(tls_get_ctx(sk), dir);
-	struct tlsnic_conn *c = mine;
-	bool tx = dir == TLS_OFFLOAD_CTX_DIR_TX;
+	if (c->hints) {
+		if (before(seq, c->seen))
+			return false;
+		tlsnic_stream_place(&c->stream, seq, record);
+		return true;
+	}
+	if (!c->stream.guess || seq != c->asked + TLS_HEADER_SIZE - 1)
+		return false;
+	c->stream.guess = false;
+	c->stream.record += record;
+	return true;
+}
 
+static int tlsnic_resync(struct net_device *dev, struct sock *sk, u32 seq, u8 *number, enum tls_offload_ctx_dir dir)
+{
+	void *mine = *driver_pointer(tls_get_ctx(sk), dir);
+	struct tlsnic_end *end = netdev_priv(dev);
+	u64 record = get_unaligned_be64(number);
+	bool placed;
+
+	if (dir == TLS_OFFLOAD_CTX_DIR_TX) {
+		spin_lock_bh(&end->lock);
+		tlsnic_stream_place(mine, seq, record);
+		spin_unlock_bh(&end->lock);
+		tlsnic_count(end, TLSNIC_tx_tls_resync_ok, 1);
+		return 0;
+	}
 	spin_lock_bh(&end->lock);
-	tlsnic_stream_place(tx ? mine : &c->stream, seq, record);
+	placed = place_rx(mine, seq, record);
 	spin_unlock_bh(&end->lock);
-	tlsnic_count(end, tx ? TLSNIC_tx_tls_resync_ok : TLSNIC_rx_tls_resync_res_ok, 1);
+	tlsnic_count(end, placed ? TLSNIC_rx_tls_resync_res_ok : TLSNIC_rx_tls_resync_res_skip, 1);
 	return 0;
 }
 

@@ -22,6 +22,10 @@ FAULT(FAULT_LEAVE, leave, "the receiving card keeps its place, but leaves a pack
 FAULT(FAULT_LOSE, lose, "the receiving card loses its place");
 FAULT(FAULT_MISS, miss, "a packet is lost before the sending card has seen it");
 
+bool tlsnic_hints;
+module_param_named(hints, tlsnic_hints, bool, 0644);
+MODULE_PARM_DESC(hints, "a receiving card that has lost its place asks nothing, and waits for the kernel's hints");
+
 static const struct {
 	int *every;
 	enum tlsnic_counter counter;

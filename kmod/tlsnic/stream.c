@@ -52,7 +52,7 @@ int tlsnic_stream_init(struct tlsnic_stream *s, const struct tls_crypto_info *in
 	if (err)
 		goto free;
 	memcpy(s->nonce, salt, TLS_CIPHER_AES_GCM_128_SALT_SIZE);
-	tlsnic_stream_place(s, seq, record);
+	tlsnic_stream_place(s, seq, get_unaligned_be64(record));
 	return 0;
 free:
 	tlsnic_stream_free(s);
@@ -71,12 +71,21 @@ void tlsnic_stream_free(struct tlsnic_stream *s)
 }
 
 /* The record of this number begins at seq. */
-void tlsnic_stream_place(struct tlsnic_stream *s, u32 seq, const u8 *record)
+void tlsnic_stream_place(struct tlsnic_stream *s, u32 seq, u64 record)
 {
 	s->next = seq;
-	s->record = be64_to_cpup((const __be64 *)record);
+	s->record = record;
 	s->pos = s->len = 0;
-	s->lost = false;
+	s->lost = s->guess = false;
+}
+
+/* Says whether a record of TLS 1.2 with AES-GCM may begin like this. */
+bool tlsnic_is_header(const u8 *header)
+{
+	u32 len = header[3] << 8 | header[4];
+
+	return header[0] >= 20 && header[0] <= 23 && header[1] == 3 && header[2] == 3 &&
+	       len >= TLSNIC_NONCE + TLSNIC_TAG && len <= TLSNIC_BODY;
 }
 
 static u32 body_len(const struct tlsnic_stream *s)
@@ -139,8 +148,8 @@ static int take_prefix(struct tlsnic_stream *s, const u8 *p, u32 n)
 	if (s->pos + n < TLSNIC_PREFIX)
 		return 0;
 	s->len = TLS_HEADER_SIZE + (s->prefix[3] << 8 | s->prefix[4]);
-	if (s->prefix[1] != 3 || s->len < TLSNIC_PREFIX + TLSNIC_TAG || s->len - TLSNIC_PREFIX > TLSNIC_BODY)
-		return -EBADMSG;
+	if (!tlsnic_is_header(s->prefix))
+		return -EPROTO;
 	return s->seal && !body_len(s) ? finish_text(s) : 0;
 }
 
@@ -150,6 +159,8 @@ static int take_body(struct tlsnic_stream *s, u8 *p, u32 n)
 	int err;
 
 	memcpy(s->text + off, p, n);
+	if (s->guess)
+		return 0;
 	err = crypt_range(s, p, off, n);
 	if (!err && s->seal && off + n == body_len(s))
 		err = finish_text(s);
@@ -165,7 +176,7 @@ static int take_tag(struct tlsnic_stream *s, u8 *p, u32 n)
 		return 0;
 	}
 	memcpy(tag, p, n);
-	return s->pos + n == s->len ? finish_text(s) : 0;
+	return s->pos + n == s->len && !s->guess ? finish_text(s) : 0;
 }
 
 /* Takes what is next of one part of a record; returns how many of n bytes it were. */
@@ -200,7 +211,7 @@ int tlsnic_stream_run(struct tlsnic_stream *s, u8 *p, u32 n)
 
 		first = first ?: err;
 		s->pos += took;
-		if (err && (s->pos != s->len || err != -EBADMSG)) {
+		if (err && err != -EBADMSG) {
 			s->lost = true;
 			return err;
 		}

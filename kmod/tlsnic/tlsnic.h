@@ -21,7 +21,13 @@
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
+#include <linux/version.h>
 #include <net/tls.h>
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#include <linux/unaligned.h>
+#else
+#include <asm/unaligned.h>
+#endif
 
 /* What an end counts. Those that drivers have too bear the names of tls-offload.rst. */
 #define TLSNIC_COUNTERS(X)                                                                        \
@@ -40,7 +46,9 @@
 	X(rx_tls_decrypted_bytes)                                                                 \
 	X(rx_tls_ooo)		     /* left to the kernel: not where the card was */             \
 	X(rx_tls_err)		     /* left to the kernel: a wrong tag, or no record */          \
+	X(rx_tls_resync_req_pkt)     /* the card asked whether a record begins where it thinks */ \
 	X(rx_tls_resync_res_ok)	     /* the kernel told the card its place */                     \
+	X(rx_tls_resync_res_skip)    /* one that the stream is past already, or not asked about */\
 	X(no_memory)                                                                              \
 	X(fault_drop)		     /* how often each fault struck */                            \
 	X(fault_corrupt)                                                                          \
@@ -83,8 +91,9 @@ struct tlsnic_stream {
 	struct crypto_sync_skcipher *ctr;	/* encrypts any range of a record */
 	bool seal;
 	bool lost;				/* the card does not know its place */
+	bool guess;				/* it follows what looks like records from where it asked about on */
 	u32 next;				/* the TCP sequence that it goes on at */
-	u64 record;				/* the number of the record there */
+	u64 record;				/* the number of the record there; of a guess, counted from 0 */
 	u32 pos, len;				/* place in that record; its length, 0 before its header is there */
 	u8 prefix[TLSNIC_PREFIX];
 	/* What the crypto layer reads by page, and so may not be on the stack. */
@@ -96,12 +105,17 @@ struct tlsnic_stream {
 struct tlsnic_conn {
 	struct list_head list;
 	struct tlsnic_stream stream;
+	struct sock *sk;			/* as long as it is on the list */
+	bool hints;				/* the card does not ask */
+	u32 asked;				/* the sequence of what may be a record's header */
+	u32 seen;				/* up to which the stream has come */
 	struct in6_addr saddr, daddr;		/* IPv4 as mapped */
 	__be16 sport, dport;
 };
 
 /* Faults: every so manieth packet, for each end; 0 is never. main.c says what they do. */
 enum tlsnic_fault { FAULT_DROP, FAULT_CORRUPT, FAULT_REORDER, FAULT_LEAVE, FAULT_LOSE, FAULT_MISS };
+extern bool tlsnic_hints;
 bool tlsnic_fault(struct tlsnic_end *end, enum tlsnic_fault fault, u64 packet);
 
 int tlsnic_create(struct tlsnic_end **end, int index);
@@ -115,7 +129,8 @@ u32 tlsnic_payload(const struct sk_buff *skb);
 
 int tlsnic_stream_init(struct tlsnic_stream *s, const struct tls_crypto_info *info, u32 seq, bool seal);
 void tlsnic_stream_free(struct tlsnic_stream *s);
-void tlsnic_stream_place(struct tlsnic_stream *s, u32 seq, const u8 *record);
+void tlsnic_stream_place(struct tlsnic_stream *s, u32 seq, u64 record);
+bool tlsnic_is_header(const u8 *header);
 int tlsnic_stream_run(struct tlsnic_stream *s, u8 *p, u32 n);
 
 #endif
