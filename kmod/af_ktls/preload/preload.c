@@ -207,3 +207,16 @@ TRANSPORT(gnutls_record_cork, (gnutls_session_t session), (session))
 TRANSPORT(gnutls_transport_set_push_function, (gnutls_session_t session, gnutls_push_func push), (session, push))
 TRANSPORT(gnutls_transport_set_vec_push_function, (gnutls_session_t session, gnutls_vec_push_func push), (session, push))
 TRANSPORT(gnutls_transport_set_pull_function, (gnutls_session_t session, gnutls_pull_func pull), (session, pull))
+
+/* One that gives a session another descriptor means what is sent from then on. */
+#define MOVES(name, parameters, arguments)				\
+	void name parameters						\
+	{								\
+		keep(session, #name);					\
+		next(name) arguments;					\
+	}
+
+MOVES(gnutls_transport_set_int2, (gnutls_session_t session, int in, int out), (session, in, out))
+MOVES(gnutls_transport_set_ptr, (gnutls_session_t session, gnutls_transport_ptr_t ptr), (session, ptr))
+MOVES(gnutls_transport_set_ptr2,
+      (gnutls_session_t session, gnutls_transport_ptr_t in, gnutls_transport_ptr_t out), (session, in, out))
