@@ -2,6 +2,7 @@ package afktls
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
@@ -124,15 +125,27 @@ func TestLowerClosed(t *testing.T) {
 	check(t, "its port, after the detach", unix.Bind(other, port))
 }
 
-// TestChild is what TestInherited runs as another process: it answers on descriptor 3.
-func TestChild(t *testing.T) {
-	if os.Getenv("AFKTLS_CHILD") == "" {
-		t.Skip("run by TestInherited")
+// TestMain lets this program be the other process of TestInherited as well.
+func TestMain(m *testing.M) {
+	if os.Getenv("AFKTLS_CHILD") != "" {
+		if err := answer(3); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	}
+	os.Exit(m.Run())
+}
+
+// answer reads a record from a descriptor and writes one.
+func answer(fd int) error {
 	b := make([]byte, 100)
-	n, err := unix.Read(3, b)
-	check(t, "read", err)
-	must(unix.Write(3, append([]byte("child got "), b[:n]...)))(t)
+	n, err := unix.Read(fd, b)
+	if err != nil {
+		return err
+	}
+	_, err = unix.Write(fd, append([]byte("child got "), b[:n]...))
+	return err
 }
 
 // TestInherited: a descriptor outlives the process that made it, and whoever has it counts with the same counter.
@@ -142,7 +155,7 @@ func TestInherited(t *testing.T) {
 	send(t, a, []byte("parent"), 0)
 	wantRecv(t, b, []byte("parent"))
 	own := must(unix.Dup(a))(t)
-	child := exec.Command("/proc/self/exe", "-test.run=^TestChild$")
+	child := exec.Command("/proc/self/exe")
 	child.Env = append(os.Environ(), "AFKTLS_CHILD=1")
 	child.ExtraFiles = []*os.File{os.NewFile(uintptr(own), "af_ktls")}
 	check(t, "start", child.Start())
@@ -260,8 +273,10 @@ func TestFamilyNumber(t *testing.T) {
 // TestNothingLeft: /proc/net/protocols counts the family's sockets, and it is 0 when they are closed.
 func TestNothingLeft(t *testing.T) {
 	load(t)
+	lockThread() // whose namespace it is
+	defer runtime.UnlockOSThread()
 	count := func() string {
-		for line := range strings.Lines(string(must(os.ReadFile("/proc/net/protocols"))(t))) {
+		for line := range strings.Lines(string(must(os.ReadFile("/proc/thread-self/net/protocols"))(t))) {
 			if f := strings.Fields(line); f[0] == "KTLS" {
 				return f[2]
 			}

@@ -84,7 +84,9 @@ func TestMalformed(t *testing.T) {
 			b := newBench(t, c.id)
 			good := b.rx.seal(t, epoch1|1, appData, []byte("good"))
 			overhead := b.rx.explicit() + 16
-			record := func(claimed, real int) []byte { return append(header(appData, dtls12, epoch1|2, claimed), random(real)...) }
+			record := func(claimed, real int) []byte {
+				return append(header(appData, dtls12, epoch1|2, claimed), random(real)...)
+			}
 			var bad [][]byte
 			for n := range overhead {
 				bad = append(bad, record(n, n))
@@ -150,6 +152,9 @@ func TestDrain(t *testing.T) {
 	wantNothing(t, b.k)
 	setRX(t, b.k, b.rx)
 	b.write(t, 5, "five")
+	if got := statsOf(t, b.k); got.rxRecords != 5 || got.toUserSpace != 3 {
+		t.Errorf("counted %+v", got)
+	}
 	for _, want := range []string{"one", "two", "three", "four", "five"} {
 		wantRecv(t, b.k, []byte(want))
 	}

@@ -9,6 +9,7 @@ package tlsnic
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"runtime"
@@ -40,7 +41,29 @@ func Lay(t testing.TB, params ...string) *Cable {
 	t.Helper()
 	c := &Cable{module: kmodtest.Load(t, "tlsnic", params...)}
 	c.A, c.B = newEnd(t, 0), newEnd(t, 1)
+	c.A.calmTo(t, c.B)
+	c.B.calmTo(t, c.A)
 	return c
+}
+
+// rtoMin is how long TCP waits at least, in ms, until it sends again what was not acknowledged, instead of 200.
+const rtoMin = 1000
+
+// calmTo keeps TCP from sending packets twice because an emulated machine was slow, so that what the cards do can be told
+// to the packet: without tail loss probes, and with more patience. That ends when a card goes down.
+func (e *End) calmTo(t testing.TB, peer *End) {
+	t.Helper()
+	e.Do(t, func() {
+		must(t, os.WriteFile("/proc/sys/net/ipv4/tcp_early_retrans", []byte("0"), 0))
+		link, err := netlink.LinkByName(e.Name)
+		must(t, err)
+		for _, addr := range []netip.Addr{peer.V4, peer.V6} {
+			must(t, netlink.RouteAdd(&netlink.Route{
+				LinkIndex: link.Attrs().Index, Scope: netlink.SCOPE_LINK, RtoMin: rtoMin, RtoMinLock: true,
+				Dst: &net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(addr.BitLen(), addr.BitLen())},
+			}))
+		}
+	})
 }
 
 // Unload removes the module under whatever is open, as if both cards were pulled out.

@@ -20,13 +20,16 @@ static void write_space(struct sock *usk)
 	rcu_read_unlock();
 }
 
-/* Softirq: an ICMP message for the UDP socket, which UDP leaves to whoever encapsulates. */
+/*
+ * Softirq: an ICMP message for the UDP socket, which UDP leaves to whoever encapsulates. As with UDP, only those count
+ * that say nobody is there; that the path is narrower, the next send finds out by itself.
+ */
 static void err_rcv(AFKTLS_ERR_ARGS)
 {
 	struct afktls_sock *ks = rcu_dereference_sk_user_data(usk);
 	int fault = afktls_err_of(usk, skb);
 
-	if (!ks || !fault)
+	if (!ks || (fault != ECONNREFUSED && fault != ENOPROTOOPT))
 		return;
 	WRITE_ONCE(ks->sk.sk_err, fault);
 	sk_error_report(&ks->sk);

@@ -97,15 +97,16 @@ static int set_part(struct afktls_sock *ks, int dir, int what, sockptr_t val, un
 
 static int set_mtu(struct afktls_sock *ks, sockptr_t val, unsigned int len)
 {
-	u64 mtu = 0; /* of a size_t the first four bytes are enough to hold any that is allowed */
+	union { u32 small; u64 large; } v;
+	u64 mtu;
 
 	if (ks->sk.sk_type != SOCK_DGRAM)
 		return -EOPNOTSUPP;
 	if (len != sizeof(u32) && len != sizeof(u64))
 		return -EINVAL;
-	if (copy_from_sockptr(&mtu, val, len))
+	if (copy_from_sockptr(&v, val, len))
 		return -EFAULT;
-	le64_to_cpus(&mtu);
+	mtu = len == sizeof(u32) ? v.small : v.large;
 	if (mtu && (mtu <= afktls_overhead(8) || mtu > UDP_MAX_PAYLOAD))
 		return -EINVAL;
 	ks->mtu = mtu;
@@ -262,15 +263,15 @@ static int get_info_tcp(struct afktls_sock *ks, int dir, char __user *val, int _
 static int get_mtu(struct afktls_sock *ks, char __user *val, int __user *len)
 {
 	int room;
-	u64 mtu;
+	u32 small;
+	u64 large;
 
 	if (!ks->attached)
 		return -ENOTCONN;
-	mtu = ks->sk.sk_type == SOCK_STREAM ? DTLS_MAX_PLAIN : afktls_room(ks);
 	if (get_user(room, len))
 		return -EFAULT;
-	cpu_to_le64s(&mtu);
-	return give(&mtu, room < (int)sizeof(mtu) ? sizeof(u32) : sizeof(mtu), val, len);
+	large = small = ks->sk.sk_type == SOCK_STREAM ? DTLS_MAX_PLAIN : afktls_room(ks);
+	return room < (int)sizeof(large) ? give(&small, sizeof(small), val, len) : give(&large, sizeof(large), val, len);
 }
 
 /* Programs of tomorrow may ask for more than there is, those of yesterday for less. */

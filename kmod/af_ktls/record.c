@@ -62,7 +62,7 @@ struct afktls_out *afktls_new_out(u16 room, u8 explicit)
 {
 	struct afktls_out *out;
 
-	out = kmalloc(struct_size(out, aad, DTLS_HEADER + afktls_overhead(explicit) + room), GFP_KERNEL);
+	out = kmalloc(struct_size(out, aad, DTLS_HEADER + afktls_overhead(explicit) + room), GFP_KERNEL_ACCOUNT);
 	if (!out)
 		return NULL;
 	memset(out, 0, sizeof(*out));

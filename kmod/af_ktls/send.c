@@ -238,7 +238,8 @@ static ssize_t send_all(struct afktls_sock *ks, struct sending *s)
 	return s->sent ?: err;
 }
 
-#define SEND_FLAGS (MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR | MSG_CONFIRM | MSG_CMSG_COMPAT | MSG_SPLICE_PAGES)
+#define SEND_FLAGS (MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR | MSG_BATCH | MSG_CONFIRM | MSG_CMSG_COMPAT | \
+		    MSG_SPLICE_PAGES)
 
 int afktls_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t size)
 {
