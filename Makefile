@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 KERNELS  ?=
-PACKAGES ?= ./pkg/ktls ./pkg/loader ./e2e
+PACKAGES ?= ./internal/kmodtest ./internal/tlsnic ./internal/afktls ./pkg/ktls ./pkg/loader ./e2e
 # Two guests side by side: an emulated processor is seldom busy all the time.
 JOBS     ?= 2
 SMP      ?= 2
@@ -18,7 +18,7 @@ NOCGO    := CGO_ENABLED=0 $(GO)
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build build-gobpf vmrun selftest selftest-record generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
+.PHONY: help build build-gobpf vmrun selftest selftest-record kmod preload dtlscat dkms-deb dkms-check stress-afktls generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -45,6 +45,40 @@ selftest-record: selftest # what the selftest does without ktlstop; KERNELS="6.1
 	$(NOCGO) test -c -o bin/e2e.test ./e2e
 	@cd e2e && mkdir -p testdata/selftest && for kernel in $(KERNELS); do (set -x; ../bin/vmrun -kernel $$kernel -timeout 20m \
 		-share testdata/selftest -- ../bin/e2e.test -test.v -test.run 'TestSelftest$$' -test.timeout 20m -record); done
+
+kmod: ## build the kernel modules of kmod/ for each kernel, in bin/kmod; KERNELS="6.1 7.3"
+	$(NOCGO) build -ldflags "-s -w" -o bin/ ./internal/vm/cmd/kmodbuild
+	@bin/kmodbuild $(KERNELS)
+
+preload: ## build bin/afktls-preload.so: the DTLS sessions of programs with GnuTLS, by the module af_ktls
+	@command -v gcc >/dev/null && test -e /usr/include/gnutls/gnutls.h || { packages="gcc libc6-dev libgnutls28-dev"; echo "installing $$packages"; \
+		$(SUDO) apt-get -q install -y --no-install-recommends $$packages || \
+		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
+	@mkdir -p bin
+	gcc -O2 -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden -Ikmod/af_ktls -o bin/afktls-preload.so kmod/af_ktls/preload/*.c
+
+dtlscat: # a program with AF_KTLS below GnuTLS's handshake, which the tests of the module run
+	@command -v gcc >/dev/null && test -e /usr/include/gnutls/dtls.h || { packages="gcc libc6-dev libgnutls28-dev"; echo "installing $$packages"; \
+		$(SUDO) apt-get -q install -y --no-install-recommends $$packages || \
+		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
+	@mkdir -p bin
+	gcc -O2 -Wall -Wextra -Werror -o bin/dtlscat internal/afktls/dtlscat/dtlscat.c -lgnutls
+
+dkms-deb: ## a Debian package that builds af_ktls on the machine that it is installed on, in bin
+	@kmod/dkms-deb af_ktls bin
+
+dkms-check: dkms-deb kmod # the package's sources build as they lie in it; KERNELS="6.1 7.3"
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; dpkg-deb -x bin/af-ktls-dkms_*_all.deb "$$dir"; mkdir "$$dir/kmod"; \
+		mv "$$dir"/usr/src/af_ktls-* "$$dir/kmod/af_ktls"; bin/kmodbuild -src "$$dir/kmod" -o "$$dir/out" $(KERNELS); ls -l "$$dir"/out/*/
+
+STRESS_KERNEL ?= 7.3
+STRESS_DEBUG  ?= slub_debug=FZPU page_poison=1 kfence.sample_interval=10
+
+stress-afktls: vmrun kmod # sockets of af_ktls come and go for ten minutes, then a million datagrams and a million options
+	$(NOCGO) test -c -o bin/afktls.test ./internal/afktls
+	cd internal/afktls && ../../bin/vmrun -kernel $(STRESS_KERNEL) -timeout 20m -append "$(STRESS_DEBUG)" -- ../../bin/afktls.test -test.v -test.run 'TestStress$$' -stress 10m -test.timeout 20m
+	cd internal/afktls && ../../bin/vmrun -kernel $(STRESS_KERNEL) -timeout 2h -- ../../bin/afktls.test -test.v -test.run 'TestFuzzDatagrams$$' -fuzzcount 333334 -fuzztime 40m -fuzzseed $(or $(SEED),1) -test.timeout 2h
+	cd internal/afktls && ../../bin/vmrun -kernel $(STRESS_KERNEL) -timeout 2h -- ../../bin/afktls.test -test.v -test.run 'TestFuzzOptions$$' -fuzzcount 1000000 -fuzztime 100m -fuzzseed $(or $(SEED),1) -test.timeout 2h
 
 clang: # generated objects are compared byte by byte, so the compiler's version is fixed
 	@command -v clang-14 >/dev/null && command -v llvm-strip-14 >/dev/null && test -e /usr/include/bpf/bpf_helpers.h || { \
@@ -96,7 +130,8 @@ unit: ## test everything that needs neither root nor a kernel
 
 # What the guest tests run besides the project's own programs. RUNLEVEL keeps
 # the packages from starting their services.
-PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin /usr/bin/python3:python3 tmux:tmux tcpdump:tcpdump tshark:tshark ip:iproute2
+PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin /usr/bin/python3:python3 tmux:tmux tcpdump:tcpdump tshark:tshark ip:iproute2 \
+	openconnect:openconnect ocserv:ocserv gnutls-serv:gnutls-bin ping:iputils-ping
 export PATH := $(PATH):/usr/sbin:/sbin
 
 programs: # the traffic that others wrote
@@ -108,7 +143,7 @@ programs: # the traffic that others wrote
 openssl35: vmrun # a newer OpenSSL than the host's, unpacked once, which TestOpenSSL runs
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/foreign) && ln -sfn "$$dir" bin/openssl35
 
-vmtest: build build-server vmrun build-gobpf programs openssl35 selftest examples ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+vmtest: build build-server vmrun build-gobpf programs openssl35 selftest examples kmod dtlscat preload ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
 
 test: unit vmtest ## all tests
@@ -121,15 +156,18 @@ soak: build vmrun ## a flood of 200,000 records, half an hour of random traffic:
 	cd e2e && ../bin/vmrun -kernel $(or $(firstword $(KERNELS)),6.1) -timeout 2h -- ../bin/soak.test -test.v -test.run 'TestFlood|TestSoak' -test.timeout 2h -soak $(SOAK)
 
 BENCH_KERNEL ?= 6.1
+BENCH_DTLS_KERNEL ?= 7.3
 
 # Counting instructions, with one processor: figures repeat on any machine.
 bench: bench-library bench-modes bench-tracer bench-user ## measure all in the guest and write docs/bench.md; BENCH_KERNEL=6.1
 
 BENCHDOC = $(NOCGO) run ./internal/bench/cmd/benchdoc
 
-bench-library: build vmrun # kernel TLS, user-space TLS and TCP
-	bin/vmrun -icount -kernel $(BENCH_KERNEL) -timeout 20m -- internal/bench/guest.sh > bin/bench-library.json
-	$(BENCHDOC) library=bin/bench-library.json
+bench-library: KERNELS := $(BENCH_KERNEL) $(BENCH_DTLS_KERNEL)
+bench-library: build vmrun kmod # kernel TLS, AF_KTLS, user-space TLS and TCP; DTLS and UDP
+	bin/vmrun -icount -kernel $(BENCH_KERNEL) -timeout 40m -- internal/bench/guest.sh $(BENCH_KERNEL) streams > bin/bench-library.json
+	bin/vmrun -icount -kernel $(BENCH_DTLS_KERNEL) -timeout 40m -- internal/bench/guest.sh $(BENCH_DTLS_KERNEL) datagrams > bin/bench-datagrams.json
+	$(BENCHDOC) library=bin/bench-library.json datagrams=bin/bench-datagrams.json
 
 # What the tracer's cost is compared with.
 bench-tools: PROGRAMS := bpftrace:bpftrace tcpdump:tcpdump strace:strace

@@ -7,7 +7,7 @@
 #ifndef KTLS_CALLS_H
 #define KTLS_CALLS_H
 
-#include "ktls_failure.h"
+#include "ktls_resync.h"
 
 #define EINTR 4
 #define EAGAIN 11
@@ -28,8 +28,6 @@ static __always_inline struct fold *fold_of(struct conn *c, u16 err, u8 func)
 	}
 	return f;
 }
-
-u32 folded; /* failures were counted and not told, or may have been: user space asks for them then */
 
 static __always_inline void note_last(struct fold *f, const struct event *e)
 {
@@ -125,7 +123,7 @@ __noinline int call_fails(struct conn *c, u32 dir, u32 err, u32 func)
 /* Those that were only counted are told: n, with the last of them. */
 static __noinline void emit_folded(const struct conn *c, const struct fold *f, u32 n)
 {
-	bool sent = f->func == FUNC_SENDMSG || f->func == FUNC_WAIT_MEMORY;
+	bool sent = f->func == FUNC_SENDMSG || f->func == FUNC_WAIT_MEMORY || f->func == FUNC_DEVICE_SENDMSG;
 	struct event e = sent ? c->tx : c->rx;
 	u64 *comm = (void *)e.comm;
 
@@ -149,6 +147,10 @@ static __always_inline void tell_folded(struct conn *c, u64 until)
 	struct fold *f;
 	u32 i, n;
 
+	if (c->card_news && c->card_told <= until)
+		emit_card(c);
+	else if (c->card_news)
+		folded = 1;
 	for (i = 0; i < FOLDS; i++) {
 		f = &c->fails[i];
 		if (!f->more)
@@ -194,7 +196,7 @@ static __always_inline int wait_ends(u64 *ctx)
 	int err = ctx[2];
 	struct conn *c = err ? conn_lookup(ctx[0]) : 0;
 
-	if (!c || pushes(c))
+	if (!c || c->card & CARD_TX || pushes(c)) /* the return of a card's send call tells it */
 		return 0;
 	if (err == -EAGAIN)
 		__sync_fetch_and_add(&c->blocked, 1);

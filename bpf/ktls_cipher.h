@@ -3,7 +3,7 @@
 #ifndef KTLS_CIPHER_H
 #define KTLS_CIPHER_H
 
-#include "ktls_conn.h"
+#include "ktls_keys.h"
 
 #define CRYPTO_ALG_ASYNC 0x80
 #define DRIVERS 64 /* there are few */
@@ -54,7 +54,7 @@ static __always_inline u8 driver_for(const struct conn *c, u32 dir)
 	const struct tls_sw_context_tx *tx = (void *)c->priv_tx;
 	const struct tls_sw_context_rx *rx = (void *)c->priv_rx;
 
-	if (mode_of(c, dir) != TLS_SW)
+	if (mode_of(c, dir) != TLS_SW || c->card & (dir == DIR_TX ? CARD_TX : CARD_RX))
 		return 0;
 	if (dir == DIR_TX)
 		return tx ? driver_of((u64)BPF_CORE_READ(tx, aead_send)) : 0;

@@ -10,6 +10,8 @@
 
 enum { SENDS_MORE = 1 /* the last one may have left an open record */, SENDS_BROKEN = 2 /* the connection has failed */ };
 enum tx_state { TX_IDLE, TX_SEALING };
+/* A network card was given the direction's key, whether it has gone since or not. */
+enum card_bit { CARD_TX = 1, CARD_RX = 2, CARD_GONE = 4, CARD_MET = 8 /* user space knows */ };
 enum rx_state { RX_IDLE, RX_OPENING, RX_OPENED };
 #define RX_STATE 3  /* of rx_state: the state; the rest is a ticket, new with each record */
 #define RX_TICKET 4
@@ -49,7 +51,7 @@ struct messages {
  */
 struct conn {
 	struct event tx;
-	u64 tx_rec;   /* the tls_rec of tx: with it a struct waiting */
+	u64 tx_rec;   /* the tls_rec of tx: with it a struct waiting; where a card seals, the pieces of the record */
 	struct event rx;
 	u64 claim;    /* in "hot": the struct sock that has this place, 0 where it is free */
 	u64 sk;       /* struct sock, once the rest is there; see conn_publish */
@@ -96,6 +98,12 @@ struct conn {
 	u64 unread_at, unread_bytes; /* of the walk along its rx_list */
 	struct fold fails[FOLDS];
 	struct messages messages[2], messages_before; /* the latter: of the last handshake record sent */
+	u8 card;      /* enum card_bit */
+	u8 rx_card;   /* what a network card had opened of the record card_seq */
+	u8 prepend, overhead; /* bytes before the plaintext of a record sent, and in all beside it */
+	u8 card_news; /* something of struct about_card has changed since it was told, at card_told */
+	u64 card_seq, card_told;
+	u64 resyncs[2], fallback; /* see struct about_card */
 };
 
 #define NO_SEQ ~0ULL
@@ -139,35 +147,6 @@ static __always_inline bool is_tls(const struct sock *sk)
 		return false;
 	bpf_core_read(name, sizeof(name), &ops->name);
 	return name[0] == 't' && name[1] == 'l' && name[2] == 's' && !name[3];
-}
-
-/* How the kernel seals or opens; TLS_BASE: this direction has no key. */
-static __always_inline u8 mode_of(const struct conn *c, u32 dir) { return dir == DIR_TX ? c->tx.mode : c->rx.mode & ~MODE_NO_PAD; }
-
-/* TLS_RX_EXPECT_NO_PAD, which has no effect but in TLS 1.3, is set after the keys, at any time: see option_set. */
-static __always_inline void set_no_pad(struct conn *c)
-{
-	const struct tls_context *ctx = (void *)c->ctx;
-
-	c->rx.mode &= ~MODE_NO_PAD;
-	if (c->rx.version == TLS_1_3 && bpf_core_field_exists(ctx->rx_no_pad) && BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_no_pad))
-		c->rx.mode |= MODE_NO_PAD;
-}
-
-/* What a key change can change. */
-static __always_inline void set_keys(struct conn *c)
-{
-	const struct tls_context *ctx = (void *)c->ctx;
-
-	c->priv_tx = (u64)BPF_CORE_READ(ctx, priv_ctx_tx);
-	c->priv_rx = (u64)BPF_CORE_READ(ctx, priv_ctx_rx);
-	c->seq_tx = seq_addr(&ctx->tx);
-	c->seq_rx = seq_addr(&ctx->rx);
-	c->tx.version = c->rx.version = BPF_CORE_READ(ctx, prot_info.version);
-	c->tx.cipher = c->rx.cipher = BPF_CORE_READ(ctx, prot_info.cipher_type);
-	c->tx.mode = BPF_CORE_READ_BITFIELD_PROBED(ctx, tx_conf);
-	c->rx.mode = BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_conf);
-	set_no_pad(c);
 }
 
 /* Whether the parser has found a whole record in the receive queue, and nobody has read it. */

@@ -80,11 +80,11 @@ __noinline int end_conn(struct conn *c, u64 id)
 	if (!conn_take(c, id))
 		return 0;
 	flush_sent(c);
-	if (c->closing && !c->unwanted && c->tx.mode == TLS_SW)
+	if (c->closing && !c->unwanted && c->tx.mode != TLS_BASE)
 		count_skipped(c, DIR_TX, c->end_seq[DIR_TX] + c->old);
 	if ((c->rx_state & RX_STATE) == RX_OPENED)
 		emit_record(&c->rx, &c->rx.rec.hidden, &c->sampled[DIR_RX]);
-	if (c->closing && !c->unwanted && mode_of(c, DIR_RX) == TLS_SW)
+	if (c->closing && !c->unwanted && mode_of(c, DIR_RX) != TLS_BASE)
 		count_skipped(c, DIR_RX, c->end_seq[DIR_RX]);
 	if (!c->closing) { /* its context may be gone: what is due is all that is known */
 		c->end_seq[DIR_TX] = c->next[DIR_TX];
@@ -120,6 +120,8 @@ static __always_inline int close_begins(u64 *ctx)
 		c->cut = incomplete(c, sk, &whole);
 		settle_notified(c, sk);
 		begin_close(c);
+		if (c->card & CARD_TX) /* unless the close seals it after all */
+			c->open_bytes = card_open_bytes(c);
 	} else if (!c && !stages) /* its sends are counted as they begin */
 		count_unmet(ctx[0], DIR_TX, false);
 	return 0;

@@ -5,7 +5,7 @@
 
 #include "ktls_kernel.h"
 
-enum kind { KIND_RECORD = 1, KIND_SOCKET = 2, KIND_ERROR = 3, KIND_OPENED = 4, KIND_HELD = 5 };
+enum kind { KIND_RECORD = 1, KIND_SOCKET = 2, KIND_ERROR = 3, KIND_OPENED = 4, KIND_HELD = 5, KIND_CARD = 6, KIND_DROP = 7 };
 enum type { TYPE_ALERT = 21, TYPE_HANDSHAKE = 22, TYPE_DATA = 23 };
 enum proto { PROTO_TLS = 1, PROTO_DTLS };
 enum dir { DIR_TX = 0, DIR_RX = 1 };
@@ -16,6 +16,7 @@ enum notified { NOTIFIED_NOT_KNOWN, NOTIFIED_NO, NOTIFIED_YES };
 enum func {
 	FUNC_RX_ONE_RECORD = 1, FUNC_ERR_ABORT, FUNC_DECRYPT_DONE, FUNC_RECVMSG, FUNC_ENCRYPT_DONE, FUNC_STRP_ABORT_STRP,
 	FUNC_SENDMSG, FUNC_WAIT_MEMORY, FUNC_SPLICE_READ, FUNC_SETSOCKOPT, FUNC_GETSOCKOPT, FUNC_SET_ULP,
+	FUNC_DEVICE_SENDMSG,
 };
 
 enum flag {
@@ -35,6 +36,9 @@ enum message_bit { MESSAGE_CONTINUED = 1, MESSAGE_GOES_ON = 2 };
 
 /* Beside the kernel's number in a receiving mode. */
 enum mode_bit { MODE_NO_PAD = 128 /* TLS_RX_EXPECT_NO_PAD is set */ };
+
+/* What a network card had opened of a record received when the kernel came to it. */
+enum card { CARD_NOT_ASKED, CARD_ALL, CARD_PART, CARD_NONE };
 
 /* Causes of loss: each has two places in the map "lost", one for each direction. */
 enum lost {
@@ -72,7 +76,8 @@ struct record {
 	u8 ctl[8];
 	u8 messages; /* how many there are, up to 255; 0: only the first is known */
 	u8 message_bits; /* enum message_bit */
-	u8 pad[2];
+	u8 card;     /* rx: enum card */
+	u8 pad;
 };
 
 /* KIND_SOCKET. Of both directions, tx first. */
@@ -107,6 +112,18 @@ struct held {
 	u32 whole;      /* as long as it will be, header and tag included; 0: not known */
 };
 
+/* KIND_CARD: how a network card does at a connection whose records it was asked to seal or open. */
+struct about_card {
+	u64 time;
+	u64 next[2];    /* sequences */
+	u64 resyncs[2]; /* sent: asked for by the card; received: told to it */
+	u64 fallback;   /* packets that the kernel has sealed in its place */
+	u32 gen[2];
+	u8 mode[2];     /* how the last record was sealed and opened; 0: no key */
+	u8 gone;        /* the card went away, and the kernel seals and opens */
+	u8 pad[5];
+};
+
 /* KIND_ERROR */
 struct failure {
 	u64 time;
@@ -117,6 +134,16 @@ struct failure {
 	u16 option; /* of setsockopt and getsockopt */
 	u32 more; /* calls that have failed in the same way since the last of them was told, besides this one */
 	u32 pad;
+};
+
+/* KIND_DROP: a record of DTLS came, and nobody will read it. */
+struct drop {
+	u64 time;
+	u64 seq;
+	u32 count;    /* how many, of the same reason: this one, and those since the last that was told */
+	u32 len;
+	u8 reason;    /* enum afktls_drop_reason of kmod/af_ktls/hooks.h */
+	u8 pad[3];
 };
 
 #define EVENT_VERSION 1
@@ -136,12 +163,15 @@ struct event {
 	u16 version, cipher;
 	u16 lport, rport;
 	u32 gen;   /* of the direction's keys */
-	u32 epoch; /* of DTLS */
+	u16 epoch; /* of DTLS */
+	u16 datagram; /* DTLS: bytes of the UDP payload that carries it */
 	union {
 		struct record rec;
 		struct about_socket socket;
 		struct failure failure;
 		struct held held;
+		struct drop drop;
+		struct about_card card;
 	};
 };
 _Static_assert(sizeof(struct event) == 200, "pkg/loader/internal/wire knows this size");

@@ -3,7 +3,7 @@
 #ifndef KTLS_HELD_H
 #define KTLS_HELD_H
 
-#include "ktls_conn.h"
+#include "ktls_keys.h"
 
 /* A FIN has come (tcp_fin), whatever the state is by now; a reset sets other flags. */
 static __always_inline bool has_fin(const struct sock *sk) { return BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1; }
@@ -27,7 +27,7 @@ static __always_inline u32 incomplete(const struct conn *c, const struct sock *s
 	u32 there;
 
 	*whole = 0;
-	if (mode_of(c, DIR_RX) != TLS_SW || !priv || has_record(c))
+	if (mode_of(c, DIR_RX) == TLS_BASE || !priv || has_record(c))
 		return 0;
 	there = queued_bytes(sk);
 	if (bpf_core_field_exists(priv->strp.anchor) && BPF_CORE_READ_BITFIELD_PROBED(&priv->strp, copy_mode))
@@ -41,7 +41,7 @@ static __always_inline bool awaits_key(const struct conn *c)
 {
 	const struct tls_sw_context_rx *priv = (void *)c->priv_rx;
 
-	return bpf_core_field_exists(priv->key_update_pending) && mode_of(c, DIR_RX) == TLS_SW && priv &&
+	return bpf_core_field_exists(priv->key_update_pending) && mode_of(c, DIR_RX) != TLS_BASE && priv &&
 	       BPF_CORE_READ(priv, key_update_pending);
 }
 
@@ -79,7 +79,7 @@ static __always_inline void set_unread(struct conn *c, struct held *h)
 	const struct tls_sw_context_rx *priv = (void *)c->priv_rx;
 	struct unread u = { c };
 
-	if (mode_of(c, DIR_RX) != TLS_SW || !priv)
+	if (mode_of(c, DIR_RX) == TLS_BASE || !priv)
 		return;
 	h->unread = BPF_CORE_READ(priv, rx_list.qlen);
 	if (!h->unread)
@@ -90,12 +90,26 @@ static __always_inline void set_unread(struct conn *c, struct held *h)
 	h->unread_bytes = c->unread_bytes;
 }
 
+/* The same of a record that a network card will seal: its header is there from the begin. */
+static __always_inline u32 card_open_bytes(const struct conn *c)
+{
+	const struct tls_offload_context_tx *tx = (void *)c->priv_tx;
+	const struct tls_record_info *rec = 0;
+
+	if (!bpf_core_field_exists(tx->open_record) || !bpf_core_field_exists(rec->len)) /* no such cards */
+		return 0;
+	rec = BPF_CORE_READ(tx, open_record);
+	return rec ? BPF_CORE_READ(rec, len) - c->prepend : 0;
+}
+
 static __always_inline u32 open_bytes(const struct conn *c)
 {
 	const struct tls_sw_context_tx *tx = (void *)c->priv_tx;
 	const struct tls_rec *rec;
 
-	if (mode_of(c, DIR_TX) != TLS_SW || !tx)
+	if (c->card & CARD_TX)
+		return card_open_bytes(c);
+	if (!is_sw_tx(c) || !tx)
 		return 0;
 	rec = BPF_CORE_READ(tx, open_rec);
 	return rec ? rec_len(rec) : 0;

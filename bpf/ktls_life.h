@@ -6,16 +6,17 @@
 #include "ktls_end.h"
 #include "ktls_option.h"
 
-/* What a network card seals gets its key elsewhere (tls_set_device_offload), and no hook sees its records. */
+/* The other direction has a key whose hook was skipped. */
 static __always_inline void tell_other_key(struct conn *c, u8 dir)
 {
 	u8 mode = mode_of(c, dir);
 
-	if (mode != TLS_BASE && !c->key_told[dir & 1] && mode != TLS_HW)
+	if (mode != TLS_BASE && !c->key_told[dir & 1])
 		key_missed(c, dir, read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx));
 }
 
-static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
+/* mode: TLS_SW or TLS_HW. */
+static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret, u8 mode)
 {
 	struct tls_context *ctx = tls_ctx_of((void *)sk);
 	struct conn *c = conn_find(sk);
@@ -44,24 +45,59 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 			leave_behind(c);
 			c->tx_state = TX_IDLE;
 		}
-		c->tx.mode = TLS_SW;
+		c->tx.mode = mode;
 		c->tx.gen += update;
 		c->tx.rec.start = c->next[DIR_TX] = read_seq(c->seq_tx);
 	} else {
-		c->rx.mode = TLS_SW;
+		c->rx.mode = mode;
 		c->rx.gen += update;
 		c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx);
 	}
+	if (mode == TLS_HW)
+		set_card(c);
 	emit_socket(c, update ? STATE_REKEY : STATE_OPEN, dir, 0);
 	if (dir == DIR_RX)
 		c->awaited = 0;
 	return 0;
 }
 
+/* Sockets for which a network card is being asked to receive: until it has answered it is not known who does. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64); /* struct sock */
+	__type(value, u8);
+} card_asked SEC(".maps");
+
+/* tls_set_device_offload_rx(sk, ...), which sets up software first. */
+static __always_inline int card_rx_asked(u64 *ctx)
+{
+	u64 sk = ctx[0];
+	u8 yes = 1;
+
+	bpf_map_update_elem(&card_asked, &sk, &yes, BPF_ANY);
+	return 0;
+}
+
+/* Where a card refuses, software is set up next. */
+static __always_inline int card_answers(u64 *ctx, u8 dir)
+{
+	u64 sk = ctx[0], ret = 0;
+
+	if (dir == DIR_RX)
+		bpf_map_delete_elem(&card_asked, &sk);
+	bpf_get_func_ret(ctx, &ret);
+	return key_set(sk, dir, false, ret, TLS_HW);
+}
+
+static __always_inline int card_tx_answers(u64 *ctx) { return card_answers(ctx, DIR_TX); }
+static __always_inline int card_rx_answers(u64 *ctx) { return card_answers(ctx, DIR_RX); }
+
 static __always_inline int sw_offload_ends(u64 *ctx)
 {
 	bool tx = (u32)(set_tx_arg == 1 ? ARG(ctx, 1) : ARG(ctx, 2));
 	bool update = false;
+	u64 sk = ctx[0];
 	int ret;
 
 	if (set_update_arg) {        /* (sk, tx, new_crypto_info) */
@@ -72,7 +108,9 @@ static __always_inline int sw_offload_ends(u64 *ctx)
 	} else {                     /* (sk, tx) */
 		ret = ARG(ctx, 2);
 	}
-	return key_set(ctx[0], tx ? DIR_TX : DIR_RX, update, ret);
+	if (!tx && bpf_map_lookup_elem(&card_asked, &sk))
+		return 0;
+	return key_set(sk, tx ? DIR_TX : DIR_RX, update, ret, TLS_SW);
 }
 
 /* tls_setsockopt(sk, level, optname, optval, optlen); optval is a pointer and whose it is. */
@@ -108,7 +146,7 @@ static __always_inline bool sends(const struct conn *c)
 {
 	const struct tls_sw_context_tx *priv = (void *)c->priv_tx;
 
-	return mode_of(c, DIR_TX) == TLS_SW && (BPF_CORE_READ(priv, open_rec) || !all_pushed(priv));
+	return is_sw_tx(c) && (BPF_CORE_READ(priv, open_rec) || !all_pushed(priv));
 }
 
 /* Failures to receive have been told where they happen. What TCP does not take it refuses at each further attempt. */

@@ -3,7 +3,7 @@
 #ifndef KTLS_PENDING_H
 #define KTLS_PENDING_H
 
-#include "ktls_tell.h"
+#include "ktls_control.h"
 
 /*
  * Records that are sealed and wait for TCP, while others have begun. TCP takes them
@@ -161,6 +161,15 @@ static __always_inline void leave_behind(struct conn *c)
 	tell_waiting(c, c->tail - c->head, 0, FLAG_PUSHED);
 	c->tx.flags |= FLAG_PUSHED;
 	emit_record(&c->tx, &c->tx.rec.hidden, &c->sampled[DIR_TX]);
+}
+
+/* A sealed record that TCP has not got, and never will. */
+static __always_inline void set_unsent(struct event *e, struct conn *c)
+{
+	if (is_close_notify(e))
+		c->notified[DIR_TX] = NOTIFIED_NO;
+	e->rec.unsent = 1;
+	e->rec.err = c->tx_err;
 }
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef KTLS_PUSH_H
 #define KTLS_PUSH_H
 
+#include "ktls_card.h"
 #include "ktls_whole.h"
 
 /*
@@ -55,8 +56,12 @@ static __always_inline int push_begins(u64 *ctx)
 	struct conn *c = conn_met(ctx[0], DIR_TX, true);
 	struct waiting *w;
 
-	if (!c || c->tx.mode == TLS_HW)
+	if (!c)
 		return 0;
+	if (c->card & CARD_TX) {
+		c->tx_rec = ctx[2];
+		return card_pushes(c);
+	}
 	if (others_wait(c)) {
 		c->push_rec = head_record((void *)c->priv_tx);
 		w = first_waiting(c);
@@ -82,6 +87,8 @@ static __always_inline int partial_freed(u64 *ctx)
 
 	if (!c)
 		return 0;
+	if (c->card & CARD_TX)
+		return card_frees(c);
 	c->push_rec = 0;
 	c->dead_rec = head_record((void *)c->priv_tx);
 	return 0;
@@ -105,15 +112,6 @@ static __always_inline void tell_sent(struct conn *c, u64 now)
 __noinline int is_handed_over(struct conn *c, u64 from)
 {
 	return c && read_word(from + bpf_core_field_offset(struct tls_rec, list.next)) == LIST_POISON1 && is_sealed(from);
-}
-
-/* A sealed record that TCP has not got, and never will. */
-static __always_inline void set_unsent(struct event *e, struct conn *c)
-{
-	if (is_close_notify(e))
-		c->notified[DIR_TX] = NOTIFIED_NO;
-	e->rec.unsent = 1;
-	e->rec.err = c->tx_err;
 }
 
 /* rec is freed, and was not sent: tell of it, if it is a record. */
@@ -185,7 +183,7 @@ static __always_inline int message_freed(u64 *ctx)
 	u32 place;
 	u64 now;
 
-	if (!c || c->tx.mode == TLS_HW)
+	if (!c || c->card & CARD_TX)
 		return 0;
 	expected = given == c->push_rec;
 	if (stages && !expected && c->closing) {

@@ -196,6 +196,8 @@ static __always_inline int open_ends(u64 *ctx)
 		look_who(e, &c->maker[DIR_RX]);
 	if (GIVEN(darg, zc))
 		e->flags |= FLAG_ZEROCOPY;
+	if (c->card & CARD_RX)
+		set_opener(c, e);
 	pick(e, &c->sampled[DIR_RX]);
 	c->rx_state ^= RX_OPENING ^ RX_OPENED;
 	if (bpf_core_field_exists(darg->async) && GIVEN(darg, async)) { /* decrypt_done has the rest */

@@ -4,17 +4,8 @@
 #define KTLS_RETURN_H
 
 #include "ktls_calls.h"
+#include "ktls_op.h"
 #include "ktls_receive.h"
-
-/* What a ring reads comes the same way as the rest. Few tasks have one, and the number of the system call costs more to ask. */
-static __always_inline u8 read_op(u8 op, u8 flags)
-{
-	const struct task_struct *t = bpf_get_current_task_btf();
-
-	if (op != OP_RECV || flags & FLAG_KTHREAD || !bpf_core_field_exists(t->io_uring))
-		return op;
-	return is_ring_worker() || (t->io_uring && syscall_nr() == nr_uring) ? OP_URING_RECV : op;
-}
 
 /* Whether this task is the one to tell of the record that was opened. */
 static __always_inline bool rx_taken(struct conn *c, u32 was)

@@ -3,6 +3,11 @@
 #ifndef KTLS_ROOMLESS_H
 #define KTLS_ROOMLESS_H
 
+/* Records sent that a network card seals are told of. bpf/gobpf has a macro of this name. */
+#ifndef tells_cards
+#define tells_cards true
+#endif
+
 /*
  * One direction of a socket that found no room. The kernel's sequence moves with
  * each record, whichever hooks and copies of them see it; those that idle longest
@@ -42,7 +47,7 @@ static __noinline void count_unmet(u64 sk, u32 dir, bool begins)
 	struct unmet now = {};
 	struct unmet *was;
 
-	if (!live || !ctx || (dir == DIR_TX && BPF_CORE_READ_BITFIELD_PROBED(ctx, tx_conf) == TLS_HW))
+	if (!live || !ctx || (!tells_cards && dir == DIR_TX && BPF_CORE_READ_BITFIELD_PROBED(ctx, tx_conf) == TLS_HW))
 		return;
 	now.cookie = BPF_CORE_READ(s, __sk_common.skc_cookie.counter);
 	now.next = read_seq(dir == DIR_TX ? seq_addr(&ctx->tx) : seq_addr(&ctx->rx));

@@ -5,6 +5,7 @@
 
 #include "ktls_calls.h"
 #include "ktls_control.h"
+#include "ktls_op.h"
 #include "ktls_pending.h"
 
 /*
@@ -21,23 +22,6 @@ struct sending {
 #define SENDING_BITS 14
 
 struct sending sending[1 << SENDING_BITS];
-
-/* The system call that closes a record tells send from sendfile, splice and what a ring sends. */
-static __always_inline u8 send_op(u8 flags)
-{
-	s32 nr;
-
-	if (flags & FLAG_KTHREAD)
-		return OP_SEND;
-	if (is_ring_worker())
-		return OP_URING_SEND;
-	nr = syscall_nr();
-	if (nr == nr_sendfile)
-		return OP_SENDFILE;
-	if (nr == nr_uring)
-		return OP_URING_SEND;
-	return nr == nr_splice ? OP_SPLICE : OP_SEND;
-}
 
 /* A record may be open from an earlier call only if that call could leave one. */
 static __always_inline bool has_open_record(const struct conn *c)

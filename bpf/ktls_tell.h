@@ -92,8 +92,8 @@ static __always_inline void set_socket(const struct conn *c, struct about_socket
 	s->open = c->open_bytes;
 	s->cut = c->cut;
 	s->ended = c->ended;
-	s->notified[DIR_TX] = mode_of(c, DIR_TX) == TLS_SW ? c->notified[DIR_TX] : NOTIFIED_NOT_KNOWN;
-	s->notified[DIR_RX] = mode_of(c, DIR_RX) == TLS_SW ? c->notified[DIR_RX] : NOTIFIED_NOT_KNOWN;
+	s->notified[DIR_TX] = mode_of(c, DIR_TX) != TLS_BASE ? c->notified[DIR_TX] : NOTIFIED_NOT_KNOWN;
+	s->notified[DIR_RX] = mode_of(c, DIR_RX) != TLS_BASE ? c->notified[DIR_RX] : NOTIFIED_NOT_KNOWN;
 	if (state == STATE_CLOSE) /* what it had is gone */
 		return;
 	s->driver[DIR_TX] = driver_for(c, DIR_TX);

@@ -63,6 +63,24 @@ HOOK("fexit/tls_sw_recvmsg", recvmsg_exit, recvmsg_returns)
 HOOK("fexit/tls_sw_splice_read", splice_read_exit, splice_read_returns)
 HOOK("fexit/tls_sw_read_sock", read_sock_exit, read_sock_returns)
 
+/* ---- what a network card seals and opens ---- */
+
+HOOK("fexit/tls_set_device_offload", card_tx_answer, card_tx_answers)
+HOOK("fentry/tls_set_device_offload_rx", card_rx_ask, card_rx_asked)
+HOOK("fexit/tls_set_device_offload_rx", card_rx_answer, card_rx_answers)
+HOOK("fentry/tls_device_sendmsg", card_sendmsg_enter, card_sendmsg_begins)
+HOOK("fexit/tls_device_sendmsg", card_sendmsg_exit, card_send_returns)
+HOOK("fentry/tls_device_sendpage", card_sendpage_enter, card_sendpage_begins)
+HOOK("fexit/tls_device_sendpage", card_sendpage_exit, card_send_returns)
+HOOK("fentry/tls_push_sg", card_push_enter, card_push_begins)
+HOOK("fexit/tls_push_sg", card_push_exit, card_push_ends)
+HOOK("tp_btf/tls_device_decrypted", card_decrypted, card_looked_at)
+HOOK("tp_btf/tls_device_rx_resync_send", card_rx_resync, rx_resync_begins)
+HOOK("tp_btf/tls_device_tx_resync_req", card_tx_resync, tx_resync_begins)
+HOOK("fexit/tls_validate_xmit_skb", card_other_way, packet_validated)
+HOOK("fexit/tls_validate_xmit_skb_sw", card_gone_packet, packet_validated)
+HOOK("fexit/tls_encrypt_skb", card_left_packet, packet_left)
+
 /* ---- life of a connection ---- */
 
 HOOK("fexit/tcp_set_ulp", set_ulp, ulp_is_set)

@@ -41,6 +41,7 @@ typedef __s32 s32;
 #define TLS_RX 2
 #define TLS_RX_EXPECT_NO_PAD 4
 #define SOL_TLS 282
+#define SOCK_DGRAM 2
 #define SOCK_DONE 1 /* of enum sock_flags: a FIN has come */
 #define PAGE_SIZE 4096
 #define RECORD_HEADER 5 /* bytes: type, version, length */
@@ -55,6 +56,7 @@ struct net { struct ns_common ns; };
 typedef struct { struct net *net; } possible_net_t;
 typedef struct { long long counter; } atomic64_t;
 
+struct proto___kernel { char name[32]; }; /* ktls_event.h has an enum proto */
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -63,6 +65,7 @@ struct sock_common {
 	unsigned short skc_family;
 	unsigned char skc_state;
 	unsigned long skc_flags;
+	const struct proto___kernel *skc_prot;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -92,7 +95,7 @@ struct sk_msg { struct sk_msg_sg sg; };
 
 struct tls_crypto_info { u16 version; u16 cipher_type; };
 union tls_crypto_context { struct tls_crypto_info info; };
-struct tls_prot_info { u16 version; u16 cipher_type; };
+struct tls_prot_info { u16 version; u16 cipher_type; u16 prepend_size; u16 overhead_size; };
 struct cipher_context { char rec_seq[8]; };
 /* 6.1 has pointers here, 6.12 the bytes themselves. */
 struct cipher_context___ptr { char *rec_seq; };
@@ -105,8 +108,10 @@ struct tls_context {
 	bool splicing_pages: 1;
 	void *priv_ctx_tx;
 	void *priv_ctx_rx;
+	void *netdev;
 	struct cipher_context tx;
 	struct cipher_context rx;
+	void *partially_sent_record;
 	union tls_crypto_context crypto_send;
 	union tls_crypto_context crypto_recv;
 	struct sock *sk;
@@ -129,6 +134,9 @@ struct crypto_tfm { struct crypto_alg *__crt_alg; };
 struct crypto_aead { struct crypto_tfm base; };
 struct tls_sw_context_tx { struct crypto_aead *aead_send; struct tls_rec *open_rec; struct list_head tx_list; };
 struct crypto_async_request { void *data; };
+/* Where a network card seals (tls_device.c). */
+struct tls_record_info { int len; };
+struct tls_offload_context_tx { struct tls_record_info *open_record; };
 
 struct strp_msg { int full_len; int offset; };
 struct tls_strparser { struct sock *sk; u32 mark: 8; u32 copy_mode: 1; bool msg_ready; struct strp_msg stm; struct sk_buff *anchor; };
@@ -138,6 +146,7 @@ struct tls_msg { u8 control; };
 struct sk_skb_cb { struct _strp_msg strp; struct tls_msg tls; };
 struct sk_buff {
 	struct sk_buff *next;
+	struct sock *sk;
 	unsigned int len, data_len;
 	char cb[48];
 	unsigned int end;

@@ -95,10 +95,16 @@ type watching struct {
 // startWatch returns when handshakes are seen.
 func startWatch(t *testing.T, args ...string) *watching {
 	t.Helper()
+	return startWatchBy(t, (*exec.Cmd).Start, args...)
+}
+
+// startWatchBy is startWatch for a doctor that is started otherwise.
+func startWatchBy(t *testing.T, start func(*exec.Cmd) error, args ...string) *watching {
+	t.Helper()
 	ready := filepath.Join(t.TempDir(), "ready")
 	w := &watching{cmd: exec.Command(program, append([]string{"doctor", "-o", "json", "--watch", "10m", "--ready-file", ready}, args...)...)}
 	w.cmd.Stdout, w.cmd.Stderr = &w.out, &w.err
-	must(t, w.cmd.Start())
+	must(t, start(w.cmd))
 	t.Cleanup(func() { _ = w.cmd.Process.Kill() })
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) { // nothing else tells that the hooks are there
 		if _, err := os.Stat(ready); err == nil {
@@ -110,20 +116,27 @@ func startWatch(t *testing.T, args ...string) *watching {
 	}
 }
 
-// stop ends the watch when it is certain of the last handshake: it gives a program half
+// stop ends the watch, in which something is off.
+func (w *watching) stop(t *testing.T) diagnosis {
+	t.Helper()
+	d := w.end(t)
+	if status := w.cmd.ProcessState.ExitCode(); d.Well || status != 1 {
+		t.Errorf("status %d, well %v", status, d.Well)
+	}
+	return d
+}
+
+// end ends the watch when it is certain of the last handshake: it gives a program half
 // a second to ask.
-func (w *watching) stop(t *testing.T) (d diagnosis) {
+func (w *watching) end(t *testing.T) (d diagnosis) {
 	t.Helper()
 	<-time.After(time.Until(w.last.Add(600 * time.Millisecond)))
 	must(t, w.cmd.Process.Signal(syscall.SIGINT))
-	_ = w.cmd.Wait() // the status is 1: something is off
+	_ = w.cmd.Wait() // the status says whether something is off
 	if err := json.Unmarshal(w.out.Bytes(), &d); err != nil {
 		t.Fatalf("%v: %s%s", err, &w.out, &w.err)
 	}
 	must(t, schematest.CheckDoctor(w.out.Bytes()))
-	if status := w.cmd.ProcessState.ExitCode(); d.Well || status != 1 {
-		t.Errorf("status %d, well %v", status, d.Well)
-	}
 	return d
 }
 

@@ -33,6 +33,7 @@ type line struct {
 	Option    string              `json:"option"`
 	Awaited   *uint64             `json:"awaited_ns"`
 	Probed    uint64              `json:"probed"`
+	Offload   offload             `json:"offload"`
 	Ended     string              `json:"ended"`
 	// CloseNotify has what is known.
 	CloseNotify map[string]bool `json:"close_notify"`
@@ -53,6 +54,11 @@ type line struct {
 	Lost        map[string]uint64 `json:"lost"`
 	Cost        costs             `json:"cost"`
 	Missing     []string          `json:"missing_hooks"`
+	// Of DTLS: on records, on what was dropped, and in the summary.
+	Epoch    *uint64 `json:"epoch"`
+	Datagram int     `json:"datagram"`
+	Reason   string  `json:"reason"`
+	Dropped  uint64  `json:"dropped"`
 	sampling
 	web
 }
@@ -63,6 +69,13 @@ type sampling struct {
 	Sampled    map[string]uint64 `json:"sampled"`
 	Unweighted map[string]uint64 `json:"unweighted"`
 	Stopped    string            `json:"stopped"`
+}
+
+// offload is how a network card does.
+type offload struct {
+	Resyncs  map[string]uint64 `json:"resyncs"`
+	Fallback uint64            `json:"fallback_packets"`
+	Gone     bool              `json:"gone"`
 }
 
 // web is what an http event holds besides.
@@ -110,6 +123,8 @@ type record struct {
 	Alert   alert    `json:"alert"`
 	// Handshake has RFC 8446's names of the messages in a handshake record.
 	Handshake handshake `json:"handshake"`
+	// Card is tls.card.
+	Card string `json:"-"`
 }
 
 // handshake can be compared: Messages are joined by spaces.
@@ -181,6 +196,7 @@ func parse(t *testing.T, b []byte) []line {
 		if err := json.Unmarshal(sc.Bytes(), &l); err != nil {
 			t.Fatalf("%v in %s", err, sc.Bytes())
 		}
+		l.Card = cardIn(t, sc.Bytes())
 		all = append(all, l)
 	}
 	if err := sc.Err(); err != nil {

@@ -15,7 +15,7 @@ var withoutTypes = []string{"unshare", "-m", "sh", "-c", `mount -t tmpfs none /s
 
 // gobpfLacks knows what the gobpf backend cannot do, as it says itself.
 func gobpfLacks(missing string) bool {
-	return slices.ContainsFunc([]string{"tls_encrypt_done:", "tls_decrypt_done:", "inventory:", "socket cookies:", "TLS_RX_EXPECT_NO_PAD:", "expressions in the kernel:"},
+	return slices.ContainsFunc([]string{"tls_encrypt_done:", "tls_decrypt_done:", "inventory:", "socket cookies:", "TLS_RX_EXPECT_NO_PAD:", "network cards:", "expressions in the kernel:"},
 		func(known string) bool { return strings.HasPrefix(missing, known) })
 }
 

@@ -21,6 +21,7 @@ type pair struct {
 	conns        [2]*net.TCPConn
 	lport, rport int
 	info         ktls.CryptoInfo
+	connect      func(*testing.T) (a, b *net.TCPConn)
 }
 
 var rawCiphers = map[string]ktls.Cipher{
@@ -65,16 +66,24 @@ func dialPair(t *testing.T, listen, dial string) (a, b *net.TCPConn) {
 
 func newPair(t *testing.T, s security) *pair {
 	t.Helper()
-	return (&pair{info: rawInfo(s)}).another(t)
+	return newPairOver(t, s, tcpPair)
+}
+
+// newPairOver is a pair of which connect makes the connections.
+func newPairOver(t *testing.T, s security, connect func(*testing.T) (a, b *net.TCPConn)) *pair {
+	t.Helper()
+	return (&pair{info: rawInfo(s), connect: connect}).another(t)
 }
 
 // another is a new connection with the same keys.
 func (p *pair) another(t *testing.T) *pair {
 	t.Helper()
-	a, b := tcpPair(t)
+	a, b := p.connect(t)
 	must(t, ktls.EnableRaw(a, &p.info, nil))
 	must(t, ktls.EnableRaw(b, nil, &p.info))
-	return newPlainPair(t, a, b, p.info)
+	q := newPlainPair(t, a, b, p.info)
+	q.connect = p.connect
+	return q
 }
 
 func newPlainPair(t *testing.T, a, b *net.TCPConn, info ktls.CryptoInfo) *pair {

@@ -16,6 +16,7 @@ var withBytes = []scene{
 	{"ciphers", playCiphers},
 	{"kernel thread", playKernelThread},
 	{"read_sock", playReadSock},
+	{"a message in two records", playSplitMessage},
 	{"library", playLibrary},
 	{"http.ServeContent", playServeContent},
 	{"passed sockets", playPassedSockets},

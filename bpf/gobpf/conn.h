@@ -147,7 +147,8 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir)
 	__builtin_memset(s, 0, sizeof(*s));
 	s->state = state;
 	s->time = bpf_ktime_get_ns();
-	s->next[DIR_TX] = c->closing ? c->end_seq[DIR_TX] : read_seq(c->seq_tx);
+	/* Of what a network card seals no record is told, and so none is missing. */
+	s->next[DIR_TX] = c->tx.mode == TLS_HW ? c->tx.rec.start : c->closing ? c->end_seq[DIR_TX] : read_seq(c->seq_tx);
 	s->next[DIR_RX] = c->closing ? c->end_seq[DIR_RX] : read_seq(c->seq_rx);
 	s->hidden[DIR_TX] = c->tx.rec.hidden;
 	s->hidden[DIR_RX] = c->rx.rec.hidden;

@@ -27,12 +27,15 @@ func newBench() *cobra.Command {
 		Use:   "bench",
 		Short: "Measure kernel TLS against user-space TLS and TCP",
 		Long: `bench sends a file over loopback as streams of several sizes: by crypto/tls, by
-kernel TLS with write(2) and with sendfile(2), and without TLS. It shows
-throughput and, for each MiB, processor time (getrusage), system calls and
+kernel TLS and by AF_KTLS with write(2), sendfile(2) and splice(2), and without
+TLS; and cut into datagrams by DTLS, in user space and by AF_KTLS, and by UDP.
+AF_KTLS needs the module af_ktls. --ways streams and --ways datagrams are halves
+of it. It shows throughput and, for each MiB, processor time (getrusage), system calls and
 instructions (perf events, where this machine has them) and context switches,
 of both ends together.`,
 		Example: `  ktlstop bench
   ktlstop bench --sizes 1KiB,1MiB --ways "ktls write,ktls sendfile" --duration 500ms
+  ktlstop bench --ways datagrams --sizes 1MiB
   ktlstop bench -o json --svg bench.svg`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runBench(cmd, &g) },
 	}
@@ -42,7 +45,7 @@ of both ends together.`,
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&g.sizes, "sizes", sizes, "sizes of streams")
-	f.StringSliceVar(&g.ways, "ways", bench.WayNames(), "ways to send them")
+	f.StringSliceVar(&g.ways, "ways", bench.WayNames(), "ways to send them, or streams, or datagrams")
 	f.StringVar(&g.maxBytes, "max-bytes", "1GiB", "end a measurement after about so many bytes")
 	f.DurationVar(&g.maxTime, "duration", bench.DefaultTime, "end a measurement after this time, within a stream too")
 	f.IntVar(&g.repeat, "repeat", 1, "make each measurement so often and show the median")
@@ -57,7 +60,7 @@ func (g *benchFlags) config() (c bench.Config, err error) {
 	if g.output != "text" && g.output != "json" {
 		return c, usagef("-o %s: the outputs are text and json", g.output)
 	}
-	c = bench.Config{Ways: g.ways, MaxTime: g.maxTime, Repeat: g.repeat, Perf: g.perf}
+	c = bench.Config{Ways: expandWays(g.ways), MaxTime: g.maxTime, Repeat: g.repeat, Perf: g.perf}
 	for _, s := range g.sizes {
 		n, err := bench.ParseBytes(s)
 		if err != nil {
@@ -75,6 +78,19 @@ func (g *benchFlags) config() (c bench.Config, err error) {
 		return c, &usageError{err}
 	}
 	return c, nil
+}
+
+// expandWays puts the ways of a group in its place.
+func expandWays(names []string) (ways []string) {
+	groups := map[string][]string{"streams": bench.StreamWays(), "datagrams": bench.DatagramWays()}
+	for _, name := range names {
+		if group, ok := groups[name]; ok {
+			ways = append(ways, group...)
+			continue
+		}
+		ways = append(ways, name)
+	}
+	return ways
 }
 
 func runBench(cmd *cobra.Command, g *benchFlags) error {

@@ -22,17 +22,23 @@ func newGen() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gen",
 		Short: "Make kTLS traffic",
-		Long: `gen makes kTLS traffic with pkg/ktls over TCP: both ends in this process, or one
+		Long: `gen makes kTLS traffic with pkg/ktls over TCP, or DTLS over UDP: both ends in this process, or one
 of them with --listen or --connect, on two hosts too. A connection begins with
 one record in which the client tells the server what follows. Then each round
 sends one write by the client, the server, or both in turn. Where only the
 server sends, the client asks for each write with a record of one byte.
 
 With --rounds, the records of each connection, their types, lengths and order,
-follow from the flags and --seed alone. -o json says what each end sent.`,
+follow from the flags and --seed alone. -o json says what each end sent.
+
+With --dtls the records are AF_KTLS's, by the module af_ktls, or stay in user
+space where it is not loaded. DTLS holds no sender back, so the server answers
+each write, with one byte if it sends nothing else; a record that is lost ends
+its connection. A write is cut into records as long as the path takes.`,
 		Example: `  ktlstop gen -n 3 -s 16384 --rounds 100
   ktlstop gen -s 100..16384 --seed 7 --alert-every 5 -o json --list-records
   ktlstop gen --op sendfile --dir rx --rate 10 --duration 30s
+  ktlstop gen --dtls -n 3 -s 100..1400 --rounds 100
   ktlstop gen --fault corrupt        the server sees EBADMSG
   ktlstop gen --listen :4433         and elsewhere: ktlstop gen --connect HOST:4433`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runGen(cmd, &g) },
@@ -63,8 +69,9 @@ var clientOnly = []string{"size", "seed", "rounds", "rate", "op", "sendfile", "d
 func (g *genFlags) placeFlags(f *pflag.FlagSet) {
 	f.IntVarP(&g.Connections, "connections", "n", 1, "number of connections; with --listen, how many to serve (any number unless given)")
 	f.DurationVar(&g.Duration, "duration", 0, "stop after this time; --rounds 0 is implied unless given")
+	f.BoolVar(&g.DTLS, "dtls", false, "DTLS 1.2 over UDP instead of TLS")
 	f.StringVar(&g.tls, "tls", "1.3", "version of TLS, 1.2 or 1.3")
-	f.StringVar(&g.cipher, "cipher", "", "with TLS 1.2: aes-gcm-128, aes-gcm-256 or chacha20-poly1305")
+	f.StringVar(&g.cipher, "cipher", "", "with TLS 1.2 or --dtls: aes-gcm-128, aes-gcm-256 or chacha20-poly1305")
 	f.StringVar(&g.Listen, "listen", "", "be the server only, on this address")
 	f.StringVar(&g.Connect, "connect", "", "be the clients only, of this server")
 	f.BoolVar(&g.Require, "require", false, "fail where the kernel does not take a connection over")
@@ -110,6 +117,9 @@ func (g *genFlags) resolve(cmd *cobra.Command) error {
 	if err := g.resolveOp(cmd); err != nil {
 		return err
 	}
+	if err := g.resolveDTLS(cmd); err != nil {
+		return err
+	}
 	if cmd.Flags().Changed("duration") && g.Duration <= 0 {
 		return usagef("--duration %v: not a time to wait", g.Duration)
 	}
@@ -145,6 +155,18 @@ func (g *genFlags) resolveOp(cmd *cobra.Command) error {
 		return usagef("--sendfile and --op %s: choose one", g.op)
 	}
 	g.op = "sendfile"
+	return nil
+}
+
+// resolveDTLS: DTLS has the ciphers, and the number, of TLS 1.2.
+func (g *genFlags) resolveDTLS(cmd *cobra.Command) error {
+	if !g.DTLS {
+		return nil
+	}
+	if cmd.Flags().Changed("tls") {
+		return usagef("--dtls and --tls: choose one, DTLS is 1.2")
+	}
+	g.tls = "1.2"
 	return nil
 }
 

@@ -65,6 +65,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"trace", "-s", "1", "--cbpf", "1,6 0 0 1", "--socket-filter", "x.o"}, {"trace", "-s", "1", "--socket-filter", ""},
 		{"gen", "-s", "5..4"}, {"gen", "-s", "exp:x"}, {"gen", "--op", "write"}, {"gen", "--fault", "fire"}, {"gen", "--alert-every", "-1"},
 		{"gen", "--rekey-every", "1", "--tls", "1.2"}, {"gen", "--rekey-every", "1", "--dir", "tx"}, {"gen", "--list-records"},
+		{"gen", "--dtls", "--tls", "1.2"}, {"gen", "--dtls", "--fault", "reset"}, {"gen", "--dtls", "-s", "70000"}, {"gen", "--dtls", "--rekey-every", "1"},
 		{"gen", "--listen", ":0", "--rounds", "1"}, {"gen", "--sendfile", "--op", "splice"},
 		{"bench", "--sizes", "0"}, {"bench", "--sizes", "1kb"}, {"bench", "--ways", "pigeon"}, {"bench", "--max-bytes", "0"},
 		{"bench", "--duration", "0s"}, {"bench", "-o", "xml"}, {"bench", "--tls", "1.1"}, {"bench", "--repeat", "0"},

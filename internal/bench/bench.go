@@ -1,5 +1,6 @@
-// Package bench measures what kernel TLS is worth: the same streams by
-// user-space TLS, by kernel TLS and without TLS, as ktlstop bench prints them.
+// Package bench measures what sealing in the kernel is worth: the same streams by
+// user-space TLS, by kernel TLS, by AF_KTLS and without TLS, and cut into datagrams,
+// as ktlstop bench prints them.
 package bench
 
 import (
@@ -122,7 +123,7 @@ func (c *Config) repeat(ctx context.Context, name string, size int64, file *os.F
 // counted, then as many as the bounds let through.
 func (c *Config) measure(ctx context.Context, name string, size int64, file *os.File, m *meter) (Cell, error) {
 	cell := Cell{Way: name, Size: size}
-	conn, err := wayNamed(name).connect(ctx, c.Version)
+	conn, err := wayNamed(name).open(ctx, c.Version)
 	if reason, ok := skipped(err); ok {
 		cell.Skipped = reason
 		return cell, nil
@@ -132,7 +133,10 @@ func (c *Config) measure(ctx context.Context, name string, size int64, file *os.
 	}
 	defer conn.close()
 	cell.Version, cell.Cipher = conn.version, conn.cipher
-	t := newTransfer(conn, file)
+	t, err := newTransfer(conn, file)
+	if err != nil {
+		return cell, err
+	}
 	defer t.end()
 	if _, err := t.stream(ctx, min(size, 1<<20), time.Now().Add(c.MaxTime)); err != nil {
 		return cell, err

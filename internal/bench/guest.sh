@@ -1,5 +1,9 @@
 #!/bin/sh
-# What `make bench` runs in the guest: the tracepoint that counts system calls is a file of tracefs.
+# What `make bench` runs in the guest: KERNEL WAYS. The tracepoint that counts system calls is a file of tracefs.
 set -e
 [ -d /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing
-exec bin/ktlstop bench -o json --sizes 1KiB,4KiB,16KiB,64KiB,1MiB,1GiB --max-bytes 4MiB --duration 200ms --repeat 3
+if [ -f "bin/kmod/$1/af_ktls.ko" ]; then
+	modprobe -a tls udp_tunnel ip6_udp_tunnel
+	insmod "bin/kmod/$1/af_ktls.ko"
+fi
+exec bin/ktlstop bench -o json --ways "$2" --sizes 1KiB,4KiB,16KiB,64KiB,1MiB,1GiB --max-bytes 4MiB --duration 200ms --repeat 3

@@ -12,32 +12,39 @@ import (
 //go:embed library.md.tmpl
 var libraryText string
 
-var libraryTemplate = template.Must(template.New("library").Funcs(template.FuncMap{"join": strings.Join}).Parse(libraryText))
+//go:embed datagrams.md.tmpl
+var datagramsText string
 
-// Library is the section about ktlstop bench's own result, measured in
-// instruction-counting mode.
-var Library = Section{Name: "library", Render: renderLibrary}
+// Library and Datagrams are the sections about ktlstop bench's own results, of
+// streams and of datagrams, measured in instruction-counting mode.
+var (
+	Library   = Section{Name: "library", Render: rendering("library", libraryText)}
+	Datagrams = Section{Name: "datagrams", Render: rendering("datagrams", datagramsText)}
+)
 
-func renderLibrary(data json.RawMessage) (string, map[string][]byte, error) {
-	var r Result
-	if err := json.Unmarshal(data, &r); err != nil {
-		return "", nil, err
+// rendering fills a template, and draws the plot that it shows.
+func rendering(name, text string) func(json.RawMessage) (string, map[string][]byte, error) {
+	t := template.Must(template.New(name).Funcs(template.FuncMap{"join": strings.Join}).Parse(text))
+	return func(data json.RawMessage) (string, map[string][]byte, error) {
+		var r Result
+		if err := json.Unmarshal(data, &r); err != nil {
+			return "", nil, err
+		}
+		if len(r.Cells) == 0 {
+			return "", nil, fmt.Errorf("it holds no measurement")
+		}
+		var rows [][]string
+		for i := range r.Cells {
+			rows = append(rows, r.Cells[i].libraryRow())
+		}
+		var b bytes.Buffer
+		err := t.Execute(&b, struct {
+			*Result
+			Suites, Notes []string
+			Rows          [][]string
+		}{&r, r.suites(), r.skippedNotes(), rows})
+		return b.String(), map[string][]byte{"bench-" + name + ".svg": r.SVG()}, err
 	}
-	if len(r.Cells) == 0 {
-		return "", nil, fmt.Errorf("it holds no measurement")
-	}
-	var rows [][]string
-	for i := range r.Cells {
-		rows = append(rows, r.Cells[i].libraryRow())
-	}
-	var b bytes.Buffer
-	err := libraryTemplate.Execute(&b, struct {
-		*Result
-		TLS   *Cell
-		Rows  [][]string
-		Notes []string
-	}{&r, r.anyTLS(), rows, r.skippedNotes()})
-	return b.String(), map[string][]byte{"bench-library.svg": r.SVG()}, err
 }
 
 func (c *Cell) libraryRow() []string {

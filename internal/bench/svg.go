@@ -15,7 +15,10 @@ const (
 	marginTop   = 34
 	gap         = 74
 	plotWidth   = marginLeft + 2*panelWidth + gap + 20
-	plotHeight  = marginTop + panelHeight + 70
+	plotHeight  = marginTop + panelHeight + 52 // and the rows of names
+	nameWidth   = 150
+	nameHeight  = 18
+	namesInRow  = 5
 )
 
 // Colours that people without full colour vision can tell apart (Okabe and Ito,
@@ -36,8 +39,9 @@ type panel struct {
 // SVG draws throughput and processor time over the size of streams.
 func (r *Result) SVG() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" font-family="sans-serif" font-size="11">`+"\n", plotWidth, plotHeight)
-	fmt.Fprintf(&b, `<title>%s</title><rect width="100%%" height="100%%" fill="white"/>`+"\n", escape("kernel TLS, user-space TLS and TCP on Linux "+r.Machine.Kernel))
+	height := plotHeight + nameHeight*((len(r.ways())+namesInRow-1)/namesInRow)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" font-family="sans-serif" font-size="11">`+"\n", plotWidth, height)
+	fmt.Fprintf(&b, `<title>%s</title><rect width="100%%" height="100%%" fill="white"/>`+"\n", escape("what sealing costs on Linux "+r.Machine.Kernel))
 	for _, p := range []panel{
 		{marginLeft, "throughput, MiB/s", (*Cell).Throughput, false},
 		{marginLeft + panelWidth + gap, "time for a MiB, ms", (*Cell).WallPerMiB, true},
@@ -45,16 +49,16 @@ func (r *Result) SVG() []byte {
 		r.drawPanel(&b, p)
 	}
 	for i, way := range r.ways() {
-		x := marginLeft + i*150
-		fmt.Fprintf(&b, `<line x1="%d" y1="%d" x2="%d" y2="%[2]d" stroke="%[4]s" stroke-width="2" stroke-dasharray="%[5]s"/>`, x, plotHeight-18, x+28, colour(i), dash(i))
-		fmt.Fprintf(&b, `<text x="%d" y="%d">%s</text>`+"\n", x+34, plotHeight-14, escape(way))
+		x, y := marginLeft+i%namesInRow*nameWidth, plotHeight+i/namesInRow*nameHeight
+		fmt.Fprintf(&b, `<line x1="%d" y1="%d" x2="%d" y2="%[2]d" stroke="%[4]s" stroke-width="2" stroke-dasharray="%[5]s"/>`, x, y, x+28, colour(i), dash(i))
+		fmt.Fprintf(&b, `<text x="%d" y="%d">%s</text>`+"\n", x+34, y+4, escape(way))
 	}
 	b.WriteString("</svg>\n")
 	return b.Bytes()
 }
 
 func colour(i int) string { return colours[i%len(colours)] }
-func dash(i int) string   { return dashes[i%len(dashes)] }
+func dash(i int) string   { return dashes[(i+i/len(colours))%len(dashes)] } // the second row's are others
 
 func escape(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace(s)

@@ -13,8 +13,8 @@ import (
 func (r *Result) WriteText(w io.Writer) error {
 	m := r.Machine
 	fmt.Fprintf(w, "Linux %s, %s, %d CPU, %s\n", m.Kernel, m.CPU, m.CPUs, m.Go)
-	if c := r.anyTLS(); c != nil {
-		fmt.Fprintf(w, "%s, %s\n", c.Version, c.Cipher)
+	for _, suite := range r.suites() {
+		fmt.Fprintln(w, suite)
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, strings.Join(header, "\t")+"\t")
@@ -32,12 +32,10 @@ func (r *Result) WriteText(w io.Writer) error {
 	return nil
 }
 
-func (r *Result) anyTLS() *Cell {
-	i := slices.IndexFunc(r.Cells, func(c Cell) bool { return c.Version != "" })
-	if i < 0 {
-		return nil
-	}
-	return &r.Cells[i]
+// suites are the versions and ciphers of what was measured, each once.
+func (r *Result) suites() []string {
+	sealed := slices.DeleteFunc(slices.Clone(r.Cells), func(c Cell) bool { return c.Version == "" })
+	return distinct(sealed, func(c Cell) string { return c.Version + ", " + c.Cipher })
 }
 
 var header = []string{"SIZE", "WAY", "MiB/s", "CPU ms/MiB", "SYSCALLS/MiB", "SWITCHES/MiB", "MINSTR/MiB"}

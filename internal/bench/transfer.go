@@ -1,10 +1,12 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -19,20 +21,31 @@ const (
 type transfer struct {
 	conn *connection
 	file *os.File
+	pipe *pipe // for splice(2)
 	buf  []byte
 	want chan int64 // bytes that the receiver is to take
 	got  chan error // its answers
 }
 
 // newTransfer starts the receiver. end must be called.
-func newTransfer(c *connection, file *os.File) *transfer {
-	t := &transfer{conn: c, file: file, buf: make([]byte, sendBuffer), want: make(chan int64, 1), got: make(chan error)}
+func newTransfer(c *connection, file *os.File) (*transfer, error) {
+	t := &transfer{conn: c, file: file, want: make(chan int64, 1), got: make(chan error)}
+	t.buf = make([]byte, cmp.Or(c.most, sendBuffer)) // a write is a datagram
+	if c.call == bySplice {
+		var err error
+		if t.pipe, err = newPipe(); err != nil {
+			return nil, err
+		}
+	}
 	go t.receive()
-	return t
+	return t, nil
 }
 
 // end ends the receiver, and waits for it.
 func (t *transfer) end() {
+	if t.pipe != nil {
+		t.pipe.close()
+	}
 	close(t.want)
 	t.conn.receiver.Close()
 	<-t.got // the receiver closes it
@@ -43,6 +56,9 @@ func (t *transfer) receive() {
 	buf := make([]byte, receiveBuffer)
 	for n := range t.want {
 		var err error
+		if t.conn.most > 0 { // a datagram may be lost
+			err = t.conn.receiver.SetReadDeadline(time.Now().Add(lossTime))
+		}
 		for n > 0 && err == nil {
 			var got int
 			got, err = t.conn.receiver.Read(buf[:min(n, receiveBuffer)])
@@ -56,7 +72,7 @@ func (t *transfer) receive() {
 // they have been read. It returns how many they were.
 func (t *transfer) stream(ctx context.Context, size int64, deadline time.Time) (sent int64, err error) {
 	for sent < size {
-		n := min(size-sent, fileSize)
+		n := min(size-sent, t.most())
 		if err := t.part(n); err != nil {
 			return sent, err
 		}
@@ -69,6 +85,14 @@ func (t *transfer) stream(ctx context.Context, size int64, deadline time.Time) (
 		}
 	}
 	return sent, nil
+}
+
+// most is how much of a stream is sent before the receiver must have it.
+func (t *transfer) most() int64 {
+	if t.conn.most > 0 {
+		return window
+	}
+	return fileSize
 }
 
 // part sends n bytes of the file.
@@ -86,9 +110,12 @@ func (t *transfer) part(n int64) error {
 
 func (t *transfer) send(src *io.LimitedReader) error {
 	var err error
-	if t.conn.sendfile {
+	switch t.conn.call {
+	case bySendfile:
 		_, err = t.conn.sender.(io.ReaderFrom).ReadFrom(src)
-	} else {
+	case bySplice:
+		err = t.pipe.splice(t.conn.sender.(syscall.Conn), t.file, src.N)
+	default:
 		_, err = io.CopyBuffer(onlyWriter{t.conn.sender}, onlyReader{src}, t.buf)
 	}
 	return err

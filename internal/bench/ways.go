@@ -2,17 +2,8 @@ package bench
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
-	"math/big"
-	"net"
-	"sync"
-	"time"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -21,27 +12,39 @@ import (
 
 // way is one way to send a file's bytes.
 type way struct {
-	name     string
-	sendfile bool // by ReadFrom, or else by read and write
-	wrap     wrapFunc
+	name string
+	call call
+	// connect makes both ends. Where the machine cannot, the error is a *ktls.OffloadError.
+	connect func(ctx context.Context, version uint16) (*connection, error)
 }
 
-// wrapFunc makes an end of a TLS connection, without its handshake; nil is TCP.
-type wrapFunc func(conn net.Conn, config *tls.Config, client bool) handshaker
+// call is how bytes get from the file into the connection.
+type call int
 
-type handshaker interface {
-	net.Conn
-	HandshakeContext(context.Context) error
-	ConnectionState() tls.ConnectionState
-}
+const (
+	byWrite    call = iota // read and write
+	bySendfile             // sendfile(2)
+	bySplice               // splice(2), from the file into a pipe and from there
+)
 
-// The ways. Both ends of a connection do the same.
+// The ways. Both ends of a connection do the same. Streams are of TCP, and datagrams, from
+// "pion/dtls" on, of UDP.
 var ways = []way{
-	{"crypto/tls", false, inUserSpace},
-	{"ktls write", false, inKernel},
-	{"ktls sendfile", true, inKernel},
-	{"tcp write", false, nil},
-	{"tcp sendfile", true, nil},
+	{"crypto/tls", byWrite, overTCP(inUserSpace)},
+	{"ktls write", byWrite, overTCP(inKernel)},
+	{"ktls sendfile", bySendfile, overTCP(inKernel)},
+	{"ktls splice", bySplice, overTCP(inKernel)},
+	{"af_ktls write", byWrite, familyStream},
+	{"af_ktls sendfile", bySendfile, familyStream},
+	{"af_ktls splice", bySplice, familyStream},
+	{"tcp write", byWrite, overTCP(nil)},
+	{"tcp sendfile", bySendfile, overTCP(nil)},
+	{"tcp splice", bySplice, overTCP(nil)},
+	{"pion/dtls", byWrite, overDTLS(ktls.Never)},
+	{"dtls write", byWrite, overDTLS(ktls.Require)},
+	{"dtls sendfile", bySendfile, overDTLS(ktls.Require)},
+	{"dtls splice", bySplice, overDTLS(ktls.Require)},
+	{"udp write", byWrite, plainUDP},
 }
 
 // WayNames returns the names of all ways.
@@ -61,19 +64,11 @@ func wayNamed(name string) way {
 	panic("no way " + name) // Config.Check knows them
 }
 
-func inUserSpace(conn net.Conn, config *tls.Config, client bool) handshaker {
-	if client {
-		return tls.Client(conn, config)
-	}
-	return tls.Server(conn, config)
-}
+// StreamWays and DatagramWays are those of TCP and of UDP.
+func StreamWays() []string   { return WayNames()[:datagramsFrom()] }
+func DatagramWays() []string { return WayNames()[datagramsFrom():] }
 
-func inKernel(conn net.Conn, config *tls.Config, client bool) handshaker {
-	if client {
-		return ktls.Client(conn, config, ktls.Require)
-	}
-	return ktls.Server(conn, config, ktls.Require)
-}
+func datagramsFrom() int { return slices.Index(WayNames(), "pion/dtls") }
 
 // skipped is why this machine does not have a way.
 func skipped(err error) (reason string, ok bool) {
@@ -83,108 +78,16 @@ func skipped(err error) (reason string, ok bool) {
 	return "", false
 }
 
-// connection is an open connection over loopback.
-type connection struct {
-	sender, receiver net.Conn
-	sendfile         bool
-	version, cipher  string
-}
-
-func (c *connection) close() {
-	c.sender.Close()
-	c.receiver.Close()
-}
-
-// connect tries again where the kernel answers that the cipher is still being
+// open tries again where the kernel answers that the cipher is still being
 // tested (alg_test), which takes a while on a slow machine.
-func (w way) connect(ctx context.Context, version uint16) (c *connection, err error) {
+func (w way) open(ctx context.Context, version uint16) (c *connection, err error) {
 	for range 10 {
-		if c, err = w.tryConnect(ctx, version); !errors.Is(err, unix.ETIMEDOUT) {
-			return c, err
+		if c, err = w.connect(ctx, version); !errors.Is(err, unix.ETIMEDOUT) {
+			break
 		}
+	}
+	if err == nil {
+		c.call = w.call
 	}
 	return c, err
 }
-
-func (w way) tryConnect(ctx context.Context, version uint16) (*connection, error) {
-	client, server, err := tcpPair(ctx)
-	if err != nil {
-		return nil, err
-	}
-	c := &connection{sender: server, receiver: client, sendfile: w.sendfile}
-	if w.wrap == nil {
-		return c, nil
-	}
-	cert, err := certificate()
-	if err != nil {
-		c.close()
-		return nil, err
-	}
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, InsecureSkipVerify: true, MinVersion: version, MaxVersion: version}
-	s, r := w.wrap(server, config, false), w.wrap(client, config, true)
-	if err := handshakes(ctx, s, r); err != nil {
-		c.close()
-		return nil, err
-	}
-	state := s.ConnectionState()
-	c.sender, c.receiver = s, r
-	c.version, c.cipher = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
-	return c, nil
-}
-
-// handshakes runs both.
-func handshakes(ctx context.Context, a, b handshaker) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	var wg sync.WaitGroup
-	var errs [2]error
-	for i, h := range []handshaker{a, b} {
-		wg.Go(func() {
-			if errs[i] = h.HandshakeContext(ctx); errs[i] != nil {
-				h.Close() // so that the other does not wait
-			}
-		})
-	}
-	wg.Wait()
-	// The reason is the one that is not about the other's end.
-	for _, err := range errs {
-		if _, ok := skipped(err); ok {
-			return err
-		}
-	}
-	return errors.Join(errs[:]...)
-}
-
-// tcpPair returns both ends of a connection over loopback.
-func tcpPair(ctx context.Context) (client, server net.Conn, err error) {
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false) // the kernel has no TLS for it
-	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, nil, err
-	}
-	defer ln.Close()
-	var d net.Dialer
-	if client, err = d.DialContext(ctx, "tcp", ln.Addr().String()); err != nil {
-		return nil, nil, err
-	}
-	if server, err = ln.Accept(); err != nil {
-		client.Close()
-		return nil, nil, err
-	}
-	return client, server, nil
-}
-
-// certificate is one for this run; nobody checks it.
-var certificate = sync.OnceValues(func() (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("make a key: %w", err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("make a certificate: %w", err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
-})

@@ -17,7 +17,7 @@ type Collector struct {
 
 // NewCollector returns a Collector with an empty Table and Ledger.
 func NewCollector(cfg Config) *Collector {
-	return &Collector{table: NewTable(cfg), ledger: NewLedger(cfg.MaxConns)}
+	return &Collector{table: NewTable(cfg), ledger: NewAudit(cfg.MaxConns)}
 }
 
 // Observe enters an event into both, and the losses that the Ledger finds into
@@ -34,13 +34,26 @@ func (c *Collector) Pass(ev event.Event) {
 func (c *Collector) enter(ev event.Event, show bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// With Samples the records told are a choice, and no gap is a loss.
-	if !c.table.cfg.Sampled && !c.table.cfg.Audited {
+	// With Samples the records of TLS that are told are a choice, and no gap is a loss.
+	if (!c.table.cfg.Sampled || isDTLS(ev)) && !c.table.cfg.Audited {
 		c.audit(ev)
 	}
 	if show {
 		c.table.Apply(ev)
 	}
+}
+
+// isDTLS says whether an event is of a connection of DTLS, whose records are all told.
+func isDTLS(ev event.Event) bool {
+	switch ev := ev.(type) {
+	case *event.Record:
+		return ev.TLS.Version.IsDTLS()
+	case *event.Socket:
+		return max(ev.TX.Version, ev.RX.Version).IsDTLS()
+	case *event.Error:
+		return ev.TLS.Version.IsDTLS()
+	}
+	return false
 }
 
 // audit enters an event into the Ledger. It comes before the Table has it, so

@@ -65,8 +65,12 @@ func sameOwner(a, b *event.Process) bool {
 }
 
 // protect notes how direction d is protected. Zero-copy sticks: it may differ
-// from one record to the next.
+// from one record to the next. Of a network card counts what it did with the last.
 func (e *entry) protect(d event.Dir, t event.TLS) {
+	if t.Card == event.CardNone {
+		t.Mode = event.ModeSW
+	}
+	t.Card = event.CardNotAsked
 	t.ZeroCopy = t.ZeroCopy || e.row.TLS[d].ZeroCopy
 	if e.row.TLS[d] != t {
 		e.editInfo().TLS[d] = t

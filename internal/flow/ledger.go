@@ -140,9 +140,6 @@ func (l *Ledger) close(s *event.Socket) (lost []*event.Lost) {
 		next uint64
 	}{{s.GenTX, s.NextTX}, {s.GenRX, s.NextRX}}
 	for d, end := range ends {
-		if event.Dir(d) == event.TX && s.TX.Mode == event.ModeHW {
-			continue // the network card counts what it seals, and no hook sees it
-		}
 		if tail := c[d].end(end.gen, end.next, s.Hidden[d]); tail.count > 0 {
 			lost = append(lost, tail.event(s.Mono, &s.Conn, event.Dir(d)))
 		}

@@ -148,9 +148,12 @@ func TestLedger(t *testing.T) {
 			{rec(tx, 0, 0, 0), nil}, {rec(rx, 0, 0, 0), nil},
 			{sock(event.SocketClose, func(s *event.Socket) { s.NextTX, s.NextRX = 4, 1 }), gap(tx, 3, 1, 3)},
 		}},
-		{name: "the network card tells of no record", steps: []step{
+		{name: "what a network card seals is told like the rest", steps: []step{
 			{sock(event.SocketFound, func(s *event.Socket) { s.TX.Mode, s.NextTX = event.ModeHW, 5 }), nil},
-			{sock(event.SocketClose, func(s *event.Socket) { s.TX.Mode, s.NextTX = event.ModeHW, 9 }), nil},
+			{rec(tx, 0, 5, 0), nil},
+			{sock(event.SocketCard, func(s *event.Socket) { s.TX.Mode, s.NextTX = event.ModeSW, 8 }), nil},
+			{rec(tx, 0, 7, 0), gap(tx, 1, 6, 6)},
+			{sock(event.SocketClose, func(s *event.Socket) { s.TX.Mode, s.NextTX = event.ModeHW, 9 }), gap(tx, 1, 8, 8)},
 		}},
 		{name: "close finds both tails", steps: []step{
 			{rec(tx, 0, 0, 0), nil}, {rec(rx, 0, 0, 0), nil},

@@ -19,6 +19,7 @@ type momentJSON struct {
 	Errno  string    `json:"errno,omitempty"`
 	Func   string    `json:"func,omitempty"`
 	Option string    `json:"option,omitempty"`
+	Reason string    `json:"reason,omitempty"`
 	Cause  string    `json:"cause,omitempty"`
 	Count  uint64    `json:"count,omitempty"`
 	First  *uint64   `json:"first,omitempty"`
@@ -45,6 +46,10 @@ func momentOf(ev event.Event) momentJSON {
 			j.Hint = ev.Hint.ID
 		}
 		return j
+	case *event.Drop:
+		p := procOf(&ev.Proc)
+		return momentJSON{Type: "dropped", Mono: ev.Mono, Sock: sockOf(&ev.Conn), Proc: &p, Dir: event.RX.String(), Seq: &ev.Seq,
+			Kind: ev.Type.String(), Reason: ev.Reason.String(), Count: ev.Count}
 	case *event.Lost:
 		j := momentJSON{Type: "lost", Mono: ev.Mono, Sock: sockOf(ev.Conn), Cause: ev.Cause, Count: ev.Count}
 		if ev.Conn != nil || ev.HasDir {

@@ -17,7 +17,7 @@ type Config struct {
 	// Offset is the wall clock minus the monotonic clock in nanoseconds.
 	Offset int64
 	// Sampled says that totals and latencies come from Samples, and that
-	// records are told only to be looked at.
+	// records are told only to be looked at; but those of DTLS, each of which is told.
 	Sampled bool
 	// Audited says that the events have been through a Ledger before, and that
 	// its findings are among them.
@@ -66,6 +66,8 @@ type Counts struct {
 	// Opened counts the connections seen, Closed those whose end was seen.
 	Opened, Closed uint64
 	Errors         uint64
+	// Dropped counts the records of DTLS that came and that nobody reads (event.Drop).
+	Dropped uint64
 	// Evicted counts connections dropped for want of room: closed ones before
 	// their time, then those that were idle for a minute, whose end may never be
 	// told. Untracked counts the events of connections that found no room all the
@@ -95,6 +97,8 @@ func (t *Table) Apply(ev event.Event) {
 		t.socket(ev)
 	case *event.Error:
 		t.error(ev)
+	case *event.Drop:
+		t.drops(ev)
 	case *event.Lost:
 		t.loss(ev)
 	}
@@ -134,7 +138,8 @@ func (t *Table) grow(now, before *event.Totals) {
 
 func (t *Table) record(r *event.Record) {
 	t.keep(r)
-	if !t.cfg.Sampled {
+	counts := !t.cfg.Sampled || r.TLS.Version.IsDTLS()
+	if counts {
 		t.totals.Add(r, r.Weight())
 	}
 	e := t.entry(&r.Conn, r.Mono)
@@ -142,7 +147,7 @@ func (t *Table) record(r *event.Record) {
 		return
 	}
 	e.record(r)
-	if !t.cfg.Sampled {
+	if counts {
 		e.count(r)
 	}
 	t.focus.record(r)
@@ -195,7 +200,7 @@ func (t *Table) socket(s *event.Socket) {
 	if d := t.drivers.share(&s.Drivers); d != nil && e.row.Drivers != d {
 		e.editInfo().Drivers = d
 	}
-	if s.State == event.SocketRekey || s.State == event.SocketClose || s.State == event.SocketAwaitsKey {
+	if s.State == event.SocketRekey || s.State == event.SocketClose || s.State == event.SocketAwaitsKey || s.State == event.SocketCard {
 		copied := *s
 		*t.moments.slot() = &copied
 	}
@@ -210,6 +215,16 @@ func (t *Table) error(ev *event.Error) {
 	}
 	if e := t.entry(&ev.Conn, ev.Mono); e != nil {
 		e.touch(ev.Mono).Errors += 1 + uint64(ev.More)
+		e.owner(&ev.Proc)
+	}
+}
+
+func (t *Table) drops(ev *event.Drop) {
+	t.counts.Dropped += ev.Count
+	copied := *ev
+	*t.moments.slot() = &copied
+	if e := t.entry(&ev.Conn, ev.Mono); e != nil {
+		e.touch(ev.Mono)
 		e.owner(&ev.Proc)
 	}
 }

@@ -32,14 +32,13 @@ func runClient(ctx context.Context, s *Scenario, addr string, connection int, al
 }
 
 func dialAndPlay(ctx context.Context, s *Scenario, addr string, r *ConnReport, via *relay) error {
-	c, err := ktls.DialContext(ctx, "tcp", addr, s.clientConfig(), s.policy())
+	c, err := dial(ctx, s, addr, r)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Now().Add(grace + s.ReadDelay)) })
 	defer stop()
-	r.describe(c)
 	e, err := newEnd(c, s, r, true)
 	if err != nil {
 		return err
@@ -49,6 +48,23 @@ func dialAndPlay(ctx context.Context, s *Scenario, addr string, r *ConnReport, v
 		return err
 	}
 	return e.finish(via)
+}
+
+// dial runs the handshake.
+func dial(ctx context.Context, s *Scenario, addr string, r *ConnReport) (link, error) {
+	if s.DTLS {
+		c, err := dialDTLS(ctx, s, addr, r)
+		if err != nil {
+			return nil, err // not c: a nil *DTLSConn is not a nil link
+		}
+		return c, nil
+	}
+	c, err := ktls.DialContext(ctx, "tcp", addr, s.clientConfig(), s.policy())
+	if err != nil {
+		return nil, err
+	}
+	r.describe(c)
+	return c, nil
 }
 
 // fail notes an error, unless it is only the end of the run.
@@ -80,8 +96,11 @@ func (e *end) clientRound(ctx context.Context, i int) error {
 	if !e.s.ToServer {
 		turn = e.ask
 	}
-	if err := turn(); err != nil || !e.s.ToClient {
+	if err := turn(); err != nil {
 		return err
+	}
+	if !e.s.ToClient {
+		return e.awaitAcknowledgement()
 	}
 	return e.receiveWrite(ctx, i)
 }
@@ -96,7 +115,7 @@ func (e *end) finish(via *relay) error {
 	case FaultReset:
 		return e.reset()
 	}
-	if err := e.goodbye(); err != nil {
+	if err := e.goodbye(); err != nil || e.dtls {
 		return err
 	}
 	return e.awaitEnd()
@@ -126,13 +145,13 @@ func (e *end) corrupt(via *relay) error {
 		return errors.New("the server took a damaged record")
 	}
 	e.report.FaultError = err.Error()
-	return e.conn.NetConn().Close() // without a close_notify
+	return e.tls.NetConn().Close() // without a close_notify
 }
 
 func (e *end) reset() error {
-	tcp, ok := e.conn.NetConn().(*net.TCPConn)
+	tcp, ok := e.tls.NetConn().(*net.TCPConn)
 	if !ok {
-		return fmt.Errorf("reset the connection: it is a %T", e.conn.NetConn())
+		return fmt.Errorf("reset the connection: it is a %T", e.tls.NetConn())
 	}
 	if err := tcp.SetLinger(0); err != nil {
 		return err

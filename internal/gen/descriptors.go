@@ -15,7 +15,11 @@ const ownDescriptors = 8
 // descriptors is how many files the scenario opens in this process, at most. Of a server by itself that serves any
 // number of connections that is not known.
 func (s *Scenario) descriptors() int {
-	client, server := 1+s.sourceDescriptors(s.ToServer), 1+s.sourceDescriptors(s.ToClient)
+	sockets := 1
+	if s.DTLS {
+		sockets = 2 // UDP's and AF_KTLS's
+	}
+	client, server := sockets+s.sourceDescriptors(s.ToServer), sockets+s.sourceDescriptors(s.ToClient)
 	if s.Fault == FaultCorrupt {
 		client += 5 // the relay's listener, its two connections and the pipe between them
 	}
@@ -23,7 +27,7 @@ func (s *Scenario) descriptors() int {
 	case s.Connect != "":
 		return ownDescriptors + s.Connections*client
 	case s.Listen != "":
-		return ownDescriptors + s.Connections // what the clients make it send by, they say later
+		return ownDescriptors + s.Connections*sockets // what the clients make it send by, they say later
 	}
 	return ownDescriptors + s.Connections*(client+server)
 }

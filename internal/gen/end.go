@@ -11,18 +11,21 @@ import (
 
 // end is one end of a connection at work.
 type end struct {
-	conn     *ktls.Conn
+	conn     link
+	tls      *ktls.Conn // conn, where it is TLS
 	s        *Scenario
 	report   *ConnReport
 	src      source
 	in, out  *stream
 	isClient bool
+	dtls     bool
+	most     int // bytes that one call sends at most
 	buf      []byte
 	writes   int // of application data that the scenario asks for
 }
 
 // newEnd prepares to play s. close must be called in the end.
-func newEnd(c *ktls.Conn, s *Scenario, r *ConnReport, isClient bool) (*end, error) {
+func newEnd(c link, s *Scenario, r *ConnReport, isClient bool) (*end, error) {
 	e := &end{conn: c, s: s, report: r, isClient: isClient, buf: make([]byte, min(s.Size.Max, bufSize)),
 		in: s.stream(r.Connection, towardsServer), out: s.stream(r.Connection, towardsClient)}
 	sends := s.ToClient
@@ -34,7 +37,19 @@ func newEnd(c *ktls.Conn, s *Scenario, r *ConnReport, isClient bool) (*end, erro
 		r.Op = s.Op
 	}
 	var err error
-	e.src, err = newSource(r.Op)
+	if e.src, err = newSource(r.Op); err != nil {
+		return nil, err
+	}
+	e.most = e.src.most()
+	switch c := c.(type) {
+	case *ktls.Conn:
+		e.tls = c
+	case *ktls.DTLSConn:
+		err = e.useDTLS(c)
+	}
+	if err != nil {
+		e.close()
+	}
 	return e, err
 }
 
@@ -60,8 +75,8 @@ func every(n, i int) bool { return n > 0 && i%n == 0 }
 
 // data sends n bytes of application data by the scenario's call.
 func (e *end) data(n int) error {
-	for ; n > 0; n -= min(n, e.src.most()) {
-		part := min(n, e.src.most())
+	for ; n > 0; n -= min(n, e.most) {
+		part := min(n, e.most)
 		if err := e.src.send(e.conn, part); err != nil {
 			return err
 		}
@@ -104,7 +119,7 @@ func (e *end) alert() error {
 const keyUpdateLen = 5
 
 func (e *end) rekey() error {
-	if err := e.conn.KeyUpdate(context.Background()); err != nil {
+	if err := e.tls.KeyUpdate(context.Background()); err != nil {
 		return fmt.Errorf("change keys: %w", err)
 	}
 	e.report.Rekeys++
@@ -116,6 +131,9 @@ func (e *end) rekey() error {
 // been answered by the library, since this end was not writing.
 func (e *end) receive(ctx context.Context, n int) error {
 	sleep(ctx, e.s.ReadDelay)
+	if e.dtls {
+		return e.receiveRecords(n)
+	}
 	for n > 0 {
 		got, err := io.ReadFull(e.conn, e.buf[:min(n, len(e.buf))])
 		e.report.Received += uint64(got)
@@ -150,7 +168,10 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // goodbye sends close_notify.
 func (e *end) goodbye() error {
-	if err := e.conn.CloseWrite(); err != nil {
+	if e.dtls {
+		return e.leave()
+	}
+	if err := e.tls.CloseWrite(); err != nil {
 		return err
 	}
 	e.report.Sent.control(ktls.TypeAlert, 2)

@@ -62,6 +62,9 @@ func checkReport(t *testing.T, s *Scenario, r *Report) {
 		if !s.ToServer {
 			toServer += uint64(s.Rounds)
 		}
+		if s.DTLS && !s.ToClient { // the server's acknowledgements
+			toClient += uint64(s.Rounds)
+		}
 		if client.Role != "client" || client.Connection != i || server.Role != "server" || server.Connection != i {
 			t.Errorf("connection %d: %s %d, %s %d", i, client.Role, client.Connection, server.Role, server.Connection)
 		}

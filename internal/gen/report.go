@@ -56,8 +56,8 @@ func (r *Report) WriteText(w io.Writer) error {
 		if c.Version == "" {
 			continue
 		}
-		_, err := fmt.Fprintf(w, "%s TLS %s %s tx %s rx %s: %d writes by %s, %d bytes out, %d in\n",
-			c.ends(), c.Version, c.Cipher, c.TX, c.RX, c.Writes, c.Op, c.SentBytes, c.Received)
+		_, err := fmt.Fprintf(w, "%s %s %s tx %s rx %s: %d writes by %s, %d bytes out, %d in\n",
+			c.ends(), c.protocol(), c.Cipher, c.TX, c.RX, c.Writes, c.Op, c.SentBytes, c.Received)
 		if err != nil {
 			return err
 		}
@@ -112,9 +112,14 @@ func (c *collector) sorted() []*ConnReport {
 
 // describe fills in what the handshake settled.
 func (r *ConnReport) describe(c *ktls.Conn) {
-	state, off := c.ConnectionState(), c.Offload()
-	r.Local, r.Remote = c.LocalAddr().String(), c.RemoteAddr().String()
+	state := c.ConnectionState()
 	r.Version, r.Cipher = versionName(state.Version), suiteName(state.CipherSuite)
+	r.describeLink(c)
+}
+
+func (r *ConnReport) describeLink(c link) {
+	off := c.Offload()
+	r.Local, r.Remote = c.LocalAddr().String(), c.RemoteAddr().String()
 	r.TX, r.RX = off.TX.Mode.String(), off.RX.Mode.String()
 	for _, d := range []ktls.DirectionState{off.TX, off.RX} {
 		if d.Reason != nil {

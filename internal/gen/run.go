@@ -59,9 +59,7 @@ func run(ctx context.Context, s *Scenario, all *collector, listening func(net.Ad
 	if addr == "" {
 		addr = "127.0.0.1:0"
 	}
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false) // the kernel has no TLS for it
-	ln, err := lc.Listen(ctx, "tcp", addr)
+	ln, err := s.listen(ctx, addr)
 	if err != nil {
 		return err
 	}
@@ -79,6 +77,15 @@ func run(ctx context.Context, s *Scenario, all *collector, listening func(net.Ad
 	return runBoth(ctx, s, srv)
 }
 
+func (s *Scenario) listen(ctx context.Context, addr string) (net.Listener, error) {
+	if s.DTLS {
+		return s.listenDTLS(ctx, addr)
+	}
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // the kernel has no TLS for it
+	return lc.Listen(ctx, "tcp", addr)
+}
+
 // runBoth is both ends in one process: the server ends after the clients.
 func runBoth(ctx context.Context, s *Scenario, srv *server) error {
 	serverCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -86,6 +93,9 @@ func runBoth(ctx context.Context, s *Scenario, srv *server) error {
 	done := make(chan error, 1)
 	go func() { done <- srv.serve(serverCtx, 0) }()
 	runClients(ctx, s, srv.ln.Addr().String(), srv.all)
+	if s.DTLS { // a close_notify may be lost, and then its server waits
+		defer time.AfterFunc(grace, stop).Stop()
+	}
 	srv.ln.Close()
 	return <-done
 }

@@ -55,6 +55,8 @@ type Scenario struct {
 	// ReadDelay is how long a receiver waits before it takes up a write.
 	ReadDelay time.Duration
 	Fault     Fault
+	// DTLS is DTLS 1.2 over UDP instead of TLS; the version must be 1.2.
+	DTLS bool
 	// Version is tls.VersionTLS12 or tls.VersionTLS13; Suite a TLS 1.2 suite
 	// or 0.
 	Version, Suite uint16
@@ -78,7 +80,10 @@ func (s *Scenario) Check() error {
 	case !(s.Rate >= 0): // NaN too
 		return fmt.Errorf("a rate of %v: rounds per second, or 0 for as fast as it goes", s.Rate)
 	}
-	return s.checkTraffic()
+	if err := s.checkTraffic(); err != nil {
+		return err
+	}
+	return s.checkDTLS()
 }
 
 // checkTraffic is about what a client tells its server.

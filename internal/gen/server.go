@@ -51,7 +51,7 @@ func (s *server) serve(ctx context.Context, connections int) error {
 func (s *server) handle(ctx context.Context, c net.Conn) {
 	r := &ConnReport{Role: "server", Local: c.LocalAddr().String(), Remote: c.RemoteAddr().String(), Sent: Tally{listing: s.s.List}}
 	defer s.all.add(r)
-	kc, err := ktls.ServerContext(ctx, c, s.config, s.s.policy())
+	kc, err := s.shake(ctx, c, r)
 	if err != nil {
 		r.fail(ctx, err)
 		return
@@ -59,14 +59,35 @@ func (s *server) handle(ctx context.Context, c net.Conn) {
 	defer kc.Close()
 	stop := context.AfterFunc(ctx, func() { kc.Close() })
 	defer stop()
-	r.describe(kc)
 	if err := s.answer(ctx, kc, r); ctx.Err() == nil {
 		r.fail(ctx, err)
 	}
 }
 
-func (s *server) answer(ctx context.Context, c *ktls.Conn, r *ConnReport) error {
-	want, connection, n, err := readHello(c)
+// shake runs the handshake; with DTLS the listener has done so.
+func (s *server) shake(ctx context.Context, c net.Conn, r *ConnReport) (link, error) {
+	if c, ok := c.(*ktls.DTLSConn); ok {
+		r.describeDTLS(c)
+		return c, nil
+	}
+	kc, err := ktls.ServerContext(ctx, c, s.config, s.s.policy())
+	if err != nil {
+		return nil, err
+	}
+	r.describe(kc)
+	return kc, nil
+}
+
+// hear reads what the client wants.
+func hear(c link) (s *Scenario, connection, n int, err error) {
+	if c, ok := c.(*ktls.DTLSConn); ok {
+		return readDTLSHello(c)
+	}
+	return readHello(c)
+}
+
+func (s *server) answer(ctx context.Context, c link, r *ConnReport) error {
+	want, connection, n, err := hear(c)
 	if err != nil {
 		return err
 	}
@@ -89,8 +110,11 @@ func (e *end) serverRound(ctx context.Context, i int) error {
 	} else {
 		err = e.receive(ctx, 1)
 	}
-	if err != nil || !e.s.ToClient {
+	switch {
+	case err != nil:
 		return err
+	case !e.s.ToClient:
+		return e.acknowledge()
 	}
 	return e.send()
 }
@@ -110,5 +134,5 @@ func (e *end) ended(err error) error {
 		e.report.Sent.control(ktls.TypeAlert, 2) // bad_record_mac
 		return nil
 	}
-	return e.conn.NetConn().Close() // a close_notify would be sealed for nobody
+	return e.tls.NetConn().Close() // a close_notify would be sealed for nobody
 }

@@ -7,8 +7,6 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
 
 // bufSize bounds what one call sends. It is a multiple of a record, so that
@@ -18,7 +16,7 @@ const bufSize = 64 * maxRecord
 // source sends application data by one of the calls.
 type source interface {
 	// send sends the first n bytes of the pattern, n <= most.
-	send(c *ktls.Conn, n int) error
+	send(c link, n int) error
 	most() int
 	close()
 }
@@ -44,7 +42,7 @@ func pattern() []byte {
 
 type memory []byte
 
-func (m memory) send(c *ktls.Conn, n int) error {
+func (m memory) send(c link, n int) error {
 	_, err := c.Write(m[:n])
 	return err
 }
@@ -70,7 +68,7 @@ func newFileSource() (source, error) {
 	return fileSource{f}, nil
 }
 
-func (f fileSource) send(c *ktls.Conn, n int) error {
+func (f fileSource) send(c link, n int) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
@@ -113,7 +111,7 @@ func firstError(a, b error) error {
 }
 
 // send: the socket holds a record's bytes without anyone reading them.
-func (s *spliceSource) send(c *ktls.Conn, n int) error {
+func (s *spliceSource) send(c link, n int) error {
 	if _, err := s.in.Write(s.pattern[:n]); err != nil {
 		return err
 	}
@@ -129,7 +127,7 @@ func (s *spliceSource) close() {
 	}
 }
 
-func sendAll(c *ktls.Conn, from io.Reader, n int) error {
+func sendAll(c link, from io.Reader, n int) error {
 	sent, err := c.ReadFrom(&io.LimitedReader{R: from, N: int64(n)})
 	if err == nil && sent < int64(n) {
 		return io.ErrUnexpectedEOF

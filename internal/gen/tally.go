@@ -1,8 +1,12 @@
 package gen
 
-import "github.com/ktlstop/ktlstop/pkg/ktls"
+import (
+	"cmp"
 
-// maxRecord is how many bytes of plaintext a record holds.
+	"github.com/ktlstop/ktlstop/pkg/ktls"
+)
+
+// maxRecord is how many bytes of plaintext a record of TLS holds, and one of DTLS at most.
 const maxRecord = 16384
 
 // Tally is the records that one end sent after its handshake.
@@ -12,6 +16,7 @@ type Tally struct {
 	Types   map[string]uint64 `json:"types"` // records of each content type
 	List    []Record          `json:"list,omitempty"`
 	listing bool
+	most    int // bytes of a record, where that is not maxRecord
 }
 
 // Record is one record.
@@ -23,8 +28,9 @@ type Record struct {
 
 // add notes n bytes of one type, sent by one call.
 func (t *Tally) add(typ ktls.ContentType, n int, op Op) {
-	for ; n > 0; n -= maxRecord {
-		t.record(Record{typ.String(), min(n, maxRecord), op})
+	most := cmp.Or(t.most, maxRecord)
+	for ; n > 0; n -= most {
+		t.record(Record{typ.String(), min(n, most), op})
 	}
 }
 

@@ -123,9 +123,13 @@ func NewBook() *Book { return &Book{lru.New[uint64, *seen](event.MaxConns)} }
 func (b *Book) Observe(ev event.Event) {
 	switch ev := ev.(type) {
 	case *event.Record:
-		b.record(ev)
+		if !ev.TLS.Version.IsDTLS() { // what the rules say is of TLS
+			b.record(ev)
+		}
 	case *event.Socket:
-		b.socket(ev)
+		if !max(ev.TX.Version, ev.RX.Version).IsDTLS() {
+			b.socket(ev)
+		}
 	case *event.Error:
 		b.conclude(ev)
 	}

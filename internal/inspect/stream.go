@@ -22,10 +22,11 @@ type stream struct {
 	decoder decoder
 	pieces  []piece
 	// queue holds what waits to be shown, in order.
-	queue   []queued
-	now     *event.Record // the latest
-	hidden  reason        // what was said of bytes that are not shown
-	scratch []byte
+	queue     []queued
+	now       *event.Record // the latest
+	hidden    reason        // what was said of bytes that are not shown
+	datagrams bool          // each record is for itself
+	scratch   []byte
 }
 
 // decoder gives the bytes of a stream their meaning.
@@ -59,9 +60,7 @@ type queued struct {
 // record takes the next record of this direction.
 func (s *stream) record(r *event.Record) error {
 	s.now = r
-	if missing, lost := s.order.observe(r); lost {
-		s.missing(missing)
-	}
+	s.follow(r)
 	payload := r.Payload
 	if r.Type != event.ApplicationData {
 		payload = nil
@@ -74,7 +73,7 @@ func (s *stream) record(r *event.Record) error {
 	s.append(r, payload)
 	if r.Type == event.ApplicationData {
 		s.decode()
-		if hole := uint64(r.Len) - uint64(len(payload)); hole > 0 {
+		if hole := uint64(r.Len) - uint64(len(payload)); hole > 0 || s.datagrams {
 			s.gap(hole)
 		}
 	}
@@ -84,9 +83,7 @@ func (s *stream) record(r *event.Record) error {
 // skip takes a record whose bytes are not to be known.
 func (s *stream) skip(r *event.Record) error {
 	s.now = r
-	if missing, lost := s.order.observe(r); lost {
-		s.missing(missing)
-	}
+	s.follow(r)
 	if s.decoder == nil {
 		s.decoder = newGuess(s)
 	}
@@ -99,11 +96,20 @@ func (s *stream) skip(r *event.Record) error {
 // unsent takes a record that never left: it is shown, and no part of what was said.
 func (s *stream) unsent(r *event.Record) error {
 	s.now = r
+	s.follow(r)
+	s.append(r, nil)
+	return s.release()
+}
+
+// follow sees from the sequence whether records are missing. Of DTLS each record is for
+// itself, and none has to come.
+func (s *stream) follow(r *event.Record) {
+	if s.datagrams = r.TLS.Version.IsDTLS(); s.datagrams {
+		return
+	}
 	if missing, lost := s.order.observe(r); lost {
 		s.missing(missing)
 	}
-	s.append(r, nil)
-	return s.release()
 }
 
 // append queues a record and the bytes that it brought.

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
 // Answer is what an expression says of a subject.
@@ -78,7 +80,7 @@ func (t *Test) eval(s *Subject) Answer {
 
 // holds compares one number; for != it says whether it is one of the values.
 func (t *Test) holds(v uint64) bool {
-	c := cmp.Compare(v, t.Nums[0])
+	c := cmp.Compare(t.rank(v), t.rank(t.Nums[0]))
 	switch t.Op {
 	case Less:
 		return c < 0
@@ -90,6 +92,15 @@ func (t *Test) holds(v uint64) bool {
 		return c >= 0
 	}
 	return slices.Contains(t.Nums, v)
+}
+
+// rank is a number's place among others. DTLS counts its versions down: its 1.2 stands
+// beside that of TLS, of which it has the cryptography.
+func (t *Test) rank(v uint64) uint64 {
+	if infos[t.Field].kind == version && event.Version(v).IsDTLS() {
+		return 0x0303
+	}
+	return v
 }
 
 func (t *Test) evalText(s *Subject) Answer {

@@ -17,6 +17,7 @@ const (
 	Type
 	Seq
 	Gen
+	Epoch
 	Op
 	PID
 	TID
@@ -36,6 +37,8 @@ const (
 	Version
 	Cipher
 	Mode
+	Proto
+	Card
 	Alert
 	AlertLevel
 	Handshake
@@ -87,6 +90,7 @@ var infos = [...]info{
 	Type:       {name: "type", kind: names, max: max8, words: typeWords(), example: "alert"},
 	Seq:        {name: "seq", max: max64, example: "0"},
 	Gen:        {name: "gen", max: max32, example: "1"},
+	Epoch:      {name: "epoch", max: max16, example: "1"},
 	Op:         {name: "op", kind: names, words: opWords(), example: "sendfile"},
 	PID:        {name: "pid", max: max32, example: "4242"},
 	TID:        {name: "tid", max: max32, example: "4242"},
@@ -103,9 +107,11 @@ var infos = [...]info{
 	Addr:       {name: "addr", kind: address, example: "192.0.2.0/24"},
 	LAddr:      {name: "laddr", kind: address, example: "192.0.2.1"},
 	RAddr:      {name: "raddr", kind: address, example: "192.0.2.0/24"},
-	Version:    {name: "version", kind: version, max: max16, words: stringers(event.Version(0x0303), event.Version(0x0304)), example: "1.3"},
+	Version:    {name: "version", kind: version, max: max16, words: versionWords(), example: "1.3"},
 	Cipher:     {name: "cipher", kind: names, max: max16, words: cipherWords(), example: "AES-GCM-128"},
 	Mode:       {name: "mode", kind: names, words: map[string][]uint64{"none": {0}, "sw": {1}, "hw": {2, 3}}, example: "sw"},
+	Proto:      {name: "proto", kind: names, words: map[string][]uint64{"tls": {protoTLS}, "dtls": {protoDTLS}}, example: "dtls"},
+	Card:       {name: "card", kind: names, words: stringers(event.CardAll, event.CardPart, event.CardNone), example: "part"},
 	Alert:      {name: "alert", kind: names, max: max8, words: numbered(event.AlertDescription, "alert_"), example: "close_notify"},
 	AlertLevel: {name: "alert.level", kind: names, max: max8, words: numbered(event.AlertLevel, "level_"), example: "fatal"},
 	Handshake:  {name: "handshake", kind: names, max: max8, words: numbered(event.HandshakeType, "handshake_"), example: "key_update"},
@@ -157,6 +163,18 @@ func stringers[T interface {
 	for _, v := range values {
 		words[v.String()] = []uint64{uint64(v)}
 	}
+	return words
+}
+
+// The kernel side's numbers of protocols.
+const (
+	protoTLS  = 1
+	protoDTLS = 2
+)
+
+func versionWords() map[string][]uint64 {
+	words := stringers(event.Version(0x0303), event.Version(0x0304))
+	words[strings.ToLower(event.DTLS12.String())] = []uint64{uint64(event.DTLS12)}
 	return words
 }
 

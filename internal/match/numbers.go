@@ -16,7 +16,7 @@ func (s *Subject) numbers(f Field) (v [2]uint64, n int, st state) {
 		one(s.Type != nil, func() uint64 { return uint64(*s.Type) })
 	case f == Seq:
 		one(s.Seq != nil, func() uint64 { return *s.Seq })
-	case f == Version || f == Cipher || f == Mode:
+	case f == Version || f == Cipher || f == Mode || f == Proto:
 		one(s.TLS != nil, func() uint64 { return ofTLS(s.TLS, f) })
 	case f == PID || f == TID || f == UID || f == Cgroup:
 		one(s.Proc != nil, func() uint64 { return ofProcess(s.Proc, f) })
@@ -39,6 +39,11 @@ func ofTLS(t *event.TLS, f Field) uint64 {
 		return uint64(t.Version)
 	case Cipher:
 		return uint64(t.Cipher)
+	case Proto:
+		if t.Version.IsDTLS() {
+			return protoDTLS
+		}
+		return protoTLS
 	}
 	return uint64(t.Mode)
 }
@@ -75,10 +80,17 @@ func ofRecord(r *event.Record, f Field) (uint64, state) {
 		return uint64(r.Len), present
 	case Gen:
 		return uint64(r.Gen), present
+	case Epoch:
+		return uint64(r.Epoch), present
 	case Op:
 		return uint64(r.Op), present
 	case Alert, AlertLevel, Handshake:
 		return ofControl(r, f)
+	case Card:
+		if r.TLS.Card == event.CardNotAsked {
+			return 0, absent
+		}
+		return uint64(r.TLS.Card), present
 	}
 	return latency(r, f)
 }

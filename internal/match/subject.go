@@ -29,6 +29,14 @@ func OfError(e *event.Error) Subject {
 	return Subject{Proc: &e.Proc, Conn: &e.Conn, TLS: &e.TLS, Dir: &e.Dir, Type: &e.Type, Seq: &e.Seq}
 }
 
+// received is the direction of what is dropped.
+var received = event.RX
+
+// OfDrop is the subject that a dropped record is.
+func OfDrop(d *event.Drop) Subject {
+	return Subject{Proc: &d.Proc, Conn: &d.Conn, TLS: &d.TLS, Dir: &received, Type: &d.Type, Seq: &d.Seq}
+}
+
 var directions = [...]event.Dir{event.TX, event.RX}
 
 // Either answers for a connection as for the better of its directions. dirs

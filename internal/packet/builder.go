@@ -49,7 +49,7 @@ func (b *Builder) Event(ev event.Event, emit Emit) error {
 	switch ev := ev.(type) {
 	case *event.Record:
 		if ev.Unsent { // no packet would have been, and none is missing
-			e := b.end(&ev.Conn)
+			e := b.end(&ev.Conn, ev.TLS.Version)
 			e.tracks[e.side][ev.Dir&1].step(ev)
 			return nil
 		}
@@ -63,12 +63,12 @@ func (b *Builder) Event(ev event.Event, emit Emit) error {
 func (b *Builder) socket(s *event.Socket, emit Emit) error {
 	switch s.State {
 	case event.SocketFound: // it begins when it speaks
-		e := b.end(&s.Conn)
+		e := b.end(&s.Conn, max(s.TX.Version, s.RX.Version))
 		for d := range e.tracks[e.side] {
 			e.tracks[e.side][d].blind = false
 		}
 	case event.SocketOpen: // of one direction, and maybe not the first
-		e := b.end(&s.Conn)
+		e := b.end(&s.Conn, max(s.TX.Version, s.RX.Version))
 		e.tracks[e.side][s.Dir&1].blind = false
 		return b.begin(e.flow, s.Mono, emit)
 	case event.SocketClose:
@@ -78,28 +78,31 @@ func (b *Builder) socket(s *event.Socket, emit Emit) error {
 }
 
 func (b *Builder) record(r *event.Record, emit Emit) error {
-	e := b.end(&r.Conn)
+	e := b.end(&r.Conn, r.TLS.Version)
 	d := e.side ^ int(r.Dir&1)
 	missing := e.tracks[e.side][r.Dir&1].step(r)
 	if !e.speaks(e.side, d) {
 		return nil
 	}
-	e.gap[d] += missing
+	if !e.udp || r.Dir == event.TX { // what was to come as a datagram need not have come
+		e.gap[d] += missing
+	}
 	if r.Type != event.ApplicationData {
 		return nil
 	}
 	if err := b.begin(e.flow, r.Mono, emit); err != nil {
 		return err
 	}
-	if err := b.segments(e.flow, d, r, emit); err != nil || !b.cfg.Acks {
+	if err := b.segments(e.flow, d, r, emit); err != nil || !b.cfg.Acks || e.udp {
 		return err
 	}
 	return b.send(e.flow, 1-d, ACK, r.Mono, emit)
 }
 
-// segments cuts a record. An empty one is a segment too.
+// segments cuts a record. An empty one is a segment too. A datagram is cut where it is
+// longer than a packet may be.
 func (b *Builder) segments(f *flow, d int, r *event.Record, emit Emit) error {
-	size := room(f.ends[0].Addr(), b.cfg.MTU)
+	size := f.room(b.cfg.MTU)
 	parts := max(1, (int(r.Len)+size-1)/size)
 	payload := r.Payload[:min(len(r.Payload), int(r.Len))]
 	for i := range parts {
@@ -121,7 +124,7 @@ func (b *Builder) segments(f *flow, d int, r *event.Record, emit Emit) error {
 
 // begin makes the handshake of a connection that has none yet.
 func (b *Builder) begin(f *flow, mono uint64, emit Emit) error {
-	if f.begun {
+	if f.begun || f.udp {
 		return nil
 	}
 	f.begun = true
@@ -140,7 +143,7 @@ func (b *Builder) begin(f *flow, mono uint64, emit Emit) error {
 // close ends the directions that the socket was the one to speak for, or that
 // nobody spoke for.
 func (b *Builder) close(s *event.Socket, emit Emit) error {
-	e := b.end(&s.Conn)
+	e := b.end(&s.Conn, max(s.TX.Version, s.RX.Version))
 	delete(b.ends, s.Conn.ID)
 	defer b.retire(e.flow)
 	e.open[e.side] = false
@@ -149,7 +152,9 @@ func (b *Builder) close(s *event.Socket, emit Emit) error {
 		if e.fin[d] || !e.speaks(e.side, d) {
 			continue
 		}
-		e.gap[d] += e.tracks[e.side][dir].tail([2]uint32{s.GenTX, s.GenRX}[dir], next)
+		if !e.udp || event.Dir(dir) == event.TX {
+			e.gap[d] += e.tracks[e.side][dir].tail([2]uint32{s.GenTX, s.GenRX}[dir], next)
+		}
 		if !e.begun {
 			continue
 		}
@@ -191,13 +196,13 @@ func (b *Builder) use(f *flow) {
 
 // end finds the socket's end, and a place for a new one: beside the socket at
 // the other end, if that is traced too, or in a connection of its own.
-func (b *Builder) end(c *event.Conn) end {
+func (b *Builder) end(c *event.Conn, v event.Version) end {
 	if e, ok := b.ends[c.ID]; ok {
 		b.use(e.flow)
 		return e
 	}
 	local, remote := endpoints(c)
-	t, side := makeTuple(c, local, remote)
+	t, side := makeTuple(c, v.IsDTLS(), local, remote)
 	f := b.tuples[t]
 	if b.cfg.EachSocket || f == nil || f.socks[side] != 0 {
 		f = newFlow(c.ID+b.Forgotten()*7919, t, side, local, remote)

@@ -12,9 +12,10 @@ import (
 type tuple struct {
 	low, high netip.AddrPort
 	netns     uint32
+	udp       bool
 }
 
-// flow is one TCP connection. Its directions are numbered by the side that
+// flow is one connection of TCP, or of UDP, which has no handshake and no numbers. Its directions are numbered by the side that
 // sends.
 type flow struct {
 	tuple
@@ -56,8 +57,8 @@ func sixteen(a netip.Addr) netip.Addr {
 }
 
 // makeTuple also says which side the local end is.
-func makeTuple(c *event.Conn, local, remote netip.AddrPort) (t tuple, side int) {
-	t = tuple{low: local, high: remote}
+func makeTuple(c *event.Conn, udp bool, local, remote netip.AddrPort) (t tuple, side int) {
+	t = tuple{low: local, high: remote, udp: udp}
 	if remote.Compare(local) < 0 {
 		t.low, t.high, side = remote, local, 1
 	}
@@ -93,6 +94,14 @@ func room(a netip.Addr, mtu int) int {
 	return mtu - ipv6Header - tcpHeader
 }
 
+// room is how many bytes of data a packet of the flow holds.
+func (f *flow) room(mtu int) int {
+	if f.udp {
+		return room(f.ends[0].Addr(), mtu) + tcpHeader - udpHeader
+	}
+	return room(f.ends[0].Addr(), mtu)
+}
+
 // speaks says whether the socket on a side is the one to report a direction,
 // and makes it so where no other is.
 func (f *flow) speaks(side, d int) bool {
@@ -108,6 +117,11 @@ const maxGap = 1 << 30
 // emit numbers a packet of direction d and hands it over.
 func (f *flow) emit(p *Packet, d int, emit Emit) error {
 	p.Src, p.Dst, p.Side = f.ends[d], f.ends[1-d], d
+	if f.udp {
+		p.UDP, p.Flags = true, 0
+		p.Gap, f.gap[d] = f.gap[d], 0
+		return emit(p)
+	}
 	if p.Len() > 0 || p.Flags&FIN != 0 {
 		p.Gap, f.gap[d] = f.gap[d], 0
 		f.next[d] += uint32(min(p.Gap, maxGap))

@@ -12,6 +12,7 @@ const (
 	ipv4Header = 20
 	ipv6Header = 40
 	tcpHeader  = 20
+	udpHeader  = 8
 	synOptions = 8
 
 	// The largest scale (RFC 7323 §2.3): nothing here waits for room, and no
@@ -50,19 +51,19 @@ func (f *Framer) Frame(p *Packet) ([]byte, error) {
 		return nil, err
 	}
 	f.id++
-	tcp, head := f.tcp(p), ethernet[p.Side].v4
+	transport, head := f.transport(p), ethernet[p.Side].v4
 	ip, network := f.ip(p)
 	if p.Src.Addr().Is6() {
 		head = ethernet[p.Side].v6
 	}
-	if err := tcp.SetNetworkLayerForChecksum(network); err != nil {
+	if err := transport.SetNetworkLayerForChecksum(network); err != nil {
 		return nil, err
 	}
 	// From the innermost on; the lengths of IP are not for gopacket to find out.
 	whole := p.Missing == 0
 	err := errors.Join(
 		gopacket.Payload(p.Payload).SerializeTo(f.buf, gopacket.SerializeOptions{}),
-		tcp.SerializeTo(f.buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: whole}),
+		transport.SerializeTo(f.buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: whole}),
 		ip.SerializeTo(f.buf, gopacket.SerializeOptions{ComputeChecksums: true}),
 		gopacket.Payload(head).SerializeTo(f.buf, gopacket.SerializeOptions{}))
 	return f.buf.Bytes(), err
@@ -70,18 +71,46 @@ func (f *Framer) Frame(p *Packet) ([]byte, error) {
 
 // ip makes the header of the packet's family.
 func (f *Framer) ip(p *Packet) (gopacket.SerializableLayer, gopacket.NetworkLayer) {
-	length := tcpHeader + p.Len()
+	length, proto := tcpHeader+p.Len(), layers.IPProtocolTCP
+	if p.UDP {
+		length, proto = udpHeader+p.Len(), layers.IPProtocolUDP
+	}
 	if p.Flags&SYN != 0 {
 		length += synOptions
 	}
 	src, dst := p.Src.Addr().AsSlice(), p.Dst.Addr().AsSlice()
 	if p.Src.Addr().Is4() {
 		ip := &layers.IPv4{Version: 4, IHL: 5, Length: uint16(ipv4Header + length), Id: f.id, Flags: layers.IPv4DontFragment,
-			TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: src, DstIP: dst}
+			TTL: 64, Protocol: proto, SrcIP: src, DstIP: dst}
 		return ip, ip
 	}
-	ip := &layers.IPv6{Version: 6, Length: uint16(length), HopLimit: 64, NextHeader: layers.IPProtocolTCP, SrcIP: src, DstIP: dst}
+	ip := &layers.IPv6{Version: 6, Length: uint16(length), HopLimit: 64, NextHeader: proto, SrcIP: src, DstIP: dst}
 	return ip, ip
+}
+
+// transport is a layer whose checksum counts the addresses.
+type transport interface {
+	gopacket.SerializableLayer
+	SetNetworkLayerForChecksum(gopacket.NetworkLayer) error
+}
+
+func (f *Framer) transport(p *Packet) transport {
+	if p.UDP {
+		return &udp{layers.UDP{SrcPort: layers.UDPPort(p.Src.Port()), DstPort: layers.UDPPort(p.Dst.Port())}, uint16(udpHeader + p.Len())}
+	}
+	return f.tcp(p)
+}
+
+// udp is a header whose length is that of the datagram, captured or not.
+type udp struct {
+	layers.UDP
+	length uint16
+}
+
+// SerializeTo implements gopacket.SerializableLayer.
+func (u *udp) SerializeTo(b gopacket.SerializeBuffer, o gopacket.SerializeOptions) error {
+	u.Length, o.FixLengths = u.length, false
+	return u.UDP.SerializeTo(b, o)
 }
 
 func (f *Framer) tcp(p *Packet) *layers.TCP {

@@ -17,12 +17,14 @@ const (
 	ACK Flags = 1 << 4
 )
 
-// Packet is one TCP segment.
+// Packet is one TCP segment, or a UDP datagram.
 type Packet struct {
 	Src, Dst netip.AddrPort
 	// Side is 0 or 1: which end of the connection sends it.
 	Side  int
 	Flags Flags
+	// UDP: it has neither Flags nor Seq and Ack.
+	UDP bool
 	// Seq and Ack count bytes, the SYN and the FIN, and one for each record
 	// that is missing.
 	Seq, Ack uint32

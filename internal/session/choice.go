@@ -45,6 +45,9 @@ func (c *choice) wants(ev event.Event) bool {
 	case *event.Error:
 		s := match.OfError(ev)
 		return c.expr.Eval(&s) != match.No
+	case *event.Drop:
+		s := match.OfDrop(ev)
+		return c.expr.Eval(&s) != match.No
 	case *event.Socket:
 		return c.socket(ev)
 	}

@@ -26,6 +26,8 @@ func processOf(ev event.Event) *event.Process {
 		return &ev.Proc
 	case *event.Error:
 		return &ev.Proc
+	case *event.Drop:
+		return &ev.Proc
 	}
 	return nil
 }

@@ -52,6 +52,7 @@ type pipeline struct {
 	skipped   [2]uint64                // of what sampling left out, what no record stands for
 	sockets   uint64
 	errors    uint64
+	dropped   uint64
 	lost      flow.Losses
 	stopped   string // why the run ended by itself
 }
@@ -63,7 +64,7 @@ type tally struct {
 }
 
 func newPipeline(out sink.Sink, limit uint64, choice *choice) *pipeline {
-	return &pipeline{out: out, ledger: flow.NewLedger(0), hints: hint.NewBook(), limit: limit, choice: choice,
+	return &pipeline{out: out, ledger: flow.NewAudit(0), hints: hint.NewBook(), limit: limit, choice: choice,
 		conns: lru.New[uint64, *tally](event.MaxConns)}
 }
 
@@ -82,6 +83,11 @@ func (p *pipeline) handle(ev event.Event) error {
 			return nil
 		}
 		p.errors += 1 + uint64(ev.More)
+	case *event.Drop:
+		if !p.choice.wants(ev) {
+			return nil
+		}
+		p.dropped += ev.Count
 	case *event.Lost:
 		p.lost.Add(ev)
 	}
@@ -215,7 +221,7 @@ func (p *pipeline) summary(t audited) *event.Summary {
 	cost := t.Cost()
 	return &event.Summary{
 		Mono: loader.Monotonic(), Duration: t.Duration(), Totals: p.totals, Sockets: p.sockets,
-		Errors: p.errors, Unmatched: p.unmatched, Forgotten: p.ledger.Forgotten(), Duplicates: p.ledger.Duplicates(), Evicted: p.evicted(t), Skipped: p.skipped, Stopped: p.stopped, Lost: lost, Missing: t.Missing(), Tier: t.Tier(),
+		Errors: p.errors, Dropped: p.dropped, Unmatched: p.unmatched, Forgotten: p.ledger.Forgotten(), Duplicates: p.ledger.Duplicates(), Evicted: p.evicted(t), Skipped: p.skipped, Stopped: p.stopped, Lost: lost, Missing: t.Missing(), Tier: t.Tier(),
 		Cost: cost.Programs, CostOver: cost.Over,
 	}
 }

@@ -37,13 +37,13 @@ func (all Sinks) each(do func(sink.Sink) error) error {
 	return errors.Join(errs...)
 }
 
-// Notices passes on what no packet tells: losses, errors and the end.
+// Notices passes on what no packet tells: losses, errors, what was dropped, and the end.
 type Notices struct{ sink.Sink }
 
 // Write implements sink.Sink.
 func (n Notices) Write(ev event.Event) error {
 	switch ev.(type) {
-	case *event.Lost, *event.Error, *event.Summary:
+	case *event.Lost, *event.Error, *event.Drop, *event.Summary:
 		return n.Sink.Write(ev)
 	}
 	return nil

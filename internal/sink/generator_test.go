@@ -73,9 +73,9 @@ func (g *generator) proc() event.Process {
 }
 
 func (g *generator) tls() event.TLS {
-	versions := []event.Version{0, 0x0303, 0x0304, event.Version(g.uint())}
+	versions := []event.Version{0, 0x0303, 0x0304, event.DTLS12, event.Version(g.uint())}
 	return event.TLS{
-		Version: versions[g.byte()%4], Cipher: event.Cipher(g.byte()), Mode: event.Mode(g.byte() % 6),
+		Version: versions[g.byte()%5], Cipher: event.Cipher(g.byte()), Mode: event.Mode(g.byte() % 6), Card: event.Card(g.byte() % 4),
 		ZeroCopy: g.byte()%2 == 0, NoPad: g.byte()%2 == 0,
 	}
 }
@@ -86,6 +86,9 @@ func (g *generator) record() *event.Record {
 		Seq: g.uint(), Gen: uint32(g.uint()), Type: event.ContentType(g.byte()), Len: uint32(g.uint()),
 		Op: event.Op(g.byte() % 9), Mono: g.uint(),
 		Lat: event.Latency{Stage: [3]uint64{g.uint(), g.uint(), g.uint()}, Total: g.uint()},
+	}
+	if r.TLS.Version.IsDTLS() {
+		r.Epoch, r.Datagram = uint16(g.uint()), uint32(uint16(g.uint()))
 	}
 	r.Skipped = g.uint() % (1 << 32)
 	if r.Unsent = g.byte()%4 == 0; r.Unsent {
@@ -121,7 +124,7 @@ func (g *generator) control(t event.ContentType) *event.Control {
 
 func (g *generator) socket() *event.Socket {
 	s := &event.Socket{
-		State: event.SocketState(g.byte()%5 + 1), Conn: g.conn(), Proc: g.proc(), Mono: g.uint(),
+		State: event.SocketState(g.byte()%6 + 1), Conn: g.conn(), Proc: g.proc(), Mono: g.uint(),
 		Dir: event.Dir(g.byte() % 2), TX: g.tls(), RX: g.tls(), NextTX: g.uint(), NextRX: g.uint(),
 		GenTX: uint32(g.uint()), GenRX: uint32(g.uint()), Blocked: g.uint(), Probed: g.uint(), UnsentBytes: g.uint(), Truncated: g.uint(), Totals: g.totals(), Hidden: [2]uint64{g.uint(), g.uint()}, Skipped: [2]uint64{g.uint(), g.uint()},
 	}
@@ -131,6 +134,9 @@ func (g *generator) socket() *event.Socket {
 	if g.byte()%2 == 0 {
 		s.Held = &event.Held{OpenBytes: uint32(g.uint()), OpenFor: g.uint(), Incomplete: uint32(g.uint()), RecordBytes: uint32(g.uint()),
 			Quiet: g.uint(), Unread: uint32(g.uint()), UnreadBytes: g.uint()}
+	}
+	if s.State == event.SocketCard {
+		s.Offload = &event.Offload{Resyncs: [2]uint64{g.uint(), g.uint()}, Fallback: g.uint(), Gone: g.byte()%2 == 0}
 	}
 	for i := range s.Drivers {
 		if g.byte()%2 == 0 {
@@ -158,6 +164,13 @@ func (g *generator) error() *event.Error {
 	}
 }
 
+func (g *generator) drop() *event.Drop {
+	return &event.Drop{
+		Conn: g.conn(), TLS: g.tls(), Proc: g.proc(), Mono: g.uint(), Epoch: uint16(g.uint()), Seq: g.uint(), Type: event.ContentType(g.byte()),
+		Len: uint32(g.uint()), Datagram: uint32(g.uint()), Reason: event.DropReason(g.byte() % 12), Count: max(g.uint(), 1),
+	}
+}
+
 func (g *generator) lost() *event.Lost {
 	l := &event.Lost{Mono: g.uint(), Cause: g.string(), Count: g.uint()}
 	switch g.byte() % 3 {
@@ -172,7 +185,7 @@ func (g *generator) lost() *event.Lost {
 
 func (g *generator) summary() *event.Summary {
 	s := &event.Summary{
-		Mono: g.uint(), Duration: time.Duration(g.uint()), Totals: g.totals(), Sockets: g.uint(), Errors: g.uint(), Unmatched: g.uint(), Forgotten: g.uint(), Duplicates: g.uint(),
+		Mono: g.uint(), Duration: time.Duration(g.uint()), Totals: g.totals(), Sockets: g.uint(), Errors: g.uint(), Dropped: g.uint(), Unmatched: g.uint(), Forgotten: g.uint(), Duplicates: g.uint(),
 		Tier: event.Tier(g.byte() % 4), Lost: map[string]uint64{}, CostOver: time.Duration(g.uint()),
 		Skipped: [2]uint64{g.uint(), g.uint()}, Stopped: []string{"", "max_cpu"}[g.byte()%2],
 	}
@@ -218,5 +231,5 @@ func (g *generator) note() *finding.Note {
 
 // events ends with those whose text may be of any width.
 func (g *generator) events() []event.Event {
-	return []event.Event{g.record(), g.record(), g.socket(), g.error(), g.lost(), g.summary(), g.http(), g.note()}
+	return []event.Event{g.record(), g.record(), g.socket(), g.error(), g.drop(), g.lost(), g.summary(), g.http(), g.note()}
 }

@@ -36,6 +36,8 @@ func (e *encoder) AppendEvent(dst []byte, ev event.Event) []byte {
 		dst = e.socket(dst, ev)
 	case *event.Error:
 		dst = e.error(dst, ev)
+	case *event.Drop:
+		dst = e.dropped(dst, ev)
 	case *event.Lost:
 		dst = e.lost(dst, ev)
 	case *event.Summary:
@@ -77,6 +79,10 @@ func (e *encoder) record(dst []byte, r *event.Record) []byte {
 	dst = appendTLS(dst, &r.TLS)
 	dst = appendLatency(dst, r.Dir, &r.Lat)
 	dst = appendUint(dst, "gen", uint64(r.Gen))
+	if r.TLS.Version.IsDTLS() {
+		dst = appendUint(dst, "epoch", uint64(r.Epoch))
+		dst = appendUint(dst, "datagram", uint64(r.Datagram))
+	}
 	dst = appendName(dst, "tier", e.tier)
 	dst = appendControl(dst, r)
 	if r.Skipped > 0 {
@@ -136,6 +142,13 @@ func appendHeld(dst []byte, h *event.Held) []byte {
 	return append(dst, '}')
 }
 
+// appendOffload writes how a network card does.
+func appendOffload(dst []byte, o *event.Offload) []byte {
+	dst = appendPair(append(dst, `,"offload":{"resyncs":`...), o.Resyncs)
+	dst = appendUint(dst, "fallback_packets", o.Fallback)
+	return append(appendBool(dst, "gone", o.Gone), '}')
+}
+
 // appendUnsent writes that a record never left, and why, if that is known.
 func appendUnsent(dst []byte, errno uint32) []byte {
 	dst = appendBool(dst, "sent", false)
@@ -178,6 +191,9 @@ func (e *encoder) socket(dst []byte, s *event.Socket) []byte {
 	}
 	if s.Held != nil {
 		dst = appendHeld(dst, s.Held)
+	}
+	if s.Offload != nil {
+		dst = appendOffload(dst, s.Offload)
 	}
 	if s.Probed > 0 {
 		dst = appendUint(dst, "probed", s.Probed)
@@ -251,6 +267,25 @@ func (e *encoder) error(dst []byte, ev *event.Error) []byte {
 	dst = appendSock(dst, &ev.Conn)
 	dst = appendTLS(dst, &ev.TLS)
 	return appendHint(dst, ev.Hint)
+}
+
+func (e *encoder) dropped(dst []byte, d *event.Drop) []byte {
+	dst = e.head(dst, "dropped", d.Mono)
+	dst = appendName(dst, "reason", d.Reason.String())
+	dst = appendUint(dst, "count", d.Count)
+	dst = appendName(dst, "dir", event.RX.String())
+	dst = appendUint(dst, "epoch", uint64(d.Epoch))
+	dst = appendUint(dst, "seq", d.Seq)
+	if d.Type == 0 {
+		dst = appendName(dst, "content_type", "")
+	} else {
+		dst = appendContentType(dst, d.Type)
+	}
+	dst = appendUint(dst, "len", uint64(d.Len))
+	dst = appendUint(dst, "datagram", uint64(d.Datagram))
+	dst = appendProcess(dst, &d.Proc)
+	dst = appendSock(dst, &d.Conn)
+	return appendTLS(dst, &d.TLS)
 }
 
 func appendHint(dst []byte, h *event.Hint) []byte {

@@ -99,6 +99,9 @@ func appendTLS(dst []byte, t *event.TLS) []byte {
 	if t.NoPad {
 		dst = appendBool(dst, "no_pad", true)
 	}
+	if t.Card != event.CardNotAsked {
+		dst = appendName(dst, "card", t.Card.String())
+	}
 	return append(dst, '}')
 }
 

@@ -16,6 +16,9 @@ func (e *encoder) summary(dst []byte, s *event.Summary) []byte {
 	dst = appendPair(dst, s.Totals.Bytes)
 	dst = appendUint(dst, "sockets", s.Sockets)
 	dst = appendUint(dst, "errors", s.Errors)
+	if s.Dropped > 0 {
+		dst = appendUint(dst, "dropped", s.Dropped)
+	}
 	dst = appendUint(dst, "unmatched", s.Unmatched)
 	dst = appendSampled(dst, s.Totals.Sampled, s.Skipped)
 	dst = appendLosses(dst, s.Lost)

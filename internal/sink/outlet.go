@@ -35,7 +35,7 @@ func rank(ev event.Event) Rank {
 		if ev.Type != event.ApplicationData {
 			return Rare
 		}
-	case *event.Socket, *event.Error, *event.Lost:
+	case *event.Socket, *event.Error, *event.Drop, *event.Lost:
 		return Rare
 	case *event.Summary:
 		return Last

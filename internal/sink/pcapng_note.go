@@ -41,6 +41,7 @@ func appendRecordNote(dst []byte, p *packet.Packet) []byte {
 	dst = noteWord(dst, "tls", r.TLS.Version.String())
 	dst = noteWord(dst, "cipher", r.TLS.Cipher.String())
 	dst = noteWord(dst, "mode", r.TLS.Mode.String())
+	dst = noteWord(dst, "card", r.TLS.Card.String())
 	dst = noteLatency(dst, r)
 	dst = noteUint(dst, "cookie", r.Conn.Cookie)
 	return noteUint(dst, "netns", uint64(r.Conn.NetNS))

@@ -77,6 +77,20 @@ func sampleSocket(state event.SocketState) *event.Socket {
 	}
 }
 
+// sampleCard is a network card that goes away.
+func sampleCard() *event.Socket {
+	s := sampleSocket(event.SocketCard)
+	s.Offload = &event.Offload{Resyncs: [2]uint64{0, 4}, Fallback: 2, Gone: true}
+	return s
+}
+
+// sampleCardRecord was opened by a network card in part.
+func sampleCardRecord() *event.Record {
+	r := sampleKeyUpdate()
+	r.TLS.Mode, r.TLS.Card, r.Type, r.Control = event.ModeHW, event.CardPart, event.ChangeCipherSpec, nil
+	return r
+}
+
 func sampleError() *event.Error {
 	return &event.Error{
 		Conn: sampleConn(), TLS: sampleTLS(), Proc: sampleProc(), Mono: 91234567890,
@@ -136,12 +150,25 @@ func sampleNote() *finding.Note {
 		Text: "gap: 3 records are missing, of unknown length"}
 }
 
+func sampleDatagram() *event.Record {
+	r := sampleRecord()
+	r.TLS.Version, r.Conn.LPort, r.Proc.Comm = event.DTLS12, 4433, event.MakeComm("ocserv")
+	r.Epoch, r.Seq, r.Len, r.Datagram, r.Op = 1, 1<<48-2, 1300, 1337, event.OpSend
+	return r
+}
+
+func sampleDrop() *event.Drop {
+	r := sampleDatagram()
+	return &event.Drop{Conn: r.Conn, TLS: r.TLS, Proc: r.Proc, Mono: 91234567890, Epoch: 1, Seq: 77, Type: event.ApplicationData,
+		Len: 1300, Datagram: 1337, Reason: event.DropReplay, Count: 3}
+}
+
 func samples() []event.Event {
 	return []event.Event{
 		sampleSocket(event.SocketFound), sampleSocket(event.SocketOpen),
 		sampleRecord(), sampleReceived(), sampleAlert(), sampleKeyUpdate(),
-		sampleSocket(event.SocketRekey), sampleOdd(), sampleError(), sampleGap(), sampleRingLoss(),
-		sampleHTTP(), sampleOddHTTP(), sampleEvil(), sampleNote(),
+		sampleSocket(event.SocketRekey), sampleCardRecord(), sampleCard(), sampleOdd(), sampleError(), sampleGap(), sampleRingLoss(),
+		sampleHTTP(), sampleOddHTTP(), sampleEvil(), sampleNote(), sampleDatagram(), sampleDrop(),
 		sampleSocket(event.SocketClose), sampleSummary(),
 	}
 }

@@ -91,6 +91,8 @@ func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
 		p.socket(ev)
 	case *event.Error:
 		p.error(ev)
+	case *event.Drop:
+		p.dropped(ev)
 	case *event.Lost:
 		p.lost(ev)
 	case *event.Summary:

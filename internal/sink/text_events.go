@@ -17,7 +17,7 @@ func (p *printer) socket(s *event.Socket) {
 		dir = s.Dir.String()
 	}
 	p.lead(s.Mono, &s.Proc, dir)
-	if s.State != event.SocketAwaitsKey {
+	if s.State != event.SocketAwaitsKey && s.State != event.SocketCard {
 		p.str(s.State.String())
 	}
 	switch s.State {
@@ -38,6 +38,8 @@ func (p *printer) socket(s *event.Socket) {
 		p.both(s)
 	case event.SocketAwaitsKey:
 		p.str("waits for a new key: the peer has changed its own")
+	case event.SocketCard:
+		p.str(s.Offload.Say())
 	default:
 		t := [2]*event.TLS{&s.TX, &s.RX}[s.Dir&1]
 		p.params(" ", t)
@@ -180,6 +182,24 @@ func (p *printer) error(e *event.Error) {
 	p.hint(e.Hint)
 }
 
+// dropped writes a record that nobody reads.
+func (p *printer) dropped(d *event.Drop) {
+	p.lead(d.Mono, &d.Proc, event.RX.String())
+	p.str("DROPPED ")
+	p.str(d.Reason.String())
+	p.str(" epoch ")
+	p.num(uint64(d.Epoch))
+	p.str(" seq ")
+	p.num(d.Seq)
+	if d.Count > 1 {
+		p.str(" x")
+		p.num(d.Count)
+	}
+	p.str(" ")
+	p.conn(&d.Conn)
+	p.end()
+}
+
 // hint writes a conclusion on a line of its own.
 func (p *printer) hint(h *event.Hint) {
 	if h == nil {
@@ -246,6 +266,11 @@ func (p *printer) summary(s *event.Summary) {
 	p.total(", rx ", s.Totals.Records[event.RX], s.Totals.Bytes[event.RX])
 	p.str(", ")
 	p.counted(s.Errors, "error")
+	if s.Dropped > 0 {
+		p.str(", ")
+		p.num(s.Dropped)
+		p.str(" dropped")
+	}
 	p.str(" in ")
 	p.dst = units.AppendDuration(p.dst, uint64(max(s.Duration, 0)))
 	p.end()

@@ -19,6 +19,8 @@ type recordLine struct {
 	Dir       string    `json:"dir"`
 	Seq       uint64    `json:"seq"`
 	Gen       uint32    `json:"gen"`
+	Epoch     uint16    `json:"epoch"`
+	Datagram  uint32    `json:"datagram"`
 	Type      uint8     `json:"content_type_id"`
 	Len       uint32    `json:"len"`
 	Op        string    `json:"op"`
@@ -64,7 +66,7 @@ func (r *Reader) record(text []byte, unsent bool, mono uint64) (event.Event, err
 		return nil, err
 	}
 	out := &event.Record{
-		Seq: l.Seq, Gen: l.Gen, Type: event.ContentType(l.Type), Len: l.Len, Op: ops[l.Op], Mono: mono, Skipped: max(l.Weight, 1) - 1,
+		Seq: l.Seq, Gen: l.Gen, Epoch: l.Epoch, Datagram: l.Datagram, Type: event.ContentType(l.Type), Len: l.Len, Op: ops[l.Op], Mono: mono, Skipped: max(l.Weight, 1) - 1,
 		TLS: l.TLS.tls(), Proc: l.process.event(), Control: l.control(), Unsent: unsent,
 	}
 	if unsent {
@@ -101,6 +103,31 @@ func (l *recordLine) control() *event.Control {
 	return nil
 }
 
+type droppedLine struct {
+	process
+	Sock     *sock  `json:"sock"`
+	TLS      side   `json:"tls"`
+	Reason   string `json:"reason"`
+	Count    uint64 `json:"count"`
+	Epoch    uint16 `json:"epoch"`
+	Seq      uint64 `json:"seq"`
+	Type     string `json:"content_type"`
+	Len      uint32 `json:"len"`
+	Datagram uint32 `json:"datagram"`
+}
+
+func dropped(text []byte, mono uint64) (event.Event, error) {
+	var l droppedLine
+	if err := unmarshal(text, &l); err != nil {
+		return nil, err
+	}
+	out := &event.Drop{
+		TLS: l.TLS.tls(), Proc: l.process.event(), Mono: mono, Epoch: l.Epoch, Seq: l.Seq, Type: contentTypes[l.Type], Len: l.Len,
+		Datagram: l.Datagram, Reason: reasons[l.Reason], Count: l.Count,
+	}
+	return known(out, errors.Join(l.Sock.set(&out.Conn), l.process.check()))
+}
+
 type socketLine struct {
 	process
 	Sock   *sock  `json:"sock"`
@@ -119,6 +146,7 @@ type socketLine struct {
 	Truncated   uint64                 `json:"truncated_bytes"`
 	Awaited     *uint64                `json:"awaited_ns"`
 	Held        *held                  `json:"held"`
+	Offload     *offload               `json:"offload"`
 	Hint        *event.Hint            `json:"hint"`
 	UnsentBytes uint64                 `json:"unsent_bytes"`
 	Hidden      pair                   `json:"hidden"`
@@ -160,6 +188,19 @@ func (h *held) event() *event.Held {
 		Quiet: h.Quiet, Unread: h.Unread, UnreadBytes: h.UnreadBytes}
 }
 
+type offload struct {
+	Resyncs  pair   `json:"resyncs"`
+	Fallback uint64 `json:"fallback_packets"`
+	Gone     bool   `json:"gone"`
+}
+
+func (o *offload) event() *event.Offload {
+	if o == nil {
+		return nil
+	}
+	return &event.Offload{Resyncs: o.Resyncs.array(), Fallback: o.Fallback, Gone: o.Gone}
+}
+
 func socket(text []byte, mono uint64) (event.Event, error) {
 	var l socketLine
 	if err := unmarshal(text, &l); err != nil {
@@ -170,7 +211,7 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 		State: states[l.State], Mono: mono, Proc: l.process.event(), TX: l.TX.tls(), RX: l.RX.tls(),
 		NextTX: l.TX.Next, NextRX: l.RX.Next, GenTX: l.TX.Gen, GenRX: l.RX.Gen, Hidden: l.Hidden.array(),
 		Skipped: l.Unweighted.array(), Blocked: l.Blocked, Probed: l.Probed, UnsentBytes: l.UnsentBytes,
-		Ended: endings[l.Ended], CloseNotify: [2]event.Answer{answer(l.CloseNotify.TX), answer(l.CloseNotify.RX)}, Truncated: l.Truncated, Held: l.Held.event(), Hint: l.Hint, Drivers: [2]event.Driver{l.TX.driver(), l.RX.driver()},
+		Ended: endings[l.Ended], CloseNotify: [2]event.Answer{answer(l.CloseNotify.TX), answer(l.CloseNotify.RX)}, Truncated: l.Truncated, Held: l.Held.event(), Offload: l.Offload.event(), Hint: l.Hint, Drivers: [2]event.Driver{l.TX.driver(), l.RX.driver()},
 		Totals: event.Totals{Records: [2]uint64{tx.Records, rx.Records}, Bytes: [2]uint64{tx.Bytes, rx.Bytes},
 			Sampled: l.Sampled.array()},
 	}
@@ -179,10 +220,13 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 	}
 	err := errors.Join(l.Sock.set(&out.Conn), l.process.check())
 	if out.State == 0 {
-		err = errors.Join(err, fmt.Errorf("state %.20q is none of found, open, rekey, close and awaits_key", l.State))
+		err = errors.Join(err, fmt.Errorf("state %.20q is none of found, open, rekey, close, awaits_key and card", l.State))
 	}
 	if out.State.OfOne() {
 		err = errors.Join(err, setDir(&out.Dir, l.Dir))
+	}
+	if out.State == event.SocketCard && out.Offload == nil {
+		err = errors.Join(err, errors.New("state card has no offload"))
 	}
 	return known(out, err)
 }
@@ -257,6 +301,7 @@ type summaryLine struct {
 	Sockets    uint64            `json:"sockets"`
 	Errors     uint64            `json:"errors"`
 	Unmatched  uint64            `json:"unmatched"`
+	Dropped    uint64            `json:"dropped"`
 	Lost       map[string]uint64 `json:"lost"`
 	Forgotten  uint64            `json:"forgotten"`
 	Duplicates uint64            `json:"duplicates"`
@@ -292,7 +337,7 @@ func (r *Reader) summary(text []byte, mono uint64) (event.Event, error) {
 	}
 	r.setTier(l.Tier)
 	out := &event.Summary{
-		Mono: mono, Duration: time.Duration(l.Duration), CostOver: time.Duration(l.CostOver), Sockets: l.Sockets, Errors: l.Errors, Unmatched: l.Unmatched, Lost: l.Lost, Forgotten: l.Forgotten, Duplicates: l.Duplicates, Evicted: l.Evicted,
+		Mono: mono, Duration: time.Duration(l.Duration), CostOver: time.Duration(l.CostOver), Sockets: l.Sockets, Errors: l.Errors, Dropped: l.Dropped, Unmatched: l.Unmatched, Lost: l.Lost, Forgotten: l.Forgotten, Duplicates: l.Duplicates, Evicted: l.Evicted,
 		Totals:  event.Totals{Records: l.Records.array(), Bytes: l.Bytes.array(), Sampled: l.Sampled.array()},
 		Skipped: l.Unweighted.array(), Stopped: l.Stopped,
 		Missing: l.Missing, Tier: tiers[l.Tier],

@@ -93,6 +93,7 @@ type side struct {
 	Mode     string `json:"mode"`
 	ZeroCopy bool   `json:"zerocopy"`
 	NoPad    bool   `json:"no_pad"`
+	Card     string `json:"card"`
 	Next     uint64 `json:"next_seq"`
 	Gen      uint32 `json:"gen"`
 	Driver   string `json:"driver"`
@@ -102,7 +103,7 @@ type side struct {
 func (s *side) driver() event.Driver { return event.Driver{Name: s.Driver, Async: s.Async} }
 
 func (s *side) tls() event.TLS {
-	return event.TLS{Version: versions[s.Version], Cipher: ciphers[s.Cipher], Mode: modes[s.Mode], ZeroCopy: s.ZeroCopy, NoPad: s.NoPad}
+	return event.TLS{Version: versions[s.Version], Cipher: ciphers[s.Cipher], Mode: modes[s.Mode], ZeroCopy: s.ZeroCopy, NoPad: s.NoPad, Card: cards[s.Card]}
 }
 
 // latency has the stages of both directions; a line has those of its own.

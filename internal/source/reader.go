@@ -149,6 +149,8 @@ func (r *Reader) decode(text []byte) (event.Event, error) {
 		return socket(text, *h.Mono)
 	case "error":
 		return failure(text, *h.Mono)
+	case "dropped":
+		return dropped(text, *h.Mono)
 	case "lost":
 		return r.lost(text, *h.Mono)
 	case "summary":

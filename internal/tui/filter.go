@@ -50,6 +50,8 @@ func (f *Filter) matchMoment(m *moment) bool {
 		s = match.OfRecord(ev)
 	case *event.Error:
 		s = match.OfError(ev)
+	case *event.Drop:
+		s = match.OfDrop(ev)
 	}
 	s.Text = []string{m.kind, m.what}
 	return f.expr.Eval(&s) == match.Yes

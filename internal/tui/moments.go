@@ -41,6 +41,10 @@ func readMoment(ev event.Event) moment {
 			mono: ev.Mono, kind: "error", tone: bad, conn: &ev.Conn, proc: &ev.Proc, dir: ev.Dir.String(),
 			what: errorText(ev),
 		}
+	case *event.Drop:
+		return moment{
+			mono: ev.Mono, kind: "dropped", tone: warn, conn: &ev.Conn, proc: &ev.Proc, dir: event.RX.String(), what: dropText(ev),
+		}
 	case *event.Lost:
 		return lostMoment(ev)
 	}
@@ -87,6 +91,11 @@ func socketMoment(s *event.Socket) moment {
 	case event.SocketAwaitsKey:
 		m.kind, m.tone, m.dir, m.way = "key due", warn, s.Dir.String(), &s.Dir
 		m.what = "waits for a new key: the peer has changed its own"
+	case event.SocketCard:
+		m.what = s.Offload.Say()
+		if s.Offload.Gone {
+			m.tone = warn
+		}
 	}
 	return m
 }
@@ -114,6 +123,14 @@ func errorText(e *event.Error) string {
 	return s
 }
 
+func dropText(d *event.Drop) string {
+	s := d.Reason.String() + ", epoch " + strconv.FormatUint(uint64(d.Epoch), 10) + " seq " + strconv.FormatUint(d.Seq, 10)
+	if d.Count > 1 {
+		s += ", " + strconv.FormatUint(d.Count, 10) + " times"
+	}
+	return s
+}
+
 func lostMoment(l *event.Lost) moment {
 	m := moment{mono: l.Mono, kind: "lost", tone: bad, conn: l.Conn, what: strconv.FormatUint(l.Count, 10) + " (" + safe.String(l.Cause) + ")"}
 	if l.Conn != nil || l.HasDir {
@@ -130,7 +147,7 @@ func momentColumns() []column[moment] {
 	return []column[moment]{
 		{name: "TIME", width: 12, prio: 2, help: "when it happened",
 			cell: func(b []byte, m moment, e *env) []byte { return appendClock(b, e, m.mono) }},
-		{name: "KIND", width: 8, prio: 0, help: "alert, handshake, error, lost, rekey or close",
+		{name: "KIND", width: 8, prio: 0, help: "alert, handshake, error, dropped, lost, rekey, card or close",
 			tone: func(m moment) tone { return m.tone },
 			cell: func(b []byte, m moment, _ *env) []byte { return append(b, m.kind...) }},
 		{name: "PROCESS", width: 9, most: 22, prio: 3, help: "the task in whose call it happened",

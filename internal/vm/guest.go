@@ -28,6 +28,7 @@ type Config struct {
 	SMP     int       // processors; 0 means 2
 	MemMB   int       // 0 means 2048
 	Icount  bool      // one processor, one nanosecond of guest time for each instruction
+	Append  string    // more words for the kernel's command line
 	Shares  []string  // absolute paths of host directories the guest may write to
 	Console io.Writer // gets all of the console, which then holds all messages; may be nil
 }

@@ -70,6 +70,9 @@ func (c Config) cmdline(kvm bool) string {
 		// stood there meanwhile, and the guest dies of it: so it never changes.
 		words = append(words, "sysctl.kernel.bpf_stats_enabled=1")
 	}
+	if c.Append != "" {
+		words = append(words, c.Append)
+	}
 	return strings.Join(words, " ")
 }
 

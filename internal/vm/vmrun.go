@@ -77,6 +77,7 @@ func parseRun(args []string) (*runOptions, error) {
 	f.IntVar(&o.config.SMP, "smp", 2, "number of processors")
 	f.IntVar(&o.config.MemMB, "mem", 2048, "memory in MB")
 	f.BoolVar(&o.config.Icount, "icount", false, "one processor, one ns of guest time for each instruction")
+	f.StringVar(&o.config.Append, "append", "", "more `words` for the kernel's command line")
 	f.DurationVar(&o.timeout, "timeout", 0, "end the guest after this time (default 10m; none with a terminal)")
 	f.StringVar(&o.console, "console", "", "write the guest's console to `file`")
 	f.Var(&o.shares, "share", "host `directory` the guest may write to (repeatable)")

@@ -441,12 +441,12 @@ func (o *testOptions) report(w io.Writer, run kernelRun) {
 		fmt.Fprintln(w, " ", l)
 	}
 	for _, r := range run.results {
-		switch r.outcome {
-		case failed:
+		if r.outcome == failed {
 			fmt.Fprintln(w, "  FAIL", r)
-		case skipped:
-			fmt.Fprintln(w, "  SKIP", r)
 		}
+	}
+	for _, line := range skips(run.results) {
+		fmt.Fprintln(w, "  SKIP", line)
 	}
 }
 

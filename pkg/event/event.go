@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Event is one of *Record, *Socket, *Error and *Lost, which a tracer tells, a
+// Event is one of *Record, *Socket, *Error, *Drop and *Lost, which a tracer tells, a
 // *Summary, which whoever counts them writes at the end, or what else a reader of
 // these adds.
 type Event interface {
@@ -29,6 +29,9 @@ func (s *Socket) Time() uint64 { return s.Mono }
 
 // Time implements Event.
 func (e *Error) Time() uint64 { return e.Mono }
+
+// Time implements Event.
+func (d *Drop) Time() uint64 { return d.Mono }
 
 // Time implements Event.
 func (l *Lost) Time() uint64 { return l.Mono }
@@ -132,9 +135,11 @@ type TLS struct {
 	// NoPad says that a receiver expects TLS 1.3 records without padding, and
 	// so has them opened straight into its memory (TLS_RX_EXPECT_NO_PAD).
 	NoPad bool
+	// Card is what a network card had opened of a record received, where it was asked to.
+	Card Card
 }
 
-// Record is one TLS record that the kernel sealed (TX) or opened (RX).
+// Record is one record of TLS or DTLS that the kernel sealed (TX) or opened (RX).
 type Record struct {
 	Conn Conn
 	TLS  TLS
@@ -145,8 +150,13 @@ type Record struct {
 	Seq uint64
 	// Gen counts the keys of this direction: 0 for the first, one more for
 	// each KeyUpdate.
-	Gen  uint32
-	Type ContentType
+	Gen uint32
+	// Epoch is DTLS's number of the keys, with which Seq has 48 bits (RFC 6347 §4.1);
+	// Datagram is how many bytes the UDP payload has that carries the record. Both are
+	// 0 of TLS.
+	Epoch    uint16
+	Datagram uint32
+	Type     ContentType
 	// Len is the length of the plaintext in bytes, without the inner content
 	// type and padding of TLS 1.3.
 	Len uint32
@@ -279,11 +289,13 @@ const (
 	// SocketAwaitsKey is what can be received waiting for a new key: the peer has
 	// announced it (KeyUpdate), and reads fail until the program sets it.
 	SocketAwaitsKey
+	// SocketCard is news of the network card that was to seal or open: see Socket.Offload.
+	SocketCard
 )
 
 // String returns the state in one word.
 func (s SocketState) String() string {
-	return pick(s, "unknown", "found", "open", "rekey", "close", "awaits_key")
+	return pick(s, "unknown", "found", "open", "rekey", "close", "awaits_key", "card")
 }
 
 // OfOne says whether an event of this state is about one direction.
@@ -341,6 +353,8 @@ type Socket struct {
 	Awaited   uint64
 	// Held is what the connection held back when it was found, nil for nothing.
 	Held *Held
+	// Offload is how the network card does, of SocketCard.
+	Offload *Offload
 	// Hint is what follows, nil where nothing does for certain.
 	Hint *Hint
 	// Start is Record.Start for both directions, nil where it is not known.
@@ -402,6 +416,27 @@ type Error struct {
 	Hint *Hint
 }
 
+// Drop is a record of DTLS that came and that nobody reads: that is no failure, since
+// datagrams may come twice, late, or from anybody.
+type Drop struct {
+	Conn Conn
+	TLS  TLS
+	// Proc is who has the connection.
+	Proc Process
+	Mono uint64
+	// Epoch, Seq, Type, Len and Datagram are as in Record, as far as the record could
+	// be read, of the last where there are several.
+	Epoch    uint16
+	Seq      uint64
+	Type     ContentType
+	Len      uint32
+	Datagram uint32
+	Reason   DropReason
+	// Count is how many of the connection were dropped for this reason: this one, and
+	// those since the last that was told.
+	Count uint64
+}
+
 // OfOne says whether e is about one direction: not where TLS itself, or an option of
 // neither, was refused.
 func (e *Error) OfOne() bool {
@@ -454,9 +489,10 @@ type Summary struct {
 	Mono     uint64
 	Duration time.Duration
 	Totals   Totals
-	// Sockets counts connections, Errors the events.
+	// Sockets counts connections, Errors the events, Dropped the records of each Drop.
 	Sockets uint64
 	Errors  uint64
+	Dropped uint64
 	// Unmatched counts the records that user space left out, since Record.Unmatched
 	// is set or a socket filter refused them.
 	Unmatched uint64

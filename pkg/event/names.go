@@ -83,6 +83,20 @@ const (
 // String returns "none", "sw" or "hw".
 func (m Mode) String() string { return pick(m, "none", "sw", "hw", "hw") }
 
+// Card says what a network card had opened of a record when the kernel came to it.
+type Card uint8
+
+// CardNone is nothing of a record that it was to open, CardPart some of its packets.
+const (
+	CardNotAsked Card = iota
+	CardAll
+	CardPart
+	CardNone
+)
+
+// String returns "all", "part", "none" or the empty string.
+func (c Card) String() string { return pick(c, "", "all", "part", "none") }
+
 // Family is the address family of a socket.
 type Family uint8
 
@@ -172,10 +186,25 @@ func (o Option) String() string {
 }
 
 // Version is a TLS version on the wire: 0x0303 or 0x0304, or what a program has asked
-// for in vain.
+// for in vain; or DTLS12.
 type Version uint16
 
-// String returns "1.2", "1.3", or the empty string.
+// DTLS12 is DTLS 1.2 on the wire (RFC 6347 §4.1).
+const DTLS12 Version = 0xfefd
+
+// Proto is "tls" or "dtls".
+func (v Version) Proto() string {
+	if v.IsDTLS() {
+		return "dtls"
+	}
+	return "tls"
+}
+
+// IsDTLS says whether records are datagrams: they may be lost on their way, come twice,
+// or in another order. DTLS counts its versions down from 0xfeff.
+func (v Version) IsDTLS() bool { return v>>8 == 0xfe }
+
+// String returns "1.2", "1.3", "DTLS1.2", or the empty string.
 func (v Version) String() string {
 	switch v {
 	case 0x0301:
@@ -186,6 +215,8 @@ func (v Version) String() string {
 		return "1.2"
 	case 0x0304:
 		return "1.3"
+	case DTLS12:
+		return "DTLS1.2"
 	}
 	return ""
 }
@@ -328,4 +359,32 @@ func named(names map[uint8]string, n uint8, prefix string) string {
 		return s
 	}
 	return prefix + strconv.Itoa(int(n))
+}
+
+// DropReason says why a record that came was not read (kmod/af_ktls/hooks.h).
+type DropReason uint8
+
+// The reasons.
+const (
+	// DropReplay had come before, DropTooOld is left of the window in which that is known.
+	DropReplay DropReason = iota + 1
+	DropTooOld
+	// DropBadTag is not what the peer sealed.
+	DropBadTag
+	// DropEpoch is sealed with keys that the kernel does not have, DropToUser is none
+	// that it opens: both stay with the program.
+	DropEpoch
+	// DropFull found no room in the receive buffer, DropFiltered was refused by a socket filter.
+	DropFull
+	DropFiltered
+	DropMalformed
+	DropNoMemory
+	// DropUnread was opened, and the socket closed before anybody read it.
+	DropUnread
+	DropToUser
+)
+
+// String returns the reason in one word.
+func (r DropReason) String() string {
+	return pick(r, "unknown", "replay", "too_old", "bad_tag", "other_epoch", "buffer_full", "filtered", "malformed", "no_memory", "unread", "to_program")
 }

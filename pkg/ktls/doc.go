@@ -14,7 +14,8 @@
 // [Require] it is an error instead. The choice falls before the first byte of application
 // data.
 //
-// The package needs no fork of crypto/tls, no unsafe, no linkname and no cgo. The session's
+// The package needs no fork of crypto/tls, no linkname and no cgo, and unsafe in one place:
+// bind(2) with an address that x/sys does not know. The session's
 // secrets come through [tls.Config.KeyLogWriter] (the caller's own keeps working), the keys
 // are derived as RFC 8446, section 7.3, and RFC 5246, section 6.3, say, and handed over by
 // setsockopt(2).
@@ -32,6 +33,20 @@
 // only on connections that do not show a TLS state. HTTP/2 cuts files into frames, so
 // sendfile(2) is not used.
 //
+// # DTLS
+//
+// [DialDTLS] and [ListenDTLS] make a [DTLSConn], DTLS 1.2 over UDP. The handshake is
+// github.com/pion/dtls's. Its records then go to AF_KTLS, a socket family of this project's
+// module kmod/af_ktls, with the same three ciphers. Without the module, or with another
+// cipher, the records stay pion's, and [DTLSConn.Offload] says so.
+//
+// Two record layers that count for themselves under one key would use a nonce twice, which
+// gives the key away. Here that cannot be: all that pion sends passes a gate, which is shut
+// before the kernel gets the key and never opened again. What is sent later, close_notify
+// and a last flight that the peer asks for once more included, the kernel seals with its
+// next number. Before the keys go there they are proven: both Finished messages of the wire
+// must open with them.
+//
 // # Keys in memory
 //
 // Derived keys and secrets are overwritten as soon as the kernel has them. What Go does
@@ -43,6 +58,6 @@
 //
 // # Raw sockets
 //
-// [EnableRaw], [SendRecord] and [RecvRecord] put static keys on a socket without any
-// handshake. They are for tests and tools that need exact records.
+// [EnableRaw], [EnableFamily], [SendRecord] and [RecvRecord] put static keys on a socket without
+// any handshake. They are for tests and tools that need exact records.
 package ktls

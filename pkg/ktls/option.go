@@ -12,6 +12,8 @@ type options struct {
 	// handshake is how long a listener waits for one; 0 leaves it to the first Read or
 	// Write.
 	handshake time.Duration
+	// attachDTLS is the kernel's, or a test's.
+	attachDTLS dtlsAttach
 }
 
 type optionFunc func(*options)
@@ -25,7 +27,7 @@ func WithNoPad() Option { return optionFunc(func(o *options) { o.noPad = true })
 func WithZeroCopy() Option { return optionFunc(func(o *options) { o.zeroCopy = true }) }
 
 func gather(opts []Option) options {
-	var o options
+	o := options{attachDTLS: attachDTLS}
 	for _, opt := range opts {
 		opt.apply(&o)
 	}

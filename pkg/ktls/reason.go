@@ -20,6 +20,9 @@ var (
 	ErrNotConnected = errors.New("connection is not established")
 	// ErrModuleMissing: the kernel has no tls module, or may not load it.
 	ErrModuleMissing = errors.New("kernel module tls is missing (modprobe tls)")
+	// ErrFamilyMissing: the kernel has no AF_KTLS, which DTLS needs. The module is this
+	// project's own, in kmod/af_ktls.
+	ErrFamilyMissing = errors.New("kernel module af_ktls is missing (modprobe af_ktls)")
 	// ErrKernelTooOld: the kernel does not know the socket option.
 	ErrKernelTooOld = errors.New("kernel is too old")
 	// ErrVersion: the protocol version is below TLS 1.2.

@@ -99,11 +99,13 @@ const spliceFlags = unix.SPLICE_F_NONBLOCK | unix.SPLICE_F_MOVE
 
 // fill moves what the socket has into the empty pipe, waiting for it up to the read
 // deadline.
-func (p *pipe) fill(src syscall.RawConn) error {
+func (p *pipe) fill(src syscall.RawConn) error { return p.fillUpTo(src, maxChunk) }
+
+func (p *pipe) fillUpTo(src syscall.RawConn, most int) error {
 	var n int64
 	var err error
 	waitErr := src.Read(func(fd uintptr) bool {
-		n, err = splice(int(fd), p.w, maxChunk)
+		n, err = splice(int(fd), p.w, most)
 		return err != unix.EAGAIN
 	})
 	if waitErr != nil {

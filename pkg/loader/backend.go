@@ -21,6 +21,9 @@ type backend interface {
 	// about is what is attached, and in words what this kernel lacks.
 	about() (hooks []HookState, missing []string)
 	setLive(on bool) error
+	// meetCard says that a connection of a network card was met: what only such need is
+	// attached, once.
+	meetCard()
 	// inventory tells of the sockets that are open already.
 	inventory() error
 	// read returns the next event, valid until the next call, or

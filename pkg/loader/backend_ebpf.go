@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -32,6 +33,8 @@ type ebpfBackend struct {
 	payloads *ringbuf.Reader
 	hooks    []HookState
 	missing  []string
+	late     []hook     // see hook.late
+	mu       sync.Mutex // of missing, which meetCard adds to
 	// abandoned is under which cause an event counts whose writer never ended.
 	abandoned int
 }
@@ -68,6 +71,10 @@ func (b *ebpfBackend) attach(ctx context.Context, hooks []hook) error {
 		if err := stopped(ctx); err != nil {
 			return err
 		}
+		if h.late {
+			b.late = append(b.late, h)
+			continue
+		}
 		links, err := attach(b.coll, h)
 		b.links = append(b.links, links...)
 		if err != nil && h.required {
@@ -79,6 +86,21 @@ func (b *ebpfBackend) attach(ctx context.Context, hooks []hook) error {
 		}
 	}
 	return nil
+}
+
+// meetCard attaches the hooks that nobody without a network card is to pay for.
+func (b *ebpfBackend) meetCard() {
+	late := b.late
+	b.late = nil
+	for _, h := range late {
+		links, err := attach(b.coll, h)
+		b.links = append(b.links, links...)
+		if err != nil {
+			b.mu.Lock()
+			b.missing = append(b.missing, h.function+": "+h.without+" ("+err.Error()+")")
+			b.mu.Unlock()
+		}
+	}
 }
 
 // prepared is programs that fit a kernel and a run, before they are loaded.
@@ -117,8 +139,8 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 		present = nil
 		maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return name != inventoryProgram })
 	}
-	if cfg.WithoutStages {
-		present = leaveStages(spec, present)
+	if !cfg.ListOnly {
+		present = chooseStages(spec, present, cfg.WithoutStages)
 	}
 	if err := setTwins(spec, preemptible(), cfg.Snaplen > 0 || cfg.looksInside()); err != nil {
 		return nil, err
@@ -150,17 +172,13 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 }
 
 func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
-	values, err := cfg.Filter.constants()
+	values, err := commonOptions(cfg)
 	if err != nil {
 		return err
 	}
-	values["snaplen"] = uint64(cfg.Snaplen)
 	values["stages"] = uint64(object.BoolInt(!cfg.WithoutStages))
 	values["plainly"] = uint64(object.BoolInt(cfg.Aggregate && cfg.Match == nil && !cfg.Filter.looksAtRecords()))
 	values["aggregate"] = uint64(object.BoolInt(cfg.Aggregate))
-	values["nr_sendfile"] = unix.SYS_SENDFILE
-	values["nr_splice"] = unix.SYS_SPLICE
-	values["nr_uring"] = unix.SYS_IO_URING_ENTER
 	for name, v := range values {
 		if err := setConstant(spec, name, v); err != nil {
 			return err
@@ -173,6 +191,19 @@ func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 		return nil
 	}
 	return compile.Into(spec, cfg.Match)
+}
+
+// commonOptions are those that all programs have that trace records.
+func commonOptions(cfg *Config) (map[string]uint64, error) {
+	values, err := cfg.Filter.constants()
+	if err != nil {
+		return nil, err
+	}
+	values["snaplen"] = uint64(cfg.Snaplen)
+	values["nr_sendfile"] = unix.SYS_SENDFILE
+	values["nr_splice"] = unix.SYS_SPLICE
+	values["nr_uring"] = unix.SYS_IO_URING_ENTER
+	return values, nil
 }
 
 // setConstant gives a constant of 4 or 8 bytes its value.
@@ -218,7 +249,11 @@ func (b *ebpfBackend) sampleEvery() interface{ Set(any) error } {
 	return b.coll.Variables["sample_every"]
 }
 
-func (b *ebpfBackend) about() ([]HookState, []string) { return b.hooks, b.missing }
+func (b *ebpfBackend) about() ([]HookState, []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.hooks, slices.Clip(b.missing)
+}
 
 // setLive lets all programs see records, or none.
 func (b *ebpfBackend) setLive(on bool) error {
@@ -228,12 +263,15 @@ func (b *ebpfBackend) setLive(on bool) error {
 	return nil
 }
 
-// inventory runs the iterator that finds the sockets opened before.
-func (b *ebpfBackend) inventory() error {
-	if b.coll.Programs[inventoryProgram] == nil { // the kernel refused it, which is said
+// inventory finds the sockets opened before.
+func (b *ebpfBackend) inventory() error { return b.inventoryOf(inventoryProgram) }
+
+// inventoryOf runs the iterator that finds them.
+func (b *ebpfBackend) inventoryOf(program string) error {
+	if b.coll.Programs[program] == nil { // the kernel refused it, which is said
 		return nil
 	}
-	it, err := link.AttachIter(link.IterOptions{Program: b.coll.Programs[inventoryProgram]})
+	it, err := link.AttachIter(link.IterOptions{Program: b.coll.Programs[program]})
 	if err != nil {
 		return fmt.Errorf("attach the inventory: %w", err)
 	}

@@ -58,7 +58,8 @@ type Config struct {
 	// in percent. Above it Sample, if there is one, is raised, and at last Run
 	// ends with a *CostError.
 	MaxCPU float64
-	// Notice, if not nil, is told what the tracer does about MaxCPU. Run calls it.
+	// Notice, if not nil, is told what the tracer does about MaxCPU, and that it has
+	// begun to trace DTLS, since the module of that has come. Run calls it.
 	Notice func(string)
 	// ListOnly takes the inventory of open sockets and attaches no hooks: the
 	// *event.Socket of Run are all there is.

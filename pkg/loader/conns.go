@@ -83,5 +83,9 @@ func (t *Tracer) Connections() ([]*event.Socket, error) {
 		all = append(all, conn.Socket(Monotonic()))
 		return nil
 	})
-	return all, err
+	if err != nil || t.dtls == nil {
+		return all, err
+	}
+	more, err := t.dtls.connections()
+	return append(all, more...), err
 }

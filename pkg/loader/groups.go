@@ -33,6 +33,7 @@ const (
 	groupCookies = "cookies"
 	groupOpen    = "inventory"
 	groupHeld    = "held bytes"
+	groupCards   = "network cards"
 )
 
 var groups = []group{
@@ -45,6 +46,7 @@ var groups = []group{
 	{groupReaders, "records read by splice or by the kernel show late and without deliver"},
 	{groupCookies, "socket cookies of new connections are 0, and refusals of TLS are not reported"},
 	{groupOpen, "connections that are open already show at their first record"},
+	{groupCards, "what network cards seal and open is not told, or late"},
 	{groupHeld, "what a connection holds back is shown only where it was found"},
 }
 

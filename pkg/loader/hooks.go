@@ -36,6 +36,13 @@ type hook struct {
 	// stage hooks see what is between a record's begin and its end, see
 	// Config.WithoutStages.
 	stage bool
+	// unstaged hooks do what a stage hook does, where those are not attached.
+	unstaged bool
+	// late hooks lie on functions that all records pass, and are about network cards:
+	// they are attached when the first connection of one is met (meetCard).
+	late bool
+	// tracepoint: function is a tracepoint's.
+	tracepoint bool
 	// required hooks are those without which there is nothing to show.
 	required bool
 }
@@ -61,6 +68,21 @@ var hooks = []hook{
 	{program: "option_get", group: groupCalls, function: "tls_getsockopt", fentryOnly: true}, // err_abort's group says what it costs
 	{program: "reset_enter", group: groupCalls, function: "tcp_reset", vmlinux: true, fentryOnly: true, without: "sends that fail since the peer has reset the connection are not reported"},
 	{program: "wait_exit", group: groupCalls, function: "sk_stream_wait_memory", vmlinux: true, fentryOnly: true, without: "sends that fail for want of room are not reported"},
+	{program: "card_tx_answer", group: groupCards, function: "tls_set_device_offload", fentryOnly: true},
+	{program: "card_rx_ask", group: groupCards, function: "tls_set_device_offload_rx", fentryOnly: true},
+	{program: "card_rx_answer", group: groupCards, function: "tls_set_device_offload_rx", fentryOnly: true},
+	{program: "card_sendmsg_enter", group: groupCards, function: "tls_device_sendmsg", fentryOnly: true},
+	{program: "card_sendmsg_exit", group: groupCards, function: "tls_device_sendmsg", fentryOnly: true},
+	{program: "card_sendpage_enter", group: groupCards, function: "tls_device_sendpage", fentryOnly: true}, // 6.1
+	{program: "card_sendpage_exit", group: groupCards, function: "tls_device_sendpage", fentryOnly: true},
+	{program: "card_push_enter", group: groupCards, function: "tls_push_sg", late: true, unstaged: true, fentryOnly: true, without: "records that a network card seals are not reported"},
+	{program: "card_push_exit", group: groupCards, function: "tls_push_sg", late: true, fentryOnly: true, without: "of records that a network card seals the tx stage push is unknown"},
+	{program: "card_decrypted", group: groupCards, function: "tls_device_decrypted", tracepoint: true, fentryOnly: true},
+	{program: "card_rx_resync", group: groupCards, function: "tls_device_rx_resync_send", tracepoint: true, fentryOnly: true},
+	{program: "card_tx_resync", group: groupCards, function: "tls_device_tx_resync_req", tracepoint: true, fentryOnly: true},
+	{program: "card_other_way", group: groupCards, function: "tls_validate_xmit_skb", fentryOnly: true},
+	{program: "card_gone_packet", group: groupCards, function: "tls_validate_xmit_skb_sw", fentryOnly: true},
+	{program: "card_left_packet", group: groupCards, function: "tls_encrypt_skb", fentryOnly: true},
 	{program: "set_sw_offload", group: groupLife, function: "tls_set_sw_offload", without: "opens and rekeys of connections are not reported"},
 	{program: "option_set", group: groupLife, function: "tls_setsockopt", fentryOnly: true, without: "that a receiver expects no padding shows with its next key"},
 	{program: "release_tx", group: groupLife, function: "tls_sw_release_resources_tx", without: "records that never reached TCP are lost at close"},
@@ -121,6 +143,18 @@ func (t *types) function(name string, vmlinux bool) *btf.FuncProto {
 	return nil
 }
 
+// tracepointType is what the type begins with that the kernel has for each tracepoint.
+const tracepointType = "btf_trace_"
+
+// has says whether this kernel has what a hook is attached to.
+func (t *types) has(h *hook) bool {
+	if !h.tracepoint {
+		return t.function(h.function, h.vmlinux) != nil
+	}
+	_, err := t.tls.AnyTypesByName(tracepointType + h.function)
+	return err == nil
+}
+
 func paramIndex(proto *btf.FuncProto, name string) int {
 	return slices.IndexFunc(proto.Params, func(p btf.FuncParam) bool { return p.Name == name })
 }
@@ -130,7 +164,7 @@ func paramIndex(proto *btf.FuncProto, name string) int {
 func choose(spec *ebpf.CollectionSpec, t *types) (present []hook, missing []string, err error) {
 	have := map[string]bool{}
 	for _, h := range hooks {
-		have[h.program] = t.function(h.function, h.vmlinux) != nil
+		have[h.program] = t.has(&h)
 	}
 	for _, h := range hooks {
 		switch {
@@ -149,15 +183,17 @@ func choose(spec *ebpf.CollectionSpec, t *types) (present []hook, missing []stri
 	return present, missing, nil
 }
 
-// leaveStages drops the hooks between a record's begin and its end.
-func leaveStages(spec *ebpf.CollectionSpec, present []hook) []hook {
+// chooseStages drops the hooks between a record's begin and its end where a run does
+// without, or else those that stand in for them.
+func chooseStages(spec *ebpf.CollectionSpec, present []hook, without bool) []hook {
 	return slices.DeleteFunc(present, func(h hook) bool {
+		dropped := without && h.stage || !without && h.unstaged
 		for _, name := range object.Copies(h.program) {
-			if h.stage {
+			if dropped {
 				delete(spec.Programs, name)
 			}
 		}
-		return h.stage
+		return dropped
 	})
 }
 

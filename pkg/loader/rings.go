@@ -13,6 +13,9 @@ type Fill struct {
 // Rings lists what can be full in this run. The gobpf backend does not tell.
 func (t *Tracer) Rings() []Fill {
 	out := t.rings(t.snaplen > 0)
+	if t.dtls != nil {
+		out = append(out, t.dtls.fills(t.snaplen > 0)...)
+	}
 	if t.sums != nil {
 		size, used := t.sums.Fill()
 		out = append(out, Fill{"stats", []string{"stats_map_full"}, size, used})

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,7 @@ type Tracer struct {
 	backend
 	asm      *assemble.Assembler
 	lost     lostCounter
+	dtls     *datagrams
 	meter    *meter.Meter
 	governor *meter.Governor // nil without Config.MaxCPU
 	maxCPU   float64
@@ -107,10 +109,25 @@ func (t *Tracer) start(ctx context.Context, cfg *Config) error {
 	if cfg.attached != nil {
 		cfg.attached()
 	}
+	if t.name() == BackendEBPF {
+		t.dtls = newDatagrams(cfg)
+	}
 	if err := t.setLive(true); err != nil {
 		return err
 	}
-	return t.inventory()
+	if err := t.inventory(); err != nil {
+		return err
+	}
+	return t.lookForDTLS(ctx)
+}
+
+// lookForDTLS attaches to the module of DTLS, if there is one now. The gobpf backend does
+// not.
+func (t *Tracer) lookForDTLS(ctx context.Context) error {
+	if t.dtls == nil {
+		return nil
+	}
+	return t.dtls.look(ctx, time.Now(), t.meter.Add)
 }
 
 // Duration is how long the programs have been live, or were once Run has returned.
@@ -125,7 +142,11 @@ func (t *Tracer) Duration() time.Duration {
 // that costs: a line for the user.
 func (t *Tracer) Missing() []string {
 	_, missing := t.about()
-	return missing
+	if t.dtls == nil {
+		return missing
+	}
+	_, more := t.dtls.about()
+	return slices.Concat(missing, more)
 }
 
 // HookState is one hook that the tracer wants and this kernel has.
@@ -141,7 +162,11 @@ type HookState struct {
 // Hooks lists the hooks of this run. What the kernel does not have is in Missing.
 func (t *Tracer) Hooks() []HookState {
 	hooks, _ := t.about()
-	return hooks
+	if t.dtls == nil {
+		return hooks
+	}
+	more, _ := t.dtls.about()
+	return slices.Concat(hooks, more)
 }
 
 // Backend is BackendEBPF or BackendGobpf.
@@ -182,6 +207,11 @@ func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle f
 		err = offErr
 	}
 	t.detach()
+	if t.dtls != nil {
+		if offErr := t.dtls.stop(); err == nil {
+			err = offErr
+		}
+	}
 	if err != nil && !ended {
 		return err
 	}
@@ -197,15 +227,23 @@ var errRun = errors.New("this tracer has run: open another")
 // Losses calls handle with an *event.Lost for each cause of what was lost since Run
 // last told, for callers that have ended Run with an error of their own: Run tells
 // of losses by itself. It returns handle's error.
-func (t *Tracer) Losses(handle func(event.Event) error) error { return t.reportLosses(handle) }
+func (t *Tracer) Losses(handle func(event.Event) error) error {
+	if err := t.reportLosses(handle); err != nil || t.dtls == nil {
+		return err
+	}
+	return t.dtls.reportLosses(handle)
+}
 
 func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle func() error) error {
 	for ctx.Err() == nil {
 		t.setDeadline(time.Now().Add(pollInterval))
-		if err := t.readAll(ctx, time.Now().Add(pollInterval), handle); err != nil {
+		if err := readAll(ctx, time.Now().Add(pollInterval), t.read, t.adding(handle)); err != nil {
 			return err
 		}
 		if err := t.reportLosses(handle); err != nil {
+			return err
+		}
+		if err := t.stepDTLS(ctx, handle); err != nil {
 			return err
 		}
 		if err := t.endStream(handle); err != nil {
@@ -232,18 +270,28 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 	return nil
 }
 
+func (t *Tracer) stepDTLS(ctx context.Context, handle func(event.Event) error) error {
+	if t.dtls == nil {
+		return nil
+	}
+	if err := t.lookForDTLS(ctx); err != nil && !errors.Is(err, ErrStopped) {
+		return err
+	}
+	return t.dtls.step(handle)
+}
+
 // perLook is how many events are read between two looks at the clock.
 const perLook = 256
 
 // readAll reads until the ring is empty, or never is and the time is over: there
 // is more to do than to read.
-func (t *Tracer) readAll(ctx context.Context, until time.Time, handle func(event.Event) error) error {
+func readAll(ctx context.Context, until time.Time, read func() ([]byte, error), add func(*wire.Event) error) error {
 	var w wire.Event
 	for n := 1; ctx.Err() == nil; n++ {
 		if n%perLook == 0 && time.Now().After(until) {
 			return nil
 		}
-		b, err := t.read()
+		b, err := read()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil
 		}
@@ -253,11 +301,21 @@ func (t *Tracer) readAll(ctx context.Context, until time.Time, handle func(event
 		if err := w.Decode(b); err != nil {
 			return err
 		}
-		if err := t.asm.Add(&w, handle); err != nil {
+		if err := add(&w); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// adding makes whole events of what is read.
+func (t *Tracer) adding(handle func(event.Event) error) func(*wire.Event) error {
+	return func(w *wire.Event) error {
+		if t.end.IsZero() && w.MeetsCard() {
+			t.meetCard()
+		}
+		return t.asm.Add(w, handle)
+	}
 }
 
 // endOfTime is later than any reading ends.
@@ -269,7 +327,7 @@ func (t *Tracer) drain(handle func(event.Event) error) error {
 		return err
 	}
 	t.setDeadline(time.Now().Add(-time.Second))
-	if err := t.readAll(context.Background(), endOfTime, handle); err != nil {
+	if err := readAll(context.Background(), endOfTime, t.read, t.adding(handle)); err != nil {
 		return err
 	}
 	if err := t.unfinished(handle); err != nil {
@@ -278,7 +336,10 @@ func (t *Tracer) drain(handle func(event.Event) error) error {
 	if err := t.asm.Flush(handle); err != nil {
 		return err
 	}
-	return t.reportLosses(handle)
+	if err := t.reportLosses(handle); err != nil || t.dtls == nil {
+		return err
+	}
+	return t.dtls.finish(handle)
 }
 
 func (t *Tracer) reportLosses(handle func(event.Event) error) error {
@@ -302,6 +363,9 @@ func (t *Tracer) Hurried() uint64 { return t.asm.Hurried() }
 func (t *Tracer) Close() {
 	if t.meter != nil {
 		t.meter.Stop()
+	}
+	if t.dtls != nil {
+		t.dtls.close()
 	}
 	t.close()
 }

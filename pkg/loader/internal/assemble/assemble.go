@@ -105,6 +105,10 @@ func (a *Assembler) Add(w *wire.Event, out func(event.Event) error) error {
 		return a.addOpened(w, out)
 	case wire.KindHeld:
 		a.addHeld(w)
+	case wire.KindDrop:
+		return out(w.Drop())
+	case wire.KindCard:
+		return out(w.SocketOfCard())
 	}
 	return nil
 }
@@ -126,7 +130,7 @@ func (a *Assembler) addRecord(w *wire.Event, out func(event.Event) error) error 
 		return err
 	}
 	switch {
-	case w.Dir == uint8(event.TX) && w.Rec.Stamp[3] == 0 && w.Flags&wire.FlagPushed == 0:
+	case w.Dir == uint8(event.TX) && w.Rec.Stamp[3] == 0 && w.Flags&wire.FlagPushed == 0 && w.Proto != wire.ProtoDTLS: // a datagram waits for nothing
 		if a.heldBytes > maxBytes && payload != nil {
 			a.dropped[event.TX]++
 			payload = nil
@@ -369,7 +373,9 @@ func (a *Assembler) judge(w *wire.Event) {
 		a.record.Proc.Container = a.options.Container(a.record.Proc.CgroupID)
 	}
 	s := match.OfRecord(&a.record)
-	s.Hits = &w.Rec.Hits
+	if w.Proto != wire.ProtoDTLS { // whose programs do not look into plaintexts
+		s.Hits = &w.Rec.Hits
+	}
 	a.record.Unmatched = a.options.Match.Eval(&s) != match.Yes
 }
 

@@ -567,3 +567,20 @@ func FuzzAssembler(f *testing.F) {
 		}
 	})
 }
+
+// TestDatagramsWaitForNothing: what UDP did not take is told at once, and no call holds back what was read.
+func TestDatagramsWaitForNothing(t *testing.T) {
+	b := newBench()
+	w := unsentTX(0, 5)
+	w.Proto, w.Rec.Unsent, w.Rec.Err = wire.ProtoDTLS, 1, 90
+	b.feed(t, w)
+	if len(b.got) != 1 || !b.got[0].(*event.Record).Unsent || b.got[0].(*event.Record).Errno != 90 {
+		t.Errorf("%+v", b.got)
+	}
+	b.take()
+	b.feed(t, wire.Event{Kind: wire.KindDrop, Proto: wire.ProtoDTLS, Conn: 1})
+	if _, ok := b.got[0].(*event.Drop); !ok || len(b.got) != 1 {
+		t.Errorf("%+v", b.got)
+	}
+	b.expectEmpty(t)
+}

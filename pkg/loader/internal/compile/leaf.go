@@ -13,10 +13,11 @@ import (
 
 // numberFields are struct event's names of the fields that are plain numbers.
 var numberFields = map[match.Field][]string{
-	match.Dir: {"dir"}, match.Len: {"len"}, match.Type: {"type"}, match.Seq: {"seq"}, match.Gen: {"gen"},
+	match.Dir: {"dir"}, match.Len: {"len"}, match.Type: {"type"}, match.Seq: {"seq"}, match.Gen: {"gen"}, match.Epoch: {"epoch"},
 	match.Op: {"op"}, match.PID: {"pid"}, match.TID: {"tid"}, match.UID: {"uid"}, match.Cgroup: {"cgroup"},
 	match.NetNS: {"netns"}, match.Cookie: {"cookie"}, match.Family: {"family"}, match.Port: {"lport", "rport"},
 	match.LPort: {"lport"}, match.RPort: {"rport"}, match.Version: {"version"}, match.Cipher: {"cipher"}, match.Mode: {"mode"},
+	match.Proto: {"proto"},
 }
 
 // leaf compiles one comparison.
@@ -36,6 +37,11 @@ func (c *eventCode) leaf(t *match.Test, yes, no label) {
 		c.address(t, hit, miss, no)
 	case match.Alert, match.AlertLevel, match.Handshake:
 		c.control(t, no)
+		c.numbers(t, hit)
+		c.goTo(miss)
+	case match.Card:
+		c.load(value, "card")
+		c.jump(no, asm.JEq.Imm32(value, int32(event.CardNotAsked), ""))
 		c.numbers(t, hit)
 		c.goTo(miss)
 	case match.LatQueue, match.LatEncrypt, match.LatPush, match.LatWait, match.LatDecrypt, match.LatDeliver, match.LatTotal:

@@ -146,6 +146,7 @@ func compressed(t *testing.T, program string, b []byte) []byte {
 // the payload with as many bytes behind it as its length takes, and a rest.
 func image(payload []byte, behind int) []byte {
 	const sects, before = 2, 100
+	const setupSects, headerMagic, payloadOffset, payloadLength = 0x1f1, 0x202, 0x248, 0x24c // boot.rst
 	b := make([]byte, (sects+1)*512+before)
 	b[setupSects] = sects
 	copy(b[headerMagic:], "HdrS")

@@ -5,6 +5,7 @@ package meter
 
 import (
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -69,6 +70,20 @@ type Asked struct {
 func New(programs map[string]*ebpf.Program, asked Asked) *Meter {
 	return &Meter{programs: programs, figure: asked.Figure, limited: asked.Limited, enable: enableStats, every: watchedEvery / 2,
 		before: map[string]ebpf.ProgramStats{}, sums: map[string]*event.ProgramCost{}}
+}
+
+// Add adds programs that have come since, from the next window on.
+func (m *Meter) Add(programs map[string]*ebpf.Program) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := maps.Clone(m.programs)
+	maps.Copy(all, programs)
+	m.programs = all
+	for name, p := range programs {
+		if s, err := p.Stats(); err == nil {
+			m.before[name] = *s
+		}
+	}
 }
 
 func enableStats() (io.Closer, error) { return ebpf.EnableStats(unix.BPF_STATS_RUN_TIME) }

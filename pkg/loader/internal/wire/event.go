@@ -20,10 +20,11 @@ const (
 	payloadSize = 40
 )
 
-// Layout is EVENT_VERSION, ProtoTLS the one of enum proto that the programs know.
+// Layout is EVENT_VERSION, the others are those of enum proto.
 const (
-	Layout   = 1
-	ProtoTLS = 1
+	Layout    = 1
+	ProtoTLS  = 1
+	ProtoDTLS = 2
 )
 
 // Kinds of events.
@@ -33,6 +34,8 @@ const (
 	KindError  = 3
 	KindOpened = 4
 	KindHeld   = 5
+	KindCard   = 6
+	KindDrop   = 7
 )
 
 // Bits of Event.Flags.
@@ -63,8 +66,8 @@ func (w *Event) Decode(b []byte) error {
 		return fmt.Errorf("event of %d bytes, want %d: the BPF object and this program do not match", len(b), EventSize)
 	}
 	copy(w.Bytes(), b)
-	if w.Layout != Layout || w.Proto != ProtoTLS {
-		return fmt.Errorf("event of layout %d and protocol %d, want %d and %d: the BPF object and this program do not match", w.Layout, w.Proto, Layout, ProtoTLS)
+	if w.Layout != Layout || (w.Proto != ProtoTLS && w.Proto != ProtoDTLS) {
+		return fmt.Errorf("event of layout %d and protocol %d, want %d, and %d or %d: the BPF object and this program do not match", w.Layout, w.Proto, Layout, ProtoTLS, ProtoDTLS)
 	}
 	return nil
 }
@@ -153,10 +156,12 @@ func (w *Event) Record(r *event.Record) {
 		Unsent: w.Rec.Unsent != 0,
 		Mono:   max(w.Rec.Stamp[0], w.Rec.Stamp[1], w.Rec.Stamp[2], w.Rec.Stamp[3]),
 		Lat:    latency(&w.Rec.Stamp),
+		Epoch:  w.Epoch, Datagram: uint32(w.Datagram),
 	}
 	if r.Unsent {
 		r.Errno = uint32(w.Rec.Err)
 	}
+	r.TLS.Card = event.Card(w.Rec.Card)
 	r.Control = w.control()
 }
 
@@ -215,6 +220,15 @@ func (w *Event) AboutFailure() *object.KtlsFailure {
 	return (*object.KtlsFailure)(unsafe.Pointer(&w.Rec))
 }
 
+// Drop is what w tells of records that nobody reads, of a KindDrop.
+func (w *Event) Drop() *event.Drop {
+	d := (*object.DtlsDrop)(unsafe.Pointer(&w.Rec))
+	return &event.Drop{
+		Conn: w.conn(), TLS: w.tls(w.Mode), Proc: w.process(), Mono: d.Time, Epoch: w.Epoch, Seq: d.Seq,
+		Type: event.ContentType(w.Type), Len: d.Len, Datagram: uint32(w.Datagram), Reason: event.DropReason(d.Reason), Count: uint64(d.Count),
+	}
+}
+
 // Held is what w tells of what a connection holds back, of a KindHeld.
 func (w *Event) Held() *event.Held { return HeldOf((*object.KtlsHeld)(unsafe.Pointer(&w.Rec))) }
 
@@ -265,6 +279,26 @@ func (w *Event) Socket() *event.Socket {
 	return s
 }
 
+// SocketOfCard is what a KindCard tells.
+func (w *Event) SocketOfCard() *event.Socket {
+	a := (*object.KtlsAboutCard)(unsafe.Pointer(&w.Rec))
+	return &event.Socket{
+		State: event.SocketCard, Conn: w.conn(), Proc: w.process(), Mono: a.Time,
+		TX: w.tls(a.Mode[event.TX]), RX: w.tls(a.Mode[event.RX]),
+		NextTX: a.Next[event.TX], NextRX: a.Next[event.RX], GenTX: a.Gen[event.TX], GenRX: a.Gen[event.RX],
+		Offload: &event.Offload{Resyncs: a.Resyncs, Fallback: a.Fallback, Gone: a.Gone != 0},
+	}
+}
+
+// MeetsCard says whether w tells of a connection whose records a network card seals or opens.
+func (w *Event) MeetsCard() bool {
+	if w.Kind != KindSocket {
+		return false
+	}
+	m := w.AboutSocket().Mode
+	return event.Mode(m[event.TX]) == event.ModeHW || event.Mode(m[event.RX]&^modeNoPad) == event.ModeHW
+}
+
 // FuncDecryptDone is FUNC_DECRYPT_DONE of bpf/ktls_event.h.
 const FuncDecryptDone = 3
 
@@ -275,7 +309,7 @@ const (
 )
 
 var funcs = [...]string{"", "tls_rx_one_record", "tls_err_abort", FuncDecryptDone: "tls_decrypt_done", "tls_sw_recvmsg", "tls_encrypt_done", "tls_strp_abort_strp",
-	"tls_sw_sendmsg", "sk_stream_wait_memory", "tls_sw_splice_read", "tls_setsockopt", "tls_getsockopt", "tcp_set_ulp"}
+	"tls_sw_sendmsg", "sk_stream_wait_memory", "tls_sw_splice_read", "tls_setsockopt", "tls_getsockopt", "tcp_set_ulp", "tls_device_sendmsg"}
 
 // Failure is what w tells of an error.
 func (w *Event) Failure() *event.Error {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
@@ -130,8 +131,8 @@ func TestEnumValues(t *testing.T) {
 		want       map[string]int
 	}{
 		{events, "kind", map[string]int{"KIND_RECORD": KindRecord, "KIND_SOCKET": KindSocket, "KIND_ERROR": KindError, "KIND_OPENED": KindOpened,
-			"KIND_HELD": KindHeld}},
-		{events, "proto", map[string]int{"PROTO_TLS": ProtoTLS, "PROTO_DTLS": 2}},
+			"KIND_CARD": KindCard, "KIND_HELD": KindHeld, "KIND_DROP": KindDrop}},
+		{events, "proto", map[string]int{"PROTO_TLS": ProtoTLS, "PROTO_DTLS": ProtoDTLS}},
 		{events, "dir", map[string]int{"DIR_TX": int(event.TX), "DIR_RX": int(event.RX)}},
 		{events, "op", map[string]int{"OP_NONE": int(event.OpNone), "OP_SEND": int(event.OpSend), "OP_SENDFILE": int(event.OpSendfile),
 			"OP_SPLICE": int(event.OpSplice), "OP_RECV": int(event.OpRecv), "OP_SPLICE_READ": int(event.OpSpliceRead), "OP_READ_SOCK": int(event.OpReadSock),
@@ -248,7 +249,7 @@ func TestDecodeErrors(t *testing.T) {
 		{"event", w.Decode, whole, true},
 		{"event with a tail", w.Decode, append(whole, 0, 0, 0, 0, 0, 0, 0, 0), true},
 		{"of another layout", w.Decode, append([]byte{Layout + 1}, whole[1:]...), false},
-		{"of another protocol", w.Decode, slices.Concat(whole[:2], []byte{ProtoTLS + 1}, whole[3:]), false},
+		{"of another protocol", w.Decode, slices.Concat(whole[:2], []byte{ProtoDTLS + 1}, whole[3:]), false},
 		{"no payload", p.Decode, nil, false},
 		{"head cut by a byte", p.Decode, make([]byte, payloadSize-1), false},
 		{"empty payload", p.Decode, payload(0, ""), true},
@@ -391,6 +392,40 @@ func TestSocket(t *testing.T) {
 	if s.NextTX != 10 || s.NextRX != 11 || s.Hidden != [2]uint64{12, 13} || s.Skipped != [2]uint64{7, 8} ||
 		s.GenTX != 1<<17 || s.GenRX != 1<<32-1 {
 		t.Errorf("got %+v", s)
+	}
+}
+
+func TestSocketOfCard(t *testing.T) {
+	w := Event{Conn: 3, Pid: 5, Version: 0x303, Cipher: 51, Kind: KindCard}
+	*(*object.KtlsAboutCard)(unsafe.Pointer(&w.Rec)) = object.KtlsAboutCard{Time: 99, Next: [2]uint64{10, 11}, Resyncs: [2]uint64{12, 13},
+		Fallback: 14, Gen: [2]uint32{1, 2}, Mode: [2]uint8{2, 1}, Gone: 1}
+	s := w.SocketOfCard()
+	if s.State != event.SocketCard || s.Conn.ID != 3 || s.Proc.PID != 5 || s.Mono != 99 || s.NextTX != 10 || s.NextRX != 11 || s.GenTX != 1 || s.GenRX != 2 {
+		t.Errorf("got %+v", s)
+	}
+	if s.TX.Mode != event.ModeHW || s.RX.Mode != event.ModeSW || s.TX.Cipher != 51 {
+		t.Errorf("got %+v and %+v", s.TX, s.RX)
+	}
+	if want := (event.Offload{Resyncs: [2]uint64{12, 13}, Fallback: 14, Gone: true}); *s.Offload != want {
+		t.Errorf("got %+v, want %+v", *s.Offload, want)
+	}
+}
+
+// A card is met where one of the directions is its own, and in no other event.
+func TestMeetsCard(t *testing.T) {
+	for _, c := range []struct {
+		kind uint8
+		mode [2]uint8
+		want bool
+	}{
+		{KindSocket, [2]uint8{1, 1}, false}, {KindSocket, [2]uint8{2, 0}, true}, {KindSocket, [2]uint8{0, 2}, true},
+		{KindSocket, [2]uint8{1, 2 | modeNoPad}, true}, {KindCard, [2]uint8{2, 2}, false},
+	} {
+		w := Event{Kind: c.kind}
+		w.AboutSocket().Mode = c.mode
+		if got := w.MeetsCard(); got != c.want {
+			t.Errorf("kind %d with modes %v: %v", c.kind, c.mode, got)
+		}
 	}
 }
 

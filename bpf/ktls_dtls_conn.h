@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Sockets of the family AF_KTLS that seal and open datagrams. */
+#ifndef KTLS_DTLS_CONN_H
+#define KTLS_DTLS_CONN_H
+
+#include "ktls_dtls_types.h"
+#include "ktls_filter.h"
+#include "ktls_ring.h"
+#include "ktls_sample.h"
+
+/* Records of one reason that were dropped, and the last of them. One is told each second, with how many there were: a flood is not. */
+struct dropped {
+	u64 told_at;
+	u64 seq;
+	u32 untold;
+	u16 epoch, len, datagram;
+	u8 type, pad[5];
+};
+
+struct dtls_conn {
+	struct event tx; /* what all records that are sent have in common */
+	struct event rx;
+	u64 alive;       /* the id; 0: it has ended */
+	u64 next;        /* the sequence of the next record, of tx.epoch, once it is known */
+	u64 queued;      /* records in the receive queue, by the module's count, before those of which a hook may tell */
+	u64 read;        /* those that a hook has seen leave it */
+	u8 known;
+	u8 told;
+	u8 keyed[2];
+	u8 pad[4];
+	struct dropped dropped[AFKTLS_REASONS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, u64); /* struct afktls_sock */
+	__type(value, struct dtls_conn);
+} dtls_conns SEC(".maps");
+
+/* A connection is too big for the stack, and starts as a copy of this. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct dtls_conn);
+} dtls_blank SEC(".maps");
+
+/* Above all ids that the other programs give, which count up from one, and below what JSON's readers take for inexact. */
+u64 next_dtls = 1ULL << 52;
+
+/* How many records have been put into a socket's receive queue. */
+static __always_inline u64 dtls_queued(u64 ks)
+{
+	const struct afktls_sock *s = (void *)ks;
+
+	return BPF_CORE_READ(s, stats[AFKTLS_STAT_RX_RECORDS].counter);
+}
+
+/* The connection of a socket that has met a hook, or now does; 0 where there is no room. */
+static __noinline struct dtls_conn *dtls_new(u64 ks)
+{
+	struct afktls_sock *s = (void *)ks;
+	struct dtls_conn *c;
+	u32 zero = 0;
+	u64 udp;
+
+	c = bpf_map_lookup_elem(&dtls_blank, &zero);
+	if (!live || !c || bpf_map_update_elem(&dtls_conns, &ks, c, BPF_NOEXIST))
+		return 0;
+	c = bpf_map_lookup_elem(&dtls_conns, &ks);
+	udp = (u64)BPF_CORE_READ(s, udp);
+	if (!c || !udp)
+		return 0;
+	c->tx.layout = EVENT_VERSION;
+	c->tx.proto = PROTO_DTLS;
+	SET_ADDRESSES(&c->tx, (void *)udp);
+	c->tx.conn = __sync_fetch_and_add(&next_dtls, 1);
+	c->tx.version = BPF_CORE_READ(s, version);
+	c->tx.cipher = BPF_CORE_READ(s, cipher);
+	c->tx.mode = TLS_SW;
+	c->queued = dtls_queued(ks) - BPF_CORE_READ(&s->sk, sk_receive_queue.qlen);
+	c->rx = c->tx;
+	c->rx.dir = DIR_RX;
+	c->alive = c->tx.conn;
+	return c;
+}
+
+static __always_inline struct dtls_conn *dtls_find(u64 ks)
+{
+	struct dtls_conn *c = live ? bpf_map_lookup_elem(&dtls_conns, &ks) : 0;
+
+	return c && c->alive ? c : 0;
+}
+
+/* Tell user space of a connection: who is the present task, or who holds its file. */
+static __noinline int dtls_tell(struct dtls_conn *c, u32 state, u32 dir, const struct event *who)
+{
+	bool wanted;
+	struct event e;
+
+	if (!c)
+		return 0;
+	e = c->tx;
+	e.dir = dir;
+	e.flags = 0;
+	if (who)
+		take_owner(&e, who);
+	else
+		set_process(&e);
+	e.flags &= FLAG_KTHREAD;
+	wanted = process_wanted(&e) && (who ? !want_cgroup || e.cgroup == want_cgroup : current_cgroup_wanted());
+	set_owner(&c->tx, &e, wanted);
+	set_owner(&c->rx, &e, wanted);
+	if (state == STATE_FOUND || state == STATE_OPEN)
+		c->told |= conn_wanted(&e) && wanted;
+	if (!c->told)
+		return 0;
+	e.kind = KIND_SOCKET;
+	__builtin_memset(&e.socket, 0, sizeof(e.socket));
+	e.socket.state = state;
+	e.socket.time = bpf_ktime_get_ns();
+	e.socket.next[DIR_TX] = c->next;
+	e.socket.hidden[DIR_TX] = c->tx.rec.hidden;
+	e.socket.hidden[DIR_RX] = c->rx.rec.hidden;
+	e.socket.gen[DIR_TX] = c->tx.gen;
+	e.socket.gen[DIR_RX] = c->rx.gen;
+	e.socket.mode[DIR_TX] = c->keyed[DIR_TX] ? TLS_SW : 0;
+	e.socket.mode[DIR_RX] = c->keyed[DIR_RX] ? TLS_SW : 0;
+	emit(&e);
+	return 0;
+}
+
+/*
+ * The connection of a record: one that the inventory has not found is met by it. Who is
+ * in the call is its owner then; in softirq nobody is, and who says so.
+ */
+static __always_inline struct dtls_conn *dtls_of_record(u64 ks, u32 dir, bool nobody)
+{
+	struct dtls_conn *c = dtls_find(ks);
+
+	if (c || !live)
+		return c;
+	c = dtls_new(ks);
+	if (!c) {
+		count_lost(LOST_CONN_MAP_FULL, dir);
+		return 0;
+	}
+	c->keyed[DIR_TX] = c->keyed[DIR_RX] = 1;
+	dtls_tell(c, STATE_FOUND, 0, nobody ? &c->tx : 0);
+	return c;
+}
+
+#endif

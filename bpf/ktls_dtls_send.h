@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Records of DTLS that are sent: many threads can be at it, each with a record of its own. */
+#ifndef KTLS_DTLS_SEND_H
+#define KTLS_DTLS_SEND_H
+
+#include "ktls_dtls_record.h"
+
+/* Records between afktls_tx_record and afktls_tx_push. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64); /* struct afktls_record */
+	__type(value, struct event);
+} dtls_sending SEC(".maps");
+
+/* The record goes to UDP, or nowhere: its number is used up in each case. */
+static __noinline int dtls_leaves(struct event *e, struct dtls_conn *c, int ret)
+{
+	if (!e || !c)
+		return 0;
+	if (ret >= 0) {
+		e->rec.stamp[3] = bpf_ktime_get_ns();
+	} else {
+		e->rec.unsent = 1;
+		e->rec.err = -ret;
+	}
+	dtls_emit(e, &c->tx.rec.hidden);
+	return 0;
+}
+
+/* The push of the record that lay there before was not seen: what is told is that it was sealed. */
+static __always_inline void dtls_leaves_unseen(struct event *e, u64 *hidden)
+{
+	e->flags |= FLAG_PUSHED;
+	dtls_emit(e, hidden);
+}
+
+/* The greatest number that was used: records come here in any order. */
+static __always_inline void dtls_count(struct dtls_conn *c, const struct afktls_record *rec)
+{
+	u64 after = GIVEN(rec, seq) + 1, was;
+	int i;
+
+	if (!c->known || GIVEN(rec, epoch) > c->tx.epoch) { /* the begin of the epoch was not seen */
+		c->tx.gen += c->known;
+		c->tx.epoch = GIVEN(rec, epoch);
+		c->tx.rec.start = after - 1;
+		c->next = after;
+		c->known = 1;
+		return;
+	}
+	if (GIVEN(rec, epoch) < c->tx.epoch)
+		return;
+	for (i = 0; i < 4; i++) {
+		was = *(volatile u64 *)&c->next;
+		if (was >= after || __sync_val_compare_and_swap(&c->next, was, after) == was)
+			return;
+	}
+}
+
+static __always_inline void dtls_sent(struct event *e, struct dtls_conn *c, const struct afktls_record *rec)
+{
+	dtls_count(c, rec);
+	*e = c->tx;
+	dtls_is(e, rec);
+	e->rec.op = send_op(e->flags);
+}
+
+/* afktls_tx_record(ks, rec) */
+static __always_inline int dtls_seals(u64 *ctx)
+{
+	const struct afktls_record *rec = (void *)ctx[1];
+	struct dtls_conn *c = dtls_of_record(ctx[0], DIR_TX, false);
+	u64 key = ctx[1], data = (u64)GIVEN(rec, data);
+	struct event e, *before;
+
+	if (!c)
+		return 0;
+	before = bpf_map_lookup_elem(&dtls_sending, &key);
+	if (before)
+		dtls_leaves_unseen(before, &c->tx.rec.hidden);
+	dtls_sent(&e, c, rec);
+	dtls_control(&e, data);
+	e.rec.stamp[1] = bpf_ktime_get_ns();
+	dtls_copy(&e, data);
+	bpf_map_update_elem(&dtls_sending, &key, &e, BPF_ANY); /* where there is no room, it is told without its stages */
+	return 0;
+}
+
+/* The end of a record's way, by what its entry has left. */
+static __always_inline int dtls_ends(u64 *ctx, int ret)
+{
+	const struct afktls_record *rec = (void *)ctx[1];
+	struct dtls_conn *c = dtls_of_record(ctx[0], DIR_TX, false);
+	u64 key = ctx[1];
+	struct event e, *begun = bpf_map_lookup_elem(&dtls_sending, &key);
+
+	if (!c)
+		return 0;
+	if (begun)
+		e = *begun;
+	else
+		dtls_sent(&e, c, rec);
+	dtls_leaves(&e, c, ret);
+	if (begun)
+		bpf_map_delete_elem(&dtls_sending, &key);
+	return 0;
+}
+
+static __always_inline int dtls_sealed(u64 *ctx)
+{
+	u64 key = ctx[1];
+	struct event *e;
+	int ret = ctx[2];
+
+	if (ret < 0)
+		return dtls_ends(ctx, ret);
+	e = live ? bpf_map_lookup_elem(&dtls_sending, &key) : 0;
+	if (e)
+		e->rec.stamp[2] = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* afktls_tx_push(ks, rec) */
+static __always_inline int dtls_pushed(u64 *ctx) { return dtls_ends(ctx, ctx[2]); }
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What the module af_ktls promises to those who trace it (kmod/af_ktls/hooks.h), as far as the programs read it. */
+#ifndef KTLS_DTLS_TYPES_H
+#define KTLS_DTLS_TYPES_H
+
+#include "ktls_types.h"
+
+#define DTLS_1_2 0xfefd
+#define AFKTLS_REC_SPLICED 1
+#define AFKTLS_UNREAD 9
+#define AFKTLS_REASONS 16 /* more than enum afktls_drop_reason has */
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* A socket of the family; the first is where a struct sock of it points to as well. */
+struct afktls_sock {
+	struct sock sk;
+	struct sock *udp; /* 0: not attached */
+	u16 version;
+	u16 cipher;
+	atomic64_t stats[11]; /* in the order of struct ktls_stats of the user API */
+};
+
+#define AFKTLS_STAT_RX_RECORDS 2 /* that were put into the receive queue */
+
+struct afktls_record {
+	u64 seq;
+	u16 epoch;
+	u8 type;
+	u8 flags;
+	u16 len;
+	u16 reason;
+	u32 datagram;
+	u64 begun;
+	const void *data;
+};
+
+#pragma clang attribute pop
+
+#endif

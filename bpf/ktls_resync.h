@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* How a network card does that was asked to seal and open: what it is told again, what the kernel does in its place, whether it is there. */
+#ifndef KTLS_RESYNC_H
+#define KTLS_RESYNC_H
+
+#include "ktls_failure.h"
+
+u32 folded; /* failures, or news of a card, were noted and not told, or may have been: user space asks for them then */
+
+/* A connection's own mode is what it is at present; of what the card has left to the kernel a record says so itself. */
+static __always_inline u8 shown_mode(const struct conn *c)
+{
+	return c->card & CARD_RX && c->rx_card == CARD_NONE ? TLS_SW : mode_of(c, DIR_RX);
+}
+
+/* The process is whose the connection is: no call is to blame. */
+static __noinline void emit_card(struct conn *c)
+{
+	struct event e = c->tx;
+
+	e.kind = KIND_CARD;
+	e.flags &= FLAG_KTHREAD;
+	e.card = (struct about_card){
+		.time = bpf_ktime_get_ns(),
+		.next = { c->closing ? c->end_seq[DIR_TX] : read_seq(c->seq_tx), c->closing ? c->end_seq[DIR_RX] : read_seq(c->seq_rx) },
+		.resyncs = { c->resyncs[DIR_TX], c->resyncs[DIR_RX] },
+		.fallback = c->fallback,
+		.gen = { c->tx.gen, c->rx.gen },
+		.mode = { c->tx.mode, shown_mode(c) },
+		.gone = (c->card & CARD_GONE) != 0,
+	};
+	c->card_told = e.card.time;
+	c->card_news = 0;
+	if (c->told)
+		emit(&e);
+}
+
+/* Something has changed: it is told with what else changes in this second, when that is over. */
+static __always_inline void card_changes(struct conn *c)
+{
+	c->card_news = 1;
+	folded = 1;
+}
+
+/* A card that went away is told at once, before the first record that is the kernel's. A global function, see emit_socket. */
+__noinline int card_goes(struct conn *c)
+{
+	if (!c || c->closing || c->card & CARD_GONE)
+		return 0;
+	c->card |= CARD_GONE;
+	c->tx.mode = c->card & CARD_TX ? TLS_SW : c->tx.mode;
+	c->rx.mode = c->card & CARD_RX ? (c->rx.mode & MODE_NO_PAD) | TLS_SW : c->rx.mode;
+	emit_card(c);
+	return 0;
+}
+
+static __always_inline void look_for_card(struct conn *c)
+{
+	if (!(c->card & CARD_GONE) && !has_card(c))
+		card_goes(c);
+}
+
+/*
+ * tls_device_decrypted(sk, tcp_seq, rec_no, rec_len, encrypted, decrypted), a tracepoint: whether
+ * the packets of the record that is being opened came opened. Those that came before the
+ * card went still can.
+ */
+static __always_inline int card_looked_at(u64 *ctx)
+{
+	struct conn *c = conn_lookup(ctx[0]);
+	bool encrypted = ctx[4], decrypted = ctx[5];
+	u8 was;
+
+	if (!c)
+		return 0;
+	look_for_card(c);
+	was = c->rx_card;
+	c->rx_card = decrypted ? CARD_ALL : encrypted ? CARD_NONE : CARD_PART;
+	c->card_seq = read_seq(c->seq_rx);
+	if ((was == CARD_NONE) != (c->rx_card == CARD_NONE))
+		card_changes(c);
+	return 0;
+}
+
+/* What is known of the card for the record e, which was opened. */
+static __always_inline void set_opener(const struct conn *c, struct event *e)
+{
+	e->rec.card = CARD_NOT_ASKED;
+	if (!(c->card & CARD_RX) || c->card_seq != e->rec.seq) /* the tracepoint was skipped, see TWIN */
+		return;
+	e->mode = (e->mode & MODE_NO_PAD) | TLS_HW;
+	if (c->card & CARD_GONE && c->rx_card == CARD_NONE)
+		e->mode = (e->mode & MODE_NO_PAD) | TLS_SW;
+	else
+		e->rec.card = c->rx_card;
+}
+
+static __always_inline int resync_begins(u64 sk, u32 dir)
+{
+	struct conn *c = conn_lookup(sk);
+
+	if (!c)
+		return 0;
+	__sync_fetch_and_add(&c->resyncs[dir & 1], 1);
+	card_changes(c);
+	return 0;
+}
+
+/* tls_device_rx_resync_send(sk, ...), a tracepoint: the kernel tells a card where a record begins. */
+static __always_inline int rx_resync_begins(u64 *ctx) { return resync_begins(ctx[0], DIR_RX); }
+
+/* tls_device_tx_resync_req(sk, ...), a tracepoint: a card wants to be told. */
+static __always_inline int tx_resync_begins(u64 *ctx) { return resync_begins(ctx[0], DIR_TX); }
+
+/* Of a packet that was to be sealed: where the kernel has done it, another comes back. */
+static __always_inline int packet_sealed(u64 sk, u64 given, u64 got)
+{
+	struct conn *c = got && got != given ? conn_lookup(sk) : 0;
+
+	if (!c)
+		return 0;
+	__sync_fetch_and_add(&c->fallback, 1);
+	card_changes(c);
+	return 0;
+}
+
+/* tls_validate_xmit_skb(sk, dev, skb) and tls_validate_xmit_skb_sw: on its way to another card, or this one has gone. */
+static __always_inline int packet_validated(u64 *ctx) { return packet_sealed(ctx[0], ctx[2], ctx[3]); }
+
+/* tls_encrypt_skb(skb): the card's driver leaves it to the kernel. Who holds the socket may have let go by now. */
+static __always_inline int packet_left(u64 *ctx)
+{
+	const struct sk_buff *got = (void *)ctx[1];
+
+	return packet_sealed(got ? (u64)BPF_CORE_READ(got, sk) : 0, ctx[0], ctx[1]);
+}
+
+#endif

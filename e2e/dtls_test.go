@@ -1,0 +1,196 @@
+package e2e
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/internal/kmodtest"
+)
+
+var dtlsSecurity = security{"DTLS1.2", "AES-GCM-128", "sw"}
+
+// startDTLS starts a tracer before the module is there, loads that, and returns when
+// the tracer says that it has found it.
+func startDTLS(t *testing.T, args ...string) *tracer {
+	t.Helper()
+	tr := startTracer(t, args...)
+	loadAFKTLS(t)
+	tr.waitFor(func() bool { return strings.Contains(tr.stderr.String(), "af_ktls was loaded") })
+	return tr
+}
+
+func loadAFKTLS(t *testing.T) {
+	t.Helper()
+	kmodtest.Load(t, "af_ktls")
+}
+
+// TestDTLS: records both ways, by all calls, byte by byte, in a run that began before the
+// module was there, and a dashboard beside it that counts them.
+func TestDTLS(t *testing.T) {
+	tr := startDTLS(t, "-s", "16384")
+	dash := startDashboard(t, "-d", "1s")
+	p := newDTLSPair(t)
+	p.attachB(t)
+	big, file := pattern(9000, 3), pattern(5000, 4)
+	want := dtlsExchange(t, p, big, file)
+	got, snaps := tr.stop(), dash.stopDashboard()
+	checkAddsUp(t, got, snaps[len(snaps)-1])
+	dtlsCompare(t, got.stream(p.lport, p.rport, "tx"), want.tx)
+	dtlsCompare(t, got.stream(p.rport, p.lport, "rx"), want.rx)
+	got.noLosses(t)
+	if open := got.filter(func(l *line) bool { return l.Type == "socket" && l.State == "open" && l.Sock.LPort == p.lport }); len(open) != 2 {
+		t.Errorf("%d opens of one socket, want one for each direction", len(open))
+	}
+}
+
+// dtlsExchange sends by each call, and reads by each.
+func dtlsExchange(t *testing.T, p *dtlsPair, big, file []byte) (want struct{ tx, rx []piece }) {
+	t.Helper()
+	sent := func(b []byte, op, typ string) {
+		want.tx = append(want.tx, piece{b: b, op: op, typ: typ})
+	}
+	read := func(b []byte) {
+		t.Helper()
+		buf := make([]byte, 1<<16)
+		n, _, _, _, err := unix.Recvmsg(p.b, buf, make([]byte, 64), 0)
+		must(t, err)
+		checkSame(t, buf[:n], b)
+		want.rx = append(want.rx, piece{b: b, op: "recv"})
+	}
+	for _, b := range [][]byte{pattern(1, 1), pattern(100, 2), big} {
+		_, err := unix.SendmsgN(p.a, b, nil, nil, 0)
+		must(t, err)
+		sent(b, "send", "")
+		read(b)
+	}
+	_, err := unix.SendmsgN(p.a, big[:500], nil, nil, unix.MSG_MORE)
+	must(t, err)
+	_, err = unix.SendmsgN(p.a, big[500:700], nil, nil, 0)
+	must(t, err)
+	sent(big[:700], "send", "")
+	read(big[:700])
+	f := fileWith(t, file)
+	_, err = unix.Sendfile(p.a, int(f.Fd()), nil, len(file))
+	must(t, err)
+	sent(file, "sendfile", "")
+	read(file)
+	must(t, unix.Sendmsg(p.a, []byte{1, 0}, recordType(21), nil, 0))
+	sent([]byte{1, 0}, "send", "alert")
+	read([]byte{1, 0})
+	want.rx[len(want.rx)-1].typ = "alert"
+	return want
+}
+
+func dtlsCompare(t *testing.T, got trace, want []piece) {
+	t.Helper()
+	dir := "rx"
+	if len(got) > 0 {
+		dir = got[0].Dir
+	}
+	for i := range got {
+		if got[i].Epoch == nil || *got[i].Epoch != 1 || got[i].Datagram <= got[i].Len {
+			t.Errorf("%s record %d has the epoch %v and a datagram of %d bytes", dir, got[i].Seq, got[i].Epoch, got[i].Datagram)
+		}
+	}
+	comparePieces(t, got, want, dir, dtlsSecurity)
+}
+
+// TestDTLSDrops: what comes and is not read is told by its reason, and none of it as a record.
+func TestDTLSDrops(t *testing.T) {
+	tr := startDTLS(t)
+	p := newDTLSPair(t)
+	raw := make([][]byte, 3)
+	for i := range raw { // on their way, as they are without af_ktls on the other side
+		_, err := unix.SendmsgN(p.a, pattern(100, i), nil, nil, 0)
+		must(t, err)
+		raw[i] = make([]byte, 2000)
+		n, _, err := unix.Recvfrom(p.ub, raw[i], 0)
+		must(t, err)
+		raw[i] = raw[i][:n]
+	}
+	p.attachB(t)
+	inject := func(b []byte) { must(t, unix.Send(p.ua, b, 0)) }
+	inject(raw[1])
+	inject(raw[1]) // a replay
+	inject(raw[1]) // another
+	forged := slices.Clone(raw[0])
+	forged[len(forged)-1] ^= 1
+	inject(forged)
+	inject(raw[0]) // late, and as good as any
+	other := slices.Clone(raw[2])
+	other[4] = 9 // its epoch
+	inject(other)
+	for range 2 {
+		_, _, err := unix.Recvfrom(p.b, make([]byte, 2000), 0)
+		must(t, err)
+	}
+	inject(raw[2])
+	must(t, unix.Close(p.b)) // and nobody reads it
+	got := tr.stop()
+	counts := map[string]uint64{}
+	for _, l := range got.ofType("dropped") {
+		counts[l.Reason] += l.Count
+		if l.Sock.LPort != p.rport || l.TLS != dtlsSecurity {
+			t.Errorf("dropped: %+v", l)
+		}
+	}
+	want := map[string]uint64{"replay": 2, "bad_tag": 1, "other_epoch": 1, "unread": 1}
+	for reason, n := range want {
+		if counts[reason] != n {
+			t.Errorf("%d dropped as %s, want %d", counts[reason], reason, n)
+		}
+	}
+	if len(counts) != len(want) {
+		t.Errorf("dropped %v, want %v", counts, want)
+	}
+	var seqs []uint64
+	for _, l := range got.stream(p.rport, p.lport, "rx") {
+		seqs = append(seqs, l.Seq)
+	}
+	if !slices.Equal(seqs, []uint64{2, 1}) {
+		t.Errorf("received the records %v, want 2 and then 1", seqs)
+	}
+	if n := got.summary(t).Dropped; n != 5 {
+		t.Errorf("the summary has %d dropped, want 5", n)
+	}
+	got.nothingTold(t)
+}
+
+// TestDTLSFound: connections that are older than the trace are listed, and their records
+// told from where they stand.
+func TestDTLSFound(t *testing.T) {
+	loadAFKTLS(t)
+	p := newDTLSPair(t)
+	p.attachB(t)
+	for range 3 {
+		_, err := unix.SendmsgN(p.a, pattern(10, 1), nil, nil, 0)
+		must(t, err)
+	}
+	tr := startTracer(t, "--match", "proto == dtls")
+	for range 2 {
+		_, err := unix.SendmsgN(p.a, pattern(10, 1), nil, nil, 0)
+		must(t, err)
+	}
+	for range 5 {
+		_, _, err := unix.Recvfrom(p.b, make([]byte, 2000), 0)
+		must(t, err)
+	}
+	got := tr.stop()
+	got.noLosses(t)
+	found := got.filter(func(l *line) bool { return l.Type == "socket" && l.State == "found" })
+	if len(found) != 2 || found[0].TX.Version != "DTLS1.2" || found[0].PID != os.Getpid() {
+		t.Errorf("found %+v", found)
+	}
+	tx, rx := got.stream(p.lport, p.rport, "tx"), got.stream(p.rport, p.lport, "rx")
+	if len(tx) != 2 || tx[0].Seq != 4 || len(rx) != 5 || rx[0].Seq != 1 {
+		t.Errorf("%d sent, %d received", len(tx), len(rx))
+	}
+	out, _, _ := run(t, []string{program}, "list")
+	if n := strings.Count(out, "DTLS1.2"); n < 2 {
+		t.Errorf("list shows DTLS %d times:\n%s", n, out)
+	}
+}

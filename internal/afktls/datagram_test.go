@@ -1,0 +1,190 @@
+package afktls
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func join(parts ...[]byte) []byte { return slices.Concat(parts...) }
+
+// TestSeveralRecords: a datagram may hold several records (RFC 6347 4.1.1), and each is a datagram for the reader.
+func TestSeveralRecords(t *testing.T) {
+	load(t)
+	for _, c := range ciphers {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, c.id)
+			var datagram []byte
+			var want []string
+			for i := range uint64(20) {
+				want = append(want, strings.Repeat("x", int(i*7)))
+				datagram = append(datagram, b.rx.seal(t, epoch1|(i+1), appData, []byte(want[i]))...)
+			}
+			send(t, b.wire, datagram, 0)
+			for _, w := range want {
+				wantRecv(t, b.k, []byte(w))
+			}
+			wantNothing(t, b.k)
+			wantNothing(t, b.udp)
+		})
+	}
+}
+
+// TestUserSpace: what is not application data or an alert of our epoch stays in the UDP socket, and nothing else does.
+func TestUserSpace(t *testing.T) {
+	load(t)
+	b := newBench(t, aes256)
+	finished := header(handshake, dtls12, epoch1, 40)
+	finished = append(finished, random(40)...)
+	hello := append(header(handshake, 0xfeff, 3, 60), random(60)...)
+	next := b.rx.seal(t, 2<<48|1, appData, []byte("of the next epoch"))
+	old := append(header(appData, 0xfeff, epoch1|9, 50), random(50)...)
+	one, two := b.rx.seal(t, epoch1|1, appData, []byte("one")), b.rx.seal(t, epoch1|2, appData, []byte("two"))
+	stun := append([]byte{0, 1, 0, 8}, random(24)...)
+	dtls13 := append([]byte{0x2f}, random(30)...)
+	tests := []struct {
+		name                 string
+		datagram, userSpaces []byte
+		ours                 []string
+	}{
+		{"handshake", finished, finished, nil},
+		{"epoch 0", hello, hello, nil},
+		{"next epoch", next, next, nil},
+		{"DTLS 1.0 in our epoch", old, old, nil},
+		{"another protocol", stun, stun, nil},
+		{"DTLS 1.3", dtls13, dtls13, nil},
+		{"one byte", []byte{23}, []byte{23}, nil},
+		{"handshake before ours", join(finished, one), finished, []string{"one"}},
+		{"ours in the middle", join(hello, two, finished), join(hello, finished), []string{"two"}},
+		{"cut handshake", finished[:30], finished[:30], nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			send(t, b.wire, tt.datagram, 0)
+			for _, want := range tt.ours {
+				wantRecv(t, b.k, []byte(want))
+			}
+			wantNothing(t, b.k)
+			wantRecv(t, b.udp, tt.userSpaces)
+			wantNothing(t, b.udp)
+		})
+	}
+	if got := statsOf(t, b.k); got.otherEpochs != 3 || got.toUserSpace != 8 || got.rxRecords != 2 || got.malformed != 0 {
+		t.Errorf("counted %+v", got)
+	}
+}
+
+// TestMalformed: what claims to be ours and is broken reaches nobody.
+func TestMalformed(t *testing.T) {
+	load(t)
+	for _, c := range ciphers {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, c.id)
+			good := b.rx.seal(t, epoch1|1, appData, []byte("good"))
+			overhead := b.rx.explicit() + 16
+			record := func(claimed, real int) []byte {
+				return append(header(appData, dtls12, epoch1|2, claimed), random(real)...)
+			}
+			var bad [][]byte
+			for n := range overhead {
+				bad = append(bad, record(n, n))
+			}
+			bad = append(bad, record(0, 100), record(100, 99), record(0xffff, 100), record(overhead+16385, overhead+16385),
+				record(overhead, overhead-1), record(100, 0))
+			for _, datagram := range bad {
+				send(t, b.wire, datagram, 0)
+				wantNothing(t, b.k)
+				wantNothing(t, b.udp)
+			}
+			before := statsOf(t, b.k)
+			if before.malformed < uint64(len(bad)) || before.rxRecords != 0 || before.badTags != 0 {
+				t.Errorf("counted %+v after %d malformed datagrams", before, len(bad))
+			}
+			send(t, b.wire, join(good, []byte("garbage")), 0)
+			wantRecv(t, b.k, []byte("good"))
+			wantNothing(t, b.udp)
+			if got := statsOf(t, b.k); got.malformed != before.malformed+1 {
+				t.Errorf("counted %+v after garbage behind a record", got)
+			}
+		})
+	}
+}
+
+// TestEmptyDatagram is none of ours, and UDP delivers it.
+func TestEmptyDatagram(t *testing.T) {
+	load(t)
+	b := newBench(t, aes128)
+	send(t, b.wire, nil, 0)
+	wantRecv(t, b.udp, nil)
+	wantNothing(t, b.k)
+}
+
+// TestTaps: a packet socket shares the datagram's bytes, and sees what was on the wire.
+func TestTaps(t *testing.T) {
+	load(t)
+	b := newBench(t, aes128)
+	tap := socket(t, unix.AF_PACKET, unix.SOCK_DGRAM)
+	check(t, "bind", unix.Bind(tap, &unix.SockaddrLinklayer{Protocol: 0x0008, Ifindex: 1})) // ETH_P_IP, lo
+	datagram := b.rx.seal(t, epoch1|1, appData, []byte("do not touch"))
+	send(t, b.wire, datagram, 0)
+	wantRecv(t, b.k, []byte("do not touch"))
+	if got := recv(t, tap); !strings.HasSuffix(string(got), string(datagram)) {
+		t.Fatalf("the tap sees % x, sent was % x", got, datagram)
+	}
+}
+
+// TestDrain: datagrams that came before the socket was attached, or before it had its key.
+func TestDrain(t *testing.T) {
+	load(t)
+	udp, wire := udpPair(t, unix.AF_INET)
+	b := bench{udp: udp, wire: wire, rx: newSecret(aes128)}
+	finished := append(header(handshake, dtls12, epoch1, 40), random(40)...)
+	stun := append([]byte{0, 1}, random(24)...)
+	b.write(t, 1, "one")
+	send(t, wire, finished, 0)
+	b.write(t, 2, "two")
+	send(t, wire, join(stun), 0)
+	send(t, wire, join(finished, b.rx.seal(t, epoch1|3, appData, []byte("three"))), 0)
+	b.k = attached(t, unix.SOCK_DGRAM, aes128, udp)
+	b.write(t, 4, "four")
+	wantNothing(t, b.k)
+	setRX(t, b.k, b.rx)
+	b.write(t, 5, "five")
+	if got := statsOf(t, b.k); got.rxRecords != 5 || got.toUserSpace != 3 {
+		t.Errorf("counted %+v", got)
+	}
+	for _, want := range []string{"one", "two", "three", "four", "five"} {
+		wantRecv(t, b.k, []byte(want))
+	}
+	wantNothing(t, b.k)
+	for _, want := range [][]byte{finished, stun, finished} {
+		wantRecv(t, udp, want)
+	}
+	wantNothing(t, udp)
+}
+
+// TestDrainMemory: what goes back into the UDP socket is charged to it as before, or its receive buffer would shrink or
+// grow for ever.
+func TestDrainMemory(t *testing.T) {
+	load(t)
+	udp, wire := udpPair(t, unix.AF_INET)
+	rx := newSecret(aes128)
+	k := attached(t, unix.SOCK_DGRAM, aes128, udp)
+	for round := range uint64(30) {
+		for range 20 {
+			send(t, wire, append(header(handshake, dtls12, 0, 1000), random(1000)...), 0)
+		}
+		rx.next = epoch1 + round
+		setRX(t, k, rx)
+		for range 20 {
+			if got := recv(t, udp); len(got) != headerLen+1000 {
+				t.Fatalf("round %d: %d bytes came back", round, len(got))
+			}
+		}
+	}
+	if got := must(unix.GetsockoptInt(udp, unix.SOL_SOCKET, unix.SO_MEMINFO))(t); got != 0 {
+		t.Errorf("%d bytes are charged to an empty socket", got)
+	}
+}

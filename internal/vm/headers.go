@@ -1,0 +1,164 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ktlstop/ktlstop/internal/bzimage"
+)
+
+// errNoHeaders is a kernel whose headers no list of Debian's has (any longer): no module can be built for it.
+var errNoHeaders = errors.New("Debian's lists have no headers of this kernel")
+
+// missingFor is how long it is believed that headers cannot be had.
+const missingFor = 24 * time.Hour
+
+// headersDir is where a kernel's headers lie in the build root.
+func headersDir(k *Kernel) string { return "/usr/src/linux-headers-" + k.Release }
+
+// bareVmlinux is the kernel that a module's types refer to, under a name which the kernel's makefiles do not look for.
+const bareVmlinux = "vmlinux.types"
+
+// makesTypes says whether the kernel's makefiles can make a module's types by themselves. In 6.1 Debian's package has no
+// resolve_btfids; the build would fail for want of it, were there a vmlinux.
+func (b *buildRoot) makesTypes(k *Kernel) bool {
+	return exists(filepath.Join(b.dir, headersDir(k), "vmlinux"))
+}
+
+// knownMissing returns errNoHeaders when it was found not long ago.
+func knownMissing(cache string, k *Kernel) error {
+	info, err := os.Stat(missingFile(cache, k))
+	if err != nil || time.Since(info.ModTime()) > missingFor {
+		return nil
+	}
+	return noHeaders(k)
+}
+
+func missingFile(cache string, k *Kernel) string { return filepath.Join(cache, "missing", k.Release) }
+
+func noHeaders(k *Kernel) error {
+	return fmt.Errorf("%w, linux-headers-%s", errNoHeaders, k.Release)
+}
+
+// addHeaders puts a kernel's headers into the root, unless they are there. Of exactly this release: another one's would
+// give a module that the kernel refuses.
+func (b *buildRoot) addHeaders(ctx context.Context, cache string, k *Kernel) error {
+	if b.makesTypes(k) || exists(filepath.Join(b.dir, headersDir(k), bareVmlinux)) {
+		return nil
+	}
+	s, err := findSeries(k.Series)
+	if err != nil {
+		return err
+	}
+	a := apt{filepath.Join(filepath.Dir(cache), "apt", s.number())}
+	if err := a.setup(ctx, s); err != nil {
+		return err
+	}
+	names, err := a.headerNames(ctx, k)
+	if errors.Is(err, errNoHeaders) {
+		err = errors.Join(err, replaceFile(missingFile(cache, k), nil))
+	}
+	if err != nil {
+		return err
+	}
+	pkgs, err := a.newest(ctx, names...)
+	if err != nil {
+		return err
+	}
+	progressf("fetching the headers of %s", k.Release)
+	if err := b.unpackHeaders(ctx, a, pkgs); err != nil {
+		return err
+	}
+	return b.addVmlinux(k)
+}
+
+// headerNames returns the packages of a kernel's headers.
+func (a apt) headerNames(ctx context.Context, k *Kernel) ([]string, error) {
+	// It fails when one suite of several does; the headers may be in another.
+	updated, updateErr := a.command(ctx, "", "apt-get", "-q", "update", "--error-on=any").CombinedOutput()
+	out, err := a.command(ctx, "", "apt-cache", "pkgnames", "linux-").Output()
+	if err != nil {
+		return nil, fmt.Errorf("apt-cache pkgnames: %w", err)
+	}
+	names, err := pickHeaders(strings.Fields(string(out)), k)
+	if err != nil && updateErr != nil {
+		return nil, fmt.Errorf("cannot reach the Debian mirror (is the network up?):\n%s", complaints(updated))
+	}
+	return names, err
+}
+
+// pickHeaders picks from the names of packages: the flavour's headers, those that all flavours share, and the programs of
+// the kernel's build, which are named by the series in 6.1 and by the release later.
+func pickHeaders(known []string, k *Kernel) ([]string, error) {
+	base := k.base()
+	names := []string{"linux-headers-" + k.Release, "linux-headers-" + base + "-common", "linux-kbuild-" + base}
+	if !slices.Contains(known, names[2]) {
+		names[2] = "linux-kbuild-" + k.Series
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return nil, noHeaders(k)
+		}
+	}
+	return names, nil
+}
+
+// base is the release without Debian's name for the architecture.
+func (k *Kernel) base() string { return strings.TrimSuffix(k.Release, "-amd64") }
+
+// unpackHeaders moves into the root what the packages have below /usr/src and /usr/lib. They may have /lib as well, a
+// directory that would take the place of the root's link.
+func (b *buildRoot) unpackHeaders(ctx context.Context, a apt, pkgs []pkg) error {
+	tmp, err := newDir(b.dir)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	debs, err := a.downloadAll(ctx, tmp, pkgs)
+	if err != nil {
+		return err
+	}
+	tree := filepath.Join(tmp, "tree")
+	for _, deb := range debs {
+		if err := run(ctx, "dpkg", "-x", deb, tree); err != nil {
+			return err
+		}
+	}
+	var found []string
+	for _, pattern := range []string{"usr/src/linux-*", "usr/lib/linux-kbuild-*"} {
+		match, _ := filepath.Glob(filepath.Join(tree, pattern))
+		found = append(found, match...)
+	}
+	for _, dir := range found {
+		name, err := filepath.Rel(tree, dir)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(b.dir, name)
+		os.RemoveAll(to) // what an interrupted run may have left
+		if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.Rename(dir, to)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addVmlinux puts the kernel that the types of a module refer to beside its headers; no package of them has it. It comes
+// last, so that headers with it are complete.
+func (b *buildRoot) addVmlinux(k *Kernel) error {
+	elf, err := bzimage.Vmlinux(k.Image())
+	if err != nil {
+		return err
+	}
+	name := bareVmlinux
+	if exists(filepath.Join(b.dir, "usr/lib/linux-kbuild-"+k.base(), "tools/bpf/resolve_btfids/resolve_btfids")) {
+		name = "vmlinux"
+	}
+	return replaceFile(filepath.Join(b.dir, headersDir(k), name), elf)
+}

@@ -1,0 +1,35 @@
+package vm
+
+import (
+	"fmt"
+	"regexp"
+)
+
+// fewSkips are how many tests skipped for one reason are named one by one.
+const fewSkips = 3
+
+var sourceLine = regexp.MustCompile(`^\w+\.go:\d+: `)
+
+// skips tells of the skipped tests, a line each; of many in one package that give the same reason a line for all.
+func skips(results []testResult) (lines []string) {
+	type why struct{ pkg, reason string }
+	of := func(r testResult) why { return why{r.pkg, sourceLine.ReplaceAllString(r.reason, "")} }
+	counts := map[why]int{}
+	for _, r := range results {
+		if r.outcome == skipped {
+			counts[of(r)]++
+		}
+	}
+	for _, r := range results {
+		w := of(r)
+		switch n := counts[w]; {
+		case r.outcome != skipped || n == 0: // or told already
+		case n <= fewSkips:
+			lines = append(lines, r.String())
+		default:
+			lines = append(lines, fmt.Sprintf("%s %d tests: %s", w.pkg, n, w.reason))
+			counts[w] = 0
+		}
+	}
+	return lines
+}

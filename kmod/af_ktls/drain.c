@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Datagrams that came before the key wait in the UDP socket, where nobody would look for them. They take the same way as
+ * those that come after it; what is user space's goes back.
+ */
+#include <net/udp.h>
+#include "afktls.h"
+
+/* No more than the UDP socket could hold: a flood must not grow beyond that here. */
+static void collect(struct sock *udp, struct sk_buff_head *list)
+{
+	long budget = 2L * READ_ONCE(udp->sk_rcvbuf);
+	struct sk_buff *skb;
+	int off, err;
+
+	while (budget > 0) {
+		off = 0;
+		skb = __skb_recv_udp(udp, MSG_DONTWAIT, &off, &err);
+		if (!skb)
+			return;
+		budget -= skb->truesize;
+		skb->dev = NULL; /* UDP kept notes there */
+		__skb_queue_tail(list, skb);
+	}
+}
+
+/* The notes that UDP's reader takes the length and the charge from. */
+static void take_notes(struct sk_buff *skb)
+{
+	struct udp_dev_scratch *notes = udp_skb_scratch(skb);
+
+	skb->dev_scratch = 0;
+	notes->_tsize_state = skb->truesize;
+#if BITS_PER_LONG == 64
+	notes->len = skb->len;
+	notes->csum_unnecessary = !!skb_csum_unnecessary(skb);
+	notes->is_linear = !skb_is_nonlinear(skb);
+#endif
+}
+
+/* What __udp_enqueue_schedule_skb() does, which modules cannot call any longer (7.x). */
+static bool put_back(struct sock *udp, struct sk_buff *skb)
+{
+	struct sk_buff_head *queue = &udp->sk_receive_queue;
+	int size = skb->truesize;
+	bool room;
+
+	take_notes(skb);
+	spin_lock(&queue->lock);
+	room = sk_rmem_schedule(udp, skb, size);
+	if (room) {
+		sk_mem_charge(udp, size);
+		atomic_add(size, &udp->sk_rmem_alloc);
+		__skb_queue_tail(queue, skb);
+	}
+	spin_unlock(&queue->lock);
+	return room;
+}
+
+static void one_datagram(struct afktls_sock *ks, struct afktls_key *key, struct sk_buff *skb)
+{
+	if (!afktls_walk(ks, key, skb))
+		return;
+	if (put_back(ks->udp, skb)) {
+		ks->udp->sk_data_ready(ks->udp);
+		return;
+	}
+	skb->dev = NULL;
+	kfree_skb(skb);
+}
+
+/* Process context; needs ks->lock, the gate and an rx key. */
+void afktls_drain(struct afktls_sock *ks)
+{
+	struct afktls_key *key = rcu_dereference_protected(ks->rx, lockdep_is_held(&ks->lock));
+	struct sk_buff_head list;
+	struct sk_buff *skb;
+
+	__skb_queue_head_init(&list);
+	collect(ks->udp, &list);
+	while ((skb = __skb_dequeue(&list))) {
+		local_bh_disable(); /* as in softirq, where all other datagrams are opened */
+		rcu_read_lock();
+		one_datagram(ks, key, skb);
+		rcu_read_unlock();
+		local_bh_enable();
+	}
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Receiving: datagrams of the UDP socket, before it queues them. Records that are ours are opened and queued here; what
+ * is left of the datagram, if anything, goes to the UDP socket and its owner.
+ */
+#include <linux/filter.h>
+#include <linux/ktime.h>
+#include <linux/udp.h>
+#include "afktls.h"
+
+/* A datagram on its way through its records. */
+struct walk {
+	struct afktls_sock *ks;
+	struct afktls_key *key;
+	struct sk_buff *skb;	/* its data is the UDP payload, linear and not shared */
+	u32 at;			/* where the record begins */
+	u32 kept;		/* bytes at the front that are user space's */
+	u32 datagram;
+	u64 begun;
+	bool taken;		/* skb became a record of the queue */
+};
+
+static const struct {
+	enum afktls_drop_reason reason;
+	enum afktls_stat stat;
+} counted[] = {
+	{ AFKTLS_REPLAY, AFKTLS_STAT_REPLAYS }, { AFKTLS_TOO_OLD, AFKTLS_STAT_REPLAYS },
+	{ AFKTLS_BAD_TAG, AFKTLS_STAT_BAD_TAGS }, { AFKTLS_EPOCH, AFKTLS_STAT_OTHER_EPOCHS },
+	{ AFKTLS_FULL, AFKTLS_STAT_FULL }, { AFKTLS_NO_MEMORY, AFKTLS_STAT_FULL },
+	{ AFKTLS_FILTERED, AFKTLS_STAT_FILTERED }, { AFKTLS_MALFORMED, AFKTLS_STAT_MALFORMED },
+	{ AFKTLS_TO_USER, AFKTLS_STAT_TO_USER_SPACE },
+};
+
+static void drop(struct afktls_sock *ks, struct afktls_record *rec, enum afktls_drop_reason reason)
+{
+	for (int i = 0; i < ARRAY_SIZE(counted); i++)
+		if (counted[i].reason == reason)
+			afktls_count(ks, counted[i].stat, 1);
+	rec->reason = reason;
+	afktls_drop(ks, rec);
+}
+
+/* What the queue remembers of a record, for who reads or drops it. */
+void afktls_queued_record(struct sk_buff *skb, struct afktls_record *rec)
+{
+	struct afktls_cb *cb = afktls_cb(skb);
+
+	*rec = (struct afktls_record) {
+		.seq = cb->seq, .epoch = cb->epoch, .type = cb->type, .len = skb->len,
+		.datagram = cb->datagram, .begun = cb->begun, .data = skb->data,
+	};
+}
+
+/* The record as a packet of its own: the datagram itself if it holds nothing else. */
+static struct sk_buff *packet_of(struct walk *w, struct afktls_record *rec)
+{
+	struct sk_buff *skb = w->skb;
+
+	if (w->datagram == afktls_overhead(w->key->explicit) + rec->len) {
+		w->taken = true;
+		skb_pull(skb, (u8 *)rec->data - skb->data);
+		skb_trim(skb, rec->len);
+		return skb;
+	}
+	skb = alloc_skb(rec->len, GFP_ATOMIC);
+	if (!skb)
+		return NULL;
+	skb_put_data(skb, rec->data, rec->len);
+	skb->tstamp = w->skb->tstamp;
+	return skb;
+}
+
+/* Socket filters see the plaintext and nothing before it. */
+static void dress(struct sk_buff *skb, const struct afktls_record *rec)
+{
+	skb_scrub_packet(skb, false);
+	skb_reset_mac_header(skb);
+	skb_reset_network_header(skb);
+	skb_reset_transport_header(skb);
+	skb->protocol = 0;
+	skb->ip_summed = CHECKSUM_NONE;
+	memset(skb->cb, 0, sizeof(skb->cb));
+	*afktls_cb(skb) = (struct afktls_cb) {
+		.seq = rec->seq, .begun = rec->begun, .datagram = rec->datagram, .epoch = rec->epoch, .type = rec->type,
+	};
+}
+
+static enum afktls_drop_reason queue(struct afktls_sock *ks, struct sk_buff *skb)
+{
+	if (sk_filter(&ks->sk, skb))
+		return AFKTLS_FILTERED;
+	return __sock_queue_rcv_skb(&ks->sk, skb) ? AFKTLS_FULL : 0;
+}
+
+static void deliver(struct walk *w, struct afktls_record *rec)
+{
+	struct sk_buff *skb = packet_of(w, rec);
+	enum afktls_drop_reason reason;
+
+	if (!skb) {
+		drop(w->ks, rec, AFKTLS_NO_MEMORY);
+		return;
+	}
+	dress(skb, rec);
+	reason = queue(w->ks, skb);
+	if (reason) {
+		drop(w->ks, rec, reason);
+		kfree_skb(skb);
+		return;
+	}
+	/* From here on a reader may have freed skb, and what rec->data points to. */
+	afktls_count(w->ks, AFKTLS_STAT_RX_RECORDS, 1);
+	afktls_count(w->ks, AFKTLS_STAT_RX_BYTES, rec->len);
+}
+
+/* A record of our epoch and of a type that is ours, whose length fits. */
+static void open_record(struct walk *w, struct afktls_record *header)
+{
+	struct afktls_in in = { .rec = *header, .key = w->key, .wire = w->skb->data + w->at };
+	enum afktls_drop_reason reason = afktls_window_check(w->key, in.rec.seq);
+	int err;
+
+	if (reason) {
+		drop(w->ks, &in.rec, reason);
+		return;
+	}
+	err = afktls_rx_record(w->ks, &in.rec);
+	if (err) {
+		drop(w->ks, &in.rec, err == -ENOMEM ? AFKTLS_NO_MEMORY : AFKTLS_BAD_TAG);
+		return;
+	}
+	reason = afktls_window_mark(w->key, in.rec.seq);
+	if (reason) {
+		drop(w->ks, &in.rec, reason);
+		return;
+	}
+	deliver(w, &in.rec);
+}
+
+/* Leaves the next n bytes to user space, behind what is left to it already. */
+static void keep(struct walk *w, u32 n)
+{
+	u8 *data = w->skb->data;
+
+	if (w->kept != w->at)
+		memmove(data + w->kept, data + w->at, n);
+	w->kept += n;
+	w->at += n;
+}
+
+/* RFC 6347 4.1. DTLS 1.3's shorter header (RFC 9147 4) does not pass, and is user space's. */
+static bool is_record(const u8 *data, u32 left)
+{
+	return left >= DTLS_HEADER && data[0] >= 20 && data[0] <= 64 && data[1] == KTLS_DTLS_1_2_VERSION >> 8;
+}
+
+static bool is_ours(const struct walk *w, const struct afktls_record *rec, const u8 *data)
+{
+	return rec->epoch == w->key->epoch && get_unaligned_be16(data + 1) == KTLS_DTLS_1_2_VERSION &&
+	       (rec->type == DTLS_APPLICATION_DATA || rec->type == DTLS_ALERT);
+}
+
+/* Behind a record, what is none is garbage; a datagram that begins with it is another protocol's. */
+static void not_a_record(struct walk *w, struct afktls_record *rec)
+{
+	u32 left = w->datagram - w->at;
+
+	if (!w->at) {
+		drop(w->ks, rec, AFKTLS_TO_USER);
+		keep(w, left);
+		return;
+	}
+	drop(w->ks, rec, AFKTLS_MALFORMED);
+	w->at += left;
+}
+
+static void one_record(struct walk *w)
+{
+	u8 *data = w->skb->data + w->at;
+	u32 left = w->datagram - w->at, length;
+	struct afktls_record rec = { .datagram = w->datagram, .begun = w->begun };
+	u32 overhead = w->key->explicit + DTLS_TAG;
+
+	if (!is_record(data, left)) {
+		not_a_record(w, &rec);
+		return;
+	}
+	rec.type = data[0];
+	rec.epoch = get_unaligned_be16(data + 3);
+	rec.seq = get_unaligned_be64(data + 3) & DTLS_SEQ_MASK;
+	length = get_unaligned_be16(data + 11);
+	if (!is_ours(w, &rec, data)) {
+		drop(w->ks, &rec, rec.epoch == w->key->epoch ? AFKTLS_TO_USER : AFKTLS_EPOCH);
+		keep(w, min(left, DTLS_HEADER + length));
+		return;
+	}
+	if (DTLS_HEADER + length > left || length < overhead || length > overhead + DTLS_MAX_PLAIN) {
+		drop(w->ks, &rec, AFKTLS_MALFORMED);
+		w->at += min(left, DTLS_HEADER + length);
+		return;
+	}
+	rec.len = length - overhead;
+	open_record(w, &rec);
+	w->at += DTLS_HEADER + length;
+}
+
+/*
+ * Takes what is ours of a datagram whose UDP payload skb->data is. False: skb is gone. True: the caller keeps it, with
+ * what is user space's. The records of a datagram are opened one after the other, as they stand.
+ */
+bool afktls_walk(struct afktls_sock *ks, struct afktls_key *key, struct sk_buff *skb)
+{
+	struct walk w = { .ks = ks, .key = key, .skb = skb, .datagram = skb->len, .begun = ktime_get_ns() };
+
+	/* A tap may share the data, and a filter or a reader wants them in one piece. */
+	if (skb_linearize_cow(skb)) {
+		struct afktls_record rec = { .datagram = w.datagram, .begun = w.begun };
+
+		drop(ks, &rec, AFKTLS_NO_MEMORY);
+		kfree_skb(skb);
+		return false;
+	}
+	do {
+		one_record(&w);
+	} while (w.at < w.datagram);
+	if (w.taken)
+		return false;
+	if (!w.kept && w.datagram) {
+		consume_skb(skb);
+		return false;
+	}
+	if (w.kept != w.datagram) {
+		skb_trim(skb, w.kept);
+		skb->ip_summed = CHECKSUM_UNNECESSARY; /* UDP has checked the whole */
+	}
+	return true;
+}
+
+/* Softirq, below rcu_read_lock. 0: skb is ours; 1: UDP goes on with it. */
+int afktls_encap_rcv(struct sock *usk, struct sk_buff *skb)
+{
+	struct afktls_sock *ks = rcu_dereference_sk_user_data(usk);
+	struct afktls_key *key = ks ? rcu_dereference(ks->rx) : NULL;
+
+	if (!key)
+		return 1;
+	__skb_pull(skb, sizeof(struct udphdr));
+	if (!afktls_walk(ks, key, skb))
+		return 0;
+	__skb_push(skb, sizeof(struct udphdr));
+	return 1;
+}
+
+/* Records that nobody read, told before the socket below is let go. */
+void afktls_purge(struct afktls_sock *ks)
+{
+	struct afktls_record rec;
+	struct sk_buff *skb;
+
+	while ((skb = skb_dequeue(&ks->sk.sk_receive_queue))) {
+		afktls_queued_record(skb, &rec);
+		drop(ks, &rec, AFKTLS_UNREAD);
+		kfree_skb(skb);
+	}
+}

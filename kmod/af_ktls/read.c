@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Reading datagrams: recvmsg, splice_read and poll over the queue of opened records. */
+#include <linux/poll.h>
+#include <linux/splice.h>
+#include <net/tls.h>
+#include "afktls.h"
+
+static struct sk_buff *next_record(struct socket *sock, int flags, int *err)
+{
+	struct afktls_sock *ks = afktls_sk(sock->sk);
+	struct sk_buff *skb;
+
+	if (!READ_ONCE(ks->attached)) {
+		*err = -ENOTCONN;
+		return NULL;
+	}
+	skb = skb_recv_datagram(sock->sk, flags, err);
+	if (!skb && !*err) /* the end: shutdown, or a detach while we waited */
+		*err = READ_ONCE(ks->attached) ? 0 : -ENOTCONN;
+	return skb;
+}
+
+/* Back to where it was; it is still charged to the socket. */
+static void put_back(struct sock *sk, struct sk_buff *skb)
+{
+	skb_queue_head(&sk->sk_receive_queue, skb);
+	sk->sk_data_ready(sk);
+}
+
+/* As net/tls has it: who cannot be told that a record is none of data gets an error in its place. */
+static int tell_type(struct msghdr *msg, u8 type)
+{
+	int err;
+
+	if (!msg->msg_control && type == DTLS_APPLICATION_DATA)
+		return 0;
+	err = put_cmsg(msg, SOL_TLS, TLS_GET_RECORD_TYPE, sizeof(type), &type);
+	if (type != DTLS_APPLICATION_DATA && (err || msg->msg_flags & MSG_CTRUNC))
+		return -EIO;
+	return 0;
+}
+
+static void tell_peer(struct afktls_sock *ks, struct msghdr *msg)
+{
+	int n;
+
+	if (!msg->msg_name)
+		return;
+	down_read(&ks->gate);
+	n = ks->attached ? READ_ONCE(ks->low->ops)->getname(ks->low, msg->msg_name, 1) : 0;
+	up_read(&ks->gate);
+	if (n > 0)
+		msg->msg_namelen = n;
+}
+
+/* The gate would let a reader wait for a detach that waits for a sender; a detach waits for RCU as well. */
+static void told(struct afktls_sock *ks, struct sk_buff *skb, u8 flags, int copied)
+{
+	struct afktls_record rec;
+
+	afktls_queued_record(skb, &rec);
+	rec.flags = flags;
+	rcu_read_lock();
+	if (READ_ONCE(ks->writer))
+		afktls_deliver(ks, &rec, copied);
+	rcu_read_unlock();
+}
+
+int afktls_dgram_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
+{
+	struct afktls_sock *ks = afktls_sk(sock->sk);
+	struct sk_buff *skb;
+	int err, whole, copied;
+
+	if (flags & (MSG_OOB | MSG_ERRQUEUE))
+		return -EOPNOTSUPP;
+	skb = next_record(sock, flags, &err);
+	if (!skb)
+		return err;
+	whole = skb->len;
+	copied = min_t(size_t, whole, len);
+	err = tell_type(msg, afktls_cb(skb)->type);
+	if (!err)
+		err = skb_copy_datagram_msg(skb, 0, msg, copied);
+	if (err && !(flags & MSG_PEEK)) {
+		put_back(sock->sk, skb);
+		return err;
+	}
+	if (!err) {
+		if (copied < whole)
+			msg->msg_flags |= MSG_TRUNC;
+		sock_recv_cmsgs(msg, sock->sk, skb);
+		tell_peer(ks, msg);
+		if (!(flags & MSG_PEEK))
+			told(ks, skb, 0, copied);
+	}
+	consume_skb(skb);
+	return err ?: (flags & MSG_TRUNC ? whole : copied);
+}
+
+/* A record that the pipe cannot take whole stays, less what the pipe took. */
+ssize_t afktls_dgram_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe, size_t len,
+				 unsigned int flags)
+{
+	bool nowait = flags & SPLICE_F_NONBLOCK || sock->file->f_flags & O_NONBLOCK;
+	struct afktls_sock *ks = afktls_sk(sock->sk);
+	struct sk_buff *skb;
+	ssize_t n;
+	int err;
+
+	skb = next_record(sock, nowait ? MSG_DONTWAIT : 0, &err);
+	if (!skb)
+		return err;
+	if (afktls_cb(skb)->type != DTLS_APPLICATION_DATA) {
+		put_back(sock->sk, skb);
+		return -EIO;
+	}
+	n = skb_splice_bits(skb, sock->sk, 0, pipe, min_t(size_t, skb->len, len), flags);
+	if (n < 0 || (n < skb->len && n > 0)) {
+		if (n > 0)
+			skb_pull(skb, n);
+		put_back(sock->sk, skb);
+		return n;
+	}
+	told(ks, skb, AFKTLS_REC_SPLICED, n);
+	consume_skb(skb);
+	return n;
+}
+
+/*
+ * Readable is what is in our queue, writable what the UDP socket says. Nobody is put on the UDP socket's wait queue,
+ * since that may go at a detach: its write_space wakes those on ours.
+ */
+__poll_t afktls_dgram_poll(struct file *file, struct socket *sock, struct poll_table_struct *wait)
+{
+	struct afktls_sock *ks = afktls_sk(sock->sk);
+	__poll_t mask = datagram_poll(file, sock, wait);
+	bool writable = false;
+	struct sock *udp;
+
+	rcu_read_lock();
+	udp = READ_ONCE(ks->writer);
+	if (udp) {
+		set_bit(SOCK_NOSPACE, &udp->sk_socket->flags);
+		writable = sock_writeable(udp);
+	}
+	rcu_read_unlock();
+	if (!udp)
+		mask |= EPOLLHUP;
+	return writable ? mask : mask & ~(EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
+}

@@ -1,0 +1,50 @@
+package ktls
+
+import (
+	"context"
+	"fmt"
+	"net"
+)
+
+// DialDTLS connects to addr over UDP and runs the DTLS 1.2 handshake. network is "udp",
+// "udp4" or "udp6". The options are [Policy] values.
+func DialDTLS(network, addr string, config *DTLSConfig, opts ...Option) (*DTLSConn, error) {
+	return DialDTLSContext(context.Background(), network, addr, config, opts...)
+}
+
+// DialDTLSContext is [DialDTLS]; ctx bounds resolving and the handshake, which otherwise goes
+// on until the peer answers, or its host says that nobody is there.
+func DialDTLSContext(ctx context.Context, network, addr string, config *DTLSConfig, opts ...Option) (*DTLSConn, error) {
+	config, err := config.named(addr)
+	if err != nil {
+		return nil, err
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	udp, ok := conn.(*net.UDPConn)
+	if !ok {
+		_ = conn.Close()
+		return nil, fmt.Errorf("ktls: network %q: DTLS goes over udp, udp4 or udp6", network)
+	}
+	return DTLSClient(ctx, udp, config, opts...)
+}
+
+// named returns the configuration with a server name: its own, or addr's host.
+func (c *DTLSConfig) named(addr string) (*DTLSConfig, error) {
+	var named DTLSConfig
+	if c != nil {
+		named = *c
+	}
+	if named.ServerName != "" || named.PSK != nil {
+		return &named, nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	named.ServerName = host
+	return &named, nil
+}

@@ -1,0 +1,203 @@
+package ktls
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// numbers collects the numbers of records sealed by each end.
+type numbers struct {
+	mu  sync.Mutex
+	all [2][]uint64 // to the client, to the server
+}
+
+func (n *numbers) note(toServer bool, datagram []byte) [][]byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, rec := range records(datagram) {
+		if rec.epoch() > 0 {
+			n.all[index(toServer)] = append(n.all[index(toServer)], rec.number())
+		}
+	}
+	return [][]byte{datagram}
+}
+
+func index(toServer bool) int {
+	if toServer {
+		return 1
+	}
+	return 0
+}
+
+// TestDTLSNumbers: no number is used twice and none is left out, from Finished to
+// close_notify, whoever seals.
+func TestDTLSNumbers(t *testing.T) {
+	eachDTLSMode(t, func(t *testing.T, m dtlsMode) {
+		var seen numbers
+		client, server := dtlsPair(t, m, m, dtlsClientConfig(), dtlsServerConfig(), &relay{filter: seen.note})
+		for range 20 {
+			pingPong(t, client, server)
+		}
+		server.Close()
+		mustEnd(t, client)
+		client.Close()
+		seen.mu.Lock()
+		defer seen.mu.Unlock()
+		for to, got := range seen.all {
+			for i, number := range got {
+				if number != numberOf(1, uint64(i)) {
+					t.Fatalf("direction %d: record %d has number %#x; all: %#x", to, i, number, got)
+				}
+			}
+			if len(got) < 21 {
+				t.Errorf("direction %d: %d records only", to, len(got))
+			}
+		}
+	})
+}
+
+// TestDTLSLostFinished: the server's last flight is lost, after it has gone into the kernel.
+// The client asks again and is answered, with numbers that were not used.
+func TestDTLSLostFinished(t *testing.T) {
+	eachDTLSMode(t, func(t *testing.T, m dtlsMode) {
+		var seen numbers
+		lost := 0
+		via := &relay{filter: func(toServer bool, d []byte) [][]byte {
+			seen.note(toServer, d)
+			last := slices.ContainsFunc(records(d), func(r dtlsRecord) bool { return r.epoch() == 1 && r.typ() == TypeHandshake })
+			if !toServer && last && lost < 2 {
+				lost++
+				return nil
+			}
+			return [][]byte{d}
+		}}
+		ln := dtlsListen(t, m, "127.0.0.1:0", dtlsServerConfig())
+		ended := serveOne(ln, echo)
+		client, err := DialDTLS("udp", via.start(t, ln.Addr().String()), dtlsClientConfig(), m.options()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = client.SetDeadline(time.Now().Add(time.Minute))
+		mustWrite(t, client, "there")
+		mustReadRecord(t, client, "there")
+		client.Close()
+		<-ended
+		seen.mu.Lock()
+		defer seen.mu.Unlock()
+		if lost != 2 {
+			t.Errorf("%d flights were lost, want 2", lost)
+		}
+		for to, got := range seen.all {
+			if sorted := slices.Compact(slices.Sorted(slices.Values(got))); len(sorted) != len(got) {
+				t.Errorf("direction %d: a number twice: %#x", to, got)
+			}
+		}
+	})
+}
+
+// TestDTLSEarly: data that comes with the server's Finished, in one datagram, is not lost and
+// comes in order; neither is what comes next.
+func TestDTLSEarly(t *testing.T) {
+	eachDTLSMode(t, func(t *testing.T, m dtlsMode) {
+		var kept []byte
+		via := &relay{filter: func(toServer bool, d []byte) [][]byte {
+			switch recs := records(d); {
+			case toServer:
+			case slices.ContainsFunc(recs, func(r dtlsRecord) bool { return r.epoch() == 1 && r.typ() == TypeHandshake }):
+				kept = append(kept[:0], d...)
+				return nil
+			case kept != nil && len(recs) > 0 && recs[0].epoch() == 1:
+				kept = append(kept, d...)
+				if bytes.Count(kept, []byte{23, 0xfe, 0xfd, 0, 1}) < 3 {
+					return nil
+				}
+				all := kept
+				kept = nil
+				return [][]byte{all}
+			}
+			return [][]byte{d}
+		}}
+		ln := dtlsListen(t, m, "127.0.0.1:0", dtlsServerConfig())
+		ended := serveOne(ln, func(c net.Conn) {
+			for i := range 3 {
+				fmt.Fprintf(c, "early %d", i)
+			}
+			echo(c)
+		})
+		client, err := DialDTLS("udp", via.start(t, ln.Addr().String()), dtlsClientConfig(), m.options()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.mustBe(t, client)
+		_ = client.SetDeadline(time.Now().Add(time.Minute))
+		for i := range 3 {
+			mustReadRecord(t, client, fmt.Sprintf("early %d", i))
+		}
+		mustWrite(t, client, "late")
+		mustReadRecord(t, client, "late")
+		client.Close()
+		<-ended
+	})
+}
+
+// TestDTLSProof: keys or numbers that are not those of the wire never go to the kernel.
+func TestDTLSProof(t *testing.T) {
+	for name, spoil := range map[string]func(s *dtlsSession){
+		"master": func(s *dtlsSession) { s.MasterSecret[0] ^= 1 },
+		"random": func(s *dtlsSession) { s.RemoteRandom[0] ^= 1 },
+		"suite":  func(s *dtlsSession) { s.CipherSuiteID = tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 },
+		"number": func(s *dtlsSession) { s.SequenceNumber = 0 },
+		"peer's": func(s *dtlsSession) { s.RemoteSequenceNumber = 0 },
+		"epoch":  func(s *dtlsSession) { s.LocalEpoch = 2 },
+		"id":     func(s *dtlsSession) { s.RemoteConnectionID = []byte{1} },
+		"none":   nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, w := finishedSession(t)
+			if spoil != nil {
+				spoil(s)
+			}
+			h, err := newDTLSHandover(s, w)
+			if spoil == nil && (err != nil || h.txNumber != numberOf(1, 1) || h.rxNumber != numberOf(1, 1)) {
+				t.Errorf("%+v, %v", h, err)
+			}
+			if spoil != nil && (err == nil || !errors.Is(err, ErrNoKeys) && !errors.Is(err, ErrRenegotiation)) {
+				t.Errorf("taken: %v", err)
+			}
+		})
+	}
+}
+
+// finishedSession is a client's session and wire, held.
+func finishedSession(t *testing.T) (*dtlsSession, *dtlsWire) {
+	t.Helper()
+	ln := dtlsListen(t, dtlsInUser, "127.0.0.1:0", dtlsServerConfig())
+	conn, err := net.Dial("udp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newDTLSWire(conn.(*net.UDPConn), conn.RemoteAddr())
+	pion, err := newPion(w, dtlsClientConfig(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pion.HandshakeContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.hold(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.release(wireUser); pion.Close() })
+	s, err := exportSession(pion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, w
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package ktls
+
+import "testing"
+
+func loadFamily(testing.TB) {}

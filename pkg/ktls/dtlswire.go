@@ -1,0 +1,255 @@
+package ktls
+
+import (
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// dtlsWire is the net.PacketConn on which pion/dtls makes the handshake: a connected UDP
+// socket and a gate in front of it. The gate keeps what the handover needs, holds back
+// application data until it is clear who opens it, and is what makes two counters for one
+// key impossible: once it is shut, nothing that pion seals gets out.
+type dtlsWire struct {
+	*net.UDPConn
+	peer net.Addr
+
+	writeMu sync.Mutex // held while pion writes
+
+	mu       sync.Mutex
+	changed  *sync.Cond
+	phase    wirePhase
+	reading  bool      // pion reads from the socket
+	kicked   bool      // the socket's read deadline is ours, to make pion let go of it
+	deadline time.Time // pion's own, for reading
+	closed   bool      // pion has closed it
+	inbox    [][]byte  // datagrams that came another way than by the socket
+	early    []dtlsRecord
+	flight   dtlsFlight
+}
+
+// wirePhase says who has the connection.
+type wirePhase int
+
+const (
+	wireHandshake wirePhase = iota // pion, but application data is held back
+	wireHeld                       // nobody: pion waits
+	wireUser                       // pion
+	wireKernel                     // the kernel: pion reads nothing, and what it writes is dropped
+)
+
+// Bounds of what a peer can make the wire keep.
+const (
+	maxEarly    = 64 // records of application data before the handover
+	maxFinished = 16 // records that may be the peer's Finished
+	maxInbox    = 64 // datagrams
+)
+
+func newDTLSWire(conn *net.UDPConn, peer net.Addr) *dtlsWire {
+	w := &dtlsWire{UDPConn: conn, peer: peer}
+	w.changed = sync.NewCond(&w.mu)
+	return w
+}
+
+// put adds a datagram that the listener received for this connection.
+func (w *dtlsWire) put(datagram []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.inbox) < maxInbox && w.phase != wireKernel {
+		w.inbox = append(w.inbox, datagram)
+	}
+	w.kick()
+}
+
+// kick makes pion's reader look at the wire's state again. The caller holds mu.
+func (w *dtlsWire) kick() {
+	w.changed.Broadcast()
+	if w.reading && !w.kicked {
+		w.kicked = true
+		_ = w.UDPConn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// ReadFrom gives pion the next datagram that is for it.
+func (w *dtlsWire) ReadFrom(p []byte) (int, net.Addr, error) {
+	for {
+		n, err := w.next(p)
+		if n > 0 || err != nil {
+			return n, w.peer, err
+		}
+	}
+}
+
+// next takes one datagram. It returns 0 where nothing of it is for pion.
+func (w *dtlsWire) next(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.phase == wireHeld && !w.closed {
+		w.changed.Wait()
+	}
+	switch {
+	case w.closed || w.phase == wireKernel:
+		return 0, net.ErrClosed
+	case w.phase == wireUser && len(w.early) > 0:
+		n := copy(p, w.early[0])
+		w.early = w.early[1:]
+		return n, nil
+	case len(w.inbox) > 0:
+		n := copy(p, w.inbox[0])
+		w.inbox = w.inbox[1:]
+		return w.sift(p[:n]), nil
+	}
+	n, err := w.receive(p)
+	return w.sift(p[:n]), err
+}
+
+// receive reads from the socket, without mu meanwhile. A kick is no error.
+func (w *dtlsWire) receive(p []byte) (int, error) {
+	w.reading = true
+	w.mu.Unlock()
+	n, err := w.UDPConn.Read(p)
+	w.mu.Lock()
+	w.reading = false
+	if w.kicked {
+		w.kicked = false
+		_ = w.UDPConn.SetReadDeadline(w.deadline)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = nil
+		}
+	}
+	w.changed.Broadcast()
+	return max(n, 0), err
+}
+
+// sift takes out of a datagram what is not for pion yet, and notes the rest. It returns the
+// length of what is left at its beginning. The caller holds mu.
+func (w *dtlsWire) sift(datagram []byte) int {
+	if w.phase != wireHandshake && w.phase != wireHeld {
+		return len(datagram)
+	}
+	left := 0
+	for rest := datagram; len(rest) > 0; {
+		var rec dtlsRecord
+		if rec, rest = cutRecord(rest); rec == nil {
+			break
+		}
+		if w.holdsBack(rec) {
+			continue
+		}
+		w.flight.got(rec)
+		left += copy(datagram[left:], rec)
+	}
+	return left
+}
+
+// holdsBack keeps application data, and an alert behind it: it may be the end of a
+// connection that pion has not seen begin.
+func (w *dtlsWire) holdsBack(rec dtlsRecord) bool {
+	if rec.epoch() == 0 || rec.typ() != TypeApplicationData && (rec.typ() != TypeAlert || len(w.early) == 0) {
+		return false
+	}
+	if len(w.early) < maxEarly {
+		w.early = append(w.early, slices.Clone(rec))
+	}
+	return true
+}
+
+// WriteTo sends a datagram of pion's, unless the kernel has the connection.
+func (w *dtlsWire) WriteTo(p []byte, _ net.Addr) (int, error) {
+	w.writeMu.Lock()
+	defer w.writeMu.Unlock()
+	if w.dropsWrites(p) {
+		return len(p), nil
+	}
+	return w.UDPConn.Write(p)
+}
+
+func (w *dtlsWire) dropsWrites(p []byte) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.phase == wireHeld && !w.closed {
+		w.changed.Wait()
+	}
+	if w.phase == wireHandshake {
+		w.flight.sent(p)
+	}
+	return w.phase == wireKernel
+}
+
+// hold makes pion wait: no datagram is on its way through the gate when it returns. It
+// fails where pion has closed the connection.
+func (w *dtlsWire) hold() error {
+	w.writeMu.Lock()
+	defer w.writeMu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return net.ErrClosed
+	}
+	w.phase = wireHeld
+	for w.kick(); w.reading; {
+		w.changed.Wait()
+	}
+	return nil
+}
+
+// release gives the connection to pion or, for good, to the kernel. It fails where pion has
+// closed it meanwhile.
+func (w *dtlsWire) release(to wirePhase) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed && to == wireKernel {
+		return net.ErrClosed
+	}
+	w.phase = to
+	w.kick()
+	if w.closed && to == wireUser {
+		return w.UDPConn.Close() // which Close has left open while the wire was held
+	}
+	return nil
+}
+
+// heldBack returns the application data that pion has not seen. The wire keeps it: the
+// kernel may refuse the connection yet.
+func (w *dtlsWire) heldBack() []dtlsRecord {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.early
+}
+
+// SetReadDeadline is pion's way to end a read.
+func (w *dtlsWire) SetReadDeadline(t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deadline = t
+	if w.kicked || w.phase == wireKernel {
+		return nil // receive sets it, or it is no more pion's business
+	}
+	return w.UDPConn.SetReadDeadline(t)
+}
+
+// SetWriteDeadline is pion's way to end a write.
+func (w *dtlsWire) SetWriteDeadline(t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.phase == wireKernel {
+		return nil
+	}
+	return w.UDPConn.SetWriteDeadline(t)
+}
+
+// Close is pion's end of the connection. The socket is the kernel's, or whoever's made the
+// connection, once the gate is shut.
+func (w *dtlsWire) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	w.changed.Broadcast()
+	if w.phase == wireKernel || w.phase == wireHeld {
+		return nil // while it is held, release decides
+	}
+	return w.UDPConn.Close()
+}

@@ -1,0 +1,334 @@
+package loader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/assemble"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
+)
+
+// dtlsModule is the module whose records bpf/ktls_dtls.bpf.c watches.
+const dtlsModule = "af_ktls"
+
+// dtlsInventory is the iterator that finds its sockets.
+const dtlsInventory = "dtls_inventory"
+
+// dtlsHooks are the programs of bpf/ktls_dtls.bpf.c; kmod/af_ktls/hooks.h promises the
+// functions.
+var dtlsHooks = []hook{
+	{program: "dtls_tx_record_enter", function: "afktls_tx_record", without: "plaintext of DTLS that is sent, and how long it took, are not seen"},
+	{program: "dtls_tx_record_exit", function: "afktls_tx_record", without: "the stage encrypt of DTLS is unknown"},
+	{program: "dtls_tx_push_exit", function: "afktls_tx_push", without: "DTLS records that are sent are not seen"},
+	{program: "dtls_rx_record_enter", function: "afktls_rx_record", without: "the stages wait and decrypt of DTLS are unknown"},
+	{program: "dtls_rx_record_exit", function: "afktls_rx_record", without: "the stages decrypt and deliver of DTLS are unknown"},
+	{program: "dtls_deliver_enter", function: "afktls_deliver", without: "DTLS records that are received are not seen"},
+	{program: "dtls_drop_enter", function: "afktls_drop", without: "DTLS records that are dropped are not seen"},
+	{program: "dtls_key_enter", function: "afktls_key", without: "new DTLS connections are seen with their first record, and their rekeys are not"},
+	{program: "dtls_detach_enter", function: "afktls_detach", without: "the ends of DTLS connections are not seen"},
+}
+
+// dtlsLook is how often it is looked whether the module has come.
+const dtlsLook = time.Second
+
+// datagrams is the part of a Tracer that watches DTLS. The module may come at any time:
+// it is looked for, and the programs are loaded and attached when it is there. Until then
+// nothing of them is in the kernel. Each record is an event of its own, also where
+// the records of TLS are added up in the kernel.
+type datagrams struct {
+	ebpfBackend
+	cfg    *Config
+	asm    *assemble.Assembler
+	lost   lostCounter
+	looked time.Time
+	late   bool              // the module was not there when the run began
+	ended  bool              // no hook is attached any more
+	hidden map[uint64]uint64 // records in the making at the end that the filters hide, by connection
+
+	mu     sync.Mutex // of what other goroutines ask for
+	open   bool
+	states []HookState
+	lacks  []string
+}
+
+func newDatagrams(cfg *Config) *datagrams {
+	return &datagrams{cfg: cfg}
+}
+
+// dtlsTypes is where the kernel shows the module's type information.
+var dtlsTypes, dtlsLoaded = "/sys/kernel/btf/" + dtlsModule, "/sys/module/" + dtlsModule
+
+// look attaches the programs if the module has come. What is refused is said, and is not
+// tried again; the rest of the run goes on. added gets the programs.
+func (d *datagrams) look(ctx context.Context, now time.Time, added func(map[string]*ebpf.Program)) error {
+	if d.open || d.ended || len(d.lacks) > 0 || now.Sub(d.looked) < dtlsLook {
+		return nil
+	}
+	d.looked = now
+	if _, err := os.Stat(dtlsTypes); err != nil {
+		if _, err := os.Stat(dtlsLoaded); err == nil {
+			d.lack("DTLS is not seen: the module " + dtlsModule + " was built without type information (BTF)")
+		}
+		d.late = true
+		return nil
+	}
+	if err := d.start(ctx); err != nil {
+		d.ebpfBackend.close()
+		d.ebpfBackend = ebpfBackend{}
+		if errors.Is(err, ErrStopped) {
+			return err
+		}
+		d.lack("DTLS is not seen: " + reason(err))
+		return nil
+	}
+	d.mu.Lock()
+	d.open, d.states = true, d.hooks
+	d.lacks = append(d.lacks, d.ebpfBackend.missing...)
+	d.mu.Unlock()
+	added(d.coll.Programs)
+	if err := d.inventoryOf(dtlsInventory); err != nil {
+		return err
+	}
+	if d.late && d.cfg.Notice != nil {
+		d.cfg.Notice("the module " + dtlsModule + " was loaded: its records of DTLS are traced from now on")
+	}
+	return nil
+}
+
+func (d *datagrams) lack(line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lacks = append(d.lacks, line)
+}
+
+// start loads and attaches, and lets the programs see records.
+func (d *datagrams) start(ctx context.Context) error {
+	kernel, err := loadTypes() // anew: the module was not there before
+	if err != nil {
+		return err
+	}
+	p, err := prepareDTLS(d.cfg, kernel)
+	if err != nil {
+		return err
+	}
+	if d.coll, err = ebpf.NewCollectionWithOptions(p.spec, ebpf.CollectionOptions{Cache: kernel.cache}); err != nil {
+		return loadError(err)
+	}
+	if err := d.openRings(p); err != nil {
+		return err
+	}
+	if err := fillFilter(d.coll, &d.cfg.Filter); err != nil {
+		return err
+	}
+	d.asm = assemble.New(d.fetch, assemble.Options{Match: d.cfg.Match, Container: d.cfg.Container})
+	if err := d.attach(ctx, p.hooks); err != nil {
+		return err
+	}
+	return d.setLive(true)
+}
+
+func prepareDTLS(cfg *Config, kernel *types) (*prepared, error) {
+	spec, err := object.LoadDtls()
+	if err != nil {
+		return nil, fmt.Errorf("read the BPF object: %w", err)
+	}
+	p := &prepared{spec: spec, hooks: dtlsHooks}
+	if cfg.ListOnly {
+		p.hooks = nil
+		spec.Programs = map[string]*ebpf.ProgramSpec{dtlsInventory: spec.Programs[dtlsInventory]}
+	}
+	values, err := commonOptions(cfg)
+	if err != nil {
+		return nil, err
+	}
+	values["have_cast"] = uint64(object.BoolInt(kernel.function("bpf_rdonly_cast", true) != nil))
+	values["snaplen"] = uint64(dtlsSnaplen(cfg))
+	for name, v := range values {
+		if err := setConstant(spec, name, v); err != nil {
+			return nil, err
+		}
+	}
+	if p.ring, err = divide(spec, cfg); err != nil {
+		return nil, err
+	}
+	if dtlsSnaplen(cfg) > 0 {
+		spec.Maps["payloads"].MaxEntries = max(cfg.payloadRing(), 1<<20)
+	}
+	object.Fold(spec)
+	return p, nil
+}
+
+// matchWindow is MATCH_WINDOW of bpf/ktls_match.h: how far an expression looks into a plaintext.
+const matchWindow = 256
+
+// dtlsSnaplen is how much plaintext leaves the kernel: the expression is evaluated in user
+// space.
+func dtlsSnaplen(cfg *Config) int {
+	if cfg.looksInside() {
+		return max(cfg.Snaplen, matchWindow)
+	}
+	return cfg.Snaplen
+}
+
+// step tells of what has come since the last time.
+func (d *datagrams) step(handle func(event.Event) error) error {
+	if !d.open {
+		return nil
+	}
+	d.setDeadline(time.Now().Add(-time.Second))
+	if err := readAll(context.Background(), time.Now().Add(pollInterval), d.read, d.adding(d.cut(handle))); err != nil {
+		return err
+	}
+	return d.reportLosses(handle)
+}
+
+func (d *datagrams) reportLosses(handle func(event.Event) error) error {
+	if !d.open {
+		return nil
+	}
+	return d.lost.report(d.allLosses, handle)
+}
+
+func (d *datagrams) adding(handle func(event.Event) error) func(*wire.Event) error {
+	return func(w *wire.Event) error { return d.asm.Add(w, handle) }
+}
+
+// cut leaves of a record's plaintext what the run is to have of it.
+func (d *datagrams) cut(handle func(event.Event) error) func(event.Event) error {
+	return func(ev event.Event) error {
+		if r, ok := ev.(*event.Record); ok && len(r.Payload) > d.cfg.Snaplen {
+			r.Payload = r.Payload[:d.cfg.Snaplen]
+		}
+		return handle(ev)
+	}
+}
+
+func (d *datagrams) allLosses() (lossCounts, error) {
+	n, err := d.losses()
+	dropped := d.asm.Dropped()
+	copy(n[2*kernelCauses:], dropped[:])
+	return n, err
+}
+
+// stop detaches the programs. What they have told can still be read.
+func (d *datagrams) stop() error {
+	d.ended = true
+	if !d.open {
+		return nil
+	}
+	err := d.setLive(false)
+	d.detach()
+	return err
+}
+
+// finish tells of all that is left, once the programs are detached.
+func (d *datagrams) finish(handle func(event.Event) error) error {
+	if !d.open {
+		return nil
+	}
+	d.setDeadline(time.Now().Add(-time.Second))
+	handle = d.cut(handle)
+	if err := readAll(context.Background(), endOfTime, d.read, d.adding(handle)); err != nil {
+		return err
+	}
+	if err := d.unfinished(handle); err != nil {
+		return err
+	}
+	if err := d.untold(handle); err != nil {
+		return err
+	}
+	if err := d.asm.Flush(handle); err != nil {
+		return err
+	}
+	return d.reportLosses(handle)
+}
+
+// unfinished tells of the records that were in the making when the hooks went away: whether
+// UDP has them is not known. Those that the filters hide are counted by connection.
+func (d *datagrams) unfinished(handle func(event.Event) error) error {
+	d.hidden = map[uint64]uint64{}
+	return d.each("dtls_sending", func(value []byte) error {
+		return wire.VisitEvent(value, func(w *wire.Event) error {
+			if w.Flags&wire.FlagHidden != 0 {
+				d.hidden[w.Conn]++
+				return nil
+			}
+			w.Flags |= wire.FlagPushed
+			return d.asm.Add(w, handle)
+		})
+	})
+}
+
+// untold tells of the records that were dropped since the last that was told.
+func (d *datagrams) untold(handle func(event.Event) error) error {
+	if dir := d.cfg.Filter.Dir; dir != nil && *dir == event.TX {
+		return nil
+	}
+	return d.eachConn(func(c *wire.Datagrams) error {
+		for _, drop := range c.Untold(Monotonic()) {
+			if err := handle(drop); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (d *datagrams) eachConn(visit func(*wire.Datagrams) error) error {
+	return d.each("dtls_conns", func(value []byte) error {
+		c, err := wire.ReadDatagrams(value)
+		if err != nil || c == nil {
+			return err
+		}
+		return visit(c)
+	})
+}
+
+// connections are those that are open now.
+func (d *datagrams) connections() (all []*event.Socket, err error) {
+	if !d.open {
+		return nil, nil
+	}
+	err = d.eachConn(func(c *wire.Datagrams) error {
+		s := c.Socket(Monotonic())
+		s.Hidden[event.TX] += d.hidden[s.Conn.ID]
+		all = append(all, s)
+		return nil
+	})
+	return all, err
+}
+
+// about is what is attached, and what is missing; for any goroutine.
+func (d *datagrams) about() ([]HookState, []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.states, d.lacks
+}
+
+// fills is how full the rings are; for any goroutine.
+func (d *datagrams) fills(payload bool) []Fill {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.open || d.events == nil {
+		return nil
+	}
+	fills := d.rings(payload)
+	for i := range fills {
+		fills[i].Name = "dtls " + fills[i].Name
+	}
+	return fills
+}
+
+func (d *datagrams) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ebpfBackend.close()
+}
