@@ -88,6 +88,7 @@ func TestWithoutRights(t *testing.T) {
 // TestHiddenSymbols: without the kernel's page addresses there is no plaintext,
 // and a trace without plaintext says what it lacks.
 func TestHiddenSymbols(t *testing.T) {
+	onEnds(t)
 	const restrict = "/proc/sys/kernel/kptr_restrict"
 	before, err := os.ReadFile(restrict)
 	must(t, err)

@@ -550,6 +550,7 @@ func elsewhere(t *testing.T) {
 
 // TestDoctorSelf: every group of programs loads on every kernel that is tested.
 func TestDoctorSelf(t *testing.T) {
+	onEnds(t)
 	stdout, stderr, status := ktlstop(t, "doctor", "--self", "-o", "json")
 	var self struct {
 		Groups []struct {

@@ -24,6 +24,7 @@ type deed struct {
 // alone keeps back something; what both want comes through and nothing else, and
 // what they keep back is no gap: the kernel counts it (hidden).
 func TestFilters(t *testing.T) {
+	onEnds(t)
 	const user = 12345
 	group := newCgroup(t)
 	here := newPair(t, security{"1.3", "AES-GCM-128", "sw"})

@@ -83,6 +83,7 @@ func (w *website) fetch(t *testing.T, tls, protocol string) (all []fetched) {
 
 // TestInspect: what inspect shows of nginx is what curl did.
 func TestInspect(t *testing.T) {
+	onEnds(t)
 	w := startWebsite(t)
 	tr := startCommand(t, "inspect", "-o", "json", "--comm", "nginx")
 	versions, protocols := []string{"1.2", "1.3"}, []string{"--http1.1", "--http2"}

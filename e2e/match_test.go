@@ -15,6 +15,7 @@ import (
 // it, over every way in and out: each shows what the reference chooses from the
 // whole trace, and its ledger misses nothing. No tracer disturbs another.
 func TestMatch(t *testing.T) {
+	onEnds(t)
 	type chosen struct {
 		expr string
 		user bool // some of it is evaluated in user space
@@ -147,6 +148,7 @@ func TestMatchErrors(t *testing.T) {
 // TestMatchList: a socket is listed where the expression holds for one of its
 // directions.
 func TestMatchList(t *testing.T) {
+	onEnds(t)
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 	defer p.close()
 	port := strconv.Itoa(p.lport)

@@ -12,6 +12,7 @@ import (
 // TestListOtherNetns: the inventory sees sockets of every network namespace,
 // from whichever it runs in, and the filter picks one.
 func TestListOtherNetns(t *testing.T) {
+	onEnds(t)
 	var p *pair
 	var inode uint64
 	inNetns(t, func() {

@@ -13,6 +13,7 @@ import (
 // TestNginx traces an nginx that serves a file by SSL_sendfile: what curl got
 // is what the worker's records held.
 func TestNginx(t *testing.T) {
+	onEnds(t)
 	curl := need(t, "curl")
 	dir := t.TempDir()
 	body := pattern(123457, 3)

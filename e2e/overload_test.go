@@ -22,6 +22,7 @@ var overloaded = security{"1.3", "AES-GCM-128", "sw"}
 // TestOverload: with a ring of one page most events find no room. What was
 // seen and what was reported lost is what was sealed, connection by connection.
 func TestOverload(t *testing.T) {
+	onEnds(t)
 	const conns, records = 4, 400
 	tr := startTracer(t, "--ring-bytes", "4096")
 	var wg sync.WaitGroup
@@ -88,6 +89,7 @@ func checkOverrun(t *testing.T, dir string, seen trace, controls, after int) {
 // TestStoppedReader: while the tracer is stopped the ring runs over with data.
 // What is rare still finds room; once the tracer goes on it sees everything again.
 func TestStoppedReader(t *testing.T) {
+	onEnds(t)
 	const records, controls, after = 600, 15, 20
 	tr := startTracer(t, "--ring-bytes", "65536")
 	p := newPair(t, overloaded)

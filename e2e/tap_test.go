@@ -102,6 +102,7 @@ func TestTapKilled(t *testing.T) {
 // TestTapReachesNobody taps into a network namespace where a server listens on
 // the very address and port of the traffic.
 func TestTapReachesNobody(t *testing.T) {
+	onEnds(t)
 	p := newPair(t, security{"1.2", "AES-GCM-128", "sw"})
 	defer p.close()
 	var ns, listener, raw int
