@@ -34,8 +34,9 @@
 
 /*
  * bind(2), exactly these 6 bytes. Errors: EAFNOSUPPORT not a TCP socket (SOCK_STREAM) or UDP socket (SOCK_DGRAM),
- * ENOTCONN it is not connected, EBUSY its user data or encapsulation is taken (another AF_KTLS socket, a tunnel,
- * sockmap), EISCONN this socket is attached already, ENOENT unknown cipher or version, EBADMSG wrong length.
+ * ENOTCONN it is not connected, EXDEV (new) it is in another network namespace than this socket, EBUSY its user data or
+ * encapsulation is taken (another AF_KTLS socket, a tunnel, sockmap), EISCONN this socket is attached already, ENOENT
+ * unknown cipher or version, EBADMSG wrong length.
  * The socket below stays open as long as it is attached, also when its own descriptor is closed.
  */
 struct sockaddr_ktls {

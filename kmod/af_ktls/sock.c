@@ -37,6 +37,9 @@ static int attach_to(struct afktls_sock *ks, struct socket *low)
 
 	if (sk->sk_family != AF_INET && sk->sk_family != AF_INET6)
 		return -EAFNOSUPPORT;
+	/* The options that we tell on are asked for with the rights that the caller has in our namespace. */
+	if (!net_eq(sock_net(&ks->sk), sock_net(sk)))
+		return -EXDEV;
 	if (ks->sk.sk_type == SOCK_STREAM)
 		return tcp ? afktls_attach_tcp(ks, low) : -EAFNOSUPPORT;
 	return udp ? afktls_attach_udp(ks, low) : -EAFNOSUPPORT;
