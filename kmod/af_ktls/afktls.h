@@ -128,6 +128,7 @@ struct afktls_cb {
 	u64 seq, begun;
 	u32 datagram;
 	u16 epoch;
+	u16 read;		/* bytes that a splice has taken from its front */
 	u8 type;
 };
 
@@ -135,6 +136,17 @@ static inline struct afktls_cb *afktls_cb(struct sk_buff *skb)
 {
 	sock_skb_cb_check_size(sizeof(struct afktls_cb));
 	return (struct afktls_cb *)skb->cb;
+}
+
+/* How much of a record has been read, and how much there is to be read. The skb stays whole: a peeker may share it. */
+static inline u32 afktls_read(struct sk_buff *skb)
+{
+	return READ_ONCE(afktls_cb(skb)->read);
+}
+
+static inline u32 afktls_unread(struct sk_buff *skb)
+{
+	return skb->len - afktls_read(skb);
 }
 
 void afktls_queued_record(struct sk_buff *skb, struct afktls_record *rec);
