@@ -101,6 +101,7 @@ struct afktls_sock {
 	bool attached;
 	void (*udp_write_space)(struct sock *sk);
 	struct sock *writer;	/* udp for poll, below RCU */
+	u32 told_mark, told_priority; /* what the UDP socket had from us, or we from it */
 
 	struct mutex lock;	/* everything below */
 	const struct afktls_cipher *alg; /* NULL: the first key says */
