@@ -36,7 +36,8 @@
  * bind(2), exactly these 6 bytes. Errors: EAFNOSUPPORT not a TCP socket (SOCK_STREAM) or UDP socket (SOCK_DGRAM),
  * ENOTCONN it is not connected, EXDEV (new) it is in another network namespace than this socket, EBUSY its user data or
  * encapsulation is taken (another AF_KTLS socket, a tunnel, sockmap), EISCONN this socket is attached already, ENOENT
- * unknown cipher or version, EBADMSG wrong length.
+ * unknown cipher or version, or the kernel's tls is not loaded and the caller may not load it (CAP_NET_ADMIN), EBADMSG
+ * wrong length.
  * The socket below stays open as long as it is attached, also when its own descriptor is closed.
  */
 struct sockaddr_ktls {

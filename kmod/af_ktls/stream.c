@@ -3,7 +3,6 @@
  * SOCK_STREAM: no record code at all. The TCP socket gets the kernel's own "tls" protocol, and everything that is done
  * with the AF_KTLS socket is done with the TCP socket.
  */
-#include <linux/kmod.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/tcp.h>
@@ -23,13 +22,14 @@ static bool has_tls(struct sock *sk)
 	return ulp && !strcmp(ulp->name, "tls");
 }
 
-/* A socket that has kernel TLS already is welcome too. TCP loads the module only for who may administer the network. */
+/*
+ * A socket that has kernel TLS already is welcome too. Where net/tls is not loaded, TCP loads it for who may administer
+ * the network, and has ENOENT for everybody else: so have we.
+ */
 int afktls_attach_tcp(struct afktls_sock *ks, struct socket *low)
 {
 	int err = set_ulp(low);
 
-	if (err == -ENOENT && !request_module("tcp-ulp-tls"))
-		err = set_ulp(low);
 	if (err == -EEXIST && has_tls(low->sk))
 		err = 0;
 	if (err)
