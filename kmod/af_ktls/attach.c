@@ -122,7 +122,8 @@ static void unhook(struct afktls_sock *ks)
 		WRITE_ONCE(usk->sk_write_space, ks->udp_write_space);
 	write_unlock_bh(&usk->sk_callback_lock);
 	inet_dec_convert_csum(usk);
-	rcu_assign_sk_user_data(usk, NULL);
+	if (rcu_access_pointer(usk->sk_user_data) == ks)
+		rcu_assign_sk_user_data(usk, NULL);
 	release_sock(usk);
 }
 

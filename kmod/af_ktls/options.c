@@ -31,14 +31,16 @@ static int set_info(struct afktls_sock *ks, int dir, sockptr_t val, unsigned int
 
 	if (len < sizeof(ci.info) || len > sizeof(ci))
 		return -EINVAL;
+	err = -EFAULT;
 	if (copy_from_sockptr(&ci, val, len))
-		return -EFAULT;
+		goto out; /* a part of a key may have come */
 	alg = afktls_find_cipher(ci.info.cipher_type);
 	err = -EINVAL;
 	if (alg && (!ks->alg || ks->alg == alg) && ci.info.version == ks->version)
 		err = parse_info((u8 *)&ci, len, alg, &parts);
 	if (!err)
 		err = afktls_use_key(ks, dir, alg, &parts);
+out:
 	memzero_explicit(&ci, sizeof(ci));
 	memzero_explicit(&parts, sizeof(parts));
 	return err;
@@ -157,7 +159,8 @@ static int set_own(struct afktls_sock *ks, int name, sockptr_t val, unsigned int
 
 	if (name == KTLS_UNATTACH)
 		return unattach(ks);
-	down_read(&ks->gate);
+	if (down_read_killable(&ks->gate))
+		return -EINTR;
 	mutex_lock(&ks->lock);
 	if (ks->attached)
 		err = set_attached(ks, name, val, len);
@@ -187,7 +190,8 @@ int afktls_setsockopt(struct socket *sock, int level, int name, sockptr_t val, u
 		return set_own(ks, name, val, len);
 	if (forbidden(ks, level, name))
 		return -EOPNOTSUPP;
-	down_read(&ks->gate);
+	if (down_read_killable(&ks->gate))
+		return -EINTR;
 	if (ks->attached)
 		err = READ_ONCE(ks->low->ops)->setsockopt(ks->low, level, name, val, len);
 	up_read(&ks->gate);
@@ -324,7 +328,8 @@ int afktls_getsockopt(struct socket *sock, int level, int name, char __user *val
 	struct afktls_sock *ks = afktls_sk(sock->sk);
 	int err = -ENOTCONN;
 
-	down_read(&ks->gate);
+	if (down_read_killable(&ks->gate))
+		return -EINTR;
 	if (is_own_level(ks, level)) {
 		mutex_lock(&ks->lock);
 		err = get_own(ks, name, val, len);

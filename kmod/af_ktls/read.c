@@ -158,10 +158,8 @@ __poll_t afktls_dgram_poll(struct file *file, struct socket *sock, struct poll_t
 
 	rcu_read_lock();
 	udp = READ_ONCE(ks->writer);
-	if (udp) {
-		set_bit(SOCK_NOSPACE, &udp->sk_socket->flags);
+	if (udp)
 		writable = sock_writeable(udp);
-	}
 	rcu_read_unlock();
 	if (!udp)
 		mask |= EPOLLHUP;

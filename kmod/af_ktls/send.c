@@ -263,10 +263,8 @@ static int may_send(struct afktls_sock *ks, struct msghdr *msg)
 /* Whoever must not wait does not wait for a detach either. */
 static int enter(struct afktls_sock *ks, unsigned int flags)
 {
-	if (!(flags & MSG_DONTWAIT)) {
-		down_read(&ks->gate);
-		return 0;
-	}
+	if (!(flags & MSG_DONTWAIT))
+		return down_read_killable(&ks->gate);
 	return down_read_trylock(&ks->gate) ? 0 : -EAGAIN;
 }
 
