@@ -6,6 +6,7 @@
 #include <linux/net.h>
 #include <linux/rwsem.h>
 #include <linux/skbuff.h>
+#include <linux/tls.h>
 #include <net/sock.h>
 #include "af_ktls.h"
 #include "compat.h"
@@ -32,6 +33,7 @@ struct afktls_cipher {
 
 #define AFKTLS_MAX_KEY 32
 #define AFKTLS_IV 12
+#define AFKTLS_MAX_INFO (sizeof(struct tls_crypto_info) + AFKTLS_IV + AFKTLS_MAX_KEY + 4 + 8)
 
 /* What user space said of a direction's key. */
 struct afktls_parts {
@@ -159,6 +161,7 @@ void afktls_detach_udp(struct afktls_sock *ks);
 /* keys.c */
 const struct afktls_cipher *afktls_find_cipher(u16 id);
 u64 afktls_next(struct afktls_sock *ks, int dir);
+u32 afktls_put_info(u8 *info, u16 version, const struct afktls_cipher *alg, const struct afktls_parts *parts, u64 next);
 void afktls_put_key(struct afktls_key *key);
 int afktls_use_key(struct afktls_sock *ks, int dir, const struct afktls_cipher *alg, const struct afktls_parts *parts);
 bool afktls_has_key(struct afktls_sock *ks, int dir);

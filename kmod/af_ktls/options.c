@@ -20,11 +20,9 @@ static int parse_info(const u8 *info, unsigned int len, const struct afktls_ciph
 	return 0;
 }
 
-#define MAX_INFO (sizeof(struct tls_crypto_info) + AFKTLS_IV + AFKTLS_MAX_KEY + 4 + 8)
-
 static int set_info(struct afktls_sock *ks, int dir, sockptr_t val, unsigned int len)
 {
-	struct { struct tls_crypto_info info; u8 rest[MAX_INFO - sizeof(struct tls_crypto_info)]; } ci;
+	struct { struct tls_crypto_info info; u8 rest[AFKTLS_MAX_INFO - sizeof(struct tls_crypto_info)]; } ci;
 	const struct afktls_cipher *alg;
 	struct afktls_parts parts;
 	int err;
@@ -236,23 +234,14 @@ out:
 
 static int get_info(struct afktls_sock *ks, int dir, char __user *val, int __user *len)
 {
-	const struct afktls_parts *parts = &ks->parts[dir];
-	const struct afktls_cipher *alg = ks->alg;
-	u8 info[MAX_INFO] = {}, *iv = info + sizeof(struct tls_crypto_info), *seq;
+	u8 info[AFKTLS_MAX_INFO] __aligned(2);
 	int err;
+	u32 n;
 
 	if (!afktls_has_key(ks, dir))
 		return -ENOKEY;
-	*(struct tls_crypto_info *)info = (struct tls_crypto_info) { ks->version, alg->id };
-	seq = iv + alg->info_iv + alg->key + alg->info_salt;
-	put_unaligned_be64(afktls_next(ks, dir), seq);
-	if (alg->info_salt)
-		memcpy(iv, seq, alg->info_iv);
-	else
-		memcpy(iv, parts->salt, alg->info_iv);
-	memcpy(iv + alg->info_iv, parts->key, alg->key);
-	memcpy(iv + alg->info_iv + alg->key, parts->salt, alg->info_salt);
-	err = give(info, seq + 8 - info, val, len);
+	n = afktls_put_info(info, ks->version, ks->alg, &ks->parts[dir], afktls_next(ks, dir));
+	err = give(info, n, val, len);
 	memzero_explicit(info, sizeof(info));
 	return err;
 }
