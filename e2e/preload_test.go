@@ -35,6 +35,29 @@ func TestPreload(t *testing.T) {
 	})
 }
 
+// TestPreloadBackground: a program forks after its handshake, and the process that leaves ends the session on its part.
+// The one that stays goes on by the module, and says goodbye.
+func TestPreloadBackground(t *testing.T) {
+	kmodtest.Load(t, "af_ktls")
+	const cat, cipher = "../bin/dtlscat", "AES-128-GCM"
+	port := fmt.Sprint(freePort(t))
+	serverIn, server := startSaying(t, exec.Command(cat, "-u", "server", port, cipher))
+	wait(t, server, "ready")
+	cmd := exec.Command(cat, "-b", "client", port, cipher)
+	cmd.Env = append(os.Environ(), preloadEnv(t)...)
+	clientIn, client := startSaying(t, cmd)
+	wait(t, client, "left")
+	say(t, clientIn, "by the one that stays")
+	wait(t, server, "by the one that stays")
+	say(t, serverIn, "answer")
+	wait(t, client, "answer")
+	must(t, clientIn.Close())
+	wait(t, server, "alert 0")
+	waitFor(t, cmd)
+	wantLines(t, client.String(), "DTLS1.2 AES-128-GCM: in the kernel\n", "DTLS1.2 AES-128-GCM: out of the kernel: 1 records sent, 1 received\n",
+		"stays with GnuTLS from now on: the program called: gnutls_bye\n")
+}
+
 // TestPreloadWithoutModule: there the program goes on as it would without the library.
 func TestPreloadWithoutModule(t *testing.T) {
 	wantLines(t, chat(t, "AES-128-GCM"), "stays with GnuTLS: no AF_KTLS socket: is the module af_ktls loaded?\n")
@@ -106,6 +129,13 @@ func startClient(t *testing.T, cipher string, port int) (*exec.Cmd, io.WriteClos
 	cmd := exec.Command(need(t, "gnutls-cli"), "--udp", "-p", fmt.Sprint(port), "--insecure",
 		"--priority", "NORMAL:-VERS-ALL:+VERS-DTLS1.2:-CIPHER-ALL:+"+cipher, "127.0.0.1")
 	cmd.Env = append(os.Environ(), preloadEnv(t)...)
+	in, says := startSaying(t, cmd)
+	return cmd, in, says
+}
+
+// startSaying starts a program that is talked to.
+func startSaying(t *testing.T, cmd *exec.Cmd) (io.WriteCloser, *said) {
+	t.Helper()
 	says := &said{}
 	cmd.Stdout, cmd.Stderr = says, says
 	in, err := cmd.StdinPipe()
@@ -117,10 +147,10 @@ func startClient(t *testing.T, cipher string, port int) (*exec.Cmd, io.WriteClos
 			_ = cmd.Wait()
 		}
 		if t.Failed() {
-			t.Logf("gnutls-cli said:\n%s", says)
+			t.Logf("%s said:\n%s", cmd, says)
 		}
 	})
-	return cmd, in, says
+	return in, says
 }
 
 // preloadEnv lets a program have the library, and the library say what it does.

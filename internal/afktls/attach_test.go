@@ -195,42 +195,34 @@ func TestPassed(t *testing.T) {
 	check(t, "pass", unix.Sendmsg(fds[0], []byte("x"), unix.UnixRights(got[0]), nil, 0))
 }
 
-// TestNamespaces: the socket below may be another network namespace's, and stays there.
+// TestNamespaces: the socket below is of our own network namespace. One of another could be given a mark or priority that
+// its owner may not set there.
 func TestNamespaces(t *testing.T) {
 	load(t)
 	runtime.LockOSThread() // and never unlocked: the thread ends with the test
 	check(t, "unshare", unix.Unshare(unix.CLONE_NEWNET))
-	up := exec.Command("ip", "link", "set", "lo", "up")
-	if out, err := up.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	ua, ub := udpPair(t, unix.AF_INET)
-	there := must(unix.Getsockname(ua))(t)
+	command(t, "ip", "link", "set", "lo", "up")
+	a, b, ua, ub := pair(t, unix.AF_INET, aes128)
+	ta, _ := tcpPair(t, unix.AF_INET)
+	send(t, a, []byte("in this namespace"), 0)
+	wantRecv(t, b, []byte("in this namespace"))
+	check(t, "detach", setOption(a, solKTLS, unattach, nil))
 	done := make(chan struct{})
 	go func() { // another thread, in the namespace of the process
 		defer close(done)
-		a, b := socket(t, afKTLS, unix.SOCK_DGRAM), socket(t, afKTLS, unix.SOCK_DGRAM)
-		if err := errors.Join(bind(a, aes128, ua, 0), bind(b, aes128, ub, 0)); err != nil {
-			t.Error(err)
-			return
-		}
-		s := newSecret(aes128)
-		if err := errors.Join(setOption(a, solKTLS, optTX, s.info(dtls12)), setOption(b, solKTLS, optRX, s.info(dtls12))); err != nil {
-			t.Error(err)
-			return
-		}
-		if _, err := unix.Write(a, []byte("through the other namespace")); err != nil {
-			t.Error(err)
-		}
-		buf := make([]byte, 100)
-		if n, err := unix.Read(b, buf); err != nil || string(buf[:n]) != "through the other namespace" {
-			t.Errorf("read %q, %v", buf[:n], err)
-		}
-		if err := unix.Bind(socket(t, unix.AF_INET, unix.SOCK_DGRAM), there); err != nil {
-			t.Errorf("the port is taken in our namespace too: %v", err)
+		for kind, below := range map[int]int{unix.SOCK_DGRAM: ua, unix.SOCK_STREAM: ta} {
+			k, err := unix.Socket(afKTLS, kind|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			wantErrno(t, "bind from another namespace", bind(k, aes128, below, 0), unix.EXDEV)
+			unix.Close(k)
 		}
 	}()
 	<-done
+	send(t, ub, []byte("untouched"), 0)
+	wantRecv(t, ua, []byte("untouched"))
 }
 
 // TestUnload: the module stays as long as a socket is open, attached or not.

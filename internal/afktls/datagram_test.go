@@ -188,3 +188,41 @@ func TestDrainMemory(t *testing.T) {
 		t.Errorf("%d bytes are charged to an empty socket", got)
 	}
 }
+
+// TestDrainPeeked: somebody peeks at a datagram, in the UDP socket, just when the key comes. He gets what had come.
+func TestDrainPeeked(t *testing.T) {
+	load(t)
+	udp, wire := udpPair(t, unix.AF_INET)
+	k, s := attached(t, unix.SOCK_DGRAM, aes128, udp), newSecret(aes128)
+	record := s.seal(t, epoch1|1, appData, []byte("peeked at"))
+	send(t, wire, record, 0)
+	settle(t)
+	p := newTrap(t)
+	done := p.read(udp, unix.MSG_PEEK)
+	p.wait(t)
+	setRX(t, k, s)
+	wantRecv(t, k, []byte("peeked at"))
+	p.release(t)
+	check(t, "peek", <-done)
+	if string(p.got) != string(record) {
+		t.Errorf("peeked at % x, want % x", p.got, record)
+	}
+}
+
+// TestDrainError: an error that the UDP socket had is told, and hides nothing that came before it.
+func TestDrainError(t *testing.T) {
+	load(t)
+	udp, wire := udpPair(t, unix.AF_INET)
+	k, s := socket(t, afKTLS, unix.SOCK_DGRAM), newSecret(aes128)
+	send(t, wire, s.seal(t, epoch1|1, appData, []byte("last words")), 0)
+	check(t, "close", unix.Close(wire))
+	socket(t, unix.AF_UNIX, unix.SOCK_DGRAM) // takes the number
+	send(t, udp, []byte("anybody?"), 0)
+	settle(t)
+	check(t, "bind", bind(k, aes128, udp, 0))
+	setRX(t, k, s)
+	_, _, _, _, err := unix.Recvmsg(k, make([]byte, 10), nil, unix.MSG_DONTWAIT)
+	wantErrno(t, "read", err, unix.ECONNREFUSED)
+	wantRecv(t, k, []byte("last words"))
+	wantNothing(t, k)
+}

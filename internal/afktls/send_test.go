@@ -242,3 +242,55 @@ func TestSendErrors(t *testing.T) {
 	send(t, b.k, []byte("unharmed"), 0)
 	wantNoRecordYet(t, b, "unharmed")
 }
+
+// TestMarkAndPriority: what is set on the AF_KTLS socket is the UDP socket's with the next record, with the route that
+// goes by the mark; and what the UDP socket gets by IP_TOS stays.
+func TestMarkAndPriority(t *testing.T) {
+	load(t)
+	udp, _ := slowRoute(t)
+	command(t, "ip", "rule", "add", "fwmark", "77", "prohibit")
+	t.Cleanup(func() { command(t, "ip", "rule", "del", "fwmark", "77", "prohibit") })
+	k := attached(t, unix.SOCK_DGRAM, aes128, udp)
+	setTX(t, k, newSecret(aes128))
+	send(t, k, []byte("no mark"), 0)
+	check(t, "SO_MARK", unix.SetsockoptInt(k, unix.SOL_SOCKET, unix.SO_MARK, 77))
+	_, err := unix.SendmsgN(k, []byte("marked"), nil, nil, 0)
+	wantErrno(t, "send where the mark may not go", err, unix.EACCES)
+	check(t, "SO_MARK", unix.SetsockoptInt(k, unix.SOL_SOCKET, unix.SO_MARK, 0))
+	wantPriority := func(want int) {
+		t.Helper()
+		send(t, k, []byte("x"), 0)
+		if got := must(unix.GetsockoptInt(udp, unix.SOL_SOCKET, unix.SO_PRIORITY))(t); got != want {
+			t.Errorf("the UDP socket's priority is %d, want %d", got, want)
+		}
+	}
+	check(t, "SO_PRIORITY", unix.SetsockoptInt(k, unix.SOL_SOCKET, unix.SO_PRIORITY, 3))
+	wantPriority(3)
+	check(t, "IP_TOS", unix.SetsockoptInt(k, unix.SOL_IP, unix.IP_TOS, 0x10))
+	wantPriority(6) // TC_PRIO_INTERACTIVE (rt_tos2priority in net/route.h)
+	check(t, "SO_PRIORITY", unix.SetsockoptInt(k, unix.SOL_SOCKET, unix.SO_PRIORITY, 2))
+	wantPriority(2)
+}
+
+// TestNoRoute: until the UDP socket has a route again, a record that is sure to fit is smaller, and no other is refused.
+func TestNoRoute(t *testing.T) {
+	load(t)
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		a, b, ua, _ := pair(t, family, aes128)
+		for i, size := range []int{1, 1400, 16384} {
+			check(t, "SO_MARK", unix.SetsockoptInt(ua, unix.SOL_SOCKET, unix.SO_MARK, 1+i)) // sk_dst_reset
+			if got, want := mtuOf(t, a), 1280-map[int]int{unix.AF_INET: 28, unix.AF_INET6: 48}[family]-headerLen-8-16; got != want {
+				t.Errorf("family %d: a record takes %d bytes, want %d", family, got, want)
+			}
+			data := random(size)
+			send(t, a, data, []int{0, unix.MSG_MORE, 0}[i])
+			if i == 1 {
+				send(t, a, nil, 0)
+			}
+			wantRecv(t, b, data)
+			if got := mtuOf(t, a); got != 16384 {
+				t.Errorf("family %d: a record takes %d bytes", family, got)
+			}
+		}
+	}
+}

@@ -2,9 +2,11 @@ package afktls
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -187,4 +189,51 @@ func TestStreamUnloaded(t *testing.T) {
 	if _, err := os.Stat("/sys/module/tls"); err != nil {
 		t.Errorf("attached without net/tls: %v", err)
 	}
+}
+
+// unloadTLS unloads net/tls. Sockets of tests before may keep it for a while, which nothing tells the end of.
+func unloadTLS(t testing.TB) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if err = unix.DeleteModule("tls", unix.O_NONBLOCK); err == nil || errors.Is(err, unix.ENOENT) {
+			return
+		}
+	}
+	t.Fatalf("unload tls: %v", err)
+}
+
+// withoutAdmin calls fn on a thread that may not administer the network.
+func withoutAdmin(t testing.TB, fn func() error) error {
+	t.Helper()
+	done := make(chan error)
+	go func() {
+		lockThread()
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var sets [2]unix.CapUserData
+		err := unix.Capget(&header, &sets[0])
+		sets[0].Effective &^= 1 << unix.CAP_NET_ADMIN
+		if err == nil {
+			err = unix.Capset(&header, &sets[0])
+		}
+		if err == nil {
+			err = fn()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+// TestStreamMayNotLoad: net/tls is loaded for who may administer the network, as TCP has it, and for nobody else.
+func TestStreamMayNotLoad(t *testing.T) {
+	load(t)
+	unloadTLS(t)
+	ta, _ := tcpPair(t, unix.AF_INET)
+	k := socket(t, afKTLS, unix.SOCK_STREAM)
+	err := withoutAdmin(t, func() error { return bind(k, aes128, ta, 0) })
+	wantErrno(t, "bind without net/tls", err, unix.ENOENT)
+	check(t, "bind", bind(k, aes128, ta, 0))
+	other, _ := tcpPair(t, unix.AF_INET)
+	k = socket(t, afKTLS, unix.SOCK_STREAM)
+	check(t, "bind once it is loaded", withoutAdmin(t, func() error { return bind(k, aes128, other, 0) }))
 }

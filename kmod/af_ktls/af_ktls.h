@@ -20,7 +20,8 @@
  *  record through this socket (cmsg TLS_SET_RECORD_TYPE), or detach first (KTLS_UNATTACH), read the sequence back
  *  (KTLS_GET_IV_SEND or KTLS_TX) and give it to the library before it sends (gnutls_record_set_state).
  *  The module does its part: a number is never used twice, and a counter never goes backwards on a socket, not even
- *  with a new key (EINVAL). It cannot see what a library does with a key of its own.
+ *  with a new key (EINVAL), until the socket is detached and bound again: then it knows nothing of what was before.
+ *  It cannot see what a library does with a key of its own.
  * ============================================================================================================
  */
 #ifndef AF_KTLS_H
@@ -34,8 +35,10 @@
 
 /*
  * bind(2), exactly these 6 bytes. Errors: EAFNOSUPPORT not a TCP socket (SOCK_STREAM) or UDP socket (SOCK_DGRAM),
- * ENOTCONN it is not connected, EBUSY its user data or encapsulation is taken (another AF_KTLS socket, a tunnel,
- * sockmap), EISCONN this socket is attached already, ENOENT unknown cipher or version, EBADMSG wrong length.
+ * ENOTCONN it is not connected, EXDEV (new) it is in another network namespace than this socket, EBUSY its user data or
+ * encapsulation is taken (another AF_KTLS socket, a tunnel, sockmap), EISCONN this socket is attached already, ENOENT
+ * unknown cipher or version, or the kernel's tls is not loaded and the caller may not load it (CAP_NET_ADMIN), EBADMSG
+ * wrong length.
  * The socket below stays open as long as it is attached, also when its own descriptor is closed.
  */
 struct sockaddr_ktls {
@@ -53,7 +56,8 @@ struct sockaddr_ktls {
 enum {
 	/*
 	 * The three parts of a direction's key, one by one. It is there when the third has come. iv: 8 bytes, the
-	 * sequence of the next record; DTLS: epoch(2) | sequence(6), big endian.
+	 * sequence of the next record; DTLS: epoch(2) | sequence(6), big endian. Once it is there, each part takes effect at
+	 * once, with the other two as they were: the next key has to come by KTLS_TX and KTLS_RX.
 	 */
 	KTLS_SET_IV_RECV = 1,
 	KTLS_SET_KEY_RECV,

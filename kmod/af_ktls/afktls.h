@@ -6,6 +6,7 @@
 #include <linux/net.h>
 #include <linux/rwsem.h>
 #include <linux/skbuff.h>
+#include <linux/tls.h>
 #include <net/sock.h>
 #include "af_ktls.h"
 #include "compat.h"
@@ -32,6 +33,7 @@ struct afktls_cipher {
 
 #define AFKTLS_MAX_KEY 32
 #define AFKTLS_IV 12
+#define AFKTLS_MAX_INFO (sizeof(struct tls_crypto_info) + AFKTLS_IV + AFKTLS_MAX_KEY + 4 + 8)
 
 /* What user space said of a direction's key. */
 struct afktls_parts {
@@ -101,6 +103,7 @@ struct afktls_sock {
 	bool attached;
 	void (*udp_write_space)(struct sock *sk);
 	struct sock *writer;	/* udp for poll, below RCU */
+	u32 told_mark, told_priority; /* what the UDP socket had from us, or we from it */
 
 	struct mutex lock;	/* everything below */
 	const struct afktls_cipher *alg; /* NULL: the first key says */
@@ -128,6 +131,7 @@ struct afktls_cb {
 	u64 seq, begun;
 	u32 datagram;
 	u16 epoch;
+	u16 read;		/* bytes that a splice has taken from its front */
 	u8 type;
 };
 
@@ -135,6 +139,17 @@ static inline struct afktls_cb *afktls_cb(struct sk_buff *skb)
 {
 	sock_skb_cb_check_size(sizeof(struct afktls_cb));
 	return (struct afktls_cb *)skb->cb;
+}
+
+/* How much of a record has been read, and how much there is to be read. The skb stays whole: a peeker may share it. */
+static inline u32 afktls_read(struct sk_buff *skb)
+{
+	return READ_ONCE(afktls_cb(skb)->read);
+}
+
+static inline u32 afktls_unread(struct sk_buff *skb)
+{
+	return skb->len - afktls_read(skb);
 }
 
 void afktls_queued_record(struct sk_buff *skb, struct afktls_record *rec);
@@ -146,6 +161,7 @@ void afktls_detach_udp(struct afktls_sock *ks);
 /* keys.c */
 const struct afktls_cipher *afktls_find_cipher(u16 id);
 u64 afktls_next(struct afktls_sock *ks, int dir);
+u32 afktls_put_info(u8 *info, u16 version, const struct afktls_cipher *alg, const struct afktls_parts *parts, u64 next);
 void afktls_put_key(struct afktls_key *key);
 int afktls_use_key(struct afktls_sock *ks, int dir, const struct afktls_cipher *alg, const struct afktls_parts *parts);
 bool afktls_has_key(struct afktls_sock *ks, int dir);

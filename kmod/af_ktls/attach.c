@@ -61,6 +61,13 @@ static void inherit(struct sock *sk, struct sock *usk)
 		WRITE_ONCE(sk->sk_priority, READ_ONCE(usk->sk_priority));
 }
 
+/* A mark or priority of our own that the UDP socket has not yet is told with the first record. */
+static void note_told(struct afktls_sock *ks, struct sock *usk)
+{
+	ks->told_mark = READ_ONCE(usk->sk_mark);
+	ks->told_priority = READ_ONCE(usk->sk_priority);
+}
+
 static void hook(struct afktls_sock *ks, struct socket *low)
 {
 	struct udp_tunnel_sock_cfg cfg = {
@@ -88,6 +95,7 @@ int afktls_attach_udp(struct afktls_sock *ks, struct socket *low)
 	if (!err) {
 		afktls_reset(ks);
 		inherit(&ks->sk, usk);
+		note_told(ks, usk);
 		ks->low = low;
 		ks->udp = usk;
 		hook(ks, low);
@@ -114,7 +122,8 @@ static void unhook(struct afktls_sock *ks)
 		WRITE_ONCE(usk->sk_write_space, ks->udp_write_space);
 	write_unlock_bh(&usk->sk_callback_lock);
 	inet_dec_convert_csum(usk);
-	rcu_assign_sk_user_data(usk, NULL);
+	if (rcu_access_pointer(usk->sk_user_data) == ks)
+		rcu_assign_sk_user_data(usk, NULL);
 	release_sock(usk);
 }
 

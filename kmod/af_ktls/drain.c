@@ -6,19 +6,37 @@
 #include <net/udp.h>
 #include "afktls.h"
 
-/* No more than the UDP socket could hold: a flood must not grow beyond that here. */
-static void collect(struct sock *udp, struct sk_buff_head *list)
+/*
+ * A pending error comes before what waits. It is for who uses our socket from now on; once the hooks are on, UDP has no
+ * further one.
+ */
+static struct sk_buff *next_waiting(struct afktls_sock *ks)
 {
-	long budget = 2L * READ_ONCE(udp->sk_rcvbuf);
-	struct sk_buff *skb;
-	int off, err;
+	int off = 0, err;
+	struct sk_buff *skb = __skb_recv_udp(ks->udp, MSG_DONTWAIT, &off, &err);
 
-	while (budget > 0) {
-		off = 0;
-		skb = __skb_recv_udp(udp, MSG_DONTWAIT, &off, &err);
-		if (!skb)
-			return;
+	if (skb || err == -EAGAIN)
+		return skb;
+	WRITE_ONCE(ks->sk.sk_err, -err);
+	sk_error_report(&ks->sk);
+	off = 0;
+	return __skb_recv_udp(ks->udp, MSG_DONTWAIT, &off, &err);
+}
+
+/*
+ * No more than the UDP socket could hold: a flood must not grow beyond that here. Somebody who peeks at the UDP socket
+ * may hold a datagram: that one stays as it is, and we take a copy.
+ */
+static void collect(struct afktls_sock *ks, struct sk_buff_head *list)
+{
+	long budget = 2L * READ_ONCE(ks->udp->sk_rcvbuf);
+	struct sk_buff *skb;
+
+	while (budget > 0 && (skb = next_waiting(ks))) {
 		budget -= skb->truesize;
+		skb = skb_share_check(skb, GFP_KERNEL);
+		if (!skb)
+			continue;
 		skb->dev = NULL; /* UDP kept notes there */
 		__skb_queue_tail(list, skb);
 	}
@@ -77,7 +95,7 @@ void afktls_drain(struct afktls_sock *ks)
 	struct sk_buff *skb;
 
 	__skb_queue_head_init(&list);
-	collect(ks->udp, &list);
+	collect(ks, &list);
 	while ((skb = __skb_dequeue(&list))) {
 		local_bh_disable(); /* as in softirq, where all other datagrams are opened */
 		rcu_read_lock();

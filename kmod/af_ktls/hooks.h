@@ -66,7 +66,10 @@ noinline int afktls_tx_push(struct afktls_sock *ks, struct afktls_record *rec);
 noinline int afktls_rx_record(struct afktls_sock *ks, struct afktls_record *rec);
 /* Softirq or process: any received record that this socket will not deliver. */
 noinline void afktls_drop(struct afktls_sock *ks, struct afktls_record *rec);
-/* The record leaves the queue to a reader, who gets `copied` bytes of it. Once a record, not for MSG_PEEK. */
+/*
+ * The record leaves the queue: readers have got `copied` bytes of it, of splices perhaps in pieces. Once a record, not for
+ * MSG_PEEK.
+ */
 noinline void afktls_deliver(struct afktls_sock *ks, struct afktls_record *rec, int copied);
 /* KTLS_UNATTACH or close; records still queued were told by afktls_drop, AFKTLS_UNREAD, before. */
 noinline void afktls_detach(struct afktls_sock *ks);

@@ -148,10 +148,10 @@ static void keep(struct walk *w, u32 n)
 	w->at += n;
 }
 
-/* RFC 6347 4.1. DTLS 1.3's shorter header (RFC 9147 4) does not pass, and is user space's. */
+/* RFC 6347 4.1, and the range of RFC 7983 7. DTLS 1.3's shorter header (RFC 9147 4) does not pass, and is user space's. */
 static bool is_record(const u8 *data, u32 left)
 {
-	return left >= DTLS_HEADER && data[0] >= 20 && data[0] <= 64 && data[1] == KTLS_DTLS_1_2_VERSION >> 8;
+	return left >= DTLS_HEADER && data[0] >= 20 && data[0] <= 63 && data[1] == KTLS_DTLS_1_2_VERSION >> 8;
 }
 
 static bool is_ours(const struct walk *w, const struct afktls_record *rec, const u8 *data)

@@ -18,6 +18,23 @@ const struct afktls_cipher *afktls_find_cipher(u16 id)
 	return NULL;
 }
 
+/*
+ * Writes a key as the struct of linux/tls.h: info, iv, key, salt, rec_seq, each as long as the cipher has it, and at most
+ * AFKTLS_MAX_INFO bytes together. Of AES-GCM the iv is the record's number. Returns the length.
+ */
+u32 afktls_put_info(u8 *info, u16 version, const struct afktls_cipher *alg, const struct afktls_parts *parts, u64 next)
+{
+	u8 *iv = info + sizeof(struct tls_crypto_info), *key = iv + alg->info_iv, *salt = key + alg->key;
+	u8 *seq = salt + alg->info_salt;
+
+	*(struct tls_crypto_info *)info = (struct tls_crypto_info) { version, alg->id };
+	put_unaligned_be64(next, seq);
+	memcpy(iv, alg->info_salt ? seq : parts->salt, alg->info_iv);
+	memcpy(key, parts->key, alg->key);
+	memcpy(salt, parts->salt, alg->info_salt);
+	return seq + 8 - info;
+}
+
 static void free_key(struct afktls_key *key)
 {
 	if (!key)

@@ -20,25 +20,25 @@ static int parse_info(const u8 *info, unsigned int len, const struct afktls_ciph
 	return 0;
 }
 
-#define MAX_INFO (sizeof(struct tls_crypto_info) + AFKTLS_IV + AFKTLS_MAX_KEY + 4 + 8)
-
 static int set_info(struct afktls_sock *ks, int dir, sockptr_t val, unsigned int len)
 {
-	struct { struct tls_crypto_info info; u8 rest[MAX_INFO - sizeof(struct tls_crypto_info)]; } ci;
+	struct { struct tls_crypto_info info; u8 rest[AFKTLS_MAX_INFO - sizeof(struct tls_crypto_info)]; } ci;
 	const struct afktls_cipher *alg;
 	struct afktls_parts parts;
 	int err;
 
 	if (len < sizeof(ci.info) || len > sizeof(ci))
 		return -EINVAL;
+	err = -EFAULT;
 	if (copy_from_sockptr(&ci, val, len))
-		return -EFAULT;
+		goto out; /* a part of a key may have come */
 	alg = afktls_find_cipher(ci.info.cipher_type);
 	err = -EINVAL;
 	if (alg && (!ks->alg || ks->alg == alg) && ci.info.version == ks->version)
 		err = parse_info((u8 *)&ci, len, alg, &parts);
 	if (!err)
 		err = afktls_use_key(ks, dir, alg, &parts);
+out:
 	memzero_explicit(&ci, sizeof(ci));
 	memzero_explicit(&parts, sizeof(parts));
 	return err;
@@ -157,7 +157,8 @@ static int set_own(struct afktls_sock *ks, int name, sockptr_t val, unsigned int
 
 	if (name == KTLS_UNATTACH)
 		return unattach(ks);
-	down_read(&ks->gate);
+	if (down_read_killable(&ks->gate))
+		return -EINTR;
 	mutex_lock(&ks->lock);
 	if (ks->attached)
 		err = set_attached(ks, name, val, len);
@@ -187,7 +188,8 @@ int afktls_setsockopt(struct socket *sock, int level, int name, sockptr_t val, u
 		return set_own(ks, name, val, len);
 	if (forbidden(ks, level, name))
 		return -EOPNOTSUPP;
-	down_read(&ks->gate);
+	if (down_read_killable(&ks->gate))
+		return -EINTR;
 	if (ks->attached)
 		err = READ_ONCE(ks->low->ops)->setsockopt(ks->low, level, name, val, len);
 	up_read(&ks->gate);
@@ -232,23 +234,14 @@ out:
 
 static int get_info(struct afktls_sock *ks, int dir, char __user *val, int __user *len)
 {
-	const struct afktls_parts *parts = &ks->parts[dir];
-	const struct afktls_cipher *alg = ks->alg;
-	u8 info[MAX_INFO] = {}, *iv = info + sizeof(struct tls_crypto_info), *seq;
+	u8 info[AFKTLS_MAX_INFO] __aligned(2);
 	int err;
+	u32 n;
 
 	if (!afktls_has_key(ks, dir))
 		return -ENOKEY;
-	*(struct tls_crypto_info *)info = (struct tls_crypto_info) { ks->version, alg->id };
-	seq = iv + alg->info_iv + alg->key + alg->info_salt;
-	put_unaligned_be64(afktls_next(ks, dir), seq);
-	if (alg->info_salt)
-		memcpy(iv, seq, alg->info_iv);
-	else
-		memcpy(iv, parts->salt, alg->info_iv);
-	memcpy(iv + alg->info_iv, parts->key, alg->key);
-	memcpy(iv + alg->info_iv + alg->key, parts->salt, alg->info_salt);
-	err = give(info, seq + 8 - info, val, len);
+	n = afktls_put_info(info, ks->version, ks->alg, &ks->parts[dir], afktls_next(ks, dir));
+	err = give(info, n, val, len);
 	memzero_explicit(info, sizeof(info));
 	return err;
 }
@@ -324,7 +317,8 @@ int afktls_getsockopt(struct socket *sock, int level, int name, char __user *val
 	struct afktls_sock *ks = afktls_sk(sock->sk);
 	int err = -ENOTCONN;
 
-	down_read(&ks->gate);
+	if (down_read_killable(&ks->gate))
+		return -EINTR;
 	if (is_own_level(ks, level)) {
 		mutex_lock(&ks->lock);
 		err = get_own(ks, name, val, len);

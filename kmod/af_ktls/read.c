@@ -53,7 +53,10 @@ static void tell_peer(struct afktls_sock *ks, struct msghdr *msg)
 		msg->msg_namelen = n;
 }
 
-/* The gate would let a reader wait for a detach that waits for a sender; a detach waits for RCU as well. */
+/*
+ * The gate would let a reader wait for a detach that waits for a sender; a detach waits for RCU as well. copied: what all
+ * readers together have got of it.
+ */
 static void told(struct afktls_sock *ks, struct sk_buff *skb, u8 flags, int copied)
 {
 	struct afktls_record rec;
@@ -70,18 +73,19 @@ int afktls_dgram_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, in
 {
 	struct afktls_sock *ks = afktls_sk(sock->sk);
 	struct sk_buff *skb;
-	int err, whole, copied;
+	int err, from, whole, copied;
 
 	if (flags & (MSG_OOB | MSG_ERRQUEUE))
 		return -EOPNOTSUPP;
 	skb = next_record(sock, flags, &err);
 	if (!skb)
 		return err;
-	whole = skb->len;
+	from = afktls_read(skb);
+	whole = skb->len - from;
 	copied = min_t(size_t, whole, len);
 	err = tell_type(msg, afktls_cb(skb)->type);
 	if (!err)
-		err = skb_copy_datagram_msg(skb, 0, msg, copied);
+		err = skb_copy_datagram_msg(skb, from, msg, copied);
 	if (err && !(flags & MSG_PEEK)) {
 		put_back(sock->sk, skb);
 		return err;
@@ -92,10 +96,22 @@ int afktls_dgram_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, in
 		sock_recv_cmsgs(msg, sock->sk, skb);
 		tell_peer(ks, msg);
 		if (!(flags & MSG_PEEK))
-			told(ks, skb, 0, copied);
+			told(ks, skb, 0, from + copied);
 	}
 	consume_skb(skb);
 	return err ?: (flags & MSG_TRUNC ? whole : copied);
+}
+
+/* To a splice, 0 is the end: an empty record is read and passed over. */
+static struct sk_buff *next_to_splice(struct socket *sock, int flags, int *err)
+{
+	struct sk_buff *skb;
+
+	while ((skb = next_record(sock, flags, err)) && !skb->len && afktls_cb(skb)->type == DTLS_APPLICATION_DATA) {
+		told(afktls_sk(sock->sk), skb, AFKTLS_REC_SPLICED, 0);
+		consume_skb(skb);
+	}
+	return skb;
 }
 
 /* A record that the pipe cannot take whole stays, less what the pipe took. */
@@ -105,24 +121,26 @@ ssize_t afktls_dgram_splice_read(struct socket *sock, loff_t *ppos, struct pipe_
 	bool nowait = flags & SPLICE_F_NONBLOCK || sock->file->f_flags & O_NONBLOCK;
 	struct afktls_sock *ks = afktls_sk(sock->sk);
 	struct sk_buff *skb;
-	ssize_t n;
-	int err;
+	u32 from, left;
+	int err, n;
 
-	skb = next_record(sock, nowait ? MSG_DONTWAIT : 0, &err);
+	skb = next_to_splice(sock, nowait ? MSG_DONTWAIT : 0, &err);
 	if (!skb)
 		return err;
 	if (afktls_cb(skb)->type != DTLS_APPLICATION_DATA) {
 		put_back(sock->sk, skb);
 		return -EIO;
 	}
-	n = skb_splice_bits(skb, sock->sk, 0, pipe, min_t(size_t, skb->len, len), flags);
-	if (n < 0 || (n < skb->len && n > 0)) {
+	from = afktls_read(skb);
+	left = skb->len - from;
+	n = skb_splice_bits(skb, sock->sk, from, pipe, min_t(size_t, left, len), flags);
+	if (n <= 0 || n < left) {
 		if (n > 0)
-			skb_pull(skb, n);
+			WRITE_ONCE(afktls_cb(skb)->read, from + n);
 		put_back(sock->sk, skb);
-		return n;
+		return n ?: -ENOMEM; /* 0: there was no page to put it into */
 	}
-	told(ks, skb, AFKTLS_REC_SPLICED, n);
+	told(ks, skb, AFKTLS_REC_SPLICED, skb->len);
 	consume_skb(skb);
 	return n;
 }
@@ -140,10 +158,8 @@ __poll_t afktls_dgram_poll(struct file *file, struct socket *sock, struct poll_t
 
 	rcu_read_lock();
 	udp = READ_ONCE(ks->writer);
-	if (udp) {
-		set_bit(SOCK_NOSPACE, &udp->sk_socket->flags);
+	if (udp)
 		writable = sock_writeable(udp);
-	}
 	rcu_read_unlock();
 	if (!udp)
 		mask |= EPOLLHUP;

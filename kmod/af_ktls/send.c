@@ -18,26 +18,57 @@ struct sending {
 	bool finished;
 };
 
-static u32 path_mtu(struct sock *udp)
+/* A route that UDP would not take any longer is none. */
+static struct dst_entry *route(struct sock *udp)
 {
-	struct dst_entry *dst = sk_dst_get(udp);
-	u32 mtu = UDP_MAX_PAYLOAD, headers;
-
-	if (!dst)
-		return mtu;
-	headers = dst->ops->family == AF_INET ? 20 + 8 : 40 + 8;
-	mtu = dst_mtu(dst) > headers ? dst_mtu(dst) - headers : 0;
-	dst_release(dst);
-	return min_t(u32, mtu, UDP_MAX_PAYLOAD);
+	return sk_dst_check(udp, udp->sk_family == AF_INET6 ? READ_ONCE(inet6_sk(udp)->dst_cookie) : 0);
 }
 
-/* Bytes of plaintext that one record takes. Needs ks->lock and the gate. */
-u32 afktls_room(struct afktls_sock *ks)
+static u32 payload(u32 mtu, u16 family)
 {
-	u32 mtu = ks->mtu ?: path_mtu(ks->udp);
+	u32 headers = family == AF_INET ? 20 + 8 : 40 + 8;
+
+	return mtu > headers ? min_t(u32, mtu - headers, UDP_MAX_PAYLOAD) : 0;
+}
+
+/* unknown: the MTU to go by as long as the UDP socket has no route; it looks for one when it sends. */
+static u32 path_mtu(struct sock *udp, u32 unknown)
+{
+	struct dst_entry *dst = route(udp);
+	u32 room;
+
+	if (!dst)
+		return payload(unknown, udp->sk_family);
+	room = payload(dst_mtu(dst), dst->ops->family);
+	dst_release(dst);
+	return room;
+}
+
+static u32 room_for(struct afktls_sock *ks, u32 unknown)
+{
+	u32 mtu = ks->mtu ?: path_mtu(ks->udp, unknown);
 	u32 overhead = afktls_overhead(ks->alg ? ks->alg->explicit : 8);
 
 	return mtu > overhead ? min_t(u32, mtu - overhead, DTLS_MAX_PLAIN) : 0;
+}
+
+/*
+ * Bytes of plaintext that one record takes for certain: without a route, what fits the least MTU of IPv6 (RFC 8200 5),
+ * which few paths of IPv4 are below. Needs ks->lock and the gate.
+ */
+u32 afktls_room(struct afktls_sock *ks)
+{
+	return room_for(ks, IPV6_MIN_MTU);
+}
+
+/* How large the buffer of a record must be whose first bytes are left. 0: they do not fit; without a route, UDP says so. */
+static u32 room_of(struct afktls_sock *ks, const struct sending *s, size_t left)
+{
+	if (s->fill)
+		return afktls_room(ks);
+	if (left > room_for(ks, IP_MAX_MTU))
+		return 0;
+	return s->more ? max_t(u32, afktls_room(ks), left) : left;
 }
 
 /* Gives the open record its number, which is used up from now on, whatever becomes of the record. */
@@ -63,12 +94,12 @@ static int close_record(struct afktls_sock *ks, struct afktls_out **closed)
 
 static int open_record(struct afktls_sock *ks, struct sending *s)
 {
-	u32 room = afktls_room(ks);
 	size_t left = s->size - s->done;
+	u32 room = room_of(ks, s, left);
 
-	if (left > room && !(s->fill && room))
+	if (left && !room)
 		return -EMSGSIZE;
-	ks->open = afktls_new_out(s->more || s->fill ? room : left, ks->alg->explicit);
+	ks->open = afktls_new_out(room, ks->alg->explicit);
 	if (!ks->open)
 		return -ENOMEM;
 	ks->open->rec.type = s->type;
@@ -120,6 +151,25 @@ static int gather(struct afktls_sock *ks, struct sending *s, struct afktls_out *
 	return close_record(ks, closed);
 }
 
+/* Routes may go by the mark: as in sock_set_mark(), the present one is forgotten. */
+static void tell_mark(struct afktls_sock *ks, u32 mark)
+{
+	if (READ_ONCE(ks->told_mark) == mark)
+		return;
+	WRITE_ONCE(ks->told_mark, mark);
+	WRITE_ONCE(ks->udp->sk_mark, mark);
+	sk_dst_reset(ks->udp);
+}
+
+/* Only what has changed: IP_TOS, which is the UDP socket's, gives that a priority as well. */
+static void tell_priority(struct afktls_sock *ks, u32 priority)
+{
+	if (READ_ONCE(ks->told_priority) == priority)
+		return;
+	WRITE_ONCE(ks->told_priority, priority);
+	WRITE_ONCE(ks->udp->sk_priority, priority);
+}
+
 /* Options of SOL_SOCKET go to the AF_KTLS socket and nowhere else: those that concern sending are told on. */
 static void tell_options(struct afktls_sock *ks)
 {
@@ -129,10 +179,8 @@ static void tell_options(struct afktls_sock *ks)
 		WRITE_ONCE(udp->sk_sndbuf, READ_ONCE(ks->sk.sk_sndbuf));
 	if (READ_ONCE(udp->sk_sndtimeo) != READ_ONCE(ks->sk.sk_sndtimeo))
 		WRITE_ONCE(udp->sk_sndtimeo, READ_ONCE(ks->sk.sk_sndtimeo));
-	if (READ_ONCE(udp->sk_mark) != READ_ONCE(ks->sk.sk_mark))
-		WRITE_ONCE(udp->sk_mark, READ_ONCE(ks->sk.sk_mark));
-	if (READ_ONCE(udp->sk_priority) != READ_ONCE(ks->sk.sk_priority))
-		WRITE_ONCE(udp->sk_priority, READ_ONCE(ks->sk.sk_priority));
+	tell_mark(ks, READ_ONCE(ks->sk.sk_mark));
+	tell_priority(ks, READ_ONCE(ks->sk.sk_priority));
 }
 
 noinline int afktls_tx_push(struct afktls_sock *ks, struct afktls_record *rec)
@@ -215,10 +263,8 @@ static int may_send(struct afktls_sock *ks, struct msghdr *msg)
 /* Whoever must not wait does not wait for a detach either. */
 static int enter(struct afktls_sock *ks, unsigned int flags)
 {
-	if (!(flags & MSG_DONTWAIT)) {
-		down_read(&ks->gate);
-		return 0;
-	}
+	if (!(flags & MSG_DONTWAIT))
+		return down_read_killable(&ks->gate);
 	return down_read_trylock(&ks->gate) ? 0 : -EAGAIN;
 }
 

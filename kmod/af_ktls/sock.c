@@ -17,9 +17,10 @@ static int family = AF_KTLS;
 module_param(family, int, 0444);
 MODULE_PARM_DESC(family, "number of the address family (12, which DECnet has left)");
 
-/* Before the socket is attached anew: nothing is left of what it was. */
+/* Before the socket is attached anew: nothing is left of what it was, nor of what a late reader has put back. */
 void afktls_reset(struct afktls_sock *ks)
 {
+	skb_queue_purge(&ks->sk.sk_receive_queue);
 	afktls_free_out(ks->open);
 	ks->open = NULL;
 	afktls_free_keys(ks);
@@ -37,6 +38,9 @@ static int attach_to(struct afktls_sock *ks, struct socket *low)
 
 	if (sk->sk_family != AF_INET && sk->sk_family != AF_INET6)
 		return -EAFNOSUPPORT;
+	/* The options that we tell on are asked for with the rights that the caller has in our namespace. */
+	if (!net_eq(sock_net(&ks->sk), sock_net(sk)))
+		return -EXDEV;
 	if (ks->sk.sk_type == SOCK_STREAM)
 		return tcp ? afktls_attach_tcp(ks, low) : -EAFNOSUPPORT;
 	return udp ? afktls_attach_udp(ks, low) : -EAFNOSUPPORT;
@@ -152,7 +156,7 @@ int afktls_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 
 		spin_lock_bh(&queue->lock);
 		skb = skb_peek(queue);
-		n = skb ? skb->len : 0;
+		n = skb ? afktls_unread(skb) : 0;
 		spin_unlock_bh(&queue->lock);
 		return put_user(n, (int __user *)arg);
 	}

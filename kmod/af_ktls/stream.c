@@ -3,7 +3,6 @@
  * SOCK_STREAM: no record code at all. The TCP socket gets the kernel's own "tls" protocol, and everything that is done
  * with the AF_KTLS socket is done with the TCP socket.
  */
-#include <linux/kmod.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/tcp.h>
@@ -23,13 +22,14 @@ static bool has_tls(struct sock *sk)
 	return ulp && !strcmp(ulp->name, "tls");
 }
 
-/* A socket that has kernel TLS already is welcome too. TCP loads the module only for who may administer the network. */
+/*
+ * A socket that has kernel TLS already is welcome too. Where net/tls is not loaded, TCP loads it for who may administer
+ * the network, and has ENOENT for everybody else: so have we.
+ */
 int afktls_attach_tcp(struct afktls_sock *ks, struct socket *low)
 {
 	int err = set_ulp(low);
 
-	if (err == -ENOENT && !request_module("tcp-ulp-tls"))
-		err = set_ulp(low);
 	if (err == -EEXIST && has_tls(low->sk))
 		err = 0;
 	if (err)
@@ -70,29 +70,14 @@ static int set_key(struct socket *low, int name, const void *info, unsigned int 
 	return err;
 }
 
-/* The parts of 2016 as the struct that net/tls takes: info, iv, key, salt, rec_seq, each as long as the cipher has it. */
+/* The parts of 2016 as the struct that net/tls takes. */
 int afktls_install_tcp(struct afktls_sock *ks, int dir, const struct afktls_cipher *alg, const struct afktls_parts *parts)
 {
-	union {
-		struct tls_crypto_info info;
-		u8 bytes[sizeof(struct tls_crypto_info) + AFKTLS_IV + AFKTLS_MAX_KEY + 4 + 8];
-	} ci = { .info = { TLS_1_2_VERSION, alg->id } };
-	u8 *p = ci.bytes + sizeof(ci.info);
-	int err;
+	u8 info[AFKTLS_MAX_INFO] __aligned(2);
+	u32 len = afktls_put_info(info, TLS_1_2_VERSION, alg, parts, parts->next);
+	int err = set_key(ks->low, dir == AFKTLS_TX_DIR ? TLS_TX : TLS_RX, info, len);
 
-	if (alg->explicit)
-		put_unaligned_be64(parts->next, p);
-	else
-		memcpy(p, parts->salt, alg->info_iv);
-	p += alg->info_iv;
-	memcpy(p, parts->key, alg->key);
-	p += alg->key;
-	memcpy(p, parts->salt, alg->info_salt);
-	p += alg->info_salt;
-	put_unaligned_be64(parts->next, p);
-	p += 8;
-	err = set_key(ks->low, dir == AFKTLS_TX_DIR ? TLS_TX : TLS_RX, &ci, p - ci.bytes);
-	memzero_explicit(&ci, sizeof(ci));
+	memzero_explicit(info, sizeof(info));
 	return err;
 }
 

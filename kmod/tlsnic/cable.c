@@ -5,15 +5,17 @@
 #include <linux/tcp.h>
 #include "tlsnic.h"
 
-/* The bytes of data in a packet of TCP; in any other packet 0. Extension headers of IPv6 are not looked behind. */
+/* The bytes of data in a packet of TCP; in any other packet, and in one whose header is cut (AF_PACKET), 0. Extension headers of IPv6 are not looked behind. */
 u32 tlsnic_payload(const struct sk_buff *skb)
 {
 	bool tcp = skb->protocol == htons(ETH_P_IP) ? ip_hdr(skb)->protocol == IPPROTO_TCP :
 		   skb->protocol == htons(ETH_P_IPV6) && ipv6_hdr(skb)->nexthdr == IPPROTO_TCP;
+	u32 headers;
 
-	if (!tcp || !skb_transport_header_was_set(skb))
+	if (!tcp || !skb_transport_header_was_set(skb) || skb_headlen(skb) < skb_transport_offset(skb) + sizeof(struct tcphdr))
 		return 0;
-	return skb->len - skb_transport_offset(skb) - tcp_hdrlen(skb);
+	headers = skb_transport_offset(skb) + tcp_hdrlen(skb);
+	return skb->len > headers ? skb->len - headers : 0;
 }
 
 /* The card has looked at it, or it is none of its business: on to the stack. */

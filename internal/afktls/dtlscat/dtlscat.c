@@ -4,9 +4,11 @@
  * standard input leaves as a record, what comes is printed. It ends with standard input, by a close_notify, or with the
  * peer's. It uses the socket options of 2016 only, as a program of then would.
  *
- *	dtlscat [-u] client|server PORT AES-128-GCM|AES-256-GCM|CHACHA20-POLY1305
+ *	dtlscat [-u|-b] client|server PORT AES-128-GCM|AES-256-GCM|CHACHA20-POLY1305
  *
- * -u leaves the records to GnuTLS: the peer that AF_KTLS is held against. A server says "ready" on standard error.
+ * -u leaves the records to GnuTLS: the peer that AF_KTLS is held against. -b does so too, and goes into the background,
+ * as a daemon does: another process talks than the one that made the handshake, which ends the session on its part, says
+ * "left", and then only waits. A server says "ready" on standard error.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/dtls.h>
@@ -231,14 +234,30 @@ static void talk(struct records *r)
 	send_close(r);
 }
 
+/* Returns in the process that stays. */
+static void into_background(gnutls_session_t s)
+{
+	pid_t pid = fork();
+	int status;
+
+	must(pid, "fork");
+	if (!pid)
+		return;
+	gnutls_deinit(s);
+	fprintf(stderr, "left\n");
+	must(waitpid(pid, &status, 0), "waitpid");
+	exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
 int main(int argc, char **argv)
 {
-	int user = argc == 5 && !strcmp(argv[1], "-u"), server;
+	int background = argc == 5 && !strcmp(argv[1], "-b");
+	int user = background || (argc == 5 && !strcmp(argv[1], "-u")), server;
 	struct records r;
 
 	argv += user;
 	if (argc - user != 4 || (strcmp(argv[1], "client") && strcmp(argv[1], "server"))) {
-		fprintf(stderr, "usage: dtlscat [-u] client|server PORT AES-128-GCM|AES-256-GCM|CHACHA20-POLY1305\n");
+		fprintf(stderr, "usage: dtlscat [-u|-b] client|server PORT AES-128-GCM|AES-256-GCM|CHACHA20-POLY1305\n");
 		return 2;
 	}
 	server = !strcmp(argv[1], "server");
@@ -246,6 +265,8 @@ int main(int argc, char **argv)
 	r.udp = connect_udp(server, atoi(argv[2]));
 	r.s = shake_hands(r.udp, server, argv[3]);
 	r.k = user ? -1 : hand_over(r.s, r.udp);
+	if (background)
+		into_background(r.s);
 	fprintf(stderr, "talking\n");
 	talk(&r);
 	return 0;

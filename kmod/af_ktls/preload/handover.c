@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,6 +124,16 @@ void forget(struct session *s)
 {
 	close_own(&s->ktls);
 	close_own(&s->udp);
+	close_own(&s->life[0]);
+	close_own(&s->life[1]);
+}
+
+bool shared(struct session *s)
+{
+	struct pollfd p = { .fd = s->life[0] };
+
+	close_own(&s->life[1]); /* ours */
+	return poll(&p, 1, 0) >= 0 && p.fd >= 0 && !(p.revents & POLLHUP);
 }
 
 static void leave(struct session *s, const char *why)
@@ -148,7 +159,7 @@ static void hand_over_locked(struct session *s)
 		return leave(s, "no AF_KTLS socket: is the module af_ktls loaded?");
 	/* bind(2) has 16 bits for a descriptor. */
 	s->udp = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
-	if (s->udp < 0 || s->udp > UINT16_MAX || !attach(s, l)) {
+	if (s->udp < 0 || s->udp > UINT16_MAX || pipe2(s->life, O_CLOEXEC) || !attach(s, l)) {
 		const char *why = strerror(errno);
 
 		/* Nothing was sent: GnuTLS's sequence is still the next. */
@@ -162,8 +173,12 @@ static void hand_over_locked(struct session *s)
 
 void hand_over(struct session *s)
 {
+	/* A sender may wait for long, and this may be the thread that it waits for: the next record is another occasion. */
 	pthread_mutex_lock(&session_lock);
-	hand_over_locked(s);
+	if (!pthread_mutex_trylock(&s->sending)) {
+		hand_over_locked(s);
+		pthread_mutex_unlock(&s->sending);
+	}
 	pthread_mutex_unlock(&session_lock);
 }
 

@@ -26,12 +26,18 @@ int gnutls_init(gnutls_session_t *gnutls, unsigned flags)
 	return err;
 }
 
+/*
+ * After a fork(2), one process ends the session while the other goes on with it, as a program
+ * does that puts itself into the background: then its descriptors are closed here, and the
+ * module gives the UDP socket back when nobody has them any more.
+ */
 void gnutls_deinit(gnutls_session_t gnutls)
 {
 	struct session *s = session_find(gnutls);
 
 	if (s) {
-		take_back(s);
+		if (!shared(s))
+			take_back(s);
 		forget(s);
 		session_remove(s);
 	}
@@ -80,12 +86,20 @@ static ssize_t error_of(int other)
 ssize_t gnutls_record_send(gnutls_session_t gnutls, const void *data, size_t size)
 {
 	struct session *s = session_find(gnutls);
-	ssize_t n;
+	bool by_gnutls;
+	ssize_t n = 0;
 
-	if (s && s->owner == LOST)
-		return GNUTLS_E_PUSH_ERROR;
-	if (!s || s->owner != KERNEL)
+	if (!s)
 		return next(gnutls_record_send)(gnutls, data, size);
+	pthread_mutex_lock(&s->sending); /* nobody hands the session over as long as its sequence is being used */
+	by_gnutls = s->owner == USER || s->owner == LEFT;
+	if (by_gnutls)
+		n = next(gnutls_record_send)(gnutls, data, size);
+	pthread_mutex_unlock(&s->sending);
+	if (by_gnutls)
+		return n;
+	if (s->owner == LOST)
+		return GNUTLS_E_PUSH_ERROR;
 	n = send(s->ktls, data, size, MSG_NOSIGNAL);
 	return n < 0 ? error_of(GNUTLS_E_PUSH_ERROR) : n;
 }
@@ -160,7 +174,7 @@ static bool keep(gnutls_session_t gnutls, const char *function)
 	return !s || s->owner != LOST;
 }
 
-/* Functions that may send or read records by GnuTLS, and with its sequences. */
+/* Functions that read records by GnuTLS, and with its sequences. */
 #define KEEPS(type, name, parameters, arguments)	\
 	type name parameters				\
 	{						\
@@ -169,19 +183,35 @@ static bool keep(gnutls_session_t gnutls, const char *function)
 		return next(name) arguments;		\
 	}
 
-KEEPS(int, gnutls_bye, (gnutls_session_t session, gnutls_close_request_t how), (session, how))
-KEEPS(int, gnutls_alert_send,
+/* SENDS is KEEPS for what sends: no hand-over comes between the sequence that GnuTLS takes and its use. */
+#define SENDS(type, name, parameters, arguments)			\
+	type name parameters						\
+	{								\
+		struct session *s = session_find(session);		\
+		type n = GNUTLS_E_PUSH_ERROR;				\
+									\
+		if (!s)							\
+			return next(name) arguments;			\
+		pthread_mutex_lock(&s->sending);			\
+		if (keep(session, #name))				\
+			n = next(name) arguments;			\
+		pthread_mutex_unlock(&s->sending);			\
+		return n;						\
+	}
+
+SENDS(int, gnutls_bye, (gnutls_session_t session, gnutls_close_request_t how), (session, how))
+SENDS(int, gnutls_alert_send,
       (gnutls_session_t session, gnutls_alert_level_t level, gnutls_alert_description_t desc), (session, level, desc))
-KEEPS(int, gnutls_alert_send_appropriate, (gnutls_session_t session, int err), (session, err))
-KEEPS(int, gnutls_heartbeat_ping,
+SENDS(int, gnutls_alert_send_appropriate, (gnutls_session_t session, int err), (session, err))
+SENDS(int, gnutls_heartbeat_ping,
       (gnutls_session_t session, size_t size, unsigned int tries, unsigned int flags), (session, size, tries, flags))
-KEEPS(int, gnutls_heartbeat_pong, (gnutls_session_t session, unsigned int flags), (session, flags))
-KEEPS(int, gnutls_record_uncork, (gnutls_session_t session, unsigned int flags), (session, flags))
-KEEPS(ssize_t, gnutls_record_send2,
+SENDS(int, gnutls_heartbeat_pong, (gnutls_session_t session, unsigned int flags), (session, flags))
+SENDS(int, gnutls_record_uncork, (gnutls_session_t session, unsigned int flags), (session, flags))
+SENDS(ssize_t, gnutls_record_send2,
       (gnutls_session_t session, const void *data, size_t size, size_t pad, unsigned flags), (session, data, size, pad, flags))
-KEEPS(ssize_t, gnutls_record_send_range,
+SENDS(ssize_t, gnutls_record_send_range,
       (gnutls_session_t session, const void *data, size_t size, const gnutls_range_st *range), (session, data, size, range))
-KEEPS(ssize_t, gnutls_record_send_file,
+SENDS(ssize_t, gnutls_record_send_file,
       (gnutls_session_t session, int fd, off_t *offset, size_t count), (session, fd, offset, count))
 KEEPS(ssize_t, gnutls_record_recv_packet, (gnutls_session_t session, gnutls_packet_t *packet), (session, packet))
 KEEPS(ssize_t, gnutls_record_recv_seq,

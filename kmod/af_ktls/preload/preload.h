@@ -39,6 +39,8 @@ struct session {
 	} owner;
 	bool shaken;		/* the handshake is done, and none has begun since */
 	bool pending;		/* KERNEL: GnuTLS may hold records that it opened before */
+	int life[2];		/* KERNEL: a pipe; each process that has the session keeps its end for writing open */
+	pthread_mutex_t sending; /* held by who sends by GnuTLS; recursive, since GnuTLS calls its own functions */
 	int fd;			/* the program's descriptor; KERNEL: an AF_KTLS socket */
 	int ktls, udp;		/* KERNEL: descriptors of our own of that socket, and of the one below */
 };
@@ -47,13 +49,22 @@ struct session *session_add(gnutls_session_t gnutls);
 struct session *session_find(gnutls_session_t gnutls);	/* NULL: not a DTLS client */
 void session_remove(struct session *s);
 
-/* A session's descriptors change under this lock; the data path has own copies that stay. */
+/*
+ * A session's descriptors change under this lock; the data path has own copies that stay.
+ * Who sends by GnuTLS takes it behind the session's own lock.
+ */
 extern pthread_mutex_t session_lock;
 
-/* hand_over gives the module a session whose handshake is done. What cannot be handed over is LEFT. */
+/*
+ * hand_over gives the module a session whose handshake is done, unless another thread sends
+ * by GnuTLS just now: the sequence that the module would get is that record's. What cannot
+ * be handed over is LEFT.
+ */
 void hand_over(struct session *s);
 /* take_back gives it back to GnuTLS, as USER. False: it is LOST. */
 bool take_back(struct session *s);
+/* shared says whether another process has the session as well: one that was forked, and runs no other program since. */
+bool shared(struct session *s);
 /* forget closes what descriptors of our own are left. */
 void forget(struct session *s);
 /* say tells on standard error what became of a session, if AFKTLS_PRELOAD_VERBOSE is set. */

@@ -16,14 +16,25 @@ void *afktls_next(const char *name)
 	return f;
 }
 
+static void init_sending(struct session *s)
+{
+	pthread_mutexattr_t attr;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&s->sending, &attr);
+	pthread_mutexattr_destroy(&attr);
+}
+
 struct session *session_add(gnutls_session_t gnutls)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
+	init_sending(s);
 	s->gnutls = gnutls;
-	s->fd = s->ktls = s->udp = -1;
+	s->fd = s->ktls = s->udp = s->life[0] = s->life[1] = -1;
 	pthread_mutex_lock(&list_lock);
 	s->next = sessions;
 	sessions = s;
@@ -51,5 +62,6 @@ void session_remove(struct session *s)
 		;
 	*at = s->next;
 	pthread_mutex_unlock(&list_lock);
+	pthread_mutex_destroy(&s->sending);
 	free(s);
 }
