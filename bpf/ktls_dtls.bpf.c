@@ -25,6 +25,7 @@ HOOK("fentry/afktls_rx_record", dtls_rx_record_enter, dtls_opens)
 HOOK("fexit/afktls_rx_record", dtls_rx_record_exit, dtls_opens_end)
 HOOK("fentry/afktls_deliver", dtls_deliver_enter, dtls_delivers)
 HOOK("fentry/afktls_drop", dtls_drop_enter, dtls_drops)
+HOOK("fentry/afktls_attach", dtls_attach_enter, dtls_attaches)
 HOOK("fentry/afktls_key", dtls_key_enter, dtls_gets_key)
 HOOK("fentry/afktls_detach", dtls_detach_enter, dtls_detaches)
 

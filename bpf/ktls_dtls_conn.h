@@ -58,20 +58,37 @@ static __always_inline u64 dtls_queued(u64 ks)
 	return BPF_CORE_READ(s, stats[AFKTLS_STAT_RX_RECORDS].counter);
 }
 
-/* The connection of a socket that has met a hook, or now does; 0 where there is no room. */
-static __noinline struct dtls_conn *dtls_new(u64 ks)
+/* The module may come to name its keys otherwise: then a socket that is met has both. */
+static __always_inline bool has_key(const struct afktls_sock *s, u32 dir)
+{
+	if (!bpf_core_field_exists(s->tx) || !bpf_core_field_exists(s->rx))
+		return true;
+	return dir == DIR_TX ? BPF_CORE_READ(s, tx) : BPF_CORE_READ(s, rx);
+}
+
+/*
+ * The connection of a socket that a hook meets first; 0 where there is no room, and where
+ * another hook is making it right now, or the socket has let go of its UDP socket: to this
+ * hook it is not there. full: of these, no room.
+ */
+static __noinline struct dtls_conn *dtls_new(u64 ks, bool *full)
 {
 	struct afktls_sock *s = (void *)ks;
+	u64 udp = (u64)BPF_CORE_READ(s, udp);
 	struct dtls_conn *c;
 	u32 zero = 0;
-	u64 udp;
+	long err;
 
 	c = bpf_map_lookup_elem(&dtls_blank, &zero);
-	if (!live || !c || bpf_map_update_elem(&dtls_conns, &ks, c, BPF_NOEXIST))
+	if (!live || !udp || !c)
+		return 0;
+	err = bpf_map_update_elem(&dtls_conns, &ks, c, BPF_NOEXIST);
+	if (full)
+		*full = err && err != -EEXIST;
+	if (err)
 		return 0;
 	c = bpf_map_lookup_elem(&dtls_conns, &ks);
-	udp = (u64)BPF_CORE_READ(s, udp);
-	if (!c || !udp)
+	if (!c)
 		return 0;
 	c->tx.layout = EVENT_VERSION;
 	c->tx.proto = PROTO_DTLS;
@@ -83,6 +100,8 @@ static __noinline struct dtls_conn *dtls_new(u64 ks)
 	c->queued = dtls_queued(ks) - BPF_CORE_READ(&s->sk, sk_receive_queue.qlen);
 	c->rx = c->tx;
 	c->rx.dir = DIR_RX;
+	c->keyed[DIR_TX] = has_key(s, DIR_TX);
+	c->keyed[DIR_RX] = has_key(s, DIR_RX);
 	c->alive = c->tx.conn;
 	return c;
 }
@@ -132,23 +151,27 @@ static __noinline int dtls_tell(struct dtls_conn *c, u32 state, u32 dir, const s
 	return 0;
 }
 
+enum meeting {
+	MEETS_CALLER, /* who is in the call owns a connection that is met */
+	MEETS_NOBODY, /* in softirq */
+};
+
 /*
- * The connection of a record: one that the inventory has not found is met by it. Who is
- * in the call is its owner then; in softirq nobody is, and who says so.
+ * The connection of a record: one that the inventory has not found is met by it. taken: the
+ * record that is told of has left the receive queue. Where there is no room, only hooks that
+ * tell of records count one.
  */
-static __always_inline struct dtls_conn *dtls_of_record(u64 ks, u32 dir, bool nobody)
+static __always_inline struct dtls_conn *dtls_meet(u64 ks, enum meeting who, u32 taken, bool *full)
 {
 	struct dtls_conn *c = dtls_find(ks);
 
 	if (c || !live)
 		return c;
-	c = dtls_new(ks);
-	if (!c) {
-		count_lost(LOST_CONN_MAP_FULL, dir);
+	c = dtls_new(ks, full);
+	if (!c)
 		return 0;
-	}
-	c->keyed[DIR_TX] = c->keyed[DIR_RX] = 1;
-	dtls_tell(c, STATE_FOUND, 0, nobody ? &c->tx : 0);
+	c->queued -= taken;
+	dtls_tell(c, STATE_FOUND, 0, who == MEETS_NOBODY ? &c->tx : 0);
 	return c;
 }
 

@@ -34,7 +34,8 @@ __noinline int dtls_tell_dropped(struct dtls_conn *c, u32 reason)
 	e.drop.seq = d->seq;
 	e.drop.len = d->len;
 	e.drop.reason = reason;
-	emit(&e);
+	if (!emit(&e)) /* the next one tells of these too */
+		__sync_fetch_and_add(&d->untold, e.drop.count);
 	return 0;
 }
 
@@ -42,13 +43,15 @@ __noinline int dtls_tell_dropped(struct dtls_conn *c, u32 reason)
 static __always_inline int dtls_drops(u64 *ctx)
 {
 	const struct afktls_record *rec = (void *)ctx[1];
-	struct dtls_conn *c = dtls_of_record(ctx[0], DIR_RX, true);
 	struct opened_key key = opened_key(ctx[0], rec);
 	u64 now = bpf_ktime_get_ns(), told;
 	u32 reason = GIVEN(rec, reason);
+	struct dtls_conn *c = dtls_meet(ctx[0], MEETS_NOBODY, reason == AFKTLS_UNREAD, 0);
 	struct dropped *d;
 
-	bpf_map_delete_elem(&dtls_opened, &key);
+	/* One that came again has the number of one that may lie there, opened and not read yet. */
+	if (reason != AFKTLS_REPLAY && reason != AFKTLS_TOO_OLD)
+		bpf_map_delete_elem(&dtls_opened, &key);
 	if (!c)
 		return 0;
 	asm volatile("" : "+r"(reason)); /* the verifier follows the mask, and not what the compiler makes of a comparison */
@@ -78,9 +81,10 @@ static __always_inline int dtls_gets_key(u64 *ctx)
 	if (!live)
 		return 0;
 	if (!c)
-		c = dtls_new(ctx[0]);
+		c = dtls_new(ctx[0], 0);
 	if (!c)
 		return 0; /* told with its records */
+	c->tx.cipher = c->rx.cipher = BPF_CORE_READ((struct afktls_sock *)ctx[0], cipher); /* the first key may have said which */
 	e = dir == DIR_TX ? &c->tx : &c->rx;
 	state = c->keyed[dir] ? STATE_REKEY : STATE_OPEN;
 	e->gen += c->keyed[dir];
@@ -115,7 +119,7 @@ static __always_inline int dtls_detaches(u64 *ctx)
 
 	if (!c || __sync_val_compare_and_swap(&c->alive, c->tx.conn, 0) != c->tx.conn)
 		return 0;
-	gone = dtls_queued(ks) - c->queued - c->read;
+	gone = dtls_queued(ks) - c->queued - c->read; /* of a socket before, the count begins anew */
 	if ((__s64)gone > 0) /* by hooks that were skipped */
 		add_lost(lost_as(LOST_SKIPPED, DIR_RX), gone);
 	bpf_for_each_map_elem(&dtls_sending, dtls_leaves_last, &c, 0);
@@ -125,6 +129,9 @@ static __always_inline int dtls_detaches(u64 *ctx)
 	bpf_map_delete_elem(&dtls_conns, &ks);
 	return 0;
 }
+
+/* afktls_attach(ks): what is known of a socket at this address is of one before, whose end no hook saw. */
+static __always_inline int dtls_attaches(u64 *ctx) { return dtls_detaches(ctx); }
 
 static __always_inline bool is_afktls(const struct sock *sk)
 {
@@ -156,11 +163,8 @@ static __always_inline int dtls_visit(struct bpf_iter__task_file *ctx)
 	if (!is_afktls((void *)ks) || !BPF_CORE_READ(s, udp))
 		return 0;
 	c = dtls_find(ks);
-	if (!c) {
-		c = dtls_new(ks);
-		if (c)
-			c->keyed[DIR_TX] = c->keyed[DIR_RX] = 1;
-	}
+	if (!c)
+		c = dtls_new(ks, 0);
 	if (!c || c->told)
 		return 0;
 	who.pid = BPF_CORE_READ(task, tgid);

@@ -58,7 +58,8 @@ static __always_inline int dtls_opens_end(u64 *ctx)
 static __always_inline int dtls_delivers(u64 *ctx)
 {
 	const struct afktls_record *rec = (void *)ctx[1];
-	struct dtls_conn *c = dtls_of_record(ctx[0], DIR_RX, false);
+	bool full = false;
+	struct dtls_conn *c = dtls_meet(ctx[0], MEETS_CALLER, 1, &full);
 	struct opened_key key = opened_key(ctx[0], rec);
 	struct opened *o = bpf_map_lookup_elem(&dtls_opened, &key);
 	struct event e;
@@ -78,6 +79,8 @@ static __always_inline int dtls_delivers(u64 *ctx)
 		e.rec.stamp[3] = bpf_ktime_get_ns();
 		dtls_emit(&e, &c->rx.rec.hidden);
 	}
+	if (full)
+		count_lost(LOST_CONN_MAP_FULL, DIR_RX);
 	if (o)
 		bpf_map_delete_elem(&dtls_opened, &key);
 	return 0;

@@ -68,8 +68,8 @@ static __always_inline void dtls_is(struct event *e, const struct afktls_record 
 
 	e->kind = KIND_RECORD;
 	e->type = GIVEN(rec, type);
-	if (e->gen && epoch < e->epoch) /* it was in the making, or in the queue, while the key changed */
-		e->gen -= e->epoch - epoch;
+	if (epoch < e->epoch) /* it was in the making, or in the queue, while the key changed */
+		e->gen -= e->gen < (u32)(e->epoch - epoch) ? e->gen : (u32)(e->epoch - epoch);
 	e->epoch = epoch;
 	e->rec.seq = GIVEN(rec, seq);
 	e->rec.len = GIVEN(rec, len);

@@ -70,37 +70,48 @@ static __always_inline void dtls_sent(struct event *e, struct dtls_conn *c, cons
 static __always_inline int dtls_seals(u64 *ctx)
 {
 	const struct afktls_record *rec = (void *)ctx[1];
-	struct dtls_conn *c = dtls_of_record(ctx[0], DIR_TX, false);
-	u64 key = ctx[1], data = (u64)GIVEN(rec, data);
+	struct dtls_conn *c = dtls_meet(ctx[0], MEETS_CALLER, 0, 0);
+	u64 key = ctx[1], data = (u64)GIVEN(rec, data), nobodys = 0;
 	struct event e, *before;
 
 	if (!c)
 		return 0;
 	before = bpf_map_lookup_elem(&dtls_sending, &key);
 	if (before)
-		dtls_leaves_unseen(before, &c->tx.rec.hidden);
+		dtls_leaves_unseen(before, before->conn == c->tx.conn ? &c->tx.rec.hidden : &nobodys);
 	dtls_sent(&e, c, rec);
 	dtls_control(&e, data);
 	e.rec.stamp[1] = bpf_ktime_get_ns();
 	dtls_copy(&e, data);
-	bpf_map_update_elem(&dtls_sending, &key, &e, BPF_ANY); /* where there is no room, it is told without its stages */
+	/* Where there is no room, it is told without its stages and its bytes. */
+	if (bpf_map_update_elem(&dtls_sending, &key, &e, BPF_ANY) && e.flags & FLAG_PAYLOAD)
+		count_lost(LOST_PAYLOAD_UNREADABLE, DIR_TX);
 	return 0;
+}
+
+static __always_inline bool is_of(const struct event *e, const struct dtls_conn *c, const struct afktls_record *rec)
+{
+	return e->conn == c->tx.conn && e->rec.seq == GIVEN(rec, seq) && e->epoch == GIVEN(rec, epoch);
 }
 
 /* The end of a record's way, by what its entry has left. */
 static __always_inline int dtls_ends(u64 *ctx, int ret)
 {
 	const struct afktls_record *rec = (void *)ctx[1];
-	struct dtls_conn *c = dtls_of_record(ctx[0], DIR_TX, false);
+	bool full = false;
+	struct dtls_conn *c = dtls_meet(ctx[0], MEETS_CALLER, 0, &full);
 	u64 key = ctx[1];
 	struct event e, *begun = bpf_map_lookup_elem(&dtls_sending, &key);
 
-	if (!c)
+	if (!c) {
+		if (full)
+			count_lost(LOST_CONN_MAP_FULL, DIR_TX);
 		return 0;
-	if (begun)
+	}
+	if (begun && is_of(begun, c, rec))
 		e = *begun;
 	else
-		dtls_sent(&e, c, rec);
+		dtls_sent(&e, c, rec); /* its begin was not seen: what lies there is of another */
 	dtls_leaves(&e, c, ret);
 	if (begun)
 		bpf_map_delete_elem(&dtls_sending, &key);

@@ -7,6 +7,8 @@
 
 #define DTLS_1_2 0xfefd
 #define AFKTLS_REC_SPLICED 1
+#define AFKTLS_REPLAY 1
+#define AFKTLS_TOO_OLD 2
 #define AFKTLS_UNREAD 9
 #define AFKTLS_REASONS 16 /* more than enum afktls_drop_reason has */
 
@@ -18,6 +20,7 @@ struct afktls_sock {
 	struct sock *udp; /* 0: not attached */
 	u16 version;
 	u16 cipher;
+	void *tx, *rx; /* the keys, 0: none */
 	atomic64_t stats[11]; /* in the order of struct ktls_stats of the user API */
 };
 

@@ -1,11 +1,16 @@
 package e2e
 
 import (
+	"errors"
+	"io"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
 	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/internal/kmodtest"
@@ -170,7 +175,7 @@ func TestDTLSFound(t *testing.T) {
 		_, err := unix.SendmsgN(p.a, pattern(10, 1), nil, nil, 0)
 		must(t, err)
 	}
-	tr := startTracer(t, "--match", "proto == dtls")
+	tr := startTracer(t, "--match", `proto == dtls and not payload contains "no such bytes"`)
 	for range 2 {
 		_, err := unix.SendmsgN(p.a, pattern(10, 1), nil, nil, 0)
 		must(t, err)
@@ -192,5 +197,68 @@ func TestDTLSFound(t *testing.T) {
 	out, _, _ := run(t, []string{program}, "list")
 	if n := strings.Count(out, "DTLS1.2"); n < 2 {
 		t.Errorf("list shows DTLS %d times:\n%s", n, out)
+	}
+}
+
+// TestDTLSBytes: the plaintexts in a capture file, as datagrams of UDP, through a socket filter, and as inspect shows them.
+func TestDTLSBytes(t *testing.T) {
+	onEnds(t)
+	loadAFKTLS(t)
+	// ip proto 17, as tcpdump -ddd says it.
+	const udp = "6,40 0 0 12,21 0 3 2048,48 0 0 23,21 0 1 17,6 0 0 262144,6 0 0 0"
+	all := startCommands(t, [][]string{
+		{"trace", "-s", "16384", "-o", "pcapng"},
+		{"trace", "-s", "16384", "-o", "json", "--cbpf", udp},
+		{"inspect", "-o", "json"},
+	})
+	p := newDTLSPair(t)
+	p.attachB(t)
+	want := []string{"hello", "a line of text\n", "Authorization: Basic c2VjcmV0\r\n"}
+	for _, text := range want {
+		must(t, unix.Send(p.a, []byte(text), 0))
+		_, _, err := unix.Recvfrom(p.b, make([]byte, 2000), 0)
+		must(t, err)
+	}
+	must(t, unix.Sendmsg(p.a, []byte{1, 0}, recordType(21), nil, 0)) // which no packet carries
+	for _, tr := range all {
+		must(t, tr.cmd.Process.Signal(os.Interrupt))
+		tr.wait()
+	}
+	if got := udpPayloads(t, all[0].file, p.lport, p.rport); !slices.Equal(got, want) {
+		t.Errorf("the capture has %q, want %q", got, want)
+	}
+	for i, tr := range all[1:] {
+		got := tr.read()
+		sent := got.stream(p.lport, p.rport, "tx").data()
+		if len(sent) != len(want) {
+			t.Fatalf("%s: %d records, want %d", tr.cmd.Args[1], len(sent), len(want))
+		}
+		for n, text := range want {
+			shown := string(sent[n].Payload.Data)
+			if masked := i == 1 && n == 2; masked && strings.Contains(shown, "c2VjcmV0") || !masked && shown != text {
+				t.Errorf("%s shows %q of %q", tr.cmd.Args[1], shown, text)
+			}
+		}
+	}
+}
+
+// udpPayloads are the plaintexts that one end sent to another, each once, in a capture file.
+func udpPayloads(t *testing.T, file string, from, to int) (all []string) {
+	t.Helper()
+	f, err := os.Open(file)
+	must(t, err)
+	defer f.Close()
+	r, err := pcapgo.NewNgReader(f, pcapgo.DefaultNgReaderOptions)
+	must(t, err)
+	for {
+		frame, _, err := r.ReadPacketData()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		must(t, err)
+		u, ok := gopacket.NewPacket(frame, layers.LayerTypeEthernet, gopacket.Default).Layer(layers.LayerTypeUDP).(*layers.UDP)
+		if ok && int(u.SrcPort) == from && int(u.DstPort) == to {
+			all = append(all, string(u.Payload))
+		}
 	}
 }

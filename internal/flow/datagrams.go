@@ -27,7 +27,7 @@ type sent struct {
 
 // epoch is a stretch of the numbers of one key: those from start to below next are used.
 type epoch struct {
-	number      uint16
+	number      uint32 // event.Record.Gen
 	known       bool
 	start, next uint64
 }
@@ -64,12 +64,12 @@ func (d *Datagrams) Observe(r *event.Record) *event.Lost {
 	}
 	s.told++
 	switch {
-	case s.before.known && r.Epoch == s.before.number:
+	case s.before.known && r.Gen == s.before.number:
 		s.before.add(r.Seq)
-	case s.now.known && r.Epoch == s.now.number:
+	case s.now.known && r.Gen == s.now.number:
 		s.now.add(r.Seq)
 	default:
-		s.begin(r.Epoch, start)
+		s.begin(r.Gen, start)
 		s.now.add(r.Seq)
 	}
 	return nil
@@ -88,7 +88,7 @@ func (d *Datagrams) of(conn, hidden uint64) *sent {
 }
 
 // begin lets another key be the present one.
-func (s *sent) begin(number uint16, start uint64) {
+func (s *sent) begin(number uint32, start uint64) {
 	s.past += s.before.used()
 	s.before = s.now
 	s.now = epoch{number: number, known: true, start: start, next: start}
@@ -114,7 +114,9 @@ func (d *Datagrams) close(s *event.Socket) []*event.Lost {
 	if !ok || !c.now.known { // nothing was told, not even from which number on
 		return nil
 	}
-	c.now.next = max(c.now.next, s.NextTX)
+	if s.GenTX == c.now.number { // of a key with which nothing was told, not even its begin is known
+		c.now.next = max(c.now.next, s.NextTX)
+	}
 	used := c.past + c.before.used() + c.now.used()
 	known := c.told + s.Hidden[event.TX] - min(c.hidden, s.Hidden[event.TX])
 	if used <= known {

@@ -8,12 +8,14 @@ import (
 )
 
 func datagram(d event.Dir, epoch uint16, seq, hidden uint64) *event.Record {
-	return &event.Record{Conn: event.Conn{ID: 7}, Dir: d, Epoch: epoch, Seq: seq, Hidden: hidden, HasStart: true, Start: 1,
+	return &event.Record{Conn: event.Conn{ID: 7}, Dir: d, Epoch: epoch, Gen: uint32(epoch) - 1, Seq: seq, Hidden: hidden, HasStart: true, Start: 1,
 		TLS: event.TLS{Version: event.DTLS12}}
 }
 
-func closing(next, hidden uint64) *event.Socket {
-	s := &event.Socket{State: event.SocketClose, Conn: event.Conn{ID: 7}, NextTX: next, Hidden: [2]uint64{hidden, 0}}
+func closing(next, hidden uint64) *event.Socket { return closingAt(0, next, hidden) }
+
+func closingAt(gen uint32, next, hidden uint64) *event.Socket {
+	s := &event.Socket{State: event.SocketClose, Conn: event.Conn{ID: 7}, GenTX: gen, NextTX: next, Hidden: [2]uint64{hidden, 0}}
 	s.TX.Version, s.RX.Version = event.DTLS12, event.DTLS12
 	return s
 }
@@ -35,9 +37,10 @@ func TestDatagrams(t *testing.T) {
 		{"kept back", []*event.Record{datagram(tx, 1, 2, 1), datagram(tx, 1, 5, 3)}, closing(6, 3), 0},
 		{"kept back, and one lost", []*event.Record{datagram(tx, 1, 2, 1), datagram(tx, 1, 5, 2)}, closing(6, 2), 1},
 		{"received with gaps and twice", []*event.Record{datagram(rx, 1, 9, 0), datagram(rx, 1, 2, 0), datagram(rx, 1, 2, 0)}, closing(0, 0), 0},
-		{"another key", []*event.Record{datagram(tx, 1, 1, 0), datagram(tx, 2, 1, 0), datagram(tx, 1, 2, 0), datagram(tx, 2, 2, 0)}, closing(3, 0), 0},
-		{"one lost before another key", []*event.Record{datagram(tx, 1, 1, 0), datagram(tx, 1, 3, 0), datagram(tx, 2, 1, 0)}, closing(2, 0), 1},
-		{"three keys", []*event.Record{datagram(tx, 1, 1, 0), datagram(tx, 2, 2, 0), datagram(tx, 3, 1, 0)}, closing(2, 0), 1},
+		{"another key", []*event.Record{datagram(tx, 1, 1, 0), datagram(tx, 2, 1, 0), datagram(tx, 1, 2, 0), datagram(tx, 2, 2, 0)}, closingAt(1, 3, 0), 0},
+		{"one lost before another key", []*event.Record{datagram(tx, 1, 1, 0), datagram(tx, 1, 3, 0), datagram(tx, 2, 1, 0)}, closingAt(1, 2, 0), 1},
+		{"a key without a record", []*event.Record{datagram(tx, 1, 1, 0)}, closingAt(1, 9, 0), 0},
+		{"three keys", []*event.Record{datagram(tx, 1, 1, 0), datagram(tx, 2, 2, 0), datagram(tx, 3, 1, 0)}, closingAt(2, 2, 0), 1},
 	} {
 		a := NewAudit(0)
 		for _, r := range c.records {

@@ -19,16 +19,17 @@ func (s *Snapshot) MarshalJSON() ([]byte, error) {
 		Mono    uint64    `json:"mono_ns"`
 		Elapsed int64     `json:"rates_over_ns"`
 
-		Open   int               `json:"open"`
-		SW     int               `json:"sw"`
-		HW     int               `json:"hw"`
-		Opened uint64            `json:"opened"`
-		Closed uint64            `json:"closed"`
-		Errors uint64            `json:"errors"`
-		TX     sideJSON          `json:"tx"`
-		RX     sideJSON          `json:"rx"`
-		Lost   map[string]uint64 `json:"lost"`
-		Total  uint64            `json:"lost_total"`
+		Open    int               `json:"open"`
+		SW      int               `json:"sw"`
+		HW      int               `json:"hw"`
+		Opened  uint64            `json:"opened"`
+		Closed  uint64            `json:"closed"`
+		Errors  uint64            `json:"errors"`
+		Dropped uint64            `json:"dropped,omitempty"`
+		TX      sideJSON          `json:"tx"`
+		RX      sideJSON          `json:"rx"`
+		Lost    map[string]uint64 `json:"lost"`
+		Total   uint64            `json:"lost_total"`
 
 		Duplicates uint64 `json:"duplicates"`
 		Forgotten  uint64 `json:"forgotten"`
@@ -43,7 +44,7 @@ func (s *Snapshot) MarshalJSON() ([]byte, error) {
 		Run       *runJSON     `json:"run,omitempty"`
 	}{
 		V: 1, Type: "snapshot", TS: s.Wall(s.Mono).UTC(), Mono: s.Mono, Elapsed: int64(s.Elapsed),
-		Open: s.Open, SW: s.SW, HW: s.HW, Opened: s.Counts.Opened, Closed: s.Counts.Closed, Errors: s.Counts.Errors,
+		Open: s.Open, SW: s.SW, HW: s.HW, Opened: s.Counts.Opened, Closed: s.Counts.Closed, Errors: s.Counts.Errors, Dropped: s.Counts.Dropped,
 		TX: side(&s.Totals, &s.Rate, event.TX), RX: side(&s.Totals, &s.Rate, event.RX),
 		Lost: nonNil(s.Lost), Total: s.LostTotal,
 		Duplicates: s.Duplicates, Forgotten: s.Forgotten, Evicted: s.Counts.Evicted, Untracked: s.Counts.Untracked,

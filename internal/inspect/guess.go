@@ -33,6 +33,9 @@ func newGuess(s *stream) *guess {
 	return g
 }
 
+// newDatagram is for a record that is a message of its own.
+func newDatagram() *guess { return &guess{plain: masker{talk: true}, begun: true} }
+
 // newLostGuess is for a stream of which the beginning is not at hand.
 func newLostGuess() *guess {
 	g := &guess{plain: masker{talk: true}, why: "records before it were not seen"}

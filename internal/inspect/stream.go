@@ -64,6 +64,8 @@ func (s *stream) record(r *event.Record) error {
 	payload := r.Payload
 	if r.Type != event.ApplicationData {
 		payload = nil
+	} else if s.datagrams {
+		s.decoder = newDatagram()
 	} else if s.decoder == nil {
 		s.decoder = newGuess(s)
 	}
@@ -73,8 +75,11 @@ func (s *stream) record(r *event.Record) error {
 	s.append(r, payload)
 	if r.Type == event.ApplicationData {
 		s.decode()
-		if hole := uint64(r.Len) - uint64(len(payload)); hole > 0 || s.datagrams {
+		if hole := uint64(r.Len) - uint64(len(payload)); hole > 0 {
 			s.gap(hole)
+		}
+		if s.datagrams { // nothing goes on in the next one
+			s.finish()
 		}
 	}
 	return s.release()

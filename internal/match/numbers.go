@@ -16,6 +16,8 @@ func (s *Subject) numbers(f Field) (v [2]uint64, n int, st state) {
 		one(s.Type != nil, func() uint64 { return uint64(*s.Type) })
 	case f == Seq:
 		one(s.Seq != nil, func() uint64 { return *s.Seq })
+	case f == Epoch:
+		one(s.Epoch != nil, func() uint64 { return uint64(*s.Epoch) })
 	case f == Version || f == Cipher || f == Mode || f == Proto:
 		one(s.TLS != nil, func() uint64 { return ofTLS(s.TLS, f) })
 	case f == PID || f == TID || f == UID || f == Cgroup:
@@ -80,8 +82,6 @@ func ofRecord(r *event.Record, f Field) (uint64, state) {
 		return uint64(r.Len), present
 	case Gen:
 		return uint64(r.Gen), present
-	case Epoch:
-		return uint64(r.Epoch), present
 	case Op:
 		return uint64(r.Op), present
 	case Alert, AlertLevel, Handshake:

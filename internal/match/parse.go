@@ -160,6 +160,7 @@ func (c *checker) test(t *term, op string, values []*literal) (Node, error) {
 			return nil, err
 		}
 	}
+	test.order()
 	return test, c.number(test, t)
 }
 

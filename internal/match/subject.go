@@ -11,6 +11,8 @@ type Subject struct {
 	Dir  *event.Dir
 	Type *event.ContentType
 	Seq  *uint64
+	// Epoch is that of DTLS.
+	Epoch *uint16
 	// Record has all the rest.
 	Record *event.Record
 	// Hits are the kernel's answers to Expr.PayloadTests, one bit each.
@@ -21,7 +23,7 @@ type Subject struct {
 
 // OfRecord is the subject that a record is.
 func OfRecord(r *event.Record) Subject {
-	return Subject{Proc: &r.Proc, Conn: &r.Conn, TLS: &r.TLS, Dir: &r.Dir, Type: &r.Type, Seq: &r.Seq, Record: r}
+	return Subject{Proc: &r.Proc, Conn: &r.Conn, TLS: &r.TLS, Dir: &r.Dir, Type: &r.Type, Seq: &r.Seq, Epoch: &r.Epoch, Record: r}
 }
 
 // OfError is the subject that an error is.
@@ -34,7 +36,7 @@ var received = event.RX
 
 // OfDrop is the subject that a dropped record is.
 func OfDrop(d *event.Drop) Subject {
-	return Subject{Proc: &d.Proc, Conn: &d.Conn, TLS: &d.TLS, Dir: &received, Type: &d.Type, Seq: &d.Seq}
+	return Subject{Proc: &d.Proc, Conn: &d.Conn, TLS: &d.TLS, Dir: &received, Type: &d.Type, Seq: &d.Seq, Epoch: &d.Epoch}
 }
 
 var directions = [...]event.Dir{event.TX, event.RX}

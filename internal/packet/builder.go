@@ -84,7 +84,7 @@ func (b *Builder) record(r *event.Record, emit Emit) error {
 	if !e.speaks(e.side, d) {
 		return nil
 	}
-	if !e.udp || r.Dir == event.TX { // what was to come as a datagram need not have come
+	if !e.udp { // datagrams come in any order, or not at all: a loss is told by itself
 		e.gap[d] += missing
 	}
 	if r.Type != event.ApplicationData {
@@ -152,7 +152,7 @@ func (b *Builder) close(s *event.Socket, emit Emit) error {
 		if e.fin[d] || !e.speaks(e.side, d) {
 			continue
 		}
-		if !e.udp || event.Dir(dir) == event.TX {
+		if !e.udp {
 			e.gap[d] += e.tracks[e.side][dir].tail([2]uint32{s.GenTX, s.GenRX}[dir], next)
 		}
 		if !e.begun {

@@ -119,7 +119,6 @@ func (f *flow) emit(p *Packet, d int, emit Emit) error {
 	p.Src, p.Dst, p.Side = f.ends[d], f.ends[1-d], d
 	if f.udp {
 		p.UDP, p.Flags = true, 0
-		p.Gap, f.gap[d] = f.gap[d], 0
 		return emit(p)
 	}
 	if p.Len() > 0 || p.Flags&FIN != 0 {

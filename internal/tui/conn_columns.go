@@ -31,8 +31,8 @@ func identityColumns() []column[row] {
 			cell: func(b []byte, r row, e *env) []byte { return appendPeer(b, r.Conn.LAddr, r.Conn.LPort, e) }},
 		{name: "DIR", width: 3, prio: 7, help: "the direction that carries more bytes",
 			cell: func(b []byte, r row, _ *env) []byte { return append(b, r.Busier().String()...) }},
-		{name: "TLS", width: 3, prio: 12, help: "version",
-			cell:  func(b []byte, r row, _ *env) []byte { return append(b, r.TLS[r.Busier()].Version.String()...) },
+		{name: "TLS", width: 3, prio: 12, help: "version; D12 is DTLS 1.2",
+			cell:  func(b []byte, r row, _ *env) []byte { return append(b, shortVersion(r.TLS[r.Busier()].Version)...) },
 			order: by(func(r row) event.Version { return r.TLS[r.Busier()].Version })},
 		{name: "CIPHER", width: 11, most: 17, prio: 13, help: "AEAD",
 			cell:  func(b []byte, r row, _ *env) []byte { return append(b, r.TLS[r.Busier()].Cipher.String()...) },
@@ -110,4 +110,12 @@ func wearColumns() []column[row] {
 			cell:  func(b []byte, r row, _ *env) []byte { return appendCount(b, r.Lost) },
 			order: by(func(r row) uint64 { return r.Lost })},
 	}
+}
+
+// shortVersion takes three cells.
+func shortVersion(v event.Version) string {
+	if v == event.DTLS12 {
+		return "D12"
+	}
+	return v.String()
 }

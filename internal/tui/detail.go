@@ -81,7 +81,11 @@ func (m *Model) protection(r *flow.Row, dir event.Dir) line {
 	if t.Mode == event.ModeNone {
 		return line{{"    not protected by the kernel", faint}}
 	}
-	words := []string{"    TLS " + t.Version.String(), t.Cipher.String(), t.Mode.String()}
+	name := "TLS " + t.Version.String()
+	if t.Version.IsDTLS() {
+		name = t.Version.String()
+	}
+	words := []string{"    " + name, t.Cipher.String(), t.Mode.String()}
 	if t.ZeroCopy {
 		words = append(words, "zero-copy")
 	}

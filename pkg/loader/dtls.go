@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/assemble"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
@@ -32,6 +33,7 @@ var dtlsHooks = []hook{
 	{program: "dtls_rx_record_exit", function: "afktls_rx_record", without: "the stages decrypt and deliver of DTLS are unknown"},
 	{program: "dtls_deliver_enter", function: "afktls_deliver", without: "DTLS records that are received are not seen"},
 	{program: "dtls_drop_enter", function: "afktls_drop", without: "DTLS records that are dropped are not seen"},
+	{program: "dtls_attach_enter", function: "afktls_attach", without: "a DTLS connection whose end was not seen may be taken for the next one"},
 	{program: "dtls_key_enter", function: "afktls_key", without: "new DTLS connections are seen with their first record, and their rekeys are not"},
 	{program: "dtls_detach_enter", function: "afktls_detach", without: "the ends of DTLS connections are not seen"},
 }
@@ -63,8 +65,11 @@ func newDatagrams(cfg *Config) *datagrams {
 	return &datagrams{cfg: cfg}
 }
 
-// dtlsTypes is where the kernel shows the module's type information.
-var dtlsTypes, dtlsLoaded = "/sys/kernel/btf/" + dtlsModule, "/sys/module/" + dtlsModule
+// Where the kernel shows whether the module is there, and its type information.
+const (
+	dtlsState = "/sys/module/" + dtlsModule + "/initstate"
+	dtlsTypes = "/sys/kernel/btf/" + dtlsModule
+)
 
 // look attaches the programs if the module has come. What is refused is said, and is not
 // tried again; the rest of the run goes on. added gets the programs.
@@ -73,11 +78,12 @@ func (d *datagrams) look(ctx context.Context, now time.Time, added func(map[stri
 		return nil
 	}
 	d.looked = now
-	if _, err := os.Stat(dtlsTypes); err != nil {
-		if _, err := os.Stat(dtlsLoaded); err == nil {
-			d.lack("DTLS is not seen: the module " + dtlsModule + " was built without type information (BTF)")
-		}
+	if state, err := os.ReadFile(dtlsState); err != nil || string(state) != "live\n" { // its types are there before that
 		d.late = true
+		return nil
+	}
+	if _, err := os.Stat(dtlsTypes); err != nil {
+		d.lack("type information (BTF) of the module " + dtlsModule + ": DTLS is not seen")
 		return nil
 	}
 	if err := d.start(ctx); err != nil {
@@ -86,7 +92,7 @@ func (d *datagrams) look(ctx context.Context, now time.Time, added func(map[stri
 		if errors.Is(err, ErrStopped) {
 			return err
 		}
-		d.lack("DTLS is not seen: " + reason(err))
+		d.lack("DTLS of " + dtlsModule + " (" + reason(err) + ")")
 		return nil
 	}
 	d.mu.Lock()
@@ -95,7 +101,7 @@ func (d *datagrams) look(ctx context.Context, now time.Time, added func(map[stri
 	d.mu.Unlock()
 	added(d.coll.Programs)
 	if err := d.inventoryOf(dtlsInventory); err != nil {
-		return err
+		d.lack("DTLS connections that are open show with their first record (" + reason(err) + ")")
 	}
 	if d.late && d.cfg.Notice != nil {
 		d.cfg.Notice("the module " + dtlsModule + " was loaded: its records of DTLS are traced from now on")
@@ -103,10 +109,14 @@ func (d *datagrams) look(ctx context.Context, now time.Time, added func(map[stri
 	return nil
 }
 
+// lack notes what is missing. Where the module came late the list has been read already.
 func (d *datagrams) lack(line string) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.lacks = append(d.lacks, line)
+	d.mu.Unlock()
+	if d.late && d.cfg.Notice != nil {
+		d.cfg.Notice("this kernel lacks " + line)
+	}
 }
 
 // start loads and attaches, and lets the programs see records.
@@ -166,14 +176,11 @@ func prepareDTLS(cfg *Config, kernel *types) (*prepared, error) {
 	return p, nil
 }
 
-// matchWindow is MATCH_WINDOW of bpf/ktls_match.h: how far an expression looks into a plaintext.
-const matchWindow = 256
-
 // dtlsSnaplen is how much plaintext leaves the kernel: the expression is evaluated in user
 // space.
 func dtlsSnaplen(cfg *Config) int {
 	if cfg.looksInside() {
-		return max(cfg.Snaplen, matchWindow)
+		return max(cfg.Snaplen, match.Window)
 	}
 	return cfg.Snaplen
 }
@@ -204,7 +211,9 @@ func (d *datagrams) adding(handle func(event.Event) error) func(*wire.Event) err
 // cut leaves of a record's plaintext what the run is to have of it.
 func (d *datagrams) cut(handle func(event.Event) error) func(event.Event) error {
 	return func(ev event.Event) error {
-		if r, ok := ev.(*event.Record); ok && len(r.Payload) > d.cfg.Snaplen {
+		if r, ok := ev.(*event.Record); ok && d.cfg.Snaplen == 0 {
+			r.Payload = nil
+		} else if ok && len(r.Payload) > d.cfg.Snaplen {
 			r.Payload = r.Payload[:d.cfg.Snaplen]
 		}
 		return handle(ev)

@@ -33,8 +33,9 @@ const pollInterval = 50 * time.Millisecond
 //     the other; what Run calls may ask for Duration and Hurried too.
 //   - Samples, Stream, Rings, Cost, Measure and OpenSocketFilter are for any, at any
 //     time until Close, while Run runs too; Measure after Close, where it does nothing.
-//   - Hooks, Missing, Backend, Tier and Aggregates are for any: Open settles what
-//     they return.
+//   - Backend, Tier and Aggregates are for any: Open settles what they return. Hooks and
+//     Missing are for any too; what the module of DTLS, or the first network card, lacks
+//     that comes while Run runs is added then.
 //   - Close comes last, when no other method runs.
 type Tracer struct {
 	backend

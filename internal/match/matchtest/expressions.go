@@ -55,6 +55,8 @@ var Expressions = []string{
 	`proto == dtls and epoch > 0`,
 	`proto == tls`,
 	`version == DTLS1.2`,
+	`version < DTLS1.2`,
+	`version >= DTLS1.2`,
 	`epoch in (0, 1, 65535)`,
 	`mode != sw`,
 	`card in (part, none)`,

@@ -160,6 +160,7 @@ const (
 	DtlsMapWake               = "wake"
 	DtlsMapWantName           = "want_name"
 	DtlsMapWantPid            = "want_pid"
+	DtlsProgDtlsAttachEnter   = "dtls_attach_enter"
 	DtlsProgDtlsDeliverEnter  = "dtls_deliver_enter"
 	DtlsProgDtlsDetachEnter   = "dtls_detach_enter"
 	DtlsProgDtlsDropEnter     = "dtls_drop_enter"
@@ -253,6 +254,7 @@ type DtlsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type DtlsProgramSpecs struct {
+	DtlsAttachEnter   *ebpf.ProgramSpec `ebpf:"dtls_attach_enter"`
 	DtlsDeliverEnter  *ebpf.ProgramSpec `ebpf:"dtls_deliver_enter"`
 	DtlsDetachEnter   *ebpf.ProgramSpec `ebpf:"dtls_detach_enter"`
 	DtlsDropEnter     *ebpf.ProgramSpec `ebpf:"dtls_drop_enter"`
@@ -425,6 +427,7 @@ type DtlsVariables struct {
 //
 // It can be passed to LoadDtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type DtlsPrograms struct {
+	DtlsAttachEnter   *ebpf.Program `ebpf:"dtls_attach_enter"`
 	DtlsDeliverEnter  *ebpf.Program `ebpf:"dtls_deliver_enter"`
 	DtlsDetachEnter   *ebpf.Program `ebpf:"dtls_detach_enter"`
 	DtlsDropEnter     *ebpf.Program `ebpf:"dtls_drop_enter"`
@@ -439,6 +442,7 @@ type DtlsPrograms struct {
 
 func (p *DtlsPrograms) Close() error {
 	return _DtlsClose(
+		p.DtlsAttachEnter,
 		p.DtlsDeliverEnter,
 		p.DtlsDetachEnter,
 		p.DtlsDropEnter,
