@@ -278,6 +278,7 @@ func playCardGoes(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
 // TestCardFaults: whatever goes wrong at the card or on the cable, each record is told once, with its bytes, and what the
 // card did of it; and what is counted is what the card itself has counted.
 func TestCardFaults(t *testing.T) {
+	onEnds(t)
 	cable := tlsnic.Lay(t)
 	for _, e := range []*tlsnic.End{cable.A, cable.B} {
 		e.Feature(t, tlsnic.TSO, false) // packets, of which the card leaves some, are not records then
@@ -368,6 +369,7 @@ func (tr trace) compareBytes(t *testing.T, p *pair, sent []piece) {
 
 // TestCardCorrupt: a record whose tag is wrong is the kernel's to refuse.
 func TestCardCorrupt(t *testing.T) {
+	onEnds(t)
 	cable := tlsnic.Lay(t)
 	tr := startTracer(t)
 	p := cardPair(t, cable, gcm128)
@@ -392,6 +394,7 @@ func TestCardCorrupt(t *testing.T) {
 
 // TestDoctorCard: what a card takes shows as the card's, and what it is asked for in vain as software's, with the reason.
 func TestDoctorCard(t *testing.T) {
+	onEnds(t)
 	cable := tlsnic.Lay(t)
 	w := startWatchBy(t, func(cmd *exec.Cmd) (err error) {
 		cable.A.Do(t, func() { err = cmd.Start() }) // the cards that doctor looks at are those of its namespace
@@ -438,6 +441,7 @@ func TestCardUnsent(t *testing.T) {
 
 // TestCardSums: the dashboards' sums, with stages and without, are those of the trace; --match finds a card's records.
 func TestCardSums(t *testing.T) {
+	onEnds(t)
 	cable := tlsnic.Lay(t)
 	first := cardPair(t, cable, gcm128) // of which the hooks for cards are attached
 	tr := startTracer(t)

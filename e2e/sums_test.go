@@ -103,6 +103,7 @@ const lateMax = 128
 // TestSumsEqualTrace: what the kernel adds up for the dashboard is what the
 // events of the same traffic make, connection by connection.
 func TestSumsEqualTrace(t *testing.T) {
+	onEnds(t)
 	tr := startTracer(t)
 	dash := startDashboard(t, "-d", "200ms", "--cost")
 	plainly := startDashboard(t, "-d", "200ms", "--cost", "--stages", "off")

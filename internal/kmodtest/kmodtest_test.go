@@ -97,7 +97,7 @@ func TestLeftTo(t *testing.T) {
 		{"7.3", "6.1 6.12 6.18 7.2 7.3", "", ""},
 	} {
 		env := map[string]string{"KTLSTOP_KERNEL": c.kernel, "KTLSTOP_KERNELS": c.run, "KTLSTOP_ALL": c.all}
-		if got := leftTo(func(name string) string { return env[name] }); got != c.want {
+		if got := strings.Join(leftTo(func(name string) string { return env[name] }), ", "); got != c.want {
 			t.Errorf("%+v: %q", c, got)
 		}
 	}

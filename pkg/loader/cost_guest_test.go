@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/ktlstop/ktlstop/internal/guesttest"
 )
 
 // unmeasured switches the kernel's measuring of BPF programs off until the test
@@ -57,6 +59,8 @@ func TestOpenStops(t *testing.T) {
 // TestMeasuredWhileAsked: the kernel measures no run of a program unless the cost
 // is asked for, and then none beyond the window.
 func TestMeasuredWhileAsked(t *testing.T) {
+	needGuest(t)
+	guesttest.OnEnds(t)
 	for name, cfg := range map[string]Config{"records": {}, "sums": {Aggregate: true}, "plaintext": {Snaplen: 100}, "cost": {Cost: true}} {
 		t.Run(name, func(t *testing.T) {
 			unmeasured(t)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ktlstop/ktlstop/internal/guesttest"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -65,6 +66,8 @@ func TestNothingLeft(t *testing.T) {
 // TestFeaturesAreGivenUp: what makes the kernel refuse the programs is done
 // without, or in user space.
 func TestFeaturesAreGivenUp(t *testing.T) {
+	needGuest(t)
+	guesttest.OnEnds(t)
 	const n = 10
 	expr, err := ParseMatch("dir == tx")
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ktlstop/ktlstop/internal/guesttest"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
@@ -210,6 +211,8 @@ func counted(h *event.Log2Hist) (n uint64) {
 // TestErrorsWithoutStages: what cannot be opened is one error, with its sequence, however
 // few hooks are attached.
 func TestErrorsWithoutStages(t *testing.T) {
+	needGuest(t)
+	guesttest.OnEnds(t)
 	for _, cfg := range []Config{{}, {Aggregate: true}, {Aggregate: true, WithoutStages: true}} {
 		t.Run(fmt.Sprintf("aggregate %v without stages %v", cfg.Aggregate, cfg.WithoutStages), func(t *testing.T) {
 			_, got := traced(t, cfg, func() {
