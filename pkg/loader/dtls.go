@@ -201,7 +201,7 @@ func (d *datagrams) reportLosses(handle func(event.Event) error) error {
 	if !d.open {
 		return nil
 	}
-	return d.lost.report(d.allLosses, handle)
+	return d.lost.report(func() (lossCounts, error) { return allLosses(&d.ebpfBackend, d.asm) }, handle)
 }
 
 func (d *datagrams) adding(handle func(event.Event) error) func(*wire.Event) error {
@@ -218,13 +218,6 @@ func (d *datagrams) cut(handle func(event.Event) error) func(event.Event) error 
 		}
 		return handle(ev)
 	}
-}
-
-func (d *datagrams) allLosses() (lossCounts, error) {
-	n, err := d.losses()
-	dropped := d.asm.Dropped()
-	copy(n[2*kernelCauses:], dropped[:])
-	return n, err
 }
 
 // stop detaches the programs. What they have told can still be read.

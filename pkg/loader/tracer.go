@@ -344,13 +344,13 @@ func (t *Tracer) drain(handle func(event.Event) error) error {
 }
 
 func (t *Tracer) reportLosses(handle func(event.Event) error) error {
-	return t.lost.report(t.allLosses, handle)
+	return t.lost.report(func() (lossCounts, error) { return allLosses(t.backend, t.asm) }, handle)
 }
 
 // allLosses are what the kernel counts and what the assembler does.
-func (t *Tracer) allLosses() (lossCounts, error) {
-	n, err := t.losses()
-	dropped := t.asm.Dropped()
+func allLosses(kernel interface{ losses() (lossCounts, error) }, asm *assemble.Assembler) (lossCounts, error) {
+	n, err := kernel.losses()
+	dropped := asm.Dropped()
 	copy(n[2*kernelCauses:], dropped[:])
 	return n, err
 }
