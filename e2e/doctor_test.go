@@ -245,7 +245,7 @@ func TestDoctorWatch(t *testing.T) {
 		})
 	}
 	if skips > 0 {
-		return
+		t.Skipf("the kernel skipped the hooks of %d calls, which is told: refusals and names may not have been seen", skips)
 	}
 	for says, id := range refusals {
 		if !slices.ContainsFunc(got.Findings, func(f finding) bool {
