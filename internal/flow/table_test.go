@@ -337,9 +337,3 @@ func TestCollectorIsConcurrent(t *testing.T) {
 	}
 	<-done
 }
-
-func TestErrno(t *testing.T) {
-	if Errno(74) != "EBADMSG" || Errno(9999) != "errno_9999" {
-		t.Error(Errno(74), Errno(9999))
-	}
-}

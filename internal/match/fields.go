@@ -39,6 +39,8 @@ const (
 	Mode
 	Proto
 	Card
+	Event
+	Errno
 	Alert
 	AlertLevel
 	Handshake
@@ -112,6 +114,8 @@ var infos = [...]info{
 	Mode:       {name: "mode", kind: names, words: map[string][]uint64{"none": {0}, "sw": {1}, "hw": {2, 3}}, example: "sw"},
 	Proto:      {name: "proto", kind: names, words: map[string][]uint64{"tls": {protoTLS}, "dtls": {protoDTLS}}, example: "dtls"},
 	Card:       {name: "card", kind: names, words: stringers(event.CardAll, event.CardPart, event.CardNone), example: "part"},
+	Event:      {name: "event", kind: names, words: eventWords(), example: "rekey"},
+	Errno:      {name: "errno", kind: names, max: max32, words: errnoWords(), example: "EBADMSG"},
 	Alert:      {name: "alert", kind: names, max: max8, words: numbered(event.AlertDescription, "alert_"), example: "close_notify"},
 	AlertLevel: {name: "alert.level", kind: names, max: max8, words: numbered(event.AlertLevel, "level_"), example: "fatal"},
 	Handshake:  {name: "handshake", kind: names, max: max8, words: numbered(event.HandshakeType, "handshake_"), example: "key_update"},

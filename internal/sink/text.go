@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/internal/safe"
 	"github.com/ktlstop/ktlstop/internal/units"
@@ -172,7 +171,7 @@ func (p *printer) unsent(r *event.Record) {
 	}
 	p.str("NOT SENT ")
 	if r.Errno != 0 {
-		p.str(flow.Errno(r.Errno))
+		p.str(event.ErrnoName(r.Errno))
 		p.str(" ")
 	}
 }

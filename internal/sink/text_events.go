@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/units"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -157,7 +156,7 @@ func (p *printer) error(e *event.Error) {
 	}
 	p.lead(e.Mono, &e.Proc, dir)
 	p.str("ERROR ")
-	p.str(flow.Errno(e.Errno))
+	p.str(event.ErrnoName(e.Errno))
 	p.str(" ")
 	if e.Func != "" {
 		p.str(Sanitize(e.Func))

@@ -3,7 +3,6 @@ package tui
 import (
 	"strconv"
 
-	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/safe"
 	"github.com/ktlstop/ktlstop/internal/units"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -105,7 +104,7 @@ func totalText(t *event.Totals, d event.Dir) string {
 }
 
 func errorText(e *event.Error) string {
-	s := flow.Errno(e.Errno)
+	s := event.ErrnoName(e.Errno)
 	if e.Func != "" {
 		s += " from " + safe.String(e.Func)
 	}
