@@ -31,7 +31,8 @@ type options struct {
 	stages       string
 	output, file string
 	outputBytes  int
-	wait         bool // outputs wait for their readers, since nothing gets lost meanwhile
+	wait         bool            // outputs wait for their readers, since nothing gets lost meanwhile
+	waitUntil    <-chan struct{} // the same, until this is closed
 	count        uint64
 	duration     time.Duration
 	readyFile    string
@@ -45,6 +46,7 @@ type options struct {
 	read         string
 	speed        float64
 	capture      captureFlags
+	keep         keepFlags
 	socketFilter string
 	cbpf         string
 	filter       *session.SocketFilter // what these two say; nil for none

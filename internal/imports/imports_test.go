@@ -64,6 +64,8 @@ var rules = []rule{
 	{dir: "internal/match", may: []string{"pkg/event"}, tests: []string{"internal/match/matchtest"}, why: "internal/match knows expressions and records, and not where they come from"},
 	{dir: "internal/match/matchtest", why: "internal/match/matchtest makes expressions, as text"},
 	{dir: "internal/flow", may: []string{"pkg/event", "internal/lru"}, why: "internal/flow takes events and does not know where they come from"},
+	{dir: "internal/flight", may: []string{"pkg/event", "internal/flow", "internal/match", "internal/sink"}, tests: []string{"internal/source"},
+		why: "internal/flight keeps events, and does not know where they come from"},
 	{dir: "internal/packet", may: []string{"pkg/event", "internal/lru"}, why: "internal/packet makes packets of events, and does not know who takes them"},
 	{dir: "internal/tap", may: []string{"pkg/event", "internal/packet"}, why: "internal/tap sends packets"},
 	{dir: "internal/source", may: []string{"pkg/event"}, tests: []string{"internal/sink"},

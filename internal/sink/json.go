@@ -39,6 +39,8 @@ func (e *encoder) AppendEvent(dst []byte, ev event.Event) []byte {
 		dst = e.dropped(dst, ev)
 	case *event.Lost:
 		dst = e.lost(dst, ev)
+	case *event.Trigger:
+		dst = e.trigger(dst, ev)
 	case *event.Summary:
 		dst = e.summary(dst, ev)
 	case *finding.HTTP:

@@ -94,6 +94,8 @@ func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
 		p.dropped(ev)
 	case *event.Lost:
 		p.lost(ev)
+	case *event.Trigger:
+		p.trigger(ev)
 	case *event.Summary:
 		p.summary(ev)
 	case *finding.HTTP:

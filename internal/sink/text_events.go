@@ -199,6 +199,25 @@ func (p *printer) dropped(d *event.Drop) {
 	p.end()
 }
 
+// trigger writes why the lines around it were kept.
+func (p *printer) trigger(t *event.Trigger) {
+	p.clockTo(t.Mono, 3)
+	p.str("TRIGGER ")
+	p.str(t.By.String())
+	if t.Expr != "" {
+		p.str(" ")
+		p.str(Sanitize(t.Expr))
+	}
+	if t.Again > 0 {
+		p.str(" x")
+		p.num(1 + t.Again)
+	}
+	p.str(", ")
+	p.str(units.Duration(t.Kept))
+	p.str(" before it kept")
+	p.end()
+}
+
 // hint writes a conclusion on a line of its own.
 func (p *printer) hint(h *event.Hint) {
 	if h == nil {

@@ -295,6 +295,22 @@ func (r *Reader) cause(s string) error {
 	return nil
 }
 
+type triggerLine struct {
+	By    string `json:"by"`
+	Expr  string `json:"expr"`
+	Asked uint64 `json:"asked_ns"`
+	Kept  uint64 `json:"kept_ns"`
+	Again uint64 `json:"again"`
+}
+
+func trigger(text []byte, mono uint64) (event.Event, error) {
+	var l triggerLine
+	if err := unmarshal(text, &l); err != nil {
+		return nil, err
+	}
+	return &event.Trigger{Mono: mono, By: triggers[l.By], Expr: l.Expr, Asked: l.Asked, Kept: l.Kept, Again: l.Again}, nil
+}
+
 type summaryLine struct {
 	Records    pair              `json:"records"`
 	Bytes      pair              `json:"bytes"`

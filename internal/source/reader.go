@@ -153,6 +153,8 @@ func (r *Reader) decode(text []byte) (event.Event, error) {
 		return dropped(text, *h.Mono)
 	case "lost":
 		return r.lost(text, *h.Mono)
+	case "trigger":
+		return trigger(text, *h.Mono)
 	case "summary":
 		return r.summary(text, *h.Mono)
 	}
