@@ -107,12 +107,12 @@ func (r *Recorder) often() bool {
 // set notes that something has set the recorder off, now.
 func (r *Recorder) set(by event.TriggerBy, waiting []chan<- Result) {
 	if d := r.due; d != nil {
-		d.trigger.Again++
+		d.trigger.Again += uint64(max(len(waiting), 1))
 		d.waiting = append(d.waiting, waiting...)
 		return
 	}
 	now := max(r.ring.last, r.cfg.Now())
-	t := &event.Trigger{Mono: now, By: by, Asked: uint64(r.cfg.Keep)}
+	t := &event.Trigger{Mono: now, By: by, Asked: uint64(r.cfg.Keep), Again: uint64(max(len(waiting), 1) - 1)}
 	if by == event.ByExpression {
 		t.Expr = r.cfg.OnText
 	}

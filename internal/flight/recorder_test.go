@@ -186,7 +186,7 @@ func TestSlowDump(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 	got := r.dump()
-	if want := []int{2, -1, 3}; !slices.Equal(seqs(t, got), want) || got[1].(*event.Trigger).Again != 1 {
+	if want := []int{2, -1, 3}; !slices.Equal(seqs(t, got), want) || got[1].(*event.Trigger).Again != 2 {
 		t.Errorf("%v, want %v; %+v", seqs(t, got), want, got[1])
 	}
 	for i, c := range []<-chan Result{first, second, third, fourth} {
