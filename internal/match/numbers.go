@@ -57,10 +57,7 @@ func ofTLS(t *event.TLS, f Field) uint64 {
 	case Cipher:
 		return uint64(t.Cipher)
 	case Proto:
-		if t.Version.IsDTLS() {
-			return protoDTLS
-		}
-		return protoTLS
+		return uint64(t.Version.Proto())
 	}
 	return uint64(t.Mode)
 }

@@ -143,7 +143,7 @@ func (p *printer) record(r *event.Record) {
 func (p *printer) shortRecord(r *event.Record) {
 	p.lead(r.Mono, &r.Proc, r.Dir.String())
 	p.left(typeName(r.Type), wType)
-	p.right(r.Seq, wSeq)
+	p.seq(r, wSeq)
 	p.right(uint64(r.Len), wLen)
 	if p.roomy {
 		p.left(shortOp(r.Op), wOp)
@@ -154,6 +154,12 @@ func (p *printer) shortRecord(r *event.Record) {
 	p.conn(&r.Conn)
 	p.end()
 	p.control(r)
+}
+
+func (p *printer) seq(r *event.Record, width int) {
+	at := len(p.dst)
+	p.dst = r.AppendSeq(p.dst)
+	p.alignRight(at, width)
 }
 
 // weight writes how many records this one stands for, if it is not alone.
@@ -178,7 +184,6 @@ func (p *printer) unsent(r *event.Record) {
 	}
 }
 
-// lead writes what all lines but the summary begin with.
 // lead writes how a line begins; dir is empty where it is about both directions.
 func (p *printer) lead(mono uint64, proc *event.Process, dir string) {
 	p.clockTo(mono, 3)

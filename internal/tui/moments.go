@@ -53,7 +53,7 @@ func readMoment(ev event.Event) moment {
 func controlMoment(r *event.Record) moment {
 	m := moment{
 		mono: r.Mono, kind: typeName(r.Type), tone: accent, conn: &r.Conn, proc: &r.Proc, dir: r.Dir.String(),
-		what: "seq " + strconv.FormatUint(r.Seq, 10),
+		what: "seq " + string(r.AppendSeq(nil)),
 	}
 	switch {
 	case r.Control == nil:
