@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 
@@ -31,6 +32,9 @@ type TextConfig struct {
 	NoHeader bool
 	// Costs lists what each program took at the end, instead of one line of all.
 	Costs bool
+	// Host, if not empty, stands before every line, for an output that lines of
+	// several hosts share.
+	Host string
 }
 
 // Text writes one readable line for each event, under a line of column names.
@@ -47,6 +51,7 @@ func NewText(q *Queue, cfg TextConfig) *Text {
 		cfg.Clock = FixedClock(0)
 	}
 	clock := stamp{clock: cfg.Clock, layout: "15:04:05"}
+	cfg.Host = safe.String(cfg.Host)
 	p := &printer{cfg: cfg, clock: clock, headed: cfg.NoHeader, wComm: 15, roomy: cfg.Width == 0 || cfg.Width >= roomy}
 	if !p.roomy {
 		p.wComm = 7
@@ -62,6 +67,7 @@ type printer struct {
 	wComm  int  // columns of a task's name
 	roomy  bool // all columns fit
 	dst    []byte
+	room   []byte // lines that get a host before them
 }
 
 // roomy is how many columns the short lines take with longer names and all columns,
@@ -82,6 +88,17 @@ const (
 
 // AppendEvent implements appender.
 func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
+	if p.cfg.Host == "" {
+		return p.append(dst, ev)
+	}
+	p.room = p.append(p.room[:0], ev)
+	for line := range bytes.Lines(p.room) {
+		dst = append(append(append(dst, p.cfg.Host...), ' '), line...)
+	}
+	return dst
+}
+
+func (p *printer) append(dst []byte, ev event.Event) []byte {
 	p.dst = dst
 	p.head(ev)
 	switch ev := ev.(type) {
@@ -97,6 +114,8 @@ func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
 		p.lost(ev)
 	case *event.Summary:
 		p.summary(ev)
+	case *event.Host:
+		p.aboutHost(ev)
 	case *finding.HTTP:
 		p.http(ev)
 	case *finding.Note:
@@ -108,7 +127,11 @@ func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
 
 // head writes the column names before the first line that has columns.
 func (p *printer) head(ev event.Event) {
-	if _, last := ev.(*event.Summary); p.headed || last {
+	switch ev.(type) {
+	case *event.Summary, *event.Host: // have no columns
+		return
+	}
+	if p.headed {
 		return
 	}
 	p.headed = true

@@ -155,6 +155,8 @@ func (r *Reader) decode(text []byte) (event.Event, error) {
 		return r.lost(text, *h.Mono)
 	case "summary":
 		return r.summary(text, *h.Mono)
+	case "host":
+		return r.aboutHost(text, *h.Mono)
 	}
 	return nil, nil
 }
