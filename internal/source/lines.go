@@ -307,8 +307,8 @@ type hostLine struct {
 	Away    uint64   `json:"away_ns"`
 }
 
-// maxMissing is more than there are hooks.
-const maxMissing = 256
+// maxMissing is more than there are hooks, maxFilter more than a filter has bytes.
+const maxMissing, maxFilter = 256, 64 << 10
 
 func (r *Reader) aboutHost(text []byte, mono uint64) (event.Event, error) {
 	var l hostLine
@@ -323,6 +323,8 @@ func (r *Reader) aboutHost(text []byte, mono uint64) (event.Event, error) {
 		err = errors.Join(err, fmt.Errorf("away_ns %d is more than 292 years", l.Away))
 	case out.State == 0:
 		err = errors.Join(err, fmt.Errorf("state %.20q is none of here and away", l.State))
+	case len(l.Filter) > maxFilter:
+		err = errors.Join(err, fmt.Errorf("filter is %d bytes long: more than %d", len(l.Filter), maxFilter))
 	case len(l.Missing) > maxMissing:
 		err = errors.Join(err, fmt.Errorf("%d missing_hooks: there are not so many", len(l.Missing)))
 	}
