@@ -2,10 +2,13 @@ package flow
 
 import "github.com/ktlstop/ktlstop/pkg/event"
 
-// Group sums up the connections of one owner: a process, or a cgroup.
+// Group sums up the connections of one owner: a process, a cgroup, or a host.
 type Group struct {
-	// Proc is the owner. In a sum by cgroup only CgroupID and Container are set.
-	Proc   event.Process
+	// Proc is the owner. In a sum by cgroup only CgroupID and Container are set, in
+	// one by host nothing.
+	Proc event.Process
+	// Host is whose connections they are, where there are several hosts.
+	Host   string
 	Conns  int
 	Totals event.Totals
 	Rate   [2]Rate
@@ -25,6 +28,7 @@ func (g *Group) Busier() event.Dir {
 type groupKey struct {
 	pid    uint32
 	cgroup uint64
+	host   string
 }
 
 // grouper builds the groups of one kind, in the order of first sight.
@@ -34,16 +38,23 @@ type grouper struct {
 	hists [][2]Hists
 }
 
-// groups sums the rows up by process and by cgroup.
-func (t *Table) groups() (processes, cgroups []*Group) {
+// groups sums the rows up by process, by cgroup, and by host where there are several.
+func (t *Table) groups(s *Snapshot) {
 	p := grouper{index: make(map[groupKey]int)}
 	c := grouper{index: make(map[groupKey]int)}
+	h := grouper{index: make(map[groupKey]int)}
 	for _, e := range t.order {
-		proc := &e.row.Proc
-		p.add(groupKey{pid: proc.PID}, e, *proc)
-		c.add(groupKey{cgroup: proc.CgroupID}, e, event.Process{CgroupID: proc.CgroupID, Container: proc.Container})
+		proc, host := &e.row.Proc, e.row.Conn.Host
+		p.add(groupKey{pid: proc.PID, host: host}, e, *proc)
+		c.add(groupKey{cgroup: proc.CgroupID, host: host}, e, event.Process{CgroupID: proc.CgroupID, Container: proc.Container})
+		if host != "" {
+			h.add(groupKey{host: host}, e, event.Process{})
+		}
 	}
-	return p.finish(), c.finish()
+	s.Processes, s.Cgroups, s.Hosts = p.finish(), c.finish(), h.finish()
+	for _, g := range s.Hosts { // not all that a host lost is of a connection
+		_, g.Lost = t.lost.of(g.Host).Sum()
+	}
 }
 
 func (g *grouper) add(key groupKey, e *entry, owner event.Process) {
@@ -51,7 +62,7 @@ func (g *grouper) add(key groupKey, e *entry, owner event.Process) {
 	if !ok {
 		i = len(g.list)
 		g.index[key] = i
-		g.list = append(g.list, &Group{Proc: owner})
+		g.list = append(g.list, &Group{Proc: owner, Host: key.host})
 		g.hists = append(g.hists, [2]Hists{})
 	}
 	g.list[i].add(e.row)

@@ -6,6 +6,7 @@ import "github.com/ktlstop/ktlstop/pkg/event"
 type momentJSON struct {
 	Type   string    `json:"type"`
 	Mono   uint64    `json:"mono_ns"`
+	Host   string    `json:"host,omitempty"`
 	Sock   *sockJSON `json:"sock,omitempty"`
 	Proc   *procJSON `json:"process,omitempty"`
 	Dir    string    `json:"dir,omitempty"`
@@ -27,6 +28,31 @@ type momentJSON struct {
 }
 
 func momentOf(ev event.Event) momentJSON {
+	j := readMoment(ev)
+	j.Host = hostOf(ev)
+	return j
+}
+
+// hostOf is empty where there is one host only.
+func hostOf(ev event.Event) string {
+	switch ev := ev.(type) {
+	case *event.Record:
+		return ev.Conn.Host
+	case *event.Socket:
+		return ev.Conn.Host
+	case *event.Error:
+		return ev.Conn.Host
+	case *event.Drop:
+		return ev.Conn.Host
+	case *event.Lost:
+		return ev.Host
+	case *event.Host:
+		return ev.Name
+	}
+	return ""
+}
+
+func readMoment(ev event.Event) momentJSON {
 	switch ev := ev.(type) {
 	case *event.Record:
 		return controlOf(ev)
@@ -59,6 +85,8 @@ func momentOf(ev event.Event) momentJSON {
 			j.First, j.LastNo = &ev.First, &ev.Last
 		}
 		return j
+	case *event.Host:
+		return momentJSON{Type: "host", Mono: ev.Mono, State: ev.State.String(), Reason: ev.Reason}
 	}
 	return momentJSON{}
 }

@@ -39,6 +39,7 @@ func (s *Snapshot) MarshalJSON() ([]byte, error) {
 		Conns     []rowJSON    `json:"connections"`
 		Processes []groupJSON  `json:"processes"`
 		Cgroups   []groupJSON  `json:"cgroups"`
+		Hosts     []groupJSON  `json:"hosts,omitempty"`
 		Moments   []momentJSON `json:"events"`
 		Detail    *detailJSON  `json:"detail,omitempty"`
 		Run       *runJSON     `json:"run,omitempty"`
@@ -48,7 +49,7 @@ func (s *Snapshot) MarshalJSON() ([]byte, error) {
 		TX: side(&s.Totals, &s.Rate, event.TX), RX: side(&s.Totals, &s.Rate, event.RX),
 		Lost: nonNil(s.Lost), Total: s.LostTotal,
 		Duplicates: s.Duplicates, Forgotten: s.Forgotten, Evicted: s.Counts.Evicted, Untracked: s.Counts.Untracked,
-		Conns: convert(s.Rows, rowOf), Processes: convert(s.Processes, groupOf), Cgroups: convert(s.Cgroups, groupOf),
+		Conns: convert(s.Rows, rowOf), Processes: convert(s.Processes, groupOf), Cgroups: convert(s.Cgroups, groupOf), Hosts: convert(s.Hosts, groupOf),
 		Moments: convert(s.Moments, momentOf), Detail: detailOf(s.Detail), Run: runOf(s.Run),
 	})
 }
