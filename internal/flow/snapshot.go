@@ -27,9 +27,9 @@ type Snapshot struct {
 
 	// Rows are the connections in the order of first sight.
 	Rows []*Row
-	// Processes and Cgroups are the rows' sums by owner; Hosts those by host, where
-	// there are several.
-	Processes, Cgroups, Hosts []*Group
+	// Processes, Cgroups, Units and Pods are the rows' sums by owner; Hosts those by
+	// host, where there are several.
+	Processes, Cgroups, Units, Pods, Hosts []*Group
 	// Detail is the chosen connection, nil without one.
 	Detail *Detail
 

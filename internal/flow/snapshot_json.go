@@ -40,6 +40,8 @@ func (s *Snapshot) MarshalJSON() ([]byte, error) {
 		Processes []groupJSON  `json:"processes"`
 		Cgroups   []groupJSON  `json:"cgroups"`
 		Hosts     []groupJSON  `json:"hosts,omitempty"`
+		Units     []groupJSON  `json:"units"`
+		Pods      []groupJSON  `json:"pods,omitempty"`
 		Moments   []momentJSON `json:"events"`
 		Detail    *detailJSON  `json:"detail,omitempty"`
 		Run       *runJSON     `json:"run,omitempty"`
@@ -49,7 +51,8 @@ func (s *Snapshot) MarshalJSON() ([]byte, error) {
 		TX: side(&s.Totals, &s.Rate, event.TX), RX: side(&s.Totals, &s.Rate, event.RX),
 		Lost: nonNil(s.Lost), Total: s.LostTotal,
 		Duplicates: s.Duplicates, Forgotten: s.Forgotten, Evicted: s.Counts.Evicted, Untracked: s.Counts.Untracked,
-		Conns: convert(s.Rows, rowOf), Processes: convert(s.Processes, groupOf), Cgroups: convert(s.Cgroups, groupOf), Hosts: convert(s.Hosts, groupOf),
+		Conns: convert(s.Rows, rowOf), Processes: convert(s.Processes, groupOf), Cgroups: convert(s.Cgroups, groupOf),
+		Units: convert(s.Units, groupOf), Pods: convert(s.Pods, groupOf), Hosts: convert(s.Hosts, groupOf),
 		Moments: convert(s.Moments, momentOf), Detail: detailOf(s.Detail), Run: runOf(s.Run),
 	})
 }
