@@ -29,27 +29,8 @@ type momentJSON struct {
 
 func momentOf(ev event.Event) momentJSON {
 	j := readMoment(ev)
-	j.Host = hostOf(ev)
+	j.Host = event.HostOf(ev)
 	return j
-}
-
-// hostOf is empty where there is one host only.
-func hostOf(ev event.Event) string {
-	switch ev := ev.(type) {
-	case *event.Record:
-		return ev.Conn.Host
-	case *event.Socket:
-		return ev.Conn.Host
-	case *event.Error:
-		return ev.Conn.Host
-	case *event.Drop:
-		return ev.Conn.Host
-	case *event.Lost:
-		return ev.Host
-	case *event.Host:
-		return ev.Name
-	}
-	return ""
 }
 
 func readMoment(ev event.Event) momentJSON {

@@ -21,22 +21,16 @@ func NewJSON(q *Queue, clock Clock, tier event.Tier) *JSON {
 	return &JSON{newLines(q, e)}
 }
 
-// OfHost makes every line say which host it is of, for an output that lines of
-// several share.
-func (j *JSON) OfHost(name string) *JSON {
-	j.appender.(*encoder).host = name
-	return j
-}
-
 // encoder spells events in JSON, schema 1.
 type encoder struct {
 	clock stamp
 	tier  string
-	host  string // that each line names; empty for none
+	host  string // of the present line
 }
 
 // AppendEvent implements appender.
 func (e *encoder) AppendEvent(dst []byte, ev event.Event) []byte {
+	e.host = event.HostOf(ev)
 	switch ev := ev.(type) {
 	case *event.Record:
 		dst = e.record(dst, ev)

@@ -16,8 +16,8 @@ func stampOf(clock Clock) stamp { return stamp{clock: clock, layout: "2006-01-02
 // aboutHost writes whose events come.
 func (e *encoder) aboutHost(dst []byte, h *event.Host) []byte {
 	dst = e.head(dst, "host", h.Mono)
-	if e.host == "" {
-		dst = appendString(dst, "host", h.Name)
+	if h.Name == "" { // the line has it in any case
+		dst = appendName(dst, "host", "")
 	}
 	dst = appendName(dst, "state", h.State.String())
 	if h.State == event.HostAway {

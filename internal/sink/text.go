@@ -32,9 +32,8 @@ type TextConfig struct {
 	NoHeader bool
 	// Costs lists what each program took at the end, instead of one line of all.
 	Costs bool
-	// Host, if not empty, stands before every line, for an output that lines of
-	// several hosts share.
-	Host string
+	// Hosts puts the host before every line, for an output that lines of several share.
+	Hosts bool
 }
 
 // Text writes one readable line for each event, under a line of column names.
@@ -51,7 +50,6 @@ func NewText(q *Queue, cfg TextConfig) *Text {
 		cfg.Clock = FixedClock(0)
 	}
 	clock := stamp{clock: cfg.Clock, layout: "15:04:05"}
-	cfg.Host = safe.String(cfg.Host)
 	p := &printer{cfg: cfg, clock: clock, headed: cfg.NoHeader, wComm: 15, roomy: cfg.Width == 0 || cfg.Width >= roomy}
 	if !p.roomy {
 		p.wComm = 7
@@ -88,12 +86,12 @@ const (
 
 // AppendEvent implements appender.
 func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
-	if p.cfg.Host == "" {
+	if !p.cfg.Hosts {
 		return p.append(dst, ev)
 	}
 	p.room = p.append(p.room[:0], ev)
 	for line := range bytes.Lines(p.room) {
-		dst = append(append(append(dst, p.cfg.Host...), ' '), line...)
+		dst = append(p.appendHost(dst, event.HostOf(ev)), line...)
 	}
 	return dst
 }

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"github.com/ktlstop/ktlstop/internal/safe"
 	"github.com/ktlstop/ktlstop/internal/units"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -28,4 +29,17 @@ func (p *printer) aboutHost(h *event.Host) {
 		p.str("             its kernel lacks " + Sanitize(hook))
 		p.end()
 	}
+}
+
+// hostColumns is how wide the column of hosts is at least.
+const hostColumns = 12
+
+// appendHost begins a line that others share the output with.
+func (p *printer) appendHost(dst []byte, host string) []byte {
+	host = safe.String(host)
+	dst = append(dst, host...)
+	for n := safe.Width(host); n < hostColumns; n++ {
+		dst = append(dst, ' ')
+	}
+	return append(dst, ' ')
 }

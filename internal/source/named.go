@@ -22,29 +22,57 @@ type Named struct {
 
 // Rename changes an event, which nobody else may have.
 func (n *Named) Rename(ev event.Event) {
+	if c := connOf(ev); c != nil {
+		n.conn(c)
+	}
+	switch ev := ev.(type) {
+	case *event.Lost:
+		ev.Host = n.Host
+	case *event.Summary:
+		ev.Host = n.Host
+	case *event.Host:
+		ev.Name = n.Host
+	}
+	if mono := monoOf(ev); mono != nil {
+		*mono = n.time(*mono)
+	}
+}
+
+// connOf is nil where an event is of no connection.
+func connOf(ev event.Event) *event.Conn {
 	switch ev := ev.(type) {
 	case *event.Record:
-		n.conn(&ev.Conn)
-		ev.Mono = n.time(ev.Mono)
+		return &ev.Conn
 	case *event.Socket:
-		n.conn(&ev.Conn)
-		ev.Mono = n.time(ev.Mono)
+		return &ev.Conn
 	case *event.Error:
-		n.conn(&ev.Conn)
-		ev.Mono = n.time(ev.Mono)
+		return &ev.Conn
 	case *event.Drop:
-		n.conn(&ev.Conn)
-		ev.Mono = n.time(ev.Mono)
+		return &ev.Conn
 	case *event.Lost:
-		if ev.Conn != nil {
-			n.conn(ev.Conn)
-		}
-		ev.Host, ev.Mono = n.Host, n.time(ev.Mono)
-	case *event.Summary:
-		ev.Mono = n.time(ev.Mono)
-	case *event.Host:
-		ev.Name, ev.Mono = n.Host, n.time(ev.Mono)
+		return ev.Conn
 	}
+	return nil
+}
+
+func monoOf(ev event.Event) *uint64 {
+	switch ev := ev.(type) {
+	case *event.Record:
+		return &ev.Mono
+	case *event.Socket:
+		return &ev.Mono
+	case *event.Error:
+		return &ev.Mono
+	case *event.Drop:
+		return &ev.Mono
+	case *event.Lost:
+		return &ev.Mono
+	case *event.Summary:
+		return &ev.Mono
+	case *event.Host:
+		return &ev.Mono
+	}
+	return nil
 }
 
 // conn names a connection. Its id is a hash already (sock.id): what is mixed in keeps
@@ -74,6 +102,28 @@ func (n *Named) time(mono uint64) uint64 {
 	return uint64(t)
 }
 
+// Stream is a source of events: Next returns them one by one, each of which is the
+// caller's to keep, and io.EOF at the end.
+type Stream interface {
+	Next() (event.Event, error)
+}
+
+// oneClock is a Reader of a recording that may be of several hosts.
+type oneClock struct{ *Reader }
+
+// OneClock returns what r reads with the monotonic times of the first event's host.
+func OneClock(r *Reader) Stream { return oneClock{r} }
+
+func (c oneClock) Next() (event.Event, error) {
+	ev, err := c.Reader.Next()
+	if err != nil || event.HostOf(ev) == "" {
+		return ev, err
+	}
+	n := Named{Shift: c.latest - c.offset}
+	*monoOf(ev) = n.time(ev.Time())
+	return ev, nil
+}
+
 // Merge puts the events of several recordings in the order of their wall clock times.
 // Their monotonic times become those of the first recording.
 type Merge struct {
@@ -83,7 +133,7 @@ type Merge struct {
 
 type part struct {
 	Named
-	*Reader
+	Stream
 	next event.Event // nil at the end
 }
 
@@ -91,7 +141,7 @@ type part struct {
 func NewMerge(readers []*Reader, names []string) *Merge {
 	m := new(Merge)
 	for i, r := range readers {
-		p := &part{Named: Named{Host: names[i], Number: uint64(i) + 1, Shift: r.Offset() - readers[0].Offset()}, Reader: r}
+		p := &part{Named: Named{Host: names[i], Number: uint64(i) + 1, Shift: r.Offset() - readers[0].Offset()}, Stream: OneClock(r)}
 		m.parts = append(m.parts, p)
 		m.advance(p)
 	}
@@ -100,7 +150,7 @@ func NewMerge(readers []*Reader, names []string) *Merge {
 
 // advance reads the next event of a part. Where one breaks off, the others go on.
 func (m *Merge) advance(p *part) {
-	ev, err := p.Reader.Next()
+	ev, err := p.Stream.Next()
 	if err != nil {
 		p.next = nil
 		if !errors.Is(err, io.EOF) && m.err == nil {
@@ -108,8 +158,17 @@ func (m *Merge) advance(p *part) {
 		}
 		return
 	}
-	p.Rename(ev)
+	if event.HostOf(ev) == "" || isHost(ev) {
+		p.Rename(ev)
+	} else { // it has a name already
+		*monoOf(ev) = p.time(ev.Time())
+	}
 	p.next = ev
+}
+
+func isHost(ev event.Event) bool {
+	_, ok := ev.(*event.Host)
+	return ok
 }
 
 // Next returns the next event, and io.EOF when all recordings are over, or how the

@@ -117,7 +117,11 @@ func TestRemoteRefuses(t *testing.T) {
 		"silence":      {func(w http.ResponseWriter) { http.NewResponseController(w).Flush(); <-quiet }, "nothing came for"},
 	} {
 		s := serve(t, func(_ int32, w http.ResponseWriter, _ *http.Request) { c.answer(w) })
-		ev, err := remote(t, s.URL, RemoteConfig{Silence: 100 * time.Millisecond}).Next(t.Context())
+		cfg := RemoteConfig{}
+		if name == "silence" {
+			cfg.Silence = 50 * time.Millisecond
+		}
+		ev, err := remote(t, s.URL, cfg).Next(t.Context())
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, %v", name, ev, err)
 		}

@@ -547,4 +547,6 @@ type Summary struct {
 	// Stopped says in one word why the trace ended by itself (docs/events.md); empty
 	// if it did not.
 	Stopped string
+	// Host is as in Conn.
+	Host string
 }

@@ -36,3 +36,25 @@ type Host struct {
 
 // Time implements Event.
 func (h *Host) Time() uint64 { return h.Mono }
+
+// HostOf names the host of an event where events of several are put together, and of a
+// Host event in any case; it is empty otherwise.
+func HostOf(ev Event) string {
+	switch ev := ev.(type) {
+	case *Record:
+		return ev.Conn.Host
+	case *Socket:
+		return ev.Conn.Host
+	case *Error:
+		return ev.Conn.Host
+	case *Drop:
+		return ev.Conn.Host
+	case *Lost:
+		return ev.Host
+	case *Summary:
+		return ev.Host
+	case *Host:
+		return ev.Name
+	}
+	return ""
+}
