@@ -50,7 +50,6 @@ require (
 	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
-	github.com/jpillora/backoff v1.0.0 // indirect
 	github.com/lucasb-eyer/go-colorful v1.3.0 // indirect
 	github.com/mattn/go-isatty v0.0.20 // indirect
 	github.com/mattn/go-localereader v0.0.1 // indirect
@@ -72,3 +71,6 @@ require (
 )
 
 tool github.com/cilium/ebpf/cmd/bpf2go
+
+// Without the pages of golang.org/x/net/trace, see there.
+replace github.com/mwitkow/go-conntrack => ./internal/conntrack
