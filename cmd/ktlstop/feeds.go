@@ -127,16 +127,27 @@ func (o *options) showFeeds(cmd *cobra.Command, interval time.Duration) error {
 	if cmd.Flags().Changed("speed") {
 		return usagef("--speed is for recordings")
 	}
+	if o.output != "json" && o.output != "" {
+		return usagef("-o %s: the dashboard's output is json, or none for the screen", o.output)
+	}
 	feeds, err := o.openFeeds()
 	if err != nil {
-		return err
-	}
-	if err := needTerminal("ktlstop trace --read"); err != nil {
 		return err
 	}
 	fleet := session.NewFleet(feeds, session.About{Version: version, Filter: o.asked()})
 	ctx, cancel := o.forDuration(cmd.Context())
 	defer cancel()
+	if o.output == "json" {
+		return printSnapshots(ctx, fleet, cmd.OutOrStdout(), interval, func(ctx context.Context) error { return o.feedError(fleet.Run(ctx)) })
+	}
+	if err := needTerminal("ktlstop -o json for snapshots, or ktlstop trace --read"); err != nil {
+		return err
+	}
+	return o.watchFleet(ctx, cancel, fleet, feeds, interval)
+}
+
+// watchFleet is the dashboard of several hosts.
+func (o *options) watchFleet(ctx context.Context, cancel func(), fleet *session.Fleet, feeds []session.Feed, interval time.Duration) error {
 	ended := make(chan error, 1)
 	go func() {
 		err := guarded(func() error { return fleet.Run(ctx) })

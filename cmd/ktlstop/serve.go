@@ -30,6 +30,10 @@ type serving struct {
 	histograms string
 	slow       time.Duration
 
+	// events is the session of who reads events, asks what all of serve looks at.
+	events session.Config
+	asks   string
+
 	collector *metrics.Collector
 	registry  *prometheus.Registry
 	session   *session.Session
@@ -98,6 +102,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 
 // extend is where what serve has besides metrics is added.
 func (s *serving) extend() error {
+	s.addFeed()
 	return nil
 }
 
@@ -133,6 +138,10 @@ func (s *serving) watching(cmd *cobra.Command) (session.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
+	if s.events, err = s.tracing(cmd); err != nil {
+		return cfg, err
+	}
+	s.asks = filterText(cmd.Flags())
 	cfg.Loader.Aggregate = s.expr == nil
 	cfg.Loader.Cost = true // now and then, for ktlstop_program_seconds_total
 	if s.expr != nil && !cmd.Flags().Changed("stages") {

@@ -49,6 +49,8 @@ func refuse(w http.ResponseWriter, err error) {
 	if errors.As(err, &paused) {
 		again = paused.left
 	}
+	// The server's own deadline may be over: this waited for the hooks.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(lastWords))
 	w.Header().Set("Retry-After", strconv.Itoa(int(again/time.Second)+1))
 	http.Error(w, err.Error(), http.StatusServiceUnavailable)
 }

@@ -28,6 +28,9 @@ func (e *pausedError) Error() string {
 // Run traces while somebody reads, until ctx ends. Then every reader has got its
 // summary, and nobody is let in any more.
 func (h *Hub) Run(ctx context.Context) {
+	// To detach the hooks may take longer than readers have at the end.
+	stop := context.AfterFunc(ctx, h.shut)
+	defer stop()
 	for ctx.Err() == nil {
 		select {
 		case <-h.wanted:
@@ -35,10 +38,25 @@ func (h *Hub) Run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
+	h.shut()
+}
+
+// shut ends all readers, and lets in nobody any more.
+func (h *Hub) shut() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
 	h.refuse(errClosed)
+	h.end()
+}
+
+// end gives all readers their summary.
+func (h *Hub) end() {
+	now := h.cfg.Mono()
+	for _, r := range h.readers {
+		r.end(h.summary, now, h.spell)
+	}
+	h.readers = nil
 }
 
 // trace is one trace, if it is still wanted.
@@ -87,11 +105,8 @@ func (h *Hub) finish(err error, asked bool) {
 		h.pause, h.failure = time.Now().Add(h.cfg.Pause), err.Error()
 		h.refuse(h.paused())
 	}
-	now := h.cfg.Mono()
-	for _, r := range h.readers {
-		r.end(h.summary, now, h.spell)
-	}
-	h.phase, h.readers, h.stop = idle, nil, nil
+	h.end()
+	h.phase, h.stop = idle, nil
 	h.open = connections{}
 	switch {
 	case h.cfg.Also != nil && h.pause.After(time.Now()):
