@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/ktlstop/ktlstop/internal/cgroup"
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/internal/tap"
@@ -43,7 +42,9 @@ type options struct {
 	maxCPU       float64
 	cost         bool
 	wide         bool
-	read         string
+	hosts        bool     // lines of several hosts share the output
+	reads        []string // what --read names
+	readUser     string   // file
 	speed        float64
 	capture      captureFlags
 	keep         keepFlags
@@ -133,9 +134,7 @@ func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
 	if err := o.setSampling(cmd, &cfg); err != nil {
 		return cfg, err
 	}
-	if cfg.Match = o.expr; o.expr != nil {
-		cfg.Container = cgroup.NewIndex().Container
-	}
+	cfg.Match = o.expr
 	if err := cfg.Check(); err != nil {
 		return cfg, &usageError{err}
 	}

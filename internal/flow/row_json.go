@@ -19,10 +19,25 @@ type procJSON struct {
 	UID       uint32 `json:"uid"`
 	CgroupID  uint64 `json:"cgroup_id"`
 	Container string `json:"container"`
+
+	Unit       string          `json:"unit,omitempty"`
+	Kubernetes *kubernetesJSON `json:"k8s,omitempty"`
+}
+
+type kubernetesJSON struct {
+	Namespace string `json:"namespace,omitempty"`
+	Pod       string `json:"pod,omitempty"`
+	Container string `json:"container,omitempty"`
+	PodUID    string `json:"pod_uid"`
 }
 
 func procOf(p *event.Process) procJSON {
-	return procJSON{p.PID, p.Name(), p.UID, p.CgroupID, p.Container}
+	at := p.In()
+	j := procJSON{PID: p.PID, Comm: p.Name(), UID: p.UID, CgroupID: p.CgroupID, Container: at.Container, Unit: at.Unit}
+	if at.PodUID != "" {
+		j.Kubernetes = &kubernetesJSON{at.Namespace, at.Pod, at.ContainerName, at.PodUID}
+	}
+	return j
 }
 
 type sockJSON struct {
@@ -82,6 +97,7 @@ func statsOf(s *Stats, d event.Dir) *statsJSON {
 
 type rowJSON struct {
 	procJSON
+	Host   string    `json:"host,omitempty"`
 	Sock   *sockJSON `json:"sock"`
 	First  uint64    `json:"first_ns"`
 	Last   uint64    `json:"last_ns"`
@@ -96,7 +112,7 @@ type rowJSON struct {
 
 func rowOf(r *Row) rowJSON {
 	return rowJSON{
-		procJSON: procOf(&r.Proc), Sock: sockOf(&r.Conn), First: r.First, Last: r.Last, Closed: r.Closed,
+		procJSON: procOf(&r.Proc), Host: r.Conn.Host, Sock: sockOf(&r.Conn), First: r.First, Last: r.Last, Closed: r.Closed,
 		TX: directionOf(r, event.TX), RX: directionOf(r, event.RX), Errors: r.Errors, Lost: r.Lost, Dropped: r.Dropped,
 	}
 }
@@ -111,6 +127,7 @@ func directionOf(r *Row, d event.Dir) tlsJSON {
 
 type groupJSON struct {
 	procJSON
+	Host   string                `json:"host,omitempty"`
 	Conns  int                   `json:"connections"`
 	TX     sideJSON              `json:"tx"`
 	RX     sideJSON              `json:"rx"`
@@ -121,7 +138,7 @@ type groupJSON struct {
 
 func groupOf(g *Group) groupJSON {
 	j := groupJSON{
-		procJSON: procOf(&g.Proc), Conns: g.Conns, Errors: g.Errors, Lost: g.Lost, Lat: map[string]*statsJSON{},
+		procJSON: procOf(&g.Proc), Host: g.Host, Conns: g.Conns, Errors: g.Errors, Lost: g.Lost, Lat: map[string]*statsJSON{},
 		TX: side(&g.Totals, &g.Rate, event.TX), RX: side(&g.Totals, &g.Rate, event.RX),
 	}
 	for d := range g.Lat {

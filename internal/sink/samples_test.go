@@ -2,6 +2,7 @@ package sink
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
@@ -22,7 +23,7 @@ func sampleConn() event.Conn {
 }
 
 func sampleProc() event.Process {
-	return event.Process{PID: 4242, TID: 4242, UID: 33, Comm: event.MakeComm("nginx"), CgroupID: 7731}
+	return event.Process{PID: 4242, TID: 4242, UID: 33, Comm: event.MakeComm("nginx"), CgroupID: 7731, Place: &event.Place{Unit: "nginx.service"}}
 }
 
 func sampleTLS() event.TLS { return event.TLS{Version: 0x0304, Cipher: 52, Mode: event.ModeSW} }
@@ -54,6 +55,8 @@ func sampleKeyUpdate() *event.Record {
 	r := sampleRecord()
 	r.Dir, r.Seq, r.Len, r.Op, r.Type = event.RX, 4, 5, event.OpRecv, event.Handshake
 	r.Control = &event.Control{Handshakes: []uint8{24}, Messages: 1}
+	r.Proc.Place = &event.Place{Unit: "kubepods-burstable.slice", Container: strings.Repeat("0123456789abcdef", 4),
+		Namespace: "shop", Pod: "web-7d4b9c-x2x8v", ContainerName: "front", PodUID: "0d1e2f3a-4b5c-6d7e-8f90-a1b2c3d4e5f6"}
 	return r
 }
 
@@ -61,7 +64,8 @@ func sampleKeyUpdate() *event.Record {
 func sampleOdd() *event.Record {
 	r := sampleRecord()
 	r.Conn = event.Conn{ID: 2, RAddr: netip.MustParseAddr("2001:db8:1234:5678:9abc:def0:1234:5678"), RPort: 65535, Family: event.FamilyINET6}
-	r.Proc = event.Process{PID: 4194304, Comm: event.MakeComm("\x1b[2J\xff日本語\u202e"), Kernel: true}
+	r.Proc = event.Process{PID: 4194304, Comm: event.MakeComm("\x1b[2J\xff日本語\u202e"), Kernel: true,
+		Place: &event.Place{Container: "\x1b[2J\xff", Unit: "\u202e.service", PodUID: "\n"}}
 	r.TLS = event.TLS{Version: 0x0301, Cipher: 999, Mode: event.ModeHW, ZeroCopy: true}
 	r.Seq, r.Len, r.Type, r.Op = 1<<64-1, 0, 99, event.OpNone
 	r.Lat = event.Latency{Total: 90e9}
@@ -118,6 +122,22 @@ func sampleSummary() *event.Summary {
 	}
 }
 
+func sampleHost() *event.Host {
+	return &event.Host{Mono: 91234567890, State: event.HostHere, Name: "web1", Kernel: "6.12.57+deb13-amd64", Version: "0.9.0",
+		Filter: "--port 443", Missing: []string{"tls_rx_msg_ready: no wait time of records received"}}
+}
+
+// sampleAway is a host whose feed broke off, sampleBack the same when it is back.
+func sampleAway() *event.Host {
+	return &event.Host{Mono: 91234567890, State: event.HostAway, Name: "web1", Reason: "connection refused \x1b[2J"}
+}
+
+func sampleBack() *event.Host {
+	h := sampleHost()
+	h.Filter, h.Missing, h.Away = "", nil, 12*time.Second
+	return h
+}
+
 func sampleHTTP() *finding.HTTP {
 	return &finding.HTTP{
 		Conn: sampleConn(), TLS: sampleTLS(), Proc: sampleProc(), Mono: 91234567890, Dir: event.RX,
@@ -169,10 +189,10 @@ func sampleTrigger() *event.Trigger {
 
 func samples() []event.Event {
 	return []event.Event{
-		sampleSocket(event.SocketFound), sampleSocket(event.SocketOpen),
+		sampleHost(), sampleSocket(event.SocketFound), sampleSocket(event.SocketOpen),
 		sampleRecord(), sampleReceived(), sampleAlert(), sampleKeyUpdate(),
 		sampleSocket(event.SocketRekey), sampleCardRecord(), sampleCard(), sampleOdd(), sampleError(), sampleGap(), sampleRingLoss(),
 		sampleHTTP(), sampleOddHTTP(), sampleEvil(), sampleNote(), sampleDatagram(), sampleDrop(), sampleTrigger(),
-		sampleSocket(event.SocketClose), sampleSummary(),
+		sampleSocket(event.SocketClose), sampleAway(), sampleBack(), sampleSummary(),
 	}
 }

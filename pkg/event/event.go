@@ -15,8 +15,8 @@ import (
 )
 
 // Event is one of *Record, *Socket, *Error, *Drop and *Lost, which a tracer tells, a
-// *Summary, which whoever counts them writes at the end, or what else a reader of
-// these adds.
+// *Summary, which whoever counts them writes at the end, a *Host, which says whose
+// they are, or what else a reader of these adds.
 type Event interface {
 	// Time is CLOCK_MONOTONIC in nanoseconds when it happened; 0 if unknown.
 	Time() uint64
@@ -74,6 +74,9 @@ type Conn struct {
 	Family       Family
 	LAddr, RAddr netip.Addr
 	LPort, RPort uint16
+	// Host names the machine where events of several are put together; empty
+	// otherwise.
+	Host string
 }
 
 // Process is the task in whose call something happened. All zero means that
@@ -87,10 +90,32 @@ type Process struct {
 	Kernel bool
 	// CgroupID is the inode number of the cgroup (version 2).
 	CgroupID uint64
-	// Container names the container of the cgroup. The kernel does not know it:
-	// it is empty until somebody looks it up.
-	Container string
+	// Place is what the cgroup stands for. The kernel does not know it: it is nil
+	// until somebody looks it up.
+	Place *Place
 }
+
+// Place is where a process runs, in the names that people use. What there is none of, or
+// what nobody has told (yet), is empty. Many processes share a Place: it is never changed.
+type Place struct {
+	// Unit is systemd's: a service, a scope or a slice.
+	Unit string
+	// Container is the container's id.
+	Container string
+	// Namespace, Pod and ContainerName are Kubernetes' names, PodUID its id of the pod.
+	Namespace, Pod, ContainerName, PodUID string
+}
+
+// In returns the process's Place, an empty one where it is not known.
+func (p *Process) In() Place {
+	if p.Place == nil {
+		return Place{}
+	}
+	return *p.Place
+}
+
+// SamePlace says whether p and q run at the same Place.
+func (p *Process) SamePlace(q *Process) bool { return p.Place == q.Place || p.In() == q.In() }
 
 // Name is the task's name, "kernel:NAME" for a kernel thread and for nobody
 // else. As others chose it, it may not be UTF-8.
@@ -480,6 +505,8 @@ type Lost struct {
 	HasDir bool
 	// First and Last bound the missing sequences where Conn is set.
 	First, Last uint64
+	// Host is as in Conn.
+	Host string
 }
 
 // ProgramCost is the run time of one BPF program on all processors, from bpf_stats.
@@ -530,4 +557,6 @@ type Summary struct {
 	// Stopped says in one word why the trace ended by itself (docs/events.md); empty
 	// if it did not.
 	Stopped string
+	// Host is as in Conn.
+	Host string
 }
