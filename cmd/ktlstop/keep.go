@@ -29,20 +29,22 @@ type keepFlags struct {
 	dirBytes       int64
 }
 
-// The names of the flags, and what they are where nobody says.
+// What the flags are where nobody says.
 const (
-	defaultAfter    = 5 * time.Second
-	defaultKeep     = 64 << 20
-	defaultDirBytes = 1 << 30
+	defaultKeep      = time.Minute
+	defaultAfter     = 5 * time.Second
+	defaultKeepBytes = 64 << 20
+	defaultDirBytes  = 1 << 30
 )
 
-// keepFlagNames are all of them but --keep, without which they mean nothing.
-var keepFlagNames = []string{"keep-after", "keep-bytes", "on", "on-times", "record", "record-bytes"}
+// keepFlagNames are those that mean nothing alone, besides --keep and --record.
+var keepFlagNames = []string{"keep-after", "keep-bytes", "on", "on-times", "record-bytes"}
 
-func (k *keepFlags) add(f *pflag.FlagSet) {
-	f.DurationVar(&k.keep, "keep", 0, "keep the last events in memory, as 60s, and write them when --on holds or at SIGUSR1")
+// add takes the time to keep where nobody says, 0 for none.
+func (k *keepFlags) add(f *pflag.FlagSet, keep time.Duration) {
+	f.DurationVar(&k.keep, "keep", keep, "keep the last events in memory, as 60s, and write them when --on holds or at SIGUSR1")
 	f.DurationVar(&k.after, "keep-after", defaultAfter, "with --keep: how long to go on behind what set it off, before all is written")
-	f.IntVar(&k.bytes, "keep-bytes", defaultKeep, "with --keep: memory of the events that are kept")
+	f.IntVar(&k.bytes, "keep-bytes", defaultKeepBytes, "with --keep: memory of the events that are kept")
 	f.StringVar(&k.on, "on", "", "with --keep: write when this expression holds for an event, as 'errno == EBADMSG' (docs/match.md)")
 	f.StringVar(&k.times, "on-times", "", "with --on: only when it holds so many times in so long, as 10/1s")
 	f.StringVar(&k.dir, "record", "", "with --keep: write each time to a new file in this directory, for --read")
@@ -117,7 +119,7 @@ func (k *keepFlags) files(tier event.Tier, clock sink.Clock) (*flight.Files, err
 func (o *options) checkKeep(cmd *cobra.Command) (bool, error) {
 	f := cmd.Flags()
 	if !f.Changed("keep") {
-		for _, name := range keepFlagNames {
+		for _, name := range append([]string{"record"}, keepFlagNames...) {
 			if f.Changed(name) {
 				return false, usagef("--%s: it is for --keep", name)
 			}

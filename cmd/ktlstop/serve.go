@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ktlstop/ktlstop/internal/flight"
 	"github.com/ktlstop/ktlstop/internal/metrics"
 	"github.com/ktlstop/ktlstop/internal/serve"
 	"github.com/ktlstop/ktlstop/internal/session"
@@ -37,6 +38,7 @@ type serving struct {
 	collector *metrics.Collector
 	registry  *prometheus.Registry
 	session   *session.Session
+	recorder  *flight.Recorder // nil without --record
 	// sinks get rare events: no record of application data but slow ones. beside runs
 	// until its context ends. server has the handlers. extend adds to all three.
 	sinks  session.Sinks
@@ -64,6 +66,7 @@ func newServe() *cobra.Command {
 	f.StringVar(&s.stages, "stages", "off", "on: measure the stages of records too, for a quarter more of the cost")
 	f.StringVar(&s.histograms, "histograms", "", "stages: show histograms of the stages too")
 	f.DurationVar(&s.slow, "slow", 0, "from which time on a record is slow: an exemplar, and an event")
+	s.keep.add(f, defaultKeep)
 	f.StringVar(&s.readyFile, "ready-file", "", "create this file when the hooks are live")
 	s.loadFlags(f)
 	s.maxCPUFlag(f)
@@ -76,7 +79,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := s.check(); err != nil {
+	if err := errors.Join(s.check(), s.checkRecord(cmd.Flags())); err != nil {
 		return err
 	}
 	listeners, err := s.listen.Open()

@@ -30,12 +30,17 @@ func (s *serving) tracing(cmd *cobra.Command) (session.Config, error) {
 // addFeed mounts the events of each record, for readers elsewhere.
 func (s *serving) addFeed() {
 	host, _ := os.Hostname() // without one a reader calls it by its address
-	hub := feed.New(feed.Config{
+	cfg := feed.Config{
 		Host:  event.Host{Name: host, Kernel: kernelRelease(), Version: version, Filter: s.asks},
 		Clock: s.liveClock(), Mono: loader.Monotonic, Trace: s.trace,
-	})
+	}
+	end := s.addRecorder(&cfg)
+	hub := feed.New(cfg)
 	s.server.Handle(feedPath, "events: each record as a line of JSON, while somebody reads", hub)
-	s.beside = append(s.beside, func(ctx context.Context) error { hub.Run(ctx); return nil })
+	s.beside = append(s.beside, func(ctx context.Context) error {
+		hub.Run(ctx)
+		return end()
+	})
 }
 
 // trace is one trace of the feed.

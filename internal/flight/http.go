@@ -17,7 +17,8 @@ const maxAsking = 16
 // where, as {"file":"NAME"}.
 func Handler(r *Recorder) http.Handler {
 	asking := make(chan struct{}, maxAsking)
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	// A page in somebody's browser is not to ask.
+	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.Method != http.MethodPost {
 			w.Header().Set("Allow", "POST")
 			http.Error(w, "a dump is asked for by POST", http.StatusMethodNotAllowed)
@@ -40,7 +41,7 @@ func Handler(r *Recorder) http.Handler {
 			answerWith(w, res)
 		case <-req.Context().Done():
 		}
-	})
+	}))
 }
 
 func answerWith(w http.ResponseWriter, res Result) {

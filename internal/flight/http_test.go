@@ -63,6 +63,19 @@ func TestHandler(t *testing.T) {
 	if got := seqs(t, r.dump()); len(got) != 2 {
 		t.Errorf("%v", got)
 	}
+	req, err := http.NewRequest(http.MethodPost, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Origin", "https://elsewhere.example")
+	foreign, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign.Body.Close()
+	if foreign.StatusCode != http.StatusForbidden {
+		t.Errorf("from a page of another host: %s", foreign.Status)
+	}
 	res, err := http.Get(server.URL)
 	if err != nil {
 		t.Fatal(err)
