@@ -1,6 +1,6 @@
 # What one installs: manual pages, completions, packages, the image, the chart.
 
-.PHONY: man completions
+.PHONY: man completions dist packages
 
 # The date of what is built is the commit's, so that two builds are alike. Without git it is that of zip's oldest file.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
@@ -13,3 +13,27 @@ man: ## a manual page for each command, of its --help, in bin/man
 completions: build # what completes commands and flags in bash, zsh and fish, in bin/completions
 	@mkdir -p bin/completions
 	@for shell in bash zsh fish; do bin/ktlstop completion $$shell > bin/completions/ktlstop.$$shell; done
+
+# The BPF objects are compiled for x86-64 alone so far, and so is the program.
+ARCHS   ?= amd64
+VERSION := $(shell sed -n 's/^const version = "\(.*\)"/\1/p' cmd/ktlstop/version.go)
+# Programs of the module in tools/, whose dependencies ktlstop itself does not have.
+TOOL    := CGO_ENABLED=0 $(GO) -C tools
+FORMATS := deb rpm apk archlinux
+
+dist: man completions # what the packages are made of, in bin/dist
+	@rm -rf bin/dist && mkdir -p bin/dist/share
+	@for page in bin/man/*.1; do gzip -9nf $$page; done
+	@for dir in prometheus grafana; do test ! -d deploy/$$dir || cp -r deploy/$$dir bin/dist/share/; done
+	@cp -r docs/schema bin/dist/share/ && rm -f bin/dist/share/schema/*.go
+	@chmod -R u=rwX,go=rX bin/dist/share && find bin/dist/share -exec touch -d @$$SOURCE_DATE_EPOCH {} +
+	for arch in $(ARCHS); do GOARCH=$$arch $(NOCGO) build -ldflags "-s -w" -o bin/dist/$$arch/ktlstop ./cmd/ktlstop; done
+
+bin/nfpm: tools/go.mod
+	$(TOOL) build -o ../bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
+
+packages: dist bin/nfpm ## deb, rpm, apk, Arch Linux package and SBOM in bin/packages; ARCHS="amd64"
+	@rm -rf bin/packages && mkdir -p bin/packages
+	@export VERSION=$(VERSION); \
+		for ARCH in $(ARCHS); do export ARCH; for format in $(FORMATS); do \
+		bin/nfpm package -f deploy/nfpm.yaml -p $$format -t bin/packages/; done; done
