@@ -1,6 +1,6 @@
 # What one installs: manual pages, completions, packages, the image, the chart.
 
-.PHONY: man completions dist-programs dist packages image reproducible tools-check
+.PHONY: man completions dist-programs dist packages image kubernetes reproducible tools-check
 
 # The date of what is built is the commit's, so that two builds are alike. Without git it is that of zip's oldest file.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
@@ -46,6 +46,9 @@ image: dist-programs ## an OCI image from scratch in bin/ktlstop-image.tar, its 
 	@$(TOOL) build -o ../bin/ ./image
 	@bin/image -o bin/ktlstop-image.tar -name ktlstop:$(VERSION) -version $(VERSION) -revision "$$(git rev-parse HEAD 2>/dev/null)" \
 		$(foreach arch,$(ARCHS),$(arch)=bin/dist/$(arch)/ktlstop)
+
+kubernetes: # what the chart makes of its own values, in deploy/kubernetes
+	$(TOOL) test ./chart -run 'TestPlain$$' -count 1 -update
 
 tools-check: # vet and test the module in tools/
 	@files=$$(gofmt -l tools); test -z "$$files" || { echo "not formatted (make fmt):"; echo "$$files"; exit 1; }
