@@ -85,6 +85,8 @@ func readBuild() build {
 	return b
 }
 
+func revision() string { return short(readBuild().Revision) }
+
 // short is as much of a revision as tells it from others, in parentheses.
 func short(revision string) string {
 	const digits = 12
