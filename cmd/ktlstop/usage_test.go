@@ -59,7 +59,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"trace", "--keep", "1s", "--record", ""}, {"trace", "--keep", "1s", "--record-bytes", "5"}, {"trace", "--keep", "1s", "--record", "x", "-o", "json"},
 		{"trace", "--keep", "1s", "--record", "x", "--record-bytes", "5"}, {"trace", "--record", "x"}, {"trace", "--keep", "1s", "--keep-after", "-1s"},
 		{"gen", "-n", "0"}, {"gen", "-s", "0"}, {"gen", "--tls", "1.1"}, {"gen", "--cipher", "rc4"},
-		{"gen", "--dir", "up"}, {"gen", "--listen", ":0", "--connect", ":0"}, {"list", "-o", "yaml"}, {"list", "-o", "pcapng"},
+		{"gen", "--dir", "up"}, {"gen", "--listen", ":0", "--connect", ":0"}, {"list", "-o", "yaml"}, {"completion"}, {"completion", "x"}, {"completion", "bash", "x"}, {"version", "-o", "yaml"}, {"list", "-o", "pcapng"},
 		{"tap"}, {"tap", "a b"}, {"tap", "all"}, {"tap", "ktls0", "x"}, {"tap", "ktls0", "-s", "0"}, {"tap", "ktls0", "--tap-netns", ""},
 		{"tap", "ktls0", "--mtu", "575"}, {"tap", "ktls0", "-C", "1"}, {"tap", "ktls0", "-w", "-", "-G", "1"},
 		{"inspect", "-w", "x.pcapng"}, {"inspect", "--no-redact", "--format", "hex", "-w", "x.pcapng"}, {"inspect", "--cbpf", "tcp"},
