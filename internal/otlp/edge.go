@@ -3,6 +3,8 @@ package otlp
 import (
 	"time"
 
+	"go.opentelemetry.io/otel/log"
+
 	"github.com/ktlstop/ktlstop/internal/lru"
 )
 
@@ -27,10 +29,11 @@ type edges struct {
 }
 
 type edge struct {
-	fact  fact // of the beginning
-	last  time.Time
-	more  uint64
-	count bool // it is over when it is quiet; otherwise somebody says so
+	fact fact // of the beginning
+	last time.Time
+	more uint64
+	// fades says that it is over when it is quiet; otherwise somebody says so.
+	fades bool
 }
 
 func newEdges(emit func(fact)) *edges {
@@ -45,7 +48,7 @@ func (e *edges) happened(key string, n uint64, now time.Time, f fact) {
 		return
 	}
 	f.count = n
-	e.begin(key, &edge{fact: f, last: now, count: true})
+	e.begin(key, &edge{fact: f, last: now, fades: true})
 }
 
 // set is told whether something holds.
@@ -60,8 +63,8 @@ func (e *edges) set(key string, holds bool, f fact) {
 }
 
 func (e *edges) begin(key string, x *edge) {
-	if old, forgotten, evicted := e.open.Put(key, x); evicted {
-		e.tellEnd(old, forgotten)
+	if _, forgotten, evicted := e.open.Put(key, x); evicted {
+		e.tellEnd(forgotten)
 	}
 	x.fact.state = stateBegin
 	e.emit(x.fact)
@@ -69,19 +72,23 @@ func (e *edges) begin(key string, x *edge) {
 
 func (e *edges) over(key string, x *edge) {
 	e.open.Delete(key)
-	e.tellEnd(key, x)
+	e.tellEnd(x)
 }
 
-func (e *edges) tellEnd(_ string, x *edge) {
+// tellEnd: that something is over is good news, unless there was more of it.
+func (e *edges) tellEnd(x *edge) {
 	f := x.fact
 	f.mono, f.state, f.count = 0, stateEnd, x.more
+	if x.more == 0 {
+		f.severity = log.SeverityInfo
+	}
 	e.emit(f)
 }
 
 // tick ends what is over.
 func (e *edges) tick(now time.Time) {
 	for key, x := range e.open.All() {
-		if x.count && now.Sub(x.last) >= quiet {
+		if x.fades && now.Sub(x.last) >= quiet {
 			e.over(key, x)
 		}
 	}
@@ -90,7 +97,7 @@ func (e *edges) tick(now time.Time) {
 // end tells the sums of what is still going on.
 func (e *edges) end() {
 	for key, x := range e.open.All() {
-		if x.count {
+		if x.fades {
 			e.over(key, x)
 		}
 	}
