@@ -20,6 +20,9 @@ type Config struct {
 	// Watch gives the session its pull side: Snapshot and Select. With it
 	// Loader.Aggregate is as good as each record's event, and costs less.
 	Watch bool
+	// Sums, if not nil, takes what the kernel adds up with Loader.Aggregate. Sinks get then
+	// what is an event all the same: what is no application data, and DTLS.
+	Sums Sums
 	// About is what snapshots say of the run that the session cannot know.
 	About About
 	// SocketFilter, if not nil, is asked about each record.
@@ -72,6 +75,7 @@ type Session struct {
 	tracer tracer
 	gate   *tap.Gate // nil without a socket filter
 	view   *view     // nil without Config.Watch
+	summed *summed   // nil without Config.Sums
 	closed bool
 }
 
@@ -99,6 +103,9 @@ func newSession(t tracer, cfg Config) *Session {
 	s := &Session{cfg: cfg, tracer: t}
 	if cfg.Watch {
 		s.view = newView(t, &cfg)
+	}
+	if cfg.Sums != nil {
+		s.summed = newSummed(t, cfg.Sums)
 	}
 	return s
 }
@@ -155,6 +162,9 @@ func (s *Session) Run(ctx context.Context, out sink.Sink) error {
 	}
 	s.limit(cancel, r.pipe)
 	err := s.tracer.Run(ctx, withContainers(r.handle), r.idle)
+	if s.summed != nil && err == nil {
+		err = s.summed.read() // what was unfinished is there now
+	}
 	if r.pipe == nil {
 		return err
 	}
@@ -224,6 +234,11 @@ func (r *running) idle() error {
 			return err
 		}
 	}
+	if s := r.session.summed; s != nil {
+		if err := s.idle(); err != nil {
+			return err
+		}
+	}
 	if r.pipe == nil {
 		return nil
 	}
@@ -233,6 +248,9 @@ func (r *running) idle() error {
 
 func (s *Session) newPipeline(out sink.Sink) *pipeline {
 	p := newPipeline(out, s.cfg.Limit, newChoice(s.cfg.Loader.Match))
+	if s.summed != nil && s.Aggregates() {
+		p.ledger, p.summed = datagrams{p.ledger}, true
+	}
 	if s.gate != nil {
 		p.pass, p.gate = s.gate.Pass, s.gate
 	}
