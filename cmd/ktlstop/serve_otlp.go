@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"strings"
 
 	"github.com/ktlstop/ktlstop/internal/otlp"
@@ -23,7 +22,7 @@ func (s *serving) push() error {
 	if wanted, err := otlp.Wanted(); err != nil || !wanted {
 		return err
 	}
-	p, err := otlp.Start(context.Background(), otlp.Config{
+	p, err := otlp.Start(otlp.Config{
 		Version: version, Gatherer: s.registry, Clock: s.liveClock(), Slow: s.slow, Tell: notice,
 		Connections: s.tells("connections"), CloseNotify: s.tells("close_notify"),
 	})

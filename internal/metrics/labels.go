@@ -14,7 +14,11 @@ import (
 // byLabel is what connections can be grouped by, and what of a process that is. None of
 // these is of one process or connection alone.
 var byLabel = map[string]func(*event.Process) string{
-	"comm": (*event.Process).Name,
+	"comm":      (*event.Process).Name,
+	"unit":      func(p *event.Process) string { return p.In().Unit },
+	"namespace": func(p *event.Process) string { return p.In().Namespace },
+	"pod":       func(p *event.Process) string { return p.In().Pod },
+	"container": func(p *event.Process) string { return p.In().ContainerName },
 }
 
 // maxLabel bounds a label's value in bytes.

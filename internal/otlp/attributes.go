@@ -2,8 +2,9 @@ package otlp
 
 import (
 	"math"
+	"strings"
 
-	"go.opentelemetry.io/otel/attribute"
+	common "go.opentelemetry.io/proto/otlp/common/v1"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/safe"
@@ -11,11 +12,11 @@ import (
 )
 
 // attributes collects what is known: what is not is left out.
-type attributes []attribute.KeyValue
+type attributes []*common.KeyValue
 
 func (a *attributes) text(key, value string) {
 	if value != "" {
-		*a = append(*a, attribute.String(key, value))
+		*a = append(*a, text(key, value))
 	}
 }
 
@@ -29,8 +30,14 @@ func (a *attributes) number(key string, value uint64) {
 func (a *attributes) count(key string, value uint64) { *a = append(*a, whole(key, value)) }
 
 // whole has no room for the numbers above 2^63, which nothing here reaches by counting.
-func whole(key string, value uint64) attribute.KeyValue {
-	return attribute.Int64(key, int64(min(value, math.MaxInt64)))
+func whole(key string, value uint64) *common.KeyValue {
+	n := int64(min(value, math.MaxInt64))
+	return &common.KeyValue{Key: key, Value: &common.AnyValue{Value: &common.AnyValue_IntValue{IntValue: n}}}
+}
+
+// text is a string, which protobuf wants to be UTF-8.
+func text(key, value string) *common.KeyValue {
+	return &common.KeyValue{Key: key, Value: &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: strings.ToValidUTF8(value, "\uFFFD")}}}
 }
 
 // process says who did it. What a task calls itself is its thread.name: the executable may
@@ -42,7 +49,13 @@ func (a *attributes) process(p *event.Process) {
 	if p.PID != 0 {
 		a.count("process.user.id", uint64(p.UID))
 	}
-	a.text("container.id", safe.String(p.Container))
+	place := p.In()
+	a.text("container.id", safe.String(place.Container))
+	a.text("k8s.namespace.name", safe.String(place.Namespace))
+	a.text("k8s.pod.name", safe.String(place.Pod))
+	a.text("k8s.pod.uid", safe.String(place.PodUID))
+	a.text("k8s.container.name", safe.String(place.ContainerName))
+	a.text("ktls.unit", safe.String(place.Unit))
 }
 
 // connection says where: the local end is that of the process.

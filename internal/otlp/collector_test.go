@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	logs "go.opentelemetry.io/proto/otlp/logs/v1"
 	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
@@ -63,11 +61,11 @@ func (c *collector) serve(w http.ResponseWriter, r *http.Request) {
 	c.headers = append(c.headers, r.Header)
 	switch r.URL.Path {
 	case "/v1/logs":
-		var req collogs.ExportLogsServiceRequest
+		var req logs.LogsData // as ExportLogsServiceRequest is
 		err = proto.Unmarshal(body, &req)
 		c.logs = append(c.logs, req.ResourceLogs...)
 	case "/v1/metrics":
-		var req colmetrics.ExportMetricsServiceRequest
+		var req metrics.MetricsData // as ExportMetricsServiceRequest is
 		err = proto.Unmarshal(body, &req)
 		c.metrics = append(c.metrics, req.ResourceMetrics...)
 	default:
@@ -180,7 +178,7 @@ func startPush(t *testing.T, cfg Config) (*Push, *told) {
 	if cfg.Gatherer == nil {
 		t.Setenv(metricsSignal.exporter, "none")
 	}
-	p, err := Start(t.Context(), cfg)
+	p, err := Start(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

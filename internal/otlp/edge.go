@@ -3,8 +3,6 @@ package otlp
 import (
 	"time"
 
-	"go.opentelemetry.io/otel/log"
-
 	"github.com/ktlstop/ktlstop/internal/lru"
 )
 
@@ -80,7 +78,7 @@ func (e *edges) tellEnd(x *edge) {
 	f := x.fact
 	f.mono, f.state, f.count = 0, stateEnd, x.more
 	if x.more == 0 {
-		f.severity = log.SeverityInfo
+		f.severity = info
 	}
 	e.emit(f)
 }

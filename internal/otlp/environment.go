@@ -1,7 +1,9 @@
 package otlp
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"strconv"
@@ -9,64 +11,78 @@ import (
 	"time"
 )
 
-// Variables that this package reads itself, of those that OpenTelemetry names. The
-// exporters read the others: headers, certificates, compression, timeouts.
+// Variables of OpenTelemetry that are not of one signal's exporter.
 const (
-	envDisabled     = "OTEL_SDK_DISABLED"
-	envQueueSize    = "OTEL_BLRP_MAX_QUEUE_SIZE"
-	envBatchSize    = "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE"
-	envBatchDelay   = "OTEL_BLRP_SCHEDULE_DELAY"
-	envBatchTimeout = "OTEL_BLRP_EXPORT_TIMEOUT"
+	envDisabled       = "OTEL_SDK_DISABLED"
+	envMetricInterval = "OTEL_METRIC_EXPORT_INTERVAL"
+	envMetricTimeout  = "OTEL_METRIC_EXPORT_TIMEOUT"
+	envQueueSize      = "OTEL_BLRP_MAX_QUEUE_SIZE"
+	envBatchSize      = "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE"
+	envBatchDelay     = "OTEL_BLRP_SCHEDULE_DELAY"
+	envBatchTimeout   = "OTEL_BLRP_EXPORT_TIMEOUT"
 )
 
 // maxQueue bounds what OTEL_BLRP_MAX_QUEUE_SIZE may ask for: a record takes about 3 KB.
 const maxQueue = 65536
 
-// signal is what the variables of one kind of telemetry are called.
-type signal struct{ exporter, infix string }
+// maxMillis bounds times: a day.
+const maxMillis = 24 * 3600 * 1000
+
+// signal is what the variables of one kind of telemetry are called, and where it goes below
+// the receiver's URL.
+type signal struct{ exporter, infix, path string }
 
 var (
-	metricsSignal = signal{exporter: "OTEL_METRICS_EXPORTER", infix: "METRICS_"}
-	logsSignal    = signal{exporter: "OTEL_LOGS_EXPORTER", infix: "LOGS_"}
+	metricsSignal = signal{exporter: "OTEL_METRICS_EXPORTER", infix: "METRICS_", path: "/v1/metrics"}
+	logsSignal    = signal{exporter: "OTEL_LOGS_EXPORTER", infix: "LOGS_", path: "/v1/logs"}
 )
 
-// setting returns the value of OTEL_EXPORTER_OTLP_METRICS_NAME, or of OTEL_EXPORTER_OTLP_NAME
+// settings is where a signal goes, and how.
+type settings struct {
+	url     string
+	header  http.Header
+	gzip    bool
+	timeout time.Duration // of one request
+	tls     files
+}
+
+// variable returns the value of OTEL_EXPORTER_OTLP_METRICS_NAME, or of OTEL_EXPORTER_OTLP_NAME
 // where that is not set, and which of the two it is.
-func (s signal) setting(name string) (variable, value string) {
+func (s signal) variable(name string) (variable, value string) {
 	for _, variable = range []string{"OTEL_EXPORTER_OTLP_" + s.infix + name, "OTEL_EXPORTER_OTLP_" + name} {
 		if value = os.Getenv(variable); value != "" {
 			return variable, value
 		}
 	}
-	return "", ""
+	return variable, ""
 }
 
-// wanted says whether the environment asks for the signal: it names a receiver, and
-// switches nothing off. The error is what is wrong with it; it has no value of a variable
-// that may hold a secret.
-func (s signal) wanted() (bool, error) {
-	variable, endpoint := s.setting("ENDPOINT")
-	if endpoint == "" || strings.EqualFold(os.Getenv(envDisabled), "true") {
-		return false, nil
+// settings reads the environment. They are nil where it asks for nothing: where it names no
+// receiver, or switches the signal off. The error is what is wrong, in a line that has no
+// value in it: some are secrets.
+func (s signal) settings() (*settings, error) {
+	if _, endpoint := s.variable("ENDPOINT"); endpoint == "" || strings.EqualFold(os.Getenv(envDisabled), "true") {
+		return nil, nil
 	}
 	switch os.Getenv(s.exporter) {
 	case "", "otlp":
 	case "none":
-		return false, nil
+		return nil, nil
 	default:
-		return false, fmt.Errorf("%s: there are otlp and none", s.exporter)
+		return nil, fmt.Errorf("%s: there are otlp and none", s.exporter)
 	}
-	if err := checkEndpoint(variable, endpoint); err != nil {
-		return false, err
+	set := &settings{}
+	for _, read := range []func(*settings) error{s.endpoint, s.protocol, s.headers, s.compression, s.time, s.certificates} {
+		if err := read(set); err != nil {
+			return nil, err
+		}
 	}
-	if variable, value := s.setting("PROTOCOL"); value != "" && value != "http/protobuf" {
-		return false, fmt.Errorf("%s: only http/protobuf is spoken: take the receiver's port for it, which is 4318 as a rule", variable)
-	}
-	return true, s.checkHeaders()
+	return set, nil
 }
 
-// checkEndpoint: the exporters take anything for an address, and fail with each push.
-func checkEndpoint(variable, value string) error {
+// endpoint: that of all signals is a base, and that of one is taken as it is.
+func (s signal) endpoint(set *settings) error {
+	variable, value := s.variable("ENDPOINT")
 	u, err := url.Parse(value)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return fmt.Errorf("%s: a URL such as http://localhost:4318 is wanted", variable)
@@ -74,22 +90,66 @@ func checkEndpoint(variable, value string) error {
 	if u.User != nil {
 		return fmt.Errorf("%s: a name and a password in the URL are not sent: put them into OTEL_EXPORTER_OTLP_HEADERS", variable)
 	}
+	if !strings.Contains(variable, s.infix) {
+		u = u.JoinPath(s.path)
+	}
+	set.url = u.String()
 	return nil
 }
 
-// checkHeaders finds what the exporters would print, secrets included, and leave out.
-func (s signal) checkHeaders() error {
-	variable, value := s.setting("HEADERS")
+func (s signal) protocol(*settings) error {
+	if variable, value := s.variable("PROTOCOL"); value != "" && value != "http/protobuf" {
+		return fmt.Errorf("%s: only http/protobuf is spoken: take the receiver's port for it, which is 4318 as a rule", variable)
+	}
+	return nil
+}
+
+func (s signal) headers(set *settings) error {
+	variable, value := s.variable("HEADERS")
+	set.header = http.Header{}
 	if value == "" {
 		return nil
 	}
 	for header := range strings.SplitSeq(value, ",") {
-		key, text, ok := strings.Cut(header, "=")
-		if _, err := url.PathUnescape(text); !ok || err != nil || !isToken(strings.TrimSpace(key)) {
+		key, raw, ok := strings.Cut(header, "=")
+		key = strings.TrimSpace(key)
+		text, err := url.PathUnescape(strings.TrimSpace(raw))
+		if !ok || err != nil || !isToken(key) || strings.ContainsFunc(text, isControl) {
 			return fmt.Errorf("%s: a list of key=value is wanted, with commas between and the values percent-encoded", variable)
 		}
+		set.header.Set(key, text)
 	}
 	return nil
+}
+
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
+func (s signal) compression(set *settings) error {
+	variable, value := s.variable("COMPRESSION")
+	if value != "" && value != "none" && value != "gzip" {
+		return fmt.Errorf("%s: there are gzip and none", variable)
+	}
+	set.gzip = value == "gzip"
+	return nil
+}
+
+func (s signal) time(set *settings) (err error) {
+	variable, _ := s.variable("TIMEOUT")
+	set.timeout, err = millisFromEnv(variable, 10*time.Second)
+	return err
+}
+
+func (s signal) certificates(set *settings) error {
+	set.tls = files{s.file("CERTIFICATE"), s.file("CLIENT_CERTIFICATE"), s.file("CLIENT_KEY")}
+	if (set.tls.certificate.name == "") != (set.tls.key.name == "") {
+		return errors.New("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY: both are wanted, or none")
+	}
+	return nil
+}
+
+func (s signal) file(name string) file {
+	variable, value := s.variable(name)
+	return file{variable, value}
 }
 
 // isToken is of names of HTTP's fields (RFC 9110 §5.6.2).
@@ -104,28 +164,36 @@ func isToken(s string) bool {
 }
 
 // queueFromEnv is how large the queue of events is, and how it is emptied.
-func queueFromEnv() (queueConfig, error) {
-	cfg := queueConfig{size: 2048, batch: 512, delay: time.Second, timeout: 30 * time.Second}
-	var delay, timeout int // milliseconds
-	for _, v := range []struct {
-		variable  string
-		into      *int
-		otherwise int
-		most      int
-	}{
-		{envQueueSize, &cfg.size, cfg.size, maxQueue},
-		{envBatchSize, &cfg.batch, cfg.batch, maxQueue},
-		{envBatchDelay, &delay, int(cfg.delay.Milliseconds()), 600_000},
-		{envBatchTimeout, &timeout, int(cfg.timeout.Milliseconds()), 600_000},
-	} {
-		var err error
-		if *v.into, err = wholeFromEnv(v.variable, v.otherwise, v.most); err != nil {
-			return cfg, err
+func queueFromEnv() (cfg queueConfig, err error) {
+	var errs [4]error
+	cfg.size, errs[0] = wholeFromEnv(envQueueSize, 2048, maxQueue)
+	cfg.batch, errs[1] = wholeFromEnv(envBatchSize, 512, maxQueue)
+	cfg.delay, errs[2] = millisFromEnv(envBatchDelay, time.Second)
+	cfg.timeout, errs[3] = millisFromEnv(envBatchTimeout, 30*time.Second)
+	cfg.batch = min(cfg.batch, cfg.size)
+	return cfg, first(errs[:])
+}
+
+// pushFromEnv is how often metrics are pushed, and how long one push may take.
+func pushFromEnv() (interval, timeout time.Duration, err error) {
+	var errs [2]error
+	interval, errs[0] = millisFromEnv(envMetricInterval, time.Minute)
+	timeout, errs[1] = millisFromEnv(envMetricTimeout, 30*time.Second)
+	return interval, timeout, first(errs[:])
+}
+
+func first(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
 		}
 	}
-	cfg.batch = min(cfg.batch, cfg.size)
-	cfg.delay, cfg.timeout = time.Duration(delay)*time.Millisecond, time.Duration(timeout)*time.Millisecond
-	return cfg, nil
+	return nil
+}
+
+func millisFromEnv(variable string, otherwise time.Duration) (time.Duration, error) {
+	n, err := wholeFromEnv(variable, int(otherwise.Milliseconds()), maxMillis)
+	return time.Duration(n) * time.Millisecond, err
 }
 
 func wholeFromEnv(variable string, otherwise, most int) (int, error) {

@@ -36,13 +36,9 @@ func TestWanted(t *testing.T) {
 	} {
 		t.Run(vars, func(t *testing.T) {
 			env(t, vars)
-			m, err := metricsSignal.wanted()
-			if err != nil || m != want[0] {
-				t.Errorf("metrics: %v, %v", m, err)
-			}
-			l, err := logsSignal.wanted()
-			if err != nil || l != want[1] {
-				t.Errorf("logs: %v, %v", l, err)
+			w, err := fromEnv()
+			if err != nil || w.metrics != nil != want[0] || w.logs != nil != want[1] {
+				t.Errorf("metrics %v, logs %v, %v", w.metrics, w.logs, err)
 			}
 			if any, err := Wanted(); err != nil || any != (want[0] || want[1]) {
 				t.Errorf("together: %v, %v", any, err)
@@ -72,7 +68,7 @@ func TestWrongEnvironment(t *testing.T) {
 	} {
 		t.Run(vars, func(t *testing.T) {
 			env(t, vars)
-			p, err := Start(t.Context(), Config{Tell: new(told).tell})
+			p, err := Start(Config{Tell: new(told).tell})
 			if p != nil {
 				p.Close()
 			}

@@ -1,12 +1,10 @@
 package otlp
 
 import (
-	"context"
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/log"
+	logs "go.opentelemetry.io/proto/otlp/logs/v1"
 
 	"github.com/ktlstop/ktlstop/internal/lru"
 	"github.com/ktlstop/ktlstop/internal/safe"
@@ -22,12 +20,15 @@ const maxStorms = 4096
 // stoppedByCost is event.Summary.Stopped where the programs took too much.
 const stoppedByCost = "max_cpu"
 
+// outbox takes log records, and never waits: a queue.
+type outbox interface{ put(*logs.LogRecord) }
+
 // events turns what a session tells into log records. It never waits. All methods may be
 // called from any goroutine.
 type events struct {
-	cfg    *Config
-	logger log.Logger
-	now    func() time.Time
+	cfg *Config
+	out outbox
+	now func() time.Time
 
 	mu    sync.Mutex
 	guard *guard
@@ -41,15 +42,15 @@ type keyRate struct {
 	n     int
 }
 
-func newEvents(cfg *Config, logger log.Logger, now func() time.Time) *events {
-	e := &events{cfg: cfg, logger: logger, now: now, keys: lru.New[uint64, keyRate](maxStorms)}
+func newEvents(cfg *Config, out outbox, now func() time.Time) *events {
+	e := &events{cfg: cfg, out: out, now: now, keys: lru.New[uint64, keyRate](maxStorms)}
 	e.guard, e.edges = newGuard(e.emit), newEdges(e.emit)
 	return e
 }
 
-// Write takes an event, as a sink.Sink does. It keeps nothing of it. What is none of the
+// write takes an event, as a sink.Sink does. It keeps nothing of it. What is none of the
 // tracer's own events, as those of inspect that have plaintext in them, is left out.
-func (e *events) Write(ev event.Event) error {
+func (e *events) write(ev event.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch ev := ev.(type) {
@@ -65,17 +66,15 @@ func (e *events) Write(ev event.Event) error {
 	case *event.Summary:
 		e.summary(ev)
 	}
-	return nil
 }
 
-// Flush tells of what was held back, as far as it is time.
-func (e *events) Flush() error {
+// flush tells of what was held back, as far as it is time.
+func (e *events) flush() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.now()
 	e.guard.tick(now)
 	e.edges.tick(now)
-	return nil
 }
 
 // end tells of all that was held back.
@@ -94,7 +93,7 @@ func (e *events) record(r *record) {
 		}
 		k := kindOf(alertRecord, &r.proc, uint64(r.description)|uint64(r.level)<<8)
 		e.guard.admit(k, 1, e.now(), func() fact { return alertFact(r) })
-	case e.cfg.Slow > 0 && r.lat.Total > uint64(e.cfg.Slow):
+	case e.cfg.Slow > 0 && r.lat.Total >= uint64(e.cfg.Slow):
 		e.guard.admit(kindOf(recordSlow, &r.proc, uint64(r.dir)), 1, e.now(), func() fact { return slowFact(r) })
 	}
 }
@@ -135,11 +134,11 @@ func (e *events) newKey(s *event.Socket) {
 	}
 	r.n++
 	e.keys.Put(s.Conn.ID, r)
-	severity := log.SeverityInfo
+	how := info
 	if r.n > storm {
-		severity = log.SeverityWarn
+		how = warning
 	}
-	e.guard.admit(kindOf(keyUpdate, &s.Proc, uint64(severity)), 1, now, func() fact { return keyFact(s, severity) })
+	e.guard.admit(kindOf(keyUpdate, &s.Proc, uint64(how)), 1, now, func() fact { return keyFact(s, how) })
 }
 
 func (e *events) lost(l *event.Lost) {
@@ -152,7 +151,7 @@ func (e *events) lost(l *event.Lost) {
 
 func (e *events) summary(s *event.Summary) {
 	if s.Stopped == stoppedByCost {
-		e.emit(agentFact(agentDetached, log.SeverityError, stoppedByCost, "the programs took more of a processor than they may"))
+		e.emit(agentFact(agentDetached, severe, stoppedByCost, "the programs took more of a processor than they may"))
 	}
 }
 
@@ -161,45 +160,40 @@ func (e *events) summary(s *event.Summary) {
 func (e *events) degraded(reason, detail string, is bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.edges.set("agent "+reason, is, agentFact(agentDegraded, log.SeverityWarn, reason, detail))
+	e.edges.set("agent "+reason, is, agentFact(agentDegraded, warning, reason, detail))
 }
 
 // detached tells that the hooks are gone.
 func (e *events) detached(reason, detail string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.emit(agentFact(agentDetached, log.SeverityError, reason, detail))
+	e.emit(agentFact(agentDetached, severe, reason, detail))
 }
 
-func agentFact(name string, severity log.Severity, reason, detail string) fact {
+func agentFact(name string, how severity, reason, detail string) fact {
 	var a attributes
 	a.text("ktls.agent.reason", safe.String(reason))
 	a.text("ktls.agent.detail", safe.String(detail))
-	return fact{name: name, severity: severity, attrs: a}
+	return fact{name: name, severity: how, attrs: a}
 }
 
 func kindOf(name string, p *event.Process, detail uint64) kind {
-	return kind{name: name, comm: p.Comm, container: p.Container, detail: detail}
+	return kind{name: name, comm: p.Comm, place: p.In(), detail: detail}
 }
 
 // emit hands a fact to the queue.
-func (e *events) emit(f fact) { e.send(context.Background(), f) }
+func (e *events) emit(f fact) { e.out.put(e.spell(f)) }
 
-func (e *events) send(ctx context.Context, f fact) {
-	r := f.record()
+func (e *events) spell(f fact) *logs.LogRecord {
 	now := e.now()
-	r.SetObservedTimestamp(now)
+	at := now
 	if f.mono != 0 {
-		now = time.Unix(0, int64(f.mono)+e.cfg.Clock.Offset(f.mono))
+		at = time.Unix(0, int64(f.mono)+e.cfg.Clock.Offset(f.mono))
 	}
-	r.SetTimestamp(now)
-	e.logger.Emit(ctx, r)
+	return f.record(at, now)
 }
 
-// confess tells of n events that the receiver did not get. It comes from the queue, and has
-// room there.
-func (e *events) confess(n uint64) {
-	f := fact{name: traceLost, severity: log.SeverityWarn, count: n,
-		attrs: []attribute.KeyValue{attribute.String("ktls.lost.cause", "otlp_undelivered")}}
-	e.send(context.WithValue(context.Background(), always{}, true), f)
+// undelivered tells of n events that the receiver did not get.
+func (e *events) undelivered(n uint64) *logs.LogRecord {
+	return e.spell(fact{name: traceLost, severity: warning, count: n, attrs: attributes{text("ktls.lost.cause", "otlp_undelivered")}})
 }

@@ -1,16 +1,13 @@
 package otlp
 
 import (
-	"context"
 	"maps"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/log"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	logs "go.opentelemetry.io/proto/otlp/logs/v1"
 
 	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -19,34 +16,34 @@ import (
 var (
 	conn = event.Conn{ID: 1, Cookie: 8193, NetNS: 4026531840, Family: event.FamilyINET6,
 		LAddr: netip.MustParseAddr("::ffff:192.0.2.1"), RAddr: netip.MustParseAddr("192.0.2.9"), LPort: 443, RPort: 51234}
-	nginx = event.Process{PID: 4242, TID: 4243, UID: 33, Comm: event.MakeComm("nginx\x1b[2J"), Container: "c0ffee"}
+	nginx = event.Process{PID: 4242, TID: 4243, UID: 33, Comm: event.MakeComm("nginx\x1b[2J"), Place: &event.Place{Container: "c0ffee", Unit: "nginx.service", Namespace: "web", Pod: "front-1", ContainerName: "proxy", PodUID: "u-1"}}
 	tls13 = event.TLS{Version: 0x0304, Cipher: 52, Mode: event.ModeSW}
 	tls12 = event.TLS{Version: 0x0303, Cipher: 51, Mode: event.ModeHW}
 )
 
-// who are the attributes of nginx, where those of conn: by the names of the semantic
-// conventions' own constants, as far as those know them.
+// who are the attributes of nginx, where those of conn, by the names of the semantic
+// conventions 1.44 as far as those have some.
 var (
 	who = map[string]any{
-		string(semconv.ProcessPIDKey): 4242, string(semconv.ThreadIDKey): 4243, string(semconv.ThreadNameKey): "nginx\uFFFD[2J",
-		string(semconv.ProcessUserIDKey): 33, string(semconv.ContainerIDKey): "c0ffee",
+		"process.pid": 4242, "thread.id": 4243, "thread.name": "nginx\uFFFD[2J",
+		"process.user.id": 33, "container.id": "c0ffee", "k8s.namespace.name": "web", "k8s.pod.name": "front-1", "k8s.pod.uid": "u-1", "k8s.container.name": "proxy", "ktls.unit": "nginx.service",
 	}
 	where = map[string]any{
-		string(semconv.NetworkLocalAddressKey): "192.0.2.1", string(semconv.NetworkLocalPortKey): 443,
-		string(semconv.NetworkPeerAddressKey): "192.0.2.9", string(semconv.NetworkPeerPortKey): 51234,
-		string(semconv.NetworkTypeKey): "ipv4", string(semconv.NetworkTransportKey): "tcp",
+		"network.local.address": "192.0.2.1", "network.local.port": 443,
+		"network.peer.address": "192.0.2.9", "network.peer.port": 51234,
+		"network.type": "ipv4", "network.transport": "tcp",
 		"ktls.socket.cookie": 8193, "ktls.netns": 4026531840,
 	}
 	in13 = map[string]any{
-		string(semconv.TLSProtocolNameKey): "tls", string(semconv.TLSProtocolVersionKey): "1.3",
-		string(semconv.TLSCipherKey): "TLS_AES_256_GCM_SHA384", "ktls.cipher": "AES-GCM-256", "ktls.mode": "sw",
+		"tls.protocol.name": "tls", "tls.protocol.version": "1.3",
+		"tls.cipher": "TLS_AES_256_GCM_SHA384", "ktls.cipher": "AES-GCM-256", "ktls.mode": "sw",
 	}
 	in12 = map[string]any{
-		string(semconv.TLSProtocolNameKey): "tls", string(semconv.TLSProtocolVersionKey): "1.2",
+		"tls.protocol.name": "tls", "tls.protocol.version": "1.2",
 		"ktls.cipher": "AES-GCM-128", "ktls.mode": "hw",
 	}
-	transmit = map[string]any{string(semconv.NetworkIODirectionKey): "transmit"}
-	receive  = map[string]any{string(semconv.NetworkIODirectionKey): "receive"}
+	transmit = map[string]any{"network.io.direction": "transmit"}
+	receive  = map[string]any{"network.io.direction": "receive"}
 )
 
 func join(parts ...map[string]any) map[string]any {
@@ -57,38 +54,32 @@ func join(parts ...map[string]any) map[string]any {
 	return all
 }
 
-// plain turns a fact's attributes into what tests compare.
-func plain(r log.Record) map[string]any {
-	m := map[string]any{}
-	r.WalkAttributes(func(kv attribute.KeyValue) bool {
-		if kv.Value.Type() == attribute.INT64 {
-			m[string(kv.Key)] = int(kv.Value.AsInt64())
-		} else {
-			m[string(kv.Key)] = kv.Value.AsString()
+// plain is attributesOf with numbers as constants are.
+func plain(r *logs.LogRecord) map[string]any {
+	m := attributesOf(r.Attributes)
+	for key, v := range m {
+		if n, ok := v.(int64); ok {
+			m[key] = int(n)
 		}
-		return true
-	})
+	}
 	return m
 }
 
 // shown is a log record as tests compare it.
 type shown struct {
 	Name     string
-	Severity log.Severity
+	Severity severity
 	Attrs    map[string]any
 }
 
-// recorder is a log.Logger that keeps what it is given.
-type recorder struct {
-	log.Logger
-	records []log.Record
-}
+// recorder is an outbox that keeps what it is given.
+type recorder struct{ records []*logs.LogRecord }
 
-func (r *recorder) Emit(_ context.Context, rec log.Record) { r.records = append(r.records, rec) }
+func (r *recorder) put(rec *logs.LogRecord) { r.records = append(r.records, rec) }
 
 func (r *recorder) shown() (all []shown) {
 	for _, rec := range r.records {
-		all = append(all, shown{rec.EventName(), rec.Severity(), plain(rec)})
+		all = append(all, shown{rec.EventName, rec.SeverityNumber, plain(rec)})
 	}
 	return all
 }
@@ -130,55 +121,53 @@ func TestEvents(t *testing.T) {
 	}{
 		"a record that cannot be opened": {all, &event.Error{Conn: conn, TLS: tls13, Proc: nginx, Dir: event.RX, Errno: 74, Func: "tls_rx_one_record",
 			Seq: 7, Gen: 1, Type: event.ApplicationData, Hint: &event.Hint{ID: "never-opened", Text: "..."}},
-			[]shown{{recordError, log.SeverityError, join(position, receive, who, where, in13, one, map[string]any{string(semconv.ErrorTypeKey): "EBADMSG",
+			[]shown{{recordError, severe, join(position, receive, who, where, in13, one, map[string]any{"error.type": "EBADMSG",
 				"ktls.func": "tls_rx_one_record", "ktls.record.type": "application_data", "ktls.hint": "never-opened"})}}},
 		"calls that fail again and again": {all, &event.Error{Errno: 11, Func: "tls_sw_sendmsg", Dir: event.TX, More: 41},
-			[]shown{{recordError, log.SeverityError, join(transmit, map[string]any{string(semconv.ErrorTypeKey): "EAGAIN", "ktls.func": "tls_sw_sendmsg",
-				"ktls.record.seq": 0, "ktls.key.generation": 0, string(semconv.NetworkTransportKey): "tcp", "ktls.count": 42})}}},
+			[]shown{{recordError, severe, join(transmit, map[string]any{"error.type": "EAGAIN", "ktls.func": "tls_sw_sendmsg",
+				"ktls.record.seq": 0, "ktls.key.generation": 0, "network.transport": "tcp", "ktls.count": 42})}}},
 		"a connection that is aborted": {all, &event.Error{Conn: conn, TLS: tls12, Proc: nginx, Dir: event.TX, Errno: 5, Func: "tls_err_abort"},
-			[]shown{{connectionAbort, log.SeverityError, join(transmit, who, where, in12, one, map[string]any{string(semconv.ErrorTypeKey): "EIO",
+			[]shown{{connectionAbort, severe, join(transmit, who, where, in12, one, map[string]any{"error.type": "EIO",
 				"ktls.func": "tls_err_abort", "ktls.record.seq": 0, "ktls.key.generation": 0})}}},
 		"TLS is refused": {all, &event.Error{Conn: conn, Proc: nginx, Errno: 2, Func: "tcp_set_ulp", Option: event.OptionULP},
-			[]shown{{setupFailed, log.SeverityWarn, join(who, where, one, map[string]any{string(semconv.ErrorTypeKey): "ENOENT", "ktls.func": "tcp_set_ulp", "ktls.setup.step": "ulp"})}}},
+			[]shown{{setupFailed, warning, join(who, where, one, map[string]any{"error.type": "ENOENT", "ktls.func": "tcp_set_ulp", "ktls.setup.step": "ulp"})}}},
 		"a key is refused": {all, &event.Error{Conn: conn, TLS: event.TLS{Version: 0x0304, Cipher: 54}, Proc: nginx, Dir: event.RX, Errno: 16, Func: "tls_setsockopt", Option: event.OptionRX},
-			[]shown{{setupFailed, log.SeverityWarn, join(receive, who, where, one, without(in13, "ktls.mode"), map[string]any{string(semconv.ErrorTypeKey): "EBUSY",
-				"ktls.func": "tls_setsockopt", "ktls.setup.step": "rx", "ktls.cipher": "CHACHA20-POLY1305", string(semconv.TLSCipherKey): "TLS_CHACHA20_POLY1305_SHA256"})}}},
+			[]shown{{setupFailed, warning, join(receive, who, where, one, without(in13, "ktls.mode"), map[string]any{"error.type": "EBUSY",
+				"ktls.func": "tls_setsockopt", "ktls.setup.step": "rx", "ktls.cipher": "CHACHA20-POLY1305", "tls.cipher": "TLS_CHACHA20_POLY1305_SHA256"})}}},
 		"an option that cannot be read": {all, &event.Error{Errno: 22, Func: "tls_getsockopt", Option: event.OptionTX},
-			[]shown{{recordError, log.SeverityError, join(transmit, one, map[string]any{string(semconv.ErrorTypeKey): "EINVAL", "ktls.func": "tls_getsockopt",
-				"ktls.record.seq": 0, "ktls.key.generation": 0, string(semconv.NetworkTransportKey): "tcp"})}}},
-		"a fatal alert":              {all, alert, []shown{{alertRecord, log.SeverityError, join(ofAlert, map[string]any{"ktls.alert.level": "fatal", "ktls.alert.description": "bad_record_mac"})}}},
-		"a warning":                  {all, about(1, 90), []shown{{alertRecord, log.SeverityWarn, join(ofAlert, map[string]any{"ktls.alert.level": "warning", "ktls.alert.description": "user_canceled"})}}},
-		"an alert that was not read": {all, &unread, []shown{{alertRecord, log.SeverityWarn, ofAlert}}},
+			[]shown{{recordError, severe, join(transmit, one, map[string]any{"error.type": "EINVAL", "ktls.func": "tls_getsockopt",
+				"ktls.record.seq": 0, "ktls.key.generation": 0, "network.transport": "tcp"})}}},
+		"a fatal alert":              {all, alert, []shown{{alertRecord, severe, join(ofAlert, map[string]any{"ktls.alert.level": "fatal", "ktls.alert.description": "bad_record_mac"})}}},
+		"a warning":                  {all, about(1, 90), []shown{{alertRecord, warning, join(ofAlert, map[string]any{"ktls.alert.level": "warning", "ktls.alert.description": "user_canceled"})}}},
+		"an alert that was not read": {all, &unread, []shown{{alertRecord, warning, ofAlert}}},
 		"close_notify":               {all, about(1, 0), nil},
-		"close_notify, asked for":    {Config{CloseNotify: true}, about(1, 0), []shown{{alertRecord, log.SeverityWarn, join(ofAlert, map[string]any{"ktls.alert.level": "warning", "ktls.alert.description": "close_notify"})}}},
+		"close_notify, asked for":    {Config{CloseNotify: true}, about(1, 0), []shown{{alertRecord, warning, join(ofAlert, map[string]any{"ktls.alert.level": "warning", "ktls.alert.description": "close_notify"})}}},
 		"a new key": {all, &event.Socket{State: event.SocketRekey, Conn: conn, Proc: nginx, Dir: event.RX, TX: tls12, RX: tls13, GenTX: 5, GenRX: 3, Awaited: 900},
-			[]shown{{keyUpdate, log.SeverityInfo, join(receive, who, where, in13, one, map[string]any{"ktls.key.generation": 3, "ktls.key.awaited_ns": 900})}}},
+			[]shown{{keyUpdate, info, join(receive, who, where, in13, one, map[string]any{"ktls.key.generation": 3, "ktls.key.awaited_ns": 900})}}},
 		"a slow record": {all, &event.Record{Conn: conn, TLS: tls13, Proc: nginx, Dir: event.TX, Seq: 7, Gen: 1, Type: event.ApplicationData, Len: 16384, Op: event.OpSendfile,
 			Lat: event.Latency{Stage: [3]uint64{1000, 0, 2e6}, Total: 2_001_000}},
-			[]shown{{recordSlow, log.SeverityWarn, join(position, transmit, who, where, in13, one, map[string]any{"ktls.record.type": "application_data", "ktls.record.length": 16384,
+			[]shown{{recordSlow, warning, join(position, transmit, who, where, in13, one, map[string]any{"ktls.record.type": "application_data", "ktls.record.length": 16384,
 				"ktls.record.op": "sendfile", "ktls.record.duration_ns": 2_001_000, "ktls.record.queue_ns": 1000, "ktls.record.push_ns": 2_000_000})}}},
-		"a record":              {all, &event.Record{Conn: conn, Lat: event.Latency{Total: uint64(time.Millisecond)}, Type: event.ApplicationData}, nil},
+		"a record":              {all, &event.Record{Conn: conn, Lat: event.Latency{Total: uint64(time.Millisecond) - 1}, Type: event.ApplicationData}, nil},
 		"slow is not asked for": {Config{}, &event.Record{Conn: conn, Lat: event.Latency{Total: 1e12}, Type: event.ApplicationData}, nil},
 		"a connection begins": {all, &event.Socket{State: event.SocketOpen, Conn: conn, Proc: nginx, Dir: event.TX, TX: tls13},
-			[]shown{{connectionOpen, log.SeverityInfo, join(transmit, who, where, in13, map[string]any{"ktls.connection.state": "open"})}}},
+			[]shown{{connectionOpen, info, join(transmit, who, where, in13, map[string]any{"ktls.connection.state": "open"})}}},
 		"a connection was there": {all, &event.Socket{State: event.SocketFound, Conn: conn, Proc: nginx, TX: tls13},
-			[]shown{{connectionOpen, log.SeverityInfo, join(both, who, where, without(in13, "ktls.mode"), map[string]any{"ktls.connection.state": "found"})}}},
+			[]shown{{connectionOpen, info, join(both, who, where, without(in13, "ktls.mode"), map[string]any{"ktls.connection.state": "found"})}}},
 		"a connection ends": {all, &event.Socket{State: event.SocketClose, Conn: conn, Proc: nginx, TX: tls13, NextTX: 9, Ended: event.EndedReset, Truncated: 12, UnsentBytes: 3},
-			[]shown{{connectionClose, log.SeverityInfo, join(both, who, where, without(in13, "ktls.mode"), map[string]any{"ktls.connection.ended": "reset",
+			[]shown{{connectionClose, info, join(both, who, where, without(in13, "ktls.mode"), map[string]any{"ktls.connection.ended": "reset",
 				"ktls.connection.truncated_bytes": 12, "ktls.connection.unsent_bytes": 3, "ktls.tx.next_seq": 9})}}},
 		"connections are not asked for": {Config{}, &event.Socket{State: event.SocketOpen, Conn: conn}, nil},
 		"its end neither":               {Config{}, &event.Socket{State: event.SocketClose, Conn: conn}, nil},
 		"records are lost": {all, &event.Lost{Cause: "ring_full", Count: 12, Dir: event.RX, HasDir: true},
-			[]shown{{traceLost, log.SeverityWarn, join(receive, map[string]any{"ktls.lost.cause": "ring_full", "ktls.state": "begin", "ktls.count": 12})}}},
+			[]shown{{traceLost, warning, join(receive, map[string]any{"ktls.lost.cause": "ring_full", "ktls.state": "begin", "ktls.count": 12})}}},
 		"the trace ends by itself": {all, &event.Summary{Stopped: "max_cpu"},
-			[]shown{{agentDetached, log.SeverityError, map[string]any{"ktls.agent.reason": "max_cpu", "ktls.agent.detail": "the programs took more of a processor than they may"}}}},
+			[]shown{{agentDetached, severe, map[string]any{"ktls.agent.reason": "max_cpu", "ktls.agent.detail": "the programs took more of a processor than they may"}}}},
 		"the trace ends": {all, &event.Summary{}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, got, _ := newTestEvents(test.cfg)
-			if err := e.Write(test.ev); err != nil {
-				t.Fatal(err)
-			}
+			e.write(test.ev)
 			if diff := cmp.Diff(test.want, got.shown()); diff != "" {
 				t.Error(diff)
 			}
@@ -189,13 +178,13 @@ func TestEvents(t *testing.T) {
 // An event has the time when it happened, and when it was seen; no body; a severity in words.
 func TestEventTimes(t *testing.T) {
 	e, got, c := newTestEvents(Config{})
-	e.Write(&event.Error{Errno: 74, Mono: 5e9})
-	e.Write(&event.Error{Errno: 5})
-	if r := got.records[0]; r.Timestamp().UnixNano() != 1e18+5e9 || r.ObservedTimestamp() != c.t || r.Body().AsString() != "" || r.SeverityText() != "ERROR" {
-		t.Errorf("%v, seen at %v, %q, %s", r.Timestamp(), r.ObservedTimestamp(), r.Body().AsString(), r.SeverityText())
+	e.write(&event.Error{Errno: 74, Mono: 5e9})
+	e.write(&event.Error{Errno: 5})
+	if r := got.records[0]; r.TimeUnixNano != 1e18+5e9 || r.ObservedTimeUnixNano != nano(c.t) || r.Body != nil || r.SeverityText != "ERROR" {
+		t.Errorf("%v", r)
 	}
-	if r := got.records[1]; r.Timestamp() != c.t {
-		t.Errorf("without a time: %v", r.Timestamp())
+	if r := got.records[1]; r.TimeUnixNano != nano(c.t) {
+		t.Errorf("without a time: %v", r)
 	}
 }
 
@@ -203,21 +192,21 @@ func TestEventTimes(t *testing.T) {
 func TestKeyStorm(t *testing.T) {
 	e, got, c := newTestEvents(Config{})
 	for i := range 100 {
-		e.Write(&event.Socket{State: event.SocketRekey, Conn: event.Conn{ID: uint64(i)}, Proc: nginx})
+		e.write(&event.Socket{State: event.SocketRekey, Conn: event.Conn{ID: uint64(i)}, Proc: nginx})
 	}
 	for _, r := range got.records {
-		if r.Severity() != log.SeverityInfo {
-			t.Fatalf("%v of one key each", r.Severity())
+		if r.SeverityNumber != info {
+			t.Fatalf("%v of one key each", r.SeverityNumber)
 		}
 	}
 	c.pass(time.Second)
 	before := len(got.records)
 	for range storm + 3 {
-		e.Write(&event.Socket{State: event.SocketRekey, Conn: event.Conn{ID: 1}, Proc: nginx})
+		e.write(&event.Socket{State: event.SocketRekey, Conn: event.Conn{ID: 1}, Proc: nginx})
 	}
 	warned := 0
 	for _, r := range got.records[before:] {
-		if r.Severity() == log.SeverityWarn {
+		if r.SeverityNumber == warning {
 			warned++
 		}
 	}
@@ -231,13 +220,13 @@ func TestFlood(t *testing.T) {
 	e, got, c := newTestEvents(Config{})
 	const n = 10_000
 	for i := range n {
-		e.Write(&event.Error{Proc: nginx, Errno: 74, Func: "tls_rx_one_record"})
+		e.write(&event.Error{Proc: nginx, Errno: 74, Func: "tls_rx_one_record"})
 		if i%1000 == 999 {
 			c.pass(100 * time.Millisecond)
-			e.Flush()
+			e.flush()
 		}
 	}
-	e.Write(&event.Error{Proc: event.Process{Comm: event.MakeComm("haproxy")}, Errno: 74})
+	e.write(&event.Error{Proc: event.Process{Comm: event.MakeComm("haproxy")}, Errno: 74})
 	e.end()
 	sum, other := 0, false
 	for _, s := range got.shown() {
@@ -254,13 +243,13 @@ func TestFlood(t *testing.T) {
 func TestLosses(t *testing.T) {
 	e, got, c := newTestEvents(Config{})
 	for range 50 {
-		e.Write(&event.Lost{Cause: "ring_full", Count: 2, HasDir: true, Dir: event.TX})
+		e.write(&event.Lost{Cause: "ring_full", Count: 2, HasDir: true, Dir: event.TX})
 		c.pass(time.Second)
-		e.Flush()
+		e.flush()
 	}
-	e.Write(&event.Lost{Cause: "ring_full", Count: 1, HasDir: true, Dir: event.RX})
+	e.write(&event.Lost{Cause: "ring_full", Count: 1, HasDir: true, Dir: event.RX})
 	c.pass(quiet)
-	e.Flush()
+	e.flush()
 	var states []string
 	sum := 0
 	for _, s := range got.shown() {
@@ -285,10 +274,10 @@ func TestAgent(t *testing.T) {
 	}
 	begin, over := map[string]any{"ktls.state": "begin"}, map[string]any{"ktls.state": "end"}
 	if diff := cmp.Diff([]shown{
-		{agentDegraded, log.SeverityWarn, join(begin, agent("sampling", "of ordinary records only some are told"))},
-		{agentDegraded, log.SeverityWarn, join(begin, agent("hooks", "no \uFFFD[31mhook"))},
-		{agentDegraded, log.SeverityInfo, join(over, agent("sampling", "of ordinary records only some are told"))},
-		{agentDetached, log.SeverityError, agent("module", "tls was unloaded")},
+		{agentDegraded, warning, join(begin, agent("sampling", "of ordinary records only some are told"))},
+		{agentDegraded, warning, join(begin, agent("hooks", "no \uFFFD[31mhook"))},
+		{agentDegraded, info, join(over, agent("sampling", "of ordinary records only some are told"))},
+		{agentDetached, severe, agent("module", "tls was unloaded")},
 	}, got.shown()); diff != "" {
 		t.Error(diff)
 	}
@@ -299,14 +288,14 @@ func TestDTLS(t *testing.T) {
 	c := conn
 	c.LAddr, c.RAddr = netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
 	e, got, _ := newTestEvents(Config{})
-	e.Write(&event.Error{Conn: c, TLS: event.TLS{Version: event.DTLS12, Cipher: 51, Mode: event.ModeSW}, Errno: 74})
+	e.write(&event.Error{Conn: c, TLS: event.TLS{Version: event.DTLS12, Cipher: 51, Mode: event.ModeSW}, Errno: 74})
 	a := got.shown()[0].Attrs
-	for key, want := range map[attribute.Key]string{
-		semconv.NetworkTransportKey: "udp", semconv.NetworkTypeKey: "ipv6", semconv.TLSProtocolNameKey: "dtls", semconv.TLSProtocolVersionKey: "1.2",
-		semconv.NetworkLocalAddressKey: "2001:db8::1",
+	for key, want := range map[string]string{
+		"network.transport": "udp", "network.type": "ipv6", "tls.protocol.name": "dtls", "tls.protocol.version": "1.2",
+		"network.local.address": "2001:db8::1",
 	} {
-		if a[string(key)] != want {
-			t.Errorf("%s is %v, want %s", key, a[string(key)], want)
+		if a[key] != want {
+			t.Errorf("%s is %v, want %s", key, a[key], want)
 		}
 	}
 }
@@ -314,7 +303,7 @@ func TestDTLS(t *testing.T) {
 // Numbers beyond what OTLP has stay positive.
 func TestHugeNumbers(t *testing.T) {
 	e, got, _ := newTestEvents(Config{})
-	e.Write(&event.Error{Errno: 74, Seq: 1<<64 - 1, More: 1<<32 - 1})
+	e.write(&event.Error{Errno: 74, Seq: 1<<64 - 1, More: 1<<32 - 1})
 	if a := got.shown()[0].Attrs; a["ktls.record.seq"] != 1<<63-1 || a["ktls.count"] != 1<<32 {
 		t.Errorf("%v", a)
 	}

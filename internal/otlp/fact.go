@@ -1,8 +1,9 @@
 package otlp
 
 import (
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/log"
+	"time"
+
+	logs "go.opentelemetry.io/proto/otlp/logs/v1"
 )
 
 // The events' names, of docs/otlp.md.
@@ -20,28 +21,33 @@ const (
 	agentDetached   = "ktls.agent.detached"
 )
 
+// severity is how bad an event is, as OpenTelemetry numbers it.
+type severity = logs.SeverityNumber
+
+const (
+	info    = logs.SeverityNumber_SEVERITY_NUMBER_INFO
+	warning = logs.SeverityNumber_SEVERITY_NUMBER_WARN
+	severe  = logs.SeverityNumber_SEVERITY_NUMBER_ERROR
+)
+
+var severityTexts = map[severity]string{info: "INFO", warning: "WARN", severe: "ERROR"}
+
 // fact is an event on its way out.
 type fact struct {
 	name     string
-	severity log.Severity
+	severity severity
 	mono     uint64 // CLOCK_MONOTONIC in nanoseconds; 0 for now
 	// count is how many the event stands for, if not 0; state is of those that begin and end.
 	count uint64
 	state string
-	attrs []attribute.KeyValue
+	attrs attributes
 }
 
 // record makes the log record. An event has no body: all is in its attributes.
-func (f *fact) record() (r log.Record) {
-	r.SetEventName(f.name)
-	r.SetSeverity(f.severity)
-	r.SetSeverityText(f.severity.String())
-	r.AddAttributes(f.attrs...)
-	if f.count > 0 {
-		r.AddAttributes(whole("ktls.count", f.count))
-	}
-	if f.state != "" {
-		r.AddAttributes(attribute.String("ktls.state", f.state))
-	}
-	return r
+func (f *fact) record(at, seen time.Time) *logs.LogRecord {
+	a := append(attributes(nil), f.attrs...)
+	a.number("ktls.count", f.count)
+	a.text("ktls.state", f.state)
+	return &logs.LogRecord{EventName: f.name, SeverityNumber: f.severity, SeverityText: severityTexts[f.severity],
+		TimeUnixNano: uint64(at.UnixNano()), ObservedTimeUnixNano: uint64(seen.UnixNano()), Attributes: a}
 }

@@ -1,8 +1,6 @@
 package otlp
 
 import (
-	"go.opentelemetry.io/otel/log"
-
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -12,13 +10,13 @@ const abortFunction = "tls_err_abort"
 // failureFact is of an error: an abort, a socket that did not get what it asked for, or a
 // record or call that failed.
 func failureFact(e *event.Error) fact {
-	f := fact{name: recordError, severity: log.SeverityError, mono: e.Mono}
+	f := fact{name: recordError, severity: severe, mono: e.Mono}
 	var a attributes
 	a.errno(e.Errno)
 	a.text("ktls.func", e.Func)
 	switch {
 	case isSetup(e):
-		f.name, f.severity = setupFailed, log.SeverityWarn
+		f.name, f.severity = setupFailed, warning
 		a.text("ktls.setup.step", setupStep(e.Option))
 	case e.Func == abortFunction:
 		f.name = connectionAbort
@@ -61,13 +59,13 @@ const (
 )
 
 func alertFact(r *record) fact {
-	f := fact{name: alertRecord, severity: log.SeverityWarn, mono: r.mono}
+	f := fact{name: alertRecord, severity: warning, mono: r.mono}
 	var a attributes
 	if r.read {
 		a.text("ktls.alert.level", event.AlertLevel(r.level))
 		a.text("ktls.alert.description", event.AlertDescription(r.description))
 		if r.level == levelFatal {
-			f.severity = log.SeverityError
+			f.severity = severe
 		}
 	}
 	f.attrs = r.describe(a)
@@ -82,7 +80,7 @@ func slowFact(r *record) fact {
 	for i, stage := range stages[r.dir&1] {
 		a.number("ktls.record."+stage+"_ns", r.lat.Stage[i])
 	}
-	return fact{name: recordSlow, severity: log.SeverityWarn, mono: r.mono, attrs: r.describe(a)}
+	return fact{name: recordSlow, severity: warning, mono: r.mono, attrs: r.describe(a)}
 }
 
 // stages are what event.Latency.Stage holds, by direction.
@@ -99,7 +97,7 @@ func (r *record) describe(a attributes) attributes {
 }
 
 // keyFact is of a direction that got a new key.
-func keyFact(s *event.Socket, severity log.Severity) fact {
+func keyFact(s *event.Socket, how severity) fact {
 	gen := s.GenTX
 	if s.Dir == event.RX {
 		gen = s.GenRX
@@ -107,14 +105,14 @@ func keyFact(s *event.Socket, severity log.Severity) fact {
 	var a attributes
 	a.count("ktls.key.generation", uint64(gen))
 	a.number("ktls.key.awaited_ns", s.Awaited)
-	return socketFact(keyUpdate, severity, s, a)
+	return socketFact(keyUpdate, how, s, a)
 }
 
 // openFact is of a direction that got its first key, or of a connection that was open.
 func openFact(s *event.Socket) fact {
 	var a attributes
 	a.text("ktls.connection.state", s.State.String())
-	return socketFact(connectionOpen, log.SeverityInfo, s, a)
+	return socketFact(connectionOpen, info, s, a)
 }
 
 func closeFact(s *event.Socket) fact {
@@ -128,12 +126,12 @@ func closeFact(s *event.Socket) fact {
 	if s.RX.Mode != event.ModeNone {
 		a.count("ktls.rx.next_seq", s.NextRX)
 	}
-	return socketFact(connectionClose, log.SeverityInfo, s, a)
+	return socketFact(connectionClose, info, s, a)
 }
 
 // socketFact adds what each event of a connection has: how both directions are protected,
 // or the one that it is about.
-func socketFact(name string, severity log.Severity, s *event.Socket, a attributes) fact {
+func socketFact(name string, how severity, s *event.Socket, a attributes) fact {
 	t := s.TX
 	if s.State.OfOne() {
 		a.direction(s.Dir)
@@ -152,7 +150,7 @@ func socketFact(name string, severity log.Severity, s *event.Socket, a attribute
 	a.process(&s.Proc)
 	a.connection(&s.Conn, t.Version)
 	a.protection(&t)
-	return fact{name: name, severity: severity, mono: s.Mono, attrs: a}
+	return fact{name: name, severity: how, mono: s.Mono, attrs: a}
 }
 
 // lostFact is of records or events that are missing.
@@ -162,5 +160,5 @@ func lostFact(l *event.Lost) fact {
 	if l.HasDir || l.Conn != nil {
 		a.direction(l.Dir)
 	}
-	return fact{name: traceLost, severity: log.SeverityWarn, mono: l.Mono, attrs: a}
+	return fact{name: traceLost, severity: warning, mono: l.Mono, attrs: a}
 }

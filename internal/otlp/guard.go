@@ -17,10 +17,10 @@ const (
 // kind is what facts have in common that are told as one when there are many: the event,
 // who did it, and the number that tells apart what failed.
 type kind struct {
-	name      string
-	comm      event.Comm
-	container string
-	detail    uint64
+	name   string
+	comm   event.Comm
+	place  event.Place
+	detail uint64
 }
 
 // guard lets the first facts of a kind in each second pass, and tells of the others as

@@ -2,102 +2,105 @@ package otlp
 
 import (
 	"context"
-	"fmt"
-	"regexp"
-	"strconv"
-	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	bridge "go.opentelemetry.io/contrib/bridges/prometheus"
-	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	"go.opentelemetry.io/otel/sdk/resource"
+	common "go.opentelemetry.io/proto/otlp/common/v1"
+	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
+	resource "go.opentelemetry.io/proto/otlp/resource/v1"
 )
 
-// startMetrics pushes what from has, each OTEL_METRIC_EXPORT_INTERVAL (60 s). One push
-// takes no longer than OTEL_METRIC_EXPORT_TIMEOUT (30 s), retries included.
-func startMetrics(ctx context.Context, from prometheus.Gatherer, res *resource.Resource, lost *losses, t *teller) (*sdkmetric.MeterProvider, error) {
-	http, err := otlpmetrichttp.New(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("push metrics by OTLP: %w", err)
-	}
-	reader := sdkmetric.NewPeriodicReader(&counted{Exporter: http, lost: lost, teller: t},
-		sdkmetric.WithProducer(bridge.NewMetricProducer(bridge.WithGatherer(from))))
-	return sdkmetric.NewMeterProvider(sdkmetric.WithResource(res), sdkmetric.WithReader(reader)), nil
+// pusher pushes what a registry has, each interval and at the end.
+type pusher struct {
+	client            *client
+	gatherer          prometheus.Gatherer
+	resource          *resource.Resource
+	scope             *common.InstrumentationScope
+	lost              *losses
+	teller            *teller
+	interval, timeout time.Duration
+	again             time.Duration // as queueConfig.again
+	start             time.Time
+
+	closing chan struct{}
+	ctx     context.Context // ends when no more is to be sent
+	stop    context.CancelFunc
+	done    chan struct{}
 }
 
-// counted is an Exporter that counts what did not arrive, and gives metrics the units that
-// Prometheus has in their names.
-type counted struct {
-	sdkmetric.Exporter
-	lost   *losses
-	teller *teller
-}
-
-// Export implements sdkmetric.Exporter. The error has been told when it returns.
-func (c *counted) Export(ctx context.Context, rm *metricdata.ResourceMetrics) error {
-	points := 0
-	for _, scope := range rm.ScopeMetrics {
-		for i := range scope.Metrics {
-			scope.Metrics[i].Unit = unitOf(scope.Metrics[i].Name)
-			points += pointsOf(scope.Metrics[i].Data)
+// run pushes until closing, and then once more.
+func (p *pusher) run() {
+	defer close(p.done)
+	tick := time.NewTicker(p.interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			p.push()
+		case <-p.closing:
+			p.push()
+			return
 		}
 	}
-	err := c.Exporter.Export(ctx, rm)
-	if err == nil {
-		return nil
-	}
-	if rejected, ok := partial(err); ok {
-		points = min(points, rejected)
-	}
-	c.lost.points.Add(uint64(points))
-	c.teller.Handle(err)
-	return nil
 }
 
-// unitOf is the unit in UCUM of a metric that Prometheus would call so; empty for a number.
-func unitOf(name string) string {
-	name = strings.TrimSuffix(name, "_total")
-	switch {
-	case strings.HasSuffix(name, "_seconds"):
-		return "s"
-	case strings.HasSuffix(name, "_bytes"):
-		return "By"
+// shutdown pushes once more, and gives up when ctx ends. It does not wait for a collector of
+// metrics that does not come to an end.
+func (p *pusher) shutdown(ctx context.Context) {
+	close(p.closing)
+	select {
+	case <-p.done:
+	case <-ctx.Done():
 	}
-	return ""
+	p.stop()
 }
 
-// pointsOf counts the data points of the kinds that the bridge makes.
-func pointsOf(data metricdata.Aggregation) int {
-	switch data := data.(type) {
-	case metricdata.Gauge[float64]:
-		return len(data.DataPoints)
-	case metricdata.Sum[float64]:
-		return len(data.DataPoints)
-	case metricdata.Histogram[float64]:
-		return len(data.DataPoints)
-	case metricdata.ExponentialHistogram[float64]:
-		return len(data.DataPoints)
-	case metricdata.Summary:
-		return len(data.DataPoints)
+// push sends the present values, for as long as there is time and hope. Those that did not
+// arrive are counted; the next push has newer ones.
+func (p *pusher) push() {
+	data, points := p.gather()
+	if points == 0 {
+		return
 	}
-	return 0
+	ctx, cancel := context.WithTimeout(p.ctx, p.timeout)
+	defer cancel()
+	for pause := p.again; ; pause *= 2 {
+		err := p.client.send(ctx, data)
+		if err == nil {
+			return
+		}
+		p.teller.say(err.Error())
+		if !passing(err) || !p.pause(ctx, wait(err, pause)) {
+			p.lost.points.Add(uint64(undelivered(err, points)))
+			return
+		}
+	}
 }
 
-// partialSuccess is how the exporters say that a receiver took a part only. Their type for
-// it is internal; the receiver's own words stand before it.
-var partialSuccess = regexp.MustCompile(`(?s)OTLP partial success: .*\((-?\d+) [a-z ]+ rejected\)\s*$`)
+// pause waits before another attempt; false says that there is none.
+func (p *pusher) pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+	case <-p.closing:
+	}
+	return false
+}
 
-// partial says how many of a push were refused, where the others were taken.
-func partial(err error) (rejected int, ok bool) {
-	m := partialSuccess.FindStringSubmatch(err.Error())
-	if m == nil {
-		return 0, false
+func (p *pusher) gather() (data *metrics.MetricsData, points int) {
+	families, err := p.gatherer.Gather()
+	if err != nil {
+		p.teller.say(err.Error()) // what could be gathered is there all the same
 	}
-	n, err := strconv.Atoi(m[1])
-	if err != nil || n < 0 {
-		n = 0 // a receiver that makes no sense
+	c := conversion{start: p.start, now: time.Now()}
+	scope := &metrics.ScopeMetrics{Scope: p.scope}
+	for _, f := range families {
+		if m := c.family(f); m != nil {
+			scope.Metrics = append(scope.Metrics, m)
+		}
 	}
-	return n, true
+	return &metrics.MetricsData{ResourceMetrics: []*metrics.ResourceMetrics{{Resource: p.resource, ScopeMetrics: []*metrics.ScopeMetrics{scope}}}}, c.points
 }

@@ -3,12 +3,12 @@ package otlp
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
 )
 
@@ -111,14 +111,14 @@ func TestResource(t *testing.T) {
 	defer c.mu.Unlock()
 	ofMetrics := attributesOf(c.metrics[0].Resource.Attributes)
 	for key, want := range map[string]string{
-		string(semconv.ServiceNameKey): "ktlstop", string(semconv.ServiceVersionKey): "1.2.3", string(semconv.K8SNodeNameKey): "node-7",
-		string(semconv.DeploymentEnvironmentNameKey): "test", string(semconv.K8SClusterNameKey): "c1",
+		"service.name": "ktlstop", "service.version": "1.2.3", "k8s.node.name": "node-7",
+		"deployment.environment.name": "test", "k8s.cluster.name": "c1",
 	} {
 		if ofMetrics[key] != want {
 			t.Errorf("%s is %v, want %s", key, ofMetrics[key], want)
 		}
 	}
-	for _, key := range []string{string(semconv.ServiceInstanceIDKey), string(semconv.HostNameKey)} {
+	for _, key := range []string{"service.instance.id", "host.name"} {
 		if ofMetrics[key] == nil || ofMetrics[key] != attributesOf(c.logs[0].Resource.Attributes)[key] {
 			t.Errorf("%s is %v of metrics, and %v of events", key, ofMetrics[key], attributesOf(c.logs[0].Resource.Attributes)[key])
 		}
@@ -127,16 +127,26 @@ func TestResource(t *testing.T) {
 
 // The instance is the same after a restart, another on another host, and what the user says.
 func TestInstance(t *testing.T) {
-	id := func() string {
-		v, _ := newResource(t.Context(), "1", "").Set().Value(semconv.ServiceInstanceIDKey)
-		return v.AsString()
+	id := func() any {
+		r, err := newResource("1", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return attributesOf(r.Attributes)["service.instance.id"]
 	}
 	if first := id(); first == "" || first != id() {
 		t.Errorf("%q, then %q", first, id())
 	}
-	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=mine")
-	if got := id(); got != "mine" {
+	if instanceOf("a", "x") == instanceOf("a", "y") || instanceOf("a", "x") == instanceOf("b", "x") || instanceOf("", "") == instanceOf("", "") {
+		t.Error("two hosts are one instance")
+	}
+	t.Setenv(envResource, "service.instance.id=mine%2C,")
+	if got := id(); got != "mine," {
 		t.Errorf("the environment says mine, it is %q", got)
+	}
+	t.Setenv(envResource, "secret")
+	if _, err := newResource("1", ""); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("a bad list: %v", err)
 	}
 }
 

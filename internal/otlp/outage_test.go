@@ -11,8 +11,7 @@ import (
 	"testing"
 	"time"
 
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -162,17 +161,23 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// partialAnswer is an ExportLogsServiceResponse (collector/logs/v1): partial_success is field
+// 1, and of that rejected_log_records 1 and error_message 2. A field that nobody knows yet
+// stands before.
+func partialAnswer(rejected int64, message string) []byte {
+	part := protowire.AppendFixed32(protowire.AppendTag(nil, 9, protowire.Fixed32Type), 7)
+	part = protowire.AppendVarint(protowire.AppendTag(part, 1, protowire.VarintType), uint64(rejected))
+	part = protowire.AppendString(protowire.AppendTag(part, 2, protowire.BytesType), message)
+	return protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), part)
+}
+
 // A receiver that takes a part says how many it did not.
 func TestPartialSuccess(t *testing.T) {
 	for name, test := range map[string]struct{ says, lost int64 }{
 		"some": {2, 2}, "none, with words": {0, 0}, "more than there were": {1000, 5}, "nonsense": {-7, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer, err := proto.Marshal(&collogs.ExportLogsServiceResponse{PartialSuccess: &collogs.ExportLogsPartialSuccess{
-				RejectedLogRecords: test.says, ErrorMessage: "too old (99 logs rejected)\x1b[31m"}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			answer := partialAnswer(test.says, "too old\x1b[31m")
 			startCollector(t, func(w http.ResponseWriter, _ *http.Request) bool {
 				w.Header().Set("Content-Type", "application/x-protobuf")
 				w.Write(answer)
@@ -198,9 +203,14 @@ func TestGarbage(t *testing.T) {
 			w.Write([]byte("\xff\xff\xff\xff garbage \x1b[2J"))
 		},
 		"a long answer": func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusTeapot)
 			for range 80 {
 				w.Write(make([]byte, 1<<16))
 			}
+		},
+		"elsewhere": func(w http.ResponseWriter) {
+			w.Header().Set("Location", "/v1/metrics")
+			w.WriteHeader(http.StatusFound)
 		},
 		"404": func(w http.ResponseWriter) { http.Error(w, "not here", http.StatusNotFound) },
 	} {

@@ -4,31 +4,22 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
-	"github.com/go-logr/logr/funcr"
 	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
-	"go.opentelemetry.io/otel/log"
-	sdklog "go.opentelemetry.io/otel/sdk/log"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/resource"
+	common "go.opentelemetry.io/proto/otlp/common/v1"
+	logs "go.opentelemetry.io/proto/otlp/logs/v1"
+	resource "go.opentelemetry.io/proto/otlp/resource/v1"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// scope is who makes the log records, in OpenTelemetry's words.
-const scope = "github.com/ktlstop/ktlstop"
+// scopeName is who makes metrics and events, in OpenTelemetry's words.
+const scopeName = "github.com/ktlstop/ktlstop"
 
-// closeTime is how long the end waits for the receiver; graceTime is how much longer it may
-// take, since a collector of metrics may be slow.
-const (
-	closeTime = 4 * time.Second
-	graceTime = time.Second
-)
+// closeTime is how long the end waits for the receiver.
+const closeTime = 5 * time.Second
 
 // Clock tells wall clock times: sink.Clock.
 type Clock interface {
@@ -54,7 +45,7 @@ type Config struct {
 	// most one a minute, from any goroutine. What others wrote is escaped in it.
 	Tell func(string)
 
-	// For tests: queueConfig.again and closeTime, where they are not 0.
+	// For tests: queueConfig.again, a second if 0, and closeTime.
 	again, closeTime time.Duration
 }
 
@@ -62,92 +53,118 @@ type Config struct {
 // own losses. Its methods may be called from any goroutine.
 type Push struct {
 	*losses
-	cfg     Config
-	teller  *teller
-	metrics *sdkmetric.MeterProvider // nil without metrics
-	queue   *queue                   // nil without logs
-	events  *events                  // nil without logs
-	once    sync.Once
-	closed  error
+	cfg      Config
+	teller   *teller
+	resource *resource.Resource
+	scope    *common.InstrumentationScope
+	metrics  *pusher // nil without metrics
+	queue    *queue  // nil without logs
+	events   *events // nil without logs
+	once     sync.Once
+	closed   error
+}
+
+// wanted is what the environment asks for: nil where it does not.
+type wanted struct{ metrics, logs *settings }
+
+func fromEnv() (w wanted, err error) {
+	if w.metrics, err = metricsSignal.settings(); err != nil {
+		return w, err
+	}
+	w.logs, err = logsSignal.settings()
+	return w, err
 }
 
 // Wanted says whether the environment asks for OTLP. The error is what is wrong with it, in
 // a line.
 func Wanted() (bool, error) {
-	metrics, err := metricsSignal.wanted()
-	if err != nil {
-		return false, err
-	}
-	logs, err := logsSignal.wanted()
-	return metrics || logs, err
+	w, err := fromEnv()
+	return err == nil && (w.metrics != nil || w.logs != nil), err
 }
 
 // Start begins to push what the environment asks for. It waits for no receiver.
-func Start(ctx context.Context, cfg Config) (*Push, error) {
+func Start(cfg Config) (*Push, error) {
 	cfg.again, cfg.closeTime = cmp.Or(cfg.again, time.Second), cmp.Or(cfg.closeTime, closeTime)
-	p := &Push{losses: new(losses), cfg: cfg, teller: &teller{out: cfg.Tell, now: time.Now}}
-	p.hush()
-	metrics, err := metricsSignal.wanted()
+	w, err := fromEnv()
 	if err != nil {
 		return nil, err
 	}
-	logs, err := logsSignal.wanted()
-	if err != nil {
+	p := &Push{losses: new(losses), cfg: cfg, teller: &teller{out: cfg.Tell, now: time.Now},
+		scope: &common.InstrumentationScope{Name: scopeName, Version: cfg.Version}}
+	if p.resource, err = newResource(cfg.Version, cfg.Node); err != nil {
 		return nil, err
 	}
-	res := newResource(ctx, cfg.Version, cfg.Node)
-	if logs {
-		if err := p.startLogs(ctx, res); err != nil {
-			return nil, err
-		}
+	if err := errors.Join(p.makeLogs(w.logs), p.makeMetrics(w.metrics)); err != nil {
+		return nil, err
 	}
-	if metrics {
-		if p.metrics, err = startMetrics(ctx, cfg.Gatherer, res, p.losses, p.teller); err != nil {
-			return nil, errors.Join(err, p.Close())
-		}
+	if p.queue != nil {
+		go p.queue.run()
+	}
+	if p.metrics != nil {
+		go p.metrics.run()
 	}
 	return p, nil
 }
 
-// hush makes OpenTelemetry's libraries tell of trouble as p does, and not on standard error.
-func (p *Push) hush() {
-	otel.SetErrorHandler(p.teller)
-	otel.SetLogger(funcr.New(func(_, text string) { p.teller.say(text) }, funcr.Options{}))
-}
-
-func (p *Push) startLogs(ctx context.Context, res *resource.Resource) error {
-	queued, err := queueFromEnv()
+func (p *Push) makeLogs(set *settings) error {
+	if set == nil {
+		return nil
+	}
+	cfg, err := queueFromEnv()
 	if err != nil {
 		return err
 	}
-	queued.again = p.cfg.again
-	// Without an end of its own: the queue knows when it has no hope any more.
-	exporter, err := otlploghttp.New(ctx, otlploghttp.WithRetry(otlploghttp.RetryConfig{
-		Enabled: true, InitialInterval: p.cfg.again, MaxInterval: maxAgain}))
+	client, err := newClient(set, p.cfg.Version)
 	if err != nil {
-		return fmt.Errorf("send events by OTLP: %w", err)
+		return err
 	}
-	p.queue = newQueue(exporter, queued, p.losses, p.teller)
-	provider := sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(p.queue))
-	p.events = newEvents(&p.cfg, provider.Logger(scope, log.WithInstrumentationVersion(p.cfg.Version)), time.Now)
-	p.queue.start(p.events.confess)
+	cfg.again = p.cfg.again
+	p.queue = &queue{cfg: cfg, lost: p.losses, teller: p.teller,
+		full: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
+	p.queue.ctx, p.queue.stop = context.WithCancel(context.Background())
+	p.queue.send = func(ctx context.Context, batch []*logs.LogRecord) error { return client.send(ctx, p.wrap(batch)) }
+	p.events = newEvents(&p.cfg, p.queue, time.Now)
+	p.queue.confession = p.events.undelivered
+	return nil
+}
+
+func (p *Push) wrap(batch []*logs.LogRecord) *logs.LogsData {
+	scope := &logs.ScopeLogs{Scope: p.scope, LogRecords: batch}
+	return &logs.LogsData{ResourceLogs: []*logs.ResourceLogs{{Resource: p.resource, ScopeLogs: []*logs.ScopeLogs{scope}}}}
+}
+
+func (p *Push) makeMetrics(set *settings) error {
+	if set == nil {
+		return nil
+	}
+	interval, timeout, err := pushFromEnv()
+	if err != nil {
+		return err
+	}
+	client, err := newClient(set, p.cfg.Version)
+	if err != nil {
+		return err
+	}
+	p.metrics = &pusher{client: client, gatherer: p.cfg.Gatherer, resource: p.resource, scope: p.scope, lost: p.losses, teller: p.teller,
+		interval: interval, timeout: timeout, again: p.cfg.again, start: time.Now(), closing: make(chan struct{}), done: make(chan struct{})}
+	p.metrics.ctx, p.metrics.stop = context.WithCancel(context.Background())
 	return nil
 }
 
 // Write implements sink.Sink. It never fails, and never waits.
 func (p *Push) Write(ev event.Event) error {
-	if p.events == nil {
-		return nil
+	if p.events != nil {
+		p.events.write(ev)
 	}
-	return p.events.Write(ev)
+	return nil
 }
 
-// Flush implements sink.Sink.
+// Flush implements sink.Sink. It never fails, and never waits.
 func (p *Push) Flush() error {
-	if p.events == nil {
-		return nil
+	if p.events != nil {
+		p.events.flush()
 	}
-	return p.events.Flush()
+	return nil
 }
 
 // Degraded tells that the trace is not what it should be (is), or is again: reason is a
@@ -166,7 +183,7 @@ func (p *Push) Detached(reason, detail string) {
 }
 
 // Close sends what waits, and the metrics once more, in no more than five seconds. The error
-// says what was not delivered. It may be called again.
+// is an *UndeliveredError. It may be called again.
 func (p *Push) Close() error {
 	p.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), p.cfg.closeTime)
@@ -178,35 +195,15 @@ func (p *Push) Close() error {
 
 // shutdown ends both signals side by side, as the receiver of one may be gone and that of
 // the other not.
-func (p *Push) shutdown(ctx context.Context) error {
-	ends := make(chan error, 2)
-	go func() { ends <- p.endMetrics(ctx) }()
-	go func() { ends <- p.endLogs(ctx) }()
-	late := time.NewTimer(p.cfg.closeTime + graceTime)
-	defer late.Stop()
-	var errs []error
-	for range cap(ends) {
-		select {
-		case err := <-ends:
-			errs = append(errs, err)
-		case <-late.C:
-			return errors.Join(append(errs, errors.New("OTLP: the last metrics could not be gathered in time"))...)
-		}
+func (p *Push) shutdown(ctx context.Context) (err error) {
+	var both sync.WaitGroup
+	if p.metrics != nil {
+		both.Go(func() { p.metrics.shutdown(ctx) })
 	}
-	return errors.Join(errs...)
-}
-
-func (p *Push) endMetrics(ctx context.Context) error {
-	if p.metrics == nil {
-		return nil
+	if p.queue != nil {
+		p.events.end()
+		err = p.queue.shutdown(ctx)
 	}
-	return p.metrics.Shutdown(ctx)
-}
-
-func (p *Push) endLogs(ctx context.Context) error {
-	if p.queue == nil {
-		return nil
-	}
-	p.events.end()
-	return p.queue.Shutdown(ctx)
+	both.Wait()
+	return err
 }

@@ -2,19 +2,15 @@ package otlp
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/url"
 	"sync"
 	"time"
 
-	sdklog "go.opentelemetry.io/otel/sdk/log"
+	logs "go.opentelemetry.io/proto/otlp/logs/v1"
 )
 
-// queueConfig says how many records a queue holds, how many are sent at once, how long
-// one waits for others, and how long one attempt to send may take.
+// queueConfig says how many records a queue holds, how many are sent at once, how long one
+// waits for others, and how long one attempt to send may take.
 type queueConfig struct {
 	size, batch    int
 	delay, timeout time.Duration
@@ -22,22 +18,20 @@ type queueConfig struct {
 	again time.Duration
 }
 
-const maxAgain = 30 * time.Second
-
-// queue is an sdklog.Processor that never waits and counts what it loses. The one of the
-// SDK gives a batch up when the receiver does not answer, and does not say so.
+// queue stands between those who have records and the receiver, which may not take them for
+// however long. It is bounded, and counts what it loses. Only shutdown waits.
 type queue struct {
-	cfg      queueConfig
-	exporter sdklog.Exporter
-	lost     *losses
-	teller   *teller
-	// own makes a record of n that were lost. It is called on the queue's goroutine once
-	// the receiver takes something again.
-	own func(n uint64)
+	cfg    queueConfig
+	send   func(context.Context, []*logs.LogRecord) error
+	lost   *losses
+	teller *teller
+	// confession makes a record of n that were lost: it is sent once the receiver takes
+	// something again.
+	confession func(n uint64) *logs.LogRecord
 
 	mu      sync.Mutex
-	waiting []sdklog.Record
-	untold  uint64 // lost, and not yet given to own
+	waiting []*logs.LogRecord
+	untold  uint64 // lost, and in no confession
 	ended   bool
 
 	full    chan struct{} // has a token when a batch is whole
@@ -47,43 +41,21 @@ type queue struct {
 	done    chan struct{}
 }
 
-func newQueue(exporter sdklog.Exporter, cfg queueConfig, lost *losses, t *teller) *queue {
-	q := &queue{cfg: cfg, exporter: exporter, lost: lost, teller: t,
-		full: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
-	q.ctx, q.stop = context.WithCancel(context.Background())
-	return q
-}
-
-// start begins to send; own is what the field says.
-func (q *queue) start(own func(uint64)) {
-	q.own = own
-	go q.run()
-}
-
-// Enabled implements sdklog.Processor.
-func (q *queue) Enabled(context.Context, sdklog.EnabledParameters) bool { return true }
-
-// always marks the context of the record that tells of losses: it has room, since there
-// is one at a time.
-type always struct{}
-
-// OnEmit implements sdklog.Processor. What finds no room is the newest: what came first
-// explains it.
-func (q *queue) OnEmit(ctx context.Context, r *sdklog.Record) error {
+// put takes a record. Where there is no room the newest goes: what came first explains it.
+func (q *queue) put(r *logs.LogRecord) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.ended || len(q.waiting) >= q.cfg.size && ctx.Value(always{}) == nil {
+	if q.ended || len(q.waiting) >= q.cfg.size {
 		q.lose(1)
-		return nil
+		return
 	}
-	q.waiting = append(q.waiting, r.Clone())
+	q.waiting = append(q.waiting, r)
 	if len(q.waiting) >= q.cfg.batch {
 		select {
 		case q.full <- struct{}{}:
 		default:
 		}
 	}
-	return nil
 }
 
 // lose counts, with the lock held.
@@ -92,19 +64,17 @@ func (q *queue) lose(n int) {
 	q.lost.logs.Add(uint64(n))
 }
 
-// ForceFlush implements sdklog.Processor: nobody waits for a receiver.
-func (q *queue) ForceFlush(context.Context) error { return nil }
-
-// UndeliveredError says how many events were lost at the end.
-type UndeliveredError struct{ Events int }
+// UndeliveredError says how many events the receiver does not know of at the end, nor that
+// there were any.
+type UndeliveredError struct{ Events uint64 }
 
 func (e *UndeliveredError) Error() string {
-	return fmt.Sprintf("%d events were not delivered by OTLP: the receiver did not take them in time", e.Events)
+	return fmt.Sprintf("%d events were not delivered by OTLP: the receiver did not take them", e.Events)
 }
 
-// Shutdown implements sdklog.Processor: it sends what waits, until ctx ends. What is left
-// then is lost, and an *UndeliveredError.
-func (q *queue) Shutdown(ctx context.Context) error {
+// shutdown sends what waits, until ctx ends. What is left then is lost, and an
+// *UndeliveredError.
+func (q *queue) shutdown(ctx context.Context) error {
 	close(q.closing)
 	select {
 	case <-q.done:
@@ -113,10 +83,6 @@ func (q *queue) Shutdown(ctx context.Context) error {
 		<-q.done
 	}
 	q.stop()
-	return errors.Join(q.giveUp(), q.exporter.Shutdown(ctx))
-}
-
-func (q *queue) giveUp() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.ended = true
@@ -125,7 +91,7 @@ func (q *queue) giveUp() error {
 	if q.untold == 0 {
 		return nil
 	}
-	return &UndeliveredError{Events: int(q.untold)}
+	return &UndeliveredError{Events: q.untold}
 }
 
 func (q *queue) run() {
@@ -150,52 +116,39 @@ func (q *queue) drain() {
 	}
 }
 
-func (q *queue) take() []sdklog.Record {
+func (q *queue) take() []*logs.LogRecord {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n := min(len(q.waiting), q.cfg.batch)
 	batch := q.waiting[:n:n]
 	q.waiting = q.waiting[n:]
-	if len(q.waiting) == 0 {
-		q.waiting = nil // and with it what was sent
-	}
 	return batch
 }
 
 // deliver sends a batch, for as long as there is hope. It says whether to go on.
-func (q *queue) deliver(batch []sdklog.Record) bool {
-	for wait := q.cfg.again; ; wait = min(2*wait, maxAgain) {
+func (q *queue) deliver(batch []*logs.LogRecord) bool {
+	for pause := q.cfg.again; ; pause = min(2*pause, maxAgain) {
 		err := q.attempt(batch)
 		if err == nil {
 			q.confess()
 			return true
 		}
-		q.teller.Handle(err)
-		if !passing(err) {
-			q.refused(batch, err)
-			return true
+		q.teller.say(err.Error())
+		again := passing(err)
+		if again && q.pause(wait(err, pause)) {
+			continue
 		}
-		if !q.pause(wait) {
-			q.refused(batch, err)
-			return false
-		}
+		q.mu.Lock()
+		q.lose(undelivered(err, len(batch)))
+		q.mu.Unlock()
+		return !again
 	}
 }
 
-func (q *queue) attempt(batch []sdklog.Record) error {
+func (q *queue) attempt(batch []*logs.LogRecord) error {
 	ctx, cancel := context.WithTimeout(q.ctx, q.cfg.timeout)
 	defer cancel()
-	return q.exporter.Export(ctx, batch)
-}
-
-// passing says whether an attempt failed by what may be over soon: no connection, or no
-// answer. What a receiver answers for good is another error; where it asks for patience
-// (429, 502, 503, 504) the exporter tries again by itself until its time is over.
-func passing(err error) bool {
-	var request *url.Error
-	var network *net.OpError
-	return errors.As(err, &request) || errors.As(err, &network) ||
-		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	return q.send(ctx, batch)
 }
 
 // pause waits before another attempt, and returns false at the end, when there is none.
@@ -210,23 +163,13 @@ func (q *queue) pause(d time.Duration) bool {
 	}
 }
 
-func (q *queue) refused(batch []sdklog.Record, err error) {
-	n := len(batch)
-	if rejected, ok := partial(err); ok {
-		n = min(n, rejected)
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.lose(n)
-}
-
-// confess tells the receiver, which takes something, of what it did not get.
+// confess tells the receiver, which takes something, of what it did not get. There is room
+// for that: it is one record for each batch that was sent.
 func (q *queue) confess() {
 	q.mu.Lock()
-	n := q.untold
-	q.untold = 0
-	q.mu.Unlock()
-	if n > 0 {
-		q.own(n)
+	defer q.mu.Unlock()
+	if q.untold > 0 {
+		q.waiting = append(q.waiting, q.confession(q.untold))
+		q.untold = 0
 	}
 }

@@ -27,9 +27,6 @@ type teller struct {
 	since int // what was not told since the last line
 }
 
-// Handle implements otel.ErrorHandler.
-func (t *teller) Handle(err error) { t.say(err.Error()) }
-
 func (t *teller) say(text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,13 +1,10 @@
 package otlp
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
-
-	"go.opentelemetry.io/otel"
 )
 
 func TestTeller(t *testing.T) {
@@ -31,13 +28,4 @@ func TestTeller(t *testing.T) {
 	if got := lines.all(); len(got) != 3 || got[2] != "OTLP: again" {
 		t.Errorf("%q", got)
 	}
-}
-
-// OpenTelemetry's own libraries tell of trouble in the same way.
-func TestHush(t *testing.T) {
-	startCollector(t, nil)
-	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "soon\x1b[2J")
-	_, lines := startPush(t, Config{})
-	otel.Handle(errors.New("another"))
-	oneSafeLine(t, lines, "soon")
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ktlstop/ktlstop/internal/names"
 	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/internal/tap"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -17,6 +18,9 @@ import (
 type Config struct {
 	// Loader is what the tracer is opened with.
 	Loader loader.Config
+	// Names gives processes their names, nil for New's of internal/names. Sessions may
+	// share one.
+	Names *names.Names
 	// Watch gives the session its pull side: Snapshot and Select. With it
 	// Loader.Aggregate is as good as each record's event, and costs less.
 	Watch bool
@@ -82,6 +86,10 @@ type Session struct {
 // Open attaches the programs. The hooks are live when it returns; what they
 // tell waits for Run. The error is that of loader.Open, or of the socket filter.
 func Open(ctx context.Context, cfg Config) (*Session, error) {
+	if cfg.Names == nil {
+		cfg.Names = names.New()
+	}
+	cfg.Loader.Names = cfg.Names.Fill
 	t, err := loader.Open(ctx, cfg.Loader)
 	if err != nil {
 		return nil, err
@@ -105,7 +113,7 @@ func newSession(t tracer, cfg Config) *Session {
 		s.view = newView(t, &cfg)
 	}
 	if cfg.Sums != nil {
-		s.summed = newSummed(t, cfg.Sums)
+		s.summed = newSummed(t, &cfg)
 	}
 	return s
 }
@@ -149,6 +157,9 @@ func (s *Session) Backend() string { return s.tracer.Backend() }
 // Missing lists the hooks that this kernel lacks, with what that costs.
 func (s *Session) Missing() []string { return s.tracer.Missing() }
 
+// Unnamed says why processes lack names, if they do.
+func (s *Session) Unnamed() []string { return s.cfg.Names.Notes() }
+
 // Run hands events to out until ctx ends, the limit or the duration is reached,
 // a sink has enough, or the programs cost more than they may, which is a
 // *loader.CostError. The hooks are detached then, and out, if not nil, has got
@@ -161,7 +172,7 @@ func (s *Session) Run(ctx context.Context, out sink.Sink) error {
 		r.pipe = s.newPipeline(out)
 	}
 	s.limit(cancel, r.pipe)
-	err := s.tracer.Run(ctx, withContainers(r.handle), r.idle)
+	err := s.tracer.Run(ctx, withNames(s.cfg.Names, r.handle), r.idle)
 	if s.summed != nil && err == nil {
 		err = s.summed.read() // what was unfinished is there now
 	}

@@ -3,8 +3,8 @@ package session
 import (
 	"time"
 
-	"github.com/ktlstop/ktlstop/internal/cgroup"
-	"github.com/ktlstop/ktlstop/internal/flow"
+		"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/names"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
@@ -23,12 +23,12 @@ type Sums interface {
 type summed struct {
 	tracer watched
 	taker  Sums
-	index  *cgroup.Index
+	names  *names.Names
 	last   time.Time
 }
 
-func newSummed(t watched, taker Sums) *summed {
-	return &summed{tracer: t, taker: taker, index: cgroup.NewIndex()}
+func newSummed(t watched, cfg *Config) *summed {
+	return &summed{tracer: t, taker: cfg.Sums, names: cfg.Names}
 }
 
 func (s *summed) idle() error {
@@ -41,7 +41,7 @@ func (s *summed) idle() error {
 func (s *summed) read() error {
 	s.last = time.Now()
 	err := s.tracer.Samples(func(sample *event.Sample) {
-		sample.Proc.Container = s.index.Container(sample.Proc.CgroupID)
+		s.names.Fill(&sample.Proc)
 		s.taker.Sample(sample)
 	})
 	if err == nil {
