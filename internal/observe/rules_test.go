@@ -100,23 +100,6 @@ func TestRunbooks(t *testing.T) {
 	}
 }
 
-// engine is a program of make engines.
-func engine(t *testing.T, name string) string {
-	t.Helper()
-	path, err := filepath.Abs("../../bin/engines/usr/bin/" + name)
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err == nil {
-		return path
-	}
-	if os.Getenv("KTLSTOP_ENGINES") != "" {
-		t.Fatalf("%v: make engines", err)
-	}
-	t.Skipf("%s is missing: make engines fetches it and runs this test", name)
-	return ""
-}
-
 // TestRulesFire plays the series of testdata/rules.test.yml to Prometheus's own rule engine.
 func TestRulesFire(t *testing.T) {
 	out, err := exec.Command(engine(t, "promtool"), "test", "rules", rulesTest).CombinedOutput()
