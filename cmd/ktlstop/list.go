@@ -39,7 +39,7 @@ func list(cmd *cobra.Command, o *options) error {
 	}
 	o.wait = true // a list is whole, or it is none
 	var out listing
-	err = session.List(cmd.Context(), cfg, func(s *session.Session) (sink.Sink, error) {
+	err = session.List(cmd.Context(), session.Config{Loader: cfg}, func(s *session.Session) (sink.Sink, error) {
 		sayWhatLacks(s)
 		out.Output, err = o.open(cmd.OutOrStdout(), event.TierNone)
 		return &out, err

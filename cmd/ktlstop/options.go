@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/ktlstop/ktlstop/internal/cgroup"
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/internal/tap"
@@ -131,9 +130,7 @@ func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
 	if err := o.setSampling(cmd, &cfg); err != nil {
 		return cfg, err
 	}
-	if cfg.Match = o.expr; o.expr != nil {
-		cfg.Container = cgroup.NewIndex().Container
-	}
+	cfg.Match = o.expr
 	if err := cfg.Check(); err != nil {
 		return cfg, &usageError{err}
 	}

@@ -27,7 +27,7 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.SetHelpCommand(newHelp(root))
-	root.AddCommand(newTrace(), newInspect(), newTap(), newList(), newDoctor(), newGen(), newBench(), newDemo(), newVersion())
+	root.AddCommand(newTrace(), newInspect(), newTap(), newList(), newDoctor(), newServe(), newGen(), newBench(), newDemo(), newVersion())
 	for _, c := range append(root.Commands(), root) {
 		if c.Args == nil {
 			c.Args = noArgs

@@ -139,6 +139,9 @@ func sayWhatLacks(s *session.Session) {
 	for _, m := range s.Missing() {
 		notice("this kernel lacks " + m)
 	}
+	for _, note := range s.Unnamed() {
+		notice(note)
+	}
 }
 
 // ready tells whoever waits for the hooks.

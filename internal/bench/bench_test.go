@@ -217,7 +217,7 @@ func TestDocument(t *testing.T) {
 	other := Section{"other", func(data json.RawMessage) (string, map[string][]byte, error) {
 		return "## Other\n" + string(data), map[string][]byte{"other.svg": nil}, nil
 	}}
-	files, err := Document([]Section{Library, other, {Name: "absent"}}, map[string]json.RawMessage{"library": part, "other": []byte("1")})
+	files, err := Document([]Section{Library(), other, {Name: "absent"}}, map[string]json.RawMessage{"library": part, "other": []byte("1")})
 	if err != nil || len(files) != 3 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
@@ -228,7 +228,7 @@ func TestDocument(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"null", "{}", "[]"} {
-		if _, err := Document([]Section{Library}, map[string]json.RawMessage{"library": []byte(bad)}); err == nil {
+		if _, err := Document([]Section{Library()}, map[string]json.RawMessage{"library": []byte(bad)}); err == nil {
 			t.Errorf("%s was taken", bad)
 		}
 	}

@@ -61,7 +61,7 @@ func (e *entry) owner(p *event.Process) {
 }
 
 func sameOwner(a, b *event.Process) bool {
-	return a.PID == b.PID && a.Comm == b.Comm && a.CgroupID == b.CgroupID && a.Container == b.Container
+	return a.PID == b.PID && a.Comm == b.Comm && a.CgroupID == b.CgroupID && a.SamePlace(b)
 }
 
 // protect notes how direction d is protected. Zero-copy sticks: it may differ

@@ -2,9 +2,11 @@ package flow
 
 import "github.com/ktlstop/ktlstop/pkg/event"
 
-// Group sums up the connections of one owner: a process, or a cgroup.
+// Group sums up the connections of one owner: a process, a cgroup, a unit or a pod.
 type Group struct {
-	// Proc is the owner. In a sum by cgroup only CgroupID and Container are set.
+	// Proc is the owner. In a sum by cgroup only CgroupID and Place are set, in others
+	// Place alone: of a unit its Unit, empty for what is in none, of a pod its names and
+	// UID.
 	Proc   event.Process
 	Conns  int
 	Totals event.Totals
@@ -25,6 +27,8 @@ func (g *Group) Busier() event.Dir {
 type groupKey struct {
 	pid    uint32
 	cgroup uint64
+	// place is what units and pods are told apart by.
+	place event.Place
 }
 
 // grouper builds the groups of one kind, in the order of first sight.
@@ -34,25 +38,44 @@ type grouper struct {
 	hists [][2]Hists
 }
 
-// groups sums the rows up by process and by cgroup.
-func (t *Table) groups() (processes, cgroups []*Group) {
-	p := grouper{index: make(map[groupKey]int)}
-	c := grouper{index: make(map[groupKey]int)}
+func newGrouper() *grouper { return &grouper{index: make(map[groupKey]int)} }
+
+// groups sums the rows up by process and by cgroup, and these by unit and by pod.
+func (t *Table) groups(s *Snapshot) {
+	p, c := newGrouper(), newGrouper()
 	for _, e := range t.order {
 		proc := &e.row.Proc
 		p.add(groupKey{pid: proc.PID}, e, *proc)
-		c.add(groupKey{cgroup: proc.CgroupID}, e, event.Process{CgroupID: proc.CgroupID, Container: proc.Container})
+		c.add(groupKey{cgroup: proc.CgroupID}, e, event.Process{CgroupID: proc.CgroupID, Place: proc.Place})
 	}
-	return p.finish(), c.finish()
+	units, pods := newGrouper(), newGrouper()
+	for i, g := range c.list {
+		at := g.Proc.In()
+		units.merge(event.Place{Unit: at.Unit}, g, &c.hists[i])
+		if at.PodUID != "" {
+			pods.merge(event.Place{Namespace: at.Namespace, Pod: at.Pod, PodUID: at.PodUID}, g, &c.hists[i])
+		}
+	}
+	s.Processes, s.Cgroups, s.Units, s.Pods = p.finish(), c.finish(), units.finish(), pods.finish()
 }
 
-func (g *grouper) add(key groupKey, e *entry, owner event.Process) {
+// group is the place in the list of a key's group.
+func (g *grouper) group(key groupKey, owner event.Process) int {
 	i, ok := g.index[key]
 	if !ok {
 		i = len(g.list)
 		g.index[key] = i
 		g.list = append(g.list, &Group{Proc: owner})
 		g.hists = append(g.hists, [2]Hists{})
+	}
+	return i
+}
+
+func (g *grouper) add(key groupKey, e *entry, owner event.Process) {
+	i := g.group(key, owner)
+	// Of a cgroup more may have been known later on.
+	if known := g.list[i].Proc.Place; owner.Place != nil && (known == nil || known.Pod == "") {
+		g.list[i].Proc.Place = owner.Place
 	}
 	g.list[i].add(e.row)
 	for d, h := range e.lat {
@@ -62,17 +85,34 @@ func (g *grouper) add(key groupKey, e *entry, owner event.Process) {
 	}
 }
 
+// merge adds a cgroup to what it belongs to.
+func (g *grouper) merge(at event.Place, cgroup *Group, hists *[2]Hists) {
+	i := g.group(groupKey{place: at}, event.Process{Place: &at})
+	sum := g.list[i]
+	sum.Conns += cgroup.Conns
+	sum.Errors += cgroup.Errors
+	sum.Lost += cgroup.Lost
+	sum.addTraffic(&cgroup.Totals, &cgroup.Rate)
+	for d := range hists {
+		g.hists[i][d].merge(&hists[d])
+	}
+}
+
 func (g *Group) add(r *Row) {
 	if r.Closed == 0 {
 		g.Conns++
 	}
 	g.Errors += r.Errors
 	g.Lost += r.Lost
+	g.addTraffic(&r.Totals, &r.Rate)
+}
+
+func (g *Group) addTraffic(t *event.Totals, r *[2]Rate) {
 	for d := range g.Rate {
-		g.Totals.Records[d] += r.Totals.Records[d]
-		g.Totals.Bytes[d] += r.Totals.Bytes[d]
-		g.Rate[d].Records += r.Rate[d].Records
-		g.Rate[d].Bytes += r.Rate[d].Bytes
+		g.Totals.Records[d] += t.Records[d]
+		g.Totals.Bytes[d] += t.Bytes[d]
+		g.Rate[d].Records += r[d].Records
+		g.Rate[d].Bytes += r[d].Bytes
 	}
 }
 

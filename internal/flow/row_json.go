@@ -19,10 +19,25 @@ type procJSON struct {
 	UID       uint32 `json:"uid"`
 	CgroupID  uint64 `json:"cgroup_id"`
 	Container string `json:"container"`
+
+	Unit       string          `json:"unit,omitempty"`
+	Kubernetes *kubernetesJSON `json:"k8s,omitempty"`
+}
+
+type kubernetesJSON struct {
+	Namespace string `json:"namespace,omitempty"`
+	Pod       string `json:"pod,omitempty"`
+	Container string `json:"container,omitempty"`
+	PodUID    string `json:"pod_uid"`
 }
 
 func procOf(p *event.Process) procJSON {
-	return procJSON{p.PID, p.Name(), p.UID, p.CgroupID, p.Container}
+	at := p.In()
+	j := procJSON{PID: p.PID, Comm: p.Name(), UID: p.UID, CgroupID: p.CgroupID, Container: at.Container, Unit: at.Unit}
+	if at.PodUID != "" {
+		j.Kubernetes = &kubernetesJSON{at.Namespace, at.Pod, at.ContainerName, at.PodUID}
+	}
+	return j
 }
 
 type sockJSON struct {

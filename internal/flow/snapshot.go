@@ -27,8 +27,8 @@ type Snapshot struct {
 
 	// Rows are the connections in the order of first sight.
 	Rows []*Row
-	// Processes and Cgroups are the rows' sums by owner.
-	Processes, Cgroups []*Group
+	// Processes, Cgroups, Units and Pods are the rows' sums by owner.
+	Processes, Cgroups, Units, Pods []*Group
 	// Detail is the chosen connection, nil without one.
 	Detail *Detail
 
@@ -80,7 +80,7 @@ func (t *Table) Snapshot(now uint64) *Snapshot {
 	}
 	s.Lost, s.LostTotal = t.lost.Sum()
 	t.publish(s, elapsed.Seconds())
-	s.Processes, s.Cgroups = t.groups()
+	t.groups(s)
 	s.Detail = t.focus.detail(t.conns[t.focus.id])
 	return s
 }

@@ -119,17 +119,39 @@ func (t *Test) evalText(s *Subject) Answer {
 	if s.Proc == nil {
 		return Maybe
 	}
-	v := s.Proc.Container
-	if t.Field == Comm {
-		v = s.Proc.Comm.String()
-	}
+	one, other := texts(s.Proc, t.Field)
 	switch {
-	case v == "":
+	case one == "" && other == "":
 		return No
 	case t.Op == Contains:
-		return answer(strings.Contains(v, t.Texts[0]))
+		return answer(strings.Contains(one, t.Texts[0]) || strings.Contains(other, t.Texts[0]))
+	case t.Op == NotIn:
+		return answer(!t.isOf(one) && !t.isOf(other))
 	}
-	return answer(slices.Contains(t.Texts, v) == (t.Op == In))
+	return answer(t.isOf(one) || t.isOf(other))
+}
+
+// isOf says whether v is there and is one of t's texts.
+func (t *Test) isOf(v string) bool { return v != "" && slices.Contains(t.Texts, v) }
+
+// texts are a field's values: a container has an id and in Kubernetes a name, all others
+// have one.
+func texts(p *event.Process, f Field) (one, other string) {
+	if f == Comm {
+		return p.Comm.String(), ""
+	}
+	if p.Place == nil {
+		return "", ""
+	}
+	switch f {
+	case Unit:
+		return p.Place.Unit, ""
+	case Namespace:
+		return p.Place.Namespace, ""
+	case Pod:
+		return p.Place.Pod, ""
+	}
+	return p.Place.Container, p.Place.ContainerName
 }
 
 func (t *Test) evalAddress(s *Subject) Answer {

@@ -20,6 +20,7 @@ const (
 	Window      = 256  // first bytes of the plaintext that payload sees
 	maxCommLen  = 15   // the kernel keeps no more of a name
 	maxTextSize = 64   // bytes of any other string
+	maxNameSize = 255  // but of names: the longest that a file has
 )
 
 // Expr is a checked expression. It is never changed.
@@ -64,7 +65,7 @@ type Test struct {
 	Field Field
 	Op    Operator
 	Nums  []uint64       // numbers, names, versions; durations in nanoseconds
-	Texts []string       // comm, container, payload
+	Texts []string       // comm, container, unit, namespace, pod, payload
 	Nets  []netip.Prefix // addresses; IPv4 is never mapped
 	// From and To bound a slice of the payload; To is 0 for the whole.
 	From, To int

@@ -25,6 +25,9 @@ const (
 	Comm
 	Cgroup
 	Container
+	Unit
+	Namespace
+	Pod
 	NetNS
 	Cookie
 	Family
@@ -98,6 +101,9 @@ var infos = [...]info{
 	Comm:       {name: "comm", kind: text, example: `"nginx"`},
 	Cgroup:     {name: "cgroup", max: max64, example: "7731"},
 	Container:  {name: "container", kind: text, example: `"web"`},
+	Unit:       {name: "unit", kind: text, example: `"nginx.service"`},
+	Namespace:  {name: "namespace", kind: text, example: `"shop"`},
+	Pod:        {name: "pod", kind: text, example: `"web-7d4b9"`},
 	NetNS:      {name: "netns", max: max32, example: "4026531840"},
 	Cookie:     {name: "cookie", max: max64, example: "8193"},
 	Family:     {name: "family", kind: names, words: stringers(event.FamilyINET, event.FamilyINET6), example: "inet6"},

@@ -187,7 +187,7 @@ func (c *checker) operator(test *Test, t *term, op string) error {
 	case test.Field == Payload && test.To > 0 && test.Op > NotIn:
 		return c.fail(t.Pos.Offset, "a slice of the payload is compared with ==, != or in")
 	case test.Op == Contains && in.kind != text && in.kind != payload:
-		return c.fail(t.Pos.Offset, "%s does not take contains: only comm, container and payload do", test.Field)
+		return c.fail(t.Pos.Offset, "%s does not take contains: only names and payload do", test.Field)
 	case ordered && in.kind != number && in.kind != version && in.kind != duration:
 		return c.fail(t.Pos.Offset, "%s has no order: compare it with ==, != or in", test.Field)
 	}

@@ -108,8 +108,11 @@ func (c *checker) textValue(t *Test, v *literal) error {
 		return err
 	}
 	limit := maxTextSize
-	if t.Field == Comm {
+	switch t.Field {
+	case Comm:
 		limit = maxCommLen
+	case Container, Unit, Namespace, Pod:
+		limit = maxNameSize
 	}
 	switch {
 	case s == "" || strings.Contains(s, "\x00"):

@@ -25,7 +25,11 @@ func (w *Word) eval(s *Subject) Answer {
 
 func (w *Word) inProcess(p *event.Process) bool {
 	var room [32]byte
-	return w.in(p.AppendName(room[:0])) || w.inNumber(uint64(p.PID)) || w.inText(p.Container)
+	return w.in(p.AppendName(room[:0])) || w.inNumber(uint64(p.PID)) || w.inPlace(p.Place)
+}
+
+func (w *Word) inPlace(p *event.Place) bool {
+	return p != nil && (w.inText(p.Container) || w.inText(p.Unit) || w.inText(p.Namespace) || w.inText(p.Pod) || w.inText(p.ContainerName) || w.inText(p.PodUID))
 }
 
 func (w *Word) inConn(c *event.Conn) bool {

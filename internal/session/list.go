@@ -7,16 +7,15 @@ import (
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/event"
-	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
 // List writes the kTLS sockets that are open now and that the filter and the
 // expression of cfg want. Nothing else is attached. Where out was given up, the
 // error is sink.ErrStopped, and the list is not whole.
-func List(ctx context.Context, cfg loader.Config, open func(*Session) (sink.Sink, error)) error {
-	expr := cfg.Match
-	cfg.ListOnly, cfg.Match = true, nil
-	s, err := Open(ctx, Config{Loader: cfg})
+func List(ctx context.Context, cfg Config, open func(*Session) (sink.Sink, error)) error {
+	expr, filter := cfg.Loader.Match, &cfg.Loader.Filter
+	cfg.Loader.ListOnly, cfg.Loader.Match = true, nil
+	s, err := Open(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -27,10 +26,10 @@ func List(ctx context.Context, cfg loader.Config, open func(*Session) (sink.Sink
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	cancel() // there is nothing to wait for: Run empties the ring and returns
-	return s.tracer.Run(ctx, withContainers(func(ev event.Event) error {
+	return s.tracer.Run(ctx, withNames(s.cfg.Names, func(ev event.Event) error {
 		switch ev := ev.(type) {
 		case *event.Socket:
-			if cfg.Filter.MatchSocket(ev) && expr.OfSocket(ev) == match.Yes {
+			if filter.MatchSocket(ev) && expr.OfSocket(ev) == match.Yes {
 				return out.Write(ev)
 			}
 		case *event.Lost:

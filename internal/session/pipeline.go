@@ -43,6 +43,8 @@ type pipeline struct {
 	// through. It wants to know of sockets too.
 	pass func(event.Event) (bool, error)
 	gate sink.Forgetful // behind pass; nil without
+	// summed: the kernel has the totals, and the events of a connection are not all of it.
+	summed bool
 	// thin, if not nil, tells when sampling begins and ends.
 	thin *thinning
 
@@ -168,7 +170,9 @@ func (p *pipeline) socket(s *event.Socket) error {
 	}
 	wanted := p.choice.wants(s)
 	if wanted {
-		s.Totals = *p.conn(s.Conn.ID)
+		if totals := p.conn(s.Conn.ID); !p.summed {
+			s.Totals = *totals
+		}
 	}
 	if s.State == event.SocketClose {
 		p.conns.Delete(s.Conn.ID)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ktlstop/ktlstop/internal/names"
 	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/internal/tap"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -17,9 +18,15 @@ import (
 type Config struct {
 	// Loader is what the tracer is opened with.
 	Loader loader.Config
+	// Names gives processes their names, nil for New's of internal/names. Sessions may
+	// share one.
+	Names *names.Names
 	// Watch gives the session its pull side: Snapshot and Select. With it
 	// Loader.Aggregate is as good as each record's event, and costs less.
 	Watch bool
+	// Sums, if not nil, takes what the kernel adds up with Loader.Aggregate. Sinks get then
+	// what is an event all the same: what is no application data, and DTLS.
+	Sums Sums
 	// About is what snapshots say of the run that the session cannot know.
 	About About
 	// SocketFilter, if not nil, is asked about each record.
@@ -72,12 +79,17 @@ type Session struct {
 	tracer tracer
 	gate   *tap.Gate // nil without a socket filter
 	view   *view     // nil without Config.Watch
+	summed *summed   // nil without Config.Sums
 	closed bool
 }
 
 // Open attaches the programs. The hooks are live when it returns; what they
 // tell waits for Run. The error is that of loader.Open, or of the socket filter.
 func Open(ctx context.Context, cfg Config) (*Session, error) {
+	if cfg.Names == nil {
+		cfg.Names = names.New()
+	}
+	cfg.Loader.Names = cfg.Names.Fill
 	t, err := loader.Open(ctx, cfg.Loader)
 	if err != nil {
 		return nil, err
@@ -99,6 +111,9 @@ func newSession(t tracer, cfg Config) *Session {
 	s := &Session{cfg: cfg, tracer: t}
 	if cfg.Watch {
 		s.view = newView(t, &cfg)
+	}
+	if cfg.Sums != nil {
+		s.summed = newSummed(t, &cfg)
 	}
 	return s
 }
@@ -142,6 +157,9 @@ func (s *Session) Backend() string { return s.tracer.Backend() }
 // Missing lists the hooks that this kernel lacks, with what that costs.
 func (s *Session) Missing() []string { return s.tracer.Missing() }
 
+// Unnamed says why processes lack names, if they do.
+func (s *Session) Unnamed() []string { return s.cfg.Names.Notes() }
+
 // Run hands events to out until ctx ends, the limit or the duration is reached,
 // a sink has enough, or the programs cost more than they may, which is a
 // *loader.CostError. The hooks are detached then, and out, if not nil, has got
@@ -154,7 +172,10 @@ func (s *Session) Run(ctx context.Context, out sink.Sink) error {
 		r.pipe = s.newPipeline(out)
 	}
 	s.limit(cancel, r.pipe)
-	err := s.tracer.Run(ctx, withContainers(r.handle), r.idle)
+	err := s.tracer.Run(ctx, withNames(s.cfg.Names, r.handle), r.idle)
+	if s.summed != nil && err == nil {
+		err = s.summed.read() // what was unfinished is there now
+	}
 	if r.pipe == nil {
 		return err
 	}
@@ -224,6 +245,11 @@ func (r *running) idle() error {
 			return err
 		}
 	}
+	if s := r.session.summed; s != nil {
+		if err := s.idle(); err != nil {
+			return err
+		}
+	}
 	if r.pipe == nil {
 		return nil
 	}
@@ -233,6 +259,9 @@ func (r *running) idle() error {
 
 func (s *Session) newPipeline(out sink.Sink) *pipeline {
 	p := newPipeline(out, s.cfg.Limit, newChoice(s.cfg.Loader.Match))
+	if s.summed != nil && s.Aggregates() {
+		p.ledger, p.summed = datagrams{p.ledger}, true
+	}
 	if s.gate != nil {
 		p.pass, p.gate = s.gate.Pass, s.gate
 	}

@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ktlstop/ktlstop/internal/cgroup"
 	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/hint"
+	"github.com/ktlstop/ktlstop/internal/names"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
@@ -47,7 +47,7 @@ type view struct {
 	collector *flow.Collector
 	about     *flow.Run
 	choice    *choice
-	index     *cgroup.Index
+	names     *names.Names
 	clock     *Clock
 	hints     *hint.Book
 
@@ -67,8 +67,9 @@ type view struct {
 func newView(t watched, cfg *Config) *view {
 	about := aboutRun(t, &cfg.About)
 	about.Notes = append(about.Notes, InUserSpace(cfg.Loader.Match)...)
+	about.Notes = append(about.Notes, cfg.Names.Notes()...)
 	about.Notes = append(about.Notes, cfg.About.Notes...)
-	return &view{tracer: t, about: about, choice: newChoice(cfg.Loader.Match), index: cgroup.NewIndex(),
+	return &view{tracer: t, about: about, choice: newChoice(cfg.Loader.Match), names: cfg.Names,
 		clock: cfg.Clock, hints: hint.NewBook(), collector: flow.NewCollector(flow.Config{Sampled: t.Aggregates()})}
 }
 
@@ -116,7 +117,7 @@ func (w *view) idle() error {
 
 func (w *view) sample() {
 	err := w.tracer.Samples(func(s *event.Sample) { // by one at a time
-		s.Proc.Container = w.index.Container(s.Proc.CgroupID)
+		w.names.Fill(&s.Proc)
 		w.collector.Sample(s)
 	})
 	w.mu.Lock()

@@ -66,10 +66,17 @@ func (g *generator) conn() event.Conn {
 }
 
 func (g *generator) proc() event.Process {
-	return event.Process{
+	p := event.Process{
 		PID: uint32(g.uint()), TID: uint32(g.uint()), UID: uint32(g.uint()),
-		Comm: event.Comm(g.bytes(16)), Kernel: g.byte()%2 == 0, CgroupID: g.uint(), Container: g.string(),
+		Comm: event.Comm(g.bytes(16)), Kernel: g.byte()%2 == 0, CgroupID: g.uint(),
 	}
+	switch g.byte() % 4 {
+	case 0:
+		p.Place = &event.Place{Unit: g.string(), Container: g.string()}
+	case 1:
+		p.Place = &event.Place{Unit: g.string(), Container: g.string(), Namespace: g.string(), Pod: g.string(), ContainerName: g.string(), PodUID: g.string()}
+	}
+	return p
 }
 
 func (g *generator) tls() event.TLS {

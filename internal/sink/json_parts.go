@@ -67,7 +67,34 @@ func appendProcess(dst []byte, p *event.Process) []byte {
 	dst = append(dst, '"')
 	dst = appendUint(dst, "uid", uint64(p.UID))
 	dst = appendUint(dst, "cgroup_id", p.CgroupID)
-	return appendString(dst, "container", p.Container)
+	return appendPlace(dst, p.Place)
+}
+
+var nowhere event.Place
+
+// appendPlace leaves out what is not known, but for the container's id.
+func appendPlace(dst []byte, p *event.Place) []byte {
+	if p == nil {
+		p = &nowhere
+	}
+	dst = appendString(dst, "container", p.Container)
+	dst = appendKnown(dst, "unit", p.Unit)
+	if p.PodUID == "" && p.Namespace == "" && p.Pod == "" && p.ContainerName == "" {
+		return dst
+	}
+	dst = append(dst, `,"k8s":{"pod_uid":`...)
+	dst = appendQuoted(dst, p.PodUID)
+	dst = appendKnown(dst, "namespace", p.Namespace)
+	dst = appendKnown(dst, "pod", p.Pod)
+	dst = appendKnown(dst, "container", p.ContainerName)
+	return append(dst, '}')
+}
+
+func appendKnown(dst []byte, key, v string) []byte {
+	if v == "" {
+		return dst
+	}
+	return appendString(dst, key, v)
 }
 
 func appendSock(dst []byte, c *event.Conn) []byte {

@@ -61,7 +61,7 @@ func TestJSONLine(t *testing.T) {
 	r.Payload = []byte("hi")
 	want := `{"v":1,"type":"record","ts":"2026-11-22T18:10:00.123456789Z","mono_ns":91234567890,` +
 		`"dir":"tx","seq":12,"content_type":"application_data","content_type_id":23,"len":16384,"op":"sendfile",` +
-		`"pid":4242,"tid":4242,"comm":"nginx","uid":33,"cgroup_id":7731,"container":"",` +
+		`"pid":4242,"tid":4242,"comm":"nginx","uid":33,"cgroup_id":7731,"container":"","unit":"nginx.service",` +
 		`"sock":{"cookie":8193,"netns":4026531840,"family":"inet","laddr":"192.0.2.1","lport":443,"raddr":"192.0.2.9","rport":51234},` +
 		`"tls":{"version":"1.3","cipher":"AES-GCM-256","mode":"sw","zerocopy":false},` +
 		`"lat_ns":{"queue":310,"encrypt":5200,"push":900,"total":6410},"gen":0,"tier":"snap",` +

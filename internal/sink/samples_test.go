@@ -2,6 +2,7 @@ package sink
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
@@ -22,7 +23,7 @@ func sampleConn() event.Conn {
 }
 
 func sampleProc() event.Process {
-	return event.Process{PID: 4242, TID: 4242, UID: 33, Comm: event.MakeComm("nginx"), CgroupID: 7731}
+	return event.Process{PID: 4242, TID: 4242, UID: 33, Comm: event.MakeComm("nginx"), CgroupID: 7731, Place: &event.Place{Unit: "nginx.service"}}
 }
 
 func sampleTLS() event.TLS { return event.TLS{Version: 0x0304, Cipher: 52, Mode: event.ModeSW} }
@@ -54,6 +55,8 @@ func sampleKeyUpdate() *event.Record {
 	r := sampleRecord()
 	r.Dir, r.Seq, r.Len, r.Op, r.Type = event.RX, 4, 5, event.OpRecv, event.Handshake
 	r.Control = &event.Control{Handshakes: []uint8{24}, Messages: 1}
+	r.Proc.Place = &event.Place{Unit: "kubepods-burstable.slice", Container: strings.Repeat("0123456789abcdef", 4),
+		Namespace: "shop", Pod: "web-7d4b9c-x2x8v", ContainerName: "front", PodUID: "0d1e2f3a-4b5c-6d7e-8f90-a1b2c3d4e5f6"}
 	return r
 }
 
@@ -61,7 +64,8 @@ func sampleKeyUpdate() *event.Record {
 func sampleOdd() *event.Record {
 	r := sampleRecord()
 	r.Conn = event.Conn{ID: 2, RAddr: netip.MustParseAddr("2001:db8:1234:5678:9abc:def0:1234:5678"), RPort: 65535, Family: event.FamilyINET6}
-	r.Proc = event.Process{PID: 4194304, Comm: event.MakeComm("\x1b[2J\xff日本語\u202e"), Kernel: true}
+	r.Proc = event.Process{PID: 4194304, Comm: event.MakeComm("\x1b[2J\xff日本語\u202e"), Kernel: true,
+		Place: &event.Place{Container: "\x1b[2J\xff", Unit: "\u202e.service", PodUID: "\n"}}
 	r.TLS = event.TLS{Version: 0x0301, Cipher: 999, Mode: event.ModeHW, ZeroCopy: true}
 	r.Seq, r.Len, r.Type, r.Op = 1<<64-1, 0, 99, event.OpNone
 	r.Lat = event.Latency{Total: 90e9}

@@ -44,13 +44,27 @@ func (p *printer) wideEnd(r *event.Record) {
 		p.str(" cgroup ")
 		p.num(r.Proc.CgroupID)
 	}
-	if r.Proc.Container != "" {
-		p.str(" container ")
-		p.str(Sanitize(r.Proc.Container))
-	}
+	p.place(r.Proc.Place)
 	if r.Control != nil {
 		p.wideControl(r)
 	}
+}
+
+// place is what is known of where a process runs.
+func (p *printer) place(at *event.Place) {
+	if at == nil {
+		return
+	}
+	word := func(name, v string) {
+		if v != "" {
+			p.str(name)
+			p.str(Sanitize(v))
+		}
+	}
+	word(" container ", at.Container)
+	word(" unit ", at.Unit)
+	word(" pod ", at.Pod)
+	word(" namespace ", at.Namespace)
 }
 
 func (p *printer) wideControl(r *event.Record) {

@@ -20,18 +20,38 @@ type process struct {
 	Comm      string `json:"comm"`
 	CgroupID  uint64 `json:"cgroup_id"`
 	Container string `json:"container"`
+	Unit      string `json:"unit"`
+
+	Kubernetes struct {
+		Namespace string `json:"namespace"`
+		Pod       string `json:"pod"`
+		Container string `json:"container"`
+		PodUID    string `json:"pod_uid"`
+	} `json:"k8s"`
 }
 
 func (p *process) event() event.Process {
 	name, kernel := strings.CutPrefix(p.Comm, "kernel:")
-	out := event.Process{PID: p.PID, TID: p.TID, UID: p.UID, Kernel: kernel, CgroupID: p.CgroupID, Container: p.Container}
+	out := event.Process{PID: p.PID, TID: p.TID, UID: p.UID, Kernel: kernel, CgroupID: p.CgroupID}
+	if at := p.place(); at != (event.Place{}) {
+		out.Place = &at
+	}
 	// What was no UTF-8 was one byte each, and is again: so a name of the
 	// kernel's length keeps it.
 	copy(out.Comm[:], strings.ReplaceAll(name, string(utf8.RuneError), "\xff"))
 	return out
 }
 
-func (p *process) check() error { return checkWord("container", p.Container) }
+func (p *process) place() event.Place {
+	k := &p.Kubernetes
+	return event.Place{Unit: p.Unit, Container: p.Container, Namespace: k.Namespace, Pod: k.Pod, ContainerName: k.Container, PodUID: k.PodUID}
+}
+
+func (p *process) check() error {
+	k := &p.Kubernetes
+	return firstOf(errors.Join(checkWord("container", p.Container), checkWord("unit", p.Unit), checkWord("k8s.namespace", k.Namespace),
+		checkWord("k8s.pod", k.Pod), checkWord("k8s.container", k.Container), checkWord("k8s.pod_uid", k.PodUID)))
+}
 
 func checkWord(name, s string) error {
 	if len(s) > maxWord {

@@ -51,11 +51,19 @@ func (m *Model) identity(r *flow.Row) []line {
 	b = appendLabel(b, "cookie", r.Conn.Cookie)
 	b = appendLabel(b, "netns", uint64(r.Conn.NetNS))
 	b = appendLabel(b, "cgroup", r.Proc.CgroupID)
-	if r.Proc.Container != "" {
-		b = append(b, ", container "...)
-		b = safe.Append(b, r.Proc.Container)
-	}
+	at := r.Proc.In()
+	b = appendPlaceLabel(b, "container", at.Container)
+	b = appendPlaceLabel(b, "unit", at.Unit)
+	b = appendPlaceLabel(b, "pod", podName(&at))
 	return []line{head, text(string(b)), nil}
+}
+
+func appendPlaceLabel(b []byte, name, v string) []byte {
+	if v == "" {
+		return b
+	}
+	b = append(b, ", "+name+" "...)
+	return safe.Append(b, v)
 }
 
 func appendLabel(b []byte, name string, v uint64) []byte {

@@ -12,7 +12,7 @@ func TestFilter(t *testing.T) {
 	r := &flow.Row{
 		Info: &flow.Info{
 			Conn: tr.conn(3), TLS: [2]event.TLS{{Version: 0x0304, Cipher: 52, Mode: event.ModeSW}, {}},
-			Proc: event.Process{PID: 4242, UID: 33, Comm: event.MakeComm("Nginx"), CgroupID: 7, Container: "abc"},
+			Proc: event.Process{PID: 4242, UID: 33, Comm: event.MakeComm("Nginx"), CgroupID: 7, Place: &event.Place{Container: "abc"}},
 		},
 		Activity: flow.Activity{Totals: event.Totals{Records: [2]uint64{5, 0}}},
 	}

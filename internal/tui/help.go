@@ -25,7 +25,8 @@ func filterHelp() []line {
 	return []line{
 		{{"filter", title}},
 		text("  words to be found anywhere, or tests as in --match, joined by and, or, not:"),
-		text("  pid comm uid cgroup container netns port addr cookie dir version cipher mode;"),
+		text("  pid comm uid cgroup container unit namespace pod netns port addr cookie dir"),
+		text("  version cipher mode;"),
 		text("  of records also type len seq op alert handshake lat.total lat.encrypt payload"),
 		text("  for example: comm==nginx port!=443 or (len>4k and dir==tx)"),
 	}

@@ -54,7 +54,7 @@ type Model struct {
 
 	conns   table[*flow.Row]
 	groups  table[*flow.Group]
-	cgroups bool
+	grouped grouping
 	records table[*event.Record]
 	moments table[moment]
 

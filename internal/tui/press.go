@@ -188,7 +188,7 @@ func (m *Model) navigated(k tea.KeyMsg) tea.Cmd {
 		s.flip()
 		m.refresh()
 	case key.Matches(k, keys.Group) && m.view == viewProcs:
-		m.cgroups = !m.cgroups
+		m.regroup()
 		m.refresh()
 	case key.Matches(k, keys.Enter):
 		return m.enter()

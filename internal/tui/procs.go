@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"hash/maphash"
 	"strconv"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
@@ -8,24 +9,32 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// owner is a process's name; in a sum by cgroup that of the container as docker
-// ps shows it, or else the cgroup.
+// owner is a process's name, that of a pod or a unit, and in a sum by cgroup that of
+// the place, or else the cgroup.
 func owner(g *flow.Group) string {
 	p := &g.Proc
+	at := p.In()
 	switch {
-	case p.PID != 0 || p.CgroupID == 0:
+	case p.PID != 0 || p.CgroupID == 0 && p.Place == nil:
 		return p.Name()
-	case p.Container != "":
-		return p.Container[:min(len(p.Container), 12)]
+	case p.CgroupID == 0 && at.PodUID != "":
+		return podName(&at)
+	case p.CgroupID == 0 && at.Unit == "":
+		return "no unit"
+	case p.CgroupID == 0:
+		return at.Unit
+	}
+	if name := placeName(p); name != "" {
+		return name
 	}
 	return "cgroup " + strconv.FormatUint(p.CgroupID, 10)
 }
 
-// groupColumns are the columns of the view of processes and cgroups.
+// groupColumns are the columns of the view of processes, cgroups, units and pods.
 func groupColumns() []column[*flow.Group] {
 	type group = *flow.Group
 	return []column[group]{
-		{name: "OWNER", width: 12, most: 24, prio: 0, help: "the task that was seen at work first, or the container or cgroup",
+		{name: "OWNER", width: 12, most: 40, prio: 0, help: "the task that was seen at work first, or the cgroup, unit or pod",
 			cell:  func(b []byte, g group, _ *env) []byte { return safe.Append(b, owner(g)) },
 			order: by(owner)},
 		{name: "PID", width: 7, right: true, prio: 4, help: "process",
@@ -34,9 +43,9 @@ func groupColumns() []column[*flow.Group] {
 		{name: "CGROUP", width: 8, right: true, prio: 12, help: "cgroup id",
 			cell:  func(b []byte, g group, _ *env) []byte { return strconv.AppendUint(b, g.Proc.CgroupID, 10) },
 			order: by(func(g group) uint64 { return g.Proc.CgroupID })},
-		{name: "CONTAINER", width: 12, most: 64, prio: 7, help: "container",
-			cell:  func(b []byte, g group, _ *env) []byte { return safe.Append(b, g.Proc.Container) },
-			order: by(func(g group) string { return g.Proc.Container })},
+		{name: "PLACE", width: 12, most: 64, prio: 7, help: "pod and container, or unit, or container",
+			cell:  func(b []byte, g group, _ *env) []byte { return safe.Append(b, placeName(&g.Proc)) },
+			order: by(func(g group) string { return placeName(&g.Proc) })},
 		{name: "CONNS", width: 6, right: true, prio: 1, down: true, help: "open connections",
 			cell:  func(b []byte, g group, _ *env) []byte { return strconv.AppendInt(b, int64(g.Conns), 10) },
 			order: by(func(g group) int { return g.Conns })},
@@ -73,10 +82,21 @@ func groupColumns() []column[*flow.Group] {
 	}
 }
 
+// keySeed lets groups by unit and by pod be told apart by their names' hashes.
+var keySeed = maphash.MakeSeed()
+
+func keyOfGroup(g *flow.Group) rowKey {
+	key := rowKey{a: uint64(g.Proc.PID), b: g.Proc.CgroupID}
+	if key.a == 0 && key.b == 0 {
+		key.c = maphash.Comparable(keySeed, g.Proc.In())
+	}
+	return key
+}
+
 func newGroups() table[*flow.Group] {
 	t := table[*flow.Group]{
 		cols:  groupColumns(),
-		keyOf: func(g *flow.Group) rowKey { return rowKey{a: uint64(g.Proc.PID), b: g.Proc.CgroupID} },
+		keyOf: keyOfGroup,
 		match: func(g *flow.Group, f *Filter) bool { return f.matchProc(&g.Proc) },
 	}
 	t.sort = columnNamed(t.cols, "REC/S")

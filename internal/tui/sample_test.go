@@ -38,6 +38,14 @@ func newTraffic(n int) *traffic {
 	}
 }
 
+// places are those of the cgroups.
+var places = []*event.Place{
+	{Unit: "kubepods.slice", Container: strings.Repeat("0123456789abcdef", 4), Namespace: "shop", Pod: "web-7d4b9c-x2x8v", ContainerName: "front",
+		PodUID: "0d1e2f3a-4b5c-6d7e-8f90-a1b2c3d4e5f6"},
+	{Unit: "nginx.service"},
+	{Unit: "system.slice", Container: strings.Repeat("fedcba9876543210", 4)},
+}
+
 func (tr *traffic) conn(id uint64) event.Conn {
 	c := event.Conn{
 		ID: id, Cookie: 8192 + id, NetNS: 4026531840, Family: event.FamilyINET,
@@ -57,9 +65,7 @@ func (tr *traffic) record(id uint64, d event.Dir) *event.Record {
 		Proc: event.Process{PID: 4000 + uint32(id%50), UID: 33, Comm: event.MakeComm(comms[id%6]), CgroupID: 7731 + id%3},
 		Op:   event.OpSend, Mono: tr.now,
 	}
-	if id%3 == 0 {
-		r.Proc.Container = strings.Repeat("0123456789abcdef", 4)
-	}
+	r.Proc.Place = places[id%3]
 	tr.seq[id]++
 	for i := range r.Lat.Stage {
 		r.Lat.Stage[i] = uint64(tr.rng.ExpFloat64()*1000*float64(id%9+1)) + 100

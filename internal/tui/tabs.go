@@ -70,8 +70,8 @@ func (m *Model) note() span {
 		return span{"PAUSED", warn}
 	case !m.filter.empty():
 		return span{"filter: " + m.input, accent}
-	case m.view == viewProcs && m.cgroups:
-		return span{"by cgroup", accent}
+	case m.view == viewProcs:
+		return span{groupingNotes[m.grouped], accent}
 	}
 	return span{}
 }

@@ -4,7 +4,6 @@ import (
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
-	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/safe"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -83,13 +82,6 @@ func (m *Model) refresh() {
 		m.moments.set(moments(m.snap.Moments), m.filter)
 	}
 	m.resize()
-}
-
-func (m *Model) allGroups() []*flow.Group {
-	if m.cgroups {
-		return m.snap.Cgroups
-	}
-	return m.snap.Processes
 }
 
 func pointers(records []event.Record) []*event.Record {

@@ -86,10 +86,32 @@ type Process struct {
 	Kernel bool
 	// CgroupID is the inode number of the cgroup (version 2).
 	CgroupID uint64
-	// Container names the container of the cgroup. The kernel does not know it:
-	// it is empty until somebody looks it up.
-	Container string
+	// Place is what the cgroup stands for. The kernel does not know it: it is nil
+	// until somebody looks it up.
+	Place *Place
 }
+
+// Place is where a process runs, in the names that people use. What there is none of, or
+// what nobody has told (yet), is empty. Many processes share a Place: it is never changed.
+type Place struct {
+	// Unit is systemd's: a service, a scope or a slice.
+	Unit string
+	// Container is the container's id.
+	Container string
+	// Namespace, Pod and ContainerName are Kubernetes' names, PodUID its id of the pod.
+	Namespace, Pod, ContainerName, PodUID string
+}
+
+// In returns the process's Place, an empty one where it is not known.
+func (p *Process) In() Place {
+	if p.Place == nil {
+		return Place{}
+	}
+	return *p.Place
+}
+
+// SamePlace says whether p and q run at the same Place.
+func (p *Process) SamePlace(q *Process) bool { return p.Place == q.Place || p.In() == q.In() }
 
 // Name is the task's name, "kernel:NAME" for a kernel thread and for nobody
 // else. As others chose it, it may not be UTF-8.

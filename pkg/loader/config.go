@@ -28,9 +28,9 @@ type Config struct {
 	// it can be told there, else as event.Record.Unmatched. It says nothing of
 	// sockets, errors and losses. nil lets all pass.
 	Match *Match
-	// Container, if not nil, names the container of a cgroup, which Match may
-	// ask for. Run calls it.
-	Container func(cgroupID uint64) string
+	// Names, if not nil, gives a process the names that the kernel does not know
+	// (event.Process), for which Match may ask. Run calls it.
+	Names func(*event.Process)
 	// Snaplen is how many bytes of each plaintext leave the kernel, 0 to
 	// MaxSnaplen.
 	Snaplen int

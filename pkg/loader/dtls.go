@@ -138,7 +138,7 @@ func (d *datagrams) start(ctx context.Context) error {
 	if err := fillFilter(d.coll, &d.cfg.Filter); err != nil {
 		return err
 	}
-	d.asm = assemble.New(d.fetch, assemble.Options{Match: d.cfg.Match, Container: d.cfg.Container})
+	d.asm = assemble.New(d.fetch, assemble.Options{Match: d.cfg.Match, Names: d.cfg.Names})
 	if err := d.attach(ctx, p.hooks); err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package loader
 
 import (
+	"slices"
+
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -10,6 +12,9 @@ var causes = [...]string{
 	"ring_full", "payload_ring_full", "payload_unreadable", "conn_map_full", "pending_map_full", "stats_map_full",
 	causeEvents, "skipped", "payload_dropped",
 }
+
+// Causes are those of the *event.Lost that a Tracer tells.
+func Causes() []string { return slices.Clone(causes[:]) }
 
 // kernelCauses is LOST_MAX.
 const kernelCauses = len(causes) - 1

@@ -101,7 +101,7 @@ func (t *Tracer) start(ctx context.Context, cfg *Config) error {
 			return err
 		}
 	}
-	t.asm = assemble.New(t.fetch, assemble.Options{Match: cfg.Match, Container: cfg.Container, Driver: t.driver, Aggregate: t.sums != nil})
+	t.asm = assemble.New(t.fetch, assemble.Options{Match: cfg.Match, Names: cfg.Names, Driver: t.driver, Aggregate: t.sums != nil})
 	t.begin = time.Now()
 	t.meter.Step(t.begin)
 	if err := stopped(ctx); err != nil {

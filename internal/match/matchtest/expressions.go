@@ -89,6 +89,8 @@ var Expressions = []string{
 	`"192.0.2" and dir == tx`,
 	`port == 443 or nginx`,
 	`container == web or len == 100`,
+	`unit == "nginx.service" or namespace != shop`,
+	`pod contains web and not container == web`,
 	`not (len > 100 or port == 443)`,
 	`not (len > 100 and port == 443) and not not dir == tx`,
 	`(dir == tx and (len > 100 or (len == 1 and not (port == 80 or uid == 0)))) or type == alert`,

@@ -22,7 +22,7 @@ import (
 )
 
 // sections are docs/bench.md's, in their order.
-var sections = []bench.Section{cost.Yardstick, cost.Tracer, cost.Users, bench.Library, bench.Datagrams}
+var sections = []bench.Section{cost.Yardstick, cost.Tracer, cost.Users, bench.Library(), bench.Datagrams()}
 
 func main() {
 	if err := run("docs", os.Args[1:]); err != nil {

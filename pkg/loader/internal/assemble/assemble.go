@@ -41,9 +41,9 @@ type held struct {
 // Options say what a run wants of its events.
 type Options struct {
 	// Match, if not nil, is asked about records that the kernel has not judged;
-	// Container, if not nil, names the container of a cgroup for it.
-	Match     *match.Expr
-	Container func(cgroupID uint64) string
+	// Names, if not nil, gives their processes names for it.
+	Match *match.Expr
+	Names func(*event.Process)
 	// Driver, if not nil, is what the programs have noted at a place, counted from 1.
 	Driver func(place uint8) event.Driver
 	// Aggregate: the kernel adds records up, and most do not come as events.
@@ -369,8 +369,8 @@ func (a *Assembler) judge(w *wire.Event) {
 	if a.options.Match == nil || w.Rec.Matched != 0 {
 		return
 	}
-	if a.options.Container != nil {
-		a.record.Proc.Container = a.options.Container(a.record.Proc.CgroupID)
+	if a.options.Names != nil {
+		a.options.Names(&a.record.Proc)
 	}
 	s := match.OfRecord(&a.record)
 	if w.Proto != wire.ProtoDTLS { // whose programs do not look into plaintexts

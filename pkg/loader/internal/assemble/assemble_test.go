@@ -501,7 +501,11 @@ func TestAssemblerJudges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	container := func(id uint64) string { return map[uint64]string{7: "web"}[id] }
+	names := func(p *event.Process) {
+		if p.CgroupID == 7 {
+			p.Place = &event.Place{Container: "web"}
+		}
+	}
 	for _, c := range []struct {
 		name string
 		w    wire.Event
@@ -513,7 +517,7 @@ func TestAssemblerJudges(t *testing.T) {
 		{"by the container", wire.Event{Cgroup: 7, Rec: wire.Rec{Len: 20}}, false},
 		{"by the plaintext", wire.Event{Rec: wire.Rec{Len: 20, Hits: 1}}, false},
 	} {
-		a := New(func(func(wire.Payload) bool) error { return nil }, Options{Match: e, Container: container})
+		a := New(func(func(wire.Payload) bool) error { return nil }, Options{Match: e, Names: names})
 		w := c.w
 		w.Kind, w.Conn, w.Dir = wire.KindRecord, 1, uint8(event.TX)
 		w.Rec.Stamp = [4]uint64{1, 2, 3, 4}

@@ -1,17 +1,15 @@
 package session
 
 import (
-	"github.com/ktlstop/ktlstop/internal/cgroup"
+	"github.com/ktlstop/ktlstop/internal/names"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// withContainers fills in which container the process of each event is in. The
-// kernel knows cgroups only.
-func withContainers(handle func(event.Event) error) func(event.Event) error {
-	index := cgroup.NewIndex()
+// withNames gives the process of each event its names.
+func withNames(known *names.Names, handle func(event.Event) error) func(event.Event) error {
 	return func(ev event.Event) error {
 		if p := processOf(ev); p != nil {
-			p.Container = index.Container(p.CgroupID)
+			known.Fill(p)
 		}
 		return handle(ev)
 	}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ktlstop/ktlstop/internal/metrics"
+	"github.com/ktlstop/ktlstop/internal/serve"
+	"github.com/ktlstop/ktlstop/internal/session"
+	"github.com/ktlstop/ktlstop/pkg/loader"
+)
+
+// serving is ktlstop serve: one session whose records the kernel adds up, and what is shown
+// and sent of it.
+type serving struct {
+	options
+	listen     serve.Listening
+	groupBy    []string
+	maxGroups  int
+	histograms string
+	slow       time.Duration
+
+	collector *metrics.Collector
+	registry  *prometheus.Registry
+	session   *session.Session
+	// sinks get rare events: no record of application data but slow ones. beside runs
+	// until its context ends. server has the handlers. extend adds to all three.
+	sinks  session.Sinks
+	beside []func(context.Context) error
+	server *serve.Server
+}
+
+func newServe() *cobra.Command {
+	var s serving
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve metrics for Prometheus",
+		Example: `  ktlstop serve                                   http://127.0.0.1:9998/metrics
+  ktlstop serve --web.listen-address :9998 --web.config.file /etc/ktlstop/web.yml
+  ktlstop serve --group-by comm --slow 50ms`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd) },
+	}
+	f := cmd.Flags()
+	s.filterFlags(f)
+	f.StringSliceVar(&s.listen.Addresses, "web.listen-address", []string{"127.0.0.1:9998"}, "listen on this HOST:PORT; may be repeated")
+	f.StringVar(&s.listen.ConfigFile, "web.config.file", "", "TLS and users: a web configuration as Prometheus's exporters have it")
+	f.BoolVar(&s.listen.Insecure, "web.insecure", false, "listen where others reach it without TLS and without users")
+	f.StringSliceVar(&s.groupBy, "group-by", []string{"comm", "unit"}, "labels of a group of connections: of comm, unit, namespace, pod and container")
+	f.IntVar(&s.maxGroups, "max-groups", 200, "how many groups there may be; the rest is called other")
+	f.StringVar(&s.stages, "stages", "off", "on: measure the stages of records too, for a quarter more of the cost")
+	f.StringVar(&s.histograms, "histograms", "", "stages: show histograms of the stages too")
+	f.DurationVar(&s.slow, "slow", 0, "from which time on a record is slow: an exemplar, and an event")
+	f.StringVar(&s.readyFile, "ready-file", "", "create this file when the hooks are live")
+	s.loadFlags(f)
+	s.maxCPUFlag(f)
+	return cmd
+}
+
+// run serves until a signal ends it.
+func (s *serving) run(cmd *cobra.Command) error {
+	cfg, err := s.watching(cmd)
+	if err != nil {
+		return err
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	listeners, err := s.listen.Open()
+	if err != nil {
+		return err
+	}
+	defer closeAll(listeners)
+	if err := s.register(&cfg); err != nil {
+		return err
+	}
+	if s.session, err = openSession(cmd.Context(), cfg); err != nil {
+		return err
+	}
+	defer closeBusy(s.session)
+	sayWhatLacks(s.session)
+	s.collector.Begin(s.about())
+	s.server = serve.New(serve.Config{Listening: s.listen, Gatherer: s.registry, Alive: s.alive, Ready: s.alive, Version: version, Notice: notice})
+	if err := s.extend(); err != nil {
+		return err
+	}
+	return s.serve(cmd.Context(), listeners)
+}
+
+// extend is where what serve has besides metrics is added.
+func (s *serving) extend() error {
+	return nil
+}
+
+// check says what is wrong with the flags that serve alone has.
+func (s *serving) check() error {
+	if err := metrics.CheckGroupBy(s.groupBy); err != nil {
+		return usagef("--group-by: %w", err)
+	}
+	switch {
+	case s.maxGroups < 1 || s.maxGroups > 10_000:
+		return usagef("--max-groups %d: from 1 to 10000", s.maxGroups)
+	case s.histograms != "" && s.histograms != "stages":
+		return usagef("--histograms %s: stages, or leave it out", s.histograms)
+	case s.histograms != "" && s.stages == "off":
+		return usagef("--histograms stages: they are measured with --stages on only")
+	case s.slow < 0:
+		return usagef("--slow %v: not a time", s.slow)
+	}
+	err := s.listen.Check()
+	if errors.Is(err, serve.ErrOpen) {
+		return usagef("%w: give --web.config.file, or --web.insecure if that is meant", err)
+	}
+	if err != nil {
+		return &usageError{err}
+	}
+	return nil
+}
+
+// watching is the session of serve: of records that the kernel adds up, or, where an
+// expression looks at each of them, that come as events.
+func (s *serving) watching(cmd *cobra.Command) (session.Config, error) {
+	cfg, err := s.options.session(cmd)
+	if err != nil {
+		return cfg, err
+	}
+	cfg.Loader.Aggregate = s.expr == nil
+	cfg.Loader.Cost = true // now and then, for ktlstop_program_seconds_total
+	if s.expr != nil && !cmd.Flags().Changed("stages") {
+		s.stages = "on" // an event has them
+	}
+	return cfg, s.setStages(&cfg)
+}
+
+// register makes what is shown.
+func (s *serving) register(cfg *session.Config) (err error) {
+	s.collector, err = metrics.New(metrics.Config{GroupBy: s.groupBy, MaxGroups: s.maxGroups,
+		Stages: s.stages != "off", StageHistograms: s.histograms != "", Slow: s.slow})
+	if err != nil {
+		return err
+	}
+	cfg.Sums = s.collector
+	s.registry = prometheus.NewRegistry()
+	for _, c := range []prometheus.Collector{s.collector, metrics.TLSStat{Path: metrics.TLSStatPath},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+		if err := s.registry.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// about is what metrics say of the run.
+func (s *serving) about() metrics.Run {
+	return metrics.Run{
+		Version: version, Revision: strings.Trim(revision(), " ()"), GoVersion: runtime.Version(),
+		Kernel: kernelRelease(), Backend: s.session.Backend(), BTF: s.session.Backend() == loader.BackendEBPF,
+		Causes: loader.Causes(), Sums: s.session.Aggregates(),
+		About: func() metrics.About {
+			cost := s.session.Cost()
+			return metrics.About{Missing: s.session.Missing(), Programs: cost.Programs, Over: cost.Over}
+		},
+	}
+}
+
+// stale is how old the last reading of the kernel's sums may be.
+const stale = 10 * time.Second
+
+// alive says what is wrong with the run.
+func (s *serving) alive() error {
+	last := s.collector.LastRound()
+	if last.IsZero() {
+		return errors.New("the kernel's sums have not been read yet")
+	}
+	if age := time.Since(last); age > stale {
+		return fmt.Errorf("the kernel's sums were last read %v ago", age.Round(time.Second))
+	}
+	return nil
+}
+
+// serve runs the session, the server and what is beside them, each until one of them ends.
+func (s *serving) serve(ctx context.Context, listeners []net.Listener) error {
+	group, ctx := errgroup.WithContext(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out := session.Sinks{s.collector, session.Rare{Sink: s.sinks, Slow: s.slow}}
+	group.Go(func() error {
+		defer cancel()
+		return endings.Busy(func() error { return s.session.Run(ctx, out) })
+	})
+	group.Go(func() error { return s.server.Run(ctx, listeners) })
+	for _, beside := range s.beside {
+		group.Go(func() error { return beside(ctx) })
+	}
+	group.Go(func() error { return serve.Notify(ctx, s.alive) })
+	if err := s.ready(); err != nil {
+		cancel()
+		return errors.Join(err, group.Wait(), out.Close())
+	}
+	return errors.Join(group.Wait(), out.Close())
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
+}

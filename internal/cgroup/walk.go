@@ -1,0 +1,32 @@
+package cgroup
+
+import (
+	"io/fs"
+	"path/filepath"
+	"syscall"
+)
+
+// walk reads the whole tree below root, up to maxDirs directories. What it cannot read
+// it leaves out.
+func walk(root string) map[uint64]Place {
+	ids := map[uint64]Place{}
+	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil && d != nil && d.IsDir():
+			return fs.SkipDir
+		case err != nil || !d.IsDir():
+			return nil
+		case len(ids) >= maxDirs:
+			return fs.SkipAll
+		}
+		info, err := d.Info()
+		if err != nil {
+			return nil // gone already
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			ids[st.Ino] = PlaceOf(path[len(root):])
+		}
+		return nil
+	})
+	return ids
+}

@@ -1,0 +1,196 @@
+package metrics
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// Config says what a Collector adds up.
+type Config struct {
+	// GroupBy are the labels of a group, see CheckGroupBy.
+	GroupBy []string
+	// MaxGroups bounds the groups; what comes then counts for one called "other".
+	MaxGroups int
+	// Stages: the stages of records are measured. StageHistograms shows how they are
+	// distributed too.
+	Stages, StageHistograms bool
+	// Slow is from which time on a record is an exemplar, 0 for none.
+	Slow time.Duration
+	// Now is the time, nil for that of the machine.
+	Now func() time.Time
+}
+
+// Collector is the metrics of a run: a session.Sums, a sink.Sink for the run's events, and
+// a prometheus.Collector. The first two are for one goroutine, that of the run; Collect and
+// LastRound are for any.
+type Collector struct {
+	cfg      Config
+	owner    owner
+	families *families
+	now      func() time.Time
+
+	// These are the run's goroutine's.
+	run   Run
+	conns conns
+	wide  wide
+
+	mu         sync.Mutex
+	groups     map[string]*group
+	rest       *group // of what finds no group; nil until it is needed
+	overflowed uint64
+	lost       map[string]uint64
+	about      About
+	cost       cost
+	begun      time.Time
+	read       time.Time // the last round
+}
+
+// New returns a Collector without a group. The error is that of CheckGroupBy.
+func New(cfg Config) (*Collector, error) {
+	if err := CheckGroupBy(cfg.GroupBy); err != nil {
+		return nil, err
+	}
+	c := &Collector{cfg: cfg, owner: newOwner(cfg.GroupBy), families: newFamilies(cfg.GroupBy), now: cfg.Now,
+		conns: newConns(), wide: wide{}, groups: map[string]*group{}, lost: map[string]uint64{}}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	c.begun = c.now()
+	return c, nil
+}
+
+// Begin says what is known of the run, before its first event.
+func (c *Collector) Begin(r Run) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.run = r
+	for _, cause := range r.Causes {
+		c.lost[cause] = 0
+	}
+}
+
+// groupOf is a process's group.
+func (c *Collector) groupOf(p *event.Process) *group {
+	labels := c.owner.labels(p)
+	if g := c.groups[keyOf(labels)]; g != nil {
+		return g
+	}
+	if len(c.groups) >= c.cfg.MaxGroups {
+		c.overflowed++
+		if c.rest == nil {
+			c.rest = c.newGroup(c.owner.rest())
+		}
+		return c.rest
+	}
+	g := c.newGroup(labels)
+	c.groups[g.key] = g
+	return g
+}
+
+func (c *Collector) newGroup(labels []string) *group {
+	now := c.now()
+	return &group{key: keyOf(labels), labels: labels, created: now, used: now, counts: map[count]uint64{
+		{of: closed}: 0, {of: keyUpdates, a: "tx"}: 0, {of: keyUpdates, a: "rx"}: 0}}
+}
+
+// Sample enters the sums of one connection, for the present round.
+func (c *Collector) Sample(s *event.Sample) {
+	e, ok := c.conns.byID.Get(s.Conn.ID)
+	if !ok || e.group == nil {
+		if e = c.meet(s); e == nil {
+			return // what it has had counts when it is known whose it is
+		}
+	}
+	sum := &e.group.live
+	if s.Final {
+		sum = &e.group.ended
+	}
+	if w := c.wide.follow(s); w != nil {
+		sum.add(w)
+	} else {
+		sum.sample(s)
+	}
+	for d := range s.Next {
+		e.group.keys[d] = max(e.group.keys[d], s.Next[d])
+	}
+	if s.Final {
+		c.end(s.Conn.ID, e)
+	}
+}
+
+// meet finds out whose a connection is that is new; nil where that is not known yet.
+func (c *Collector) meet(s *event.Sample) *conn {
+	if s.Proc.PID == 0 && !s.Final {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.conns.of(s.Conn.ID)
+	e.protect([2]event.Mode{s.TLS[0].Mode, s.TLS[1].Mode})
+	e.join(c.groupOf(&s.Proc))
+	return e
+}
+
+// end counts the end of a connection, once.
+func (c *Collector) end(id uint64, e *conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ends(id, e)
+}
+
+// ends is end of who holds the lock.
+func (c *Collector) ends(id uint64, e *conn) {
+	if !e.end() {
+		return
+	}
+	e.group.countBy(count{of: closed}, 1)
+	c.conns.linger(id)
+}
+
+// Round ends a round of samples: what they have brought shows from now on.
+func (c *Collector) Round() {
+	about := c.run.About() // asks the kernel
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	for g := range c.all() {
+		g.publish(now)
+	}
+	c.conns.forget()
+	c.leave(now)
+	c.cost.step(&about, now)
+	c.about, c.read = about, now
+}
+
+// all are the groups.
+func (c *Collector) all() func(func(*group) bool) {
+	return func(yield func(*group) bool) {
+		for g := range maps.Values(c.groups) {
+			if !yield(g) {
+				return
+			}
+		}
+		if c.rest != nil {
+			yield(c.rest)
+		}
+	}
+}
+
+// leave drops the groups that were idle for long. One that comes again begins at zero, with
+// a time of creation that says so.
+func (c *Collector) leave(now time.Time) {
+	maps.DeleteFunc(c.groups, func(_ string, g *group) bool { return g.idle(now) })
+	if c.rest != nil && c.rest.idle(now) {
+		c.rest = nil
+	}
+}
+
+// LastRound is when the kernel's sums were last read, the zero time before the first.
+func (c *Collector) LastRound() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.read
+}

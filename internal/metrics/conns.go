@@ -1,0 +1,95 @@
+package metrics
+
+import (
+	"github.com/ktlstop/ktlstop/internal/lru"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// conn is a connection: the group that it counts for as long as it lives, and who seals
+// and opens.
+type conn struct {
+	group *group // nil while nobody knows whose it is
+	modes [2]event.Mode
+	ended bool
+}
+
+// conns are the connections that are open, and for some rounds those that have ended: of
+// these a last sample, or the end itself, may come yet.
+type conns struct {
+	byID *lru.Map[uint64, *conn]
+	// ended are those of the last rounds, the oldest first.
+	ended [lingerRounds][]uint64
+}
+
+const lingerRounds = 3
+
+func newConns() conns { return conns{byID: lru.New[uint64, *conn](event.MaxConns)} }
+
+// of is a connection, which is new if it is not known.
+func (c *conns) of(id uint64) *conn {
+	if e, ok := c.byID.Get(id); ok {
+		return e
+	}
+	e := new(conn)
+	if _, old, evicted := c.byID.Put(id, e); evicted {
+		old.end()
+	}
+	return e
+}
+
+// join counts a connection for a group, from now on.
+func (e *conn) join(g *group) {
+	e.group = g
+	if e.ended {
+		return
+	}
+	g.conns++
+	for d, m := range e.modes {
+		g.open[d][mode(m)]++
+	}
+}
+
+// protect notes who seals and opens.
+func (e *conn) protect(modes [2]event.Mode) {
+	if e.group != nil && !e.ended {
+		for d := range modes {
+			e.group.open[d][mode(e.modes[d])]--
+			e.group.open[d][mode(modes[d])]++
+		}
+	}
+	e.modes = modes
+}
+
+// end says whether it is the connection's end, which may be told twice.
+func (e *conn) end() bool {
+	if e.ended {
+		return false
+	}
+	e.ended = true
+	if e.group != nil {
+		e.group.conns--
+		for d, m := range e.modes {
+			e.group.open[d][mode(m)]--
+		}
+	}
+	return true
+}
+
+// linger keeps one that has ended for some rounds.
+func (c *conns) linger(id uint64) {
+	last := len(c.ended) - 1
+	c.ended[last] = append(c.ended[last], id)
+}
+
+// forget ends a round.
+func (c *conns) forget() {
+	first := c.ended[0]
+	for _, id := range first {
+		c.byID.Delete(id)
+	}
+	copy(c.ended[:], c.ended[1:])
+	c.ended[len(c.ended)-1] = first[:0]
+	if cap(first) > 1<<16 {
+		c.ended[len(c.ended)-1] = nil
+	}
+}

@@ -1,0 +1,81 @@
+package metrics
+
+import (
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// TLSStat shows what the kernel itself counts of TLS in this network namespace: each line
+// of /proc/net/tls_stat that is known (net/tls/tls_proc.c).
+type TLSStat struct {
+	// Path is the file, which is not there while the module tls is not loaded.
+	Path string
+}
+
+// TLSStatPath is where the kernel has it.
+const TLSStatPath = "/proc/net/tls_stat"
+
+type stat struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+}
+
+// stats are the lines by their names.
+var stats = map[string]stat{
+	"TlsCurrTxSw":         gaugeStat("curr_tx_sw", "Directions sent that the kernel's software seals now."),
+	"TlsCurrRxSw":         gaugeStat("curr_rx_sw", "Directions received that the kernel's software opens now."),
+	"TlsCurrTxDevice":     gaugeStat("curr_tx_device", "Directions sent that a network card seals now."),
+	"TlsCurrRxDevice":     gaugeStat("curr_rx_device", "Directions received that a network card opens now."),
+	"TlsTxSw":             counterStat("tx_sw_total", "Directions sent that were given to the kernel's software."),
+	"TlsRxSw":             counterStat("rx_sw_total", "Directions received that were given to the kernel's software."),
+	"TlsTxDevice":         counterStat("tx_device_total", "Directions sent that were given to a network card."),
+	"TlsRxDevice":         counterStat("rx_device_total", "Directions received that were given to a network card."),
+	"TlsDecryptError":     counterStat("decrypt_error_total", "Records received that could not be opened."),
+	"TlsRxDeviceResync":   counterStat("rx_device_resync_total", "Times that a network card was told where a record begins."),
+	"TlsDecryptRetry":     counterStat("decrypt_retry_total", "Records received that were opened twice, since they had padding or were no data."),
+	"TlsRxNoPadViolation": counterStat("rx_no_pad_violation_total", "Records of data received that were opened twice, since they had padding."),
+	"TlsTxRekeyOk":        counterStat("tx_rekey_ok_total", "New keys for what is sent."),
+	"TlsRxRekeyOk":        counterStat("rx_rekey_ok_total", "New keys for what is received."),
+	"TlsTxRekeyError":     counterStat("tx_rekey_error_total", "New keys for what is sent that were refused."),
+	"TlsRxRekeyError":     counterStat("rx_rekey_error_total", "New keys for what is received that were refused."),
+	"TlsRxRekeyReceived":  counterStat("rx_rekey_received_total", "New keys that peers announced (KeyUpdate)."),
+}
+
+func gaugeStat(name, help string) stat {
+	return stat{prometheus.NewDesc(namespace+"_tls_stat_"+name, help+" Of this network namespace.", nil, nil), prometheus.GaugeValue}
+}
+
+func counterStat(name, help string) stat {
+	s := gaugeStat(name, help)
+	s.kind = prometheus.CounterValue
+	return s
+}
+
+// Describe implements prometheus.Collector.
+func (TLSStat) Describe(to chan<- *prometheus.Desc) {
+	for _, s := range stats {
+		to <- s.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (t TLSStat) Collect(to chan<- prometheus.Metric) {
+	b, err := os.ReadFile(t.Path)
+	if err != nil {
+		return // there is no TLS in this kernel yet
+	}
+	for line := range strings.Lines(string(b)) {
+		words := strings.Fields(line)
+		if len(words) != 2 {
+			continue
+		}
+		s, known := stats[words[0]]
+		n, err := strconv.ParseInt(words[1], 10, 64) // a sum over processors, that may be below 0 for a moment
+		if known && err == nil {
+			to <- prometheus.MustNewConstMetric(s.desc, s.kind, float64(max(n, 0)))
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/net/netutil"
+	"golang.org/x/sync/errgroup"
+)
+
+// What one who asks may take. A handler that streams sets its own deadline for each piece
+// that it writes (http.ResponseController).
+const (
+	headerTime  = 5 * time.Second
+	requestTime = 10 * time.Second
+	answerTime  = 15 * time.Second
+	idleConn    = time.Minute
+	headerBytes = 8 << 10
+	// maxConns are the connections at a time; further ones wait in the kernel.
+	maxConns = 512
+	// goodbye is what answers in the making have at the end.
+	goodbye = 300 * time.Millisecond
+)
+
+// Config says what a Server shows.
+type Config struct {
+	Listening
+	// Gatherer has the metrics.
+	Gatherer prometheus.Gatherer
+	// Alive says what is wrong with the run, Ready why the hooks are not live; nil for
+	// nothing. Any goroutine may call them.
+	Alive, Ready func() error
+	// Version is for the first page.
+	Version string
+	// Notice is told what goes wrong with the web configuration while the server runs.
+	Notice func(string)
+}
+
+// Server is an HTTP server that has not begun yet.
+type Server struct {
+	cfg   Config
+	mux   *http.ServeMux
+	links []link
+}
+
+// link is a line of the first page.
+type link struct{ Path, Text string }
+
+// New returns a Server with /metrics, /healthz, /readyz and a first page.
+func New(cfg Config) *Server {
+	s := &Server{cfg: cfg, mux: http.NewServeMux()}
+	s.Handle("/metrics", "metrics", newScrapes(cfg.Gatherer, time.Now))
+	s.Handle("/healthz", "health: ok while the run goes on", health(cfg.Alive))
+	s.Handle("/readyz", "ready: ok while the hooks are live", health(cfg.Ready))
+	s.mux.Handle("/{$}", http.HandlerFunc(s.first))
+	return s
+}
+
+// Handle mounts a handler, before Run, and says on the first page what is there. path is
+// as for http.ServeMux, without a method.
+func (s *Server) Handle(path, text string, h http.Handler) {
+	s.mux.Handle(path, h)
+	s.links = append(s.links, link{path, text})
+}
+
+// Run answers on the listeners, which it closes, until ctx ends. Then answers in the making
+// have a moment.
+func (s *Server) Run(ctx context.Context, listeners []net.Listener) error {
+	var group errgroup.Group
+	for _, l := range listeners {
+		server := s.server()
+		stop := context.AfterFunc(ctx, func() { shut(server) })
+		group.Go(func() error {
+			defer stop()
+			l = netutil.LimitListener(l, maxConns)
+			defer l.Close()
+			err := web.Serve(l, server, &web.FlagConfig{WebConfigFile: &s.cfg.ConfigFile}, slog.New(notices{tell: s.cfg.Notice}))
+			if errors.Is(err, http.ErrServerClosed) {
+				return nil
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// server is one for one listener: exporter-toolkit changes it.
+func (s *Server) server() *http.Server {
+	return &http.Server{
+		Handler: s.mux, ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime,
+		IdleTimeout: idleConn, MaxHeaderBytes: headerBytes,
+		// What strangers send is nothing to write down.
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+}
+
+// shut ends a server.
+func shut(s *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
+	defer cancel()
+	if s.Shutdown(ctx) != nil {
+		s.Close()
+	}
+}
+
+// health answers ok, or 503 with what is wrong.
+func health(check func() error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if err := check(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	})
+}
