@@ -1,40 +1,56 @@
 package observe
 
-import "slices"
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
 
-// groupLabels are those that --group-by can choose.
-var groupLabels = []string{"comm", "unit", "namespace", "pod", "container"}
+	"github.com/prometheus/client_golang/prometheus"
 
-// scraped are those that Prometheus adds.
+	serve "github.com/ktlstop/ktlstop/internal/metrics"
+)
+
+// scraped are labels that Prometheus adds.
 var scraped = []string{"instance", "job"}
 
-// metrics has the labels of each metric that serve tells, group labels included, and of what Prometheus itself knows.
-var metrics = map[string][]string{
-	"ktlstop_records_total":               group("direction", "type"),
-	"ktlstop_record_bytes_total":          group("direction"),
-	"ktlstop_record_duration_seconds":     group("direction"),
-	"ktlstop_record_stage_seconds_total":  group("direction", "stage"),
-	"ktlstop_record_stage_measured_total": group("direction", "stage"),
-	"ktlstop_record_duration_max_seconds": group("direction"),
-	"ktlstop_connections":                 group("direction", "mode"),
-	"ktlstop_connections_opened_total":    group("version", "cipher"),
-	"ktlstop_connections_closed_total":    group(),
-	"ktlstop_key_updates_total":           group("direction"),
-	"ktlstop_key_records_max":             group("direction"),
-	"ktlstop_alerts_total":                group("direction", "level", "description"),
-	"ktlstop_errors_total":                group("direction", "errno", "func"),
-	"ktlstop_setup_failures_total":        group("step", "errno"),
-	"ktlstop_lost_total":                  {"cause"},
-	"ktlstop_program_seconds_total":       {"program"},
-	"ktlstop_program_runs_total":          {"program"},
-	"ktlstop_hooks_missing":               {"hook"},
-	"ktlstop_groups":                      {},
-	"ktlstop_groups_overflowed_total":     {},
-	"ktlstop_sample_every":                {},
-	"ktlstop_last_read_timestamp_seconds": {},
-	"ktlstop_build_info":                  {"version", "revision", "goversion"},
-	"ktlstop_kernel_info":                 {"release", "backend", "btf"},
-	"up":                                  {},
+// metrics has the labels of each metric that serve tells, with all that a group can have, and of what Prometheus itself knows.
+var metrics = described()
+
+// described asks serve's own collectors. A description says its parts as text only.
+func described() map[string][]string {
+	collector, err := serve.New(serve.Config{GroupBy: []string{"comm", "unit", "namespace", "pod", "container"}, MaxGroups: 1})
+	if err != nil {
+		panic(err)
+	}
+	all := make(chan *prometheus.Desc, 100)
+	collector.Describe(all)
+	serve.TLSStat{}.Describe(all)
+	close(all)
+	found := map[string][]string{"up": nil}
+	parts := regexp.MustCompile(`fqName: "([^"]+)".*variableLabels: \{([^}]*)\}`)
+	for d := range all {
+		p := parts.FindStringSubmatch(d.String())
+		if p == nil {
+			panic("a description that cannot be read: " + d.String())
+		}
+		found[p[1]] = strings.FieldsFunc(p[2], func(r rune) bool { return r == ',' })
+	}
+	return found
 }
 
-func group(labels ...string) []string { return slices.Concat(groupLabels, labels) }
+// TestDescribed: a metric of each kind is found with its labels.
+func TestDescribed(t *testing.T) {
+	group := []string{"comm", "unit", "namespace", "pod", "container"}
+	for name, want := range map[string][]string{
+		"ktlstop_errors_total":             slices.Concat(group, []string{"direction", "errno", "func"}),
+		"ktlstop_connections_closed_total": group,
+		"ktlstop_lost_total":               {"cause"},
+		"ktlstop_groups":                   {},
+		"ktlstop_tls_stat_curr_tx_device":  {},
+	} {
+		if got, ok := metrics[name]; !ok || !slices.Equal(got, want) {
+			t.Errorf("%s has the labels %q, want %q", name, got, want)
+		}
+	}
+}

@@ -1,6 +1,9 @@
 package observe
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/grafana/grafana-foundation-sdk/go/units"
@@ -23,6 +26,7 @@ func rows() []row {
 		{"Records", records()},
 		{"Times", times()},
 		{"Trouble", trouble()},
+		{"The kernel's own counts", own()},
 		{"ktlstop itself", itself()},
 	}
 }
@@ -89,6 +93,8 @@ func times() []panel {
 			[]query{{quantile(0.5), legendBy + "{{direction}} p50"}, {quantile(0.99), legendBy + "{{direction}} p99"}}}),
 		graph(chart{"Longest in the last minute", "", units.Seconds,
 			[]query{{"max by (" + by + ", direction) (" + series("ktlstop_record_duration_max_seconds") + ")", legendBy + "{{direction}}"}}}),
+		heat(chart{"Stages of what is sent", "Empty unless ktlstop serve has --stages on and --histograms stages.", units.Seconds,
+			[]query{{"sum by (le) (" + rate(series("ktlstop_record_stage_duration_seconds_bucket", `direction="tx"`)) + ")", "{{le}}"}}}),
 		graph(chart{"Mean of each stage", "Of records that were looked at closely. Empty unless ktlstop serve has --stages on.", units.Seconds,
 			[]query{{mean(), legendBy + "{{direction}} {{stage}}"}}}),
 	}
@@ -106,6 +112,31 @@ func trouble() []panel {
 			[]query{{sum(rate(series("ktlstop_key_updates_total")), "direction"), legendBy + "{{direction}}"}}}),
 		graph(chart{"Use of a key", "Most records under one key, of 2^24.5 that AES-GCM allows (RFC 8446 §5.5).", units.PercentUnit,
 			[]query{{keyUse("max by (" + by + ", direction) (" + series("ktlstop_key_records_max") + ")"), legendBy + "{{direction}}"}}}),
+	}
+}
+
+// own are the counts of /proc/net/tls_stat: of all TLS in the network namespace, whatever ktlstop looks at.
+func own() []panel {
+	count := func(metrics map[string]string) (qs []query) {
+		for _, legend := range slices.Sorted(maps.Keys(metrics)) {
+			qs = append(qs, query{rate(hostSeries("ktlstop_tls_stat_" + metrics[legend] + "_total")), "{{instance}} " + legend})
+		}
+		return qs
+	}
+	var open []query
+	for _, name := range []string{"tx_sw", "rx_sw", "tx_device", "rx_device"} {
+		open = append(open, query{hostSeries("ktlstop_tls_stat_curr_" + name), "{{instance}} " + name})
+	}
+	return []panel{
+		graph(chart{"Directions with a key now", "device: a network card.", units.Short, open}),
+		graph(chart{"Directions that got a key", "", units.OpsPerSecond,
+			count(map[string]string{"tx sw": "tx_sw", "rx sw": "rx_sw", "tx device": "tx_device", "rx device": "rx_device"})}),
+		graph(chart{"Not opened, opened twice, card lost its place", "", units.OpsPerSecond,
+			count(map[string]string{"not opened": "decrypt_error", "opened twice": "decrypt_retry", "of these, data with padding": "rx_no_pad_violation",
+				"card told where a record begins": "rx_device_resync"})}),
+		graph(chart{"New keys", "Linux 6.14 and later.", units.OpsPerSecond,
+			count(map[string]string{"tx": "tx_rekey_ok", "rx": "rx_rekey_ok", "tx refused": "tx_rekey_error", "rx refused": "rx_rekey_error",
+				"announced by peers": "rx_rekey_received"})}),
 	}
 }
 
