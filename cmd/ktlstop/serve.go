@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -87,6 +88,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer closeBusy(s.session)
+	debug.FreeOSMemory() // the kernel's types, read for the programs, are garbage by now
 	sayWhatLacks(s.session)
 	s.collector.Begin(s.about())
 	s.server = serve.New(serve.Config{Listening: s.listen, Gatherer: s.registry, Alive: s.alive, Ready: s.alive, Version: version, Notice: notice})
