@@ -30,7 +30,7 @@ func List(ctx context.Context, cfg loader.Config, open func(*Session) (sink.Sink
 	return s.tracer.Run(ctx, withContainers(func(ev event.Event) error {
 		switch ev := ev.(type) {
 		case *event.Socket:
-			if cfg.Filter.MatchSocket(ev) && expr.OfSocket(ev) == match.Yes {
+			if ev.State == event.SocketFound && cfg.Filter.MatchSocket(ev) && expr.OfSocket(ev) == match.Yes {
 				return out.Write(ev)
 			}
 		case *event.Lost:

@@ -58,8 +58,9 @@ type Config struct {
 	// in percent. Above it Sample, if there is one, is raised, and at last Run
 	// ends with a *CostError.
 	MaxCPU float64
-	// Notice, if not nil, is told what the tracer does about MaxCPU, and that it has
-	// begun to trace DTLS, since the module of that has come. Run calls it.
+	// Notice, if not nil, is told what the tracer does about MaxCPU, that it has begun to
+	// trace DTLS, since the module of that has come, and what is missing of that, or of
+	// what the first network card needs. Run calls it.
 	Notice func(string)
 	// ListOnly takes the inventory of open sockets and attaches no hooks: the
 	// *event.Socket of Run are all there is.
@@ -72,6 +73,8 @@ type Config struct {
 	entries map[string]uint32
 	// hotFull lets connections find no place in the variable "hot".
 	hotFull bool
+	// meetsCard is as if a connection of a network card were met.
+	meetsCard bool
 	// refuses, if not nil, says which groups a test has the kernel refuse.
 	refuses func(c *Config, group string) bool
 }

@@ -348,7 +348,6 @@ const (
 	KtlsProgCardSendmsgExit   = "card_sendmsg_exit"
 	KtlsProgCardSendpageEnter = "card_sendpage_enter"
 	KtlsProgCardSendpageExit  = "card_sendpage_exit"
-	KtlsProgCardTxAnswer      = "card_tx_answer"
 	KtlsProgCardTxResync      = "card_tx_resync"
 	KtlsProgCloseEnter        = "close_enter"
 	KtlsProgCloseExit         = "close_exit"
@@ -385,6 +384,7 @@ const (
 	KtlsProgVerdictEnterTwin  = "verdict_enter_twin"
 	KtlsProgWaitExit          = "wait_exit"
 	KtlsVarAggregate          = "aggregate"
+	KtlsVarCardMet            = "card_met"
 	KtlsVarDataRoom           = "data_room"
 	KtlsVarDoneIsReq          = "done_is_req"
 	KtlsVarFillShift          = "fill_shift"
@@ -491,7 +491,6 @@ type KtlsProgramSpecs struct {
 	CardSendmsgExit   *ebpf.ProgramSpec `ebpf:"card_sendmsg_exit"`
 	CardSendpageEnter *ebpf.ProgramSpec `ebpf:"card_sendpage_enter"`
 	CardSendpageExit  *ebpf.ProgramSpec `ebpf:"card_sendpage_exit"`
-	CardTxAnswer      *ebpf.ProgramSpec `ebpf:"card_tx_answer"`
 	CardTxResync      *ebpf.ProgramSpec `ebpf:"card_tx_resync"`
 	CloseEnter        *ebpf.ProgramSpec `ebpf:"close_enter"`
 	CloseExit         *ebpf.ProgramSpec `ebpf:"close_exit"`
@@ -560,6 +559,7 @@ type KtlsMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type KtlsVariableSpecs struct {
 	Aggregate       *ebpf.VariableSpec `ebpf:"aggregate"`
+	CardMet         *ebpf.VariableSpec `ebpf:"card_met"`
 	DataRoom        *ebpf.VariableSpec `ebpf:"data_room"`
 	DoneIsReq       *ebpf.VariableSpec `ebpf:"done_is_req"`
 	FillShift       *ebpf.VariableSpec `ebpf:"fill_shift"`
@@ -681,6 +681,7 @@ func (m *KtlsMaps) Close() error {
 // It can be passed to LoadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KtlsVariables struct {
 	Aggregate       *ebpf.Variable `ebpf:"aggregate"`
+	CardMet         *ebpf.Variable `ebpf:"card_met"`
 	DataRoom        *ebpf.Variable `ebpf:"data_room"`
 	DoneIsReq       *ebpf.Variable `ebpf:"done_is_req"`
 	FillShift       *ebpf.Variable `ebpf:"fill_shift"`
@@ -749,7 +750,6 @@ type KtlsPrograms struct {
 	CardSendmsgExit   *ebpf.Program `ebpf:"card_sendmsg_exit"`
 	CardSendpageEnter *ebpf.Program `ebpf:"card_sendpage_enter"`
 	CardSendpageExit  *ebpf.Program `ebpf:"card_sendpage_exit"`
-	CardTxAnswer      *ebpf.Program `ebpf:"card_tx_answer"`
 	CardTxResync      *ebpf.Program `ebpf:"card_tx_resync"`
 	CloseEnter        *ebpf.Program `ebpf:"close_enter"`
 	CloseExit         *ebpf.Program `ebpf:"close_exit"`
@@ -804,7 +804,6 @@ func (p *KtlsPrograms) Close() error {
 		p.CardSendmsgExit,
 		p.CardSendpageEnter,
 		p.CardSendpageExit,
-		p.CardTxAnswer,
 		p.CardTxResync,
 		p.CloseEnter,
 		p.CloseExit,
