@@ -164,6 +164,7 @@ func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 	values["stages"] = uint64(object.BoolInt(!cfg.WithoutStages))
 	values["plainly"] = uint64(object.BoolInt(cfg.Aggregate && cfg.Match == nil && !cfg.Filter.looksAtRecords()))
 	values["aggregate"] = uint64(object.BoolInt(cfg.Aggregate))
+	values["slow_ns"] = uint64(cfg.Slow)
 	for name, v := range values {
 		if err := setConstant(spec, name, v); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -46,6 +47,12 @@ type Config struct {
 	// times only the total is known, and a record that TCP had no room for when it was
 	// sealed has none. It needs Aggregate, and excludes Snaplen.
 	WithoutStages bool
+	// Slow, if not 0, has each record of TLS come as an event too that took at least that
+	// long in all, from its first byte or its arrival on: with Aggregate, whose sums have it
+	// as well. Of most nobody has looked at more than the total: their stages and their
+	// call are unknown then, and the process is the one last seen to use the connection.
+	// At most 100 a second are told on each processor; the loss slow_limit counts the others.
+	Slow time.Duration
 	// Backend is BackendAuto (or empty), BackendEBPF or BackendGobpf.
 	Backend string
 	// Sample, if not nil, lets records be left out. It excludes Aggregate, which
@@ -149,6 +156,10 @@ func (c *Config) Check() error {
 
 func (c *Config) checkStages() error {
 	switch {
+	case c.Slow < 0:
+		return fmt.Errorf("slow records from %v on: a time is 0 or more", c.Slow)
+	case c.Slow > 0 && !c.Aggregate:
+		return errors.New("slow records as events: without sums in the kernel each record is one")
 	case !c.WithoutStages:
 		return nil
 	case !c.Aggregate:

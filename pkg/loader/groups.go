@@ -227,7 +227,7 @@ var features = []feature{
 	{"expression", func(c *Config) bool { return c.Match != nil && !c.looksInside() && !c.matchOutside },
 		func(c *Config) { c.matchOutside = true }, "it is evaluated in user space"},
 	{"plaintext", func(c *Config) bool { return c.Snaplen > 0 }, func(c *Config) { c.Snaplen = 0 }, "no payload"},
-	{"sums", func(c *Config) bool { return c.Aggregate }, func(c *Config) { c.Aggregate, c.WithoutStages = false, false }, "each record comes as an event"},
+	{"sums", func(c *Config) bool { return c.Aggregate }, func(c *Config) { c.Aggregate, c.WithoutStages, c.Slow = false, false, 0 }, "each record comes as an event"},
 	{"sampling", func(c *Config) bool { return c.Sample != nil }, func(c *Config) { c.Sample = nil }, "no record is left out"},
 }
 

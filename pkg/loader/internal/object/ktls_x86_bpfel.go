@@ -328,6 +328,7 @@ const (
 	KtlsMapPayloads           = "payloads"
 	KtlsMapPending            = "pending"
 	KtlsMapRefusals           = "refusals"
+	KtlsMapSlowWindow         = "slow_window"
 	KtlsMapStats              = "stats"
 	KtlsMapUnmet              = "unmet"
 	KtlsMapWake               = "wake"
@@ -415,6 +416,7 @@ const (
 	KtlsVarSending            = "sending"
 	KtlsVarSetTxArg           = "set_tx_arg"
 	KtlsVarSetUpdateArg       = "set_update_arg"
+	KtlsVarSlowNs             = "slow_ns"
 	KtlsVarSnaplen            = "snaplen"
 	KtlsVarStages             = "stages"
 	KtlsVarStreamConn         = "stream_conn"
@@ -547,6 +549,7 @@ type KtlsMapSpecs struct {
 	Payloads   *ebpf.MapSpec `ebpf:"payloads"`
 	Pending    *ebpf.MapSpec `ebpf:"pending"`
 	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
+	SlowWindow *ebpf.MapSpec `ebpf:"slow_window"`
 	Stats      *ebpf.MapSpec `ebpf:"stats"`
 	Unmet      *ebpf.MapSpec `ebpf:"unmet"`
 	Wake       *ebpf.MapSpec `ebpf:"wake"`
@@ -590,6 +593,7 @@ type KtlsVariableSpecs struct {
 	Sending         *ebpf.VariableSpec `ebpf:"sending"`
 	SetTxArg        *ebpf.VariableSpec `ebpf:"set_tx_arg"`
 	SetUpdateArg    *ebpf.VariableSpec `ebpf:"set_update_arg"`
+	SlowNs          *ebpf.VariableSpec `ebpf:"slow_ns"`
 	Snaplen         *ebpf.VariableSpec `ebpf:"snaplen"`
 	Stages          *ebpf.VariableSpec `ebpf:"stages"`
 	StreamConn      *ebpf.VariableSpec `ebpf:"stream_conn"`
@@ -644,6 +648,7 @@ type KtlsMaps struct {
 	Payloads   *ebpf.Map `ebpf:"payloads"`
 	Pending    *ebpf.Map `ebpf:"pending"`
 	Refusals   *ebpf.Map `ebpf:"refusals"`
+	SlowWindow *ebpf.Map `ebpf:"slow_window"`
 	Stats      *ebpf.Map `ebpf:"stats"`
 	Unmet      *ebpf.Map `ebpf:"unmet"`
 	Wake       *ebpf.Map `ebpf:"wake"`
@@ -668,6 +673,7 @@ func (m *KtlsMaps) Close() error {
 		m.Payloads,
 		m.Pending,
 		m.Refusals,
+		m.SlowWindow,
 		m.Stats,
 		m.Unmet,
 		m.Wake,
@@ -712,6 +718,7 @@ type KtlsVariables struct {
 	Sending         *ebpf.Variable `ebpf:"sending"`
 	SetTxArg        *ebpf.Variable `ebpf:"set_tx_arg"`
 	SetUpdateArg    *ebpf.Variable `ebpf:"set_update_arg"`
+	SlowNs          *ebpf.Variable `ebpf:"slow_ns"`
 	Snaplen         *ebpf.Variable `ebpf:"snaplen"`
 	Stages          *ebpf.Variable `ebpf:"stages"`
 	StreamConn      *ebpf.Variable `ebpf:"stream_conn"`
