@@ -136,6 +136,9 @@ func (s *serving) watching(cmd *cobra.Command) (session.Config, error) {
 		return cfg, err
 	}
 	cfg.Loader.Aggregate = s.expr == nil
+	if cfg.Loader.Aggregate {
+		cfg.Loader.Slow = s.slow
+	}
 	cfg.Loader.Cost = true // now and then, for ktlstop_program_seconds_total
 	if s.expr != nil && !cmd.Flags().Changed("stages") {
 		s.stages = "on" // an event has them
