@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -56,7 +57,7 @@ func newServe() *cobra.Command {
 	f.StringSliceVar(&s.listen.Addresses, "web.listen-address", []string{"127.0.0.1:9998"}, "listen on this HOST:PORT; may be repeated")
 	f.StringVar(&s.listen.ConfigFile, "web.config.file", "", "TLS and users: a web configuration as Prometheus's exporters have it")
 	f.BoolVar(&s.listen.Insecure, "web.insecure", false, "listen where others reach it without TLS and without users")
-	f.StringSliceVar(&s.groupBy, "group-by", []string{"comm", "unit"}, "labels of a group of connections: of comm, unit, namespace, pod and container")
+	f.StringSliceVar(&s.groupBy, "group-by", defaultGroups(), "labels of a group of connections: of comm, unit, namespace, pod and container")
 	f.IntVar(&s.maxGroups, "max-groups", 200, "how many groups there may be; the rest is called other")
 	f.StringVar(&s.stages, "stages", "off", "on: measure the stages of records too, for a quarter more of the cost")
 	f.StringVar(&s.histograms, "histograms", "", "stages: show histograms of the stages too")
@@ -65,6 +66,14 @@ func newServe() *cobra.Command {
 	s.loadFlags(f)
 	s.maxCPUFlag(f)
 	return cmd
+}
+
+// defaultGroups are a host's, or in a pod Kubernetes'.
+func defaultGroups() []string {
+	if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
+		return []string{"namespace", "pod", "container", "comm"}
+	}
+	return []string{"comm", "unit"}
 }
 
 // run serves until a signal ends it.

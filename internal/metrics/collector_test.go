@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -375,8 +375,8 @@ func TestCost(t *testing.T) {
 
 // TestLint: names, units and texts are as Prometheus wants them.
 func TestLint(t *testing.T) {
-	f := everything(t)
-	problems, err := testutil.GatherAndLint(f.registry)
+	linter := promlint.NewWithMetricFamilies(all(t))
+	problems, err := linter.Lint()
 	if err != nil {
 		t.Fatal(err)
 	}
