@@ -207,7 +207,7 @@ func TestDTLSFound(t *testing.T) {
 
 // TestDTLSBytes: the plaintexts in a capture file, as datagrams of UDP, through a socket filter, and as inspect shows them.
 func TestDTLSBytes(t *testing.T) {
-	onEnds(t)
+	onOneKernel(t)
 	loadAFKTLS(t)
 	// ip proto 17, as tcpdump -ddd says it.
 	const udp = "6,40 0 0 12,21 0 3 2048,48 0 0 23,21 0 1 17,6 0 0 262144,6 0 0 0"
