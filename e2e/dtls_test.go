@@ -199,7 +199,7 @@ func TestDTLSFound(t *testing.T) {
 	if len(tx) != 2 || tx[0].Seq != 4 || len(rx) != 5 || rx[0].Seq != 1 {
 		t.Errorf("%d sent, %d received", len(tx), len(rx))
 	}
-	out, _, _ := run(t, []string{program}, "list")
+	out, _, _ := run(t, []string{program}, "list", "--match", "proto == dtls")
 	if n := strings.Count(out, "DTLS1.2"); n < 2 {
 		t.Errorf("list shows DTLS %d times:\n%s", n, out)
 	}
