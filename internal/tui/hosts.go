@@ -3,6 +3,7 @@ package tui
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/safe"
@@ -44,7 +45,7 @@ func (m *Model) awaySpan() span {
 	var away []string
 	for i := range m.snap.Run.Hosts {
 		if h := &m.snap.Run.Hosts[i]; h.Away {
-			away = append(away, safe.String(h.Name))
+			away = append(away, m.shortHost(h.Name))
 		}
 	}
 	switch len(away) {
@@ -54,6 +55,16 @@ func (m *Model) awaySpan() span {
 		return span{"AWAY " + away[0], bad}
 	}
 	return span{"AWAY " + units.Count(uint64(len(away))) + " of " + units.Count(uint64(len(m.snap.Run.Hosts))) + " hosts", bad}
+}
+
+// shortHost is a name that leaves room for others on a line.
+func (m *Model) shortHost(name string) string {
+	const room = 16
+	name = safe.String(name)
+	if safe.Width(name) <= room {
+		return name
+	}
+	return strings.TrimRight(fit(name, room, false, m.glyphs.cut), " ")
 }
 
 // hostLines list the hosts, those that are away with the reason.

@@ -38,7 +38,7 @@ func TestGoldenFleet(t *testing.T) {
 		name string
 		keys []string
 	}{
-		{"fleet", nil}, {"fleet-processes", []string{"2"}}, {"fleet-hosts", []string{"2", "c", "c", "c"}},
+		{"fleet", nil}, {"fleet-processes", []string{"2"}}, {"fleet-hosts", []string{"2", "c", "c", "c", "c"}},
 		{"fleet-records", []string{"3"}}, {"fleet-events", []string{"4"}}, {"fleet-run", []string{"5"}},
 	} {
 		for _, size := range []struct{ w, h int }{{80, 24}, {120, 40}} {
@@ -66,11 +66,11 @@ func TestEnterAHost(t *testing.T) {
 	tr.hosts = []string{"web1", "web10"}
 	tr.second()
 	s := tr.snapshot()
-	m := send(screen(Config{Hosts: true}, s, 120, 40), press("2", "c", "c", "c", "s")...)
+	m := send(screen(Config{Hosts: true}, s, 120, 40), press("2", "c", "c", "c", "c")...)
 	if len(m.groups.rows) != 2 || !m.groups.rows[0].Whole {
 		t.Fatalf("%d rows by host", len(m.groups.rows))
 	}
-	m = send(m, press("esc", "home", "enter")...)
+	m = send(m, press("home", "enter")...)
 	host := m.groups.rows[0].Host
 	if len(m.conns.rows) != 6 || slices.ContainsFunc(m.conns.rows, func(r *flow.Row) bool { return r.Conn.Host != host }) {
 		t.Errorf("%d rows for %s, by the filter %s", len(m.conns.rows), host, m.input)
