@@ -23,17 +23,6 @@ type feedLine struct {
 	Reason string `json:"reason"`
 }
 
-// startServe runs ktlstop serve until the test ends, and returns where it listens.
-func startServe(t *testing.T) (address string, cmd *exec.Cmd) {
-	t.Helper()
-	address = fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	ready := filepath.Join(t.TempDir(), "ready")
-	cmd = exec.Command(program, "serve", "--web.listen-address", address, "--ready-file", ready)
-	start(t, cmd)
-	awhile(t, "serve", func() bool { _, err := os.Stat(ready); return err == nil })
-	return address, cmd
-}
-
 // awhile waits until something holds.
 func awhile(t *testing.T, what string, holds func() bool) {
 	t.Helper()
@@ -102,12 +91,11 @@ func (f *fleet) host(n int, state string) (name string) {
 // connection stands.
 func TestFeed(t *testing.T) {
 	onOneKernel(t)
-	first, _ := startServe(t)
-	second, cmd := startServe(t)
+	first, second := startServe(t), startServe(t)
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 	defer p.close()
 	f := &fleet{t: t, file: filepath.Join(t.TempDir(), "events.jsonl")}
-	f.cmd = exec.Command(program, "trace", "-o", "json", "-w", f.file, "--read", "http://"+first, "--read", "http://"+second)
+	f.cmd = exec.Command(program, "trace", "-o", "json", "-w", f.file, "--read", first.url, "--read", second.url)
 	start(t, f.cmd)
 	a, b := f.host(0, "here"), f.host(1, "here")
 	if a == b || strings.SplitN(a, "@", 2)[0] != strings.SplitN(b, "@", 2)[0] {
@@ -120,7 +108,7 @@ func TestFeed(t *testing.T) {
 			t.Errorf("%s tells of records %v", host, got)
 		}
 	}
-	must(t, cmd.Process.Signal(os.Interrupt))
+	must(t, second.cmd.Process.Signal(os.Interrupt))
 	gone := f.host(0, "away")
 	stays := map[string]string{a: b, b: a}[gone]
 	p.exchange(t, 2, pattern(100, 3))
@@ -128,16 +116,16 @@ func TestFeed(t *testing.T) {
 	if n := len(f.sent(gone, p)); n != 5 {
 		t.Errorf("%s is away and has told of %d records", gone, n)
 	}
-	checkLateReader(t, first, p)
+	checkLateReader(t, first.url, p)
 	must(t, f.cmd.Process.Signal(os.Interrupt))
 	waitFor(t, f.cmd)
 	f.checkEnd(stays, p)
 }
 
 // checkLateReader is told where the pair's sender stands.
-func checkLateReader(t *testing.T, address string, p *pair) {
+func checkLateReader(t *testing.T, url string, p *pair) {
 	t.Helper()
-	resp, err := http.Get("http://" + address + "/v1/events?match=port%3D%3D" + fmt.Sprint(p.lport))
+	resp, err := http.Get(url + "/v1/events?match=port%3D%3D" + fmt.Sprint(p.lport))
 	must(t, err)
 	defer resp.Body.Close()
 	lines := bufio.NewScanner(resp.Body)
