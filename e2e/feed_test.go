@@ -92,12 +92,16 @@ func (f *fleet) host(n int, state string) (name string) {
 func TestFeed(t *testing.T) {
 	onOneKernel(t)
 	first, second := startServe(t), startServe(t)
+	links := bpfLinks(t, first)
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 	defer p.close()
 	f := &fleet{t: t, file: filepath.Join(t.TempDir(), "events.jsonl")}
 	f.cmd = exec.Command(program, "trace", "-o", "json", "-w", f.file, "--read", first.url, "--read", second.url)
 	start(t, f.cmd)
 	a, b := f.host(0, "here"), f.host(1, "here")
+	if n := bpfLinks(t, first); links == 0 || n <= links {
+		t.Errorf("%d programs are attached while somebody reads, and %d while nobody does", n, links)
+	}
 	if a == b || strings.SplitN(a, "@", 2)[0] != strings.SplitN(b, "@", 2)[0] {
 		t.Fatalf("two hosts of one name are called %q and %q", a, b)
 	}
@@ -120,6 +124,21 @@ func TestFeed(t *testing.T) {
 	must(t, f.cmd.Process.Signal(os.Interrupt))
 	waitFor(t, f.cmd)
 	f.checkEnd(stays, p)
+	awhile(t, "the hooks of who read are gone", func() bool { return bpfLinks(t, first) == links })
+}
+
+// bpfLinks is how many programs a process has attached.
+func bpfLinks(t *testing.T, s *served) (n int) {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", s.cmd.Process.Pid)
+	fds, err := os.ReadDir(dir)
+	must(t, err)
+	for _, fd := range fds {
+		if to, _ := os.Readlink(filepath.Join(dir, fd.Name())); strings.Contains(to, "bpf") && strings.Contains(to, "link") {
+			n++
+		}
+	}
+	return n
 }
 
 // checkLateReader is told where the pair's sender stands.

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -51,5 +52,16 @@ func TestAHostThatComesBack(t *testing.T) {
 	}
 	if s.Totals.Records[event.TX] != 3 || len(s.Moments) != 2 || s.LostTotal != 0 {
 		t.Errorf("%+v, %d moments, %d lost", s.Totals, len(s.Moments), s.LostTotal)
+	}
+}
+
+// TestHostsAreBounded: a recording may name as many as it likes.
+func TestHostsAreBounded(t *testing.T) {
+	table := NewTable(Config{Audited: true})
+	for i := range maxHosts + 100 {
+		table.Apply(&event.Lost{Cause: "ring_full", Count: 1, Host: strconv.Itoa(i), Mono: 1})
+	}
+	if s := table.Snapshot(2); len(table.lost) > maxHosts+1 || s.LostTotal != maxHosts+100 {
+		t.Errorf("%d hosts, %d lost", len(table.lost), s.LostTotal)
 	}
 }
