@@ -191,7 +191,7 @@ func TestOnlyWhileSomebodyReads(t *testing.T) {
 // TestAThousandWhoTakeNothing: those who do not read hold up neither the run nor who
 // does, and what they miss is counted for each of them.
 func TestAThousandWhoTakeNothing(t *testing.T) {
-	const slow, events = 1000, 2000
+	const slow, events = 1000, 300
 	s := newStation(t, Config{Readers: slow + 1, QueueBytes: 16 << 10}, nil)
 	good := s.get(t, "")
 	good.next()
