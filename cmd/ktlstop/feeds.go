@@ -112,6 +112,7 @@ func (o *options) printFeeds(cmd *cobra.Command) error {
 		return usagef("-o pcapng: packets of several hosts are no capture; read one at a time")
 	}
 	follower := session.NewFollower(feeds, o.count)
+	o.afar = true
 	o.wait = true // then the other host has the queue, and tells what it had no room for
 	out, err := o.openAt(cmd.OutOrStdout(), event.TierNone, follower)
 	if err != nil {
