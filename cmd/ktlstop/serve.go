@@ -89,6 +89,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	if err := s.check(); err != nil {
 		return err
 	}
+	collectOften()
 	listeners, err := s.listen.Open()
 	if err != nil {
 		return err
