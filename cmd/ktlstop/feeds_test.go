@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
@@ -55,6 +56,34 @@ func TestTraceReadsAHost(t *testing.T) {
 	if !strings.Contains(lines[0], `"type":"host"`) || !strings.Contains(lines[len(lines)-1], `"type":"summary"`) ||
 		strings.Count(out, `"type":"record"`) != 100 || strings.Count(out, `"host":`) != 1 {
 		t.Errorf("from %s to %s", lines[0], lines[len(lines)-1])
+	}
+}
+
+// TestTraceReadsByTLS, as docs/fleet-view.md says how: whose certificate is not known, and
+// who wants another user, is not read.
+func TestTraceReadsByTLS(t *testing.T) {
+	plain := feedServer(t, "web1")
+	s := httptest.NewTLSServer(plain.Config.Handler)
+	defer s.Close()
+	dir := t.TempDir()
+	ca, user := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "user")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	if err := errors.Join(os.WriteFile(ca, block, 0o600), os.WriteFile(user, []byte("me:secret\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"trace", "-o", "json", "-c", "5", "--read", s.URL, "--read-user-file", user}
+	if _, stderr, status := ktlstop(t, args...); status != 1 || !strings.Contains(stderr, "certificate") || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("an unknown certificate: status %d, %s", status, stderr)
+	}
+	t.Setenv("SSL_CERT_FILE", ca)
+	if stdout, stderr, status := ktlstop(t, args...); status != 0 || strings.Count(stdout, `"type":"record"`) != 5 {
+		t.Errorf("status %d, %d bytes, %s", status, len(stdout), stderr)
+	}
+	if err := os.WriteFile(user, []byte("me:other"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, status := ktlstop(t, args...); status != 1 || !strings.Contains(stderr, "wants a user and a password") || strings.Contains(stderr, "other:") {
+		t.Errorf("another password: status %d, %s", status, stderr)
 	}
 }
 
