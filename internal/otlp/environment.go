@@ -171,7 +171,7 @@ func queueFromEnv() (cfg queueConfig, err error) {
 	cfg.delay, errs[2] = millisFromEnv(envBatchDelay, time.Second)
 	cfg.timeout, errs[3] = millisFromEnv(envBatchTimeout, 30*time.Second)
 	cfg.batch = min(cfg.batch, cfg.size)
-	return cfg, first(errs[:])
+	return cfg, first(errs[:]...)
 }
 
 // pushFromEnv is how often metrics are pushed, and how long one push may take.
@@ -179,10 +179,11 @@ func pushFromEnv() (interval, timeout time.Duration, err error) {
 	var errs [2]error
 	interval, errs[0] = millisFromEnv(envMetricInterval, time.Minute)
 	timeout, errs[1] = millisFromEnv(envMetricTimeout, 30*time.Second)
-	return interval, timeout, first(errs[:])
+	return interval, timeout, first(errs[:]...)
 }
 
-func first(errs []error) error {
+// first is the one to tell: several of an environment are mostly the same twice.
+func first(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
 			return err

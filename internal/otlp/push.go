@@ -3,7 +3,6 @@ package otlp
 import (
 	"cmp"
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -94,7 +93,7 @@ func Start(cfg Config) (*Push, error) {
 	if p.resource, err = newResource(cfg.Version, cfg.Node); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(p.makeLogs(w.logs), p.makeMetrics(w.metrics)); err != nil {
+	if err := first(p.makeLogs(w.logs), p.makeMetrics(w.metrics)); err != nil {
 		return nil, err
 	}
 	if p.queue != nil {
