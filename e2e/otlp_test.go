@@ -21,6 +21,7 @@ type otlpReceiver struct {
 	*httptest.Server
 	mu      sync.Mutex
 	away    bool
+	refused int // requests while it was away
 	raw     []byte
 	events  []*logspb.LogRecord
 	metrics map[string]*metricspb.Metric // of the last push
@@ -39,6 +40,7 @@ func (r *otlpReceiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.away {
+		r.refused++
 		http.Error(w, "later", http.StatusServiceUnavailable)
 		return
 	}
@@ -97,6 +99,13 @@ func (r *otlpReceiver) sum(name, direction string) (sum float64) {
 	return sum
 }
 
+// refusing says that somebody has come while it was away.
+func (r *otlpReceiver) refusing() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused > 0
+}
+
 func (r *otlpReceiver) setAway(away bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,6 +122,7 @@ func TestServePushes(t *testing.T) {
 	s := startServe(t, "--events", "connections,close_notify", "--slow", "1ns")
 	r.setAway(true)
 	gen(t, "--fault", "corrupt", "--rounds", "1")
+	s.waitFor(r.refusing)
 	r.setAway(false)
 	s.waitFor(func() bool {
 		return len(r.named("ktls.record.error", "error.type", "EBADMSG")) == 1 && len(r.named("ktls.connection.close", "tls.protocol.version", "1.3")) == 2 &&
