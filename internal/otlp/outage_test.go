@@ -256,6 +256,25 @@ func TestCloseInTime(t *testing.T) {
 	}
 }
 
+// The end does not wait for the next attempt, and makes it.
+func TestCloseTriesAgain(t *testing.T) {
+	var requests atomic.Int32
+	c := startCollector(t, func(w http.ResponseWriter, _ *http.Request) bool {
+		if requests.Add(1) > 1 {
+			return true
+		}
+		w.Header().Set("Retry-After", "30")
+		http.Error(w, "later", http.StatusServiceUnavailable)
+		return false
+	})
+	p, lines := startPush(t, Config{Connections: true, closeTime: time.Hour})
+	opens(p, 0, 3)
+	eventually(t, "the first attempt fails", func() bool { return len(lines.all()) > 0 })
+	if err := p.Close(); err != nil || len(c.cookies()) != 3 || requests.Load() != 2 {
+		t.Errorf("%v, and %d of 3 came by %d requests", err, len(c.cookies()), requests.Load())
+	}
+}
+
 // A receiver that is not there keeps nobody at the end.
 func TestCloseWithoutReceiver(t *testing.T) {
 	c := startCollector(t, nil)
