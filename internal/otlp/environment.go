@@ -22,7 +22,7 @@ const (
 	envBatchTimeout   = "OTEL_BLRP_EXPORT_TIMEOUT"
 )
 
-// maxQueue bounds what OTEL_BLRP_MAX_QUEUE_SIZE may ask for: a record takes about 3 KB.
+// maxQueue bounds what OTEL_BLRP_MAX_QUEUE_SIZE may ask for: a record takes about 5 KB (BenchmarkEvent).
 const maxQueue = 65536
 
 // maxMillis bounds times: a day.
@@ -44,6 +44,15 @@ type settings struct {
 	gzip    bool
 	timeout time.Duration // of one request
 	tls     files
+}
+
+// check reads the files that s names, if it is not nil.
+func (s *settings) check() error {
+	if s == nil {
+		return nil
+	}
+	_, err := s.tls.config()
+	return err
 }
 
 // variable returns the value of OTEL_EXPORTER_OTLP_METRICS_NAME, or of OTEL_EXPORTER_OTLP_NAME
