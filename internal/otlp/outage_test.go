@@ -54,14 +54,16 @@ func (c *collector) lostCount() (n int64) {
 
 // A receiver that is away for some time: all events come, once it is there.
 func TestReceiverComesBack(t *testing.T) {
-	for name, fail := range map[string]func(http.ResponseWriter){
-		"429": func(w http.ResponseWriter) { http.Error(w, "later", http.StatusTooManyRequests) },
-		"502": func(w http.ResponseWriter) { http.Error(w, "later", http.StatusBadGateway) },
-		"503": func(w http.ResponseWriter) {
+	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "200")
+	for name, fail := range map[string]func(http.ResponseWriter, *http.Request){
+		"no answer": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"429":       func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "later", http.StatusTooManyRequests) },
+		"502":       func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "later", http.StatusBadGateway) },
+		"503": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "0")
 			http.Error(w, "later", http.StatusServiceUnavailable)
 		},
-		"cut": func(w http.ResponseWriter) {
+		"cut": func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, err := w.(http.Hijacker).Hijack()
 			if err == nil {
 				conn.(*net.TCPConn).SetLinger(0)
@@ -76,7 +78,7 @@ func TestReceiverComesBack(t *testing.T) {
 					return true
 				}
 				io.Copy(io.Discard, r.Body)
-				fail(w)
+				fail(w, r)
 				return false
 			})
 			p, _ := startPush(t, Config{Connections: true})
