@@ -131,7 +131,7 @@ unit: ## test everything that needs neither root nor a kernel
 # What the guest tests run besides the project's own programs. RUNLEVEL keeps
 # the packages from starting their services.
 PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin /usr/bin/python3:python3 tmux:tmux tcpdump:tcpdump tshark:tshark ip:iproute2 \
-	openconnect:openconnect ocserv:ocserv gnutls-serv:gnutls-bin ping:iputils-ping
+	systemd-analyze:systemd openconnect:openconnect ocserv:ocserv gnutls-serv:gnutls-bin ping:iputils-ping
 export PATH := $(PATH):/usr/sbin:/sbin
 
 programs: # the traffic that others wrote
@@ -143,7 +143,7 @@ programs: # the traffic that others wrote
 openssl35: vmrun # a newer OpenSSL than the host's, unpacked once, which TestOpenSSL runs
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/foreign) && ln -sfn "$$dir" bin/openssl35
 
-vmtest: build build-server vmrun build-gobpf programs openssl35 selftest examples kmod dtlscat preload ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+vmtest: build packages build-server vmrun build-gobpf programs openssl35 selftest examples kmod dtlscat preload ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
 
 test: unit vmtest ## all tests
