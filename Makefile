@@ -1,4 +1,4 @@
-# `make` lists the targets. CI runs .ci/run, which is `make check test bench-count`.
+# `make` lists the targets. CI runs .ci/run, which is `make check install-check test bench-count`.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
