@@ -18,7 +18,7 @@ NOCGO    := CGO_ENABLED=0 $(GO)
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build build-gobpf vmrun selftest selftest-record kmod preload dtlscat dkms-deb dkms-check stress-afktls generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
+.PHONY: help build build-gobpf vmrun selftest selftest-record kmod preload dtlscat dkms-deb dkms-check stress-afktls generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 engines dashboard observe archives vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -143,10 +143,24 @@ programs: # the traffic that others wrote
 openssl35: vmrun # a newer OpenSSL than the host's, unpacked once, which TestOpenSSL runs
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/foreign) && ln -sfn "$$dir" bin/openssl35
 
+engines: # Prometheus, VictoriaMetrics and VictoriaLogs, fetched and built once
+	@dir=$$($(NOCGO) run ./internal/vm/cmd/engines) && mkdir -p bin && ln -sfn "$$dir" bin/engines
+
+dashboard: ## make the Grafana dashboard anew, deploy/grafana/ktlstop.json
+	cd internal/observe && $(NOCGO) run ./cmd/grafana > ../../deploy/grafana/ktlstop.json
+
+observe: engines ## test dashboard, alert rules and what takes metrics and events, on real servers
+	cd internal/observe && $(NOCGO) vet ./... && KTLSTOP_ENGINES=1 $(NOCGO) test ./...
+
+# Node.js runs both engines in process; 700 MB of them stay in bin/archives.
+archives: ## run the SQL of docs/fleet.md on ClickHouse and DuckDB, by their npm packages
+	@mkdir -p bin/archives && cp internal/observe/archives/* bin/archives && cat docs/picture/recording.jsonl internal/sink/testdata/events.jsonl > bin/archives/events.jsonl
+	cd bin/archives && npm install --no-package-lock --no-audit --no-fund && node run.mjs ../../docs/fleet.md events.jsonl
+
 vmtest: build packages build-server vmrun build-gobpf programs openssl35 selftest examples kmod dtlscat preload ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
 
-test: unit vmtest ## all tests
+test: unit observe vmtest ## all tests
 
 test-all: export KTLSTOP_ALL := 1
 test-all: test ## all tests, with every case of the kernel's own selftest
