@@ -48,6 +48,7 @@ func TestCardPaths(t *testing.T) {
 	over := func(v6 bool) func(t *testing.T) (a, b *net.TCPConn) {
 		return func(t *testing.T) (a, b *net.TCPConn) { return cable.Connect(t, v6) }
 	}
+	cardBefore(t, cable)
 	tr := startTracer(t, "-s", "16384")
 	playPathsOver(t, tr, []kindOfPair{
 		{"IPv4", security{"1.2", "AES-GCM-128", "hw"}, over(false)},
@@ -64,6 +65,9 @@ func cardPair(t *testing.T, cable *tlsnic.Cable, s tlsnic.Setting) *pair {
 	t.Cleanup(p.close)
 	return p
 }
+
+// cardBefore opens a connection that a tracer finds: what it needs for cards is attached then before it is ready.
+func cardBefore(t *testing.T, cable *tlsnic.Cable) { cardPair(t, cable, gcm128) }
 
 // turned is the same connection, whose other end sends.
 func (p *pair) turned() *pair {
@@ -275,6 +279,36 @@ func playCardGoes(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
 	}
 }
 
+// TestCardFirst: of the first connection that a card has in a trace each record is told once, while what only such need is
+// attached beside them; then what the card has opened is told too.
+func TestCardFirst(t *testing.T) {
+	onOneKernel(t)
+	cable := tlsnic.Lay(t)
+	tr := startTracer(t, "-s", "16384")
+	p := cardPair(t, cable, gcm128)
+	var sent []piece
+	tr.waitFor(func() bool {
+		sent = append(sent, p.tell(t, 10, 5000)...)
+		return slices.Contains(tr.lines().cards(p), "hw all")
+	})
+	p.close()
+	got := tr.stop()
+	got.noLosses(t)
+	got.compareBytes(t, p, sent)
+	if cards := got.cards(p); cards[0] != "hw " {
+		t.Errorf("what the card did of the first record is known too soon to show anything: %q", cards)
+	}
+	opens := got.of(p.rport, p.lport).filter(func(l *line) bool { return l.State == "open" })
+	if len(opens) != 2 || opens[1].TX.Mode != "hw" || opens[1].RX.Mode != "hw" {
+		t.Errorf("opened as %+v", opens)
+	}
+	for _, l := range got.of(p.lport, p.rport).ofType("record") {
+		if l.Lat["queue"] > l.Lat["total"] {
+			t.Errorf("a begin that nobody saw: %+v", l)
+		}
+	}
+}
+
 // TestCardFaults: whatever goes wrong at the card or on the cable, each record is told once, with its bytes, and what the
 // card did of it; and what is counted is what the card itself has counted.
 func TestCardFaults(t *testing.T) {
@@ -283,6 +317,7 @@ func TestCardFaults(t *testing.T) {
 	for _, e := range []*tlsnic.End{cable.A, cable.B} {
 		e.Feature(t, tlsnic.TSO, false) // packets, of which the card leaves some, are not records then
 	}
+	cardBefore(t, cable)
 	tr := startTracer(t, "-s", "16384")
 	var scenes []scene
 	for _, f := range cardFaults {
@@ -371,6 +406,7 @@ func (tr trace) compareBytes(t *testing.T, p *pair, sent []piece) {
 func TestCardCorrupt(t *testing.T) {
 	onEnds(t)
 	cable := tlsnic.Lay(t)
+	cardBefore(t, cable)
 	tr := startTracer(t)
 	p := cardPair(t, cable, gcm128)
 	p.tell(t, 100)
@@ -421,6 +457,7 @@ func TestDoctorCard(t *testing.T) {
 // TestCardUnsent: what a card was to seal and TCP never had whole.
 func TestCardUnsent(t *testing.T) {
 	cable := tlsnic.Lay(t)
+	cardBefore(t, cable)
 	tr := startTracer(t, "-s", "64")
 	var pairs []*pair
 	for _, d := range dyings {
