@@ -117,15 +117,28 @@ var gcm128 = tlsnic.Setting{Cipher: ktls.AES128GCM}
 // TestCardLife: connections that are older than the trace, whose card has one direction, whose card goes away.
 func TestCardLife(t *testing.T) {
 	cable := tlsnic.Lay(t)
+	left := cardPair(t, cable, gcm128)
+	left.tell(t, 10)
+	cable.A.Down(t)
+	cable.A.Up(t)
 	old := cardPair(t, cable, gcm128)
 	old.tell(t, 10, 20, 30)
-	for _, l := range list(t) {
-		if l.TX.Mode != "hw" || l.RX.Mode != "hw" {
-			t.Errorf("list shows %s and %s", l.TX.Mode, l.RX.Mode)
+	all := list(t)
+	if len(all) != 4 {
+		t.Errorf("list shows %d ends of two connections: %+v", len(all), all)
+	}
+	for _, l := range all {
+		want := "hw"
+		if l.Sock.LPort == left.lport {
+			want = "sw"
+		}
+		if l.TX.Mode != want || l.RX.Mode != want {
+			t.Errorf("list shows %s and %s, want %s", l.TX.Mode, l.RX.Mode, want)
 		}
 	}
 	tr := startTracer(t, "-s", "16384")
 	playScenes(t, tr, []scene{
+		{"its card went before", func(t *testing.T) func(*testing.T, trace) { return playLeft(t, left) }},
 		{"opened before", func(t *testing.T) func(*testing.T, trace) { return playOlder(t, old) }},
 		{"both directions", func(t *testing.T) func(*testing.T, trace) { return playBothWays(t, cable) }},
 		{"one direction", func(t *testing.T) func(*testing.T, trace) { return playOneDirection(t, cable) }},
@@ -137,6 +150,19 @@ func TestCardLife(t *testing.T) {
 		}},
 		{"the card goes", func(t *testing.T) func(*testing.T, trace) { return playCardGoes(t, cable) }},
 	})
+}
+
+// playLeft: the card of this end had gone when the trace began, which is told once.
+func playLeft(t *testing.T, p *pair) func(*testing.T, trace) {
+	sent := p.tell(t, 100, 5000)
+	return func(t *testing.T, got trace) {
+		got.compare(t, p.lport, p.rport, "tx", sent, security{"1.2", "AES-GCM-128", "sw"})
+		news := got.news(p.lport, p.rport)
+		gone := news.filter(func(l *line) bool { return l.Offload.Gone && l.TX.Mode == "sw" && l.RX.Mode == "sw" })
+		if len(gone) == 0 || len(gone) != len(news) {
+			t.Errorf("of a card that has gone before is told %+v", news)
+		}
+	}
 }
 
 func playOlder(t *testing.T, p *pair) func(*testing.T, trace) {
