@@ -27,6 +27,9 @@ func TestSlowRecords(t *testing.T) {
 				stall(t, a, b)
 				exchange(t, a, b, 1, 100) // behind it nothing waits for TCP
 			})
+			if !tr.Aggregates() {
+				t.Fatalf("nothing is added up: %q", tr.Missing())
+			}
 			want := slowInSums(t, tr)
 			if got.records != want || len(got.lost) > 0 {
 				t.Errorf("%v slow records came as events, %v are in the sums; lost %v", got.records, want, got.lost)
@@ -72,22 +75,30 @@ func slowInSums(t *testing.T, tr *Tracer) (n [2]uint64) {
 	return n
 }
 
-// TestSlowLimit: where all records are slow, so many a second come as events, and the others are counted.
+// TestSlowLimit: where all records are slow, so many a second come as events, and the others are counted. With an
+// expression and plaintext, so that none is plain.
 func TestSlowLimit(t *testing.T) {
 	needGuest(t)
 	guesttest.OnOneKernel(t)
 	const n = 2000
-	tr, got := traced(t, Config{Aggregate: true, Slow: 1}, func() {
+	expr, err := ParseMatch(`len > 0 and payload contains "\x00"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, got := traced(t, Config{Aggregate: true, Slow: 1, Snaplen: 256, Match: expr}, func() {
 		a, b := kernelTLS(t)
 		exchange(t, a, b, n, 100)
 	})
+	if !tr.Aggregates() {
+		t.Fatalf("nothing is added up: %q", tr.Missing())
+	}
 	lost := got.lost["slow_limit"]
 	for d, events := range got.records {
 		if events == 0 || lost[d] == 0 || events+lost[d] != n {
 			t.Errorf("%v: %d of %d records came as events, %d were counted", event.Dir(d), events, n, lost[d])
 		}
 	}
-	err := tr.Samples(func(s *event.Sample) {
+	err = tr.Samples(func(s *event.Sample) {
 		if got := s.Totals.Records[event.TX] + s.Totals.Records[event.RX]; got != n {
 			t.Errorf("the sums have %d records of one end, want %d", got, n)
 		}
