@@ -81,17 +81,24 @@ struct returning {
 	const struct event *e; /* the record of the return */
 };
 
-/* A record that has waited for its return took long. */
+/* A record that has waited for its return took long; its call is that of the return. */
 static __always_inline void tell_late(const struct returning *r, u32 i)
 {
 	const struct late *l = r->from;
-	struct slow s = { { l->of[i].stamp[0], 0, 0, r->end }, l->first + l->of[i].step, l->of[i].len, r->e->gen, r->e->flags & FLAG_KTHREAD, r->e->rec.op };
+	struct slot *place;
+	u64 pos;
 
+	place = slow_place(r->e, &pos);
+	if (!place)
+		return;
+	place->e.rec.stamp[0] = l->of[i].stamp[0];
 	if (stages && l->of[i].weight) {
-		s.stamp[1] = l->of[i].stamp[1];
-		s.stamp[2] = l->of[i].stamp[2];
+		place->e.rec.stamp[1] = l->of[i].stamp[1];
+		place->e.rec.stamp[2] = l->of[i].stamp[2];
 	}
-	tell_slow(r->e, &s);
+	place->e.rec.seq = l->first + l->of[i].step;
+	place->e.rec.len = l->of[i].len;
+	slot_give(place, pos);
 }
 
 static long one_returned(u32 i, struct returning *r)
