@@ -19,6 +19,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/metrics"
 	"github.com/ktlstop/ktlstop/internal/serve"
 	"github.com/ktlstop/ktlstop/internal/session"
+	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
@@ -33,8 +34,11 @@ type serving struct {
 	slow       time.Duration
 
 	// events is the session of who reads events, asks what all of serve looks at.
+	// also, if not nil, gets all that such a reader does, and has that session run all
+	// the time.
 	events session.Config
 	asks   string
+	also   sink.Sink
 
 	collector *metrics.Collector
 	registry  *prometheus.Registry

@@ -32,7 +32,7 @@ func (s *serving) addFeed() {
 	host, _ := os.Hostname() // without one a reader calls it by its address
 	hub := feed.New(feed.Config{
 		Host:  event.Host{Name: host, Kernel: kernelRelease(), Version: version, Filter: s.asks},
-		Clock: s.liveClock(), Mono: loader.Monotonic, Trace: s.trace,
+		Clock: s.liveClock(), Mono: loader.Monotonic, Trace: s.trace, Also: s.also,
 	})
 	s.server.Handle(feedPath, "events: each record as a line of JSON, while somebody reads", hub)
 	s.beside = append(s.beside, func(ctx context.Context) error { hub.Run(ctx); return nil })
