@@ -5,6 +5,7 @@
 
 #include "ktls_cipher.h"
 #include "ktls_held.h"
+#include "ktls_holder.h"
 #include "ktls_match.h"
 #include "ktls_place.h"
 
@@ -24,7 +25,13 @@ static __always_inline bool counted(struct event *e)
 		return true;
 	/* The record that would bring the return may stay in the kernel. */
 	e->flags &= ~FLAG_RETURN_LATER;
-	return e->type != TYPE_DATA;
+	if (e->type != TYPE_DATA)
+		return true;
+	if (!took_long(e->rec.stamp[0], e->rec.stamp[3]) || !may_tell_slow(e->dir))
+		return false;
+	if (e->dir == DIR_TX && !is_looked_at(e))
+		e->rec.op = OP_NONE; /* it is that of another */
+	return true;
 }
 
 /* Whether there is nothing to a record but what struct plain has. */
@@ -64,13 +71,6 @@ static __always_inline void emit_record(struct event *e, u64 *hidden, struct sam
 		give_back(e, s);
 }
 
-/* Who has a socket, where it is nobody's call that tells of it. */
-struct holder {
-	u64 cgroup;
-	u32 pid, tid, uid, pad;
-	u64 comm[2];
-};
-
 static __always_inline void set_socket(const struct conn *c, struct about_socket *s, u32 state)
 {
 	__builtin_memset(s, 0, sizeof(*s));
@@ -106,27 +106,14 @@ static __always_inline void set_socket(const struct conn *c, struct about_socket
  */
 __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct holder *who)
 {
-	bool cgroup_wanted, wanted;
 	struct event e;
+	bool wanted;
 
 	if (!c)
 		return 0;
 	e = c->tx;
 	e.dir = dir;
-	e.flags = 0;
-	if (who) {
-		e.pid = who->pid;
-		e.tid = who->tid;
-		e.uid = who->uid;
-		e.cgroup = who->cgroup;
-		__builtin_memcpy(e.comm, who->comm, sizeof(e.comm));
-		cgroup_wanted = !want_cgroup || who->cgroup == want_cgroup;
-	} else {
-		set_process(&e);
-		e.flags &= FLAG_KTHREAD;
-		cgroup_wanted = current_cgroup_wanted();
-	}
-	wanted = process_wanted(&e) && cgroup_wanted;
+	wanted = set_socket_owner(&e, who);
 	set_owner(&c->tx, &e, wanted);
 	set_owner(&c->rx, &e, wanted);
 	if (state == STATE_FOUND || state == STATE_OPEN)

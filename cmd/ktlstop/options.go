@@ -42,6 +42,7 @@ type options struct {
 	maxCPU       float64
 	cost         bool
 	wide         bool
+	afar         bool     // the events come from other hosts as they happen
 	hosts        bool     // lines of several hosts share the output
 	reads        []string // what --read names
 	readUser     string   // file
@@ -51,6 +52,7 @@ type options struct {
 	socketFilter string
 	cbpf         string
 	filter       *session.SocketFilter // what these two say; nil for none
+	names        nameFlags
 	// body, if not nil, writes payloads in text; the default is a hex dump.
 	body func(dst []byte, r *event.Record) []byte
 	// started is called when the hooks are live.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ktlstop/ktlstop/internal/guesttest"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -15,15 +16,18 @@ func TestGroupsStandAlone(t *testing.T) {
 	const n = 20
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
-			ofDashboard := g.name == groupHeld // which adds records up
-			tr, got := exchanged(t, Config{Aggregate: ofDashboard, refuses: func(_ *Config, name string) bool { return name == g.name }}, 1, n)
+			cfg := Config{meetsCard: g.late, refuses: func(_ *Config, name string) bool { return name == g.name }}
+			if g.name == groupHeld || g.name == groupCardsWhole { // of dashboards
+				cfg.Aggregate, cfg.WithoutStages, cfg.Slow = true, g.name == groupCardsWhole, time.Hour
+			}
+			tr, got := exchanged(t, cfg, 1, n)
 			lines := slices.DeleteFunc(tr.Missing(), func(l string) bool { return !strings.Contains(l, "the kernel refuses it") })
 			if len(lines) != 1 || !strings.HasPrefix(lines[0], g.name+": "+g.without+" (the kernel refuses it: invalid func ") || strings.Contains(lines[0], "\n") {
 				t.Errorf("missing %q", lines)
 			}
 			want := [2]uint64{n, n}
 			switch g.name {
-			case groupHeld:
+			case groupHeld, groupCardsWhole:
 				want = [2]uint64{}
 			case groupSend:
 				want[event.TX] = 0
@@ -35,6 +39,10 @@ func TestGroupsStandAlone(t *testing.T) {
 			}
 			if len(got.lost) > 0 {
 				t.Errorf("lost %v", got.lost)
+			}
+			ofCards := slices.ContainsFunc(tr.Hooks(), func(h HookState) bool { return h.Function == "tls_device_sendmsg" && h.Attached })
+			if ofCards != (g.name == groupCardsWhole) {
+				t.Errorf("a card was met: %v, and its hooks are attached: %v", g.late, ofCards)
 			}
 		})
 	}
