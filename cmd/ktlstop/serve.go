@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,7 +43,10 @@ type serving struct {
 	collector *metrics.Collector
 	registry  *prometheus.Registry
 	session   *session.Session
-	recorder  *flight.Recorder // nil without --record
+	// recorder is nil without --record; kept is closed when it gets events.
+	recorder *flight.Recorder
+	kept     chan struct{}
+	keepOnce sync.Once
 	// sinks get rare events: no record of application data but slow ones. beside runs
 	// until its context ends. server has the handlers. extend adds to all three.
 	sinks  session.Sinks
@@ -111,7 +115,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	debug.FreeOSMemory() // the kernel's types, read for the programs, are garbage by now
 	sayWhatLacks(s.session)
 	s.collector.Begin(s.about())
-	s.server = serve.New(serve.Config{Listening: s.listen, Gatherer: s.registry, Alive: s.alive, Ready: s.alive, Version: version, Notice: notice})
+	s.server = serve.New(serve.Config{Listening: s.listen, Gatherer: s.registry, Alive: s.alive, Ready: s.hooked, Version: version, Notice: notice})
 	if err := s.extend(); err != nil {
 		return err
 	}
@@ -246,6 +250,7 @@ func (s *serving) serve(ctx context.Context, listeners []net.Listener) error {
 		group.Go(func() error { return beside(ctx) })
 	}
 	group.Go(func() error { return serve.Notify(ctx, s.alive) })
+	s.awaitRecorder(ctx)
 	if err := s.ready(); err != nil {
 		cancel()
 		return errors.Join(err, group.Wait(), out.Close())
