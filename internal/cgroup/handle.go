@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -21,6 +22,13 @@ type handles struct {
 // openHandles fails where the kernel has other handles, and where this process may not
 // open any: that takes CAP_DAC_READ_SEARCH in the initial user namespace.
 func openHandles(root string) (*handles, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(root, &fs); err != nil {
+		return nil, os.NewSyscallError("statfs", err)
+	}
+	if fs.Type != unix.CGROUP2_SUPER_MAGIC {
+		return nil, fmt.Errorf("%s is no cgroup v2 tree", root)
+	}
 	own, _, err := unix.NameToHandleAt(unix.AT_FDCWD, root, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("name_to_handle_at", err)
@@ -53,7 +61,13 @@ func (h *handles) path(id uint64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// In a cgroup namespace a directory outside of it has the path that it has from the
-	// real root on.
-	return strings.TrimSuffix(strings.TrimPrefix(path, h.root), " (deleted)"), nil
+	below, ok := strings.CutPrefix(path, h.root)
+	if !ok {
+		// Where a cgroup namespace mounts its own part of the tree, the kernel calls all
+		// outside of it "/" (prepend_path of fs/d_path.c).
+		return "", errOutside
+	}
+	return strings.TrimSuffix(below, " (deleted)"), nil
 }
+
+var errOutside = errors.New("it is outside of the tree that is mounted here")

@@ -193,6 +193,9 @@ func (w *view) present(lost map[string]uint64) *flow.Run {
 		r.Rings = append(r.Rings, ring)
 	}
 	r.CPUs = runtime.NumCPU()
+	if err := w.names.Outage(); err != nil {
+		r.Notes = append(slices.Clip(r.Notes), "pods have no names: "+err.Error())
+	}
 	if note := w.clock.note(); note != "" {
 		r.Notes = append(r.Notes, note)
 	}
