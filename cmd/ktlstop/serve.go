@@ -63,6 +63,7 @@ func newServe() *cobra.Command {
 	f.StringVar(&s.histograms, "histograms", "", "stages: show histograms of the stages too")
 	f.DurationVar(&s.slow, "slow", 0, "from which time on a record is slow: an exemplar, and an event")
 	f.StringVar(&s.readyFile, "ready-file", "", "create this file when the hooks are live")
+	s.names.add(f)
 	s.loadFlags(f)
 	s.maxCPUFlag(f)
 	return cmd
