@@ -71,6 +71,7 @@ func newServe() *cobra.Command {
 	f.StringVar(&s.histograms, "histograms", "", "stages: show histograms of the stages too")
 	f.DurationVar(&s.slow, "slow", 0, "from which time on a record is slow: an exemplar, and an event")
 	f.StringVar(&s.readyFile, "ready-file", "", "create this file when the hooks are live")
+	s.names.add(f)
 	s.loadFlags(f)
 	s.maxCPUFlag(f)
 	return cmd
@@ -107,13 +108,24 @@ func (s *serving) run(cmd *cobra.Command) error {
 	}
 	defer closeBusy(s.session)
 	debug.FreeOSMemory() // the kernel's types, read for the programs, are garbage by now
-	sayWhatLacks(s.session)
+	s.sayWhatCosts()
 	s.collector.Begin(s.about())
 	s.server = serve.New(serve.Config{Listening: s.listen, Gatherer: s.registry, Alive: s.alive, Ready: s.alive, Version: version, Notice: notice})
 	if err := s.extend(); err != nil {
 		return err
 	}
 	return s.serve(cmd.Context(), listeners)
+}
+
+// sayWhatCosts says what the session lacks, and where it costs more than it should.
+func (s *serving) sayWhatCosts() {
+	sayWhatLacks(s.session)
+	for _, note := range session.InUserSpace(s.expr) {
+		notice(note)
+	}
+	if !s.session.Aggregates() {
+		notice("each record comes as an event, since the kernel does not add up here, or not what --match looks at: that costs more")
+	}
 }
 
 // extend is where what serve has besides metrics is added.
