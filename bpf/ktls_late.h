@@ -70,7 +70,7 @@ static __always_inline void wait_for_return(const struct event *e, bool first, b
 	l->of[n].len = e->rec.len;
 	l->of[n].step = step;
 	l->of[n].weight = e->rec.weight;
-	l->of[n].told = e->type != TYPE_DATA || e->conn == stream_conn;
+	l->of[n].told = e->type != TYPE_DATA || is_streamed(e);
 	l->n = n + 1;
 }
 

@@ -21,7 +21,7 @@ static __always_inline bool counted(struct event *e)
 		count_lost(LOST_STATS_MAP_FULL, e->dir);
 	if (!has_stages(e))
 		e->rec.stamp[1] = e->rec.stamp[2] = 0;
-	if (e->conn == stream_conn && (is_looked_at(e) || !plainly))
+	if (is_streamed(e))
 		return true;
 	/* The record that would bring the return may stay in the kernel. */
 	e->flags &= ~FLAG_RETURN_LATER;

@@ -55,6 +55,9 @@ func (p *printer) socket(s *event.Socket) {
 	}
 	p.str(" ")
 	p.conn(&s.Conn)
+	if p.cfg.Wide {
+		p.place(s.Proc.Place)
+	}
 	p.end()
 	if s.State == event.SocketFound && (s.Held != nil || s.AwaitsKey) {
 		p.held(s)

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"errors"
 	"io"
 	"net"
 	"runtime"
@@ -22,10 +23,7 @@ func TestSlowRecords(t *testing.T) {
 	for name, withoutStages := range map[string]bool{"with stages": false, "without stages": true} {
 		t.Run(name, func(t *testing.T) {
 			tr, got := traced(t, Config{Aggregate: true, WithoutStages: withoutStages, Slow: 1 << slowBucket}, func() {
-				a, b := narrowTLS(t)
-				exchange(t, a, b, 200, 100) // most of those behind it are plain
-				stall(t, a, b)
-				exchange(t, a, b, 1, 100) // behind it nothing waits for TCP
+				stall(t)
 			})
 			if !tr.Aggregates() {
 				t.Fatalf("nothing is added up: %q", tr.Missing())
@@ -38,24 +36,35 @@ func TestSlowRecords(t *testing.T) {
 			if got.records[event.RX] == 0 || got.records[event.TX] == 0 && !withoutStages {
 				t.Errorf("records that had to wait are not slow: %v", got.records)
 			}
-			for seq, n := range got.sent {
-				if n != 1 {
-					t.Errorf("record %d came %d times", seq, n)
-				}
-			}
 		})
 	}
 }
 
-// stall fills the way from a to b, reads nothing for longer than a record may take, and then all.
-func stall(t *testing.T, a, b *net.TCPConn) {
+// stall fills connections, reads nothing for longer than a record may take, and then all. TCP takes a part of a record where
+// its room ends within it, which is so for some of them.
+func stall(t *testing.T) {
 	t.Helper()
-	due := fill(t, a) * 12000
+	type way struct {
+		a, b *net.TCPConn
+		due  uint64
+	}
+	var ways []way
+	for sndbuf := 16000; sndbuf <= 46000; sndbuf += 5000 {
+		a, b := kernelTLS(t)
+		if err := errors.Join(a.SetWriteBuffer(sndbuf), b.SetReadBuffer(20000)); err != nil {
+			t.Fatal(err)
+		}
+		exchange(t, a, b, 100, 100) // most of those behind it are plain
+		ways = append(ways, way{a, b, fill(t, a) * 12000})
+	}
 	for begun := time.Now(); time.Since(begun) < 2<<slowBucket; {
 		runtime.Gosched() // the time that has to show
 	}
-	if _, err := io.CopyN(io.Discard, b, int64(due)); err != nil {
-		t.Fatal(err)
+	for _, w := range ways {
+		if _, err := io.CopyN(io.Discard, w.b, int64(w.due)); err != nil {
+			t.Fatal(err)
+		}
+		exchange(t, w.a, w.b, 1, 100) // behind it nothing waits for TCP
 	}
 }
 
