@@ -57,7 +57,7 @@ func startServer(t *testing.T, name, health string, flags func(address, data str
 		_ = cmd.Process.Kill() // it keeps nothing that anybody wants
 		_ = cmd.Wait()
 		if t.Failed() {
-			t.Logf("%s:\n%s", name, &log)
+			t.Logf("%s ends its log with:\n%s", name, log.Bytes()[max(0, log.Len()-2000):])
 		}
 	})
 	s := &server{t: t, url: "http://" + address}
