@@ -223,6 +223,8 @@ bench-check: bench-count ## the same, and fail if the user side allocates more
 demo: build vmrun ## show it, on this machine's kernel or on one under QEMU
 	@internal/vm/demo.sh
 
+include deploy/deploy.mk
+
 fmt: ## format the Go code
 	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
 

@@ -63,6 +63,7 @@ func (v *tunnel) checkTrace() {
 	got := tr.stop()
 	last := v.stats()
 	got.noLosses(v.t)
+	got.invariants(v.t, size)
 	for dir, counts := range map[string][4]uint64{
 		"tx": {outer.TXRecords, before.TXRecords, after.TXRecords, last.TXRecords},
 		"rx": {outer.RXRecords, before.RXRecords, after.RXRecords, last.RXRecords},
@@ -75,6 +76,24 @@ func (v *tunnel) checkTrace() {
 		if n := len(records.filter(func(l *line) bool { return v.isPing(l, size) })); n != pings {
 			v.t.Errorf("%s: %d of %d records are pings, want %d: %+v", dir, n, len(records), pings, records)
 		}
+	}
+}
+
+// checkSessions: each time that the session went into the kernel is a connection of the
+// trace, with its end, and none of its records is missing.
+func (v *tunnel) checkSessions(got trace, times int) {
+	v.t.Helper()
+	got.invariants(v.t, 0)
+	got.nothingTold(v.t)
+	states := map[string]int{}
+	for _, l := range got.ofType("socket") {
+		states[l.State+" "+l.Dir]++
+	}
+	if states["close "] < times || states["open tx"] != states["close "] || states["open rx"] != states["close "] {
+		v.t.Errorf("the session was in the kernel %d times, the trace has %v", times, states)
+	}
+	if records := got.summary(v.t).Records; records["tx"] == 0 || records["rx"] == 0 {
+		v.t.Errorf("the trace has %v records", records)
 	}
 }
 
@@ -104,6 +123,7 @@ func TestOpenConnectRekey(t *testing.T) {
 		{"a session resumed", []string{"rekey-method = new-tunnel", "dtls-psk = false"}, "-(RSA)-", 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			tr := startTracer(t, "--port", strconv.Itoa(vpnPort))
 			v := startTunnel(t, append(c.lines, "rekey-time = 8")...)
 			for deadline := time.Now().Add(3 * patience); v.said("in the kernel") < c.times; {
 				if time.Now().After(deadline) {
@@ -114,6 +134,7 @@ func TestOpenConnectRekey(t *testing.T) {
 			v.transfer(1 << 18)
 			v.noFaults()
 			v.stopClient()
+			v.checkSessions(tr.stop(), c.times)
 			if v.said("Ciphersuite (DTLS1.2)"+c.suite) == 0 {
 				t.Errorf("openconnect did not make the handshake %s", c.suite)
 			}

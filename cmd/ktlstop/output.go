@@ -74,7 +74,7 @@ func (o *options) openAt(stdout io.Writer, tier event.Tier, clock sink.Clock) (*
 		out.Sink = sink.NewJSON(out.Queue, clock, tier)
 	} else {
 		out.Sink = sink.NewText(out.Queue, sink.TextConfig{
-			Clock: clock, Location: time.Local, Width: o.columns(), Wide: o.wide, Body: o.body, Costs: o.cost})
+			Clock: clock, Location: time.Local, Width: o.columns(), Wide: o.wide, Body: o.body, Costs: o.cost, Hosts: o.hosts})
 	}
 	return out, nil
 }
@@ -87,7 +87,7 @@ func newOutput(name string) *sink.Output {
 // queueConfig says what happens where the reader is too slow.
 func (o *options) queueConfig() sink.QueueConfig {
 	cfg := sink.QueueConfig{Bytes: o.outputBytes}
-	if o.wait {
+	if cfg.Wait = o.waitUntil; o.wait {
 		cfg.Wait = endings.Context().Done()
 	}
 	return cfg

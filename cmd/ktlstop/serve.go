@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ktlstop/ktlstop/internal/flight"
 	"github.com/ktlstop/ktlstop/internal/metrics"
 	"github.com/ktlstop/ktlstop/internal/serve"
 	"github.com/ktlstop/ktlstop/internal/session"
@@ -30,11 +31,16 @@ type serving struct {
 	maxGroups  int
 	histograms string
 	slow       time.Duration
-	events     []string
+	tellOf     []string // by OTLP
+
+	// events is the session of who reads events, asks what all of serve looks at.
+	events session.Config
+	asks   string
 
 	collector *metrics.Collector
 	registry  *prometheus.Registry
 	session   *session.Session
+	recorder  *flight.Recorder // nil without --record
 	// sinks get rare events: no record of application data but slow ones. beside runs
 	// until its context ends. server has the handlers. extend adds to all three.
 	sinks  session.Sinks
@@ -62,7 +68,8 @@ func newServe() *cobra.Command {
 	f.StringVar(&s.stages, "stages", "off", "on: measure the stages of records too, for a quarter more of the cost")
 	f.StringVar(&s.histograms, "histograms", "", "stages: show histograms of the stages too")
 	f.DurationVar(&s.slow, "slow", 0, "from which time on a record is slow: an exemplar, and an event")
-	f.StringSliceVar(&s.events, "events", nil, "connections, close_notify: tell of these by OTLP too, of which there are many")
+	s.keep.add(f, defaultKeep)
+	f.StringSliceVar(&s.tellOf, "events", nil, "connections, close_notify: tell of these by OTLP too, of which there are many")
 	f.StringVar(&s.readyFile, "ready-file", "", "create this file when the hooks are live")
 	s.loadFlags(f)
 	s.maxCPUFlag(f)
@@ -75,7 +82,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := s.check(); err != nil {
+	if err := errors.Join(s.check(), s.checkRecord(cmd.Flags())); err != nil {
 		return err
 	}
 	listeners, err := s.listen.Open()
@@ -101,6 +108,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 
 // extend is where what serve has besides metrics is added.
 func (s *serving) extend() error {
+	s.addFeed()
 	return s.push()
 }
 
@@ -108,14 +116,14 @@ func (s *serving) extend() error {
 var eventKinds = []string{"connections", "close_notify"}
 
 // tells says whether --events asks for a kind.
-func (s *serving) tells(kind string) bool { return slices.Contains(s.events, kind) }
+func (s *serving) tells(kind string) bool { return slices.Contains(s.tellOf, kind) }
 
 // check says what is wrong with the flags that serve alone has.
 func (s *serving) check() error {
 	if err := metrics.CheckGroupBy(s.groupBy); err != nil {
 		return usagef("--group-by: %w", err)
 	}
-	for _, kind := range s.events {
+	for _, kind := range s.tellOf {
 		if !slices.Contains(eventKinds, kind) {
 			return usagef("--events %s: there are %s", kind, strings.Join(eventKinds, ", "))
 		}
@@ -150,6 +158,10 @@ func (s *serving) watching(cmd *cobra.Command) (session.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
+	if s.events, err = s.tracing(cmd); err != nil {
+		return cfg, err
+	}
+	s.asks = filterText(cmd.Flags())
 	cfg.Loader.Aggregate = s.expr == nil
 	cfg.Loader.Cost = true // now and then, for ktlstop_program_seconds_total
 	if s.expr != nil && !cmd.Flags().Changed("stages") {

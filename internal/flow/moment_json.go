@@ -6,6 +6,7 @@ import "github.com/ktlstop/ktlstop/pkg/event"
 type momentJSON struct {
 	Type   string    `json:"type"`
 	Mono   uint64    `json:"mono_ns"`
+	Host   string    `json:"host,omitempty"`
 	Sock   *sockJSON `json:"sock,omitempty"`
 	Proc   *procJSON `json:"process,omitempty"`
 	Dir    string    `json:"dir,omitempty"`
@@ -27,6 +28,12 @@ type momentJSON struct {
 }
 
 func momentOf(ev event.Event) momentJSON {
+	j := readMoment(ev)
+	j.Host = event.HostOf(ev)
+	return j
+}
+
+func readMoment(ev event.Event) momentJSON {
 	switch ev := ev.(type) {
 	case *event.Record:
 		return controlOf(ev)
@@ -37,7 +44,7 @@ func momentOf(ev event.Event) momentJSON {
 		p := procOf(&ev.Proc)
 		j := momentJSON{
 			Type: "error", Mono: ev.Mono, Sock: sockOf(&ev.Conn), Proc: &p, Dir: ev.Dir.String(), Seq: &ev.Seq,
-			Kind: ev.Type.String(), Errno: Errno(ev.Errno), Func: ev.Func, Option: ev.Option.String(),
+			Kind: ev.Type.String(), Errno: event.ErrnoName(ev.Errno), Func: ev.Func, Option: ev.Option.String(),
 		}
 		if ev.More > 0 {
 			j.Count = 1 + uint64(ev.More)
@@ -59,6 +66,8 @@ func momentOf(ev event.Event) momentJSON {
 			j.First, j.LastNo = &ev.First, &ev.Last
 		}
 		return j
+	case *event.Host:
+		return momentJSON{Type: "host", Mono: ev.Mono, State: ev.State.String(), Reason: ev.Reason}
 	}
 	return momentJSON{}
 }

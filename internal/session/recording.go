@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
@@ -25,11 +26,22 @@ type Recording struct {
 // NewRecording plays what r reads at so many times the pace it was recorded
 // with; at speed 0 all at once. name and version are for the screen.
 func NewRecording(r *source.Reader, name, version string, speed float64) *Recording {
-	p := &Recording{
-		collector: flow.NewCollector(flow.Config{Offset: r.Offset(), Audited: true}),
-		run:       &flow.Run{Version: version, Source: "recording " + name, Tier: r.Tier()},
+	return newRecording(source.OneClock(r), r.Offset(), &flow.Run{Version: version, Source: "recording " + name, Tier: r.Tier()}, speed)
+}
+
+// NewRecordings plays several, each of a host that names has.
+func NewRecordings(all []*source.Reader, names []string, version string, speed float64) *Recording {
+	run := &flow.Run{Version: version, Source: "recordings " + strings.Join(names, ", ")}
+	for i, r := range all {
+		run.Tier = max(run.Tier, r.Tier())
+		run.Hosts = append(run.Hosts, flow.RunHost{Name: names[i]})
 	}
-	p.Reader, p.Speed, p.Handle = r, speed, p.handle
+	return newRecording(source.NewMerge(all, names), all[0].Offset(), run, speed)
+}
+
+func newRecording(s source.Stream, offset int64, run *flow.Run, speed float64) *Recording {
+	p := &Recording{collector: flow.NewCollector(flow.Config{Offset: offset, Audited: true}), run: run}
+	p.Reader, p.Speed, p.Handle = s, speed, p.handle
 	if speed == 0 {
 		p.Second = func(mono uint64) { p.collector.Snapshot(mono) }
 	}
@@ -61,13 +73,20 @@ func (p *Recording) Snapshot() *flow.Snapshot {
 	return s
 }
 
+// Hosts is how many hosts it is known to be of.
+func (p *Recording) Hosts() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(1, len(p.run.Hosts))
+}
+
 // Select chooses the connection that snapshots show in detail; 0 is none.
 func (p *Recording) Select(id uint64) { p.collector.Select(id) }
 
 // Copy writes what r reads to out, to the end of either or of ctx. It returns how
 // the reading and how the writing ended; that out was given up is for its owner to
 // tell.
-func Copy(ctx context.Context, r *source.Reader, out sink.Sink) (read, written error) {
+func Copy(ctx context.Context, r source.Stream, out sink.Sink) (read, written error) {
 	for ctx.Err() == nil {
 		ev, err := r.Next()
 		if errors.Is(err, io.EOF) {

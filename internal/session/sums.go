@@ -3,7 +3,7 @@ package session
 import (
 	"time"
 
-		"github.com/ktlstop/ktlstop/internal/flow"
+	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/names"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/loader"

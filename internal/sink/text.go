@@ -1,10 +1,10 @@
 package sink
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 
-	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/internal/safe"
 	"github.com/ktlstop/ktlstop/internal/units"
@@ -31,6 +31,8 @@ type TextConfig struct {
 	NoHeader bool
 	// Costs lists what each program took at the end, instead of one line of all.
 	Costs bool
+	// Hosts puts the host before every line, for an output that lines of several share.
+	Hosts bool
 }
 
 // Text writes one readable line for each event, under a line of column names.
@@ -62,6 +64,7 @@ type printer struct {
 	wComm  int  // columns of a task's name
 	roomy  bool // all columns fit
 	dst    []byte
+	room   []byte // lines that get a host before them
 }
 
 // roomy is how many columns the short lines take with longer names and all columns,
@@ -82,6 +85,17 @@ const (
 
 // AppendEvent implements appender.
 func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
+	if !p.cfg.Hosts {
+		return p.append(dst, ev)
+	}
+	p.room = p.append(p.room[:0], ev)
+	for line := range bytes.Lines(p.room) {
+		dst = append(p.appendHost(dst, event.HostOf(ev)), line...)
+	}
+	return dst
+}
+
+func (p *printer) append(dst []byte, ev event.Event) []byte {
 	p.dst = dst
 	p.head(ev)
 	switch ev := ev.(type) {
@@ -95,8 +109,12 @@ func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
 		p.dropped(ev)
 	case *event.Lost:
 		p.lost(ev)
+	case *event.Trigger:
+		p.trigger(ev)
 	case *event.Summary:
 		p.summary(ev)
+	case *event.Host:
+		p.aboutHost(ev)
 	case *finding.HTTP:
 		p.http(ev)
 	case *finding.Note:
@@ -108,7 +126,11 @@ func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
 
 // head writes the column names before the first line that has columns.
 func (p *printer) head(ev event.Event) {
-	if _, last := ev.(*event.Summary); p.headed || last {
+	switch ev.(type) {
+	case *event.Summary, *event.Host: // have no columns
+		return
+	}
+	if p.headed {
 		return
 	}
 	p.headed = true
@@ -142,7 +164,7 @@ func (p *printer) record(r *event.Record) {
 func (p *printer) shortRecord(r *event.Record) {
 	p.lead(r.Mono, &r.Proc, r.Dir.String())
 	p.left(typeName(r.Type), wType)
-	p.right(r.Seq, wSeq)
+	p.seq(r, wSeq)
 	p.right(uint64(r.Len), wLen)
 	if p.roomy {
 		p.left(shortOp(r.Op), wOp)
@@ -153,6 +175,12 @@ func (p *printer) shortRecord(r *event.Record) {
 	p.conn(&r.Conn)
 	p.end()
 	p.control(r)
+}
+
+func (p *printer) seq(r *event.Record, width int) {
+	at := len(p.dst)
+	p.dst = r.AppendSeq(p.dst)
+	p.alignRight(at, width)
 }
 
 // weight writes how many records this one stands for, if it is not alone.
@@ -172,12 +200,11 @@ func (p *printer) unsent(r *event.Record) {
 	}
 	p.str("NOT SENT ")
 	if r.Errno != 0 {
-		p.str(flow.Errno(r.Errno))
+		p.str(event.ErrnoName(r.Errno))
 		p.str(" ")
 	}
 }
 
-// lead writes what all lines but the summary begin with.
 // lead writes how a line begins; dir is empty where it is about both directions.
 func (p *printer) lead(mono uint64, proc *event.Process, dir string) {
 	p.clockTo(mono, 3)

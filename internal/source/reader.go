@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"time"
 
@@ -122,6 +123,7 @@ type head struct {
 	Type string    `json:"type"`
 	TS   time.Time `json:"ts"`
 	Mono *uint64   `json:"mono_ns"`
+	Host string    `json:"host"`
 }
 
 // decode returns the event of a line, nil for a type that is not known.
@@ -140,6 +142,24 @@ func (r *Reader) decode(text []byte) (event.Event, error) {
 	if !r.begun {
 		r.begun, r.offset = true, r.latest
 	}
+	ev, err := r.event(&h, text)
+	if err != nil || ev == nil || h.Host == "" || h.Type == "host" {
+		return ev, err
+	}
+	n := Named{Host: h.Host, Number: numberOf(h.Host)}
+	n.Rename(ev)
+	return ev, checkWord("host", h.Host)
+}
+
+// numberOf makes a number of a host's name, so that no table of them is needed.
+func numberOf(host string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(host))
+	return h.Sum64()
+}
+
+// event returns the event of a line whose head is known.
+func (r *Reader) event(h *head, text []byte) (event.Event, error) {
 	switch h.Type {
 	case "record":
 		return r.record(text, false, *h.Mono)
@@ -153,8 +173,12 @@ func (r *Reader) decode(text []byte) (event.Event, error) {
 		return dropped(text, *h.Mono)
 	case "lost":
 		return r.lost(text, *h.Mono)
+	case "trigger":
+		return trigger(text, *h.Mono)
 	case "summary":
 		return r.summary(text, *h.Mono)
+	case "host":
+		return r.aboutHost(text, *h.Mono)
 	}
 	return nil, nil
 }

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"github.com/spf13/pflag"
+
+	"github.com/ktlstop/ktlstop/internal/feed"
+	"github.com/ktlstop/ktlstop/internal/flight"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+const dumpPath = "/v1/dump"
+
+// checkRecord reads the flags of the flight recorder, which --record switches on.
+func (s *serving) checkRecord(f *pflag.FlagSet) error {
+	if !f.Changed("record") {
+		for _, name := range append([]string{"keep"}, keepFlagNames...) {
+			if f.Changed(name) {
+				return usagef("--%s: it is for --record", name)
+			}
+		}
+		return nil
+	}
+	cfg, err := s.keep.config(f)
+	if err != nil {
+		return err
+	}
+	files, err := s.keep.files(event.TierNone, s.liveClock())
+	if err != nil {
+		return err
+	}
+	cfg.Dump = saying(files.Write)
+	s.recorder = flight.New(cfg)
+	return nil
+}
+
+// addRecorder lets the feed's trace run all the time, for the recorder. It returns how
+// the recorder ends when the trace has.
+func (s *serving) addRecorder(cfg *feed.Config) (end func() error) {
+	r := s.recorder
+	if r == nil {
+		return func() error { return nil }
+	}
+	cfg.Also = r
+	s.server.Handle(dumpPath, "POST: write the last seconds of events to a file", flight.Handler(r))
+	deaf := onSignal(r)
+	return func() error {
+		deaf()
+		return r.Close(endings.GiveUp())
+	}
+}
