@@ -27,7 +27,7 @@ func described() map[string][]string {
 	collector.Describe(all)
 	serve.TLSStat{}.Describe(all)
 	close(all)
-	found := map[string][]string{"up": nil}
+	found := map[string][]string{"up": nil, "process_start_time_seconds": nil} // Prometheus's own, and client_golang's
 	parts := regexp.MustCompile(`fqName: "([^"]+)".*variableLabels: \{([^}]*)\}`)
 	for d := range all {
 		p := parts.FindStringSubmatch(d.String())
