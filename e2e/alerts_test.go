@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ktlstop/ktlstop/internal/tlsnic"
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
 
@@ -27,6 +28,7 @@ import (
 // about, and asks all that the dashboard asks. Rules that compare with yesterday are played by promtool (internal/observe).
 func TestAlertsFire(t *testing.T) {
 	onlyOn(t, "7.3") // it changes keys, from 6.14 on
+	cable := tlsnic.Lay(t)
 	address := freeAddress(t)
 	prom := startPrometheus(t, address)
 	serve := startServe(t, address)
@@ -35,6 +37,7 @@ func TestAlertsFire(t *testing.T) {
 	worn := newWornPair(t, key)
 	defer worn.close()
 	worn.sendControl(t, 21, []byte{2, 20}) // a fatal bad_record_mac
+	card := newPairOver(t, security{"1.2", "AES-GCM-128", "hw"}, func(t *testing.T) (a, b *net.TCPConn) { return cable.Connect(t, false) })
 	refuseCipher(t, 10)
 	breakRecords(t, key, 20)
 	p := newPair(t, key)
@@ -42,6 +45,8 @@ func TestAlertsFire(t *testing.T) {
 	rekey(t, p, 300) // more than ten for each second of the window
 	prom.awaitFiring("KtlstopBadRecords", "KtlstopKeyUpdateStorm", "KtlstopKeyNearLimit", "KtlstopSetupFailures")
 	prom.askDashboard()
+	card.close() // the kernel has the others
+	prom.awaitFiring("KtlstopOffloadLost")
 
 	must(t, serve.cmd.Process.Signal(syscall.SIGSTOP))
 	for range 100 { // four events each, for which the ring has no room
