@@ -131,7 +131,7 @@ unit: ## test everything that needs neither root nor a kernel
 # What the guest tests run besides the project's own programs. RUNLEVEL keeps
 # the packages from starting their services.
 PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin /usr/bin/python3:python3 tmux:tmux tcpdump:tcpdump tshark:tshark ip:iproute2 \
-	openconnect:openconnect ocserv:ocserv gnutls-serv:gnutls-bin ping:iputils-ping
+	openconnect:openconnect ocserv:ocserv gnutls-serv:gnutls-bin ping:iputils-ping crun:crun
 export PATH := $(PATH):/usr/sbin:/sbin
 
 programs: # the traffic that others wrote

@@ -80,13 +80,14 @@ static __always_inline u64 source_of_card(struct conn *c)
 
 static __always_inline void begin_card_record(struct conn *c, u64 seq)
 {
+	u32 tid = bpf_get_current_task_btf()->pid;
 	struct event *e = &c->tx;
 	u64 begun;
 
-	if (is_first(c, bpf_get_current_task_btf()->pid, &begun))
+	if (is_first(c, tid, &begun))
 		c->next_ts = begun;
 	else
-		begun = c->next_ts;
+		begun = is_sending(c, tid) ? c->next_ts : 0;
 	begin_at(c, DIR_TX, seq);
 	c->next[DIR_TX] = seq + 1;
 	e->kind = KIND_RECORD;

@@ -11,7 +11,7 @@
 enum { SENDS_MORE = 1 /* the last one may have left an open record */, SENDS_BROKEN = 2 /* the connection has failed */ };
 enum tx_state { TX_IDLE, TX_SEALING };
 /* A network card was given the direction's key, whether it has gone since or not. */
-enum card_bit { CARD_TX = 1, CARD_RX = 2, CARD_GONE = 4, CARD_MET = 8 /* user space knows */ };
+enum card_bit { CARD_TX = 1, CARD_RX = 2, CARD_GONE = 4 };
 enum rx_state { RX_IDLE, RX_OPENING, RX_OPENED };
 #define RX_STATE 3  /* of rx_state: the state; the rest is a ticket, new with each record */
 #define RX_TICKET 4

@@ -3,7 +3,7 @@
 #ifndef KTLS_INVENTORY_H
 #define KTLS_INVENTORY_H
 
-#include "ktls_tell.h"
+#include "ktls_resync.h"
 
 static __always_inline int visit_file(struct bpf_iter__task_file *ctx)
 {
@@ -35,6 +35,8 @@ static __always_inline int visit_file(struct bpf_iter__task_file *ctx)
 	who.cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	bpf_core_read(who.comm, sizeof(who.comm), &task->comm);
 	emit_socket(c, STATE_FOUND, 0, &who);
+	if (c->card & CARD_GONE)
+		emit_card(c);
 	return 0;
 }
 

@@ -14,9 +14,13 @@
 #define LATE_MAX 128
 struct late {
 	u32 n, pad;
+	u64 first; /* the sequence from which their steps are counted */
 	struct {
 		u64 stamp[3];
-		u64 weight;
+		u32 len;
+		u16 step;
+		u8 weight;
+		u8 told; /* it is an event anyway */
 	} of[LATE_MAX];
 };
 
@@ -39,6 +43,7 @@ static __always_inline void wait_for_return(const struct event *e, bool first, b
 {
 	u32 tid = bpf_get_current_pid_tgid(), zero = 0, n;
 	struct late *l = bpf_map_lookup_elem(&late, &tid);
+	u64 step;
 
 	if (!l) {
 		if (!wanted)
@@ -51,15 +56,21 @@ static __always_inline void wait_for_return(const struct event *e, bool first, b
 		if (!l)
 			return;
 	}
-	if (first)
+	if (first) {
 		l->n = 0; /* what a failed call left */
+		l->first = e->rec.seq;
+	}
 	n = l->n;
-	if (n >= LATE_MAX || !wanted)
+	step = e->rec.seq - l->first;
+	if (n >= LATE_MAX || step > 0xffff || !wanted)
 		return;
 	l->of[n].stamp[0] = e->rec.stamp[0];
 	l->of[n].stamp[1] = e->rec.stamp[1];
 	l->of[n].stamp[2] = e->rec.stamp[2];
+	l->of[n].len = e->rec.len;
+	l->of[n].step = step;
 	l->of[n].weight = e->rec.weight;
+	l->of[n].told = e->type != TYPE_DATA || e->conn == stream_conn;
 	l->n = n + 1;
 }
 
@@ -67,7 +78,21 @@ struct returning {
 	struct late *from;
 	struct side *to;
 	u64 end;
+	const struct event *e; /* the record of the return */
 };
+
+/* A record that has waited for its return took long. */
+static __always_inline void tell_late(const struct returning *r, u32 i)
+{
+	const struct late *l = r->from;
+	struct slow s = { { l->of[i].stamp[0], 0, 0, r->end }, l->first + l->of[i].step, l->of[i].len, r->e->gen, r->e->flags & FLAG_KTHREAD, r->e->rec.op };
+
+	if (stages && l->of[i].weight) {
+		s.stamp[1] = l->of[i].stamp[1];
+		s.stamp[2] = l->of[i].stamp[2];
+	}
+	tell_slow(r->e, &s);
+}
 
 static long one_returned(u32 i, struct returning *r)
 {
@@ -81,6 +106,8 @@ static long one_returned(u32 i, struct returning *r)
 	stamp[2] = l->of[i].stamp[2];
 	stamp[3] = r->end;
 	add_times(r->to, stamp, l->of[i].weight);
+	if (took_long(stamp[0], r->end) && !l->of[i].told)
+		tell_late(r, i);
 	return 0;
 }
 
@@ -96,7 +123,7 @@ static __noinline void all_returned(const struct event *e)
 {
 	u32 tid = bpf_get_current_pid_tgid();
 	struct late *l = bpf_map_lookup_elem(&late, &tid);
-	struct returning r = { l, 0, e->rec.stamp[3] };
+	struct returning r = { l, 0, e->rec.stamp[3], e };
 	struct sums *s;
 
 	if (!l)

@@ -15,8 +15,7 @@ static __always_inline void tell_other_key(struct conn *c, u8 dir)
 		key_missed(c, dir, read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx));
 }
 
-/* mode: TLS_SW or TLS_HW. */
-static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret, u8 mode)
+static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 {
 	struct tls_context *ctx = tls_ctx_of((void *)sk);
 	struct conn *c = conn_find(sk);
@@ -45,16 +44,14 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret, u8 mode
 			leave_behind(c);
 			c->tx_state = TX_IDLE;
 		}
-		c->tx.mode = mode;
+		c->tx.mode = TLS_SW;
 		c->tx.gen += update;
 		c->tx.rec.start = c->next[DIR_TX] = read_seq(c->seq_tx);
 	} else {
-		c->rx.mode = mode;
+		c->rx.mode = TLS_SW;
 		c->rx.gen += update;
 		c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx);
 	}
-	if (mode == TLS_HW)
-		set_card(c);
 	emit_socket(c, update ? STATE_REKEY : STATE_OPEN, dir, 0);
 	if (dir == DIR_RX)
 		c->awaited = 0;
@@ -69,7 +66,7 @@ struct {
 	__type(value, u8);
 } card_asked SEC(".maps");
 
-/* tls_set_device_offload_rx(sk, ...), which sets up software first. */
+/* tls_set_device_offload_rx(sk, ...), which sets up software first, whoever opens then. */
 static __always_inline int card_rx_asked(u64 *ctx)
 {
 	u64 sk = ctx[0];
@@ -79,19 +76,34 @@ static __always_inline int card_rx_asked(u64 *ctx)
 	return 0;
 }
 
-/* Where a card refuses, software is set up next. */
-static __always_inline int card_answers(u64 *ctx, u8 dir)
+/* Its exit. Where a card refuses, software is set up next. */
+static __always_inline int card_rx_answers(u64 *ctx)
 {
-	u64 sk = ctx[0], ret = 0;
+	u64 sk = ctx[0];
 
-	if (dir == DIR_RX)
-		bpf_map_delete_elem(&card_asked, &sk);
-	bpf_get_func_ret(ctx, &ret);
-	return key_set(sk, dir, false, ret, TLS_HW);
+	bpf_map_delete_elem(&card_asked, &sk);
+	return 0;
 }
 
-static __always_inline int card_tx_answers(u64 *ctx) { return card_answers(ctx, DIR_TX); }
-static __always_inline int card_rx_answers(u64 *ctx) { return card_answers(ctx, DIR_RX); }
+/*
+ * A direction got its first key by setsockopt: if it is a card's, this is the first hook
+ * that knows. What a card has is not given another key.
+ */
+static __always_inline void card_takes(u64 sk, u8 dir)
+{
+	struct tls_context *ctx = tls_ctx_of((void *)sk);
+	struct conn *c = conn_find(sk);
+	bool others = false;
+
+	if (!ctx || TLS_HW != (dir == DIR_TX ? BPF_CORE_READ_BITFIELD_PROBED(ctx, tx_conf) : BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_conf)))
+		return;
+	c = if_wanted(c ? c : conn_new(sk, ctx, NO_RECORD, &others));
+	if (!c || c->ctx != (u64)ctx || c->key_told[dir & 1]) /* of an earlier socket at this address: conn_here; met by a record */
+		return;
+	c->notified[dir & 1] = NOTIFIED_NO;
+	key_missed(c, dir, read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx));
+	begin_messages(c, dir, NO_SEQ);
+}
 
 static __always_inline int sw_offload_ends(u64 *ctx)
 {
@@ -110,7 +122,7 @@ static __always_inline int sw_offload_ends(u64 *ctx)
 	}
 	if (!tx && bpf_map_lookup_elem(&card_asked, &sk))
 		return 0;
-	return key_set(sk, tx ? DIR_TX : DIR_RX, update, ret, TLS_SW);
+	return key_set(sk, tx ? DIR_TX : DIR_RX, update, ret);
 }
 
 /* tls_setsockopt(sk, level, optname, optval, optlen); optval is a pointer and whose it is. */
@@ -123,6 +135,8 @@ static __always_inline int option_is_set(u64 *ctx)
 		return 0;
 	if (ret)
 		return option_fails(ctx, FUNC_SETSOCKOPT, ret);
+	if (option == TLS_TX || option == TLS_RX)
+		card_takes(ctx[0], option == TLS_TX ? DIR_TX : DIR_RX);
 	c = option == TLS_RX_EXPECT_NO_PAD || option == TLS_RX ? conn_lookup(ctx[0]) : 0;
 	if (!c)
 		return 0;

@@ -18,6 +18,8 @@ static __noinline void emit_card(struct conn *c)
 {
 	struct event e = c->tx;
 
+	c->card_news = 0; /* before anything is read: what changes meanwhile is news again */
+	asm volatile("" ::: "memory");
 	e.kind = KIND_CARD;
 	e.flags &= FLAG_KTHREAD;
 	e.card = (struct about_card){
@@ -30,7 +32,6 @@ static __noinline void emit_card(struct conn *c)
 		.gone = (c->card & CARD_GONE) != 0,
 	};
 	c->card_told = e.card.time;
-	c->card_news = 0;
 	if (c->told)
 		emit(&e);
 }

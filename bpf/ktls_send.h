@@ -56,6 +56,14 @@ static __always_inline struct sending *sending_of(u32 tid)
 	return &sending[tid & ((1 << SENDING_BITS) - 1)];
 }
 
+/* Whether the begin of the call that makes a record was seen. */
+static __always_inline bool is_sending(const struct conn *c, u32 tid)
+{
+	const struct sending *call = sending_of(tid);
+
+	return call->tid == tid && call->conn == c->tx.conn;
+}
+
 /* Whether a record is the first that its call makes; if so, when it began. */
 static __always_inline bool is_first(const struct conn *c, u32 tid, u64 *begun)
 {

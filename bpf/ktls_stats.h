@@ -4,7 +4,7 @@
 #define KTLS_STATS_H
 
 #include "ktls_ring.h"
-#include "ktls_stages.h"
+#include "ktls_slow.h"
 #include "ktls_sums.h"
 
 /* Hides what the compiler knows of v: what it leaves out the verifier would not know. */
@@ -112,6 +112,14 @@ static __always_inline struct plain plain_of(const struct event *e, u64 to)
 	return (struct plain){ e->rec.stamp[0], to, e->rec.seq, e->rec.len, e->gen, e->flags };
 }
 
+/* Such a record took long. Whose call it was is not known of it. */
+static __always_inline void tell_plain(const struct event *e, const struct plain *p)
+{
+	struct slow s = { { p->from, 0, 0, p->to }, p->seq, p->len, p->gen, p->flags, OP_NONE };
+
+	tell_slow(e, &s);
+}
+
 /* Add such a record up; e names its connection. */
 static __always_inline void add_plain(const struct event *e, u32 dir, const struct plain *p)
 {
@@ -132,6 +140,8 @@ static __always_inline void add_plain(const struct event *e, u32 dir, const stru
 	s->gen = p->gen;
 	__sync_fetch_and_add(&s->bytes, p->len);
 	__sync_fetch_and_add(&s->records, 1);
+	if (took_long(p->from, p->to))
+		tell_plain(e, p);
 }
 
 /* Add a record up. False where the map has no room for its connection. */

@@ -24,7 +24,13 @@ static __always_inline bool counted(struct event *e)
 		return true;
 	/* The record that would bring the return may stay in the kernel. */
 	e->flags &= ~FLAG_RETURN_LATER;
-	return e->type != TYPE_DATA;
+	if (e->type != TYPE_DATA)
+		return true;
+	if (!took_long(e->rec.stamp[0], e->rec.stamp[3]) || !may_tell_slow(e->dir))
+		return false;
+	if (e->dir == DIR_TX && !is_looked_at(e))
+		e->rec.op = OP_NONE; /* it is that of another */
+	return true;
 }
 
 /* Whether there is nothing to a record but what struct plain has. */

@@ -65,7 +65,6 @@ HOOK("fexit/tls_sw_read_sock", read_sock_exit, read_sock_returns)
 
 /* ---- what a network card seals and opens ---- */
 
-HOOK("fexit/tls_set_device_offload", card_tx_answer, card_tx_answers)
 HOOK("fentry/tls_set_device_offload_rx", card_rx_ask, card_rx_asked)
 HOOK("fexit/tls_set_device_offload_rx", card_rx_answer, card_rx_answers)
 HOOK("fentry/tls_device_sendmsg", card_sendmsg_enter, card_sendmsg_begins)

@@ -13,6 +13,14 @@ import (
 	"github.com/ktlstop/ktlstop/internal/sink/schematest"
 )
 
+// podOf is what a line says of a pod.
+type podOf struct {
+	UID       string `json:"pod_uid"`
+	Namespace string `json:"namespace"`
+	Name      string `json:"pod"`
+	Container string `json:"container"`
+}
+
 // line is one line of -o json, as far as the tests look at it.
 type line struct {
 	Type  string `json:"type"`
@@ -25,6 +33,8 @@ type line struct {
 	UID       int                 `json:"uid"`
 	Sock      sock                `json:"sock"`
 	Container string              `json:"container"`
+	Unit      string              `json:"unit"`
+	Pod       podOf               `json:"k8s"`
 	Lat       map[string]uint64   `json:"lat_ns"`
 	Errno     string              `json:"errno"`
 	Sent      *bool               `json:"sent"`

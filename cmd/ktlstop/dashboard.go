@@ -32,6 +32,7 @@ func newDashboard() *cobra.Command {
 	o.filterFlags(cmd.Flags())
 	o.runFlags(cmd.Flags())
 	o.readFlag(cmd.Flags())
+	o.names.add(cmd.Flags())
 	cmd.Flags().Float64Var(&o.speed, "speed", 1, "with --read: how many times as fast as it was recorded; 0 is at once")
 	cmd.Flags().IntVarP(&o.snaplen, "snaplen", "s", 0, "look at this many bytes of each plaintext (key x), to 16384")
 	cmd.Flags().StringVar(&o.stages, "stages", "on", "off: measure only the total of a record, for four fifths of the cost")
@@ -84,16 +85,17 @@ func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started f
 
 // watching is the session of a dashboard.
 func (o *options) watching(cmd *cobra.Command) (session.Config, error) {
+	o.names.told = func(error) {} // an outage is among the screen's notes
 	cfg, err := o.session(cmd)
+	if err != nil {
+		return cfg, err
+	}
 	// An expression may look at more than the kernel adds up.
 	cfg.Watch, cfg.Loader.Aggregate = true, o.expr == nil
 	cfg.Clock = session.NewClock(nil) // a step is among the screen's notes
 	cfg.About = session.About{Version: version, Filter: filterText(cmd.Flags())}
 	if o.maxCPU > 0 {
 		cfg.About.Notes = append(cfg.About.Notes, fmt.Sprintf("--max-cpu %v: above that share of one processor the hooks are detached", o.maxCPU))
-	}
-	if err != nil {
-		return cfg, err
 	}
 	return cfg, o.setStages(&cfg)
 }

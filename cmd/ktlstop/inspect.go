@@ -46,6 +46,7 @@ last line waits until it ends.`,
 	o.filterFlags(f)
 	o.outputFlags(f)
 	o.captureFlags(f)
+	o.names.add(f)
 	o.socketFilterFlags(f)
 	o.runFlags(f)
 	f.IntVarP(&o.snaplen, "snaplen", "s", loader.MaxSnaplen, "take this many bytes of each plaintext, to 16384")

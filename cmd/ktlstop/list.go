@@ -23,6 +23,7 @@ version, cipher and mode for each direction.`,
 	o.filterFlags(cmd.Flags())
 	o.outputFlags(cmd.Flags())
 	o.loadFlags(cmd.Flags())
+	o.names.add(cmd.Flags())
 	return cmd
 }
 
@@ -37,9 +38,13 @@ func list(cmd *cobra.Command, o *options) error {
 	if field, ok := session.Listable(o.expr); !ok {
 		return usagef("--match: list shows sockets, and %s belongs to a record: leave it out, or use ktlstop trace", field)
 	}
+	known, err := o.names.open()
+	if err != nil {
+		return err
+	}
 	o.wait = true // a list is whole, or it is none
 	var out listing
-	err = session.List(cmd.Context(), session.Config{Loader: cfg}, func(s *session.Session) (sink.Sink, error) {
+	err = session.List(cmd.Context(), session.Config{Loader: cfg, Names: known}, func(s *session.Session) (sink.Sink, error) {
 		sayWhatLacks(s)
 		out.Output, err = o.open(cmd.OutOrStdout(), event.TierNone)
 		return &out, err

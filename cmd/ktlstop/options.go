@@ -51,6 +51,7 @@ type options struct {
 	socketFilter string
 	cbpf         string
 	filter       *session.SocketFilter // what these two say; nil for none
+	names        nameFlags
 	// body, if not nil, writes payloads in text; the default is a hex dump.
 	body func(dst []byte, r *event.Record) []byte
 	// started is called when the hooks are live.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"runtime"
 	"slices"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -63,7 +65,7 @@ func newServe() *cobra.Command {
 	f.StringSliceVar(&s.listen.Addresses, "web.listen-address", []string{"127.0.0.1:9998"}, "listen on this HOST:PORT; may be repeated")
 	f.StringVar(&s.listen.ConfigFile, "web.config.file", "", "TLS and users: a web configuration as Prometheus's exporters have it")
 	f.BoolVar(&s.listen.Insecure, "web.insecure", false, "listen where others reach it without TLS and without users")
-	f.StringSliceVar(&s.groupBy, "group-by", []string{"comm", "unit"}, "labels of a group of connections: of comm, unit, namespace, pod and container")
+	f.StringSliceVar(&s.groupBy, "group-by", defaultGroups(), "labels of a group of connections: of comm, unit, namespace, pod and container")
 	f.IntVar(&s.maxGroups, "max-groups", 200, "how many groups there may be; the rest is called other")
 	f.StringVar(&s.stages, "stages", "off", "on: measure the stages of records too, for a quarter more of the cost")
 	f.StringVar(&s.histograms, "histograms", "", "stages: show histograms of the stages too")
@@ -76,6 +78,14 @@ func newServe() *cobra.Command {
 	return cmd
 }
 
+// defaultGroups are a host's, or in a pod Kubernetes'.
+func defaultGroups() []string {
+	if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
+		return []string{"namespace", "pod", "container", "comm"}
+	}
+	return []string{"comm", "unit"}
+}
+
 // run serves until a signal ends it.
 func (s *serving) run(cmd *cobra.Command) error {
 	cfg, err := s.watching(cmd)
@@ -85,6 +95,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	if err := errors.Join(s.check(), s.checkRecord(cmd.Flags())); err != nil {
 		return err
 	}
+	collectOften()
 	listeners, err := s.listen.Open()
 	if err != nil {
 		return err
@@ -97,6 +108,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer closeBusy(s.session)
+	debug.FreeOSMemory() // the kernel's types, read for the programs, are garbage by now
 	sayWhatLacks(s.session)
 	s.collector.Begin(s.about())
 	s.server = serve.New(serve.Config{Listening: s.listen, Gatherer: s.registry, Alive: s.alive, Ready: s.alive, Version: version, Notice: notice})
@@ -163,6 +175,9 @@ func (s *serving) watching(cmd *cobra.Command) (session.Config, error) {
 	}
 	s.asks = filterText(cmd.Flags())
 	cfg.Loader.Aggregate = s.expr == nil
+	if cfg.Loader.Aggregate {
+		cfg.Loader.Slow = s.slow
+	}
 	cfg.Loader.Cost = true // now and then, for ktlstop_program_seconds_total
 	if s.expr != nil && !cmd.Flags().Changed("stages") {
 		s.stages = "on" // an event has them

@@ -44,6 +44,7 @@ goes when the command ends.`,
 	o.runFlags(f)
 	f.StringVarP(&o.file, "write", "w", "", "write the packets to this pcapng file too, - for standard output")
 	o.captureFlags(f)
+	o.names.add(f)
 	f.IntVarP(&o.snaplen, "snaplen", "s", loader.MaxSnaplen, "bytes of each plaintext, to 16384")
 	f.Uint64VarP(&o.count, "count", "c", 0, "stop after this many records")
 	f.StringVar(&netns, "tap-netns", "", "make the interface in this network namespace: name, path, or new for one of its own")

@@ -34,6 +34,7 @@ func newTrace() *cobra.Command {
 	o.sampleFlag(f)
 	o.readFlag(f)
 	o.keep.add(f, 0)
+	o.names.add(f)
 	f.IntVarP(&o.snaplen, "snaplen", "s", 0, "show this many bytes of each plaintext, to 16384")
 	f.Uint64VarP(&o.count, "count", "c", 0, "stop after this many records")
 	return cmd
@@ -135,8 +136,12 @@ func closeBusy(s *session.Session) { _ = endings.Busy(s.Close) }
 // session turns the flags into what a session does.
 func (o *options) session(cmd *cobra.Command) (session.Config, error) {
 	cfg, err := o.config(cmd)
+	if err != nil {
+		return session.Config{}, err
+	}
+	known, err := o.names.open()
 	return session.Config{
-		Loader: cfg, SocketFilter: o.filter, Limit: o.count, Duration: o.duration, FromFirst: o.fromFirst, Notice: notice, Clock: o.liveClock(),
+		Loader: cfg, Names: known, SocketFilter: o.filter, Limit: o.count, Duration: o.duration, FromFirst: o.fromFirst, Notice: notice, Clock: o.liveClock(),
 	}, err
 }
 

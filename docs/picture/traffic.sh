@@ -28,7 +28,10 @@ http {
 	server { listen 127.0.0.1:9443 ssl; root $dir; }
 }
 END
-nginx -c "$dir/nginx.conf" &
+# As systemd would start it.
+service=/sys/fs/cgroup/system.slice/nginx.service
+mkdir -p "$service"
+(echo $BASHPID >"$service/cgroup.procs" && exec nginx -c "$dir/nginx.conf") &
 until curl -sk -o /dev/null https://127.0.0.1:8443/item; do sleep 0.1; done
 
 bin/ktlstop trace -o json -w "$1" --ready-file "$dir/ready" --duration "${DURATION:-16s}" &

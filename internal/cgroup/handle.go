@@ -21,6 +21,13 @@ type handles struct {
 // openHandles fails where the kernel has other handles, and where this process may not
 // open any: that takes CAP_DAC_READ_SEARCH in the initial user namespace.
 func openHandles(root string) (*handles, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(root, &fs); err != nil {
+		return nil, os.NewSyscallError("statfs", err)
+	}
+	if fs.Type != unix.CGROUP2_SUPER_MAGIC {
+		return nil, fmt.Errorf("%s is no cgroup v2 tree", root)
+	}
 	own, _, err := unix.NameToHandleAt(unix.AT_FDCWD, root, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("name_to_handle_at", err)

@@ -26,7 +26,7 @@ func (c *Collector) metrics() []prometheus.Metric {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b := builder{families: c.families}
-	for g := range c.all() {
+	for _, g := range c.groups {
 		b.group(g, &c.cfg)
 	}
 	c.runs(&b)

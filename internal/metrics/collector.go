@@ -29,6 +29,7 @@ type Config struct {
 type Collector struct {
 	cfg      Config
 	owner    owner
+	pods     bool // a group's labels are told by the kubelet
 	families *families
 	now      func() time.Time
 
@@ -39,7 +40,6 @@ type Collector struct {
 
 	mu         sync.Mutex
 	groups     map[string]*group
-	rest       *group // of what finds no group; nil until it is needed
 	overflowed uint64
 	lost       map[string]uint64
 	about      About
@@ -53,7 +53,7 @@ func New(cfg Config) (*Collector, error) {
 	if err := CheckGroupBy(cfg.GroupBy); err != nil {
 		return nil, err
 	}
-	c := &Collector{cfg: cfg, owner: newOwner(cfg.GroupBy), families: newFamilies(cfg.GroupBy), now: cfg.Now,
+	c := &Collector{cfg: cfg, owner: newOwner(cfg.GroupBy), pods: waitsForPods(cfg.GroupBy), families: newFamilies(cfg.GroupBy), now: cfg.Now,
 		conns: newConns(), wide: wide{}, groups: map[string]*group{}, lost: map[string]uint64{}}
 	if c.now == nil {
 		c.now = time.Now
@@ -80,20 +80,14 @@ func (c *Collector) groupOf(p *event.Process) *group {
 	}
 	if len(c.groups) >= c.cfg.MaxGroups {
 		c.overflowed++
-		if c.rest == nil {
-			c.rest = c.newGroup(c.owner.rest())
+		labels = c.owner.rest() // which a process may have chosen for itself
+		if g := c.groups[keyOf(labels)]; g != nil {
+			return g
 		}
-		return c.rest
 	}
-	g := c.newGroup(labels)
-	c.groups[g.key] = g
+	g := newGroup(labels, c.now())
+	c.groups[keyOf(labels)] = g
 	return g
-}
-
-func (c *Collector) newGroup(labels []string) *group {
-	now := c.now()
-	return &group{key: keyOf(labels), labels: labels, created: now, used: now, counts: map[count]uint64{
-		{of: closed}: 0, {of: keyUpdates, a: "tx"}: 0, {of: keyUpdates, a: "rx"}: 0}}
 }
 
 // Sample enters the sums of one connection, for the present round.
@@ -117,36 +111,44 @@ func (c *Collector) Sample(s *event.Sample) {
 		e.group.keys[d] = max(e.group.keys[d], s.Next[d])
 	}
 	if s.Final {
-		c.end(s.Conn.ID, e)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.end(s.Conn.ID, e, e.group)
 	}
 }
 
 // meet finds out whose a connection is that is new; nil where that is not known yet.
 func (c *Collector) meet(s *event.Sample) *conn {
-	if s.Proc.PID == 0 && !s.Final {
-		return nil
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.conns.of(s.Conn.ID)
-	e.protect([2]event.Mode{s.TLS[0].Mode, s.TLS[1].Mode})
+	if e.waited++; !s.Final && !c.knows(&s.Proc) && e.waited < patience {
+		return nil
+	}
+	if e.modes == [2]event.Mode{} { // no event has told them
+		e.protect([2]event.Mode{s.TLS[0].Mode, s.TLS[1].Mode})
+	}
 	e.join(c.groupOf(&s.Proc))
 	return e
 }
 
-// end counts the end of a connection, once.
-func (c *Collector) end(id uint64, e *conn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ends(id, e)
+// patience is after how many rounds a connection counts for the group that it has then.
+const patience = 10
+
+// knows says whether p's labels are known: those of a pod may come later.
+func (c *Collector) knows(p *event.Process) bool {
+	if in := p.In(); c.pods && in.PodUID != "" && in.Pod == "" {
+		return false
+	}
+	return p.PID != 0
 }
 
-// ends is end of who holds the lock.
-func (c *Collector) ends(id uint64, e *conn) {
+// end counts the end of a connection of a group, once.
+func (c *Collector) end(id uint64, e *conn, g *group) {
 	if !e.end() {
 		return
 	}
-	e.group.countBy(count{of: closed}, 1)
+	g.countBy(count{of: closed}, 1)
 	c.conns.linger(id)
 }
 
@@ -156,36 +158,14 @@ func (c *Collector) Round() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	for g := range c.all() {
+	for _, g := range c.groups {
 		g.publish(now)
 	}
 	c.conns.forget()
-	c.leave(now)
+	// One that comes again begins at zero, with a time of creation that says so.
+	maps.DeleteFunc(c.groups, func(_ string, g *group) bool { return g.idle(now) })
 	c.cost.step(&about, now)
 	c.about, c.read = about, now
-}
-
-// all are the groups.
-func (c *Collector) all() func(func(*group) bool) {
-	return func(yield func(*group) bool) {
-		for g := range maps.Values(c.groups) {
-			if !yield(g) {
-				return
-			}
-		}
-		if c.rest != nil {
-			yield(c.rest)
-		}
-	}
-}
-
-// leave drops the groups that were idle for long. One that comes again begins at zero, with
-// a time of creation that says so.
-func (c *Collector) leave(now time.Time) {
-	maps.DeleteFunc(c.groups, func(_ string, g *group) bool { return g.idle(now) })
-	if c.rest != nil && c.rest.idle(now) {
-		c.rest = nil
-	}
 }
 
 // LastRound is when the kernel's sums were last read, the zero time before the first.

@@ -11,6 +11,8 @@ type conn struct {
 	group *group // nil while nobody knows whose it is
 	modes [2]event.Mode
 	ended bool
+	// waited is for how many rounds it has been asked in vain whose it is.
+	waited uint8
 }
 
 // conns are the connections that are open, and for some rounds those that have ended: of

@@ -24,24 +24,29 @@ func (c *Collector) Write(ev event.Event) error {
 // Flush implements sink.Sink: nothing waits.
 func (c *Collector) Flush() error { return nil }
 
-// of is the connection of an event, which counts for its group from now on.
-func (c *Collector) of(id uint64, p *event.Process) *conn {
+// of is the connection of an event and the group that the event counts for. That is the
+// connection's from then on, if it is known whose it is.
+func (c *Collector) of(id uint64, p *event.Process) (*conn, *group) {
 	e := c.conns.of(id)
 	if e.group == nil {
-		e.join(c.groupOf(p))
+		g := c.groupOf(p)
+		if !c.knows(p) {
+			return e, g
+		}
+		e.join(g)
 	}
-	return e
+	return e, e.group
 }
 
 func (c *Collector) record(r *event.Record) {
 	if r.Unsent {
 		return
 	}
-	e := c.of(r.Conn.ID, &r.Proc)
-	g, d := e.group, r.Dir&1
+	e, g := c.of(r.Conn.ID, &r.Proc)
+	d := r.Dir & 1
 	if !c.run.Sums || r.TLS.Version.IsDTLS() {
 		g.ended.record(r)
-		g.keys[d] = max(g.keys[d], r.Seq+1)
+		g.told[d] = max(g.told[d], r.Seq+1)
 		modes := e.modes
 		if modes[d] = r.TLS.Mode; modes != e.modes {
 			e.protect(modes)
@@ -60,19 +65,19 @@ func (c *Collector) record(r *event.Record) {
 }
 
 func (c *Collector) socket(s *event.Socket) {
-	e := c.of(s.Conn.ID, &s.Proc)
+	e, g := c.of(s.Conn.ID, &s.Proc)
+	g.used = c.now()
 	if s.State == event.SocketClose {
-		c.ends(s.Conn.ID, e)
+		c.end(s.Conn.ID, e, g)
 		return
 	}
 	if s.State == event.SocketOpen && e.modes == [2]event.Mode{} {
-		e.group.countBy(openedAs([2]event.TLS{s.TX, s.RX}[s.Dir&1]), 1)
+		g.countBy(openedAs([2]event.TLS{s.TX, s.RX}[s.Dir&1]), 1)
 	}
 	if s.State == event.SocketRekey {
-		e.group.countBy(count{of: keyUpdates, a: s.Dir.String()}, 1)
+		g.countBy(count{of: keyUpdates, a: s.Dir.String()}, 1)
 	}
 	e.protect([2]event.Mode{s.TX.Mode, s.RX.Mode})
-	e.group.used = c.now()
 }
 
 func (c *Collector) error(ev *event.Error) {
@@ -80,7 +85,7 @@ func (c *Collector) error(ev *event.Error) {
 	if ev.Conn.ID == 0 { // the kernel has no key of it
 		g = c.groupOf(&ev.Proc)
 	} else {
-		g = c.of(ev.Conn.ID, &ev.Proc).group
+		_, g = c.of(ev.Conn.ID, &ev.Proc)
 	}
 	g.used = c.now()
 	g.countBy(failureOf(ev), 1+uint64(ev.More))

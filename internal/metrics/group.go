@@ -16,7 +16,6 @@ const modes = 3
 // group is what has the same labels: connections that come and go, and what is counted of
 // them.
 type group struct {
-	key     string
 	labels  []string
 	created time.Time
 	used    time.Time // when something was last told of it
@@ -26,6 +25,7 @@ type group struct {
 	// those that are gone, and of records that came as events. Both are Run's alone.
 	live, ended tally
 	keys        [2]uint64 // the present round's most records under one key
+	told        [2]uint64 // the same of connections whose records come as events, while there is one
 
 	shown    tally
 	shownKey [2]uint64
@@ -43,6 +43,11 @@ func mode(m event.Mode) int { return min(int(m), modes-1) }
 // keyOf is the name of a group among others. No label has a NUL in it.
 func keyOf(labels []string) string { return strings.Join(labels, "\x00") }
 
+func newGroup(labels []string, now time.Time) *group {
+	return &group{labels: labels, created: now, used: now, counts: map[count]uint64{
+		{of: closed}: 0, {of: keyUpdates, a: event.TX.String()}: 0, {of: keyUpdates, a: event.RX.String()}: 0}}
+}
+
 // publish shows what a round has brought.
 func (g *group) publish(now time.Time) {
 	next := g.ended
@@ -56,7 +61,10 @@ func (g *group) publish(now time.Time) {
 		data := next[d].records - min(next[d].records, g.control(event.Dir(d)))
 		g.data[d] = max(g.data[d], data) // a control record may be told before it is added up
 	}
-	g.shown, g.shownKey = next, g.keys
+	if g.conns == 0 {
+		g.told = [2]uint64{}
+	}
+	g.shown, g.shownKey = next, [2]uint64{max(g.keys[0], g.told[0]), max(g.keys[1], g.told[1])}
 	g.live, g.keys = tally{}, [2]uint64{}
 }
 

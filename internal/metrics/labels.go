@@ -65,6 +65,14 @@ func (o owner) labels(p *event.Process) []string {
 	return values
 }
 
+// kubernetes are labels that are told by the kubelet, maybe later than a connection is met.
+var kubernetes = []string{"namespace", "pod", "container"}
+
+// waitsForPods says whether labels are told by the kubelet.
+func waitsForPods(names []string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(kubernetes, n) })
+}
+
 // rest are the values of the group of all others.
 func (o owner) rest() []string { return slices.Repeat([]string{other}, len(o)) }
 

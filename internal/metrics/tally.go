@@ -25,7 +25,7 @@ type side struct {
 // tally is both directions, by event.Dir.
 type tally [2]side
 
-// sums are a Sample's counters as a tally.
+// load takes over the counters of a sample.
 func (t *tally) load(s *event.Sample) {
 	for d := range t {
 		t[d].records, t[d].bytes = s.Totals.Records[d], s.Totals.Bytes[d]

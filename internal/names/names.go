@@ -4,9 +4,12 @@
 package names
 
 import (
+	"context"
 	"sync"
+	"time"
 
 	"github.com/ktlstop/ktlstop/internal/cgroup"
+	"github.com/ktlstop/ktlstop/internal/kubelet"
 	"github.com/ktlstop/ktlstop/internal/lru"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -16,9 +19,11 @@ const maxKept = 8192
 
 // Names fills in names. It may be used from any goroutine. nil knows none.
 type Names struct {
+	pods *kubelet.Pods // nil: nobody knows pods
+
 	mu    sync.Mutex
 	index index
-	kept  *lru.Map[uint64, *event.Place]
+	kept  *lru.Map[uint64, *kept]
 }
 
 // index is a *cgroup.Index.
@@ -27,11 +32,40 @@ type index interface {
 	Note() string
 }
 
-// New returns the Names of this machine.
-func New() *Names { return newNames(cgroup.NewIndex()) }
+// kept is what is known of a cgroup; whole says that there is no more to come.
+type kept struct {
+	at    *event.Place
+	found cgroup.Place
+	whole bool
+}
 
-func newNames(x index) *Names {
-	return &Names{index: x, kept: lru.New[uint64, *event.Place](maxKept)}
+// New returns the Names of this machine, those of its pods too if they are not nil.
+func New(pods *kubelet.Pods) *Names { return newNames(cgroup.NewIndex(), pods) }
+
+func newNames(x index, pods *kubelet.Pods) *Names {
+	return &Names{index: x, pods: pods, kept: lru.New[uint64, *kept](maxKept)}
+}
+
+// firstWait is how long a run waits for the names of the pods, so that its first events
+// have them.
+const firstWait = 3 * time.Second
+
+// Prepare asks for what Fill is to know at once, and waits for it a moment. What fails
+// is told by Outage.
+func (n *Names) Prepare(ctx context.Context) {
+	if n == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, firstWait)
+	defer cancel()
+	_ = n.pods.Refresh(ctx)
+}
+
+// Run keeps the names of the pods up to date until ctx ends.
+func (n *Names) Run(ctx context.Context) {
+	if n != nil {
+		n.pods.Run(ctx)
+	}
 }
 
 // Notes say what this machine lacks, and what follows.
@@ -42,6 +76,14 @@ func (n *Names) Notes() []string {
 	return []string{n.index.Note()}
 }
 
+// Outage is why nobody tells the names of pods at present, nil if somebody does.
+func (n *Names) Outage() error {
+	if n == nil {
+		return nil
+	}
+	return n.pods.Outage()
+}
+
 // Fill gives p its Place, as far as it is known. It waits for nobody.
 func (n *Names) Fill(p *event.Process) {
 	if n == nil || p.CgroupID == 0 {
@@ -49,18 +91,36 @@ func (n *Names) Fill(p *event.Process) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	p.Place = n.place(p.CgroupID)
+	if k := n.of(p.CgroupID); k != nil {
+		p.Place = k.at
+	}
 }
 
-func (n *Names) place(id uint64) *event.Place {
-	if at, ok := n.kept.Get(id); ok {
-		return at
-	}
-	found, ok := n.index.Place(id)
+func (n *Names) of(id uint64) *kept {
+	k, ok := n.kept.Get(id)
 	if !ok {
-		return nil
+		found, ok := n.index.Place(id)
+		if !ok {
+			return nil
+		}
+		k = &kept{found: found, whole: found.PodUID == "",
+			at: &event.Place{Unit: found.Unit, Container: found.Container, PodUID: found.PodUID}}
+		n.kept.Put(id, k)
 	}
-	at := &event.Place{Unit: found.Unit, Container: found.Container, PodUID: found.PodUID}
-	n.kept.Put(id, at)
-	return at
+	if !k.whole {
+		k.named(n.pods.Find(k.found.PodUID, k.found.PodContainer))
+	}
+	return k
+}
+
+// named takes over what the kubelet tells by now. What it has told once stays, also when
+// the pod has gone: its last connections may end later.
+func (k *kept) named(n kubelet.Names, whole bool) {
+	k.whole = whole
+	if n.Pod == "" || n.Pod == k.at.Pod && n.Container == k.at.ContainerName {
+		return
+	}
+	at := *k.at
+	at.Namespace, at.Pod, at.ContainerName = n.Namespace, n.Pod, n.Container
+	k.at = &at
 }

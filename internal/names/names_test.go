@@ -1,9 +1,14 @@
 package names
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/ktlstop/ktlstop/internal/cgroup"
+	"github.com/ktlstop/ktlstop/internal/kubelet"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -29,7 +34,7 @@ func filled(n *Names, id uint64) *event.Place {
 
 func TestFill(t *testing.T) {
 	x := &tree{places: map[uint64]cgroup.Place{7: {Unit: "nginx.service"}, 8: {Unit: "system.slice", Container: "abc"}}}
-	n := newNames(x)
+	n := newNames(x, nil)
 	if at := filled(n, 7); at == nil || *at != (event.Place{Unit: "nginx.service"}) {
 		t.Errorf("a unit is %+v", at)
 	}
@@ -54,8 +59,44 @@ func TestFill(t *testing.T) {
 	}
 }
 
+// A pod has its UID at once, its names when the kubelet has told them, and keeps them.
+func TestFillPod(t *testing.T) {
+	const uid = "0d1e2f3a-4b5c-6d7e-8f90-a1b2c3d4e5f6"
+	answer := `{"kind":"PodList","items":[{"metadata":{"namespace":"shop","name":"web","uid":"` + uid + `"}}]}`
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, answer) }))
+	defer s.Close()
+	pods, err := kubelet.New(kubelet.Config{URL: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := newNames(&tree{places: map[uint64]cgroup.Place{7: {Unit: "kubepods.slice", Container: "inner", PodUID: uid, PodContainer: "outer"}}}, pods)
+	want := event.Place{Unit: "kubepods.slice", Container: "inner", PodUID: uid}
+	check := func(what string) {
+		t.Helper()
+		if at := filled(n, 7); *at != want || at != filled(n, 7) {
+			t.Errorf("%s: %+v, want %+v", what, *at, want)
+		}
+	}
+	check("not asked")
+	n.Prepare(t.Context())
+	want.Namespace, want.Pod = "shop", "web"
+	check("a container that has just begun")
+	answer = strings.Replace(answer, `}}]`, `},"status":{"containerStatuses":[{"name":"front","containerID":"x://outer"}]}}]`, 1)
+	n.Prepare(t.Context())
+	want.ContainerName = "front"
+	check("known")
+	answer = `{"kind":"PodList","items":[]}`
+	n.Prepare(t.Context())
+	check("gone")
+	answer = ""
+	if n.Prepare(t.Context()); n.Outage() == nil {
+		t.Error("an outage is not told")
+	}
+	check("not told any more")
+}
+
 func BenchmarkFill(b *testing.B) {
-	n := newNames(&tree{places: map[uint64]cgroup.Place{7: {Unit: "nginx.service"}}})
+	n := newNames(&tree{places: map[uint64]cgroup.Place{7: {Unit: "nginx.service"}}}, nil)
 	p := event.Process{CgroupID: 7}
 	b.ReportAllocs()
 	for b.Loop() {

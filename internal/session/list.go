@@ -29,7 +29,7 @@ func List(ctx context.Context, cfg Config, open func(*Session) (sink.Sink, error
 	return s.tracer.Run(ctx, withNames(s.cfg.Names, func(ev event.Event) error {
 		switch ev := ev.(type) {
 		case *event.Socket:
-			if filter.MatchSocket(ev) && expr.OfSocket(ev) == match.Yes {
+			if ev.State == event.SocketFound && filter.MatchSocket(ev) && expr.OfSocket(ev) == match.Yes {
 				return out.Write(ev)
 			}
 		case *event.Lost:

@@ -87,8 +87,9 @@ type Session struct {
 // tell waits for Run. The error is that of loader.Open, or of the socket filter.
 func Open(ctx context.Context, cfg Config) (*Session, error) {
 	if cfg.Names == nil {
-		cfg.Names = names.New()
+		cfg.Names = names.New(nil)
 	}
+	cfg.Names.Prepare(ctx)
 	cfg.Loader.Names = cfg.Names.Fill
 	t, err := loader.Open(ctx, cfg.Loader)
 	if err != nil {
@@ -172,6 +173,7 @@ func (s *Session) Run(ctx context.Context, out sink.Sink) error {
 		r.pipe = s.newPipeline(out)
 	}
 	s.limit(cancel, r.pipe)
+	defer s.keepNames(ctx, cancel)()
 	err := s.tracer.Run(ctx, withNames(s.cfg.Names, r.handle), r.idle)
 	if s.summed != nil && err == nil {
 		err = s.summed.read() // what was unfinished is there now
@@ -180,6 +182,20 @@ func (s *Session) Run(ctx context.Context, out sink.Sink) error {
 		return err
 	}
 	return s.ended(r.pipe, err)
+}
+
+// keepNames keeps the names up to date until the run is over; the function returned ends
+// that.
+func (s *Session) keepNames(ctx context.Context, cancel func()) func() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.cfg.Names.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // limit ends the run when its time is over.

@@ -66,9 +66,7 @@ type view struct {
 // that cannot be, one that tells each of them.
 func newView(t watched, cfg *Config) *view {
 	about := aboutRun(t, &cfg.About)
-	about.Notes = append(about.Notes, InUserSpace(cfg.Loader.Match)...)
-	about.Notes = append(about.Notes, cfg.Names.Notes()...)
-	about.Notes = append(about.Notes, cfg.About.Notes...)
+	about.Notes = slices.Concat(InUserSpace(cfg.Loader.Match), cfg.Names.Notes(), cfg.About.Notes)
 	return &view{tracer: t, about: about, choice: newChoice(cfg.Loader.Match), names: cfg.Names,
 		clock: cfg.Clock, hints: hint.NewBook(), collector: flow.NewCollector(flow.Config{Sampled: t.Aggregates()})}
 }
@@ -76,12 +74,7 @@ func newView(t watched, cfg *Config) *view {
 // aboutRun is what does not change while the run lasts.
 func aboutRun(t watched, about *About) *flow.Run {
 	host, _ := os.Hostname() // an empty name is no harm
-	r := &flow.Run{Host: host, Kernel: kernelRelease(), Version: about.Version, Filter: about.Filter,
-		Source: "live", Tier: t.Tier(), Notes: t.Missing()}
-	for _, h := range t.Hooks() {
-		r.Hooks = append(r.Hooks, flow.Hook{Name: h.Function, Attached: h.Attached, Note: h.Without})
-	}
-	return r
+	return &flow.Run{Host: host, Kernel: kernelRelease(), Version: about.Version, Filter: about.Filter, Source: "live", Tier: t.Tier()}
 }
 
 func kernelRelease() string {
@@ -186,6 +179,10 @@ func (w *view) choose(id uint64) {
 // present is what there is to say about the run by now.
 func (w *view) present(lost map[string]uint64) *flow.Run {
 	r := *w.about
+	for _, h := range w.tracer.Hooks() { // more of them come with the first network card, and with the module of DTLS
+		r.Hooks = append(r.Hooks, flow.Hook{Name: h.Function, Attached: h.Attached, Note: h.Without})
+	}
+	r.Notes = slices.Concat(w.tracer.Missing(), r.Notes)
 	cost := w.tracer.Cost()
 	r.Programs, r.CostOver, r.CostRecords = cost.Programs, cost.Over, cost.Records
 	for _, f := range w.tracer.Rings() {
@@ -196,8 +193,11 @@ func (w *view) present(lost map[string]uint64) *flow.Run {
 		r.Rings = append(r.Rings, ring)
 	}
 	r.CPUs = runtime.NumCPU()
+	if err := w.names.Outage(); err != nil {
+		r.Notes = append(slices.Clip(r.Notes), "pods have no names: "+err.Error())
+	}
 	if note := w.clock.note(); note != "" {
-		r.Notes = append(slices.Clip(r.Notes), note)
+		r.Notes = append(r.Notes, note)
 	}
 	return &r
 }

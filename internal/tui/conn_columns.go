@@ -30,7 +30,7 @@ func identityColumns() []column[row] {
 			order: comparePeers},
 		{name: "LOCAL", width: 21, most: 47, prio: 17, help: "local address and port",
 			cell: func(b []byte, r row, e *env) []byte { return appendPeer(b, r.Conn.LAddr, r.Conn.LPort, e) }},
-		{name: "PLACE", width: 12, most: 40, prio: 12, help: "pod and container, or unit, or container",
+		{name: "PLACE", width: 13, most: 40, prio: 12, help: "pod and container, or unit, or container",
 			cell:  func(b []byte, r row, _ *env) []byte { return safe.Append(b, placeName(&r.Proc)) },
 			order: by(func(r row) string { return placeName(&r.Proc) })},
 		{name: "DIR", width: 3, prio: 7, help: "the direction that carries more bytes",

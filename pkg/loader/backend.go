@@ -21,9 +21,10 @@ type backend interface {
 	// about is what is attached, and in words what this kernel lacks.
 	about() (hooks []HookState, missing []string)
 	setLive(on bool) error
-	// meetCard says that a connection of a network card was met: what only such need is
-	// attached, once.
-	meetCard()
+	// lookForCards attaches what only connections of network cards need, once, when the
+	// first was met; if wait, it waits for that. When it is done it returns what was added,
+	// and in words what is missing.
+	lookForCards(wait bool) (added map[string]*ebpf.Program, lacks []string)
 	// inventory tells of the sockets that are open already.
 	inventory() error
 	// read returns the next event, valid until the next call, or

@@ -33,8 +33,9 @@ type ebpfBackend struct {
 	payloads *ringbuf.Reader
 	hooks    []HookState
 	missing  []string
-	late     []hook     // see hook.late
-	mu       sync.Mutex // of missing, which meetCard adds to
+	mu       sync.Mutex // of hooks and missing, which lookForCards adds to
+	cfg      Config     // what the kernel takes of what was asked for
+	cards    *cards     // nil until the first was met
 	// abandoned is under which cause an event counts whose writer never ended.
 	abandoned int
 }
@@ -51,7 +52,7 @@ func (b *ebpfBackend) open(ctx context.Context, cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	b.coll, b.missing = best.coll, best.missing
+	b.coll, b.missing, b.cfg = best.coll, best.missing, *cfg
 	if cfg.Aggregate {
 		b.abandoned = slices.Index(causes[:], causeEvents)
 	}
@@ -71,11 +72,10 @@ func (b *ebpfBackend) attach(ctx context.Context, hooks []hook) error {
 		if err := stopped(ctx); err != nil {
 			return err
 		}
-		if h.late {
-			b.late = append(b.late, h)
+		if isLate(h.group) {
 			continue
 		}
-		links, err := attach(b.coll, h)
+		links, err := attach(b.coll.Programs, h)
 		b.links = append(b.links, links...)
 		if err != nil && h.required {
 			return err
@@ -86,21 +86,6 @@ func (b *ebpfBackend) attach(ctx context.Context, hooks []hook) error {
 		}
 	}
 	return nil
-}
-
-// meetCard attaches the hooks that nobody without a network card is to pay for.
-func (b *ebpfBackend) meetCard() {
-	late := b.late
-	b.late = nil
-	for _, h := range late {
-		links, err := attach(b.coll, h)
-		b.links = append(b.links, links...)
-		if err != nil {
-			b.mu.Lock()
-			b.missing = append(b.missing, h.function+": "+h.without+" ("+err.Error()+")")
-			b.mu.Unlock()
-		}
-	}
 }
 
 // prepared is programs that fit a kernel and a run, before they are loaded.
@@ -179,6 +164,7 @@ func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 	values["stages"] = uint64(object.BoolInt(!cfg.WithoutStages))
 	values["plainly"] = uint64(object.BoolInt(cfg.Aggregate && cfg.Match == nil && !cfg.Filter.looksAtRecords()))
 	values["aggregate"] = uint64(object.BoolInt(cfg.Aggregate))
+	values["slow_ns"] = uint64(cfg.Slow)
 	for name, v := range values {
 		if err := setConstant(spec, name, v); err != nil {
 			return err
@@ -252,7 +238,7 @@ func (b *ebpfBackend) sampleEvery() interface{ Set(any) error } {
 func (b *ebpfBackend) about() ([]HookState, []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.hooks, slices.Clip(b.missing)
+	return slices.Clip(b.hooks), slices.Clip(b.missing)
 }
 
 // setLive lets all programs see records, or none.
@@ -449,6 +435,7 @@ func (b *ebpfBackend) detach() {
 		l.Close()
 	}
 	b.links = nil
+	b.cards.end()
 	if b.events != nil {
 		b.events.End()
 	}
@@ -463,6 +450,7 @@ func (b *ebpfBackend) close() {
 	if b.payloads != nil {
 		b.payloads.Close()
 	}
+	b.cards.close()
 	if b.coll != nil {
 		b.coll.Close()
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -46,6 +47,12 @@ type Config struct {
 	// times only the total is known, and a record that TCP had no room for when it was
 	// sealed has none. It needs Aggregate, and excludes Snaplen.
 	WithoutStages bool
+	// Slow, if not 0, has each record of TLS come as an event too that took at least that
+	// long in all, from its first byte or its arrival on: with Aggregate, whose sums have it
+	// as well. Of most nobody has looked at more than the total: their stages and their
+	// call are unknown then, and the process is the one last seen to use the connection.
+	// At most 100 a second are told on each processor; the loss slow_limit counts the others.
+	Slow time.Duration
 	// Backend is BackendAuto (or empty), BackendEBPF or BackendGobpf.
 	Backend string
 	// Sample, if not nil, lets records be left out. It excludes Aggregate, which
@@ -58,8 +65,9 @@ type Config struct {
 	// in percent. Above it Sample, if there is one, is raised, and at last Run
 	// ends with a *CostError.
 	MaxCPU float64
-	// Notice, if not nil, is told what the tracer does about MaxCPU, and that it has
-	// begun to trace DTLS, since the module of that has come. Run calls it.
+	// Notice, if not nil, is told what the tracer does about MaxCPU, that it has begun to
+	// trace DTLS, since the module of that has come, and what is missing of that, or of
+	// what the first network card needs. Run calls it.
 	Notice func(string)
 	// ListOnly takes the inventory of open sockets and attaches no hooks: the
 	// *event.Socket of Run are all there is.
@@ -72,6 +80,8 @@ type Config struct {
 	entries map[string]uint32
 	// hotFull lets connections find no place in the variable "hot".
 	hotFull bool
+	// meetsCard is as if a connection of a network card were met.
+	meetsCard bool
 	// refuses, if not nil, says which groups a test has the kernel refuse.
 	refuses func(c *Config, group string) bool
 }
@@ -146,6 +156,10 @@ func (c *Config) Check() error {
 
 func (c *Config) checkStages() error {
 	switch {
+	case c.Slow < 0:
+		return fmt.Errorf("slow records from %v on: a time is 0 or more", c.Slow)
+	case c.Slow > 0 && !c.Aggregate:
+		return errors.New("slow records as events: without sums in the kernel each record is one")
 	case !c.WithoutStages:
 		return nil
 	case !c.Aggregate:

@@ -19,6 +19,7 @@ import (
 type group struct {
 	name    string
 	without string // what the user misses
+	late    bool   // loaded when the first connection of a network card is met, see cards
 }
 
 // Names of groups; those of hooks are in hook.group.
@@ -34,20 +35,27 @@ const (
 	groupOpen    = "inventory"
 	groupHeld    = "held bytes"
 	groupCards   = "network cards"
+	// groupCardsWhole comes first, since nothing else sees these records.
+	groupCardsWhole = "network cards without stages"
 )
 
 var groups = []group{
-	{groupSend, "records sent are not reported"},
-	{groupReceive, "records received are not reported"},
-	{groupLife, "opens, rekeys and closes of connections are not reported"},
-	{groupErrors, "errors other than undecipherable records are not reported"},
-	{groupCalls, "some calls that fail are not reported"},
-	{groupAsync, "with asynchronous crypto the stages encrypt and decrypt and payload received are unknown"},
-	{groupReaders, "records read by splice or by the kernel show late and without deliver"},
-	{groupCookies, "socket cookies of new connections are 0, and refusals of TLS are not reported"},
-	{groupOpen, "connections that are open already show at their first record"},
-	{groupCards, "what network cards seal and open is not told, or late"},
-	{groupHeld, "what a connection holds back is shown only where it was found"},
+	{groupSend, "records sent are not reported", false},
+	{groupReceive, "records received are not reported", false},
+	{groupLife, "opens, rekeys and closes of connections are not reported", false},
+	{groupErrors, "errors other than undecipherable records are not reported", false},
+	{groupCalls, "some calls that fail are not reported", false},
+	{groupAsync, "with asynchronous crypto the stages encrypt and decrypt and payload received are unknown", false},
+	{groupReaders, "records read by splice or by the kernel show late and without deliver", false},
+	{groupCookies, "socket cookies of new connections are 0, and refusals of TLS are not reported", false},
+	{groupOpen, "connections that are open already show at their first record", false},
+	{groupHeld, "what a connection holds back is shown only where it was found", false},
+	{groupCardsWhole, "records that a network card seals are not reported", true},
+	{groupCards, "what network cards seal and open is not told, or late", true},
+}
+
+func isLate(name string) bool {
+	return slices.ContainsFunc(groups, func(g group) bool { return g.name == name && g.late })
 }
 
 // groupOf is the group of a program, by its original's name.
@@ -162,9 +170,12 @@ func load(ctx context.Context, cfg *Config, kernel *types) (*loaded, error) {
 	}
 	l := &loaded{prepared: p, coll: coll}
 	for _, g := range groups {
+		if g.late {
+			continue
+		}
 		err := stopped(ctx)
 		if err == nil {
-			err = l.loadGroup(g.name, kernel)
+			err = l.add(g.name, kernel)
 		}
 		if errors.Is(err, ErrStopped) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOMEM) {
 			coll.Close()
@@ -177,22 +188,31 @@ func load(ctx context.Context, cfg *Config, kernel *types) (*loaded, error) {
 	return l, nil
 }
 
-func (l *loaded) loadGroup(name string, kernel *types) error {
-	part := *l.spec
-	part.Programs = maps.Clone(l.spec.Programs)
+// add loads a group and keeps its programs.
+func (l *loaded) add(group string, kernel *types) error {
+	programs, err := l.loadGroup(group, kernel, l.coll.Maps)
+	maps.Copy(l.coll.Programs, programs)
+	return err
+}
+
+// loadGroup has the kernel verify the programs of a group, which share maps with others.
+func (p *prepared) loadGroup(name string, kernel *types, shared map[string]*ebpf.Map) (map[string]*ebpf.Program, error) {
+	part := *p.spec
+	part.Programs = maps.Clone(p.spec.Programs)
 	maps.DeleteFunc(part.Programs, func(program string, _ *ebpf.ProgramSpec) bool { return groupOf(program) != name })
 	if len(part.Programs) == 0 {
-		return nil
+		return nil, nil
 	}
-	coll, err := ebpf.NewCollectionWithOptions(&part, ebpf.CollectionOptions{Cache: kernel.cache, MapReplacements: l.coll.Maps})
+	coll, err := ebpf.NewCollectionWithOptions(&part, ebpf.CollectionOptions{Cache: kernel.cache, MapReplacements: shared})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer coll.Close() // the maps are copies
+	programs := map[string]*ebpf.Program{}
 	for program := range part.Programs {
-		l.coll.Programs[program] = coll.DetachProgram(program)
+		programs[program] = coll.DetachProgram(program)
 	}
-	return nil
+	return programs, nil
 }
 
 // feature is what a Config asks the programs for and can do without.
@@ -207,7 +227,7 @@ var features = []feature{
 	{"expression", func(c *Config) bool { return c.Match != nil && !c.looksInside() && !c.matchOutside },
 		func(c *Config) { c.matchOutside = true }, "it is evaluated in user space"},
 	{"plaintext", func(c *Config) bool { return c.Snaplen > 0 }, func(c *Config) { c.Snaplen = 0 }, "no payload"},
-	{"sums", func(c *Config) bool { return c.Aggregate }, func(c *Config) { c.Aggregate, c.WithoutStages = false, false }, "each record comes as an event"},
+	{"sums", func(c *Config) bool { return c.Aggregate }, func(c *Config) { c.Aggregate, c.WithoutStages, c.Slow = false, false, 0 }, "each record comes as an event"},
 	{"sampling", func(c *Config) bool { return c.Sample != nil }, func(c *Config) { c.Sample = nil }, "no record is left out"},
 }
 

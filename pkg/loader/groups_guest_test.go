@@ -15,15 +15,16 @@ func TestGroupsStandAlone(t *testing.T) {
 	const n = 20
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
-			ofDashboard := g.name == groupHeld // which adds records up
-			tr, got := exchanged(t, Config{Aggregate: ofDashboard, refuses: func(_ *Config, name string) bool { return name == g.name }}, 1, n)
+			ofDashboard := g.name == groupHeld || g.name == groupCardsWhole // which adds records up
+			tr, got := exchanged(t, Config{Aggregate: ofDashboard, WithoutStages: g.name == groupCardsWhole, meetsCard: g.late,
+				refuses: func(_ *Config, name string) bool { return name == g.name }}, 1, n)
 			lines := slices.DeleteFunc(tr.Missing(), func(l string) bool { return !strings.Contains(l, "the kernel refuses it") })
 			if len(lines) != 1 || !strings.HasPrefix(lines[0], g.name+": "+g.without+" (the kernel refuses it: invalid func ") || strings.Contains(lines[0], "\n") {
 				t.Errorf("missing %q", lines)
 			}
 			want := [2]uint64{n, n}
 			switch g.name {
-			case groupHeld:
+			case groupHeld, groupCardsWhole:
 				want = [2]uint64{}
 			case groupSend:
 				want[event.TX] = 0
@@ -35,6 +36,10 @@ func TestGroupsStandAlone(t *testing.T) {
 			}
 			if len(got.lost) > 0 {
 				t.Errorf("lost %v", got.lost)
+			}
+			ofCards := slices.ContainsFunc(tr.Hooks(), func(h HookState) bool { return h.Function == "tls_device_sendmsg" && h.Attached })
+			if ofCards != (g.name == groupCardsWhole) {
+				t.Errorf("a card was met: %v, and its hooks are attached: %v", g.late, ofCards)
 			}
 		})
 	}

@@ -38,9 +38,6 @@ type hook struct {
 	stage bool
 	// unstaged hooks do what a stage hook does, where those are not attached.
 	unstaged bool
-	// late hooks lie on functions that all records pass, and are about network cards:
-	// they are attached when the first connection of one is met (meetCard).
-	late bool
 	// tracepoint: function is a tracepoint's.
 	tracepoint bool
 	// required hooks are those without which there is nothing to show.
@@ -68,15 +65,12 @@ var hooks = []hook{
 	{program: "option_get", group: groupCalls, function: "tls_getsockopt", fentryOnly: true}, // err_abort's group says what it costs
 	{program: "reset_enter", group: groupCalls, function: "tcp_reset", vmlinux: true, fentryOnly: true, without: "sends that fail since the peer has reset the connection are not reported"},
 	{program: "wait_exit", group: groupCalls, function: "sk_stream_wait_memory", vmlinux: true, fentryOnly: true, without: "sends that fail for want of room are not reported"},
-	{program: "card_tx_answer", group: groupCards, function: "tls_set_device_offload", fentryOnly: true},
-	{program: "card_rx_ask", group: groupCards, function: "tls_set_device_offload_rx", fentryOnly: true},
-	{program: "card_rx_answer", group: groupCards, function: "tls_set_device_offload_rx", fentryOnly: true},
 	{program: "card_sendmsg_enter", group: groupCards, function: "tls_device_sendmsg", fentryOnly: true},
 	{program: "card_sendmsg_exit", group: groupCards, function: "tls_device_sendmsg", fentryOnly: true},
 	{program: "card_sendpage_enter", group: groupCards, function: "tls_device_sendpage", fentryOnly: true}, // 6.1
 	{program: "card_sendpage_exit", group: groupCards, function: "tls_device_sendpage", fentryOnly: true},
-	{program: "card_push_enter", group: groupCards, function: "tls_push_sg", late: true, unstaged: true, fentryOnly: true, without: "records that a network card seals are not reported"},
-	{program: "card_push_exit", group: groupCards, function: "tls_push_sg", late: true, fentryOnly: true, without: "of records that a network card seals the tx stage push is unknown"},
+	{program: "card_push_enter", group: groupCardsWhole, function: "tls_push_sg", unstaged: true, fentryOnly: true, without: "records that a network card seals are not reported"},
+	{program: "card_push_exit", group: groupCards, function: "tls_push_sg", fentryOnly: true, without: "of records that a network card seals the tx stage push is unknown"},
 	{program: "card_decrypted", group: groupCards, function: "tls_device_decrypted", tracepoint: true, fentryOnly: true},
 	{program: "card_rx_resync", group: groupCards, function: "tls_device_rx_resync_send", tracepoint: true, fentryOnly: true},
 	{program: "card_tx_resync", group: groupCards, function: "tls_device_tx_resync_req", tracepoint: true, fentryOnly: true},
@@ -84,7 +78,9 @@ var hooks = []hook{
 	{program: "card_gone_packet", group: groupCards, function: "tls_validate_xmit_skb_sw", fentryOnly: true},
 	{program: "card_left_packet", group: groupCards, function: "tls_encrypt_skb", fentryOnly: true},
 	{program: "set_sw_offload", group: groupLife, function: "tls_set_sw_offload", without: "opens and rekeys of connections are not reported"},
-	{program: "option_set", group: groupLife, function: "tls_setsockopt", fentryOnly: true, without: "that a receiver expects no padding shows with its next key"},
+	{program: "card_rx_ask", group: groupLife, function: "tls_set_device_offload_rx", fentryOnly: true},
+	{program: "card_rx_answer", group: groupLife, function: "tls_set_device_offload_rx", fentryOnly: true},
+	{program: "option_set", group: groupLife, function: "tls_setsockopt", fentryOnly: true, without: "that a receiver expects no padding shows with its next key, and keys of network cards with their first record"},
 	{program: "release_tx", group: groupLife, function: "tls_sw_release_resources_tx", without: "records that never reached TCP are lost at close"},
 	{program: "close_enter", group: groupLife, function: "tls_sk_proto_close", without: "closes are not reported, and closed connections stay in the table"},
 	{program: "close_exit", group: groupLife, function: "tls_sk_proto_close"},                // close_enter says what it costs
@@ -222,9 +218,9 @@ func preemptible() bool {
 }
 
 // attach returns the links of a hook's program and of its copies.
-func attach(coll *ebpf.Collection, h hook) (links []link.Link, err error) {
+func attach(programs map[string]*ebpf.Program, h hook) (links []link.Link, err error) {
 	for _, name := range object.Copies(h.program) {
-		prog := coll.Programs[name]
+		prog := programs[name]
 		if prog == nil && name == h.program {
 			return nil, fmt.Errorf("attach %s: the BPF object has no such program", name)
 		}

@@ -10,7 +10,7 @@ import (
 // that the kernel sent and that the assembler did not find, or had no room for.
 var causes = [...]string{
 	"ring_full", "payload_ring_full", "payload_unreadable", "conn_map_full", "pending_map_full", "stats_map_full",
-	causeEvents, "skipped", "payload_dropped",
+	causeEvents, "skipped", "slow_limit", "payload_dropped",
 }
 
 // Causes are those of the *event.Lost that a Tracer tells.

@@ -45,6 +45,7 @@ type Tracer struct {
 	meter    *meter.Meter
 	governor *meter.Governor // nil without Config.MaxCPU
 	maxCPU   float64
+	notice   func(string) // Config.Notice
 	sums     *sums.Reader // nil where records are not added up, see Aggregates
 	stream   atomic.Uint64
 	streamed uint64 // what stream was when the loop last looked
@@ -67,7 +68,7 @@ func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 		return nil, err
 	}
 	b := newBackend(&cfg)
-	t := &Tracer{backend: b, maxCPU: cfg.MaxCPU}
+	t := &Tracer{backend: b, maxCPU: cfg.MaxCPU, notice: cfg.Notice}
 	if err := t.start(ctx, &cfg); err != nil {
 		t.Close()
 		return nil, err
@@ -119,6 +120,7 @@ func (t *Tracer) start(ctx context.Context, cfg *Config) error {
 	if err := t.inventory(); err != nil {
 		return err
 	}
+	t.stepCards(true)
 	return t.lookForDTLS(ctx)
 }
 
@@ -244,6 +246,7 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 		if err := t.reportLosses(handle); err != nil {
 			return err
 		}
+		t.stepCards(false)
 		if err := t.stepDTLS(ctx, handle); err != nil {
 			return err
 		}
@@ -269,6 +272,20 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 		}
 	}
 	return nil
+}
+
+// stepCards attaches what the first connection of a network card needs, if one was met:
+// opening at once, and in the run beside it, when what is missing is said.
+func (t *Tracer) stepCards(opening bool) {
+	added, lacks := t.lookForCards(opening)
+	if len(added) > 0 {
+		t.meter.Add(added)
+	}
+	for _, line := range lacks {
+		if !opening && t.notice != nil {
+			t.notice("this kernel lacks " + line)
+		}
+	}
 }
 
 func (t *Tracer) stepDTLS(ctx context.Context, handle func(event.Event) error) error {
@@ -312,9 +329,6 @@ func readAll(ctx context.Context, until time.Time, read func() ([]byte, error), 
 // adding makes whole events of what is read.
 func (t *Tracer) adding(handle func(event.Event) error) func(*wire.Event) error {
 	return func(w *wire.Event) error {
-		if t.end.IsZero() && w.MeetsCard() {
-			t.meetCard()
-		}
 		return t.asm.Add(w, handle)
 	}
 }

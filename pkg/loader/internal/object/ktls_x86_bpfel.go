@@ -328,6 +328,7 @@ const (
 	KtlsMapPayloads           = "payloads"
 	KtlsMapPending            = "pending"
 	KtlsMapRefusals           = "refusals"
+	KtlsMapSlowWindow         = "slow_window"
 	KtlsMapStats              = "stats"
 	KtlsMapUnmet              = "unmet"
 	KtlsMapWake               = "wake"
@@ -348,7 +349,6 @@ const (
 	KtlsProgCardSendmsgExit   = "card_sendmsg_exit"
 	KtlsProgCardSendpageEnter = "card_sendpage_enter"
 	KtlsProgCardSendpageExit  = "card_sendpage_exit"
-	KtlsProgCardTxAnswer      = "card_tx_answer"
 	KtlsProgCardTxResync      = "card_tx_resync"
 	KtlsProgCloseEnter        = "close_enter"
 	KtlsProgCloseExit         = "close_exit"
@@ -385,6 +385,7 @@ const (
 	KtlsProgVerdictEnterTwin  = "verdict_enter_twin"
 	KtlsProgWaitExit          = "wait_exit"
 	KtlsVarAggregate          = "aggregate"
+	KtlsVarCardMet            = "card_met"
 	KtlsVarDataRoom           = "data_room"
 	KtlsVarDoneIsReq          = "done_is_req"
 	KtlsVarFillShift          = "fill_shift"
@@ -415,6 +416,7 @@ const (
 	KtlsVarSending            = "sending"
 	KtlsVarSetTxArg           = "set_tx_arg"
 	KtlsVarSetUpdateArg       = "set_update_arg"
+	KtlsVarSlowNs             = "slow_ns"
 	KtlsVarSnaplen            = "snaplen"
 	KtlsVarStages             = "stages"
 	KtlsVarStreamConn         = "stream_conn"
@@ -491,7 +493,6 @@ type KtlsProgramSpecs struct {
 	CardSendmsgExit   *ebpf.ProgramSpec `ebpf:"card_sendmsg_exit"`
 	CardSendpageEnter *ebpf.ProgramSpec `ebpf:"card_sendpage_enter"`
 	CardSendpageExit  *ebpf.ProgramSpec `ebpf:"card_sendpage_exit"`
-	CardTxAnswer      *ebpf.ProgramSpec `ebpf:"card_tx_answer"`
 	CardTxResync      *ebpf.ProgramSpec `ebpf:"card_tx_resync"`
 	CloseEnter        *ebpf.ProgramSpec `ebpf:"close_enter"`
 	CloseExit         *ebpf.ProgramSpec `ebpf:"close_exit"`
@@ -548,6 +549,7 @@ type KtlsMapSpecs struct {
 	Payloads   *ebpf.MapSpec `ebpf:"payloads"`
 	Pending    *ebpf.MapSpec `ebpf:"pending"`
 	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
+	SlowWindow *ebpf.MapSpec `ebpf:"slow_window"`
 	Stats      *ebpf.MapSpec `ebpf:"stats"`
 	Unmet      *ebpf.MapSpec `ebpf:"unmet"`
 	Wake       *ebpf.MapSpec `ebpf:"wake"`
@@ -560,6 +562,7 @@ type KtlsMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type KtlsVariableSpecs struct {
 	Aggregate       *ebpf.VariableSpec `ebpf:"aggregate"`
+	CardMet         *ebpf.VariableSpec `ebpf:"card_met"`
 	DataRoom        *ebpf.VariableSpec `ebpf:"data_room"`
 	DoneIsReq       *ebpf.VariableSpec `ebpf:"done_is_req"`
 	FillShift       *ebpf.VariableSpec `ebpf:"fill_shift"`
@@ -590,6 +593,7 @@ type KtlsVariableSpecs struct {
 	Sending         *ebpf.VariableSpec `ebpf:"sending"`
 	SetTxArg        *ebpf.VariableSpec `ebpf:"set_tx_arg"`
 	SetUpdateArg    *ebpf.VariableSpec `ebpf:"set_update_arg"`
+	SlowNs          *ebpf.VariableSpec `ebpf:"slow_ns"`
 	Snaplen         *ebpf.VariableSpec `ebpf:"snaplen"`
 	Stages          *ebpf.VariableSpec `ebpf:"stages"`
 	StreamConn      *ebpf.VariableSpec `ebpf:"stream_conn"`
@@ -644,6 +648,7 @@ type KtlsMaps struct {
 	Payloads   *ebpf.Map `ebpf:"payloads"`
 	Pending    *ebpf.Map `ebpf:"pending"`
 	Refusals   *ebpf.Map `ebpf:"refusals"`
+	SlowWindow *ebpf.Map `ebpf:"slow_window"`
 	Stats      *ebpf.Map `ebpf:"stats"`
 	Unmet      *ebpf.Map `ebpf:"unmet"`
 	Wake       *ebpf.Map `ebpf:"wake"`
@@ -668,6 +673,7 @@ func (m *KtlsMaps) Close() error {
 		m.Payloads,
 		m.Pending,
 		m.Refusals,
+		m.SlowWindow,
 		m.Stats,
 		m.Unmet,
 		m.Wake,
@@ -681,6 +687,7 @@ func (m *KtlsMaps) Close() error {
 // It can be passed to LoadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KtlsVariables struct {
 	Aggregate       *ebpf.Variable `ebpf:"aggregate"`
+	CardMet         *ebpf.Variable `ebpf:"card_met"`
 	DataRoom        *ebpf.Variable `ebpf:"data_room"`
 	DoneIsReq       *ebpf.Variable `ebpf:"done_is_req"`
 	FillShift       *ebpf.Variable `ebpf:"fill_shift"`
@@ -711,6 +718,7 @@ type KtlsVariables struct {
 	Sending         *ebpf.Variable `ebpf:"sending"`
 	SetTxArg        *ebpf.Variable `ebpf:"set_tx_arg"`
 	SetUpdateArg    *ebpf.Variable `ebpf:"set_update_arg"`
+	SlowNs          *ebpf.Variable `ebpf:"slow_ns"`
 	Snaplen         *ebpf.Variable `ebpf:"snaplen"`
 	Stages          *ebpf.Variable `ebpf:"stages"`
 	StreamConn      *ebpf.Variable `ebpf:"stream_conn"`
@@ -749,7 +757,6 @@ type KtlsPrograms struct {
 	CardSendmsgExit   *ebpf.Program `ebpf:"card_sendmsg_exit"`
 	CardSendpageEnter *ebpf.Program `ebpf:"card_sendpage_enter"`
 	CardSendpageExit  *ebpf.Program `ebpf:"card_sendpage_exit"`
-	CardTxAnswer      *ebpf.Program `ebpf:"card_tx_answer"`
 	CardTxResync      *ebpf.Program `ebpf:"card_tx_resync"`
 	CloseEnter        *ebpf.Program `ebpf:"close_enter"`
 	CloseExit         *ebpf.Program `ebpf:"close_exit"`
@@ -804,7 +811,6 @@ func (p *KtlsPrograms) Close() error {
 		p.CardSendmsgExit,
 		p.CardSendpageEnter,
 		p.CardSendpageExit,
-		p.CardTxAnswer,
 		p.CardTxResync,
 		p.CloseEnter,
 		p.CloseExit,

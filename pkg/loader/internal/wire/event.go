@@ -290,15 +290,6 @@ func (w *Event) SocketOfCard() *event.Socket {
 	}
 }
 
-// MeetsCard says whether w tells of a connection whose records a network card seals or opens.
-func (w *Event) MeetsCard() bool {
-	if w.Kind != KindSocket {
-		return false
-	}
-	m := w.AboutSocket().Mode
-	return event.Mode(m[event.TX]) == event.ModeHW || event.Mode(m[event.RX]&^modeNoPad) == event.ModeHW
-}
-
 // FuncDecryptDone is FUNC_DECRYPT_DONE of bpf/ktls_event.h.
 const FuncDecryptDone = 3
 

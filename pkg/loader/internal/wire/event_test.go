@@ -411,24 +411,6 @@ func TestSocketOfCard(t *testing.T) {
 	}
 }
 
-// A card is met where one of the directions is its own, and in no other event.
-func TestMeetsCard(t *testing.T) {
-	for _, c := range []struct {
-		kind uint8
-		mode [2]uint8
-		want bool
-	}{
-		{KindSocket, [2]uint8{1, 1}, false}, {KindSocket, [2]uint8{2, 0}, true}, {KindSocket, [2]uint8{0, 2}, true},
-		{KindSocket, [2]uint8{1, 2 | modeNoPad}, true}, {KindCard, [2]uint8{2, 2}, false},
-	} {
-		w := Event{Kind: c.kind}
-		w.AboutSocket().Mode = c.mode
-		if got := w.MeetsCard(); got != c.want {
-			t.Errorf("kind %d with modes %v: %v", c.kind, c.mode, got)
-		}
-	}
-}
-
 func TestFailure(t *testing.T) {
 	for _, c := range []struct {
 		fn   uint8

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"errors"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ktlstop/ktlstop/internal/kubelet"
+	"github.com/ktlstop/ktlstop/internal/names"
+)
+
+// nameFlags say who knows the names of pods.
+type nameFlags struct {
+	kubelet, ca, token string
+	insecure           bool
+	// told is told once that the kubelet does not answer, and with nil that it does
+	// again; nil for lines on standard error.
+	told func(error)
+}
+
+// kubeletOff is --kubelet's word for none.
+const kubeletOff = "off"
+
+func (n *nameFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&n.kubelet, "kubelet", "", "URL of this node's kubelet, which knows the names of pods, or off; in Kubernetes https://$NODE_IP:10250")
+	f.StringVar(&n.ca, "kubelet-ca", "", "certificates (PEM) that the kubelet's is checked against; in Kubernetes those of the service account")
+	f.StringVar(&n.token, "kubelet-token", "", "file with the token for the kubelet; in Kubernetes the service account's")
+	f.BoolVar(&n.insecure, "kubelet-insecure", false, "take any certificate of the kubelet; whoever is between may read the token")
+}
+
+// open returns the names of this machine, with those of pods where there is a kubelet.
+func (n *nameFlags) open() (*names.Names, error) {
+	cfg := kubelet.InCluster(os.Getenv)
+	if n.kubelet != "" {
+		cfg.URL = n.kubelet
+	}
+	if cfg.URL == "" || cfg.URL == kubeletOff {
+		if n.ca != "" || n.token != "" || n.insecure {
+			return nil, usagef("--kubelet-ca, --kubelet-token and --kubelet-insecure are for --kubelet URL")
+		}
+		return names.New(nil), nil
+	}
+	n.adjust(&cfg)
+	pods, err := kubelet.New(cfg)
+	if err != nil {
+		return nil, usagef("--kubelet: %w", err)
+	}
+	return names.New(pods), nil
+}
+
+// adjust lets the flags have their way.
+func (n *nameFlags) adjust(cfg *kubelet.Config) {
+	if n.ca != "" {
+		cfg.CAFile = n.ca
+	}
+	if n.token != "" {
+		cfg.TokenFile = n.token
+	}
+	cfg.Insecure = n.insecure
+	if cfg.Told = n.told; cfg.Told == nil {
+		cfg.Told = tellOutage
+	}
+}
+
+// tellOutage says what follows where the kubelet does not answer.
+func tellOutage(err error) {
+	if err == nil {
+		notice("the kubelet answers: pods have names again")
+		return
+	}
+	hint := ""
+	if errors.As(err, new(*kubelet.CertificateError)) {
+		hint = " (--kubelet-ca FILE; or --kubelet-insecure, if you trust the way)"
+	}
+	notice("pods have no names until the kubelet tells them: " + err.Error() + hint)
+}

@@ -1,0 +1,116 @@
+package kubelet
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// asked counts at which seconds of a run somebody was asked.
+type asked struct {
+	pods   *Pods
+	begin  time.Time
+	at     []int
+	answer map[string]*pod
+	err    error
+	told   []error
+}
+
+func newAsked() *asked {
+	a := &asked{begin: time.Now()}
+	a.pods = newPods(Config{Told: func(err error) { a.told = append(a.told, err) }})
+	a.pods.ask = func(context.Context) (map[string]*pod, error) {
+		a.at = append(a.at, int(time.Since(a.begin)/time.Second))
+		return a.answer, a.err
+	}
+	return a
+}
+
+func (a *asked) run(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.pods.Run(ctx)
+	}()
+	synctest.Wait()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+}
+
+func (a *asked) check(t *testing.T, want ...int) {
+	t.Helper()
+	if !slices.Equal(a.at, want) {
+		t.Errorf("asked at %d, not at %d", a.at, want)
+	}
+}
+
+func pass(d time.Duration) {
+	time.Sleep(d) // of synctest's clock
+	synctest.Wait()
+}
+
+func TestAsksEachMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAsked()
+		a.run(t)
+		a.pods.Run(t.Context()) // beside the other it returns
+		pass(200 * time.Second)
+		a.check(t, 60, 120, 180)
+	})
+}
+
+// A pod that is not known is asked for soon, and one that stays unknown less and less
+// often.
+func TestAsksForWhatIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAsked()
+		a.run(t)
+		pass(10 * time.Second)
+		a.pods.Find("new", "c")
+		synctest.Wait()
+		a.check(t, 10)
+		a.answer = map[string]*pod{"new": {containers: map[string]string{"c": "web"}}}
+		a.pods.Find("new", "c") // asked for already
+		pass(time.Second)
+		a.check(t, 10)
+		a.pods.Find("other", "")
+		pass(time.Second)
+		a.check(t, 10, 12)
+		if n, whole := a.pods.Find("new", "c"); n.Container != "web" || !whole {
+			t.Errorf("%+v", n)
+		}
+		for range 100 { // at 13, 14, ...
+			a.pods.Find("other", "")
+			pass(time.Second)
+		}
+		a.check(t, 10, 12, 14, 17, 25, 41, 73)
+	})
+}
+
+// An outage is told once, and so is its end; it is not met with more questions.
+func TestOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAsked()
+		a.err = errors.New("no")
+		a.run(t)
+		for range 300 {
+			a.pods.Find("new", time.Now().String())
+			pass(time.Second)
+		}
+		a.check(t, 2, 6, 14, 30, 62, 122, 182, 242)
+		if len(a.told) != 1 || a.told[0] != a.err || a.pods.Outage() != a.err {
+			t.Errorf("told %v", a.told)
+		}
+		a.err = nil
+		pass(2 * time.Minute)
+		if len(a.told) != 2 || a.told[1] != nil || a.pods.Outage() != nil {
+			t.Errorf("told %v", a.told)
+		}
+	})
+}

@@ -1,0 +1,100 @@
+package metrics
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+)
+
+// row is a line of a table of docs/metrics.md: name, type and labels.
+var row = regexp.MustCompile("(?m)^\\| `(ktlstop_[a-z0-9_]+)` \\| (\\w+) \\|([^|]*)\\| ([^|]+) \\|$")
+
+// TestDocumented: docs/metrics.md has each metric, with its type and its labels, and no
+// other.
+func TestDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]string{}
+	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
+		labels := strings.FieldsFunc(m[3], func(r rune) bool { return strings.ContainsRune("`, ", r) })
+		slices.Sort(labels)
+		if _, twice := documented[m[1]]; twice {
+			t.Errorf("%s is there twice", m[1])
+		}
+		documented[m[1]] = m[2] + " " + strings.Join(labels, ",")
+	}
+	shown := map[string]string{}
+	for _, family := range all(t) {
+		shown[family.GetName()] = describe(family)
+	}
+	for name, what := range shown {
+		if documented[name] != what {
+			t.Errorf("docs/metrics.md has %s as %q, it is %q", name, documented[name], what)
+		}
+	}
+	for name := range documented {
+		if shown[name] == "" {
+			t.Errorf("docs/metrics.md has %s, which there is not", name)
+		}
+	}
+	if len(shown) < 40 {
+		t.Errorf("%d metrics", len(shown))
+	}
+}
+
+// all are all metrics that there are, with a series each.
+func all(t testing.TB) []*dto.MetricFamily {
+	t.Helper()
+	f := everything(t)
+	path := filepath.Join(t.TempDir(), "tls_stat")
+	var lines strings.Builder
+	for name := range stats {
+		lines.WriteString(name + "  \t7\n")
+	}
+	if err := os.WriteFile(path, []byte(lines.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.registry.MustRegister(TLSStat{Path: path})
+	families, err := f.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return families
+}
+
+// describe is a family's type, and its labels without those of a group.
+func describe(family *dto.MetricFamily) string {
+	var labels []string
+	for _, l := range family.Metric[0].Label {
+		if l.GetName() != "comm" {
+			labels = append(labels, l.GetName())
+		}
+	}
+	slices.Sort(labels)
+	return strings.ToLower(family.GetType().String()) + " " + strings.Join(labels, ",")
+}
+
+// TestTLSStat: what the kernel has, and nothing where it has no TLS, or says what nobody
+// knows.
+func TestTLSStat(t *testing.T) {
+	f := newFixture(t, Config{}, true)
+	path := filepath.Join(t.TempDir(), "tls_stat")
+	f.registry.MustRegister(TLSStat{Path: path})
+	f.absent("tls_stat_tx_sw_total")
+	text := "TlsCurrTxSw                     \t3\nTlsTxSw \t18446744073709551615\nTlsRxSw \t12\nTlsNew 5\nTlsDecryptError\nTlsRxRekeyOk -1\n\x1b[31m 4\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.expect(3, "tls_stat_curr_tx_sw")
+	f.expect(12, "tls_stat_rx_sw_total")
+	f.expect(0, "tls_stat_rx_rekey_ok_total")
+	f.absent("tls_stat_decrypt_error_total")
+	f.absent("tls_stat_tx_sw_total")
+}

@@ -1,0 +1,145 @@
+package metrics
+
+import (
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// TestWeek: groups and connections come and go for a week, and what is kept does not grow.
+func TestWeek(t *testing.T) {
+	f := newFixture(t, Config{}, true)
+	id := uint64(0)
+	hour := func(n int) {
+		for i := range 12 { // every five minutes
+			var samples []event.Sample
+			for c := range 20 {
+				id++
+				comm := fmt.Sprintf("job-%d", 24*n+c)
+				f.write(opens(id, comm), closes(id, comm),
+					&event.Error{Conn: event.Conn{ID: id}, Proc: proc(comm), Errno: uint32(i), Func: "x"})
+				samples = append(samples, final(sample(id, comm, 3)))
+			}
+			f.at = f.at.Add(5 * time.Minute)
+			f.round(samples...)
+		}
+	}
+	hour(0)
+	before := f.kept()
+	for n := range 24 * 7 {
+		hour(n)
+	}
+	if after := f.kept(); after != before {
+		t.Errorf("kept after an hour: %+v, after a week: %+v", before, after)
+	}
+	f.expect(0, "groups_overflowed_total")
+	f.at = f.at.Add(idleTime)
+	f.round()
+	if left := f.kept(); left.groups != 0 {
+		t.Errorf("left: %+v", left)
+	}
+}
+
+// kept is what a Collector remembers.
+type kept struct{ groups, counts, conns, ended, wide, lost int }
+
+func (f *fixture) kept() (k kept) {
+	for range lingerRounds + 1 {
+		f.round()
+	}
+	k = kept{groups: len(f.groups), conns: f.conns.byID.Len(), wide: len(f.wide), lost: len(f.lost)}
+	for _, g := range f.groups {
+		k.counts += len(g.counts)
+	}
+	for _, ids := range f.conns.ended {
+		k.ended += len(ids)
+	}
+	return k
+}
+
+// TestGroupComesAgain: one that was dropped begins at zero, and says since when.
+func TestGroupComesAgain(t *testing.T) {
+	f := newFixture(t, Config{}, true)
+	f.round(final(sample(1, "job", 5)))
+	first := f.series("record_bytes_total", "direction", "tx").GetCounter().GetCreatedTimestamp().AsTime()
+	f.at = f.at.Add(idleTime - 2*time.Second)
+	f.round()
+	f.expect(500, "record_bytes_total", "direction", "tx")
+	f.at = f.at.Add(2 * time.Second)
+	f.round()
+	f.absent("record_bytes_total", "direction", "tx")
+	f.round(sample(2, "job", 1))
+	f.expect(100, "record_bytes_total", "direction", "tx")
+	again := f.series("record_bytes_total", "direction", "tx").GetCounter().GetCreatedTimestamp().AsTime()
+	if !again.After(first.Add(idleTime)) {
+		t.Errorf("created at %v, and before at %v", again, first)
+	}
+	f.at = f.at.Add(2 * idleTime) // with a connection it stays, however idle
+	f.round(sample(2, "job", 1))
+	f.expect(100, "record_bytes_total", "direction", "tx")
+}
+
+// many is a Collector with so many connections in so many groups.
+func many(t testing.TB, connections, groups int) (*fixture, []event.Sample) {
+	f := newFixture(t, Config{MaxGroups: groups, GroupBy: []string{"comm", "unit"}}, true)
+	samples := make([]event.Sample, connections)
+	for i := range samples {
+		samples[i] = sample(uint64(i+1), fmt.Sprint("comm-", i%groups), 10)
+		samples[i].Proc.Place = &event.Place{Unit: "proxy.service"}
+		f.write(opens(uint64(i+1), fmt.Sprint("comm-", i%groups)))
+	}
+	for i := range samples {
+		f.Sample(&samples[i])
+	}
+	f.Round()
+	return f, samples
+}
+
+// scrape asks once for everything and says how long that took.
+func (f *fixture) scrape(t testing.TB) (took time.Duration, bytes int64) {
+	w := httptest.NewRecorder()
+	begin := time.Now()
+	promhttp.HandlerFor(f.registry, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	took = time.Since(begin)
+	bytes, err := io.Copy(io.Discard, w.Body)
+	if err != nil || w.Code != 200 {
+		t.Fatal(w.Code, err)
+	}
+	return took, bytes
+}
+
+// TestScrapeOfManyConnections: what a scrape costs does not grow with connections, of which
+// each keeps some hundred bytes.
+func TestScrapeOfManyConnections(t *testing.T) {
+	const groups = 20
+	few, _ := many(t, groups, groups)
+	_, small := few.scrape(t)
+	before := memory()
+	lots, samples := many(t, 100_000, groups)
+	perConn := (memory() - before - uint64(len(samples))*sampleBytes) / 100_000
+	if _, big := lots.scrape(t); big > small+small/20 {
+		t.Errorf("%d bytes with %d connections, %d with 100,000", small, groups, big)
+	}
+	var times []time.Duration
+	for range 100 {
+		took, _ := lots.scrape(t)
+		times = append(times, took)
+	}
+	slices.Sort(times)
+	t.Logf("a scrape takes %v (median), %v (p99); a connection keeps %d bytes", times[50], times[98], perConn)
+	if !raced && times[98] > 100*time.Millisecond {
+		t.Errorf("of 100 scrapes the second slowest took %v", times[98])
+	}
+	if !raced && perConn > 512 {
+		t.Errorf("a connection keeps %d bytes", perConn)
+	}
+	runtime.KeepAlive(samples)
+}

@@ -1,0 +1,133 @@
+package loader
+
+import (
+	"context"
+	"maps"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+)
+
+// cards are the hooks that only connections of a network card need, which most machines
+// never have: they are loaded and attached when the first one is met. That takes up to a
+// second, so a goroutine does it, and end waits for it. What they would have seen before is
+// not known, and is told as that.
+type cards struct {
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the rest is there
+	told   bool
+
+	programs map[string]*ebpf.Program
+	links    []link.Link
+	states   []HookState
+	lacks    []string
+}
+
+// lookForCards begins with that if such a connection was met, and waits for it if wait. Once,
+// when it is done, it returns the programs and, in words, what is missing.
+func (b *ebpfBackend) lookForCards(wait bool) (added map[string]*ebpf.Program, lacks []string) {
+	if b.cards == nil && b.metCard() {
+		b.cards = loadCards(&b.cfg, b.coll.Maps)
+	}
+	c := b.cards
+	if c == nil || c.told {
+		return nil, nil
+	}
+	if wait {
+		<-c.done
+	}
+	select {
+	case <-c.done:
+	default:
+		return nil, nil
+	}
+	c.told = true
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hooks = append(b.hooks, c.states...)
+	b.missing = append(b.missing, c.lacks...)
+	return c.programs, c.lacks
+}
+
+// metCard: the programs have met a connection whose records a card seals or opens.
+func (b *ebpfBackend) metCard() bool {
+	var met uint32
+	return b.cfg.meetsCard || !b.cfg.ListOnly && b.coll.Variables["card_met"].Get(&met) == nil && met != 0
+}
+
+// loadCards shares the maps of the programs that run. What it loads is prepared anew, so that
+// a run without cards need not keep what it is made of.
+func loadCards(cfg *Config, shared map[string]*ebpf.Map) *cards {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &cards{cancel: cancel, done: make(chan struct{}), programs: map[string]*ebpf.Program{}}
+	go func() {
+		defer close(c.done)
+		if err := c.load(ctx, cfg, shared); err != nil {
+			c.lacks = append(c.lacks, "network cards: what they seal and open is not told, or late ("+err.Error()+")")
+		}
+	}()
+	return c
+}
+
+func (c *cards) load(ctx context.Context, cfg *Config, shared map[string]*ebpf.Map) error {
+	kernel, err := loadTypes()
+	if err != nil {
+		return err
+	}
+	p, err := prepare(cfg, kernel)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if !g.late || stopped(ctx) != nil {
+			continue
+		}
+		programs, err := p.loadGroup(g.name, kernel, shared)
+		if err != nil {
+			c.lacks = append(c.lacks, refusal{g, err}.line())
+			continue
+		}
+		maps.Copy(c.programs, programs)
+		c.attach(ctx, g.name, p.hooks)
+	}
+	return nil
+}
+
+// attach attaches those hooks that are of a group.
+func (c *cards) attach(ctx context.Context, group string, hooks []hook) {
+	for _, h := range hooks {
+		if h.group != group || stopped(ctx) != nil {
+			continue
+		}
+		links, err := attach(c.programs, h)
+		c.links = append(c.links, links...)
+		c.states = append(c.states, HookState{h.function, err == nil, h.without})
+		if err != nil {
+			c.lacks = append(c.lacks, h.function+": "+err.Error())
+		}
+	}
+}
+
+// end waits until nothing is attached any more.
+func (c *cards) end() {
+	if c == nil {
+		return
+	}
+	c.cancel()
+	<-c.done
+	for _, l := range c.links {
+		l.Close()
+	}
+	c.links = nil
+}
+
+// close frees the programs too.
+func (c *cards) close() {
+	if c == nil {
+		return
+	}
+	c.end()
+	for _, p := range c.programs {
+		p.Close()
+	}
+}
