@@ -1,4 +1,4 @@
-# `make` lists the targets. CI runs .ci/run, which is `make check test bench-count`.
+# `make` lists the targets. CI runs .ci/run, which is `make check install-check test bench-count`.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -120,6 +120,7 @@ check: ## formatting, vet, and whether the generated files are current
 	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 		test -z "$$files" || { echo "not formatted (make fmt):"; echo "$$files"; exit 1; }
 	$(GO) vet ./...
+	$(NOCGO) vet -tags nootlp ./cmd/ktlstop
 	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) vet -tags gobpf ./pkg/loader/... ./cmd/ktlstop; fi
 	@before=$$($(SUM)); $(MAKE) --no-print-directory generate; after=$$($(SUM)); \
 		diff <(echo "$$before") <(echo "$$after") || { echo "generated files were not current: commit what changed"; exit 1; }
@@ -131,7 +132,7 @@ unit: ## test everything that needs neither root nor a kernel
 # What the guest tests run besides the project's own programs. RUNLEVEL keeps
 # the packages from starting their services.
 PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin /usr/bin/python3:python3 tmux:tmux tcpdump:tcpdump tshark:tshark ip:iproute2 \
-	openconnect:openconnect ocserv:ocserv gnutls-serv:gnutls-bin ping:iputils-ping crun:crun
+	openconnect:openconnect ocserv:ocserv gnutls-serv:gnutls-bin ping:iputils-ping crun:crun systemd-analyze:systemd
 export PATH := $(PATH):/usr/sbin:/sbin
 
 programs: # the traffic that others wrote
@@ -162,7 +163,7 @@ archives: ## run the SQL of docs/fleet.md on ClickHouse and DuckDB, by their npm
 	@mkdir -p bin/archives && cp internal/observe/archives/* bin/archives && cat docs/picture/recording.jsonl internal/sink/testdata/events.jsonl > bin/archives/events.jsonl
 	cd bin/archives && npm install --no-package-lock --no-audit --no-fund && node run.mjs ../../docs/fleet.md events.jsonl
 
-vmtest: build build-server vmrun build-gobpf programs openssl35 engines selftest examples kmod dtlscat preload ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+vmtest: build packages build-server vmrun build-gobpf programs openssl35 engines selftest examples kmod dtlscat preload ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
 
 test: unit observe vmtest ## all tests

@@ -4,7 +4,7 @@
 #define KTLS_DTLS_CONN_H
 
 #include "ktls_dtls_types.h"
-#include "ktls_filter.h"
+#include "ktls_holder.h"
 #include "ktls_ring.h"
 #include "ktls_sample.h"
 
@@ -122,23 +122,17 @@ static __always_inline struct dtls_conn *dtls_find(u64 ks)
 	return c && c->alive ? c : 0;
 }
 
-/* Tell user space of a connection: who is the present task, or who holds its file. */
-static __noinline int dtls_tell(struct dtls_conn *c, u32 state, u32 dir, const struct event *who)
+/* Tell user space of a connection; who as in emit_socket. */
+static __noinline int dtls_tell(struct dtls_conn *c, u32 state, u32 dir, const struct holder *who)
 {
-	bool wanted;
 	struct event e;
+	bool wanted;
 
 	if (!c)
 		return 0;
 	e = c->tx;
 	e.dir = dir;
-	e.flags = 0;
-	if (who)
-		take_owner(&e, who);
-	else
-		set_process(&e);
-	e.flags &= FLAG_KTHREAD;
-	wanted = process_wanted(&e) && (who ? !want_cgroup || e.cgroup == want_cgroup : current_cgroup_wanted());
+	wanted = set_socket_owner(&e, who);
 	set_owner(&c->tx, &e, wanted);
 	set_owner(&c->rx, &e, wanted);
 	if (state == STATE_FOUND || state == STATE_OPEN)
@@ -173,6 +167,7 @@ enum meeting {
 static __always_inline struct dtls_conn *dtls_meet(u64 ks, enum meeting who, u32 taken, bool *full)
 {
 	struct dtls_conn *c = dtls_find(ks);
+	struct holder nobody = {};
 
 	if (c || !live)
 		return c;
@@ -180,7 +175,7 @@ static __always_inline struct dtls_conn *dtls_meet(u64 ks, enum meeting who, u32
 	if (!c)
 		return 0;
 	c->queued -= taken;
-	dtls_tell(c, STATE_FOUND, 0, who == MEETS_NOBODY ? &c->tx : 0);
+	dtls_tell(c, STATE_FOUND, 0, who == MEETS_NOBODY ? &nobody : 0);
 	return c;
 }
 

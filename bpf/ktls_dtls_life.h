@@ -142,21 +142,16 @@ static __always_inline bool is_afktls(const struct sock *sk)
 	return name[0] == 'K' && name[1] == 'T' && name[2] == 'L' && name[3] == 'S' && !name[4] && BPF_CORE_READ(sk, sk_type) == SOCK_DGRAM;
 }
 
-/* The iterator over all tasks' files. */
 static __always_inline int dtls_visit(struct bpf_iter__task_file *ctx)
 {
+	struct socket *sock = socket_of_file(ctx->file);
 	struct task_struct *task = ctx->task;
-	struct file *file = ctx->file;
 	const struct afktls_sock *s;
-	struct event who = {};
+	struct holder who = {};
 	struct dtls_conn *c;
-	struct socket *sock;
 	u64 ks;
 
-	if (!task || !file)
-		return 0;
-	sock = bpf_sock_from_file(file);
-	if (!sock || !sock->sk)
+	if (!task || !sock || !sock->sk)
 		return 0;
 	ks = (u64)sock->sk;
 	s = (void *)ks;
@@ -167,11 +162,7 @@ static __always_inline int dtls_visit(struct bpf_iter__task_file *ctx)
 		c = dtls_new(ks, 0);
 	if (!c || c->told)
 		return 0;
-	who.pid = BPF_CORE_READ(task, tgid);
-	who.tid = BPF_CORE_READ(task, pid);
-	who.uid = BPF_CORE_READ(task, cred, uid.val);
-	who.cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-	bpf_core_read(who.comm, sizeof(who.comm), &task->comm);
+	set_holder(&who, task);
 	dtls_tell(c, STATE_FOUND, 0, &who);
 	return 0;
 }

@@ -7,18 +7,14 @@
 
 static __always_inline int visit_file(struct bpf_iter__task_file *ctx)
 {
+	struct socket *sock = socket_of_file(ctx->file);
 	struct task_struct *task = ctx->task;
-	struct file *file = ctx->file;
 	struct holder who = {};
-	struct socket *sock;
 	bool others = false;
 	struct conn *c;
 	u64 sk;
 
-	if (!task || !file)
-		return 0;
-	sock = bpf_sock_from_file(file);
-	if (!sock || !sock->sk)
+	if (!task || !sock || !sock->sk)
 		return 0;
 	sk = (u64)sock->sk;
 	if (!is_tls((void *)sk))
@@ -29,11 +25,7 @@ static __always_inline int visit_file(struct bpf_iter__task_file *ctx)
 		c = conn_new(sk, tls_ctx_of((void *)sk), NO_RECORD, &others);
 	if (!c || c->told) /* a shared socket is told of its first owner that is wanted */
 		return 0;
-	who.pid = BPF_CORE_READ(task, tgid);
-	who.tid = BPF_CORE_READ(task, pid);
-	who.uid = BPF_CORE_READ(task, cred, uid.val);
-	who.cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-	bpf_core_read(who.comm, sizeof(who.comm), &task->comm);
+	set_holder(&who, task);
 	emit_socket(c, STATE_FOUND, 0, &who);
 	if (c->card & CARD_GONE)
 		emit_card(c);

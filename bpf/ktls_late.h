@@ -70,7 +70,7 @@ static __always_inline void wait_for_return(const struct event *e, bool first, b
 	l->of[n].len = e->rec.len;
 	l->of[n].step = step;
 	l->of[n].weight = e->rec.weight;
-	l->of[n].told = e->type != TYPE_DATA || e->conn == stream_conn;
+	l->of[n].told = e->type != TYPE_DATA || is_streamed(e);
 	l->n = n + 1;
 }
 
@@ -81,17 +81,24 @@ struct returning {
 	const struct event *e; /* the record of the return */
 };
 
-/* A record that has waited for its return took long. */
+/* A record that has waited for its return took long; its call is that of the return. */
 static __always_inline void tell_late(const struct returning *r, u32 i)
 {
 	const struct late *l = r->from;
-	struct slow s = { { l->of[i].stamp[0], 0, 0, r->end }, l->first + l->of[i].step, l->of[i].len, r->e->gen, r->e->flags & FLAG_KTHREAD, r->e->rec.op };
+	struct slot *place;
+	u64 pos;
 
+	place = slow_place(r->e, &pos);
+	if (!place)
+		return;
+	place->e.rec.stamp[0] = l->of[i].stamp[0];
 	if (stages && l->of[i].weight) {
-		s.stamp[1] = l->of[i].stamp[1];
-		s.stamp[2] = l->of[i].stamp[2];
+		place->e.rec.stamp[1] = l->of[i].stamp[1];
+		place->e.rec.stamp[2] = l->of[i].stamp[2];
 	}
-	tell_slow(r->e, &s);
+	place->e.rec.seq = l->first + l->of[i].step;
+	place->e.rec.len = l->of[i].len;
+	slot_give(place, pos);
 }
 
 static long one_returned(u32 i, struct returning *r)

@@ -12,11 +12,13 @@ const volatile u64 slow_ns = 0; /* set by the loader: as long; without it the re
 #define SLOW_PER_SECOND 100
 #define SLOW_WINDOW 1000000000ULL
 
+struct window { u64 since, told; };
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct { u64 since; u64 told; });
+	__type(value, struct window);
 } slow_window SEC(".maps");
 
 static __always_inline bool took_long(u64 from, u64 to)
@@ -25,10 +27,10 @@ static __always_inline bool took_long(u64 from, u64 to)
 }
 
 /* Whether one more is told in this second. */
-static __noinline bool may_tell_slow(u32 dir)
+static __always_inline bool may_tell_slow(u32 dir)
 {
-	struct { u64 since; u64 told; } *w;
 	u64 now = bpf_ktime_get_ns();
+	struct window *w;
 	u32 zero = 0;
 
 	w = bpf_map_lookup_elem(&slow_window, &zero);
@@ -46,23 +48,17 @@ static __noinline bool may_tell_slow(u32 dir)
 	return true;
 }
 
-/* What is known of a record whose event is not in the making any more. */
-struct slow {
-	u64 stamp[4];
-	u64 seq;
-	u32 len, gen;
-	u8 flags, op;
-};
-
-/* e names its connection, and who was seen to use that last. The event is made where it leaves: the stack has no room. */
-static __noinline int tell_slow(const struct event *e, const struct slow *s)
+/*
+ * A place in the ring for a slow record whose event is not in the making any more; 0 where it is not told. e names its
+ * connection, and who was seen to use that last. The event is made there: the callers' stack has no room for one.
+ */
+static __noinline struct slot *slow_place(const struct event *e, u64 *pos)
 {
 	struct slot *place;
-	u64 pos;
 
 	if (!may_tell_slow(e->dir))
 		return 0;
-	place = slot_take(e, &pos);
+	place = slot_take(e, pos);
 	if (!place) {
 		add_lost(ring_loss(e), 1);
 		return 0;
@@ -70,14 +66,9 @@ static __noinline int tell_slow(const struct event *e, const struct slow *s)
 	place->e = *e;
 	place->e.kind = KIND_RECORD;
 	place->e.type = TYPE_DATA;
-	place->e.flags = s->flags & (FLAG_ZEROCOPY | FLAG_KTHREAD);
-	place->e.gen = s->gen;
-	__builtin_memcpy(place->e.rec.stamp, s->stamp, sizeof(s->stamp));
-	place->e.rec.seq = s->seq;
-	place->e.rec.len = s->len;
-	place->e.rec.op = s->op;
-	slot_give(place, pos);
-	return 0;
+	place->e.flags &= FLAG_KTHREAD;
+	place->e.rec.stamp[1] = place->e.rec.stamp[2] = 0;
+	return place;
 }
 
 #endif

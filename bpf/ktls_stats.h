@@ -115,9 +115,20 @@ static __always_inline struct plain plain_of(const struct event *e, u64 to)
 /* Such a record took long. Whose call it was is not known of it. */
 static __always_inline void tell_plain(const struct event *e, const struct plain *p)
 {
-	struct slow s = { { p->from, 0, 0, p->to }, p->seq, p->len, p->gen, p->flags, OP_NONE };
+	struct slot *place;
+	u64 pos;
 
-	tell_slow(e, &s);
+	place = slow_place(e, &pos);
+	if (!place)
+		return;
+	place->e.flags |= p->flags & FLAG_ZEROCOPY;
+	place->e.gen = p->gen;
+	place->e.rec.stamp[0] = p->from;
+	place->e.rec.stamp[3] = p->to;
+	place->e.rec.seq = p->seq;
+	place->e.rec.len = p->len;
+	place->e.rec.op = OP_NONE;
+	slot_give(place, pos);
 }
 
 /* Add such a record up; e names its connection. */

@@ -5,6 +5,7 @@
 
 #include "ktls_cipher.h"
 #include "ktls_held.h"
+#include "ktls_holder.h"
 #include "ktls_match.h"
 #include "ktls_place.h"
 
@@ -20,7 +21,7 @@ static __always_inline bool counted(struct event *e)
 		count_lost(LOST_STATS_MAP_FULL, e->dir);
 	if (!has_stages(e))
 		e->rec.stamp[1] = e->rec.stamp[2] = 0;
-	if (e->conn == stream_conn && (is_looked_at(e) || !plainly))
+	if (is_streamed(e))
 		return true;
 	/* The record that would bring the return may stay in the kernel. */
 	e->flags &= ~FLAG_RETURN_LATER;
@@ -70,13 +71,6 @@ static __always_inline void emit_record(struct event *e, u64 *hidden, struct sam
 		give_back(e, s);
 }
 
-/* Who has a socket, where it is nobody's call that tells of it. */
-struct holder {
-	u64 cgroup;
-	u32 pid, tid, uid, pad;
-	u64 comm[2];
-};
-
 static __always_inline void set_socket(const struct conn *c, struct about_socket *s, u32 state)
 {
 	__builtin_memset(s, 0, sizeof(*s));
@@ -112,27 +106,14 @@ static __always_inline void set_socket(const struct conn *c, struct about_socket
  */
 __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct holder *who)
 {
-	bool cgroup_wanted, wanted;
 	struct event e;
+	bool wanted;
 
 	if (!c)
 		return 0;
 	e = c->tx;
 	e.dir = dir;
-	e.flags = 0;
-	if (who) {
-		e.pid = who->pid;
-		e.tid = who->tid;
-		e.uid = who->uid;
-		e.cgroup = who->cgroup;
-		__builtin_memcpy(e.comm, who->comm, sizeof(e.comm));
-		cgroup_wanted = !want_cgroup || who->cgroup == want_cgroup;
-	} else {
-		set_process(&e);
-		e.flags &= FLAG_KTHREAD;
-		cgroup_wanted = current_cgroup_wanted();
-	}
-	wanted = process_wanted(&e) && cgroup_wanted;
+	wanted = set_socket_owner(&e, who);
 	set_owner(&c->tx, &e, wanted);
 	set_owner(&c->rx, &e, wanted);
 	if (state == STATE_FOUND || state == STATE_OPEN)

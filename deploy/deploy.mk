@@ -1,6 +1,6 @@
 # What one installs: manual pages, completions, packages, the image, the chart.
 
-.PHONY: man completions dist-programs dist packages image kubernetes reproducible tools-check
+.PHONY: man completions dist-programs dist packages image kubernetes reproducible packages-check tools-check install-check
 
 # The date of what is built is the commit's, so that two builds are alike. Without git it is that of zip's oldest file.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
@@ -61,3 +61,9 @@ reproducible: # build the last commit twice, in two directories, and compare
 	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; for clone in one further/down/two; do \
 		git clone -q --no-hardlinks --shared . "$$dir/$$clone"; $(NOCGO) -C "$$dir/$$clone" build -ldflags "-s -w" -o "$$dir/$$clone.bin" ./cmd/ktlstop; done; \
 		cmp "$$dir/one.bin" "$$dir/further/down/two.bin" && "$$dir/one.bin" version -o json
+
+packages-check: packages image # made again, packages and image are the same, byte by byte
+	@sums=$$(sha256sum bin/packages/* bin/ktlstop-image.tar); $(MAKE) -s packages image >/dev/null 2>&1; \
+		sha256sum -c --quiet <<<"$$sums" || { echo "the second build differs from the first"; exit 1; }
+
+install-check: tools-check packages-check reproducible ## what one installs: the chart, the unit, and that two builds are alike

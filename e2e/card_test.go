@@ -48,6 +48,7 @@ func TestCardPaths(t *testing.T) {
 	over := func(v6 bool) func(t *testing.T) (a, b *net.TCPConn) {
 		return func(t *testing.T) (a, b *net.TCPConn) { return cable.Connect(t, v6) }
 	}
+	cardBefore(t, cable)
 	tr := startTracer(t, "-s", "16384")
 	playPathsOver(t, tr, []kindOfPair{
 		{"IPv4", security{"1.2", "AES-GCM-128", "hw"}, over(false)},
@@ -64,6 +65,9 @@ func cardPair(t *testing.T, cable *tlsnic.Cable, s tlsnic.Setting) *pair {
 	t.Cleanup(p.close)
 	return p
 }
+
+// cardBefore opens a connection that a tracer finds: what it needs for cards is attached then before it is ready.
+func cardBefore(t *testing.T, cable *tlsnic.Cable) { cardPair(t, cable, gcm128) }
 
 // turned is the same connection, whose other end sends.
 func (p *pair) turned() *pair {
@@ -113,15 +117,28 @@ var gcm128 = tlsnic.Setting{Cipher: ktls.AES128GCM}
 // TestCardLife: connections that are older than the trace, whose card has one direction, whose card goes away.
 func TestCardLife(t *testing.T) {
 	cable := tlsnic.Lay(t)
+	left := cardPair(t, cable, gcm128)
+	left.tell(t, 10)
+	cable.A.Down(t)
+	cable.A.Up(t)
 	old := cardPair(t, cable, gcm128)
 	old.tell(t, 10, 20, 30)
-	for _, l := range list(t) {
-		if l.TX.Mode != "hw" || l.RX.Mode != "hw" {
-			t.Errorf("list shows %s and %s", l.TX.Mode, l.RX.Mode)
+	all := list(t)
+	if len(all) != 4 {
+		t.Errorf("list shows %d ends of two connections: %+v", len(all), all)
+	}
+	for _, l := range all {
+		want := "hw"
+		if l.Sock.LPort == left.lport {
+			want = "sw"
+		}
+		if l.TX.Mode != want || l.RX.Mode != want {
+			t.Errorf("list shows %s and %s, want %s", l.TX.Mode, l.RX.Mode, want)
 		}
 	}
 	tr := startTracer(t, "-s", "16384")
 	playScenes(t, tr, []scene{
+		{"its card went before", func(t *testing.T) func(*testing.T, trace) { return playLeft(t, left) }},
 		{"opened before", func(t *testing.T) func(*testing.T, trace) { return playOlder(t, old) }},
 		{"both directions", func(t *testing.T) func(*testing.T, trace) { return playBothWays(t, cable) }},
 		{"one direction", func(t *testing.T) func(*testing.T, trace) { return playOneDirection(t, cable) }},
@@ -133,6 +150,19 @@ func TestCardLife(t *testing.T) {
 		}},
 		{"the card goes", func(t *testing.T) func(*testing.T, trace) { return playCardGoes(t, cable) }},
 	})
+}
+
+// playLeft: the card of this end had gone when the trace began, which is told once.
+func playLeft(t *testing.T, p *pair) func(*testing.T, trace) {
+	sent := p.tell(t, 100, 5000)
+	return func(t *testing.T, got trace) {
+		got.compare(t, p.lport, p.rport, "tx", sent, security{"1.2", "AES-GCM-128", "sw"})
+		news := got.news(p.lport, p.rport)
+		gone := news.filter(func(l *line) bool { return l.Offload.Gone && l.TX.Mode == "sw" && l.RX.Mode == "sw" })
+		if len(gone) == 0 || len(gone) != len(news) {
+			t.Errorf("of a card that has gone before is told %+v", news)
+		}
+	}
 }
 
 func playOlder(t *testing.T, p *pair) func(*testing.T, trace) {
@@ -275,6 +305,36 @@ func playCardGoes(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
 	}
 }
 
+// TestCardFirst: of the first connection that a card has in a trace each record is told once, while what only such need is
+// attached beside them; then what the card has opened is told too.
+func TestCardFirst(t *testing.T) {
+	onOneKernel(t)
+	cable := tlsnic.Lay(t)
+	tr := startTracer(t, "-s", "16384")
+	p := cardPair(t, cable, gcm128)
+	var sent []piece
+	tr.waitFor(func() bool {
+		sent = append(sent, p.tell(t, 10, 5000)...)
+		return slices.Contains(tr.lines().cards(p), "hw all")
+	})
+	p.close()
+	got := tr.stop()
+	got.noLosses(t)
+	got.compareBytes(t, p, sent)
+	if cards := got.cards(p); cards[0] != "hw " {
+		t.Errorf("what the card did of the first record is known too soon to show anything: %q", cards)
+	}
+	opens := got.of(p.rport, p.lport).filter(func(l *line) bool { return l.State == "open" })
+	if len(opens) != 2 || opens[1].TX.Mode != "hw" || opens[1].RX.Mode != "hw" {
+		t.Errorf("opened as %+v", opens)
+	}
+	for _, l := range got.stream(p.lport, p.rport, "tx")[:2] {
+		if l.Lat["queue"] != 0 || l.Lat["total"] != 0 {
+			t.Errorf("a begin that nobody saw: %+v", l)
+		}
+	}
+}
+
 // TestCardFaults: whatever goes wrong at the card or on the cable, each record is told once, with its bytes, and what the
 // card did of it; and what is counted is what the card itself has counted.
 func TestCardFaults(t *testing.T) {
@@ -283,6 +343,7 @@ func TestCardFaults(t *testing.T) {
 	for _, e := range []*tlsnic.End{cable.A, cable.B} {
 		e.Feature(t, tlsnic.TSO, false) // packets, of which the card leaves some, are not records then
 	}
+	cardBefore(t, cable)
 	tr := startTracer(t, "-s", "16384")
 	var scenes []scene
 	for _, f := range cardFaults {
@@ -371,6 +432,7 @@ func (tr trace) compareBytes(t *testing.T, p *pair, sent []piece) {
 func TestCardCorrupt(t *testing.T) {
 	onEnds(t)
 	cable := tlsnic.Lay(t)
+	cardBefore(t, cable)
 	tr := startTracer(t)
 	p := cardPair(t, cable, gcm128)
 	p.tell(t, 100)
@@ -421,6 +483,7 @@ func TestDoctorCard(t *testing.T) {
 // TestCardUnsent: what a card was to seal and TCP never had whole.
 func TestCardUnsent(t *testing.T) {
 	cable := tlsnic.Lay(t)
+	cardBefore(t, cable)
 	tr := startTracer(t, "-s", "64")
 	var pairs []*pair
 	for _, d := range dyings {

@@ -79,21 +79,21 @@ func (v *tunnel) checkTrace() {
 	}
 }
 
-// checkSessions: each time that the session went into the kernel is a connection of the
-// trace, with its end, and none of its records is missing.
-func (v *tunnel) checkSessions(got trace, times int) {
-	v.t.Helper()
-	got.invariants(v.t, 0)
-	got.nothingTold(v.t)
+// checkSessions: each time that a session went into the kernel is a connection of the trace,
+// with its end, and none of its records is missing.
+func (tr trace) checkSessions(t *testing.T, sessions int) {
+	t.Helper()
+	tr.invariants(t, 0)
+	tr.nothingTold(t)
 	states := map[string]int{}
-	for _, l := range got.ofType("socket") {
+	for _, l := range tr.ofType("socket") {
 		states[l.State+" "+l.Dir]++
 	}
-	if states["close "] < times || states["open tx"] != states["close "] || states["open rx"] != states["close "] {
-		v.t.Errorf("the session was in the kernel %d times, the trace has %v", times, states)
+	if states["close "] != sessions || states["open tx"] != sessions || states["open rx"] != sessions {
+		t.Errorf("sessions went into the kernel %d times, the trace has %v", sessions, states)
 	}
-	if records := got.summary(v.t).Records; records["tx"] == 0 || records["rx"] == 0 {
-		v.t.Errorf("the trace has %v records", records)
+	if records := tr.summary(t).Records; records["tx"] == 0 || records["rx"] == 0 {
+		t.Errorf("the trace has %v records", records)
 	}
 }
 
@@ -112,6 +112,7 @@ func (v *tunnel) isPing(l *line, size int) bool {
 func TestOpenConnectRekey(t *testing.T) {
 	onlyOn(t, "6.12")
 	kmodtest.Load(t, "af_ktls")
+	tr, sessions := startTracer(t, "--port", strconv.Itoa(vpnPort)), 0
 	for _, c := range []struct {
 		name  string
 		lines []string
@@ -123,7 +124,6 @@ func TestOpenConnectRekey(t *testing.T) {
 		{"a session resumed", []string{"rekey-method = new-tunnel", "dtls-psk = false"}, "-(RSA)-", 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			tr := startTracer(t, "--port", strconv.Itoa(vpnPort))
 			v := startTunnel(t, append(c.lines, "rekey-time = 8")...)
 			for deadline := time.Now().Add(3 * patience); v.said("in the kernel") < c.times; {
 				if time.Now().After(deadline) {
@@ -134,12 +134,13 @@ func TestOpenConnectRekey(t *testing.T) {
 			v.transfer(1 << 18)
 			v.noFaults()
 			v.stopClient()
-			v.checkSessions(tr.stop(), c.times)
+			sessions += v.said("in the kernel")
 			if v.said("Ciphersuite (DTLS1.2)"+c.suite) == 0 {
 				t.Errorf("openconnect did not make the handshake %s", c.suite)
 			}
 		})
 	}
+	tr.stop().checkSessions(t, sessions)
 }
 
 // transfer sends bytes from the server to the client by TCP through the tunnel,

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/internal/session"
+	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/internal/source"
 	"github.com/ktlstop/ktlstop/internal/tui"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -111,6 +112,7 @@ func (o *options) printFeeds(cmd *cobra.Command) error {
 		return usagef("-o pcapng: packets of several hosts are no capture; read one at a time")
 	}
 	follower := session.NewFollower(feeds, o.count)
+	o.afar = true
 	o.wait = true // then the other host has the queue, and tells what it had no room for
 	out, err := o.openAt(cmd.OutOrStdout(), event.TierNone, follower)
 	if err != nil {
@@ -118,8 +120,29 @@ func (o *options) printFeeds(cmd *cobra.Command) error {
 	}
 	ctx, cancel := o.forDuration(cmd.Context())
 	defer cancel()
-	read, written := follower.Follow(ctx, out)
+	read, written := follower.Follow(ctx, o.besideHosts(out, follower))
 	return errors.Join(o.feedError(read), written, out.Close())
+}
+
+// besideHosts is out, with who is away on standard error where a person would not see it
+// in out.
+func (o *options) besideHosts(out sink.Sink, clock sink.Clock) sink.Sink {
+	if o.output == "text" && !o.toFile() {
+		return out
+	}
+	aside := sink.NewText(console.queue(), sink.TextConfig{Clock: clock, Location: time.Local, NoHeader: true})
+	return session.Sinks{out, hostNotices{aside}}
+}
+
+// hostNotices passes on which hosts are away, and which are back.
+type hostNotices struct{ sink.Sink }
+
+// Write implements sink.Sink.
+func (n hostNotices) Write(ev event.Event) error {
+	if h, ok := ev.(*event.Host); ok && (h.State == event.HostAway || h.Away > 0) {
+		return n.Sink.Write(ev)
+	}
+	return nil
 }
 
 // showFeeds is ktlstop --read URL.

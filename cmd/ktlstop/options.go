@@ -42,6 +42,7 @@ type options struct {
 	maxCPU       float64
 	cost         bool
 	wide         bool
+	afar         bool     // the events come from other hosts as they happen
 	hosts        bool     // lines of several hosts share the output
 	reads        []string // what --read names
 	readUser     string   // file

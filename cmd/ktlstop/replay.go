@@ -228,7 +228,7 @@ func playRecording(ctx context.Context, p *session.Recording, interval time.Dura
 	}
 	shown = screen(ctx, tui.Config{
 		Source: p.Snapshot, Select: p.Select, Period: interval, Location: time.Local,
-		Waiting: []string{"No event of the recording has come yet."}, Hosts: p.Hosts() > 1,
+		Waiting: []string{"No event of the recording has come yet."}, Hosts: p.Several(),
 	})
 	cancel()
 	return <-played, shown

@@ -7,8 +7,8 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"slices"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 

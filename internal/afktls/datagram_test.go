@@ -211,17 +211,19 @@ func TestDrainPeeked(t *testing.T) {
 	}
 }
 
-// TestDrainChecksum: a datagram that the wire has damaged is UDP's to count and drop, also one that came before the key:
-// UDP looks at its checksum when it is read.
+// TestDrainChecksum: a datagram that the wire has damaged is UDP's to count and drop, also one that came before the UDP
+// socket was attached: UDP looks at its checksum when it is read then.
 func TestDrainChecksum(t *testing.T) {
 	load(t)
 	udp, wire := udpPair(t, unix.AF_INET)
-	k, s := attached(t, unix.SOCK_DGRAM, aes128, udp), newSecret(aes128)
-	sendDamaged(t, wire, s.seal(t, epoch1|1, appData, []byte("damaged")))
+	s := newSecret(aes128)
+	long := []byte(strings.Repeat("damaged ", 100)) // of a short one UDP checks at once
+	sendDamaged(t, wire, s.seal(t, epoch1|1, appData, long))
 	send(t, wire, s.seal(t, epoch1|2, appData, []byte("whole")), 0)
 	settle(t)
+	k := attached(t, unix.SOCK_DGRAM, aes128, udp)
 	setRX(t, k, s)
-	sendDamaged(t, wire, s.seal(t, epoch1|3, appData, []byte("damaged, behind the key")))
+	sendDamaged(t, wire, s.seal(t, epoch1|3, appData, long))
 	settle(t)
 	wantRecv(t, k, []byte("whole"))
 	wantNothing(t, k)

@@ -48,14 +48,14 @@ func parseFilter(raw string) (f filter, err error) {
 func (f *filter) wants(ev event.Event) bool {
 	switch ev := ev.(type) {
 	case *event.Record:
-		if !f.of(&ev.Proc) || !f.holds(match.OfRecord(ev), match.Yes) {
+		if !f.of(&ev.Proc) || !f.all() && !f.holds(match.OfRecord(ev), match.Yes) {
 			f.kept++
 			return false
 		}
 	case *event.Error:
-		return f.of(&ev.Proc) && f.holds(match.OfError(ev), match.Maybe)
+		return f.of(&ev.Proc) && (f.all() || f.holds(match.OfError(ev), match.Maybe))
 	case *event.Drop:
-		return f.of(&ev.Proc) && f.holds(match.OfDrop(ev), match.Maybe)
+		return f.of(&ev.Proc) && (f.all() || f.holds(match.OfDrop(ev), match.Maybe))
 	case *event.Socket:
 		return f.of(&ev.Proc) && (f.all() || f.expr.OfSocket(ev) != match.No)
 	}
@@ -65,10 +65,15 @@ func (f *filter) wants(ev event.Event) bool {
 func (f *filter) all() bool { return f.expr == nil || f.expr.Root == nil }
 
 func (f *filter) of(p *event.Process) bool {
-	return f.comms == nil || slices.Contains(f.comms, p.Name())
+	if f.comms == nil {
+		return true
+	}
+	var room [32]byte
+	name := p.AppendName(room[:0])
+	return slices.ContainsFunc(f.comms, func(comm string) bool { return comm == string(name) })
 }
 
 // holds says whether the expression answers at least so for s.
 func (f *filter) holds(s match.Subject, least match.Answer) bool {
-	return f.all() || f.expr.Eval(&s) >= least
+	return f.expr.Eval(&s) >= least
 }

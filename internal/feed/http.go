@@ -100,11 +100,13 @@ func after(d time.Duration) <-chan struct{} {
 // be more than a queue holds.
 func (h *Hub) greet(w *body, r *reader) error {
 	e := sink.NewEncoder(h.cfg.Clock)
+	var told uint64
 	line := e.AppendEvent(nil, r.host)
 	for i := range r.found {
 		s := r.found[i].found(r.since)
 		if r.wants(s) {
 			line = e.AppendEvent(line, s)
+			told++
 		}
 		if len(line) < pieceBytes {
 			continue
@@ -115,6 +117,9 @@ func (h *Hub) greet(w *body, r *reader) error {
 		line = line[:0]
 	}
 	r.found = nil
+	h.mu.Lock()
+	r.had.Found(told)
+	h.mu.Unlock()
 	_, err := w.write(line)
 	return err
 }

@@ -191,7 +191,7 @@ func TestOnlyWhileSomebodyReads(t *testing.T) {
 // TestAThousandWhoTakeNothing: those who do not read hold up neither the run nor who
 // does, and what they miss is counted for each of them.
 func TestAThousandWhoTakeNothing(t *testing.T) {
-	const slow, events = 1000, 2000
+	const slow, events = 1000, 300
 	s := newStation(t, Config{Readers: slow + 1, QueueBytes: 16 << 10}, nil)
 	good := s.get(t, "")
 	good.next()
@@ -227,6 +227,56 @@ type blocked struct{ until chan struct{} }
 
 func (b blocked) Write([]byte) (int, error) { <-b.until; return 0, io.ErrClosedPipe }
 func (b blocked) Close() error              { return nil }
+
+// TestAClientThatReadsNothing is given up after a while, and its place is free.
+func TestAClientThatReadsNothing(t *testing.T) {
+	s := newStation(t, Config{Patience: 100 * time.Millisecond, Linger: time.Hour}, nil)
+	s.get(t, "") // and never reads
+	deadline := time.Now().Add(time.Minute)
+	for seq := uint64(0); s.reading() > 0; seq++ {
+		if time.Now().After(deadline) {
+			t.Fatal("it still has its place")
+		}
+		s.events <- record(7, seq)
+	}
+}
+
+func (s *station) reading() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.readers)
+}
+
+// TestStreamsOutliveDeadlines: those of the server are for requests that end.
+func TestStreamsOutliveDeadlines(t *testing.T) {
+	s := newStation(t, Config{}, nil)
+	const brief = 500 * time.Millisecond // a TLS handshake has to be done by then
+	server := httptest.NewUnstartedServer(s)
+	server.Config.ReadTimeout, server.Config.WriteTimeout = brief, brief
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	defer s.cancel()
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		web := server.Client()
+		transport := web.Transport.(*http.Transport).Clone()
+		transport.ForceAttemptHTTP2 = proto == "HTTP/2.0"
+		if proto == "HTTP/1.1" {
+			transport.TLSClientConfig.NextProtos = []string{"http/1.1"}
+		}
+		resp, err := (&http.Client{Transport: transport}).Get(server.URL)
+		if err != nil || resp.Proto != proto {
+			t.Fatalf("%v: %+v", err, resp)
+		}
+		c := &client{t, resp, bufio.NewScanner(resp.Body)}
+		c.next()
+		for began, seq := time.Now(), uint64(0); time.Since(began) < 2*brief; seq++ {
+			s.events <- record(7, seq)
+			c.next()
+		}
+		resp.Body.Close()
+	}
+}
 
 // TestALossIsTold: who read too slowly is told so as soon as there is room.
 func TestALossIsTold(t *testing.T) {

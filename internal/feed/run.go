@@ -162,17 +162,12 @@ func (h *Hub) enter(r *reader) error {
 	return nil
 }
 
-// join makes r one of those who are told.
+// join makes r one of those who are told. What is open it finds by itself (greet): to
+// look through that here would hold up the run.
 func (h *Hub) join(r *reader) {
 	r.since = h.cfg.Mono()
 	r.host = h.host(r.since)
 	r.found = h.open.list()
-	for i := range r.found {
-		s := r.found[i].found(r.since)
-		if r.wants(s) {
-			r.had.Observe(s, true)
-		}
-	}
 	r.had.Reach(r.since)
 	h.readers = append(h.readers, r)
 	close(r.joined)

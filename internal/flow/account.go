@@ -43,6 +43,9 @@ func (a *Account) Observe(ev event.Event, begins bool) {
 	a.Reach(ev.Time())
 }
 
+// Found counts connections that were open when the telling began.
+func (a *Account) Found(n uint64) { a.sockets += n }
+
 // Reach notes that the monotonic time mono was reached.
 func (a *Account) Reach(mono uint64) {
 	if mono == 0 {

@@ -9,8 +9,10 @@ type Group struct {
 	// Place alone: of a unit its Unit, empty for what is in none, of a pod its names and
 	// UID. Of a host nothing is.
 	Proc event.Process
-	// Host is whose connections they are, where there are several hosts.
+	// Host is whose connections they are, where there are several hosts; Whole says that
+	// they are all of it.
 	Host   string
+	Whole  bool
 	Conns  int
 	Totals event.Totals
 	Rate   [2]Rate
@@ -66,6 +68,7 @@ func (t *Table) groups(s *Snapshot) {
 	}
 	s.Processes, s.Cgroups, s.Units, s.Pods, s.Hosts = p.finish(), c.finish(), units.finish(), pods.finish(), hosts.finish()
 	for _, g := range s.Hosts { // not all that a host lost is of a connection
+		g.Proc, g.Whole = event.Process{}, true
 		_, g.Lost = t.lost.of(g.Host).Sum()
 	}
 }

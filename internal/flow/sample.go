@@ -14,11 +14,11 @@ func (h *Hist) load(k *event.Log2Hist) {
 	}
 }
 
-// stale reports that s brings nothing new. What is read while the kernel counts
-// can have new sums with old buckets only where a reader looks backwards, and a
-// Final one is always taken.
+// stale reports that s brings nothing new: no record, and no name that was not known
+// before. What is read while the kernel counts can have new sums with old buckets only
+// where a reader looks backwards, and a Final one is always taken.
 func (e *entry) stale(s *event.Sample) bool {
-	if s.Final || e.row.Totals != s.Totals {
+	if s.Final || e.row.Totals != s.Totals || s.Proc.PID != 0 && !e.row.Proc.SamePlace(&s.Proc) {
 		return false
 	}
 	for d := range s.Lat {

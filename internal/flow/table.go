@@ -249,7 +249,7 @@ func (t *Table) drops(ev *event.Drop) {
 }
 
 func (t *Table) loss(l *event.Lost) {
-	t.lost.of(l.Host).Add(l)
+	t.lost.of(event.HostOf(l)).Add(l)
 	copied := *l
 	if l.Conn != nil {
 		conn := *l.Conn

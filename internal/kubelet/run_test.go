@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,8 +12,10 @@ import (
 
 // asked counts at which seconds of a run somebody was asked.
 type asked struct {
-	pods   *Pods
-	begin  time.Time
+	pods  *Pods
+	begin time.Time
+
+	mu     sync.Mutex
 	at     []int
 	answer map[string]*pod
 	err    error
@@ -23,10 +26,18 @@ func newAsked() *asked {
 	a := &asked{begin: time.Now()}
 	a.pods = newPods(Config{Told: func(err error) { a.told = append(a.told, err) }})
 	a.pods.ask = func(context.Context) (map[string]*pod, error) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
 		a.at = append(a.at, int(time.Since(a.begin)/time.Second))
 		return a.answer, a.err
 	}
 	return a
+}
+
+func (a *asked) answers(pods map[string]*pod, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.answer, a.err = pods, err
 }
 
 func (a *asked) run(t *testing.T) {
@@ -75,7 +86,7 @@ func TestAsksForWhatIsMissing(t *testing.T) {
 		a.pods.Find("new", "c")
 		synctest.Wait()
 		a.check(t, 10)
-		a.answer = map[string]*pod{"new": {containers: map[string]string{"c": "web"}}}
+		a.answers(map[string]*pod{"new": {containers: map[string]string{"c": "web"}}}, nil)
 		a.pods.Find("new", "c") // asked for already
 		pass(time.Second)
 		a.check(t, 10)
@@ -97,17 +108,18 @@ func TestAsksForWhatIsMissing(t *testing.T) {
 func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAsked()
-		a.err = errors.New("no")
+		no := errors.New("no")
+		a.answers(nil, no)
 		a.run(t)
 		for range 300 {
 			a.pods.Find("new", time.Now().String())
 			pass(time.Second)
 		}
 		a.check(t, 2, 6, 14, 30, 62, 122, 182, 242)
-		if len(a.told) != 1 || a.told[0] != a.err || a.pods.Outage() != a.err {
+		if len(a.told) != 1 || a.told[0] != no || a.pods.Outage() != no {
 			t.Errorf("told %v", a.told)
 		}
-		a.err = nil
+		a.answers(nil, nil)
 		pass(2 * time.Minute)
 		if len(a.told) != 2 || a.told[1] != nil || a.pods.Outage() != nil {
 			t.Errorf("told %v", a.told)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ktlstop/ktlstop/internal/cgroup"
@@ -62,8 +63,9 @@ func TestFill(t *testing.T) {
 // A pod has its UID at once, its names when the kubelet has told them, and keeps them.
 func TestFillPod(t *testing.T) {
 	const uid = "0d1e2f3a-4b5c-6d7e-8f90-a1b2c3d4e5f6"
-	answer := `{"kind":"PodList","items":[{"metadata":{"namespace":"shop","name":"web","uid":"` + uid + `"}}]}`
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, answer) }))
+	var answer atomic.Value // of a string
+	answer.Store(`{"kind":"PodList","items":[{"metadata":{"namespace":"shop","name":"web","uid":"` + uid + `"}}]}`)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, answer.Load()) }))
 	defer s.Close()
 	pods, err := kubelet.New(kubelet.Config{URL: s.URL})
 	if err != nil {
@@ -81,14 +83,14 @@ func TestFillPod(t *testing.T) {
 	n.Prepare(t.Context())
 	want.Namespace, want.Pod = "shop", "web"
 	check("a container that has just begun")
-	answer = strings.Replace(answer, `}}]`, `},"status":{"containerStatuses":[{"name":"front","containerID":"x://outer"}]}}]`, 1)
+	answer.Store(strings.Replace(answer.Load().(string), `}}]`, `},"status":{"containerStatuses":[{"name":"front","containerID":"x://outer"}]}}]`, 1))
 	n.Prepare(t.Context())
 	want.ContainerName = "front"
 	check("known")
-	answer = `{"kind":"PodList","items":[]}`
+	answer.Store(`{"kind":"PodList","items":[]}`)
 	n.Prepare(t.Context())
 	check("gone")
-	answer = ""
+	answer.Store("")
 	if n.Prepare(t.Context()); n.Outage() == nil {
 		t.Error("an outage is not told")
 	}

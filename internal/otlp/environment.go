@@ -22,7 +22,7 @@ const (
 	envBatchTimeout   = "OTEL_BLRP_EXPORT_TIMEOUT"
 )
 
-// maxQueue bounds what OTEL_BLRP_MAX_QUEUE_SIZE may ask for: a record takes about 3 KB.
+// maxQueue bounds what OTEL_BLRP_MAX_QUEUE_SIZE may ask for: a record takes about 5 KB (BenchmarkEvent).
 const maxQueue = 65536
 
 // maxMillis bounds times: a day.
@@ -44,6 +44,15 @@ type settings struct {
 	gzip    bool
 	timeout time.Duration // of one request
 	tls     files
+}
+
+// check reads the files that s names, if it is not nil.
+func (s *settings) check() error {
+	if s == nil {
+		return nil
+	}
+	_, err := s.tls.config()
+	return err
 }
 
 // variable returns the value of OTEL_EXPORTER_OTLP_METRICS_NAME, or of OTEL_EXPORTER_OTLP_NAME
@@ -171,7 +180,7 @@ func queueFromEnv() (cfg queueConfig, err error) {
 	cfg.delay, errs[2] = millisFromEnv(envBatchDelay, time.Second)
 	cfg.timeout, errs[3] = millisFromEnv(envBatchTimeout, 30*time.Second)
 	cfg.batch = min(cfg.batch, cfg.size)
-	return cfg, first(errs[:])
+	return cfg, first(errs[:]...)
 }
 
 // pushFromEnv is how often metrics are pushed, and how long one push may take.
@@ -179,10 +188,11 @@ func pushFromEnv() (interval, timeout time.Duration, err error) {
 	var errs [2]error
 	interval, errs[0] = millisFromEnv(envMetricInterval, time.Minute)
 	timeout, errs[1] = millisFromEnv(envMetricTimeout, 30*time.Second)
-	return interval, timeout, first(errs[:])
+	return interval, timeout, first(errs[:]...)
 }
 
-func first(errs []error) error {
+// first is the one to tell: several of an environment are mostly the same twice.
+func first(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
 			return err

@@ -50,21 +50,26 @@ func TestWanted(t *testing.T) {
 // Bad variables: one line that names the variable, and has no secret in it.
 func TestWrongEnvironment(t *testing.T) {
 	for vars, variable := range map[string]string{
-		"OTEL_EXPORTER_OTLP_ENDPOINT=localhost:4318":                                         "OTEL_EXPORTER_OTLP_ENDPOINT",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=secret":                                                 "OTEL_EXPORTER_OTLP_ENDPOINT",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://":                                                "OTEL_EXPORTER_OTLP_ENDPOINT",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a:secret":                                        "OTEL_EXPORTER_OTLP_ENDPOINT",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://me:secret@a":                                     "OTEL_EXPORTER_OTLP_ENDPOINT",
-		"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=ftp://secret":                                      "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_EXPORTER_OTLP_PROTOCOL=grpc":              "OTEL_EXPORTER_OTLP_PROTOCOL",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/json": "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_METRICS_EXPORTER=prometheus":              "OTEL_METRICS_EXPORTER",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_EXPORTER_OTLP_HEADERS=secret":             "OTEL_EXPORTER_OTLP_HEADERS",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_EXPORTER_OTLP_HEADERS=a(b=secret":         "OTEL_EXPORTER_OTLP_HEADERS",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_EXPORTER_OTLP_LOGS_HEADERS=a=secret%zz":   "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_BLRP_MAX_QUEUE_SIZE=secret":               envQueueSize,
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_BLRP_MAX_QUEUE_SIZE=1000000000":           envQueueSize,
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_BLRP_SCHEDULE_DELAY=0":                    envBatchDelay,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=localhost:4318":                                                  "OTEL_EXPORTER_OTLP_ENDPOINT",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=secret":                                                          "OTEL_EXPORTER_OTLP_ENDPOINT",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://":                                                         "OTEL_EXPORTER_OTLP_ENDPOINT",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a:secret":                                                 "OTEL_EXPORTER_OTLP_ENDPOINT",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://me:secret@a":                                              "OTEL_EXPORTER_OTLP_ENDPOINT",
+		"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=ftp://secret":                                               "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_EXPORTER_OTLP_PROTOCOL=grpc":                       "OTEL_EXPORTER_OTLP_PROTOCOL",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/json":          "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_METRICS_EXPORTER=prometheus":                       "OTEL_METRICS_EXPORTER",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_EXPORTER_OTLP_HEADERS=secret":                      "OTEL_EXPORTER_OTLP_HEADERS",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_EXPORTER_OTLP_HEADERS=a(b=secret":                  "OTEL_EXPORTER_OTLP_HEADERS",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_EXPORTER_OTLP_LOGS_HEADERS=a=secret%zz":            "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_BLRP_MAX_QUEUE_SIZE=secret":                        envQueueSize,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_BLRP_MAX_QUEUE_SIZE=1000000000":                    envQueueSize,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_METRIC_EXPORT_INTERVAL=-1 OTEL_LOGS_EXPORTER=none": envMetricInterval,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_RESOURCE_ATTRIBUTES=secret":                        envResource,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_EXPORTER_OTLP_COMPRESSION=secret":                  "OTEL_EXPORTER_OTLP_COMPRESSION",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_EXPORTER_OTLP_LOGS_TIMEOUT=secret":                 "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_EXPORTER_OTLP_CERTIFICATE=/secret":                 "OTEL_EXPORTER_OTLP_CERTIFICATE",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_BLRP_SCHEDULE_DELAY=0":                             envBatchDelay,
 	} {
 		t.Run(vars, func(t *testing.T) {
 			env(t, vars)
@@ -72,7 +77,13 @@ func TestWrongEnvironment(t *testing.T) {
 			if p != nil {
 				p.Close()
 			}
-			if err == nil || !strings.HasPrefix(err.Error(), variable+": ") || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "\n") {
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if _, early := Wanted(); early == nil || early.Error() != err.Error() {
+				t.Errorf("before the start the error is %v", early)
+			}
+			if !strings.HasPrefix(err.Error(), variable+": ") || strings.Contains(strings.ReplaceAll(err.Error(), "/secret", ""), "secret") || strings.Contains(err.Error(), "\n") {
 				t.Errorf("the error is %v", err)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -173,4 +174,80 @@ func TestMetricsRefused(t *testing.T) {
 		t.Errorf("%d points of pushes of 4", n)
 	}
 	oneSafeLine(t, lines, "not these")
+}
+
+// slowCollector collects when it may.
+type slowCollector struct {
+	*sample
+	may chan struct{}
+}
+
+func (c slowCollector) Collect(ch chan<- prometheus.Metric) {
+	<-c.may
+	c.sample.Collect(ch)
+}
+
+// A collector of metrics that hangs keeps nobody at the end.
+func TestCloseWhileGathering(t *testing.T) {
+	startCollector(t, nil)
+	may := make(chan struct{})
+	defer close(may)
+	registry := prometheus.NewRegistry()
+	registry.Register(slowCollector{newSample(), may})
+	p, _ := startPush(t, Config{Gatherer: registry, closeTime: 50 * time.Millisecond})
+	begin := time.Now()
+	p.Close()
+	if took := time.Since(begin); took > patience/2 {
+		t.Errorf("the end took %v", took)
+	}
+}
+
+// The end pushes once more: what a short run counted is not lost.
+func TestLastPush(t *testing.T) {
+	c := startCollector(t, nil)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(newSample())
+	p, _ := startPush(t, Config{Gatherer: registry})
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if c.last()["ktlstop_records_total"] == nil {
+		t.Error("no metrics came at the end")
+	}
+}
+
+// A push that finds the receiver away is made again within its time, and nothing is counted.
+func TestMetricsAgain(t *testing.T) {
+	var requests atomic.Int32
+	c := startCollector(t, func(w http.ResponseWriter, _ *http.Request) bool {
+		if requests.Add(1) > 2 {
+			return true
+		}
+		http.Error(w, "later", http.StatusServiceUnavailable)
+		return false
+	})
+	p, _ := pushed(t, c)
+	if n := p.points.Load(); n != 0 {
+		t.Errorf("%d points are counted as lost", n)
+	}
+}
+
+// Two metrics that do not go together: people are told, and the others are pushed.
+func TestGatherFails(t *testing.T) {
+	c := startCollector(t, nil)
+	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "20")
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(newSample(), twice{prometheus.MustNewConstMetric(prometheus.NewDesc("x\x1b", "X.", nil, nil), prometheus.GaugeValue, 1)})
+	_, lines := startPush(t, Config{Gatherer: registry})
+	eventually(t, "the others come", func() bool { return c.last()["ktlstop_records_total"] != nil })
+	oneSafeLine(t, lines, "collected")
+}
+
+// twice collects its metric twice, which a registry refuses.
+type twice struct{ prometheus.Metric }
+
+func (twice) Describe(chan<- *prometheus.Desc) {}
+func (c twice) Collect(ch chan<- prometheus.Metric) {
+	ch <- c.Metric
+	ch <- c.Metric
 }

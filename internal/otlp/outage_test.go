@@ -54,14 +54,16 @@ func (c *collector) lostCount() (n int64) {
 
 // A receiver that is away for some time: all events come, once it is there.
 func TestReceiverComesBack(t *testing.T) {
-	for name, fail := range map[string]func(http.ResponseWriter){
-		"429": func(w http.ResponseWriter) { http.Error(w, "later", http.StatusTooManyRequests) },
-		"502": func(w http.ResponseWriter) { http.Error(w, "later", http.StatusBadGateway) },
-		"503": func(w http.ResponseWriter) {
+	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "200")
+	for name, fail := range map[string]func(http.ResponseWriter, *http.Request){
+		"no answer": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"429":       func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "later", http.StatusTooManyRequests) },
+		"502":       func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "later", http.StatusBadGateway) },
+		"503": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "0")
 			http.Error(w, "later", http.StatusServiceUnavailable)
 		},
-		"cut": func(w http.ResponseWriter) {
+		"cut": func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, err := w.(http.Hijacker).Hijack()
 			if err == nil {
 				conn.(*net.TCPConn).SetLinger(0)
@@ -76,7 +78,7 @@ func TestReceiverComesBack(t *testing.T) {
 					return true
 				}
 				io.Copy(io.Discard, r.Body)
-				fail(w)
+				fail(w, r)
 				return false
 			})
 			p, _ := startPush(t, Config{Connections: true})
@@ -253,6 +255,25 @@ func TestCloseInTime(t *testing.T) {
 	opens(p, 20, 1) // too late, and no panic
 	if p.logs.Load() != 21 {
 		t.Errorf("what comes after the end is not counted: %d", p.logs.Load())
+	}
+}
+
+// The end does not wait for the next attempt, and makes it.
+func TestCloseTriesAgain(t *testing.T) {
+	var requests atomic.Int32
+	c := startCollector(t, func(w http.ResponseWriter, _ *http.Request) bool {
+		if requests.Add(1) > 1 {
+			return true
+		}
+		w.Header().Set("Retry-After", "30")
+		http.Error(w, "later", http.StatusServiceUnavailable)
+		return false
+	})
+	p, lines := startPush(t, Config{Connections: true, closeTime: time.Hour})
+	opens(p, 0, 3)
+	eventually(t, "the first attempt fails", func() bool { return len(lines.all()) > 0 })
+	if err := p.Close(); err != nil || len(c.cookies()) != 3 || requests.Load() != 2 {
+		t.Errorf("%v, and %d of 3 came by %d requests", err, len(c.cookies()), requests.Load())
 	}
 }
 

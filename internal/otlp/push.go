@@ -3,7 +3,6 @@ package otlp
 import (
 	"cmp"
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -76,10 +75,17 @@ func fromEnv() (w wanted, err error) {
 }
 
 // Wanted says whether the environment asks for OTLP. The error is what is wrong with it, in
-// a line.
+// a line: whatever Start would find.
 func Wanted() (bool, error) {
 	w, err := fromEnv()
-	return err == nil && (w.metrics != nil || w.logs != nil), err
+	if err != nil || w.metrics == nil && w.logs == nil {
+		return false, err
+	}
+	_, queueErr := queueFromEnv()
+	_, _, pushErr := pushFromEnv()
+	_, resourceErr := resourceFromEnv()
+	err = first(queueErr, pushErr, resourceErr, w.metrics.check(), w.logs.check())
+	return err == nil, err
 }
 
 // Start begins to push what the environment asks for. It waits for no receiver.
@@ -94,7 +100,7 @@ func Start(cfg Config) (*Push, error) {
 	if p.resource, err = newResource(cfg.Version, cfg.Node); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(p.makeLogs(w.logs), p.makeMetrics(w.metrics)); err != nil {
+	if err := first(p.makeLogs(w.logs), p.makeMetrics(w.metrics)); err != nil {
 		return nil, err
 	}
 	if p.queue != nil {

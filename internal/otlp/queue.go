@@ -125,9 +125,11 @@ func (q *queue) take() []*logs.LogRecord {
 	return batch
 }
 
-// deliver sends a batch, for as long as there is hope. It says whether to go on.
+// deliver sends a batch, for as long as there is hope; when the end begins, it tries once
+// more at once. It says whether to go on.
 func (q *queue) deliver(batch []*logs.LogRecord) bool {
 	for pause := q.cfg.again; ; pause = min(2*pause, maxAgain) {
+		last := q.ending()
 		err := q.attempt(batch)
 		if err == nil {
 			q.confess()
@@ -135,7 +137,8 @@ func (q *queue) deliver(batch []*logs.LogRecord) bool {
 		}
 		q.teller.say(err.Error())
 		again := passing(err)
-		if again && q.pause(wait(err, pause)) {
+		if again && !last {
+			q.pause(wait(err, pause))
 			continue
 		}
 		q.mu.Lock()
@@ -145,21 +148,28 @@ func (q *queue) deliver(batch []*logs.LogRecord) bool {
 	}
 }
 
+func (q *queue) ending() bool {
+	select {
+	case <-q.closing:
+		return true
+	default:
+		return false
+	}
+}
+
 func (q *queue) attempt(batch []*logs.LogRecord) error {
 	ctx, cancel := context.WithTimeout(q.ctx, q.cfg.timeout)
 	defer cancel()
 	return q.send(ctx, batch)
 }
 
-// pause waits before another attempt, and returns false at the end, when there is none.
-func (q *queue) pause(d time.Duration) bool {
+// pause waits before another attempt, but not when the end begins.
+func (q *queue) pause(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
 	case <-q.closing:
-		return false
 	}
 }
 

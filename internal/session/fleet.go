@@ -46,7 +46,7 @@ func NewFleet(feeds []Feed, about About) *Fleet {
 		run: flow.Run{Version: about.Version, Filter: about.Filter, Notes: about.Notes}}
 	f.collector = flow.NewCollector(flow.Config{Offset: f.clock.Offset(loader.Monotonic()), Audited: true})
 	for _, feed := range feeds {
-		f.hosts = append(f.hosts, flow.RunHost{Name: feed.Address(), Address: feed.Address(), Away: true, Reason: "not asked yet", Since: loader.Monotonic()})
+		f.hosts = append(f.hosts, flow.RunHost{Name: feed.Address(), Address: feed.Address(), Away: true, Reason: "it has not answered yet", Since: loader.Monotonic()})
 	}
 	return f
 }
@@ -118,6 +118,9 @@ func (f *Fleet) Snapshot() *flow.Snapshot {
 	defer f.mu.Unlock()
 	run.Hosts = slices.Clone(f.hosts)
 	run.Source = f.where()
+	if len(f.hosts) == 1 {
+		run.Host, run.Kernel = f.hosts[0].Name, f.hosts[0].Kernel
+	}
 	run.Notes = slices.Clone(run.Notes)
 	for i, lacks := range f.lacks {
 		for _, what := range lacks {

@@ -19,6 +19,7 @@ import (
 type Recording struct {
 	source.Player
 	collector *flow.Collector
+	several   bool
 	mu        sync.Mutex
 	run       *flow.Run // replaced, never changed
 }
@@ -26,7 +27,9 @@ type Recording struct {
 // NewRecording plays what r reads at so many times the pace it was recorded
 // with; at speed 0 all at once. name and version are for the screen.
 func NewRecording(r *source.Reader, name, version string, speed float64) *Recording {
-	return newRecording(source.OneClock(r), r.Offset(), &flow.Run{Version: version, Source: "recording " + name, Tier: r.Tier()}, speed)
+	p := newRecording(source.OneClock(r), r.Offset(), &flow.Run{Version: version, Source: "recording " + name, Tier: r.Tier()}, speed)
+	p.several = r.Hosts()
+	return p
 }
 
 // NewRecordings plays several, each of a host that names has.
@@ -36,7 +39,9 @@ func NewRecordings(all []*source.Reader, names []string, version string, speed f
 		run.Tier = max(run.Tier, r.Tier())
 		run.Hosts = append(run.Hosts, flow.RunHost{Name: names[i]})
 	}
-	return newRecording(source.NewMerge(all, names), all[0].Offset(), run, speed)
+	p := newRecording(source.NewMerge(all, names), all[0].Offset(), run, speed)
+	p.several = true
+	return p
 }
 
 func newRecording(s source.Stream, offset int64, run *flow.Run, speed float64) *Recording {
@@ -73,12 +78,8 @@ func (p *Recording) Snapshot() *flow.Snapshot {
 	return s
 }
 
-// Hosts is how many hosts it is known to be of.
-func (p *Recording) Hosts() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return max(1, len(p.run.Hosts))
-}
+// Several says that it is of several hosts.
+func (p *Recording) Several() bool { return p.several }
 
 // Select chooses the connection that snapshots show in detail; 0 is none.
 func (p *Recording) Select(id uint64) { p.collector.Select(id) }

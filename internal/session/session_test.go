@@ -23,6 +23,7 @@ type replayed struct {
 	open    []*event.Socket // when the hooks are gone
 	unread  event.Event     // told by Losses
 	fills   []loader.Fill
+	hooks   []loader.HookState
 	stream  uint64
 	idled   chan struct{} // closed at the first idle
 	closing sync.Once
@@ -53,7 +54,7 @@ func (*replayed) Backend() string                               { return loader.
 func (*replayed) Missing() []string                             { return []string{"a hook"} }
 func (*replayed) Tier() event.Tier                              { return event.TierNone }
 func (*replayed) Cost() loader.Cost                             { return loader.Cost{} }
-func (*replayed) Hooks() []loader.HookState                     { return nil }
+func (r *replayed) Hooks() []loader.HookState                   { return r.hooks }
 func (r *replayed) Rings() []loader.Fill                        { return r.fills }
 func (*replayed) Aggregates() bool                              { return false }
 func (*replayed) Duration() time.Duration                       { return time.Second }

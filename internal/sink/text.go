@@ -31,6 +31,9 @@ type TextConfig struct {
 	NoHeader bool
 	// Costs lists what each program took at the end, instead of one line of all.
 	Costs bool
+	// Afar says that the programs run on another host, and that nothing is known of
+	// their cost.
+	Afar bool
 	// Hosts puts the host before every line, for an output that lines of several share.
 	Hosts bool
 }

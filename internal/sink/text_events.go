@@ -55,6 +55,9 @@ func (p *printer) socket(s *event.Socket) {
 	}
 	p.str(" ")
 	p.conn(&s.Conn)
+	if p.cfg.Wide {
+		p.place(s.Proc.Place)
+	}
 	p.end()
 	if s.State == event.SocketFound && (s.Held != nil || s.AwaitsKey) {
 		p.held(s)
@@ -373,6 +376,9 @@ func (p *printer) costs(s *event.Summary) {
 		}
 	}
 	p.skipped(s, all.Skipped)
+	if p.cfg.Afar {
+		return
+	}
 	if s.CostOver <= 0 {
 		p.str("cost: not measured (--cost)")
 		p.end()

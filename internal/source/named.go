@@ -27,7 +27,9 @@ func (n *Named) Rename(ev event.Event) {
 	}
 	switch ev := ev.(type) {
 	case *event.Lost:
-		ev.Host = n.Host
+		if ev.Conn == nil {
+			ev.Host = n.Host
+		}
 	case *event.Summary:
 		ev.Host = n.Host
 	case *event.Host:

@@ -40,6 +40,7 @@ type Reader struct {
 	latest int64 // of the last
 	tier   event.Tier
 	told   bool // tier is known
+	hosts  bool // lines say which host they are of
 	causes map[string]bool
 }
 
@@ -86,6 +87,9 @@ func (c Clock) Offset(uint64) int64 { return c.r.latest }
 // Tier says how much plaintext the run let out of the kernel, as far as it has
 // been read.
 func (r *Reader) Tier() event.Tier { return r.tier }
+
+// Hosts says that events of several hosts have been read.
+func (r *Reader) Hosts() bool { return r.hosts }
 
 // Next returns the next event, which is the caller's to keep. At the end it
 // returns io.EOF, or ErrCut where the last line is not whole. Other errors name
@@ -146,6 +150,7 @@ func (r *Reader) decode(text []byte) (event.Event, error) {
 	if err != nil || ev == nil || h.Host == "" || h.Type == "host" {
 		return ev, err
 	}
+	r.hosts = true
 	n := Named{Host: h.Host, Number: numberOf(h.Host)}
 	n.Rename(ev)
 	return ev, checkWord("host", h.Host)

@@ -34,6 +34,7 @@ func (m *Model) header() line {
 		{span{"err " + units.Count(s.Counts.Errors), countTone(s.Counts.Errors, bad)}, 5},
 		{droppedSpan(s), 5},
 		{lostSpan(s), 1},
+		{m.awaySpan(), 0},
 	}
 	return pack(fields, m.width)
 }

@@ -505,7 +505,7 @@ type Lost struct {
 	HasDir bool
 	// First and Last bound the missing sequences where Conn is set.
 	First, Last uint64
-	// Host is as in Conn.
+	// Host is as in Conn, where that is not known.
 	Host string
 }
 

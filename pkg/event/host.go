@@ -50,6 +50,9 @@ func HostOf(ev Event) string {
 	case *Drop:
 		return ev.Conn.Host
 	case *Lost:
+		if ev.Conn != nil {
+			return ev.Conn.Host
+		}
 		return ev.Host
 	case *Summary:
 		return ev.Host

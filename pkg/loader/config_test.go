@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -34,6 +35,9 @@ func TestConfigCheck(t *testing.T) {
 		{"sampling none", Config{Sample: &Sampling{}}, "one record in 0"},
 		{"sampling too few", Config{Sample: &Sampling{Every: MaxSample + 1}}, "more than 1000000"},
 		{"sampled sums", Config{Sample: &Sampling{Every: 1}, Aggregate: true}, "the sums count every record"},
+		{"slow records", Config{Slow: time.Second, Aggregate: true}, ""},
+		{"slow records without sums", Config{Slow: time.Second}, "without sums in the kernel each record is one"},
+		{"slower than never", Config{Slow: -time.Second, Aggregate: true}, "a time is 0 or more"},
 		{"unknown backend", Config{Backend: "bcc"}, `unknown backend "bcc": auto, ebpf or gobpf`},
 	} {
 		err := c.cfg.Check()

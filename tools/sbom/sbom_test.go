@@ -39,10 +39,16 @@ func TestOfThisProgram(t *testing.T) {
 	t.Errorf("its own library is missing in %v", *bom.Components)
 }
 
+// TestReplacedModule: another module is named instead; a directory has no name in
+// other tools' words, and must not pass for the module.
 func TestReplacedModule(t *testing.T) {
 	c := component(&debug.Module{Path: "a", Version: "v1", Replace: &debug.Module{Path: "b", Version: "v2+x"}})
 	if c.Name != "b" || c.PackageURL != "pkg:golang/b@v2%2Bx" {
 		t.Errorf("%s, %s", c.Name, c.PackageURL)
+	}
+	c = component(&debug.Module{Path: "a", Version: "v1", Replace: &debug.Module{Path: "./own"}})
+	if c.Name != "a" || c.PackageURL != "" || (*c.Properties)[0].Value != "./own" {
+		t.Errorf("%+v", c)
 	}
 }
 

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Who has a socket: the task in whose call it is told, or one that has its file. */
+#ifndef KTLS_HOLDER_H
+#define KTLS_HOLDER_H
+
+#include "ktls_filter.h"
+
+/* Who has a socket, where it is nobody's call that tells of it. */
+struct holder {
+	u64 cgroup;
+	u32 pid, tid, uid, pad;
+	u64 comm[2];
+};
+
+/* The socket of a file, which the iterator over all tasks' files shows; 0: it is none. */
+static __always_inline struct socket *socket_of_file(struct file *file) { return file ? bpf_sock_from_file(file) : 0; }
+
+static __always_inline void set_holder(struct holder *who, struct task_struct *task)
+{
+	who->pid = BPF_CORE_READ(task, tgid);
+	who->tid = BPF_CORE_READ(task, pid);
+	who->uid = BPF_CORE_READ(task, cred, uid.val);
+	who->cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	bpf_core_read(who->comm, sizeof(who->comm), &task->comm);
+}
+
+/* Names who, or else the present task, in an event about a socket. Whether the filters want that one. */
+static __always_inline bool set_socket_owner(struct event *e, const struct holder *who)
+{
+	e->flags = 0;
+	if (!who) {
+		set_process(e);
+		e->flags &= FLAG_KTHREAD;
+		return process_wanted(e) && current_cgroup_wanted();
+	}
+	e->pid = who->pid;
+	e->tid = who->tid;
+	e->uid = who->uid;
+	e->cgroup = who->cgroup;
+	__builtin_memcpy(e->comm, who->comm, sizeof(e->comm));
+	return process_wanted(e) && (!want_cgroup || who->cgroup == want_cgroup);
+}
+
+#endif

@@ -1,0 +1,109 @@
+package loader
+
+import (
+	"io"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/ktlstop/ktlstop/internal/guesttest"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// slowBucket is the bucket of the sums that begins with the time from which on these tests call a record slow.
+const slowBucket = 28 // 268 ms
+
+// TestSlowRecords: a record that waits for room at the receiver, and one that waits for its reader, come as events, once
+// each, and are in the sums; of all the others there are only the sums.
+func TestSlowRecords(t *testing.T) {
+	needGuest(t)
+	guesttest.OnOneKernel(t)
+	for name, withoutStages := range map[string]bool{"with stages": false, "without stages": true} {
+		t.Run(name, func(t *testing.T) {
+			tr, got := traced(t, Config{Aggregate: true, WithoutStages: withoutStages, Slow: 1 << slowBucket}, func() {
+				a, b := narrowTLS(t)
+				exchange(t, a, b, 200, 100) // most of those behind it are plain
+				stall(t, a, b)
+				exchange(t, a, b, 1, 100) // behind it nothing waits for TCP
+			})
+			if !tr.Aggregates() {
+				t.Fatalf("nothing is added up: %q", tr.Missing())
+			}
+			want := slowInSums(t, tr)
+			if got.records != want || len(got.lost) > 0 {
+				t.Errorf("%v slow records came as events, %v are in the sums; lost %v", got.records, want, got.lost)
+			}
+			// Without stages the begin of what waited for TCP is not known.
+			if got.records[event.RX] == 0 || got.records[event.TX] == 0 && !withoutStages {
+				t.Errorf("records that had to wait are not slow: %v", got.records)
+			}
+			for seq, n := range got.sent {
+				if n != 1 {
+					t.Errorf("record %d came %d times", seq, n)
+				}
+			}
+		})
+	}
+}
+
+// stall fills the way from a to b, reads nothing for longer than a record may take, and then all.
+func stall(t *testing.T, a, b *net.TCPConn) {
+	t.Helper()
+	due := fill(t, a) * 12000
+	for begun := time.Now(); time.Since(begun) < 2<<slowBucket; {
+		runtime.Gosched() // the time that has to show
+	}
+	if _, err := io.CopyN(io.Discard, b, int64(due)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// slowInSums is how many records of each direction took that long by what the kernel added up.
+func slowInSums(t *testing.T, tr *Tracer) (n [2]uint64) {
+	t.Helper()
+	err := tr.Samples(func(s *event.Sample) {
+		for d := range s.Lat {
+			for _, count := range s.Lat[d][3].N[slowBucket:] {
+				n[d] += uint64(count)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestSlowLimit: where all records are slow, so many a second come as events, and the others are counted. With an
+// expression and plaintext, so that none is plain.
+func TestSlowLimit(t *testing.T) {
+	needGuest(t)
+	guesttest.OnOneKernel(t)
+	const n = 2000
+	expr, err := ParseMatch(`len > 0 and payload contains "\x00"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, got := traced(t, Config{Aggregate: true, Slow: 1, Snaplen: 256, Match: expr}, func() {
+		a, b := kernelTLS(t)
+		exchange(t, a, b, n, 100)
+	})
+	if !tr.Aggregates() {
+		t.Fatalf("nothing is added up: %q", tr.Missing())
+	}
+	lost := got.lost["slow_limit"]
+	for d, events := range got.records {
+		if events == 0 || lost[d] == 0 || events+lost[d] != n {
+			t.Errorf("%v: %d of %d records came as events, %d were counted", event.Dir(d), events, n, lost[d])
+		}
+	}
+	err = tr.Samples(func(s *event.Sample) {
+		if got := s.Totals.Records[event.TX] + s.Totals.Records[event.RX]; got != n {
+			t.Errorf("the sums have %d records of one end, want %d", got, n)
+		}
+	})
+	if err != nil || len(got.lost) != 1 {
+		t.Errorf("lost %v, %v", got.lost, err)
+	}
+}
