@@ -110,7 +110,7 @@ var rules = []rule{
 	{dir: "internal/kmodtest", may: []string{"internal/guesttest"}, why: "internal/kmodtest loads modules and does not know what for"},
 	{dir: "internal/afktls", may: []string{"internal/kmodtest"}, why: "internal/afktls tests a kernel module and knows nothing of the tracer"},
 	{dir: "internal/tlsnic", may: []string{"internal/kmodtest", "pkg/ktls"}, why: "internal/tlsnic is the simulated card and knows nothing of the tracer"},
-	{dir: "internal/observe", tests: []string{"internal/metrics"}, why: "internal/observe draws metrics by their names; only its tests know who counts"},
+	{dir: "internal/observe", tests: []string{"internal/metrics", "internal/otlp", "pkg/event"}, why: "internal/observe draws metrics by their names; only its tests know who counts"},
 	{dir: "internal/observe/cmd", may: []string{"internal/observe"}, why: "internal/observe/cmd is internal/observe's command line"},
 	{dir: "docs/schema", why: "docs/schema holds a file"},
 	{dir: "cmd", may: []string{"..."}, why: "cmd wires the others together; machines are internal/vm/cmd's business"},

@@ -46,7 +46,17 @@ type server struct {
 func startServer(t *testing.T, name, health string, flags func(address, data string) []string) *server {
 	t.Helper()
 	address := freeAddress(t)
-	cmd := exec.Command(engine(t, name), flags(address, t.TempDir())...)
+	s := startProcess(t, exec.Command(engine(t, name), flags(address, t.TempDir())...), address)
+	await(t, name+" listens", func() error {
+		_, err := s.try(http.MethodGet, health, "", nil)
+		return err
+	})
+	return s
+}
+
+// startProcess runs a server that listens on an address until the test ends, and shows the end of what it said if that failed.
+func startProcess(t *testing.T, cmd *exec.Cmd, address string) *server {
+	t.Helper()
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -57,15 +67,10 @@ func startServer(t *testing.T, name, health string, flags func(address, data str
 		_ = cmd.Process.Kill() // it keeps nothing that anybody wants
 		_ = cmd.Wait()
 		if t.Failed() {
-			t.Logf("%s:\n%s", name, &log)
+			t.Logf("%s ends its log with:\n%s", filepath.Base(cmd.Path), log.Bytes()[max(0, log.Len()-2000):])
 		}
 	})
-	s := &server{t: t, url: "http://" + address}
-	await(t, name+" listens", func() error {
-		_, err := s.try(http.MethodGet, health, "", nil)
-		return err
-	})
-	return s
+	return &server{t: t, url: "http://" + address}
 }
 
 // freeAddress is one that nobody listened on a moment ago.

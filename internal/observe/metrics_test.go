@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	serve "github.com/ktlstop/ktlstop/internal/metrics"
+	"github.com/ktlstop/ktlstop/internal/otlp"
 )
 
 // scraped are labels that Prometheus adds.
@@ -26,8 +27,9 @@ func described() map[string][]string {
 	all := make(chan *prometheus.Desc, 100)
 	collector.Describe(all)
 	serve.TLSStat{}.Describe(all)
+	new(otlp.Push).Describe(all)
 	close(all)
-	found := map[string][]string{"up": nil}
+	found := map[string][]string{"up": nil, "process_start_time_seconds": nil} // Prometheus's own, and client_golang's
 	parts := regexp.MustCompile(`fqName: "([^"]+)".*variableLabels: \{([^}]*)\}`)
 	for d := range all {
 		p := parts.FindStringSubmatch(d.String())

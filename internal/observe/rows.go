@@ -148,6 +148,8 @@ func itself() []panel {
 			[]query{{"sum by (instance, program) (" + rate(hostSeries("ktlstop_program_runs_total")) + ")", "{{instance}} {{program}}"}}}),
 		graph(chart{"Lost, by cause", "What ktlstop knows it missed; docs/events.md names the causes.", units.RecordsPerSecond,
 			[]query{{"sum by (instance, cause) (" + rate(hostSeries("ktlstop_lost_total")) + ")", "{{instance}} {{cause}}"}}}),
+		graph(chart{"Not delivered by OTLP", "What a receiver did not take and the queue had no room for.", units.CountsPerSecond,
+			[]query{{"sum by (instance, signal) (" + rate(hostSeries("ktlstop_otlp_dropped_total")) + ")", "{{instance}} {{signal}}"}}}),
 		graph(chart{"Groups", "Sets of labels; those beyond --max-groups are added up as comm=\"other\".", units.Short,
 			[]query{{hostSeries("ktlstop_groups"), "{{instance}} groups"},
 				{"rate(" + hostSeries("ktlstop_groups_overflowed_total") + "[$__rate_interval])", "{{instance}} overflowed a second"}}}),

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// enginesPackages are what takes ktlstop's metrics, as Debian trixie has it: newer than the host's, which knows nothing of
-// OTLP, and linked against no library but libc. The first one's version names the directory.
+// enginesPackages are Debian trixie's Prometheus, which knows since when a counter counts, as the host's does not. It is
+// linked against no library but libc, and Debian leaves its OTLP receiver out. The first one's version names the directory.
 var enginesPackages = []string{"prometheus", "promtool"}
 
-// enginesPrograms are built from source, since Debian has them not at all or not by their own name.
+// enginesPrograms are built from source: Debian has no VictoriaLogs, and its VictoriaMetrics comes with 40 MB of others.
 var enginesPrograms = []string{
 	"github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics@v1.151.0",
 	"github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs@v1.52.1",
