@@ -70,7 +70,10 @@ func (k *keepFlags) config(f *pflag.FlagSet) (flight.Config, error) {
 	case f.Changed("on-times") && k.on == "":
 		return cfg, usagef("--on-times: it is for --on")
 	}
-	return cfg, errors.Join(k.setOn(f, &cfg), k.setTimes(&cfg))
+	if err := k.setOn(f, &cfg); err != nil {
+		return cfg, err
+	}
+	return cfg, k.setTimes(&cfg)
 }
 
 func (k *keepFlags) setOn(f *pflag.FlagSet, cfg *flight.Config) error {

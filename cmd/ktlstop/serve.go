@@ -97,7 +97,10 @@ func (s *serving) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.check(), s.checkRecord(cmd.Flags())); err != nil {
+	if err := s.check(); err != nil {
+		return err
+	}
+	if err := s.checkRecord(cmd.Flags()); err != nil {
 		return err
 	}
 	collectOften()

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +29,7 @@ type Files struct {
 	// Notice is told what is removed.
 	Notice func(string)
 	number int
+	dir    *os.File // locked
 }
 
 // ours are the names of dumps. What is not whole yet has a dot in front.
@@ -43,11 +45,17 @@ func (f *Files) Check() error {
 	if !st.IsDir() {
 		return fmt.Errorf("%s is no directory", f.Dir)
 	}
-	if st.Mode().Perm()&0o002 != 0 && st.Mode()&fs.ModeSticky == 0 {
-		return fmt.Errorf("%s can be written to by all, who could put others' files in the place of dumps: chmod o-w it", f.Dir)
+	if st.Mode().Perm()&0o002 != 0 {
+		return fmt.Errorf("%s can be written to by all, who could put others' files in the place of dumps: take a directory that is yours", f.Dir)
+	}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok && sys.Uid != 0 && int(sys.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s is another user's, who could put others' files in the place of dumps: take a directory that is yours", f.Dir)
 	}
 	if err := unix.Access(f.Dir, unix.W_OK|unix.X_OK); err != nil {
 		return fmt.Errorf("%s: no file can be made in it: %w", f.Dir, err)
+	}
+	if err := f.lock(); err != nil {
+		return err
 	}
 	all, err := f.list()
 	if err != nil {
@@ -61,6 +69,19 @@ func (f *Files) Check() error {
 		}
 	}
 	return f.prune(0)
+}
+
+// lock takes the directory for this process, until it ends: of two that remove the
+// oldest, each would remove what the other is writing.
+func (f *Files) lock() (err error) {
+	if f.dir, err = os.Open(f.Dir); err != nil {
+		return err
+	}
+	err = unix.Flock(int(f.dir.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return fmt.Errorf("%s: another ktlstop writes its dumps there: take another directory", f.Dir)
+	}
+	return os.NewSyscallError("flock", err)
 }
 
 // Write is Config.Dump.
@@ -106,13 +127,19 @@ func (f *Files) create() (file *os.File, name string, err error) {
 }
 
 func (f *Files) fill(file *os.File, d *Dump) error {
-	q := sink.NewQueue(file, sink.QueueConfig{Wait: d.GiveUp}) // a file loses nothing while it waits
+	q := sink.NewQueue(synced{file}, sink.QueueConfig{Wait: d.GiveUp}) // a file loses nothing while it waits
 	written := d.WriteTo(sink.NewJSON(q, f.Clock, f.Tier), f.Tier)
 	if err := q.Close(d.GiveUp); err != nil {
 		return err
 	}
 	return written
 }
+
+// synced is a file that is on the disk when it is closed: one whose name says that it is
+// whole has to be whole behind a crash too.
+type synced struct{ *os.File }
+
+func (s synced) Close() error { return errors.Join(s.Sync(), s.File.Close()) }
 
 // entry is a file of ours.
 type entry struct {

@@ -170,6 +170,22 @@ func TestTaken(t *testing.T) {
 	}
 }
 
+// Two that write to one directory would remove each other's files.
+func TestDirectoryIsTaken(t *testing.T) {
+	dir := t.TempDir()
+	first := filesIn(t, dir, 1<<20)
+	if err := first.Check(); err != nil {
+		t.Fatal(err)
+	}
+	if err := filesIn(t, dir, 1<<20).Check(); err == nil || !strings.Contains(err.Error(), "another ktlstop") {
+		t.Errorf("%v", err)
+	}
+	first.dir.Close()
+	if err := filesIn(t, dir, 1<<20).Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDirectory(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
@@ -184,7 +200,7 @@ func TestDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		filepath.Join(dir, "missing"): "make the directory first", file: "is no directory", open: "chmod o-w",
+		filepath.Join(dir, "missing"): "make the directory first", file: "is no directory", open: "can be written to by all",
 	} {
 		if err := filesIn(t, name, 1<<20).Check(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", name, err, want)

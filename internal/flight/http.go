@@ -36,15 +36,16 @@ func Handler(r *Recorder) http.Handler {
 		control := http.NewResponseController(w)
 		_ = control.SetReadDeadline(time.Time{})
 		_ = control.SetWriteDeadline(time.Time{})
+		res := r.Request(event.ByRequest)
 		select {
-		case res := <-r.Request(event.ByRequest):
+		case <-res.Done:
 			answerWith(w, res)
 		case <-req.Context().Done():
 		}
 	}))
 }
 
-func answerWith(w http.ResponseWriter, res Result) {
+func answerWith(w http.ResponseWriter, res *Result) {
 	switch {
 	case errors.Is(res.Err, ErrOver):
 		http.Error(w, res.Err.Error(), http.StatusServiceUnavailable)

@@ -120,7 +120,7 @@ func TestHandlerIsBounded(t *testing.T) {
 	deadline := time.Now().Add(20 * time.Second)
 	for n := 0; n < maxAsking; {
 		r.mu.Lock()
-		n = len(r.asked)
+		n = int(r.times)
 		r.mu.Unlock()
 		if time.Now().After(deadline) {
 			t.Fatalf("%d wait, want %d", n, maxAsking)

@@ -34,8 +34,9 @@ type Config struct {
 	Dump func(*Dump) (where string, err error)
 }
 
-// Result is how a request ended.
+// Result is how a dump ended. Done is closed then, and nobody reads the rest before.
 type Result struct {
+	Done  chan struct{}
 	Where string
 	Err   error
 }
@@ -50,8 +51,11 @@ type Recorder struct {
 	// giveUp is closed when whoever writes a dump is to stop.
 	giveUp chan struct{}
 
-	mu       sync.Mutex
-	asked    []chan<- Result // who wants a dump, and by what
+	mu sync.Mutex
+	// next is the result of the next dump, for all who have asked for it; nil for nobody.
+	// times is how often they did since the run looked, askedBy by what the first.
+	next     *Result
+	times    uint64
 	askedBy  event.TriggerBy
 	busy     bool // somebody writes a dump
 	over     bool
@@ -62,7 +66,6 @@ type Recorder struct {
 type due struct {
 	trigger *event.Trigger
 	until   uint64
-	waiting []chan<- Result
 }
 
 // New returns a Recorder.
@@ -78,9 +81,9 @@ func (r *Recorder) Write(ev event.Event) error {
 	}
 	r.ring.put(ev)
 	if r.cfg.On != nil && r.cfg.On.Of(ev) == match.Yes && r.often() {
-		r.set(event.ByExpression, nil)
+		r.set(event.ByExpression, 1)
 	}
-	r.forget()
+	r.forget(r.ring.last)
 	if r.due != nil && r.ring.last >= r.due.until {
 		r.handOver()
 	}
@@ -104,29 +107,33 @@ func (r *Recorder) often() bool {
 	return quick
 }
 
-// set notes that something has set the recorder off, now.
-func (r *Recorder) set(by event.TriggerBy, waiting []chan<- Result) {
-	if d := r.due; d != nil {
-		d.trigger.Again += uint64(max(len(waiting), 1))
-		d.waiting = append(d.waiting, waiting...)
-		return
+// set notes that something has set the recorder off, now and so many times.
+func (r *Recorder) set(by event.TriggerBy, times uint64) {
+	if r.due == nil {
+		r.due = r.begin(by)
+		times--
 	}
+	r.due.trigger.Again += times
+}
+
+// begin puts a trigger behind what has set the recorder off.
+func (r *Recorder) begin(by event.TriggerBy) *due {
 	now := max(r.ring.last, r.cfg.Now())
-	t := &event.Trigger{Mono: now, By: by, Asked: uint64(r.cfg.Keep), Again: uint64(max(len(waiting), 1) - 1)}
+	r.forget(now)
+	t := &event.Trigger{Mono: now, By: by, Asked: uint64(r.cfg.Keep)}
 	if by == event.ByExpression {
 		t.Expr = r.cfg.OnText
 	}
 	if oldest := r.ring.oldest(); oldest > 0 && oldest < now {
-		t.Kept = min(now-oldest, t.Asked)
+		t.Kept = now - oldest
 	}
 	r.ring.put(t)
-	r.due = &due{trigger: t, until: now + uint64(r.cfg.After), waiting: waiting}
+	return &due{trigger: t, until: now + uint64(r.cfg.After)}
 }
 
 // forget lets go of what is too old, or too much. What has set the recorder off stays,
 // with all behind it, as long as there is room.
-func (r *Recorder) forget() {
-	now := r.ring.last
+func (r *Recorder) forget(now uint64) {
 	if r.due != nil {
 		now = r.due.trigger.Mono
 	}
@@ -145,11 +152,11 @@ func (r *Recorder) forget() {
 // Flush implements sink.Sink: it looks at the clock, and who has asked.
 func (r *Recorder) Flush() error {
 	r.mu.Lock()
-	asked, by := r.asked, r.askedBy
-	r.asked = nil
+	times, by := r.times, r.askedBy
+	r.times = 0
 	r.mu.Unlock()
-	if len(asked) > 0 {
-		r.set(by, asked)
+	if times > 0 {
+		r.set(by, times)
 	}
 	if r.due != nil && r.cfg.Now() >= r.due.until {
 		r.handOver()
@@ -165,7 +172,9 @@ func (r *Recorder) handOver() {
 		return
 	}
 	r.busy = true
-	d := r.due
+	d, asked := r.due, r.next
+	d.trigger.Again += r.times
+	r.next, r.times = nil, 0
 	kept := &Dump{Trigger: d.trigger, GiveUp: r.giveUp, events: r.ring}
 	r.ring, r.due = &ring{last: r.ring.last}, nil
 	r.finished.Add(1)
@@ -175,31 +184,36 @@ func (r *Recorder) handOver() {
 		r.mu.Lock()
 		r.busy = false
 		r.mu.Unlock()
-		answer(d.waiting, Result{where, err})
+		if asked != nil {
+			asked.end(where, err)
+		}
 	}()
 }
 
-func answer(waiting []chan<- Result, with Result) {
-	for _, w := range waiting {
-		w <- with
-	}
+func (res *Result) end(where string, err error) {
+	res.Where, res.Err = where, err
+	close(res.Done)
 }
 
-// Request sets the recorder off. The channel has the result when all is written, which
-// is after Config.After at the earliest.
-func (r *Recorder) Request(by event.TriggerBy) <-chan Result {
-	done := make(chan Result, 1)
+// Request sets the recorder off. The result is there when all is written, which is after
+// Config.After at the earliest; all who ask meanwhile have the same, so that they take no
+// room.
+func (r *Recorder) Request(by event.TriggerBy) *Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.over {
-		done <- Result{Err: ErrOver}
-		return done
+		over := &Result{Done: make(chan struct{})}
+		over.end("", ErrOver)
+		return over
 	}
-	if len(r.asked) == 0 {
+	if r.next == nil {
+		r.next = &Result{Done: make(chan struct{})}
+	}
+	if r.times == 0 {
 		r.askedBy = by
 	}
-	r.asked = append(r.asked, done)
-	return done
+	r.times++
+	return r.next
 }
 
 // Close gives away at once what is due, and waits until it is written, or until giveUp
@@ -221,10 +235,12 @@ func (r *Recorder) Close(giveUp <-chan struct{}) error {
 	}
 	r.mu.Lock()
 	r.over = true
-	asked := r.asked
-	r.asked = nil
+	late := r.next
+	r.next = nil
 	r.mu.Unlock()
 	r.finished.Wait()
-	answer(asked, Result{Err: ErrOver})
+	if late != nil {
+		late.end("", ErrOver)
+	}
 	return err
 }

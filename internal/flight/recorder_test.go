@@ -149,8 +149,8 @@ func TestNextDumpGoesOn(t *testing.T) {
 		r.record(2*round + 1)
 		r.pass(time.Second)
 		got = append(got, seqs(t, r.dump())...)
-		if res := <-done; res.Err != nil || res.Where != "somewhere" {
-			t.Errorf("%+v", res)
+		if <-done.Done; done.Err != nil || done.Where != "somewhere" {
+			t.Errorf("%+v", done)
 		}
 		r.finished.Wait()
 	}
@@ -189,13 +189,14 @@ func TestSlowDump(t *testing.T) {
 	if want := []int{2, -1, 3}; !slices.Equal(seqs(t, got), want) || got[1].(*event.Trigger).Again != 2 {
 		t.Errorf("%v, want %v; %+v", seqs(t, got), want, got[1])
 	}
-	for i, c := range []<-chan Result{first, second, third, fourth} {
-		if res := <-c; !errors.Is(res.Err, failed) {
+	for i, res := range []*Result{first, second, third, fourth} {
+		if <-res.Done; !errors.Is(res.Err, failed) {
 			t.Errorf("%d: %+v", i, res)
 		}
 	}
-	if res := <-r.Request(event.ByRequest); !errors.Is(res.Err, ErrOver) {
-		t.Errorf("%+v", res)
+	late := r.Request(event.ByRequest)
+	if <-late.Done; !errors.Is(late.Err, ErrOver) {
+		t.Errorf("%+v", late)
 	}
 }
 
@@ -224,8 +225,43 @@ func TestGiveUp(t *testing.T) {
 	if err := r.Close(now); err != nil {
 		t.Fatal(err)
 	}
-	if res := <-done; res.Err == nil {
+	if <-done.Done; done.Err == nil {
 		t.Error("no error")
+	}
+}
+
+// What is old is not given away because nothing has come since.
+func TestQuiet(t *testing.T) {
+	r := newRecording(t, Config{Keep: time.Minute})
+	r.record(1)
+	r.pass(time.Hour)
+	r.Request(event.BySignal)
+	r.pass(0)
+	got := r.dump()
+	if want := []int{-1}; !slices.Equal(seqs(t, got), want) || got[0].(*event.Trigger).Kept != 0 {
+		t.Errorf("%v, want %v; %+v", seqs(t, got), want, got[0])
+	}
+	if err := r.Close(nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// However many ask, and go, while a dump waits: they take no room.
+func TestManyAsk(t *testing.T) {
+	r := newRecording(t, Config{Keep: time.Minute, After: time.Minute})
+	first := r.Request(event.ByRequest)
+	for range 100_000 {
+		if r.Request(event.ByRequest) != first {
+			t.Fatal("another result for the same dump")
+		}
+		r.pass(time.Microsecond)
+	}
+	r.pass(time.Minute)
+	if got := r.dump(); got[0].(*event.Trigger).Again != 100_000 {
+		t.Errorf("%+v", got[0])
+	}
+	if <-first.Done; first.Err != nil {
+		t.Error(first.Err)
 	}
 }
 
