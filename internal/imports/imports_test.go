@@ -77,6 +77,8 @@ var rules = []rule{
 	{dir: "internal/tui", may: []string{"pkg/event", "internal/flow", "internal/match", "internal/safe", "internal/units"}, tests: []string{"internal/pty"}, why: "internal/tui draws snapshots"},
 	{dir: "internal/session", may: []string{"pkg/loader", "pkg/event", "internal/flow", "internal/hint", "internal/lru", "internal/match", "internal/names", "internal/sink", "internal/source", "internal/tap"},
 		why: "internal/session owns a run and knows neither flags nor screens"},
+	{dir: "internal/otlp", may: []string{"pkg/event", "internal/flow", "internal/lru", "internal/safe"}, tests: []string{"internal/inspect/finding", "internal/sink"},
+		why: "internal/otlp sends metrics and events away, and does not know who makes them"},
 	{dir: "internal/metrics", may: []string{"pkg/event", "internal/lru", "internal/safe"},
 		why: "internal/metrics adds up events and sums, and does not know who tells them or who reads the metrics"},
 	{dir: "internal/serve", why: "internal/serve answers requests, and does not know what its handlers show"},
