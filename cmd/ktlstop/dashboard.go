@@ -76,7 +76,9 @@ func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started f
 		return err
 	}
 	if o.output == "json" {
-		return printSnapshots(cmd.Context(), s, cmd.OutOrStdout(), interval)
+		return printSnapshots(cmd.Context(), s, cmd.OutOrStdout(), interval, func(ctx context.Context) error {
+			return endings.Busy(func() error { return s.Run(ctx, nil) })
+		})
 	}
 	return showLive(cmd.Context(), s, interval)
 }

@@ -41,7 +41,10 @@ type options struct {
 	maxCPU       float64
 	cost         bool
 	wide         bool
-	read         string
+	afar         bool     // the events come from other hosts as they happen
+	hosts        bool     // lines of several hosts share the output
+	reads        []string // what --read names
+	readUser     string   // file
 	speed        float64
 	capture      captureFlags
 	socketFilter string

@@ -4,35 +4,108 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/ktlstop/ktlstop/internal/session"
+	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/internal/source"
 	"github.com/ktlstop/ktlstop/internal/tui"
+	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// readFlag takes the events from a file instead of the kernel.
+// readFlag takes the events from files, or from other hosts, instead of the kernel.
 func (o *options) readFlag(f *pflag.FlagSet) {
-	f.StringVar(&o.read, "read", "", "show what ktlstop trace -o json -w FILE recorded; needs no root")
+	f.StringArrayVar(&o.reads, "read", nil, "show what ktlstop trace -o json -w FILE recorded, or what ktlstop serve tells at https://HOST:9998; may be given again; needs no root")
+	f.StringVar(&o.readUser, "read-user-file", "", "with --read URL: a file with USER:PASSWORD, for hosts that want one")
 }
+
+// readFlags are those that --read takes beside those that acted when it was recorded.
+var readFlags = []string{"read", "read-user-file"}
 
 // checkRead refuses the flags that act in the kernel, which has no part in it.
 func (o *options) checkRead(cmd *cobra.Command, allowed ...string) (err error) {
+	urls := 0
+	for _, name := range o.reads {
+		if name == "" {
+			return usagef("--read is empty: which file?")
+		}
+		if source.IsURL(name) {
+			urls++
+		}
+	}
+	if urls > 0 && urls < len(o.reads) {
+		return usagef("--read takes files or addresses, and not both at a time")
+	}
+	allowed = append(allowed, readFlags...)
+	if urls > 0 {
+		allowed = append(allowed, feedFlags...)
+	} else if o.readUser != "" {
+		return usagef("--read-user-file: it is for addresses")
+	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Name != "read" && !slices.Contains(allowed, f.Name) {
+		switch {
+		case slices.Contains(allowed, f.Name):
+		case urls > 0:
+			err = usagef("--%s acts where events are traced, and --read shows those of another host", f.Name)
+		default:
 			err = usagef("--%s acts while events are recorded, and --read shows what was", f.Name)
 		}
 	})
-	if o.read == "" {
-		return usagef("--read is empty: which file?")
-	}
 	return err
+}
+
+// recordings are files that --read names.
+type recordings struct {
+	readers []*source.Reader
+	files   []io.Closer
+}
+
+func openRecordings(names []string) (*recordings, error) {
+	r := new(recordings)
+	for _, name := range names {
+		reader, file, err := source.Open(name)
+		if err != nil {
+			r.Close()
+			return nil, err
+		}
+		r.readers, r.files = append(r.readers, reader), append(r.files, file)
+	}
+	return r, nil
+}
+
+// Close closes the files.
+func (r *recordings) Close() {
+	for _, f := range r.files {
+		f.Close()
+	}
+}
+
+// tier is that of the one with most plaintext.
+func (r *recordings) tier() (most event.Tier) {
+	for _, one := range r.readers {
+		most = max(most, one.Tier())
+	}
+	return most
+}
+
+// hostNames are what recordings are called where there are several: their files.
+func hostNames(files []string) []string {
+	names := session.NewNames(len(files))
+	out := make([]string, len(files))
+	for i, file := range files {
+		base := filepath.Base(file)
+		out[i] = names.Of(i, strings.TrimSuffix(base, filepath.Ext(base)), file)
+	}
+	return out
 }
 
 // printRecording is ktlstop trace --read.
@@ -40,20 +113,39 @@ func (o *options) printRecording(cmd *cobra.Command) error {
 	if err := o.checkRead(cmd, "output", "write", "wide", "output-bytes", "mtu", "rotate-size", "rotate-files", "rotate-seconds"); err != nil {
 		return err
 	}
-	r, file, err := source.Open(o.read)
+	if source.IsURL(o.reads[0]) {
+		return o.printFeeds(cmd)
+	}
+	r, err := openRecordings(o.reads)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	if o.writesTo(o.read) {
-		return usagef("-w: %s is the recording that is read", o.read)
+	defer r.Close()
+	for _, name := range o.reads {
+		if o.writesTo(name) {
+			return usagef("-w: %s is the recording that is read", name)
+		}
 	}
 	o.wait = true // a file loses nothing while it waits
-	out, err := o.openAt(cmd.OutOrStdout(), r.Tier(), r.Clock())
+	if len(r.readers) > 1 {
+		return o.printMerged(cmd, r)
+	}
+	out, err := o.openAt(cmd.OutOrStdout(), r.tier(), r.readers[0].Clock())
 	if err != nil {
 		return err
 	}
-	read, written := session.Copy(cmd.Context(), r, out)
+	read, written := session.Copy(cmd.Context(), r.readers[0], out)
+	return errors.Join(o.readError(read), written, out.Close())
+}
+
+// printMerged prints several recordings in the order of time.
+func (o *options) printMerged(cmd *cobra.Command, r *recordings) error {
+	o.hosts = true
+	out, err := o.openAt(cmd.OutOrStdout(), r.tier(), sink.FixedClock(r.readers[0].Offset()))
+	if err != nil {
+		return err
+	}
+	read, written := session.Copy(cmd.Context(), source.NewMerge(r.readers, hostNames(o.reads)), out)
 	return errors.Join(o.readError(read), written, out.Close())
 }
 
@@ -76,30 +168,43 @@ func (o *options) readError(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, source.ErrCut):
-		console.say(fmt.Sprintf("%s: %v", o.read, err))
+		console.say(fmt.Sprintf("%s: %v", strings.Join(o.reads, ", "), err))
 		return nil
 	}
-	return fmt.Errorf("read the recording %s: %w", o.read, err)
+	return fmt.Errorf("read the recording %s: %w", strings.Join(o.reads, ", "), err)
 }
 
 // showRecording is ktlstop --read.
 func (o *options) showRecording(cmd *cobra.Command, interval time.Duration) error {
-	if err := o.checkRead(cmd, "speed", "interval"); err != nil {
+	if err := o.checkRead(cmd, "speed", "interval", "output"); err != nil {
 		return err
+	}
+	if o.output != "" && !source.IsURL(o.reads[0]) {
+		return usagef("--output acts while events are recorded, and --read shows what was")
 	}
 	if o.speed < 0 || math.IsNaN(o.speed) {
 		return usagef("--speed %v: 1 is the recorded pace, 0 is at once", o.speed)
 	}
-	r, file, err := source.Open(o.read)
+	if source.IsURL(o.reads[0]) {
+		return o.showFeeds(cmd, interval)
+	}
+	r, err := openRecordings(o.reads)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer r.Close()
 	if err := needTerminal("ktlstop trace --read"); err != nil {
 		return err
 	}
-	played, err := playRecording(cmd.Context(), session.NewRecording(r, o.read, version, o.speed), interval)
+	played, err := playRecording(cmd.Context(), o.recording(r), interval)
 	return errors.Join(o.readError(played), err)
+}
+
+func (o *options) recording(r *recordings) *session.Recording {
+	if len(r.readers) == 1 {
+		return session.NewRecording(r.readers[0], o.reads[0], version, o.speed)
+	}
+	return session.NewRecordings(r.readers, hostNames(o.reads), version, o.speed)
 }
 
 // playRecording plays it behind the dashboard. Where it is not to be watched, all
@@ -123,7 +228,7 @@ func playRecording(ctx context.Context, p *session.Recording, interval time.Dura
 	}
 	shown = screen(ctx, tui.Config{
 		Source: p.Snapshot, Select: p.Select, Period: interval, Location: time.Local,
-		Waiting: []string{"No event of the recording has come yet."},
+		Waiting: []string{"No event of the recording has come yet."}, Hosts: p.Several(),
 	})
 	cancel()
 	return <-played, shown

@@ -20,6 +20,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/metrics"
 	"github.com/ktlstop/ktlstop/internal/serve"
 	"github.com/ktlstop/ktlstop/internal/session"
+	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
@@ -33,6 +34,13 @@ type serving struct {
 	histograms string
 	slow       time.Duration
 	events     []string
+
+	// fed is the session of who reads events, asks what all of serve looks at.
+	// also, if not nil, gets all that such a reader does, and has that session run all
+	// the time.
+	fed  session.Config
+	asks string
+	also sink.Sink
 
 	collector *metrics.Collector
 	registry  *prometheus.Registry
@@ -125,6 +133,7 @@ func (s *serving) sayWhatCosts() {
 
 // extend is where what serve has besides metrics is added.
 func (s *serving) extend() error {
+	s.addFeed()
 	return s.push()
 }
 
@@ -174,6 +183,10 @@ func (s *serving) watching(cmd *cobra.Command) (session.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
+	if s.fed, err = s.tracing(cmd); err != nil {
+		return cfg, err
+	}
+	s.asks = filterText(cmd.Flags())
 	cfg.Loader.Aggregate = s.expr == nil
 	if cfg.Loader.Aggregate {
 		cfg.Loader.Slow = s.slow

@@ -10,12 +10,10 @@ import (
 	"github.com/ktlstop/ktlstop/internal/sink"
 )
 
-// printSnapshots writes the session's snapshots, one a line.
-func printSnapshots(ctx context.Context, s *session.Session, stdout io.Writer, interval time.Duration) error {
+// printSnapshots writes snapshots while run has not returned, one a line.
+func printSnapshots(ctx context.Context, of session.Picture, stdout io.Writer, interval time.Duration, run func(context.Context) error) error {
 	q := sink.NewQueue(keepOpen{stdout}, sink.QueueConfig{})
-	leftOut, err := s.WriteSnapshots(ctx, q, interval, func(ctx context.Context) error {
-		return endings.Busy(func() error { return s.Run(ctx, nil) })
-	})
+	leftOut, err := session.WriteSnapshots(ctx, of, q, interval, run)
 	if closed := q.Close(endings.GiveUp()); err == nil && closed != nil {
 		err = fmt.Errorf("write the snapshots to standard output: %w", closed)
 	}

@@ -2,12 +2,17 @@ package flow
 
 import "github.com/ktlstop/ktlstop/pkg/event"
 
-// Group sums up the connections of one owner: a process, a cgroup, a unit or a pod.
+// Group sums up the connections of one owner: a process, a cgroup, a unit, a pod, or a
+// host.
 type Group struct {
 	// Proc is the owner. In a sum by cgroup only CgroupID and Place are set, in others
 	// Place alone: of a unit its Unit, empty for what is in none, of a pod its names and
-	// UID.
-	Proc   event.Process
+	// UID. Of a host nothing is.
+	Proc event.Process
+	// Host is whose connections they are, where there are several hosts; Whole says that
+	// they are all of it.
+	Host   string
+	Whole  bool
 	Conns  int
 	Totals event.Totals
 	Rate   [2]Rate
@@ -29,6 +34,7 @@ type groupKey struct {
 	cgroup uint64
 	// place is what units and pods are told apart by.
 	place event.Place
+	host  string
 }
 
 // grouper builds the groups of one kind, in the order of first sight.
@@ -40,23 +46,31 @@ type grouper struct {
 
 func newGrouper() *grouper { return &grouper{index: make(map[groupKey]int)} }
 
-// groups sums the rows up by process and by cgroup, and these by unit and by pod.
+// groups sums the rows up by process and by cgroup, and these by unit, by pod, and by
+// host where there are several.
 func (t *Table) groups(s *Snapshot) {
 	p, c := newGrouper(), newGrouper()
 	for _, e := range t.order {
-		proc := &e.row.Proc
-		p.add(groupKey{pid: proc.PID}, e, *proc)
-		c.add(groupKey{cgroup: proc.CgroupID}, e, event.Process{CgroupID: proc.CgroupID, Place: proc.Place})
+		proc, host := &e.row.Proc, e.row.Conn.Host
+		p.add(groupKey{pid: proc.PID, host: host}, e, *proc)
+		c.add(groupKey{cgroup: proc.CgroupID, host: host}, e, event.Process{CgroupID: proc.CgroupID, Place: proc.Place})
 	}
-	units, pods := newGrouper(), newGrouper()
+	units, pods, hosts := newGrouper(), newGrouper(), newGrouper()
 	for i, g := range c.list {
 		at := g.Proc.In()
 		units.merge(event.Place{Unit: at.Unit}, g, &c.hists[i])
 		if at.PodUID != "" {
 			pods.merge(event.Place{Namespace: at.Namespace, Pod: at.Pod, PodUID: at.PodUID}, g, &c.hists[i])
 		}
+		if g.Host != "" {
+			hosts.merge(event.Place{}, g, &c.hists[i])
+		}
 	}
-	s.Processes, s.Cgroups, s.Units, s.Pods = p.finish(), c.finish(), units.finish(), pods.finish()
+	s.Processes, s.Cgroups, s.Units, s.Pods, s.Hosts = p.finish(), c.finish(), units.finish(), pods.finish(), hosts.finish()
+	for _, g := range s.Hosts { // not all that a host lost is of a connection
+		g.Proc, g.Whole = event.Process{}, true
+		_, g.Lost = t.lost.of(g.Host).Sum()
+	}
 }
 
 // group is the place in the list of a key's group.
@@ -65,7 +79,7 @@ func (g *grouper) group(key groupKey, owner event.Process) int {
 	if !ok {
 		i = len(g.list)
 		g.index[key] = i
-		g.list = append(g.list, &Group{Proc: owner})
+		g.list = append(g.list, &Group{Proc: owner, Host: key.host})
 		g.hists = append(g.hists, [2]Hists{})
 	}
 	return i
@@ -87,7 +101,7 @@ func (g *grouper) add(key groupKey, e *entry, owner event.Process) {
 
 // merge adds a cgroup to what it belongs to.
 func (g *grouper) merge(at event.Place, cgroup *Group, hists *[2]Hists) {
-	i := g.group(groupKey{place: at}, event.Process{Place: &at})
+	i := g.group(groupKey{place: at, host: cgroup.Host}, event.Process{Place: &at})
 	sum := g.list[i]
 	sum.Conns += cgroup.Conns
 	sum.Errors += cgroup.Errors

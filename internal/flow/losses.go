@@ -59,3 +59,32 @@ func (l *Losses) Sum() (lost map[string]uint64, total uint64) {
 	}
 	return lost, total
 }
+
+// hostLosses are the Losses of each host: what one counted explains no gap of another.
+type hostLosses map[string]*Losses
+
+// maxHosts is how many hosts are told apart. More are in a recording that was made up.
+const maxHosts = 4096
+
+func (all hostLosses) of(host string) *Losses {
+	if len(all) >= maxHosts && all[host] == nil {
+		host = ""
+	}
+	if all[host] == nil {
+		all[host] = new(Losses)
+	}
+	return all[host]
+}
+
+// sum is Losses.Sum over all hosts.
+func (all hostLosses) sum() (lost map[string]uint64, total uint64) {
+	lost = make(map[string]uint64)
+	for _, l := range all {
+		of, n := l.Sum()
+		for cause, n := range of {
+			lost[cause] += n
+		}
+		total += n
+	}
+	return lost, total
+}

@@ -6,6 +6,7 @@ import "github.com/ktlstop/ktlstop/pkg/event"
 type momentJSON struct {
 	Type   string    `json:"type"`
 	Mono   uint64    `json:"mono_ns"`
+	Host   string    `json:"host,omitempty"`
 	Sock   *sockJSON `json:"sock,omitempty"`
 	Proc   *procJSON `json:"process,omitempty"`
 	Dir    string    `json:"dir,omitempty"`
@@ -27,6 +28,12 @@ type momentJSON struct {
 }
 
 func momentOf(ev event.Event) momentJSON {
+	j := readMoment(ev)
+	j.Host = event.HostOf(ev)
+	return j
+}
+
+func readMoment(ev event.Event) momentJSON {
 	switch ev := ev.(type) {
 	case *event.Record:
 		return controlOf(ev)
@@ -59,6 +66,8 @@ func momentOf(ev event.Event) momentJSON {
 			j.First, j.LastNo = &ev.First, &ev.Last
 		}
 		return j
+	case *event.Host:
+		return momentJSON{Type: "host", Mono: ev.Mono, State: ev.State.String(), Reason: ev.Reason}
 	}
 	return momentJSON{}
 }

@@ -97,6 +97,7 @@ func statsOf(s *Stats, d event.Dir) *statsJSON {
 
 type rowJSON struct {
 	procJSON
+	Host   string    `json:"host,omitempty"`
 	Sock   *sockJSON `json:"sock"`
 	First  uint64    `json:"first_ns"`
 	Last   uint64    `json:"last_ns"`
@@ -109,7 +110,7 @@ type rowJSON struct {
 
 func rowOf(r *Row) rowJSON {
 	return rowJSON{
-		procJSON: procOf(&r.Proc), Sock: sockOf(&r.Conn), First: r.First, Last: r.Last, Closed: r.Closed,
+		procJSON: procOf(&r.Proc), Host: r.Conn.Host, Sock: sockOf(&r.Conn), First: r.First, Last: r.Last, Closed: r.Closed,
 		TX: directionOf(r, event.TX), RX: directionOf(r, event.RX), Errors: r.Errors, Lost: r.Lost,
 	}
 }
@@ -124,6 +125,7 @@ func directionOf(r *Row, d event.Dir) tlsJSON {
 
 type groupJSON struct {
 	procJSON
+	Host   string                `json:"host,omitempty"`
 	Conns  int                   `json:"connections"`
 	TX     sideJSON              `json:"tx"`
 	RX     sideJSON              `json:"rx"`
@@ -134,7 +136,7 @@ type groupJSON struct {
 
 func groupOf(g *Group) groupJSON {
 	j := groupJSON{
-		procJSON: procOf(&g.Proc), Conns: g.Conns, Errors: g.Errors, Lost: g.Lost, Lat: map[string]*statsJSON{},
+		procJSON: procOf(&g.Proc), Host: g.Host, Conns: g.Conns, Errors: g.Errors, Lost: g.Lost, Lat: map[string]*statsJSON{},
 		TX: side(&g.Totals, &g.Rate, event.TX), RX: side(&g.Totals, &g.Rate, event.RX),
 	}
 	for d := range g.Lat {

@@ -24,6 +24,20 @@ type Run struct {
 	CostOver    time.Duration
 	CostRecords uint64
 	Notes       []string
+	// Hosts are those whose events are put together; nil for this one alone.
+	Hosts []RunHost
+}
+
+// RunHost is one of the hosts that are watched from afar.
+type RunHost struct {
+	// Name is what it is called in rows, Address where it is.
+	Name, Address   string
+	Kernel, Version string
+	// Away says that nothing comes from it, Reason why, and Since since when, on the
+	// clock of snapshots.
+	Away   bool
+	Reason string
+	Since  uint64
 }
 
 // Hook is one point that the tracer wants to attach to.

@@ -16,6 +16,17 @@ type runJSON struct {
 	CostOver int64         `json:"cost_over_ns"`
 	CostOf   uint64        `json:"cost_records"`
 	Notes    []string      `json:"notes"`
+	Hosts    []hostJSON    `json:"hosts,omitempty"`
+}
+
+type hostJSON struct {
+	Name    string `json:"host"`
+	Address string `json:"address"`
+	Kernel  string `json:"kernel"`
+	Version string `json:"version"`
+	Away    bool   `json:"away"`
+	Reason  string `json:"reason,omitempty"`
+	Since   uint64 `json:"since_ns,omitempty"`
 }
 
 type hookJSON struct {
@@ -50,5 +61,6 @@ func runOf(r *Run) *runJSON {
 		Programs: convert(r.Programs, func(p event.ProgramCost) programJSON { return programJSON(p) }),
 		CostOver: int64(r.CostOver), CostOf: r.CostRecords,
 		Notes: append([]string{}, r.Notes...),
+		Hosts: convert(r.Hosts, func(h RunHost) hostJSON { return hostJSON(h) }),
 	}
 }

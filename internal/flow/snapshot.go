@@ -27,8 +27,9 @@ type Snapshot struct {
 
 	// Rows are the connections in the order of first sight.
 	Rows []*Row
-	// Processes, Cgroups, Units and Pods are the rows' sums by owner.
-	Processes, Cgroups, Units, Pods []*Group
+	// Processes, Cgroups, Units and Pods are the rows' sums by owner; Hosts those by
+	// host, where there are several.
+	Processes, Cgroups, Units, Pods, Hosts []*Group
 	// Detail is the chosen connection, nil without one.
 	Detail *Detail
 
@@ -78,7 +79,7 @@ func (t *Table) Snapshot(now uint64) *Snapshot {
 		Past:   [2][]float32{t.past[0].list(), t.past[1].list()},
 		Counts: t.counts,
 	}
-	s.Lost, s.LostTotal = t.lost.Sum()
+	s.Lost, s.LostTotal = t.lost.sum()
 	t.publish(s, elapsed.Seconds())
 	t.groups(s)
 	s.Detail = t.focus.detail(t.conns[t.focus.id])

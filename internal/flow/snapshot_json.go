@@ -39,6 +39,7 @@ func (s *Snapshot) MarshalJSON() ([]byte, error) {
 		Conns     []rowJSON    `json:"connections"`
 		Processes []groupJSON  `json:"processes"`
 		Cgroups   []groupJSON  `json:"cgroups"`
+		Hosts     []groupJSON  `json:"hosts,omitempty"`
 		Units     []groupJSON  `json:"units"`
 		Pods      []groupJSON  `json:"pods,omitempty"`
 		Moments   []momentJSON `json:"events"`
@@ -51,7 +52,7 @@ func (s *Snapshot) MarshalJSON() ([]byte, error) {
 		Lost: nonNil(s.Lost), Total: s.LostTotal,
 		Duplicates: s.Duplicates, Forgotten: s.Forgotten, Evicted: s.Counts.Evicted, Untracked: s.Counts.Untracked,
 		Conns: convert(s.Rows, rowOf), Processes: convert(s.Processes, groupOf), Cgroups: convert(s.Cgroups, groupOf),
-		Units: convert(s.Units, groupOf), Pods: convert(s.Pods, groupOf),
+		Units: convert(s.Units, groupOf), Pods: convert(s.Pods, groupOf), Hosts: convert(s.Hosts, groupOf),
 		Moments: convert(s.Moments, momentOf), Detail: detailOf(s.Detail), Run: runOf(s.Run),
 	})
 }

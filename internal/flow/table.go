@@ -50,7 +50,7 @@ type Table struct {
 	rate         [2]Rate
 	past         [2]series
 	counts       Counts
-	lost         Losses
+	lost         hostLosses
 
 	recent  ring[event.Record]
 	moments ring[event.Event]
@@ -85,6 +85,7 @@ func NewTable(cfg Config) *Table {
 		moments: newRing[event.Event](cfg.Recent),
 		focus:   newFocus(),
 		drivers: drivers{},
+		lost:    hostLosses{},
 	}
 }
 
@@ -101,7 +102,25 @@ func (t *Table) Apply(ev event.Event) {
 		t.drops(ev)
 	case *event.Lost:
 		t.loss(ev)
+	case *event.Host:
+		t.host(ev)
 	}
+}
+
+// host notes that a host went away, or came back: then nothing is known of its
+// connections any more, and those that are still open are found anew.
+func (t *Table) host(h *event.Host) {
+	copied := *h
+	*t.moments.slot() = &copied
+	if h.State != event.HostHere {
+		return
+	}
+	for _, e := range t.order {
+		if !e.gone && e.row.Conn.Host == h.Name {
+			t.drop(e)
+		}
+	}
+	t.order = sweep(t.order)
 }
 
 // ApplySample replaces what was known of one connection by what the kernel
@@ -230,7 +249,7 @@ func (t *Table) drops(ev *event.Drop) {
 }
 
 func (t *Table) loss(l *event.Lost) {
-	t.lost.Add(l)
+	t.lost.of(event.HostOf(l)).Add(l)
 	copied := *l
 	if l.Conn != nil {
 		conn := *l.Conn

@@ -116,10 +116,15 @@ func (t *Test) order() {
 }
 
 func (t *Test) evalText(s *Subject) Answer {
-	if s.Proc == nil {
+	var one, other string
+	switch host, known := s.host(); {
+	case t.Field == Host && known:
+		one = host
+	case t.Field == Host || s.Proc == nil:
 		return Maybe
+	default:
+		one, other = texts(s.Proc, t.Field)
 	}
-	one, other := texts(s.Proc, t.Field)
 	switch {
 	case one == "" && other == "":
 		return No

@@ -28,6 +28,7 @@ const (
 	Unit
 	Namespace
 	Pod
+	Host
 	NetNS
 	Cookie
 	Family
@@ -104,6 +105,7 @@ var infos = [...]info{
 	Unit:       {name: "unit", kind: text, example: `"nginx.service"`},
 	Namespace:  {name: "namespace", kind: text, example: `"shop"`},
 	Pod:        {name: "pod", kind: text, example: `"web-7d4b9"`},
+	Host:       {name: "host", kind: text, example: `"web1"`},
 	NetNS:      {name: "netns", max: max32, example: "4026531840"},
 	Cookie:     {name: "cookie", max: max64, example: "8193"},
 	Family:     {name: "family", kind: names, words: stringers(event.FamilyINET, event.FamilyINET6), example: "inet6"},

@@ -17,8 +17,18 @@ type Subject struct {
 	Record *event.Record
 	// Hits are the kernel's answers to Expr.PayloadTests, one bit each.
 	Hits *uint16
+	// Host is whose it is, where there is no Conn.
+	Host string
 	// Text is what else a mere word may be found in.
 	Text []string
+}
+
+// host is whose the subject is, of several hosts.
+func (s *Subject) host() (name string, known bool) {
+	if s.Conn != nil {
+		return s.Conn.Host, true
+	}
+	return s.Host, s.Host != ""
 }
 
 // OfRecord is the subject that a record is.

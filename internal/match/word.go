@@ -20,7 +20,7 @@ func newWord(text string) *Word { return &Word{text, bytes.ToLower([]byte(text))
 func (w *Word) eval(s *Subject) Answer {
 	return answer(s.Proc != nil && w.inProcess(s.Proc) || s.Conn != nil && w.inConn(s.Conn) ||
 		s.TLS != nil && w.inText(s.TLS.Cipher.String()) || s.Type != nil && w.inText(s.Type.String()) ||
-		w.inAny(s.Text))
+		w.inHost(s) || w.inAny(s.Text))
 }
 
 func (w *Word) inProcess(p *event.Process) bool {
@@ -34,6 +34,11 @@ func (w *Word) inPlace(p *event.Place) bool {
 
 func (w *Word) inConn(c *event.Conn) bool {
 	return w.inAddr(c.LAddr) || w.inAddr(c.RAddr) || w.inNumber(uint64(c.LPort)) || w.inNumber(uint64(c.RPort))
+}
+
+func (w *Word) inHost(s *Subject) bool {
+	host, _ := s.host()
+	return w.inText(host)
 }
 
 func (w *Word) inAny(texts []string) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
@@ -18,6 +19,7 @@ import (
 type Recording struct {
 	source.Player
 	collector *flow.Collector
+	several   bool
 	mu        sync.Mutex
 	run       *flow.Run // replaced, never changed
 }
@@ -25,11 +27,26 @@ type Recording struct {
 // NewRecording plays what r reads at so many times the pace it was recorded
 // with; at speed 0 all at once. name and version are for the screen.
 func NewRecording(r *source.Reader, name, version string, speed float64) *Recording {
-	p := &Recording{
-		collector: flow.NewCollector(flow.Config{Offset: r.Offset(), Audited: true}),
-		run:       &flow.Run{Version: version, Source: "recording " + name, Tier: r.Tier()},
+	p := newRecording(source.OneClock(r), r.Offset(), &flow.Run{Version: version, Source: "recording " + name, Tier: r.Tier()}, speed)
+	p.several = r.Hosts()
+	return p
+}
+
+// NewRecordings plays several, each of a host that names has.
+func NewRecordings(all []*source.Reader, names []string, version string, speed float64) *Recording {
+	run := &flow.Run{Version: version, Source: "recordings " + strings.Join(names, ", ")}
+	for i, r := range all {
+		run.Tier = max(run.Tier, r.Tier())
+		run.Hosts = append(run.Hosts, flow.RunHost{Name: names[i]})
 	}
-	p.Reader, p.Speed, p.Handle = r, speed, p.handle
+	p := newRecording(source.NewMerge(all, names), all[0].Offset(), run, speed)
+	p.several = true
+	return p
+}
+
+func newRecording(s source.Stream, offset int64, run *flow.Run, speed float64) *Recording {
+	p := &Recording{collector: flow.NewCollector(flow.Config{Offset: offset, Audited: true}), run: run}
+	p.Reader, p.Speed, p.Handle = s, speed, p.handle
 	if speed == 0 {
 		p.Second = func(mono uint64) { p.collector.Snapshot(mono) }
 	}
@@ -61,13 +78,16 @@ func (p *Recording) Snapshot() *flow.Snapshot {
 	return s
 }
 
+// Several says that it is of several hosts.
+func (p *Recording) Several() bool { return p.several }
+
 // Select chooses the connection that snapshots show in detail; 0 is none.
 func (p *Recording) Select(id uint64) { p.collector.Select(id) }
 
 // Copy writes what r reads to out, to the end of either or of ctx. It returns how
 // the reading and how the writing ended; that out was given up is for its owner to
 // tell.
-func Copy(ctx context.Context, r *source.Reader, out sink.Sink) (read, written error) {
+func Copy(ctx context.Context, r source.Stream, out sink.Sink) (read, written error) {
 	for ctx.Err() == nil {
 		ev, err := r.Next()
 		if errors.Is(err, io.EOF) {

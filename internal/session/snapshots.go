@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
@@ -14,17 +15,19 @@ import (
 // snapshots writes a line of JSON for each. Where nobody reads them some are left
 // out: the next one has all that is in them.
 type snapshots struct {
-	session *Session
+	of      Picture
 	out     *sink.Queue
 	leftOut int
 }
 
-// WriteSnapshots writes a snapshot each interval while run, which is to call Run,
-// has not returned, and a last one when the hooks are gone, which holds every
-// record. It says for how many there was no room in out. The session is one with
-// Config.Watch.
-func (s *Session) WriteSnapshots(ctx context.Context, out *sink.Queue, interval time.Duration, run func(context.Context) error) (leftOut int, err error) {
-	p := &snapshots{session: s, out: out}
+// Picture is what snapshots are taken of: a Session with Config.Watch, or a Fleet.
+type Picture interface{ Snapshot() *flow.Snapshot }
+
+// WriteSnapshots writes a snapshot each interval while run has not returned, which is
+// what there is to see, and a last one afterwards, which holds every record. It says for
+// how many there was no room in out.
+func WriteSnapshots(ctx context.Context, of Picture, out *sink.Queue, interval time.Duration, run func(context.Context) error) (leftOut int, err error) {
+	p := &snapshots{of: of, out: out}
 	err = p.follow(ctx, interval, run)
 	return p.leftOut, err
 }
@@ -55,7 +58,7 @@ func (p *snapshots) follow(ctx context.Context, interval time.Duration, run func
 }
 
 func (p *snapshots) write(rank sink.Rank) error {
-	b, err := json.Marshal(p.session.Snapshot())
+	b, err := json.Marshal(p.of.Snapshot())
 	if err != nil {
 		return fmt.Errorf("encode the snapshot: %w", err)
 	}

@@ -51,7 +51,7 @@ func TestWriteSnapshots(t *testing.T) {
 		if _, err := q.Put([]byte("it is full\n"), sink.Last); err != nil {
 			t.Fatal(err)
 		}
-		leftOut, err := s.WriteSnapshots(t.Context(), q, time.Millisecond, func(ctx context.Context) error {
+		leftOut, err := WriteSnapshots(t.Context(), s, q, time.Millisecond, func(ctx context.Context) error {
 			ctx, cancel := context.WithCancel(ctx)
 			defer cancel()
 			ended := make(chan error, 1)
@@ -87,7 +87,7 @@ func TestSnapshotsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := sink.NewQueue(full, sink.QueueConfig{})
-	_, err = s.WriteSnapshots(t.Context(), q, time.Millisecond, func(ctx context.Context) error { return s.Run(ctx, nil) })
+	_, err = WriteSnapshots(t.Context(), s, q, time.Millisecond, func(ctx context.Context) error { return s.Run(ctx, nil) })
 	if !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("it ends with %v", err)
 	}

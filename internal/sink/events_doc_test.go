@@ -46,7 +46,7 @@ func TestDocExamples(t *testing.T) {
 // TestDocNamesEveryCause: pkg/loader tests those that are its own.
 func TestDocNamesEveryCause(t *testing.T) {
 	doc := readDoc(t)
-	for _, cause := range []string{flow.CauseGap, CauseOutput, CauseOutputEvents} {
+	for _, cause := range []string{flow.CauseGap, CauseOutput, CauseOutputEvents, CauseFeed, CauseFeedEvents} {
 		if !strings.Contains(doc, "`"+cause+"`") {
 			t.Errorf("docs/events.md does not name `%s`", cause)
 		}

@@ -17,7 +17,7 @@ type JSON struct{ lines }
 // NewJSON returns a JSON sink on q. tier is the run's, which every record
 // repeats.
 func NewJSON(q *Queue, clock Clock, tier event.Tier) *JSON {
-	e := &encoder{clock: stamp{clock: clock, layout: "2006-01-02T15:04:05"}, tier: tier.String()}
+	e := &encoder{clock: stampOf(clock), tier: tier.String()}
 	return &JSON{newLines(q, e)}
 }
 
@@ -25,10 +25,12 @@ func NewJSON(q *Queue, clock Clock, tier event.Tier) *JSON {
 type encoder struct {
 	clock stamp
 	tier  string
+	host  string // of the present line
 }
 
 // AppendEvent implements appender.
 func (e *encoder) AppendEvent(dst []byte, ev event.Event) []byte {
+	e.host = event.HostOf(ev)
 	switch ev := ev.(type) {
 	case *event.Record:
 		dst = e.record(dst, ev)
@@ -42,6 +44,8 @@ func (e *encoder) AppendEvent(dst []byte, ev event.Event) []byte {
 		dst = e.lost(dst, ev)
 	case *event.Summary:
 		dst = e.summary(dst, ev)
+	case *event.Host:
+		dst = e.aboutHost(dst, ev)
 	case *finding.HTTP:
 		dst = e.http(dst, ev)
 	case *finding.Note:
@@ -59,7 +63,11 @@ func (e *encoder) head(dst []byte, kind string, mono uint64) []byte {
 	dst = append(dst, `","ts":"`...)
 	dst = e.clock.append(dst, mono, 9, time.UTC)
 	dst = append(dst, `Z","mono_ns":`...)
-	return strconv.AppendUint(dst, mono, 10)
+	dst = strconv.AppendUint(dst, mono, 10)
+	if e.host != "" {
+		dst = appendString(dst, "host", e.host)
+	}
+	return dst
 }
 
 func (e *encoder) record(dst []byte, r *event.Record) []byte {

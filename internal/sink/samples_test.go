@@ -122,6 +122,22 @@ func sampleSummary() *event.Summary {
 	}
 }
 
+func sampleHost() *event.Host {
+	return &event.Host{Mono: 91234567890, State: event.HostHere, Name: "web1", Kernel: "6.12.57+deb13-amd64", Version: "0.9.0",
+		Filter: "--port 443", Missing: []string{"tls_rx_msg_ready: no wait time of records received"}}
+}
+
+// sampleAway is a host whose feed broke off, sampleBack the same when it is back.
+func sampleAway() *event.Host {
+	return &event.Host{Mono: 91234567890, State: event.HostAway, Name: "web1", Reason: "connection refused \x1b[2J"}
+}
+
+func sampleBack() *event.Host {
+	h := sampleHost()
+	h.Filter, h.Missing, h.Away = "", nil, 12*time.Second
+	return h
+}
+
 func sampleHTTP() *finding.HTTP {
 	return &finding.HTTP{
 		Conn: sampleConn(), TLS: sampleTLS(), Proc: sampleProc(), Mono: 91234567890, Dir: event.RX,
@@ -169,10 +185,10 @@ func sampleDrop() *event.Drop {
 
 func samples() []event.Event {
 	return []event.Event{
-		sampleSocket(event.SocketFound), sampleSocket(event.SocketOpen),
+		sampleHost(), sampleSocket(event.SocketFound), sampleSocket(event.SocketOpen),
 		sampleRecord(), sampleReceived(), sampleAlert(), sampleKeyUpdate(),
 		sampleSocket(event.SocketRekey), sampleCardRecord(), sampleCard(), sampleOdd(), sampleError(), sampleGap(), sampleRingLoss(),
 		sampleHTTP(), sampleOddHTTP(), sampleEvil(), sampleNote(), sampleDatagram(), sampleDrop(),
-		sampleSocket(event.SocketClose), sampleSummary(),
+		sampleSocket(event.SocketClose), sampleAway(), sampleBack(), sampleSummary(),
 	}
 }

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 
@@ -31,6 +32,11 @@ type TextConfig struct {
 	NoHeader bool
 	// Costs lists what each program took at the end, instead of one line of all.
 	Costs bool
+	// Afar says that the programs run on another host, and that nothing is known of
+	// their cost.
+	Afar bool
+	// Hosts puts the host before every line, for an output that lines of several share.
+	Hosts bool
 }
 
 // Text writes one readable line for each event, under a line of column names.
@@ -62,6 +68,7 @@ type printer struct {
 	wComm  int  // columns of a task's name
 	roomy  bool // all columns fit
 	dst    []byte
+	room   []byte // lines that get a host before them
 }
 
 // roomy is how many columns the short lines take with longer names and all columns,
@@ -82,6 +89,17 @@ const (
 
 // AppendEvent implements appender.
 func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
+	if !p.cfg.Hosts {
+		return p.append(dst, ev)
+	}
+	p.room = p.append(p.room[:0], ev)
+	for line := range bytes.Lines(p.room) {
+		dst = append(p.appendHost(dst, event.HostOf(ev)), line...)
+	}
+	return dst
+}
+
+func (p *printer) append(dst []byte, ev event.Event) []byte {
 	p.dst = dst
 	p.head(ev)
 	switch ev := ev.(type) {
@@ -97,6 +115,8 @@ func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
 		p.lost(ev)
 	case *event.Summary:
 		p.summary(ev)
+	case *event.Host:
+		p.aboutHost(ev)
 	case *finding.HTTP:
 		p.http(ev)
 	case *finding.Note:
@@ -108,7 +128,11 @@ func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
 
 // head writes the column names before the first line that has columns.
 func (p *printer) head(ev event.Event) {
-	if _, last := ev.(*event.Summary); p.headed || last {
+	switch ev.(type) {
+	case *event.Summary, *event.Host: // have no columns
+		return
+	}
+	if p.headed {
 		return
 	}
 	p.headed = true

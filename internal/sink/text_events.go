@@ -358,6 +358,9 @@ func (p *printer) costs(s *event.Summary) {
 		}
 	}
 	p.skipped(s, all.Skipped)
+	if p.cfg.Afar {
+		return
+	}
 	if s.CostOver <= 0 {
 		p.str("cost: not measured (--cost)")
 		p.end()

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
 // Open opens a recording. Its tier is known at once: what holds plaintext has
@@ -38,14 +40,18 @@ func open(f *os.File) (*Reader, error) {
 		return nil, err
 	}
 	r := NewReader(f)
-	r.tier, r.begun, r.offset = ahead.tier, ahead.begun, ahead.offset
+	r.tier, r.begun, r.offset, r.hosts = ahead.tier, ahead.begun, ahead.offset, ahead.hosts
 	return r, nil
 }
 
-// untilTier reads up to the first line that says the run's tier.
+// untilTier reads up to the first line that says the run's tier, and past those that
+// say whose it is.
 func (r *Reader) untilTier() error {
-	for n := 0; !r.told; n++ {
-		switch _, err := r.Next(); {
+	greets := true
+	for n := 0; greets || !r.told; n++ {
+		ev, err := r.Next()
+		_, greets = ev.(*event.Host)
+		switch {
 		case errors.Is(err, io.EOF) && n == 0:
 			return errors.New("there is no event in it")
 		case errors.Is(err, ErrCut) && n == 0:

@@ -295,6 +295,45 @@ func (r *Reader) cause(s string) error {
 	return nil
 }
 
+type hostLine struct {
+	Host    string   `json:"host"`
+	State   string   `json:"state"`
+	Kernel  string   `json:"kernel"`
+	Version string   `json:"version"`
+	Filter  string   `json:"filter"`
+	Tier    string   `json:"tier"`
+	Missing []string `json:"missing_hooks"`
+	Reason  string   `json:"reason"`
+	Away    uint64   `json:"away_ns"`
+}
+
+// maxMissing is more than there are hooks, maxFilter more than a filter has bytes.
+const maxMissing, maxFilter = 256, 64 << 10
+
+func (r *Reader) aboutHost(text []byte, mono uint64) (event.Event, error) {
+	var l hostLine
+	if err := unmarshal(text, &l); err != nil {
+		return nil, err
+	}
+	out := &event.Host{Mono: mono, State: hostStates[l.State], Name: l.Host, Kernel: l.Kernel, Version: l.Version, Filter: l.Filter,
+		Tier: tiers[l.Tier], Missing: l.Missing, Reason: l.Reason, Away: time.Duration(l.Away)}
+	err := errors.Join(checkWord("host", l.Host), checkWord("kernel", l.Kernel), checkWord("version", l.Version))
+	switch {
+	case l.Away > math.MaxInt64:
+		err = errors.Join(err, fmt.Errorf("away_ns %d is more than 292 years", l.Away))
+	case out.State == 0:
+		err = errors.Join(err, fmt.Errorf("state %.20q is none of here and away", l.State))
+	case len(l.Filter) > maxFilter:
+		err = errors.Join(err, fmt.Errorf("filter is %d bytes long: more than %d", len(l.Filter), maxFilter))
+	case len(l.Missing) > maxMissing:
+		err = errors.Join(err, fmt.Errorf("%d missing_hooks: there are not so many", len(l.Missing)))
+	}
+	if out.State == event.HostHere {
+		r.setTier(l.Tier)
+	}
+	return known(out, err)
+}
+
 type summaryLine struct {
 	Records    pair              `json:"records"`
 	Bytes      pair              `json:"bytes"`

@@ -10,6 +10,7 @@ var (
 	cards        = inverse(event.Card.String, 255)
 	states       = inverse(event.SocketState.String, 255)
 	families     = inverse(event.Family.String, 255)
+	hostStates   = inverse(event.HostState.String, 255)
 	endings      = inverse(event.Ending.String, 255)
 	reasons      = inverse(event.DropReason.String, 255)
 	options      = inverse(event.Option.String, 255)

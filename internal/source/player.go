@@ -11,10 +11,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Player hands the events of a Reader on at the pace of their monotonic times,
+// Player hands the events of a Stream on at the pace of their monotonic times,
 // Speed times as fast; at once where Speed is 0.
 type Player struct {
-	Reader *Reader
+	Reader Stream
 	Speed  float64
 	// Handle gets each event.
 	Handle func(event.Event)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"time"
 
@@ -39,6 +40,7 @@ type Reader struct {
 	latest int64 // of the last
 	tier   event.Tier
 	told   bool // tier is known
+	hosts  bool // lines say which host they are of
 	causes map[string]bool
 }
 
@@ -86,6 +88,9 @@ func (c Clock) Offset(uint64) int64 { return c.r.latest }
 // been read.
 func (r *Reader) Tier() event.Tier { return r.tier }
 
+// Hosts says that events of several hosts have been read.
+func (r *Reader) Hosts() bool { return r.hosts }
+
 // Next returns the next event, which is the caller's to keep. At the end it
 // returns io.EOF, or ErrCut where the last line is not whole. Other errors name
 // the line.
@@ -122,6 +127,7 @@ type head struct {
 	Type string    `json:"type"`
 	TS   time.Time `json:"ts"`
 	Mono *uint64   `json:"mono_ns"`
+	Host string    `json:"host"`
 }
 
 // decode returns the event of a line, nil for a type that is not known.
@@ -140,6 +146,25 @@ func (r *Reader) decode(text []byte) (event.Event, error) {
 	if !r.begun {
 		r.begun, r.offset = true, r.latest
 	}
+	ev, err := r.event(&h, text)
+	if err != nil || ev == nil || h.Host == "" || h.Type == "host" {
+		return ev, err
+	}
+	r.hosts = true
+	n := Named{Host: h.Host, Number: numberOf(h.Host)}
+	n.Rename(ev)
+	return ev, checkWord("host", h.Host)
+}
+
+// numberOf makes a number of a host's name, so that no table of them is needed.
+func numberOf(host string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(host))
+	return h.Sum64()
+}
+
+// event returns the event of a line whose head is known.
+func (r *Reader) event(h *head, text []byte) (event.Event, error) {
 	switch h.Type {
 	case "record":
 		return r.record(text, false, *h.Mono)
@@ -155,6 +180,8 @@ func (r *Reader) decode(text []byte) (event.Event, error) {
 		return r.lost(text, *h.Mono)
 	case "summary":
 		return r.summary(text, *h.Mono)
+	case "host":
+		return r.aboutHost(text, *h.Mono)
 	}
 	return nil, nil
 }

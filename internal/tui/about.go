@@ -17,6 +17,7 @@ func (m *Model) runLines() []line {
 	out := m.runHead()
 	out = append(out, m.lossLines()...)
 	if r := m.snap.Run; r != nil {
+		out = append(out, m.hostLines(r.Hosts)...)
 		out = append(out, m.costLines(r)...)
 		out = append(out, ringLines(r.Rings)...)
 		out = append(out, hookLines(r.Hooks)...)

@@ -28,6 +28,8 @@ type Config struct {
 	Waiting []string
 	// Location is where the clock hangs; UTC if nil.
 	Location *time.Location
+	// Hosts says that Source shows several hosts, which have a column then.
+	Hosts bool
 	// NoColor leaves out all colours, ASCII the block characters as well.
 	NoColor, ASCII bool
 }

@@ -55,6 +55,7 @@ func (m *Model) identity(r *flow.Row) []line {
 	b = appendPlaceLabel(b, "container", at.Container)
 	b = appendPlaceLabel(b, "unit", at.Unit)
 	b = appendPlaceLabel(b, "pod", podName(&at))
+	b = appendPlaceLabel(b, "host", r.Conn.Host)
 	return []line{head, text(string(b)), nil}
 }
 

@@ -34,8 +34,8 @@ func (f *Filter) matchRow(r *flow.Row) bool {
 	return f.expr.Either(&f.subject, &r.TLS, has) == match.Yes
 }
 
-func (f *Filter) matchProc(p *event.Process) bool {
-	return f.expr.Eval(&match.Subject{Proc: p}) == match.Yes
+func (f *Filter) matchGroup(g *flow.Group) bool {
+	return f.expr.Eval(&match.Subject{Proc: &g.Proc, Host: g.Host}) == match.Yes
 }
 
 func (f *Filter) matchRecord(r *event.Record) bool {
@@ -53,6 +53,7 @@ func (f *Filter) matchMoment(m *moment) bool {
 	case *event.Drop:
 		s = match.OfDrop(ev)
 	}
+	s.Host = event.HostOf(m.ev)
 	s.Text = []string{m.kind, m.what}
 	return f.expr.Eval(&s) == match.Yes
 }

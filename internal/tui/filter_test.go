@@ -112,7 +112,7 @@ func FuzzParseFilter(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		if filter, err := ParseFilter(s); err == nil {
 			filter.matchRow(row)
-			filter.matchProc(&row.Proc)
+			filter.matchGroup(&flow.Group{Proc: row.Proc})
 		}
 	})
 }

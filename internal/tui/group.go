@@ -14,11 +14,12 @@ const (
 	byCgroup
 	byUnit
 	byPod
+	byHost
 	groupings
 )
 
 // groupingNotes say so on the screen; what is by process needs no word.
-var groupingNotes = [groupings]string{"", "by cgroup", "by unit", "by pod"}
+var groupingNotes = [groupings]string{"", "by cgroup", "by unit", "by pod", "by host"}
 
 // regroup goes on to the next grouping that has something to show.
 func (m *Model) regroup() {
@@ -38,14 +39,26 @@ func (m *Model) allGroups() []*flow.Group {
 		return m.snap.Units
 	case byPod:
 		return m.snap.Pods
+	case byHost:
+		return m.hostGroups()
 	}
 	return m.snap.Processes
 }
 
 // groupFilter is the filter that shows a group's connections alone.
 func (m *Model) groupFilter(g *flow.Group) string {
+	of := m.ownerFilter(g)
+	if g.Host != "" && !g.Whole {
+		of = "host==" + quoted(g.Host) + " and (" + of + ")"
+	}
+	return of
+}
+
+func (m *Model) ownerFilter(g *flow.Group) string {
 	at := g.Proc.In()
 	switch {
+	case g.Whole:
+		return "host==" + quoted(g.Host)
 	case m.grouped == byCgroup:
 		return "cgroup==" + strconv.FormatUint(g.Proc.CgroupID, 10)
 	case m.grouped == byUnit && at.Unit == "":

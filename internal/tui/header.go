@@ -33,6 +33,7 @@ func (m *Model) header() line {
 		{span{"tx " + units.Rate(s.Rate[event.TX].Bytes) + "B/s rx " + units.Rate(s.Rate[event.RX].Bytes) + "B/s", plain}, 3},
 		{span{"err " + units.Count(s.Counts.Errors), countTone(s.Counts.Errors, bad)}, 5},
 		{lostSpan(s), 1},
+		{m.awaySpan(), 0},
 	}
 	return pack(fields, m.width)
 }

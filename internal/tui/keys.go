@@ -35,7 +35,7 @@ var keys = keyMap{
 	Next:      bind("tab", "next view", "tab"),
 	Prev:      bind("shift+tab", "previous view", "shift+tab"),
 	Plaintext: bind("x", "show plaintext, where the tier allows it", "x"),
-	Group:     bind("c", "group by process, cgroup, unit or pod", "c"),
+	Group:     bind("c", "group by process, cgroup, unit, pod or host", "c"),
 	View: [numViews]key.Binding{
 		bind("1", "connections", "1"), bind("2", "processes", "2"), bind("3", "records", "3"),
 		bind("4", "errors and control records", "4"), bind("5", "about this run", "5"),

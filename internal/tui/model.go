@@ -76,6 +76,9 @@ func New(cfg Config) Model {
 	if cfg.ASCII {
 		m.glyphs = &ascii
 	}
+	if cfg.Hosts {
+		m.withHosts()
+	}
 	m.setFilter(cfg.Filter)
 	return m
 }

@@ -47,6 +47,8 @@ func readMoment(ev event.Event) moment {
 		}
 	case *event.Lost:
 		return lostMoment(ev)
+	case *event.Host:
+		return hostMoment(ev)
 	}
 	return moment{kind: "?"}
 }
@@ -147,7 +149,7 @@ func momentColumns() []column[moment] {
 	return []column[moment]{
 		{name: "TIME", width: 12, prio: 2, help: "when it happened",
 			cell: func(b []byte, m moment, e *env) []byte { return appendClock(b, e, m.mono) }},
-		{name: "KIND", width: 8, prio: 0, help: "alert, handshake, error, dropped, lost, rekey, card or close",
+		{name: "KIND", width: 8, prio: 0, help: "alert, handshake, error, dropped, lost, rekey, card, close or host",
 			tone: func(m moment) tone { return m.tone },
 			cell: func(b []byte, m moment, _ *env) []byte { return append(b, m.kind...) }},
 		{name: "PROCESS", width: 9, most: 22, prio: 3, help: "the task in whose call it happened",

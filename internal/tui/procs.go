@@ -15,6 +15,8 @@ func owner(g *flow.Group) string {
 	p := &g.Proc
 	at := p.In()
 	switch {
+	case g.Whole:
+		return g.Host
 	case p.PID != 0 || p.CgroupID == 0 && p.Place == nil:
 		return p.Name()
 	case p.CgroupID == 0 && at.PodUID != "":
@@ -82,13 +84,13 @@ func groupColumns() []column[*flow.Group] {
 	}
 }
 
-// keySeed lets groups by unit and by pod be told apart by their names' hashes.
+// keySeed lets groups by unit, by pod and of hosts be told apart by their names' hashes.
 var keySeed = maphash.MakeSeed()
 
 func keyOfGroup(g *flow.Group) rowKey {
 	key := rowKey{a: uint64(g.Proc.PID), b: g.Proc.CgroupID}
-	if key.a == 0 && key.b == 0 {
-		key.c = maphash.Comparable(keySeed, g.Proc.In())
+	if key.a == 0 && key.b == 0 || g.Host != "" {
+		key.c = maphash.Comparable(keySeed, [2]any{g.Proc.In(), g.Host})
 	}
 	return key
 }
@@ -97,7 +99,7 @@ func newGroups() table[*flow.Group] {
 	t := table[*flow.Group]{
 		cols:  groupColumns(),
 		keyOf: keyOfGroup,
-		match: func(g *flow.Group, f *Filter) bool { return f.matchProc(&g.Proc) },
+		match: func(g *flow.Group, f *Filter) bool { return f.matchGroup(g) },
 	}
 	t.sort = columnNamed(t.cols, "REC/S")
 	return t

@@ -29,6 +29,7 @@ type traffic struct {
 	n     int
 	now   uint64
 	seq   map[uint64]uint64
+	hosts []string // of which the connections are, if of several
 }
 
 func newTraffic(n int) *traffic {
@@ -51,6 +52,9 @@ func (tr *traffic) conn(id uint64) event.Conn {
 		ID: id, Cookie: 8192 + id, NetNS: 4026531840, Family: event.FamilyINET,
 		LAddr: netip.MustParseAddr("192.0.2.1"), LPort: 443,
 		RAddr: netip.AddrFrom4([4]byte{198, 51, byte(id >> 8), byte(id)}), RPort: uint16(40000 + id%20000),
+	}
+	if n := uint64(len(tr.hosts)); n > 0 {
+		c.Host = tr.hosts[id%n]
 	}
 	if id%7 == 6 {
 		c.Family, c.RAddr = event.FamilyINET6, netip.MustParseAddr("2001:db8:1234:5678:9abc:def0:1234:5678")

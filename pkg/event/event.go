@@ -14,8 +14,8 @@ import (
 )
 
 // Event is one of *Record, *Socket, *Error, *Drop and *Lost, which a tracer tells, a
-// *Summary, which whoever counts them writes at the end, or what else a reader of
-// these adds.
+// *Summary, which whoever counts them writes at the end, a *Host, which says whose
+// they are, or what else a reader of these adds.
 type Event interface {
 	// Time is CLOCK_MONOTONIC in nanoseconds when it happened; 0 if unknown.
 	Time() uint64
@@ -73,6 +73,9 @@ type Conn struct {
 	Family       Family
 	LAddr, RAddr netip.Addr
 	LPort, RPort uint16
+	// Host names the machine where events of several are put together; empty
+	// otherwise.
+	Host string
 }
 
 // Process is the task in whose call something happened. All zero means that
@@ -492,6 +495,8 @@ type Lost struct {
 	HasDir bool
 	// First and Last bound the missing sequences where Conn is set.
 	First, Last uint64
+	// Host is as in Conn, where that is not known.
+	Host string
 }
 
 // ProgramCost is the run time of one BPF program on all processors, from bpf_stats.
@@ -542,4 +547,6 @@ type Summary struct {
 	// Stopped says in one word why the trace ended by itself (docs/events.md); empty
 	// if it did not.
 	Stopped string
+	// Host is as in Conn.
+	Host string
 }

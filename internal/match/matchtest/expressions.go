@@ -90,6 +90,7 @@ var Expressions = []string{
 	`port == 443 or nginx`,
 	`container == web or len == 100`,
 	`unit == "nginx.service" or namespace != shop`,
+	`host == web1 or host contains web and port == 443`,
 	`pod contains web and not container == web`,
 	`not (len > 100 or port == 443)`,
 	`not (len > 100 and port == 443) and not not dir == tx`,

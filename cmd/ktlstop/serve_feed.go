@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ktlstop/ktlstop/internal/feed"
+	"github.com/ktlstop/ktlstop/internal/session"
+	"github.com/ktlstop/ktlstop/internal/sink"
+	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader"
+)
+
+const feedPath = "/v1/events"
+
+// tracing is the session behind the feed: of the same records as serve's own, but with
+// an event for each. So it is there only while somebody reads them. Where they are more
+// than it keeps up with, it tells some.
+func (s *serving) tracing(cmd *cobra.Command) (session.Config, error) {
+	cfg, err := s.options.session(cmd)
+	if !cfg.Loader.TakesKprobes() { // which tell every record
+		cfg.Loader.Sample = &loader.Sampling{Every: 1, Auto: true}
+	}
+	cfg.Notice = func(text string) { notice("for who reads " + feedPath + ": " + text) }
+	return cfg, err
+}
+
+// addFeed mounts the events of each record, for readers elsewhere.
+func (s *serving) addFeed() {
+	host, _ := os.Hostname() // without one a reader calls it by its address
+	hub := feed.New(feed.Config{
+		Host:  event.Host{Name: host, Kernel: kernelRelease(), Version: version, Filter: s.asks},
+		Clock: s.liveClock(), Mono: loader.Monotonic, Trace: s.trace, Also: s.also,
+	})
+	s.server.Handle(feedPath, "events: each record as a line of JSON, while somebody reads", hub)
+	s.beside = append(s.beside, func(ctx context.Context) error { hub.Run(ctx); return nil })
+}
+
+// trace is one trace of the feed.
+func (s *serving) trace(ctx context.Context, live func([]string), out sink.Sink) error {
+	t, err := openSession(ctx, s.fed)
+	if err != nil {
+		return err
+	}
+	defer closeBusy(t)
+	live(t.Missing())
+	return endings.Busy(func() error { return t.Run(ctx, out) })
+}

@@ -1,0 +1,206 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// Errors that refuse a reader.
+var (
+	errFull   = errors.New("as many read already as there may be")
+	errClosed = errors.New("ktlstop serve ends")
+)
+
+// pausedError refuses readers for a while after a trace that failed.
+type pausedError struct {
+	why  string
+	left time.Duration
+}
+
+func (e *pausedError) Error() string {
+	return fmt.Sprintf("there is no trace: %s; ask again in %v", e.why, e.left.Round(time.Second))
+}
+
+// Run traces while somebody reads, until ctx ends. Then every reader has got its
+// summary, and nobody is let in any more.
+func (h *Hub) Run(ctx context.Context) {
+	// To detach the hooks may take longer than readers have at the end.
+	stop := context.AfterFunc(ctx, h.shut)
+	defer stop()
+	for ctx.Err() == nil {
+		select {
+		case <-h.wanted:
+			h.trace(ctx)
+		case <-ctx.Done():
+		}
+	}
+	h.shut()
+}
+
+// shut ends all readers, and lets in nobody any more.
+func (h *Hub) shut() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	h.refuse(errClosed)
+	h.end()
+}
+
+// end gives all readers their summary.
+func (h *Hub) end() {
+	now := h.cfg.Mono()
+	for _, r := range h.readers {
+		r.end(h.summary, now, h.spell)
+	}
+	h.readers = nil
+}
+
+// trace is one trace, if it is still wanted.
+func (h *Hub) trace(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if !h.begin(cancel) {
+		return
+	}
+	err := h.cfg.Trace(ctx, h.live, h)
+	h.finish(err, ctx.Err() != nil)
+}
+
+func (h *Hub) begin(stop func()) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.waiting) == 0 && h.cfg.Also == nil {
+		return false
+	}
+	h.phase, h.stop, h.summary = opening, stop, &event.Summary{}
+	h.open = connections{}
+	return true
+}
+
+// live lets in who waited for the hooks.
+func (h *Hub) live(missing []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.phase = live
+	h.cfg.Host.Missing = missing
+	h.summary.Missing = missing
+	h.told = h.cfg.Mono()
+	for _, r := range h.waiting {
+		h.join(r)
+	}
+	h.waiting = nil
+	h.lingerIfLeft()
+}
+
+// finish ends all readers, and has the next trace begin where somebody came too late
+// for this one.
+func (h *Hub) finish(err error, asked bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err != nil && !asked {
+		h.pause, h.failure = time.Now().Add(h.cfg.Pause), err.Error()
+		h.refuse(h.paused())
+	}
+	h.end()
+	h.phase, h.stop = idle, nil
+	h.open = connections{}
+	switch {
+	case h.cfg.Also != nil && h.pause.After(time.Now()):
+		time.AfterFunc(time.Until(h.pause), h.want)
+	case len(h.waiting) > 0 || h.cfg.Also != nil:
+		h.want()
+	}
+}
+
+func (h *Hub) want() {
+	select {
+	case h.wanted <- struct{}{}:
+	default:
+	}
+}
+
+// refuse turns away all who wait.
+func (h *Hub) refuse(err error) {
+	for _, r := range h.waiting {
+		r.refused = err
+		close(r.joined)
+	}
+	h.waiting = nil
+}
+
+// paused is nil if a trace may be begun.
+func (h *Hub) paused() error {
+	if left := time.Until(h.pause); left > 0 {
+		return &pausedError{h.failure, left}
+	}
+	return nil
+}
+
+// enter adds a reader, now or when the hooks are live: then its channel joined is
+// closed.
+func (h *Hub) enter(r *reader) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.closed:
+		return errClosed
+	case len(h.readers)+len(h.waiting) >= h.cfg.Readers:
+		return errFull
+	case h.phase == live:
+		h.join(r)
+		return nil
+	}
+	if err := h.paused(); err != nil && h.phase == idle {
+		return err
+	}
+	h.waiting = append(h.waiting, r)
+	h.want()
+	return nil
+}
+
+// join makes r one of those who are told. What is open it finds by itself (greet): to
+// look through that here would hold up the run.
+func (h *Hub) join(r *reader) {
+	r.since = h.cfg.Mono()
+	r.host = h.host(r.since)
+	r.found = h.open.list()
+	r.had.Reach(r.since)
+	h.readers = append(h.readers, r)
+	close(r.joined)
+}
+
+// leave forgets a reader, wherever it is.
+func (h *Hub) leave(r *reader) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.readers, h.waiting = without(h.readers, r), without(h.waiting, r)
+	h.lingerIfLeft()
+}
+
+func without(all []*reader, r *reader) []*reader {
+	for i := range all {
+		if all[i] == r {
+			return append(all[:i:i], all[i+1:]...)
+		}
+	}
+	return all
+}
+
+// lingerIfLeft ends the trace in a while, if nobody reads by then.
+func (h *Hub) lingerIfLeft() {
+	if h.phase != live || len(h.readers) > 0 || h.cfg.Also != nil {
+		return
+	}
+	time.AfterFunc(h.cfg.Linger, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.phase == live && len(h.readers) == 0 {
+			h.phase = ending
+			h.stop()
+		}
+	})
+}

@@ -1,0 +1,350 @@
+package source
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// RemoteConfig says how a Remote reads. Zero values have defaults.
+type RemoteConfig struct {
+	// User is who reads, if the address does not say it.
+	User *url.Userinfo
+	// Query is what is asked for besides: match, comm.
+	Query url.Values
+	// Patient takes a host that cannot be reached at first like one that is lost later.
+	Patient bool
+	// Silence is how long nothing may come until the host counts as away, 45 s if 0:
+	// a feed tells of itself every ten seconds.
+	Silence time.Duration
+	// Backoff is how long to wait before the host is asked again, 1 s if 0: twice as
+	// long each time, up to thirty times.
+	Backoff time.Duration
+}
+
+// Remote reads the feed of ktlstop serve on another host. When it ends, the host is
+// away, and is asked again until it is back. What comes may come from anybody.
+type Remote struct {
+	cfg     RemoteConfig
+	address url.URL
+	name    string
+	client  *http.Client
+
+	stream *stream // nil while the host is away
+	causes map[string]bool
+	host   event.Host // as it called itself last
+	met    bool       // it did
+	away   time.Time  // since when, zero while it is here
+	pause  time.Duration
+
+	mono   uint64    // of the last line
+	at     time.Time // when that came
+	offset int64
+}
+
+// stream is one answer of the host.
+type stream struct {
+	*Reader
+	body    io.Closer
+	cancel  func()
+	silence *time.Timer
+	quiet   time.Duration
+	why     string // it said that it would end
+}
+
+// IsURL says whether what --read takes is no file.
+func IsURL(name string) bool {
+	lower := strings.ToLower(name)
+	return strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://")
+}
+
+// feedPath is where ktlstop serve has its events.
+const feedPath = "/v1/events"
+
+// NewRemote returns a Remote of an address, which need not say where on the host the
+// feed is. It does not ask the host yet.
+func NewRemote(address string, cfg RemoteConfig) (*Remote, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("%q is no address: it is to be like https://HOST:9998%s", redact(address), feedPath)
+	}
+	if u.Path == "" || u.Path == "/" {
+		u.Path = feedPath
+	}
+	query := u.Query()
+	for name, values := range cfg.Query {
+		query[name] = append(query[name], values...)
+	}
+	u.RawQuery, u.Fragment = query.Encode(), ""
+	if u.User != nil {
+		cfg.User = u.User
+		u.User = nil
+	}
+	cfg.Silence, cfg.Backoff = cmp.Or(cfg.Silence, 45*time.Second), cmp.Or(cfg.Backoff, time.Second)
+	return &Remote{cfg: cfg, address: *u, name: u.Host, client: newClient(), causes: map[string]bool{}}, nil
+}
+
+// redact leaves out what stands before an @, which may be a password.
+func redact(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
+
+// newClient goes where it is sent and nowhere else. The answer begins when the
+// host's hooks are live, which may take a while.
+func newClient() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.ResponseHeaderTimeout = 2 * time.Minute
+	t.DisableCompression = true
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// Address is where the host is, host and port.
+func (r *Remote) Address() string { return r.name }
+
+// Offset is the wall clock time of the last line minus its monotonic time: that of the
+// host, or while nothing is known of it this machine's.
+func (r *Remote) Offset(uint64) int64 {
+	if r.at.IsZero() {
+		return time.Now().UnixNano()
+	}
+	return r.offset
+}
+
+// Next returns the next event of the host, or a Host event where it is here, away, or
+// here again. It waits as long as that takes, and returns io.EOF when ctx ends. Any
+// other error is that the host could not be read from the start.
+func (r *Remote) Next(ctx context.Context) (event.Event, error) {
+	for ctx.Err() == nil {
+		ev, err := r.step(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil && !r.met && !r.cfg.Patient:
+			r.leave()
+			return nil, err
+		case err != nil:
+			if ev := r.lose(err); ev != nil {
+				return ev, nil
+			}
+		case ev != nil:
+			return ev, nil
+		}
+	}
+	r.leave()
+	return nil, io.EOF
+}
+
+// step reads a line, or asks the host for a stream of them. It returns nil for what is
+// nobody's business.
+func (r *Remote) step(ctx context.Context) (event.Event, error) {
+	if r.stream == nil {
+		return r.begin(ctx)
+	}
+	ev, err := r.stream.next()
+	if err != nil {
+		return nil, err
+	}
+	r.mono, r.at, r.offset = ev.Time(), time.Now(), r.stream.latest
+	switch ev := ev.(type) {
+	case *event.Host: // it is still there
+		return nil, r.check(ev)
+	case *event.Summary:
+		r.stream.why = "its ktlstop serve ended the feed"
+		if ev.Stopped != "" {
+			r.stream.why += " (" + ev.Stopped + ")"
+		}
+		return nil, nil
+	case *event.Record:
+		if ev.Payload != nil {
+			return nil, errPlaintext
+		}
+	}
+	if r.stream.tier != event.TierNone {
+		return nil, errPlaintext
+	}
+	return ev, nil
+}
+
+var errPlaintext = errors.New("it sends plaintext, which no feed does")
+
+// begin asks for a stream, and reads whose it is.
+func (r *Remote) begin(ctx context.Context) (event.Event, error) {
+	if err := sleep(ctx, r.pause); err != nil {
+		return nil, err
+	}
+	if err := r.ask(ctx); err != nil {
+		return nil, err
+	}
+	ev, err := r.stream.next()
+	host, ok := ev.(*event.Host)
+	switch {
+	case err != nil:
+		return nil, err
+	case !ok:
+		return nil, errors.New("it does not say which host it is: that is no feed of ktlstop serve")
+	}
+	if err := r.check(host); err != nil {
+		return nil, err
+	}
+	r.mono, r.at, r.offset = host.Mono, time.Now(), r.stream.latest
+	if !r.away.IsZero() && r.met {
+		host.Away = max(time.Since(r.away), 1)
+	}
+	r.host, r.met, r.away, r.pause = *host, true, time.Time{}, 0
+	return host, nil
+}
+
+// check looks at what the host says of itself.
+func (r *Remote) check(h *event.Host) error {
+	if h.State != event.HostHere || h.Away != 0 {
+		return errors.New("it says that it is away")
+	}
+	if h.Tier != event.TierNone {
+		return errPlaintext
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// ask makes r.stream, or says what is in the way.
+func (r *Remote) ask(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	resp, err := r.get(ctx)
+	if err != nil {
+		cancel()
+		return err
+	}
+	reader := NewReader(resp.Body)
+	reader.causes = r.causes // bounded over all streams
+	r.stream = &stream{Reader: reader, body: resp.Body, cancel: cancel, quiet: r.cfg.Silence}
+	r.stream.silence = time.AfterFunc(r.cfg.Silence, cancel)
+	return nil
+}
+
+func (r *Remote) get(ctx context.Context) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.address.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	if r.cfg.User != nil {
+		password, _ := r.cfg.User.Password()
+		req.SetBasicAuth(r.cfg.User.Username(), password)
+	}
+	resp, err := r.client.Do(req)
+	if err != nil {
+		return nil, reason(err)
+	}
+	if err := suits(resp); err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return resp, nil
+}
+
+// reason is why a request failed, without the address, which the caller says already.
+func reason(err error) error {
+	var of *url.Error
+	var call *os.SyscallError
+	switch {
+	case errors.As(err, &call):
+		return call.Err
+	case errors.As(err, &of):
+		return of.Err
+	}
+	return err
+}
+
+// contentType is that of internal/feed.
+const contentType = "application/x-ndjson"
+
+// suits says why an answer is no feed.
+func suits(resp *http.Response) error {
+	switch code := resp.StatusCode; {
+	case code == http.StatusUnauthorized || code == http.StatusForbidden:
+		return fmt.Errorf("%d: it wants a user and a password, or others", code)
+	case code >= 300 && code < 400:
+		return fmt.Errorf("%d: it sends to %.100q, where nobody follows: give that address if it is right", code, resp.Header.Get("Location"))
+	case code != http.StatusOK:
+		return fmt.Errorf("%d: %s", code, cmp.Or(firstLine(resp.Body), http.StatusText(code)))
+	}
+	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil || kind != contentType {
+		return fmt.Errorf("it answers with %.60q, and a feed of ktlstop serve is %s", resp.Header.Get("Content-Type"), contentType)
+	}
+	return nil
+}
+
+// firstLine is what an error page says, as far as a line of ours goes.
+func firstLine(body io.Reader) string {
+	line, _ := bufio.NewReader(io.LimitReader(body, maxWord)).ReadString('\n')
+	return strings.ToValidUTF8(strings.TrimSpace(line), "\uFFFD")
+}
+
+// next is the next event of the stream, which is given up where none comes for long.
+func (s *stream) next() (event.Event, error) {
+	ev, err := s.Reader.Next()
+	if !s.silence.Reset(s.quiet) && err != nil {
+		return nil, fmt.Errorf("nothing came for %v", s.quiet)
+	}
+	switch {
+	case err == nil:
+		return ev, nil
+	case s.why != "":
+		return nil, errors.New(s.why)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, ErrCut):
+		return nil, errors.New("its feed broke off")
+	}
+	return nil, err
+}
+
+// lose notes that the host is away, and returns the event that says so if that is new.
+func (r *Remote) lose(why error) event.Event {
+	r.leave()
+	r.pause = min(max(2*r.pause, r.cfg.Backoff), 30*r.cfg.Backoff)
+	r.pause += rand.N(r.pause/4 + 1) // so that not all readers of a host come back at once
+	if !r.away.IsZero() {
+		return nil
+	}
+	r.away = time.Now()
+	host := r.host
+	host.State, host.Reason, host.Mono = event.HostAway, strings.ToValidUTF8(why.Error(), "\uFFFD"), r.now()
+	host.Name = cmp.Or(host.Name, r.name)
+	return &host
+}
+
+// now is the host's monotonic time at present, 0 if that is not known.
+func (r *Remote) now() uint64 {
+	if r.at.IsZero() {
+		return 0
+	}
+	return r.mono + uint64(time.Since(r.at))
+}
+
+func (r *Remote) leave() {
+	if r.stream == nil {
+		return
+	}
+	r.stream.silence.Stop()
+	r.stream.cancel()
+	r.stream.body.Close()
+	r.stream = nil
+}

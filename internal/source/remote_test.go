@@ -1,0 +1,246 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+const (
+	hereText = `{"v":1,"type":"host","ts":"2026-11-22T18:10:00.000000000Z","mono_ns":1000,"host":"web1","state":"here","kernel":"6.12","version":"0.9","filter":"","tier":"none","missing_hooks":[]}` + "\n"
+	lostText = `{"v":1,"type":"lost","ts":"2026-11-22T18:10:01.000000000Z","mono_ns":1000001000,"cause":"ring_full","count":%d}` + "\n"
+	endText  = `{"v":1,"type":"summary","ts":"2026-11-22T18:10:02.000000000Z","mono_ns":2000001000,"tier":"none"}` + "\n"
+)
+
+// serve answers the n-th request, from 0 on, by what answer writes.
+func serve(t *testing.T, answer func(n int32, w http.ResponseWriter, req *http.Request)) *httptest.Server {
+	var n atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		answer(n.Add(1)-1, w, req)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func remote(t *testing.T, address string, cfg RemoteConfig) *Remote {
+	t.Helper()
+	cfg.Backoff = time.Millisecond
+	r, err := NewRemote(address, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.leave)
+	return r
+}
+
+// say is an event in a few words.
+func say(ev event.Event) string {
+	switch ev := ev.(type) {
+	case *event.Host:
+		if ev.State == event.HostHere && ev.Away > 0 {
+			return ev.Name + " back"
+		}
+		return ev.Name + " " + ev.State.String()
+	case *event.Lost:
+		return fmt.Sprint("lost ", ev.Count)
+	}
+	return fmt.Sprintf("%T", ev)
+}
+
+// TestRemoteComesBack: a host that goes away is told once, asked again until it is
+// back, and the time between is told as what it is.
+func TestRemoteComesBack(t *testing.T) {
+	s := serve(t, func(n int32, w http.ResponseWriter, req *http.Request) {
+		if user, password, _ := req.BasicAuth(); user != "u" || password != "p" || req.URL.Path != "/v1/events" || req.URL.Query().Get("comm") != "nginx" {
+			t.Errorf("asked for %s by %s:%s", req.URL, user, password)
+		}
+		switch n {
+		case 1, 2:
+			http.Error(w, "no hooks", http.StatusServiceUnavailable)
+			return
+		case 3:
+			fmt.Fprint(w, "garbage\n")
+			return
+		}
+		fmt.Fprint(w, hereText, hereText, "\n", fmt.Sprintf(lostText, n), endText)
+	})
+	address := strings.Replace(s.URL, "http://", "http://u:p@", 1)
+	r := remote(t, address, RemoteConfig{Query: url.Values{"comm": {"nginx"}}})
+	for i, want := range []string{"web1 here", "lost 0", "web1 away", "web1 back", "lost 4", "web1 away"} {
+		ev, err := r.Next(t.Context())
+		if err != nil || say(ev) != want {
+			t.Fatalf("event %d: %v, want %s (%v)", i, ev, want, err)
+		}
+		if h, ok := ev.(*event.Host); ok && h.State == event.HostAway && h.Reason != "its ktlstop serve ended the feed" {
+			t.Errorf("away: %s", h.Reason)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if ev, err := r.Next(ctx); !errors.Is(err, io.EOF) {
+		t.Errorf("%v, %v after the end", ev, err)
+	}
+}
+
+// TestRemoteRefuses: what is no feed is said in one line, from the start.
+func TestRemoteRefuses(t *testing.T) {
+	quiet := make(chan struct{})
+	defer close(quiet)
+	long := strings.Repeat("x", maxLine+1)
+	for name, c := range map[string]struct {
+		answer func(w http.ResponseWriter)
+		want   string
+	}{
+		"password":     {func(w http.ResponseWriter) { w.WriteHeader(401) }, "wants a user and a password"},
+		"elsewhere":    {func(w http.ResponseWriter) { w.Header().Set("Location", "file:///etc/shadow"); w.WriteHeader(302) }, "where nobody follows"},
+		"not there":    {func(w http.ResponseWriter) { http.Error(w, "no \x1b[2Jsuch page\nmore", 404) }, "404: no"},
+		"a page":       {func(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/html"); fmt.Fprint(w, "<html>") }, "text/html"},
+		"nothing":      {func(w http.ResponseWriter) {}, "broke off"},
+		"garbage":      {func(w http.ResponseWriter) { fmt.Fprint(w, "hello\n") }, "line 1"},
+		"endless line": {func(w http.ResponseWriter) { fmt.Fprint(w, long) }, "longer than"},
+		"no host":      {func(w http.ResponseWriter) { fmt.Fprintf(w, lostText, 1) }, "does not say which host"},
+		"cut":          {func(w http.ResponseWriter) { fmt.Fprint(w, hereText[:40]) }, "broke off"},
+		"plaintext":    {func(w http.ResponseWriter) { fmt.Fprint(w, strings.Replace(hereText, `"none"`, `"snap"`, 1)) }, "plaintext"},
+		"long name":    {func(w http.ResponseWriter) { fmt.Fprint(w, strings.Replace(hereText, "web1", long[:300], 1)) }, "host is 300 bytes long"},
+		"silence":      {func(w http.ResponseWriter) { http.NewResponseController(w).Flush(); <-quiet }, "nothing came for"},
+	} {
+		s := serve(t, func(_ int32, w http.ResponseWriter, _ *http.Request) { c.answer(w) })
+		cfg := RemoteConfig{}
+		if name == "silence" {
+			cfg.Silence = 50 * time.Millisecond
+		}
+		ev, err := remote(t, s.URL, cfg).Next(t.Context())
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, %v", name, ev, err)
+		}
+	}
+}
+
+// TestRemoteLosesAFeedThatTurnsBad: what comes after a good begin makes the host away,
+// and nothing else.
+func TestRemoteLosesAFeedThatTurnsBad(t *testing.T) {
+	payload := `{"v":1,"type":"record","ts":"2026-11-22T18:10:01Z","mono_ns":5,"dir":"tx","sock":{"cookie":1},"tier":"none","payload":{"len":1,"data":"eA=="}}` + "\n"
+	for want, bad := range map[string]string{
+		"line 2": "{\n", "plaintext": payload, "says that it is away": strings.Replace(hereText, `"here"`, `"away"`, 1),
+		"no record holds more than": strings.Replace(payload, "eA==", strings.Repeat("eHh4", 6000), 1),
+	} {
+		s := serve(t, func(n int32, w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, hereText, bad) })
+		r := remote(t, s.URL, RemoteConfig{})
+		if _, err := r.Next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ev, err := r.Next(t.Context())
+		if h, ok := ev.(*event.Host); err != nil || !ok || h.State != event.HostAway || !strings.Contains(h.Reason, want) {
+			t.Errorf("%s: %+v, %v", want, ev, err)
+		}
+	}
+}
+
+// TestRemoteBoundsCauses over all that one host sends, however often it begins anew.
+func TestRemoteBoundsCauses(t *testing.T) {
+	s := serve(t, func(n int32, w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, hereText)
+		for i := range 40 {
+			fmt.Fprint(w, strings.Replace(fmt.Sprintf(lostText, 1), "ring_full", fmt.Sprintf("c%d-%d", n, i), 1))
+		}
+	})
+	r := remote(t, s.URL, RemoteConfig{})
+	told := 0
+	for aways := 0; aways < 4; {
+		ev, err := r.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch say(ev) {
+		case "lost 1":
+			told++
+		case "web1 away":
+			aways++
+		}
+	}
+	if told != maxCauses {
+		t.Errorf("%d causes", told)
+	}
+}
+
+// TestRemoteIsPatient where it is one of several: nobody there is no error.
+func TestRemoteIsPatient(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := "http://" + l.Addr().String()
+	l.Close()
+	if _, err := remote(t, address, RemoteConfig{}).Next(t.Context()); err == nil {
+		t.Error("no error of one alone")
+	}
+	ev, err := remote(t, address, RemoteConfig{Patient: true}).Next(t.Context())
+	if h, ok := ev.(*event.Host); err != nil || !ok || h.State != event.HostAway || h.Name != l.Addr().String() {
+		t.Errorf("%+v, %v", ev, err)
+	}
+}
+
+func TestRemoteAddresses(t *testing.T) {
+	for _, bad := range []string{"http://", "https://u:p@", "http://[::1"} {
+		if _, err := NewRemote(bad, RemoteConfig{}); err == nil || strings.Contains(err.Error(), "u:p") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	r, err := NewRemote("HTTPS://u:p@h:1/x?comm=a#f", RemoteConfig{Query: url.Values{"comm": {"b"}}})
+	if err != nil || r.address.String() != "https://h:1/x?comm=a&comm=b" || r.Address() != "h:1" {
+		t.Errorf("%v, %v", r, err)
+	}
+	if !IsURL("HTTP://x") || IsURL("httpd.jsonl") || IsURL("ftp://x") {
+		t.Error("what is an address")
+	}
+}
+
+// TestMerge: recordings of two hosts in the order of the wall clock, with connections
+// of the same numbers kept apart.
+func TestMerge(t *testing.T) {
+	line := `{"v":1,"type":"socket","ts":"2026-11-22T18:10:%02dZ","mono_ns":%d,"state":"open","dir":"tx","sock":{"cookie":1}}` + "\n"
+	open := func(seconds, mono int) *Reader {
+		text := fmt.Sprintf(line, seconds, mono) + fmt.Sprintf(line, seconds+2, mono+2e9)
+		r := NewReader(strings.NewReader(text))
+		if _, err := r.Next(); err != nil {
+			t.Fatal(err)
+		}
+		again := NewReader(strings.NewReader(text))
+		again.offset = r.offset
+		return again
+	}
+	m := NewMerge([]*Reader{open(0, 5e9), open(1, 900e9)}, []string{"a", "b"})
+	ids := map[string]uint64{}
+	for i, want := range []string{"a 5", "b 6", "a 7", "b 8"} {
+		ev, err := m.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := ev.(*event.Socket)
+		if got := fmt.Sprint(s.Conn.Host, " ", s.Mono/1e9); got != want {
+			t.Errorf("event %d is %s, want %s", i, got, want)
+		}
+		if old := ids[s.Conn.Host]; old != 0 && old != s.Conn.ID {
+			t.Errorf("%s has two numbers for one connection", s.Conn.Host)
+		}
+		ids[s.Conn.Host] = s.Conn.ID
+	}
+	if ids["a"] == ids["b"] {
+		t.Error("connections of two hosts have one number")
+	}
+	if _, err := m.Next(); !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
+}
