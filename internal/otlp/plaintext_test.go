@@ -12,7 +12,7 @@ import (
 )
 
 // What is taken over of a record has no room for bytes: no slice, no pointer to one, and
-// strings only where the names of a process are.
+// strings only where the names of a process and of a host are.
 func TestRecordHasNoRoom(t *testing.T) {
 	roomless(t, "record", reflect.TypeFor[record]())
 }
@@ -35,6 +35,9 @@ func roomless(t *testing.T, where string, typ reflect.Type) {
 			t.Errorf("%s has room for bytes", where)
 		}
 	case reflect.String:
+		if where == "record.conn.Host" { // whose events they are, which is told by whoever reads several
+			return
+		}
 		t.Errorf("%s is a string: can a plaintext come there?", where)
 	case reflect.Slice, reflect.Map, reflect.Pointer, reflect.Interface, reflect.Chan, reflect.Func:
 		t.Errorf("%s has room for bytes", where)
