@@ -14,8 +14,8 @@ import (
 const feedPath = "/v1/events"
 
 // tracing is the session behind the feed, as the flags have it: of the same records as
-// serve's own, but with an event for each. So it is there only while somebody reads them. Where they are more
-// than it keeps up with, it tells some.
+// serve's own, but with an event for each. So it is there only while somebody reads
+// them. Where they are more than it keeps up with, it tells some.
 func tracing(cfg session.Config) session.Config {
 	if !cfg.Loader.TakesKprobes() { // which tell every record
 		cfg.Loader.Sample = &loader.Sampling{Every: 1, Auto: true}
@@ -35,8 +35,16 @@ func (s *serving) addFeed() {
 	s.beside = append(s.beside, func(ctx context.Context) error { hub.Run(ctx); return nil })
 }
 
-// trace is one trace of the feed.
+// trace is one trace of the feed. That it fails ends nothing but the feed.
 func (s *serving) trace(ctx context.Context, live func([]string), out sink.Sink) error {
+	err := s.traceInto(ctx, live, out)
+	if err != nil && ctx.Err() == nil {
+		notice("nobody reads " + feedPath + " for a while: " + err.Error())
+	}
+	return err
+}
+
+func (s *serving) traceInto(ctx context.Context, live func([]string), out sink.Sink) error {
 	t, err := openSession(ctx, s.events)
 	if err != nil {
 		return err
