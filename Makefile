@@ -1,4 +1,4 @@
-# `make` lists the targets. CI runs .ci/run, which is `make check test bench-count`.
+# `make` lists the targets. CI runs .ci/run, which is `make check install-check test bench-count`.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -18,7 +18,7 @@ NOCGO    := CGO_ENABLED=0 $(GO)
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build build-gobpf vmrun selftest selftest-record kmod preload dtlscat dkms-deb dkms-check stress-afktls generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
+.PHONY: help build build-gobpf vmrun selftest selftest-record kmod preload dtlscat dkms-deb dkms-check stress-afktls generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 engines dashboard observe archives collector vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -132,7 +132,7 @@ unit: ## test everything that needs neither root nor a kernel
 # What the guest tests run besides the project's own programs. RUNLEVEL keeps
 # the packages from starting their services.
 PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin /usr/bin/python3:python3 tmux:tmux tcpdump:tcpdump tshark:tshark ip:iproute2 \
-	openconnect:openconnect ocserv:ocserv gnutls-serv:gnutls-bin ping:iputils-ping crun:crun
+	openconnect:openconnect ocserv:ocserv gnutls-serv:gnutls-bin ping:iputils-ping crun:crun systemd-analyze:systemd
 export PATH := $(PATH):/usr/sbin:/sbin
 
 programs: # the traffic that others wrote
@@ -144,10 +144,29 @@ programs: # the traffic that others wrote
 openssl35: vmrun # a newer OpenSSL than the host's, unpacked once, which TestOpenSSL runs
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/foreign) && ln -sfn "$$dir" bin/openssl35
 
-vmtest: build build-server vmrun build-gobpf programs openssl35 selftest examples kmod dtlscat preload ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+engines: # Prometheus, VictoriaMetrics and VictoriaLogs, fetched and built once
+	@dir=$$($(NOCGO) run ./internal/vm/cmd/engines) && mkdir -p bin && ln -sfn "$$dir" bin/engines
+
+dashboard: ## make the Grafana dashboard anew, deploy/grafana/ktlstop.json
+	cd internal/observe && $(NOCGO) run ./cmd/grafana > ../../deploy/grafana/ktlstop.json
+
+observe: engines ## test dashboard, alert rules and what takes metrics and events, on real servers
+	cd internal/observe && $(NOCGO) vet ./... && KTLSTOP_ENGINES=1 $(NOCGO) test ./...
+
+# Five minutes for the first build, which is why CI leaves it out.
+collector: ## push to an OpenTelemetry collector, built from its own modules
+	cd internal/observe/collector && $(NOCGO) build -ldflags "-s -w" -o ../../../bin/collector .
+	cd internal/observe && KTLSTOP_ENGINES=1 $(NOCGO) test -count 1 -run 'TestCollector$$' .
+
+# Node.js runs both engines in process; 700 MB of them stay in bin/archives.
+archives: ## run the SQL of docs/fleet.md on ClickHouse and DuckDB, by their npm packages
+	@mkdir -p bin/archives && cp internal/observe/archives/* bin/archives && cat docs/picture/recording.jsonl internal/sink/testdata/events.jsonl > bin/archives/events.jsonl
+	cd bin/archives && npm install --no-package-lock --no-audit --no-fund && node run.mjs ../../docs/fleet.md events.jsonl
+
+vmtest: build packages build-server vmrun build-gobpf programs openssl35 engines selftest examples kmod dtlscat preload ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
 
-test: unit vmtest ## all tests
+test: unit observe vmtest ## all tests
 
 test-all: export KTLSTOP_ALL := 1
 test-all: test ## all tests, with every case of the kernel's own selftest
@@ -209,6 +228,8 @@ bench-check: bench-count ## the same, and fail if the user side allocates more
 
 demo: build vmrun ## show it, on this machine's kernel or on one under QEMU
 	@internal/vm/demo.sh
+
+include deploy/deploy.mk
 
 fmt: ## format the Go code
 	gofmt -w $$(git ls-files -co --exclude-standard '*.go')

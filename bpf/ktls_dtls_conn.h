@@ -21,10 +21,10 @@ struct dtls_conn {
 	struct event tx; /* what all records that are sent have in common */
 	struct event rx;
 	u64 alive;       /* the id; 0: it has ended */
-	u64 next;        /* the sequence of the next record, of tx.epoch, once it is known */
+	u64 next;        /* the sequence of the next record, of tx.epoch */
 	u64 queued;      /* records in the receive queue, by the module's count, before those of which a hook may tell */
 	u64 read;        /* those that a hook has seen leave it */
-	u8 known;
+	u8 known;        /* begin and epoch of what is sent are */
 	u8 told;
 	u8 keyed[2];
 	u8 pad[4];
@@ -66,6 +66,14 @@ static __always_inline bool has_key(const struct afktls_sock *s, u32 dir)
 	return dir == DIR_TX ? BPF_CORE_READ(s, tx) : BPF_CORE_READ(s, rx);
 }
 
+/* The sequence of the next record that is sent, 0 where that is not known. */
+static __always_inline u64 next_of(const struct afktls_sock *s)
+{
+	if (!bpf_core_field_exists(s->tx) || !bpf_core_field_exists(struct afktls_key, next))
+		return 0;
+	return BPF_CORE_READ(s, tx, next) & DTLS_SEQ;
+}
+
 /*
  * The connection of a socket that a hook meets first; 0 where there is no room, and where
  * another hook is making it right now, or the socket has let go of its UDP socket: to this
@@ -102,6 +110,7 @@ static __noinline struct dtls_conn *dtls_new(u64 ks, bool *full)
 	c->rx.dir = DIR_RX;
 	c->keyed[DIR_TX] = has_key(s, DIR_TX);
 	c->keyed[DIR_RX] = has_key(s, DIR_RX);
+	c->next = next_of(s);
 	c->alive = c->tx.conn;
 	return c;
 }

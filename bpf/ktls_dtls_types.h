@@ -6,6 +6,7 @@
 #include "ktls_types.h"
 
 #define DTLS_1_2 0xfefd
+#define DTLS_SEQ 0xffffffffffffULL /* 48 bits */
 #define AFKTLS_REC_SPLICED 1
 #define AFKTLS_REPLAY 1
 #define AFKTLS_TOO_OLD 2
@@ -14,13 +15,17 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct afktls_key {
+	u64 next; /* tx: epoch(16) | sequence(48) of the next record */
+};
+
 /* A socket of the family; the first is where a struct sock of it points to as well. */
 struct afktls_sock {
 	struct sock sk;
 	struct sock *udp; /* 0: not attached */
 	u16 version;
 	u16 cipher;
-	void *tx, *rx; /* the keys, 0: none */
+	struct afktls_key *tx, *rx; /* 0: none */
 	atomic64_t stats[11]; /* in the order of struct ktls_stats of the user API */
 };
 

@@ -62,7 +62,11 @@ func (tr trace) audit(snaplen int) *auditor {
 		a.enter(&tr[i])
 	}
 	for _, h := range a.order {
-		a.settle(h)
+		if h.datagrams {
+			a.settleDatagrams(h)
+		} else {
+			a.settle(h)
+		}
 	}
 	a.comparePeers()
 	a.checkSkipped()
@@ -83,6 +87,7 @@ type auditor struct {
 	unended    int               // sent records without the time of it, and others behind them have theirs
 	unawaited  int               // received records without the time of their arrival
 	untaken    int               // received records without the times before they were opened
+	dropped    uint64            // records of DTLS that nobody reads
 	unreturned int               // runs of received records without the time of their end: at least one call each
 	blind      bool              // events other than records may be among the lost
 	pairs      int               // records that were compared with their peer's
@@ -98,6 +103,7 @@ type history struct {
 	sock        sock
 	first, last uint64 // times of its socket events
 	found       bool   // it was open before the trace
+	datagrams   bool   // it is one of DTLS
 	closed      *line
 	events      []*line
 	ways        map[string]*way
@@ -117,6 +123,7 @@ type way struct {
 	failed  map[uint32]uint64 // sequences of records that did not open
 	dead    bool              // a record of it never left
 	sent    totals            // of the records, those that never left aside
+	told    map[number]bool   // of DTLS
 }
 
 // gap is a run of sequences that no record has.
@@ -150,7 +157,7 @@ func (a *auditor) enter(l *line) {
 		return
 	}
 	h := a.sockets[l.Sock]
-	if h == nil {
+	if h == nil || h.closed != nil && h.datagrams && l.Type == "socket" { // attached again
 		h = a.meet(l)
 	}
 	if h.closed != nil {
@@ -161,7 +168,13 @@ func (a *auditor) enter(l *line) {
 	case "socket":
 		a.socket(h, l)
 	case "record", "unsent":
-		a.record(h, l)
+		if h.datagrams {
+			a.datagram(h, l)
+		} else {
+			a.record(h, l)
+		}
+	case "dropped":
+		a.drop(h, l)
 	case "error":
 		a.failure(h, l)
 	case "lost":
@@ -171,7 +184,7 @@ func (a *auditor) enter(l *line) {
 
 // meet begins a socket's history, with a socket event unless that was lost.
 func (a *auditor) meet(l *line) *history {
-	h := &history{sock: l.Sock, first: l.Mono, ways: map[string]*way{}}
+	h := &history{sock: l.Sock, first: l.Mono, datagrams: l.ofDTLS(), ways: map[string]*way{}}
 	for _, dir := range []string{"tx", "rx"} {
 		h.ways[dir] = &way{next: map[uint32]uint64{}, start: map[uint32]uint64{}, failed: map[uint32]uint64{}}
 	}
@@ -516,6 +529,9 @@ func (a *auditor) checkSummary(l *line) {
 	if want := a.lostInAll(); !maps.Equal(l.Lost, want) {
 		a.errorf("the summary has %v lost, the trace %v", l.Lost, want)
 	}
+	if l.Dropped != a.dropped {
+		a.errorf("the summary has %d dropped, the trace %d", l.Dropped, a.dropped)
+	}
 	lost := a.lost["payload_ring_full"] + a.lost[unreadable] + a.lost["payload_dropped"]
 	if a.bare != lost {
 		a.errorf("%d records show no bytes, %d lost theirs", a.bare, lost)
@@ -566,7 +582,7 @@ func (a *auditor) comparePeers() {
 		there.laddr, there.raddr = there.raddr, there.laddr
 		for _, peer := range ends[there] {
 			if peer != h && h.ways["tx"].keyed && peer.ways["rx"].keyed && h.meets(peer) {
-				a.compare(h, peer)
+				a.compareEnds(h, peer)
 			}
 		}
 	}
@@ -580,6 +596,14 @@ func (h *history) end() uint64 {
 		return 1<<64 - 1
 	}
 	return h.closed.Mono
+}
+
+func (a *auditor) compareEnds(from, to *history) {
+	if from.datagrams {
+		a.compareDatagrams(from, to)
+	} else {
+		a.compare(from, to)
+	}
 }
 
 // compare pairs the records by their place since the first key, or since the

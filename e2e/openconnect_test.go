@@ -63,6 +63,7 @@ func (v *tunnel) checkTrace() {
 	got := tr.stop()
 	last := v.stats()
 	got.noLosses(v.t)
+	got.invariants(v.t, size)
 	for dir, counts := range map[string][4]uint64{
 		"tx": {outer.TXRecords, before.TXRecords, after.TXRecords, last.TXRecords},
 		"rx": {outer.RXRecords, before.RXRecords, after.RXRecords, last.RXRecords},
@@ -75,6 +76,24 @@ func (v *tunnel) checkTrace() {
 		if n := len(records.filter(func(l *line) bool { return v.isPing(l, size) })); n != pings {
 			v.t.Errorf("%s: %d of %d records are pings, want %d: %+v", dir, n, len(records), pings, records)
 		}
+	}
+}
+
+// checkSessions: each time that a session went into the kernel is a connection of the trace,
+// with its end, and none of its records is missing.
+func (tr trace) checkSessions(t *testing.T, sessions int) {
+	t.Helper()
+	tr.invariants(t, 0)
+	tr.nothingTold(t)
+	states := map[string]int{}
+	for _, l := range tr.ofType("socket") {
+		states[l.State+" "+l.Dir]++
+	}
+	if states["close "] != sessions || states["open tx"] != sessions || states["open rx"] != sessions {
+		t.Errorf("sessions went into the kernel %d times, the trace has %v", sessions, states)
+	}
+	if records := tr.summary(t).Records; records["tx"] == 0 || records["rx"] == 0 {
+		t.Errorf("the trace has %v records", records)
 	}
 }
 
@@ -93,6 +112,7 @@ func (v *tunnel) isPing(l *line, size int) bool {
 func TestOpenConnectRekey(t *testing.T) {
 	onlyOn(t, "6.12")
 	kmodtest.Load(t, "af_ktls")
+	tr, sessions := startTracer(t, "--port", strconv.Itoa(vpnPort)), 0
 	for _, c := range []struct {
 		name  string
 		lines []string
@@ -114,11 +134,13 @@ func TestOpenConnectRekey(t *testing.T) {
 			v.transfer(1 << 18)
 			v.noFaults()
 			v.stopClient()
+			sessions += v.said("in the kernel")
 			if v.said("Ciphersuite (DTLS1.2)"+c.suite) == 0 {
 				t.Errorf("openconnect did not make the handshake %s", c.suite)
 			}
 		})
 	}
+	tr.stop().checkSessions(t, sessions)
 }
 
 // transfer sends bytes from the server to the client by TCP through the tunnel,

@@ -30,7 +30,8 @@ type options struct {
 	stages       string
 	output, file string
 	outputBytes  int
-	wait         bool // outputs wait for their readers, since nothing gets lost meanwhile
+	wait         bool            // outputs wait for their readers, since nothing gets lost meanwhile
+	waitUntil    <-chan struct{} // the same, until this is closed
 	count        uint64
 	duration     time.Duration
 	readyFile    string
@@ -47,6 +48,7 @@ type options struct {
 	readUser     string   // file
 	speed        float64
 	capture      captureFlags
+	keep         keepFlags
 	socketFilter string
 	cbpf         string
 	filter       *session.SocketFilter // what these two say; nil for none

@@ -87,7 +87,7 @@ func newOutput(name string) *sink.Output {
 // queueConfig says what happens where the reader is too slow.
 func (o *options) queueConfig() sink.QueueConfig {
 	cfg := sink.QueueConfig{Bytes: o.outputBytes}
-	if o.wait {
+	if cfg.Wait = o.waitUntil; o.wait {
 		cfg.Wait = endings.Context().Done()
 	}
 	return cfg

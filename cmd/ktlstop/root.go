@@ -24,16 +24,27 @@ func newRoot() *cobra.Command {
 	root.Short = "See the records of kernel TLS sockets"
 	root.Long = about
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.SetHelpCommand(newHelp(root))
 	root.AddCommand(newTrace(), newInspect(), newTap(), newList(), newDoctor(), newServe(), newGen(), newBench(), newDemo(), newVersion())
+	addCompletion(root)
 	for _, c := range append(root.Commands(), root) {
 		if c.Args == nil {
 			c.Args = noArgs
 		}
 	}
 	return root
+}
+
+// addCompletion adds cobra's command, which prints a script for a shell, now and
+// not at its first use, so that all else finds it.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	completion, _, _ := root.Find([]string{"completion"})
+	for _, c := range append(completion.Commands(), completion) {
+		c.Args = noArgs
+	}
+	completion.RunE = func(*cobra.Command, []string) error { return usagef("completion: of which shell?") }
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {

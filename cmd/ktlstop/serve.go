@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,10 +18,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ktlstop/ktlstop/internal/flight"
 	"github.com/ktlstop/ktlstop/internal/metrics"
 	"github.com/ktlstop/ktlstop/internal/serve"
 	"github.com/ktlstop/ktlstop/internal/session"
-	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
@@ -36,15 +37,16 @@ type serving struct {
 	tellOf     []string // by OTLP
 
 	// events is the session of who reads events, asks what all of serve looks at.
-	// also, if not nil, gets all that such a reader does, and has that session run all
-	// the time.
 	events session.Config
 	asks   string
-	also   sink.Sink
 
 	collector *metrics.Collector
 	registry  *prometheus.Registry
 	session   *session.Session
+	// recorder is nil without --record; kept is closed when it gets events.
+	recorder *flight.Recorder
+	kept     chan struct{}
+	keepOnce sync.Once
 	// sinks get rare events: no record of application data but slow ones. beside runs
 	// until its context ends. server has the handlers. extend adds to all three.
 	sinks  session.Sinks
@@ -72,6 +74,7 @@ func newServe() *cobra.Command {
 	f.StringVar(&s.stages, "stages", "off", "on: measure the stages of records too, for a quarter more of the cost")
 	f.StringVar(&s.histograms, "histograms", "", "stages: show histograms of the stages too")
 	f.DurationVar(&s.slow, "slow", 0, "from which time on a record is slow: an exemplar, and an event")
+	s.keep.add(f, defaultKeep)
 	f.StringSliceVar(&s.tellOf, "events", nil, "connections, close_notify: tell of these by OTLP too, of which there are many")
 	f.StringVar(&s.readyFile, "ready-file", "", "create this file when the hooks are live")
 	s.names.add(f)
@@ -94,7 +97,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := s.check(); err != nil {
+	if err := errors.Join(s.check(), s.checkRecord(cmd.Flags())); err != nil {
 		return err
 	}
 	collectOften()
@@ -113,7 +116,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	debug.FreeOSMemory() // the kernel's types, read for the programs, are garbage by now
 	s.sayWhatCosts()
 	s.collector.Begin(s.about())
-	s.server = serve.New(serve.Config{Listening: s.listen, Gatherer: s.registry, Alive: s.alive, Ready: s.alive, Version: version, Notice: notice})
+	s.server = serve.New(serve.Config{Listening: s.listen, Gatherer: s.registry, Alive: s.alive, Ready: s.hooked, Version: version, Notice: notice})
 	if err := s.extend(); err != nil {
 		return err
 	}
@@ -257,6 +260,7 @@ func (s *serving) serve(ctx context.Context, listeners []net.Listener) error {
 		group.Go(func() error { return beside(ctx) })
 	}
 	group.Go(func() error { return serve.Notify(ctx, s.alive) })
+	s.awaitRecorder(ctx)
 	if err := s.ready(); err != nil {
 		cancel()
 		return errors.Join(err, group.Wait(), out.Close())

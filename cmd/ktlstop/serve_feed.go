@@ -27,12 +27,17 @@ func tracing(cfg session.Config) session.Config {
 // addFeed mounts the events of each record, for readers elsewhere.
 func (s *serving) addFeed() {
 	host, _ := os.Hostname() // without one a reader calls it by its address
-	hub := feed.New(feed.Config{
+	cfg := feed.Config{
 		Host:  event.Host{Name: host, Kernel: kernelRelease(), Version: version, Filter: s.asks},
-		Clock: s.liveClock(), Mono: loader.Monotonic, Trace: s.trace, Also: s.also,
-	})
+		Clock: s.liveClock(), Mono: loader.Monotonic, Trace: s.trace,
+	}
+	end := s.addRecorder(&cfg)
+	hub := feed.New(cfg)
 	s.server.Handle(feedPath, "events: each record as a line of JSON, while somebody reads", hub)
-	s.beside = append(s.beside, func(ctx context.Context) error { hub.Run(ctx); return nil })
+	s.beside = append(s.beside, func(ctx context.Context) error {
+		hub.Run(ctx)
+		return end()
+	})
 }
 
 // trace is one trace of the feed. That it fails ends nothing but the feed.
@@ -47,9 +52,10 @@ func (s *serving) trace(ctx context.Context, live func([]string), out sink.Sink)
 func (s *serving) traceInto(ctx context.Context, live func([]string), out sink.Sink) error {
 	t, err := openSession(ctx, s.events)
 	if err != nil {
-		return err
+		return s.notKept(ctx, err)
 	}
 	defer closeBusy(t)
 	live(t.Missing())
-	return endings.Busy(func() error { return t.Run(ctx, out) })
+	s.keeping()
+	return s.notKept(ctx, endings.Busy(func() error { return t.Run(ctx, out) }))
 }

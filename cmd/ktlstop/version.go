@@ -1,8 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -11,25 +14,84 @@ import (
 const version = "0.1.0"
 
 func newVersion() *cobra.Command {
-	return &cobra.Command{
+	var output string
+	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "ktlstop", version+revision())
+			text, err := versionText(output, readBuild())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
 			return err
 		},
 	}
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json: with the revision and how it was built")
+	return cmd
 }
 
-func revision() string {
+func versionText(output string, b build) (string, error) {
+	switch output {
+	case "text":
+		return "ktlstop " + b.Version + short(b.Revision), nil
+	case "json":
+		text, err := json.Marshal(b)
+		return string(text), err
+	}
+	return "", usagef("-o %s: text or json", output)
+}
+
+// build says of which sources this program was made, and how. What the build did
+// not note, as the revision outside of a repository, is empty.
+type build struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision"`
+	// Time is that of the revision, in RFC 3339's form. When the program was built is
+	// noted nowhere, so that two builds are alike.
+	Time string `json:"time"`
+	// Modified: the sources were not exactly the revision's.
+	Modified bool   `json:"modified"`
+	Go       string `json:"go"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+	// Settings are the rest of what `go version -m` shows of the build, as -trimpath
+	// and CGO_ENABLED.
+	Settings map[string]string `json:"settings"`
+}
+
+// readBuild reads what the Go command wrote into the program.
+func readBuild() build {
+	b := build{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Settings: map[string]string{}}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return ""
+		return b
 	}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return " (" + s.Value[:12] + ")"
+		switch s.Key {
+		case "vcs.revision":
+			b.Revision = s.Value
+		case "vcs.time":
+			b.Time = s.Value
+		case "vcs.modified":
+			b.Modified = s.Value == "true"
+		case "GOOS", "GOARCH":
+		default:
+			if !strings.HasPrefix(s.Key, "vcs") {
+				b.Settings[s.Key] = s.Value
+			}
 		}
 	}
-	return ""
+	return b
+}
+
+func revision() string { return short(readBuild().Revision) }
+
+// short is as much of a revision as tells it from others, in parentheses.
+func short(revision string) string {
+	const digits = 12
+	if len(revision) < digits {
+		return ""
+	}
+	return " (" + revision[:digits] + ")"
 }

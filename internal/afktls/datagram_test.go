@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/sys/unix"
 )
 
@@ -207,6 +209,43 @@ func TestDrainPeeked(t *testing.T) {
 	if string(p.got) != string(record) {
 		t.Errorf("peeked at % x, want % x", p.got, record)
 	}
+}
+
+// TestDrainChecksum: a datagram that the wire has damaged is UDP's to count and drop, also one that came before the UDP
+// socket was attached: UDP looks at its checksum when it is read then.
+func TestDrainChecksum(t *testing.T) {
+	load(t)
+	udp, wire := udpPair(t, unix.AF_INET)
+	s := newSecret(aes128)
+	long := []byte(strings.Repeat("damaged ", 100)) // of a short one UDP checks at once
+	sendDamaged(t, wire, s.seal(t, epoch1|1, appData, long))
+	send(t, wire, s.seal(t, epoch1|2, appData, []byte("whole")), 0)
+	settle(t)
+	k := attached(t, unix.SOCK_DGRAM, aes128, udp)
+	setRX(t, k, s)
+	sendDamaged(t, wire, s.seal(t, epoch1|3, appData, long))
+	settle(t)
+	wantRecv(t, k, []byte("whole"))
+	wantNothing(t, k)
+	wantNothing(t, udp)
+	if got := statsOf(t, k); got.rxRecords != 1 || got.badTags != 0 || got.toUserSpace != 0 {
+		t.Errorf("counted %+v", got)
+	}
+}
+
+// sendDamaged sends a datagram from one of two connected sockets that is another one than its checksum says.
+func sendDamaged(t testing.TB, from int, data []byte) {
+	t.Helper()
+	local := must(unix.Getsockname(from))(t).(*unix.SockaddrInet4)
+	peer := must(unix.Getpeername(from))(t).(*unix.SockaddrInet4)
+	udp := layers.UDP{SrcPort: layers.UDPPort(local.Port), DstPort: layers.UDPPort(peer.Port)}
+	check(t, "checksum", udp.SetNetworkLayerForChecksum(&layers.IPv4{SrcIP: local.Addr[:], DstIP: peer.Addr[:], Protocol: layers.IPProtocolUDP}))
+	b := gopacket.NewSerializeBuffer()
+	check(t, "datagram", gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, &udp, gopacket.Payload(data)))
+	b.Bytes()[6] ^= 1 // in the checksum
+	raw := must(unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP))(t)
+	defer unix.Close(raw)
+	check(t, "send", unix.Sendto(raw, b.Bytes(), 0, &unix.SockaddrInet4{Addr: peer.Addr}))
 }
 
 // TestDrainError: an error that the UDP socket had is told, and hides nothing that came before it.

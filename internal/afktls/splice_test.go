@@ -61,19 +61,58 @@ func TestSplicePieces(t *testing.T) {
 	want("told", strings.Join(told, "\n"), strings.Join([]string{deliver(1, 20, 1), deliver(2, 0, 1), deliver(3, 14, 0)}, "\n"))
 }
 
-// TestLateReader: a reader who holds a record while the socket is detached leaves nothing for who attaches it next.
+// TestLateReader: a reader who holds a record while the socket is detached leaves nothing for who attaches it next,
+// whether he is done before that or after it.
 func TestLateReader(t *testing.T) {
+	load(t)
+	for _, attachedFirst := range []bool{false, true} {
+		b := newBench(t, aes128)
+		b.write(t, 1, "of the first owner")
+		settle(t)
+		p := newTrap(t)
+		done := p.read(b.k, 0)
+		p.wait(t)
+		check(t, "detach", setOption(b.k, solKTLS, unattach, nil))
+		other, wire := udpPair(t, unix.AF_INET)
+		if attachedFirst {
+			check(t, "bind", bind(b.k, aes128, other, 0))
+		}
+		p.refuse(t)
+		wantErrno(t, "read", <-done, unix.EFAULT)
+		if !attachedFirst {
+			check(t, "bind", bind(b.k, aes128, other, 0))
+		}
+		wantNothing(t, b.k)
+		next := bench{k: b.k, udp: other, wire: wire, rx: newSecret(aes128)}
+		setRX(t, next.k, next.rx)
+		next.write(t, 1, "of the second owner")
+		wantRecv(t, b.k, []byte("of the second owner"))
+	}
+}
+
+// TestLateReaderTold: what such a reader gets in the end is no record of the next attachment, to tracers neither.
+func TestLateReaderTold(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)
 	b.write(t, 1, "of the first owner")
 	settle(t)
-	p := newTrap(t)
-	done := p.read(b.k, 0)
-	p.wait(t)
-	check(t, "detach", setOption(b.k, solKTLS, unattach, nil))
-	p.refuse(t)
-	wantErrno(t, "read", <-done, unix.EFAULT)
-	other, _ := udpPair(t, unix.AF_INET)
-	check(t, "bind", bind(b.k, aes128, other, 0))
-	wantNothing(t, b.k)
+	var got string
+	for _, line := range traced(t, func() {
+		p := newTrap(t)
+		done := p.read(b.k, 0)
+		p.wait(t)
+		check(t, "detach", setOption(b.k, solKTLS, unattach, nil))
+		other, _ := udpPair(t, unix.AF_INET)
+		check(t, "bind", bind(b.k, aes128, other, 0))
+		p.release(t)
+		check(t, "read", <-done)
+		got = string(p.got)
+	}) {
+		if strings.HasPrefix(line, "deliver ") {
+			t.Errorf("told: %s", line)
+		}
+	}
+	if got != "of the first owner" {
+		t.Errorf("read %q", got)
+	}
 }

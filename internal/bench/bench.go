@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -38,7 +39,7 @@ var (
 func (c *Config) Check() error {
 	for _, name := range c.Ways {
 		if !slices.Contains(WayNames(), name) {
-			return fmt.Errorf("way %q: the ways are %q", name, WayNames())
+			return fmt.Errorf("way %q: the ways are streams, datagrams, %s", name, strings.Join(WayNames(), ", "))
 		}
 	}
 	switch {

@@ -25,6 +25,11 @@ const (
 // overDTLS connects by loopback and runs DTLS 1.2's handshake.
 func overDTLS(policy ktls.Policy) func(context.Context, uint16) (*connection, error) {
 	return func(ctx context.Context, _ uint16) (*connection, error) {
+		if policy == ktls.Require { // ahead of the handshake: the end that fails first would take the other's reason away
+			if err := ktls.DTLSAvailable(); err != nil {
+				return nil, err
+			}
+		}
 		cert, err := certificate()
 		if err != nil {
 			return nil, err

@@ -44,7 +44,7 @@ func readMoment(ev event.Event) momentJSON {
 		p := procOf(&ev.Proc)
 		j := momentJSON{
 			Type: "error", Mono: ev.Mono, Sock: sockOf(&ev.Conn), Proc: &p, Dir: ev.Dir.String(), Seq: &ev.Seq,
-			Kind: ev.Type.String(), Errno: Errno(ev.Errno), Func: ev.Func, Option: ev.Option.String(),
+			Kind: ev.Type.String(), Errno: event.ErrnoName(ev.Errno), Func: ev.Func, Option: ev.Option.String(),
 		}
 		if ev.More > 0 {
 			j.Count = 1 + uint64(ev.More)

@@ -39,6 +39,8 @@ type Activity struct {
 	KeyRecords [2]uint64
 
 	Errors, Lost, Control uint64
+	// Dropped counts its records of DTLS that came and that nobody reads.
+	Dropped uint64
 }
 
 // Rate is per second, over the time that truly passed between two snapshots.

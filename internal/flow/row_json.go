@@ -106,12 +106,14 @@ type rowJSON struct {
 	RX     tlsJSON   `json:"rx"`
 	Errors uint64    `json:"errors"`
 	Lost   uint64    `json:"lost"`
+	// Of DTLS: absent where nothing was dropped.
+	Dropped uint64 `json:"dropped,omitempty"`
 }
 
 func rowOf(r *Row) rowJSON {
 	return rowJSON{
 		procJSON: procOf(&r.Proc), Host: r.Conn.Host, Sock: sockOf(&r.Conn), First: r.First, Last: r.Last, Closed: r.Closed,
-		TX: directionOf(r, event.TX), RX: directionOf(r, event.RX), Errors: r.Errors, Lost: r.Lost,
+		TX: directionOf(r, event.TX), RX: directionOf(r, event.RX), Errors: r.Errors, Lost: r.Lost, Dropped: r.Dropped,
 	}
 }
 

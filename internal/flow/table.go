@@ -243,7 +243,7 @@ func (t *Table) drops(ev *event.Drop) {
 	copied := *ev
 	*t.moments.slot() = &copied
 	if e := t.entry(&ev.Conn, ev.Mono); e != nil {
-		e.touch(ev.Mono)
+		e.touch(ev.Mono).Dropped += ev.Count
 		e.owner(&ev.Proc)
 	}
 }

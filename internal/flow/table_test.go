@@ -1,7 +1,9 @@
 package flow
 
 import (
+	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,6 +77,26 @@ func TestUnsentIsInNoTotal(t *testing.T) {
 	want := event.Totals{Records: [2]uint64{1, 0}, Bytes: [2]uint64{1000, 0}}
 	if s.Rows[0].Totals != want || s.Totals != want || len(s.Lost) != 0 || len(s.Recent) != 2 {
 		t.Errorf("totals %+v and %+v, %d causes of loss, %d records shown", s.Rows[0].Totals, s.Totals, len(s.Lost), len(s.Recent))
+	}
+}
+
+// TestDroppedIsNoRecord: what is dropped counts for its connection and in all, and is in no
+// total of what was received.
+func TestDroppedIsNoRecord(t *testing.T) {
+	tab := NewTable(Config{})
+	r := data(1, event.RX, 5, 1000, second)
+	r.TLS.Version = event.DTLS12
+	tab.Apply(r)
+	for _, n := range []uint64{1, 3} {
+		tab.Apply(&event.Drop{Conn: r.Conn, TLS: r.TLS, Proc: r.Proc, Mono: second + n, Seq: 5, Len: 1000, Reason: event.DropReplay, Count: n})
+	}
+	tab.Apply(data(2, event.RX, 0, 10, second))
+	s := tab.Snapshot(2 * second)
+	if s.Counts.Dropped != 4 || s.Rows[0].Dropped != 4 || s.Rows[1].Dropped != 0 || s.Totals.Records[event.RX] != 2 {
+		t.Errorf("dropped %d, of the first %d, of the other %d; received %d", s.Counts.Dropped, s.Rows[0].Dropped, s.Rows[1].Dropped, s.Totals.Records[event.RX])
+	}
+	if j, err := json.Marshal(s); err != nil || strings.Count(string(j), `"dropped":4`) != 2 || strings.Contains(string(j), `"dropped":0`) {
+		t.Errorf("%v, %s", err, j)
 	}
 }
 
@@ -336,10 +358,4 @@ func TestCollectorIsConcurrent(t *testing.T) {
 		}
 	}
 	<-done
-}
-
-func TestErrno(t *testing.T) {
-	if Errno(74) != "EBADMSG" || Errno(9999) != "errno_9999" {
-		t.Error(Errno(74), Errno(9999))
-	}
 }

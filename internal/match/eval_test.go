@@ -56,6 +56,11 @@ func TestEvalRecord(t *testing.T) {
 		"version >= 1.3 mode == sw":       true,
 		"cipher == aes-gcm-256":           true,
 		"op == recv and type == data":     true,
+		"event == record":                 true,
+		"event in (error, socket)":        false,
+		"errno == EBADMSG":                false,
+		"errno != EBADMSG":                false, // it has not failed
+		"not errno == EBADMSG":            true,
 		"alert == close_notify":           false,
 		"alert != close_notify":           false, // it is no alert
 		"not alert == close_notify":       true,
@@ -126,9 +131,9 @@ func TestEvalPartOfPayload(t *testing.T) {
 // What is no record leaves open what only records have.
 func TestEvalOthers(t *testing.T) {
 	r := request()
-	socket := &event.Socket{Conn: r.Conn, Proc: r.Proc, TX: event.TLS{Version: 0x0303, Cipher: 51, Mode: event.ModeSW},
+	socket := &event.Socket{State: event.SocketRekey, Conn: r.Conn, Proc: r.Proc, TX: event.TLS{Version: 0x0303, Cipher: 51, Mode: event.ModeSW},
 		RX: event.TLS{Version: 0x0303, Cipher: 52, Mode: event.ModeHW}}
-	failure := &event.Error{Conn: r.Conn, Proc: r.Proc, TLS: r.TLS, Dir: event.RX, Seq: 5, Type: event.ApplicationData}
+	failure := &event.Error{Errno: 74, Conn: r.Conn, Proc: r.Proc, TLS: r.TLS, Dir: event.RX, Seq: 5, Type: event.ApplicationData}
 	for expr, want := range map[string][2]match.Answer{
 		"port == 443":                     {match.Yes, match.Yes},
 		"port == 80":                      {match.No, match.No},
@@ -136,6 +141,11 @@ func TestEvalOthers(t *testing.T) {
 		"not len > 4000":                  {match.Maybe, match.Maybe},
 		"port == 80 and len > 4000":       {match.No, match.No},
 		"port == 443 or len > 4000":       {match.Yes, match.Yes},
+		"event == rekey":                  {match.Yes, match.No},
+		"event in (error, socket)":        {match.Yes, match.Yes},
+		"event == record":                 {match.No, match.No},
+		"errno == EBADMSG":                {match.No, match.Yes},
+		"errno in (5, EPIPE)":             {match.No, match.No},
 		"seq == 5":                        {match.Maybe, match.Yes},
 		"dir == tx":                       {match.Yes, match.No},
 		"dir == tx and mode == hw":        {match.No, match.No},

@@ -43,6 +43,8 @@ const (
 	Mode
 	Proto
 	Card
+	Event
+	Errno
 	Alert
 	AlertLevel
 	Handshake
@@ -118,8 +120,10 @@ var infos = [...]info{
 	Version:    {name: "version", kind: version, max: max16, words: versionWords(), example: "1.3"},
 	Cipher:     {name: "cipher", kind: names, max: max16, words: cipherWords(), example: "AES-GCM-128"},
 	Mode:       {name: "mode", kind: names, words: map[string][]uint64{"none": {0}, "sw": {1}, "hw": {2, 3}}, example: "sw"},
-	Proto:      {name: "proto", kind: names, words: map[string][]uint64{"tls": {protoTLS}, "dtls": {protoDTLS}}, example: "dtls"},
+	Proto:      {name: "proto", kind: names, words: stringers(event.ProtoTLS, event.ProtoDTLS), example: "dtls"},
 	Card:       {name: "card", kind: names, words: stringers(event.CardAll, event.CardPart, event.CardNone), example: "part"},
+	Event:      {name: "event", kind: names, words: eventWords(), example: "rekey"},
+	Errno:      {name: "errno", kind: names, max: max32, words: errnoWords(), example: "EBADMSG"},
 	Alert:      {name: "alert", kind: names, max: max8, words: numbered(event.AlertDescription, "alert_"), example: "close_notify"},
 	AlertLevel: {name: "alert.level", kind: names, max: max8, words: numbered(event.AlertLevel, "level_"), example: "fatal"},
 	Handshake:  {name: "handshake", kind: names, max: max8, words: numbered(event.HandshakeType, "handshake_"), example: "key_update"},
@@ -173,12 +177,6 @@ func stringers[T interface {
 	}
 	return words
 }
-
-// The kernel side's numbers of protocols.
-const (
-	protoTLS  = 1
-	protoDTLS = 2
-)
 
 func versionWords() map[string][]uint64 {
 	words := stringers(event.Version(0x0303), event.Version(0x0304))

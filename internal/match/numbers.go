@@ -10,6 +10,10 @@ func (s *Subject) numbers(f Field) (v [2]uint64, n int, st state) {
 		}
 	}
 	switch {
+	case f == Event:
+		one(s.Kind != 0, func() uint64 { return uint64(s.Kind) })
+	case f == Errno:
+		return s.errno()
 	case f == Dir:
 		one(s.Dir != nil, func() uint64 { return uint64(*s.Dir) })
 	case f == Type:
@@ -35,6 +39,17 @@ func (s *Subject) numbers(f Field) (v [2]uint64, n int, st state) {
 	return v, n, st
 }
 
+// errno is absent where something has not failed.
+func (s *Subject) errno() (v [2]uint64, n int, st state) {
+	switch {
+	case s.Kind == 0:
+		return v, 1, unknown
+	case s.Errno == 0:
+		return v, 1, absent
+	}
+	return [2]uint64{uint64(s.Errno)}, 1, present
+}
+
 func ofTLS(t *event.TLS, f Field) uint64 {
 	switch f {
 	case Version:
@@ -42,10 +57,7 @@ func ofTLS(t *event.TLS, f Field) uint64 {
 	case Cipher:
 		return uint64(t.Cipher)
 	case Proto:
-		if t.Version.IsDTLS() {
-			return protoDTLS
-		}
-		return protoTLS
+		return uint64(t.Version.Proto())
 	}
 	return uint64(t.Mode)
 }

@@ -115,7 +115,7 @@ func (e *Expr) UserSpace() (always, later []Node) {
 func (f Field) OfSocket() bool {
 	switch f {
 	case PID, TID, UID, Comm, Cgroup, Container, Unit, Namespace, Pod, Host, NetNS, Cookie, Family, Port, LPort, RPort,
-		Addr, LAddr, RAddr, Dir, Version, Cipher, Mode:
+		Addr, LAddr, RAddr, Dir, Version, Cipher, Mode, Proto:
 		return true
 	}
 	return false

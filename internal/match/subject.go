@@ -5,12 +5,16 @@ import "github.com/ktlstop/ktlstop/pkg/event"
 // Subject is what an expression is evaluated on. Parts that are nil are
 // unknown.
 type Subject struct {
-	Proc *event.Process
-	Conn *event.Conn
-	TLS  *event.TLS
-	Dir  *event.Dir
-	Type *event.ContentType
-	Seq  *uint64
+	// Kind is what kind of event it is, 0 for what is none.
+	Kind Kind
+	// Errno is what has failed, 0 for nothing.
+	Errno uint32
+	Proc  *event.Process
+	Conn  *event.Conn
+	TLS   *event.TLS
+	Dir   *event.Dir
+	Type  *event.ContentType
+	Seq   *uint64
 	// Epoch is that of DTLS.
 	Epoch *uint16
 	// Record has all the rest.
@@ -33,12 +37,12 @@ func (s *Subject) host() (name string, known bool) {
 
 // OfRecord is the subject that a record is.
 func OfRecord(r *event.Record) Subject {
-	return Subject{Proc: &r.Proc, Conn: &r.Conn, TLS: &r.TLS, Dir: &r.Dir, Type: &r.Type, Seq: &r.Seq, Epoch: &r.Epoch, Record: r}
+	return Subject{Kind: KindRecord, Proc: &r.Proc, Conn: &r.Conn, TLS: &r.TLS, Dir: &r.Dir, Type: &r.Type, Seq: &r.Seq, Epoch: &r.Epoch, Record: r}
 }
 
 // OfError is the subject that an error is.
 func OfError(e *event.Error) Subject {
-	return Subject{Proc: &e.Proc, Conn: &e.Conn, TLS: &e.TLS, Dir: &e.Dir, Type: &e.Type, Seq: &e.Seq}
+	return Subject{Kind: KindError, Errno: e.Errno, Proc: &e.Proc, Conn: &e.Conn, TLS: &e.TLS, Dir: &e.Dir, Type: &e.Type, Seq: &e.Seq}
 }
 
 // received is the direction of what is dropped.
@@ -46,7 +50,7 @@ var received = event.RX
 
 // OfDrop is the subject that a dropped record is.
 func OfDrop(d *event.Drop) Subject {
-	return Subject{Proc: &d.Proc, Conn: &d.Conn, TLS: &d.TLS, Dir: &received, Type: &d.Type, Seq: &d.Seq, Epoch: &d.Epoch}
+	return Subject{Kind: KindDropped, Proc: &d.Proc, Conn: &d.Conn, TLS: &d.TLS, Dir: &received, Type: &d.Type, Seq: &d.Seq, Epoch: &d.Epoch}
 }
 
 var directions = [...]event.Dir{event.TX, event.RX}
@@ -70,7 +74,7 @@ func (e *Expr) Either(s *Subject, tls *[2]event.TLS, dirs [2]bool) Answer {
 
 // OfSocket answers for a socket event.
 func (e *Expr) OfSocket(s *event.Socket) Answer {
-	subject := Subject{Proc: &s.Proc, Conn: &s.Conn}
+	subject := Subject{Kind: kindOf(s.State), Proc: &s.Proc, Conn: &s.Conn}
 	tls := [2]event.TLS{s.TX, s.RX}
 	return e.Either(&subject, &tls, [2]bool{s.TX.Mode != event.ModeNone, s.RX.Mode != event.ModeNone})
 }

@@ -6,7 +6,6 @@ import (
 
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 
-	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/safe"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -95,7 +94,7 @@ func transport(v event.Version) string {
 // protection says how a direction is protected.
 func (a *attributes) protection(t *event.TLS) {
 	if t.Version != 0 {
-		a.text("tls.protocol.name", t.Version.Proto())
+		a.text("tls.protocol.name", t.Version.Proto().String())
 		a.text("tls.protocol.version", versionNumber(t.Version))
 	}
 	a.text("tls.cipher", suite(t))
@@ -146,4 +145,4 @@ func (a *attributes) position(seq uint64, gen uint32, typ event.ContentType) {
 	}
 }
 
-func (a *attributes) errno(n uint32) { a.text("error.type", flow.Errno(n)) }
+func (a *attributes) errno(n uint32) { a.text("error.type", event.ErrnoName(n)) }

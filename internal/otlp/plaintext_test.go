@@ -12,7 +12,7 @@ import (
 )
 
 // What is taken over of a record has no room for bytes: no slice, no pointer to one, and
-// strings only where the names of a process and of a host are.
+// strings only where the names of a process and of its host are.
 func TestRecordHasNoRoom(t *testing.T) {
 	roomless(t, "record", reflect.TypeFor[record]())
 }
@@ -27,6 +27,9 @@ func roomless(t *testing.T, where string, typ reflect.Type) {
 	case reflect.Struct:
 		for i := range typ.NumField() {
 			f := typ.Field(i)
+			if typ == reflect.TypeFor[event.Conn]() && f.Name == "Host" {
+				continue // a name of this run's, not of a connection
+			}
 			roomless(t, where+"."+f.Name, f.Type)
 		}
 	case reflect.Array:
@@ -35,9 +38,6 @@ func roomless(t *testing.T, where string, typ reflect.Type) {
 			t.Errorf("%s has room for bytes", where)
 		}
 	case reflect.String:
-		if where == "record.conn.Host" { // whose events they are, which is told by whoever reads several
-			return
-		}
 		t.Errorf("%s is a string: can a plaintext come there?", where)
 	case reflect.Slice, reflect.Map, reflect.Pointer, reflect.Interface, reflect.Chan, reflect.Func:
 		t.Errorf("%s has room for bytes", where)

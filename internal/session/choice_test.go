@@ -75,7 +75,7 @@ func TestWhereItRuns(t *testing.T) {
 }
 
 func TestListable(t *testing.T) {
-	for expr, want := range map[string]bool{"": true, "port == 443 or nginx": true, "dir == tx and not seq == 1": false, "lat.total > 1s": false} {
+	for expr, want := range map[string]bool{"": true, "port == 443 or nginx": true, "proto == dtls": true, "epoch == 1": false, "dir == tx and not seq == 1": false, "lat.total > 1s": false} {
 		if field, ok := Listable(choiceOf(t, expr).expr); ok != want {
 			t.Errorf("%s: %v, because of %q", expr, ok, field)
 		}

@@ -209,6 +209,10 @@ func (g *generator) summary() *event.Summary {
 	return s
 }
 
+func (g *generator) trigger() *event.Trigger {
+	return &event.Trigger{Mono: g.uint(), By: event.TriggerBy(g.byte() % 3), Expr: g.string(), Asked: g.uint(), Kept: g.uint(), Again: g.uint()}
+}
+
 func (g *generator) message() (m finding.Message) {
 	for range g.byte() % 3 {
 		m.Headers = append(m.Headers, finding.Header{Name: g.string(), Value: g.string()})
@@ -238,5 +242,5 @@ func (g *generator) note() *finding.Note {
 
 // events ends with those whose text may be of any width.
 func (g *generator) events() []event.Event {
-	return []event.Event{g.record(), g.record(), g.socket(), g.error(), g.drop(), g.lost(), g.summary(), g.http(), g.note()}
+	return []event.Event{g.record(), g.record(), g.socket(), g.error(), g.drop(), g.lost(), g.trigger(), g.summary(), g.http(), g.note()}
 }

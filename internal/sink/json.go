@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -42,6 +41,8 @@ func (e *encoder) AppendEvent(dst []byte, ev event.Event) []byte {
 		dst = e.dropped(dst, ev)
 	case *event.Lost:
 		dst = e.lost(dst, ev)
+	case *event.Trigger:
+		dst = e.trigger(dst, ev)
 	case *event.Summary:
 		dst = e.summary(dst, ev)
 	case *event.Host:
@@ -163,7 +164,7 @@ func appendUnsent(dst []byte, errno uint32) []byte {
 	if errno == 0 {
 		return dst
 	}
-	dst = appendName(dst, "errno", flow.Errno(errno))
+	dst = appendName(dst, "errno", event.ErrnoName(errno))
 	return appendUint(dst, "errno_id", uint64(errno))
 }
 
@@ -250,7 +251,7 @@ func appendSide(dst []byte, key string, t *event.TLS, next uint64, gen uint32, d
 
 func (e *encoder) error(dst []byte, ev *event.Error) []byte {
 	dst = e.head(dst, "error", ev.Mono)
-	dst = appendName(dst, "errno", flow.Errno(ev.Errno))
+	dst = appendName(dst, "errno", event.ErrnoName(ev.Errno))
 	dst = appendUint(dst, "errno_id", uint64(ev.Errno))
 	dst = appendString(dst, "func", ev.Func)
 	if ev.OfOne() {

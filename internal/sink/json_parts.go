@@ -144,6 +144,15 @@ func appendLatency(dst []byte, d event.Dir, l *event.Latency) []byte {
 	return append(dst, '}')
 }
 
+func (e *encoder) trigger(dst []byte, t *event.Trigger) []byte {
+	dst = e.head(dst, "trigger", t.Mono)
+	dst = appendName(dst, "by", t.By.String())
+	dst = appendString(dst, "expr", t.Expr)
+	dst = appendUint(dst, "asked_ns", t.Asked)
+	dst = appendUint(dst, "kept_ns", t.Kept)
+	return appendUint(dst, "again", t.Again)
+}
+
 // appendControl writes what an alert or a handshake record says.
 func appendControl(dst []byte, r *event.Record) []byte {
 	switch {

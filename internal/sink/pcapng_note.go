@@ -29,6 +29,9 @@ func appendRecordNote(dst []byte, p *packet.Packet) []byte {
 	dst = noteUint(dst, "tid", uint64(r.Proc.TID))
 	dst = noteUint(dst, "uid", uint64(r.Proc.UID))
 	dst = noteWord(dst, "dir", r.Dir.String())
+	if r.TLS.Version.IsDTLS() {
+		dst = noteUint(dst, "epoch", uint64(r.Epoch))
+	}
 	dst = noteUint(dst, "seq", r.Seq)
 	dst = noteUint(dst, "gen", uint64(r.Gen))
 	dst = noteWord(dst, "type", r.Type.String())

@@ -183,12 +183,16 @@ func sampleDrop() *event.Drop {
 		Len: 1300, Datagram: 1337, Reason: event.DropReplay, Count: 3}
 }
 
+func sampleTrigger() *event.Trigger {
+	return &event.Trigger{Mono: 91234569000, Expr: `errno == EBADMSG or payload contains "\x1b"`, Asked: 60e9, Kept: 59_870_000_000, Again: 2}
+}
+
 func samples() []event.Event {
 	return []event.Event{
 		sampleHost(), sampleSocket(event.SocketFound), sampleSocket(event.SocketOpen),
 		sampleRecord(), sampleReceived(), sampleAlert(), sampleKeyUpdate(),
 		sampleSocket(event.SocketRekey), sampleCardRecord(), sampleCard(), sampleOdd(), sampleError(), sampleGap(), sampleRingLoss(),
-		sampleHTTP(), sampleOddHTTP(), sampleEvil(), sampleNote(), sampleDatagram(), sampleDrop(),
+		sampleHTTP(), sampleOddHTTP(), sampleEvil(), sampleNote(), sampleDatagram(), sampleDrop(), sampleTrigger(),
 		sampleSocket(event.SocketClose), sampleAway(), sampleBack(), sampleSummary(),
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/internal/safe"
 	"github.com/ktlstop/ktlstop/internal/units"
@@ -113,6 +112,8 @@ func (p *printer) append(dst []byte, ev event.Event) []byte {
 		p.dropped(ev)
 	case *event.Lost:
 		p.lost(ev)
+	case *event.Trigger:
+		p.trigger(ev)
 	case *event.Summary:
 		p.summary(ev)
 	case *event.Host:
@@ -166,7 +167,7 @@ func (p *printer) record(r *event.Record) {
 func (p *printer) shortRecord(r *event.Record) {
 	p.lead(r.Mono, &r.Proc, r.Dir.String())
 	p.left(typeName(r.Type), wType)
-	p.right(r.Seq, wSeq)
+	p.seq(r, wSeq)
 	p.right(uint64(r.Len), wLen)
 	if p.roomy {
 		p.left(shortOp(r.Op), wOp)
@@ -177,6 +178,12 @@ func (p *printer) shortRecord(r *event.Record) {
 	p.conn(&r.Conn)
 	p.end()
 	p.control(r)
+}
+
+func (p *printer) seq(r *event.Record, width int) {
+	at := len(p.dst)
+	p.dst = r.AppendSeq(p.dst)
+	p.alignRight(at, width)
 }
 
 // weight writes how many records this one stands for, if it is not alone.
@@ -196,12 +203,11 @@ func (p *printer) unsent(r *event.Record) {
 	}
 	p.str("NOT SENT ")
 	if r.Errno != 0 {
-		p.str(flow.Errno(r.Errno))
+		p.str(event.ErrnoName(r.Errno))
 		p.str(" ")
 	}
 }
 
-// lead writes what all lines but the summary begin with.
 // lead writes how a line begins; dir is empty where it is about both directions.
 func (p *printer) lead(mono uint64, proc *event.Process, dir string) {
 	p.clockTo(mono, 3)

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/units"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -160,7 +159,7 @@ func (p *printer) error(e *event.Error) {
 	}
 	p.lead(e.Mono, &e.Proc, dir)
 	p.str("ERROR ")
-	p.str(flow.Errno(e.Errno))
+	p.str(event.ErrnoName(e.Errno))
 	p.str(" ")
 	if e.Func != "" {
 		p.str(Sanitize(e.Func))
@@ -200,6 +199,25 @@ func (p *printer) dropped(d *event.Drop) {
 	}
 	p.str(" ")
 	p.conn(&d.Conn)
+	p.end()
+}
+
+// trigger writes why the lines around it were kept.
+func (p *printer) trigger(t *event.Trigger) {
+	p.clockTo(t.Mono, 3)
+	p.str("TRIGGER ")
+	p.str(t.By.String())
+	if t.Expr != "" {
+		p.str(" ")
+		p.str(Sanitize(t.Expr))
+	}
+	if t.Again > 0 {
+		p.str(" x")
+		p.num(1 + t.Again)
+	}
+	p.str(", ")
+	p.str(units.Duration(t.Kept))
+	p.str(" before it kept")
 	p.end()
 }
 

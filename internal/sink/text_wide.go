@@ -13,7 +13,7 @@ func (p *printer) wideRecord(r *event.Record) {
 	p.right(uint64(r.Proc.TID), 7)
 	p.left(r.Dir.String(), wDir)
 	p.left(r.Type.String(), 18)
-	p.right(r.Seq, 12)
+	p.seq(r, 12)
 	p.right(uint64(r.Gen), 3)
 	p.right(uint64(r.Len), wLen)
 	p.left(orDash(r.Op.String()), 11)

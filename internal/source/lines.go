@@ -295,6 +295,25 @@ func (r *Reader) cause(s string) error {
 	return nil
 }
 
+type triggerLine struct {
+	By    string `json:"by"`
+	Expr  string `json:"expr"`
+	Asked uint64 `json:"asked_ns"`
+	Kept  uint64 `json:"kept_ns"`
+	Again uint64 `json:"again"`
+}
+
+func trigger(text []byte, mono uint64) (event.Event, error) {
+	var l triggerLine
+	if err := unmarshal(text, &l); err != nil {
+		return nil, err
+	}
+	if len(l.Expr) > maxFilter {
+		return nil, fmt.Errorf("expr is %d bytes long: more than %d", len(l.Expr), maxFilter)
+	}
+	return &event.Trigger{Mono: mono, By: triggers[l.By], Expr: l.Expr, Asked: l.Asked, Kept: l.Kept, Again: l.Again}, nil
+}
+
 type hostLine struct {
 	Host    string   `json:"host"`
 	State   string   `json:"state"`

@@ -18,6 +18,7 @@ var (
 	versions     = withDTLS(inverse(event.Version.String, 0x03ff))
 	ciphers      = inverse(event.Cipher.String, 255)
 	tiers        = inverse(event.Tier.String, 255)
+	triggers     = inverse(event.TriggerBy.String, 255)
 	alertLevels  = inverse(event.AlertLevel, 255)
 	alertNames   = inverse(event.AlertDescription, 255)
 	handshakes   = inverse(event.HandshakeType, 255)

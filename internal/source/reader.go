@@ -178,6 +178,8 @@ func (r *Reader) event(h *head, text []byte) (event.Event, error) {
 		return dropped(text, *h.Mono)
 	case "lost":
 		return r.lost(text, *h.Mono)
+	case "trigger":
+		return trigger(text, *h.Mono)
 	case "summary":
 		return r.summary(text, *h.Mono)
 	case "host":

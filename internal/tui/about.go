@@ -39,8 +39,17 @@ func (m *Model) runHead() []line {
 		fact("filter", r.Filter), tierLine(r.Tier),
 		fact("seen", units.Count(m.snap.Counts.Opened)+" connections, "+units.Count(m.snap.Counts.Closed)+" closed, "+
 			totalText(&m.snap.Totals, event.TX)+" sent, "+totalText(&m.snap.Totals, event.RX)+" received"),
+		fact("dropped", droppedText(m.snap.Counts.Dropped)),
 	}
 	return slices.DeleteFunc(out, func(l line) bool { return l == nil })
+}
+
+// droppedText is empty where nothing was dropped.
+func droppedText(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return units.Count(n) + " records of DTLS that nobody reads; view 4 has the reasons"
 }
 
 // fact is a line of a name and a value, none where the value is empty.

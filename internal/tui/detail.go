@@ -116,11 +116,15 @@ func (m *Model) protection(r *flow.Row, dir event.Dir) line {
 }
 
 func troubles(r *flow.Row) line {
-	return line{
+	out := line{
 		{"errors " + units.Count(r.Errors), countTone(r.Errors, bad)}, {", ", plain},
 		{"lost " + units.Count(r.Lost), countTone(r.Lost, bad)},
 		{", control records " + units.Count(r.Control), plain},
 	}
+	if max(r.TLS[event.TX].Version, r.TLS[event.RX].Version).IsDTLS() {
+		out = append(out, span{", ", plain}, span{"dropped " + units.Count(r.Dropped), countTone(r.Dropped, warn)})
+	}
+	return out
 }
 
 // latencies are the histograms of one direction, as many side by side as fit.

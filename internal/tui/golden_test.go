@@ -68,6 +68,25 @@ func TestGoldenViews(t *testing.T) {
 	}
 }
 
+// TestGoldenDatagrams: what the screen says of DTLS, its epochs and what was dropped.
+func TestGoldenDatagrams(t *testing.T) {
+	tr := newTraffic(2)
+	tr.table.Select(3)
+	tr.second()
+	tr.datagrams(3)
+	tr.now += sec
+	s := tr.snapshot()
+	for name, keys := range map[string][]string{
+		"datagrams": nil, "datagrams-records": {"3"}, "datagrams-events": {"4"}, "datagrams-run": {"5"},
+		"datagrams-detail": {"/", "proto==dtls", "enter", "enter", "x"},
+	} {
+		m := screen(Config{}, s, 80, 24)
+		m = send(m, press(keys...)...)
+		checkFrame(t, m)
+		golden(t, name+"-"+sizeName(m), m.View())
+	}
+}
+
 func sizeName(m Model) string { return size(m) }
 
 func TestGoldenEmpty(t *testing.T) {

@@ -32,6 +32,7 @@ func (m *Model) header() line {
 		{span{units.Rate(recordRate(&s.Rate)) + " rec/s", plain}, 2},
 		{span{"tx " + units.Rate(s.Rate[event.TX].Bytes) + "B/s rx " + units.Rate(s.Rate[event.RX].Bytes) + "B/s", plain}, 3},
 		{span{"err " + units.Count(s.Counts.Errors), countTone(s.Counts.Errors, bad)}, 5},
+		{droppedSpan(s), 5},
 		{lostSpan(s), 1},
 		{m.awaySpan(), 0},
 	}
@@ -53,6 +54,15 @@ func (m *Model) place() string {
 
 func connText(s *flow.Snapshot) string {
 	return strconv.Itoa(s.Open) + " conn (" + strconv.Itoa(s.SW) + " sw " + strconv.Itoa(s.HW) + " hw)"
+}
+
+// droppedSpan is how many records of DTLS came and are read by nobody. Where none were, which
+// is always so without DTLS, the header does without it.
+func droppedSpan(s *flow.Snapshot) span {
+	if s.Counts.Dropped == 0 {
+		return span{}
+	}
+	return span{"dropped " + units.Count(s.Counts.Dropped), warn}
 }
 
 // lostSpan is a zero, or the number of lost events with the main cause.

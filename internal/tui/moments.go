@@ -3,7 +3,6 @@ package tui
 import (
 	"strconv"
 
-	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/safe"
 	"github.com/ktlstop/ktlstop/internal/units"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -56,7 +55,7 @@ func readMoment(ev event.Event) moment {
 func controlMoment(r *event.Record) moment {
 	m := moment{
 		mono: r.Mono, kind: typeName(r.Type), tone: accent, conn: &r.Conn, proc: &r.Proc, dir: r.Dir.String(),
-		what: "seq " + strconv.FormatUint(r.Seq, 10),
+		what: "seq " + string(r.AppendSeq(nil)),
 	}
 	switch {
 	case r.Control == nil:
@@ -107,7 +106,7 @@ func totalText(t *event.Totals, d event.Dir) string {
 }
 
 func errorText(e *event.Error) string {
-	s := flow.Errno(e.Errno)
+	s := event.ErrnoName(e.Errno)
 	if e.Func != "" {
 		s += " from " + safe.String(e.Func)
 	}

@@ -31,7 +31,7 @@ func (m *Model) payloads(d *flow.Detail) []line {
 }
 
 func payload(r *event.Record) []line {
-	head := r.Dir.String() + " " + typeName(r.Type) + " seq " + strconv.FormatUint(r.Seq, 10) +
+	head := r.Dir.String() + " " + typeName(r.Type) + " seq " + string(r.AppendSeq(nil)) +
 		", " + strconv.Itoa(len(r.Payload)) + " of " + strconv.FormatUint(uint64(r.Len), 10) + " bytes"
 	out := []line{{{head, accent}}}
 	for off := 0; off < len(r.Payload); off += safe.RowBytes {

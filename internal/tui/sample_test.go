@@ -106,6 +106,21 @@ func (tr *traffic) odd() {
 	tr.table.Apply(&event.Socket{State: event.SocketClose, Conn: tr.conn(5), Mono: tr.now})
 }
 
+// datagrams lets a connection of DTLS send and receive, in its second epoch, while part of
+// what comes to it is dropped.
+func (tr *traffic) datagrams(id uint64) {
+	for _, d := range []event.Dir{event.TX, event.RX} {
+		r := tr.record(id, d)
+		r.TLS.Version, r.Epoch, r.Datagram, r.Len = event.DTLS12, 2, 1337, 1300
+		r.Payload = []byte("a packet")
+		tr.table.Apply(r)
+		if d == event.RX {
+			tr.table.Apply(&event.Drop{Conn: r.Conn, TLS: r.TLS, Proc: r.Proc, Mono: tr.now, Epoch: 2, Seq: 1 << 40, Type: event.ApplicationData,
+				Len: 1300, Datagram: 1337, Reason: event.DropReplay, Count: 3})
+		}
+	}
+}
+
 func (tr *traffic) snapshot() *flow.Snapshot {
 	s := tr.table.Snapshot(tr.now)
 	s.Run = &flow.Run{

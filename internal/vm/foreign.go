@@ -26,13 +26,15 @@ func ForeignMain(args []string) int { return printMain("foreign", foreignUsage, 
 // Foreign returns the directory of an OpenSSL newer than the host's, from the cache when it is there.
 func Foreign(ctx context.Context, update bool) (string, error) {
 	return inCache("foreign", cachedForeign, update, func(cache, dir string) (string, error) {
-		return unpackForeign(ctx, cache, dir)
+		return unpackForeign(ctx, cache, dir, "openssl-", foreignPackages, nil)
 	})
 }
 
 func cachedForeign(dir string) (string, bool) { return noted(dir, "openssl-") }
 
-func unpackForeign(ctx context.Context, cache, dir string) (string, error) {
+// unpackForeign unpacks the suite's packages into a directory of dir, which it names after the first one's version, and
+// returns it. What add puts in besides, if not nil, is there before the directory has its name.
+func unpackForeign(ctx context.Context, cache, dir, prefix string, packages []string, add func(ctx context.Context, root string) error) (string, error) {
 	if err := needPrograms(ctx, []program{{"dpkg", "dpkg"}}); err != nil {
 		return "", err
 	}
@@ -40,22 +42,22 @@ func unpackForeign(ctx context.Context, cache, dir string) (string, error) {
 	if err := a.setup(ctx, foreign); err != nil {
 		return "", err
 	}
-	pkgs, err := a.newest(ctx, foreignPackages...)
+	pkgs, err := a.newest(ctx, packages...)
 	if err != nil {
 		return "", err
 	}
 	version := pkgs[0].version
-	name := filepath.Join(dir, "openssl-"+version)
+	name := filepath.Join(dir, prefix+version)
 	if _, err := os.Stat(name); err != nil {
-		if err := a.unpack(ctx, dir, pkgs, name); err != nil {
+		if err := a.unpack(ctx, dir, pkgs, name, add); err != nil {
 			return "", err
 		}
 	}
 	return name, replaceFile(filepath.Join(dir, "version"), []byte(version+"\n"))
 }
 
-// unpack downloads and unpacks packages beside their place and then renames them into it.
-func (a apt) unpack(ctx context.Context, dir string, pkgs []pkg, name string) error {
+// unpack downloads and unpacks packages beside their place, lets add put in what it has, and then renames them into it.
+func (a apt) unpack(ctx context.Context, dir string, pkgs []pkg, name string, add func(ctx context.Context, root string) error) error {
 	tmp, err := newDir(dir)
 	if err != nil {
 		return err
@@ -68,6 +70,11 @@ func (a apt) unpack(ctx context.Context, dir string, pkgs []pkg, name string) er
 	root := filepath.Join(tmp, "root")
 	for _, deb := range debs {
 		if err := run(ctx, "dpkg", "-x", deb, root); err != nil {
+			return err
+		}
+	}
+	if add != nil {
+		if err := add(ctx, root); err != nil {
 			return err
 		}
 	}

@@ -104,6 +104,7 @@ struct afktls_sock {
 	void (*udp_write_space)(struct sock *sk);
 	struct sock *writer;	/* udp for poll, below RCU */
 	u32 told_mark, told_priority; /* what the UDP socket had from us, or we from it */
+	u32 attachment;		/* which one it is, or will be; written below the receive queue's lock */
 
 	struct mutex lock;	/* everything below */
 	const struct afktls_cipher *alg; /* NULL: the first key says */
@@ -132,6 +133,7 @@ struct afktls_cb {
 	u32 datagram;
 	u16 epoch;
 	u16 read;		/* bytes that a splice has taken from its front */
+	u32 attachment;		/* of the socket, when the record came */
 	u8 type;
 };
 

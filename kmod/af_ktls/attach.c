@@ -99,7 +99,7 @@ int afktls_attach_udp(struct afktls_sock *ks, struct socket *low)
 		ks->low = low;
 		ks->udp = usk;
 		hook(ks, low);
-		WRITE_ONCE(ks->writer, usk);
+		smp_store_release(&ks->writer, usk);
 	}
 	release_sock(usk);
 	return err;

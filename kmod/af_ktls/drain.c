@@ -75,9 +75,10 @@ static bool put_back(struct sock *udp, struct sk_buff *skb)
 	return room;
 }
 
+/* UDP looks at a checksum when a datagram is read. One that is wrong goes back, for UDP to count and drop. */
 static void one_datagram(struct afktls_sock *ks, struct afktls_key *key, struct sk_buff *skb)
 {
-	if (!afktls_walk(ks, key, skb))
+	if (!udp_lib_checksum_complete(skb) && !afktls_walk(ks, key, skb))
 		return;
 	if (put_back(ks->udp, skb)) {
 		ks->udp->sk_data_ready(ks->udp);

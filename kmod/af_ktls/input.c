@@ -71,7 +71,7 @@ static struct sk_buff *packet_of(struct walk *w, struct afktls_record *rec)
 }
 
 /* Socket filters see the plaintext and nothing before it. */
-static void dress(struct sk_buff *skb, const struct afktls_record *rec)
+static void dress(struct afktls_sock *ks, struct sk_buff *skb, const struct afktls_record *rec)
 {
 	skb_scrub_packet(skb, false);
 	skb_reset_mac_header(skb);
@@ -82,6 +82,7 @@ static void dress(struct sk_buff *skb, const struct afktls_record *rec)
 	memset(skb->cb, 0, sizeof(skb->cb));
 	*afktls_cb(skb) = (struct afktls_cb) {
 		.seq = rec->seq, .begun = rec->begun, .datagram = rec->datagram, .epoch = rec->epoch, .type = rec->type,
+		.attachment = READ_ONCE(ks->attachment),
 	};
 }
 
@@ -101,7 +102,7 @@ static void deliver(struct walk *w, struct afktls_record *rec)
 		drop(w->ks, rec, AFKTLS_NO_MEMORY);
 		return;
 	}
-	dress(skb, rec);
+	dress(w->ks, skb, rec);
 	reason = queue(w->ks, skb);
 	if (reason) {
 		drop(w->ks, rec, reason);
@@ -251,12 +252,19 @@ int afktls_encap_rcv(struct sock *usk, struct sk_buff *skb)
 	return 1;
 }
 
-/* Records that nobody read, told before the socket below is let go. */
+/*
+ * Records that nobody read, told before the socket below is let go. What a reader has taken from the queue and wants to
+ * put back is not of the next attachment.
+ */
 void afktls_purge(struct afktls_sock *ks)
 {
+	struct sk_buff_head *queue = &ks->sk.sk_receive_queue;
 	struct afktls_record rec;
 	struct sk_buff *skb;
 
+	spin_lock_bh(&queue->lock);
+	WRITE_ONCE(ks->attachment, ks->attachment + 1);
+	spin_unlock_bh(&queue->lock);
 	while ((skb = skb_dequeue(&ks->sk.sk_receive_queue))) {
 		afktls_queued_record(skb, &rec);
 		drop(ks, &rec, AFKTLS_UNREAD);

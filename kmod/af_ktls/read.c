@@ -20,11 +20,27 @@ static struct sk_buff *next_record(struct socket *sock, int flags, int *err)
 	return skb;
 }
 
-/* Back to where it was; it is still charged to the socket. */
+/* Whether a record belongs to what the socket is attached to now: a reader may hold one across a detach and a bind. */
+static bool is_current(struct afktls_sock *ks, struct sk_buff *skb)
+{
+	return afktls_cb(skb)->attachment == READ_ONCE(ks->attachment);
+}
+
+/* Back to where it was, unless that is no more; it is still charged to the socket. */
 static void put_back(struct sock *sk, struct sk_buff *skb)
 {
-	skb_queue_head(&sk->sk_receive_queue, skb);
-	sk->sk_data_ready(sk);
+	struct sk_buff_head *queue = &sk->sk_receive_queue;
+	bool back;
+
+	spin_lock_bh(&queue->lock);
+	back = is_current(afktls_sk(sk), skb);
+	if (back)
+		__skb_queue_head(queue, skb);
+	spin_unlock_bh(&queue->lock);
+	if (back)
+		sk->sk_data_ready(sk);
+	else
+		kfree_skb(skb);
 }
 
 /* As net/tls has it: who cannot be told that a record is none of data gets an error in its place. */
@@ -40,14 +56,14 @@ static int tell_type(struct msghdr *msg, u8 type)
 	return 0;
 }
 
-static void tell_peer(struct afktls_sock *ks, struct msghdr *msg)
+static void tell_peer(struct afktls_sock *ks, struct msghdr *msg, struct sk_buff *skb)
 {
 	int n;
 
 	if (!msg->msg_name)
 		return;
 	down_read(&ks->gate);
-	n = ks->attached ? READ_ONCE(ks->low->ops)->getname(ks->low, msg->msg_name, 1) : 0;
+	n = ks->attached && is_current(ks, skb) ? READ_ONCE(ks->low->ops)->getname(ks->low, msg->msg_name, 1) : 0;
 	up_read(&ks->gate);
 	if (n > 0)
 		msg->msg_namelen = n;
@@ -64,7 +80,7 @@ static void told(struct afktls_sock *ks, struct sk_buff *skb, u8 flags, int copi
 	afktls_queued_record(skb, &rec);
 	rec.flags = flags;
 	rcu_read_lock();
-	if (READ_ONCE(ks->writer))
+	if (smp_load_acquire(&ks->writer) && is_current(ks, skb)) /* with a new writer comes its attachment */
 		afktls_deliver(ks, &rec, copied);
 	rcu_read_unlock();
 }
@@ -94,7 +110,7 @@ int afktls_dgram_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, in
 		if (copied < whole)
 			msg->msg_flags |= MSG_TRUNC;
 		sock_recv_cmsgs(msg, sock->sk, skb);
-		tell_peer(ks, msg);
+		tell_peer(ks, msg, skb);
 		if (!(flags & MSG_PEEK))
 			told(ks, skb, 0, from + copied);
 	}

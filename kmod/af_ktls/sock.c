@@ -17,10 +17,9 @@ static int family = AF_KTLS;
 module_param(family, int, 0444);
 MODULE_PARM_DESC(family, "number of the address family (12, which DECnet has left)");
 
-/* Before the socket is attached anew: nothing is left of what it was, nor of what a late reader has put back. */
+/* Before the socket is attached anew: nothing is left of what it was. */
 void afktls_reset(struct afktls_sock *ks)
 {
-	skb_queue_purge(&ks->sk.sk_receive_queue);
 	afktls_free_out(ks->open);
 	ks->open = NULL;
 	afktls_free_keys(ks);
@@ -264,7 +263,6 @@ static void __exit afktls_exit(void)
 {
 	sock_unregister(family);
 	proto_unregister(&afktls_proto);
-	rcu_barrier(); /* none of our functions is on its way any more */
 }
 
 module_init(afktls_init);

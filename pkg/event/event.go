@@ -9,6 +9,7 @@ package event
 import (
 	"bytes"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -225,6 +226,15 @@ type Record struct {
 	// Payload is the plaintext's first bytes, as many as the tier allows; nil
 	// without payload. Valid until the next event is read.
 	Payload []byte
+}
+
+// AppendSeq appends the record's number as people read it: of DTLS, whose numbers begin
+// anew with each key, epoch and number, as in "1:77".
+func (r *Record) AppendSeq(b []byte) []byte {
+	if r.TLS.Version.IsDTLS() {
+		b = append(strconv.AppendUint(b, uint64(r.Epoch), 10), ':')
+	}
+	return strconv.AppendUint(b, r.Seq, 10)
 }
 
 // Weight is how many records r stands for, itself included.

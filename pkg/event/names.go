@@ -192,12 +192,30 @@ type Version uint16
 // DTLS12 is DTLS 1.2 on the wire (RFC 6347 §4.1).
 const DTLS12 Version = 0xfefd
 
-// Proto is "tls" or "dtls".
-func (v Version) Proto() string {
-	if v.IsDTLS() {
+// Proto is the protocol of a record. The numbers are those of the kernel side (enum proto
+// of bpf/ktls_event.h).
+type Proto uint8
+
+// Protocols.
+const (
+	ProtoTLS  Proto = 1
+	ProtoDTLS Proto = 2
+)
+
+// String returns "tls" or "dtls".
+func (p Proto) String() string {
+	if p == ProtoDTLS {
 		return "dtls"
 	}
 	return "tls"
+}
+
+// Proto is the protocol that a version is one of.
+func (v Version) Proto() Proto {
+	if v.IsDTLS() {
+		return ProtoDTLS
+	}
+	return ProtoTLS
 }
 
 // IsDTLS says whether records are datagrams: they may be lost on their way, come twice,

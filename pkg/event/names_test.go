@@ -18,6 +18,7 @@ func TestNames(t *testing.T) {
 		{ChangeCipherSpec, "change_cipher_spec"}, {Alert, "alert"}, {Handshake, "handshake"},
 		{ApplicationData, "application_data"}, {ContentType(0), "type_0"}, {ContentType(255), "type_255"},
 		{Version(0x0303), "1.2"}, {Version(0x0304), "1.3"}, {Version(0x0301), "1.0"}, {Version(0x0302), "1.1"}, {Version(0x0300), ""}, {DTLS12, "DTLS1.2"},
+		{DTLS12.Proto(), "dtls"}, {Version(0x0303).Proto(), "tls"}, {Version(0).Proto(), "tls"},
 		{DropReplay, "replay"}, {DropEpoch, "other_epoch"}, {DropFull, "buffer_full"}, {DropUnread, "unread"}, {DropToUser, "to_program"}, {DropReason(0), "unknown"}, {DropReason(15), "unknown"},
 		{OptionULP, "TCP_ULP"}, {OptionTX, "TLS_TX"}, {OptionExpectNoPad, "TLS_RX_EXPECT_NO_PAD"}, {Option(9), "option_9"}, {Option(0), ""},
 		{Cipher(51), "AES-GCM-128"}, {Cipher(52), "AES-GCM-256"}, {Cipher(53), "AES-CCM-128"},

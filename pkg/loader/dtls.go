@@ -71,6 +71,12 @@ const (
 	dtlsTypes = "/sys/kernel/btf/" + dtlsModule
 )
 
+// dtlsThere says whether the module is loaded; its types are there before that.
+func dtlsThere() bool {
+	state, err := os.ReadFile(dtlsState)
+	return err == nil && string(state) == "live\n"
+}
+
 // look attaches the programs if the module has come. What is refused is said, and is not
 // tried again; the rest of the run goes on. added gets the programs.
 func (d *datagrams) look(ctx context.Context, now time.Time, added func(map[string]*ebpf.Program)) error {
@@ -78,7 +84,7 @@ func (d *datagrams) look(ctx context.Context, now time.Time, added func(map[stri
 		return nil
 	}
 	d.looked = now
-	if state, err := os.ReadFile(dtlsState); err != nil || string(state) != "live\n" { // its types are there before that
+	if !dtlsThere() {
 		d.late = true
 		return nil
 	}

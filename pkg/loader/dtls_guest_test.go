@@ -25,4 +25,11 @@ func TestDTLSLoads(t *testing.T) {
 		}
 		d.close()
 	}
+	kernel, err := loadTypes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := selfDatagrams(kernel); !dtlsThere() || !s.Loads || s.Programs != len(dtlsHooks)+1 || s.Why != "" {
+		t.Errorf("there %v, %+v", dtlsThere(), s)
+	}
 }

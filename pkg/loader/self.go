@@ -3,6 +3,8 @@ package loader
 import (
 	"context"
 	"slices"
+
+	"github.com/cilium/ebpf"
 )
 
 // GroupState is programs that stand or fall together, and how they fare on a kernel.
@@ -16,8 +18,12 @@ type GroupState struct {
 	Why     string `json:"why,omitempty"`
 }
 
-// watchGroup is the programs of a Watch.
-const watchGroup = "watch"
+// watchGroup is the programs of a Watch, dtlsGroup those for the module af_ktls, of which
+// nothing is said where that is not loaded.
+const (
+	watchGroup = "watch"
+	dtlsGroup  = "DTLS of " + dtlsModule
+)
 
 // Self loads each group of programs, and attaches none but those of a Watch: which of
 // them work here. missing says what the kernel lacks, a line each. The error is an
@@ -42,7 +48,11 @@ func Self(ctx context.Context) (groups []GroupState, missing []string, err error
 	}
 	defer l.coll.Close()
 	watch, lacks := selfWatch(ctx)
-	return append(l.states(), watch), append(slices.Clone(l.missing), lacks...), nil
+	groups = append(l.states(), watch)
+	if dtlsThere() {
+		groups = append(groups, selfDatagrams(kernel))
+	}
+	return groups, append(slices.Clone(l.missing), lacks...), nil
 }
 
 func (l *loaded) states() (all []GroupState) {
@@ -73,4 +83,22 @@ func selfWatch(ctx context.Context) (GroupState, []string) {
 	defer w.Close()
 	s.Programs, s.Loads = len(w.links), true
 	return s, w.Missing()
+}
+
+func selfDatagrams(kernel *types) GroupState {
+	s := GroupState{Name: dtlsGroup, Without: "records of DTLS are not reported"}
+	p, err := prepareDTLS(&Config{}, kernel)
+	if err != nil {
+		s.Why = reason(err)
+		return s
+	}
+	s.Programs = len(p.spec.Programs)
+	coll, err := ebpf.NewCollectionWithOptions(p.spec, ebpf.CollectionOptions{Cache: kernel.cache})
+	if err != nil {
+		s.Why = reason(loadError(err))
+		return s
+	}
+	coll.Close()
+	s.Loads = true
+	return s
 }

@@ -12,6 +12,12 @@ import (
 var Expressions = []string{
 	`dir == tx and len > 4000 and port == 443`,
 	`dir = rx`,
+	`event == record`,
+	`event != record or event in (rekey, socket)`,
+	`not event == error and len > 10`,
+	`errno == EBADMSG`,
+	`errno != EBADMSG`,
+	`not errno in (EIO, 74)`,
 	`dir != tx`,
 	`len <= 4k or len >= 16384`,
 	`len in (0, 1, 100) && !(len == 1)`,

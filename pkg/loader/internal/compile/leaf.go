@@ -39,6 +39,15 @@ func (c *eventCode) leaf(t *match.Test, yes, no label) {
 		c.control(t, no)
 		c.numbers(t, hit)
 		c.goTo(miss)
+	case match.Event: // here all are records
+		c.emit(asm.Mov.Imm(value, int32(match.KindRecord)))
+		c.numbers(t, hit)
+		c.goTo(miss)
+	case match.Errno: // of no record; the rest is compiled, since the kernel takes no code that nothing reaches
+		c.emit(asm.Mov.Imm(value, 0))
+		c.jump(no, asm.JEq.Imm(value, 0, ""))
+		c.numbers(t, hit)
+		c.goTo(miss)
 	case match.Card:
 		c.load(value, "card")
 		c.jump(no, asm.JEq.Imm32(value, int32(event.CardNotAsked), ""))

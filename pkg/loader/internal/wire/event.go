@@ -23,8 +23,8 @@ const (
 // Layout is EVENT_VERSION, the others are those of enum proto.
 const (
 	Layout    = 1
-	ProtoTLS  = 1
-	ProtoDTLS = 2
+	ProtoTLS  = uint8(event.ProtoTLS)
+	ProtoDTLS = uint8(event.ProtoDTLS)
 )
 
 // Kinds of events.

@@ -132,7 +132,7 @@ func TestEnumValues(t *testing.T) {
 	}{
 		{events, "kind", map[string]int{"KIND_RECORD": KindRecord, "KIND_SOCKET": KindSocket, "KIND_ERROR": KindError, "KIND_OPENED": KindOpened,
 			"KIND_CARD": KindCard, "KIND_HELD": KindHeld, "KIND_DROP": KindDrop}},
-		{events, "proto", map[string]int{"PROTO_TLS": ProtoTLS, "PROTO_DTLS": ProtoDTLS}},
+		{events, "proto", map[string]int{"PROTO_TLS": int(ProtoTLS), "PROTO_DTLS": int(ProtoDTLS)}},
 		{events, "dir", map[string]int{"DIR_TX": int(event.TX), "DIR_RX": int(event.RX)}},
 		{events, "op", map[string]int{"OP_NONE": int(event.OpNone), "OP_SEND": int(event.OpSend), "OP_SENDFILE": int(event.OpSendfile),
 			"OP_SPLICE": int(event.OpSplice), "OP_RECV": int(event.OpRecv), "OP_SPLICE_READ": int(event.OpSpliceRead), "OP_READ_SOCK": int(event.OpReadSock),

@@ -1,10 +1,10 @@
-package flow
+package event
 
 import "strconv"
 
-// Errno returns the name of a Linux error number as <errno.h> has it on x86-64
+// ErrnoName returns the name of a Linux error number as <errno.h> has it on x86-64
 // and arm64, or errno_N.
-func Errno(n uint32) string {
+func ErrnoName(n uint32) string {
 	if name, ok := errnos[n]; ok {
 		return name
 	}

@@ -1,0 +1,69 @@
+# What one installs: manual pages, completions, packages, the image, the chart.
+
+.PHONY: man completions dist-programs dist packages image kubernetes reproducible packages-check tools-check install-check
+
+# The date of what is built is the commit's, so that two builds are alike. Without git it is that of zip's oldest file.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
+
+man: ## a manual page for each command, of its --help, in bin/man
+	@rm -rf bin/man && mkdir -p bin/man
+	$(NOCGO) test ./cmd/ktlstop -run 'TestManuals$$' -count 1 -manuals $(CURDIR)/bin/man
+	@cp docs/ktlstop.1 bin/man/ktlstop.1
+
+completions: build # what completes commands and flags in bash, zsh and fish, in bin/completions
+	@mkdir -p bin/completions
+	@for shell in bash zsh fish; do bin/ktlstop completion $$shell > bin/completions/ktlstop.$$shell; done
+
+# The BPF objects are compiled for x86-64 alone so far, and so is the program.
+ARCHS   ?= amd64
+VERSION := $(shell sed -n 's/^const version = "\(.*\)"/\1/p' cmd/ktlstop/version.go)
+# Programs of the module in tools/, whose dependencies ktlstop itself does not have.
+TOOL    := CGO_ENABLED=0 $(GO) -C tools
+FORMATS := deb rpm apk archlinux
+
+dist: man completions # what the packages are made of, in bin/dist
+	@rm -rf bin/dist/share && mkdir -p bin/dist/share
+	@for page in bin/man/*.1; do gzip -9nf $$page; done
+	@for dir in prometheus grafana; do test ! -d deploy/$$dir || cp -r deploy/$$dir bin/dist/share/; done
+	@cp -r docs/schema bin/dist/share/ && rm -f bin/dist/share/schema/*.go
+	@chmod -R u=rwX,go=rX bin/dist/share && find bin/dist/share -exec touch -d @$$SOURCE_DATE_EPOCH {} +
+
+dist-programs: # the program for each architecture, in bin/dist
+	@for arch in $(ARCHS); do (set -x; GOARCH=$$arch $(NOCGO) build -ldflags "-s -w" -o bin/dist/$$arch/ktlstop ./cmd/ktlstop); done
+
+bin/nfpm: tools/go.mod
+	$(TOOL) build -o ../bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
+
+packages: dist dist-programs bin/nfpm ## deb, rpm, apk, Arch Linux package and SBOM in bin/packages; ARCHS="amd64"
+	@rm -rf bin/packages && mkdir -p bin/packages
+	@export VERSION=$(VERSION); \
+		for ARCH in $(ARCHS); do export ARCH; for format in $(FORMATS); do \
+		bin/nfpm package -f deploy/nfpm.yaml -p $$format -t bin/packages/; done; done
+	@$(TOOL) build -o ../bin/ ./sbom
+	@for arch in $(ARCHS); do bin/sbom -version $(VERSION) -o bin/packages/ktlstop_$(VERSION)_$$arch.cdx.json bin/dist/$$arch/ktlstop; done
+
+image: dist-programs ## an OCI image from scratch in bin/ktlstop-image.tar, its digest on standard output
+	@$(TOOL) build -o ../bin/ ./image
+	@bin/image -o bin/ktlstop-image.tar -name ktlstop:$(VERSION) -version $(VERSION) -revision "$$(git rev-parse HEAD 2>/dev/null)" \
+		$(foreach arch,$(ARCHS),$(arch)=bin/dist/$(arch)/ktlstop)
+
+kubernetes: # what the chart makes of its own values, in deploy/kubernetes
+	$(TOOL) test ./chart -run 'TestPlain$$' -count 1 -update
+
+tools-check: # vet and test the module in tools/
+	@files=$$(gofmt -l tools); test -z "$$files" || { echo "not formatted (make fmt):"; echo "$$files"; exit 1; }
+	$(TOOL) vet ./...
+	$(TOOL) test ./...
+
+# Both compile with the same cache, where -trimpath leaves nothing that depends on the directory. What is shown is that
+# neither the directory nor the hour reaches the program. What is not committed does not count.
+reproducible: # build the last commit twice, in two directories, and compare
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; for clone in one further/down/two; do \
+		git clone -q --no-hardlinks --shared . "$$dir/$$clone"; $(NOCGO) -C "$$dir/$$clone" build -ldflags "-s -w" -o "$$dir/$$clone.bin" ./cmd/ktlstop; done; \
+		cmp "$$dir/one.bin" "$$dir/further/down/two.bin" && "$$dir/one.bin" version -o json
+
+packages-check: packages image # made again, packages and image are the same, byte by byte
+	@sums=$$(sha256sum bin/packages/* bin/ktlstop-image.tar); $(MAKE) -s packages image >/dev/null 2>&1; \
+		sha256sum -c --quiet <<<"$$sums" || { echo "the second build differs from the first"; exit 1; }
+
+install-check: tools-check packages-check reproducible ## what one installs: the chart, the unit, and that two builds are alike

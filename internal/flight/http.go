@@ -1,0 +1,63 @@
+package flight
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// maxAsking is how many may wait for a dump at a time.
+const maxAsking = 16
+
+// Handler answers POST: it sets the recorder off, waits until all is written, and says
+// where, as {"file":"NAME"}.
+func Handler(r *Recorder) http.Handler {
+	asking := make(chan struct{}, maxAsking)
+	// A page in somebody's browser is not to ask.
+	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Method != http.MethodPost {
+			w.Header().Set("Allow", "POST")
+			http.Error(w, "a dump is asked for by POST", http.StatusMethodNotAllowed)
+			return
+		}
+		select {
+		case asking <- struct{}{}:
+			defer func() { <-asking }()
+		default:
+			w.Header().Set("Retry-After", "10")
+			http.Error(w, "too many wait for a dump", http.StatusServiceUnavailable)
+			return
+		}
+		// The server's own deadlines are for answers that come at once.
+		control := http.NewResponseController(w)
+		_ = control.SetReadDeadline(time.Time{})
+		_ = control.SetWriteDeadline(time.Time{})
+		select {
+		case res := <-r.Request(event.ByRequest):
+			answerWith(w, res)
+		case <-req.Context().Done():
+		}
+	}))
+}
+
+func answerWith(w http.ResponseWriter, res Result) {
+	switch {
+	case errors.Is(res.Err, ErrOver):
+		http.Error(w, res.Err.Error(), http.StatusServiceUnavailable)
+	case res.Err != nil: // its words name files, which are nobody's business
+		http.Error(w, "the events were not written; the host's log says why", http.StatusInternalServerError)
+	default:
+		b, err := json.Marshal(map[string]string{"file": res.Where})
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+		_, _ = w.Write(b) // whoever asked may be gone
+	}
+}
