@@ -189,9 +189,7 @@ func (s *serving) watching(cmd *cobra.Command) (session.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	if s.events, err = s.tracing(cmd); err != nil {
-		return cfg, err
-	}
+	s.events = tracing(cfg)
 	s.asks = filterText(cmd.Flags())
 	cfg.Loader.Aggregate = s.expr == nil
 	if cfg.Loader.Aggregate {

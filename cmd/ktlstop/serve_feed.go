@@ -4,8 +4,6 @@ import (
 	"context"
 	"os"
 
-	"github.com/spf13/cobra"
-
 	"github.com/ktlstop/ktlstop/internal/feed"
 	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/internal/sink"
@@ -15,16 +13,15 @@ import (
 
 const feedPath = "/v1/events"
 
-// tracing is the session behind the feed: of the same records as serve's own, but with
-// an event for each. So it is there only while somebody reads them. Where they are more
-// than it keeps up with, it tells some.
-func (s *serving) tracing(cmd *cobra.Command) (session.Config, error) {
-	cfg, err := s.options.session(cmd)
+// tracing is the session behind the feed, as the flags have it: of the same records as
+// serve's own, but with an event for each. So it is there only while somebody reads
+// them. Where they are more than it keeps up with, it tells some.
+func tracing(cfg session.Config) session.Config {
 	if !cfg.Loader.TakesKprobes() { // which tell every record
 		cfg.Loader.Sample = &loader.Sampling{Every: 1, Auto: true}
 	}
 	cfg.Notice = func(text string) { notice("for who reads " + feedPath + ": " + text) }
-	return cfg, err
+	return cfg
 }
 
 // addFeed mounts the events of each record, for readers elsewhere.
@@ -43,8 +40,16 @@ func (s *serving) addFeed() {
 	})
 }
 
-// trace is one trace of the feed.
+// trace is one trace of the feed. That it fails ends nothing but the feed.
 func (s *serving) trace(ctx context.Context, live func([]string), out sink.Sink) error {
+	err := s.traceInto(ctx, live, out)
+	if err != nil && ctx.Err() == nil {
+		notice("nobody reads " + feedPath + " for a while: " + err.Error())
+	}
+	return err
+}
+
+func (s *serving) traceInto(ctx context.Context, live func([]string), out sink.Sink) error {
 	t, err := openSession(ctx, s.events)
 	if err != nil {
 		return s.notKept(ctx, err)
