@@ -134,9 +134,12 @@ static __always_inline void tell_plain(const struct event *e, const struct plain
 /* Add such a record up; e names its connection. */
 static __always_inline void add_plain(const struct event *e, u32 dir, const struct plain *p)
 {
-	struct sums *st = stats_of(e);
+	struct sums *st;
 	struct side *s;
 
+	if (took_long(p->from, p->to)) /* first, so that nothing is kept in registers for it */
+		tell_plain(e, p);
+	st = stats_of(e);
 	if (!st) {
 		count_lost(LOST_STATS_MAP_FULL, dir);
 		return;
@@ -151,8 +154,6 @@ static __always_inline void add_plain(const struct event *e, u32 dir, const stru
 	s->gen = p->gen;
 	__sync_fetch_and_add(&s->bytes, p->len);
 	__sync_fetch_and_add(&s->records, 1);
-	if (took_long(p->from, p->to))
-		tell_plain(e, p);
 }
 
 /* Add a record up. False where the map has no room for its connection. */

@@ -5,11 +5,17 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,7 +54,6 @@ func (f *fleet) lines() (all []feedLine) {
 	}
 	must(f.t, err)
 	b = b[:bytes.LastIndexByte(b, '\n')+1]
-	schematest.ValidateAll(f.t, b)
 	for text := range bytes.Lines(b) {
 		var l feedLine
 		must(f.t, json.Unmarshal(text, &l))
@@ -86,20 +91,47 @@ func (f *fleet) host(n int, state string) (name string) {
 	return name
 }
 
-// TestFeed: two hosts, as far as a reader knows, tell the same records exactly. One that
-// goes away does not stop the other, and a reader that comes late finds where a
-// connection stands.
+// network is the way to a host, which may break.
+type network struct {
+	*httptest.Server
+	broken atomic.Bool
+}
+
+func newNetwork(t *testing.T, to string) *network {
+	t.Helper()
+	u, err := url.Parse(to)
+	must(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(u)
+	proxy.FlushInterval = -1
+	proxy.ErrorLog = log.New(io.Discard, "", 0)
+	n := new(network)
+	n.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n.broken.Load() {
+			http.Error(w, "the network is broken", http.StatusBadGateway)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(n.Close)
+	return n
+}
+
+// TestFeed: one host by two ways, which is two for who reads, tells the same records
+// exactly. A host that is away does not stop the other; when it is back, it begins with
+// what is open. A reader that comes late finds where a connection stands. When all have
+// left, nothing is traced for them any more.
 func TestFeed(t *testing.T) {
 	onOneKernel(t)
-	first, second := startServe(t), startServe(t)
-	links := bpfLinks(t, first)
+	host := startServe(t)
+	far := newNetwork(t, host.url)
+	links := bpfLinks(t, host)
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 	defer p.close()
 	f := &fleet{t: t, file: filepath.Join(t.TempDir(), "events.jsonl")}
-	f.cmd = exec.Command(program, "trace", "-o", "json", "-w", f.file, "--read", first.url, "--read", second.url)
+	f.cmd = exec.Command(program, "trace", "-o", "json", "-w", f.file, "--read", host.url, "--read", far.URL)
 	start(t, f.cmd)
 	a, b := f.host(0, "here"), f.host(1, "here")
-	if n := bpfLinks(t, first); links == 0 || n <= links {
+	if n := bpfLinks(t, host); links == 0 || n <= links {
 		t.Errorf("%d programs are attached while somebody reads, and %d while nobody does", n, links)
 	}
 	if a == b || strings.SplitN(a, "@", 2)[0] != strings.SplitN(b, "@", 2)[0] {
@@ -112,19 +144,41 @@ func TestFeed(t *testing.T) {
 			t.Errorf("%s tells of records %v", host, got)
 		}
 	}
-	must(t, second.cmd.Process.Signal(os.Interrupt))
-	gone := f.host(0, "away")
-	stays := map[string]string{a: b, b: a}[gone]
-	p.exchange(t, 2, pattern(100, 3))
-	awhile(t, "the other host's records", func() bool { return len(f.sent(stays, p)) == 7 })
-	if n := len(f.sent(gone, p)); n != 5 {
-		t.Errorf("%s is away and has told of %d records", gone, n)
-	}
-	checkLateReader(t, first.url, p)
+	stays := f.outage(far, p)
+	checkLateReader(t, host.url, p)
 	must(t, f.cmd.Process.Signal(os.Interrupt))
 	waitFor(t, f.cmd)
 	f.checkEnd(stays, p)
-	awhile(t, "the hooks of who read are gone", func() bool { return bpfLinks(t, first) == links })
+	awhile(t, "the hooks of who read are gone", func() bool { return bpfLinks(t, host) == links })
+}
+
+// outage breaks the way to one host, sends two records, mends it, and sends one. It
+// returns which host was there all the time.
+func (f *fleet) outage(far *network, p *pair) (stays string) {
+	f.t.Helper()
+	far.broken.Store(true)
+	far.CloseClientConnections()
+	gone := f.host(0, "away")
+	for _, n := range []int{0, 1} {
+		if name := f.host(n, "here"); name != gone {
+			stays = name
+		}
+	}
+	p.exchange(f.t, 2, pattern(100, 3))
+	awhile(f.t, "the other host's records", func() bool { return len(f.sent(stays, p)) == 7 })
+	if n := len(f.sent(gone, p)); n != 5 {
+		f.t.Errorf("%s is away and has told of %d records", gone, n)
+	}
+	far.broken.Store(false)
+	if back := f.host(2, "here"); back != gone {
+		f.t.Errorf("%s is back, and %s was away", back, gone)
+	}
+	p.exchange(f.t, 1, pattern(100, 3))
+	awhile(f.t, "records of who is back", func() bool { return len(f.sent(gone, p)) == 6 })
+	if got := f.sent(gone, p); got[5] != 7 {
+		f.t.Errorf("%s is back and tells of records %v", gone, got)
+	}
+	return stays
 }
 
 // bpfLinks is how many programs a process has attached.
@@ -153,7 +207,7 @@ func checkLateReader(t *testing.T, url string, p *pair) {
 		var l feedLine
 		must(t, json.Unmarshal(lines.Bytes(), &l))
 		if l.Type == "socket" && l.Sock.LPort == p.lport {
-			if l.State != "found" || l.TX.Next != 7 || l.Totals["tx"].Records != 7 {
+			if l.State != "found" || l.TX.Next != 8 || l.Totals["tx"].Records != 8 {
 				t.Errorf("the late reader finds %+v", l)
 			}
 			return
@@ -165,6 +219,9 @@ func checkLateReader(t *testing.T, url string, p *pair) {
 // checkEnd: nothing was lost, nothing is plaintext, and each host has its summary.
 func (f *fleet) checkEnd(stays string, p *pair) {
 	f.t.Helper()
+	b, err := os.ReadFile(f.file)
+	must(f.t, err)
+	schematest.ValidateAll(f.t, b)
 	summaries := map[string]map[string]uint64{}
 	for _, l := range f.lines() {
 		switch {
@@ -176,7 +233,7 @@ func (f *fleet) checkEnd(stays string, p *pair) {
 			f.t.Errorf("plaintext: %+v", l)
 		}
 	}
-	if len(summaries) != 2 || summaries[stays]["tx"] < 7 {
+	if len(summaries) != 2 || summaries[stays]["tx"] < 8 {
 		f.t.Errorf("summaries: %v", summaries)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,7 +43,10 @@ type serving struct {
 	collector *metrics.Collector
 	registry  *prometheus.Registry
 	session   *session.Session
-	recorder  *flight.Recorder // nil without --record
+	// recorder is nil without --record; kept is closed when it gets events.
+	recorder *flight.Recorder
+	kept     chan struct{}
+	keepOnce sync.Once
 	// sinks get rare events: no record of application data but slow ones. beside runs
 	// until its context ends. server has the handlers. extend adds to all three.
 	sinks  session.Sinks
@@ -73,6 +77,7 @@ func newServe() *cobra.Command {
 	s.keep.add(f, defaultKeep)
 	f.StringSliceVar(&s.tellOf, "events", nil, "connections, close_notify: tell of these by OTLP too, of which there are many")
 	f.StringVar(&s.readyFile, "ready-file", "", "create this file when the hooks are live")
+	s.names.add(f)
 	s.loadFlags(f)
 	s.maxCPUFlag(f)
 	return cmd
@@ -109,13 +114,24 @@ func (s *serving) run(cmd *cobra.Command) error {
 	}
 	defer closeBusy(s.session)
 	debug.FreeOSMemory() // the kernel's types, read for the programs, are garbage by now
-	sayWhatLacks(s.session)
+	s.sayWhatCosts()
 	s.collector.Begin(s.about())
-	s.server = serve.New(serve.Config{Listening: s.listen, Gatherer: s.registry, Alive: s.alive, Ready: s.alive, Version: version, Notice: notice})
+	s.server = serve.New(serve.Config{Listening: s.listen, Gatherer: s.registry, Alive: s.alive, Ready: s.hooked, Version: version, Notice: notice})
 	if err := s.extend(); err != nil {
 		return err
 	}
 	return s.serve(cmd.Context(), listeners)
+}
+
+// sayWhatCosts says what the session lacks, and where it costs more than it should.
+func (s *serving) sayWhatCosts() {
+	sayWhatLacks(s.session)
+	for _, note := range session.InUserSpace(s.expr) {
+		notice(note)
+	}
+	if !s.session.Aggregates() {
+		notice("each record comes as an event, since the kernel does not add up here, or not what --match looks at: that costs more")
+	}
 }
 
 // extend is where what serve has besides metrics is added.
@@ -246,6 +262,7 @@ func (s *serving) serve(ctx context.Context, listeners []net.Listener) error {
 		group.Go(func() error { return beside(ctx) })
 	}
 	group.Go(func() error { return serve.Notify(ctx, s.alive) })
+	s.awaitRecorder(ctx)
 	if err := s.ready(); err != nil {
 		cancel()
 		return errors.Join(err, group.Wait(), out.Close())

@@ -47,9 +47,10 @@ func (s *serving) addFeed() {
 func (s *serving) trace(ctx context.Context, live func([]string), out sink.Sink) error {
 	t, err := openSession(ctx, s.events)
 	if err != nil {
-		return err
+		return s.notKept(ctx, err)
 	}
 	defer closeBusy(t)
 	live(t.Missing())
-	return endings.Busy(func() error { return t.Run(ctx, out) })
+	s.keeping()
+	return s.notKept(ctx, endings.Busy(func() error { return t.Run(ctx, out) }))
 }

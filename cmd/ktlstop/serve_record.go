@@ -1,6 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+
 	"github.com/spf13/pflag"
 
 	"github.com/ktlstop/ktlstop/internal/feed"
@@ -29,8 +33,46 @@ func (s *serving) checkRecord(f *pflag.FlagSet) error {
 		return err
 	}
 	cfg.Dump = saying(files.Write)
-	s.recorder = flight.New(cfg)
+	s.recorder, s.kept = flight.New(cfg), make(chan struct{})
 	return nil
+}
+
+// keeping says that the recorder gets events from here on.
+func (s *serving) keeping() {
+	if s.recorder != nil {
+		s.keepOnce.Do(func() { close(s.kept) })
+	}
+}
+
+// notKept says why the recorder gets no events for a while, and passes the error on.
+func (s *serving) notKept(ctx context.Context, err error) error {
+	if s.recorder != nil && err != nil && ctx.Err() == nil {
+		notice(fmt.Sprintf("nothing is kept for --record until the hooks are attached again, in a minute: %v", err))
+	}
+	return err
+}
+
+// awaitRecorder waits until the recorder gets events, if there is one.
+func (s *serving) awaitRecorder(ctx context.Context) {
+	if s.recorder == nil {
+		return
+	}
+	select {
+	case <-s.kept:
+	case <-ctx.Done():
+	}
+}
+
+// hooked says why the hooks are not live.
+func (s *serving) hooked() error {
+	if s.recorder != nil {
+		select {
+		case <-s.kept:
+		default:
+			return errors.New("the hooks of --record are not attached yet")
+		}
+	}
+	return s.alive()
 }
 
 // addRecorder lets the feed's trace run all the time, for the recorder. It returns how

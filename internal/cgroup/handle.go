@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -60,7 +61,13 @@ func (h *handles) path(id uint64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// In a cgroup namespace a directory outside of it has the path that it has from the
-	// real root on.
-	return strings.TrimSuffix(strings.TrimPrefix(path, h.root), " (deleted)"), nil
+	below, ok := strings.CutPrefix(path, h.root)
+	if !ok {
+		// Where a cgroup namespace mounts its own part of the tree, the kernel calls all
+		// outside of it "/" (prepend_path of fs/d_path.c).
+		return "", errOutside
+	}
+	return strings.TrimSuffix(below, " (deleted)"), nil
 }
+
+var errOutside = errors.New("it is outside of the tree that is mounted here")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/ktlstop/ktlstop/internal/lru"
@@ -48,7 +49,9 @@ func NewIndex() *Index {
 		}
 		x := newIndex(root)
 		var err error
-		if x.handles, err = openHandles(root); err != nil {
+		if x.handles, err = openHandles(root); !isWhole(root) {
+			x.note = "units, containers and pods outside of this one's cgroup have no names: " + root + " is a part of the host's tree (mount the host's " + root + " there)"
+		} else if err != nil {
 			x.note = fmt.Sprintf("names of cgroups are found by walking %s, which takes long where there are many: they cannot be opened by their ids (%v), which takes CAP_DAC_READ_SEARCH", root, err)
 		}
 		return x
@@ -56,6 +59,17 @@ func NewIndex() *Index {
 	x := newIndex("")
 	x.note = "units, containers and pods have no names: version 2 of the cgroups is not mounted at /sys/fs/cgroup"
 	return x
+}
+
+// isWhole says whether the root of a mount is that of all cgroups, which has the number 1,
+// and not that of a cgroup namespace.
+func isWhole(root string) bool {
+	info, err := os.Stat(root)
+	if err != nil {
+		return true // as others will tell
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || st.Ino == 1
 }
 
 func newIndex(root string) *Index {

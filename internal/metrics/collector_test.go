@@ -168,6 +168,12 @@ func TestLife(t *testing.T) {
 	}
 	f.round(final(sample(3, "nginx", 1))) // one that came and went between two rounds
 	f.expect(3, "connections_closed_total", "comm", "nginx")
+	nobody := closes(4, "")
+	nobody.Proc = event.Process{} // nobody's call ended it, and it was not known before
+	f.write(nobody)
+	f.round(final(sample(4, "nginx", 1)))
+	f.expect(0, "connections", "comm", "nginx", "direction", "tx", "mode", "sw")
+	f.expect(9, "records_total", "comm", "nginx", "direction", "tx", "type", "data")
 	for range lingerRounds + 1 {
 		f.round()
 	}
@@ -319,6 +325,8 @@ func TestLongest(t *testing.T) {
 	s.Lat[event.TX][total].N[14]++ // 16 to 33 µs
 	longest(1.5)
 	f.at = f.at.Add(longestFor)
+	longest(32768e-9)
+	s.Lat[event.TX][total].N[14]++
 	longest(32768e-9)
 	f.at = f.at.Add(2 * longestFor)
 	longest(0)

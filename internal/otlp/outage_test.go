@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -116,11 +117,12 @@ func TestReceiverNotThere(t *testing.T) {
 
 // What is not taken, or has no room, is counted, and the receiver is told later.
 func TestQueueFull(t *testing.T) {
-	release := make(chan struct{})
+	released, release := context.WithCancel(t.Context())
 	c := startCollector(t, func(http.ResponseWriter, *http.Request) bool {
-		<-release
+		<-released.Done()
 		return true
 	})
+	t.Cleanup(release) // before the server's own end, which waits for it
 	t.Setenv(envQueueSize, "50")
 	t.Setenv(envBatchSize, "50")
 	p, _ := startPush(t, Config{Connections: true})
@@ -130,7 +132,7 @@ func TestQueueFull(t *testing.T) {
 	if lost < 900 || lost > 950 {
 		t.Fatalf("%d of 1000 are lost", lost)
 	}
-	close(release)
+	release()
 	eventually(t, "the receiver is told of what it did not get", func() bool { return c.lostCount() == int64(lost) })
 	if got := len(c.cookies()); got != 1000-int(lost) {
 		t.Errorf("%d came and %d were lost, of 1000", got, lost)

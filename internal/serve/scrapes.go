@@ -51,7 +51,9 @@ type answer struct {
 
 func newScrapes(g prometheus.Gatherer, now func() time.Time) *scrapes {
 	return &scrapes{now: now, made: map[form]*answer{}, make: promhttp.HandlerFor(g, promhttp.HandlerOpts{
-		EnableOpenMetrics: true, EnableOpenMetricsTextCreatedSamples: true,
+		// Without _created lines: Prometheus stores those as series of their own. Where it
+		// wants the times it asks for protobuf, which has them.
+		EnableOpenMetrics: true,
 	})}
 }
 

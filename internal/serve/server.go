@@ -24,6 +24,8 @@ const (
 	answerTime  = 15 * time.Second
 	idleConn    = time.Minute
 	headerBytes = 8 << 10
+	// streams are the requests at a time of one connection, of HTTP/2.
+	streams = 16
 	// maxConns are the connections at a time; further ones wait in the kernel.
 	maxConns = 512
 	// goodbye is what answers in the making have at the end.
@@ -82,7 +84,7 @@ func (s *Server) Run(ctx context.Context, listeners []net.Listener) error {
 			defer stop()
 			l = netutil.LimitListener(l, maxConns)
 			defer l.Close()
-			err := web.Serve(l, server, &web.FlagConfig{WebConfigFile: &s.cfg.ConfigFile}, slog.New(notices{tell: s.cfg.Notice}))
+			err := web.Serve(l, server, &web.FlagConfig{WebConfigFile: &s.cfg.ConfigFile}, slog.New(&notices{tell: s.cfg.Notice, now: time.Now}))
 			if errors.Is(err, http.ErrServerClosed) {
 				return nil
 			}
@@ -96,7 +98,7 @@ func (s *Server) Run(ctx context.Context, listeners []net.Listener) error {
 func (s *Server) server() *http.Server {
 	return &http.Server{
 		Handler: s.mux, ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime,
-		IdleTimeout: idleConn, MaxHeaderBytes: headerBytes,
+		IdleTimeout: idleConn, MaxHeaderBytes: headerBytes, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: streams},
 		// What strangers send is nothing to write down.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}

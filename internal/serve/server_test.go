@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -159,6 +160,21 @@ func TestOneAnswerForAll(t *testing.T) {
 	now = now.Add(fresh)
 	if s.answer(form{}) == before {
 		t.Error("an old answer is given again")
+	}
+}
+
+// TestNoCreatedLines: in text the times of creation would be series of their own.
+func TestNoCreatedLines(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "test_total", Help: "A counter."}))
+	s := newScrapes(reg, time.Now)
+	for _, accept := range accepts {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		r.Header.Set("Accept", accept)
+		s.ServeHTTP(w, r)
+		if body := w.Body.String(); strings.Contains(body, "_created") || !strings.Contains(body, "test_total") {
+			t.Errorf("%s: %q", accept, body)
+		}
 	}
 }
 

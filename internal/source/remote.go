@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -250,17 +251,26 @@ func (r *Remote) get(ctx context.Context) (*http.Response, error) {
 	}
 	resp, err := r.client.Do(req)
 	if err != nil {
-		var of *url.Error // whose text has the whole address
-		if errors.As(err, &of) {
-			err = of.Err
-		}
-		return nil, err
+		return nil, reason(err)
 	}
 	if err := suits(resp); err != nil {
 		resp.Body.Close()
 		return nil, err
 	}
 	return resp, nil
+}
+
+// reason is why a request failed, without the address, which the caller says already.
+func reason(err error) error {
+	var of *url.Error
+	var call *os.SyscallError
+	switch {
+	case errors.As(err, &call):
+		return call.Err
+	case errors.As(err, &of):
+		return of.Err
+	}
+	return err
 }
 
 // contentType is that of internal/feed.

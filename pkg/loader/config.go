@@ -51,6 +51,7 @@ type Config struct {
 	// long in all, from its first byte or its arrival on: with Aggregate, whose sums have it
 	// as well. Of most nobody has looked at more than the total: their stages and their
 	// call are unknown then, and the process is the one last seen to use the connection.
+	// A record without a total never comes: with WithoutStages one that waited for TCP.
 	// At most 100 a second are told on each processor; the loss slow_limit counts the others.
 	Slow time.Duration
 	// Backend is BackendAuto (or empty), BackendEBPF or BackendGobpf.

@@ -13,6 +13,8 @@ import (
 // TestGroupsStandAlone: a group that the kernel refuses is left out with one line,
 // and what does not need it works.
 func TestGroupsStandAlone(t *testing.T) {
+	needGuest(t)
+	guesttest.OnEnds(t)
 	const n = 20
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
@@ -45,6 +47,22 @@ func TestGroupsStandAlone(t *testing.T) {
 				t.Errorf("a card was met: %v, and its hooks are attached: %v", g.late, ofCards)
 			}
 		})
+	}
+}
+
+// TestSlowLoads: the programs that tell of slow records pass the verifier, with the
+// stages and without.
+func TestSlowLoads(t *testing.T) {
+	needGuest(t)
+	for _, without := range []bool{false, true} {
+		tr, err := Open(t.Context(), Config{Aggregate: true, WithoutStages: without, Slow: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if missing := tr.Missing(); len(missing) > 0 {
+			t.Errorf("without stages %v: missing %q", without, missing)
+		}
+		tr.Close()
 	}
 }
 
