@@ -29,8 +29,9 @@ import (
 func TestAlertsFire(t *testing.T) {
 	onlyOn(t, "7.3") // it changes keys, from 6.14 on
 	cable := tlsnic.Lay(t)
+	prom := startPrometheus(t)
 	serve := startServe(t, "--ring-bytes", "65536", "--stages", "on", "--histograms", "stages")
-	prom := startPrometheus(t, strings.TrimPrefix(serve.url, "http://"))
+	prom.scrape(strings.TrimPrefix(serve.url, "http://"))
 	prom.awaitAnswer(`up == 1`) // what had happened before its first look is no increase
 
 	key := security{"1.3", "AES-GCM-128", "sw"}
@@ -120,11 +121,13 @@ func rekey(t *testing.T, p *pair, times int) {
 type prometheus struct {
 	t   *testing.T
 	url string
+	// targets is the file in which it looks for whom to scrape.
+	targets string
 }
 
 // startPrometheus runs make engines' Prometheus with the shipped rules. Their minutes are some seconds, and they wait for
 // nothing (no "for").
-func startPrometheus(t *testing.T, target string) *prometheus {
+func startPrometheus(t *testing.T) *prometheus {
 	t.Helper()
 	binary, err := filepath.EvalSymlinks("../bin/engines/usr/bin/prometheus")
 	if err != nil {
@@ -136,15 +139,21 @@ func startPrometheus(t *testing.T, target string) *prometheus {
 	quick = regexp.MustCompile(`(?m)^ +for: .*\n`).ReplaceAll(quick, nil)
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "rules.yml"), quick, 0o600))
+	p := &prometheus{t: t, url: "http://" + freeAddress(t), targets: filepath.Join(dir, "targets.json")}
 	must(t, os.WriteFile(filepath.Join(dir, "prometheus.yml"), fmt.Appendf(nil, `
 global: {scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 1s}
 rule_files: [rules.yml]
-scrape_configs: [{job_name: ktlstop, static_configs: [{targets: [%q]}]}]
-`, target), 0o600))
-	p := &prometheus{t, "http://" + freeAddress(t)}
+scrape_configs: [{job_name: ktlstop, file_sd_configs: [{files: [%q], refresh_interval: 1s}]}]
+`, p.targets), 0o600))
 	start(t, exec.Command(binary, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+strings.TrimPrefix(p.url, "http://"), "--enable-feature=created-timestamp-zero-ingestion"))
 	return p
+}
+
+// scrape names whom to scrape.
+func (p *prometheus) scrape(address string) {
+	p.t.Helper()
+	must(p.t, os.WriteFile(p.targets, fmt.Appendf(nil, `[{"targets": [%q]}]`, address), 0o600))
 }
 
 // The rules look so far back here, and the dashboard as far as the test may have begun.
