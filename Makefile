@@ -120,6 +120,7 @@ check: ## formatting, vet, and whether the generated files are current
 	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 		test -z "$$files" || { echo "not formatted (make fmt):"; echo "$$files"; exit 1; }
 	$(GO) vet ./...
+	$(NOCGO) vet -tags nootlp ./cmd/ktlstop
 	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) vet -tags gobpf ./pkg/loader/... ./cmd/ktlstop; fi
 	@before=$$($(SUM)); $(MAKE) --no-print-directory generate; after=$$($(SUM)); \
 		diff <(echo "$$before") <(echo "$$after") || { echo "generated files were not current: commit what changed"; exit 1; }

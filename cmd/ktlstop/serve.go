@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,13 +33,14 @@ type serving struct {
 	maxGroups  int
 	histograms string
 	slow       time.Duration
+	events     []string
 
-	// events is the session of who reads events, asks what all of serve looks at.
+	// fed is the session of who reads events, asks what all of serve looks at.
 	// also, if not nil, gets all that such a reader does, and has that session run all
 	// the time.
-	events session.Config
-	asks   string
-	also   sink.Sink
+	fed  session.Config
+	asks string
+	also sink.Sink
 
 	collector *metrics.Collector
 	registry  *prometheus.Registry
@@ -70,6 +72,7 @@ func newServe() *cobra.Command {
 	f.StringVar(&s.stages, "stages", "off", "on: measure the stages of records too, for a quarter more of the cost")
 	f.StringVar(&s.histograms, "histograms", "", "stages: show histograms of the stages too")
 	f.DurationVar(&s.slow, "slow", 0, "from which time on a record is slow: an exemplar, and an event")
+	f.StringSliceVar(&s.events, "events", nil, "connections, close_notify: tell of these by OTLP too, of which there are many")
 	f.StringVar(&s.readyFile, "ready-file", "", "create this file when the hooks are live")
 	s.names.add(f)
 	s.loadFlags(f)
@@ -131,13 +134,27 @@ func (s *serving) sayWhatCosts() {
 // extend is where what serve has besides metrics is added.
 func (s *serving) extend() error {
 	s.addFeed()
-	return nil
+	return s.push()
 }
+
+// eventKinds are what --events knows.
+var eventKinds = []string{"connections", "close_notify"}
+
+// tells says whether --events asks for a kind.
+func (s *serving) tells(kind string) bool { return slices.Contains(s.events, kind) }
 
 // check says what is wrong with the flags that serve alone has.
 func (s *serving) check() error {
 	if err := metrics.CheckGroupBy(s.groupBy); err != nil {
 		return usagef("--group-by: %w", err)
+	}
+	for _, kind := range s.events {
+		if !slices.Contains(eventKinds, kind) {
+			return usagef("--events %s: there are %s", kind, strings.Join(eventKinds, ", "))
+		}
+	}
+	if err := checkPush(); err != nil {
+		return err
 	}
 	switch {
 	case s.maxGroups < 1 || s.maxGroups > 10_000:
@@ -166,7 +183,7 @@ func (s *serving) watching(cmd *cobra.Command) (session.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	s.events = tracing(cfg)
+	s.fed = tracing(cfg)
 	s.asks = filterText(cmd.Flags())
 	cfg.Loader.Aggregate = s.expr == nil
 	if cfg.Loader.Aggregate {

@@ -45,7 +45,7 @@ func (s *serving) trace(ctx context.Context, live func([]string), out sink.Sink)
 }
 
 func (s *serving) traceInto(ctx context.Context, live func([]string), out sink.Sink) error {
-	t, err := openSession(ctx, s.events)
+	t, err := openSession(ctx, s.fed)
 	if err != nil {
 		return err
 	}

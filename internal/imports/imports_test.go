@@ -77,6 +77,8 @@ var rules = []rule{
 	{dir: "internal/tui", may: []string{"pkg/event", "internal/flow", "internal/match", "internal/safe", "internal/units"}, tests: []string{"internal/pty"}, why: "internal/tui draws snapshots"},
 	{dir: "internal/session", may: []string{"pkg/loader", "pkg/event", "internal/flow", "internal/hint", "internal/lru", "internal/match", "internal/names", "internal/sink", "internal/source", "internal/tap"},
 		why: "internal/session owns a run and knows neither flags nor screens"},
+	{dir: "internal/otlp", may: []string{"pkg/event", "internal/flow", "internal/lru", "internal/safe"}, tests: []string{"internal/inspect/finding", "internal/sink"},
+		why: "internal/otlp sends metrics and events away, and does not know who makes them"},
 	{dir: "internal/feed", may: []string{"pkg/event", "internal/flow", "internal/lru", "internal/match", "internal/sink"},
 		tests: []string{"internal/inspect/finding", "internal/sink/schematest", "internal/source"},
 		why:   "internal/feed hands events to readers, and does not know who traces"},

@@ -1,0 +1,102 @@
+package otlp
+
+import (
+	"time"
+
+	"github.com/ktlstop/ktlstop/internal/lru"
+)
+
+const (
+	// quiet is how long nothing must be lost until a loss is over.
+	quiet = 10 * time.Second
+	// maxEdges bounds the causes that are told apart at a time.
+	maxEdges = 64
+)
+
+// The states of an edge, as events have them.
+const (
+	stateBegin = "begin"
+	stateEnd   = "end"
+)
+
+// edges tells when something begins and when it is over, and nothing between: with the end
+// comes how much there was since the beginning was told.
+type edges struct {
+	emit func(fact)
+	open *lru.Map[string, *edge]
+}
+
+type edge struct {
+	fact fact // of the beginning
+	last time.Time
+	more uint64
+	// fades says that it is over when it is quiet; otherwise somebody says so.
+	fades bool
+}
+
+func newEdges(emit func(fact)) *edges {
+	return &edges{emit: emit, open: lru.New[string, *edge](maxEdges)}
+}
+
+// happened is told of n of what key names; it is over when there were none for some time.
+func (e *edges) happened(key string, n uint64, now time.Time, f fact) {
+	if x, ok := e.open.Get(key); ok {
+		x.more += n
+		x.last = now
+		return
+	}
+	f.count = n
+	e.begin(key, &edge{fact: f, last: now, fades: true})
+}
+
+// set is told whether something holds.
+func (e *edges) set(key string, holds bool, f fact) {
+	x, ok := e.open.Get(key)
+	switch {
+	case holds && !ok:
+		e.begin(key, &edge{fact: f})
+	case !holds && ok:
+		e.over(key, x)
+	}
+}
+
+func (e *edges) begin(key string, x *edge) {
+	if _, forgotten, evicted := e.open.Put(key, x); evicted {
+		e.tellEnd(forgotten)
+	}
+	x.fact.state = stateBegin
+	e.emit(x.fact)
+}
+
+func (e *edges) over(key string, x *edge) {
+	e.open.Delete(key)
+	e.tellEnd(x)
+}
+
+// tellEnd: that something is over is good news, unless there was more of it.
+func (e *edges) tellEnd(x *edge) {
+	f := x.fact
+	f.mono, f.state, f.count = 0, stateEnd, x.more
+	if x.more == 0 {
+		f.severity = info
+	}
+	e.emit(f)
+}
+
+// tick ends what is over.
+func (e *edges) tick(now time.Time) {
+	for key, x := range e.open.All() {
+		if x.fades && now.Sub(x.last) >= quiet {
+			e.over(key, x)
+		}
+	}
+}
+
+// end tells the sums of what is still going on.
+func (e *edges) end() {
+	for key, x := range e.open.All() {
+		if x.fades {
+			e.over(key, x)
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package otlp
+
+import (
+	"sync"
+	"time"
+
+	logs "go.opentelemetry.io/proto/otlp/logs/v1"
+
+	"github.com/ktlstop/ktlstop/internal/lru"
+	"github.com/ktlstop/ktlstop/internal/safe"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// storm is how many new keys of one connection in a second are no INFO any more.
+const storm = 10
+
+// maxStorms bounds the connections whose new keys are counted at a time.
+const maxStorms = 4096
+
+// stoppedByCost is event.Summary.Stopped where the programs took too much.
+const stoppedByCost = "max_cpu"
+
+// outbox takes log records, and never waits: a queue.
+type outbox interface{ put(*logs.LogRecord) }
+
+// events turns what a session tells into log records. It never waits. All methods may be
+// called from any goroutine.
+type events struct {
+	cfg *Config
+	out outbox
+	now func() time.Time
+
+	mu    sync.Mutex
+	guard *guard
+	edges *edges
+	keys  *lru.Map[uint64, keyRate]
+}
+
+// keyRate counts the new keys of a connection in the present second.
+type keyRate struct {
+	until time.Time
+	n     int
+}
+
+func newEvents(cfg *Config, out outbox, now func() time.Time) *events {
+	e := &events{cfg: cfg, out: out, now: now, keys: lru.New[uint64, keyRate](maxStorms)}
+	e.guard, e.edges = newGuard(e.emit), newEdges(e.emit)
+	return e
+}
+
+// write takes an event, as a sink.Sink does. It keeps nothing of it. What is none of the
+// tracer's own events, as those of inspect that have plaintext in them, is left out.
+func (e *events) write(ev event.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch ev := ev.(type) {
+	case *event.Record:
+		r := strip(ev)
+		e.record(&r)
+	case *event.Error:
+		e.failure(ev)
+	case *event.Socket:
+		e.socket(ev)
+	case *event.Lost:
+		e.lost(ev)
+	case *event.Summary:
+		e.summary(ev)
+	}
+}
+
+// flush tells of what was held back, as far as it is time.
+func (e *events) flush() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.now()
+	e.guard.tick(now)
+	e.edges.tick(now)
+}
+
+// end tells of all that was held back.
+func (e *events) end() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.guard.end()
+	e.edges.end()
+}
+
+func (e *events) record(r *record) {
+	switch {
+	case r.typ == event.Alert:
+		if r.read && r.description == closeNotify && !e.cfg.CloseNotify {
+			return
+		}
+		k := kindOf(alertRecord, &r.proc, uint64(r.description)|uint64(r.level)<<8)
+		e.guard.admit(k, 1, e.now(), func() fact { return alertFact(r) })
+	case e.cfg.Slow > 0 && r.lat.Total >= uint64(e.cfg.Slow):
+		e.guard.admit(kindOf(recordSlow, &r.proc, uint64(r.dir)), 1, e.now(), func() fact { return slowFact(r) })
+	}
+}
+
+func (e *events) failure(ev *event.Error) {
+	name := recordError
+	switch {
+	case isSetup(ev):
+		name = setupFailed
+	case ev.Func == abortFunction:
+		name = connectionAbort
+	}
+	k := kindOf(name, &ev.Proc, uint64(ev.Errno)|uint64(ev.Option)<<32)
+	e.guard.admit(k, 1+uint64(ev.More), e.now(), func() fact { return failureFact(ev) })
+}
+
+func (e *events) socket(s *event.Socket) {
+	switch s.State {
+	case event.SocketRekey:
+		e.newKey(s)
+	case event.SocketFound, event.SocketOpen:
+		if e.cfg.Connections {
+			e.emit(openFact(s))
+		}
+	case event.SocketClose:
+		e.keys.Delete(s.Conn.ID)
+		if e.cfg.Connections {
+			e.emit(closeFact(s))
+		}
+	}
+}
+
+func (e *events) newKey(s *event.Socket) {
+	now := e.now()
+	r, ok := e.keys.Get(s.Conn.ID)
+	if !ok || !now.Before(r.until) {
+		r = keyRate{until: now.Add(time.Second)}
+	}
+	r.n++
+	e.keys.Put(s.Conn.ID, r)
+	how := info
+	if r.n > storm {
+		how = warning
+	}
+	e.guard.admit(kindOf(keyUpdate, &s.Proc, uint64(how)), 1, now, func() fact { return keyFact(s, how) })
+}
+
+func (e *events) lost(l *event.Lost) {
+	key := l.Cause
+	if l.HasDir || l.Conn != nil {
+		key += " " + l.Dir.String()
+	}
+	e.edges.happened("lost "+key, l.Count, e.now(), lostFact(l))
+}
+
+func (e *events) summary(s *event.Summary) {
+	if s.Stopped == stoppedByCost {
+		e.emit(agentFact(agentDetached, severe, stoppedByCost, "the programs took more of a processor than they may"))
+	}
+}
+
+// degraded tells that the trace is not what it should be, or is again: reason is a word,
+// detail a line for people. It is told where that changes.
+func (e *events) degraded(reason, detail string, is bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.edges.set("agent "+reason, is, agentFact(agentDegraded, warning, reason, detail))
+}
+
+// detached tells that the hooks are gone.
+func (e *events) detached(reason, detail string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.emit(agentFact(agentDetached, severe, reason, detail))
+}
+
+func agentFact(name string, how severity, reason, detail string) fact {
+	var a attributes
+	a.text("ktls.agent.reason", safe.String(reason))
+	a.text("ktls.agent.detail", safe.String(detail))
+	return fact{name: name, severity: how, attrs: a}
+}
+
+func kindOf(name string, p *event.Process, detail uint64) kind {
+	return kind{name: name, comm: p.Comm, place: p.In(), detail: detail}
+}
+
+// emit hands a fact to the queue.
+func (e *events) emit(f fact) { e.out.put(e.spell(f)) }
+
+func (e *events) spell(f fact) *logs.LogRecord {
+	now := e.now()
+	at := now
+	if f.mono != 0 {
+		at = time.Unix(0, int64(f.mono)+e.cfg.Clock.Offset(f.mono))
+	}
+	return f.record(at, now)
+}
+
+// undelivered tells of n events that the receiver did not get.
+func (e *events) undelivered(n uint64) *logs.LogRecord {
+	return e.spell(fact{name: traceLost, severity: warning, count: n, attrs: attributes{text("ktls.lost.cause", "otlp_undelivered")}})
+}

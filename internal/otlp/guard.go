@@ -1,0 +1,101 @@
+package otlp
+
+import (
+	"time"
+
+	"github.com/ktlstop/ktlstop/internal/lru"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+const (
+	// perSecond is how many facts of one kind leave in a second one by one.
+	perSecond = 10
+	// maxKinds bounds the kinds that are told apart at a time.
+	maxKinds = 1024
+)
+
+// kind is what facts have in common that are told as one when there are many: the event,
+// who did it, and the number that tells apart what failed.
+type kind struct {
+	name   string
+	comm   event.Comm
+	place  event.Place
+	detail uint64
+}
+
+// guard lets the first facts of a kind in each second pass, and tells of the others as
+// one: no fact is dropped in silence. Its memory is bounded.
+type guard struct {
+	emit  func(fact)
+	kinds *lru.Map[kind, *lane]
+	next  time.Time // when lanes are looked at again
+}
+
+// lane is one kind in the present second.
+type lane struct {
+	until  time.Time
+	passed int
+	held   fact // the first that did not pass
+	count  uint64
+}
+
+func newGuard(emit func(fact)) *guard {
+	return &guard{emit: emit, kinds: lru.New[kind, *lane](maxKinds)}
+}
+
+// admit emits what build makes, or keeps it for later where there were many before. It
+// stands for n.
+func (g *guard) admit(k kind, n uint64, now time.Time, build func() fact) {
+	l, ok := g.kinds.Get(k)
+	if !ok {
+		l = &lane{until: now.Add(time.Second)}
+		if _, old, evicted := g.kinds.Put(k, l); evicted {
+			g.release(old)
+		}
+	}
+	if !now.Before(l.until) {
+		g.release(l)
+		l.until, l.passed = now.Add(time.Second), 0
+	}
+	switch {
+	case l.passed < perSecond:
+		l.passed++
+		f := build()
+		f.count = n
+		g.emit(f)
+	case l.count == 0:
+		l.held, l.count = build(), n
+	default:
+		l.count += n
+	}
+}
+
+// release tells of what a lane has held back.
+func (g *guard) release(l *lane) {
+	if l.count == 0 {
+		return
+	}
+	l.held.count = l.count
+	g.emit(l.held)
+	l.held, l.count = fact{}, 0
+}
+
+// tick releases what was held back in seconds that are over. It may be called often.
+func (g *guard) tick(now time.Time) {
+	if now.Before(g.next) {
+		return
+	}
+	g.next = now.Add(time.Second)
+	for _, l := range g.kinds.All() {
+		if !now.Before(l.until) {
+			g.release(l)
+		}
+	}
+}
+
+// end releases all.
+func (g *guard) end() {
+	for _, l := range g.kinds.All() {
+		g.release(l)
+	}
+}

@@ -1,0 +1,215 @@
+package otlp
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	common "go.opentelemetry.io/proto/otlp/common/v1"
+	logs "go.opentelemetry.io/proto/otlp/logs/v1"
+	resource "go.opentelemetry.io/proto/otlp/resource/v1"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// scopeName is who makes metrics and events, in OpenTelemetry's words.
+const scopeName = "github.com/ktlstop/ktlstop"
+
+// closeTime is how long the end waits for the receiver.
+const closeTime = 5 * time.Second
+
+// Clock tells wall clock times: sink.Clock.
+type Clock interface {
+	// Offset is the wall clock minus the monotonic clock, in nanoseconds.
+	Offset(mono uint64) int64
+}
+
+// Config says what is pushed. Where to, the environment says.
+type Config struct {
+	// Version is ktlstop's, Node the Kubernetes node's name; where it is empty NODE_NAME
+	// says it.
+	Version, Node string
+	// Gatherer has the metrics.
+	Gatherer prometheus.Gatherer
+	// Clock tells the wall clock of events.
+	Clock Clock
+	// Slow is from when on a record is told as slow, 0 for never.
+	Slow time.Duration
+	// Connections tells of each connection's beginning and end, CloseNotify of the alerts
+	// that end one in good order.
+	Connections, CloseNotify bool
+	// Tell takes a line for people, without its end, about trouble with the receiver: at
+	// most one a minute, from any goroutine. What others wrote is escaped in it.
+	Tell func(string)
+
+	// For tests: queueConfig.again, a second if 0, and closeTime.
+	again, closeTime time.Duration
+}
+
+// Push is what runs: a sink.Sink of the session's events and a prometheus.Collector of its
+// own losses. Its methods may be called from any goroutine.
+type Push struct {
+	*losses
+	cfg      Config
+	teller   *teller
+	resource *resource.Resource
+	scope    *common.InstrumentationScope
+	metrics  *pusher // nil without metrics
+	queue    *queue  // nil without logs
+	events   *events // nil without logs
+	once     sync.Once
+	closed   error
+}
+
+// wanted is what the environment asks for: nil where it does not.
+type wanted struct{ metrics, logs *settings }
+
+func fromEnv() (w wanted, err error) {
+	if w.metrics, err = metricsSignal.settings(); err != nil {
+		return w, err
+	}
+	w.logs, err = logsSignal.settings()
+	return w, err
+}
+
+// Wanted says whether the environment asks for OTLP. The error is what is wrong with it, in
+// a line: whatever Start would find.
+func Wanted() (bool, error) {
+	w, err := fromEnv()
+	if err != nil || w.metrics == nil && w.logs == nil {
+		return false, err
+	}
+	_, queueErr := queueFromEnv()
+	_, _, pushErr := pushFromEnv()
+	_, resourceErr := resourceFromEnv()
+	err = first(queueErr, pushErr, resourceErr, w.metrics.check(), w.logs.check())
+	return err == nil, err
+}
+
+// Start begins to push what the environment asks for. It waits for no receiver.
+func Start(cfg Config) (*Push, error) {
+	cfg.again, cfg.closeTime = cmp.Or(cfg.again, time.Second), cmp.Or(cfg.closeTime, closeTime)
+	w, err := fromEnv()
+	if err != nil {
+		return nil, err
+	}
+	p := &Push{losses: new(losses), cfg: cfg, teller: &teller{out: cfg.Tell, now: time.Now},
+		scope: &common.InstrumentationScope{Name: scopeName, Version: cfg.Version}}
+	if p.resource, err = newResource(cfg.Version, cfg.Node); err != nil {
+		return nil, err
+	}
+	if err := first(p.makeLogs(w.logs), p.makeMetrics(w.metrics)); err != nil {
+		return nil, err
+	}
+	if p.queue != nil {
+		go p.queue.run()
+	}
+	if p.metrics != nil {
+		go p.metrics.run()
+	}
+	return p, nil
+}
+
+func (p *Push) makeLogs(set *settings) error {
+	if set == nil {
+		return nil
+	}
+	cfg, err := queueFromEnv()
+	if err != nil {
+		return err
+	}
+	client, err := newClient(set, p.cfg.Version)
+	if err != nil {
+		return err
+	}
+	cfg.again = p.cfg.again
+	p.queue = &queue{cfg: cfg, lost: p.losses, teller: p.teller,
+		full: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
+	p.queue.ctx, p.queue.stop = context.WithCancel(context.Background())
+	p.queue.send = func(ctx context.Context, batch []*logs.LogRecord) error { return client.send(ctx, p.wrap(batch)) }
+	p.events = newEvents(&p.cfg, p.queue, time.Now)
+	p.queue.confession = p.events.undelivered
+	return nil
+}
+
+func (p *Push) wrap(batch []*logs.LogRecord) *logs.LogsData {
+	scope := &logs.ScopeLogs{Scope: p.scope, LogRecords: batch}
+	return &logs.LogsData{ResourceLogs: []*logs.ResourceLogs{{Resource: p.resource, ScopeLogs: []*logs.ScopeLogs{scope}}}}
+}
+
+func (p *Push) makeMetrics(set *settings) error {
+	if set == nil {
+		return nil
+	}
+	interval, timeout, err := pushFromEnv()
+	if err != nil {
+		return err
+	}
+	client, err := newClient(set, p.cfg.Version)
+	if err != nil {
+		return err
+	}
+	p.metrics = &pusher{client: client, gatherer: p.cfg.Gatherer, resource: p.resource, scope: p.scope, lost: p.losses, teller: p.teller,
+		interval: interval, timeout: timeout, again: p.cfg.again, start: time.Now(), closing: make(chan struct{}), done: make(chan struct{})}
+	p.metrics.ctx, p.metrics.stop = context.WithCancel(context.Background())
+	return nil
+}
+
+// Write implements sink.Sink. It never fails, and never waits.
+func (p *Push) Write(ev event.Event) error {
+	if p.events != nil {
+		p.events.write(ev)
+	}
+	return nil
+}
+
+// Flush implements sink.Sink. It never fails, and never waits.
+func (p *Push) Flush() error {
+	if p.events != nil {
+		p.events.flush()
+	}
+	return nil
+}
+
+// Degraded tells that the trace is not what it should be (is), or is again: reason is a
+// word, detail a line for people. It is told where that changes.
+func (p *Push) Degraded(reason, detail string, is bool) {
+	if p.events != nil {
+		p.events.degraded(reason, detail, is)
+	}
+}
+
+// Detached tells that the hooks are gone, and why.
+func (p *Push) Detached(reason, detail string) {
+	if p.events != nil {
+		p.events.detached(reason, detail)
+	}
+}
+
+// Close sends what waits, and the metrics once more, in no more than five seconds. The error
+// is an *UndeliveredError. It may be called again.
+func (p *Push) Close() error {
+	p.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), p.cfg.closeTime)
+		defer cancel()
+		p.closed = p.shutdown(ctx)
+	})
+	return p.closed
+}
+
+// shutdown ends both signals side by side, as the receiver of one may be gone and that of
+// the other not.
+func (p *Push) shutdown(ctx context.Context) (err error) {
+	var both sync.WaitGroup
+	if p.metrics != nil {
+		both.Go(func() { p.metrics.shutdown(ctx) })
+	}
+	if p.queue != nil {
+		p.events.end()
+		err = p.queue.shutdown(ctx)
+	}
+	both.Wait()
+	return err
+}

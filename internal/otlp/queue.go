@@ -1,0 +1,185 @@
+package otlp
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	logs "go.opentelemetry.io/proto/otlp/logs/v1"
+)
+
+// queueConfig says how many records a queue holds, how many are sent at once, how long one
+// waits for others, and how long one attempt to send may take.
+type queueConfig struct {
+	size, batch    int
+	delay, timeout time.Duration
+	// again is how long to wait before the second attempt; it doubles up to maxAgain.
+	again time.Duration
+}
+
+// queue stands between those who have records and the receiver, which may not take them for
+// however long. It is bounded, and counts what it loses. Only shutdown waits.
+type queue struct {
+	cfg    queueConfig
+	send   func(context.Context, []*logs.LogRecord) error
+	lost   *losses
+	teller *teller
+	// confession makes a record of n that were lost: it is sent once the receiver takes
+	// something again.
+	confession func(n uint64) *logs.LogRecord
+
+	mu      sync.Mutex
+	waiting []*logs.LogRecord
+	untold  uint64 // lost, and in no confession
+	ended   bool
+
+	full    chan struct{} // has a token when a batch is whole
+	closing chan struct{}
+	ctx     context.Context // ends when no more is to be sent
+	stop    context.CancelFunc
+	done    chan struct{}
+}
+
+// put takes a record. Where there is no room the newest goes: what came first explains it.
+func (q *queue) put(r *logs.LogRecord) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ended || len(q.waiting) >= q.cfg.size {
+		q.lose(1)
+		return
+	}
+	q.waiting = append(q.waiting, r)
+	if len(q.waiting) >= q.cfg.batch {
+		select {
+		case q.full <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// lose counts, with the lock held.
+func (q *queue) lose(n int) {
+	q.untold += uint64(n)
+	q.lost.logs.Add(uint64(n))
+}
+
+// UndeliveredError says how many events the receiver does not know of at the end, nor that
+// there were any.
+type UndeliveredError struct{ Events uint64 }
+
+func (e *UndeliveredError) Error() string {
+	return fmt.Sprintf("%d events were not delivered by OTLP: the receiver did not take them", e.Events)
+}
+
+// shutdown sends what waits, until ctx ends. What is left then is lost, and an
+// *UndeliveredError.
+func (q *queue) shutdown(ctx context.Context) error {
+	close(q.closing)
+	select {
+	case <-q.done:
+	case <-ctx.Done():
+		q.stop() // ends the attempt that is under way
+		<-q.done
+	}
+	q.stop()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ended = true
+	q.lose(len(q.waiting))
+	q.waiting = nil
+	if q.untold == 0 {
+		return nil
+	}
+	return &UndeliveredError{Events: q.untold}
+}
+
+func (q *queue) run() {
+	defer close(q.done)
+	tick := time.NewTicker(q.cfg.delay)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-q.full:
+		case <-q.closing:
+			q.drain()
+			return
+		}
+		q.drain()
+	}
+}
+
+// drain sends what waits, and stops early where the receiver takes nothing at the end.
+func (q *queue) drain() {
+	for batch := q.take(); len(batch) > 0 && q.deliver(batch); batch = q.take() {
+	}
+}
+
+func (q *queue) take() []*logs.LogRecord {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := min(len(q.waiting), q.cfg.batch)
+	batch := q.waiting[:n:n]
+	q.waiting = q.waiting[n:]
+	return batch
+}
+
+// deliver sends a batch, for as long as there is hope; when the end begins, it tries once
+// more at once. It says whether to go on.
+func (q *queue) deliver(batch []*logs.LogRecord) bool {
+	for pause := q.cfg.again; ; pause = min(2*pause, maxAgain) {
+		last := q.ending()
+		err := q.attempt(batch)
+		if err == nil {
+			q.confess()
+			return true
+		}
+		q.teller.say(err.Error())
+		again := passing(err)
+		if again && !last {
+			q.pause(wait(err, pause))
+			continue
+		}
+		q.mu.Lock()
+		q.lose(undelivered(err, len(batch)))
+		q.mu.Unlock()
+		return !again
+	}
+}
+
+func (q *queue) ending() bool {
+	select {
+	case <-q.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+func (q *queue) attempt(batch []*logs.LogRecord) error {
+	ctx, cancel := context.WithTimeout(q.ctx, q.cfg.timeout)
+	defer cancel()
+	return q.send(ctx, batch)
+}
+
+// pause waits before another attempt, but not when the end begins.
+func (q *queue) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-q.closing:
+	}
+}
+
+// confess tells the receiver, which takes something, of what it did not get. There is room
+// for that: it is one record for each batch that was sent.
+func (q *queue) confess() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.untold > 0 {
+		q.waiting = append(q.waiting, q.confession(q.untold))
+		q.untold = 0
+	}
+}

@@ -1,0 +1,90 @@
+package otlp
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/google/uuid"
+	resource "go.opentelemetry.io/proto/otlp/resource/v1"
+)
+
+const (
+	envResource    = "OTEL_RESOURCE_ATTRIBUTES"
+	envServiceName = "OTEL_SERVICE_NAME"
+	// envNode is what Kubernetes's downward API is told to call the node's name.
+	envNode = "NODE_NAME"
+)
+
+// instances is the namespace that OpenTelemetry gives for making service.instance.id of
+// what a host has already (semantic conventions 1.44, service.instance.id).
+var instances = uuid.MustParse("4d63009a-8d0f-11ee-aad7-4c796ed8e320")
+
+// machineIDs are where host.id is read, as OpenTelemetry's own detectors do.
+var machineIDs = []string{"/etc/machine-id", "/var/lib/dbus/machine-id"}
+
+// newResource says who sends: ktlstop on this host. What cannot be found out is left out: a
+// container from scratch has no machine-id. The environment has the last word.
+func newResource(version, node string) (*resource.Resource, error) {
+	said, err := resourceFromEnv()
+	if err != nil {
+		return nil, err
+	}
+	name, _ := os.Hostname()
+	id := machineID()
+	if node == "" {
+		node = os.Getenv(envNode)
+	}
+	var a attributes
+	for _, known := range [][2]string{
+		{"service.name", "ktlstop"}, {"service.version", version}, {"service.instance.id", instanceOf(id, name)},
+		{"host.name", name}, {"host.id", id}, {"k8s.node.name", node},
+	} {
+		if _, ok := said[known[0]]; !ok {
+			a.text(known[0], known[1])
+		}
+	}
+	for key, value := range said {
+		a.text(key, value)
+	}
+	return &resource.Resource{Attributes: a}, nil
+}
+
+func machineID() string {
+	for _, path := range machineIDs {
+		if b, err := os.ReadFile(path); err == nil {
+			return strings.TrimSpace(string(b))
+		}
+	}
+	return ""
+}
+
+// instanceOf stays the same when ktlstop starts again, so that its series go on. Machines
+// that were cloned share an id, and have names of their own.
+func instanceOf(id, name string) string {
+	if id == "" && name == "" {
+		return uuid.NewString()
+	}
+	return uuid.NewSHA1(instances, []byte(id+"\x00"+name)).String()
+}
+
+// resourceFromEnv reads key=value, with commas between and the values percent-encoded.
+func resourceFromEnv() (map[string]string, error) {
+	said := map[string]string{}
+	for pair := range strings.SplitSeq(os.Getenv(envResource), ",") {
+		if strings.TrimSpace(pair) == "" {
+			continue
+		}
+		key, raw, ok := strings.Cut(pair, "=")
+		value, err := url.PathUnescape(strings.TrimSpace(raw))
+		if key = strings.TrimSpace(key); !ok || err != nil || key == "" {
+			return nil, fmt.Errorf("%s: a list of key=value is wanted, with commas between and the values percent-encoded", envResource)
+		}
+		said[key] = value
+	}
+	if name := os.Getenv(envServiceName); name != "" {
+		said["service.name"] = name
+	}
+	return said, nil
+}
