@@ -1,0 +1,39 @@
+package main
+
+import (
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ktlstop/ktlstop/internal/metrics"
+)
+
+// TestDefaultGroups: a host's groups are units, a node's pods, and all are labels that
+// there are.
+func TestDefaultGroups(t *testing.T) {
+	for kubernetes, want := range map[string]string{"": "comm unit", "10.0.0.1": "namespace pod container comm"} {
+		t.Setenv("KUBERNETES_SERVICE_HOST", kubernetes)
+		got := defaultGroups()
+		if !slices.Equal(got, strings.Fields(want)) {
+			t.Errorf("%q: grouped by %q, want %s", kubernetes, got, want)
+		}
+		if err := metrics.CheckGroupBy(got); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestServeAddressInUse: an address that is taken is told in one line, before anything is
+// attached.
+func TestServeAddressInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	stdout, stderr, status := ktlstop(t, "serve", "--web.listen-address", l.Addr().String())
+	if want := "ktlstop: listen on " + l.Addr().String() + ": address already in use\n"; status != 1 || stdout != "" || stderr != want {
+		t.Errorf("status %d, %q, %q, want %q", status, stdout, stderr, want)
+	}
+}
