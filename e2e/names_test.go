@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What the fake kubelet tells of the container that crun runs.
@@ -100,11 +101,15 @@ func startContainer(t *testing.T) {
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(dir, "config.json"), config, 0o600))
 	global := []string{"--root", filepath.Join(dir, "state"), "--cgroup-manager", "cgroupfs"}
-	start(t, exec.Command(crun, append(global, "run", "--no-pivot", "--bundle", dir, "front")...))
-	t.Cleanup(func() {
-		if out, err := exec.Command(crun, append(global, "delete", "--force", "front")...).CombinedOutput(); err != nil {
+	cmd := exec.Command(crun, append(global, "run", "--no-pivot", "--bundle", dir, "front")...)
+	start(t, cmd)
+	t.Cleanup(func() { // crun removes what it has made when the container has ended
+		if out, err := exec.Command(crun, append(global, "kill", "front", "KILL")...).CombinedOutput(); err != nil {
 			t.Errorf("%v: %s", err, out)
 		}
+		late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+		defer late.Stop()
+		_ = cmd.Wait() // its status says how the container has ended
 	})
 }
 
