@@ -88,7 +88,7 @@ func (e *events) end() {
 func (e *events) record(r *record) {
 	switch {
 	case r.typ == event.Alert:
-		if r.read && r.description == closeNotify && !e.cfg.CloseNotify {
+		if r.mayBeCloseNotify() && !e.cfg.CloseNotify {
 			return
 		}
 		k := kindOf(alertRecord, &r.proc, uint64(r.description)|uint64(r.level)<<8)
