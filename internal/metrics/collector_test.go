@@ -203,11 +203,13 @@ func TestFailures(t *testing.T) {
 		&event.Error{Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Dir: event.RX, Errno: uint32(unix.EBADMSG), Func: "tls_rx_one_record", More: 4},
 		&event.Error{Proc: proc("nginx"), Option: event.OptionULP, Errno: uint32(unix.ENOENT), Func: "tcp_set_ulp"},
 		&event.Error{Proc: proc("nginx"), Option: event.OptionRX, Errno: 4095, Func: "tls_setsockopt"},
-		&event.Error{Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Option: event.OptionRX, Errno: uint32(unix.EINVAL), Func: getting})
+		&event.Error{Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Option: event.OptionRX, Errno: uint32(unix.EINVAL), Func: "tls_getsockopt"},
+		&event.Error{Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Option: event.OptionExpectNoPad, Dir: event.RX, Errno: uint32(unix.ENOPROTOOPT), Func: "tls_setsockopt"})
 	f.expect(5, "errors_total", "comm", "nginx", "direction", "rx", "errno", "EBADMSG", "func", "tls_rx_one_record")
-	f.expect(1, "errors_total", "errno", "EINVAL", "func", getting)
+	f.expect(1, "errors_total", "errno", "EINVAL", "func", "tls_getsockopt")
 	f.expect(1, "setup_failures_total", "comm", "nginx", "step", "ulp", "errno", "ENOENT")
 	f.expect(1, "setup_failures_total", "comm", "nginx", "step", "rx", "errno", "other")
+	f.expect(1, "setup_failures_total", "comm", "nginx", "step", "TLS_RX_EXPECT_NO_PAD", "errno", "ENOPROTOOPT")
 }
 
 // TestOwnerComesLater: what a connection had before anybody knew whose it is counts then.

@@ -101,7 +101,7 @@ func (e *events) record(r *record) {
 func (e *events) failure(ev *event.Error) {
 	name := recordError
 	switch {
-	case isSetup(ev):
+	case ev.SetupStep() != "":
 		name = setupFailed
 	case ev.Func == abortFunction:
 		name = connectionAbort
