@@ -31,12 +31,17 @@ type running struct {
 }
 
 func start(t testing.TB, configFile string) *running {
+	return startAt(t, "127.0.0.1:0", Listening{ConfigFile: configFile})
+}
+
+func startAt(t testing.TB, address string, listening Listening) *running {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &running{t: t, addr: l.Addr().String(), url: "http://" + l.Addr().String()}
+	at := fmt.Sprintf("127.0.0.1:%d", l.Addr().(*net.TCPAddr).Port)
+	r := &running{t: t, addr: at, url: "http://" + at}
 	r.wide.Store(1)
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(r)
@@ -49,7 +54,7 @@ func start(t testing.TB, configFile string) *running {
 		}
 		return nil
 	}
-	s := New(Config{Listening: Listening{ConfigFile: configFile}, Gatherer: reg, Alive: check, Ready: check, Version: "1<2",
+	s := New(Config{Listening: listening, Gatherer: reg, Alive: check, Ready: check, Version: "1<2",
 		Notice: func(text string) { mu.Lock(); defer mu.Unlock(); said = append(said, text) }})
 	s.Handle("/v1/more", "more & more", http.NotFoundHandler())
 	ctx, cancel := context.WithCancel(t.Context())
