@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // running is a Server on an address of its own.
@@ -248,5 +249,24 @@ func TestThousandClients(t *testing.T) {
 	}
 	if status, _, _ := r.get("/healthz"); status != 200 {
 		t.Errorf("status %d", status)
+	}
+}
+
+// TestScrapePanics: who asks for what another's request has failed to make gets no empty
+// answer that looks like one without series.
+func TestScrapePanics(t *testing.T) {
+	s := newScrapes(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { panic("of a collector") }), time.Now)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("it is told to nobody")
+			}
+		}()
+		s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	}()
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if w.Code != http.StatusInternalServerError || w.Body.Len() == 0 {
+		t.Errorf("%d %q", w.Code, w.Body)
 	}
 }
