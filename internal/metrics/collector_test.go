@@ -182,6 +182,18 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// TestSampleComesFirst: a connection of which the kernel's sums knew before its first event
+// was opened all the same; one that was there before was not.
+func TestSampleComesFirst(t *testing.T) {
+	f := newFixture(t, Config{}, true)
+	f.round(sample(1, "nginx", 1))
+	f.write(opens(1, "nginx"))
+	f.expect(1, "connections_opened_total", "comm", "nginx", "version", "1.3")
+	f.expect(1, "connections", "direction", "tx", "mode", "sw")
+	f.write(&event.Socket{State: event.SocketFound, Conn: event.Conn{ID: 2}, Proc: proc("nginx")}, opens(2, "nginx"))
+	f.expect(1, "connections_opened_total", "comm", "nginx", "version", "1.3")
+}
+
 // TestModes: a card that goes away leaves its connections to software.
 func TestModes(t *testing.T) {
 	f := newFixture(t, Config{}, true)

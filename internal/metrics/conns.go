@@ -10,7 +10,8 @@ import (
 type conn struct {
 	group *group // nil while nobody knows whose it is
 	modes [2]event.Mode
-	ended bool
+	// known: its first key was told, or that it was there before.
+	known, ended bool
 	// waited is for how many rounds it has been asked in vain whose it is.
 	waited uint8
 }

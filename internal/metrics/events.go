@@ -71,9 +71,10 @@ func (c *Collector) socket(s *event.Socket) {
 		c.end(s.Conn.ID, e, g)
 		return
 	}
-	if s.State == event.SocketOpen && e.modes == [2]event.Mode{} {
+	if s.State == event.SocketOpen && !e.known {
 		g.countBy(openedAs([2]event.TLS{s.TX, s.RX}[s.Dir&1]), 1)
 	}
+	e.known = true // the kernel's sums may know of it before any event
 	if s.State == event.SocketRekey {
 		g.countBy(count{of: keyUpdates, a: s.Dir.String()}, 1)
 	}
