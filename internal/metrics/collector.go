@@ -149,6 +149,7 @@ func (c *Collector) end(id uint64, e *conn, g *group) {
 		return
 	}
 	g.countBy(count{of: closed}, 1)
+	delete(c.conns.held, id)
 	c.conns.linger(id)
 }
 
@@ -161,7 +162,7 @@ func (c *Collector) Round() {
 	for _, g := range c.groups {
 		g.publish(now)
 	}
-	c.conns.forget()
+	c.giveUp(c.conns.forget())
 	// One that comes again begins at zero, with a time of creation that says so.
 	maps.DeleteFunc(c.groups, func(_ string, g *group) bool { return g.idle(now) })
 	c.cost.step(&about, now)

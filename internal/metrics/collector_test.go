@@ -170,8 +170,10 @@ func TestLife(t *testing.T) {
 	f.expect(3, "connections_closed_total", "comm", "nginx")
 	nobody := closes(4, "")
 	nobody.Proc = event.Process{} // nobody's call ended it, and it was not known before
-	f.write(nobody)
+	f.write(nobody, nobody)
+	f.absent("connections_closed_total", "comm", "")
 	f.round(final(sample(4, "nginx", 1)))
+	f.expect(4, "connections_closed_total", "comm", "nginx")
 	f.expect(0, "connections", "comm", "nginx", "direction", "tx", "mode", "sw")
 	f.expect(9, "records_total", "comm", "nginx", "direction", "tx", "type", "data")
 	for range lingerRounds + 1 {
@@ -179,6 +181,49 @@ func TestLife(t *testing.T) {
 	}
 	if n := f.conns.byID.Len(); n != 0 {
 		t.Errorf("%d connections are remembered", n)
+	}
+	f.absent("connections_closed_total", "comm", "")
+}
+
+// TestNobodysEnd: the end of a connection of which nobody ever hears whose it was counts for
+// nobody, once, when its last sample does not come any more.
+func TestNobodysEnd(t *testing.T) {
+	f := newFixture(t, Config{}, true)
+	nobody := closes(1, "")
+	nobody.Proc = event.Process{}
+	f.write(nobody)
+	for range lingerRounds {
+		f.absent("connections_closed_total", "comm", "")
+		f.round()
+	}
+	for range lingerRounds + 1 {
+		f.expect(1, "connections_closed_total", "comm", "")
+		f.round()
+	}
+	if n := f.conns.byID.Len() + len(f.conns.held); n != 0 {
+		t.Errorf("%d connections are remembered", n)
+	}
+}
+
+// TestLateEvents: what is told of a connection that is forgotten counts, and opens none.
+func TestLateEvents(t *testing.T) {
+	for _, sums := range []bool{true, false} {
+		f := newFixture(t, Config{}, sums)
+		f.write(opens(1, "nginx"), closes(1, "nginx"))
+		for range lingerRounds + 1 {
+			f.round()
+		}
+		f.write(&event.Error{Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Errno: uint32(unix.EBADMSG), Func: "x"},
+			&event.Record{Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Type: event.Alert, TLS: opens(1, "").TX})
+		f.round()
+		f.expect(1, "errors_total", "comm", "nginx", "errno", "EBADMSG")
+		f.expect(1, "records_total", "comm", "nginx", "type", "alert")
+		for _, mode := range modeNames {
+			f.expect(0, "connections", "direction", "tx", "mode", mode)
+		}
+		if n := f.conns.byID.Len(); n != 0 || f.groups["nginx"].conns != 0 {
+			t.Errorf("%d connections are remembered, and %d are open", n, f.groups["nginx"].conns)
+		}
 	}
 }
 
@@ -190,7 +235,7 @@ func TestSampleComesFirst(t *testing.T) {
 	f.write(opens(1, "nginx"))
 	f.expect(1, "connections_opened_total", "comm", "nginx", "version", "1.3")
 	f.expect(1, "connections", "direction", "tx", "mode", "sw")
-	f.write(&event.Socket{State: event.SocketFound, Conn: event.Conn{ID: 2}, Proc: proc("nginx")}, opens(2, "nginx"))
+	f.write(&event.Socket{State: event.SocketFound, Conn: event.Conn{ID: 2}, Proc: proc("nginx"), RX: opens(2, "").TX}, opens(2, "nginx"))
 	f.expect(1, "connections_opened_total", "comm", "nginx", "version", "1.3")
 }
 
