@@ -185,6 +185,24 @@ func TestLife(t *testing.T) {
 	f.absent("connections_closed_total", "comm", "")
 }
 
+// TestLosses: what a counter of the kernel explains counts once, though a Ledger finds it
+// missing too.
+func TestLosses(t *testing.T) {
+	f := newFixture(t, Config{}, false)
+	f.expect(0, "lost_total", "cause", "gap")
+	f.write(&event.Lost{Cause: "gap", Count: 5, Conn: &event.Conn{ID: 1}},
+		&event.Lost{Cause: "ring_full", Count: 5, HasDir: true}, &event.Lost{Cause: "gap", Count: 3, Conn: &event.Conn{ID: 2}})
+	f.expect(5, "lost_total", "cause", "ring_full")
+	f.round()
+	f.expect(0, "lost_total", "cause", "gap")
+	f.round()
+	f.expect(3, "lost_total", "cause", "gap")
+	f.write(&event.Lost{Cause: "ring_full", Count: 9, HasDir: true}) // late: it is not taken back
+	f.round()
+	f.round()
+	f.expect(3, "lost_total", "cause", "gap")
+}
+
 // TestNobodysEnd: the end of a connection of which nobody ever hears whose it was counts for
 // nobody, once, when its last sample does not come any more.
 func TestNobodysEnd(t *testing.T) {

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -16,7 +17,10 @@ func (c *Collector) Write(ev event.Event) error {
 	case *event.Error:
 		c.error(ev)
 	case *event.Lost:
-		c.lost[clean(ev.Cause)] += ev.Count
+		c.gaps.Add(ev)
+		if ev.Cause != flow.CauseGap { // a gap may have a cause that is told a moment later
+			c.lost[clean(ev.Cause)] += ev.Count
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"testing"
@@ -237,6 +238,42 @@ func TestFlood(t *testing.T) {
 	if sum != n+1 || !other || len(got.records) > 2*perSecond+4 {
 		t.Errorf("%d events stand for %d of %d, another process's among them: %v", len(got.records), sum, n+1, other)
 	}
+}
+
+// A gap is told where no counter explains it, and once: by the counter, or by itself.
+func TestGaps(t *testing.T) {
+	e, got, c := newTestEvents(Config{})
+	told := func(want ...string) {
+		t.Helper()
+		var causes []string
+		for _, s := range got.shown() {
+			causes = append(causes, fmt.Sprint(s.Attrs["ktls.lost.cause"], " ", s.Attrs["ktls.count"], " ", s.Attrs["network.io.direction"]))
+		}
+		if diff := cmp.Diff(want, causes); diff != "" {
+			t.Error(diff)
+		}
+		got.records = nil
+	}
+	second := func() {
+		c.pass(time.Second)
+		e.flush()
+		e.flush()
+	}
+	e.write(&event.Lost{Cause: "gap", Count: 5, Conn: &conn, Dir: event.RX})
+	e.flush()
+	told()
+	e.write(&event.Lost{Cause: "ring_full", Count: 5, HasDir: true, Dir: event.RX})
+	second()
+	second()
+	told("ring_full 5 receive")
+	e.write(&event.Lost{Cause: "gap", Count: 3, Conn: &conn, Dir: event.RX})
+	second()
+	told()
+	second()
+	told("gap 3 receive")
+	e.write(&event.Lost{Cause: "gap", Count: 2, Conn: &conn, Dir: event.TX})
+	e.end()
+	told("gap 2 transmit", "ring_full <nil> receive", "gap <nil> receive", "gap <nil> transmit")
 }
 
 // Losses of one cause are told when they begin and when they are over; those of another
