@@ -213,7 +213,7 @@ func (s *serving) register(cfg *session.Config) (err error) {
 	}
 	cfg.Sums = s.collector
 	s.registry = prometheus.NewRegistry()
-	for _, c := range []prometheus.Collector{s.collector, metrics.TLSStat{Path: metrics.TLSStatPath},
+	for _, c := range []prometheus.Collector{s.collector, metrics.TLSStat{Path: metrics.TLSStatPath, Since: metrics.Boot()},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
 		if err := s.registry.Register(c); err != nil {
 			return err
