@@ -59,7 +59,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"trace", "--keep", "1s", "--record", ""}, {"trace", "--keep", "1s", "--record-bytes", "5"}, {"trace", "--keep", "1s", "--record", "x", "-o", "json"},
 		{"trace", "--keep", "1s", "--record", "x", "--record-bytes", "5"}, {"trace", "--record", "x"}, {"trace", "--keep", "1s", "--keep-after", "-1s"},
 		{"serve", "x"}, {"serve", "--web.listen-address", ":9998"}, {"serve", "--web.listen-address", "127.0.0.1"}, {"serve", "--web.listen-address", ""},
-		{"serve", "--web.config.file", "/nowhere"}, {"serve", "--group-by", "pid"}, {"serve", "--group-by", ""}, {"serve", "--max-groups", "0"},
+		{"serve", "--web.config.file", "/nowhere"}, {"serve", "--group-by", "pid"}, {"serve", "--group-by", ""}, {"serve", "--max-groups", "0"}, {"serve", "--max-groups", "2001"},
 		{"serve", "--stages", "some"}, {"serve", "--histograms", "stages"}, {"serve", "--histograms", "x"}, {"serve", "--slow", "-1s"}, {"serve", "--comm", ""},
 		{"gen", "-n", "0"}, {"gen", "-s", "0"}, {"gen", "--tls", "1.1"}, {"gen", "--cipher", "rc4"},
 		{"gen", "--dir", "up"}, {"gen", "--listen", ":0", "--connect", ":0"}, {"list", "-o", "yaml"}, {"completion"}, {"completion", "x"}, {"completion", "bash", "x"}, {"version", "-o", "yaml"}, {"list", "-o", "pcapng"},

@@ -44,3 +44,27 @@ func TestLosses(t *testing.T) {
 		}
 	}
 }
+
+// TestGaps: a gap is told once, when no counter has explained it for a while.
+func TestGaps(t *testing.T) {
+	gap := func(n uint64) *event.Lost { return &event.Lost{Cause: CauseGap, Dir: event.RX, Count: n} }
+	full := func(n uint64) *event.Lost {
+		return &event.Lost{Cause: "ring_full", Dir: event.RX, HasDir: true, Count: n}
+	}
+	var g Gaps
+	for i, step := range []struct {
+		ev   *event.Lost
+		want uint64
+	}{
+		{gap(5), 0}, {full(5), 0}, {gap(7), 0}, {nil, 7}, {nil, 0}, // explained in time, and never
+		{gap(3), 0}, {full(1), 2}, {full(9), 0}, {gap(9), 0}, {nil, 0}, // in part; and more than was found
+		{gap(4), 0}, {nil, 4}, {nil, 0},
+	} {
+		if step.ev != nil {
+			g.Add(step.ev)
+		}
+		if got := g.Settle(); got != step.want {
+			t.Errorf("step %d: %d, want %d", i, got, step.want)
+		}
+	}
+}

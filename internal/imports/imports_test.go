@@ -84,7 +84,7 @@ var rules = []rule{
 		why:   "internal/feed hands events to readers, and does not know who traces"},
 	{dir: "internal/otlp", may: []string{"pkg/event", "internal/flow", "internal/lru", "internal/safe"}, tests: []string{"internal/inspect/finding", "internal/sink"},
 		why: "internal/otlp sends metrics and events away, and does not know who makes them"},
-	{dir: "internal/metrics", may: []string{"pkg/event", "internal/lru", "internal/safe"},
+	{dir: "internal/metrics", may: []string{"pkg/event", "internal/flow", "internal/lru", "internal/safe"},
 		why: "internal/metrics adds up events and sums, and does not know who tells them or who reads the metrics"},
 	{dir: "internal/serve", why: "internal/serve answers requests, and does not know what its handlers show"},
 	{dir: "internal/gen", may: []string{"pkg/ktls"}, why: "internal/gen makes traffic with pkg/ktls"},

@@ -15,22 +15,34 @@ var stageNames = [2][stages]string{{"queue", "encrypt", "push"}, {"wait", "decry
 // modeNames are the values of the label "mode".
 var modeNames = [modes]string{"none", "sw", "hw"}
 
-// Collect implements prometheus.Collector: what the last round has brought.
+// Collect implements prometheus.Collector: what the last round has brought. Metrics are many
+// and take a while to make; events wait no longer than the copying of what they are made of.
 func (c *Collector) Collect(to chan<- prometheus.Metric) {
-	for _, m := range c.metrics() {
+	faces, ofRun := c.copies()
+	for _, m := range ofRun {
 		to <- m
+	}
+	b := builder{families: c.families}
+	for i := range faces {
+		b.group(&faces[i], &c.cfg)
+		for _, m := range b.made {
+			to <- m
+		}
+		b.made = b.made[:0]
 	}
 }
 
-func (c *Collector) metrics() []prometheus.Metric {
+// copies are what groups show, and the metrics of no group, which are few.
+func (c *Collector) copies() (faces []face, ofRun []prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b := builder{families: c.families}
+	faces = make([]face, 0, len(c.groups))
 	for _, g := range c.groups {
-		b.group(g, &c.cfg)
+		faces = append(faces, g.copied())
 	}
+	b := builder{families: c.families}
 	c.runs(&b)
-	return b.made
+	return faces, b.made
 }
 
 // builder makes metrics; created and labels are of the group at hand.
@@ -62,7 +74,7 @@ func (b *builder) histogram(d *prometheus.Desc, h *hist, marks exemplars, labels
 func seconds(ns uint64) float64 { return float64(ns) / 1e9 }
 
 // group makes the metrics of one group.
-func (b *builder) group(g *group, cfg *Config) {
+func (b *builder) group(g *face, cfg *Config) {
 	b.created, b.labels = g.created, g.labels
 	for d := range event.Dir(2) {
 		b.direction(g, d)
@@ -75,7 +87,7 @@ func (b *builder) group(g *group, cfg *Config) {
 	}
 }
 
-func (b *builder) direction(g *group, d event.Dir) {
+func (b *builder) direction(g *face, d event.Dir) {
 	dir, s := d.String(), &g.shown[d]
 	b.counter(b.records, float64(g.data[d]), dir, "data")
 	for i, n := range g.types[d] {
@@ -92,7 +104,7 @@ func (b *builder) direction(g *group, d event.Dir) {
 	}
 }
 
-func (b *builder) stages(g *group, d event.Dir, histograms bool) {
+func (b *builder) stages(g *face, d event.Dir, histograms bool) {
 	for i, name := range stageNames[d] {
 		h := &g.shown[d].lat[i]
 		b.counter(b.stageSeconds, seconds(h.sum), d.String(), name)

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -42,6 +43,7 @@ type Collector struct {
 	groups     map[string]*group
 	overflowed uint64
 	lost       map[string]uint64
+	gaps       flow.Gaps
 	about      About
 	cost       cost
 	begun      time.Time
@@ -67,6 +69,7 @@ func (c *Collector) Begin(r Run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.run = r
+	c.lost[flow.CauseGap] = 0
 	for _, cause := range r.Causes {
 		c.lost[cause] = 0
 	}
@@ -149,6 +152,7 @@ func (c *Collector) end(id uint64, e *conn, g *group) {
 		return
 	}
 	g.countBy(count{of: closed}, 1)
+	delete(c.conns.held, id)
 	c.conns.linger(id)
 }
 
@@ -161,7 +165,8 @@ func (c *Collector) Round() {
 	for _, g := range c.groups {
 		g.publish(now)
 	}
-	c.conns.forget()
+	c.giveUp(c.conns.forget())
+	c.lost[flow.CauseGap] += c.gaps.Settle()
 	// One that comes again begins at zero, with a time of creation that says so.
 	maps.DeleteFunc(c.groups, func(_ string, g *group) bool { return g.idle(now) })
 	c.cost.step(&about, now)

@@ -170,8 +170,10 @@ func TestLife(t *testing.T) {
 	f.expect(3, "connections_closed_total", "comm", "nginx")
 	nobody := closes(4, "")
 	nobody.Proc = event.Process{} // nobody's call ended it, and it was not known before
-	f.write(nobody)
+	f.write(nobody, nobody)
+	f.absent("connections_closed_total", "comm", "")
 	f.round(final(sample(4, "nginx", 1)))
+	f.expect(4, "connections_closed_total", "comm", "nginx")
 	f.expect(0, "connections", "comm", "nginx", "direction", "tx", "mode", "sw")
 	f.expect(9, "records_total", "comm", "nginx", "direction", "tx", "type", "data")
 	for range lingerRounds + 1 {
@@ -180,6 +182,79 @@ func TestLife(t *testing.T) {
 	if n := f.conns.byID.Len(); n != 0 {
 		t.Errorf("%d connections are remembered", n)
 	}
+	f.absent("connections_closed_total", "comm", "")
+}
+
+// TestLosses: what a counter of the kernel explains counts once, though a Ledger finds it
+// missing too.
+func TestLosses(t *testing.T) {
+	f := newFixture(t, Config{}, false)
+	f.expect(0, "lost_total", "cause", "gap")
+	f.write(&event.Lost{Cause: "gap", Count: 5, Conn: &event.Conn{ID: 1}},
+		&event.Lost{Cause: "ring_full", Count: 5, HasDir: true}, &event.Lost{Cause: "gap", Count: 3, Conn: &event.Conn{ID: 2}})
+	f.expect(5, "lost_total", "cause", "ring_full")
+	f.round()
+	f.expect(0, "lost_total", "cause", "gap")
+	f.round()
+	f.expect(3, "lost_total", "cause", "gap")
+	f.write(&event.Lost{Cause: "ring_full", Count: 9, HasDir: true}) // late: it is not taken back
+	f.round()
+	f.round()
+	f.expect(3, "lost_total", "cause", "gap")
+}
+
+// TestNobodysEnd: the end of a connection of which nobody ever hears whose it was counts for
+// nobody, once, when its last sample does not come any more.
+func TestNobodysEnd(t *testing.T) {
+	f := newFixture(t, Config{}, true)
+	nobody := closes(1, "")
+	nobody.Proc = event.Process{}
+	f.write(nobody)
+	for range lingerRounds {
+		f.absent("connections_closed_total", "comm", "")
+		f.round()
+	}
+	for range lingerRounds + 1 {
+		f.expect(1, "connections_closed_total", "comm", "")
+		f.round()
+	}
+	if n := f.conns.byID.Len() + len(f.conns.held); n != 0 {
+		t.Errorf("%d connections are remembered", n)
+	}
+}
+
+// TestLateEvents: what is told of a connection that is forgotten counts, and opens none.
+func TestLateEvents(t *testing.T) {
+	for _, sums := range []bool{true, false} {
+		f := newFixture(t, Config{}, sums)
+		f.write(opens(1, "nginx"), closes(1, "nginx"))
+		for range lingerRounds + 1 {
+			f.round()
+		}
+		f.write(&event.Error{Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Errno: uint32(unix.EBADMSG), Func: "x"},
+			&event.Record{Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Type: event.Alert, TLS: opens(1, "").TX})
+		f.round()
+		f.expect(1, "errors_total", "comm", "nginx", "errno", "EBADMSG")
+		f.expect(1, "records_total", "comm", "nginx", "type", "alert")
+		for _, mode := range modeNames {
+			f.expect(0, "connections", "direction", "tx", "mode", mode)
+		}
+		if n := f.conns.byID.Len(); n != 0 || f.groups["nginx"].conns != 0 {
+			t.Errorf("%d connections are remembered, and %d are open", n, f.groups["nginx"].conns)
+		}
+	}
+}
+
+// TestSampleComesFirst: a connection of which the kernel's sums knew before its first event
+// was opened all the same; one that was there before was not.
+func TestSampleComesFirst(t *testing.T) {
+	f := newFixture(t, Config{}, true)
+	f.round(sample(1, "nginx", 1))
+	f.write(opens(1, "nginx"))
+	f.expect(1, "connections_opened_total", "comm", "nginx", "version", "1.3")
+	f.expect(1, "connections", "direction", "tx", "mode", "sw")
+	f.write(&event.Socket{State: event.SocketFound, Conn: event.Conn{ID: 2}, Proc: proc("nginx"), RX: opens(2, "").TX}, opens(2, "nginx"))
+	f.expect(1, "connections_opened_total", "comm", "nginx", "version", "1.3")
 }
 
 // TestModes: a card that goes away leaves its connections to software.
@@ -203,11 +278,13 @@ func TestFailures(t *testing.T) {
 		&event.Error{Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Dir: event.RX, Errno: uint32(unix.EBADMSG), Func: "tls_rx_one_record", More: 4},
 		&event.Error{Proc: proc("nginx"), Option: event.OptionULP, Errno: uint32(unix.ENOENT), Func: "tcp_set_ulp"},
 		&event.Error{Proc: proc("nginx"), Option: event.OptionRX, Errno: 4095, Func: "tls_setsockopt"},
-		&event.Error{Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Option: event.OptionRX, Errno: uint32(unix.EINVAL), Func: getting})
+		&event.Error{Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Option: event.OptionRX, Errno: uint32(unix.EINVAL), Func: "tls_getsockopt"},
+		&event.Error{Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Option: event.OptionExpectNoPad, Dir: event.RX, Errno: uint32(unix.ENOPROTOOPT), Func: "tls_setsockopt"})
 	f.expect(5, "errors_total", "comm", "nginx", "direction", "rx", "errno", "EBADMSG", "func", "tls_rx_one_record")
-	f.expect(1, "errors_total", "errno", "EINVAL", "func", getting)
+	f.expect(1, "errors_total", "errno", "EINVAL", "func", "tls_getsockopt")
 	f.expect(1, "setup_failures_total", "comm", "nginx", "step", "ulp", "errno", "ENOENT")
 	f.expect(1, "setup_failures_total", "comm", "nginx", "step", "rx", "errno", "other")
+	f.expect(1, "setup_failures_total", "comm", "nginx", "step", "TLS_RX_EXPECT_NO_PAD", "errno", "ENOPROTOOPT")
 }
 
 // TestOwnerComesLater: what a connection had before anybody knew whose it is counts then.

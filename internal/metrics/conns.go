@@ -10,7 +10,8 @@ import (
 type conn struct {
 	group *group // nil while nobody knows whose it is
 	modes [2]event.Mode
-	ended bool
+	// keyed: an event has told that it has a key. The kernel's sums may know of that before.
+	keyed, ended bool
 	// waited is for how many rounds it has been asked in vain whose it is.
 	waited uint8
 }
@@ -21,11 +22,21 @@ type conns struct {
 	byID *lru.Map[uint64, *conn]
 	// ended are those of the last rounds, the oldest first.
 	ended [lingerRounds][]uint64
+	// held are who had those of ended whose end counts for nobody yet.
+	held map[uint64]event.Process
+}
+
+// heldEnd is the end of a connection that waited in vain to hear whose it was.
+type heldEnd struct {
+	id   uint64
+	proc event.Process
 }
 
 const lingerRounds = 3
 
-func newConns() conns { return conns{byID: lru.New[uint64, *conn](event.MaxConns)} }
+func newConns() conns {
+	return conns{byID: lru.New[uint64, *conn](event.MaxConns), held: map[uint64]event.Process{}}
+}
 
 // of is a connection, which is new if it is not known.
 func (c *conns) of(id uint64) *conn {
@@ -83,10 +94,23 @@ func (c *conns) linger(id uint64) {
 	c.ended[last] = append(c.ended[last], id)
 }
 
-// forget ends a round.
-func (c *conns) forget() {
+// hold keeps an end that counts for nobody yet.
+func (c *conns) hold(s *event.Socket) {
+	if _, twice := c.held[s.Conn.ID]; twice {
+		return
+	}
+	c.held[s.Conn.ID] = s.Proc
+	c.linger(s.Conn.ID)
+}
+
+// forget ends a round, and returns the ends that have been held long enough.
+func (c *conns) forget() (waited []heldEnd) {
 	first := c.ended[0]
 	for _, id := range first {
+		if proc, ok := c.held[id]; ok {
+			waited = append(waited, heldEnd{id, proc})
+			continue
+		}
 		c.byID.Delete(id)
 	}
 	copy(c.ended[:], c.ended[1:])
@@ -94,4 +118,5 @@ func (c *conns) forget() {
 	if cap(first) > 1<<16 {
 		c.ended[len(c.ended)-1] = nil
 	}
+	return waited
 }

@@ -116,15 +116,9 @@ func orOther(name string) string {
 	return name
 }
 
-// steps are the options by which a program switches kernel TLS on.
-var steps = map[event.Option]string{event.OptionULP: "ulp", event.OptionTX: "tx", event.OptionRX: "rx"}
-
-// getting is the kernel function that answers what a socket asks, not what it sets.
-const getting = "tls_getsockopt"
-
 // failureOf is the counter of a failure.
 func failureOf(e *event.Error) count {
-	if step := steps[e.Option]; step != "" && e.Func != getting {
+	if step := e.SetupStep(); step != "" {
 		return count{of: setupFailed, a: step, b: errno(e.Errno)}
 	}
 	return count{failures, e.Dir.String(), errno(e.Errno), orOther(clean(safe.String(e.Func)))}

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
+	"golang.org/x/sys/unix"
 )
 
 // row is a line of a table of docs/metrics.md: name, type and labels.
@@ -86,7 +88,8 @@ func describe(family *dto.MetricFamily) string {
 func TestTLSStat(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	path := filepath.Join(t.TempDir(), "tls_stat")
-	f.registry.MustRegister(TLSStat{Path: path})
+	boot := Boot()
+	f.registry.MustRegister(TLSStat{Path: path, Since: boot})
 	f.absent("tls_stat_tx_sw_total")
 	text := "TlsCurrTxSw                     \t3\nTlsTxSw \t18446744073709551615\nTlsRxSw \t12\nTlsNew 5\nTlsDecryptError\nTlsRxRekeyOk -1\n\x1b[31m 4\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -97,4 +100,19 @@ func TestTLSStat(t *testing.T) {
 	f.expect(0, "tls_stat_rx_rekey_ok_total")
 	f.absent("tls_stat_decrypt_error_total")
 	f.absent("tls_stat_tx_sw_total")
+	if got := f.series("tls_stat_rx_sw_total").GetCounter().GetCreatedTimestamp().AsTime(); !got.Equal(boot) {
+		t.Errorf("it counts since %v, want %v", got, boot)
+	}
+}
+
+// TestBoot: sysinfo(2) says the same, in whole seconds.
+func TestBoot(t *testing.T) {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		t.Fatal(err)
+	}
+	want := time.Now().Add(-time.Duration(info.Uptime) * time.Second)
+	if d := Boot().Sub(want).Abs(); d > 3*time.Second {
+		t.Errorf("started at %v, by sysinfo at %v", Boot(), want)
+	}
 }

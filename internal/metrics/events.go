@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -16,7 +17,10 @@ func (c *Collector) Write(ev event.Event) error {
 	case *event.Error:
 		c.error(ev)
 	case *event.Lost:
-		c.lost[clean(ev.Cause)] += ev.Count
+		c.gaps.Add(ev)
+		if ev.Cause != flow.CauseGap { // a gap may have a cause that is told a moment later
+			c.lost[clean(ev.Cause)] += ev.Count
+		}
 	}
 	return nil
 }
@@ -24,31 +28,40 @@ func (c *Collector) Write(ev event.Event) error {
 // Flush implements sink.Sink: nothing waits.
 func (c *Collector) Flush() error { return nil }
 
-// of is the connection of an event and the group that the event counts for. That is the
-// connection's from then on, if it is known whose it is.
-func (c *Collector) of(id uint64, p *event.Process) (*conn, *group) {
-	e := c.conns.of(id)
-	if e.group == nil {
-		g := c.groupOf(p)
-		if !c.knows(p) {
-			return e, g
-		}
+// find is the connection of an event and the group that the event counts for. One that is
+// not known stays so, nil: an event that comes late would make one that never ends.
+func (c *Collector) find(id uint64, p *event.Process) (*conn, *group) {
+	if e, ok := c.conns.byID.Get(id); ok {
+		return e, c.groupFor(e, p)
+	}
+	return nil, c.groupOf(p)
+}
+
+// groupFor is the group that an event of a connection counts for. That is the connection's
+// from then on, if it is known whose it is.
+func (c *Collector) groupFor(e *conn, p *event.Process) *group {
+	if e.group != nil {
+		return e.group
+	}
+	g := c.groupOf(p)
+	if c.knows(p) {
 		e.join(g)
 	}
-	return e, e.group
+	return g
 }
 
 func (c *Collector) record(r *event.Record) {
 	if r.Unsent {
 		return
 	}
-	e, g := c.of(r.Conn.ID, &r.Proc)
+	e, g := c.find(r.Conn.ID, &r.Proc)
 	d := r.Dir & 1
 	if !c.run.Sums || r.TLS.Version.IsDTLS() {
 		g.ended.record(r)
 		g.told[d] = max(g.told[d], r.Seq+1)
-		modes := e.modes
-		if modes[d] = r.TLS.Mode; modes != e.modes {
+		if e != nil && e.modes[d] != r.TLS.Mode {
+			modes := e.modes
+			modes[d] = r.TLS.Mode
 			e.protect(modes)
 		}
 	}
@@ -65,19 +78,42 @@ func (c *Collector) record(r *event.Record) {
 }
 
 func (c *Collector) socket(s *event.Socket) {
-	e, g := c.of(s.Conn.ID, &s.Proc)
-	g.used = c.now()
+	e := c.conns.of(s.Conn.ID)
 	if s.State == event.SocketClose {
-		c.end(s.Conn.ID, e, g)
+		c.close(e, s)
 		return
 	}
-	if s.State == event.SocketOpen && e.modes == [2]event.Mode{} {
+	g := c.groupFor(e, &s.Proc)
+	g.used = c.now()
+	if s.State == event.SocketOpen && !e.keyed {
 		g.countBy(openedAs([2]event.TLS{s.TX, s.RX}[s.Dir&1]), 1)
 	}
 	if s.State == event.SocketRekey {
 		g.countBy(count{of: keyUpdates, a: s.Dir.String()}, 1)
 	}
-	e.protect([2]event.Mode{s.TX.Mode, s.RX.Mode})
+	modes := [2]event.Mode{s.TX.Mode, s.RX.Mode}
+	e.keyed = e.keyed || modes != [2]event.Mode{}
+	e.protect(modes)
+}
+
+// close counts the end of a connection. Where nobody knows whose it is that waits for its
+// last sample, which may say it.
+func (c *Collector) close(e *conn, s *event.Socket) {
+	if e.group == nil && !c.knows(&s.Proc) {
+		c.conns.hold(s)
+		return
+	}
+	g := c.groupFor(e, &s.Proc)
+	g.used = c.now()
+	c.end(s.Conn.ID, e, g)
+}
+
+// giveUp counts the ends that waited in vain.
+func (c *Collector) giveUp(waited []heldEnd) {
+	for _, h := range waited {
+		e := c.conns.of(h.id)
+		c.end(h.id, e, c.groupFor(e, &h.proc))
+	}
 }
 
 func (c *Collector) error(ev *event.Error) {
@@ -85,7 +121,7 @@ func (c *Collector) error(ev *event.Error) {
 	if ev.Conn.ID == 0 { // the kernel has no key of it
 		g = c.groupOf(&ev.Proc)
 	} else {
-		_, g = c.of(ev.Conn.ID, &ev.Proc)
+		_, g = c.find(ev.Conn.ID, &ev.Proc)
 	}
 	g.used = c.now()
 	g.countBy(failureOf(ev), 1+uint64(ev.More))

@@ -45,7 +45,7 @@ func newFamilies(groupBy []string) *families {
 		keyRecords:    of("key_records_max", "Most records under one key, of the open connections.", "direction"),
 		alerts:        of("alerts_total", "Alerts sent and received, by the names of RFC 8446.", "direction", "level", "description"),
 		errors:        of("errors_total", "Records that could not be sealed or opened, connections that were given up and calls that failed, by the kernel's function.", "direction", "errno", "func"),
-		setupFailures: of("setup_failures_total", "Programs' requests for kernel TLS that were refused: the protocol (ulp), or a direction's key (tx, rx).", "step", "errno"),
+		setupFailures: of("setup_failures_total", "Programs' requests for kernel TLS that were refused: the protocol (ulp), a direction's key (tx, rx), or another option, by its name.", "step", "errno"),
 
 		lost:           run("lost_total", "What could not be told or counted, by cause.", "cause"),
 		programSeconds: run("program_seconds_total", "Time that the BPF programs took on all processors. An estimate: measured for a moment now and then, and taken for the time between.", "program"),

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -16,17 +17,21 @@ const modes = 3
 // group is what has the same labels: connections that come and go, and what is counted of
 // them.
 type group struct {
-	labels  []string
-	created time.Time
-	used    time.Time // when something was last told of it
-	conns   int       // open ones
+	face
+	used  time.Time // when something was last told of it
+	conns int       // open ones
 
 	// live is the present round's sum of the connections that are open, ended that of
 	// those that are gone, and of records that came as events. Both are Run's alone.
 	live, ended tally
 	keys        [2]uint64 // the present round's most records under one key
 	told        [2]uint64 // the same of connections whose records come as events, while there is one
+}
 
+// face is what a scrape shows of a group.
+type face struct {
+	labels   []string
+	created  time.Time
 	shown    tally
 	shownKey [2]uint64
 	data     [2]uint64     // records of application data
@@ -37,6 +42,16 @@ type group struct {
 	marks    [2]exemplars
 }
 
+// copied is what stays as it is while the group goes on.
+func (f *face) copied() face {
+	c := *f
+	c.counts = maps.Clone(f.counts)
+	for d, m := range f.marks {
+		c.marks[d] = maps.Clone(m)
+	}
+	return c
+}
+
 // mode is an event.Mode as a label's place: a card is a card.
 func mode(m event.Mode) int { return min(int(m), modes-1) }
 
@@ -44,8 +59,8 @@ func mode(m event.Mode) int { return min(int(m), modes-1) }
 func keyOf(labels []string) string { return strings.Join(labels, "\x00") }
 
 func newGroup(labels []string, now time.Time) *group {
-	return &group{labels: labels, created: now, used: now, counts: map[count]uint64{
-		{of: closed}: 0, {of: keyUpdates, a: event.TX.String()}: 0, {of: keyUpdates, a: event.RX.String()}: 0}}
+	return &group{used: now, face: face{labels: labels, created: now, counts: map[count]uint64{
+		{of: closed}: 0, {of: keyUpdates, a: event.TX.String()}: 0, {of: keyUpdates, a: event.RX.String()}: 0}}}
 }
 
 // publish shows what a round has brought.

@@ -19,7 +19,7 @@ type Run struct {
 	Sums bool
 	// About is asked once a round for what is known by then.
 	About func() About
-	// Causes are those of losses, each of which is shown from the beginning on.
+	// Causes are the kernel's of losses, each of which is shown from the beginning on.
 	Causes []string
 }
 

@@ -3,13 +3,16 @@ package metrics
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http/httptest"
 	"runtime"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
@@ -101,6 +104,41 @@ func many(t testing.TB, connections, groups int) (*fixture, []event.Sample) {
 	}
 	f.Round()
 	return f, samples
+}
+
+// TestEventsDuringScrape: a scrape that nobody takes further holds up no event and no round,
+// and shows what was there when it began.
+func TestEventsDuringScrape(t *testing.T) {
+	f := newFixture(t, Config{}, true)
+	failure := &event.Error{Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Errno: 5, Func: "x"}
+	f.write(opens(1, "nginx"), failure)
+	f.round(sample(1, "nginx", 1))
+	to := make(chan prometheus.Metric)
+	go func() {
+		defer close(to)
+		f.Collect(to)
+	}()
+	<-to
+	f.write(failure, closes(1, "nginx"))
+	f.round(final(sample(1, "nginx", 2)))
+	shown := map[string]float64{}
+	for m := range to {
+		var d dto.Metric
+		if err := m.Write(&d); err != nil {
+			t.Fatal(err)
+		}
+		switch m.Desc() {
+		case f.families.errors:
+			shown["errors"] += d.GetCounter().GetValue()
+		case f.families.connections:
+			shown["open"] += d.GetGauge().GetValue()
+		case f.families.bytes:
+			shown["bytes"] += d.GetCounter().GetValue()
+		}
+	}
+	if want := map[string]float64{"errors": 1, "open": 2, "bytes": 100}; !maps.Equal(shown, want) {
+		t.Errorf("shown %v, want %v", shown, want)
+	}
 }
 
 // scrape asks once for everything and says how long that took.

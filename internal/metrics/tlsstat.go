@@ -4,8 +4,10 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
 )
 
 // TLSStat shows what the kernel itself counts of TLS in this network namespace: each line
@@ -13,6 +15,17 @@ import (
 type TLSStat struct {
 	// Path is the file, which is not there while the module tls is not loaded.
 	Path string
+	// Since is from when on the kernel counts: Boot.
+	Since time.Time
+}
+
+// Boot is when this machine started, by the clock of now; the zero time where it is not known.
+func Boot() time.Time {
+	var up unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) != nil {
+		return time.Time{}
+	}
+	return time.Now().Add(-time.Duration(up.Nano()))
 }
 
 // TLSStatPath is where the kernel has it.
@@ -75,7 +88,15 @@ func (t TLSStat) Collect(to chan<- prometheus.Metric) {
 		s, known := stats[words[0]]
 		n, err := strconv.ParseInt(words[1], 10, 64) // a sum over processors, that may be below 0 for a moment
 		if known && err == nil {
-			to <- prometheus.MustNewConstMetric(s.desc, s.kind, float64(max(n, 0)))
+			to <- t.metric(s, float64(max(n, 0)))
 		}
 	}
+}
+
+// metric has the time from which on it counts, if it does: it began before ktlstop.
+func (t TLSStat) metric(s stat, value float64) prometheus.Metric {
+	if s.kind == prometheus.CounterValue && !t.Since.IsZero() {
+		return prometheus.MustNewConstMetricWithCreatedTimestamp(s.desc, s.kind, value, t.Since)
+	}
+	return prometheus.MustNewConstMetric(s.desc, s.kind, value)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -102,11 +103,11 @@ func (c *client) send(ctx context.Context, m proto.Message) error {
 	}
 	req, err := c.request(ctx, body)
 	if err != nil {
-		return err
+		return withoutURL(err)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return err
+		return withoutURL(err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -114,6 +115,15 @@ func (c *client) send(ctx context.Context, m proto.Message) error {
 		return taken(resp, text, err)
 	}
 	return &AnswerError{Status: resp.StatusCode, Text: string(text), After: retryAfter(resp.Header.Get("Retry-After"))}
+}
+
+// withoutURL is why a request failed. The receiver's URL may have a secret in it, as a query.
+func withoutURL(err error) error {
+	var of *url.Error
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
 }
 
 func (c *client) request(ctx context.Context, body []byte) (*http.Request, error) {

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	logs "go.opentelemetry.io/proto/otlp/logs/v1"
 )
 
 // pemFile writes a block to a file of the test.
@@ -117,6 +119,19 @@ func TestEndpoint(t *testing.T) {
 				t.Errorf("%+v, %v, want %s", set, err, want)
 			}
 		})
+	}
+}
+
+// What went wrong is told without the URL's query, which may be a key.
+func TestNoSecretInErrors(t *testing.T) {
+	for _, host := range []string{"127.0.0.1:1", "[::1"} {
+		c, err := newClient(&settings{url: "http://" + host + "/v1/logs?api_key=SECRET", header: http.Header{}, timeout: time.Second}, "1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.send(t.Context(), &logs.LogsData{}); err == nil || strings.Contains(err.Error(), "SECRET") || !passing(err) {
+			t.Errorf("%s: %v", host, err)
+		}
 	}
 }
 

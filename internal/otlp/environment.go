@@ -3,6 +3,7 @@ package otlp
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -129,6 +130,19 @@ func (s signal) headers(set *settings) error {
 		set.header.Set(key, text)
 	}
 	return nil
+}
+
+// exposed is the host to which headers go through a network for all to read; empty where
+// there are none, or nobody can.
+func (s *settings) exposed() string {
+	if s == nil || len(s.header) == 0 {
+		return ""
+	}
+	u, err := url.Parse(s.url)
+	if err != nil || u.Scheme != "http" || u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback() {
+		return ""
+	}
+	return u.Host
 }
 
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }

@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,39 @@ func TestWrongEnvironment(t *testing.T) {
 			}
 			if !strings.HasPrefix(err.Error(), variable+": ") || strings.Contains(strings.ReplaceAll(err.Error(), "/secret", ""), "secret") || strings.Contains(err.Error(), "\n") {
 				t.Errorf("the error is %v", err)
+			}
+		})
+	}
+}
+
+// Headers that anybody on the way can read are said at the start, once a host and without
+// their values.
+func TestExposedHeaders(t *testing.T) {
+	const base, headers = "OTEL_EXPORTER_OTLP_ENDPOINT=", " OTEL_EXPORTER_OTLP_HEADERS=authorization=secret"
+	for vars, hosts := range map[string][]string{
+		base + "http://192.0.2.1:4318" + headers:                                         {"192.0.2.1:4318"},
+		base + "http://a" + headers + " OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=http://b/x":     {"a", "b"},
+		base + "https://a" + headers + " OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=http://b/x": {"b"},
+		base + "http://a OTEL_EXPORTER_OTLP_LOGS_HEADERS=a=b OTEL_LOGS_EXPORTER=none":    nil,
+		base + "https://a" + headers:                                                     nil,
+		base + "http://a":                                                                nil,
+		base + "http://localhost:1" + headers:                                            nil,
+		base + "http://127.0.0.1:1" + headers:                                            nil,
+		base + "http://[::1]:1" + headers:                                                nil,
+	} {
+		t.Run(vars, func(t *testing.T) {
+			env(t, vars)
+			w, err := fromEnv()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, want []string
+			w.warn(func(line string) { got = append(got, line) })
+			for _, host := range hosts {
+				want = append(want, "OTLP: the headers for "+host+" are not encrypted: use https")
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%q, want %q", got, want)
 			}
 		})
 	}

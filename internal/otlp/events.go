@@ -6,6 +6,7 @@ import (
 
 	logs "go.opentelemetry.io/proto/otlp/logs/v1"
 
+	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/lru"
 	"github.com/ktlstop/ktlstop/internal/safe"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -34,6 +35,14 @@ type events struct {
 	guard *guard
 	edges *edges
 	keys  *lru.Map[uint64, keyRate]
+	gaps  [2]gap // by direction
+}
+
+// gap is what is missing of a direction.
+type gap struct {
+	flow.Gaps
+	last fact // the last that was found
+	next time.Time
 }
 
 // keyRate counts the new keys of a connection in the present second.
@@ -73,6 +82,7 @@ func (e *events) flush() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.now()
+	e.settleGaps(now)
 	e.guard.tick(now)
 	e.edges.tick(now)
 }
@@ -81,6 +91,9 @@ func (e *events) flush() {
 func (e *events) end() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	for d := range e.gaps { // twice: no counter is read any more
+		e.missing(event.Dir(d), e.gaps[d].Settle()+e.gaps[d].Settle(), e.now())
+	}
 	e.guard.end()
 	e.edges.end()
 }
@@ -88,7 +101,7 @@ func (e *events) end() {
 func (e *events) record(r *record) {
 	switch {
 	case r.typ == event.Alert:
-		if r.read && r.description == closeNotify && !e.cfg.CloseNotify {
+		if r.mayBeCloseNotify() && !e.cfg.CloseNotify {
 			return
 		}
 		k := kindOf(alertRecord, &r.proc, uint64(r.description)|uint64(r.level)<<8)
@@ -101,7 +114,7 @@ func (e *events) record(r *record) {
 func (e *events) failure(ev *event.Error) {
 	name := recordError
 	switch {
-	case isSetup(ev):
+	case ev.SetupStep() != "":
 		name = setupFailed
 	case ev.Func == abortFunction:
 		name = connectionAbort
@@ -141,12 +154,38 @@ func (e *events) newKey(s *event.Socket) {
 	e.guard.admit(kindOf(keyUpdate, &s.Proc, uint64(how)), 1, now, func() fact { return keyFact(s, how) })
 }
 
+// lost tells of what a counter says. A gap waits: a counter may explain it in a moment, and
+// then it was told of already.
 func (e *events) lost(l *event.Lost) {
+	g := &e.gaps[l.Dir&1]
+	g.Add(l)
+	if l.Cause == flow.CauseGap {
+		g.last = lostFact(l)
+		return
+	}
 	key := l.Cause
 	if l.HasDir || l.Conn != nil {
 		key += " " + l.Dir.String()
 	}
 	e.edges.happened("lost "+key, l.Count, e.now(), lostFact(l))
+}
+
+// settleGaps tells of the gaps that no counter has explained. It may be called often.
+func (e *events) settleGaps(now time.Time) {
+	for d := range e.gaps {
+		g := &e.gaps[d]
+		if now.Before(g.next) {
+			continue
+		}
+		g.next = now.Add(time.Second)
+		e.missing(event.Dir(d), g.Settle(), now)
+	}
+}
+
+func (e *events) missing(d event.Dir, n uint64, now time.Time) {
+	if n > 0 {
+		e.edges.happened("lost "+flow.CauseGap+" "+d.String(), n, now, e.gaps[d].last)
+	}
 }
 
 func (e *events) summary(s *event.Summary) {

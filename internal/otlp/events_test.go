@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"testing"
@@ -139,9 +140,10 @@ func TestEvents(t *testing.T) {
 				"ktls.record.seq": 0, "ktls.key.generation": 0, "network.transport": "tcp"})}}},
 		"a fatal alert":              {all, alert, []shown{{alertRecord, severe, join(ofAlert, map[string]any{"ktls.alert.level": "fatal", "ktls.alert.description": "bad_record_mac"})}}},
 		"a warning":                  {all, about(1, 90), []shown{{alertRecord, warning, join(ofAlert, map[string]any{"ktls.alert.level": "warning", "ktls.alert.description": "user_canceled"})}}},
-		"an alert that was not read": {all, &unread, []shown{{alertRecord, warning, ofAlert}}},
+		"an alert that was not read": {all, &unread, nil},
 		"close_notify":               {all, about(1, 0), nil},
 		"close_notify, asked for":    {Config{CloseNotify: true}, about(1, 0), []shown{{alertRecord, warning, join(ofAlert, map[string]any{"ktls.alert.level": "warning", "ktls.alert.description": "close_notify"})}}},
+		"one not read, asked for":    {Config{CloseNotify: true}, &unread, []shown{{alertRecord, warning, ofAlert}}},
 		"a new key": {all, &event.Socket{State: event.SocketRekey, Conn: conn, Proc: nginx, Dir: event.RX, TX: tls12, RX: tls13, GenTX: 5, GenRX: 3, Awaited: 900},
 			[]shown{{keyUpdate, info, join(receive, who, where, in13, one, map[string]any{"ktls.key.generation": 3, "ktls.key.awaited_ns": 900})}}},
 		"a slow record": {all, &event.Record{Conn: conn, TLS: tls13, Proc: nginx, Dir: event.TX, Seq: 7, Gen: 1, Type: event.ApplicationData, Len: 16384, Op: event.OpSendfile,
@@ -236,6 +238,42 @@ func TestFlood(t *testing.T) {
 	if sum != n+1 || !other || len(got.records) > 2*perSecond+4 {
 		t.Errorf("%d events stand for %d of %d, another process's among them: %v", len(got.records), sum, n+1, other)
 	}
+}
+
+// A gap is told where no counter explains it, and once: by the counter, or by itself.
+func TestGaps(t *testing.T) {
+	e, got, c := newTestEvents(Config{})
+	told := func(want ...string) {
+		t.Helper()
+		var causes []string
+		for _, s := range got.shown() {
+			causes = append(causes, fmt.Sprint(s.Attrs["ktls.lost.cause"], " ", s.Attrs["ktls.count"], " ", s.Attrs["network.io.direction"]))
+		}
+		if diff := cmp.Diff(want, causes); diff != "" {
+			t.Error(diff)
+		}
+		got.records = nil
+	}
+	second := func() {
+		c.pass(time.Second)
+		e.flush()
+		e.flush()
+	}
+	e.write(&event.Lost{Cause: "gap", Count: 5, Conn: &conn, Dir: event.RX})
+	e.flush()
+	told()
+	e.write(&event.Lost{Cause: "ring_full", Count: 5, HasDir: true, Dir: event.RX})
+	second()
+	second()
+	told("ring_full 5 receive")
+	e.write(&event.Lost{Cause: "gap", Count: 3, Conn: &conn, Dir: event.RX})
+	second()
+	told()
+	second()
+	told("gap 3 receive")
+	e.write(&event.Lost{Cause: "gap", Count: 2, Conn: &conn, Dir: event.TX})
+	e.end()
+	told("gap 2 transmit", "ring_full <nil> receive", "gap <nil> receive", "gap <nil> transmit")
 }
 
 // Losses of one cause are told when they begin and when they are over; those of another

@@ -14,10 +14,10 @@ func failureFact(e *event.Error) fact {
 	var a attributes
 	a.errno(e.Errno)
 	a.text("ktls.func", e.Func)
-	switch {
-	case isSetup(e):
+	switch step := e.SetupStep(); {
+	case step != "":
 		f.name, f.severity = setupFailed, warning
-		a.text("ktls.setup.step", setupStep(e.Option))
+		a.text("ktls.setup.step", step)
 	case e.Func == abortFunction:
 		f.name = connectionAbort
 		fallthrough
@@ -35,21 +35,6 @@ func failureFact(e *event.Error) fact {
 	a.protection(&e.TLS)
 	f.attrs = a
 	return f
-}
-
-// isSetup: what reads options is no setup.
-func isSetup(e *event.Error) bool { return e.Option != 0 && e.Func != "tls_getsockopt" }
-
-func setupStep(o event.Option) string {
-	switch o {
-	case event.OptionULP:
-		return "ulp"
-	case event.OptionTX:
-		return "tx"
-	case event.OptionRX:
-		return "rx"
-	}
-	return o.String()
 }
 
 // closeNotify and the level fatal are of RFC 8446 §6.

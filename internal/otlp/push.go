@@ -3,6 +3,7 @@ package otlp
 import (
 	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	logs "go.opentelemetry.io/proto/otlp/logs/v1"
 	resource "go.opentelemetry.io/proto/otlp/resource/v1"
 
+	"github.com/ktlstop/ktlstop/internal/safe"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -103,6 +105,7 @@ func Start(cfg Config) (*Push, error) {
 	if err := first(p.makeLogs(w.logs), p.makeMetrics(w.metrics)); err != nil {
 		return nil, err
 	}
+	w.warn(cfg.Tell)
 	if p.queue != nil {
 		go p.queue.run()
 	}
@@ -110,6 +113,18 @@ func Start(cfg Config) (*Push, error) {
 		go p.metrics.run()
 	}
 	return p, nil
+}
+
+// warn says where headers, which mostly are credentials, can be read on the way; once where
+// both signals go to the same host.
+func (w *wanted) warn(tell func(string)) {
+	hosts := []string{w.metrics.exposed(), w.logs.exposed()}
+	slices.Sort(hosts)
+	for _, host := range slices.Compact(hosts) {
+		if host != "" {
+			tell("OTLP: the headers for " + safe.String(host) + " are not encrypted: use https")
+		}
+	}
 }
 
 func (p *Push) makeLogs(set *settings) error {

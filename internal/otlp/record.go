@@ -21,6 +21,10 @@ type record struct {
 	read               bool
 }
 
+// mayBeCloseNotify is of an alert that ends a connection in good order, and of one that
+// nobody looked at: most of those are that too, and a warning of each would warn of nothing.
+func (r *record) mayBeCloseNotify() bool { return !r.read || r.description == closeNotify }
+
 // strip takes the numbers of a record and leaves its payload.
 func strip(r *event.Record) record {
 	s := record{conn: r.Conn, tls: r.TLS, proc: r.Proc, mono: r.Mono, dir: r.Dir, seq: r.Seq, gen: r.Gen,

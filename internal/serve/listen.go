@@ -50,19 +50,28 @@ func (l *Listening) guarded() (bool, error) {
 	if l.ConfigFile == "" {
 		return false, nil
 	}
+	cfg, err := l.config()
+	if err != nil {
+		return false, err
+	}
+	return cfg.TLSConfig.IsEnabled() || len(cfg.Users) > 0, nil
+}
+
+// config reads the configuration, which must be right.
+func (l *Listening) config() (*web.Config, error) {
 	wrong := func(err error) error { return fmt.Errorf("web configuration %s: %w", l.ConfigFile, err) }
 	if err := web.Validate(l.ConfigFile); err != nil {
-		return false, wrong(besidesName(err))
+		return nil, wrong(besidesName(err))
 	}
 	b, err := os.ReadFile(l.ConfigFile)
 	if err != nil {
-		return false, wrong(besidesName(err))
+		return nil, wrong(besidesName(err))
 	}
 	var cfg web.Config
 	if err := yaml.Unmarshal(b, &cfg); err != nil {
-		return false, wrong(err)
+		return nil, wrong(err)
 	}
-	return cfg.TLSConfig.IsEnabled() || len(cfg.Users) > 0, nil
+	return &cfg, nil
 }
 
 // besidesName is an error without the name of the file, and in one line.

@@ -1,12 +1,20 @@
 package serve
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"fmt"
+	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 )
@@ -122,4 +130,57 @@ func TestUsers(t *testing.T) {
 	if said := r.said(); !strings.Contains(said, "Unable to parse configuration") {
 		t.Errorf("said %q", said)
 	}
+}
+
+// TestConfigurationOpens: one that asks for nobody any more, as while it is written, opens
+// no address that others reach; nor does one that asks for TLS from the next start on.
+func TestConfigurationOpens(t *testing.T) {
+	file := webConfig(t, users)
+	for _, c := range []struct {
+		address  string
+		insecure bool
+		want     int
+	}{{":0", false, 503}, {":0", true, 200}, {"127.0.0.1:0", false, 200}} {
+		r := startAt(t, c.address, Listening{ConfigFile: file, Insecure: c.insecure})
+		write := func(config string) {
+			if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const auth = "Basic YWxpY2U6c2VjcmV0" // alice:secret
+		for _, step := range []struct {
+			config, auth string
+			want         int
+		}{{users, "", 401}, {users, auth, 200}, {"", "", c.want}, {"{}", auth, c.want}, {withTLS(t), "", c.want}, {users, auth, 200}} {
+			write(step.config)
+			if got, _, _ := r.get("/metrics", "Authorization", step.auth); got != step.want {
+				t.Errorf("%+v, %q: %d, want %d", c, step.config, got, step.want)
+			}
+		}
+	}
+}
+
+// withTLS is a configuration with a certificate and without a user.
+func withTLS(t testing.TB) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, block := range map[string]*pem.Block{"crt": {Type: "CERTIFICATE", Bytes: cert}, "key": {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fmt.Sprintf("tls_server_config:\n  cert_file: %s/crt\n  key_file: %s/key\n", dir, dir)
 }

@@ -47,6 +47,8 @@ type answer struct {
 	head http.Header
 	body bytes.Buffer
 	code int
+	// whole says that nothing is missing; read behind once.
+	whole bool
 }
 
 func newScrapes(g prometheus.Gatherer, now func() time.Time) *scrapes {
@@ -61,7 +63,14 @@ func newScrapes(g prometheus.Gatherer, now func() time.Time) *scrapes {
 func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := formOf(r.Header)
 	a := s.answer(f)
-	a.once.Do(func() { s.make.ServeHTTP(a, f.request()) })
+	a.once.Do(func() {
+		s.make.ServeHTTP(a, f.request())
+		a.whole = true
+	})
+	if !a.whole { // making it ended in a panic, of which one who asked hears
+		http.Error(w, "the metrics could not be made", http.StatusInternalServerError)
+		return
+	}
 	for k, v := range a.head {
 		w.Header()[k] = v
 	}

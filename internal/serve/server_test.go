@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // running is a Server on an address of its own.
@@ -31,12 +32,17 @@ type running struct {
 }
 
 func start(t testing.TB, configFile string) *running {
+	return startAt(t, "127.0.0.1:0", Listening{ConfigFile: configFile})
+}
+
+func startAt(t testing.TB, address string, listening Listening) *running {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &running{t: t, addr: l.Addr().String(), url: "http://" + l.Addr().String()}
+	at := fmt.Sprintf("127.0.0.1:%d", l.Addr().(*net.TCPAddr).Port)
+	r := &running{t: t, addr: at, url: "http://" + at}
 	r.wide.Store(1)
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(r)
@@ -49,7 +55,7 @@ func start(t testing.TB, configFile string) *running {
 		}
 		return nil
 	}
-	s := New(Config{Listening: Listening{ConfigFile: configFile}, Gatherer: reg, Alive: check, Ready: check, Version: "1<2",
+	s := New(Config{Listening: listening, Gatherer: reg, Alive: check, Ready: check, Version: "1<2",
 		Notice: func(text string) { mu.Lock(); defer mu.Unlock(); said = append(said, text) }})
 	s.Handle("/v1/more", "more & more", http.NotFoundHandler())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -243,5 +249,24 @@ func TestThousandClients(t *testing.T) {
 	}
 	if status, _, _ := r.get("/healthz"); status != 200 {
 		t.Errorf("status %d", status)
+	}
+}
+
+// TestScrapePanics: who asks for what another's request has failed to make gets no empty
+// answer that looks like one without series.
+func TestScrapePanics(t *testing.T) {
+	s := newScrapes(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { panic("of a collector") }), time.Now)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("it is told to nobody")
+			}
+		}()
+		s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	}()
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if w.Code != http.StatusInternalServerError || w.Body.Len() == 0 {
+		t.Errorf("%d %q", w.Code, w.Body)
 	}
 }

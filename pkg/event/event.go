@@ -482,6 +482,27 @@ func (e *Error) OfOne() bool {
 	return false
 }
 
+// getting is the kernel function that answers what a socket asks, not what it sets.
+const getting = "tls_getsockopt"
+
+// SetupStep is the step of switching kernel TLS on that was refused: ulp for the protocol,
+// tx or rx for a direction's key, or the name of another option that was set. It is empty
+// where nothing was set.
+func (e *Error) SetupStep() string {
+	if e.Func == getting {
+		return ""
+	}
+	switch e.Option {
+	case OptionULP:
+		return "ulp"
+	case OptionTX:
+		return "tx"
+	case OptionRX:
+		return "rx"
+	}
+	return e.Option.String()
+}
+
 // Hint is a conclusion: ID is its name in docs/hints.md, Text says it.
 type Hint struct{ ID, Text string }
 

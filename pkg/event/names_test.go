@@ -55,3 +55,20 @@ func TestControlNames(t *testing.T) {
 		}
 	}
 }
+
+// TestSetupStep: what a socket was refused to set is a step of setting TLS up, whatever it
+// was; what it asked is none, and a record neither.
+func TestSetupStep(t *testing.T) {
+	for _, c := range []struct {
+		e    Error
+		want string
+	}{
+		{Error{Option: OptionULP, Func: "tcp_set_ulp"}, "ulp"}, {Error{Option: OptionTX, Func: "tls_setsockopt"}, "tx"},
+		{Error{Option: OptionRX, Func: "tls_setsockopt"}, "rx"}, {Error{Option: OptionTXZeroCopy, Func: "tls_setsockopt"}, "TLS_TX_ZEROCOPY_RO"},
+		{Error{Option: OptionTX, Func: "tls_getsockopt"}, ""}, {Error{Func: "tls_rx_one_record"}, ""},
+	} {
+		if got := c.e.SetupStep(); got != c.want {
+			t.Errorf("%v of %s: %q, want %q", c.e.Option, c.e.Func, got, c.want)
+		}
+	}
+}
