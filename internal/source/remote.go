@@ -59,8 +59,9 @@ type stream struct {
 	*Reader
 	body    io.Closer
 	cancel  func()
-	silence *time.Timer
+	silence *time.Timer // runs while next waits for the host
 	quiet   time.Duration
+	silent  bool   // it was given up since nothing came
 	why     string // it said that it would end
 }
 
@@ -299,15 +300,17 @@ func firstLine(body io.Reader) string {
 	return strings.ToValidUTF8(strings.TrimSpace(line), "\uFFFD")
 }
 
-// next is the next event of the stream, which is given up where none comes for long.
+// next is the next event of the stream, which is given up where none comes for long. How
+// long whoever asks was busy with the last one does not count.
 func (s *stream) next() (event.Event, error) {
+	s.silence.Reset(s.quiet)
 	ev, err := s.Reader.Next()
-	if !s.silence.Reset(s.quiet) && err != nil {
-		return nil, fmt.Errorf("nothing came for %v", s.quiet)
-	}
+	s.silent = !s.silence.Stop() || s.silent
 	switch {
 	case err == nil:
 		return ev, nil
+	case s.silent:
+		return nil, fmt.Errorf("nothing came for %v", s.quiet)
 	case s.why != "":
 		return nil, errors.New(s.why)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, ErrCut):
