@@ -13,8 +13,6 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
-const feedPath = "/v1/events"
-
 // tracing is the session behind the feed: of the same records as serve's own, but with
 // an event for each. So it is there only while somebody reads them. Where they are more
 // than it keeps up with, it tells some.
@@ -23,7 +21,7 @@ func (s *serving) tracing(cmd *cobra.Command) (session.Config, error) {
 	if !cfg.Loader.TakesKprobes() { // which tell every record
 		cfg.Loader.Sample = &loader.Sampling{Every: 1, Auto: true}
 	}
-	cfg.Notice = func(text string) { notice("for who reads " + feedPath + ": " + text) }
+	cfg.Notice = func(text string) { notice("for who reads " + event.FeedPath + ": " + text) }
 	return cfg, err
 }
 
@@ -36,7 +34,7 @@ func (s *serving) addFeed() {
 	}
 	end := s.addRecorder(&cfg)
 	hub := feed.New(cfg)
-	s.server.Handle(feedPath, "events: each record as a line of JSON, while somebody reads", hub)
+	s.server.Handle(event.FeedPath, "events: each record as a line of JSON, while somebody reads", hub)
 	s.beside = append(s.beside, func(ctx context.Context) error {
 		hub.Run(ctx)
 		return end()

@@ -152,7 +152,7 @@ func socket(id uint64, state event.SocketState) *event.Socket {
 func TestReadersWhoComeLater(t *testing.T) {
 	s := newStation(t, Config{}, nil)
 	first := s.get(t, "")
-	if got := first.resp.Header.Get("Content-Type"); got != ContentType {
+	if got := first.resp.Header.Get("Content-Type"); got != event.FeedType {
 		t.Errorf("Content-Type %q", got)
 	}
 	host, ok := first.next().(*event.Host)
@@ -392,7 +392,7 @@ func TestRefuses(t *testing.T) {
 	if resp, err := http.Post(s.url, "text/plain", nil); err != nil || resp.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %v %v", resp, err)
 	}
-	if resp, err := http.Head(s.url); err != nil || resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != ContentType {
+	if resp, err := http.Head(s.url); err != nil || resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != event.FeedType {
 		t.Errorf("HEAD: %v %v", resp, err)
 	}
 	if s.traces.Load() != 0 {

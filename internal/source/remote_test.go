@@ -28,7 +28,7 @@ const (
 func serve(t *testing.T, answer func(n int32, w http.ResponseWriter, req *http.Request)) *httptest.Server {
 	var n atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("Content-Type", event.FeedType)
 		answer(n.Add(1)-1, w, req)
 	}))
 	t.Cleanup(s.Close)
