@@ -54,8 +54,9 @@ type serving struct {
 	server *serve.Server
 }
 
-func newServe() *cobra.Command {
-	var s serving
+func newServe() *cobra.Command { return new(serving).command() }
+
+func (s *serving) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve metrics for Prometheus",
@@ -189,6 +190,7 @@ func (s *serving) watching(cmd *cobra.Command) (session.Config, error) {
 	if s.events, err = s.tracing(cmd); err != nil {
 		return cfg, err
 	}
+	s.events.Names = cfg.Names // the kubelet is asked once for both
 	s.asks = filterText(cmd.Flags())
 	cfg.Loader.Aggregate = s.expr == nil
 	if cfg.Loader.Aggregate {

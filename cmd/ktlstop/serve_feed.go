@@ -27,9 +27,8 @@ func (s *serving) tracing(cmd *cobra.Command) (session.Config, error) {
 
 // addFeed mounts the events of each record, for readers elsewhere.
 func (s *serving) addFeed() {
-	host, _ := os.Hostname() // without one a reader calls it by its address
 	cfg := feed.Config{
-		Host:  event.Host{Name: host, Kernel: kernelRelease(), Version: version, Filter: s.asks},
+		Host:  event.Host{Name: hostName(), Kernel: kernelRelease(), Version: version, Filter: s.asks},
 		Clock: s.liveClock(), Mono: loader.Monotonic, Trace: s.trace,
 	}
 	end := s.addRecorder(&cfg)
@@ -39,6 +38,17 @@ func (s *serving) addFeed() {
 		hub.Run(ctx)
 		return end()
 	})
+}
+
+// hostName is what readers call this host; without one they call it by its address. In a
+// pod it is the node's, which Kubernetes's downward API is told to put there: the pod's own
+// changes with each restart.
+func hostName() string {
+	if node := os.Getenv("NODE_NAME"); node != "" {
+		return node
+	}
+	name, _ := os.Hostname()
+	return name
 }
 
 // trace is one trace of the feed.
