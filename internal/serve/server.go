@@ -78,7 +78,7 @@ func (s *Server) Handle(path, text string, h http.Handler) {
 func (s *Server) Run(ctx context.Context, listeners []net.Listener) error {
 	var group errgroup.Group
 	for _, l := range listeners {
-		server := s.server()
+		server := s.server(l.Addr())
 		stop := context.AfterFunc(ctx, func() { shut(server) })
 		group.Go(func() error {
 			defer stop()
@@ -95,9 +95,9 @@ func (s *Server) Run(ctx context.Context, listeners []net.Listener) error {
 }
 
 // server is one for one listener: exporter-toolkit changes it.
-func (s *Server) server() *http.Server {
+func (s *Server) server(at net.Addr) *http.Server {
 	return &http.Server{
-		Handler: s.mux, ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime,
+		Handler: s.cfg.ownNames(at, s.mux), ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime,
 		IdleTimeout: idleConn, MaxHeaderBytes: headerBytes, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: streams},
 		// What strangers send is nothing to write down.
 		ErrorLog: log.New(io.Discard, "", 0),
