@@ -40,6 +40,7 @@ type Pods struct {
 	outage error // of the last question
 	wanted chan struct{}
 	turn   chan struct{} // has a token while one Run asks
+	crowd  sync.Once     // of what Notice is told
 }
 
 // pod is what is kept of one.
