@@ -27,6 +27,9 @@ func TestPackage(t *testing.T) {
 	if out, _ := m.run("systemctl", "is-active", "ktlstop"); strings.TrimSpace(out) != "inactive" {
 		t.Errorf("after the installation it is %s", out)
 	}
+	if info, err := os.Stat("/etc/default/ktlstop"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file that may have a token: %v, %v", info, err)
+	}
 	must(t, os.WriteFile("/etc/default/ktlstop", []byte("KTLSTOP_OPTIONS=--group-by=comm --max-groups=7\n"), 0o644))
 
 	m.must("systemctl", "enable", "--now", "ktlstop")

@@ -27,6 +27,17 @@ func TestDeployedFlags(t *testing.T) {
 	}
 }
 
+// TestDeployedOptions: what may have a token in it is nobody else's to read.
+func TestDeployedOptions(t *testing.T) {
+	packages, err := os.ReadFile("../../deploy/nfpm.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`(?m)dst: /etc/default/ktlstop,.*mode: 0600`).Match(packages) {
+		t.Error("/etc/default/ktlstop is not of mode 0600 in the packages")
+	}
+}
+
 // TestDeployedVersion: the chart is of this release.
 func TestDeployedVersion(t *testing.T) {
 	chart, err := os.ReadFile("../../deploy/chart/Chart.yaml")

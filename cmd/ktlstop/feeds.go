@@ -57,7 +57,7 @@ func (o *options) openFeeds() ([]session.Feed, error) {
 }
 
 // readUser reads USER:PASSWORD from a file, which is nobody else's to read, unlike a
-// command line.
+// command line. Where others may, it says so.
 func readUser(file string) (*url.Userinfo, error) {
 	if file == "" {
 		return nil, nil
@@ -65,6 +65,9 @@ func readUser(file string) (*url.Userinfo, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the user: %w", err)
+	}
+	if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		notice(fmt.Sprintf("others may read the password in %s: chmod 600 %s", file, file))
 	}
 	line, _, _ := strings.Cut(string(text), "\n")
 	user, password, ok := strings.Cut(strings.TrimRight(line, "\r"), ":")

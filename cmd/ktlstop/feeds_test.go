@@ -76,8 +76,14 @@ func TestTraceReadsByTLS(t *testing.T) {
 		t.Errorf("an unknown certificate: status %d, %s", status, stderr)
 	}
 	t.Setenv("SSL_CERT_FILE", ca)
-	if stdout, stderr, status := ktlstop(t, args...); status != 0 || strings.Count(stdout, `"type":"record"`) != 5 {
+	if stdout, stderr, status := ktlstop(t, args...); status != 0 || strings.Count(stdout, `"type":"record"`) != 5 || strings.Contains(stderr, "others may read") {
 		t.Errorf("status %d, %d bytes, %s", status, len(stdout), stderr)
+	}
+	if err := os.Chmod(user, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, status := ktlstop(t, args...); status != 0 || !strings.Contains(stderr, "others may read the password in "+user) {
+		t.Errorf("a file that others may read: status %d, %s", status, stderr)
 	}
 	if err := os.WriteFile(user, []byte("me:other"), 0o600); err != nil {
 		t.Fatal(err)

@@ -59,7 +59,7 @@ func (n *nameFlags) adjust(cfg *kubelet.Config) {
 	}
 	cfg.Insecure = n.insecure
 	if cfg.Told = n.told; cfg.Told == nil {
-		cfg.Told = tellOutage
+		cfg.Told, cfg.Notice = tellOutage, notice
 	}
 }
 

@@ -54,8 +54,9 @@ type serving struct {
 	server *serve.Server
 }
 
-func newServe() *cobra.Command {
-	var s serving
+func newServe() *cobra.Command { return new(serving).command() }
+
+func (s *serving) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve metrics for Prometheus",

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/pflag"
 
@@ -44,12 +43,12 @@ func (s *serving) keeping() {
 	}
 }
 
-// notKept says why the recorder gets no events for a while, and passes the error on.
-func (s *serving) notKept(ctx context.Context, err error) error {
-	if s.recorder != nil && err != nil && ctx.Err() == nil {
-		notice(fmt.Sprintf("nothing is kept for --record until the hooks are attached again, in a minute: %v", err))
+// untraced says who gets no events while there is no trace.
+func (s *serving) untraced() string {
+	if s.recorder != nil {
+		return "nothing is kept for --record until the hooks are attached again, in a minute: "
 	}
-	return err
+	return "nobody reads " + event.FeedPath + " for a while: "
 }
 
 // awaitRecorder waits until the recorder gets events, if there is one.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -35,5 +36,30 @@ func TestServeAddressInUse(t *testing.T) {
 	stdout, stderr, status := ktlstop(t, "serve", "--web.listen-address", l.Addr().String())
 	if want := "ktlstop: listen on " + l.Addr().String() + ": address already in use\n"; status != 1 || stdout != "" || stderr != want {
 		t.Errorf("status %d, %q, %q, want %q", status, stdout, stderr, want)
+	}
+}
+
+// TestServeSharesNames: both sessions know the names of one kubelet, which is asked once.
+func TestServeSharesNames(t *testing.T) {
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	s := new(serving)
+	cfg, err := s.watching(s.command())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Names == nil || s.events.Names != cfg.Names {
+		t.Errorf("metrics have %p, events have %p", cfg.Names, s.events.Names)
+	}
+}
+
+// TestHostName: in a pod it is the node's.
+func TestHostName(t *testing.T) {
+	t.Setenv("NODE_NAME", "node7")
+	if got := hostName(); got != "node7" {
+		t.Errorf("in a pod it is %q", got)
+	}
+	t.Setenv("NODE_NAME", "")
+	if want, _ := os.Hostname(); hostName() != want {
+		t.Errorf("elsewhere it is %q, want %q", hostName(), want)
 	}
 }

@@ -3,9 +3,11 @@
 package cgroup
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,24 +23,28 @@ const (
 	maxDirs = 50_000
 	// maxMissed bounds the ids remembered that were not found.
 	maxMissed = 1024
-	// settle is how long an id that was not found stays so.
+	// settle is how long an id that was not found stays so, and the least time between
+	// two walks.
 	settle = 2 * time.Second
 	// missedFor is how long no walk is made for an id that one has not found.
 	missedFor = time.Minute
 )
 
 // Index knows the places of cgroup ids, which are the inode numbers of the
-// directories. It asks the kernel for the path of one. Where that cannot be, it walks the
-// whole tree when it meets an id that it does not know, and not more often than each
-// settle. It is not safe for concurrent use.
+// directories. It asks the kernel for the path of one. Where that cannot be, Run walks the
+// whole tree when somebody meets an id that is not known. It may be used from any
+// goroutine.
 type Index struct {
 	root    string
 	now     func() time.Time
 	handles *handles // nil: the tree is walked
 	note    string
-	missed  *lru.Map[uint64, time.Time]
-	tree    map[uint64]Place
-	walked  time.Time
+	wanted  chan struct{} // has a token if a walk is wanted
+
+	mu     sync.Mutex
+	missed *lru.Map[uint64, time.Time] // when they were asked for
+	tree   map[uint64]Place
+	walked time.Time // when the last walk began
 }
 
 // NewIndex returns an Index of this machine's cgroups.
@@ -73,21 +79,24 @@ func isWhole(root string) bool {
 }
 
 func newIndex(root string) *Index {
-	return &Index{root: root, now: time.Now, missed: lru.New[uint64, time.Time](maxMissed)}
+	return &Index{root: root, now: time.Now, wanted: make(chan struct{}, 1), missed: lru.New[uint64, time.Time](maxMissed)}
 }
 
 // Note says what this machine lacks, and what follows; it is empty where all is well.
 func (x *Index) Note() string { return x.note }
 
 // Place returns what the path of the cgroup with this id says, and that it was found:
-// not one that is gone, or out of this process's sight. Since Linux 5.5 ids are never
-// used again, and directories of cgroups are not renamed: what is found once stays true.
+// not one that is gone, or out of this process's sight, or that no walk has met yet. Since
+// Linux 5.5 ids are never used again, and directories of cgroups are not renamed: what is
+// found once stays true. It waits for no walk.
 func (x *Index) Place(id uint64) (p Place, found bool) {
-	switch {
-	case id == 0 || x.root == "":
+	if id == 0 || x.root == "" {
 		return Place{}, false
-	case x.handles == nil:
-		return x.walkFor(id)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.handles == nil {
+		return x.met(id)
 	}
 	if when, ok := x.missed.Get(id); ok && x.now().Sub(when) < settle {
 		return Place{}, false
@@ -100,22 +109,69 @@ func (x *Index) Place(id uint64) (p Place, found bool) {
 	return PlaceOf(path), true
 }
 
-// walkFor reads the tree anew for an id that is not in it.
-func (x *Index) walkFor(id uint64) (Place, bool) {
+// met is what the last walk has met. For what it has not, another one is wanted, unless that
+// was begun since.
+func (x *Index) met(id uint64) (Place, bool) {
 	if p, ok := x.tree[id]; ok {
 		return p, true
 	}
-	if x.now().Sub(x.walked) < settle {
-		return Place{}, false
+	now := x.now()
+	when, ok := x.missed.Get(id)
+	if !ok || now.Sub(when) >= missedFor {
+		when = now
+		x.missed.Put(id, when)
 	}
-	if when, ok := x.missed.Get(id); ok && x.now().Sub(when) < missedFor {
-		return Place{}, false
+	if !x.walked.After(when) {
+		select {
+		case x.wanted <- struct{}{}:
+		default: // somebody has asked already
+		}
 	}
-	x.tree = walk(x.root)
-	x.walked = x.now()
-	p, ok := x.tree[id]
-	if !ok {
-		x.missed.Put(id, x.walked)
+	return Place{}, false
+}
+
+// Run walks the tree when that is wanted, and not more often than each settle, until ctx
+// ends. Where the kernel knows the paths it returns at once.
+func (x *Index) Run(ctx context.Context) {
+	for x.walks() {
+		select {
+		case <-x.wanted:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(x.rest()):
+			x.walk(ctx)
+		case <-ctx.Done():
+			return
+		}
 	}
-	return p, ok
+}
+
+// Refresh walks the tree now, where it is walked and the last walk is not of just now.
+func (x *Index) Refresh(ctx context.Context) {
+	if x.walks() && x.rest() == 0 {
+		x.walk(ctx)
+	}
+}
+
+func (x *Index) walks() bool { return x.root != "" && x.handles == nil }
+
+// rest is how long no walk is to begin.
+func (x *Index) rest() time.Duration {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return max(settle-x.now().Sub(x.walked), 0)
+}
+
+// walk reads the tree anew. One that ctx cuts short counts as none.
+func (x *Index) walk(ctx context.Context) {
+	began := x.now()
+	tree := walk(ctx, x.root)
+	if ctx.Err() != nil {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.tree, x.walked = tree, began
 }

@@ -1,14 +1,15 @@
 package cgroup
 
 import (
+	"context"
 	"io/fs"
 	"path/filepath"
 	"syscall"
 )
 
-// walk reads the whole tree below root, up to maxDirs directories. What it cannot read
-// it leaves out.
-func walk(root string) map[uint64]Place {
+// walk reads the whole tree below root, up to maxDirs directories, until ctx ends. What it
+// cannot read it leaves out.
+func walk(ctx context.Context, root string) map[uint64]Place {
 	ids := map[uint64]Place{}
 	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -16,7 +17,7 @@ func walk(root string) map[uint64]Place {
 			return fs.SkipDir
 		case err != nil || !d.IsDir():
 			return nil
-		case len(ids) >= maxDirs:
+		case len(ids) >= maxDirs || ctx.Err() != nil:
 			return fs.SkipAll
 		}
 		info, err := d.Info()

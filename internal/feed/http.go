@@ -8,10 +8,8 @@ import (
 	"time"
 
 	"github.com/ktlstop/ktlstop/internal/sink"
+	"github.com/ktlstop/ktlstop/pkg/event"
 )
-
-// ContentType is that of JSON Lines.
-const ContentType = "application/x-ndjson"
 
 // lastWords is how long a reader has for what it has not taken when the trace ends.
 const lastWords = 5 * time.Second
@@ -30,7 +28,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	w.Header().Set("Content-Type", ContentType)
+	w.Header().Set("Content-Type", event.FeedType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Connection", "close") // its deadlines are nobody else's

@@ -32,6 +32,17 @@ type station struct {
 	over   chan struct{}
 }
 
+// errBreak as an event makes the trace fail.
+type errBreak struct{ event.Event }
+
+func (errBreak) Error() string { return "the buffer is gone" }
+
+// busy as an event keeps the trace busy until it is closed.
+type busy struct {
+	event.Event
+	until chan struct{}
+}
+
 // newStation runs a Hub with fail, if not nil, in place of a trace.
 func newStation(t *testing.T, cfg Config, fail error) *station {
 	s := &station{events: make(chan event.Event), ended: make(chan struct{}, 100), over: make(chan struct{})}
@@ -49,6 +60,13 @@ func newStation(t *testing.T, cfg Config, fail error) *station {
 		for {
 			select {
 			case ev := <-s.events:
+				switch ev := ev.(type) {
+				case errBreak:
+					return ev
+				case busy:
+					<-ev.until
+					continue
+				}
 				if err := errors.Join(out.Write(ev), out.Flush()); err != nil {
 					return err
 				}
@@ -134,7 +152,7 @@ func socket(id uint64, state event.SocketState) *event.Socket {
 func TestReadersWhoComeLater(t *testing.T) {
 	s := newStation(t, Config{}, nil)
 	first := s.get(t, "")
-	if got := first.resp.Header.Get("Content-Type"); got != ContentType {
+	if got := first.resp.Header.Get("Content-Type"); got != event.FeedType {
 		t.Errorf("Content-Type %q", got)
 	}
 	host, ok := first.next().(*event.Host)
@@ -374,7 +392,7 @@ func TestRefuses(t *testing.T) {
 	if resp, err := http.Post(s.url, "text/plain", nil); err != nil || resp.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %v %v", resp, err)
 	}
-	if resp, err := http.Head(s.url); err != nil || resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != ContentType {
+	if resp, err := http.Head(s.url); err != nil || resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != event.FeedType {
 		t.Errorf("HEAD: %v %v", resp, err)
 	}
 	if s.traces.Load() != 0 {
@@ -405,6 +423,48 @@ func TestATraceThatFails(t *testing.T) {
 	if n := s.traces.Load(); n != 1 {
 		t.Errorf("%d traces", n)
 	}
+}
+
+// TestWhyATraceEnded: readers are told that the trace failed, or that serve ended and has
+// not told all.
+func TestWhyATraceEnded(t *testing.T) {
+	slow := busy{until: make(chan struct{})}
+	for why, end := range map[string]func(*station){
+		"failed":   func(s *station) { s.events <- errBreak{} },
+		"shutdown": func(s *station) { s.events <- slow; s.cancel() },
+	} {
+		s := newStation(t, Config{}, nil)
+		c := s.get(t, "")
+		c.next()
+		end(s)
+		if sum, ok := c.next().(*event.Summary); !ok || sum.Stopped != why {
+			t.Errorf("%s: %+v", why, sum)
+		}
+	}
+	close(slow.until)
+}
+
+// TestAlsoIsAttended: while there is no trace, whoever gets its events too still sees the
+// clock and who asks.
+func TestAlsoIsAttended(t *testing.T) {
+	k := &asked{flushed: make(chan struct{}, 1)}
+	s := newStation(t, Config{Also: k}, errors.New("the kernel has no hooks"))
+	<-s.ended
+	for range 3 {
+		<-k.flushed
+	}
+}
+
+// asked tells that it was flushed.
+type asked struct{ flushed chan struct{} }
+
+func (*asked) Write(event.Event) error { return nil }
+func (a *asked) Flush() error {
+	select {
+	case a.flushed <- struct{}{}:
+	default:
+	}
+	return nil
 }
 
 // keeper counts what it gets.

@@ -1,6 +1,8 @@
 package feed
 
 import (
+	"cmp"
+
 	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -38,11 +40,11 @@ func (r *reader) tellOf(spell func(event.Event) []byte) func(event.Event) error 
 	return func(ev event.Event) error { return r.out.Put(ev, spell(ev)) }
 }
 
-// end tells the reader its summary, and that nothing follows.
-func (r *reader) end(of *event.Summary, now uint64, spell func(event.Event) []byte) {
+// end tells the reader its summary, and that nothing follows: why, if of does not say it.
+func (r *reader) end(of *event.Summary, why string, now uint64, spell func(event.Event) []byte) {
 	r.had.Reach(now)
 	s := r.had.Summary()
-	s.Missing, s.Stopped, s.Unmatched, s.Tier = of.Missing, of.Stopped, r.kept, event.TierNone
+	s.Missing, s.Stopped, s.Unmatched, s.Tier = of.Missing, cmp.Or(of.Stopped, why), r.kept, event.TierNone
 	s, _ = r.out.End(s, r.tellOf(spell))
 	_ = r.out.Put(s, spell(s))
 	close(r.ended)

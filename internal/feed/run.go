@@ -25,12 +25,21 @@ func (e *pausedError) Error() string {
 	return fmt.Sprintf("there is no trace: %s; ask again in %v", e.why, e.left.Round(time.Second))
 }
 
+// What ended a trace for its readers (event.Summary.Stopped), if that was not they.
+const (
+	// stoppedByEnd: ktlstop serve ends, and what the trace still has is told to nobody.
+	stoppedByEnd = "shutdown"
+	// stoppedByFailure: the trace failed, and another one may follow.
+	stoppedByFailure = "failed"
+)
+
 // Run traces while somebody reads, until ctx ends. Then every reader has got its
 // summary, and nobody is let in any more.
 func (h *Hub) Run(ctx context.Context) {
 	// To detach the hooks may take longer than readers have at the end.
 	stop := context.AfterFunc(ctx, h.shut)
 	defer stop()
+	defer h.attend()()
 	for ctx.Err() == nil {
 		select {
 		case <-h.wanted:
@@ -47,16 +56,52 @@ func (h *Hub) shut() {
 	defer h.mu.Unlock()
 	h.closed = true
 	h.refuse(errClosed)
-	h.end()
+	h.end(stoppedByEnd)
 }
 
-// end gives all readers their summary.
-func (h *Hub) end() {
+// end gives all readers their summary, and says why the trace ended unless that has said
+// it.
+func (h *Hub) end(why string) {
 	now := h.cfg.Mono()
 	for _, r := range h.readers {
-		r.end(h.summary, now, h.spell)
+		r.end(h.summary, why, now, h.spell)
 	}
 	h.readers = nil
+}
+
+// attend flushes Config.Also while no trace does, so that it sees the clock and who asks
+// it, until the function returned is called.
+func (h *Hub) attend() (cease func()) {
+	if h.cfg.Also == nil {
+		return func() {}
+	}
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(attention)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				h.flushAlso()
+			case <-over:
+				return
+			}
+		}
+	}()
+	return func() { close(over); <-done }
+}
+
+// attention is how often Config.Also is flushed while no trace does.
+const attention = 100 * time.Millisecond
+
+// flushAlso has the lock, as Write and Flush have: Also is in one goroutine at a time.
+func (h *Hub) flushAlso() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.phase == idle || h.phase == opening {
+		_ = h.cfg.Also.Flush() // a trace would end by it, and there is none
+	}
 }
 
 // trace is one trace, if it is still wanted.
@@ -101,11 +146,13 @@ func (h *Hub) live(missing []string) {
 func (h *Hub) finish(err error, asked bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	why := ""
 	if err != nil && !asked {
+		why = stoppedByFailure
 		h.pause, h.failure = time.Now().Add(h.cfg.Pause), err.Error()
 		h.refuse(h.paused())
 	}
-	h.end()
+	h.end(why)
 	h.phase, h.stop = idle, nil
 	h.open = connections{}
 	switch {

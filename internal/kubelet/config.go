@@ -22,6 +22,8 @@ type Config struct {
 	// Told, if not nil, is told once that there is no answer any more, and with nil that
 	// there is one again. Run and Refresh call it.
 	Told func(error)
+	// Notice, if not nil, is told once that there are more pods than are kept.
+	Notice func(string)
 }
 
 // account is where Kubernetes puts what a pod's service account has.

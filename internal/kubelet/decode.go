@@ -40,37 +40,37 @@ type statusJSON struct {
 // server has given the pod another.
 const staticUID = "kubernetes.io/config.hash"
 
-// decode reads a v1.PodList, one pod at a time.
-func decode(r io.Reader) (map[string]*pod, error) {
+// decode reads a v1.PodList, one pod at a time: up to maxPods of them, and how many more
+// there are.
+func decode(r io.Reader) (pods map[string]*pod, more int, err error) {
 	d := json.NewDecoder(r)
 	if err := open(d, '{'); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var pods map[string]*pod
 	for d.More() {
 		key, err := d.Token()
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		switch key {
 		case "items":
-			pods, err = decodePods(d)
+			pods, more, err = decodePods(d)
 		case "kind":
 			err = isList(d)
 		default:
 			err = d.Decode(new(json.RawMessage))
 		}
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	if _, err := d.Token(); err != nil { // the end of a list that was not cut off
-		return nil, err
+		return nil, 0, err
 	}
 	if pods == nil {
-		return nil, errors.New("it has no items")
+		return nil, 0, errors.New("it has no items")
 	}
-	return pods, nil
+	return pods, more, nil
 }
 
 func open(d *json.Decoder, want json.Delim) error {
@@ -92,30 +92,34 @@ func isList(d *json.Decoder) error {
 	return nil
 }
 
-func decodePods(d *json.Decoder) (map[string]*pod, error) {
-	pods := map[string]*pod{}
+func decodePods(d *json.Decoder) (pods map[string]*pod, more int, err error) {
+	pods = map[string]*pod{}
 	switch t, err := d.Token(); {
 	case err != nil:
-		return nil, err
+		return nil, 0, err
 	case t == nil: // null is an empty list
-		return pods, nil
+		return pods, 0, nil
 	case t != json.Delim('['):
-		return nil, fmt.Errorf("%v where a list was to be", t)
+		return nil, 0, fmt.Errorf("%v where a list was to be", t)
 	}
 	for d.More() {
 		var j podJSON
 		if err := d.Decode(&j); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		if p := j.pod(); p != nil && len(pods) < maxPods {
+		switch p := j.pod(); {
+		case p == nil:
+		case len(pods) >= maxPods:
+			more++
+		default:
 			pods[j.Metadata.UID] = p
 			if static := j.Metadata.Annotations[staticUID]; static != "" {
 				pods[static] = p
 			}
 		}
 	}
-	_, err := d.Token()
-	return pods, err
+	_, err = d.Token()
+	return pods, more, err
 }
 
 // name is what Kubernetes allows of a name (RFC 1123).

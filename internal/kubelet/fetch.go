@@ -66,9 +66,14 @@ func (p *Pods) fetch(ctx context.Context) (map[string]*pod, error) {
 	if answer.StatusCode != http.StatusOK {
 		return nil, &StatusError{answer.StatusCode}
 	}
-	pods, err := decode(&bounded{answer.Body, maxAnswer})
+	pods, more, err := decode(&bounded{answer.Body, maxAnswer})
 	if err != nil {
 		return nil, fmt.Errorf("read the kubelet's pods: %w", err)
+	}
+	if more > 0 && p.cfg.Notice != nil {
+		p.crowd.Do(func() {
+			p.cfg.Notice(fmt.Sprintf("the kubelet tells of %d pods more than the %d that are kept: those have no names", more, maxPods))
+		})
 	}
 	return pods, nil
 }

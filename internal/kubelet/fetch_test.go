@@ -201,7 +201,7 @@ func (zeros) Read(b []byte) (int, error) {
 
 func TestEndlessAnswer(t *testing.T) {
 	text := io.MultiReader(strings.NewReader(`{"kind":"PodList","metadata":"`), zeros{})
-	if _, err := decode(&bounded{text, 1 << 20}); err == nil || !strings.Contains(err.Error(), "it goes on") {
+	if _, _, err := decode(&bounded{text, 1 << 20}); err == nil || !strings.Contains(err.Error(), "it goes on") {
 		t.Errorf("an answer without end: %v", err)
 	}
 }
@@ -303,11 +303,32 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// TestTooManyPods: that some are left out is said, once.
+func TestTooManyPods(t *testing.T) {
+	var text strings.Builder
+	text.WriteString(`{"kind":"PodList","items":[`)
+	for i := range maxPods + 2 {
+		fmt.Fprintf(&text, `{"metadata":{"name":"p%d","namespace":"n","uid":"u%d"}},`, i, i)
+	}
+	cfg := newFake(t, says(strings.TrimSuffix(text.String(), ",")+"]}")).cfg
+	var said []string
+	cfg.Notice = func(text string) { said = append(said, text) }
+	p := mustNew(t, cfg)
+	for range 2 {
+		if err := p.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(p.pods) != maxPods || len(said) != 1 || !strings.HasPrefix(said[0], "the kubelet tells of 2 pods more than the 10000 ") {
+		t.Errorf("%d pods, said %q", len(p.pods), said)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(list))
 	f.Add([]byte(`{"items":[{}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		pods, err := decode(strings.NewReader(string(text)))
+		pods, _, err := decode(strings.NewReader(string(text)))
 		for id, p := range pods {
 			if err != nil || id == "" || !name.MatchString(p.name) || !name.MatchString(p.namespace) {
 				t.Errorf("%q: %+v, %v", id, p, err)

@@ -39,7 +39,8 @@ type Pods struct {
 	missed *lru.Map[string, miss]
 	outage error // of the last question
 	wanted chan struct{}
-	runs   bool
+	turn   chan struct{} // has a token while one Run asks
+	crowd  sync.Once     // of what Notice is told
 }
 
 // pod is what is kept of one.
@@ -66,7 +67,7 @@ func New(cfg Config) (*Pods, error) {
 }
 
 func newPods(cfg Config) *Pods {
-	return &Pods{cfg: cfg, missed: lru.New[string, miss](maxMissed), wanted: make(chan struct{}, 1)}
+	return &Pods{cfg: cfg, missed: lru.New[string, miss](maxMissed), wanted: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
 }
 
 // Find returns the names of a container, by its id and its pod's UID; without an id those
@@ -138,12 +139,17 @@ func (p *Pods) Refresh(ctx context.Context) error {
 }
 
 // Run asks for the pods each minute, and sooner if there is one that is not known, until
-// ctx ends. Beside another Run it does nothing.
+// ctx ends. Beside another Run it waits until that ends, and goes on in its place.
 func (p *Pods) Run(ctx context.Context) {
-	if p == nil || !p.begin() {
+	if p == nil {
 		return
 	}
-	defer p.end()
+	select {
+	case p.turn <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	defer func() { <-p.turn }()
 	gap := soonest
 	for wait(ctx, nil, gap) && wait(ctx, p.wanted, every-gap) {
 		if p.Refresh(ctx) == nil {
@@ -152,20 +158,6 @@ func (p *Pods) Run(ctx context.Context) {
 			gap = min(2*gap, every)
 		}
 	}
-}
-
-func (p *Pods) begin() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	first := !p.runs
-	p.runs = true
-	return first
-}
-
-func (p *Pods) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.runs = false
 }
 
 // wait waits for so long, or until early tells; false is that ctx has ended.

@@ -40,7 +40,8 @@ func (a *asked) answers(pods map[string]*pod, err error) {
 	a.answer, a.err = pods, err
 }
 
-func (a *asked) run(t *testing.T) {
+// run runs the pods until the test ends, or the function returned is called.
+func (a *asked) run(t *testing.T) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -48,10 +49,12 @@ func (a *asked) run(t *testing.T) {
 		a.pods.Run(ctx)
 	}()
 	synctest.Wait()
-	t.Cleanup(func() {
+	end = func() {
 		cancel()
 		<-done
-	})
+	}
+	t.Cleanup(end)
+	return end
 }
 
 func (a *asked) check(t *testing.T, want ...int) {
@@ -69,10 +72,13 @@ func pass(d time.Duration) {
 func TestAsksEachMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAsked()
-		a.run(t)
-		a.pods.Run(t.Context()) // beside the other it returns
+		end := a.run(t)
+		a.run(t) // waits
 		pass(200 * time.Second)
 		a.check(t, 60, 120, 180)
+		end()
+		pass(130 * time.Second) // in its place
+		a.check(t, 60, 120, 180, 260, 320)
 	})
 }
 

@@ -29,6 +29,8 @@ type Names struct {
 // index is a *cgroup.Index.
 type index interface {
 	Place(id uint64) (p cgroup.Place, found bool)
+	Refresh(ctx context.Context)
+	Run(ctx context.Context)
 	Note() string
 }
 
@@ -46,8 +48,7 @@ func newNames(x index, pods *kubelet.Pods) *Names {
 	return &Names{index: x, pods: pods, kept: lru.New[uint64, *kept](maxKept)}
 }
 
-// firstWait is how long a run waits for the names of the pods, so that its first events
-// have them.
+// firstWait is how long a run waits for names, so that its first events have them.
 const firstWait = 3 * time.Second
 
 // Prepare asks for what Fill is to know at once, and waits for it a moment. What fails
@@ -58,14 +59,21 @@ func (n *Names) Prepare(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, firstWait)
 	defer cancel()
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { n.index.Refresh(ctx) })
 	_ = n.pods.Refresh(ctx)
 }
 
-// Run keeps the names of the pods up to date until ctx ends.
+// Run keeps the names up to date until ctx ends.
 func (n *Names) Run(ctx context.Context) {
-	if n != nil {
-		n.pods.Run(ctx)
+	if n == nil {
+		return
 	}
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { n.index.Run(ctx) })
+	n.pods.Run(ctx)
 }
 
 // Notes say what this machine lacks, and what follows.

@@ -1,6 +1,7 @@
 package names
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -25,7 +26,9 @@ func (t *tree) Place(id uint64) (cgroup.Place, bool) {
 	return p, ok
 }
 
-func (t *tree) Note() string { return "" }
+func (t *tree) Refresh(context.Context) {}
+func (t *tree) Run(context.Context)     {}
+func (t *tree) Note() string            { return "" }
 
 func filled(n *Names, id uint64) *event.Place {
 	p := event.Process{CgroupID: id}

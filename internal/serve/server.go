@@ -97,7 +97,7 @@ func (s *Server) Run(ctx context.Context, listeners []net.Listener) error {
 // server is one for one listener: exporter-toolkit changes it.
 func (s *Server) server(at net.Addr) *http.Server {
 	return &http.Server{
-		Handler: s.cfg.guard(at, s.mux), ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime,
+		Handler: s.cfg.guard(at, s.cfg.ownNames(at, s.mux)), ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime,
 		IdleTimeout: idleConn, MaxHeaderBytes: headerBytes, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: streams},
 		// What strangers send is nothing to write down.
 		ErrorLog: log.New(io.Discard, "", 0),

@@ -228,7 +228,7 @@ func TestThousandClients(t *testing.T) {
 			t.Fatal(err)
 		}
 		clients = append(clients, c)
-		io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+		io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	}
 	first := bufio.NewReader(clients[0]) // who began to read is not served before another
 	if line, err := first.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 200") {

@@ -57,6 +57,7 @@ func connOf(ev event.Event) *event.Conn {
 	return nil
 }
 
+// monoOf is where an event has its monotonic time.
 func monoOf(ev event.Event) *uint64 {
 	switch ev := ev.(type) {
 	case *event.Record:
@@ -68,6 +69,8 @@ func monoOf(ev event.Event) *uint64 {
 	case *event.Drop:
 		return &ev.Mono
 	case *event.Lost:
+		return &ev.Mono
+	case *event.Trigger:
 		return &ev.Mono
 	case *event.Summary:
 		return &ev.Mono

@@ -59,8 +59,9 @@ type stream struct {
 	*Reader
 	body    io.Closer
 	cancel  func()
-	silence *time.Timer
+	silence *time.Timer // runs while next waits for the host
 	quiet   time.Duration
+	silent  bool   // it was given up since nothing came
 	why     string // it said that it would end
 }
 
@@ -70,18 +71,15 @@ func IsURL(name string) bool {
 	return strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://")
 }
 
-// feedPath is where ktlstop serve has its events.
-const feedPath = "/v1/events"
-
 // NewRemote returns a Remote of an address, which need not say where on the host the
 // feed is. It does not ask the host yet.
 func NewRemote(address string, cfg RemoteConfig) (*Remote, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("%q is no address: it is to be like https://HOST:9998%s", redact(address), feedPath)
+		return nil, fmt.Errorf("%q is no address: it is to be like https://HOST:9998%s", redact(address), event.FeedPath)
 	}
 	if u.Path == "" || u.Path == "/" {
-		u.Path = feedPath
+		u.Path = event.FeedPath
 	}
 	query := u.Query()
 	for name, values := range cfg.Query {
@@ -273,9 +271,6 @@ func reason(err error) error {
 	return err
 }
 
-// contentType is that of internal/feed.
-const contentType = "application/x-ndjson"
-
 // suits says why an answer is no feed.
 func suits(resp *http.Response) error {
 	switch code := resp.StatusCode; {
@@ -287,8 +282,8 @@ func suits(resp *http.Response) error {
 		return fmt.Errorf("%d: %s", code, cmp.Or(firstLine(resp.Body), http.StatusText(code)))
 	}
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if err != nil || kind != contentType {
-		return fmt.Errorf("it answers with %.60q, and a feed of ktlstop serve is %s", resp.Header.Get("Content-Type"), contentType)
+	if err != nil || kind != event.FeedType {
+		return fmt.Errorf("it answers with %.60q, and a feed of ktlstop serve is %s", resp.Header.Get("Content-Type"), event.FeedType)
 	}
 	return nil
 }
@@ -299,15 +294,17 @@ func firstLine(body io.Reader) string {
 	return strings.ToValidUTF8(strings.TrimSpace(line), "\uFFFD")
 }
 
-// next is the next event of the stream, which is given up where none comes for long.
+// next is the next event of the stream, which is given up where none comes for long. How
+// long whoever asks was busy with the last one does not count.
 func (s *stream) next() (event.Event, error) {
+	s.silence.Reset(s.quiet)
 	ev, err := s.Reader.Next()
-	if !s.silence.Reset(s.quiet) && err != nil {
-		return nil, fmt.Errorf("nothing came for %v", s.quiet)
-	}
+	s.silent = !s.silence.Stop() || s.silent
 	switch {
 	case err == nil:
 		return ev, nil
+	case s.silent:
+		return nil, fmt.Errorf("nothing came for %v", s.quiet)
 	case s.why != "":
 		return nil, errors.New(s.why)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, ErrCut):

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -27,7 +28,7 @@ const (
 func serve(t *testing.T, answer func(n int32, w http.ResponseWriter, req *http.Request)) *httptest.Server {
 	var n atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("Content-Type", event.FeedType)
 		answer(n.Add(1)-1, w, req)
 	}))
 	t.Cleanup(s.Close)
@@ -173,6 +174,29 @@ func TestRemoteBoundsCauses(t *testing.T) {
 	if told != maxCauses {
 		t.Errorf("%d causes", told)
 	}
+}
+
+// TestOnlyTheHostIsSilent: while whoever reads takes his time, the stream stays.
+func TestOnlyTheHostIsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, out := io.Pipe()
+		s := &stream{Reader: NewReader(in), body: in, quiet: time.Minute}
+		s.silence = time.AfterFunc(s.quiet, func() { in.CloseWithError(context.Canceled) })
+		go func() {
+			for range 3 {
+				fmt.Fprintf(out, lostText, 1)
+			}
+		}()
+		for i := range 3 {
+			if _, err := s.next(); err != nil {
+				t.Fatalf("event %d: %v", i, err)
+			}
+			time.Sleep(2 * s.quiet) // of synctest's clock: the output is slow
+		}
+		if ev, err := s.next(); err == nil || err.Error() != "nothing came for 1m0s" {
+			t.Errorf("of a silent host: %v, %v", ev, err)
+		}
+	})
 }
 
 // TestRemoteIsPatient where it is one of several: nobody there is no error.

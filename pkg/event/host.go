@@ -61,3 +61,10 @@ func HostOf(ev Event) string {
 	}
 	return ""
 }
+
+const (
+	// FeedPath is where ktlstop serve has its events.
+	FeedPath = "/v1/events"
+	// FeedType is their media type: JSON Lines.
+	FeedType = "application/x-ndjson"
+)

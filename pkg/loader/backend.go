@@ -22,9 +22,9 @@ type backend interface {
 	about() (hooks []HookState, missing []string)
 	setLive(on bool) error
 	// lookForCards attaches what only connections of network cards need, once, when the
-	// first was met; if wait, it waits for that. When it is done it returns what was added,
-	// and in words what is missing.
-	lookForCards(wait bool) (added map[string]*ebpf.Program, lacks []string)
+	// first was met, as far as it comes until ctx ends; if wait, it waits for that. When it
+	// is done it returns what was added, and in words what is missing.
+	lookForCards(ctx context.Context, wait bool) (added map[string]*ebpf.Program, lacks []string)
 	// inventory tells of the sockets that are open already.
 	inventory() error
 	// read returns the next event, valid until the next call, or

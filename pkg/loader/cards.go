@@ -23,11 +23,11 @@ type cards struct {
 	lacks    []string
 }
 
-// lookForCards begins with that if such a connection was met, and waits for it if wait. Once,
-// when it is done, it returns the programs and, in words, what is missing.
-func (b *ebpfBackend) lookForCards(wait bool) (added map[string]*ebpf.Program, lacks []string) {
+// lookForCards begins with that if such a connection was met, and waits for it if wait; when
+// ctx ends no further step of it is taken. Once, when it is done, it returns the programs and, in words, what is missing.
+func (b *ebpfBackend) lookForCards(ctx context.Context, wait bool) (added map[string]*ebpf.Program, lacks []string) {
 	if b.cards == nil && b.metCard() {
-		b.cards = loadCards(&b.cfg, b.coll.Maps)
+		b.cards = loadCards(ctx, &b.cfg, b.coll.Maps)
 	}
 	c := b.cards
 	if c == nil || c.told {
@@ -57,8 +57,8 @@ func (b *ebpfBackend) metCard() bool {
 
 // loadCards shares the maps of the programs that run. What it loads is prepared anew, so that
 // a run without cards need not keep what it is made of.
-func loadCards(cfg *Config, shared map[string]*ebpf.Map) *cards {
-	ctx, cancel := context.WithCancel(context.Background())
+func loadCards(ctx context.Context, cfg *Config, shared map[string]*ebpf.Map) *cards {
+	ctx, cancel := context.WithCancel(ctx)
 	c := &cards{cancel: cancel, done: make(chan struct{}), programs: map[string]*ebpf.Program{}}
 	go func() {
 		defer close(c.done)
@@ -70,6 +70,9 @@ func loadCards(cfg *Config, shared map[string]*ebpf.Map) *cards {
 }
 
 func (c *cards) load(ctx context.Context, cfg *Config, shared map[string]*ebpf.Map) error {
+	if err := stopped(ctx); err != nil {
+		return err
+	}
 	kernel, err := loadTypes()
 	if err != nil {
 		return err

@@ -1,7 +1,9 @@
 package loader
 
 import (
+	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -13,7 +15,7 @@ type lacking struct {
 	looks int
 }
 
-func (b *lacking) lookForCards(wait bool) (map[string]*ebpf.Program, []string) {
+func (b *lacking) lookForCards(_ context.Context, wait bool) (map[string]*ebpf.Program, []string) {
 	b.looks++
 	if !wait && b.looks == 1 { // it is still being attached
 		return nil, nil
@@ -26,14 +28,25 @@ func (b *lacking) lookForCards(wait bool) (map[string]*ebpf.Program, []string) {
 func TestLackOfCardsIsSaid(t *testing.T) {
 	var said []string
 	opening := &Tracer{backend: &lacking{}, notice: func(line string) { said = append(said, line) }}
-	opening.stepCards(true)
+	opening.stepCards(t.Context(), true)
 	if len(said) != 0 {
 		t.Errorf("said before anybody listens: %q", said)
 	}
 	running := &Tracer{backend: &lacking{}, notice: opening.notice}
-	running.stepCards(false)
-	running.stepCards(false)
+	running.stepCards(t.Context(), false)
+	running.stepCards(t.Context(), false)
 	if want := []string{"this kernel lacks a hook"}; !slices.Equal(said, want) {
 		t.Errorf("said %q, want %q", said, want)
+	}
+}
+
+// A signal while a run is opened does not wait for what network cards need.
+func TestCardsAreStopped(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := loadCards(ctx, new(Config), nil)
+	<-c.done
+	if len(c.programs) != 0 || len(c.lacks) != 1 || !strings.Contains(c.lacks[0], ErrStopped.Error()) {
+		t.Errorf("%d programs, %q", len(c.programs), c.lacks)
 	}
 }

@@ -133,7 +133,9 @@ func (b *gobpfBackend) newSums() (*sums.Reader, error) { return nil, nil }
 
 func (b *gobpfBackend) sampleEvery() interface{ Set(any) error } { return nil }
 
-func (b *gobpfBackend) lookForCards(bool) (map[string]*ebpf.Program, []string) { return nil, nil }
+func (b *gobpfBackend) lookForCards(context.Context, bool) (map[string]*ebpf.Program, []string) {
+	return nil, nil
+}
 
 // rings is empty: gobpf does not tell how full the perf buffer is.
 func (b *gobpfBackend) rings(bool) []Fill { return nil }

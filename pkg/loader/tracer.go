@@ -120,7 +120,10 @@ func (t *Tracer) start(ctx context.Context, cfg *Config) error {
 	if err := t.inventory(); err != nil {
 		return err
 	}
-	t.stepCards(true)
+	t.stepCards(ctx, true)
+	if err := stopped(ctx); err != nil {
+		return err
+	}
 	return t.lookForDTLS(ctx)
 }
 
@@ -246,7 +249,7 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 		if err := t.reportLosses(handle); err != nil {
 			return err
 		}
-		t.stepCards(false)
+		t.stepCards(ctx, false)
 		if err := t.stepDTLS(ctx, handle); err != nil {
 			return err
 		}
@@ -276,8 +279,8 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 
 // stepCards attaches what the first connection of a network card needs, if one was met:
 // opening at once, and in the run beside it, when what is missing is said.
-func (t *Tracer) stepCards(opening bool) {
-	added, lacks := t.lookForCards(opening)
+func (t *Tracer) stepCards(ctx context.Context, opening bool) {
+	added, lacks := t.lookForCards(ctx, opening)
 	if len(added) > 0 {
 		t.meter.Add(added)
 	}

@@ -4,6 +4,7 @@ package chart
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -35,6 +36,16 @@ var update = flag.Bool("update", false, "write what the chart makes into deploy/
 // render is what Helm would hand to a cluster, by template.
 func render(t *testing.T, values map[string]any) map[string]string {
 	t.Helper()
+	files, err := tryRender(t, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// tryRender is render, with the error of a template that refuses its values.
+func tryRender(t *testing.T, values map[string]any) (map[string]string, error) {
+	t.Helper()
 	c, err := loader.Load(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -46,13 +57,13 @@ func render(t *testing.T, values map[string]any) map[string]string {
 	}
 	files, err := engine.Render(c, all)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	named := map[string]string{}
 	for name, text := range files {
 		named[path.Base(name)] = text
 	}
-	return named
+	return named, nil
 }
 
 // daemonSet is read strictly: a field that Kubernetes does not know is an error.
@@ -161,9 +172,43 @@ func TestPodMonitor(t *testing.T) {
 	if text := strings.TrimSpace(render(t, nil)["podmonitor.yaml"]); text != "" {
 		t.Errorf("%s", text)
 	}
-	text := render(t, map[string]any{"podMonitor": map[string]any{"enabled": true}})["podmonitor.yaml"]
-	var monitor struct{ Kind string }
-	if err := yaml.Unmarshal([]byte(text), &monitor); err != nil || monitor.Kind != "PodMonitor" {
-		t.Errorf("%v in\n%s", err, text)
+	if end := endpoint(t, map[string]any{"podMonitor": map[string]any{"enabled": true}}); end["port"] != "metrics" || end["honorLabels"] != true || end["scheme"] != nil || end["tlsConfig"] != nil || end["basicAuth"] != nil {
+		t.Errorf("without a configuration: %v", end)
 	}
+}
+
+// TestPodMonitorShowsWhoItIs: where the pod asks for TLS and a password, scrapes have them, or
+// the chart says that they are to.
+func TestPodMonitorShowsWhoItIs(t *testing.T) {
+	shows := map[string]any{
+		"scheme":    "https",
+		"tlsConfig": map[string]any{"ca": map[string]any{"secret": map[string]any{"name": "web-ca", "key": "ca.crt"}}, "serverName": "ktlstop"},
+		"basicAuth": map[string]any{"username": map[string]any{"name": "scraper", "key": "user"}, "password": map[string]any{"name": "scraper", "key": "password"}},
+	}
+	monitor := map[string]any{"enabled": true}
+	values := map[string]any{"web": map[string]any{"configSecret": "web"}, "podMonitor": monitor}
+	if _, err := tryRender(t, values); err == nil || !strings.Contains(err.Error(), "podMonitor.basicAuth") {
+		t.Errorf("with nothing to show: %v", err)
+	}
+	maps.Copy(monitor, shows)
+	end := endpoint(t, values)
+	for field, want := range shows {
+		if diff := cmp.Diff(want, end[field]); diff != "" {
+			t.Errorf("%s: %s", field, diff)
+		}
+	}
+}
+
+// endpoint is what the PodMonitor says of the pods' port.
+func endpoint(t *testing.T, values map[string]any) map[string]any {
+	t.Helper()
+	text := render(t, values)["podmonitor.yaml"]
+	var monitor struct {
+		Kind string
+		Spec struct{ PodMetricsEndpoints []map[string]any }
+	}
+	if err := yaml.Unmarshal([]byte(text), &monitor); err != nil || monitor.Kind != "PodMonitor" || len(monitor.Spec.PodMetricsEndpoints) != 1 {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	return monitor.Spec.PodMetricsEndpoints[0]
 }
