@@ -46,7 +46,7 @@ func now() []panel {
 		figure(chart{"Key nearest to its end", "Of 2^24.5 records, the limit of AES-GCM (RFC 8446 §5.5).", units.PercentUnit,
 			[]query{{keyUse("max(" + series("ktlstop_key_records_max") + ")"), ""}}}, 0.8),
 		figure(chart{"Lost", "Records a second that ktlstop knows it missed.", units.RecordsPerSecond,
-			[]query{{total(rate(hostSeries("ktlstop_lost_total"))), ""}}}, 1e-9),
+			[]query{{total(rate(`ktlstop_lost_total{cause!="slow_limit", ` + ofHost + "}")), ""}}}, 1e-9),
 		figure(chart{"Hooks missing", "Functions of the kernel that ktlstop could not attach to.", units.Short,
 			[]query{{total(hostSeries("ktlstop_hooks_missing")), ""}}}, 1),
 	}
