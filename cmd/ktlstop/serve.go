@@ -270,9 +270,9 @@ func (s *serving) serve(ctx context.Context, listeners []net.Listener) error {
 	s.awaitRecorder(ctx)
 	if err := s.ready(); err != nil {
 		cancel()
-		return errors.Join(err, group.Wait(), out.Close())
+		return errors.Join(err, group.Wait(), endings.Busy(out.Close))
 	}
-	return errors.Join(group.Wait(), out.Close())
+	return errors.Join(group.Wait(), endings.Busy(out.Close)) // what is sent last has its own time
 }
 
 func closeAll(listeners []net.Listener) {
