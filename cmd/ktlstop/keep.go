@@ -40,15 +40,22 @@ const (
 // keepFlagNames are those that mean nothing alone, besides --keep and --record.
 var keepFlagNames = []string{"keep-after", "keep-bytes", "on", "on-times", "record-bytes"}
 
-// add takes the time to keep where nobody says, 0 for none.
-func (k *keepFlags) add(f *pflag.FlagSet, keep time.Duration) {
-	f.DurationVar(&k.keep, "keep", keep, "keep the last events in memory, as 60s, and write them when --on holds or at SIGUSR1")
-	f.DurationVar(&k.after, "keep-after", defaultAfter, "with --keep: how long to go on behind what set it off, before all is written")
-	f.IntVar(&k.bytes, "keep-bytes", defaultKeepBytes, "with --keep: memory of the events that are kept")
-	f.StringVar(&k.on, "on", "", "with --keep: write when this expression holds for an event, as 'errno == EBADMSG' (docs/match.md)")
+// add takes the flag that switches the recorder on, and the time to keep where nobody
+// says.
+func (k *keepFlags) add(f *pflag.FlagSet, on string, keep time.Duration) {
+	with := "with " + on + ": "
+	if on == "--keep" {
+		f.DurationVar(&k.keep, "keep", keep, "keep the last events in memory, as 60s, and write them when --on holds or at SIGUSR1")
+		f.StringVar(&k.dir, "record", "", with+"write each time to a new file in this directory, for --read")
+	} else {
+		f.DurationVar(&k.keep, "keep", keep, with+"how long before it events are kept")
+		f.StringVar(&k.dir, "record", "", "keep the last events in memory, and write them to a new file in this directory when --on holds, at SIGUSR1, or at a POST to "+dumpPath)
+	}
+	f.DurationVar(&k.after, "keep-after", defaultAfter, with+"how long to go on behind what set it off, before all is written")
+	f.IntVar(&k.bytes, "keep-bytes", defaultKeepBytes, with+"memory of the events that are kept")
+	f.StringVar(&k.on, "on", "", with+"write when this expression holds for an event, as 'errno == EBADMSG' (docs/match.md)")
 	f.StringVar(&k.times, "on-times", "", "with --on: only when it holds so many times in so long, as 10/1s")
-	f.StringVar(&k.dir, "record", "", "with --keep: write each time to a new file in this directory, for --read")
-	f.Int64Var(&k.dirBytes, "record-bytes", defaultDirBytes, "with --record: what all files may take; the oldest are removed")
+	f.Int64Var(&k.dirBytes, "record-bytes", defaultDirBytes, "with --record: what all files may take, at least four times --keep-bytes; the oldest are removed")
 }
 
 // config is what the flags ask for.
@@ -203,6 +210,12 @@ func (o *options) keptOutput(cmd *cobra.Command, tier event.Tier, cfg *flight.Co
 func saying(write func(*flight.Dump) (string, error)) func(*flight.Dump) (string, error) {
 	return func(d *flight.Dump) (string, error) {
 		name, err := write(d)
+		if errors.Is(err, flight.ErrNothing) {
+			if d.Trigger.By == event.BySignal {
+				notice("set off by signal; " + err.Error())
+			}
+			return name, err
+		}
 		if err != nil {
 			notice(fmt.Sprintf("what was kept is lost: %v", err))
 			return name, err

@@ -75,7 +75,7 @@ func (s *serving) command() *cobra.Command {
 	f.StringVar(&s.stages, "stages", "off", "on: measure the stages of records too, for a quarter more of the cost")
 	f.StringVar(&s.histograms, "histograms", "", "stages: show histograms of the stages too")
 	f.DurationVar(&s.slow, "slow", 0, "from which time on a record is slow: an exemplar, and an event")
-	s.keep.add(f, defaultKeep)
+	s.keep.add(f, "--record", defaultKeep)
 	f.StringSliceVar(&s.tellOf, "events", nil, "connections, close_notify: tell of these by OTLP too, of which there are many")
 	f.StringVar(&s.readyFile, "ready-file", "", "create this file when the hooks are live")
 	s.names.add(f)

@@ -33,7 +33,7 @@ func newTrace() *cobra.Command {
 	o.runFlags(f)
 	o.sampleFlag(f)
 	o.readFlag(f)
-	o.keep.add(f, 0)
+	o.keep.add(f, "--keep", 0)
 	o.names.add(f)
 	f.IntVarP(&o.snaplen, "snaplen", "s", 0, "show this many bytes of each plaintext, to 16384")
 	f.Uint64VarP(&o.count, "count", "c", 0, "stop after this many records")

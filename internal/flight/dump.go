@@ -12,6 +12,10 @@ import (
 // ErrOver says that a run has ended and nothing is kept any more.
 var ErrOver = errors.New("the run is over")
 
+// ErrNothing says that nothing has happened since the last dump, or as long as events are
+// kept.
+var ErrNothing = errors.New("there is nothing to write")
+
 // Dump is what was kept around a trigger.
 type Dump struct {
 	Trigger *event.Trigger
@@ -19,6 +23,9 @@ type Dump struct {
 	GiveUp <-chan struct{}
 	events *ring
 }
+
+// Empty says that nothing was kept but the trigger.
+func (d *Dump) Empty() bool { return d.events.events <= 1 }
 
 // Bytes is about how much memory the events take.
 func (d *Dump) Bytes() int { return d.events.held() }

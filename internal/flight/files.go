@@ -21,7 +21,7 @@ import (
 // their owner can read, and removes the oldest where all would take too much.
 type Files struct {
 	Dir   string
-	Bytes int64 // of all files
+	Bytes int64 // that all files take of the disk
 	Tier  event.Tier
 	Clock sink.Clock
 	// Now is the wall clock, of which the names are made.
@@ -35,21 +35,17 @@ type Files struct {
 // ours are the names of dumps. What is not whole yet has a dot in front.
 var ours = regexp.MustCompile(`^\.?ktlstop-[0-9]{8}T[0-9]{6}Z-[0-9]+\.jsonl$`)
 
-// Check says whether files can be made in the directory, and forgets what a run that
-// ended in the midst of a dump has left.
-func (f *Files) Check() error {
-	st, err := os.Stat(f.Dir)
-	if err != nil {
-		return fmt.Errorf("%w: make the directory first", err)
+// maxFiles is how many there may be: each dump looks at all.
+const maxFiles = 1000
+
+// Check says whether files can be made in the directory, takes it, and forgets what a run
+// that ended in the midst of a dump has left.
+func (f *Files) Check() (err error) {
+	if f.Dir, err = filepath.Abs(f.Dir); err != nil { // whoever is told a name may be elsewhere
+		return err
 	}
-	if !st.IsDir() {
-		return fmt.Errorf("%s is no directory", f.Dir)
-	}
-	if st.Mode().Perm()&0o002 != 0 {
-		return fmt.Errorf("%s can be written to by all, who could put others' files in the place of dumps: take a directory that is yours", f.Dir)
-	}
-	if sys, ok := st.Sys().(*syscall.Stat_t); ok && sys.Uid != 0 && int(sys.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s is another user's, who could put others' files in the place of dumps: take a directory that is yours", f.Dir)
+	if err := f.safe(); err != nil {
+		return err
 	}
 	if err := unix.Access(f.Dir, unix.W_OK|unix.X_OK); err != nil {
 		return fmt.Errorf("%s: no file can be made in it: %w", f.Dir, err)
@@ -71,6 +67,24 @@ func (f *Files) Check() error {
 	return f.prune(0)
 }
 
+// safe says whether nobody else can put files into the directory.
+func (f *Files) safe() error {
+	st, err := os.Stat(f.Dir)
+	if err != nil {
+		return fmt.Errorf("%w: make the directory first", err)
+	}
+	if !st.IsDir() {
+		return fmt.Errorf("%s is no directory", f.Dir)
+	}
+	if st.Mode().Perm()&0o002 != 0 {
+		return fmt.Errorf("%s can be written to by all, who could put others' files in the place of dumps: take a directory that is yours", f.Dir)
+	}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok && sys.Uid != 0 && int(sys.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s is another user's, who could put others' files in the place of dumps: take a directory that is yours", f.Dir)
+	}
+	return nil
+}
+
 // lock takes the directory for this process, until it ends: of two that remove the
 // oldest, each would remove what the other is writing.
 func (f *Files) lock() (err error) {
@@ -84,20 +98,48 @@ func (f *Files) lock() (err error) {
 	return os.NewSyscallError("flock", err)
 }
 
-// Write is Config.Dump.
+// Write is Config.Dump. Where the disk is full, the oldest dumps make room for the new one.
 func (f *Files) Write(d *Dump) (where string, err error) {
+	if d.Empty() {
+		return "", ErrNothing
+	}
+	if err := f.safe(); err != nil {
+		return "", err
+	}
 	// A line of JSON takes no more than three times the memory of its event.
 	if err := f.prune(3 * int64(d.Bytes())); err != nil {
 		return "", err
 	}
+	for {
+		where, err = f.write(d)
+		if !errors.Is(err, unix.ENOSPC) {
+			break
+		}
+		if old := f.giveUp(); !old {
+			break
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	return where, f.prune(0)
+}
+
+// giveUp removes the oldest dump, and says whether there was one.
+func (f *Files) giveUp() bool {
+	all, err := f.list()
+	if err != nil || len(all) == 0 {
+		return false
+	}
+	return f.remove(all[0], "the disk is full") == nil
+}
+
+func (f *Files) write(d *Dump) (where string, err error) {
 	file, name, err := f.create()
 	if err != nil {
 		return "", err
 	}
-	if err := f.finish(file, name, d); err != nil {
-		return "", err
-	}
-	return name, f.prune(0)
+	return name, f.finish(file, name, d)
 }
 
 // finish writes a file, and gives it its name when it is whole.
@@ -164,7 +206,11 @@ func (f *Files) list() (all []entry, err error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, entry{e.Name(), info.Size(), info.ModTime()})
+		size := info.Size()
+		if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+			size = max(size, sys.Blocks*512)
+		}
+		all = append(all, entry{e.Name(), size, info.ModTime()})
 	}
 	slices.SortFunc(all, func(a, b entry) int { return a.at.Compare(b.at) })
 	return all, nil
@@ -180,15 +226,23 @@ func (f *Files) prune(room int64) error {
 	for _, e := range all {
 		sum += e.size
 	}
-	for _, e := range all {
-		if sum+room <= f.Bytes {
+	for i, e := range all {
+		if sum+room <= f.Bytes && len(all)-i < maxFiles {
 			return nil
 		}
-		if err := os.Remove(filepath.Join(f.Dir, e.name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := f.remove(e, fmt.Sprintf("dumps take no more than %d bytes, and are %d at most", f.Bytes, maxFiles)); err != nil {
 			return err
 		}
-		f.Notice(fmt.Sprintf("%s was removed: dumps take no more than %d bytes", filepath.Join(f.Dir, e.name), f.Bytes))
 		sum -= e.size
 	}
+	return nil
+}
+
+func (f *Files) remove(e entry, why string) error {
+	name := filepath.Join(f.Dir, e.name)
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f.Notice(name + " was removed: " + why)
 	return nil
 }

@@ -2,10 +2,13 @@ package flight
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -167,6 +170,72 @@ func TestTaken(t *testing.T) {
 	}
 	if b, err := os.ReadFile(target); err != nil || string(b) != "precious" {
 		t.Errorf("%q, %v", b, err)
+	}
+}
+
+// Many small ones are bounded by their number, and by what they take of the disk.
+func TestFilesAreFew(t *testing.T) {
+	f := filesIn(t, t.TempDir(), 1<<30)
+	if err := f.Check(); err != nil {
+		t.Fatal(err)
+	}
+	for n := range maxFiles + 5 {
+		if err := os.WriteFile(filepath.Join(f.Dir, fmt.Sprintf("ktlstop-20261122T180828Z-%d.jsonl", n)), []byte("{}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := f.list()
+	if err != nil || len(all) != maxFiles+5 || all[0].size < 512 {
+		t.Fatalf("%d files, of %d bytes, %v", len(all), all[0].size, err)
+	}
+	if _, err := f.Write(dumpOf(1)); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(names(t, f.Dir)); n >= maxFiles {
+		t.Errorf("%d files are left", n)
+	}
+}
+
+// A directory that is opened to all while the run goes on gets nothing.
+func TestDirectoryIsOpened(t *testing.T) {
+	f := filesIn(t, t.TempDir(), 1<<30)
+	if err := f.Check(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(f.Dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if name, err := f.Write(dumpOf(1)); err == nil || len(names(t, f.Dir)) != 0 {
+		t.Errorf("%s, %v", name, err)
+	}
+}
+
+// TestDiskIsFull: the oldest dumps make room, on a file system of a megabyte.
+func TestDiskIsFull(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("it mounts a file system: run it as root")
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("small", dir, "tmpfs", 0, "size=1m,mode=700"); err != nil {
+		t.Skipf("no file system can be mounted here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	f := filesIn(t, dir, 1<<30)
+	if err := f.Check(); err != nil {
+		t.Fatal(err)
+	}
+	for range 6 { // of some 400 KB
+		name, err := f.Write(dumpOf(1000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := names(t, dir); len(all) > 2 || !slices.Contains(all, filepath.Base(name)) {
+			t.Errorf("%v, want %s and one more at most", all, name)
+		}
 	}
 }
 

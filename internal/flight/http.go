@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -49,8 +50,15 @@ func answerWith(w http.ResponseWriter, res *Result) {
 	switch {
 	case errors.Is(res.Err, ErrOver):
 		http.Error(w, res.Err.Error(), http.StatusServiceUnavailable)
+	case errors.Is(res.Err, ErrNothing):
+		w.WriteHeader(http.StatusNoContent)
 	case res.Err != nil: // its words name files, which are nobody's business
-		http.Error(w, "the events were not written; the host's log says why", http.StatusInternalServerError)
+		why := "the host's log says why"
+		var errno syscall.Errno
+		if errors.As(res.Err, &errno) {
+			why = errno.Error()
+		}
+		http.Error(w, "the events were not written: "+why, http.StatusInternalServerError)
 	default:
 		b, err := json.Marshal(map[string]string{"file": res.Where})
 		if err != nil {

@@ -2,12 +2,13 @@ package flight
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -89,12 +90,28 @@ func TestHandler(t *testing.T) {
 // What has failed is not told to whoever is far away.
 func TestHandlerFails(t *testing.T) {
 	r := newRecording(t, Config{Keep: time.Minute})
-	r.cfg.Dump = func(*Dump) (string, error) { return "", errors.New("/secret/path: no space left") }
+	r.cfg.Dump = func(*Dump) (string, error) { return "", fmt.Errorf("/secret/path: %w", syscall.ENOSPC) }
 	server := httptest.NewServer(Handler(r.Recorder))
 	defer server.Close()
 	r.flushing(t)
-	if status, body := post(t, server.URL); status != 500 || strings.Contains(body, "secret") {
+	if status, body := post(t, server.URL); status != 500 || strings.Contains(body, "secret") || !strings.Contains(body, "no space left") {
 		t.Errorf("%d %s", status, body)
+	}
+}
+
+// Where nothing has happened there is no file.
+func TestHandlerOfNothing(t *testing.T) {
+	r := newRecording(t, Config{Keep: time.Minute})
+	f := filesIn(t, t.TempDir(), 1<<30)
+	r.cfg.Dump = f.Write
+	server := httptest.NewServer(Handler(r.Recorder))
+	defer server.Close()
+	r.flushing(t)
+	if status, body := post(t, server.URL); status != http.StatusNoContent || body != "" {
+		t.Errorf("%d %s", status, body)
+	}
+	if all := names(t, f.Dir); len(all) != 0 {
+		t.Errorf("%v", all)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -99,8 +98,7 @@ func (s *Server) server(at net.Addr) *http.Server {
 	return &http.Server{
 		Handler: s.cfg.guard(at, s.cfg.ownNames(at, s.mux)), ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime,
 		IdleTimeout: idleConn, MaxHeaderBytes: headerBytes, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: streams},
-		// What strangers send is nothing to write down.
-		ErrorLog: log.New(io.Discard, "", 0),
+		ErrorLog: (&handshakes{config: s.cfg.ConfigFile, tell: s.cfg.Notice, now: time.Now}).log(),
 	}
 }
 
