@@ -560,7 +560,7 @@ func TestDoctorSelf(t *testing.T) {
 		}
 		Missing []string
 	}
-	if err := json.Unmarshal([]byte(stdout), &self); err != nil || status != 0 || len(self.Groups) != 12 {
+	if err := json.Unmarshal([]byte(stdout), &self); err != nil || status != 0 || len(self.Groups) < 12 {
 		t.Fatalf("status %d, %v: %s%s", status, err, stdout, stderr)
 	}
 	must(t, schematest.CheckDoctor([]byte(stdout)))

@@ -57,6 +57,9 @@ func Self(ctx context.Context) (groups []GroupState, missing []string, err error
 
 func (l *loaded) states() (all []GroupState) {
 	for _, g := range groups {
+		if g.name == groupCardsWhole { // of runs without stages, which this is none of
+			continue
+		}
 		s := GroupState{Name: g.name, Without: g.without, Loads: true}
 		for name := range l.spec.Programs {
 			if groupOf(name) == g.name {
