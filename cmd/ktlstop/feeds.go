@@ -153,9 +153,6 @@ func (o *options) showFeeds(cmd *cobra.Command, interval time.Duration) error {
 	if cmd.Flags().Changed("speed") {
 		return usagef("--speed is for recordings")
 	}
-	if o.output != "json" && o.output != "" {
-		return usagef("-o %s: the dashboard's output is json, or none for the screen", o.output)
-	}
 	feeds, err := o.openFeeds()
 	if err != nil {
 		return err
