@@ -268,11 +268,26 @@ func (s *serving) serve(ctx context.Context, listeners []net.Listener) error {
 	}
 	group.Go(func() error { return serve.Notify(ctx, s.alive) })
 	s.awaitRecorder(ctx)
+	notice(s.readyText(listeners))
 	if err := s.ready(); err != nil {
 		cancel()
 		return errors.Join(err, group.Wait(), endings.Busy(out.Close))
 	}
 	return errors.Join(group.Wait(), endings.Busy(out.Close)) // what is sent last has its own time
+}
+
+// readyText says, when the hooks are live, where it listens and for whom, and where what it
+// sees goes.
+func (s *serving) readyText(listeners []net.Listener) string {
+	addresses := make([]string, len(listeners))
+	for i, l := range listeners {
+		addresses[i] = l.Addr().String()
+	}
+	words := append([]string{"ready on " + strings.Join(addresses, ", ") + " (" + s.listen.Protection() + ")"}, pushes()...)
+	if s.keep.dir != "" {
+		words = append(words, "recordings go to "+s.keep.dir)
+	}
+	return strings.Join(words, "; ")
 }
 
 func closeAll(listeners []net.Listener) {
