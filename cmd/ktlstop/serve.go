@@ -105,6 +105,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 		return err
 	}
 	collectOften()
+	boundMemory()
 	listeners, err := s.listen.Open()
 	if err != nil {
 		return err
