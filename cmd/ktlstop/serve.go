@@ -151,7 +151,7 @@ var eventKinds = []string{"connections", "close_notify"}
 // tells says whether --events asks for a kind.
 func (s *serving) tells(kind string) bool { return slices.Contains(s.tellOf, kind) }
 
-// mostGroups are 90 series each and 10 MB of text together, which take 0.1 s to write.
+// mostGroups are 70 series each and 10 MB of text together, which take 0.1 s to write.
 const mostGroups = 2000
 
 // check says what is wrong with the flags that serve alone has.
