@@ -25,8 +25,9 @@ import (
 var feedFlags = []string{"comm", "match", "count", "duration"}
 
 // openFeeds makes the hosts that --read names ready to be asked. One alone has to be
-// there from the start.
-func (o *options) openFeeds() ([]session.Feed, error) {
+// there from the start. tells: who does not answer is told of on standard error, since no
+// screen shows it.
+func (o *options) openFeeds(tells bool) ([]session.Feed, error) {
 	cfg := source.RemoteConfig{Query: url.Values{}, Patient: len(o.reads) > 1}
 	for _, name := range o.comms {
 		cfg.Query.Add("comm", name)
@@ -43,6 +44,9 @@ func (o *options) openFeeds() ([]session.Feed, error) {
 	var err error
 	if cfg.User, err = readUser(o.readUser); err != nil {
 		return nil, err
+	}
+	if tells {
+		cfg.Waits = func(host string) { notice("waiting for " + host) }
 	}
 	var feeds []session.Feed
 	for _, address := range o.reads {
@@ -107,7 +111,7 @@ func (o *options) feedError(err error) error {
 
 // printFeeds is ktlstop trace --read URL.
 func (o *options) printFeeds(cmd *cobra.Command) error {
-	feeds, err := o.openFeeds()
+	feeds, err := o.openFeeds(true)
 	if err != nil {
 		return err
 	}
@@ -153,10 +157,7 @@ func (o *options) showFeeds(cmd *cobra.Command, interval time.Duration) error {
 	if cmd.Flags().Changed("speed") {
 		return usagef("--speed is for recordings")
 	}
-	if o.output != "json" && o.output != "" {
-		return usagef("-o %s: the dashboard's output is json, or none for the screen", o.output)
-	}
-	feeds, err := o.openFeeds()
+	feeds, err := o.openFeeds(o.output == "json")
 	if err != nil {
 		return err
 	}

@@ -82,6 +82,15 @@ func openRecordings(names []string) (*recordings, error) {
 	return r, nil
 }
 
+// sayUnended says which of them ended without a summary.
+func (r *recordings) sayUnended(names []string) {
+	for i, one := range r.readers {
+		if one.Unended() {
+			console.say(names[i] + ": it has no summary: what wrote it did not come to its end, or the rest is missing; everything before was read")
+		}
+	}
+}
+
 // Close closes the files.
 func (r *recordings) Close() {
 	for _, f := range r.files {
@@ -121,6 +130,7 @@ func (o *options) printRecording(cmd *cobra.Command) error {
 		return err
 	}
 	defer r.Close()
+	defer r.sayUnended(o.reads)
 	for _, name := range o.reads {
 		if o.writesTo(name) {
 			return usagef("-w: %s is the recording that is read", name)
@@ -179,8 +189,8 @@ func (o *options) showRecording(cmd *cobra.Command, interval time.Duration) erro
 	if err := o.checkRead(cmd, "speed", "interval", "output"); err != nil {
 		return err
 	}
-	if o.output != "" && !source.IsURL(o.reads[0]) {
-		return usagef("--output acts while events are recorded, and --read shows what was")
+	if o.output != "json" && o.output != "" {
+		return usagef("-o %s: the dashboard's output is json, or none for the screen", o.output)
 	}
 	if o.speed < 0 || math.IsNaN(o.speed) {
 		return usagef("--speed %v: 1 is the recorded pace, 0 is at once", o.speed)
@@ -193,11 +203,26 @@ func (o *options) showRecording(cmd *cobra.Command, interval time.Duration) erro
 		return err
 	}
 	defer r.Close()
-	if err := needTerminal("ktlstop trace --read"); err != nil {
+	defer r.sayUnended(o.reads)
+	if o.output == "json" {
+		return o.printPlayed(cmd, o.recording(r), interval)
+	}
+	if err := needTerminal("ktlstop --read -o json for snapshots, or ktlstop trace --read"); err != nil {
 		return err
 	}
 	played, err := playRecording(cmd.Context(), o.recording(r), interval)
 	return errors.Join(o.readError(played), err)
+}
+
+// printPlayed prints a snapshot each interval while it is played, and one at its end: at
+// speed 0 that one alone.
+func (o *options) printPlayed(cmd *cobra.Command, p *session.Recording, interval time.Duration) error {
+	if p.Speed == 0 {
+		interval = math.MaxInt64
+	}
+	return printSnapshots(cmd.Context(), p, cmd.OutOrStdout(), interval, func(ctx context.Context) error {
+		return o.readError(p.Play(ctx)) // nil where the end is missing: what there is is shown
+	})
 }
 
 func (o *options) recording(r *recordings) *session.Recording {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -88,7 +89,7 @@ func TestReadRefuses(t *testing.T) {
 	for _, args := range [][]string{
 		{"trace", "--read", ""}, {"--read", ""}, {"trace", "--read", recording, "--comm", "nginx"}, {"--read", recording, "-s", "16"},
 		{"trace", "--read", recording, "-c", "3"}, {"--read", recording, "--speed", "-1"}, {"--read", recording, "--speed", "NaN"},
-		{"--speed", "2"}, {"trace", "--read", recording, "-o", "xml"},
+		{"--speed", "2"}, {"--read", recording, "-o", "text"}, {"trace", "--read", recording, "-o", "xml"},
 	} {
 		if _, err := execute(t, args...); !errors.As(err, &usage) {
 			t.Errorf("%q: %v", args, err)
@@ -171,5 +172,46 @@ func TestReadAgainKeepsTimes(t *testing.T) {
 	got, err := execute(t, "trace", "--read", in, "-o", "json")
 	if err != nil || got != string(stepped) {
 		t.Errorf("%v: the times of %d bytes are others", err, len(stepped))
+	}
+}
+
+// TestReadWithoutSummary: what is cut at a line's end is no whole recording, and not less
+// readable for it.
+func TestReadWithoutSummary(t *testing.T) {
+	whole, err := os.ReadFile(recording)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "cut")
+	for text, want := range map[string]string{
+		string(whole): "",
+		string(whole[:bytes.LastIndexByte(whole[:len(whole)-1], '\n')+1]): "ktlstop: " + name + ": it has no summary",
+		string(whole[:len(whole)-9]):                                      "ktlstop: " + name + ": the last line is cut off",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"trace", "--read", name}, {"--read", name, "--speed", "0", "-o", "json"}} {
+			_, stderr, status := ktlstop(t, args...)
+			if status != 0 || !strings.HasPrefix(stderr, want) || (want == "") != (stderr == "") || strings.Count(stderr, "\n") > 1 {
+				t.Errorf("%q: status %d, %q, want %q", args, status, stderr, want)
+			}
+		}
+	}
+}
+
+// TestReadAsSnapshots: at once there is one, of the end.
+func TestReadAsSnapshots(t *testing.T) {
+	out, err := execute(t, "--read", recording, "--speed", "0", "-o", "json")
+	if err != nil || strings.Count(out, "\n") != 1 {
+		t.Fatalf("%v: %.300s", err, out)
+	}
+	var got struct{ TX, RX struct{ Records int } }
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatal(err)
+	}
+	all, err := os.ReadFile(recording)
+	if sum := got.TX.Records + got.RX.Records; err != nil || sum != bytes.Count(all, []byte(`"type":"record"`)) {
+		t.Errorf("%v: %d records in %.300s", err, sum, out)
 	}
 }

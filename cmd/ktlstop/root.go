@@ -41,10 +41,19 @@ func newRoot() *cobra.Command {
 func addCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	completion, _, _ := root.Find([]string{"completion"})
-	for _, c := range append(completion.Commands(), completion) {
+	var shells []string
+	for _, c := range completion.Commands() {
 		c.Args = noArgs
+		shells = append(shells, c.Name())
 	}
-	completion.RunE = func(*cobra.Command, []string) error { return usagef("completion: of which shell?") }
+	of := strings.Join(shells, ", ")
+	completion.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return usagef("completion %s: there is one for each of %s", args[0], of)
+	}
+	completion.RunE = func(*cobra.Command, []string) error { return usagef("completion: of which shell? %s", of) }
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {

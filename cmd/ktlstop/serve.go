@@ -105,6 +105,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 		return err
 	}
 	collectOften()
+	boundMemory()
 	listeners, err := s.listen.Open()
 	if err != nil {
 		return err
@@ -150,7 +151,7 @@ var eventKinds = []string{"connections", "close_notify"}
 // tells says whether --events asks for a kind.
 func (s *serving) tells(kind string) bool { return slices.Contains(s.tellOf, kind) }
 
-// mostGroups are 90 series each and 10 MB of text together, which take 0.1 s to write.
+// mostGroups are 70 series each and 10 MB of text together, which take 0.1 s to write.
 const mostGroups = 2000
 
 // check says what is wrong with the flags that serve alone has.
@@ -268,11 +269,26 @@ func (s *serving) serve(ctx context.Context, listeners []net.Listener) error {
 	}
 	group.Go(func() error { return serve.Notify(ctx, s.alive) })
 	s.awaitRecorder(ctx)
+	notice(s.readyText(listeners))
 	if err := s.ready(); err != nil {
 		cancel()
 		return errors.Join(err, group.Wait(), endings.Busy(out.Close))
 	}
 	return errors.Join(group.Wait(), endings.Busy(out.Close)) // what is sent last has its own time
+}
+
+// readyText says, when the hooks are live, where it listens and for whom, and where what it
+// sees goes.
+func (s *serving) readyText(listeners []net.Listener) string {
+	addresses := make([]string, len(listeners))
+	for i, l := range listeners {
+		addresses[i] = l.Addr().String()
+	}
+	words := append([]string{"ready on " + strings.Join(addresses, ", ") + " (" + s.listen.Protection() + ")"}, pushes()...)
+	if s.keep.dir != "" {
+		words = append(words, "recordings go to "+s.keep.dir)
+	}
+	return strings.Join(words, "; ")
 }
 
 func closeAll(listeners []net.Listener) {

@@ -47,3 +47,16 @@ func (p pushed) Close() error {
 	}
 	return nil
 }
+
+// pushes says whom metrics and events are sent to, as far as the environment names somebody.
+func pushes() []string {
+	metrics, logs := otlp.Receivers()
+	var words []string
+	if metrics != "" {
+		words = append(words, "metrics go to "+metrics)
+	}
+	if logs != "" {
+		words = append(words, "events go to "+logs)
+	}
+	return words
+}

@@ -82,7 +82,7 @@ func (s *serving) addRecorder(cfg *feed.Config) (end func() error) {
 		return func() error { return nil }
 	}
 	cfg.Also = r
-	s.server.Handle(dumpPath, "POST: write the last seconds of events to a file", flight.Handler(r))
+	s.server.HandlePost(dumpPath, "POST: write the last seconds of events to a file", flight.Handler(r))
 	deaf := onSignal(r)
 	return func() error {
 		deaf()

@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +37,27 @@ func TestServeAddressInUse(t *testing.T) {
 	stdout, stderr, status := ktlstop(t, "serve", "--web.listen-address", l.Addr().String())
 	if want := "ktlstop: listen on " + l.Addr().String() + ": address already in use\n"; status != 1 || stdout != "" || stderr != want {
 		t.Errorf("status %d, %q, %q, want %q", status, stdout, stderr, want)
+	}
+}
+
+// TestServeSaysThatItIsReady: where it listens, who may ask, and where what it sees goes.
+func TestServeSaysThatItIsReady(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	config := filepath.Join(t.TempDir(), "web.yml")
+	if err := os.WriteFile(config, []byte("basic_auth_users:\n  me: $2y$10$CwTycUXWue0Thq9StjUM0uJ8.5q0y5Yj3JwGm1xZzE1nqW0gkz7yK\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := new(serving)
+	if got, want := s.readyText([]net.Listener{l}), "ready on "+l.Addr().String()+" (without TLS, without users)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	s.listen.ConfigFile, s.keep.dir = config, "/var/lib/ktlstop"
+	if got, want := s.readyText([]net.Listener{l, l}), "ready on "+l.Addr().String()+", "+l.Addr().String()+" (without TLS, with users); recordings go to /var/lib/ktlstop"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -181,3 +181,12 @@ func TestManualHasEachFlag(t *testing.T) {
 		t.Errorf("%d flags", flags)
 	}
 }
+
+// TestCompletionOfAnotherShell: what is not there is told with what is.
+func TestCompletionOfAnotherShell(t *testing.T) {
+	for _, args := range [][]string{{"completion"}, {"completion", "tcsh"}} {
+		if _, stderr, status := ktlstop(t, args...); status != 2 || !strings.Contains(stderr, "bash, fish, powershell, zsh") {
+			t.Errorf("%q: status %d, %s", args, status, stderr)
+		}
+	}
+}

@@ -50,8 +50,8 @@ type build struct {
 	// Time is that of the revision, in RFC 3339's form. When the program was built is
 	// noted nowhere, so that two builds are alike.
 	Time string `json:"time"`
-	// Modified: the sources were not exactly the revision's.
-	Modified bool   `json:"modified"`
+	// Modified: the sources were not exactly the revision's. It is nil where that is not known.
+	Modified *bool  `json:"modified"`
 	Go       string `json:"go"`
 	OS       string `json:"os"`
 	Arch     string `json:"arch"`
@@ -62,19 +62,23 @@ type build struct {
 
 // readBuild reads what the Go command wrote into the program.
 func readBuild() build {
-	b := build{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Settings: map[string]string{}}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return b
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return buildOf(info.Settings)
 	}
-	for _, s := range info.Settings {
+	return buildOf(nil)
+}
+
+func buildOf(settings []debug.BuildSetting) build {
+	b := build{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Settings: map[string]string{}}
+	for _, s := range settings {
 		switch s.Key {
 		case "vcs.revision":
 			b.Revision = s.Value
 		case "vcs.time":
 			b.Time = s.Value
 		case "vcs.modified":
-			b.Modified = s.Value == "true"
+			modified := s.Value == "true"
+			b.Modified = &modified
 		case "GOOS", "GOARCH":
 		default:
 			if !strings.HasPrefix(s.Key, "vcs") {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -38,5 +39,21 @@ func TestVersionJSON(t *testing.T) {
 	settings, _ := fields["settings"].(map[string]any)
 	if settings["-compiler"] != "gc" || settings["vcs.revision"] != nil || settings["GOARCH"] != nil {
 		t.Errorf("settings %v", settings)
+	}
+}
+
+// TestVersionUnstamped: what the build did not note is not known, and not no.
+func TestVersionUnstamped(t *testing.T) {
+	for _, c := range []struct {
+		settings []debug.BuildSetting
+		want     string
+	}{
+		{nil, `"revision":"","time":"","modified":null,`},
+		{[]debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "false"}}, `"revision":"abc","time":"","modified":false,`},
+		{[]debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"}}, `"revision":"abc","time":"","modified":true,`},
+	} {
+		if got, err := versionText("json", buildOf(c.settings)); err != nil || !strings.Contains(got, c.want) {
+			t.Errorf("%v: %s, %v, want %s", c.settings, got, err, c.want)
+		}
 	}
 }

@@ -59,7 +59,9 @@ func (h *Hub) serve(w http.ResponseWriter, req *http.Request, f filter) error {
 		begun: make(chan struct{}), done: make(chan struct{})}
 	_ = body.control.SetReadDeadline(time.Time{}) // a reader has nothing more to say
 	r := &reader{filter: f, joined: make(chan struct{}), ended: make(chan struct{})}
-	r.queue = sink.NewQueue(body, sink.QueueConfig{Bytes: h.cfg.QueueBytes})
+	share := h.budget.take()
+	defer h.budget.giveBack(share)
+	r.queue = sink.NewQueue(body, sink.QueueConfig{Bytes: share})
 	r.out = sink.NewShare(r.queue)
 	defer body.abandon(r.queue)
 	if err := h.enter(r); err != nil {

@@ -23,7 +23,7 @@ type Config struct {
 	// Also, if not nil, gets every event too. Then the trace runs all the time.
 	Also sink.Sink
 	// Readers is how many there may be at a time, DefaultReaders if 0. QueueBytes may
-	// wait for each, DefaultQueueBytes if 0.
+	// wait for one, DefaultQueueBytes if 0, and less where there are many (budget).
 	Readers, QueueBytes int
 	// Linger is how long the trace goes on when the last reader has left, 10 s if 0;
 	// Pause how long there is none after one that failed, 1 min if 0.
@@ -35,8 +35,12 @@ type Config struct {
 const (
 	// DefaultReaders is how many readers a Hub has at most.
 	DefaultReaders = 32
-	// DefaultQueueBytes is what may wait for a reader.
+	// DefaultQueueBytes is what may wait for one of few readers.
 	DefaultQueueBytes = 4 << 20
+	// leastBytes may wait for each, and sharedBytes for all of them besides: together
+	// 32 MiB, whatever number of readers reads nothing.
+	leastBytes  = 256 << 10
+	sharedBytes = 24 << 20
 	// heartbeat is how often a reader is told that the host is there.
 	heartbeat = uint64(10 * time.Second)
 )
@@ -74,6 +78,7 @@ type Hub struct {
 	closed  bool
 	pause   time.Time // until then no trace is begun
 	failure string    // why
+	budget  budget
 	readers []*reader // who are told of events
 	waiting []*reader // for the hooks to be live
 
@@ -97,7 +102,7 @@ const (
 // New returns a Hub; Run runs it.
 func New(cfg Config) *Hub {
 	cfg = cfg.withDefaults()
-	h := &Hub{cfg: cfg, wanted: make(chan struct{}, 1), encoder: sink.NewEncoder(cfg.Clock)}
+	h := &Hub{cfg: cfg, wanted: make(chan struct{}, 1), encoder: sink.NewEncoder(cfg.Clock), budget: budget{most: cfg.QueueBytes, free: sharedBytes}}
 	if cfg.Also != nil {
 		h.wanted <- struct{}{}
 	}

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -114,5 +115,41 @@ func TestBoot(t *testing.T) {
 	want := time.Now().Add(-time.Duration(info.Uptime) * time.Second)
 	if d := Boot().Sub(want).Abs(); d > 3*time.Second {
 		t.Errorf("started at %v, by sysinfo at %v", Boot(), want)
+	}
+}
+
+// TestSeriesOfAGroup is how many series the documents say that a group has: of one that opened
+// connections of one version and cipher and has seen no alert and no error.
+func TestSeriesOfAGroup(t *testing.T) {
+	count := func(cfg Config) (n int) {
+		f := newFixture(t, cfg, true)
+		f.write(opens(1, "nginx"))
+		f.round(sample(1, "nginx", 10))
+		families, err := f.registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, family := range families {
+			for _, m := range family.Metric {
+				if !slices.ContainsFunc(m.Label, func(l *dto.LabelPair) bool { return l.GetName() == "comm" }) {
+					continue
+				}
+				n++
+				if h := m.GetHistogram(); h != nil {
+					n += len(h.Bucket) + 2 // +Inf, sum and count, of which one is counted
+				}
+			}
+		}
+		return n
+	}
+	alone, stages, histograms := count(Config{}), count(Config{Stages: true}), count(Config{Stages: true, StageHistograms: true})
+	tens := func(n int) int { return (n + 5) / 10 * 10 }
+	for file, want := range map[string]string{
+		"metrics.md": fmt.Sprintf("some %d series", tens(alone)), "fleet.md": fmt.Sprintf("some %d series", tens(alone)),
+		"./metrics.md": fmt.Sprintf("with `--stages on` %d more, with `--histograms stages` some %d more", stages-alone, tens(histograms-stages)),
+	} {
+		if page, err := os.ReadFile("../../docs/" + file); err != nil || !strings.Contains(string(page), want) {
+			t.Errorf("%s does not say %q (%v): a group has %d, %d, %d", file, want, err, alone, stages, histograms)
+		}
 	}
 }

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -82,30 +84,54 @@ func (sums traffic) add(comm, dir any, records int, bytes string) {
 	sums[key] = [2]int{sums[key][0] + records, sums[key][1] + n}
 }
 
-// TestVictoriaLogs gives VictoriaLogs what ktlstop trace -o json writes, as it is, and asks what docs/fleet.md asks.
+// importPath is where docs/fleet.md sends lines to VictoriaLogs.
+func importPath(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile(fleetFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := regexp.MustCompile(`'http://127\.0\.0\.1:9428(/insert/jsonline[^']*)'`).FindSubmatch(page)
+	if path == nil {
+		t.Fatal("no import into VictoriaLogs")
+	}
+	return string(path[1])
+}
+
+// TestVictoriaLogs gives VictoriaLogs what ktlstop trace -o json writes, as docs/fleet.md says, twice as of two hosts, and
+// asks what the page asks.
 func TestVictoriaLogs(t *testing.T) {
 	logs := startServer(t, "victoria-logs", "/health", func(address, data string) []string {
 		return []string{"-httpListenAddr=" + address, "-storageDataPath=" + data}
 	})
 	var body bytes.Buffer
-	want := traffic{}
+	want, keyed := traffic{}, map[string]bool{}
 	enc := json.NewEncoder(&body)
 	for _, line := range recorded(t) {
-		if line["type"] == "record" {
-			want.add(line["comm"], line["dir"], 1, line["len"].(json.Number).String())
+		switch sock, _ := line["sock"].(map[string]any); {
+		case line["type"] == "record":
+			for range 2 {
+				want.add(line["comm"], line["dir"], 1, line["len"].(json.Number).String())
+			}
+		case line["type"] == "socket" && slices.Contains([]any{"found", "open", "rekey"}, line["state"]):
+			keyed[fmt.Sprint(sock["netns"], sock["cookie"])] = true
 		}
 		if err := enc.Encode(line); err != nil {
 			t.Fatal(err)
 		}
 	}
-	logs.do(http.MethodPost, "/insert/jsonline?_stream_fields=type,comm&_time_field=ts&_msg_field=op", "application/stream+json", &body)
+	path, lines := importPath(t), body.Bytes()
+	for _, host := range []string{"web1", "web2"} {
+		logs.do(http.MethodPost, strings.Replace(path, "web1", host, 1), "application/stream+json", bytes.NewReader(lines))
+	}
 	logs.do(http.MethodGet, "/internal/force_flush", "", nil)
 	for i, q := range questions(t, "logsql") {
 		rows := logs.logs(q.query)
 		if len(rows) == 0 {
 			t.Errorf("no answer to %q: %s", q.about, q.query)
 		}
-		if i == 0 {
+		switch i {
+		case 0:
 			got := traffic{}
 			for _, row := range rows {
 				n, _ := strconv.Atoi(row["records"])
@@ -113,6 +139,15 @@ func TestVictoriaLogs(t *testing.T) {
 			}
 			if !maps.Equal(got, want) {
 				t.Errorf("VictoriaLogs counts %v, and there are %v", got, want)
+			}
+		case 4:
+			connections := 0
+			for _, row := range rows {
+				n, _ := strconv.Atoi(row["connections"])
+				connections += n
+			}
+			if connections != 2*len(keyed) {
+				t.Errorf("VictoriaLogs counts %d connections, and each of two hosts has %d", connections, len(keyed))
 			}
 		}
 	}

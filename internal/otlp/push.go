@@ -3,6 +3,7 @@ package otlp
 import (
 	"cmp"
 	"context"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -88,6 +89,27 @@ func Wanted() (bool, error) {
 	_, resourceErr := resourceFromEnv()
 	err = first(queueErr, pushErr, resourceErr, w.metrics.check(), w.logs.check())
 	return err == nil, err
+}
+
+// Receivers are the hosts that the environment names for metrics and for events, empty where it
+// names none. They may hold anything that a URL's host may.
+func Receivers() (metrics, logs string) {
+	w, err := fromEnv()
+	if err != nil {
+		return "", ""
+	}
+	return w.metrics.host(), w.logs.host()
+}
+
+func (s *settings) host() string {
+	if s == nil {
+		return ""
+	}
+	u, err := url.Parse(s.url)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // Start begins to push what the environment asks for. It waits for no receiver.

@@ -19,6 +19,10 @@ func (s *Server) first(w http.ResponseWriter, _ *http.Request) {
 `, html.EscapeString(s.cfg.Version))
 	for _, l := range s.links {
 		path := html.EscapeString(l.Path)
+		if l.Posts {
+			fmt.Fprintf(&page, "<li><code>%s</code> %s</li>\n", path, html.EscapeString(l.Text))
+			continue
+		}
 		fmt.Fprintf(&page, "<li><a href=\"%s\">%s</a> %s</li>\n", path, path, html.EscapeString(l.Text))
 	}
 	page.WriteString("</ul>\n</html>\n")

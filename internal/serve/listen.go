@@ -57,6 +57,26 @@ func (l *Listening) guarded() (bool, error) {
 	return cfg.TLSConfig.IsEnabled() || len(cfg.Users) > 0, nil
 }
 
+// Protection says in a few words what who asks needs: TLS, a user, both, or nothing. Check has
+// passed.
+func (l *Listening) Protection() string {
+	if l.ConfigFile == "" {
+		return "without TLS, without users"
+	}
+	cfg, err := l.config()
+	if err != nil {
+		return "nobody gets an answer: " + err.Error()
+	}
+	tls, users := "without TLS", "without users"
+	if cfg.TLSConfig.IsEnabled() {
+		tls = "with TLS"
+	}
+	if len(cfg.Users) > 0 {
+		users = "with users"
+	}
+	return tls + ", " + users
+}
+
 // config reads the configuration, which must be right.
 func (l *Listening) config() (*web.Config, error) {
 	wrong := func(err error) error { return fmt.Errorf("web configuration %s: %w", l.ConfigFile, err) }

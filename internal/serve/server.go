@@ -52,16 +52,19 @@ type Server struct {
 	links []link
 }
 
-// link is a line of the first page.
-type link struct{ Path, Text string }
+// link is a line of the first page. What Posts is no link: it is asked by POST alone.
+type link struct {
+	Path, Text string
+	Posts      bool
+}
 
 // New returns a Server with /metrics, /healthz, /readyz and a first page.
 func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, mux: http.NewServeMux()}
-	s.Handle("/metrics", "metrics", newScrapes(cfg.Gatherer, time.Now))
-	s.Handle("/healthz", "health: ok while the run goes on", health(cfg.Alive))
-	s.Handle("/readyz", "ready: ok while the hooks are live", health(cfg.Ready))
-	s.mux.Handle("/{$}", http.HandlerFunc(s.first))
+	s.Handle("/metrics", "metrics", read(newScrapes(cfg.Gatherer, time.Now)))
+	s.Handle("/healthz", "health: ok while the run goes on", read(health(cfg.Alive)))
+	s.Handle("/readyz", "ready: ok while the hooks are live", read(health(cfg.Ready)))
+	s.mux.Handle("/{$}", read(http.HandlerFunc(s.first)))
 	return s
 }
 
@@ -69,7 +72,25 @@ func New(cfg Config) *Server {
 // as for http.ServeMux, without a method.
 func (s *Server) Handle(path, text string, h http.Handler) {
 	s.mux.Handle(path, h)
-	s.links = append(s.links, link{path, text})
+	s.links = append(s.links, link{Path: path, Text: text})
+}
+
+// HandlePost is Handle for what is asked by POST.
+func (s *Server) HandlePost(path, text string, h http.Handler) {
+	s.mux.Handle(path, h)
+	s.links = append(s.links, link{path, text, true})
+}
+
+// read refuses what is not meant to read.
+func read(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "this is read by GET", http.StatusMethodNotAllowed)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // Run answers on the listeners, which it closes, until ctx ends. Then answers in the making

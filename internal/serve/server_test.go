@@ -58,6 +58,7 @@ func startAt(t testing.TB, address string, listening Listening) *running {
 	s := New(Config{Listening: listening, Gatherer: reg, Alive: check, Ready: check, Version: "1<2",
 		Notice: func(text string) { mu.Lock(); defer mu.Unlock(); said = append(said, text) }})
 	s.Handle("/v1/more", "more & more", http.NotFoundHandler())
+	s.HandlePost("/v1/do", "POST: does it", http.NotFoundHandler())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, []net.Listener{l}) }()
@@ -114,6 +115,7 @@ func TestPages(t *testing.T) {
 	}{
 		{"/metrics", 200, "test_value{n=\"0\"} 1\n"}, {"/healthz", 200, "ok\n"}, {"/readyz", 200, "ok\n"},
 		{"/", 200, "<h1>ktlstop 1&lt;2</h1>"}, {"/", 200, `<a href="/v1/more">/v1/more</a> more &amp; more`}, {"/v1/more", 404, ""},
+		{"/", 200, "<li><code>/v1/do</code> POST: does it</li>"},
 		{"/nothing", 404, ""}, {"/debug/requests", 404, ""}, {"/debug/pprof/", 404, ""},
 	} {
 		if status, _, body := r.get(c.path); status != c.status || !strings.Contains(body, c.body) {
@@ -268,5 +270,26 @@ func TestScrapePanics(t *testing.T) {
 	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if w.Code != http.StatusInternalServerError || w.Body.Len() == 0 {
 		t.Errorf("%d %q", w.Code, w.Body)
+	}
+}
+
+// TestOnlyReads: what changes nothing is not asked to.
+func TestOnlyReads(t *testing.T) {
+	r := start(t, "")
+	for _, path := range []string{"/metrics", "/healthz", "/readyz", "/"} {
+		for method, want := range map[string]int{"GET": 200, "HEAD": 200, "POST": 405, "PUT": 405, "DELETE": 405, "OPTIONS": 405} {
+			req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != want || want == 405 && resp.Header.Get("Allow") != "GET, HEAD" {
+				t.Errorf("%s %s: %d, %v", method, path, resp.StatusCode, resp.Header)
+			}
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -32,6 +33,9 @@ func open(f *os.File) (*Reader, error) {
 	} else if !st.Mode().IsRegular() {
 		return nil, errors.New("it is no file; write what comes from elsewhere to one")
 	}
+	if err := otherKind(f); err != nil {
+		return nil, err
+	}
 	ahead := NewReader(f)
 	if err := ahead.untilTier(); err != nil {
 		return nil, err
@@ -42,6 +46,31 @@ func open(f *os.File) (*Reader, error) {
 	r := NewReader(f)
 	r.tier, r.begun, r.offset, r.hosts = ahead.tier, ahead.begun, ahead.offset, ahead.hosts
 	return r, nil
+}
+
+// otherKinds are files that begin like none of lines.
+var otherKinds = []struct{ magic, what string }{
+	{"\x1f\x8b", "it is compressed: gunzip it first"},
+	{"\x28\xb5\x2f\xfd", "it is compressed: unzstd it first"},
+	{"\xfd7zXZ", "it is compressed: unxz it first"},
+	{"\n\r\r\n", "it is a capture, for Wireshark; a recording is what ktlstop trace -o json writes"},
+	{"\xef\xbb\xbf", "it begins with a byte order mark, which an editor put there: take that away (tail -c +4 FILE)"},
+	{"\xff\xfe", "it is UTF-16, which an editor made of it: a recording is UTF-8"},
+}
+
+// otherKind says what a file is that is surely no recording.
+func otherKind(f io.ReaderAt) error {
+	var begin [8]byte
+	n, err := f.ReadAt(begin[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	for _, kind := range otherKinds {
+		if strings.HasPrefix(string(begin[:n]), kind.magic) {
+			return errors.New(kind.what)
+		}
+	}
+	return nil
 }
 
 // untilTier reads up to the first line that says the run's tier, and past those that

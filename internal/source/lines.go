@@ -72,7 +72,7 @@ func (r *Reader) record(text []byte, unsent bool, mono uint64) (event.Event, err
 	if unsent {
 		out.Errno = l.Errno
 	}
-	err := errors.Join(l.Sock.set(&out.Conn), setDir(&out.Dir, l.Dir), l.process.check())
+	err := errors.Join(l.Sock.set(&out.Conn), setDir(&out.Dir, l.Dir), l.process.check(), l.checkWeight())
 	if l.Payload != nil {
 		out.Payload = l.Payload.Data
 		err = errors.Join(err, checkPayload(out.Payload))
@@ -80,6 +80,17 @@ func (r *Reader) record(text []byte, unsent bool, mono uint64) (event.Event, err
 	out.Lat = l.Lat.split(out.Dir)
 	r.setTier(l.Tier)
 	return known(out, err)
+}
+
+// maxWeight is what the kernel can count of records that it left out, and maxWeighed the
+// bytes that they may stand for: no sum of them overflows.
+const maxWeight, maxWeighed = 1 << 32, 1 << 48
+
+func (l *recordLine) checkWeight() error {
+	if l.Weight > maxWeight || l.Weight*uint64(l.Len) > maxWeighed {
+		return fmt.Errorf("weight %d of a record of %d bytes: no record stands for so much", l.Weight, l.Len)
+	}
+	return nil
 }
 
 // maxPayload is the longest plaintext of a record, RFC 8446 §5.1.

@@ -41,6 +41,8 @@ type Reader struct {
 	tier   event.Tier
 	told   bool // tier is known
 	hosts  bool // lines say which host they are of
+	summed bool // the last event is a summary, or, of several hosts, one of them was
+	over   bool // all was read
 	causes map[string]bool
 }
 
@@ -109,6 +111,8 @@ func (r *Reader) Next() (event.Event, error) {
 			return nil, fmt.Errorf("line %d: %w", r.line, err)
 		}
 		if ev != nil {
+			_, last := ev.(*event.Summary)
+			r.summed = last || r.summed && r.hosts
 			return ev, nil
 		}
 	}
@@ -118,8 +122,13 @@ func (r *Reader) Next() (event.Event, error) {
 	case err != nil:
 		return nil, fmt.Errorf("line %d: %w", r.line+1, err)
 	}
+	r.over = true
 	return nil, io.EOF
 }
+
+// Unended says that the recording was read to its end and that no summary is there, which
+// each run writes as its last: it was killed, or what it wrote was cut at the end of a line.
+func (r *Reader) Unended() bool { return r.over && !r.summed }
 
 // head is what every line has.
 type head struct {

@@ -56,6 +56,8 @@ func TestErrors(t *testing.T) {
 		strings.Replace(closed, `"close"`, `"gone"`, 1) + "\n":                                                    `line 1: state "gone" is none of`,
 		strings.Replace(record, `"len"`, `"payload":{"data":"`+strings.Repeat("AAAA", 5462)+`"},"len"`, 1) + "\n": `line 1: payload is 16386 bytes`,
 		strings.Replace(record, `"len"`, `"container":"`+strings.Repeat("c", 300)+`","len"`, 1) + "\n":            `line 1: container is 300 bytes`,
+		strings.Replace(record, `"len"`, `"weight":9223372036854775808,"len"`, 1) + "\n":                          `line 1: weight 9223372036854775808 of a record of`,
+		strings.Replace(record, `"len":7`, `"weight":4294967296,"len":4294967295`, 1) + "\n":                      `line 1: weight 4294967296 of a record of 4294967295 bytes`,
 		record + "\n" + strings.Repeat("x", maxLine+1):                                                            "line 2: longer than",
 	} {
 		_, err := readAll(text)
@@ -79,6 +81,31 @@ func TestCut(t *testing.T) {
 	}
 	if events, err := readAll(closed + "\n" + record); !errors.Is(err, io.EOF) || len(events) != 2 {
 		t.Errorf("without the last newline: %d events, %v", len(events), err)
+	}
+}
+
+// TestUnended: a whole recording ends with a summary, which one that is cut at a line's end
+// has not.
+func TestUnended(t *testing.T) {
+	for text, want := range map[string]bool{
+		closed + "\n" + endText: false, closed + "\n": true, endText + closed + "\n": true, "": true,
+		// A host's summary comes where it ended, and another's events may follow.
+		strings.ReplaceAll(closed+"\n"+endText+closed+"\n", `"mono_ns"`, `"host":"a","mono_ns"`): false,
+	} {
+		r := NewReader(strings.NewReader(text))
+		if r.Unended() {
+			t.Errorf("%q: before it was read", text)
+		}
+		for {
+			if _, err := r.Next(); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r.Unended() != want {
+			t.Errorf("%q: %v", text, r.Unended())
+		}
 	}
 }
 
@@ -164,6 +191,14 @@ func TestOpen(t *testing.T) {
 	for _, text := range []string{"", "\n", "hello", record[:len(record)-1]} {
 		if _, _, err := Open(write(text)); err == nil || !strings.Contains(err.Error(), "there is no event in it") {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"\x1f\x8b\x08\x00": "gunzip it first", "\x28\xb5\x2f\xfd\x04": "unzstd it first", "\xef\xbb\xbf" + record + "\n": "byte order mark",
+		"\n\r\r\n\x1c\x00\x00\x00": "it is a capture",
+	} {
+		if _, _, err := Open(write(text)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "JSON") {
+			t.Errorf("%.8q: %v, want %s", text, err, want)
 		}
 	}
 	if _, file, err := Open(write(closed + "\nhello")); err != nil {

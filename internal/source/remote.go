@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +30,10 @@ type RemoteConfig struct {
 	// Silence is how long nothing may come until the host counts as away, 45 s if 0:
 	// a feed tells of itself every ten seconds.
 	Silence time.Duration
+	// Waits, if not nil, is called when a host that has never answered has not for WaitsAfter,
+	// 3 s if 0. Any goroutine may call it.
+	Waits      func(host string)
+	WaitsAfter time.Duration
 	// Backoff is how long to wait before the host is asked again, 1 s if 0: twice as
 	// long each time, up to thirty times.
 	Backoff time.Duration
@@ -91,17 +96,18 @@ func NewRemote(address string, cfg RemoteConfig) (*Remote, error) {
 		u.User = nil
 	}
 	cfg.Silence, cfg.Backoff = cmp.Or(cfg.Silence, 45*time.Second), cmp.Or(cfg.Backoff, time.Second)
-	return &Remote{cfg: cfg, address: *u, name: u.Host, client: newClient(), causes: map[string]bool{}}, nil
+	cfg.WaitsAfter = cmp.Or(cfg.WaitsAfter, 3*time.Second)
+	return &Remote{cfg: cfg, address: *u, name: u.Host, client: newClient(cfg.Silence), causes: map[string]bool{}}, nil
 }
 
 // redact leaves out what stands before an @, which may be a password.
 func redact(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
 
-// newClient goes where it is sent and nowhere else. The answer begins when the
-// host's hooks are live, which may take a while.
-func newClient() *http.Client {
+// newClient goes where it is sent and nowhere else. How long each step may take is all in
+// RemoteConfig.Silence: the answer begins when the host's hooks are live, which may take a while.
+func newClient(silence time.Duration) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.ResponseHeaderTimeout = 2 * time.Minute
+	t.TLSHandshakeTimeout = 2 * silence // of one that nobody waits for any more
 	t.DisableCompression = true
 	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
@@ -179,6 +185,9 @@ func (r *Remote) begin(ctx context.Context) (event.Event, error) {
 	if err := sleep(ctx, r.pause); err != nil {
 		return nil, err
 	}
+	if r.cfg.Waits != nil && !r.met && r.away.IsZero() {
+		defer time.AfterFunc(r.cfg.WaitsAfter, func() { r.cfg.Waits(r.name) }).Stop()
+	}
 	if err := r.ask(ctx); err != nil {
 		return nil, err
 	}
@@ -226,15 +235,18 @@ func sleep(ctx context.Context, d time.Duration) error {
 // ask makes r.stream, or says what is in the way.
 func (r *Remote) ask(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
+	silence := time.AfterFunc(r.cfg.Silence, cancel)
 	resp, err := r.get(ctx)
-	if err != nil {
+	if silent := !silence.Stop(); err != nil {
 		cancel()
+		if silent {
+			return fmt.Errorf("no answer for %v", r.cfg.Silence)
+		}
 		return err
 	}
 	reader := NewReader(resp.Body)
 	reader.causes = r.causes // bounded over all streams
-	r.stream = &stream{Reader: reader, body: resp.Body, cancel: cancel, quiet: r.cfg.Silence}
-	r.stream.silence = time.AfterFunc(r.cfg.Silence, cancel)
+	r.stream = &stream{Reader: reader, body: resp.Body, cancel: cancel, quiet: r.cfg.Silence, silence: silence}
 	return nil
 }
 
@@ -249,9 +261,9 @@ func (r *Remote) get(ctx context.Context) (*http.Response, error) {
 	}
 	resp, err := r.client.Do(req)
 	if err != nil {
-		return nil, reason(err)
+		return nil, r.reason(err)
 	}
-	if err := suits(resp); err != nil {
+	if err := r.suits(resp); err != nil {
 		resp.Body.Close()
 		return nil, err
 	}
@@ -259,10 +271,15 @@ func (r *Remote) get(ctx context.Context) (*http.Response, error) {
 }
 
 // reason is why a request failed, without the address, which the caller says already.
-func reason(err error) error {
+func (r *Remote) reason(err error) error {
 	var of *url.Error
 	var call *os.SyscallError
+	var noTLS tls.RecordHeaderError
 	switch {
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &noTLS):
+		return fmt.Errorf("it speaks no TLS: http://%s?", r.name)
+	case strings.Contains(err.Error(), tlsAlert):
+		return r.speaksTLS()
 	case errors.As(err, &call):
 		return call.Err
 	case errors.As(err, &of):
@@ -271,9 +288,20 @@ func reason(err error) error {
 	return err
 }
 
+// tlsAlert is how net/http calls the begin of a TLS alert, which it takes for an answer.
+const tlsAlert = `malformed HTTP response "\x15\x03`
+
+func (r *Remote) speaksTLS() error { return fmt.Errorf("it speaks TLS: https://%s?", r.name) }
+
 // suits says why an answer is no feed.
-func suits(resp *http.Response) error {
+func (r *Remote) suits(resp *http.Response) error {
 	switch code := resp.StatusCode; {
+	case code == http.StatusBadRequest && r.address.Scheme == "http":
+		line := firstLine(resp.Body)
+		if strings.Contains(line, "HTTPS server") { // Go's words to who speaks plaintext
+			return r.speaksTLS()
+		}
+		return fmt.Errorf("%d: %s", code, cmp.Or(line, http.StatusText(code)))
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		return fmt.Errorf("%d: it wants a user and a password, or others", code)
 	case code >= 300 && code < 400:

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -125,6 +127,69 @@ func TestRemoteRefuses(t *testing.T) {
 		ev, err := remote(t, s.URL, cfg).Next(t.Context())
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, %v", name, ev, err)
+		}
+	}
+}
+
+// TestRemoteSpeaksTheOther: the address of one who has taken https for http, or the reverse.
+func TestRemoteSpeaksTheOther(t *testing.T) {
+	plain := serve(t, func(_ int32, w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, hereText) })
+	secret := httptest.NewUnstartedServer(plain.Config.Handler)
+	secret.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secret.StartTLS()
+	defer secret.Close()
+	alerts := listen(t, "\x15\x03\x01\x00\x02\x02\x46") // OpenSSL's answer to plaintext
+	ssh := listen(t, "SSH-2.0-x\r\n")
+	for address, want := range map[string]string{
+		strings.Replace(plain.URL, "http:", "https:", 1): "it speaks no TLS: " + plain.URL + "?",
+		"https://" + ssh: "it speaks no TLS: http://" + ssh + "?",
+		strings.Replace(secret.URL, "https:", "http:", 1): "it speaks TLS: " + secret.URL + "?",
+		"http://" + alerts: "it speaks TLS: https://" + alerts + "?",
+	} {
+		if _, err := remote(t, address, RemoteConfig{}).Next(t.Context()); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", address, err, want)
+		}
+	}
+}
+
+// listen returns the address of who takes connections, and answers each with the same word, or with nothing.
+func listen(t *testing.T, word string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				defer c.Close()
+				_, _ = c.Read(make([]byte, 4096)) // the request, or a ClientHello
+				if _, _ = io.WriteString(c, word); word == "" {
+					_, _ = io.Copy(io.Discard, c) // until the other end leaves
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); all.Wait() })
+	return l.Addr().String()
+}
+
+// TestRemoteWaits: who takes the connection and never answers is told of, once, and given up.
+func TestRemoteWaits(t *testing.T) {
+	for _, scheme := range []string{"http://", "https://"} {
+		address := listen(t, "")
+		waits := make(chan string, 10)
+		r := remote(t, scheme+address, RemoteConfig{Silence: 200 * time.Millisecond, WaitsAfter: time.Millisecond, Waits: func(host string) { waits <- host }})
+		if _, err := r.Next(t.Context()); err == nil || err.Error() != "no answer for 200ms" {
+			t.Errorf("%s: %v", scheme, err)
+		}
+		if len(waits) != 1 || <-waits != address {
+			t.Errorf("%s: it was told %d times", scheme, len(waits))
 		}
 	}
 }

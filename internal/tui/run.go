@@ -9,7 +9,11 @@ import (
 	"syscall"
 
 	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/ktlstop/ktlstop/internal/tui/mute"
 )
+
+func init() { mute.Over() }
 
 // Run shows the dashboard on a terminal until the user quits, ctx ends, or
 // SIGTERM or SIGHUP arrives. It restores the terminal in every case, a panic

@@ -1,0 +1,32 @@
+package feed
+
+import "testing"
+
+// TestBudget: however many readers there are, what may wait for all is bounded, each has
+// something, and what one had is there again when he has left.
+func TestBudget(t *testing.T) {
+	b := budget{most: DefaultQueueBytes, free: sharedBytes}
+	for range 3 {
+		sum, last := 0, DefaultQueueBytes
+		var shares []int
+		for i := range DefaultReaders {
+			share := b.take()
+			if i == 0 && share != DefaultQueueBytes || share < leastBytes || share > last {
+				t.Errorf("reader %d has %d bytes after one with %d", i, share, last)
+			}
+			sum, last, shares = sum+share, share, append(shares, share)
+		}
+		if most := sharedBytes + DefaultReaders*leastBytes; sum > most || most != 32<<20 {
+			t.Errorf("%d bytes may wait for all, of %d", sum, most)
+		}
+		for _, share := range shares {
+			b.giveBack(share)
+		}
+		if b.free != sharedBytes {
+			t.Fatalf("%d bytes are free of %d", b.free, sharedBytes)
+		}
+	}
+	if small := (&budget{most: 1000, free: sharedBytes}); small.take() != 1000 || small.free != sharedBytes {
+		t.Errorf("of less than the least %d are free", small.free)
+	}
+}
