@@ -204,6 +204,8 @@ cost: build vmrun
 # What each mode costs on each kernel; $(1) is said to bin/cost. Two guests side by side, since each has one processor.
 count = printf '%s\n' $(COUNT_KERNELS) | xargs -P $(JOBS) -I KERNEL $(COUNT) -kernel KERNEL -- bin/cost -ktlstop bin/ktlstop $(1) -o bin/count-KERNEL.json
 
+# A mode may be met in one of two states, some 120 instructions apart, by boot: the committed figures are the dearer of two
+# runs, so that what bench-count says is a regression and not the state.
 bench-modes: cost bench-tools # what each mode costs on each kernel, and what others cost: all that bench-count compares with
 	$(call count,-others -rounds 3)
 	$(BENCHDOC) $(foreach k,$(COUNT_KERNELS),modes/$(k)=bin/count-$(k).json)
