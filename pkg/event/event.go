@@ -7,10 +7,8 @@
 package event
 
 import (
-	"bytes"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -40,26 +38,6 @@ func (l *Lost) Time() uint64 { return l.Mono }
 // Time implements Event.
 func (s *Summary) Time() uint64 { return s.Mono }
 
-// Comm is a task's name as the kernel keeps it: at most 15 bytes, NUL padded,
-// chosen by the task itself and therefore hostile.
-type Comm [16]byte
-
-// String returns the bytes before the first NUL, unescaped.
-func (c Comm) String() string { return string(c[:c.len()]) }
-
-func (c *Comm) len() int {
-	if i := bytes.IndexByte(c[:], 0); i >= 0 {
-		return i
-	}
-	return len(c)
-}
-
-// MakeComm cuts s to what the kernel would keep of it.
-func MakeComm(s string) (c Comm) {
-	copy(c[:15], s)
-	return c
-}
-
 // Conn is the identity of one connection.
 type Conn struct {
 	// ID names the connection for the life of one trace. It is never 0 and
@@ -77,77 +55,6 @@ type Conn struct {
 	// Host names the machine where events of several are put together; empty
 	// otherwise.
 	Host string
-}
-
-// Process is the task in whose call something happened. All zero means that
-// the kernel did it by itself.
-type Process struct {
-	// PID is the process, TID the thread, UID the real user id, as the initial
-	// namespaces number them.
-	PID, TID, UID uint32
-	Comm          Comm
-	// Kernel tells a kernel thread (NVMe/TCP, NFS) from a program.
-	Kernel bool
-	// CgroupID is the inode number of the cgroup (version 2).
-	CgroupID uint64
-	// Place is what the cgroup stands for. The kernel does not know it: it is nil
-	// until somebody looks it up.
-	Place *Place
-}
-
-// Place is where a process runs, in the names that people use. What there is none of, or
-// what nobody has told (yet), is empty. Many processes share a Place: it is never changed.
-type Place struct {
-	// Unit is systemd's: a service, a scope or a slice.
-	Unit string
-	// Container is the container's id.
-	Container string
-	// Namespace, Pod and ContainerName are Kubernetes' names, PodUID its id of the pod.
-	Namespace, Pod, ContainerName, PodUID string
-}
-
-// In returns the process's Place, an empty one where it is not known.
-func (p *Process) In() Place {
-	if p.Place == nil {
-		return Place{}
-	}
-	return *p.Place
-}
-
-// SamePlace says whether p and q run at the same Place.
-func (p *Process) SamePlace(q *Process) bool { return p.Place == q.Place || p.In() == q.In() }
-
-// Name is the task's name, "kernel:NAME" for a kernel thread and for nobody
-// else. As others chose it, it may not be UTF-8.
-func (p *Process) Name() string {
-	var room [32]byte
-	return string(p.AppendName(room[:0]))
-}
-
-// TaskName is the name that a task has in the kernel, of one that is printed: what says
-// that it is a kernel thread's is no part of it.
-func TaskName(printed string) string {
-	for _, prefix := range []string{"kernel:", "k:"} {
-		if name, ok := strings.CutPrefix(printed, prefix); ok && name != "" {
-			return name
-		}
-	}
-	return printed
-}
-
-// AppendName appends Name to b. A program may call itself "kernel:x": there a
-// byte that no name can show takes the place of the colon, so that the prefix is
-// proof.
-func (p *Process) AppendName(b []byte) []byte {
-	const prefix = "kernel:"
-	comm := p.Comm[:p.Comm.len()]
-	if p.Kernel {
-		b = append(b, prefix...)
-	} else if last := len(prefix) - 1; bytes.HasPrefix(comm, []byte(prefix)) {
-		b = append(append(b, comm[:last]...), 0xff)
-		comm = comm[last+1:]
-	}
-	return append(b, comm...)
 }
 
 // TLS says how one direction of a connection is protected.
@@ -265,154 +172,6 @@ type Control struct {
 	// Continued: the first began in a record before; GoesOn: the last has more in
 	// one behind.
 	Continued, GoesOn bool
-}
-
-// Answer is yes or no, or that it is not known.
-type Answer uint8
-
-// The answers.
-const (
-	NotKnown Answer = iota
-	No
-	Yes
-)
-
-// Driver is an implementation of a cipher in the kernel.
-type Driver struct {
-	// Name is what the kernel calls it (generic-gcm-aesni, gcm-aes-caam), as
-	// /proc/crypto has it; empty where it is not known.
-	Name string
-	// Async: it seals and opens behind the caller's back.
-	Async bool
-}
-
-// Held is what a connection holds back at a moment: bytes that a program has sent, or
-// that have come, and that went no further yet.
-type Held struct {
-	// OpenBytes are in a record that waits for more (MSG_MORE), which began OpenFor
-	// nanoseconds ago; 0 where that is not known.
-	OpenBytes uint32
-	OpenFor   uint64
-	// Incomplete bytes have come of a record that will be RecordBytes long on the
-	// wire, 0 where that is not known; the last of them Quiet nanoseconds ago, 0 where
-	// that is not known.
-	Incomplete, RecordBytes uint32
-	Quiet                   uint64
-	// Unread records are opened, and the program has not read them whole: it may have
-	// peeked at them. UnreadBytes are those of the first 256.
-	Unread      uint32
-	UnreadBytes uint64
-	// AwaitsKey and Awaited are as in Socket.
-	AwaitsKey bool
-	Awaited   uint64
-}
-
-// SocketState says what happened to a kTLS socket.
-type SocketState uint8
-
-// The states of a Socket event.
-const (
-	// SocketFound is a connection that was open before the trace started, or that
-	// was met at its first record.
-	SocketFound SocketState = iota + 1
-	// SocketOpen is one direction getting its first key.
-	SocketOpen
-	// SocketRekey is one direction getting a new key.
-	SocketRekey
-	// SocketClose is the end of the connection.
-	SocketClose
-	// SocketAwaitsKey is what can be received waiting for a new key: the peer has
-	// announced it (KeyUpdate), and reads fail until the program sets it.
-	SocketAwaitsKey
-	// SocketCard is news of the network card that was to seal or open: see Socket.Offload.
-	SocketCard
-)
-
-// String returns the state in one word.
-func (s SocketState) String() string {
-	return pick(s, "unknown", "found", "open", "rekey", "close", "awaits_key", "card")
-}
-
-// OfOne says whether an event of this state is about one direction.
-func (s SocketState) OfOne() bool {
-	return s == SocketOpen || s == SocketRekey || s == SocketAwaitsKey
-}
-
-// Socket tells of a connection, not of a record.
-type Socket struct {
-	State SocketState
-	Conn  Conn
-	// Proc is who opened, keyed or closed it; for SocketFound one that has it.
-	Proc Process
-	Mono uint64
-	// Dir is the direction that got a key, for SocketOpen and SocketRekey, or that
-	// waits for one.
-	Dir Dir
-	// TX and RX say how each direction is protected; Mode ModeNone means not
-	// by the kernel.
-	TX, RX TLS
-	// Drivers are what seals and opens the records of each direction, but on
-	// SocketClose.
-	Drivers [2]Driver
-	// NextTX and NextRX are the sequences that the next record of each
-	// direction will have under the keys GenTX and GenRX.
-	NextTX, NextRX uint64
-	GenTX, GenRX   uint32
-	// Totals since the trace saw the connection. The tracer leaves them to whoever
-	// counts its events.
-	Totals Totals
-	// Hidden counts the records that the filters kept back or sampling left out,
-	// per direction.
-	Hidden [2]uint64
-	// Skipped counts those left out by sampling that no record stands for: they
-	// came after the last one that was picked.
-	Skipped [2]uint64
-	// Blocked counts how often a send call found no room and was not to wait: it was
-	// refused (EAGAIN), or sent less.
-	Blocked uint64
-	// Probed counts reads that were refused since they had no room for a record's type
-	// (EIO), of records that the program then has read; what it has not is an Error.
-	Probed uint64
-	// UnsentBytes are those that a program had sent, and that were in an open record
-	// when the connection closed: of MSG_MORE, or of a splice that promised more.
-	UnsentBytes uint64
-	// Ended says how the connection had ended when it was closed. CloseNotify says in
-	// which directions the alert went that nothing follows.
-	Ended       Ending
-	CloseNotify [2]Answer
-	// Truncated are bytes of a record received of which the rest never came.
-	Truncated uint64
-	// AwaitsKey: what can be received waits for a new key, or did so until this
-	// SocketRekey: for Awaited nanoseconds, 0 where that is not known.
-	AwaitsKey bool
-	Awaited   uint64
-	// Held is what the connection held back when it was found, nil for nothing.
-	Held *Held
-	// Offload is how the network card does, of SocketCard.
-	Offload *Offload
-	// Hint is what follows, nil where nothing does for certain.
-	Hint *Hint
-	// Start is Record.Start for both directions, nil where it is not known.
-	Start *[2]uint64
-}
-
-// Add counts n records that are like r. What was not sent does not count.
-func (t *Totals) Add(r *Record, n uint64) {
-	if r.Unsent {
-		return
-	}
-	t.Records[r.Dir&1] += n
-	t.Bytes[r.Dir&1] += n * uint64(r.Len)
-}
-
-// Totals counts one connection's or one run's records, by direction.
-type Totals struct {
-	Records [2]uint64
-	// Bytes are those of their plaintexts.
-	Bytes [2]uint64
-	// Sampled counts the records that sampling left out; they are in neither of
-	// the others.
-	Sampled [2]uint64
 }
 
 // Error is a record that could not be opened or sealed, a connection that the
