@@ -45,15 +45,7 @@ func TestSums(t *testing.T) {
 	r := &replayed{events: append(gap(1, 0x0304), gap(2, event.DTLS12)...), idled: make(chan struct{})}
 	a := &adding{replayed: r}
 	s := newSession(a, Config{Sums: &sums})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	var out sockets
-	go func() { done <- s.Run(ctx, &out) }()
-	<-r.idled
-	cancel()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
+	out := runOver(t, s, r.idled)
 	if sums.rounds != 2 || len(sums.records) != 2 || sums.records[1] != 2 {
 		t.Errorf("taken %+v", sums)
 	}
@@ -68,6 +60,21 @@ func TestSums(t *testing.T) {
 	if len(out.totals) != 2 {
 		t.Errorf("%d ends", len(out.totals))
 	}
+}
+
+// runOver runs a session until its events are over, which idled says.
+func runOver(t *testing.T, s *Session, idled <-chan struct{}) *sockets {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	out := new(sockets)
+	go func() { done <- s.Run(ctx, out) }()
+	<-idled
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // sockets keeps the totals of sockets, and what each connection lost.
@@ -99,15 +106,7 @@ func TestSumsWithoutKernel(t *testing.T) {
 	var sums taken
 	events := append(recordsOf(1, 3), &event.Socket{Conn: event.Conn{ID: 1}, State: event.SocketClose, NextTX: 9})
 	s, r := sessionOf(events, Config{Sums: &sums})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	var out sockets
-	go func() { done <- s.Run(ctx, &out) }()
-	<-r.idled
-	cancel()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
+	out := runOver(t, s, r.idled)
 	if sums.rounds != 2 || len(out.totals) != 1 || out.totals[0].Records[0] != 3 || out.lost[1] != 6 {
 		t.Errorf("%+v, %+v", sums, out)
 	}
