@@ -3,6 +3,7 @@ package vm
 import (
 	_ "embed"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -24,13 +25,31 @@ const (
 	typesOnly = "types" // it is not booted: only what its packages tell of its types is looked at
 )
 
-// flavour is which of Debian's builds of a kernel it is, empty for the plain one.
-func (s *Series) flavour() string {
-	_, flavour, _ := strings.Cut(s.Name, "-")
-	return flavour
+// ending is what Debian puts behind the releases of this series, by flavour and processor: "amd64", "rt-amd64",
+// "arm64-16k". In a series' name amd64 goes without saying.
+func (s *Series) ending() string {
+	_, ending, flavoured := strings.Cut(s.Name, "-")
+	switch arch := s.arch().name; {
+	case !flavoured:
+		return arch
+	case !slices.Contains(strings.Split(ending, "-"), arch):
+		return ending + "-" + arch
+	}
+	return ending
 }
 
-// number is the series without its flavour.
+func (s *Series) arch() *arch { return archOf(s.Name) }
+
+// apt is the room of this series' lists. Its flavours lie in the same suites.
+func (s *Series) apt(cache string) apt {
+	room := s.number()
+	if a := s.arch(); a != arches[0] {
+		room += "-" + a.name
+	}
+	return apt{filepath.Join(cache, "apt", room), s.arch().name}
+}
+
+// number is the series without its flavour and processor.
 func (s *Series) number() string {
 	number, _, _ := strings.Cut(s.Name, "-")
 	return number
