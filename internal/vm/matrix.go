@@ -14,13 +14,14 @@ var kernelsTxt string
 // A Series is one line of kernels.txt: a kernel series such as "6.1" and the suites to look for it in.
 type Series struct {
 	Name   string
-	Use    string // full, check or types
+	Use    string // full, part, check or types
 	Suites []string
 }
 
 // What a kernel is for.
 const (
 	full      = "full"
+	partly    = "part"  // partTests run on it
 	checkOnly = "check" // only checkTests run on it
 	typesOnly = "types" // it is not booted: only what its packages tell of its types is looked at
 )
@@ -73,9 +74,9 @@ func parseMatrix(text string) ([]Series, error) {
 		case len(fields) == 0:
 			continue
 		case len(fields) < 3:
-			return nil, fmt.Errorf("kernels.txt:%d: want a series, full, check or types, and suites", i+1)
-		case !slices.Contains([]string{full, checkOnly, typesOnly}, fields[1]):
-			return nil, fmt.Errorf("kernels.txt:%d: series %s is for %q, not full, check or types", i+1, fields[0], fields[1])
+			return nil, fmt.Errorf("kernels.txt:%d: want a series, full, part, check or types, and suites", i+1)
+		case !slices.Contains([]string{full, partly, checkOnly, typesOnly}, fields[1]):
+			return nil, fmt.Errorf("kernels.txt:%d: series %s is for %q, not full, part, check or types", i+1, fields[0], fields[1])
 		}
 		m = append(m, Series{Name: fields[0], Use: fields[1], Suites: fields[2:]})
 	}
