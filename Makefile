@@ -35,7 +35,8 @@ build-gobpf: # bin/ktlstop-gobpf: with the gobpf backend, for kernels without ty
 build-server: # a server with Go's own TLS, which the tests of doctor look at
 	$(NOCGO) build -ldflags "-s -w" -o bin/tlsserver ./e2e/cmd/tlsserver
 
-vmrun: ## build bin/vmrun and bin/vmtest
+vmrun: ## build bin/vmrun and bin/vmtest, and bin/arm64/vmrun for guests with that processor
+	GOARCH=arm64 $(NOCGO) build -ldflags "-s -w" -o bin/arm64/ ./internal/vm/cmd/vmrun
 	$(NOCGO) build -ldflags "-s -w" -o bin/ ./internal/vm/cmd/vmrun ./internal/vm/cmd/vmtest ./internal/vm/cmd/selftest
 
 selftest: vmrun # the kernel's own test of its TLS code, built once, which TestSelftest runs

@@ -34,7 +34,7 @@ func openRoot(ctx context.Context, cache string) (*buildRoot, error) {
 	if dir, ok := cachedRoot(cache); ok {
 		return &buildRoot{dir}, nil
 	}
-	a := apt{filepath.Join(filepath.Dir(cache), "apt", buildSuites.Name)}
+	a := apt{dir: filepath.Join(filepath.Dir(cache), "apt", buildSuites.Name)}
 	if err := a.setup(ctx, buildSuites); err != nil {
 		return nil, err
 	}

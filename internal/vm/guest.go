@@ -58,7 +58,7 @@ type Guest struct {
 
 // Boot starts a guest. When ctx ends, the guest does. Close must be called in the end.
 func Boot(ctx context.Context, c Config) (*Guest, error) {
-	if err := needPrograms(ctx, bootPrograms); err != nil {
+	if err := needPrograms(ctx, c.Kernel.arch().programs()); err != nil {
 		return nil, err
 	}
 	c.SMP, c.MemMB = max(c.SMP, 0), max(c.MemMB, 0)
@@ -68,7 +68,7 @@ func Boot(ctx context.Context, c Config) (*Guest, error) {
 	if c.MemMB == 0 {
 		c.MemMB = 2048
 	}
-	if kvmUsable() && !c.Icount {
+	if kvmUsable(c.Kernel.arch()) && !c.Icount {
 		g, err := boot(ctx, c, true)
 		if err == nil || ctx.Err() != nil {
 			return g, err

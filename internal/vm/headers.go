@@ -56,7 +56,7 @@ func (b *buildRoot) addHeaders(ctx context.Context, cache string, k *Kernel) err
 	if err != nil {
 		return err
 	}
-	a := apt{filepath.Join(filepath.Dir(cache), "apt", s.number())}
+	a := s.apt(filepath.Dir(cache))
 	if err := a.setup(ctx, s); err != nil {
 		return err
 	}
@@ -109,8 +109,8 @@ func pickHeaders(known []string, k *Kernel) ([]string, error) {
 	return names, nil
 }
 
-// base is the release without Debian's name for the architecture.
-func (k *Kernel) base() string { return strings.TrimSuffix(k.Release, "-amd64") }
+// base is the release without Debian's name for the processor.
+func (k *Kernel) base() string { return strings.TrimSuffix(k.Release, "-"+k.arch().name) }
 
 // unpackHeaders moves into the root what the packages have below /usr/src and /usr/lib. They may have /lib as well, a
 // directory that would take the place of the root's link.
