@@ -185,15 +185,16 @@ static __always_inline void conn_publish(struct conn *c, u64 sk) { __sync_lock_t
 static __always_inline struct conn *conn_at(u64 sk)
 {
 	struct conn *c = hot_place(sk);
-	u64 has = c->sk;
+	u64 has = c->sk, order = order_of(has);
 
 	if (has == sk)
-		return after(has, c);
+		return after(order, c);
 	c = bpf_map_lookup_elem(&conns, &sk);
 	if (!c)
 		return 0;
 	has = c->sk;
-	return has == sk ? after(has, c) : 0;
+	order = order_of(has);
+	return has == sk ? after(order, c) : 0;
 }
 
 /* The connection of a socket, whether the filters want it or not. */

@@ -121,7 +121,7 @@ static __always_inline struct dtls_conn *dtls_find(u64 ks)
 
 	u64 alive = c ? c->alive : 0;
 
-	return alive ? after(alive, c) : 0;
+	return alive ? after(order_of(alive), c) : 0;
 }
 
 /* Tell user space of a connection; who as in emit_socket. */

@@ -30,15 +30,22 @@ const volatile u32 weak_order = 0; /* the processor may read what stands behind 
 #endif
 
 /*
- * The address p, through which nothing is read before v was: it depends on v, and no
- * processor guesses an address. Kernels before 6.15 have no read that acquires.
+ * What orders reads: after(order_of(v), p) is the address p, through which nothing is
+ * read before v was, because it depends on v, and no processor guesses an address.
+ * Kernels before 6.15 have no read that acquires. order_of stands before v is compared:
+ * the compiler would take for v what it is equal to.
  */
-static __always_inline void *after(u64 v, const void *p)
+static __always_inline u64 order_of(u64 v)
 {
-	if (weak_order) {
+	if (weak_order)
 		asm volatile("%0 &= 0" : "+r"(v));
-		p += v;
-	}
+	return v;
+}
+
+static __always_inline void *after(u64 order, const void *p)
+{
+	if (weak_order)
+		p += order;
 	return (void *)p;
 }
 

@@ -79,7 +79,7 @@ static __always_inline u64 ring_used(void)
 {
 	u64 tail = ring_tail;
 
-	return *(volatile u64 *)after(tail, &ring_head) - tail;
+	return *(volatile u64 *)after(order_of(tail), &ring_head) - tail;
 }
 
 /* The last of the room is for what is rare: control records, errors, opens and closes. */
