@@ -66,6 +66,10 @@ func run(args []string) int {
 	return 1
 }
 
+// errOff is the verdict of doctor that something is off: exit status 1, and no message,
+// since the report says it.
+var errOff = errors.New("something is off")
+
 // errReaderGone is the end of who read standard output, which is no failure.
 var errReaderGone = errors.New("nobody reads standard output any more")
 
