@@ -78,7 +78,7 @@ type standardOutput struct{}
 
 func (standardOutput) Write(b []byte) (int, error) {
 	n, err := os.Stdout.Write(b)
-	if errors.Is(err, syscall.EPIPE) {
+	if readerGone(err) {
 		err = errReaderGone
 	}
 	return n, err
@@ -112,6 +112,8 @@ func hint(err error) string {
 	switch {
 	case errors.As(err, new(*session.ListError)):
 		return " (--ring-bytes)"
+	case errors.Is(err, loader.ErrElsewhere):
+		return " (--read FILE, or --read URL)"
 	case errors.Is(err, loader.ErrNoGobpf):
 		return " (make build-gobpf)"
 	case errors.Is(err, loader.ErrWhichFilter):

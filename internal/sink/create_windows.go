@@ -12,6 +12,9 @@ func Create(name string, private bool) (*os.File, error) {
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
 }
 
+// OthersRead is false: the mode of a file does not tell.
+func OthersRead(os.FileInfo) bool { return false }
+
 // Touch makes an empty file, or empties a file.
 func Touch(name string) error {
 	f, err := os.Create(name)

@@ -85,6 +85,10 @@ type SocketFilter interface {
 	Close()
 }
 
+// ErrElsewhere is the cause of an *UnsupportedError of a program that was built for a
+// system or a processor which nothing can be traced on.
+var ErrElsewhere = errors.New("nothing can be traced here")
+
 // ErrWhichFilter is of an object with several socket filters, of which none was
 // named.
 var ErrWhichFilter = errors.New("it holds several socket filters, name one of them")

@@ -32,14 +32,13 @@ func Self(context.Context) (groups []GroupState, missing []string, err error) {
 
 // Preflight returns an *UnsupportedError: this program runs where it cannot trace.
 func Preflight() error {
-	const linux = "linux"
 	needs := "Linux"
-	if runtime.GOOS == linux {
+	if runtime.GOOS == "linux" {
 		needs = "x86-64 or arm64"
 	}
 	return &UnsupportedError{
-		What: "tracing needs " + needs + ", and this is ktlstop for " + runtime.GOOS + "/" + runtime.GOARCH,
-		Hint: "it shows recordings, and hosts elsewhere: --read FILE, --read URL",
+		What: "tracing needs " + needs + ", and this program is for " + runtime.GOOS + "/" + runtime.GOARCH,
+		Hint: "here it reads what others have traced", Err: ErrElsewhere,
 	}
 }
 
