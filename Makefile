@@ -35,7 +35,8 @@ build-gobpf: # bin/ktlstop-gobpf: with the gobpf backend, for kernels without ty
 build-server: # a server with Go's own TLS, which the tests of doctor look at
 	$(NOCGO) build -ldflags "-s -w" -o bin/tlsserver ./e2e/cmd/tlsserver
 
-vmrun: ## build bin/vmrun and bin/vmtest
+vmrun: ## build bin/vmrun and bin/vmtest, and bin/arm64/vmrun for guests with that processor
+	GOARCH=arm64 $(NOCGO) build -ldflags "-s -w" -o bin/arm64/ ./internal/vm/cmd/vmrun
 	$(NOCGO) build -ldflags "-s -w" -o bin/ ./internal/vm/cmd/vmrun ./internal/vm/cmd/vmtest ./internal/vm/cmd/selftest
 
 selftest: vmrun # the kernel's own test of its TLS code, built once, which TestSelftest runs
@@ -94,7 +95,8 @@ BTF := pkg/loader/testdata/btf
 # What is known of each kernel offline: out of its packages, without booting it.
 btf: btfextract ## keep of Debian's kernels' types what the programs name, in pkg/loader/testdata/btf; KERNELS="6.1 7.3-rt"
 	@for kernel in $(or $(KERNELS),$$(bin/vmkernel)); do dir=$$(bin/vmkernel $$kernel); \
-		(set -x; bin/btfextract -o $(BTF)/debian-$$kernel-amd64.btf $$dir/vmlinuz $$dir/lib/modules/*/kernel/net/tls/tls.ko); done
+		case $$kernel in *-arm64*) name=$$kernel;; *) name=$$kernel-amd64;; esac; \
+		(set -x; bin/btfextract -o $(BTF)/debian-$$name.btf $$dir/vmlinuz $$dir/lib/modules/*/kernel/net/tls/tls.ko); done
 
 btf-add: btfextract ## the same of any kernel: NAME=ubuntu-24.04-6.8-amd64, of the running one or of IMAGE and MODULE
 	@test -n "$(NAME)" || { echo "make btf-add NAME=DISTRIBUTION-RELEASE-KERNEL-ARCHITECTURE [IMAGE=/boot/vmlinuz-... MODULE=.../tls.ko]"; exit 2; }

@@ -18,10 +18,13 @@ const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 // An apt is apt with a private configuration: its own source list and state, so that nothing of the machine's apt is
 // changed and no right to do so is needed. The machine's apt.conf (proxies) still counts.
-type apt struct{ dir string }
+type apt struct {
+	dir  string
+	arch string // Debian's name of the processor; empty is this machine's
+}
 
 func (a apt) options() []string {
-	return []string{
+	options := []string{
 		"-o", "Dir::Etc::sourcelist=" + filepath.Join(a.dir, "sources.list"),
 		"-o", "Dir::Etc::sourceparts=-",
 		"-o", "Dir::State=" + filepath.Join(a.dir, "state"),
@@ -33,6 +36,10 @@ func (a apt) options() []string {
 		"-o", "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
 		"-o", "Acquire::Retries=2",
 	}
+	if a.arch != "" {
+		options = append(options, "-o", "APT::Architecture="+a.arch, "-o", "APT::Architectures="+a.arch)
+	}
+	return options
 }
 
 // command builds a call of apt-get or apt-cache. Its working directory is where apt-get download puts files.
@@ -100,10 +107,10 @@ func pickMirrors(uris string) (main, security string) {
 }
 
 // packages refreshes the lists and returns the packages of a flavour's kernels in them.
-func (a apt) packages(ctx context.Context, flavour string) ([]pkg, error) {
+func (a apt) packages(ctx context.Context, ending string) ([]pkg, error) {
 	// apt-get update fails when one suite of several does; the others are then still usable.
 	updated, updateErr := a.command(ctx, "", "apt-get", "-q", "update", "--error-on=any").CombinedOutput()
-	names, err := a.names(ctx, flavour)
+	names, err := a.names(ctx, ending)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +127,7 @@ func (a apt) packages(ctx context.Context, flavour string) ([]pkg, error) {
 	return parsePackages(string(out))
 }
 
-func (a apt) names(ctx context.Context, flavour string) ([]string, error) {
+func (a apt) names(ctx context.Context, ending string) ([]string, error) {
 	out, err := a.command(ctx, "", "apt-cache", "pkgnames", "linux-").Output()
 	if err != nil {
 		return nil, fmt.Errorf("apt-cache pkgnames: %w", err)
@@ -128,7 +135,7 @@ func (a apt) names(ctx context.Context, flavour string) ([]string, error) {
 	var names []string
 	for _, name := range strings.Fields(string(out)) {
 		_, release, _ := strings.Cut(strings.TrimPrefix(name, "linux-"), "-")
-		if isFlavour(strings.TrimPrefix(release, "unsigned-"), flavour) {
+		if isFlavour(strings.TrimPrefix(release, "unsigned-"), ending) {
 			names = append(names, name)
 		}
 	}

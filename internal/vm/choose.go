@@ -2,6 +2,7 @@ package vm
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -26,13 +27,13 @@ type candidate struct {
 // choose returns the newest complete kernel of a series.
 func choose(s Series, pkgs []pkg) (candidate, error) {
 	var best candidate
-	for _, c := range complete(pkgs, s.flavour()) {
+	for _, c := range complete(pkgs, s.ending()) {
 		if inSeries(c.release, s.number()) && (best.release == "" || compareVersions(c.release, best.release) > 0) {
 			best = c
 		}
 	}
 	if best.release == "" {
-		return best, fmt.Errorf("no complete kernel %s in its suites; complete there: %s", s.Name, listReleases(pkgs, s.flavour()))
+		return best, fmt.Errorf("no complete kernel %s in its suites; complete there: %s", s.Name, listReleases(pkgs, s.ending()))
 	}
 	return best, nil
 }
@@ -40,7 +41,7 @@ func choose(s Series, pkgs []pkg) (candidate, error) {
 func inSeries(release, series string) bool { return strings.HasPrefix(release, series+".") }
 
 // complete returns every release of a flavour for which an image and its modules can be had.
-func complete(pkgs []pkg, flavour string) []candidate {
+func complete(pkgs []pkg, ending string) []candidate {
 	byName := map[string]pkg{}
 	for _, p := range pkgs {
 		if old, ok := byName[p.name]; !ok || compareVersions(p.version, old.version) > 0 {
@@ -50,7 +51,7 @@ func complete(pkgs []pkg, flavour string) []candidate {
 	var found []candidate
 	for name := range byName {
 		release, ok := strings.CutPrefix(name, "linux-image-")
-		if !ok || !isFlavour(release, flavour) {
+		if !ok || !isFlavour(release, ending) {
 			continue
 		}
 		if c, ok := assemble(release, byName); ok {
@@ -61,19 +62,14 @@ func complete(pkgs []pkg, flavour string) []candidate {
 	return found
 }
 
+// bareRelease is a release without its flavour and processor: "6.1.0-50", "7.3.4+deb13".
+var bareRelease = regexp.MustCompile(`^\d[^-]*(-\d+)?$`)
+
 // isFlavour tells the plain kernels from -cloud-amd64 and -rt-amd64, and all of them from metapackages such as
 // linux-image-amd64.
-func isFlavour(release, flavour string) bool {
-	base, ok := strings.CutSuffix(release, "-amd64")
-	if !ok || base[0] < '0' || base[0] > '9' {
-		return false
-	}
-	for _, special := range []string{"cloud", "rt"} {
-		if strings.HasSuffix(base, "-"+special) {
-			return flavour == special
-		}
-	}
-	return flavour == ""
+func isFlavour(release, ending string) bool {
+	base, ok := strings.CutSuffix(release, "-"+ending)
+	return ok && bareRelease.MatchString(base)
 }
 
 func assemble(release string, byName map[string]pkg) (candidate, bool) {
@@ -92,9 +88,9 @@ func assemble(release string, byName map[string]pkg) (candidate, bool) {
 	return candidate{}, false
 }
 
-func listReleases(pkgs []pkg, flavour string) string {
+func listReleases(pkgs []pkg, ending string) string {
 	var names []string
-	for _, c := range complete(pkgs, flavour) {
+	for _, c := range complete(pkgs, ending) {
 		names = append(names, c.release)
 	}
 	if len(names) == 0 {

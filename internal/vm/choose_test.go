@@ -26,6 +26,7 @@ func small(name string) pkg { return pkg{name: name, version: "1", installedKB: 
 var mirror = []pkg{
 	image("6.1.0-47-amd64"), image("6.1.0-50-amd64"), image("6.1.0-51-cloud-amd64"), image("6.1.0-52-rt-amd64"),
 	image("6.12.9+deb13-amd64"), image("6.12.96+deb12-cloud-amd64"), image("6.12.96+deb12-rt-amd64"), image("6.12.95+deb12-amd64"), small("linux-image-amd64"),
+	image("6.12.96+deb12-arm64"), image("6.12.97+deb12-arm64-16k"), image("6.12.98+deb12-arm64-16k-dbg"), image("6.12.99+deb12-rt-arm64"),
 	small("linux-image-6.19.6+deb13-amd64"), small("linux-binary-6.19.6+deb13-amd64"),
 	small("linux-image-7.2.11+deb13-amd64"), small("linux-binary-7.2.11+deb13-amd64"), small("linux-modules-7.2.11+deb13-amd64"),
 	small("linux-image-7.2.12+deb13-amd64"), small("linux-binary-7.2.12+deb13-amd64"),
@@ -34,13 +35,16 @@ var mirror = []pkg{
 
 func TestChoose(t *testing.T) {
 	for series, want := range map[string]string{
-		"6.1":       "linux-image-6.1.0-50-amd64",
-		"6.1-cloud": "linux-image-6.1.0-51-cloud-amd64",
-		"6.1-rt":    "linux-image-6.1.0-52-rt-amd64",
-		"6.12-rt":   "linux-image-6.12.96+deb12-rt-amd64",
-		"6.12":      "linux-image-6.12.95+deb12-amd64",
-		"7.2":       "linux-binary-7.2.11+deb13-amd64 linux-modules-7.2.11+deb13-amd64", // 7.2.12 has no modules
-		"7.3":       "linux-binary-unsigned-7.3.4+deb13-amd64 linux-modules-7.3.4+deb13-amd64",
+		"6.1":            "linux-image-6.1.0-50-amd64",
+		"6.1-cloud":      "linux-image-6.1.0-51-cloud-amd64",
+		"6.1-rt":         "linux-image-6.1.0-52-rt-amd64",
+		"6.12-rt":        "linux-image-6.12.96+deb12-rt-amd64",
+		"6.12":           "linux-image-6.12.95+deb12-amd64",
+		"6.12-arm64":     "linux-image-6.12.96+deb12-arm64",
+		"6.12-arm64-16k": "linux-image-6.12.97+deb12-arm64-16k",
+		"6.12-rt-arm64":  "linux-image-6.12.99+deb12-rt-arm64",
+		"7.2":            "linux-binary-7.2.11+deb13-amd64 linux-modules-7.2.11+deb13-amd64", // 7.2.12 has no modules
+		"7.3":            "linux-binary-unsigned-7.3.4+deb13-amd64 linux-modules-7.3.4+deb13-amd64",
 	} {
 		c, err := choose(Series{Name: series}, mirror)
 		var names []string

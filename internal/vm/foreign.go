@@ -38,7 +38,7 @@ func unpackForeign(ctx context.Context, cache, dir, prefix string, packages []st
 	if err := needPrograms(ctx, []program{{"dpkg", "dpkg"}}); err != nil {
 		return "", err
 	}
-	a := apt{filepath.Join(cache, "apt", foreign.Name)}
+	a := apt{dir: filepath.Join(cache, "apt", foreign.Name)}
 	if err := a.setup(ctx, foreign); err != nil {
 		return "", err
 	}

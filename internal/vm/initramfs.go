@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// initramfs makes the guest's first file system in memory, so that nothing is left on disk: this very program as init
-// and the modules in the order in which it loads them.
+// initramfs makes the guest's first file system in memory, so that nothing is left on disk: this very program as init,
+// or vmrun for the guest's processor, and the modules in the order in which it loads them.
 func initramfs(k *Kernel) (*os.File, error) {
 	fd, err := unix.MemfdCreate("initramfs", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -30,7 +30,11 @@ func initramfs(k *Kernel) (*os.File, error) {
 }
 
 func writeInitramfs(f io.Writer, k *Kernel) error {
-	program, err := staticProgram("/proc/self/exe")
+	file, err := k.arch().initProgram()
+	if err != nil {
+		return err
+	}
+	program, err := staticProgram(file)
 	if err != nil {
 		return err
 	}
@@ -48,6 +52,22 @@ func writeInitramfs(f io.Writer, k *Kernel) error {
 	addModules(c, k, "boot", boot)
 	addModules(c, k, "late", without(deps.closure(lateModules), boot))
 	return errors.Join(c.close(), buf.Flush())
+}
+
+// initProgram is a program of this package that runs on the processor: this one, or the vmrun in a folder beside it.
+func (a *arch) initProgram() (string, error) {
+	if a.ownRoot() {
+		return "/proc/self/exe", nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(filepath.Dir(self), a.name, "vmrun")
+	if !exists(file) {
+		return "", fmt.Errorf("no %s, which is the first process of guests with another processor: build it with make vmrun", file)
+	}
+	return file, nil
 }
 
 // staticProgram reads a program that can run where there is no C library yet.

@@ -17,7 +17,9 @@ type Kernel struct {
 	dir     string
 }
 
-// Image is the bzImage to boot.
+func (k *Kernel) arch() *arch { return archOf(k.Release) }
+
+// Image is the file to boot: a bzImage, or what it is on other processors.
 func (k *Kernel) Image() string { return filepath.Join(k.dir, "vmlinuz") }
 
 // Modules is the directory that belongs at /lib/modules/RELEASE.
@@ -33,7 +35,11 @@ func Fetch(ctx context.Context, series string, update bool) (*Kernel, error) {
 	if s.Use == typesOnly {
 		return nil, fmt.Errorf("kernel %s cannot be booted: kernels.txt has it for its types only", series)
 	}
-	return fetchOrCached(ctx, s, update)
+	k, err := fetchOrCached(ctx, s, update)
+	if err == nil {
+		_, err = rootFor(ctx, k.arch()) // so that the guest's time is not spent on it
+	}
+	return k, err
 }
 
 func fetchOrCached(ctx context.Context, s Series, update bool) (*Kernel, error) {
@@ -75,11 +81,11 @@ func fetch(ctx context.Context, cache string, s Series) (*Kernel, error) {
 		return nil, err
 	}
 	progressf("looking for kernel %s in %s", s.Name, strings.Join(s.Suites, ", "))
-	a := apt{filepath.Join(cache, "apt", s.number())} // its flavours lie in the same suites
+	a := s.apt(cache)
 	if err := a.setup(ctx, s); err != nil {
 		return nil, err
 	}
-	pkgs, err := a.packages(ctx, s.flavour())
+	pkgs, err := a.packages(ctx, s.ending())
 	if err != nil {
 		return nil, fmt.Errorf("kernel %s: %w", s.Name, err)
 	}

@@ -3,6 +3,7 @@ package vm
 import (
 	_ "embed"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -13,24 +14,43 @@ var kernelsTxt string
 // A Series is one line of kernels.txt: a kernel series such as "6.1" and the suites to look for it in.
 type Series struct {
 	Name   string
-	Use    string // full, check or types
+	Use    string // full, part, check or types
 	Suites []string
 }
 
 // What a kernel is for.
 const (
 	full      = "full"
+	partly    = "part"  // partTests run on it
 	checkOnly = "check" // only checkTests run on it
 	typesOnly = "types" // it is not booted: only what its packages tell of its types is looked at
 )
 
-// flavour is which of Debian's builds of a kernel it is, empty for the plain one.
-func (s *Series) flavour() string {
-	_, flavour, _ := strings.Cut(s.Name, "-")
-	return flavour
+// ending is what Debian puts behind the releases of this series, by flavour and processor: "amd64", "rt-amd64",
+// "arm64-16k". In a series' name amd64 goes without saying.
+func (s *Series) ending() string {
+	_, ending, flavoured := strings.Cut(s.Name, "-")
+	switch arch := s.arch().name; {
+	case !flavoured:
+		return arch
+	case !slices.Contains(strings.Split(ending, "-"), arch):
+		return ending + "-" + arch
+	}
+	return ending
 }
 
-// number is the series without its flavour.
+func (s *Series) arch() *arch { return archOf(s.Name) }
+
+// apt is the room of this series' lists. Its flavours lie in the same suites.
+func (s *Series) apt(cache string) apt {
+	room := s.number()
+	if a := s.arch(); a != arches[0] {
+		room += "-" + a.name
+	}
+	return apt{filepath.Join(cache, "apt", room), s.arch().name}
+}
+
+// number is the series without its flavour and processor.
 func (s *Series) number() string {
 	number, _, _ := strings.Cut(s.Name, "-")
 	return number
@@ -54,9 +74,9 @@ func parseMatrix(text string) ([]Series, error) {
 		case len(fields) == 0:
 			continue
 		case len(fields) < 3:
-			return nil, fmt.Errorf("kernels.txt:%d: want a series, full, check or types, and suites", i+1)
-		case !slices.Contains([]string{full, checkOnly, typesOnly}, fields[1]):
-			return nil, fmt.Errorf("kernels.txt:%d: series %s is for %q, not full, check or types", i+1, fields[0], fields[1])
+			return nil, fmt.Errorf("kernels.txt:%d: want a series, full, part, check or types, and suites", i+1)
+		case !slices.Contains([]string{full, partly, checkOnly, typesOnly}, fields[1]):
+			return nil, fmt.Errorf("kernels.txt:%d: series %s is for %q, not full, part, check or types", i+1, fields[0], fields[1])
 		}
 		m = append(m, Series{Name: fields[0], Use: fields[1], Suites: fields[2:]})
 	}

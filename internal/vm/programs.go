@@ -11,10 +11,7 @@ import (
 // A program is one this package calls, and the Debian package that has it.
 type program struct{ name, pkg string }
 
-var (
-	fetchPrograms = []program{{"dpkg", "dpkg"}, {"depmod", "kmod"}, {"xz", "xz-utils"}}
-	bootPrograms  = []program{{qemu, "qemu-system-x86"}, {"modprobe", "kmod"}}
-)
+var fetchPrograms = []program{{"dpkg", "dpkg"}, {"depmod", "kmod"}, {"xz", "xz-utils"}}
 
 // needPrograms installs what is missing when that is possible, and says what to install when it is not.
 func needPrograms(ctx context.Context, programs []program) error {

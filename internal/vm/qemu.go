@@ -12,8 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const qemu = "qemu-system-x86_64"
-
 // The first file descriptors that QEMU inherits after stdin, stdout and stderr.
 const (
 	controlFD = 3 + iota
@@ -24,7 +22,7 @@ const (
 func qemuArgs(c Config, kvm bool) []string {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-M", "q35,vmport=off,hpet=off", "-m", strconv.Itoa(c.MemMB),
+		"-M", c.Kernel.arch().machine, "-m", strconv.Itoa(c.MemMB),
 		"-kernel", c.Kernel.Image(), "-initrd", fmt.Sprintf("/proc/self/fd/%d", initrdFD),
 		"-append", c.cmdline(kvm),
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
@@ -32,37 +30,35 @@ func qemuArgs(c Config, kvm bool) []string {
 		"-device", "virtserialport,chardev=control,name=control",
 		"-device", "virtio-rng-pci",
 	}
-	args = append(args, fs9p("root", "/", true)...)
+	for _, e := range c.files.exports {
+		args = append(args, fs9p(e.tag, e.dir, true)...)
+	}
 	for i, dir := range c.Shares {
 		args = append(args, fs9p(shareTag(i), dir, false)...)
 	}
 	return append(args, c.accelArgs(kvm)...)
 }
 
-// quickCPU leaves out of an emulated processor what costs it time. A kernel copies and clears by "rep movsb" where the
-// processor says that this is fast; emulated, it is done byte by byte. And a fifth level of page tables is one more to walk.
-const quickCPU = "max,erms=off,fsrm=off,la57=off"
-
 // accelArgs chooses the processor. Counting instructions needs a single one, that sleeps without waiting, and counts
 // what the kernel does on a real one.
 func (c Config) accelArgs(kvm bool) []string {
 	switch {
 	case c.Icount:
-		return []string{"-accel", "tcg,thread=single", "-cpu", "max", "-smp", "1", "-icount", "shift=0,sleep=off"}
+		return []string{"-accel", "tcg,thread=single", "-cpu", c.Kernel.arch().counted, "-smp", "1", "-icount", "shift=0,sleep=off"}
 	case kvm:
 		return []string{"-accel", "kvm", "-cpu", "max", "-smp", strconv.Itoa(c.SMP)}
 	}
-	return []string{"-accel", "tcg,thread=multi", "-cpu", quickCPU, "-smp", strconv.Itoa(c.SMP)}
+	return []string{"-accel", "tcg,thread=multi", "-cpu", c.Kernel.arch().cpu, "-smp", strconv.Itoa(c.SMP)}
 }
 
 // cmdline ends the guest at the first oops, and leaves out what costs an emulated processor time.
 func (c Config) cmdline(kvm bool) string {
-	words := []string{"console=ttyS0", "panic=-1", "oops=panic"}
+	words := []string{"console=" + c.Kernel.arch().console, "panic=-1", "oops=panic"}
 	if c.Console == nil {
 		words = append(words, "loglevel=5") // warnings, and the stack of a soft lockup; "quiet" leaves it out
 	}
 	if !kvm {
-		words = append(words, "mitigations=off", "tsc=reliable", "no_timer_check")
+		words = append(words, c.Kernel.arch().emulated...)
 	}
 	if !kvm && !c.Icount {
 		// Measuring BPF programs is a branch in the kernel's code, patched while
@@ -104,7 +100,7 @@ func startMachine(c Config, kvm bool, console *tail) (*machine, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	cmd := exec.Command(qemu, qemuArgs(c, kvm)...)
+	cmd := exec.Command(c.Kernel.arch().qemu, qemuArgs(c, kvm)...)
 	cmd.ExtraFiles = []*os.File{theirs, initrd}
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}

@@ -1,13 +1,14 @@
 package vm
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 )
 
 func TestQemuArgs(t *testing.T) {
-	c := Config{Kernel: &Kernel{"6.1", "6.1.0-1-amd64", "/cache"}, SMP: 2, MemMB: 512, Append: "slub_debug=FZPU", Shares: []string{"/a,b"}}
+	c := Config{Kernel: &Kernel{"6.1", "6.1.0-1-amd64", "/cache"}, SMP: 2, MemMB: 512, Append: "slub_debug=FZPU", files: files{exports: []export{{"root", "/"}}}, Shares: []string{"/a,b"}}
 	args := strings.Join(qemuArgs(c, false), " ")
 	for _, want := range []string{"-accel tcg,thread=multi -cpu max,erms=off,fsrm=off,la57=off -smp 2", "path=/,security_model=none,multidevs=remap,readonly=on",
 		"id=share0,path=/a,,b,security_model=none,multidevs=remap -device", " loglevel=5 ", " slub_debug=FZPU -chardev"} {
@@ -18,6 +19,22 @@ func TestQemuArgs(t *testing.T) {
 	c.Icount = true
 	if args := c.accelArgs(true); !slices.Contains(args, "shift=0,sleep=off") || !slices.Contains(args, "max") || slices.Contains(args, "kvm") {
 		t.Errorf("counting instructions with %v", args)
+	}
+}
+
+func TestQemuArgsArm64(t *testing.T) {
+	c := Config{Kernel: &Kernel{"6.12-arm64-16k", "6.12.1+deb13-arm64-16k", "/cache"}, SMP: 2, MemMB: 512}
+	args := strings.Join(qemuArgs(c, false), " ")
+	for _, want := range []string{"-M virt,gic-version=3 ", "-cpu neoverse-n1 -smp 2", "console=ttyAMA0 "} {
+		if !strings.Contains(args, want) {
+			t.Errorf("no %q in %s", want, args)
+		}
+	}
+	if strings.Contains(args, "tsc=") {
+		t.Errorf("a clock that arm64 has not: %s", args)
+	}
+	if a := c.Kernel.arch(); a.qemu != "qemu-system-aarch64" || kvmUsable(a) && runtime.GOARCH != "arm64" {
+		t.Errorf("booted by %s, with this machine's own processor", a.qemu)
 	}
 }
 

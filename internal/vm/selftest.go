@@ -116,7 +116,7 @@ func buildSelftest(ctx context.Context, cache, dir string, s Series) (string, er
 	if err := needPrograms(ctx, compilePrograms); err != nil {
 		return "", err
 	}
-	a := apt{filepath.Join(cache, "apt", s.Name)}
+	a := s.apt(cache)
 	if err := a.setup(ctx, s); err != nil {
 		return "", err
 	}

@@ -121,6 +121,26 @@ func kernelNames(checked bool) (names []string) {
 	return names
 }
 
+// partTests are the tests that a kernel runs that kernels.txt says to test in part, by package.
+var partTests = map[string]string{
+	"./e2e":               "^(TestLoadAndTrace|TestPaths|TestScenes|TestList|TestDashboard)$",
+	"./internal/afktls":   "",
+	"./internal/tlsnic":   "",
+	"./internal/kmodtest": "",
+	"./pkg/ktls":          "",
+	"./pkg/loader":        "",
+}
+
+// partNames are the kernels that run partTests.
+func partNames() (names []string) {
+	for _, s := range Matrix() {
+		if s.Use == partly {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
 // runsChecks says whether checkTests are among the tests and no others were asked for.
 func (o *testOptions) runsChecks() bool {
 	return o.run == "" && slices.Contains(o.packages, checkPackage)
