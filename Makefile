@@ -18,7 +18,7 @@ NOCGO    := CGO_ENABLED=0 $(GO)
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build build-gobpf vmrun selftest selftest-record kmod preload dtlscat dkms-deb dkms-check stress-afktls generate clang picture recording btf btf-add btfextract examples check portable unit programs openssl35 engines dashboard observe archives collector vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
+.PHONY: help build build-gobpf vmrun selftest selftest-record kmod preload dtlscat dkms-deb dkms-check stress-afktls generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 engines dashboard observe archives collector vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -129,6 +129,7 @@ check: ## formatting, vet, and whether the generated files are current
 
 PORTABLE ?= linux/arm64 linux/riscv64 darwin/arm64 windows/amd64
 
+.PHONY: portable
 portable: build ## build for other systems and processors, and read a recording where an emulator runs the program
 	@command -v qemu-riscv64-static >/dev/null || { packages=qemu-user-static; echo "installing $$packages"; \
 		$(SUDO) apt-get -q install -y --no-install-recommends $$packages || \
