@@ -127,6 +127,15 @@ check: ## formatting, vet, and whether the generated files are current
 	@before=$$($(SUM)); $(MAKE) --no-print-directory generate; after=$$($(SUM)); \
 		diff <(echo "$$before") <(echo "$$after") || { echo "generated files were not current: commit what changed"; exit 1; }
 
+PORTABLE ?= linux/arm64 linux/riscv64 darwin/arm64 windows/amd64
+
+.PHONY: portable
+portable: build ## build for other systems and processors, and read a recording where an emulator runs the program
+	@command -v qemu-riscv64-static >/dev/null || { packages=qemu-user-static; echo "installing $$packages"; \
+		$(SUDO) apt-get -q install -y --no-install-recommends $$packages || \
+		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
+	@e2e/portable.sh $(PORTABLE)
+
 unit: ## test everything that needs neither root nor a kernel
 	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test $(VET) -race ./...; CGO_ENABLED=1 $(GO) test $(VET) -race -tags gobpf ./pkg/loader/...; \
 		else echo "no gcc: testing without the race detector"; set -x; $(NOCGO) test $(VET) ./...; fi

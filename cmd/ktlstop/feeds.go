@@ -70,7 +70,7 @@ func readUser(file string) (*url.Userinfo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the user: %w", err)
 	}
-	if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+	if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && sink.OthersRead(info) {
 		notice(fmt.Sprintf("others may read the password in %s: chmod 600 %s", file, file))
 	}
 	line, _, _ := strings.Cut(string(text), "\n")

@@ -66,6 +66,10 @@ func run(args []string) int {
 	return 1
 }
 
+// errOff is the verdict of doctor that something is off: exit status 1, and no message,
+// since the report says it.
+var errOff = errors.New("something is off")
+
 // errReaderGone is the end of who read standard output, which is no failure.
 var errReaderGone = errors.New("nobody reads standard output any more")
 
@@ -74,7 +78,7 @@ type standardOutput struct{}
 
 func (standardOutput) Write(b []byte) (int, error) {
 	n, err := os.Stdout.Write(b)
-	if errors.Is(err, syscall.EPIPE) {
+	if readerGone(err) {
 		err = errReaderGone
 	}
 	return n, err
@@ -108,6 +112,8 @@ func hint(err error) string {
 	switch {
 	case errors.As(err, new(*session.ListError)):
 		return " (--ring-bytes)"
+	case errors.Is(err, loader.ErrElsewhere):
+		return " (--read FILE, or --read URL)"
 	case errors.Is(err, loader.ErrNoGobpf):
 		return " (make build-gobpf)"
 	case errors.Is(err, loader.ErrWhichFilter):

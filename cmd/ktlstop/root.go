@@ -26,7 +26,8 @@ func newRoot() *cobra.Command {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.SetHelpCommand(newHelp(root))
-	root.AddCommand(newTrace(), newInspect(), newTap(), newList(), newDoctor(), newServe(), newGen(), newBench(), newDemo(), newVersion())
+	root.AddCommand(newTrace(), newInspect(), newList(), newVersion())
+	root.AddCommand(linuxCommands()...)
 	addCompletion(root)
 	for _, c := range append(root.Commands(), root) {
 		if c.Args == nil {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/ktlstop/ktlstop/internal/lru"
@@ -74,8 +73,8 @@ func isWhole(root string) bool {
 	if err != nil {
 		return true // as others will tell
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return !ok || st.Ino == 1
+	n, known := inodeOf(info)
+	return !known || n == 1
 }
 
 func newIndex(root string) *Index {

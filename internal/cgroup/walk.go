@@ -4,7 +4,6 @@ import (
 	"context"
 	"io/fs"
 	"path/filepath"
-	"syscall"
 )
 
 // walk reads the whole tree below root, up to maxDirs directories, until ctx ends. What it
@@ -24,8 +23,8 @@ func walk(ctx context.Context, root string) map[uint64]Place {
 		if err != nil {
 			return nil // gone already
 		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			ids[st.Ino] = PlaceOf(path[len(root):])
+		if n, known := inodeOf(info); known {
+			ids[n] = PlaceOf(path[len(root):])
 		}
 		return nil
 	})

@@ -6,14 +6,23 @@ package hint
 import (
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ktlstop/ktlstop/internal/lru"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
 // keyUpdate is the message's msg_type, RFC 8446 §4.
 const keyUpdate = 24
+
+// Linux' numbers of errors, whatever system an event is looked at on: <errno.h> of
+// x86-64 and arm64.
+const (
+	enoent   = 2
+	eio      = 5
+	ebusy    = 16
+	einval   = 22
+	ebadmsg  = 74
+	enotconn = 107
+)
 
 // Rule is a conclusion, of an error or of what a socket event sums up.
 type Rule struct {
@@ -35,20 +44,20 @@ var Rules = []Rule{
 		}},
 	{ID: "control-record", Says: "the next record is no application data, and the read had no room for its type (recvmsg with a control message)",
 		failed: func(e *event.Error, _ *seen) bool {
-			return e.Func == "tls_sw_recvmsg" && is(e, unix.EIO) && e.Type != 0 && e.Type != event.ApplicationData
+			return e.Func == "tls_sw_recvmsg" && is(e, eio) && e.Type != 0 && e.Type != event.ApplicationData
 		}},
 	{ID: "other-version", Says: "the next record is of another version than TLS 1.2 and 1.3 have on the wire, or bytes before it are missing",
-		failed: func(e *event.Error, _ *seen) bool { return parserFails(e) && is(e, unix.EINVAL) }},
+		failed: func(e *event.Error, _ *seen) bool { return parserFails(e) && is(e, einval) }},
 	{ID: "no-record", Says: "what comes next cannot be the header of a TLS record: the peer does not speak TLS here, or bytes are missing",
 		failed: func(e *event.Error, _ *seen) bool { return parserFails(e) }},
 	{ID: "not-connected", Says: "TLS was asked for before the socket was connected",
-		failed: func(e *event.Error, _ *seen) bool { return e.Option == event.OptionULP && is(e, unix.ENOTCONN) }},
+		failed: func(e *event.Error, _ *seen) bool { return e.Option == event.OptionULP && is(e, enotconn) }},
 	{ID: "no-module", Says: "the module tls is not loaded and could not be: the program may not load it (modprobe tls), or this kernel has none",
-		failed: func(e *event.Error, _ *seen) bool { return e.Option == event.OptionULP && is(e, unix.ENOENT) }},
+		failed: func(e *event.Error, _ *seen) bool { return e.Option == event.OptionULP && is(e, enoent) }},
 	{ID: "no-cipher", Says: "the kernel has no implementation of the cipher: its module is missing, or may not be loaded",
-		failed: func(e *event.Error, _ *seen) bool { return isKey(e) && is(e, unix.ENOENT) }},
+		failed: func(e *event.Error, _ *seen) bool { return isKey(e) && is(e, enoent) }},
 	{ID: "second-key", Says: "this direction has a key, and the kernel takes no other: it changes keys of TLS 1.3 only, and that from Linux 6.14 on",
-		failed: func(e *event.Error, _ *seen) bool { return isKey(e) && is(e, unix.EBUSY) }},
+		failed: func(e *event.Error, _ *seen) bool { return isKey(e) && is(e, ebusy) }},
 	{ID: "key-worn", Says: "more than 2^24 records went under one key: AES-GCM is to have a new one before 2^24.5 (RFC 8446 section 5.5)",
 		socket: func(s *event.Socket, _ *seen) bool { return worn(&s.TX, s.NextTX) || worn(&s.RX, s.NextRX) }},
 	{ID: "nginx-chunks", Says: "nginx sent files in records of at most 8 KiB: HTTP/2 cuts them there (http2_chunk_size)",
@@ -73,14 +82,14 @@ func worn(t *event.TLS, records uint64) bool {
 
 func parserFails(e *event.Error) bool { return e.Func == "tls_strp_abort_strp" }
 
-func is(e *event.Error, errno unix.Errno) bool { return e.Errno == uint32(errno) }
+func is(e *event.Error, errno uint32) bool { return e.Errno == errno }
 
 func isKey(e *event.Error) bool {
 	return e.Func == "tls_setsockopt" && (e.Option == event.OptionTX || e.Option == event.OptionRX)
 }
 
 func notOpened(e *event.Error) bool {
-	return e.Dir == event.RX && is(e, unix.EBADMSG) && (e.Func == "tls_rx_one_record" || e.Func == "tls_decrypt_done")
+	return e.Dir == event.RX && is(e, ebadmsg) && (e.Func == "tls_rx_one_record" || e.Func == "tls_decrypt_done")
 }
 
 // seen is what is known of a connection.

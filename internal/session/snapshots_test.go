@@ -6,10 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/loader"
@@ -88,7 +87,7 @@ func TestSnapshotsEnd(t *testing.T) {
 	}
 	q := sink.NewQueue(full, sink.QueueConfig{})
 	_, err = WriteSnapshots(t.Context(), s, q, time.Millisecond, func(ctx context.Context) error { return s.Run(ctx, nil) })
-	if !errors.Is(err, unix.ENOSPC) {
+	if !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("it ends with %v", err)
 	}
 }

@@ -5,10 +5,9 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/internal/flow"
 	"github.com/ktlstop/ktlstop/internal/hint"
@@ -78,11 +77,11 @@ func aboutRun(t watched, about *About) *flow.Run {
 }
 
 func kernelRelease() string {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
+	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
 		return ""
 	}
-	return unix.ByteSliceToString(u.Release[:])
+	return strings.TrimSpace(string(b))
 }
 
 // observe hands events to the collector; what --match leaves out only counts

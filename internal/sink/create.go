@@ -1,3 +1,5 @@
+//go:build !windows
+
 package sink
 
 import (
@@ -70,6 +72,9 @@ func makePrivate(f *os.File) error {
 	}
 	return f.Truncate(0)
 }
+
+// OthersRead says whether others than its user may read a file.
+func OthersRead(info os.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
 
 // Touch makes an empty file, or empties a file. Root must not do that to
 // whatever somebody else has put a symbolic link to in its place.

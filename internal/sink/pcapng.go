@@ -3,7 +3,6 @@ package sink
 import (
 	"bytes"
 	"fmt"
-	"runtime"
 	"time"
 
 	"github.com/gopacket/gopacket"
@@ -55,11 +54,12 @@ func NewPcapng(files *Files, cfg PcapngConfig) (*Pcapng, error) {
 	return p, p.Flush()
 }
 
-// head makes what begins each file, so that it can be read without the others.
+// head makes what begins each file, so that it can be read without the others. The machine
+// that writes it is not named: of a recording it need not be the one that was traced.
 func (p *Pcapng) head() (err error) {
 	p.ng, err = pcapgo.NewNgWriterInterface(&p.unit,
-		pcapgo.NgInterface{Name: "ktls", Description: p.description(), OS: runtime.GOOS, LinkType: layers.LinkTypeEthernet, TimestampResolution: 9},
-		pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{Hardware: runtime.GOARCH, OS: runtime.GOOS, Application: p.cfg.Application}})
+		pcapgo.NgInterface{Name: "ktls", Description: p.description(), OS: "linux", LinkType: layers.LinkTypeEthernet, TimestampResolution: 9},
+		pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{Application: p.cfg.Application}})
 	if err != nil {
 		return err
 	}

@@ -1,11 +1,9 @@
 package tui
 
 import (
-	"fmt"
 	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
@@ -51,9 +49,6 @@ func GiveBack(in, out *os.File) func() {
 		if err == nil {
 			_ = term.Restore(int(in.Fd()), before) // without waiting for what is still to be shown
 		}
-		if tty, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", out.Fd()), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0); err == nil {
-			_, _ = unix.Write(tty, []byte(leaveScreen)) // or not, if it is full
-			_ = unix.Close(tty)
-		}
+		leave(out)
 	}
 }

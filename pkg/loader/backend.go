@@ -1,9 +1,9 @@
+//go:build linux && (amd64 || arm64)
+
 package loader
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -62,35 +62,6 @@ type backend interface {
 	// detach lets no program run any more; what they told can still be read.
 	detach()
 	close()
-}
-
-// Names of the backends, for Config.Backend.
-const (
-	// BackendAuto is BackendEBPF where the kernel has type information, or where
-	// this build has no other.
-	BackendAuto = "auto"
-	// BackendEBPF attaches by fentry and fexit, which takes type information (BTF).
-	BackendEBPF = "ebpf"
-	// BackendGobpf attaches by kprobes, for kernels without; in builds with the tag
-	// gobpf only.
-	BackendGobpf = "gobpf"
-)
-
-// ErrNoGobpf is of a Config that asks for a backend which is not in this build.
-var ErrNoGobpf = errors.New("this program was built without the gobpf backend: the build tag gobpf adds it")
-
-// checkBackend says what is wrong with Config.Backend.
-func checkBackend(name string) error {
-	switch name {
-	case "", BackendAuto, BackendEBPF:
-		return nil
-	case BackendGobpf:
-		if haveGobpf {
-			return nil
-		}
-		return ErrNoGobpf
-	}
-	return fmt.Errorf("unknown backend %q: auto, ebpf or gobpf", name)
 }
 
 func newBackend(cfg *Config) backend {

@@ -3,17 +3,7 @@ package loader
 import (
 	"math"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
-
-// Monotonic is CLOCK_MONOTONIC in nanoseconds, the clock of bpf_ktime_get_ns.
-func Monotonic() uint64 {
-	var ts unix.Timespec
-	// The clock exists on every Linux; there is no error to return.
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
-	return uint64(ts.Nano())
-}
 
 // WallOffset is what has to be added to an event's Mono to get wall time, as of
 // now: it changes when the wall clock is set and when the machine has slept.

@@ -1,4 +1,4 @@
-//go:build !gobpf
+//go:build !gobpf && linux && (amd64 || arm64)
 
 package loader
 

@@ -1,3 +1,5 @@
+//go:build linux && (amd64 || arm64)
+
 package loader
 
 import "github.com/ktlstop/ktlstop/pkg/event"
@@ -48,4 +50,17 @@ func (t *Tracer) endStream(handle func(event.Event) error) error {
 	old := t.streamed
 	t.streamed = now
 	return t.asm.LetGo(old, handle)
+}
+
+// Rings lists what can be full in this run. The gobpf backend does not tell.
+func (t *Tracer) Rings() []Fill {
+	out := t.rings(t.snaplen > 0)
+	if t.dtls != nil {
+		out = append(out, t.dtls.fills(t.snaplen > 0)...)
+	}
+	if t.sums != nil {
+		size, used := t.sums.Fill()
+		out = append(out, Fill{"stats", []string{"stats_map_full"}, size, used})
+	}
+	return out
 }

@@ -1,3 +1,5 @@
+//go:build linux && (amd64 || arm64)
+
 package loader
 
 import (
@@ -7,17 +9,6 @@ import (
 
 	"github.com/cilium/ebpf"
 )
-
-// GroupState is programs that stand or fall together, and how they fare on a kernel.
-type GroupState struct {
-	Name string `json:"name"`
-	// Programs is how many this kernel wants, Loads whether it takes them.
-	Programs int  `json:"programs"`
-	Loads    bool `json:"loads"`
-	// Without is what a user misses without it, Why the reason where it does not load.
-	Without string `json:"without"`
-	Why     string `json:"why,omitempty"`
-}
 
 // watchGroup is the programs of a Watch, dtlsGroup those for the module af_ktls, of which
 // nothing is said where that is not loaded.

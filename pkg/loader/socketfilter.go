@@ -1,7 +1,8 @@
+//go:build linux && (amd64 || arm64)
+
 package loader
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,19 +11,6 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
-
-// SocketFilter is a loaded eBPF program of the type BPF_PROG_TYPE_SOCKET_FILTER,
-// which others wrote.
-type SocketFilter interface {
-	// Attach puts it on a socket, by its descriptor.
-	Attach(fd int) error
-	// Close lets go of the program; a socket that it is attached to keeps it.
-	Close()
-}
-
-// ErrWhichFilter is of an object with several socket filters, of which none was
-// named.
-var ErrWhichFilter = errors.New("it holds several socket filters, name one of them")
 
 // OpenSocketFilter loads a program of an ELF object as clang makes it, by the
 // backend that traces. object is the file's path; an empty name stands for the

@@ -1,3 +1,5 @@
+//go:build linux && (amd64 || arm64)
+
 // Package loader attaches BPF programs to the kernel's TLS code and turns what
 // they report into events: each record that any kTLS socket of the machine seals or
 // opens, the sockets themselves, what failed, and what was lost.
@@ -76,9 +78,6 @@ func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 	return t, nil
 }
 
-// ErrStopped is of an Open whose context ended before the programs were live.
-var ErrStopped = errors.New("stopped before the hooks were live")
-
 // stopped is asked between the steps of Open: the kernel's own cannot be cut short.
 func stopped(ctx context.Context) error {
 	if ctx.Err() != nil {
@@ -153,16 +152,6 @@ func (t *Tracer) Missing() []string {
 	}
 	_, more := t.dtls.about()
 	return slices.Concat(missing, more)
-}
-
-// HookState is one hook that the tracer wants and this kernel has.
-type HookState struct {
-	// Function is the kernel's.
-	Function string
-	Attached bool
-	// Without is what the user misses where it is not attached; empty where that
-	// is nothing, or where there is nothing to trace without it.
-	Without string
 }
 
 // Hooks lists the hooks of this run. What the kernel does not have is in Missing.

@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,11 +24,11 @@ type handles struct {
 // openHandles fails where the kernel has other handles, and where this process may not
 // open any: that takes CAP_DAC_READ_SEARCH in the initial user namespace.
 func openHandles(root string) (*handles, error) {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(root, &fs); err != nil {
+	var st unix.Statfs_t
+	if err := unix.Statfs(root, &st); err != nil {
 		return nil, os.NewSyscallError("statfs", err)
 	}
-	if fs.Type != unix.CGROUP2_SUPER_MAGIC {
+	if st.Type != unix.CGROUP2_SUPER_MAGIC {
 		return nil, fmt.Errorf("%s is no cgroup v2 tree", root)
 	}
 	own, _, err := unix.NameToHandleAt(unix.AT_FDCWD, root, 0)
@@ -71,3 +73,12 @@ func (h *handles) path(id uint64) (string, error) {
 }
 
 var errOutside = errors.New("it is outside of the tree that is mounted here")
+
+// inodeOf is the number of a file, and that it is known.
+func inodeOf(info fs.FileInfo) (n uint64, known bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return st.Ino, true
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"slices"
 	"strconv"
@@ -15,10 +14,6 @@ import (
 	"github.com/ktlstop/ktlstop/internal/doctor/facts"
 	"github.com/ktlstop/ktlstop/internal/safe"
 )
-
-// errOff is the verdict that something is off: exit status 1, and no message, since the
-// report says it.
-var errOff = errors.New("something is off")
 
 // doctorOptions are doctor's flags.
 type doctorOptions struct {

@@ -1,0 +1,21 @@
+//go:build !windows
+
+package source
+
+import (
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestOpenPipe: nobody writes to it, and who opens it does not wait.
+func TestOpenPipe(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Open(fifo); err == nil || !strings.Contains(err.Error(), "it is no file") {
+		t.Errorf("%v, want that it is no file", err)
+	}
+}
