@@ -2,7 +2,7 @@ package vm
 
 import "slices"
 
-// partTests are the tests of a package that a kernel runs that kernels.txt says to test in part. Of other packages it
+// partTests are the tests of a package that a kernel runs that kernels.txt says to test in part, or when it is asked for. Of other packages it
 // runs all.
 var partTests = map[string]string{
 	checkPackage: "^(TestDashboard|TestDoctorSelf|TestList|TestPaths|TestScenes)$",
@@ -11,7 +11,7 @@ var partTests = map[string]string{
 // inPart says whether a kernel runs partTests: it does unless other tests were asked for.
 func (o *testOptions) inPart(series string) bool {
 	s, err := findSeries(series)
-	return err == nil && s.Use == partly && o.run == ""
+	return err == nil && (s.Use == partly || s.Use == asked) && o.run == ""
 }
 
 // partOf are the packages of such a kernel from the last to the first, each whole.

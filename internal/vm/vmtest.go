@@ -100,8 +100,10 @@ func parseTest(args []string) (*testOptions, error) {
 	if len(o.kernels) == 0 {
 		o.kernels = kernelNames(o.runsChecks())
 	}
-	all := kernelNames(true) // from the oldest to the newest
-	slices.SortStableFunc(o.kernels, func(a, b string) int { return cmp.Compare(slices.Index(all, a), slices.Index(all, b)) })
+	place := func(series string) int { // from the oldest to the newest
+		return slices.IndexFunc(Matrix(), func(s Series) bool { return s.Name == series })
+	}
+	slices.SortStableFunc(o.kernels, func(a, b string) int { return cmp.Compare(place(a), place(b)) })
 	if o.smp == 0 && o.jobs > 1 {
 		o.smp = 1
 	}
@@ -117,7 +119,7 @@ const (
 // kernelNames are the kernels that run all tests, and with some those that run checkTests or partTests too.
 func kernelNames(some bool) (names []string) {
 	for _, s := range Matrix() {
-		if s.Use == full || some && s.Use != typesOnly {
+		if s.Use == full || some && (s.Use == partly || s.Use == checkOnly) {
 			names = append(names, s.Name)
 		}
 	}
