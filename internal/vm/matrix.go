@@ -14,7 +14,7 @@ var kernelsTxt string
 // A Series is one line of kernels.txt: a kernel series such as "6.1" and the suites to look for it in.
 type Series struct {
 	Name   string
-	Use    string // full, part, check or types
+	Use    string // full, part, asked, check or types
 	Suites []string
 }
 
@@ -22,6 +22,7 @@ type Series struct {
 const (
 	full      = "full"
 	partly    = "part"  // partTests run on it
+	asked     = "asked" // the same, but only where it is asked for
 	checkOnly = "check" // only checkTests run on it
 	typesOnly = "types" // it is not booted: only what its packages tell of its types is looked at
 )
@@ -74,9 +75,9 @@ func parseMatrix(text string) ([]Series, error) {
 		case len(fields) == 0:
 			continue
 		case len(fields) < 3:
-			return nil, fmt.Errorf("kernels.txt:%d: want a series, full, part, check or types, and suites", i+1)
-		case !slices.Contains([]string{full, partly, checkOnly, typesOnly}, fields[1]):
-			return nil, fmt.Errorf("kernels.txt:%d: series %s is for %q, not full, part, check or types", i+1, fields[0], fields[1])
+			return nil, fmt.Errorf("kernels.txt:%d: want a series, full, part, asked, check or types, and suites", i+1)
+		case !slices.Contains([]string{full, partly, asked, checkOnly, typesOnly}, fields[1]):
+			return nil, fmt.Errorf("kernels.txt:%d: series %s is for %q, not full, part, asked, check or types", i+1, fields[0], fields[1])
 		}
 		m = append(m, Series{Name: fields[0], Use: fields[1], Suites: fields[2:]})
 	}

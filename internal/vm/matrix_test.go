@@ -11,7 +11,7 @@ func TestMatrix(t *testing.T) {
 	for _, s := range Matrix() {
 		got[s.Use] = append(got[s.Use], s.Name)
 	}
-	want := map[string][]string{full: {"6.1", "6.12", "6.18", "7.2", "7.3"}, partly: {"6.12-arm64"}, checkOnly: {"6.16", "6.17"},
+	want := map[string][]string{full: {"6.1", "6.12", "6.18", "7.2", "7.3"}, partly: {"6.12-arm64"}, asked: {"6.12-arm64-16k", "7.3-arm64"}, checkOnly: {"6.16", "6.17"},
 		typesOnly: {"6.1-cloud", "6.1-rt", "6.12-cloud", "6.12-rt", "6.16-cloud", "6.16-rt", "6.17-cloud", "6.17-rt",
 			"6.18-cloud", "6.18-rt", "7.2-cloud", "7.2-rt", "7.3-cloud", "7.3-rt"}}
 	if !reflect.DeepEqual(got, want) {

@@ -38,7 +38,10 @@ type testOptions struct {
 
 // A testBinary is the built tests of one package, or one half of them: those that match run and do not match skip, where
 // these are not empty.
-type testBinary struct{ pkg, dir, file, half, run, skip string }
+type testBinary struct {
+	pkg, dir, file, half, run, skip string
+	arch                            *arch
+}
 
 // A kernelRun is what came out of one kernel.
 type kernelRun struct {
@@ -97,8 +100,10 @@ func parseTest(args []string) (*testOptions, error) {
 	if len(o.kernels) == 0 {
 		o.kernels = kernelNames(o.runsChecks())
 	}
-	all := kernelNames(true) // from the oldest to the newest
-	slices.SortStableFunc(o.kernels, func(a, b string) int { return cmp.Compare(slices.Index(all, a), slices.Index(all, b)) })
+	place := func(series string) int { // from the oldest to the newest
+		return slices.IndexFunc(Matrix(), func(s Series) bool { return s.Name == series })
+	}
+	slices.SortStableFunc(o.kernels, func(a, b string) int { return cmp.Compare(place(a), place(b)) })
 	if o.smp == 0 && o.jobs > 1 {
 		o.smp = 1
 	}
@@ -111,24 +116,14 @@ const (
 	checkTests   = "^TestLoadAndTrace$"
 )
 
-// kernelNames are the kernels that run all tests, and with checked those that run checkTests too.
-func kernelNames(checked bool) (names []string) {
+// kernelNames are the kernels that run all tests, and with some those that run checkTests or partTests too.
+func kernelNames(some bool) (names []string) {
 	for _, s := range Matrix() {
-		if s.Use == full || checked && s.Use == checkOnly {
+		if s.Use == full || some && (s.Use == partly || s.Use == checkOnly) {
 			names = append(names, s.Name)
 		}
 	}
 	return names
-}
-
-// partTests are the tests that a kernel runs that kernels.txt says to test in part, by package.
-var partTests = map[string]string{
-	"./e2e":               "^(TestLoadAndTrace|TestPaths|TestScenes|TestList|TestDashboard)$",
-	"./internal/afktls":   "",
-	"./internal/tlsnic":   "",
-	"./internal/kmodtest": "",
-	"./pkg/ktls":          "",
-	"./pkg/loader":        "",
 }
 
 // partNames are the kernels that run partTests.
@@ -154,7 +149,7 @@ func (o *testOptions) checks(series string) bool {
 
 // testing are the kernels that run all tests there are.
 func (o *testOptions) testing() []string {
-	return slices.DeleteFunc(slices.Clone(o.kernels), o.checks)
+	return slices.DeleteFunc(slices.Clone(o.kernels), func(k string) bool { return o.checks(k) || o.inPart(k) })
 }
 
 // complete says whether every kernel that runs all tests takes part, with all tests.
@@ -173,9 +168,13 @@ func (o *testOptions) testAll(ctx context.Context) (tally, error) {
 		return tally{}, err
 	}
 	defer os.RemoveAll(tmp)
-	binaries, err := buildTests(ctx, tmp, o.packages)
-	if err != nil {
-		return tally{}, err
+	var binaries []testBinary
+	for _, arch := range o.arches() {
+		built, err := buildTests(ctx, tmp, arch, o.packages)
+		if err != nil {
+			return tally{}, err
+		}
+		binaries = append(binaries, built...)
 	}
 	runs := o.testKernels(ctx, binaries)
 	if ctx.Err() != nil {
@@ -198,14 +197,24 @@ func (o *testOptions) testAll(ctx context.Context) (tally, error) {
 func (o *testOptions) missing(runs []kernelRun) []testResult {
 	missing := notRunElsewhere(runs)
 	if o.complete() {
-		full := slices.DeleteFunc(slices.Clone(runs), func(r kernelRun) bool { return o.checks(r.series) })
+		full := slices.DeleteFunc(slices.Clone(runs), func(r kernelRun) bool { return !slices.Contains(o.testing(), r.series) })
 		missing = append(missing, skippedEverywhere(full)...)
 	}
 	return missing
 }
 
+// arches are the processors of the kernels.
+func (o *testOptions) arches() (all []*arch) {
+	for _, series := range o.kernels {
+		if a := archOf(series); !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
 // buildTests builds with the tag guest, without which files of tests are built that need no kernel and take long.
-func buildTests(ctx context.Context, tmp string, packages []string) ([]testBinary, error) {
+func buildTests(ctx context.Context, tmp string, arch *arch, packages []string) ([]testBinary, error) {
 	var binaries []testBinary
 	for i, pkg := range packages {
 		dir, err := filepath.Abs(pkg)
@@ -215,9 +224,9 @@ func buildTests(ctx context.Context, tmp string, packages []string) ([]testBinar
 		if _, err := os.Stat(dir); err != nil {
 			return nil, fmt.Errorf("no such package: %w", err)
 		}
-		b := testBinary{pkg: pkg, dir: dir, file: filepath.Join(tmp, fmt.Sprintf("%d-%s.test", i, filepath.Base(dir)))}
-		progressf("building the tests of %s", pkg)
-		if err := run(ctx, "env", "CGO_ENABLED=0", "go", "test", "-c", "-tags", "guest", "-o", b.file, pkg); err != nil {
+		b := testBinary{pkg: pkg, arch: arch, dir: dir, file: filepath.Join(tmp, fmt.Sprintf("%d-%s-%s.test", i, filepath.Base(dir), arch.name))}
+		progressf("building the tests of %s for %s", pkg, arch.name)
+		if err := run(ctx, "env", "CGO_ENABLED=0", "GOARCH="+arch.name, "go", "test", "-c", "-tags", "guest", "-o", b.file, pkg); err != nil {
 			return nil, err
 		}
 		if _, err := os.Stat(b.file); err != nil {
@@ -364,7 +373,7 @@ func (o *testOptions) runBinary(g *Guest, series string, b testBinary, done []st
 	}
 	c := Command{
 		Args: []string{b.file, "-test.v=test2json", "-test.paniconexit0", "-test.run", tests, "-test.skip", either(o.skip, b.skip, wholeTests(done))},
-		Env:  guestEnv(os.Environ(), series, o.testing()),
+		Env:  guestEnv(os.Environ(), series, o.told(series)),
 		Dir:  b.dir,
 	}
 	convert, err := newConverter(b.pkg)
