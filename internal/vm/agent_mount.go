@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,22 +54,15 @@ const (
 	rootOptions9p = options9p + ",cache=loose"
 )
 
-// mountRoot lays a tmpfs over the host's root, which is never written to, and mounts the rest into it.
+// mountRoot lays a tmpfs over the host's files, which are never written to, and mounts the rest into it.
 func mountRoot(s setup) error {
-	err := mountAll([]mount{
-		{"root", "/lower", "9p", unix.MS_RDONLY, rootOptions9p},
-		{"upper", "/upper", "tmpfs", 0, "mode=755"},
-	})
-	if err != nil {
+	if err := (mount{"upper", "/upper", "tmpfs", 0, "mode=755"}).do(); err != nil {
 		return err
 	}
-	for _, dir := range []string{"/upper/up", "/upper/work"} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return err
-		}
+	if err := mountLayers(s.Layers); err != nil {
+		return err
 	}
 	return mountAll(append([]mount{
-		{"overlay", newRoot, "overlay", 0, "lowerdir=/lower,upperdir=/upper/up,workdir=/upper/work"},
 		{"/dev", newRoot + "/dev", "", unix.MS_MOVE, ""},
 		{"/proc", newRoot + "/proc", "", unix.MS_MOVE, ""},
 		{"/sys", newRoot + "/sys", "", unix.MS_MOVE, ""},
@@ -81,6 +75,50 @@ func mountRoot(s setup) error {
 		{"debugfs", newRoot + "/sys/kernel/debug", "debugfs", 0, ""},
 		{"tracefs", newRoot + "/sys/kernel/tracing", "tracefs", 0, ""},
 	}, shareMounts(s.Shares)...))
+}
+
+// mountLayers mounts what the host exports, as far as it is needed, and what is made of that.
+func mountLayers(layers []layer) error {
+	for i, l := range layers {
+		var lower []string
+		for _, dir := range l.Lower {
+			tag, _, _ := strings.Cut(dir, "/")
+			if err := mountExport(tag); err != nil {
+				return err
+			}
+			lower = append(lower, filepath.Join("/lower", dir))
+		}
+		up, work := fmt.Sprintf("/upper/%d/up", i), fmt.Sprintf("/upper/%d/work", i)
+		if err := errors.Join(os.MkdirAll(up, 0o755), os.MkdirAll(work, 0o755)); err != nil {
+			return err
+		}
+		if err := copyMode(lower[0], up); err != nil {
+			return err
+		}
+		options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", strings.Join(lower, ":"), up, work)
+		if err := (mount{"overlay", newRoot + l.Target, "overlay", 0, options}).do(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mountExport mounts a directory of the host's, once.
+func mountExport(tag string) error {
+	dir := "/lower/" + tag
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	return mount{tag, dir, "9p", unix.MS_RDONLY, rootOptions9p}.do()
+}
+
+// copyMode gives a directory the rights of another one: that of /tmp are not those of /root.
+func copyMode(from, to string) error {
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	return os.Chmod(to, info.Mode())
 }
 
 func shareMounts(dirs []string) []mount {

@@ -31,6 +31,7 @@ type Config struct {
 	Append  string    // more words for the kernel's command line
 	Shares  []string  // absolute paths of host directories the guest may write to
 	Console io.Writer // gets all of the console, which then holds all messages; may be nil
+	files   files     // what the guest's files are made of
 }
 
 // A Guest is a booted kernel that waits for commands.
@@ -49,6 +50,13 @@ type Guest struct {
 // Boot starts a guest. When ctx ends, the guest does. Close must be called in the end.
 func Boot(ctx context.Context, c Config) (*Guest, error) {
 	if err := needPrograms(ctx, c.Kernel.arch().programs()); err != nil {
+		return nil, err
+	}
+	root, err := rootFor(ctx, c.Kernel.arch())
+	if err != nil {
+		return nil, err
+	}
+	if c.files, err = filesOf(root, c.Kernel.arch()); err != nil {
 		return nil, err
 	}
 	c.SMP, c.MemMB = max(c.SMP, 0), max(c.MemMB, 0)
@@ -90,7 +98,7 @@ func boot(ctx context.Context, c Config, kvm bool) (*Guest, error) {
 
 // setUp tells the guest about its file systems and waits until it is ready.
 func (g *Guest) setUp(c Config) error {
-	err := g.link.sendJSON(kindSetup, setup{c.Kernel.Modules(), c.Kernel.Release, c.Shares, true})
+	err := g.link.sendJSON(kindSetup, setup{c.Kernel.Modules(), c.Kernel.Release, c.files.layers, c.Shares, true})
 	if err != nil {
 		return err
 	}

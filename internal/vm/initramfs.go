@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 
@@ -57,7 +56,7 @@ func writeInitramfs(f io.Writer, k *Kernel) error {
 
 // initProgram is a program of this package that runs on the processor: this one, or the vmrun in a folder beside it.
 func (a *arch) initProgram() (string, error) {
-	if a.name == runtime.GOARCH {
+	if a.ownRoot() {
 		return "/proc/self/exe", nil
 	}
 	self, err := os.Executable()

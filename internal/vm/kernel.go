@@ -35,7 +35,11 @@ func Fetch(ctx context.Context, series string, update bool) (*Kernel, error) {
 	if s.Use == typesOnly {
 		return nil, fmt.Errorf("kernel %s cannot be booted: kernels.txt has it for its types only", series)
 	}
-	return fetchOrCached(ctx, s, update)
+	k, err := fetchOrCached(ctx, s, update)
+	if err == nil {
+		_, err = rootFor(ctx, k.arch()) // so that the guest's time is not spent on it
+	}
+	return k, err
 }
 
 func fetchOrCached(ctx context.Context, s Series, update bool) (*Kernel, error) {

@@ -3,7 +3,6 @@ package vm
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -21,7 +20,7 @@ func bootTime(kvm bool) time.Duration {
 // kvmUsable says whether KVM is worth a try: /dev/kvm alone says nothing, it can belong to a hypervisor without
 // hardware support that dies on an ordinary kernel. It runs this machine's processor only.
 func kvmUsable(a *arch) bool {
-	if a.name != runtime.GOARCH || unix.Access("/dev/kvm", unix.R_OK|unix.W_OK) != nil || kvmRejected() {
+	if !a.ownRoot() || unix.Access("/dev/kvm", unix.R_OK|unix.W_OK) != nil || kvmRejected() {
 		return false
 	}
 	for _, module := range []string{"kvm_intel", "kvm_amd"} {

@@ -40,6 +40,7 @@ const (
 type setup struct {
 	Modules string   // the host's directory with the kernel's modules
 	Release string   // where it belongs in the guest: /lib/modules/Release
+	Layers  []layer  // what the guest's files are; the first one is its root
 	Shares  []string // host directories to mount writable; the 9p tag is share0, share1 …
 	Late    bool     // load lateModules
 }

@@ -31,7 +31,9 @@ func qemuArgs(c Config, kvm bool) []string {
 		"-device", "virtserialport,chardev=control,name=control",
 		"-device", "virtio-rng-pci",
 	}
-	args = append(args, fs9p("root", "/", true)...)
+	for _, e := range c.files.exports {
+		args = append(args, fs9p(e.tag, e.dir, true)...)
+	}
 	for i, dir := range c.Shares {
 		args = append(args, fs9p(shareTag(i), dir, false)...)
 	}

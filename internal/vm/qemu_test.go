@@ -8,7 +8,7 @@ import (
 )
 
 func TestQemuArgs(t *testing.T) {
-	c := Config{Kernel: &Kernel{"6.1", "6.1.0-1-amd64", "/cache"}, SMP: 2, MemMB: 512, Append: "slub_debug=FZPU", Shares: []string{"/a,b"}}
+	c := Config{Kernel: &Kernel{"6.1", "6.1.0-1-amd64", "/cache"}, SMP: 2, MemMB: 512, Append: "slub_debug=FZPU", files: files{exports: []export{{"root", "/"}}}, Shares: []string{"/a,b"}}
 	args := strings.Join(qemuArgs(c, false), " ")
 	for _, want := range []string{"-accel tcg,thread=multi -cpu max,erms=off,fsrm=off,la57=off -smp 2", "path=/,security_model=none,multidevs=remap,readonly=on",
 		"id=share0,path=/a,,b,security_model=none,multidevs=remap -device", " loglevel=5 ", " slub_debug=FZPU -chardev"} {

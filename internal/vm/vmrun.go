@@ -161,14 +161,20 @@ var (
 	envPrefixes = []string{"GO", "CGO_", "KTLSTOP_", "LC_"}
 )
 
+// systemPath is where a root of its own has programs. What else the machine's PATH names is for the machine's processor.
+const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 // guestEnv picks from env what concerns the command and adds what tells it where it is, and on which other kernels the
 // same command runs.
 func guestEnv(env []string, series string, all []string) []string {
 	var keep []string
 	for _, e := range env {
-		if name, _, _ := strings.Cut(e, "="); passedOn(name) {
+		if name, _, _ := strings.Cut(e, "="); passedOn(name) && (name != "PATH" || archOf(series).ownRoot()) {
 			keep = append(keep, e)
 		}
+	}
+	if !archOf(series).ownRoot() {
+		keep = append(keep, "PATH="+systemPath)
 	}
 	return append(keep, "KTLSTOP_GUEST=1", "KTLSTOP_KERNEL="+series, "KTLSTOP_KERNELS="+strings.Join(all, " "))
 }
