@@ -35,6 +35,17 @@ func OnEnds(t testing.TB) {
 	OnlyOn(t, kernels[0], kernels[len(kernels)-1])
 }
 
+// OnChecked leaves a test to the kernels that run nothing else, in this run or before a release: they are not among
+// Kernels.
+func OnChecked(t testing.TB) {
+	t.Helper()
+	checked := strings.Fields(os.Getenv("KTLSTOP_CHECKED"))
+	if len(checked) == 0 {
+		t.Fatal("KTLSTOP_CHECKED does not name the kernels that are only checked: vmtest and vmrun set it")
+	}
+	OnlyOn(t, checked...)
+}
+
 // OnlyOn leaves a test to some kernels. vmtest reads the words, and fails where one of them took part and did not run
 // the test (internal/vm/elsewhere.go).
 func OnlyOn(t testing.TB, kernels ...string) {

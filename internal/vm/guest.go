@@ -30,6 +30,7 @@ type Config struct {
 	Icount  bool      // one processor, one nanosecond of guest time for each instruction
 	Append  string    // more words for the kernel's command line
 	Shares  []string  // absolute paths of host directories the guest may write to
+	Carry   []string  // absolute paths of what a guest without 9p is given of the host's files; folders without what is in them
 	Console io.Writer // gets all of the console, which then holds all messages; may be nil
 	files   files     // what the guest's files are made of
 }

@@ -57,7 +57,7 @@ func buildModules(ctx context.Context, src, out string, series []string) error {
 		return err
 	}
 	if len(series) == 0 {
-		series = kernelNames(false)
+		series = kernelNames(full)
 	}
 	for _, name := range series {
 		k, err := Fetch(ctx, name, false)

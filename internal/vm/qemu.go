@@ -98,7 +98,7 @@ func startMachine(ctx context.Context, c Config, kvm bool, console *tail) (*mach
 	if err != nil {
 		return nil, err
 	}
-	initrd, err := initramfs(c.Kernel)
+	initrd, err := initramfs(c)
 	if err != nil {
 		return nil, err
 	}

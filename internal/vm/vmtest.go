@@ -92,9 +92,9 @@ func parseTest(args []string) (*testOptions, error) {
 	}
 	o.kernels, o.packages = strings.Fields(kernels), strings.Fields(packages)
 	if len(o.kernels) == 0 {
-		o.kernels = kernelNames(o.runsChecks())
+		o.kernels = o.defaults()
 	}
-	all := kernelNames(true) // from the oldest to the newest
+	all := kernelNames(uses...) // from the oldest to the newest
 	slices.SortStableFunc(o.kernels, func(a, b string) int { return cmp.Compare(slices.Index(all, a), slices.Index(all, b)) })
 	if o.smp == 0 && o.jobs > 1 {
 		o.smp = 1
@@ -108,10 +108,28 @@ const (
 	checkTests   = "^TestLoadAndTrace$"
 )
 
-// kernelNames are the kernels that run all tests, and with checked those that run checkTests too.
-func kernelNames(checked bool) (names []string) {
+// defaults are the kernels of a run that names none.
+func (o *testOptions) defaults() []string {
+	if o.runsChecks() {
+		return kernelNames(full, checkOnly)
+	}
+	return kernelNames(full)
+}
+
+// checkedKernels are those that run checkTests only, of all there are.
+func checkedKernels() (names []string) {
 	for _, s := range Matrix() {
-		if s.Use == full || checked && s.Use == checkOnly {
+		if s.checked() {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// kernelNames are the kernels that are for one of these uses in this run, the oldest first.
+func kernelNames(uses ...string) (names []string) {
+	for _, s := range Matrix() {
+		if slices.Contains(uses, s.now()) {
 			names = append(names, s.Name)
 		}
 	}
@@ -126,7 +144,7 @@ func (o *testOptions) runsChecks() bool {
 // checks says whether a kernel runs checkTests only: it does unless other tests were asked for.
 func (o *testOptions) checks(series string) bool {
 	s, err := findSeries(series)
-	return err == nil && s.Use == checkOnly && o.runsChecks()
+	return err == nil && s.checked() && o.runsChecks()
 }
 
 // testing are the kernels that run all tests there are.
@@ -136,7 +154,7 @@ func (o *testOptions) testing() []string {
 
 // complete says whether every kernel that runs all tests takes part, with all tests.
 func (o *testOptions) complete() bool {
-	for _, name := range kernelNames(false) {
+	for _, name := range kernelNames(full) {
 		if !slices.Contains(o.kernels, name) {
 			return false
 		}
@@ -226,7 +244,7 @@ func (o *testOptions) testGuest(ctx context.Context, w *work, run *kernelRun) er
 	begin := time.Now()
 	defer func() { run.tests = time.Since(begin) - run.boot }()
 	progressf("booting %s", kernel.Release)
-	g, err := Boot(ctx, Config{Kernel: kernel, SMP: o.smp})
+	g, err := Boot(ctx, Config{Kernel: kernel, SMP: o.smp, Carry: w.files()})
 	if err != nil {
 		return err
 	}
