@@ -18,7 +18,7 @@ NOCGO    := CGO_ENABLED=0 $(GO)
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build build-gobpf vmrun selftest selftest-record kmod preload dtlscat dkms-deb dkms-check stress-afktls generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 engines dashboard observe archives collector vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
+.PHONY: help build build-arm64 build-gobpf vmrun selftest selftest-record kmod preload dtlscat dkms-deb dkms-check stress-afktls generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 engines dashboard observe archives collector vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -34,6 +34,9 @@ build-gobpf: # bin/ktlstop-gobpf: with the gobpf backend, for kernels without ty
 
 build-server: # a server with Go's own TLS, which the tests of doctor look at
 	$(NOCGO) build -ldflags "-s -w" -o bin/tlsserver ./e2e/cmd/tlsserver
+
+build-arm64: # what tests run in guests with that processor, which find it in the place of bin
+	GOARCH=arm64 $(NOCGO) build -ldflags "-s -w" -o bin/arm64/ ./cmd/ktlstop ./e2e/cmd/tlsserver
 
 vmrun: ## build bin/vmrun and bin/vmtest, and bin/arm64/vmrun for guests with that processor
 	GOARCH=arm64 $(NOCGO) build -ldflags "-s -w" -o bin/arm64/ ./internal/vm/cmd/vmrun
@@ -164,6 +167,8 @@ archives: ## run the SQL of docs/fleet.md on ClickHouse and DuckDB, by their npm
 	@mkdir -p bin/archives && cp internal/observe/archives/* bin/archives && cat docs/picture/recording.jsonl internal/sink/testdata/events.jsonl > bin/archives/events.jsonl
 	cd bin/archives && npm install --no-package-lock --no-audit --no-fund && node run.mjs ../../docs/fleet.md events.jsonl
 
+# A run of all kernels has one for arm64 among them.
+vmtest: $(if $(KERNELS),$(if $(findstring arm64,$(KERNELS)),build-arm64),build-arm64)
 vmtest: build packages build-server vmrun build-gobpf programs openssl35 engines selftest examples kmod dtlscat preload ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
 

@@ -177,7 +177,7 @@ static __always_inline struct conn *hot_place(u64 sk) { return &hot[hot_index(sk
 /*
  * A hook on another processor may look for a connection while it is made: it finds
  * one only when it is whole. An exchange is a full barrier, in each kernel that has
- * one, on each machine; the reader's side is ordered by the address that it gets.
+ * one, on each machine; the reader's side is ordered by the address that it gets (after).
  */
 static __always_inline void conn_publish(struct conn *c, u64 sk) { __sync_lock_test_and_set(&c->sk, sk); }
 
@@ -185,11 +185,16 @@ static __always_inline void conn_publish(struct conn *c, u64 sk) { __sync_lock_t
 static __always_inline struct conn *conn_at(u64 sk)
 {
 	struct conn *c = hot_place(sk);
+	u64 has = c->sk, order = order_of(has);
 
-	if (c->sk == sk)
-		return c;
+	if (has == sk)
+		return after(order, c);
 	c = bpf_map_lookup_elem(&conns, &sk);
-	return c && c->sk == sk ? c : 0;
+	if (!c)
+		return 0;
+	has = c->sk;
+	order = order_of(has);
+	return has == sk ? after(order, c) : 0;
 }
 
 /* The connection of a socket, whether the filters want it or not. */

@@ -111,7 +111,7 @@ static __noinline struct dtls_conn *dtls_new(u64 ks, bool *full)
 	c->keyed[DIR_TX] = has_key(s, DIR_TX);
 	c->keyed[DIR_RX] = has_key(s, DIR_RX);
 	c->next = next_of(s);
-	c->alive = c->tx.conn;
+	__sync_lock_test_and_set(&c->alive, c->tx.conn); /* a full barrier, see conn_publish */
 	return c;
 }
 
@@ -119,7 +119,9 @@ static __always_inline struct dtls_conn *dtls_find(u64 ks)
 {
 	struct dtls_conn *c = live ? bpf_map_lookup_elem(&dtls_conns, &ks) : 0;
 
-	return c && c->alive ? c : 0;
+	u64 alive = c ? c->alive : 0;
+
+	return alive ? after(order_of(alive), c) : 0;
 }
 
 /* Tell user space of a connection; who as in emit_socket. */

@@ -25,6 +25,30 @@
 	asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(v_) : "r"(ctx), "i"((n) * 8)); v_; })
 #endif
 
+#ifndef weak_order
+const volatile u32 weak_order = 0; /* the processor may read what stands behind a read before it (arm64) */
+#endif
+
+/*
+ * What orders reads: after(order_of(v), p) is the address p, through which nothing is
+ * read before v was, because it depends on v, and no processor guesses an address.
+ * Kernels before 6.15 have no read that acquires. order_of stands before v is compared:
+ * the compiler would take for v what it is equal to.
+ */
+static __always_inline u64 order_of(u64 v)
+{
+	if (weak_order)
+		asm volatile("%0 &= 0" : "+r"(v));
+	return v;
+}
+
+static __always_inline void *after(u64 order, const void *p)
+{
+	if (weak_order)
+		p += order;
+	return (void *)p;
+}
+
 /* A task's name; the kernel fills the rest with zeros (__set_task_comm). */
 static __always_inline void set_comm(u64 to[2], const struct task_struct *t)
 {
@@ -98,7 +122,7 @@ static __always_inline u64 read_seq(u64 addr) { return bpf_be64_to_cpu(read_word
 static __always_inline s32 syscall_nr(void)
 {
 	const struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	const struct pt_regs___arm64 *arm = (void *)regs;
+	const struct pt_regs___aarch64 *arm = (void *)regs;
 
 	if (bpf_core_field_exists(arm->syscallno))
 		return BPF_CORE_READ(arm, syscallno);

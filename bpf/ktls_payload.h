@@ -10,10 +10,15 @@
 #include "ktls_kernel.h"
 #include "ktls_event.h"
 
-/* Variables of the kernel that translate a struct page to its address (x86-64). bpf/gobpf has macros of these names. */
+/*
+ * What translates a struct page to its address: where the direct map begins, where the
+ * structs page of it do, and a page's size as a power of two (pkg/loader/kernelmem.go).
+ * bpf/gobpf has macros of these names.
+ */
 #ifndef page_offset_base
 const volatile u64 page_offset_base = 0;
 const volatile u64 vmemmap_base = 0;
+const volatile u32 page_shift = 12;
 #endif
 
 static __always_inline u64 page_addr(u64 page)
@@ -21,7 +26,7 @@ static __always_inline u64 page_addr(u64 page)
 	u64 size = bpf_core_type_size(struct page), nth = page - vmemmap_base;
 
 	/* A division costs a dozen instructions. */
-	return page_offset_base + (size == 64 ? nth >> 6 : nth / size) * PAGE_SIZE;
+	return page_offset_base + ((size == 64 ? nth >> 6 : nth / size) << page_shift);
 }
 
 #define BEGINS_AS(type, first, second, third)                                                            \

@@ -40,7 +40,7 @@ volatile u64 ring_tail; /* the next position to read; user space sets it */
 /* What is in it means nothing: it wakes the reader. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4096);
+	__uint(max_entries, 4096); /* a page, which the loader sets */
 } wake SEC(".maps");
 
 struct {
@@ -79,7 +79,7 @@ static __always_inline u64 ring_used(void)
 {
 	u64 tail = ring_tail;
 
-	return *(volatile u64 *)&ring_head - tail;
+	return *(volatile u64 *)after(order_of(tail), &ring_head) - tail;
 }
 
 /* The last of the room is for what is rare: control records, errors, opens and closes. */

@@ -43,7 +43,6 @@ typedef __s32 s32;
 #define SOL_TLS 282
 #define SOCK_DGRAM 2
 #define SOCK_DONE 1 /* of enum sock_flags: a FIN has come */
-#define PAGE_SIZE 4096
 #define RECORD_HEADER 5 /* bytes: type, version, length */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -190,7 +189,7 @@ struct task_struct {
 	void *io_uring;
 };
 struct pt_regs { unsigned long orig_ax; };
-struct pt_regs___arm64 { int syscallno; };
+struct pt_regs___aarch64 { int syscallno; };
 struct file;
 struct seq_file;
 struct bpf_iter_meta { struct seq_file *seq; };

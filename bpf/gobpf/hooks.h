@@ -23,7 +23,7 @@ struct {
 	__type(value, struct call_args);
 } calls SEC(".maps");
 
-#define ARGS(regs) { .arg = { regs[REG_DI], regs[REG_SI], regs[REG_DX], regs[REG_CX], regs[REG_R8] } }
+#define ARGS(regs) { .arg = { regs[REG_ARG0], regs[REG_ARG1], regs[REG_ARG2], regs[REG_ARG3], regs[REG_ARG4] } }
 
 static __always_inline void keep_call(u64 function, const struct call_args *args)
 {
@@ -62,7 +62,7 @@ static __always_inline bool take_call(u64 function, struct call_args *args)
 		struct call_args a;                                    \
 		if (!take_call(call, &a))                              \
 			return 0;                                      \
-		a.arg[5] = regs[REG_AX];                               \
+		a.arg[5] = regs[REG_RET];                               \
 		open_outbox(regs, regs[REG_SP]);                       \
 		handler(a.arg);                                        \
 		send_outbox(regs);                                     \

@@ -68,12 +68,12 @@ static __always_inline struct seen *keep(u32 probe, const u64 *regs)
 		return 0;
 	s->calls++;
 	s->task = bpf_get_current_task();
-	s->arg[0] = regs[REG_DI];
-	s->arg[1] = regs[REG_SI];
-	s->arg[2] = regs[REG_DX];
-	s->arg[3] = regs[REG_CX];
-	s->arg[4] = regs[REG_R8];
-	s->arg[5] = regs[REG_R9];
+	s->arg[0] = regs[REG_ARG0];
+	s->arg[1] = regs[REG_ARG1];
+	s->arg[2] = regs[REG_ARG2];
+	s->arg[3] = regs[REG_ARG3];
+	s->arg[4] = regs[REG_ARG4];
+	s->arg[5] = regs[REG_ARG5];
 	PEEK(s->stack, (regs[REG_SP] | (STACK - 1)) + 1 - MEM);
 	PEEK(s->mem[0], s->arg[0]);
 	PEEK(s->mem[1], s->arg[1]);

@@ -15,15 +15,25 @@
 #define read_word(addr) ({ u64 v_ = 0; bpf_probe_read_kernel(&v_, sizeof(v_), (void *)(addr)); v_; })
 #define cast_word read_word /* never used */
 #define tells_cards false
+#define weak_order 0
 #include "../ktls_kernel.h"
 
-/* Places of registers in a kprobe program's context (struct pt_regs of x86-64), in words. */
-enum { REG_R9 = 8, REG_R8, REG_AX, REG_CX, REG_DX, REG_SI, REG_DI, REG_SP = 19 };
+/*
+ * Places in a kprobe program's context (struct pt_regs), in words: the arguments, what a
+ * function returns, and the stack pointer.
+ */
+#if defined(__TARGET_ARCH_x86)
+enum { REG_ARG5 = 8, REG_ARG4, REG_RET, REG_ARG3, REG_ARG2, REG_ARG1, REG_ARG0, REG_SP = 19 };
+#elif defined(__TARGET_ARCH_arm64)
+enum { REG_ARG0, REG_ARG1, REG_ARG2, REG_ARG3, REG_ARG4, REG_ARG5, REG_RET = 0, REG_SP = 31 };
+#else
+#error "the registers of this processor are not known"
+#endif
 
 enum setting {
 	SET_snaplen = 1, SET_tx_type_arg, SET_set_tx_arg, SET_set_update_arg, SET_orig_ax_back, SET_stack_size,
 	SET_nr_sendfile, SET_nr_splice, SET_want_pids, SET_want_comm, SET_want_uid_set, SET_want_uid, SET_want_netns,
-	SET_want_port, SET_want_cgroup_level, SET_want_dir, SET_want_cgroup, SET_page_offset_base, SET_vmemmap_base,
+	SET_want_port, SET_want_cgroup_level, SET_want_dir, SET_want_cgroup, SET_page_offset_base, SET_vmemmap_base, SET_page_shift,
 	SET_tgid, SET_plaintext, SET_nr_uring,
 };
 
@@ -47,6 +57,7 @@ enum setting {
 #define want_cgroup SETTING(want_cgroup)
 #define page_offset_base SETTING(page_offset_base)
 #define vmemmap_base SETTING(vmemmap_base)
+#define page_shift SETTING(page_shift)
 
 /* Where plaintext lies is known. */
 #define can_read_plaintext SETTING(plaintext)

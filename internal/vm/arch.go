@@ -14,6 +14,7 @@ type arch struct {
 	cpu      string   // the processor of an ordinary guest, emulated
 	counted  string   // the processor whose instructions are counted
 	console  string   // the kernel's name of the serial port
+	triple   string   // the compilers' name
 	emulated []string // what the kernel is told when the processor is emulated
 }
 
@@ -27,12 +28,12 @@ type arch struct {
 var arches = []*arch{
 	{
 		name: "amd64", qemu: "qemu-system-x86_64", pkg: "qemu-system-x86", machine: "q35,vmport=off,hpet=off",
-		cpu: "max,erms=off,fsrm=off,la57=off", counted: "max", console: "ttyS0",
+		cpu: "max,erms=off,fsrm=off,la57=off", counted: "max", console: "ttyS0", triple: "x86_64-linux-gnu",
 		emulated: []string{"mitigations=off", "tsc=reliable", "no_timer_check"},
 	},
 	{
 		name: "arm64", qemu: "qemu-system-aarch64", pkg: "qemu-system-arm", machine: "virt,gic-version=3",
-		cpu: "neoverse-n1", counted: "neoverse-n1", console: "ttyAMA0",
+		cpu: "neoverse-n1", counted: "neoverse-n1", console: "ttyAMA0", triple: "aarch64-linux-gnu",
 		emulated: []string{"mitigations=off"},
 	},
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -17,17 +18,35 @@ import (
 type buildRoot struct{ dir string }
 
 // buildSuites have the compilers that Debian builds its kernels with, old and new, and buildPackages are those and what
-// the kernel's makefiles call. The first one's version names the root.
+// the kernel's makefiles call. For another processor one compiler is enough: nobody builds modules for old kernels there.
+// The first one's version names the root.
 var (
 	buildSuites   = Series{Name: "kmod", Suites: []string{"trixie", "trixie-security"}}
-	buildPackages = []string{"gcc-14", "gcc-12", "make", "pahole", "base-files", "bash", "bc", "coreutils", "dash", "diffutils", "findutils", "grep", "libelf1t64", "libssl3t64", "mawk", "sed"}
+	compilers     = []string{"gcc-14", "gcc-12"}
+	buildPackages = []string{"make", "pahole", "base-files", "bash", "bc", "coreutils", "dash", "diffutils", "findutils", "grep", "libelf1t64", "libssl3t64", "mawk", "sed"}
 	buildPrograms = []program{{"dpkg", "dpkg"}, {"unshare", "util-linux"}, {"xz", "xz-utils"}, {"zstd", "zstd"}}
 )
+
+// buildPackages are what the root needs to build for a processor.
+func (a *arch) buildPackages() []string {
+	if a.ownRoot() {
+		return append(slices.Clone(compilers), buildPackages...)
+	}
+	return append([]string{compilers[0] + "-" + strings.ReplaceAll(a.triple, "_", "-")}, buildPackages...)
+}
+
+// buildDir is where the root for a processor and what is built in it are cached.
+func (a *arch) buildDir(cache string) string {
+	if a.ownRoot() {
+		return filepath.Join(cache, "kmod")
+	}
+	return filepath.Join(cache, "kmod-"+a.name)
+}
 
 func cachedRoot(cache string) (string, bool) { return noted(cache, "root-") }
 
 // openRoot returns the build root in the cache, and makes it when it is not there.
-func openRoot(ctx context.Context, cache string) (*buildRoot, error) {
+func openRoot(ctx context.Context, cache string, arch *arch) (*buildRoot, error) {
 	if err := needPrograms(ctx, buildPrograms); err != nil {
 		return nil, err
 	}
@@ -38,11 +57,11 @@ func openRoot(ctx context.Context, cache string) (*buildRoot, error) {
 	if err := a.setup(ctx, buildSuites); err != nil {
 		return nil, err
 	}
-	first, err := a.newest(ctx, buildPackages[0])
+	first, err := a.newest(ctx, arch.buildPackages()[0])
 	if err != nil {
 		return nil, err
 	}
-	pkgs, err := a.withNeeds(ctx, buildPackages)
+	pkgs, err := a.withNeeds(ctx, arch.buildPackages())
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +164,7 @@ func (b *buildRoot) make(ctx context.Context, k *Kernel, m *moduleSource) ([]byt
 	if !b.makesTypes(k) {
 		commands = append(commands, []string{"env", "LLVM_OBJCOPY=objcopy", "pahole", "-J", "--btf_gen_floats", "--btf_base", headersDir(k) + "/" + bareVmlinux, ko})
 	}
-	commands = append(commands, []string{"strip", "--strip-debug", ko}) // as modules are installed
+	commands = append(commands, []string{k.arch().triple + "-strip", "--strip-debug", ko}) // as modules are installed
 	for _, args := range commands {
 		if err := b.run(ctx, args...); err != nil {
 			return nil, err

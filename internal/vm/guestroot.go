@@ -16,7 +16,7 @@ var (
 	guestSuites   = []string{"trixie", "trixie-security"}
 	guestPackages = []string{
 		"base-files", "base-passwd", "bash", "coreutils", "curl", "dash", "diffutils", "ethtool", "findutils", "gnutls-bin",
-		"grep", "hostname", "iproute2", "iputils-ping", "kmod", "libc-bin", "mawk", "mount", "ncurses-base", "nginx-light",
+		"grep", "hostname", "iproute2", "iputils-ping", "kmod", "libc-bin", "mawk", "mount", "ncurses-base", "ncurses-bin", "nginx-light",
 		"openssl", "procps", "python3", "sed", "tcpdump", "tmux", "util-linux",
 	}
 )

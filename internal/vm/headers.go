@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -72,10 +73,29 @@ func (b *buildRoot) addHeaders(ctx context.Context, cache string, k *Kernel) err
 		return err
 	}
 	progressf("fetching the headers of %s", k.Release)
-	if err := b.unpackHeaders(ctx, a, pkgs); err != nil {
+	debs := []source{{a, pkgs}}
+	if !k.arch().ownRoot() { // the programs of the kernel's build are for the processor that builds
+		here := Series{Name: s.number() + "-" + runtime.GOARCH, Suites: s.Suites}
+		own := here.apt(filepath.Dir(cache))
+		if err := own.setup(ctx, here); err != nil {
+			return err
+		}
+		programs, err := own.newest(ctx, names[2])
+		if err != nil {
+			return err
+		}
+		debs = []source{{a, pkgs[:2]}, {own, programs}}
+	}
+	if err := b.unpackHeaders(ctx, k, debs); err != nil {
 		return err
 	}
 	return b.addVmlinux(k)
+}
+
+// A source is some packages and the apt that has them.
+type source struct {
+	apt  apt
+	pkgs []pkg
 }
 
 // headerNames returns the packages of a kernel's headers.
@@ -109,18 +129,26 @@ func pickHeaders(known []string, k *Kernel) ([]string, error) {
 	return names, nil
 }
 
-// base is the release without Debian's name for the processor.
-func (k *Kernel) base() string { return strings.TrimSuffix(k.Release, "-"+k.arch().name) }
+// base is the release without Debian's name for the processor, and what stands behind it.
+func (k *Kernel) base() string {
+	base, _, _ := strings.Cut(k.Release, "-"+k.arch().name)
+	return base
+}
 
 // unpackHeaders moves into the root what the packages have below /usr/src and /usr/lib. They may have /lib as well, a
 // directory that would take the place of the root's link.
-func (b *buildRoot) unpackHeaders(ctx context.Context, a apt, pkgs []pkg) error {
+func (b *buildRoot) unpackHeaders(ctx context.Context, k *Kernel, sources []source) error {
 	tmp, err := newDir(b.dir)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	debs, err := a.downloadAll(ctx, tmp, pkgs)
+	for _, s := range sources {
+		if _, err := s.apt.downloadAll(ctx, tmp, s.pkgs); err != nil {
+			return err
+		}
+	}
+	debs, err := filepath.Glob(filepath.Join(tmp, "*.deb"))
 	if err != nil {
 		return err
 	}
@@ -131,7 +159,8 @@ func (b *buildRoot) unpackHeaders(ctx context.Context, a apt, pkgs []pkg) error 
 		}
 	}
 	var found []string
-	for _, pattern := range []string{"usr/src/linux-*", "usr/lib/linux-kbuild-*"} {
+	// The flavour's own come last: with a vmlinux, which some have, the headers are complete.
+	for _, pattern := range []string{"usr/lib/linux-kbuild-*", "usr/src/linux-headers-*-common*", headersDir(k)} {
 		match, _ := filepath.Glob(filepath.Join(tree, pattern))
 		found = append(found, match...)
 	}
@@ -149,9 +178,12 @@ func (b *buildRoot) unpackHeaders(ctx context.Context, a apt, pkgs []pkg) error 
 	return nil
 }
 
-// addVmlinux puts the kernel that the types of a module refer to beside its headers; no package of them has it. It comes
-// last, so that headers with it are complete.
+// addVmlinux puts the kernel that the types of a module refer to beside its headers; packages of old ones lack it. It comes
+// last, so that headers with it are complete. An image for another processor holds none, but Debian's headers for it do.
 func (b *buildRoot) addVmlinux(k *Kernel) error {
+	if !k.arch().ownRoot() && b.makesTypes(k) {
+		return nil
+	}
 	elf, err := bzimage.Vmlinux(k.Image())
 	if err != nil {
 		return err

@@ -52,16 +52,16 @@ func buildModules(ctx context.Context, src, out string, series []string) error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(cache, "kmod")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
 	if len(series) == 0 {
-		series = kernelNames(full)
+		series = kernelNames(full, partly)
 	}
 	for _, name := range series {
 		k, err := Fetch(ctx, name, false)
 		if err != nil {
+			return err
+		}
+		dir := k.arch().buildDir(cache)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 		if err := buildFor(ctx, dir, k, modules, filepath.Join(out, name)); err != nil {

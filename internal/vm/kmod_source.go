@@ -106,7 +106,7 @@ func (m *moduleSource) builtFor(ctx context.Context, cache string, k *Kernel) (s
 	if err := knownMissing(cache, k); err != nil {
 		return "", err
 	}
-	b, err := openRoot(ctx, cache)
+	b, err := openRoot(ctx, cache, k.arch())
 	if err != nil {
 		return "", err
 	}

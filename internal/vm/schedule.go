@@ -26,23 +26,34 @@ type work struct {
 }
 
 // plan begins with the kernels that take longest: the oldest, which the tests that need only one kernel are left to, then
-// the newest, whose verifiers look at most. The kernels that are only checked come last and fill the gap at the end. Of
-// packages the last one takes longest.
+// the newest, whose verifiers look at most. The kernels that are tested in part and those that are only checked come last
+// and fill the gap at the end. Of packages the last one takes longest.
 func (o *testOptions) plan(binaries []testBinary) *schedule {
 	s := &schedule{}
-	add := func(series string, todo []testBinary) {
+	add := func(series string, choose func([]testBinary) []testBinary) {
+		todo := choose(slices.DeleteFunc(slices.Clone(binaries), func(b testBinary) bool { return b.arch != archOf(series) }))
 		s.kernels = append(s.kernels, &work{schedule: s, todo: todo, run: kernelRun{series: series, release: "not fetched"}})
 	}
 	testing := o.testing()
 	for i := range testing {
-		add(testing[(len(testing)-i)%len(testing)], o.parts(binaries))
+		add(testing[(len(testing)-i)%len(testing)], o.parts)
 	}
 	for _, series := range o.kernels {
-		if !slices.Contains(testing, series) {
-			add(series, slices.DeleteFunc(slices.Clone(binaries), func(b testBinary) bool { return b.pkg != checkPackage }))
+		if o.inPart(series) {
+			add(series, partOf)
+		}
+	}
+	for _, series := range o.kernels {
+		if o.checks(series) {
+			add(series, checked)
 		}
 	}
 	return s
+}
+
+// checked is what kernels run that are only checked.
+func checked(binaries []testBinary) []testBinary {
+	return slices.DeleteFunc(binaries, func(b testBinary) bool { return b.pkg != checkPackage })
 }
 
 // firstHalf are about half the tests of checkPackage by their time, or would be, were all kernels alike.

@@ -37,7 +37,10 @@ type testOptions struct {
 
 // A testBinary is the built tests of one package, or one half of them: those that match run and do not match skip, where
 // these are not empty.
-type testBinary struct{ pkg, dir, file, half, run, skip string }
+type testBinary struct {
+	pkg, dir, file, half, run, skip string
+	arch                            *arch
+}
 
 // A kernelRun is what came out of one kernel.
 type kernelRun struct {
@@ -111,7 +114,7 @@ const (
 // defaults are the kernels of a run that names none.
 func (o *testOptions) defaults() []string {
 	if o.runsChecks() {
-		return kernelNames(full, checkOnly)
+		return kernelNames(full, partly, checkOnly)
 	}
 	return kernelNames(full)
 }
@@ -149,7 +152,7 @@ func (o *testOptions) checks(series string) bool {
 
 // testing are the kernels that run all tests there are.
 func (o *testOptions) testing() []string {
-	return slices.DeleteFunc(slices.Clone(o.kernels), o.checks)
+	return slices.DeleteFunc(slices.Clone(o.kernels), func(k string) bool { return o.checks(k) || o.inPart(k) })
 }
 
 // complete says whether every kernel that runs all tests takes part, with all tests.
@@ -168,9 +171,13 @@ func (o *testOptions) testAll(ctx context.Context) (tally, error) {
 		return tally{}, err
 	}
 	defer os.RemoveAll(tmp)
-	binaries, err := buildTests(ctx, tmp, o.packages)
-	if err != nil {
-		return tally{}, err
+	var binaries []testBinary
+	for _, arch := range o.arches() {
+		built, err := buildTests(ctx, tmp, arch, o.packages)
+		if err != nil {
+			return tally{}, err
+		}
+		binaries = append(binaries, built...)
 	}
 	runs := o.testKernels(ctx, binaries)
 	if ctx.Err() != nil {
@@ -193,14 +200,24 @@ func (o *testOptions) testAll(ctx context.Context) (tally, error) {
 func (o *testOptions) missing(runs []kernelRun) []testResult {
 	missing := notRunElsewhere(runs)
 	if o.complete() {
-		full := slices.DeleteFunc(slices.Clone(runs), func(r kernelRun) bool { return o.checks(r.series) })
+		full := slices.DeleteFunc(slices.Clone(runs), func(r kernelRun) bool { return !slices.Contains(o.testing(), r.series) })
 		missing = append(missing, skippedEverywhere(full)...)
 	}
 	return missing
 }
 
+// arches are the processors of the kernels.
+func (o *testOptions) arches() (all []*arch) {
+	for _, series := range o.kernels {
+		if a := archOf(series); !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
 // buildTests builds with the tag guest, without which files of tests are built that need no kernel and take long.
-func buildTests(ctx context.Context, tmp string, packages []string) ([]testBinary, error) {
+func buildTests(ctx context.Context, tmp string, arch *arch, packages []string) ([]testBinary, error) {
 	var binaries []testBinary
 	for i, pkg := range packages {
 		dir, err := filepath.Abs(pkg)
@@ -210,9 +227,9 @@ func buildTests(ctx context.Context, tmp string, packages []string) ([]testBinar
 		if _, err := os.Stat(dir); err != nil {
 			return nil, fmt.Errorf("no such package: %w", err)
 		}
-		b := testBinary{pkg: pkg, dir: dir, file: filepath.Join(tmp, fmt.Sprintf("%d-%s.test", i, filepath.Base(dir)))}
-		progressf("building the tests of %s", pkg)
-		if err := run(ctx, "env", "CGO_ENABLED=0", "go", "test", "-c", "-tags", "guest", "-o", b.file, pkg); err != nil {
+		b := testBinary{pkg: pkg, arch: arch, dir: dir, file: filepath.Join(tmp, fmt.Sprintf("%d-%s-%s.test", i, filepath.Base(dir), arch.name))}
+		progressf("building the tests of %s for %s", pkg, arch.name)
+		if err := run(ctx, "env", "CGO_ENABLED=0", "GOARCH="+arch.name, "go", "test", "-c", "-tags", "guest", "-o", b.file, pkg); err != nil {
 			return nil, err
 		}
 		if _, err := os.Stat(b.file); err != nil {
@@ -300,7 +317,7 @@ func (o *testOptions) runBinary(g *Guest, series string, b testBinary, log io.Wr
 	}
 	c := Command{
 		Args: []string{b.file, "-test.v=test2json", "-test.paniconexit0", "-test.run", tests, "-test.skip", either(o.skip, b.skip)},
-		Env:  guestEnv(os.Environ(), series, o.testing()),
+		Env:  guestEnv(os.Environ(), series, o.told(series)),
 		Dir:  b.dir,
 	}
 	convert, err := newConverter(b.pkg)

@@ -128,7 +128,6 @@ type Filter struct {
 const (
 	defaultRing        = 8 << 20
 	defaultPayloadRing = 32 << 20
-	pageSize           = object.PageSize
 	maxRing            = 1 << 30
 	maxPercent         = 100_000
 )
@@ -142,8 +141,8 @@ func (c *Config) Check() error {
 		return err
 	}
 	for _, n := range []int{c.RingBytes, c.PayloadRingBytes} {
-		if n != 0 && (n < pageSize || n > maxRing || n&(n-1) != 0) {
-			return fmt.Errorf("ring of %d bytes: the size must be a power of two from %d to %d", n, pageSize, maxRing)
+		if n != 0 && (n < object.PageSize || n > maxRing || n&(n-1) != 0) {
+			return fmt.Errorf("ring of %d bytes: the size must be a power of two from %d to %d", n, object.PageSize, maxRing)
 		}
 	}
 	if err := c.checkSample(); err != nil {
@@ -192,7 +191,7 @@ func (c *Config) ring() uint32 { return uint32(orDefault(c.RingBytes, defaultRin
 
 func (c *Config) payloadRing() uint32 {
 	if c.Snaplen == 0 {
-		return pageSize
+		return uint32(object.PageSize)
 	}
 	return uint32(orDefault(c.PayloadRingBytes, defaultPayloadRing))
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/objecttest"
 )
 
@@ -53,8 +54,8 @@ func TestRingSizes(t *testing.T) {
 		cfg           Config
 		ring, payload uint32
 	}{
-		{"metadata only", Config{}, defaultRing, pageSize},
-		{"metadata only, sizes given", Config{RingBytes: 1 << 20, PayloadRingBytes: 1 << 21}, 1 << 20, pageSize},
+		{"metadata only", Config{}, defaultRing, uint32(object.PageSize)},
+		{"metadata only, sizes given", Config{RingBytes: 1 << 20, PayloadRingBytes: 1 << 21}, 1 << 20, uint32(object.PageSize)},
 		{"payload", Config{Snaplen: 1}, defaultRing, defaultPayloadRing},
 		{"payload, sizes given", Config{Snaplen: 1, RingBytes: 1 << 20, PayloadRingBytes: 1 << 21}, 1 << 20, 1 << 21},
 	} {

@@ -175,6 +175,7 @@ func prepareDTLS(cfg *Config, kernel *types) (*prepared, error) {
 	if p.ring, err = divide(spec, cfg); err != nil {
 		return nil, err
 	}
+	spec.Maps["payloads"].MaxEntries = cfg.payloadRing()
 	if dtlsSnaplen(cfg) > 0 {
 		spec.Maps["payloads"].MaxEntries = max(cfg.payloadRing(), 1<<20)
 	}

@@ -65,7 +65,7 @@ func settingsOf(t *testing.T, snaplen uint64, plaintext bool) map[string]uint64 
 		t.Fatal(err)
 	}
 	for name, v := range map[string]uint64{"snaplen": snaplen, "plaintext": uint64(object.BoolInt(plaintext)), "tx_type_arg": 3, "set_tx_arg": 1, "set_update_arg": 2, "orig_ax_back": 48,
-		"stack_size": 16384, "nr_sendfile": 40, "nr_splice": 275, "nr_uring": 426, "page_offset_base": 0xff11000000000000, "vmemmap_base": 0xffd4000000000000, "tgid": 1} {
+		"stack_size": 16384, "nr_sendfile": 40, "nr_splice": 275, "nr_uring": 426, "page_offset_base": 0xff11000000000000, "vmemmap_base": 0xffd4000000000000, "page_shift": 12, "tgid": 1} {
 		s[name] = v
 	}
 	return s

@@ -28,16 +28,7 @@ func setKernelVariables(spec *ebpf.CollectionSpec) error {
 			return err
 		}
 	}
-	for _, name := range object.PageVariables {
-		v, err := readVariable(prog, name)
-		if err != nil {
-			return err
-		}
-		if err := object.Set(spec, name, v); err != nil {
-			return err
-		}
-	}
-	return nil
+	return setPages(spec, prog)
 }
 
 // tickOf is how many nanoseconds a jiffy has, by how many there have been up to now
@@ -87,8 +78,7 @@ func variableError(name string, ret int32) error {
 		return &UnsupportedError{What: "the kernel hides its symbols' addresses",
 			Hint: "payload needs them: sysctl kernel.kptr_restrict=1 and run as root", Err: err}
 	case errors.Is(err, syscall.ENOENT):
-		return &UnsupportedError{What: "this kernel has no symbol " + name,
-			Hint: "payload needs an x86-64 kernel with CONFIG_DYNAMIC_MEMORY_LAYOUT, which CONFIG_RANDOMIZE_MEMORY selects; trace without payload", Err: err}
+		return &UnsupportedError{What: "this kernel has no symbol " + name, Hint: "payload needs " + pagesNeed + "; trace without payload", Err: err}
 	}
 	return fmt.Errorf("read the kernel's variable %s: %w", name, err)
 }

@@ -84,9 +84,3 @@ func TestMaps(t *testing.T) {
 		t.Errorf("the kernel has %d counters of losses, want two for each of %d causes", n, kernelCauses)
 	}
 }
-
-func TestPageSize(t *testing.T) {
-	if n := objecttest.Define(t, objecttest.Header(t, "ktls_types.h"), "PAGE_SIZE"); n != pageSize {
-		t.Errorf("PAGE_SIZE is %d, Go has %d", n, pageSize)
-	}
-}

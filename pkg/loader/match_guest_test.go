@@ -60,7 +60,7 @@ var matchOnce = sync.OnceValue(func() *ebpf.CollectionSpec {
 	for name, m := range spec.Maps {
 		switch m.Type {
 		case ebpf.RingBuf:
-			m.MaxEntries = pageSize
+			m.MaxEntries = uint32(object.PageSize)
 		case ebpf.Array: // some hundred of them are there at a time
 			m.MaxEntries = 1
 		case ebpf.Hash: // none of its business, and slow to make

@@ -1,10 +1,13 @@
 package object
 
-// PageSize is PAGE_SIZE of bpf/ktls_types.h.
-const PageSize = 4096
+import "os"
 
-// PageVariables are the kernel's variables that translate a struct page to its
-// address (x86-64), and the programs' constants of the same names.
+// PageSize is the kernel's, in bytes: 4096, 16384 or 65536 on arm64.
+var PageSize = os.Getpagesize()
+
+// PageVariables are the programs' constants that translate a struct page to its
+// address: where the direct map begins, and where the structs page of it do. They have
+// the names of the kernel's variables on x86-64.
 var PageVariables = [...]string{"page_offset_base", "vmemmap_base"}
 
 // BoolInt is a truth value as the programs have it.

@@ -57,6 +57,7 @@ func (g Geometry) log2(parts uint32) uint32 {
 // Into tells the programs.
 func (g Geometry) Into(spec *ebpf.CollectionSpec) error {
 	spec.Maps["events"].MaxEntries = g.Slots
+	spec.Maps["wake"].MaxEntries = uint32(object.PageSize) // no ring of the kernel's is smaller
 	return errors.Join(
 		object.Set(spec, "ring_mask", g.Slots-1),
 		object.Set(spec, "ring_room", g.Room),

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"path/filepath"
 
@@ -37,6 +38,7 @@ func Kernel(k *Symbols) (*Knowledge, error) {
 		}
 	}
 	known.Settings["page_offset_base"], known.Settings["vmemmap_base"] = bases.offset, bases.vmemmap
+	known.Settings["page_shift"] = uint64(bits.TrailingZeros(uint(object.PageSize)))
 	if bases.offset == 0 {
 		known.Missing = append(known.Missing, "page addresses: no payload, and no details of alerts and handshake records (sysctl kernel.kptr_restrict=1)")
 	}

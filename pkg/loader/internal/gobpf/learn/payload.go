@@ -19,7 +19,7 @@ type pageBases struct{ offset, vmemmap uint64 }
 
 // address is where the page of a struct page of so many bytes lies.
 func (b pageBases) address(page uint64, size int) uint64 {
-	return b.offset + (page-b.vmemmap)/uint64(size)*object.PageSize
+	return b.offset + (page-b.vmemmap)/uint64(size)*uint64(object.PageSize)
 }
 
 // scatter is where a message has its pieces, how large a struct scatterlist

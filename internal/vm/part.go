@@ -1,0 +1,33 @@
+package vm
+
+import "slices"
+
+// partTests are the tests of a package that a kernel runs that kernels.txt says to test in part. Of other packages it
+// runs all.
+var partTests = map[string]string{
+	checkPackage: "^(TestDashboard|TestDoctorSelf|TestList|TestPaths|TestScenes)$",
+}
+
+// inPart says whether a kernel runs partTests: it does unless other tests were asked for.
+func (o *testOptions) inPart(series string) bool {
+	s, err := findSeries(series)
+	return err == nil && s.now() == partly && o.run == ""
+}
+
+// partOf are the packages of such a kernel from the last to the first, each whole.
+func partOf(binaries []testBinary) (all []testBinary) {
+	for _, b := range slices.Backward(binaries) {
+		b.run = partTests[b.pkg]
+		all = append(all, b)
+	}
+	return all
+}
+
+// told are the kernels that tests on this one hear of: those that run all tests. One that is tested in part hears of
+// itself, since what is chosen for it is shown nowhere else.
+func (o *testOptions) told(series string) []string {
+	if o.inPart(series) {
+		return []string{series}
+	}
+	return o.testing()
+}
