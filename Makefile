@@ -98,7 +98,8 @@ BTF := pkg/loader/testdata/btf
 # What is known of each kernel offline: out of its packages, without booting it.
 btf: btfextract ## keep of Debian's kernels' types what the programs name, in pkg/loader/testdata/btf; KERNELS="6.1 7.3-rt"
 	@for kernel in $(or $(KERNELS),$$(bin/vmkernel)); do dir=$$(bin/vmkernel $$kernel); \
-		(set -x; bin/btfextract -o $(BTF)/debian-$$kernel-amd64.btf $$dir/vmlinuz $$dir/lib/modules/*/kernel/net/tls/tls.ko); done
+		case $$kernel in *-arm64*) name=$$kernel;; *) name=$$kernel-amd64;; esac; \
+		(set -x; bin/btfextract -o $(BTF)/debian-$$name.btf $$dir/vmlinuz $$dir/lib/modules/*/kernel/net/tls/tls.ko); done
 
 btf-add: btfextract ## the same of any kernel: NAME=ubuntu-24.04-6.8-amd64, of the running one or of IMAGE and MODULE
 	@test -n "$(NAME)" || { echo "make btf-add NAME=DISTRIBUTION-RELEASE-KERNEL-ARCHITECTURE [IMAGE=/boot/vmlinuz-... MODULE=.../tls.ko]"; exit 2; }

@@ -11,22 +11,12 @@ struct variable {
 	u64 value;
 };
 
-/*
- * Reads a variable of the kernel by its name, before the hooks are loaded; without a
- * name, into it, what lies at the address value. Returns 0 or a negative error.
- */
+/* Reads a variable of the kernel by its name, before the hooks are loaded. Returns 0 or a negative error. */
 static __always_inline int variable_of(struct variable *arg)
 {
 	struct variable a = *arg; /* 6.1 wants it on the stack */
 	u64 addr = 0, v = 0;
-	long err;
-
-	if (!a.name[0]) {
-		err = bpf_probe_read_kernel(a.name, sizeof(a.name), (void *)a.value);
-		*arg = a;
-		return err;
-	}
-	err = bpf_kallsyms_lookup_name(a.name, sizeof(a.name), 0, &addr);
+	long err = bpf_kallsyms_lookup_name(a.name, sizeof(a.name), 0, &addr);
 
 	if (!err)
 		err = bpf_probe_read_kernel(&v, sizeof(v), (void *)addr);

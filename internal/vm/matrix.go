@@ -38,9 +38,12 @@ func (s *Series) now() string {
 	return s.Use
 }
 
-// checked says whether a run that names this series, or all, runs checkTests on it and no other tests.
-func (s *Series) checked() bool {
-	return s.now() == checkOnly || s.now() == typesOnly && s.Before == checkOnly
+// role is what a run does on it that names it: what it is for now, or before a release where that is nothing.
+func (s *Series) role() string {
+	if s.now() == typesOnly {
+		return s.Before
+	}
+	return s.now()
 }
 
 // boots says whether it is ever booted.

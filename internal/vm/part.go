@@ -2,16 +2,19 @@ package vm
 
 import "slices"
 
-// partTests are the tests of a package that a kernel runs that kernels.txt says to test in part. Of other packages it
-// runs all.
+// partTests are the tests of a package that a kernel runs that kernels.txt says to test in part.
+// Of other packages it runs all. docs/testing.md says why these.
 var partTests = map[string]string{
-	checkPackage: "^(TestDashboard|TestDoctorSelf|TestList|TestPaths|TestScenes)$",
+	checkPackage:        "^(TestCardPaths|TestDTLS|TestDashboard|TestDoctorSelf|TestList|TestPaths|TestScenes)$",
+	"./internal/afktls": "^(TestPair|TestWire|TestSegments|TestSeveralRecords|TestMany|TestStress|TestReplay|TestStream|TestHooks|TestUnload)",
+	"./internal/tlsnic": "^(TestSealsAsGo|TestOpensAsGo|TestLargeSends|TestReorder|TestManyAtOnce)$",
+	"./pkg/loader":      "^(TestBeginOfConcurrentSends|TestConnectionsEndOnce|TestKernelMatchesAsReference|TestPageVariablesAreConstants|TestSlowLoads)$",
 }
 
 // inPart says whether a kernel runs partTests: it does unless other tests were asked for.
 func (o *testOptions) inPart(series string) bool {
 	s, err := findSeries(series)
-	return err == nil && s.now() == partly && o.run == ""
+	return err == nil && s.role() == partly && o.run == ""
 }
 
 // partOf are the packages of such a kernel from the last to the first, each whole.

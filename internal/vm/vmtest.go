@@ -97,8 +97,10 @@ func parseTest(args []string) (*testOptions, error) {
 	if len(o.kernels) == 0 {
 		o.kernels = o.defaults()
 	}
-	all := kernelNames(uses...) // from the oldest to the newest
-	slices.SortStableFunc(o.kernels, func(a, b string) int { return cmp.Compare(slices.Index(all, a), slices.Index(all, b)) })
+	place := func(series string) int { // from the oldest to the newest
+		return slices.IndexFunc(Matrix(), func(s Series) bool { return s.Name == series })
+	}
+	slices.SortStableFunc(o.kernels, func(a, b string) int { return cmp.Compare(place(a), place(b)) })
 	if o.smp == 0 && o.jobs > 1 {
 		o.smp = 1
 	}
@@ -122,7 +124,7 @@ func (o *testOptions) defaults() []string {
 // checkedKernels are those that run checkTests only, of all there are.
 func checkedKernels() (names []string) {
 	for _, s := range Matrix() {
-		if s.checked() {
+		if s.role() == checkOnly {
 			names = append(names, s.Name)
 		}
 	}
@@ -147,7 +149,7 @@ func (o *testOptions) runsChecks() bool {
 // checks says whether a kernel runs checkTests only: it does unless other tests were asked for.
 func (o *testOptions) checks(series string) bool {
 	s, err := findSeries(series)
-	return err == nil && s.checked() && o.runsChecks()
+	return err == nil && s.role() == checkOnly && o.runsChecks()
 }
 
 // testing are the kernels that run all tests there are.

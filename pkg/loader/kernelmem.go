@@ -28,7 +28,25 @@ func setKernelVariables(spec *ebpf.CollectionSpec) error {
 			return err
 		}
 	}
-	return setPages(spec, prog)
+	return setPages(spec, func(name string) (uint64, error) { return readVariable(prog, name) })
+}
+
+// setPages tells the programs how a struct page becomes the address of its page.
+func setPages(spec *ebpf.CollectionSpec, read func(variable string) (uint64, error)) error {
+	pages, err := object.ReadPages(read)
+	if err != nil {
+		return pagesError(err)
+	}
+	return errors.Join(object.Set(spec, object.PageVariables[0], pages.Direct), object.Set(spec, object.PageVariables[1], pages.Structs),
+		object.Set(spec, "page_shift", object.PageShift()))
+}
+
+// pagesError is an *UnsupportedError in any case: who can do without payload goes on.
+func pagesError(err error) error {
+	if unsupported := (*UnsupportedError)(nil); errors.As(err, &unsupported) {
+		return err
+	}
+	return &UnsupportedError{What: "the kernel does not tell where its pages lie (" + err.Error() + ")", Hint: "payload needs that; trace without payload", Err: err}
 }
 
 // tickOf is how many nanoseconds a jiffy has, by how many there have been up to now
@@ -78,7 +96,8 @@ func variableError(name string, ret int32) error {
 		return &UnsupportedError{What: "the kernel hides its symbols' addresses",
 			Hint: "payload needs them: sysctl kernel.kptr_restrict=1 and run as root", Err: err}
 	case errors.Is(err, syscall.ENOENT):
-		return &UnsupportedError{What: "this kernel has no symbol " + name, Hint: "payload needs " + pagesNeed + "; trace without payload", Err: err}
+		return &UnsupportedError{What: "this kernel has no symbol " + name,
+			Hint: "payload needs an x86-64 kernel with CONFIG_DYNAMIC_MEMORY_LAYOUT, which CONFIG_RANDOMIZE_MEMORY selects; trace without payload", Err: err}
 	}
 	return fmt.Errorf("read the kernel's variable %s: %w", name, err)
 }

@@ -3,6 +3,7 @@ package corpus
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -14,7 +15,7 @@ import (
 
 // Files reads the types of a kernel that need not run: of its image and of its
 // module tls, whose file is "" where it is built in. An image is what lies in
-// /boot on x86, a vmlinux, or a copy of /sys/kernel/btf/vmlinux; a module is a
+// /boot on x86 or arm64, a vmlinux, or a copy of /sys/kernel/btf/vmlinux; a module is a
 // tls.ko or a copy of /sys/kernel/btf/tls. Each may be compressed.
 func Files(image, module string) ([]*btf.Spec, error) {
 	raw, err := rawTypes(image)
@@ -58,12 +59,36 @@ func unwrap(b []byte) ([]byte, error) {
 		return b, nil
 	case bytes.HasPrefix(b, []byte(elf.ELFMAG)):
 		return section(b)
+	case isFlat(b):
+		return search(b)
 	}
 	inner, err := bzimage.Unwrap(b)
 	if err != nil {
 		return nil, err
 	}
 	return unwrap(inner)
+}
+
+// isFlat says whether b is a kernel as it lies in memory, without sections: arm64's
+// Image (Documentation/arch/arm64/booting.rst).
+func isFlat(b []byte) bool { return len(b) >= 64 && string(b[56:60]) == "ARM\x64" }
+
+// search finds the type information in a kernel without sections by its header: the types
+// at its end, and the strings behind them (struct btf_header).
+func search(b []byte) ([]byte, error) {
+	head := []byte{0x9f, 0xeb, 1, 0, 24, 0, 0, 0, 0, 0, 0, 0} // magic, version, flags, its length, where the types are
+	for rest := b; ; {
+		at := bytes.Index(rest, head)
+		if at < 0 || at+24 > len(rest) {
+			return nil, errNoTypes
+		}
+		rest = rest[at:]
+		types, strings, length := binary.LittleEndian.Uint32(rest[12:]), binary.LittleEndian.Uint32(rest[16:]), binary.LittleEndian.Uint32(rest[20:])
+		if end := 24 + uint64(strings) + uint64(length); types == strings && end <= uint64(len(rest)) {
+			return rest[:end], nil
+		}
+		rest = rest[len(head):]
+	}
 }
 
 // section returns the type information of a vmlinux or a module. What is asked

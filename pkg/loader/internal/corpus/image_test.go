@@ -23,6 +23,7 @@ func TestFiles(t *testing.T) {
 		"compressed modules":       {kernel, compressed(t, "gzip", inELF(t, module))},
 		"an image of gzip":         {image(compressed(t, "gzip", inELF(t, kernel)), 0), module},
 		"an image of xz":           {image(compressed(t, "xz", inELF(t, kernel)), 4), compressed(t, "xz", inELF(t, module))},
+		"an image of arm64":        {flat(kernel), module},
 		"an image in another gzip": {compressed(t, "gzip", image(compressed(t, "gzip", inELF(t, kernel)), 0)), module},
 	} {
 		specs, err := Files(write(t, files[0]), write(t, files[1]))
@@ -154,4 +155,14 @@ func image(payload []byte, behind int) []byte {
 	binary.LittleEndian.PutUint32(b[payloadLength:], uint32(len(payload)+behind))
 	b = append(b, payload...)
 	return append(b, make([]byte, behind+3)...)
+}
+
+// flat is an image for arm64: types somewhere in it, behind what only looks like them.
+func flat(types []byte) []byte {
+	b := make([]byte, 4096)
+	copy(b[56:], "ARM\x64")
+	decoy := append([]byte(nil), types[:24]...)
+	binary.LittleEndian.PutUint32(decoy[20:], 1<<30) // strings beyond the image's end
+	b = append(append(append(b, decoy...), 0, 0, 0, 0, 0, 0, 0, 0), types...)
+	return append(b, make([]byte, 100)...)
 }

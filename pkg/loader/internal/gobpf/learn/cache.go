@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/bits"
 	"os"
 	"path/filepath"
 
@@ -28,35 +27,39 @@ func Kernel(k *Symbols) (*Knowledge, error) {
 		return nil, err
 	}
 	defer p.close()
-	bases := readBases(p, k)
+	pages := readPages(p, k)
 	if known == nil {
-		if known, err = learn(p, bases); err != nil {
+		if known, err = learn(p, pages); err != nil {
 			return nil, err
 		}
-		if bases.offset != 0 { // without, some of it could not be learned, and may be another time
+		if pages.Direct != 0 { // without, some of it could not be learned, and may be another time
 			writeKnowledge(file, known)
 		}
 	}
-	known.Settings["page_offset_base"], known.Settings["vmemmap_base"] = bases.offset, bases.vmemmap
-	known.Settings["page_shift"] = uint64(bits.TrailingZeros(uint(object.PageSize)))
-	if bases.offset == 0 {
+	known.Settings["page_offset_base"], known.Settings["vmemmap_base"] = pages.Direct, pages.Structs
+	known.Settings["page_shift"] = uint64(object.PageShift())
+	if pages.Direct == 0 {
 		known.Missing = append(known.Missing, "page addresses: no payload, and no details of alerts and handshake records (sysctl kernel.kptr_restrict=1)")
 	}
 	return known, nil
 }
 
-func readBases(p *prober, k *Symbols) (b pageBases) {
-	read := func(name string) uint64 {
-		if k.variables[name] == 0 {
-			return 0
+// readPages is zeros where the kernel hides its symbols.
+func readPages(p *prober, k *Symbols) object.Pages {
+	pages, err := object.ReadPages(func(name string) (uint64, error) {
+		v := uint64(0)
+		if at := k.variables[name]; at != 0 {
+			v = p.peek(at, 8).u64(0)
 		}
-		return p.peek(k.variables[name], 8).u64(0)
+		if v == 0 {
+			return 0, errors.New("the kernel hides " + name)
+		}
+		return v, nil
+	})
+	if err != nil {
+		return object.Pages{}
 	}
-	b = pageBases{read(object.PageVariables[0]), read(object.PageVariables[1])}
-	if b.offset == 0 || b.vmemmap == 0 {
-		return pageBases{}
-	}
-	return b
+	return pages
 }
 
 // cacheDir is root's own: with sudo the user's home may be another's, whose word would then say

@@ -40,10 +40,10 @@ func (n *learner) findFrags(skb memory, head, end int, plain []byte, k *lane) (p
 	m := n.peek(skb.u64(head)+uint64(skb.u32(end)), 512)
 	for at := 0; at+16 <= len(m); at += 8 {
 		page, length, offset := m.u64(at), m.u32(at+8), m.u32(at+12)
-		if page < n.bases.vmemmap || !isKernel(page) || length == 0 || length > 65536 || offset > 65536 {
+		if page < n.pages.Structs || !isKernel(page) || length == 0 || length > 65536 || offset > 65536 {
 			continue
 		}
-		addr := n.bases.address(page, int(n.Layout.Sizes["page"])) + uint64(offset+prefix(k.info.Version))
+		addr := n.address(page, int(n.Layout.Sizes["page"])) + uint64(offset+prefix(k.info.Version))
 		if bytes.Equal(n.peek(addr, 64), plain[:64]) {
 			places = append(places, frags{head, end, at})
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/gobpf/module"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
 // Knowledge is what was learned of a kernel.
@@ -42,12 +43,12 @@ type learner struct {
 	found  map[string]*candidates[int]
 	chains candidates[chain]
 	pushes []pushed
-	bases  pageBases
+	pages  object.Pages // zeros: not known
 }
 
 // learn takes the kernel's measure.
-func learn(p *prober, bases pageBases) (*Knowledge, error) {
-	n := &learner{prober: p, bases: bases, found: map[string]*candidates[int]{},
+func learn(p *prober, pages object.Pages) (*Knowledge, error) {
+	n := &learner{prober: p, pages: pages, found: map[string]*candidates[int]{},
 		Knowledge: &Knowledge{Layout: module.NewOffsets(), Settings: map[string]uint64{"stack_size": 16384}}}
 	// All of them, so that the error names all that is unknown.
 	err := errors.Join(n.lessonSockets(), n.lessonSend(), n.lessonReceive())

@@ -13,13 +13,9 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// pageBases are the kernel's variables page_offset_base and vmemmap_base; they
-// change with each boot. Zeros: the kernel hides its symbols.
-type pageBases struct{ offset, vmemmap uint64 }
-
 // address is where the page of a struct page of so many bytes lies.
-func (b pageBases) address(page uint64, size int) uint64 {
-	return b.offset + (page-b.vmemmap)/uint64(size)*uint64(object.PageSize)
+func (n *learner) address(page uint64, size int) uint64 {
+	return n.pages.Direct + (page-n.pages.Structs)/uint64(size)*uint64(object.PageSize)
 }
 
 // scatter is where a message has its pieces, how large a struct scatterlist
@@ -83,15 +79,15 @@ func (n *learner) samplePages(k *lane, b []byte, scatters *candidates[scatter]) 
 
 // isScatter says whether the pages of b stand there one behind the other.
 func (n *learner) isScatter(m memory, s scatter, b []byte) bool {
-	if n.bases.offset == 0 {
+	if n.pages.Direct == 0 {
 		return false
 	}
 	for at := s.data; len(b) > 0; at += s.size {
 		length := min(len(b), object.PageSize)
-		if m.u32(at+12) != uint32(length) || m.u64(at) < n.bases.vmemmap {
+		if m.u32(at+12) != uint32(length) || m.u64(at) < n.pages.Structs {
 			return false
 		}
-		addr := n.bases.address(m.u64(at)&^3, s.page) + uint64(m.u32(at+8))
+		addr := n.address(m.u64(at)&^3, s.page) + uint64(m.u32(at+8))
 		if !bytes.Equal(n.peek(addr, 64), b[:64]) {
 			return false
 		}

@@ -19,7 +19,7 @@ import (
 const usage = `usage: btfextract [-o FILE] [IMAGE [MODULE]]
 
 Writes what ktlstop's programs name of a kernel's types: names and layouts of structures, enumerations and functions.
-Without files it is the kernel that runs, with the module tls loaded. IMAGE is a kernel from /boot (x86), a vmlinux with
+Without files it is the kernel that runs, with the module tls loaded. IMAGE is a kernel from /boot (x86, arm64), a vmlinux with
 type information, or a copy of /sys/kernel/btf/vmlinux; MODULE is its tls.ko, or a copy of /sys/kernel/btf/tls. They may
 be compressed.
 
