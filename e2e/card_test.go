@@ -504,7 +504,7 @@ func TestCardUnsent(t *testing.T) {
 
 // TestCardSums: the dashboards' sums, with stages and without, are those of the trace; --match finds a card's records.
 func TestCardSums(t *testing.T) {
-	onEnds(t)
+	onOneWithEachChange(t)
 	cable := tlsnic.Lay(t)
 	first := cardPair(t, cable, gcm128) // of which the hooks for cards are attached
 	tr := startTracer(t)

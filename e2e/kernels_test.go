@@ -18,6 +18,12 @@ func onEnds(t *testing.T) {
 	guesttest.OnEnds(t)
 }
 
+// onOneWithEachChange leaves a test to the oldest, and before a release to the oldest and the newest.
+func onOneWithEachChange(t *testing.T) {
+	t.Helper()
+	guesttest.OnOneWithEachChange(t)
+}
+
 // onlyOn leaves a test to some kernels.
 func onlyOn(t *testing.T, kernels ...string) {
 	t.Helper()

@@ -15,7 +15,7 @@ import (
 // it, over every way in and out: each shows what the reference chooses from the
 // whole trace, and its ledger misses nothing. No tracer disturbs another.
 func TestMatch(t *testing.T) {
-	onEnds(t)
+	onOneWithEachChange(t)
 	type chosen struct {
 		expr string
 		user bool // some of it is evaluated in user space

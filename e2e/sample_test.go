@@ -162,7 +162,7 @@ func checkPicked(t *testing.T, records trace, n int) {
 // TestSampleAuto: nobody reads the ring, and what would not fit is sampled, not
 // lost. Once the tracer goes on it tells every record again.
 func TestSampleAuto(t *testing.T) {
-	onEnds(t)
+	onOneWithEachChange(t)
 	const records, controls, after = 600, 15, 20
 	tr := startTracer(t, "--sample", "auto", "--ring-bytes", "65536")
 	p := newPair(t, overloaded)
@@ -186,7 +186,7 @@ func TestSampleAuto(t *testing.T) {
 
 // TestSampleTinyRing: in a ring of one page sampling is too late for some.
 func TestSampleTinyRing(t *testing.T) {
-	onEnds(t)
+	onOneWithEachChange(t)
 	const conns, records = 4, 150
 	tr := startTracer(t, "--sample", "auto", "--ring-bytes", "4096")
 	var wg sync.WaitGroup
@@ -234,7 +234,7 @@ func TestMaxCPUOfSums(t *testing.T) {
 // TestMaxCPU: programs that may take next to nothing sample, step by step, and
 // then go. What was traced until then is told.
 func TestMaxCPU(t *testing.T) {
-	onEnds(t)
+	onOneWithEachChange(t)
 	onOneCPU(t)
 	tr := startTracer(t, "--max-cpu", "0.0001")
 	p := newPair(t, overloaded)

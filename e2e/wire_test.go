@@ -19,7 +19,7 @@ import (
 // TestTapNginx taps nginx for tcpdump and tshark at once. What tshark
 // reassembles, live and from the pcapng file, is what curl received.
 func TestTapNginx(t *testing.T) {
-	onlyOn(t, "6.1", "7.3")
+	onOneWithEachChange(t)
 	dir := t.TempDir()
 	body := pattern(123457, 3)
 	must(t, os.Chmod(dir, 0o755))

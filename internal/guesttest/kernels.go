@@ -35,6 +35,38 @@ func OnEnds(t testing.TB) {
 	OnlyOn(t, kernels[0], kernels[len(kernels)-1])
 }
 
+// BeforeRelease says whether this is a run before a release (make test-all), in which less is left out.
+func BeforeRelease() bool { return os.Getenv("KTLSTOP_ALL") != "" }
+
+// OnEndsWithEachChange is OnEnds, but before a release the test runs on every kernel: what it shows might depend on it.
+func OnEndsWithEachChange(t testing.TB) {
+	t.Helper()
+	if !BeforeRelease() {
+		OnEnds(t)
+	}
+}
+
+// OnOneWithEachChange is OnOneKernel, but before a release the test runs on the oldest and the newest.
+func OnOneWithEachChange(t testing.TB) {
+	t.Helper()
+	if BeforeRelease() {
+		OnEnds(t)
+		return
+	}
+	OnOneKernel(t)
+}
+
+// OnChecked leaves a test to the kernels that run nothing else, in this run or before a release: they are not among
+// Kernels.
+func OnChecked(t testing.TB) {
+	t.Helper()
+	checked := strings.Fields(os.Getenv("KTLSTOP_CHECKED"))
+	if len(checked) == 0 {
+		t.Fatal("KTLSTOP_CHECKED does not name the kernels that are only checked: vmtest and vmrun set it")
+	}
+	OnlyOn(t, checked...)
+}
+
 // OnlyOn leaves a test to some kernels. vmtest reads the words, and fails where one of them took part and did not run
 // the test (internal/vm/elsewhere.go).
 func OnlyOn(t testing.TB, kernels ...string) {

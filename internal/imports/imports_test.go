@@ -108,7 +108,7 @@ var rules = []rule{
 	{dir: "internal/vm", may: []string{"internal/bzimage", "internal/pty"}, why: "internal/vm boots machines and knows nothing of what runs in them"},
 	{dir: "internal/vm/cmd", may: []string{"internal/vm"}, why: "internal/vm/cmd is internal/vm's command line"},
 	{dir: "internal/guesttest", why: "internal/guesttest tells on which kernels a test runs, and does not know which test"},
-	{dir: "internal/kmodtest", may: []string{"internal/guesttest"}, why: "internal/kmodtest loads modules and does not know what for"},
+	{dir: "internal/kmodtest", why: "internal/kmodtest loads modules and does not know what for"},
 	{dir: "internal/afktls", may: []string{"internal/kmodtest"}, why: "internal/afktls tests a kernel module and knows nothing of the tracer"},
 	{dir: "internal/tlsnic", may: []string{"internal/kmodtest", "pkg/ktls"}, why: "internal/tlsnic is the simulated card and knows nothing of the tracer"},
 	{dir: "internal/observe", tests: []string{"internal/metrics", "internal/otlp", "pkg/event"}, why: "internal/observe draws metrics by their names; only its tests know who counts"},

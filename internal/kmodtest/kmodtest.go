@@ -10,14 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/ktlstop/ktlstop/internal/guesttest"
 )
 
 // unloadTime is how long a module may still be used by what the kernel frees later, such as sockets.
@@ -35,9 +32,6 @@ type Module struct {
 // there is no module, it skips the test.
 func Load(t testing.TB, name string, params ...string) *Module {
 	t.Helper()
-	if others := leftTo(os.Getenv); others != nil {
-		guesttest.OnlyOn(t, others...)
-	}
 	file, err := find(name)
 	if none := (noModule{}); errors.As(err, &none) {
 		t.Skip(none)
@@ -56,17 +50,6 @@ func Load(t testing.TB, name string, params ...string) *Module {
 	}
 	m.loaded = true
 	return m
-}
-
-// leftTo names the kernels that modules are tested on by every run, where this one, of a run with all, is none of them:
-// 7.2 differs from 7.3 in nothing that a module touches. KTLSTOP_ALL=1 (make test-all) tests it too.
-func leftTo(env func(string) string) []string {
-	every := []string{"6.1", "6.12", "7.3"}
-	run := strings.Fields(env("KTLSTOP_KERNELS"))
-	if env("KTLSTOP_ALL") != "" || env("KTLSTOP_KERNEL") != "7.2" || slices.ContainsFunc(every, func(k string) bool { return !slices.Contains(run, k) }) {
-		return nil
-	}
-	return every
 }
 
 func (m *Module) end(t testing.TB) {

@@ -88,17 +88,3 @@ func TestKernelLog(t *testing.T) {
 		t.Errorf("again: %q", got)
 	}
 }
-
-func TestLeftTo(t *testing.T) {
-	for _, c := range []struct{ kernel, run, all, want string }{
-		{"7.2", "6.1 6.12 6.18 7.2 7.3", "", "6.1, 6.12, 7.3"},
-		{"7.2", "6.1 6.12 6.18 7.2 7.3", "1", ""},
-		{"7.2", "7.2 7.3", "", ""},
-		{"7.3", "6.1 6.12 6.18 7.2 7.3", "", ""},
-	} {
-		env := map[string]string{"KTLSTOP_KERNEL": c.kernel, "KTLSTOP_KERNELS": c.run, "KTLSTOP_ALL": c.all}
-		if got := strings.Join(leftTo(func(name string) string { return env[name] }), ", "); got != c.want {
-			t.Errorf("%+v: %q", c, got)
-		}
-	}
-}

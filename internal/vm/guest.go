@@ -30,18 +30,10 @@ type Config struct {
 	Icount  bool      // one processor, one nanosecond of guest time for each instruction
 	Append  string    // more words for the kernel's command line
 	Shares  []string  // absolute paths of host directories the guest may write to
+	Carry   []string  // absolute paths of what a guest without 9p is given of the host's files; folders without what is in them
 	Console io.Writer // gets all of the console, which then holds all messages; may be nil
 	files   files     // what the guest's files are made of
 }
-
-// errBreakpoint is how a guest with several emulated processors may die: one of them has kept a breakpoint that the
-// kernel held in its code for a moment, while it attached a program there, and meets it when the kernel no longer
-// knows of it. It is the emulator's failure; nothing that a program asks of a kernel makes a processor do that.
-var errBreakpoint = errors.New("the guest died of the emulator's stale breakpoint")
-
-// errBreakpointHang is an errBreakpoint where the kernel steps back to the instruction, which the processor then meets
-// as a breakpoint again, for ever.
-var errBreakpointHang = fmt.Errorf("%w: a processor hangs in it", errBreakpoint)
 
 // A Guest is a booted kernel that waits for commands.
 type Guest struct {
@@ -50,8 +42,7 @@ type Guest struct {
 	link    *link
 	console *tail
 	killed  atomic.Bool
-	warned  bool // the kernel has warned, and that was reported
-	kvm     bool
+	warned  bool        // the kernel has warned, and that was reported
 	limit   func() bool // releases what kills the guest when its context ends
 	ctx     context.Context
 	Booted  time.Duration // how long it took until a command could be run
@@ -90,14 +81,11 @@ func Boot(ctx context.Context, c Config) (*Guest, error) {
 func boot(ctx context.Context, c Config, kvm bool) (*Guest, error) {
 	begin := time.Now()
 	console := &tail{also: c.Console}
-	m, err := startMachine(c, kvm, console)
+	m, err := startMachine(ctx, c, kvm, console)
 	if err != nil {
 		return nil, err
 	}
-	if !kvm {
-		console.onHang(m.end)
-	}
-	g := &Guest{kernel: c.Kernel, machine: m, link: &link{rw: m.control}, console: console, kvm: kvm, ctx: ctx}
+	g := &Guest{kernel: c.Kernel, machine: m, link: &link{rw: m.control}, console: console, ctx: ctx}
 	g.limit = context.AfterFunc(ctx, g.expire)
 	m.control.SetDeadline(begin.Add(bootTime(kvm)))
 	if err := g.setUp(c); err != nil {
@@ -150,7 +138,7 @@ func (g *Guest) failure(doing string, err error) error {
 	if cause := context.Cause(g.ctx); cause != nil {
 		err = cause
 	} else if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
-		err = g.death()
+		err = errors.New("the guest died")
 	} else if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = errors.New("the guest does not come up")
 	}
@@ -159,18 +147,6 @@ func (g *Guest) failure(doing string, err error) error {
 		lockup = "--- its last soft lockup ---\n" + lockup + "\n"
 	}
 	return fmt.Errorf("kernel %s: %s: %w\n%s--- end of its console ---\n%s\n---", g.kernel.Release, doing, err, lockup, g.console.lines(consoleLines))
-}
-
-func (g *Guest) death() error {
-	died, hangs := g.console.diedOfBreakpoint()
-	switch {
-	case g.kvm:
-	case died:
-		return errBreakpoint
-	case hangs:
-		return errBreakpointHang
-	}
-	return errors.New("the guest died")
 }
 
 // Streams are a command's input and output on the host. A nil Stdin is empty.

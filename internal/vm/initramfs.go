@@ -16,20 +16,20 @@ import (
 
 // initramfs makes the guest's first file system in memory, so that nothing is left on disk: this very program as init,
 // or vmrun for the guest's processor, and the modules in the order in which it loads them.
-func initramfs(k *Kernel) (*os.File, error) {
+func initramfs(c Config) (*os.File, error) {
 	fd, err := unix.MemfdCreate("initramfs", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
 	f := os.NewFile(uintptr(fd), "initramfs")
-	if err := writeInitramfs(f, k); err != nil {
+	if err := writeInitramfs(f, c.Kernel, c.Carry); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-func writeInitramfs(f io.Writer, k *Kernel) error {
+func writeInitramfs(f io.Writer, k *Kernel, files []string) error {
 	file, err := k.arch().initProgram()
 	if err != nil {
 		return err
@@ -51,6 +51,11 @@ func writeInitramfs(f io.Writer, k *Kernel) error {
 	boot := deps.closure(bootModules)
 	addModules(c, k, "boot", boot)
 	addModules(c, k, "late", without(deps.closure(lateModules), boot))
+	if !deps.sharesFiles() {
+		if err := carry(c, k, deps, files); err != nil {
+			return err
+		}
+	}
 	return errors.Join(c.close(), buf.Flush())
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -32,7 +33,7 @@ func Fetch(ctx context.Context, series string, update bool) (*Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Use == typesOnly {
+	if !s.boots() {
 		return nil, fmt.Errorf("kernel %s cannot be booted: kernels.txt has it for its types only", series)
 	}
 	k, err := fetchOrCached(ctx, s, update)
@@ -47,7 +48,7 @@ func fetchOrCached(ctx context.Context, s Series, update bool) (*Kernel, error) 
 	if err != nil {
 		return nil, err
 	}
-	if k, ok := cached(cache, s.Name); ok && !update {
+	if k, ok := cached(cache, s); ok && !update {
 		return k, nil
 	}
 	lock, err := lockCache(cache)
@@ -55,21 +56,33 @@ func fetchOrCached(ctx context.Context, s Series, update bool) (*Kernel, error) 
 		return nil, err
 	}
 	defer lock.Close()
-	if k, ok := cached(cache, s.Name); ok && !update { // another run fetched it meanwhile
+	if k, ok := cached(cache, s); ok && !update { // another run fetched it meanwhile
 		return k, nil
 	}
 	return fetch(ctx, cache, s)
 }
 
-// cached reads which release a series stands for. The note is written last, so what it names is complete.
-func cached(cache, series string) (*Kernel, bool) {
-	note, err := os.ReadFile(filepath.Join(cache, "series", series))
+// cached reads which release a series stands for. The note is written last, so what it names is complete, but for a kernel
+// that was once kept for its types.
+func cached(cache string, s Series) (*Kernel, bool) {
+	note, err := os.ReadFile(filepath.Join(cache, "series", s.Name))
 	if err != nil {
 		return nil, false
 	}
-	k := kernelIn(cache, series, strings.TrimSpace(string(note)))
-	_, err = os.Stat(k.Image())
-	return k, err == nil
+	k := kernelIn(cache, s.Name, strings.TrimSpace(string(note)))
+	return k, k.serves(s.boots())
+}
+
+// serves says whether the kernel is there, with its modules if it is to be booted.
+func (k *Kernel) serves(boots bool) bool {
+	if !exists(k.Image()) || !boots {
+		return exists(k.Image())
+	}
+	deps, err := k.readDeps()
+	if err != nil {
+		return false
+	}
+	return !slices.ContainsFunc(deps.closure(bootModules), func(file string) bool { return !exists(filepath.Join(k.Modules(), file)) })
 }
 
 func kernelIn(cache, series, release string) *Kernel {
@@ -94,8 +107,8 @@ func fetch(ctx context.Context, cache string, s Series) (*Kernel, error) {
 		return nil, err
 	}
 	k := kernelIn(cache, s.Name, c.release)
-	if _, err := os.Stat(k.Image()); err != nil {
-		if err := install(ctx, a, c, k, s.Use); err != nil {
+	if !k.serves(s.boots()) {
+		if err := install(ctx, a, c, k, s.boots()); err != nil {
 			return nil, err
 		}
 	}
@@ -103,7 +116,7 @@ func fetch(ctx context.Context, cache string, s Series) (*Kernel, error) {
 }
 
 // install downloads and unpacks a kernel beside its place and then renames it into it.
-func install(ctx context.Context, a apt, c candidate, k *Kernel, use string) error {
+func install(ctx context.Context, a apt, c candidate, k *Kernel, boots bool) error {
 	if err := os.MkdirAll(filepath.Dir(k.dir), 0o755); err != nil {
 		return err
 	}
@@ -131,7 +144,7 @@ func install(ctx context.Context, a apt, c candidate, k *Kernel, use string) err
 	if err := unpacked.arrange(ctx); err != nil {
 		return err
 	}
-	if use == typesOnly {
+	if !boots {
 		if err := unpacked.leaveTypes(); err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func buildModules(ctx context.Context, src, out string, series []string) error {
 		return err
 	}
 	if len(series) == 0 {
-		series = append(kernelNames(false), partNames()...)
+		series = kernelNames(full, partly)
 	}
 	for _, name := range series {
 		k, err := Fetch(ctx, name, false)

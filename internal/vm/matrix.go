@@ -3,6 +3,7 @@ package vm
 import (
 	_ "embed"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +15,8 @@ var kernelsTxt string
 // A Series is one line of kernels.txt: a kernel series such as "6.1" and the suites to look for it in.
 type Series struct {
 	Name   string
-	Use    string // full, part, asked, check or types
+	Use    string // what is run on it with each change: full, part, check or types
+	Before string // the same before a release, by make test-all
 	Suites []string
 }
 
@@ -22,10 +24,30 @@ type Series struct {
 const (
 	full      = "full"
 	partly    = "part"  // partTests run on it
-	asked     = "asked" // the same, but only where it is asked for
 	checkOnly = "check" // only checkTests run on it
 	typesOnly = "types" // it is not booted: only what its packages tell of its types is looked at
 )
+
+var uses = []string{full, partly, checkOnly, typesOnly}
+
+// now is what the series is for in this run. KTLSTOP_ALL=1 (make test-all) is one before a release.
+func (s *Series) now() string {
+	if os.Getenv("KTLSTOP_ALL") != "" {
+		return s.Before
+	}
+	return s.Use
+}
+
+// role is what a run does on it that names it: what it is for now, or before a release where that is nothing.
+func (s *Series) role() string {
+	if s.now() == typesOnly {
+		return s.Before
+	}
+	return s.now()
+}
+
+// boots says whether it is ever booted.
+func (s *Series) boots() bool { return s.Use != typesOnly || s.Before != typesOnly }
 
 // ending is what Debian puts behind the releases of this series, by flavour and processor: "amd64", "rt-amd64",
 // "arm64-16k". In a series' name amd64 goes without saying.
@@ -71,15 +93,20 @@ func parseMatrix(text string) ([]Series, error) {
 	for i, line := range strings.Split(text, "\n") {
 		line, _, _ = strings.Cut(line, "#")
 		fields := strings.Fields(line)
-		switch {
-		case len(fields) == 0:
+		if len(fields) == 0 {
 			continue
-		case len(fields) < 3:
-			return nil, fmt.Errorf("kernels.txt:%d: want a series, full, part, asked, check or types, and suites", i+1)
-		case !slices.Contains([]string{full, partly, asked, checkOnly, typesOnly}, fields[1]):
-			return nil, fmt.Errorf("kernels.txt:%d: series %s is for %q, not full, part, asked, check or types", i+1, fields[0], fields[1])
 		}
-		m = append(m, Series{Name: fields[0], Use: fields[1], Suites: fields[2:]})
+		if len(fields) < 3 {
+			return nil, fmt.Errorf("kernels.txt:%d: want a series, what it is for, and suites", i+1)
+		}
+		use, before, two := strings.Cut(fields[1], "/")
+		if !two {
+			before = use
+		}
+		if !slices.Contains(uses, use) || !slices.Contains(uses, before) {
+			return nil, fmt.Errorf("kernels.txt:%d: series %s is for %q: each may be %s", i+1, fields[0], fields[1], strings.Join(uses, ", "))
+		}
+		m = append(m, Series{Name: fields[0], Use: use, Before: before, Suites: fields[2:]})
 	}
 	return m, nil
 }

@@ -2,7 +2,7 @@ package vm
 
 import "slices"
 
-// partTests are the tests of a package that a kernel runs that kernels.txt says to test in part, or when it is asked for.
+// partTests are the tests of a package that a kernel runs that kernels.txt says to test in part.
 // Of other packages it runs all. docs/testing.md says why these.
 var partTests = map[string]string{
 	checkPackage:        "^(TestCardPaths|TestDTLS|TestDashboard|TestDoctorSelf|TestList|TestPaths|TestScenes)$",
@@ -14,7 +14,7 @@ var partTests = map[string]string{
 // inPart says whether a kernel runs partTests: it does unless other tests were asked for.
 func (o *testOptions) inPart(series string) bool {
 	s, err := findSeries(series)
-	return err == nil && (s.Use == partly || s.Use == asked) && o.run == ""
+	return err == nil && s.role() == partly && o.run == ""
 }
 
 // partOf are the packages of such a kernel from the last to the first, each whole.

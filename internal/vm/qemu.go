@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -51,6 +52,15 @@ func (c Config) accelArgs(kvm bool) []string {
 	return []string{"-accel", "tcg,thread=multi", "-cpu", c.Kernel.arch().cpu, "-smp", strconv.Itoa(c.SMP)}
 }
 
+// program is the QEMU that runs the guest, and its first words. Instructions are counted by the host's own, whose
+// processor is the one that docs/bench.json has been measured on.
+func (c Config) program(ctx context.Context, kvm bool) ([]string, error) {
+	if kvm || c.Icount {
+		return []string{c.Kernel.arch().qemu}, nil
+	}
+	return c.Kernel.arch().emulator(ctx)
+}
+
 // cmdline ends the guest at the first oops, and leaves out what costs an emulated processor time.
 func (c Config) cmdline(kvm bool) string {
 	words := []string{"console=" + c.Kernel.arch().console, "panic=-1", "oops=panic"}
@@ -59,12 +69,6 @@ func (c Config) cmdline(kvm bool) string {
 	}
 	if !kvm {
 		words = append(words, c.Kernel.arch().emulated...)
-	}
-	if !kvm && !c.Icount {
-		// Measuring BPF programs is a branch in the kernel's code, patched while
-		// other processors run it. An emulated one may keep the breakpoint that
-		// stood there meanwhile, and the guest dies of it: so it never changes.
-		words = append(words, "sysctl.kernel.bpf_stats_enabled=1")
 	}
 	if c.Append != "" {
 		words = append(words, c.Append)
@@ -89,8 +93,12 @@ type machine struct {
 }
 
 // startMachine starts QEMU so that it ends with us, however we end, and does not get the terminal's Ctrl-C.
-func startMachine(c Config, kvm bool, console *tail) (*machine, error) {
-	initrd, err := initramfs(c.Kernel)
+func startMachine(ctx context.Context, c Config, kvm bool, console *tail) (*machine, error) {
+	program, err := c.program(ctx, kvm)
+	if err != nil {
+		return nil, err
+	}
+	initrd, err := initramfs(c)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +108,7 @@ func startMachine(c Config, kvm bool, console *tail) (*machine, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	cmd := exec.Command(c.Kernel.arch().qemu, qemuArgs(c, kvm)...)
+	cmd := exec.Command(program[0], append(program[1:], qemuArgs(c, kvm)...)...)
 	cmd.ExtraFiles = []*os.File{theirs, initrd}
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
@@ -127,12 +135,9 @@ func (m *machine) start() error {
 	return <-started
 }
 
-// end ends QEMU and does not wait for it.
-func (m *machine) end() { m.cmd.Process.Kill() }
-
 // kill ends QEMU and waits until it is gone.
 func (m *machine) kill() {
-	m.end()
+	m.cmd.Process.Kill()
 	<-m.exited
 }
 

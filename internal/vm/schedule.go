@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 )
@@ -106,6 +107,20 @@ func (w *work) take() (testBinary, bool) {
 	b := w.todo[0]
 	w.todo = w.todo[1:]
 	return b, true
+}
+
+// files is what a guest is given that cannot see the host's files: the tests that are left, their folders, and the program
+// that checkTests run.
+func (w *work) files() (files []string) {
+	w.schedule.mu.Lock()
+	defer w.schedule.mu.Unlock()
+	for _, b := range w.todo {
+		files = append(files, b.dir, b.file)
+		if program := filepath.Join(b.dir, "../bin/ktlstop"); b.pkg == checkPackage && exists(program) {
+			files = append(files, program)
+		}
+	}
+	return files
 }
 
 // end adds what came out of a guest, and says whether it was the kernel's last. An error is a failed result, and then

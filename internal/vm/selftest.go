@@ -65,7 +65,7 @@ func printFound(name, usage string, operands int, find func(ctx context.Context,
 // Selftest returns the path of the kernel's TLS selftest, from the cache when it is there. It is linked statically. The
 // newest series' source serves all kernels: the older series' own copies do not compile.
 func Selftest(ctx context.Context, update bool) (string, error) {
-	names := kernelNames(false)
+	names := kernelNames(full)
 	newest, err := findSeries(names[len(names)-1])
 	if err != nil {
 		return "", err

@@ -34,8 +34,8 @@ func TestAllShares(t *testing.T) {
 }
 
 func TestGuestEnv(t *testing.T) {
-	got := guestEnv([]string{"PATH=/bin", "GOMAXPROCS=1", "KTLSTOP_X=1", "KTLSTOP_GUEST=0", "KTLSTOP_KERNELS=9", "SECRET=x"}, "6.1", []string{"6.1", "7.3"})
-	want := []string{"PATH=/bin", "GOMAXPROCS=1", "KTLSTOP_X=1", "KTLSTOP_GUEST=1", "KTLSTOP_KERNEL=6.1", "KTLSTOP_KERNELS=6.1 7.3"}
+	got := guestEnv([]string{"PATH=/bin", "GOMAXPROCS=1", "KTLSTOP_X=1", "KTLSTOP_GUEST=0", "KTLSTOP_KERNELS=9", "KTLSTOP_CHECKED=9", "SECRET=x"}, "6.1", []string{"6.1", "7.3"})
+	want := []string{"PATH=/bin", "GOMAXPROCS=1", "KTLSTOP_X=1", "KTLSTOP_GUEST=1", "KTLSTOP_KERNEL=6.1", "KTLSTOP_KERNELS=6.1 7.3", "KTLSTOP_CHECKED=" + strings.Join(checkedKernels(), " ")}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
 	}

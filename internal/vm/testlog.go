@@ -109,21 +109,6 @@ func (t *testLog) results(status Status) []testResult {
 	return all
 }
 
-// endedTests returns the results of those tests that came to their end, and the names of these.
-func (t *testLog) endedTests() (results []testResult, names []string) {
-	kept := testLog{pkg: t.pkg, ended: true}
-	for _, r := range t.tests {
-		top, _, below := strings.Cut(r.name, "/")
-		if !below && r.outcome != "" {
-			names = append(names, r.name)
-		}
-		if i := slices.IndexFunc(t.tests, func(r *testResult) bool { return r.name == top }); i >= 0 && t.tests[i].outcome != "" {
-			kept.tests = append(kept.tests, r)
-		}
-	}
-	return kept.results(Status{}), names
-}
-
 func (t *testLog) failedBelow(name string) bool {
 	return slices.ContainsFunc(t.tests, func(r *testResult) bool {
 		return strings.HasPrefix(r.name, name+"/") && r.outcome != passed && r.outcome != skipped

@@ -1,8 +1,6 @@
 package vm
 
 import (
-	"errors"
-	"io"
 	"strings"
 	"testing"
 )
@@ -99,30 +97,5 @@ func TestResultsOfNamesWithSlashes(t *testing.T) {
 `).results(Status{})
 	if got := count(results).String(); got != "1 passed, 0 failed, 0 skipped" {
 		t.Errorf("%s: %v", got, results)
-	}
-}
-
-// TestEndedTests: of a binary whose guest died, only what came to its end counts, and it is not run again.
-func TestEndedTests(t *testing.T) {
-	results, names := readLog(t, events+`{"Action":"run","Test":"TestB/z"}
-{"Action":"pass","Test":"TestB/z"}
-`).endedTests()
-	if got := count(results).String(); got != "1 passed, 0 failed, 1 skipped" {
-		t.Errorf("%s: %v", got, results)
-	}
-	if pattern := either("TestX|TestY/z", "", wholeTests(names)); pattern != "TestX|TestY/z|^TestA$" {
-		t.Errorf("the others skip %q", pattern)
-	}
-}
-
-func TestDeathByBreakpoint(t *testing.T) {
-	for console, want := range map[string]bool{"": false, "Oops: int3: 0000 [#1] SMP NOPTI": true, "Oops: general protection fault: 0000": false} {
-		for _, kvm := range []bool{false, true} {
-			g := &Guest{console: &tail{}, kvm: kvm, kernel: &Kernel{}, ctx: t.Context()}
-			g.console.Write([]byte(console))
-			if err := g.failure("run", io.EOF); errors.Is(err, errBreakpoint) != (want && !kvm) {
-				t.Errorf("%q, kvm %v: %v", console, kvm, err)
-			}
-		}
 	}
 }

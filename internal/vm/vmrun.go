@@ -37,6 +37,7 @@ type runOptions struct {
 	timeout time.Duration
 	console string
 	shares  stringList
+	files   stringList
 	args    []string
 }
 
@@ -81,6 +82,7 @@ func parseRun(args []string) (*runOptions, error) {
 	f.DurationVar(&o.timeout, "timeout", 0, "end the guest after this time (default 10m; none with a terminal)")
 	f.StringVar(&o.console, "console", "", "write the guest's console to `file`")
 	f.Var(&o.shares, "share", "host `directory` the guest may write to (repeatable)")
+	f.Var(&o.files, "file", "host `file`, with its libraries, for a guest that cannot see this machine's files, as those of cloud kernels (repeatable)")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -97,6 +99,9 @@ func (o *runOptions) run() (Status, error) {
 		return Status{}, err
 	}
 	if o.config.Shares, err = allShares(o.shares, dir, o.args); err != nil {
+		return Status{}, err
+	}
+	if o.config.Carry, err = allFiles(o.files, dir, o.args[0]); err != nil {
 		return Status{}, err
 	}
 	if o.console != "" {
@@ -176,11 +181,11 @@ func guestEnv(env []string, series string, all []string) []string {
 	if !archOf(series).ownRoot() {
 		keep = append(keep, "PATH="+systemPath)
 	}
-	return append(keep, "KTLSTOP_GUEST=1", "KTLSTOP_KERNEL="+series, "KTLSTOP_KERNELS="+strings.Join(all, " "))
+	return append(keep, "KTLSTOP_GUEST=1", "KTLSTOP_KERNEL="+series, "KTLSTOP_KERNELS="+strings.Join(all, " "), "KTLSTOP_CHECKED="+strings.Join(checkedKernels(), " "))
 }
 
 func passedOn(name string) bool {
-	if slices.Contains([]string{"KTLSTOP_GUEST", "KTLSTOP_KERNEL", "KTLSTOP_KERNELS"}, name) {
+	if slices.Contains([]string{"KTLSTOP_GUEST", "KTLSTOP_KERNEL", "KTLSTOP_KERNELS", "KTLSTOP_CHECKED"}, name) {
 		return false
 	}
 	for _, n := range envNames {

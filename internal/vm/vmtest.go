@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -47,8 +46,6 @@ type testBinary struct {
 type kernelRun struct {
 	series, release string
 	boot, tests     time.Duration
-	deaths          int // of errBreakpoint
-	hangs           int // those of them that were errBreakpointHang
 	results         []testResult
 	logs            []string // the files with all output
 }
@@ -98,7 +95,7 @@ func parseTest(args []string) (*testOptions, error) {
 	}
 	o.kernels, o.packages = strings.Fields(kernels), strings.Fields(packages)
 	if len(o.kernels) == 0 {
-		o.kernels = kernelNames(o.runsChecks())
+		o.kernels = o.defaults()
 	}
 	place := func(series string) int { // from the oldest to the newest
 		return slices.IndexFunc(Matrix(), func(s Series) bool { return s.Name == series })
@@ -116,20 +113,28 @@ const (
 	checkTests   = "^TestLoadAndTrace$"
 )
 
-// kernelNames are the kernels that run all tests, and with some those that run checkTests or partTests too.
-func kernelNames(some bool) (names []string) {
+// defaults are the kernels of a run that names none.
+func (o *testOptions) defaults() []string {
+	if o.runsChecks() {
+		return kernelNames(full, partly, checkOnly)
+	}
+	return kernelNames(full)
+}
+
+// checkedKernels are those that run checkTests only, of all there are.
+func checkedKernels() (names []string) {
 	for _, s := range Matrix() {
-		if s.Use == full || some && (s.Use == partly || s.Use == checkOnly) {
+		if s.role() == checkOnly {
 			names = append(names, s.Name)
 		}
 	}
 	return names
 }
 
-// partNames are the kernels that run partTests.
-func partNames() (names []string) {
+// kernelNames are the kernels that are for one of these uses in this run, the oldest first.
+func kernelNames(uses ...string) (names []string) {
 	for _, s := range Matrix() {
-		if s.Use == partly {
+		if slices.Contains(uses, s.now()) {
 			names = append(names, s.Name)
 		}
 	}
@@ -144,7 +149,7 @@ func (o *testOptions) runsChecks() bool {
 // checks says whether a kernel runs checkTests only: it does unless other tests were asked for.
 func (o *testOptions) checks(series string) bool {
 	s, err := findSeries(series)
-	return err == nil && s.Use == checkOnly && o.runsChecks()
+	return err == nil && s.role() == checkOnly && o.runsChecks()
 }
 
 // testing are the kernels that run all tests there are.
@@ -154,7 +159,7 @@ func (o *testOptions) testing() []string {
 
 // complete says whether every kernel that runs all tests takes part, with all tests.
 func (o *testOptions) complete() bool {
-	for _, name := range kernelNames(false) {
+	for _, name := range kernelNames(full) {
 		if !slices.Contains(o.kernels, name) {
 			return false
 		}
@@ -242,8 +247,6 @@ func (r *kernelRun) join(part kernelRun) {
 	r.release = part.release
 	r.boot += part.boot
 	r.tests += part.tests
-	r.deaths += part.deaths
-	r.hangs += part.hangs
 	r.results = append(r.results, part.results...)
 	r.logs = append(r.logs, part.logs...)
 }
@@ -259,95 +262,38 @@ func (o *testOptions) testGuest(ctx context.Context, w *work, run *kernelRun) er
 	defer cancel()
 	begin := time.Now()
 	defer func() { run.tests = time.Since(begin) - run.boot }()
-	s := &session{kernel: kernel, smp: o.smp, run: run}
-	defer s.close()
-	for b, ok := w.take(); ok; b, ok = w.take() {
-		if err := o.testPackage(ctx, s, b); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// maxDeaths is how many guests of one kernel may die of errBreakpoint.
-const maxDeaths = 3
-
-// A session is the guest of a kernel, or after its death the next one.
-type session struct {
-	kernel *Kernel
-	smp    int
-	run    *kernelRun
-	log    io.Writer
-	guest  *Guest
-}
-
-func (s *session) boot(ctx context.Context) error {
-	for s.guest == nil {
-		progressf("booting %s", s.kernel.Release)
-		g, err := Boot(ctx, Config{Kernel: s.kernel, SMP: s.smp})
-		if err != nil && !s.mayDie(err) {
-			return err
-		}
-		if err == nil {
-			s.guest = g
-			s.run.boot += g.Booted
-		}
-	}
-	return nil
-}
-
-// mayDie counts a death, and says whether another guest may follow.
-func (s *session) mayDie(err error) bool {
-	if !errors.Is(err, errBreakpoint) || s.run.deaths == maxDeaths {
-		return false
-	}
-	s.run.deaths++
-	if errors.Is(err, errBreakpointHang) {
-		s.run.hangs++
-	}
-	reason, _, _ := strings.Cut(err.Error(), "\n") // what follows is its console
-	progressf("%s; another guest is booted", reason)
-	fmt.Fprintf(s.log, "### a guest died, another one is booted: %v\n", err)
-	s.close()
-	return true
-}
-
-func (s *session) close() {
-	if s.guest != nil {
-		s.guest.Close()
-		s.guest = nil
-	}
-}
-
-// testPackage runs one binary, and where the emulator fails, what is left of it in another guest.
-func (o *testOptions) testPackage(ctx context.Context, s *session, b testBinary) error {
-	log, err := createLog(s.run, b)
+	progressf("booting %s", kernel.Release)
+	g, err := Boot(ctx, Config{Kernel: kernel, SMP: o.smp, Carry: w.files()})
 	if err != nil {
 		return err
 	}
-	defer log.Close()
-	s.log = log
-	var done []string
-	for {
-		if err := s.boot(ctx); err != nil {
+	defer g.Close()
+	run.boot = g.Booted
+	for b, ok := w.take(); ok; b, ok = w.take() {
+		if err := o.testPackage(g, run, b); err != nil {
 			return err
 		}
-		log, status, err := o.runBinary(s.guest, s.run.series, b, done, s.log)
-		if log == nil {
-			return err
-		}
-		if s.mayDie(err) {
-			results, names := log.endedTests()
-			s.run.results, done = append(s.run.results, results...), append(done, names...)
-			continue
-		}
-		results := log.results(status)
-		if err == nil {
-			err = s.guest.checkWarnings(&results, b, s.log)
-		}
-		s.run.results = append(s.run.results, results...)
+	}
+	return nil
+}
+
+// testPackage runs one binary, and adds what came out of it.
+func (o *testOptions) testPackage(g *Guest, run *kernelRun, b testBinary) error {
+	file, err := createLog(run, b)
+	if err != nil {
 		return err
 	}
+	defer file.Close()
+	log, status, err := o.runBinary(g, run.series, b, file)
+	if log == nil {
+		return err
+	}
+	results := log.results(status)
+	if err == nil {
+		err = g.checkWarnings(&results, b, file)
+	}
+	run.results = append(run.results, results...)
+	return err
 }
 
 func createLog(run *kernelRun, b testBinary) (*os.File, error) {
@@ -363,16 +309,16 @@ func createLog(run *kernelRun, b testBinary) (*os.File, error) {
 	return os.Create(name)
 }
 
-// runBinary runs one binary but for the tests that are done. Its log counts even when the guest dies under it, which is
+// runBinary runs one binary. Its log counts even when the guest dies under it, which is
 // the error then.
-func (o *testOptions) runBinary(g *Guest, series string, b testBinary, done []string, log io.Writer) (*testLog, Status, error) {
+func (o *testOptions) runBinary(g *Guest, series string, b testBinary, log io.Writer) (*testLog, Status, error) {
 	fmt.Fprintf(log, "### %s\n", b.pkg)
 	tests := cmp.Or(b.run, o.run)
 	if o.checks(series) {
 		tests = checkTests
 	}
 	c := Command{
-		Args: []string{b.file, "-test.v=test2json", "-test.paniconexit0", "-test.run", tests, "-test.skip", either(o.skip, b.skip, wholeTests(done))},
+		Args: []string{b.file, "-test.v=test2json", "-test.paniconexit0", "-test.run", tests, "-test.skip", either(o.skip, b.skip)},
 		Env:  guestEnv(os.Environ(), series, o.told(series)),
 		Dir:  b.dir,
 	}
@@ -392,15 +338,6 @@ func (o *testOptions) runBinary(g *Guest, series string, b testBinary, done []st
 // either is a pattern of what one of some patterns matches, of which empty ones match nothing.
 func either(patterns ...string) string {
 	return strings.Join(slices.DeleteFunc(patterns, func(p string) bool { return p == "" }), "|")
-}
-
-// wholeTests is a pattern of tests with these names.
-func wholeTests(names []string) string {
-	var all []string
-	for _, name := range names {
-		all = append(all, "^"+regexp.QuoteMeta(name)+"$")
-	}
-	return either(all...)
 }
 
 // taintWarn is set by the kernel's first WARN (admin-guide/tainted-kernels.rst).
@@ -465,7 +402,7 @@ func (o *testOptions) report(w io.Writer, run kernelRun) {
 			printLog(w, run.series, name)
 		}
 	}
-	fmt.Fprintf(w, "kernel %s (%s): %v, boot %.0f s, tests %.0f s%s\n", run.series, run.release, total, run.boot.Seconds(), run.tests.Seconds(), run.died())
+	fmt.Fprintf(w, "kernel %s (%s): %v, boot %.0f s, tests %.0f s\n", run.series, run.release, total, run.boot.Seconds(), run.tests.Seconds())
 	for _, l := range leftOut(run.results) {
 		fmt.Fprintln(w, " ", l)
 	}
@@ -477,14 +414,6 @@ func (o *testOptions) report(w io.Writer, run kernelRun) {
 	for _, line := range skips(run.results) {
 		fmt.Fprintln(w, "  SKIP", line)
 	}
-}
-
-// died ends a kernel's line where guests were replaced, so that it does not pass for a run without a fault.
-func (r *kernelRun) died() string {
-	if r.deaths == 0 {
-		return ""
-	}
-	return fmt.Sprintf("; guests that died of the emulator's stale breakpoint: %d, %d of them by a hang; their unfinished tests ran again in another", r.deaths, r.hangs)
 }
 
 func printLog(w io.Writer, series, name string) {

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ktlstop/ktlstop/internal/guesttest"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
@@ -22,6 +23,8 @@ import (
 // TestGenerations: more key changes than 16 bits count, in one direction; the other
 // has its own count.
 func TestGenerations(t *testing.T) {
+	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	const changes = 1<<16 + 1
 	tr, got := traced(t, Config{RingBytes: 32 << 20}, func() {
 		a, b := kernelTLS(t)
@@ -121,6 +124,7 @@ func untilInCall(t *testing.T, tid, call int) {
 // others find it whole: it has an id, and only one, and each record is told once.
 func TestInventoryOfBusySockets(t *testing.T) {
 	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	const pairs, rounds = 500, 3
 	var traffic sync.WaitGroup
 	var rest sync.RWMutex // who writes lets the traffic rest

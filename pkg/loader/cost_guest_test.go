@@ -3,37 +3,14 @@ package loader
 import (
 	"context"
 	"errors"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/ktlstop/ktlstop/internal/guesttest"
 )
 
-// unmeasured switches the kernel's measuring of BPF programs off until the test
-// ends, where guests have it on from boot on (internal/vm). It comes before the
-// first program is attached and goes after the last: the kernel patches its text
-// while nothing runs there.
-func unmeasured(t *testing.T) {
-	t.Helper()
-	needGuest(t)
-	const setting = "/proc/sys/kernel/bpf_stats_enabled"
-	before, err := os.ReadFile(setting)
-	if err == nil {
-		err = os.WriteFile(setting, []byte("0"), 0)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.WriteFile(setting, before, 0); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 // measured is how many runs of its programs the kernel measured. The setting
-// above does not show whether it does: a tracer asks by a descriptor.
+// kernel.bpf_stats_enabled does not show whether it does: a tracer asks by a descriptor.
 func measured(t *testing.T, tr *Tracer) (runs uint64) {
 	t.Helper()
 	for name, p := range tr.programs() {
@@ -63,7 +40,6 @@ func TestMeasuredWhileAsked(t *testing.T) {
 	guesttest.OnEnds(t)
 	for name, cfg := range map[string]Config{"records": {}, "sums": {Aggregate: true}, "plaintext": {Snaplen: 100}, "cost": {Cost: true}} {
 		t.Run(name, func(t *testing.T) {
-			unmeasured(t)
 			tr, err := Open(t.Context(), cfg)
 			if err != nil {
 				t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 // and what does not need it works.
 func TestGroupsStandAlone(t *testing.T) {
 	needGuest(t)
-	guesttest.OnEnds(t)
+	guesttest.OnOneWithEachChange(t)
 	const n = 20
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
@@ -54,6 +54,7 @@ func TestGroupsStandAlone(t *testing.T) {
 // stages and without.
 func TestSlowLoads(t *testing.T) {
 	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	for _, without := range []bool{false, true} {
 		tr, err := Open(t.Context(), Config{Aggregate: true, WithoutStages: without, Slow: time.Hour})
 		if err != nil {

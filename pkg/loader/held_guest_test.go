@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ktlstop/ktlstop/internal/guesttest"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
@@ -18,6 +19,7 @@ import (
 // later, wherever their state lies.
 func TestHeld(t *testing.T) {
 	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	for _, full := range []bool{false, true} {
 		t.Run(fmt.Sprintf("hot full %v", full), func(t *testing.T) { checkHeld(t, full) })
 	}
@@ -67,6 +69,7 @@ func checkHeld(t *testing.T, full bool) {
 // TestHeldAge: the age of an open record is known where the trace saw it begin.
 func TestHeldAge(t *testing.T) {
 	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	a, _ := kernelTLS(t)
 	tr, err := Open(t.Context(), Config{Aggregate: true})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ktlstop/ktlstop/internal/guesttest"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
@@ -99,6 +100,8 @@ func (g *told) check(t *testing.T, seen [2]uint64, each uint64, cause string) {
 
 // TestLossOfRecords: the ring has no room for data, and still some for the opens.
 func TestLossOfRecords(t *testing.T) {
+	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	_, got := exchanged(t, Config{RingBytes: 16384}, 1, 300)
 	got.check(t, got.records, 300, "ring_full")
 }
@@ -106,6 +109,8 @@ func TestLossOfRecords(t *testing.T) {
 // TestLossOfSampled: what a record that found no room would have stood for is
 // left to another.
 func TestLossOfSampled(t *testing.T) {
+	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	tr, got := exchanged(t, Config{RingBytes: 16384, Sample: &Sampling{Every: 3}}, 1, 900)
 	open, err := tr.Connections()
 	if err != nil || len(open) != 2 {
@@ -120,6 +125,8 @@ func TestLossOfSampled(t *testing.T) {
 
 // TestLossOfEvents: not one record comes, so what finds no room is no record.
 func TestLossOfEvents(t *testing.T) {
+	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	_, got := exchanged(t, Config{RingBytes: 4096}, 40, 0)
 	if n := got.lost[causeEvents]; n == [2]uint64{} || len(got.lost) != 1 || got.records != [2]uint64{} {
 		t.Errorf("%v lost, %v records seen; want ring_full_events alone", got.lost, got.records)
@@ -128,6 +135,8 @@ func TestLossOfEvents(t *testing.T) {
 
 // TestLossOfPayloads: the records are all told, some without their plaintext.
 func TestLossOfPayloads(t *testing.T) {
+	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	_, got := exchanged(t, Config{Snaplen: 64, PayloadRingBytes: 4096}, 1, 50)
 	if got.records != [2]uint64{50, 50} {
 		t.Errorf("%v records seen, want 50 each", got.records)
@@ -139,6 +148,7 @@ func TestLossOfPayloads(t *testing.T) {
 // class and a step, whatever could have been copied of it.
 func TestRoomOfPayloads(t *testing.T) {
 	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	tr, err := Open(t.Context(), Config{Snaplen: 16384})
 	if err != nil {
 		t.Fatal(err)
@@ -168,6 +178,8 @@ func TestRoomOfPayloads(t *testing.T) {
 // TestLossOfConnections: of the sockets that found no room, each record counts
 // once, not each hook that looked for room; what cannot be opened is no record.
 func TestLossOfConnections(t *testing.T) {
+	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	_, got := traced(t, Config{hotFull: true, entries: map[string]uint32{"conns": 2}}, func() {
 		for range 3 {
 			a, b := kernelTLS(t)
@@ -190,6 +202,8 @@ func TestLossOfConnections(t *testing.T) {
 // TestLossOfSums: what the sums lack is what found no room in them. A connection
 // with a place in "hot" has room for its sums, so none gets a place.
 func TestLossOfSums(t *testing.T) {
+	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	tr, got := exchanged(t, Config{Aggregate: true, hotFull: true, entries: map[string]uint32{"stats": 2}}, 3, 50)
 	var sums [2]uint64
 	if err := tr.Samples(func(s *event.Sample) {
@@ -205,6 +219,8 @@ func TestLossOfSums(t *testing.T) {
 // TestLossOfPending: of the records that wait for TCP all but one find no room.
 // Each that is told is told once.
 func TestLossOfPending(t *testing.T) {
+	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	const n = 64
 	_, got := traced(t, Config{entries: map[string]uint32{"pending": 1}}, func() {
 		a, b := narrowTLS(t)

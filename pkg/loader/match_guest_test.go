@@ -15,6 +15,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/rlimit"
 
+	"github.com/ktlstop/ktlstop/internal/guesttest"
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/internal/match/matchtest"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -149,6 +150,7 @@ func (m *matcher) check(t *testing.T, b, plaintext []byte) (answer uint32) {
 
 func TestKernelMatchesAsReference(t *testing.T) {
 	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	r := rand.New(rand.NewPCG(1, 2))
 	answers := map[uint32]int{}
 	for _, text := range matchtest.Expressions {

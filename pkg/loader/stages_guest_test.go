@@ -77,6 +77,7 @@ func measuredStages(n uint32) (stand uint64) {
 // first ones and of one in some, which stands for as many.
 func TestStagesOfSome(t *testing.T) {
 	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	tr, err := Open(t.Context(), Config{Aggregate: true})
 	if err != nil {
 		t.Fatal(err)
@@ -120,6 +121,7 @@ func TestStagesOfSome(t *testing.T) {
 // is counted, whether its stages are measured or not.
 func TestUnfinishedIsCounted(t *testing.T) {
 	needGuest(t)
+	guesttest.OnEndsWithEachChange(t)
 	tr, err := Open(t.Context(), Config{Aggregate: true})
 	if err != nil {
 		t.Fatal(err)
