@@ -55,7 +55,14 @@ const (
 )
 
 func (g *guess) step(s *stream) bool {
-	switch b := s.rest(); g.protocol(s, b) {
+	b := s.rest()
+	switch g.storage(s, b) {
+	case unclear:
+		return false
+	case certain:
+		return true
+	}
+	switch g.protocol(s, b) {
 	case undecided:
 		return false
 	case isHTTP1:
@@ -75,6 +82,18 @@ func (g *guess) step(s *stream) bool {
 		g.settle(s)
 	}
 	return true
+}
+
+// storage looks for a protocol of storage.
+func (g *guess) storage(s *stream, b []byte) likeness {
+	if s.conn.tunnel || s.datagrams {
+		return unlike
+	}
+	l := s.conn.stores(s, b, g.why == "" && !g.hide)
+	if l == certain {
+		g.plain.cut(s)
+	}
+	return l
 }
 
 func (g *guess) protocol(s *stream, b []byte) protocol {

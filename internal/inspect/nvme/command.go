@@ -3,6 +3,7 @@ package nvme
 import (
 	"encoding/binary"
 	"strconv"
+	"strings"
 )
 
 // submission is what is read of a command, NVM Express Base Specification 2.0 §3.3.3.1.
@@ -97,18 +98,18 @@ func (s submission) detail(r role) string {
 		}
 		return ""
 	}
-	var d string
+	var words []string
 	switch s.namespace {
 	case 0:
 	case 1<<32 - 1:
-		d = "nsid all"
+		words = append(words, "nsid all")
 	default:
-		d = "nsid " + decimal(uint64(s.namespace))
+		words = append(words, "nsid "+decimal(uint64(s.namespace)))
 	}
 	if r == ioRole && ranged[s.opcode] {
-		d += " slba " + decimal(s.start) + " blocks " + decimal(uint64(s.blocks))
+		words = append(words, "slba "+decimal(s.start), "blocks "+decimal(uint64(s.blocks)))
 	}
-	return d
+	return strings.Join(words, " ")
 }
 
 func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
