@@ -8,7 +8,7 @@ import (
 
 // work is what a call asks for, and how far the server came.
 type work struct {
-	minor uint32
+	minor string // of version 4, empty until it is known
 	left  uint32   // operations that are not read yet
 	names []string // of those that are
 	// more says that there are operations which are not named.
@@ -43,7 +43,7 @@ func (m *message) begin(c *cursor, minor, n uint32, known map[uint32]operation) 
 	if c.stopped() {
 		return nil
 	}
-	m.minor, m.left = minor, n
+	m.minor, m.left = strconv.FormatUint(uint64(minor), 10), n
 	return m.next(known)
 }
 
@@ -149,8 +149,8 @@ func (m *message) detail() string {
 	switch {
 	case m.sealed:
 		words = append(words, "sealed by RPCSEC_GSS")
-	case m.isCompound() || m.isCallback():
-		words = append(words, "v4."+strconv.FormatUint(uint64(m.minor), 10))
+	case m.minor != "":
+		words = append(words, "v4."+m.minor)
 	case m.isNFS3():
 		words = append(words, "v3")
 	}
