@@ -16,6 +16,11 @@ type conn struct {
 	// kernel says which directions are kernel TLS, if told.
 	told   bool
 	kernel [2]bool
+	// web: it has spoken HTTP. dialogue is what else it speaks, nil where that is not known.
+	web      bool
+	dialogue *dialogue
+	// advised: it was said what shows more of it.
+	advised bool
 	// storage follows the connection if it carries a file system or a disk; telling is
 	// the stream of which it tells.
 	storage storage
@@ -177,6 +182,9 @@ func (c *conn) close() error {
 	for len(c.waiting) > 0 {
 		ex := c.pop()
 		c.tell(c.streams[ex.ev.Dir], ex, finding.Unanswered)
+	}
+	if c.dialogue != nil {
+		c.dialogue.giveUp(c.latest(), finding.Closed)
 	}
 	c.endStorage()
 	for _, id := range slices.Sorted(maps.Keys(c.open)) {

@@ -62,18 +62,28 @@ func (g *guess) step(s *stream) bool {
 	case certain:
 		return true
 	}
+	if d, v := g.dialect(s, b); v == perhaps {
+		return false
+	} else if d != nil {
+		g.plain.cut(s)
+		s.decoder = newMessages(s, s.conn.talk(s, d, v))
+		return true
+	}
 	switch g.protocol(s, b) {
 	case undecided:
 		return false
 	case isHTTP1:
 		g.plain.cut(s)
+		s.conn.web = true
 		s.decoder = &http1{}
 	case isPreface:
 		g.plain.cut(s)
+		s.conn.web = true
 		s.conn.setClient(s.dir)
 		s.decoder = newHTTP2(s, true, "")
 	case isHTTP2:
 		g.plain.cut(s)
+		s.conn.web = true
 		if g.why == "" {
 			s.conn.setClient(s.dir ^ 1)
 		}
@@ -84,16 +94,12 @@ func (g *guess) step(s *stream) bool {
 	return true
 }
 
-// storage looks for a protocol of storage.
-func (g *guess) storage(s *stream, b []byte) likeness {
-	if s.conn.tunnel || s.datagrams {
-		return unlike
+// dialect looks for a protocol other than HTTP, where HTTP was not spoken.
+func (g *guess) dialect(s *stream, b []byte) (*dialect, verdict) {
+	if s.conn.web || s.conn.tunnel || s.datagrams {
+		return nil, no
 	}
-	l := s.conn.stores(s, b, g.why == "" && !g.hide)
-	if l == certain {
-		g.plain.cut(s)
-	}
-	return l
+	return speaks(s, b, g.why == "")
 }
 
 func (g *guess) protocol(s *stream, b []byte) protocol {
@@ -122,6 +128,8 @@ func (g *guess) settle(s *stream) {
 	b := s.rest()
 	switch {
 	case len(b) == 0:
+	case s.conn.dialogue != nil && (s.conn.dialogue.of.binary || g.why != ""):
+		s.hide(len(b), "bytes of a message that was not seen whole")
 	case g.hide:
 		s.hide(len(b), "bytes between frames that were not seen whole")
 	case !g.begun && g.plain.hidden < maxUnknown && !isText(b):

@@ -49,6 +49,19 @@ var storages = []struct {
 	}},
 }
 
+// storage looks for a protocol of storage, where nothing else was spoken.
+func (g *guess) storage(s *stream, b []byte) likeness {
+	c := s.conn
+	if c.web || c.tunnel || s.datagrams || c.dialogue != nil {
+		return unlike
+	}
+	l := c.stores(s, b, g.why == "" && !g.hide)
+	if l == certain {
+		g.plain.cut(s)
+	}
+	return l
+}
+
 // stores looks whether a stream goes on with a protocol of storage, and then reads it.
 // first says that nothing came before. It is unclear where more bytes decide.
 func (c *conn) stores(s *stream, b []byte, first bool) likeness {

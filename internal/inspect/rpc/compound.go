@@ -8,7 +8,7 @@ import (
 
 // work is what a call asks for, and how far the server came.
 type work struct {
-	minor string // of version 4, empty until it is known
+	minor string   // of version 4, empty until it is known
 	left  uint32   // operations that are not read yet
 	names []string // of those that are
 	// more says that there are operations which are not named.
