@@ -77,7 +77,7 @@ func (c *conn) stores(s *stream, b []byte, first bool) likeness {
 			if !first {
 				c.in.note(s, "joined in the middle: what was asked for before is not told")
 			}
-			s.decoder = &stored{}
+			s.decoder = stored{}
 			return certain
 		case l == unclear && len(b) < maxUndecided:
 			doubt = unclear
@@ -95,13 +95,13 @@ func (c *conn) follow(s *stream, first bool) {
 	if !first {
 		c.storage.Join(s.dir)
 	}
-	s.decoder = &stored{}
+	s.decoder = stored{}
 }
 
 // stored hands one direction to its connection's room.
-type stored struct{ said bool }
+type stored struct{}
 
-func (d *stored) step(s *stream) bool {
+func (d stored) step(s *stream) bool {
 	b, c := s.rest(), s.conn
 	was := c.storage.Lost(s.dir)
 	c.telling = s
@@ -114,31 +114,31 @@ func (d *stored) step(s *stream) bool {
 }
 
 // hide takes n bytes and shows none of them.
-func (d *stored) hide(s *stream, n int) {
+func (stored) hide(s *stream, n int) {
 	if s.rules.off {
 		s.take(n, Frame, "")
 		return
 	}
 	blot(s.masked(s.pos, s.pos+uint64(n)))
 	note := "the bytes of files and blocks are not shown; --no-redact --format hex shows them"
-	if d.said {
+	if s.conn.advised {
 		note = ""
 	}
-	d.said = true
+	s.conn.advised = true
 	s.take(n, Frame, note)
 }
 
-func (d *stored) pending(*stream) (uint64, bool) { return 0, false }
+func (stored) pending(*stream) (uint64, bool) { return 0, false }
 
 // settle has nothing to do: step takes all there is.
-func (d *stored) settle(*stream) {}
+func (stored) settle(*stream) {}
 
-func (d *stored) gap(s *stream, n uint64) {
+func (stored) gap(s *stream, n uint64) {
 	s.conn.telling = s
 	s.conn.storage.Gap(s.dir, n, s.now.Mono)
 }
 
-func (d *stored) end(*stream) {}
+func (stored) end(*stream) {}
 
 // stored takes what a room tells.
 func (c *conn) stored(x *finding.Exchange) {
