@@ -23,6 +23,7 @@ type call struct {
 	ev    finding.Exchange
 	begun uint64 // when the request's first record came, 0 where it was not seen
 	gap   bool   // some of it was not seen
+	told  bool
 	// answering: its reply has begun.
 	answering bool
 	// quiet: the reply tells secrets.
@@ -99,6 +100,10 @@ func (d *dialogue) answered(s *stream, id string) *call {
 // tell reports a call, and forgets it.
 func (d *dialogue) tell(s *stream, c *call, how finding.End) {
 	d.waiting = slices.DeleteFunc(d.waiting, func(w *call) bool { return w == c })
+	if c.told {
+		return
+	}
+	c.told = true
 	if c.gap && how == finding.Complete {
 		how = finding.Gap
 	}

@@ -110,7 +110,7 @@ func TestMaskedText(t *testing.T) {
 		{`{"a":"b:c=d","token":"e&f","x":"token"}`, `{"a":"b:c=d","token":"***","x":"token"}`},
 		// Commands.
 		{"USER u\r\nPASS p w\r\nLIST\r\n", "USER u\r\nPASS ***\r\nLIST\r\n"},
-		{"EHLO h\nAUTH PLAIN abc=\nMAIL FROM\n", "EHLO h\nAUTH **********\nMAIL FROM\n"},
+		{"EHLO h\nAUTH PLAIN abc=\nMAIL FROM\n", "EHLO h\nAUTH PLAIN ****\nMAIL FROM\n"},
 		{"auth login\nabc\ndef\nMAIL\n", "auth *****\n***\n***\nMAIL\n"},
 		{"a1 LOGIN u p\na2 SELECT x\n", "a1 LOGIN ***\na2 SELECT x\n"},
 		{"a1 LOGIN {1}\nu {3}\na b\na2 NOOP\n", "a1 LOGIN ***\n*****\n***\na2 NOOP\n"},
