@@ -137,3 +137,15 @@ func TestStorageGap(t *testing.T) {
 		}
 	}
 }
+
+// storageSaid are records of the recordings, for fuzzing.
+func storageSaid(t testing.TB) (said [][]byte) {
+	for _, c := range storageRecordings {
+		for _, q := range recording.Records(t, c.file) {
+			for _, r := range q[:10] {
+				said = append(said, r.Payload[:min(len(r.Payload), 500)])
+			}
+		}
+	}
+	return said
+}

@@ -38,7 +38,7 @@ type exchange struct {
 	cut      bool
 	status   string
 	op       string // of what is no command
-	detail   string
+	detail   string // of that, or what a completion adds
 }
 
 // New returns a connection that tells of each command when it has ended. It sets Mono,
@@ -167,6 +167,7 @@ func (k *Conn) ended(s *stream, now uint64) {
 	k.count(x, s, h)
 	switch {
 	case h.kind == resp:
+		x.learn(h.b[commonLen:])
 		k.complete(x, status(binary.LittleEndian.Uint16(h.b[22:]), x.submission))
 	case h.kind == c2hData && h.flags&(success|lastData) == success|lastData:
 		k.complete(x, statuses[0])
@@ -184,6 +185,14 @@ func (k *Conn) count(x *exchange, s *stream, h *header) {
 		x.fromHost += uint64(h.length)
 	} else {
 		x.toHost += uint64(h.length)
+	}
+}
+
+// learn takes from a completion which controller has the queue, Base Specification 2.0
+// §6.3. It is the same in all queues of a controller.
+func (x *exchange) learn(completion []byte) {
+	if x.opcode == fabrics && x.fabric == connect && binary.LittleEndian.Uint16(completion[14:])>>1 == 0 {
+		x.detail = " controller " + decimal(uint64(binary.LittleEndian.Uint16(completion)))
 	}
 }
 
@@ -256,7 +265,7 @@ func (k *Conn) report(x *exchange, how finding.End) {
 
 // describe is the command's detail with the data that went.
 func (x *exchange) describe(r role) string {
-	d := x.submission.detail(r)
+	d := x.submission.detail(r) + x.detail
 	if x.data > 0 {
 		if d != "" {
 			d += " "
