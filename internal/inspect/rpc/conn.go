@@ -116,7 +116,7 @@ func (k *Conn) called(m *message) {
 	waiting := k.waiting[m.dir]
 	old := waiting[m.xid] // the call is sent again
 	if old == nil && len(waiting) >= maxWaiting {
-		old = sorted(waiting)[0]
+		old = oldest(waiting)
 	}
 	if old != nil {
 		delete(waiting, old.xid)
@@ -174,11 +174,19 @@ func sorted(waiting map[uint32]*message) []*message {
 	for _, m := range waiting {
 		all = append(all, m)
 	}
-	slices.SortFunc(all, func(a, b *message) int {
-		if a.begun != b.begun {
-			return cmp.Compare(a.begun, b.begun)
-		}
-		return cmp.Compare(a.xid, b.xid)
-	})
+	slices.SortFunc(all, before)
 	return all
 }
+
+// oldest is the first of sorted.
+func oldest(waiting map[uint32]*message) (first *message) {
+	for _, m := range waiting {
+		if first == nil || before(m, first) < 0 {
+			first = m
+		}
+	}
+	return first
+}
+
+// before orders calls by when they came.
+func before(a, b *message) int { return cmp.Or(cmp.Compare(a.begun, b.begun), cmp.Compare(a.xid, b.xid)) }

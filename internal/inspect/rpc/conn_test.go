@@ -85,7 +85,7 @@ func TestInPieces(t *testing.T) {
 	for _, name := range recorded {
 		q := conversation(t, name)
 		want := play(q, nil)
-		for _, size := range []int{1, 3, 100, 5000} {
+		for _, size := range []int{1, 100, 5000} {
 			if got := play(cut(q, size), nil); !slices.Equal(got, want) {
 				t.Errorf("%s in pieces of %d bytes\n%s\nwant\n%s", name, size, strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
@@ -110,32 +110,35 @@ func cut(records []*event.Record, size int) (pieces []*event.Record) {
 func TestJoinedLate(t *testing.T) {
 	for _, name := range recorded {
 		q := conversation(t, name)
-		whole := play(q, nil)
+		whole := map[string]string{} // by xid
+		for _, l := range play(q, nil) {
+			whole[xidOf(l)] = l
+		}
 		for from := 1; from < len(q); from++ {
 			got := play(q[from:], func(k *Conn) { k.Join(tx); k.Join(rx) })
 			told := map[string]bool{}
 			for _, l := range got {
 				told[l] = true
-				if !slices.Contains(whole, l) && !strings.HasSuffix(l, "gap") && !strings.HasSuffix(l, "unanswered") {
+				if whole[xidOf(l)] != l && !strings.HasSuffix(l, "gap") && !strings.HasSuffix(l, "unanswered") {
 					t.Errorf("%s from record %d: %s", name, from, l)
 				}
 			}
-			for _, c := range callsOf(q[from:]) {
-				for _, l := range whole {
-					if strings.Contains(l, c) && !told[l] {
-						t.Errorf("%s from record %d: missing %s", name, from, l)
-					}
+			for _, xid := range callsOf(q[from:]) {
+				if l := whole[xid]; !told[l] {
+					t.Errorf("%s from record %d: missing %s", name, from, l)
 				}
 			}
 		}
 	}
 }
 
+func xidOf(l string) string { return strings.Fields(l)[2] }
+
 // callsOf are the identifiers of calls that begin where a record does.
 func callsOf(records []*event.Record) (ids []string) {
 	for _, r := range records {
 		if Begins(r.Payload) == Sure {
-			ids = append(ids, " 0x"+hex(binary.BigEndian.Uint32(r.Payload[4:]))+" ")
+			ids = append(ids, "0x"+hex(binary.BigEndian.Uint32(r.Payload[4:])))
 		}
 	}
 	return ids
@@ -365,8 +368,8 @@ func TestBounds(t *testing.T) {
 	for i := range 5 * maxWaiting {
 		k.Write(tx, callTo(i, programNFS, 4, 0, nil), uint64(i))
 	}
-	if n := len(k.waiting[tx]); n > maxWaiting {
-		t.Errorf("%d calls wait", n)
+	if n := len(k.waiting[tx]); n != maxWaiting || k.waiting[tx][5*maxWaiting-1] == nil || k.waiting[tx][4*maxWaiting] == nil {
+		t.Errorf("%d calls wait, or not the latest ones", n)
 	}
 	// an operation whose arguments never end
 	k.Write(tx, append(xdr(lastFragment|maxFragment), callTo(1, programNFS, 4, 1, xdr("", 1, 1, 42, state[:8], "client", 0, 0, 1<<20))[markLen:]...), 1)
