@@ -189,4 +189,6 @@ func oldest(waiting map[uint32]*message) (first *message) {
 }
 
 // before orders calls by when they came.
-func before(a, b *message) int { return cmp.Or(cmp.Compare(a.begun, b.begun), cmp.Compare(a.xid, b.xid)) }
+func before(a, b *message) int {
+	return cmp.Or(cmp.Compare(a.begun, b.begun), cmp.Compare(a.xid, b.xid))
+}
