@@ -134,8 +134,13 @@ func (stored) pending(*stream) (uint64, bool) { return 0, false }
 func (stored) settle(*stream) {}
 
 func (stored) gap(s *stream, n uint64) {
-	s.conn.telling = s
-	s.conn.storage.Gap(s.dir, n, s.now.Mono)
+	c := s.conn
+	was := c.storage.Lost(s.dir)
+	c.telling = s
+	c.storage.Gap(s.dir, n, s.now.Mono)
+	if n > 0 && !was && c.storage.Lost(s.dir) {
+		c.in.note(s, "bytes are missing here: decoding goes on where a record begins with a message")
+	}
 }
 
 func (stored) end(*stream) {}

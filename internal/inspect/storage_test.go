@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,6 +135,42 @@ func TestStorageGap(t *testing.T) {
 			if len(out.said) < c.exchanges-4 {
 				t.Errorf("%s without event %d: %d exchanges", c.file, lost, len(out.said))
 			}
+		}
+	}
+}
+
+// TestStorageOneWay: where one direction is traced a call is told when it ends.
+func TestStorageOneWay(t *testing.T) {
+	for _, c := range storageRecordings {
+		sent := slices.DeleteFunc(recording.Events(t, c.file), func(ev event.Event) bool {
+			r, ok := ev.(*event.Record)
+			return ok && r.Dir == event.RX
+		})
+		out := replay(t, Config{OneWay: true}, sent)
+		for _, x := range out.said {
+			if x.Status != "" || x.Duration != 0 || x.Op == "" || x.RequestLen == 0 {
+				t.Errorf("%s: %+v", c.file, x)
+			}
+		}
+		if len(out.said) != c.exchanges {
+			t.Errorf("%s: %d exchanges", c.file, len(out.said))
+		}
+	}
+}
+
+// TestStorageCut: where only the beginning of records is captured the calls are told all
+// the same, and what is lost of them is said.
+func TestStorageCut(t *testing.T) {
+	for _, c := range storageRecordings {
+		all := recording.Events(t, c.file)
+		for _, ev := range all {
+			if r, ok := ev.(*event.Record); ok {
+				r.Payload = r.Payload[:min(len(r.Payload), 600)]
+			}
+		}
+		out := replay(t, Config{}, all)
+		if len(out.said) < c.exchanges*9/10 {
+			t.Errorf("%s: %d exchanges, %q", c.file, len(out.said), out.notes)
 		}
 	}
 }

@@ -157,12 +157,17 @@ func (k *Conn) answered(m *message) *finding.Exchange {
 
 // exchange is one of a call without a reply.
 func (k *Conn) exchange(m *message, now uint64, how finding.End) *finding.Exchange {
-	x := &finding.Exchange{Mono: now, Dir: m.dir, Protocol: "rpc", ID: "0x" + hex(m.xid), Op: m.op(), Detail: m.detail(),
+	return &finding.Exchange{Mono: now, Dir: m.dir, Protocol: k.protocol(m), ID: "0x" + hex(m.xid), Op: m.op(), Detail: m.detail(),
 		RequestLen: m.length, End: how}
-	if k.nfs {
-		x.Protocol = "nfs"
+}
+
+// protocol is whose call it is. That of a reply without its call is the one that was
+// seen.
+func (k *Conn) protocol(m *message) string {
+	if m.program == programNFS || m.isCallback() || m.program == 0 && k.nfs {
+		return "nfs"
 	}
-	return x
+	return "rpc"
 }
 
 // hex is a number as eight digits, as rpcdebug and Wireshark show an xid.

@@ -263,7 +263,7 @@ func TestConversations(t *testing.T) {
 			[]say{{tx, callTo(1, programNFS, 3, 6, xdr("handle", uint64(1<<40), 512))}, {rx, replyTo(1, xdr(10008, 0))},
 				{tx, callTo(2, 100005, 3, 1, xdr("/export"))}, {rx, replyTo(2, xdr(0))}},
 			[]string{"tx nfs 0x00000001 READ | v3 fh 918020d9 offset 1099511627776 count 512 | NFS3ERR_JUKEBOX | 80 > 36 in 1000, complete",
-				"tx nfs 0x00000002 MOUNT procedure 1 |  | accepted | 68 > 32 in 1000, complete"}},
+				"tx rpc 0x00000002 MOUNT procedure 1 |  | accepted | 68 > 32 in 1000, complete"}},
 		"called back": {
 			[]say{{tx, callTo(1, programNFS, 4, 0, nil)}, {rx, replyTo(1, nil)},
 				{rx, callTo(1, programCallback, 1, 1, xdr("", 1, 0, 2, 11, state, 1, 0, 0, 0, 1, state, 1, 5, 6, 4, state, 0, "handle"))},
@@ -279,7 +279,7 @@ func TestConversations(t *testing.T) {
 				{tx, callTo(3, 555555, 1, 3, nil)}, {rx, marked(xdr(3, reply, 1, 0, 2, 2))}},
 			[]string{"tx nfs 0x00000001 NULL |  | AUTH_TOOWEAK | 56 > 24 in 1000, complete",
 				"tx nfs 0x00000002 program 100003 procedure 1 |  | PROG_MISMATCH | 56 > 36 in 1000, complete",
-				"tx nfs 0x00000003 program 555555 procedure 3 |  | RPC_MISMATCH | 56 > 28 in 1000, complete"}},
+				"tx rpc 0x00000003 program 555555 procedure 3 |  | RPC_MISMATCH | 56 > 28 in 1000, complete"}},
 		"sent again": {
 			[]say{{tx, callTo(1, programNFS, 4, 0, nil)}, {tx, callTo(1, programNFS, 4, 0, nil)}, {rx, replyTo(1, nil)}},
 			[]string{"tx nfs 0x00000001 NULL |  |  | 56 > 0 in 0, unanswered", "tx nfs 0x00000001 NULL |  | accepted | 56 > 28 in 1000, complete"}},
