@@ -17,7 +17,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 // recorded is what clients did with a server, both Linux 6.12: mount, cp, cat, ls, dd,
-// mkdir, mv, ln, rm, chmod, truncate, and a delegation that the server took back.
+// mkdir, mv, ln, rm, chmod, truncate, and (4.2) a delegation that the server took back.
 var recorded = []string{"nfs42", "nfs40"}
 
 const tx, rx = event.TX, event.RX
