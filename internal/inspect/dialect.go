@@ -26,7 +26,7 @@ type dialect struct {
 }
 
 // dialects are asked in this order.
-var dialects = []*dialect{postgresql, redis, smtp, pop3, imap}
+var dialects = []*dialect{postgresql, mysql, redis, smtp, pop3, imap}
 
 // opening is what is known of a stream besides the bytes it goes on with.
 type opening struct {

@@ -59,7 +59,7 @@ func FuzzSaid(f *testing.F) {
 }
 
 // saidCases are the conversations of all dialects.
-var saidCases = [][]saidCase{redisCases, smtpCases, pop3Cases, imapCases, postgresqlCases}
+var saidCases = [][]saidCase{redisCases, smtpCases, pop3Cases, imapCases, postgresqlCases, mysqlCases}
 
 // openers are the first conversation of each dialect.
 func openers() (all []saidCase) {
