@@ -37,8 +37,10 @@ type exchange struct {
 	data     uint64 // bytes of data that went
 	cut      bool
 	status   string
-	op       string // of what is no command
-	detail   string // of that, or what a completion adds
+	// unseen: it is a completion, and what was asked for was not seen.
+	unseen bool
+	op     string // of what is no command
+	detail string // of that, or what a completion adds
 }
 
 // New returns a connection that tells of each command when it has ended. It sets Mono,
@@ -207,7 +209,7 @@ func (k *Conn) foreign(s *stream, h *header, id uint16) {
 	if h.kind != resp {
 		return
 	}
-	x := &exchange{id: id, cut: true, status: status(binary.LittleEndian.Uint16(h.b[22:]), submission{}), op: " "}
+	x := &exchange{id: id, cut: true, status: status(binary.LittleEndian.Uint16(h.b[22:]), submission{}), unseen: true}
 	k.count(x, s, h)
 	k.report(x, finding.Complete)
 }
@@ -216,7 +218,7 @@ func (k *Conn) foreign(s *stream, h *header, id uint16) {
 func (k *Conn) initialised(h *header) {
 	x := k.initial
 	if x == nil {
-		x = &exchange{op: " ", cut: true}
+		x = &exchange{op: "ICReq", cut: true}
 	}
 	k.initial = nil
 	x.toHost, x.status = uint64(h.length), "success"
@@ -248,11 +250,11 @@ func (k *Conn) terminated(s *stream, h *header) {
 func (k *Conn) report(x *exchange, how finding.End) {
 	e := &finding.Exchange{Mono: k.now, Dir: k.host, Protocol: "nvme", Op: x.op, Detail: x.detail, Status: x.status,
 		RequestLen: x.fromHost, ReplyLen: x.toHost, End: how}
-	switch x.op {
-	case "":
-		e.ID, e.Op, e.Detail = "0x"+hex(uint64(x.id), 4), x.name(k.role), x.describe(k.role)
-	case " ": // what was asked for was not seen
-		e.ID, e.Op = "0x"+hex(uint64(x.id), 4), ""
+	if x.op == "" {
+		e.ID = "0x" + hex(uint64(x.id), 4)
+	}
+	if x.op == "" && !x.unseen {
+		e.Op, e.Detail = x.name(k.role), x.describe(k.role)
 	}
 	if x.cut && how == finding.Complete {
 		e.End = finding.Gap
