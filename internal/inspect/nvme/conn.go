@@ -218,7 +218,7 @@ func (k *Conn) foreign(s *stream, h *header, id uint16) {
 func (k *Conn) initialised(h *header) {
 	x := k.initial
 	if x == nil {
-		x = &exchange{op: "ICReq", cut: true}
+		x = &exchange{op: "ICReq", unseen: true, cut: true}
 	}
 	k.initial = nil
 	x.toHost, x.status = uint64(h.length), "success"
@@ -251,10 +251,10 @@ func (k *Conn) report(x *exchange, how finding.End) {
 	e := &finding.Exchange{Mono: k.now, Dir: k.host, Protocol: "nvme", Op: x.op, Detail: x.detail, Status: x.status,
 		RequestLen: x.fromHost, ReplyLen: x.toHost, End: how}
 	if x.op == "" {
-		e.ID = "0x" + hex(uint64(x.id), 4)
+		e.ID, e.Op, e.Detail = "0x"+hex(uint64(x.id), 4), x.name(k.role), x.describe(k.role)
 	}
-	if x.op == "" && !x.unseen {
-		e.Op, e.Detail = x.name(k.role), x.describe(k.role)
+	if x.unseen {
+		e.Op, e.Detail = "", ""
 	}
 	if x.cut && how == finding.Complete {
 		e.End = finding.Gap
