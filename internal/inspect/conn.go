@@ -21,6 +21,10 @@ type conn struct {
 	dialogue *dialogue
 	// advised: it was said what shows more of it.
 	advised bool
+	// storage follows the connection if it carries a file system or a disk; telling is
+	// the stream of which it tells.
+	storage storage
+	telling *stream
 	// tunnel: HTTP/1 made way for another protocol.
 	tunnel bool
 	// lonely: it was said that requests are not seen.
@@ -182,6 +186,7 @@ func (c *conn) close() error {
 	if c.dialogue != nil {
 		c.dialogue.giveUp(c.latest(), finding.Closed)
 	}
+	c.endStorage()
 	for _, id := range slices.Sorted(maps.Keys(c.open)) {
 		c.drop(c.latest(), id, c.open[id].cut())
 	}

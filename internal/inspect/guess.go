@@ -56,6 +56,12 @@ const (
 
 func (g *guess) step(s *stream) bool {
 	b := s.rest()
+	switch g.storage(s, b) {
+	case unclear:
+		return false
+	case certain:
+		return true
+	}
 	if d, v := g.dialect(s, b); v == perhaps {
 		return false
 	} else if d != nil {
