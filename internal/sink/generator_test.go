@@ -94,6 +94,9 @@ func (g *generator) record() *event.Record {
 		Op: event.Op(g.byte() % 9), Mono: g.uint(),
 		Lat: event.Latency{Stage: [3]uint64{g.uint(), g.uint(), g.uint()}, Total: g.uint()},
 	}
+	if r.Dir == event.RX && g.byte()%2 == 0 {
+		r.Call = event.Call{Records: max(1, uint32(uint16(g.uint()))), Time: g.uint()}
+	}
 	if r.TLS.Version.IsDTLS() {
 		r.Epoch, r.Datagram = uint16(g.uint()), uint32(uint16(g.uint()))
 	}

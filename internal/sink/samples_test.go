@@ -40,6 +40,7 @@ func sampleReceived() *event.Record {
 	r := sampleRecord()
 	r.Dir, r.Seq, r.Len, r.Op = event.RX, 3, 78, event.OpRecv
 	r.Lat = event.Latency{Stage: [3]uint64{1200, 2100, 450}, Total: 3750}
+	r.Call = event.Call{Records: 3, Time: 9100}
 	r.Payload = []byte("GET /index.html HTTP/1.1\r\nHost: \x1b[31mexample\x1b[0m\r\n\r\n")
 	return r
 }

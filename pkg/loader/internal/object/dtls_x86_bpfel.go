@@ -58,10 +58,12 @@ type DtlsDtlsConn struct {
 			Stamp       [4]uint64
 			Seq         uint64
 			Hidden      uint64
+			CallBegun   uint64
 			Start       uint64
 			Len         uint32
 			Skipped     uint32
-			Weight      uint32
+			Weight      uint16
+			CallRecords uint16
 			Hits        uint16
 			Matched     uint8
 			Op          uint8
@@ -107,10 +109,12 @@ type DtlsDtlsConn struct {
 			Stamp       [4]uint64
 			Seq         uint64
 			Hidden      uint64
+			CallBegun   uint64
 			Start       uint64
 			Len         uint32
 			Skipped     uint32
-			Weight      uint32
+			Weight      uint16
+			CallRecords uint16
 			Hits        uint16
 			Matched     uint8
 			Op          uint8

@@ -163,6 +163,15 @@ func (w *Event) Record(r *event.Record) {
 	}
 	r.TLS.Card = event.Card(w.Rec.Card)
 	r.Control = w.control()
+	r.Call = w.call()
+}
+
+// call is known of the record with which it returned.
+func (w *Event) call() event.Call {
+	if w.Dir != uint8(event.RX) || w.Flags&FlagReturnLater != 0 || w.Rec.Stamp[3] == 0 || w.Rec.CallRecords == 0 {
+		return event.Call{}
+	}
+	return event.Call{Records: uint32(w.Rec.CallRecords), Time: Span(w.Rec.CallBegun, w.Rec.Stamp[3])}
 }
 
 // latency turns points in time into stages. A stage with an unknown end is 0,
