@@ -130,6 +130,8 @@ func (c *eventCode) latency(f match.Field, absent label) {
 
 // call loads what is known of the call that returned with the record, as wire.Event.Record tells it.
 func (c *eventCode) call(f match.Field, absent label) {
+	c.load(value, "dir")
+	c.jump(absent, asm.JEq.Imm32(value, int32(event.TX), ""))
 	c.load(value, "flags")
 	c.jump(absent, asm.JSet.Imm32(value, wire.FlagReturnLater, ""))
 	c.emit(asm.LoadMem(other, base, c.ev["stamp"].offset+8*3, asm.DWord))
