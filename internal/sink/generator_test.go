@@ -236,6 +236,11 @@ func (g *generator) http() *finding.HTTP {
 	if g.byte()%2 == 0 {
 		h.Response = &finding.Response{Status: int(g.uint() % 1000), Message: g.message()}
 	}
+	h.Ambiguous = int(uint16(g.uint()))
+	if g.byte()%4 == 1 {
+		h.Upstream = []finding.Upstream{{HTTP: g.http(), By: finding.ByID + finding.JoinedBy(g.byte()%2), After: g.uint()}}
+		h.Added = g.uint()
+	}
 	return h
 }
 
