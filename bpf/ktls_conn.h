@@ -68,6 +68,7 @@ struct conn {
 	u64 dead_rec; /* the tls_rec of which TCP has got only a part, and never will the rest */
 	u64 next[2];  /* the sequence that is due: behind the last record that was begun (tx) or opened (rx) */
 	u64 rx_call;  /* the task that has opened rx: its process above its thread */
+	u64 call_begun; /* when that call took up its first record */
 	u64 ready_ts; /* a whole record is in the receive queue */
 	u64 old_next; /* the sequence of the first of "old" */
 	u64 end_seq[2]; /* the next sequences, once the connection is closing */

@@ -70,10 +70,10 @@ static __always_inline void call_goes_on(struct event *e, u64 now)
 }
 
 /* The record that is taken up is the first of its call. */
-static __always_inline void call_begins(struct event *e, u64 begun)
+static __always_inline void call_begins(struct conn *c, u64 begun)
 {
-	e->rec.call_begun = begun;
-	e->rec.call_records = 1;
+	c->call_begun = begun;
+	c->rx.rec.call_records = 1;
 }
 
 /* Take a record up, and let go the one before if its call goes on. A global function, see emit_socket. */
@@ -95,7 +95,7 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 		emit_record(e, &e->rec.hidden, &c->sampled[DIR_RX]);
 	}
 	if (!same_call)
-		call_begins(e, begun);
+		call_begins(c, begun);
 	else if (e->rec.call_records != MANY_RECORDS)
 		e->rec.call_records++;
 	begin_at(c, DIR_RX, seq);
@@ -111,7 +111,7 @@ static __always_inline bool take_up_due(struct conn *c, u64 seq, u64 begun, u32 
 {
 	if (c->rx_state & RX_STATE || !c->key_told[DIR_RX] || seq != c->next[DIR_RX])
 		return false;
-	call_begins(&c->rx, begun);
+	call_begins(c, begun);
 	begin_rx(c, seq, begun, op, weight, c->rx_state);
 	return true;
 }

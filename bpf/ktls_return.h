@@ -30,6 +30,7 @@ static __noinline int add_whole_return(struct conn *c, u32 was, u64 now, u8 op)
 
 	e.rec.stamp[3] = now;
 	e.rec.op = read_op(op, e.flags);
+	set_call(&e, c->call_begun);
 	if (rx_taken(c, was))
 		emit_record(&e, &c->rx.rec.hidden, &c->sampled[DIR_RX]);
 	return 0;
@@ -49,6 +50,7 @@ static __noinline bool return_stays(struct conn *c, u64 now, u8 op, u8 *matched,
 
 	e.rec.stamp[3] = now;
 	e.rec.op = op;
+	set_call(&e, c->call_begun);
 	if (matching && !match_record(&e))
 		return false;
 	*matched = e.rec.matched;
@@ -110,6 +112,7 @@ static __always_inline int call_returns(u64 sk, u8 op, int ret)
 		place->e = c->rx;
 		place->e.rec.stamp[3] = now;
 		place->e.rec.op = op;
+		set_call(&place->e, c->call_begun);
 		place->e.rec.matched = matched;
 	}
 	taken = rx_taken(c, was);

@@ -15,7 +15,7 @@ enum sample { SAMPLE_EVENT = 1, SAMPLE_PAYLOAD, SAMPLE_MARK };
 /* User space sorts by sent. Sizes are multiples of 8: the reader cuts off what it takes for padding. */
 struct sample_head { u64 sent, what; };
 struct event_sample { struct sample_head head; struct event event; };
-_Static_assert(sizeof(struct event_sample) == 224, "the reader of samples in user space knows this size");
+_Static_assert(sizeof(struct event_sample) == 216, "the reader of samples in user space knows this size");
 
 #define OUTBOX 4
 struct outbox {

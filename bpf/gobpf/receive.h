@@ -98,7 +98,7 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op)
 		emit_record(e, &e->rec.hidden);
 	}
 	if (!same_call) {
-		e->rec.call_begun = begun;
+		c->call_begun = begun;
 		e->rec.call_records = 1;
 	} else if (e->rec.call_records != MANY_RECORDS) {
 		e->rec.call_records++;

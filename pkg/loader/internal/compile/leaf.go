@@ -141,7 +141,16 @@ func (c *eventCode) call(f match.Field, absent label) {
 	if f == match.CallRecords {
 		return
 	}
-	c.load(value, "call_begun")
+	data, begun := c.label(), c.label()
+	c.load(value, "type")
+	c.jump(data, asm.JEq.Imm32(value, int32(event.ApplicationData), ""))
+	c.load(value, "call_records")
+	c.jump(absent, asm.JNE.Imm32(value, 1, ""))
+	c.emit(asm.LoadMem(value, base, c.ev["stamp"].offset+8, asm.DWord))
+	c.goTo(begun)
+	c.place(data)
+	c.emit(asm.LoadMem(value, base, c.ev["ctl"].offset, asm.DWord))
+	c.place(begun)
 	c.jump(absent, asm.JEq.Imm(value, 0, ""))
 	c.jump(absent, asm.JLE.Reg(other, value, ""))
 	c.emit(asm.Sub.Reg(other, value), asm.Mov.Reg(value, other))

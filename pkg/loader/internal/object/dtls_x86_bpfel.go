@@ -58,8 +58,8 @@ type DtlsDtlsConn struct {
 			Stamp       [4]uint64
 			Seq         uint64
 			Hidden      uint64
-			CallBegun   uint64
 			Start       uint64
+			Ctl         [8]uint8
 			Len         uint32
 			Skipped     uint32
 			Weight      uint16
@@ -70,7 +70,6 @@ type DtlsDtlsConn struct {
 			Picked      uint8
 			Unsent      uint8
 			Err         uint16
-			Ctl         [8]uint8
 			Messages    uint8
 			MessageBits uint8
 			Card        uint8
@@ -109,8 +108,8 @@ type DtlsDtlsConn struct {
 			Stamp       [4]uint64
 			Seq         uint64
 			Hidden      uint64
-			CallBegun   uint64
 			Start       uint64
+			Ctl         [8]uint8
 			Len         uint32
 			Skipped     uint32
 			Weight      uint16
@@ -121,7 +120,6 @@ type DtlsDtlsConn struct {
 			Picked      uint8
 			Unsent      uint8
 			Err         uint16
-			Ctl         [8]uint8
 			Messages    uint8
 			MessageBits uint8
 			Card        uint8

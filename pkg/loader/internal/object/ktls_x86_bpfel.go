@@ -45,30 +45,31 @@ type KtlsAboutSocket struct {
 }
 
 type KtlsConn struct {
-	_       structs.HostLayout
-	Tx      KtlsEvent
-	TxRec   uint64
-	Rx      KtlsEvent
-	Claim   uint64
-	Sk      uint64
-	Alive   uint64
-	Ctx     uint64
-	PrivTx  uint64
-	PrivRx  uint64
-	SeqTx   uint64
-	SeqRx   uint64
-	OpenTs  uint64
-	NextTs  uint64
-	PushRec uint64
-	Freed   uint64
-	ToldSeq uint64
-	DeadRec uint64
-	Next    [2]uint64
-	RxCall  uint64
-	ReadyTs uint64
-	OldNext uint64
-	EndSeq  [2]uint64
-	Src     [2]struct {
+	_         structs.HostLayout
+	Tx        KtlsEvent
+	TxRec     uint64
+	Rx        KtlsEvent
+	Claim     uint64
+	Sk        uint64
+	Alive     uint64
+	Ctx       uint64
+	PrivTx    uint64
+	PrivRx    uint64
+	SeqTx     uint64
+	SeqRx     uint64
+	OpenTs    uint64
+	NextTs    uint64
+	PushRec   uint64
+	Freed     uint64
+	ToldSeq   uint64
+	DeadRec   uint64
+	Next      [2]uint64
+	RxCall    uint64
+	CallBegun uint64
+	ReadyTs   uint64
+	OldNext   uint64
+	EndSeq    [2]uint64
+	Src       [2]struct {
 		_    structs.HostLayout
 		Base uint64
 		At   uint32
@@ -246,8 +247,8 @@ type KtlsRecord struct {
 	Stamp       [4]uint64
 	Seq         uint64
 	Hidden      uint64
-	CallBegun   uint64
 	Start       uint64
+	Ctl         [8]uint8
 	Len         uint32
 	Skipped     uint32
 	Weight      uint16
@@ -258,7 +259,6 @@ type KtlsRecord struct {
 	Picked      uint8
 	Unsent      uint8
 	Err         uint16
-	Ctl         [8]uint8
 	Messages    uint8
 	MessageBits uint8
 	Card        uint8
