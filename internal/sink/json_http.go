@@ -9,7 +9,7 @@ import (
 func (e *encoder) http(dst []byte, h *finding.HTTP) []byte {
 	dst = e.head(dst, "http", h.Mono)
 	dst = appendName(dst, "dir", h.Dir.String())
-	dst = appendExchange(dst, h)
+	dst = appendBothMessages(dst, h)
 	if len(h.Upstream) > 0 {
 		dst = appendUpstream(dst, h.Upstream)
 		dst = appendUint(dst, "added_ns", h.Added)
@@ -33,15 +33,15 @@ func appendUpstream(dst []byte, all []finding.Upstream) []byte {
 		dst = append(dst, u.By.String()...)
 		dst = append(dst, '"')
 		dst = appendUint(dst, "after_ns", u.After)
-		dst = appendExchange(dst, u.HTTP)
+		dst = appendBothMessages(dst, u.HTTP)
 		dst = appendSock(dst, &u.Conn)
 		dst = append(appendTLS(dst, &u.TLS), '}')
 	}
 	return append(dst, ']')
 }
 
-// appendExchange writes what a request and its response are.
-func appendExchange(dst []byte, h *finding.HTTP) []byte {
+// appendBothMessages writes what a request and its response are.
+func appendBothMessages(dst []byte, h *finding.HTTP) []byte {
 	dst = appendName(dst, "version", h.Version)
 	dst = appendUint(dst, "stream", uint64(h.Stream))
 	dst = appendName(dst, "end", h.End.String())

@@ -15,11 +15,11 @@ func (p *printer) http(h *finding.HTTP) {
 		return
 	}
 	p.lead(h.Mono, &h.Proc, h.Dir.String())
-	p.exchange(h)
+	p.bothMessages(h)
 	p.conn(&h.Conn)
 	for _, u := range h.Upstream {
 		p.str(" via ")
-		p.exchange(u.HTTP)
+		p.bothMessages(u.HTTP)
 		p.conn(&u.Conn)
 		p.str(" by ")
 		p.str(u.By.String())
@@ -40,8 +40,8 @@ func (p *printer) added(h *finding.HTTP) {
 	}
 }
 
-// exchange writes a request and its response, and a blank.
-func (p *printer) exchange(h *finding.HTTP) {
+// bothMessages writes a request and its response, and a blank.
+func (p *printer) bothMessages(h *finding.HTTP) {
 	p.str("HTTP/")
 	p.str(h.Version)
 	if h.Stream != 0 {
