@@ -16,6 +16,11 @@ type conn struct {
 	// kernel says which directions are kernel TLS, if told.
 	told   bool
 	kernel [2]bool
+	// web: it has spoken HTTP. dialogue is what else it speaks, nil where that is not known.
+	web      bool
+	dialogue *dialogue
+	// advised: it was said what shows more of it.
+	advised bool
 	// tunnel: HTTP/1 made way for another protocol.
 	tunnel bool
 	// lonely: it was said that requests are not seen.
@@ -173,6 +178,9 @@ func (c *conn) close() error {
 	for len(c.waiting) > 0 {
 		ex := c.pop()
 		c.tell(c.streams[ex.ev.Dir], ex, finding.Unanswered)
+	}
+	if c.dialogue != nil {
+		c.dialogue.giveUp(c.latest(), finding.Closed)
 	}
 	for _, id := range slices.Sorted(maps.Keys(c.open)) {
 		c.drop(c.latest(), id, c.open[id].cut())

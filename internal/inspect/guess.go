@@ -55,18 +55,29 @@ const (
 )
 
 func (g *guess) step(s *stream) bool {
-	switch b := s.rest(); g.protocol(s, b) {
+	b := s.rest()
+	if d, v := g.dialect(s, b); v == perhaps {
+		return false
+	} else if d != nil {
+		g.plain.cut(s)
+		s.decoder = newMessages(s, s.conn.talk(s, d, v))
+		return true
+	}
+	switch g.protocol(s, b) {
 	case undecided:
 		return false
 	case isHTTP1:
 		g.plain.cut(s)
+		s.conn.web = true
 		s.decoder = &http1{}
 	case isPreface:
 		g.plain.cut(s)
+		s.conn.web = true
 		s.conn.setClient(s.dir)
 		s.decoder = newHTTP2(s, true, "")
 	case isHTTP2:
 		g.plain.cut(s)
+		s.conn.web = true
 		if g.why == "" {
 			s.conn.setClient(s.dir ^ 1)
 		}
@@ -75,6 +86,14 @@ func (g *guess) step(s *stream) bool {
 		g.settle(s)
 	}
 	return true
+}
+
+// dialect looks for a protocol other than HTTP, where HTTP was not spoken.
+func (g *guess) dialect(s *stream, b []byte) (*dialect, verdict) {
+	if s.conn.web || s.conn.tunnel || s.datagrams {
+		return nil, no
+	}
+	return speaks(s, b, g.why == "")
 }
 
 func (g *guess) protocol(s *stream, b []byte) protocol {
@@ -103,6 +122,8 @@ func (g *guess) settle(s *stream) {
 	b := s.rest()
 	switch {
 	case len(b) == 0:
+	case s.conn.dialogue != nil && (s.conn.dialogue.of.binary || g.why != ""):
+		s.hide(len(b), "bytes of a message that was not seen whole")
 	case g.hide:
 		s.hide(len(b), "bytes between frames that were not seen whole")
 	case !g.begun && g.plain.hidden < maxUnknown && !isText(b):

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/internal/units"
@@ -49,6 +50,42 @@ func (p *printer) logHTTP(h *finding.HTTP) {
 	p.end()
 }
 
+// logExchange writes a request and its reply of another protocol: bytes are those of the reply.
+func (p *printer) logExchange(x *finding.Exchange) {
+	p.logClient(x.Mono, &x.Conn, x.Dir)
+	p.str(`"`)
+	p.logWord(x.Op)
+	if x.Detail != "" {
+		p.str(" ")
+		p.logWord(x.Detail)
+	}
+	p.str(" ")
+	p.logWord(x.Protocol)
+	p.str(`" `)
+	if x.Status == "" {
+		p.str("- -")
+	} else {
+		p.logStatus(x.Status)
+		p.str(" ")
+		p.num(x.ReplyLen)
+	}
+	p.str(" ")
+	p.logEnd(x.Duration, x.End)
+	p.logProcess(&x.Proc)
+	p.end()
+}
+
+// logStatus writes a status, in quotes where it has several words.
+func (p *printer) logStatus(s string) {
+	quote := ""
+	if strings.ContainsAny(s, " \"") {
+		quote = `"`
+	}
+	p.str(quote)
+	p.logWord(s)
+	p.str(quote)
+}
+
 // logClient writes when something was done, and for whom: of what this host asks it is
 // "> " and the server.
 func (p *printer) logClient(mono uint64, c *event.Conn, d event.Dir) {
@@ -82,10 +119,15 @@ func (p *printer) logAnswer(h *finding.HTTP) {
 		p.num(r.BodyLen)
 	}
 	p.str(" ")
-	p.logDuration(h.Duration)
-	if h.End != finding.Complete {
+	p.logEnd(h.Duration, h.End)
+}
+
+// logEnd writes how long something took, and how it ended if not well.
+func (p *printer) logEnd(ns uint64, end finding.End) {
+	p.logDuration(ns)
+	if end != finding.Complete {
 		p.str("(")
-		p.str(h.End.String())
+		p.str(end.String())
 		p.str(") ")
 	}
 }
