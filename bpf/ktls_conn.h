@@ -68,6 +68,7 @@ struct conn {
 	u64 dead_rec; /* the tls_rec of which TCP has got only a part, and never will the rest */
 	u64 next[2];  /* the sequence that is due: behind the last record that was begun (tx) or opened (rx) */
 	u64 rx_call;  /* the task that has opened rx: its process above its thread */
+	u64 call_begun; /* when that call took up its first record */
 	u64 ready_ts; /* a whole record is in the receive queue */
 	u64 old_next; /* the sequence of the first of "old" */
 	u64 end_seq[2]; /* the next sequences, once the connection is closing */
@@ -81,7 +82,6 @@ struct conn {
 	u8 told;      /* user space knows of it */
 	u8 typed;     /* a send call has said of which type its records are */
 	u8 tx_failed; /* the failure has been told */
-	u8 rx_late;   /* the call that opened rx has opened others, which wait for its return in "late" */
 	u8 unwanted;  /* the filters want no record of it, whoever makes the call: the hooks pass it by */
 	u16 tx_err;   /* what sending has failed with */
 	u16 told_err; /* the same, where it has been told of the record told_seq */

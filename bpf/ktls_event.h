@@ -21,7 +21,7 @@ enum func {
 
 enum flag {
 	FLAG_ZEROCOPY = 1, /* the plaintext never lay in a kernel buffer of its own */
-	FLAG_RETURN_LATER = 2, /* rx: the call that opened it goes on; a later event of the task has its return */
+	FLAG_RETURN_LATER = 2, /* rx: the call that opened it goes on, and opens another */
 	FLAG_KTHREAD = 4,
 	FLAG_PAYLOAD = 8, /* a struct payload of this record is in the payload ring */
 	FLAG_ASYNC = 16,
@@ -56,25 +56,31 @@ enum lost {
 
 /* Times are bpf_ktime_get_ns(); 0 is unknown. */
 
+#define MANY_RECORDS 0xffff
+
 /* KIND_RECORD, and KIND_OPENED: asynchronous crypto has opened conn, gen and seq. */
 struct record {
 	/* tx: first byte, sealing begins, sealed, handed to TCP.
-	 * rx: record there, taken up, opened, call returned. */
+	 * rx: record there, taken up, opened, and the call went on to the next record or returned. */
 	u64 stamp[4];
 	u64 seq;
 	u64 hidden; /* kept back by the filters or left out by sampling, since the trace saw the connection */
 	u64 start;  /* the first sequence under this key that the trace can have seen */
+	/*
+	 * An alert's level and description, or the types of the first messages of which a handshake record
+	 * has a part; of data received a u64: when the call that returned with it took up its first record.
+	 */
+	u8 ctl[8];
 	u32 len;
 	u32 skipped; /* left out by sampling, which this record stands for */
-	u32 weight;  /* of its stages, see stage_weight */
+	u16 weight;  /* of its stages, see stage_weight */
+	u16 call_records; /* rx: how many the call has opened, this one among them, at most MANY_RECORDS */
 	u16 hits;    /* which of the expression's tests of the plaintext hold */
 	u8 matched;  /* the expression of --match holds; else user space has to look */
 	u8 op;
 	u8 picked;   /* chosen by turn, see sampling */
 	u8 unsent;   /* tx: it was sealed, and has been freed before TCP had all of it */
 	u16 err;     /* of these: what the connection had failed with, positive; 0: it was closed first */
-	/* An alert's level and description, or the types of the first messages of which a handshake record has a part. */
-	u8 ctl[8];
 	u8 messages; /* how many there are, up to 255; 0: only the first is known */
 	u8 message_bits; /* enum message_bit */
 	u8 card;     /* rx: enum card */
@@ -176,7 +182,21 @@ struct event {
 	};
 };
 _Static_assert(sizeof(struct event) == 200, "pkg/loader/internal/wire knows this size");
+_Static_assert(__builtin_offsetof(struct event, rec.ctl) % 8 == 0, "set_call writes a whole word");
 _Static_assert(__builtin_offsetof(struct event, laddr) % 8 == 0 && __builtin_offsetof(struct event, comm) % 8 == 0, "copied by words");
+
+/* The call goes on, and has the plaintext when asynchronous crypto is done: at its end. */
+static __always_inline bool ends_with_call(const struct event *e)
+{
+	return e->flags & FLAG_RETURN_LATER && e->flags & FLAG_ASYNC;
+}
+
+/* The call has returned with it that took its first record up at a time. */
+static __always_inline void set_call(struct event *e, u64 begun)
+{
+	if (e->type == TYPE_DATA)
+		*(u64 *)e->rec.ctl = begun;
+}
 
 static __always_inline void take_owner(struct event *e, const struct event *who)
 {

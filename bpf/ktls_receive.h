@@ -5,7 +5,7 @@
 
 #include "ktls_arrive.h"
 #include "ktls_control.h"
-#include "ktls_late.h"
+#include "ktls_op.h"
 
 /* The direct path puts the plaintext into the reader's memory; its iterator moves on meanwhile. */
 static __always_inline void remember_reader(struct conn *c, const struct msghdr *msg)
@@ -56,10 +56,30 @@ static __always_inline void begin_rx(struct conn *c, u64 seq, u64 begun, u32 op,
 	c->ready_ts = 0;
 }
 
+/*
+ * The call that has opened a record takes up another: its reader has the first one's plaintext by
+ * then, unless asynchronous crypto opens it, which the call waits for at its end. Of the calls
+ * without a message splice_read takes one record, and read_sock more.
+ */
+static __always_inline void call_goes_on(struct event *e, u64 now)
+{
+	e->rec.op = e->rec.op == OP_SPLICE_READ ? OP_READ_SOCK : read_op(e->rec.op, e->flags);
+	e->flags |= FLAG_RETURN_LATER;
+	if (!(e->flags & FLAG_ASYNC))
+		e->rec.stamp[3] = now ? now : bpf_ktime_get_ns();
+}
+
+/* The record that is taken up is the first of its call. */
+static __always_inline void call_begins(struct conn *c, u64 begun)
+{
+	c->call_begun = begun;
+	c->rx.rec.call_records = 1;
+}
+
 /* Take a record up, and let go the one before if its call goes on. A global function, see emit_socket. */
 __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 {
-	bool late = false;
+	bool same_call = false;
 	u32 was, opening;
 	struct event *e;
 
@@ -69,13 +89,15 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	was = *(volatile u32 *)&c->rx_state;
 	opening = ((was & ~RX_STATE) + RX_TICKET) | RX_OPENING;
 	if ((was & RX_STATE) == RX_OPENED && __sync_val_compare_and_swap(&c->rx_state, was, opening) == was) {
-		late = c->rx_call == bpf_get_current_pid_tgid();
-		if (aggregate && late)
-			wait_for_return(e, !c->rx_late, !is_hidden(e));
-		e->flags |= FLAG_RETURN_LATER;
+		same_call = c->rx_call == bpf_get_current_pid_tgid();
+		if (same_call)
+			call_goes_on(e, begun);
 		emit_record(e, &e->rec.hidden, &c->sampled[DIR_RX]);
 	}
-	c->rx_late = late;
+	if (!same_call)
+		call_begins(c, begun);
+	else if (e->rec.call_records != MANY_RECORDS)
+		e->rec.call_records++;
 	begin_at(c, DIR_RX, seq);
 	begin_rx(c, seq, begun, op, weight, was);
 	return 0;
@@ -89,7 +111,7 @@ static __always_inline bool take_up_due(struct conn *c, u64 seq, u64 begun, u32 
 {
 	if (c->rx_state & RX_STATE || !c->key_told[DIR_RX] || seq != c->next[DIR_RX])
 		return false;
-	c->rx_late = 0;
+	call_begins(c, begun);
 	begin_rx(c, seq, begun, op, weight, c->rx_state);
 	return true;
 }

@@ -27,24 +27,18 @@ static __always_inline int add_plain_return(struct conn *c, u32 was, u64 now)
 static __noinline int add_whole_return(struct conn *c, u32 was, u64 now, u8 op)
 {
 	struct event e = c->rx;
-	bool late = c->rx_late;
 
 	e.rec.stamp[3] = now;
 	e.rec.op = read_op(op, e.flags);
-	if (!rx_taken(c, was)) {
-		if (late)
-			forget_late();
-		return 0;
-	}
-	if (late)
-		all_returned(&e);
-	emit_record(&e, &c->rx.rec.hidden, &c->sampled[DIR_RX]);
+	set_call(&e, c->call_begun);
+	if (rx_taken(c, was))
+		emit_record(&e, &c->rx.rec.hidden, &c->sampled[DIR_RX]);
 	return 0;
 }
 
 static __always_inline int add_return(struct conn *c, u32 was, u64 now, u8 op)
 {
-	if (is_plain(&c->rx) && !c->rx_late)
+	if (is_plain(&c->rx))
 		return add_plain_return(c, was, now);
 	return add_whole_return(c, was, now, op);
 }
@@ -56,6 +50,7 @@ static __noinline bool return_stays(struct conn *c, u64 now, u8 op, u8 *matched,
 
 	e.rec.stamp[3] = now;
 	e.rec.op = op;
+	set_call(&e, c->call_begun);
 	if (matching && !match_record(&e))
 		return false;
 	*matched = e.rec.matched;
@@ -84,18 +79,7 @@ static __always_inline int call_returns(u64 sk, u8 op, int ret)
 	if (!c)
 		return 0;
 	was = *(volatile u32 *)&c->rx_state;
-	if (c->rx_call != bpf_get_current_pid_tgid()) {
-		if (aggregate && c->rx_call) /* another reader has opened the last record */
-			forget_late();
-		if (c->probes && ret > 0)
-			read_after_all(c);
-		return 0;
-	}
-	if ((was & RX_STATE) != RX_OPENED) {
-		if (aggregate && c->rx_late) { /* its last record did not open */
-			c->rx_late = 0;
-			forget_late();
-		}
+	if (c->rx_call != bpf_get_current_pid_tgid() || (was & RX_STATE) != RX_OPENED) {
 		if (c->probes && ret > 0)
 			read_after_all(c);
 		return 0;
@@ -128,6 +112,7 @@ static __always_inline int call_returns(u64 sk, u8 op, int ret)
 		place->e = c->rx;
 		place->e.rec.stamp[3] = now;
 		place->e.rec.op = op;
+		set_call(&place->e, c->call_begun);
 		place->e.rec.matched = matched;
 	}
 	taken = rx_taken(c, was);

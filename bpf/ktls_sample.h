@@ -23,7 +23,7 @@ volatile u32 sample_every = 1;      /* the least N; it changes while the program
 struct sampled {
 	u64 mean;    /* of the total, times 2^MEAN_SHIFT */
 	u32 skipped; /* left out, and no event stands for it yet */
-	u32 owed;    /* user space holds records that wait for a call's return */
+	u32 pad;
 };
 
 /* N by the fill of the ring: 1 below the half, then 4, 16 ... for each sixteenth; the last two let no data in. */
@@ -67,10 +67,7 @@ static __always_inline bool is_slow(const struct event *e, struct sampled *s)
 	return mean && took > (mean >> MEAN_SHIFT) * SLOW_FACTOR;
 }
 
-/*
- * Records opened asynchronously stay, since user space joins them to what the
- * crypto tells, and so do those that bring the return which others wait for.
- */
+/* Records opened asynchronously stay, since user space joins them to what the crypto tells. */
 static __always_inline bool left_out(const struct event *e, struct sampled *s)
 {
 	bool slow;
@@ -78,8 +75,7 @@ static __always_inline bool left_out(const struct event *e, struct sampled *s)
 	if (!sampling)
 		return false;
 	slow = is_slow(e, s);
-	return !slow && !e->rec.picked && e->type == TYPE_DATA && !(e->flags & FLAG_ASYNC) &&
-	       (!s->owed || (e->flags & FLAG_RETURN_LATER));
+	return !slow && !e->rec.picked && e->type == TYPE_DATA && !(e->flags & FLAG_ASYNC);
 }
 
 static __always_inline void skip(struct sampled *s)
@@ -93,7 +89,6 @@ static __always_inline void stand_for(struct event *e, struct sampled *s)
 	if (!sampling)
 		return;
 	e->rec.skipped = e->rec.picked ? __sync_lock_test_and_set(&s->skipped, 0) : 0;
-	s->owed = e->flags & FLAG_RETURN_LATER;
 }
 
 /* It found no room. */

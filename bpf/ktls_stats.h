@@ -167,7 +167,7 @@ static __noinline int add_record(const struct event *e)
 		return 0;
 	keep(dir);
 	s = &st->side[dir & 1];
-	if (!(e->flags & FLAG_RETURN_LATER))
+	if (!ends_with_call(e))
 		add_times(s, e->rec.stamp, e->rec.weight);
 	if (e->flags & FLAG_ZEROCOPY)
 		__sync_fetch_and_add(&s->zerocopy, 1);

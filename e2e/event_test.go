@@ -21,6 +21,12 @@ type podOf struct {
 	Container string `json:"container"`
 }
 
+// call is a receive call that returned with a record.
+type call struct {
+	Records int
+	NS      uint64
+}
+
 // line is one line of -o json, as far as the tests look at it.
 type line struct {
 	Type  string `json:"type"`
@@ -36,6 +42,7 @@ type line struct {
 	Unit      string              `json:"unit"`
 	Pod       podOf               `json:"k8s"`
 	Lat       map[string]uint64   `json:"lat_ns"`
+	Call      call                `json:"call"`
 	Errno     string              `json:"errno"`
 	Sent      *bool               `json:"sent"`
 	Owner     bool                `json:"owner"`

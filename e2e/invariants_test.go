@@ -319,7 +319,7 @@ func (a *auditor) checkClock(h *history, w *way, l *line) {
 	whole := l.Lat["total"] != 0
 	if whole && l.Dir == "rx" && l.Lat["wait"] == 0 {
 		// From 7.2 nothing says that a record came while its call read the one before.
-		if n := len(w.records); n < 2 || w.records[n-2].Mono != l.Mono {
+		if n := len(w.records); n < 2 || w.records[n-2].Mono != l.takenUp() && w.records[n-2].Mono != l.Mono {
 			a.unawaited++
 		}
 	} else if whole && l.Dir == "tx" && l.Lat["encrypt"] == 0 && l.Lat["push"] == 0 {

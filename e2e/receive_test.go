@@ -154,27 +154,36 @@ var receivePaths = []path{
 	}},
 }
 
-// checkDeliver: until a call returns it opens and copies what is behind the first
-// record. All records of a call end at the same time.
+// checkDeliver: a record is delivered when its call takes up the next one, and the last one
+// when the call returns, which tells how many they were and how long it took for them.
 func checkDeliver(t *testing.T, rx trace, calls int) {
 	t.Helper()
-	ends := map[uint64]bool{}
+	var records int
+	var took uint64
 	for i, l := range rx {
-		ends[l.Mono] = true
-		var behind uint64
-		for _, later := range rx[i+1:] {
-			if later.Mono == l.Mono {
-				behind += later.Lat["decrypt"]
+		records++
+		took += l.Lat["decrypt"] + l.Lat["deliver"]
+		if l.Lat["deliver"] == 0 {
+			t.Errorf("record %d was delivered in no time", i)
+		}
+		if l.Call.Records == 0 {
+			if i == len(rx)-1 || rx[i+1].takenUp() != l.Mono {
+				t.Errorf("record %d ends at %d, and its call goes on to none that was taken up then", i, l.Mono)
 			}
+			continue
 		}
-		if l.Lat["deliver"] <= behind {
-			t.Errorf("record %d was delivered in %d ns, and those behind it opened in %d", i, l.Lat["deliver"], behind)
+		if l.Call.Records != records || l.Call.NS != took {
+			t.Errorf("record %d is the last of %d, which took %d ns; its call says %+v", i, records, took, l.Call)
 		}
+		records, took, calls = 0, 0, calls-1
 	}
-	if len(ends) > calls {
-		t.Errorf("%d calls, but %d ends", calls, len(ends))
+	if records != 0 || calls < 0 {
+		t.Errorf("%d records are of a call that did not return, %d calls too many returned", records, -calls)
 	}
 }
+
+// takenUp is when a reader took a record up, where that was seen.
+func (l *line) takenUp() uint64 { return l.Mono - l.Lat["deliver"] - l.Lat["decrypt"] }
 
 // badRecord: the peer seals with another key. The error says which record.
 func badRecord(t *testing.T, p *pair) expectation {

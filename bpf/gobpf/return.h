@@ -41,6 +41,7 @@ static __always_inline int call_returns(u64 sk, u8 op)
 	if (!rx_taken(c, was))
 		return 0;
 	s->event.rec.stamp[3] = bpf_ktime_get_ns();
+	set_call(&s->event, c->call_begun);
 	if (op != OP_NONE) /* else as it was taken up: this may be the return of a later call */
 		s->event.rec.op = op;
 	o->n++;

@@ -24,6 +24,7 @@ struct conn {
 	u64 open_ts;  /* first byte of the open record */
 	u64 tx_rec;   /* the tls_rec of tx */
 	u64 push_rec; /* the tls_rec that is being handed to TCP */
+	u64 call_begun; /* when the call that has opened rx took up its first record */
 	u64 ready_ts; /* a whole record is in the receive queue */
 	u64 end_seq[2]; /* the next sequences, once the connection is closing */
 	u64 unsure[2]; /* a handshake message may go on in this record: the trace begins there, or one is before it */

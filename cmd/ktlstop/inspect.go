@@ -21,6 +21,7 @@ type inspection struct {
 	format   string
 	redact   []string
 	noRedact bool
+	join     bool
 }
 
 func newInspect() *cobra.Command {
@@ -39,6 +40,7 @@ last line waits until it ends.`,
 		Example: `  ktlstop inspect --comm nginx                      requests, responses, text
   ktlstop inspect --port 443 --redact 'token=\w+'    mask more
   ktlstop inspect --port 443 --dir tx --format raw > sent
+  ktlstop inspect --comm nginx --join --format log   an access log of a proxy's both sides
   ktlstop inspect -o json | jq 'select(.type=="http")'`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
@@ -51,7 +53,8 @@ last line waits until it ends.`,
 	o.runFlags(f)
 	f.IntVarP(&o.snaplen, "snaplen", "s", loader.MaxSnaplen, "take this many bytes of each plaintext, to 16384")
 	f.Uint64VarP(&o.count, "count", "c", 0, "stop after this many records")
-	f.StringVar(&o.format, "format", "text", "of plaintext: text, hex, or raw (the bytes alone)")
+	f.StringVar(&o.format, "format", "text", "of plaintext: text, hex, or raw (the bytes alone); or log (no plaintext, a line for each request)")
+	f.BoolVar(&o.join, "join", false, "tell the requests that a proxy makes in the lines of those of its clients")
 	f.StringArrayVar(&o.redact, "redact", nil, "mask what this regular expression matches; may be repeated")
 	f.BoolVar(&o.noRedact, "no-redact", false, "mask nothing")
 	return cmd
@@ -93,13 +96,17 @@ func (o *inspection) openInspector(cmd *cobra.Command, tier event.Tier, rules *i
 	if err != nil {
 		return nil, err
 	}
-	return inspected{inspect.New(out, inspect.Config{Rules: rules, OneWay: o.dir != ""}), out}, nil
+	return inspected{inspect.New(out, inspect.Config{Rules: rules, OneWay: o.dir != "", Join: o.join}), out}, nil
 }
 
 func (o *inspection) check(cmd *cobra.Command) error {
 	switch {
-	case o.format != "text" && o.format != "hex" && o.format != "raw":
-		return usagef("--format %s: text, hex or raw", o.format)
+	case o.format != "text" && o.format != "hex" && o.format != "raw" && o.format != "log":
+		return usagef("--format %s: text, hex, raw or log", o.format)
+	case o.join && o.dir != "":
+		return usagef("--join: a proxy is seen in both directions; leave --dir out")
+	case o.format == "log" && o.wide:
+		return usagef("--format log: its lines have no columns for --wide; -o json has everything")
 	case o.output == "json" && cmd.Flags().Changed("format"):
 		return usagef("--format is for -o text; JSON has payloads in base64")
 	case o.snaplen == 0:
@@ -115,6 +122,9 @@ func (o *inspection) check(cmd *cobra.Command) error {
 	}
 	if o.capturing() && cmd.Flags().Changed("format") {
 		return usagef("--format is for -o text; pcapng has packets")
+	}
+	if o.capturing() && o.join {
+		return usagef("--join is for requests; -o pcapng has packets")
 	}
 	if o.capturing() && !o.noRedact {
 		return usagef("-o pcapng: bytes within packets are not masked; say --no-redact")
@@ -168,6 +178,7 @@ func (o *inspection) openShow(cmd *cobra.Command, tier event.Tier) (*show, error
 	if o.output == "json" || o.format == "hex" {
 		o.body = nil
 	}
+	o.log = o.format == "log"
 	out, err := o.open(cmd.OutOrStdout(), tier)
 	if err != nil {
 		return nil, err

@@ -55,6 +55,8 @@ type options struct {
 	names        nameFlags
 	// body, if not nil, writes payloads in text; the default is a hex dump.
 	body func(dst []byte, r *event.Record) []byte
+	// log writes text as an access log does.
+	log bool
 	// started is called when the hooks are live.
 	started func() error
 	// fromFirst counts the duration from the first record on.

@@ -74,7 +74,7 @@ func (o *options) openAt(stdout io.Writer, tier event.Tier, clock sink.Clock) (*
 		out.Sink = sink.NewJSON(out.Queue, clock, tier)
 	} else {
 		out.Sink = sink.NewText(out.Queue, sink.TextConfig{
-			Clock: clock, Location: time.Local, Width: o.columns(), Wide: o.wide, Body: o.body, Costs: o.cost, Hosts: o.hosts, Afar: o.afar})
+			Clock: clock, Location: time.Local, Width: o.columns(), Wide: o.wide, Body: o.body, Log: o.log, Costs: o.cost, Hosts: o.hosts, Afar: o.afar})
 	}
 	return out, nil
 }

@@ -14,6 +14,7 @@ type exchange struct {
 	gap    bool   // some of it was not seen
 	told   bool
 	sides  [2]side // of HTTP/2, by direction
+	leg    *leg    // nil where it is not joined
 }
 
 // side is one direction of a stream of HTTP/2.
@@ -44,7 +45,7 @@ func (c *conn) tell(s *stream, ex *exchange, how finding.End) {
 		ex.ev.Duration = ex.ev.Mono - ex.begun
 		ex.ev.Proc = s.now.Proc
 	}
-	s.after(&ex.ev)
+	s.in.join.over(s, ex)
 }
 
 // cut is how a stream ended that did not.

@@ -149,6 +149,9 @@ func (f *feed) conns() (all []*conn) {
 func (f *feed) close() *shown {
 	f.t.Helper()
 	f.write(&event.Socket{State: event.SocketClose, Conn: f.conn})
+	if j := f.in.join; j != nil && (j.listed != 0 || len(j.proxies) != 0) {
+		f.t.Errorf("%d legs of %d processes are held", j.listed, len(j.proxies))
+	}
 	if f.in.held != 0 || f.in.conns.Len() != 0 {
 		f.t.Errorf("%d bytes and %d connections are held", f.in.held, f.in.conns.Len())
 	}

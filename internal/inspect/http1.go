@@ -129,6 +129,7 @@ func (h *http1) message(s *stream, n int) bool {
 	h.ex.method = req.Method
 	h.ex.ev.Version = strings.TrimPrefix(req.Proto, "HTTP/")
 	h.ex.ev.Request = r
+	s.in.join.asked(h.ex)
 	h.begin(s, n, &r.Message)
 	h.framing(s, req.TransferEncoding, req.ContentLength, false)
 	return true

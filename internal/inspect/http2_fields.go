@@ -77,6 +77,7 @@ func (h *h2) headers(s *stream, fields []hpack.HeaderField, shown []finding.Head
 	case method != "":
 		c.setClient(s.dir)
 		side.message = ex.request(fields, shown)
+		s.in.join.asked(ex)
 	case status != "" && status[0] == '1': // interim, RFC 9110 §15.2
 		return
 	case status != "":

@@ -42,6 +42,8 @@ type Config struct {
 	// OneWay says that only one direction is traced: a request or a response is
 	// told as soon as it ends.
 	OneWay bool
+	// Join tells the requests that a proxy makes upstream with those of its clients.
+	Join bool
 }
 
 // Inspector takes the events of a run, in their order, and hands on all of them
@@ -52,13 +54,18 @@ type Inspector struct {
 	cfg    Config
 	out    Output
 	conns  *lru.Map[uint64, *conn]
-	held   int // bytes in all streams
+	join   *joiner // nil: nothing is joined
+	held   int     // bytes in all streams
 	pieces []Piece
 }
 
 // New returns an Inspector that writes to out.
 func New(out Output, cfg Config) *Inspector {
-	return &Inspector{cfg: cfg, out: out, conns: lru.New[uint64, *conn](maxConns)}
+	in := &Inspector{cfg: cfg, out: out, conns: lru.New[uint64, *conn](maxConns)}
+	if cfg.Join {
+		in.join = newJoiner()
+	}
+	return in
 }
 
 // Write takes the next event.

@@ -14,6 +14,8 @@ const (
 	maxStartLine = 8 << 10
 	// maxPending bounds the requests of a connection that wait for a response.
 	maxPending = 1024
+	// maxLegs bounds the requests that are joined with others, or wait to be.
+	maxLegs = 16 << 10
 	// maxHeld bounds the bytes of all streams that wait for a decision; a record
 	// that waits counts for recordCost besides.
 	maxHeld    = 64 << 20

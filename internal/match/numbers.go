@@ -104,7 +104,22 @@ func ofRecord(r *event.Record, f Field) (uint64, state) {
 		}
 		return uint64(r.TLS.Card), present
 	}
+	if f == CallRecords || f == CallTime {
+		return ofCall(&r.Call, f)
+	}
 	return latency(r, f)
+}
+
+// ofCall is absent but where a call returned with the record; its time also where its begin was not seen.
+func ofCall(c *event.Call, f Field) (uint64, state) {
+	v := uint64(c.Records)
+	if f == CallTime {
+		v = c.Time
+	}
+	if v == 0 {
+		return 0, absent
+	}
+	return v, present
 }
 
 func ofControl(r *event.Record, f Field) (uint64, state) {

@@ -11,10 +11,8 @@ const (
 	NeedsTimes
 	// NeedsDecrypt: asynchronous crypto must have opened it.
 	NeedsDecrypt
-	// NeedsCall: the call is known (tx), or has returned (rx).
+	// NeedsCall: the call is known (tx), or has gone on or returned (rx).
 	NeedsCall
-	// NeedsReturn: the call that opened it must have returned.
-	NeedsReturn
 	// NeedsUser: only user space can tell.
 	NeedsUser
 )
@@ -67,10 +65,10 @@ func (f Field) needs() Needs {
 		return NeedsPlaintext
 	case Op:
 		return NeedsCall
-	case LatDecrypt:
+	case LatDecrypt, LatDeliver, LatTotal:
 		return NeedsTimes | NeedsDecrypt
-	case LatDeliver, LatTotal:
-		return NeedsTimes | NeedsReturn
+	case CallRecords, CallTime:
+		return NeedsTimes
 	case Container, Unit, Namespace, Pod, Host:
 		return NeedsUser
 	}
@@ -97,18 +95,14 @@ func Walk(n Node, visit func(Node)) {
 	}
 }
 
-// UserSpace lists the parts that the kernel leaves to user space: always, and
-// for records whose call goes on when they leave the kernel.
-func (e *Expr) UserSpace() (always, later []Node) {
+// UserSpace lists the parts that the kernel leaves to user space.
+func (e *Expr) UserSpace() (all []Node) {
 	for _, n := range e.Conjuncts() {
-		switch needs := NeedsOf(n); {
-		case needs&NeedsUser != 0:
-			always = append(always, n)
-		case needs&(NeedsReturn|NeedsCall) != 0:
-			later = append(later, n)
+		if NeedsOf(n)&NeedsUser != 0 {
+			all = append(all, n)
 		}
 	}
-	return always, later
+	return all
 }
 
 // OfSocket says that a connection has the field, not only its records.

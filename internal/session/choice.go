@@ -8,12 +8,8 @@ import (
 
 // InUserSpace says what of an expression does not run in the kernel.
 func InUserSpace(e *match.Expr) (notes []string) {
-	always, later := e.UserSpace()
-	for _, n := range always {
+	for _, n := range e.UserSpace() {
 		notes = append(notes, "evaluated in user space: "+n.String())
-	}
-	for _, n := range later {
-		notes = append(notes, "evaluated in user space where one call reads several records: "+n.String())
 	}
 	return notes
 }

@@ -94,6 +94,9 @@ func (g *generator) record() *event.Record {
 		Op: event.Op(g.byte() % 9), Mono: g.uint(),
 		Lat: event.Latency{Stage: [3]uint64{g.uint(), g.uint(), g.uint()}, Total: g.uint()},
 	}
+	if r.Dir == event.RX && g.byte()%2 == 0 {
+		r.Call = event.Call{Records: max(1, uint32(uint16(g.uint()))), Time: g.uint()}
+	}
 	if r.TLS.Version.IsDTLS() {
 		r.Epoch, r.Datagram = uint16(g.uint()), uint32(uint16(g.uint()))
 	}
@@ -232,6 +235,11 @@ func (g *generator) http() *finding.HTTP {
 	}
 	if g.byte()%2 == 0 {
 		h.Response = &finding.Response{Status: int(g.uint() % 1000), Message: g.message()}
+	}
+	h.Ambiguous = int(uint16(g.uint()))
+	if g.byte()%4 == 1 {
+		h.Upstream = []finding.Upstream{{HTTP: g.http(), By: finding.ByID + finding.JoinedBy(g.byte()%2), After: g.uint()}}
+		h.Added = g.uint()
 	}
 	return h
 }

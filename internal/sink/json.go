@@ -89,6 +89,9 @@ func (e *encoder) record(dst []byte, r *event.Record) []byte {
 	dst = appendSock(dst, &r.Conn)
 	dst = appendTLS(dst, &r.TLS)
 	dst = appendLatency(dst, r.Dir, &r.Lat)
+	if r.Call.Records > 0 {
+		dst = appendCall(dst, r.Call)
+	}
 	dst = appendUint(dst, "gen", uint64(r.Gen))
 	if r.TLS.Version.IsDTLS() {
 		dst = appendUint(dst, "epoch", uint64(r.Epoch))

@@ -144,6 +144,14 @@ func appendLatency(dst []byte, d event.Dir, l *event.Latency) []byte {
 	return append(dst, '}')
 }
 
+// appendCall writes the call that returned with a record.
+func appendCall(dst []byte, c event.Call) []byte {
+	dst = append(dst, `,"call":{"records":`...)
+	dst = strconv.AppendUint(dst, uint64(c.Records), 10)
+	dst = appendUint(dst, "ns", c.Time)
+	return append(dst, '}')
+}
+
 func (e *encoder) trigger(dst []byte, t *event.Trigger) []byte {
 	dst = e.head(dst, "trigger", t.Mono)
 	dst = appendName(dst, "by", t.By.String())

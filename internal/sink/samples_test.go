@@ -40,6 +40,7 @@ func sampleReceived() *event.Record {
 	r := sampleRecord()
 	r.Dir, r.Seq, r.Len, r.Op = event.RX, 3, 78, event.OpRecv
 	r.Lat = event.Latency{Stage: [3]uint64{1200, 2100, 450}, Total: 3750}
+	r.Call = event.Call{Records: 3, Time: 9100}
 	r.Payload = []byte("GET /index.html HTTP/1.1\r\nHost: \x1b[31mexample\x1b[0m\r\n\r\n")
 	return r
 }
@@ -157,6 +158,29 @@ func sampleOddHTTP() *finding.HTTP {
 	return h
 }
 
+// sampleJoined went through a proxy, which tried two servers.
+func sampleJoined() *finding.HTTP {
+	h := sampleHTTP()
+	var legs [2]*finding.HTTP
+	for i := range legs {
+		up := sampleHTTP()
+		up.Dir, up.Duration, up.Conn.LPort, up.Conn.RPort = event.TX, 900000, uint16(40000+i), 8443
+		up.Request.Path = "/shop/cart"
+		legs[i] = up
+	}
+	legs[0].Response, legs[0].End, legs[0].Duration = nil, finding.Closed, 0
+	h.Upstream = []finding.Upstream{{HTTP: legs[0], By: finding.ByOrder, After: 120000}, {HTTP: legs[1], By: finding.ByID, After: 1500000}}
+	h.Request.Path, h.Added = "/cart", 2310000
+	return h
+}
+
+// sampleAmbiguous may have been made for one of two.
+func sampleAmbiguous() *finding.HTTP {
+	h := sampleHTTP()
+	h.Dir, h.Request.Path, h.Ambiguous = event.TX, "/news", 2
+	return h
+}
+
 // sampleEvil is a request that would like to act on a terminal.
 func sampleEvil() *finding.HTTP {
 	h := sampleHTTP()
@@ -214,7 +238,8 @@ func samples() []event.Event {
 		sampleHost(), sampleSocket(event.SocketFound), sampleSocket(event.SocketOpen),
 		sampleRecord(), sampleReceived(), sampleAlert(), sampleKeyUpdate(),
 		sampleSocket(event.SocketRekey), sampleCardRecord(), sampleCard(), sampleOdd(), sampleError(), sampleGap(), sampleRingLoss(),
-		sampleHTTP(), sampleOddHTTP(), sampleEvil(), sampleExchange(), sampleOddExchange(), sampleAsked(), sampleNote(), sampleDatagram(), sampleDrop(), sampleTrigger(),
+		sampleHTTP(), sampleOddHTTP(), sampleJoined(), sampleAmbiguous(), sampleEvil(), sampleExchange(), sampleOddExchange(), sampleAsked(),
+		sampleNote(), sampleDatagram(), sampleDrop(), sampleTrigger(),
 		sampleSocket(event.SocketClose), sampleAway(), sampleBack(), sampleSummary(),
 	}
 }

@@ -7,6 +7,10 @@ import (
 
 // exchange writes a request and its reply on one line of any length.
 func (p *printer) exchange(x *finding.Exchange) {
+	if p.cfg.Log {
+		p.logExchange(x)
+		return
+	}
 	p.lead(x.Mono, &x.Proc, x.Dir.String())
 	p.str(Sanitize(x.Protocol))
 	p.word(x.ID)

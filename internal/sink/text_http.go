@@ -5,11 +5,43 @@ import (
 
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/internal/units"
+	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
 // http writes a request and its response on one line of any length.
 func (p *printer) http(h *finding.HTTP) {
+	if p.cfg.Log {
+		p.logHTTP(h)
+		return
+	}
 	p.lead(h.Mono, &h.Proc, h.Dir.String())
+	p.bothMessages(h)
+	p.conn(&h.Conn)
+	for _, u := range h.Upstream {
+		p.str(" via ")
+		p.bothMessages(u.HTTP)
+		p.conn(&u.Conn)
+		p.str(" by ")
+		p.str(u.By.String())
+	}
+	p.added(h)
+	p.end()
+}
+
+// added writes what a proxy took itself, or that its other leg is not known.
+func (p *printer) added(h *finding.HTTP) {
+	if h.Added > 0 {
+		p.str(" added ")
+		p.dst = units.AppendDuration(p.dst, h.Added)
+	}
+	if h.Ambiguous > 0 {
+		p.str([...]string{event.TX: " for ? of ", event.RX: " via ? of "}[h.Dir&1])
+		p.num(uint64(h.Ambiguous))
+	}
+}
+
+// bothMessages writes a request and its response, and a blank.
+func (p *printer) bothMessages(h *finding.HTTP) {
 	p.str("HTTP/")
 	p.str(h.Version)
 	if h.Stream != 0 {
@@ -28,8 +60,6 @@ func (p *printer) http(h *finding.HTTP) {
 		p.str(")")
 	}
 	p.str(" ")
-	p.conn(&h.Conn)
-	p.end()
 }
 
 func (p *printer) request(r *finding.Request) {

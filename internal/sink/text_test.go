@@ -20,6 +20,7 @@ func TestTextGolden(t *testing.T) {
 	golden(t, "text.txt", printed(t, TextConfig{}, samples()...))
 	golden(t, "text-80.txt", printed(t, TextConfig{Width: 80, Costs: true}, samples()...))
 	golden(t, "text-wide.txt", printed(t, TextConfig{Wide: true}, samples()...))
+	golden(t, "text-log.txt", printed(t, TextConfig{Log: true}, samples()...))
 }
 
 // checkLines fails where a line does something else than appear.

@@ -25,6 +25,7 @@ type recordLine struct {
 	Len       uint32    `json:"len"`
 	Op        string    `json:"op"`
 	Lat       latency   `json:"lat_ns"`
+	Call      call      `json:"call"`
 	Tier      string    `json:"tier"`
 	Weight    uint64    `json:"weight"`
 	Errno     uint32    `json:"errno_id"`
@@ -68,6 +69,7 @@ func (r *Reader) record(text []byte, unsent bool, mono uint64) (event.Event, err
 	out := &event.Record{
 		Seq: l.Seq, Gen: l.Gen, Epoch: l.Epoch, Datagram: l.Datagram, Type: event.ContentType(l.Type), Len: l.Len, Op: ops[l.Op], Mono: mono, Skipped: max(l.Weight, 1) - 1,
 		TLS: l.TLS.tls(), Proc: l.process.event(), Control: l.control(), Unsent: unsent,
+		Call: event.Call{Records: l.Call.Records, Time: l.Call.NS},
 	}
 	if unsent {
 		out.Errno = l.Errno

@@ -144,6 +144,11 @@ func (l *latency) split(d event.Dir) event.Latency {
 	return event.Latency{Stage: [3]uint64{l.Queue, l.Encrypt, l.Push}, Total: l.Total}
 }
 
+type call struct {
+	Records uint32 `json:"records"`
+	NS      uint64 `json:"ns"`
+}
+
 // pair is what is counted by direction.
 type pair struct {
 	TX uint64 `json:"tx"`

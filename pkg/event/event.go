@@ -96,9 +96,12 @@ type Record struct {
 	Op  Op
 
 	// Mono is CLOCK_MONOTONIC in nanoseconds when the record was complete:
-	// handed to TCP (TX), or the call that opened it returned (RX).
+	// handed to TCP (TX), or the call that opened it went on to the next record or
+	// returned (RX).
 	Mono uint64
 	Lat  Latency
+	// Call is the call that has opened records, of RX and of the last of them.
+	Call Call
 
 	// Hidden counts the records of this direction that the filters kept back,
 	// or sampling left out, since the trace saw the connection: a step in it
@@ -152,10 +155,21 @@ func (r *Record) Weight() uint64 { return r.Skipped + 1 }
 type Latency struct {
 	// Stage is for TX queue (first byte buffered, to sealing begins), encrypt (to
 	// sealed) and push (to handed to TCP); for RX wait (the whole record received,
-	// to a reader takes it up), decrypt (to opened) and deliver (to the call returns).
+	// to a reader takes it up), decrypt (to opened) and deliver (to its call takes up
+	// the next one, or returns).
 	Stage [3]uint64
 	// Total is from the first of these points to the last, 0 where one is unknown.
 	Total uint64
+}
+
+// Call is a receive call that has opened records. The zero value: it goes on, or its return
+// was not seen.
+type Call struct {
+	// Records is how many it has opened, at most 65535.
+	Records uint32
+	// Time is in nanoseconds, from when it took up the first of them to its return; 0 where
+	// that is not known.
+	Time uint64
 }
 
 // Control is the readable part of a control record, by Record.Type.

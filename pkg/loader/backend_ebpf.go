@@ -139,7 +139,7 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 	}
 	spec.Maps["payloads"].MaxEntries = cfg.payloadRing()
 	if !cfg.Aggregate {
-		spec.Maps["stats"].MaxEntries, spec.Maps["hot_stats"].MaxEntries, spec.Maps["late"].MaxEntries = 1, 1, 1
+		spec.Maps["stats"].MaxEntries, spec.Maps["hot_stats"].MaxEntries = 1, 1
 	}
 	for name, n := range cfg.entries {
 		spec.Maps[name].MaxEntries = n

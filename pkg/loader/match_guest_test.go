@@ -111,9 +111,8 @@ func expected(e *match.Expr, r *event.Record, flags uint8) (before, done uint32)
 		needs := match.NeedsOf(n)
 		holds := (&match.Expr{Root: n}).Eval(&s) == match.Yes
 		ask := needs&match.NeedsUser != 0 ||
-			needs&(match.NeedsReturn|match.NeedsCall) != 0 && flags&wire.FlagReturnLater != 0 ||
 			needs&(match.NeedsPlaintext|match.NeedsDecrypt) != 0 && flags&wire.FlagAsync != 0 && rx
-		early := needs&(match.NeedsTimes|match.NeedsReturn) == 0 && (needs&match.NeedsCall == 0 || !rx)
+		early := needs&match.NeedsTimes == 0 && (needs&match.NeedsCall == 0 || !rx)
 		switch {
 		case ask:
 			if done == compile.Yes {
@@ -211,9 +210,10 @@ func randomEvent(r *rand.Rand) []byte {
 		Mode: pick[uint8](r, 0, 1, 2, 3), Family: pick[uint8](r, 2, 2, 2, 10, 10, 10, 0),
 		Flags: pick[uint8](r, 0, 0, wire.FlagZeroCopy, wire.FlagAsync, wire.FlagPushed) | pick[uint8](r, 0, wire.FlagControl),
 		Rec: wire.Rec{
-			Seq: pick[uint64](r, 0, 1, 2, 3, 4, 0x7fffffff, 0x80000000, 0xffffffff, 1<<32, 1<<64-1),
-			Op:  uint8(r.IntN(7)),
-			Ctl: [8]uint8{pick[uint8](r, 0, 1, 2, 24, 20), pick[uint8](r, 0, 20, 112)}, Messages: 1,
+			Seq:         pick[uint64](r, 0, 1, 2, 3, 4, 0x7fffffff, 0x80000000, 0xffffffff, 1<<32, 1<<64-1),
+			Op:          uint8(r.IntN(7)),
+			CallRecords: pick[uint16](r, 0, 1, 63, 64, 1<<16-1),
+			Ctl:         [8]uint8{pick[uint8](r, 0, 1, 2, 24, 20), pick[uint8](r, 0, 20, 112)}, Messages: 1,
 		},
 	}
 	now := uint64(1e12)
@@ -228,6 +228,9 @@ func randomEvent(r *rand.Rand) []byte {
 	}
 	if w.Dir == uint8(event.RX) {
 		w.Flags |= pick[uint8](r, 0, 0, wire.FlagReturnLater)
+		if event.ContentType(w.Type) == event.ApplicationData {
+			binary.NativeEndian.PutUint64(w.Rec.Ctl[:], pick[uint64](r, 0, 1e12-5e6, 1e12+1e6))
+		}
 	}
 	randomAddress(r, w.Family, w.Laddr[:])
 	randomAddress(r, w.Family, w.Raddr[:])

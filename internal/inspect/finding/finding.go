@@ -28,6 +28,42 @@ type HTTP struct {
 	Duration uint64
 	// End says how it ended.
 	End End
+	// Upstream are the requests that a proxy made for this one of a client, in the order
+	// in which they began: several where it tried again, or asked more than one.
+	Upstream []Upstream
+	// Added is the part of Duration in nanoseconds in which none of Upstream was under
+	// way; 0 where that is not known.
+	Added uint64
+	// Ambiguous is how many requests of the other side of a proxy may belong to this one
+	// and to others as well, so that they are told apart from it.
+	Ambiguous int
+}
+
+// Upstream is the other leg of a request that went through a proxy.
+type Upstream struct {
+	*HTTP
+	By JoinedBy
+	// After is the time in nanoseconds from the client's request to this one.
+	After uint64
+}
+
+// JoinedBy says how the two legs of a request were found to be one.
+type JoinedBy uint8
+
+// ByID: both have an id that nothing else under way had. ByOrder: nothing else was under way
+// that it could be.
+const (
+	ByID JoinedBy = iota + 1
+	ByOrder
+)
+
+// String returns it in one word.
+func (b JoinedBy) String() string {
+	names := [...]string{"unknown", "id", "order"}
+	if int(b) >= len(names) {
+		return names[0]
+	}
+	return names[b]
 }
 
 // Time implements event.Event.

@@ -1,5 +1,5 @@
 // Package assemble makes whole events of what the kernel tells in pieces: of a
-// record, its plaintext, and the return of its call. It knows no ring and no
+// record, its plaintext, what asynchronous crypto says of it, and the return of its call. It knows no ring and no
 // program, keeps what has to wait within bounds, and hands on the rest at once.
 package assemble
 
@@ -13,8 +13,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// maxHeld bounds the records of one connection that wait for their call to
-// return. A call that opens more lets the oldest go without "deliver".
+// maxHeld bounds the records of one connection that asynchronous crypto opens, and that
+// wait for their call to return. A call that opens more lets the oldest go without "deliver".
 const maxHeld = 4096
 
 // maxWaiting bounds the records of all connections that wait: for their call to
@@ -51,7 +51,7 @@ type Options struct {
 }
 
 // Assembler makes whole events of what the rings hold: it joins payloads to
-// records, gives records opened by one call that call's return, and sorts
+// records, gives records opened asynchronously their call's return, and sorts
 // what a closing connection never handed to TCP. It is for one goroutine.
 type Assembler struct {
 	options Options
@@ -80,8 +80,8 @@ type Assembler struct {
 	back map[uint64]*event.Held
 }
 
-// waiting is what one connection has waiting: records that were opened in a
-// call which goes on, and records that were sealed and not handed to TCP.
+// waiting is what one connection has waiting: records that are opened until
+// their call returns and those behind them, and records that were sealed and not handed to TCP.
 type waiting struct{ opened, unsent []held }
 
 // New returns an assembler that holds nothing. fetch reads the payload ring until
@@ -136,7 +136,7 @@ func (a *Assembler) addRecord(w *wire.Event, out func(event.Event) error) error 
 			payload = nil
 		}
 		return a.wait(w, payload, out)
-	case w.Flags&wire.FlagReturnLater != 0:
+	case w.Flags&wire.FlagReturnLater != 0 && (w.Rec.Stamp[3] == 0 || a.holds(w.Conn)):
 		return a.hold(w, payload, out)
 	case w.Dir == uint8(event.RX):
 		if err := a.release(w.Conn, w, out); err != nil {
@@ -226,6 +226,12 @@ func (a *Assembler) wait(w *wire.Event, payload []byte, out func(event.Event) er
 	return nil
 }
 
+// holds: a record of this connection waits, and those behind it do, to stay in order.
+func (a *Assembler) holds(conn uint64) bool {
+	c, _ := a.conns.Peek(conn)
+	return len(c.opened) > 0
+}
+
 // hold keeps a record until its call returns.
 func (a *Assembler) hold(w *wire.Event, payload []byte, out func(event.Event) error) error {
 	if err := a.makeRoom(w.Conn, out); err != nil {
@@ -266,8 +272,8 @@ func (a *Assembler) release(conn uint64, last *wire.Event, out func(event.Event)
 	a.put(conn, c)
 	for i := range opened {
 		w := &opened[i].wire
-		if last != nil && w.Pid == last.Pid && w.Tid == last.Tid {
-			w.Rec.Stamp[3], w.Rec.Op = last.Rec.Stamp[3], last.Rec.Op
+		if last != nil && w.Rec.Stamp[3] == 0 && w.Pid == last.Pid && w.Tid == last.Tid {
+			w.Rec.Stamp[3] = last.Rec.Stamp[3]
 		}
 	}
 	return a.emitAll(opened, out)

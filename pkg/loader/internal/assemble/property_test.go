@@ -52,6 +52,10 @@ func (c *traffic) receive(task uint32) {
 		w := c.record(event.RX, task)
 		if i < n-1 || task == 1 && c.rng.IntN(8) == 0 {
 			w.Flags |= wire.FlagReturnLater
+			if c.rng.IntN(2) == 0 { // else asynchronous crypto opens it
+				w.Rec.Stamp[3] = 4 + c.rng.Uint64N(6)
+				c.want[w.Key()] = w.Rec.Stamp[3]
+			}
 			c.written = append(c.written, w)
 			continue
 		}
@@ -64,7 +68,7 @@ func (c *traffic) receive(task uint32) {
 }
 
 // returns notes that a call's last record brought its return: all records of
-// the task since the last record that was not held.
+// the task that wait for it, since the last record that was not held.
 func (c *traffic) returns(task uint32, at uint64) {
 	for i := len(c.written) - 1; i >= 0; i-- {
 		w := c.written[i]
@@ -74,7 +78,7 @@ func (c *traffic) returns(task uint32, at uint64) {
 		if i < len(c.written)-1 && w.Flags&wire.FlagReturnLater == 0 {
 			return
 		}
-		if w.Tid == task {
+		if w.Tid == task && w.Rec.Stamp[3] == 0 || i == len(c.written)-1 {
 			c.want[w.Key()] = at
 		}
 	}

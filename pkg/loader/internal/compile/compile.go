@@ -90,7 +90,7 @@ func compileEvent(e *match.Expr, ev layout) (asm.Instructions, error) {
 	c := &eventCode{newCode(), ev}
 	no := c.label()
 	answer := int32(Yes)
-	if always, _ := e.UserSpace(); len(always) > 0 {
+	if len(e.UserSpace()) > 0 {
 		answer = Ask
 	}
 	c.emit(asm.Mov.Reg(base, asm.R1), asm.Mov.Reg32(stage, asm.R2), asm.Mov.Imm(result, answer))
@@ -119,16 +119,12 @@ func (c *eventCode) conjunct(n match.Node, needs match.Needs, no label) {
 	if needs&match.NeedsCall != 0 && needs&match.NeedsTimes == 0 {
 		c.unlessReceivedBefore(next)
 	}
-	late, async := needs&(match.NeedsCall|match.NeedsReturn) != 0, needs&(match.NeedsPlaintext|match.NeedsDecrypt) != 0
-	if late {
-		c.load(value, "flags")
-		c.jump(ask, asm.JSet.Imm32(value, wire.FlagReturnLater, ""))
-	}
+	async := needs&(match.NeedsPlaintext|match.NeedsDecrypt) != 0
 	if async {
 		c.askIfAsync(ask)
 	}
 	c.test(n, next, no)
-	if late || async { // the kernel refuses code that cannot be reached
+	if async { // the kernel refuses code that cannot be reached
 		c.place(ask)
 		c.emit(asm.Mov.Imm(result, Ask))
 	}
@@ -136,7 +132,7 @@ func (c *eventCode) conjunct(n match.Node, needs match.Needs, no label) {
 }
 
 // unlessReceivedBefore skips what a received record's call settles when it
-// returns.
+// goes on or returns.
 func (c *eventCode) unlessReceivedBefore(next label) {
 	known := c.label()
 	c.jump(known, asm.JEq.Imm32(stage, stageDone, ""))

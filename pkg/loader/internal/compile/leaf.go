@@ -57,6 +57,10 @@ func (c *eventCode) leaf(t *match.Test, yes, no label) {
 		c.latency(t.Field, no)
 		c.numbers(t, hit)
 		c.goTo(miss)
+	case match.CallRecords, match.CallTime:
+		c.call(t.Field, no)
+		c.numbers(t, hit)
+		c.goTo(miss)
 	default:
 		for _, field := range numberFields[t.Field] {
 			c.load(value, field)
@@ -122,6 +126,34 @@ func (c *eventCode) latency(f match.Field, absent label) {
 	c.jump(absent, asm.JEq.Imm(other, 0, ""))
 	c.jump(absent, asm.JLE.Reg(value, other, ""))
 	c.emit(asm.Sub.Reg(value, other))
+}
+
+// call loads what is known of the call that returned with the record, as wire.Event.Record tells it.
+func (c *eventCode) call(f match.Field, absent label) {
+	c.load(value, "dir")
+	c.jump(absent, asm.JEq.Imm32(value, int32(event.TX), ""))
+	c.load(value, "flags")
+	c.jump(absent, asm.JSet.Imm32(value, wire.FlagReturnLater, ""))
+	c.emit(asm.LoadMem(other, base, c.ev["stamp"].offset+8*3, asm.DWord))
+	c.jump(absent, asm.JEq.Imm(other, 0, ""))
+	c.load(value, "call_records")
+	c.jump(absent, asm.JEq.Imm(value, 0, ""))
+	if f == match.CallRecords {
+		return
+	}
+	data, begun := c.label(), c.label()
+	c.load(value, "type")
+	c.jump(data, asm.JEq.Imm32(value, int32(event.ApplicationData), ""))
+	c.load(value, "call_records")
+	c.jump(absent, asm.JNE.Imm32(value, 1, ""))
+	c.emit(asm.LoadMem(value, base, c.ev["stamp"].offset+8, asm.DWord))
+	c.goTo(begun)
+	c.place(data)
+	c.emit(asm.LoadMem(value, base, c.ev["ctl"].offset, asm.DWord))
+	c.place(begun)
+	c.jump(absent, asm.JEq.Imm(value, 0, ""))
+	c.jump(absent, asm.JLE.Reg(other, value, ""))
+	c.emit(asm.Sub.Reg(other, value), asm.Mov.Reg(value, other))
 }
 
 // comm compares names up to and with the NUL.

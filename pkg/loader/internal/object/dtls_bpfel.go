@@ -59,16 +59,17 @@ type DtlsDtlsConn struct {
 			Seq         uint64
 			Hidden      uint64
 			Start       uint64
+			Ctl         [8]uint8
 			Len         uint32
 			Skipped     uint32
-			Weight      uint32
+			Weight      uint16
+			CallRecords uint16
 			Hits        uint16
 			Matched     uint8
 			Op          uint8
 			Picked      uint8
 			Unsent      uint8
 			Err         uint16
-			Ctl         [8]uint8
 			Messages    uint8
 			MessageBits uint8
 			Card        uint8
@@ -108,16 +109,17 @@ type DtlsDtlsConn struct {
 			Seq         uint64
 			Hidden      uint64
 			Start       uint64
+			Ctl         [8]uint8
 			Len         uint32
 			Skipped     uint32
-			Weight      uint32
+			Weight      uint16
+			CallRecords uint16
 			Hits        uint16
 			Matched     uint8
 			Op          uint8
 			Picked      uint8
 			Unsent      uint8
 			Err         uint16
-			Ctl         [8]uint8
 			Messages    uint8
 			MessageBits uint8
 			Card        uint8

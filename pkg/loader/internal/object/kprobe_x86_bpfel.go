@@ -48,16 +48,17 @@ type KprobeConn struct {
 			Seq         uint64
 			Hidden      uint64
 			Start       uint64
+			Ctl         [8]uint8
 			Len         uint32
 			Skipped     uint32
-			Weight      uint32
+			Weight      uint16
+			CallRecords uint16
 			Hits        uint16
 			Matched     uint8
 			Op          uint8
 			Picked      uint8
 			Unsent      uint8
 			Err         uint16
-			Ctl         [8]uint8
 			Messages    uint8
 			MessageBits uint8
 			Card        uint8
@@ -97,34 +98,36 @@ type KprobeConn struct {
 			Seq         uint64
 			Hidden      uint64
 			Start       uint64
+			Ctl         [8]uint8
 			Len         uint32
 			Skipped     uint32
-			Weight      uint32
+			Weight      uint16
+			CallRecords uint16
 			Hits        uint16
 			Matched     uint8
 			Op          uint8
 			Picked      uint8
 			Unsent      uint8
 			Err         uint16
-			Ctl         [8]uint8
 			Messages    uint8
 			MessageBits uint8
 			Card        uint8
 			Pad         uint8
 		}
 	}
-	Ctx     uint64
-	PrivTx  uint64
-	PrivRx  uint64
-	SeqTx   uint64
-	SeqRx   uint64
-	OpenTs  uint64
-	TxRec   uint64
-	PushRec uint64
-	ReadyTs uint64
-	EndSeq  [2]uint64
-	Unsure  [2]uint64
-	Src     [2]struct {
+	Ctx       uint64
+	PrivTx    uint64
+	PrivRx    uint64
+	SeqTx     uint64
+	SeqRx     uint64
+	OpenTs    uint64
+	TxRec     uint64
+	PushRec   uint64
+	CallBegun uint64
+	ReadyTs   uint64
+	EndSeq    [2]uint64
+	Unsure    [2]uint64
+	Src       [2]struct {
 		_    structs.HostLayout
 		Base uint64
 		At   uint32

@@ -45,30 +45,31 @@ type KtlsAboutSocket struct {
 }
 
 type KtlsConn struct {
-	_       structs.HostLayout
-	Tx      KtlsEvent
-	TxRec   uint64
-	Rx      KtlsEvent
-	Claim   uint64
-	Sk      uint64
-	Alive   uint64
-	Ctx     uint64
-	PrivTx  uint64
-	PrivRx  uint64
-	SeqTx   uint64
-	SeqRx   uint64
-	OpenTs  uint64
-	NextTs  uint64
-	PushRec uint64
-	Freed   uint64
-	ToldSeq uint64
-	DeadRec uint64
-	Next    [2]uint64
-	RxCall  uint64
-	ReadyTs uint64
-	OldNext uint64
-	EndSeq  [2]uint64
-	Src     [2]struct {
+	_         structs.HostLayout
+	Tx        KtlsEvent
+	TxRec     uint64
+	Rx        KtlsEvent
+	Claim     uint64
+	Sk        uint64
+	Alive     uint64
+	Ctx       uint64
+	PrivTx    uint64
+	PrivRx    uint64
+	SeqTx     uint64
+	SeqRx     uint64
+	OpenTs    uint64
+	NextTs    uint64
+	PushRec   uint64
+	Freed     uint64
+	ToldSeq   uint64
+	DeadRec   uint64
+	Next      [2]uint64
+	RxCall    uint64
+	CallBegun uint64
+	ReadyTs   uint64
+	OldNext   uint64
+	EndSeq    [2]uint64
+	Src       [2]struct {
 		_    structs.HostLayout
 		Base uint64
 		At   uint32
@@ -102,17 +103,16 @@ type KtlsConn struct {
 	Told     uint8
 	Typed    uint8
 	TxFailed uint8
-	RxLate   uint8
 	Unwanted uint8
-	_        [1]byte
 	TxErr    uint16
 	ToldErr  uint16
 	KeyTold  [2]uint8
+	_        [2]byte
 	Sampled  [2]struct {
 		_       structs.HostLayout
 		Mean    uint64
 		Skipped uint32
-		Owed    uint32
+		Pad     uint32
 	}
 	Nth         [2]uint32
 	Cut         uint32
@@ -248,16 +248,17 @@ type KtlsRecord struct {
 	Seq         uint64
 	Hidden      uint64
 	Start       uint64
+	Ctl         [8]uint8
 	Len         uint32
 	Skipped     uint32
-	Weight      uint32
+	Weight      uint16
+	CallRecords uint16
 	Hits        uint16
 	Matched     uint8
 	Op          uint8
 	Picked      uint8
 	Unsent      uint8
 	Err         uint16
-	Ctl         [8]uint8
 	Messages    uint8
 	MessageBits uint8
 	Card        uint8
@@ -314,14 +315,12 @@ type KtlsSums struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	KtlsMapBlank              = "blank"
-	KtlsMapBlankLate          = "blank_late"
 	KtlsMapBlankStats         = "blank_stats"
 	KtlsMapCardAsked          = "card_asked"
 	KtlsMapConns              = "conns"
 	KtlsMapDrivers            = "drivers"
 	KtlsMapEvents             = "events"
 	KtlsMapHotStats           = "hot_stats"
-	KtlsMapLate               = "late"
 	KtlsMapLooks              = "looks"
 	KtlsMapLost               = "lost"
 	KtlsMapOpening            = "opening"
@@ -537,14 +536,12 @@ type KtlsProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type KtlsMapSpecs struct {
 	Blank      *ebpf.MapSpec `ebpf:"blank"`
-	BlankLate  *ebpf.MapSpec `ebpf:"blank_late"`
 	BlankStats *ebpf.MapSpec `ebpf:"blank_stats"`
 	CardAsked  *ebpf.MapSpec `ebpf:"card_asked"`
 	Conns      *ebpf.MapSpec `ebpf:"conns"`
 	Drivers    *ebpf.MapSpec `ebpf:"drivers"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
 	HotStats   *ebpf.MapSpec `ebpf:"hot_stats"`
-	Late       *ebpf.MapSpec `ebpf:"late"`
 	Looks      *ebpf.MapSpec `ebpf:"looks"`
 	Lost       *ebpf.MapSpec `ebpf:"lost"`
 	Opening    *ebpf.MapSpec `ebpf:"opening"`
@@ -638,14 +635,12 @@ func (o *KtlsObjects) Close() error {
 // It can be passed to LoadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KtlsMaps struct {
 	Blank      *ebpf.Map `ebpf:"blank"`
-	BlankLate  *ebpf.Map `ebpf:"blank_late"`
 	BlankStats *ebpf.Map `ebpf:"blank_stats"`
 	CardAsked  *ebpf.Map `ebpf:"card_asked"`
 	Conns      *ebpf.Map `ebpf:"conns"`
 	Drivers    *ebpf.Map `ebpf:"drivers"`
 	Events     *ebpf.Map `ebpf:"events"`
 	HotStats   *ebpf.Map `ebpf:"hot_stats"`
-	Late       *ebpf.Map `ebpf:"late"`
 	Looks      *ebpf.Map `ebpf:"looks"`
 	Lost       *ebpf.Map `ebpf:"lost"`
 	Opening    *ebpf.Map `ebpf:"opening"`
@@ -663,14 +658,12 @@ type KtlsMaps struct {
 func (m *KtlsMaps) Close() error {
 	return _KtlsClose(
 		m.Blank,
-		m.BlankLate,
 		m.BlankStats,
 		m.CardAsked,
 		m.Conns,
 		m.Drivers,
 		m.Events,
 		m.HotStats,
-		m.Late,
 		m.Looks,
 		m.Lost,
 		m.Opening,

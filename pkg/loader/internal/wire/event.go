@@ -163,6 +163,27 @@ func (w *Event) Record(r *event.Record) {
 	}
 	r.TLS.Card = event.Card(w.Rec.Card)
 	r.Control = w.control()
+	r.Call = w.call()
+}
+
+// call is known of the record with which it returned.
+func (w *Event) call() event.Call {
+	if w.Dir != uint8(event.RX) || w.Flags&FlagReturnLater != 0 || w.Rec.Stamp[3] == 0 || w.Rec.CallRecords == 0 {
+		return event.Call{}
+	}
+	return event.Call{Records: uint32(w.Rec.CallRecords), Time: Span(w.callBegun(), w.Rec.Stamp[3])}
+}
+
+// callBegun is when the call that returned with a record took up its first one. A control
+// record says it only where it was that one.
+func (w *Event) callBegun() uint64 {
+	switch {
+	case event.ContentType(w.Type) == event.ApplicationData:
+		return binary.NativeEndian.Uint64(w.Rec.Ctl[:])
+	case w.Rec.CallRecords == 1:
+		return w.Rec.Stamp[1]
+	}
+	return 0
 }
 
 // latency turns points in time into stages. A stage with an unknown end is 0,

@@ -1,0 +1,267 @@
+package inspect
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// legs drives a proxy: its connections have one letter each, those of clients a small one,
+// those upstream a capital one.
+type legs struct {
+	*feed
+	conns map[string]*proxied
+}
+
+type proxied struct {
+	conn event.Conn
+	seq  [2]uint64
+	pid  uint32
+}
+
+func newLegs(t *testing.T) *legs {
+	return &legs{newFeed(t, Config{Join: true}), map[string]*proxied{}}
+}
+
+// on makes the next records those of a connection.
+func (l *legs) on(name string) *proxied {
+	p, ok := l.conns[name]
+	if !ok {
+		p = &proxied{conn: l.feed.conn, pid: 42}
+		p.conn.ID, p.conn.LPort = uint64(len(l.conns)+1), uint16(name[0])
+		l.conns[name] = p
+		l.feed.conn, l.feed.seq = p.conn, p.seq
+		l.both()
+	}
+	l.feed.conn, l.feed.seq = p.conn, p.seq
+	return p
+}
+
+func (l *legs) say(name string, d event.Dir, text string) {
+	l.t.Helper()
+	p := l.on(name)
+	r := l.record(d, []byte(text))
+	r.Proc.PID = p.pid
+	l.write(r)
+	p.seq = l.feed.seq
+}
+
+func isUpstream(name string) bool { return name == strings.ToUpper(name) }
+
+// ask and answer are one request, and its response, of a leg; fields are whole lines.
+func (l *legs) ask(name, line string, fields ...string) {
+	l.t.Helper()
+	d := event.RX
+	if isUpstream(name) {
+		d = event.TX
+	}
+	l.say(name, d, line+" HTTP/1.1\r\nHost: "+name+"\r\n"+strings.Join(append(fields, "\r\n"), "\r\n"))
+}
+
+func (l *legs) answer(name string, fields ...string) {
+	l.t.Helper()
+	d := event.TX
+	if isUpstream(name) {
+		d = event.RX
+	}
+	l.say(name, d, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"+strings.Join(append(fields, "\r\n"), "\r\n")+"ok")
+}
+
+// told is what came out, a word for each line: "a=A/id" is a request of a's that A's was
+// joined to, "a?2" one that two may belong to.
+func (l *legs) told() string {
+	l.t.Helper()
+	for _, name := range []string{"a", "b", "c", "d", "A", "B", "C"} {
+		if _, ok := l.conns[name]; ok {
+			l.on(name)
+			l.write(&event.Socket{State: event.SocketClose, Conn: l.feed.conn})
+		}
+	}
+	if j := l.in.join; j.listed != 0 || len(j.proxies) != 0 {
+		l.t.Errorf("%d legs of %d processes are held", j.listed, len(j.proxies))
+	}
+	var words []string
+	for _, h := range l.out.http {
+		w := h.Request.Host
+		for _, u := range h.Upstream {
+			w += fmt.Sprintf("=%s/%v", u.Request.Host, u.By)
+		}
+		if h.Ambiguous > 0 {
+			w += fmt.Sprintf("?%d", h.Ambiguous)
+		}
+		words = append(words, w)
+	}
+	return strings.Join(words, " ")
+}
+
+func TestJoin(t *testing.T) {
+	const id, other = "X-Request-Id: 4f2a", "x-request-id: 77aa"
+	const trace = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-"
+	for _, c := range []struct {
+		name string
+		play func(l *legs)
+		want string
+	}{
+		{"one at a time", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.ask("A", "GET /x")
+			l.answer("A")
+			l.answer("a")
+			l.ask("a", "GET /y")
+			l.ask("A", "GET /y")
+			l.answer("A")
+			l.answer("a")
+		}, "a=A/order a=A/order"},
+		{"a path with something before it", func(l *legs) {
+			l.ask("a", "GET /x?q=1")
+			l.ask("A", "GET /app/x?q=1")
+			l.answer("A")
+			l.answer("a")
+		}, "a=A/order"},
+		{"another path", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.ask("A", "GET /healthy")
+			l.answer("A")
+			l.answer("a")
+		}, "A a"},
+		{"another method", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.ask("A", "POST /x", "Content-Length: 0")
+			l.answer("A")
+			l.answer("a")
+		}, "A a"},
+		{"two tries", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.ask("A", "GET /x")
+			l.answer("A")
+			l.ask("B", "GET /x")
+			l.answer("B")
+			l.answer("a")
+		}, "a=A/order=B/order"},
+		{"at once, of other paths", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.ask("b", "GET /y")
+			l.ask("A", "GET /y")
+			l.ask("B", "GET /x")
+			l.answer("A")
+			l.answer("B")
+			l.answer("a")
+			l.answer("b")
+		}, "a=B/order b=A/order"},
+		{"at once, of the same path", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.ask("b", "GET /x")
+			l.ask("A", "GET /x")
+			l.answer("A")
+			l.answer("a")
+			l.answer("b")
+		}, "a?1 b?1 A?2"},
+		{"at once, of the same path, with ids", func(l *legs) {
+			l.ask("a", "GET /x", id)
+			l.ask("b", "GET /x", other)
+			l.ask("A", "GET /x", other)
+			l.ask("B", "GET /x", id)
+			l.answer("B")
+			l.answer("A")
+			l.answer("a")
+			l.answer("b")
+		}, "a=B/id b=A/id"},
+		{"an id and a path that is rewritten", func(l *legs) {
+			l.ask("a", "GET /x", trace+"b7ad6b7169203331-01")
+			l.ask("A", "GET /backend?path=x", trace+"00f067aa0ba902b7-01")
+			l.answer("A")
+			l.answer("a")
+		}, "a=A/id"},
+		{"one trace of two requests", func(l *legs) {
+			l.ask("a", "GET /x", trace+"b7ad6b7169203331-01")
+			l.ask("b", "GET /y", trace+"b7ad6b7169203332-01")
+			l.ask("A", "GET /y", trace+"00f067aa0ba902b7-01")
+			l.answer("A")
+			l.answer("a")
+			l.answer("b")
+		}, "a b=A/id"},
+		{"one trace of two equal requests", func(l *legs) {
+			l.ask("a", "GET /x", trace+"b7ad6b7169203331-01")
+			l.ask("b", "GET /x", trace+"b7ad6b7169203332-01")
+			l.ask("A", "GET /x", trace+"00f067aa0ba902b7-01")
+			l.answer("A")
+			l.answer("a")
+			l.answer("b")
+		}, "a?1 b?1 A?2"},
+		{"an id that only the answer has", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.ask("b", "GET /x")
+			l.ask("A", "GET /x", id)
+			l.answer("A")
+			l.answer("a", id)
+			l.answer("b")
+		}, "a=A/id b"},
+		{"the client's ends first", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.ask("A", "GET /x")
+			l.answer("a")
+			l.answer("A")
+		}, "a=A/order"},
+		{"no answer", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.ask("A", "GET /x")
+		}, "a=A/order"},
+		{"nobody asked the proxy", func(l *legs) {
+			l.ask("A", "GET /x")
+			l.answer("A")
+		}, "A"},
+		{"another process", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.on("A").pid = 43
+			l.ask("A", "GET /x")
+			l.answer("A")
+			l.answer("a")
+		}, "A a"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newLegs(t)
+			c.play(l)
+			if got := l.told(); got != c.want {
+				t.Errorf("told %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// Records come a microsecond apart: the proxy takes what no server does.
+func TestJoinedTimes(t *testing.T) {
+	l := newLegs(t)
+	l.ask("a", "GET /x") // 1
+	l.ask("A", "GET /x") // 2
+	l.answer("A")        // 3
+	l.ask("B", "GET /x") // 4
+	l.say("c", event.RX, "GET /z HTTP/1.1\r\n\r\n")
+	l.answer("B") // 6
+	l.answer("a") // 7
+	l.told()
+	h := l.out.http[0]
+	if h.Duration != 6000 || h.Added != 3000 || len(h.Upstream) != 2 || h.Upstream[0].After != 1000 || h.Upstream[1].After != 3000 {
+		t.Errorf("%+v", h)
+	}
+}
+
+// Where there is no room for all that is under way, an upstream request may be of one that
+// is not listed: only an id can join it.
+func TestJoinWithoutRoom(t *testing.T) {
+	l := newLegs(t)
+	l.ask("a", "GET /x")
+	l.in.join.listed += maxLegs
+	l.ask("b", "GET /x")
+	l.in.join.listed -= maxLegs
+	l.ask("A", "GET /x")
+	l.answer("A")
+	l.answer("b")
+	l.ask("B", "GET /x")
+	l.answer("B")
+	l.answer("a")
+	if got, want := l.told(), "A b a=B/order"; got != want {
+		t.Errorf("told %q, want %q", got, want)
+	}
+}
