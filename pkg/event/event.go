@@ -52,6 +52,10 @@ type Conn struct {
 	Family       Family
 	LAddr, RAddr netip.Addr
 	LPort, RPort uint16
+	// KernelUser is the part of the kernel that has the socket, as far as it can be told:
+	// nvme_tcp, nvmet_tcp, nfs (a client of sunrpc), nfsd (a server of it), kcm, or the
+	// name of another module. Empty for a program's, and until it has taken the socket.
+	KernelUser string
 	// Host names the machine where events of several are put together; empty
 	// otherwise.
 	Host string

@@ -33,7 +33,7 @@ const pollInterval = 50 * time.Millisecond
 //     the other; what Run calls may ask for Duration and Hurried too.
 //   - Samples, Stream, Rings, Cost, Measure and OpenSocketFilter are for any, at any
 //     time until Close, while Run runs too; Measure after Close, where it does nothing.
-//   - Backend, Tier and Aggregates are for any: Open settles what they return. Hooks and
+//   - Backend, NotFound, Tier and Aggregates are for any: Open settles what they return. Hooks and
 //     Missing are for any too; what the module of DTLS, or the first network card, lacks
 //     that comes while Run runs is added then.
 //   - Close comes last, when no other method runs.
@@ -51,6 +51,7 @@ type Tracer struct {
 	streamed uint64 // what stream was when the loop last looked
 	snaplen  int
 	unfolded uint64 // when the programs were last asked for failures that they have only counted
+	notFound int
 	begin    time.Time
 	end      time.Time
 }
@@ -102,7 +103,7 @@ func (t *Tracer) start(ctx context.Context, cfg *Config) error {
 			return err
 		}
 	}
-	t.asm = assemble.New(t.fetch, assemble.Options{Match: cfg.Match, Names: cfg.Names, Driver: t.driver, Aggregate: t.sums != nil})
+	t.asm = assemble.New(t.fetch, assemble.Options{Match: cfg.Match, Names: cfg.Names, Driver: t.driver, User: t.users().at, Aggregate: t.sums != nil})
 	t.begin = time.Now()
 	t.meter.Step(t.begin)
 	if err := stopped(ctx); err != nil {
@@ -117,7 +118,8 @@ func (t *Tracer) start(ctx context.Context, cfg *Config) error {
 	if err := t.setLive(true); err != nil {
 		return err
 	}
-	if err := t.inventory(); err != nil {
+	var err error
+	if t.notFound, err = t.inventory(); err != nil {
 		return err
 	}
 	t.stepCards(ctx, true)
@@ -154,6 +156,10 @@ func (t *Tracer) Missing() []string {
 	_, more := t.dtls.about()
 	return slices.Concat(missing, more)
 }
+
+// NotFound is how many sockets with kernel TLS the kernel counted when the run began,
+// beside those that were found. They show at their first record.
+func (t *Tracer) NotFound() int { return t.notFound }
 
 // HookState is one hook that the tracer wants and this kernel has.
 type HookState struct {
@@ -258,6 +264,7 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 		}
 		if now := Monotonic(); now-t.unfolded >= uint64(time.Second) {
 			t.unfolded = now
+			t.users().forget()
 			if err := t.tellFailures(now - uint64(time.Second)); err != nil {
 				return err
 			}
