@@ -48,6 +48,7 @@ type sockJSON struct {
 	LPort  uint16 `json:"lport"`
 	RAddr  string `json:"raddr"`
 	RPort  uint16 `json:"rport"`
+	User   string `json:"kernel_user,omitempty"`
 }
 
 func sockOf(c *event.Conn) *sockJSON {
@@ -55,7 +56,7 @@ func sockOf(c *event.Conn) *sockJSON {
 		return nil
 	}
 	text := func(a interface{ AppendTo([]byte) []byte }) string { return string(a.AppendTo(nil)) }
-	return &sockJSON{c.Cookie, c.NetNS, c.Family.String(), text(c.LAddr), c.LPort, text(c.RAddr), c.RPort}
+	return &sockJSON{c.Cookie, c.NetNS, c.Family.String(), text(c.LAddr), c.LPort, text(c.RAddr), c.RPort, c.KernelUser}
 }
 
 type tlsJSON struct {

@@ -106,6 +106,7 @@ func appendSock(dst []byte, c *event.Conn) []byte {
 	dst = appendUint(dst, "lport", uint64(c.LPort))
 	dst = appendAddr(dst, "raddr", c.RAddr)
 	dst = appendUint(dst, "rport", uint64(c.RPort))
+	dst = appendKnown(dst, "kernel_user", c.KernelUser)
 	return append(dst, '}')
 }
 

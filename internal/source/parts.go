@@ -69,6 +69,8 @@ type sock struct {
 	LPort  uint16 `json:"lport"`
 	RAddr  string `json:"raddr"`
 	RPort  uint16 `json:"rport"`
+	// KernelUser is left out where there is none.
+	KernelUser string `json:"kernel_user"`
 }
 
 func (s *sock) set(c *event.Conn) error {
@@ -77,8 +79,9 @@ func (s *sock) set(c *event.Conn) error {
 	}
 	*c = event.Conn{
 		ID: s.id(), Cookie: s.Cookie, NetNS: s.NetNS, Family: families[s.Family], LPort: s.LPort, RPort: s.RPort,
+		KernelUser: s.KernelUser,
 	}
-	return firstOf(errors.Join(setAddr(&c.LAddr, "laddr", s.LAddr), setAddr(&c.RAddr, "raddr", s.RAddr)))
+	return firstOf(errors.Join(checkWord("kernel_user", s.KernelUser), setAddr(&c.LAddr, "laddr", s.LAddr), setAddr(&c.RAddr, "raddr", s.RAddr)))
 }
 
 // id is a number for the connection: the recording's own was not written. Taken

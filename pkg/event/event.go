@@ -61,6 +61,16 @@ type Conn struct {
 	Host string
 }
 
+// Owner is who has the connection: the part of the kernel, named like a kernel thread and
+// without a number, or else p, in whose call something happened. What NVMe/TCP or NFS sends
+// and receives happens in calls of workers that change, and of whoever reads a file.
+func (c *Conn) Owner(p *Process) Process {
+	if c.KernelUser == "" {
+		return *p
+	}
+	return Process{Comm: MakeComm(c.KernelUser), Kernel: true}
+}
+
 // TLS says how one direction of a connection is protected.
 type TLS struct {
 	Version Version

@@ -33,7 +33,7 @@ const pollInterval = 50 * time.Millisecond
 //     the other; what Run calls may ask for Duration and Hurried too.
 //   - Samples, Stream, Rings, Cost, Measure and OpenSocketFilter are for any, at any
 //     time until Close, while Run runs too; Measure after Close, where it does nothing.
-//   - Backend, NotFound, Tier and Aggregates are for any: Open settles what they return. Hooks and
+//   - Backend, Tier and Aggregates are for any: Open settles what they return. Hooks and
 //     Missing are for any too; what the module of DTLS, or the first network card, lacks
 //     that comes while Run runs is added then.
 //   - Close comes last, when no other method runs.
@@ -51,7 +51,7 @@ type Tracer struct {
 	streamed uint64 // what stream was when the loop last looked
 	snaplen  int
 	unfolded uint64 // when the programs were last asked for failures that they have only counted
-	notFound int
+	notFound int    // sockets that the inventory lacks
 	begin    time.Time
 	end      time.Time
 }
@@ -157,10 +157,6 @@ func (t *Tracer) Missing() []string {
 	return slices.Concat(missing, more)
 }
 
-// NotFound is how many sockets with kernel TLS the kernel counted when the run began,
-// beside those that were found. They show at their first record.
-func (t *Tracer) NotFound() int { return t.notFound }
-
 // HookState is one hook that the tracer wants and this kernel has.
 type HookState struct {
 	// Function is the kernel's.
@@ -210,7 +206,10 @@ func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle f
 	if !t.end.IsZero() {
 		return errRun
 	}
-	err := t.loop(ctx, handle, idle)
+	err := t.tellNotFound(handle)
+	if err == nil {
+		err = t.loop(ctx, handle, idle)
+	}
 	var cost *CostError
 	ended := errors.As(err, &cost)
 	t.end = time.Now()
@@ -231,6 +230,13 @@ func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle f
 		return drained
 	}
 	return err
+}
+
+func (t *Tracer) tellNotFound(handle func(event.Event) error) error {
+	if t.notFound == 0 {
+		return nil
+	}
+	return handle(&event.Lost{Mono: Monotonic(), Cause: CauseNotFound, Count: uint64(t.notFound)})
 }
 
 // errRun: the programs are detached, and nothing comes any more.

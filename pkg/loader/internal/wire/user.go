@@ -12,7 +12,7 @@ import (
 var users = []struct{ prefix, user string }{
 	{"xs_", "nfs"}, {"svc_", "nfsd"},
 	{"nvme_tcp_", "nvme_tcp"}, {"nvmet_tcp_", "nvmet_tcp"}, {"psock_", "kcm"},
-	{"iscsi_sw_tcp_", "iscsi_tcp"}, {"iscsi_target_", "iscsi_target_mod"}, {"rds_tcp_", "rds_tcp"}, {"smc_", "smc"},
+	{"iscsi_sw_tcp_", "iscsi_tcp"}, {"iscsi_target_", "iscsi_target"}, {"rds_tcp_", "rds_tcp"}, {"smc_", "smc"},
 	{"ceph_sock_", "libceph"}, {"o2net_", "ocfs2"}, {"lowcomms_", "dlm"}, {"siw_", "siw"},
 }
 
