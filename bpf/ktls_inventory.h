@@ -10,7 +10,10 @@
 #include "ktls_resync.h"
 
 /* How many directions with a key the visits have met in a network namespace, as /proc/net/tls_stat counts them. */
-struct met { u32 sw[2], card[2]; }; /* tx, rx */
+struct met {
+	u32 sw[2], card[2]; /* tx, rx */
+	u32 pid, fd;        /* one of its sockets, by which user space gets into a namespace that only sockets keep; pid 0: none */
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -37,19 +40,23 @@ static __always_inline void count_direction(struct conn *c, struct met *m, u32 d
 	__sync_fetch_and_add(conf == TLS_SW ? &m->sw[dir] : &m->card[dir], 1);
 }
 
-static __always_inline void count_met(struct conn *c)
+static __always_inline void count_met(struct conn *c, u32 pid, u32 fd)
 {
 	const struct tls_context *ctx = (void *)c->ctx;
 	struct met *m = c->listed == 3 ? 0 : met_in(c->tx.netns);
 
 	if (!m)
 		return;
+	if (pid && !m->pid) {
+		m->fd = fd;
+		m->pid = pid;
+	}
 	count_direction(c, m, DIR_TX, BPF_CORE_READ_BITFIELD_PROBED(ctx, tx_conf));
 	count_direction(c, m, DIR_RX, BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_conf));
 }
 
 /* The connection of a socket that the inventory meets, and that user space does not know yet. */
-static __always_inline struct conn *visit_conn(u64 sk)
+static __always_inline struct conn *visit_conn(u64 sk, u32 pid, u32 fd)
 {
 	bool others = false;
 	struct conn *c = conn_find(sk);
@@ -58,7 +65,7 @@ static __always_inline struct conn *visit_conn(u64 sk)
 		c = conn_new(sk, tls_ctx_of((void *)sk), NO_RECORD, &others);
 	if (!c)
 		return 0;
-	count_met(c);
+	count_met(c, pid, fd);
 	return c->told ? 0 : c; /* a shared socket is told of its first owner that is wanted */
 }
 
@@ -80,7 +87,7 @@ static __always_inline int visit_file(struct bpf_iter__task_file *ctx)
 	if (!task || !sock || !sock->sk || !is_tls((void *)sock->sk))
 		return 0;
 	bpf_get_socket_cookie((void *)sock->sk);
-	c = visit_conn((u64)sock->sk);
+	c = visit_conn((u64)sock->sk, BPF_CORE_READ(task, tgid), ctx->fd);
 	if (!c)
 		return 0;
 	set_holder(&who, task);
@@ -99,7 +106,7 @@ static __always_inline int visit_connected(struct bpf_iter__tcp *ctx)
 	    !is_tls((void *)sk))
 		return 0;
 	bpf_get_socket_cookie((void *)sk);
-	c = visit_conn((u64)sk);
+	c = visit_conn((u64)sk, 0, 0);
 	if (c)
 		tell_found(c, &nobody);
 	return 0;

@@ -6,17 +6,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestListKernelSockets: the inventory has sockets that are in no task's files, in each
-// network namespace: one that the kernel connection multiplexor alone still holds.
-func TestListKernelSockets(t *testing.T) {
-	here := heldByKernel(t)
+// TestListWithoutFiles: the inventory has sockets that are in no task's files, also in a
+// network namespace that nothing but sockets keeps.
+func TestListWithoutFiles(t *testing.T) {
+	here := inFlight(t)
 	var there *pair
-	inNetns(t, func() { there = heldByKernel(t) })
+	inNetns(t, func() { there = inFlight(t) })
 	all := list(t)
 	for _, p := range []*pair{here, there} {
 		// The sender's end has its file, the receiver's none.
 		found := all.filter(func(l *line) bool { return l.Sock.LPort == p.rport && l.Sock.RPort == p.lport })
-		if len(found) != 1 || found[0].PID != 0 || found[0].RX.Mode != "sw" || found[0].Sock.Cookie == 0 {
+		if len(found) != 1 || found[0].PID != 0 || found[0].RX.Mode != "sw" || found[0].Sock.Cookie == 0 || found[0].User != "" {
 			t.Errorf("socket without a file: %+v, want one", found)
 		}
 	}
@@ -25,15 +25,34 @@ func TestListKernelSockets(t *testing.T) {
 	}
 }
 
-// heldByKernel returns a pair whose second socket only a multiplexor has.
-func heldByKernel(t *testing.T) *pair {
+// inFlight returns a pair whose second socket is on its way between processes: in no
+// task's files.
+func inFlight(t *testing.T) *pair {
 	t.Helper()
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
-	kcm := multiplexor(t, p.b, kcmSize)
+	way, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	must(t, unix.Sendmsg(way[0], []byte{0}, unix.UnixRights(p.b), nil, 0))
 	p.closeEnd(1)
 	t.Cleanup(func() {
-		unix.Close(kcm)
+		unix.Close(way[0])
+		unix.Close(way[1])
 		p.closeEnd(0)
 	})
 	return p
+}
+
+// TestListKernelUser: a socket that the kernel connection multiplexor alone still holds is
+// told as its.
+func TestListKernelUser(t *testing.T) {
+	needReadSock(t)
+	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
+	kcm := multiplexor(t, p.b, kcmSize)
+	defer unix.Close(kcm)
+	defer p.closeEnd(0)
+	p.closeEnd(1)
+	found := list(t, "--match", "kernel_user == kcm")
+	if len(found) != 1 || found[0].PID != 0 || found[0].User != "kcm" || found[0].Sock.LPort != p.rport {
+		t.Errorf("%+v", found)
+	}
 }

@@ -48,7 +48,6 @@ type sockJSON struct {
 	LPort  uint16 `json:"lport"`
 	RAddr  string `json:"raddr"`
 	RPort  uint16 `json:"rport"`
-	User   string `json:"kernel_user,omitempty"`
 }
 
 func sockOf(c *event.Conn) *sockJSON {
@@ -56,7 +55,7 @@ func sockOf(c *event.Conn) *sockJSON {
 		return nil
 	}
 	text := func(a interface{ AppendTo([]byte) []byte }) string { return string(a.AppendTo(nil)) }
-	return &sockJSON{c.Cookie, c.NetNS, c.Family.String(), text(c.LAddr), c.LPort, text(c.RAddr), c.RPort, c.KernelUser}
+	return &sockJSON{c.Cookie, c.NetNS, c.Family.String(), text(c.LAddr), c.LPort, text(c.RAddr), c.RPort}
 }
 
 type tlsJSON struct {
@@ -100,6 +99,7 @@ type rowJSON struct {
 	procJSON
 	Host   string    `json:"host,omitempty"`
 	Sock   *sockJSON `json:"sock"`
+	User   string    `json:"kernel_user,omitempty"`
 	First  uint64    `json:"first_ns"`
 	Last   uint64    `json:"last_ns"`
 	Closed uint64    `json:"closed_ns"`
@@ -113,7 +113,7 @@ type rowJSON struct {
 
 func rowOf(r *Row) rowJSON {
 	return rowJSON{
-		procJSON: procOf(&r.Proc), Host: r.Conn.Host, Sock: sockOf(&r.Conn), First: r.First, Last: r.Last, Closed: r.Closed,
+		procJSON: procOf(&r.Proc), Host: r.Conn.Host, Sock: sockOf(&r.Conn), User: r.Conn.KernelUser, First: r.First, Last: r.Last, Closed: r.Closed,
 		TX: directionOf(r, event.TX), RX: directionOf(r, event.RX), Errors: r.Errors, Lost: r.Lost, Dropped: r.Dropped,
 	}
 }

@@ -60,6 +60,18 @@ func checkWord(name, s string) error {
 	return nil
 }
 
+// connection is which connection it is, and what part of the kernel has it.
+type connection struct {
+	Sock       *sock  `json:"sock"`
+	KernelUser string `json:"kernel_user"`
+}
+
+func (c *connection) set(out *event.Conn) error {
+	err := c.Sock.set(out)
+	out.KernelUser = c.KernelUser
+	return errors.Join(err, checkWord("kernel_user", c.KernelUser))
+}
+
 // sock is the connection.
 type sock struct {
 	Cookie uint64 `json:"cookie"`
@@ -69,8 +81,6 @@ type sock struct {
 	LPort  uint16 `json:"lport"`
 	RAddr  string `json:"raddr"`
 	RPort  uint16 `json:"rport"`
-	// KernelUser is left out where there is none.
-	KernelUser string `json:"kernel_user"`
 }
 
 func (s *sock) set(c *event.Conn) error {
@@ -79,9 +89,8 @@ func (s *sock) set(c *event.Conn) error {
 	}
 	*c = event.Conn{
 		ID: s.id(), Cookie: s.Cookie, NetNS: s.NetNS, Family: families[s.Family], LPort: s.LPort, RPort: s.RPort,
-		KernelUser: s.KernelUser,
 	}
-	return firstOf(errors.Join(checkWord("kernel_user", s.KernelUser), setAddr(&c.LAddr, "laddr", s.LAddr), setAddr(&c.RAddr, "raddr", s.RAddr)))
+	return firstOf(errors.Join(setAddr(&c.LAddr, "laddr", s.LAddr), setAddr(&c.RAddr, "raddr", s.RAddr)))
 }
 
 // id is a number for the connection: the recording's own was not written. Taken

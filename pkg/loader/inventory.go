@@ -77,7 +77,11 @@ func (b *ebpfBackend) lookIntoNamespaces() (missing int, err error) {
 		}
 		defer it.Close()
 	}
-	err = namespace.Each(func(inode uint32) error {
+	sockets, err := b.socketsMet()
+	if err != nil {
+		return 0, err
+	}
+	err = namespace.Each(sockets, func(inode uint32) error {
 		n, err := b.unmet(inode)
 		if err != nil || n == 0 || it == nil {
 			missing += n
@@ -91,6 +95,23 @@ func (b *ebpfBackend) lookIntoNamespaces() (missing int, err error) {
 		return err
 	})
 	return missing, err
+}
+
+// socketsMet is a socket of each namespace where one was met that a task has a file of.
+func (b *ebpfBackend) socketsMet() (map[uint32]namespace.Socket, error) {
+	sockets := map[uint32]namespace.Socket{}
+	var inode uint32
+	var met object.KtlsMet
+	it := b.coll.Maps["open_sockets"].Iterate()
+	for it.Next(&inode, &met) {
+		if met.Pid != 0 {
+			sockets[inode] = namespace.Socket{PID: int(met.Pid), FD: int(met.Fd)}
+		}
+	}
+	if err := it.Err(); err != nil {
+		return nil, fmt.Errorf("read what the inventory has met: %w", err)
+	}
+	return sockets, nil
 }
 
 // unmet is by how many sockets the present network namespace, which has the number

@@ -9,6 +9,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
+// IsKernelUser says whether a name is that of a part of the kernel (event.Conn.KernelUser) and
+// of no task: Filter.Comms finds nothing by it.
+func IsKernelUser(name string) bool { return wire.IsKernelUser(name) }
+
 // maxUsers is USERS of bpf/ktls_user.h.
 const maxUsers = 64
 

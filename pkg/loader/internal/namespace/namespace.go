@@ -18,22 +18,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Each calls visit in each network namespace that a process is in or that is mounted
-// somewhere, with the number that stat(2) tells of it. One that goes meanwhile, or that
-// may not be entered, is passed by. visit's error ends it.
-func Each(visit func(inode uint32) error) error {
+// Socket is a socket by the process that has it, as this process's namespace numbers it.
+type Socket struct{ PID, FD int }
+
+// Each calls visit in each network namespace that a process is in, that is mounted
+// somewhere, or that one of the sockets is of, which are by the namespace's number. That is
+// what stat(2) tells. A namespace that goes meanwhile, or that may not be entered, is
+// passed by. visit's error ends it.
+func Each(sockets map[uint32]Socket, visit func(inode uint32) error) error {
 	result := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, in whatever namespace it is
-		result <- each("/proc", visit)
+		result <- each("/proc", sockets, visit)
 	}()
 	return <-result
 }
 
-func each(proc string, visit func(uint32) error) error {
-	found := find(proc)
-	for _, inode := range slices.Sorted(maps.Keys(found)) {
-		entered, err := enter(found[inode], inode)
+func each(proc string, sockets map[uint32]Socket, visit func(uint32) error) error {
+	open := map[uint32]func() (int, error){}
+	for inode, s := range sockets {
+		open[inode] = s.namespace
+	}
+	for inode, path := range find(proc) {
+		open[inode] = func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) }
+	}
+	for _, inode := range slices.Sorted(maps.Keys(open)) {
+		entered, err := enter(inode, open[inode])
 		if err != nil {
 			return err
 		}
@@ -47,9 +57,24 @@ func each(proc string, visit func(uint32) error) error {
 	return nil
 }
 
+// namespace opens the namespace of a socket, which may be closed meanwhile.
+func (s Socket) namespace() (int, error) {
+	process, err := unix.PidfdOpen(s.PID, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(process)
+	socket, err := unix.PidfdGetfd(process, s.FD, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(socket)
+	return unix.IoctlRetInt(socket, unix.SIOCGSKNS)
+}
+
 // enter moves this thread into a namespace, if it is still that one.
-func enter(path string, inode uint32) (bool, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+func enter(inode uint32, open func() (int, error)) (bool, error) {
+	fd, err := open()
 	if err != nil { // it has gone, or belongs to somebody else
 		return false, nil
 	}

@@ -246,6 +246,8 @@ type KtlsMet struct {
 	_    structs.HostLayout
 	Sw   [2]uint32
 	Card [2]uint32
+	Pid  uint32
+	Fd   uint32
 }
 
 type KtlsRecord struct {

@@ -35,6 +35,17 @@ func KernelUser(symbol string) string {
 	return ""
 }
 
+// IsKernelUser says whether KernelUser answers with name, and no task is called so: nfsd is
+// a thread too, and of other modules nothing is known.
+func IsKernelUser(name string) bool {
+	for _, u := range users {
+		if u.user == name && name != "nfsd" {
+			return true
+		}
+	}
+	return false
+}
+
 // SymbolOf is what the programs have noted of a place.
 func SymbolOf(u *object.KtlsUser) string {
 	var b strings.Builder

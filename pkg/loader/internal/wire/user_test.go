@@ -28,6 +28,15 @@ func TestKernelUser(t *testing.T) {
 	}
 }
 
+// TestIsKernelUser: the server of NFS has threads of its name.
+func TestIsKernelUser(t *testing.T) {
+	for name, want := range map[string]bool{"nvme_tcp": true, "nfs": true, "nfsd": false, "nginx": false, "": false} {
+		if got := IsKernelUser(name); got != want {
+			t.Errorf("%q: %v, want %v", name, got, want)
+		}
+	}
+}
+
 func TestSymbolOf(t *testing.T) {
 	var u object.KtlsUser
 	for i, c := range "xs_data_ready [sunrpc]" {
