@@ -7,7 +7,7 @@
 
 #define USERS 64 /* there are few */
 
-/* An event has the place, and user space looks here. The module of one can go, and another come there. */
+/* An event has the place, and user space looks here. */
 struct user {
 	u64 func;
 	char symbol[64]; /* as the kernel prints it: nvme_tcp_data_ready [nvme_tcp] */
@@ -20,7 +20,11 @@ struct {
 	__type(value, struct user);
 } users SEC(".maps");
 
-/* The place of a function of the kernel, with its name; 0 where there is none, or no room. */
+/*
+ * The place of a function of the kernel, with its name; 0 where there is none, or no room.
+ * The name is asked for once: bpf_snprintf lets the kernel take the task off the processor
+ * in the middle of a program, which skips others. Until it is there nobody is told.
+ */
 static __always_inline struct user *user_of(u64 func, u32 *place)
 {
 	u32 first = (func >> 4) * 0x9e3779b1U >> 26, i, key;
@@ -38,7 +42,8 @@ static __always_inline struct user *user_of(u64 func, u32 *place)
 		was = __sync_val_compare_and_swap(&u->func, 0, func);
 		if (was && was != func)
 			continue;
-		bpf_snprintf(u->symbol, sizeof(u->symbol), format, &func, sizeof(func));
+		if (!was)
+			bpf_snprintf(u->symbol, sizeof(u->symbol), format, &func, sizeof(func));
 		*place = key + 1;
 		return u;
 	}

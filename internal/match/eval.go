@@ -122,6 +122,8 @@ func (t *Test) evalText(s *Subject) Answer {
 		one = host
 	case t.Field == KernelUser && s.Conn != nil:
 		one = s.Conn.KernelUser
+	case t.Field == KernelUser && s.Proc != nil && s.Proc.KernelUser() != "": // a sum of its connections
+		one = s.Proc.KernelUser()
 	case t.Field == Host || t.Field == KernelUser || s.Proc == nil:
 		return Maybe
 	default:

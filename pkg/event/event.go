@@ -71,6 +71,14 @@ func (c *Conn) Owner(p *Process) Process {
 	return Process{Comm: MakeComm(c.KernelUser), Kernel: true}
 }
 
+// KernelUser is the part of the kernel that Owner has named, empty of a task.
+func (p *Process) KernelUser() string {
+	if !p.Kernel || p.PID != 0 {
+		return ""
+	}
+	return p.Comm.String()
+}
+
 // TLS says how one direction of a connection is protected.
 type TLS struct {
 	Version Version

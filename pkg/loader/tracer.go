@@ -270,7 +270,6 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 		}
 		if now := Monotonic(); now-t.unfolded >= uint64(time.Second) {
 			t.unfolded = now
-			t.users().forget()
 			if err := t.tellFailures(now - uint64(time.Second)); err != nil {
 				return err
 			}

@@ -16,8 +16,7 @@ func IsKernelUser(name string) bool { return wire.IsKernelUser(name) }
 // maxUsers is USERS of bpf/ktls_user.h.
 const maxUsers = 64
 
-// kernelUsers names the parts of the kernel that have sockets, for any goroutine. A name is
-// read once, and anew after forget: a module can go, and another come to its place.
+// kernelUsers names the parts of the kernel that have sockets, for any goroutine.
 type kernelUsers struct {
 	symbols *ebpf.Map
 	names   [maxUsers]atomic.Pointer[string]
@@ -36,16 +35,11 @@ func (u *kernelUsers) at(place uint16) string {
 	if u.symbols.Lookup(uint32(place)-1, &symbol) != nil { // what is not known stays unknown
 		return ""
 	}
-	name := wire.KernelUser(wire.SymbolOf(&symbol))
+	text := wire.SymbolOf(&symbol)
+	if text == "" { // just being asked for
+		return ""
+	}
+	name := wire.KernelUser(text)
 	known.Store(&name)
 	return name
-}
-
-func (u *kernelUsers) forget() {
-	if u == nil {
-		return
-	}
-	for i := range u.names {
-		u.names[i].Store(nil)
-	}
 }
