@@ -11,7 +11,7 @@ func (p *printer) exchange(x *finding.Exchange) {
 		p.logExchange(x)
 		return
 	}
-	p.lead(x.Mono, &x.Proc, x.Dir.String())
+	p.lead(x.Mono, &x.Conn, &x.Proc, x.Dir.String())
 	p.str(Sanitize(x.Protocol))
 	p.word(x.ID)
 	if x.Op == "" {

@@ -14,7 +14,7 @@ func (p *printer) http(h *finding.HTTP) {
 		p.logHTTP(h)
 		return
 	}
-	p.lead(h.Mono, &h.Proc, h.Dir.String())
+	p.lead(h.Mono, &h.Conn, &h.Proc, h.Dir.String())
 	p.bothMessages(h)
 	p.conn(&h.Conn)
 	for _, u := range h.Upstream {
@@ -98,7 +98,7 @@ func (p *printer) sizes(m *finding.Message) {
 }
 
 func (p *printer) note(n *finding.Note) {
-	p.lead(n.Mono, &n.Proc, n.Dir.String())
+	p.lead(n.Mono, &n.Conn, &n.Proc, n.Dir.String())
 	p.str("[")
 	p.str(Sanitize(n.Text))
 	p.str("] ")
