@@ -81,6 +81,9 @@ func (g *generator) proc() event.Process {
 
 func (g *generator) tls() event.TLS {
 	versions := []event.Version{0, 0x0303, 0x0304, event.DTLS12, event.Version(g.uint())}
+	if versions[4].IsDTLS() { // others than 1.2 have no name by which they are read back
+		versions[4] = event.DTLS12
+	}
 	return event.TLS{
 		Version: versions[g.byte()%5], Cipher: event.Cipher(g.byte()), Mode: event.Mode(g.byte() % 6), Card: event.Card(g.byte() % 4),
 		ZeroCopy: g.byte()%2 == 0, NoPad: g.byte()%2 == 0,
@@ -97,7 +100,7 @@ func (g *generator) record() *event.Record {
 	if r.Dir == event.RX && g.byte()%2 == 0 {
 		r.Call = event.Call{Records: max(1, uint32(uint16(g.uint()))), Time: g.uint()}
 	}
-	if r.TLS.Version == event.DTLS12 { // another one has no name by which it is read back
+	if r.TLS.Version.IsDTLS() {
 		r.Epoch, r.Datagram = uint16(g.uint()), uint32(uint16(g.uint()))
 	}
 	r.Skipped = g.uint() % (1 << 16) // more of the longest stands for too much to be read back
