@@ -126,6 +126,8 @@ func (g *guess) settle(s *stream) {
 	b := s.rest()
 	switch {
 	case len(b) == 0:
+	case s.rules.off:
+		s.talk(&g.plain, len(b))
 	case s.conn.dialogue != nil:
 		s.hide(len(b), "bytes of a message that was not seen whole")
 	case g.hide:
@@ -143,10 +145,10 @@ func (g *guess) settle(s *stream) {
 func (g *guess) text(s *stream, b []byte) {
 	n, found := g.watch.see(b)
 	if !found {
-		s.text(&g.plain, len(b))
+		s.talk(&g.plain, len(b))
 		return
 	}
-	s.text(&g.plain, n)
+	s.talk(&g.plain, n)
 	g.hide = true
 	g.settle(s)
 }
