@@ -136,6 +136,8 @@ func (g *guess) settle(s *stream) {
 		s.talk(&g.plain, len(b))
 	case s.conn.dialogue != nil:
 		s.hide(len(b), "bytes of a message that was not seen whole")
+	case g.mayStore(s):
+		s.hide(len(b), "bytes of files or blocks, perhaps")
 	case g.hide:
 		s.hide(len(b), "bytes between frames that were not seen whole")
 	case !g.begun && g.plain.hidden < maxUnknown && !isText(b):
