@@ -151,13 +151,14 @@ func (c *smtpClient) command(m *messages, line []byte, n int) progress {
 		how = asSecret
 	}
 	m.command(n, words, how)
-	m.at.ev.Op, m.at.quiet = op, how == asSecret
+	m.at.ev.Op, m.at.quiet = op, m.at.quiet || how == asSecret
 	m.at.detail(m.shown(n)[min(len(word)+1, n):])
 	switch op {
 	case "AUTH":
 		m.at, m.count = nil, nil // its answers are part of it; the reply ends it
 	case "DATA":
 		c.offered, c.state.refused, c.mail = true, false, dotted{}
+		m.at.whole = true
 	case "BDAT":
 		size, _ := firstWord(rest)
 		if n, ok := number(size); ok {

@@ -72,7 +72,7 @@ func (c *conn) stores(s *stream, b []byte, first bool) likeness {
 	doubt := unlike
 	for _, p := range storages {
 		switch l := p.begin(b); {
-		case l == certain, l == likely && (slices.Contains(p.ports, s.now.Conn.LPort) || slices.Contains(p.ports, s.now.Conn.RPort)):
+		case l == certain, l == likely && hasPort(&s.now.Conn, p.ports):
 			c.storage = p.open(c, c.oneWay(s.dir))
 			if !first {
 				c.in.note(s, "joined in the middle: what was asked for before is not told")
@@ -84,6 +84,24 @@ func (c *conn) stores(s *stream, b []byte, first bool) likeness {
 		}
 	}
 	return doubt
+}
+
+func hasPort(c *event.Conn, ports []uint16) bool {
+	return slices.Contains(ports, c.LPort) || slices.Contains(ports, c.RPort)
+}
+
+// mayStore reports whether bytes that nothing is known of may be those of a file or a
+// block, which may look like text.
+func (g *guess) mayStore(s *stream) bool {
+	if g.why == "" || s.conn.web || s.conn.tunnel || s.conn.dialogue != nil {
+		return false
+	}
+	for _, p := range storages {
+		if hasPort(&s.now.Conn, p.ports) {
+			return true
+		}
+	}
+	return false
 }
 
 // maxUndecided is how long the beginning of a message of RPC may be: its credential

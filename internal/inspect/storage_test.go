@@ -89,7 +89,7 @@ func TestStorageJoinedLate(t *testing.T) {
 				late = append(late, r)
 			}
 		}
-		late = late[len(late)/2:]
+		late = late[firstData(late):]
 		for i, ev := range late { // as they are of a socket that is older than the trace
 			r := *ev.(*event.Record)
 			r.HasStart, r.Start = false, 0
@@ -98,6 +98,11 @@ func TestStorageJoinedLate(t *testing.T) {
 		out := replay(t, Config{}, late)
 		if len(out.said) < c.exchanges/4 {
 			t.Errorf("%s: %d exchanges of the second half", c.file, len(out.said))
+		}
+		for d := range out.payload {
+			if i := bytes.IndexFunc(out.payload[d], func(r rune) bool { return r != '*' }); i >= 0 {
+				t.Errorf("%s: byte %d of what is %v is shown", c.file, i, event.Dir(d))
+			}
 		}
 		joined := 0
 		for _, n := range out.notes {
@@ -109,6 +114,11 @@ func TestStorageJoinedLate(t *testing.T) {
 			t.Errorf("%s: %q", c.file, out.notes)
 		}
 	}
+}
+
+// firstData is the first record in the middle of data, which is text.
+func firstData(all []event.Event) int {
+	return slices.IndexFunc(all, func(ev event.Event) bool { return isText(ev.(*event.Record).Payload) })
 }
 
 // TestStorageGap: behind records that are missing it goes on, and a reply that was among
