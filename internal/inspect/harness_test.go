@@ -63,6 +63,7 @@ func newFeed(t testing.TB, cfg Config, patterns ...string) *feed {
 		}
 		cfg.Rules = rules
 	}
+	cfg.Join = true // which changes nothing of one connection, and has to forget it
 	f := &feed{t: t, out: &shown{}}
 	f.in = New(f.out, cfg)
 	f.conn = event.Conn{ID: 1, Cookie: 7, Family: event.FamilyINET,
