@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -75,5 +77,23 @@ func TestBuildPackages(t *testing.T) {
 	}
 	if got := other.buildDir("/cache"); got != "/cache/kmod-riscv64" {
 		t.Errorf("cached in %s", got)
+	}
+}
+
+// TestStartFailure speaks as a shell does, and says what to do about a program for another processor.
+func TestStartFailure(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		code int
+		says string
+	}{
+		{os.ErrNotExist, 127, "not exist"},
+		{syscall.EACCES, 126, "permission denied"},
+		{syscall.ENOEXEC, 126, "make build-" + runtime.GOARCH},
+	} {
+		got := startFailure(&os.PathError{Op: "run", Path: "x", Err: c.err})
+		if got.Code != c.code || !strings.Contains(got.Err, c.says) {
+			t.Errorf("%v: %+v", c.err, got)
+		}
 	}
 }
