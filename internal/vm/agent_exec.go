@@ -48,7 +48,7 @@ func startFailure(err error) Status {
 		return Status{Code: 127, Err: err.Error()}
 	}
 	if errors.Is(err, syscall.ENOEXEC) {
-		err = fmt.Errorf("%w; programs for %s are built by make build-%[2]s", err, runtime.GOARCH)
+		err = fmt.Errorf("%w: this guest's processor is %s; make build and make build-arm64 build for one each", err, runtime.GOARCH)
 	}
 	return Status{Code: 126, Err: err.Error()}
 }

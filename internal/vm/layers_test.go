@@ -89,7 +89,7 @@ func TestStartFailure(t *testing.T) {
 	}{
 		{os.ErrNotExist, 127, "not exist"},
 		{syscall.EACCES, 126, "permission denied"},
-		{syscall.ENOEXEC, 126, "make build-" + runtime.GOARCH},
+		{syscall.ENOEXEC, 126, "processor is " + runtime.GOARCH},
 	} {
 		got := startFailure(&os.PathError{Op: "run", Path: "x", Err: c.err})
 		if got.Code != c.code || !strings.Contains(got.Err, c.says) {
