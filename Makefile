@@ -144,6 +144,10 @@ programs: # the traffic that others wrote
 openssl35: vmrun # a newer OpenSSL than the host's, unpacked once, which TestOpenSSL runs
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/foreign) && ln -sfn "$$dir" bin/openssl35
 
+roots: # trees of Debian's programs, unpacked once, which e2e/programs runs
+	@$(NOCGO) build -ldflags "-s -w" -o bin/ ./internal/vm/cmd/roots
+	@mkdir -p bin/root && for root in trixie haproxy; do dir=$$(bin/roots $$root) && ln -sfn "$$dir" bin/root/$$root; done
+
 engines: # Prometheus, VictoriaMetrics and VictoriaLogs, fetched and built once
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/engines) && mkdir -p bin && ln -sfn "$$dir" bin/engines
 
