@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,7 +40,7 @@ var programRoots = []programRoot{
 var basePackages = []string{"base-files", "base-passwd", "bash", "coreutils", "mawk"}
 
 // rootRecipe counts the changes of how roots are made (makeRoot) that make what is in the caches useless.
-const rootRecipe = 1
+const rootRecipe = 2
 
 const rootsUsage = `usage: roots [-update] NAME
 
@@ -111,12 +112,22 @@ func makeRoot(ctx context.Context, cache, dir string, r programRoot) (string, er
 	}
 	progressf("fetching and unpacking the programs of %s (%d packages)", r.name, len(pkgs))
 	name, _ := r.cached(dir)
-	if err := unpackRoot(ctx, a, dir, pkgs, name, r.addUsers); err != nil {
+	err = unpackRoot(ctx, a, dir, pkgs, name, func(tree string) error { return errors.Join(r.addUsers(tree), listPackages(tree, pkgs)) })
+	if err != nil {
 		return "", err
 	}
 	r.cached(dir) // which makes it young: unpacked, it is as old as its packages
 	r.removeOlder(dir)
 	return name, nil
+}
+
+// listPackages leaves a file in the tree with a line for each package, its name and its version.
+func listPackages(tree string, pkgs []pkg) error {
+	var list strings.Builder
+	for _, p := range pkgs {
+		fmt.Fprintln(&list, p.name, p.version)
+	}
+	return os.WriteFile(filepath.Join(tree, "packages"), []byte(list.String()), 0o644)
 }
 
 // addUsers makes /etc/passwd and /etc/group of a tree, as the package base-passwd does when it is configured, with the
