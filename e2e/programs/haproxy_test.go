@@ -158,7 +158,7 @@ func (h *haproxy) browse(t *testing.T, b *browser) {
 	}
 }
 
-func (h *haproxy) check(t *testing.T, got *trace) {
+func (h *haproxy) check(t *testing.T, got *trace) string {
 	sides := h.sides()
 	n := h.webPeers.check(t, got, sides[0]) + h.tcpPeers.check(t, got, sides[1]) + h.tlsPeers.check(t, got, sides[2])
 	passed := h.serverPeers.check(t, got, sides[3])
@@ -176,7 +176,7 @@ func (h *haproxy) check(t *testing.T, got *trace) {
 			t.Errorf("no bytes by %s: %v", op, by)
 		}
 	}
-	t.Logf("%d bytes as the clients say, %d as the server says, TCP as in the log; by %v", n, passed, by)
+	return fmt.Sprintf("%d bytes with what the clients got and sent, %d with what the server did, %d connections of TCP with the log; by %v", n, passed, len(h.tcpPeers.all), by)
 }
 
 // checkLog compares the connections of TCP mode with the log: bytes to HAProxy, bytes from

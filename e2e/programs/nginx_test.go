@@ -36,7 +36,7 @@ daemon off; worker_processes 2; pid DIR/pid; error_log stderr; user root;
 events { worker_connections 512; }
 http {
 	log_format json escape=json '{"port":$server_port,"client":$remote_port,"method":"$request_method","path":"$request_uri",'
-		'"status":$status,"body":$body_bytes_sent,"sent":$bytes_sent,"request":$request_length,"protocol":"$server_protocol"}';
+		'"status":$status,"body":$body_bytes_sent,"sent":$bytes_sent,"request":$request_length,"protocol":"$server_protocol","expect":"$http_expect"}';
 	access_log DIR/access.log json;
 	client_body_temp_path DIR/b; proxy_temp_path DIR/p; fastcgi_temp_path DIR/f; uwsgi_temp_path DIR/u; scgi_temp_path DIR/s;
 	sendfile on; default_type text/plain; gzip off; client_max_body_size 10m; client_body_buffer_size 1m; keepalive_requests 10000;
@@ -120,7 +120,7 @@ func (n *nginx) status(t *testing.T, b *browser, method, path string, want int, 
 	}
 }
 
-func (n *nginx) check(t *testing.T, got *trace) {
+func (n *nginx) check(t *testing.T, got *trace) string {
 	sides := n.sides()
 	log := n.accessLog(t)
 	n.checkRequests(t, got, log)
@@ -132,7 +132,7 @@ func (n *nginx) check(t *testing.T, got *trace) {
 		t.Errorf("no bytes by sendfile: %v", by)
 	}
 	loaded := n.checkLoad(t, got)
-	t.Logf("%d requests as in the access log; %d bytes as %d clients say; %d bytes equal at both ends of %d connections to the upstream; %d bytes of %d requests as h2load says",
+	return fmt.Sprintf("%d requests with the access log, %d bytes with what %d clients got and sent, %d bytes between both ends of %d connections to the upstream, %d bytes of %d requests with h2load",
 		len(log), bytes, len(n.peers.all), passed, conns, loaded, loadRequests)
 }
 
@@ -140,6 +140,7 @@ func (n *nginx) check(t *testing.T, got *trace) {
 type access struct {
 	Port, Client                int
 	Method, Path, Protocol      string
+	Expect                      string
 	Status, Body, Sent, Request int
 }
 
@@ -153,9 +154,18 @@ func (n *nginx) accessLog(t *testing.T) (log []access) {
 	return log
 }
 
-// chunked says whether the response came in chunks, whose lengths the log counts as body.
-func (a *access) chunked() bool {
-	return strings.HasPrefix(a.Path, "/packed/") && a.Protocol == "HTTP/1.1"
+// besides is what the log counts as body and is none: the lengths of chunks, and the
+// interim response that the client waited for.
+func (a *access) besides() int {
+	switch {
+	case a.Protocol != "HTTP/1.1":
+		return 0
+	case strings.HasPrefix(a.Path, "/packed/"):
+		return framing(a.Body)
+	case a.Expect != "":
+		return len("HTTP/1.1 100 Continue\r\n\r\n")
+	}
+	return 0
 }
 
 // request is what both the access log and inspect know of one.
@@ -186,15 +196,11 @@ func (n *nginx) requests(t *testing.T, got *trace, dir string) map[request]int {
 	return all
 }
 
-// logged counts the requests of a log. Of what came in one chunk, its length line and the
-// last chunk are no body.
+// logged counts the requests of a log.
 func logged(log []access) map[request]int {
 	all := map[request]int{}
 	for _, a := range log {
-		if a.chunked() {
-			a.Body -= framing(a.Body)
-		}
-		all[request{a.Client, a.Port, a.Method, a.Path, a.Status, a.Body}]++
+		all[request{a.Client, a.Port, a.Method, a.Path, a.Status, a.Body - a.besides()}]++
 	}
 	return all
 }
@@ -255,11 +261,7 @@ func (n *nginx) checkLengths(t *testing.T, got *trace, log []access) {
 		}
 		a := byClient[e.Sock.RPort][0]
 		byClient[e.Sock.RPort] = byClient[e.Sock.RPort][1:]
-		if a.chunked() {
-			a.Sent -= framing(a.Body)
-		}
-		if a.Sent != e.Response.HeadLen+e.Response.BodyLen && a.Sent != e.Response.HeadLen+e.Response.BodyLen+len(interim) ||
-			a.Request != e.Request.HeadLen+e.Request.BodyLen {
+		if a.Sent-a.besides() != e.Response.HeadLen+e.Response.BodyLen || a.Request != e.Request.HeadLen+e.Request.BodyLen {
 			t.Errorf("inspect has %+v and %+v, the log %+v", *e.Request, *e.Response, a)
 		}
 		compared++
@@ -268,9 +270,6 @@ func (n *nginx) checkLengths(t *testing.T, got *trace, log []access) {
 		t.Errorf("only %d requests of HTTP/1 compared", compared)
 	}
 }
-
-// interim is a response that the log counts with the one behind it.
-const interim = "HTTP/1.1 100 Continue\r\n\r\n"
 
 var h2loadSays = regexp.MustCompile(`(\d+) succeeded[\s\S]*traffic: \S+ \((\d+)\) total`)
 

@@ -1,6 +1,7 @@
 package programs
 
 import (
+	"fmt"
 	"strconv"
 	"testing"
 
@@ -33,12 +34,12 @@ func (o *openSSL) talk(t *testing.T) {
 	}
 }
 
-func (o *openSSL) check(t *testing.T, got *trace) {
+func (o *openSSL) check(t *testing.T, got *trace) string {
 	s := o.sides()[0]
 	n := o.peers.check(t, got, s)
 	by := got.ops(s, event.TX)
 	if want := len(versions) * len(o.files["c"]); by["sendfile"] != want {
 		t.Errorf("sent by %v, want the files' %d bytes by sendfile", by, want)
 	}
-	t.Logf("%d bytes as the clients say; sent by %v", n, by)
+	return fmt.Sprintf("%d bytes with what the clients got and sent; sent by %v", n, by)
 }

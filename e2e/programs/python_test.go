@@ -1,6 +1,7 @@
 package programs
 
 import (
+	"fmt"
 	"strconv"
 	"testing"
 
@@ -55,10 +56,10 @@ func (p *python) talk(t *testing.T) {
 	run(t, p.trixie.command(t, "python3", "-c", pythonScript, strconv.Itoa(p.port), p.cert, p.key, p.www+"/c"))
 }
 
-func (p *python) check(t *testing.T, got *trace) {
+func (p *python) check(t *testing.T, got *trace) string {
 	conns, n := got.bothEnds(t, p.port)
 	if want := 2 * (2*len(p.files["c"]) + len("please")); conns != 2 || n != want {
 		t.Errorf("%d connections with %d bytes, want 2 with %d", conns, n, want)
 	}
-	t.Logf("%d bytes equal at both ends of %d connections, as many as the program says; sent by %v", n, conns, got.ops(p.sides()[0], event.TX))
+	return fmt.Sprintf("%d bytes between both ends of %d connections, and with what the program says; sent by %v", n, conns, got.ops(p.sides()[0], event.TX))
 }

@@ -45,12 +45,12 @@ func (r *redis) talk(t *testing.T) {
 	r.client(t, "redis-benchmark", "-n", "500", "-c", "10", "-q", "-t", "get,set")
 }
 
-func (r *redis) check(t *testing.T, got *trace) {
+func (r *redis) check(t *testing.T, got *trace) string {
 	conns, n := got.bothEnds(t, r.port)
 	if conns < 12 || n < 60_000+500*20 {
 		t.Errorf("only %d connections with %d bytes", conns, n)
 	}
-	t.Logf("%d bytes equal at both ends of %d connections", n, conns)
+	return fmt.Sprintf("%d bytes between both ends of %d connections", n, conns)
 }
 
 type memcached struct {
@@ -95,6 +95,6 @@ func (m *memcached) ask(t *testing.T, p *peer, command, want string) {
 	}
 }
 
-func (m *memcached) check(t *testing.T, got *trace) {
-	t.Logf("%d bytes as the clients say", m.peers.check(t, got, m.sides()[0]))
+func (m *memcached) check(t *testing.T, got *trace) string {
+	return fmt.Sprintf("%d bytes with what the clients got and sent", m.peers.check(t, got, m.sides()[0]))
 }

@@ -2,6 +2,7 @@ package programs
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -74,10 +75,10 @@ func (s *stunnel) talk(t *testing.T) {
 	}
 }
 
-func (s *stunnel) check(t *testing.T, got *trace) {
+func (s *stunnel) check(t *testing.T, got *trace) string {
 	conns, n := got.bothEnds(t, s.port)
 	if conns != 3 || n != s.sent {
 		t.Errorf("%d connections with %d bytes, want 3 with %d", conns, n, s.sent)
 	}
-	t.Logf("%d bytes there and back equal at both ends of %d connections, and as many as went in", n, conns)
+	return fmt.Sprintf("%d bytes there and back between both ends of %d connections, and with what went in", n, conns)
 }

@@ -40,28 +40,30 @@ func readTable(t *testing.T) map[row]modes {
 	return table
 }
 
-// checkSide compares which directions the kernel took over with what docs/programs.md
-// says, and prints a line for the table of results.
-func (tr *trace) checkSide(t *testing.T, table map[row]modes, r *root, s side) {
+// checkRow compares which directions the kernel took over with what docs/programs.md
+// says, and prints a line of the table of results: program, kernel, directions, what was
+// compared, how it came out.
+func (tr *trace) checkRow(t *testing.T, table map[row]modes, r *root, same []side, compared string) {
 	t.Helper()
-	want, ok := table[row{s.program, s.as}]
-	if !ok {
-		t.Fatalf("docs/programs.md does not know %s as %s", s.program, s.as)
-	}
-	conns := tr.modes(s)
-	if len(conns) == 0 {
-		t.Errorf("%s as %s: no connection with kernel TLS", s.program, s.as)
-	}
-	for id, got := range conns {
-		if got != want {
-			t.Errorf("%s as %s, connection %d: %+v, docs/programs.md says %+v", s.program, s.as, id, got, want)
+	what := same[0].row()
+	want, conns := table[what], 0
+	for _, s := range same {
+		found := tr.modes(s)
+		if len(found) == 0 {
+			t.Errorf("%v: no connection with kernel TLS at port %d", what, s.port)
 		}
+		for id, got := range found {
+			if got != want {
+				t.Errorf("%v, connection %d: %+v, docs/programs.md says %+v", what, id, got, want)
+			}
+		}
+		conns += len(found)
 	}
 	outcome := "equal"
 	if t.Failed() {
-		outcome = "DIFFERENT"
+		outcome = "different"
 	}
-	t.Logf("| %s %s, %s | %s | %s/%s, %d connections | %s |", s.program, r.version(t, s.pkg), s.as, guesttest.Kernel(), want.tx, want.rx, len(conns), outcome)
+	t.Logf("| %s %s, %s | %s | tx %s, rx %s, %d connections | %s | %s |", what.program, r.version(t, same[0].pkg), what.as, guesttest.Kernel(), want.tx, want.rx, conns, compared, outcome)
 }
 
 // modes are the directions that the kernel took over of each connection of a side.
@@ -89,7 +91,7 @@ func (tr *trace) modes(s side) map[uint64]modes {
 func TestTable(t *testing.T) {
 	var tried []row
 	for _, s := range allSides() {
-		if r := (row{s.program, s.as}); !slices.Contains(tried, r) {
+		if r := s.row(); !slices.Contains(tried, r) {
 			tried = append(tried, r)
 		}
 	}

@@ -3,6 +3,7 @@ package programs
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -14,8 +15,8 @@ type trial interface {
 	begin(t *testing.T)
 	// talk makes all traffic, and returns when the last connection is closed.
 	talk(t *testing.T)
-	// check compares the trace with what the others say of that traffic.
-	check(t *testing.T, got *trace)
+	// check compares the trace with what others say of that traffic, and says with what.
+	check(t *testing.T, got *trace) (compared string)
 	// sides are the rows of docs/programs.md that this shows.
 	sides() []side
 }
@@ -29,6 +30,8 @@ type side struct {
 	// port is where the server of these connections listens.
 	port int
 }
+
+func (s *side) row() row { return row{s.program, s.as} }
 
 // serves says which end of a connection it is.
 func (s *side) serves() bool { return s.as == "server" }
@@ -57,12 +60,25 @@ func try(t *testing.T, r *root, trials ...trial) {
 	table := readTable(t)
 	for _, tl := range trials {
 		t.Run(tl.sides()[0].program, func(t *testing.T) {
-			tl.check(t, got)
-			for _, s := range tl.sides() {
-				got.checkSide(t, table, r, s)
+			compared := tl.check(t, got)
+			for _, same := range rows(tl.sides()) {
+				got.checkRow(t, table, r, same, compared)
 			}
 		})
 	}
+}
+
+// rows puts those sides together that one row of docs/programs.md is about.
+func rows(sides []side) (rows [][]side) {
+	for _, s := range sides {
+		i := slices.IndexFunc(rows, func(r []side) bool { return r[0].row() == s.row() })
+		if i < 0 {
+			rows = append(rows, []side{s})
+			continue
+		}
+		rows[i] = append(rows[i], s)
+	}
+	return rows
 }
 
 // version is that of a package of the tree.
