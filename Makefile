@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 KERNELS  ?=
-PACKAGES ?= ./internal/kmodtest ./internal/tlsnic ./internal/afktls ./pkg/ktls ./pkg/loader ./e2e
+PACKAGES ?= ./internal/kmodtest ./internal/tlsnic ./internal/afktls ./pkg/ktls ./pkg/loader ./e2e/programs ./e2e
 # Two guests side by side: an emulated processor is seldom busy all the time.
 JOBS     ?= 2
 SMP      ?= 2
@@ -18,7 +18,7 @@ NOCGO    := CGO_ENABLED=0 $(GO)
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build build-gobpf vmrun selftest selftest-record kmod preload dtlscat dkms-deb dkms-check stress-afktls generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 engines dashboard observe archives collector vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
+.PHONY: help build build-gobpf vmrun selftest selftest-record kmod preload dtlscat dkms-deb dkms-check stress-afktls generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 roots engines test-programs dashboard observe archives collector vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -167,8 +167,12 @@ archives: ## run the SQL of docs/fleet.md on ClickHouse and DuckDB, by their npm
 	@mkdir -p bin/archives && cp internal/observe/archives/* bin/archives && cat docs/picture/recording.jsonl internal/sink/testdata/events.jsonl > bin/archives/events.jsonl
 	cd bin/archives && npm install --no-package-lock --no-audit --no-fund && node run.mjs ../../docs/fleet.md events.jsonl
 
-vmtest: build packages build-server vmrun build-gobpf programs openssl35 engines selftest examples kmod dtlscat preload ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+vmtest: build packages build-server vmrun build-gobpf programs openssl35 roots engines selftest examples kmod dtlscat preload ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
+
+test-programs: export KTLSTOP_PROGRAMS := all
+test-programs: build vmrun roots ## test nginx, HAProxy, redis and others on each of KERNELS="6.12 7.3", with a line for each program
+	bin/vmtest -v -kernels "$(or $(KERNELS),6.12)" -packages ./e2e/programs -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
 
 test: unit observe vmtest ## all tests
 
