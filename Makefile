@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 KERNELS  ?=
-PACKAGES ?= ./internal/kmodtest ./internal/tlsnic ./internal/afktls ./pkg/ktls ./pkg/loader ./e2e
+PACKAGES ?= ./internal/kmodtest ./internal/tlsnic ./internal/afktls ./pkg/ktls ./pkg/loader ./e2e/programs ./e2e
 # Two guests side by side: an emulated processor is seldom busy all the time.
 JOBS     ?= 2
 SMP      ?= 2
@@ -18,7 +18,7 @@ NOCGO    := CGO_ENABLED=0 $(GO)
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build build-arm64 build-gobpf vmrun selftest selftest-record kmod preload dtlscat dkms-deb dkms-check stress-afktls generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 engines dashboard observe archives collector vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
+.PHONY: help build build-arm64 build-gobpf vmrun selftest selftest-record kmod preload dtlscat dkms-deb dkms-check stress-afktls generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 roots engines test-programs dashboard observe archives collector vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -158,6 +158,10 @@ programs: # the traffic that others wrote
 openssl35: vmrun # a newer OpenSSL than the host's, unpacked once, which TestOpenSSL runs
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/foreign) && ln -sfn "$$dir" bin/openssl35
 
+roots: # trees of Debian's programs, unpacked once, which e2e/programs runs
+	@$(NOCGO) build -ldflags "-s -w" -o bin/ ./internal/vm/cmd/roots
+	@mkdir -p bin/root && for root in trixie haproxy; do dir=$$(bin/roots $$root) && ln -sfn "$$dir" bin/root/$$root; done
+
 engines: # Prometheus, VictoriaMetrics and VictoriaLogs, fetched and built once
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/engines) && mkdir -p bin && ln -sfn "$$dir" bin/engines
 
@@ -179,8 +183,12 @@ archives: ## run the SQL of docs/fleet.md on ClickHouse and DuckDB, by their npm
 
 # A run of all kernels has one for arm64 among them.
 vmtest: $(if $(KERNELS),$(if $(findstring arm64,$(KERNELS)),build-arm64),build-arm64)
-vmtest: build packages build-server vmrun build-gobpf programs openssl35 engines selftest examples kmod dtlscat preload ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
+vmtest: build packages build-server vmrun build-gobpf programs openssl35 roots engines selftest examples kmod dtlscat preload ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
+
+test-programs: export KTLSTOP_PROGRAMS := all
+test-programs: build vmrun roots ## test nginx, HAProxy, redis and others on each of KERNELS="6.12 7.3", with a line for each program
+	bin/vmtest -v -kernels "$(or $(KERNELS),6.12)" -packages ./e2e/programs -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
 
 test: unit observe vmtest ## all tests
 

@@ -122,6 +122,7 @@ var rules = []rule{
 	{dir: "docs/schema", why: "docs/schema holds a file"},
 	{dir: "cmd", may: []string{"..."}, why: "cmd wires the others together; machines are internal/vm/cmd's business"},
 	{dir: "e2e", may: []string{"pkg/ktls", "pkg/event", "internal/guesttest", "internal/match", "internal/kmodtest", "internal/pty", "internal/sink/schematest", "internal/tlsnic"}, why: "e2e tests the program from outside, and asks internal/match for the reference; only cmd/ktlstop and internal/session import pkg/loader"},
+	{dir: "e2e/programs", may: []string{"pkg/event", "internal/guesttest", "internal/source"}, why: "e2e/programs tests the program from outside, by what it wrote"},
 }
 
 // What "..." leaves out.

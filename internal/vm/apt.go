@@ -68,10 +68,19 @@ func (a apt) setup(ctx context.Context, s Series) error {
 			uri = security
 		}
 		if uri != "" {
-			fmt.Fprintf(&list, "deb [signed-by=%s] %s %s main\n", keyring, uri, suite)
+			fmt.Fprintf(&list, "deb [signed-by=%s%s] %s %s main\n", keyring, ageless(suite), uri, suite)
 		}
 	}
 	return os.WriteFile(filepath.Join(a.dir, "sources.list"), []byte(list.String()), 0o644)
+}
+
+// ageless is the option that takes lists that have expired, for suites whose lists expire within days: a mirror may be
+// older. They are signed all the same.
+func ageless(suite string) string {
+	if suite == "sid" || suite == "experimental" {
+		return " check-valid-until=no"
+	}
+	return ""
 }
 
 var releaseURI = regexp.MustCompile(`'([^']*)/dists/([^/']+)/InRelease'`)

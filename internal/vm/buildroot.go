@@ -67,15 +67,15 @@ func openRoot(ctx context.Context, cache string, arch *arch) (*buildRoot, error)
 	}
 	progressf("fetching and unpacking the compilers of kernel modules (%d packages)", len(pkgs))
 	root := filepath.Join(cache, "root-"+first[0].version)
-	if err := unpackRoot(ctx, a, cache, pkgs, root); err != nil {
+	if err := unpackRoot(ctx, a, cache, pkgs, root, nil); err != nil {
 		return nil, err
 	}
 	return &buildRoot{root}, replaceFile(filepath.Join(cache, "version"), []byte(first[0].version+"\n"))
 }
 
 // unpackRoot unpacks base-files first: it has the links of / into /usr, which nothing may have put a directory in the
-// place of.
-func unpackRoot(ctx context.Context, a apt, cache string, pkgs []pkg, root string) error {
+// place of. What add puts in besides, if not nil, is there before the root has its name.
+func unpackRoot(ctx context.Context, a apt, cache string, pkgs []pkg, root string, add func(tree string) error) error {
 	tmp, err := newDir(cache)
 	if err != nil {
 		return err
@@ -94,6 +94,11 @@ func unpackRoot(ctx context.Context, a apt, cache string, pkgs []pkg, root strin
 	}
 	if err := os.Symlink("mawk", filepath.Join(tree, "usr/bin/awk")); err != nil { // what its package does when configured
 		return err
+	}
+	if add != nil {
+		if err := add(tree); err != nil {
+			return err
+		}
 	}
 	os.RemoveAll(root) // what an interrupted run may have left
 	return os.Rename(tree, root)

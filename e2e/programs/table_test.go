@@ -1,0 +1,109 @@
+package programs
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ktlstop/ktlstop/internal/guesttest"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// modes are who seals and who opens: "sw" for the kernel, "none" for the program itself.
+type modes struct{ tx, rx string }
+
+// row names a row of docs/programs.md.
+type row struct{ program, as string }
+
+// readTable reads the programs with kernel TLS of docs/programs.md.
+func readTable(t *testing.T) map[row]modes {
+	t.Helper()
+	b, err := os.ReadFile("../../docs/programs.md")
+	must(t, err)
+	table := map[row]modes{}
+	_, text, _ := strings.Cut(string(b), "\n## With kernel TLS\n")
+	text, _, _ = strings.Cut(text, "\n## ")
+	for line := range strings.Lines(text) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 8 || strings.HasPrefix(cells[1], "--") || strings.TrimSpace(cells[1]) == "program" {
+			continue
+		}
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		table[row{cells[1], cells[3]}] = modes{cells[4], cells[5]}
+	}
+	if len(table) == 0 {
+		t.Fatal("docs/programs.md has no table")
+	}
+	return table
+}
+
+// checkRow compares which directions the kernel took over with what docs/programs.md
+// says, and prints a line of the table of results: program, kernel, directions, what was
+// compared, how it came out.
+func (tr *trace) checkRow(t *testing.T, table map[row]modes, r *root, same []side, compared string) {
+	t.Helper()
+	what := same[0].row()
+	want, conns := table[what], 0
+	for _, s := range same {
+		found := tr.modes(s)
+		if len(found) == 0 {
+			t.Errorf("%v: no connection with kernel TLS at port %d", what, s.port)
+		}
+		for id, got := range found {
+			if got != want {
+				t.Errorf("%v, connection %d: %+v, docs/programs.md says %+v", what, id, got, want)
+			}
+		}
+		conns += len(found)
+	}
+	outcome := "equal"
+	if t.Failed() {
+		outcome = "different"
+	}
+	t.Logf("| %s %s, %s | %s | tx %s, rx %s, %d connections | %s | %s |", what.program, r.version(t, same[0].pkg), what.as, guesttest.Kernel(), want.tx, want.rx, conns, compared, outcome)
+}
+
+// modes are the directions that the kernel took over of each connection of a side.
+func (tr *trace) modes(s side) map[uint64]modes {
+	conns := map[uint64]modes{}
+	for _, k := range tr.sockets {
+		if k.State != event.SocketOpen || !s.has(&k.Conn) {
+			continue
+		}
+		m, ok := conns[k.Conn.ID]
+		if !ok {
+			m = modes{"none", "none"}
+		}
+		if k.Dir == event.TX {
+			m.tx = k.TX.Mode.String()
+		} else {
+			m.rx = k.RX.Mode.String()
+		}
+		conns[k.Conn.ID] = m
+	}
+	return conns
+}
+
+// TestTable: each row of docs/programs.md has a trial, and each trial its row.
+func TestTable(t *testing.T) {
+	var tried []row
+	for _, s := range allSides() {
+		if r := s.row(); !slices.Contains(tried, r) {
+			tried = append(tried, r)
+		}
+	}
+	table := readTable(t)
+	for _, r := range tried {
+		if _, ok := table[r]; !ok {
+			t.Errorf("docs/programs.md has no row for %s as %s", r.program, r.as)
+		}
+	}
+	for r := range table {
+		if !slices.Contains(tried, r) {
+			t.Errorf("docs/programs.md says what kernel TLS %s has as %s, and no test tries it", r.program, r.as)
+		}
+	}
+}

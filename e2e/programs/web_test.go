@@ -1,0 +1,31 @@
+package programs
+
+import "testing"
+
+// TestWeb: web servers, a tunnel, stores in memory, and what is built on OpenSSL.
+func TestWeb(t *testing.T) {
+	onItsKernel(t)
+	w := newWorld(t)
+	try(t, w.trixie, webTrials(w)...)
+}
+
+func webTrials(w *world) []trial {
+	return []trial{&nginx{world: w}, &lighttpd{world: w}, &openSSL{world: w}, &stunnel{world: w}, &python{world: w}, &redis{world: w}, &memcached{world: w}}
+}
+
+// TestHAProxy: the same for a program that is newer than Debian stable.
+func TestHAProxy(t *testing.T) {
+	onItsKernel(t)
+	w := newWorld(t)
+	h := &haproxy{world: w, root: openRoot(t, "haproxy")}
+	try(t, h.root, h)
+}
+
+// allSides are those of all trials there are.
+func allSides() (all []side) {
+	trials := append(webTrials(nil), &haproxy{})
+	for _, tl := range trials {
+		all = append(all, tl.sides()...)
+	}
+	return all
+}

@@ -1,0 +1,174 @@
+package vm
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A programRoot says what is unpacked into a tree of programs that the tests of e2e/programs run after a chroot: the
+// programs of a Debian that is newer than the host's, with all that they need. Packages are not configured: what their
+// scripts would have made, users or directories, is made here or by the test.
+type programRoot struct {
+	name   string
+	suites []string
+	// release is the suite that is preferred, where not the newest version is.
+	release  string
+	packages []string
+	users    []string // of /etc/passwd, besides those that every Debian has
+}
+
+// programRoots are all there are. A change of what one holds makes a new one on each machine.
+var programRoots = []programRoot{
+	{name: "trixie", suites: []string{"trixie", "trixie-security"}, packages: slices.Concat(basePackages,
+		[]string{"nginx", "nghttp2-client", "lighttpd", "lighttpd-mod-openssl", "curl"}, // the web
+		[]string{"openssl", "stunnel4", "python3"},
+		[]string{"redis-server", "redis-tools", "memcached"},
+	)},
+	// The first HAProxy with kernel TLS that Debian has, built with it: its libraries are not trixie's.
+	{name: "haproxy", suites: []string{"sid", "experimental"}, release: "experimental", packages: slices.Concat(basePackages, []string{"haproxy"})},
+}
+
+// basePackages are what every root has: the links of / into /usr, users, and commands for what a program calls.
+var basePackages = []string{"base-files", "base-passwd", "bash", "coreutils", "mawk"}
+
+// rootRecipe counts the changes of how roots are made (makeRoot) that make what is in the caches useless.
+const rootRecipe = 2
+
+const rootsUsage = `usage: roots [-update] NAME
+
+Unpacks a tree of Debian's programs, made for the tests of e2e/programs, and prints its directory. It is unpacked once
+and then kept in the cache, until the list of its packages changes.
+
+`
+
+// RootsMain is all of the command roots; it returns the exit status.
+func RootsMain(args []string) int {
+	return printFound("roots", rootsUsage, 1, func(ctx context.Context, names []string, update bool) (string, error) {
+		return Root(ctx, strings.Join(names, ""), update)
+	}, args)
+}
+
+// Root returns the directory of a tree of programs, from the cache when it is there.
+func Root(ctx context.Context, name string, update bool) (string, error) {
+	r, err := findRoot(name)
+	if err != nil {
+		return "", err
+	}
+	return inCache("roots", r.cached, update, func(cache, dir string) (string, error) { return makeRoot(ctx, cache, dir, r) })
+}
+
+func findRoot(name string) (programRoot, error) {
+	var names []string
+	for _, r := range programRoots {
+		if r.name == name {
+			return r, nil
+		}
+		names = append(names, r.name)
+	}
+	return programRoot{}, fmt.Errorf("unknown root %q: there are %s", name, strings.Join(names, ", "))
+}
+
+// key names what the root holds: the same key, the same packages.
+func (r *programRoot) key() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d\n%q\n%q\n%q\n%q\n", rootRecipe, r.suites, r.release, r.packages, r.users)
+	return hex.EncodeToString(h.Sum(nil))[:12]
+}
+
+// cached finds the root. It has its name only when it is whole; that it is used is remembered.
+func (r *programRoot) cached(dir string) (string, bool) {
+	name := filepath.Join(dir, r.name+"-"+r.key())
+	now := time.Now()
+	return name, os.Chtimes(name, now, now) == nil
+}
+
+func makeRoot(ctx context.Context, cache, dir string, r programRoot) (string, error) {
+	if err := needPrograms(ctx, []program{{"dpkg", "dpkg"}, {"xz", "xz-utils"}, {"zstd", "zstd"}}); err != nil {
+		return "", err
+	}
+	series := Series{Name: "roots-" + r.name, Suites: r.suites}
+	a := apt{filepath.Join(cache, "apt", series.Name)}
+	if err := a.setup(ctx, series); err != nil {
+		return "", err
+	}
+	if _, err := a.newest(ctx, r.packages[0]); err != nil {
+		return "", err
+	}
+	wanted := r.packages
+	if r.release != "" {
+		wanted = append([]string{"--target-release=" + r.release}, wanted...)
+	}
+	pkgs, err := a.withNeeds(ctx, wanted)
+	if err != nil {
+		return "", err
+	}
+	name, _ := r.cached(dir)
+	if mountedBelow(name) {
+		return "", fmt.Errorf("something is mounted below %s: unmount it first", name)
+	}
+	progressf("fetching and unpacking the programs of %s (%d packages)", r.name, len(pkgs))
+	err = unpackRoot(ctx, a, dir, pkgs, name, func(tree string) error { return errors.Join(r.addUsers(tree), listPackages(tree, pkgs)) })
+	if err != nil {
+		return "", err
+	}
+	r.cached(dir) // which makes it young: unpacked, it is as old as its packages
+	r.removeOlder(dir)
+	return name, nil
+}
+
+// listPackages leaves a file in the tree with a line for each package, its name and its version.
+func listPackages(tree string, pkgs []pkg) error {
+	var list strings.Builder
+	for _, p := range pkgs {
+		fmt.Fprintln(&list, p.name, p.version)
+	}
+	return os.WriteFile(filepath.Join(tree, "packages"), []byte(list.String()), 0o644)
+}
+
+// addUsers makes /etc/passwd and /etc/group of a tree, as the package base-passwd does when it is configured, with the
+// root's own users and a group for each, of the same name and number.
+func (r *programRoot) addUsers(tree string) error {
+	var users, groups strings.Builder
+	for i, user := range r.users {
+		fmt.Fprintf(&users, "%s:x:%d:%[2]d::/nonexistent:/usr/sbin/nologin\n", user, 900+i)
+		fmt.Fprintf(&groups, "%s:x:%d:\n", user, 900+i)
+	}
+	for file, more := range map[string]string{"passwd": users.String(), "group": groups.String()} {
+		all, err := os.ReadFile(filepath.Join(tree, "usr/share/base-passwd", file+".master"))
+		if err != nil {
+			return err
+		}
+		all = []byte(strings.ReplaceAll(string(all), ":*:", ":x:") + more)
+		if err := os.WriteFile(filepath.Join(tree, "etc", file), all, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepRoot is how long a root of another list is kept that nobody uses: somebody may go to and fro between two versions.
+const keepRoot = 7 * 24 * time.Hour
+
+func (r *programRoot) removeOlder(dir string) {
+	others, _ := filepath.Glob(filepath.Join(dir, r.name+"-*"))
+	for _, name := range others {
+		if info, err := os.Stat(name); err == nil && time.Since(info.ModTime()) > keepRoot && !mountedBelow(name) {
+			os.RemoveAll(name)
+		}
+	}
+}
+
+// mountedBelow says whether a tree has mounts in it, by the hand of somebody who looked into it: what is removed there
+// would be gone at another place.
+func mountedBelow(dir string) bool {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	return err != nil || strings.Contains(string(mounts), " "+dir+"/")
+}
