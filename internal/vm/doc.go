@@ -7,7 +7,7 @@
 //
 // A guest may have another processor, which QEMU then emulates. Its root is a Debian for that processor, unpacked into
 // the cache; over it lie the host's folders but for the system's, and its init is bin/arm64/vmrun (arch.go, layers.go,
-// guestroot.go).
+// roots.go).
 //
 //	Fetch   finds, downloads and caches a kernel (apt.go, choose.go, kernel.go)
 //	Boot    starts QEMU with an initramfs made on the spot (initramfs.go, qemu.go, guest.go)

@@ -13,11 +13,13 @@ import (
 	"time"
 )
 
-// A programRoot says what is unpacked into a tree of programs that the tests of e2e/programs run after a chroot: the
-// programs of a Debian that is newer than the host's, with all that they need. Packages are not configured: what their
+// A programRoot says what is unpacked into a tree of programs, with all that they need: of a Debian that is newer than the
+// host's, for the tests of e2e/programs, which run them after a chroot, or of one for another processor, whose guests have it
+// as their root. Packages are not configured: what their
 // scripts would have made, users or directories, is made here or by the test.
 type programRoot struct {
 	name   string
+	arch   string // Debian's name of the processor; empty is this machine's
 	suites []string
 	// release is the suite that is preferred, where not the newest version is.
 	release  string
@@ -34,6 +36,14 @@ var programRoots = []programRoot{
 	)},
 	// The first HAProxy with kernel TLS that Debian has, built with it: its libraries are not trixie's.
 	{name: "haproxy", suites: []string{"sid", "experimental"}, release: "experimental", packages: slices.Concat(basePackages, []string{"haproxy"})},
+}
+
+// guestRoot is the root of guests whose processor is not this machine's: what the tests run there.
+func guestRoot(a *arch) programRoot {
+	return programRoot{name: "guest-" + a.name, arch: a.name, suites: []string{"trixie", "trixie-security"}, packages: slices.Concat(basePackages, []string{
+		"curl", "dash", "diffutils", "ethtool", "findutils", "gnutls-bin", "grep", "hostname", "iproute2", "iputils-ping", "kmod", "libc-bin",
+		"mount", "ncurses-base", "ncurses-bin", "nginx-light", "openssl", "procps", "python3", "sed", "tcpdump", "tmux", "util-linux",
+	})}
 }
 
 // basePackages are what every root has: the links of / into /usr, users, and commands for what a program calls.
@@ -62,7 +72,20 @@ func Root(ctx context.Context, name string, update bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return inCache("roots", r.cached, update, func(cache, dir string) (string, error) { return makeRoot(ctx, cache, dir, r) })
+	return r.fetch(ctx, update)
+}
+
+// rootFor returns the directory that is the root of guests with a processor: this machine's own, or one in the cache.
+func rootFor(ctx context.Context, a *arch) (string, error) {
+	if a.ownRoot() {
+		return "/", nil
+	}
+	r := guestRoot(a)
+	return r.fetch(ctx, false)
+}
+
+func (r *programRoot) fetch(ctx context.Context, update bool) (string, error) {
+	return inCache("roots", r.cached, update, func(cache, dir string) (string, error) { return makeRoot(ctx, cache, dir, *r) })
 }
 
 func findRoot(name string) (programRoot, error) {
@@ -79,7 +102,7 @@ func findRoot(name string) (programRoot, error) {
 // key names what the root holds: the same key, the same packages.
 func (r *programRoot) key() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%d\n%q\n%q\n%q\n%q\n", rootRecipe, r.suites, r.release, r.packages, r.users)
+	fmt.Fprintf(h, "%d\n%q\n%q\n%q\n%q\n%q\n", rootRecipe, r.arch, r.suites, r.release, r.packages, r.users)
 	return hex.EncodeToString(h.Sum(nil))[:12]
 }
 
@@ -95,7 +118,7 @@ func makeRoot(ctx context.Context, cache, dir string, r programRoot) (string, er
 		return "", err
 	}
 	series := Series{Name: "roots-" + r.name, Suites: r.suites}
-	a := apt{filepath.Join(cache, "apt", series.Name)}
+	a := apt{filepath.Join(cache, "apt", series.Name), r.arch}
 	if err := a.setup(ctx, series); err != nil {
 		return "", err
 	}
@@ -115,13 +138,18 @@ func makeRoot(ctx context.Context, cache, dir string, r programRoot) (string, er
 		return "", fmt.Errorf("something is mounted below %s: unmount it first", name)
 	}
 	progressf("fetching and unpacking the programs of %s (%d packages)", r.name, len(pkgs))
-	err = unpackRoot(ctx, a, dir, pkgs, name, func(tree string) error { return errors.Join(r.addUsers(tree), listPackages(tree, pkgs)) })
+	err = unpackRoot(ctx, a, dir, pkgs, name, func(tree string) error { return errors.Join(r.addUsers(tree), nameHost(tree), listPackages(tree, pkgs)) })
 	if err != nil {
 		return "", err
 	}
 	r.cached(dir) // which makes it young: unpacked, it is as old as its packages
 	r.removeOlder(dir)
 	return name, nil
+}
+
+// nameHost gives a guest that has the tree as its root its name's address.
+func nameHost(tree string) error {
+	return os.WriteFile(filepath.Join(tree, "etc/hosts"), []byte("127.0.0.1 localhost guest\n::1 localhost\n"), 0o644)
 }
 
 // listPackages leaves a file in the tree with a line for each package, its name and its version.

@@ -47,3 +47,6 @@ const haveGobpf = false
 
 // TakesKprobes says whether Open attaches by kprobes, which it does not.
 func (c *Config) TakesKprobes() bool { return false }
+
+// IsKernelUser is false: there are no names of tasks to filter by.
+func IsKernelUser(string) bool { return false }

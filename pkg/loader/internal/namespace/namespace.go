@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package namespace enters the network namespaces of this machine, one after the other.
 package namespace
 
