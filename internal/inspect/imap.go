@@ -137,6 +137,10 @@ func (c *imapClient) command(m *messages, line []byte, n int) progress {
 	head := len(tag) + 1 + len(word) + 1
 	c.state.untagged, c.secret = nil, false
 	switch m.at.ev.Op {
+	default:
+		if c.secret = !imapCommands[m.at.ev.Op]; c.secret {
+			m.at.ev.Op, head = unknownOp, len(tag)+1
+		}
 	case "LOGIN":
 		c.secret = true
 	case "AUTHENTICATE":
@@ -162,7 +166,10 @@ func (c *imapClient) line(m *messages, line []byte, n, head int) {
 	}
 	size, more := literalLen(line)
 	if head > 0 {
-		from = min(len(m.at.ev.ID)+1+len(m.at.ev.Op)+1, n)
+		if from = len(m.at.ev.ID) + 1; m.at.ev.Op != unknownOp {
+			from += len(m.at.ev.Op) + 1
+		}
+		from = min(from, n)
 	}
 	m.command(n, head, how)
 	m.at.detail(m.shown(n)[from:])

@@ -92,6 +92,9 @@ func (c *pop3Client) command(m *messages, line []byte, n int) progress {
 	if _, secret := secretCommands[string(bytes.ToLower(word))]; secret {
 		how = asSecret
 	}
+	if !pop3Commands[op] {
+		op, words, how = unknownOp, 0, asSecret
+	}
 	if op == "AUTH" && len(rest) > 0 {
 		c.state.auth = sasl(rest)
 		words += mechanism(rest)

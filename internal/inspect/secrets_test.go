@@ -16,7 +16,7 @@ func TestNoSaidSecretBehindGaps(t *testing.T) {
 			if c.hides == "" {
 				continue
 			}
-			for seed := range uint64(60) {
+			for seed := range uint64(25) {
 				f := newFeed(t, Config{})
 				if f.conn.LPort = 4433; c.port != 0 {
 					f.conn.LPort = c.port

@@ -28,6 +28,7 @@ type smtpState struct {
 
 var (
 	smtpHello    = wordSet("EHLO", "HELO", "LHLO")
+	smtpOthers   = wordSet("STARTTLS", "HELP", "EXPN", "ETRN")
 	smtpCommands = wordSet("EHLO", "HELO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT", "VRFY", "AUTH", "XCLIENT", "XFORWARD")
 )
 
@@ -147,8 +148,8 @@ func (c *smtpClient) command(m *messages, line []byte, n int) progress {
 	if op == "AUTH" {
 		c.state.auth, how = sasl(rest), asSecret
 		words += mechanism(rest)
-	} else if _, secret := secretCommands[string(bytes.ToLower(word))]; secret {
-		how = asSecret
+	} else if !smtpCommands[op] && !smtpOthers[op] { // of what is not known anything may be a secret
+		op, words, how = unknownOp, 0, asSecret
 	}
 	m.command(n, words, how)
 	m.at.ev.Op, m.at.quiet = op, m.at.quiet || how == asSecret
