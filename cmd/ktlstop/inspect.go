@@ -28,13 +28,14 @@ func newInspect() *cobra.Command {
 	var o inspection
 	cmd := &cobra.Command{
 		Use:   "inspect",
-		Short: "Show plaintext, and the HTTP in it",
+		Short: "Show plaintext, and the requests in it",
 		Long: `inspect shows what kTLS sockets send and receive, by connection and direction,
-and the requests and responses of HTTP/1 and HTTP/2 with their sizes and times.
+and the requests and responses of HTTP/1 and HTTP/2 with their sizes and times;
+those of redis, SMTP, POP3, IMAP, PostgreSQL and MySQL too, on one line each.
 
 Masked are header fields with credentials (Authorization, Cookie, X-Api-Key and
-the like), passwords and tokens in URLs and forms, the arguments of AUTH, PASS
-and LOGIN lines, and what --redact matches: REGEX (RE2) is tried on each line of
+the like), passwords and tokens in URLs, forms and SQL, the arguments of AUTH,
+PASS and LOGIN, and what --redact matches: REGEX (RE2) is tried on each line of
 text by itself, and on header fields of HTTP/2 as "name: value". With it the
 last line waits until it ends.`,
 		Example: `  ktlstop inspect --comm nginx                      requests, responses, text

@@ -21,8 +21,6 @@ type dialect struct {
 	// numbered: replies name their request. Elsewhere they come in the order of
 	// requests, and behind missing replies nobody knows whose the next is.
 	numbered bool
-	// binary: what cannot be read is no text, and none of it is shown.
-	binary bool
 }
 
 // dialects are asked in this order.

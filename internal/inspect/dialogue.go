@@ -14,6 +14,9 @@ type dialogue struct {
 	of      *dialect
 	client  event.Dir
 	waiting []*call // the oldest first
+	// doubt: messages are missing, so that a reply may be that of another request, or the
+	// rest of one. replied: one has come since of a request that was seen.
+	doubt, replied bool
 	// shared is the dialect's own.
 	shared any
 }
@@ -24,6 +27,8 @@ type call struct {
 	begun uint64 // when the request's first record came, 0 where it was not seen
 	gap   bool   // some of it was not seen
 	told  bool
+	// whole: the request was seen to its end, or to where the server has to speak.
+	whole bool
 	// answering: its reply has begun.
 	answering bool
 	// quiet: the reply tells secrets.
@@ -32,10 +37,11 @@ type call struct {
 	note any
 }
 
-// talk says that a connection speaks a dialect, of which s has one direction.
-func (c *conn) talk(s *stream, d *dialect, v verdict) *dialogue {
+// talk says that a connection speaks a dialect, of which s has one direction. joined
+// says that something may have come before.
+func (c *conn) talk(s *stream, d *dialect, v verdict, joined bool) *dialogue {
 	if c.dialogue == nil {
-		c.dialogue = &dialogue{of: d, client: s.dir}
+		c.dialogue = &dialogue{of: d, client: s.dir, doubt: joined}
 		if v == ofServer {
 			c.dialogue.client = s.dir ^ 1
 		}
@@ -60,15 +66,24 @@ func (d *dialogue) ask(s *stream, at uint64, id string) *call {
 		s.in.note(s, "more than %d requests wait for a reply: the oldest is given up", maxPending)
 		d.tell(s, d.waiting[0], finding.Unanswered)
 	}
+	d.settleDoubt()
 	c := d.newCall(s)
-	c.begun, c.ev.ID = s.begun(at), id
+	c.begun, c.ev.ID, c.quiet = s.begun(at), id, d.doubt
 	d.waiting = append(d.waiting, c)
 	return c
 }
 
+// settleDoubt: a client that asks when it has got a reply waits for no other, unless
+// it sends requests in advance.
+func (d *dialogue) settleDoubt() {
+	if d.replied && len(d.waiting) == 0 {
+		d.doubt = false
+	}
+}
+
 // asked tells that a request is whole. Where replies are not seen it is told now.
 func (d *dialogue) asked(s *stream, c *call) {
-	if s.conn.oneWay(s.dir) {
+	if c.whole = true; s.conn.oneWay(s.dir) {
 		d.tell(s, c, finding.Complete)
 	}
 }
@@ -85,14 +100,15 @@ func (d *dialogue) find(id string) *call {
 }
 
 // answered returns what a reply belongs to. Where the request was not seen that is a
-// call without.
+// call without, of which nobody knows that it tells no secrets.
 func (d *dialogue) answered(s *stream, id string) *call {
 	c := d.find(id)
 	if c == nil {
 		s.conn.sayLonely(s)
 		c = d.newCall(s)
-		c.ev.ID = id
+		c.ev.ID, c.quiet = id, true
 	}
+	c.quiet = c.quiet || !c.whole || d.doubt
 	c.answering = true
 	return c
 }
@@ -108,6 +124,7 @@ func (d *dialogue) tell(s *stream, c *call, how finding.End) {
 		how = finding.Gap
 	}
 	c.ev.End, c.ev.Mono = how, s.now.Mono
+	d.replied = d.replied || c.answering && c.begun > 0 && how == finding.Complete
 	if c.answering && c.begun > 0 {
 		c.ev.Proc = s.now.Proc
 		if c.ev.Mono > c.begun {
@@ -127,10 +144,10 @@ func (d *dialogue) cut(s *stream, c *call) {
 
 // interrupt tells that bytes of s are missing: replies may be among them.
 func (d *dialogue) interrupt(s *stream) {
-	if s.dir == d.client || d.of.numbered {
-		return
+	d.doubt, d.replied = true, false
+	if s.dir != d.client && !d.of.numbered {
+		d.giveUp(s, finding.Gap)
 	}
-	d.giveUp(s, finding.Gap)
 }
 
 // giveUp reports what waits.

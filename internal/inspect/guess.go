@@ -60,7 +60,7 @@ func (g *guess) step(s *stream) bool {
 		return false
 	} else if d != nil {
 		g.plain.cut(s)
-		s.decoder = newMessages(s, s.conn.talk(s, d, v))
+		s.decoder = newMessages(s, s.conn.talk(s, d, v, g.why != ""))
 		return true
 	}
 	switch g.protocol(s, b) {
@@ -83,7 +83,11 @@ func (g *guess) step(s *stream) bool {
 		}
 		s.decoder = newHTTP2(s, false, g.why)
 	default:
-		g.settle(s)
+		if s.conn.dialogue != nil && g.why == "" && isText(b) { // a protocol that is not what it looked like
+			g.text(s, b)
+		} else {
+			g.settle(s)
+		}
 	}
 	return true
 }
@@ -98,7 +102,7 @@ func (g *guess) dialect(s *stream, b []byte) (*dialect, verdict) {
 
 func (g *guess) protocol(s *stream, b []byte) protocol {
 	switch {
-	case s.conn.tunnel:
+	case s.conn.tunnel || s.conn.dialogue != nil:
 		return other
 	case strings.HasPrefix(http2.ClientPreface, string(b[:min(len(b), len(http2.ClientPreface))])):
 		if len(b) < len(http2.ClientPreface) {
@@ -122,7 +126,9 @@ func (g *guess) settle(s *stream) {
 	b := s.rest()
 	switch {
 	case len(b) == 0:
-	case s.conn.dialogue != nil && (s.conn.dialogue.of.binary || g.why != ""):
+	case s.rules.off:
+		s.talk(&g.plain, len(b))
+	case s.conn.dialogue != nil:
 		s.hide(len(b), "bytes of a message that was not seen whole")
 	case g.hide:
 		s.hide(len(b), "bytes between frames that were not seen whole")
@@ -139,10 +145,10 @@ func (g *guess) settle(s *stream) {
 func (g *guess) text(s *stream, b []byte) {
 	n, found := g.watch.see(b)
 	if !found {
-		s.text(&g.plain, len(b))
+		s.talk(&g.plain, len(b))
 		return
 	}
-	s.text(&g.plain, n)
+	s.talk(&g.plain, n)
 	g.hide = true
 	g.settle(s)
 }
@@ -155,6 +161,9 @@ func isText(b []byte) bool {
 
 // gap: the next byte may be in the middle of any line.
 func (g *guess) gap(s *stream, _ uint64) {
+	if s.conn.dialogue != nil {
+		s.conn.dialogue.interrupt(s)
+	}
 	g.plain.interrupt(s, unknown)
 	g.begun, g.watch = false, watch{}
 	if g.why == "" {

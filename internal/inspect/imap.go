@@ -91,6 +91,8 @@ type imapClient struct {
 	state *imapState
 	// goesOn: a literal has ended, and the command's line has not.
 	goesOn bool
+	// secret: the command's arguments are.
+	secret bool
 }
 
 func (c *imapClient) message(m *messages, b []byte) progress {
@@ -133,12 +135,16 @@ func (c *imapClient) command(m *messages, line []byte, n int) progress {
 	m.ask(string(tag))
 	m.at.ev.Op = upper(word)
 	head := len(tag) + 1 + len(word) + 1
-	c.state.untagged = nil
+	c.state.untagged, c.secret = nil, false
 	switch m.at.ev.Op {
+	default:
+		if c.secret = !imapCommands[m.at.ev.Op]; c.secret {
+			m.at.ev.Op, head = unknownOp, len(tag)+1
+		}
 	case "LOGIN":
-		m.at.quiet = true
+		c.secret = true
 	case "AUTHENTICATE":
-		m.at.quiet = true
+		c.secret = true
 		head += mechanism(args)
 		if sasl(args) {
 			c.state.untagged = m.at
@@ -146,6 +152,7 @@ func (c *imapClient) command(m *messages, line []byte, n int) progress {
 	case "IDLE":
 		c.state.untagged = m.at
 	}
+	m.at.quiet = m.at.quiet || c.secret
 	c.line(m, line, n, min(head, n))
 	return took
 }
@@ -154,12 +161,15 @@ func (c *imapClient) command(m *messages, line []byte, n int) progress {
 // literal behind it, if there is one.
 func (c *imapClient) line(m *messages, line []byte, n, head int) {
 	how, from := asText, 0
-	if m.at.quiet {
+	if c.secret {
 		how = asSecret
 	}
 	size, more := literalLen(line)
 	if head > 0 {
-		from = min(len(m.at.ev.ID)+1+len(m.at.ev.Op)+1, n)
+		if from = len(m.at.ev.ID) + 1; m.at.ev.Op != unknownOp {
+			from += len(m.at.ev.Op) + 1
+		}
+		from = min(from, n)
 	}
 	m.command(n, head, how)
 	m.at.detail(m.shown(n)[from:])
@@ -173,6 +183,7 @@ func (c *imapClient) line(m *messages, line []byte, n, head int) {
 // ends ends a command, unless it goes on behind an answer.
 func (c *imapClient) ends(m *messages) {
 	if c.state.untagged == m.at {
+		m.at.whole = true
 		m.at, m.count = nil, nil
 		return
 	}

@@ -122,3 +122,7 @@ func sasl(args []byte) bool {
 	name, answer := firstWord(args)
 	return !strings.EqualFold(string(name), wholeMechanism) || len(answer) == 0
 }
+
+// unknownOp is a command that is not known. It may be anything, a secret too: none of
+// it is shown.
+const unknownOp = "unknown"

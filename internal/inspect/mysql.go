@@ -6,7 +6,7 @@ import "encoding/binary"
 // https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html,
 // https://mariadb.com/kb/en/clientserver-protocol/. Within TLS the client's handshake
 // response is the first.
-var mysql = &dialect{name: "mysql", ports: []uint16{3306, 33060}, recognise: isMySQL, binary: true,
+var mysql = &dialect{name: "mysql", ports: []uint16{3306, 33060}, recognise: isMySQL,
 	grammar: func(d *dialogue, client bool) grammar {
 		if d.shared == nil {
 			d.shared = &mysqlState{}
@@ -88,7 +88,7 @@ func isMySQL(b []byte, o opening) verdict {
 		return no
 	case o.role == client && p.seq == 0 && mysqlCommands[b[mysqlHead]] != "" && inStep(b):
 		return ofClient
-	case o.role == server && (p.seq == 1 || o.first && p.seq > 1 && p.seq < 16) && inStep(b):
+	case o.role == server && (p.seq == 1 || o.first && p.seq > 1 && p.seq < 16) && mayReply(p, b[mysqlHead]) && inStep(b):
 		return ofServer
 	}
 	return no
@@ -119,6 +119,18 @@ func isMySQLLogin(b []byte, o opening) verdict {
 		}
 	}
 	return ofClient
+}
+
+// mayReply reports whether a packet may be the first of a reply: OK, ERR, a file's name
+// or a number of columns.
+func mayReply(p mysqlPacket, first byte) bool {
+	switch first {
+	case mysqlOK:
+		return p.size >= 7 && p.size <= maxPgError
+	case mysqlERR, mysqlEOF, mysqlFile:
+		return p.size >= 2 && p.size <= maxPgError
+	}
+	return p.size <= 9 || p.seq > 1 && p.size <= maxPgError
 }
 
 // inStep reports whether packets follow each other with the numbers that they should

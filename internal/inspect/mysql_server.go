@@ -83,9 +83,7 @@ func (r *mysqlServer) begin(m *messages, p mysqlPacket) bool {
 		return false
 	}
 	r.phase, r.rows, r.hidden, r.prepare = mysqlFirst, 0, false, false
-	if m.answer(""); m.at.begun == 0 {
-		m.at.quiet = true
-	}
+	m.answer("")
 	return true
 }
 

@@ -92,12 +92,15 @@ func (c *pop3Client) command(m *messages, line []byte, n int) progress {
 	if _, secret := secretCommands[string(bytes.ToLower(word))]; secret {
 		how = asSecret
 	}
+	if !pop3Commands[op] {
+		op, words, how = unknownOp, 0, asSecret
+	}
 	if op == "AUTH" && len(rest) > 0 {
 		c.state.auth = sasl(rest)
 		words += mechanism(rest)
 	}
 	m.command(n, words, how)
-	m.at.ev.Op, m.at.quiet = op, how == asSecret
+	m.at.ev.Op, m.at.quiet = op, m.at.quiet || how == asSecret
 	m.at.detail(m.shown(n)[min(len(word)+1, n):])
 	m.at.note = pop3Texts[op] || pop3Lists[op] && len(rest) == 0
 	if c.state.auth {
@@ -151,7 +154,7 @@ func (r *pop3Server) challenge(m *messages, n int) {
 
 // reply takes the first line of a reply, which is all of it but for lists and mails.
 func (r *pop3Server) reply(m *messages, n int, status string) {
-	if m.with.find("") == nil && !r.greeted {
+	if m.with.find("") == nil && !r.greeted && status == "+OK" {
 		m.unasked("greeting")
 	} else {
 		m.answer("")

@@ -8,7 +8,7 @@ import (
 // postgresql is the protocol 3 of PostgreSQL,
 // https://www.postgresql.org/docs/current/protocol-message-formats.html. Within TLS
 // the client's startup message is the first.
-var postgresql = &dialect{name: "postgresql", ports: []uint16{5432, 6432}, recognise: isPostgreSQL, binary: true,
+var postgresql = &dialect{name: "postgresql", ports: []uint16{5432, 6432}, recognise: isPostgreSQL,
 	grammar: func(d *dialogue, client bool) grammar {
 		if d.shared == nil {
 			d.shared = &pgState{}
@@ -115,12 +115,22 @@ func isPg(b []byte, of role) verdict {
 			break
 		}
 		n := binary.BigEndian.Uint32(b[1:])
-		if short, ok := pgShort[of][b[0]]; pgNames[of][b[0]] == "" || ok && n != short || n < 4 || n > 1<<30 {
+		if short, ok := pgShort[of][b[0]]; pgNames[of][b[0]] == "" || ok && n != short || n < 4 || n > pgLongest(b[0]) {
 			return no
 		}
 		b = b[min(uint64(len(b)), 1+uint64(n)):]
 	}
 	return ofClient
+}
+
+// pgLongest bounds the length of a message: of four letters it would be longer, so that
+// text is not taken for one.
+func pgLongest(kind byte) uint32 {
+	switch kind {
+	case 'D', 'd', 'Q', 'P', 'B', 'F', 'V':
+		return 1<<29 - 1
+	}
+	return 1 << 20
 }
 
 // pgFrame is the head of the message that comes, taken apart.

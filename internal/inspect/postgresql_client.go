@@ -177,7 +177,7 @@ func (c *pgClient) ends(m *messages) {
 // name names a request without a statement by its last message.
 func (c *pgClient) name(m *messages) {
 	if m.at.ev.Op == "" {
-		m.at.ev.Op = pgNames[client][c.frame.kind]
+		m.at.ev.Op, m.at.quiet = pgNames[client][c.frame.kind], true
 	}
 }
 

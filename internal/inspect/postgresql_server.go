@@ -76,22 +76,23 @@ func (r *pgServer) begin(m *messages) {
 			return
 		}
 	}
-	if m.answer(""); m.at.begun == 0 {
-		m.at.quiet = true // what was asked is not known
-	}
+	m.answer("")
 }
 
 // how says how a message is shown: what may be secret is hidden.
 func (r *pgServer) how(m *messages) treatment {
 	switch r.frame.kind {
-	case 'R', 'K':
+	case 'R', 'K', 'A', 'N':
 		return asHidden
-	case 'D', 'd', 'V', 'E', 'N':
-		if m.at.quiet || r.rows {
+	case 'D', 'd':
+		if r.rows {
 			return asHidden
 		}
 	case 'T': // too long to know its columns
 		r.rows = true
+	}
+	if _, fixed := pgShort[server][r.frame.kind]; m.at.quiet && !fixed {
+		return asHidden
 	}
 	return asBytes
 }

@@ -4,12 +4,20 @@ import "bytes"
 
 // redis is RESP 2 and 3, https://redis.io/docs/latest/develop/reference/protocol-spec/.
 var redis = &dialect{name: "redis", ports: []uint16{6379, 6380}, recognise: isRedis,
-	grammar: func(_ *dialogue, client bool) grammar {
-		if client {
-			return &redisRequests{}
+	grammar: func(d *dialogue, client bool) grammar {
+		if d.shared == nil {
+			d.shared = &redisState{}
 		}
-		return &redisReplies{}
+		if client {
+			return &redisRequests{state: d.shared.(*redisState)}
+		}
+		return &redisReplies{state: d.shared.(*redisState)}
 	}}
+
+// redisState is what both directions know.
+type redisState struct {
+	subscribed bool // messages come unasked
+}
 
 // isRedis: a request is a list of strings, which nothing else looks like.
 func isRedis(b []byte, o opening) verdict {

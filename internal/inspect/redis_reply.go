@@ -8,6 +8,7 @@ import (
 
 // redisReplies reads what a server says.
 type redisReplies struct {
+	state *redisState
 	left  uint64 // values that are still to come; a list adds its own
 	nth   int    // of the next value
 	prior []byte // the string before, if it was short
@@ -47,7 +48,7 @@ func (r *redisReplies) begin(m *messages, line []byte) {
 	if m.at != nil {
 		return
 	}
-	*r = redisReplies{left: 1}
+	*r = redisReplies{state: r.state, left: 1}
 	if line[0] == '>' {
 		m.unasked("PUSH")
 	} else {
@@ -74,6 +75,9 @@ func redisStatus(line []byte) string {
 	return rest
 }
 
+// plainReplies tell nothing.
+var plainReplies = map[string]bool{"+OK": true, "+PONG": true, "+QUEUED": true}
+
 // simple takes a value of one line.
 func (r *redisReplies) simple(m *messages, line []byte) {
 	secret := r.secret(m)
@@ -85,7 +89,7 @@ func (r *redisReplies) simple(m *messages, line []byte) {
 		word = min(word+1, len(line))
 		m.take(word, asText)
 		m.take(len(line)-word, asSecret)
-	} else if line[0] == '+' && secret && string(line) != "+OK" && string(line) != "+QUEUED" {
+	} else if line[0] == '+' && secret && !plainReplies[string(line)] {
 		m.take(1, asText)
 		m.take(len(line)-1, asSecret)
 	} else {
@@ -145,6 +149,7 @@ func (r *redisReplies) push(m *messages, value []byte) {
 	case "message", "pmessage", "smessage", "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe",
 		"invalidate":
 		m.at.ev.Op, m.at.ev.Status = "PUSH", w
+		m.at.quiet = m.at.quiet && !r.state.subscribed
 	}
 }
 
@@ -186,4 +191,4 @@ func (r *redisReplies) valueEnds(m *messages) {
 	}
 }
 
-func (r *redisReplies) lost(*messages) { *r = redisReplies{} }
+func (r *redisReplies) lost(*messages) { *r = redisReplies{state: r.state} }

@@ -7,6 +7,7 @@ import (
 
 // redisRequests reads what a client asks for.
 type redisRequests struct {
+	state *redisState
 	left  uint64 // arguments that are still to come
 	nth   int    // of the next
 	name  string // of the command, in upper case
@@ -42,7 +43,7 @@ func (r *redisRequests) begin(m *messages, line []byte) progress {
 	if line[0] == '*' && !list {
 		return fails
 	}
-	*r = redisRequests{left: n}
+	*r = redisRequests{state: r.state, left: n}
 	m.ask("")
 	if line[0] == '*' {
 		m.take(len(line)+2, asText)
@@ -72,7 +73,7 @@ func (r *redisRequests) inline(m *messages, line []byte) {
 	m.at.ev.Op = strings.ToUpper(inOneLine(m.shown(words), maxWord))
 	m.at.quiet = m.at.quiet || secret
 	how := asText
-	if m.at.quiet {
+	if secret {
 		how = asSecret
 	}
 	m.take(len(line)-words, how)
@@ -151,7 +152,7 @@ func (r *redisRequests) done(m *messages) {
 	m.asked()
 }
 
-func (r *redisRequests) lost(*messages) { *r = redisRequests{} }
+func (r *redisRequests) lost(*messages) { *r = redisRequests{state: r.state} }
 
 // knows enters an argument that was taken; of a long one nothing is known.
 func (r *redisRequests) knows(arg []byte) {
@@ -159,6 +160,7 @@ func (r *redisRequests) knows(arg []byte) {
 	switch {
 	case r.nth == 0:
 		r.name = word
+		r.state.subscribed = r.state.subscribed || strings.HasSuffix(word, "SUBSCRIBE")
 	case r.next > 0:
 		r.next--
 	case (r.name == "HELLO" || r.name == "MIGRATE") && word == "AUTH":

@@ -155,3 +155,21 @@ func TestRedisGap(t *testing.T) {
 		t.Error(l)
 	}
 }
+
+// TestUnknownProtocol: text is shown in lines, other bytes in hex to a limit, and once
+// it is said what shows more. Without --no-redact they may be the rest of a frame.
+func TestUnknownProtocol(t *testing.T) {
+	f := newFeed(t, Config{Rules: NoRules()}).both()
+	for range 2 {
+		f.send(rx, "get some\r\n").send(tx, "\x80\x01\x00\x05\xff\xfe\x00\x81"+strings.Repeat("\x9c\x00", 100))
+	}
+	text := string(f.close().text)
+	if n := strings.Count(text, "ktlstop tap with tshark"); n != 1 {
+		t.Errorf("it is said %d times in\n%s", n, text)
+	}
+	for _, want := range []string{"    get some\n", "    0000  80 01 00 05 ff fe 00 81", "    0070  ", "    [80 more bytes]\n"} {
+		if strings.Count(text, want) != 2 {
+			t.Errorf("%q is not there twice:\n%s", want, text)
+		}
+	}
+}

@@ -28,6 +28,7 @@ type smtpState struct {
 
 var (
 	smtpHello    = wordSet("EHLO", "HELO", "LHLO")
+	smtpOthers   = wordSet("STARTTLS", "HELP", "EXPN", "ETRN")
 	smtpCommands = wordSet("EHLO", "HELO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT", "VRFY", "AUTH", "XCLIENT", "XFORWARD")
 )
 
@@ -147,17 +148,18 @@ func (c *smtpClient) command(m *messages, line []byte, n int) progress {
 	if op == "AUTH" {
 		c.state.auth, how = sasl(rest), asSecret
 		words += mechanism(rest)
-	} else if _, secret := secretCommands[string(bytes.ToLower(word))]; secret {
-		how = asSecret
+	} else if !smtpCommands[op] && !smtpOthers[op] { // of what is not known anything may be a secret
+		op, words, how = unknownOp, 0, asSecret
 	}
 	m.command(n, words, how)
-	m.at.ev.Op, m.at.quiet = op, how == asSecret
+	m.at.ev.Op, m.at.quiet = op, m.at.quiet || how == asSecret
 	m.at.detail(m.shown(n)[min(len(word)+1, n):])
 	switch op {
 	case "AUTH":
 		m.at, m.count = nil, nil // its answers are part of it; the reply ends it
 	case "DATA":
 		c.offered, c.state.refused, c.mail = true, false, dotted{}
+		m.at.whole = true
 	case "BDAT":
 		size, _ := firstWord(rest)
 		if n, ok := number(size); ok {

@@ -207,6 +207,18 @@ func (s *stream) text(m *masker, n int) {
 	s.take(n, Text, "")
 }
 
+// talk is text in a protocol that is not known. Once a connection it says what shows
+// more of what is no text.
+func (s *stream) talk(m *masker, n int) {
+	var note reason
+	if !s.conn.advised && !legible(s.rest()[:n]) {
+		s.conn.advised = true
+		note = "a protocol that is not known here: --format hex shows all its bytes, ktlstop tap with tshark what it makes of them"
+	}
+	m.write(s, s.pos, s.pos+uint64(n))
+	s.take(n, Talk, string(note))
+}
+
 // advice is said once of a connection: what shows more of it.
 const advice reason = "; to see all start before the connection does. --no-redact --format hex shows every byte, " +
 	"ktlstop tap with tshark what it makes of them"
