@@ -14,8 +14,7 @@ completions: build # what completes commands and flags in bash, zsh and fish, in
 	@mkdir -p bin/completions
 	@for shell in bash zsh fish; do bin/ktlstop completion $$shell > bin/completions/ktlstop.$$shell; done
 
-# The BPF objects are compiled for x86-64 alone so far, and so is the program.
-ARCHS   ?= amd64
+ARCHS   ?= amd64 arm64
 VERSION := $(shell sed -n 's/^const version = "\(.*\)"/\1/p' cmd/ktlstop/version.go)
 # Programs of the module in tools/, whose dependencies ktlstop itself does not have.
 TOOL    := CGO_ENABLED=0 $(GO) -C tools
@@ -34,7 +33,7 @@ dist-programs: # the program for each architecture, in bin/dist
 bin/nfpm: tools/go.mod
 	$(TOOL) build -o ../bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
 
-packages: dist dist-programs bin/nfpm ## deb, rpm, apk, Arch Linux package and SBOM in bin/packages; ARCHS="amd64"
+packages: dist dist-programs bin/nfpm ## deb, rpm, apk, Arch Linux package and SBOM in bin/packages; ARCHS="amd64 arm64"
 	@rm -rf bin/packages && mkdir -p bin/packages
 	@export VERSION=$(VERSION); \
 		for ARCH in $(ARCHS); do export ARCH; for format in $(FORMATS); do \

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"syscall"
@@ -28,7 +29,19 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "no program to test: make build")
 		os.Exit(1)
 	}
+	lookAtFamilies()
 	os.Exit(m.Run())
+}
+
+// lookAtFamilies makes Go's package net look which address families there are. It does so once, and would find none of
+// IPv6 if the first test to use it were in a network namespace that has no addresses yet, as those of cards are.
+func lookAtFamilies() {
+	l, err := net.Listen("tcp", "[::]:0")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "listen on all addresses:", err)
+		os.Exit(1)
+	}
+	l.Close()
 }
 
 // withoutSignals starts this program anew without the signals by which Go's

@@ -3,9 +3,11 @@ package vm
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -44,6 +46,9 @@ func launch(l *link, request []byte) (*process, error) {
 func startFailure(err error) Status {
 	if errors.Is(err, fs.ErrNotExist) {
 		return Status{Code: 127, Err: err.Error()}
+	}
+	if errors.Is(err, syscall.ENOEXEC) {
+		err = fmt.Errorf("%w: this guest's processor is %s; make build and make build-arm64 build for one each", err, runtime.GOARCH)
 	}
 	return Status{Code: 126, Err: err.Error()}
 }

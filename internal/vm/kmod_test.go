@@ -90,10 +90,12 @@ func TestRemoveStale(t *testing.T) {
 func TestPickHeaders(t *testing.T) {
 	old := []string{"linux-headers-6.1.0-57-amd64", "linux-headers-6.1.0-57-common", "linux-kbuild-6.1", "linux-headers-6.1.0-56-amd64"}
 	latest := []string{"linux-headers-7.3.4+deb13-amd64", "linux-headers-7.3.4+deb13-common", "linux-kbuild-7.3.4+deb13", "linux-kbuild-7.3"}
+	large := []string{"linux-headers-6.12.1+deb13-arm64-16k", "linux-headers-6.12.1+deb13-common", "linux-kbuild-6.12.1+deb13", "linux-headers-6.12.1+deb13-arm64"}
 	for _, c := range []struct {
 		series, release string
 		known, want     []string
 	}{
+		{"6.12-arm64-16k", "6.12.1+deb13-arm64-16k", large, large[:3]},
 		{"6.1", "6.1.0-57-amd64", old, old[:3]},
 		{"7.3", "7.3.4+deb13-amd64", latest, latest[:3]},
 	} {

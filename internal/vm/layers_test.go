@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -52,5 +54,46 @@ func TestFilesOfPrograms(t *testing.T) {
 	last := f.layers[len(f.layers)-1]
 	if err != nil || last.Target != bin || !slices.Equal(last.Lower, []string{"programs", "host" + bin}) {
 		t.Errorf("last %+v, %v", last, err)
+	}
+}
+
+// TestArchOf: a name says a processor as one of its words.
+func TestArchOf(t *testing.T) {
+	for name, want := range map[string]string{"6.12": "amd64", "6.1.0-50-rt-amd64": "amd64", "6.12-arm64-16k": "arm64", "7.3.4+deb13-cloud-arm64": "arm64", "": "amd64"} {
+		if got := archOf(name).name; got != want {
+			t.Errorf("%q is for %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestBuildPackages: modules for another processor have a compiler for it, and a place of their own.
+func TestBuildPackages(t *testing.T) {
+	other := &arch{name: "riscv64", triple: "riscv64-linux-gnu"}
+	if got := other.buildPackages(); got[0] != "gcc-14-riscv64-linux-gnu" || slices.Contains(got, "gcc-12") || !slices.Contains(got, "make") {
+		t.Errorf("for another: %q", got)
+	}
+	if got := archOf(runtime.GOARCH).buildPackages(); got[0] != "gcc-14" || got[1] != "gcc-12" {
+		t.Errorf("for this one: %q", got)
+	}
+	if got := other.buildDir("/cache"); got != "/cache/kmod-riscv64" {
+		t.Errorf("cached in %s", got)
+	}
+}
+
+// TestStartFailure speaks as a shell does, and says what to do about a program for another processor.
+func TestStartFailure(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		code int
+		says string
+	}{
+		{os.ErrNotExist, 127, "not exist"},
+		{syscall.EACCES, 126, "permission denied"},
+		{syscall.ENOEXEC, 126, "processor is " + runtime.GOARCH},
+	} {
+		got := startFailure(&os.PathError{Op: "run", Path: "x", Err: c.err})
+		if got.Code != c.code || !strings.Contains(got.Err, c.says) {
+			t.Errorf("%v: %+v", c.err, got)
+		}
 	}
 }

@@ -25,6 +25,9 @@ Boots a stock Debian kernel under QEMU and runs COMMAND of this machine in it. T
 what it writes is gone afterwards, except below directories named with -share. vmrun exits as COMMAND does, with
 124 after -timeout and 125 when there is no guest.
 
+A kernel for another processor, such as 6.12-arm64, has a Debian of its own, and of this machine's files those that are
+not the system's. In the place of the folder of vmrun it has arm64 in that folder.
+
   vmrun -kernel 6.12 -- uname -r
   go test -exec "vmrun -kernel 6.1" ./pkg/ktls
 

@@ -229,11 +229,21 @@ func attach(programs map[string]*ebpf.Program, h hook) (links []link.Link, err e
 		}
 		l, err := link.AttachTracing(link.TracingOptions{Program: prog})
 		if err != nil {
-			return links, fmt.Errorf("attach %s to %s: %w", name, h.function, err)
+			return links, attachError(name, h.function, err)
 		}
 		links = append(links, l)
 	}
 	return links, nil
+}
+
+// attachError is an *UnsupportedError where the kernel attaches no program to any function:
+// on arm64 it does so in vmlinux and in modules from Linux 6.4 on.
+func attachError(program, function string, err error) error {
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		return &UnsupportedError{What: "this kernel takes programs, but attaches none to its functions (" + function + ")",
+			Hint: "on arm64 use Linux 6.4 or later with CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS=y, or a build with the gobpf backend", Setting: "Backend", Err: err}
+	}
+	return fmt.Errorf("attach %s to %s: %w", program, function, err)
 }
 
 // setArguments tells the programs where this kernel's functions keep what they

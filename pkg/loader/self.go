@@ -2,6 +2,7 @@ package loader
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -25,7 +26,7 @@ const (
 	dtlsGroup  = "DTLS of " + dtlsModule
 )
 
-// Self loads each group of programs, and attaches none but those of a Watch: which of
+// Self loads each group of programs, and attaches none but one and those of a Watch: which of
 // them work here. missing says what the kernel lacks, a line each. The error is an
 // *UnsupportedError where nothing can work.
 func Self(ctx context.Context) (groups []GroupState, missing []string, err error) {
@@ -47,12 +48,34 @@ func Self(ctx context.Context) (groups []GroupState, missing []string, err error
 		return nil, nil, err
 	}
 	defer l.coll.Close()
+	if err := l.tryAttach(); err != nil {
+		return nil, nil, err
+	}
 	watch, lacks := selfWatch(ctx)
 	groups = append(l.states(), watch)
 	if dtlsThere() {
 		groups = append(groups, selfDatagrams(kernel))
 	}
 	return groups, append(slices.Clone(l.missing), lacks...), nil
+}
+
+// tryAttach attaches the first program that runs cannot do without, for a moment. Its error is an
+// *UnsupportedError.
+func (l *loaded) tryAttach() error {
+	for _, h := range l.hooks {
+		if !h.required || l.coll.Programs[h.program] == nil {
+			continue
+		}
+		links, err := attach(l.coll.Programs, h)
+		for _, one := range links {
+			one.Close()
+		}
+		if unsupported := (*UnsupportedError)(nil); errors.As(err, &unsupported) {
+			return err
+		}
+		return nil
+	}
+	return nil
 }
 
 func (l *loaded) states() (all []GroupState) {

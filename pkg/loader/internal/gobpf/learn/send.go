@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -168,17 +167,6 @@ func (n *learner) sampleFlags(k *lane) error {
 	}
 	n.note("orig_ax_back", callNumber(v.stack, k.a.fd, b))
 	return nil
-}
-
-// callNumber looks for the registers of sendto(fd, b) at the stack's end and
-// returns how far before the end the call's number lies.
-func callNumber(stack memory, fd int, b []byte) (back []int) {
-	for _, at := range stack.find64(unix.SYS_SENDTO) {
-		if stack.u64(at-8) == uint64(fd) && stack.u64(at-16) == uint64(uintptr(unsafe.Pointer(&b[0]))) && stack.u64(at-24) == uint64(len(b)) {
-			back = append(back, len(stack)-at)
-		}
-	}
-	return back
 }
 
 // sampleChain leaves a record open, looks for all ways from the context that
