@@ -193,7 +193,7 @@ test-programs: build vmrun roots ## test nginx, HAProxy, redis and others on eac
 test: unit observe vmtest ## all tests
 
 test-all: export KTLSTOP_ALL := 1
-test-all: test ## all tests, with every case of the kernel's own selftest
+test-all: test ## all tests, before a release: more kernels, and every case of the kernel's own selftest
 
 soak: build vmrun ## a flood of 200,000 records, half an hour of random traffic: no growth, exact counts; KERNELS=6.1 SOAK=30m
 	$(NOCGO) test -c -tags soak -o bin/soak.test ./e2e

@@ -209,7 +209,7 @@ func parse(t *testing.T, b []byte) []line {
 	sc := bufio.NewScanner(bytes.NewReader(b))
 	sc.Buffer(nil, 1<<20)
 	for sc.Scan() {
-		schematest.Validate(t, sc.Bytes())
+		schematest.ValidateShape(t, sc.Bytes())
 		var l line
 		if err := json.Unmarshal(sc.Bytes(), &l); err != nil {
 			t.Fatalf("%v in %s", err, sc.Bytes())
