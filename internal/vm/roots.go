@@ -138,7 +138,9 @@ func makeRoot(ctx context.Context, cache, dir string, r programRoot) (string, er
 		return "", fmt.Errorf("something is mounted below %s: unmount it first", name)
 	}
 	progressf("fetching and unpacking the programs of %s (%d packages)", r.name, len(pkgs))
-	err = unpackRoot(ctx, a, dir, pkgs, name, func(tree string) error { return errors.Join(r.addUsers(tree), nameHost(tree), listPackages(tree, pkgs)) })
+	err = unpackRoot(ctx, a, dir, pkgs, name, func(tree string) error {
+		return errors.Join(r.addUsers(tree), nameHost(tree), listPackages(tree, pkgs))
+	})
 	if err != nil {
 		return "", err
 	}
