@@ -1,6 +1,9 @@
 package programs
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // TestWeb: web servers, a tunnel, stores in memory, and what is built on OpenSSL.
 func TestWeb(t *testing.T) {
@@ -23,7 +26,7 @@ func TestHAProxy(t *testing.T) {
 
 // allSides are those of all trials there are.
 func allSides() (all []side) {
-	trials := append(webTrials(nil), &haproxy{})
+	trials := slices.Concat(webTrials(nil), []trial{&haproxy{}}, serviceTrials(nil), storageTrials(nil))
 	for _, tl := range trials {
 		all = append(all, tl.sides()...)
 	}

@@ -1,0 +1,200 @@
+package programs
+
+import (
+	"crypto/tls"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestServices: databases and mail.
+func TestServices(t *testing.T) {
+	onItsKernel(t)
+	w := newWorld(t)
+	try(t, w.trixie, serviceTrials(w)...)
+}
+
+func serviceTrials(w *world) []trial {
+	return []trial{&postgreSQL{world: w}, &mariaDB{world: w}, &postfix{world: w}}
+}
+
+// own is a directory of a user of the tree, with the world's key in it.
+func (w *world) own(t *testing.T, user string) (dir, key string, id *syscall.Credential) {
+	t.Helper()
+	id = w.trixie.user(t, user)
+	dir = filepath.Join(w.dir, user)
+	must(t, os.Mkdir(dir, 0o700))
+	secret, err := os.ReadFile(w.key)
+	must(t, err)
+	key = filepath.Join(dir, "key.pem")
+	must(t, os.WriteFile(key, secret, 0o600))
+	for _, name := range []string{dir, key} {
+		must(t, os.Chown(name, int(id.Uid), int(id.Gid)))
+	}
+	return dir, key, id
+}
+
+// user looks a user of the tree up.
+func (r *root) user(t *testing.T, name string) *syscall.Credential {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(r.dir, "etc/passwd"))
+	must(t, err)
+	for line := range strings.Lines(string(b)) {
+		f := strings.Split(line, ":")
+		if f[0] != name {
+			continue
+		}
+		uid, err := strconv.ParseUint(f[2], 10, 32)
+		must(t, err)
+		gid, err := strconv.ParseUint(f[3], 10, 32)
+		must(t, err)
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	}
+	t.Fatalf("%s has no user %s", r.dir, name)
+	return nil
+}
+
+// postgreSQL is the server and psql.
+type postgreSQL struct {
+	*world
+	port int
+}
+
+func (p *postgreSQL) sides() []side {
+	return []side{{"PostgreSQL", "server", "postgresql-17", p.port}, {"psql", "client", "postgresql-client-17", p.port}}
+}
+
+const postgresPrograms = "/usr/lib/postgresql/17/bin/"
+
+func (p *postgreSQL) begin(t *testing.T) {
+	p.port = freePort(t)
+	dir, key, id := p.own(t, "postgres")
+	data := filepath.Join(dir, "data")
+	initdb := p.trixie.command(t, postgresPrograms+"initdb", "-D", data, "-A", "trust", "--locale=C", "--encoding=UTF8", "--no-sync", "--no-instructions")
+	initdb.SysProcAttr.Credential = id
+	run(t, initdb)
+	server := p.trixie.command(t, postgresPrograms+"postgres", "-D", data, "-k", dir, "-p", strconv.Itoa(p.port), "-c", "listen_addresses=127.0.0.1",
+		"-c", "fsync=off", "-c", "ssl=on", "-c", "ssl_cert_file="+p.cert, "-c", "ssl_key_file="+key)
+	server.SysProcAttr.Credential = id
+	server.Env = append(server.Env, "OPENSSL_CONF="+p.openssl)
+	start(t, server, p.port)
+}
+
+func (p *postgreSQL) talk(t *testing.T) {
+	for _, version := range []string{"TLSv1.2", "TLSv1.3"} {
+		psql := p.trixie.command(t, postgresPrograms+"psql", "-XAtq", fmt.Sprintf("host=localhost hostaddr=127.0.0.1 port=%d user=postgres dbname=postgres sslmode=verify-full sslrootcert=%s ssl_max_protocol_version=%s", p.port, p.cert, version),
+			"-c", "select repeat('0123456789', 3000)")
+		psql.Env = append(psql.Env, "OPENSSL_CONF="+p.openssl)
+		if got := strings.TrimSpace(run(t, psql)); got != strings.Repeat("0123456789", 3000) {
+			t.Errorf("psql got %d bytes, want 30000", len(got))
+		}
+	}
+}
+
+func (p *postgreSQL) check(t *testing.T, got *trace) string {
+	conns, n := got.bothEnds(t, p.port)
+	if conns != 2 || n < 60_000 {
+		t.Errorf("%d connections with %d bytes", conns, n)
+	}
+	return fmt.Sprintf("%d bytes between both ends of %d connections", n, conns)
+}
+
+// mariaDB is the server alone: its own client never tries. It runs without tables of
+// users, which take longer to make than all the rest.
+type mariaDB struct {
+	*world
+	port  int
+	peers peers
+}
+
+func (m *mariaDB) sides() []side {
+	return []side{{"MariaDB", "server", "mariadb-server-core", m.port}}
+}
+
+func (m *mariaDB) begin(t *testing.T) {
+	m.port = freePort(t)
+	dir, key, id := m.own(t, "mysql")
+	server := m.trixie.command(t, "mariadbd", "--no-defaults", "--datadir="+dir, "--socket="+dir+"/socket", "--bind-address=127.0.0.1", "--port="+strconv.Itoa(m.port),
+		"--skip-grant-tables", "--innodb=OFF", "--default-storage-engine=MEMORY", "--ssl-cert="+m.cert, "--ssl-key="+key)
+	server.SysProcAttr.Credential = id
+	server.Env = append(server.Env, "OPENSSL_CONF="+m.openssl)
+	start(t, server, m.port)
+}
+
+func (m *mariaDB) talk(t *testing.T) {
+	for _, version := range versions {
+		p := m.dial(t, version)
+		writeMySQL(t, p, 0, append([]byte{3}, "select repeat('0123456789', 3000)"...)) // COM_QUERY
+		const behind = 3                                                               // the row comes behind the number of columns, the column and an end
+		for range behind {
+			readMySQL(t, p)
+		}
+		row := readMySQL(t, p)
+		if want := "\xfc\x30\x75" + strings.Repeat("0123456789", 3000); string(row) != want {
+			t.Errorf("a row of %d bytes, want %d: %.20q", len(row), len(want), row)
+		}
+		readMySQL(t, p)                // the end of the rows
+		writeMySQL(t, p, 0, []byte{1}) // COM_QUIT
+		if n, err := p.Read(make([]byte, 1)); n != 0 {
+			t.Errorf("the server says more (%v)", err)
+		}
+		p.Close()
+	}
+}
+
+// dial logs in by TLS (MariaDB's documentation, "Connection phase").
+func (m *mariaDB) dial(t *testing.T, version uint16) *peer {
+	t.Helper()
+	c, err := net.Dial("tcp", address(m.port))
+	must(t, err)
+	must(t, c.SetDeadline(time.Now().Add(patience)))
+	readMySQL(t, c) // what the server is and can
+	// CLIENT_PROTOCOL_41, CLIENT_SSL, CLIENT_SECURE_CONNECTION, CLIENT_PLUGIN_AUTH; packets of 16 MB; UTF-8
+	hello := make([]byte, 32)
+	binary.LittleEndian.PutUint32(hello, 1<<9|1<<11|1<<15|1<<19)
+	binary.LittleEndian.PutUint32(hello[4:], 1<<24)
+	hello[8] = 33
+	writeMySQL(t, c, 1, hello)
+	p := m.peers.add(tls.Client(c, &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version}))
+	writeMySQL(t, p, 2, append(hello, "root\x00\x00mysql_native_password\x00"...))
+	if answer := readMySQL(t, p); answer[0] != 0 {
+		t.Fatalf("the server does not let the test in: %q", answer)
+	}
+	return p
+}
+
+// readMySQL reads a packet: three bytes of length, its number, its content.
+func readMySQL(t *testing.T, r io.Reader) []byte {
+	t.Helper()
+	var head [4]byte
+	_, err := io.ReadFull(r, head[:])
+	must(t, err)
+	head[3] = 0
+	b := make([]byte, binary.LittleEndian.Uint32(head[:]))
+	_, err = io.ReadFull(r, b)
+	must(t, err)
+	if len(b) == 0 || b[0] == 0xff {
+		t.Fatalf("the server reports %.100q", b)
+	}
+	return b
+}
+
+func writeMySQL(t *testing.T, w io.Writer, number byte, b []byte) {
+	t.Helper()
+	head := binary.LittleEndian.AppendUint32(nil, uint32(len(b)))
+	head[3] = number
+	_, err := w.Write(append(head, b...))
+	must(t, err)
+}
+
+func (m *mariaDB) check(t *testing.T, got *trace) string {
+	return fmt.Sprintf("%d bytes with what the clients got and sent", m.peers.check(t, got, m.sides()[0]))
+}
