@@ -154,7 +154,7 @@ func (h *haproxy) browse(t *testing.T, b *browser) {
 	b.get(t, "/c", h.files["c"])
 	b.get(t, "/big", h.files["big"])
 	if a := b.ask(t, http.MethodPost, "/", string(h.files["c"])); string(a.body) != fmt.Sprintf("%d bytes\n", len(h.files["c"])) {
-		t.Errorf("POST: status %d, %q", a.status, a.body)
+		t.Errorf("port %d h2 %v tls %x POST: status %d, %q", b.port, b.h2, b.version, a.status, a.body)
 	}
 }
 

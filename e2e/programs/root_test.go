@@ -22,6 +22,9 @@ type root struct{ dir string }
 // expect of a system.
 func openRoot(t *testing.T, name string) *root {
 	t.Helper()
+	if !inGuest() {
+		t.Fatal("mounts of a guest go with it, those of this machine would stay")
+	}
 	dir, err := filepath.EvalSymlinks(filepath.Join("../../bin/root", name))
 	if err != nil {
 		t.Fatalf("the programs are missing: make roots unpacks them (%v)", err)

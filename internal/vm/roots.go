@@ -114,8 +114,11 @@ func makeRoot(ctx context.Context, cache, dir string, r programRoot) (string, er
 	if err != nil {
 		return "", err
 	}
-	progressf("fetching and unpacking the programs of %s (%d packages)", r.name, len(pkgs))
 	name, _ := r.cached(dir)
+	if mountedBelow(name) {
+		return "", fmt.Errorf("something is mounted below %s: unmount it first", name)
+	}
+	progressf("fetching and unpacking the programs of %s (%d packages)", r.name, len(pkgs))
 	err = unpackRoot(ctx, a, dir, pkgs, name, func(tree string) error { return errors.Join(r.addUsers(tree), listPackages(tree, pkgs)) })
 	if err != nil {
 		return "", err
@@ -161,8 +164,15 @@ const keepRoot = 7 * 24 * time.Hour
 func (r *programRoot) removeOlder(dir string) {
 	others, _ := filepath.Glob(filepath.Join(dir, r.name+"-*"))
 	for _, name := range others {
-		if info, err := os.Stat(name); err == nil && time.Since(info.ModTime()) > keepRoot {
+		if info, err := os.Stat(name); err == nil && time.Since(info.ModTime()) > keepRoot && !mountedBelow(name) {
 			os.RemoveAll(name)
 		}
 	}
+}
+
+// mountedBelow says whether a tree has mounts in it, by the hand of somebody who looked into it: what is removed there
+// would be gone at another place.
+func mountedBelow(dir string) bool {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	return err != nil || strings.Contains(string(mounts), " "+dir+"/")
 }
