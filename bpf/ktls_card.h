@@ -97,7 +97,7 @@ static __always_inline void begin_card_record(struct conn *c, u64 seq)
 	e->rec.stamp[3] = 0;
 	e->rec.seq = seq;
 	e->rec.hits = e->rec.matched = 0;
-	set_maker(e, &c->maker[DIR_TX]);
+	set_maker(c, e, DIR_TX);
 	e->rec.op = send_op(e->flags);
 	c->tx_state = TX_SEALING;
 }

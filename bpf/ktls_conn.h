@@ -82,6 +82,7 @@ struct conn {
 	u8 typed;     /* a send call has said of which type its records are */
 	u8 tx_failed; /* the failure has been told */
 	u8 rx_late;   /* the call that opened rx has opened others, which wait for its return in "late" */
+	u8 listed;    /* directions that the inventory has counted: 1 << dir */
 	u8 unwanted;  /* the filters want no record of it, whoever makes the call: the hooks pass it by */
 	u16 tx_err;   /* what sending has failed with */
 	u16 told_err; /* the same, where it has been told of the record told_seq */

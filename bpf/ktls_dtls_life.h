@@ -25,7 +25,7 @@ __noinline int dtls_tell_dropped(struct dtls_conn *c, u32 reason)
 	e.kind = KIND_DROP;
 	e.type = d->type;
 	e.epoch = d->epoch;
-	e.datagram = d->datagram;
+	e.datagram_or_user = d->datagram;
 	__builtin_memset(&e.drop, 0, sizeof(e.drop));
 	e.drop.count = __sync_lock_test_and_set(&d->untold, 0);
 	if (!e.drop.count)

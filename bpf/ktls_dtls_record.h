@@ -73,7 +73,7 @@ static __always_inline void dtls_is(struct event *e, const struct afktls_record 
 	e->epoch = epoch;
 	e->rec.seq = GIVEN(rec, seq);
 	e->rec.len = GIVEN(rec, len);
-	e->datagram = GIVEN(rec, datagram);
+	e->datagram_or_user = GIVEN(rec, datagram);
 	e->rec.stamp[0] = GIVEN(rec, begun);
 	e->rec.weight = 1;
 	e->flags = 0;

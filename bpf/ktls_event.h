@@ -165,7 +165,9 @@ struct event {
 	u16 lport, rport;
 	u32 gen;   /* of the direction's keys */
 	u16 epoch; /* of DTLS */
-	u16 datagram; /* DTLS: bytes of the UDP payload that carries it */
+	/* DTLS: bytes of the UDP payload that carries it. TLS: 1 + the place in "users" of the part
+	 * of the kernel that has the socket, 0: none is known. */
+	u16 datagram_or_user;
 	union {
 		struct record rec;
 		struct about_socket socket;

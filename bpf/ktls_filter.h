@@ -115,27 +115,19 @@ static __always_inline void remember(struct maker *m, const struct task_struct *
 	set_comm(m->comm, t);
 }
 
-/* Who makes a record; m is whom e has already. */
-static __always_inline void look_who(struct event *e, struct maker *m)
+/* Who makes a record; m is whom e has already. Whether it is another one. */
+static __always_inline bool look_who(struct event *e, struct maker *m)
 {
 	const struct task_struct *t = bpf_get_current_task_btf();
 
 	if (is_same(m, t)) {
 		e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
-		return;
+		return false;
 	}
 	e->flags = 0;
 	set_process(e);
 	remember(m, t);
-}
-
-/* The same where somebody asks. */
-static __always_inline void set_maker(struct event *e, struct maker *m)
-{
-	if (is_looked_at(e) || !plainly)
-		look_who(e, m);
-	else
-		e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
+	return true;
 }
 
 #endif

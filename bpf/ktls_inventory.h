@@ -1,34 +1,114 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The sockets that are open, in every network namespace. */
+/*
+ * The sockets that are open: first those that tasks have files of, in every network
+ * namespace, then of each namespace that has more of them those that are connected,
+ * whoever has them. What the kernel has opened itself is in nobody's files.
+ */
 #ifndef KTLS_INVENTORY_H
 #define KTLS_INVENTORY_H
 
 #include "ktls_resync.h"
+
+/* How many directions with a key the visits have met in a network namespace, as /proc/net/tls_stat counts them. */
+struct met {
+	u32 sw[2], card[2]; /* tx, rx */
+	u32 pid, fd;        /* one of its sockets, by which user space gets into a namespace that only sockets keep; pid 0: none */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, u32); /* number of the namespace */
+	__type(value, struct met);
+} open_sockets SEC(".maps");
+
+static __always_inline struct met *met_in(u32 netns)
+{
+	struct met none = {};
+
+	bpf_map_update_elem(&open_sockets, &netns, &none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&open_sockets, &netns);
+}
+
+/* conf is the kernel's own: what a card was asked for stays the card's. */
+static __always_inline void count_direction(struct conn *c, struct met *m, u32 dir, u8 conf)
+{
+	if (c->listed & (1 << dir) || (conf != TLS_SW && conf != TLS_HW))
+		return;
+	c->listed |= 1 << dir;
+	__sync_fetch_and_add(conf == TLS_SW ? &m->sw[dir] : &m->card[dir], 1);
+}
+
+static __always_inline void count_met(struct conn *c, u32 pid, u32 fd)
+{
+	const struct tls_context *ctx = (void *)c->ctx;
+	struct met *m = c->listed == 3 ? 0 : met_in(c->tx.netns);
+
+	if (!m)
+		return;
+	if (pid && !m->pid) {
+		m->fd = fd;
+		m->pid = pid;
+	}
+	count_direction(c, m, DIR_TX, BPF_CORE_READ_BITFIELD_PROBED(ctx, tx_conf));
+	count_direction(c, m, DIR_RX, BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_conf));
+}
+
+/* The connection of a socket that the inventory meets, and that user space does not know yet. */
+static __always_inline struct conn *visit_conn(u64 sk, u32 pid, u32 fd)
+{
+	bool others = false;
+	struct conn *c = conn_find(sk);
+
+	if (!c)
+		c = conn_new(sk, tls_ctx_of((void *)sk), NO_RECORD, &others);
+	if (!c)
+		return 0;
+	count_met(c, pid, fd);
+	return c->told ? 0 : c; /* a shared socket is told of its first owner that is wanted */
+}
+
+static __always_inline void tell_found(struct conn *c, struct holder *who)
+{
+	look_for_user(c);
+	emit_socket(c, STATE_FOUND, 0, who);
+	if (c->card & CARD_GONE)
+		emit_card(c);
+}
 
 static __always_inline int visit_file(struct bpf_iter__task_file *ctx)
 {
 	struct socket *sock = socket_of_file(ctx->file);
 	struct task_struct *task = ctx->task;
 	struct holder who = {};
-	bool others = false;
 	struct conn *c;
-	u64 sk;
 
-	if (!task || !sock || !sock->sk)
-		return 0;
-	sk = (u64)sock->sk;
-	if (!is_tls((void *)sk))
+	if (!task || !sock || !sock->sk || !is_tls((void *)sock->sk))
 		return 0;
 	bpf_get_socket_cookie((void *)sock->sk);
-	c = conn_find(sk);
+	c = visit_conn((u64)sock->sk, BPF_CORE_READ(task, tgid), ctx->fd);
 	if (!c)
-		c = conn_new(sk, tls_ctx_of((void *)sk), NO_RECORD, &others);
-	if (!c || c->told) /* a shared socket is told of its first owner that is wanted */
 		return 0;
 	set_holder(&who, task);
-	emit_socket(c, STATE_FOUND, 0, &who);
-	if (c->card & CARD_GONE)
-		emit_card(c);
+	tell_found(c, &who);
+	return 0;
+}
+
+/* One of a namespace's sockets, which is locked meanwhile. Without the task that has it, where one has. */
+static __always_inline int visit_connected(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *sk = ctx->sk_common;
+	struct holder nobody = {};
+	struct conn *c;
+
+	if (!sk || sk->skc_state == TCP_LISTEN || sk->skc_state == TCP_TIME_WAIT || sk->skc_state == TCP_NEW_SYN_RECV ||
+	    !is_tls((void *)sk))
+		return 0;
+	bpf_get_socket_cookie((void *)sk);
+	c = visit_conn((u64)sk, 0, 0);
+	if (c)
+		tell_found(c, &nobody);
 	return 0;
 }
 

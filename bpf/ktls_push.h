@@ -34,7 +34,7 @@ __noinline int adopt_record(struct conn *c, u64 from)
 		begin_messages(c, DIR_TX, next);
 	e->rec.weight = 1;
 	e->rec.hits = e->rec.matched = 0;
-	set_maker(e, &c->maker[DIR_TX]);
+	set_maker(c, e, DIR_TX);
 	e->rec.op = send_op(e->flags);
 	c->tx_rec = from;
 	c->tx_state = TX_SEALING;

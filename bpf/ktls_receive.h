@@ -49,7 +49,7 @@ static __always_inline void begin_rx(struct conn *c, u64 seq, u64 begun, u32 op,
 	e->rec.op = op;
 	if (matching)
 		e->rec.hits = e->rec.matched = 0;
-	set_maker(e, &c->maker[DIR_RX]);
+	set_maker(c, e, DIR_RX);
 	c->rx_call = bpf_get_current_pid_tgid();
 	c->rx_failed = 0;
 	c->rx_state = ((was & ~RX_STATE) + RX_TICKET) | RX_OPENING;
@@ -192,8 +192,8 @@ static __always_inline int open_ends(u64 *ctx)
 	skb = GIVEN(darg, skb);
 	e->rec.len = GIVEN(skb_cb(skb), strp.strp.full_len);
 	e->type = GIVEN(skb_cb(skb), tls.control);
-	if (e->type != TYPE_DATA && !is_looked_at(e)) /* an event */
-		look_who(e, &c->maker[DIR_RX]);
+	if (e->type != TYPE_DATA && !is_looked_at(e) && look_who(e, &c->maker[DIR_RX])) /* an event */
+		look_for_user(c);
 	if (GIVEN(darg, zc))
 		e->flags |= FLAG_ZEROCOPY;
 	if (c->card & CARD_RX)

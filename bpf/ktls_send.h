@@ -194,7 +194,7 @@ static __always_inline int verdict_begins(u64 *ctx)
 	e->rec.seq = seq;
 	e->rec.len = len;
 	e->rec.hits = e->rec.matched = 0;
-	set_maker(e, &c->maker[DIR_TX]);
+	set_maker(c, e, DIR_TX);
 	if (is_looked_at(e))
 		e->rec.op = send_op(e->flags);
 	c->tx_rec = rec;

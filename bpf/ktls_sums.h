@@ -36,7 +36,8 @@ struct sums {
 	u16 lport, rport;
 	u8 family;
 	u8 closed;   /* nothing will be added any more: user space reads it once more and deletes it */
-	u8 pad[6];
+	u16 user;    /* see struct event */
+	u8 pad[4];
 	u8 laddr[16], raddr[16];
 	struct side side[2];
 };
@@ -83,6 +84,7 @@ static __always_inline void set_identity(struct sums *s, const struct event *e)
 	s->lport = e->lport;
 	s->rport = e->rport;
 	s->family = e->family;
+	s->user = e->datagram_or_user;
 	__builtin_memcpy(s->laddr, e->laddr, sizeof(s->laddr));
 	__builtin_memcpy(s->raddr, e->raddr, sizeof(s->raddr));
 	asm volatile("" ::: "memory"); /* the id comes last */
@@ -123,6 +125,18 @@ static __always_inline struct sums *stats_of(const struct event *e)
 	if (s && !s->conn) /* the other direction may be at it too, with the same words */
 		set_identity(s, e);
 	return s;
+}
+
+/* Another has the socket than when the entry was made, if there is one. */
+static __always_inline void user_changes(u64 conn, u16 user)
+{
+	struct sums *s = hot_stats_of(conn);
+
+	if (s && s->conn == conn)
+		s->user = user;
+	s = bpf_map_lookup_elem(&stats, &conn);
+	if (s)
+		s->user = user;
 }
 
 /* The connection is gone: what its entry holds is final. */

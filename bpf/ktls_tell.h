@@ -8,6 +8,7 @@
 #include "ktls_holder.h"
 #include "ktls_match.h"
 #include "ktls_place.h"
+#include "ktls_user.h"
 
 static __always_inline bool is_hidden(struct event *e)
 {

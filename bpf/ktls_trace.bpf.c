@@ -98,6 +98,9 @@ HOOK("fexit/tls_sk_proto_close", close_exit, close_ends)
 SEC("iter/task_file")
 int inventory(struct bpf_iter__task_file *ctx) { return visit_file(ctx); }
 
+SEC("iter/tcp")
+int inventory_connected(struct bpf_iter__tcp *ctx) { return visit_connected(ctx); }
+
 /* ---- for user space ---- */
 
 SEC("syscall")

@@ -27,6 +27,9 @@ typedef __s32 s32;
 #define EINPROGRESS 115
 #define EKEYEXPIRED 127
 #define IPPROTO_TCP 6
+#define TCP_TIME_WAIT 6
+#define TCP_LISTEN 10
+#define TCP_NEW_SYN_RECV 12
 #define MSG_MORE 0x8000
 #define MSG_REFUSED 0x24000815 /* by tls_sw_sendmsg of every kernel: OOB, DONTROUTE, PROBE, CONFIRM, ZEROCOPY, FASTOPEN */
 #define MSG_SENDPAGE_NOTLAST 0x20000
@@ -79,6 +82,7 @@ struct sock {
 	u16 sk_type;
 	int sk_err;
 	void *sk_user_data;
+	void *sk_data_ready;
 };
 struct tcp_sock { u32 rcv_nxt, copied_seq; };
 struct socket { struct sock *sk; };
@@ -140,7 +144,7 @@ struct tls_offload_context_tx { struct tls_record_info *open_record; };
 
 struct strp_msg { int full_len; int offset; };
 struct tls_strparser { struct sock *sk; u32 mark: 8; u32 copy_mode: 1; bool msg_ready; struct strp_msg stm; struct sk_buff *anchor; };
-struct tls_sw_context_rx { struct crypto_aead *aead_recv; struct tls_strparser strp; struct sk_buff_head rx_list; bool key_update_pending; };
+struct tls_sw_context_rx { struct crypto_aead *aead_recv; struct tls_strparser strp; struct sk_buff_head rx_list; bool key_update_pending; void *saved_data_ready; };
 struct _strp_msg { struct strp_msg strp; };
 struct tls_msg { u8 control; };
 struct sk_skb_cb { struct _strp_msg strp; struct tls_msg tls; };
@@ -200,6 +204,7 @@ struct bpf_iter__task_file {
 	u32 fd;
 	struct file *file;
 };
+struct bpf_iter__tcp { struct bpf_iter_meta *meta; struct sock_common *sk_common; };
 
 #pragma clang attribute pop
 

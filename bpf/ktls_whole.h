@@ -55,7 +55,7 @@ static __always_inline void tell_whole(struct conn *c, u64 from, u64 seq, u32 le
 	e->rec.stamp[3] = end;
 	e->rec.len = len;
 	e->rec.hits = e->rec.matched = 0;
-	set_maker(e, &c->maker[DIR_TX]);
+	set_maker(c, e, DIR_TX);
 	e->rec.op = send_op(e->flags);
 	e->rec.unsent = unsent;
 	e->rec.err = c->tx_err;

@@ -32,6 +32,7 @@ type line struct {
 	Comm      string              `json:"comm"`
 	UID       int                 `json:"uid"`
 	Sock      sock                `json:"sock"`
+	User      string              `json:"kernel_user"`
 	Container string              `json:"container"`
 	Unit      string              `json:"unit"`
 	Pod       podOf               `json:"k8s"`

@@ -87,6 +87,9 @@ func readByWorker(t *testing.T, got trace, p *pair) trace {
 		if !strings.HasPrefix(rx[i].Comm, "kernel:kworker/") {
 			t.Errorf("record %d was read by %q", i, rx[i].Comm)
 		}
+		if rx[i].User != "kcm" {
+			t.Errorf("record %d is of %q, not of the multiplexor", i, rx[i].User)
+		}
 		rx[i].PID = os.Getpid() // comparePieces is about this process
 	}
 	return rx

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -43,7 +44,7 @@ func list(cmd *cobra.Command, o *options) error {
 		return err
 	}
 	o.wait = true // a list is whole, or it is none
-	var out listing
+	out := listing{text: o.output == "text"}
 	err = session.List(cmd.Context(), session.Config{Loader: cfg, Names: known}, func(s *session.Session) (sink.Sink, error) {
 		sayWhatLacks(s)
 		out.Output, err = o.open(cmd.OutOrStdout(), event.TierNone)
@@ -56,7 +57,7 @@ func list(cmd *cobra.Command, o *options) error {
 	if errors.Is(err, sink.ErrStopped) { // although all that was put may have been read since
 		return cmp.Or(closed, errListCut)
 	}
-	if err = errors.Join(err, closed); err == nil && out.n == 0 && o.output == "text" {
+	if err = errors.Join(err, closed); err == nil && out.n == 0 && out.text {
 		notice(noSockets(filterText(cmd.Flags())))
 	}
 	return err
@@ -65,12 +66,30 @@ func list(cmd *cobra.Command, o *options) error {
 // listing counts what it is given.
 type listing struct {
 	*sink.Output
-	n int
+	n    int
+	text bool // for people
 }
 
 func (l *listing) Write(ev event.Event) error {
+	if lost, ok := ev.(*event.Lost); ok && l.text {
+		notice(notFound(lost.Count))
+		return nil
+	}
 	l.n++
 	return l.Output.Write(ev)
+}
+
+// notFound is said of sockets that the list lacks, though the kernel counts them.
+func notFound(n uint64) string {
+	return fmt.Sprintf("the list is not whole: the kernel counts %s more with kernel TLS (/proc/net/tls_stat of the network namespaces); ktlstop trace shows them at their first record",
+		sockets(n))
+}
+
+func sockets(n uint64) string {
+	if n == 1 {
+		return "1 socket"
+	}
+	return fmt.Sprintf("%d sockets", n)
 }
 
 // noSockets is said instead of an empty list, which would leave a person to guess.

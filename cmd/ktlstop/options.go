@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os/user"
 	"strconv"
 	"strings"
@@ -137,6 +138,7 @@ func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
 		return cfg, err
 	}
 	cfg.Match = o.expr
+	o.sayNoTask()
 	if err := cfg.Check(); err != nil {
 		return cfg, &usageError{err}
 	}
@@ -196,5 +198,17 @@ func (o *options) parseMatch(*loader.Filter) error {
 	if e.Root != nil {
 		o.expr = e
 	}
+	if one, other, never := e.Never(); never {
+		notice(fmt.Sprintf("--match can hold for nothing: %s and %s exclude each other", one, other))
+	}
 	return nil
+}
+
+// sayNoTask says which names are those of no task, and what asks for them.
+func (o *options) sayNoTask() {
+	for _, name := range o.comms {
+		if name = event.TaskName(strings.TrimSpace(name)); loader.IsKernelUser(name) {
+			notice(fmt.Sprintf("--comm %s: that is no task but a part of the kernel: --match 'kernel_user == %s' asks for its sockets", name, name))
+		}
+	}
 }

@@ -53,10 +53,15 @@ func (e *entry) touch(mono uint64) *Row {
 }
 
 // owner keeps the last process that was seen at work. Work that the kernel did
-// by itself does not change the owner, nor does another thread.
-func (e *entry) owner(p *event.Process) {
-	if p.PID != 0 && !sameOwner(&e.row.Proc, p) {
-		e.editInfo().Proc = *p
+// by itself does not change the owner, nor does another thread. What a part of the kernel
+// has is its own, whoever is at work.
+func (e *entry) owner(c *event.Conn, p *event.Process) {
+	if c.KernelUser != "" && c.KernelUser != e.row.Conn.KernelUser {
+		e.editInfo().Conn.KernelUser = c.KernelUser
+	}
+	owner := e.row.Conn.Owner(p)
+	if (owner.PID != 0 || owner.Kernel) && !sameOwner(&e.row.Proc, &owner) {
+		e.editInfo().Proc = owner
 	}
 }
 
@@ -80,7 +85,7 @@ func (e *entry) protect(d event.Dir, t event.TLS) {
 func (e *entry) record(r *event.Record) {
 	d := r.Dir & 1
 	row := e.touch(r.Mono)
-	e.owner(&r.Proc)
+	e.owner(&r.Conn, &r.Proc)
 	e.protect(d, r.TLS)
 	if r.Type != event.ApplicationData {
 		row.Control++
@@ -111,7 +116,7 @@ func (e *entry) hists(d event.Dir) *Hists {
 
 func (e *entry) socket(s *event.Socket) {
 	row := e.touch(s.Mono)
-	e.owner(&s.Proc)
+	e.owner(&s.Conn, &s.Proc)
 	if s.State == event.SocketClose {
 		// By now the kernel may have forgotten the rest.
 		row.Closed = max(s.Mono, 1)

@@ -31,6 +31,7 @@ func (g *Group) Busier() event.Dir {
 
 type groupKey struct {
 	pid    uint32
+	user   string // the part of the kernel
 	cgroup uint64
 	// place is what units and pods are told apart by.
 	place event.Place
@@ -52,7 +53,7 @@ func (t *Table) groups(s *Snapshot) {
 	p, c := newGrouper(), newGrouper()
 	for _, e := range t.order {
 		proc, host := &e.row.Proc, e.row.Conn.Host
-		p.add(groupKey{pid: proc.PID, host: host}, e, *proc)
+		p.add(groupKey{pid: proc.PID, user: e.row.Conn.KernelUser, host: host}, e, *proc)
 		c.add(groupKey{cgroup: proc.CgroupID, host: host}, e, event.Process{CgroupID: proc.CgroupID, Place: proc.Place})
 	}
 	units, pods, hosts := newGrouper(), newGrouper(), newGrouper()

@@ -99,6 +99,7 @@ type rowJSON struct {
 	procJSON
 	Host   string    `json:"host,omitempty"`
 	Sock   *sockJSON `json:"sock"`
+	User   string    `json:"kernel_user,omitempty"`
 	First  uint64    `json:"first_ns"`
 	Last   uint64    `json:"last_ns"`
 	Closed uint64    `json:"closed_ns"`
@@ -112,7 +113,7 @@ type rowJSON struct {
 
 func rowOf(r *Row) rowJSON {
 	return rowJSON{
-		procJSON: procOf(&r.Proc), Host: r.Conn.Host, Sock: sockOf(&r.Conn), First: r.First, Last: r.Last, Closed: r.Closed,
+		procJSON: procOf(&r.Proc), Host: r.Conn.Host, Sock: sockOf(&r.Conn), User: r.Conn.KernelUser, First: r.First, Last: r.Last, Closed: r.Closed,
 		TX: directionOf(r, event.TX), RX: directionOf(r, event.RX), Errors: r.Errors, Lost: r.Lost, Dropped: r.Dropped,
 	}
 }

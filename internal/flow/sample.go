@@ -18,7 +18,7 @@ func (h *Hist) load(k *event.Log2Hist) {
 // before. What is read while the kernel counts can have new sums with old buckets only
 // where a reader looks backwards, and a Final one is always taken.
 func (e *entry) stale(s *event.Sample) bool {
-	if s.Final || e.row.Totals != s.Totals || s.Proc.PID != 0 && !e.row.Proc.SamePlace(&s.Proc) {
+	if s.Final || e.row.Totals != s.Totals || s.Conn.KernelUser != e.row.Conn.KernelUser || s.Proc.PID != 0 && !e.row.Proc.SamePlace(&s.Proc) {
 		return false
 	}
 	for d := range s.Lat {
@@ -31,7 +31,7 @@ func (e *entry) stale(s *event.Sample) bool {
 
 func (e *entry) sample(s *event.Sample) {
 	row := e.touch(s.Mono)
-	e.owner(&s.Proc)
+	e.owner(&s.Conn, &s.Proc)
 	row.Totals = s.Totals
 	for d := range s.Lat {
 		e.sampleSide(s, event.Dir(d))

@@ -234,7 +234,7 @@ func (t *Table) error(ev *event.Error) {
 	}
 	if e := t.entry(&ev.Conn, ev.Mono); e != nil {
 		e.touch(ev.Mono).Errors += 1 + uint64(ev.More)
-		e.owner(&ev.Proc)
+		e.owner(&ev.Conn, &ev.Proc)
 	}
 }
 
@@ -244,7 +244,7 @@ func (t *Table) drops(ev *event.Drop) {
 	*t.moments.slot() = &copied
 	if e := t.entry(&ev.Conn, ev.Mono); e != nil {
 		e.touch(ev.Mono).Dropped += ev.Count
-		e.owner(&ev.Proc)
+		e.owner(&ev.Conn, &ev.Proc)
 	}
 }
 

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -246,6 +247,50 @@ func TestGroups(t *testing.T) {
 	}
 	if g := s.Processes[0]; g.Conns != 2 || g.Totals.Bytes[0] != 200 || g.Lat[0].Count != 2 {
 		t.Errorf("group %+v", g)
+	}
+}
+
+// TestKernelUser: once the kernel has taken a connection over it is that one's, whoever made
+// the handshake or is at work, and its connections are one group.
+func TestKernelUser(t *testing.T) {
+	tab := NewTable(Config{})
+	at := func(id uint64, pid uint32, user string) {
+		r := data(id, event.TX, 0, 100, second, 10)
+		r.Proc, r.Conn.KernelUser = event.Process{PID: pid, Comm: event.MakeComm("tlshd")}, user
+		tab.Apply(r)
+	}
+	at(1, 5, "")
+	if s := tab.Snapshot(second); s.Processes[0].Proc.PID != 5 {
+		t.Errorf("before it is taken over: %+v", s.Processes[0].Proc)
+	}
+	at(1, 6, "nvme_tcp")
+	at(1, 7, "nvme_tcp")
+	at(2, 8, "nvme_tcp")
+	at(3, 9, "nvmet_tcp")
+	s := tab.Snapshot(second)
+	var users []string
+	for _, g := range s.Processes {
+		users = append(users, fmt.Sprint(g.Proc.Name(), g.Conns))
+	}
+	if want := []string{"kernel:nvme_tcp2", "kernel:nvmet_tcp1"}; !slices.Equal(users, want) {
+		t.Errorf("groups %v, want %v", users, want)
+	}
+	for _, r := range s.Rows {
+		if r.Conn.KernelUser == "" || r.Proc.Name() != "kernel:"+r.Conn.KernelUser {
+			t.Errorf("%+v is %q's", r.Conn, r.Proc.Name())
+		}
+	}
+}
+
+// TestKernelUserOfSample: a sample that brings nothing else brings the user.
+func TestKernelUserOfSample(t *testing.T) {
+	tab := NewTable(Config{Sampled: true})
+	s := &event.Sample{Conn: event.Conn{ID: 1}, Mono: second, Proc: event.Process{PID: 5}, Totals: event.Totals{Records: [2]uint64{1, 0}}}
+	tab.ApplySample(s)
+	s.Conn.KernelUser = "nfs"
+	tab.ApplySample(s)
+	if r := tab.Snapshot(second).Rows[0]; r.Proc.KernelUser() != "nfs" || r.Conn.KernelUser != "nfs" {
+		t.Errorf("%+v", r.Info)
 	}
 }
 

@@ -120,7 +120,11 @@ func (t *Test) evalText(s *Subject) Answer {
 	switch host, known := s.host(); {
 	case t.Field == Host && known:
 		one = host
-	case t.Field == Host || s.Proc == nil:
+	case t.Field == KernelUser && s.Conn != nil:
+		one = s.Conn.KernelUser
+	case t.Field == KernelUser && s.Proc != nil && s.Proc.KernelUser() != "": // a sum of its connections
+		one = s.Proc.KernelUser()
+	case t.Field == Host || t.Field == KernelUser || s.Proc == nil:
 		return Maybe
 	default:
 		one, other = texts(s.Proc, t.Field)

@@ -29,6 +29,7 @@ const (
 	Namespace
 	Pod
 	Host
+	KernelUser
 	NetNS
 	Cookie
 	Family
@@ -108,6 +109,7 @@ var infos = [...]info{
 	Namespace:  {name: "namespace", kind: text, example: `"shop"`},
 	Pod:        {name: "pod", kind: text, example: `"web-7d4b9"`},
 	Host:       {name: "host", kind: text, example: `"web1"`},
+	KernelUser: {name: "kernel_user", kind: text, example: `"nvme_tcp"`},
 	NetNS:      {name: "netns", max: max32, example: "4026531840"},
 	Cookie:     {name: "cookie", max: max64, example: "8193"},
 	Family:     {name: "family", kind: names, words: stringers(event.FamilyINET, event.FamilyINET6), example: "inet6"},

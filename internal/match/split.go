@@ -71,7 +71,7 @@ func (f Field) needs() Needs {
 		return NeedsTimes | NeedsDecrypt
 	case LatDeliver, LatTotal:
 		return NeedsTimes | NeedsReturn
-	case Container, Unit, Namespace, Pod, Host:
+	case Container, Unit, Namespace, Pod, Host, KernelUser:
 		return NeedsUser
 	}
 	if f.isLatency() {
@@ -114,7 +114,7 @@ func (e *Expr) UserSpace() (always, later []Node) {
 // OfSocket says that a connection has the field, not only its records.
 func (f Field) OfSocket() bool {
 	switch f {
-	case PID, TID, UID, Comm, Cgroup, Container, Unit, Namespace, Pod, Host, NetNS, Cookie, Family, Port, LPort, RPort,
+	case PID, TID, UID, Comm, Cgroup, Container, Unit, Namespace, Pod, Host, KernelUser, NetNS, Cookie, Family, Port, LPort, RPort,
 		Addr, LAddr, RAddr, Dir, Version, Cipher, Mode, Proto:
 		return true
 	}

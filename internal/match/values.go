@@ -111,7 +111,7 @@ func (c *checker) textValue(t *Test, v *literal) error {
 	switch t.Field {
 	case Comm:
 		limit = maxCommLen
-	case Container, Unit, Namespace, Pod, Host:
+	case Container, Unit, Namespace, Pod, Host, KernelUser:
 		limit = maxNameSize
 	}
 	switch {

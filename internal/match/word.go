@@ -33,7 +33,7 @@ func (w *Word) inPlace(p *event.Place) bool {
 }
 
 func (w *Word) inConn(c *event.Conn) bool {
-	return w.inAddr(c.LAddr) || w.inAddr(c.RAddr) || w.inNumber(uint64(c.LPort)) || w.inNumber(uint64(c.RPort))
+	return w.inText(c.KernelUser) || w.inAddr(c.LAddr) || w.inAddr(c.RAddr) || w.inNumber(uint64(c.LPort)) || w.inNumber(uint64(c.RPort))
 }
 
 func (w *Word) inHost(s *Subject) bool {

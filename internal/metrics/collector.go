@@ -125,13 +125,14 @@ func (c *Collector) meet(s *event.Sample) *conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.conns.of(s.Conn.ID)
-	if e.waited++; !s.Final && !c.knows(&s.Proc) && e.waited < patience {
+	owner := s.Conn.Owner(&s.Proc)
+	if e.waited++; !s.Final && !c.knows(&owner) && e.waited < patience {
 		return nil
 	}
 	if e.modes == [2]event.Mode{} { // no event has told them
 		e.protect([2]event.Mode{s.TLS[0].Mode, s.TLS[1].Mode})
 	}
-	e.join(c.groupOf(&s.Proc))
+	e.join(c.groupOf(&owner))
 	return e
 }
 
@@ -143,8 +144,11 @@ func (c *Collector) knows(p *event.Process) bool {
 	if in := p.In(); c.pods && in.PodUID != "" && in.Pod == "" {
 		return false
 	}
-	return p.PID != 0
+	return p.PID != 0 && p.Comm != tlshd || p.Kernel
 }
+
+// tlshd makes handshakes for the kernel, which takes the connection over then.
+var tlshd = event.MakeComm("tlshd")
 
 // end counts the end of a connection of a group, once.
 func (c *Collector) end(id uint64, e *conn, g *group) {

@@ -303,6 +303,24 @@ func TestOwnerComesLater(t *testing.T) {
 	f.expect(5, "records_total", "comm", "", "direction", "tx", "type", "data")
 }
 
+// TestKernelTakesOver: who made the handshake for the kernel has none of it; if the kernel's
+// user stays unknown, it has.
+func TestKernelTakesOver(t *testing.T) {
+	f := newFixture(t, Config{}, true)
+	f.write(opens(1, "tlshd"))
+	s := sample(1, "tlshd", 5)
+	f.round(s)
+	f.expect(0, "records_total", "comm", "tlshd", "direction", "tx", "type", "data")
+	s.Conn.KernelUser = "nvme_tcp"
+	s.Proc = event.Process{PID: 9, Comm: event.MakeComm("dd")}
+	f.round(s)
+	f.expect(5, "records_total", "comm", "kernel:nvme_tcp", "direction", "tx", "type", "data")
+	for range patience {
+		f.round(sample(2, "tlshd", 7))
+	}
+	f.expect(7, "records_total", "comm", "tlshd", "direction", "tx", "type", "data")
+}
+
 // TestPodComesLater: the kubelet may tell of a pod after its first records.
 func TestPodComesLater(t *testing.T) {
 	f := newFixture(t, Config{GroupBy: []string{"namespace", "pod"}}, true)

@@ -54,7 +54,8 @@ func (c *Collector) record(r *event.Record) {
 	if r.Unsent {
 		return
 	}
-	e, g := c.find(r.Conn.ID, &r.Proc)
+	owner := r.Conn.Owner(&r.Proc)
+	e, g := c.find(r.Conn.ID, &owner)
 	d := r.Dir & 1
 	if !c.run.Sums || r.TLS.Version.IsDTLS() {
 		g.ended.record(r)
@@ -83,7 +84,8 @@ func (c *Collector) socket(s *event.Socket) {
 		c.close(e, s)
 		return
 	}
-	g := c.groupFor(e, &s.Proc)
+	owner := s.Conn.Owner(&s.Proc)
+	g := c.groupFor(e, &owner)
 	g.used = c.now()
 	if s.State == event.SocketOpen && !e.keyed {
 		g.countBy(openedAs([2]event.TLS{s.TX, s.RX}[s.Dir&1]), 1)
@@ -99,11 +101,12 @@ func (c *Collector) socket(s *event.Socket) {
 // close counts the end of a connection. Where nobody knows whose it is that waits for its
 // last sample, which may say it.
 func (c *Collector) close(e *conn, s *event.Socket) {
-	if e.group == nil && !c.knows(&s.Proc) {
+	owner := s.Conn.Owner(&s.Proc)
+	if e.group == nil && !c.knows(&owner) {
 		c.conns.hold(s)
 		return
 	}
-	g := c.groupFor(e, &s.Proc)
+	g := c.groupFor(e, &owner)
 	g.used = c.now()
 	c.end(s.Conn.ID, e, g)
 }
@@ -121,7 +124,8 @@ func (c *Collector) error(ev *event.Error) {
 	if ev.Conn.ID == 0 { // the kernel has no key of it
 		g = c.groupOf(&ev.Proc)
 	} else {
-		_, g = c.find(ev.Conn.ID, &ev.Proc)
+		owner := ev.Conn.Owner(&ev.Proc)
+		_, g = c.find(ev.Conn.ID, &owner)
 	}
 	g.used = c.now()
 	g.countBy(failureOf(ev), 1+uint64(ev.More))

@@ -7,6 +7,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/match"
 	"github.com/ktlstop/ktlstop/internal/sink"
 	"github.com/ktlstop/ktlstop/pkg/event"
+	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
 // List writes the kTLS sockets that are open now and that the filter and the
@@ -33,6 +34,9 @@ func List(ctx context.Context, cfg Config, open func(*Session) (sink.Sink, error
 				return out.Write(ev)
 			}
 		case *event.Lost:
+			if ev.Cause == loader.CauseNotFound {
+				return out.Write(ev)
+			}
 			return &ListError{ev}
 		}
 		return nil

@@ -61,7 +61,7 @@ func (g *generator) conn() event.Conn {
 	families := []event.Family{0, event.FamilyINET, event.FamilyINET6, 77}
 	return event.Conn{
 		ID: g.uint(), Cookie: g.uint(), NetNS: uint32(g.uint()), Family: families[g.byte()%4],
-		LAddr: g.addr(), RAddr: g.addr(), LPort: uint16(g.uint()), RPort: uint16(g.uint()),
+		LAddr: g.addr(), RAddr: g.addr(), LPort: uint16(g.uint()), RPort: uint16(g.uint()), KernelUser: g.string(),
 	}
 }
 

@@ -97,6 +97,7 @@ func appendKnown(dst []byte, key, v string) []byte {
 	return appendString(dst, key, v)
 }
 
+// appendSock writes which connection it is, and beside that whose: it can be taken over.
 func appendSock(dst []byte, c *event.Conn) []byte {
 	dst = append(dst, `,"sock":{"cookie":`...)
 	dst = strconv.AppendUint(dst, c.Cookie, 10)
@@ -106,7 +107,7 @@ func appendSock(dst []byte, c *event.Conn) []byte {
 	dst = appendUint(dst, "lport", uint64(c.LPort))
 	dst = appendAddr(dst, "raddr", c.RAddr)
 	dst = appendUint(dst, "rport", uint64(c.RPort))
-	return append(dst, '}')
+	return appendKnown(append(dst, '}'), "kernel_user", c.KernelUser)
 }
 
 // appendAddr writes an address without its zone, which nothing says is harmless.

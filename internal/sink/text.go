@@ -165,7 +165,7 @@ func (p *printer) record(r *event.Record) {
 }
 
 func (p *printer) shortRecord(r *event.Record) {
-	p.lead(r.Mono, &r.Proc, r.Dir.String())
+	p.lead(r.Mono, &r.Conn, &r.Proc, r.Dir.String())
 	p.left(typeName(r.Type), wType)
 	p.seq(r, wSeq)
 	p.right(uint64(r.Len), wLen)
@@ -209,9 +209,9 @@ func (p *printer) unsent(r *event.Record) {
 }
 
 // lead writes how a line begins; dir is empty where it is about both directions.
-func (p *printer) lead(mono uint64, proc *event.Process, dir string) {
+func (p *printer) lead(mono uint64, c *event.Conn, proc *event.Process, dir string) {
 	p.clockTo(mono, 3)
-	p.comm(proc, p.wComm)
+	p.owner(c, proc, p.wComm)
 	p.right(uint64(proc.PID), wPID)
 	p.left(dir, wDir)
 }

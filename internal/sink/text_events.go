@@ -15,7 +15,7 @@ func (p *printer) socket(s *event.Socket) {
 	if s.State.OfOne() {
 		dir = s.Dir.String()
 	}
-	p.lead(s.Mono, &s.Proc, dir)
+	p.lead(s.Mono, &s.Conn, &s.Proc, dir)
 	if s.State != event.SocketAwaitsKey && s.State != event.SocketCard {
 		p.str(s.State.String())
 	}
@@ -157,7 +157,7 @@ func (p *printer) error(e *event.Error) {
 	if e.OfOne() {
 		dir = e.Dir.String()
 	}
-	p.lead(e.Mono, &e.Proc, dir)
+	p.lead(e.Mono, &e.Conn, &e.Proc, dir)
 	p.str("ERROR ")
 	p.str(event.ErrnoName(e.Errno))
 	p.str(" ")
@@ -186,7 +186,7 @@ func (p *printer) error(e *event.Error) {
 
 // dropped writes a record that nobody reads.
 func (p *printer) dropped(d *event.Drop) {
-	p.lead(d.Mono, &d.Proc, event.RX.String())
+	p.lead(d.Mono, &d.Conn, &d.Proc, event.RX.String())
 	p.str("DROPPED ")
 	p.str(d.Reason.String())
 	p.str(" epoch ")

@@ -9,7 +9,7 @@ import (
 
 // http writes a request and its response on one line of any length.
 func (p *printer) http(h *finding.HTTP) {
-	p.lead(h.Mono, &h.Proc, h.Dir.String())
+	p.lead(h.Mono, &h.Conn, &h.Proc, h.Dir.String())
 	p.str("HTTP/")
 	p.str(h.Version)
 	if h.Stream != 0 {
@@ -68,7 +68,7 @@ func (p *printer) sizes(m *finding.Message) {
 }
 
 func (p *printer) note(n *finding.Note) {
-	p.lead(n.Mono, &n.Proc, n.Dir.String())
+	p.lead(n.Mono, &n.Conn, &n.Proc, n.Dir.String())
 	p.str("[")
 	p.str(Sanitize(n.Text))
 	p.str("] ")

@@ -63,6 +63,21 @@ func (p *printer) comm(proc *event.Process, width int) {
 	p.str(" ")
 }
 
+// owner is comm for a connection: what a part of the kernel has is that one's, which stands
+// in brackets, as ps writes names that are not those of programs.
+func (p *printer) owner(c *event.Conn, proc *event.Process, width int) {
+	if c == nil || c.KernelUser == "" {
+		p.comm(proc, width)
+		return
+	}
+	at := len(p.dst)
+	p.dst = append(p.dst, '[')
+	p.dst = safe.Append(p.dst, []byte(c.KernelUser))
+	p.dst = append(p.dst, ']')
+	p.pad(width - p.cut(at, width))
+	p.str(" ")
+}
+
 // appendShort is Process.AppendName for a narrow column: "k:NAME" for a kernel
 // thread, and for nobody else.
 func appendShort(b []byte, proc *event.Process) []byte {

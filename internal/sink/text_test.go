@@ -61,6 +61,25 @@ func TestTextShowsTheConnection(t *testing.T) {
 	}
 }
 
+// TestTextShowsTheKernelUser: where names are cut, host and target of NVMe/TCP still differ.
+func TestTextShowsTheKernelUser(t *testing.T) {
+	dd := event.Process{PID: 7, Comm: event.MakeComm("dd")}
+	for _, c := range []struct {
+		user string
+		cfg  TextConfig
+		want string
+	}{
+		{"nvme_tcp", TextConfig{}, " [nvme_tcp]           7 "}, {"nvmet_tcp", TextConfig{}, " [nvmet_tcp]          7 "},
+		{"nvme_tcp", TextConfig{Width: 80}, " [nvme_…      7 "}, {"nvmet_tcp", TextConfig{Width: 80}, " [nvmet…      7 "},
+		{"", TextConfig{Width: 80}, " dd           7 "}, {"nvme_tcp", TextConfig{Wide: true}, " kernel user nvme_tcp\n"},
+	} {
+		c.cfg.NoHeader = true
+		if line := string(printed(t, c.cfg, &event.Record{Proc: dd, Conn: event.Conn{KernelUser: c.user}})); !strings.Contains(line, c.want) {
+			t.Errorf("%q: %q has not %q", c.user, line, c.want)
+		}
+	}
+}
+
 func FuzzText(f *testing.F) {
 	f.Add([]byte("\x1b[2J"), 20)
 	f.Fuzz(func(t *testing.T, raw []byte, width int) {

@@ -44,9 +44,18 @@ func (p *printer) wideEnd(r *event.Record) {
 		p.str(" cgroup ")
 		p.num(r.Proc.CgroupID)
 	}
+	p.kernelUser(&r.Conn)
 	p.place(r.Proc.Place)
 	if r.Control != nil {
 		p.wideControl(r)
+	}
+}
+
+// kernelUser is the part of the kernel that has a connection.
+func (p *printer) kernelUser(c *event.Conn) {
+	if c.KernelUser != "" {
+		p.str(" kernel user ")
+		p.str(Sanitize(c.KernelUser))
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 type recordLine struct {
 	process
-	Sock      *sock     `json:"sock"`
+	connection
 	TLS       side      `json:"tls"`
 	Dir       string    `json:"dir"`
 	Seq       uint64    `json:"seq"`
@@ -72,7 +72,7 @@ func (r *Reader) record(text []byte, unsent bool, mono uint64) (event.Event, err
 	if unsent {
 		out.Errno = l.Errno
 	}
-	err := errors.Join(l.Sock.set(&out.Conn), setDir(&out.Dir, l.Dir), l.process.check(), l.checkWeight())
+	err := errors.Join(l.connection.set(&out.Conn), setDir(&out.Dir, l.Dir), l.process.check(), l.checkWeight())
 	if l.Payload != nil {
 		out.Payload = l.Payload.Data
 		err = errors.Join(err, checkPayload(out.Payload))
@@ -116,7 +116,7 @@ func (l *recordLine) control() *event.Control {
 
 type droppedLine struct {
 	process
-	Sock     *sock  `json:"sock"`
+	connection
 	TLS      side   `json:"tls"`
 	Reason   string `json:"reason"`
 	Count    uint64 `json:"count"`
@@ -136,12 +136,12 @@ func dropped(text []byte, mono uint64) (event.Event, error) {
 		TLS: l.TLS.tls(), Proc: l.process.event(), Mono: mono, Epoch: l.Epoch, Seq: l.Seq, Type: contentTypes[l.Type], Len: l.Len,
 		Datagram: l.Datagram, Reason: reasons[l.Reason], Count: l.Count,
 	}
-	return known(out, errors.Join(l.Sock.set(&out.Conn), l.process.check()))
+	return known(out, errors.Join(l.connection.set(&out.Conn), l.process.check()))
 }
 
 type socketLine struct {
 	process
-	Sock   *sock  `json:"sock"`
+	connection
 	State  string `json:"state"`
 	Dir    string `json:"dir"`
 	TX     side   `json:"tx"`
@@ -229,7 +229,7 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 	if l.Awaited != nil {
 		out.AwaitsKey, out.Awaited = true, *l.Awaited
 	}
-	err := errors.Join(l.Sock.set(&out.Conn), l.process.check())
+	err := errors.Join(l.connection.set(&out.Conn), l.process.check())
 	if out.State == 0 {
 		err = errors.Join(err, fmt.Errorf("state %.20q is none of found, open, rekey, close, awaits_key and card", l.State))
 	}
@@ -244,7 +244,7 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 
 type errorLine struct {
 	process
-	Sock   *sock       `json:"sock"`
+	connection
 	TLS    side        `json:"tls"`
 	Dir    string      `json:"dir"`
 	Errno  uint32      `json:"errno_id"`
@@ -266,7 +266,7 @@ func failure(text []byte, mono uint64) (event.Event, error) {
 		Mono: mono, Proc: l.process.event(), TLS: l.TLS.tls(), Errno: l.Errno, Func: l.Func, Seq: l.Seq, Type: contentTypes[l.Type],
 		Owner: l.Owner, Hint: l.Hint, Option: options[l.Option], More: uint32(min(max(l.Count, 1)-1, math.MaxUint32)),
 	}
-	err := errors.Join(l.Sock.set(&out.Conn), l.process.check(), checkWord("func", l.Func))
+	err := errors.Join(l.connection.set(&out.Conn), l.process.check(), checkWord("func", l.Func))
 	if out.OfOne() {
 		err = errors.Join(err, setDir(&out.Dir, l.Dir))
 	}
@@ -274,7 +274,7 @@ func failure(text []byte, mono uint64) (event.Event, error) {
 }
 
 type lostLine struct {
-	Sock  *sock  `json:"sock"`
+	connection
 	Dir   string `json:"dir"`
 	Cause string `json:"cause"`
 	Count uint64 `json:"count"`
@@ -291,7 +291,7 @@ func (r *Reader) lost(text []byte, mono uint64) (event.Event, error) {
 	err := errors.Join(checkWord("cause", l.Cause), r.cause(l.Cause))
 	if l.Sock != nil {
 		out.Conn = new(event.Conn)
-		err = errors.Join(err, l.Sock.set(out.Conn), setDir(&out.Dir, l.Dir))
+		err = errors.Join(err, l.connection.set(out.Conn), setDir(&out.Dir, l.Dir))
 	} else if l.Dir != "" {
 		out.HasDir = true
 		err = errors.Join(err, setDir(&out.Dir, l.Dir))

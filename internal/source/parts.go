@@ -60,6 +60,18 @@ func checkWord(name, s string) error {
 	return nil
 }
 
+// connection is which connection it is, and what part of the kernel has it.
+type connection struct {
+	Sock       *sock  `json:"sock"`
+	KernelUser string `json:"kernel_user"`
+}
+
+func (c *connection) set(out *event.Conn) error {
+	err := c.Sock.set(out)
+	out.KernelUser = c.KernelUser
+	return errors.Join(err, checkWord("kernel_user", c.KernelUser))
+}
+
 // sock is the connection.
 type sock struct {
 	Cookie uint64 `json:"cookie"`

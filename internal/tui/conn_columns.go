@@ -19,14 +19,14 @@ func connColumns() []column[row] {
 // identityColumns say who it is and how it is protected.
 func identityColumns() []column[row] {
 	return []column[row]{
-		{name: "PROCESS", width: 10, most: 22, prio: 0, help: "the task that was seen at work last",
-			cell:  func(b []byte, r row, _ *env) []byte { return appendComm(b, &r.Proc) },
+		{name: "PROCESS", width: 10, most: 22, prio: 0, help: "the task that was seen at work last, or in brackets the part of the kernel that has it",
+			cell:  func(b []byte, r row, _ *env) []byte { return appendOwner(b, &r.Conn, &r.Proc) },
 			order: by(func(r row) string { return r.Proc.Name() })},
 		{name: "PID", width: 7, right: true, prio: 4, help: "process",
 			cell:  func(b []byte, r row, _ *env) []byte { return appendPID(b, r.Proc.PID) },
 			order: by(func(r row) uint32 { return r.Proc.PID })},
-		{name: "PEER", width: 15, most: 47, prio: 2, help: "remote address and port",
-			cell:  func(b []byte, r row, e *env) []byte { return appendPeer(b, r.Conn.RAddr, r.Conn.RPort, e) },
+		{name: "PEER", width: 15, most: 47, prio: 2, help: "remote address and port; of the kernel's own connections also the local port",
+			cell:  func(b []byte, r row, e *env) []byte { return appendRemote(b, &r.Conn, e) },
 			order: comparePeers},
 		{name: "LOCAL", width: 21, most: 47, prio: 17, help: "local address and port",
 			cell: func(b []byte, r row, e *env) []byte { return appendPeer(b, r.Conn.LAddr, r.Conn.LPort, e) }},

@@ -35,7 +35,7 @@ func (m *Model) detailLines() []line {
 
 // identity says whose connection it is.
 func (m *Model) identity(r *flow.Row) []line {
-	b := appendComm(nil, &r.Proc)
+	b := appendOwner(nil, &r.Conn, &r.Proc)
 	b = append(b, ' ', '(')
 	b = append(appendPID(b, r.Proc.PID), ")  "...)
 	b = appendEndpoint(b, r.Conn.LAddr, r.Conn.LPort)

@@ -70,6 +70,9 @@ func (m *Model) ownerFilter(g *flow.Group) string {
 	case m.grouped == byPod:
 		return "namespace==" + quoted(at.Namespace) + " and pod==" + quoted(at.Pod)
 	}
+	if user := g.Proc.KernelUser(); user != "" {
+		return "kernel_user==" + quoted(user)
+	}
 	return "pid==" + strconv.FormatUint(uint64(g.Proc.PID), 10)
 }
 

@@ -156,7 +156,7 @@ func momentColumns() []column[moment] {
 				if m.proc == nil {
 					return b
 				}
-				return appendComm(b, m.proc)
+				return appendOwner(b, m.conn, m.proc)
 			}},
 		{name: "PID", width: 7, right: true, prio: 5, help: "process",
 			cell: func(b []byte, m moment, _ *env) []byte {

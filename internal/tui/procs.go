@@ -17,6 +17,8 @@ func owner(g *flow.Group) string {
 	switch {
 	case g.Whole:
 		return g.Host
+	case p.KernelUser() != "":
+		return "[" + p.KernelUser() + "]"
 	case p.PID != 0 || p.CgroupID == 0 && p.Place == nil:
 		return p.Name()
 	case p.CgroupID == 0 && at.PodUID != "":
@@ -90,7 +92,7 @@ var keySeed = maphash.MakeSeed()
 func keyOfGroup(g *flow.Group) rowKey {
 	key := rowKey{a: uint64(g.Proc.PID), b: g.Proc.CgroupID}
 	if key.a == 0 && key.b == 0 || g.Host != "" {
-		key.c = maphash.Comparable(keySeed, [2]any{g.Proc.In(), g.Host})
+		key.c = maphash.Comparable(keySeed, [3]any{g.Proc.In(), g.Host, g.Proc.KernelUser()})
 	}
 	return key
 }

@@ -52,9 +52,31 @@ type Conn struct {
 	Family       Family
 	LAddr, RAddr netip.Addr
 	LPort, RPort uint16
+	// KernelUser is the part of the kernel that has the socket, as far as it can be told:
+	// nvme_tcp, nvmet_tcp, nfs (a client of sunrpc), nfsd (a server of it), kcm, or the
+	// name of another module. Empty for a program's, and until it has taken the socket.
+	KernelUser string
 	// Host names the machine where events of several are put together; empty
 	// otherwise.
 	Host string
+}
+
+// Owner is who has the connection: the part of the kernel, named like a kernel thread and
+// without a number, or else p, in whose call something happened. What NVMe/TCP or NFS sends
+// and receives happens in calls of workers that change, and of whoever reads a file.
+func (c *Conn) Owner(p *Process) Process {
+	if c.KernelUser == "" {
+		return *p
+	}
+	return Process{Comm: MakeComm(c.KernelUser), Kernel: true}
+}
+
+// KernelUser is the part of the kernel that Owner has named, empty of a task.
+func (p *Process) KernelUser() string {
+	if !p.Kernel || p.PID != 0 {
+		return ""
+	}
+	return p.Comm.String()
 }
 
 // TLS says how one direction of a connection is protected.

@@ -59,3 +59,20 @@ func TestTime(t *testing.T) {
 		}
 	}
 }
+
+// TestOwner: what a part of the kernel has is its own, whoever makes the call.
+func TestOwner(t *testing.T) {
+	dd := Process{PID: 7, Comm: MakeComm("dd"), UID: 1000}
+	c := Conn{}
+	if got := c.Owner(&dd); got != dd || got.KernelUser() != "" {
+		t.Errorf("a program's connection is of %+v", got)
+	}
+	c.KernelUser = "nvme_tcp"
+	got := c.Owner(&dd)
+	if got.Name() != "kernel:nvme_tcp" || got.PID != 0 || got.UID != 0 || got.KernelUser() != "nvme_tcp" {
+		t.Errorf("the kernel's connection is of %+v", got)
+	}
+	if thread := (Process{PID: 9, Kernel: true, Comm: MakeComm("nfsd")}); thread.KernelUser() != "" {
+		t.Error("a thread is a kernel user")
+	}
+}

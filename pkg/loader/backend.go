@@ -25,8 +25,9 @@ type backend interface {
 	// first was met, as far as it comes until ctx ends; if wait, it waits for that. When it
 	// is done it returns what was added, and in words what is missing.
 	lookForCards(ctx context.Context, wait bool) (added map[string]*ebpf.Program, lacks []string)
-	// inventory tells of the sockets that are open already.
-	inventory() error
+	// inventory tells of the sockets that are open already; notFound is how many more the
+	// kernel counts.
+	inventory() (notFound int, err error)
 	// read returns the next event, valid until the next call, or
 	// os.ErrDeadlineExceeded.
 	read() ([]byte, error)
@@ -45,6 +46,8 @@ type backend interface {
 	held(conn uint64) (*event.Held, error)
 	// driver is what the programs have noted of an implementation of a cipher.
 	driver(place uint8) event.Driver
+	// users names the parts of the kernel that have sockets; nil where that is not known.
+	users() *kernelUsers
 	// losses are the counters of enum lost, lossCounts.kernel.
 	losses() (lossCounts, error)
 	// programs are those that are attached, by name, to ask what they cost.

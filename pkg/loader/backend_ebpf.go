@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
@@ -33,9 +32,10 @@ type ebpfBackend struct {
 	payloads *ringbuf.Reader
 	hooks    []HookState
 	missing  []string
-	mu       sync.Mutex // of hooks and missing, which lookForCards adds to
-	cfg      Config     // what the kernel takes of what was asked for
-	cards    *cards     // nil until the first was met
+	mu       sync.Mutex   // of hooks and missing, which lookForCards adds to
+	cfg      Config       // what the kernel takes of what was asked for
+	cards    *cards       // nil until the first was met
+	kernel   *kernelUsers // of TLS
 	// abandoned is under which cause an event counts whose writer never ended.
 	abandoned int
 }
@@ -53,6 +53,7 @@ func (b *ebpfBackend) open(ctx context.Context, cfg *Config) error {
 		return err
 	}
 	b.coll, b.missing, b.cfg = best.coll, best.missing, *cfg
+	b.kernel = &kernelUsers{symbols: b.coll.Maps["users"]}
 	if cfg.Aggregate {
 		b.abandoned = slices.Index(causes[:], causeEvents)
 	}
@@ -122,7 +123,9 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 	}
 	if cfg.ListOnly {
 		present = nil
-		maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return name != inventoryProgram })
+		maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool {
+			return name != inventoryProgram && name != connectedProgram
+		})
 	}
 	if !cfg.ListOnly {
 		present = chooseStages(spec, present, cfg.WithoutStages)
@@ -249,30 +252,6 @@ func (b *ebpfBackend) setLive(on bool) error {
 	return nil
 }
 
-// inventory finds the sockets opened before.
-func (b *ebpfBackend) inventory() error { return b.inventoryOf(inventoryProgram) }
-
-// inventoryOf runs the iterator that finds them.
-func (b *ebpfBackend) inventoryOf(program string) error {
-	if b.coll.Programs[program] == nil { // the kernel refused it, which is said
-		return nil
-	}
-	it, err := link.AttachIter(link.IterOptions{Program: b.coll.Programs[program]})
-	if err != nil {
-		return fmt.Errorf("attach the inventory: %w", err)
-	}
-	defer it.Close()
-	r, err := it.Open()
-	if err != nil {
-		return fmt.Errorf("open the inventory: %w", err)
-	}
-	defer r.Close()
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		return fmt.Errorf("read the inventory: %w", err)
-	}
-	return nil
-}
-
 // heldArg is struct held_arg of bpf/ktls_ask.h.
 type heldArg struct {
 	Conn         uint64
@@ -303,6 +282,8 @@ func (b *ebpfBackend) driver(place uint8) event.Driver {
 	}
 	return wire.DriverOf(&d)
 }
+
+func (b *ebpfBackend) users() *kernelUsers { return b.kernel }
 
 func (b *ebpfBackend) setDeadline(t time.Time) { b.events.SetDeadline(t) }
 
@@ -419,7 +400,7 @@ func (b *ebpfBackend) name() string { return BackendEBPF }
 func (b *ebpfBackend) programs() map[string]*ebpf.Program { return b.coll.Programs }
 
 func (b *ebpfBackend) newSums() (*sums.Reader, error) {
-	return sums.New(b.coll.Maps["stats"], b.coll.Maps["hot_stats"], b.coll.Variables["stream_conn"])
+	return sums.New(b.coll.Maps["stats"], b.coll.Maps["hot_stats"], b.coll.Variables["stream_conn"], b.kernel.at)
 }
 
 func (b *ebpfBackend) rings(payload bool) []Fill {

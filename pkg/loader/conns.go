@@ -80,7 +80,9 @@ func (t *Tracer) addUnfinished(records []wire.Event, handle func(event.Event) er
 func (t *Tracer) Connections() ([]*event.Socket, error) {
 	var all []*event.Socket
 	err := t.conns(func(conn *wire.Conn) error {
-		all = append(all, conn.Socket(Monotonic()))
+		s := conn.Socket(Monotonic())
+		s.Conn.KernelUser = t.users().at(conn.TX.User())
+		all = append(all, s)
 		return nil
 	})
 	if err != nil || t.dtls == nil {

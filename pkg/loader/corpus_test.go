@@ -43,6 +43,7 @@ func TestCorpus(t *testing.T) {
 				}
 			}
 			check(t, spec.Programs[inventoryProgram], corpusTypes(t, file))
+			check(t, spec.Programs[connectedProgram], corpusTypes(t, file))
 			checkWatch(t, file)
 		})
 	}

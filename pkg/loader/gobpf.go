@@ -121,7 +121,9 @@ func (b *gobpfBackend) detach() { b.Detach() }
 
 func (b *gobpfBackend) name() string { return BackendGobpf }
 
-func (b *gobpfBackend) inventory() error { return nil }
+func (b *gobpfBackend) inventory() (int, error) { return 0, nil }
+
+func (b *gobpfBackend) users() *kernelUsers { return nil }
 
 func (b *gobpfBackend) tellFailures(uint64) error { return nil }
 

@@ -33,6 +33,7 @@ const (
 	groupReaders = "readers in the kernel"
 	groupCookies = "cookies"
 	groupOpen    = "inventory"
+	groupKernels = "inventory of sockets without files"
 	groupHeld    = "held bytes"
 	groupCards   = "network cards"
 	// groupCardsWhole comes first, since nothing else sees these records.
@@ -49,6 +50,7 @@ var groups = []group{
 	{groupReaders, "records read by splice or by the kernel show late and without deliver", false},
 	{groupCookies, "socket cookies of new connections are 0, and refusals of TLS are not reported", false},
 	{groupOpen, "connections that are open already show at their first record", false},
+	{groupKernels, "connections of the kernel itself (NVMe/TCP, NFS) that are open already show at their first record", false},
 	{groupHeld, "what a connection holds back is shown only where it was found", false},
 	{groupCardsWhole, "records that a network card seals are not reported", true},
 	{groupCards, "what network cards seal and open is not told, or late", true},
@@ -64,6 +66,8 @@ func groupOf(program string) string {
 	switch program {
 	case inventoryProgram:
 		return groupOpen
+	case connectedProgram:
+		return groupKernels
 	case heldProgram:
 		return groupHeld
 	case failuresProgram:

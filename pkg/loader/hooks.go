@@ -90,9 +90,6 @@ var hooks = []hook{
 	{program: "err_abort", group: groupErrors, function: "tls_err_abort", without: "errors other than undecipherable records are not reported"},
 }
 
-// inventoryProgram is the iterator that finds the sockets that are open.
-const inventoryProgram = "inventory"
-
 // failuresProgram tells of failures that were only counted.
 const failuresProgram = "tell_failures"
 

@@ -13,8 +13,12 @@ var causes = [...]string{
 	causeEvents, "skipped", "slow_limit", "payload_dropped",
 }
 
+// CauseNotFound counts sockets with kernel TLS that the kernel counted when the run began,
+// and that the inventory lacks: each shows at its first record.
+const CauseNotFound = "not_found"
+
 // Causes are those of the *event.Lost that a Tracer tells.
-func Causes() []string { return slices.Clone(causes[:]) }
+func Causes() []string { return append(slices.Clone(causes[:]), CauseNotFound) }
 
 // kernelCauses is LOST_MAX.
 const kernelCauses = len(causes) - 1

@@ -51,6 +51,7 @@ type Tracer struct {
 	streamed uint64 // what stream was when the loop last looked
 	snaplen  int
 	unfolded uint64 // when the programs were last asked for failures that they have only counted
+	notFound int    // sockets that the inventory lacks
 	begin    time.Time
 	end      time.Time
 }
@@ -102,7 +103,7 @@ func (t *Tracer) start(ctx context.Context, cfg *Config) error {
 			return err
 		}
 	}
-	t.asm = assemble.New(t.fetch, assemble.Options{Match: cfg.Match, Names: cfg.Names, Driver: t.driver, Aggregate: t.sums != nil})
+	t.asm = assemble.New(t.fetch, assemble.Options{Match: cfg.Match, Names: cfg.Names, Driver: t.driver, User: t.users().at, Aggregate: t.sums != nil})
 	t.begin = time.Now()
 	t.meter.Step(t.begin)
 	if err := stopped(ctx); err != nil {
@@ -117,7 +118,8 @@ func (t *Tracer) start(ctx context.Context, cfg *Config) error {
 	if err := t.setLive(true); err != nil {
 		return err
 	}
-	if err := t.inventory(); err != nil {
+	var err error
+	if t.notFound, err = t.inventory(); err != nil {
 		return err
 	}
 	t.stepCards(ctx, true)
@@ -204,7 +206,10 @@ func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle f
 	if !t.end.IsZero() {
 		return errRun
 	}
-	err := t.loop(ctx, handle, idle)
+	err := t.tellNotFound(handle)
+	if err == nil {
+		err = t.loop(ctx, handle, idle)
+	}
 	var cost *CostError
 	ended := errors.As(err, &cost)
 	t.end = time.Now()
@@ -225,6 +230,13 @@ func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle f
 		return drained
 	}
 	return err
+}
+
+func (t *Tracer) tellNotFound(handle func(event.Event) error) error {
+	if t.notFound == 0 {
+		return nil
+	}
+	return handle(&event.Lost{Mono: Monotonic(), Cause: CauseNotFound, Count: uint64(t.notFound)})
 }
 
 // errRun: the programs are detached, and nothing comes any more.

@@ -96,6 +96,7 @@ var Expressions = []string{
 	`port == 443 or nginx`,
 	`container == web or len == 100`,
 	`unit == "nginx.service" or namespace != shop`,
+	`kernel_user == nvme_tcp`, `kernel_user != nfs and port == 2049`, `kernel_user contains nvme or uid == 0`,
 	`host == web1 or host contains web and port == 443`,
 	`pod contains web and not container == web`,
 	`not (len > 100 or port == 443)`,

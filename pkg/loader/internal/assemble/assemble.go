@@ -46,6 +46,8 @@ type Options struct {
 	Names func(*event.Process)
 	// Driver, if not nil, is what the programs have noted at a place, counted from 1.
 	Driver func(place uint8) event.Driver
+	// User, if not nil, names the part of the kernel at a place, counted from 1.
+	User func(place uint16) string
 	// Aggregate: the kernel adds records up, and most do not come as events.
 	Aggregate bool
 }
@@ -108,7 +110,9 @@ func (a *Assembler) Add(w *wire.Event, out func(event.Event) error) error {
 	case wire.KindDrop:
 		return out(w.Drop())
 	case wire.KindCard:
-		return out(w.SocketOfCard())
+		s := w.SocketOfCard()
+		s.Conn.KernelUser = a.user(w)
+		return out(s)
 	}
 	return nil
 }
@@ -157,14 +161,29 @@ func (a *Assembler) addError(w *wire.Event, out func(event.Event) error) error {
 			return err
 		}
 	}
-	return out(w.Failure())
+	return out(a.failure(w))
+}
+
+// failure is what w tells, of a KindError.
+func (a *Assembler) failure(w *wire.Event) *event.Error {
+	e := w.Failure()
+	e.Conn.KernelUser = a.user(w)
+	return e
+}
+
+// user is the part of the kernel that has w's socket.
+func (a *Assembler) user(w *wire.Event) string {
+	if place := w.User(); place != 0 && a.options.User != nil {
+		return a.options.User(place)
+	}
+	return ""
 }
 
 func (a *Assembler) addOpened(w *wire.Event, out func(event.Event) error) error {
 	for a.async.len() >= maxKept {
 		done, _ := a.async.takeOldest()
 		a.hurried++
-		if err := lonely(&done, out); err != nil {
+		if err := a.lonely(&done, out); err != nil {
 			return err
 		}
 	}
@@ -280,6 +299,7 @@ func (a *Assembler) addSocket(w *wire.Event, out func(event.Event) error) error 
 		}
 	}
 	s := w.Socket()
+	s.Conn.KernelUser = a.user(w)
 	for d, place := range w.AboutSocket().Driver {
 		if place != 0 && a.options.Driver != nil {
 			s.Drivers[d] = a.options.Driver(place)
@@ -319,7 +339,7 @@ func (a *Assembler) forget(conn uint64, out func(event.Event) error) error {
 		a.keptBytes -= len(b)
 	}
 	for done, ok := a.async.takeOf(conn); ok; done, ok = a.async.takeOf(conn) {
-		if err := lonely(&done, out); err != nil {
+		if err := a.lonely(&done, out); err != nil {
 			return err
 		}
 	}
@@ -327,11 +347,11 @@ func (a *Assembler) forget(conn uint64, out func(event.Event) error) error {
 }
 
 // lonely tells of a completion whose record was lost, if something went wrong.
-func lonely(done *wire.Event, out func(event.Event) error) error {
+func (a *Assembler) lonely(done *wire.Event, out func(event.Event) error) error {
 	if done.Kind != wire.KindError {
 		return nil
 	}
-	return out(done.Failure())
+	return out(a.failure(done))
 }
 
 // Flush lets go everything, at the end of a run.
@@ -342,7 +362,7 @@ func (a *Assembler) Flush(out func(event.Event) error) error {
 		}
 	}
 	for done, ok := a.async.takeOldest(); ok; done, ok = a.async.takeOldest() {
-		if err := lonely(&done, out); err != nil {
+		if err := a.lonely(&done, out); err != nil {
 			return err
 		}
 	}
@@ -358,6 +378,7 @@ func (a *Assembler) emit(w *wire.Event, payload []byte, out func(event.Event) er
 
 func (a *Assembler) emitRecord(w *wire.Event, payload []byte, out func(event.Event) error) error {
 	w.Record(&a.record)
+	a.record.Conn.KernelUser = a.user(w)
 	a.record.Payload = payload
 	a.judge(w)
 	return out(&a.record)
@@ -387,7 +408,7 @@ func (a *Assembler) emitAsync(w *wire.Event, out func(event.Event) error) error 
 		return a.emitRecord(w, nil, out)
 	}
 	if done.Kind == wire.KindError {
-		failure := done.Failure()
+		failure := a.failure(&done)
 		failure.Taken, failure.Hidden, failure.Type = true, w.Rec.Hidden, event.ContentType(w.Type)
 		return out(failure)
 	}

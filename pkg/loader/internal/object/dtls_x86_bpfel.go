@@ -27,33 +27,33 @@ type DtlsDrop struct {
 type DtlsDtlsConn struct {
 	_  structs.HostLayout
 	Tx struct {
-		_        structs.HostLayout
-		Layout   uint8
-		Kind     uint8
-		Proto    uint8
-		Dir      uint8
-		Type     uint8
-		Mode     uint8
-		Family   uint8
-		Flags    uint8
-		Conn     uint64
-		Cookie   uint64
-		Cgroup   uint64
-		Pid      uint32
-		Tid      uint32
-		Uid      uint32
-		Netns    uint32
-		Laddr    [16]uint8
-		Raddr    [16]uint8
-		Comm     [16]uint8
-		Version  uint16
-		Cipher   uint16
-		Lport    uint16
-		Rport    uint16
-		Gen      uint32
-		Epoch    uint16
-		Datagram uint16
-		Rec      struct {
+		_              structs.HostLayout
+		Layout         uint8
+		Kind           uint8
+		Proto          uint8
+		Dir            uint8
+		Type           uint8
+		Mode           uint8
+		Family         uint8
+		Flags          uint8
+		Conn           uint64
+		Cookie         uint64
+		Cgroup         uint64
+		Pid            uint32
+		Tid            uint32
+		Uid            uint32
+		Netns          uint32
+		Laddr          [16]uint8
+		Raddr          [16]uint8
+		Comm           [16]uint8
+		Version        uint16
+		Cipher         uint16
+		Lport          uint16
+		Rport          uint16
+		Gen            uint32
+		Epoch          uint16
+		DatagramOrUser uint16
+		Rec            struct {
 			_           structs.HostLayout
 			Stamp       [4]uint64
 			Seq         uint64
@@ -76,33 +76,33 @@ type DtlsDtlsConn struct {
 		}
 	}
 	Rx struct {
-		_        structs.HostLayout
-		Layout   uint8
-		Kind     uint8
-		Proto    uint8
-		Dir      uint8
-		Type     uint8
-		Mode     uint8
-		Family   uint8
-		Flags    uint8
-		Conn     uint64
-		Cookie   uint64
-		Cgroup   uint64
-		Pid      uint32
-		Tid      uint32
-		Uid      uint32
-		Netns    uint32
-		Laddr    [16]uint8
-		Raddr    [16]uint8
-		Comm     [16]uint8
-		Version  uint16
-		Cipher   uint16
-		Lport    uint16
-		Rport    uint16
-		Gen      uint32
-		Epoch    uint16
-		Datagram uint16
-		Rec      struct {
+		_              structs.HostLayout
+		Layout         uint8
+		Kind           uint8
+		Proto          uint8
+		Dir            uint8
+		Type           uint8
+		Mode           uint8
+		Family         uint8
+		Flags          uint8
+		Conn           uint64
+		Cookie         uint64
+		Cgroup         uint64
+		Pid            uint32
+		Tid            uint32
+		Uid            uint32
+		Netns          uint32
+		Laddr          [16]uint8
+		Raddr          [16]uint8
+		Comm           [16]uint8
+		Version        uint16
+		Cipher         uint16
+		Lport          uint16
+		Rport          uint16
+		Gen            uint32
+		Epoch          uint16
+		DatagramOrUser uint16
+		Rec            struct {
 			_           structs.HostLayout
 			Stamp       [4]uint64
 			Seq         uint64

@@ -9,7 +9,7 @@ package object
 // and is loaded when that is there.
 //
 //go:generate -command bpf2go go tool bpf2go -go-package object -tags linux -target amd64 -cc clang-14 -strip llvm-strip-14 -no-global-types -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I/usr/include/x86_64-linux-gnu"
-//go:generate bpf2go -type event -type record -type about_socket -type about_card -type failure -type held -type driver -type conn -type sums -type side -type slot -type fold Ktls ../../../../bpf/ktls_trace.bpf.c
+//go:generate bpf2go -type event -type record -type about_socket -type about_card -type failure -type held -type driver -type user -type met -type conn -type sums -type side -type slot -type fold Ktls ../../../../bpf/ktls_trace.bpf.c
 //go:generate bpf2go -type conn Kprobe ../../../../bpf/gobpf/ktls_kprobe.bpf.c
 //go:generate bpf2go Learn ../../../../bpf/gobpf/ktls_learn.bpf.c
 //go:generate bpf2go -type sight Doctor ../../../../bpf/ktls_doctor.bpf.c

@@ -103,8 +103,8 @@ type KtlsConn struct {
 	Typed    uint8
 	TxFailed uint8
 	RxLate   uint8
+	Listed   uint8
 	Unwanted uint8
-	_        [1]byte
 	TxErr    uint16
 	ToldErr  uint16
 	KeyTold  [2]uint8
@@ -171,33 +171,33 @@ type KtlsDriver struct {
 }
 
 type KtlsEvent struct {
-	_        structs.HostLayout
-	Layout   uint8
-	Kind     uint8
-	Proto    uint8
-	Dir      uint8
-	Type     uint8
-	Mode     uint8
-	Family   uint8
-	Flags    uint8
-	Conn     uint64
-	Cookie   uint64
-	Cgroup   uint64
-	Pid      uint32
-	Tid      uint32
-	Uid      uint32
-	Netns    uint32
-	Laddr    [16]uint8
-	Raddr    [16]uint8
-	Comm     [16]uint8
-	Version  uint16
-	Cipher   uint16
-	Lport    uint16
-	Rport    uint16
-	Gen      uint32
-	Epoch    uint16
-	Datagram uint16
-	Rec      KtlsRecord
+	_              structs.HostLayout
+	Layout         uint8
+	Kind           uint8
+	Proto          uint8
+	Dir            uint8
+	Type           uint8
+	Mode           uint8
+	Family         uint8
+	Flags          uint8
+	Conn           uint64
+	Cookie         uint64
+	Cgroup         uint64
+	Pid            uint32
+	Tid            uint32
+	Uid            uint32
+	Netns          uint32
+	Laddr          [16]uint8
+	Raddr          [16]uint8
+	Comm           [16]uint8
+	Version        uint16
+	Cipher         uint16
+	Lport          uint16
+	Rport          uint16
+	Gen            uint32
+	Epoch          uint16
+	DatagramOrUser uint16
+	Rec            KtlsRecord
 }
 
 type KtlsFailure struct {
@@ -240,6 +240,14 @@ type KtlsHeld struct {
 	Open        uint32
 	Incomplete  uint32
 	Whole       uint32
+}
+
+type KtlsMet struct {
+	_    structs.HostLayout
+	Sw   [2]uint32
+	Card [2]uint32
+	Pid  uint32
+	Fd   uint32
 }
 
 type KtlsRecord struct {
@@ -303,137 +311,147 @@ type KtlsSums struct {
 	Rport  uint16
 	Family uint8
 	Closed uint8
-	Pad    [6]uint8
+	User   uint16
+	Pad    [4]uint8
 	Laddr  [16]uint8
 	Raddr  [16]uint8
 	Side   [2]KtlsSide
+}
+
+type KtlsUser struct {
+	_      structs.HostLayout
+	Func   uint64
+	Symbol [64]int8
 }
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	KtlsMapBlank              = "blank"
-	KtlsMapBlankLate          = "blank_late"
-	KtlsMapBlankStats         = "blank_stats"
-	KtlsMapCardAsked          = "card_asked"
-	KtlsMapConns              = "conns"
-	KtlsMapDrivers            = "drivers"
-	KtlsMapEvents             = "events"
-	KtlsMapHotStats           = "hot_stats"
-	KtlsMapLate               = "late"
-	KtlsMapLooks              = "looks"
-	KtlsMapLost               = "lost"
-	KtlsMapOpening            = "opening"
-	KtlsMapPayloads           = "payloads"
-	KtlsMapPending            = "pending"
-	KtlsMapRefusals           = "refusals"
-	KtlsMapSlowWindow         = "slow_window"
-	KtlsMapStats              = "stats"
-	KtlsMapUnmet              = "unmet"
-	KtlsMapWake               = "wake"
-	KtlsMapWantName           = "want_name"
-	KtlsMapWantPid            = "want_pid"
-	KtlsProgAbortStrp         = "abort_strp"
-	KtlsProgAskHeld           = "ask_held"
-	KtlsProgCardDecrypted     = "card_decrypted"
-	KtlsProgCardGonePacket    = "card_gone_packet"
-	KtlsProgCardLeftPacket    = "card_left_packet"
-	KtlsProgCardOtherWay      = "card_other_way"
-	KtlsProgCardPushEnter     = "card_push_enter"
-	KtlsProgCardPushExit      = "card_push_exit"
-	KtlsProgCardRxAnswer      = "card_rx_answer"
-	KtlsProgCardRxAsk         = "card_rx_ask"
-	KtlsProgCardRxResync      = "card_rx_resync"
-	KtlsProgCardSendmsgEnter  = "card_sendmsg_enter"
-	KtlsProgCardSendmsgExit   = "card_sendmsg_exit"
-	KtlsProgCardSendpageEnter = "card_sendpage_enter"
-	KtlsProgCardSendpageExit  = "card_sendpage_exit"
-	KtlsProgCardTxResync      = "card_tx_resync"
-	KtlsProgCloseEnter        = "close_enter"
-	KtlsProgCloseExit         = "close_exit"
-	KtlsProgCtxFree           = "ctx_free"
-	KtlsProgDataReady         = "data_ready"
-	KtlsProgDecryptDone       = "decrypt_done"
-	KtlsProgEncryptDone       = "encrypt_done"
-	KtlsProgErrAbort          = "err_abort"
-	KtlsProgFreeRx            = "free_rx"
-	KtlsProgFreeTx            = "free_tx"
-	KtlsProgInventory         = "inventory"
-	KtlsProgMatchOnce         = "match_once"
-	KtlsProgMsgFree           = "msg_free"
-	KtlsProgMsgReady          = "msg_ready"
-	KtlsProgOpenEnter         = "open_enter"
-	KtlsProgOpenExit          = "open_exit"
-	KtlsProgOpenExitTwin      = "open_exit_twin"
-	KtlsProgOptionGet         = "option_get"
-	KtlsProgOptionSet         = "option_set"
-	KtlsProgPartialFree       = "partial_free"
-	KtlsProgPushEnter         = "push_enter"
-	KtlsProgReadSockExit      = "read_sock_exit"
-	KtlsProgReadVariable      = "read_variable"
-	KtlsProgRecvmsgExit       = "recvmsg_exit"
-	KtlsProgReleaseTx         = "release_tx"
-	KtlsProgResetEnter        = "reset_enter"
-	KtlsProgSendmsgEnter      = "sendmsg_enter"
-	KtlsProgSendpageEnter     = "sendpage_enter"
-	KtlsProgSetSwOffload      = "set_sw_offload"
-	KtlsProgSetUlp            = "set_ulp"
-	KtlsProgSpliceReadExit    = "splice_read_exit"
-	KtlsProgTellFailures      = "tell_failures"
-	KtlsProgVerdictEnter      = "verdict_enter"
-	KtlsProgVerdictEnterTwin  = "verdict_enter_twin"
-	KtlsProgWaitExit          = "wait_exit"
-	KtlsVarAggregate          = "aggregate"
-	KtlsVarCardMet            = "card_met"
-	KtlsVarDataRoom           = "data_room"
-	KtlsVarDoneIsReq          = "done_is_req"
-	KtlsVarFillShift          = "fill_shift"
-	KtlsVarFolded             = "folded"
-	KtlsVarHaveCast           = "have_cast"
-	KtlsVarHot                = "hot"
-	KtlsVarHotFull            = "hot_full"
-	KtlsVarLive               = "live"
-	KtlsVarMatchPayload       = "match_payload"
-	KtlsVarMatchSearch        = "match_search"
-	KtlsVarMatching           = "matching"
-	KtlsVarNextConn           = "next_conn"
-	KtlsVarNrSendfile         = "nr_sendfile"
-	KtlsVarNrSplice           = "nr_splice"
-	KtlsVarNrUring            = "nr_uring"
-	KtlsVarPageOffsetBase     = "page_offset_base"
-	KtlsVarPlainly            = "plainly"
-	KtlsVarPreempts           = "preempts"
-	KtlsVarReadyByData        = "ready_by_data"
-	KtlsVarRecvmsgArgs        = "recvmsg_args"
-	KtlsVarRingHead           = "ring_head"
-	KtlsVarRingMask           = "ring_mask"
-	KtlsVarRingRoom           = "ring_room"
-	KtlsVarRingTail           = "ring_tail"
-	KtlsVarSampleAuto         = "sample_auto"
-	KtlsVarSampleEvery        = "sample_every"
-	KtlsVarSampling           = "sampling"
-	KtlsVarSending            = "sending"
-	KtlsVarSetTxArg           = "set_tx_arg"
-	KtlsVarSetUpdateArg       = "set_update_arg"
-	KtlsVarSlowNs             = "slow_ns"
-	KtlsVarSnaplen            = "snaplen"
-	KtlsVarStages             = "stages"
-	KtlsVarStreamConn         = "stream_conn"
-	KtlsVarTickNs             = "tick_ns"
-	KtlsVarTxTypeArg          = "tx_type_arg"
-	KtlsVarVerdictTwin        = "verdict_twin"
-	KtlsVarVmemmapBase        = "vmemmap_base"
-	KtlsVarWakeMask           = "wake_mask"
-	KtlsVarWantCgroup         = "want_cgroup"
-	KtlsVarWantCgroupLevel    = "want_cgroup_level"
-	KtlsVarWantComm           = "want_comm"
-	KtlsVarWantDir            = "want_dir"
-	KtlsVarWantNetns          = "want_netns"
-	KtlsVarWantPids           = "want_pids"
-	KtlsVarWantPort           = "want_port"
-	KtlsVarWantUid            = "want_uid"
-	KtlsVarWantUidSet         = "want_uid_set"
+	KtlsMapBlank               = "blank"
+	KtlsMapBlankLate           = "blank_late"
+	KtlsMapBlankStats          = "blank_stats"
+	KtlsMapCardAsked           = "card_asked"
+	KtlsMapConns               = "conns"
+	KtlsMapDrivers             = "drivers"
+	KtlsMapEvents              = "events"
+	KtlsMapHotStats            = "hot_stats"
+	KtlsMapLate                = "late"
+	KtlsMapLooks               = "looks"
+	KtlsMapLost                = "lost"
+	KtlsMapOpenSockets         = "open_sockets"
+	KtlsMapOpening             = "opening"
+	KtlsMapPayloads            = "payloads"
+	KtlsMapPending             = "pending"
+	KtlsMapRefusals            = "refusals"
+	KtlsMapSlowWindow          = "slow_window"
+	KtlsMapStats               = "stats"
+	KtlsMapUnmet               = "unmet"
+	KtlsMapUsers               = "users"
+	KtlsMapWake                = "wake"
+	KtlsMapWantName            = "want_name"
+	KtlsMapWantPid             = "want_pid"
+	KtlsProgAbortStrp          = "abort_strp"
+	KtlsProgAskHeld            = "ask_held"
+	KtlsProgCardDecrypted      = "card_decrypted"
+	KtlsProgCardGonePacket     = "card_gone_packet"
+	KtlsProgCardLeftPacket     = "card_left_packet"
+	KtlsProgCardOtherWay       = "card_other_way"
+	KtlsProgCardPushEnter      = "card_push_enter"
+	KtlsProgCardPushExit       = "card_push_exit"
+	KtlsProgCardRxAnswer       = "card_rx_answer"
+	KtlsProgCardRxAsk          = "card_rx_ask"
+	KtlsProgCardRxResync       = "card_rx_resync"
+	KtlsProgCardSendmsgEnter   = "card_sendmsg_enter"
+	KtlsProgCardSendmsgExit    = "card_sendmsg_exit"
+	KtlsProgCardSendpageEnter  = "card_sendpage_enter"
+	KtlsProgCardSendpageExit   = "card_sendpage_exit"
+	KtlsProgCardTxResync       = "card_tx_resync"
+	KtlsProgCloseEnter         = "close_enter"
+	KtlsProgCloseExit          = "close_exit"
+	KtlsProgCtxFree            = "ctx_free"
+	KtlsProgDataReady          = "data_ready"
+	KtlsProgDecryptDone        = "decrypt_done"
+	KtlsProgEncryptDone        = "encrypt_done"
+	KtlsProgErrAbort           = "err_abort"
+	KtlsProgFreeRx             = "free_rx"
+	KtlsProgFreeTx             = "free_tx"
+	KtlsProgInventory          = "inventory"
+	KtlsProgInventoryConnected = "inventory_connected"
+	KtlsProgMatchOnce          = "match_once"
+	KtlsProgMsgFree            = "msg_free"
+	KtlsProgMsgReady           = "msg_ready"
+	KtlsProgOpenEnter          = "open_enter"
+	KtlsProgOpenExit           = "open_exit"
+	KtlsProgOpenExitTwin       = "open_exit_twin"
+	KtlsProgOptionGet          = "option_get"
+	KtlsProgOptionSet          = "option_set"
+	KtlsProgPartialFree        = "partial_free"
+	KtlsProgPushEnter          = "push_enter"
+	KtlsProgReadSockExit       = "read_sock_exit"
+	KtlsProgReadVariable       = "read_variable"
+	KtlsProgRecvmsgExit        = "recvmsg_exit"
+	KtlsProgReleaseTx          = "release_tx"
+	KtlsProgResetEnter         = "reset_enter"
+	KtlsProgSendmsgEnter       = "sendmsg_enter"
+	KtlsProgSendpageEnter      = "sendpage_enter"
+	KtlsProgSetSwOffload       = "set_sw_offload"
+	KtlsProgSetUlp             = "set_ulp"
+	KtlsProgSpliceReadExit     = "splice_read_exit"
+	KtlsProgTellFailures       = "tell_failures"
+	KtlsProgVerdictEnter       = "verdict_enter"
+	KtlsProgVerdictEnterTwin   = "verdict_enter_twin"
+	KtlsProgWaitExit           = "wait_exit"
+	KtlsVarAggregate           = "aggregate"
+	KtlsVarCardMet             = "card_met"
+	KtlsVarDataRoom            = "data_room"
+	KtlsVarDoneIsReq           = "done_is_req"
+	KtlsVarFillShift           = "fill_shift"
+	KtlsVarFolded              = "folded"
+	KtlsVarHaveCast            = "have_cast"
+	KtlsVarHot                 = "hot"
+	KtlsVarHotFull             = "hot_full"
+	KtlsVarLive                = "live"
+	KtlsVarMatchPayload        = "match_payload"
+	KtlsVarMatchSearch         = "match_search"
+	KtlsVarMatching            = "matching"
+	KtlsVarNextConn            = "next_conn"
+	KtlsVarNrSendfile          = "nr_sendfile"
+	KtlsVarNrSplice            = "nr_splice"
+	KtlsVarNrUring             = "nr_uring"
+	KtlsVarPageOffsetBase      = "page_offset_base"
+	KtlsVarPlainly             = "plainly"
+	KtlsVarPreempts            = "preempts"
+	KtlsVarReadyByData         = "ready_by_data"
+	KtlsVarRecvmsgArgs         = "recvmsg_args"
+	KtlsVarRingHead            = "ring_head"
+	KtlsVarRingMask            = "ring_mask"
+	KtlsVarRingRoom            = "ring_room"
+	KtlsVarRingTail            = "ring_tail"
+	KtlsVarSampleAuto          = "sample_auto"
+	KtlsVarSampleEvery         = "sample_every"
+	KtlsVarSampling            = "sampling"
+	KtlsVarSending             = "sending"
+	KtlsVarSetTxArg            = "set_tx_arg"
+	KtlsVarSetUpdateArg        = "set_update_arg"
+	KtlsVarSlowNs              = "slow_ns"
+	KtlsVarSnaplen             = "snaplen"
+	KtlsVarStages              = "stages"
+	KtlsVarStreamConn          = "stream_conn"
+	KtlsVarTickNs              = "tick_ns"
+	KtlsVarTxTypeArg           = "tx_type_arg"
+	KtlsVarVerdictTwin         = "verdict_twin"
+	KtlsVarVmemmapBase         = "vmemmap_base"
+	KtlsVarWakeMask            = "wake_mask"
+	KtlsVarWantCgroup          = "want_cgroup"
+	KtlsVarWantCgroupLevel     = "want_cgroup_level"
+	KtlsVarWantComm            = "want_comm"
+	KtlsVarWantDir             = "want_dir"
+	KtlsVarWantNetns           = "want_netns"
+	KtlsVarWantPids            = "want_pids"
+	KtlsVarWantPort            = "want_port"
+	KtlsVarWantUid             = "want_uid"
+	KtlsVarWantUidSet          = "want_uid_set"
 )
 
 // LoadKtls returns the embedded CollectionSpec for Ktls.
@@ -478,83 +496,86 @@ type KtlsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KtlsProgramSpecs struct {
-	AbortStrp         *ebpf.ProgramSpec `ebpf:"abort_strp"`
-	AskHeld           *ebpf.ProgramSpec `ebpf:"ask_held"`
-	CardDecrypted     *ebpf.ProgramSpec `ebpf:"card_decrypted"`
-	CardGonePacket    *ebpf.ProgramSpec `ebpf:"card_gone_packet"`
-	CardLeftPacket    *ebpf.ProgramSpec `ebpf:"card_left_packet"`
-	CardOtherWay      *ebpf.ProgramSpec `ebpf:"card_other_way"`
-	CardPushEnter     *ebpf.ProgramSpec `ebpf:"card_push_enter"`
-	CardPushExit      *ebpf.ProgramSpec `ebpf:"card_push_exit"`
-	CardRxAnswer      *ebpf.ProgramSpec `ebpf:"card_rx_answer"`
-	CardRxAsk         *ebpf.ProgramSpec `ebpf:"card_rx_ask"`
-	CardRxResync      *ebpf.ProgramSpec `ebpf:"card_rx_resync"`
-	CardSendmsgEnter  *ebpf.ProgramSpec `ebpf:"card_sendmsg_enter"`
-	CardSendmsgExit   *ebpf.ProgramSpec `ebpf:"card_sendmsg_exit"`
-	CardSendpageEnter *ebpf.ProgramSpec `ebpf:"card_sendpage_enter"`
-	CardSendpageExit  *ebpf.ProgramSpec `ebpf:"card_sendpage_exit"`
-	CardTxResync      *ebpf.ProgramSpec `ebpf:"card_tx_resync"`
-	CloseEnter        *ebpf.ProgramSpec `ebpf:"close_enter"`
-	CloseExit         *ebpf.ProgramSpec `ebpf:"close_exit"`
-	CtxFree           *ebpf.ProgramSpec `ebpf:"ctx_free"`
-	DataReady         *ebpf.ProgramSpec `ebpf:"data_ready"`
-	DecryptDone       *ebpf.ProgramSpec `ebpf:"decrypt_done"`
-	EncryptDone       *ebpf.ProgramSpec `ebpf:"encrypt_done"`
-	ErrAbort          *ebpf.ProgramSpec `ebpf:"err_abort"`
-	FreeRx            *ebpf.ProgramSpec `ebpf:"free_rx"`
-	FreeTx            *ebpf.ProgramSpec `ebpf:"free_tx"`
-	Inventory         *ebpf.ProgramSpec `ebpf:"inventory"`
-	MatchOnce         *ebpf.ProgramSpec `ebpf:"match_once"`
-	MsgFree           *ebpf.ProgramSpec `ebpf:"msg_free"`
-	MsgReady          *ebpf.ProgramSpec `ebpf:"msg_ready"`
-	OpenEnter         *ebpf.ProgramSpec `ebpf:"open_enter"`
-	OpenExit          *ebpf.ProgramSpec `ebpf:"open_exit"`
-	OpenExitTwin      *ebpf.ProgramSpec `ebpf:"open_exit_twin"`
-	OptionGet         *ebpf.ProgramSpec `ebpf:"option_get"`
-	OptionSet         *ebpf.ProgramSpec `ebpf:"option_set"`
-	PartialFree       *ebpf.ProgramSpec `ebpf:"partial_free"`
-	PushEnter         *ebpf.ProgramSpec `ebpf:"push_enter"`
-	ReadSockExit      *ebpf.ProgramSpec `ebpf:"read_sock_exit"`
-	ReadVariable      *ebpf.ProgramSpec `ebpf:"read_variable"`
-	RecvmsgExit       *ebpf.ProgramSpec `ebpf:"recvmsg_exit"`
-	ReleaseTx         *ebpf.ProgramSpec `ebpf:"release_tx"`
-	ResetEnter        *ebpf.ProgramSpec `ebpf:"reset_enter"`
-	SendmsgEnter      *ebpf.ProgramSpec `ebpf:"sendmsg_enter"`
-	SendpageEnter     *ebpf.ProgramSpec `ebpf:"sendpage_enter"`
-	SetSwOffload      *ebpf.ProgramSpec `ebpf:"set_sw_offload"`
-	SetUlp            *ebpf.ProgramSpec `ebpf:"set_ulp"`
-	SpliceReadExit    *ebpf.ProgramSpec `ebpf:"splice_read_exit"`
-	TellFailures      *ebpf.ProgramSpec `ebpf:"tell_failures"`
-	VerdictEnter      *ebpf.ProgramSpec `ebpf:"verdict_enter"`
-	VerdictEnterTwin  *ebpf.ProgramSpec `ebpf:"verdict_enter_twin"`
-	WaitExit          *ebpf.ProgramSpec `ebpf:"wait_exit"`
+	AbortStrp          *ebpf.ProgramSpec `ebpf:"abort_strp"`
+	AskHeld            *ebpf.ProgramSpec `ebpf:"ask_held"`
+	CardDecrypted      *ebpf.ProgramSpec `ebpf:"card_decrypted"`
+	CardGonePacket     *ebpf.ProgramSpec `ebpf:"card_gone_packet"`
+	CardLeftPacket     *ebpf.ProgramSpec `ebpf:"card_left_packet"`
+	CardOtherWay       *ebpf.ProgramSpec `ebpf:"card_other_way"`
+	CardPushEnter      *ebpf.ProgramSpec `ebpf:"card_push_enter"`
+	CardPushExit       *ebpf.ProgramSpec `ebpf:"card_push_exit"`
+	CardRxAnswer       *ebpf.ProgramSpec `ebpf:"card_rx_answer"`
+	CardRxAsk          *ebpf.ProgramSpec `ebpf:"card_rx_ask"`
+	CardRxResync       *ebpf.ProgramSpec `ebpf:"card_rx_resync"`
+	CardSendmsgEnter   *ebpf.ProgramSpec `ebpf:"card_sendmsg_enter"`
+	CardSendmsgExit    *ebpf.ProgramSpec `ebpf:"card_sendmsg_exit"`
+	CardSendpageEnter  *ebpf.ProgramSpec `ebpf:"card_sendpage_enter"`
+	CardSendpageExit   *ebpf.ProgramSpec `ebpf:"card_sendpage_exit"`
+	CardTxResync       *ebpf.ProgramSpec `ebpf:"card_tx_resync"`
+	CloseEnter         *ebpf.ProgramSpec `ebpf:"close_enter"`
+	CloseExit          *ebpf.ProgramSpec `ebpf:"close_exit"`
+	CtxFree            *ebpf.ProgramSpec `ebpf:"ctx_free"`
+	DataReady          *ebpf.ProgramSpec `ebpf:"data_ready"`
+	DecryptDone        *ebpf.ProgramSpec `ebpf:"decrypt_done"`
+	EncryptDone        *ebpf.ProgramSpec `ebpf:"encrypt_done"`
+	ErrAbort           *ebpf.ProgramSpec `ebpf:"err_abort"`
+	FreeRx             *ebpf.ProgramSpec `ebpf:"free_rx"`
+	FreeTx             *ebpf.ProgramSpec `ebpf:"free_tx"`
+	Inventory          *ebpf.ProgramSpec `ebpf:"inventory"`
+	InventoryConnected *ebpf.ProgramSpec `ebpf:"inventory_connected"`
+	MatchOnce          *ebpf.ProgramSpec `ebpf:"match_once"`
+	MsgFree            *ebpf.ProgramSpec `ebpf:"msg_free"`
+	MsgReady           *ebpf.ProgramSpec `ebpf:"msg_ready"`
+	OpenEnter          *ebpf.ProgramSpec `ebpf:"open_enter"`
+	OpenExit           *ebpf.ProgramSpec `ebpf:"open_exit"`
+	OpenExitTwin       *ebpf.ProgramSpec `ebpf:"open_exit_twin"`
+	OptionGet          *ebpf.ProgramSpec `ebpf:"option_get"`
+	OptionSet          *ebpf.ProgramSpec `ebpf:"option_set"`
+	PartialFree        *ebpf.ProgramSpec `ebpf:"partial_free"`
+	PushEnter          *ebpf.ProgramSpec `ebpf:"push_enter"`
+	ReadSockExit       *ebpf.ProgramSpec `ebpf:"read_sock_exit"`
+	ReadVariable       *ebpf.ProgramSpec `ebpf:"read_variable"`
+	RecvmsgExit        *ebpf.ProgramSpec `ebpf:"recvmsg_exit"`
+	ReleaseTx          *ebpf.ProgramSpec `ebpf:"release_tx"`
+	ResetEnter         *ebpf.ProgramSpec `ebpf:"reset_enter"`
+	SendmsgEnter       *ebpf.ProgramSpec `ebpf:"sendmsg_enter"`
+	SendpageEnter      *ebpf.ProgramSpec `ebpf:"sendpage_enter"`
+	SetSwOffload       *ebpf.ProgramSpec `ebpf:"set_sw_offload"`
+	SetUlp             *ebpf.ProgramSpec `ebpf:"set_ulp"`
+	SpliceReadExit     *ebpf.ProgramSpec `ebpf:"splice_read_exit"`
+	TellFailures       *ebpf.ProgramSpec `ebpf:"tell_failures"`
+	VerdictEnter       *ebpf.ProgramSpec `ebpf:"verdict_enter"`
+	VerdictEnterTwin   *ebpf.ProgramSpec `ebpf:"verdict_enter_twin"`
+	WaitExit           *ebpf.ProgramSpec `ebpf:"wait_exit"`
 }
 
 // KtlsMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KtlsMapSpecs struct {
-	Blank      *ebpf.MapSpec `ebpf:"blank"`
-	BlankLate  *ebpf.MapSpec `ebpf:"blank_late"`
-	BlankStats *ebpf.MapSpec `ebpf:"blank_stats"`
-	CardAsked  *ebpf.MapSpec `ebpf:"card_asked"`
-	Conns      *ebpf.MapSpec `ebpf:"conns"`
-	Drivers    *ebpf.MapSpec `ebpf:"drivers"`
-	Events     *ebpf.MapSpec `ebpf:"events"`
-	HotStats   *ebpf.MapSpec `ebpf:"hot_stats"`
-	Late       *ebpf.MapSpec `ebpf:"late"`
-	Looks      *ebpf.MapSpec `ebpf:"looks"`
-	Lost       *ebpf.MapSpec `ebpf:"lost"`
-	Opening    *ebpf.MapSpec `ebpf:"opening"`
-	Payloads   *ebpf.MapSpec `ebpf:"payloads"`
-	Pending    *ebpf.MapSpec `ebpf:"pending"`
-	Refusals   *ebpf.MapSpec `ebpf:"refusals"`
-	SlowWindow *ebpf.MapSpec `ebpf:"slow_window"`
-	Stats      *ebpf.MapSpec `ebpf:"stats"`
-	Unmet      *ebpf.MapSpec `ebpf:"unmet"`
-	Wake       *ebpf.MapSpec `ebpf:"wake"`
-	WantName   *ebpf.MapSpec `ebpf:"want_name"`
-	WantPid    *ebpf.MapSpec `ebpf:"want_pid"`
+	Blank       *ebpf.MapSpec `ebpf:"blank"`
+	BlankLate   *ebpf.MapSpec `ebpf:"blank_late"`
+	BlankStats  *ebpf.MapSpec `ebpf:"blank_stats"`
+	CardAsked   *ebpf.MapSpec `ebpf:"card_asked"`
+	Conns       *ebpf.MapSpec `ebpf:"conns"`
+	Drivers     *ebpf.MapSpec `ebpf:"drivers"`
+	Events      *ebpf.MapSpec `ebpf:"events"`
+	HotStats    *ebpf.MapSpec `ebpf:"hot_stats"`
+	Late        *ebpf.MapSpec `ebpf:"late"`
+	Looks       *ebpf.MapSpec `ebpf:"looks"`
+	Lost        *ebpf.MapSpec `ebpf:"lost"`
+	OpenSockets *ebpf.MapSpec `ebpf:"open_sockets"`
+	Opening     *ebpf.MapSpec `ebpf:"opening"`
+	Payloads    *ebpf.MapSpec `ebpf:"payloads"`
+	Pending     *ebpf.MapSpec `ebpf:"pending"`
+	Refusals    *ebpf.MapSpec `ebpf:"refusals"`
+	SlowWindow  *ebpf.MapSpec `ebpf:"slow_window"`
+	Stats       *ebpf.MapSpec `ebpf:"stats"`
+	Unmet       *ebpf.MapSpec `ebpf:"unmet"`
+	Users       *ebpf.MapSpec `ebpf:"users"`
+	Wake        *ebpf.MapSpec `ebpf:"wake"`
+	WantName    *ebpf.MapSpec `ebpf:"want_name"`
+	WantPid     *ebpf.MapSpec `ebpf:"want_pid"`
 }
 
 // KtlsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -633,27 +654,29 @@ func (o *KtlsObjects) Close() error {
 //
 // It can be passed to LoadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KtlsMaps struct {
-	Blank      *ebpf.Map `ebpf:"blank"`
-	BlankLate  *ebpf.Map `ebpf:"blank_late"`
-	BlankStats *ebpf.Map `ebpf:"blank_stats"`
-	CardAsked  *ebpf.Map `ebpf:"card_asked"`
-	Conns      *ebpf.Map `ebpf:"conns"`
-	Drivers    *ebpf.Map `ebpf:"drivers"`
-	Events     *ebpf.Map `ebpf:"events"`
-	HotStats   *ebpf.Map `ebpf:"hot_stats"`
-	Late       *ebpf.Map `ebpf:"late"`
-	Looks      *ebpf.Map `ebpf:"looks"`
-	Lost       *ebpf.Map `ebpf:"lost"`
-	Opening    *ebpf.Map `ebpf:"opening"`
-	Payloads   *ebpf.Map `ebpf:"payloads"`
-	Pending    *ebpf.Map `ebpf:"pending"`
-	Refusals   *ebpf.Map `ebpf:"refusals"`
-	SlowWindow *ebpf.Map `ebpf:"slow_window"`
-	Stats      *ebpf.Map `ebpf:"stats"`
-	Unmet      *ebpf.Map `ebpf:"unmet"`
-	Wake       *ebpf.Map `ebpf:"wake"`
-	WantName   *ebpf.Map `ebpf:"want_name"`
-	WantPid    *ebpf.Map `ebpf:"want_pid"`
+	Blank       *ebpf.Map `ebpf:"blank"`
+	BlankLate   *ebpf.Map `ebpf:"blank_late"`
+	BlankStats  *ebpf.Map `ebpf:"blank_stats"`
+	CardAsked   *ebpf.Map `ebpf:"card_asked"`
+	Conns       *ebpf.Map `ebpf:"conns"`
+	Drivers     *ebpf.Map `ebpf:"drivers"`
+	Events      *ebpf.Map `ebpf:"events"`
+	HotStats    *ebpf.Map `ebpf:"hot_stats"`
+	Late        *ebpf.Map `ebpf:"late"`
+	Looks       *ebpf.Map `ebpf:"looks"`
+	Lost        *ebpf.Map `ebpf:"lost"`
+	OpenSockets *ebpf.Map `ebpf:"open_sockets"`
+	Opening     *ebpf.Map `ebpf:"opening"`
+	Payloads    *ebpf.Map `ebpf:"payloads"`
+	Pending     *ebpf.Map `ebpf:"pending"`
+	Refusals    *ebpf.Map `ebpf:"refusals"`
+	SlowWindow  *ebpf.Map `ebpf:"slow_window"`
+	Stats       *ebpf.Map `ebpf:"stats"`
+	Unmet       *ebpf.Map `ebpf:"unmet"`
+	Users       *ebpf.Map `ebpf:"users"`
+	Wake        *ebpf.Map `ebpf:"wake"`
+	WantName    *ebpf.Map `ebpf:"want_name"`
+	WantPid     *ebpf.Map `ebpf:"want_pid"`
 }
 
 func (m *KtlsMaps) Close() error {
@@ -669,6 +692,7 @@ func (m *KtlsMaps) Close() error {
 		m.Late,
 		m.Looks,
 		m.Lost,
+		m.OpenSockets,
 		m.Opening,
 		m.Payloads,
 		m.Pending,
@@ -676,6 +700,7 @@ func (m *KtlsMaps) Close() error {
 		m.SlowWindow,
 		m.Stats,
 		m.Unmet,
+		m.Users,
 		m.Wake,
 		m.WantName,
 		m.WantPid,
@@ -742,56 +767,57 @@ type KtlsVariables struct {
 //
 // It can be passed to LoadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KtlsPrograms struct {
-	AbortStrp         *ebpf.Program `ebpf:"abort_strp"`
-	AskHeld           *ebpf.Program `ebpf:"ask_held"`
-	CardDecrypted     *ebpf.Program `ebpf:"card_decrypted"`
-	CardGonePacket    *ebpf.Program `ebpf:"card_gone_packet"`
-	CardLeftPacket    *ebpf.Program `ebpf:"card_left_packet"`
-	CardOtherWay      *ebpf.Program `ebpf:"card_other_way"`
-	CardPushEnter     *ebpf.Program `ebpf:"card_push_enter"`
-	CardPushExit      *ebpf.Program `ebpf:"card_push_exit"`
-	CardRxAnswer      *ebpf.Program `ebpf:"card_rx_answer"`
-	CardRxAsk         *ebpf.Program `ebpf:"card_rx_ask"`
-	CardRxResync      *ebpf.Program `ebpf:"card_rx_resync"`
-	CardSendmsgEnter  *ebpf.Program `ebpf:"card_sendmsg_enter"`
-	CardSendmsgExit   *ebpf.Program `ebpf:"card_sendmsg_exit"`
-	CardSendpageEnter *ebpf.Program `ebpf:"card_sendpage_enter"`
-	CardSendpageExit  *ebpf.Program `ebpf:"card_sendpage_exit"`
-	CardTxResync      *ebpf.Program `ebpf:"card_tx_resync"`
-	CloseEnter        *ebpf.Program `ebpf:"close_enter"`
-	CloseExit         *ebpf.Program `ebpf:"close_exit"`
-	CtxFree           *ebpf.Program `ebpf:"ctx_free"`
-	DataReady         *ebpf.Program `ebpf:"data_ready"`
-	DecryptDone       *ebpf.Program `ebpf:"decrypt_done"`
-	EncryptDone       *ebpf.Program `ebpf:"encrypt_done"`
-	ErrAbort          *ebpf.Program `ebpf:"err_abort"`
-	FreeRx            *ebpf.Program `ebpf:"free_rx"`
-	FreeTx            *ebpf.Program `ebpf:"free_tx"`
-	Inventory         *ebpf.Program `ebpf:"inventory"`
-	MatchOnce         *ebpf.Program `ebpf:"match_once"`
-	MsgFree           *ebpf.Program `ebpf:"msg_free"`
-	MsgReady          *ebpf.Program `ebpf:"msg_ready"`
-	OpenEnter         *ebpf.Program `ebpf:"open_enter"`
-	OpenExit          *ebpf.Program `ebpf:"open_exit"`
-	OpenExitTwin      *ebpf.Program `ebpf:"open_exit_twin"`
-	OptionGet         *ebpf.Program `ebpf:"option_get"`
-	OptionSet         *ebpf.Program `ebpf:"option_set"`
-	PartialFree       *ebpf.Program `ebpf:"partial_free"`
-	PushEnter         *ebpf.Program `ebpf:"push_enter"`
-	ReadSockExit      *ebpf.Program `ebpf:"read_sock_exit"`
-	ReadVariable      *ebpf.Program `ebpf:"read_variable"`
-	RecvmsgExit       *ebpf.Program `ebpf:"recvmsg_exit"`
-	ReleaseTx         *ebpf.Program `ebpf:"release_tx"`
-	ResetEnter        *ebpf.Program `ebpf:"reset_enter"`
-	SendmsgEnter      *ebpf.Program `ebpf:"sendmsg_enter"`
-	SendpageEnter     *ebpf.Program `ebpf:"sendpage_enter"`
-	SetSwOffload      *ebpf.Program `ebpf:"set_sw_offload"`
-	SetUlp            *ebpf.Program `ebpf:"set_ulp"`
-	SpliceReadExit    *ebpf.Program `ebpf:"splice_read_exit"`
-	TellFailures      *ebpf.Program `ebpf:"tell_failures"`
-	VerdictEnter      *ebpf.Program `ebpf:"verdict_enter"`
-	VerdictEnterTwin  *ebpf.Program `ebpf:"verdict_enter_twin"`
-	WaitExit          *ebpf.Program `ebpf:"wait_exit"`
+	AbortStrp          *ebpf.Program `ebpf:"abort_strp"`
+	AskHeld            *ebpf.Program `ebpf:"ask_held"`
+	CardDecrypted      *ebpf.Program `ebpf:"card_decrypted"`
+	CardGonePacket     *ebpf.Program `ebpf:"card_gone_packet"`
+	CardLeftPacket     *ebpf.Program `ebpf:"card_left_packet"`
+	CardOtherWay       *ebpf.Program `ebpf:"card_other_way"`
+	CardPushEnter      *ebpf.Program `ebpf:"card_push_enter"`
+	CardPushExit       *ebpf.Program `ebpf:"card_push_exit"`
+	CardRxAnswer       *ebpf.Program `ebpf:"card_rx_answer"`
+	CardRxAsk          *ebpf.Program `ebpf:"card_rx_ask"`
+	CardRxResync       *ebpf.Program `ebpf:"card_rx_resync"`
+	CardSendmsgEnter   *ebpf.Program `ebpf:"card_sendmsg_enter"`
+	CardSendmsgExit    *ebpf.Program `ebpf:"card_sendmsg_exit"`
+	CardSendpageEnter  *ebpf.Program `ebpf:"card_sendpage_enter"`
+	CardSendpageExit   *ebpf.Program `ebpf:"card_sendpage_exit"`
+	CardTxResync       *ebpf.Program `ebpf:"card_tx_resync"`
+	CloseEnter         *ebpf.Program `ebpf:"close_enter"`
+	CloseExit          *ebpf.Program `ebpf:"close_exit"`
+	CtxFree            *ebpf.Program `ebpf:"ctx_free"`
+	DataReady          *ebpf.Program `ebpf:"data_ready"`
+	DecryptDone        *ebpf.Program `ebpf:"decrypt_done"`
+	EncryptDone        *ebpf.Program `ebpf:"encrypt_done"`
+	ErrAbort           *ebpf.Program `ebpf:"err_abort"`
+	FreeRx             *ebpf.Program `ebpf:"free_rx"`
+	FreeTx             *ebpf.Program `ebpf:"free_tx"`
+	Inventory          *ebpf.Program `ebpf:"inventory"`
+	InventoryConnected *ebpf.Program `ebpf:"inventory_connected"`
+	MatchOnce          *ebpf.Program `ebpf:"match_once"`
+	MsgFree            *ebpf.Program `ebpf:"msg_free"`
+	MsgReady           *ebpf.Program `ebpf:"msg_ready"`
+	OpenEnter          *ebpf.Program `ebpf:"open_enter"`
+	OpenExit           *ebpf.Program `ebpf:"open_exit"`
+	OpenExitTwin       *ebpf.Program `ebpf:"open_exit_twin"`
+	OptionGet          *ebpf.Program `ebpf:"option_get"`
+	OptionSet          *ebpf.Program `ebpf:"option_set"`
+	PartialFree        *ebpf.Program `ebpf:"partial_free"`
+	PushEnter          *ebpf.Program `ebpf:"push_enter"`
+	ReadSockExit       *ebpf.Program `ebpf:"read_sock_exit"`
+	ReadVariable       *ebpf.Program `ebpf:"read_variable"`
+	RecvmsgExit        *ebpf.Program `ebpf:"recvmsg_exit"`
+	ReleaseTx          *ebpf.Program `ebpf:"release_tx"`
+	ResetEnter         *ebpf.Program `ebpf:"reset_enter"`
+	SendmsgEnter       *ebpf.Program `ebpf:"sendmsg_enter"`
+	SendpageEnter      *ebpf.Program `ebpf:"sendpage_enter"`
+	SetSwOffload       *ebpf.Program `ebpf:"set_sw_offload"`
+	SetUlp             *ebpf.Program `ebpf:"set_ulp"`
+	SpliceReadExit     *ebpf.Program `ebpf:"splice_read_exit"`
+	TellFailures       *ebpf.Program `ebpf:"tell_failures"`
+	VerdictEnter       *ebpf.Program `ebpf:"verdict_enter"`
+	VerdictEnterTwin   *ebpf.Program `ebpf:"verdict_enter_twin"`
+	WaitExit           *ebpf.Program `ebpf:"wait_exit"`
 }
 
 func (p *KtlsPrograms) Close() error {
@@ -822,6 +848,7 @@ func (p *KtlsPrograms) Close() error {
 		p.FreeRx,
 		p.FreeTx,
 		p.Inventory,
+		p.InventoryConnected,
 		p.MatchOnce,
 		p.MsgFree,
 		p.MsgReady,

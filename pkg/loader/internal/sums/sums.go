@@ -27,18 +27,20 @@ type Reader struct {
 	stream *ebpf.Variable
 	keys   []uint64
 	values []wire.Sums
+	user   func(place uint16) string
 	sample event.Sample
 	count  int // connections at the last reading
 }
 
 // New returns a reader of the maps "stats" and "hot_stats"; stream is the variable
-// that holds the connection whose records are events too.
-func New(stats, hot *ebpf.Map, stream *ebpf.Variable) (*Reader, error) {
+// that holds the connection whose records are events too, and user names the part of the
+// kernel at a place.
+func New(stats, hot *ebpf.Map, stream *ebpf.Variable, user func(place uint16) string) (*Reader, error) {
 	memory, err := hot.Memory()
 	if err != nil {
 		return nil, fmt.Errorf("share the connections' counters: %w", err)
 	}
-	return &Reader{stats: stats, hot: memory, places: hot.MaxEntries(), stream: stream,
+	return &Reader{stats: stats, hot: memory, places: hot.MaxEntries(), stream: stream, user: user,
 		keys: make([]uint64, sampleBatch), values: make([]wire.Sums, sampleBatch)}, nil
 }
 
@@ -89,6 +91,7 @@ func (r *Reader) show(w *wire.Sums, visit func(*event.Sample)) {
 	}
 	r.count++
 	w.Sample(&r.sample)
+	r.sample.Conn.KernelUser = r.user(w.User)
 	visit(&r.sample)
 }
 

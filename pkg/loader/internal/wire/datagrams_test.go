@@ -61,7 +61,7 @@ func TestUntold(t *testing.T) {
 }
 
 func TestDrop(t *testing.T) {
-	w := Event{Kind: KindDrop, Conn: 7, Type: 23, Epoch: 2, Datagram: 60, Pid: 40, Version: 0xfefd, Mode: 1}
+	w := Event{Kind: KindDrop, Conn: 7, Type: 23, Epoch: 2, DatagramOrUser: 60, Pid: 40, Version: 0xfefd, Mode: 1}
 	*(*object.DtlsDrop)(unsafe.Pointer(&w.Rec)) = object.DtlsDrop{Time: 5, Seq: 9, Count: 4, Len: 10, Reason: uint8(event.DropBadTag)}
 	want := event.Drop{Mono: 5, Epoch: 2, Seq: 9, Type: event.ApplicationData, Len: 10, Datagram: 60, Reason: event.DropBadTag, Count: 4}
 	got := *w.Drop()

@@ -133,6 +133,23 @@ func (w *Event) addr(b *[16]byte) netip.Addr {
 	return netip.Addr{}
 }
 
+// datagram is how many bytes the datagram had that carried a record of DTLS.
+func (w *Event) datagram() uint32 {
+	if w.Proto != ProtoDTLS {
+		return 0
+	}
+	return uint32(w.DatagramOrUser)
+}
+
+// User is the place, counted from 1, of the part of the kernel that has a socket of TLS;
+// 0: none is known.
+func (w *Event) User() uint16 {
+	if w.Proto != ProtoTLS {
+		return 0
+	}
+	return w.DatagramOrUser
+}
+
 func (w *Event) process() event.Process {
 	return event.Process{
 		PID: w.Pid, TID: w.Tid, UID: w.Uid, Comm: w.Comm,
@@ -156,7 +173,7 @@ func (w *Event) Record(r *event.Record) {
 		Unsent: w.Rec.Unsent != 0,
 		Mono:   max(w.Rec.Stamp[0], w.Rec.Stamp[1], w.Rec.Stamp[2], w.Rec.Stamp[3]),
 		Lat:    latency(&w.Rec.Stamp),
-		Epoch:  w.Epoch, Datagram: uint32(w.Datagram),
+		Epoch:  w.Epoch, Datagram: w.datagram(),
 	}
 	if r.Unsent {
 		r.Errno = uint32(w.Rec.Err)
@@ -225,7 +242,7 @@ func (w *Event) Drop() *event.Drop {
 	d := (*object.DtlsDrop)(unsafe.Pointer(&w.Rec))
 	return &event.Drop{
 		Conn: w.conn(), TLS: w.tls(w.Mode), Proc: w.process(), Mono: d.Time, Epoch: w.Epoch, Seq: d.Seq,
-		Type: event.ContentType(w.Type), Len: d.Len, Datagram: uint32(w.Datagram), Reason: event.DropReason(d.Reason), Count: uint64(d.Count),
+		Type: event.ContentType(w.Type), Len: d.Len, Datagram: uint32(w.DatagramOrUser), Reason: event.DropReason(d.Reason), Count: uint64(d.Count),
 	}
 }
 

@@ -56,7 +56,7 @@ func (w *side) tls() event.TLS {
 func (w *Sums) Add(e *Event) {
 	if w.Conn == 0 {
 		w.Conn, w.Cookie, w.Netns, w.Family = e.Conn, e.Cookie, e.Netns, e.Family
-		w.Lport, w.Rport, w.Laddr, w.Raddr = e.Lport, e.Rport, e.Laddr, e.Raddr
+		w.Lport, w.Rport, w.Laddr, w.Raddr, w.User = e.Lport, e.Rport, e.Laddr, e.Raddr, e.User()
 	}
 	s := &w.Side[e.Dir&1]
 	s.Records++

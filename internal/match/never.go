@@ -1,0 +1,96 @@
+package match
+
+import (
+	"math"
+	"slices"
+)
+
+// Never names two parts of the expression that cannot both hold of anything, and so the
+// whole never does. It sees what stands side by side, joined by and: not all that cannot be.
+func (e *Expr) Never() (one, other Node, never bool) {
+	var tests []*Test
+	for _, n := range e.Conjuncts() {
+		t, ok := n.(*Test)
+		if !ok || !t.Field.hasOneValue() {
+			continue
+		}
+		for _, before := range tests {
+			if before.Field == t.Field && before.excludes(t) {
+				return before, t, true
+			}
+		}
+		tests = append(tests, t)
+	}
+	return nil, nil, false
+}
+
+// hasOneValue: of a port and an address there are two, and a container has an id and a
+// name. An order of versions is not that of their numbers.
+func (f Field) hasOneValue() bool {
+	switch f {
+	case Port, Addr, LAddr, RAddr, Container, Version, Payload:
+		return false
+	}
+	return true
+}
+
+// excludes says whether no value of their field is right for both.
+func (t *Test) excludes(other *Test) bool {
+	switch {
+	case t.Op == Contains || other.Op == Contains || t.Op == NotIn && other.Op == NotIn:
+		return false
+	case len(t.Texts) > 0:
+		return !some(t.Texts, t.Op, other.Texts, other.Op)
+	case t.Op == In || other.Op == In || t.Op == NotIn || other.Op == NotIn:
+		return t.noneIn(other)
+	}
+	low, high := t.bounds()
+	otherLow, otherHigh := other.bounds()
+	return max(low, otherLow) > min(high, otherHigh)
+}
+
+// noneIn is excludes where one of the two names its values.
+func (t *Test) noneIn(other *Test) bool {
+	if t.Op != In {
+		t, other = other, t
+	}
+	if t.Op != In { // all but some, in an order: there is always one more
+		return false
+	}
+	if other.Op == In || other.Op == NotIn {
+		return !some(t.Nums, t.Op, other.Nums, other.Op)
+	}
+	low, high := other.bounds()
+	return !slices.ContainsFunc(t.Nums, func(n uint64) bool { return low <= n && n <= high })
+}
+
+// some says whether a value is right for both, of which at least one is In.
+func some[T comparable](a []T, op Operator, b []T, otherOp Operator) bool {
+	if op != In {
+		a, b, otherOp = b, a, op
+	}
+	return slices.ContainsFunc(a, func(v T) bool { return slices.Contains(b, v) == (otherOp == In) })
+}
+
+// bounds are the least and the largest number that is right, of a comparison by order; the
+// least is above the largest where none is.
+func (t *Test) bounds() (low, high uint64) {
+	low, high = 0, math.MaxUint64
+	switch n := t.Nums[0]; t.Op {
+	case Less:
+		if n == 0 {
+			return 1, 0
+		}
+		high = n - 1
+	case LessEqual:
+		high = n
+	case Greater:
+		if n == math.MaxUint64 {
+			return 1, 0
+		}
+		low = n + 1
+	case GreaterEqual:
+		low = n
+	}
+	return low, high
+}

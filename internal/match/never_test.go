@@ -1,0 +1,44 @@
+package match
+
+import "testing"
+
+func TestNever(t *testing.T) {
+	for text, want := range map[string]bool{
+		"dir == tx and dir == rx":                        true,
+		"dir == tx and len > 3 and dir == rx":            true,
+		"dir == tx and dir != tx":                        true,
+		"comm == nginx and comm == redis":                true,
+		"comm in (a, b) and comm != a and comm in (c)":   true,
+		"comm == nginx and comm != nginx":                true,
+		"len > 10 and len < 5":                           true,
+		"len > 10 and len < 11":                          true,
+		"len == 5 and len > 5":                           true,
+		"len > 5 and len == 5":                           true,
+		"lat.total > 2ms and lat.total < 1ms":            true,
+		"kernel_user == nfs and kernel_user == nfsd":     true,
+		"not (dir == tx or len > 3) and len == 9":        false, // not seen: the not stays
+		"port == 1 and port == 2":                        false, // two ports
+		"len >= 10 and len <= 10":                        false,
+		"len > 10 and len < 12":                          false,
+		"dir == tx and type == alert":                    false,
+		"dir == tx or dir == rx":                         false,
+		"comm in (a, b) and comm in (b, c)":              false,
+		"comm != a and comm != b":                        false,
+		"comm contains a and comm == b":                  false, // not looked into
+		"len != 3 and len > 2":                           false,
+		"laddr in 10.0.0.0/8 and laddr in 192.0.2.0/24":  false, // not looked into
+		"container == web and container == 0123456789ab": false, // a name and an id
+	} {
+		e, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, other, never := e.Never()
+		if never != want || never && (one == nil || other == nil) {
+			t.Errorf("%s: never %v (%v, %v), want %v", text, never, one, other, want)
+		}
+	}
+	if _, _, never := (*Expr)(nil).Never(); never {
+		t.Error("no expression never holds")
+	}
+}

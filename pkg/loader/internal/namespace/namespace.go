@@ -1,0 +1,195 @@
+// Package namespace enters the network namespaces of this machine, one after the other.
+package namespace
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Socket is a socket by the process that has it, as this process's namespace numbers it.
+type Socket struct{ PID, FD int }
+
+// Each calls visit in each network namespace that a process is in, that is mounted
+// somewhere, or that one of the sockets is of, which are by the namespace's number. That is
+// what stat(2) tells. A namespace that goes meanwhile, or that may not be entered, is
+// passed by. visit's error ends it.
+func Each(sockets map[uint32]Socket, visit func(inode uint32) error) error {
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, in whatever namespace it is
+		result <- each("/proc", sockets, visit)
+	}()
+	return <-result
+}
+
+func each(proc string, sockets map[uint32]Socket, visit func(uint32) error) error {
+	open := map[uint32]func() (int, error){}
+	for inode, s := range sockets {
+		open[inode] = s.namespace
+	}
+	for inode, path := range find(proc) {
+		open[inode] = func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) }
+	}
+	for _, inode := range slices.Sorted(maps.Keys(open)) {
+		entered, err := enter(inode, open[inode])
+		if err != nil {
+			return err
+		}
+		if !entered {
+			continue
+		}
+		if err := visit(inode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// namespace opens the namespace of a socket, which may be closed meanwhile.
+func (s Socket) namespace() (int, error) {
+	process, err := unix.PidfdOpen(s.PID, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(process)
+	socket, err := unix.PidfdGetfd(process, s.FD, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(socket)
+	return unix.IoctlRetInt(socket, unix.SIOCGSKNS)
+}
+
+// enter moves this thread into a namespace, if it is still that one.
+func enter(inode uint32, open func() (int, error)) (bool, error) {
+	fd, err := open()
+	if err != nil { // it has gone, or belongs to somebody else
+		return false, nil
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil || uint32(st.Ino) != inode {
+		return false, nil
+	}
+	err = unix.Setns(fd, unix.CLONE_NEWNET)
+	if errors.Is(err, unix.EPERM) {
+		return own(inode), nil // without CAP_SYS_ADMIN the thread stays where it is
+	}
+	if err != nil {
+		return false, fmt.Errorf("enter network namespace %d: %w", inode, os.NewSyscallError("setns", err))
+	}
+	return true, nil
+}
+
+func own(inode uint32) bool { return link("/proc/thread-self/ns/net") == inode }
+
+// find returns the namespaces by their numbers, and a file that stands for each.
+func find(proc string) map[uint32]string {
+	found := map[uint32]string{}
+	add := func(inode uint32, path string) {
+		if inode != 0 && found[inode] == "" {
+			found[inode] = path
+		}
+	}
+	entries, _ := os.ReadDir(proc) // what cannot be read has no namespaces to show
+	for _, e := range entries {
+		if _, err := strconv.ParseUint(e.Name(), 10, 32); err == nil {
+			path := filepath.Join(proc, e.Name(), "ns/net")
+			add(link(path), path)
+		}
+	}
+	mounts, _ := os.ReadFile(filepath.Join(proc, "self/mountinfo"))
+	for s := bufio.NewScanner(bytes.NewReader(mounts)); s.Scan(); {
+		add(mounted(s.Text()))
+	}
+	return found
+}
+
+// link reads the number of what a link of /proc/PID/ns names, 0 where there is none.
+func link(path string) uint32 {
+	target, err := os.Readlink(path)
+	if err != nil {
+		return 0
+	}
+	return number(target)
+}
+
+// number reads net:[4026531840].
+func number(name string) uint32 {
+	name, isNet := strings.CutPrefix(name, "net:[")
+	n, err := strconv.ParseUint(strings.TrimSuffix(name, "]"), 10, 32)
+	if !isNet || err != nil {
+		return 0
+	}
+	return uint32(n)
+}
+
+// mounted reads a line of mountinfo (proc_pid_mountinfo(5)): the root within the file
+// system nsfs, and where that is mounted.
+func mounted(line string) (inode uint32, path string) {
+	const root, point = 3, 4
+	fields := strings.Fields(line)
+	if len(fields) <= point {
+		return 0, ""
+	}
+	return number(fields[root]), unescape(fields[point])
+}
+
+// unescape reads the octal numbers that stand for blanks and backslashes (\040).
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// Open is how many sockets have a key, tx first, as a network namespace counts them
+// (TlsCurrTxSw and its kin).
+type Open struct {
+	Software, Card [2]int // of those that the kernel's software, and a network card, seals or opens
+}
+
+// OpenTLS reads the present namespace's count. Where there is no kernel TLS there is nothing.
+func OpenTLS() (Open, error) {
+	b, err := os.ReadFile("/proc/thread-self/net/tls_stat")
+	if errors.Is(err, fs.ErrNotExist) {
+		return Open{}, nil
+	}
+	if err != nil {
+		return Open{}, fmt.Errorf("read the kernel's count of TLS sockets: %w", err)
+	}
+	return openOf(b), nil
+}
+
+func openOf(stat []byte) (o Open) {
+	places := map[string]*int{
+		"TlsCurrTxSw": &o.Software[0], "TlsCurrRxSw": &o.Software[1], "TlsCurrTxDevice": &o.Card[0], "TlsCurrRxDevice": &o.Card[1],
+	}
+	for s := bufio.NewScanner(bytes.NewReader(stat)); s.Scan(); {
+		fields := strings.Fields(s.Text())
+		if len(fields) == 2 && places[fields[0]] != nil {
+			*places[fields[0]], _ = strconv.Atoi(fields[1]) // no number is nothing to miss
+		}
+	}
+	return o
+}
