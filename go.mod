@@ -14,6 +14,7 @@ require (
 	github.com/google/uuid v1.6.0
 	github.com/gopacket/gopacket v1.7.7
 	github.com/iovisor/gobpf v0.2.0
+	github.com/jackc/pgx/v5 v5.7.6
 	github.com/mattn/go-runewidth v0.0.19
 	github.com/muesli/termenv v0.16.0
 	github.com/pion/dtls/v3 v3.1.15

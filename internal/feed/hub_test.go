@@ -341,6 +341,7 @@ func TestNoPlaintext(t *testing.T) {
 	r.Payload = []byte("secret")
 	s.events <- r
 	s.events <- &finding.HTTP{Conn: conn(7), Proc: proc, TLS: tls}
+	s.events <- &finding.Exchange{Conn: conn(7), Proc: proc, TLS: tls, Detail: "secret"}
 	s.events <- &finding.Note{Conn: conn(7), Proc: proc}
 	s.events <- record(7, 1)
 	for seq := range uint64(2) {

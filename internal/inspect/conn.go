@@ -16,6 +16,15 @@ type conn struct {
 	// kernel says which directions are kernel TLS, if told.
 	told   bool
 	kernel [2]bool
+	// web: it has spoken HTTP. dialogue is what else it speaks, nil where that is not known.
+	web      bool
+	dialogue *dialogue
+	// advised: it was said what shows more of it.
+	advised bool
+	// storage follows the connection if it carries a file system or a disk; telling is
+	// the stream of which it tells.
+	storage storage
+	telling *stream
 	// tunnel: HTTP/1 made way for another protocol.
 	tunnel bool
 	// lonely: it was said that requests are not seen.
@@ -174,6 +183,10 @@ func (c *conn) close() error {
 		ex := c.pop()
 		c.tell(c.streams[ex.ev.Dir], ex, finding.Unanswered)
 	}
+	if c.dialogue != nil {
+		c.dialogue.giveUp(c.latest(), finding.Closed)
+	}
+	c.endStorage()
 	for _, id := range slices.Sorted(maps.Keys(c.open)) {
 		c.drop(c.latest(), id, c.open[id].cut())
 	}

@@ -153,7 +153,7 @@ func oneLine(say string) bool {
 func inJSON(t *testing.T, o *shown) []byte {
 	t.Helper()
 	all := everything(o)
-	for _, ev := range []any{o.http, o.notes} {
+	for _, ev := range []any{o.http, o.said, o.notes} {
 		b, err := json.Marshal(ev)
 		if err != nil {
 			t.Fatal(err)

@@ -20,6 +20,9 @@ func FuzzInspect(f *testing.F) {
 	for _, one := range append(conversation(), "r\x1b[2J\u009b31m\u202e\n\tx\x7f") {
 		f.Add([]byte(one), uint16(100), false)
 	}
+	for _, one := range storageSaid(f) {
+		f.Add(one, uint16(len(one)-1), true)
+	}
 	f.Fuzz(func(t *testing.T, raw []byte, size uint16, fresh bool) {
 		if len(raw) > 1<<16 {
 			return

@@ -55,31 +55,60 @@ const (
 )
 
 func (g *guess) step(s *stream) bool {
-	switch b := s.rest(); g.protocol(s, b) {
+	b := s.rest()
+	switch g.storage(s, b) {
+	case unclear:
+		return false
+	case certain:
+		return true
+	}
+	if d, v := g.dialect(s, b); v == perhaps {
+		return false
+	} else if d != nil {
+		g.plain.cut(s)
+		s.decoder = newMessages(s, s.conn.talk(s, d, v, g.why != ""))
+		return true
+	}
+	switch g.protocol(s, b) {
 	case undecided:
 		return false
 	case isHTTP1:
 		g.plain.cut(s)
+		s.conn.web = true
 		s.decoder = &http1{}
 	case isPreface:
 		g.plain.cut(s)
+		s.conn.web = true
 		s.conn.setClient(s.dir)
 		s.decoder = newHTTP2(s, true, "")
 	case isHTTP2:
 		g.plain.cut(s)
+		s.conn.web = true
 		if g.why == "" {
 			s.conn.setClient(s.dir ^ 1)
 		}
 		s.decoder = newHTTP2(s, false, g.why)
 	default:
-		g.settle(s)
+		if s.conn.dialogue != nil && g.why == "" && isText(b) { // a protocol that is not what it looked like
+			g.text(s, b)
+		} else {
+			g.settle(s)
+		}
 	}
 	return true
 }
 
+// dialect looks for a protocol other than HTTP, where HTTP was not spoken.
+func (g *guess) dialect(s *stream, b []byte) (*dialect, verdict) {
+	if s.conn.web || s.conn.tunnel || s.datagrams {
+		return nil, no
+	}
+	return speaks(s, b, g.why == "")
+}
+
 func (g *guess) protocol(s *stream, b []byte) protocol {
 	switch {
-	case s.conn.tunnel:
+	case s.conn.tunnel || s.conn.dialogue != nil:
 		return other
 	case strings.HasPrefix(http2.ClientPreface, string(b[:min(len(b), len(http2.ClientPreface))])):
 		if len(b) < len(http2.ClientPreface) {
@@ -103,6 +132,12 @@ func (g *guess) settle(s *stream) {
 	b := s.rest()
 	switch {
 	case len(b) == 0:
+	case s.rules.off:
+		s.talk(&g.plain, len(b))
+	case s.conn.dialogue != nil:
+		s.hide(len(b), "bytes of a message that was not seen whole")
+	case g.mayStore(s):
+		s.hide(len(b), "bytes of files or blocks, perhaps")
 	case g.hide:
 		s.hide(len(b), "bytes between frames that were not seen whole")
 	case !g.begun && g.plain.hidden < maxUnknown && !isText(b):
@@ -118,10 +153,10 @@ func (g *guess) settle(s *stream) {
 func (g *guess) text(s *stream, b []byte) {
 	n, found := g.watch.see(b)
 	if !found {
-		s.text(&g.plain, len(b))
+		s.talk(&g.plain, len(b))
 		return
 	}
-	s.text(&g.plain, n)
+	s.talk(&g.plain, n)
 	g.hide = true
 	g.settle(s)
 }
@@ -134,6 +169,9 @@ func isText(b []byte) bool {
 
 // gap: the next byte may be in the middle of any line.
 func (g *guess) gap(s *stream, _ uint64) {
+	if s.conn.dialogue != nil {
+		s.conn.dialogue.interrupt(s)
+	}
 	g.plain.interrupt(s, unknown)
 	g.begun, g.watch = false, watch{}
 	if g.why == "" {

@@ -16,6 +16,7 @@ type shown struct {
 	text    []byte
 	records []event.Record
 	http    []finding.HTTP
+	said    []finding.Exchange
 	notes   []string
 }
 
@@ -32,6 +33,8 @@ func (o *shown) Write(ev event.Event) error {
 	switch ev := ev.(type) {
 	case *finding.HTTP:
 		o.http = append(o.http, *ev)
+	case *finding.Exchange:
+		o.said = append(o.said, *ev)
 	case *finding.Note:
 		o.notes = append(o.notes, ev.Text)
 	}

@@ -11,11 +11,12 @@ import (
 // Kind says what a piece of a payload is.
 type Kind uint8
 
-// The kinds. Text is what the application said; Frame is HTTP/2's framing, or
-// what is not shown.
+// The kinds. Text is what the application said; Frame is a protocol's framing, or
+// what is not shown. Talk is Text in a protocol that is not known.
 const (
 	Text Kind = iota
 	Frame
+	Talk
 )
 
 // Piece is a stretch of a record's payload with one meaning. Note, if not empty,

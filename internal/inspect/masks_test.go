@@ -110,14 +110,14 @@ func TestMaskedText(t *testing.T) {
 		{`{"a":"b:c=d","token":"e&f","x":"token"}`, `{"a":"b:c=d","token":"***","x":"token"}`},
 		// Commands.
 		{"USER u\r\nPASS p w\r\nLIST\r\n", "USER u\r\nPASS ***\r\nLIST\r\n"},
-		{"EHLO h\nAUTH PLAIN abc=\nMAIL FROM\n", "EHLO h\nAUTH **********\nMAIL FROM\n"},
+		{"EHLO h\nAUTH PLAIN abc=\nMAIL FROM\n", "EHLO h\nAUTH PLAIN ****\nMAIL FROM\n"},
 		{"auth login\nabc\ndef\nMAIL\n", "auth *****\n***\n***\nMAIL\n"},
 		{"a1 LOGIN u p\na2 SELECT x\n", "a1 LOGIN ***\na2 SELECT x\n"},
 		{"a1 LOGIN {1}\nu {3}\na b\na2 NOOP\n", "a1 LOGIN ***\n*****\n***\na2 NOOP\n"},
 		{"AUTH LOGIN dXNlcg==\ncGFzcw==\nMAIL FROM\n", "AUTH **************\n********\nMAIL FROM\n"},
 		{"auth plainly abc\ncGFzcw==\nMAIL FROM\n", "auth ***********\n********\nMAIL FROM\n"},
 		{"a AUTHENTICATE PLAIN\nabc\nb NOOP\nc\n", "a AUTHENTICATE *****\n***\n******\nc\n"},
-		{"*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n", "*2\r\n$4\r\nAUTH\r\n**\r\n**\r\n"},
+		{"*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n", "*2\r\n$4\r\nAUTH\r\n$2\r\n**\r\n"},
 		{"AUTHINFO PASS ab\nACCT ab\n", "AUTHINFO *******\nACCT **\n"},
 		{"250 AUTH LOGIN PLAIN\nPASSAGE x\nAUTHOR y\n", "250 AUTH LOGIN PLAIN\nPASSAGE x\nAUTHOR y\n"},
 	} {
@@ -347,19 +347,20 @@ func TestMessagesBehindBodies(t *testing.T) {
 }
 
 // TestCutCommands: what a command with credentials has behind a gap is masked, in
-// its own line and in those that follow, wherever the gap lies once it has begun.
+// its own line and in those that follow, wherever the gap lies once it has begun. Where
+// the protocol is known, it goes on with the next message.
 func TestCutCommands(t *testing.T) {
-	for _, c := range []struct{ before, say string }{
-		{"EHLO x\r\nA", "UTH LOGIN\r\n" + canary2 + "\r\n" + canary + "\r\n"},
-		{"A", "UTH PLAIN\r\n" + canary + "\r\n"},
-		{"*3\r\n$4\r\nA", "UTH\r\n$1\r\nu\r\n$16\r\n" + canary + "\r\n"},
-		{"a1 ", "AUTHENTICATE PLAIN\r\n" + canary + "\r\n"},
-		{"a1 L", "OGIN {1}\r\nu {16}\r\n" + canary + "\r\n"},
-		{"PA", "SS " + canary + "\r\n"},
+	for _, c := range []struct{ before, say, next string }{
+		{"EHLO x\r\nA", "UTH LOGIN\r\n" + canary2 + "\r\n" + canary + "\r\n", "NOOP plain\r\n"},
+		{"A", "UTH PLAIN\r\n" + canary + "\r\n", "plain\r\n"},
+		{"*3\r\n$4\r\nA", "UTH\r\n$1\r\nu\r\n$16\r\n" + canary + "\r\n", "*1\r\n$5\r\nplain\r\n"},
+		{"a1 ", "AUTHENTICATE PLAIN\r\n" + canary + "\r\n", "a2 NOOP plain\r\n"},
+		{"a1 L", "OGIN {1}\r\nu {16}\r\n" + canary + "\r\n", "a2 NOOP plain\r\n"},
+		{"PA", "SS " + canary + "\r\n", "plain\r\n"},
 	} {
 		for from := 0; from < len(c.say); from++ {
 			for to := from + 1; to < len(c.say); to++ {
-				f := newFeed(t, Config{}).both().send(rx, c.before+c.say[:from]).lose(rx).send(rx, c.say[to:]+"x\r\nx\r\nx\r\nx\r\nplain\r\n")
+				f := newFeed(t, Config{}).both().send(rx, c.before+c.say[:from]).lose(rx).send(rx, c.say[to:]+"x\r\nx\r\nx\r\nx\r\n").send(rx, c.next)
 				out := f.close()
 				if l := leaks(inJSON(t, out)); l != "" || !strings.Contains(string(out.text), "plain") {
 					t.Fatalf("%q, lost to %q: %q", c.before+c.say[:from], c.say[to:], out.text)

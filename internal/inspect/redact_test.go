@@ -42,7 +42,7 @@ func everything(o *shown) []byte {
 	for _, h := range o.http {
 		all = fmt.Appendf(all, "%+v %+v %+v\n", h, h.Request, h.Response)
 	}
-	return fmt.Appendf(all, "%q", o.notes)
+	return fmt.Appendf(all, "%+v %q", o.said, o.notes)
 }
 
 // leaks reports whether any six bytes of a canary are in what is shown.

@@ -12,12 +12,16 @@ import (
 const indent = "    "
 
 // AppendText appends the plaintext of a record in lines that are fit for a
-// terminal. Text that is none is counted, not shown.
+// terminal. Text that is none is counted, not shown; in a protocol that is not known
+// its beginning is shown in hex.
 func AppendText(dst []byte, r *event.Record, pieces []Piece) []byte {
 	for _, p := range pieces {
 		dst = appendNote(dst, p.Note)
-		if p.Kind == Text {
-			dst = appendLines(dst, r.Payload[p.From:p.To])
+		switch text := r.Payload[p.From:p.To]; {
+		case p.Kind == Talk && !legible(text):
+			dst = appendHex(dst, text)
+		case p.Kind == Text, p.Kind == Talk:
+			dst = appendLines(dst, text)
 		}
 	}
 	if missing := int(r.Len) - len(r.Payload); missing > 0 && r.Type == event.ApplicationData {
@@ -33,6 +37,22 @@ func appendNote(dst []byte, note string) []byte {
 		dst = append(dst, indent+"| "...)
 		dst = safe.Append(dst, bytes.TrimSuffix(line, []byte("\n")))
 		dst = append(dst, '\n')
+	}
+	return dst
+}
+
+// hexRows is how much of what is no text shows in hex, in rows.
+const hexRows = 8
+
+func appendHex(dst, b []byte) []byte {
+	n := min(len(b), hexRows*safe.RowBytes)
+	for off := 0; off < n; off += safe.RowBytes {
+		dst = append(safe.AppendHexRow(append(dst, indent...), off, b[off:n]), '\n')
+	}
+	if more := len(b) - n; more > 0 {
+		dst = append(dst, indent+"["...)
+		dst = strconv.AppendInt(dst, int64(more), 10)
+		dst = append(dst, " more bytes]\n"...)
 	}
 	return dst
 }

@@ -155,6 +155,9 @@ func (s *stream) missing(n uint64) {
 	if s.decoder == nil {
 		s.fresh = false
 		s.conn.unsure()
+		if s.conn.dialogue != nil {
+			s.conn.dialogue.interrupt(s)
+		}
 		return
 	}
 	s.gap(0)
@@ -204,6 +207,22 @@ func (s *stream) text(m *masker, n int) {
 	s.take(n, Text, "")
 }
 
+// talk is text in a protocol that is not known. Once a connection it says what shows
+// more of what is no text.
+func (s *stream) talk(m *masker, n int) {
+	var note reason
+	if !s.conn.advised && !legible(s.rest()[:n]) {
+		s.conn.advised = true
+		note = "a protocol that is not known here: --format hex shows all its bytes, ktlstop tap with tshark what it makes of them"
+	}
+	m.write(s, s.pos, s.pos+uint64(n))
+	s.take(n, Talk, string(note))
+}
+
+// advice is said once of a connection: what shows more of it.
+const advice reason = "; to see all start before the connection does. --no-redact --format hex shows every byte, " +
+	"ktlstop tap with tshark what it makes of them"
+
 // hide takes n bytes and shows none of them. A note says it once, with what to do,
 // whatever of the kind comes next.
 func (s *stream) hide(n int, note reason) {
@@ -214,7 +233,11 @@ func (s *stream) hide(n int, note reason) {
 		note = ""
 	} else if note != "" {
 		s.hidden = note
-		note += ", not shown; to see all start before the connection does"
+		note += ", not shown"
+		if !s.conn.advised {
+			s.conn.advised = true
+			note += advice
+		}
 	}
 	s.take(n, Frame, string(note))
 }

@@ -68,6 +68,7 @@ func TestPlaintextStays(t *testing.T) {
 		p.Flush()
 	}
 	p.Write(&finding.HTTP{Request: &finding.Request{Method: string(secret), Path: string(secret)}})
+	p.Write(&finding.Exchange{Op: string(secret), Detail: string(secret), Status: string(secret)})
 	p.Write(&finding.Note{Text: string(secret)})
 	p.Write(&event.Error{Conn: conn, Proc: nginx, Errno: 74})
 	if err := p.Close(); err != nil {

@@ -236,11 +236,19 @@ func (g *generator) http() *finding.HTTP {
 	return h
 }
 
+func (g *generator) exchange() *finding.Exchange {
+	return &finding.Exchange{
+		Conn: g.conn(), TLS: g.tls(), Proc: g.proc(), Mono: g.uint(), Dir: event.Dir(g.byte() % 2),
+		Protocol: g.string(), ID: g.string(), Op: g.string(), Detail: g.string(), Status: g.string(),
+		RequestLen: g.uint(), ReplyLen: g.uint(), Duration: g.uint(), End: finding.End(g.byte() % 9),
+	}
+}
+
 func (g *generator) note() *finding.Note {
 	return &finding.Note{Conn: g.conn(), Proc: g.proc(), Mono: g.uint(), Dir: event.Dir(g.byte() % 2), Text: g.string()}
 }
 
 // events ends with those whose text may be of any width.
 func (g *generator) events() []event.Event {
-	return []event.Event{g.record(), g.record(), g.socket(), g.error(), g.drop(), g.lost(), g.trigger(), g.summary(), g.http(), g.note()}
+	return []event.Event{g.record(), g.record(), g.socket(), g.error(), g.drop(), g.lost(), g.trigger(), g.summary(), g.http(), g.exchange(), g.note()}
 }

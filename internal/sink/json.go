@@ -49,6 +49,8 @@ func (e *encoder) AppendEvent(dst []byte, ev event.Event) []byte {
 		dst = e.aboutHost(dst, ev)
 	case *finding.HTTP:
 		dst = e.http(dst, ev)
+	case *finding.Exchange:
+		dst = e.exchange(dst, ev)
 	case *finding.Note:
 		dst = e.note(dst, ev)
 	default:

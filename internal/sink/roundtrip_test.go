@@ -40,7 +40,7 @@ func again(t *testing.T, text []byte) []byte {
 func kernels(events []event.Event) (out []event.Event) {
 	for _, ev := range events {
 		switch ev.(type) {
-		case *finding.HTTP, *finding.Note:
+		case *finding.HTTP, *finding.Exchange, *finding.Note:
 		default:
 			out = append(out, ev)
 		}

@@ -165,6 +165,28 @@ func sampleEvil() *finding.HTTP {
 	return h
 }
 
+func sampleExchange() *finding.Exchange {
+	return &finding.Exchange{
+		Conn: sampleConn(), TLS: sampleTLS(), Proc: sampleProc(), Mono: 91234567890, Dir: event.RX,
+		Protocol: "imap", ID: "a7", Op: "LOGIN", Detail: "**** ****", Status: "OK", RequestLen: 20, ReplyLen: 61, Duration: 1200000,
+		End: finding.Complete,
+	}
+}
+
+// sampleOddExchange lacks the request, and its reply would like to act on a terminal.
+func sampleOddExchange() *finding.Exchange {
+	x := sampleExchange()
+	x.Protocol, x.ID, x.Op, x.Detail, x.Status, x.RequestLen, x.Duration, x.End = "redis", "", "", "", "ERR \x1b[2J", 0, 0, finding.Gap
+	return x
+}
+
+// sampleAsked has no reply.
+func sampleAsked() *finding.Exchange {
+	x := sampleExchange()
+	x.Protocol, x.ID, x.Op, x.Detail, x.Status, x.ReplyLen, x.Duration, x.End = "smtp", "", "MAIL", "FROM:<a@example.org>", "", 0, 0, finding.Unanswered
+	return x
+}
+
 func sampleNote() *finding.Note {
 	return &finding.Note{Conn: sampleConn(), Proc: sampleProc(), Mono: 91234567890, Dir: event.TX,
 		Text: "gap: 3 records are missing, of unknown length"}
@@ -192,7 +214,7 @@ func samples() []event.Event {
 		sampleHost(), sampleSocket(event.SocketFound), sampleSocket(event.SocketOpen),
 		sampleRecord(), sampleReceived(), sampleAlert(), sampleKeyUpdate(),
 		sampleSocket(event.SocketRekey), sampleCardRecord(), sampleCard(), sampleOdd(), sampleError(), sampleGap(), sampleRingLoss(),
-		sampleHTTP(), sampleOddHTTP(), sampleEvil(), sampleNote(), sampleDatagram(), sampleDrop(), sampleTrigger(),
+		sampleHTTP(), sampleOddHTTP(), sampleEvil(), sampleExchange(), sampleOddExchange(), sampleAsked(), sampleNote(), sampleDatagram(), sampleDrop(), sampleTrigger(),
 		sampleSocket(event.SocketClose), sampleAway(), sampleBack(), sampleSummary(),
 	}
 }

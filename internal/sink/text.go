@@ -120,6 +120,8 @@ func (p *printer) append(dst []byte, ev event.Event) []byte {
 		p.aboutHost(ev)
 	case *finding.HTTP:
 		p.http(ev)
+	case *finding.Exchange:
+		p.exchange(ev)
 	case *finding.Note:
 		p.note(ev)
 	}

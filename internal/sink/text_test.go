@@ -51,7 +51,7 @@ func TestTextShowsTheConnection(t *testing.T) {
 		for _, ev := range []event.Event{
 			&event.Record{Conn: conn}, &event.Record{Conn: conn, Unsent: true, Errno: 32}, &event.Error{Conn: conn, Errno: 74, Func: "tls_rx_one_record"},
 			&event.Socket{Conn: conn, State: event.SocketClose}, &event.Lost{Conn: &conn, Cause: "gap"},
-			&finding.HTTP{Conn: conn}, &finding.Note{Conn: conn},
+			&finding.HTTP{Conn: conn}, &finding.Exchange{Conn: conn}, &finding.Note{Conn: conn},
 		} {
 			line := string(printed(t, TextConfig{Width: width, NoHeader: true}, ev))
 			if want := ":40001 > [2001:db8:7777:8888:9999:aaaa:bbbb:cccc]:50002\n"; !strings.HasSuffix(line, want) {

@@ -1,0 +1,279 @@
+package inspect
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
+)
+
+// imap is IMAP, RFC 9051 and RFC 3501.
+var imap = &dialect{name: "imap", ports: []uint16{143, 993}, recognise: isIMAP, numbered: true,
+	grammar: func(d *dialogue, client bool) grammar {
+		if d.shared == nil {
+			d.shared = &imapState{}
+		}
+		if client {
+			return &imapClient{state: d.shared.(*imapState)}
+		}
+		return &imapServer{state: d.shared.(*imapState)}
+	}}
+
+// imapState is what both directions know: the command that goes on in lines without a
+// tag, as the answers to challenges of AUTHENTICATE and the end of IDLE do.
+type imapState struct{ untagged *call }
+
+var imapCommands = wordSet("APPEND", "AUTHENTICATE", "CAPABILITY", "CHECK", "CLOSE", "COMPRESS", "COPY", "CREATE", "DELETE", "ENABLE",
+	"EXAMINE", "EXPUNGE", "FETCH", "GETQUOTA", "GETQUOTAROOT", "ID", "IDLE", "LIST", "LOGIN", "LOGOUT", "LSUB", "MOVE", "NAMESPACE",
+	"NOOP", "RENAME", "SEARCH", "SELECT", "SORT", "STATUS", "STORE", "SUBSCRIBE", "THREAD", "UID", "UNSELECT", "UNSUBSCRIBE")
+
+func isIMAP(b []byte, o opening) verdict {
+	line, n := cutLine(b)
+	if n == 0 && len(b) < maxWord {
+		line = bytes.TrimSuffix(line, []byte("\r"))
+		if begins(b, "* ") || begins(b, "+ ") && o.spoken || isTag(firstOf(line)) {
+			return perhaps
+		}
+		return no
+	}
+	tag, rest := firstWord(line)
+	word, _ := firstWord(rest)
+	switch {
+	case !isText(line):
+		return no
+	case string(tag) == "*" || string(tag) == "+":
+		if o.mayBe(server) && (o.spoken || (o.port || o.first) && isGreeting(rest)) {
+			return ofServer
+		}
+	case !isTag(tag):
+	case o.mayBe(client) && imapCommands[upper(word)] && (o.likely() || o.first && bytes.ContainsAny(tag, "0123456789")):
+		return ofClient
+	case o.spoken && o.role == server && isIMAPStatus(word):
+		return ofServer
+	}
+	return no
+}
+
+func firstOf(line []byte) []byte { word, _ := firstWord(line); return word }
+
+// isGreeting reports whether a server begins so behind its asterisk, RFC 9051 §7.1.
+func isGreeting(rest []byte) bool {
+	word := firstOf(rest)
+	return string(word) == "OK" || string(word) == "PREAUTH" || string(word) == "BYE"
+}
+
+func isIMAPStatus(word []byte) bool {
+	return slices.Contains([]string{"OK", "NO", "BAD"}, upper(word))
+}
+
+// isTag reports whether a command may be tagged so, RFC 9051 §9.
+func isTag(tag []byte) bool {
+	for _, c := range tag {
+		if c <= ' ' || c >= 0x7f || bytes.IndexByte([]byte(`(){%*"\+`), c) >= 0 {
+			return false
+		}
+	}
+	return len(tag) > 0 && len(tag) <= 32
+}
+
+// literalLen is the length of what follows a line as it is, RFC 9051 §4.3: {n}, {n+} or
+// ~{n} ends it.
+func literalLen(line []byte) (n uint64, ok bool) {
+	open := bytes.LastIndexByte(line, '{')
+	if open < 0 || line[len(line)-1] != '}' {
+		return 0, false
+	}
+	return number(bytes.TrimSuffix(line[open+1:len(line)-1], []byte("+")))
+}
+
+// imapClient reads commands.
+type imapClient struct {
+	state *imapState
+	// goesOn: a literal has ended, and the command's line has not.
+	goesOn bool
+	// secret: the command's arguments are.
+	secret bool
+}
+
+func (c *imapClient) message(m *messages, b []byte) progress {
+	line, n := cutLine(b)
+	switch {
+	case n == 0:
+		return waits
+	case c.goesOn:
+		c.line(m, line, n, 0)
+		return took
+	case c.continues(line):
+		c.state.untagged.ev.RequestLen += uint64(n)
+		how := asSecret
+		if c.state.untagged.ev.Op == "IDLE" {
+			how = asText
+		}
+		m.command(n, 0, how)
+		return took
+	}
+	return c.command(m, line, n)
+}
+
+// continues reports whether a line belongs to a command that goes on without a tag.
+// Its answer tells that it ended; where that is not seen, another command does.
+func (c *imapClient) continues(line []byte) bool {
+	at := c.state.untagged
+	if at == nil || at.told && at.ev.End != finding.Gap {
+		return false
+	}
+	tag, rest := firstWord(line)
+	return !isTag(tag) || !imapCommands[upper(firstOf(rest))]
+}
+
+func (c *imapClient) command(m *messages, line []byte, n int) progress {
+	tag, rest := firstWord(line)
+	word, args := firstWord(rest)
+	if !isTag(tag) || !isWord(word) || !isText(line) {
+		return fails
+	}
+	m.ask(string(tag))
+	m.at.ev.Op = upper(word)
+	head := len(tag) + 1 + len(word) + 1
+	c.state.untagged, c.secret = nil, false
+	switch m.at.ev.Op {
+	case "LOGIN":
+		c.secret = true
+	case "AUTHENTICATE":
+		c.secret = true
+		head += mechanism(args)
+		if sasl(args) {
+			c.state.untagged = m.at
+		}
+	case "IDLE":
+		c.state.untagged = m.at
+	}
+	m.at.quiet = m.at.quiet || c.secret
+	c.line(m, line, n, min(head, n))
+	return took
+}
+
+// line takes a line of a command, of which the first bytes are no secret, and the
+// literal behind it, if there is one.
+func (c *imapClient) line(m *messages, line []byte, n, head int) {
+	how, from := asText, 0
+	if c.secret {
+		how = asSecret
+	}
+	size, more := literalLen(line)
+	if head > 0 {
+		from = min(len(m.at.ev.ID)+1+len(m.at.ev.Op)+1, n)
+	}
+	m.command(n, head, how)
+	m.at.detail(m.shown(n)[from:])
+	if c.goesOn = more; more {
+		m.expect(size, how)
+		return
+	}
+	c.ends(m)
+}
+
+// ends ends a command, unless it goes on behind an answer.
+func (c *imapClient) ends(m *messages) {
+	if c.state.untagged == m.at {
+		m.at.whole = true
+		m.at, m.count = nil, nil
+		return
+	}
+	m.asked()
+}
+
+func (c *imapClient) expected(m *messages) { m.fresh() }
+func (c *imapClient) lost(*messages)       { c.goesOn, c.state.untagged = false, nil }
+
+// imapServer reads answers.
+type imapServer struct {
+	state *imapState
+	// tagged: the line is the last of an answer. goesOn: a literal has ended, and its
+	// line has not.
+	tagged, goesOn, greeted bool
+}
+
+func (r *imapServer) message(m *messages, b []byte) progress {
+	line, n := cutLine(b)
+	switch {
+	case n == 0:
+		return waits
+	case r.goesOn:
+		r.line(m, line, n, 0)
+		return took
+	}
+	tag, rest := firstWord(line)
+	switch word := firstOf(rest); {
+	case string(tag) == "*":
+		r.untagged(m, rest)
+	case string(tag) == "+":
+		r.owner(m)
+	case isTag(tag) && isIMAPStatus(word):
+		r.tagged = true
+		m.answer(string(tag))
+		m.at.ev.Status = upper(word)
+	default:
+		return fails
+	}
+	r.greeted = true
+	r.line(m, line, n, min(len(tag)+1+len(firstOf(rest))+1, n))
+	return took
+}
+
+// untagged begins a line that belongs to the oldest command, or to none.
+func (r *imapServer) untagged(m *messages, rest []byte) {
+	switch {
+	case !r.greeted && len(m.with.waiting) == 0 && isGreeting(rest):
+		m.unasked("greeting")
+	case len(m.with.waiting) == 0:
+		m.unasked("untagged")
+	default:
+		r.owner(m)
+		return
+	}
+	m.at.ev.Status = inOneLine(rest, 0)
+}
+
+// owner gives what comes to the oldest command that waits.
+func (r *imapServer) owner(m *messages) {
+	if len(m.with.waiting) == 0 {
+		m.unasked("continuation")
+		m.at.quiet, m.at.ev.Status = true, "+"
+		return
+	}
+	m.at = m.with.waiting[0]
+	m.at.answering, m.count = true, &m.at.ev.ReplyLen
+}
+
+// line takes a line of an answer, and the literal behind it, if there is one.
+func (r *imapServer) line(m *messages, line []byte, n, head int) {
+	how := asText
+	if m.at.quiet {
+		how = asSecret
+	}
+	size, more := literalLen(line)
+	m.command(n, head, how)
+	if at := &m.at.ev; (at.Op == "greeting" || at.Op == "untagged") && !r.goesOn && head > 0 {
+		at.Status = inOneLine(m.shown(n)[len("* "):], maxWord)
+	}
+	if r.goesOn = more; more {
+		m.expect(size, how)
+		return
+	}
+	r.ends(m)
+}
+
+// ends ends a line; the one with the tag ends the answer.
+func (r *imapServer) ends(m *messages) {
+	switch {
+	case r.tagged, m.at.begun == 0:
+		m.answers(finding.Complete)
+	default:
+		m.at, m.count = nil, nil
+	}
+	r.tagged = false
+}
+
+func (r *imapServer) expected(m *messages) { m.fresh() }
+func (r *imapServer) lost(*messages)       { r.tagged, r.goesOn = false, false }

@@ -1,0 +1,124 @@
+package inspect
+
+import (
+	"bytes"
+	"strings"
+)
+
+// What protocols of mail have in common: lines that end with CR LF, or with LF alone
+// where a program is careless.
+
+// cutLine is the first line of b without its end, and its length with it; n is 0 where
+// the line is not whole.
+func cutLine(b []byte) (line []byte, n int) {
+	i := bytes.IndexByte(b, '\n')
+	if i < 0 {
+		return b, 0
+	}
+	return bytes.TrimSuffix(b[:i], []byte("\r")), i + 1
+}
+
+// firstWord cuts a line behind its first word and the space that follows.
+func firstWord(line []byte) (word, rest []byte) {
+	i := bytes.IndexByte(line, ' ')
+	if i < 0 {
+		return line, nil
+	}
+	return line[:i], line[i+1:]
+}
+
+// upper is a word as commands are looked up.
+func upper(word []byte) string { return strings.ToUpper(string(word[:min(len(word), maxWord)])) }
+
+// isWord reports whether a command may be called so.
+func isWord(b []byte) bool {
+	for _, c := range b {
+		if plain[c] == 0 {
+			return false
+		}
+	}
+	return len(b) > 0 && len(b) <= maxWord
+}
+
+// beginsCommand looks for a line that begins with one of the commands.
+func beginsCommand(b []byte, commands map[string]bool) verdict {
+	line, n := cutLine(b)
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	word, _ := firstWord(line)
+	switch {
+	case n == 0 && len(word) == len(line): // the word itself may go on
+		for c := range commands {
+			if strings.HasPrefix(c, upper(word)) {
+				return perhaps
+			}
+		}
+		return no
+	case !commands[upper(word)] || !isText(line):
+		return no
+	}
+	return ofClient
+}
+
+// command takes a line of n bytes, of which the first words bytes are no secret and
+// the rest is shown as how says.
+func (m *messages) command(n, words int, how treatment) {
+	words = min(words, n)
+	m.fresh()
+	m.take(words, asText)
+	m.fresh()
+	m.take(n-words, how)
+	m.fresh()
+}
+
+// dotted follows text of many lines that a dot in a line of its own ends, RFC 5321
+// §4.5.2, RFC 1939 §3.
+type dotted struct{ within bool }
+
+// take takes what there is of it; done says that the dot came.
+func (d *dotted) take(m *messages, b []byte) (how progress, done bool) {
+	if !d.within && b[0] == '.' {
+		line, n := cutLine(b)
+		switch {
+		case n == 0 && len(b) < len(".\r\n"):
+			return waits, false
+		case n > 0 && len(line) == 1:
+			m.fresh()
+			m.take(n, asText)
+			return took, true
+		}
+	}
+	n := bytes.IndexByte(b, '\n') + 1
+	if d.within = n == 0; d.within {
+		n = len(b)
+	}
+	m.take(n, asText)
+	return took, false
+}
+
+func wordSet(all ...string) map[string]bool {
+	m := map[string]bool{}
+	for _, w := range all {
+		m[w] = true
+	}
+	return m
+}
+
+// mechanisms are those of SASL that programs of mail have; SCRAM has many names.
+var mechanisms = wordSet("PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "GSSAPI", "NTLM", "EXTERNAL", "ANONYMOUS", "XOAUTH2", "OAUTHBEARER")
+
+// mechanism is how many bytes of the arguments of AUTH are no secret: the mechanism's
+// name, if it is one.
+func mechanism(args []byte) int {
+	name, _ := firstWord(args)
+	if w := upper(name); mechanisms[w] || strings.HasPrefix(w, "SCRAM-") {
+		return len(name) + 1
+	}
+	return 0
+}
+
+// sasl reports whether answers to challenges may follow: not where the one of PLAIN is
+// there already.
+func sasl(args []byte) bool {
+	name, answer := firstWord(args)
+	return !strings.EqualFold(string(name), wholeMechanism) || len(answer) == 0
+}

@@ -1,0 +1,220 @@
+package inspect
+
+import "github.com/ktlstop/ktlstop/internal/inspect/finding"
+
+// messages decodes one direction of a dialogue: it takes the bytes as a grammar
+// says, over as many records as they come in, and gives up where one is missing
+// that the grammar needs.
+type messages struct {
+	s       *stream
+	with    *dialogue
+	grammar grammar
+	plain   masker
+	// left is how many bytes are to come of what the grammar has announced.
+	left uint64
+	how  treatment
+	// count, if not nil, is what the bytes add to.
+	count *uint64
+	// at is the call that is under way.
+	at *call
+}
+
+// grammar knows the messages of one direction of a dialect.
+type grammar interface {
+	// message takes what it can of b, which is not empty and follows what was taken
+	// last, with the methods of messages. What is long it announces with expect
+	// instead of waiting for it.
+	message(m *messages, b []byte) progress
+	// expected is told that what was announced has come.
+	expected(m *messages)
+	// lost is told that bytes are missing, and the beginning of the next message is
+	// looked for.
+	lost(m *messages)
+}
+
+// progress is how far a grammar came.
+type progress uint8
+
+const (
+	// waits: it took nothing and needs more bytes.
+	waits progress = iota
+	took
+	// fails: there is no message of the dialect.
+	fails
+)
+
+// treatment is how bytes are shown.
+type treatment uint8
+
+const (
+	// asText: lines, in which secrets are looked for.
+	asText treatment = iota
+	// asSecret: lines of which only their ends are shown.
+	asSecret
+	// asBytes: in hex only, where secrets are looked for.
+	asBytes
+	// asHidden: not at all.
+	asHidden
+)
+
+func newMessages(s *stream, d *dialogue) *messages {
+	return &messages{s: s, with: d, grammar: d.of.grammar(d, s.dir == d.client)}
+}
+
+func (m *messages) step(s *stream) bool {
+	if m.left > 0 {
+		n := min(uint64(len(s.rest())), m.left)
+		m.take(int(n), m.how)
+		if m.left -= n; m.left == 0 {
+			m.ends()
+		}
+		return true
+	}
+	switch m.grammar.message(m, s.rest()) {
+	case took:
+		return true
+	case waits:
+		if len(s.rest()) < maxHead {
+			return false
+		}
+	}
+	return m.lose("this is no message of its protocol, or one that is too long to wait for")
+}
+
+// take takes n bytes.
+func (m *messages) take(n int, how treatment) { m.takeNoted(n, how, "") }
+
+// takeNoted takes n bytes and says in a line what they are; it is shown for bytes
+// that are no text.
+func (m *messages) takeNoted(n int, how treatment, note string) {
+	s := m.s
+	if m.count != nil {
+		*m.count += uint64(n)
+	}
+	switch how {
+	case asText:
+		s.text(&m.plain, n)
+	case asSecret:
+		if !s.rules.off {
+			s.mask(s.pos, s.pos+uint64(n))
+		}
+		s.take(n, Text, "")
+	case asBytes:
+		m.plain.write(s, s.pos, s.pos+uint64(n))
+		s.take(n, Frame, note)
+	case asHidden:
+		if !s.rules.off {
+			blot(s.masked(s.pos, s.pos+uint64(n)))
+		}
+		s.take(n, Frame, note)
+	}
+}
+
+// fresh begins another text: what follows goes on with nothing that came before.
+func (m *messages) fresh() {
+	m.plain.end(m.s)
+	m.plain = masker{}
+}
+
+// expect announces n bytes.
+func (m *messages) expect(n uint64, how treatment) {
+	if m.left, m.how = n, how; n == 0 {
+		m.ends()
+	}
+}
+
+func (m *messages) ends() { m.grammar.expected(m) }
+
+// shown is what may be shown of the n bytes that were taken last.
+func (m *messages) shown(n int) []byte { return m.s.masked(m.s.pos-uint64(n), m.s.pos) }
+
+// offset is where the next byte lies.
+func (m *messages) offset() uint64 { return m.s.pos }
+
+// lose gives up, until a record begins with a message.
+func (m *messages) lose(why reason) bool {
+	s := m.s
+	s.in.note(s, why+"; decoding goes on where a record begins with a message")
+	m.leave(newLostGuess())
+	s.decoder.settle(s)
+	return false
+}
+
+// leave gives the stream back to the guess.
+func (m *messages) leave(g *guess) {
+	m.plain.cut(m.s)
+	m.with.cut(m.s, m.at)
+	m.grammar.lost(m)
+	m.at, m.count, m.left = nil, nil, 0
+	m.with.interrupt(m.s)
+	m.s.decoder = g
+}
+
+func (m *messages) pending(*stream) (uint64, bool) { return m.plain.pending() }
+
+// settle hides a message that is not whole: what is secret in it cannot be told.
+func (m *messages) settle(s *stream) {
+	if n := len(s.rest()); n > 0 {
+		s.hide(n, "a message that was not seen whole")
+	}
+}
+
+// gap: what goes on behind it within bytes that were announced can still be counted.
+func (m *messages) gap(s *stream, n uint64) {
+	if n > 0 && m.left >= n {
+		m.plain.interrupt(s, unknown)
+		if m.count != nil {
+			*m.count += n
+		}
+		if m.at != nil {
+			m.at.gap = true
+		}
+		if m.left -= n; m.left == 0 {
+			m.ends()
+		}
+		return
+	}
+	if n > 0 {
+		s.in.note(s, "bytes are missing here: decoding goes on where a record begins with a message")
+	}
+	m.leave(newLostGuess())
+}
+
+// end: a reply that is under way lasts no longer.
+func (m *messages) end(s *stream) {
+	m.plain.cut(s)
+	if m.at != nil && m.at.answering {
+		m.answers(finding.Closed)
+	}
+}
+
+// ask begins a request with the next byte.
+func (m *messages) ask(id string) {
+	m.at = m.with.ask(m.s, m.offset(), id)
+	m.count = &m.at.ev.RequestLen
+}
+
+// asked ends it.
+func (m *messages) asked() {
+	m.with.asked(m.s, m.at)
+	m.at, m.count = nil, nil
+}
+
+// answer begins a reply with the next byte.
+func (m *messages) answer(id string) {
+	m.at = m.with.answered(m.s, id)
+	m.count = &m.at.ev.ReplyLen
+}
+
+// unasked begins what a server says without being asked.
+func (m *messages) unasked(op string) {
+	m.at = m.with.newCall(m.s)
+	m.at.ev.Op, m.at.answering = op, true
+	m.count = &m.at.ev.ReplyLen
+}
+
+// answers ends a reply, or what was said unasked.
+func (m *messages) answers(how finding.End) {
+	m.with.tell(m.s, m.at, how)
+	m.at, m.count = nil, nil
+}

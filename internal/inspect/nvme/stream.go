@@ -1,0 +1,134 @@
+package nvme
+
+import "github.com/ktlstop/ktlstop/pkg/event"
+
+// stream is one direction of a connection: PDUs, one behind the other.
+type stream struct {
+	conn *Conn
+	dir  event.Dir
+	// lost says that nobody knows where the next PDU begins.
+	lost bool
+	// doubt is how many PDUs there have to be, one behind the other, until they are
+	// believed.
+	doubt int
+	begun uint64 // when the PDU's first byte came
+	head  [maxHeader]byte
+	had   int // bytes of the header that have come
+	pdu   header
+	known bool   // pdu has the common header
+	left  uint64 // bytes behind the header
+	quiet bool   // the PDU is perhaps none
+	cut   bool   // some of it was not seen
+}
+
+// confirmations is how many PDUs prove that a place was the beginning of one. A command,
+// or one about a command that is under way, proves it alone.
+const confirmations = 2
+
+// write takes the bytes of a record.
+func (s *stream) write(b []byte, now uint64) {
+	if (s.lost || s.doubt > 0) && !s.find(b) {
+		return
+	}
+	for len(b) > 0 && !s.lost {
+		b = b[s.take(b, now):]
+	}
+}
+
+// find looks whether a PDU begins with the record, where that is not known. It reports
+// whether the record can be read.
+func (s *stream) find(b []byte) bool {
+	v := s.conn.begins(s.dir, b)
+	if v == Sure || v == Maybe && s.lost {
+		s.start()
+		s.lost, s.doubt = false, confirmations
+		return true
+	}
+	return !s.lost
+}
+
+// start is where a PDU begins.
+func (s *stream) start() {
+	s.had, s.left, s.known, s.quiet, s.cut = 0, 0, false, false, false
+}
+
+// take reads some of b, and returns how much.
+func (s *stream) take(b []byte, now uint64) int {
+	if s.known && s.had == int(s.pdu.header) {
+		n := min(s.left, uint64(len(b)))
+		s.pass(n, now)
+		return int(n)
+	}
+	if s.had == 0 {
+		s.begun = now
+	}
+	want := commonLen
+	if s.known {
+		want = int(s.pdu.header)
+	}
+	n := copy(s.head[s.had:want], b)
+	if s.had += n; s.had < want {
+		return n
+	}
+	if s.known {
+		s.whole(now)
+	} else if s.pdu, s.known = parseCommon(s.head[:]); !s.known || !s.conn.mayCome(s.dir, &s.pdu) {
+		s.lose(now)
+	}
+	return n
+}
+
+// whole is called with a whole header.
+func (s *stream) whole(now uint64) {
+	s.pdu.b = s.head[:s.pdu.header]
+	s.believe()
+	s.left = uint64(s.pdu.length) - uint64(s.pdu.header)
+	if !s.quiet {
+		s.conn.began(s)
+	}
+	s.pass(0, now)
+}
+
+// believe enters that a header was where it had to be.
+func (s *stream) believe() {
+	switch {
+	case s.doubt == 0:
+	case s.conn.proves(s.dir, &s.pdu):
+		s.doubt = 0
+	default:
+		s.doubt--
+		s.quiet = s.doubt > 0
+	}
+}
+
+// pass moves on by n bytes behind the header.
+func (s *stream) pass(n, now uint64) {
+	if s.left -= n; s.left > 0 {
+		return
+	}
+	if !s.quiet {
+		s.conn.ended(s, now)
+	}
+	s.start()
+}
+
+// gap passes n bytes that were not seen, 0 where their number is not known.
+func (s *stream) gap(n, now uint64) {
+	if s.lost || n == 0 || !s.known || s.had < int(s.pdu.header) || n > s.left {
+		s.lose(now)
+		return
+	}
+	s.cut = true
+	s.pass(n, now)
+}
+
+// lose gives up the PDU under way: nobody knows where the next one begins.
+func (s *stream) lose(now uint64) {
+	if !s.lost && s.known && s.had == int(s.pdu.header) && !s.quiet {
+		s.cut = true
+		s.conn.ended(s, now)
+	}
+	s.start()
+	s.lost, s.doubt = true, 0
+	s.conn.missed()
+}

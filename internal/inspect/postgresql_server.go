@@ -1,0 +1,161 @@
+package inspect
+
+import (
+	"encoding/binary"
+
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
+)
+
+// pgServer reads what a server says: up to each ReadyForQuery is one reply.
+type pgServer struct {
+	state *pgState
+	frame pgFrame
+	// failed: the reply has an error, which is its status.
+	failed bool
+	// alone: the message was not asked for.
+	alone bool
+	// rows: the columns of the reply have secrets.
+	rows bool
+}
+
+// Messages that are waited for: those that say something, to these lengths.
+const (
+	maxPgError   = 8 << 10
+	maxPgTag     = 1 << 10
+	maxPgColumns = 64 << 10
+)
+
+func (r *pgServer) message(m *messages, b []byte) progress {
+	if len(b) < pgHead {
+		return waits
+	}
+	if !r.frame.read(b, server) {
+		return fails
+	}
+	whole := r.says()
+	if whole && len(b) < pgHead+r.frame.size {
+		return waits
+	}
+	r.begin(m)
+	r.frame.take(m, server)
+	if !whole {
+		m.expect(uint64(r.frame.size), r.how(m))
+		return took
+	}
+	r.whole(m, b[pgHead:pgHead+r.frame.size])
+	r.ends(m)
+	return took
+}
+
+// says reports whether a message says something that is told.
+func (r *pgServer) says() bool {
+	switch r.frame.kind {
+	case 'E':
+		return r.frame.size <= maxPgError
+	case 'C':
+		return r.frame.size <= maxPgTag
+	case 'T':
+		return r.frame.size <= maxPgColumns
+	}
+	return false
+}
+
+// begin finds the request that a message answers.
+func (r *pgServer) begin(m *messages) {
+	r.alone = false
+	if m.at != nil {
+		return
+	}
+	r.failed, r.rows = false, false
+	switch r.frame.kind {
+	case 'N', 'A', 'S':
+		if m.with.find("") == nil {
+			r.alone = true
+			m.unasked(map[byte]string{'N': "NOTICE", 'A': "NOTIFY", 'S': "PARAMETER"}[r.frame.kind])
+			m.at.ev.Status = "-"
+			return
+		}
+	}
+	m.answer("")
+}
+
+// how says how a message is shown: what may be secret is hidden.
+func (r *pgServer) how(m *messages) treatment {
+	switch r.frame.kind {
+	case 'R', 'K', 'A', 'N':
+		return asHidden
+	case 'D', 'd':
+		if r.rows {
+			return asHidden
+		}
+	case 'T': // too long to know its columns
+		r.rows = true
+	}
+	if _, fixed := pgShort[server][r.frame.kind]; m.at.quiet && !fixed {
+		return asHidden
+	}
+	return asBytes
+}
+
+// whole takes the body of a message that says something.
+func (r *pgServer) whole(m *messages, body []byte) {
+	how := asBytes
+	if r.frame.kind == 'E' && m.at.quiet {
+		how = asHidden
+	}
+	m.take(len(body), how)
+	m.fresh()
+	switch r.frame.kind {
+	case 'E':
+		m.at.ev.Status, r.failed = pgError(body, m.shown(len(body)), how == asHidden), true
+	case 'C':
+		if tag, _, ok := cutString(m.shown(len(body))); ok && !r.failed {
+			m.at.ev.Status = inOneLine(tag, maxStatus)
+		}
+	case 'T':
+		r.columns(body)
+	}
+}
+
+// columns looks whether one of a RowDescription has secrets.
+func (r *pgServer) columns(body []byte) {
+	const behindName = 18
+	if len(body) < 2 {
+		return
+	}
+	rest := body[2:]
+	for range binary.BigEndian.Uint16(body) {
+		name, more, ok := cutString(rest)
+		if !ok || len(more) < behindName {
+			return
+		}
+		r.rows = r.rows || isSecretName(name)
+		rest = more[behindName:]
+	}
+}
+
+func (r *pgServer) expected(m *messages) {
+	m.fresh()
+	r.ends(m)
+}
+
+// ends ends a message, and with some a reply.
+func (r *pgServer) ends(m *messages) {
+	at := &m.at.ev
+	switch {
+	case r.alone, r.frame.kind == 'E' && (at.Op == "STARTUP" || at.Op == "CANCEL"):
+	case r.frame.kind == 'Z':
+		if at.Status == "" {
+			at.Status = "OK"
+		}
+	case r.frame.kind == 'R', r.frame.kind == 'G', r.frame.kind == 'W': // the client goes on
+		return
+	default:
+		return
+	}
+	m.answers(finding.Complete)
+}
+
+func (r *pgServer) lost(*messages) {
+	r.frame, r.failed, r.alone, r.rows = pgFrame{}, false, false, false
+}

@@ -1,0 +1,117 @@
+package inspect
+
+import "bytes"
+
+// redis is RESP 2 and 3, https://redis.io/docs/latest/develop/reference/protocol-spec/.
+var redis = &dialect{name: "redis", ports: []uint16{6379, 6380}, recognise: isRedis,
+	grammar: func(d *dialogue, client bool) grammar {
+		if d.shared == nil {
+			d.shared = &redisState{}
+		}
+		if client {
+			return &redisRequests{state: d.shared.(*redisState)}
+		}
+		return &redisReplies{state: d.shared.(*redisState)}
+	}}
+
+// redisState is what both directions know.
+type redisState struct {
+	subscribed bool // messages come unasked
+}
+
+// isRedis: a request is a list of strings, which nothing else looks like.
+func isRedis(b []byte, o opening) verdict {
+	if o.mayBe(client) {
+		if v := isRedisRequest(b); v != no {
+			return v
+		}
+	}
+	if !o.likely() || o.role != server {
+		return no
+	}
+	switch line, ok := firstLine(b); {
+	case !ok && len(b) < maxRedisLine:
+		return perhaps
+	case ok && respLine(line):
+		return ofServer
+	}
+	return no
+}
+
+// maxRedisLine is how long the line of a reply may be to be recognised.
+const maxRedisLine = 512
+
+func isRedisRequest(b []byte) verdict {
+	list, ok := firstLine(b)
+	if b[0] != '*' || len(list) == 0 || len(list) > 12 {
+		return no
+	}
+	if n, is := number(list[1:]); len(list) > 1 && (!is || n == 0) || ok && len(list) == 1 {
+		return no
+	}
+	if !ok {
+		return perhaps
+	}
+	rest := b[len(list)+2:]
+	if len(rest) == 0 {
+		return perhaps
+	}
+	text, ok := firstLine(rest)
+	if rest[0] != '$' || len(text) == 0 || len(text) > 12 {
+		return no
+	}
+	if !ok {
+		return perhaps
+	}
+	if _, is := number(text[1:]); !is {
+		return no
+	}
+	return ofClient
+}
+
+// firstLine is what b has of its first line, without its end; ok says that it has
+// that. A line that does not end with CR LF is nil.
+func firstLine(b []byte) (line []byte, ok bool) {
+	if i := bytes.IndexByte(b, '\n'); i > 0 && b[i-1] == '\r' {
+		return b[:i-1], true
+	} else if i >= 0 {
+		return nil, true
+	}
+	return bytes.TrimSuffix(b, []byte("\r")), false
+}
+
+// number reads a length, of which there is none above 2^50.
+func number(b []byte) (n uint64, ok bool) {
+	if len(b) == 0 || len(b) > 15 {
+		return 0, false
+	}
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n, true
+}
+
+// respLine reports whether a line may begin a value of RESP.
+func respLine(line []byte) bool {
+	if len(line) == 0 {
+		return false
+	}
+	rest := line[1:]
+	switch line[0] {
+	case '+', '-':
+		return len(rest) > 0 && isText(rest)
+	case '$', '*', ':', '=', '!', '%', '~', '>', '|':
+		_, ok := number(bytes.TrimLeft(rest, "+-"))
+		return ok
+	case '_':
+		return len(rest) == 0
+	case '#':
+		return string(rest) == "t" || string(rest) == "f"
+	case ',', '(':
+		return len(rest) > 0 && isText(rest)
+	}
+	return false
+}

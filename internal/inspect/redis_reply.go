@@ -1,0 +1,194 @@
+package inspect
+
+import (
+	"bytes"
+
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
+)
+
+// redisReplies reads what a server says.
+type redisReplies struct {
+	state *redisState
+	left  uint64 // values that are still to come; a list adds its own
+	nth   int    // of the next value
+	prior []byte // the string before, if it was short
+	crlf  bool   // the end of a string's line is to come
+}
+
+func (r *redisReplies) message(m *messages, b []byte) progress {
+	line, ok := firstLine(b)
+	switch {
+	case !ok:
+		return waits
+	case r.crlf:
+		if line == nil || len(line) > 0 {
+			return fails
+		}
+		m.take(2, asText)
+		r.crlf = false
+		r.valueEnds(m)
+		return took
+	case !respLine(line):
+		return fails
+	}
+	switch line[0] {
+	case '$', '=', '!':
+		return r.text(m, b, line)
+	case '*', '~', '>', '%', '|':
+		return r.list(m, line)
+	}
+	r.begin(m, line)
+	r.simple(m, line)
+	r.valueEnds(m)
+	return took
+}
+
+// begin enters that a value comes: if none is under way, it is a reply.
+func (r *redisReplies) begin(m *messages, line []byte) {
+	if m.at != nil {
+		return
+	}
+	*r = redisReplies{state: r.state, left: 1}
+	if line[0] == '>' {
+		m.unasked("PUSH")
+	} else {
+		m.answer("")
+	}
+	m.at.ev.Status = redisStatus(line)
+}
+
+// redisStatus is what the first line of a reply says, but for texts.
+func redisStatus(line []byte) string {
+	rest := string(line[1:])
+	names := map[byte]string{'*': "list of ", '~': "set of ", '%': "map of ", '>': "", '|': "attributes ", '+': "", '-': ""}
+	name, list := names[line[0]]
+	switch {
+	case rest == "-1", line[0] == '_':
+		return "nil"
+	case list:
+		return name + rest
+	case line[0] == '$', line[0] == '=':
+		return "string"
+	case line[0] == '!':
+		return "error"
+	}
+	return rest
+}
+
+// plainReplies tell nothing.
+var plainReplies = map[string]bool{"+OK": true, "+PONG": true, "+QUEUED": true}
+
+// simple takes a value of one line.
+func (r *redisReplies) simple(m *messages, line []byte) {
+	secret := r.secret(m)
+	if line[0] == '-' && secret { // it quotes its request, perhaps
+		word := bytes.IndexByte(line, ' ')
+		if word < 0 {
+			word = len(line)
+		}
+		word = min(word+1, len(line))
+		m.take(word, asText)
+		m.take(len(line)-word, asSecret)
+	} else if line[0] == '+' && secret && !plainReplies[string(line)] {
+		m.take(1, asText)
+		m.take(len(line)-1, asSecret)
+	} else {
+		m.take(len(line), asText)
+		m.fresh()
+	}
+	if r.nth == 0 && (line[0] == '+' || line[0] == '-') {
+		status, _, _ := bytes.Cut(m.shown(len(line))[1:], []byte(" *"))
+		m.at.ev.Status = inOneLine(status, maxStatus)
+	}
+	m.take(2, asText)
+	m.fresh()
+	r.prior = r.prior[:0]
+}
+
+// text takes a string, or announces it if it is long.
+func (r *redisReplies) text(m *messages, b, line []byte) progress {
+	n, ok := number(line[1:])
+	if !ok && string(line[1:]) != "-1" {
+		return fails // a string in parts, which no server sends
+	}
+	head := len(line) + 2
+	if n <= shortRedis && ok && len(b) < head+int(n)+2 {
+		return waits
+	}
+	r.begin(m, line)
+	m.take(head, asText)
+	m.fresh()
+	how := asText
+	if r.secret(m) {
+		how = asSecret
+	}
+	r.prior = r.prior[:0]
+	switch {
+	case !ok:
+		r.valueEnds(m)
+	case n > shortRedis:
+		m.expect(n, how)
+	default:
+		value := b[head : head+int(n)]
+		m.take(int(n), how)
+		m.fresh()
+		r.prior = append(r.prior, value...)
+		r.push(m, value)
+		r.crlf = true
+	}
+	return took
+}
+
+// push tells what a server says unasked by the first word of it; RESP 2 has nothing
+// else to tell it by.
+func (r *redisReplies) push(m *messages, value []byte) {
+	if r.nth != 1 || m.at.ev.Op != "" && m.at.ev.Op != "PUSH" {
+		return
+	}
+	switch w := string(value); w {
+	case "message", "pmessage", "smessage", "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe",
+		"invalidate":
+		m.at.ev.Op, m.at.ev.Status = "PUSH", w
+		m.at.quiet = m.at.quiet && !r.state.subscribed
+	}
+}
+
+func (r *redisReplies) expected(m *messages) {
+	m.fresh()
+	r.crlf = true
+}
+
+// list takes the line before the values of a list.
+func (r *redisReplies) list(m *messages, line []byte) progress {
+	n, ok := number(line[1:])
+	if !ok && string(line[1:]) != "-1" || r.left > 1<<40 {
+		return fails
+	}
+	r.begin(m, line)
+	m.take(len(line)+2, asText)
+	m.fresh()
+	switch line[0] {
+	case '%':
+		n *= 2
+	case '|': // before the value that it is about
+		n = 2*n + 1
+	}
+	r.left += n
+	r.prior = r.prior[:0]
+	r.valueEnds(m)
+	return took
+}
+
+// secret reports whether the next value is one.
+func (r *redisReplies) secret(m *messages) bool {
+	return m.at.quiet || len(r.prior) > 0 && (secretKey(r.prior) || r.nth == 2 && isRedisOption(r.prior))
+}
+
+func (r *redisReplies) valueEnds(m *messages) {
+	r.nth++
+	if r.left--; r.left == 0 {
+		m.answers(finding.Complete)
+	}
+}
+
+func (r *redisReplies) lost(*messages) { *r = redisReplies{state: r.state} }

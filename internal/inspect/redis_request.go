@@ -1,0 +1,229 @@
+package inspect
+
+import (
+	"bytes"
+	"strings"
+)
+
+// redisRequests reads what a client asks for.
+type redisRequests struct {
+	state *redisState
+	left  uint64 // arguments that are still to come
+	nth   int    // of the next
+	name  string // of the command, in upper case
+	prior []byte // the argument before the next, if it was short
+	next  int    // how many of the next arguments are secrets
+	crlf  bool   // the end of an argument's line is to come
+}
+
+// shortRedis is up to which length a string is waited for as a whole.
+const shortRedis = 256
+
+func (r *redisRequests) message(m *messages, b []byte) progress {
+	line, ok := firstLine(b)
+	switch {
+	case !ok:
+		return waits
+	case r.crlf:
+		return r.argumentEnds(m, line)
+	case line == nil && b[0] != '\r':
+		return fails
+	case m.at != nil:
+		return r.argument(m, b, line)
+	case len(line) == 0:
+		m.take(2, asText)
+		return took
+	}
+	return r.begin(m, line)
+}
+
+// begin takes the first line of a request: how many arguments it has, or all of them.
+func (r *redisRequests) begin(m *messages, line []byte) progress {
+	n, list := number(line[1:])
+	if line[0] == '*' && !list {
+		return fails
+	}
+	*r = redisRequests{state: r.state, left: n}
+	m.ask("")
+	if line[0] == '*' {
+		m.take(len(line)+2, asText)
+	} else {
+		r.inline(m, line)
+	}
+	if r.left == 0 {
+		r.done(m)
+	}
+	return took
+}
+
+// inline takes a command of one line; one with a secret shows its name only.
+func (r *redisRequests) inline(m *messages, line []byte) {
+	secret := false
+	for _, w := range bytes.Fields(line) {
+		secret = r.isSecret(w) || secret
+		r.knows(w)
+	}
+	r.left = 0
+	words := bytes.IndexAny(line, " \t") + 1
+	if words == 0 {
+		words = len(line)
+	}
+	m.take(words, asText)
+	m.fresh()
+	m.at.ev.Op = strings.ToUpper(inOneLine(m.shown(words), maxWord))
+	m.at.quiet = m.at.quiet || secret
+	how := asText
+	if secret {
+		how = asSecret
+	}
+	m.take(len(line)-words, how)
+	m.fresh()
+	m.at.detail(m.shown(len(line) - words))
+	m.take(2, asText)
+}
+
+// argument takes one, or announces it if it is long.
+func (r *redisRequests) argument(m *messages, b, line []byte) progress {
+	n, ok := number(line[min(1, len(line)):])
+	if !ok || line[0] != '$' {
+		return fails
+	}
+	head := len(line) + 2
+	if n > shortRedis {
+		m.take(head, asText)
+		r.long(m, n)
+		return took
+	}
+	if len(b) < head+int(n)+2 {
+		return waits
+	}
+	m.take(head, asText)
+	arg := b[head : head+int(n)]
+	how := asText
+	if r.isSecret(arg) {
+		how, m.at.quiet = asSecret, true
+	}
+	m.fresh()
+	m.take(len(arg), how)
+	m.fresh()
+	if r.nth == 0 {
+		m.at.ev.Op = strings.ToUpper(inOneLine(m.shown(len(arg)), maxWord))
+	} else {
+		m.at.detail(m.shown(len(arg)))
+	}
+	r.knows(arg)
+	m.at.quiet = m.at.quiet || r.asksSecret(arg)
+	r.crlf = true
+	return took
+}
+
+// long announces an argument that is shown as it comes.
+func (r *redisRequests) long(m *messages, n uint64) {
+	how := asText
+	if r.isSecret(nil) {
+		how, m.at.quiet = asSecret, true
+	}
+	m.fresh()
+	m.at.detail([]byte("..."))
+	r.knows(nil)
+	m.expect(n, how)
+}
+
+func (r *redisRequests) expected(m *messages) {
+	m.fresh()
+	r.crlf = true
+}
+
+// argumentEnds takes the end of an argument's line.
+func (r *redisRequests) argumentEnds(m *messages, line []byte) progress {
+	if line == nil || len(line) > 0 {
+		return fails
+	}
+	m.take(2, asText)
+	r.crlf = false
+	if r.left--; r.left == 0 {
+		r.done(m)
+	}
+	return took
+}
+
+func (r *redisRequests) done(m *messages) {
+	m.fresh()
+	m.asked()
+}
+
+func (r *redisRequests) lost(*messages) { *r = redisRequests{state: r.state} }
+
+// knows enters an argument that was taken; of a long one nothing is known.
+func (r *redisRequests) knows(arg []byte) {
+	word := strings.ToUpper(string(arg[:min(len(arg), shortRedis)]))
+	switch {
+	case r.nth == 0:
+		r.name = word
+		r.state.subscribed = r.state.subscribed || strings.HasSuffix(word, "SUBSCRIBE")
+	case r.next > 0:
+		r.next--
+	case (r.name == "HELLO" || r.name == "MIGRATE") && word == "AUTH":
+		r.next = 2
+		if r.name == "MIGRATE" {
+			r.next = 1
+		}
+	case r.name == "MIGRATE" && word == "AUTH2":
+		r.next = 2
+	}
+	r.prior = append(r.prior[:0], arg...)
+	r.nth++
+}
+
+// isSecret reports whether the next argument is a secret: of AUTH all are, and what
+// follows the name of one.
+func (r *redisRequests) isSecret(arg []byte) bool {
+	switch {
+	case r.nth == 0:
+		return false
+	case r.name == "AUTH", r.next > 0:
+		return true
+	case r.name == "ACL" && r.nth > 2 && (len(arg) == 0 || bytes.IndexByte([]byte("><#!"), arg[0]) >= 0):
+		return true
+	case r.name == "CONFIG" || r.name == "SENTINEL":
+		return isRedisOption(r.prior) || secretKey(r.prior)
+	}
+	return r.nth > 1 && secretKey(r.prior)
+}
+
+// asksSecret reports whether the reply to a request with this argument is one.
+func (r *redisRequests) asksSecret(arg []byte) bool {
+	switch {
+	case r.nth == 1:
+		return false
+	case r.name == "ACL":
+		return true
+	case r.name == "CONFIG":
+		return isRedisOption(arg)
+	}
+	return secretKey(arg)
+}
+
+// isRedisOption reports whether a word names an option with a password: requirepass,
+// masterauth, tls-key-file-pass.
+func isRedisOption(word []byte) bool {
+	w := bytes.ToLower(word)
+	return bytes.HasSuffix(w, []byte("pass")) || bytes.HasSuffix(w, []byte("auth"))
+}
+
+// secretKey reports whether a key or a field is one of a secret: its name, behind
+// the last colon, dot or slash of it.
+func secretKey(key []byte) bool {
+	if i := bytes.LastIndexAny(key, ":./"); i >= 0 {
+		key = key[i+1:]
+	}
+	var w word
+	for _, c := range key {
+		p := plain[c]
+		if p == 0 {
+			return false
+		}
+		w.add(p)
+	}
+	return secretMember(w.bytes())
+}

@@ -1,0 +1,199 @@
+package rpc
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// maxWaiting bounds the calls of a direction that wait for their replies.
+const maxWaiting = 1024
+
+// Conn is a connection. Calls may go in both directions: an NFS server calls its
+// client back where it was called from. It is not safe for concurrent use.
+type Conn struct {
+	tell func(*finding.Exchange)
+	// OneWay says that only one direction is seen: a call is told when it ends.
+	OneWay bool
+
+	streams [2]stream
+	// waiting are the calls without a reply, by the direction that they went in.
+	waiting [2]map[uint32]*message
+	// nfs says that a call of NFS was seen.
+	nfs bool
+	now uint64
+}
+
+// New returns a connection that tells of each exchange when it has ended. It sets
+// Mono, Dir, Protocol, ID, Op, Detail, Status, RequestLen, ReplyLen, Duration and End.
+func New(tell func(*finding.Exchange)) *Conn {
+	k := &Conn{tell: tell}
+	for d := range k.streams {
+		k.streams[d] = stream{conn: k, dir: event.Dir(d)}
+		k.waiting[d] = map[uint32]*message{}
+	}
+	return k
+}
+
+// Join says that what comes next in a direction is not its beginning.
+func (k *Conn) Join(d event.Dir) { k.streams[d&1].lost = true }
+
+// Lost reports whether nothing can be read of a direction until a record begins with
+// a message.
+func (k *Conn) Lost(d event.Dir) bool { return k.streams[d&1].lost }
+
+// Write takes the next bytes of a direction: a record's, or some of them. now is the
+// record's time in nanoseconds.
+func (k *Conn) Write(d event.Dir, b []byte, now uint64) {
+	k.now = now
+	k.streams[d&1].write(b, now)
+}
+
+// Gap tells that n bytes come next which were not seen, 0 if their number is unknown.
+func (k *Conn) Gap(d event.Dir, n, now uint64) {
+	k.now = now
+	k.streams[d&1].gap(n, now)
+}
+
+// Close tells of what is left: no more bytes will come.
+func (k *Conn) Close() {
+	for d := range k.streams {
+		s := &k.streams[d]
+		if m := s.m; m != nil && m.read && !m.quiet {
+			s.m = nil
+			m.stop()
+			k.closed(m)
+		}
+	}
+	for d := range k.waiting {
+		for _, m := range sorted(k.waiting[d]) {
+			k.tell(k.exchange(m, k.now, finding.Unanswered))
+		}
+		clear(k.waiting[d])
+	}
+}
+
+// closed tells of a message that the end of the connection cut.
+func (k *Conn) closed(m *message) {
+	if !m.reply {
+		k.tell(k.exchange(m, k.now, finding.Closed))
+		return
+	}
+	x := k.answered(m)
+	x.Duration, x.End = 0, finding.Closed
+	k.tell(x)
+}
+
+// ended takes a message that has; unfinished says that its end was not seen.
+func (k *Conn) ended(m *message, now uint64, unfinished bool) {
+	switch {
+	case m.quiet:
+	case m.reply:
+		x := k.answered(m)
+		if unfinished {
+			x.Duration = 0
+		}
+		k.tell(x)
+	default:
+		k.called(m)
+	}
+}
+
+// called takes a call.
+func (k *Conn) called(m *message) {
+	k.nfs = k.nfs || m.program == programNFS
+	if k.OneWay {
+		end := finding.Complete
+		if m.cut {
+			end = finding.Gap
+		}
+		k.tell(k.exchange(m, k.now, end))
+		return
+	}
+	waiting := k.waiting[m.dir]
+	old := waiting[m.xid] // the call is sent again
+	if old == nil && len(waiting) >= maxWaiting {
+		old = oldest(waiting)
+	}
+	if old != nil {
+		delete(waiting, old.xid)
+		k.tell(k.exchange(old, k.now, finding.Unanswered))
+	}
+	waiting[m.xid] = m
+}
+
+// asked returns the call that a reply is to.
+func (k *Conn) asked(m *message, xid uint32) (*message, bool) {
+	c, ok := k.waiting[m.dir^1][xid]
+	return c, ok
+}
+
+// answered ends the call that a reply is to, if it was seen.
+func (k *Conn) answered(m *message) *finding.Exchange {
+	asked, ok := k.asked(m, m.xid)
+	if !ok {
+		asked = &message{head: head{xid: m.xid}, dir: m.dir ^ 1}
+	}
+	delete(k.waiting[m.dir^1], m.xid)
+	x := k.exchange(asked, k.now, finding.Complete)
+	x.Status, x.ReplyLen = m.status, m.length
+	if !ok {
+		x.Op, x.Detail = "", ""
+	}
+	if ok && k.now > asked.begun {
+		x.Duration = k.now - asked.begun
+	}
+	if m.cut || asked.cut || !ok {
+		x.End = finding.Gap
+	}
+	if n := int(m.done); m.failed && n > 0 && n <= len(asked.names) {
+		x.Detail += " failed in " + asked.names[n-1]
+	}
+	return x
+}
+
+// exchange is one of a call without a reply.
+func (k *Conn) exchange(m *message, now uint64, how finding.End) *finding.Exchange {
+	return &finding.Exchange{Mono: now, Dir: m.dir, Protocol: k.protocol(m), ID: "0x" + hex(m.xid), Op: m.op(), Detail: m.detail(),
+		RequestLen: m.length, End: how}
+}
+
+// protocol is whose call it is. That of a reply without its call is the one that was
+// seen.
+func (k *Conn) protocol(m *message) string {
+	if m.program == programNFS || m.isCallback() || m.program == 0 && k.nfs {
+		return "nfs"
+	}
+	return "rpc"
+}
+
+// hex is a number as eight digits, as rpcdebug and Wireshark show an xid.
+func hex(n uint32) string { return strconv.FormatUint(uint64(n)|1<<32, 16)[1:] }
+
+// sorted are calls, the oldest first.
+func sorted(waiting map[uint32]*message) []*message {
+	all := make([]*message, 0, len(waiting))
+	for _, m := range waiting {
+		all = append(all, m)
+	}
+	slices.SortFunc(all, before)
+	return all
+}
+
+// oldest is the first of sorted.
+func oldest(waiting map[uint32]*message) (first *message) {
+	for _, m := range waiting {
+		if first == nil || before(m, first) < 0 {
+			first = m
+		}
+	}
+	return first
+}
+
+// before orders calls by when they came.
+func before(a, b *message) int {
+	return cmp.Or(cmp.Compare(a.begun, b.begun), cmp.Compare(a.xid, b.xid))
+}

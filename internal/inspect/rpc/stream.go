@@ -1,0 +1,158 @@
+package rpc
+
+import (
+	"encoding/binary"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
+)
+
+// maxFragment bounds the length of a fragment that is believed. What servers take in
+// one message is a few megabytes at most.
+const maxFragment = 64 << 20
+
+const (
+	markLen = 4
+	// lastFragment is the bit of a mark that says so, RFC 5531 §11.
+	lastFragment = 1 << 31
+)
+
+// stream is one direction of a connection: messages in fragments, each behind its mark.
+type stream struct {
+	conn *Conn
+	dir  event.Dir
+	// lost says that nobody knows where the next message begins.
+	lost bool
+	// doubt is how many messages there have to be, one behind the other, until they
+	// are believed.
+	doubt  int
+	mark   [markLen]byte
+	marked int    // bytes of the mark that have come
+	left   uint64 // of the fragment
+	last   bool   // it is the last one
+	m      *message
+}
+
+// confirmations is how many messages prove that a place was the beginning of one. A
+// call proves it alone: eight of its words are known.
+const confirmations = 2
+
+// write takes the bytes of a record.
+func (s *stream) write(b []byte, now uint64) {
+	if (s.lost || s.doubt > 0) && !s.find(b) {
+		return
+	}
+	for len(b) > 0 && !s.lost {
+		b = b[s.take(b, now):]
+	}
+}
+
+// find looks whether a message begins with the record, where that is not known. It
+// reports whether the record can be read.
+func (s *stream) find(b []byte) bool {
+	v := Begins(b)
+	if v == Maybe && s.conn.answers(s.dir, b) {
+		v = Sure
+	}
+	switch {
+	case v == Sure, v == Maybe && s.lost:
+		s.lost, s.doubt, s.marked, s.left, s.m = false, confirmations, 0, 0, nil
+		return true
+	}
+	return !s.lost
+}
+
+// take reads some of b, and returns how much.
+func (s *stream) take(b []byte, now uint64) int {
+	if s.m == nil {
+		s.m = &message{dir: s.dir, begun: now, part: s.conn.readHead}
+	}
+	if s.left == 0 {
+		n := copy(s.mark[s.marked:], b)
+		s.marked += n
+		s.m.length += uint64(n)
+		if s.marked == markLen {
+			s.begin(now)
+		}
+		return n
+	}
+	n := int(min(s.left, uint64(len(b))))
+	unread := !s.m.read
+	s.m.feed(b[:n])
+	if unread && s.m.read {
+		s.believe()
+	}
+	s.pass(uint64(n), now)
+	return n
+}
+
+// begin is called with a whole mark.
+func (s *stream) begin(now uint64) {
+	word := binary.BigEndian.Uint32(s.mark[:])
+	s.marked = 0
+	s.left, s.last = uint64(word&^lastFragment), word&lastFragment != 0
+	switch {
+	case s.left > maxFragment:
+		s.lose(now)
+	case s.left == 0:
+		s.pass(0, now)
+	}
+}
+
+// pass moves on by n bytes of the fragment.
+func (s *stream) pass(n, now uint64) {
+	s.left -= n
+	s.m.length += n
+	switch {
+	case s.m.strange:
+		s.lose(now)
+	case s.left > 0 || !s.last:
+	case !s.m.read: // it ended within its head
+		s.lose(now)
+	default:
+		m := s.m
+		s.m = nil
+		m.stop()
+		s.conn.ended(m, now, false)
+	}
+}
+
+// believe enters that the head of a message was where it had to be.
+func (s *stream) believe() {
+	switch {
+	case s.doubt == 0:
+	case !s.m.reply || s.m.known:
+		s.doubt = 0
+	default:
+		s.doubt--
+		s.m.quiet = s.doubt > 0
+	}
+}
+
+// gap passes n bytes that were not seen, 0 where their number is not known.
+func (s *stream) gap(n, now uint64) {
+	if n == 0 || s.lost {
+		s.lose(now)
+		return
+	}
+	for n > 0 && !s.lost {
+		if s.left == 0 || s.m == nil { // a mark is missing
+			s.lose(now)
+			return
+		}
+		k := min(n, s.left)
+		s.m.lose(k)
+		s.pass(k, now)
+		n -= k
+	}
+}
+
+// lose gives up the message under way: nobody knows where the next one begins.
+func (s *stream) lose(now uint64) {
+	m := s.m
+	s.m, s.lost, s.doubt, s.marked, s.left = nil, true, 0, 0, 0
+	if m != nil && m.read && !m.strange {
+		m.cut = true
+		m.stop()
+		s.conn.ended(m, now, true)
+	}
+}
