@@ -17,13 +17,16 @@ import (
 
 // nfs is a share by NFS 4.2 and RPC with TLS (RFC 9289): the kernel's server and client.
 type nfs struct {
-	*world
+	*listing
 	// export is the directory that the server gives away, data what the client writes there.
 	export string
 	data   []byte
 }
 
-const nfsPort = 2049
+const (
+	nfsPort  = 2049
+	nfsPiece = 64 << 10
+)
 
 func (n *nfs) modules() []string { return []string{"nfsd", "nfsv4"} }
 
@@ -72,8 +75,9 @@ func (n *nfs) talk(t *testing.T) {
 	share := filepath.Join(n.dir, "share")
 	run(t, n.trixie.command(t, "mount.nfs4", "localhost:/", share, "-o", "vers=4.2,proto=tcp,xprtsec=tls"))
 	defer func() { must(t, unix.Unmount(share, 0)) }()
+	n.whileConnected(t)
 	file := filepath.Join(share, "file")
-	writeDirect(t, file, n.data, 64<<10)
+	writeDirect(t, file, n.data, nfsPiece)
 	if !bytes.Equal(readDirect(t, file, len(n.data), 128<<10), n.data) {
 		t.Error("read from the share is not what was written to it")
 	}
@@ -98,6 +102,13 @@ func (n *nfs) check(t *testing.T, got *trace) string {
 	}
 	if !holds(written, n.data) || !holds(read, n.data) {
 		t.Errorf("what was written is not among the %d bytes to the server and the %d from it", len(written), len(read))
+	}
+	n.names(t, got, nfsPort, "nfs", "nfsd")
+	for _, s := range n.sides() {
+		if writes := got.told(t, s, "nfs", "WRITE", "NFS4_OK"); writes != len(n.data)/nfsPiece {
+			t.Errorf("inspect tells %d calls with WRITE of the %s, want %d", writes, s.as, len(n.data)/nfsPiece)
+		}
+		got.told(t, s, "nfs", "CREATE", "NFS4_OK") // of the folder
 	}
 	return fmt.Sprintf("%d bytes between both ends of %d connections, walked by %d RPC messages, each call with its reply; a file written and read, in both directions and at the server", size, conns, messages)
 }

@@ -17,7 +17,7 @@ import (
 
 // nvme is a disk by NVMe/TCP: the kernel's target, and its host in the same kernel.
 type nvme struct {
-	*world
+	*listing
 	port int
 	// disk is the file that the target gives away, data what the host writes there.
 	disk string
@@ -30,6 +30,7 @@ const (
 	nvmeHost   = "nqn.2014-08.org.nvmexpress:uuid:" + nvmeHostID
 	nvmet      = "/sys/kernel/config/nvmet"
 	nvmeQueues = 2 // of input and output, besides the one for administration
+	nvmePiece  = 64 << 10
 )
 
 func (n *nvme) modules() []string { return []string{"nvmet-tcp", "nvme-tcp"} }
@@ -85,7 +86,8 @@ func (n *nvme) talk(t *testing.T) {
 		"--hostnqn="+nvmeHost, "--hostid="+nvmeHostID, "--tls", "-i", strconv.Itoa(nvmeQueues)))
 	defer run(t, n.trixie.command(t, "nvme", "disconnect", "-n", nvmeTarget))
 	device := n.device(t)
-	writeDirect(t, device, n.data, 64<<10)
+	n.whileConnected(t)
+	writeDirect(t, device, n.data, nvmePiece)
 	if !bytes.Equal(readDirect(t, device, len(n.data), 128<<10), n.data) {
 		t.Error("read from the disk is not what was written to it")
 	}
@@ -130,6 +132,13 @@ func (n *nvme) check(t *testing.T, got *trace) string {
 	}
 	if !holds(written, n.data) || !holds(read, n.data) {
 		t.Errorf("what was written is not among the %d bytes to the target and the %d from it", len(written), len(read))
+	}
+	n.names(t, got, n.port, "nvme_tcp", "nvmet_tcp")
+	for _, s := range n.sides() {
+		if writes := got.told(t, s, "nvme", "Write", "success"); writes != len(n.data)/nvmePiece {
+			t.Errorf("inspect tells %d commands Write of the %s, want %d", writes, s.as, len(n.data)/nvmePiece)
+		}
+		got.told(t, s, "nvme", "Read", "success")
 	}
 	return fmt.Sprintf("%d bytes between both ends of %d connections, walked by %d PDUs; a disk written and read, in both directions and in the target's file", size, conns, units)
 }

@@ -2,12 +2,16 @@ package programs
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +33,67 @@ func TestStorage(t *testing.T) {
 	try(t, w.trixie, storageTrials(w)...)
 }
 
-func storageTrials(w *world) []trial { return []trial{&nvme{world: w}, &nfs{world: w}} }
+func storageTrials(w *world) []trial {
+	l := &listing{world: w}
+	l.once = sync.OnceFunc(l.list)
+	return []trial{&nvme{listing: l}, &nfs{listing: l}}
+}
+
+// listing is what ktlstop list says while all of them are connected: who has a socket, by
+// its ports.
+type listing struct {
+	*world
+	connected atomic.Int32
+	once      func()
+	users     map[[2]int]string
+	err       error
+}
+
+// whileConnected lists once for all, as soon as the last one is connected.
+func (l *listing) whileConnected(t *testing.T) {
+	t.Helper()
+	l.connected.Add(1)
+	until(t, "the others are connected", func() bool { return int(l.connected.Load()) == len(storageTrials(nil)) })
+	l.once()
+	must(t, l.err)
+}
+
+func (l *listing) list() {
+	out, err := exec.Command(ktlstop, "list", "-o", "json").Output()
+	l.err = err
+	l.users = map[[2]int]string{}
+	for line := range bytes.Lines(out) {
+		var s struct {
+			KernelUser string `json:"kernel_user"`
+			Sock       struct {
+				LPort int `json:"lport"`
+				RPort int `json:"rport"`
+			} `json:"sock"`
+		}
+		l.err = errors.Join(l.err, json.Unmarshal(line, &s))
+		l.users[[2]int{s.Sock.LPort, s.Sock.RPort}] = s.KernelUser
+	}
+}
+
+// names checks that the list has both ends of all connections to a port, and that list
+// and trace say which part of the kernel has each.
+func (l *listing) names(t *testing.T, got *trace, port int, client, server string) {
+	t.Helper()
+	for _, from := range got.clients(port) {
+		if at := [2]int{from, port}; l.users[at] != client {
+			t.Errorf("list says that %v is %q, want %s: %v", at, l.users[at], client, l.users)
+		}
+		if at := [2]int{port, from}; l.users[at] != server {
+			t.Errorf("list says that %v is %q, want %s: %v", at, l.users[at], server, l.users)
+		}
+	}
+	for _, r := range got.records {
+		switch {
+		case int(r.Conn.LPort) == port && r.Conn.KernelUser != server, int(r.Conn.RPort) == port && r.Conn.KernelUser != client:
+			t.Fatalf("the trace says that the socket of ports %d and %d is %q", r.Conn.LPort, r.Conn.RPort, r.Conn.KernelUser)
+		}
+	}
+}
 
 // tlshdConf: NVMe/TCP takes its keys from a keyring, NFS a certificate.
 const tlshdConf = `
@@ -64,10 +128,15 @@ func hearsKernel(t *testing.T, pid int) bool {
 	t.Helper()
 	b, err := os.ReadFile("/proc/net/netlink")
 	must(t, err)
-	socket := regexp.MustCompile(fmt.Sprintf(`(?m)^\S+ +%d +%d `, unix.NETLINK_GENERIC, pid))
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	must(t, err)
-	return socket.Match(b) && bytes.Contains(status, []byte("State:\tS"))
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line) // sk, Eth, the protocol, … and the inode
+		if f[1] == strconv.Itoa(unix.NETLINK_GENERIC) && hasOpen(pid, "socket:["+f[len(f)-1]+"]") {
+			return bytes.Contains(status, []byte("State:\tS"))
+		}
+	}
+	return false
 }
 
 // directIO is a piece of memory that the kernel reads and writes without copying.
