@@ -104,6 +104,11 @@ func (p *postgreSQL) check(t *testing.T, got *trace) string {
 	if conns != 2 || n < 60_000 {
 		t.Errorf("%d connections with %d bytes", conns, n)
 	}
+	for _, s := range p.sides() {
+		if n := got.told(t, s, "postgresql", "SELECT", "SELECT 1"); n != len(versions) {
+			t.Errorf("inspect tells %d statements of the %s, want %d", n, s.as, len(versions))
+		}
+	}
 	return fmt.Sprintf("%d bytes between both ends of %d connections", n, conns)
 }
 
@@ -196,5 +201,9 @@ func writeMySQL(t *testing.T, w io.Writer, number byte, b []byte) {
 }
 
 func (m *mariaDB) check(t *testing.T, got *trace) string {
-	return fmt.Sprintf("%d bytes with what the clients got and sent", m.peers.check(t, got, m.sides()[0]))
+	s := m.sides()[0]
+	if n := got.told(t, s, "mysql", "SELECT", "1 rows"); n != len(versions) {
+		t.Errorf("inspect tells %d statements, want %d", n, len(versions))
+	}
+	return fmt.Sprintf("%d bytes with what the clients got and sent", m.peers.check(t, got, s))
 }

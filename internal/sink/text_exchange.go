@@ -7,7 +7,7 @@ import (
 
 // exchange writes a request and its reply on one line of any length.
 func (p *printer) exchange(x *finding.Exchange) {
-	p.lead(x.Mono, &x.Proc, x.Dir.String())
+	p.lead(x.Mono, &x.Conn, &x.Proc, x.Dir.String())
 	p.str(Sanitize(x.Protocol))
 	p.word(x.ID)
 	if x.Op == "" {
