@@ -73,6 +73,6 @@ func (b *browser) ask(t *testing.T, method, path, body string, headers ...string
 func (b *browser) get(t *testing.T, path string, want []byte, headers ...string) {
 	t.Helper()
 	if a := b.ask(t, http.MethodGet, path, "", headers...); string(a.body) != string(want) {
-		t.Errorf("port %d h2 %v tls %x: %s: status %d, %d bytes, want %d", b.port, b.h2, b.version, path, a.status, len(a.body), len(want))
+		t.Errorf("port %d, HTTP/2 %v, TLS %x: %s: status %d, %d bytes, want %d", b.port, b.h2, b.version, path, a.status, len(a.body), len(want))
 	}
 }

@@ -15,20 +15,25 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// haproxy has four ways in: HTTP to a server without TLS, TCP to the same, HTTP to a
-// server with TLS, and HTTP without TLS to that one.
+// haproxy has five ways in: HTTP to a server without TLS, TCP to the same, HTTP/1 with
+// and without TLS to a server with TLS, and HTTP/1 and 2 to that one without splice.
+//
+// HAProxy 3.4.7 on a busy machine, with ktlstop or without it, may leave unread what a
+// server has sent by kernel TLS, and answer with status 504, where HTTP/1 with splice and
+// HTTP/2 share a backend's connections: here each has a backend of its own.
 type haproxy struct {
 	*world
-	root              *root
-	web, tcp, tls, in int // ports that it listens on
-	secure            int // of the server with TLS
-	webPeers, tcpPeers, tlsPeers,
+	root                     *root
+	web, tcp, tls, in, mixed int // ports that it listens on
+	secure                   int // of the server with TLS
+	webPeers, tcpPeers, tlsPeers, mixedPeers,
 	serverPeers peers
 }
 
 func (h *haproxy) sides() []side {
 	return []side{
 		{"HAProxy", "server", "haproxy", h.web}, {"HAProxy", "server", "haproxy", h.tcp}, {"HAProxy", "server", "haproxy", h.tls},
+		{"HAProxy", "server", "haproxy", h.mixed},
 		{"HAProxy", "client", "haproxy", h.secure},
 	}
 }
@@ -45,43 +50,54 @@ defaults
   timeout connect 60s
   log global
   log-format "%cp %ST %B %f"
+frontend web
   option splice-request
   option splice-response
-frontend web
   bind 127.0.0.1:WEB ssl crt BOTH alpn h2,http/1.1 ktls on
   default_backend plain
 frontend tcp
   mode tcp
+  option splice-request
+  option splice-response
   log-format "%cp %U %B %f"
   bind 127.0.0.1:TCP ssl crt BOTH ktls on
   default_backend stream
 frontend tls
-  bind 127.0.0.1:TLS ssl crt BOTH alpn h2,http/1.1 ktls on
-  default_backend secure
+  option splice-request
+  option splice-response
+  bind 127.0.0.1:TLS ssl crt BOTH ktls on
+  default_backend spliced
 frontend in
+  option splice-request
+  option splice-response
   bind 127.0.0.1:IN
+  default_backend spliced
+frontend mixed
+  bind 127.0.0.1:MIXED ssl crt BOTH alpn h2,http/1.1 ktls on
   default_backend secure
 backend plain
   server s 127.0.0.1:PLAIN
 backend stream
   mode tcp
   server s 127.0.0.1:PLAIN
+backend spliced
+  server s 127.0.0.1:SECURE ssl verify none ktls on
 backend secure
   server s 127.0.0.1:SECURE ssl verify none ktls on
 `
 
 func (h *haproxy) begin(t *testing.T) {
-	h.web, h.tcp, h.tls, h.in = freePort(t), freePort(t), freePort(t), freePort(t)
+	h.web, h.tcp, h.tls, h.in, h.mixed = freePort(t), freePort(t), freePort(t), freePort(t), freePort(t)
 	plain := h.serve(t, nil)
 	h.secure = h.serve(t, &h.serverPeers)
-	conf := strings.NewReplacer("BOTH", h.both, "WEB", strconv.Itoa(h.web), "TCP", strconv.Itoa(h.tcp), ":TLS", ":"+strconv.Itoa(h.tls), "IN", strconv.Itoa(h.in),
-		"PLAIN", strconv.Itoa(plain), "SECURE", strconv.Itoa(h.secure)).Replace(haproxyConf)
+	conf := strings.NewReplacer("BOTH", h.both, "WEB", strconv.Itoa(h.web), "TCP", strconv.Itoa(h.tcp), ":TLS", ":"+strconv.Itoa(h.tls), ":IN", ":"+strconv.Itoa(h.in),
+		"MIXED", strconv.Itoa(h.mixed), "PLAIN", strconv.Itoa(plain), "SECURE", strconv.Itoa(h.secure)).Replace(haproxyConf)
 	cmd := h.root.command(t, "haproxy", "-db", "-f", h.write(t, "haproxy.cfg", conf))
 	log, err := os.Create(filepath.Join(h.dir, "haproxy.log"))
 	must(t, err)
 	t.Cleanup(func() { log.Close() })
 	cmd.Stdout = log
-	start(t, cmd, h.web, h.tcp, h.tls, h.in)
+	start(t, cmd, h.web, h.tcp, h.tls, h.in, h.mixed)
 }
 
 // serve is a web server in the test, with TLS where there are peers to count it.
@@ -133,9 +149,10 @@ func (h *haproxy) talk(t *testing.T) {
 	for _, version := range versions {
 		for _, h2 := range []bool{false, true} {
 			h.browse(t, newBrowser(&h.webPeers, h.web, version, h2))
-			h.browse(t, newBrowser(&h.tlsPeers, h.tls, version, h2))
+			h.browse(t, newBrowser(&h.mixedPeers, h.mixed, version, h2))
 		}
 		h.browse(t, newBrowser(&h.tcpPeers, h.tcp, version, false))
+		h.browse(t, newBrowser(&h.tlsPeers, h.tls, version, false))
 	}
 	resp, err := http.Get("http://" + address(h.in) + "/c")
 	must(t, err)
@@ -154,14 +171,14 @@ func (h *haproxy) browse(t *testing.T, b *browser) {
 	b.get(t, "/c", h.files["c"])
 	b.get(t, "/big", h.files["big"])
 	if a := b.ask(t, http.MethodPost, "/", string(h.files["c"])); string(a.body) != fmt.Sprintf("%d bytes\n", len(h.files["c"])) {
-		t.Errorf("port %d h2 %v tls %x POST: status %d, %q", b.port, b.h2, b.version, a.status, a.body)
+		t.Errorf("port %d, HTTP/2 %v, TLS %x: POST: status %d, %q", b.port, b.h2, b.version, a.status, a.body)
 	}
 }
 
 func (h *haproxy) check(t *testing.T, got *trace) string {
 	sides := h.sides()
-	n := h.webPeers.check(t, got, sides[0]) + h.tcpPeers.check(t, got, sides[1]) + h.tlsPeers.check(t, got, sides[2])
-	passed := h.serverPeers.check(t, got, sides[3])
+	n := h.webPeers.check(t, got, sides[0]) + h.tcpPeers.check(t, got, sides[1]) + h.tlsPeers.check(t, got, sides[2]) + h.mixedPeers.check(t, got, sides[3])
+	passed := h.serverPeers.check(t, got, sides[4])
 	h.checkLog(t, got)
 	by := map[string]int{}
 	for _, s := range sides {
@@ -183,7 +200,7 @@ func (h *haproxy) check(t *testing.T, got *trace) string {
 // it. Of HTTP the log counts HAProxy's own form of it.
 func (h *haproxy) checkLog(t *testing.T, got *trace) {
 	t.Helper()
-	requests := 4*(len(h.webPeers.all)+len(h.tlsPeers.all)) + len(h.tcpPeers.all) + 1
+	requests := 4*(len(h.webPeers.all)+len(h.tlsPeers.all)+len(h.mixedPeers.all)) + len(h.tcpPeers.all) + 1
 	compared := 0
 	for _, line := range h.lines(t, "haproxy.log", requests) {
 		var client, up, down int

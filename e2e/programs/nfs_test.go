@@ -55,8 +55,8 @@ func (n *nfs) serve(t *testing.T) {
 	mountd := n.trixie.command(t, "rpc.mountd", "-F", "-N", "3")
 	start(t, mountd)
 	until(t, "rpc.mountd answers the kernel", func() bool { return hasOpen(mountd.Process.Pid, "nfsd.fh/channel") })
-	for _, set := range [][2]string{{"nfsv4gracetime", "10"}, {"nfsv4leasetime", "10"}, {"versions", "-3 +4 +4.1 +4.2"}, {"portlist", fmt.Sprintf("tcp %d\n", nfsPort)}, {"threads", "2"}} {
-		put(t, "/proc/fs/nfsd/"+set[0], set[1])
+	for _, set := range [][2]string{{"nfsv4gracetime", "10"}, {"nfsv4leasetime", "10"}, {"versions", "-3 +4 +4.1 +4.2"}, {"portlist", fmt.Sprintf("tcp %d", nfsPort)}, {"threads", "2"}} {
+		put(t, "/proc/fs/nfsd/"+set[0], set[1]+"\n")
 	}
 	t.Cleanup(func() { put(t, "/proc/fs/nfsd/threads", "0") })
 	put(t, "/proc/fs/nfsd/v4_end_grace", "Y") // nobody has locks of before to claim
