@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -23,93 +20,7 @@ func TestServices(t *testing.T) {
 }
 
 func serviceTrials(w *world) []trial {
-	return []trial{&postgreSQL{world: w}, &mariaDB{world: w}, &postfix{world: w}}
-}
-
-// own is a directory of a user of the tree, with the world's key in it.
-func (w *world) own(t *testing.T, user string) (dir, key string, id *syscall.Credential) {
-	t.Helper()
-	id = w.trixie.user(t, user)
-	dir = filepath.Join(w.dir, user)
-	must(t, os.Mkdir(dir, 0o700))
-	secret, err := os.ReadFile(w.key)
-	must(t, err)
-	key = filepath.Join(dir, "key.pem")
-	must(t, os.WriteFile(key, secret, 0o600))
-	for _, name := range []string{dir, key} {
-		must(t, os.Chown(name, int(id.Uid), int(id.Gid)))
-	}
-	return dir, key, id
-}
-
-// user looks a user of the tree up.
-func (r *root) user(t *testing.T, name string) *syscall.Credential {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(r.dir, "etc/passwd"))
-	must(t, err)
-	for line := range strings.Lines(string(b)) {
-		f := strings.Split(line, ":")
-		if f[0] != name {
-			continue
-		}
-		uid, err := strconv.ParseUint(f[2], 10, 32)
-		must(t, err)
-		gid, err := strconv.ParseUint(f[3], 10, 32)
-		must(t, err)
-		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	}
-	t.Fatalf("%s has no user %s", r.dir, name)
-	return nil
-}
-
-// postgreSQL is the server and psql.
-type postgreSQL struct {
-	*world
-	port int
-}
-
-func (p *postgreSQL) sides() []side {
-	return []side{{"PostgreSQL", "server", "postgresql-17", p.port}, {"psql", "client", "postgresql-client-17", p.port}}
-}
-
-const postgresPrograms = "/usr/lib/postgresql/17/bin/"
-
-func (p *postgreSQL) begin(t *testing.T) {
-	p.port = freePort(t)
-	dir, key, id := p.own(t, "postgres")
-	data := filepath.Join(dir, "data")
-	initdb := p.trixie.command(t, postgresPrograms+"initdb", "-D", data, "-A", "trust", "--locale=C", "--encoding=UTF8", "--no-sync", "--no-instructions")
-	initdb.SysProcAttr.Credential = id
-	run(t, initdb)
-	server := p.trixie.command(t, postgresPrograms+"postgres", "-D", data, "-k", dir, "-p", strconv.Itoa(p.port), "-c", "listen_addresses=127.0.0.1",
-		"-c", "fsync=off", "-c", "ssl=on", "-c", "ssl_cert_file="+p.cert, "-c", "ssl_key_file="+key)
-	server.SysProcAttr.Credential = id
-	server.Env = append(server.Env, "OPENSSL_CONF="+p.openssl)
-	start(t, server, p.port)
-}
-
-func (p *postgreSQL) talk(t *testing.T) {
-	for _, version := range []string{"TLSv1.2", "TLSv1.3"} {
-		psql := p.trixie.command(t, postgresPrograms+"psql", "-XAtq", fmt.Sprintf("host=localhost hostaddr=127.0.0.1 port=%d user=postgres dbname=postgres sslmode=verify-full sslrootcert=%s ssl_max_protocol_version=%s", p.port, p.cert, version),
-			"-c", "select repeat('0123456789', 3000)")
-		psql.Env = append(psql.Env, "OPENSSL_CONF="+p.openssl)
-		if got := strings.TrimSpace(run(t, psql)); got != strings.Repeat("0123456789", 3000) {
-			t.Errorf("psql got %d bytes, want 30000", len(got))
-		}
-	}
-}
-
-func (p *postgreSQL) check(t *testing.T, got *trace) string {
-	conns, n := got.bothEnds(t, p.port)
-	if conns != 2 || n < 60_000 {
-		t.Errorf("%d connections with %d bytes", conns, n)
-	}
-	for _, s := range p.sides() {
-		if n := got.told(t, s, "postgresql", "SELECT", "SELECT 1"); n != len(versions) {
-			t.Errorf("inspect tells %d statements of the %s, want %d", n, s.as, len(versions))
-		}
-	}
-	return fmt.Sprintf("%d bytes between both ends of %d connections", n, conns)
+	return []trial{&mariaDB{world: w}, &postfix{world: w}}
 }
 
 // mariaDB is the server alone: its own client never tries. It runs without tables of
