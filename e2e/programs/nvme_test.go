@@ -93,15 +93,17 @@ func (n *nvme) talk(t *testing.T) {
 	}
 }
 
-// device waits for the disk that the host has found at the target.
+// device waits for the disk that the host has found at the target. It is there before its
+// size is known.
 func (n *nvme) device(t *testing.T) (name string) {
 	t.Helper()
 	until(t, "the disk is there", func() bool {
 		found, _ := filepath.Glob("/sys/block/nvme*n1") // the pattern is no bad one
 		for _, dir := range found {
-			model, _ := os.ReadFile(filepath.Join(dir, "device/subsysnqn")) // not there before the controller is live
+			target, _ := os.ReadFile(filepath.Join(dir, "device/subsysnqn")) // not there before the controller is live
+			size, _ := os.ReadFile(filepath.Join(dir, "size"))
 			name = filepath.Join("/dev", filepath.Base(dir))
-			if _, err := os.Stat(name); err == nil && strings.TrimSpace(string(model)) == nvmeTarget {
+			if _, err := os.Stat(name); err == nil && strings.TrimSpace(string(target)) == nvmeTarget && strings.TrimSpace(string(size)) != "0" {
 				return true
 			}
 		}
