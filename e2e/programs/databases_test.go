@@ -17,6 +17,9 @@ func TestServices(t *testing.T) {
 	onItsKernel(t)
 	w := newWorld(t)
 	try(t, w.trixie, serviceTrials(w)...)
+	if onEach() {
+		t.Run("PostgreSQL", func(t *testing.T) { tryPostgreSQL(t, w) })
+	}
 }
 
 func serviceTrials(w *world) []trial {
