@@ -43,12 +43,17 @@ http {
 	ssl_certificate CERT; ssl_certificate_key KEY; ssl_protocols TLSv1.2 TLSv1.3;
 	ssl_conf_command Options KTLS;
 	upstream other { server 127.0.0.1:UPSTREAM; keepalive 4; }
+	upstream older { server 127.0.0.1:UPSTREAM; keepalive 4; }
 	server {
 		listen 127.0.0.1:SITE ssl; http2 on; root WWW;
 		location /packed/ { alias WWW/; gzip on; gzip_types text/plain; }
 		location /up/ {
 			proxy_pass https://other/; proxy_http_version 1.1; proxy_set_header Connection "";
-			proxy_ssl_conf_command Options KTLS; proxy_ssl_protocols TLSv1.2 TLSv1.3;
+			proxy_ssl_conf_command Options KTLS; proxy_ssl_protocols TLSv1.3;
+		}
+		location /up12/ {
+			proxy_pass https://older/; proxy_http_version 1.1; proxy_set_header Connection "";
+			proxy_ssl_conf_command Options KTLS; proxy_ssl_protocols TLSv1.2;
 		}
 		location /none { return 204; }
 		location /moved { return 301 /a; }
@@ -100,6 +105,7 @@ func (n *nginx) browse(t *testing.T, b *browser) {
 	n.status(t, b, http.MethodGet, "/packed/text", 200, "Accept-Encoding: gzip")
 	b.get(t, "/up/b", files["b"])
 	b.get(t, "/up/c", files["c"])
+	b.get(t, "/up12/c", files["c"])
 	posts := [][]string{nil}
 	if !b.h2 {
 		posts = append(posts, []string{"Expect: 100-continue"})
@@ -109,8 +115,8 @@ func (n *nginx) browse(t *testing.T, b *browser) {
 			t.Errorf("POST: status %d, %q", a.status, a.body)
 		}
 	}
-	n.asked += 12 + len(posts)
-	n.passed += 2 + len(posts)
+	n.asked += 13 + len(posts)
+	n.passed += 3 + len(posts)
 }
 
 func (n *nginx) status(t *testing.T, b *browser, method, path string, want int, headers ...string) {
@@ -287,4 +293,15 @@ func (n *nginx) checkLoad(t *testing.T, got *trace) int {
 		t.Errorf("%d connections of h2load, want 50", len(conns))
 	}
 	return sent
+}
+
+// TestFraming: a body in one chunk is found in what a log counts, which is
+// that, its length in hexadecimal, and the last chunk.
+func TestFraming(t *testing.T) {
+	for n := 1; n < 5000; n++ {
+		all := len(fmt.Sprintf("%x\r\n", n)) + n + len("\r\n0\r\n\r\n")
+		if got := all - framing(all); got != n {
+			t.Fatalf("of %d bytes %d are body, want %d", all, got, n)
+		}
+	}
 }

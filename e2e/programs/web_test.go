@@ -13,7 +13,7 @@ func TestWeb(t *testing.T) {
 }
 
 func webTrials(w *world) []trial {
-	return []trial{&nginx{world: w}, &lighttpd{world: w}, &openSSL{world: w}, &stunnel{world: w}, &python{world: w}, &redis{world: w}, &memcached{world: w}}
+	return []trial{&nginx{world: w}, &lighttpd{world: w}, &openSSL{world: w}, &stunnel{world: w}, &python{world: w}, &redis{world: w}, &memcached{world: w}, &curl{world: w}}
 }
 
 // TestHAProxy: the same for a program that is newer than Debian stable.
