@@ -138,7 +138,9 @@ func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
 		return cfg, err
 	}
 	cfg.Match = o.expr
-	o.sayNoTask()
+	for _, line := range cannotMatch(o.expr, o.comms) {
+		notice(line)
+	}
 	if err := cfg.Check(); err != nil {
 		return cfg, &usageError{err}
 	}
@@ -198,17 +200,18 @@ func (o *options) parseMatch(*loader.Filter) error {
 	if e.Root != nil {
 		o.expr = e
 	}
-	if one, other, never := e.Never(); never {
-		notice(fmt.Sprintf("--match can hold for nothing: %s and %s exclude each other", one, other))
-	}
 	return nil
 }
 
-// sayNoTask says which names are those of no task, and what asks for them.
-func (o *options) sayNoTask() {
-	for _, name := range o.comms {
+// cannotMatch says, a line each, which filters can match nothing.
+func cannotMatch(expr *match.Expr, comms []string) (lines []string) {
+	if one, other, never := expr.Never(); never {
+		lines = append(lines, fmt.Sprintf("--match can hold for nothing: %s and %s exclude each other", one, other))
+	}
+	for _, name := range comms {
 		if name = event.TaskName(strings.TrimSpace(name)); loader.IsKernelUser(name) {
-			notice(fmt.Sprintf("--comm %s: that is no task but a part of the kernel: --match 'kernel_user == %s' asks for its sockets", name, name))
+			lines = append(lines, fmt.Sprintf("--comm %s: that is no task but a part of the kernel: --match 'kernel_user == %s' asks for its sockets", name, name))
 		}
 	}
+	return lines
 }
