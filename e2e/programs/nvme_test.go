@@ -119,13 +119,14 @@ func (n *nvme) check(t *testing.T, got *trace) string {
 	if !bytes.HasPrefix(kept, n.data) {
 		t.Error("the target's file is not what the host wrote")
 	}
-	conns, size := got.bothEnds(t, n.port)
-	if conns != 1+nvmeQueues {
-		t.Errorf("%d connections, want one for administration and %d queues", conns, nvmeQueues)
+	conns := got.clients(n.port)
+	if len(conns) != 1+nvmeQueues {
+		t.Errorf("%d connections, want one for administration and %d queues", len(conns), nvmeQueues)
 	}
 	var written, read []byte
-	units := 0
-	for _, client := range got.clients(n.port) {
+	size, units := 0, 0
+	for _, client := range conns {
+		size += got.oneWay(t, client, n.port) + got.toHost(t, n.port, client)
 		asked, answered := got.pdus(t, client, n.port), got.pdus(t, n.port, client)
 		// A question that waits for an event of the target has no answer.
 		if open := asked.commands - answered.completions; open != 0 && open != 1 {
@@ -143,7 +144,25 @@ func (n *nvme) check(t *testing.T, got *trace) string {
 		}
 		got.told(t, s, "nvme", "Read", "success")
 	}
-	return fmt.Sprintf("%d bytes between both ends of %d connections, walked by %d PDUs; a disk written and read, in both directions and in the target's file", size, conns, units)
+	return fmt.Sprintf("%d bytes between both ends of %d connections, walked by %d PDUs; a disk written and read, in both directions and in the target's file", size, len(conns), units)
+}
+
+// toHost compares what the target sent with what the host got. When it disconnects the
+// host does not wait for the last completions.
+func (tr *trace) toHost(t *testing.T, target, host int) int {
+	t.Helper()
+	sent, n := tr.stream(target, host, event.TX)
+	got, m := tr.stream(host, target, event.RX)
+	if len(sent) != n || len(got) != m || !bytes.HasPrefix(sent, got) {
+		t.Fatalf("from port %d to %d: %d bytes sent, of which %d are shown; %d bytes received, of which %d are shown", target, host, n, len(sent), m, len(got))
+	}
+	const completion = 24
+	for rest := sent[m:]; len(rest) > 0; rest = rest[completion:] {
+		if rest[0] != capsuleResponse || len(rest) < completion {
+			t.Fatalf("from port %d to %d: the host did not get the last %d bytes, and they are no completions", target, host, n-m)
+		}
+	}
+	return n
 }
 
 // pdus are the units of NVMe/TCP (NVMe TCP Transport Specification, 3.6) that went one way.

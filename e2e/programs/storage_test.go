@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -91,12 +92,33 @@ func (l *listing) names(t *testing.T, got *trace, port int, client, server strin
 			t.Errorf("list says that %v is %q, want %s: %v", at, l.users[at], server, l.users)
 		}
 	}
-	for _, r := range got.records {
-		switch {
-		case int(r.Conn.LPort) == port && r.Conn.KernelUser != server, int(r.Conn.RPort) == port && r.Conn.KernelUser != client:
-			t.Fatalf("the trace says that the socket of ports %d and %d is %q", r.Conn.LPort, r.Conn.RPort, r.Conn.KernelUser)
+	for _, from := range got.clients(port) {
+		got.namesOne(t, from, port, client)
+		got.namesOne(t, port, from, server)
+	}
+}
+
+// namesOne checks that the records of a socket say so, but for those before the kernel
+// took it over from tlshd, and after it gave it up.
+func (tr *trace) namesOne(t *testing.T, lport, rport int, want string) {
+	t.Helper()
+	var users []string
+	for _, r := range tr.records {
+		if int(r.Conn.LPort) == lport && int(r.Conn.RPort) == rport {
+			users = append(users, r.Conn.KernelUser)
 		}
 	}
+	first := slices.Index(users, want)
+	last := len(users)
+	for last > 0 && users[last-1] == "" {
+		last--
+	}
+	if first < 0 || slices.ContainsFunc(users[:first], func(u string) bool { return u != "" }) ||
+		slices.ContainsFunc(users[first:last], func(u string) bool { return u != want }) {
+		t.Errorf("the trace says that the socket of ports %d and %d is %q's, want %s", lport, rport, slices.Compact(users), want)
+		return
+	}
+	t.Logf("port %d to %d: %d records of %s, %d before and %d after", lport, rport, last-first, want, first, len(users)-last)
 }
 
 // tlshdConf: NVMe/TCP takes its keys from a keyring, NFS a certificate.
