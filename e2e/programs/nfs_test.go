@@ -28,8 +28,6 @@ const (
 	nfsPiece = 64 << 10
 )
 
-func (n *nfs) modules() []string { return []string{"nfsd", "nfsv4"} }
-
 func (n *nfs) sides() []side {
 	return []side{{"NFS 4.2", "server", "nfs-kernel-server", nfsPort}, {"NFS 4.2", "client", "nfs-common", nfsPort}}
 }

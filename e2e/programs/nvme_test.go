@@ -33,8 +33,6 @@ const (
 	nvmePiece  = 64 << 10
 )
 
-func (n *nvme) modules() []string { return []string{"nvmet-tcp", "nvme-tcp"} }
-
 func (n *nvme) sides() []side {
 	return []side{{"NVMe/TCP", "server", "ktls-utils", n.port}, {"NVMe/TCP", "client", "nvme-cli", n.port}}
 }
