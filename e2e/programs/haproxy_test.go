@@ -1,10 +1,8 @@
 package programs
 
 import (
-	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -98,51 +96,6 @@ func (h *haproxy) begin(t *testing.T) {
 	t.Cleanup(func() { log.Close() })
 	cmd.Stdout = log
 	start(t, cmd, h.web, h.tcp, h.tls, h.in, h.mixed)
-}
-
-// serve is a web server in the test, with TLS where there are peers to count it.
-func (h *haproxy) serve(t *testing.T, ps *peers) (port int) {
-	t.Helper()
-	ln, err := net.Listen("tcp", address(freePort(t)))
-	must(t, err)
-	port = ln.Addr().(*net.TCPAddr).Port
-	if ps != nil {
-		ln = &counted{ln, &tls.Config{Certificates: []tls.Certificate{h.pair}}, ps}
-	}
-	srv := &http.Server{Handler: http.HandlerFunc(h.answer)}
-	go srv.Serve(ln) // until it is closed
-	t.Cleanup(func() { srv.Close() })
-	return port
-}
-
-func (h *haproxy) answer(w http.ResponseWriter, r *http.Request) {
-	n, err := io.Copy(io.Discard, r.Body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	if r.Method == http.MethodPost {
-		fmt.Fprintf(w, "%d bytes\n", n)
-		return
-	}
-	b := h.files[strings.TrimPrefix(r.URL.Path, "/")]
-	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-	w.Write(b) // who asks sees what is missing
-}
-
-// counted is a listener whose connections speak TLS and count what is said.
-type counted struct {
-	net.Listener
-	conf  *tls.Config
-	peers *peers
-}
-
-func (c *counted) Accept() (net.Conn, error) {
-	conn, err := c.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return c.peers.add(tls.Server(conn, c.conf)), nil
 }
 
 func (h *haproxy) talk(t *testing.T) {

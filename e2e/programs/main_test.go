@@ -40,7 +40,7 @@ func onItsKernel(t *testing.T) {
 	if !inGuest() {
 		t.Skip("it loads BPF programs: run it in a guest with make test-programs")
 	}
-	if os.Getenv("KTLSTOP_PROGRAMS") == "all" {
+	if onEach() {
 		return
 	}
 	if !slices.Contains(guesttest.Kernels(t), stable) {
@@ -49,6 +49,9 @@ func onItsKernel(t *testing.T) {
 	}
 	guesttest.OnlyOn(t, stable)
 }
+
+// onEach says whether this is make test-programs.
+func onEach() bool { return os.Getenv("KTLSTOP_PROGRAMS") == "all" }
 
 func must(t *testing.T, err error) {
 	t.Helper()

@@ -93,6 +93,7 @@ type trace struct {
 	lost    []*event.Lost
 	summary *event.Summary
 	http    []exchange
+	calls   []call
 }
 
 // exchange is a request and its response, by inspect.
@@ -137,6 +138,7 @@ func readTrace(t *testing.T, name string) *trace {
 		t.Fatal("the trace has no summary")
 	}
 	got.readHTTP(t, b)
+	got.readCalls(t, b)
 	return got
 }
 

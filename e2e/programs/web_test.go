@@ -1,6 +1,9 @@
 package programs
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // TestWeb: web servers, a tunnel, stores in memory, and what is built on OpenSSL.
 func TestWeb(t *testing.T) {
@@ -10,7 +13,7 @@ func TestWeb(t *testing.T) {
 }
 
 func webTrials(w *world) []trial {
-	return []trial{&nginx{world: w}, &lighttpd{world: w}, &openSSL{world: w}, &stunnel{world: w}, &python{world: w}, &redis{world: w}, &memcached{world: w}}
+	return []trial{&nginx{world: w}, &lighttpd{world: w}, &openSSL{world: w}, &stunnel{world: w}, &python{world: w}, &redis{world: w}, &memcached{world: w}, &curl{world: w}}
 }
 
 // TestHAProxy: the same for a program that is newer than Debian stable.
@@ -23,7 +26,7 @@ func TestHAProxy(t *testing.T) {
 
 // allSides are those of all trials there are.
 func allSides() (all []side) {
-	trials := append(webTrials(nil), &haproxy{})
+	trials := slices.Concat(webTrials(nil), []trial{&haproxy{}}, serviceTrials(nil), storageTrials(nil))
 	for _, tl := range trials {
 		all = append(all, tl.sides()...)
 	}

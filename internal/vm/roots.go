@@ -33,7 +33,11 @@ var programRoots = []programRoot{
 		[]string{"nginx", "nghttp2-client", "lighttpd", "lighttpd-mod-openssl", "curl"}, // the web
 		[]string{"openssl", "stunnel4", "python3"},
 		[]string{"redis-server", "redis-tools", "memcached"},
-	)},
+		[]string{"dash", "grep", "sed", "findutils"}, // what scripts call
+		[]string{"postgresql-17", "mariadb-server"},  // databases
+		[]string{"postfix"}, // mail
+		[]string{"ktls-utils", "nfs-kernel-server", "nfs-common", "netbase", "nvme-cli", "keyutils"}, // storage
+	), users: []string{"postgres", "mysql", "postfix", "postdrop"}},
 	// The first HAProxy with kernel TLS that Debian has, built with it: its libraries are not trixie's.
 	{name: "haproxy", suites: []string{"sid", "experimental"}, release: "experimental", packages: slices.Concat(basePackages, []string{"haproxy"})},
 }
