@@ -39,7 +39,7 @@ func newDatagram() *guess { return &guess{plain: masker{talk: true}, begun: true
 // newLostGuess is for a stream of which the beginning is not at hand.
 func newLostGuess() *guess {
 	g := &guess{plain: masker{talk: true}, why: "records before it were not seen"}
-	g.plain.urls.state = valueBegins
+	g.plain.urls.state = inTorn
 	g.plain.state = unknown
 	return g
 }
