@@ -301,3 +301,16 @@ func TestHTTP2FalseStream(t *testing.T) {
 		t.Errorf("%q", seen.text)
 	}
 }
+
+// TestHTTP2InDialogue: what answers another protocol may be HTTP/2 nevertheless. Behind its
+// first frame nothing is taken for text, however small the records are.
+func TestHTTP2InDialogue(t *testing.T) {
+	say := newClient().illegal(http2.FrameHeaders, http2.FlagHeadersEndHeaders, 1, literal("cookie", canary)).take()
+	for _, size := range []int{1, 2, 7, 999} {
+		f := newFeed(t, Config{}).both().send(tx, "EHLO h\r\nNOOP\r\n")
+		converse(f, []string{"r" + say}, size)
+		if out := f.close(); leaks(inJSON(t, out)) != "" || !bytes.HasPrefix(out.payload[rx], []byte("PRI")) && size < 24 {
+			t.Errorf("in records of %d: %q", size, out.payload[rx])
+		}
+	}
+}
