@@ -37,6 +37,12 @@ func FuzzMask(f *testing.F) {
 	for i := range byte(40) {
 		f.Add(bytes.Repeat([]byte{i, 3 * i, 7 * i, i / 2, 11}, 12))
 	}
+	// A gap right before the name of a member with a secret.
+	f.Add([]byte("100002700001202000700007000071X0\x0f00\v07000000000000000000"))
+	// A gap in the preface of HTTP/2, and records of one byte.
+	f.Add([]byte("0002000000701000\r00\r7"))
+	// HTTP/2 in answer to SMTP, in records of one byte.
+	f.Add([]byte("110800001 000070120000007"))
 	f.Fuzz(func(t *testing.T, choices []byte) {
 		s := &script{choices}
 		fd := newFeed(t, Config{})

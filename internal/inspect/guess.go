@@ -16,7 +16,8 @@ type guess struct {
 	// or the program spoke before it handed its keys to the kernel.
 	begun bool
 	watch watch
-	// hide says that what cannot be told is HPACK perhaps, and not to be shown.
+	// hide says that what cannot be told is HPACK perhaps, or of a binary protocol, and
+	// not to be shown.
 	hide bool
 	// why the field blocks of an HTTP/2 that is found cannot be decoded.
 	why reason
@@ -39,7 +40,7 @@ func newDatagram() *guess { return &guess{plain: masker{talk: true}, begun: true
 // newLostGuess is for a stream of which the beginning is not at hand.
 func newLostGuess() *guess {
 	g := &guess{plain: masker{talk: true}, why: "records before it were not seen"}
-	g.plain.urls.state = valueBegins
+	g.plain.urls.state = inTorn
 	g.plain.state = unknown
 	return g
 }
@@ -89,7 +90,7 @@ func (g *guess) step(s *stream) bool {
 		}
 		s.decoder = newHTTP2(s, false, g.why)
 	default:
-		if s.conn.dialogue != nil && g.why == "" && isText(b) { // a protocol that is not what it looked like
+		if s.conn.dialogue != nil && g.why == "" && !g.hide && isText(b) { // a protocol that is not what it looked like
 			g.text(s, b)
 		} else {
 			g.settle(s)
@@ -136,6 +137,7 @@ func (g *guess) settle(s *stream) {
 		s.talk(&g.plain, len(b))
 	case s.conn.dialogue != nil:
 		s.hide(len(b), "bytes of a message that was not seen whole")
+		g.hide = true // and what is text among what comes
 	case g.mayStore(s):
 		s.hide(len(b), "bytes of files or blocks, perhaps")
 	case g.hide:

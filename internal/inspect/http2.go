@@ -19,13 +19,14 @@ type h2 struct {
 	hpack   *hpack.Decoder
 	// broken says why field blocks cannot be decoded, empty if they can.
 	broken reason
+	joined bool // where frames seemed to be, behind bytes that were not seen
 	block  fieldBlock
 	data   dataFrame
 	stray  masker // of DATA whose stream is not known
 }
 
 func newHTTP2(s *stream, preface bool, broken reason) *h2 {
-	h := &h2{preface: preface, reader: bytes.NewReader(nil), broken: broken}
+	h := &h2{preface: preface, reader: bytes.NewReader(nil), broken: broken, joined: broken != ""}
 	h.framer = http2.NewFramer(nil, h.reader)
 	h.framer.AllowIllegalReads = true
 	h.framer.SetMaxReadFrameSize(maxHead)
@@ -65,6 +66,9 @@ func (h *h2) frame(s *stream) bool {
 		return h.lose(s, "this HTTP/2 frame cuts a field block in two")
 	}
 	if f.Type == http2.FrameData {
+		if h.joined && !f.mayBeData() { // what seemed to be a frame was none
+			return h.lose(s, "this is no HTTP/2 frame")
+		}
 		return h.beginData(s, f, b)
 	}
 	n := frameHeaderLen + int(f.Length)

@@ -270,3 +270,47 @@ func TestHTTP2Illegal(t *testing.T) {
 		}
 	}
 }
+
+// TestHTTP2OutOfStep: where a gap ends within a frame, no byte of what may be HPACK is taken
+// for DATA, wherever that is and however small the records are that follow.
+func TestHTTP2OutOfStep(t *testing.T) {
+	secret := literal("cookie", canary)
+	say := newClient().illegal(http2.FrameHeaders, http2.FlagHeadersEndHeaders, 1, secret).
+		data(1, false, "").data(1, true, "plain\n").illegal(http2.FrameHeaders, http2.FlagHeadersEndHeaders, 3, secret).take()
+	for to := 1; to < len(say); to++ {
+		for _, size := range []int{1, 2, 7, 999} {
+			f := newFeed(t, Config{}).both().send(rx, say[:1]).lose(rx)
+			converse(f, []string{"r" + say[to:]}, size)
+			if l := leaks(inJSON(t, f.close())); l != "" {
+				t.Errorf("lost to %q, in records of %d: %q", say[to:], size, l)
+			}
+		}
+	}
+}
+
+// TestHTTP2FalseStream: DATA of a stream that can hardly be says that what seemed to be frames
+// was none. Where the beginning was seen it may be.
+func TestHTTP2FalseStream(t *testing.T) {
+	data := newPeer().data(1, false, "and plain\n").take()
+	far := newPeer().illegal(http2.FrameData, 0, 1<<30, literal("cookie", canary)).take()
+	lost := newFeed(t, Config{}).send(rx, data).send(rx, far).close()
+	if l := leaks(inJSON(t, lost)); l != "" || !strings.Contains(string(lost.text), "plain") {
+		t.Errorf("%q", lost.text)
+	}
+	if seen := newFeed(t, Config{}).both().send(rx, newClient().take()+data).send(rx, far).close(); leaks(everything(seen)) == "" {
+		t.Errorf("%q", seen.text)
+	}
+}
+
+// TestHTTP2InDialogue: what answers another protocol may be HTTP/2 nevertheless. Behind its
+// first frame nothing is taken for text, however small the records are.
+func TestHTTP2InDialogue(t *testing.T) {
+	say := newClient().illegal(http2.FrameHeaders, http2.FlagHeadersEndHeaders, 1, literal("cookie", canary)).take()
+	for _, size := range []int{1, 2, 7, 999} {
+		f := newFeed(t, Config{}).both().send(tx, "EHLO h\r\nNOOP\r\n")
+		converse(f, []string{"r" + say}, size)
+		if out := f.close(); leaks(inJSON(t, out)) != "" || !bytes.HasPrefix(out.payload[rx], []byte("PRI")) && size < 24 {
+			t.Errorf("in records of %d: %q", size, out.payload[rx])
+		}
+	}
+}

@@ -90,11 +90,14 @@ func parseFrame(b []byte) frame {
 
 // plausible reports whether a frame may be one: RFC 9113 §6 says which lengths
 // and streams the types have. Extensions are not looked for, nor the millionth
-// stream of a connection.
+// stream of a connection. DATA that is empty and ends nothing is more likely a row of
+// zeros.
 func (f frame) plausible() bool {
 	ofStream := f.StreamID != 0 && f.StreamID < 1<<20
 	switch f.Type {
-	case http2.FrameData, http2.FrameHeaders, http2.FrameContinuation, http2.FramePushPromise:
+	case http2.FrameData:
+		return f.mayBeData() && f.Length <= 16384 && (f.Length > 0 || f.Flags.Has(http2.FlagDataEndStream))
+	case http2.FrameHeaders, http2.FrameContinuation, http2.FramePushPromise:
 		return ofStream && f.Length <= 16384
 	case http2.FrameRSTStream:
 		return ofStream && f.Length == 4
@@ -110,4 +113,9 @@ func (f frame) plausible() bool {
 		return f.StreamID == 0 && f.Length >= 8 && f.Length <= 16384
 	}
 	return false
+}
+
+// mayBeData reports whether a frame of DATA may be one, of whatever length.
+func (f frame) mayBeData() bool {
+	return f.StreamID != 0 && f.StreamID < 1<<20 && f.Flags&^(http2.FlagDataEndStream|http2.FlagDataPadded) == 0
 }

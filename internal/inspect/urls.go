@@ -16,6 +16,7 @@ type urls struct {
 	held []span
 	size int
 	authority
+	torn torn
 }
 
 // authority is what has come of the authority of a URL, RFC 3986 §3.2.
@@ -44,7 +45,8 @@ const (
 	memberBegins // behind the colon of JSON
 	hostBegins   // behind the colon of Host or :authority
 	inLiteral    // a number, true, false or null
-	inLine       // a list, or what a gap cut: a secret to the line's end
+	inLine       // a list, or a value that a gap cut: a secret to the line's end
+	inTorn       // behind a gap
 )
 
 // write takes the next bytes of the text, which lie in s.
@@ -65,7 +67,7 @@ func (u *urls) write(s *stream, from, to uint64) {
 		case hostBegins:
 			i += u.host(b[i])
 		default:
-			n := u.valueLen(b[i:])
+			n := u.secretLen(b[i:])
 			s.mask(from+uint64(i), from+uint64(i+n))
 			i += n
 		}
@@ -103,8 +105,11 @@ func (u *urls) behind(b []byte, mark byte) urlState {
 	switch name, closed := u.tail(b); {
 	case !closed && isHost(name.bytes()):
 		return hostBegins
-	case closed && secretMember(parameter(name.bytes())):
-		return memberBegins
+	case closed:
+		u.torn.json = true
+		if secretMember(parameter(name.bytes())) {
+			return memberBegins
+		}
 	}
 	return urlColon
 }
@@ -268,6 +273,14 @@ func (u *urls) member(c byte) int {
 	return 0
 }
 
+// secretLen is how many bytes of b belong to the secret.
+func (u *urls) secretLen(b []byte) int {
+	if u.state == inTorn {
+		return u.rest(b)
+	}
+	return u.valueLen(b)
+}
+
 // valueLen is how many bytes of b belong to the value.
 func (u *urls) valueLen(b []byte) int {
 	for i, c := range b {
@@ -383,8 +396,9 @@ func (u *urls) end(s *stream) {
 func (u *urls) interrupt(s *stream) {
 	member := u.state == memberBegins || u.state == inQuotes || u.state == inLine ||
 		u.closed && secretMember(parameter(u.key.bytes()))
+	u.torn.tear(u.state == inTorn)
 	u.hide(s)
-	u.state, u.closed = valueBegins, false
+	u.state, u.closed = inTorn, false
 	if member {
 		u.state = inLine
 	}
