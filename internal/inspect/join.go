@@ -33,6 +33,8 @@ type leg struct {
 	ended  bool
 	// made are the upstream requests that were made for a client's.
 	made []*exchange
+	// unclear are upstream requests that may have been made for a client's.
+	unclear []*exchange
 	// maybe are the clients' requests that an upstream one can have been made for, and
 	// by says how they were found.
 	maybe []*exchange
@@ -69,6 +71,10 @@ func (j *joiner) asked(ex *exchange) {
 	j.listed++
 	if len(l.maybe) == 1 {
 		l.joinTo(l.maybe[0], ex, l.by)
+		return
+	}
+	for _, c := range l.maybe {
+		c.leg.unclear = append(c.leg.unclear, ex)
 	}
 }
 
@@ -104,7 +110,17 @@ func (p *proxy) candidates(u *finding.Request, ids []string) ([]*exchange, findi
 
 // asksAlike: a proxy keeps the method, and may put something before the path or take it away.
 func asksAlike(c, u *finding.Request) bool {
-	return c.Method != "" && c.Method == u.Method && (strings.HasSuffix(c.Path, u.Path) || strings.HasSuffix(u.Path, c.Path))
+	if c.Method == "" || c.Method != u.Method {
+		return false
+	}
+	cPath, cQuery, _ := strings.Cut(c.Path, "?")
+	uPath, uQuery, _ := strings.Cut(u.Path, "?")
+	return cQuery == uQuery && (cPath == uPath || endsWith(cPath, uPath) || endsWith(uPath, cPath))
+}
+
+// endsWith: the segments of end, of which there has to be one, are the last of path.
+func endsWith(path, end string) bool {
+	return strings.HasPrefix(end, "/") && strings.Trim(end, "/") != "" && strings.HasSuffix(path, end)
 }
 
 func (l *leg) joinTo(c, u *exchange, by finding.JoinedBy) {
@@ -129,7 +145,7 @@ func (j *joiner) over(s *stream, ex *exchange) {
 		l.ids = append(l.ids, idsOf(ex.ev.Response.Headers)...)
 	}
 	if ex.ev.Dir == event.RX {
-		l.of.settle(ex)
+		l.settle(ex)
 	}
 	j.tellWhole(s, l.of)
 	j.forget(l.of)
@@ -167,23 +183,26 @@ func (j *joiner) forget(p *proxy) {
 
 // settle: a client's request ends. An id of its answer can say which upstream ones are its;
 // what is still not clear stays so.
-func (p *proxy) settle(c *exchange) {
-	for _, u := range p.upstreams {
-		if len(u.leg.maybe) < 2 || !slices.Contains(u.leg.maybe, c) {
-			continue
-		}
-		if u.leg.by == finding.ByOrder && shareID(c.leg.ids, u.leg.ids) {
+func (l *leg) settle(c *exchange) {
+	for _, u := range l.unclear {
+		if u.leg.isUnclear() && u.leg.by == finding.ByOrder && shareID(l.ids, u.leg.ids) {
 			u.leg.joinTo(c, u, finding.ByID)
-			continue
 		}
-		c.ev.Ambiguous++
 	}
 }
+
+// isUnclear: an upstream request can have been made for several.
+func (l *leg) isUnclear() bool { return len(l.maybe) > 1 }
 
 // tellJoined tells a client's request with those made for it.
 func (c *exchange) tellJoined(s *stream) {
 	for _, u := range c.leg.made {
 		c.ev.Upstream = append(c.ev.Upstream, finding.Upstream{HTTP: &u.ev, By: u.leg.by, After: u.begun - min(c.begun, u.begun)})
+	}
+	for _, u := range c.leg.unclear { // an id may have said since whose it is
+		if u.leg.isUnclear() {
+			c.ev.Ambiguous++
+		}
 	}
 	c.ev.Added = added(&c.ev)
 	s.after(&c.ev)

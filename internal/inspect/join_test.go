@@ -126,6 +126,22 @@ func TestJoin(t *testing.T) {
 			l.answer("A")
 			l.answer("a")
 		}, "A a"},
+		{"paths that end alike", func(l *legs) {
+			l.ask("a", "GET /x/")
+			l.ask("A", "GET /")
+			l.answer("A")
+			l.answer("a")
+			l.ask("b", "GET /login?next=/x")
+			l.ask("B", "GET /x")
+			l.answer("B")
+			l.answer("b")
+		}, "A a B b"},
+		{"the root", func(l *legs) {
+			l.ask("a", "GET /")
+			l.ask("A", "GET /")
+			l.answer("A")
+			l.answer("a")
+		}, "a=A/order"},
 		{"another method", func(l *legs) {
 			l.ask("a", "GET /x")
 			l.ask("A", "POST /x", "Content-Length: 0")
@@ -198,6 +214,16 @@ func TestJoin(t *testing.T) {
 			l.answer("a", id)
 			l.answer("b")
 		}, "a=A/id b"},
+		{"an id that only the answer has, behind another's", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.ask("A", "GET /x") // a waits for it
+			l.ask("b", "GET /x")
+			l.ask("B", "GET /x", id)
+			l.answer("a")
+			l.answer("B")
+			l.answer("b", id)
+			l.answer("A")
+		}, "b=B/id a=A/order"},
 		{"the client's ends first", func(l *legs) {
 			l.ask("a", "GET /x")
 			l.ask("A", "GET /x")
