@@ -25,6 +25,8 @@ type conn struct {
 	// the stream of which it tells.
 	storage storage
 	telling *stream
+	// broken: a decoder panicked.
+	broken bool
 	// tunnel: HTTP/1 made way for another protocol.
 	tunnel bool
 	// lonely: it was said that requests are not seen.

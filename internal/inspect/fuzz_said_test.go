@@ -19,6 +19,9 @@ func FuzzSaid(f *testing.F) {
 			}
 		}
 	}
+	for _, short := range shortMySQL {
+		f.Add(uint8(5), uint16(3306), []byte(my(0, "\x0e\x00")+short), uint8(60))
+	}
 	f.Fuzz(func(t *testing.T, which uint8, port uint16, raw []byte, size uint8) {
 		if len(raw) > 1<<14 {
 			return

@@ -66,6 +66,7 @@ func newFeed(t testing.TB, cfg Config, patterns ...string) *feed {
 	cfg.Join = true // which changes nothing of one connection, and has to forget it
 	f := &feed{t: t, out: &shown{}}
 	f.in = New(f.out, cfg)
+	f.in.strict = true
 	f.conn = event.Conn{ID: 1, Cookie: 7, Family: event.FamilyINET,
 		LAddr: netip.MustParseAddr("192.0.2.1"), LPort: 443, RAddr: netip.MustParseAddr("192.0.2.9"), RPort: 1024}
 	return f

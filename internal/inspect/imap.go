@@ -19,9 +19,14 @@ var imap = &dialect{name: "imap", ports: []uint16{143, 993}, recognise: isIMAP, 
 		return &imapServer{state: d.shared.(*imapState)}
 	}}
 
-// imapState is what both directions know: the command that goes on in lines without a
-// tag, as the answers to challenges of AUTHENTICATE and the end of IDLE do.
-type imapState struct{ untagged *call }
+// imapState is what both directions know.
+type imapState struct {
+	// untagged is the command that goes on in lines without a tag, as the answers to
+	// challenges of AUTHENTICATE and the end of IDLE do.
+	untagged *call
+	// goAhead: the server has asked for the literal that was announced last.
+	goAhead bool
+}
 
 var imapCommands = wordSet("APPEND", "AUTHENTICATE", "CAPABILITY", "CHECK", "CLOSE", "COMPRESS", "COPY", "CREATE", "DELETE", "ENABLE",
 	"EXAMINE", "EXPUNGE", "FETCH", "GETQUOTA", "GETQUOTAROOT", "ID", "IDLE", "LIST", "LOGIN", "LOGOUT", "LSUB", "MOVE", "NAMESPACE",
@@ -93,9 +98,14 @@ type imapClient struct {
 	goesOn bool
 	// secret: the command's arguments are.
 	secret bool
+	// literal is how long the one is that was announced and waits for the server's word.
+	literal uint64
 }
 
 func (c *imapClient) message(m *messages, b []byte) progress {
+	if c.literal > 0 && c.begins(m) {
+		return took
+	}
 	line, n := cutLine(b)
 	switch {
 	case n == 0:
@@ -113,6 +123,24 @@ func (c *imapClient) message(m *messages, b []byte) progress {
 		return took
 	}
 	return c.command(m, line, n)
+}
+
+// begins announces the literal that the command goes on with, unless the server refused
+// the command before, RFC 9051 §4.3: then the client sends none.
+func (c *imapClient) begins(m *messages) bool {
+	n := c.literal
+	c.literal = 0
+	if at := m.at; at.told && at.ev.End == finding.Complete && at.ev.Status != "OK" && !c.state.goAhead {
+		c.goesOn = false
+		m.at, m.count = nil, nil
+		return false
+	}
+	how := c.how()
+	if !c.state.goAhead { // the word was not seen: it may have been no
+		how = asSecret
+	}
+	m.expect(n, how)
+	return true
 }
 
 // continues reports whether a line belongs to a command that goes on without a tag.
@@ -160,10 +188,7 @@ func (c *imapClient) command(m *messages, line []byte, n int) progress {
 // line takes a line of a command, of which the first bytes are no secret, and the
 // literal behind it, if there is one.
 func (c *imapClient) line(m *messages, line []byte, n, head int) {
-	how, from := asText, 0
-	if c.secret {
-		how = asSecret
-	}
+	how, from := c.how(), 0
 	size, more := literalLen(line)
 	if head > 0 {
 		if from = len(m.at.ev.ID) + 1; m.at.ev.Op != unknownOp {
@@ -173,11 +198,22 @@ func (c *imapClient) line(m *messages, line []byte, n, head int) {
 	}
 	m.command(n, head, how)
 	m.at.detail(m.shown(n)[from:])
-	if c.goesOn = more; more {
+	switch c.goesOn = more; {
+	case !more:
+		c.ends(m)
+	case size > 0 && line[len(line)-2] != '+':
+		c.literal, c.state.goAhead = size, false
+	default:
 		m.expect(size, how)
-		return
 	}
-	c.ends(m)
+}
+
+// how says how a command's arguments are shown.
+func (c *imapClient) how() treatment {
+	if c.secret {
+		return asSecret
+	}
+	return asText
 }
 
 // ends ends a command, unless it goes on behind an answer.
@@ -191,7 +227,9 @@ func (c *imapClient) ends(m *messages) {
 }
 
 func (c *imapClient) expected(m *messages) { m.fresh() }
-func (c *imapClient) lost(*messages)       { c.goesOn, c.state.untagged = false, nil }
+func (c *imapClient) lost(*messages) {
+	c.goesOn, c.literal, c.state.untagged = false, 0, nil
+}
 
 // imapServer reads answers.
 type imapServer struct {
@@ -215,6 +253,7 @@ func (r *imapServer) message(m *messages, b []byte) progress {
 	case string(tag) == "*":
 		r.untagged(m, rest)
 	case string(tag) == "+":
+		r.state.goAhead = true
 		r.owner(m)
 	case isTag(tag) && isIMAPStatus(word):
 		r.tagged = true

@@ -15,6 +15,8 @@ var imapCases = []saidCase{
 		want: []string{"A1 LOGIN *** ***** 41 > OK 22", "A2 APPEND a {5+} 25 > OK 7"}, hides: canary},
 	{name: "SASL", port: 993, say: []string{"rx AUTHENTICATE LOGIN\r\n", "t+ VXNl\r\n", "r" + canary + "\r\n", "t+ UGFz\r\n", "rNOOP\r\n", "tx OK in\r\n", "rx2 AUTHENTICATE PLAIN " + canary + "\r\n", "tx2 OK\r\n"},
 		want: []string{"x AUTHENTICATE LOGIN 46 > OK 25", "x2 AUTHENTICATE PLAIN **************** 40 > OK 7"}, hides: canary},
+	{name: "refused literals, cut", say: []string{"ra1 APPEND a {24}\r\n", "ta1 NO full\r\n", "ra2 LOGIN me " + canary + "\r\n", "ta2 NO\r\n", "ra3 LOGIN me {16}\r\n", "t+ go\r\na3 BAD\r\n", "r" + canary + "\r\n", "ra4 NOOP\r\n", "ta4 OK\r\n"},
+		want: []string{"a1 APPEND a {24} 18 > NO 12", "a2 LOGIN ******************* 30 > NO 7", "a3 LOGIN ******* 18 > BAD 14", "a4 NOOP 9 > OK 7"}, hides: canary},
 	{name: "idle", say: []string{"ra1 IDLE\r\n", "t+ idling\r\n* 4 EXISTS\r\n", "rDONE\r\n", "ta1 OK\r\n", "t* 5 EXISTS\r\n"},
 		want: []string{"a1 IDLE 15 > OK 29", "untagged 0 > 5 EXISTS 12"}, shows: "DONE"},
 }

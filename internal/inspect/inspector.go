@@ -58,6 +58,7 @@ type Inspector struct {
 	join   *joiner // nil: nothing is joined
 	held   int     // bytes in all streams
 	pieces []Piece
+	strict bool // a decoder's panic is not recovered, so that tests see it
 }
 
 // New returns an Inspector that writes to out.

@@ -17,22 +17,30 @@ type joiner struct {
 	listed  int               // legs of all
 }
 
-// proxy is a process that is asked, and maybe asks others. It lists the requests that are
-// under way, or wait for their other leg; unlisted are clients' for which there was no room.
+// proxy is a process that is asked, and maybe asks others. Of its requests that are under
+// way, or wait for their other leg, it lists so many; unlisted are clients' for which there
+// was no room. Clients' requests under way are found by their ids, and by what they ask for.
 type proxy struct {
-	pid                uint32
-	clients, upstreams []*exchange
-	unlisted           int
+	pid              uint32
+	listed, unlisted int
+	byID, byTarget   map[string][]*exchange // the oldest first
 }
+
+// maxMeant bounds the requests that an upstream one can be made for. Of more nothing is said.
+const maxMeant = 64
 
 // leg is what joining knows of a request, from when its head was seen until it is told.
 type leg struct {
 	of     *proxy
 	listed bool
+	told   bool
 	ids    []string
+	target string // of a client's
 	ended  bool
 	// made are the upstream requests that were made for a client's.
 	made []*exchange
+	// unclear are upstream requests that may have been made for a client's.
+	unclear []*exchange
 	// maybe are the clients' requests that an upstream one can have been made for, and
 	// by says how they were found.
 	maybe []*exchange
@@ -48,7 +56,7 @@ func (j *joiner) asked(ex *exchange) {
 	}
 	p, ok := j.proxies[ex.ev.Proc.PID]
 	if !ok {
-		p = &proxy{pid: ex.ev.Proc.PID}
+		p = &proxy{pid: ex.ev.Proc.PID, byID: map[string][]*exchange{}, byTarget: map[string][]*exchange{}}
 	}
 	l := &leg{of: p, ids: idsOf(ex.ev.Request.Headers), listed: j.listed < maxLegs}
 	if ex.ev.Dir == event.RX {
@@ -57,7 +65,7 @@ func (j *joiner) asked(ex *exchange) {
 			p.unlisted++
 			return
 		}
-		p.clients = append(p.clients, ex)
+		p.enter(ex)
 		j.listed++
 		return
 	}
@@ -65,33 +73,58 @@ func (j *joiner) asked(ex *exchange) {
 		return
 	}
 	ex.leg = l
-	p.upstreams = append(p.upstreams, ex)
+	p.listed++
 	j.listed++
 	if len(l.maybe) == 1 {
 		l.joinTo(l.maybe[0], ex, l.by)
+		return
+	}
+	for _, c := range l.maybe {
+		c.leg.unclear = append(c.leg.unclear, ex)
+	}
+}
+
+// enter lists a client's request, and leave says that it is not under way any more.
+func (p *proxy) enter(c *exchange) {
+	p.listed++
+	for _, id := range c.leg.ids {
+		p.byID[id] = append(p.byID[id], c)
+	}
+	t := target(c.ev.Request)
+	c.leg.target, p.byTarget[t] = t, append(p.byTarget[t], c)
+}
+
+func (p *proxy) leave(c *exchange) {
+	for _, id := range c.leg.ids {
+		drop(p.byID, id, c)
+	}
+	drop(p.byTarget, c.leg.target, c)
+}
+
+func drop(from map[string][]*exchange, key string, c *exchange) {
+	all := from[key]
+	if i := slices.Index(all, c); i >= 0 {
+		all = slices.Delete(all, i, i+1)
+	}
+	if from[key] = all; len(all) == 0 {
+		delete(from, key)
 	}
 }
 
 // candidates are the clients' requests that an upstream one can be made for: those with
 // its id, or else those that ask for the same. One trace's id can be that of several.
 func (p *proxy) candidates(u *finding.Request, ids []string) ([]*exchange, finding.JoinedBy) {
-	var same, alike, both []*exchange
-	for _, c := range p.clients {
-		if c.leg.ended {
-			continue
-		}
-		byID, byPath := shareID(c.leg.ids, ids), asksAlike(c.ev.Request, u)
-		if byID {
-			same = append(same, c)
-		}
-		if byPath {
-			alike = append(alike, c)
-		}
-		if byID && byPath {
-			both = append(both, c)
+	var same []*exchange
+	for _, id := range ids {
+		for _, c := range p.byID[id] {
+			if len(same) <= maxMeant && !slices.Contains(same, c) {
+				same = append(same, c)
+			}
 		}
 	}
-	switch {
+	switch both := alike(same, u); {
+	case len(same) > maxMeant:
+		return nil, 0
 	case len(same) > 1 && len(both) > 0:
 		return both, finding.ByID
 	case len(same) > 0:
@@ -99,12 +132,47 @@ func (p *proxy) candidates(u *finding.Request, ids []string) ([]*exchange, findi
 	case p.unlisted > 0: // it may be of one that is not here
 		return nil, 0
 	}
-	return alike, finding.ByOrder
+	all := alike(p.byTarget[target(u)], u)
+	if len(all) > maxMeant {
+		return nil, 0
+	}
+	return all, finding.ByOrder
+}
+
+// alike are those that ask for the same as u, one more than can be meant at most.
+func alike(clients []*exchange, u *finding.Request) (all []*exchange) {
+	for _, c := range clients {
+		if asksAlike(c.ev.Request, u) {
+			all = append(all, c)
+		}
+		if len(all) > maxMeant {
+			break
+		}
+	}
+	return all
+}
+
+// target is what requests that ask for the same have in common: the method, the last segment
+// of the path and the query.
+func target(r *finding.Request) string {
+	path, query, _ := strings.Cut(r.Path, "?")
+	last := strings.LastIndexByte(strings.TrimRight(path, "/"), '/')
+	return r.Method + " " + path[max(last, 0):] + "?" + query
 }
 
 // asksAlike: a proxy keeps the method, and may put something before the path or take it away.
 func asksAlike(c, u *finding.Request) bool {
-	return c.Method != "" && c.Method == u.Method && (strings.HasSuffix(c.Path, u.Path) || strings.HasSuffix(u.Path, c.Path))
+	if c.Method == "" || c.Method != u.Method {
+		return false
+	}
+	cPath, cQuery, _ := strings.Cut(c.Path, "?")
+	uPath, uQuery, _ := strings.Cut(u.Path, "?")
+	return cQuery == uQuery && (cPath == uPath || endsWith(cPath, uPath) || endsWith(uPath, cPath))
+}
+
+// endsWith: the segments of end, of which there has to be one, are the last of path.
+func endsWith(path, end string) bool {
+	return strings.HasPrefix(end, "/") && strings.Trim(end, "/") != "" && strings.HasSuffix(path, end)
 }
 
 func (l *leg) joinTo(c, u *exchange, by finding.JoinedBy) {
@@ -125,34 +193,36 @@ func (j *joiner) over(s *stream, ex *exchange) {
 		return
 	}
 	l.ended = true
+	if ex.ev.Dir == event.RX {
+		l.of.leave(ex)
+	}
 	if ex.ev.Response != nil {
 		l.ids = append(l.ids, idsOf(ex.ev.Response.Headers)...)
 	}
 	if ex.ev.Dir == event.RX {
-		l.of.settle(ex)
+		l.settle(ex)
 	}
-	j.tellWhole(s, l.of)
+	j.tellWhole(s, ex)
+	for _, other := range slices.Concat(l.made, l.unclear, l.maybe) {
+		j.tellWhole(s, other)
+	}
 	j.forget(l.of)
 }
 
-// tellWhole tells of the requests about which nothing more can be learned.
-func (j *joiner) tellWhole(s *stream, p *proxy) {
-	before := len(p.clients) + len(p.upstreams)
-	p.clients = slices.DeleteFunc(p.clients, func(c *exchange) bool {
-		if !c.leg.ended || !allEnded(c.leg.made) {
-			return false
-		}
-		c.tellJoined(s)
-		return true
-	})
-	p.upstreams = slices.DeleteFunc(p.upstreams, func(u *exchange) bool {
-		if !u.leg.ended || !allEnded(u.leg.maybe) {
-			return false
-		}
-		u.tellAlone(s)
-		return true
-	})
-	j.listed -= before - len(p.clients) - len(p.upstreams)
+// tellWhole tells of a request if nothing more can be learned about it.
+func (j *joiner) tellWhole(s *stream, ex *exchange) {
+	l := ex.leg
+	if l.told || !l.ended || !allEnded(l.made) || !allEnded(l.maybe) {
+		return
+	}
+	l.told = true
+	l.of.listed--
+	j.listed--
+	if ex.ev.Dir == event.RX {
+		ex.tellJoined(s)
+	} else {
+		ex.tellAlone(s)
+	}
 }
 
 func allEnded(all []*exchange) bool {
@@ -160,30 +230,33 @@ func allEnded(all []*exchange) bool {
 }
 
 func (j *joiner) forget(p *proxy) {
-	if len(p.clients)+len(p.upstreams)+p.unlisted == 0 {
+	if p.listed+p.unlisted == 0 {
 		delete(j.proxies, p.pid)
 	}
 }
 
 // settle: a client's request ends. An id of its answer can say which upstream ones are its;
 // what is still not clear stays so.
-func (p *proxy) settle(c *exchange) {
-	for _, u := range p.upstreams {
-		if len(u.leg.maybe) < 2 || !slices.Contains(u.leg.maybe, c) {
-			continue
-		}
-		if u.leg.by == finding.ByOrder && shareID(c.leg.ids, u.leg.ids) {
+func (l *leg) settle(c *exchange) {
+	for _, u := range l.unclear {
+		if u.leg.isUnclear() && u.leg.by == finding.ByOrder && shareID(l.ids, u.leg.ids) {
 			u.leg.joinTo(c, u, finding.ByID)
-			continue
 		}
-		c.ev.Ambiguous++
 	}
 }
+
+// isUnclear: an upstream request can have been made for several.
+func (l *leg) isUnclear() bool { return len(l.maybe) > 1 }
 
 // tellJoined tells a client's request with those made for it.
 func (c *exchange) tellJoined(s *stream) {
 	for _, u := range c.leg.made {
 		c.ev.Upstream = append(c.ev.Upstream, finding.Upstream{HTTP: &u.ev, By: u.leg.by, After: u.begun - min(c.begun, u.begun)})
+	}
+	for _, u := range c.leg.unclear { // an id may have said since whose it is
+		if u.leg.isUnclear() {
+			c.ev.Ambiguous++
+		}
 	}
 	c.ev.Added = added(&c.ev)
 	s.after(&c.ev)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -126,6 +127,22 @@ func TestJoin(t *testing.T) {
 			l.answer("A")
 			l.answer("a")
 		}, "A a"},
+		{"paths that end alike", func(l *legs) {
+			l.ask("a", "GET /x/")
+			l.ask("A", "GET /")
+			l.answer("A")
+			l.answer("a")
+			l.ask("b", "GET /login?next=/x")
+			l.ask("B", "GET /x")
+			l.answer("B")
+			l.answer("b")
+		}, "A a B b"},
+		{"the root", func(l *legs) {
+			l.ask("a", "GET /")
+			l.ask("A", "GET /")
+			l.answer("A")
+			l.answer("a")
+		}, "a=A/order"},
 		{"another method", func(l *legs) {
 			l.ask("a", "GET /x")
 			l.ask("A", "POST /x", "Content-Length: 0")
@@ -198,6 +215,16 @@ func TestJoin(t *testing.T) {
 			l.answer("a", id)
 			l.answer("b")
 		}, "a=A/id b"},
+		{"an id that only the answer has, behind another's", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.ask("A", "GET /x") // a waits for it
+			l.ask("b", "GET /x")
+			l.ask("B", "GET /x", id)
+			l.answer("a")
+			l.answer("B")
+			l.answer("b", id)
+			l.answer("A")
+		}, "b=B/id a=A/order"},
 		{"the client's ends first", func(l *legs) {
 			l.ask("a", "GET /x")
 			l.ask("A", "GET /x")
@@ -263,5 +290,47 @@ func TestJoinWithoutRoom(t *testing.T) {
 	l.answer("a")
 	if got, want := l.told(), "A b a=B/order"; got != want {
 		t.Errorf("told %q, want %q", got, want)
+	}
+}
+
+// Where too many can be meant, only an id joins.
+func TestJoinTooMany(t *testing.T) {
+	l := newLegs(t)
+	for i := range maxMeant + 1 {
+		l.ask(fmt.Sprintf("a%d", i), "GET /x", fmt.Sprintf("X-Request-Id: %d", i))
+	}
+	l.ask("A", "GET /x")
+	l.answer("A")
+	l.ask("B", "GET /x", "X-Request-Id: 7")
+	l.answer("B")
+	l.write(&event.Summary{})
+	if got := l.told(); !strings.HasPrefix(got, "A a0 ") || !strings.Contains(got, " a7=B/id ") || strings.ContainsAny(got, "?C") {
+		t.Errorf("told %q", got)
+	}
+}
+
+// BenchmarkJoin is a proxy with as many clients as are listed, each with a path of its own.
+func BenchmarkJoin(b *testing.B) {
+	request := func(d event.Dir, i int) *exchange {
+		ex := &exchange{}
+		ex.ev.Proc.PID, ex.ev.Dir = 42, d
+		ex.ev.Request = &finding.Request{Method: "GET", Path: fmt.Sprintf("/x/%d", i)}
+		return ex
+	}
+	for b.Loop() {
+		j, s := newJoiner(), &stream{}
+		var all []*exchange
+		for i := range maxLegs / 2 {
+			c, u := request(event.RX, i), request(event.TX, i)
+			j.asked(c)
+			j.asked(u)
+			all = append(all, c, u)
+		}
+		for _, ex := range all {
+			j.over(s, ex)
+		}
+		if j.listed != 0 || len(s.queue) != maxLegs/2 {
+			b.Fatal(j.listed, len(s.queue))
+		}
 	}
 }

@@ -34,7 +34,7 @@ func (c *mysqlClient) message(m *messages, b []byte) progress {
 		c.join(m, c.state.file)
 		return c.rest(m, p, "MySQL file")
 	case p.seq == 2:
-		return c.login(m, p, payload)
+		return c.second(m, p, b)
 	case p.seq != 0 || p.size == 0:
 		return fails
 	case len(payload) == 0, len(payload) < min(p.size, c.needs(payload[0], p.size)):
@@ -72,7 +72,19 @@ func (c *mysqlClient) rest(m *messages, p mysqlPacket, note string) progress {
 	return took
 }
 
-// login takes a handshake response, of which a user and perhaps a database are told.
+// second takes the packet that follows the server's greeting. Of what is no login, as data
+// of a file that the server was not heard to ask for, nothing may be told.
+func (c *mysqlClient) second(m *messages, p mysqlPacket, b []byte) progress {
+	switch isMySQLLogin(b, opening{port: true}) {
+	case ofClient:
+		return c.login(m, p, b[mysqlHead:])
+	case perhaps:
+		return waits
+	}
+	return fails
+}
+
+// login takes a handshake response, which isMySQLLogin has looked at, of which a user and perhaps a database are told.
 func (c *mysqlClient) login(m *messages, p mysqlPacket, payload []byte) progress {
 	if len(payload) < p.size {
 		return waits

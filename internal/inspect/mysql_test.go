@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
 // my is packets of MySQL: each payload with its length and a number that counts up.
@@ -70,5 +72,24 @@ func TestMySQLJoined(t *testing.T) {
 	want := []string{"SELECT select 2 13 >  39 gap", "PING 5 > OK 11"}
 	if d := cmp.Diff(want, said(out)); d != "" || leaks(inJSON(t, out)) != "" {
 		t.Errorf("%s%s", d, leaks(inJSON(t, out)))
+	}
+}
+
+// shortMySQL are packets with the number of a login, and too short for one.
+var shortMySQL = []string{"\x00\x00\x00\x02", "\x01\x00\x00\x02A", my(2, "name,"+canary+"\nother,"+canary+"\n")}
+
+// TestMySQLShortLogin: what only has the number of a login is none, and nothing of it is
+// told: it may be of a file.
+func TestMySQLShortLogin(t *testing.T) {
+	for _, packet := range shortMySQL {
+		for _, dirs := range [][]event.Dir{{rx}, {rx, tx}} {
+			f := newFeed(t, Config{})
+			f.conn.LPort = 3306
+			f.open(dirs...).send(rx, myQuery("load data local infile 'a' into table t")).send(rx, packet).send(rx, my(0, "\x0e"))
+			out := f.close()
+			if l := leaks(inJSON(t, out)); l != "" || len(out.said) != 2 || out.said[1].Op != "PING" {
+				t.Errorf("%q: %s told %q", packet, l, said(out))
+			}
+		}
 	}
 }

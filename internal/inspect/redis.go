@@ -17,6 +17,13 @@ var redis = &dialect{name: "redis", ports: []uint16{6379, 6380}, recognise: isRe
 // redisState is what both directions know.
 type redisState struct {
 	subscribed bool // messages come unasked
+	// queued: the reply to a command that EXEC executes is a secret.
+	queued bool
+	// muted: the client has asked for no replies. Which request a later one answers is
+	// not certain any more, as the server may have refused that.
+	muted bool
+	// silent is for how many requests no reply comes.
+	silent int
 }
 
 // isRedis: a request is a list of strings, which nothing else looks like.

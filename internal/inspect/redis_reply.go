@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
@@ -35,26 +36,34 @@ func (r *redisReplies) message(m *messages, b []byte) progress {
 	case '$', '=', '!':
 		return r.text(m, b, line)
 	case '*', '~', '>', '%', '|':
-		return r.list(m, line)
+		return r.list(m, b, line)
 	}
-	r.begin(m, line)
+	r.begin(m, line, "")
 	r.simple(m, line)
 	r.valueEnds(m)
 	return took
 }
 
-// begin enters that a value comes: if none is under way, it is a reply.
-func (r *redisReplies) begin(m *messages, line []byte) {
+// begin enters that a value comes: if none is under way, it is a reply, or what is said
+// unasked, of which pushed is the first word.
+func (r *redisReplies) begin(m *messages, line []byte, pushed string) {
 	if m.at != nil {
 		return
 	}
 	*r = redisReplies{state: r.state, left: 1}
-	if line[0] == '>' {
-		m.unasked("PUSH")
-	} else {
+	asked := m.with.find("")
+	confirms := strings.HasSuffix(pushed, "subscribe") && asked != nil && strings.HasSuffix(asked.ev.Op, "SUBSCRIBE")
+	if pushed == "" && line[0] != '>' || confirms {
 		m.answer("")
+		m.at.ev.Status = redisStatus(line)
+	} else {
+		m.unasked("PUSH")
+		m.at.quiet = line[0] != '>' && !r.state.subscribed
+		if m.at.ev.Status = pushed; pushed == "" {
+			m.at.ev.Status = redisStatus(line)
+		}
 	}
-	m.at.ev.Status = redisStatus(line)
+	m.at.quiet = m.at.quiet || r.state.muted
 }
 
 // redisStatus is what the first line of a reply says, but for texts.
@@ -115,7 +124,7 @@ func (r *redisReplies) text(m *messages, b, line []byte) progress {
 	if n <= shortRedis && ok && len(b) < head+int(n)+2 {
 		return waits
 	}
-	r.begin(m, line)
+	r.begin(m, line, "")
 	m.take(head, asText)
 	m.fresh()
 	how := asText
@@ -133,24 +142,39 @@ func (r *redisReplies) text(m *messages, b, line []byte) progress {
 		m.take(int(n), how)
 		m.fresh()
 		r.prior = append(r.prior, value...)
-		r.push(m, value)
 		r.crlf = true
 	}
 	return took
 }
 
-// push tells what a server says unasked by the first word of it; RESP 2 has nothing
-// else to tell it by.
-func (r *redisReplies) push(m *messages, value []byte) {
-	if r.nth != 1 || m.at.ev.Op != "" && m.at.ev.Op != "PUSH" {
-		return
+// redisPushes are the first words of what a server says unasked. RESP 2 has nothing else
+// to tell it by.
+var redisPushes = wordSet("message", "pmessage", "smessage", "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe",
+	"sunsubscribe", "invalidate")
+
+// pushed is the first word of a list that may be said unasked, empty if it is a reply;
+// false says that more bytes decide.
+func (r *redisReplies) pushed(m *messages, line, rest []byte) (string, bool) {
+	may := line[0] == '>' || line[0] == '*' && (r.state.subscribed || m.with.doubt || m.with.find("") == nil)
+	if m.at != nil || !may || len(line) < 2 || line[1] == '0' || line[1] == '-' {
+		return "", true
 	}
-	switch w := string(value); w {
-	case "message", "pmessage", "smessage", "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe",
-		"invalidate":
-		m.at.ev.Op, m.at.ev.Status = "PUSH", w
-		m.at.quiet = m.at.quiet && !r.state.subscribed
+	head, ok := firstLine(rest)
+	if !ok {
+		return "", false
 	}
+	n, ok := number(bytes.TrimPrefix(head, []byte("$")))
+	switch {
+	case !ok || head[0] != '$' || n > maxWord:
+		return "", true
+	case len(rest) < len(head)+2+int(n):
+		return "", false
+	}
+	word := string(rest[len(head)+2:][:n])
+	if !redisPushes[word] {
+		word = ""
+	}
+	return word, true
 }
 
 func (r *redisReplies) expected(m *messages) {
@@ -159,12 +183,16 @@ func (r *redisReplies) expected(m *messages) {
 }
 
 // list takes the line before the values of a list.
-func (r *redisReplies) list(m *messages, line []byte) progress {
+func (r *redisReplies) list(m *messages, b, line []byte) progress {
 	n, ok := number(line[1:])
 	if !ok && string(line[1:]) != "-1" || r.left > 1<<40 {
 		return fails
 	}
-	r.begin(m, line)
+	pushed, whole := r.pushed(m, line, b[len(line)+2:])
+	if !whole {
+		return waits
+	}
+	r.begin(m, line, pushed)
 	m.take(len(line)+2, asText)
 	m.fresh()
 	switch line[0] {
@@ -179,10 +207,16 @@ func (r *redisReplies) list(m *messages, line []byte) progress {
 	return took
 }
 
-// secret reports whether the next value is one.
+// secret reports whether the next value is one. Options may be anywhere in the replies to
+// some commands, and elsewhere are what is asked for alone.
 func (r *redisReplies) secret(m *messages) bool {
-	return m.at.quiet || len(r.prior) > 0 && (secretKey(r.prior) || r.nth == 2 && isRedisOption(r.prior))
+	if m.at.quiet || len(r.prior) == 0 {
+		return m.at.quiet
+	}
+	return secretKey(r.prior) || (r.nth == 2 || tellOptions[m.at.ev.Op]) && isRedisOption(r.prior)
 }
+
+var tellOptions = wordSet("CONFIG", "SENTINEL", "EXEC")
 
 func (r *redisReplies) valueEnds(m *messages) {
 	r.nth++

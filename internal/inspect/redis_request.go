@@ -2,7 +2,10 @@ package inspect
 
 import (
 	"bytes"
+	"math"
 	"strings"
+
+	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
 // redisRequests reads what a client asks for.
@@ -13,6 +16,8 @@ type redisRequests struct {
 	name  string // of the command, in upper case
 	prior []byte // the argument before the next, if it was short
 	next  int    // how many of the next arguments are secrets
+	key   bool   // the first argument is a key of secrets
+	mute  string // what CLIENT REPLY says
 	crlf  bool   // the end of an argument's line is to come
 }
 
@@ -42,6 +47,10 @@ func (r *redisRequests) begin(m *messages, line []byte) progress {
 	n, list := number(line[1:])
 	if line[0] == '*' && !list {
 		return fails
+	}
+	if list && n == 0 && line[0] == '*' { // servers pass over it
+		m.take(len(line)+2, asText)
+		return took
 	}
 	*r = redisRequests{state: r.state, left: n}
 	m.ask("")
@@ -147,12 +156,46 @@ func (r *redisRequests) argumentEnds(m *messages, line []byte) progress {
 	return took
 }
 
+// done ends a request.
 func (r *redisRequests) done(m *messages) {
 	m.fresh()
-	m.asked()
+	r.transaction(m.at)
+	switch r.mute {
+	case "ON":
+		r.state.silent = 0
+	case "OFF":
+		r.state.muted, r.state.silent = true, math.MaxInt
+	case "SKIP": // it has no reply either
+		r.state.muted, r.state.silent = true, max(r.state.silent, 2)
+	}
+	if r.state.silent == 0 {
+		m.asked()
+		return
+	}
+	if r.state.silent != math.MaxInt {
+		r.state.silent--
+	}
+	m.with.tell(m.s, m.at, finding.Complete)
+	m.at, m.count = nil, nil
 }
 
-func (r *redisRequests) lost(*messages) { *r = redisRequests{state: r.state} }
+// transaction: what the commands between MULTI and EXEC reply comes with that of EXEC.
+func (r *redisRequests) transaction(c *call) {
+	switch r.name {
+	case "MULTI", "DISCARD":
+		r.state.queued = false
+	case "EXEC":
+		c.quiet = c.quiet || r.state.queued
+		r.state.queued = false
+	default:
+		r.state.queued = r.state.queued || c.quiet
+	}
+}
+
+func (r *redisRequests) lost(*messages) {
+	r.state.queued = true // perhaps
+	*r = redisRequests{state: r.state}
+}
 
 // knows enters an argument that was taken; of a long one nothing is known.
 func (r *redisRequests) knows(arg []byte) {
@@ -170,13 +213,20 @@ func (r *redisRequests) knows(arg []byte) {
 		}
 	case r.name == "MIGRATE" && word == "AUTH2":
 		r.next = 2
+	case r.name == "CLIENT" && r.nth == 2 && bytes.EqualFold(r.prior, []byte("REPLY")):
+		r.mute = word
 	}
+	r.key = r.key || r.nth == 1 && secretKey(arg)
 	r.prior = append(r.prior[:0], arg...)
 	r.nth++
 }
 
-// isSecret reports whether the next argument is a secret: of AUTH all are, and what
-// follows the name of one.
+// setOptions are words that follow the value of SET.
+var setOptions = wordSet("EX", "PX", "EXAT", "PXAT", "NX", "XX", "GET", "KEEPTTL")
+
+// isSecret reports whether the next argument is a secret: of AUTH all are, what follows
+// the name of one, and all that follows the key of one: where the value stands is
+// different from command to command.
 func (r *redisRequests) isSecret(arg []byte) bool {
 	switch {
 	case r.nth == 0:
@@ -188,7 +238,8 @@ func (r *redisRequests) isSecret(arg []byte) bool {
 	case r.name == "CONFIG" || r.name == "SENTINEL":
 		return isRedisOption(r.prior) || secretKey(r.prior)
 	}
-	return r.nth > 1 && secretKey(r.prior)
+	option := r.name == "SET" && r.nth > 2 && setOptions[upper(arg)]
+	return r.key && !option || r.nth > 1 && secretKey(r.prior)
 }
 
 // asksSecret reports whether the reply to a request with this argument is one.

@@ -64,6 +64,8 @@ func (s *stream) record(r *event.Record) error {
 	payload := r.Payload
 	if r.Type != event.ApplicationData {
 		payload = nil
+	} else if s.conn.broken {
+		s.decoder = broken{}
 	} else if s.datagrams {
 		s.decoder = newDatagram()
 	} else if s.decoder == nil {
@@ -89,7 +91,9 @@ func (s *stream) record(r *event.Record) error {
 func (s *stream) skip(r *event.Record) error {
 	s.now = r
 	s.follow(r)
-	if s.decoder == nil {
+	if s.conn.broken {
+		s.decoder = broken{}
+	} else if s.decoder == nil {
 		s.decoder = newGuess(s)
 	}
 	if r.Type == event.ApplicationData {
@@ -134,6 +138,7 @@ func (s *stream) append(r *event.Record, payload []byte) {
 
 // decode lets the decoder take what it can.
 func (s *stream) decode() {
+	defer s.conn.survive(s)
 	for s.pos < s.end() && s.decoder.step(s) {
 	}
 	if s.in.held > maxHeld {
@@ -164,12 +169,14 @@ func (s *stream) missing(n uint64) {
 }
 
 func (s *stream) gap(n uint64) {
+	defer s.conn.survive(s)
 	s.decoder.settle(s)
 	s.decoder.gap(s, n)
 }
 
 // finish decides about what is left: no more records will come.
 func (s *stream) finish() {
+	defer s.conn.survive(s)
 	if s.decoder != nil {
 		s.decoder.settle(s)
 		s.decoder.end(s)
