@@ -160,7 +160,10 @@ openssl35: vmrun # a newer OpenSSL than the host's, unpacked once, which TestOpe
 
 roots: # trees of Debian's programs, unpacked once, which e2e/programs runs
 	@$(NOCGO) build -ldflags "-s -w" -o bin/ ./internal/vm/cmd/roots
-	@mkdir -p bin/root && for root in trixie haproxy; do dir=$$(bin/roots $$root) && ln -sfn "$$dir" bin/root/$$root; done
+	@mkdir -p bin/root && dir=$$(bin/roots trixie) && ln -sfn "$$dir" bin/root/trixie
+# HAProxy's is of Debian's unreleased suites, which may lack it any day: then its own test fails and no other.
+	@dir=$$(bin/roots haproxy) && ln -sfn "$$dir" bin/root/haproxy || { rm -f bin/root/haproxy; \
+		echo "make roots: no tree with HAProxy; TestHAProxy of e2e/programs fails without it, the other tests do not" >&2; }
 
 engines: # Prometheus, VictoriaMetrics and VictoriaLogs, fetched and built once
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/engines) && mkdir -p bin && ln -sfn "$$dir" bin/engines
