@@ -2,19 +2,75 @@ package programs
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// nothingLost checks that the trace knows of nothing that it missed.
+// nothingLost checks that the trace knows of nothing that it missed. A kernel that preempts itself may skip hooks: then what
+// is missing is told, no more than the kernel counts, and the rest of the test, which compares every byte, is left out.
 func (tr *trace) nothingLost(t *testing.T) {
 	t.Helper()
-	if len(tr.summary.Lost) != 0 || len(tr.lost) != 0 {
-		t.Errorf("lost %v", tr.summary.Lost)
-	}
 	if len(tr.summary.Missing) != 0 {
 		t.Errorf("hooks are missing: %v", tr.summary.Missing)
+	}
+	if len(tr.summary.Lost) == 0 && len(tr.lost) == 0 {
+		return
+	}
+	if !onlySkipped(tr.summary) {
+		t.Fatalf("lost %v", tr.summary.Lost)
+	}
+	t.Skipf("lost %v: the kernel skipped their hooks, and records that were not seen cannot be compared", tr.summary.Lost)
+}
+
+// mostSkipped is how many records a kernel that preempts itself may skip in one test: more are a fault.
+const mostSkipped = 12
+
+// skippedFor are the programs without which a record is lost for a cause: its bytes, or all of it.
+var skippedFor = map[string][]string{
+	"payload_unreadable": {"verdict_enter", "open_enter"},
+	"skipped":            {"verdict_enter", "open_exit"},
+}
+
+// onlySkipped says whether something was lost, and all of it because the kernel skipped hooks.
+func onlySkipped(s *event.Summary) bool {
+	for cause, n := range s.Lost {
+		skips := uint64(0)
+		for _, c := range s.Cost {
+			if slices.Contains(skippedFor[cause], c.Name) {
+				skips += c.Skipped
+			}
+		}
+		if n > min(mostSkipped, skips) {
+			return false
+		}
+	}
+	return len(s.Lost) != 0
+}
+
+func TestOnlySkipped(t *testing.T) {
+	for _, c := range []struct {
+		cause  string
+		lost   uint64
+		hook   string
+		counts uint64
+		want   bool
+	}{
+		{"skipped", 2, "open_exit", 2, true},
+		{"payload_unreadable", 1, "open_enter", 5, true},
+		{"skipped", 2, "open_exit", 1, false},
+		{"skipped", 2, "open_enter", 2, false}, // another hook's
+		{"skipped", mostSkipped + 1, "open_exit", 100, false},
+		{"ring_full", 1, "open_exit", 1, false},
+	} {
+		s := &event.Summary{Lost: map[string]uint64{c.cause: c.lost}, Cost: []event.ProgramCost{{Name: c.hook, Skipped: c.counts}}}
+		if got := onlySkipped(s); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	if onlySkipped(&event.Summary{}) {
+		t.Error("gaps without a cause are explained")
 	}
 }
 

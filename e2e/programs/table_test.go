@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/ktlstop/ktlstop/internal/guesttest"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -19,9 +20,18 @@ type row struct{ program, as string }
 // readTable reads the programs with kernel TLS of docs/programs.md.
 func readTable(t *testing.T) map[row]modes {
 	t.Helper()
+	table := map[row]modes{}
+	for _, cells := range tableRows(t) {
+		table[row{cells[1], cells[3]}] = modes{cells[4], cells[5]}
+	}
+	return table
+}
+
+// tableRows are the cells of each row, which begin and end with what is before the first bar and behind the last.
+func tableRows(t *testing.T) (rows [][]string) {
+	t.Helper()
 	b, err := os.ReadFile("../../docs/programs.md")
 	must(t, err)
-	table := map[row]modes{}
 	_, text, _ := strings.Cut(string(b), "\n## With kernel TLS\n")
 	text, _, _ = strings.Cut(text, "\n## ")
 	for line := range strings.Lines(text) {
@@ -32,12 +42,59 @@ func readTable(t *testing.T) map[row]modes {
 		for i := range cells {
 			cells[i] = strings.TrimSpace(cells[i])
 		}
-		table[row{cells[1], cells[3]}] = modes{cells[4], cells[5]}
+		rows = append(rows, cells)
 	}
-	if len(table) == 0 {
+	if len(rows) == 0 {
 		t.Fatal("docs/programs.md has no table")
 	}
-	return table
+	return rows
+}
+
+// checkVersion compares the version that the table says a program has with that of the package which was run.
+func (r *root) checkVersion(t *testing.T, s side) {
+	t.Helper()
+	for _, cells := range tableRows(t) {
+		if (row{cells[1], cells[3]}) != s.row() {
+			continue
+		}
+		if series, ok := strings.CutPrefix(cells[2], "Linux "); ok { // the kernel itself, which the table has as its own Debian does
+			if series != stable {
+				t.Errorf("docs/programs.md says Linux %s of %s, and Debian's is %s", series, s.program, stable)
+			}
+			continue
+		}
+		if have := r.version(t, s.pkg); !isVersion(cells[2], have) {
+			t.Errorf("docs/programs.md says %s of %s, and tried was %s", cells[2], s.program, have)
+		}
+	}
+}
+
+// isVersion says whether a package's version is one of those that begin so: 1.2 is 5:1.2.3-4, and not 1.20.
+func isVersion(short, full string) bool {
+	if _, rest, ok := strings.Cut(full, ":"); ok {
+		full = rest
+	}
+	rest, ok := strings.CutPrefix(full, short)
+	return ok && short != "" && (rest == "" || !unicode.IsDigit(rune(rest[0])))
+}
+
+func TestIsVersion(t *testing.T) {
+	for _, c := range []struct {
+		short, full string
+		want        bool
+	}{
+		{"1.26", "1.26.3-3+deb13u11", true},
+		{"8.0", "5:8.0.2-3+deb13u3", true},
+		{"5.74", "3:5.74-2", true},
+		{"17", "17", true},
+		{"1.2", "1.26.3-3", false},
+		{"3.3", "3.4.7-1", false},
+		{"", "3.4.7-1", false},
+	} {
+		if got := isVersion(c.short, c.full); got != c.want {
+			t.Errorf("%s is %q: %v", c.full, c.short, got)
+		}
+	}
 }
 
 // checkRow compares which directions the kernel took over with what docs/programs.md

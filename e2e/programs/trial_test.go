@@ -62,6 +62,7 @@ func try(t *testing.T, r *root, trials ...trial) {
 		t.Run(tl.sides()[0].program, func(t *testing.T) {
 			compared := tl.check(t, got)
 			for _, same := range rows(tl.sides()) {
+				r.checkVersion(t, same[0])
 				got.checkRow(t, table, r, same, compared)
 			}
 		})

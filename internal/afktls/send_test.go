@@ -170,7 +170,8 @@ func command(t testing.TB, args ...string) {
 	}
 }
 
-// slowRoute makes a route that takes a kilobyte a second, and a UDP socket that sends there. open makes it take all.
+// slowRoute makes a route that takes ten bytes a second, no record while a test lasts, and a UDP socket that sends there.
+// open makes it take all.
 func slowRoute(t testing.TB) (udp int, open func()) {
 	t.Helper()
 	command(t, "modprobe", "-a", "dummy", "sch_tbf")
@@ -178,7 +179,7 @@ func slowRoute(t testing.TB) (udp int, open func()) {
 	t.Cleanup(func() { command(t, "ip", "link", "del", "ktlsslow") })
 	command(t, "ip", "addr", "add", "10.87.0.1/24", "dev", "ktlsslow")
 	command(t, "ip", "link", "set", "ktlsslow", "up")
-	command(t, "tc", "qdisc", "add", "dev", "ktlsslow", "root", "tbf", "rate", "8kbit", "burst", "2000", "limit", "1000000")
+	command(t, "tc", "qdisc", "add", "dev", "ktlsslow", "root", "tbf", "rate", "80bit", "burst", "2000", "limit", "1000000")
 	udp = socket(t, unix.AF_INET, unix.SOCK_DGRAM)
 	check(t, "connect", unix.Connect(udp, &unix.SockaddrInet4{Port: 9, Addr: [4]byte{10, 87, 0, 2}}))
 	return udp, func() { command(t, "tc", "qdisc", "del", "dev", "ktlsslow", "root") }

@@ -113,13 +113,17 @@ func (a apt) headerNames(ctx context.Context, k *Kernel) ([]string, error) {
 	return names, err
 }
 
-// pickHeaders picks from the names of packages: the flavour's headers, those that all flavours share, and the programs of
-// the kernel's build, which are named by the series in 6.1 and by the release later.
+// pickHeaders picks from the names of packages: the flavour's headers, those that flavours share, of which PREEMPT_RT had its
+// own up to 6.12, and the programs of the kernel's build, which are named by the series in 6.1 and by the release later.
 func pickHeaders(known []string, k *Kernel) ([]string, error) {
-	base := k.base()
+	base, flavour := k.base()
 	names := []string{"linux-headers-" + k.Release, "linux-headers-" + base + "-common", "linux-kbuild-" + base}
+	if own := names[1] + "-" + flavour; slices.Contains(known, own) {
+		names[1] = own
+	}
 	if !slices.Contains(known, names[2]) {
-		names[2] = "linux-kbuild-" + k.Series
+		number, _, _ := strings.Cut(k.Series, "-")
+		names[2] = "linux-kbuild-" + number
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
@@ -129,10 +133,16 @@ func pickHeaders(known []string, k *Kernel) ([]string, error) {
 	return names, nil
 }
 
-// base is the release without Debian's name for the processor, and what stands behind it.
-func (k *Kernel) base() string {
-	base, _, _ := strings.Cut(k.Release, "-"+k.arch().name)
-	return base
+// base is the release without what stands for the flavour and the processor, and the flavour, empty if there is none:
+// 6.1.0-57 and rt of 6.1.0-57-rt-amd64.
+func (k *Kernel) base() (base, flavour string) {
+	base, _, _ = strings.Cut(k.Release, "-"+k.arch().name)
+	for _, flavour := range []string{"rt", "cloud"} {
+		if plain, ok := strings.CutSuffix(base, "-"+flavour); ok {
+			return plain, flavour
+		}
+	}
+	return base, ""
 }
 
 // unpackHeaders moves into the root what the packages have below /usr/src and /usr/lib. They may have /lib as well, a
@@ -189,7 +199,8 @@ func (b *buildRoot) addVmlinux(k *Kernel) error {
 		return err
 	}
 	name := bareVmlinux
-	if exists(filepath.Join(b.dir, "usr/lib/linux-kbuild-"+k.base(), "tools/bpf/resolve_btfids/resolve_btfids")) {
+	base, _ := k.base()
+	if exists(filepath.Join(b.dir, "usr/lib/linux-kbuild-"+base, "tools/bpf/resolve_btfids/resolve_btfids")) {
 		name = "vmlinux"
 	}
 	return replaceFile(filepath.Join(b.dir, headersDir(k), name), elf)

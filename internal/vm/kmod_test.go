@@ -91,10 +91,16 @@ func TestPickHeaders(t *testing.T) {
 	old := []string{"linux-headers-6.1.0-57-amd64", "linux-headers-6.1.0-57-common", "linux-kbuild-6.1", "linux-headers-6.1.0-56-amd64"}
 	latest := []string{"linux-headers-7.3.4+deb13-amd64", "linux-headers-7.3.4+deb13-common", "linux-kbuild-7.3.4+deb13", "linux-kbuild-7.3"}
 	large := []string{"linux-headers-6.12.1+deb13-arm64-16k", "linux-headers-6.12.1+deb13-common", "linux-kbuild-6.12.1+deb13", "linux-headers-6.12.1+deb13-arm64"}
+	preempts := []string{"linux-headers-6.1.0-57-rt-amd64", "linux-headers-6.1.0-57-common-rt", "linux-kbuild-6.1", "linux-headers-6.1.0-57-common"}
+	shares := []string{"linux-headers-7.3.4+deb13-rt-amd64", "linux-headers-7.3.4+deb13-common", "linux-kbuild-7.3.4+deb13"}
+	cloud := []string{"linux-headers-6.1.0-57-cloud-amd64", "linux-headers-6.1.0-57-common", "linux-kbuild-6.1", "linux-headers-6.1.0-57-common-rt"}
 	for _, c := range []struct {
 		series, release string
 		known, want     []string
 	}{
+		{"6.1-rt", "6.1.0-57-rt-amd64", preempts, preempts[:3]},
+		{"7.3-rt", "7.3.4+deb13-rt-amd64", shares, shares},
+		{"6.1-cloud", "6.1.0-57-cloud-amd64", cloud, cloud[:3]},
 		{"6.12-arm64-16k", "6.12.1+deb13-arm64-16k", large, large[:3]},
 		{"6.1", "6.1.0-57-amd64", old, old[:3]},
 		{"7.3", "7.3.4+deb13-amd64", latest, latest[:3]},

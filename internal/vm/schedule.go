@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -129,8 +130,8 @@ func (w *work) end(part kernelRun, err error) (last bool) {
 	w.schedule.mu.Lock()
 	defer w.schedule.mu.Unlock()
 	if err != nil {
+		part.results = append(part.results, testResult{pkg: "kernel", name: part.series, outcome: failed, reason: err.Error() + w.unrun()})
 		w.todo = nil
-		part.results = append(part.results, testResult{pkg: "kernel", name: part.series, outcome: failed, reason: err.Error()})
 	}
 	w.run.join(part)
 	w.guests--
@@ -141,6 +142,18 @@ func (w *work) end(part kernelRun, err error) (last bool) {
 		w.run.results = []testResult{{pkg: "kernel", name: part.series, outcome: failed, reason: "no test ran"}}
 	}
 	return true
+}
+
+// unrun names the packages that are left, for the error after which nobody runs them; empty if none are.
+func (w *work) unrun() string {
+	var left []string
+	for _, b := range w.todo {
+		left = append(left, b.pkg+b.half)
+	}
+	if len(left) == 0 {
+		return ""
+	}
+	return "; not run: " + strings.Join(left, ", ")
 }
 
 // testKernels runs the kernels, some guests at a time, and reports each kernel when it is done.

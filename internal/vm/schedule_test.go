@@ -116,7 +116,7 @@ func TestHalves(t *testing.T) {
 	}
 }
 
-// TestScheduleAfterDeath: a kernel whose guest died fails, and nothing else is tried on it.
+// TestScheduleAfterDeath: a kernel whose guest died fails, and nothing else is tried on it, which it says.
 func TestScheduleAfterDeath(t *testing.T) {
 	s := planned(t, "-kernels,6.1,-packages,./a ./e2e")
 	w := guest(t, s, "6.1", "./e2e-2")
@@ -125,6 +125,9 @@ func TestScheduleAfterDeath(t *testing.T) {
 	}
 	if s.next() != nil || count(w.run.results).failed != 1 {
 		t.Errorf("after a death: %+v", w.run.results)
+	}
+	if got, want := w.run.results[0].String(), "kernel 6.1: died; not run: ./e2e-1, ./a"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
