@@ -214,8 +214,8 @@ static __always_inline int open_ends(u64 *ctx)
 	skb = GIVEN(darg, skb);
 	e->rec.len = GIVEN(skb_cb(skb), strp.strp.full_len);
 	e->type = GIVEN(skb_cb(skb), tls.control);
-	if (e->type != TYPE_DATA && !is_looked_at(e) && look_who(e, &c->maker[DIR_RX])) /* an event */
-		look_for_user(c);
+	if (e->type != TYPE_DATA && !is_looked_at(e)) /* an event */
+		look_closely(c, e, DIR_RX);
 	if (GIVEN(darg, zc))
 		e->flags |= FLAG_ZEROCOPY;
 	if (c->card & CARD_RX)
