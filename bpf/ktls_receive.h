@@ -69,10 +69,10 @@ static __always_inline void call_goes_on(struct event *e, u64 now)
 		e->rec.stamp[3] = now ? now : bpf_ktime_get_ns();
 }
 
-/* The record that is taken up is the first of its call. */
+/* The record that is taken up is the first of its call. Without stages it is taken up when it is opened, which is no begin. */
 static __always_inline void call_begins(struct conn *c, u64 begun)
 {
-	c->call_begun = begun;
+	c->call_begun = stages ? begun : 0;
 	c->rx.rec.call_records = 1;
 }
 

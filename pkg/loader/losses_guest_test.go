@@ -23,7 +23,7 @@ type told struct {
 	gens              [2]uint32      // of the last record
 	sent              map[uint64]int // records by sequence
 	queues            []uint64       // of records sent, in their order
-	calls             []uint32       // of each record received, how many its call opened
+	calls             []event.Call   // of each record received
 	errors            []event.Error
 	lost              losses
 }
@@ -70,7 +70,7 @@ func traced(t *testing.T, cfg Config, traffic func()) (*Tracer, told) {
 				got.queues = append(got.queues, ev.Lat.Stage[0])
 			}
 			if ev.Dir == event.RX {
-				got.calls = append(got.calls, ev.Call.Records)
+				got.calls = append(got.calls, ev.Call)
 			}
 			if len(ev.Payload) > 0 {
 				got.payloads[ev.Dir]++
