@@ -187,19 +187,6 @@ _Static_assert(sizeof(struct event) == 200, "pkg/loader/internal/wire knows this
 _Static_assert(__builtin_offsetof(struct event, rec.ctl) % 8 == 0, "set_call writes a whole word");
 _Static_assert(__builtin_offsetof(struct event, laddr) % 8 == 0 && __builtin_offsetof(struct event, comm) % 8 == 0, "copied by words");
 
-/* The call goes on, and has the plaintext when asynchronous crypto is done: at its end. */
-static __always_inline bool ends_with_call(const struct event *e)
-{
-	return e->flags & FLAG_RETURN_LATER && e->flags & FLAG_ASYNC;
-}
-
-/* The call has returned with it that took its first record up at a time. */
-static __always_inline void set_call(struct event *e, u64 begun)
-{
-	if (e->type == TYPE_DATA)
-		*(u64 *)e->rec.ctl = begun;
-}
-
 static __always_inline void take_owner(struct event *e, const struct event *who)
 {
 	e->pid = who->pid;

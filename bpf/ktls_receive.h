@@ -4,6 +4,7 @@
 #define KTLS_RECEIVE_H
 
 #include "ktls_arrive.h"
+#include "ktls_call.h"
 #include "ktls_control.h"
 #include "ktls_op.h"
 
@@ -56,25 +57,8 @@ static __always_inline void begin_rx(struct conn *c, u64 seq, u64 begun, u32 op,
 	c->ready_ts = 0;
 }
 
-/*
- * The call that has opened a record takes up another: its reader has the first one's plaintext by
- * then, unless asynchronous crypto opens it, which the call waits for at its end. Of the calls
- * without a message splice_read takes one record, and read_sock more.
- */
-static __always_inline void call_goes_on(struct event *e, u64 now)
-{
-	e->rec.op = e->rec.op == OP_SPLICE_READ ? OP_READ_SOCK : read_op(e->rec.op, e->flags);
-	e->flags |= FLAG_RETURN_LATER;
-	if (!(e->flags & FLAG_ASYNC))
-		e->rec.stamp[3] = now ? now : bpf_ktime_get_ns();
-}
-
-/* The record that is taken up is the first of its call. */
-static __always_inline void call_begins(struct conn *c, u64 begun)
-{
-	c->call_begun = begun;
-	c->rx.rec.call_records = 1;
-}
+/* Without stages a record is taken up when it is opened, which is no begin of its call. */
+static __always_inline void begin_call(struct conn *c, u64 begun) { call_begins(&c->rx, &c->call_begun, stages ? begun : 0); }
 
 /* Take a record up, and let go the one before if its call goes on. A global function, see emit_socket. */
 __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
@@ -90,14 +74,16 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 	opening = ((was & ~RX_STATE) + RX_TICKET) | RX_OPENING;
 	if ((was & RX_STATE) == RX_OPENED && __sync_val_compare_and_swap(&c->rx_state, was, opening) == was) {
 		same_call = c->rx_call == bpf_get_current_pid_tgid();
-		if (same_call)
+		if (same_call) {
+			e->rec.op = read_op(e->rec.op, e->flags);
 			call_goes_on(e, begun);
+		}
 		emit_record(e, &e->rec.hidden, &c->sampled[DIR_RX]);
 	}
-	if (!same_call)
-		call_begins(c, begun);
-	else if (e->rec.call_records != MANY_RECORDS)
-		e->rec.call_records++;
+	if (same_call)
+		call_opens_more(e);
+	else
+		begin_call(c, begun);
 	begin_at(c, DIR_RX, seq);
 	begin_rx(c, seq, begun, op, weight, was);
 	return 0;
@@ -111,7 +97,7 @@ static __always_inline bool take_up_due(struct conn *c, u64 seq, u64 begun, u32 
 {
 	if (c->rx_state & RX_STATE || !c->key_told[DIR_RX] || seq != c->next[DIR_RX])
 		return false;
-	call_begins(c, begun);
+	begin_call(c, begun);
 	begin_rx(c, seq, begun, op, weight, c->rx_state);
 	return true;
 }
@@ -214,8 +200,8 @@ static __always_inline int open_ends(u64 *ctx)
 	skb = GIVEN(darg, skb);
 	e->rec.len = GIVEN(skb_cb(skb), strp.strp.full_len);
 	e->type = GIVEN(skb_cb(skb), tls.control);
-	if (e->type != TYPE_DATA && !is_looked_at(e) && look_who(e, &c->maker[DIR_RX])) /* an event */
-		look_for_user(c);
+	if (e->type != TYPE_DATA && !is_looked_at(e)) /* an event */
+		look_closely(c, e, DIR_RX);
 	if (GIVEN(darg, zc))
 		e->flags |= FLAG_ZEROCOPY;
 	if (c->card & CARD_RX)

@@ -68,6 +68,7 @@ static __noinline struct slot *slow_place(const struct event *e, u64 *pos)
 	place->e.type = TYPE_DATA;
 	place->e.flags &= FLAG_KTHREAD;
 	place->e.rec.stamp[1] = place->e.rec.stamp[2] = 0;
+	place->e.rec.call_records = 0; /* its call is not known: what e says may be of another record */
 	return place;
 }
 

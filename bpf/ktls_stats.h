@@ -3,6 +3,7 @@
 #ifndef KTLS_STATS_H
 #define KTLS_STATS_H
 
+#include "ktls_call.h"
 #include "ktls_ring.h"
 #include "ktls_slow.h"
 #include "ktls_sums.h"

@@ -87,8 +87,7 @@ static __always_inline void set_identity(struct sums *s, const struct event *e)
 	s->user = e->datagram_or_user;
 	__builtin_memcpy(s->laddr, e->laddr, sizeof(s->laddr));
 	__builtin_memcpy(s->raddr, e->raddr, sizeof(s->raddr));
-	asm volatile("" ::: "memory"); /* the id comes last */
-	s->conn = e->conn;
+	__sync_lock_test_and_set(&s->conn, e->conn); /* the id comes last: a full barrier, see conn_publish */
 }
 
 static __always_inline struct sums *hot_stats_of(u64 conn)
@@ -139,16 +138,23 @@ static __always_inline void user_changes(u64 conn, u16 user)
 		s->user = user;
 }
 
+/* The id stays what it is: the exchange is the barrier that lets user space see all counts before the mark. */
+static __always_inline void mark_closed(struct sums *s, u64 conn)
+{
+	__sync_lock_test_and_set(&s->conn, conn);
+	s->closed = 1;
+}
+
 /* The connection is gone: what its entry holds is final. */
 static __always_inline void close_stats(u64 conn)
 {
 	struct sums *s = hot_stats_of(conn);
 
 	if (s && s->conn == conn)
-		s->closed = 1;
+		mark_closed(s, conn);
 	s = bpf_map_lookup_elem(&stats, &conn); /* both, where two directions began at once */
 	if (s)
-		s->closed = 1;
+		mark_closed(s, conn);
 }
 
 #endif

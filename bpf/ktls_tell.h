@@ -24,8 +24,9 @@ static __always_inline bool counted(struct event *e)
 		e->rec.stamp[1] = e->rec.stamp[2] = 0;
 	if (is_streamed(e))
 		return true;
-	/* The record that would bring the return may stay in the kernel. */
-	e->flags &= ~FLAG_RETURN_LATER;
+	/* User space would wait for the record that brings the return, which may stay in the kernel. */
+	if (ends_with_call(e))
+		e->flags &= ~FLAG_RETURN_LATER;
 	if (e->type != TYPE_DATA)
 		return true;
 	if (!took_long(e->rec.stamp[0], e->rec.stamp[3]) || !may_tell_slow(e->dir))

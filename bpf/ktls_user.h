@@ -20,17 +20,29 @@ struct {
 	__type(value, struct user);
 } users SEC(".maps");
 
+#define NAMING 1 /* instead of a function: the place is taken, and its name is not there yet */
+
+/* Who is here is named before anybody finds it by its function, and not at all where the kernel has no buffer free. */
+static __always_inline bool name_user(struct user *u, u64 func)
+{
+	static const char format[] = "%ps";
+	bool named = bpf_snprintf(u->symbol, sizeof(u->symbol), format, &func, sizeof(func)) > 0;
+
+	__sync_lock_test_and_set(&u->func, named ? func : 0); /* a full barrier, see conn_publish */
+	return named;
+}
+
 /*
  * The place of a function of the kernel, with its name; 0 where there is none, or no room.
  * The name is asked for once: bpf_snprintf lets the kernel take the task off the processor
- * in the middle of a program, which skips others. Until it is there nobody is told.
+ * in the middle of a program, which skips others. Who comes meanwhile goes to another place:
+ * two of one name are no harm. again: there was no name now, and there may be one later.
  */
-static __always_inline struct user *user_of(u64 func, u32 *place)
+static __always_inline struct user *user_of(u64 func, u32 *place, bool *again)
 {
 	u32 first = (func >> 4) * 0x9e3779b1U >> 26, i, key;
-	static const char format[] = "%ps";
 	struct user *u;
-	u64 was;
+	u64 was, order;
 
 	if (!func)
 		return 0;
@@ -39,13 +51,16 @@ static __always_inline struct user *user_of(u64 func, u32 *place)
 		u = bpf_map_lookup_elem(&users, &key);
 		if (!u)
 			return 0;
-		was = __sync_val_compare_and_swap(&u->func, 0, func);
+		was = __sync_val_compare_and_swap(&u->func, 0, NAMING);
+		order = order_of(was);
 		if (was && was != func)
 			continue;
-		if (!was)
-			bpf_snprintf(u->symbol, sizeof(u->symbol), format, &func, sizeof(func));
+		if (!was && !name_user(u, func)) {
+			*again = true;
+			return 0;
+		}
 		*place = key + 1;
-		return u;
+		return after(order, u);
 	}
 	return 0;
 }
@@ -60,27 +75,37 @@ static __always_inline bool is_tls_own(const struct user *u)
  * Note who has the socket. Programs have the kernel's common functions, which
  * user space knows to be nobody's. NVMe/TCP sets its own behind those of TLS, when
  * the handshake is done; where it was there first, TLS has kept it. Another may be
- * there each time that somebody else uses the connection. A global function, see
- * emit_socket.
+ * there each time that somebody else uses the connection. False: it has to be looked
+ * once more. A global function, see emit_socket.
  */
 __noinline int look_for_user(struct conn *c)
 {
+	bool again = false;
 	const struct tls_sw_context_rx *rx;
 	const struct sock *sk;
 	struct user *u;
 	u32 place = 0;
 
 	if (!c || !c->sk)
-		return 0;
+		return 1;
 	sk = (void *)c->sk;
 	rx = (void *)c->priv_rx;
-	u = user_of((u64)BPF_CORE_READ(sk, sk_data_ready), &place);
+	u = user_of((u64)BPF_CORE_READ(sk, sk_data_ready), &place, &again);
 	if (u && is_tls_own(u) && rx)
-		user_of((u64)BPF_CORE_READ(rx, saved_data_ready), &place);
+		user_of((u64)BPF_CORE_READ(rx, saved_data_ready), &place, &again);
+	if (again)
+		return 0;
 	if (aggregate && place != c->tx.datagram_or_user)
 		user_changes(c->tx.conn, place);
 	c->tx.datagram_or_user = c->rx.datagram_or_user = place;
-	return 0;
+	return 1;
+}
+
+/* Who makes a record of dir, and whose socket it is, if it is not whom e has already. */
+static __always_inline void look_closely(struct conn *c, struct event *e, u32 dir)
+{
+	if (look_who(e, &c->maker[dir]) && !look_for_user(c))
+		c->maker[dir].task = 0; /* with the next record */
 }
 
 /* Who makes a record of dir, where somebody asks. */
@@ -88,8 +113,8 @@ static __always_inline void set_maker(struct conn *c, struct event *e, u32 dir)
 {
 	if (!is_looked_at(e) && plainly)
 		e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
-	else if (look_who(e, &c->maker[dir]))
-		look_for_user(c);
+	else
+		look_closely(c, e, dir);
 }
 
 #endif

@@ -72,10 +72,17 @@ static __always_inline void set_keys(struct conn *c)
 	set_no_pad(c);
 }
 
-/* The connection of a socket, whether the filters want it or not. */
+/*
+ * The connection of a socket, whether the filters want it or not. One that a hook on
+ * another processor is making is found only when it is whole: conn_new publishes it
+ * with an exchange, a full barrier, and here what is read of it depends on that (after).
+ */
 static __always_inline struct conn *conn_find(u64 sk)
 {
-	return live ? bpf_map_lookup_elem(&conns, &sk) : 0;
+	struct conn *c = live ? bpf_map_lookup_elem(&conns, &sk) : 0;
+	u64 has = c ? c->sk : 0, order = order_of(has);
+
+	return c && has == sk ? after(order, c) : 0;
 }
 
 static __always_inline struct conn *if_wanted(struct conn *c)
@@ -103,6 +110,7 @@ static __always_inline struct conn *conn_place(u64 sk, bool *fresh)
 
 static __always_inline void conn_delete(u64 sk) { bpf_map_delete_elem(&conns, &sk); }
 
+/* 0 where there is no room, and where another hook is making it right now: to this one it is not there yet. */
 static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 {
 	struct conn *c;
@@ -112,7 +120,7 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 		return 0;
 	c = conn_place(sk, &fresh);
 	if (!c || !fresh)
-		return c;
+		return c ? conn_find(sk) : 0;
 	c->ctx = (u64)ctx;
 	c->tx.layout = EVENT_VERSION;
 	c->tx.proto = PROTO_TLS;
@@ -124,6 +132,7 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 	c->tx.rec.start = c->unsure[DIR_TX] = read_seq(c->seq_tx);
 	c->rx.rec.start = c->unsure[DIR_RX] = read_seq(c->seq_rx);
 	c->unwanted = !conn_wanted(&c->tx);
+	__sync_lock_test_and_set(&c->sk, sk);
 	return c;
 }
 

@@ -4,6 +4,7 @@
 #define GOBPF_RECEIVE_H
 
 #include "plaintext.h"
+#include "../ktls_call.h"
 
 /* tls_rx_msg_ready(strp) */
 static __always_inline int record_ready(u64 *ctx)
@@ -65,20 +66,6 @@ static __always_inline void remember_reader(struct conn *c, const struct msghdr 
 	}
 }
 
-/*
- * The call that has opened a record takes up another: its reader has the first one's plaintext by
- * then, unless asynchronous crypto opens it. Of the calls without a message splice_read takes one
- * record, and read_sock more.
- */
-static __always_inline void call_goes_on(struct event *e, u64 now)
-{
-	if (e->rec.op == OP_SPLICE_READ)
-		e->rec.op = OP_READ_SOCK;
-	e->flags |= FLAG_RETURN_LATER;
-	if (!(e->flags & FLAG_ASYNC))
-		e->rec.stamp[3] = now ? now : bpf_ktime_get_ns();
-}
-
 /* The record seq is in the making from now on; begun is 0 where it is not known. A global function, see emit_socket. */
 __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op)
 {
@@ -97,12 +84,10 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op)
 			call_goes_on(e, begun);
 		emit_record(e, &e->rec.hidden);
 	}
-	if (!same_call) {
-		c->call_begun = begun;
-		e->rec.call_records = 1;
-	} else if (e->rec.call_records != MANY_RECORDS) {
-		e->rec.call_records++;
-	}
+	if (same_call)
+		call_opens_more(e);
+	else
+		call_begins(e, &c->call_begun, begun);
 	if (!c->key_told[DIR_RX])
 		key_missed(c, DIR_RX, seq);
 	e->rec.weight = 1;

@@ -17,6 +17,7 @@ enum rx_state { RX_IDLE, RX_OPENING, RX_OPENED };
  */
 struct conn {
 	struct event tx, rx;
+	u64 sk;       /* struct sock, once the rest is there; see conn_find */
 	u64 ctx;      /* struct tls_context */
 	u64 priv_tx;  /* struct tls_sw_context_tx */
 	u64 priv_rx;  /* struct tls_sw_context_rx */

@@ -125,13 +125,20 @@ func halfARecord(t *testing.T) *net.TCPConn {
 	if _, err := x.Write(part); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() { // until it has arrived
-		n, err := unix.IoctlGetInt(fdOf(t, y), unix.SIOCINQ)
+	arrived(t, y, len(part))
+	return y
+}
+
+// arrived waits until n bytes are there to be read.
+func arrived(t *testing.T, c *net.TCPConn, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		got, err := unix.IoctlGetInt(fdOf(t, c), unix.SIOCINQ)
 		if err != nil || time.Now().After(deadline) {
-			t.Fatalf("%d bytes have arrived, %v", n, err)
+			t.Fatalf("%d bytes of %d have arrived, %v", got, n, err)
 		}
-		if n == len(part) {
-			return y
+		if got == n {
+			return
 		}
 	}
 }

@@ -23,6 +23,7 @@ type told struct {
 	gens              [2]uint32      // of the last record
 	sent              map[uint64]int // records by sequence
 	queues            []uint64       // of records sent, in their order
+	calls             []event.Call   // of each record received
 	errors            []event.Error
 	lost              losses
 }
@@ -67,6 +68,9 @@ func traced(t *testing.T, cfg Config, traffic func()) (*Tracer, told) {
 			if ev.Dir == event.TX {
 				got.sent[ev.Seq]++
 				got.queues = append(got.queues, ev.Lat.Stage[0])
+			}
+			if ev.Dir == event.RX {
+				got.calls = append(got.calls, ev.Call)
 			}
 			if len(ev.Payload) > 0 {
 				got.payloads[ev.Dir]++

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -37,6 +38,27 @@ func TestSlowRecords(t *testing.T) {
 				t.Errorf("records that had to wait are not slow: %v", got.records)
 			}
 		})
+	}
+}
+
+// TestCallOfSlowRecords: of the records that one call opens only the last has the call, with how many they are.
+// How long that took is not known without stages: then the first one is seen when it has been opened.
+func TestCallOfSlowRecords(t *testing.T) {
+	needGuest(t)
+	guesttest.OnOneKernel(t)
+	const n, size = 3, 100
+	_, got := traced(t, Config{Aggregate: true, WithoutStages: true, Slow: 1}, func() {
+		a, b := kernelTLS(t)
+		for range n {
+			sendOn(t, a, size, 0)
+		}
+		arrived(t, b, n*(5+size+1+16)) // a call opens what is there: of each header, plaintext, type and tag
+		if got, err := unix.Read(fdOf(t, b), make([]byte, n*size)); got != n*size {
+			t.Fatalf("one call has read %d bytes, %v", got, err)
+		}
+	})
+	if want := []event.Call{{}, {}, {Records: n}}; !slices.Equal(got.calls, want) {
+		t.Errorf("the records received have the calls %+v, want %+v", got.calls, want)
 	}
 }
 

@@ -115,6 +115,7 @@ type KprobeConn struct {
 			Pad         uint8
 		}
 	}
+	Sk        uint64
 	Ctx       uint64
 	PrivTx    uint64
 	PrivRx    uint64

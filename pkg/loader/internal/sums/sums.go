@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 
@@ -30,6 +31,7 @@ type Reader struct {
 	user   func(place uint16) string
 	sample event.Sample
 	count  int // connections at the last reading
+	fence  atomic.Uint64
 }
 
 // New returns a reader of the maps "stats" and "hot_stats"; stream is the variable
@@ -105,11 +107,13 @@ func (r *Reader) readHot(visit func(*event.Sample)) error {
 			}
 			continue
 		}
+		r.order()
 		if err := r.at(place, r.hot.ReadAt, w.Bytes()); err != nil {
 			return err
 		}
 		closed := w.Closed != 0
 		if closed { // read it again, see one
+			r.order()
 			if err := r.at(place, r.hot.ReadAt, w.Bytes()); err != nil {
 				return err
 			}
@@ -148,7 +152,17 @@ func (r *Reader) blank(place uint32) error {
 	if _, err := r.hot.WriteAt(b[8:], int64(place)*wire.SumsSize+8); err != nil {
 		return fmt.Errorf("free a closed connection's counters: %w", err)
 	}
+	r.order()
 	return r.at(place, r.hot.WriteAt, b[:8])
+}
+
+// order keeps what was read and written of the shared memory before it in front of what is
+// behind it, also where the processor changes the order of plain accesses (arm64): nothing
+// passes a store that releases downwards, nor a load that acquires upwards, nor those two
+// each other.
+func (r *Reader) order() {
+	r.fence.Store(0)
+	r.fence.Load()
 }
 
 // Add counts, after the hooks are gone, a record that was still in the making.
