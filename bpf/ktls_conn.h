@@ -82,7 +82,7 @@ struct conn {
 	u8 told;      /* user space knows of it */
 	u8 typed;     /* a send call has said of which type its records are */
 	u8 tx_failed; /* the failure has been told */
-	u8 listed;    /* directions that the inventory has counted: 1 << dir */
+	u8 listed;    /* directions that the inventory has counted: 1 << dir, below the look that did, see count_met */
 	u8 unwanted;  /* the filters want no record of it, whoever makes the call: the hooks pass it by */
 	u16 tx_err;   /* what sending has failed with */
 	u16 told_err; /* the same, where it has been told of the record told_seq */

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * The sockets that are open: first those that tasks have files of, in every network
- * namespace, then of each namespace that has more of them those that are connected,
- * whoever has them. What the kernel has opened itself is in nobody's files.
+ * namespace, then of each namespace that has any those that are connected, whoever has
+ * them. What the kernel has opened itself is in nobody's files.
  */
 #ifndef KTLS_INVENTORY_H
 #define KTLS_INVENTORY_H
 
 #include "ktls_resync.h"
 
-/* How many directions with a key the visits have met in a network namespace, as /proc/net/tls_stat counts them. */
+/* Which look at the sockets this is, from 1 on: each counts anew what it meets. User space sets it. */
+volatile u32 look = 0;
+
+/* How many directions with a key a look has met in a network namespace, as /proc/net/tls_stat counts them. */
 struct met {
 	u32 sw[2], card[2]; /* tx, rx */
 	u32 pid, fd;        /* one of its sockets, by which user space gets into a namespace that only sockets keep; pid 0: none */
@@ -43,8 +46,12 @@ static __always_inline void count_direction(struct conn *c, struct met *m, u32 d
 static __always_inline void count_met(struct conn *c, u32 pid, u32 fd)
 {
 	const struct tls_context *ctx = (void *)c->ctx;
-	struct met *m = c->listed == 3 ? 0 : met_in(c->tx.netns);
+	u8 none = look << 2;
+	struct met *m;
 
+	if ((c->listed & ~3) != none)
+		c->listed = none;
+	m = (c->listed & 3) == 3 ? 0 : met_in(c->tx.netns);
 	if (!m)
 		return;
 	if (pid && !m->pid) {

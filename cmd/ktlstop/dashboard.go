@@ -107,6 +107,8 @@ func (o *options) setStages(cfg *session.Config) error {
 		return nil
 	case o.stages != "off":
 		return usagef("--stages %s: on or off", o.stages)
+	case o.expr != nil && o.match == "" && len(o.comms) > 0:
+		return usagef("--stages off with --comm of a kernel user: that is an expression, which looks at each record; leave one of them out")
 	case o.expr != nil:
 		return usagef("--stages off with --match: an expression looks at each record, which has its stages; leave one of them out")
 	case o.snaplen > 0:

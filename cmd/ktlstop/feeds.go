@@ -29,14 +29,15 @@ var feedFlags = []string{"comm", "match", "count", "duration"}
 // screen shows it.
 func (o *options) openFeeds(tells bool) ([]session.Feed, error) {
 	cfg := source.RemoteConfig{Query: url.Values{}, Patient: len(o.reads) > 1}
-	for _, name := range o.comms {
+	if _, err := match.Parse(o.match); err != nil {
+		return nil, usagef("--match: %w", err)
+	}
+	text, comms := named(o.match, o.comms)
+	for _, name := range comms {
 		cfg.Query.Add("comm", name)
 	}
-	if o.match != "" {
-		if _, err := match.Parse(o.match); err != nil {
-			return nil, usagef("--match: %w", err)
-		}
-		cfg.Query.Set("match", o.match)
+	if text != "" {
+		cfg.Query.Set("match", text)
 	}
 	if o.duration < 0 {
 		return nil, usagef("--duration %v: not a time to wait", o.duration)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -67,7 +68,7 @@ type options struct {
 // filterFlags choose what is traced; the kernel applies them.
 func (o *options) filterFlags(f *pflag.FlagSet) {
 	f.UintSliceVarP(&o.pids, "pid", "p", nil, "only records of this process; may be repeated")
-	f.StringSliceVar(&o.comms, "comm", nil, "only of processes with this name; may be repeated")
+	f.StringSliceVar(&o.comms, "comm", nil, "only of processes with this name, or of this kernel user; may be repeated")
 	f.StringVarP(&o.uid, "uid", "u", "", "only of this user, by name or number")
 	f.StringVar(&o.cgroup, "cgroup", "", "only of processes in this cgroup directory, or below it")
 	f.StringVar(&o.netns, "netns", "", "only in this network namespace: name, path or inode number")
@@ -111,7 +112,7 @@ func (o *options) loadFlags(f *pflag.FlagSet) {
 func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
 	cfg := loader.Config{Backend: o.backend, Snaplen: o.snaplen, Cost: o.cost, RingBytes: o.ring, PayloadRingBytes: o.payloadRing}
 	f := &cfg.Filter
-	f.Comms, f.Cgroup, f.Port = o.comms, o.cgroup, o.port
+	f.Cgroup, f.Port = o.cgroup, o.port
 	for _, p := range o.pids {
 		if p == 0 || p > 1<<22 {
 			return cfg, usagef("--pid %d: not a process id", p)
@@ -140,7 +141,7 @@ func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
 		return cfg, err
 	}
 	cfg.Match = o.expr
-	for _, line := range cannotMatch(o.expr, o.comms) {
+	for _, line := range cannotMatch(o.expr) {
 		notice(line)
 	}
 	if err := cfg.Check(); err != nil {
@@ -191,13 +192,16 @@ func (o *options) setDir(f *loader.Filter) error {
 	return nil
 }
 
-func (o *options) parseMatch(*loader.Filter) error {
-	if o.match == "" {
-		return nil
-	}
+func (o *options) parseMatch(f *loader.Filter) error {
 	e, err := match.Parse(o.match)
 	if err != nil {
 		return usagef("--match: %w", err)
+	}
+	var text string
+	if text, f.Comms = named(o.match, o.comms); text != o.match {
+		if e, err = match.Parse(text); err != nil {
+			return usagef("--comm %s: %w", strings.Join(o.comms, ","), err)
+		}
 	}
 	if e.Root != nil {
 		o.expr = e
@@ -205,14 +209,41 @@ func (o *options) parseMatch(*loader.Filter) error {
 	return nil
 }
 
-// cannotMatch says, a line each, which filters can match nothing.
-func cannotMatch(expr *match.Expr, comms []string) (lines []string) {
+// named makes --comm a part of the expression where one of its names, which are what
+// COMM shows, is that of a part of the kernel: no task has it, and the filter by names of
+// tasks would keep everything of it back.
+func named(expr string, comms []string) (text string, tasks []string) {
+	var users []string
+	for _, name := range comms {
+		name = strings.TrimSpace(name)
+		if user := event.TaskName(name); loader.IsKernelUser(user) {
+			users = append(users, user)
+		} else {
+			tasks = append(tasks, name)
+		}
+	}
+	if len(users) == 0 {
+		return expr, comms
+	}
+	text = match.Named(tasks, users)
+	if strings.TrimSpace(expr) != "" {
+		text = "(" + expr + ") and (" + text + ")"
+	}
+	return text, nil
+}
+
+// cannotMatch says, a line each, why an expression can match nothing.
+func cannotMatch(expr *match.Expr) (lines []string) {
 	if one, other, never := expr.Never(); never {
 		lines = append(lines, fmt.Sprintf("--match can hold for nothing: %s and %s exclude each other", one, other))
 	}
-	for _, name := range comms {
-		if name = event.TaskName(strings.TrimSpace(name)); loader.IsKernelUser(name) {
-			lines = append(lines, fmt.Sprintf("--comm %s: that is no task but a part of the kernel: --match 'kernel_user == %s' asks for its sockets", name, name))
+	for _, n := range expr.Conjuncts() {
+		t, ok := n.(*match.Test)
+		if !ok || t.Field != match.Comm || t.Op != match.In {
+			continue
+		}
+		if !slices.ContainsFunc(t.Texts, func(name string) bool { return !loader.IsKernelUser(name) }) {
+			lines = append(lines, fmt.Sprintf("--match '%s' can hold for nothing: that is no task but a part of the kernel, which kernel_user asks for", t))
 		}
 	}
 	return lines

@@ -35,10 +35,11 @@ type ebpfBackend struct {
 	payloads *ringbuf.Reader
 	hooks    []HookState
 	missing  []string
-	mu       sync.Mutex   // of hooks and missing, which lookForCards adds to
-	cfg      Config       // what the kernel takes of what was asked for
-	cards    *cards       // nil until the first was met
-	kernel   *kernelUsers // of TLS
+	unseen   map[uint32]error // network namespaces that the inventory could not look into, by their numbers
+	mu       sync.Mutex       // of hooks and missing, which lookForCards adds to
+	cfg      Config           // what the kernel takes of what was asked for
+	cards    *cards           // nil until the first was met
+	kernel   *kernelUsers     // of TLS
 	// abandoned is under which cause an event counts whose writer never ended.
 	abandoned int
 }

@@ -77,6 +77,9 @@ type Config struct {
 	matchOutside bool
 	// attached lets a test begin its traffic when the hooks are attached, and not live yet.
 	attached func()
+	// walked lets a test open and close sockets when those of files have been visited, and
+	// not compared with what the kernel counts yet.
+	walked func()
 	// entries are sizes of maps that a test makes too small.
 	entries map[string]uint32
 	// hotFull lets connections find no place in the variable "hot".

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
-	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/namespace"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
@@ -23,23 +25,66 @@ const (
 
 // inventory tells of the sockets that were open before, and counts those that it could
 // not find. Files name who has a socket, and so they come first. What the kernel has
-// opened itself is in nobody's files: a namespace that counts more than was met is
-// looked through. A connection may begin or end meanwhile, and so what is missing is
-// looked for twice before it is said.
+// opened itself is in nobody's files: each namespace with TLS is looked through, whatever
+// was met, since what has ended meanwhile would make up for what is missing.
 func (b *ebpfBackend) inventory() (notFound int, err error) {
 	if b.coll.Programs[inventoryProgram] == nil { // the kernel refused it, which is said
 		return 0, nil
 	}
-	const looks = 2
-	for range looks {
+	sockets := map[uint32]namespace.Socket{}
+	before, lacks := counts{}, deficits{}
+	namespace.Each(sockets, before.enter) // what cannot be entered is told by the looks
+	const looks = 3
+	for look := range looks {
+		if err := b.beginLook(look + 1); err != nil {
+			return 0, err
+		}
 		if err := b.inventoryOf(inventoryProgram); err != nil {
 			return 0, err
 		}
-		if notFound, err = b.lookIntoNamespaces(); err != nil || notFound == 0 {
+		if b.cfg.walked != nil {
+			b.cfg.walked()
+		}
+		after, met, err := b.lookIntoNamespaces(sockets)
+		if err != nil {
 			return 0, err
 		}
+		if again := lacks.judge(before, after, met); !again {
+			break
+		}
+		before = after
 	}
-	return notFound, nil
+	b.lackNamespaces()
+	return lacks.sum(), nil
+}
+
+// lackNamespaces notes, in a line for the user, which namespaces could not be looked into.
+func (b *ebpfBackend) lackNamespaces() {
+	if len(b.unseen) == 0 {
+		return
+	}
+	first := slices.Min(slices.Collect(maps.Keys(b.unseen)))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.missing = append(b.missing, fmt.Sprintf("%d of the network namespaces, net:[%d] the first: connections of the kernel itself (NVMe/TCP, NFS) "+
+		"that are open there already show at their first record (%v)", len(b.unseen), first, b.unseen[first]))
+}
+
+// beginLook has what is met counted anew.
+func (b *ebpfBackend) beginLook(n int) error {
+	if err := b.coll.Variables["look"].Set(uint32(n)); err != nil {
+		return fmt.Errorf("begin the inventory: %w", err)
+	}
+	met, err := b.met()
+	if err != nil {
+		return err
+	}
+	for inode := range met {
+		if err := b.coll.Maps["open_sockets"].Delete(inode); err != nil {
+			return fmt.Errorf("forget what the inventory has met: %w", err)
+		}
+	}
+	return nil
 }
 
 // inventoryOf runs an iterator over tasks' files.
@@ -63,74 +108,71 @@ func readInventory(it *link.Iter) error {
 		return fmt.Errorf("open the inventory: %w", err)
 	}
 	defer r.Close()
-	if _, err := io.Copy(io.Discard, r); err != nil {
+	if err := readOut(r); err != nil {
 		return fmt.Errorf("read the inventory: %w", err)
 	}
 	return nil
 }
 
-// lookIntoNamespaces visits the sockets of each network namespace that counts more of
-// them than were met, and returns how many are missing still.
-func (b *ebpfBackend) lookIntoNamespaces() (missing int, err error) {
+// readOut reads to the end. After a million objects without a word the kernel breaks off
+// with EAGAIN (MAX_ITER_OBJECTS of kernel/bpf/bpf_iter.c), and goes on from there.
+func readOut(r io.Reader) error {
+	for {
+		if _, err := io.Copy(io.Discard, r); !errors.Is(err, unix.EAGAIN) {
+			return err
+		}
+	}
+}
+
+// lookIntoNamespaces visits the sockets of each network namespace that counts any, adds to
+// sockets one of each namespace where one was met, and returns what the namespaces count
+// then, and what was met in all. b.unseen gets what could not be looked into.
+func (b *ebpfBackend) lookIntoNamespaces(sockets map[uint32]namespace.Socket) (counts, map[uint32]object.KtlsMet, error) {
 	var it *link.Iter
 	if prog := b.coll.Programs[connectedProgram]; prog != nil {
+		var err error
 		if it, err = link.AttachIter(link.IterOptions{Program: prog}); err != nil {
-			return 0, fmt.Errorf("attach the inventory of sockets: %w", err)
+			return nil, nil, fmt.Errorf("attach the inventory of sockets: %w", err)
 		}
 		defer it.Close()
 	}
-	sockets, err := b.socketsMet()
+	met, err := b.met()
 	if err != nil {
-		return 0, err
+		return nil, nil, err
 	}
-	err = namespace.Each(sockets, func(inode uint32) error {
-		n, err := b.unmet(inode)
-		if err != nil || n == 0 || it == nil {
-			missing += n
+	for inode, m := range met {
+		if m.Pid != 0 { // a task has a file of it
+			sockets[inode] = namespace.Socket{PID: int(m.Pid), FD: int(m.Fd)}
+		}
+	}
+	after := counts{}
+	b.unseen = namespace.Each(sockets, func(inode uint32) error {
+		open, err := namespace.OpenTLS()
+		if err != nil || open == (namespace.Open{}) {
 			return err
 		}
-		if err := readInventory(it); err != nil {
-			return err
+		if it != nil {
+			if err := readInventory(it); err != nil {
+				return err
+			}
 		}
-		n, err = b.unmet(inode)
-		missing += n
-		return err
+		return after.enter(inode)
 	})
-	return missing, err
+	met, err = b.met()
+	return after, met, err
 }
 
-// socketsMet is a socket of each namespace where one was met that a task has a file of.
-func (b *ebpfBackend) socketsMet() (map[uint32]namespace.Socket, error) {
-	sockets := map[uint32]namespace.Socket{}
+// met is what the present look has met in each namespace.
+func (b *ebpfBackend) met() (map[uint32]object.KtlsMet, error) {
+	met := map[uint32]object.KtlsMet{}
 	var inode uint32
-	var met object.KtlsMet
+	var m object.KtlsMet
 	it := b.coll.Maps["open_sockets"].Iterate()
-	for it.Next(&inode, &met) {
-		if met.Pid != 0 {
-			sockets[inode] = namespace.Socket{PID: int(met.Pid), FD: int(met.Fd)}
-		}
+	for it.Next(&inode, &m) {
+		met[inode] = m
 	}
 	if err := it.Err(); err != nil {
 		return nil, fmt.Errorf("read what the inventory has met: %w", err)
 	}
-	return sockets, nil
-}
-
-// unmet is by how many sockets the present network namespace, which has the number
-// inode, counts more than were met in it: at least, since a socket can have both
-// directions or one. A kernel that counts nothing has none to miss.
-func (b *ebpfBackend) unmet(inode uint32) (int, error) {
-	open, err := namespace.OpenTLS()
-	if err != nil {
-		return 0, err
-	}
-	var met object.KtlsMet
-	if err := b.coll.Maps["open_sockets"].Lookup(inode, &met); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-		return 0, fmt.Errorf("read what the inventory has met: %w", err)
-	}
-	var lacks [2]int
-	for dir := range lacks {
-		lacks[dir] = max(0, open.Software[dir]-int(met.Sw[dir])) + max(0, open.Card[dir]-int(met.Card[dir]))
-	}
-	return max(lacks[0], lacks[1]), nil
+	return met, nil
 }

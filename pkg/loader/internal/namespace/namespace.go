@@ -25,10 +25,10 @@ type Socket struct{ PID, FD int }
 
 // Each calls visit in each network namespace that a process is in, that is mounted
 // somewhere, or that one of the sockets is of, which are by the namespace's number. That is
-// what stat(2) tells. A namespace that goes meanwhile, or that may not be entered, is
-// passed by. visit's error ends it.
-func Each(sockets map[uint32]Socket, visit func(inode uint32) error) error {
-	result := make(chan error)
+// what stat(2) tells. A namespace that goes meanwhile is passed by. One that could not be
+// entered, or of which visit returned an error, is in failed; the others are visited still.
+func Each(sockets map[uint32]Socket, visit func(inode uint32) error) (failed map[uint32]error) {
+	result := make(chan map[uint32]error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, in whatever namespace it is
 		result <- each("/proc", sockets, visit)
@@ -36,27 +36,48 @@ func Each(sockets map[uint32]Socket, visit func(inode uint32) error) error {
 	return <-result
 }
 
-func each(proc string, sockets map[uint32]Socket, visit func(uint32) error) error {
-	open := map[uint32]func() (int, error){}
+// way opens a namespace.
+type way func() (int, error)
+
+// maxWays is how many ways into one namespace are kept: a process can end before it is
+// its turn.
+const maxWays = 8
+
+func each(proc string, sockets map[uint32]Socket, visit func(uint32) error) map[uint32]error {
+	ways := map[uint32][]way{}
+	for inode, paths := range find(proc) {
+		for _, path := range paths {
+			ways[inode] = append(ways[inode], func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+		}
+	}
 	for inode, s := range sockets {
-		open[inode] = s.namespace
+		ways[inode] = append(ways[inode], s.namespace)
 	}
-	for inode, path := range find(proc) {
-		open[inode] = func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) }
-	}
-	for _, inode := range slices.Sorted(maps.Keys(open)) {
-		entered, err := enter(inode, open[inode])
+	failed := map[uint32]error{}
+	for _, inode := range slices.Sorted(maps.Keys(ways)) {
+		entered, err := enterBy(inode, ways[inode])
+		if entered {
+			err = visit(inode)
+		}
 		if err != nil {
-			return err
-		}
-		if !entered {
-			continue
-		}
-		if err := visit(inode); err != nil {
-			return err
+			failed[inode] = err
 		}
 	}
-	return nil
+	return failed
+}
+
+// enterBy tries one way after the other.
+func enterBy(inode uint32, ways []way) (entered bool, err error) {
+	for _, open := range ways {
+		in, one := enter(inode, open)
+		if in {
+			return true, nil
+		}
+		if one != nil {
+			err = one
+		}
+	}
+	return false, err
 }
 
 // namespace opens the namespace of a socket, which may be closed meanwhile.
@@ -74,49 +95,79 @@ func (s Socket) namespace() (int, error) {
 	return unix.IoctlRetInt(socket, unix.SIOCGSKNS)
 }
 
-// enter moves this thread into a namespace, if it is still that one.
-func enter(inode uint32, open func() (int, error)) (bool, error) {
+// enter moves this thread into a namespace, if it is still that one: what has gone is no
+// error.
+func enter(inode uint32, open way) (bool, error) {
 	fd, err := open()
-	if err != nil { // it has gone, or belongs to somebody else
-		return false, nil
+	if err != nil {
+		if gone(err) {
+			err = nil
+		}
+		return false, err
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil || uint32(st.Ino) != inode {
 		return false, nil
 	}
-	err = unix.Setns(fd, unix.CLONE_NEWNET)
-	if errors.Is(err, unix.EPERM) {
-		return own(inode), nil // without CAP_SYS_ADMIN the thread stays where it is
-	}
-	if err != nil {
-		return false, fmt.Errorf("enter network namespace %d: %w", inode, os.NewSyscallError("setns", err))
+	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
+		if own(inode) { // without CAP_SYS_ADMIN the thread stays where it is
+			return true, nil
+		}
+		return false, os.NewSyscallError("setns", err)
 	}
 	return true, nil
 }
 
-func own(inode uint32) bool { return link("/proc/thread-self/ns/net") == inode }
-
-// find returns the namespaces by their numbers, and a file that stands for each.
-func find(proc string) map[uint32]string {
-	found := map[uint32]string{}
-	add := func(inode uint32, path string) {
-		if inode != 0 && found[inode] == "" {
-			found[inode] = path
+// gone says whether an error is that of a process or file that is no more, or of a descriptor
+// that is no socket any more.
+func gone(err error) bool {
+	for _, e := range []error{unix.ENOENT, unix.ESRCH, unix.EBADF, unix.ENOTTY} {
+		if errors.Is(err, e) {
+			return true
 		}
 	}
-	entries, _ := os.ReadDir(proc) // what cannot be read has no namespaces to show
-	for _, e := range entries {
-		if _, err := strconv.ParseUint(e.Name(), 10, 32); err == nil {
-			path := filepath.Join(proc, e.Name(), "ns/net")
-			add(link(path), path)
+	return false
+}
+
+func own(inode uint32) bool { return link("/proc/thread-self/ns/net") == inode }
+
+// find returns the namespaces by their numbers, and files that stand for each, maxWays at
+// most. A thread can be in another than its process.
+func find(proc string) map[uint32][]string {
+	found := map[uint32][]string{}
+	add := func(inode uint32, path string) {
+		if inode != 0 && len(found[inode]) < maxWays {
+			found[inode] = append(found[inode], path)
 		}
 	}
 	mounts, _ := os.ReadFile(filepath.Join(proc, "self/mountinfo"))
 	for s := bufio.NewScanner(bytes.NewReader(mounts)); s.Scan(); {
 		add(mounted(s.Text()))
 	}
+	for _, process := range numbered(proc) {
+		var last uint32 // once of each process, which ends as a whole
+		for _, thread := range numbered(filepath.Join(process, "task")) {
+			path := filepath.Join(thread, "ns/net")
+			if inode := link(path); inode != last {
+				add(inode, path)
+				last = inode
+			}
+		}
+	}
 	return found
+}
+
+// numbered returns the folders in dir that are called by a number. What cannot be read has
+// no namespaces to show.
+func numbered(dir string) (paths []string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if _, err := strconv.ParseUint(e.Name(), 10, 32); err == nil {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths
 }
 
 // link reads the number of what a link of /proc/PID/ns names, 0 where there is none.

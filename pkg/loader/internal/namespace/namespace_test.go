@@ -2,19 +2,33 @@ package namespace
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
-// TestFind: processes and mounts show namespaces, each once.
+// TestFind: threads and mounts show namespaces, each by as many ways as are kept.
 func TestFind(t *testing.T) {
 	proc := t.TempDir()
-	for pid, target := range map[string]string{"1": "net:[10]", "2": "net:[10]", "3": "net:[11]", "x": "net:[12]", "4": "mnt:[13]"} {
-		dir := filepath.Join(proc, pid, "ns")
+	add := func(thread, target string) {
+		dir := filepath.Join(proc, thread, "ns")
 		must(t, os.MkdirAll(dir, 0o755))
 		must(t, os.Symlink(target, filepath.Join(dir, "net")))
+	}
+	for thread, target := range map[string]string{
+		"1/task/1": "net:[10]", "1/task/6": "net:[10]", "1/task/7": "net:[16]", // a thread alone
+		"2/task/2": "net:[10]", "3/task/3": "net:[11]", "x/task/1": "net:[12]", "4/task/4": "mnt:[13]",
+	} {
+		add(thread, target)
+	}
+	for i := 100; i < 100+2*maxWays; i++ {
+		add(fmt.Sprintf("%d/task/%d", i, i), "net:[17]")
 	}
 	must(t, os.MkdirAll(filepath.Join(proc, "5"), 0o755)) // it is just ending
 	must(t, os.MkdirAll(filepath.Join(proc, "self"), 0o755))
@@ -23,32 +37,69 @@ func TestFind(t *testing.T) {
 			`50 1 0:4 net:[14] /run/netns/with\040blank rw shared:1 - nsfs nsfs rw`+"\n"+
 			"51 1 0:4 mnt:[15] /run/other rw - nsfs nsfs rw\nshort\n"), 0o644))
 	got := find(proc)
-	want := map[uint32]string{10: got[10], 11: filepath.Join(proc, "3/ns/net"), 14: "/run/netns/with blank"}
-	if !maps.Equal(got, want) || got[10] != filepath.Join(proc, "1/ns/net") {
-		t.Errorf("found %v", got)
+	if n := len(got[17]); n != maxWays {
+		t.Errorf("%d ways into one namespace", n)
+	}
+	delete(got, 17)
+	of := func(thread string) string { return filepath.Join(proc, thread, "ns/net") }
+	want := map[uint32][]string{
+		10: {of("1/task/1"), of("2/task/2")}, 11: {of("3/task/3")}, 14: {"/run/netns/with blank"}, 16: {of("1/task/7")},
+	}
+	if !maps.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("found %v, want %v", got, want)
 	}
 }
 
-// TestOwn: the process's own namespace is visited, once, and the error of a visit ends all.
+// TestOwn: the process's own namespace is visited, once, and the error of a visit is told.
 func TestOwn(t *testing.T) {
 	own := link("/proc/self/ns/net")
 	seen := map[uint32]int{}
-	must(t, Each(nil, func(inode uint32) error {
+	Each(nil, func(inode uint32) error {
 		seen[inode]++
 		if now := link("/proc/thread-self/ns/net"); now != inode {
 			t.Errorf("in namespace %d, not in %d", now, inode)
 		}
 		return nil
-	}))
+	})
 	if seen[own] != 1 {
 		t.Errorf("own namespace %d: %v", own, seen)
 	}
-	failed := errors.New("failed")
-	if err := Each(nil, func(uint32) error { return failed }); !errors.Is(err, failed) {
-		t.Errorf("error %v", err)
+	failure := errors.New("failed")
+	if failed := Each(nil, func(uint32) error { return failure }); !errors.Is(failed[own], failure) {
+		t.Errorf("failed %v", failed)
 	}
 	if now := link("/proc/thread-self/ns/net"); now != own {
 		t.Errorf("this thread has moved to %d", now)
+	}
+}
+
+// TestWays: where one way into a namespace has gone the next is taken; one that is not
+// allowed is told of where none leads in, and one that has gone is not.
+func TestWays(t *testing.T) {
+	own := link("/proc/self/ns/net")
+	through := func() (int, error) { return unix.Open("/proc/self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0) }
+	gone := func() (int, error) { return -1, unix.ENOENT }
+	forbidden := func() (int, error) { return -1, unix.EACCES }
+	for name, c := range map[string]struct {
+		ways    []way
+		entered bool
+		err     error
+	}{
+		"the second":    {[]way{gone, through}, true, nil},
+		"the third":     {[]way{forbidden, gone, through}, true, nil},
+		"all gone":      {[]way{gone, gone}, false, nil},
+		"none allowed":  {[]way{forbidden, gone}, false, unix.EACCES},
+		"none to speak": {nil, false, nil},
+	} {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread() // as Each does
+			if entered, err := enterBy(own, c.ways); entered != c.entered || !errors.Is(err, c.err) {
+				t.Errorf("%s: %v, %v", name, entered, err)
+			}
+		}()
+		<-done
 	}
 }
 
@@ -60,9 +111,9 @@ func TestSocketGone(t *testing.T) {
 		}
 	}
 	seen := 0
-	must(t, each(t.TempDir(), map[uint32]Socket{1: {1 << 29, 0}}, func(uint32) error { seen++; return nil }))
-	if seen != 0 {
-		t.Errorf("%d namespaces entered", seen)
+	failed := each(t.TempDir(), map[uint32]Socket{1: {1 << 29, 0}}, func(uint32) error { seen++; return nil })
+	if seen != 0 || len(failed) != 0 {
+		t.Errorf("%d namespaces entered, failed %v", seen, failed)
 	}
 }
 

@@ -412,6 +412,7 @@ const (
 	KtlsVarHot                 = "hot"
 	KtlsVarHotFull             = "hot_full"
 	KtlsVarLive                = "live"
+	KtlsVarLook                = "look"
 	KtlsVarMatchPayload        = "match_payload"
 	KtlsVarMatchSearch         = "match_search"
 	KtlsVarMatching            = "matching"
@@ -592,6 +593,7 @@ type KtlsVariableSpecs struct {
 	Hot             *ebpf.VariableSpec `ebpf:"hot"`
 	HotFull         *ebpf.VariableSpec `ebpf:"hot_full"`
 	Live            *ebpf.VariableSpec `ebpf:"live"`
+	Look            *ebpf.VariableSpec `ebpf:"look"`
 	MatchPayload    *ebpf.VariableSpec `ebpf:"match_payload"`
 	MatchSearch     *ebpf.VariableSpec `ebpf:"match_search"`
 	Matching        *ebpf.VariableSpec `ebpf:"matching"`
@@ -719,6 +721,7 @@ type KtlsVariables struct {
 	Hot             *ebpf.Variable `ebpf:"hot"`
 	HotFull         *ebpf.Variable `ebpf:"hot_full"`
 	Live            *ebpf.Variable `ebpf:"live"`
+	Look            *ebpf.Variable `ebpf:"look"`
 	MatchPayload    *ebpf.Variable `ebpf:"match_payload"`
 	MatchSearch     *ebpf.Variable `ebpf:"match_search"`
 	Matching        *ebpf.Variable `ebpf:"matching"`

@@ -1,0 +1,67 @@
+//go:build linux && (amd64 || arm64)
+
+package loader
+
+import (
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/namespace"
+	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
+)
+
+// counts is how many sockets network namespaces count, by the namespaces' numbers.
+type counts map[uint32]namespace.Open
+
+// enter notes what the present namespace counts, whose number is inode.
+func (c counts) enter(inode uint32) error {
+	open, err := namespace.OpenTLS()
+	if err == nil {
+		c[inode] = open
+	}
+	return err
+}
+
+// deficits are by how many sockets namespaces count more than looks have met there.
+type deficits map[uint32]lack
+
+// lack is the least that looks have said, and how many have said something.
+type lack struct{ least, times int }
+
+// judge enters what one look has met, and says whether another has to be taken. Of a
+// namespace whose count has changed meanwhile the look says nothing: what has begun is
+// missing and what has ended is met still. What begins and ends in pairs does not show in
+// the count, and so one look alone does not say that a socket is missing.
+func (l deficits) judge(before, after counts, met map[uint32]object.KtlsMet) (again bool) {
+	for inode, open := range after {
+		if before[inode] != open {
+			again = true
+			continue
+		}
+		n, said := unmet(open, met[inode]), l[inode]
+		if said.times == 0 || n < said.least {
+			said.least = n
+		}
+		said.times++
+		l[inode] = said
+		again = again || said.least > 0 && said.times < 2
+	}
+	return again
+}
+
+// sum is how many sockets are missing in all.
+func (l deficits) sum() (n int) {
+	for _, said := range l {
+		if said.times > 1 {
+			n += said.least
+		}
+	}
+	return n
+}
+
+// unmet is by how many sockets a namespace counts more than were met: at least, since a
+// socket can have both directions or one. A kernel that counts nothing has none to miss.
+func unmet(open namespace.Open, met object.KtlsMet) int {
+	var lacks [2]int
+	for dir := range lacks {
+		lacks[dir] = max(0, open.Software[dir]-int(met.Sw[dir])) + max(0, open.Card[dir]-int(met.Card[dir]))
+	}
+	return max(lacks[0], lacks[1])
+}
