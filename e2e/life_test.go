@@ -206,10 +206,10 @@ func TestEveryKeyIsTold(t *testing.T) {
 	}
 }
 
-// TestUnseenKeyIsTold: a connection has got its first key where no hook saw it
-// and was on its way to another process when the inventory was taken. It tells
-// of that key when it gets the second one.
-func TestUnseenKeyIsTold(t *testing.T) {
+// TestFoundOnItsWay: a connection has got its first key where no hook saw it and was on
+// its way to another process when the inventory was taken, so that no task had a file of
+// it. It is found among the connected sockets, and tells of its second key when it gets that.
+func TestFoundOnItsWay(t *testing.T) {
 	a, b := tcpPair(t)
 	info := rawInfo(security{"1.2", "AES-GCM-128", "sw"})
 	must(t, ktls.EnableRaw(a, &info, nil))
@@ -235,7 +235,7 @@ func TestUnseenKeyIsTold(t *testing.T) {
 			told = append(told, l.State+" "+l.Dir)
 		}
 	}
-	if want := []string{"open tx", "open rx", "close "}; !slices.Equal(told, want) {
+	if want := []string{"found ", "open rx", "close "}; !slices.Equal(told, want) {
 		t.Errorf("told %q, want %q", told, want)
 	}
 }
