@@ -97,6 +97,8 @@ static __always_inline bool unfold(struct fold *f, struct event *e)
 /* A call has failed with err, and is told or counted if the filters want it. A global function, see emit_socket. */
 __noinline int call_fails(struct conn *c, u32 dir, u32 err, u32 func)
 {
+	/* A reader without room for a record's type, as splice is always: that record was opened. */
+	bool opened = dir == DIR_RX && (err == EIO || (err == EINVAL && func == FUNC_SPLICE_READ));
 	struct event e;
 	struct fold *f;
 	u64 seq;
@@ -104,9 +106,8 @@ __noinline int call_fails(struct conn *c, u32 dir, u32 err, u32 func)
 	if (!c)
 		return 0;
 	e = dir == DIR_TX ? c->tx : c->rx;
-	/* EIO is of a reader without room for a record's type: that one was opened. */
-	seq = dir == DIR_TX ? c->next[DIR_TX] : err == EIO ? e.rec.seq : read_seq(c->seq_rx);
-	if (dir == DIR_TX || err != EIO)
+	seq = dir == DIR_TX ? c->next[DIR_TX] : opened ? e.rec.seq : read_seq(c->seq_rx);
+	if (!opened)
 		e.type = 0;
 	e.kind = KIND_ERROR;
 	e.flags = 0;

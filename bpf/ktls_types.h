@@ -23,6 +23,7 @@ typedef __s32 s32;
 #define AF_INET 2
 #define AF_INET6 10
 #define EIO 5
+#define EINVAL 22
 #define EEXIST 17
 #define EINPROGRESS 115
 #define EKEYEXPIRED 127

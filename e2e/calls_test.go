@@ -18,13 +18,21 @@ const tries = 7
 func TestCallsThatFail(t *testing.T) {
 	tr := startTracer(t)
 	s := security{"1.3", "AES-GCM-128", "sw"}
-	control, refused, reset, open := newPair(t, s), newPair(t, s), newPair(t, s), newPair(t, s)
+	control, spliced, refused, reset, open := newPair(t, s), newPair(t, s), newPair(t, s), newPair(t, s), newPair(t, s)
 	// A reader without room for a record's type.
 	control.sendControl(t, 22, []byte{4, 0, 0, 1, 9})
 	for range tries {
 		if _, _, err := unix.Recvfrom(control.b, make([]byte, 100), 0); err != unix.EIO {
 			t.Errorf("read: %v, want EIO", err)
 		}
+	}
+	spliced.sendControl(t, 22, []byte{4, 0, 0, 1, 9})
+	pipe := make([]int, 2)
+	must(t, unix.Pipe2(pipe, unix.O_CLOEXEC))
+	defer unix.Close(pipe[0])
+	defer unix.Close(pipe[1])
+	if _, err := unix.Splice(spliced.b, nil, pipe[1], nil, 100, 0); err != unix.EINVAL {
+		t.Errorf("splice: %v, want EINVAL", err)
 	}
 	// What kernel TLS cannot send.
 	if err := unix.Send(refused.a, []byte("urgent"), unix.MSG_OOB); err != unix.EOPNOTSUPP {
@@ -41,7 +49,7 @@ func TestCallsThatFail(t *testing.T) {
 	// A record that is never closed.
 	open.send(t, pattern(300, 1), 0)
 	open.send(t, pattern(1000, 2), unix.MSG_MORE)
-	for _, p := range []*pair{control, refused, reset, open} {
+	for _, p := range []*pair{control, spliced, refused, reset, open} {
 		p.close()
 	}
 	got := tr.stop()
@@ -53,6 +61,7 @@ func TestCallsThatFail(t *testing.T) {
 		want failed
 	}{
 		{"no room for the type", control, "rx", failed{"EIO", "tls_sw_recvmsg", "handshake", tries, "control-record"}},
+		{"splice, which has no room either", spliced, "rx", failed{"EINVAL", "tls_sw_splice_read", "handshake", 1, "control-record"}},
 		{"an urgent byte", refused, "tx", failed{"EOPNOTSUPP", "tls_sw_sendmsg", "", 1, ""}},
 		{"the peer has reset", reset, "tx", failed{"ECONNRESET", "tls_sw_sendmsg", "", 1, ""}},
 	} {

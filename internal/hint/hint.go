@@ -44,7 +44,8 @@ var Rules = []Rule{
 		}},
 	{ID: "control-record", Says: "the next record is no application data, and the read had no room for its type (recvmsg with a control message)",
 		failed: func(e *event.Error, _ *seen) bool {
-			return e.Func == "tls_sw_recvmsg" && is(e, eio) && e.Type != 0 && e.Type != event.ApplicationData
+			refused := e.Func == "tls_sw_recvmsg" && is(e, eio) || e.Func == "tls_sw_splice_read" && is(e, einval)
+			return refused && e.Type != 0 && e.Type != event.ApplicationData
 		}},
 	{ID: "other-version", Says: "the next record is of another version than TLS 1.2 and 1.3 have on the wire, or bytes before it are missing",
 		failed: func(e *event.Error, _ *seen) bool { return parserFails(e) && is(e, einval) }},
