@@ -66,13 +66,11 @@ func TestTornBounds(t *testing.T) {
 // TestMembersBehindGaps: wherever a gap lies in JSON, no byte of a member's secret shows.
 func TestMembersBehindGaps(t *testing.T) {
 	head := "POST / HTTP/1.1\r\nContent-Length: 999\r\n\r\n"
-	for _, before := range []string{`{"a":"b,c",`, "{\n  \"a\" : 1,\n  ", `{"a":["b",",",":"],"d":{"e":[1,2]},`} {
-		for _, name := range []string{`"access_token"`, `"password" `} {
-			for _, value := range []string{`"` + canary + `"`, `"a b&c, #d: e"`, `"a\"b\\ c"`, `12345`, `["ab","cd e"]`} {
-				say := head + before + name + ": " + value + `,"x":"y"}`
-				at := strings.Index(say, value)
-				checkTorn(t, say, len(head)+len(before), at, at+len(value))
-			}
+	for _, before := range []string{`{"a":"b,c","access_token"`, "{\n  \"a\" : 1,\n  \"password\" ", `{"a":["b",",",":"],"d":{"e":[1,2]},"pin"`} {
+		for _, value := range []string{`"` + canary + `"`, `"a b&c, #d: e"`, `"a\"b\\ c"`, `12345`, `["ab","cd e"]`} {
+			say := head + before + ": " + value + `,"x":"y"}`
+			at := strings.Index(say, value)
+			checkTorn(t, say, at-len(`"access_token": `), at, at+len(value))
 		}
 	}
 }
