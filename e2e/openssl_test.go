@@ -31,6 +31,7 @@ func TestOpenSSL(t *testing.T) {
 	}
 	got := tr.stop()
 	got.noLosses(t)
+	unseenKeys := got.summary(t).skips("set_sw_offload")
 	for i, v := range versions {
 		t.Run(v.name, func(t *testing.T) {
 			c := talks[i]
@@ -39,8 +40,9 @@ func TestOpenSSL(t *testing.T) {
 			opened := len(got.filter(func(l *line) bool {
 				return l.Type == "socket" && l.State == "open" && (l.Sock.LPort == c.port || l.Sock.RPort == c.port)
 			}))
-			if c.directions != opened || opened == 0 {
-				t.Errorf("the kernel counted %d directions, ktlstop saw %d open", c.directions, opened)
+			// On a kernel that preempts itself the hook of a key may be skipped, which the kernel counts.
+			if unseen := c.directions - opened; unseen < 0 || unseen > unseenKeys || opened == 0 {
+				t.Errorf("the kernel counted %d directions, ktlstop saw %d open, and %d keys can have been skipped", c.directions, opened, unseenKeys)
 			}
 		})
 	}
