@@ -58,6 +58,28 @@ func (v *verb) begin(word []byte, second bool) bool {
 	return true
 }
 
+// seek looks for a command in a line of which the beginning was not seen: each of its
+// words may be one. w is the word that the bytes before ended with.
+func (v *verb) seek(w *word, b []byte) {
+	for i, c := range b {
+		switch {
+		case v.known:
+			v.read(b[i:])
+			return
+		case plain[c] != 0:
+			w.add(plain[c])
+			continue
+		}
+		if v.begin(w.bytes(), false) {
+			v.unsure = true
+		}
+		w.n = 0
+	}
+}
+
+// expect says that of the lines to come so many at least may be part of a command.
+func (v *verb) expect(lines int) { v.lines, v.unsure = max(v.lines, lines), true }
+
 // read takes bytes behind the command.
 func (v *verb) read(b []byte) {
 	if !v.known && !v.answer {

@@ -19,6 +19,10 @@ type guess struct {
 	// hide says that what cannot be told is HPACK perhaps, or of a binary protocol, and
 	// not to be shown.
 	hide bool
+	// prompt is what this direction asked of the other one last.
+	prompt prompt
+	// resp: what came is the middle of a message of redis, perhaps, and the next bytes too.
+	resp bool
 	// why the field blocks of an HTTP/2 that is found cannot be decoded.
 	why reason
 }
@@ -140,6 +144,8 @@ func (g *guess) settle(s *stream) {
 		g.hide = true // and what is text among what comes
 	case g.mayStore(s):
 		s.hide(len(b), "bytes of files or blocks, perhaps")
+	case g.mayBeRESP(s, b):
+		s.hide(len(b), "bytes of a command or a reply of redis, perhaps, that was not seen whole")
 	case g.hide:
 		s.hide(len(b), "bytes between frames that were not seen whole")
 	case !g.begun && g.plain.hidden < maxUnknown && !isText(b):
@@ -153,6 +159,7 @@ func (g *guess) settle(s *stream) {
 
 // text shows bytes to where a frame with fields begins.
 func (g *guess) text(s *stream, b []byte) {
+	g.answers(s, b)
 	n, found := g.watch.see(b)
 	if !found {
 		s.talk(&g.plain, len(b))

@@ -83,6 +83,9 @@ func (m *masker) header(s *stream, from, to uint64) {
 	switch m.state {
 	case unknown:
 		s.mask(from, to)
+		if m.talk {
+			m.verb.seek(&m.word, b)
+		}
 		if m.hidden += len(b); m.hidden >= maxUnknown {
 			m.state = inText
 		}
@@ -248,7 +251,7 @@ func (m *masker) interrupt(s *stream, after lineState) {
 	case afterName, inSecret, unknown:
 		after = unknown
 	}
-	m.state, m.hidden, m.folded = after, 0, false
+	m.state, m.hidden, m.folded, m.word.n = after, 0, false, 0
 }
 
 // pending is the first offset about which nothing is decided yet.

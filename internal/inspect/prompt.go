@@ -1,0 +1,72 @@
+package inspect
+
+import (
+	"bytes"
+	"slices"
+)
+
+// prompt follows the lines of one direction for what asks for credentials, whatever the
+// protocol: 334 of SMTP (RFC 4954 §4), + of IMAP and POP3. The line that answers is a
+// secret, though the command before it may not have been seen.
+type prompt struct {
+	head [len("334 ")]byte // the first bytes of the line
+	n    int               // how many came of it
+	asks bool              // the last line that is whole does
+}
+
+// read takes the next bytes.
+func (p *prompt) read(b []byte) {
+	if i := bytes.LastIndexByte(b, '\n'); i >= 0 {
+		if j := bytes.LastIndexByte(b[:i], '\n'); j >= 0 {
+			b, i, p.n = b[j+1:], i-j-1, 0
+		}
+		p.add(b[:i+1])
+		p.asks = isPrompt(p.head[:min(p.n, len(p.head))])
+		b, p.n = b[i+1:], 0
+	}
+	p.add(b)
+}
+
+func (p *prompt) add(b []byte) {
+	copy(p.head[min(p.n, len(p.head)):], b)
+	p.n += len(b)
+}
+
+// isPrompt reports whether a line that begins so asks for credentials.
+func isPrompt(head []byte) bool {
+	word := bytes.TrimRight(head, "\r\n")
+	word, _ = firstWord(word)
+	return string(word) == "334" || string(word) == "+"
+}
+
+// answers masks the line that answers what the other direction asked, and enters what this
+// one asks.
+func (g *guess) answers(s *stream, b []byte) {
+	if other, ok := s.conn.streams[s.dir^1].decoder.(*guess); ok && other.prompt.asks {
+		other.prompt.asks = false
+		g.plain.verb.expect(1)
+	}
+	g.prompt.read(b)
+}
+
+// mayBeRESP reports whether b may begin in the middle of a message of redis, which may
+// have a secret anywhere. So may what follows, until a message is recognised.
+func (g *guess) mayBeRESP(s *stream, b []byte) bool {
+	if g.why == "" || s.conn.web || s.conn.tunnel {
+		return false
+	}
+	g.resp = g.resp || redis.opening(s, false).port || slices.ContainsFunc(bytes.Split(b, []byte("\n")), isStringHead)
+	if line, n := cutLine(b); !g.resp && n > 0 && g.plain.state == unknown && len(bytes.Trim(line, "0123456789")) == 0 {
+		g.plain.verb.expect(1) // the string of which this is the length, perhaps
+	}
+	return g.resp
+}
+
+// isStringHead reports whether a line, without its line feed, is what comes before a string.
+func isStringHead(line []byte) bool {
+	if len(line) < len("$1\r") || line[0] != '$' || line[len(line)-1] != '\r' {
+		return false
+	}
+	_, ok := number(line[1 : len(line)-1])
+	return ok
+}
