@@ -46,6 +46,7 @@ func FuzzMask(f *testing.F) {
 	f.Fuzz(func(t *testing.T, choices []byte) {
 		s := &script{choices}
 		fd := newFeed(t, Config{})
+		fd.version = 0x0304
 		if s.pick(4) > 0 {
 			fd.both()
 		}

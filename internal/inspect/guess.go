@@ -15,7 +15,11 @@ type guess struct {
 	// first record of a key came does not prove it: there may have been early data,
 	// or the program spoke before it handed its keys to the kernel.
 	begun bool
-	watch watch
+	// whole says that as far as the record's number tells nothing came before what was seen.
+	whole bool
+	// midText: bytes that are no text ended with what may be the beginning of one.
+	midText bool
+	watch   watch
 	// hide says that what cannot be told is HPACK perhaps, or of a binary protocol, and
 	// not to be shown.
 	hide bool
@@ -29,7 +33,7 @@ type guess struct {
 
 func newGuess(s *stream) *guess {
 	if s.fresh {
-		return &guess{plain: masker{talk: true}}
+		return &guess{plain: masker{talk: true}, whole: s.now != nil && isFirst(s.now)}
 	}
 	g := newLostGuess()
 	if !s.order.gap {
@@ -148,10 +152,8 @@ func (g *guess) settle(s *stream) {
 		s.hide(len(b), "bytes of a command or a reply of redis, perhaps, that was not seen whole")
 	case g.hide:
 		s.hide(len(b), "bytes between frames that were not seen whole")
-	case !g.begun && g.plain.hidden < maxUnknown && !isText(b):
-		s.hide(len(b), "bytes that may be the rest of a frame of HTTP/2")
-		_, g.hide = g.watch.see(b)
-		g.plain.hidden, g.plain.state = g.plain.hidden+len(b), unknown
+	case !g.begun && (g.whole || g.plain.hidden < maxUnknown) && !isText(b):
+		g.binary(s, b)
 	default:
 		g.text(s, b)
 	}
@@ -170,6 +172,28 @@ func (g *guess) text(s *stream, b []byte) {
 	g.settle(s)
 }
 
+// binary takes bytes that are no text. If nothing came before them they show, but for texts
+// among them, since credentials of binary protocols mostly are texts.
+func (g *guess) binary(s *stream, b []byte) {
+	n, found := g.watch.see(b)
+	switch {
+	case !g.whole && s.fresh && s.conn.streams[s.dir^1].fresh:
+		n = 0
+		s.hide(len(b), "bytes that may go on with what was said before the kernel had the keys, or behind a gap")
+	case !g.whole:
+		n = 0
+		s.hide(len(b), "bytes that may be the rest of a frame of HTTP/2")
+	default:
+		g.midText = s.maskTexts(s.pos, s.pos+uint64(n), g.midText)
+		s.takeTalk(n, "a protocol that is not known here, of which texts among other bytes are masked: "+seeAll)
+	}
+	g.hide = found
+	g.plain.hidden, g.plain.state, g.plain.word.n = g.plain.hidden+len(b), unknown, 0
+	if n > 0 {
+		g.settle(s)
+	}
+}
+
 // isText reports whether b has no controls but those of lines. Field blocks and
 // frames have others.
 func isText(b []byte) bool {
@@ -182,7 +206,7 @@ func (g *guess) gap(s *stream, _ uint64) {
 		s.conn.dialogue.interrupt(s)
 	}
 	g.plain.interrupt(s, unknown)
-	g.begun, g.watch = false, watch{}
+	g.begun, g.whole, g.watch = false, false, watch{}
 	if g.why == "" {
 		g.why = "records before it were not seen"
 	}

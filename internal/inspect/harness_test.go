@@ -50,8 +50,11 @@ type feed struct {
 	in   *Inspector
 	out  *shown
 	conn event.Conn
-	mono uint64
-	seq  [2]uint64
+	// version is that of TLS; start is the first sequence that the trace can have seen.
+	version event.Version
+	start   uint64
+	mono    uint64
+	seq     [2]uint64
 }
 
 func newFeed(t testing.TB, cfg Config, patterns ...string) *feed {
@@ -104,6 +107,7 @@ func (f *feed) record(d event.Dir, payload []byte) *event.Record {
 	f.mono += 1000
 	r := &event.Record{Conn: f.conn, Dir: d, Seq: f.seq[d], Type: event.ApplicationData, Len: uint32(len(payload)),
 		HasStart: true, Mono: f.mono, Payload: slices.Clone(payload), Proc: event.Process{PID: 42, Comm: event.MakeComm("nginx")}}
+	r.TLS.Version, r.Start = f.version, f.start
 	f.seq[d]++
 	return r
 }

@@ -15,6 +15,7 @@ const indent = "    "
 // terminal. Text that is none is counted, not shown; in a protocol that is not known
 // its beginning is shown in hex.
 func AppendText(dst []byte, r *event.Record, pieces []Piece) []byte {
+	before := len(dst)
 	for _, p := range pieces {
 		dst = appendNote(dst, p.Note)
 		switch text := r.Payload[p.From:p.To]; {
@@ -23,6 +24,9 @@ func AppendText(dst []byte, r *event.Record, pieces []Piece) []byte {
 		case p.Kind == Text, p.Kind == Talk:
 			dst = appendLines(dst, text)
 		}
+	}
+	if n := len(r.Payload); n > 0 && len(dst) == before {
+		dst = append(strconv.AppendInt(append(dst, indent+"["...), int64(n), 10), " bytes, not shown]\n"...)
 	}
 	if missing := int(r.Len) - len(r.Payload); missing > 0 && r.Type == event.ApplicationData {
 		dst = append(dst, indent+"[gap: "...)

@@ -217,18 +217,33 @@ func (s *stream) text(m *masker, n int) {
 // talk is text in a protocol that is not known. Once a connection it says what shows
 // more of what is no text.
 func (s *stream) talk(m *masker, n int) {
+	m.write(s, s.pos, s.pos+uint64(n))
 	var note reason
-	if !s.conn.advised && !legible(s.rest()[:n]) {
-		s.conn.advised = true
+	if !legible(s.rest()[:n]) {
 		note = "a protocol that is not known here: --format hex shows all its bytes, ktlstop tap with tshark what it makes of them"
 	}
-	m.write(s, s.pos, s.pos+uint64(n))
+	s.takeTalk(n, note)
+}
+
+// takeTalk takes n bytes that are masked already. A connection's first note is shown.
+func (s *stream) takeTalk(n int, note reason) {
+	if s.conn.advised {
+		note = ""
+	}
+	s.conn.advised = s.conn.advised || note != ""
 	s.take(n, Talk, string(note))
 }
 
-// advice is said once of a connection: what shows more of it.
-const advice reason = "; to see all start before the connection does. --no-redact --format hex shows every byte, " +
-	"ktlstop tap with tshark what it makes of them"
+// advice is said once of a connection: what shows more of it. An earlier start does where
+// the connection was open before.
+func (s *stream) advice() reason {
+	if s.fresh {
+		return "; " + seeAll
+	}
+	return "; to see all start before the connection does. " + seeAll
+}
+
+const seeAll reason = "--no-redact --format hex shows every byte, ktlstop tap with tshark what it makes of them"
 
 // hide takes n bytes and shows none of them. A note says it once, with what to do,
 // whatever of the kind comes next.
@@ -243,7 +258,7 @@ func (s *stream) hide(n int, note reason) {
 		note += ", not shown"
 		if !s.conn.advised {
 			s.conn.advised = true
-			note += advice
+			note += s.advice()
 		}
 	}
 	s.take(n, Frame, string(note))
