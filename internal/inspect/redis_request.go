@@ -109,8 +109,11 @@ func (r *redisRequests) argument(m *messages, b, line []byte) progress {
 	m.take(head, asText)
 	arg := b[head : head+int(n)]
 	how := asText
-	if r.isSecret(arg) {
+	switch {
+	case r.isSecret(arg), r.isScript() && isSecretSQL(arg):
 		how, m.at.quiet = asSecret, true
+	case r.isScript():
+		how = asSecret
 	}
 	m.fresh()
 	m.take(len(arg), how)
@@ -129,8 +132,11 @@ func (r *redisRequests) argument(m *messages, b, line []byte) progress {
 // long announces an argument that is shown as it comes.
 func (r *redisRequests) long(m *messages, n uint64) {
 	how := asText
-	if r.isSecret(nil) {
+	switch {
+	case r.isSecret(nil):
 		how, m.at.quiet = asSecret, true
+	case r.isScript():
+		how = asSecret
 	}
 	m.fresh()
 	m.at.detail([]byte("..."))
@@ -242,12 +248,24 @@ func (r *redisRequests) isSecret(arg []byte) bool {
 	return r.key && !option || r.nth > 1 && secretKey(r.prior)
 }
 
+// isScript reports whether the next argument may be a program, which may have a secret
+// anywhere.
+func (r *redisRequests) isScript() bool {
+	switch r.name {
+	case "EVAL", "EVAL_RO":
+		return r.nth == 1
+	case "SCRIPT", "FUNCTION":
+		return r.nth > 1
+	}
+	return false
+}
+
 // asksSecret reports whether the reply to a request with this argument is one.
 func (r *redisRequests) asksSecret(arg []byte) bool {
 	switch {
-	case r.nth == 1:
+	case r.nth == 1: // the command
 		return false
-	case r.name == "ACL":
+	case r.name == "ACL", r.name == "HVALS": // which has the values without their names
 		return true
 	case r.name == "CONFIG":
 		return isRedisOption(arg)
@@ -263,7 +281,7 @@ func isRedisOption(word []byte) bool {
 }
 
 // secretKey reports whether a key or a field is one of a secret: its name, behind
-// the last colon, dot or slash of it.
+// the last colon, dot or slash of it, or more than one of that name.
 func secretKey(key []byte) bool {
 	if i := bytes.LastIndexAny(key, ":./"); i >= 0 {
 		key = key[i+1:]
@@ -276,5 +294,5 @@ func secretKey(key []byte) bool {
 		}
 		w.add(p)
 	}
-	return secretMember(w.bytes())
+	return secretMember(w.bytes()) || secretMember(bytes.TrimSuffix(w.bytes(), []byte("s")))
 }
