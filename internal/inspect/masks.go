@@ -24,7 +24,7 @@ var (
 	// of IMAP, whose arguments are credentials.
 	secretCommands = map[string]command{
 		"acct": {}, "apop": {}, "auth": {exchange: true}, "authenticate": {tagged: true, exchange: true}, "authinfo": {},
-		"login": {tagged: true}, "oper": {}, "pass": {},
+		"bearer": {}, "login": {tagged: true}, "oper": {}, "pass": {},
 	}
 )
 

@@ -118,6 +118,7 @@ func TestMaskedText(t *testing.T) {
 		{"auth plainly abc\ncGFzcw==\nMAIL FROM\n", "auth ***********\n********\nMAIL FROM\n"},
 		{"a AUTHENTICATE PLAIN\nabc\nb NOOP\nc\n", "a AUTHENTICATE *****\n***\n******\nc\n"},
 		{"*2\r\n$4\r\nAUTH\r\n$2\r\npw\r\n", "*2\r\n$4\r\nAUTH\r\n$2\r\n**\r\n"},
+		{"Bearer ab\nBearers ab\n", "Bearer **\nBearers ab\n"},
 		{"AUTHINFO PASS ab\nACCT ab\n", "AUTHINFO *******\nACCT **\n"},
 		{"250 AUTH LOGIN PLAIN\nPASSAGE x\nAUTHOR y\n", "250 AUTH LOGIN PLAIN\nPASSAGE x\nAUTHOR y\n"},
 	} {
