@@ -23,6 +23,8 @@ type guess struct {
 	// hide says that what cannot be told is HPACK perhaps, or of a binary protocol, and
 	// not to be shown.
 	hide bool
+	// said: why text is masked was told.
+	said bool
 	// prompt is what this direction asked of the other one last.
 	prompt prompt
 	// resp: what came is the middle of a message of redis, perhaps, and the next bytes too.
@@ -37,10 +39,12 @@ func newGuess(s *stream) *guess {
 	}
 	g := newLostGuess()
 	if !s.order.gap {
-		g.why = "the trace joined in the middle"
+		g.why = joinedLate
 	}
 	return g
 }
+
+const joinedLate reason = "the trace joined in the middle"
 
 // newDatagram is for a record that is a message of its own.
 func newDatagram() *guess { return &guess{plain: masker{talk: true}, begun: true} }
@@ -162,6 +166,7 @@ func (g *guess) settle(s *stream) {
 // text shows bytes to where a frame with fields begins.
 func (g *guess) text(s *stream, b []byte) {
 	g.answers(s, b)
+	g.sayUnknown(s, b)
 	n, found := g.watch.see(b)
 	if !found {
 		s.talk(&g.plain, len(b))
@@ -170,6 +175,15 @@ func (g *guess) text(s *stream, b []byte) {
 	s.talk(&g.plain, n)
 	g.hide = true
 	g.settle(s)
+}
+
+// sayUnknown tells once why a text without lines is masked, and how long.
+func (g *guess) sayUnknown(s *stream, b []byte) {
+	if g.said || g.why != joinedLate || g.plain.state != unknown || s.rules.off || bytes.IndexByte(b, '\n') >= 0 {
+		return
+	}
+	g.said = true
+	s.in.note(s, "text is masked to the end of its line, of %d bytes at most: the beginning of it was not seen, so that it may be the rest of a secret", maxUnknown)
 }
 
 // binary takes bytes that are no text. If nothing came before them they show, but for texts

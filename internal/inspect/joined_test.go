@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -38,5 +39,17 @@ func TestJoinedTalk(t *testing.T) {
 		if out := f.close(); leaks(inJSON(t, out)) != "" {
 			t.Errorf("%s: %s", c.name, out.text)
 		}
+	}
+}
+
+// TestJoinedWithoutLines: why a text is masked is told once, and to where.
+func TestJoinedWithoutLines(t *testing.T) {
+	f := newFeed(t, Config{})
+	for range 3 {
+		f.send(rx, "no end")
+	}
+	out := f.send(rx, strings.Repeat(".", maxUnknown)).send(rx, "shown").close()
+	if len(out.notes) != 1 || !strings.HasPrefix(out.notes[0], "text is masked to the end of its line, of 16384 bytes") || strings.Count(string(out.text), "shown") != 1 {
+		t.Errorf("notes %q, %q", out.notes, out.text[len(out.text)-20:])
 	}
 }
