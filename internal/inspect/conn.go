@@ -106,7 +106,18 @@ func (c *conn) response(s *stream) *exchange {
 		}
 	}
 	c.sayLonely(s)
+	c.sayEarly(s)
 	return newExchange(s, s.dir^1)
+}
+
+// sayEarly tells once of a response on a connection that was seen from its beginning, of
+// which the request was not seen though the kernel opens or seals that direction. nginx may have
+// read it together with the end of a resumed handshake, before it handed over that key.
+func (c *conn) sayEarly(s *stream) {
+	if asks := c.streams[s.dir^1]; !c.lonely && !c.oneWay(s.dir) && asks.fresh && asks.decoder == nil {
+		c.lonely = true
+		c.in.note(s, "no request was seen before this response: it may have come before the kernel had the keys of its direction")
+	}
 }
 
 // sayLonely tells once why requests are not seen.

@@ -224,3 +224,16 @@ func TestUnsentBody(t *testing.T) {
 		t.Errorf("%d records, the last is %+v", n, out.records[n-1])
 	}
 }
+
+// TestEarlyRequest: a request that was read before the kernel had the key of its direction
+// is told of as one that was not seen, once.
+func TestEarlyRequest(t *testing.T) {
+	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	notes := newFeed(t, Config{}).both().send(tx, answer).send(tx, answer).close().notes
+	if len(notes) != 1 || !strings.HasPrefix(notes[0], "no request was seen before this response") {
+		t.Errorf("notes %q", notes)
+	}
+	if notes = newFeed(t, Config{}).both().send(rx, "GET / HTTP/1.1\r\n\r\n").send(tx, answer).close().notes; len(notes) > 0 {
+		t.Errorf("notes %q", notes)
+	}
+}
