@@ -26,7 +26,7 @@ var joinedTalks = []struct {
 	{"redis, within a string", 8105, []string{"r16\r\n" + canary + "\r\n", "t+OK\r\n"}},
 	{"redis, within a string's end", 8105, []string{"rx\r\n", "r$8\r\npassword\r\n$16\r\n" + canary + "\r\n"}},
 	{"redis, by its port", 6379, []string{"rx\r\n", "r" + canary + "\r\n", "ty\r\n", "t" + canary + "\r\n"}},
-	{"a reply of redis", 8105, []string{"t$16\r\n" + canary + "\r\n"}},
+	{"a reply of redis", 8105, []string{"t$16\r\n" + canary + "\r\n", "t*1\r\n$16\r\n" + canary + "\r\n"}},
 }
 
 func TestJoinedTalk(t *testing.T) {

@@ -1,6 +1,9 @@
 package inspect
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // redis is RESP 2 and 3, https://redis.io/docs/latest/develop/reference/protocol-spec/.
 var redis = &dialect{name: "redis", ports: []uint16{6379, 6380}, recognise: isRedis,
@@ -29,7 +32,11 @@ type redisState struct {
 // isRedis: a request is a list of strings, which nothing else looks like.
 func isRedis(b []byte, o opening) verdict {
 	if o.mayBe(client) {
-		if v := isRedisRequest(b); v != no {
+		v := isRedisRequest(b)
+		if v == ofClient && !o.first && !o.likely() { // a reply may be a list of strings too
+			v = namesCommand(b)
+		}
+		if v != no {
 			return v
 		}
 	}
@@ -71,6 +78,30 @@ func isRedisRequest(b []byte) verdict {
 		return perhaps
 	}
 	if _, is := number(text[1:]); !is {
+		return no
+	}
+	return ofClient
+}
+
+// redisCommands are those that most programs use, https://redis.io/docs/latest/commands/.
+var redisCommands = wordSet(strings.Fields(`ACL APPEND AUTH BLMOVE BLMPOP BLPOP BRPOP BRPOPLPUSH BZMPOP BZPOPMAX BZPOPMIN
+	BITCOUNT BITFIELD BITOP CLIENT CLUSTER COMMAND CONFIG COPY DBSIZE DECR DECRBY DEL DISCARD DUMP ECHO EVAL EVALSHA EXEC EXISTS
+	EXPIRE EXPIREAT FCALL FLUSHALL FLUSHDB FUNCTION GEOADD GEODIST GEOSEARCH GET GETBIT GETDEL GETEX GETRANGE GETSET HDEL HELLO
+	HEXISTS HGET HGETALL HINCRBY HINCRBYFLOAT HKEYS HLEN HMGET HMSET HRANDFIELD HSCAN HSET HSETNX HVALS INCR INCRBY INCRBYFLOAT INFO
+	KEYS LINDEX LINSERT LLEN LMOVE LPOP LPOS LPUSH LPUSHX LRANGE LREM LSET LTRIM MGET MIGRATE MONITOR MSET MSETNX MULTI OBJECT PERSIST
+	PEXPIRE PFADD PFCOUNT PFMERGE PING PSETEX PSUBSCRIBE PSYNC PTTL PUBLISH PUBSUB QUIT RENAME REPLCONF RESTORE ROLE RPOP RPOPLPUSH
+	RPUSH RPUSHX SADD SCAN SCARD SCRIPT SDIFF SELECT SENTINEL SET SETBIT SETEX SETNX SETRANGE SINTER SISMEMBER SMEMBERS SMOVE SORT
+	SPOP SPUBLISH SRANDMEMBER SREM SSCAN SSUBSCRIBE STRLEN SUBSCRIBE SUNION TOUCH TTL UNLINK UNSUBSCRIBE UNWATCH WAIT WATCH XACK XADD
+	XDEL XGROUP XLEN XRANGE XREAD XREADGROUP XTRIM ZADD ZCARD ZCOUNT ZINCRBY ZPOPMAX ZPOPMIN ZRANGE ZRANGEBYSCORE ZRANK ZREM
+	ZREVRANGE ZSCAN ZSCORE`)...)
+
+// namesCommand reports whether the first string of a list names a command.
+func namesCommand(b []byte) verdict {
+	lines := bytes.SplitN(b, []byte("\r\n"), 4)
+	switch {
+	case len(lines) < 4 && len(b) < maxRedisLine:
+		return perhaps
+	case len(lines) < 4 || !redisCommands[upper(lines[2])]:
 		return no
 	}
 	return ofClient
