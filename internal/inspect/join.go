@@ -199,20 +199,32 @@ func (j *joiner) over(s *stream, ex *exchange) {
 	if ex.ev.Response != nil {
 		l.ids = append(l.ids, idsOf(ex.ev.Response.Headers)...)
 	}
-	if ex.ev.Dir == event.RX {
-		l.settle(ex)
-	}
-	j.tellWhole(s, ex)
-	for _, other := range slices.Concat(l.made, l.unclear, l.maybe) {
+	waiting := ex.waiting()
+	ex.settle()
+	for _, other := range slices.Concat(waiting, []*exchange{ex}, l.made, l.unclear, l.maybe) {
 		j.tellWhole(s, other)
 	}
 	j.forget(l.of)
 }
 
+// waiting are the clients' requests that may have waited for the end of ex to learn what is
+// theirs.
+func (ex *exchange) waiting() (clients []*exchange) {
+	if ex.ev.Dir == event.TX {
+		return ex.leg.maybe
+	}
+	for _, u := range ex.leg.unclear {
+		if u.leg.awaitsID() {
+			clients = append(clients, u.leg.maybe...)
+		}
+	}
+	return clients
+}
+
 // tellWhole tells of a request if nothing more can be learned about it.
 func (j *joiner) tellWhole(s *stream, ex *exchange) {
 	l := ex.leg
-	if l.told || !l.ended || !allEnded(l.made) || !allEnded(l.maybe) {
+	if l.told || !l.ended || !allEnded(l.made) || !allEnded(l.maybe) || slices.ContainsFunc(l.unclear, canBeLearned) {
 		return
 	}
 	l.told = true
@@ -235,23 +247,56 @@ func (j *joiner) forget(p *proxy) {
 	}
 }
 
-// settle: a client's request ends. An id of its answer can say which upstream ones are its;
-// what is still not clear stays so.
-func (l *leg) settle(c *exchange) {
-	for _, u := range l.unclear {
-		if u.leg.isUnclear() && u.leg.by == finding.ByOrder && shareID(l.ids, u.leg.ids) {
-			u.leg.joinTo(c, u, finding.ByID)
+// settle: a request has ended, and with it all its ids are known. They can say which of the
+// other side is its; what is still not clear stays so.
+func (ex *exchange) settle() {
+	if ex.ev.Dir == event.RX {
+		for _, u := range ex.leg.unclear {
+			settle(ex, u)
+		}
+		return
+	}
+	for _, c := range ex.leg.maybe {
+		if c.leg.ended && settle(c, ex) {
+			return
 		}
 	}
+}
+
+func settle(c, u *exchange) bool {
+	if !u.leg.awaitsID() || !shareID(c.leg.ids, u.leg.ids) {
+		return false
+	}
+	u.leg.joinTo(c, u, finding.ByID)
+	return true
 }
 
 // isUnclear: an upstream request can have been made for several.
 func (l *leg) isUnclear() bool { return len(l.maybe) > 1 }
 
+// awaitsID: an id of an answer would say for whom an upstream request was made.
+func (l *leg) awaitsID() bool { return l.isUnclear() && l.by == finding.ByOrder }
+
+// canBeLearned: whose an upstream request is may be known by an id that is still to come.
+func canBeLearned(u *exchange) bool {
+	switch l := u.leg; {
+	case !l.awaitsID():
+		return false
+	case l.ended && len(l.ids) == 0:
+		return false
+	default:
+		return !l.ended || !allEnded(l.maybe)
+	}
+}
+
 // tellJoined tells a client's request with those made for it.
 func (c *exchange) tellJoined(s *stream) {
 	for _, u := range c.leg.made {
-		c.ev.Upstream = append(c.ev.Upstream, finding.Upstream{HTTP: &u.ev, By: u.leg.by, After: u.begun - min(c.begun, u.begun)})
+		by := u.leg.by
+		if shareID(c.leg.ids, u.leg.ids) { // which an answer may have told after order did
+			by = finding.ByID
+		}
+		c.ev.Upstream = append(c.ev.Upstream, finding.Upstream{HTTP: &u.ev, By: by, After: u.begun - min(c.begun, u.begun)})
 	}
 	for _, u := range c.leg.unclear { // an id may have said since whose it is
 		if u.leg.isUnclear() {
