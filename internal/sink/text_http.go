@@ -10,7 +10,7 @@ import (
 
 // http writes a request and its response on one line of any length.
 func (p *printer) http(h *finding.HTTP) {
-	if p.cfg.Log {
+	if p.cfg.log {
 		p.logHTTP(h)
 		return
 	}
