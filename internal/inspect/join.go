@@ -41,6 +41,10 @@ type leg struct {
 	made []*exchange
 	// unclear are upstream requests that may have been made for a client's.
 	unclear []*exchange
+	// open counts those of unclear of which an id that is still to come may tell more, and
+	// awaitsID says that of an upstream one.
+	open     int
+	awaitsID bool
 	// maybe are the clients' requests that an upstream one can have been made for, and
 	// by says how they were found.
 	maybe []*exchange
@@ -79,8 +83,11 @@ func (j *joiner) asked(ex *exchange) {
 		l.joinTo(l.maybe[0], ex, l.by)
 		return
 	}
+	l.awaitsID = l.by == finding.ByOrder
 	for _, c := range l.maybe {
-		c.leg.unclear = append(c.leg.unclear, ex)
+		if c.leg.unclear = append(c.leg.unclear, ex); l.awaitsID {
+			c.leg.open++
+		}
 	}
 }
 
@@ -199,32 +206,17 @@ func (j *joiner) over(s *stream, ex *exchange) {
 	if ex.ev.Response != nil {
 		l.ids = append(l.ids, idsOf(ex.ev.Response.Headers)...)
 	}
-	waiting := ex.waiting()
-	ex.settle()
-	for _, other := range slices.Concat(waiting, []*exchange{ex}, l.made, l.unclear, l.maybe) {
+	known := ex.settle()
+	for _, other := range slices.Concat(known, []*exchange{ex}, l.made, l.unclear, l.maybe) {
 		j.tellWhole(s, other)
 	}
 	j.forget(l.of)
 }
 
-// waiting are the clients' requests that may have waited for the end of ex to learn what is
-// theirs.
-func (ex *exchange) waiting() (clients []*exchange) {
-	if ex.ev.Dir == event.TX {
-		return ex.leg.maybe
-	}
-	for _, u := range ex.leg.unclear {
-		if u.leg.awaitsID() {
-			clients = append(clients, u.leg.maybe...)
-		}
-	}
-	return clients
-}
-
 // tellWhole tells of a request if nothing more can be learned about it.
 func (j *joiner) tellWhole(s *stream, ex *exchange) {
 	l := ex.leg
-	if l.told || !l.ended || !allEnded(l.made) || !allEnded(l.maybe) || slices.ContainsFunc(l.unclear, canBeLearned) {
+	if l.told || !l.ended || !allEnded(l.made) || !allEnded(l.maybe) || l.open > 0 {
 		return
 	}
 	l.told = true
@@ -248,46 +240,50 @@ func (j *joiner) forget(p *proxy) {
 }
 
 // settle: a request has ended, and with it all its ids are known. They can say which of the
-// other side is its; what is still not clear stays so.
-func (ex *exchange) settle() {
-	if ex.ev.Dir == event.RX {
-		for _, u := range ex.leg.unclear {
-			settle(ex, u)
-		}
-		return
+// other side is its; what is still not clear when all have ended stays so. It returns clients'
+// requests of which no id can tell more.
+func (ex *exchange) settle() (known []*exchange) {
+	if ex.ev.Dir == event.TX {
+		return ex.settleFor(ex.leg.maybe...)
 	}
-	for _, c := range ex.leg.maybe {
-		if c.leg.ended && settle(c, ex) {
-			return
-		}
+	for _, u := range ex.leg.unclear {
+		known = append(known, u.settleFor(ex)...)
 	}
+	return known
 }
 
-func settle(c, u *exchange) bool {
-	if !u.leg.awaitsID() || !shareID(c.leg.ids, u.leg.ids) {
-		return false
+// settleFor joins an upstream request to the one of clients that an id names, if it has ended.
+func (u *exchange) settleFor(clients ...*exchange) (known []*exchange) {
+	l := u.leg
+	if !l.awaitsID {
+		return nil
 	}
-	u.leg.joinTo(c, u, finding.ByID)
-	return true
+	for _, c := range clients {
+		if c.leg.ended && shareID(c.leg.ids, l.ids) {
+			known = l.close()
+			l.joinTo(c, u, finding.ByID)
+			return known
+		}
+	}
+	if l.ended && (len(l.ids) == 0 || allEnded(l.maybe)) {
+		return l.close()
+	}
+	return nil
+}
+
+// close: no id will tell more of an upstream request.
+func (l *leg) close() (known []*exchange) {
+	l.awaitsID = false
+	for _, c := range l.maybe {
+		if c.leg.open--; c.leg.open == 0 {
+			known = append(known, c)
+		}
+	}
+	return known
 }
 
 // isUnclear: an upstream request can have been made for several.
 func (l *leg) isUnclear() bool { return len(l.maybe) > 1 }
-
-// awaitsID: an id of an answer would say for whom an upstream request was made.
-func (l *leg) awaitsID() bool { return l.isUnclear() && l.by == finding.ByOrder }
-
-// canBeLearned: whose an upstream request is may be known by an id that is still to come.
-func canBeLearned(u *exchange) bool {
-	switch l := u.leg; {
-	case !l.awaitsID():
-		return false
-	case l.ended && len(l.ids) == 0:
-		return false
-	default:
-		return !l.ended || !allEnded(l.maybe)
-	}
-}
 
 // tellJoined tells a client's request with those made for it.
 func (c *exchange) tellJoined(s *stream) {
