@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -28,7 +29,10 @@ func TestInspectJoin(t *testing.T) {
 			t.Fatalf("curl: %v: %s", err, b)
 		}
 	}
-	tr.wrote(`TIME         CLIENT "REQUEST" STATUS BYTES DURATION PROCESS`, "lost: nothing\n")
+	tr.wrote()
+	if said := tr.stderr.String(); !strings.Contains(said, "lost: nothing\n") {
+		t.Errorf("standard error does not say what was lost: %s", said)
+	}
 	out, err := os.ReadFile(tr.file)
 	must(t, err)
 	size := len(w.body)
@@ -42,6 +46,9 @@ func TestInspectJoin(t *testing.T) {
 		if due := map[bool]int{true: 2, false: 1}[about == "as the server"]; n != due {
 			t.Errorf("%s: %d lines, want %d, of %s in\n%s", about, n, due, want, out)
 		}
+	}
+	if other := regexp.MustCompile(`(?m)^[^"]*$`).FindString(strings.TrimSpace(string(out))); other != "" {
+		t.Errorf("%q is no request", other)
 	}
 	if regexp.MustCompile(`(?m)^\S+ > `).Match(out) {
 		t.Errorf("an upstream request has a line of its own in\n%s", out)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/ktlstop/ktlstop/internal/inspect"
@@ -31,7 +32,12 @@ func newInspect() *cobra.Command {
 		Short: "Show plaintext, and the requests in it",
 		Long: `inspect shows what kTLS sockets send and receive, by connection and direction,
 and the requests and responses of HTTP/1 and HTTP/2 with their sizes and times;
-those of redis, SMTP, POP3, IMAP, PostgreSQL and MySQL too, on one line each.
+those of redis, SMTP, POP3, IMAP, PostgreSQL and MySQL too, on one line each,
+and so calls of NFS and commands of NVMe/TCP.
+
+--format log leaves plaintext out: standard output (or -w FILE) has requests
+alone, a line each as in an access log, and column names only on a terminal.
+Errors, losses, notes and the summary go to standard error.
 
 Masked are header fields with credentials (Authorization, Cookie, X-Api-Key and
 the like), passwords and tokens in URLs, forms and SQL, the arguments of AUTH,
@@ -78,7 +84,7 @@ func (o *inspection) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	o.banner(cmd, rules)
+	console.say(o.banner(cmd.Flags(), rules))
 	return o.runInto(cmd.Context(), s, out)
 }
 
@@ -104,6 +110,8 @@ func (o *inspection) check(cmd *cobra.Command) error {
 	switch {
 	case o.format != "text" && o.format != "hex" && o.format != "raw" && o.format != "log":
 		return usagef("--format %s: text, hex, raw or log", o.format)
+	case o.join && o.format == "raw":
+		return usagef("--join is for requests; --format raw has bytes alone")
 	case o.join && o.dir != "":
 		return usagef("--join: a proxy is seen in both directions; leave --dir out")
 	case o.format == "log" && o.wide:
@@ -154,14 +162,17 @@ func (o *inspection) rules() (*inspect.Rules, error) {
 	return rules, nil
 }
 
-// banner says whose plaintext is about to be shown.
-func (o *inspection) banner(cmd *cobra.Command, rules *inspect.Rules) {
+// banner says whose plaintext is about to be shown, and how much of it.
+func (o *inspection) banner(flags *pflag.FlagSet, rules *inspect.Rules) string {
 	whose := "every kTLS socket of this machine"
-	if filter := filterText(cmd.Flags()); filter != "" {
+	if filter := filterText(flags); filter != "" {
 		whose = "the kTLS sockets that match " + filter
 	}
-	console.say("this shows the plaintext of " + whose +
-		", to " + strconv.Itoa(o.snaplen) + " bytes a record; masked: " + rules.String())
+	what := "the plaintext of " + whose + ", to " + strconv.Itoa(o.snaplen) + " bytes a record"
+	if o.format == "log" {
+		what = "of the plaintext of " + whose + " a line for each request: targets, keys and statements"
+	}
+	return "this shows " + what + "; masked: " + rules.String()
 }
 
 // show is an output for an Inspector.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -31,6 +32,9 @@ version, cipher and mode for each direction.`,
 func list(cmd *cobra.Command, o *options) error {
 	if err := o.checkOutput(); err != nil {
 		return err
+	}
+	if strings.HasSuffix(o.file, pcapngSuffix) && !cmd.Flags().Changed("output") {
+		return usagef("-w %s: list has lines and no packets: say -o text or -o json, or use ktlstop trace", o.file)
 	}
 	cfg, err := o.config(cmd)
 	if err != nil {

@@ -95,6 +95,15 @@ func TestCompletions(t *testing.T) {
 			t.Errorf("%s: status %d, %.80q, %q", shell, status, stdout, stderr)
 		}
 	}
+	for line, want := range map[string]string{
+		"trace --dir": "tx rx", "list -o": "text json", "trace -o": "text json pcapng", "-o": "json", "inspect --format": "text hex raw log", "--backend": "auto ebpf gobpf",
+	} {
+		stdout, _, status := ktlstop(t, append(append([]string{"__complete"}, strings.Fields(line)...), "")...)
+		words, directive, _ := strings.Cut(stdout, ":")
+		if got := strings.Join(strings.Fields(words), " "); status != 0 || got != want || !strings.HasPrefix(directive, "4\n") { // no files
+			t.Errorf("%s: status %d, %q, want %q", line, status, stdout, want)
+		}
+	}
 	stdout, _, status := ktlstop(t, "__complete", "")
 	if names := strings.Fields(stdout); status != 0 || !slices.Contains(names, "completion") || !slices.Contains(names, "trace") {
 		t.Errorf("status %d, %q", status, stdout)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os/user"
 	"slices"
@@ -57,7 +58,7 @@ type options struct {
 	names        nameFlags
 	// body, if not nil, writes payloads in text; the default is a hex dump.
 	body func(dst []byte, r *event.Record) []byte
-	// log writes text as an access log does.
+	// log writes requests as an access log does, and all else to standard error.
 	log bool
 	// started is called when the hooks are live.
 	started func() error
@@ -69,6 +70,8 @@ type options struct {
 func (o *options) filterFlags(f *pflag.FlagSet) {
 	f.UintSliceVarP(&o.pids, "pid", "p", nil, "only records of this process; may be repeated")
 	f.StringSliceVar(&o.comms, "comm", nil, "only of processes with this name, or of this kernel user; may be repeated")
+	comm := f.Lookup("comm")
+	comm.Value, comm.DefValue = oneLine{comm.Value}, ""
 	f.StringVarP(&o.uid, "uid", "u", "", "only of this user, by name or number")
 	f.StringVar(&o.cgroup, "cgroup", "", "only of processes in this cgroup directory, or below it")
 	f.StringVar(&o.netns, "netns", "", "only in this network namespace: name, path or inode number")
@@ -141,7 +144,7 @@ func (o *options) config(cmd *cobra.Command) (loader.Config, error) {
 		return cfg, err
 	}
 	cfg.Match = o.expr
-	for _, line := range cannotMatch(o.expr) {
+	for _, line := range slices.Concat(cannotMatch(o.expr, o.dir), oddNames(o.comms)) {
 		notice(line)
 	}
 	if err := cfg.Check(); err != nil {
@@ -232,19 +235,67 @@ func named(expr string, comms []string) (text string, tasks []string) {
 	return text, nil
 }
 
-// cannotMatch says, a line each, why an expression can match nothing.
-func cannotMatch(expr *match.Expr) (lines []string) {
+// oddNames says, a line each, what those of --comm ask for that no task may have as they are.
+func oddNames(comms []string) (lines []string) {
+	for _, name := range comms {
+		task := event.TaskName(strings.TrimSpace(name))
+		cut := event.MakeComm(task)
+		switch {
+		case loader.IsKernelUser(task):
+		case task == "kernel:" || task == "k:":
+			lines = append(lines, fmt.Sprintf("--comm %s names no kernel thread: say which, as kernel:kworker/0:1", name))
+		case cut.String() != task:
+			lines = append(lines, fmt.Sprintf("--comm %s: a task's name has at most 15 bytes; this asks for %s", name, cut))
+		}
+	}
+	return lines
+}
+
+// oneLine refuses what reaches over several lines, of which a list would take the first alone.
+type oneLine struct{ pflag.Value }
+
+func (v oneLine) Set(s string) error {
+	if strings.ContainsAny(s, "\r\n") {
+		return errors.New(`a newline is in it: --match 'comm == "a\nb"' takes such a name`)
+	}
+	return v.Value.Set(s)
+}
+
+// cannotMatch says, a line each, why an expression can match nothing, or nothing of a
+// direction; dir is empty for both.
+func cannotMatch(expr *match.Expr, dir string) (lines []string) {
 	if one, other, never := expr.Never(); never {
 		lines = append(lines, fmt.Sprintf("--match can hold for nothing: %s and %s exclude each other", one, other))
+	} else if dir != "" && expr != nil {
+		lines = append(lines, notOfDir(expr, dir)...)
+	}
+	if void := expr.Void(); void != nil {
+		lines = append(lines, fmt.Sprintf("--match can hold for nothing: there is no record with %s", void))
 	}
 	for _, n := range expr.Conjuncts() {
 		t, ok := n.(*match.Test)
 		if !ok || t.Field != match.Comm || t.Op != match.In {
 			continue
 		}
+		if slices.Equal(t.Texts, []string{"kernel:"}) || slices.Equal(t.Texts, []string{"k:"}) {
+			lines = append(lines, fmt.Sprintf("--match '%s' names no kernel thread: say which, as kernel:kworker/0:1", t))
+		}
 		if !slices.ContainsFunc(t.Texts, func(name string) bool { return !loader.IsKernelUser(name) }) {
 			lines = append(lines, fmt.Sprintf("--match '%s' can hold for nothing: that is no task but a part of the kernel, which kernel_user asks for", t))
 		}
 	}
 	return lines
+}
+
+// notOfDir says what of an expression does not go with --dir.
+func notOfDir(expr *match.Expr, dir string) []string {
+	both, err := match.Parse("dir == " + dir + " and (" + expr.String() + ")")
+	if err != nil { // it has no room for more
+		return nil
+	}
+	one, other, never := both.Never()
+	if !never {
+		return nil
+	}
+	return []string{fmt.Sprintf("--dir %s and --match can hold for nothing: %s and %s exclude each other", dir, one, other)}
 }

@@ -12,6 +12,8 @@ func TestCannotMatch(t *testing.T) {
 	for text, want := range map[string][]string{
 		"dir == tx":                             nil,
 		"":                                      nil,
+		"call.records == 0":                     {"--match can hold for nothing: there is no record with call.records == 0"},
+		`comm == "kernel:"`:                     {`--match 'comm == "kernel:"' names no kernel thread: say which, as kernel:kworker/0:1`},
 		"dir == tx and len > 3 and dir == rx":   {"--match can hold for nothing: dir == tx and dir == rx exclude each other"},
 		`comm in ("nginx", "nvme_tcp")`:         nil,
 		`comm == nfsd or comm == nvme_tcp`:      nil,
@@ -23,9 +25,34 @@ func TestCannotMatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := cannotMatch(expr); !slices.Equal(got, want) {
+		if got := cannotMatch(expr, ""); !slices.Equal(got, want) {
 			t.Errorf("--match %q: %q, want %q", text, got, want)
 		}
+	}
+}
+
+// TestCannotMatchOfDir: --dir is one more part of the expression.
+func TestCannotMatchOfDir(t *testing.T) {
+	expr, err := match.Parse("len > 3 and call.records > 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"--dir tx and --match can hold for nothing: dir == tx and call.records > 1 exclude each other"}
+	if got := cannotMatch(expr, "tx"); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := slices.Concat(cannotMatch(expr, "rx"), cannotMatch(nil, "rx")); got != nil {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestOddNames: what --comm makes of names that no task can have is said.
+func TestOddNames(t *testing.T) {
+	got := oddNames([]string{"nginx", "kernel:nvme_tcp", "k:kworker/0:1", "kernel:", "a-name-of-sixteen", "fifteen-bytes-it"[:15]})
+	want := []string{"--comm kernel: names no kernel thread: say which, as kernel:kworker/0:1",
+		"--comm a-name-of-sixteen: a task's name has at most 15 bytes; this asks for a-name-of-sixte"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

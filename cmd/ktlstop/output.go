@@ -70,14 +70,21 @@ func (o *options) openAt(stdout io.Writer, tier event.Tier, clock sink.Clock) (*
 		out.Name, out.File, below = o.file, f, f
 	}
 	out.Queue = sink.NewQueue(below, o.queueConfig())
-	if o.output == "json" {
+	text := sink.TextConfig{
+		Clock: clock, Location: time.Local, Width: o.columns(), Wide: o.wide, Body: o.body, Costs: o.cost, Hosts: o.hosts, Afar: o.afar}
+	switch {
+	case o.output == "json":
 		out.Sink = sink.NewJSON(out.Queue, clock, tier)
-	} else {
-		out.Sink = sink.NewText(out.Queue, sink.TextConfig{
-			Clock: clock, Location: time.Local, Width: o.columns(), Wide: o.wide, Body: o.body, Log: o.log, Costs: o.cost, Hosts: o.hosts, Afar: o.afar})
+	case o.log:
+		text.NoHeader = !o.toTerminal() // where programs read it, each line is a request
+		out.Sink = sink.NewLog(out.Queue, text, o.asides())
+	default:
+		out.Sink = sink.NewText(out.Queue, text)
 	}
 	return out, nil
 }
+
+func (o *options) toTerminal() bool { return !o.toFile() && term.IsTerminal(int(os.Stdout.Fd())) }
 
 // newOutput has no queue yet, and no sink.
 func newOutput(name string) *sink.Output {

@@ -82,13 +82,23 @@ func openRecordings(names []string) (*recordings, error) {
 	return r, nil
 }
 
-// sayUnended says which of them ended without a summary.
-func (r *recordings) sayUnended(names []string) {
+// sayRest says of which of them lines were left out, and which ended without a summary.
+func (r *recordings) sayRest(names []string) {
 	for i, one := range r.readers {
+		if n := one.LeftOut(); n > 0 {
+			console.say(fmt.Sprintf("%s: left out: %s with no event of ktlstop trace; inspect's http, message and note are for jq (docs/events.md)", names[i], lines(n)))
+		}
 		if one.Unended() {
 			console.say(names[i] + ": it has no summary: what wrote it did not come to its end, or the rest is missing; everything before was read")
 		}
 	}
+}
+
+func lines(n int) string {
+	if n == 1 {
+		return "1 line"
+	}
+	return fmt.Sprintf("%d lines", n)
 }
 
 // Close closes the files.
@@ -130,7 +140,7 @@ func (o *options) printRecording(cmd *cobra.Command) error {
 		return err
 	}
 	defer r.Close()
-	defer r.sayUnended(o.reads)
+	defer r.sayRest(o.reads)
 	for _, name := range o.reads {
 		if o.writesTo(name) {
 			return usagef("-w: %s is the recording that is read", name)
@@ -203,7 +213,7 @@ func (o *options) showRecording(cmd *cobra.Command, interval time.Duration) erro
 		return err
 	}
 	defer r.Close()
-	defer r.sayUnended(o.reads)
+	defer r.sayRest(o.reads)
 	if o.output == "json" {
 		return o.printPlayed(cmd, o.recording(r), interval)
 	}

@@ -30,6 +30,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(linuxCommands()...)
 	addCompletion(root)
 	for _, c := range append(root.Commands(), root) {
+		addValues(c)
 		if c.Args == nil {
 			c.Args = noArgs
 		}

@@ -76,7 +76,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"gen", "--listen", ":0", "--rounds", "1"}, {"gen", "--sendfile", "--op", "splice"},
 		{"bench", "--sizes", "0"}, {"bench", "--sizes", "1kb"}, {"bench", "--ways", "pigeon"}, {"bench", "--max-bytes", "0"},
 		{"bench", "--duration", "0s"}, {"bench", "-o", "xml"}, {"bench", "--tls", "1.1"}, {"bench", "--repeat", "0"},
-		{"inspect", "--format", "xml"}, {"inspect", "--redact", "("}, {"inspect", "--redact", "x*"}, {"inspect", "-s", "0"},
+		{"inspect", "--format", "xml"}, {"inspect", "--join", "--format", "raw"}, {"list", "-w", "x.pcapng"}, {"list", "--comm", "a\nb"}, {"inspect", "--redact", "("}, {"inspect", "--redact", "x*"}, {"inspect", "-s", "0"},
 		{"inspect", "-o", "json", "--format", "hex"}, {"inspect", "--no-redact", "--redact", "x"}, {"inspect", "-w", "x.pcapng"},
 	} {
 		stdout, stderr, status := ktlstop(t, args...)

@@ -41,6 +41,10 @@ type leg struct {
 	made []*exchange
 	// unclear are upstream requests that may have been made for a client's.
 	unclear []*exchange
+	// open counts those of unclear of which an id that is still to come may tell more, and
+	// awaitsID says that of an upstream one.
+	open     int
+	awaitsID bool
 	// maybe are the clients' requests that an upstream one can have been made for, and
 	// by says how they were found.
 	maybe []*exchange
@@ -79,8 +83,11 @@ func (j *joiner) asked(ex *exchange) {
 		l.joinTo(l.maybe[0], ex, l.by)
 		return
 	}
+	l.awaitsID = l.by == finding.ByOrder
 	for _, c := range l.maybe {
-		c.leg.unclear = append(c.leg.unclear, ex)
+		if c.leg.unclear = append(c.leg.unclear, ex); l.awaitsID {
+			c.leg.open++
+		}
 	}
 }
 
@@ -199,11 +206,8 @@ func (j *joiner) over(s *stream, ex *exchange) {
 	if ex.ev.Response != nil {
 		l.ids = append(l.ids, idsOf(ex.ev.Response.Headers)...)
 	}
-	if ex.ev.Dir == event.RX {
-		l.settle(ex)
-	}
-	j.tellWhole(s, ex)
-	for _, other := range slices.Concat(l.made, l.unclear, l.maybe) {
+	known := ex.settle()
+	for _, other := range slices.Concat(known, []*exchange{ex}, l.made, l.unclear, l.maybe) {
 		j.tellWhole(s, other)
 	}
 	j.forget(l.of)
@@ -212,7 +216,7 @@ func (j *joiner) over(s *stream, ex *exchange) {
 // tellWhole tells of a request if nothing more can be learned about it.
 func (j *joiner) tellWhole(s *stream, ex *exchange) {
 	l := ex.leg
-	if l.told || !l.ended || !allEnded(l.made) || !allEnded(l.maybe) {
+	if l.told || !l.ended || !allEnded(l.made) || !allEnded(l.maybe) || l.open > 0 {
 		return
 	}
 	l.told = true
@@ -235,14 +239,47 @@ func (j *joiner) forget(p *proxy) {
 	}
 }
 
-// settle: a client's request ends. An id of its answer can say which upstream ones are its;
-// what is still not clear stays so.
-func (l *leg) settle(c *exchange) {
-	for _, u := range l.unclear {
-		if u.leg.isUnclear() && u.leg.by == finding.ByOrder && shareID(l.ids, u.leg.ids) {
-			u.leg.joinTo(c, u, finding.ByID)
+// settle: a request has ended, and with it all its ids are known. They can say which of the
+// other side is its; what is still not clear when all have ended stays so. It returns clients'
+// requests of which no id can tell more.
+func (ex *exchange) settle() (known []*exchange) {
+	if ex.ev.Dir == event.TX {
+		return ex.settleFor(ex.leg.maybe...)
+	}
+	for _, u := range ex.leg.unclear {
+		known = append(known, u.settleFor(ex)...)
+	}
+	return known
+}
+
+// settleFor joins an upstream request to the one of clients that an id names, if it has ended.
+func (u *exchange) settleFor(clients ...*exchange) (known []*exchange) {
+	l := u.leg
+	if !l.awaitsID {
+		return nil
+	}
+	for _, c := range clients {
+		if c.leg.ended && shareID(c.leg.ids, l.ids) {
+			known = l.close()
+			l.joinTo(c, u, finding.ByID)
+			return known
 		}
 	}
+	if l.ended && (len(l.ids) == 0 || allEnded(l.maybe)) {
+		return l.close()
+	}
+	return nil
+}
+
+// close: no id will tell more of an upstream request.
+func (l *leg) close() (known []*exchange) {
+	l.awaitsID = false
+	for _, c := range l.maybe {
+		if c.leg.open--; c.leg.open == 0 {
+			known = append(known, c)
+		}
+	}
+	return known
 }
 
 // isUnclear: an upstream request can have been made for several.
@@ -251,7 +288,11 @@ func (l *leg) isUnclear() bool { return len(l.maybe) > 1 }
 // tellJoined tells a client's request with those made for it.
 func (c *exchange) tellJoined(s *stream) {
 	for _, u := range c.leg.made {
-		c.ev.Upstream = append(c.ev.Upstream, finding.Upstream{HTTP: &u.ev, By: u.leg.by, After: u.begun - min(c.begun, u.begun)})
+		by := u.leg.by
+		if shareID(c.leg.ids, u.leg.ids) { // which an answer may have told after order did
+			by = finding.ByID
+		}
+		c.ev.Upstream = append(c.ev.Upstream, finding.Upstream{HTTP: &u.ev, By: by, After: u.begun - min(c.begun, u.begun)})
 	}
 	for _, u := range c.leg.unclear { // an id may have said since whose it is
 		if u.leg.isUnclear() {

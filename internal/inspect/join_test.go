@@ -225,6 +225,48 @@ func TestJoin(t *testing.T) {
 			l.answer("b", id)
 			l.answer("A")
 		}, "b=B/id a=A/order"},
+		{"an id that only the answers have, of one", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.ask("A", "GET /x", id)
+			l.answer("A")
+			l.answer("a", id)
+			l.ask("b", "GET /x")
+			l.ask("B", "GET /x")
+			l.answer("b", other)
+			l.answer("B", other)
+		}, "a=A/id b=B/id"},
+		{"ids that only the answers have, of several at once", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.ask("b", "GET /x")
+			l.ask("c", "GET /x")
+			l.ask("A", "GET /x", id)
+			l.ask("B", "GET /x", other)
+			l.ask("C", "GET /x", "X-Request-Id: 0c")
+			l.answer("A")
+			l.answer("a", id)
+			l.answer("B")
+			l.answer("b", other)
+			l.answer("C")
+			l.answer("c", "X-Request-Id: 0c")
+		}, "a=A/id b=B/id c=C/id"},
+		{"an id of an answer that comes behind the client's", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.ask("b", "GET /x")
+			l.ask("A", "GET /x")
+			l.answer("a", id)
+			l.answer("b", other)
+			l.answer("A", other)
+		}, "a b=A/id"},
+		{"one was alone when its other leg began", func(l *legs) {
+			l.ask("a", "GET /x")
+			l.ask("A", "GET /x")
+			l.ask("b", "GET /x")
+			l.ask("B", "GET /x") // of b, or another try of a
+			l.answer("A")
+			l.answer("a")
+			l.answer("B")
+			l.answer("b")
+		}, "a=A/order?1 b?1 B?2"},
 		{"the client's ends first", func(l *legs) {
 			l.ask("a", "GET /x")
 			l.ask("A", "GET /x")

@@ -3,7 +3,51 @@ package match
 import (
 	"math"
 	"slices"
+
+	"github.com/ktlstop/ktlstop/pkg/event"
 )
+
+// Void is the first part of the expression that holds for no value that its field can have;
+// nil if there is none. Like Never it sees what stands side by side.
+func (e *Expr) Void() *Test {
+	for _, n := range e.Conjuncts() {
+		if t, ok := n.(*Test); ok && t.isVoid() {
+			return t
+		}
+	}
+	return nil
+}
+
+func (t *Test) isVoid() bool {
+	least, most, ok := t.Field.span()
+	switch {
+	case !ok || t.Op == NotIn:
+		return false
+	case t.Op == In:
+		return !slices.ContainsFunc(t.Nums, func(n uint64) bool { return least <= n && n <= most })
+	}
+	low, high := t.bounds()
+	return max(low, least) > min(high, most)
+}
+
+// maxLen is that of a record of TLS 1.3 with the byte of its type (RFC 8446 §5.4), which the
+// kernel takes for plaintext until it has opened it.
+const maxLen = 16<<10 + 1
+
+// span is the least and the largest value of a field of numbers that is there.
+func (f Field) span() (least, most uint64, ok bool) {
+	switch in := &infos[f]; {
+	case f == Len:
+		return 0, maxLen, true
+	case f == CallRecords:
+		return 1, in.max, true
+	case in.kind == duration: // 0 is not known
+		return 1, math.MaxUint64, true
+	case in.kind == number:
+		return 0, in.max, true
+	}
+	return 0, 0, false
+}
 
 // Never names two parts of the expression that cannot both hold of anything, and so the
 // whole never does. It sees what stands side by side, joined by and: not all that cannot be.
@@ -15,7 +59,7 @@ func (e *Expr) Never() (one, other Node, never bool) {
 			continue
 		}
 		for _, before := range tests {
-			if before.Field == t.Field && before.excludes(t) {
+			if before.Field == t.Field && before.excludes(t) || before.dirs()&t.dirs() == 0 {
 				return before, t, true
 			}
 		}
@@ -32,6 +76,26 @@ func (f Field) hasOneValue() bool {
 		return false
 	}
 	return true
+}
+
+// dirs are the directions, a bit each, in which a test can hold: some fields only what is sent
+// has, or what is received.
+func (t *Test) dirs() (in int) {
+	for _, d := range []event.Dir{event.TX, event.RX} {
+		has := true
+		switch f := t.Field; {
+		case f == Dir:
+			has = slices.Contains(t.Nums, uint64(d)) == (t.Op == In)
+		case f >= LatQueue && f <= LatPush:
+			has = d == event.TX
+		case f >= LatWait && f <= LatDeliver, f == CallRecords, f == CallTime, f == Card:
+			has = d == event.RX
+		}
+		if has {
+			in |= 1 << d
+		}
+	}
+	return in
 }
 
 // excludes says whether no value of their field is right for both.

@@ -27,9 +27,6 @@ type TextConfig struct {
 	// Body, if not nil, appends whole lines with a record's payload, instead of
 	// the hex dump. They must be fit for a terminal.
 	Body func(dst []byte, r *event.Record) []byte
-	// Log writes requests with their answers as an access log does, and leaves records
-	// and sockets out.
-	Log bool
 	// NoHeader leaves out the line of column names.
 	NoHeader bool
 	// Costs lists what each program took at the end, instead of one line of all.
@@ -39,6 +36,8 @@ type TextConfig struct {
 	Afar bool
 	// Hosts puts the host before every line, for an output that lines of several share.
 	Hosts bool
+
+	log bool // of NewLog
 }
 
 // Text writes one readable line for each event, under a line of column names.
@@ -102,9 +101,6 @@ func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
 }
 
 func (p *printer) append(dst []byte, ev event.Event) []byte {
-	if p.cfg.Log && !isLogged(ev) {
-		return dst
-	}
 	p.dst = dst
 	p.head(ev)
 	switch ev := ev.(type) {
@@ -146,7 +142,7 @@ func (p *printer) head(ev event.Event) {
 	}
 	p.headed = true
 	switch {
-	case p.cfg.Log:
+	case p.cfg.log:
 		p.str(logHeader)
 	case p.cfg.Wide:
 		p.str(wideHeader)

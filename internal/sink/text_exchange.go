@@ -7,7 +7,7 @@ import (
 
 // exchange writes a request and its reply on one line of any length.
 func (p *printer) exchange(x *finding.Exchange) {
-	if p.cfg.Log {
+	if p.cfg.log {
 		p.logExchange(x)
 		return
 	}

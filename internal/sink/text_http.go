@@ -10,7 +10,7 @@ import (
 
 // http writes a request and its response on one line of any length.
 func (p *printer) http(h *finding.HTTP) {
-	if p.cfg.Log {
+	if p.cfg.log {
 		p.logHTTP(h)
 		return
 	}
@@ -28,14 +28,15 @@ func (p *printer) http(h *finding.HTTP) {
 	p.end()
 }
 
-// added writes what a proxy took itself, or that its other leg is not known.
+// added writes what a proxy took itself, and how many requests of the other side may be
+// another leg.
 func (p *printer) added(h *finding.HTTP) {
 	if h.Added > 0 {
 		p.str(" added ")
 		p.dst = units.AppendDuration(p.dst, h.Added)
 	}
 	if h.Ambiguous > 0 {
-		p.str([...]string{event.TX: " for ? of ", event.RX: " via ? of "}[h.Dir&1])
+		p.str([...]string{event.TX: " for one of ", event.RX: " maybe via "}[h.Dir&1])
 		p.num(uint64(h.Ambiguous))
 	}
 }

@@ -14,13 +14,41 @@ import (
 
 const logHeader = "TIME         CLIENT \"REQUEST\" STATUS BYTES DURATION PROCESS\n"
 
-// isLogged: a log has requests, and what one has to know besides.
-func isLogged(ev event.Event) bool {
-	switch ev.(type) {
+// NewLog returns a Sink that writes requests with their answers as an access log does, and
+// nothing else. Records and sockets are left out. All other events go to rest: errors, and
+// what was lost, of the queue's own too.
+func NewLog(q *Queue, cfg TextConfig, rest Sink) Sink {
+	cfg.log = true
+	return &accessLog{lines: NewText(q, cfg).lines, rest: rest}
+}
+
+type accessLog struct {
+	lines
+	rest Sink
+}
+
+// Write implements Sink.
+func (l *accessLog) Write(ev event.Event) error {
+	switch ev := ev.(type) {
+	case *finding.HTTP, *finding.Exchange:
+		return l.spell(ev)
 	case *event.Record, *event.Socket:
-		return false
+		return nil
+	case *event.Summary:
+		return l.rest.Write(l.account(ev))
 	}
-	return true
+	return l.rest.Write(ev)
+}
+
+// Flush implements Sink.
+func (l *accessLog) Flush() error {
+	if err := l.losses(l.rest.Write); err != nil {
+		return err
+	}
+	if err := l.rest.Flush(); err != nil {
+		return err
+	}
+	return l.q.Flush()
 }
 
 // logHTTP writes a request and its response: bytes are those of the response's content.

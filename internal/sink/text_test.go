@@ -1,6 +1,8 @@
 package sink
 
 import (
+	"errors"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
@@ -20,8 +22,57 @@ func TestTextGolden(t *testing.T) {
 	golden(t, "text.txt", printed(t, TextConfig{}, samples()...))
 	golden(t, "text-80.txt", printed(t, TextConfig{Width: 80, Costs: true}, samples()...))
 	golden(t, "text-wide.txt", printed(t, TextConfig{Wide: true}, samples()...))
-	golden(t, "text-log.txt", printed(t, TextConfig{Log: true}, samples()...))
 }
+
+// TestLogGolden: a log has lines of requests alone; what else one has to know is beside it.
+func TestLogGolden(t *testing.T) {
+	var rest []byte
+	golden(t, "text-log.txt", written(t, func(q *Queue) Sink {
+		return NewLog(q, TextConfig{Clock: FixedClock(offset)}, sinkFunc(func(ev event.Event) error {
+			rest = NewText(nil, TextConfig{Clock: FixedClock(offset), NoHeader: true}).AppendEvent(rest, ev)
+			return nil
+		}))
+	}, samples()))
+	golden(t, "text-log-rest.txt", rest)
+}
+
+// TestLogFull: lines that found no room are counted beside the log, and not in it.
+func TestLogFull(t *testing.T) {
+	var lost, summed uint64
+	rest := sinkFunc(func(ev event.Event) error {
+		switch ev := ev.(type) {
+		case *event.Lost:
+			lost += ev.Count
+		case *event.Summary:
+			summed += ev.Lost[CauseOutputEvents]
+		}
+		return nil
+	})
+	read, write := io.Pipe() // which nobody reads yet
+	q := NewQueue(write, QueueConfig{Bytes: 1})
+	l := NewLog(q, TextConfig{}, rest)
+	for range 10 {
+		if err := l.Write(&finding.HTTP{Version: "1.1"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(l.Flush(), l.Write(&event.Summary{})); err != nil {
+		t.Fatal(err)
+	}
+	go q.Close(nil)
+	out, err := io.ReadAll(io.LimitReader(read, 1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := uint64(strings.Count(string(out), "HTTP/1.1")); lost == 0 || lost != summed || n+lost != 10 {
+		t.Errorf("%d lines, %d told as lost, %d in the summary, of 10", n, lost, summed)
+	}
+}
+
+type sinkFunc func(event.Event) error
+
+func (f sinkFunc) Write(ev event.Event) error { return f(ev) }
+func (sinkFunc) Flush() error                 { return nil }
 
 // checkLines fails where a line does something else than appear.
 func checkLines(t *testing.T, out []byte) {

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"github.com/ktlstop/ktlstop/internal/units"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -44,10 +45,25 @@ func (p *printer) wideEnd(r *event.Record) {
 		p.str(" cgroup ")
 		p.num(r.Proc.CgroupID)
 	}
+	p.call(&r.Call)
 	p.kernelUser(&r.Conn)
 	p.place(r.Proc.Place)
 	if r.Control != nil {
 		p.wideControl(r)
+	}
+}
+
+// call is the receive call that ended with a record, where it took others before.
+func (p *printer) call(c *event.Call) {
+	if c.Records < 2 {
+		return
+	}
+	p.str(" call ")
+	p.num(uint64(c.Records))
+	p.str(" rec")
+	if c.Time > 0 {
+		p.str(" in ")
+		p.dst = units.AppendDuration(p.dst, c.Time)
 	}
 }
 

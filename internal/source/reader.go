@@ -43,6 +43,7 @@ type Reader struct {
 	hosts  bool // lines say which host they are of
 	summed bool // the last event is a summary, or, of several hosts, one of them was
 	over   bool // all was read
+	others int  // lines of a type that it does not know
 	causes map[string]bool
 }
 
@@ -194,8 +195,13 @@ func (r *Reader) event(h *head, text []byte) (event.Event, error) {
 	case "host":
 		return r.aboutHost(text, *h.Mono)
 	}
+	r.others++
 	return nil, nil
 }
+
+// LeftOut is how many lines of a type that it does not know it has read: those of requests
+// that ktlstop inspect writes, and what a later version may tell.
+func (r *Reader) LeftOut() int { return r.others }
 
 // unmarshal words encoding/json's errors for somebody who has the file at hand.
 func unmarshal(text []byte, v any) error {

@@ -120,6 +120,17 @@ func TestLater(t *testing.T) {
 	}
 }
 
+// TestLeftOut: lines that are no event are counted.
+func TestLeftOut(t *testing.T) {
+	other := strings.Replace(record, `"record"`, `"http"`, 1)
+	r := NewReader(strings.NewReader(record + "\n" + other + "\n" + other + "\n"))
+	for _, err := r.Next(); err == nil; _, err = r.Next() {
+	}
+	if n := r.LeftOut(); n != 2 || other == record {
+		t.Errorf("%d lines left out, want 2", n)
+	}
+}
+
 func TestCausesAreBounded(t *testing.T) {
 	var text strings.Builder
 	for i := range maxCauses + 1 {

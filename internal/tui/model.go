@@ -51,6 +51,8 @@ type Model struct {
 	filter *Filter
 	input  string // the filter as typed
 	before string // what it was when typing began
+	// unfinished says that input is no expression, and filter an earlier one.
+	unfinished bool
 
 	conns   table[*flow.Row]
 	groups  table[*flow.Group]

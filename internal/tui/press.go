@@ -155,7 +155,7 @@ func (m *Model) setFilter(s string) {
 	}
 	m.input = s
 	f, err := ParseFilter(s)
-	if err != nil {
+	if m.unfinished = err != nil; err != nil {
 		m.fail(err)
 		return
 	}

@@ -83,9 +83,17 @@ func (m *Model) tableLines(p parts) (out []line) {
 		out = append(out, s.head(m.width, e))
 	}
 	if _, _, count := s.position(); count == 0 && !m.filter.empty() && p.body > 0 {
-		return append(out, line{{"  nothing matches the filter; esc clears it", faint}})
+		return append(out, line{{m.nothing(), faint}})
 	}
 	return append(out, s.body(m.width, m.tableRows(), e)...)
+}
+
+// nothing says why a table is empty.
+func (m *Model) nothing() string {
+	if m.unfinished {
+		return "  the filter is not valid yet"
+	}
+	return "  nothing matches the filter; esc clears it"
 }
 
 func (m *Model) env() *env {

@@ -50,8 +50,8 @@ type Upstream struct {
 // JoinedBy says how the two legs of a request were found to be one.
 type JoinedBy uint8
 
-// ByID: both have an id that nothing else under way had. ByOrder: nothing else was under way
-// that it could be.
+// ByID: both have an id that nothing else under way had, in the request or its answer. ByOrder:
+// nothing else was under way that it could be.
 const (
 	ByID JoinedBy = iota + 1
 	ByOrder
