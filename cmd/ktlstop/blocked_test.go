@@ -19,7 +19,7 @@ import (
 
 // inTime is when a run that was asked to end has not: two seconds, and what a
 // busy machine takes for them.
-const inTime = 6 * time.Second
+const inTime = 20 * time.Second
 
 // blocked is a ktlstop that writes to what nobody reads.
 type blocked struct {
