@@ -46,6 +46,16 @@ func OnEndsWithEachChange(t testing.TB) {
 	}
 }
 
+// OnNewestWithEachChange leaves a test to the newest kernel of this run, because older ones cannot do what it wants;
+// before a release it runs on each that can.
+func OnNewestWithEachChange(t testing.TB) {
+	t.Helper()
+	if !BeforeRelease() {
+		kernels := Kernels(t)
+		OnlyOn(t, kernels[len(kernels)-1])
+	}
+}
+
 // OnOneWithEachChange is OnOneKernel, but before a release the test runs on the oldest and the newest.
 func OnOneWithEachChange(t testing.TB) {
 	t.Helper()

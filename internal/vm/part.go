@@ -17,9 +17,15 @@ func (o *testOptions) inPart(series string) bool {
 	return err == nil && s.role() == partly && o.run == ""
 }
 
+// programsPackage runs programs that are unpacked for this machine's processor.
+const programsPackage = "./e2e/programs"
+
 // partOf are the packages of such a kernel from the last to the first, each whole.
 func partOf(binaries []testBinary) (all []testBinary) {
 	for _, b := range slices.Backward(binaries) {
+		if b.pkg == programsPackage && b.arch != arches[0] {
+			continue
+		}
 		b.run = partTests[b.pkg]
 		all = append(all, b)
 	}

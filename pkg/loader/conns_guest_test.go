@@ -24,7 +24,7 @@ import (
 // has its own count.
 func TestGenerations(t *testing.T) {
 	needGuest(t)
-	guesttest.OnEndsWithEachChange(t)
+	guesttest.OnNewestWithEachChange(t)
 	const changes = 1<<16 + 1
 	tr, got := traced(t, Config{RingBytes: 32 << 20}, func() {
 		a, b := kernelTLS(t)
