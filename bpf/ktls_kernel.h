@@ -25,8 +25,10 @@
 	asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(v_) : "r"(ctx), "i"((n) * 8)); v_; })
 #endif
 
-#ifndef weak_order
-const volatile u32 weak_order = 0; /* the processor may read what stands behind a read before it (arm64) */
+#ifdef __TARGET_ARCH_arm64
+#define weak_order 1 /* the processor may read what stands behind a read before it */
+#else
+#define weak_order 0
 #endif
 
 /*

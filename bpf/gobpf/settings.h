@@ -15,11 +15,6 @@
 #define read_word(addr) ({ u64 v_ = 0; bpf_probe_read_kernel(&v_, sizeof(v_), (void *)(addr)); v_; })
 #define cast_word read_word /* never used */
 #define tells_cards false
-#ifdef __TARGET_ARCH_arm64
-#define weak_order 1
-#else
-#define weak_order 0
-#endif
 #include "../ktls_kernel.h"
 
 /*

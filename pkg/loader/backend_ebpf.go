@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -193,7 +192,6 @@ func commonOptions(cfg *Config) (map[string]uint64, error) {
 		return nil, err
 	}
 	values["snaplen"] = uint64(cfg.Snaplen)
-	values["weak_order"] = uint64(object.BoolInt(runtime.GOARCH != "amd64"))
 	values["nr_sendfile"] = unix.SYS_SENDFILE
 	values["nr_splice"] = unix.SYS_SPLICE
 	values["nr_uring"] = unix.SYS_IO_URING_ENTER
