@@ -81,14 +81,15 @@ type auditor struct {
 	totals     map[string]totals // by direction
 	lost       map[string]uint64 // by cause
 	bare       uint64            // records that should show bytes and show none
-	unbegun    int               // sent records without the time of their first byte
-	unsealed   int               // sent records without the times before their push
-	unpushed   int               // sent records without the time of their seal
-	unended    int               // sent records without the time of it, and others behind them have theirs
-	unawaited  int               // received records without the time of their arrival
-	untaken    int               // received records without the times before they were opened
+	unbegun    []*line           // sent records without the time of their first byte
+	unsealed   []*line           // sent records without the times before their push
+	unpushed   []*line           // sent records without the time of their seal
+	unended    []*line           // sent records without the time of it, and others behind them have theirs
+	unawaited  []*line           // received records without the time of their arrival
+	unmet      []*line           // the same of connections that this record made known, since the hook of their key was skipped
+	untaken    []*line           // received records without the times before they were opened
 	dropped    uint64            // records of DTLS that nobody reads
-	unreturned int               // runs of received records without the time of their end: at least one call each
+	unreturned []*line           // runs of received records without the time of their end: at least one call each
 	blind      bool              // events other than records may be among the lost
 	pairs      int               // records that were compared with their peer's
 	summary    *line
@@ -319,11 +320,15 @@ func (a *auditor) checkClock(h *history, w *way, l *line) {
 	whole := l.Lat["total"] != 0
 	if whole && l.Dir == "rx" && l.Lat["wait"] == 0 {
 		// From 7.2 nothing says that a record came while its call read the one before.
-		if n := len(w.records); n < 2 || w.records[n-2].Mono != l.takenUp() && w.records[n-2].Mono != l.Mono {
-			a.unawaited++
+		n := len(w.records)
+		switch {
+		case n == 1 && h.found:
+			a.unmet = append(a.unmet, l)
+		case n == 1 || w.records[n-2].Mono != l.takenUp() && w.records[n-2].Mono != l.Mono:
+			a.unawaited = append(a.unawaited, l)
 		}
 	} else if whole && l.Dir == "tx" && l.Lat["encrypt"] == 0 && l.Lat["push"] == 0 {
-		a.unpushed++
+		a.unpushed = append(a.unpushed, l)
 	} else if whole && (sum != l.Lat["total"] || slices.Contains(slices.Collect(maps.Values(l.Lat)), 0)) {
 		a.errorf("%v: %s record %d.%d: the stages are %v", h, l.Dir, l.Gen, l.Seq, l.Lat)
 	}
@@ -395,11 +400,11 @@ func (a *auditor) checkWhole(h *history, dir string) {
 		switch {
 		case endless(l, h.events[i+1:]):
 		case dir == "tx":
-			a.unended++
+			a.unended = append(a.unended, l)
 		default:
 			inRun = true
 			if !was {
-				a.unreturned++
+				a.unreturned = append(a.unreturned, l)
 			}
 		}
 	}
@@ -409,11 +414,11 @@ func (a *auditor) checkWhole(h *history, dir string) {
 func (a *auditor) countBeginMissed(l *line) bool {
 	switch {
 	case l.Lat["push"] != 0 && l.Lat["queue"] == 0 && l.Lat["encrypt"] == 0:
-		a.unsealed++
+		a.unsealed = append(a.unsealed, l)
 	case l.Lat["push"] != 0 && l.Lat["queue"] == 0:
-		a.unbegun++
+		a.unbegun = append(a.unbegun, l)
 	case l.Dir == "rx" && l.Lat["wait"] == 0 && l.Lat["decrypt"] == 0:
-		a.untaken++
+		a.untaken = append(a.untaken, l)
 	default:
 		return false
 	}
@@ -498,23 +503,41 @@ func (a *auditor) explain(h *history, gaps []gap) {
 	}
 }
 
+// describe returns a record and what came before it on its socket.
+func (a *auditor) describe(l *line) string {
+	text := fmt.Sprintf("%s of %s: %s record %d.%d of %d bytes at %d, %v", l.Op, l.Comm, l.Dir, l.Gen, l.Seq, l.Len, l.Mono, l.Lat)
+	h := a.sockets[l.Sock]
+	if h == nil {
+		return text
+	}
+	text += fmt.Sprintf(" on %v", h)
+	i := slices.Index(h.events, l)
+	for _, before := range h.events[max(0, i-4):max(0, i)] {
+		text += fmt.Sprintf("; before it %s %s %s %d.%d %s at %d, %v", before.Type, before.State, before.Dir, before.Gen, before.Seq, before.Errno, before.Mono, before.Lat)
+	}
+	return text
+}
+
+var arrivals = []string{"msg_ready", "data_ready", "recvmsg_exit", "splice_read_exit", "read_sock_exit"}
+
 // checkSkipped: what was not seen is what the kernel says it skipped.
 func (a *auditor) checkSkipped() {
 	for _, c := range []struct {
-		what  string
-		n     int
-		hooks []string
+		what   string
+		unseen []*line
+		hooks  []string
 	}{
 		{"begin", a.unbegun, []string{"sendmsg_enter", "sendpage_enter"}},
 		{"being sealed", a.unsealed, []string{"verdict_enter"}},
 		{"going to TCP", a.unpushed, []string{"push_enter"}},
 		{"being handed to TCP", a.unended, []string{"msg_free"}},
-		{"arriving", a.unawaited, []string{"msg_ready", "data_ready", "recvmsg_exit", "splice_read_exit", "read_sock_exit"}},
+		{"arriving", a.unawaited, arrivals},
+		{"arriving by a connection that was not known yet", a.unmet, append([]string{"set_sw_offload"}, arrivals...)},
 		{"being taken up", a.untaken, []string{"open_enter"}},
 		{"being returned with their calls", a.unreturned, []string{"recvmsg_exit", "splice_read_exit", "read_sock_exit"}},
 	} {
-		if n := a.summary.skips(c.hooks...); c.n > n {
-			a.errorf("%d records were not seen %s, the kernel skipped the hooks %d times", c.n, c.what, n)
+		if n := a.summary.skips(c.hooks...); len(c.unseen) > n {
+			a.errorf("%d records were not seen %s, the kernel skipped the hooks %d times; the first is %s", len(c.unseen), c.what, n, a.describe(c.unseen[0]))
 		}
 	}
 }
