@@ -30,7 +30,7 @@ static __always_inline int encryption_ends(u64 *ctx)
 	struct tls_rec *rec = (void *)req;
 	struct pending_key key = {};
 	int err = ctx[1];
-	struct waiting *w;
+	struct pending_record *w;
 	struct event *e;
 	struct conn *c;
 	u32 place;
@@ -44,7 +44,7 @@ static __always_inline int encryption_ends(u64 *ctx)
 		return 0;
 	e = &c->tx;
 	if (stages && (c->tx_rec != (u64)rec || c->tx_state != TX_SEALING)) {
-		place = place_of(c, (u64)rec);
+		place = pending_index(c, (u64)rec);
 		key.conn = c->tx.conn;
 		key.number = c->head + place - 1;
 		w = bpf_map_lookup_elem(&pending, &key);
@@ -74,7 +74,7 @@ static __always_inline void opened_late(struct conn *c, u64 seq, int err)
 	if ((was & RX_STATE) != RX_OPENED || c->rx.rec.seq != seq)
 		return;
 	if (err)
-		rx_taken(c, was);
+		rx_claim(c, was);
 	else
 		c->rx.rec.stamp[2] = stage_time(&c->rx);
 }
@@ -140,9 +140,9 @@ static __always_inline int decryption_ends(u64 *ctx)
 		s->wrap = ~0U;
 		e->rec.len = read_be16(aad + 11); /* behind sequence, type and version */
 		e->rec.hits = 0;
-		e->rec.picked = 1; /* no record of asynchronous crypto is left out */
+		e->rec.sampled = 1; /* no record of asynchronous crypto is left out */
 		if (match_payload)
-			look_at(e, s);
+			test_plaintext(e, s);
 		copy_payload(e, s);
 	}
 	emit(e);

@@ -10,7 +10,7 @@
  * first one's plaintext by then, unless asynchronous crypto opens it, which the call waits for
  * at its end. Of the calls without a message splice_read takes one record, and read_sock more.
  */
-static __always_inline void call_goes_on(struct event *e, u64 now)
+static __always_inline void call_continues(struct event *e, u64 now)
 {
 	if (e->rec.op == OP_SPLICE_READ)
 		e->rec.op = OP_READ_SOCK;
@@ -27,7 +27,7 @@ static __always_inline void call_begins(struct event *e, u64 *call_begun, u64 be
 }
 
 /* e is one more of a call that went on. */
-static __always_inline void call_opens_more(struct event *e)
+static __always_inline void call_adds_record(struct event *e)
 {
 	if (e->rec.call_records != MANY_RECORDS)
 		e->rec.call_records++;

@@ -27,8 +27,8 @@ static __always_inline int card_send_begins(u64 sk, bool more)
 	call = sending_of(tid);
 	call->tid = tid;
 	call->conn = c->tx.conn;
-	call->begun = c->sends & SENDS_MORE && open_bytes(c) ? c->open_ts : bpf_ktime_get_ns();
-	c->sends = more ? SENDS_MORE : 0;
+	call->begun = c->send_state & SEND_MORE && open_bytes(c) ? c->open_ts : bpf_ktime_get_ns();
+	c->send_state = more ? SEND_MORE : 0;
 	if (more)
 		c->open_ts = call->begun;
 	return 0;
@@ -57,7 +57,7 @@ __noinline int card_record_ends(struct conn *c, u64 now)
 	e->rec.stamp[3] = now;
 	if (!now)
 		e->flags |= FLAG_PUSHED;
-	emit_record(e, &e->rec.hidden, &c->sampled[DIR_TX]);
+	emit_record(e, &e->rec.hidden, &c->sampler[DIR_TX]);
 	c->open_ts = c->next_ts = now ? now : bpf_ktime_get_ns(); /* what follows in the same call is the next record */
 	return 0;
 }
@@ -88,7 +88,7 @@ static __always_inline void begin_card_record(struct conn *c, u64 seq)
 		c->next_ts = begun;
 	else
 		begun = is_sending(c, tid) ? c->next_ts : 0;
-	begin_at(c, DIR_TX, seq);
+	begin_record_at(c, DIR_TX, seq);
 	c->next[DIR_TX] = seq + 1;
 	e->kind = KIND_RECORD;
 	e->rec.weight = 1;
@@ -97,7 +97,7 @@ static __always_inline void begin_card_record(struct conn *c, u64 seq)
 	e->rec.stamp[3] = 0;
 	e->rec.seq = seq;
 	e->rec.hits = e->rec.matched = 0;
-	set_maker(c, e, DIR_TX);
+	set_caller(c, e, DIR_TX);
 	e->rec.op = send_op(e->flags);
 	c->tx_state = TX_SEALING;
 }
@@ -111,7 +111,7 @@ static __always_inline void read_card_record(struct conn *c)
 	bpf_probe_read_kernel(&type, sizeof(type), (void *)header);
 	e->type = type;
 	e->rec.len = read_be16(header + 3) + RECORD_HEADER - c->overhead;
-	pick(e, &c->sampled[DIR_TX]);
+	sample_record(e, &c->sampler[DIR_TX]);
 	if (is_control(e)) {
 		set_control(c, e, &c->src[DIR_TX]);
 		source_of_card(c);
@@ -138,7 +138,7 @@ __noinline int card_pushes(struct conn *c)
 	if ((__s64)(next - c->next[DIR_TX]) <= 0)
 		return 0;
 	card_record_ends(c, 0); /* nobody has seen it go */
-	look_for_card(c);
+	check_card(c);
 	begin_card_record(c, next - 1);
 	read_card_record(c);
 	if (c->closing) { /* a writer was still waiting */
@@ -151,7 +151,7 @@ __noinline int card_pushes(struct conn *c)
 /* The same in a program of its own, where the hook of tls_push_sg that is for all is not attached (stages). */
 static __always_inline int card_push_begins(u64 *ctx)
 {
-	struct conn *c = conn_met(ctx[0], DIR_TX, true);
+	struct conn *c = conn_get(ctx[0], DIR_TX, true);
 
 	if (!c || !(c->card & CARD_TX))
 		return 0;
@@ -169,7 +169,7 @@ static __always_inline int card_push_ends(u64 *ctx)
 		return 0;
 	if (!ret)
 		return card_record_ends(c, bpf_ktime_get_ns());
-	if (!goes_on(ret))
+	if (!is_retryable(ret))
 		c->tx_err = -ret;
 	return 0;
 }
@@ -191,7 +191,7 @@ __noinline int card_frees(struct conn *c)
 		return card_record_ends(c, 0);
 	c->tx_state = TX_IDLE;
 	set_unsent(&c->tx, c);
-	emit_record(&c->tx, &c->tx.rec.hidden, &c->sampled[DIR_TX]);
+	emit_record(&c->tx, &c->tx.rec.hidden, &c->sampler[DIR_TX]);
 	c->tx.rec.unsent = 0;
 	return 0;
 }
@@ -205,7 +205,7 @@ __noinline int card_send_ends(struct conn *c, int ret)
 		card_record_ends(c, 0);
 	if (ret == -EAGAIN)
 		__sync_fetch_and_add(&c->blocked, 1);
-	else if (ret < 0 && !goes_on(ret))
+	else if (ret < 0 && !is_retryable(ret))
 		call_fails(c, DIR_TX, -ret, FUNC_DEVICE_SENDMSG);
 	return 0;
 }

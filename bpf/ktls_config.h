@@ -14,11 +14,11 @@ const volatile u32 recvmsg_args = 4;
 const volatile u32 ready_by_data = 0; /* tls_rx_msg_ready is not there, see data_arrives */
 const volatile s32 nr_sendfile = 40, nr_splice = 275, nr_uring = 426; /* sendfile, splice, io_uring_enter */
 const volatile u32 preempts = 1;      /* the kernel preempts its own code, so that hooks are skipped, see TWIN */
-const volatile u32 verdict_twin = 0;  /* verdict_enter is attached twice */
+const volatile u32 verdict_twice = 0;  /* verdict_enter is attached twice */
 
 const volatile u32 aggregate = 0; /* set by the loader; without it the rest is dead code */
 const volatile u32 stages = 1;    /* 0 with aggregate: the hooks between begin and end are not attached */
-const volatile u32 plainly = 0;   /* aggregate, and nothing asks who makes a record or what is in it */
+const volatile u32 plain_only = 0;   /* aggregate, and nothing asks who makes a record or what is in it */
 volatile u64 stream_conn = 0;     /* the connection whose records are events too; it changes while the programs run */
 
 /*

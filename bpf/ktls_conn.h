@@ -8,7 +8,7 @@
 #include "ktls_sample.h"
 #include "ktls_stats.h"
 
-enum { SENDS_MORE = 1 /* the last one may have left an open record */, SENDS_BROKEN = 2 /* the connection has failed */ };
+enum { SEND_MORE = 1 /* the last one may have left an open record */, SEND_BROKEN = 2 /* the connection has failed */ };
 enum tx_state { TX_IDLE, TX_SEALING };
 /* A network card was given the direction's key, whether it has gone since or not. */
 enum card_bit { CARD_TX = 1, CARD_RX = 2, CARD_GONE = 4 };
@@ -20,15 +20,15 @@ enum rx_state { RX_IDLE, RX_OPENING, RX_OPENED };
  * Failures of one kind: the first is told at once, those after it once a second, as their
  * number, with what is known of the last of them.
  */
-struct fold {
-	u64 told;
+struct limiter {
+	u64 reported_at;
 	u64 seq, cgroup;
 	u64 comm[2];
 	u32 pid, tid, uid, more;
 	u16 err;
 	u8 func, type, flags, pad[3];
 };
-#define FOLDS 4
+#define LIMITERS 4
 
 /*
  * Where a direction is in its handshake messages, which are told by their headers: a
@@ -36,10 +36,10 @@ struct fold {
  */
 struct messages {
 	u64 next;   /* the sequence behind the last handshake record */
-	u64 unsure; /* a record whose predecessor was not seen: a message may go on in it */
+	u64 uncertain; /* a record whose predecessor was not seen: a message may go on in it */
 	u32 left;   /* bytes of the present message still to come, behind its header */
 	u32 size;   /* its length, as far as its header has come */
-	u8 have;    /* bytes of its header that have come */
+	u8 header_bytes;    /* bytes of its header that have come */
 	u8 type;
 	u8 unknown; /* where the present message began was not seen */
 	u8 pad[5];
@@ -55,7 +55,7 @@ struct conn {
 	struct event rx;
 	u64 claim;    /* in "hot": the struct sock that has this place, 0 where it is free */
 	u64 sk;       /* struct sock, once the rest is there; see conn_publish */
-	u64 alive;    /* its id, until a hook ends it; see conn_take */
+	u64 alive;    /* its id, until a hook ends it; see conn_retire */
 	u64 ctx;      /* struct tls_context */
 	u64 priv_tx;  /* struct tls_sw_context_tx */
 	u64 priv_rx;  /* struct tls_sw_context_rx */
@@ -64,30 +64,30 @@ struct conn {
 	u64 next_ts;  /* first byte of the next record that the present send call makes */
 	u64 push_rec; /* the tls_rec that is being handed to TCP */
 	u64 freed;    /* what sk_msg_free was called for last, as if it were a tls_rec's plaintext */
-	u64 told_seq;
-	u64 dead_rec; /* the tls_rec of which TCP has got only a part, and never will the rest */
+	u64 reported_seq;
+	u64 partial_rec; /* the tls_rec of which TCP has got only a part, and never will the rest */
 	u64 next[2];  /* the sequence that is due: behind the last record that was begun (tx) or opened (rx) */
 	u64 rx_call;  /* the task that has opened rx: its process above its thread */
 	u64 call_begun; /* when that call took up its first record */
 	u64 ready_ts; /* a whole record is in the receive queue */
-	u64 old_next; /* the sequence of the first of "old" */
+	u64 old_key_next; /* the sequence of the first of "old" */
 	u64 end_seq[2]; /* the next sequences, once the connection is closing */
 	struct source src[2]; /* the plaintext of tx and rx */
-	struct maker maker[2]; /* whom tx and rx name */
+	struct caller caller[2]; /* whom tx and rx name */
 	u32 head, tail; /* of its records in "pending" */
-	u32 old;      /* sealed under the key before, and waiting for TCP: --stages off */
+	u32 old_key_pending;      /* sealed under the key before, and waiting for TCP: --stages off */
 	u32 rx_state; /* changed by compare and swap: a call's return is seen without the lock */
-	u8 sends;     /* what the next send call has to look at: SENDS_MORE, SENDS_BROKEN */
+	u8 send_state;     /* what the next send call has to look at: SEND_MORE, SEND_BROKEN */
 	u8 tx_state, rx_failed, closing;
-	u8 told;      /* user space knows of it */
+	u8 reported;      /* user space knows of it */
 	u8 typed;     /* a send call has said of which type its records are */
 	u8 tx_failed; /* the failure has been told */
-	u8 listed;    /* directions that the inventory has counted: 1 << dir, below the look that did, see count_met */
-	u8 unwanted;  /* the filters want no record of it, whoever makes the call: the hooks pass it by */
+	u8 counted_dirs;    /* directions that the inventory has counted: 1 << dir, below the look that did, see count_socket */
+	u8 excluded;  /* the filters want no record of it, whoever makes the call: the hooks pass it by */
 	u16 tx_err;   /* what sending has failed with */
-	u16 told_err; /* the same, where it has been told of the record told_seq */
-	u8 key_told[2]; /* this direction's key is told, or would be if the filters wanted it */
-	struct sampled sampled[2]; /* of tx and rx */
+	u16 reported_err; /* the same, where it has been told of the record reported_seq */
+	u8 key_reported[2]; /* this direction's key is told, or would be if the filters wanted it */
+	struct sampler sampler[2]; /* of tx and rx */
 	u32 nth[2];   /* of tx and rx, see stage_weight */
 	u32 cut;      /* see struct about_socket, as are those up to blocked */
 	u8 ended, reset, notified[2];
@@ -97,25 +97,25 @@ struct conn {
 	u32 open_bytes; /* of the record that was open when the connection closed */
 	u64 awaited;  /* see struct about_socket */
 	u64 unread_at, unread_bytes; /* of the walk along its rx_list */
-	struct fold fails[FOLDS];
+	struct limiter failures[LIMITERS];
 	struct messages messages[2], messages_before; /* the latter: of the last handshake record sent */
 	u8 card;      /* enum card_bit */
 	u8 rx_card;   /* what a network card had opened of the record card_seq */
 	u8 prepend, overhead; /* bytes before the plaintext of a record sent, and in all beside it */
-	u8 card_news; /* something of struct about_card has changed since it was told, at card_told */
-	u64 card_seq, card_told;
+	u8 card_changed; /* something of struct about_card has changed since it was told, at card_reported_at */
+	u64 card_seq, card_reported_at;
 	u64 resyncs[2], fallback; /* see struct about_card */
 };
 
 #define NO_SEQ ~0ULL
 
 /* A key begins, or the trace does; unsure: NO_SEQ where nothing stands before the first record. */
-static __always_inline void begin_messages(struct conn *c, u32 dir, u64 unsure)
+static __always_inline void begin_messages(struct conn *c, u32 dir, u64 uncertain)
 {
 	struct messages *m = &c->messages[dir & 1];
 
 	m->next = NO_SEQ;
-	m->unsure = unsure;
+	m->uncertain = uncertain;
 }
 
 /*
@@ -159,10 +159,10 @@ static __always_inline bool has_record(const struct conn *c)
 /* Whether behind the record that is being opened other bytes are there: of the next one, which was sealed before. */
 static __always_inline bool more_behind(const struct conn *c, u64 sk)
 {
-	u32 there = (u32)read_word(sk + bpf_core_field_offset(struct tcp_sock, rcv_nxt)) -
+	u32 available = (u32)read_word(sk + bpf_core_field_offset(struct tcp_sock, rcv_nxt)) -
 		    (u32)read_word(sk + bpf_core_field_offset(struct tcp_sock, copied_seq));
 
-	return there > (u32)read_word(c->priv_rx + bpf_core_field_offset(struct tls_sw_context_rx, strp.stm.full_len));
+	return available > (u32)read_word(c->priv_rx + bpf_core_field_offset(struct tls_sw_context_rx, strp.stm.full_len));
 }
 
 static __always_inline u32 hot_index(u64 sk)
@@ -201,15 +201,15 @@ static __always_inline struct conn *conn_at(u64 sk)
 /* The connection of a socket, whether the filters want it or not. */
 static __always_inline struct conn *conn_find(u64 sk) { return live ? conn_at(sk) : 0; }
 
-static __always_inline struct conn *if_wanted(struct conn *c)
+static __always_inline struct conn *if_included(struct conn *c)
 {
-	return c && !c->unwanted ? c : 0;
+	return c && !c->excluded ? c : 0;
 }
 
 /* Whether anything is traced is asked last: most hooks of a connection that is not wanted end before it. */
 static __always_inline struct conn *conn_lookup(u64 sk)
 {
-	struct conn *c = if_wanted(conn_at(sk));
+	struct conn *c = if_included(conn_at(sk));
 
 	return c && live ? c : 0;
 }

@@ -31,13 +31,13 @@ static __always_inline void set_alert(struct event *e, struct source *s)
 }
 
 /* What the walk along a record's messages works on. Nothing that changes lies here, see struct source. */
-struct walk {
+struct message_walk {
 	struct source *from; /* wants the rest of the record */
 	struct messages *at;
 	struct event *e;
 };
 
-static __always_inline void name_message(struct event *e, u8 type)
+static __always_inline void add_message_type(struct event *e, u8 type)
 {
 	u32 n = e->rec.messages;
 
@@ -48,22 +48,22 @@ static __always_inline void name_message(struct event *e, u8 type)
 }
 
 /* The next byte of a message's header: its type, then its length in three (RFC 8446 section 4). */
-static __always_inline void take_header_byte(struct messages *m, struct event *e, u8 byte)
+static __always_inline void add_header_byte(struct messages *m, struct event *e, u8 byte)
 {
-	if (!m->have) {
+	if (!m->header_bytes) {
 		m->type = byte;
-		name_message(e, byte);
+		add_message_type(e, byte);
 	}
-	if (++m->have > 1)
+	if (++m->header_bytes > 1)
 		m->size = m->size << 8 | byte;
-	if (m->have < 4)
+	if (m->header_bytes < 4)
 		return;
 	m->left = m->size;
-	m->have = m->size = 0;
+	m->header_bytes = m->size = 0;
 }
 
 /* One step: a piece, or what of the present message lies in it, or a byte of a header. */
-static long message_step(u32 i, struct walk *w)
+static long message_step(u32 i, struct message_walk *w)
 {
 	struct source *s = w->from;
 	struct messages *m = w->at;
@@ -81,9 +81,9 @@ static long message_step(u32 i, struct walk *w)
 		n = 1;
 		if (read_piece(&byte, 1, s))
 			return 1;
-		take_header_byte(m, w->e, byte);
+		add_header_byte(m, w->e, byte);
 	}
-	go_on(s, n);
+	advance(s, n);
 	return !s->want;
 }
 
@@ -91,11 +91,11 @@ static long message_step(u32 i, struct walk *w)
  * Whether it is known where in its messages a handshake record begins. No message goes
  * on over a record of another type (RFC 8446 section 5.1), nor over a key.
  */
-static __always_inline bool is_sure(struct messages *m, u64 seq)
+static __always_inline bool position_known(struct messages *m, u64 seq)
 {
 	if (seq != m->next) {
-		m->left = m->have = m->size = m->unknown = 0;
-		if (seq && seq == m->unsure)
+		m->left = m->header_bytes = m->size = m->unknown = 0;
+		if (seq && seq == m->uncertain)
 			m->unknown = 1;
 	}
 	m->next = seq + 1;
@@ -108,24 +108,24 @@ __noinline int set_messages(struct conn *c, u32 dir)
 	struct messages *m;
 	struct source *s;
 	struct event *e;
-	struct walk w;
+	struct message_walk w;
 
 	if (!c)
 		return 0;
 	e = dir == DIR_TX ? &c->tx : &c->rx;
 	m = &c->messages[dir & 1];
 	s = &c->src[dir & 1];
-	w = (struct walk){ .from = s, .at = m, .e = e };
+	w = (struct message_walk){ .from = s, .at = m, .e = e };
 	if (dir == DIR_TX) { /* sealing can come to nothing, and begin again */
 		if (m->next == e->rec.seq + 1)
 			*m = c->messages_before;
 		c->messages_before = *m;
 	}
-	if (!is_sure(m, e->rec.seq))
+	if (!position_known(m, e->rec.seq))
 		return 0;
-	if (m->left || m->have) {
+	if (m->left || m->header_bytes) {
 		e->rec.message_bits = MESSAGE_CONTINUED;
-		name_message(e, m->type);
+		add_message_type(e, m->type);
 	}
 	s->want = e->rec.len;
 	if (s->want)
@@ -134,8 +134,8 @@ __noinline int set_messages(struct conn *c, u32 dir)
 		m->unknown = 1;
 		return 0;
 	}
-	if (m->left || m->have)
-		e->rec.message_bits |= MESSAGE_GOES_ON;
+	if (m->left || m->header_bytes)
+		e->rec.message_bits |= MESSAGE_UNFINISHED;
 	if (e->rec.messages)
 		e->flags |= FLAG_CONTROL;
 	return 0;

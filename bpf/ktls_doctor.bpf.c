@@ -4,7 +4,7 @@
  * for anybody else. They see what programs ask the kernel for and what it answers, and
  * the first messages of handshakes that pass through TCP sockets.
  */
-#include "ktls_asked.h"
+#include "ktls_setup.h"
 #include "ktls_hello.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -13,11 +13,11 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* ---- questions and answers ---- */
 
-HOOK("fexit/tcp_set_ulp", ulp_answer, ulp_answered)
-HOOK("fexit/tls_setsockopt", key_answer, key_answered)
-HOOK("fexit/mptcp_setsockopt", mptcp_answer, mptcp_answered)
-HOOK("fexit/tls_set_device_offload", device_tx_answer, device_tx_answered)
-HOOK("fexit/tls_set_device_offload_rx", device_rx_answer, device_rx_answered)
+HOOK("fexit/tcp_set_ulp", ulp_exit, ulp_result)
+HOOK("fexit/tls_setsockopt", key_exit, key_result)
+HOOK("fexit/mptcp_setsockopt", mptcp_exit, mptcp_result)
+HOOK("fexit/tls_set_device_offload", device_tx_exit, device_tx_result)
+HOOK("fexit/tls_set_device_offload_rx", device_rx_exit, device_rx_result)
 
 /* ---- handshakes ---- */
 

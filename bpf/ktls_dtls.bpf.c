@@ -14,7 +14,7 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-const struct dtls_conn *like_this __attribute__((unused)); /* names the type for Go */
+const struct dtls_conn *export_type __attribute__((unused)); /* names the type for Go */
 
 #define HOOK(section, name, handler) SEC(section) int name(u64 *ctx) { return handler(ctx); }
 
@@ -26,8 +26,8 @@ HOOK("fexit/afktls_rx_record", dtls_rx_record_exit, dtls_opens_end)
 HOOK("fentry/afktls_deliver", dtls_deliver_enter, dtls_delivers)
 HOOK("fentry/afktls_drop", dtls_drop_enter, dtls_drops)
 HOOK("fentry/afktls_attach", dtls_attach_enter, dtls_attaches)
-HOOK("fentry/afktls_key", dtls_key_enter, dtls_gets_key)
+HOOK("fentry/afktls_key", dtls_key_enter, dtls_key_set)
 HOOK("fentry/afktls_detach", dtls_detach_enter, dtls_detaches)
 
 SEC("iter/task_file")
-int dtls_inventory(struct bpf_iter__task_file *ctx) { return dtls_visit(ctx); }
+int dtls_inventory(struct bpf_iter__task_file *ctx) { return dtls_inventory_file(ctx); }

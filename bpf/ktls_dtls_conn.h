@@ -4,15 +4,15 @@
 #define KTLS_DTLS_CONN_H
 
 #include "ktls_dtls_types.h"
-#include "ktls_holder.h"
+#include "ktls_owner.h"
 #include "ktls_ring.h"
 #include "ktls_sample.h"
 
 /* Records of one reason that were dropped, and the last of them. One is told each second, with how many there were: a flood is not. */
 struct dropped {
-	u64 told_at;
+	u64 reported_at;
 	u64 seq;
-	u32 untold;
+	u32 unreported;
 	u16 epoch, len, datagram;
 	u8 type, pad[5];
 };
@@ -24,8 +24,8 @@ struct dtls_conn {
 	u64 next;        /* the sequence of the next record, of tx.epoch */
 	u64 queued;      /* records in the receive queue, by the module's count, before those of which a hook may tell */
 	u64 read;        /* those that a hook has seen leave it */
-	u8 known;        /* begin and epoch of what is sent are */
-	u8 told;
+	u8 epoch_known;        /* begin and epoch of what is sent are */
+	u8 reported;
 	u8 keyed[2];
 	u8 pad[4];
 	struct dropped dropped[AFKTLS_REASONS];
@@ -125,7 +125,7 @@ static __always_inline struct dtls_conn *dtls_find(u64 ks)
 }
 
 /* Tell user space of a connection; who as in emit_socket. */
-static __noinline int dtls_tell(struct dtls_conn *c, u32 state, u32 dir, const struct holder *who)
+static __noinline int dtls_report(struct dtls_conn *c, u32 state, u32 dir, const struct owner *who)
 {
 	struct event e;
 	bool wanted;
@@ -135,11 +135,11 @@ static __noinline int dtls_tell(struct dtls_conn *c, u32 state, u32 dir, const s
 	e = c->tx;
 	e.dir = dir;
 	wanted = set_socket_owner(&e, who);
-	set_owner(&c->tx, &e, wanted);
-	set_owner(&c->rx, &e, wanted);
+	set_default_owner(&c->tx, &e, wanted);
+	set_default_owner(&c->rx, &e, wanted);
 	if (state == STATE_FOUND || state == STATE_OPEN)
-		c->told |= conn_wanted(&e) && wanted;
-	if (!c->told)
+		c->reported |= conn_wanted(&e) && wanted;
+	if (!c->reported)
 		return 0;
 	e.kind = KIND_SOCKET;
 	__builtin_memset(&e.socket, 0, sizeof(e.socket));
@@ -156,9 +156,9 @@ static __noinline int dtls_tell(struct dtls_conn *c, u32 state, u32 dir, const s
 	return 0;
 }
 
-enum meeting {
-	MEETS_CALLER, /* who is in the call owns a connection that is met */
-	MEETS_NOBODY, /* in softirq */
+enum discovery {
+	FOUND_BY_CALLER, /* who is in the call owns a connection that is met */
+	FOUND_IN_SOFTIRQ, /* in softirq */
 };
 
 /*
@@ -166,10 +166,10 @@ enum meeting {
  * record that is told of has left the receive queue. Where there is no room, only hooks that
  * tell of records count one.
  */
-static __always_inline struct dtls_conn *dtls_meet(u64 ks, enum meeting who, u32 taken, bool *full)
+static __always_inline struct dtls_conn *dtls_get(u64 ks, enum discovery who, u32 taken, bool *full)
 {
 	struct dtls_conn *c = dtls_find(ks);
-	struct holder nobody = {};
+	struct owner nobody = {};
 
 	if (c || !live)
 		return c;
@@ -177,7 +177,7 @@ static __always_inline struct dtls_conn *dtls_meet(u64 ks, enum meeting who, u32
 	if (!c)
 		return 0;
 	c->queued -= taken;
-	dtls_tell(c, STATE_FOUND, 0, who == MEETS_NOBODY ? &nobody : 0);
+	dtls_report(c, STATE_FOUND, 0, who == FOUND_IN_SOFTIRQ ? &nobody : 0);
 	return c;
 }
 

@@ -9,7 +9,7 @@
 #define SECOND 1000000000ULL
 
 /* Tell of the records that were dropped for a reason, by the last of them. A global function: the verifier looks at it once. */
-__noinline int dtls_tell_dropped(struct dtls_conn *c, u32 reason)
+__noinline int dtls_report_dropped(struct dtls_conn *c, u32 reason)
 {
 	struct dropped *d;
 	struct event e;
@@ -27,7 +27,7 @@ __noinline int dtls_tell_dropped(struct dtls_conn *c, u32 reason)
 	e.epoch = d->epoch;
 	e.datagram_or_user = d->datagram;
 	__builtin_memset(&e.drop, 0, sizeof(e.drop));
-	e.drop.count = __sync_lock_test_and_set(&d->untold, 0);
+	e.drop.count = __sync_lock_test_and_set(&d->unreported, 0);
 	if (!e.drop.count)
 		return 0;
 	e.drop.time = bpf_ktime_get_ns();
@@ -35,7 +35,7 @@ __noinline int dtls_tell_dropped(struct dtls_conn *c, u32 reason)
 	e.drop.len = d->len;
 	e.drop.reason = reason;
 	if (!emit(&e)) /* the next one tells of these too */
-		__sync_fetch_and_add(&d->untold, e.drop.count);
+		__sync_fetch_and_add(&d->unreported, e.drop.count);
 	return 0;
 }
 
@@ -44,9 +44,9 @@ static __always_inline int dtls_drops(u64 *ctx)
 {
 	const struct afktls_record *rec = (void *)ctx[1];
 	struct opened_key key = opened_key(ctx[0], rec);
-	u64 now = bpf_ktime_get_ns(), told;
+	u64 now = bpf_ktime_get_ns(), reported;
 	u32 reason = GIVEN(rec, reason);
-	struct dtls_conn *c = dtls_meet(ctx[0], MEETS_NOBODY, reason == AFKTLS_UNREAD, 0);
+	struct dtls_conn *c = dtls_get(ctx[0], FOUND_IN_SOFTIRQ, reason == AFKTLS_UNREAD, 0);
 	struct dropped *d;
 
 	/* One that came again has the number of one that may lie there, opened and not read yet. */
@@ -64,15 +64,15 @@ static __always_inline int dtls_drops(u64 *ctx)
 	d->type = GIVEN(rec, type);
 	d->len = GIVEN(rec, len);
 	d->datagram = GIVEN(rec, datagram);
-	__sync_fetch_and_add(&d->untold, 1);
-	told = d->told_at;
-	if ((!told || now - told >= SECOND) && __sync_val_compare_and_swap(&d->told_at, told, now) == told)
-		dtls_tell_dropped(c, reason);
+	__sync_fetch_and_add(&d->unreported, 1);
+	reported = d->reported_at;
+	if ((!reported || now - reported >= SECOND) && __sync_val_compare_and_swap(&d->reported_at, reported, now) == reported)
+		dtls_report_dropped(c, reason);
 	return 0;
 }
 
 /* afktls_key(ks, tx, epoch, seq) */
-static __always_inline int dtls_gets_key(u64 *ctx)
+static __always_inline int dtls_key_set(u64 *ctx)
 {
 	u32 dir = ctx[1] ? DIR_TX : DIR_RX, state;
 	struct dtls_conn *c = dtls_find(ctx[0]);
@@ -93,19 +93,19 @@ static __always_inline int dtls_gets_key(u64 *ctx)
 	c->keyed[dir] = 1;
 	if (dir == DIR_TX) {
 		c->next = ctx[3];
-		c->known = 1;
+		c->epoch_known = 1;
 	}
-	dtls_tell(c, state, dir, 0);
+	dtls_report(c, state, dir, 0);
 	return 0;
 }
 
-static long dtls_leaves_last(void *map, const u64 *key, struct event *e, struct dtls_conn **of)
+static long dtls_report_last(void *map, const u64 *key, struct event *e, struct dtls_conn **of)
 {
 	struct dtls_conn *c = *of;
 
 	if (!c || e->conn != c->tx.conn)
 		return 0;
-	dtls_leaves_unseen(e, &c->tx.rec.hidden);
+	dtls_report_unpushed(e, &c->tx.rec.hidden);
 	bpf_map_delete_elem(map, key);
 	return 0;
 }
@@ -122,10 +122,10 @@ static __always_inline int dtls_detaches(u64 *ctx)
 	gone = dtls_queued(ks) - c->queued - c->read; /* of a socket before, the count begins anew */
 	if ((__s64)gone > 0) /* by hooks that were skipped */
 		add_lost(lost_as(LOST_SKIPPED, DIR_RX), gone);
-	bpf_for_each_map_elem(&dtls_sending, dtls_leaves_last, &c, 0);
+	bpf_for_each_map_elem(&dtls_sending, dtls_report_last, &c, 0);
 	for (reason = 0; reason < AFKTLS_REASONS; reason++)
-		dtls_tell_dropped(c, reason);
-	dtls_tell(c, STATE_CLOSE, 0, 0);
+		dtls_report_dropped(c, reason);
+	dtls_report(c, STATE_CLOSE, 0, 0);
 	bpf_map_delete_elem(&dtls_conns, &ks);
 	return 0;
 }
@@ -142,12 +142,12 @@ static __always_inline bool is_afktls(const struct sock *sk)
 	return name[0] == 'K' && name[1] == 'T' && name[2] == 'L' && name[3] == 'S' && !name[4] && BPF_CORE_READ(sk, sk_type) == SOCK_DGRAM;
 }
 
-static __always_inline int dtls_visit(struct bpf_iter__task_file *ctx)
+static __always_inline int dtls_inventory_file(struct bpf_iter__task_file *ctx)
 {
 	struct socket *sock = socket_of_file(ctx->file);
 	struct task_struct *task = ctx->task;
 	const struct afktls_sock *s;
-	struct holder who = {};
+	struct owner who = {};
 	struct dtls_conn *c;
 	u64 ks;
 
@@ -160,10 +160,10 @@ static __always_inline int dtls_visit(struct bpf_iter__task_file *ctx)
 	c = dtls_find(ks);
 	if (!c)
 		c = dtls_new(ks, 0);
-	if (!c || c->told)
+	if (!c || c->reported)
 		return 0;
-	set_holder(&who, task);
-	dtls_tell(c, STATE_FOUND, 0, &who);
+	owner_of_task(&who, task);
+	dtls_report(c, STATE_FOUND, 0, &who);
 	return 0;
 }
 

@@ -59,7 +59,7 @@ static __always_inline int dtls_delivers(u64 *ctx)
 {
 	const struct afktls_record *rec = (void *)ctx[1];
 	bool full = false;
-	struct dtls_conn *c = dtls_meet(ctx[0], MEETS_CALLER, 1, &full);
+	struct dtls_conn *c = dtls_get(ctx[0], FOUND_BY_CALLER, 1, &full);
 	struct opened_key key = opened_key(ctx[0], rec);
 	struct opened *o = bpf_map_lookup_elem(&dtls_opened, &key);
 	struct event e;
@@ -68,7 +68,7 @@ static __always_inline int dtls_delivers(u64 *ctx)
 	if (c) {
 		__sync_fetch_and_add(&c->read, 1);
 		e = c->rx;
-		dtls_is(&e, rec);
+		dtls_fill(&e, rec);
 		e.rec.op = GIVEN(rec, flags) & AFKTLS_REC_SPLICED ? OP_SPLICE_READ : read_op(OP_RECV, e.flags);
 		e.rec.stamp[0] = o ? e.rec.stamp[0] : 0;
 		e.rec.stamp[1] = o ? o->taken : 0;

@@ -62,7 +62,7 @@ static __always_inline void dtls_control(struct event *e, u64 from)
 }
 
 /* A record of the connection's; e is a copy of what they have in common. */
-static __always_inline void dtls_is(struct event *e, const struct afktls_record *rec)
+static __always_inline void dtls_fill(struct event *e, const struct afktls_record *rec)
 {
 	u16 epoch = GIVEN(rec, epoch);
 

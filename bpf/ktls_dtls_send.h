@@ -14,7 +14,7 @@ struct {
 } dtls_sending SEC(".maps");
 
 /* The record goes to UDP, or nowhere: its number is used up in each case. */
-static __noinline int dtls_leaves(struct event *e, struct dtls_conn *c, int ret)
+static __noinline int dtls_report_sent(struct event *e, struct dtls_conn *c, int ret)
 {
 	if (!e || !c)
 		return 0;
@@ -29,7 +29,7 @@ static __noinline int dtls_leaves(struct event *e, struct dtls_conn *c, int ret)
 }
 
 /* The push of the record that lay there before was not seen: what is told is that it was sealed. */
-static __always_inline void dtls_leaves_unseen(struct event *e, u64 *hidden)
+static __always_inline void dtls_report_unpushed(struct event *e, u64 *hidden)
 {
 	e->flags |= FLAG_PUSHED;
 	dtls_emit(e, hidden);
@@ -41,12 +41,12 @@ static __always_inline void dtls_count(struct dtls_conn *c, const struct afktls_
 	u64 after = GIVEN(rec, seq) + 1, was;
 	int i;
 
-	if (!c->known || GIVEN(rec, epoch) > c->tx.epoch) { /* the begin of the epoch was not seen */
-		c->tx.gen += c->known;
+	if (!c->epoch_known || GIVEN(rec, epoch) > c->tx.epoch) { /* the begin of the epoch was not seen */
+		c->tx.gen += c->epoch_known;
 		c->tx.epoch = GIVEN(rec, epoch);
 		c->tx.rec.start = after - 1;
 		c->next = after;
-		c->known = 1;
+		c->epoch_known = 1;
 		return;
 	}
 	if (GIVEN(rec, epoch) < c->tx.epoch)
@@ -62,7 +62,7 @@ static __always_inline void dtls_sent(struct event *e, struct dtls_conn *c, cons
 {
 	dtls_count(c, rec);
 	*e = c->tx;
-	dtls_is(e, rec);
+	dtls_fill(e, rec);
 	e->rec.op = send_op(e->flags);
 }
 
@@ -70,15 +70,15 @@ static __always_inline void dtls_sent(struct event *e, struct dtls_conn *c, cons
 static __always_inline int dtls_seals(u64 *ctx)
 {
 	const struct afktls_record *rec = (void *)ctx[1];
-	struct dtls_conn *c = dtls_meet(ctx[0], MEETS_CALLER, 0, 0);
-	u64 key = ctx[1], data = (u64)GIVEN(rec, data), nobodys = 0;
+	struct dtls_conn *c = dtls_get(ctx[0], FOUND_BY_CALLER, 0, 0);
+	u64 key = ctx[1], data = (u64)GIVEN(rec, data), discarded = 0;
 	struct event e, *before;
 
 	if (!c)
 		return 0;
 	before = bpf_map_lookup_elem(&dtls_sending, &key);
 	if (before)
-		dtls_leaves_unseen(before, before->conn == c->tx.conn ? &c->tx.rec.hidden : &nobodys);
+		dtls_report_unpushed(before, before->conn == c->tx.conn ? &c->tx.rec.hidden : &discarded);
 	dtls_sent(&e, c, rec);
 	dtls_control(&e, data);
 	e.rec.stamp[1] = bpf_ktime_get_ns();
@@ -89,7 +89,7 @@ static __always_inline int dtls_seals(u64 *ctx)
 	return 0;
 }
 
-static __always_inline bool is_of(const struct event *e, const struct dtls_conn *c, const struct afktls_record *rec)
+static __always_inline bool is_record_of(const struct event *e, const struct dtls_conn *c, const struct afktls_record *rec)
 {
 	return e->conn == c->tx.conn && e->rec.seq == GIVEN(rec, seq) && e->epoch == GIVEN(rec, epoch);
 }
@@ -99,7 +99,7 @@ static __always_inline int dtls_ends(u64 *ctx, int ret)
 {
 	const struct afktls_record *rec = (void *)ctx[1];
 	bool full = false;
-	struct dtls_conn *c = dtls_meet(ctx[0], MEETS_CALLER, 0, &full);
+	struct dtls_conn *c = dtls_get(ctx[0], FOUND_BY_CALLER, 0, &full);
 	u64 key = ctx[1];
 	struct event e, *begun = bpf_map_lookup_elem(&dtls_sending, &key);
 
@@ -108,11 +108,11 @@ static __always_inline int dtls_ends(u64 *ctx, int ret)
 			count_lost(LOST_CONN_MAP_FULL, DIR_TX);
 		return 0;
 	}
-	if (begun && is_of(begun, c, rec))
+	if (begun && is_record_of(begun, c, rec))
 		e = *begun;
 	else
 		dtls_sent(&e, c, rec); /* its begin was not seen: what lies there is of another */
-	dtls_leaves(&e, c, ret);
+	dtls_report_sent(&e, c, ret);
 	if (begun)
 		bpf_map_delete_elem(&dtls_sending, &key);
 	return 0;

@@ -10,15 +10,15 @@
 static __always_inline void flush_tx(struct conn *c)
 {
 	if (c->tx_state == TX_SEALING && (__s64)(c->end_seq[DIR_TX] - c->tx.rec.seq) > 0)
-		emit_record(&c->tx, &c->tx.rec.hidden, &c->sampled[DIR_TX]);
+		emit_record(&c->tx, &c->tx.rec.hidden, &c->sampler[DIR_TX]);
 	c->tx_state = TX_IDLE;
 }
 
 /* What is sealed and was never handed over: those that wait, and the last one. */
 static __always_inline void flush_sent(struct conn *c)
 {
-	if (others_wait(c))
-		tell_waiting(c, c->tail - c->head, 0, 0);
+	if (has_pending(c))
+		report_pending(c, c->tail - c->head, 0, 0);
 	flush_tx(c);
 }
 
@@ -32,8 +32,8 @@ static __always_inline bool timed_out(const struct conn *c, const struct sock *s
 
 	if (BPF_CORE_READ(sk, sk_err) == ETIMEDOUT || c->tx_err == ETIMEDOUT)
 		return true;
-	for (i = 0; i < FOLDS; i++)
-		if (c->fails[i].err == ETIMEDOUT)
+	for (i = 0; i < LIMITERS; i++)
+		if (c->failures[i].err == ETIMEDOUT)
 			return true;
 	return false;
 }
@@ -51,7 +51,7 @@ static __always_inline u8 ending_of(const struct conn *c, const struct sock *sk)
 }
 
 /* A record that lies unread may be a close_notify; so may what no hook looks at. */
-static __always_inline void settle_notified(struct conn *c, const struct sock *sk)
+static __always_inline void finalize_notified(struct conn *c, const struct sock *sk)
 {
 	if (c->notified[DIR_RX] == NOTIFIED_NO && (has_record(c) || queued_bytes(sk) > c->cut))
 		c->notified[DIR_RX] = NOTIFIED_NOT_KNOWN;
@@ -77,21 +77,21 @@ __noinline int end_conn(struct conn *c, u64 id)
 	if (!c)
 		return 0;
 	sk = *(volatile u64 *)&c->sk;
-	if (!conn_take(c, id))
+	if (!conn_retire(c, id))
 		return 0;
 	flush_sent(c);
-	if (c->closing && !c->unwanted && c->tx.mode != TLS_BASE)
-		count_skipped(c, DIR_TX, c->end_seq[DIR_TX] + c->old);
+	if (c->closing && !c->excluded && c->tx.mode != TLS_BASE)
+		count_skipped(c, DIR_TX, c->end_seq[DIR_TX] + c->old_key_pending);
 	if ((c->rx_state & RX_STATE) == RX_OPENED)
-		emit_record(&c->rx, &c->rx.rec.hidden, &c->sampled[DIR_RX]);
-	if (c->closing && !c->unwanted && mode_of(c, DIR_RX) != TLS_BASE)
+		emit_record(&c->rx, &c->rx.rec.hidden, &c->sampler[DIR_RX]);
+	if (c->closing && !c->excluded && mode_of(c, DIR_RX) != TLS_BASE)
 		count_skipped(c, DIR_RX, c->end_seq[DIR_RX]);
 	if (!c->closing) { /* its context may be gone: what is due is all that is known */
 		c->end_seq[DIR_TX] = c->next[DIR_TX];
 		c->end_seq[DIR_RX] = c->next[DIR_RX];
 		c->closing = 1;
 	}
-	tell_folded(c, ~0ULL);
+	report_suppressed(c, ~0ULL);
 	if (aggregate)
 		close_stats(c->rx.conn);
 	emit_socket(c, STATE_CLOSE, 0, 0);
@@ -118,12 +118,12 @@ static __always_inline int close_begins(u64 *ctx)
 	if (c && !c->closing) {
 		c->ended = ending_of(c, sk);
 		c->cut = incomplete(c, sk, &whole);
-		settle_notified(c, sk);
+		finalize_notified(c, sk);
 		begin_close(c);
 		if (c->card & CARD_TX) /* unless the close seals it after all */
 			c->open_bytes = card_open_bytes(c);
 	} else if (!c && !stages) /* its sends are counted as they begin */
-		count_unmet(ctx[0], DIR_TX, false);
+		count_untracked(ctx[0], DIR_TX, false);
 	return 0;
 }
 
@@ -132,7 +132,7 @@ static __always_inline int close_begins(u64 *ctx)
  * socket is still there, so that no other can be at its address. What comes later is
  * for what is not closed here.
  */
-static __always_inline int side_goes(u64 *ctx)
+static __always_inline int side_freed(u64 *ctx)
 {
 	const struct tls_context *t = (void *)ctx[0];
 	struct conn *c = conn_find((u64)GIVEN(t, sk));

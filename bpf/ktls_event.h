@@ -31,7 +31,7 @@ enum flag {
 };
 
 /* Of a handshake record: the first message began in one before, the last goes on in one behind. */
-enum message_bit { MESSAGE_CONTINUED = 1, MESSAGE_GOES_ON = 2 };
+enum message_bit { MESSAGE_CONTINUED = 1, MESSAGE_UNFINISHED = 2 };
 #define MESSAGES 8 /* of struct record's ctl */
 
 /* Beside the kernel's number in a receiving mode. */
@@ -78,7 +78,7 @@ struct record {
 	u16 hits;    /* which of the expression's tests of the plaintext hold */
 	u8 matched;  /* the expression of --match holds; else user space has to look */
 	u8 op;
-	u8 picked;   /* chosen by turn, see sampling */
+	u8 sampled;   /* chosen by turn, see sampling */
 	u8 unsent;   /* tx: it was sealed, and has been freed before TCP had all of it */
 	u16 err;     /* of these: what the connection had failed with, positive; 0: it was closed first */
 	u8 messages; /* how many there are, up to 255; 0: only the first is known */
@@ -187,7 +187,7 @@ _Static_assert(sizeof(struct event) == 200, "pkg/loader/internal/wire knows this
 _Static_assert(__builtin_offsetof(struct event, rec.ctl) % 8 == 0, "set_call writes a whole word");
 _Static_assert(__builtin_offsetof(struct event, laddr) % 8 == 0 && __builtin_offsetof(struct event, comm) % 8 == 0, "copied by words");
 
-static __always_inline void take_owner(struct event *e, const struct event *who)
+static __always_inline void copy_owner(struct event *e, const struct event *who)
 {
 	e->pid = who->pid;
 	e->tid = who->tid;
@@ -198,11 +198,11 @@ static __always_inline void take_owner(struct event *e, const struct event *who)
 }
 
 /* Until a call has made a record, who opened the connection stands for who makes them; of several one that is wanted. */
-static __always_inline void set_owner(struct event *e, const struct event *who, bool wanted)
+static __always_inline void set_default_owner(struct event *e, const struct event *who, bool wanted)
 {
 	if (e->kind || (e->pid && !(wanted && e->flags & FLAG_HIDDEN)))
 		return;
-	take_owner(e, who);
+	copy_owner(e, who);
 	e->flags = (who->flags & FLAG_KTHREAD) | (wanted ? 0 : FLAG_HIDDEN);
 }
 

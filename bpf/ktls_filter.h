@@ -92,13 +92,13 @@ __noinline int set_process(struct event *e)
  * can change, and it can get other credentials or go to another cgroup, which are
  * other objects then.
  */
-struct maker {
+struct caller {
 	u64 task, cred, cgroups;
 	u64 comm[2];
 	u32 tid, pad;
 };
 
-static __always_inline bool is_same(const struct maker *m, const struct task_struct *t)
+static __always_inline bool is_same_caller(const struct caller *m, const struct task_struct *t)
 {
 	const u64 *comm = (const void *)&t->comm;
 
@@ -106,7 +106,7 @@ static __always_inline bool is_same(const struct maker *m, const struct task_str
 	       m->comm[0] == comm[0] && m->comm[1] == comm[1];
 }
 
-static __always_inline void remember(struct maker *m, const struct task_struct *t)
+static __always_inline void save_caller(struct caller *m, const struct task_struct *t)
 {
 	m->task = (u64)t;
 	m->tid = t->pid;
@@ -116,17 +116,17 @@ static __always_inline void remember(struct maker *m, const struct task_struct *
 }
 
 /* Who makes a record; m is whom e has already. Whether it is another one. */
-static __always_inline bool look_who(struct event *e, struct maker *m)
+static __always_inline bool check_caller(struct event *e, struct caller *m)
 {
 	const struct task_struct *t = bpf_get_current_task_btf();
 
-	if (is_same(m, t)) {
+	if (is_same_caller(m, t)) {
 		e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
 		return false;
 	}
 	e->flags = 0;
 	set_process(e);
-	remember(m, t);
+	save_caller(m, t);
 	return true;
 }
 

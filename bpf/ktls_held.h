@@ -24,16 +24,16 @@ static __always_inline u32 queued_bytes(const struct sock *sk)
 static __always_inline u32 incomplete(const struct conn *c, const struct sock *sk, u32 *whole)
 {
 	const struct tls_sw_context_rx *priv = (void *)c->priv_rx;
-	u32 there;
+	u32 available;
 
 	*whole = 0;
 	if (mode_of(c, DIR_RX) == TLS_BASE || !priv || has_record(c))
 		return 0;
-	there = queued_bytes(sk);
+	available = queued_bytes(sk);
 	if (bpf_core_field_exists(priv->strp.anchor) && BPF_CORE_READ_BITFIELD_PROBED(&priv->strp, copy_mode))
-		there += BPF_CORE_READ(priv, strp.anchor, len);
+		available += BPF_CORE_READ(priv, strp.anchor, len);
 	*whole = BPF_CORE_READ(priv, strp.stm.full_len);
-	return there < (*whole ? *whole : RECORD_HEADER) ? there : 0;
+	return available < (*whole ? *whole : RECORD_HEADER) ? available : 0;
 }
 
 /* The peer has announced another key, and reads fail until the program has set it (from 6.14). */
@@ -123,7 +123,7 @@ static __always_inline bool set_held(struct conn *c, struct held *h)
 	__builtin_memset(h, 0, sizeof(*h));
 	h->time = bpf_ktime_get_ns();
 	h->open = open_bytes(c);
-	if (h->open && c->sends & SENDS_MORE)
+	if (h->open && c->send_state & SEND_MORE)
 		h->open_since = c->open_ts;
 	h->incomplete = incomplete(c, sk, &h->whole);
 	if (h->incomplete)

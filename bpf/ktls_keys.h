@@ -25,7 +25,7 @@ static __always_inline bool has_card(const struct conn *c)
 	return BPF_CORE_READ(ctx, netdev);
 }
 
-u32 card_met; /* a connection was, whose records a card seals or opens: user space attaches the hooks that only such need */
+u32 card_seen; /* a connection was, whose records a card seals or opens: user space attaches the hooks that only such need */
 
 /* Without its card (tls_device_down) the kernel seals and opens, and goes on saying TLS_HW. */
 static __always_inline void set_card(struct conn *c)
@@ -37,7 +37,7 @@ static __always_inline void set_card(struct conn *c)
 	c->card |= c->rx.mode == TLS_HW ? CARD_RX : 0;
 	if (!(c->card & (CARD_TX | CARD_RX)))
 		return;
-	card_met = 1;
+	card_seen = 1;
 	c->prepend = BPF_CORE_READ(ctx, prot_info.prepend_size);
 	c->overhead = BPF_CORE_READ(ctx, prot_info.overhead_size);
 	if (has_card(c))

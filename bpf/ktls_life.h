@@ -7,11 +7,11 @@
 #include "ktls_option.h"
 
 /* The other direction has a key whose hook was skipped. */
-static __always_inline void tell_other_key(struct conn *c, u8 dir)
+static __always_inline void report_other_key(struct conn *c, u8 dir)
 {
 	u8 mode = mode_of(c, dir);
 
-	if (mode != TLS_BASE && !c->key_told[dir & 1])
+	if (mode != TLS_BASE && !c->key_reported[dir & 1])
 		key_missed(c, dir, read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx));
 }
 
@@ -20,7 +20,7 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 	struct tls_context *ctx = tls_ctx_of((void *)sk);
 	struct conn *c = conn_find(sk);
 	u64 id = c ? c->alive : 0;
-	bool others = false;
+	bool racing = false;
 
 	if (ret || !ctx)
 		return 0;
@@ -28,20 +28,20 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 		end_conn(c, id);
 		c = 0;
 	}
-	c = if_wanted(c ? c : conn_new(sk, ctx, NO_RECORD, &others));
+	c = if_included(c ? c : conn_new(sk, ctx, NO_RECORD, &racing));
 	if (!c)
 		return 0;
 	set_keys(c);
 	begin_messages(c, dir, NO_SEQ);
-	if (!c->key_told[dir & 1]) /* all of its records are seen */
+	if (!c->key_reported[dir & 1]) /* all of its records are seen */
 		c->notified[dir & 1] = NOTIFIED_NO;
-	tell_other_key(c, !dir);
+	report_other_key(c, !dir);
 	/* The kernel writes tx_conf and rx_conf only after this function. */
 	if (dir == DIR_TX) {
 		if (!stages && update)
-			keep_old(c);
+			count_old_key(c);
 		if (update && c->tx_state == TX_SEALING) { /* of the old key, still on its way */
-			leave_behind(c);
+			defer_record(c);
 			c->tx_state = TX_IDLE;
 		}
 		c->tx.mode = TLS_SW;
@@ -64,24 +64,24 @@ struct {
 	__uint(max_entries, 1024);
 	__type(key, u64); /* struct sock */
 	__type(value, u8);
-} card_asked SEC(".maps");
+} card_setup SEC(".maps");
 
 /* tls_set_device_offload_rx(sk, ...), which sets up software first, whoever opens then. */
-static __always_inline int card_rx_asked(u64 *ctx)
+static __always_inline int card_rx_begins(u64 *ctx)
 {
 	u64 sk = ctx[0];
 	u8 yes = 1;
 
-	bpf_map_update_elem(&card_asked, &sk, &yes, BPF_ANY);
+	bpf_map_update_elem(&card_setup, &sk, &yes, BPF_ANY);
 	return 0;
 }
 
 /* Its exit. Where a card refuses, software is set up next. */
-static __always_inline int card_rx_answers(u64 *ctx)
+static __always_inline int card_rx_ends(u64 *ctx)
 {
 	u64 sk = ctx[0];
 
-	bpf_map_delete_elem(&card_asked, &sk);
+	bpf_map_delete_elem(&card_setup, &sk);
 	return 0;
 }
 
@@ -89,16 +89,16 @@ static __always_inline int card_rx_answers(u64 *ctx)
  * A direction got its first key by setsockopt: if it is a card's, this is the first hook
  * that knows. What a card has is not given another key.
  */
-static __always_inline void card_takes(u64 sk, u8 dir)
+static __always_inline void card_key_set(u64 sk, u8 dir)
 {
 	struct tls_context *ctx = tls_ctx_of((void *)sk);
 	struct conn *c = conn_find(sk);
-	bool others = false;
+	bool racing = false;
 
 	if (!ctx || TLS_HW != (dir == DIR_TX ? BPF_CORE_READ_BITFIELD_PROBED(ctx, tx_conf) : BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_conf)))
 		return;
-	c = if_wanted(c ? c : conn_new(sk, ctx, NO_RECORD, &others));
-	if (!c || c->ctx != (u64)ctx || c->key_told[dir & 1]) /* of an earlier socket at this address: conn_here; met by a record */
+	c = if_included(c ? c : conn_new(sk, ctx, NO_RECORD, &racing));
+	if (!c || c->ctx != (u64)ctx || c->key_reported[dir & 1]) /* of an earlier socket at this address: conn_current; met by a record */
 		return;
 	c->notified[dir & 1] = NOTIFIED_NO;
 	key_missed(c, dir, read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx));
@@ -120,7 +120,7 @@ static __always_inline int sw_offload_ends(u64 *ctx)
 	} else {                     /* (sk, tx) */
 		ret = ARG(ctx, 2);
 	}
-	if (!tx && bpf_map_lookup_elem(&card_asked, &sk))
+	if (!tx && bpf_map_lookup_elem(&card_setup, &sk))
 		return 0;
 	return key_set(sk, tx ? DIR_TX : DIR_RX, update, ret);
 }
@@ -136,7 +136,7 @@ static __always_inline int option_is_set(u64 *ctx)
 	if (ret)
 		return option_fails(ctx, FUNC_SETSOCKOPT, ret);
 	if (option == TLS_TX || option == TLS_RX)
-		card_takes(ctx[0], option == TLS_TX ? DIR_TX : DIR_RX);
+		card_key_set(ctx[0], option == TLS_TX ? DIR_TX : DIR_RX);
 	c = option == TLS_RX_EXPECT_NO_PAD || option == TLS_RX ? conn_lookup(ctx[0]) : 0;
 	if (!c)
 		return 0;
@@ -150,13 +150,13 @@ static __always_inline int option_is_set(u64 *ctx)
 /* Where a TCP that refuses a record ends the connection, tls_push_sg was the last hook. */
 static __always_inline u64 failed_seq(struct conn *c)
 {
-	const struct waiting *w = others_wait(c) ? first_waiting(c) : 0;
+	const struct pending_record *w = has_pending(c) ? first_pending(c) : 0;
 
 	return w ? w->e.rec.seq : c->tx.rec.seq;
 }
 
 /* Whether there is a record to send: one that is open, or sealed and not handed over. */
-static __always_inline bool sends(const struct conn *c)
+static __always_inline bool has_unsent_record(const struct conn *c)
 {
 	const struct tls_sw_context_tx *priv = (void *)c->priv_tx;
 
@@ -168,25 +168,25 @@ static __always_inline int abort_begins(u64 *ctx)
 {
 	struct conn *c = conn_lookup(ctx[0]);
 	int err = ctx[1];
-	bool told;
+	bool reported;
 	u64 seq;
 
-	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed || goes_on(err))
+	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed || is_retryable(err))
 		return 0;
-	if (!(stages ? c->tx_state == TX_SEALING || others_wait(c) : sends(c)))
+	if (!(stages ? c->tx_state == TX_SEALING || has_pending(c) : has_unsent_record(c)))
 		return 0;
 	seq = stages ? failed_seq(c) : c->next[DIR_TX];
 	c->tx_err = -err;
-	c->sends |= SENDS_BROKEN;
-	if (c->told_err == c->tx_err && c->told_seq == seq)
+	c->send_state |= SEND_BROKEN;
+	if (c->reported_err == c->tx_err && c->reported_seq == seq)
 		return 0;
 	if (bpf_get_current_task_btf()->flags & PF_KTHREAD) /* a worker does what a call has left */
-		told = emit_kernel_failure(&c->tx, seq, err, FUNC_ERR_ABORT, c->tx.type);
+		reported = emit_kernel_failure(&c->tx, seq, err, FUNC_ERR_ABORT, c->tx.type);
 	else
-		told = emit_failure(&c->tx, seq, err, FUNC_ERR_ABORT);
-	if (told) {
-		c->told_err = -err;
-		c->told_seq = seq;
+		reported = emit_failure(&c->tx, seq, err, FUNC_ERR_ABORT);
+	if (reported) {
+		c->reported_err = -err;
+		c->reported_seq = seq;
 	}
 	return 0;
 }

@@ -22,13 +22,13 @@ enum match_stage { MATCH_HEAD, MATCH_PLAINTEXT, MATCH_DONE };
 enum match_answer { MATCH_NO, MATCH_YES, MATCH_ASK };
 
 #define MATCH_WINDOW 256 /* bytes of the plaintext that tests see */
-#define LOOKS 4
+#define MATCH_BUFFERS 4
 
 /*
  * A plaintext's first bytes, while they are tested. They stay in here. A task
  * can lose the processor in the middle of it, so that there are some for each.
  */
-struct look {
+struct match_buffer {
 	u32 busy;
 	u32 hits;
 	struct source src;
@@ -39,10 +39,10 @@ struct look {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, LOOKS);
+	__uint(max_entries, MATCH_BUFFERS);
 	__type(key, u32);
-	__type(value, struct look);
-} looks SEC(".maps");
+	__type(value, struct match_buffer);
+} match_buffers SEC(".maps");
 
 /* The compiler must not know what a stub returns. */
 #define STUB_RETURNS(v) int ret_ = (v); asm volatile("" : "+r"(ret_)); return ret_
@@ -54,7 +54,7 @@ __noinline int match_event(struct event *e, u32 stage)
 }
 
 /* One bit for each test of a slice that holds. */
-__noinline int match_slices(struct look *l)
+__noinline int match_slices(struct match_buffer *l)
 {
 	asm volatile("" :: "r"(l));
 	STUB_RETURNS(0);
@@ -78,27 +78,27 @@ static __always_inline bool match_record(struct event *e)
 	return answer != MATCH_NO;
 }
 
-static __always_inline struct look *look_get(void)
+static __always_inline struct match_buffer *match_buffer_get(void)
 {
-	struct look *l;
+	struct match_buffer *l;
 	u32 i;
 
 #pragma unroll
-	for (i = 0; i < LOOKS; i++) {
+	for (i = 0; i < MATCH_BUFFERS; i++) {
 		u32 key = i;
 
-		l = bpf_map_lookup_elem(&looks, &key);
+		l = bpf_map_lookup_elem(&match_buffers, &key);
 		if (l && !__sync_val_compare_and_swap(&l->busy, 0, 1))
 			return l;
 	}
 	return 0;
 }
 
-struct search { struct look *look; };
+struct search { struct match_buffer *match_buffer; };
 
 static long search_step(u32 i, struct search *s)
 {
-	struct look *l = s->look;
+	struct match_buffer *l = s->match_buffer;
 	u32 len = l->len;
 
 	if (i >= MATCH_WINDOW || i >= len || l->hits == match_search)
@@ -108,7 +108,7 @@ static long search_step(u32 i, struct search *s)
 }
 
 /* Tests the plaintext; what cannot be read passes no test. */
-static __always_inline u16 look_hits(struct look *l)
+static __always_inline u16 match_buffer_hits(struct match_buffer *l)
 {
 	struct search s = { l };
 	u16 hits;

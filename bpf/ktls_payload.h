@@ -193,7 +193,7 @@ static __always_inline int read_piece(void *dst, u32 n, const struct source *s)
 }
 
 /* n bytes of the plaintext have been read. */
-static __always_inline void go_on(struct source *s, u64 n)
+static __always_inline void advance(struct source *s, u64 n)
 {
 	s->addr += n;
 	s->left -= n;
@@ -225,7 +225,7 @@ static long copy_step_##CAP(u32 i, struct copy *c)                              
 		s->bad = 1;                                                         \
 		return 1;                                                           \
 	}                                                                           \
-	go_on(s, n);                                                                \
+	advance(s, n);                                                                \
 	return !s->want;                                                            \
 }
 

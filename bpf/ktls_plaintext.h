@@ -3,7 +3,7 @@
 #ifndef KTLS_PLAINTEXT_H
 #define KTLS_PLAINTEXT_H
 
-#include "ktls_tell.h"
+#include "ktls_report.h"
 
 DEFINE_COPY(256, 256)
 DEFINE_COPY(1024, 256)
@@ -22,7 +22,7 @@ DEFINE_COPY(16384, 4096)
 		n = CAP;                                                              \
 	(s)->bad = read_piece(p->data, n, s) != 0;                                    \
 	if (n < all && !(s)->bad) {                                                   \
-		go_on(s, n);                                                          \
+		advance(s, n);                                                          \
 		c.from = s;                                                           \
 		c.to = p;                                                             \
 		bpf_loop(COPY_STEPS, copy_step_##CAP, &c, 0);                         \
@@ -67,7 +67,7 @@ static __noinline void copy_payload_to_ring(struct event *e, struct source *s)
 
 static __always_inline bool wants_payload(const struct event *e)
 {
-	return snaplen && !(e->flags & FLAG_HIDDEN) && (!aggregate || e->conn == stream_conn) && !plaintext_left_out(e);
+	return snaplen && !(e->flags & FLAG_HIDDEN) && (!aggregate || e->conn == stream_conn) && !skips_plaintext(e);
 }
 
 static __always_inline void copy_payload(struct event *e, struct source *s)
@@ -79,9 +79,9 @@ static __always_inline void copy_payload(struct event *e, struct source *s)
 }
 
 /* Sets the event's hits. s stays as it is. */
-static __noinline void look_at(struct event *e, struct source *s)
+static __noinline void test_plaintext(struct event *e, struct source *s)
 {
-	struct look *l = look_get();
+	struct match_buffer *l = match_buffer_get();
 	struct copy c;
 
 	if (!l) {
@@ -96,7 +96,7 @@ static __noinline void look_at(struct event *e, struct source *s)
 	if (l->src.bad)
 		count_lost(LOST_PAYLOAD_UNREADABLE, e->dir);
 	else
-		e->rec.hits = look_hits(l);
+		e->rec.hits = match_buffer_hits(l);
 	l->busy = 0;
 }
 
@@ -109,7 +109,7 @@ static __always_inline bool may_match(struct event *e, struct source *s)
 		return false;
 	if (!match_payload)
 		return true;
-	look_at(e, s);
+	test_plaintext(e, s);
 	return match_event(e, MATCH_PLAINTEXT);
 }
 

@@ -3,13 +3,13 @@
 #ifndef KTLS_RECEIVE_H
 #define KTLS_RECEIVE_H
 
-#include "ktls_arrive.h"
+#include "ktls_arrival.h"
 #include "ktls_call.h"
 #include "ktls_control.h"
 #include "ktls_op.h"
 
 /* The direct path puts the plaintext into the reader's memory; its iterator moves on meanwhile. */
-static __always_inline void remember_reader(struct conn *c, const struct msghdr *msg)
+static __always_inline void save_reader(struct conn *c, const struct msghdr *msg)
 {
 	struct source *s = &c->src[DIR_RX];
 	const struct iov_iter *i = &msg->msg_iter;
@@ -50,7 +50,7 @@ static __always_inline void begin_rx(struct conn *c, u64 seq, u64 begun, u32 op,
 	e->rec.op = op;
 	if (matching)
 		e->rec.hits = e->rec.matched = 0;
-	set_maker(c, e, DIR_RX);
+	set_caller(c, e, DIR_RX);
 	c->rx_call = bpf_get_current_pid_tgid();
 	c->rx_failed = 0;
 	c->rx_state = ((was & ~RX_STATE) + RX_TICKET) | RX_OPENING;
@@ -61,7 +61,7 @@ static __always_inline void begin_rx(struct conn *c, u64 seq, u64 begun, u32 op,
 static __always_inline void begin_call(struct conn *c, u64 begun) { call_begins(&c->rx, &c->call_begun, stages ? begun : 0); }
 
 /* Take a record up, and let go the one before if its call goes on. A global function, see emit_socket. */
-__noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
+__noinline int start_open(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 {
 	bool same_call = false;
 	u32 was, opening;
@@ -76,26 +76,26 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 		same_call = c->rx_call == bpf_get_current_pid_tgid();
 		if (same_call) {
 			e->rec.op = read_op(e->rec.op, e->flags);
-			call_goes_on(e, begun);
+			call_continues(e, begun);
 		}
-		emit_record(e, &e->rec.hidden, &c->sampled[DIR_RX]);
+		emit_record(e, &e->rec.hidden, &c->sampler[DIR_RX]);
 	}
 	if (same_call)
-		call_opens_more(e);
+		call_adds_record(e);
 	else
 		begin_call(c, begun);
-	begin_at(c, DIR_RX, seq);
+	begin_record_at(c, DIR_RX, seq);
 	begin_rx(c, seq, begun, op, weight, was);
 	return 0;
 }
 
 /*
  * The same without a call, for nearly all: no record is in the making, and this one is
- * the next by its sequence. False: it is another, which take_up is for.
+ * the next by its sequence. False: it is another, which start_open is for.
  */
-static __always_inline bool take_up_due(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
+static __always_inline bool start_open_expected(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 {
-	if (c->rx_state & RX_STATE || !c->key_told[DIR_RX] || seq != c->next[DIR_RX])
+	if (c->rx_state & RX_STATE || !c->key_reported[DIR_RX] || seq != c->next[DIR_RX])
 		return false;
 	begin_call(c, begun);
 	begin_rx(c, seq, begun, op, weight, c->rx_state);
@@ -103,15 +103,15 @@ static __always_inline bool take_up_due(struct conn *c, u64 seq, u64 begun, u32 
 }
 
 /* A record is taken up, or made: it was, and is opened. */
-static __always_inline void begin_open(struct conn *c, u32 op, bool made)
+static __always_inline void begin_open(struct conn *c, u32 op, bool completed)
 {
 	u32 weight = stage_weight(&c->rx, &c->nth[DIR_RX]);
-	u64 begun = 0, seq = due(c, DIR_RX, !weight, made);
+	u64 begun = 0, seq = begin_seq(c, DIR_RX, !weight, completed);
 
 	if ((stages && weight) || !c->ready_ts)
 		begun = bpf_ktime_get_ns();
-	if (!take_up_due(c, seq, begun, op, weight))
-		take_up(c, seq, begun, op, weight);
+	if (!start_open_expected(c, seq, begun, op, weight))
+		start_open(c, seq, begun, op, weight);
 }
 
 /* tls_rx_one_record(sk, msg, darg) */
@@ -124,7 +124,7 @@ static __always_inline int open_begins(u64 *ctx)
 		return 0;
 	begin_open(c, msg ? OP_RECV : OP_SPLICE_READ, false);
 	if (needs_plaintext() && msg && may_be_direct(c))
-		remember_reader(c, msg);
+		save_reader(c, msg);
 	return 0;
 }
 
@@ -171,7 +171,7 @@ static __always_inline int open_ends(u64 *ctx)
 {
 	const struct tls_decrypt_arg *darg = (void *)ctx[2];
 	int ret = ctx[3];
-	struct conn *c = conn_met(ctx[0], DIR_RX, ret >= 0);
+	struct conn *c = conn_get(ctx[0], DIR_RX, ret >= 0);
 	const struct sk_buff *skb;
 	struct event *e;
 
@@ -185,7 +185,7 @@ static __always_inline int open_ends(u64 *ctx)
 		if (ret < 0 || !begin_missed(c))
 			return 0;
 		c->ready_ts = 0; /* it may be that of the record behind it */
-		take_up(c, read_seq(c->seq_rx) - 1, 0, ctx[1] ? OP_RECV : OP_SPLICE_READ, 1);
+		start_open(c, read_seq(c->seq_rx) - 1, 0, ctx[1] ? OP_RECV : OP_SPLICE_READ, 1);
 		forget_reader(c);
 	}
 	e = &c->rx;
@@ -200,13 +200,13 @@ static __always_inline int open_ends(u64 *ctx)
 	skb = GIVEN(darg, skb);
 	e->rec.len = GIVEN(skb_cb(skb), strp.strp.full_len);
 	e->type = GIVEN(skb_cb(skb), tls.control);
-	if (e->type != TYPE_DATA && !is_looked_at(e)) /* an event */
-		look_closely(c, e, DIR_RX);
+	if (e->type != TYPE_DATA && !is_measured(e)) /* an event */
+		update_caller(c, e, DIR_RX);
 	if (GIVEN(darg, zc))
 		e->flags |= FLAG_ZEROCOPY;
 	if (c->card & CARD_RX)
-		set_opener(c, e);
-	pick(e, &c->sampled[DIR_RX]);
+		set_record_card(c, e);
+	sample_record(e, &c->sampler[DIR_RX]);
 	c->rx_state ^= RX_OPENING ^ RX_OPENED;
 	if (bpf_core_field_exists(darg->async) && GIVEN(darg, async)) { /* decrypt_done has the rest */
 		e->flags |= FLAG_ASYNC;

@@ -3,9 +3,9 @@
 #ifndef KTLS_RESYNC_H
 #define KTLS_RESYNC_H
 
-#include "ktls_failure.h"
+#include "ktls_missed.h"
 
-u32 folded; /* failures, or news of a card, were noted and not told, or may have been: user space asks for them then */
+u32 suppressed; /* failures, or news of a card, were noted and not told, or may have been: user space asks for them then */
 
 /* A connection's own mode is what it is at present; of what the card has left to the kernel a record says so itself. */
 static __always_inline u8 shown_mode(const struct conn *c)
@@ -18,7 +18,7 @@ static __noinline void emit_card(struct conn *c)
 {
 	struct event e = c->tx;
 
-	c->card_news = 0; /* before anything is read: what changes meanwhile is news again */
+	c->card_changed = 0; /* before anything is read: what changes meanwhile is news again */
 	asm volatile("" ::: "memory");
 	e.kind = KIND_CARD;
 	e.flags &= FLAG_KTHREAD;
@@ -31,20 +31,20 @@ static __noinline void emit_card(struct conn *c)
 		.mode = { c->tx.mode, shown_mode(c) },
 		.gone = (c->card & CARD_GONE) != 0,
 	};
-	c->card_told = e.card.time;
-	if (c->told)
+	c->card_reported_at = e.card.time;
+	if (c->reported)
 		emit(&e);
 }
 
 /* Something has changed: it is told with what else changes in this second, when that is over. */
-static __always_inline void card_changes(struct conn *c)
+static __always_inline void note_card_change(struct conn *c)
 {
-	c->card_news = 1;
-	folded = 1;
+	c->card_changed = 1;
+	suppressed = 1;
 }
 
 /* A card that went away is told at once, before the first record that is the kernel's. A global function, see emit_socket. */
-__noinline int card_goes(struct conn *c)
+__noinline int card_removed(struct conn *c)
 {
 	if (!c || c->closing || c->card & CARD_GONE)
 		return 0;
@@ -55,10 +55,10 @@ __noinline int card_goes(struct conn *c)
 	return 0;
 }
 
-static __always_inline void look_for_card(struct conn *c)
+static __always_inline void check_card(struct conn *c)
 {
 	if (!(c->card & CARD_GONE) && !has_card(c))
-		card_goes(c);
+		card_removed(c);
 }
 
 /*
@@ -66,7 +66,7 @@ static __always_inline void look_for_card(struct conn *c)
  * the packets of the record that is being opened came opened. Those that came before the
  * card went still can.
  */
-static __always_inline int card_looked_at(u64 *ctx)
+static __always_inline int device_decrypted(u64 *ctx)
 {
 	struct conn *c = conn_lookup(ctx[0]);
 	bool encrypted = ctx[4], decrypted = ctx[5];
@@ -74,17 +74,17 @@ static __always_inline int card_looked_at(u64 *ctx)
 
 	if (!c)
 		return 0;
-	look_for_card(c);
+	check_card(c);
 	was = c->rx_card;
 	c->rx_card = decrypted ? CARD_ALL : encrypted ? CARD_NONE : CARD_PART;
 	c->card_seq = read_seq(c->seq_rx);
 	if ((was == CARD_NONE) != (c->rx_card == CARD_NONE))
-		card_changes(c);
+		note_card_change(c);
 	return 0;
 }
 
 /* What is known of the card for the record e, which was opened. */
-static __always_inline void set_opener(const struct conn *c, struct event *e)
+static __always_inline void set_record_card(const struct conn *c, struct event *e)
 {
 	e->rec.card = CARD_NOT_ASKED;
 	if (!(c->card & CARD_RX) || c->card_seq != e->rec.seq) /* the tracepoint was skipped, see TWIN */
@@ -103,7 +103,7 @@ static __always_inline int resync_begins(u64 sk, u32 dir)
 	if (!c)
 		return 0;
 	__sync_fetch_and_add(&c->resyncs[dir & 1], 1);
-	card_changes(c);
+	note_card_change(c);
 	return 0;
 }
 
@@ -121,7 +121,7 @@ static __always_inline int packet_sealed(u64 sk, u64 given, u64 got)
 	if (!c)
 		return 0;
 	__sync_fetch_and_add(&c->fallback, 1);
-	card_changes(c);
+	note_card_change(c);
 	return 0;
 }
 
@@ -129,7 +129,7 @@ static __always_inline int packet_sealed(u64 sk, u64 given, u64 got)
 static __always_inline int packet_validated(u64 *ctx) { return packet_sealed(ctx[0], ctx[2], ctx[3]); }
 
 /* tls_encrypt_skb(skb): the card's driver leaves it to the kernel. Who holds the socket may have let go by now. */
-static __always_inline int packet_left(u64 *ctx)
+static __always_inline int fallback_done(u64 *ctx)
 {
 	const struct sk_buff *got = (void *)ctx[1];
 

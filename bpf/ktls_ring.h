@@ -89,7 +89,7 @@ static __always_inline bool has_room(const struct event *e, u64 used)
 }
 
 /* A slot for an event, 0 where there is no room. Who has got one must give it. */
-static __always_inline struct slot *slot_take(const struct event *e, u64 *pos)
+static __always_inline struct slot *slot_reserve(const struct event *e, u64 *pos)
 {
 	u32 key;
 
@@ -101,7 +101,7 @@ static __always_inline struct slot *slot_take(const struct event *e, u64 *pos)
 }
 
 /* What the slot holds is whole. */
-static __always_inline void slot_give(struct slot *s, u64 pos)
+static __always_inline void slot_submit(struct slot *s, u64 pos)
 {
 	u64 nothing = 0;
 
@@ -115,13 +115,13 @@ static __always_inline bool emit(struct event *e)
 	struct slot *s;
 	u64 pos;
 
-	s = slot_take(e, &pos);
+	s = slot_reserve(e, &pos);
 	if (!s) {
 		add_lost(ring_loss(e), 1);
 		return false;
 	}
 	s->e = *e;
-	slot_give(s, pos);
+	slot_submit(s, pos);
 	return true;
 }
 

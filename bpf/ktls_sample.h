@@ -20,7 +20,7 @@ volatile u32 sample_every = 1;      /* the least N; it changes while the program
 #define MEAN_SHIFT 4  /* the mean moves by a sixteenth of what is new */
 
 /* One direction of a connection. */
-struct sampled {
+struct sampler {
 	u64 mean;    /* of the total, times 2^MEAN_SHIFT */
 	u32 skipped; /* left out, and no event stands for it yet */
 	u32 pad;
@@ -43,20 +43,20 @@ static __always_inline u32 sample_step(void)
 }
 
 /* Called when a record begins, so that only the plaintext of picked ones is copied. */
-static __always_inline void pick(struct event *e, const struct sampled *s)
+static __always_inline void sample_record(struct event *e, const struct sampler *s)
 {
 	if (sampling)
-		e->rec.picked = s->skipped + 1 >= sample_step();
+		e->rec.sampled = s->skipped + 1 >= sample_step();
 }
 
 /* Whether there is a reason to copy its plaintext. */
-static __always_inline bool plaintext_left_out(const struct event *e)
+static __always_inline bool skips_plaintext(const struct event *e)
 {
-	return sampling && e->type == TYPE_DATA && !e->rec.picked;
+	return sampling && e->type == TYPE_DATA && !e->rec.sampled;
 }
 
 /* Whether a record took much longer than those before it did, by what is known when it leaves. */
-static __always_inline bool is_slow(const struct event *e, struct sampled *s)
+static __always_inline bool is_slow(const struct event *e, struct sampler *s)
 {
 	u64 end = e->rec.stamp[3] ? e->rec.stamp[3] : e->rec.stamp[2], mean = s->mean, took;
 
@@ -68,31 +68,31 @@ static __always_inline bool is_slow(const struct event *e, struct sampled *s)
 }
 
 /* Records opened asynchronously stay, since user space joins them to what the crypto tells. */
-static __always_inline bool left_out(const struct event *e, struct sampled *s)
+static __always_inline bool is_sampled_out(const struct event *e, struct sampler *s)
 {
 	bool slow;
 
 	if (!sampling)
 		return false;
 	slow = is_slow(e, s);
-	return !slow && !e->rec.picked && e->type == TYPE_DATA && !(e->flags & FLAG_ASYNC);
+	return !slow && !e->rec.sampled && e->type == TYPE_DATA && !(e->flags & FLAG_ASYNC);
 }
 
-static __always_inline void skip(struct sampled *s)
+static __always_inline void count_sampled_out(struct sampler *s)
 {
 	__sync_fetch_and_add(&s->skipped, 1);
 }
 
 /* The record leaves: it takes along what it stands for. */
-static __always_inline void stand_for(struct event *e, struct sampled *s)
+static __always_inline void take_weight(struct event *e, struct sampler *s)
 {
 	if (!sampling)
 		return;
-	e->rec.skipped = e->rec.picked ? __sync_lock_test_and_set(&s->skipped, 0) : 0;
+	e->rec.skipped = e->rec.sampled ? __sync_lock_test_and_set(&s->skipped, 0) : 0;
 }
 
 /* It found no room. */
-static __always_inline void give_back(const struct event *e, struct sampled *s)
+static __always_inline void return_weight(const struct event *e, struct sampler *s)
 {
 	if (sampling)
 		__sync_fetch_and_add(&s->skipped, e->rec.skipped);

@@ -3,7 +3,7 @@
 #ifndef KTLS_SEND_H
 #define KTLS_SEND_H
 
-#include "ktls_calls.h"
+#include "ktls_call_failure.h"
 #include "ktls_control.h"
 #include "ktls_op.h"
 #include "ktls_pending.h"
@@ -33,21 +33,21 @@ static __always_inline bool has_open_record(const struct conn *c)
 }
 
 /* A send call that goes on with an open record, leaves one, or will fail: when its record began. odd as in send_begin. */
-static __always_inline u64 begin_oddly(struct conn *c, u64 sk, u32 odd)
+static __always_inline u64 begin_special_send(struct conn *c, u64 sk, u32 special)
 {
-	u8 sends = c->sends & SENDS_BROKEN; /* which it stays */
+	u8 sends = c->send_state & SEND_BROKEN; /* which it stays */
 	u64 begun;
 
 	if (sends)
 		send_on_broken(c, sk);
-	begun = c->sends & SENDS_MORE && has_open_record(c) ? c->open_ts : bpf_ktime_get_ns();
-	if (odd & MSG_MORE) {
+	begun = c->send_state & SEND_MORE && has_open_record(c) ? c->open_ts : bpf_ktime_get_ns();
+	if (special & MSG_MORE) {
 		c->open_ts = begun;
-		sends |= SENDS_MORE;
+		sends |= SEND_MORE;
 	}
-	if (odd & MSG_REFUSED)
+	if (special & MSG_REFUSED)
 		call_fails(c, DIR_TX, EOPNOTSUPP, FUNC_SENDMSG);
-	c->sends = sends;
+	c->send_state = sends;
 	return begun;
 }
 
@@ -77,7 +77,7 @@ static __always_inline bool is_first(const struct conn *c, u32 tid, u64 *begun)
 }
 
 /* odd: those of the call's flags that change something. */
-static __always_inline int send_begin(u64 sk, u32 odd, bool typed)
+static __always_inline int send_begin(u64 sk, u32 special, bool typed)
 {
 	struct conn *c = stages ? conn_of(sk) : conn_of_record(sk, DIR_TX);
 	struct sending *call;
@@ -91,7 +91,7 @@ static __always_inline int send_begin(u64 sk, u32 odd, bool typed)
 	call = sending_of(tid);
 	call->tid = tid;
 	call->conn = c->tx.conn;
-	call->begun = c->sends | odd ? begin_oddly(c, sk, odd) : bpf_ktime_get_ns();
+	call->begun = c->send_state | special ? begin_special_send(c, sk, special) : bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -134,7 +134,7 @@ static __always_inline bool begin_plain_tx(struct conn *c, u64 rec, u64 begun, u
 {
 	struct event *e = &c->tx;
 
-	if (c->tx_state != TX_IDLE || c->closing || !c->key_told[DIR_TX] || seq != c->next[DIR_TX])
+	if (c->tx_state != TX_IDLE || c->closing || !c->key_reported[DIR_TX] || seq != c->next[DIR_TX])
 		return false;
 	c->next[DIR_TX] = seq + 1;
 	e->kind = KIND_RECORD;
@@ -167,21 +167,21 @@ static __always_inline int verdict_begins(u64 *ctx)
 	weight = stage_weight(e, &c->nth[DIR_TX]);
 	if (type != TYPE_DATA) /* an event */
 		weight = 1;
-	seq = due(c, DIR_TX, !weight && c->tx_state == TX_IDLE, false);
+	seq = begin_seq(c, DIR_TX, !weight && c->tx_state == TX_IDLE, false);
 	len = GIVEN(msg, sg.size);
 	if (is_first(c, tid, &begun)) {
 		c->next_ts = begun; /* unless TCP takes the record before the next one begins */
 	} else {
-		if (verdict_twin && c->tx_state == TX_SEALING && c->tx_rec == rec && e->rec.seq == seq && e->rec.len == len)
+		if (verdict_twice && c->tx_state == TX_SEALING && c->tx_rec == rec && e->rec.seq == seq && e->rec.len == len)
 			return 0; /* the other one has seen it */
 		begun = c->next_ts; /* with the end of the one before */
 	}
-	if (plainly && !weight && begin_plain_tx(c, rec, begun, seq, len))
+	if (plain_only && !weight && begin_plain_tx(c, rec, begun, seq, len))
 		return 0;
 	/* A sequence that has not moved: the last attempt sealed nothing. */
 	if (c->tx_state == TX_SEALING && e->rec.seq != seq)
-		leave_behind(c);
-	begin_at(c, DIR_TX, seq);
+		defer_record(c);
+	begin_record_at(c, DIR_TX, seq);
 	c->next[DIR_TX] = seq + 1;
 	if (c->closing) /* a writer was still waiting */
 		c->end_seq[DIR_TX] = seq + 1;
@@ -194,13 +194,13 @@ static __always_inline int verdict_begins(u64 *ctx)
 	e->rec.seq = seq;
 	e->rec.len = len;
 	e->rec.hits = e->rec.matched = 0;
-	set_maker(c, e, DIR_TX);
-	if (is_looked_at(e))
+	set_caller(c, e, DIR_TX);
+	if (is_measured(e))
 		e->rec.op = send_op(e->flags);
 	c->tx_rec = rec;
 	c->tx_state = TX_SEALING;
 	c->push_rec = 0;
-	pick(e, &c->sampled[DIR_TX]);
+	sample_record(e, &c->sampler[DIR_TX]);
 	if (is_control(e)) {
 		source_of_tx(c, msg);
 		set_control(c, e, &c->src[DIR_TX]);

@@ -12,7 +12,7 @@ const volatile u64 slow_ns = 0; /* set by the loader: as long; without it the re
 #define SLOW_PER_SECOND 100
 #define SLOW_WINDOW 1000000000ULL
 
-struct window { u64 since, told; };
+struct window { u64 since, reported; };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -27,7 +27,7 @@ static __always_inline bool took_long(u64 from, u64 to)
 }
 
 /* Whether one more is told in this second. */
-static __always_inline bool may_tell_slow(u32 dir)
+static __always_inline bool may_report_slow(u32 dir)
 {
 	u64 now = bpf_ktime_get_ns();
 	struct window *w;
@@ -38,13 +38,13 @@ static __always_inline bool may_tell_slow(u32 dir)
 		return false;
 	if (now - w->since >= SLOW_WINDOW) {
 		w->since = now;
-		w->told = 0;
+		w->reported = 0;
 	}
-	if (w->told >= SLOW_PER_SECOND) {
+	if (w->reported >= SLOW_PER_SECOND) {
 		count_lost(LOST_SLOW_LIMIT, dir);
 		return false;
 	}
-	w->told++;
+	w->reported++;
 	return true;
 }
 
@@ -52,13 +52,13 @@ static __always_inline bool may_tell_slow(u32 dir)
  * A place in the ring for a slow record whose event is not in the making any more; 0 where it is not told. e names its
  * connection, and who was seen to use that last. The event is made there: the callers' stack has no room for one.
  */
-static __noinline struct slot *slow_place(const struct event *e, u64 *pos)
+static __noinline struct slot *slow_slot(const struct event *e, u64 *pos)
 {
 	struct slot *place;
 
-	if (!may_tell_slow(e->dir))
+	if (!may_report_slow(e->dir))
 		return 0;
-	place = slot_take(e, pos);
+	place = slot_reserve(e, pos);
 	if (!place) {
 		add_lost(ring_loss(e), 1);
 		return 0;

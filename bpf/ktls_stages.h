@@ -29,13 +29,13 @@ static __always_inline u32 stage_weight(const struct event *e, u32 *nth)
 }
 
 /* Whether a record is one of those that are looked at more closely: how long its stages took, and who made it. */
-static __always_inline bool is_looked_at(const struct event *e) { return !aggregate || e->rec.weight; }
+static __always_inline bool is_measured(const struct event *e) { return !aggregate || e->rec.weight; }
 
 /* Whether it is of the connection whose records are events too. One that began before that was chosen may have nothing to tell. */
-static __always_inline bool is_streamed(const struct event *e) { return e->conn == stream_conn && (is_looked_at(e) || !plainly); }
+static __always_inline bool is_streamed(const struct event *e) { return e->conn == stream_conn && (is_measured(e) || !plain_only); }
 
 /* Whether the times between begin and end are wanted. */
-static __always_inline bool has_stages(const struct event *e) { return stages && is_looked_at(e); }
+static __always_inline bool has_stages(const struct event *e) { return stages && is_measured(e); }
 
 /* A time that never leaves the kernel: it has happened, and the clock was not read. */
 #define NOT_MEASURED 1

@@ -9,7 +9,7 @@
 #include "ktls_sums.h"
 
 /* Hides what the compiler knows of v: what it leaves out the verifier would not know. */
-#define keep(v) asm volatile("" : "+r"(v))
+#define hide_value(v) asm volatile("" : "+r"(v))
 
 /* v above limit as 1 or 0, without a branch: the verifier would follow both ways of each. */
 static __always_inline u32 above(u64 v, u64 limit)
@@ -52,7 +52,7 @@ static __always_inline void add_span(struct side *s, u32 i, u64 from, u64 to, u3
 	k = s->last[i];
 	if (v >> (k & 63) != 1) {
 		k = log2_of(v);
-		keep(k);
+		hide_value(k);
 		s->last[i] = k;
 	}
 	if (k >= BUCKETS)
@@ -92,7 +92,7 @@ static __always_inline void set_last(struct side *s, const struct event *e)
 	s->mono = mono;
 	s->next = e->rec.seq + 1;
 	s->gen = e->gen;
-	if (!is_looked_at(e)) /* neither is it looked who is in the call, see set_maker */
+	if (!is_measured(e)) /* neither is it looked who is in the call, see set_caller */
 		return;
 	s->cgroup = e->cgroup;
 	s->pid = e->pid;
@@ -114,12 +114,12 @@ static __always_inline struct plain plain_of(const struct event *e, u64 to)
 }
 
 /* Such a record took long. Whose call it was is not known of it. */
-static __always_inline void tell_plain(const struct event *e, const struct plain *p)
+static __always_inline void report_slow(const struct event *e, const struct plain *p)
 {
 	struct slot *place;
 	u64 pos;
 
-	place = slow_place(e, &pos);
+	place = slow_slot(e, &pos);
 	if (!place)
 		return;
 	place->e.flags |= p->flags & FLAG_ZEROCOPY;
@@ -129,7 +129,7 @@ static __always_inline void tell_plain(const struct event *e, const struct plain
 	place->e.rec.seq = p->seq;
 	place->e.rec.len = p->len;
 	place->e.rec.op = OP_NONE;
-	slot_give(place, pos);
+	slot_submit(place, pos);
 }
 
 /* Add such a record up; e names its connection. */
@@ -139,7 +139,7 @@ static __always_inline void add_plain(const struct event *e, u32 dir, const stru
 	struct side *s;
 
 	if (took_long(p->from, p->to)) /* first, so that nothing is kept in registers for it */
-		tell_plain(e, p);
+		report_slow(e, p);
 	st = stats_of(e);
 	if (!st) {
 		count_lost(LOST_STATS_MAP_FULL, dir);
@@ -166,7 +166,7 @@ static __noinline int add_record(const struct event *e)
 
 	if (!st)
 		return 0;
-	keep(dir);
+	hide_value(dir);
 	s = &st->side[dir & 1];
 	if (!ends_with_call(e))
 		add_times(s, e->rec.stamp, e->rec.weight);

@@ -127,7 +127,7 @@ static __always_inline struct sums *stats_of(const struct event *e)
 }
 
 /* Another has the socket than when the entry was made, if there is one. */
-static __always_inline void user_changes(u64 conn, u16 user)
+static __always_inline void update_sums_user(u64 conn, u16 user)
 {
 	struct sums *s = hot_stats_of(conn);
 

@@ -17,7 +17,7 @@
  * per direction is enough. Entries of send calls, returns of receive calls and
  * completions of asynchronous crypto come without the lock.
  */
-#include "ktls_ask.h"
+#include "ktls_syscall.h"
 #include "ktls_async.h"
 #include "ktls_inventory.h"
 #include "ktls_life.h"
@@ -36,15 +36,15 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
  * to do, and both are skipped only if two tasks are in them.
  */
 #define HOOK(section, name, handler) SEC(section) int name(u64 *ctx) { return handler(ctx); }
-#define TWIN(section, name, handler)                                   \
+#define HOOK_TWICE(section, name, handler)                                   \
 	SEC(section) int name(u64 *ctx) { return handler(ctx); }       \
-	SEC(section) int name##_twin(u64 *ctx) { return handler(ctx); }
+	SEC(section) int name##_again(u64 *ctx) { return handler(ctx); }
 
 /* ---- records sent ---- */
 
 HOOK("fentry/tls_sw_sendmsg", sendmsg_enter, sendmsg_begins)
 HOOK("fentry/tls_sw_sendpage", sendpage_enter, sendpage_begins)
-TWIN("fentry/bpf_exec_tx_verdict", verdict_enter, verdict_begins)
+HOOK_TWICE("fentry/bpf_exec_tx_verdict", verdict_enter, verdict_begins)
 HOOK("fentry/tls_encrypt_done", encrypt_done, encryption_ends)
 HOOK("fentry/tls_push_sg", push_enter, push_begins)
 HOOK("fentry/sk_msg_free", msg_free, message_freed)
@@ -57,7 +57,7 @@ HOOK("fentry/tls_rx_msg_ready", msg_ready, record_ready)
 HOOK("fentry/tls_data_ready", data_ready, data_arrives) /* from 7.2 */
 HOOK("fentry/tls_strp_abort_strp", abort_strp, parser_aborts)
 HOOK("fentry/tls_rx_one_record", open_enter, open_begins)
-TWIN("fexit/tls_rx_one_record", open_exit, open_ends)
+HOOK_TWICE("fexit/tls_rx_one_record", open_exit, open_ends)
 HOOK("fentry/tls_decrypt_done", decrypt_done, decryption_ends)
 HOOK("fexit/tls_sw_recvmsg", recvmsg_exit, recvmsg_returns)
 HOOK("fexit/tls_sw_splice_read", splice_read_exit, splice_read_returns)
@@ -65,52 +65,52 @@ HOOK("fexit/tls_sw_read_sock", read_sock_exit, read_sock_returns)
 
 /* ---- what a network card seals and opens ---- */
 
-HOOK("fentry/tls_set_device_offload_rx", card_rx_ask, card_rx_asked)
-HOOK("fexit/tls_set_device_offload_rx", card_rx_answer, card_rx_answers)
+HOOK("fentry/tls_set_device_offload_rx", card_rx_enter, card_rx_begins)
+HOOK("fexit/tls_set_device_offload_rx", card_rx_exit, card_rx_ends)
 HOOK("fentry/tls_device_sendmsg", card_sendmsg_enter, card_sendmsg_begins)
 HOOK("fexit/tls_device_sendmsg", card_sendmsg_exit, card_send_returns)
 HOOK("fentry/tls_device_sendpage", card_sendpage_enter, card_sendpage_begins)
 HOOK("fexit/tls_device_sendpage", card_sendpage_exit, card_send_returns)
 HOOK("fentry/tls_push_sg", card_push_enter, card_push_begins)
 HOOK("fexit/tls_push_sg", card_push_exit, card_push_ends)
-HOOK("tp_btf/tls_device_decrypted", card_decrypted, card_looked_at)
+HOOK("tp_btf/tls_device_decrypted", card_decrypted, device_decrypted)
 HOOK("tp_btf/tls_device_rx_resync_send", card_rx_resync, rx_resync_begins)
 HOOK("tp_btf/tls_device_tx_resync_req", card_tx_resync, tx_resync_begins)
-HOOK("fexit/tls_validate_xmit_skb", card_other_way, packet_validated)
-HOOK("fexit/tls_validate_xmit_skb_sw", card_gone_packet, packet_validated)
-HOOK("fexit/tls_encrypt_skb", card_left_packet, packet_left)
+HOOK("fexit/tls_validate_xmit_skb", card_rerouted, packet_validated)
+HOOK("fexit/tls_validate_xmit_skb_sw", card_down_xmit, packet_validated)
+HOOK("fexit/tls_encrypt_skb", card_fallback, fallback_done)
 
 /* ---- life of a connection ---- */
 
 HOOK("fexit/tcp_set_ulp", set_ulp, ulp_is_set)
 HOOK("fexit/tls_set_sw_offload", set_sw_offload, sw_offload_ends)
 HOOK("fexit/tls_setsockopt", option_set, option_is_set)
-HOOK("fexit/tls_getsockopt", option_get, option_asked)
+HOOK("fexit/tls_getsockopt", option_get, option_read)
 HOOK("fentry/tls_err_abort", err_abort, abort_begins)
 HOOK("fentry/tcp_reset", reset_enter, reset_comes)
 HOOK("fexit/sk_stream_wait_memory", wait_exit, wait_ends)
 HOOK("fentry/tls_sk_proto_close", close_enter, close_begins)
-HOOK("fentry/tls_sw_free_ctx_tx", free_tx, side_goes)
-HOOK("fentry/tls_sw_free_ctx_rx", free_rx, side_goes)
+HOOK("fentry/tls_sw_free_ctx_tx", free_tx, side_freed)
+HOOK("fentry/tls_sw_free_ctx_rx", free_rx, side_freed)
 HOOK("fentry/tls_ctx_free", ctx_free, free_begins)
 HOOK("fexit/tls_sk_proto_close", close_exit, close_ends)
 
 SEC("iter/task_file")
-int inventory(struct bpf_iter__task_file *ctx) { return visit_file(ctx); }
+int inventory(struct bpf_iter__task_file *ctx) { return inventory_file(ctx); }
 
 SEC("iter/tcp")
-int inventory_connected(struct bpf_iter__tcp *ctx) { return visit_connected(ctx); }
+int inventory_connected(struct bpf_iter__tcp *ctx) { return inventory_tcp(ctx); }
 
 /* ---- for user space ---- */
 
 SEC("syscall")
-int read_variable(struct variable *arg) { return variable_of(arg); }
+int read_variable(struct variable *arg) { return get_variable(arg); }
 
 SEC("syscall")
-int ask_held(struct held_arg *arg) { return held_of(arg); }
+int read_held(struct held_arg *arg) { return get_held(arg); }
 
 SEC("syscall")
-int tell_failures(struct folded_arg *arg) { return tell_all_folded(arg); }
+int report_failures(struct suppressed_arg *arg) { return report_all_suppressed(arg); }
 
 SEC("syscall")
 int match_once(struct match_arg *arg) { return match_event_once(arg); }

@@ -78,7 +78,7 @@ static __always_inline bool is_tls_own(const struct user *u)
  * there each time that somebody else uses the connection. False: it has to be looked
  * once more. A global function, see emit_socket.
  */
-__noinline int look_for_user(struct conn *c)
+__noinline int find_user(struct conn *c)
 {
 	bool again = false;
 	const struct tls_sw_context_rx *rx;
@@ -96,25 +96,25 @@ __noinline int look_for_user(struct conn *c)
 	if (again)
 		return 0;
 	if (aggregate && place != c->tx.datagram_or_user)
-		user_changes(c->tx.conn, place);
+		update_sums_user(c->tx.conn, place);
 	c->tx.datagram_or_user = c->rx.datagram_or_user = place;
 	return 1;
 }
 
 /* Who makes a record of dir, and whose socket it is, if it is not whom e has already. */
-static __always_inline void look_closely(struct conn *c, struct event *e, u32 dir)
+static __always_inline void update_caller(struct conn *c, struct event *e, u32 dir)
 {
-	if (look_who(e, &c->maker[dir]) && !look_for_user(c))
-		c->maker[dir].task = 0; /* with the next record */
+	if (check_caller(e, &c->caller[dir]) && !find_user(c))
+		c->caller[dir].task = 0; /* with the next record */
 }
 
 /* Who makes a record of dir, where somebody asks. */
-static __always_inline void set_maker(struct conn *c, struct event *e, u32 dir)
+static __always_inline void set_caller(struct conn *c, struct event *e, u32 dir)
 {
-	if (!is_looked_at(e) && plainly)
+	if (!is_measured(e) && plain_only)
 		e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
 	else
-		look_closely(c, e, dir);
+		update_caller(c, e, dir);
 }
 
 #endif

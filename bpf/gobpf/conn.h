@@ -85,18 +85,18 @@ static __always_inline struct conn *conn_find(u64 sk)
 	return c && has == sk ? after(order, c) : 0;
 }
 
-static __always_inline struct conn *if_wanted(struct conn *c)
+static __always_inline struct conn *if_included(struct conn *c)
 {
-	return c && !c->unwanted ? c : 0;
+	return c && !c->excluded ? c : 0;
 }
 
 static __always_inline struct conn *conn_lookup(u64 sk)
 {
-	return if_wanted(conn_find(sk));
+	return if_included(conn_find(sk));
 }
 
 /* Make room for a connection. fresh: nobody else has just met it. */
-static __always_inline struct conn *conn_place(u64 sk, bool *fresh)
+static __always_inline struct conn *conn_alloc(u64 sk, bool *fresh)
 {
 	struct conn *c;
 	u32 zero = 0;
@@ -118,7 +118,7 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 
 	if (!ctx || !live)
 		return 0;
-	c = conn_place(sk, &fresh);
+	c = conn_alloc(sk, &fresh);
 	if (!c || !fresh)
 		return c ? conn_find(sk) : 0;
 	c->ctx = (u64)ctx;
@@ -129,9 +129,9 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 	c->rx = c->tx;
 	c->rx.dir = DIR_RX;
 	set_keys(c);
-	c->tx.rec.start = c->unsure[DIR_TX] = read_seq(c->seq_tx);
-	c->rx.rec.start = c->unsure[DIR_RX] = read_seq(c->seq_rx);
-	c->unwanted = !conn_wanted(&c->tx);
+	c->tx.rec.start = c->uncertain[DIR_TX] = read_seq(c->seq_tx);
+	c->rx.rec.start = c->uncertain[DIR_RX] = read_seq(c->seq_rx);
+	c->excluded = !conn_wanted(&c->tx);
 	__sync_lock_test_and_set(&c->sk, sk);
 	return c;
 }
@@ -168,17 +168,17 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir)
 	set_process(&e);
 	e.flags &= FLAG_KTHREAD;
 	wanted = process_wanted(&e) && current_cgroup_wanted();
-	set_owner(&c->tx, &e, wanted);
-	set_owner(&c->rx, &e, wanted);
+	set_default_owner(&c->tx, &e, wanted);
+	set_default_owner(&c->rx, &e, wanted);
 	if (state == STATE_FOUND || state == STATE_OPEN)
-		c->told |= conn_wanted(&e) && wanted;
+		c->reported |= conn_wanted(&e) && wanted;
 	if (state == STATE_FOUND) { /* maybe before the kernel has written the modes: then not of the keys */
-		c->key_told[DIR_TX] = s->mode[DIR_TX] != 0;
-		c->key_told[DIR_RX] = s->mode[DIR_RX] != 0;
+		c->key_reported[DIR_TX] = s->mode[DIR_TX] != 0;
+		c->key_reported[DIR_RX] = s->mode[DIR_RX] != 0;
 	} else if (state != STATE_CLOSE) {
-		c->key_told[dir & 1] = 1;
+		c->key_reported[dir & 1] = 1;
 	}
-	if (c->told)
+	if (c->reported)
 		emit(&e);
 	return 0;
 }

@@ -7,11 +7,11 @@
 #include "return.h"
 
 /* What a network card seals gets its key elsewhere (tls_set_device_offload), and no hook sees its records. */
-static __always_inline void tell_other_key(struct conn *c, u8 dir)
+static __always_inline void report_other_key(struct conn *c, u8 dir)
 {
 	u8 mode = dir == DIR_TX ? c->tx.mode : c->rx.mode;
 
-	if (c->keyed[dir & 1] && !c->key_told[dir & 1] && mode != TLS_HW)
+	if (c->keyed[dir & 1] && !c->key_reported[dir & 1] && mode != TLS_HW)
 		key_missed(c, dir, read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx));
 }
 
@@ -26,17 +26,17 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 		conn_delete(sk);
 		c = 0;
 	}
-	c = if_wanted(c ? c : conn_new(sk, ctx));
+	c = if_included(c ? c : conn_new(sk, ctx));
 	if (!c)
 		return 0;
 	set_keys(c);
-	tell_other_key(c, !dir);
+	report_other_key(c, !dir);
 	c->keyed[dir & 1] = 1;
-	c->unsure[dir & 1] = 0; /* nothing stands before its first record */
+	c->uncertain[dir & 1] = 0; /* nothing stands before its first record */
 	/* The kernel writes tx_conf and rx_conf only after this function. */
 	if (dir == DIR_TX) {
 		if (update && c->tx_state == TX_SEALING) { /* of the old key, still on its way */
-			leave_behind(c);
+			defer_record(c);
 			c->tx_state = TX_IDLE;
 		}
 		c->tx.mode = TLS_SW;
@@ -148,7 +148,7 @@ static __always_inline int abort_begins(u64 *ctx)
 
 	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed)
 		return 0;
-	if (c->tx_state == TX_SEALING || others_wait(c))
+	if (c->tx_state == TX_SEALING || has_pending(c))
 		emit_failure(&c->tx, failed_seq(c), err, FUNC_ERR_ABORT);
 	return 0;
 }

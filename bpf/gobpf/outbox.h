@@ -10,7 +10,7 @@
 
 #include "lost.h"
 
-enum sample { SAMPLE_EVENT = 1, SAMPLE_PAYLOAD, SAMPLE_MARK };
+enum sample { SAMPLE_EVENT = 1, SAMPLE_PAYLOAD, SAMPLE_MARKER };
 
 /* User space sorts by sent. Sizes are multiples of 8: the reader cuts off what it takes for padding. */
 struct sample_head { u64 sent, what; };

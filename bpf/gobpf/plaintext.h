@@ -3,7 +3,7 @@
 #ifndef GOBPF_PLAINTEXT_H
 #define GOBPF_PLAINTEXT_H
 
-#include "failure.h"
+#include "missed.h"
 
 DEFINE_COPY(16384, 4096)
 
@@ -69,13 +69,13 @@ static __always_inline bool is_control(const struct event *e)
 static __always_inline void set_control(struct conn *c, struct event *e, struct source *s)
 {
 	u32 need = e->type == TYPE_ALERT ? 2 : 1; /* level and description; message type */
-	u64 *unsure = &c->unsure[e->dir & 1];
-	bool unknown = e->type == TYPE_HANDSHAKE && e->rec.seq && e->rec.seq == *unsure;
+	u64 *uncertain = &c->uncertain[e->dir & 1];
+	bool unknown = e->type == TYPE_HANDSHAKE && e->rec.seq && e->rec.seq == *uncertain;
 
 	__builtin_memset(e->rec.ctl, 0, sizeof(e->rec.ctl));
 	e->rec.messages = e->rec.message_bits = 0;
 	if (e->type == TYPE_HANDSHAKE)
-		*unsure = e->rec.seq + 1;
+		*uncertain = e->rec.seq + 1;
 	if (unknown || e->rec.len < need)
 		return;
 	next_piece(s);

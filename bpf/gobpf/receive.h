@@ -45,7 +45,7 @@ static __always_inline int parser_aborts(u64 *ctx)
 }
 
 /* The direct path puts the plaintext into the reader's memory; its iterator moves on meanwhile. */
-static __always_inline void remember_reader(struct conn *c, const struct msghdr *msg)
+static __always_inline void save_reader(struct conn *c, const struct msghdr *msg)
 {
 	struct source *s = &c->src[DIR_RX];
 	const struct iov_iter *i = &msg->msg_iter;
@@ -67,7 +67,7 @@ static __always_inline void remember_reader(struct conn *c, const struct msghdr 
 }
 
 /* The record seq is in the making from now on; begun is 0 where it is not known. A global function, see emit_socket. */
-__noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op)
+__noinline int start_open(struct conn *c, u64 seq, u64 begun, u32 op)
 {
 	bool same_call = false;
 	u32 was, opening;
@@ -81,14 +81,14 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op)
 	if ((was & RX_STATE) == RX_OPENED && __sync_val_compare_and_swap(&c->rx_state, was, opening) == was) {
 		same_call = is_current(e);
 		if (same_call)
-			call_goes_on(e, begun);
+			call_continues(e, begun);
 		emit_record(e, &e->rec.hidden);
 	}
 	if (same_call)
-		call_opens_more(e);
+		call_adds_record(e);
 	else
 		call_begins(e, &c->call_begun, begun);
-	if (!c->key_told[DIR_RX])
+	if (!c->key_reported[DIR_RX])
 		key_missed(c, DIR_RX, seq);
 	e->rec.weight = 1;
 	if (e->version == TLS_1_3)
@@ -100,7 +100,7 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op)
 	e->rec.seq = seq;
 	e->rec.op = op;
 	e->rec.hits = e->rec.matched = 0;
-	set_maker(e);
+	set_caller(e);
 	c->rx_state = opening;
 	c->rx_failed = 0;
 	c->ready_ts = 0;
@@ -115,9 +115,9 @@ static __always_inline int open_begins(u64 *ctx)
 
 	if (!c)
 		return 0;
-	take_up(c, read_seq(c->seq_rx), bpf_ktime_get_ns(), msg ? OP_RECV : OP_SPLICE_READ);
+	start_open(c, read_seq(c->seq_rx), bpf_ktime_get_ns(), msg ? OP_RECV : OP_SPLICE_READ);
 	if (snaplen && msg)
-		remember_reader(c, msg);
+		save_reader(c, msg);
 	return 0;
 }
 
@@ -157,7 +157,7 @@ static __always_inline bool begin_missed(const struct conn *c)
 static __always_inline int open_ends(u64 *ctx)
 {
 	const struct tls_decrypt_arg *darg = (void *)ctx[2];
-	struct conn *c = conn_of_made(ctx[0], DIR_RX);
+	struct conn *c = conn_of_completed(ctx[0], DIR_RX);
 	const struct sk_buff *skb;
 	struct event *e;
 	int ret = ctx[3];
@@ -168,7 +168,7 @@ static __always_inline int open_ends(u64 *ctx)
 		if (ret < 0 || !begin_missed(c))
 			return 0;
 		c->ready_ts = 0; /* it may be that of the record behind it */
-		take_up(c, read_seq(c->seq_rx) - 1, 0, ctx[1] ? OP_RECV : OP_SPLICE_READ);
+		start_open(c, read_seq(c->seq_rx) - 1, 0, ctx[1] ? OP_RECV : OP_SPLICE_READ);
 		forget_reader(c);
 	}
 	e = &c->rx;

@@ -6,7 +6,7 @@
 #include "receive.h"
 
 /* Whether this task is the one to tell of the record that was opened. */
-static __always_inline bool rx_taken(struct conn *c, u32 was)
+static __always_inline bool rx_claim(struct conn *c, u32 was)
 {
 	return __sync_val_compare_and_swap(&c->rx_state, was, was & ~RX_STATE) == was;
 }
@@ -34,11 +34,11 @@ static __always_inline int call_returns(u64 sk, u8 op)
 	if (s->event.flags & FLAG_HIDDEN) {
 		/* Before another reader's record can leave without it. */
 		__sync_fetch_and_add(&c->rx.rec.hidden, 1);
-		if (!rx_taken(c, was))
+		if (!rx_claim(c, was))
 			__sync_fetch_and_add(&c->rx.rec.hidden, -1);
 		return 0;
 	}
-	if (!rx_taken(c, was))
+	if (!rx_claim(c, was))
 		return 0;
 	s->event.rec.stamp[3] = bpf_ktime_get_ns();
 	set_call(&s->event, c->call_begun);

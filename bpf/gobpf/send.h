@@ -27,7 +27,7 @@ static __always_inline u8 send_op(u8 flags)
 }
 
 /* Who makes a record. */
-static __always_inline void set_maker(struct event *e)
+static __always_inline void set_caller(struct event *e)
 {
 	e->flags = 0;
 	set_process(e);
@@ -69,7 +69,7 @@ static __always_inline int sendpage_begins(u64 *ctx)
 }
 
 /* The record in c->tx is sealed but waits for TCP, and another one begins. */
-static __always_inline void set_aside(struct conn *c)
+static __always_inline void add_pending(struct conn *c)
 {
 	struct pending_key key = { c->tx.conn, c->tx_rec };
 
@@ -77,7 +77,7 @@ static __always_inline void set_aside(struct conn *c)
 		c->pending++;
 		return;
 	}
-	c->unkept++;
+	c->pending_lost++;
 	if (c->tx.flags & FLAG_HIDDEN)
 		__sync_fetch_and_add(&c->tx.rec.hidden, 1);
 	else
@@ -85,7 +85,7 @@ static __always_inline void set_aside(struct conn *c)
 }
 
 /* Sealed records wait before the one in c->tx, whether "pending" has them or not. */
-static __always_inline bool others_wait(const struct conn *c) { return c->pending || c->unkept; }
+static __always_inline bool has_pending(const struct conn *c) { return c->pending || c->pending_lost; }
 
 /* The head of the list of sealed records is the one that goes to TCP. */
 static __always_inline u64 head_record(const struct tls_sw_context_tx *priv)
@@ -99,10 +99,10 @@ static __always_inline bool all_pushed(const struct tls_sw_context_tx *priv)
 }
 
 /* Another record begins and the last one has not been reported. */
-static __always_inline void leave_behind(struct conn *c)
+static __always_inline void defer_record(struct conn *c)
 {
-	if (others_wait(c) || !all_pushed((void *)c->priv_tx)) {
-		set_aside(c);
+	if (has_pending(c) || !all_pushed((void *)c->priv_tx)) {
+		add_pending(c);
 		return;
 	}
 	/* TCP has it, and no hook has told. */
@@ -135,13 +135,13 @@ static __always_inline int verdict_begins(u64 *ctx)
 		return 0;
 	e = &c->tx;
 	seq = read_seq(c->seq_tx);
-	if (!c->key_told[DIR_TX])
+	if (!c->key_reported[DIR_TX])
 		key_missed(c, DIR_TX, seq);
 	if (c->closing) /* a writer was still waiting */
 		c->end_seq[DIR_TX] = seq + 1;
 	/* A sequence that has not moved: the last attempt sealed nothing. */
 	if (c->tx_state == TX_SEALING && e->rec.seq != seq)
-		leave_behind(c);
+		defer_record(c);
 	e->kind = KIND_RECORD;
 	e->type = tx_type_arg == 3 ? ARG(ctx, 3) : ARG(ctx, 2);
 	e->rec.weight = 1; /* its stages stand for themselves */
@@ -151,7 +151,7 @@ static __always_inline int verdict_begins(u64 *ctx)
 	e->rec.seq = seq;
 	e->rec.len = GIVEN(msg, sg.size);
 	e->rec.hits = e->rec.matched = 0;
-	set_maker(e);
+	set_caller(e);
 	e->rec.op = send_op(e->flags);
 	c->tx_rec = (u64)msg - bpf_core_field_offset(struct tls_rec, msg_plaintext);
 	c->tx_state = TX_SEALING;

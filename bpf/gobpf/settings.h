@@ -14,7 +14,7 @@
 #define have_cast 0
 #define read_word(addr) ({ u64 v_ = 0; bpf_probe_read_kernel(&v_, sizeof(v_), (void *)(addr)); v_; })
 #define cast_word read_word /* never used */
-#define tells_cards false
+#define reports_cards false
 #include "../ktls_kernel.h"
 
 /*

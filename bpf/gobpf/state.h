@@ -28,18 +28,18 @@ struct conn {
 	u64 call_begun; /* when the call that has opened rx took up its first record */
 	u64 ready_ts; /* a whole record is in the receive queue */
 	u64 end_seq[2]; /* the next sequences, once the connection is closing */
-	u64 unsure[2]; /* a handshake message may go on in this record: the trace begins there, or one is before it */
+	u64 uncertain[2]; /* a handshake message may go on in this record: the trace begins there, or one is before it */
 	struct source src[2]; /* the plaintext of tx and rx */
 	u32 pending;  /* records sealed and not yet handed over, in "pending" */
-	u32 unkept;   /* those that found no room there */
+	u32 pending_lost;   /* those that found no room there */
 	u32 rx_state; /* changed by compare and swap: a call's return is seen without the lock */
 	u8 more;      /* the last send call may have left an open record */
 	u8 tx_state, rx_failed, closing;
 	u8 keyed[2];  /* this direction has had a key */
-	u8 told;      /* user space knows of it */
+	u8 reported;      /* user space knows of it */
 	u8 tx_failed; /* the failure has been told */
-	u8 unwanted;  /* the filters want no record of it, whoever makes the call: the hooks pass it by */
-	u8 key_told[2]; /* this direction's key is told, or would be if the filters wanted it */
+	u8 excluded;  /* the filters want no record of it, whoever makes the call: the hooks pass it by */
+	u8 key_reported[2]; /* this direction's key is told, or would be if the filters wanted it */
 	u8 pad;
 };
 

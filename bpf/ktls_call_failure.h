@@ -4,8 +4,8 @@
  * this: failures are seen where a return is looked at anyway, or in functions that
  * only a call in trouble comes to.
  */
-#ifndef KTLS_CALLS_H
-#define KTLS_CALLS_H
+#ifndef KTLS_CALL_FAILURE_H
+#define KTLS_CALL_FAILURE_H
 
 #include "ktls_resync.h"
 
@@ -16,20 +16,20 @@
 #define SECOND 1000000000ULL
 
 /* Where failures of this kind are counted, or those that were told longest ago. */
-static __always_inline struct fold *fold_of(struct conn *c, u16 err, u8 func)
+static __always_inline struct limiter *limiter_of(struct conn *c, u16 err, u8 func)
 {
-	struct fold *f = &c->fails[0];
+	struct limiter *f = &c->failures[0];
 
-	for (u32 i = 0; i < FOLDS; i++) {
-		if (c->fails[i].err == err && c->fails[i].func == func)
-			return &c->fails[i];
-		if (c->fails[i].told < f->told)
-			f = &c->fails[i];
+	for (u32 i = 0; i < LIMITERS; i++) {
+		if (c->failures[i].err == err && c->failures[i].func == func)
+			return &c->failures[i];
+		if (c->failures[i].reported_at < f->reported_at)
+			f = &c->failures[i];
 	}
 	return f;
 }
 
-static __always_inline void note_last(struct fold *f, const struct event *e)
+static __always_inline void save_last(struct limiter *f, const struct event *e)
 {
 	const u64 *comm = (const void *)e->comm;
 
@@ -45,25 +45,25 @@ static __always_inline void note_last(struct fold *f, const struct event *e)
 }
 
 /* A reader without room for a record's type may be about to make some: it is told when it has not for a second. */
-static __always_inline bool unfold_probe(struct conn *c, struct fold *f, struct event *e)
+static __always_inline bool suppress_probe(struct conn *c, struct limiter *f, struct event *e)
 {
 	if (f->err != e->failure.err || f->func != e->failure.func) {
-		f->told = e->failure.time;
+		f->reported_at = e->failure.time;
 		f->err = e->failure.err;
 		f->func = e->failure.func;
 		f->more = 0;
 	}
-	note_last(f, e);
+	save_last(f, e);
 	__sync_fetch_and_add(&f->more, 1);
 	c->probes = true;
-	folded = 1;
+	suppressed = 1;
 	return false;
 }
 
 /* A call has read what lay there opened, the record that others could not read among it. */
-static __always_inline void read_after_all(struct conn *c)
+static __always_inline void reads_succeed(struct conn *c)
 {
-	struct fold *f = fold_of(c, EIO, FUNC_RECVMSG);
+	struct limiter *f = limiter_of(c, EIO, FUNC_RECVMSG);
 
 	c->probes = false;
 	if (f->err != EIO || f->func != FUNC_RECVMSG)
@@ -73,22 +73,22 @@ static __always_inline void read_after_all(struct conn *c)
 }
 
 /* Whether a failure is to be told; it stands for others that were only counted. */
-static __always_inline bool unfold(struct fold *f, struct event *e)
+static __always_inline bool limiter_admits(struct limiter *f, struct event *e)
 {
 	struct failure *fail = &e->failure;
 
 	if (f->err == fail->err && f->func == fail->func) {
-		if (fail->time - f->told < SECOND) {
-			note_last(f, e);
+		if (fail->time - f->reported_at < SECOND) {
+			save_last(f, e);
 			__sync_fetch_and_add(&f->more, 1);
-			folded = 1;
+			suppressed = 1;
 			return false;
 		}
 		fail->more = __sync_lock_test_and_set(&f->more, 0);
 	} else {
 		f->more = 0;
 	}
-	f->told = fail->time;
+	f->reported_at = fail->time;
 	f->err = fail->err;
 	f->func = fail->func;
 	return true;
@@ -100,7 +100,7 @@ __noinline int call_fails(struct conn *c, u32 dir, u32 err, u32 func)
 	/* A reader without room for a record's type, as splice is always: that record was opened. */
 	bool opened = dir == DIR_RX && (err == EIO || (err == EINVAL && func == FUNC_SPLICE_READ));
 	struct event e;
-	struct fold *f;
+	struct limiter *f;
 	u64 seq;
 
 	if (!c)
@@ -115,14 +115,14 @@ __noinline int call_fails(struct conn *c, u32 dir, u32 err, u32 func)
 	if (e.flags & FLAG_HIDDEN)
 		return 0;
 	set_failure(&e.failure, seq, -(int)err, func);
-	f = fold_of(c, err, func);
-	if (err == EIO && func == FUNC_RECVMSG ? unfold_probe(c, f, &e) : unfold(f, &e))
+	f = limiter_of(c, err, func);
+	if (err == EIO && func == FUNC_RECVMSG ? suppress_probe(c, f, &e) : limiter_admits(f, &e))
 		emit(&e);
 	return 0;
 }
 
 /* Those that were only counted are told: n, with the last of them. */
-static __noinline void emit_folded(const struct conn *c, const struct fold *f, u32 n)
+static __noinline void emit_suppressed(const struct conn *c, const struct limiter *f, u32 n)
 {
 	bool sent = f->func == FUNC_SENDMSG || f->func == FUNC_WAIT_MEMORY || f->func == FUNC_DEVICE_SENDMSG;
 	struct event e = sent ? c->tx : c->rx;
@@ -143,38 +143,38 @@ static __noinline void emit_folded(const struct conn *c, const struct fold *f, u
 }
 
 /* Tell what was counted until a time. */
-static __always_inline void tell_folded(struct conn *c, u64 until)
+static __always_inline void report_suppressed(struct conn *c, u64 until)
 {
-	struct fold *f;
+	struct limiter *f;
 	u32 i, n;
 
-	if (c->card_news && c->card_told <= until)
+	if (c->card_changed && c->card_reported_at <= until)
 		emit_card(c);
-	else if (c->card_news)
-		folded = 1;
-	for (i = 0; i < FOLDS; i++) {
-		f = &c->fails[i];
+	else if (c->card_changed)
+		suppressed = 1;
+	for (i = 0; i < LIMITERS; i++) {
+		f = &c->failures[i];
 		if (!f->more)
 			continue;
-		if (f->told > until) { /* its second is not over */
-			folded = 1;
+		if (f->reported_at > until) { /* its second is not over */
+			suppressed = 1;
 			continue;
 		}
 		n = __sync_lock_test_and_set(&f->more, 0);
 		if (!n)
 			continue;
-		f->told = bpf_ktime_get_ns();
-		emit_folded(c, f, n);
+		f->reported_at = bpf_ktime_get_ns();
+		emit_suppressed(c, f, n);
 	}
 }
 
 /* What is no failure: there is nothing to read yet, or no room, or a signal has come. */
-static __always_inline bool goes_on(int err) { return err == -EAGAIN || err == -EINTR || err <= -ERESTARTSYS; }
+static __always_inline bool is_retryable(int err) { return err == -EAGAIN || err == -EINTR || err <= -ERESTARTSYS; }
 
 /* A failure to open a record, or to parse one, has been told where it happened. */
 static __always_inline void read_fails(u64 sk, int err, u8 func)
 {
-	struct conn *c = goes_on(err) ? 0 : conn_lookup(sk);
+	struct conn *c = is_retryable(err) ? 0 : conn_lookup(sk);
 
 	if (c && !c->rx_failed)
 		call_fails(c, DIR_RX, -err, func);
@@ -201,7 +201,7 @@ static __always_inline int wait_ends(u64 *ctx)
 		return 0;
 	if (err == -EAGAIN)
 		__sync_fetch_and_add(&c->blocked, 1);
-	else if (!goes_on(err))
+	else if (!is_retryable(err))
 		call_fails(c, DIR_TX, -err, FUNC_WAIT_MEMORY);
 	return 0;
 }
@@ -213,7 +213,7 @@ static __always_inline int reset_comes(u64 *ctx)
 
 	if (!c)
 		return 0;
-	c->sends |= SENDS_BROKEN;
+	c->send_state |= SEND_BROKEN;
 	c->reset = 1;
 	return 0;
 }

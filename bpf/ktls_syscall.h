@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* Programs that user space runs by itself. */
-#ifndef KTLS_ASK_H
-#define KTLS_ASK_H
+#ifndef KTLS_SYSCALL_H
+#define KTLS_SYSCALL_H
 
 #include "ktls_option.h"
 #include "ktls_plaintext.h"
@@ -12,7 +12,7 @@ struct variable {
 };
 
 /* Reads a variable of the kernel by its name, before the hooks are loaded. Returns 0 or a negative error. */
-static __always_inline int variable_of(struct variable *arg)
+static __always_inline int get_variable(struct variable *arg)
 {
 	struct variable a = *arg; /* 6.1 wants it on the stack */
 	u64 addr = 0, v = 0;
@@ -31,7 +31,7 @@ struct held_arg {
 	struct held held;
 };
 
-static __always_inline void answer_held(struct held_arg *arg, struct conn *c)
+static __always_inline void fill_held(struct held_arg *arg, struct conn *c)
 {
 	struct held h = {}; /* 6.1 wants it on the stack */
 
@@ -40,49 +40,49 @@ static __always_inline void answer_held(struct held_arg *arg, struct conn *c)
 	arg->found = c->alive == arg->conn;
 }
 
-static long look_for_conn(void *map, const u64 *sk, struct conn *c, struct held_arg *arg)
+static long fill_if_conn(void *map, const u64 *sk, struct conn *c, struct held_arg *arg)
 {
 	if (c->alive != arg->conn)
 		return 0;
-	answer_held(arg, c);
+	fill_held(arg, c);
 	return 1;
 }
 
 /* What one connection holds back now. */
-static __always_inline int held_of(struct held_arg *arg)
+static __always_inline int get_held(struct held_arg *arg)
 {
 	struct held_arg a = { .conn = arg->conn };
 	u32 place = a.conn & ((1 << SLOT_BITS) - 1);
 
 	if (place && place <= 1 << HOT_BITS)
-		answer_held(&a, &hot[place - 1]);
+		fill_held(&a, &hot[place - 1]);
 	else
-		bpf_for_each_map_elem(&conns, look_for_conn, &a, 0);
+		bpf_for_each_map_elem(&conns, fill_if_conn, &a, 0);
 	*arg = a;
 	return 0;
 }
 
-struct folded_arg {
+struct suppressed_arg {
 	u64 until; /* CLOCK_MONOTONIC: what was told last before that */
 };
 
-static long tell_hot(u32 i, struct folded_arg *arg)
+static long report_hot(u32 i, struct suppressed_arg *arg)
 {
 	struct conn *c = &hot[i & ((1 << HOT_BITS) - 1)];
 
 	if (c->alive)
-		tell_folded(c, arg->until);
+		report_suppressed(c, arg->until);
 	return 0;
 }
 
-static long tell_conn(void *map, const u64 *sk, struct conn *c, struct folded_arg *arg)
+static long report_conn(void *map, const u64 *sk, struct conn *c, struct suppressed_arg *arg)
 {
 	if (c->alive)
-		tell_folded(c, arg->until);
+		report_suppressed(c, arg->until);
 	return 0;
 }
 
-static long tell_refusal(void *map, const struct refusal *r, struct event *last, struct folded_arg *arg)
+static long report_refusals(void *map, const struct refusal *r, struct event *last, struct suppressed_arg *arg)
 {
 	struct event e;
 	u32 n;
@@ -90,7 +90,7 @@ static long tell_refusal(void *map, const struct refusal *r, struct event *last,
 	if (!last->failure.more)
 		return 0;
 	if (last->failure.time > arg->until) {
-		folded = 1;
+		suppressed = 1;
 		return 0;
 	}
 	n = __sync_lock_test_and_set(&last->failure.more, 0);
@@ -104,14 +104,14 @@ static long tell_refusal(void *map, const struct refusal *r, struct event *last,
 }
 
 /* Tell the failures that were only counted, of connections and of sockets that are none. */
-static __always_inline int tell_all_folded(struct folded_arg *arg)
+static __always_inline int report_all_suppressed(struct suppressed_arg *arg)
 {
-	struct folded_arg a = *arg; /* 6.1 wants it on the stack */
+	struct suppressed_arg a = *arg; /* 6.1 wants it on the stack */
 
-	folded = 0;
-	bpf_loop(1 << HOT_BITS, tell_hot, &a, 0);
-	bpf_for_each_map_elem(&conns, tell_conn, &a, 0);
-	bpf_for_each_map_elem(&refusals, tell_refusal, &a, 0);
+	suppressed = 0;
+	bpf_loop(1 << HOT_BITS, report_hot, &a, 0);
+	bpf_for_each_map_elem(&conns, report_conn, &a, 0);
+	bpf_for_each_map_elem(&refusals, report_refusals, &a, 0);
 	return 0;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* The hooks of records that arrive. */
-#ifndef KTLS_ARRIVE_H
-#define KTLS_ARRIVE_H
+#ifndef KTLS_ARRIVAL_H
+#define KTLS_ARRIVAL_H
 
-#include "ktls_failure.h"
+#include "ktls_missed.h"
 
 /* tls_rx_msg_ready(strp) */
 static __always_inline int record_ready(u64 *ctx)
@@ -42,7 +42,7 @@ static __always_inline int parser_aborts(u64 *ctx)
 		return 0;
 	c->rx_failed = 1;
 	if (!c->rx.kind && c->tx.kind) /* nobody has read yet, but somebody has sent */
-		take_owner(&c->rx, &c->tx);
+		copy_owner(&c->rx, &c->tx);
 	/* c->rx may still be the good record before, and keeps its type. */
 	emit_kernel_failure(&c->rx, read_seq(c->seq_rx), err, FUNC_STRP_ABORT_STRP, outer_type((void *)c->priv_rx));
 	return 0;

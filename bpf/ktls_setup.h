@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* What programs ask the kernel for, and its answers. */
-#ifndef KTLS_ASKED_H
-#define KTLS_ASKED_H
+#ifndef KTLS_SETUP_H
+#define KTLS_SETUP_H
 
-#include "ktls_sight.h"
+#include "ktls_watch.h"
 
 #define TCP_ULP 31
 #define SOL_TCP 6
 
-static __always_inline int returned(void *ctx)
+static __always_inline int return_value(void *ctx)
 {
 	u64 ret = 0;
 
@@ -17,14 +17,14 @@ static __always_inline int returned(void *ctx)
 }
 
 /* Sockets have got their cookie where their protocol was set: the verifier takes a struct sock of the module for another type. */
-static __always_inline void answered(u64 *ctx, u32 option, u32 key, u8 flags)
+static __always_inline void report_result(u64 *ctx, u32 option, u32 key, u8 flags)
 {
-	struct sight *s = sight_of((void *)ctx[0], SIGHT_ASKED);
+	struct watch_event *s = watch_reserve((void *)ctx[0], WATCH_RESULT);
 
 	if (!s)
 		return;
 	s->option = option;
-	s->err = -returned(ctx);
+	s->err = -return_value(ctx);
 	s->version = key;
 	s->cipher = key >> 16;
 	s->flags = flags;
@@ -32,45 +32,45 @@ static __always_inline void answered(u64 *ctx, u32 option, u32 key, u8 flags)
 }
 
 /* tcp_set_ulp(sk, name) */
-static __always_inline int ulp_answered(u64 *ctx)
+static __always_inline int ulp_result(u64 *ctx)
 {
 	bpf_get_socket_cookie((void *)ctx[0]);
 	if (is_ulp_tls(ctx[1]))
-		answered(ctx, TCP_ULP, 0, 0);
+		report_result(ctx, TCP_ULP, 0, 0);
 	return 0;
 }
 
 /* tls_setsockopt(sk, level, optname, optval, optlen); optval is a pointer and whose it is. */
-static __always_inline int key_answered(u64 *ctx)
+static __always_inline int key_result(u64 *ctx)
 {
 	u32 option = ctx[2], key = 0;
 
 	if ((u32)ctx[1] != SOL_TLS || (option != TLS_TX && option != TLS_RX))
 		return 0;
 	bpf_probe_read_user(&key, sizeof(key), (void *)ctx[3]);
-	answered(ctx, option, key, 0);
+	report_result(ctx, option, key, 0);
 	return 0;
 }
 
 /* mptcp_setsockopt, with the same arguments */
-static __always_inline int mptcp_answered(u64 *ctx)
+static __always_inline int mptcp_result(u64 *ctx)
 {
 	bpf_get_socket_cookie((void *)ctx[0]);
 	if ((u32)ctx[1] == SOL_TCP && (u32)ctx[2] == TCP_ULP)
-		answered(ctx, TCP_ULP, 0, SIGHT_MPTCP);
+		report_result(ctx, TCP_ULP, 0, WATCH_MPTCP);
 	return 0;
 }
 
 /* tls_set_device_offload(sk, ...), tls_set_device_offload_rx(sk, ...) */
-static __always_inline int device_tx_answered(u64 *ctx)
+static __always_inline int device_tx_result(u64 *ctx)
 {
-	answered(ctx, TLS_TX, 0, SIGHT_DEVICE);
+	report_result(ctx, TLS_TX, 0, WATCH_DEVICE);
 	return 0;
 }
 
-static __always_inline int device_rx_answered(u64 *ctx)
+static __always_inline int device_rx_result(u64 *ctx)
 {
-	answered(ctx, TLS_RX, 0, SIGHT_DEVICE);
+	report_result(ctx, TLS_RX, 0, WATCH_DEVICE);
 	return 0;
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* Records sent of which no hook sees a stage: all is told at their end. */
-#ifndef KTLS_WHOLE_H
-#define KTLS_WHOLE_H
+#ifndef KTLS_UNSTAGED_H
+#define KTLS_UNSTAGED_H
 
 #include "ktls_send.h"
 
 /* The type of a sealed record, where no hook has seen it being sealed. To 6.1 reading it costs much, and it is rarely another. */
-static __always_inline u8 type_of(const struct conn *c, u64 from)
+static __always_inline u8 record_type_of(const struct conn *c, u64 from)
 {
 	const struct tls_rec *rec = (void *)from;
 
@@ -19,7 +19,7 @@ static __always_inline u8 type_of(const struct conn *c, u64 from)
  * When a record began that a call hands to TCP: where it is the only one that is
  * sealed, it is this call's. What waited has an unknown begin.
  */
-static __always_inline u64 begin_of(const struct conn *c, bool alone)
+static __always_inline u64 begin_time_of(const struct conn *c, bool alone)
 {
 	u32 tid = bpf_get_current_task_btf()->pid;
 	struct sending *call = sending_of(tid);
@@ -33,13 +33,13 @@ static __always_inline u64 begin_of(const struct conn *c, bool alone)
 }
 
 /* Count a record without stages, or tell of it where it is more than that. */
-static __always_inline void tell_whole(struct conn *c, u64 from, u64 seq, u32 len, u64 begun, u64 end, bool unsent)
+static __always_inline void report_unstaged(struct conn *c, u64 from, u64 seq, u32 len, u64 begun, u64 end, bool unsent)
 {
 	struct event *e = &c->tx;
 	struct plain p;
 
 	e->kind = KIND_RECORD;
-	e->type = type_of(c, from);
+	e->type = record_type_of(c, from);
 	e->rec.seq = seq;
 	e->rec.stamp[2] = NOT_MEASURED;
 	e->rec.weight = stage_weight(e, &c->nth[DIR_TX]);
@@ -55,16 +55,16 @@ static __always_inline void tell_whole(struct conn *c, u64 from, u64 seq, u32 le
 	e->rec.stamp[3] = end;
 	e->rec.len = len;
 	e->rec.hits = e->rec.matched = 0;
-	set_maker(c, e, DIR_TX);
+	set_caller(c, e, DIR_TX);
 	e->rec.op = send_op(e->flags);
 	e->rec.unsent = unsent;
 	e->rec.err = c->tx_err;
-	emit_record(e, &e->rec.hidden, &c->sampled[DIR_TX]);
+	emit_record(e, &e->rec.hidden, &c->sampler[DIR_TX]);
 	e->rec.unsent = 0;
 }
 
 /* How many records have been sealed. At the end 6.1 has freed the sequence before it frees the records. */
-static __always_inline u64 sealed_of(struct conn *c)
+static __always_inline u64 sealed_seq_of(struct conn *c)
 {
 	u64 sealed;
 
@@ -81,19 +81,19 @@ static __always_inline u64 sealed_of(struct conn *c)
  * the connection ends before that. TCP takes records in their order; in the list are
  * those that are sealed and wait.
  */
-static __always_inline void sent_whole(struct conn *c, u64 from, u32 len, bool unsent)
+static __always_inline void sent_unstaged(struct conn *c, u64 from, u32 len, bool unsent)
 {
 	u64 seq = c->next[DIR_TX], sealed, begun, now = c->closing ? 0 : bpf_ktime_get_ns();
 
-	if (c->old) { /* TCP had no room for it under the key before */
-		c->old--;
+	if (c->old_key_pending) { /* TCP had no room for it under the key before */
+		c->old_key_pending--;
 		c->tx.gen--;
-		tell_whole(c, from, c->old_next++, len, 0, now, unsent);
+		report_unstaged(c, from, c->old_key_next++, len, 0, now, unsent);
 		c->tx.gen++;
 		return;
 	}
-	sealed = sealed_of(c);
-	if (!c->key_told[DIR_TX] || (__s64)(sealed - seq) < 0)
+	sealed = sealed_seq_of(c);
+	if (!c->key_reported[DIR_TX] || (__s64)(sealed - seq) < 0)
 		key_missed(c, DIR_TX, seq = sealed - 1);
 	if (sealed == seq) /* not sealed: no record */
 		return;
@@ -102,20 +102,20 @@ static __always_inline void sent_whole(struct conn *c, u64 from, u32 len, bool u
 		seq = sealed - 1;
 	}
 	c->next[DIR_TX] = seq + 1;
-	begun = begin_of(c, sealed - seq == 1);
+	begun = begin_time_of(c, sealed - seq == 1);
 	c->open_ts = c->next_ts = now; /* what follows in the same call is the next record */
-	tell_whole(c, from, seq, len, begun, now, unsent);
+	report_unstaged(c, from, seq, len, begun, now, unsent);
 }
 
 /* Without stages: what is sealed under the key that ends, and waits for TCP. */
-static __always_inline void keep_old(struct conn *c)
+static __always_inline void count_old_key(struct conn *c)
 {
-	u32 waits = sealed_waiting(c);
+	u32 pending_now = count_sealed(c);
 
-	if (c->old > waits)
-		add_lost(lost_as(LOST_SKIPPED, DIR_TX), c->old - waits);
-	c->old = waits;
-	c->old_next = c->next[DIR_TX];
+	if (c->old_key_pending > pending_now)
+		add_lost(lost_as(LOST_SKIPPED, DIR_TX), c->old_key_pending - pending_now);
+	c->old_key_pending = pending_now;
+	c->old_key_next = c->next[DIR_TX];
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* How a connection gets its place, and leaves it. */
-#ifndef KTLS_PLACE_H
-#define KTLS_PLACE_H
+#ifndef KTLS_CONN_ALLOC_H
+#define KTLS_CONN_ALLOC_H
 
 #include "ktls_held.h"
 
@@ -23,7 +23,7 @@ static __always_inline u64 new_conn_id(u32 slot)
 }
 
 /* Make room for a connection, for who comes first. others: somebody else is at it, or has done it. */
-static __always_inline struct conn *conn_place(u64 sk, bool *others)
+static __always_inline struct conn *conn_alloc(u64 sk, bool *racing)
 {
 	struct conn *place = hot_place(sk), *c;
 	u32 zero = 0;
@@ -31,16 +31,16 @@ static __always_inline struct conn *conn_place(u64 sk, bool *others)
 
 	if (!hot_full && !__sync_val_compare_and_swap(&place->claim, 0, sk))
 		return place;
-	*others = place->claim == sk;
+	*racing = place->claim == sk;
 	c = bpf_map_lookup_elem(&blank, &zero);
-	if (*others || !c)
+	if (*racing || !c)
 		return 0;
 	err = bpf_map_update_elem(&conns, &sk, c, BPF_NOEXIST);
-	*others = err == -EEXIST;
+	*racing = err == -EEXIST;
 	return err ? 0 : bpf_map_lookup_elem(&conns, &sk);
 }
 
-#define LEAVING 1 /* instead of a claim: a new socket at this address goes elsewhere */
+#define RETIRING 1 /* instead of a claim: a new socket at this address goes elsewhere */
 
 /*
  * True for the one hook that ends a connection; nobody finds it from then on. The
@@ -48,13 +48,13 @@ static __always_inline struct conn *conn_place(u64 sk, bool *others)
  * at the address can begin while the last hook of this one has still to come, or is
  * at work. The id, which is read before anything is decided, tells them apart.
  */
-static __always_inline bool conn_take(struct conn *c, u64 id)
+static __always_inline bool conn_retire(struct conn *c, u64 id)
 {
 	if (!id || __sync_val_compare_and_swap(&c->alive, id, 0) != id)
 		return false;
 	conn_publish(c, 0);
 	if (c->claim)
-		__sync_lock_test_and_set(&c->claim, LEAVING);
+		__sync_lock_test_and_set(&c->claim, RETIRING);
 	return true;
 }
 
@@ -77,15 +77,15 @@ static __always_inline void conn_free(struct conn *c, u64 sk)
  * 0 where there is no room, and where another hook is making it right now: to this
  * one it is not there yet. made: a direction whose last record is still to be told.
  */
-static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, u32 made, bool *others)
+static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, u32 completed, bool *racing)
 {
 	struct conn *c;
 
 	if (!ctx || !live)
 		return 0;
-	c = conn_place(sk, others);
+	c = conn_alloc(sk, racing);
 	if (!c)
-		return *others ? conn_find(sk) : 0;
+		return *racing ? conn_find(sk) : 0;
 	c->ctx = (u64)ctx;
 	c->tx.layout = EVENT_VERSION;
 	c->tx.proto = PROTO_TLS;
@@ -94,16 +94,16 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, u3
 	c->rx = c->tx;
 	c->rx.dir = DIR_RX;
 	set_keys(c);
-	c->tx.rec.start = c->next[DIR_TX] = read_seq(c->seq_tx) - (made == DIR_TX);
-	c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx) - (made == DIR_RX);
+	c->tx.rec.start = c->next[DIR_TX] = read_seq(c->seq_tx) - (completed == DIR_TX);
+	c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx) - (completed == DIR_RX);
 	c->notified[DIR_TX] = c->tx.rec.start ? NOTIFIED_NOT_KNOWN : NOTIFIED_NO;
 	c->notified[DIR_RX] = c->rx.rec.start ? NOTIFIED_NOT_KNOWN : NOTIFIED_NO;
 	begin_messages(c, DIR_TX, c->tx.rec.start);
 	begin_messages(c, DIR_RX, c->rx.rec.start);
 	c->reset = c->blocked = c->probed = 0; /* a hook of the connection here before may have come late */
 	c->awaited = awaits_key(c); /* 1: since before the trace */
-	c->sends = open_bytes(c) ? SENDS_MORE : 0; /* at an unknown time */
-	c->unwanted = !conn_wanted(&c->tx);
+	c->send_state = open_bytes(c) ? SEND_MORE : 0; /* at an unknown time */
+	c->excluded = !conn_wanted(&c->tx);
 	c->alive = c->tx.conn;
 	conn_publish(c, sk);
 	return c;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* Records of connections that found no room. Of both backends: included where their connections are known. */
-#ifndef KTLS_ROOMLESS_H
-#define KTLS_ROOMLESS_H
+#ifndef KTLS_UNTRACKED_H
+#define KTLS_UNTRACKED_H
 
 /* Records sent that a network card seals are told of. bpf/gobpf has a macro of this name. */
-#ifndef tells_cards
-#define tells_cards true
+#ifndef reports_cards
+#define reports_cards true
 #endif
 
 /*
@@ -13,22 +13,22 @@
  * each record, whichever hooks and copies of them see it; those that idle longest
  * are forgotten.
  */
-struct unmet {
+struct untracked {
 	u64 cookie; /* 0, or it tells the socket from a later one at its address */
 	u64 next;   /* records below are counted */
 	u64 hidden; /* the filters do not want the record that was begun last */
 };
 
-struct unmet_key { u64 sk, dir; };
+struct untracked_key { u64 sk, dir; };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
-	__type(key, struct unmet_key);
-	__type(value, struct unmet);
-} unmet SEC(".maps");
+	__type(key, struct untracked_key);
+	__type(value, struct untracked);
+} untracked SEC(".maps");
 
-static __always_inline bool hides(u64 sk, u32 dir)
+static __always_inline bool filters_hide(u64 sk, u32 dir)
 {
 	struct event e = {};
 
@@ -39,28 +39,28 @@ static __always_inline bool hides(u64 sk, u32 dir)
 }
 
 /* A record begins or ends whose connection found no room: count those that were sealed or opened since the last time. */
-static __noinline void count_unmet(u64 sk, u32 dir, bool begins)
+static __noinline void count_untracked(u64 sk, u32 dir, bool begins)
 {
 	const struct tls_context *ctx = tls_ctx_of((void *)sk);
 	const struct sock *s = (void *)sk;
-	struct unmet_key key = { sk, dir };
-	struct unmet now = {};
-	struct unmet *was;
+	struct untracked_key key = { sk, dir };
+	struct untracked now = {};
+	struct untracked *was;
 
-	if (!live || !ctx || (!tells_cards && dir == DIR_TX && BPF_CORE_READ_BITFIELD_PROBED(ctx, tx_conf) == TLS_HW))
+	if (!live || !ctx || (!reports_cards && dir == DIR_TX && BPF_CORE_READ_BITFIELD_PROBED(ctx, tx_conf) == TLS_HW))
 		return;
 	now.cookie = BPF_CORE_READ(s, __sk_common.skc_cookie.counter);
 	now.next = read_seq(dir == DIR_TX ? seq_addr(&ctx->tx) : seq_addr(&ctx->rx));
-	was = bpf_map_lookup_elem(&unmet, &key);
+	was = bpf_map_lookup_elem(&untracked, &key);
 	if (was && was->cookie != now.cookie)
 		was = 0;
 	if (was && !was->hidden && now.next > was->next)
 		add_lost(lost_as(LOST_CONN_MAP_FULL, dir), now.next - was->next);
 	if (begins)
-		now.hidden = hides(sk, dir);
+		now.hidden = filters_hide(sk, dir);
 	else if (was)
 		now.hidden = was->hidden;
-	bpf_map_update_elem(&unmet, &key, &now, BPF_ANY);
+	bpf_map_update_elem(&untracked, &key, &now, BPF_ANY);
 }
 
 #endif

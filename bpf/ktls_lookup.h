@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* The connection of a record. */
-#ifndef KTLS_UNMET_H
-#define KTLS_UNMET_H
+#ifndef KTLS_LOOKUP_H
+#define KTLS_LOOKUP_H
 
-#include "ktls_tell.h"
-#include "ktls_roomless.h"
+#include "ktls_report.h"
+#include "ktls_untracked.h"
 
 int end_conn(struct conn *c, u64 id);
 
@@ -12,7 +12,7 @@ int end_conn(struct conn *c, u64 id);
  * The connection of a socket whose record begins. One of an earlier socket at the
  * address can be left where the hooks of its end were skipped, see TWIN: it ends now.
  */
-static __always_inline struct conn *conn_here(u64 sk)
+static __always_inline struct conn *conn_current(u64 sk)
 {
 	const struct inet_connection_sock *icsk = (void *)sk;
 	struct conn *c = conn_at(sk);
@@ -29,26 +29,26 @@ static __always_inline struct conn *conn_here(u64 sk)
  * The connection of a socket, which is met here if it was not before. made: a
  * record of dir has just been sealed or opened, which is the first to be told.
  */
-static __always_inline struct conn *conn_met(u64 sk, u32 dir, bool made)
+static __always_inline struct conn *conn_get(u64 sk, u32 dir, bool completed)
 {
-	struct conn *c = !made && dir != NO_RECORD ? conn_here(sk) : conn_at(sk);
-	bool others = false;
+	struct conn *c = !completed && dir != NO_RECORD ? conn_current(sk) : conn_at(sk);
+	bool racing = false;
 
 	if (c)
-		return c->unwanted || !live ? 0 : c;
-	c = conn_new(sk, tls_ctx_of((void *)sk), made ? dir : NO_RECORD, &others);
-	if (!c && !others && dir != NO_RECORD)
-		count_unmet(sk, dir, !made);
-	c = if_wanted(c);
+		return c->excluded || !live ? 0 : c;
+	c = conn_new(sk, tls_ctx_of((void *)sk), completed ? dir : NO_RECORD, &racing);
+	if (!c && !racing && dir != NO_RECORD)
+		count_untracked(sk, dir, !completed);
+	c = if_included(c);
 	if (c)
 		emit_socket(c, STATE_FOUND, 0, 0);
 	return c;
 }
 
 /* The connection of a socket, in which a record of dir begins. */
-static __always_inline struct conn *conn_of_record(u64 sk, u32 dir) { return conn_met(sk, dir, false); }
+static __always_inline struct conn *conn_of_record(u64 sk, u32 dir) { return conn_get(sk, dir, false); }
 
 /* The connection of a socket; one that was open before the trace is met here. */
-static __always_inline struct conn *conn_of(u64 sk) { return conn_met(sk, NO_RECORD, false); }
+static __always_inline struct conn *conn_of(u64 sk) { return conn_get(sk, NO_RECORD, false); }
 
 #endif

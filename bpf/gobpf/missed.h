@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* What went wrong: failures of the kernel's TLS code, and keys that no hook saw. */
-#ifndef GOBPF_FAILURE_H
-#define GOBPF_FAILURE_H
+#ifndef GOBPF_MISSED_H
+#define GOBPF_MISSED_H
 
-#include "unmet.h"
-#include "../ktls_error.h"
+#include "lookup.h"
+#include "../ktls_failure.h"
 
 /* This direction has a key that no hook saw. It begins with the record seq. */
 static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
@@ -14,7 +14,7 @@ static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
 		c->tx.rec.start = seq;
 	else
 		c->rx.rec.start = seq;
-	c->unsure[dir & 1] = seq;
+	c->uncertain[dir & 1] = seq;
 	emit_socket(c, STATE_OPEN, dir);
 }
 
