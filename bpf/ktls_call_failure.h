@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Calls that fail, though no record does. A call that does not fail pays nothing for
- * this: failures are seen where a return is looked at anyway, or in functions that
- * only a call in trouble comes to.
+ * Failed calls that lead to no failed record. A call that succeeds pays nothing for this:
+ * the hooks see failures in returns that they examine anyway, or in functions that only a
+ * call in trouble reaches.
  */
 #ifndef KTLS_CALL_FAILURE_H
 #define KTLS_CALL_FAILURE_H
@@ -15,7 +15,7 @@
 #define ERESTARTSYS 512
 #define SECOND 1000000000ULL
 
-/* Where failures of this kind are counted, or those that were told longest ago. */
+/* The limiter of failures of this kind, or else the one that reported longest ago. */
 static __always_inline struct limiter *limiter_of(struct conn *c, u16 err, u8 func)
 {
 	struct limiter *f = &c->failures[0];
@@ -44,7 +44,10 @@ static __always_inline void save_last(struct limiter *f, const struct event *e)
 	f->flags = e->flags;
 }
 
-/* A reader without room for a record's type may be about to make some: it is told when it has not for a second. */
+/*
+ * A read had no room for the record type. The reader may be about to provide some, so the
+ * failure is reported only if a second passes without it.
+ */
 static __always_inline bool suppress_probe(struct conn *c, struct limiter *f, struct event *e)
 {
 	if (f->err != e->failure.err || f->func != e->failure.func) {
@@ -60,7 +63,10 @@ static __always_inline bool suppress_probe(struct conn *c, struct limiter *f, st
 	return false;
 }
 
-/* A call has read what lay there opened, the record that others could not read among it. */
+/*
+ * A call has read the record that earlier reads could not return: those reads count as
+ * probes, not as failures.
+ */
 static __always_inline void reads_succeed(struct conn *c)
 {
 	struct limiter *f = limiter_of(c, EIO, FUNC_RECVMSG);
@@ -72,7 +78,10 @@ static __always_inline void reads_succeed(struct conn *c)
 	f->err = 0;
 }
 
-/* Whether a failure is to be told; it stands for others that were only counted. */
+/*
+ * Whether to report a failure now. The report also counts the failures that were
+ * suppressed since the last one.
+ */
 static __always_inline bool limiter_admits(struct limiter *f, struct event *e)
 {
 	struct failure *fail = &e->failure;
@@ -94,10 +103,16 @@ static __always_inline bool limiter_admits(struct limiter *f, struct event *e)
 	return true;
 }
 
-/* A call has failed with err, and is told or counted if the filters want it. A global function, see emit_socket. */
+/*
+ * A call failed with err: report or suppress it, if the filters want it. A global
+ * function, see emit_socket.
+ */
 __noinline int call_fails(struct conn *c, u32 dir, u32 err, u32 func)
 {
-	/* A reader without room for a record's type, as splice is always: that record was opened. */
+	/*
+	 * Reads that lack room for the record type, as splice always does, fail after the
+	 * record was opened.
+	 */
 	bool opened = dir == DIR_RX && (err == EIO || (err == EINVAL && func == FUNC_SPLICE_READ));
 	struct event e;
 	struct limiter *f;
@@ -121,7 +136,7 @@ __noinline int call_fails(struct conn *c, u32 dir, u32 err, u32 func)
 	return 0;
 }
 
-/* Those that were only counted are told: n, with the last of them. */
+/* Report n suppressed failures in one event that describes the last of them. */
 static __noinline void emit_suppressed(const struct conn *c, const struct limiter *f, u32 n)
 {
 	bool sent = f->func == FUNC_SENDMSG || f->func == FUNC_WAIT_MEMORY || f->func == FUNC_DEVICE_SENDMSG;
@@ -142,7 +157,7 @@ static __noinline void emit_suppressed(const struct conn *c, const struct limite
 	emit(&e);
 }
 
-/* Tell what was counted until a time. */
+/* Report what was suppressed until a time (CLOCK_MONOTONIC). */
 static __always_inline void report_suppressed(struct conn *c, u64 until)
 {
 	struct limiter *f;
@@ -156,7 +171,7 @@ static __always_inline void report_suppressed(struct conn *c, u64 until)
 		f = &c->failures[i];
 		if (!f->more)
 			continue;
-		if (f->reported_at > until) { /* its second is not over */
+		if (f->reported_at > until) { /* its second has not passed */
 			suppressed = 1;
 			continue;
 		}
@@ -168,10 +183,10 @@ static __always_inline void report_suppressed(struct conn *c, u64 until)
 	}
 }
 
-/* What is no failure: there is nothing to read yet, or no room, or a signal has come. */
+/* These errors are not failures: nothing to read yet, no buffer space, or a signal. */
 static __always_inline bool is_retryable(int err) { return err == -EAGAIN || err == -EINTR || err <= -ERESTARTSYS; }
 
-/* A failure to open a record, or to parse one, has been told where it happened. */
+/* The call returned err. Failures to open or to parse a record were reported where they happened. */
 static __always_inline void read_fails(u64 sk, int err, u8 func)
 {
 	struct conn *c = is_retryable(err) ? 0 : conn_lookup(sk);
@@ -180,7 +195,10 @@ static __always_inline void read_fails(u64 sk, int err, u8 func)
 		call_fails(c, DIR_RX, -err, func);
 }
 
-/* Whether the socket's lock is held by a record on its way to TCP, whose failure is told with it. */
+/*
+ * Whether the holder of the socket lock is pushing a record to TCP. A failure then is
+ * reported with that record.
+ */
 static __always_inline bool pushes(const struct conn *c)
 {
 	const struct tls_context *ctx = (void *)c->ctx;
@@ -191,13 +209,13 @@ static __always_inline bool pushes(const struct conn *c)
 	return bpf_core_field_exists(ctx->splicing_pages) && BPF_CORE_READ_BITFIELD_PROBED(ctx, splicing_pages);
 }
 
-/* sk_stream_wait_memory(sk, timeo): a call has waited for room, or would have to. */
+/* sk_stream_wait_memory(sk, timeo): a call has waited for buffer space, or would have had to. */
 static __always_inline int wait_ends(u64 *ctx)
 {
 	int err = ctx[2];
 	struct conn *c = err ? conn_lookup(ctx[0]) : 0;
 
-	if (!c || c->card & CARD_TX || pushes(c)) /* the return of a card's send call tells it */
+	if (!c || c->card & CARD_TX || pushes(c)) /* card_send_ends reports these */
 		return 0;
 	if (err == -EAGAIN)
 		__sync_fetch_and_add(&c->blocked, 1);
@@ -218,7 +236,7 @@ static __always_inline int reset_comes(u64 *ctx)
 	return 0;
 }
 
-/* A send call on a connection that has failed: the kernel refuses it while the error is not fetched. */
+/* A send call on a failed connection. The kernel refuses it until the error is fetched. */
 static __always_inline void send_on_broken(struct conn *c, u64 sk)
 {
 	u32 err = BPF_CORE_READ((const struct sock *)sk, sk_err);

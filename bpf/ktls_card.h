@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Records sent that a network card seals (tls_device.c). The kernel makes their headers,
- * numbers them and gives them to TCP as they are: a packet is sealed where it leaves. So
- * there is no sealing to be seen, and a record's stages are until it is closed, and until
- * TCP has it. One that TCP takes in part comes again (tls_push_partial_record), and no
- * other before it.
+ * Sent records that a network card seals (tls_device.c). The kernel builds and numbers the
+ * record headers and passes the records to TCP in plaintext; the card seals each packet as
+ * it leaves. No hook can see the sealing, so a record has two stages: until it is closed,
+ * and until TCP has it. If TCP takes only a part of a record, the kernel pushes the rest
+ * again (tls_push_partial_record) before any other record.
  */
 #ifndef KTLS_CARD_H
 #define KTLS_CARD_H
@@ -12,8 +12,9 @@
 #include "ktls_send.h"
 
 /*
- * A send call begins. One on a connection that is not known yet, which the inventory has not
- * found, makes a record without a begin: to meet it here would cost the verifier much.
+ * A send call begins. If the connection is unknown because the inventory did not find it,
+ * its record has no begin time: creating the connection here would cost the verifier too
+ * much.
  */
 static __always_inline int card_send_begins(u64 sk, bool more)
 {
@@ -45,7 +46,7 @@ static __always_inline int card_sendmsg_begins(u64 *ctx)
 /* tls_device_sendpage(sk, page, offset, size, flags) */
 static __always_inline int card_sendpage_begins(u64 *ctx) { return card_send_begins(ctx[0], ctx[4] & (MSG_MORE | MSG_SENDPAGE_NOTLAST)); }
 
-/* TCP has the record, at the time now; 0: at an unknown one. A global function, see emit_socket. */
+/* TCP has the record since time now (0: unknown). A global function, see emit_socket. */
 __noinline int card_record_ends(struct conn *c, u64 now)
 {
 	struct event *e;
@@ -58,11 +59,14 @@ __noinline int card_record_ends(struct conn *c, u64 now)
 	if (!now)
 		e->flags |= FLAG_PUSHED;
 	emit_record(e, &e->rec.hidden, &c->sampler[DIR_TX]);
-	c->open_ts = c->next_ts = now ? now : bpf_ktime_get_ns(); /* what follows in the same call is the next record */
+	c->open_ts = c->next_ts = now ? now : bpf_ktime_get_ns(); /* the rest of the same call is the next record */
 	return 0;
 }
 
-/* The plaintext of the record at c->tx_rec, a list of pieces that begins with the header. Returns the header's address. */
+/*
+ * Prepare the plaintext of the record at c->tx_rec, a list of pieces that begins with the
+ * header. Returns the address of the header.
+ */
 static __always_inline u64 source_of_card(struct conn *c)
 {
 	struct source *s = &c->src[DIR_TX];
@@ -123,10 +127,11 @@ static __always_inline void read_card_record(struct conn *c)
 }
 
 /*
- * tls_push_sg(sk, ctx, sg, first_offset, flags), of which c->tx_rec has sg: a record goes to
- * TCP, or the rest of one. The kernel has counted it (tls_push_record), and by that the two
- * are told apart: of one that TCP has refused whole, the rest begins where it began. A
- * global function, see emit_socket.
+ * tls_push_sg(sk, ctx, sg, first_offset, flags), with sg in c->tx_rec: a record goes to
+ * TCP, or the rest of one. The kernel counted the record before (tls_push_record), and the
+ * count tells a new record from the rest of an old one. The address does not: if TCP
+ * refused a record completely, its rest begins where the record began. A global function,
+ * see emit_socket.
  */
 __noinline int card_pushes(struct conn *c)
 {
@@ -137,7 +142,7 @@ __noinline int card_pushes(struct conn *c)
 	next = read_seq(c->seq_tx);
 	if ((__s64)(next - c->next[DIR_TX]) <= 0)
 		return 0;
-	card_record_ends(c, 0); /* nobody has seen it go */
+	card_record_ends(c, 0); /* no hook saw it leave */
 	check_card(c);
 	begin_card_record(c, next - 1);
 	read_card_record(c);
@@ -148,7 +153,7 @@ __noinline int card_pushes(struct conn *c)
 	return 0;
 }
 
-/* The same in a program of its own, where the hook of tls_push_sg that is for all is not attached (stages). */
+/* The same in a program of its own, for runs that do not attach push_enter (stages off). */
 static __always_inline int card_push_begins(u64 *ctx)
 {
 	struct conn *c = conn_get(ctx[0], DIR_TX, true);
@@ -159,7 +164,7 @@ static __always_inline int card_push_begins(u64 *ctx)
 	return card_pushes(c);
 }
 
-/* Its exit: 0 where TCP has taken all. */
+/* The exit of tls_push_sg. It returns 0 once TCP has taken everything. */
 static __always_inline int card_push_ends(u64 *ctx)
 {
 	struct conn *c = conn_lookup(ctx[0]);
@@ -174,7 +179,7 @@ static __always_inline int card_push_ends(u64 *ctx)
 	return 0;
 }
 
-/* Whether TCP has got only a part of the last record. */
+/* Whether TCP has only a part of the last record. */
 static __always_inline bool is_partial(const struct conn *c)
 {
 	const struct tls_context *ctx = (void *)c->ctx;
@@ -182,7 +187,10 @@ static __always_inline bool is_partial(const struct conn *c)
 	return BPF_CORE_READ(ctx, partially_sent_record);
 }
 
-/* A connection whose records a card seals lets go what TCP has not taken, if there is such. A global function, see emit_socket. */
+/*
+ * A connection with a card is closed and frees what TCP has not taken, if anything. A
+ * global function, see emit_socket.
+ */
 __noinline int card_frees(struct conn *c)
 {
 	if (!c || c->tx_state != TX_SEALING)
@@ -196,7 +204,10 @@ __noinline int card_frees(struct conn *c)
 	return 0;
 }
 
-/* A send call returns. Until the exit of tls_push_sg is attached, its last record ends here. A global function, see emit_socket. */
+/*
+ * A send call returns. While the exit of tls_push_sg is not attached yet, the call's last
+ * record ends here. A global function, see emit_socket.
+ */
 __noinline int card_send_ends(struct conn *c, int ret)
 {
 	if (!c)

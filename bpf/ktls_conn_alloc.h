@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* How a connection gets its place, and leaves it. */
+/* Allocating and freeing connections. */
 #ifndef KTLS_CONN_ALLOC_H
 #define KTLS_CONN_ALLOC_H
 
 #include "ktls_held.h"
 
-/* A connection too big for the stack starts as a copy of this. */
+/* A template: a struct conn is too big for the stack. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -14,15 +14,18 @@ struct {
 } blank SEC(".maps");
 
 u64 next_conn = 1;
-const volatile u32 hot_full = 0; /* for tests: as if others had all places */
+const volatile u32 hot_full = 0; /* for tests: act as if every slot of "hot" were taken */
 
-/* slot is 1 + the place in "hot", or 0. */
+/* slot is 1 + the index in "hot", or 0. */
 static __always_inline u64 new_conn_id(u32 slot)
 {
 	return __sync_fetch_and_add(&next_conn, 1) << SLOT_BITS | slot;
 }
 
-/* Make room for a connection, for who comes first. others: somebody else is at it, or has done it. */
+/*
+ * Allocate a connection; only the first caller gets it. racing: another hook is creating
+ * the same connection, or has just done so.
+ */
 static __always_inline struct conn *conn_alloc(u64 sk, bool *racing)
 {
 	struct conn *place = hot_place(sk), *c;
@@ -40,13 +43,14 @@ static __always_inline struct conn *conn_alloc(u64 sk, bool *racing)
 	return err ? 0 : bpf_map_lookup_elem(&conns, &sk);
 }
 
-#define RETIRING 1 /* instead of a claim: a new socket at this address goes elsewhere */
+#define RETIRING 1 /* instead of a claim: a new socket at this address goes to "conns" */
 
 /*
- * True for the one hook that ends a connection; nobody finds it from then on. The
- * kernel lets a socket's memory go before its TLS context, so that the next socket
- * at the address can begin while the last hook of this one has still to come, or is
- * at work. The id, which is read before anything is decided, tells them apart.
+ * Take a connection out of the table. Returns true for exactly one hook, which then ends
+ * the connection; no other hook finds it any more. The kernel frees a socket before its
+ * TLS context. So a new socket at the same address can begin while the last hook of this
+ * one is still to come, or is running. The id, which callers read before they decide
+ * anything, tells the two apart.
  */
 static __always_inline bool conn_retire(struct conn *c, u64 id)
 {
@@ -58,14 +62,14 @@ static __always_inline bool conn_retire(struct conn *c, u64 id)
 	return true;
 }
 
-/* Free the place of a connection that was taken. */
+/* Free the slot of a retired connection. */
 static __always_inline void conn_free(struct conn *c, u64 sk)
 {
 	if (!c->claim) {
 		bpf_map_delete_elem(&conns, &sk);
 		return;
 	}
-	/* Blank for the next one, before that can take the place. */
+	/* Clear the slot before the next connection can claim it. */
 	__builtin_memset(c, 0, offsetof(struct conn, claim));
 	__builtin_memset((void *)c + offsetof(struct conn, ctx), 0, sizeof(*c) - offsetof(struct conn, ctx));
 	__sync_lock_test_and_set(&c->claim, 0);
@@ -74,8 +78,9 @@ static __always_inline void conn_free(struct conn *c, u64 sk)
 #define NO_RECORD 2 /* instead of a direction */
 
 /*
- * 0 where there is no room, and where another hook is making it right now: to this
- * one it is not there yet. made: a direction whose last record is still to be told.
+ * Create a connection. Returns 0 if there is no room, or if another hook is creating it
+ * right now and has not published it. completed: a direction whose last record has ended
+ * but is still to be reported.
  */
 static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, u32 completed, bool *racing)
 {
@@ -100,9 +105,9 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx, u3
 	c->notified[DIR_RX] = c->rx.rec.start ? NOTIFIED_NOT_KNOWN : NOTIFIED_NO;
 	begin_messages(c, DIR_TX, c->tx.rec.start);
 	begin_messages(c, DIR_RX, c->rx.rec.start);
-	c->reset = c->blocked = c->probed = 0; /* a hook of the connection here before may have come late */
+	c->reset = c->blocked = c->probed = 0; /* a late hook of the slot's previous connection may have set these */
 	c->awaited = awaits_key(c); /* 1: since before the trace */
-	c->send_state = open_bytes(c) ? SEND_MORE : 0; /* at an unknown time */
+	c->send_state = open_bytes(c) ? SEND_MORE : 0; /* begun at an unknown time */
 	c->excluded = !conn_wanted(&c->tx);
 	c->alive = c->tx.conn;
 	conn_publish(c, sk);

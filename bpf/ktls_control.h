@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What alerts and handshake records say. */
+/* Parsing alerts and handshake records. */
 #ifndef KTLS_CONTROL_H
 #define KTLS_CONTROL_H
 
@@ -10,29 +10,29 @@ static __always_inline bool is_control(const struct event *e)
 	return e->type == TYPE_ALERT || e->type == TYPE_HANDSHAKE;
 }
 
-/* An alert whose sender will send no more (RFC 8446 section 6.1). */
+/* The alert after which its sender sends nothing (RFC 8446 section 6.1). */
 static __always_inline bool is_close_notify(const struct event *e)
 {
 	return e->type == TYPE_ALERT && e->flags & FLAG_CONTROL && !e->rec.ctl[1];
 }
 
-/* Level and description. */
+/* Read level and description. */
 static __always_inline void set_alert(struct event *e, struct source *s)
 {
 	if (e->rec.len < 2)
 		return;
 	if (!s->left)
 		next_piece(s);
-	if (!s->left) /* that one was empty */
+	if (!s->left) /* the first piece was empty */
 		next_piece(s);
-	/* One whose two bytes are in two pieces stays unnamed. */
+	/* An alert whose two bytes are in two pieces is reported without them. */
 	if (s->left >= 2 && !read_piece(e->rec.ctl, 2, s))
 		e->flags |= FLAG_CONTROL;
 }
 
-/* What the walk along a record's messages works on. Nothing that changes lies here, see struct source. */
+/* Arguments of message_step. Values that change are not stored here, see struct source. */
 struct message_walk {
-	struct source *from; /* wants the rest of the record */
+	struct source *from; /* its want is the rest of the record */
 	struct messages *at;
 	struct event *e;
 };
@@ -47,7 +47,7 @@ static __always_inline void add_message_type(struct event *e, u8 type)
 		e->rec.messages = n + 1;
 }
 
-/* The next byte of a message's header: its type, then its length in three (RFC 8446 section 4). */
+/* Add a byte of a message header: one byte of type, three of length (RFC 8446 section 4). */
 static __always_inline void add_header_byte(struct messages *m, struct event *e, u8 byte)
 {
 	if (!m->header_bytes) {
@@ -62,7 +62,7 @@ static __always_inline void add_header_byte(struct messages *m, struct event *e,
 	m->header_bytes = m->size = 0;
 }
 
-/* One step: a piece, or what of the present message lies in it, or a byte of a header. */
+/* One step consumes the current piece as far as it belongs to the current message, or one header byte. */
 static long message_step(u32 i, struct message_walk *w)
 {
 	struct source *s = w->from;
@@ -88,8 +88,8 @@ static long message_step(u32 i, struct message_walk *w)
 }
 
 /*
- * Whether it is known where in its messages a handshake record begins. No message goes
- * on over a record of another type (RFC 8446 section 5.1), nor over a key.
+ * Whether the position in the message stream is known at the start of a handshake record.
+ * A message spans neither records of other types (RFC 8446 section 5.1) nor a key change.
  */
 static __always_inline bool position_known(struct messages *m, u64 seq)
 {
@@ -102,7 +102,10 @@ static __always_inline bool position_known(struct messages *m, u64 seq)
 	return !m->unknown;
 }
 
-/* The messages of a handshake record whose plaintext is at c->src. A global function, see emit_socket. */
+/*
+ * Parse the messages of a handshake record whose plaintext is at c->src. A global
+ * function, see emit_socket.
+ */
 __noinline int set_messages(struct conn *c, u32 dir)
 {
 	struct messages *m;
@@ -116,7 +119,7 @@ __noinline int set_messages(struct conn *c, u32 dir)
 	m = &c->messages[dir & 1];
 	s = &c->src[dir & 1];
 	w = (struct message_walk){ .from = s, .at = m, .e = e };
-	if (dir == DIR_TX) { /* sealing can come to nothing, and begin again */
+	if (dir == DIR_TX) { /* sealing can fail and start again with the same record */
 		if (m->next == e->rec.seq + 1)
 			*m = c->messages_before;
 		c->messages_before = *m;
@@ -130,7 +133,7 @@ __noinline int set_messages(struct conn *c, u32 dir)
 	s->want = e->rec.len;
 	if (s->want)
 		bpf_loop(COPY_STEPS, message_step, &w, 0);
-	if (s->want) { /* not readable */
+	if (s->want) { /* unreadable */
 		m->unknown = 1;
 		return 0;
 	}

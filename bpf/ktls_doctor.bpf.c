@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The programs of ktlstop doctor --watch, an object of its own: nothing of it is loaded
- * for anybody else. They see what programs ask the kernel for and what it answers, and
- * the first messages of handshakes that pass through TCP sockets.
+ * The programs of "ktlstop doctor --watch", in an object of their own that no other
+ * command loads. They watch what processes request from the kernel and what it answers,
+ * and the first handshake messages on TCP sockets.
  */
 #include "ktls_setup.h"
 #include "ktls_hello.h"
@@ -11,7 +11,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define HOOK(section, name, handler) SEC(section) int name(u64 *ctx) { return handler(ctx); }
 
-/* ---- questions and answers ---- */
+/* ---- requests and results ---- */
 
 HOOK("fexit/tcp_set_ulp", ulp_exit, ulp_result)
 HOOK("fexit/tls_setsockopt", key_exit, key_result)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Keys and ends of AF_KTLS sockets, those that were there before, and what they drop. */
+/* AF_KTLS sockets: keys, close, inventory and drops. */
 #ifndef KTLS_DTLS_LIFE_H
 #define KTLS_DTLS_LIFE_H
 
@@ -8,7 +8,10 @@
 
 #define SECOND 1000000000ULL
 
-/* Tell of the records that were dropped for a reason, by the last of them. A global function: the verifier looks at it once. */
+/*
+ * Report the records that were dropped for one reason, with the last of them. A global
+ * function: the verifier checks it once.
+ */
 __noinline int dtls_report_dropped(struct dtls_conn *c, u32 reason)
 {
 	struct dropped *d;
@@ -18,7 +21,7 @@ __noinline int dtls_report_dropped(struct dtls_conn *c, u32 reason)
 		return 0;
 	d = &c->dropped[reason];
 	e = c->rx;
-	/* Nobody's call is to blame: who has the connection decides whether it is wanted. */
+	/* No call is responsible: the filters judge the connection's owner. */
 	if ((e.flags & FLAG_HIDDEN) || !conn_wanted(&e) || (want_dir && want_dir != 1U + DIR_RX))
 		return 0;
 	e.flags &= FLAG_KTHREAD;
@@ -34,7 +37,7 @@ __noinline int dtls_report_dropped(struct dtls_conn *c, u32 reason)
 	e.drop.seq = d->seq;
 	e.drop.len = d->len;
 	e.drop.reason = reason;
-	if (!emit(&e)) /* the next one tells of these too */
+	if (!emit(&e)) /* the next report counts these too */
 		__sync_fetch_and_add(&d->unreported, e.drop.count);
 	return 0;
 }
@@ -49,12 +52,12 @@ static __always_inline int dtls_drops(u64 *ctx)
 	struct dtls_conn *c = dtls_get(ctx[0], FOUND_IN_SOFTIRQ, reason == AFKTLS_UNREAD, 0);
 	struct dropped *d;
 
-	/* One that came again has the number of one that may lie there, opened and not read yet. */
+	/* A replayed record has the number of a record that may be queued, opened and not read yet. */
 	if (reason != AFKTLS_REPLAY && reason != AFKTLS_TOO_OLD)
 		bpf_map_delete_elem(&dtls_opened, &key);
 	if (!c)
 		return 0;
-	asm volatile("" : "+r"(reason)); /* the verifier follows the mask, and not what the compiler makes of a comparison */
+	asm volatile("" : "+r"(reason)); /* the verifier follows the mask but not the comparison that the compiler derives */
 	reason &= AFKTLS_REASONS - 1;
 	if (reason == AFKTLS_UNREAD)
 		__sync_fetch_and_add(&c->read, 1);
@@ -83,8 +86,8 @@ static __always_inline int dtls_key_set(u64 *ctx)
 	if (!c)
 		c = dtls_new(ctx[0], 0);
 	if (!c)
-		return 0; /* told with its records */
-	c->tx.cipher = c->rx.cipher = BPF_CORE_READ((struct afktls_sock *)ctx[0], cipher); /* the first key may have said which */
+		return 0; /* its records report it */
+	c->tx.cipher = c->rx.cipher = BPF_CORE_READ((struct afktls_sock *)ctx[0], cipher); /* the first key may have set it */
 	e = dir == DIR_TX ? &c->tx : &c->rx;
 	state = c->keyed[dir] ? STATE_REKEY : STATE_OPEN;
 	e->gen += c->keyed[dir];
@@ -119,8 +122,8 @@ static __always_inline int dtls_detaches(u64 *ctx)
 
 	if (!c || __sync_val_compare_and_swap(&c->alive, c->tx.conn, 0) != c->tx.conn)
 		return 0;
-	gone = dtls_queued(ks) - c->queued - c->read; /* of a socket before, the count begins anew */
-	if ((__s64)gone > 0) /* by hooks that were skipped */
+	gone = dtls_queued(ks) - c->queued - c->read; /* for a socket attached again the count starts anew */
+	if ((__s64)gone > 0) /* hooks were skipped */
 		add_lost(lost_as(LOST_SKIPPED, DIR_RX), gone);
 	bpf_for_each_map_elem(&dtls_sending, dtls_report_last, &c, 0);
 	for (reason = 0; reason < AFKTLS_REASONS; reason++)
@@ -130,7 +133,10 @@ static __always_inline int dtls_detaches(u64 *ctx)
 	return 0;
 }
 
-/* afktls_attach(ks): what is known of a socket at this address is of one before, whose end no hook saw. */
+/*
+ * afktls_attach(ks): a connection known at this address belongs to an earlier socket whose
+ * close no hook saw.
+ */
 static __always_inline int dtls_attaches(u64 *ctx) { return dtls_detaches(ctx); }
 
 static __always_inline bool is_afktls(const struct sock *sk)

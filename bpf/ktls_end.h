@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The hooks of a connection's end. */
+/* Hooks at the end of a connection. */
 #ifndef KTLS_END_H
 #define KTLS_END_H
 
 #include "ktls_push.h"
 #include "ktls_receive.h"
 
-/* What is sealed and was never handed over is still a record. */
+/* Report the current record if it was sealed but not handed over. */
 static __always_inline void flush_tx(struct conn *c)
 {
 	if (c->tx_state == TX_SEALING && (__s64)(c->end_seq[DIR_TX] - c->tx.rec.seq) > 0)
@@ -14,7 +14,7 @@ static __always_inline void flush_tx(struct conn *c)
 	c->tx_state = TX_IDLE;
 }
 
-/* What is sealed and was never handed over: those that wait, and the last one. */
+/* Report all sealed records that were not handed over: the pending ones and the current one. */
 static __always_inline void flush_sent(struct conn *c)
 {
 	if (has_pending(c))
@@ -25,7 +25,7 @@ static __always_inline void flush_sent(struct conn *c)
 #define TCP_CLOSE 7
 #define ETIMEDOUT 110
 
-/* Whether a call, or the socket, has been told that the peer does not answer. */
+/* Whether a call or the socket has failed with a timeout because the peer does not answer. */
 static __always_inline bool timed_out(const struct conn *c, const struct sock *sk)
 {
 	u32 i;
@@ -38,7 +38,7 @@ static __always_inline bool timed_out(const struct conn *c, const struct sock *s
 	return false;
 }
 
-/* How a connection has ended before this side closes it. */
+/* How the connection had ended when this side closes it. */
 static __always_inline u8 ending_of(const struct conn *c, const struct sock *sk)
 {
 	if (c->reset)
@@ -50,7 +50,10 @@ static __always_inline u8 ending_of(const struct conn *c, const struct sock *sk)
 	return timed_out(c, sk) ? ENDED_TIMEOUT : ENDED_ERROR;
 }
 
-/* A record that lies unread may be a close_notify; so may what no hook looks at. */
+/*
+ * Decide what is known about close_notify. An unread record may be one; so may a record
+ * that no hook examines.
+ */
 static __always_inline void finalize_notified(struct conn *c, const struct sock *sk)
 {
 	if (c->notified[DIR_RX] == NOTIFIED_NO && (has_record(c) || queued_bytes(sk) > c->cut))
@@ -67,8 +70,8 @@ static __always_inline void begin_close(struct conn *c)
 }
 
 /*
- * The end of a connection: what is known of it leaves. id is what c->alive was when
- * its caller decided. A global function, see emit_socket.
+ * End a connection: report everything known about it. id is the value of c->alive when the
+ * caller decided to end it. A global function, see emit_socket.
  */
 __noinline int end_conn(struct conn *c, u64 id)
 {
@@ -86,7 +89,7 @@ __noinline int end_conn(struct conn *c, u64 id)
 		emit_record(&c->rx, &c->rx.rec.hidden, &c->sampler[DIR_RX]);
 	if (c->closing && !c->excluded && mode_of(c, DIR_RX) != TLS_BASE)
 		count_skipped(c, DIR_RX, c->end_seq[DIR_RX]);
-	if (!c->closing) { /* its context may be gone: what is due is all that is known */
+	if (!c->closing) { /* its TLS context may be freed: the expected sequences are the last known */
 		c->end_seq[DIR_TX] = c->next[DIR_TX];
 		c->end_seq[DIR_RX] = c->next[DIR_RX];
 		c->closing = 1;
@@ -108,7 +111,10 @@ static __always_inline int release_ends(u64 *ctx)
 	return 0;
 }
 
-/* The last point where the sequences are there: 6.1 frees them before it sends what is left. */
+/*
+ * tls_sk_proto_close(sk, timeout): the last point where the sequences can be read. 6.1
+ * frees them before it sends the remaining records.
+ */
 static __always_inline int close_begins(u64 *ctx)
 {
 	const struct sock *sk = (void *)ctx[0];
@@ -120,17 +126,17 @@ static __always_inline int close_begins(u64 *ctx)
 		c->cut = incomplete(c, sk, &whole);
 		finalize_notified(c, sk);
 		begin_close(c);
-		if (c->card & CARD_TX) /* unless the close seals it after all */
+		if (c->card & CARD_TX) /* unless the close still seals it */
 			c->open_bytes = card_open_bytes(c);
-	} else if (!c && !stages) /* its sends are counted as they begin */
+	} else if (!c && !stages) /* untracked sends are counted as they begin */
 		count_untracked(ctx[0], DIR_TX, false);
 	return 0;
 }
 
 /*
- * tls_sw_free_ctx_tx(tls_ctx), tls_sw_free_ctx_rx(tls_ctx): no more records, and the
- * socket is still there, so that no other can be at its address. What comes later is
- * for what is not closed here.
+ * tls_sw_free_ctx_tx(tls_ctx), tls_sw_free_ctx_rx(tls_ctx): no more records follow. The
+ * socket still exists, so no other socket can have its address. Later hooks handle
+ * connections that do not close here.
  */
 static __always_inline int side_freed(u64 *ctx)
 {
@@ -150,13 +156,13 @@ static __always_inline int free_begins(u64 *ctx)
 
 	if (!c || c->ctx != ctx[1])
 		return 0;
-	if (!c->closing) /* where hooks are skipped the sequences are still there */
+	if (!c->closing) /* the hook of the close was skipped, and the sequences can still be read */
 		begin_close(c);
 	end_conn(c, id);
 	return 0;
 }
 
-/* A connection that a network card seals is freed later, without its socket. */
+/* The exit of tls_sk_proto_close. The kernel frees a connection with a card later, without its socket. */
 static __always_inline int close_ends(u64 *ctx)
 {
 	struct conn *c = conn_find(ctx[0]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* How a failure of the kernel's TLS code is told. Of both backends: included where their events leave. */
+/* Reporting failures of the kernel's TLS code. Both backends include this where their events are emitted. */
 #ifndef KTLS_FAILURE_H
 #define KTLS_FAILURE_H
 
@@ -14,7 +14,10 @@ static __always_inline void set_failure(struct failure *f, u64 seq, int err, u8 
 	f->more = f->pad = 0;
 }
 
-/* Report that the kernel's TLS code failed in a call; like is an event of the connection and direction. False: the filters do not want it. */
+/*
+ * Report that the kernel's TLS code failed in a call. like is an event of the connection
+ * and direction. Returns false if the filters exclude it.
+ */
 static __noinline bool emit_failure(const struct event *like, u64 seq, int err, u8 func)
 {
 	struct event e = *like;
@@ -30,9 +33,10 @@ static __noinline bool emit_failure(const struct event *like, u64 seq, int err, 
 }
 
 /*
- * The same where no call is to blame: in softirq the present task is anybody. Named is
- * who made the last call on the connection, or opened it, who also decides whether it
- * is wanted. True: it is; e is an event of the connection and direction.
+ * Prepare a failure for which no call is responsible: in softirq the current task is
+ * arbitrary. The event names the last caller on the connection, or the task that opened
+ * it, and the filters judge that one. e is an event of the connection and direction.
+ * Returns true if the filters want it.
  */
 static __always_inline bool owner_failure(struct event *e, u64 seq, int err, u8 func)
 {

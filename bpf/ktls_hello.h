@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The first messages of a handshake, on their way through a TCP socket: ClientHello and ServerHello. */
+/* The first messages of a handshake, ClientHello and ServerHello, as they pass through a TCP socket. */
 #ifndef KTLS_HELLO_H
 #define KTLS_HELLO_H
 
 #include "ktls_watch.h"
 
 #define MSG_PEEK 2
-#define MAX_CALLS 32 /* so many calls of each direction are looked at: there may be others before TLS (STARTTLS) */
-#define MAX_HELLOS 2 /* with a HelloRetryRequest */
+#define MAX_CALLS 32 /* calls examined per direction: other messages can come before TLS (STARTTLS) */
+#define MAX_HELLOS 2 /* two, with a HelloRetryRequest */
 
-/* How far a socket has been looked at. */
+/* How much of a socket was examined. */
 struct hello_state {
 	u8 calls[2], hellos[2]; /* sent, received */
-	u8 header[RECORD_HEADER]; /* of a handshake record that was received alone: libraries read it first */
-	u8 header_only;               /* it is there, and its rest comes next */
+	u8 header[RECORD_HEADER]; /* of a handshake record that was received alone: libraries read the header first */
+	u8 header_only;               /* header is valid, and the rest of the record comes next */
 	u8 pad[2];
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
-	__type(key, u64); /* a socket's cookie: addresses are used again */
+	__type(key, u64); /* a socket's cookie, because addresses are reused */
 	__type(value, struct hello_state);
 } hello_state SEC(".maps");
 
-/* Calls that receive: where to at first, and how much there, by thread. */
+/* Receive calls in progress, by thread: the first buffer and its size. */
 struct receiving { u64 to, len, cookie; };
 
 struct {
@@ -34,7 +34,7 @@ struct {
 	__type(value, struct receiving);
 } receiving SEC(".maps");
 
-/* The first memory of a call, and how much of it there is; 0 where it is not a process's. */
+/* The first buffer of a call and its size; 0 if it is not user memory. */
 static __always_inline u64 first_buffer(const struct msghdr *msg, u64 *len)
 {
 	const struct iov_iter *i = &msg->msg_iter;
@@ -72,7 +72,7 @@ static __always_inline bool is_handshake(const u8 *header) { return header[0] ==
 
 static __always_inline bool is_hello(u8 type) { return type == 1 || type == 2; }
 
-/* Tells of a hello: of a record's header, where it is at hand by itself, and n bytes of user memory. */
+/* Report a hello: the record header, if it was received alone, and n bytes of user memory. */
 static __always_inline void report_hello(const struct sock *sk, const u8 *header, u64 from, u32 n, u8 flags)
 {
 	struct watch_event *s = watch_reserve(sk, WATCH_HELLO);
@@ -84,7 +84,7 @@ static __always_inline void report_hello(const struct sock *sk, const u8 *header
 		__builtin_memcpy(s->bytes, header, RECORD_HEADER);
 	if (n > HELLO_BYTES - RECORD_HEADER)
 		n = HELLO_BYTES - RECORD_HEADER;
-	asm volatile("" : "+r"(n)); /* the verifier is to see the bound, which the compiler knows */
+	asm volatile("" : "+r"(n)); /* the verifier has to see the bound that the compiler knows */
 	n &= HELLO_BYTES - 1;
 	s->flags = flags;
 	s->len = begin + n;
@@ -132,8 +132,8 @@ static __always_inline int receive_begins(u64 *ctx)
 }
 
 /*
- * n bytes have come, of a record from its begin, or of one whose header came alone. Those that found no room in the first
- * memory of the call are not looked at: behind it lies something else.
+ * n bytes were received: a record from its start, or one whose header came before. Only
+ * bytes in the call's first buffer are examined, because other memory follows it.
  */
 static __always_inline void check_received(const struct sock *sk, struct hello_state *l, const struct receiving *r, u32 n)
 {
@@ -160,7 +160,10 @@ static __always_inline void check_received(const struct sock *sk, struct hello_s
 	}
 }
 
-/* The return of tcp_recvmsg. What the thread's call began with may be of a call before, of which the return was not seen. */
+/*
+ * The return of tcp_recvmsg. A stored entry can belong to an earlier call of the thread
+ * whose return was not seen, so the cookies have to match.
+ */
 static __always_inline int receive_ends(u64 *ctx)
 {
 	u64 thread = bpf_get_current_pid_tgid(), ret = 0;

@@ -1,28 +1,31 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The sockets that are open: first those that tasks have files of, in every network
- * namespace, then of each namespace that has any those that are connected, whoever has
- * them. What the kernel has opened itself is in nobody's files.
+ * The inventory of open sockets. The first iterator finds the sockets that tasks hold as
+ * files, in all network namespaces. The second finds the connected sockets of a namespace,
+ * whoever holds them: the kernel's own sockets are in nobody's file table.
  */
 #ifndef KTLS_INVENTORY_H
 #define KTLS_INVENTORY_H
 
 #include "ktls_resync.h"
 
-/* Which look at the sockets this is, from 1 on: each counts anew what it meets. User space sets it. */
+/*
+ * The number of the current inventory pass, from 1 on. User space sets it, and each pass
+ * counts its sockets anew.
+ */
 volatile u32 inventory_pass = 0;
 
-/* How many directions with a key a look has met in a network namespace, as /proc/net/tls_stat counts them. */
+/* How many directions with a key a pass found in a network namespace, comparable with /proc/net/tls_stat. */
 struct netns_count {
 	u32 sw[2], card[2]; /* tx, rx */
-	u32 pid, fd;        /* one of its sockets, by which user space gets into a namespace that only sockets keep; pid 0: none */
+	u32 pid, fd;        /* one of its sockets, through which user space enters a namespace that only sockets keep alive; pid 0: none */
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
-	__type(key, u32); /* number of the namespace */
+	__type(key, u32); /* inode number of the namespace */
 	__type(value, struct netns_count);
 } open_sockets SEC(".maps");
 
@@ -34,7 +37,7 @@ static __always_inline struct netns_count *netns_count_of(u32 netns)
 	return bpf_map_lookup_elem(&open_sockets, &netns);
 }
 
-/* conf is the kernel's own: what a card was asked for stays the card's. */
+/* conf is the kernel's own value, which stays TLS_HW after the card was removed. */
 static __always_inline void count_direction(struct conn *c, struct netns_count *m, u32 dir, u8 conf)
 {
 	if (c->counted_dirs & (1 << dir) || (conf != TLS_SW && conf != TLS_HW))
@@ -62,7 +65,7 @@ static __always_inline void count_socket(struct conn *c, u32 pid, u32 fd)
 	count_direction(c, m, DIR_RX, BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_conf));
 }
 
-/* The connection of a socket that the inventory meets, and that user space does not know yet. */
+/* The connection of a socket that the inventory finds; 0 if user space knows it already. */
 static __always_inline struct conn *inventory_conn(u64 sk, u32 pid, u32 fd)
 {
 	bool racing = false;
@@ -73,7 +76,7 @@ static __always_inline struct conn *inventory_conn(u64 sk, u32 pid, u32 fd)
 	if (!c)
 		return 0;
 	count_socket(c, pid, fd);
-	return c->reported ? 0 : c; /* a shared socket is told of its first owner that is wanted */
+	return c->reported ? 0 : c; /* a shared socket is reported with its first owner that the filters want */
 }
 
 static __always_inline void report_found(struct conn *c, struct owner *who)
@@ -102,7 +105,7 @@ static __always_inline int inventory_file(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
-/* One of a namespace's sockets, which is locked meanwhile. Without the task that has it, where one has. */
+/* A connected socket of a namespace; the iterator holds its lock. Its event names no process. */
 static __always_inline int inventory_tcp(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *sk = ctx->sk_common;

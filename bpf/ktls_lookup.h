@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The connection of a record. */
+/* Finding the connection of a record. */
 #ifndef KTLS_LOOKUP_H
 #define KTLS_LOOKUP_H
 
@@ -9,8 +9,9 @@
 int end_conn(struct conn *c, u64 id);
 
 /*
- * The connection of a socket whose record begins. One of an earlier socket at the
- * address can be left where the hooks of its end were skipped, see TWIN: it ends now.
+ * The connection of a socket whose record begins. If the hooks of an earlier close were
+ * skipped (see HOOK_TWICE), the connection at this address belongs to an earlier socket:
+ * end it.
  */
 static __always_inline struct conn *conn_current(u64 sk)
 {
@@ -26,8 +27,8 @@ static __always_inline struct conn *conn_current(u64 sk)
 }
 
 /*
- * The connection of a socket, which is met here if it was not before. made: a
- * record of dir has just been sealed or opened, which is the first to be told.
+ * The connection of a socket, created here if it is unknown. completed: a record of dir
+ * was just sealed or opened, and is the first one to report.
  */
 static __always_inline struct conn *conn_get(u64 sk, u32 dir, bool completed)
 {
@@ -45,10 +46,10 @@ static __always_inline struct conn *conn_get(u64 sk, u32 dir, bool completed)
 	return c;
 }
 
-/* The connection of a socket, in which a record of dir begins. */
+/* The connection of a socket in which a record of dir begins. */
 static __always_inline struct conn *conn_of_record(u64 sk, u32 dir) { return conn_get(sk, dir, false); }
 
-/* The connection of a socket; one that was open before the trace is met here. */
+/* The connection of a socket, created here if it was open before the trace. */
 static __always_inline struct conn *conn_of(u64 sk) { return conn_get(sk, NO_RECORD, false); }
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What went wrong: failures of the kernel's TLS code, and hooks that it skipped. */
+/* Hooks that the kernel skipped, and the keys and records that no hook saw. */
 #ifndef KTLS_MISSED_H
 #define KTLS_MISSED_H
 
 #include "ktls_lookup.h"
 #include "ktls_failure.h"
 
-/* This direction has a key that no hook saw, see TWIN. It begins with the record seq. */
+/* Report a key that no hook saw, see HOOK_TWICE. Its first record is seq. */
 static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
 {
 	bool rekey = c->key_reported[dir & 1];
@@ -26,7 +26,7 @@ static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
 		c->awaited = 0;
 }
 
-/* The records before seq have been told of, but those for which each hook was skipped. */
+/* All records before seq were reported, except those whose hooks were all skipped: count these. */
 static __always_inline void count_skipped(struct conn *c, u32 dir, u64 seq)
 {
 	__s64 more = seq - c->next[dir & 1]; /* sequences wrap (RFC 5246 section 6.1) */
@@ -41,9 +41,10 @@ static __always_inline void count_skipped(struct conn *c, u32 dir, u64 seq)
 }
 
 /*
- * The sequence of the record that begins now, or that is made. Where only the sum of records is told,
- * and the kernel preempts itself not, so that no hook is skipped, counting them is
- * enough, since reading costs what the rest of a hook does there; one of some is read.
+ * The sequence of the record that begins now, or that has just been completed. Where
+ * records are only counted and the kernel does not preempt itself, no hook is skipped and
+ * counting is enough; reading the sequence would cost as much as the rest of the hook. For
+ * the measured records it is read.
  */
 static __always_inline u64 begin_seq(const struct conn *c, u32 dir, bool counted, bool completed)
 {
@@ -53,8 +54,8 @@ static __always_inline u64 begin_seq(const struct conn *c, u32 dir, bool counted
 }
 
 /*
- * A record begins whose sequence may not be the one that is due. It is one less
- * where the last attempt came to nothing; what goes further back has a new key.
+ * A record begins, maybe not with the expected sequence. It is one less if the last
+ * attempt failed; if it is lower still, the direction has a new key.
  */
 static __always_inline void begin_record_at(struct conn *c, u32 dir, u64 seq)
 {

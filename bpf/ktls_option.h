@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What the kernel was asked for, and refused: TLS on a socket, a key, an option. */
+/* Requests that the kernel refused: TLS on a socket, a key, an option. */
 #ifndef KTLS_OPTION_H
 #define KTLS_OPTION_H
 
@@ -8,8 +8,9 @@
 #define TCP_ULP 31
 
 /*
- * Refusals come before there is a connection: they are counted by who was refused what.
- * With each is its last event, and in it how many were not told.
+ * A refusal can come before there is a connection, so refusals are counted by process,
+ * call, option and error. The value is the last event of each kind, and counts the
+ * refusals not reported.
  */
 struct refusal { u32 pid, requested; u16 err; u8 func, option; };
 
@@ -20,7 +21,7 @@ struct {
 	__type(value, struct event);
 } refusals SEC(".maps");
 
-/* Whether a refusal is to be told; it stands for others that were only counted. */
+/* Whether to report a refusal now. The report also counts those suppressed since the last one. */
 static __always_inline bool may_report(const struct refusal *r, struct event *e)
 {
 	struct event *last = bpf_map_lookup_elem(&refusals, r);
@@ -39,7 +40,7 @@ static __always_inline bool may_report(const struct refusal *r, struct event *e)
 	return true;
 }
 
-/* A socket was refused an option; asked are the version and the cipher that it was for. */
+/* Report that the kernel refused an option. requested: the version and cipher of the key. */
 static __noinline int report_refusal(u64 sk, u32 func, u32 option, u32 err, u32 requested)
 {
 	struct conn *c = conn_find(sk);
@@ -65,7 +66,10 @@ static __noinline int report_refusal(u64 sk, u32 func, u32 option, u32 err, u32 
 	return 0;
 }
 
-/* tls_setsockopt and tls_getsockopt of (sk, level, optname, optval, ...). The argument is read as the call has left it. */
+/*
+ * tls_setsockopt and tls_getsockopt of (sk, level, optname, optval, ...). The argument is
+ * read after the call, in the state in which the call left it.
+ */
 static __always_inline int option_fails(u64 *ctx, u32 func, int ret)
 {
 	u32 option = ctx[2], requested = 0;
@@ -83,10 +87,7 @@ static __always_inline int option_read(u64 *ctx)
 	return level == SOL_TLS && ret < 0 ? option_fails(ctx, FUNC_GETSOCKOPT, ret) : 0;
 }
 
-/*
- * tcp_set_ulp(sk, name). Every socket gets its cookie before its first record, as ss
- * would give it.
- */
+/* tcp_set_ulp(sk, name). Gives every socket its cookie before its first record; ss shows the same cookie. */
 static __always_inline int ulp_is_set(u64 *ctx)
 {
 	int ret = ctx[2];
@@ -94,7 +95,7 @@ static __always_inline int ulp_is_set(u64 *ctx)
 	bpf_get_socket_cookie((void *)ctx[0]);
 	if (!ret || !is_ulp_tls(ctx[1]))
 		return 0;
-	if (ret == -EEXIST && is_tls((void *)ctx[0])) /* it has what was asked for: libraries ask for each direction */
+	if (ret == -EEXIST && is_tls((void *)ctx[0])) /* the socket has TLS already: libraries request it for each direction */
 		return 0;
 	return report_refusal(ctx[0], FUNC_SET_ULP, TCP_ULP, -ret, 0);
 }

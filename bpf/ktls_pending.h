@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Records that are sealed and wait for TCP. */
+/* Pending records: sealed, but not yet handed to TCP. */
 #ifndef KTLS_PENDING_H
 #define KTLS_PENDING_H
 
 #include "ktls_control.h"
 
 /*
- * Records that are sealed and wait for TCP, while others have begun. TCP takes them
- * in their order: those of a connection are numbered from head to tail. A number
- * without an entry found no room.
+ * Pending records are sealed and wait for TCP while later records begin. TCP takes them in
+ * order, so a connection numbers them from head to tail. A number without an entry found
+ * no room in the map.
  */
 struct pending_key { u64 conn, number; };
 
@@ -25,7 +25,7 @@ struct {
 	__type(value, struct pending_record);
 } pending SEC(".maps");
 
-/* The record in c->tx is sealed but waits for TCP, and another one begins. */
+/* The record in c->tx is sealed and waits for TCP, and another one begins: add it to "pending". */
 static __always_inline void add_pending(struct conn *c)
 {
 	struct pending_key key = { c->tx.conn, c->tail++ };
@@ -39,7 +39,7 @@ static __always_inline void add_pending(struct conn *c)
 		count_lost(LOST_PENDING_MAP_FULL, DIR_TX);
 }
 
-/* Sealed records wait before the one in c->tx, whether "pending" has them or not. */
+/* Whether sealed records wait before the one in c->tx, in "pending" or without an entry there. */
 static __always_inline bool has_pending(const struct conn *c) { return c->head != c->tail; }
 
 static __always_inline struct pending_record *first_pending(const struct conn *c)
@@ -51,7 +51,7 @@ static __always_inline struct pending_record *first_pending(const struct conn *c
 
 struct pending_search {
 	u64 conn, rec;
-	u32 from, found; /* the first number; 1 + how many come before the record, 0: it is not there */
+	u32 from, found; /* from: the first number; found: 1 + the records before it, 0: not found */
 };
 
 static long find_step(u32 i, struct pending_search *f)
@@ -65,7 +65,7 @@ static long find_step(u32 i, struct pending_search *f)
 	return 1;
 }
 
-/* The place of a record among those that wait: 1 for the first, 0 where it is not among them. */
+/* The position of a record among the pending ones: 1 for the first, 0 if it is not pending. */
 static __always_inline u32 pending_index(const struct conn *c, u64 rec)
 {
 	struct pending_search f = { c->tx.conn, rec, c->head, 0 };
@@ -76,7 +76,7 @@ static __always_inline u32 pending_index(const struct conn *c, u64 rec)
 
 struct pending_report {
 	struct conn *c;
-	u64 now;    /* TCP took the last one; the hooks of those before it were skipped */
+	u64 now;    /* when TCP took the last one; the hooks of the earlier ones were skipped */
 	u32 last, flags;
 };
 
@@ -97,7 +97,10 @@ static long report_step(u32 i, struct pending_report *t)
 	return 0;
 }
 
-/* Tell of the first n that wait. flags are FLAG_PUSHED or 0, for those without a time. A global function, see emit_socket. */
+/*
+ * Report the first n pending records. flags, FLAG_PUSHED or 0, are set in those without an
+ * end time. A global function, see emit_socket.
+ */
 __noinline int report_pending(struct conn *c, u32 n, u64 now, u32 flags)
 {
 	struct pending_report t = { c, now, n - 1, flags };
@@ -107,7 +110,7 @@ __noinline int report_pending(struct conn *c, u32 n, u64 now, u32 flags)
 	return 0;
 }
 
-/* The head of the list of sealed records is the one that goes to TCP. */
+/* The head of the kernel's list of sealed records, which TCP gets next. */
 static __always_inline u64 head_record(const struct tls_sw_context_tx *priv)
 {
 	return (u64)BPF_CORE_READ(priv, tx_list.next);
@@ -131,7 +134,7 @@ static long count_step(u32 i, struct sealed_count *k)
 
 #define LIST_MAX 65536
 
-/* How many records are sealed and wait for TCP. A global function, see emit_socket. */
+/* How many sealed records wait for TCP. A global function, see emit_socket. */
 __noinline u32 count_sealed(struct conn *c)
 {
 	struct sealed_count k = {};
@@ -144,26 +147,26 @@ __noinline u32 count_sealed(struct conn *c)
 	return k.n;
 }
 
-/* TCP has not had time for the last one, or crypto for the first. */
+/* Whether several records are in the list, because TCP or asynchronous crypto is behind. */
 static __always_inline bool has_several_sealed(const struct tls_sw_context_tx *priv)
 {
 	return head_record(priv) != (u64)BPF_CORE_READ(priv, tx_list.prev);
 }
 
-/* Another record begins and the last one has not been reported. */
+/* Another record begins before the last one was reported. */
 static __always_inline void defer_record(struct conn *c)
 {
 	if (!all_pushed((void *)c->priv_tx)) {
 		add_pending(c);
 		return;
 	}
-	/* TCP has all of them; the hooks that should have told were skipped. */
+	/* TCP has all of them; the hooks that report this were skipped. */
 	report_pending(c, c->tail - c->head, 0, FLAG_PUSHED);
 	c->tx.flags |= FLAG_PUSHED;
 	emit_record(&c->tx, &c->tx.rec.hidden, &c->sampler[DIR_TX]);
 }
 
-/* A sealed record that TCP has not got, and never will. */
+/* Mark a sealed record that TCP will not get. */
 static __always_inline void set_unsent(struct event *e, struct conn *c)
 {
 	if (is_close_notify(e))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Looking at the plaintext of an event, and copying it to user space. */
+/* Testing the plaintext of an event, and copying it to user space. */
 #ifndef KTLS_PLAINTEXT_H
 #define KTLS_PLAINTEXT_H
 
@@ -11,7 +11,10 @@ DEFINE_COPY(4096, 1024)
 DEFINE_COPY(8192, 2048)
 DEFINE_COPY(16384, 4096)
 
-/* The reservation's size must be a constant: of these the smallest is taken. n bytes lie in the piece at hand. */
+/*
+ * Copy into the smallest of five reservations, because the size of a reservation must be a
+ * constant. The current piece has n bytes.
+ */
 #define COPY(CAP, STEP, e, s) do {                                                    \
 	struct payload *p = bpf_ringbuf_reserve(&payloads, sizeof(*p) + CAP + STEP, 0); \
 	if (!p) {                                                                     \
@@ -43,7 +46,7 @@ DEFINE_COPY(16384, 4096)
 	(e)->flags |= FLAG_PAYLOAD;                                                   \
 } while (0)
 
-/* Most plaintexts are one piece: that is read without a loop. */
+/* Most plaintexts are one piece, which is copied without a loop. */
 static __noinline void copy_payload_to_ring(struct event *e, struct source *s)
 {
 	u32 all = s->want;
@@ -78,7 +81,7 @@ static __always_inline void copy_payload(struct event *e, struct source *s)
 	copy_payload_to_ring(e, s);
 }
 
-/* Sets the event's hits. s stays as it is. */
+/* Run the plaintext tests and set the event's hits. s is not changed. */
 static __noinline void test_plaintext(struct event *e, struct source *s)
 {
 	struct match_buffer *l = match_buffer_get();
@@ -100,7 +103,7 @@ static __noinline void test_plaintext(struct event *e, struct source *s)
 	l->busy = 0;
 }
 
-/* Whether the expression can still hold, by what is known before the record leaves. */
+/* Whether the expression can still match, as far as it is known before the record leaves. */
 static __always_inline bool may_match(struct event *e, struct source *s)
 {
 	if (!matching || (e->flags & FLAG_HIDDEN))
@@ -113,7 +116,7 @@ static __always_inline bool may_match(struct event *e, struct source *s)
 	return match_event(e, MATCH_PLAINTEXT);
 }
 
-/* Look at the plaintext, and copy it if it is wanted. */
+/* Test the plaintext, and copy it if it is wanted. */
 static __always_inline void take_plaintext(struct event *e, struct source *s)
 {
 	if (may_match(e, s))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What leaves for user space: records, which may be kept back, left out or added up, and sockets. */
+/* Reporting to user space: records, unless they are filtered, sampled out or only counted, and sockets. */
 #ifndef KTLS_REPORT_H
 #define KTLS_REPORT_H
 
@@ -15,7 +15,7 @@ static __always_inline bool is_hidden(struct event *e)
 	return (e->flags & FLAG_HIDDEN) || !match_record(e);
 }
 
-/* Dashboard mode: add a record up. True if it is to be an event as well. */
+/* Dashboard mode: add a record to the sums. Returns true if it becomes an event too. */
 static __always_inline bool aggregate_record(struct event *e)
 {
 	if (!add_record(e))
@@ -24,7 +24,10 @@ static __always_inline bool aggregate_record(struct event *e)
 		e->rec.stamp[1] = e->rec.stamp[2] = 0;
 	if (is_streamed(e))
 		return true;
-	/* User space would wait for the record that brings the return, which may stay in the kernel. */
+	/*
+	 * User space would wait for the record with which the call returns, and that one
+	 * may stay in the kernel.
+	 */
 	if (ends_with_call(e))
 		e->flags &= ~FLAG_RETURN_LATER;
 	if (e->type != TYPE_DATA)
@@ -32,14 +35,14 @@ static __always_inline bool aggregate_record(struct event *e)
 	if (!took_long(e->rec.stamp[0], e->rec.stamp[3]) || !may_report_slow(e->dir))
 		return false;
 	if (e->dir == DIR_TX && !is_measured(e))
-		e->rec.op = OP_NONE; /* it is that of another */
+		e->rec.op = OP_NONE; /* op belongs to another record */
 	return true;
 }
 
-/* Whether there is nothing to a record but what struct plain has. */
+/* Whether struct plain holds everything about a record. */
 static __always_inline bool is_plain(const struct event *e) { return plain_only && !e->rec.weight && e->type == TYPE_DATA; }
 
-/* What was not sent is in no sum, and stands for nothing else. */
+/* Report a record that was not sent. The sums do not count it, and it represents no other record. */
 static __always_inline void emit_unsent(struct event *e, u64 hidden)
 {
 	if (!has_stages(e))
@@ -49,7 +52,7 @@ static __always_inline void emit_unsent(struct event *e, u64 hidden)
 	emit(e);
 }
 
-/* Report a record, or count it as kept back by the filters or left out by sampling. */
+/* Report a record, or count it as left out by the filters or by sampling. */
 static __always_inline void emit_record(struct event *e, u64 *hidden, struct sampler *s)
 {
 	if (is_hidden(e)) {
@@ -96,15 +99,15 @@ static __always_inline void set_socket(const struct conn *c, struct about_socket
 	s->ended = c->ended;
 	s->notified[DIR_TX] = mode_of(c, DIR_TX) != TLS_BASE ? c->notified[DIR_TX] : NOTIFIED_NOT_KNOWN;
 	s->notified[DIR_RX] = mode_of(c, DIR_RX) != TLS_BASE ? c->notified[DIR_RX] : NOTIFIED_NOT_KNOWN;
-	if (state == STATE_CLOSE) /* what it had is gone */
+	if (state == STATE_CLOSE) /* its crypto contexts are freed */
 		return;
 	s->driver[DIR_TX] = driver_for(c, DIR_TX);
 	s->driver[DIR_RX] = driver_for(c, DIR_RX);
 }
 
 /*
- * Tell user space of a connection. Its end and its rekeys follow if its begin was
- * told. A global function: the verifier looks at it once, not at each call.
+ * Report a connection. Its rekeys and its close are reported if its begin was. A global
+ * function: the verifier checks it once, not at each call.
  */
 __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct owner *who)
 {
@@ -120,7 +123,7 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir, struct owner *who
 	set_default_owner(&c->rx, &e, wanted);
 	if (state == STATE_FOUND || state == STATE_OPEN)
 		c->reported |= conn_wanted(&e) && wanted;
-	if (state == STATE_FOUND) { /* maybe before the kernel has written the modes: then not of the keys */
+	if (state == STATE_FOUND) { /* the kernel may not have written the modes yet: then the keys are still to be reported */
 		c->key_reported[DIR_TX] = c->tx.mode != 0;
 		c->key_reported[DIR_RX] = mode_of(c, DIR_RX) != 0;
 	} else if (state != STATE_CLOSE) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The return of the call that has opened a record. */
+/* The return of the call that opened a record. */
 #ifndef KTLS_RETURN_H
 #define KTLS_RETURN_H
 
@@ -7,13 +7,13 @@
 #include "ktls_op.h"
 #include "ktls_receive.h"
 
-/* Whether this task is the one to tell of the record that was opened. */
+/* Claim the opened record. Returns true for the one task that reports it. */
 static __always_inline bool rx_claim(struct conn *c, u32 was)
 {
 	return __sync_val_compare_and_swap(&c->rx_state, was, was & ~RX_STATE) == was;
 }
 
-/* Dashboard mode: add the record of this return up. */
+/* Dashboard mode: add the record of this return to the sums. */
 static __always_inline int add_plain_return(struct conn *c, u32 was, u64 now)
 {
 	struct plain p = plain_of(&c->rx, now);
@@ -23,7 +23,10 @@ static __always_inline int add_plain_return(struct conn *c, u32 was, u64 now)
 	return 0;
 }
 
-/* The same of one that is more than that. Its copy is not on the stack of those who tell of a call that failed. */
+/*
+ * The same for a record that struct plain does not cover. A function of its own, so that
+ * callers do not have its copy on the stack while they report a failed call.
+ */
 static __noinline int add_full_return(struct conn *c, u32 was, u64 now, u8 op)
 {
 	struct event e = c->rx;
@@ -43,7 +46,10 @@ static __always_inline int add_return(struct conn *c, u32 was, u64 now, u8 op)
 	return add_full_return(c, was, now, op);
 }
 
-/* Whether the record of this return is told. A copy is asked about: the answer is left in it. */
+/*
+ * Whether the record of this return is reported. Works on a copy, because matching stores
+ * its result in the event.
+ */
 static __noinline bool return_reported(struct conn *c, u64 now, u8 op, u8 *matched, bool *skipped)
 {
 	struct event e = c->rx;
@@ -59,13 +65,12 @@ static __noinline bool return_reported(struct conn *c, u64 now, u8 op, u8 *match
 }
 
 /*
- * Another reader may take c->rx over right now, and this task may be taken off
- * the processor anywhere. Only who changes the state tells of the record, and its
- * place in the ring is taken before: what is opened afterwards comes behind it.
- *
- * Where the kernel skipped the return of the call that opened the record, this is
- * that of a later one. With OP_NONE the record keeps what it was taken up with: only
- * read_sock is not known before it returns.
+ * Another reader may take over c->rx at any time, and this task may be preempted anywhere.
+ * Only the task that changes the state reports the record. It reserves its slot in the
+ * ring before, so that records opened afterwards come later in the ring. If the kernel
+ * skipped the return of the call that opened the record, this is the return of a later
+ * call. With OP_NONE the record keeps the operation with which it began; only read_sock is
+ * unknown until it returns.
  */
 static __always_inline int call_returns(u64 sk, u8 op, int ret)
 {
@@ -85,8 +90,8 @@ static __always_inline int call_returns(u64 sk, u8 op, int ret)
 		return 0;
 	}
 	/*
-	 * The time is taken after the look: between the two this task can lose its processor,
-	 * and what is sent meanwhile would seem to have been there.
+	 * Read the clock after checking the queue. This task can be preempted between the
+	 * two, and data sent meanwhile must not seem to have been queued.
 	 */
 	behind = ready_by_data && !c->ready_ts && has_queued(sk);
 	now = bpf_ktime_get_ns();
@@ -99,7 +104,7 @@ static __always_inline int call_returns(u64 sk, u8 op, int ret)
 	op = read_op(op, c->rx.flags);
 	matched = c->rx.rec.matched;
 	if ((c->rx.flags & FLAG_HIDDEN) || ((matching || sampling) && !return_reported(c, now, op, &matched, &skipped))) {
-		/* Before another reader's record can leave without it. */
+		/* Count it before another reader's record leaves with the counter. */
 		__sync_fetch_and_add(&c->rx.rec.hidden, 1);
 		if (!rx_claim(c, was))
 			__sync_fetch_and_add(&c->rx.rec.hidden, -1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What programs ask the kernel for, and its answers. */
+/* Requests for kernel TLS, and their results. */
 #ifndef KTLS_SETUP_H
 #define KTLS_SETUP_H
 
@@ -16,7 +16,10 @@ static __always_inline int return_value(void *ctx)
 	return ret;
 }
 
-/* Sockets have got their cookie where their protocol was set: the verifier takes a struct sock of the module for another type. */
+/*
+ * Report the result of a request. The socket got its cookie when its ULP was set; here the
+ * verifier does not accept a struct sock of the module for the helper.
+ */
 static __always_inline void report_result(u64 *ctx, u32 option, u32 key, u8 flags)
 {
 	struct watch_event *s = watch_reserve((void *)ctx[0], WATCH_RESULT);
@@ -40,7 +43,7 @@ static __always_inline int ulp_result(u64 *ctx)
 	return 0;
 }
 
-/* tls_setsockopt(sk, level, optname, optval, optlen); optval is a pointer and whose it is. */
+/* tls_setsockopt(sk, level, optname, optval, optlen); optval is a sockptr_t and takes two arguments. */
 static __always_inline int key_result(u64 *ctx)
 {
 	u32 option = ctx[2], key = 0;

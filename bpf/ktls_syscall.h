@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Programs that user space runs by itself. */
+/* Programs that user space runs by a bpf(2) call. */
 #ifndef KTLS_SYSCALL_H
 #define KTLS_SYSCALL_H
 
@@ -11,10 +11,10 @@ struct variable {
 	u64 value;
 };
 
-/* Reads a variable of the kernel by its name, before the hooks are loaded. Returns 0 or a negative error. */
+/* Read a kernel variable by name, before the hooks are loaded. Returns 0 or a negative error. */
 static __always_inline int get_variable(struct variable *arg)
 {
-	struct variable a = *arg; /* 6.1 wants it on the stack */
+	struct variable a = *arg; /* 6.1 requires it on the stack */
 	u64 addr = 0, v = 0;
 	long err = bpf_kallsyms_lookup_name(a.name, sizeof(a.name), 0, &addr);
 
@@ -26,14 +26,14 @@ static __always_inline int get_variable(struct variable *arg)
 
 struct held_arg {
 	u64 conn;  /* the id */
-	u32 found; /* the connection is there */
+	u32 found; /* the connection exists */
 	u32 holds; /* it holds something back */
 	struct held held;
 };
 
 static __always_inline void fill_held(struct held_arg *arg, struct conn *c)
 {
-	struct held h = {}; /* 6.1 wants it on the stack */
+	struct held h = {}; /* 6.1 requires it on the stack */
 
 	arg->holds = set_held(c, &h);
 	arg->held = h;
@@ -48,7 +48,7 @@ static long fill_if_conn(void *map, const u64 *sk, struct conn *c, struct held_a
 	return 1;
 }
 
-/* What one connection holds back now. */
+/* What a connection holds back now. */
 static __always_inline int get_held(struct held_arg *arg)
 {
 	struct held_arg a = { .conn = arg->conn };
@@ -63,7 +63,7 @@ static __always_inline int get_held(struct held_arg *arg)
 }
 
 struct suppressed_arg {
-	u64 until; /* CLOCK_MONOTONIC: what was told last before that */
+	u64 until; /* CLOCK_MONOTONIC: only what was last reported before that */
 };
 
 static long report_hot(u32 i, struct suppressed_arg *arg)
@@ -103,10 +103,10 @@ static long report_refusals(void *map, const struct refusal *r, struct event *la
 	return 0;
 }
 
-/* Tell the failures that were only counted, of connections and of sockets that are none. */
+/* Report suppressed failures, of connections and of sockets without one, and card changes. */
 static __always_inline int report_all_suppressed(struct suppressed_arg *arg)
 {
-	struct suppressed_arg a = *arg; /* 6.1 wants it on the stack */
+	struct suppressed_arg a = *arg; /* 6.1 requires it on the stack */
 
 	suppressed = 0;
 	bpf_loop(1 << HOT_BITS, report_hot, &a, 0);
@@ -118,8 +118,8 @@ static __always_inline int report_all_suppressed(struct suppressed_arg *arg)
 struct match_arg {
 	struct event e;
 	u64 plaintext; /* address in the caller's memory */
-	u32 before;    /* the answer before the plaintext is copied */
-	u32 done;      /* the answer when the event is complete */
+	u32 before;    /* result before the plaintext is copied */
+	u32 done;      /* result when the event is complete */
 };
 
 static __always_inline int match_event_once(struct match_arg *arg)

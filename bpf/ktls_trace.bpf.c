@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * ktlstop's programs: they watch the kernel's TLS code (net/tls) seal and open
- * records and tell user space of each. A record's way through the hooks:
+ * ktlstop's programs. They watch the kernel's TLS code (net/tls) seal and open
+ * records, and report each record to user space. The hooks that a record passes:
  *
  *   send  tls_sw_sendmsg, tls_sw_sendpage  first byte of a record
  *         bpf_exec_tx_verdict              sealing begins
  *         tls_encrypt_done                 sealed (asynchronous crypto)
  *         tls_push_sg                      sealed (synchronous)
  *         sk_msg_free                      handed to TCP
- *   recv  tls_rx_msg_ready                 a whole record is there
- *         tls_rx_one_record                taken up; at its exit opened
- *         tls_sw_recvmsg and its kin       the call returns
+ *   recv  tls_rx_msg_ready                 a complete record is queued
+ *         tls_rx_one_record                opening begins; at its exit opened
+ *         tls_sw_recvmsg and others        the call returns
  *
- * The kernel holds the socket's lock from bpf_exec_tx_verdict to sk_msg_free and
- * in tls_rx_one_record, and lets one reader in at a time: one event in the making
- * per direction is enough. Entries of send calls, returns of receive calls and
- * completions of asynchronous crypto come without the lock.
+ * The kernel holds the socket lock from bpf_exec_tx_verdict to sk_msg_free and in
+ * tls_rx_one_record, and admits one reader at a time. Therefore one current event per
+ * direction is enough. Entries of send calls, returns of receive calls and completions
+ * of asynchronous crypto run without the lock.
  */
 #include "ktls_syscall.h"
 #include "ktls_async.h"
@@ -25,15 +25,16 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /*
- * A kernel that preempts its own code can take a task off the processor in the
- * middle of a program, and then skips that program for every other task there
- * (prog->active). No event is made up for a hook that was skipped: the hook behind
- * it tells of the record without what only the first one could see, and where all
- * were skipped, the sequence of the next record shows the hole (count_skipped).
- * Nothing stands behind the return of tls_rx_one_record, without which a record's
- * type and length are not known, nor, where plaintext is wanted, behind the begin of
- * its sealing. So these programs are attached twice: called again they find nothing
- * to do, and both are skipped only if two tasks are in them.
+ * A kernel that preempts itself can preempt a task in the middle of a program. It then
+ * skips that program for every other task on the CPU (prog->active). The programs invent
+ * no event for a skipped hook. The next hook reports the record without what only the
+ * skipped one could see; if all hooks of a record were skipped, the sequence of the next
+ * record shows the gap (count_skipped).
+ *
+ * No hook follows the return of tls_rx_one_record, and without that the type and length of
+ * a record are unknown. If plaintext is wanted, no hook can replace the begin of sealing
+ * either. Therefore these two programs are attached twice. The second attachment finds
+ * nothing to do, and both are skipped only if two tasks were preempted in them.
  */
 #define HOOK(section, name, handler) SEC(section) int name(u64 *ctx) { return handler(ctx); }
 #define HOOK_TWICE(section, name, handler)                                   \

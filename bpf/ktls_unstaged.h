@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Records sent of which no hook sees a stage: all is told at their end. */
+/* Sent records with stages off: no hook sees a stage, and all is reported at the end of the record. */
 #ifndef KTLS_UNSTAGED_H
 #define KTLS_UNSTAGED_H
 
 #include "ktls_send.h"
 
-/* The type of a sealed record, where no hook has seen it being sealed. To 6.1 reading it costs much, and it is rarely another. */
+/*
+ * The type of a sealed record whose sealing no hook saw. On kernels up to 6.1 reading it
+ * is expensive, and it is almost always TYPE_DATA.
+ */
 static __always_inline u8 record_type_of(const struct conn *c, u64 from)
 {
 	const struct tls_rec *rec = (void *)from;
@@ -16,8 +19,8 @@ static __always_inline u8 record_type_of(const struct conn *c, u64 from)
 }
 
 /*
- * When a record began that a call hands to TCP: where it is the only one that is
- * sealed, it is this call's. What waited has an unknown begin.
+ * When the record began that a call hands to TCP. If it is the only sealed record, this
+ * call made it; the begin of a record that waited is unknown.
  */
 static __always_inline u64 begin_time_of(const struct conn *c, bool alone)
 {
@@ -32,7 +35,7 @@ static __always_inline u64 begin_time_of(const struct conn *c, bool alone)
 	return begun;
 }
 
-/* Count a record without stages, or tell of it where it is more than that. */
+/* Count a record without stages, or report it if it needs more than counting. */
 static __always_inline void report_unstaged(struct conn *c, u64 from, u64 seq, u32 len, u64 begun, u64 end, bool unsent)
 {
 	struct event *e = &c->tx;
@@ -48,7 +51,7 @@ static __always_inline void report_unstaged(struct conn *c, u64 from, u64 seq, u
 		add_plain(e, DIR_TX, &p);
 		return;
 	}
-	if (unsent || e->type != TYPE_DATA) /* an event */
+	if (unsent || e->type != TYPE_DATA) /* it becomes an event */
 		e->rec.weight = 1;
 	e->rec.stamp[0] = begun;
 	e->rec.stamp[1] = NOT_MEASURED;
@@ -63,7 +66,10 @@ static __always_inline void report_unstaged(struct conn *c, u64 from, u64 seq, u
 	e->rec.unsent = 0;
 }
 
-/* How many records have been sealed. At the end 6.1 has freed the sequence before it frees the records. */
+/*
+ * How many records were sealed. While a connection closes, 6.1 frees the sequence before
+ * it frees the records.
+ */
 static __always_inline u64 sealed_seq_of(struct conn *c)
 {
 	u64 sealed;
@@ -77,15 +83,15 @@ static __always_inline u64 sealed_seq_of(struct conn *c)
 }
 
 /*
- * A record without stages: all that is known of it is known when TCP has it, or when
- * the connection ends before that. TCP takes records in their order; in the list are
- * those that are sealed and wait.
+ * A record without stages: everything about it is known when TCP has it, or when the
+ * connection ends before that. TCP takes records in order; the kernel's list has those
+ * that are sealed and wait.
  */
 static __always_inline void sent_unstaged(struct conn *c, u64 from, u32 len, bool unsent)
 {
 	u64 seq = c->next[DIR_TX], sealed, begun, now = c->closing ? 0 : bpf_ktime_get_ns();
 
-	if (c->old_key_pending) { /* TCP had no room for it under the key before */
+	if (c->old_key_pending) { /* TCP had no room for it under the previous key */
 		c->old_key_pending--;
 		c->tx.gen--;
 		report_unstaged(c, from, c->old_key_next++, len, 0, now, unsent);
@@ -95,7 +101,7 @@ static __always_inline void sent_unstaged(struct conn *c, u64 from, u32 len, boo
 	sealed = sealed_seq_of(c);
 	if (!c->key_reported[DIR_TX] || (__s64)(sealed - seq) < 0)
 		key_missed(c, DIR_TX, seq = sealed - 1);
-	if (sealed == seq) /* not sealed: no record */
+	if (sealed == seq) /* not sealed, so no record */
 		return;
 	if (sealed - seq > 1 && preempts && all_pushed((void *)c->priv_tx)) { /* hooks were skipped */
 		count_skipped(c, DIR_TX, sealed - 1);
@@ -103,11 +109,11 @@ static __always_inline void sent_unstaged(struct conn *c, u64 from, u32 len, boo
 	}
 	c->next[DIR_TX] = seq + 1;
 	begun = begin_time_of(c, sealed - seq == 1);
-	c->open_ts = c->next_ts = now; /* what follows in the same call is the next record */
+	c->open_ts = c->next_ts = now; /* the rest of the same call is the next record */
 	report_unstaged(c, from, seq, len, begun, now, unsent);
 }
 
-/* Without stages: what is sealed under the key that ends, and waits for TCP. */
+/* Without stages: count the records sealed under the old key that wait for TCP. */
 static __always_inline void count_old_key(struct conn *c)
 {
 	u32 pending_now = count_sealed(c);

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Records of connections that found no room. Of both backends: included where their connections are known. */
+/*
+ * Counting the records of connections that found no room in the table. Both backends
+ * include this where their connections are known.
+ */
 #ifndef KTLS_UNTRACKED_H
 #define KTLS_UNTRACKED_H
 
-/* Records sent that a network card seals are told of. bpf/gobpf has a macro of this name. */
+/* Whether records that a network card seals are reported. bpf/gobpf defines a macro of this name. */
 #ifndef reports_cards
 #define reports_cards true
 #endif
 
 /*
- * One direction of a socket that found no room. The kernel's sequence moves with
- * each record, whichever hooks and copies of them see it; those that idle longest
- * are forgotten.
+ * One direction of a socket that found no room. The kernel's sequence advances with each
+ * record, however many hooks see it. The longest idle entries are evicted.
  */
 struct untracked {
-	u64 cookie; /* 0, or it tells the socket from a later one at its address */
-	u64 next;   /* records below are counted */
-	u64 hidden; /* the filters do not want the record that was begun last */
+	u64 cookie; /* distinguishes the socket from a later one at its address; may be 0 */
+	u64 next;   /* lower sequences are counted */
+	u64 hidden; /* the filters exclude the record that began last */
 };
 
 struct untracked_key { u64 sk, dir; };
@@ -38,7 +40,10 @@ static __always_inline bool filters_hide(u64 sk, u32 dir)
 	return e.flags & FLAG_HIDDEN;
 }
 
-/* A record begins or ends whose connection found no room: count those that were sealed or opened since the last time. */
+/*
+ * A record begins or ends on an untracked connection: count the records sealed or opened
+ * since the last time.
+ */
 static __noinline void count_untracked(u64 sk, u32 dir, bool begins)
 {
 	const struct tls_context *ctx = tls_ctx_of((void *)sk);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What ktlstop doctor --watch is told. */
+/* The events of "ktlstop doctor --watch". */
 #ifndef KTLS_WATCH_H
 #define KTLS_WATCH_H
 
@@ -13,13 +13,13 @@ enum watch_flag { WATCH_SENT = 1, WATCH_MPTCP = 2, WATCH_DEVICE = 4 };
 struct watch_event {
 	u64 time, cookie;
 	u32 pid, uid, netns;
-	u16 option, err; /* WATCH_RESULT: what for, and the answer, positive; 0: yes */
+	u16 option, err; /* WATCH_RESULT: the option and the positive errno, 0: success */
 	u16 version, cipher; /* of a key */
 	u16 lport, rport;
 	u8 laddr[16], raddr[16];
 	u8 comm[16];
 	u8 family, kind, flags, pad;
-	u32 len; /* WATCH_HELLO: of the bytes */
+	u32 len; /* WATCH_HELLO: valid bytes */
 	u8 bytes[HELLO_BYTES];
 };
 _Static_assert(sizeof(struct watch_event) == 96 + HELLO_BYTES, "pkg/loader/internal/wire knows this size");
@@ -29,11 +29,11 @@ struct {
 	__uint(max_entries, 1 << 20);
 } watch_events SEC(".maps");
 
-const struct watch_event *export_type __attribute__((unused)); /* names the type for Go */
+const struct watch_event *export_type __attribute__((unused)); /* exports the type to Go */
 
-volatile u64 watch_lost = 0; /* sights that found no room */
+volatile u64 watch_lost = 0; /* events that found no room */
 
-/* Reserves a sight of a socket, in the call of a process; 0 where there is no room. */
+/* Reserve an event about a socket in the current task's call; 0 if there is no room. */
 static __always_inline struct watch_event *watch_reserve(const struct sock *sk, u8 kind)
 {
 	struct watch_event *s = bpf_ringbuf_reserve(&watch_events, sizeof(*s), 0);

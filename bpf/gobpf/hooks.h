@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/*
- * The programs. A kretprobe sees no arguments, so the entry
- * keeps them for it.
- */
+/* The programs. A kretprobe gets no arguments, so the entry saves them for it. */
 #ifndef GOBPF_HOOKS_H
 #define GOBPF_HOOKS_H
 
@@ -33,7 +30,7 @@ static __always_inline void save_args(u64 function, const struct call_args *args
 		bpf_map_update_elem(&calls, &key, args, BPF_ANY);
 }
 
-/* The arguments of a call that returns, once. */
+/* Load the saved arguments of a returning call and delete them. */
 static __always_inline bool load_args(u64 function, struct call_args *args)
 {
 	struct call_key key = { bpf_get_current_pid_tgid(), function };
@@ -95,7 +92,7 @@ static __always_inline void close_begins_saved(u64 *arg)
 	close_begins(arg);
 }
 
-/* The handlers look for the return value behind the arguments that the kernel's function has. */
+/* The handlers expect the return value after the arguments of the kernel's function. */
 static __always_inline void open_ends_saved(u64 *arg)
 {
 	arg[3] = arg[5];
@@ -137,10 +134,7 @@ RETURN(tls_sk_proto_close, CALL_CLOSE, close_ends)
 ENTRY(tls_ctx_free, free_begins)
 ENTRY(tls_err_abort, abort_begins)
 
-/*
- * A mark in the stream of events: when the loader reads it back, it has read all
- * that was before it.
- */
+/* A marker in the stream of events: once the loader reads it back, it has read everything before it. */
 SEC("kprobe/tcp_set_ulp")
 int tcp_set_ulp_enter(u64 *regs)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Shows the loader how this kernel lays out what the kprobe build reads, where
- * no type information tells. The loader makes records with known contents; the
- * programs keep what the kernel's functions were given for them, and read
- * memory for the loader while it holds the objects alive.
+ * Shows the loader how a kernel without type information lays out the structures that the
+ * kprobe build reads. The loader makes records with known contents. The programs save the
+ * arguments of the kernel's functions for these, and read memory for the loader while it
+ * keeps the objects alive.
  */
 #include "settings.h"
 
@@ -15,13 +15,13 @@ enum probe {
 };
 
 #define MEM 256
-#define STACK 16384 /* THREAD_SIZE; another one shows as a system call that is not found */
+#define STACK 16384 /* THREAD_SIZE. With another size the number of the system call is not found. */
 
 /* The last call of a function by the loader itself. */
 struct captured {
 	u64 calls, task;
 	u64 arg[6];
-	u8 stack[MEM];    /* the far end of the task's stack, where the system call's registers lie */
+	u8 stack[MEM];    /* the base of the task's stack, where the registers of the system call are */
 	u8 mem[3][MEM];   /* what the arguments point to */
 	u8 after[64];     /* tls_rx_one_record: *darg when it returns, ... */
 	u8 far[8][MEM];   /* ... and what its words point to; tls_push_sg: what those of *ctx point to */
@@ -95,7 +95,7 @@ LEARN(tls_ctx_free, PROBE_FREE)
 LEARN(tls_sw_recvmsg, PROBE_RECVMSG)
 LEARN(tls_sw_release_resources_tx, PROBE_RELEASE)
 
-/* tls_push_sg(sk, ctx, ...): the sending half is one of what *ctx points to. */
+/* tls_push_sg(sk, ctx, ...): a word of *ctx points to the send context. */
 SEC("kprobe/tls_push_sg")
 int tls_push_sg_learn(u64 *regs)
 {
@@ -137,7 +137,7 @@ int tls_rx_one_record_learned(u64 *regs)
 	return 0;
 }
 
-/* The loader calls this function when it wants to read memory. */
+/* The loader calls this function to read memory. */
 SEC("kprobe/tcp_set_ulp")
 int tcp_set_ulp_learn(u64 *regs)
 {

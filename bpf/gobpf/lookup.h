@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The connection of a record. */
+/* Finding the connection of a record. */
 #ifndef GOBPF_LOOKUP_H
 #define GOBPF_LOOKUP_H
 
@@ -8,7 +8,7 @@
 
 #define NO_RECORD 2 /* instead of a direction */
 
-/* The connection of a socket, in which a record of dir begins. */
+/* The connection of a socket in which a record of dir begins. */
 static __always_inline struct conn *conn_of_record(u64 sk, u32 dir)
 {
 	struct conn *c = conn_find(sk);
@@ -24,10 +24,10 @@ static __always_inline struct conn *conn_of_record(u64 sk, u32 dir)
 	return c;
 }
 
-/* The connection of a socket; one that was open before the trace is met here. */
+/* The connection of a socket, created here if it was open before the trace. */
 static __always_inline struct conn *conn_of(u64 sk) { return conn_of_record(sk, NO_RECORD); }
 
-/* The connection of a socket, of which a record of dir is sealed or opened. */
+/* The connection of a socket, of which a record of dir was sealed or opened. */
 static __always_inline struct conn *conn_of_completed(u64 sk, u32 dir)
 {
 	struct conn *c = conn_find(sk);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What went wrong: failures of the kernel's TLS code, and keys that no hook saw. */
+/* Keys that no hook saw. */
 #ifndef GOBPF_MISSED_H
 #define GOBPF_MISSED_H
 
 #include "lookup.h"
 #include "../ktls_failure.h"
 
-/* This direction has a key that no hook saw. It begins with the record seq. */
+/* Report a key that no hook saw. Its first record is seq. */
 static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
 {
 	set_keys(c);

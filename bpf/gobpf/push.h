@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The hooks of records that are sealed, until TCP has them. */
+/* Hooks for sealed records, until TCP has them. */
 #ifndef GOBPF_PUSH_H
 #define GOBPF_PUSH_H
 
 #include "send.h"
 
 /*
- * A record that no hook has seen being sealed: a sockmap verdict that cuts one
- * message into several records (to 6.18), or one from before the trace.
+ * Take over a record whose sealing no hook saw: a sockmap verdict splits a message into
+ * several records (up to 6.18), or the record was sealed before the trace.
  */
 static __always_inline void take_over_record(struct conn *c, const struct tls_rec *rec)
 {
 	struct event *e = &c->tx;
 
-	if (!bpf_core_field_exists(rec->content_type) || read_seq(c->seq_tx) <= e->rec.start) /* sealed before the trace: not ours to tell */
+	if (!bpf_core_field_exists(rec->content_type) || read_seq(c->seq_tx) <= e->rec.start) /* sealed before the trace: not reported */
 		return;
 	e->kind = KIND_RECORD;
 	e->rec.stamp[0] = e->rec.stamp[1] = e->rec.stamp[2] = 0;
@@ -48,10 +48,10 @@ static __always_inline int push_begins(u64 *ctx)
 	if (c->tx_state == TX_IDLE && !has_pending(c))
 		take_over_record(c, (void *)c->push_rec);
 	if (c->push_rec == c->tx_rec && c->tx_state == TX_SEALING) {
-		/* Shorter than it began: a sockmap's verdict split it (to 6.18). */
+		/* It is shorter than at its begin if a sockmap verdict split it (up to 6.18). */
 		if (!bpf_core_field_exists(sk->sk_user_data) || GIVEN(sk, sk_user_data))
 			c->tx.rec.len = rec_len((void *)c->tx_rec);
-		set_sealed_time(&c->tx); /* nothing else goes to TCP */
+		set_sealed_time(&c->tx); /* no other record goes to TCP */
 		return 0;
 	}
 	key.conn = c->tx.conn;
@@ -98,7 +98,7 @@ static __always_inline int push_ends(u64 *ctx)
 		finish_pending(c, c->push_rec, now);
 	}
 	c->push_rec = 0;
-	c->open_ts = now; /* what follows in the same call is the next record */
+	c->open_ts = now; /* the rest of the same call is the next record */
 	return 0;
 }
 
