@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The first messages of a handshake, ClientHello and ServerHello, as they pass through a TCP socket. */
+/*
+ * The first messages of a handshake, ClientHello and ServerHello, as they pass through a
+ * TCP socket. Only bytes that begin like one of these leave the kernel, at most HELLO_BYTES
+ * of them; user space parses them.
+ */
 #ifndef KTLS_HELLO_H
 #define KTLS_HELLO_H
 

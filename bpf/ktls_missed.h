@@ -1,5 +1,32 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Hooks that the kernel skipped, and the keys and records that no hook saw. */
+/*
+ * Hooks that the kernel skipped, and the keys and records that no hook saw. After a skipped
+ * hook, the next one does its work as far as it can:
+ *
+ *   skipped            what stands in                                      what stays unknown
+ *   sendmsg_enter      verdict_enter takes the end of the last record      queue
+ *                      for the begin
+ *   verdict_enter      push_enter, or else msg_free, takes the record      queue, encrypt,
+ *                      over (take_over_record)                             plaintext
+ *   push_enter         msg_free checks that TCP has it (is_handed_over)    encrypt
+ *   msg_free           the next verdict_enter, msg_free or the close, by   push
+ *                      the kernel's list of sealed records
+ *   open_enter         open_exit starts the record                         wait, decrypt, plaintext
+ *                                                                          on the direct path
+ *   recvmsg_exit and   the next open_enter, or the close. If the same      deliver
+ *   the like           thread reads next, both calls count as one
+ *   set_sw_offload     the next record's first hook creates the            when
+ *                      connection (conn_get) or sees its sequence go
+ *                      back (key_missed)
+ *   close_enter,       ctx_free, close_exit                                nothing
+ *   free_tx, free_rx
+ *   all of a close     the first record of the next socket at the address  when; until then the
+ *                      (conn_current)                                      table has it
+ *   all of a record    the next record or the close counts it as skipped   the record
+ *                      (count_skipped), and the ledger shows a gap
+ *
+ * bpf_preempt_disable is no remedy: enabling preemption again reschedules inside the program.
+ */
 #ifndef KTLS_MISSED_H
 #define KTLS_MISSED_H
 
@@ -44,7 +71,7 @@ static __always_inline void count_skipped(struct conn *c, u32 dir, u64 seq)
  * The sequence of the record that begins now, or that has just been completed. Where
  * records are only counted and the kernel does not preempt itself, no hook is skipped and
  * counting is enough; reading the sequence would cost as much as the rest of the hook. For
- * the measured records it is read.
+ * the measured records it is read; they and the close show whether the count is right.
  */
 static __always_inline u64 begin_seq(const struct conn *c, u32 dir, bool counted, bool completed)
 {
