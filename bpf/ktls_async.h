@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What asynchronous crypto says of records, in softirq or in a worker. */
+/* Completions of asynchronous crypto, in softirq or in a worker. */
 #ifndef KTLS_ASYNC_H
 #define KTLS_ASYNC_H
 
@@ -7,9 +7,9 @@
 #include "ktls_return.h"
 
 /*
- * For tls_decrypt_done, which runs beside everything else, and has no room for it
- * on its stack. One for each processor is enough: the kernel does not run a program
- * twice at a time there.
+ * Scratch space for tls_decrypt_done, whose event does not fit on the stack and which runs
+ * concurrently with all other hooks. One per CPU is enough: the kernel does not run a
+ * program twice at a time on a CPU.
  */
 struct opening {
 	struct event e;
@@ -23,14 +23,14 @@ struct {
 	__type(value, struct opening);
 } opening SEC(".maps");
 
-/* Asynchronous crypto has sealed a record, in softirq or in a worker. */
+/* tls_encrypt_done: asynchronous crypto has sealed a record, in softirq or in a worker. */
 static __always_inline int encryption_ends(u64 *ctx)
 {
 	const struct crypto_async_request *req = (void *)ctx[0];
 	struct tls_rec *rec = (void *)req;
 	struct pending_key key = {};
 	int err = ctx[1];
-	struct waiting *w;
+	struct pending_record *w;
 	struct event *e;
 	struct conn *c;
 	u32 place;
@@ -44,7 +44,7 @@ static __always_inline int encryption_ends(u64 *ctx)
 		return 0;
 	e = &c->tx;
 	if (stages && (c->tx_rec != (u64)rec || c->tx_state != TX_SEALING)) {
-		place = place_of(c, (u64)rec);
+		place = pending_index(c, (u64)rec);
 		key.conn = c->tx.conn;
 		key.number = c->head + place - 1;
 		w = bpf_map_lookup_elem(&pending, &key);
@@ -63,9 +63,8 @@ static __always_inline int encryption_ends(u64 *ctx)
 }
 
 /*
- * Dashboard mode: what asynchronous crypto says of the record seq belongs into
- * the event in the making, if it still is that record's. One that could not be
- * opened is none.
+ * Dashboard mode: store the completion of record seq in the connection's current rx event,
+ * if that still describes the same record. A record that failed to open is dropped.
  */
 static __always_inline void opened_late(struct conn *c, u64 seq, int err)
 {
@@ -74,15 +73,16 @@ static __always_inline void opened_late(struct conn *c, u64 seq, int err)
 	if ((was & RX_STATE) != RX_OPENED || c->rx.rec.seq != seq)
 		return;
 	if (err)
-		rx_taken(c, was);
+		rx_claim(c, was);
 	else
 		c->rx.rec.stamp[2] = stage_time(&c->rx);
 }
 
 /*
- * Asynchronous crypto has opened a record, in softirq or in a worker. It is
- * TLS 1.2 (TLS 1.3 is opened synchronously), so that the additional data, the
- * first piece of the output, begins with the sequence (RFC 5246 section 6.2.3.3).
+ * tls_decrypt_done: asynchronous crypto has opened a record, in softirq or in a worker. It
+ * is a TLS 1.2 record, because TLS 1.3 records are opened synchronously. Therefore the
+ * additional data, which is the first piece of the output, begins with the sequence number
+ * (RFC 5246 section 6.2.3.3).
  */
 static __always_inline int decryption_ends(u64 *ctx)
 {
@@ -130,7 +130,7 @@ static __always_inline int decryption_ends(u64 *ctx)
 	e->kind = KIND_OPENED;
 	e->rec.seq = read_seq(aad);
 	e->flags = FLAG_ASYNC;
-	e->rec.stamp[1] = 0; /* c->rx may be another record by now */
+	e->rec.stamp[1] = 0; /* c->rx may hold another record by now */
 	e->rec.stamp[2] = bpf_ktime_get_ns();
 	if (needs_plaintext()) {
 		__builtin_memset(s, 0, sizeof(*s));
@@ -138,11 +138,11 @@ static __always_inline int decryption_ends(u64 *ctx)
 		s->base = (u64)BPF_CORE_READ(aead, dst);
 		s->at = 1;
 		s->wrap = ~0U;
-		e->rec.len = read_be16(aad + 11); /* behind sequence, type and version */
+		e->rec.len = read_be16(aad + 11); /* after sequence, type and version */
 		e->rec.hits = 0;
-		e->rec.picked = 1; /* no record of asynchronous crypto is left out */
+		e->rec.sampled = 1; /* sampling never drops records of asynchronous crypto */
 		if (match_payload)
-			look_at(e, s);
+			test_plaintext(e, s);
 		copy_payload(e, s);
 	}
 	emit(e);

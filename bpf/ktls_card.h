@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Records sent that a network card seals (tls_device.c). The kernel makes their headers,
- * numbers them and gives them to TCP as they are: a packet is sealed where it leaves. So
- * there is no sealing to be seen, and a record's stages are until it is closed, and until
- * TCP has it. One that TCP takes in part comes again (tls_push_partial_record), and no
- * other before it.
+ * Sent records that a network card seals (tls_device.c). The kernel builds and numbers the
+ * record headers and passes the records to TCP in plaintext; the card seals each packet as
+ * it leaves. No hook can see the sealing, so a record has two stages: until it is closed,
+ * and until TCP has it. If TCP takes only a part of a record, the kernel pushes the rest
+ * again (tls_push_partial_record) before any other record.
  */
 #ifndef KTLS_CARD_H
 #define KTLS_CARD_H
@@ -12,8 +12,9 @@
 #include "ktls_send.h"
 
 /*
- * A send call begins. One on a connection that is not known yet, which the inventory has not
- * found, makes a record without a begin: to meet it here would cost the verifier much.
+ * A send call begins. If the connection is unknown because the inventory did not find it,
+ * its record has no begin time: creating the connection here would cost the verifier too
+ * much.
  */
 static __always_inline int card_send_begins(u64 sk, bool more)
 {
@@ -27,8 +28,8 @@ static __always_inline int card_send_begins(u64 sk, bool more)
 	call = sending_of(tid);
 	call->tid = tid;
 	call->conn = c->tx.conn;
-	call->begun = c->sends & SENDS_MORE && open_bytes(c) ? c->open_ts : bpf_ktime_get_ns();
-	c->sends = more ? SENDS_MORE : 0;
+	call->begun = c->send_state & SEND_MORE && open_bytes(c) ? c->open_ts : bpf_ktime_get_ns();
+	c->send_state = more ? SEND_MORE : 0;
 	if (more)
 		c->open_ts = call->begun;
 	return 0;
@@ -45,7 +46,7 @@ static __always_inline int card_sendmsg_begins(u64 *ctx)
 /* tls_device_sendpage(sk, page, offset, size, flags) */
 static __always_inline int card_sendpage_begins(u64 *ctx) { return card_send_begins(ctx[0], ctx[4] & (MSG_MORE | MSG_SENDPAGE_NOTLAST)); }
 
-/* TCP has the record, at the time now; 0: at an unknown one. A global function, see emit_socket. */
+/* TCP has the record since time now (0: unknown). A global function, see emit_socket. */
 __noinline int card_record_ends(struct conn *c, u64 now)
 {
 	struct event *e;
@@ -57,12 +58,15 @@ __noinline int card_record_ends(struct conn *c, u64 now)
 	e->rec.stamp[3] = now;
 	if (!now)
 		e->flags |= FLAG_PUSHED;
-	emit_record(e, &e->rec.hidden, &c->sampled[DIR_TX]);
-	c->open_ts = c->next_ts = now ? now : bpf_ktime_get_ns(); /* what follows in the same call is the next record */
+	emit_record(e, &e->rec.hidden, &c->sampler[DIR_TX]);
+	c->open_ts = c->next_ts = now ? now : bpf_ktime_get_ns(); /* the rest of the same call is the next record */
 	return 0;
 }
 
-/* The plaintext of the record at c->tx_rec, a list of pieces that begins with the header. Returns the header's address. */
+/*
+ * Prepare the plaintext of the record at c->tx_rec, a list of pieces that begins with the
+ * header. Returns the address of the header.
+ */
 static __always_inline u64 source_of_card(struct conn *c)
 {
 	struct source *s = &c->src[DIR_TX];
@@ -88,7 +92,7 @@ static __always_inline void begin_card_record(struct conn *c, u64 seq)
 		c->next_ts = begun;
 	else
 		begun = is_sending(c, tid) ? c->next_ts : 0;
-	begin_at(c, DIR_TX, seq);
+	begin_record_at(c, DIR_TX, seq);
 	c->next[DIR_TX] = seq + 1;
 	e->kind = KIND_RECORD;
 	e->rec.weight = 1;
@@ -97,7 +101,7 @@ static __always_inline void begin_card_record(struct conn *c, u64 seq)
 	e->rec.stamp[3] = 0;
 	e->rec.seq = seq;
 	e->rec.hits = e->rec.matched = 0;
-	set_maker(c, e, DIR_TX);
+	set_caller(c, e, DIR_TX);
 	e->rec.op = send_op(e->flags);
 	c->tx_state = TX_SEALING;
 }
@@ -111,7 +115,7 @@ static __always_inline void read_card_record(struct conn *c)
 	bpf_probe_read_kernel(&type, sizeof(type), (void *)header);
 	e->type = type;
 	e->rec.len = read_be16(header + 3) + RECORD_HEADER - c->overhead;
-	pick(e, &c->sampled[DIR_TX]);
+	sample_record(e, &c->sampler[DIR_TX]);
 	if (is_control(e)) {
 		set_control(c, e, &c->src[DIR_TX]);
 		source_of_card(c);
@@ -123,10 +127,11 @@ static __always_inline void read_card_record(struct conn *c)
 }
 
 /*
- * tls_push_sg(sk, ctx, sg, first_offset, flags), of which c->tx_rec has sg: a record goes to
- * TCP, or the rest of one. The kernel has counted it (tls_push_record), and by that the two
- * are told apart: of one that TCP has refused whole, the rest begins where it began. A
- * global function, see emit_socket.
+ * tls_push_sg(sk, ctx, sg, first_offset, flags), with sg in c->tx_rec: a record goes to
+ * TCP, or the rest of one. The kernel counted the record before (tls_push_record), and the
+ * count tells a new record from the rest of an old one. The address does not: if TCP
+ * refused a record completely, its rest begins where the record began. A global function,
+ * see emit_socket.
  */
 __noinline int card_pushes(struct conn *c)
 {
@@ -137,8 +142,8 @@ __noinline int card_pushes(struct conn *c)
 	next = read_seq(c->seq_tx);
 	if ((__s64)(next - c->next[DIR_TX]) <= 0)
 		return 0;
-	card_record_ends(c, 0); /* nobody has seen it go */
-	look_for_card(c);
+	card_record_ends(c, 0); /* no hook saw it leave */
+	check_card(c);
 	begin_card_record(c, next - 1);
 	read_card_record(c);
 	if (c->closing) { /* a writer was still waiting */
@@ -148,10 +153,10 @@ __noinline int card_pushes(struct conn *c)
 	return 0;
 }
 
-/* The same in a program of its own, where the hook of tls_push_sg that is for all is not attached (stages). */
+/* The same in a program of its own, for runs that do not attach push_enter (stages off). */
 static __always_inline int card_push_begins(u64 *ctx)
 {
-	struct conn *c = conn_met(ctx[0], DIR_TX, true);
+	struct conn *c = conn_get(ctx[0], DIR_TX, true);
 
 	if (!c || !(c->card & CARD_TX))
 		return 0;
@@ -159,7 +164,7 @@ static __always_inline int card_push_begins(u64 *ctx)
 	return card_pushes(c);
 }
 
-/* Its exit: 0 where TCP has taken all. */
+/* The exit of tls_push_sg. It returns 0 once TCP has taken everything. */
 static __always_inline int card_push_ends(u64 *ctx)
 {
 	struct conn *c = conn_lookup(ctx[0]);
@@ -169,12 +174,12 @@ static __always_inline int card_push_ends(u64 *ctx)
 		return 0;
 	if (!ret)
 		return card_record_ends(c, bpf_ktime_get_ns());
-	if (!goes_on(ret))
+	if (!is_retryable(ret))
 		c->tx_err = -ret;
 	return 0;
 }
 
-/* Whether TCP has got only a part of the last record. */
+/* Whether TCP has only a part of the last record. */
 static __always_inline bool is_partial(const struct conn *c)
 {
 	const struct tls_context *ctx = (void *)c->ctx;
@@ -182,7 +187,10 @@ static __always_inline bool is_partial(const struct conn *c)
 	return BPF_CORE_READ(ctx, partially_sent_record);
 }
 
-/* A connection whose records a card seals lets go what TCP has not taken, if there is such. A global function, see emit_socket. */
+/*
+ * A connection with a card is closed and frees what TCP has not taken, if anything. A
+ * global function, see emit_socket.
+ */
 __noinline int card_frees(struct conn *c)
 {
 	if (!c || c->tx_state != TX_SEALING)
@@ -191,12 +199,15 @@ __noinline int card_frees(struct conn *c)
 		return card_record_ends(c, 0);
 	c->tx_state = TX_IDLE;
 	set_unsent(&c->tx, c);
-	emit_record(&c->tx, &c->tx.rec.hidden, &c->sampled[DIR_TX]);
+	emit_record(&c->tx, &c->tx.rec.hidden, &c->sampler[DIR_TX]);
 	c->tx.rec.unsent = 0;
 	return 0;
 }
 
-/* A send call returns. Until the exit of tls_push_sg is attached, its last record ends here. A global function, see emit_socket. */
+/*
+ * A send call returns. While the exit of tls_push_sg is not attached yet, the call's last
+ * record ends here. A global function, see emit_socket.
+ */
 __noinline int card_send_ends(struct conn *c, int ret)
 {
 	if (!c)
@@ -205,7 +216,7 @@ __noinline int card_send_ends(struct conn *c, int ret)
 		card_record_ends(c, 0);
 	if (ret == -EAGAIN)
 		__sync_fetch_and_add(&c->blocked, 1);
-	else if (ret < 0 && !goes_on(ret))
+	else if (ret < 0 && !is_retryable(ret))
 		call_fails(c, DIR_TX, -ret, FUNC_DEVICE_SENDMSG);
 	return 0;
 }

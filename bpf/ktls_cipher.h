@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Which implementation of a cipher the kernel seals and opens with. */
+/* The crypto implementation (driver) that seals or opens a connection's records. */
 #ifndef KTLS_CIPHER_H
 #define KTLS_CIPHER_H
 
 #include "ktls_keys.h"
 
 #define CRYPTO_ALG_ASYNC 0x80
-#define DRIVERS 64 /* there are few */
+#define DRIVERS 64 /* systems have few */
 
-/* A socket event has the place, and user space looks here. The module of one can go, and another come there. */
+/*
+ * Socket events carry the index, and user space reads the entry. A crypto module can be
+ * unloaded and another one can take its address.
+ */
 struct driver {
 	u64 alg; /* struct crypto_alg */
 	u32 async;
@@ -23,7 +26,7 @@ struct {
 	__type(value, struct driver);
 } drivers SEC(".maps");
 
-/* 1 + the place of an aead's implementation, 0 where it is not known. A global function, see emit_socket. */
+/* 1 + the index of an AEAD's driver in "drivers", 0 if unknown. A global function, see emit_socket. */
 __noinline u32 driver_of(u64 aead)
 {
 	const struct crypto_alg *alg = BPF_CORE_READ((const struct crypto_aead *)aead, base.__crt_alg);
@@ -48,7 +51,7 @@ __noinline u32 driver_of(u64 aead)
 	return 0;
 }
 
-/* Of the direction dir. */
+/* The driver of direction dir. */
 static __always_inline u8 driver_for(const struct conn *c, u32 dir)
 {
 	const struct tls_sw_context_tx *tx = (void *)c->priv_tx;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The state of a connection, and where it lies. */
+/* The state of a connection, and where it is stored. */
 #ifndef KTLS_CONN_H
 #define KTLS_CONN_H
 
@@ -8,120 +8,123 @@
 #include "ktls_sample.h"
 #include "ktls_stats.h"
 
-enum { SENDS_MORE = 1 /* the last one may have left an open record */, SENDS_BROKEN = 2 /* the connection has failed */ };
+enum { SEND_MORE = 1 /* the last call may have left an open record */, SEND_BROKEN = 2 /* the connection has failed */ };
 enum tx_state { TX_IDLE, TX_SEALING };
-/* A network card was given the direction's key, whether it has gone since or not. */
+/* A network card was given the direction's key, and may have been removed since. */
 enum card_bit { CARD_TX = 1, CARD_RX = 2, CARD_GONE = 4 };
 enum rx_state { RX_IDLE, RX_OPENING, RX_OPENED };
-#define RX_STATE 3  /* of rx_state: the state; the rest is a ticket, new with each record */
+#define RX_STATE 3  /* of rx_state: the state. The other bits are a ticket, new for each record. */
 #define RX_TICKET 4
 
 /*
- * Failures of one kind: the first is told at once, those after it once a second, as their
- * number, with what is known of the last of them.
+ * Rate limit for failures of one kind. The first one is reported at once; later ones once
+ * a second, as a count and with the details of the last.
  */
-struct fold {
-	u64 told;
+struct limiter {
+	u64 reported_at;
 	u64 seq, cgroup;
 	u64 comm[2];
 	u32 pid, tid, uid, more;
 	u16 err;
 	u8 func, type, flags, pad[3];
 };
-#define FOLDS 4
+#define LIMITERS 4
 
 /*
- * Where a direction is in its handshake messages, which are told by their headers: a
- * message goes on over records, and a record can have several (RFC 8446 section 5.1).
+ * The position of a direction in its stream of handshake messages. A message can span
+ * records, and a record can hold several messages (RFC 8446 section 5.1).
  */
 struct messages {
-	u64 next;   /* the sequence behind the last handshake record */
-	u64 unsure; /* a record whose predecessor was not seen: a message may go on in it */
-	u32 left;   /* bytes of the present message still to come, behind its header */
-	u32 size;   /* its length, as far as its header has come */
-	u8 have;    /* bytes of its header that have come */
+	u64 next;   /* the sequence after the last handshake record */
+	u64 uncertain; /* a record whose predecessor was not seen: it may continue a message */
+	u32 left;   /* bytes of the current message still to come, without its header */
+	u32 size;   /* its length, as far as its header was read */
+	u8 header_bytes; /* bytes of its header read so far */
 	u8 type;
-	u8 unknown; /* where the present message began was not seen */
+	u8 unknown; /* the start of the current message was not seen */
 	u8 pad[5];
 };
 
 /*
- * One connection. tx and rx are events in the making: what does not change
- * from record to record is filled in once, when the connection is met.
+ * One connection. tx and rx are the events of the current records. The fields that are the
+ * same for each record are filled in once, when the connection is created.
  */
 struct conn {
 	struct event tx;
-	u64 tx_rec;   /* the tls_rec of tx: with it a struct waiting; where a card seals, the pieces of the record */
+	u64 tx_rec;   /* the tls_rec of tx, and with it a struct pending_record; with a card, the pieces of the record */
 	struct event rx;
-	u64 claim;    /* in "hot": the struct sock that has this place, 0 where it is free */
-	u64 sk;       /* struct sock, once the rest is there; see conn_publish */
-	u64 alive;    /* its id, until a hook ends it; see conn_take */
+	u64 claim;    /* in "hot": the struct sock that owns this slot, 0 if it is free */
+	u64 sk;       /* struct sock, set after everything else; see conn_publish */
+	u64 alive;    /* its id, until a hook ends the connection; see conn_retire */
 	u64 ctx;      /* struct tls_context */
 	u64 priv_tx;  /* struct tls_sw_context_tx */
 	u64 priv_rx;  /* struct tls_sw_context_rx */
 	u64 seq_tx, seq_rx; /* addresses of the record sequences */
-	u64 open_ts;  /* first byte of the record that a call has left open */
-	u64 next_ts;  /* first byte of the next record that the present send call makes */
-	u64 push_rec; /* the tls_rec that is being handed to TCP */
-	u64 freed;    /* what sk_msg_free was called for last, as if it were a tls_rec's plaintext */
-	u64 told_seq;
-	u64 dead_rec; /* the tls_rec of which TCP has got only a part, and never will the rest */
-	u64 next[2];  /* the sequence that is due: behind the last record that was begun (tx) or opened (rx) */
-	u64 rx_call;  /* the task that has opened rx: its process above its thread */
-	u64 call_begun; /* when that call took up its first record */
-	u64 ready_ts; /* a whole record is in the receive queue */
-	u64 old_next; /* the sequence of the first of "old" */
-	u64 end_seq[2]; /* the next sequences, once the connection is closing */
+	u64 open_ts;  /* first byte of the record that a call left open */
+	u64 next_ts;  /* first byte of the next record of the current send call */
+	u64 push_rec; /* the tls_rec that is being pushed to TCP */
+	u64 freed;    /* the tls_rec of the last call of sk_msg_free, if its argument was a plaintext */
+	u64 reported_seq;
+	u64 partial_rec; /* the tls_rec of which TCP has only a part and will not get the rest */
+	u64 next[2];  /* the expected sequence: after the last record that began (tx) or was opened (rx) */
+	u64 rx_call;  /* the task that opened rx: process id in the upper half, thread id in the lower */
+	u64 call_begun; /* when that call started to open its first record */
+	u64 ready_ts; /* when a complete record was in the receive queue */
+	u64 old_key_next; /* the sequence of the first of old_key_pending */
+	u64 end_seq[2]; /* the next sequences when the connection began to close */
 	struct source src[2]; /* the plaintext of tx and rx */
-	struct maker maker[2]; /* whom tx and rx name */
-	u32 head, tail; /* of its records in "pending" */
-	u32 old;      /* sealed under the key before, and waiting for TCP: --stages off */
-	u32 rx_state; /* changed by compare and swap: a call's return is seen without the lock */
-	u8 sends;     /* what the next send call has to look at: SENDS_MORE, SENDS_BROKEN */
+	struct caller caller[2]; /* the tasks that tx and rx name */
+	u32 head, tail; /* numbers of its records in "pending" */
+	u32 old_key_pending; /* records under the previous key that wait for TCP; only with stages off */
+	u32 rx_state; /* changed by compare-and-swap, because the return of a call is seen without the lock */
+	u8 send_state; /* what the next send call has to check: SEND_MORE, SEND_BROKEN */
 	u8 tx_state, rx_failed, closing;
-	u8 told;      /* user space knows of it */
-	u8 typed;     /* a send call has said of which type its records are */
-	u8 tx_failed; /* the failure has been told */
-	u8 listed;    /* directions that the inventory has counted: 1 << dir, below the look that did, see count_met */
-	u8 unwanted;  /* the filters want no record of it, whoever makes the call: the hooks pass it by */
-	u16 tx_err;   /* what sending has failed with */
-	u16 told_err; /* the same, where it has been told of the record told_seq */
-	u8 key_told[2]; /* this direction's key is told, or would be if the filters wanted it */
-	struct sampled sampled[2]; /* of tx and rx */
-	u32 nth[2];   /* of tx and rx, see stage_weight */
-	u32 cut;      /* see struct about_socket, as are those up to blocked */
+	u8 reported;  /* user space knows the connection */
+	u8 typed;     /* a send call has set a record type */
+	u8 tx_failed; /* the failure was reported */
+	u8 counted_dirs; /* directions that the inventory has counted (1 << dir), and above them the number of that pass, see count_socket */
+	u8 excluded;  /* the filters want none of its records, whoever makes the call: the hooks skip it */
+	u16 tx_err;   /* the errno with which sending failed */
+	u16 reported_err; /* the same, as reported with the record reported_seq */
+	u8 key_reported[2]; /* this direction's key was reported, or would have been if the filters wanted it */
+	struct sampler sampler[2]; /* for tx and rx */
+	u32 nth[2];   /* numbers of tx and rx, see stage_weight */
+	u32 cut;      /* this and the fields up to blocked: see struct about_socket */
 	u8 ended, reset, notified[2];
-	u32 blocked;  /* send calls that the kernel had no room for (EAGAIN) */
+	u32 blocked;  /* send calls that failed for lack of buffer space (EAGAIN) */
 	u32 probed;
-	bool probes;  /* reads have been refused for want of room for a record's type */
-	u32 open_bytes; /* of the record that was open when the connection closed */
+	bool probes;  /* reads have failed for lack of room for the record type */
+	u32 open_bytes; /* bytes of the record that was open at the close */
 	u64 awaited;  /* see struct about_socket */
 	u64 unread_at, unread_bytes; /* of the walk along its rx_list */
-	struct fold fails[FOLDS];
-	struct messages messages[2], messages_before; /* the latter: of the last handshake record sent */
+	struct limiter failures[LIMITERS];
+	struct messages messages[2], messages_before; /* messages_before: the state before the last handshake record sent */
 	u8 card;      /* enum card_bit */
-	u8 rx_card;   /* what a network card had opened of the record card_seq */
-	u8 prepend, overhead; /* bytes before the plaintext of a record sent, and in all beside it */
-	u8 card_news; /* something of struct about_card has changed since it was told, at card_told */
-	u64 card_seq, card_told;
+	u8 rx_card;   /* how much of the record card_seq a network card opened */
+	u8 prepend, overhead; /* bytes before the plaintext of a sent record, and all bytes around it */
+	u8 card_changed; /* a value of struct about_card has changed since the report at card_reported_at */
+	u64 card_seq, card_reported_at;
 	u64 resyncs[2], fallback; /* see struct about_card */
 };
 
 #define NO_SEQ ~0ULL
 
-/* A key begins, or the trace does; unsure: NO_SEQ where nothing stands before the first record. */
-static __always_inline void begin_messages(struct conn *c, u32 dir, u64 unsure)
+/*
+ * A key begins, or the trace does. uncertain is the sequence that may continue a message,
+ * NO_SEQ if the stream starts here.
+ */
+static __always_inline void begin_messages(struct conn *c, u32 dir, u64 uncertain)
 {
 	struct messages *m = &c->messages[dir & 1];
 
 	m->next = NO_SEQ;
-	m->unsure = unsure;
+	m->uncertain = uncertain;
 }
 
 /*
- * Each hook looks its connection up, and a look into a variable costs a twentieth of
- * one into a hash. The socket's address names a connection's place in "hot"; one
- * whose place is taken lives in "conns" instead. It stays where it is to its end.
+ * Each hook looks up its connection, and indexing a variable costs a twentieth of a hash
+ * lookup. The socket's address selects the slot in "hot"; if that is taken, the connection
+ * is stored in "conns". A connection stays where it is until it ends.
  */
 struct conn hot[1 << HOT_BITS];
 
@@ -150,24 +153,27 @@ static __always_inline bool is_tls(const struct sock *sk)
 	return name[0] == 't' && name[1] == 'l' && name[2] == 's' && !name[3];
 }
 
-/* Whether the parser has found a whole record in the receive queue, and nobody has read it. */
+/* Whether the parser has a complete record in the receive queue that nobody has read. */
 static __always_inline bool has_record(const struct conn *c)
 {
 	return (u8)read_word(c->priv_rx + bpf_core_field_offset(struct tls_sw_context_rx, strp.msg_ready));
 }
 
-/* Whether behind the record that is being opened other bytes are there: of the next one, which was sealed before. */
+/*
+ * Whether more bytes are queued behind the record that is being opened. They belong to the
+ * next record, which was sealed before.
+ */
 static __always_inline bool more_behind(const struct conn *c, u64 sk)
 {
-	u32 there = (u32)read_word(sk + bpf_core_field_offset(struct tcp_sock, rcv_nxt)) -
+	u32 available = (u32)read_word(sk + bpf_core_field_offset(struct tcp_sock, rcv_nxt)) -
 		    (u32)read_word(sk + bpf_core_field_offset(struct tcp_sock, copied_seq));
 
-	return there > (u32)read_word(c->priv_rx + bpf_core_field_offset(struct tls_sw_context_rx, strp.stm.full_len));
+	return available > (u32)read_word(c->priv_rx + bpf_core_field_offset(struct tls_sw_context_rx, strp.stm.full_len));
 }
 
 static __always_inline u32 hot_index(u64 sk)
 {
-	u32 key; /* half of a pointer is a number, with which the verifier lets us reckon */
+	u32 key;      /* the lower half of a pointer is a scalar, on which the verifier allows arithmetic */
 
 	asm volatile("%0 = %1" : "=w"(key) : "w"((u32)sk));
 	return key * 0x9e3779b1U >> (32 - HOT_BITS); /* Fibonacci hashing */
@@ -176,13 +182,14 @@ static __always_inline u32 hot_index(u64 sk)
 static __always_inline struct conn *hot_place(u64 sk) { return &hot[hot_index(sk)]; }
 
 /*
- * A hook on another processor may look for a connection while it is made: it finds
- * one only when it is whole. An exchange is a full barrier, in each kernel that has
- * one, on each machine; the reader's side is ordered by the address that it gets (after).
+ * Publish a connection: a hook on another CPU may look it up while it is created, and must
+ * find it complete or not at all. An atomic exchange is a full barrier on every kernel and
+ * architecture that supports it. On the reader's side, the address dependency orders the
+ * accesses (after).
  */
 static __always_inline void conn_publish(struct conn *c, u64 sk) { __sync_lock_test_and_set(&c->sk, sk); }
 
-/* What is known of a socket, though nothing may be traced right now. */
+/* The connection of a socket, even while tracing is off. */
 static __always_inline struct conn *conn_at(u64 sk)
 {
 	struct conn *c = hot_place(sk);
@@ -198,18 +205,21 @@ static __always_inline struct conn *conn_at(u64 sk)
 	return has == sk ? after(order, c) : 0;
 }
 
-/* The connection of a socket, whether the filters want it or not. */
+/* The connection of a socket, even if the filters exclude it. */
 static __always_inline struct conn *conn_find(u64 sk) { return live ? conn_at(sk) : 0; }
 
-static __always_inline struct conn *if_wanted(struct conn *c)
+static __always_inline struct conn *if_included(struct conn *c)
 {
-	return c && !c->unwanted ? c : 0;
+	return c && !c->excluded ? c : 0;
 }
 
-/* Whether anything is traced is asked last: most hooks of a connection that is not wanted end before it. */
+/*
+ * The connection of a socket if the filters want it. The check of "live" comes last,
+ * because most hooks on excluded connections return before it.
+ */
 static __always_inline struct conn *conn_lookup(u64 sk)
 {
-	struct conn *c = if_wanted(conn_at(sk));
+	struct conn *c = if_included(conn_at(sk));
 
 	return c && live ? c : 0;
 }

@@ -1,31 +1,34 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Sockets of the family AF_KTLS that seal and open datagrams. */
+/* Connection state of AF_KTLS sockets, which seal and open datagrams. */
 #ifndef KTLS_DTLS_CONN_H
 #define KTLS_DTLS_CONN_H
 
 #include "ktls_dtls_types.h"
-#include "ktls_holder.h"
+#include "ktls_owner.h"
 #include "ktls_ring.h"
 #include "ktls_sample.h"
 
-/* Records of one reason that were dropped, and the last of them. One is told each second, with how many there were: a flood is not. */
+/*
+ * Dropped records of one reason, and the last of them. One event a second reports how many
+ * there were, so a flood of drops is no flood of events.
+ */
 struct dropped {
-	u64 told_at;
+	u64 reported_at;
 	u64 seq;
-	u32 untold;
+	u32 unreported;
 	u16 epoch, len, datagram;
 	u8 type, pad[5];
 };
 
 struct dtls_conn {
-	struct event tx; /* what all records that are sent have in common */
+	struct event tx; /* the fields that all sent records share */
 	struct event rx;
-	u64 alive;       /* the id; 0: it has ended */
+	u64 alive;       /* the id; 0: the connection has ended */
 	u64 next;        /* the sequence of the next record, of tx.epoch */
-	u64 queued;      /* records in the receive queue, by the module's count, before those of which a hook may tell */
-	u64 read;        /* those that a hook has seen leave it */
-	u8 known;        /* begin and epoch of what is sent are */
-	u8 told;
+	u64 queued;      /* records in the receive queue by the module's count, without those that a hook may still report */
+	u64 read;        /* records that a hook saw leave the queue */
+	u8 epoch_known;  /* the first sequence and the epoch of sent records are known */
+	u8 reported;
 	u8 keyed[2];
 	u8 pad[4];
 	struct dropped dropped[AFKTLS_REASONS];
@@ -39,7 +42,7 @@ struct {
 	__type(value, struct dtls_conn);
 } dtls_conns SEC(".maps");
 
-/* A connection is too big for the stack, and starts as a copy of this. */
+/* A template: a struct dtls_conn is too big for the stack. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -47,10 +50,13 @@ struct {
 	__type(value, struct dtls_conn);
 } dtls_blank SEC(".maps");
 
-/* Above all ids that the other programs give, which count up from one, and below what JSON's readers take for inexact. */
+/*
+ * Ids start above those of the other object, which count up from one, and below the
+ * integers that JSON readers round.
+ */
 u64 next_dtls = 1ULL << 52;
 
-/* How many records have been put into a socket's receive queue. */
+/* How many records the module has put into a socket's receive queue. */
 static __always_inline u64 dtls_queued(u64 ks)
 {
 	const struct afktls_sock *s = (void *)ks;
@@ -58,7 +64,10 @@ static __always_inline u64 dtls_queued(u64 ks)
 	return BPF_CORE_READ(s, stats[AFKTLS_STAT_RX_RECORDS].counter);
 }
 
-/* The module may come to name its keys otherwise: then a socket that is met has both. */
+/*
+ * Whether the direction has a key. If a version of the module renames its key fields, a
+ * socket counts as having both.
+ */
 static __always_inline bool has_key(const struct afktls_sock *s, u32 dir)
 {
 	if (!bpf_core_field_exists(s->tx) || !bpf_core_field_exists(s->rx))
@@ -66,7 +75,7 @@ static __always_inline bool has_key(const struct afktls_sock *s, u32 dir)
 	return dir == DIR_TX ? BPF_CORE_READ(s, tx) : BPF_CORE_READ(s, rx);
 }
 
-/* The sequence of the next record that is sent, 0 where that is not known. */
+/* The sequence of the next record to send, 0 if unknown. */
 static __always_inline u64 next_of(const struct afktls_sock *s)
 {
 	if (!bpf_core_field_exists(s->tx) || !bpf_core_field_exists(struct afktls_key, next))
@@ -75,9 +84,9 @@ static __always_inline u64 next_of(const struct afktls_sock *s)
 }
 
 /*
- * The connection of a socket that a hook meets first; 0 where there is no room, and where
- * another hook is making it right now, or the socket has let go of its UDP socket: to this
- * hook it is not there. full: of these, no room.
+ * Create the connection of a socket. Returns 0 if there is no room, if another hook is
+ * creating it right now, or if the socket has detached from its UDP socket. Sets full only
+ * in the first case.
  */
 static __noinline struct dtls_conn *dtls_new(u64 ks, bool *full)
 {
@@ -124,8 +133,8 @@ static __always_inline struct dtls_conn *dtls_find(u64 ks)
 	return alive ? after(order_of(alive), c) : 0;
 }
 
-/* Tell user space of a connection; who as in emit_socket. */
-static __noinline int dtls_tell(struct dtls_conn *c, u32 state, u32 dir, const struct holder *who)
+/* Report a connection; who as in emit_socket. */
+static __noinline int dtls_report(struct dtls_conn *c, u32 state, u32 dir, const struct owner *who)
 {
 	struct event e;
 	bool wanted;
@@ -135,11 +144,11 @@ static __noinline int dtls_tell(struct dtls_conn *c, u32 state, u32 dir, const s
 	e = c->tx;
 	e.dir = dir;
 	wanted = set_socket_owner(&e, who);
-	set_owner(&c->tx, &e, wanted);
-	set_owner(&c->rx, &e, wanted);
+	set_default_owner(&c->tx, &e, wanted);
+	set_default_owner(&c->rx, &e, wanted);
 	if (state == STATE_FOUND || state == STATE_OPEN)
-		c->told |= conn_wanted(&e) && wanted;
-	if (!c->told)
+		c->reported |= conn_wanted(&e) && wanted;
+	if (!c->reported)
 		return 0;
 	e.kind = KIND_SOCKET;
 	__builtin_memset(&e.socket, 0, sizeof(e.socket));
@@ -156,20 +165,20 @@ static __noinline int dtls_tell(struct dtls_conn *c, u32 state, u32 dir, const s
 	return 0;
 }
 
-enum meeting {
-	MEETS_CALLER, /* who is in the call owns a connection that is met */
-	MEETS_NOBODY, /* in softirq */
+enum discovery {
+	FOUND_BY_CALLER, /* the current task is the owner of the new connection */
+	FOUND_IN_SOFTIRQ, /* softirq: the current task is arbitrary */
 };
 
 /*
- * The connection of a record: one that the inventory has not found is met by it. taken: the
- * record that is told of has left the receive queue. Where there is no room, only hooks that
- * tell of records count one.
+ * The connection of a record, created here if the inventory did not find it. taken: 1 if
+ * the reported record has left the receive queue. Only hooks that report records pass
+ * full, and count one as lost if there is no room.
  */
-static __always_inline struct dtls_conn *dtls_meet(u64 ks, enum meeting who, u32 taken, bool *full)
+static __always_inline struct dtls_conn *dtls_get(u64 ks, enum discovery who, u32 taken, bool *full)
 {
 	struct dtls_conn *c = dtls_find(ks);
-	struct holder nobody = {};
+	struct owner nobody = {};
 
 	if (c || !live)
 		return c;
@@ -177,7 +186,7 @@ static __always_inline struct dtls_conn *dtls_meet(u64 ks, enum meeting who, u32
 	if (!c)
 		return 0;
 	c->queued -= taken;
-	dtls_tell(c, STATE_FOUND, 0, who == MEETS_NOBODY ? &nobody : 0);
+	dtls_report(c, STATE_FOUND, 0, who == FOUND_IN_SOFTIRQ ? &nobody : 0);
 	return c;
 }
 

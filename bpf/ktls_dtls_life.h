@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Keys and ends of AF_KTLS sockets, those that were there before, and what they drop. */
+/* AF_KTLS sockets: keys, close, inventory and drops. */
 #ifndef KTLS_DTLS_LIFE_H
 #define KTLS_DTLS_LIFE_H
 
@@ -8,8 +8,11 @@
 
 #define SECOND 1000000000ULL
 
-/* Tell of the records that were dropped for a reason, by the last of them. A global function: the verifier looks at it once. */
-__noinline int dtls_tell_dropped(struct dtls_conn *c, u32 reason)
+/*
+ * Report the records that were dropped for one reason, with the last of them. A global
+ * function: the verifier checks it once.
+ */
+__noinline int dtls_report_dropped(struct dtls_conn *c, u32 reason)
 {
 	struct dropped *d;
 	struct event e;
@@ -18,7 +21,7 @@ __noinline int dtls_tell_dropped(struct dtls_conn *c, u32 reason)
 		return 0;
 	d = &c->dropped[reason];
 	e = c->rx;
-	/* Nobody's call is to blame: who has the connection decides whether it is wanted. */
+	/* No call is responsible: the filters judge the connection's owner. */
 	if ((e.flags & FLAG_HIDDEN) || !conn_wanted(&e) || (want_dir && want_dir != 1U + DIR_RX))
 		return 0;
 	e.flags &= FLAG_KTHREAD;
@@ -27,15 +30,15 @@ __noinline int dtls_tell_dropped(struct dtls_conn *c, u32 reason)
 	e.epoch = d->epoch;
 	e.datagram_or_user = d->datagram;
 	__builtin_memset(&e.drop, 0, sizeof(e.drop));
-	e.drop.count = __sync_lock_test_and_set(&d->untold, 0);
+	e.drop.count = __sync_lock_test_and_set(&d->unreported, 0);
 	if (!e.drop.count)
 		return 0;
 	e.drop.time = bpf_ktime_get_ns();
 	e.drop.seq = d->seq;
 	e.drop.len = d->len;
 	e.drop.reason = reason;
-	if (!emit(&e)) /* the next one tells of these too */
-		__sync_fetch_and_add(&d->untold, e.drop.count);
+	if (!emit(&e)) /* the next report counts these too */
+		__sync_fetch_and_add(&d->unreported, e.drop.count);
 	return 0;
 }
 
@@ -44,17 +47,17 @@ static __always_inline int dtls_drops(u64 *ctx)
 {
 	const struct afktls_record *rec = (void *)ctx[1];
 	struct opened_key key = opened_key(ctx[0], rec);
-	u64 now = bpf_ktime_get_ns(), told;
+	u64 now = bpf_ktime_get_ns(), reported;
 	u32 reason = GIVEN(rec, reason);
-	struct dtls_conn *c = dtls_meet(ctx[0], MEETS_NOBODY, reason == AFKTLS_UNREAD, 0);
+	struct dtls_conn *c = dtls_get(ctx[0], FOUND_IN_SOFTIRQ, reason == AFKTLS_UNREAD, 0);
 	struct dropped *d;
 
-	/* One that came again has the number of one that may lie there, opened and not read yet. */
+	/* A replayed record has the number of a record that may be queued, opened and not read yet. */
 	if (reason != AFKTLS_REPLAY && reason != AFKTLS_TOO_OLD)
 		bpf_map_delete_elem(&dtls_opened, &key);
 	if (!c)
 		return 0;
-	asm volatile("" : "+r"(reason)); /* the verifier follows the mask, and not what the compiler makes of a comparison */
+	asm volatile("" : "+r"(reason)); /* the verifier follows the mask but not the comparison that the compiler derives */
 	reason &= AFKTLS_REASONS - 1;
 	if (reason == AFKTLS_UNREAD)
 		__sync_fetch_and_add(&c->read, 1);
@@ -64,15 +67,15 @@ static __always_inline int dtls_drops(u64 *ctx)
 	d->type = GIVEN(rec, type);
 	d->len = GIVEN(rec, len);
 	d->datagram = GIVEN(rec, datagram);
-	__sync_fetch_and_add(&d->untold, 1);
-	told = d->told_at;
-	if ((!told || now - told >= SECOND) && __sync_val_compare_and_swap(&d->told_at, told, now) == told)
-		dtls_tell_dropped(c, reason);
+	__sync_fetch_and_add(&d->unreported, 1);
+	reported = d->reported_at;
+	if ((!reported || now - reported >= SECOND) && __sync_val_compare_and_swap(&d->reported_at, reported, now) == reported)
+		dtls_report_dropped(c, reason);
 	return 0;
 }
 
 /* afktls_key(ks, tx, epoch, seq) */
-static __always_inline int dtls_gets_key(u64 *ctx)
+static __always_inline int dtls_key_set(u64 *ctx)
 {
 	u32 dir = ctx[1] ? DIR_TX : DIR_RX, state;
 	struct dtls_conn *c = dtls_find(ctx[0]);
@@ -83,8 +86,8 @@ static __always_inline int dtls_gets_key(u64 *ctx)
 	if (!c)
 		c = dtls_new(ctx[0], 0);
 	if (!c)
-		return 0; /* told with its records */
-	c->tx.cipher = c->rx.cipher = BPF_CORE_READ((struct afktls_sock *)ctx[0], cipher); /* the first key may have said which */
+		return 0; /* its records report it */
+	c->tx.cipher = c->rx.cipher = BPF_CORE_READ((struct afktls_sock *)ctx[0], cipher); /* the first key may have set it */
 	e = dir == DIR_TX ? &c->tx : &c->rx;
 	state = c->keyed[dir] ? STATE_REKEY : STATE_OPEN;
 	e->gen += c->keyed[dir];
@@ -93,19 +96,19 @@ static __always_inline int dtls_gets_key(u64 *ctx)
 	c->keyed[dir] = 1;
 	if (dir == DIR_TX) {
 		c->next = ctx[3];
-		c->known = 1;
+		c->epoch_known = 1;
 	}
-	dtls_tell(c, state, dir, 0);
+	dtls_report(c, state, dir, 0);
 	return 0;
 }
 
-static long dtls_leaves_last(void *map, const u64 *key, struct event *e, struct dtls_conn **of)
+static long dtls_report_last(void *map, const u64 *key, struct event *e, struct dtls_conn **of)
 {
 	struct dtls_conn *c = *of;
 
 	if (!c || e->conn != c->tx.conn)
 		return 0;
-	dtls_leaves_unseen(e, &c->tx.rec.hidden);
+	dtls_report_unpushed(e, &c->tx.rec.hidden);
 	bpf_map_delete_elem(map, key);
 	return 0;
 }
@@ -119,18 +122,21 @@ static __always_inline int dtls_detaches(u64 *ctx)
 
 	if (!c || __sync_val_compare_and_swap(&c->alive, c->tx.conn, 0) != c->tx.conn)
 		return 0;
-	gone = dtls_queued(ks) - c->queued - c->read; /* of a socket before, the count begins anew */
-	if ((__s64)gone > 0) /* by hooks that were skipped */
+	gone = dtls_queued(ks) - c->queued - c->read; /* for a socket attached again the count starts anew */
+	if ((__s64)gone > 0) /* hooks were skipped */
 		add_lost(lost_as(LOST_SKIPPED, DIR_RX), gone);
-	bpf_for_each_map_elem(&dtls_sending, dtls_leaves_last, &c, 0);
+	bpf_for_each_map_elem(&dtls_sending, dtls_report_last, &c, 0);
 	for (reason = 0; reason < AFKTLS_REASONS; reason++)
-		dtls_tell_dropped(c, reason);
-	dtls_tell(c, STATE_CLOSE, 0, 0);
+		dtls_report_dropped(c, reason);
+	dtls_report(c, STATE_CLOSE, 0, 0);
 	bpf_map_delete_elem(&dtls_conns, &ks);
 	return 0;
 }
 
-/* afktls_attach(ks): what is known of a socket at this address is of one before, whose end no hook saw. */
+/*
+ * afktls_attach(ks): a connection known at this address belongs to an earlier socket whose
+ * close no hook saw.
+ */
 static __always_inline int dtls_attaches(u64 *ctx) { return dtls_detaches(ctx); }
 
 static __always_inline bool is_afktls(const struct sock *sk)
@@ -142,12 +148,12 @@ static __always_inline bool is_afktls(const struct sock *sk)
 	return name[0] == 'K' && name[1] == 'T' && name[2] == 'L' && name[3] == 'S' && !name[4] && BPF_CORE_READ(sk, sk_type) == SOCK_DGRAM;
 }
 
-static __always_inline int dtls_visit(struct bpf_iter__task_file *ctx)
+static __always_inline int dtls_inventory_file(struct bpf_iter__task_file *ctx)
 {
 	struct socket *sock = socket_of_file(ctx->file);
 	struct task_struct *task = ctx->task;
 	const struct afktls_sock *s;
-	struct holder who = {};
+	struct owner who = {};
 	struct dtls_conn *c;
 	u64 ks;
 
@@ -160,10 +166,10 @@ static __always_inline int dtls_visit(struct bpf_iter__task_file *ctx)
 	c = dtls_find(ks);
 	if (!c)
 		c = dtls_new(ks, 0);
-	if (!c || c->told)
+	if (!c || c->reported)
 		return 0;
-	set_holder(&who, task);
-	dtls_tell(c, STATE_FOUND, 0, &who);
+	owner_of_task(&who, task);
+	dtls_report(c, STATE_FOUND, 0, &who);
 	return 0;
 }
 

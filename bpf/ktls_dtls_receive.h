@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Records of DTLS that are received: several processors can be at it, and readers. */
+/* Received DTLS records: several CPUs can receive, and several threads read, at the same time. */
 #ifndef KTLS_DTLS_RECEIVE_H
 #define KTLS_DTLS_RECEIVE_H
 
 #include "ktls_dtls_record.h"
 
-/* When a record was taken up, by where it lies meanwhile. */
+/* When the module began to open a record, by the record's address. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
@@ -13,10 +13,13 @@ struct {
 	__type(value, u64);
 } dtls_opening SEC(".maps");
 
-struct opened_key { u64 ks, seq; }; /* seq: with the epoch above */
+struct opened_key { u64 ks, seq; }; /* seq includes the epoch in its upper 16 bits */
 struct opened { u64 taken, opened; };
 
-/* Those that nobody has read. What finds no room has no times, as what was opened before the trace. */
+/*
+ * Opened records that nobody has read. A record without an entry, because the map was full
+ * or the trace began later, has no times.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
@@ -59,7 +62,7 @@ static __always_inline int dtls_delivers(u64 *ctx)
 {
 	const struct afktls_record *rec = (void *)ctx[1];
 	bool full = false;
-	struct dtls_conn *c = dtls_meet(ctx[0], MEETS_CALLER, 1, &full);
+	struct dtls_conn *c = dtls_get(ctx[0], FOUND_BY_CALLER, 1, &full);
 	struct opened_key key = opened_key(ctx[0], rec);
 	struct opened *o = bpf_map_lookup_elem(&dtls_opened, &key);
 	struct event e;
@@ -68,7 +71,7 @@ static __always_inline int dtls_delivers(u64 *ctx)
 	if (c) {
 		__sync_fetch_and_add(&c->read, 1);
 		e = c->rx;
-		dtls_is(&e, rec);
+		dtls_fill(&e, rec);
 		e.rec.op = GIVEN(rec, flags) & AFKTLS_REC_SPLICED ? OP_SPLICE_READ : read_op(OP_RECV, e.flags);
 		e.rec.stamp[0] = o ? e.rec.stamp[0] : 0;
 		e.rec.stamp[1] = o ? o->taken : 0;

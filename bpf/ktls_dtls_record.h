@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What is told of a record of DTLS. */
+/* Filling in the event of a DTLS record. */
 #ifndef KTLS_DTLS_RECORD_H
 #define KTLS_DTLS_RECORD_H
 
 #include "ktls_dtls_conn.h"
 #include "ktls_op.h"
 
-/* Copies are of one of three sizes, since a reservation is of a constant one. */
+/* A reservation has a constant size, so copies come in three sizes. */
 #define DTLS_COPY(CAP) do { \
 	struct payload *p = bpf_ringbuf_reserve(&payloads, sizeof(*p) + CAP, 0); \
 	if (!p) { \
@@ -48,7 +48,7 @@ static __noinline int dtls_copy(struct event *e, u64 from)
 	return 0;
 }
 
-/* An alert is level and description, a handshake message begins with its type (RFC 6347 section 4.2.2). */
+/* Read the level and description of an alert, or the type of a handshake message (RFC 6347 section 4.2.2). */
 static __always_inline void dtls_control(struct event *e, u64 from)
 {
 	u16 two = 0;
@@ -61,14 +61,14 @@ static __always_inline void dtls_control(struct event *e, u64 from)
 	e->flags |= FLAG_CONTROL;
 }
 
-/* A record of the connection's; e is a copy of what they have in common. */
-static __always_inline void dtls_is(struct event *e, const struct afktls_record *rec)
+/* Fill in a record of a connection; e starts as a copy of its shared fields. */
+static __always_inline void dtls_fill(struct event *e, const struct afktls_record *rec)
 {
 	u16 epoch = GIVEN(rec, epoch);
 
 	e->kind = KIND_RECORD;
 	e->type = GIVEN(rec, type);
-	if (epoch < e->epoch) /* it was in the making, or in the queue, while the key changed */
+	if (epoch < e->epoch) /* the key changed while this record was being sealed or queued */
 		e->gen -= e->gen < (u32)(e->epoch - epoch) ? e->gen : (u32)(e->epoch - epoch);
 	e->epoch = epoch;
 	e->rec.seq = GIVEN(rec, seq);

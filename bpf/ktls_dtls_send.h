@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Records of DTLS that are sent: many threads can be at it, each with a record of its own. */
+/* Sent DTLS records: several threads can send at the same time, each with a record of its own. */
 #ifndef KTLS_DTLS_SEND_H
 #define KTLS_DTLS_SEND_H
 
@@ -13,8 +13,8 @@ struct {
 	__type(value, struct event);
 } dtls_sending SEC(".maps");
 
-/* The record goes to UDP, or nowhere: its number is used up in each case. */
-static __noinline int dtls_leaves(struct event *e, struct dtls_conn *c, int ret)
+/* The record goes to UDP or is dropped. Its sequence number is used in both cases. */
+static __noinline int dtls_report_sent(struct event *e, struct dtls_conn *c, int ret)
 {
 	if (!e || !c)
 		return 0;
@@ -28,25 +28,28 @@ static __noinline int dtls_leaves(struct event *e, struct dtls_conn *c, int ret)
 	return 0;
 }
 
-/* The push of the record that lay there before was not seen: what is told is that it was sealed. */
-static __always_inline void dtls_leaves_unseen(struct event *e, u64 *hidden)
+/*
+ * The previous record at this address was sealed, but its push was not seen: report it as
+ * pushed at an unknown time.
+ */
+static __always_inline void dtls_report_unpushed(struct event *e, u64 *hidden)
 {
 	e->flags |= FLAG_PUSHED;
 	dtls_emit(e, hidden);
 }
 
-/* The greatest number that was used: records come here in any order. */
+/* Track the greatest sequence number used, because records reach this hook in any order. */
 static __always_inline void dtls_count(struct dtls_conn *c, const struct afktls_record *rec)
 {
 	u64 after = GIVEN(rec, seq) + 1, was;
 	int i;
 
-	if (!c->known || GIVEN(rec, epoch) > c->tx.epoch) { /* the begin of the epoch was not seen */
-		c->tx.gen += c->known;
+	if (!c->epoch_known || GIVEN(rec, epoch) > c->tx.epoch) { /* the first record of the epoch was not seen */
+		c->tx.gen += c->epoch_known;
 		c->tx.epoch = GIVEN(rec, epoch);
 		c->tx.rec.start = after - 1;
 		c->next = after;
-		c->known = 1;
+		c->epoch_known = 1;
 		return;
 	}
 	if (GIVEN(rec, epoch) < c->tx.epoch)
@@ -62,7 +65,7 @@ static __always_inline void dtls_sent(struct event *e, struct dtls_conn *c, cons
 {
 	dtls_count(c, rec);
 	*e = c->tx;
-	dtls_is(e, rec);
+	dtls_fill(e, rec);
 	e->rec.op = send_op(e->flags);
 }
 
@@ -70,36 +73,36 @@ static __always_inline void dtls_sent(struct event *e, struct dtls_conn *c, cons
 static __always_inline int dtls_seals(u64 *ctx)
 {
 	const struct afktls_record *rec = (void *)ctx[1];
-	struct dtls_conn *c = dtls_meet(ctx[0], MEETS_CALLER, 0, 0);
-	u64 key = ctx[1], data = (u64)GIVEN(rec, data), nobodys = 0;
+	struct dtls_conn *c = dtls_get(ctx[0], FOUND_BY_CALLER, 0, 0);
+	u64 key = ctx[1], data = (u64)GIVEN(rec, data), discarded = 0;
 	struct event e, *before;
 
 	if (!c)
 		return 0;
 	before = bpf_map_lookup_elem(&dtls_sending, &key);
 	if (before)
-		dtls_leaves_unseen(before, before->conn == c->tx.conn ? &c->tx.rec.hidden : &nobodys);
+		dtls_report_unpushed(before, before->conn == c->tx.conn ? &c->tx.rec.hidden : &discarded);
 	dtls_sent(&e, c, rec);
 	dtls_control(&e, data);
 	e.rec.stamp[1] = bpf_ktime_get_ns();
 	dtls_copy(&e, data);
-	/* Where there is no room, it is told without its stages and its bytes. */
+	/* If there is no room, the record is reported without stages and plaintext. */
 	if (bpf_map_update_elem(&dtls_sending, &key, &e, BPF_ANY) && e.flags & FLAG_PAYLOAD)
 		count_lost(LOST_PAYLOAD_UNREADABLE, DIR_TX);
 	return 0;
 }
 
-static __always_inline bool is_of(const struct event *e, const struct dtls_conn *c, const struct afktls_record *rec)
+static __always_inline bool is_record_of(const struct event *e, const struct dtls_conn *c, const struct afktls_record *rec)
 {
 	return e->conn == c->tx.conn && e->rec.seq == GIVEN(rec, seq) && e->epoch == GIVEN(rec, epoch);
 }
 
-/* The end of a record's way, by what its entry has left. */
+/* Report a record at its end, with what its entry hook stored. */
 static __always_inline int dtls_ends(u64 *ctx, int ret)
 {
 	const struct afktls_record *rec = (void *)ctx[1];
 	bool full = false;
-	struct dtls_conn *c = dtls_meet(ctx[0], MEETS_CALLER, 0, &full);
+	struct dtls_conn *c = dtls_get(ctx[0], FOUND_BY_CALLER, 0, &full);
 	u64 key = ctx[1];
 	struct event e, *begun = bpf_map_lookup_elem(&dtls_sending, &key);
 
@@ -108,11 +111,11 @@ static __always_inline int dtls_ends(u64 *ctx, int ret)
 			count_lost(LOST_CONN_MAP_FULL, DIR_TX);
 		return 0;
 	}
-	if (begun && is_of(begun, c, rec))
+	if (begun && is_record_of(begun, c, rec))
 		e = *begun;
 	else
-		dtls_sent(&e, c, rec); /* its begin was not seen: what lies there is of another */
-	dtls_leaves(&e, c, ret);
+		dtls_sent(&e, c, rec); /* no entry hook saw it begin; the stored event belongs to another record */
+	dtls_report_sent(&e, c, ret);
 	if (begun)
 		bpf_map_delete_elem(&dtls_sending, &key);
 	return 0;

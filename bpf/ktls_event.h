@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What the programs tell user space. Go takes the structs as they are (pkg/loader/internal/wire). */
+/* What the programs report to user space. Go uses these structs as they are (pkg/loader/internal/wire). */
 #ifndef KTLS_EVENT_H
 #define KTLS_EVENT_H
 
@@ -20,27 +20,27 @@ enum func {
 };
 
 enum flag {
-	FLAG_ZEROCOPY = 1, /* the plaintext never lay in a kernel buffer of its own */
-	FLAG_RETURN_LATER = 2, /* rx: the call that opened it goes on, and opens another */
+	FLAG_ZEROCOPY = 1, /* the plaintext was never in a kernel buffer of its own */
+	FLAG_RETURN_LATER = 2, /* rx: the call that opened it continued and opened another */
 	FLAG_KTHREAD = 4,
-	FLAG_PAYLOAD = 8, /* a struct payload of this record is in the payload ring */
+	FLAG_PAYLOAD = 8, /* the payload ring has a struct payload of this record */
 	FLAG_ASYNC = 16,
-	FLAG_HIDDEN = 32, /* never leaves the kernel: the filters do not want it */
+	FLAG_HIDDEN = 32, /* excluded by the filters: never leaves the kernel */
 	FLAG_CONTROL = 64, /* ctl is valid */
-	FLAG_PUSHED = 128, /* tx: TCP has it, at an unknown time */
+	FLAG_PUSHED = 128, /* tx: TCP has it, since an unknown time */
 };
 
-/* Of a handshake record: the first message began in one before, the last goes on in one behind. */
-enum message_bit { MESSAGE_CONTINUED = 1, MESSAGE_GOES_ON = 2 };
-#define MESSAGES 8 /* of struct record's ctl */
+/* Of a handshake record: its first message began in an earlier record, its last continues in a later one. */
+enum message_bit { MESSAGE_CONTINUED = 1, MESSAGE_UNFINISHED = 2 };
+#define MESSAGES 8 /* size of ctl in struct record */
 
-/* Beside the kernel's number in a receiving mode. */
+/* Added to the kernel's receiving mode. */
 enum mode_bit { MODE_NO_PAD = 128 /* TLS_RX_EXPECT_NO_PAD is set */ };
 
-/* What a network card had opened of a record received when the kernel came to it. */
+/* How much of a received record a network card had opened when it reached the kernel. */
 enum card { CARD_NOT_ASKED, CARD_ALL, CARD_PART, CARD_NONE };
 
-/* Causes of loss: each has two places in the map "lost", one for each direction. */
+/* Causes of loss. Each has two indexes in the map "lost", one per direction. */
 enum lost {
 	LOST_RING_FULL,
 	LOST_PAYLOAD_RING_FULL,
@@ -58,76 +58,80 @@ enum lost {
 
 #define MANY_RECORDS 0xffff
 
-/* KIND_RECORD, and KIND_OPENED: asynchronous crypto has opened conn, gen and seq. */
+/* KIND_RECORD; also KIND_OPENED: asynchronous crypto has opened the record of conn, gen and seq. */
 struct record {
-	/* tx: first byte, sealing begins, sealed, handed to TCP.
-	 * rx: record there, taken up, opened, and the call went on to the next record or returned. */
+	/*
+	 * tx: first byte, sealing begins, sealed, handed to TCP. rx: complete in the
+	 * queue, opening begins, opened, and the call returned or continued with the next
+	 * record.
+	 */
 	u64 stamp[4];
 	u64 seq;
-	u64 hidden; /* kept back by the filters or left out by sampling, since the trace saw the connection */
+	u64 hidden; /* records of this direction that the filters or sampling left out since the trace knows the connection */
 	u64 start;  /* the first sequence under this key that the trace can have seen */
 	/*
-	 * An alert's level and description, or the types of the first messages of which a handshake record
-	 * has a part; of data received a u64: when the call that returned with it took up its first record.
+	 * Alert: level and description. Handshake: the types of the first messages that
+	 * have a part in the record. Received data: a u64, when the call that returned
+	 * with it started to open its first record.
 	 */
 	u8 ctl[8];
 	u32 len;
-	u32 skipped; /* left out by sampling, which this record stands for */
-	u16 weight;  /* of its stages, see stage_weight */
-	u16 call_records; /* rx: how many the call has opened, this one among them, at most MANY_RECORDS */
-	u16 hits;    /* which of the expression's tests of the plaintext hold */
-	u8 matched;  /* the expression of --match holds; else user space has to look */
+	u32 skipped; /* records that sampling left out and that this record represents */
+	u16 weight;  /* how many records its stages represent, see stage_weight */
+	u16 call_records; /* rx: records that the call has opened so far, this one included, up to MANY_RECORDS */
+	u16 hits;    /* bits of the expression's plaintext tests that matched */
+	u8 matched;  /* the --match expression matched; 0: user space has to evaluate it */
 	u8 op;
-	u8 picked;   /* chosen by turn, see sampling */
-	u8 unsent;   /* tx: it was sealed, and has been freed before TCP had all of it */
-	u16 err;     /* of these: what the connection had failed with, positive; 0: it was closed first */
-	u8 messages; /* how many there are, up to 255; 0: only the first is known */
+	u8 sampled;   /* chosen by sampling */
+	u8 unsent;   /* tx: it was sealed, and freed before TCP had all of it */
+	u16 err;     /* with unsent: the positive errno of the connection, 0: it was closed first */
+	u8 messages; /* number of messages, up to 255; 0: only the first is known */
 	u8 message_bits; /* enum message_bit */
 	u8 card;     /* rx: enum card */
 	u8 pad;
 };
 
-/* KIND_SOCKET. Of both directions, tx first. */
+/* KIND_SOCKET. Arrays hold both directions, tx first. */
 struct about_socket {
 	u64 time;
-	u64 awaited;    /* since when reads have had to wait for a new key, 1: since before the trace; 0: they have not */
-	u64 next[2];    /* sequences */
+	u64 awaited;    /* since when reads have waited for a new key; 1: since before the trace, 0: they do not wait */
+	u64 next[2];    /* next sequences */
 	u64 hidden[2];
 	u32 gen[2];
-	u32 skipped[2]; /* left out by sampling, and no record stands for them */
-	u32 blocked;    /* send calls refused for want of room (EAGAIN) */
-	u32 open;       /* bytes of an open record that the close has dropped */
-	u32 cut;        /* bytes of a record received of which the rest never came */
+	u32 skipped[2]; /* records that sampling left out and that no record represents */
+	u32 blocked;    /* send calls that failed for lack of buffer space (EAGAIN) */
+	u32 open;       /* bytes of an open record that the close dropped */
+	u32 cut;        /* bytes of a received record whose rest never arrived */
 	u8 mode[2];     /* 0: no key */
 	u8 state;
-	u8 ended;       /* how: enum ending */
-	u8 notified[2]; /* enum notified: whether close_notify has been sent, received */
-	u8 driver[2];   /* 1 + the place in "drivers" of what seals and opens, 0: not known */
-	u32 probed;     /* reads refused for want of room for a record's type, which the program then has read */
+	u8 ended;       /* enum ending */
+	u8 notified[2]; /* enum notified: close_notify sent, received */
+	u8 driver[2];   /* 1 + index in "drivers" of the crypto driver, 0: unknown */
+	u32 probed;     /* reads that failed for lack of room for the record type, before the program read the record */
 };
 
-/* KIND_HELD: what a connection holds back, told before it is found, and what user space asks for. */
+/* KIND_HELD: data that a connection holds back. Reported before a connection is found, and on request. */
 struct held {
 	u64 time;
-	u64 open_since; /* first byte of the open record, 0: not known */
-	u64 quiet;      /* nanoseconds since data came last, 0: not known */
+	u64 open_since; /* first byte of the open record, 0: unknown */
+	u64 quiet;      /* nanoseconds since the last data arrived, 0: unknown */
 	u64 awaited;    /* see struct about_socket */
 	u64 unread_bytes;
-	u32 unread;     /* records that are opened, and that the program has not read whole: it may have peeked at them */
+	u32 unread;     /* records opened and not completely read; the program may have peeked at them */
 	u32 open;       /* bytes of the open record */
-	u32 incomplete; /* bytes of a record received of which the rest has not come */
-	u32 whole;      /* as long as it will be, header and tag included; 0: not known */
+	u32 incomplete; /* bytes of a received record whose rest has not arrived */
+	u32 whole;      /* its length on the wire, header and tag included; 0: unknown */
 };
 
-/* KIND_CARD: how a network card does at a connection whose records it was asked to seal or open. */
+/* KIND_CARD: the state of a connection that was offloaded to a network card. */
 struct about_card {
 	u64 time;
-	u64 next[2];    /* sequences */
-	u64 resyncs[2]; /* sent: asked for by the card; received: told to it */
-	u64 fallback;   /* packets that the kernel has sealed in its place */
+	u64 next[2];    /* next sequences */
+	u64 resyncs[2]; /* tx: requested by the card; rx: sent to the card */
+	u64 fallback;   /* packets that the kernel sealed in software */
 	u32 gen[2];
 	u8 mode[2];     /* how the last record was sealed and opened; 0: no key */
-	u8 gone;        /* the card went away, and the kernel seals and opens */
+	u8 gone;        /* the card was removed, and the kernel seals and opens in software */
 	u8 pad[5];
 };
 
@@ -137,17 +141,17 @@ struct failure {
 	u64 seq;
 	u32 err; /* positive */
 	u8 func;
-	u8 owner; /* no call is to blame: the process is who made the last one, or opened the connection */
-	u16 option; /* of setsockopt and getsockopt */
-	u32 more; /* calls that have failed in the same way since the last of them was told, besides this one */
+	u8 owner; /* no call is responsible: the process is the last caller, or the one that opened the connection */
+	u16 option; /* the option of setsockopt and getsockopt */
+	u32 more; /* further calls that failed in the same way since the last report */
 	u32 pad;
 };
 
-/* KIND_DROP: a record of DTLS came, and nobody will read it. */
+/* KIND_DROP: a DTLS record arrived that nobody will read. */
 struct drop {
 	u64 time;
 	u64 seq;
-	u32 count;    /* how many, of the same reason: this one, and those since the last that was told */
+	u32 count;    /* dropped records of this reason since the last report, this one included */
 	u32 len;
 	u8 reason;    /* enum afktls_drop_reason of kmod/af_ktls/hooks.h */
 	u8 pad[3];
@@ -155,7 +159,7 @@ struct drop {
 
 #define EVENT_VERSION 1
 
-/* What user space is told: of whom and of what, and by its kind the rest. */
+/* What user space gets: the connection and process, and a part for each kind. */
 struct event {
 	u8 layout; /* EVENT_VERSION */
 	u8 kind, proto, dir;
@@ -164,15 +168,17 @@ struct event {
 	u64 cookie;
 	u64 cgroup;
 	u32 pid, tid, uid, netns;
-	/* At multiples of 8, so that the compiler copies them by words. */
+	/* At multiples of 8, so that the compiler copies whole words. */
 	u8 laddr[16], raddr[16];
 	u8 comm[16];
 	u16 version, cipher;
 	u16 lport, rport;
-	u32 gen;   /* of the direction's keys */
-	u16 epoch; /* of DTLS */
-	/* DTLS: bytes of the UDP payload that carries it. TLS: 1 + the place in "users" of the part
-	 * of the kernel that has the socket, 0: none is known. */
+	u32 gen;   /* key generation of the direction */
+	u16 epoch; /* DTLS epoch */
+	/*
+	 * DTLS: bytes of the UDP payload that carries the record. TLS: 1 + index in
+	 * "users" of the kernel subsystem that uses the socket, 0: unknown.
+	 */
 	u16 datagram_or_user;
 	union {
 		struct record rec;
@@ -187,7 +193,7 @@ _Static_assert(sizeof(struct event) == 200, "pkg/loader/internal/wire knows this
 _Static_assert(__builtin_offsetof(struct event, rec.ctl) % 8 == 0, "set_call writes a whole word");
 _Static_assert(__builtin_offsetof(struct event, laddr) % 8 == 0 && __builtin_offsetof(struct event, comm) % 8 == 0, "copied by words");
 
-static __always_inline void take_owner(struct event *e, const struct event *who)
+static __always_inline void copy_owner(struct event *e, const struct event *who)
 {
 	e->pid = who->pid;
 	e->tid = who->tid;
@@ -197,23 +203,26 @@ static __always_inline void take_owner(struct event *e, const struct event *who)
 	e->flags = who->flags & (FLAG_KTHREAD | FLAG_HIDDEN);
 }
 
-/* Until a call has made a record, who opened the connection stands for who makes them; of several one that is wanted. */
-static __always_inline void set_owner(struct event *e, const struct event *who, bool wanted)
+/*
+ * Until a call makes a record, the task that opened the connection stands in for its
+ * caller. If several tasks have the socket, one that the filters want takes precedence.
+ */
+static __always_inline void set_default_owner(struct event *e, const struct event *who, bool wanted)
 {
 	if (e->kind || (e->pid && !(wanted && e->flags & FLAG_HIDDEN)))
 		return;
-	take_owner(e, who);
+	copy_owner(e, who);
 	e->flags = (who->flags & FLAG_KTHREAD) | (wanted ? 0 : FLAG_HIDDEN);
 }
 
-/* Plaintext of one record; its event follows with FLAG_PAYLOAD. */
+/* The plaintext of one record. Its event follows, with FLAG_PAYLOAD. */
 struct payload {
 	u64 conn;
 	u64 seq;
-	u64 begun; /* stamp[1] of the event: a record can be tried more than once */
+	u64 begun; /* stamp[1] of the event, because a record can be tried more than once */
 	u32 gen;
 	u32 len;
-	u64 dir; /* as wide as what would be left empty: one store */
+	u64 dir; /* 64 bits, so that one store leaves no padding */
 	u8 data[];
 };
 _Static_assert(sizeof(struct payload) == 40, "pkg/loader/internal/wire knows this size");

@@ -1,69 +1,63 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What went wrong: failures of the kernel's TLS code, and hooks that it skipped. */
+/* Reporting failures of the kernel's TLS code. Both backends include this where their events are emitted. */
 #ifndef KTLS_FAILURE_H
 #define KTLS_FAILURE_H
 
-#include "ktls_unmet.h"
-#include "ktls_error.h"
-
-/* This direction has a key that no hook saw, see TWIN. It begins with the record seq. */
-static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
+static __always_inline void set_failure(struct failure *f, u64 seq, int err, u8 func)
 {
-	bool rekey = c->key_told[dir & 1];
-
-	set_keys(c);
-	if (dir == DIR_TX) {
-		c->tx.rec.start = seq;
-		c->tx.gen += rekey;
-	} else {
-		c->rx.rec.start = seq;
-		c->rx.gen += rekey;
-	}
-	c->next[dir & 1] = seq;
-	begin_messages(c, dir, seq);
-	emit_socket(c, rekey ? STATE_REKEY : STATE_OPEN, dir, 0);
-	if (dir == DIR_RX)
-		c->awaited = 0;
-}
-
-/* The records before seq have been told of, but those for which each hook was skipped. */
-static __always_inline void count_skipped(struct conn *c, u32 dir, u64 seq)
-{
-	__s64 more = seq - c->next[dir & 1]; /* sequences wrap (RFC 5246 section 6.1) */
-
-	if (more > 0) {
-		add_lost(lost_as(LOST_SKIPPED, dir), more);
-		begin_messages(c, dir, seq);
-		if (c->notified[dir & 1] == NOTIFIED_NO)
-			c->notified[dir & 1] = NOTIFIED_NOT_KNOWN;
-	}
-	c->next[dir & 1] = seq;
+	f->time = bpf_ktime_get_ns();
+	f->seq = seq;
+	f->err = -err;
+	f->func = func;
+	f->owner = 0;
+	f->option = 0;
+	f->more = f->pad = 0;
 }
 
 /*
- * The sequence of the record that begins now, or that is made. Where only the sum of records is told,
- * and the kernel preempts itself not, so that no hook is skipped, counting them is
- * enough, since reading costs what the rest of a hook does there; one of some is read.
+ * Report that the kernel's TLS code failed in a call. like is an event of the connection
+ * and direction. Returns false if the filters exclude it.
  */
-static __always_inline u64 due(const struct conn *c, u32 dir, bool counted, bool made)
+static __noinline bool emit_failure(const struct event *like, u64 seq, int err, u8 func)
 {
-	if (!preempts && counted)
-		return c->next[dir & 1];
-	return read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx) - made;
+	struct event e = *like;
+
+	e.kind = KIND_ERROR;
+	e.flags = 0;
+	set_failure(&e.failure, seq, err, func);
+	set_process(&e);
+	if (e.flags & FLAG_HIDDEN)
+		return false;
+	emit(&e);
+	return true;
 }
 
 /*
- * A record begins whose sequence may not be the one that is due. It is one less
- * where the last attempt came to nothing; what goes further back has a new key.
+ * Prepare a failure for which no call is responsible: in softirq the current task is
+ * arbitrary. The event names the last caller on the connection, or the task that opened
+ * it, and the filters judge that one. e is an event of the connection and direction.
+ * Returns true if the filters want it.
  */
-static __always_inline void begin_at(struct conn *c, u32 dir, u64 seq)
+static __always_inline bool owner_failure(struct event *e, u64 seq, int err, u8 func)
 {
-	__s64 more = seq - c->next[dir & 1];
+	if ((e->flags & FLAG_HIDDEN) || !conn_wanted(e) || (want_dir && want_dir != 1U + e->dir))
+		return false;
+	e->kind = KIND_ERROR;
+	e->flags &= FLAG_KTHREAD;
+	set_failure(&e->failure, seq, err, func);
+	e->failure.owner = 1;
+	return true;
+}
 
-	if (!c->key_told[dir & 1] || more < -1)
-		key_missed(c, dir, seq);
-	else if (more > 0)
-		count_skipped(c, dir, seq);
+static __noinline bool emit_kernel_failure(const struct event *like, u64 seq, int err, u8 func, u8 type)
+{
+	struct event e = *like;
+
+	e.type = type;
+	if (!owner_failure(&e, seq, err, func))
+		return false;
+	emit(&e);
+	return true;
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Who is in a call, and whether the filters want to see it. */
+/* The process behind a call, and the filters. */
 #ifndef KTLS_FILTER_H
 #define KTLS_FILTER_H
 
@@ -26,7 +26,7 @@ struct {
 	__type(value, u8);
 } want_name SEC(".maps");
 
-/* To 6.1 a global function can only look up keys that lie on its own stack. */
+/* Up to 6.1 a global function can only look up keys on its own stack. */
 static __always_inline bool process_wanted(const struct event *e)
 {
 	struct name name;
@@ -58,7 +58,7 @@ static __always_inline bool conn_wanted(const struct event *e)
 	return true;
 }
 
-/* The task is read as it lies: the helpers that do the same cost three times as much. */
+/* Reads the task directly: the helpers that do the same cost three times as much. */
 static __always_inline void read_process(struct event *e)
 {
 	const struct task_struct *t = bpf_get_current_task_btf();
@@ -73,9 +73,9 @@ static __always_inline void read_process(struct event *e)
 }
 
 /*
- * Who is in the call. Sets FLAG_HIDDEN where the filters do not want it. A global
- * function: from 6.2 the verifier searches the types of the whole kernel at each
- * step from one structure to the next, and looks at a global function once.
+ * Set the process to the current task, and FLAG_HIDDEN if the filters exclude it. A global
+ * function: from 6.2 on, the verifier searches the types of the whole kernel at each step
+ * from one structure to the next, and it checks a global function only once.
  */
 __noinline int set_process(struct event *e)
 {
@@ -88,17 +88,16 @@ __noinline int set_process(struct event *e)
 }
 
 /*
- * What tells whether a task is still what it was when it was looked at: its name
- * can change, and it can get other credentials or go to another cgroup, which are
- * other objects then.
+ * Identifies a task and everything about it that events contain. A task can change its
+ * name, and gets new credential and cgroup objects when it changes those.
  */
-struct maker {
+struct caller {
 	u64 task, cred, cgroups;
 	u64 comm[2];
 	u32 tid, pad;
 };
 
-static __always_inline bool is_same(const struct maker *m, const struct task_struct *t)
+static __always_inline bool is_same_caller(const struct caller *m, const struct task_struct *t)
 {
 	const u64 *comm = (const void *)&t->comm;
 
@@ -106,7 +105,7 @@ static __always_inline bool is_same(const struct maker *m, const struct task_str
 	       m->comm[0] == comm[0] && m->comm[1] == comm[1];
 }
 
-static __always_inline void remember(struct maker *m, const struct task_struct *t)
+static __always_inline void save_caller(struct caller *m, const struct task_struct *t)
 {
 	m->task = (u64)t;
 	m->tid = t->pid;
@@ -115,18 +114,21 @@ static __always_inline void remember(struct maker *m, const struct task_struct *
 	set_comm(m->comm, t);
 }
 
-/* Who makes a record; m is whom e has already. Whether it is another one. */
-static __always_inline bool look_who(struct event *e, struct maker *m)
+/*
+ * Set the process of a record's event. m identifies the process that e already has.
+ * Returns true if the caller is another one.
+ */
+static __always_inline bool check_caller(struct event *e, struct caller *m)
 {
 	const struct task_struct *t = bpf_get_current_task_btf();
 
-	if (is_same(m, t)) {
+	if (is_same_caller(m, t)) {
 		e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
 		return false;
 	}
 	e->flags = 0;
 	set_process(e);
-	remember(m, t);
+	save_caller(m, t);
 	return true;
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What a connection holds back: bytes that were accepted or have come, and went no further yet. */
+/* Data that a connection holds back: bytes accepted or received that went no further yet. */
 #ifndef KTLS_HELD_H
 #define KTLS_HELD_H
 
 #include "ktls_keys.h"
 
-/* A FIN has come (tcp_fin), whatever the state is by now; a reset sets other flags. */
+/* A FIN has arrived (tcp_fin), whatever the state is now. A reset sets other flags. */
 static __always_inline bool has_fin(const struct sock *sk) { return BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1; }
 
-/* Bytes in the receive queue, where a FIN counts as one. */
+/* Bytes in the receive queue. A FIN occupies one sequence number there. */
 static __always_inline u32 queued_bytes(const struct sock *sk)
 {
 	const struct tcp_sock *tp = (void *)sk;
@@ -18,25 +18,26 @@ static __always_inline u32 queued_bytes(const struct sock *sk)
 }
 
 /*
- * Bytes of a record of which the rest has not come: in the receive queue, or with the parser, where that keeps copies. Until it knows the
- * record's length (whole), only what is less than a header is certain.
+ * Bytes of an incomplete record, in the receive queue or, if the parser copies, in its
+ * buffer. While its length (whole) is unknown, only fewer bytes than a header are certain
+ * to be incomplete.
  */
 static __always_inline u32 incomplete(const struct conn *c, const struct sock *sk, u32 *whole)
 {
 	const struct tls_sw_context_rx *priv = (void *)c->priv_rx;
-	u32 there;
+	u32 available;
 
 	*whole = 0;
 	if (mode_of(c, DIR_RX) == TLS_BASE || !priv || has_record(c))
 		return 0;
-	there = queued_bytes(sk);
+	available = queued_bytes(sk);
 	if (bpf_core_field_exists(priv->strp.anchor) && BPF_CORE_READ_BITFIELD_PROBED(&priv->strp, copy_mode))
-		there += BPF_CORE_READ(priv, strp.anchor, len);
+		available += BPF_CORE_READ(priv, strp.anchor, len);
 	*whole = BPF_CORE_READ(priv, strp.stm.full_len);
-	return there < (*whole ? *whole : RECORD_HEADER) ? there : 0;
+	return available < (*whole ? *whole : RECORD_HEADER) ? available : 0;
 }
 
-/* The peer has announced another key, and reads fail until the program has set it (from 6.14). */
+/* The peer has announced a new key, and reads fail until the program sets it (from 6.14). */
 static __always_inline bool awaits_key(const struct conn *c)
 {
 	const struct tls_sw_context_rx *priv = (void *)c->priv_rx;
@@ -45,7 +46,7 @@ static __always_inline bool awaits_key(const struct conn *c)
 	       BPF_CORE_READ(priv, key_update_pending);
 }
 
-const volatile u64 tick_ns = 0; /* nanoseconds of a jiffy; 0: not known */
+const volatile u64 tick_ns = 0; /* nanoseconds of a jiffy; 0: unknown */
 
 static __always_inline u64 quiet_for(const struct sock *sk)
 {
@@ -56,11 +57,11 @@ static __always_inline u64 quiet_for(const struct sock *sk)
 	return (u64)((u32)bpf_jiffies64() - BPF_CORE_READ(icsk, icsk_ack.lrcvtime)) * tick_ns;
 }
 
-#define MAX_UNREAD 256 /* records whose bytes are added up */
+#define MAX_UNREAD 256 /* records whose bytes are summed */
 
 struct unread { struct conn *c; };
 
-/* What the walk changes lies in the connection, not on the stack, see struct source. */
+/* The walk keeps its state in the connection, not on the stack, see struct source. */
 static long unread_step(u32 i, struct unread *u)
 {
 	struct conn *c = u->c;
@@ -73,7 +74,7 @@ static long unread_step(u32 i, struct unread *u)
 	return 0;
 }
 
-/* Records in rx_list: opened, and not read whole (tls_sw_recvmsg). */
+/* Count the records in rx_list: opened, but not completely read (tls_sw_recvmsg). */
 static __always_inline void set_unread(struct conn *c, struct held *h)
 {
 	const struct tls_sw_context_rx *priv = (void *)c->priv_rx;
@@ -90,13 +91,13 @@ static __always_inline void set_unread(struct conn *c, struct held *h)
 	h->unread_bytes = c->unread_bytes;
 }
 
-/* The same of a record that a network card will seal: its header is there from the begin. */
+/* The bytes of an open record that a network card will seal. Its header is there from the start. */
 static __always_inline u32 card_open_bytes(const struct conn *c)
 {
 	const struct tls_offload_context_tx *tx = (void *)c->priv_tx;
 	const struct tls_record_info *rec = 0;
 
-	if (!bpf_core_field_exists(tx->open_record) || !bpf_core_field_exists(rec->len)) /* no such cards */
+	if (!bpf_core_field_exists(tx->open_record) || !bpf_core_field_exists(rec->len)) /* this kernel supports no such cards */
 		return 0;
 	rec = BPF_CORE_READ(tx, open_record);
 	return rec ? BPF_CORE_READ(rec, len) - c->prepend : 0;
@@ -115,7 +116,7 @@ static __always_inline u32 open_bytes(const struct conn *c)
 	return rec ? rec_len(rec) : 0;
 }
 
-/* False: nothing. */
+/* Returns false if the connection holds nothing back. */
 static __always_inline bool set_held(struct conn *c, struct held *h)
 {
 	const struct sock *sk = (void *)c->sk;
@@ -123,7 +124,7 @@ static __always_inline bool set_held(struct conn *c, struct held *h)
 	__builtin_memset(h, 0, sizeof(*h));
 	h->time = bpf_ktime_get_ns();
 	h->open = open_bytes(c);
-	if (h->open && c->sends & SENDS_MORE)
+	if (h->open && c->send_state & SEND_MORE)
 		h->open_since = c->open_ts;
 	h->incomplete = incomplete(c, sk, &h->whole);
 	if (h->incomplete)

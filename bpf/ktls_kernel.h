@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* How the programs read the kernel: one accessor for each change of layout. */
+/* Reading the kernel's memory, with one accessor for each change of layout. */
 #ifndef KTLS_KERNEL_H
 #define KTLS_KERNEL_H
 
@@ -8,17 +8,17 @@
 #define READ(dst, src) bpf_probe_read_kernel(&(dst), sizeof(dst), src)
 
 /*
- * A field of what the hook is given: the verifier lets fentry programs read it
- * directly. Programs of other kinds (bpf/gobpf) define both otherwise.
+ * A field of a structure that a hook receives. The verifier lets fentry programs read it
+ * directly; bpf/gobpf defines GIVEN and ARG in its own way.
  */
 #ifndef GIVEN
 #define GIVEN(p, field) ((p)->field)
 #endif
 
 /*
- * Argument n of the traced function. In assembly, because the compiler would
- * turn a choice between two arguments into arithmetic on the context pointer,
- * which the verifier refuses.
+ * Argument n of the traced function. This is assembly because the compiler would turn a
+ * choice between two arguments into arithmetic on the context pointer, which the verifier
+ * refuses.
  */
 #ifndef ARG
 #define ARG(ctx, n) ({ u64 v_; \
@@ -26,16 +26,17 @@
 #endif
 
 #ifdef __TARGET_ARCH_arm64
-#define weak_order 1 /* the processor may read what stands behind a read before it */
+#define weak_order 1 /* the processor may execute a later read before an earlier one */
 #else
 #define weak_order 0
 #endif
 
 /*
- * What orders reads: after(order_of(v), p) is the address p, through which nothing is
- * read before v was, because it depends on v, and no processor guesses an address.
- * Kernels before 6.15 have no read that acquires. order_of stands before v is compared:
- * the compiler would take for v what it is equal to.
+ * Orders reads by an address dependency. after(order_of(v), p) returns the address p, and
+ * no access through it happens before the read of v, because the address depends on v and
+ * processors do not speculate on addresses. Kernels before 6.15 have no load-acquire for
+ * BPF. Call order_of before comparing v: afterwards the compiler may substitute the value
+ * that v is equal to.
  */
 static __always_inline u64 order_of(u64 v)
 {
@@ -51,7 +52,7 @@ static __always_inline void *after(u64 order, const void *p)
 	return (void *)p;
 }
 
-/* A task's name; the kernel fills the rest with zeros (__set_task_comm). */
+/* Copy a task's name. The kernel fills the rest of it with zeros (__set_task_comm). */
 static __always_inline void set_comm(u64 to[2], const struct task_struct *t)
 {
 	const u64 *from = (const void *)&t->comm;
@@ -60,7 +61,7 @@ static __always_inline void set_comm(u64 to[2], const struct task_struct *t)
 	to[1] = from[1];
 }
 
-/* The tls_context of a socket whose ULP is tls (tls_get_ctx). */
+/* The tls_context of a socket whose ULP is tls (as tls_get_ctx). */
 static __always_inline struct tls_context *tls_ctx_of(const void *sk)
 {
 	const struct inet_connection_sock *icsk = sk;
@@ -68,7 +69,7 @@ static __always_inline struct tls_context *tls_ctx_of(const void *sk)
 	return BPF_CORE_READ(icsk, icsk_ulp_data);
 }
 
-/* Address of the 8 big-endian bytes of a direction's record sequence. */
+/* Address of a direction's record sequence, 8 big-endian bytes. */
 static __always_inline u64 seq_addr(const struct cipher_context *cc)
 {
 	if (bpf_core_type_size(struct cipher_context) > 16)
@@ -77,8 +78,8 @@ static __always_inline u64 seq_addr(const struct cipher_context *cc)
 }
 
 /*
- * Length of a record's plaintext. Functions like this take the pointer as an
- * argument: a field of our own structs inside BPF_CORE_READ would be relocated too.
+ * Length of a record's plaintext. Accessors take the kernel's pointer as an argument:
+ * inside BPF_CORE_READ a field of our own structs would be relocated too.
  */
 static __always_inline u32 rec_len(const struct tls_rec *rec)
 {
@@ -91,16 +92,16 @@ extern void *bpf_rdonly_cast(const void *obj, u32 btf_id) __ksym __weak;
 const volatile u32 have_cast = 0; /* the kernel has bpf_rdonly_cast (from 6.2) */
 
 /*
- * 8 bytes of the kernel's memory, where have_cast. A pointer of a type that begins with
- * such a number reads them with an instruction where a helper takes eighty. The type
- * has to be one of vmlinux; what the bytes are does not matter.
+ * Read 8 bytes of the kernel's memory; requires have_cast. A pointer to a kernel type that
+ * begins with a 64-bit number reads them in one instruction, where a helper call takes
+ * eighty. The type has to be in vmlinux; the meaning of the bytes does not matter.
  */
 static __always_inline u64 cast_word(u64 addr)
 {
 	return ((struct timespec64 *)bpf_rdonly_cast((void *)addr, bpf_core_type_id_kernel(struct timespec64)))->tv_sec;
 }
 
-/* The same on any kernel. */
+/* The same on every kernel. */
 static __always_inline u64 read_word(u64 addr)
 {
 	u64 v = 0;
@@ -112,7 +113,7 @@ static __always_inline u64 read_word(u64 addr)
 }
 #endif
 
-/* The kernel's mark on a record that waits for TCP. */
+/* The kernel's flag for a sealed record that waits for TCP. */
 static __always_inline bool is_sealed(u64 rec)
 {
 	return bpf_core_field_exists(((struct tls_rec *)0)->tx_ready) && (u32)read_word(rec + bpf_core_field_offset(struct tls_rec, tx_ready));
@@ -120,7 +121,7 @@ static __always_inline bool is_sealed(u64 rec)
 
 static __always_inline u64 read_seq(u64 addr) { return bpf_be64_to_cpu(read_word(addr)); }
 
-/* Of a task that is in one, and is no kernel thread. */
+/* The current system call's number. The task must be in one, and not be a kernel thread. */
 static __always_inline s32 syscall_nr(void)
 {
 	const struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
@@ -131,10 +132,10 @@ static __always_inline s32 syscall_nr(void)
 	return regs->orig_ax;
 }
 
-/* A thread of the kernel's that does an io_uring's work, as if it were the program's. */
+/* Whether the current task is a kernel thread that works for a program's io_uring. */
 static __always_inline bool is_ring_worker(void) { return bpf_get_current_task_btf()->flags & PF_IO_WORKER; }
 
-/* Whether data lies in the receive queue: a record, or the begin of one. */
+/* Whether the receive queue has data: a record, or the start of one. */
 static __always_inline bool has_queued(u64 sk)
 {
 	return (u32)read_word(sk + bpf_core_field_offset(struct sock, sk_receive_queue.qlen));
@@ -148,7 +149,7 @@ static __always_inline u16 read_be16(u64 addr)
 	return bpf_ntohs(be);
 }
 
-/* Whose a struct event or a struct sight is: the socket's names and its two ends. */
+/* Set the socket and both ends in a struct event or a struct watch_event. */
 #define SET_ADDRESSES(e, sk) do { \
 	const struct sock *s_ = (sk); \
 	(e)->cookie = BPF_CORE_READ(s_, __sk_common.skc_cookie.counter); \
@@ -165,7 +166,7 @@ static __always_inline u16 read_be16(u64 addr)
 	} \
 } while (0)
 
-/* The name that TCP_ULP was asked for (tcp_set_ulp) is "tls". */
+/* Whether the name passed to TCP_ULP (tcp_set_ulp) is "tls". */
 static __always_inline bool is_ulp_tls(u64 name)
 {
 	u32 word = 0;
@@ -173,7 +174,7 @@ static __always_inline bool is_ulp_tls(u64 name)
 	return !bpf_probe_read_kernel(&word, sizeof(word), (void *)name) && bpf_ntohl(word) == 0x746c7300;
 }
 
-/* The type byte in front of the record that is being opened (tls_rx_msg_size). */
+/* The type byte in the header of the record that is being opened (tls_rx_msg_size). */
 static __always_inline u8 outer_type(const struct tls_sw_context_rx *priv)
 {
 	return BPF_CORE_READ_BITFIELD_PROBED(priv, strp.mark);

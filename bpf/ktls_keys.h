@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What a connection's keys say: who seals and opens, by which cipher. */
+/* What a connection's keys determine: where records are sealed and opened, and the cipher. */
 #ifndef KTLS_KEYS_H
 #define KTLS_KEYS_H
 
 #include "ktls_conn.h"
 
-/* How the kernel seals or opens; TLS_BASE: this direction has no key. */
+/* Where the kernel seals or opens; TLS_BASE: this direction has no key. */
 static __always_inline u8 mode_of(const struct conn *c, u32 dir) { return dir == DIR_TX ? c->tx.mode : c->rx.mode & ~MODE_NO_PAD; }
 
-/* TLS_RX_EXPECT_NO_PAD, which has no effect but in TLS 1.3, is set after the keys, at any time: see option_set. */
+/*
+ * TLS_RX_EXPECT_NO_PAD affects only TLS 1.3. A program can set it at any time after the
+ * keys, see option_is_set.
+ */
 static __always_inline void set_no_pad(struct conn *c)
 {
 	const struct tls_context *ctx = (void *)c->ctx;
@@ -25,9 +28,9 @@ static __always_inline bool has_card(const struct conn *c)
 	return BPF_CORE_READ(ctx, netdev);
 }
 
-u32 card_met; /* a connection was, whose records a card seals or opens: user space attaches the hooks that only such need */
+u32 card_seen; /* a connection with a network card was found: user space attaches the hooks that only such connections need */
 
-/* Without its card (tls_device_down) the kernel seals and opens, and goes on saying TLS_HW. */
+/* After a card is removed (tls_device_down), the kernel seals and opens in software but still says TLS_HW. */
 static __always_inline void set_card(struct conn *c)
 {
 	const struct tls_context *ctx = (void *)c->ctx;
@@ -37,7 +40,7 @@ static __always_inline void set_card(struct conn *c)
 	c->card |= c->rx.mode == TLS_HW ? CARD_RX : 0;
 	if (!(c->card & (CARD_TX | CARD_RX)))
 		return;
-	card_met = 1;
+	card_seen = 1;
 	c->prepend = BPF_CORE_READ(ctx, prot_info.prepend_size);
 	c->overhead = BPF_CORE_READ(ctx, prot_info.overhead_size);
 	if (has_card(c))
@@ -47,10 +50,10 @@ static __always_inline void set_card(struct conn *c)
 	c->rx.mode = c->rx.mode == TLS_HW ? TLS_SW : c->rx.mode;
 }
 
-/* Whether its records pass through the kernel's software, which keeps a tls_sw_context_tx then. */
+/* Whether its records are sealed in software. Only then the kernel has a tls_sw_context_tx. */
 static __always_inline bool is_sw_tx(const struct conn *c) { return c->tx.mode != TLS_BASE && !(c->card & CARD_TX); }
 
-/* What a key change can change. */
+/* Read everything that a key change can change. */
 static __always_inline void set_keys(struct conn *c)
 {
 	const struct tls_context *ctx = (void *)c->ctx;

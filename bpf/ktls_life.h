@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The hooks of a connection: its keys, and what goes wrong on the way. */
+/* Hooks during the life of a connection: keys, options and aborts. */
 #ifndef KTLS_LIFE_H
 #define KTLS_LIFE_H
 
 #include "ktls_end.h"
 #include "ktls_option.h"
 
-/* The other direction has a key whose hook was skipped. */
-static __always_inline void tell_other_key(struct conn *c, u8 dir)
+/* Report the key of the other direction if its hook was skipped. */
+static __always_inline void report_other_key(struct conn *c, u8 dir)
 {
 	u8 mode = mode_of(c, dir);
 
-	if (mode != TLS_BASE && !c->key_told[dir & 1])
+	if (mode != TLS_BASE && !c->key_reported[dir & 1])
 		key_missed(c, dir, read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx));
 }
 
@@ -20,28 +20,28 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 	struct tls_context *ctx = tls_ctx_of((void *)sk);
 	struct conn *c = conn_find(sk);
 	u64 id = c ? c->alive : 0;
-	bool others = false;
+	bool racing = false;
 
 	if (ret || !ctx)
 		return 0;
-	if (c && c->ctx != (u64)ctx) { /* of an earlier socket at this address */
+	if (c && c->ctx != (u64)ctx) { /* it belongs to an earlier socket at this address */
 		end_conn(c, id);
 		c = 0;
 	}
-	c = if_wanted(c ? c : conn_new(sk, ctx, NO_RECORD, &others));
+	c = if_included(c ? c : conn_new(sk, ctx, NO_RECORD, &racing));
 	if (!c)
 		return 0;
 	set_keys(c);
 	begin_messages(c, dir, NO_SEQ);
-	if (!c->key_told[dir & 1]) /* all of its records are seen */
+	if (!c->key_reported[dir & 1]) /* all records of the direction will be seen */
 		c->notified[dir & 1] = NOTIFIED_NO;
-	tell_other_key(c, !dir);
-	/* The kernel writes tx_conf and rx_conf only after this function. */
+	report_other_key(c, !dir);
+	/* The kernel writes tx_conf and rx_conf only after tls_set_sw_offload. */
 	if (dir == DIR_TX) {
 		if (!stages && update)
-			keep_old(c);
-		if (update && c->tx_state == TX_SEALING) { /* of the old key, still on its way */
-			leave_behind(c);
+			count_old_key(c);
+		if (update && c->tx_state == TX_SEALING) { /* a record of the old key is still on its way */
+			defer_record(c);
 			c->tx_state = TX_IDLE;
 		}
 		c->tx.mode = TLS_SW;
@@ -58,47 +58,53 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 	return 0;
 }
 
-/* Sockets for which a network card is being asked to receive: until it has answered it is not known who does. */
+/*
+ * Sockets whose receive direction is being offered to a network card. Until the card
+ * answers, it is open whether the card or the software opens records.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
 	__type(key, u64); /* struct sock */
 	__type(value, u8);
-} card_asked SEC(".maps");
+} card_setup SEC(".maps");
 
-/* tls_set_device_offload_rx(sk, ...), which sets up software first, whoever opens then. */
-static __always_inline int card_rx_asked(u64 *ctx)
+/*
+ * tls_set_device_offload_rx(sk, ...). It sets up software first in either case, so key_set
+ * must wait for the answer.
+ */
+static __always_inline int card_rx_begins(u64 *ctx)
 {
 	u64 sk = ctx[0];
 	u8 yes = 1;
 
-	bpf_map_update_elem(&card_asked, &sk, &yes, BPF_ANY);
+	bpf_map_update_elem(&card_setup, &sk, &yes, BPF_ANY);
 	return 0;
 }
 
-/* Its exit. Where a card refuses, software is set up next. */
-static __always_inline int card_rx_answers(u64 *ctx)
+/* Its exit. If the card refuses, the kernel sets up software next, by tls_set_sw_offload. */
+static __always_inline int card_rx_ends(u64 *ctx)
 {
 	u64 sk = ctx[0];
 
-	bpf_map_delete_elem(&card_asked, &sk);
+	bpf_map_delete_elem(&card_setup, &sk);
 	return 0;
 }
 
 /*
- * A direction got its first key by setsockopt: if it is a card's, this is the first hook
- * that knows. What a card has is not given another key.
+ * A direction got its first key by setsockopt. For a card's key, this is the first hook
+ * that can tell. A card's key is never replaced.
  */
-static __always_inline void card_takes(u64 sk, u8 dir)
+static __always_inline void card_key_set(u64 sk, u8 dir)
 {
 	struct tls_context *ctx = tls_ctx_of((void *)sk);
 	struct conn *c = conn_find(sk);
-	bool others = false;
+	bool racing = false;
 
 	if (!ctx || TLS_HW != (dir == DIR_TX ? BPF_CORE_READ_BITFIELD_PROBED(ctx, tx_conf) : BPF_CORE_READ_BITFIELD_PROBED(ctx, rx_conf)))
 		return;
-	c = if_wanted(c ? c : conn_new(sk, ctx, NO_RECORD, &others));
-	if (!c || c->ctx != (u64)ctx || c->key_told[dir & 1]) /* of an earlier socket at this address: conn_here; met by a record */
+	c = if_included(c ? c : conn_new(sk, ctx, NO_RECORD, &racing));
+	if (!c || c->ctx != (u64)ctx || c->key_reported[dir & 1]) /* an earlier socket's connection at this address (see conn_current), or a record came first */
 		return;
 	c->notified[dir & 1] = NOTIFIED_NO;
 	key_missed(c, dir, read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx));
@@ -120,12 +126,12 @@ static __always_inline int sw_offload_ends(u64 *ctx)
 	} else {                     /* (sk, tx) */
 		ret = ARG(ctx, 2);
 	}
-	if (!tx && bpf_map_lookup_elem(&card_asked, &sk))
+	if (!tx && bpf_map_lookup_elem(&card_setup, &sk))
 		return 0;
 	return key_set(sk, tx ? DIR_TX : DIR_RX, update, ret);
 }
 
-/* tls_setsockopt(sk, level, optname, optval, optlen); optval is a pointer and whose it is. */
+/* tls_setsockopt(sk, level, optname, optval, optlen); optval is a sockptr_t and takes two arguments. */
 static __always_inline int option_is_set(u64 *ctx)
 {
 	int level = ctx[1], option = ctx[2], ret = ctx[6];
@@ -136,57 +142,61 @@ static __always_inline int option_is_set(u64 *ctx)
 	if (ret)
 		return option_fails(ctx, FUNC_SETSOCKOPT, ret);
 	if (option == TLS_TX || option == TLS_RX)
-		card_takes(ctx[0], option == TLS_TX ? DIR_TX : DIR_RX);
+		card_key_set(ctx[0], option == TLS_TX ? DIR_TX : DIR_RX);
 	c = option == TLS_RX_EXPECT_NO_PAD || option == TLS_RX ? conn_lookup(ctx[0]) : 0;
 	if (!c)
 		return 0;
 	if (option == TLS_RX_EXPECT_NO_PAD)
 		set_no_pad(c);
-	else if (ready_by_data && has_record(c)) /* it came before its key */
+	else if (ready_by_data && has_record(c)) /* the record came before its key */
 		c->ready_ts = bpf_ktime_get_ns();
 	return 0;
 }
 
-/* Where a TCP that refuses a record ends the connection, tls_push_sg was the last hook. */
+/* The sequence of the record that TCP refused. Its last hook was tls_push_sg. */
 static __always_inline u64 failed_seq(struct conn *c)
 {
-	const struct waiting *w = others_wait(c) ? first_waiting(c) : 0;
+	const struct pending_record *w = has_pending(c) ? first_pending(c) : 0;
 
 	return w ? w->e.rec.seq : c->tx.rec.seq;
 }
 
-/* Whether there is a record to send: one that is open, or sealed and not handed over. */
-static __always_inline bool sends(const struct conn *c)
+/* Whether a record is still to be sent: an open one, or one that is sealed but not handed over. */
+static __always_inline bool has_unsent_record(const struct conn *c)
 {
 	const struct tls_sw_context_tx *priv = (void *)c->priv_tx;
 
 	return is_sw_tx(c) && (BPF_CORE_READ(priv, open_rec) || !all_pushed(priv));
 }
 
-/* Failures to receive have been told where they happen. What TCP does not take it refuses at each further attempt. */
+/*
+ * tls_err_abort(sk, err). Failures to receive were reported where they happened. TCP
+ * refuses a failed record again at each attempt, so each failure is reported once per
+ * record.
+ */
 static __always_inline int abort_begins(u64 *ctx)
 {
 	struct conn *c = conn_lookup(ctx[0]);
 	int err = ctx[1];
-	bool told;
+	bool reported;
 	u64 seq;
 
-	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed || goes_on(err))
+	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed || is_retryable(err))
 		return 0;
-	if (!(stages ? c->tx_state == TX_SEALING || others_wait(c) : sends(c)))
+	if (!(stages ? c->tx_state == TX_SEALING || has_pending(c) : has_unsent_record(c)))
 		return 0;
 	seq = stages ? failed_seq(c) : c->next[DIR_TX];
 	c->tx_err = -err;
-	c->sends |= SENDS_BROKEN;
-	if (c->told_err == c->tx_err && c->told_seq == seq)
+	c->send_state |= SEND_BROKEN;
+	if (c->reported_err == c->tx_err && c->reported_seq == seq)
 		return 0;
-	if (bpf_get_current_task_btf()->flags & PF_KTHREAD) /* a worker does what a call has left */
-		told = emit_kernel_failure(&c->tx, seq, err, FUNC_ERR_ABORT, c->tx.type);
+	if (bpf_get_current_task_btf()->flags & PF_KTHREAD) /* a worker continues what a call began */
+		reported = emit_kernel_failure(&c->tx, seq, err, FUNC_ERR_ABORT, c->tx.type);
 	else
-		told = emit_failure(&c->tx, seq, err, FUNC_ERR_ABORT);
-	if (told) {
-		c->told_err = -err;
-		c->told_seq = seq;
+		reported = emit_failure(&c->tx, seq, err, FUNC_ERR_ABORT);
+	if (reported) {
+		c->reported_err = -err;
+		c->reported_seq = seq;
 	}
 	return 0;
 }

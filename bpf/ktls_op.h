@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* By which call records are sent and received. */
+/* Which call sends or receives a record. */
 #ifndef KTLS_OP_H
 #define KTLS_OP_H
 
 #include "ktls_config.h"
 #include "ktls_event.h"
 
-/* The system call that closes a record tells send from sendfile, splice and what a ring sends. */
+/* The system call that closes a record distinguishes send, sendfile, splice and io_uring. */
 static __always_inline u8 send_op(u8 flags)
 {
 	s32 nr;
@@ -23,7 +23,10 @@ static __always_inline u8 send_op(u8 flags)
 	return nr == nr_splice ? OP_SPLICE : OP_SEND;
 }
 
-/* What a ring reads comes the same way as the rest. Few tasks have one, and the number of the system call costs more to ask. */
+/*
+ * Receives of an io_uring use the same kernel function as recvmsg. Few tasks have a ring,
+ * so the system call's number, which costs more, is read last.
+ */
 static __always_inline u8 read_op(u8 op, u8 flags)
 {
 	const struct task_struct *t = bpf_get_current_task_btf();

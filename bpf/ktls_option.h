@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What the kernel was asked for, and refused: TLS on a socket, a key, an option. */
+/* Requests that the kernel refused: TLS on a socket, a key, an option. */
 #ifndef KTLS_OPTION_H
 #define KTLS_OPTION_H
 
-#include "ktls_calls.h"
+#include "ktls_call_failure.h"
 
 #define TCP_ULP 31
 
 /*
- * Refusals come before there is a connection: they are counted by who was refused what.
- * With each is its last event, and in it how many were not told.
+ * A refusal can come before there is a connection, so refusals are counted by process,
+ * call, option and error. The value is the last event of each kind, and counts the
+ * refusals not reported.
  */
-struct refusal { u32 pid, asked; u16 err; u8 func, option; };
+struct refusal { u32 pid, requested; u16 err; u8 func, option; };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -20,8 +21,8 @@ struct {
 	__type(value, struct event);
 } refusals SEC(".maps");
 
-/* Whether a refusal is to be told; it stands for others that were only counted. */
-static __always_inline bool is_told(const struct refusal *r, struct event *e)
+/* Whether to report a refusal now. The report also counts those suppressed since the last one. */
+static __always_inline bool may_report(const struct refusal *r, struct event *e)
 {
 	struct event *last = bpf_map_lookup_elem(&refusals, r);
 
@@ -31,7 +32,7 @@ static __always_inline bool is_told(const struct refusal *r, struct event *e)
 	}
 	if (e->failure.time - last->failure.time < SECOND) {
 		__sync_fetch_and_add(&last->failure.more, 1);
-		folded = 1;
+		suppressed = 1;
 		return false;
 	}
 	e->failure.more = __sync_lock_test_and_set(&last->failure.more, 0);
@@ -39,11 +40,11 @@ static __always_inline bool is_told(const struct refusal *r, struct event *e)
 	return true;
 }
 
-/* A socket was refused an option; asked are the version and the cipher that it was for. */
-static __noinline int refuse(u64 sk, u32 func, u32 option, u32 err, u32 asked)
+/* Report that the kernel refused an option. requested: the version and cipher of the key. */
+static __noinline int report_refusal(u64 sk, u32 func, u32 option, u32 err, u32 requested)
 {
 	struct conn *c = conn_find(sk);
-	struct refusal r = { 0, asked, err, func, option };
+	struct refusal r = { 0, requested, err, func, option };
 	struct event e = {};
 
 	if (!live)
@@ -54,39 +55,39 @@ static __noinline int refuse(u64 sk, u32 func, u32 option, u32 err, u32 asked)
 	e.dir = option == TLS_RX || option == TLS_RX_EXPECT_NO_PAD ? DIR_RX : DIR_TX;
 	e.conn = c ? c->alive : 0;
 	SET_ADDRESSES(&e, (void *)sk);
-	e.version = asked;
-	e.cipher = asked >> 16;
+	e.version = requested;
+	e.cipher = requested >> 16;
 	set_process(&e);
 	r.pid = e.pid;
 	set_failure(&e.failure, 0, -(int)err, func);
 	e.failure.option = option;
-	if (!(e.flags & FLAG_HIDDEN) && is_told(&r, &e))
+	if (!(e.flags & FLAG_HIDDEN) && may_report(&r, &e))
 		emit(&e);
 	return 0;
 }
 
-/* tls_setsockopt and tls_getsockopt of (sk, level, optname, optval, ...). The argument is read as the call has left it. */
+/*
+ * tls_setsockopt and tls_getsockopt of (sk, level, optname, optval, ...). The argument is
+ * read after the call, in the state in which the call left it.
+ */
 static __always_inline int option_fails(u64 *ctx, u32 func, int ret)
 {
-	u32 option = ctx[2], asked = 0;
+	u32 option = ctx[2], requested = 0;
 
 	if (func == FUNC_SETSOCKOPT && (option == TLS_TX || option == TLS_RX))
-		bpf_probe_read_user(&asked, sizeof(asked), (void *)ctx[3]);
-	return refuse(ctx[0], func, option, -ret, asked);
+		bpf_probe_read_user(&requested, sizeof(requested), (void *)ctx[3]);
+	return report_refusal(ctx[0], func, option, -ret, requested);
 }
 
 /* tls_getsockopt(sk, level, optname, optval, optlen) */
-static __always_inline int option_asked(u64 *ctx)
+static __always_inline int option_read(u64 *ctx)
 {
 	int level = ctx[1], ret = ctx[5];
 
 	return level == SOL_TLS && ret < 0 ? option_fails(ctx, FUNC_GETSOCKOPT, ret) : 0;
 }
 
-/*
- * tcp_set_ulp(sk, name). Every socket gets its cookie before its first record, as ss
- * would give it.
- */
+/* tcp_set_ulp(sk, name). Gives every socket its cookie before its first record; ss shows the same cookie. */
 static __always_inline int ulp_is_set(u64 *ctx)
 {
 	int ret = ctx[2];
@@ -94,9 +95,9 @@ static __always_inline int ulp_is_set(u64 *ctx)
 	bpf_get_socket_cookie((void *)ctx[0]);
 	if (!ret || !is_ulp_tls(ctx[1]))
 		return 0;
-	if (ret == -EEXIST && is_tls((void *)ctx[0])) /* it has what was asked for: libraries ask for each direction */
+	if (ret == -EEXIST && is_tls((void *)ctx[0])) /* the socket has TLS already: libraries request it for each direction */
 		return 0;
-	return refuse(ctx[0], FUNC_SET_ULP, TCP_ULP, -ret, 0);
+	return report_refusal(ctx[0], FUNC_SET_ULP, TCP_ULP, -ret, 0);
 }
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Copying plaintext out of the three places where it lies: a scatterlist ring
- * (send), an skb's fragments (receive, copied path) and the reader's own
- * memory (receive, direct path).
+ * Copying plaintext from the three places where it can be: a scatterlist ring (send), the
+ * fragments of an skb (receive, copied path) and the reader's own memory (receive, direct
+ * path).
  */
 #ifndef KTLS_PAYLOAD_H
 #define KTLS_PAYLOAD_H
@@ -11,9 +11,9 @@
 #include "ktls_event.h"
 
 /*
- * What translates a struct page to its address: where the direct map begins, where the
- * structs page of it do, and a page's size as a power of two (pkg/loader/kernelmem.go).
- * bpf/gobpf has macros of these names.
+ * Constants that translate the address of a struct page to that of the page: the start of
+ * the direct map, the start of the array of struct page, and log2 of the page size
+ * (pkg/loader/kernelmem.go). bpf/gobpf defines macros of these names.
  */
 #ifndef page_offset_base
 const volatile u64 page_offset_base = 0;
@@ -34,12 +34,13 @@ static __always_inline u64 page_addr(u64 page)
 	 bpf_core_field_offset(struct type, third) == 12)
 
 /*
- * How a struct scatterlist, bio_vec and skb_frag begins, in one read: with its page and
- * two numbers, of a scatterlist offset and length, of the others length and offset.
+ * The common start of scatterlist, bio_vec and skb_frag, read at once: the page and two
+ * numbers. For a scatterlist these are offset and length, for the others length and
+ * offset.
  */
 struct head { u64 page; u32 first, second; };
 
-/* Where it cannot be read, all is 0. */
+/* Returns zeros if the memory is unreadable. */
 static __always_inline struct head read_head(u64 from)
 {
 	struct head h = {};
@@ -65,9 +66,9 @@ static __always_inline bool read_sg(struct head *h, u64 sg)
 enum source_kind { SRC_SG, SRC_SKB, SRC_UBUF, SRC_IOVEC, SRC_BVEC };
 
 /*
- * A plaintext as a list of pieces; at is the next piece's index. It lies in a
- * map, not on the stack: the verifier follows values on the stack so closely
- * that a loop over them never converges (6.12).
+ * A plaintext as a list of pieces; at is the index of the next one. It is stored in a map,
+ * not on the stack: the verifier tracks stack values so closely that a loop over them
+ * never converges (6.12).
  */
 struct source {
 	u64 base;  /* address of the array of pieces, or of the bytes (SRC_UBUF) */
@@ -75,21 +76,21 @@ struct source {
 	u32 wrap;  /* SRC_SG: the ring's size, in bytes */
 	u64 skip;  /* bytes to skip before the plaintext */
 	u32 kind;
-	u32 want;  /* bytes still to copy */
+	u32 want;  /* bytes left to copy */
 	u32 done;
 	u32 bad;
-	u64 addr;  /* the present piece */
-	u64 left;  /* 0: the next one has to be fetched */
+	u64 addr;  /* the current piece */
+	u64 left;  /* 0: fetch the next piece */
 	u64 skb;   /* SRC_SKB: linear part first */
 };
 
-/* What the copying loop works on. */
+/* Arguments of the copy loop. */
 struct copy {
 	struct source *from;
 	struct payload *to;
 };
 
-/* At address 0: unreadable, and counted as such. */
+/* A piece at address 0, which is unreadable and is counted as such. */
 static __always_inline void next_unknown(struct source *s)
 {
 	s->addr = 0;
@@ -192,8 +193,8 @@ static __always_inline int read_piece(void *dst, u32 n, const struct source *s)
 	return bpf_probe_read_kernel(dst, n, (void *)s->addr);
 }
 
-/* n bytes of the plaintext have been read. */
-static __always_inline void go_on(struct source *s, u64 n)
+/* Skip n bytes of the plaintext that were read. */
+static __always_inline void advance(struct source *s, u64 n)
 {
 	s->addr += n;
 	s->left -= n;
@@ -202,9 +203,9 @@ static __always_inline void go_on(struct source *s, u64 n)
 }
 
 /*
- * One step of the copy: up to STEP bytes of a piece, which is fetched first. The
- * reservation is STEP bytes longer than CAP, so that any offset below CAP plus
- * any step stays inside of it, which is what the verifier can see.
+ * One step of the copy: fetch a piece if needed, and copy up to STEP bytes of it. The
+ * reservation is STEP bytes longer than CAP, so the verifier can see that any offset below
+ * CAP plus any step stays inside.
  */
 #define DEFINE_COPY(CAP, STEP)                                                      \
 static long copy_step_##CAP(u32 i, struct copy *c)                                  \
@@ -225,11 +226,14 @@ static long copy_step_##CAP(u32 i, struct copy *c)                              
 		s->bad = 1;                                                         \
 		return 1;                                                           \
 	}                                                                           \
-	go_on(s, n);                                                                \
+	advance(s, n);                                                                \
 	return !s->want;                                                            \
 }
 
-/* One for each piece, and for each STEP of it: readv takes 1024 buffers, and a buffer can be one byte. */
+/*
+ * One step for each piece, and for each STEP bytes of it. readv takes 1024 buffers, and a
+ * buffer can be a single byte.
+ */
 #define COPY_STEPS 20000
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Looking at the plaintext of an event, and copying it to user space. */
+/* Testing the plaintext of an event, and copying it to user space. */
 #ifndef KTLS_PLAINTEXT_H
 #define KTLS_PLAINTEXT_H
 
-#include "ktls_tell.h"
+#include "ktls_report.h"
 
 DEFINE_COPY(256, 256)
 DEFINE_COPY(1024, 256)
@@ -11,7 +11,10 @@ DEFINE_COPY(4096, 1024)
 DEFINE_COPY(8192, 2048)
 DEFINE_COPY(16384, 4096)
 
-/* The reservation's size must be a constant: of these the smallest is taken. n bytes lie in the piece at hand. */
+/*
+ * Copy into the smallest of five reservations, because the size of a reservation must be a
+ * constant. The current piece has n bytes.
+ */
 #define COPY(CAP, STEP, e, s) do {                                                    \
 	struct payload *p = bpf_ringbuf_reserve(&payloads, sizeof(*p) + CAP + STEP, 0); \
 	if (!p) {                                                                     \
@@ -22,7 +25,7 @@ DEFINE_COPY(16384, 4096)
 		n = CAP;                                                              \
 	(s)->bad = read_piece(p->data, n, s) != 0;                                    \
 	if (n < all && !(s)->bad) {                                                   \
-		go_on(s, n);                                                          \
+		advance(s, n);                                                          \
 		c.from = s;                                                           \
 		c.to = p;                                                             \
 		bpf_loop(COPY_STEPS, copy_step_##CAP, &c, 0);                         \
@@ -43,7 +46,7 @@ DEFINE_COPY(16384, 4096)
 	(e)->flags |= FLAG_PAYLOAD;                                                   \
 } while (0)
 
-/* Most plaintexts are one piece: that is read without a loop. */
+/* Most plaintexts are one piece, which is copied without a loop. */
 static __noinline void copy_payload_to_ring(struct event *e, struct source *s)
 {
 	u32 all = s->want;
@@ -67,7 +70,7 @@ static __noinline void copy_payload_to_ring(struct event *e, struct source *s)
 
 static __always_inline bool wants_payload(const struct event *e)
 {
-	return snaplen && !(e->flags & FLAG_HIDDEN) && (!aggregate || e->conn == stream_conn) && !plaintext_left_out(e);
+	return snaplen && !(e->flags & FLAG_HIDDEN) && (!aggregate || e->conn == stream_conn) && !skips_plaintext(e);
 }
 
 static __always_inline void copy_payload(struct event *e, struct source *s)
@@ -78,10 +81,10 @@ static __always_inline void copy_payload(struct event *e, struct source *s)
 	copy_payload_to_ring(e, s);
 }
 
-/* Sets the event's hits. s stays as it is. */
-static __noinline void look_at(struct event *e, struct source *s)
+/* Run the plaintext tests and set the event's hits. s is not changed. */
+static __noinline void test_plaintext(struct event *e, struct source *s)
 {
-	struct look *l = look_get();
+	struct match_buffer *l = match_buffer_get();
 	struct copy c;
 
 	if (!l) {
@@ -96,11 +99,11 @@ static __noinline void look_at(struct event *e, struct source *s)
 	if (l->src.bad)
 		count_lost(LOST_PAYLOAD_UNREADABLE, e->dir);
 	else
-		e->rec.hits = look_hits(l);
+		e->rec.hits = match_buffer_hits(l);
 	l->busy = 0;
 }
 
-/* Whether the expression can still hold, by what is known before the record leaves. */
+/* Whether the expression can still match, as far as it is known before the record leaves. */
 static __always_inline bool may_match(struct event *e, struct source *s)
 {
 	if (!matching || (e->flags & FLAG_HIDDEN))
@@ -109,11 +112,11 @@ static __always_inline bool may_match(struct event *e, struct source *s)
 		return false;
 	if (!match_payload)
 		return true;
-	look_at(e, s);
+	test_plaintext(e, s);
 	return match_event(e, MATCH_PLAINTEXT);
 }
 
-/* Look at the plaintext, and copy it if it is wanted. */
+/* Test the plaintext, and copy it if it is wanted. */
 static __always_inline void take_plaintext(struct event *e, struct source *s)
 {
 	if (may_match(e, s))

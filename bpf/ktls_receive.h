@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The hooks of records that are there, until they are opened. */
+/* Hooks for queued records, until they are opened. */
 #ifndef KTLS_RECEIVE_H
 #define KTLS_RECEIVE_H
 
-#include "ktls_arrive.h"
+#include "ktls_arrival.h"
 #include "ktls_call.h"
 #include "ktls_control.h"
 #include "ktls_op.h"
 
-/* The direct path puts the plaintext into the reader's memory; its iterator moves on meanwhile. */
-static __always_inline void remember_reader(struct conn *c, const struct msghdr *msg)
+/*
+ * The direct path writes the plaintext into the reader's memory. Save the reader's
+ * iterator, which advances meanwhile.
+ */
+static __always_inline void save_reader(struct conn *c, const struct msghdr *msg)
 {
 	struct source *s = &c->src[DIR_RX];
 	const struct iov_iter *i = &msg->msg_iter;
@@ -30,13 +33,13 @@ static __always_inline void remember_reader(struct conn *c, const struct msghdr 
 	}
 }
 
-/* Whether the kernel may open a record there (tls_update_rx_zc_capable). */
+/* Whether the kernel may open a record into the reader's memory (tls_update_rx_zc_capable). */
 static __always_inline bool may_be_direct(const struct conn *c)
 {
 	return c->rx.version != TLS_1_3 || c->rx.mode & MODE_NO_PAD;
 }
 
-/* c->rx is the record seq from now on; begun is 0 where it does not matter. */
+/* Make seq the current record of c->rx; begun is 0 where nobody needs the time. */
 static __always_inline void begin_rx(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight, u32 was)
 {
 	struct event *e = &c->rx;
@@ -50,18 +53,21 @@ static __always_inline void begin_rx(struct conn *c, u64 seq, u64 begun, u32 op,
 	e->rec.op = op;
 	if (matching)
 		e->rec.hits = e->rec.matched = 0;
-	set_maker(c, e, DIR_RX);
+	set_caller(c, e, DIR_RX);
 	c->rx_call = bpf_get_current_pid_tgid();
 	c->rx_failed = 0;
 	c->rx_state = ((was & ~RX_STATE) + RX_TICKET) | RX_OPENING;
 	c->ready_ts = 0;
 }
 
-/* Without stages a record is taken up when it is opened, which is no begin of its call. */
+/* Without stages this runs when the record was opened, which is not when its call began. */
 static __always_inline void begin_call(struct conn *c, u64 begun) { call_begins(&c->rx, &c->call_begun, stages ? begun : 0); }
 
-/* Take a record up, and let go the one before if its call goes on. A global function, see emit_socket. */
-__noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
+/*
+ * Start to open a record, and report the previous one if its call continues. A global
+ * function, see emit_socket.
+ */
+__noinline int start_open(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 {
 	bool same_call = false;
 	u32 was, opening;
@@ -76,42 +82,42 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 		same_call = c->rx_call == bpf_get_current_pid_tgid();
 		if (same_call) {
 			e->rec.op = read_op(e->rec.op, e->flags);
-			call_goes_on(e, begun);
+			call_continues(e, begun);
 		}
-		emit_record(e, &e->rec.hidden, &c->sampled[DIR_RX]);
+		emit_record(e, &e->rec.hidden, &c->sampler[DIR_RX]);
 	}
 	if (same_call)
-		call_opens_more(e);
+		call_adds_record(e);
 	else
 		begin_call(c, begun);
-	begin_at(c, DIR_RX, seq);
+	begin_record_at(c, DIR_RX, seq);
 	begin_rx(c, seq, begun, op, weight, was);
 	return 0;
 }
 
 /*
- * The same without a call, for nearly all: no record is in the making, and this one is
- * the next by its sequence. False: it is another, which take_up is for.
+ * The fast path of start_open: no record is current and the sequence is the expected one.
+ * Returns false if start_open has to handle the record.
  */
-static __always_inline bool take_up_due(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
+static __always_inline bool start_open_expected(struct conn *c, u64 seq, u64 begun, u32 op, u32 weight)
 {
-	if (c->rx_state & RX_STATE || !c->key_told[DIR_RX] || seq != c->next[DIR_RX])
+	if (c->rx_state & RX_STATE || !c->key_reported[DIR_RX] || seq != c->next[DIR_RX])
 		return false;
 	begin_call(c, begun);
 	begin_rx(c, seq, begun, op, weight, c->rx_state);
 	return true;
 }
 
-/* A record is taken up, or made: it was, and is opened. */
-static __always_inline void begin_open(struct conn *c, u32 op, bool made)
+/* A record starts to be opened, or with completed has been opened. */
+static __always_inline void begin_open(struct conn *c, u32 op, bool completed)
 {
 	u32 weight = stage_weight(&c->rx, &c->nth[DIR_RX]);
-	u64 begun = 0, seq = due(c, DIR_RX, !weight, made);
+	u64 begun = 0, seq = begin_seq(c, DIR_RX, !weight, completed);
 
 	if ((stages && weight) || !c->ready_ts)
 		begun = bpf_ktime_get_ns();
-	if (!take_up_due(c, seq, begun, op, weight))
-		take_up(c, seq, begun, op, weight);
+	if (!start_open_expected(c, seq, begun, op, weight))
+		start_open(c, seq, begun, op, weight);
 }
 
 /* tls_rx_one_record(sk, msg, darg) */
@@ -124,7 +130,7 @@ static __always_inline int open_begins(u64 *ctx)
 		return 0;
 	begin_open(c, msg ? OP_RECV : OP_SPLICE_READ, false);
 	if (needs_plaintext() && msg && may_be_direct(c))
-		remember_reader(c, msg);
+		save_reader(c, msg);
 	return 0;
 }
 
@@ -135,15 +141,15 @@ static __always_inline void source_of_skb(struct conn *c, const struct sk_buff *
 
 	__builtin_memset(s, 0, sizeof(*s));
 	s->kind = SRC_SKB;
-	/* What the kernel has opened into memory of its own has no linear part. */
+	/* A buffer that the kernel allocated for decryption has no linear part. */
 	s->skb = GIVEN(skb, len) != GIVEN(skb, data_len) ? (u64)skb : 0;
 	s->base = (u64)&info->frags;
 	s->skip = GIVEN(skb_cb(skb), strp.strp.offset);
-	next_frag(s); /* at hand for the copy, which needs no loop then */
+	next_frag(s); /* fetched now, so that the copy needs no loop */
 	skip_bytes(s);
 }
 
-/* The reader's memory was not seen, and is told as unreadable. */
+/* The hook did not see the reader's memory: the plaintext is counted as unreadable. */
 static __always_inline void forget_reader(struct conn *c)
 {
 	struct source *s = &c->src[DIR_RX];
@@ -153,13 +159,13 @@ static __always_inline void forget_reader(struct conn *c)
 }
 
 /*
- * Whether a record was opened that is not the one in the making: the kernel has
- * counted it, and the hook that should have seen it begin was skipped, see TWIN.
+ * Whether the opened record is not the current one: the kernel has counted it, and the
+ * hook of its begin was skipped, see HOOK_TWICE.
  */
 static __always_inline bool begin_missed(const struct conn *c) { return (__s64)(read_seq(c->seq_rx) - c->next[DIR_RX]) > 0; }
 
-/* The record has announced another key: what comes next can be read when that is set. */
-static __always_inline void tell_awaited(struct conn *c)
+/* The record announced a new key: the next record can be read once the program sets it. */
+static __always_inline void report_awaited_key(struct conn *c)
 {
 	if (c->awaited || !awaits_key(c))
 		return;
@@ -171,7 +177,7 @@ static __always_inline int open_ends(u64 *ctx)
 {
 	const struct tls_decrypt_arg *darg = (void *)ctx[2];
 	int ret = ctx[3];
-	struct conn *c = conn_met(ctx[0], DIR_RX, ret >= 0);
+	struct conn *c = conn_get(ctx[0], DIR_RX, ret >= 0);
 	const struct sk_buff *skb;
 	struct event *e;
 
@@ -179,13 +185,13 @@ static __always_inline int open_ends(u64 *ctx)
 		return 0;
 	if (!stages) {
 		if (ret >= 0 ? preempts && read_seq(c->seq_rx) == c->next[DIR_RX] : c->rx_failed && c->rx.rec.seq == c->next[DIR_RX])
-			return 0; /* the other one has seen it */
+			return 0; /* the other attachment has handled it */
 		begin_open(c, ctx[1] ? OP_RECV : OP_SPLICE_READ, ret >= 0);
 	} else if ((c->rx_state & RX_STATE) != RX_OPENING) {
 		if (ret < 0 || !begin_missed(c))
 			return 0;
-		c->ready_ts = 0; /* it may be that of the record behind it */
-		take_up(c, read_seq(c->seq_rx) - 1, 0, ctx[1] ? OP_RECV : OP_SPLICE_READ, 1);
+		c->ready_ts = 0; /* it may be the time of the next record */
+		start_open(c, read_seq(c->seq_rx) - 1, 0, ctx[1] ? OP_RECV : OP_SPLICE_READ, 1);
 		forget_reader(c);
 	}
 	e = &c->rx;
@@ -200,15 +206,15 @@ static __always_inline int open_ends(u64 *ctx)
 	skb = GIVEN(darg, skb);
 	e->rec.len = GIVEN(skb_cb(skb), strp.strp.full_len);
 	e->type = GIVEN(skb_cb(skb), tls.control);
-	if (e->type != TYPE_DATA && !is_looked_at(e)) /* an event */
-		look_closely(c, e, DIR_RX);
+	if (e->type != TYPE_DATA && !is_measured(e)) /* it becomes an event */
+		update_caller(c, e, DIR_RX);
 	if (GIVEN(darg, zc))
 		e->flags |= FLAG_ZEROCOPY;
 	if (c->card & CARD_RX)
-		set_opener(c, e);
-	pick(e, &c->sampled[DIR_RX]);
+		set_record_card(c, e);
+	sample_record(e, &c->sampler[DIR_RX]);
 	c->rx_state ^= RX_OPENING ^ RX_OPENED;
-	if (bpf_core_field_exists(darg->async) && GIVEN(darg, async)) { /* decrypt_done has the rest */
+	if (bpf_core_field_exists(darg->async) && GIVEN(darg, async)) { /* decrypt_done completes it */
 		e->flags |= FLAG_ASYNC;
 		return 0;
 	}
@@ -218,7 +224,7 @@ static __always_inline int open_ends(u64 *ctx)
 	if (is_control(e)) {
 		source_of_skb(c, skb);
 		set_control(c, e, &c->src[DIR_RX]);
-		tell_awaited(c);
+		report_awaited_key(c);
 		if (is_close_notify(e))
 			c->notified[DIR_RX] = NOTIFIED_YES;
 	}

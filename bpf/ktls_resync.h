@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* How a network card does that was asked to seal and open: what it is told again, what the kernel does in its place, whether it is there. */
+/*
+ * The state of offloaded connections: resyncs of the card, what the kernel does in its
+ * place, and its removal.
+ */
 #ifndef KTLS_RESYNC_H
 #define KTLS_RESYNC_H
 
-#include "ktls_failure.h"
+#include "ktls_missed.h"
 
-u32 folded; /* failures, or news of a card, were noted and not told, or may have been: user space asks for them then */
+u32 suppressed; /* failures or card changes were suppressed, or may have been: user space then runs report_failures */
 
-/* A connection's own mode is what it is at present; of what the card has left to the kernel a record says so itself. */
+/*
+ * The mode shown for a connection is its current one. What a card leaves to the kernel is
+ * part of each record.
+ */
 static __always_inline u8 shown_mode(const struct conn *c)
 {
 	return c->card & CARD_RX && c->rx_card == CARD_NONE ? TLS_SW : mode_of(c, DIR_RX);
 }
 
-/* The process is whose the connection is: no call is to blame. */
+/* Report the card's state. The event names the connection's owner, because no call is responsible. */
 static __noinline void emit_card(struct conn *c)
 {
 	struct event e = c->tx;
 
-	c->card_news = 0; /* before anything is read: what changes meanwhile is news again */
+	c->card_changed = 0; /* before any value is read, so that a change meanwhile counts as new */
 	asm volatile("" ::: "memory");
 	e.kind = KIND_CARD;
 	e.flags &= FLAG_KTHREAD;
@@ -31,20 +37,23 @@ static __noinline void emit_card(struct conn *c)
 		.mode = { c->tx.mode, shown_mode(c) },
 		.gone = (c->card & CARD_GONE) != 0,
 	};
-	c->card_told = e.card.time;
-	if (c->told)
+	c->card_reported_at = e.card.time;
+	if (c->reported)
 		emit(&e);
 }
 
-/* Something has changed: it is told with what else changes in this second, when that is over. */
-static __always_inline void card_changes(struct conn *c)
+/* Remember a change. It is reported once the current second is over, together with others. */
+static __always_inline void note_card_change(struct conn *c)
 {
-	c->card_news = 1;
-	folded = 1;
+	c->card_changed = 1;
+	suppressed = 1;
 }
 
-/* A card that went away is told at once, before the first record that is the kernel's. A global function, see emit_socket. */
-__noinline int card_goes(struct conn *c)
+/*
+ * Report a removed card at once, before the first record that the kernel handles. A global
+ * function, see emit_socket.
+ */
+__noinline int card_removed(struct conn *c)
 {
 	if (!c || c->closing || c->card & CARD_GONE)
 		return 0;
@@ -55,18 +64,18 @@ __noinline int card_goes(struct conn *c)
 	return 0;
 }
 
-static __always_inline void look_for_card(struct conn *c)
+static __always_inline void check_card(struct conn *c)
 {
 	if (!(c->card & CARD_GONE) && !has_card(c))
-		card_goes(c);
+		card_removed(c);
 }
 
 /*
- * tls_device_decrypted(sk, tcp_seq, rec_no, rec_len, encrypted, decrypted), a tracepoint: whether
- * the packets of the record that is being opened came opened. Those that came before the
- * card went still can.
+ * Tracepoint tls_device_decrypted(sk, tcp_seq, rec_no, rec_len, encrypted, decrypted):
+ * whether the card opened the packets of the record that is being opened. It can have
+ * opened packets that arrived before it was removed.
  */
-static __always_inline int card_looked_at(u64 *ctx)
+static __always_inline int device_decrypted(u64 *ctx)
 {
 	struct conn *c = conn_lookup(ctx[0]);
 	bool encrypted = ctx[4], decrypted = ctx[5];
@@ -74,20 +83,20 @@ static __always_inline int card_looked_at(u64 *ctx)
 
 	if (!c)
 		return 0;
-	look_for_card(c);
+	check_card(c);
 	was = c->rx_card;
 	c->rx_card = decrypted ? CARD_ALL : encrypted ? CARD_NONE : CARD_PART;
 	c->card_seq = read_seq(c->seq_rx);
 	if ((was == CARD_NONE) != (c->rx_card == CARD_NONE))
-		card_changes(c);
+		note_card_change(c);
 	return 0;
 }
 
-/* What is known of the card for the record e, which was opened. */
-static __always_inline void set_opener(const struct conn *c, struct event *e)
+/* Set what is known of the card's part in the opened record e. */
+static __always_inline void set_record_card(const struct conn *c, struct event *e)
 {
 	e->rec.card = CARD_NOT_ASKED;
-	if (!(c->card & CARD_RX) || c->card_seq != e->rec.seq) /* the tracepoint was skipped, see TWIN */
+	if (!(c->card & CARD_RX) || c->card_seq != e->rec.seq) /* the tracepoint was skipped, see HOOK_TWICE */
 		return;
 	e->mode = (e->mode & MODE_NO_PAD) | TLS_HW;
 	if (c->card & CARD_GONE && c->rx_card == CARD_NONE)
@@ -103,17 +112,17 @@ static __always_inline int resync_begins(u64 sk, u32 dir)
 	if (!c)
 		return 0;
 	__sync_fetch_and_add(&c->resyncs[dir & 1], 1);
-	card_changes(c);
+	note_card_change(c);
 	return 0;
 }
 
-/* tls_device_rx_resync_send(sk, ...), a tracepoint: the kernel tells a card where a record begins. */
+/* Tracepoint tls_device_rx_resync_send(sk, ...): the kernel tells a card where a record begins. */
 static __always_inline int rx_resync_begins(u64 *ctx) { return resync_begins(ctx[0], DIR_RX); }
 
-/* tls_device_tx_resync_req(sk, ...), a tracepoint: a card wants to be told. */
+/* Tracepoint tls_device_tx_resync_req(sk, ...): a card requests a resync. */
 static __always_inline int tx_resync_begins(u64 *ctx) { return resync_begins(ctx[0], DIR_TX); }
 
-/* Of a packet that was to be sealed: where the kernel has done it, another comes back. */
+/* A packet was to be sealed. If the kernel sealed it in software, it returns another packet. */
 static __always_inline int packet_sealed(u64 sk, u64 given, u64 got)
 {
 	struct conn *c = got && got != given ? conn_lookup(sk) : 0;
@@ -121,15 +130,21 @@ static __always_inline int packet_sealed(u64 sk, u64 given, u64 got)
 	if (!c)
 		return 0;
 	__sync_fetch_and_add(&c->fallback, 1);
-	card_changes(c);
+	note_card_change(c);
 	return 0;
 }
 
-/* tls_validate_xmit_skb(sk, dev, skb) and tls_validate_xmit_skb_sw: on its way to another card, or this one has gone. */
+/*
+ * tls_validate_xmit_skb(sk, dev, skb): the packet leaves through another card.
+ * tls_validate_xmit_skb_sw: the card was removed.
+ */
 static __always_inline int packet_validated(u64 *ctx) { return packet_sealed(ctx[0], ctx[2], ctx[3]); }
 
-/* tls_encrypt_skb(skb): the card's driver leaves it to the kernel. Who holds the socket may have let go by now. */
-static __always_inline int packet_left(u64 *ctx)
+/*
+ * tls_encrypt_skb(skb): the card's driver leaves the packet to the kernel. The socket may
+ * have no owner any more.
+ */
+static __always_inline int fallback_done(u64 *ctx)
 {
 	const struct sk_buff *got = (void *)ctx[1];
 

@@ -1,38 +1,41 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The return of the call that has opened a record. */
+/* The return of the call that opened a record. */
 #ifndef KTLS_RETURN_H
 #define KTLS_RETURN_H
 
-#include "ktls_calls.h"
+#include "ktls_call_failure.h"
 #include "ktls_op.h"
 #include "ktls_receive.h"
 
-/* Whether this task is the one to tell of the record that was opened. */
-static __always_inline bool rx_taken(struct conn *c, u32 was)
+/* Claim the opened record. Returns true for the one task that reports it. */
+static __always_inline bool rx_claim(struct conn *c, u32 was)
 {
 	return __sync_val_compare_and_swap(&c->rx_state, was, was & ~RX_STATE) == was;
 }
 
-/* Dashboard mode: add the record of this return up. */
+/* Dashboard mode: add the record of this return to the sums. */
 static __always_inline int add_plain_return(struct conn *c, u32 was, u64 now)
 {
 	struct plain p = plain_of(&c->rx, now);
 
-	if (rx_taken(c, was))
+	if (rx_claim(c, was))
 		add_plain(&c->rx, DIR_RX, &p);
 	return 0;
 }
 
-/* The same of one that is more than that. Its copy is not on the stack of those who tell of a call that failed. */
-static __noinline int add_whole_return(struct conn *c, u32 was, u64 now, u8 op)
+/*
+ * The same for a record that struct plain does not cover. A function of its own, so that
+ * callers do not have its copy on the stack while they report a failed call.
+ */
+static __noinline int add_full_return(struct conn *c, u32 was, u64 now, u8 op)
 {
 	struct event e = c->rx;
 
 	e.rec.stamp[3] = now;
 	e.rec.op = read_op(op, e.flags);
 	set_call(&e, c->call_begun);
-	if (rx_taken(c, was))
-		emit_record(&e, &c->rx.rec.hidden, &c->sampled[DIR_RX]);
+	if (rx_claim(c, was))
+		emit_record(&e, &c->rx.rec.hidden, &c->sampler[DIR_RX]);
 	return 0;
 }
 
@@ -40,11 +43,14 @@ static __always_inline int add_return(struct conn *c, u32 was, u64 now, u8 op)
 {
 	if (is_plain(&c->rx))
 		return add_plain_return(c, was, now);
-	return add_whole_return(c, was, now, op);
+	return add_full_return(c, was, now, op);
 }
 
-/* Whether the record of this return is told. A copy is asked about: the answer is left in it. */
-static __noinline bool return_stays(struct conn *c, u64 now, u8 op, u8 *matched, bool *skipped)
+/*
+ * Whether the record of this return is reported. Works on a copy, because matching stores
+ * its result in the event.
+ */
+static __noinline bool return_reported(struct conn *c, u64 now, u8 op, u8 *matched, bool *skipped)
 {
 	struct event e = c->rx;
 
@@ -54,18 +60,17 @@ static __noinline bool return_stays(struct conn *c, u64 now, u8 op, u8 *matched,
 	if (matching && !match_record(&e))
 		return false;
 	*matched = e.rec.matched;
-	*skipped = left_out(&e, &c->sampled[DIR_RX]);
+	*skipped = is_sampled_out(&e, &c->sampler[DIR_RX]);
 	return !*skipped;
 }
 
 /*
- * Another reader may take c->rx over right now, and this task may be taken off
- * the processor anywhere. Only who changes the state tells of the record, and its
- * place in the ring is taken before: what is opened afterwards comes behind it.
- *
- * Where the kernel skipped the return of the call that opened the record, this is
- * that of a later one. With OP_NONE the record keeps what it was taken up with: only
- * read_sock is not known before it returns.
+ * Another reader may take over c->rx at any time, and this task may be preempted anywhere.
+ * Only the task that changes the state reports the record. It reserves its slot in the
+ * ring before, so that records opened afterwards come later in the ring. If the kernel
+ * skipped the return of the call that opened the record, this is the return of a later
+ * call. With OP_NONE the record keeps the operation with which it began; only read_sock is
+ * unknown until it returns.
  */
 static __always_inline int call_returns(u64 sk, u8 op, int ret)
 {
@@ -81,12 +86,12 @@ static __always_inline int call_returns(u64 sk, u8 op, int ret)
 	was = *(volatile u32 *)&c->rx_state;
 	if (c->rx_call != bpf_get_current_pid_tgid() || (was & RX_STATE) != RX_OPENED) {
 		if (c->probes && ret > 0)
-			read_after_all(c);
+			reads_succeed(c);
 		return 0;
 	}
 	/*
-	 * The time is taken after the look: between the two this task can lose its processor,
-	 * and what is sent meanwhile would seem to have been there.
+	 * Read the clock after checking the queue. This task can be preempted between the
+	 * two, and data sent meanwhile must not seem to have been queued.
 	 */
 	behind = ready_by_data && !c->ready_ts && has_queued(sk);
 	now = bpf_ktime_get_ns();
@@ -98,16 +103,16 @@ static __always_inline int call_returns(u64 sk, u8 op, int ret)
 		return add_return(c, was, now, op);
 	op = read_op(op, c->rx.flags);
 	matched = c->rx.rec.matched;
-	if ((c->rx.flags & FLAG_HIDDEN) || ((matching || sampling) && !return_stays(c, now, op, &matched, &skipped))) {
-		/* Before another reader's record can leave without it. */
+	if ((c->rx.flags & FLAG_HIDDEN) || ((matching || sampling) && !return_reported(c, now, op, &matched, &skipped))) {
+		/* Count it before another reader's record leaves with the counter. */
 		__sync_fetch_and_add(&c->rx.rec.hidden, 1);
-		if (!rx_taken(c, was))
+		if (!rx_claim(c, was))
 			__sync_fetch_and_add(&c->rx.rec.hidden, -1);
 		else if (skipped)
-			skip(&c->sampled[DIR_RX]);
+			count_sampled_out(&c->sampler[DIR_RX]);
 		return 0;
 	}
-	place = slot_take(&c->rx, &pos);
+	place = slot_reserve(&c->rx, &pos);
 	if (place) {
 		place->e = c->rx;
 		place->e.rec.stamp[3] = now;
@@ -115,17 +120,17 @@ static __always_inline int call_returns(u64 sk, u8 op, int ret)
 		set_call(&place->e, c->call_begun);
 		place->e.rec.matched = matched;
 	}
-	taken = rx_taken(c, was);
+	taken = rx_claim(c, was);
 	if (!place) {
 		if (taken)
 			add_lost(ring_loss(&c->rx), 1);
 		return 0;
 	}
 	if (taken)
-		stand_for(&place->e, &c->sampled[DIR_RX]);
+		take_weight(&place->e, &c->sampler[DIR_RX]);
 	else
 		place->e.kind = 0;
-	slot_give(place, pos);
+	slot_submit(place, pos);
 	return 0;
 }
 

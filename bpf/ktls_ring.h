@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The rings to user space, and the counters of what found no room there. */
+/* The rings to user space, and the counters of lost events. */
 #ifndef KTLS_RING_H
 #define KTLS_RING_H
 
@@ -7,18 +7,17 @@
 #include "ktls_event.h"
 
 /*
- * Events lie in an array that user space has as memory: a writer takes a position,
- * fills the slot there and says so in it; the reader follows, one position after the
- * other. A reservation in a ring buffer of the kernel's costs five times as much. A
- * writer that is preempted before it is done holds the reader up, as it would there.
- *
- * Whether there is room is looked at before a position is taken. Between the two
- * others can do the same, but of each program one on each processor: there are more
- * slots than events have room by as many (pkg/loader/internal/ring).
+ * Events are stored in an array that user space maps. A writer reserves a position, fills
+ * the slot there and submits it; the reader follows position by position. Reserving in the
+ * kernel's ring buffer costs five times as much. As there, a writer that is preempted
+ * before it submits blocks the reader. Writers check for room before they reserve a
+ * position. Between the two, other writers can do the same, at most one of each program on
+ * each CPU. Therefore the array has that many slots more than room for events
+ * (pkg/loader/internal/ring).
  */
 struct slot {
-	u64 turn; /* 1 + the position of what it holds, once that is whole */
-	struct event e; /* of kind 0: nothing, go on */
+	u64 turn; /* 1 + the position of its event, set once that is complete */
+	struct event e; /* kind 0: no event, skip it */
 };
 
 struct {
@@ -29,18 +28,18 @@ struct {
 	__type(value, struct slot);
 } events SEC(".maps");
 
-const volatile u32 ring_mask = (1 << 15) - 1; /* slots, less 1 */
-const volatile u32 ring_room = 1 << 14;  /* events that there is room for */
-const volatile u32 data_room = 7 << 11;  /* the same for ordinary records, see has_room */
-const volatile u32 wake_mask = (1 << 12) - 1; /* the reader is woken each time so many positions have been taken, plus 1 */
+const volatile u32 ring_mask = (1 << 15) - 1; /* slots - 1 */
+const volatile u32 ring_room = 1 << 14;  /* room for events, in slots */
+const volatile u32 data_room = 7 << 11;  /* room for ordinary records, see has_room */
+const volatile u32 wake_mask = (1 << 12) - 1; /* a position that is a multiple of this + 1 wakes the reader */
 
-u64 ring_head;          /* the next position to take */
+u64 ring_head;          /* the next position to reserve */
 volatile u64 ring_tail; /* the next position to read; user space sets it */
 
-/* What is in it means nothing: it wakes the reader. */
+/* Entries only wake the reader; their contents mean nothing. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4096); /* a page, which the loader sets */
+	__uint(max_entries, 4096); /* a page; the loader sets it */
 } wake SEC(".maps");
 
 struct {
@@ -57,7 +56,7 @@ struct {
 
 static __always_inline u32 lost_as(enum lost cause, u32 dir) { return 2 * cause + (dir & 1); }
 
-/* place is what lost_as says. */
+/* index comes from lost_as. */
 static __always_inline void add_lost(u32 place, u64 more)
 {
 	u64 *n = bpf_map_lookup_elem(&lost, &place);
@@ -68,13 +67,13 @@ static __always_inline void add_lost(u32 place, u64 more)
 
 static __always_inline void count_lost(enum lost cause, u32 dir) { add_lost(lost_as(cause, dir), 1); }
 
-/* A record that finds no room is a loss of its own, unless the sums have it. Other events are not records. */
+/* A record without a slot is a lost record, unless the sums count it. Other events are counted apart. */
 static __always_inline u32 ring_loss(const struct event *e)
 {
 	return lost_as(e->kind == KIND_RECORD && !aggregate ? LOST_RING_FULL : LOST_RING_FULL_EVENTS, e->dir);
 }
 
-/* Events in the ring. The tail first: it never passes the head. */
+/* Number of events in the ring. Reads the tail first, because it never passes the head. */
 static __always_inline u64 ring_used(void)
 {
 	u64 tail = ring_tail;
@@ -82,14 +81,14 @@ static __always_inline u64 ring_used(void)
 	return *(volatile u64 *)after(order_of(tail), &ring_head) - tail;
 }
 
-/* The last of the room is for what is rare: control records, errors, opens and closes. */
+/* The last part of the ring is reserved for rare events: control records, errors, opens and closes. */
 static __always_inline bool has_room(const struct event *e, u64 used)
 {
 	return used < data_room || (used < ring_room && (e->kind != KIND_OPENED && (e->kind != KIND_RECORD || e->type != TYPE_DATA)));
 }
 
-/* A slot for an event, 0 where there is no room. Who has got one must give it. */
-static __always_inline struct slot *slot_take(const struct event *e, u64 *pos)
+/* Reserve a slot for an event; 0 if the ring is full. A reserved slot has to be submitted. */
+static __always_inline struct slot *slot_reserve(const struct event *e, u64 *pos)
 {
 	u32 key;
 
@@ -100,8 +99,8 @@ static __always_inline struct slot *slot_take(const struct event *e, u64 *pos)
 	return bpf_map_lookup_elem(&events, &key);
 }
 
-/* What the slot holds is whole. */
-static __always_inline void slot_give(struct slot *s, u64 pos)
+/* Submit a slot once its event is complete. */
+static __always_inline void slot_submit(struct slot *s, u64 pos)
 {
 	u64 nothing = 0;
 
@@ -115,13 +114,13 @@ static __always_inline bool emit(struct event *e)
 	struct slot *s;
 	u64 pos;
 
-	s = slot_take(e, &pos);
+	s = slot_reserve(e, &pos);
 	if (!s) {
 		add_lost(ring_loss(e), 1);
 		return false;
 	}
 	s->e = *e;
-	slot_give(s, pos);
+	slot_submit(s, pos);
 	return true;
 }
 

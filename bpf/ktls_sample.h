@@ -1,32 +1,35 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * --sample: of ordinary records only one in N becomes an event. Control records
- * stay, and those that took long. What is left out counts as hidden, so that no
- * sequence looks lost, and the next record picked by turn says how many it stands
- * for. A record that finds no room in the ring stands for nothing: what it would
- * have stood for is left to the next one, so that the sums are exact.
+ * --sample: one in N ordinary records becomes an event. Control records and slow records
+ * are always reported. A record that sampling leaves out counts as hidden, so that its
+ * sequence does not look lost, and the next sampled record says how many records it
+ * represents. If that record finds no room in the ring, the next one represents them too,
+ * so the sums stay exact.
  */
 #ifndef KTLS_SAMPLE_H
 #define KTLS_SAMPLE_H
 
 #include "ktls_ring.h"
 
-const volatile u32 sampling = 0;    /* set by the loader; without it the rest is dead code */
-const volatile u32 sample_auto = 0; /* N follows the ring's fill */
+const volatile u32 sampling = 0;    /* set by the loader; where it is 0, the code below is dead */
+const volatile u32 sample_auto = 0; /* N follows the fill level of the ring */
 const volatile u32 fill_shift = 10; /* log2 of a sixteenth of the ring, in events */
-volatile u32 sample_every = 1;      /* the least N; it changes while the programs run */
+volatile u32 sample_every = 1;      /* the smallest N; changes at run time */
 
-#define SLOW_FACTOR 8 /* a record that takes so many times the mean stays */
-#define MEAN_SHIFT 4  /* the mean moves by a sixteenth of what is new */
+#define SLOW_FACTOR 8 /* a record that takes this many times the mean is always reported */
+#define MEAN_SHIFT 4  /* the mean moves by a sixteenth of each difference */
 
-/* One direction of a connection. */
-struct sampled {
-	u64 mean;    /* of the total, times 2^MEAN_SHIFT */
-	u32 skipped; /* left out, and no event stands for it yet */
+/* The sampling state of a direction. */
+struct sampler {
+	u64 mean;    /* mean duration, times 2^MEAN_SHIFT */
+	u32 skipped; /* records left out that no event represents yet */
 	u32 pad;
 };
 
-/* N by the fill of the ring: 1 below the half, then 4, 16 ... for each sixteenth; the last two let no data in. */
+/*
+ * N by the fill level of the ring: 1 below one half, then 4, 16 ... for each further
+ * sixteenth. The last two sixteenths take no data records.
+ */
 static __always_inline u32 sample_step(void)
 {
 	u32 every = sample_every, level, by_fill;
@@ -42,21 +45,21 @@ static __always_inline u32 sample_step(void)
 	return every > by_fill ? every : by_fill;
 }
 
-/* Called when a record begins, so that only the plaintext of picked ones is copied. */
-static __always_inline void pick(struct event *e, const struct sampled *s)
+/* Decide when a record begins, so that only the plaintext of sampled records is copied. */
+static __always_inline void sample_record(struct event *e, const struct sampler *s)
 {
 	if (sampling)
-		e->rec.picked = s->skipped + 1 >= sample_step();
+		e->rec.sampled = s->skipped + 1 >= sample_step();
 }
 
-/* Whether there is a reason to copy its plaintext. */
-static __always_inline bool plaintext_left_out(const struct event *e)
+/* Whether its plaintext need not be copied. */
+static __always_inline bool skips_plaintext(const struct event *e)
 {
-	return sampling && e->type == TYPE_DATA && !e->rec.picked;
+	return sampling && e->type == TYPE_DATA && !e->rec.sampled;
 }
 
-/* Whether a record took much longer than those before it did, by what is known when it leaves. */
-static __always_inline bool is_slow(const struct event *e, struct sampled *s)
+/* Whether a record took much longer than earlier ones, as far as known when it leaves. */
+static __always_inline bool is_slow(const struct event *e, struct sampler *s)
 {
 	u64 end = e->rec.stamp[3] ? e->rec.stamp[3] : e->rec.stamp[2], mean = s->mean, took;
 
@@ -67,32 +70,35 @@ static __always_inline bool is_slow(const struct event *e, struct sampled *s)
 	return mean && took > (mean >> MEAN_SHIFT) * SLOW_FACTOR;
 }
 
-/* Records opened asynchronously stay, since user space joins them to what the crypto tells. */
-static __always_inline bool left_out(const struct event *e, struct sampled *s)
+/*
+ * Records opened asynchronously are never sampled out, because user space joins them with
+ * the completion of the crypto.
+ */
+static __always_inline bool is_sampled_out(const struct event *e, struct sampler *s)
 {
 	bool slow;
 
 	if (!sampling)
 		return false;
 	slow = is_slow(e, s);
-	return !slow && !e->rec.picked && e->type == TYPE_DATA && !(e->flags & FLAG_ASYNC);
+	return !slow && !e->rec.sampled && e->type == TYPE_DATA && !(e->flags & FLAG_ASYNC);
 }
 
-static __always_inline void skip(struct sampled *s)
+static __always_inline void count_sampled_out(struct sampler *s)
 {
 	__sync_fetch_and_add(&s->skipped, 1);
 }
 
-/* The record leaves: it takes along what it stands for. */
-static __always_inline void stand_for(struct event *e, struct sampled *s)
+/* The record leaves, and represents all records left out before it. */
+static __always_inline void take_weight(struct event *e, struct sampler *s)
 {
 	if (!sampling)
 		return;
-	e->rec.skipped = e->rec.picked ? __sync_lock_test_and_set(&s->skipped, 0) : 0;
+	e->rec.skipped = e->rec.sampled ? __sync_lock_test_and_set(&s->skipped, 0) : 0;
 }
 
-/* It found no room. */
-static __always_inline void give_back(const struct event *e, struct sampled *s)
+/* The record found no room: the next one represents them. */
+static __always_inline void return_weight(const struct event *e, struct sampler *s)
 {
 	if (sampling)
 		__sync_fetch_and_add(&s->skipped, e->rec.skipped);

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The hooks of records that are sent, until they are sealed. */
+/* Hooks for sent records, until they are sealed. */
 #ifndef KTLS_SEND_H
 #define KTLS_SEND_H
 
-#include "ktls_calls.h"
+#include "ktls_call_failure.h"
 #include "ktls_control.h"
 #include "ktls_op.h"
 #include "ktls_pending.h"
 
 /*
- * Send calls that are under way: many threads can be in one on a socket, and only
- * one of them has its lock. A call lies where its thread's number says; who finds
- * that of another there does not know when its record began.
+ * Send calls in progress. Many threads can be in a send call on one socket, and one of
+ * them holds its lock. The thread id selects the entry; a thread that finds another's
+ * entry does not know when its record began.
  */
 struct sending {
-	u64 begun; /* first byte of the first record that it makes; 0 once that is sealed */
+	u64 begun; /* first byte of the call's first record, 0 once that is sealed */
 	u64 conn;
 	u32 tid, pad;
 };
@@ -23,7 +23,7 @@ struct sending {
 
 struct sending sending[1 << SENDING_BITS];
 
-/* A record may be open from an earlier call only if that call could leave one. */
+/* Whether a record is open. Only a call that could leave one makes this worth reading. */
 static __always_inline bool has_open_record(const struct conn *c)
 {
 	const struct tls_sw_context_tx *priv = (void *)c->priv_tx;
@@ -32,22 +32,25 @@ static __always_inline bool has_open_record(const struct conn *c)
 	return rec && rec_len(rec);
 }
 
-/* A send call that goes on with an open record, leaves one, or will fail: when its record began. odd as in send_begin. */
-static __always_inline u64 begin_oddly(struct conn *c, u64 sk, u32 odd)
+/*
+ * When the record of a special send call began: the call continues an open record, leaves
+ * one, or will fail. special as in send_begin.
+ */
+static __always_inline u64 begin_special_send(struct conn *c, u64 sk, u32 special)
 {
-	u8 sends = c->sends & SENDS_BROKEN; /* which it stays */
+	u8 sends = c->send_state & SEND_BROKEN; /* this one stays set */
 	u64 begun;
 
 	if (sends)
 		send_on_broken(c, sk);
-	begun = c->sends & SENDS_MORE && has_open_record(c) ? c->open_ts : bpf_ktime_get_ns();
-	if (odd & MSG_MORE) {
+	begun = c->send_state & SEND_MORE && has_open_record(c) ? c->open_ts : bpf_ktime_get_ns();
+	if (special & MSG_MORE) {
 		c->open_ts = begun;
-		sends |= SENDS_MORE;
+		sends |= SEND_MORE;
 	}
-	if (odd & MSG_REFUSED)
+	if (special & MSG_REFUSED)
 		call_fails(c, DIR_TX, EOPNOTSUPP, FUNC_SENDMSG);
-	c->sends = sends;
+	c->send_state = sends;
 	return begun;
 }
 
@@ -64,7 +67,7 @@ static __always_inline bool is_sending(const struct conn *c, u32 tid)
 	return call->tid == tid && call->conn == c->tx.conn;
 }
 
-/* Whether a record is the first that its call makes; if so, when it began. */
+/* Whether a record is the first of its call; if so, sets when it began. */
 static __always_inline bool is_first(const struct conn *c, u32 tid, u64 *begun)
 {
 	struct sending *call = sending_of(tid);
@@ -76,8 +79,8 @@ static __always_inline bool is_first(const struct conn *c, u32 tid, u64 *begun)
 	return true;
 }
 
-/* odd: those of the call's flags that change something. */
-static __always_inline int send_begin(u64 sk, u32 odd, bool typed)
+/* special: the flags of the call that need attention. */
+static __always_inline int send_begin(u64 sk, u32 special, bool typed)
 {
 	struct conn *c = stages ? conn_of(sk) : conn_of_record(sk, DIR_TX);
 	struct sending *call;
@@ -91,7 +94,7 @@ static __always_inline int send_begin(u64 sk, u32 odd, bool typed)
 	call = sending_of(tid);
 	call->tid = tid;
 	call->conn = c->tx.conn;
-	call->begun = c->sends | odd ? begin_oddly(c, sk, odd) : bpf_ktime_get_ns();
+	call->begun = c->send_state | special ? begin_special_send(c, sk, special) : bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -112,7 +115,10 @@ static __always_inline int sendpage_begins(u64 *ctx)
 static __always_inline void source_of_tx(struct conn *c, const struct sk_msg *given)
 {
 	struct source *s = &c->src[DIR_TX];
-	/* By way of the map the verifier forgets that this is a pointer, and allows arithmetic. */
+	/*
+	 * After a round trip through the map the verifier treats the pointer as a scalar
+	 * and allows arithmetic.
+	 */
 	const struct tls_rec *rec = (void *)*(volatile u64 *)&c->tx_rec;
 	const struct sk_msg *msg = &rec->msg_plaintext;
 
@@ -123,18 +129,18 @@ static __always_inline void source_of_tx(struct conn *c, const struct sk_msg *gi
 	s->wrap = bpf_core_field_size(msg->sg.data) - bpf_core_type_size(struct scatterlist);
 	if (s->at)
 		return;
-	/* The first piece, which most plaintexts have alone, is part of what the hook is given. */
+	/* The hook's argument includes the first piece, and most plaintexts have no other. */
 	s->addr = page_addr(GIVEN(given, sg.data[0].page_link) & ~3ULL) + GIVEN(given, sg.data[0].offset);
 	s->left = GIVEN(given, sg.data[0].length);
 	s->at = 1;
 }
 
-/* Begin a record that is only counted, where nothing is unusual. False: it is not such a one. */
+/* Begin a record that is only counted. Returns false if the record or the connection needs more than that. */
 static __always_inline bool begin_plain_tx(struct conn *c, u64 rec, u64 begun, u64 seq, u32 len)
 {
 	struct event *e = &c->tx;
 
-	if (c->tx_state != TX_IDLE || c->closing || !c->key_told[DIR_TX] || seq != c->next[DIR_TX])
+	if (c->tx_state != TX_IDLE || c->closing || !c->key_reported[DIR_TX] || seq != c->next[DIR_TX])
 		return false;
 	c->next[DIR_TX] = seq + 1;
 	e->kind = KIND_RECORD;
@@ -165,23 +171,23 @@ static __always_inline int verdict_begins(u64 *ctx)
 	tid = bpf_get_current_task_btf()->pid;
 	e = &c->tx;
 	weight = stage_weight(e, &c->nth[DIR_TX]);
-	if (type != TYPE_DATA) /* an event */
+	if (type != TYPE_DATA) /* it becomes an event */
 		weight = 1;
-	seq = due(c, DIR_TX, !weight && c->tx_state == TX_IDLE, false);
+	seq = begin_seq(c, DIR_TX, !weight && c->tx_state == TX_IDLE, false);
 	len = GIVEN(msg, sg.size);
 	if (is_first(c, tid, &begun)) {
 		c->next_ts = begun; /* unless TCP takes the record before the next one begins */
 	} else {
-		if (verdict_twin && c->tx_state == TX_SEALING && c->tx_rec == rec && e->rec.seq == seq && e->rec.len == len)
-			return 0; /* the other one has seen it */
-		begun = c->next_ts; /* with the end of the one before */
+		if (verdict_twice && c->tx_state == TX_SEALING && c->tx_rec == rec && e->rec.seq == seq && e->rec.len == len)
+			return 0; /* the other attachment has handled it */
+		begun = c->next_ts; /* when the previous one ended */
 	}
-	if (plainly && !weight && begin_plain_tx(c, rec, begun, seq, len))
+	if (plain_only && !weight && begin_plain_tx(c, rec, begun, seq, len))
 		return 0;
-	/* A sequence that has not moved: the last attempt sealed nothing. */
+	/* An unchanged sequence means that the last attempt sealed nothing. */
 	if (c->tx_state == TX_SEALING && e->rec.seq != seq)
-		leave_behind(c);
-	begin_at(c, DIR_TX, seq);
+		defer_record(c);
+	begin_record_at(c, DIR_TX, seq);
 	c->next[DIR_TX] = seq + 1;
 	if (c->closing) /* a writer was still waiting */
 		c->end_seq[DIR_TX] = seq + 1;
@@ -194,13 +200,13 @@ static __always_inline int verdict_begins(u64 *ctx)
 	e->rec.seq = seq;
 	e->rec.len = len;
 	e->rec.hits = e->rec.matched = 0;
-	set_maker(c, e, DIR_TX);
-	if (is_looked_at(e))
+	set_caller(c, e, DIR_TX);
+	if (is_measured(e))
 		e->rec.op = send_op(e->flags);
 	c->tx_rec = rec;
 	c->tx_state = TX_SEALING;
 	c->push_rec = 0;
-	pick(e, &c->sampled[DIR_TX]);
+	sample_record(e, &c->sampler[DIR_TX]);
 	if (is_control(e)) {
 		source_of_tx(c, msg);
 		set_control(c, e, &c->src[DIR_TX]);

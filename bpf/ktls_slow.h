@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Dashboard mode: a record that took long comes as an event too. The sums have it as they have the others. */
+/*
+ * Dashboard mode: a slow record becomes an event too. The sums count it like the others.
+ * The check costs all records four instructions.
+ */
 #ifndef KTLS_SLOW_H
 #define KTLS_SLOW_H
 
 #include "ktls_ring.h"
 #include "ktls_stages.h"
 
-const volatile u64 slow_ns = 0; /* set by the loader: as long; without it the rest is dead code */
+const volatile u64 slow_ns = 0; /* the threshold, set by the loader; where it is 0, this code is dead */
 
-/* So that a host where all is slow is not slower for that: on each processor. */
+/* The limit per CPU, so that reporting does not slow down a host on which everything is slow. */
 #define SLOW_PER_SECOND 100
 #define SLOW_WINDOW 1000000000ULL
 
-struct window { u64 since, told; };
+struct window { u64 since, reported; };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -26,8 +29,8 @@ static __always_inline bool took_long(u64 from, u64 to)
 	return slow_ns && from && to > from && to - from >= slow_ns;
 }
 
-/* Whether one more is told in this second. */
-static __always_inline bool may_tell_slow(u32 dir)
+/* Whether one more slow record may be reported in this second. */
+static __always_inline bool may_report_slow(u32 dir)
 {
 	u64 now = bpf_ktime_get_ns();
 	struct window *w;
@@ -38,27 +41,28 @@ static __always_inline bool may_tell_slow(u32 dir)
 		return false;
 	if (now - w->since >= SLOW_WINDOW) {
 		w->since = now;
-		w->told = 0;
+		w->reported = 0;
 	}
-	if (w->told >= SLOW_PER_SECOND) {
+	if (w->reported >= SLOW_PER_SECOND) {
 		count_lost(LOST_SLOW_LIMIT, dir);
 		return false;
 	}
-	w->told++;
+	w->reported++;
 	return true;
 }
 
 /*
- * A place in the ring for a slow record whose event is not in the making any more; 0 where it is not told. e names its
- * connection, and who was seen to use that last. The event is made there: the callers' stack has no room for one.
+ * Reserve a slot for a slow record whose event was reused meanwhile; 0 if it is not
+ * reported. e names the connection and its last known caller. The event is built in the
+ * slot, because the caller's stack has no room for it.
  */
-static __noinline struct slot *slow_place(const struct event *e, u64 *pos)
+static __noinline struct slot *slow_slot(const struct event *e, u64 *pos)
 {
 	struct slot *place;
 
-	if (!may_tell_slow(e->dir))
+	if (!may_report_slow(e->dir))
 		return 0;
-	place = slot_take(e, pos);
+	place = slot_reserve(e, pos);
 	if (!place) {
 		add_lost(ring_loss(e), 1);
 		return 0;
@@ -68,7 +72,7 @@ static __noinline struct slot *slow_place(const struct event *e, u64 *pos)
 	place->e.type = TYPE_DATA;
 	place->e.flags &= FLAG_KTHREAD;
 	place->e.rec.stamp[1] = place->e.rec.stamp[2] = 0;
-	place->e.rec.call_records = 0; /* its call is not known: what e says may be of another record */
+	place->e.rec.call_records = 0; /* call unknown: this count may belong to another record */
 	return place;
 }
 

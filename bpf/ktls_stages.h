@@ -7,14 +7,14 @@
 #include "ktls_event.h"
 
 /*
- * How many records the stages of this one stand for; 0: they are not measured.
- * Reading the clock between the stages costs a quarter of what a record does, so
- * where many go by, one in some is chosen: by the golden ratio, which is in step
- * with no pattern of the traffic. The first ones and those that become events are
- * all measured. nth counts the direction's records.
+ * The weight of a record's stages: how many records they represent, 0: they are not
+ * measured. Reading the clock between stages costs a quarter of a record's total, so on
+ * busy connections one in 2^STAGES_SHIFT records is measured. Multiplying by the golden
+ * ratio chooses records without following a pattern of the traffic. The first records and
+ * all that become events are measured. nth counts the records of the direction.
  */
 #define STAGES_OF_ALL 64
-#define STAGES_SHIFT 3 /* log2 of one in how many */
+#define STAGES_SHIFT 3 /* log2 of the interval */
 
 static __always_inline u32 stage_weight(const struct event *e, u32 *nth)
 {
@@ -28,16 +28,19 @@ static __always_inline u32 stage_weight(const struct event *e, u32 *nth)
 	return n * 0x9e3779b1U >> (32 - STAGES_SHIFT) ? 0 : 1 << STAGES_SHIFT;
 }
 
-/* Whether a record is one of those that are looked at more closely: how long its stages took, and who made it. */
-static __always_inline bool is_looked_at(const struct event *e) { return !aggregate || e->rec.weight; }
+/* Whether a record's stages and caller are measured. */
+static __always_inline bool is_measured(const struct event *e) { return !aggregate || e->rec.weight; }
 
-/* Whether it is of the connection whose records are events too. One that began before that was chosen may have nothing to tell. */
-static __always_inline bool is_streamed(const struct event *e) { return e->conn == stream_conn && (is_looked_at(e) || !plainly); }
+/*
+ * Whether its connection reports every record as an event. A record that began before the
+ * connection was chosen may lack the measurements.
+ */
+static __always_inline bool is_streamed(const struct event *e) { return e->conn == stream_conn && (is_measured(e) || !plain_only); }
 
-/* Whether the times between begin and end are wanted. */
-static __always_inline bool has_stages(const struct event *e) { return stages && is_looked_at(e); }
+/* Whether the times between begin and end are measured. */
+static __always_inline bool has_stages(const struct event *e) { return stages && is_measured(e); }
 
-/* A time that never leaves the kernel: it has happened, and the clock was not read. */
+/* A time that never leaves the kernel: the step happened, and the clock was not read. */
 #define NOT_MEASURED 1
 
 static __always_inline u64 stage_time(const struct event *e) { return has_stages(e) ? bpf_ktime_get_ns() : NOT_MEASURED; }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* How a record is added up. */
+/* Adding a record to the sums. */
 #ifndef KTLS_STATS_H
 #define KTLS_STATS_H
 
@@ -8,10 +8,10 @@
 #include "ktls_slow.h"
 #include "ktls_sums.h"
 
-/* Hides what the compiler knows of v: what it leaves out the verifier would not know. */
-#define keep(v) asm volatile("" : "+r"(v))
+/* Hides from the compiler what it knows about v. It would omit a check that the verifier needs. */
+#define hide_value(v) asm volatile("" : "+r"(v))
 
-/* v above limit as 1 or 0, without a branch: the verifier would follow both ways of each. */
+/* 1 if v is greater than limit, else 0. Without a branch, of which the verifier would follow both sides. */
 static __always_inline u32 above(u64 v, u64 limit)
 {
 	return (limit - v) >> 63;
@@ -39,8 +39,8 @@ static __always_inline u32 log2_of(u64 v)
 }
 
 /*
- * Additions are atomic: the socket's lock holds senders apart, but a receive
- * call returns without it, when the next reader may be at work already.
+ * Additions are atomic. The socket lock serialises senders, but a receive call returns
+ * without it, and the next reader may be running already.
  */
 static __always_inline void add_span(struct side *s, u32 i, u64 from, u64 to, u32 weight)
 {
@@ -52,21 +52,21 @@ static __always_inline void add_span(struct side *s, u32 i, u64 from, u64 to, u3
 	k = s->last[i];
 	if (v >> (k & 63) != 1) {
 		k = log2_of(v);
-		keep(k);
+		hide_value(k);
 		s->last[i] = k;
 	}
 	if (k >= BUCKETS)
 		k = BUCKETS - 1;
 	__sync_fetch_and_add(&s->log2[i][k], weight);
 	if (v > max && __sync_val_compare_and_swap(&s->max[i], max, v) != max) {
-		max = s->max[i]; /* one more try: two readers seldom meet */
+		max = s->max[i]; /* retry once: two readers rarely collide */
 		if (v > max)
 			__sync_val_compare_and_swap(&s->max[i], max, v);
 	}
 	__sync_fetch_and_add(&s->sum[i], v * weight);
 }
 
-/* A record whose begin or end is unknown has no times, as in user space (Table). */
+/* A record without begin or end has no times, as in user space (flow.Table). */
 static __always_inline void add_times(struct side *s, const u64 *stamp, u32 weight)
 {
 	if (!stamp[0] || stamp[3] <= stamp[0])
@@ -92,7 +92,7 @@ static __always_inline void set_last(struct side *s, const struct event *e)
 	s->mono = mono;
 	s->next = e->rec.seq + 1;
 	s->gen = e->gen;
-	if (!is_looked_at(e)) /* neither is it looked who is in the call, see set_maker */
+	if (!is_measured(e)) /* then the caller was not measured either, see set_caller */
 		return;
 	s->cgroup = e->cgroup;
 	s->pid = e->pid;
@@ -105,7 +105,7 @@ static __always_inline void set_last(struct side *s, const struct event *e)
 	__builtin_memcpy(s->comm, e->comm, sizeof(s->comm));
 }
 
-/* What is added up of a record whose stages are not measured. */
+/* What the sums need of a record whose stages are not measured. */
 struct plain { u64 from, to, seq; u32 len, gen; u8 flags; };
 
 static __always_inline struct plain plain_of(const struct event *e, u64 to)
@@ -113,13 +113,13 @@ static __always_inline struct plain plain_of(const struct event *e, u64 to)
 	return (struct plain){ e->rec.stamp[0], to, e->rec.seq, e->rec.len, e->gen, e->flags };
 }
 
-/* Such a record took long. Whose call it was is not known of it. */
-static __always_inline void tell_plain(const struct event *e, const struct plain *p)
+/* Report a slow record of this kind. Its call is unknown. */
+static __always_inline void report_slow(const struct event *e, const struct plain *p)
 {
 	struct slot *place;
 	u64 pos;
 
-	place = slow_place(e, &pos);
+	place = slow_slot(e, &pos);
 	if (!place)
 		return;
 	place->e.flags |= p->flags & FLAG_ZEROCOPY;
@@ -129,17 +129,17 @@ static __always_inline void tell_plain(const struct event *e, const struct plain
 	place->e.rec.seq = p->seq;
 	place->e.rec.len = p->len;
 	place->e.rec.op = OP_NONE;
-	slot_give(place, pos);
+	slot_submit(place, pos);
 }
 
-/* Add such a record up; e names its connection. */
+/* Add such a record to the sums; e names its connection. */
 static __always_inline void add_plain(const struct event *e, u32 dir, const struct plain *p)
 {
 	struct sums *st;
 	struct side *s;
 
-	if (took_long(p->from, p->to)) /* first, so that nothing is kept in registers for it */
-		tell_plain(e, p);
+	if (took_long(p->from, p->to)) /* first, to keep no registers occupied for it */
+		report_slow(e, p);
 	st = stats_of(e);
 	if (!st) {
 		count_lost(LOST_STATS_MAP_FULL, dir);
@@ -157,7 +157,7 @@ static __always_inline void add_plain(const struct event *e, u32 dir, const stru
 	__sync_fetch_and_add(&s->records, 1);
 }
 
-/* Add a record up. False where the map has no room for its connection. */
+/* Add a record to the sums. Returns false if the map has no room for its connection. */
 static __noinline int add_record(const struct event *e)
 {
 	struct sums *st = stats_of(e);
@@ -166,7 +166,7 @@ static __noinline int add_record(const struct event *e)
 
 	if (!st)
 		return 0;
-	keep(dir);
+	hide_value(dir);
 	s = &st->side[dir & 1];
 	if (!ends_with_call(e))
 		add_times(s, e->rec.stamp, e->rec.weight);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The kernel's types as far as the programs read them. CO-RE relocates every
- * access against the running kernel (vmlinux and tls.ko), so order and size do
- * not matter here, names do. Newest layout first, older ones as ___flavours.
+ * The kernel's types, as far as the programs read them. CO-RE relocates every access
+ * against the running kernel (vmlinux and tls.ko), so names matter here, but not order and
+ * size. The newest layout comes first, older ones are ___flavours.
  */
 #ifndef KTLS_TYPES_H
 #define KTLS_TYPES_H
@@ -32,7 +32,7 @@ typedef __s32 s32;
 #define TCP_LISTEN 10
 #define TCP_NEW_SYN_RECV 12
 #define MSG_MORE 0x8000
-#define MSG_REFUSED 0x24000815 /* by tls_sw_sendmsg of every kernel: OOB, DONTROUTE, PROBE, CONFIRM, ZEROCOPY, FASTOPEN */
+#define MSG_REFUSED 0x24000815 /* flags that tls_sw_sendmsg refuses on every kernel: OOB, DONTROUTE, PROBE, CONFIRM, ZEROCOPY, FASTOPEN */
 #define MSG_SENDPAGE_NOTLAST 0x20000
 #define MSG_SPLICE_PAGES 0x8000000
 #define PF_KTHREAD 0x00200000
@@ -46,7 +46,7 @@ typedef __s32 s32;
 #define TLS_RX_EXPECT_NO_PAD 4
 #define SOL_TLS 282
 #define SOCK_DGRAM 2
-#define SOCK_DONE 1 /* of enum sock_flags: a FIN has come */
+#define SOCK_DONE 1 /* of enum sock_flags: a FIN has arrived */
 #define RECORD_HEADER 5 /* bytes: type, version, length */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -120,7 +120,7 @@ struct tls_context {
 	union tls_crypto_context crypto_recv;
 	struct sock *sk;
 };
-/* Until 6.5. */
+/* Up to 6.4; 6.5 dropped it. */
 struct tls_context___pre_6_5 { bool in_tcp_sendpages: 1; };
 struct aead_request { u32 assoclen; struct scatterlist *dst; };
 struct tls_decrypt_ctx { struct sock *sk; u8 aad[13]; };
@@ -138,7 +138,7 @@ struct crypto_tfm { struct crypto_alg *__crt_alg; };
 struct crypto_aead { struct crypto_tfm base; };
 struct tls_sw_context_tx { struct crypto_aead *aead_send; struct tls_rec *open_rec; struct list_head tx_list; };
 struct crypto_async_request { void *data; };
-/* Where a network card seals (tls_device.c). */
+/* For a network card that seals (tls_device.c). */
 struct tls_record_info { int len; };
 struct tls_offload_context_tx { struct tls_record_info *open_record; };
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Which part of the kernel has a socket (NVMe/TCP, NFS): whose function is called when data comes. */
+/*
+ * The kernel subsystem that uses a socket (NVMe/TCP, NFS), identified by the function that
+ * is called when data arrives.
+ */
 #ifndef KTLS_USER_H
 #define KTLS_USER_H
 
 #include "ktls_keys.h"
 
-#define USERS 64 /* there are few */
+#define USERS 64 /* systems have few */
 
-/* An event has the place, and user space looks here. */
+/* Events carry the index, and user space reads the entry. */
 struct user {
 	u64 func;
 	char symbol[64]; /* as the kernel prints it: nvme_tcp_data_ready [nvme_tcp] */
@@ -20,9 +23,12 @@ struct {
 	__type(value, struct user);
 } users SEC(".maps");
 
-#define NAMING 1 /* instead of a function: the place is taken, and its name is not there yet */
+#define NAMING 1 /* instead of a function: the entry is taken, and its name not set yet */
 
-/* Who is here is named before anybody finds it by its function, and not at all where the kernel has no buffer free. */
+/*
+ * Set the name before the function, so that nobody finds an entry without one. Fails if
+ * the kernel has no free buffer for the name.
+ */
 static __always_inline bool name_user(struct user *u, u64 func)
 {
 	static const char format[] = "%ps";
@@ -33,10 +39,10 @@ static __always_inline bool name_user(struct user *u, u64 func)
 }
 
 /*
- * The place of a function of the kernel, with its name; 0 where there is none, or no room.
- * The name is asked for once: bpf_snprintf lets the kernel take the task off the processor
- * in the middle of a program, which skips others. Who comes meanwhile goes to another place:
- * two of one name are no harm. again: there was no name now, and there may be one later.
+ * The entry of a kernel function, with its name; 0 if there is none, or no room. The name
+ * is read once: bpf_snprintf can cause preemption in the middle of a program, and the
+ * kernel then skips others. A concurrent hook uses another entry; two entries with one
+ * name do no harm. again: the name could not be read now, but may be later.
  */
 static __always_inline struct user *user_of(u64 func, u32 *place, bool *again)
 {
@@ -65,20 +71,20 @@ static __always_inline struct user *user_of(u64 func, u32 *place, bool *again)
 	return 0;
 }
 
-/* Whether a function is kernel TLS's own, which calls the one that it has taken the place of. */
+/* Whether it is a function of kernel TLS, which calls the function that it replaced. */
 static __always_inline bool is_tls_own(const struct user *u)
 {
 	return u->symbol[0] == 't' && u->symbol[1] == 'l' && u->symbol[2] == 's' && u->symbol[3] == '_';
 }
 
 /*
- * Note who has the socket. Programs have the kernel's common functions, which
- * user space knows to be nobody's. NVMe/TCP sets its own behind those of TLS, when
- * the handshake is done; where it was there first, TLS has kept it. Another may be
- * there each time that somebody else uses the connection. False: it has to be looked
- * once more. A global function, see emit_socket.
+ * Find the subsystem that uses the socket. Sockets of programs have the kernel's common
+ * functions, which user space knows. NVMe/TCP sets its function behind that of TLS when
+ * the handshake is done; if its function was there first, TLS has saved it. The subsystem
+ * may be another one whenever another task uses the connection. Returns false if the
+ * lookup has to be repeated. A global function, see emit_socket.
  */
-__noinline int look_for_user(struct conn *c)
+__noinline int find_user(struct conn *c)
 {
 	bool again = false;
 	const struct tls_sw_context_rx *rx;
@@ -96,25 +102,25 @@ __noinline int look_for_user(struct conn *c)
 	if (again)
 		return 0;
 	if (aggregate && place != c->tx.datagram_or_user)
-		user_changes(c->tx.conn, place);
+		update_sums_user(c->tx.conn, place);
 	c->tx.datagram_or_user = c->rx.datagram_or_user = place;
 	return 1;
 }
 
-/* Who makes a record of dir, and whose socket it is, if it is not whom e has already. */
-static __always_inline void look_closely(struct conn *c, struct event *e, u32 dir)
+/* Set the caller of a record of dir and the subsystem, if the caller is not the previous one. */
+static __always_inline void update_caller(struct conn *c, struct event *e, u32 dir)
 {
-	if (look_who(e, &c->maker[dir]) && !look_for_user(c))
-		c->maker[dir].task = 0; /* with the next record */
+	if (check_caller(e, &c->caller[dir]) && !find_user(c))
+		c->caller[dir].task = 0; /* repeat with the next record */
 }
 
-/* Who makes a record of dir, where somebody asks. */
-static __always_inline void set_maker(struct conn *c, struct event *e, u32 dir)
+/* Set the caller of a record of dir, if anything needs it. */
+static __always_inline void set_caller(struct conn *c, struct event *e, u32 dir)
 {
-	if (!is_looked_at(e) && plainly)
+	if (!is_measured(e) && plain_only)
 		e->flags &= FLAG_KTHREAD | FLAG_HIDDEN;
 	else
-		look_closely(c, e, dir);
+		update_caller(c, e, dir);
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Connections, from the first hook that meets one to its close. */
+/* Connections, from the first hook that sees one to its close. */
 #ifndef GOBPF_CONN_H
 #define GOBPF_CONN_H
 
@@ -25,7 +25,7 @@ struct {
 	__type(value, struct event);
 } pending SEC(".maps");
 
-/* A connection too big for the stack starts as a copy of this. */
+/* A template: a struct conn is too big for the stack. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -33,7 +33,7 @@ struct {
 	__type(value, struct conn);
 } blank SEC(".maps");
 
-/* Report a record, or count it as kept back by the filters. */
+/* Report a record, or count it as left out by the filters. */
 static __always_inline void emit_record(struct event *e, u64 *hidden)
 {
 	if (e->flags & FLAG_HIDDEN) {
@@ -44,7 +44,7 @@ static __always_inline void emit_record(struct event *e, u64 *hidden)
 	emit(e);
 }
 
-/* TLS_RX_EXPECT_NO_PAD, which has no effect but in TLS 1.3, is set after the keys, at any time. */
+/* TLS_RX_EXPECT_NO_PAD affects only TLS 1.3. A program can set it at any time after the keys. */
 static __always_inline void set_no_pad(struct conn *c)
 {
 	const struct tls_context *ctx = (void *)c->ctx;
@@ -54,7 +54,7 @@ static __always_inline void set_no_pad(struct conn *c)
 		c->rx.mode |= MODE_NO_PAD;
 }
 
-/* What a key change can change. */
+/* Read everything that a key change can change. */
 static __always_inline void set_keys(struct conn *c)
 {
 	const struct tls_context *ctx = (void *)c->ctx;
@@ -73,9 +73,9 @@ static __always_inline void set_keys(struct conn *c)
 }
 
 /*
- * The connection of a socket, whether the filters want it or not. One that a hook on
- * another processor is making is found only when it is whole: conn_new publishes it
- * with an exchange, a full barrier, and here what is read of it depends on that (after).
+ * The connection of a socket, even if the filters exclude it. A connection that another
+ * CPU is creating is found only once it is complete: conn_new publishes it by an exchange,
+ * a full barrier, and the accesses here depend on the value read (after).
  */
 static __always_inline struct conn *conn_find(u64 sk)
 {
@@ -85,18 +85,18 @@ static __always_inline struct conn *conn_find(u64 sk)
 	return c && has == sk ? after(order, c) : 0;
 }
 
-static __always_inline struct conn *if_wanted(struct conn *c)
+static __always_inline struct conn *if_included(struct conn *c)
 {
-	return c && !c->unwanted ? c : 0;
+	return c && !c->excluded ? c : 0;
 }
 
 static __always_inline struct conn *conn_lookup(u64 sk)
 {
-	return if_wanted(conn_find(sk));
+	return if_included(conn_find(sk));
 }
 
-/* Make room for a connection. fresh: nobody else has just met it. */
-static __always_inline struct conn *conn_place(u64 sk, bool *fresh)
+/* Allocate a connection. fresh: no other hook has just created it. */
+static __always_inline struct conn *conn_alloc(u64 sk, bool *fresh)
 {
 	struct conn *c;
 	u32 zero = 0;
@@ -110,7 +110,10 @@ static __always_inline struct conn *conn_place(u64 sk, bool *fresh)
 
 static __always_inline void conn_delete(u64 sk) { bpf_map_delete_elem(&conns, &sk); }
 
-/* 0 where there is no room, and where another hook is making it right now: to this one it is not there yet. */
+/*
+ * Create a connection. Returns 0 if there is no room, or if another hook is creating it
+ * right now and has not published it.
+ */
 static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 {
 	struct conn *c;
@@ -118,7 +121,7 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 
 	if (!ctx || !live)
 		return 0;
-	c = conn_place(sk, &fresh);
+	c = conn_alloc(sk, &fresh);
 	if (!c || !fresh)
 		return c ? conn_find(sk) : 0;
 	c->ctx = (u64)ctx;
@@ -129,16 +132,16 @@ static __always_inline struct conn *conn_new(u64 sk, struct tls_context *ctx)
 	c->rx = c->tx;
 	c->rx.dir = DIR_RX;
 	set_keys(c);
-	c->tx.rec.start = c->unsure[DIR_TX] = read_seq(c->seq_tx);
-	c->rx.rec.start = c->unsure[DIR_RX] = read_seq(c->seq_rx);
-	c->unwanted = !conn_wanted(&c->tx);
+	c->tx.rec.start = c->uncertain[DIR_TX] = read_seq(c->seq_tx);
+	c->rx.rec.start = c->uncertain[DIR_RX] = read_seq(c->seq_rx);
+	c->excluded = !conn_wanted(&c->tx);
 	__sync_lock_test_and_set(&c->sk, sk);
 	return c;
 }
 
 /*
- * Tell user space of a connection. Its end and its rekeys follow if its begin was
- * told. A global function: the verifier looks at it once, not at each call.
+ * Report a connection. Its rekeys and its close are reported if its begin was. A global
+ * function: the verifier checks it once, not at each call.
  */
 __noinline int emit_socket(struct conn *c, u32 state, u32 dir)
 {
@@ -156,7 +159,7 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir)
 	__builtin_memset(s, 0, sizeof(*s));
 	s->state = state;
 	s->time = bpf_ktime_get_ns();
-	/* Of what a network card seals no record is told, and so none is missing. */
+	/* Records that a network card seals are not reported, so none can be missing. */
 	s->next[DIR_TX] = c->tx.mode == TLS_HW ? c->tx.rec.start : c->closing ? c->end_seq[DIR_TX] : read_seq(c->seq_tx);
 	s->next[DIR_RX] = c->closing ? c->end_seq[DIR_RX] : read_seq(c->seq_rx);
 	s->hidden[DIR_TX] = c->tx.rec.hidden;
@@ -168,17 +171,17 @@ __noinline int emit_socket(struct conn *c, u32 state, u32 dir)
 	set_process(&e);
 	e.flags &= FLAG_KTHREAD;
 	wanted = process_wanted(&e) && current_cgroup_wanted();
-	set_owner(&c->tx, &e, wanted);
-	set_owner(&c->rx, &e, wanted);
+	set_default_owner(&c->tx, &e, wanted);
+	set_default_owner(&c->rx, &e, wanted);
 	if (state == STATE_FOUND || state == STATE_OPEN)
-		c->told |= conn_wanted(&e) && wanted;
-	if (state == STATE_FOUND) { /* maybe before the kernel has written the modes: then not of the keys */
-		c->key_told[DIR_TX] = s->mode[DIR_TX] != 0;
-		c->key_told[DIR_RX] = s->mode[DIR_RX] != 0;
+		c->reported |= conn_wanted(&e) && wanted;
+	if (state == STATE_FOUND) { /* the kernel may not have written the modes yet: then the keys are still to be reported */
+		c->key_reported[DIR_TX] = s->mode[DIR_TX] != 0;
+		c->key_reported[DIR_RX] = s->mode[DIR_RX] != 0;
 	} else if (state != STATE_CLOSE) {
-		c->key_told[dir & 1] = 1;
+		c->key_reported[dir & 1] = 1;
 	}
-	if (c->told)
+	if (c->reported)
 		emit(&e);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Who is in a call, and whether the filters want to see it. */
+/* The process behind a call, and the filters. */
 #ifndef GOBPF_FILTER_H
 #define GOBPF_FILTER_H
 
@@ -22,7 +22,7 @@ struct {
 	__type(value, u8);
 } want_name SEC(".maps");
 
-/* To 6.1 a global function can only look up keys that lie on its own stack. */
+/* Up to 6.1 a global function can only look up keys on its own stack. */
 static __always_inline bool process_wanted(const struct event *e)
 {
 	struct name name;
@@ -63,7 +63,7 @@ static __always_inline void read_process(struct event *e)
 	e->tid = id;
 	e->uid = bpf_get_current_uid_gid();
 	e->cgroup = bpf_get_current_cgroup_id();
-	/* 6.1 leaves what is behind the name's end, which is a key of want_name. */
+	/* 6.1 does not clear the bytes after the name's end, and comm is a key of want_name. */
 	__builtin_memset(e->comm, 0, sizeof(e->comm));
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 	if (GIVEN(t, flags) & PF_KTHREAD)
@@ -71,9 +71,9 @@ static __always_inline void read_process(struct event *e)
 }
 
 /*
- * Who is in the call. Sets FLAG_HIDDEN where the filters do not want it. A global
- * function: from 6.2 the verifier searches the types of the whole kernel at each
- * step from one structure to the next, and looks at a global function once.
+ * Set the process to the current task, and FLAG_HIDDEN if the filters exclude it. A global
+ * function: from 6.2 on, the verifier searches the types of the whole kernel at each step
+ * from one structure to the next, and it checks a global function only once.
  */
 __noinline int set_process(struct event *e)
 {

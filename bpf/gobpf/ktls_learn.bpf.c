@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Shows the loader how this kernel lays out what the kprobe build reads, where
- * no type information tells. The loader makes records with known contents; the
- * programs keep what the kernel's functions were given for them, and read
- * memory for the loader while it holds the objects alive.
+ * Shows the loader how a kernel without type information lays out the structures that the
+ * kprobe build reads. The loader makes records with known contents. The programs save the
+ * arguments of the kernel's functions for these, and read memory for the loader while it
+ * keeps the objects alive.
  */
 #include "settings.h"
 
@@ -15,13 +15,13 @@ enum probe {
 };
 
 #define MEM 256
-#define STACK 16384 /* THREAD_SIZE; another one shows as a system call that is not found */
+#define STACK 16384 /* THREAD_SIZE. With another size the number of the system call is not found. */
 
 /* The last call of a function by the loader itself. */
-struct seen {
+struct captured {
 	u64 calls, task;
 	u64 arg[6];
-	u8 stack[MEM];    /* the far end of the task's stack, where the system call's registers lie */
+	u8 stack[MEM];    /* the base of the task's stack, where the registers of the system call are */
 	u8 mem[3][MEM];   /* what the arguments point to */
 	u8 after[64];     /* tls_rx_one_record: *darg when it returns, ... */
 	u8 far[8][MEM];   /* ... and what its words point to; tls_push_sg: what those of *ctx point to */
@@ -32,25 +32,25 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, PROBE_MAX);
 	__type(key, u32);
-	__type(value, struct seen);
-} seen SEC(".maps");
+	__type(value, struct captured);
+} captured SEC(".maps");
 
-struct ask { u64 addr, len; };
-struct answer { u64 err; u8 data[4096]; };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct ask);
-} ask SEC(".maps");
+struct mem_request { u64 addr, len; };
+struct mem_reply { u64 err; u8 data[4096]; };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct answer);
-} answer SEC(".maps");
+	__type(value, struct mem_request);
+} mem_request SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct mem_reply);
+} mem_reply SEC(".maps");
 
 static __always_inline bool is_mine(void)
 {
@@ -60,9 +60,9 @@ static __always_inline bool is_mine(void)
 /* Unreadable memory reads as zeros. */
 #define PEEK(dst, addr) bpf_probe_read_kernel(dst, sizeof(dst), (void *)(addr))
 
-static __always_inline struct seen *keep(u32 probe, const u64 *regs)
+static __always_inline struct captured *capture(u32 probe, const u64 *regs)
 {
-	struct seen *s = bpf_map_lookup_elem(&seen, &probe);
+	struct captured *s = bpf_map_lookup_elem(&captured, &probe);
 
 	if (!s || !is_mine())
 		return 0;
@@ -82,7 +82,7 @@ static __always_inline struct seen *keep(u32 probe, const u64 *regs)
 }
 
 #define LEARN(function, probe) \
-	SEC("kprobe/" #function) int function##_learn(u64 *regs) { keep(probe, regs); return 0; }
+	SEC("kprobe/" #function) int function##_learn(u64 *regs) { capture(probe, regs); return 0; }
 
 LEARN(bpf_exec_tx_verdict, PROBE_VERDICT)
 LEARN(tls_rx_msg_ready, PROBE_READY)
@@ -95,11 +95,11 @@ LEARN(tls_ctx_free, PROBE_FREE)
 LEARN(tls_sw_recvmsg, PROBE_RECVMSG)
 LEARN(tls_sw_release_resources_tx, PROBE_RELEASE)
 
-/* tls_push_sg(sk, ctx, ...): the sending half is one of what *ctx points to. */
+/* tls_push_sg(sk, ctx, ...): a word of *ctx points to the send context. */
 SEC("kprobe/tls_push_sg")
 int tls_push_sg_learn(u64 *regs)
 {
-	struct seen *s = keep(PROBE_PUSH, regs);
+	struct captured *s = capture(PROBE_PUSH, regs);
 
 	if (!s)
 		return 0;
@@ -112,7 +112,7 @@ int tls_push_sg_learn(u64 *regs)
 SEC("kprobe/tls_rx_one_record")
 int tls_rx_one_record_learn(u64 *regs)
 {
-	struct seen *s = keep(PROBE_OPEN, regs);
+	struct captured *s = capture(PROBE_OPEN, regs);
 
 	if (!s)
 		return 0;
@@ -126,7 +126,7 @@ SEC("kretprobe/tls_rx_one_record")
 int tls_rx_one_record_learned(u64 *regs)
 {
 	u32 probe = PROBE_OPEN;
-	struct seen *s = bpf_map_lookup_elem(&seen, &probe);
+	struct captured *s = bpf_map_lookup_elem(&captured, &probe);
 
 	if (!s || !is_mine())
 		return 0;
@@ -137,16 +137,16 @@ int tls_rx_one_record_learned(u64 *regs)
 	return 0;
 }
 
-/* The loader calls this function when it wants to read memory. */
+/* The loader calls this function to read memory. */
 SEC("kprobe/tcp_set_ulp")
 int tcp_set_ulp_learn(u64 *regs)
 {
 	u32 zero = 0;
-	struct ask *q = bpf_map_lookup_elem(&ask, &zero);
-	struct answer *a = bpf_map_lookup_elem(&answer, &zero);
+	struct mem_request *q = bpf_map_lookup_elem(&mem_request, &zero);
+	struct mem_reply *a = bpf_map_lookup_elem(&mem_reply, &zero);
 	u64 len;
 
-	if (!keep(PROBE_SET_ULP, regs) || !q || !a)
+	if (!capture(PROBE_SET_ULP, regs) || !q || !a)
 		return 0;
 	len = q->len;
 	if (len > sizeof(a->data))

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The hooks of a connection's keys, its end and its failures. */
+/* Hooks for a connection's keys, close and failures. */
 #ifndef GOBPF_LIFE_H
 #define GOBPF_LIFE_H
 
 #include "push.h"
 #include "return.h"
 
-/* What a network card seals gets its key elsewhere (tls_set_device_offload), and no hook sees its records. */
-static __always_inline void tell_other_key(struct conn *c, u8 dir)
+/*
+ * Report the key of the other direction if its hook was skipped. A key for a network card
+ * is set elsewhere (tls_set_device_offload), and no hook sees its records.
+ */
+static __always_inline void report_other_key(struct conn *c, u8 dir)
 {
 	u8 mode = dir == DIR_TX ? c->tx.mode : c->rx.mode;
 
-	if (c->keyed[dir & 1] && !c->key_told[dir & 1] && mode != TLS_HW)
+	if (c->keyed[dir & 1] && !c->key_reported[dir & 1] && mode != TLS_HW)
 		key_missed(c, dir, read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx));
 }
 
@@ -22,21 +25,21 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 
 	if (ret || !ctx)
 		return 0;
-	if (c && c->ctx != (u64)ctx) { /* of an earlier socket at this address */
+	if (c && c->ctx != (u64)ctx) { /* it belongs to an earlier socket at this address */
 		conn_delete(sk);
 		c = 0;
 	}
-	c = if_wanted(c ? c : conn_new(sk, ctx));
+	c = if_included(c ? c : conn_new(sk, ctx));
 	if (!c)
 		return 0;
 	set_keys(c);
-	tell_other_key(c, !dir);
+	report_other_key(c, !dir);
 	c->keyed[dir & 1] = 1;
-	c->unsure[dir & 1] = 0; /* nothing stands before its first record */
-	/* The kernel writes tx_conf and rx_conf only after this function. */
+	c->uncertain[dir & 1] = 0; /* nothing precedes its first record */
+	/* The kernel writes tx_conf and rx_conf only after tls_set_sw_offload. */
 	if (dir == DIR_TX) {
-		if (update && c->tx_state == TX_SEALING) { /* of the old key, still on its way */
-			leave_behind(c);
+		if (update && c->tx_state == TX_SEALING) { /* a record of the old key is still on its way */
+			defer_record(c);
 			c->tx_state = TX_IDLE;
 		}
 		c->tx.mode = TLS_SW;
@@ -69,8 +72,8 @@ static __always_inline int sw_offload_ends(u64 *ctx)
 }
 
 /*
- * What is sealed and was never handed over is still a record. Those that were set
- * aside user space looks for when it hears of the close.
+ * Report the current record if it was sealed but not handed over. User space looks for the
+ * pending ones when it sees the close.
  */
 static __always_inline void flush_tx(struct conn *c)
 {
@@ -89,7 +92,7 @@ static __always_inline int release_ends(u64 *ctx)
 	return 0;
 }
 
-/* The last point where the sequences are there: 6.1 frees them before it sends what is left. */
+/* The last point where the sequences can be read: 6.1 frees them before it sends the remaining records. */
 static __always_inline int close_begins(u64 *ctx)
 {
 	struct conn *c = conn_find(ctx[0]);
@@ -116,7 +119,7 @@ static __always_inline int free_begins(u64 *ctx)
 	return 0;
 }
 
-/* A connection that a network card seals is freed later, without its socket. */
+/* The kernel frees a connection with a card later, without its socket. */
 static __always_inline int close_ends(u64 *ctx)
 {
 	u64 sk = ctx[0];
@@ -129,7 +132,7 @@ static __always_inline int close_ends(u64 *ctx)
 	return 0;
 }
 
-/* Where a TCP that refuses a record ends the connection, tls_push_sg was the last hook. */
+/* The sequence of the record that TCP refused. Its last hook was tls_push_sg. */
 static __always_inline u64 failed_seq(struct conn *c)
 {
 	struct pending_key key = { c->tx.conn, c->push_rec };
@@ -140,7 +143,7 @@ static __always_inline u64 failed_seq(struct conn *c)
 	return e ? e->rec.seq : c->tx.rec.seq;
 }
 
-/* Failures to receive have been told where they happen. */
+/* Failures to receive were reported where they happened. */
 static __always_inline int abort_begins(u64 *ctx)
 {
 	struct conn *c = conn_lookup(ctx[0]);
@@ -148,7 +151,7 @@ static __always_inline int abort_begins(u64 *ctx)
 
 	if (!c || (c->rx_state & RX_STATE) == RX_OPENING || c->rx_failed || c->tx_failed)
 		return 0;
-	if (c->tx_state == TX_SEALING || others_wait(c))
+	if (c->tx_state == TX_SEALING || has_pending(c))
 		emit_failure(&c->tx, failed_seq(c), err, FUNC_ERR_ABORT);
 	return 0;
 }

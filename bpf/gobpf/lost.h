@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Counters of what user space is not told, by cause and direction. */
+/* Counters of lost events, by cause and direction. */
 #ifndef GOBPF_LOST_H
 #define GOBPF_LOST_H
 
@@ -7,7 +7,10 @@
 #include "../ktls_event.h"
 
 struct {
-	/* Shared memory: while a bpf system call reads a map, the kernel skips kprobe programs on that processor. */
+	/*
+	 * User space maps it: while a bpf system call reads a map, the kernel skips kprobe
+	 * programs on that CPU.
+	 */
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 2 * LOST_MAX);
@@ -17,7 +20,7 @@ struct {
 
 static __always_inline u32 lost_as(enum lost cause, u32 dir) { return 2 * cause + (dir & 1); }
 
-/* place is what lost_as says. */
+/* index comes from lost_as. */
 static __always_inline void add_lost(u32 place, u64 more)
 {
 	u64 *n = bpf_map_lookup_elem(&lost, &place);
@@ -28,7 +31,7 @@ static __always_inline void add_lost(u32 place, u64 more)
 
 static __always_inline void count_lost(enum lost cause, u32 dir) { add_lost(lost_as(cause, dir), 1); }
 
-/* A record that finds no room is a loss of its own, since no sums have it. Other events are not records. */
+/* A record that finds no room is a lost record, because there are no sums. Other events are counted apart. */
 static __always_inline u32 ring_loss(const struct event *e)
 {
 	return lost_as(e->kind == KIND_RECORD ? LOST_RING_FULL : LOST_RING_FULL_EVENTS, e->dir);

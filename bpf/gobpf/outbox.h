@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * These programs send by way of a perf buffer, which wants the program's
- * context. Handlers put what they tell into the processor's outbox, and the
- * program sends it when they are done. One is enough for each processor: no
- * second kprobe program runs there meanwhile.
+ * These programs send through a perf buffer, which needs the program's context. Handlers
+ * put their events into the CPU's outbox, and the program sends them when the handler is
+ * done. One outbox per CPU is enough: no second kprobe program runs there meanwhile.
  */
 #ifndef GOBPF_OUTBOX_H
 #define GOBPF_OUTBOX_H
 
 #include "lost.h"
 
-enum sample { SAMPLE_EVENT = 1, SAMPLE_PAYLOAD, SAMPLE_MARK };
+enum sample { SAMPLE_EVENT = 1, SAMPLE_PAYLOAD, SAMPLE_MARKER };
 
-/* User space sorts by sent. Sizes are multiples of 8: the reader cuts off what it takes for padding. */
+/* User space sorts by sent. Sizes are multiples of 8, because the reader drops what it takes for padding. */
 struct sample_head { u64 sent, what; };
 struct event_sample { struct sample_head head; struct event event; };
 _Static_assert(sizeof(struct event_sample) == 216, "the reader of samples in user space knows this size");
 
 #define OUTBOX 4
 struct outbox {
-	u64 sp;      /* the stack of the function that is traced */
+	u64 sp;      /* stack pointer of the traced function */
 	u64 n;
 	u64 payload; /* bytes in the bounce buffer */
 	struct event_sample out[OUTBOX];
@@ -47,7 +46,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
-	__uint(max_entries, 4096); /* processors */
+	__uint(max_entries, 4096); /* CPUs */
 	__uint(key_size, 4);
 	__uint(value_size, 4);
 } events SEC(".maps");
@@ -59,7 +58,7 @@ static __always_inline struct outbox *my_outbox(void)
 	return bpf_map_lookup_elem(&outbox, &zero);
 }
 
-/* The next free place in the outbox, with the time from which on it is taken. */
+/* The next free entry of the outbox, with the time of its reservation. */
 static __always_inline struct event_sample *next_sample(struct outbox *o, const struct event *e)
 {
 	u64 n = o->n;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Copying the plaintext of an event into the processor's bounce buffer. */
+/* Copying the plaintext of an event into the CPU's bounce buffer. */
 #ifndef GOBPF_PLAINTEXT_H
 #define GOBPF_PLAINTEXT_H
 
-#include "failure.h"
+#include "missed.h"
 
 DEFINE_COPY(16384, 4096)
 
 /*
- * Callbacks need type information of their own, so this is a plain loop, which
- * the verifier walks step by step: enough for as many pieces as a record sent
- * or received has (17 and the linear part), not for every readv.
+ * bpf_loop callbacks need type information, so this is a plain loop that the verifier
+ * unrolls step by step. It covers the pieces of a sent or received record (17 and the
+ * linear part), but not every readv.
  */
 #define KPROBE_COPY_STEPS 44
 
@@ -62,26 +62,26 @@ static __always_inline bool is_control(const struct event *e)
 }
 
 /*
- * The first bytes of an alert or a handshake record name it, but where a message may go on
- * in it: behind another handshake record, and where the trace begins. Messages are not
- * followed, which takes a loop.
+ * Read the first bytes of an alert or a handshake record, unless a message may continue in
+ * the record: after another handshake record, and where the trace begins. Following
+ * messages would take a loop.
  */
 static __always_inline void set_control(struct conn *c, struct event *e, struct source *s)
 {
 	u32 need = e->type == TYPE_ALERT ? 2 : 1; /* level and description; message type */
-	u64 *unsure = &c->unsure[e->dir & 1];
-	bool unknown = e->type == TYPE_HANDSHAKE && e->rec.seq && e->rec.seq == *unsure;
+	u64 *uncertain = &c->uncertain[e->dir & 1];
+	bool unknown = e->type == TYPE_HANDSHAKE && e->rec.seq && e->rec.seq == *uncertain;
 
 	__builtin_memset(e->rec.ctl, 0, sizeof(e->rec.ctl));
 	e->rec.messages = e->rec.message_bits = 0;
 	if (e->type == TYPE_HANDSHAKE)
-		*unsure = e->rec.seq + 1;
+		*uncertain = e->rec.seq + 1;
 	if (unknown || e->rec.len < need)
 		return;
 	next_piece(s);
 	if (!s->left)
 		next_piece(s);
-	/* A record of two bytes in two pieces stays unnamed. */
+	/* A record whose two bytes are in two pieces is reported without them. */
 	if (s->left >= need && !read_piece(e->rec.ctl, need, s))
 		e->flags |= FLAG_CONTROL;
 }

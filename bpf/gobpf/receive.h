@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The hooks of records that are received. */
+/* Hooks for received records. */
 #ifndef GOBPF_RECEIVE_H
 #define GOBPF_RECEIVE_H
 
@@ -18,9 +18,9 @@ static __always_inline int record_ready(u64 *ctx)
 }
 
 /*
- * tls_rx_msg_maybe_announce(strp) from 7.2, called also when there is nothing to
- * announce, and tls_strp_check_rcv(strp): a reader that finds the next record by
- * itself announces nothing.
+ * tls_rx_msg_maybe_announce(strp), from 7.2, also runs when there is nothing to announce.
+ * A reader that finds the next record itself announces nothing and calls
+ * tls_strp_check_rcv(strp).
  */
 static __always_inline int record_announced(u64 *ctx)
 {
@@ -29,7 +29,7 @@ static __always_inline int record_announced(u64 *ctx)
 	return GIVEN(strp, msg_ready) ? record_ready(ctx) : 0;
 }
 
-/* A record's header that cannot be one (tls_rx_msg_size) ends the connection. */
+/* A header that cannot be a record header (tls_rx_msg_size) ends the connection. */
 static __always_inline int parser_aborts(u64 *ctx)
 {
 	const struct tls_strparser *strp = (void *)ctx[0];
@@ -39,13 +39,16 @@ static __always_inline int parser_aborts(u64 *ctx)
 	if (!c || c->rx_failed)
 		return 0;
 	c->rx_failed = 1;
-	/* c->rx may still be the good record before, and keeps its type. */
+	/* c->rx may still hold the previous, valid record, which keeps its type. */
 	emit_kernel_failure(&c->rx, read_seq(c->seq_rx), err, FUNC_STRP_ABORT_STRP, outer_type((void *)c->priv_rx));
 	return 0;
 }
 
-/* The direct path puts the plaintext into the reader's memory; its iterator moves on meanwhile. */
-static __always_inline void remember_reader(struct conn *c, const struct msghdr *msg)
+/*
+ * The direct path writes the plaintext into the reader's memory. Save the reader's
+ * iterator, which advances meanwhile.
+ */
+static __always_inline void save_reader(struct conn *c, const struct msghdr *msg)
 {
 	struct source *s = &c->src[DIR_RX];
 	const struct iov_iter *i = &msg->msg_iter;
@@ -66,8 +69,8 @@ static __always_inline void remember_reader(struct conn *c, const struct msghdr 
 	}
 }
 
-/* The record seq is in the making from now on; begun is 0 where it is not known. A global function, see emit_socket. */
-__noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op)
+/* Make seq the current record of c->rx; begun is 0 if unknown. A global function, see emit_socket. */
+__noinline int start_open(struct conn *c, u64 seq, u64 begun, u32 op)
 {
 	bool same_call = false;
 	u32 was, opening;
@@ -81,14 +84,14 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op)
 	if ((was & RX_STATE) == RX_OPENED && __sync_val_compare_and_swap(&c->rx_state, was, opening) == was) {
 		same_call = is_current(e);
 		if (same_call)
-			call_goes_on(e, begun);
+			call_continues(e, begun);
 		emit_record(e, &e->rec.hidden);
 	}
 	if (same_call)
-		call_opens_more(e);
+		call_adds_record(e);
 	else
 		call_begins(e, &c->call_begun, begun);
-	if (!c->key_told[DIR_RX])
+	if (!c->key_reported[DIR_RX])
 		key_missed(c, DIR_RX, seq);
 	e->rec.weight = 1;
 	if (e->version == TLS_1_3)
@@ -100,7 +103,7 @@ __noinline int take_up(struct conn *c, u64 seq, u64 begun, u32 op)
 	e->rec.seq = seq;
 	e->rec.op = op;
 	e->rec.hits = e->rec.matched = 0;
-	set_maker(e);
+	set_caller(e);
 	c->rx_state = opening;
 	c->rx_failed = 0;
 	c->ready_ts = 0;
@@ -115,9 +118,9 @@ static __always_inline int open_begins(u64 *ctx)
 
 	if (!c)
 		return 0;
-	take_up(c, read_seq(c->seq_rx), bpf_ktime_get_ns(), msg ? OP_RECV : OP_SPLICE_READ);
+	start_open(c, read_seq(c->seq_rx), bpf_ktime_get_ns(), msg ? OP_RECV : OP_SPLICE_READ);
 	if (snaplen && msg)
-		remember_reader(c, msg);
+		save_reader(c, msg);
 	return 0;
 }
 
@@ -133,7 +136,7 @@ static __always_inline void source_of_skb(struct conn *c, const struct sk_buff *
 	s->skip = GIVEN(skb_cb(skb), strp.strp.offset);
 }
 
-/* The reader's memory was not seen, and is told as unreadable. */
+/* The hook did not see the reader's memory: the plaintext is counted as unreadable. */
 static __always_inline void forget_reader(struct conn *c)
 {
 	struct source *s = &c->src[DIR_RX];
@@ -142,22 +145,19 @@ static __always_inline void forget_reader(struct conn *c)
 	s->kind = SRC_UBUF;
 }
 
-/*
- * Whether a record was opened that is not the one in the making: no hook has seen
- * it begin. The kernel has counted it.
- */
+/* Whether the opened record is not the current one: no hook saw it begin, but the kernel has counted it. */
 static __always_inline bool begin_missed(const struct conn *c)
 {
 	u64 next = read_seq(c->seq_rx);
 
-	/* What was opened before the trace is not ours to tell. */
+	/* Records opened before the trace are not reported. */
 	return next > c->rx.rec.start && (c->rx.kind != KIND_RECORD || c->rx.rec.seq + 1 != next);
 }
 
 static __always_inline int open_ends(u64 *ctx)
 {
 	const struct tls_decrypt_arg *darg = (void *)ctx[2];
-	struct conn *c = conn_of_made(ctx[0], DIR_RX);
+	struct conn *c = conn_of_completed(ctx[0], DIR_RX);
 	const struct sk_buff *skb;
 	struct event *e;
 	int ret = ctx[3];
@@ -167,8 +167,8 @@ static __always_inline int open_ends(u64 *ctx)
 	if ((c->rx_state & RX_STATE) != RX_OPENING) {
 		if (ret < 0 || !begin_missed(c))
 			return 0;
-		c->ready_ts = 0; /* it may be that of the record behind it */
-		take_up(c, read_seq(c->seq_rx) - 1, 0, ctx[1] ? OP_RECV : OP_SPLICE_READ);
+		c->ready_ts = 0; /* it may be the time of the next record */
+		start_open(c, read_seq(c->seq_rx) - 1, 0, ctx[1] ? OP_RECV : OP_SPLICE_READ);
 		forget_reader(c);
 	}
 	e = &c->rx;
@@ -185,7 +185,7 @@ static __always_inline int open_ends(u64 *ctx)
 	if (GIVEN(darg, zc))
 		e->flags |= FLAG_ZEROCOPY;
 	c->rx_state ^= RX_OPENING ^ RX_OPENED;
-	if (bpf_core_field_exists(darg->async) && GIVEN(darg, async)) { /* decrypt_done has the rest */
+	if (bpf_core_field_exists(darg->async) && GIVEN(darg, async)) { /* asynchronous crypto completes it */
 		e->flags |= FLAG_ASYNC;
 		return 0;
 	}

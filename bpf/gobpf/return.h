@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The return of the call that has opened a record. */
+/* The return of the call that opened a record. */
 #ifndef GOBPF_RETURN_H
 #define GOBPF_RETURN_H
 
 #include "receive.h"
 
-/* Whether this task is the one to tell of the record that was opened. */
-static __always_inline bool rx_taken(struct conn *c, u32 was)
+/* Claim the opened record. Returns true for the one task that reports it. */
+static __always_inline bool rx_claim(struct conn *c, u32 was)
 {
 	return __sync_val_compare_and_swap(&c->rx_state, was, was & ~RX_STATE) == was;
 }
 
 /*
- * Another reader may take c->rx over right now. Only who changes the state tells
- * of the record, and its place among the samples is taken before.
+ * Another reader may take over c->rx at any time. Only the task that changes the state
+ * reports the record, and it reserves an entry in the outbox before.
  */
 static __always_inline int call_returns(u64 sk, u8 op)
 {
@@ -32,17 +32,17 @@ static __always_inline int call_returns(u64 sk, u8 op)
 		return 0;
 	s->event = c->rx;
 	if (s->event.flags & FLAG_HIDDEN) {
-		/* Before another reader's record can leave without it. */
+		/* Count it before another reader's record leaves with the counter. */
 		__sync_fetch_and_add(&c->rx.rec.hidden, 1);
-		if (!rx_taken(c, was))
+		if (!rx_claim(c, was))
 			__sync_fetch_and_add(&c->rx.rec.hidden, -1);
 		return 0;
 	}
-	if (!rx_taken(c, was))
+	if (!rx_claim(c, was))
 		return 0;
 	s->event.rec.stamp[3] = bpf_ktime_get_ns();
 	set_call(&s->event, c->call_begun);
-	if (op != OP_NONE) /* else as it was taken up: this may be the return of a later call */
+	if (op != OP_NONE) /* otherwise op stays as at the begin: this may be the return of a later call */
 		s->event.rec.op = op;
 	o->n++;
 	return 0;
@@ -53,7 +53,7 @@ static __always_inline int recvmsg_returns(u64 *ctx)
 	int ret = ctx[5];
 	struct conn *c;
 
-	/* The peer has changed its key and nobody has told the kernel (from 6.14). */
+	/* The peer has changed its key, and the program has not set it in the kernel (from 6.14). */
 	if (ret == -EKEYEXPIRED) {
 		c = conn_lookup(ctx[0]);
 		if (c)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The hooks of records that are sent. */
+/* Hooks for sent records. */
 #ifndef GOBPF_SEND_H
 #define GOBPF_SEND_H
 
 #include "plaintext.h"
 
 /*
- * The number of the system call lies at the far end of the task's stack, on
- * which the traced function runs. It tells send from sendfile and splice.
+ * Distinguishes send, sendfile and splice by the number of the system call, which is
+ * stored at the base of the task's stack. The traced function runs on that stack.
  */
 static __always_inline u8 send_op(u8 flags)
 {
@@ -26,14 +26,14 @@ static __always_inline u8 send_op(u8 flags)
 	return nr == nr_splice ? OP_SPLICE : OP_SEND;
 }
 
-/* Who makes a record. */
-static __always_inline void set_maker(struct event *e)
+/* Set the process that makes a record. */
+static __always_inline void set_caller(struct event *e)
 {
 	e->flags = 0;
 	set_process(e);
 }
 
-/* A record may be open from an earlier call only if that call could leave one. */
+/* Whether a record is open. Only a call that could leave one makes this worth reading. */
 static __always_inline bool has_open_record(const struct conn *c)
 {
 	const struct tls_sw_context_tx *priv = (void *)c->priv_tx;
@@ -68,8 +68,8 @@ static __always_inline int sendpage_begins(u64 *ctx)
 	return send_begin(ctx[0], ctx[4] & (MSG_MORE | MSG_SENDPAGE_NOTLAST));
 }
 
-/* The record in c->tx is sealed but waits for TCP, and another one begins. */
-static __always_inline void set_aside(struct conn *c)
+/* The record in c->tx is sealed and waits for TCP, and another one begins: add it to "pending". */
+static __always_inline void add_pending(struct conn *c)
 {
 	struct pending_key key = { c->tx.conn, c->tx_rec };
 
@@ -77,17 +77,17 @@ static __always_inline void set_aside(struct conn *c)
 		c->pending++;
 		return;
 	}
-	c->unkept++;
+	c->pending_lost++;
 	if (c->tx.flags & FLAG_HIDDEN)
 		__sync_fetch_and_add(&c->tx.rec.hidden, 1);
 	else
 		count_lost(LOST_PENDING_MAP_FULL, DIR_TX);
 }
 
-/* Sealed records wait before the one in c->tx, whether "pending" has them or not. */
-static __always_inline bool others_wait(const struct conn *c) { return c->pending || c->unkept; }
+/* Whether sealed records wait before the one in c->tx, in "pending" or without an entry there. */
+static __always_inline bool has_pending(const struct conn *c) { return c->pending || c->pending_lost; }
 
-/* The head of the list of sealed records is the one that goes to TCP. */
+/* The head of the kernel's list of sealed records, which TCP gets next. */
 static __always_inline u64 head_record(const struct tls_sw_context_tx *priv)
 {
 	return (u64)BPF_CORE_READ(priv, tx_list.next);
@@ -98,14 +98,14 @@ static __always_inline bool all_pushed(const struct tls_sw_context_tx *priv)
 	return head_record(priv) == (u64)priv + bpf_core_field_offset(struct tls_sw_context_tx, tx_list);
 }
 
-/* Another record begins and the last one has not been reported. */
-static __always_inline void leave_behind(struct conn *c)
+/* Another record begins before the last one was reported. */
+static __always_inline void defer_record(struct conn *c)
 {
-	if (others_wait(c) || !all_pushed((void *)c->priv_tx)) {
-		set_aside(c);
+	if (has_pending(c) || !all_pushed((void *)c->priv_tx)) {
+		add_pending(c);
 		return;
 	}
-	/* TCP has it, and no hook has told. */
+	/* TCP has it, but no hook saw that. */
 	c->tx.flags |= FLAG_PUSHED;
 	emit_record(&c->tx, &c->tx.rec.hidden);
 }
@@ -113,7 +113,10 @@ static __always_inline void leave_behind(struct conn *c)
 static __always_inline void source_of_tx(struct conn *c, const struct sk_msg *given)
 {
 	struct source *s = &c->src[DIR_TX];
-	/* By way of the map the verifier forgets that this is a pointer, and allows arithmetic. */
+	/*
+	 * After a round trip through the map the verifier treats the pointer as a scalar
+	 * and allows arithmetic.
+	 */
 	const struct tls_rec *rec = (void *)*(volatile u64 *)&c->tx_rec;
 	const struct sk_msg *msg = &rec->msg_plaintext;
 
@@ -135,23 +138,23 @@ static __always_inline int verdict_begins(u64 *ctx)
 		return 0;
 	e = &c->tx;
 	seq = read_seq(c->seq_tx);
-	if (!c->key_told[DIR_TX])
+	if (!c->key_reported[DIR_TX])
 		key_missed(c, DIR_TX, seq);
 	if (c->closing) /* a writer was still waiting */
 		c->end_seq[DIR_TX] = seq + 1;
-	/* A sequence that has not moved: the last attempt sealed nothing. */
+	/* An unchanged sequence means that the last attempt sealed nothing. */
 	if (c->tx_state == TX_SEALING && e->rec.seq != seq)
-		leave_behind(c);
+		defer_record(c);
 	e->kind = KIND_RECORD;
 	e->type = tx_type_arg == 3 ? ARG(ctx, 3) : ARG(ctx, 2);
-	e->rec.weight = 1; /* its stages stand for themselves */
+	e->rec.weight = 1; /* its stages represent only this record */
 	e->rec.stamp[0] = c->open_ts;
 	e->rec.stamp[1] = bpf_ktime_get_ns();
 	e->rec.stamp[2] = e->rec.stamp[3] = 0;
 	e->rec.seq = seq;
 	e->rec.len = GIVEN(msg, sg.size);
 	e->rec.hits = e->rec.matched = 0;
-	set_maker(e);
+	set_caller(e);
 	e->rec.op = send_op(e->flags);
 	c->tx_rec = (u64)msg - bpf_core_field_offset(struct tls_rec, msg_plaintext);
 	c->tx_state = TX_SEALING;

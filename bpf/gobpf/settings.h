@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * What these programs have instead of global variables, for a loader that knows
- * maps and programs only. Constants are enumerators that pkg/loader relocates as
- * it relocates the fields of the kernel's types; what changes while the programs
- * run lies in the map "run".
+ * Replaces global variables, for a loader that knows only maps and programs. Constants are
+ * enumerators, which pkg/loader relocates like the fields of the kernel's types. Values
+ * that change at run time are in the map "run".
  */
 #ifndef GOBPF_SETTINGS_H
 #define GOBPF_SETTINGS_H
 
-/* A kprobe program's handlers get the arguments as an array, and read the kernel's memory by helpers. */
+/* The handlers of a kprobe program get the arguments as an array, and read the kernel's memory by helpers. */
 #define ARG(args, n) ((args)[n])
 #define GIVEN(p, field) BPF_CORE_READ(p, field)
 #define have_cast 0
 #define read_word(addr) ({ u64 v_ = 0; bpf_probe_read_kernel(&v_, sizeof(v_), (void *)(addr)); v_; })
 #define cast_word read_word /* never used */
-#define tells_cards false
+#define reports_cards false
 #include "../ktls_kernel.h"
 
 /*
- * Places in a kprobe program's context (struct pt_regs), in words: the arguments, what a
- * function returns, and the stack pointer.
+ * Indexes into a kprobe program's context (struct pt_regs), in words: the arguments, the
+ * return value and the stack pointer.
  */
 #if defined(__TARGET_ARCH_x86)
 enum { REG_ARG5 = 8, REG_ARG4, REG_RET, REG_ARG3, REG_ARG2, REG_ARG1, REG_ARG0, REG_SP = 19 };
@@ -58,7 +57,7 @@ enum setting {
 #define vmemmap_base SETTING(vmemmap_base)
 #define page_shift SETTING(page_shift)
 
-/* Where plaintext lies is known. */
+/* The layout of plaintext is known. */
 #define can_read_plaintext SETTING(plaintext)
 
 struct run { u64 live, next_conn; };

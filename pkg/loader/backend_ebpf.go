@@ -168,7 +168,7 @@ func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 		return err
 	}
 	values["stages"] = uint64(object.BoolInt(!cfg.WithoutStages))
-	values["plainly"] = uint64(object.BoolInt(cfg.Aggregate && cfg.Match == nil && !cfg.Filter.looksAtRecords()))
+	values["plain_only"] = uint64(object.BoolInt(cfg.Aggregate && cfg.Match == nil && !cfg.Filter.looksAtRecords()))
 	values["aggregate"] = uint64(object.BoolInt(cfg.Aggregate))
 	values["slow_ns"] = uint64(cfg.Slow)
 	for name, v := range values {
@@ -255,7 +255,7 @@ func (b *ebpfBackend) setLive(on bool) error {
 	return nil
 }
 
-// heldArg is struct held_arg of bpf/ktls_ask.h.
+// heldArg is struct held_arg of bpf/ktls_syscall.h.
 type heldArg struct {
 	Conn         uint64
 	Found, Holds uint32
@@ -341,7 +341,7 @@ func (b *ebpfBackend) setAside(visit func(*wire.Event) error) error {
 func (b *ebpfBackend) tellFailures(until uint64) error {
 	prog := b.coll.Programs[failuresProgram]
 	var folded uint32
-	if prog == nil || b.coll.Variables["folded"].Get(&folded) != nil || folded == 0 {
+	if prog == nil || b.coll.Variables["suppressed"].Get(&folded) != nil || folded == 0 {
 		return nil
 	}
 	if _, err := prog.Run(&ebpf.RunOptions{Context: &until}); err != nil {

@@ -54,7 +54,7 @@ func (b *ebpfBackend) lookForCards(ctx context.Context, wait bool) (added map[st
 // metCard: the programs have met a connection whose records a card seals or opens.
 func (b *ebpfBackend) metCard() bool {
 	var met uint32
-	return b.cfg.meetsCard || !b.cfg.ListOnly && b.coll.Variables["card_met"].Get(&met) == nil && met != 0
+	return b.cfg.meetsCard || !b.cfg.ListOnly && b.coll.Variables["card_seen"].Get(&met) == nil && met != 0
 }
 
 // loadCards shares the maps of the programs that run. What it loads is prepared anew, so that

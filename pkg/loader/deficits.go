@@ -29,7 +29,7 @@ type lack struct{ least, times int }
 // namespace whose count has changed meanwhile the look says nothing: what has begun is
 // missing and what has ended is met still. What begins and ends in pairs does not show in
 // the count, and so one look alone does not say that a socket is missing.
-func (l deficits) judge(before, after counts, met map[uint32]object.KtlsMet) (again bool) {
+func (l deficits) judge(before, after counts, met map[uint32]object.KtlsNetnsCount) (again bool) {
 	for inode, open := range after {
 		if before[inode] != open {
 			again = true
@@ -58,7 +58,7 @@ func (l deficits) sum() (n int) {
 
 // unmet is by how many sockets a namespace counts more than were met: at least, since a
 // socket can have both directions or one. A kernel that counts nothing has none to miss.
-func unmet(open namespace.Open, met object.KtlsMet) int {
+func unmet(open namespace.Open, met object.KtlsNetnsCount) int {
 	var lacks [2]int
 	for dir := range lacks {
 		lacks[dir] = max(0, open.Software[dir]-int(met.Sw[dir])) + max(0, open.Card[dir]-int(met.Card[dir]))

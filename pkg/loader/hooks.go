@@ -76,12 +76,12 @@ var hooks = []hook{
 	{program: "card_decrypted", group: groupCards, function: "tls_device_decrypted", tracepoint: true, fentryOnly: true},
 	{program: "card_rx_resync", group: groupCards, function: "tls_device_rx_resync_send", tracepoint: true, fentryOnly: true},
 	{program: "card_tx_resync", group: groupCards, function: "tls_device_tx_resync_req", tracepoint: true, fentryOnly: true},
-	{program: "card_other_way", group: groupCards, function: "tls_validate_xmit_skb", fentryOnly: true},
-	{program: "card_gone_packet", group: groupCards, function: "tls_validate_xmit_skb_sw", fentryOnly: true},
-	{program: "card_left_packet", group: groupCards, function: "tls_encrypt_skb", fentryOnly: true},
+	{program: "card_rerouted", group: groupCards, function: "tls_validate_xmit_skb", fentryOnly: true},
+	{program: "card_down_xmit", group: groupCards, function: "tls_validate_xmit_skb_sw", fentryOnly: true},
+	{program: "card_fallback", group: groupCards, function: "tls_encrypt_skb", fentryOnly: true},
 	{program: "set_sw_offload", group: groupLife, function: "tls_set_sw_offload", without: "opens and rekeys of connections are not reported"},
-	{program: "card_rx_ask", group: groupLife, function: "tls_set_device_offload_rx", fentryOnly: true},
-	{program: "card_rx_answer", group: groupLife, function: "tls_set_device_offload_rx", fentryOnly: true},
+	{program: "card_rx_enter", group: groupLife, function: "tls_set_device_offload_rx", fentryOnly: true},
+	{program: "card_rx_exit", group: groupLife, function: "tls_set_device_offload_rx", fentryOnly: true},
 	{program: "option_set", group: groupLife, function: "tls_setsockopt", fentryOnly: true, without: "that a receiver expects no padding shows with its next key, and keys of network cards with their first record"},
 	{program: "release_tx", group: groupLife, function: "tls_sw_release_resources_tx", without: "records that never reached TCP are lost at close"},
 	{program: "close_enter", group: groupLife, function: "tls_sk_proto_close", without: "closes are not reported, and closed connections stay in the table"},
@@ -93,10 +93,10 @@ var hooks = []hook{
 }
 
 // failuresProgram tells of failures that were only counted.
-const failuresProgram = "tell_failures"
+const failuresProgram = "report_failures"
 
 // heldProgram is the one that says what a connection holds back.
-const heldProgram = "ask_held"
+const heldProgram = "read_held"
 
 // types looks functions up in the BTF of tls.ko and of the kernel proper.
 type types struct {
@@ -202,7 +202,7 @@ func setTwins(spec *ebpf.CollectionSpec, preemptible, plaintext bool) error {
 		}
 	}
 	return errors.Join(object.Set(spec, "preempts", uint32(object.BoolInt(preemptible))),
-		object.Set(spec, "verdict_twin", uint32(object.BoolInt(preemptible && plaintext))))
+		object.Set(spec, "verdict_twice", uint32(object.BoolInt(preemptible && plaintext))))
 }
 
 // preemptible says whether a task can lose its processor inside the kernel.

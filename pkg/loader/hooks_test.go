@@ -280,6 +280,6 @@ func TestSetTwins(t *testing.T) {
 		if !slices.Equal(twins, c.want) {
 			t.Errorf("preemptible %v, plaintext %v: %v are attached twice, want %v", c.preemptible, c.plaintext, twins, c.want)
 		}
-		expectVariable(t, s, "verdict_twin", "verdict_twin", uint32(object.BoolInt(len(c.want) == 2)))
+		expectVariable(t, s, "verdict_twice", "verdict_twice", uint32(object.BoolInt(len(c.want) == 2)))
 	}
 }

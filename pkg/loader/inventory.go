@@ -72,7 +72,7 @@ func (b *ebpfBackend) lackNamespaces() {
 
 // beginLook has what is met counted anew.
 func (b *ebpfBackend) beginLook(n int) error {
-	if err := b.coll.Variables["look"].Set(uint32(n)); err != nil {
+	if err := b.coll.Variables["inventory_pass"].Set(uint32(n)); err != nil {
 		return fmt.Errorf("begin the inventory: %w", err)
 	}
 	met, err := b.met()
@@ -127,7 +127,7 @@ func readOut(r io.Reader) error {
 // lookIntoNamespaces visits the sockets of each network namespace that counts any, adds to
 // sockets one of each namespace where one was met, and returns what the namespaces count
 // then, and what was met in all. b.unseen gets what could not be looked into.
-func (b *ebpfBackend) lookIntoNamespaces(sockets map[uint32]namespace.Socket) (counts, map[uint32]object.KtlsMet, error) {
+func (b *ebpfBackend) lookIntoNamespaces(sockets map[uint32]namespace.Socket) (counts, map[uint32]object.KtlsNetnsCount, error) {
 	var it *link.Iter
 	if prog := b.coll.Programs[connectedProgram]; prog != nil {
 		var err error
@@ -163,10 +163,10 @@ func (b *ebpfBackend) lookIntoNamespaces(sockets map[uint32]namespace.Socket) (c
 }
 
 // met is what the present look has met in each namespace.
-func (b *ebpfBackend) met() (map[uint32]object.KtlsMet, error) {
-	met := map[uint32]object.KtlsMet{}
+func (b *ebpfBackend) met() (map[uint32]object.KtlsNetnsCount, error) {
+	met := map[uint32]object.KtlsNetnsCount{}
 	var inode uint32
-	var m object.KtlsMet
+	var m object.KtlsNetnsCount
 	it := b.coll.Maps["open_sockets"].Iterate()
 	for it.Next(&inode, &m) {
 		met[inode] = m

@@ -23,11 +23,11 @@ import (
 // watchHooks are the programs of bpf/ktls_doctor.bpf.c, which are attached one by one:
 // each that is missing costs what without says.
 var watchHooks = []hook{
-	{program: "ulp_answer", function: "tcp_set_ulp", vmlinux: true, without: "who asks for kernel TLS is not seen"},
-	{program: "key_answer", function: "tls_setsockopt", without: "keys, and what the kernel answers to them, are not seen"},
-	{program: "mptcp_answer", function: "mptcp_setsockopt", vmlinux: true, alternative: absent, without: "that a socket is one of MPTCP shows by nothing"},
-	{program: "device_tx_answer", function: "tls_set_device_offload", alternative: absent, without: "network cards' answers are not seen"},
-	{program: "device_rx_answer", function: "tls_set_device_offload_rx", alternative: absent, without: "network cards' answers are not seen"},
+	{program: "ulp_exit", function: "tcp_set_ulp", vmlinux: true, without: "who asks for kernel TLS is not seen"},
+	{program: "key_exit", function: "tls_setsockopt", without: "keys, and what the kernel answers to them, are not seen"},
+	{program: "mptcp_exit", function: "mptcp_setsockopt", vmlinux: true, alternative: absent, without: "that a socket is one of MPTCP shows by nothing"},
+	{program: "device_tx_exit", function: "tls_set_device_offload", alternative: absent, without: "network cards' answers are not seen"},
+	{program: "device_rx_exit", function: "tls_set_device_offload_rx", alternative: absent, without: "network cards' answers are not seen"},
 	{program: "hello_send", function: "tcp_sendmsg", vmlinux: true, without: "handshakes' messages that are sent are not seen"},
 	{program: "hello_receive", function: "tcp_recvmsg", vmlinux: true, without: "handshakes' messages that are received are not seen"},
 	{program: "hello_received", function: "tcp_recvmsg", vmlinux: true, without: "handshakes' messages that are received are not seen"},
@@ -83,7 +83,7 @@ func (w *Watch) open(ctx context.Context, kernel *types) error {
 	if w.coll, err = ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: kernel.cache}); err != nil {
 		return loadError(err)
 	}
-	if w.ring, err = ringbuf.NewReader(w.coll.Maps["sights"]); err != nil {
+	if w.ring, err = ringbuf.NewReader(w.coll.Maps["watch_events"]); err != nil {
 		return fmt.Errorf("open the ring: %w", err)
 	}
 	for _, h := range watchHooks {
@@ -169,7 +169,7 @@ func (w *Watch) Run(ctx context.Context, handle func(*event.Sight)) (unseen uint
 			return 0, err
 		}
 	}
-	if err := w.coll.Variables["unseen"].Get(&unseen); err != nil {
+	if err := w.coll.Variables["watch_lost"].Get(&unseen); err != nil {
 		return 0, fmt.Errorf("read what was lost: %w", err)
 	}
 	return unseen, nil

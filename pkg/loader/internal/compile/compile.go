@@ -36,7 +36,7 @@ func Into(spec *ebpf.CollectionSpec, e *match.Expr) error {
 	if err != nil {
 		return err
 	}
-	look, err := layoutOf(spec, "look")
+	look, err := layoutOf(spec, "match_buffer")
 	if err != nil {
 		return err
 	}

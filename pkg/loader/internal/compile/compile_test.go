@@ -76,7 +76,7 @@ func TestCompiledCodeIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	look, err := layoutOf(spec, "look")
+	look, err := layoutOf(spec, "match_buffer")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -186,7 +186,7 @@ func (m *Meter) shut(now time.Time) {
 	m.over += now.Sub(m.began)
 }
 
-// sum returns a program's cost, which is also its twin's (TWIN in
+// sum returns a program's cost, which is also its twin's (HOOK_TWICE in
 // bpf/ktls_trace.bpf.c).
 func (m *Meter) sum(base string) *event.ProgramCost {
 	c := m.sums[base]

@@ -13,7 +13,7 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-type DoctorSight struct {
+type DoctorWatchEvent struct {
 	_       structs.HostLayout
 	Time    uint64
 	Cookie  uint64
@@ -41,20 +41,20 @@ type DoctorSight struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	DoctorMapLooked          = "looked"
-	DoctorMapReceiving       = "receiving"
-	DoctorMapSights          = "sights"
-	DoctorProgDeviceRxAnswer = "device_rx_answer"
-	DoctorProgDeviceTxAnswer = "device_tx_answer"
-	DoctorProgHelloReceive   = "hello_receive"
-	DoctorProgHelloReceived  = "hello_received"
-	DoctorProgHelloSend      = "hello_send"
-	DoctorProgKeyAnswer      = "key_answer"
-	DoctorProgMptcpAnswer    = "mptcp_answer"
-	DoctorProgUlpAnswer      = "ulp_answer"
-	DoctorVarHaveCast        = "have_cast"
-	DoctorVarLikeThis        = "like_this"
-	DoctorVarUnseen          = "unseen"
+	DoctorMapHelloState     = "hello_state"
+	DoctorMapReceiving      = "receiving"
+	DoctorMapWatchEvents    = "watch_events"
+	DoctorProgDeviceRxExit  = "device_rx_exit"
+	DoctorProgDeviceTxExit  = "device_tx_exit"
+	DoctorProgHelloReceive  = "hello_receive"
+	DoctorProgHelloReceived = "hello_received"
+	DoctorProgHelloSend     = "hello_send"
+	DoctorProgKeyExit       = "key_exit"
+	DoctorProgMptcpExit     = "mptcp_exit"
+	DoctorProgUlpExit       = "ulp_exit"
+	DoctorVarExportType     = "export_type"
+	DoctorVarHaveCast       = "have_cast"
+	DoctorVarWatchLost      = "watch_lost"
 )
 
 // LoadDoctor returns the embedded CollectionSpec for Doctor.
@@ -99,32 +99,32 @@ type DoctorSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type DoctorProgramSpecs struct {
-	DeviceRxAnswer *ebpf.ProgramSpec `ebpf:"device_rx_answer"`
-	DeviceTxAnswer *ebpf.ProgramSpec `ebpf:"device_tx_answer"`
-	HelloReceive   *ebpf.ProgramSpec `ebpf:"hello_receive"`
-	HelloReceived  *ebpf.ProgramSpec `ebpf:"hello_received"`
-	HelloSend      *ebpf.ProgramSpec `ebpf:"hello_send"`
-	KeyAnswer      *ebpf.ProgramSpec `ebpf:"key_answer"`
-	MptcpAnswer    *ebpf.ProgramSpec `ebpf:"mptcp_answer"`
-	UlpAnswer      *ebpf.ProgramSpec `ebpf:"ulp_answer"`
+	DeviceRxExit  *ebpf.ProgramSpec `ebpf:"device_rx_exit"`
+	DeviceTxExit  *ebpf.ProgramSpec `ebpf:"device_tx_exit"`
+	HelloReceive  *ebpf.ProgramSpec `ebpf:"hello_receive"`
+	HelloReceived *ebpf.ProgramSpec `ebpf:"hello_received"`
+	HelloSend     *ebpf.ProgramSpec `ebpf:"hello_send"`
+	KeyExit       *ebpf.ProgramSpec `ebpf:"key_exit"`
+	MptcpExit     *ebpf.ProgramSpec `ebpf:"mptcp_exit"`
+	UlpExit       *ebpf.ProgramSpec `ebpf:"ulp_exit"`
 }
 
 // DoctorMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type DoctorMapSpecs struct {
-	Looked    *ebpf.MapSpec `ebpf:"looked"`
-	Receiving *ebpf.MapSpec `ebpf:"receiving"`
-	Sights    *ebpf.MapSpec `ebpf:"sights"`
+	HelloState  *ebpf.MapSpec `ebpf:"hello_state"`
+	Receiving   *ebpf.MapSpec `ebpf:"receiving"`
+	WatchEvents *ebpf.MapSpec `ebpf:"watch_events"`
 }
 
 // DoctorVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type DoctorVariableSpecs struct {
-	HaveCast *ebpf.VariableSpec `ebpf:"have_cast"`
-	LikeThis *ebpf.VariableSpec `ebpf:"like_this"`
-	Unseen   *ebpf.VariableSpec `ebpf:"unseen"`
+	ExportType *ebpf.VariableSpec `ebpf:"export_type"`
+	HaveCast   *ebpf.VariableSpec `ebpf:"have_cast"`
+	WatchLost  *ebpf.VariableSpec `ebpf:"watch_lost"`
 }
 
 // DoctorObjects contains all objects after they have been loaded into the kernel.
@@ -147,16 +147,16 @@ func (o *DoctorObjects) Close() error {
 //
 // It can be passed to LoadDoctorObjects or ebpf.CollectionSpec.LoadAndAssign.
 type DoctorMaps struct {
-	Looked    *ebpf.Map `ebpf:"looked"`
-	Receiving *ebpf.Map `ebpf:"receiving"`
-	Sights    *ebpf.Map `ebpf:"sights"`
+	HelloState  *ebpf.Map `ebpf:"hello_state"`
+	Receiving   *ebpf.Map `ebpf:"receiving"`
+	WatchEvents *ebpf.Map `ebpf:"watch_events"`
 }
 
 func (m *DoctorMaps) Close() error {
 	return _DoctorClose(
-		m.Looked,
+		m.HelloState,
 		m.Receiving,
-		m.Sights,
+		m.WatchEvents,
 	)
 }
 
@@ -164,35 +164,35 @@ func (m *DoctorMaps) Close() error {
 //
 // It can be passed to LoadDoctorObjects or ebpf.CollectionSpec.LoadAndAssign.
 type DoctorVariables struct {
-	HaveCast *ebpf.Variable `ebpf:"have_cast"`
-	LikeThis *ebpf.Variable `ebpf:"like_this"`
-	Unseen   *ebpf.Variable `ebpf:"unseen"`
+	ExportType *ebpf.Variable `ebpf:"export_type"`
+	HaveCast   *ebpf.Variable `ebpf:"have_cast"`
+	WatchLost  *ebpf.Variable `ebpf:"watch_lost"`
 }
 
 // DoctorPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to LoadDoctorObjects or ebpf.CollectionSpec.LoadAndAssign.
 type DoctorPrograms struct {
-	DeviceRxAnswer *ebpf.Program `ebpf:"device_rx_answer"`
-	DeviceTxAnswer *ebpf.Program `ebpf:"device_tx_answer"`
-	HelloReceive   *ebpf.Program `ebpf:"hello_receive"`
-	HelloReceived  *ebpf.Program `ebpf:"hello_received"`
-	HelloSend      *ebpf.Program `ebpf:"hello_send"`
-	KeyAnswer      *ebpf.Program `ebpf:"key_answer"`
-	MptcpAnswer    *ebpf.Program `ebpf:"mptcp_answer"`
-	UlpAnswer      *ebpf.Program `ebpf:"ulp_answer"`
+	DeviceRxExit  *ebpf.Program `ebpf:"device_rx_exit"`
+	DeviceTxExit  *ebpf.Program `ebpf:"device_tx_exit"`
+	HelloReceive  *ebpf.Program `ebpf:"hello_receive"`
+	HelloReceived *ebpf.Program `ebpf:"hello_received"`
+	HelloSend     *ebpf.Program `ebpf:"hello_send"`
+	KeyExit       *ebpf.Program `ebpf:"key_exit"`
+	MptcpExit     *ebpf.Program `ebpf:"mptcp_exit"`
+	UlpExit       *ebpf.Program `ebpf:"ulp_exit"`
 }
 
 func (p *DoctorPrograms) Close() error {
 	return _DoctorClose(
-		p.DeviceRxAnswer,
-		p.DeviceTxAnswer,
+		p.DeviceRxExit,
+		p.DeviceTxExit,
 		p.HelloReceive,
 		p.HelloReceived,
 		p.HelloSend,
-		p.KeyAnswer,
-		p.MptcpAnswer,
-		p.UlpAnswer,
+		p.KeyExit,
+		p.MptcpExit,
+		p.UlpExit,
 	)
 }
 

@@ -67,7 +67,7 @@ type DtlsDtlsConn struct {
 			Hits        uint16
 			Matched     uint8
 			Op          uint8
-			Picked      uint8
+			Sampled     uint8
 			Unsent      uint8
 			Err         uint16
 			Messages    uint8
@@ -117,7 +117,7 @@ type DtlsDtlsConn struct {
 			Hits        uint16
 			Matched     uint8
 			Op          uint8
-			Picked      uint8
+			Sampled     uint8
 			Unsent      uint8
 			Err         uint16
 			Messages    uint8
@@ -126,24 +126,24 @@ type DtlsDtlsConn struct {
 			Pad         uint8
 		}
 	}
-	Alive   uint64
-	Next    uint64
-	Queued  uint64
-	Read    uint64
-	Known   uint8
-	Told    uint8
-	Keyed   [2]uint8
-	Pad     [4]uint8
-	Dropped [16]struct {
-		_        structs.HostLayout
-		ToldAt   uint64
-		Seq      uint64
-		Untold   uint32
-		Epoch    uint16
-		Len      uint16
-		Datagram uint16
-		Type     uint8
-		Pad      [5]uint8
+	Alive      uint64
+	Next       uint64
+	Queued     uint64
+	Read       uint64
+	EpochKnown uint8
+	Reported   uint8
+	Keyed      [2]uint8
+	Pad        [4]uint8
+	Dropped    [16]struct {
+		_          structs.HostLayout
+		ReportedAt uint64
+		Seq        uint64
+		Unreported uint32
+		Epoch      uint16
+		Len        uint16
+		Datagram   uint16
+		Type       uint8
+		Pad        [5]uint8
 	}
 }
 
@@ -176,15 +176,15 @@ const (
 	DtlsVarAggregate          = "aggregate"
 	DtlsVarDataRoom           = "data_room"
 	DtlsVarDoneIsReq          = "done_is_req"
+	DtlsVarExportType         = "export_type"
 	DtlsVarFillShift          = "fill_shift"
 	DtlsVarHaveCast           = "have_cast"
-	DtlsVarLikeThis           = "like_this"
 	DtlsVarLive               = "live"
 	DtlsVarNextDtls           = "next_dtls"
 	DtlsVarNrSendfile         = "nr_sendfile"
 	DtlsVarNrSplice           = "nr_splice"
 	DtlsVarNrUring            = "nr_uring"
-	DtlsVarPlainly            = "plainly"
+	DtlsVarPlainOnly          = "plain_only"
 	DtlsVarPreempts           = "preempts"
 	DtlsVarReadyByData        = "ready_by_data"
 	DtlsVarRecvmsgArgs        = "recvmsg_args"
@@ -201,7 +201,7 @@ const (
 	DtlsVarStages             = "stages"
 	DtlsVarStreamConn         = "stream_conn"
 	DtlsVarTxTypeArg          = "tx_type_arg"
-	DtlsVarVerdictTwin        = "verdict_twin"
+	DtlsVarVerdictTwice       = "verdict_twice"
 	DtlsVarWakeMask           = "wake_mask"
 	DtlsVarWantCgroup         = "want_cgroup"
 	DtlsVarWantCgroupLevel    = "want_cgroup_level"
@@ -293,15 +293,15 @@ type DtlsVariableSpecs struct {
 	Aggregate       *ebpf.VariableSpec `ebpf:"aggregate"`
 	DataRoom        *ebpf.VariableSpec `ebpf:"data_room"`
 	DoneIsReq       *ebpf.VariableSpec `ebpf:"done_is_req"`
+	ExportType      *ebpf.VariableSpec `ebpf:"export_type"`
 	FillShift       *ebpf.VariableSpec `ebpf:"fill_shift"`
 	HaveCast        *ebpf.VariableSpec `ebpf:"have_cast"`
-	LikeThis        *ebpf.VariableSpec `ebpf:"like_this"`
 	Live            *ebpf.VariableSpec `ebpf:"live"`
 	NextDtls        *ebpf.VariableSpec `ebpf:"next_dtls"`
 	NrSendfile      *ebpf.VariableSpec `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.VariableSpec `ebpf:"nr_splice"`
 	NrUring         *ebpf.VariableSpec `ebpf:"nr_uring"`
-	Plainly         *ebpf.VariableSpec `ebpf:"plainly"`
+	PlainOnly       *ebpf.VariableSpec `ebpf:"plain_only"`
 	Preempts        *ebpf.VariableSpec `ebpf:"preempts"`
 	ReadyByData     *ebpf.VariableSpec `ebpf:"ready_by_data"`
 	RecvmsgArgs     *ebpf.VariableSpec `ebpf:"recvmsg_args"`
@@ -318,7 +318,7 @@ type DtlsVariableSpecs struct {
 	Stages          *ebpf.VariableSpec `ebpf:"stages"`
 	StreamConn      *ebpf.VariableSpec `ebpf:"stream_conn"`
 	TxTypeArg       *ebpf.VariableSpec `ebpf:"tx_type_arg"`
-	VerdictTwin     *ebpf.VariableSpec `ebpf:"verdict_twin"`
+	VerdictTwice    *ebpf.VariableSpec `ebpf:"verdict_twice"`
 	WakeMask        *ebpf.VariableSpec `ebpf:"wake_mask"`
 	WantCgroup      *ebpf.VariableSpec `ebpf:"want_cgroup"`
 	WantCgroupLevel *ebpf.VariableSpec `ebpf:"want_cgroup_level"`
@@ -387,15 +387,15 @@ type DtlsVariables struct {
 	Aggregate       *ebpf.Variable `ebpf:"aggregate"`
 	DataRoom        *ebpf.Variable `ebpf:"data_room"`
 	DoneIsReq       *ebpf.Variable `ebpf:"done_is_req"`
+	ExportType      *ebpf.Variable `ebpf:"export_type"`
 	FillShift       *ebpf.Variable `ebpf:"fill_shift"`
 	HaveCast        *ebpf.Variable `ebpf:"have_cast"`
-	LikeThis        *ebpf.Variable `ebpf:"like_this"`
 	Live            *ebpf.Variable `ebpf:"live"`
 	NextDtls        *ebpf.Variable `ebpf:"next_dtls"`
 	NrSendfile      *ebpf.Variable `ebpf:"nr_sendfile"`
 	NrSplice        *ebpf.Variable `ebpf:"nr_splice"`
 	NrUring         *ebpf.Variable `ebpf:"nr_uring"`
-	Plainly         *ebpf.Variable `ebpf:"plainly"`
+	PlainOnly       *ebpf.Variable `ebpf:"plain_only"`
 	Preempts        *ebpf.Variable `ebpf:"preempts"`
 	ReadyByData     *ebpf.Variable `ebpf:"ready_by_data"`
 	RecvmsgArgs     *ebpf.Variable `ebpf:"recvmsg_args"`
@@ -412,7 +412,7 @@ type DtlsVariables struct {
 	Stages          *ebpf.Variable `ebpf:"stages"`
 	StreamConn      *ebpf.Variable `ebpf:"stream_conn"`
 	TxTypeArg       *ebpf.Variable `ebpf:"tx_type_arg"`
-	VerdictTwin     *ebpf.Variable `ebpf:"verdict_twin"`
+	VerdictTwice    *ebpf.Variable `ebpf:"verdict_twice"`
 	WakeMask        *ebpf.Variable `ebpf:"wake_mask"`
 	WantCgroup      *ebpf.Variable `ebpf:"want_cgroup"`
 	WantCgroupLevel *ebpf.Variable `ebpf:"want_cgroup_level"`

@@ -12,8 +12,8 @@ package object
 // ordered, and Kprobe and Learn read a processor's registers.
 //
 //go:generate -command bpf2go go tool bpf2go -go-package object -tags linux -cc clang-14 -strip llvm-strip-14 -no-global-types -cflags "-O2 -g -Wall -Werror -mcpu=v3 -I/usr/include/x86_64-linux-gnu"
-//go:generate bpf2go -target amd64,arm64 -type event -type record -type about_socket -type about_card -type failure -type held -type driver -type user -type met -type conn -type sums -type side -type slot -type fold Ktls ../../../../bpf/ktls_trace.bpf.c
+//go:generate bpf2go -target amd64,arm64 -type event -type record -type about_socket -type about_card -type failure -type held -type driver -type user -type netns_count -type conn -type sums -type side -type slot -type limiter Ktls ../../../../bpf/ktls_trace.bpf.c
 //go:generate bpf2go -target amd64,arm64 -type conn Kprobe ../../../../bpf/gobpf/ktls_kprobe.bpf.c
 //go:generate bpf2go -target amd64,arm64 Learn ../../../../bpf/gobpf/ktls_learn.bpf.c
-//go:generate bpf2go -target amd64,arm64 -type sight Doctor ../../../../bpf/ktls_doctor.bpf.c
+//go:generate bpf2go -target amd64,arm64 -type watch_event Doctor ../../../../bpf/ktls_doctor.bpf.c
 //go:generate bpf2go -target amd64,arm64 -type dtls_conn -type drop Dtls ../../../../bpf/ktls_dtls.bpf.c

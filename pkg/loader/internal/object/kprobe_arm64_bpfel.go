@@ -56,7 +56,7 @@ type KprobeConn struct {
 			Hits        uint16
 			Matched     uint8
 			Op          uint8
-			Picked      uint8
+			Sampled     uint8
 			Unsent      uint8
 			Err         uint16
 			Messages    uint8
@@ -106,7 +106,7 @@ type KprobeConn struct {
 			Hits        uint16
 			Matched     uint8
 			Op          uint8
-			Picked      uint8
+			Sampled     uint8
 			Unsent      uint8
 			Err         uint16
 			Messages    uint8
@@ -127,7 +127,7 @@ type KprobeConn struct {
 	CallBegun uint64
 	ReadyTs   uint64
 	EndSeq    [2]uint64
-	Unsure    [2]uint64
+	Uncertain [2]uint64
 	Src       [2]struct {
 		_    structs.HostLayout
 		Base uint64
@@ -142,19 +142,19 @@ type KprobeConn struct {
 		Left uint64
 		Skb  uint64
 	}
-	Pending  uint32
-	Unkept   uint32
-	RxState  uint32
-	More     uint8
-	TxState  uint8
-	RxFailed uint8
-	Closing  uint8
-	Keyed    [2]uint8
-	Told     uint8
-	TxFailed uint8
-	Unwanted uint8
-	KeyTold  [2]uint8
-	Pad      uint8
+	Pending     uint32
+	PendingLost uint32
+	RxState     uint32
+	More        uint8
+	TxState     uint8
+	RxFailed    uint8
+	Closing     uint8
+	Keyed       [2]uint8
+	Reported    uint8
+	TxFailed    uint8
+	Excluded    uint8
+	KeyReported [2]uint8
+	Pad         uint8
 }
 
 // Names of all BPF objects in the ELF.
@@ -170,7 +170,7 @@ const (
 	KprobeMapOutbox                        = "outbox"
 	KprobeMapPending                       = "pending"
 	KprobeMapRun                           = "run"
-	KprobeMapUnmet                         = "unmet"
+	KprobeMapUntracked                     = "untracked"
 	KprobeMapWantName                      = "want_name"
 	KprobeMapWantPid                       = "want_pid"
 	KprobeProgBpfExecTxVerdictEnter        = "bpf_exec_tx_verdict_enter"
@@ -277,18 +277,18 @@ type KprobeProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KprobeMapSpecs struct {
-	Blank    *ebpf.MapSpec `ebpf:"blank"`
-	Bounce   *ebpf.MapSpec `ebpf:"bounce"`
-	Calls    *ebpf.MapSpec `ebpf:"calls"`
-	Conns    *ebpf.MapSpec `ebpf:"conns"`
-	Events   *ebpf.MapSpec `ebpf:"events"`
-	Lost     *ebpf.MapSpec `ebpf:"lost"`
-	Outbox   *ebpf.MapSpec `ebpf:"outbox"`
-	Pending  *ebpf.MapSpec `ebpf:"pending"`
-	Run      *ebpf.MapSpec `ebpf:"run"`
-	Unmet    *ebpf.MapSpec `ebpf:"unmet"`
-	WantName *ebpf.MapSpec `ebpf:"want_name"`
-	WantPid  *ebpf.MapSpec `ebpf:"want_pid"`
+	Blank     *ebpf.MapSpec `ebpf:"blank"`
+	Bounce    *ebpf.MapSpec `ebpf:"bounce"`
+	Calls     *ebpf.MapSpec `ebpf:"calls"`
+	Conns     *ebpf.MapSpec `ebpf:"conns"`
+	Events    *ebpf.MapSpec `ebpf:"events"`
+	Lost      *ebpf.MapSpec `ebpf:"lost"`
+	Outbox    *ebpf.MapSpec `ebpf:"outbox"`
+	Pending   *ebpf.MapSpec `ebpf:"pending"`
+	Run       *ebpf.MapSpec `ebpf:"run"`
+	Untracked *ebpf.MapSpec `ebpf:"untracked"`
+	WantName  *ebpf.MapSpec `ebpf:"want_name"`
+	WantPid   *ebpf.MapSpec `ebpf:"want_pid"`
 }
 
 // KprobeVariableSpecs contains global variables before they are loaded into the kernel.
@@ -317,18 +317,18 @@ func (o *KprobeObjects) Close() error {
 //
 // It can be passed to LoadKprobeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KprobeMaps struct {
-	Blank    *ebpf.Map `ebpf:"blank"`
-	Bounce   *ebpf.Map `ebpf:"bounce"`
-	Calls    *ebpf.Map `ebpf:"calls"`
-	Conns    *ebpf.Map `ebpf:"conns"`
-	Events   *ebpf.Map `ebpf:"events"`
-	Lost     *ebpf.Map `ebpf:"lost"`
-	Outbox   *ebpf.Map `ebpf:"outbox"`
-	Pending  *ebpf.Map `ebpf:"pending"`
-	Run      *ebpf.Map `ebpf:"run"`
-	Unmet    *ebpf.Map `ebpf:"unmet"`
-	WantName *ebpf.Map `ebpf:"want_name"`
-	WantPid  *ebpf.Map `ebpf:"want_pid"`
+	Blank     *ebpf.Map `ebpf:"blank"`
+	Bounce    *ebpf.Map `ebpf:"bounce"`
+	Calls     *ebpf.Map `ebpf:"calls"`
+	Conns     *ebpf.Map `ebpf:"conns"`
+	Events    *ebpf.Map `ebpf:"events"`
+	Lost      *ebpf.Map `ebpf:"lost"`
+	Outbox    *ebpf.Map `ebpf:"outbox"`
+	Pending   *ebpf.Map `ebpf:"pending"`
+	Run       *ebpf.Map `ebpf:"run"`
+	Untracked *ebpf.Map `ebpf:"untracked"`
+	WantName  *ebpf.Map `ebpf:"want_name"`
+	WantPid   *ebpf.Map `ebpf:"want_pid"`
 }
 
 func (m *KprobeMaps) Close() error {
@@ -342,7 +342,7 @@ func (m *KprobeMaps) Close() error {
 		m.Outbox,
 		m.Pending,
 		m.Run,
-		m.Unmet,
+		m.Untracked,
 		m.WantName,
 		m.WantPid,
 	)

@@ -45,31 +45,31 @@ type KtlsAboutSocket struct {
 }
 
 type KtlsConn struct {
-	_         structs.HostLayout
-	Tx        KtlsEvent
-	TxRec     uint64
-	Rx        KtlsEvent
-	Claim     uint64
-	Sk        uint64
-	Alive     uint64
-	Ctx       uint64
-	PrivTx    uint64
-	PrivRx    uint64
-	SeqTx     uint64
-	SeqRx     uint64
-	OpenTs    uint64
-	NextTs    uint64
-	PushRec   uint64
-	Freed     uint64
-	ToldSeq   uint64
-	DeadRec   uint64
-	Next      [2]uint64
-	RxCall    uint64
-	CallBegun uint64
-	ReadyTs   uint64
-	OldNext   uint64
-	EndSeq    [2]uint64
-	Src       [2]struct {
+	_           structs.HostLayout
+	Tx          KtlsEvent
+	TxRec       uint64
+	Rx          KtlsEvent
+	Claim       uint64
+	Sk          uint64
+	Alive       uint64
+	Ctx         uint64
+	PrivTx      uint64
+	PrivRx      uint64
+	SeqTx       uint64
+	SeqRx       uint64
+	OpenTs      uint64
+	NextTs      uint64
+	PushRec     uint64
+	Freed       uint64
+	ReportedSeq uint64
+	PartialRec  uint64
+	Next        [2]uint64
+	RxCall      uint64
+	CallBegun   uint64
+	ReadyTs     uint64
+	OldKeyNext  uint64
+	EndSeq      [2]uint64
+	Src         [2]struct {
 		_    structs.HostLayout
 		Base uint64
 		At   uint32
@@ -83,7 +83,7 @@ type KtlsConn struct {
 		Left uint64
 		Skb  uint64
 	}
-	Maker [2]struct {
+	Caller [2]struct {
 		_       structs.HostLayout
 		Task    uint64
 		Cred    uint64
@@ -92,24 +92,24 @@ type KtlsConn struct {
 		Tid     uint32
 		Pad     uint32
 	}
-	Head     uint32
-	Tail     uint32
-	Old      uint32
-	RxState  uint32
-	Sends    uint8
-	TxState  uint8
-	RxFailed uint8
-	Closing  uint8
-	Told     uint8
-	Typed    uint8
-	TxFailed uint8
-	Listed   uint8
-	Unwanted uint8
-	_        [1]byte
-	TxErr    uint16
-	ToldErr  uint16
-	KeyTold  [2]uint8
-	Sampled  [2]struct {
+	Head          uint32
+	Tail          uint32
+	OldKeyPending uint32
+	RxState       uint32
+	SendState     uint8
+	TxState       uint8
+	RxFailed      uint8
+	Closing       uint8
+	Reported      uint8
+	Typed         uint8
+	TxFailed      uint8
+	CountedDirs   uint8
+	Excluded      uint8
+	_             [1]byte
+	TxErr         uint16
+	ReportedErr   uint16
+	KeyReported   [2]uint8
+	Sampler       [2]struct {
 		_       structs.HostLayout
 		Mean    uint64
 		Skipped uint32
@@ -128,39 +128,39 @@ type KtlsConn struct {
 	Awaited     uint64
 	UnreadAt    uint64
 	UnreadBytes uint64
-	Fails       [4]KtlsFold
+	Failures    [4]KtlsLimiter
 	Messages    [2]struct {
-		_       structs.HostLayout
-		Next    uint64
-		Unsure  uint64
-		Left    uint32
-		Size    uint32
-		Have    uint8
-		Type    uint8
-		Unknown uint8
-		Pad     [5]uint8
+		_           structs.HostLayout
+		Next        uint64
+		Uncertain   uint64
+		Left        uint32
+		Size        uint32
+		HeaderBytes uint8
+		Type        uint8
+		Unknown     uint8
+		Pad         [5]uint8
 	}
 	MessagesBefore struct {
-		_       structs.HostLayout
-		Next    uint64
-		Unsure  uint64
-		Left    uint32
-		Size    uint32
-		Have    uint8
-		Type    uint8
-		Unknown uint8
-		Pad     [5]uint8
+		_           structs.HostLayout
+		Next        uint64
+		Uncertain   uint64
+		Left        uint32
+		Size        uint32
+		HeaderBytes uint8
+		Type        uint8
+		Unknown     uint8
+		Pad         [5]uint8
 	}
-	Card     uint8
-	RxCard   uint8
-	Prepend  uint8
-	Overhead uint8
-	CardNews uint8
-	_        [3]byte
-	CardSeq  uint64
-	CardTold uint64
-	Resyncs  [2]uint64
-	Fallback uint64
+	Card           uint8
+	RxCard         uint8
+	Prepend        uint8
+	Overhead       uint8
+	CardChanged    uint8
+	_              [3]byte
+	CardSeq        uint64
+	CardReportedAt uint64
+	Resyncs        [2]uint64
+	Fallback       uint64
 }
 
 type KtlsDriver struct {
@@ -213,23 +213,6 @@ type KtlsFailure struct {
 	Pad    uint32
 }
 
-type KtlsFold struct {
-	_      structs.HostLayout
-	Told   uint64
-	Seq    uint64
-	Cgroup uint64
-	Comm   [2]uint64
-	Pid    uint32
-	Tid    uint32
-	Uid    uint32
-	More   uint32
-	Err    uint16
-	Func   uint8
-	Type   uint8
-	Flags  uint8
-	Pad    [3]uint8
-}
-
 type KtlsHeld struct {
 	_           structs.HostLayout
 	Time        uint64
@@ -243,7 +226,24 @@ type KtlsHeld struct {
 	Whole       uint32
 }
 
-type KtlsMet struct {
+type KtlsLimiter struct {
+	_          structs.HostLayout
+	ReportedAt uint64
+	Seq        uint64
+	Cgroup     uint64
+	Comm       [2]uint64
+	Pid        uint32
+	Tid        uint32
+	Uid        uint32
+	More       uint32
+	Err        uint16
+	Func       uint8
+	Type       uint8
+	Flags      uint8
+	Pad        [3]uint8
+}
+
+type KtlsNetnsCount struct {
 	_    structs.HostLayout
 	Sw   [2]uint32
 	Card [2]uint32
@@ -265,7 +265,7 @@ type KtlsRecord struct {
 	Hits        uint16
 	Matched     uint8
 	Op          uint8
-	Picked      uint8
+	Sampled     uint8
 	Unsent      uint8
 	Err         uint16
 	Messages    uint8
@@ -332,13 +332,13 @@ type KtlsUser struct {
 const (
 	KtlsMapBlank               = "blank"
 	KtlsMapBlankStats          = "blank_stats"
-	KtlsMapCardAsked           = "card_asked"
+	KtlsMapCardSetup           = "card_setup"
 	KtlsMapConns               = "conns"
 	KtlsMapDrivers             = "drivers"
 	KtlsMapEvents              = "events"
 	KtlsMapHotStats            = "hot_stats"
-	KtlsMapLooks               = "looks"
 	KtlsMapLost                = "lost"
+	KtlsMapMatchBuffers        = "match_buffers"
 	KtlsMapOpenSockets         = "open_sockets"
 	KtlsMapOpening             = "opening"
 	KtlsMapPayloads            = "payloads"
@@ -346,21 +346,20 @@ const (
 	KtlsMapRefusals            = "refusals"
 	KtlsMapSlowWindow          = "slow_window"
 	KtlsMapStats               = "stats"
-	KtlsMapUnmet               = "unmet"
+	KtlsMapUntracked           = "untracked"
 	KtlsMapUsers               = "users"
 	KtlsMapWake                = "wake"
 	KtlsMapWantName            = "want_name"
 	KtlsMapWantPid             = "want_pid"
 	KtlsProgAbortStrp          = "abort_strp"
-	KtlsProgAskHeld            = "ask_held"
 	KtlsProgCardDecrypted      = "card_decrypted"
-	KtlsProgCardGonePacket     = "card_gone_packet"
-	KtlsProgCardLeftPacket     = "card_left_packet"
-	KtlsProgCardOtherWay       = "card_other_way"
+	KtlsProgCardDownXmit       = "card_down_xmit"
+	KtlsProgCardFallback       = "card_fallback"
 	KtlsProgCardPushEnter      = "card_push_enter"
 	KtlsProgCardPushExit       = "card_push_exit"
-	KtlsProgCardRxAnswer       = "card_rx_answer"
-	KtlsProgCardRxAsk          = "card_rx_ask"
+	KtlsProgCardRerouted       = "card_rerouted"
+	KtlsProgCardRxEnter        = "card_rx_enter"
+	KtlsProgCardRxExit         = "card_rx_exit"
 	KtlsProgCardRxResync       = "card_rx_resync"
 	KtlsProgCardSendmsgEnter   = "card_sendmsg_enter"
 	KtlsProgCardSendmsgExit    = "card_sendmsg_exit"
@@ -383,36 +382,36 @@ const (
 	KtlsProgMsgReady           = "msg_ready"
 	KtlsProgOpenEnter          = "open_enter"
 	KtlsProgOpenExit           = "open_exit"
-	KtlsProgOpenExitTwin       = "open_exit_twin"
+	KtlsProgOpenExitAgain      = "open_exit_again"
 	KtlsProgOptionGet          = "option_get"
 	KtlsProgOptionSet          = "option_set"
 	KtlsProgPartialFree        = "partial_free"
 	KtlsProgPushEnter          = "push_enter"
+	KtlsProgReadHeld           = "read_held"
 	KtlsProgReadSockExit       = "read_sock_exit"
 	KtlsProgReadVariable       = "read_variable"
 	KtlsProgRecvmsgExit        = "recvmsg_exit"
 	KtlsProgReleaseTx          = "release_tx"
+	KtlsProgReportFailures     = "report_failures"
 	KtlsProgResetEnter         = "reset_enter"
 	KtlsProgSendmsgEnter       = "sendmsg_enter"
 	KtlsProgSendpageEnter      = "sendpage_enter"
 	KtlsProgSetSwOffload       = "set_sw_offload"
 	KtlsProgSetUlp             = "set_ulp"
 	KtlsProgSpliceReadExit     = "splice_read_exit"
-	KtlsProgTellFailures       = "tell_failures"
 	KtlsProgVerdictEnter       = "verdict_enter"
-	KtlsProgVerdictEnterTwin   = "verdict_enter_twin"
+	KtlsProgVerdictEnterAgain  = "verdict_enter_again"
 	KtlsProgWaitExit           = "wait_exit"
 	KtlsVarAggregate           = "aggregate"
-	KtlsVarCardMet             = "card_met"
+	KtlsVarCardSeen            = "card_seen"
 	KtlsVarDataRoom            = "data_room"
 	KtlsVarDoneIsReq           = "done_is_req"
 	KtlsVarFillShift           = "fill_shift"
-	KtlsVarFolded              = "folded"
 	KtlsVarHaveCast            = "have_cast"
 	KtlsVarHot                 = "hot"
 	KtlsVarHotFull             = "hot_full"
+	KtlsVarInventoryPass       = "inventory_pass"
 	KtlsVarLive                = "live"
-	KtlsVarLook                = "look"
 	KtlsVarMatchPayload        = "match_payload"
 	KtlsVarMatchSearch         = "match_search"
 	KtlsVarMatching            = "matching"
@@ -422,7 +421,7 @@ const (
 	KtlsVarNrUring             = "nr_uring"
 	KtlsVarPageOffsetBase      = "page_offset_base"
 	KtlsVarPageShift           = "page_shift"
-	KtlsVarPlainly             = "plainly"
+	KtlsVarPlainOnly           = "plain_only"
 	KtlsVarPreempts            = "preempts"
 	KtlsVarReadyByData         = "ready_by_data"
 	KtlsVarRecvmsgArgs         = "recvmsg_args"
@@ -440,9 +439,10 @@ const (
 	KtlsVarSnaplen             = "snaplen"
 	KtlsVarStages              = "stages"
 	KtlsVarStreamConn          = "stream_conn"
+	KtlsVarSuppressed          = "suppressed"
 	KtlsVarTickNs              = "tick_ns"
 	KtlsVarTxTypeArg           = "tx_type_arg"
-	KtlsVarVerdictTwin         = "verdict_twin"
+	KtlsVarVerdictTwice        = "verdict_twice"
 	KtlsVarVmemmapBase         = "vmemmap_base"
 	KtlsVarWakeMask            = "wake_mask"
 	KtlsVarWantCgroup          = "want_cgroup"
@@ -499,15 +499,14 @@ type KtlsSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type KtlsProgramSpecs struct {
 	AbortStrp          *ebpf.ProgramSpec `ebpf:"abort_strp"`
-	AskHeld            *ebpf.ProgramSpec `ebpf:"ask_held"`
 	CardDecrypted      *ebpf.ProgramSpec `ebpf:"card_decrypted"`
-	CardGonePacket     *ebpf.ProgramSpec `ebpf:"card_gone_packet"`
-	CardLeftPacket     *ebpf.ProgramSpec `ebpf:"card_left_packet"`
-	CardOtherWay       *ebpf.ProgramSpec `ebpf:"card_other_way"`
+	CardDownXmit       *ebpf.ProgramSpec `ebpf:"card_down_xmit"`
+	CardFallback       *ebpf.ProgramSpec `ebpf:"card_fallback"`
 	CardPushEnter      *ebpf.ProgramSpec `ebpf:"card_push_enter"`
 	CardPushExit       *ebpf.ProgramSpec `ebpf:"card_push_exit"`
-	CardRxAnswer       *ebpf.ProgramSpec `ebpf:"card_rx_answer"`
-	CardRxAsk          *ebpf.ProgramSpec `ebpf:"card_rx_ask"`
+	CardRerouted       *ebpf.ProgramSpec `ebpf:"card_rerouted"`
+	CardRxEnter        *ebpf.ProgramSpec `ebpf:"card_rx_enter"`
+	CardRxExit         *ebpf.ProgramSpec `ebpf:"card_rx_exit"`
 	CardRxResync       *ebpf.ProgramSpec `ebpf:"card_rx_resync"`
 	CardSendmsgEnter   *ebpf.ProgramSpec `ebpf:"card_sendmsg_enter"`
 	CardSendmsgExit    *ebpf.ProgramSpec `ebpf:"card_sendmsg_exit"`
@@ -530,24 +529,25 @@ type KtlsProgramSpecs struct {
 	MsgReady           *ebpf.ProgramSpec `ebpf:"msg_ready"`
 	OpenEnter          *ebpf.ProgramSpec `ebpf:"open_enter"`
 	OpenExit           *ebpf.ProgramSpec `ebpf:"open_exit"`
-	OpenExitTwin       *ebpf.ProgramSpec `ebpf:"open_exit_twin"`
+	OpenExitAgain      *ebpf.ProgramSpec `ebpf:"open_exit_again"`
 	OptionGet          *ebpf.ProgramSpec `ebpf:"option_get"`
 	OptionSet          *ebpf.ProgramSpec `ebpf:"option_set"`
 	PartialFree        *ebpf.ProgramSpec `ebpf:"partial_free"`
 	PushEnter          *ebpf.ProgramSpec `ebpf:"push_enter"`
+	ReadHeld           *ebpf.ProgramSpec `ebpf:"read_held"`
 	ReadSockExit       *ebpf.ProgramSpec `ebpf:"read_sock_exit"`
 	ReadVariable       *ebpf.ProgramSpec `ebpf:"read_variable"`
 	RecvmsgExit        *ebpf.ProgramSpec `ebpf:"recvmsg_exit"`
 	ReleaseTx          *ebpf.ProgramSpec `ebpf:"release_tx"`
+	ReportFailures     *ebpf.ProgramSpec `ebpf:"report_failures"`
 	ResetEnter         *ebpf.ProgramSpec `ebpf:"reset_enter"`
 	SendmsgEnter       *ebpf.ProgramSpec `ebpf:"sendmsg_enter"`
 	SendpageEnter      *ebpf.ProgramSpec `ebpf:"sendpage_enter"`
 	SetSwOffload       *ebpf.ProgramSpec `ebpf:"set_sw_offload"`
 	SetUlp             *ebpf.ProgramSpec `ebpf:"set_ulp"`
 	SpliceReadExit     *ebpf.ProgramSpec `ebpf:"splice_read_exit"`
-	TellFailures       *ebpf.ProgramSpec `ebpf:"tell_failures"`
 	VerdictEnter       *ebpf.ProgramSpec `ebpf:"verdict_enter"`
-	VerdictEnterTwin   *ebpf.ProgramSpec `ebpf:"verdict_enter_twin"`
+	VerdictEnterAgain  *ebpf.ProgramSpec `ebpf:"verdict_enter_again"`
 	WaitExit           *ebpf.ProgramSpec `ebpf:"wait_exit"`
 }
 
@@ -555,27 +555,27 @@ type KtlsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KtlsMapSpecs struct {
-	Blank       *ebpf.MapSpec `ebpf:"blank"`
-	BlankStats  *ebpf.MapSpec `ebpf:"blank_stats"`
-	CardAsked   *ebpf.MapSpec `ebpf:"card_asked"`
-	Conns       *ebpf.MapSpec `ebpf:"conns"`
-	Drivers     *ebpf.MapSpec `ebpf:"drivers"`
-	Events      *ebpf.MapSpec `ebpf:"events"`
-	HotStats    *ebpf.MapSpec `ebpf:"hot_stats"`
-	Looks       *ebpf.MapSpec `ebpf:"looks"`
-	Lost        *ebpf.MapSpec `ebpf:"lost"`
-	OpenSockets *ebpf.MapSpec `ebpf:"open_sockets"`
-	Opening     *ebpf.MapSpec `ebpf:"opening"`
-	Payloads    *ebpf.MapSpec `ebpf:"payloads"`
-	Pending     *ebpf.MapSpec `ebpf:"pending"`
-	Refusals    *ebpf.MapSpec `ebpf:"refusals"`
-	SlowWindow  *ebpf.MapSpec `ebpf:"slow_window"`
-	Stats       *ebpf.MapSpec `ebpf:"stats"`
-	Unmet       *ebpf.MapSpec `ebpf:"unmet"`
-	Users       *ebpf.MapSpec `ebpf:"users"`
-	Wake        *ebpf.MapSpec `ebpf:"wake"`
-	WantName    *ebpf.MapSpec `ebpf:"want_name"`
-	WantPid     *ebpf.MapSpec `ebpf:"want_pid"`
+	Blank        *ebpf.MapSpec `ebpf:"blank"`
+	BlankStats   *ebpf.MapSpec `ebpf:"blank_stats"`
+	CardSetup    *ebpf.MapSpec `ebpf:"card_setup"`
+	Conns        *ebpf.MapSpec `ebpf:"conns"`
+	Drivers      *ebpf.MapSpec `ebpf:"drivers"`
+	Events       *ebpf.MapSpec `ebpf:"events"`
+	HotStats     *ebpf.MapSpec `ebpf:"hot_stats"`
+	Lost         *ebpf.MapSpec `ebpf:"lost"`
+	MatchBuffers *ebpf.MapSpec `ebpf:"match_buffers"`
+	OpenSockets  *ebpf.MapSpec `ebpf:"open_sockets"`
+	Opening      *ebpf.MapSpec `ebpf:"opening"`
+	Payloads     *ebpf.MapSpec `ebpf:"payloads"`
+	Pending      *ebpf.MapSpec `ebpf:"pending"`
+	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
+	SlowWindow   *ebpf.MapSpec `ebpf:"slow_window"`
+	Stats        *ebpf.MapSpec `ebpf:"stats"`
+	Untracked    *ebpf.MapSpec `ebpf:"untracked"`
+	Users        *ebpf.MapSpec `ebpf:"users"`
+	Wake         *ebpf.MapSpec `ebpf:"wake"`
+	WantName     *ebpf.MapSpec `ebpf:"want_name"`
+	WantPid      *ebpf.MapSpec `ebpf:"want_pid"`
 }
 
 // KtlsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -583,16 +583,15 @@ type KtlsMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type KtlsVariableSpecs struct {
 	Aggregate       *ebpf.VariableSpec `ebpf:"aggregate"`
-	CardMet         *ebpf.VariableSpec `ebpf:"card_met"`
+	CardSeen        *ebpf.VariableSpec `ebpf:"card_seen"`
 	DataRoom        *ebpf.VariableSpec `ebpf:"data_room"`
 	DoneIsReq       *ebpf.VariableSpec `ebpf:"done_is_req"`
 	FillShift       *ebpf.VariableSpec `ebpf:"fill_shift"`
-	Folded          *ebpf.VariableSpec `ebpf:"folded"`
 	HaveCast        *ebpf.VariableSpec `ebpf:"have_cast"`
 	Hot             *ebpf.VariableSpec `ebpf:"hot"`
 	HotFull         *ebpf.VariableSpec `ebpf:"hot_full"`
+	InventoryPass   *ebpf.VariableSpec `ebpf:"inventory_pass"`
 	Live            *ebpf.VariableSpec `ebpf:"live"`
-	Look            *ebpf.VariableSpec `ebpf:"look"`
 	MatchPayload    *ebpf.VariableSpec `ebpf:"match_payload"`
 	MatchSearch     *ebpf.VariableSpec `ebpf:"match_search"`
 	Matching        *ebpf.VariableSpec `ebpf:"matching"`
@@ -602,7 +601,7 @@ type KtlsVariableSpecs struct {
 	NrUring         *ebpf.VariableSpec `ebpf:"nr_uring"`
 	PageOffsetBase  *ebpf.VariableSpec `ebpf:"page_offset_base"`
 	PageShift       *ebpf.VariableSpec `ebpf:"page_shift"`
-	Plainly         *ebpf.VariableSpec `ebpf:"plainly"`
+	PlainOnly       *ebpf.VariableSpec `ebpf:"plain_only"`
 	Preempts        *ebpf.VariableSpec `ebpf:"preempts"`
 	ReadyByData     *ebpf.VariableSpec `ebpf:"ready_by_data"`
 	RecvmsgArgs     *ebpf.VariableSpec `ebpf:"recvmsg_args"`
@@ -620,9 +619,10 @@ type KtlsVariableSpecs struct {
 	Snaplen         *ebpf.VariableSpec `ebpf:"snaplen"`
 	Stages          *ebpf.VariableSpec `ebpf:"stages"`
 	StreamConn      *ebpf.VariableSpec `ebpf:"stream_conn"`
+	Suppressed      *ebpf.VariableSpec `ebpf:"suppressed"`
 	TickNs          *ebpf.VariableSpec `ebpf:"tick_ns"`
 	TxTypeArg       *ebpf.VariableSpec `ebpf:"tx_type_arg"`
-	VerdictTwin     *ebpf.VariableSpec `ebpf:"verdict_twin"`
+	VerdictTwice    *ebpf.VariableSpec `ebpf:"verdict_twice"`
 	VmemmapBase     *ebpf.VariableSpec `ebpf:"vmemmap_base"`
 	WakeMask        *ebpf.VariableSpec `ebpf:"wake_mask"`
 	WantCgroup      *ebpf.VariableSpec `ebpf:"want_cgroup"`
@@ -656,40 +656,40 @@ func (o *KtlsObjects) Close() error {
 //
 // It can be passed to LoadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KtlsMaps struct {
-	Blank       *ebpf.Map `ebpf:"blank"`
-	BlankStats  *ebpf.Map `ebpf:"blank_stats"`
-	CardAsked   *ebpf.Map `ebpf:"card_asked"`
-	Conns       *ebpf.Map `ebpf:"conns"`
-	Drivers     *ebpf.Map `ebpf:"drivers"`
-	Events      *ebpf.Map `ebpf:"events"`
-	HotStats    *ebpf.Map `ebpf:"hot_stats"`
-	Looks       *ebpf.Map `ebpf:"looks"`
-	Lost        *ebpf.Map `ebpf:"lost"`
-	OpenSockets *ebpf.Map `ebpf:"open_sockets"`
-	Opening     *ebpf.Map `ebpf:"opening"`
-	Payloads    *ebpf.Map `ebpf:"payloads"`
-	Pending     *ebpf.Map `ebpf:"pending"`
-	Refusals    *ebpf.Map `ebpf:"refusals"`
-	SlowWindow  *ebpf.Map `ebpf:"slow_window"`
-	Stats       *ebpf.Map `ebpf:"stats"`
-	Unmet       *ebpf.Map `ebpf:"unmet"`
-	Users       *ebpf.Map `ebpf:"users"`
-	Wake        *ebpf.Map `ebpf:"wake"`
-	WantName    *ebpf.Map `ebpf:"want_name"`
-	WantPid     *ebpf.Map `ebpf:"want_pid"`
+	Blank        *ebpf.Map `ebpf:"blank"`
+	BlankStats   *ebpf.Map `ebpf:"blank_stats"`
+	CardSetup    *ebpf.Map `ebpf:"card_setup"`
+	Conns        *ebpf.Map `ebpf:"conns"`
+	Drivers      *ebpf.Map `ebpf:"drivers"`
+	Events       *ebpf.Map `ebpf:"events"`
+	HotStats     *ebpf.Map `ebpf:"hot_stats"`
+	Lost         *ebpf.Map `ebpf:"lost"`
+	MatchBuffers *ebpf.Map `ebpf:"match_buffers"`
+	OpenSockets  *ebpf.Map `ebpf:"open_sockets"`
+	Opening      *ebpf.Map `ebpf:"opening"`
+	Payloads     *ebpf.Map `ebpf:"payloads"`
+	Pending      *ebpf.Map `ebpf:"pending"`
+	Refusals     *ebpf.Map `ebpf:"refusals"`
+	SlowWindow   *ebpf.Map `ebpf:"slow_window"`
+	Stats        *ebpf.Map `ebpf:"stats"`
+	Untracked    *ebpf.Map `ebpf:"untracked"`
+	Users        *ebpf.Map `ebpf:"users"`
+	Wake         *ebpf.Map `ebpf:"wake"`
+	WantName     *ebpf.Map `ebpf:"want_name"`
+	WantPid      *ebpf.Map `ebpf:"want_pid"`
 }
 
 func (m *KtlsMaps) Close() error {
 	return _KtlsClose(
 		m.Blank,
 		m.BlankStats,
-		m.CardAsked,
+		m.CardSetup,
 		m.Conns,
 		m.Drivers,
 		m.Events,
 		m.HotStats,
-		m.Looks,
 		m.Lost,
+		m.MatchBuffers,
 		m.OpenSockets,
 		m.Opening,
 		m.Payloads,
@@ -697,7 +697,7 @@ func (m *KtlsMaps) Close() error {
 		m.Refusals,
 		m.SlowWindow,
 		m.Stats,
-		m.Unmet,
+		m.Untracked,
 		m.Users,
 		m.Wake,
 		m.WantName,
@@ -710,16 +710,15 @@ func (m *KtlsMaps) Close() error {
 // It can be passed to LoadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KtlsVariables struct {
 	Aggregate       *ebpf.Variable `ebpf:"aggregate"`
-	CardMet         *ebpf.Variable `ebpf:"card_met"`
+	CardSeen        *ebpf.Variable `ebpf:"card_seen"`
 	DataRoom        *ebpf.Variable `ebpf:"data_room"`
 	DoneIsReq       *ebpf.Variable `ebpf:"done_is_req"`
 	FillShift       *ebpf.Variable `ebpf:"fill_shift"`
-	Folded          *ebpf.Variable `ebpf:"folded"`
 	HaveCast        *ebpf.Variable `ebpf:"have_cast"`
 	Hot             *ebpf.Variable `ebpf:"hot"`
 	HotFull         *ebpf.Variable `ebpf:"hot_full"`
+	InventoryPass   *ebpf.Variable `ebpf:"inventory_pass"`
 	Live            *ebpf.Variable `ebpf:"live"`
-	Look            *ebpf.Variable `ebpf:"look"`
 	MatchPayload    *ebpf.Variable `ebpf:"match_payload"`
 	MatchSearch     *ebpf.Variable `ebpf:"match_search"`
 	Matching        *ebpf.Variable `ebpf:"matching"`
@@ -729,7 +728,7 @@ type KtlsVariables struct {
 	NrUring         *ebpf.Variable `ebpf:"nr_uring"`
 	PageOffsetBase  *ebpf.Variable `ebpf:"page_offset_base"`
 	PageShift       *ebpf.Variable `ebpf:"page_shift"`
-	Plainly         *ebpf.Variable `ebpf:"plainly"`
+	PlainOnly       *ebpf.Variable `ebpf:"plain_only"`
 	Preempts        *ebpf.Variable `ebpf:"preempts"`
 	ReadyByData     *ebpf.Variable `ebpf:"ready_by_data"`
 	RecvmsgArgs     *ebpf.Variable `ebpf:"recvmsg_args"`
@@ -747,9 +746,10 @@ type KtlsVariables struct {
 	Snaplen         *ebpf.Variable `ebpf:"snaplen"`
 	Stages          *ebpf.Variable `ebpf:"stages"`
 	StreamConn      *ebpf.Variable `ebpf:"stream_conn"`
+	Suppressed      *ebpf.Variable `ebpf:"suppressed"`
 	TickNs          *ebpf.Variable `ebpf:"tick_ns"`
 	TxTypeArg       *ebpf.Variable `ebpf:"tx_type_arg"`
-	VerdictTwin     *ebpf.Variable `ebpf:"verdict_twin"`
+	VerdictTwice    *ebpf.Variable `ebpf:"verdict_twice"`
 	VmemmapBase     *ebpf.Variable `ebpf:"vmemmap_base"`
 	WakeMask        *ebpf.Variable `ebpf:"wake_mask"`
 	WantCgroup      *ebpf.Variable `ebpf:"want_cgroup"`
@@ -768,15 +768,14 @@ type KtlsVariables struct {
 // It can be passed to LoadKtlsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KtlsPrograms struct {
 	AbortStrp          *ebpf.Program `ebpf:"abort_strp"`
-	AskHeld            *ebpf.Program `ebpf:"ask_held"`
 	CardDecrypted      *ebpf.Program `ebpf:"card_decrypted"`
-	CardGonePacket     *ebpf.Program `ebpf:"card_gone_packet"`
-	CardLeftPacket     *ebpf.Program `ebpf:"card_left_packet"`
-	CardOtherWay       *ebpf.Program `ebpf:"card_other_way"`
+	CardDownXmit       *ebpf.Program `ebpf:"card_down_xmit"`
+	CardFallback       *ebpf.Program `ebpf:"card_fallback"`
 	CardPushEnter      *ebpf.Program `ebpf:"card_push_enter"`
 	CardPushExit       *ebpf.Program `ebpf:"card_push_exit"`
-	CardRxAnswer       *ebpf.Program `ebpf:"card_rx_answer"`
-	CardRxAsk          *ebpf.Program `ebpf:"card_rx_ask"`
+	CardRerouted       *ebpf.Program `ebpf:"card_rerouted"`
+	CardRxEnter        *ebpf.Program `ebpf:"card_rx_enter"`
+	CardRxExit         *ebpf.Program `ebpf:"card_rx_exit"`
 	CardRxResync       *ebpf.Program `ebpf:"card_rx_resync"`
 	CardSendmsgEnter   *ebpf.Program `ebpf:"card_sendmsg_enter"`
 	CardSendmsgExit    *ebpf.Program `ebpf:"card_sendmsg_exit"`
@@ -799,39 +798,39 @@ type KtlsPrograms struct {
 	MsgReady           *ebpf.Program `ebpf:"msg_ready"`
 	OpenEnter          *ebpf.Program `ebpf:"open_enter"`
 	OpenExit           *ebpf.Program `ebpf:"open_exit"`
-	OpenExitTwin       *ebpf.Program `ebpf:"open_exit_twin"`
+	OpenExitAgain      *ebpf.Program `ebpf:"open_exit_again"`
 	OptionGet          *ebpf.Program `ebpf:"option_get"`
 	OptionSet          *ebpf.Program `ebpf:"option_set"`
 	PartialFree        *ebpf.Program `ebpf:"partial_free"`
 	PushEnter          *ebpf.Program `ebpf:"push_enter"`
+	ReadHeld           *ebpf.Program `ebpf:"read_held"`
 	ReadSockExit       *ebpf.Program `ebpf:"read_sock_exit"`
 	ReadVariable       *ebpf.Program `ebpf:"read_variable"`
 	RecvmsgExit        *ebpf.Program `ebpf:"recvmsg_exit"`
 	ReleaseTx          *ebpf.Program `ebpf:"release_tx"`
+	ReportFailures     *ebpf.Program `ebpf:"report_failures"`
 	ResetEnter         *ebpf.Program `ebpf:"reset_enter"`
 	SendmsgEnter       *ebpf.Program `ebpf:"sendmsg_enter"`
 	SendpageEnter      *ebpf.Program `ebpf:"sendpage_enter"`
 	SetSwOffload       *ebpf.Program `ebpf:"set_sw_offload"`
 	SetUlp             *ebpf.Program `ebpf:"set_ulp"`
 	SpliceReadExit     *ebpf.Program `ebpf:"splice_read_exit"`
-	TellFailures       *ebpf.Program `ebpf:"tell_failures"`
 	VerdictEnter       *ebpf.Program `ebpf:"verdict_enter"`
-	VerdictEnterTwin   *ebpf.Program `ebpf:"verdict_enter_twin"`
+	VerdictEnterAgain  *ebpf.Program `ebpf:"verdict_enter_again"`
 	WaitExit           *ebpf.Program `ebpf:"wait_exit"`
 }
 
 func (p *KtlsPrograms) Close() error {
 	return _KtlsClose(
 		p.AbortStrp,
-		p.AskHeld,
 		p.CardDecrypted,
-		p.CardGonePacket,
-		p.CardLeftPacket,
-		p.CardOtherWay,
+		p.CardDownXmit,
+		p.CardFallback,
 		p.CardPushEnter,
 		p.CardPushExit,
-		p.CardRxAnswer,
-		p.CardRxAsk,
+		p.CardRerouted,
+		p.CardRxEnter,
+		p.CardRxExit,
 		p.CardRxResync,
 		p.CardSendmsgEnter,
 		p.CardSendmsgExit,
@@ -854,24 +853,25 @@ func (p *KtlsPrograms) Close() error {
 		p.MsgReady,
 		p.OpenEnter,
 		p.OpenExit,
-		p.OpenExitTwin,
+		p.OpenExitAgain,
 		p.OptionGet,
 		p.OptionSet,
 		p.PartialFree,
 		p.PushEnter,
+		p.ReadHeld,
 		p.ReadSockExit,
 		p.ReadVariable,
 		p.RecvmsgExit,
 		p.ReleaseTx,
+		p.ReportFailures,
 		p.ResetEnter,
 		p.SendmsgEnter,
 		p.SendpageEnter,
 		p.SetSwOffload,
 		p.SetUlp,
 		p.SpliceReadExit,
-		p.TellFailures,
 		p.VerdictEnter,
-		p.VerdictEnterTwin,
+		p.VerdictEnterAgain,
 		p.WaitExit,
 	)
 }

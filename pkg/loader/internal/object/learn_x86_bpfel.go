@@ -16,10 +16,10 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	LearnMapAnswer                        = "answer"
-	LearnMapAsk                           = "ask"
+	LearnMapCaptured                      = "captured"
+	LearnMapMemReply                      = "mem_reply"
+	LearnMapMemRequest                    = "mem_request"
 	LearnMapRun                           = "run"
-	LearnMapSeen                          = "seen"
 	LearnProgBpfExecTxVerdictLearn        = "bpf_exec_tx_verdict_learn"
 	LearnProgTcpSetUlpLearn               = "tcp_set_ulp_learn"
 	LearnProgTlsCtxFreeLearn              = "tls_ctx_free_learn"
@@ -98,10 +98,10 @@ type LearnProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type LearnMapSpecs struct {
-	Answer *ebpf.MapSpec `ebpf:"answer"`
-	Ask    *ebpf.MapSpec `ebpf:"ask"`
-	Run    *ebpf.MapSpec `ebpf:"run"`
-	Seen   *ebpf.MapSpec `ebpf:"seen"`
+	Captured   *ebpf.MapSpec `ebpf:"captured"`
+	MemReply   *ebpf.MapSpec `ebpf:"mem_reply"`
+	MemRequest *ebpf.MapSpec `ebpf:"mem_request"`
+	Run        *ebpf.MapSpec `ebpf:"run"`
 }
 
 // LearnVariableSpecs contains global variables before they are loaded into the kernel.
@@ -130,18 +130,18 @@ func (o *LearnObjects) Close() error {
 //
 // It can be passed to LoadLearnObjects or ebpf.CollectionSpec.LoadAndAssign.
 type LearnMaps struct {
-	Answer *ebpf.Map `ebpf:"answer"`
-	Ask    *ebpf.Map `ebpf:"ask"`
-	Run    *ebpf.Map `ebpf:"run"`
-	Seen   *ebpf.Map `ebpf:"seen"`
+	Captured   *ebpf.Map `ebpf:"captured"`
+	MemReply   *ebpf.Map `ebpf:"mem_reply"`
+	MemRequest *ebpf.Map `ebpf:"mem_request"`
+	Run        *ebpf.Map `ebpf:"run"`
 }
 
 func (m *LearnMaps) Close() error {
 	return _LearnClose(
-		m.Answer,
-		m.Ask,
+		m.Captured,
+		m.MemReply,
+		m.MemRequest,
 		m.Run,
-		m.Seen,
 	)
 }
 

@@ -2,8 +2,8 @@ package object
 
 import "strings"
 
-// twinSuffix names the second copy of a program (TWIN in bpf/ktls_trace.bpf.c).
-const twinSuffix = "_twin"
+// twinSuffix names the second copy of a program (HOOK_TWICE in bpf/ktls_trace.bpf.c).
+const twinSuffix = "_again"
 
 // Copies names the programs that may be there for one.
 func Copies(program string) []string {

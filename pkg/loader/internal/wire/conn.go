@@ -30,7 +30,7 @@ const (
 // ConnOf is what a connection of bpf/ktls_conn.h says.
 func ConnOf(k *object.KtlsConn) *Conn {
 	return &Conn{TX: Event(k.Tx), RX: Event(k.Rx), sealing: k.TxState == txSealing, state: k.RxState & rxStates,
-		keyed: [2]bool{k.Tx.Mode != 0, k.Rx.Mode&^modeNoPad != 0}, skipped: [2]uint32{k.Sampled[0].Skipped, k.Sampled[1].Skipped}}
+		keyed: [2]bool{k.Tx.Mode != 0, k.Rx.Mode&^modeNoPad != 0}, skipped: [2]uint32{k.Sampler[0].Skipped, k.Sampler[1].Skipped}}
 }
 
 // ConnOfKprobe is what a connection of bpf/gobpf/state.h says.

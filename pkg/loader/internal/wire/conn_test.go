@@ -22,7 +22,7 @@ func (s *connState) conn() *Conn {
 	k.Tx.Mode *= s.keyed[0]
 	k.Rx.Mode *= s.keyed[1]
 	for d, n := range s.skipped {
-		k.Sampled[d].Skipped = n
+		k.Sampler[d].Skipped = n
 	}
 	return ConnOf(&k)
 }

@@ -32,16 +32,16 @@ func (c *Datagrams) rx() *Event { return (*Event)(unsafe.Pointer(&c.Rx)) }
 // reason, at the time mono.
 func (c *Datagrams) Untold(mono uint64) (all []*event.Drop) {
 	rx := c.rx()
-	if c.Told == 0 || rx.Flags&FlagHidden != 0 {
+	if c.Reported == 0 || rx.Flags&FlagHidden != 0 {
 		return nil
 	}
 	for reason, d := range c.Dropped {
-		if d.Untold == 0 {
+		if d.Unreported == 0 {
 			continue
 		}
 		all = append(all, &event.Drop{
 			Conn: rx.conn(), TLS: rx.tls(rx.Mode), Proc: rx.process(), Mono: mono, Epoch: d.Epoch, Seq: d.Seq,
-			Type: event.ContentType(d.Type), Len: uint32(d.Len), Datagram: uint32(d.Datagram), Reason: event.DropReason(reason), Count: uint64(d.Untold),
+			Type: event.ContentType(d.Type), Len: uint32(d.Len), Datagram: uint32(d.Datagram), Reason: event.DropReason(reason), Count: uint64(d.Unreported),
 		})
 	}
 	return all

@@ -10,7 +10,7 @@ import (
 
 // datagramsOf is a connection as the programs keep it.
 func datagramsOf(alive uint64) *object.DtlsDtlsConn {
-	c := &object.DtlsDtlsConn{Alive: alive, Next: 9, Told: 1, Keyed: [2]uint8{1, 0}}
+	c := &object.DtlsDtlsConn{Alive: alive, Next: 9, Reported: 1, Keyed: [2]uint8{1, 0}}
 	tx := Event{Layout: Layout, Proto: ProtoDTLS, Conn: 7, Version: 0xfefd, Cipher: 51, Mode: 1, Gen: 2, Pid: 40, Rec: Rec{Start: 3, Hidden: 4}}
 	*(*Event)(unsafe.Pointer(&c.Tx)) = tx
 	tx.Dir, tx.Gen, tx.Rec.Hidden = 1, 1, 5
@@ -43,18 +43,18 @@ func TestDatagrams(t *testing.T) {
 // What was dropped and not told is told once, by reason, of connections that are wanted.
 func TestUntold(t *testing.T) {
 	raw := datagramsOf(7)
-	raw.Dropped[event.DropReplay].Untold = 3
+	raw.Dropped[event.DropReplay].Unreported = 3
 	raw.Dropped[event.DropReplay].Seq = 77
 	raw.Dropped[event.DropReplay].Epoch = 1
 	raw.Dropped[event.DropReplay].Type = 23
-	raw.Dropped[event.DropFull].Untold = 1
+	raw.Dropped[event.DropFull].Unreported = 1
 	c, _ := ReadDatagrams(bytesOf(raw))
 	all := c.Untold(6)
 	if len(all) != 2 || all[0].Reason != event.DropReplay || all[0].Count != 3 || all[0].Seq != 77 || all[0].Epoch != 1 ||
 		all[0].Type != event.ApplicationData || all[0].Mono != 6 || all[1].Reason != event.DropFull || all[1].Count != 1 {
 		t.Errorf("%+v", all)
 	}
-	raw.Told = 0
+	raw.Reported = 0
 	if c, _ := ReadDatagrams(bytesOf(raw)); len(c.Untold(6)) != 0 {
 		t.Error("of a connection that is not wanted something is told")
 	}

@@ -16,9 +16,9 @@ const (
 	sightDevice = 4
 )
 
-// Sight is what a struct sight of bpf/ktls_sight.h says.
+// Sight is what a struct watch_event of bpf/ktls_watch.h says.
 func Sight(b []byte) (*event.Sight, error) {
-	var s object.DoctorSight
+	var s object.DoctorWatchEvent
 	size := int(unsafe.Sizeof(s))
 	if len(b) < size {
 		return nil, fmt.Errorf("sight of %d bytes, want %d: the BPF object and this program do not match", len(b), size)
@@ -37,7 +37,7 @@ func Sight(b []byte) (*event.Sight, error) {
 	return e, nil
 }
 
-func sightAddr(s *object.DoctorSight, b *[16]byte) netip.Addr {
+func sightAddr(s *object.DoctorWatchEvent, b *[16]byte) netip.Addr {
 	switch event.Family(s.Family) {
 	case event.FamilyINET:
 		return netip.AddrFrom4([4]byte(b[:4]))

@@ -10,7 +10,7 @@ import (
 )
 
 func TestSight(t *testing.T) {
-	s := object.DoctorSight{Time: 5, Cookie: 6, Pid: 7, Netns: 8, Option: 1, Err: 22, Version: 0x0304, Cipher: 52, Lport: 443, Rport: 5050,
+	s := object.DoctorWatchEvent{Time: 5, Cookie: 6, Pid: 7, Netns: 8, Option: 1, Err: 22, Version: 0x0304, Cipher: 52, Lport: 443, Rport: 5050,
 		Laddr: [16]byte{10, 0, 0, 1}, Raddr: [16]byte{10, 0, 0, 2}, Comm: [16]byte{'n', 'g'}, Family: 2, Flags: sightSent | sightDevice, Len: 3, Bytes: [512]byte{22, 3, 3}}
 	b := unsafe.Slice((*byte)(unsafe.Pointer(&s)), unsafe.Sizeof(s))
 	got, err := Sight(b)

@@ -122,7 +122,7 @@ func number(i int) []byte { return binary.NativeEndian.AppendUint32(nil, uint32(
 // last returns a function's last call since the last forget.
 func (p *prober) last(probe int) (*seen, error) {
 	b := make(memory, seenSize)
-	if err := p.m.Lookup("seen", number(probe), b); err != nil {
+	if err := p.m.Lookup("captured", number(probe), b); err != nil {
 		return nil, err
 	}
 	s := parseSeen(b)
@@ -134,7 +134,7 @@ func (p *prober) last(probe int) (*seen, error) {
 
 func (p *prober) forget(probes ...int) error {
 	for _, i := range probes {
-		if err := p.m.Update("seen", number(i), make([]byte, seenSize)); err != nil {
+		if err := p.m.Update("captured", number(i), make([]byte, seenSize)); err != nil {
 			return err
 		}
 	}
@@ -145,12 +145,12 @@ func (p *prober) forget(probes ...int) error {
 func (p *prober) peek(addr uint64, n int) memory {
 	ask := binary.NativeEndian.AppendUint64(nil, addr)
 	ask = binary.NativeEndian.AppendUint64(ask, uint64(n))
-	if p.m.Update("ask", number(0), ask) != nil {
+	if p.m.Update("mem_request", number(0), ask) != nil {
 		return nil
 	}
 	p.marker.Poke()
 	answer := make(memory, 8+4096)
-	if p.m.Lookup("answer", number(0), answer) != nil || answer.u64(0) != 0 {
+	if p.m.Lookup("mem_reply", number(0), answer) != nil || answer.u64(0) != 0 {
 		return nil
 	}
 	return answer[8 : 8+n]

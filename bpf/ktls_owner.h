@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Who has a socket: the task in whose call it is told, or one that has its file. */
-#ifndef KTLS_HOLDER_H
-#define KTLS_HOLDER_H
+/* The owner of a socket: the current task, or one that has its file. */
+#ifndef KTLS_OWNER_H
+#define KTLS_OWNER_H
 
 #include "ktls_filter.h"
 
-/* Who has a socket, where it is nobody's call that tells of it. */
-struct holder {
+/* The owner of a socket that no call of the owner reports. */
+struct owner {
 	u64 cgroup;
 	u32 pid, tid, uid, pad;
 	u64 comm[2];
 };
 
-/* The socket of a file, which the iterator over all tasks' files shows; 0: it is none. */
+/* The socket of a file, 0 if the file is none. */
 static __always_inline struct socket *socket_of_file(struct file *file) { return file ? bpf_sock_from_file(file) : 0; }
 
-static __always_inline void set_holder(struct holder *who, struct task_struct *task)
+static __always_inline void owner_of_task(struct owner *who, struct task_struct *task)
 {
 	who->pid = BPF_CORE_READ(task, tgid);
 	who->tid = BPF_CORE_READ(task, pid);
@@ -24,8 +24,11 @@ static __always_inline void set_holder(struct holder *who, struct task_struct *t
 	bpf_core_read(who->comm, sizeof(who->comm), &task->comm);
 }
 
-/* Names who, or else the present task, in an event about a socket. Whether the filters want that one. */
-static __always_inline bool set_socket_owner(struct event *e, const struct holder *who)
+/*
+ * Set the owner in an event about a socket: who, or the current task if who is 0. Returns
+ * whether the filters want that owner.
+ */
+static __always_inline bool set_socket_owner(struct event *e, const struct owner *who)
 {
 	e->flags = 0;
 	if (!who) {

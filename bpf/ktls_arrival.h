@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The hooks of records that arrive. */
-#ifndef KTLS_ARRIVE_H
-#define KTLS_ARRIVE_H
+/* Hooks for records that arrive. */
+#ifndef KTLS_ARRIVAL_H
+#define KTLS_ARRIVAL_H
 
-#include "ktls_failure.h"
+#include "ktls_missed.h"
 
 /* tls_rx_msg_ready(strp) */
 static __always_inline int record_ready(u64 *ctx)
@@ -17,10 +17,10 @@ static __always_inline int record_ready(u64 *ctx)
 }
 
 /*
- * tls_data_ready(sk), where tls_rx_msg_ready is not called for each record (from 7.2):
- * of the arrivals while no whole record is there, the last one makes it whole. What
- * lies behind another record is there for its reader when that is opened (open_ends), or
- * has been read (call_returns).
+ * tls_data_ready(sk). From 7.2 tls_rx_msg_ready is not called for each record; this hook
+ * replaces it. While no complete record is queued, the latest arrival is the one that
+ * completes it. Bytes queued behind another record count as arrived when that record is
+ * opened (open_ends) or read (call_returns).
  */
 static __always_inline int data_arrives(u64 *ctx)
 {
@@ -31,7 +31,7 @@ static __always_inline int data_arrives(u64 *ctx)
 	return 0;
 }
 
-/* A record's header that cannot be one (tls_rx_msg_size) ends the connection. */
+/* A header that cannot be a record header (tls_rx_msg_size) ends the connection. */
 static __always_inline int parser_aborts(u64 *ctx)
 {
 	const struct tls_strparser *strp = (void *)ctx[0];
@@ -41,9 +41,9 @@ static __always_inline int parser_aborts(u64 *ctx)
 	if (!c || c->rx_failed)
 		return 0;
 	c->rx_failed = 1;
-	if (!c->rx.kind && c->tx.kind) /* nobody has read yet, but somebody has sent */
-		take_owner(&c->rx, &c->tx);
-	/* c->rx may still be the good record before, and keeps its type. */
+	if (!c->rx.kind && c->tx.kind) /* nothing was read yet, but something was sent */
+		copy_owner(&c->rx, &c->tx);
+	/* c->rx may still hold the previous, valid record, which keeps its type. */
 	emit_kernel_failure(&c->rx, read_seq(c->seq_rx), err, FUNC_STRP_ABORT_STRP, outer_type((void *)c->priv_rx));
 	return 0;
 }
