@@ -70,8 +70,9 @@ func (s *server) shake(ctx context.Context, c net.Conn, r *ConnReport) (link, er
 		r.describeDTLS(c)
 		return c, nil
 	}
-	kc, err := ktls.ServerContext(ctx, c, s.config, s.s.policy())
-	if err != nil {
+	kc := ktls.Server(c, &ktls.Config{TLS: s.config, Policy: s.s.policy()})
+	if err := kc.HandshakeContext(ctx); err != nil {
+		_ = kc.Close()
 		return nil, err
 	}
 	r.describe(kc)

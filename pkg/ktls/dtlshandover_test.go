@@ -80,7 +80,7 @@ func TestDTLSLostFinished(t *testing.T) {
 		}}
 		ln := dtlsListen(t, m, "127.0.0.1:0", dtlsServerConfig())
 		ended := serveOne(ln, echo)
-		client, err := DialDTLS("udp", via.start(t, ln.Addr().String()), dtlsClientConfig(), m.options()...)
+		client, err := DialDTLS(t.Context(), "udp", via.start(t, ln.Addr().String()), m.with(dtlsClientConfig()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestDTLSEarly(t *testing.T) {
 			}
 			echo(c)
 		})
-		client, err := DialDTLS("udp", via.start(t, ln.Addr().String()), dtlsClientConfig(), m.options()...)
+		client, err := DialDTLS(t.Context(), "udp", via.start(t, ln.Addr().String()), m.with(dtlsClientConfig()))
 		if err != nil {
 			t.Fatal(err)
 		}

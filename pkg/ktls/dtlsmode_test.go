@@ -22,8 +22,11 @@ var (
 	dtlsInKernel = dtlsMode{"kernel", Require, attachDTLS, true}
 )
 
-func (m dtlsMode) options() []Option {
-	return []Option{m.policy, optionFunc(func(o *options) { o.attachDTLS = m.attach })}
+// with returns a copy of config with the mode's policy.
+func (m dtlsMode) with(config *DTLSConfig) *DTLSConfig {
+	c := *config
+	c.Policy, c.attach = m.policy, m.attach
+	return &c
 }
 
 // eachDTLSMode runs f in every mode that this machine has; a guest has the kernel's alone.
@@ -68,7 +71,7 @@ const dtlsTestRetransmit = 500 * time.Millisecond
 // dtlsListen is a server for one test.
 func dtlsListen(t testing.TB, m dtlsMode, addr string, config *DTLSConfig) net.Listener {
 	t.Helper()
-	ln, err := ListenDTLS("udp", addr, config, m.options()...)
+	ln, err := ListenDTLS("udp", addr, m.with(config))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +90,7 @@ func dtlsPair(t testing.TB, cm, sm dtlsMode, cc, sc *DTLSConfig, via *relay) (cl
 	var wg sync.WaitGroup
 	var dialErr error
 	wg.Go(func() {
-		client, dialErr = DialDTLS("udp", addr, cc, cm.options()...)
+		client, dialErr = DialDTLS(t.Context(), "udp", addr, cm.with(cc))
 		if dialErr != nil {
 			ln.Close()
 		}

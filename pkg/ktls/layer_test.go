@@ -480,7 +480,7 @@ func testWriteToIsInterrupted(t *testing.T, m mode) {
 func TestOptions(t *testing.T) { eachMode(t, testOptions) }
 
 func testOptions(t *testing.T, m mode) {
-	c, s := connPair(t, m, clientConfig(), serverConfig(), WithNoPad(), WithZeroCopy())
+	c, s := connPair(t, m, clientConfig(), serverConfig(), func(c *Config) { c.NoPad, c.ZeroCopy = true, true })
 	for _, set := range []func(bool) error{c.SetNoPad, c.SetZeroCopy} {
 		if err := set(true); (err == nil) != m.offloaded() {
 			t.Errorf("set option: %v", err)

@@ -44,19 +44,24 @@ func eachMode(t *testing.T, f func(t *testing.T, m mode)) {
 	}
 }
 
-func (m mode) apply(c *Conn) *Conn {
+// config is one with the mode's policy, which each change then changes.
+func (m mode) config(t *tls.Config, changes ...func(*Config)) *Config {
+	c := &Config{TLS: t, Policy: m.policy}
 	if m.soft {
 		c.attach = newSoftSocket(m.rekeys())
+	}
+	for _, change := range changes {
+		change(c)
 	}
 	return c
 }
 
-func (m mode) client(conn net.Conn, config *tls.Config, opts ...Option) *Conn {
-	return m.apply(Client(conn, config, append([]Option{m.policy}, opts...)...))
+func (m mode) client(conn net.Conn, config *tls.Config, changes ...func(*Config)) *Conn {
+	return Client(conn, m.config(config, changes...))
 }
 
-func (m mode) server(conn net.Conn, config *tls.Config, opts ...Option) *Conn {
-	return m.apply(Server(conn, config, append([]Option{m.policy}, opts...)...))
+func (m mode) server(conn net.Conn, config *tls.Config, changes ...func(*Config)) *Conn {
+	return Server(conn, m.config(config, changes...))
 }
 
 // offloaded tells whether the mode's connections leave user space.

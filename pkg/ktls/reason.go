@@ -14,8 +14,11 @@ var (
 	ErrHandshakePending = errors.New("handshake is not complete")
 	// ErrPlatform: the operating system is not Linux.
 	ErrPlatform = errors.New("kernel TLS needs Linux")
-	// ErrNotTCP: the connection is not a *net.TCPConn, or is one of MPTCP.
+	// ErrNotTCP: the connection is not a *net.TCPConn.
 	ErrNotTCP = errors.New("connection is not plain TCP")
+	// ErrMultipathTCP: the connection or listener is one of Multipath TCP, which Go's net.Listen makes. See
+	// [NewListener].
+	ErrMultipathTCP = errors.New("the socket is one of Multipath TCP, which has no kernel TLS (use ktls.Listen, or net.ListenConfig.SetMultipathTCP(false))")
 	// ErrNotConnected: the TCP connection is not established.
 	ErrNotConnected = errors.New("connection is not established")
 	// ErrModuleMissing: the kernel has no tls module, or may not load it.

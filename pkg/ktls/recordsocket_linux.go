@@ -39,7 +39,7 @@ func newRecordSocket(conn net.Conn) (recordSocket, error) {
 		return nil, err
 	}
 	if err := attachULP(tcp); err != nil {
-		return nil, err
+		return nil, multipathError(tcp, err)
 	}
 	s := &tcpSocket{TCPConn: tcp, rc: rc}
 	s.rx.call = func(fd uintptr) bool {
