@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // DTLS repeats no record and holds no sender back. So each round waits for the peer: where
@@ -185,6 +186,6 @@ func (e *end) leave() error {
 	if err := e.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) && err != io.EOF {
 		return err
 	}
-	e.report.Sent.control(ktls.TypeAlert, 2)
+	e.report.Sent.control(raw.TypeAlert, 2)
 	return nil
 }

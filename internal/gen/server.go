@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // server answers clients until its context ends or it has served enough.
@@ -132,7 +133,7 @@ func (e *end) ended(err error) error {
 	}
 	e.report.FaultError = err.Error()
 	if e.s.Fault == FaultCorrupt {
-		e.report.Sent.control(ktls.TypeAlert, 2) // bad_record_mac
+		e.report.Sent.control(raw.TypeAlert, 2) // bad_record_mac
 		return nil
 	}
 	return e.tls.NetConn().Close() // a close_notify would be sealed for nobody

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"golang.org/x/net/nettest"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
 
 // testCert is a certificate for "test.invalid", its own authority.
@@ -69,26 +71,7 @@ func only(config *tls.Config, version uint16) *tls.Config {
 }
 
 // tcpPair returns both ends of a loopback connection, closed when the test ends.
-func tcpPair(t testing.TB) (client, server net.Conn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	client, err = net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if server, err = ln.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close(); server.Close() })
-	for _, conn := range []net.Conn{client, server} {
-		_ = conn.SetDeadline(time.Now().Add(time.Minute)) // a test that hangs says where
-	}
-	return client, server
-}
+func tcpPair(t testing.TB) (client, server net.Conn) { return ktlstest.TCPPair(t) }
 
 // background runs f beside the test, which does not end before f does.
 func background(t testing.TB, f func()) {

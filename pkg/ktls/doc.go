@@ -58,6 +58,6 @@
 //
 // # Raw sockets
 //
-// [EnableRaw], [EnableFamily], [SendRecord] and [RecvRecord] put static keys on a socket without
-// any handshake. They are for tests and tools that need exact records.
+// Package raw, a directory below, puts static keys on a socket without any handshake, and sends and receives records of
+// any type. It is for tests and tools that need exact records.
 package ktls

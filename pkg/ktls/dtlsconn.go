@@ -237,7 +237,7 @@ func (c *DTLSConn) ConnectionState() DTLSState { return c.state }
 // why.
 func (c *DTLSConn) Offload() Offload { return c.layer.offload() }
 
-// SyscallConn returns the AF_KTLS socket, for [SendRecord] and its options. In user space there
+// SyscallConn returns the AF_KTLS socket, for raw.SendRecord and its options. In user space there
 // is none, which is [ErrNotOffloaded].
 func (c *DTLSConn) SyscallConn() (syscall.RawConn, error) {
 	if k, ok := c.layer.(*dtlsKernel); ok {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // numbers collects the numbers of records sealed by each end.
@@ -71,7 +73,7 @@ func TestDTLSLostFinished(t *testing.T) {
 		lost := 0
 		via := &relay{filter: func(toServer bool, d []byte) [][]byte {
 			seen.note(toServer, d)
-			last := slices.ContainsFunc(records(d), func(r dtlsRecord) bool { return r.epoch() == 1 && r.typ() == TypeHandshake })
+			last := slices.ContainsFunc(records(d), func(r dtlsRecord) bool { return r.epoch() == 1 && r.typ() == raw.TypeHandshake })
 			if !toServer && last && lost < 2 {
 				lost++
 				return nil
@@ -110,7 +112,7 @@ func TestDTLSEarly(t *testing.T) {
 		via := &relay{filter: func(toServer bool, d []byte) [][]byte {
 			switch recs := records(d); {
 			case toServer:
-			case slices.ContainsFunc(recs, func(r dtlsRecord) bool { return r.epoch() == 1 && r.typ() == TypeHandshake }):
+			case slices.ContainsFunc(recs, func(r dtlsRecord) bool { return r.epoch() == 1 && r.typ() == raw.TypeHandshake }):
 				kept = append(kept[:0], d...)
 				return nil
 			case kept != nil && len(recs) > 0 && recs[0].epoch() == 1:

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // dtlsListener accepts DTLS connections on one UDP port. Each peer gets a connected socket of
@@ -139,7 +141,7 @@ func (l *dtlsListener) dispatch(d datagram) {
 // ClientHello in it (RFC 6347, section 4.2.2).
 func isClientHello(datagram []byte) bool {
 	rec, _ := cutRecord(datagram)
-	return rec != nil && rec.typ() == TypeHandshake && rec.epoch() == 0 && len(rec.body()) > 0 && rec.body()[0] == 1
+	return rec != nil && rec.typ() == raw.TypeHandshake && rec.epoch() == 0 && len(rec.body()) > 0 && rec.body()[0] == 1
 }
 
 // begin makes the connected socket of a new peer and starts its handshake. What reached that

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
 
 // dtlsMode is who makes the records of a test's DTLS connections.
@@ -48,12 +50,7 @@ func eachDTLSMode(t *testing.T, f func(t *testing.T, m dtlsMode)) {
 // needDTLS skips a test where the kernel has no AF_KTLS. In a guest it loads the module.
 func needDTLS(t testing.TB) {
 	t.Helper()
-	if inGuest() {
-		loadFamily(t)
-	}
-	if err := DTLSAvailable(); err != nil {
-		t.Skipf("needs AF_KTLS (%v): run make vmtest", err)
-	}
+	ktlstest.NeedFamily(t, DTLSAvailable)
 }
 
 func dtlsServerConfig() *DTLSConfig {

@@ -3,10 +3,9 @@ package ktls
 import (
 	"crypto/tls"
 	"net"
-	"os"
-	"os/exec"
-	"sync"
 	"testing"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
 
 // mode is who makes the records of a test's connections.
@@ -67,26 +66,12 @@ func (m mode) server(conn net.Conn, config *tls.Config, changes ...func(*Config)
 // offloaded tells whether the mode's connections leave user space.
 func (m mode) offloaded() bool { return m.policy == Require }
 
-// inGuest tells a test run on a stock kernel, where nothing may be skipped.
-func inGuest() bool { return os.Getenv("KTLSTOP_GUEST") == "1" }
-
-var loadModule = sync.OnceFunc(func() {
-	// An error shows in Available: the module may be built in, or modprobe missing.
-	_ = exec.Command("modprobe", "tls").Run()
-})
+// inGuest reports whether a test runs on a stock kernel, where nothing may be skipped.
+func inGuest() bool { return ktlstest.InGuest() }
 
 // needKernel skips a test where the kernel has no TLS, except in a guest, where that is a
 // failure.
 func needKernel(t testing.TB) {
 	t.Helper()
-	if inGuest() {
-		loadModule()
-	}
-	err := Available()
-	if err != nil && inGuest() {
-		t.Fatalf("no kernel TLS in the guest: %v", err)
-	}
-	if err != nil {
-		t.Skipf("needs kernel TLS (%v): run make vmtest", err)
-	}
+	ktlstest.NeedKernel(t, Available)
 }

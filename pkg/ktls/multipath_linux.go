@@ -5,6 +5,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/kernel"
 )
 
 // checkMultipath returns an error for a listener of Multipath TCP. Nothing is known of a listener without a socket.
@@ -27,7 +29,7 @@ func multipathError(conn *net.TCPConn, err error) error {
 // but a socket that was made for Multipath TCP refuses TCP_ULP then as well.
 func isMultipath(sock syscall.Conn) bool {
 	var protocol int
-	err := control(sock, func(fd int) (err error) {
+	err := kernel.Control(sock, func(fd int) (err error) {
 		protocol, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
 		return err
 	})

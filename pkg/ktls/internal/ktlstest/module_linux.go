@@ -1,4 +1,4 @@
-package ktls
+package ktlstest
 
 import (
 	"bytes"
@@ -17,15 +17,14 @@ import (
 // unloadTime is how long sockets that are closed may keep the module in use.
 const unloadTime = 20 * time.Second
 
-// loadFamily loads the module af_ktls in a guest until the test ends, and fails the test for what the kernel complains
-// of meanwhile. The repository's `make kmod` builds the module for each kernel. Where that kernel's headers are not
+// loadFamily loads the module af_ktls until the test ends, and fails the test for what the kernel complains of meanwhile. The repository's `make kmod` builds the module for each kernel. Where that kernel's headers are not
 // published there is none, and the test is skipped.
 //
 // The repository has internal/kmodtest for this. A test of this module cannot use it: whoever imports this module would
 // then depend on the whole repository.
 func loadFamily(t testing.TB) {
 	t.Helper()
-	dir := filepath.Join("../../bin/kmod", os.Getenv("KTLSTOP_KERNEL"))
+	dir := filepath.Join(repository(t), "bin/kmod", os.Getenv("KTLSTOP_KERNEL"))
 	if why, err := os.ReadFile(filepath.Join(dir, "missing")); err == nil {
 		t.Skipf("no kernel modules for this kernel: %s", bytes.TrimSpace(why))
 	}
@@ -37,6 +36,19 @@ func loadFamily(t testing.TB) {
 		unloadFamily(t)
 		log.check(t)
 	})
+}
+
+// repository is the directory of go.work, above the one that a test runs in.
+func repository(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	for ; err == nil && dir != "/"; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.work")); err == nil {
+			return dir
+		}
+	}
+	t.Fatalf("no go.work above the working directory: %v", err)
+	return ""
 }
 
 // insertModule loads a module by its file, and by name the modules that it depends on.
