@@ -9,6 +9,9 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/kernel"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // tcpSocket is a TCP connection with the kernel's TLS on it. Its Write and ReadFrom are
@@ -22,7 +25,7 @@ type tcpSocket struct {
 		call func(fd uintptr) bool
 		p    []byte
 		n    int
-		typ  ContentType
+		typ  byte
 		err  error
 	}
 }
@@ -38,18 +41,18 @@ func newRecordSocket(conn net.Conn) (recordSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := attachULP(tcp); err != nil {
-		return nil, err
+	if err := raw.Enable(tcp, nil, nil); err != nil {
+		return nil, multipathError(tcp, err)
 	}
 	s := &tcpSocket{TCPConn: tcp, rc: rc}
 	s.rx.call = func(fd uintptr) bool {
-		s.rx.n, s.rx.typ, s.rx.err = recvRecord(int(fd), s.rx.p, 0)
+		s.rx.n, s.rx.typ, s.rx.err = kernel.Recv(int(fd), s.rx.p, 0)
 		return s.rx.err != unix.EAGAIN
 	}
 	return s, nil
 }
 
-func (s *tcpSocket) recv(p []byte) (int, ContentType, error) {
+func (s *tcpSocket) recv(p []byte) (int, raw.ContentType, error) {
 	s.rx.p = p
 	err := s.rc.Read(s.rx.call)
 	s.rx.p = nil
@@ -59,7 +62,7 @@ func (s *tcpSocket) recv(p []byte) (int, ContentType, error) {
 	if s.rx.err != nil {
 		return 0, 0, s.recvError(s.rx.err)
 	}
-	return s.rx.n, s.rx.typ, nil
+	return s.rx.n, raw.ContentType(s.rx.typ), nil
 }
 
 // recvError tells a record that could not be opened (tls_rx_msg_size and tls_decrypt_sg,
@@ -78,31 +81,31 @@ func (s *tcpSocket) recvError(err error) error {
 	return &recordError{alert, cause}
 }
 
-func (s *tcpSocket) send(typ ContentType, p []byte) error {
-	_, err := SendRecord(s.TCPConn, typ, p, 0)
+func (s *tcpSocket) send(typ raw.ContentType, p []byte) error {
+	_, err := raw.SendRecord(s.TCPConn, typ, p, 0)
 	return renamed("write", err)
 }
 
 // trySend goes round the poller: it must neither wait nor take the write lock that a
 // waiting Write holds.
-func (s *tcpSocket) trySend(typ ContentType, p []byte) error {
-	return control(s.TCPConn, func(fd int) error {
-		_, err := sendRecord(fd, typ, p, unix.MSG_DONTWAIT)
+func (s *tcpSocket) trySend(typ raw.ContentType, p []byte) error {
+	return kernel.Control(s.TCPConn, func(fd int) error {
+		_, err := kernel.Send(fd, byte(typ), p, unix.MSG_DONTWAIT)
 		return os.NewSyscallError("sendmsg", err)
 	})
 }
 
-func (s *tcpSocket) setKeys(dir Direction, info *CryptoInfo) error {
-	return SetKeys(s.TCPConn, dir, info)
+func (s *tcpSocket) setKeys(dir raw.Direction, info *raw.CryptoInfo) error {
+	return raw.SetKeys(s.TCPConn, dir, info)
 }
 
 // canRekey asks for keys of a cipher that does not exist. A kernel that changes keys looks
 // at the cipher and answers EINVAL; one that does not never gets that far: EBUSY.
 func (s *tcpSocket) canRekey() error {
 	probe := binary.NativeEndian.AppendUint16(nil, 0x0304)
-	err := setKeys(s.TCPConn, TX, binary.NativeEndian.AppendUint16(probe, 0xffff))
-	if errors.Is(err, ErrRekey) {
-		return err
+	err := kernel.SetKeys(s.TCPConn, int(raw.TX), binary.NativeEndian.AppendUint16(probe, 0xffff))
+	if errors.Is(err, unix.EBUSY) {
+		return &OffloadError{Op: "set TLS_TX", Reason: ErrRekey, Cause: os.NewSyscallError("setsockopt", err)}
 	}
 	return nil
 }
@@ -111,7 +114,7 @@ func (s *tcpSocket) canRekey() error {
 // record whose rest will never come.
 func (s *tcpSocket) truncated() bool {
 	var n int
-	err := control(s.TCPConn, func(fd int) (err error) {
+	err := kernel.Control(s.TCPConn, func(fd int) (err error) {
 		n, err = unix.IoctlGetInt(fd, unix.SIOCINQ)
 		return err
 	})
@@ -124,7 +127,7 @@ func setOption(conn *net.TCPConn, name string, opt int, on bool) error {
 	if on {
 		value = 1
 	}
-	err := control(conn, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_TLS, opt, value) })
+	err := kernel.Control(conn, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_TLS, opt, value) })
 	if err == nil {
 		return nil
 	}
@@ -136,17 +139,17 @@ func setOption(conn *net.TCPConn, name string, opt int, on bool) error {
 }
 
 func (s *tcpSocket) setZeroCopy(on bool) error {
-	return setOption(s.TCPConn, "TLS_TX_ZEROCOPY_RO", optZeroCopyRO, on)
+	return setOption(s.TCPConn, "TLS_TX_ZEROCOPY_RO", kernel.ZeroCopyRO, on)
 }
 
 func (s *tcpSocket) setNoPad(on bool) error {
-	return setOption(s.TCPConn, "TLS_RX_EXPECT_NO_PAD", optExpectNoPad, on)
+	return setOption(s.TCPConn, "TLS_RX_EXPECT_NO_PAD", kernel.ExpectNoPad, on)
 }
 
 // clearError takes the error that the kernel left on the socket when a record failed to
 // open: until then nothing can be sent, not even the alert about it.
 func (s *tcpSocket) clearError() {
-	_ = control(s.TCPConn, func(fd int) error {
+	_ = kernel.Control(s.TCPConn, func(fd int) error {
 		_, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 		return err
 	})
