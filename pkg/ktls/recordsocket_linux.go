@@ -15,7 +15,8 @@ import (
 // TCPConn's own: write(2) and sendfile(2) make application data.
 type tcpSocket struct {
 	*net.TCPConn
-	rc syscall.RawConn
+	rc     syscall.RawConn
+	cipher Cipher // of the keys that the kernel has for TX
 
 	// The call that recv makes, built once. The layer's read lock guards it.
 	rx struct {
@@ -65,7 +66,7 @@ func (s *tcpSocket) recv(p []byte) (int, ContentType, error) {
 // recvError tells a record that could not be opened (tls_rx_msg_size and tls_decrypt_sg,
 // net/tls/tls_sw.c) from a failure of the connection.
 func (s *tcpSocket) recvError(err error) error {
-	cause := &net.OpError{Op: "read", Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: os.NewSyscallError("recvmsg", err)}
+	cause := s.callError("read", "recvmsg", err)
 	alert, ok := map[error]tls.AlertError{
 		unix.EBADMSG:  alertBadRecordMAC,
 		unix.EMSGSIZE: alertRecordOverflow,
@@ -76,6 +77,14 @@ func (s *tcpSocket) recvError(err error) error {
 	}
 	s.clearError()
 	return &recordError{alert, cause}
+}
+
+// callError gives a failed system call the form of TCPConn's errors. It returns nil for nil.
+func (s *tcpSocket) callError(op, call string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &net.OpError{Op: op, Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: os.NewSyscallError(call, err)}
 }
 
 func (s *tcpSocket) send(typ ContentType, p []byte) error {
@@ -93,7 +102,13 @@ func (s *tcpSocket) trySend(typ ContentType, p []byte) error {
 }
 
 func (s *tcpSocket) setKeys(dir Direction, info *CryptoInfo) error {
-	return SetKeys(s.TCPConn, dir, info)
+	if err := SetKeys(s.TCPConn, dir, info); err != nil {
+		return err
+	}
+	if dir == TX {
+		s.cipher = info.Cipher
+	}
+	return nil
 }
 
 // canRekey asks for keys of a cipher that does not exist. A kernel that changes keys looks
@@ -124,7 +139,13 @@ func setOption(conn *net.TCPConn, name string, opt int, on bool) error {
 	if on {
 		value = 1
 	}
-	err := control(conn, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_TLS, opt, value) })
+	return optionError(name, control(conn, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_TLS, opt, value)
+	}))
+}
+
+// optionError explains why the kernel refused one of its TLS options.
+func optionError(name string, err error) error {
 	if err == nil {
 		return nil
 	}

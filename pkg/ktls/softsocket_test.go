@@ -52,6 +52,12 @@ func (s *softSocket) setZeroCopy(on bool) error { s.zeroed = on; return nil }
 func (s *softSocket) setNoPad(on bool) error    { s.noPad = on; return nil }
 func (s *softSocket) truncated() bool           { return s.cut }
 
+func (s *softSocket) sealed() (uint64, error) {
+	s.txMu.Lock()
+	defer s.txMu.Unlock()
+	return s.tx.seq, nil
+}
+
 func (s *softSocket) canRekey() error {
 	if !s.rekeys {
 		return &OffloadError{Op: "set TLS_TX", Reason: ErrRekey}
@@ -157,6 +163,13 @@ func (s *softSocket) Write(p []byte) (int, error) {
 		rest = rest[n:]
 	}
 	return len(p), nil
+}
+
+// writeBuffers joins the slices, as the kernel does.
+func (s *softSocket) writeBuffers(v *net.Buffers) (int64, error) {
+	n, err := s.Write(slices.Concat(*v...))
+	consume(v, n)
+	return int64(n), err
 }
 
 func (s *softSocket) ReadFrom(r io.Reader) (int64, error) { return io.Copy(onlyWriter{s}, r) }
