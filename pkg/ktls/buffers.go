@@ -28,7 +28,11 @@ func (c *Conn) WriteBuffers(v *net.Buffers) (int64, error) {
 func (k *kernelLayer) WriteBuffers(v *net.Buffers) (int64, error) {
 	k.writing.lock()
 	defer k.writing.unlock()
-	if err := k.settle(k.sock.send); err != nil {
+	size := 0
+	for _, b := range *v {
+		size += len(b)
+	}
+	if err := k.ready(recordsOf(size, false)); err != nil {
 		return 0, err
 	}
 	return k.sock.writeBuffers(v)

@@ -47,6 +47,16 @@
 // next number. Before the keys go there they are proven: both Finished messages of the wire
 // must open with them.
 //
+// # How long a key serves
+//
+// RFC 8446, section 5.5, limits AES-GCM to 2^24.5 records of full size under one key. A TLS
+// 1.3 connection in the kernel changes its sending key after 2^24 records on its own, as
+// [Conn.KeyUpdate] does, but without asking the peer to follow: the peer's key is the peer's
+// to change. Kernels before 6.14 cannot change keys. There the connection goes on, and so
+// it does with TLS 1.2, which has no KeyUpdate, and in user space: crypto/tls keeps no limit
+// either. A program that wants to keep it there ends the connection after 256 GiB.
+// ChaCha20-Poly1305 needs no change.
+//
 // # Keys in memory
 //
 // Derived keys and secrets are overwritten as soon as the kernel has them. What Go does

@@ -82,7 +82,7 @@ func (k *kernelLayer) spliceIn(src io.Reader, limit int64) (total int64, err err
 func (k *kernelLayer) spliceChunk(lr *io.LimitedReader) (int64, error) {
 	k.writing.lock()
 	defer k.writing.unlock()
-	if err := k.settle(k.sock.send); err != nil {
+	if err := k.ready(recordsOf(int(lr.N), true)); err != nil {
 		return 0, err
 	}
 	return k.sock.ReadFrom(lr)
