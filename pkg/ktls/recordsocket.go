@@ -26,6 +26,8 @@ type recordSocket interface {
 	// setZeroCopy and setNoPad are Conn.SetZeroCopy and Conn.SetNoPad.
 	setZeroCopy(on bool) error
 	setNoPad(on bool) error
+	// setMaxPayload is Conn.SetMaxPayload.
+	setMaxPayload(n int) error
 	// sealed returns how many records the present key has sealed. TLS 1.3 counts from 0
 	// under each key.
 	sealed() (uint64, error)

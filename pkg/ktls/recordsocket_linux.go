@@ -164,6 +164,14 @@ func (s *tcpSocket) setNoPad(on bool) error {
 	return setOption(s.TCPConn, "TLS_RX_EXPECT_NO_PAD", optExpectNoPad, on)
 }
 
+// setMaxPayload passes an unsigned 16-bit number, the one length that the kernel accepts.
+func (s *tcpSocket) setMaxPayload(n int) error {
+	value := binary.NativeEndian.AppendUint16(nil, uint16(n))
+	return optionError("TLS_TX_MAX_PAYLOAD_LEN", control(s.TCPConn, func(fd int) error {
+		return unix.SetsockoptString(fd, unix.SOL_TLS, optMaxPayload, string(value))
+	}))
+}
+
 // clearError takes the error that the kernel left on the socket when a record failed to
 // open: until then nothing can be sent, not even the alert about it.
 func (s *tcpSocket) clearError() {

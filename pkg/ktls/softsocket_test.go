@@ -2,6 +2,7 @@ package ktls
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/cipher"
 	"crypto/tls"
 	"encoding/binary"
@@ -28,6 +29,8 @@ type softSocket struct {
 	typ    ContentType
 	noPad  bool
 	zeroed bool
+
+	payload int // the most bytes in a record; 0 is maxPlaintext
 }
 
 // softKeys is one direction.
@@ -50,6 +53,7 @@ func (s *softSocket) offload() Offload {
 
 func (s *softSocket) setZeroCopy(on bool) error { s.zeroed = on; return nil }
 func (s *softSocket) setNoPad(on bool) error    { s.noPad = on; return nil }
+func (s *softSocket) setMaxPayload(n int) error { s.payload = n; return nil }
 func (s *softSocket) truncated() bool           { return s.cut }
 
 func (s *softSocket) sealed() (uint64, error) {
@@ -156,7 +160,7 @@ func (s *softSocket) trySend(typ ContentType, p []byte) error { return s.send(ty
 
 func (s *softSocket) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
-		n := min(len(rest), maxPlaintext)
+		n := min(len(rest), cmp.Or(s.payload, maxPlaintext))
 		if err := s.send(TypeApplicationData, rest[:n]); err != nil {
 			return len(p) - len(rest), err
 		}

@@ -72,6 +72,9 @@ func (c *Conn) setOptions(sock recordSocket) {
 	if c.options.zeroCopy {
 		_ = sock.setZeroCopy(true)
 	}
+	if c.options.payload != 0 {
+		_ = setMaxPayload(sock, c.tls.ConnectionState().Version, c.options.payload)
+	}
 }
 
 // inUserSpace leaves the connection with crypto/tls.
