@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 KERNELS  ?=
-PACKAGES ?= ./internal/kmodtest ./internal/tlsnic ./internal/afktls ./pkg/ktls ./pkg/loader ./e2e/programs ./e2e
+PACKAGES ?= ./internal/kmodtest ./internal/tlsnic ./internal/afktls ./pkg/ktls/raw ./pkg/ktls ./pkg/loader ./e2e/programs ./e2e
 # Two guests side by side: an emulated processor is seldom busy all the time.
 JOBS     ?= 2
 SMP      ?= 2
@@ -14,6 +14,8 @@ SKIP     ?=
 VET      ?=
 GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
+# Both modules of go.work: ./... does not descend into the second.
+ALL      := ./... ./pkg/ktls/...
 # For all that is built, so that Go's own packages are compiled once and not once with and once without.
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
@@ -124,7 +126,8 @@ SUM := find pkg/loader -type f -print0 | sort -z | xargs -0 sha256sum
 check: ## formatting, vet, and whether the generated files are current
 	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 		test -z "$$files" || { echo "not formatted (make fmt):"; echo "$$files"; exit 1; }
-	$(GO) vet ./...
+	$(GO) vet $(ALL)
+	GOWORK=off $(GO) -C pkg/ktls vet ./...
 	$(NOCGO) vet -tags nootlp ./cmd/ktlstop
 	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) vet -tags gobpf ./pkg/loader/... ./cmd/ktlstop; fi
 	@before=$$($(SUM)); $(MAKE) --no-print-directory generate; after=$$($(SUM)); \
@@ -140,8 +143,8 @@ portable: build ## build for other systems and processors, and read a recording 
 	@e2e/portable.sh $(PORTABLE)
 
 unit: ## test everything that needs neither root nor a kernel
-	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test $(VET) -race ./...; CGO_ENABLED=1 $(GO) test $(VET) -race -tags gobpf ./pkg/loader/...; \
-		else echo "no gcc: testing without the race detector"; set -x; $(NOCGO) test $(VET) ./...; fi
+	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test $(VET) -race $(ALL); CGO_ENABLED=1 $(GO) test $(VET) -race -tags gobpf ./pkg/loader/...; \
+		else echo "no gcc: testing without the race detector"; set -x; $(NOCGO) test $(VET) $(ALL); fi
 
 # What the guest tests run besides the project's own programs. RUNLEVEL keeps
 # the packages from starting their services.
@@ -169,15 +172,15 @@ engines: # Prometheus, VictoriaMetrics and VictoriaLogs, fetched and built once
 	@dir=$$($(NOCGO) run ./internal/vm/cmd/engines) && mkdir -p bin && ln -sfn "$$dir" bin/engines
 
 dashboard: ## make the Grafana dashboard anew, deploy/grafana/ktlstop.json
-	cd internal/observe && $(NOCGO) run ./cmd/grafana > ../../deploy/grafana/ktlstop.json
+	cd internal/observe && GOWORK=off $(NOCGO) run ./cmd/grafana > ../../deploy/grafana/ktlstop.json
 
 observe: engines ## test dashboard, alert rules and what takes metrics and events, on real servers
-	cd internal/observe && $(NOCGO) vet ./... && KTLSTOP_ENGINES=1 $(NOCGO) test ./...
+	export GOWORK=off; cd internal/observe && $(NOCGO) vet ./... && KTLSTOP_ENGINES=1 $(NOCGO) test ./...
 
 # Five minutes for the first build, which is why CI leaves it out.
 collector: ## push to an OpenTelemetry collector, built from its own modules
-	cd internal/observe/collector && $(NOCGO) build -ldflags "-s -w" -o ../../../bin/collector .
-	cd internal/observe && KTLSTOP_ENGINES=1 $(NOCGO) test -count 1 -run 'TestCollector$$' .
+	cd internal/observe/collector && GOWORK=off $(NOCGO) build -ldflags "-s -w" -o ../../../bin/collector .
+	cd internal/observe && GOWORK=off KTLSTOP_ENGINES=1 $(NOCGO) test -count 1 -run 'TestCollector$$' .
 
 # Node.js runs both engines in process; 700 MB of them stay in bin/archives.
 archives: ## run the SQL of docs/fleet.md on ClickHouse and DuckDB, by their npm packages

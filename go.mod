@@ -15,10 +15,9 @@ require (
 	github.com/gopacket/gopacket v1.7.7
 	github.com/iovisor/gobpf v0.2.0
 	github.com/jackc/pgx/v5 v5.7.6
+	github.com/ktlstop/ktlstop/pkg/ktls v0.2.0
 	github.com/mattn/go-runewidth v0.0.19
 	github.com/muesli/termenv v0.16.0
-	github.com/pion/dtls/v3 v3.1.15
-	github.com/pion/logging v0.2.4
 	github.com/prometheus/client_golang v1.25.0
 	github.com/prometheus/client_model v0.6.3
 	github.com/prometheus/common v0.72.0
@@ -65,6 +64,8 @@ require (
 	github.com/muesli/cancelreader v0.2.2 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/mwitkow/go-conntrack v0.0.0-20190716064945-2f068394615f // indirect
+	github.com/pion/dtls/v3 v3.1.15 // indirect
+	github.com/pion/logging v0.2.4 // indirect
 	github.com/pion/transport/v5 v5.0.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/rivo/uniseg v0.4.7 // indirect
@@ -80,3 +81,6 @@ tool github.com/cilium/ebpf/cmd/bpf2go
 
 // Without the pages of golang.org/x/net/trace, see there.
 replace github.com/mwitkow/go-conntrack => ./internal/conntrack
+
+// The library is a module of its own in the same repository, tagged pkg/ktls/vX.Y.Z.
+replace github.com/ktlstop/ktlstop/pkg/ktls => ./pkg/ktls

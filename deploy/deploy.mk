@@ -17,7 +17,7 @@ completions: build # what completes commands and flags in bash, zsh and fish, in
 ARCHS   ?= amd64 arm64
 VERSION := $(shell sed -n 's/^const version = "\(.*\)"/\1/p' cmd/ktlstop/version.go)
 # Programs of the module in tools/, whose dependencies ktlstop itself does not have.
-TOOL    := CGO_ENABLED=0 $(GO) -C tools
+TOOL    := CGO_ENABLED=0 GOWORK=off $(GO) -C tools
 FORMATS := deb rpm apk archlinux
 
 dist: man completions # what the packages are made of, in bin/dist
@@ -27,8 +27,9 @@ dist: man completions # what the packages are made of, in bin/dist
 	@cp -r docs/schema bin/dist/share/ && rm -f bin/dist/share/schema/*.go
 	@chmod -R u=rwX,go=rX bin/dist/share && find bin/dist/share -exec touch -d @$$SOURCE_DATE_EPOCH {} +
 
+# Outside of the workspace a program names the version of pkg/ktls that it was built of, which the SBOM repeats.
 dist-programs: # the program for each architecture, in bin/dist
-	@for arch in $(ARCHS); do (set -x; GOARCH=$$arch $(NOCGO) build -ldflags "-s -w" -o bin/dist/$$arch/ktlstop ./cmd/ktlstop); done
+	@for arch in $(ARCHS); do (set -x; GOWORK=off GOARCH=$$arch $(NOCGO) build -ldflags "-s -w" -o bin/dist/$$arch/ktlstop ./cmd/ktlstop); done
 
 bin/nfpm: tools/go.mod
 	$(TOOL) build -o ../bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm

@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/internal/tlsnic"
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // TestAlertsFire scrapes ktlstop serve by a real Prometheus, with the alert rules that are shipped, provokes what they are
@@ -112,8 +112,8 @@ func rekey(t *testing.T, p *pair, times int) {
 		p.sendControl(t, 22, update)
 		p.recvControl(t, 10)
 		p.info.Key[0]++
-		must(t, ktls.SetKeys(p.conns[0], ktls.TX, &p.info))
-		must(t, ktls.SetKeys(p.conns[1], ktls.RX, &p.info))
+		must(t, raw.SetKeys(p.conns[0], raw.TX, &p.info))
+		must(t, raw.SetKeys(p.conns[1], raw.RX, &p.info))
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ktlstop/ktlstop/internal/tlsnic"
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // What these tests call a card is simulated (kmod/tlsnic).
@@ -61,7 +61,7 @@ func cardPair(t *testing.T, cable *tlsnic.Cable, s tlsnic.Setting) *pair {
 	t.Helper()
 	a, b := cable.Connect(t, s.V6)
 	cable.Arm(t, s, a, b)
-	p := newPlainPair(t, a, b, ktls.CryptoInfo{})
+	p := newPlainPair(t, a, b, raw.CryptoInfo{})
 	t.Cleanup(p.close)
 	return p
 }
@@ -112,7 +112,7 @@ func (tr trace) news(lport, rport int) trace {
 	return all
 }
 
-var gcm128 = tlsnic.Setting{Cipher: ktls.AES128GCM}
+var gcm128 = tlsnic.Setting{Cipher: raw.AES128GCM}
 
 // TestCardLife: connections that are older than the trace, whose card has one direction, whose card goes away.
 func TestCardLife(t *testing.T) {
@@ -143,10 +143,10 @@ func TestCardLife(t *testing.T) {
 		{"both directions", func(t *testing.T) func(*testing.T, trace) { return playBothWays(t, cable) }},
 		{"one direction", func(t *testing.T) func(*testing.T, trace) { return playOneDirection(t, cable) }},
 		{"TLS 1.3", func(t *testing.T) func(*testing.T, trace) {
-			return playSoftware(t, cable, tlsnic.Setting{Cipher: ktls.AES128GCM, Version: 0x0304})
+			return playSoftware(t, cable, tlsnic.Setting{Cipher: raw.AES128GCM, Version: 0x0304})
 		}},
 		{"a cipher that no card takes", func(t *testing.T) func(*testing.T, trace) {
-			return playSoftware(t, cable, tlsnic.Setting{Cipher: ktls.ChaCha20Poly1305})
+			return playSoftware(t, cable, tlsnic.Setting{Cipher: raw.ChaCha20Poly1305})
 		}},
 		{"the card goes", func(t *testing.T) func(*testing.T, trace) { return playCardGoes(t, cable) }},
 	})
@@ -463,7 +463,7 @@ func TestDoctorCard(t *testing.T) {
 		return err
 	})
 	taken := cardPair(t, cable, gcm128)
-	refused := cardPair(t, cable, tlsnic.Setting{Cipher: ktls.AES128GCM, Version: 0x0304})
+	refused := cardPair(t, cable, tlsnic.Setting{Cipher: raw.AES128GCM, Version: 0x0304})
 	d := w.end(t)
 	if skips := d.takeSkips(); skips > 0 {
 		t.Skipf("the kernel skipped the hooks of %d calls, which is told: any of this may not have been seen", skips)
@@ -512,7 +512,7 @@ func TestCardSums(t *testing.T) {
 	none := startTracer(t, "--match", "card in (part, none)")
 	dashes := map[string]*tracer{"stages on": startDashboard(t, "-d", "200ms"), "stages off": startDashboard(t, "-d", "200ms", "--stages", "off")}
 	waitForCards(t, first, tr, dashes)
-	p := cardPair(t, cable, tlsnic.Setting{Cipher: ktls.AES256GCM, V6: true})
+	p := cardPair(t, cable, tlsnic.Setting{Cipher: raw.AES256GCM, V6: true})
 	p.tell(t, 1, 100, 16384, 40000, 5000)
 	p.turned().tell(t, 20)
 	for i := range 100 { // more than have each stage measured

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // ending is how a connection ends, and what the trace says of its end at a.
@@ -75,7 +75,7 @@ func TestEndings(t *testing.T) {
 		pairs[e.name] = p
 	}
 	cut := newPlain(t)
-	must(t, ktls.EnableRaw(cut.conns[0], nil, &cut.info))
+	must(t, raw.Enable(cut.conns[0], nil, &cut.info))
 	_, err := unix.Write(cut.b, append([]byte{23, 3, 3, 0, 100}, make([]byte, 20)...))
 	must(t, err)
 	cut.finish(t, 1)
@@ -122,8 +122,8 @@ func newDuplex(t *testing.T) *pair {
 	t.Helper()
 	info := rawInfo(security{"1.3", "AES-GCM-128", "sw"})
 	a, b := tcpPair(t)
-	must(t, ktls.EnableRaw(a, &info, &info))
-	must(t, ktls.EnableRaw(b, &info, &info))
+	must(t, raw.Enable(a, &info, &info))
+	must(t, raw.Enable(b, &info, &info))
 	return newPlainPair(t, a, b, info)
 }
 

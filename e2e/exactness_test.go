@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // playRekey: a KeyUpdate starts the sequences anew, in a generation of its own
@@ -24,7 +24,7 @@ func playRekey(t *testing.T) func(*testing.T, trace) {
 	p.recvControl(t, 10)
 	next := p.info
 	next.Key = pattern(len(next.Key), 77)
-	if err := ktls.SetKeys(p.conns[0], ktls.TX, &next); err != nil {
+	if err := raw.SetKeys(p.conns[0], raw.TX, &next); err != nil {
 		t.Skipf("this kernel has no rekey (from 6.14): %v", err)
 	}
 	p.send(t, after, 0)
@@ -34,7 +34,7 @@ func playRekey(t *testing.T) func(*testing.T, trace) {
 	if l := list(t).of(p.rport, p.lport); len(l) != 1 || l[0].Awaited == nil {
 		t.Errorf("list shows %+v, want that it waits for a key", l)
 	}
-	must(t, ktls.SetKeys(p.conns[1], ktls.RX, &next))
+	must(t, raw.SetKeys(p.conns[1], raw.RX, &next))
 	checkSame(t, p.recv(t, 20, 20), after)
 	return func(t *testing.T, got trace) {
 		for _, dir := range []string{"tx", "rx"} {
@@ -108,13 +108,13 @@ func playCiphers(t *testing.T) func(*testing.T, trace) {
 				s := security{version, cipher, "sw"}
 				a, b := ends.connect(t)
 				info := rawInfo(s)
-				if err := ktls.EnableRaw(a, &info, nil); err != nil {
+				if err := raw.Enable(a, &info, nil); err != nil {
 					t.Logf("%s %s: %v", version, cipher, err)
 					a.Close()
 					b.Close()
 					break // to ask again takes a second
 				}
-				must(t, ktls.EnableRaw(b, nil, &info))
+				must(t, raw.Enable(b, nil, &info))
 				p := newPlainPair(t, a, b, info)
 				defer p.close()
 				p.send(t, pattern(500, 5), 0)

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // genReport is what ktlstop gen -o json says.
@@ -242,7 +242,7 @@ func rekeys(t *testing.T) bool {
 	t.Helper()
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 	defer p.close()
-	return ktls.SetKeys(p.conns[0], ktls.TX, &p.info) == nil
+	return raw.SetKeys(p.conns[0], raw.TX, &p.info) == nil
 }
 
 // TestGenSeed: the same seed makes the same records, another one others.

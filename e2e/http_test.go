@@ -59,7 +59,7 @@ func checkServed(t *testing.T, got trace, version string, body []byte) {
 func serveContent(t *testing.T, name string) string {
 	t.Helper()
 	config := &tls.Config{Certificates: []tls.Certificate{certificate(t)}, NextProtos: []string{"http/1.1"}}
-	ln, err := ktls.Listen("tcp", webHost+":0", config, ktls.Require)
+	ln, err := ktls.Listen("tcp", webHost+":0", &ktls.Config{TLS: config, Policy: ktls.Require})
 	must(t, err)
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f, err := os.Open(name)

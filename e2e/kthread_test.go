@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // ioctls of include/uapi/linux/nbd.h.
@@ -40,8 +40,8 @@ func playKernelThread(t *testing.T) func(*testing.T, trace) {
 	}
 	info := rawInfo(security{"1.3", "AES-GCM-128", "sw"})
 	a, b := tcpPair(t)
-	must(t, ktls.EnableRaw(a, &info, &info))
-	must(t, ktls.EnableRaw(b, &info, &info))
+	must(t, raw.Enable(a, &info, &info))
+	must(t, raw.Enable(b, &info, &info))
 	p := newPlainPair(t, a, b, info)
 	served := make(chan error, 1)
 	go func() { served <- serveBlocks(p.b) }()

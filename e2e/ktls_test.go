@@ -58,9 +58,9 @@ type write struct {
 func newConversation(t *testing.T, version, suite uint16, cipher string) *conversation {
 	t.Helper()
 	c := &conversation{want: security{Version: map[uint16]string{tls.VersionTLS12: "1.2", tls.VersionTLS13: "1.3"}[version], Cipher: cipher, Mode: "sw"}}
-	config := &tls.Config{Certificates: []tls.Certificate{certificate(t)}, MinVersion: version, MaxVersion: version, InsecureSkipVerify: true}
+	config := &ktls.Config{Policy: ktls.Require, TLS: &tls.Config{Certificates: []tls.Certificate{certificate(t)}, MinVersion: version, MaxVersion: version, InsecureSkipVerify: true}}
 	if suite != 0 {
-		config.CipherSuites = []uint16{suite}
+		config.TLS.CipherSuites = []uint16{suite}
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -72,14 +72,14 @@ func newConversation(t *testing.T, version, suite uint16, cipher string) *conver
 			close(accepted)
 			return
 		}
-		s := ktls.Server(raw, config, ktls.Require)
+		s := ktls.Server(raw, config)
 		if s.Handshake() != nil {
 			close(accepted)
 			return
 		}
 		accepted <- s
 	}()
-	c.client, err = ktls.Dial("tcp", ln.Addr().String(), config, ktls.Require)
+	c.client, err = ktls.Dial("tcp", ln.Addr().String(), config)
 	must(t, err)
 	c.server = <-accepted
 	if c.server == nil {

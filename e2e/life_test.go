@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // playPassedSockets: one socket is used by the process that made it, by one that
@@ -212,7 +212,7 @@ func TestEveryKeyIsTold(t *testing.T) {
 func TestFoundOnItsWay(t *testing.T) {
 	a, b := tcpPair(t)
 	info := rawInfo(security{"1.2", "AES-GCM-128", "sw"})
-	must(t, ktls.EnableRaw(a, &info, nil))
+	must(t, raw.Enable(a, &info, nil))
 	p := newPlainPair(t, a, b, info)
 	defer p.closeEnd(1)
 	here, there := unixPair(t)
@@ -225,7 +225,7 @@ func TestFoundOnItsWay(t *testing.T) {
 	conn, err := net.FileConn(f)
 	must(t, err)
 	must(t, f.Close())
-	must(t, ktls.SetKeys(conn.(*net.TCPConn), ktls.RX, &info))
+	must(t, raw.SetKeys(conn.(*net.TCPConn), raw.RX, &info))
 	must(t, conn.Close())
 	var told []string
 	got := tr.stop()

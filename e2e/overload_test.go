@@ -267,7 +267,7 @@ func TestStuckScreen(t *testing.T) {
 			tr.cmd.Env = append(os.Environ(), "TERM=xterm")
 			tr.cmd.Stdin, tr.cmd.Stdout = terminal, terminal
 			tr.start()
-			tr.waitFor(func() bool { return raw(t, terminal) }) // from here on it draws
+			tr.waitFor(func() bool { return unbuffered(t, terminal) }) // from here on it draws
 			must(t, tr.cmd.Process.Signal(syscall.SIGINT))
 			tr.fails(1, "ended by the signal")
 			noHooks(t)
@@ -275,8 +275,8 @@ func TestStuckScreen(t *testing.T) {
 	}
 }
 
-// raw says whether a terminal hands on keys as they come.
-func raw(t *testing.T, terminal *os.File) bool {
+// unbuffered reports whether a terminal hands on keys as they come.
+func unbuffered(t *testing.T, terminal *os.File) bool {
 	t.Helper()
 	settings, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
 	must(t, err)

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // pair is a connection over loopback with static keys, held as two blocking
@@ -20,14 +20,14 @@ type pair struct {
 	files        [2]*os.File
 	conns        [2]*net.TCPConn
 	lport, rport int
-	info         ktls.CryptoInfo
+	info         raw.CryptoInfo
 	connect      func(*testing.T) (a, b *net.TCPConn)
 }
 
-var rawCiphers = map[string]ktls.Cipher{
-	"AES-GCM-128": ktls.AES128GCM, "AES-GCM-256": ktls.AES256GCM, "CHACHA20-POLY1305": ktls.ChaCha20Poly1305,
-	"AES-CCM-128": ktls.AES128CCM, "SM4-GCM": ktls.SM4GCM, "SM4-CCM": ktls.SM4CCM,
-	"ARIA-GCM-128": ktls.ARIA128GCM, "ARIA-GCM-256": ktls.ARIA256GCM,
+var rawCiphers = map[string]raw.Cipher{
+	"AES-GCM-128": raw.AES128GCM, "AES-GCM-256": raw.AES256GCM, "CHACHA20-POLY1305": raw.ChaCha20Poly1305,
+	"AES-CCM-128": raw.AES128CCM, "SM4-GCM": raw.SM4GCM, "SM4-CCM": raw.SM4CCM,
+	"ARIA-GCM-128": raw.ARIA128GCM, "ARIA-GCM-256": raw.ARIA256GCM,
 }
 
 func wireVersion(s security) uint16 {
@@ -38,10 +38,10 @@ func wireVersion(s security) uint16 {
 }
 
 // rawInfo makes keys that no one should use.
-func rawInfo(s security) ktls.CryptoInfo {
+func rawInfo(s security) raw.CryptoInfo {
 	c := rawCiphers[s.Cipher]
 	key, salt, iv, _ := c.Sizes()
-	return ktls.CryptoInfo{Version: wireVersion(s), Cipher: c,
+	return raw.CryptoInfo{Version: wireVersion(s), Cipher: c,
 		Key: pattern(key, 1), Salt: pattern(salt, 2), IV: pattern(iv, 3)}
 }
 
@@ -79,14 +79,14 @@ func newPairOver(t *testing.T, s security, connect func(*testing.T) (a, b *net.T
 func (p *pair) another(t *testing.T) *pair {
 	t.Helper()
 	a, b := p.connect(t)
-	must(t, ktls.EnableRaw(a, &p.info, nil))
-	must(t, ktls.EnableRaw(b, nil, &p.info))
+	must(t, raw.Enable(a, &p.info, nil))
+	must(t, raw.Enable(b, nil, &p.info))
 	q := newPlainPair(t, a, b, p.info)
 	q.connect = p.connect
 	return q
 }
 
-func newPlainPair(t *testing.T, a, b *net.TCPConn, info ktls.CryptoInfo) *pair {
+func newPlainPair(t *testing.T, a, b *net.TCPConn, info raw.CryptoInfo) *pair {
 	t.Helper()
 	p := &pair{lport: port(a.LocalAddr()), rport: port(a.RemoteAddr()), info: info, conns: [2]*net.TCPConn{a, b}}
 	for i, c := range p.conns {

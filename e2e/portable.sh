@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Those of which the tests build on any system too, and those whose tests run on another processor.
-vetted=(./pkg/event ./pkg/ktls ./internal/{ending,feed,flow,inspect/...,kubelet,lru,match,names,otlp,packet,safe,session,sink,source,units})
+vetted=(./pkg/event ./pkg/ktls/... ./internal/{ending,feed,flow,inspect/...,kubelet,lru,match,names,otlp,packet,safe,session,sink,source,units})
 tested=(./pkg/event ./internal/{source,sink,packet})
 
 recording=docs/picture/recording.jsonl

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // kcmVersions are the versions of TLS under the kernel connection multiplexor
@@ -48,8 +48,8 @@ func playMultiplexor(t *testing.T, s security, sizes ...int) func(*testing.T, tr
 	defer p.close()
 	back := p.info
 	back.Key = pattern(len(back.Key), 4)
-	must(t, ktls.SetKeys(p.conns[1], ktls.TX, &back))
-	must(t, ktls.SetKeys(p.conns[0], ktls.RX, &back))
+	must(t, raw.SetKeys(p.conns[1], raw.TX, &back))
+	must(t, raw.SetKeys(p.conns[0], raw.RX, &back))
 	records, stream := p.sendPatterns(t, sizes...)
 	kcm := multiplexor(t, p.b, kcmSize)
 	defer unix.Close(kcm)

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 var receivePaths = []path{
@@ -210,13 +210,13 @@ func badRecord(t *testing.T, p *pair) expectation {
 }
 
 // pairWithWrongKey returns a connection whose receiver cannot open anything.
-func pairWithWrongKey(t *testing.T, info ktls.CryptoInfo) *pair {
+func pairWithWrongKey(t *testing.T, info raw.CryptoInfo) *pair {
 	t.Helper()
 	x, y := tcpPair(t)
 	other := info
 	other.Key = pattern(len(info.Key), 99)
-	must(t, ktls.EnableRaw(x, &other, nil))
-	must(t, ktls.EnableRaw(y, nil, &info))
+	must(t, raw.Enable(x, &other, nil))
+	must(t, raw.Enable(y, nil, &info))
 	return newPlainPair(t, x, y, info)
 }
 
@@ -227,7 +227,7 @@ func badHeader(t *testing.T, p *pair) expectation {
 	p.send(t, a, 0)
 	p.recv(t, 72, 72)
 	x, y := tcpPair(t)
-	must(t, ktls.EnableRaw(y, nil, &p.info))
+	must(t, raw.Enable(y, nil, &p.info))
 	bad := newPlainPair(t, x, y, p.info)
 	defer bad.close()
 	tooLong := []byte{22, 3, 3, 0xff, 0xff}
@@ -246,7 +246,7 @@ func badHeader(t *testing.T, p *pair) expectation {
 // record, which stays what it is.
 func badHeaderBehind(t *testing.T, p *pair) expectation {
 	x, y := tcpPair(t)
-	must(t, ktls.EnableRaw(y, nil, &p.info))
+	must(t, raw.Enable(y, nil, &p.info))
 	bad := newPlainPair(t, x, y, p.info)
 	defer bad.close()
 	b := pattern(73, 40)
@@ -317,7 +317,7 @@ func (p *pair) recvAll(t *testing.T, n int) (calls int) {
 func padded(t *testing.T, p *pair, noPad bool) expectation {
 	t.Helper()
 	x, y := tcpPair(t)
-	must(t, ktls.EnableRaw(y, nil, &p.info))
+	must(t, raw.Enable(y, nil, &p.info))
 	q := newPlainPair(t, x, y, p.info)
 	defer q.close()
 	if noPad {
@@ -337,7 +337,7 @@ func padded(t *testing.T, p *pair, noPad bool) expectation {
 }
 
 // seal13 makes a TLS 1.3 record of application data with padding.
-func seal13(t *testing.T, info ktls.CryptoInfo, seq uint64, b []byte, padding int) []byte {
+func seal13(t *testing.T, info raw.CryptoInfo, seq uint64, b []byte, padding int) []byte {
 	t.Helper()
 	block, err := aes.NewCipher(info.Key)
 	must(t, err)

@@ -35,8 +35,8 @@ func overDTLS(policy ktls.Policy) func(context.Context, uint16) (*connection, er
 			return nil, err
 		}
 		config := &ktls.DTLSConfig{Certificates: []tls.Certificate{cert}, InsecureSkipVerify: true, MTU: datagramSize,
-			CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}}
-		c, err := dtlsPair(ctx, config, policy)
+			CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}, Policy: policy}
+		c, err := dtlsPair(ctx, config)
 		if err != nil {
 			return nil, err
 		}
@@ -45,15 +45,15 @@ func overDTLS(policy ktls.Policy) func(context.Context, uint16) (*connection, er
 	}
 }
 
-func dtlsPair(ctx context.Context, config *ktls.DTLSConfig, policy ktls.Policy) (*connection, error) {
+func dtlsPair(ctx context.Context, config *ktls.DTLSConfig) (*connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	ln, err := ktls.ListenDTLSContext(ctx, "udp", "127.0.0.1:0", config, policy)
+	ln, err := ktls.ListenDTLS("udp", "127.0.0.1:0", config)
 	if err != nil {
 		return nil, err
 	}
 	defer ln.Close()
-	client, err := ktls.DialDTLSContext(ctx, "udp", ln.Addr().String(), config, policy)
+	client, err := ktls.DialDTLS(ctx, "udp", ln.Addr().String(), config)
 	if err != nil {
 		return nil, err
 	}

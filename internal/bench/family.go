@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // familyStream connects by loopback and puts stream sockets of AF_KTLS over both ends, with
@@ -39,9 +39,9 @@ func familyStream(ctx context.Context, version uint16) (*connection, error) {
 }
 
 // staticKeys are one direction's.
-func staticKeys(version uint16) *ktls.CryptoInfo {
-	key, salt, iv, _ := ktls.AES128GCM.Sizes()
-	info := &ktls.CryptoInfo{Version: version, Cipher: ktls.AES128GCM, Key: make([]byte, key), Salt: make([]byte, salt), IV: make([]byte, iv)}
+func staticKeys(version uint16) *raw.CryptoInfo {
+	key, salt, iv, _ := raw.AES128GCM.Sizes()
+	info := &raw.CryptoInfo{Version: version, Cipher: raw.AES128GCM, Key: make([]byte, key), Salt: make([]byte, salt), IV: make([]byte, iv)}
 	for _, b := range [][]byte{info.Key, info.Salt, info.IV} {
 		_, _ = rand.Read(b) // it never fails
 	}
@@ -54,8 +54,8 @@ type familyConn struct {
 	tcp net.Conn
 }
 
-func newFamilyConn(tcp net.Conn, tx, rx *ktls.CryptoInfo) (*familyConn, error) {
-	file, err := ktls.EnableFamily(tcp.(syscall.Conn), tx, rx)
+func newFamilyConn(tcp net.Conn, tx, rx *raw.CryptoInfo) (*familyConn, error) {
+	file, err := raw.EnableFamily(tcp.(syscall.Conn), tx, rx)
 	if err != nil {
 		return nil, err
 	}

@@ -35,9 +35,9 @@ func inUserSpace(conn net.Conn, config *tls.Config, client bool) handshaker {
 
 func inKernel(conn net.Conn, config *tls.Config, client bool) handshaker {
 	if client {
-		return ktls.Client(conn, config, ktls.Require)
+		return ktls.Client(conn, &ktls.Config{TLS: config, Policy: ktls.Require})
 	}
-	return ktls.Server(conn, config, ktls.Require)
+	return ktls.Server(conn, &ktls.Config{TLS: config, Policy: ktls.Require})
 }
 
 // connection is an open connection over loopback.

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // Load is one kind of work: records sent and received over loopback by one
@@ -175,12 +175,12 @@ func (w *work) connect(ln net.Listener) error {
 		return err
 	}
 	defer b.Close()
-	info := &ktls.CryptoInfo{Version: 0x0304, Cipher: ktls.AES128GCM,
+	info := &raw.CryptoInfo{Version: 0x0304, Cipher: raw.AES128GCM,
 		Key: make([]byte, 16), Salt: make([]byte, 4), IV: make([]byte, 8)}
-	if err := ktls.EnableRaw(a.(*net.TCPConn), info, nil); err != nil {
+	if err := raw.Enable(a.(*net.TCPConn), info, nil); err != nil {
 		return err
 	}
-	if err := ktls.EnableRaw(b.(*net.TCPConn), nil, info); err != nil {
+	if err := raw.Enable(b.(*net.TCPConn), nil, info); err != nil {
 		return err
 	}
 	from, err := w.keep(a.(*net.TCPConn))

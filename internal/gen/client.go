@@ -59,10 +59,12 @@ func dial(ctx context.Context, s *Scenario, addr string, r *ConnReport) (link, e
 		}
 		return c, nil
 	}
-	c, err := ktls.DialContext(ctx, "tcp", addr, s.clientConfig(), s.policy())
+	d := ktls.Dialer{Config: &ktls.Config{TLS: s.clientConfig(), Policy: s.policy()}}
+	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
+	c := conn.(*ktls.Conn)
 	r.describe(c)
 	return c, nil
 }

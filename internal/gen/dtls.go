@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // DTLS repeats no record and holds no sender back. So each round waits for the peer: where
@@ -47,14 +48,14 @@ func (s *Scenario) dtlsConfig() (*ktls.DTLSConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := &ktls.DTLSConfig{InsecureSkipVerify: true, CipherSuites: s.suites()}
+	config := &ktls.DTLSConfig{InsecureSkipVerify: true, CipherSuites: s.suites(), Policy: s.policy()}
 	config.Certificates = append(config.Certificates, cert)
 	return config, nil
 }
 
 // listenDTLS is the server's port. Where the kernel must take connections over it fails at
 // once: a listener drops those whose handshake fails, and says nothing.
-func (s *Scenario) listenDTLS(ctx context.Context, addr string) (net.Listener, error) {
+func (s *Scenario) listenDTLS(addr string) (net.Listener, error) {
 	if s.Require {
 		if err := ktls.DTLSAvailable(); err != nil {
 			return nil, err
@@ -64,7 +65,7 @@ func (s *Scenario) listenDTLS(ctx context.Context, addr string) (net.Listener, e
 	if err != nil {
 		return nil, err
 	}
-	return ktls.ListenDTLSContext(ctx, "udp", addr, config, s.policy())
+	return ktls.ListenDTLS("udp", addr, config)
 }
 
 func dialDTLS(ctx context.Context, s *Scenario, addr string, r *ConnReport) (*ktls.DTLSConn, error) {
@@ -75,7 +76,7 @@ func dialDTLS(ctx context.Context, s *Scenario, addr string, r *ConnReport) (*kt
 	config.Certificates = nil // nobody asks a client for one
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
-	c, err := ktls.DialDTLSContext(ctx, "udp", addr, config, s.policy())
+	c, err := ktls.DialDTLS(ctx, "udp", addr, config)
 	if err == nil {
 		r.describeDTLS(c)
 	}
@@ -185,6 +186,6 @@ func (e *end) leave() error {
 	if err := e.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) && err != io.EOF {
 		return err
 	}
-	e.report.Sent.control(ktls.TypeAlert, 2)
+	e.report.Sent.control(raw.TypeAlert, 2)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // end is one end of a connection at work.
@@ -89,7 +90,7 @@ func (e *end) data(n int) error {
 func (e *end) sent(n int, op Op) {
 	e.report.Writes++
 	e.report.SentBytes += uint64(n)
-	e.report.Sent.add(ktls.TypeApplicationData, n, op)
+	e.report.Sent.add(raw.TypeApplicationData, n, op)
 }
 
 // write sends bytes of the scenario's own, always by write(2).
@@ -108,10 +109,10 @@ func (e *end) alert() error {
 	if e.report.TX == ktls.ModeNone.String() {
 		return fmt.Errorf("send an alert: needs kernel TLS (%s)", e.report.Reason)
 	}
-	if _, err := ktls.SendRecord(e.conn, ktls.TypeAlert, userCanceled, 0); err != nil {
+	if _, err := raw.SendRecord(e.conn, raw.TypeAlert, userCanceled, 0); err != nil {
 		return fmt.Errorf("send an alert: %w", err)
 	}
-	e.report.Sent.control(ktls.TypeAlert, len(userCanceled))
+	e.report.Sent.control(raw.TypeAlert, len(userCanceled))
 	return nil
 }
 
@@ -123,7 +124,7 @@ func (e *end) rekey() error {
 		return fmt.Errorf("change keys: %w", err)
 	}
 	e.report.Rekeys++
-	e.report.Sent.control(ktls.TypeHandshake, keyUpdateLen)
+	e.report.Sent.control(raw.TypeHandshake, keyUpdateLen)
 	return nil
 }
 
@@ -149,7 +150,7 @@ func (e *end) receive(ctx context.Context, n int) error {
 func (e *end) receiveWrite(ctx context.Context, i int) error {
 	err := e.receive(ctx, e.in.next())
 	if err == nil && every(e.s.RekeyEvery, i) {
-		e.report.Sent.control(ktls.TypeHandshake, keyUpdateLen)
+		e.report.Sent.control(raw.TypeHandshake, keyUpdateLen)
 	}
 	return err
 }
@@ -174,6 +175,6 @@ func (e *end) goodbye() error {
 	if err := e.tls.CloseWrite(); err != nil {
 		return err
 	}
-	e.report.Sent.control(ktls.TypeAlert, 2)
+	e.report.Sent.control(raw.TypeAlert, 2)
 	return nil
 }

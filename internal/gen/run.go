@@ -79,7 +79,7 @@ func run(ctx context.Context, s *Scenario, all *collector, listening func(net.Ad
 
 func (s *Scenario) listen(ctx context.Context, addr string) (net.Listener, error) {
 	if s.DTLS {
-		return s.listenDTLS(ctx, addr)
+		return s.listenDTLS(addr)
 	}
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false) // the kernel has no TLS for it

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // server answers clients until its context ends or it has served enough.
@@ -70,8 +71,9 @@ func (s *server) shake(ctx context.Context, c net.Conn, r *ConnReport) (link, er
 		r.describeDTLS(c)
 		return c, nil
 	}
-	kc, err := ktls.ServerContext(ctx, c, s.config, s.s.policy())
-	if err != nil {
+	kc := ktls.Server(c, &ktls.Config{TLS: s.config, Policy: s.s.policy()})
+	if err := kc.HandshakeContext(ctx); err != nil {
+		_ = kc.Close()
 		return nil, err
 	}
 	r.describe(kc)
@@ -131,7 +133,7 @@ func (e *end) ended(err error) error {
 	}
 	e.report.FaultError = err.Error()
 	if e.s.Fault == FaultCorrupt {
-		e.report.Sent.control(ktls.TypeAlert, 2) // bad_record_mac
+		e.report.Sent.control(raw.TypeAlert, 2) // bad_record_mac
 		return nil
 	}
 	return e.tls.NetConn().Close() // a close_notify would be sealed for nobody

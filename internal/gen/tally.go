@@ -3,7 +3,7 @@ package gen
 import (
 	"cmp"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // maxRecord is how many bytes of plaintext a record of TLS holds, and one of DTLS at most.
@@ -27,7 +27,7 @@ type Record struct {
 }
 
 // add notes n bytes of one type, sent by one call.
-func (t *Tally) add(typ ktls.ContentType, n int, op Op) {
+func (t *Tally) add(typ raw.ContentType, n int, op Op) {
 	most := cmp.Or(t.most, maxRecord)
 	for ; n > 0; n -= most {
 		t.record(Record{typ.String(), min(n, most), op})
@@ -35,7 +35,7 @@ func (t *Tally) add(typ ktls.ContentType, n int, op Op) {
 }
 
 // control notes a record that is not application data.
-func (t *Tally) control(typ ktls.ContentType, n int) { t.add(typ, n, OpSend) }
+func (t *Tally) control(typ raw.ContentType, n int) { t.add(typ, n, OpSend) }
 
 func (t *Tally) record(r Record) {
 	if t.Types == nil {

@@ -41,3 +41,4 @@ require (
 )
 
 replace github.com/ktlstop/ktlstop => ../..
+replace github.com/ktlstop/ktlstop/pkg/ktls => ../../pkg/ktls

@@ -11,7 +11,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // What the card does by itself, without anything else of ktlstop.
@@ -97,7 +97,7 @@ func since(before, now map[string]uint64) map[string]uint64 {
 
 func settings() map[string]Setting {
 	all := map[string]Setting{}
-	for _, c := range []ktls.Cipher{ktls.AES128GCM, ktls.AES256GCM} {
+	for _, c := range []raw.Cipher{raw.AES128GCM, raw.AES256GCM} {
 		for name, v6 := range map[string]bool{"IPv4": false, "IPv6": true} {
 			all[c.String()+" "+name] = Setting{Cipher: c, V6: v6}
 		}
@@ -129,7 +129,7 @@ func TestSealAndOpen(t *testing.T) {
 }
 
 // gcm is Go's own AES-GCM of the same keys, and its nonce's salt.
-func gcm(t *testing.T, info *ktls.CryptoInfo) cipher.AEAD {
+func gcm(t *testing.T, info *raw.CryptoInfo) cipher.AEAD {
 	t.Helper()
 	block, err := aes.NewCipher(info.Key)
 	must(t, err)
@@ -152,7 +152,7 @@ func TestSealsAsGo(t *testing.T) {
 			before := c.A.Counters(t)
 			a, b := c.Connect(t, s.V6)
 			info, _ := s.Keys()
-			must(t, ktls.EnableRaw(a, info, nil))
+			must(t, raw.Enable(a, info, nil))
 			aead := gcm(t, info)
 			for i, n := range sizes {
 				want := text(n, i)
@@ -184,7 +184,7 @@ func TestOpensAsGo(t *testing.T) {
 			a, b := c.Connect(t, s.V6)
 			must(t, a.SetNoDelay(true))
 			info, _ := s.Keys()
-			must(t, ktls.EnableRaw(b, nil, info))
+			must(t, raw.Enable(b, nil, info))
 			aead := gcm(t, info)
 			for i, n := range sizes {
 				want := text(n, i)
@@ -218,7 +218,7 @@ func TestLargeSends(t *testing.T) {
 		t.Run(fmt.Sprintf("TSO %v", tso), func(t *testing.T) {
 			c := Lay(t)
 			c.A.Feature(t, TSO, tso)
-			a, b := c.Pair(t, Setting{Cipher: ktls.AES128GCM})
+			a, b := c.Pair(t, Setting{Cipher: raw.AES128GCM})
 			pass(t, a, b, size)
 			sendFile(t, a, b, name, text(size, 1))
 			got := c.A.Counters(t)

@@ -8,12 +8,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // What the card and the kernel do when something goes wrong: the data must be right all the same, or an error told.
 
-var aes128 = Setting{Cipher: ktls.AES128GCM}
+var aes128 = Setting{Cipher: raw.AES128GCM}
 
 // smallPackets is a pair of which A sends no large packets, so that a record is in many and faults strike often.
 func smallPackets(t *testing.T) *Cable {
@@ -164,12 +164,12 @@ func TestKeysLate(t *testing.T) {
 	c := Lay(t)
 	a, b := c.Connect(t, false)
 	info, _ := aes128.Keys()
-	must(t, ktls.EnableRaw(a, info, nil))
+	must(t, raw.Enable(a, info, nil))
 	for i, n := range sizes[:4] {
 		_, err := a.Write(text(n, i))
 		must(t, err)
 	}
-	must(t, ktls.EnableRaw(b, nil, info))
+	must(t, raw.Enable(b, nil, info))
 	for i, n := range sizes[:4] {
 		got := make([]byte, n)
 		_, err := io.ReadFull(b, got)

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // Which connections a card gets, and how it loses them.
@@ -60,7 +60,7 @@ func TestOneDirection(t *testing.T) {
 func TestStaysInSoftware(t *testing.T) {
 	c := Lay(t)
 	all := []Setting{
-		{Cipher: ktls.AES128GCM, Version: 0x0304}, {Cipher: ktls.AES256GCM, Version: 0x0304}, {Cipher: ktls.ChaCha20Poly1305},
+		{Cipher: raw.AES128GCM, Version: 0x0304}, {Cipher: raw.AES256GCM, Version: 0x0304}, {Cipher: raw.ChaCha20Poly1305},
 	}
 	for _, s := range all {
 		a, b := c.Pair(t, s)
@@ -149,7 +149,7 @@ func TestGoesDownInRecord(t *testing.T) {
 	c := Lay(t)
 	a, b := c.Connect(t, false)
 	info, _ := aes128.Keys()
-	must(t, ktls.EnableRaw(b, nil, info))
+	must(t, raw.Enable(b, nil, info))
 	want := text(5000, 1)
 	nonce := append(bytes.Clone(info.Salt), binary.BigEndian.AppendUint64(nil, 7)...)
 	record := append([]byte{23, 3, 3, (5000 + 24) >> 8, (5000 + 24) & 0xff}, nonce[4:]...)
@@ -231,14 +231,14 @@ func TestRecordTypes(t *testing.T) {
 	c := Lay(t)
 	a, b := c.Pair(t, aes128)
 	records := []struct {
-		typ  ktls.ContentType
+		typ  raw.ContentType
 		text []byte
-	}{{ktls.ContentType(21), []byte{1, 90}}, {ktls.ContentType(23), text(100, 1)}, {ktls.ContentType(22), text(50, 2)}}
+	}{{raw.ContentType(21), []byte{1, 90}}, {raw.ContentType(23), text(100, 1)}, {raw.ContentType(22), text(50, 2)}}
 	for _, r := range records {
-		_, err := ktls.SendRecord(a, r.typ, r.text, 0)
+		_, err := raw.SendRecord(a, r.typ, r.text, 0)
 		must(t, err)
 		got := make([]byte, 200)
-		n, typ, err := ktls.RecvRecord(b, got, 0)
+		n, typ, err := raw.RecvRecord(b, got, 0)
 		must(t, err)
 		if typ != r.typ || !bytes.Equal(got[:n], r.text) {
 			t.Errorf("sent %v of %d bytes, received %v of %d", r.typ, len(r.text), typ, n)

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // connectionTime is how long a connection may live; an emulated kernel is slow, and faults make TCP wait.
@@ -15,15 +15,15 @@ const connectionTime = 2 * time.Minute
 // A Setting says what a connection is like. Of TLS 1.2 and AES-GCM, which kernels from 6.1 to 7.3 give to cards, all else
 // stays in software.
 type Setting struct {
-	Cipher  ktls.Cipher
+	Cipher  raw.Cipher
 	Version uint16 // 0 is TLS 1.2
 	V6      bool
 }
 
 // Keys makes the static keys of both directions, which nobody should use.
-func (s Setting) Keys() (fromA, fromB *ktls.CryptoInfo) { return s.keys('a'), s.keys('b') }
+func (s Setting) Keys() (fromA, fromB *raw.CryptoInfo) { return s.keys('a'), s.keys('b') }
 
-func (s Setting) keys(end byte) *ktls.CryptoInfo {
+func (s Setting) keys(end byte) *raw.CryptoInfo {
 	key, salt, iv, _ := s.Cipher.Sizes()
 	fill := func(n int, kind byte) []byte {
 		b := make([]byte, n)
@@ -36,7 +36,7 @@ func (s Setting) keys(end byte) *ktls.CryptoInfo {
 	if version == 0 {
 		version = 0x0303
 	}
-	return &ktls.CryptoInfo{Version: version, Cipher: s.Cipher, Key: fill(key, 1), Salt: fill(salt, 2), IV: fill(iv, 3)}
+	return &raw.CryptoInfo{Version: version, Cipher: s.Cipher, Key: fill(key, 1), Salt: fill(salt, 2), IV: fill(iv, 3)}
 }
 
 // Pair is a connection from A to B with kernel TLS at both ends, in both directions.
@@ -86,6 +86,6 @@ func (c *Cable) connect(t testing.TB, listen, dial netip.Addr) (a, b *net.TCPCon
 func (c *Cable) Arm(t testing.TB, s Setting, a, b *net.TCPConn) {
 	t.Helper()
 	fromA, fromB := s.Keys()
-	must(t, ktls.EnableRaw(b, fromB, fromA))
-	must(t, ktls.EnableRaw(a, fromA, fromB))
+	must(t, raw.Enable(b, fromB, fromA))
+	must(t, raw.Enable(a, fromA, fromB))
 }

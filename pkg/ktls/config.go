@@ -1,63 +1,71 @@
 package ktls
 
-import "crypto/tls"
+import (
+	"crypto/tls"
+	"net"
+	"time"
+)
 
-// tapped returns a copy of config that lets s see the secrets of one connection.
-func (s *session) tapped(config *tls.Config) *tls.Config {
-	c := config.Clone()
-	c.KeyLogWriter = keyLogTap{&s.secrets, config.KeyLogWriter}
+// Config says how TLS connections are made. A nil or zero Config is usable: it prefers the kernel and configures
+// crypto/tls with a zero tls.Config.
+//
+// This package does not change a Config, and any number of connections, dialers and listeners may share one at the same
+// time. It must not be changed after it was passed to a function of this package.
+type Config struct {
+	// TLS configures the handshake, as the *tls.Config of crypto/tls's functions does. It is not changed. Servers that
+	// share it, or Configs that share it, resume each other's sessions. The KeyLogWriter gets its lines as usual.
+	TLS *tls.Config
+
+	// Policy decides what happens where the kernel cannot take over. The zero value is [Prefer].
+	Policy Policy
+
+	// NoPad sets TLS_RX_EXPECT_NO_PAD when the kernel takes over, as [Conn.SetNoPad] does. It is a hint: kernels without
+	// this option work as well.
+	NoPad bool
+
+	// ZeroCopy sets TLS_TX_ZEROCOPY_RO when the kernel takes over, as [Conn.SetZeroCopy] does. It is a hint: kernels
+	// without this option work as well.
+	ZeroCopy bool
+
+	// MaxPayload sets TLS_TX_MAX_PAYLOAD_LEN when the kernel takes over, as [Conn.SetMaxPayload] does, where it is not
+	// zero. It is a hint: kernels without this option make records of up to 16,384 bytes.
+	MaxPayload int
+
+	// HandshakeTimeout bounds each handshake; it then fails with context.DeadlineExceeded, and the connection is closed.
+	// Zero means no limit but those of the context and of the connection's deadlines.
+	//
+	// A listener whose HandshakeTimeout is not zero runs the handshakes itself: Accept returns connections whose
+	// handshake is complete, and drops those whose handshake failed. This is for servers that call ConnectionState at
+	// once, as net/http does for Request.TLS. Up to 1,024 handshakes run at the same time; a connection that was not
+	// accepted yet counts as one.
+	HandshakeTimeout time.Duration
+
+	// OnHandover, where it is not nil, is called once for each connection whose TLS handshake succeeded: when the kernel
+	// has taken the connection over, or when it is clear that it will not. The Offload says so for each direction and,
+	// where records stay in user space, names the reason. Without this function a fallback to user space shows only to
+	// those who call [Conn.Offload].
+	//
+	// The call comes on the goroutine that runs the handshake, before Handshake returns and before the first byte of
+	// application data. It delays the connection for as long as it takes, and calls for several connections may run at
+	// the same time. The function may use the Conn. With [Require] the connection is closed already where the Offload
+	// has a reason, and Handshake returns that reason.
+	OnHandover func(*Conn, Offload)
+
+	attach func(net.Conn) (recordSocket, error) // a test's; nil means the kernel's
+}
+
+// orZero replaces nil.
+func (c *Config) orZero() *Config {
+	if c == nil {
+		return &Config{}
+	}
 	return c
 }
 
-// clientConfig returns the configuration for one client connection.
-func (s *session) clientConfig(base *tls.Config) *tls.Config {
-	c := s.tapped(base)
-	if base.ClientSessionCache != nil {
-		c.ClientSessionCache = &masterCache{base.ClientSessionCache, s}
+// tls returns the configuration of the handshake, never nil.
+func (c *Config) tls() *tls.Config {
+	if c.TLS == nil {
+		return &tls.Config{}
 	}
-	s.renegotiates = base.Renegotiation != tls.RenegotiateNever
-	return c
-}
-
-// serverConfig returns the configuration for one server connection. The one that
-// GetConfigForClient chooses replaces it in mid-handshake, so it is tapped as well.
-func (s *session) serverConfig(base *tls.Config) *tls.Config {
-	c := s.tapped(base)
-	s.wrapTickets(c, base, base)
-	if base.GetConfigForClient != nil {
-		c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			chosen, err := base.GetConfigForClient(hello)
-			if chosen == nil || err != nil {
-				return chosen, err
-			}
-			c := s.tapped(chosen)
-			s.wrapTickets(c, chosen, ticketOwner(base, chosen))
-			return c, nil
-		}
-	}
-	return c
-}
-
-// wrapTickets makes c keep TLS 1.2 master secrets in its tickets. Tickets are still sealed
-// by from's own functions or, where it has none, under owner's keys: a clone's automatic
-// keys would be its own, and no later connection could open them.
-func (s *session) wrapTickets(c, from, owner *tls.Config) {
-	wrap, unwrap := from.WrapSession, from.UnwrapSession
-	if wrap == nil {
-		wrap = owner.EncryptTicket
-	}
-	if unwrap == nil {
-		unwrap = owner.DecryptTicket
-	}
-	c.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
-		if cs.Version == tls.VersionTLS12 {
-			s.rememberMaster(ss)
-		}
-		return wrap(cs, ss)
-	}
-	c.UnwrapSession = func(identity []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
-		ss, err := unwrap(identity, cs)
-		s.recallMaster(ss)
-		return ss, err
-	}
+	return c.TLS
 }

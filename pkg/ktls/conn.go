@@ -18,17 +18,17 @@ type Conn struct {
 	tls      *tls.Conn
 	hs       *handshakeConn
 	session  *session
-	options  options
+	config   *Config // never nil
 	isClient bool
 	tickets  bool // the configuration wants them
-	attach   func(net.Conn) (recordSocket, error)
 
 	handshakeMu  sync.Mutex
 	handshakeErr error
 	complete     atomic.Bool
-	// Set once, before complete.
-	layer  layer
-	reason error // why the layer is in user space, or nil
+	layer        layer // set once, before complete
+	// decided is set once it is clear who makes the records, also where Require makes the handshake fail then.
+	decided atomic.Bool
+	reason  error // why the kernel does not, or nil; set once, before decided
 
 	deadline atomic.Pointer[time.Time] // for writing
 }
@@ -49,8 +49,8 @@ var (
 	_ layer        = (*userLayer)(nil)
 )
 
-func newConn(conn net.Conn, opts []Option) *Conn {
-	c := &Conn{conn: conn, session: &session{}, options: gather(opts), attach: newRecordSocket}
+func newConn(conn net.Conn, config *Config) *Conn {
+	c := &Conn{conn: conn, session: &session{}, config: config.orZero()}
 	c.hs = newHandshakeConn(conn, &c.session.secrets)
 	return c
 }
@@ -160,8 +160,9 @@ func (c *Conn) VerifyHostname(host string) error { return c.tls.VerifyHostname(h
 func (c *Conn) Handshake() error { return c.HandshakeContext(context.Background()) }
 
 // HandshakeContext is Handshake. When ctx ends before the handshake does, the connection is
-// closed and the error is ctx's; afterwards ctx has no effect. With [Require] the error is
-// an [*OffloadError] where the kernel cannot take over, and the connection is closed.
+// closed and the error is ctx's; afterwards ctx has no effect. Config.HandshakeTimeout is a
+// limit too. With [Require] the error is an [*OffloadError] where the kernel cannot take
+// over, and the connection is closed.
 func (c *Conn) HandshakeContext(ctx context.Context) error {
 	if c.complete.Load() {
 		return nil
@@ -171,11 +172,19 @@ func (c *Conn) HandshakeContext(ctx context.Context) error {
 	if c.complete.Load() || c.handshakeErr != nil {
 		return c.handshakeErr
 	}
+	if timeout := c.config.HandshakeTimeout; timeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		ctx = limited
+	}
 	if c.handshakeErr = c.tls.HandshakeContext(ctx); c.handshakeErr != nil {
 		return c.handshakeErr
 	}
-	if c.handshakeErr = c.takeOver(); c.handshakeErr == nil {
-		c.complete.Store(true)
+	c.handshakeErr = c.takeOver()
+	c.decided.Store(true)
+	c.complete.Store(c.handshakeErr == nil)
+	if c.config.OnHandover != nil {
+		c.config.OnHandover(c, c.Offload())
 	}
 	return c.handshakeErr
 }

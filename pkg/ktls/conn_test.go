@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"golang.org/x/net/nettest"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
 
 // testCert is a certificate for "test.invalid", its own authority.
@@ -69,26 +71,7 @@ func only(config *tls.Config, version uint16) *tls.Config {
 }
 
 // tcpPair returns both ends of a loopback connection, closed when the test ends.
-func tcpPair(t testing.TB) (client, server net.Conn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	client, err = net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if server, err = ln.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close(); server.Close() })
-	for _, conn := range []net.Conn{client, server} {
-		_ = conn.SetDeadline(time.Now().Add(time.Minute)) // a test that hangs says where
-	}
-	return client, server
-}
+func tcpPair(t testing.TB) (client, server net.Conn) { return ktlstest.TCPPair(t) }
 
 // background runs f beside the test, which does not end before f does.
 func background(t testing.TB, f func()) {
@@ -123,10 +106,10 @@ func shakeBoth(a, b handshaker) error {
 }
 
 // connPair returns two connected Conns after their handshakes.
-func connPair(t testing.TB, m mode, client, server *tls.Config, opts ...Option) (c, s *Conn) {
+func connPair(t testing.TB, m mode, client, server *tls.Config, changes ...func(*Config)) (c, s *Conn) {
 	t.Helper()
 	cc, sc := tcpPair(t)
-	c, s = m.client(cc, client, opts...), m.server(sc, server, opts...)
+	c, s = m.client(cc, client, changes...), m.server(sc, server, changes...)
 	shake(t, c, s)
 	return c, s
 }
@@ -154,7 +137,7 @@ func mustEOF(t testing.TB, r io.Reader) {
 }
 
 func TestNever(t *testing.T) {
-	c, s := connPair(t, inUser, clientConfig(), serverConfig(), Never)
+	c, s := connPair(t, inUser, clientConfig(), serverConfig(), func(c *Config) { c.Policy = Never })
 	mustWrite(t, c, "ping")
 	mustRead(t, s, "ping")
 	for _, conn := range []*Conn{c, s} {
@@ -173,7 +156,7 @@ func TestNever(t *testing.T) {
 
 func TestFallsBackOverPipe(t *testing.T) {
 	cc, sc := net.Pipe()
-	c, s := Client(cc, clientConfig()), Server(sc, serverConfig())
+	c, s := Client(cc, &Config{TLS: clientConfig()}), Server(sc, &Config{TLS: serverConfig()})
 	if !errors.Is(c.Offload().TX.Reason, ErrHandshakePending) {
 		t.Errorf("before the handshake: %+v", c.Offload())
 	}
@@ -190,7 +173,7 @@ func TestFallsBackOverPipe(t *testing.T) {
 
 func TestRequireFailsOverPipe(t *testing.T) {
 	cc, sc := net.Pipe()
-	c, s := Client(cc, clientConfig(), Require), Server(sc, serverConfig())
+	c, s := Client(cc, &Config{TLS: clientConfig(), Policy: Require}), Server(sc, &Config{TLS: serverConfig()})
 	go func() {
 		_ = s.Handshake()
 		_, _ = s.Read(make([]byte, 1)) // close_notify
@@ -258,15 +241,27 @@ func TestHandshakeContextEnds(t *testing.T) {
 	cc, _ := tcpPair(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	c, err := ClientContext(ctx, cc, clientConfig())
-	if c != nil || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v, %v", c, err)
+	c := Client(cc, &Config{TLS: clientConfig()})
+	if err := c.HandshakeContext(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+}
+
+// TestHandshakeTimeoutEnds: the limit of the Config holds as well, and the connection is closed.
+func TestHandshakeTimeoutEnds(t *testing.T) {
+	cc, sc := tcpPair(t)
+	c := Client(cc, &Config{TLS: clientConfig(), HandshakeTimeout: 10 * time.Millisecond})
+	if err := c.Handshake(); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	if _, err := io.Copy(io.Discard, sc); err != nil { // until the end
+		t.Error(err)
 	}
 }
 
 func TestCloseEndsHandshake(t *testing.T) {
 	cc, sc := tcpPair(t)
-	c := Client(cc, clientConfig())
+	c := Client(cc, &Config{TLS: clientConfig()})
 	done := make(chan error)
 	go func() { done <- c.Handshake() }()
 	mustRead(t, sc, "\x16") // it has sent its ClientHello
@@ -362,7 +357,7 @@ func testReadFromAndWriteTo(t *testing.T, m mode) {
 }
 
 func TestListenAndDial(t *testing.T) {
-	ln, err := Listen("tcp", "127.0.0.1:0", serverConfig())
+	ln, err := Listen("tcp", "127.0.0.1:0", &Config{TLS: serverConfig()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -379,7 +374,7 @@ func TestListenAndDial(t *testing.T) {
 			}()
 		}
 	}()
-	d := &Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: &tls.Config{RootCAs: testPool()}}
+	d := &Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: &Config{TLS: &tls.Config{RootCAs: testPool()}}}
 	c, err := d.DialContext(t.Context(), "tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -387,10 +382,10 @@ func TestListenAndDial(t *testing.T) {
 	defer c.Close()
 	mustWrite(t, c, "hello")
 	mustRead(t, c, "hello")
-	if _, err := Dial("tcp", ln.Addr().String(), &tls.Config{}); err == nil {
+	if _, err := Dial("tcp", ln.Addr().String(), nil); err == nil {
 		t.Error("an unknown authority was accepted")
 	}
-	if _, err := Listen("tcp", "127.0.0.1:0", &tls.Config{}); err == nil {
+	if _, err := Listen("tcp", "127.0.0.1:0", nil); err == nil {
 		t.Error("listening without a certificate succeeded")
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"testing"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 func unhex(t testing.TB, s string) []byte {
@@ -84,7 +86,7 @@ func TestOpensRFC8448Record(t *testing.T) {
 		t.Fatal(err)
 	}
 	typ, plain, err := soft.open(unhex(t, "1703030043a23f7054b62c94d0affafe8228ba55cbefacea42f914aa66bcab3f2b9819a8a5b46b395bd54a9a20441e2b62974e1f5a6292a2977014bd1e3deae63aeebb21694915e4"))
-	if err != nil || typ != TypeApplicationData || len(plain) != 50 || plain[49] != 49 {
+	if err != nil || typ != raw.TypeApplicationData || len(plain) != 50 || plain[49] != 49 {
 		t.Errorf("type %v, %x, %v", typ, plain, err)
 	}
 }
@@ -110,18 +112,5 @@ func TestCryptoInfo(t *testing.T) {
 		if err != nil || len(b) != tc.size || hex.EncodeToString(b[4:]) != tc.want {
 			t.Errorf("%s: %x, %v", tc.name, b, err)
 		}
-	}
-	for cipher, want := range map[Cipher]int{AES256GCM: 56, AES128CCM: 40, SM4GCM: 40, SM4CCM: 40, ARIA128GCM: 40, ARIA256GCM: 56} {
-		key, salt, iv, _ := cipher.Sizes()
-		info := &CryptoInfo{Cipher: cipher, Key: make([]byte, key), Salt: make([]byte, salt), IV: make([]byte, iv)}
-		if b, err := info.MarshalBinary(); err != nil || len(b) != want {
-			t.Errorf("%v: %d bytes, %v", cipher, len(b), err)
-		}
-	}
-	if _, err := (&CryptoInfo{Cipher: AES128GCM}).MarshalBinary(); err == nil {
-		t.Error("a key of no bytes was taken")
-	}
-	if _, err := (&CryptoInfo{Cipher: 99}).MarshalBinary(); err == nil {
-		t.Error("an unknown cipher was taken")
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/kernel"
 )
 
 // Attributes and values of inet_diag.h and tls.h that x/sys lacks.
@@ -23,7 +25,7 @@ const (
 func (s *tcpSocket) offload() Offload {
 	o := Offload{TX: DirectionState{Mode: ModeKernel}, RX: DirectionState{Mode: ModeKernel}}
 	var info []byte
-	err := control(s.TCPConn, func(fd int) (err error) {
+	err := kernel.Control(s.TCPConn, func(fd int) (err error) {
 		info, err = ulpInfo(fd)
 		return err
 	})

@@ -6,25 +6,19 @@ import (
 	"net"
 )
 
-// Dialer makes client connections. Its DialContext fits http.Transport's DialTLSContext.
+// Dialer makes client connections. Its DialContext has the type of http.Transport's DialTLSContext; [ConfigureTransport]
+// makes that work with HTTP/2 as well.
 type Dialer struct {
 	NetDialer *net.Dialer // nil means a zero one; its Timeout and Deadline cover the handshake too
-	Config    *tls.Config // nil means a zero one; ServerName defaults to the address's host
-	Options   []Option
+	Config    *Config     // nil means a zero one; Config.TLS.ServerName defaults to the host of the address
 }
 
 // Dial connects to addr and runs the handshake, as [tls.Dial] does.
-func Dial(network, addr string, config *tls.Config, opts ...Option) (*Conn, error) {
-	return DialContext(context.Background(), network, addr, config, opts...)
+func Dial(network, addr string, config *Config) (*Conn, error) {
+	return (&Dialer{Config: config}).dial(context.Background(), network, addr)
 }
 
-// DialContext is [Dial]; ctx bounds connecting and the handshake.
-func DialContext(ctx context.Context, network, addr string, config *tls.Config, opts ...Option) (*Conn, error) {
-	return (&Dialer{Config: config, Options: opts}).dial(ctx, network, addr)
-}
-
-// DialContext connects to addr and runs the handshake; ctx bounds both. The connection is a
-// [*Conn].
+// DialContext connects to addr and runs the handshake; ctx bounds both. The connection is a [*Conn].
 func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := d.dial(ctx, network, addr)
 	if err != nil {
@@ -40,7 +34,7 @@ func (d *Dialer) dial(ctx context.Context, network, addr string) (*Conn, error) 
 	}
 	ctx, cancel := bounded(ctx, dialer)
 	defer cancel()
-	config, err := named(d.Config, addr)
+	config, err := d.Config.orZero().named(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +42,16 @@ func (d *Dialer) dial(ctx context.Context, network, addr string) (*Conn, error) 
 	if err != nil {
 		return nil, err
 	}
-	return ClientContext(ctx, conn, config, d.Options...)
+	return shaken(ctx, Client(conn, config))
+}
+
+// shaken returns c with its handshake complete, or closes it.
+func shaken(ctx context.Context, c *Conn) (*Conn, error) {
+	if err := c.HandshakeContext(ctx); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // bounded makes the dialer's limits those of the handshake too.
@@ -64,19 +67,20 @@ func bounded(ctx context.Context, d net.Dialer) (context.Context, context.Cancel
 	return inner, func() { cancelInner(); cancel() }
 }
 
-// named returns config with a server name: its own, or addr's host.
-func named(config *tls.Config, addr string) (*tls.Config, error) {
-	if config == nil {
-		config = &tls.Config{}
-	}
-	if config.ServerName != "" {
-		return config, nil
+// named returns a Config with a server name: its own, or the host of addr.
+func (c *Config) named(addr string) (*Config, error) {
+	if c.TLS != nil && c.TLS.ServerName != "" {
+		return c, nil
 	}
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
 	}
-	config = config.Clone()
-	config.ServerName = host
-	return config, nil
+	named := *c
+	if named.TLS == nil {
+		named.TLS = &tls.Config{}
+	}
+	named.TLS = named.TLS.Clone()
+	named.TLS.ServerName = host
+	return &named, nil
 }

@@ -1,9 +1,9 @@
 // Package ktls gives Go programs kernel TLS: the handshake is crypto/tls's own, the records
 // after it are sealed and opened by Linux.
 //
-// A [Conn] is made as a *tls.Conn is, from the same *tls.Config:
+// A [Conn] is made as a *tls.Conn is. A [Config] holds the *tls.Config and what this package adds:
 //
-//	ln, err := ktls.Listen("tcp", ":443", config)
+//	ln, err := ktls.Listen("tcp", ":443", &ktls.Config{TLS: config})
 //	...
 //	http.Serve(ln, handler) // files go out by sendfile(2), sealed in the kernel
 //
@@ -14,8 +14,9 @@
 // [Require] it is an error instead. The choice falls before the first byte of application
 // data.
 //
-// The package needs no fork of crypto/tls, no linkname and no cgo, and unsafe in one place:
-// bind(2) with an address that x/sys does not know. The session's
+// The package needs no fork of crypto/tls, no linkname and no cgo, and unsafe in two places:
+// bind(2) with an address that x/sys does not know, and getsockopt(2) of a value that x/sys
+// cannot read. The session's
 // secrets come through [tls.Config.KeyLogWriter] (the caller's own keeps working), the keys
 // are derived as RFC 8446, section 7.3, and RFC 5246, section 6.3, say, and handed over by
 // setsockopt(2).
@@ -24,7 +25,7 @@
 //
 // An http.Server on a [Listen] listener speaks HTTP/1.1, and files that http.ServeContent
 // sends go out by sendfile(2), but for the first 512 bytes, which net/http always copies.
-// [WithHandshake] fills Request.TLS. A client takes
+// Config.HandshakeTimeout fills Request.TLS. A client takes
 // [Dialer.DialContext] as its transport's DialTLSContext and speaks HTTP/1.1.
 //
 // HTTP/2 by ALPN is for *tls.Conn alone in net/http. A server can still speak it: offer "h2"
@@ -68,6 +69,6 @@
 //
 // # Raw sockets
 //
-// [EnableRaw], [EnableFamily], [SendRecord] and [RecvRecord] put static keys on a socket without
-// any handshake. They are for tests and tools that need exact records.
+// Package raw, a directory below, puts static keys on a socket without any handshake, and sends and receives records of
+// any type. It is for tests and tools that need exact records.
 package ktls

@@ -131,7 +131,7 @@ func TestDTLSStaysInUserSpace(t *testing.T) {
 			pingPong(t, client, server)
 			m.policy = Require
 			ln := dtlsListen(t, dtlsInUser, "127.0.0.1:0", sc)
-			if conn, err := DialDTLS("udp", ln.Addr().String(), cc, m.options()...); !errors.Is(err, c.reason) {
+			if conn, err := DialDTLS(t.Context(), "udp", ln.Addr().String(), m.with(cc)); !errors.Is(err, c.reason) {
 				t.Errorf("%v, %v; want %v", conn, err, c.reason)
 			}
 		})

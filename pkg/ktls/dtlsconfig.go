@@ -11,7 +11,9 @@ import (
 )
 
 // DTLSConfig says how a DTLS 1.2 connection is made. The fields are those of *tls.Config
-// of the same names, as far as DTLS has them. It must not be changed while it is in use.
+// of the same names, as far as DTLS has them, and those of [Config]. A nil or zero DTLSConfig
+// is usable by clients. It is not changed and may be shared; it must not be changed while it
+// is in use.
 type DTLSConfig struct {
 	// Certificates are the server's, or a client's where the server asks for one.
 	Certificates []tls.Certificate
@@ -40,6 +42,25 @@ type DTLSConfig struct {
 	Retransmit time.Duration
 	// KeyLogWriter gets the master secret in NSS's format.
 	KeyLogWriter io.Writer
+
+	// Policy decides what happens where the kernel cannot take over. The zero value is [Prefer].
+	Policy Policy
+	// HandshakeTimeout bounds each handshake. Zero means no limit but the context's, and 30 seconds for a listener.
+	HandshakeTimeout time.Duration
+	// OnHandover, where it is not nil, is called once for each connection whose handshake succeeded, on the goroutine
+	// that runs it and before anybody has the connection: what Config.OnHandover is for TLS. With [Require] the
+	// connection is closed already where the Offload has a reason.
+	OnHandover func(*DTLSConn, Offload)
+
+	attach dtlsAttach // a test's; nil means the kernel's
+}
+
+// orZero replaces nil.
+func (c *DTLSConfig) orZero() *DTLSConfig {
+	if c == nil {
+		return &DTLSConfig{}
+	}
+	return c
 }
 
 // silent keeps pion/dtls from writing to standard error: what goes wrong is in its errors.

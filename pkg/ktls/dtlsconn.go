@@ -55,20 +55,25 @@ var (
 )
 
 // DTLSClient runs a client's handshake over a connected UDP socket, which it takes over, and
-// closes where it fails. ctx bounds the handshake. The options are [Policy] values.
-func DTLSClient(ctx context.Context, conn *net.UDPConn, config *DTLSConfig, opts ...Option) (*DTLSConn, error) {
-	return startDTLS(ctx, newDTLSWire(conn, conn.RemoteAddr()), config, true, gather(opts))
+// closes where it fails. ctx bounds the handshake.
+func DTLSClient(ctx context.Context, conn *net.UDPConn, config *DTLSConfig) (*DTLSConn, error) {
+	return startDTLS(ctx, newDTLSWire(conn, conn.RemoteAddr()), config.orZero(), true)
 }
 
 // DTLSServer is [DTLSClient] for servers.
-func DTLSServer(ctx context.Context, conn *net.UDPConn, config *DTLSConfig, opts ...Option) (*DTLSConn, error) {
-	return startDTLS(ctx, newDTLSWire(conn, conn.RemoteAddr()), config, false, gather(opts))
+func DTLSServer(ctx context.Context, conn *net.UDPConn, config *DTLSConfig) (*DTLSConn, error) {
+	return startDTLS(ctx, newDTLSWire(conn, conn.RemoteAddr()), config.orZero(), false)
 }
 
 var errNotConnectedUDP = errors.New("ktls: the UDP socket is not connected")
 
-func startDTLS(ctx context.Context, w *dtlsWire, config *DTLSConfig, isClient bool, o options) (*DTLSConn, error) {
-	c, err := handshakeDTLS(ctx, w, config, isClient, o)
+func startDTLS(ctx context.Context, w *dtlsWire, config *DTLSConfig, isClient bool) (*DTLSConn, error) {
+	if config.HandshakeTimeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, config.HandshakeTimeout)
+		defer cancel()
+		ctx = limited
+	}
+	c, err := handshakeDTLS(ctx, w, config, isClient)
 	if err != nil {
 		_ = w.UDPConn.Close()
 		return nil, err
@@ -76,7 +81,7 @@ func startDTLS(ctx context.Context, w *dtlsWire, config *DTLSConfig, isClient bo
 	return c, nil
 }
 
-func handshakeDTLS(ctx context.Context, w *dtlsWire, config *DTLSConfig, isClient bool, o options) (*DTLSConn, error) {
+func handshakeDTLS(ctx context.Context, w *dtlsWire, config *DTLSConfig, isClient bool) (*DTLSConn, error) {
 	if w.peer == nil {
 		return nil, errNotConnectedUDP
 	}
@@ -95,13 +100,10 @@ func handshakeDTLS(ctx context.Context, w *dtlsWire, config *DTLSConfig, isClien
 	}
 	defer clear(session.MasterSecret)
 	c := &DTLSConn{udp: w.UDPConn, state: session.state()}
-	return c, c.takeOver(pion, session, w, config, o)
+	return c, c.takeOver(pion, session, w, config)
 }
 
 func newPion(w *dtlsWire, config *DTLSConfig, isClient bool) (*dtls.Conn, error) {
-	if config == nil {
-		config = &DTLSConfig{}
-	}
 	if isClient {
 		return dtls.ClientWithOptions(w, w.peer, config.clientOptions()...)
 	}
@@ -127,26 +129,28 @@ func (s *dtlsSession) state() DTLSState {
 
 // takeOver decides where the records are made from here on. It runs once, between the
 // handshake and the first application data.
-func (c *DTLSConn) takeOver(pion *dtls.Conn, s *dtlsSession, w *dtlsWire, config *DTLSConfig, o options) error {
-	k, err := intoKernelDTLS(pion, w, config, o)
-	if err == nil {
-		c.layer = k
-		return nil
+func (c *DTLSConn) takeOver(pion *dtls.Conn, s *dtlsSession, w *dtlsWire, config *DTLSConfig) error {
+	k, err := intoKernelDTLS(pion, w, config)
+	c.layer, c.reason = k, err
+	if err != nil {
+		_ = w.release(wireUser)
+		c.layer = newDTLSUser(pion, w, s, config, err)
+		if config.Policy == Require {
+			_ = pion.Close()
+		} else {
+			err = nil
+		}
 	}
-	_ = w.release(wireUser)
-	if o.policy == Require {
-		_ = pion.Close()
-		return err
+	if config.OnHandover != nil {
+		config.OnHandover(c, c.Offload())
 	}
-	c.reason = err
-	c.layer, err = newDTLSUser(pion, w, s, config, err)
 	return err
 }
 
 // intoKernelDTLS gives the connection to the kernel. A failure leaves it with pion: until
 // the gate is shut nothing was sealed but by pion.
-func intoKernelDTLS(pion *dtls.Conn, w *dtlsWire, config *DTLSConfig, o options) (*dtlsKernel, error) {
-	if o.policy == Never {
+func intoKernelDTLS(pion *dtls.Conn, w *dtlsWire, config *DTLSConfig) (*dtlsKernel, error) {
+	if config.Policy == Never {
 		return nil, reason(ErrPolicy)
 	}
 	if err := w.hold(); err != nil {
@@ -161,7 +165,11 @@ func intoKernelDTLS(pion *dtls.Conn, w *dtlsWire, config *DTLSConfig, o options)
 		return nil, err
 	}
 	defer h.wipe()
-	sock, err := o.attachDTLS(w.UDPConn, h, config.mtu())
+	attach := attachDTLS
+	if config.attach != nil {
+		attach = config.attach
+	}
+	sock, err := attach(w.UDPConn, h, config.MTU)
 	if err != nil {
 		return nil, err
 	}
@@ -171,13 +179,6 @@ func intoKernelDTLS(pion *dtls.Conn, w *dtlsWire, config *DTLSConfig, o options)
 	}
 	_ = pion.Close() // its goroutines; the close_notify that it seals stays behind the gate
 	return newDTLSKernel(sock, h, w, session.IsClient), nil
-}
-
-func (c *DTLSConfig) mtu() int {
-	if c == nil {
-		return 0
-	}
-	return c.MTU
 }
 
 // Read returns the next record. One that is longer than p is cut, its rest is lost, and the
@@ -236,7 +237,7 @@ func (c *DTLSConn) ConnectionState() DTLSState { return c.state }
 // why.
 func (c *DTLSConn) Offload() Offload { return c.layer.offload() }
 
-// SyscallConn returns the AF_KTLS socket, for [SendRecord] and its options. In user space there
+// SyscallConn returns the AF_KTLS socket, for raw.SendRecord and its options. In user space there
 // is none, which is [ErrNotOffloaded].
 func (c *DTLSConn) SyscallConn() (syscall.RawConn, error) {
 	if k, ok := c.layer.(*dtlsKernel); ok {

@@ -7,14 +7,9 @@ import (
 )
 
 // DialDTLS connects to addr over UDP and runs the DTLS 1.2 handshake. network is "udp",
-// "udp4" or "udp6". The options are [Policy] values.
-func DialDTLS(network, addr string, config *DTLSConfig, opts ...Option) (*DTLSConn, error) {
-	return DialDTLSContext(context.Background(), network, addr, config, opts...)
-}
-
-// DialDTLSContext is [DialDTLS]; ctx bounds resolving and the handshake, which otherwise goes
-// on until the peer answers, or its host says that nobody is there.
-func DialDTLSContext(ctx context.Context, network, addr string, config *DTLSConfig, opts ...Option) (*DTLSConn, error) {
+// "udp4" or "udp6". ctx bounds resolving and the handshake, which otherwise goes on until the
+// peer answers, or its host reports that nobody is there.
+func DialDTLS(ctx context.Context, network, addr string, config *DTLSConfig) (*DTLSConn, error) {
 	config, err := config.named(addr)
 	if err != nil {
 		return nil, err
@@ -29,15 +24,12 @@ func DialDTLSContext(ctx context.Context, network, addr string, config *DTLSConf
 		_ = conn.Close()
 		return nil, fmt.Errorf("ktls: network %q: DTLS goes over udp, udp4 or udp6", network)
 	}
-	return DTLSClient(ctx, udp, config, opts...)
+	return DTLSClient(ctx, udp, config)
 }
 
 // named returns the configuration with a server name: its own, or addr's host.
 func (c *DTLSConfig) named(addr string) (*DTLSConfig, error) {
-	var named DTLSConfig
-	if c != nil {
-		named = *c
-	}
+	named := *c.orZero()
 	if named.ServerName != "" || named.PSK != nil {
 		return &named, nil
 	}

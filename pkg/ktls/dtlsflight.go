@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // dtlsFlight is what the handover must know of the records on the wire.
@@ -25,7 +27,7 @@ func (f *dtlsFlight) sent(datagram []byte) {
 			f.sealed = append(f.sealed, dtlsRecord(bytes.Clone(rec)))
 		case rec.epoch() == 0:
 			f.nextOpen = rec.number() + 1
-			if rec.typ() == TypeChangeCipherSpec {
+			if rec.typ() == raw.TypeChangeCipherSpec {
 				f.ccs = dtlsRecord(bytes.Clone(rec))
 			}
 		}
@@ -34,7 +36,7 @@ func (f *dtlsFlight) sent(datagram []byte) {
 
 // got notes a record of the peer's.
 func (f *dtlsFlight) got(rec dtlsRecord) {
-	if rec.epoch() > 0 && rec.typ() == TypeHandshake && len(f.peer) < maxFinished {
+	if rec.epoch() > 0 && rec.typ() == raw.TypeHandshake && len(f.peer) < maxFinished {
 		f.peer = append(f.peer, dtlsRecord(bytes.Clone(rec)))
 	}
 }
@@ -76,5 +78,5 @@ func (l *lastFlight) again() {
 	binary.BigEndian.PutUint64(l.ccs[3:], l.next)
 	l.next++
 	_, _ = l.udp.Write(l.ccs)
-	_ = l.sock.trySend(TypeHandshake, l.finished)
+	_ = l.sock.trySend(raw.TypeHandshake, l.finished)
 }

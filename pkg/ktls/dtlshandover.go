@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"github.com/pion/dtls/v3"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // dtlsHandover is everything that the kernel must know to go on where pion/dtls stopped.
@@ -22,7 +24,7 @@ type dtlsHandover struct {
 
 // dtlsPlain is an opened record.
 type dtlsPlain struct {
-	typ  ContentType
+	typ  raw.ContentType
 	data []byte
 }
 
@@ -140,9 +142,9 @@ func (h *dtlsHandover) openEarly(w *dtlsWire) error {
 }
 
 // cryptoInfo puts one direction into the kernel's terms.
-func (h *dtlsHandover) cryptoInfo(dir Direction) *CryptoInfo {
+func (h *dtlsHandover) cryptoInfo(dir raw.Direction) *raw.CryptoInfo {
 	keys, number := h.tx, h.txNumber
-	if dir == RX {
+	if dir == raw.RX {
 		keys, number = h.rx, h.rxNumber
 	}
 	ci := h.suite.cryptoInfo(tls.VersionTLS12, keys, number)

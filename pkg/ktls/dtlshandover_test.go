@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // numbers collects the numbers of records sealed by each end.
@@ -71,7 +73,7 @@ func TestDTLSLostFinished(t *testing.T) {
 		lost := 0
 		via := &relay{filter: func(toServer bool, d []byte) [][]byte {
 			seen.note(toServer, d)
-			last := slices.ContainsFunc(records(d), func(r dtlsRecord) bool { return r.epoch() == 1 && r.typ() == TypeHandshake })
+			last := slices.ContainsFunc(records(d), func(r dtlsRecord) bool { return r.epoch() == 1 && r.typ() == raw.TypeHandshake })
 			if !toServer && last && lost < 2 {
 				lost++
 				return nil
@@ -80,7 +82,7 @@ func TestDTLSLostFinished(t *testing.T) {
 		}}
 		ln := dtlsListen(t, m, "127.0.0.1:0", dtlsServerConfig())
 		ended := serveOne(ln, echo)
-		client, err := DialDTLS("udp", via.start(t, ln.Addr().String()), dtlsClientConfig(), m.options()...)
+		client, err := DialDTLS(t.Context(), "udp", via.start(t, ln.Addr().String()), m.with(dtlsClientConfig()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +112,7 @@ func TestDTLSEarly(t *testing.T) {
 		via := &relay{filter: func(toServer bool, d []byte) [][]byte {
 			switch recs := records(d); {
 			case toServer:
-			case slices.ContainsFunc(recs, func(r dtlsRecord) bool { return r.epoch() == 1 && r.typ() == TypeHandshake }):
+			case slices.ContainsFunc(recs, func(r dtlsRecord) bool { return r.epoch() == 1 && r.typ() == raw.TypeHandshake }):
 				kept = append(kept[:0], d...)
 				return nil
 			case kept != nil && len(recs) > 0 && recs[0].epoch() == 1:
@@ -131,7 +133,7 @@ func TestDTLSEarly(t *testing.T) {
 			}
 			echo(c)
 		})
-		client, err := DialDTLS("udp", via.start(t, ln.Addr().String()), dtlsClientConfig(), m.options()...)
+		client, err := DialDTLS(t.Context(), "udp", via.start(t, ln.Addr().String()), m.with(dtlsClientConfig()))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,7 +25,7 @@ func TestDTLSOpenSSLServer(t *testing.T) {
 	eachDTLSOpenSSL(t, func(t *testing.T, m dtlsMode, suite string) {
 		p := start(t, nil, "openssl", "s_server", "-dtls1_2", "-accept", "127.0.0.1:0", "-naccept", "1",
 			"-cert", cert, "-key", key, "-cipher", suite)
-		c, err := DialDTLS("udp", p.line(t, "ACCEPT "), dtlsClientConfig(), m.options()...)
+		c, err := DialDTLS(t.Context(), "udp", p.line(t, "ACCEPT "), m.with(dtlsClientConfig()))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,17 +10,19 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // dtlsSocket is a datagram socket whose records someone below seals and opens: AF_KTLS's,
 // or a test's.
 type dtlsSocket interface {
 	// recv takes one record. whole is false where p was too short for it.
-	recv(p []byte) (n int, typ ContentType, whole bool, err error)
+	recv(p []byte) (n int, typ raw.ContentType, whole bool, err error)
 	// send sends one record, waiting up to the write deadline.
-	send(typ ContentType, p []byte) error
+	send(typ raw.ContentType, p []byte) error
 	// trySend sends one record if there is room for it at once.
-	trySend(typ ContentType, p []byte) error
+	trySend(typ raw.ContentType, p []byte) error
 	// spliceFrom sends up to n bytes of src in full records without them entering the
 	// program; it sends 0 bytes of what it cannot take.
 	spliceFrom(src io.Reader, n int64) (int64, error)
@@ -96,7 +98,7 @@ func (k *dtlsKernel) readRecord(p []byte) (int, error) {
 	if len(k.early) > 0 {
 		rec := k.early[0]
 		k.early = k.early[1:]
-		if rec.typ == TypeApplicationData {
+		if rec.typ == raw.TypeApplicationData {
 			return cut(p, rec.data)
 		}
 		return 0, k.control(rec.typ, rec.data)
@@ -109,7 +111,7 @@ func (k *dtlsKernel) readRecord(p []byte) (int, error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case typ != TypeApplicationData:
+	case typ != raw.TypeApplicationData:
 		return 0, k.control(typ, buf[:n])
 	case !whole || n > len(p):
 		return copy(p, buf[:n]), io.ErrShortBuffer
@@ -123,11 +125,11 @@ const alertLen = 2
 // control deals with a record that is not application data. Nothing of it ends the
 // connection but an alert that says so: a datagram is easily forged, and one that does not
 // make sense is dropped (RFC 6347, section 4.1.2.7).
-func (k *dtlsKernel) control(typ ContentType, body []byte) error {
+func (k *dtlsKernel) control(typ raw.ContentType, body []byte) error {
 	switch {
-	case typ == TypeHandshake:
+	case typ == raw.TypeHandshake:
 		k.last.again()
-	case typ != TypeAlert || len(body) != alertLen:
+	case typ != raw.TypeAlert || len(body) != alertLen:
 	case tls.AlertError(body[1]) == alertCloseNotify:
 		k.readErr = io.EOF
 	case body[0] == levelFatal:
@@ -138,7 +140,7 @@ func (k *dtlsKernel) control(typ ContentType, body []byte) error {
 
 // Write sends p as one record.
 func (k *dtlsKernel) Write(p []byte) (int, error) {
-	if err := k.sock.send(TypeApplicationData, p); err != nil {
+	if err := k.sock.send(raw.TypeApplicationData, p); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -202,7 +204,7 @@ func (k *dtlsKernel) Close() error {
 	if k.closed.Swap(true) {
 		return net.ErrClosed
 	}
-	_ = k.sock.trySend(TypeAlert, alertBytes(alertCloseNotify))
+	_ = k.sock.trySend(raw.TypeAlert, alertBytes(alertCloseNotify))
 	err := k.sock.Close()
 	k.left.Wait()
 	return err
@@ -218,7 +220,7 @@ func (k *dtlsKernel) readLeft() {
 			return
 		}
 		for rec, rest := cutRecord(buf[:max(n, 0)]); rec != nil; rec, rest = cutRecord(rest) {
-			if rec.typ() == TypeHandshake {
+			if rec.typ() == raw.TypeHandshake {
 				k.last.again()
 			}
 		}

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // dtlsListener accepts DTLS connections on one UDP port. Each peer gets a connected socket of
@@ -15,7 +17,7 @@ import (
 type dtlsListener struct {
 	main    *net.UDPConn
 	config  *DTLSConfig
-	options options
+	timeout time.Duration
 	ctx     context.Context
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
@@ -27,32 +29,27 @@ type dtlsListener struct {
 	err   error // why it has ended
 }
 
-// dtlsHandshakeTimeout is how long a handshake may take where WithHandshake says nothing.
+// dtlsHandshakeTimeout is how long a handshake may take where the DTLSConfig sets no limit.
 const dtlsHandshakeTimeout = 30 * time.Second
 
 // ListenDTLS announces on addr and accepts DTLS 1.2 connections. network is "udp", "udp4" or
 // "udp6". Accept returns a [*DTLSConn] whose handshake is over; one that fails, or takes longer
-// than [WithHandshake] says (30 seconds otherwise), is dropped. Up to 1,024 handshakes run side
+// than HandshakeTimeout (30 seconds where that is zero), is dropped. Up to 1,024 handshakes run side
 // by side; first messages beyond them are dropped, and their senders try again.
 //
 // Closing the listener breaks off handshakes and leaves accepted connections alone.
-func ListenDTLS(network, addr string, config *DTLSConfig, opts ...Option) (net.Listener, error) {
-	return ListenDTLSContext(context.Background(), network, addr, config, opts...)
-}
-
-// ListenDTLSContext is [ListenDTLS]; ctx bounds the resolving of addr.
-func ListenDTLSContext(ctx context.Context, network, addr string, config *DTLSConfig, opts ...Option) (net.Listener, error) {
+func ListenDTLS(network, addr string, config *DTLSConfig) (net.Listener, error) {
 	if config == nil || len(config.Certificates) == 0 && config.PSK == nil {
 		return nil, errNoDTLSIdentity
 	}
-	main, err := listenShared(ctx, network, addr)
+	main, err := listenShared(context.Background(), network, addr)
 	if err != nil {
 		return nil, err
 	}
-	l := &dtlsListener{main: main, config: config, options: gather(opts), ready: make(chan *DTLSConn),
+	l := &dtlsListener{main: main, config: config, timeout: config.HandshakeTimeout, ready: make(chan *DTLSConn),
 		slots: make(chan struct{}, maxHandshakes), peers: map[netip.AddrPort]*dtlsWire{}}
-	if l.options.handshake == 0 {
-		l.options.handshake = dtlsHandshakeTimeout
+	if l.timeout == 0 {
+		l.timeout = dtlsHandshakeTimeout
 	}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.wg.Go(l.receiveAll)
@@ -144,7 +141,7 @@ func (l *dtlsListener) dispatch(d datagram) {
 // ClientHello in it (RFC 6347, section 4.2.2).
 func isClientHello(datagram []byte) bool {
 	rec, _ := cutRecord(datagram)
-	return rec != nil && rec.typ() == TypeHandshake && rec.epoch() == 0 && len(rec.body()) > 0 && rec.body()[0] == 1
+	return rec != nil && rec.typ() == raw.TypeHandshake && rec.epoch() == 0 && len(rec.body()) > 0 && rec.body()[0] == 1
 }
 
 // begin makes the connected socket of a new peer and starts its handshake. What reached that
@@ -169,9 +166,9 @@ func (l *dtlsListener) begin(d datagram) bool {
 // handshake makes a connection and offers it to Accept.
 func (l *dtlsListener) handshake(w *dtlsWire, peer netip.AddrPort) {
 	defer func() { <-l.slots }()
-	ctx, cancel := context.WithTimeout(l.ctx, l.options.handshake)
+	ctx, cancel := context.WithTimeout(l.ctx, l.timeout)
 	defer cancel()
-	c, err := startDTLS(ctx, w, l.config, false, l.options)
+	c, err := startDTLS(ctx, w, l.config, false)
 	if err != nil {
 		l.forget(peer, w)
 		return

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/kernel"
 )
 
 // listenShared makes the listener's socket. SO_REUSEADDR lets connected ones share its port;
@@ -18,7 +20,7 @@ import (
 // connected socket must answer from there.
 func listenShared(ctx context.Context, network, addr string) (*net.UDPConn, error) {
 	lc := net.ListenConfig{Control: func(network, _ string, rc syscall.RawConn) error {
-		return onFD(rc, func(fd int) error { return shareAndTell(fd, network) })
+		return kernel.OnFD(rc, func(fd int) error { return shareAndTell(fd, network) })
 	}}
 	conn, err := lc.ListenPacket(ctx, network, addr)
 	if err != nil {
@@ -81,7 +83,7 @@ func destination(oob []byte) netip.Addr {
 // returns; afterwards it gets that peer's alone.
 func connectShared(main *net.UDPConn, d datagram) (*net.UDPConn, []datagram, error) {
 	dialer := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(d.local), Control: func(_, _ string, rc syscall.RawConn) error {
-		return onFD(rc, func(fd int) error {
+		return kernel.OnFD(rc, func(fd int) error {
 			return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1))
 		})
 	}}
@@ -101,7 +103,7 @@ func connectShared(main *net.UDPConn, d datagram) (*net.UDPConn, []datagram, err
 // queued takes all that a socket has received so far, without waiting.
 func queued(udp *net.UDPConn, local netip.AddrPort) (all []datagram, err error) {
 	buf := make([]byte, 1<<16)
-	err = control(udp, func(fd int) error {
+	err = kernel.Control(udp, func(fd int) error {
 		for {
 			n, from, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT)
 			switch {
@@ -146,12 +148,4 @@ func zoneName(index uint32) string {
 // sent before.
 func isTransient(err error) bool {
 	return errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.EHOSTUNREACH) || errors.Is(err, unix.ENETUNREACH)
-}
-
-func onFD(rc syscall.RawConn, f func(fd int) error) error {
-	var err error
-	if cerr := rc.Control(func(fd uintptr) { err = f(int(fd)) }); cerr != nil {
-		return cerr
-	}
-	return err
 }

@@ -50,7 +50,7 @@ func manyClients(t *testing.T, m dtlsMode, addr string, clients int) {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			c, err := DialDTLSContext(ctx, "udp", net.JoinHostPort(host, port), dtlsClientConfig(), m.options()...)
+			c, err := DialDTLS(ctx, "udp", net.JoinHostPort(host, port), m.with(dtlsClientConfig()))
 			if err != nil {
 				t.Error(err)
 				return
@@ -103,7 +103,7 @@ func TestDTLSHandshakeFails(t *testing.T) {
 	ln := dtlsListen(t, dtlsInUser, "127.0.0.1:0", dtlsServerConfig())
 	untrusting := dtlsClientConfig()
 	untrusting.ServerName = "other.invalid"
-	if _, err := DialDTLS("udp", ln.Addr().String(), untrusting); err == nil || !strings.Contains(err.Error(), "other.invalid") {
+	if _, err := DialDTLS(t.Context(), "udp", ln.Addr().String(), untrusting); err == nil || !strings.Contains(err.Error(), "other.invalid") {
 		t.Errorf("wrong name: %v", err)
 	}
 	quiet, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -113,10 +113,10 @@ func TestDTLSHandshakeFails(t *testing.T) {
 	defer quiet.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := DialDTLSContext(ctx, "udp", quiet.LocalAddr().String(), dtlsClientConfig()); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := DialDTLS(ctx, "udp", quiet.LocalAddr().String(), dtlsClientConfig()); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("nobody answers: %v", err)
 	}
-	if _, err := DialDTLS("tcp", ln.Addr().String(), dtlsClientConfig()); err == nil {
+	if _, err := DialDTLS(t.Context(), "tcp", ln.Addr().String(), dtlsClientConfig()); err == nil {
 		t.Error("DTLS over TCP")
 	}
 	if _, err := ListenDTLS("udp", "127.0.0.1:0", &DTLSConfig{}); err == nil {

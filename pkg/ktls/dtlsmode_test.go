@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
 
 // dtlsMode is who makes the records of a test's DTLS connections.
@@ -22,8 +24,11 @@ var (
 	dtlsInKernel = dtlsMode{"kernel", Require, attachDTLS, true}
 )
 
-func (m dtlsMode) options() []Option {
-	return []Option{m.policy, optionFunc(func(o *options) { o.attachDTLS = m.attach })}
+// with returns a copy of config with the mode's policy.
+func (m dtlsMode) with(config *DTLSConfig) *DTLSConfig {
+	c := *config
+	c.Policy, c.attach = m.policy, m.attach
+	return &c
 }
 
 // eachDTLSMode runs f in every mode that this machine has; a guest has the kernel's alone.
@@ -45,12 +50,7 @@ func eachDTLSMode(t *testing.T, f func(t *testing.T, m dtlsMode)) {
 // needDTLS skips a test where the kernel has no AF_KTLS. In a guest it loads the module.
 func needDTLS(t testing.TB) {
 	t.Helper()
-	if inGuest() {
-		loadFamily(t)
-	}
-	if err := DTLSAvailable(); err != nil {
-		t.Skipf("needs AF_KTLS (%v): run make vmtest", err)
-	}
+	ktlstest.NeedFamily(t, DTLSAvailable)
 }
 
 func dtlsServerConfig() *DTLSConfig {
@@ -68,7 +68,7 @@ const dtlsTestRetransmit = 500 * time.Millisecond
 // dtlsListen is a server for one test.
 func dtlsListen(t testing.TB, m dtlsMode, addr string, config *DTLSConfig) net.Listener {
 	t.Helper()
-	ln, err := ListenDTLS("udp", addr, config, m.options()...)
+	ln, err := ListenDTLS("udp", addr, m.with(config))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func dtlsPair(t testing.TB, cm, sm dtlsMode, cc, sc *DTLSConfig, via *relay) (cl
 	var wg sync.WaitGroup
 	var dialErr error
 	wg.Go(func() {
-		client, dialErr = DialDTLS("udp", addr, cc, cm.options()...)
+		client, dialErr = DialDTLS(t.Context(), "udp", addr, cm.with(cc))
 		if dialErr != nil {
 			ln.Close()
 		}

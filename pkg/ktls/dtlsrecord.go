@@ -4,6 +4,8 @@ import (
 	"crypto/cipher"
 	"encoding/binary"
 	"errors"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 const (
@@ -21,9 +23,9 @@ const (
 // dtlsRecord is one record as it lies in a datagram, header included.
 type dtlsRecord []byte
 
-func (r dtlsRecord) typ() ContentType { return ContentType(r[0]) }
-func (r dtlsRecord) epoch() uint16    { return binary.BigEndian.Uint16(r[3:]) }
-func (r dtlsRecord) body() []byte     { return r[dtlsHeaderLen:] }
+func (r dtlsRecord) typ() raw.ContentType { return raw.ContentType(r[0]) }
+func (r dtlsRecord) epoch() uint16        { return binary.BigEndian.Uint16(r[3:]) }
+func (r dtlsRecord) body() []byte         { return r[dtlsHeaderLen:] }
 
 // number is the epoch (16 bits) and the sequence number (48 bits) together, as they go into
 // the nonce.
@@ -46,7 +48,7 @@ func cutRecord(datagram []byte) (rec dtlsRecord, rest []byte) {
 
 // overhead is what sealing adds to a plaintext, in bytes, header included.
 func (s suite) overhead() int {
-	if s.cipher == ChaCha20Poly1305 {
+	if s.cipher == raw.ChaCha20Poly1305 {
 		return dtlsHeaderLen + tagLen
 	}
 	return dtlsHeaderLen + explicitNonceLen + tagLen
@@ -63,7 +65,7 @@ type dtlsKey struct {
 
 func (s suite) dtlsKey(k directionKeys) (*dtlsKey, error) {
 	aead, err := s.aead(k.key)
-	return &dtlsKey{aead, k.iv, s.cipher != ChaCha20Poly1305}, err
+	return &dtlsKey{aead, k.iv, s.cipher != raw.ChaCha20Poly1305}, err
 }
 
 var errNotARecord = errors.New("ktls: record is too short")

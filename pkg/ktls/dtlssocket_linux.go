@@ -6,15 +6,20 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/kernel"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 var errMessageSize = unix.EMSGSIZE
 
 // ktlsSocket is a datagram socket of AF_KTLS: the record layer over a connected UDP socket.
 type ktlsSocket struct {
-	*familySocket
+	*os.File
+	rc     syscall.RawConn
 	udp    *net.UDPConn
 	closed atomic.Bool
 }
@@ -23,23 +28,37 @@ type ktlsSocket struct {
 // AF_KTLS socket is closed again, which leaves the UDP socket as it was, and nothing has
 // been sealed: the keys for sending come last.
 func attachDTLS(conn *net.UDPConn, h *dtlsHandover, mtu int) (dtlsSocket, error) {
-	f, err := bindFamily(conn)
+	f, err := raw.EnableFamily(conn, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	if mtu > 0 {
-		err = f.set("set KTLS_SET_MTU", ktlsSetMTU, binary.NativeEndian.AppendUint32(nil, uint32(mtu)))
-	}
-	for _, dir := range []Direction{RX, TX} {
-		if err == nil {
-			err = f.setKeys(dir, h.cryptoInfo(dir))
-		}
-	}
-	if err != nil {
+	s := &ktlsSocket{File: f, udp: conn}
+	if err := s.install(h, mtu); err != nil {
 		_ = f.Close()
 		return nil, err
 	}
-	return &ktlsSocket{familySocket: f, udp: conn}, nil
+	return s, nil
+}
+
+// install sets the MTU, where it is not 0, and both directions' keys.
+func (s *ktlsSocket) install(h *dtlsHandover, mtu int) (err error) {
+	if s.rc, err = s.File.SyscallConn(); err != nil {
+		return err
+	}
+	if mtu > 0 {
+		err := kernel.OnFD(s.rc, func(fd int) error {
+			return unix.SetsockoptString(fd, kernel.FamilyKTLS, kernel.FamilySetMTU, string(binary.NativeEndian.AppendUint32(nil, uint32(mtu))))
+		})
+		if err != nil {
+			return &OffloadError{Op: "set KTLS_SET_MTU", Reason: ErrRefused, Cause: os.NewSyscallError("setsockopt", err)}
+		}
+	}
+	for _, dir := range []raw.Direction{raw.RX, raw.TX} {
+		if err := raw.SetFamilyKeys(s.File, dir, h.cryptoInfo(dir)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Close gives the UDP socket back, and closes it.
@@ -49,8 +68,8 @@ func (s *ktlsSocket) Close() error {
 }
 
 func (s *ktlsSocket) payload() (n int, err error) {
-	err = s.withFD(func(fd uintptr) error {
-		n, err = unix.GetsockoptInt(int(fd), afKTLS, ktlsGetMTU)
+	err = kernel.OnFD(s.rc, func(fd int) error {
+		n, err = unix.GetsockoptInt(fd, kernel.FamilyKTLS, kernel.FamilyGetMTU)
 		return err
 	})
 	if err != nil {
@@ -59,7 +78,7 @@ func (s *ktlsSocket) payload() (n int, err error) {
 	return min(n, maxPlaintext), nil
 }
 
-func (s *ktlsSocket) recv(p []byte) (n int, typ ContentType, whole bool, err error) {
+func (s *ktlsSocket) recv(p []byte) (n int, typ raw.ContentType, whole bool, err error) {
 	waitErr := s.rc.Read(func(fd uintptr) bool {
 		n, typ, whole, err = recvDatagram(int(fd), p)
 		return err != unix.EAGAIN
@@ -72,7 +91,7 @@ func (s *ktlsSocket) recv(p []byte) (n int, typ ContentType, whole bool, err err
 
 // recvDatagram is recvmsg(2) for one record. Application data comes without a control
 // message.
-func recvDatagram(fd int, p []byte) (n int, typ ContentType, whole bool, err error) {
+func recvDatagram(fd int, p []byte) (n int, typ raw.ContentType, whole bool, err error) {
 	oob := make([]byte, unix.CmsgSpace(1))
 	for {
 		n, oobn, flags, _, err := unix.Recvmsg(fd, p, oob, 0)
@@ -82,14 +101,14 @@ func recvDatagram(fd int, p []byte) (n int, typ ContentType, whole bool, err err
 		if err != nil {
 			return 0, 0, false, err
 		}
-		if typ = messageType(oob[:oobn]); typ == 0 {
-			typ = TypeApplicationData
+		if typ = raw.ContentType(kernel.MessageType(oob[:oobn])); typ == 0 {
+			typ = raw.TypeApplicationData
 		}
 		return min(n, len(p)), typ, flags&unix.MSG_TRUNC == 0, nil
 	}
 }
 
-func (s *ktlsSocket) send(typ ContentType, p []byte) (err error) {
+func (s *ktlsSocket) send(typ raw.ContentType, p []byte) (err error) {
 	waitErr := s.rc.Write(func(fd uintptr) bool {
 		err = sendDatagram(int(fd), typ, p)
 		return err != unix.EAGAIN
@@ -102,14 +121,14 @@ func (s *ktlsSocket) send(typ ContentType, p []byte) (err error) {
 
 // trySend goes round the poller: it must neither wait nor take the lock of a Write that
 // waits.
-func (s *ktlsSocket) trySend(typ ContentType, p []byte) error {
-	return s.withFD(func(fd uintptr) error { return os.NewSyscallError("sendmsg", sendDatagram(int(fd), typ, p)) })
+func (s *ktlsSocket) trySend(typ raw.ContentType, p []byte) error {
+	return kernel.OnFD(s.rc, func(fd int) error { return os.NewSyscallError("sendmsg", sendDatagram(fd, typ, p)) })
 }
 
-func sendDatagram(fd int, typ ContentType, p []byte) error {
+func sendDatagram(fd int, typ raw.ContentType, p []byte) error {
 	var oob []byte
-	if typ != TypeApplicationData {
-		oob = typeMessage(typ)
+	if typ != raw.TypeApplicationData {
+		oob = kernel.TypeMessage(byte(typ))
 	}
 	for {
 		_, err := unix.SendmsgN(fd, p, oob, nil, unix.MSG_NOSIGNAL)
@@ -152,7 +171,7 @@ func pathDatagram(conn *net.UDPConn) (n int, err error) {
 	if remote.IP.To4() != nil {
 		level, opt, headers = unix.IPPROTO_IP, unix.IP_MTU, 20+8
 	}
-	err = control(conn, func(fd int) error {
+	err = kernel.Control(conn, func(fd int) error {
 		n, err = unix.GetsockoptInt(fd, level, opt)
 		return os.NewSyscallError("getsockopt", err)
 	})

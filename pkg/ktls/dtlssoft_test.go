@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"sync"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // softDTLS does in the test what AF_KTLS does, so that all that is above it can be tested on
@@ -40,7 +42,7 @@ func attachSoft(conn *net.UDPConn, h *dtlsHandover, mtu int) (dtlsSocket, error)
 }
 
 // seal is the inverse of open.
-func (k *dtlsKey) seal(typ ContentType, number uint64, p []byte) dtlsRecord {
+func (k *dtlsKey) seal(typ raw.ContentType, number uint64, p []byte) dtlsRecord {
 	rec := binary.BigEndian.AppendUint64([]byte{byte(typ), 0xfe, 0xfd}, number)
 	ad := additionalData(rec, len(p))
 	var body []byte
@@ -52,7 +54,7 @@ func (k *dtlsKey) seal(typ ContentType, number uint64, p []byte) dtlsRecord {
 	return append(rec, body...)
 }
 
-func (s *softDTLS) send(typ ContentType, p []byte) error {
+func (s *softDTLS) send(typ raw.ContentType, p []byte) error {
 	s.txMu.Lock()
 	defer s.txMu.Unlock()
 	if most, err := s.payload(); err != nil || len(p) > most {
@@ -63,9 +65,9 @@ func (s *softDTLS) send(typ ContentType, p []byte) error {
 	return err
 }
 
-func (s *softDTLS) trySend(typ ContentType, p []byte) error { return s.send(typ, p) }
+func (s *softDTLS) trySend(typ raw.ContentType, p []byte) error { return s.send(typ, p) }
 
-func (s *softDTLS) recv(p []byte) (int, ContentType, bool, error) {
+func (s *softDTLS) recv(p []byte) (int, raw.ContentType, bool, error) {
 	buf := make([]byte, 1<<16)
 	for {
 		rec, rest := cutRecord(s.rest)
@@ -77,7 +79,7 @@ func (s *softDTLS) recv(p []byte) (int, ContentType, bool, error) {
 			s.rest = buf[:n]
 			continue
 		}
-		if rec.epoch() != 1 || rec.typ() == TypeHandshake {
+		if rec.epoch() != 1 || rec.typ() == raw.TypeHandshake {
 			s.foreign <- append([]byte(nil), rec...)
 			continue
 		}
@@ -113,7 +115,7 @@ func (s *softDTLS) spliceFrom(src io.Reader, n int64) (int64, error) {
 
 type softWriter struct{ *softDTLS }
 
-func (w softWriter) Write(p []byte) (int, error) { return len(p), w.send(TypeApplicationData, p) }
+func (w softWriter) Write(p []byte) (int, error) { return len(p), w.send(raw.TypeApplicationData, p) }
 
 func (s *softDTLS) splicer(io.Writer) dtlsSplicer { return nil }
 

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/kernel"
 )
 
 // spliceFrom sends a file by sendfile(2), and a stream socket by splice(2).
@@ -27,7 +29,7 @@ func (s *ktlsSocket) spliceFrom(src io.Reader, n int64) (int64, error) {
 func (s *ktlsSocket) sendfile(src *os.File, n int64) (total int64, err error) {
 	for total < n {
 		var sent int
-		err = control(src, func(file int) error {
+		err = kernel.Control(src, func(file int) error {
 			sent, err = s.sendfileOnce(file, int(min(n-total, maxChunk)))
 			return err
 		})

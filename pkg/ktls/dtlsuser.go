@@ -28,12 +28,12 @@ type dtlsUser struct {
 // ccmOverhead is the most that another suite of pion's adds: CBC with SHA-1 pads to 16 bytes.
 const otherOverhead = dtlsHeaderLen + 16 + 20 + 16
 
-func newDTLSUser(pion *dtls.Conn, w *dtlsWire, s *dtlsSession, config *DTLSConfig, reason error) (*dtlsUser, error) {
-	u := &dtlsUser{pion: pion, wire: w, fixed: config.mtu(), adds: otherOverhead, reason: reason, buf: make([]byte, maxPlaintext)}
+func newDTLSUser(pion *dtls.Conn, w *dtlsWire, s *dtlsSession, config *DTLSConfig, reason error) *dtlsUser {
+	u := &dtlsUser{pion: pion, wire: w, fixed: config.MTU, adds: otherOverhead, reason: reason, buf: make([]byte, maxPlaintext)}
 	if su, ok := dtlsSuites[s.CipherSuiteID]; ok {
 		u.adds = su.overhead()
 	}
-	return u, nil
+	return u
 }
 
 func (u *dtlsUser) Read(p []byte) (int, error) {

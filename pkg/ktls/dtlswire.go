@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // dtlsWire is the net.PacketConn on which pion/dtls makes the handshake: a connected UDP
@@ -148,7 +150,7 @@ func (w *dtlsWire) sift(datagram []byte) int {
 // holdsBack keeps application data, and an alert behind it: it may be the end of a
 // connection that pion has not seen begin.
 func (w *dtlsWire) holdsBack(rec dtlsRecord) bool {
-	if rec.epoch() == 0 || rec.typ() != TypeApplicationData && (rec.typ() != TypeAlert || len(w.early) == 0) {
+	if rec.epoch() == 0 || rec.typ() != raw.TypeApplicationData && (rec.typ() != raw.TypeAlert || len(w.early) == 0) {
 		return false
 	}
 	if len(w.early) < maxEarly {

@@ -5,26 +5,15 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"time"
 )
-
-// WithHandshake is for [NewListener] and [Listen]: Accept returns connections whose
-// handshake is over, and drops those where it failed or took longer than timeout.
-// Up to 1,024 handshakes run side by side; connections beyond them wait in inner's queue,
-// and so do those that nobody accepts. It is for servers that look at ConnectionState first, as
-// net/http does for Request.TLS.
-func WithHandshake(timeout time.Duration) Option {
-	return optionFunc(func(o *options) { o.handshake = timeout })
-}
 
 // maxHandshakes bounds what peers that say nothing can take: each handshake is a goroutine
 // and a file until its timeout.
 const maxHandshakes = 1024
 
-// eagerListener runs the handshakes of inner's connections.
+// eagerListener runs the handshakes of the connections that inner accepts. Their Config bounds them.
 type eagerListener struct {
 	net.Listener
-	timeout time.Duration
 	start   sync.Once
 	results chan acceptResult
 	slots   chan struct{} // one for each handshake that runs or that nobody has accepted
@@ -38,8 +27,8 @@ type acceptResult struct {
 	err  error
 }
 
-func newEagerListener(inner net.Listener, timeout time.Duration) *eagerListener {
-	l := &eagerListener{Listener: inner, timeout: timeout, results: make(chan acceptResult), slots: make(chan struct{}, maxHandshakes)}
+func newEagerListener(inner net.Listener) *eagerListener {
+	l := &eagerListener{Listener: inner, results: make(chan acceptResult), slots: make(chan struct{}, maxHandshakes)}
 	l.closed, l.stop = context.WithCancel(context.Background())
 	return l
 }
@@ -92,9 +81,7 @@ func (l *eagerListener) acquire() bool {
 
 func (l *eagerListener) shake(c *Conn) {
 	defer func() { <-l.slots }()
-	ctx, cancel := context.WithTimeout(l.closed, l.timeout)
-	defer cancel()
-	if c, err := shaken(ctx, c); err == nil {
+	if c, err := shaken(l.closed, c); err == nil {
 		l.hand(acceptResult{conn: c})
 	}
 }

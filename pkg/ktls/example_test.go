@@ -43,14 +43,14 @@ func echo(ln net.Listener) {
 }
 
 // pair returns a client's connection to an echo server.
-func pair(opts ...ktls.Option) (conn *ktls.Conn, done func()) {
+func pair(policy ktls.Policy) (conn *ktls.Conn, done func()) {
 	server, client := configs()
-	ln, err := ktls.Listen("tcp", "127.0.0.1:0", server, opts...)
+	ln, err := ktls.Listen("tcp", "127.0.0.1:0", &ktls.Config{TLS: server, Policy: policy})
 	if err != nil {
 		log.Fatal(err)
 	}
 	go echo(ln)
-	if conn, err = ktls.Dial("tcp", ln.Addr().String(), client, opts...); err != nil {
+	if conn, err = ktls.Dial("tcp", ln.Addr().String(), &ktls.Config{TLS: client, Policy: policy}); err != nil {
 		log.Fatal(err)
 	}
 	return conn, func() { conn.Close(); ln.Close() }
@@ -60,14 +60,14 @@ func pair(opts ...ktls.Option) (conn *ktls.Conn, done func()) {
 // space, and the bytes are the same.
 func Example() {
 	server, client := configs()
-	ln, err := ktls.Listen("tcp", "127.0.0.1:0", server)
+	ln, err := ktls.Listen("tcp", "127.0.0.1:0", &ktls.Config{TLS: server})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer ln.Close()
 	go echo(ln)
 
-	conn, err := ktls.Dial("tcp", ln.Addr().String(), client)
+	conn, err := ktls.Dial("tcp", ln.Addr().String(), &ktls.Config{TLS: client})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func ExampleListen() {
 	}
 
 	server.NextProtos = []string{"http/1.1"}
-	ln, err := ktls.Listen("tcp", "127.0.0.1:0", server, ktls.WithHandshake(10*time.Second))
+	ln, err := ktls.Listen("tcp", "127.0.0.1:0", &ktls.Config{TLS: server, HandshakeTimeout: 10 * time.Second})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func ExampleDialer() {
 	pool := x509.NewCertPool()
 	pool.AddCert(srv.Certificate())
 
-	d := &ktls.Dialer{Config: &tls.Config{RootCAs: pool, NextProtos: []string{"http/1.1"}}}
+	d := &ktls.Dialer{Config: &ktls.Config{TLS: &tls.Config{RootCAs: pool, NextProtos: []string{"http/1.1"}}}}
 	client := &http.Client{Transport: &http.Transport{DialTLSContext: d.DialContext}}
 	resp, err := client.Get(srv.URL)
 	if err != nil {
@@ -151,7 +151,7 @@ func ExampleConn_Offload() {
 // A long-lived connection changes its keys where the kernel can, and goes on with the old
 // ones where it cannot.
 func ExampleConn_KeyUpdate() {
-	conn, done := pair()
+	conn, done := pair(ktls.Prefer)
 	defer done()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -170,7 +170,7 @@ func ExampleConn_KeyUpdate() {
 
 // io.Copy from a file uses sendfile(2) where the kernel seals.
 func ExampleConn_ReadFrom() {
-	conn, done := pair()
+	conn, done := pair(ktls.Prefer)
 	defer done()
 	f, err := os.CreateTemp("", "example")
 	if err != nil {

@@ -1,6 +1,10 @@
 package ktls
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
+)
 
 // randomEnd is where a hello's random ends: after the message header (4), the version (2)
 // and the random itself (32) (RFC 8446, section 4.1.2).
@@ -28,18 +32,18 @@ func newFlight(keepSealed func() bool) *flight {
 
 func (f *flight) record(rec []byte) {
 	f.lastLen = len(rec)
-	typ := ContentType(rec[0])
+	typ := raw.ContentType(rec[0])
 	switch {
-	case typ == TypeChangeCipherSpec:
+	case typ == raw.TypeChangeCipherSpec:
 		f.ccs = true
 		return
 	case f.ccs:
 		f.afterCCS++
-	case typ == TypeHandshake && len(f.hello) < randomEnd:
+	case typ == raw.TypeHandshake && len(f.hello) < randomEnd:
 		f.hello = append(f.hello, rec[recordHeaderLen:]...)
 		f.hello = f.hello[:min(len(f.hello), randomEnd)]
 	}
-	if typ == TypeApplicationData && f.keepSealed() {
+	if typ == raw.TypeApplicationData && f.keepSealed() {
 		f.candidate = append(f.candidate, bytes.Clone(rec))
 	}
 }

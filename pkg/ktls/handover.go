@@ -3,6 +3,8 @@ package ktls
 import (
 	"crypto/tls"
 	"encoding/binary"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // handover is everything that the kernel must know to go on where crypto/tls stopped.
@@ -75,7 +77,7 @@ func (h *handover) take12(master []byte, conn *handshakeConn, isClient bool) err
 // finishedLen12 is the length in bytes of a record with TLS 1.2's Finished in it: header,
 // explicit nonce except for ChaCha20 (RFC 7905), 16 bytes of message and 16 of tag.
 func (s suite) finishedLen12() int {
-	if s.cipher == ChaCha20Poly1305 {
+	if s.cipher == raw.ChaCha20Poly1305 {
 		return recordHeaderLen + 16 + 16
 	}
 	return recordHeaderLen + 8 + 16 + 16

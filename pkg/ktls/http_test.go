@@ -119,10 +119,7 @@ func testHTTPClient(t *testing.T, m mode) {
 	defer srv.Close()
 	pool := testPool()
 	pool.AddCert(srv.Certificate())
-	d := &Dialer{Config: &tls.Config{RootCAs: pool}, Options: []Option{Prefer}}
-	if m.name == inKernel.name {
-		d.Options = []Option{Require}
-	}
+	d := &Dialer{Config: m.config(&tls.Config{RootCAs: pool})}
 	tr := &http.Transport{DialTLSContext: d.DialContext}
 	defer tr.CloseIdleConnections()
 	fetch(t, &http.Client{Transport: tr, Timeout: time.Minute}, srv.Listener.Addr().String(), "HTTP/1.1")

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // kernelLayer carries application data over a recordSocket and deals with every record that
@@ -71,7 +73,7 @@ func (k *kernelLayer) readRecord(p []byte) (int, error) {
 	case typ == 0 && n == 0:
 		k.readErr = k.endOfStream()
 		return 0, k.readErr
-	case typ == TypeApplicationData && n > 0 && len(k.pending.buf) == 0:
+	case typ == raw.TypeApplicationData && n > 0 && len(k.pending.buf) == 0:
 		k.useless = 0
 		return n, nil
 	}
@@ -118,7 +120,7 @@ func (k *kernelLayer) closeNotify() error {
 	}
 	k.writeErr = errShutdown
 	_ = k.sock.SetWriteDeadline(time.Now().Add(closeTimeout))
-	return k.sock.send(TypeAlert, alertBytes(alertCloseNotify))
+	return k.sock.send(raw.TypeAlert, alertBytes(alertCloseNotify))
 }
 
 // Close sends close_notify and closes the connection. When a Write is under way it closes

@@ -3,6 +3,8 @@ package ktls
 import (
 	"crypto/tls"
 	"math"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // softLimit is how many records a TLS 1.3 key of AES-GCM seals before this end changes it.
@@ -27,8 +29,8 @@ type keyUse struct {
 }
 
 // newKeyUse is for a key that has sealed so many records.
-func newKeyUse(version uint16, c Cipher, sealed uint64) keyUse {
-	if version == tls.VersionTLS13 && (c == AES128GCM || c == AES256GCM) {
+func newKeyUse(version uint16, c raw.Cipher, sealed uint64) keyUse {
+	if version == tls.VersionTLS13 && (c == raw.AES128GCM || c == raw.AES256GCM) {
 		return keyUse{limit: softLimit, left: softLimit - int64(sealed)}
 	}
 	return keyUse{limit: math.MaxInt64, left: math.MaxInt64}

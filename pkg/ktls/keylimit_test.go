@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // TestKeyLimit: before a key has sealed as many records as it may, the connection changes it,
@@ -98,13 +100,13 @@ func TestKeyLimitOfStandardLibrary(t *testing.T) {
 func TestKeyLimits(t *testing.T) {
 	for _, tc := range []struct {
 		version uint16
-		cipher  Cipher
+		cipher  raw.Cipher
 		want    int64
 	}{
-		{tls.VersionTLS13, AES128GCM, 1 << 24},
-		{tls.VersionTLS13, AES256GCM, 1 << 24},
-		{tls.VersionTLS13, ChaCha20Poly1305, math.MaxInt64}, // none
-		{tls.VersionTLS12, AES128GCM, math.MaxInt64},        // it has no KeyUpdate
+		{tls.VersionTLS13, raw.AES128GCM, 1 << 24},
+		{tls.VersionTLS13, raw.AES256GCM, 1 << 24},
+		{tls.VersionTLS13, raw.ChaCha20Poly1305, math.MaxInt64}, // none
+		{tls.VersionTLS12, raw.AES128GCM, math.MaxInt64},        // it has no KeyUpdate
 	} {
 		if got := newKeyUse(tc.version, tc.cipher, 0).limit; got != tc.want || float64(got) > math.Pow(2, 24.5) && got != math.MaxInt64 {
 			t.Errorf("%s, %v: %d, want %d", tls.VersionName(tc.version), tc.cipher, got, tc.want)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // KeyUpdateRequest values (RFC 8446, section 4.6.3).
@@ -75,10 +77,10 @@ func (k *kernelLayer) startUpdate() error {
 // one. When the record cannot be sent nothing has changed. The caller holds the writing
 // gate.
 func (k *kernelLayer) changeTX(request byte, send sendFunc) error {
-	if err := send(TypeHandshake, []byte{typeKeyUpdate, 0, 0, 1, request}); err != nil {
+	if err := send(raw.TypeHandshake, []byte{typeKeyUpdate, 0, 0, 1, request}); err != nil {
 		return err
 	}
-	next, err := k.changeKey(TX, k.txSecret)
+	next, err := k.changeKey(raw.TX, k.txSecret)
 	if err != nil {
 		k.writeErr = err // the peer expects a key that the kernel does not have
 		return err
@@ -93,7 +95,7 @@ func (k *kernelLayer) receivedUpdate(request byte) error {
 	if request > updateRequested {
 		return k.fail(alertIllegalParameter, nil)
 	}
-	next, err := k.changeKey(RX, k.rxSecret)
+	next, err := k.changeKey(raw.RX, k.rxSecret)
 	if err != nil {
 		return k.fail(alertInternalError, err)
 	}
@@ -106,7 +108,7 @@ func (k *kernelLayer) receivedUpdate(request byte) error {
 }
 
 // changeKey gives the kernel the key after secret's, and returns the secret after it.
-func (k *kernelLayer) changeKey(dir Direction, secret []byte) ([]byte, error) {
+func (k *kernelLayer) changeKey(dir raw.Direction, secret []byte) ([]byte, error) {
 	next, err := k.suite.nextSecret(secret)
 	if err != nil {
 		return nil, err

@@ -16,10 +16,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // send sends one record of any type from a Conn that is not in user space.
-func send(t testing.TB, c *Conn, typ ContentType, content ...byte) {
+func send(t testing.TB, c *Conn, typ raw.ContentType, content ...byte) {
 	t.Helper()
 	k, err := c.kernel()
 	if err != nil {
@@ -39,25 +41,25 @@ func TestReceivedRecords(t *testing.T) {
 		for _, tc := range []struct {
 			name    string
 			version uint16
-			typ     ContentType
+			typ     raw.ContentType
 			content []byte
 			want    error          // what Read returns; nil: it goes on
 			alert   tls.AlertError // what the peer then reads
 		}{
-			{"close_notify", tls.VersionTLS13, TypeAlert, []byte{1, 0}, io.EOF, 0},
-			{"fatal alert", tls.VersionTLS13, TypeAlert, []byte{2, 40}, tls.AlertError(40), 0},
-			{"user_canceled", tls.VersionTLS13, TypeAlert, []byte{1, 90}, nil, 0},
-			{"warning 1.2", tls.VersionTLS12, TypeAlert, []byte{1, 41}, nil, 0},
-			{"fatal 1.2", tls.VersionTLS12, TypeAlert, []byte{2, 80}, tls.AlertError(80), 0},
-			{"bad level 1.2", tls.VersionTLS12, TypeAlert, []byte{3, 80}, alertUnexpectedMessage, alertUnexpectedMessage},
-			{"renegotiation 1.2", tls.VersionTLS12, TypeHandshake, []byte{0, 0, 0, 0}, alertNoRenegotiation, unseen},
-			{"ticket", tls.VersionTLS13, TypeHandshake, []byte{4, 0, 0, 2, 0, 0}, nil, 0},
-			{"finished", tls.VersionTLS13, TypeHandshake, []byte{20, 0, 0, 0}, alertUnexpectedMessage, alertUnexpectedMessage},
-			{"long message", tls.VersionTLS13, TypeHandshake, []byte{4, 2, 0, 0, 0}, errMessageTooLong, alertInternalError},
-			{"bad KeyUpdate", tls.VersionTLS13, TypeHandshake, []byte{24, 0, 0, 1, 2}, alertIllegalParameter, alertIllegalParameter},
-			{"long KeyUpdate", tls.VersionTLS13, TypeHandshake, []byte{24, 0, 0, 2, 0, 0}, alertDecodeError, alertDecodeError},
-			{"KeyUpdate and more", tls.VersionTLS13, TypeHandshake, []byte{24, 0, 0, 1, 0, 4}, alertUnexpectedMessage, alertUnexpectedMessage},
-			{"change_cipher_spec", tls.VersionTLS13, TypeChangeCipherSpec, []byte{1}, alertUnexpectedMessage, alertUnexpectedMessage},
+			{"close_notify", tls.VersionTLS13, raw.TypeAlert, []byte{1, 0}, io.EOF, 0},
+			{"fatal alert", tls.VersionTLS13, raw.TypeAlert, []byte{2, 40}, tls.AlertError(40), 0},
+			{"user_canceled", tls.VersionTLS13, raw.TypeAlert, []byte{1, 90}, nil, 0},
+			{"warning 1.2", tls.VersionTLS12, raw.TypeAlert, []byte{1, 41}, nil, 0},
+			{"fatal 1.2", tls.VersionTLS12, raw.TypeAlert, []byte{2, 80}, tls.AlertError(80), 0},
+			{"bad level 1.2", tls.VersionTLS12, raw.TypeAlert, []byte{3, 80}, alertUnexpectedMessage, alertUnexpectedMessage},
+			{"renegotiation 1.2", tls.VersionTLS12, raw.TypeHandshake, []byte{0, 0, 0, 0}, alertNoRenegotiation, unseen},
+			{"ticket", tls.VersionTLS13, raw.TypeHandshake, []byte{4, 0, 0, 2, 0, 0}, nil, 0},
+			{"finished", tls.VersionTLS13, raw.TypeHandshake, []byte{20, 0, 0, 0}, alertUnexpectedMessage, alertUnexpectedMessage},
+			{"long message", tls.VersionTLS13, raw.TypeHandshake, []byte{4, 2, 0, 0, 0}, errMessageTooLong, alertInternalError},
+			{"bad KeyUpdate", tls.VersionTLS13, raw.TypeHandshake, []byte{24, 0, 0, 1, 2}, alertIllegalParameter, alertIllegalParameter},
+			{"long KeyUpdate", tls.VersionTLS13, raw.TypeHandshake, []byte{24, 0, 0, 2, 0, 0}, alertDecodeError, alertDecodeError},
+			{"KeyUpdate and more", tls.VersionTLS13, raw.TypeHandshake, []byte{24, 0, 0, 1, 0, 4}, alertUnexpectedMessage, alertUnexpectedMessage},
+			{"change_cipher_spec", tls.VersionTLS13, raw.TypeChangeCipherSpec, []byte{1}, alertUnexpectedMessage, alertUnexpectedMessage},
 			{"unknown type", tls.VersionTLS12, 99, []byte{1}, alertUnexpectedMessage, alertUnexpectedMessage},
 		} {
 			t.Run(tc.name, func(t *testing.T) {
@@ -102,12 +104,12 @@ func TestFragmentedMessage(t *testing.T) {
 			t.Skip("crypto/tls has its own tests of this")
 		}
 		c, s := connPair(t, m, clientConfig(), serverConfig())
-		send(t, s, TypeHandshake, 4, 0, 0)
-		send(t, s, TypeHandshake, 2, 0, 0, 4, 0)
-		send(t, s, TypeHandshake, 0, 0)
+		send(t, s, raw.TypeHandshake, 4, 0, 0)
+		send(t, s, raw.TypeHandshake, 2, 0, 0, 4, 0)
+		send(t, s, raw.TypeHandshake, 0, 0)
 		mustWrite(t, s, "data")
 		mustRead(t, c, "data")
-		send(t, s, TypeHandshake, 4, 0, 0)
+		send(t, s, raw.TypeHandshake, 4, 0, 0)
 		mustWrite(t, s, "data")
 		if _, err := c.Read(make([]byte, 100)); !errors.Is(err, alertUnexpectedMessage) {
 			t.Errorf("data within a message: %v", err)
@@ -122,12 +124,12 @@ func TestTooManyUselessRecords(t *testing.T) {
 		}
 		c, s := connPair(t, m, clientConfig(), serverConfig())
 		for range maxUseless {
-			send(t, s, TypeAlert, 1, 90)
+			send(t, s, raw.TypeAlert, 1, 90)
 		}
 		mustWrite(t, s, "data")
 		mustRead(t, c, "data")
 		for range maxUseless + 1 {
-			send(t, s, TypeAlert, 1, 90)
+			send(t, s, raw.TypeAlert, 1, 90)
 		}
 		if _, err := c.Read(make([]byte, 100)); err != errTooMany {
 			t.Errorf("read: %v", err)
@@ -138,7 +140,7 @@ func TestTooManyUselessRecords(t *testing.T) {
 // TestBadRecord damages a record on the way.
 func TestBadRecord(t *testing.T) {
 	eachPeer(t, clientConfig, serverConfig, func(t *testing.T, m mode, c *Conn, peer *tls.Conn) {
-		bad := append(recordHeader(TypeApplicationData, 100), make([]byte, 100)...)
+		bad := append(recordHeader(raw.TypeApplicationData, 100), make([]byte, 100)...)
 		if _, err := peer.NetConn().Write(bad); err != nil {
 			t.Fatal(err)
 		}
@@ -442,7 +444,7 @@ func testWriteToSocket(t *testing.T, m mode) {
 			_ = s.KeyUpdate(t.Context())
 		}
 		if m.offloaded() {
-			send(t, s, TypeAlert, 1, 90)
+			send(t, s, raw.TypeAlert, 1, 90)
 		}
 		_, _ = io.WriteString(s, want[20000:])
 		_ = s.Close()
@@ -480,7 +482,7 @@ func testWriteToIsInterrupted(t *testing.T, m mode) {
 func TestOptions(t *testing.T) { eachMode(t, testOptions) }
 
 func testOptions(t *testing.T, m mode) {
-	c, s := connPair(t, m, clientConfig(), serverConfig(), WithNoPad(), WithZeroCopy())
+	c, s := connPair(t, m, clientConfig(), serverConfig(), func(c *Config) { c.NoPad, c.ZeroCopy = true, true })
 	for _, set := range []func(bool) error{c.SetNoPad, c.SetZeroCopy} {
 		if err := set(true); (err == nil) != m.offloaded() {
 			t.Errorf("set option: %v", err)

@@ -2,55 +2,86 @@ package ktls
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 )
 
-type listener struct {
+// Listener accepts TLS connections. [Listen] and [NewListener] make it.
+type Listener struct {
 	net.Listener
-	config *tls.Config
-	opts   []Option
+	config    *Config
+	multipath error // why connections may stay in user space, or nil
 }
 
-// NewListener returns a listener whose connections are [*Conn] servers over those that
-// inner accepts. As with [tls.NewListener] the handshake is not part of Accept, except with
-// [WithHandshake].
-func NewListener(inner net.Listener, config *tls.Config, opts ...Option) net.Listener {
-	l := &listener{inner, config, opts}
-	if timeout := gather(opts).handshake; timeout > 0 {
-		return newEagerListener(l, timeout)
+// Accept waits for the next connection. It is a [*Conn], whose handshake runs later, except where the Config has a
+// HandshakeTimeout: then its handshake is complete.
+func (l *Listener) Accept() (net.Conn, error) { return l.Listener.Accept() }
+
+// Listen announces on addr and accepts TLS connections. network is "tcp", "tcp4" or "tcp6". config.TLS must have a
+// certificate or a way to get one.
+//
+// The listener is one of plain TCP. Go's net.Listen makes listeners of Multipath TCP, see [NewListener]. Where a context
+// or socket options are needed, pass the listener of a net.ListenConfig with SetMultipathTCP(false) to NewListener.
+func Listen(network, addr string, config *Config) (*Listener, error) {
+	if t := config.orZero().tls(); len(t.Certificates) == 0 && t.GetCertificate == nil && t.GetConfigForClient == nil {
+		return nil, errNoCertificate
 	}
-	return l
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	inner, err := lc.Listen(context.Background(), network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return NewListener(inner, config)
 }
 
-// Accept waits for the next connection.
-func (l *listener) Accept() (net.Conn, error) {
+var errNoCertificate = errors.New("ktls: Config.TLS has neither Certificates nor GetCertificate nor GetConfigForClient")
+
+// NewListener returns a listener whose connections are [*Conn] servers over those that inner accepts. As with
+// [tls.NewListener] the handshake is not part of Accept, unless the Config has a HandshakeTimeout.
+//
+// A listener of net.Listen accepts Multipath TCP (MPTCP) where the kernel has it, and an MPTCP connection cannot have
+// kernel TLS: peers that speak MPTCP stay in user space. With [Require] NewListener returns an [*OffloadError] of
+// [ErrMultipathTCP] for such a listener. Otherwise it goes on, [Listener.Available] returns that error, and so does the
+// Offload of each connection that stays in user space for that reason. [Listen] makes no such listener, nor does a
+// net.ListenConfig with SetMultipathTCP(false).
+func NewListener(inner net.Listener, config *Config) (*Listener, error) {
+	config = config.orZero()
+	multipath := checkMultipath(inner)
+	if multipath != nil && config.Policy == Require {
+		return nil, multipath
+	}
+	l := &Listener{config: config, multipath: multipath}
+	l.Listener = &lazyListener{inner, config}
+	if config.HandshakeTimeout > 0 {
+		l.Listener = newEagerListener(l.Listener)
+	}
+	return l, nil
+}
+
+// Available reports whether the kernel can take over all connections of this listener whose version and cipher it has.
+// The error is an [*OffloadError]: [ErrPolicy] with [Never], [ErrMultipathTCP] for a listener of Multipath TCP, else what
+// the function [Available] returns.
+func (l *Listener) Available() error {
+	switch {
+	case l.config.Policy == Never:
+		return reason(ErrPolicy)
+	case l.multipath != nil:
+		return l.multipath
+	}
+	return Available()
+}
+
+// lazyListener leaves the handshake to whoever accepts.
+type lazyListener struct {
+	net.Listener
+	config *Config
+}
+
+func (l *lazyListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return Server(conn, l.config, l.opts...), nil
-}
-
-var errNoCertificate = errors.New("ktls: neither Certificates, GetCertificate nor GetConfigForClient is set")
-
-// Listen announces on addr and accepts TLS connections. config must have a certificate or a
-// way to get one.
-func Listen(network, addr string, config *tls.Config, opts ...Option) (net.Listener, error) {
-	return ListenContext(context.Background(), network, addr, config, opts...)
-}
-
-// ListenContext is [Listen]; ctx bounds the resolving of addr.
-func ListenContext(ctx context.Context, network, addr string, config *tls.Config, opts ...Option) (net.Listener, error) {
-	if config == nil || len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
-		return nil, errNoCertificate
-	}
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false) // which Go listens for by default, and which refuses TCP_ULP
-	inner, err := lc.Listen(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	return NewListener(inner, config, opts...), nil
+	return Server(conn, l.config), nil
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-func TestWithHandshake(t *testing.T) {
-	ln, err := Listen("tcp", "127.0.0.1:0", serverConfig(), WithHandshake(30*time.Second))
+func TestHandshakeTimeout(t *testing.T) {
+	ln, err := Listen("tcp", "127.0.0.1:0", &Config{TLS: serverConfig(), HandshakeTimeout: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func TestWithHandshake(t *testing.T) {
 	}
 	defer silent.Close()
 	go func() {
-		if c, err := Dial("tcp", ln.Addr().String(), clientConfig()); err == nil {
+		if c, err := Dial("tcp", ln.Addr().String(), &Config{TLS: clientConfig()}); err == nil {
 			mustEOF(t, c)
 			_ = c.Close()
 		}
@@ -58,7 +58,7 @@ func (m *mute) Accept() (net.Conn, error) {
 	}
 	m.accepted.Add(1)
 	conn, _ := net.Pipe()
-	return Server(conn, serverConfig()), nil
+	return Server(conn, &Config{TLS: serverConfig(), HandshakeTimeout: time.Minute}), nil
 }
 
 func (m *mute) Close() error   { close(m.closed); return nil }
@@ -69,7 +69,7 @@ func (m *mute) Addr() net.Addr { return &net.TCPAddr{} }
 func TestHandshakesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := &mute{peers: 3 * maxHandshakes, closed: make(chan struct{})}
-		ln := newEagerListener(inner, time.Minute)
+		ln := newEagerListener(inner)
 		ended := make(chan error)
 		go func() {
 			_, err := ln.Accept()
@@ -93,7 +93,7 @@ func TestHandshakesAreBounded(t *testing.T) {
 
 // TestRequestTLS has net/http see the connection's state.
 func TestRequestTLS(t *testing.T) {
-	ln, err := Listen("tcp", "127.0.0.1:0", serverConfig(), WithHandshake(30*time.Second))
+	ln, err := Listen("tcp", "127.0.0.1:0", &Config{TLS: serverConfig(), HandshakeTimeout: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

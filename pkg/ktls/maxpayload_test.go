@@ -45,11 +45,11 @@ func testMaxPayload(t *testing.T, m mode) {
 	}
 }
 
-// TestWithMaxPayload sets the option at the handover, for TLS 1.2 too, whose least is 64.
-func TestWithMaxPayload(t *testing.T) {
+// TestConfigMaxPayload sets the option at the handover, for TLS 1.2 too, whose least is 64.
+func TestConfigMaxPayload(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		for _, version := range []uint16{0x0303, 0x0304} {
-			c, s := connPair(t, m, clientConfig(), only(serverConfig(), version), WithMaxPayload(64))
+			c, s := connPair(t, m, clientConfig(), only(serverConfig(), version), func(c *Config) { c.MaxPayload = 64 })
 			before := sealedBy(t, s)
 			mustWrite(t, s, string(make([]byte, 640)))
 			mustRead(t, c, string(make([]byte, 640)))

@@ -3,10 +3,9 @@ package ktls
 import (
 	"crypto/tls"
 	"net"
-	"os"
-	"os/exec"
-	"sync"
 	"testing"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
 
 // mode is who makes the records of a test's connections.
@@ -44,44 +43,35 @@ func eachMode(t *testing.T, f func(t *testing.T, m mode)) {
 	}
 }
 
-func (m mode) apply(c *Conn) *Conn {
+// config is one with the mode's policy, which each change then changes.
+func (m mode) config(t *tls.Config, changes ...func(*Config)) *Config {
+	c := &Config{TLS: t, Policy: m.policy}
 	if m.soft {
 		c.attach = newSoftSocket(m.rekeys())
+	}
+	for _, change := range changes {
+		change(c)
 	}
 	return c
 }
 
-func (m mode) client(conn net.Conn, config *tls.Config, opts ...Option) *Conn {
-	return m.apply(Client(conn, config, append([]Option{m.policy}, opts...)...))
+func (m mode) client(conn net.Conn, config *tls.Config, changes ...func(*Config)) *Conn {
+	return Client(conn, m.config(config, changes...))
 }
 
-func (m mode) server(conn net.Conn, config *tls.Config, opts ...Option) *Conn {
-	return m.apply(Server(conn, config, append([]Option{m.policy}, opts...)...))
+func (m mode) server(conn net.Conn, config *tls.Config, changes ...func(*Config)) *Conn {
+	return Server(conn, m.config(config, changes...))
 }
 
 // offloaded tells whether the mode's connections leave user space.
 func (m mode) offloaded() bool { return m.policy == Require }
 
-// inGuest tells a test run on a stock kernel, where nothing may be skipped.
-func inGuest() bool { return os.Getenv("KTLSTOP_GUEST") == "1" }
-
-var loadModule = sync.OnceFunc(func() {
-	// An error shows in Available: the module may be built in, or modprobe missing.
-	_ = exec.Command("modprobe", "tls").Run()
-})
+// inGuest reports whether a test runs on a stock kernel, where nothing may be skipped.
+func inGuest() bool { return ktlstest.InGuest() }
 
 // needKernel skips a test where the kernel has no TLS, except in a guest, where that is a
 // failure.
 func needKernel(t testing.TB) {
 	t.Helper()
-	if inGuest() {
-		loadModule()
-	}
-	err := Available()
-	if err != nil && inGuest() {
-		t.Fatalf("no kernel TLS in the guest: %v", err)
-	}
-	if err != nil {
-		t.Skipf("needs kernel TLS (%v): run make vmtest", err)
-	}
+	ktlstest.NeedKernel(t, Available)
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 const random32 = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -82,19 +84,19 @@ func FuzzRecordScanner(f *testing.F) {
 // FuzzPostHandshake gives a reader records of any kind. It must end with an error or go on,
 // whatever they are, and never hand out what is not application data.
 func FuzzPostHandshake(f *testing.F) {
-	f.Add(byte(TypeHandshake), []byte{24, 0, 0, 1, 1}, uint8(5))
-	f.Add(byte(TypeHandshake), []byte{4, 0, 0, 2, 0, 0, 24, 0, 0, 1, 0}, uint8(3))
-	f.Add(byte(TypeAlert), []byte{1, 0}, uint8(1))
+	f.Add(byte(raw.TypeHandshake), []byte{24, 0, 0, 1, 1}, uint8(5))
+	f.Add(byte(raw.TypeHandshake), []byte{4, 0, 0, 2, 0, 0, 24, 0, 0, 1, 0}, uint8(3))
+	f.Add(byte(raw.TypeAlert), []byte{1, 0}, uint8(1))
 	f.Fuzz(func(t *testing.T, typ byte, content []byte, piece uint8) {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-			sock := &scripted{typ: ContentType(typ), rest: content, piece: int(piece) + 1}
+			sock := &scripted{typ: raw.ContentType(typ), rest: content, piece: int(piece) + 1}
 			h := &handover{suite: aes128SHA256, version: version, txSecret: make([]byte, 32), rxSecret: make([]byte, 32)}
 			k := newKernelLayer(sock, h, true)
 			got, err := io.ReadAll(k)
-			if len(got) > 0 && sock.typ != TypeApplicationData {
+			if len(got) > 0 && sock.typ != raw.TypeApplicationData {
 				t.Errorf("type %v reached the reader: %x", sock.typ, got)
 			}
-			if err == nil && len(sock.rest) > 0 && sock.typ != TypeAlert {
+			if err == nil && len(sock.rest) > 0 && sock.typ != raw.TypeAlert {
 				t.Errorf("ended with %d bytes left", len(sock.rest))
 			}
 			if _, again := k.Read(make([]byte, 1)); again == nil {
@@ -107,12 +109,12 @@ func FuzzPostHandshake(f *testing.F) {
 // scripted is a recordSocket that receives one piece of content after another.
 type scripted struct {
 	softSocket
-	typ   ContentType
+	typ   raw.ContentType
 	rest  []byte
 	piece int
 }
 
-func (s *scripted) recv(p []byte) (int, ContentType, error) {
+func (s *scripted) recv(p []byte) (int, raw.ContentType, error) {
 	if len(s.rest) == 0 {
 		return 0, 0, nil
 	}
@@ -121,18 +123,18 @@ func (s *scripted) recv(p []byte) (int, ContentType, error) {
 	return n, s.typ, nil
 }
 
-func (s *scripted) send(ContentType, []byte) error           { return nil }
-func (s *scripted) trySend(ContentType, []byte) error        { return nil }
-func (s *scripted) setKeys(_ Direction, _ *CryptoInfo) error { return nil }
+func (s *scripted) send(raw.ContentType, []byte) error               { return nil }
+func (s *scripted) trySend(raw.ContentType, []byte) error            { return nil }
+func (s *scripted) setKeys(_ raw.Direction, _ *raw.CryptoInfo) error { return nil }
 
 func TestNames(t *testing.T) {
 	for got, want := range map[string]string{
-		fmt.Sprint(Prefer, Require, Never, Policy(9)):                  "prefer require never policy(9)",
-		fmt.Sprint(ModeNone, ModeKernel, ModeSoftware, ModeHardware):   "none kernel sw hw",
-		fmt.Sprint(Mode(9), TX, RX, Direction(9)):                      "mode(9) TLS_TX TLS_RX direction(9)",
-		fmt.Sprint(AES128GCM, ChaCha20Poly1305, ARIA256GCM, Cipher(1)): "AES-GCM-128 CHACHA20-POLY1305 ARIA-GCM-256 cipher_1",
-		fmt.Sprint(TypeChangeCipherSpec, TypeAlert, ContentType(9)):    "change_cipher_spec alert type_9",
-		fmt.Sprint(TypeHandshake, TypeApplicationData):                 "handshake application_data",
+		fmt.Sprint(Prefer, Require, Never, Policy(9)):                                  "prefer require never policy(9)",
+		fmt.Sprint(ModeNone, ModeKernel, ModeSoftware, ModeHardware):                   "none kernel sw hw",
+		fmt.Sprint(Mode(9), raw.TX, raw.RX, raw.Direction(9)):                          "mode(9) TLS_TX TLS_RX direction(9)",
+		fmt.Sprint(raw.AES128GCM, raw.ChaCha20Poly1305, raw.ARIA256GCM, raw.Cipher(1)): "AES-GCM-128 CHACHA20-POLY1305 ARIA-GCM-256 cipher_1",
+		fmt.Sprint(raw.TypeChangeCipherSpec, raw.TypeAlert, raw.ContentType(9)):        "change_cipher_spec alert type_9",
+		fmt.Sprint(raw.TypeHandshake, raw.TypeApplicationData):                         "handshake application_data",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -2,12 +2,12 @@ package ktls
 
 import "fmt"
 
-// Policy says what to do where the kernel cannot take a connection over. It is an [Option].
+// Policy says what to do where the kernel cannot take a connection over.
 type Policy int
 
 const (
 	// Prefer uses kernel TLS where it can and user-space TLS otherwise. The bytes are the
-	// same either way; [Conn.Offload] tells which it was. It is the default.
+	// same either way; [Conn.Offload] and Config.OnHandover report which it was. It is the default.
 	Prefer Policy = iota
 	// Require makes the handshake fail with an [*OffloadError] where Prefer would fall
 	// back.
@@ -25,5 +25,3 @@ func (p Policy) String() string {
 	}
 	return policyNames[p]
 }
-
-func (p Policy) apply(o *options) { o.policy = p }

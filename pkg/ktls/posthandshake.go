@@ -3,6 +3,8 @@ package ktls
 import (
 	"crypto/tls"
 	"errors"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // Handshake message types that may come after the handshake (RFC 8446, section 4).
@@ -22,7 +24,7 @@ const (
 // fragments puts control messages together: a reader with a small buffer gets a record in
 // pieces, and a handshake message may span records anyway.
 type fragments struct {
-	typ ContentType // of buf; 0 when buf is empty
+	typ raw.ContentType // of buf; 0 when buf is empty
 	buf []byte
 }
 
@@ -35,7 +37,7 @@ var (
 // an alert of 2 bytes. It returns nil when more bytes are needed.
 func (f *fragments) next() ([]byte, error) {
 	want := 2
-	if f.typ == TypeHandshake {
+	if f.typ == raw.TypeHandshake {
 		if len(f.buf) < 4 {
 			return nil, nil
 		}
@@ -54,14 +56,14 @@ func (f *fragments) next() ([]byte, error) {
 
 // control deals with a piece of a record that is not application data, and with empty
 // application data. It returns nil when the reader should go on. The caller holds readMu.
-func (k *kernelLayer) control(typ ContentType, p []byte) error {
+func (k *kernelLayer) control(typ raw.ContentType, p []byte) error {
 	switch {
 	case len(k.pending.buf) > 0 && typ != k.pending.typ: // RFC 8446, section 5.1
 		return k.fail(alertUnexpectedMessage, nil)
-	case typ == TypeApplicationData:
+	case typ == raw.TypeApplicationData:
 		return k.countUseless()
 	}
-	if len(p) == 0 || typ != TypeAlert && typ != TypeHandshake {
+	if len(p) == 0 || typ != raw.TypeAlert && typ != raw.TypeHandshake {
 		return k.fail(alertUnexpectedMessage, nil)
 	}
 	k.pending.typ = typ
@@ -86,7 +88,7 @@ func (k *kernelLayer) deliver() error {
 			return k.fail(alertInternalError, err)
 		case msg == nil:
 			return nil
-		case k.pending.typ == TypeAlert:
+		case k.pending.typ == raw.TypeAlert:
 			err = k.receivedAlert(msg[0], tls.AlertError(msg[1]))
 		default:
 			err = k.receivedHandshake(msg)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // proxied is a connection from a sender to a proxy and one from there to a receiver.
@@ -57,7 +59,7 @@ func testProxy(t *testing.T, p *proxied, in, out mode) {
 				}
 			}
 			if i%8 == 5 && in.offloaded() {
-				send(t, p.sender, TypeAlert, 1, 90) // user_canceled
+				send(t, p.sender, raw.TypeAlert, 1, 90) // user_canceled
 			}
 			if i%8 == 7 && out.rekeys() {
 				if err := p.out.KeyUpdate(t.Context()); err != nil {
@@ -127,7 +129,7 @@ func TestProxyFails(t *testing.T) {
 	eachProxy(t, func(t *testing.T, p *proxied, in, _ mode) {
 		if in.offloaded() {
 			mustWrite(t, p.sender, "before")
-			send(t, p.sender, TypeAlert, 2, 40) // handshake_failure
+			send(t, p.sender, raw.TypeAlert, 2, 40) // handshake_failure
 			if n, err := io.Copy(p.out, p.in); n != 6 || !errors.Is(err, tls.AlertError(40)) {
 				t.Errorf("copied %d bytes, %v", n, err)
 			}

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // recordSocket is a connection whose records someone below seals and opens. Today that is a
@@ -16,13 +18,13 @@ type recordSocket interface {
 	writeBuffers(v *net.Buffers) (int64, error)
 
 	// recv reads from the next record. Type 0 is the end of the stream.
-	recv(p []byte) (int, ContentType, error)
+	recv(p []byte) (int, raw.ContentType, error)
 	// send sends one record, waiting up to the write deadline.
-	send(typ ContentType, p []byte) error
+	send(typ raw.ContentType, p []byte) error
 	// trySend sends one record if there is room for it at once.
-	trySend(typ ContentType, p []byte) error
+	trySend(typ raw.ContentType, p []byte) error
 	// setKeys sets or changes one direction's keys.
-	setKeys(dir Direction, info *CryptoInfo) error
+	setKeys(dir raw.Direction, info *raw.CryptoInfo) error
 	// setZeroCopy and setNoPad are Conn.SetZeroCopy and Conn.SetNoPad.
 	setZeroCopy(on bool) error
 	setNoPad(on bool) error
@@ -54,8 +56,8 @@ func (e *recordError) Unwrap() error { return e.err }
 // taken: from then on there is no way back to user space.
 func (h *handover) install(sock recordSocket) (started bool, err error) {
 	defer h.wipeKeys()
-	if err := sock.setKeys(TX, h.suite.cryptoInfo(h.version, h.tx, h.txSeq)); err != nil {
+	if err := sock.setKeys(raw.TX, h.suite.cryptoInfo(h.version, h.tx, h.txSeq)); err != nil {
 		return false, err
 	}
-	return true, sock.setKeys(RX, h.suite.cryptoInfo(h.version, h.rx, h.rxSeq))
+	return true, sock.setKeys(raw.RX, h.suite.cryptoInfo(h.version, h.rx, h.rxSeq))
 }

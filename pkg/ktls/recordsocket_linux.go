@@ -9,6 +9,9 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/kernel"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // tcpSocket is a TCP connection with the kernel's TLS on it. Its Write and ReadFrom are
@@ -16,14 +19,14 @@ import (
 type tcpSocket struct {
 	*net.TCPConn
 	rc     syscall.RawConn
-	cipher Cipher // of the keys that the kernel has for TX
+	cipher raw.Cipher // of the keys that the kernel has for TX
 
 	// The call that recv makes, built once. The layer's read lock guards it.
 	rx struct {
 		call func(fd uintptr) bool
 		p    []byte
 		n    int
-		typ  ContentType
+		typ  byte
 		err  error
 	}
 }
@@ -39,18 +42,18 @@ func newRecordSocket(conn net.Conn) (recordSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := attachULP(tcp); err != nil {
-		return nil, err
+	if err := raw.Enable(tcp, nil, nil); err != nil {
+		return nil, multipathError(tcp, err)
 	}
 	s := &tcpSocket{TCPConn: tcp, rc: rc}
 	s.rx.call = func(fd uintptr) bool {
-		s.rx.n, s.rx.typ, s.rx.err = recvRecord(int(fd), s.rx.p, 0)
+		s.rx.n, s.rx.typ, s.rx.err = kernel.Recv(int(fd), s.rx.p, 0)
 		return s.rx.err != unix.EAGAIN
 	}
 	return s, nil
 }
 
-func (s *tcpSocket) recv(p []byte) (int, ContentType, error) {
+func (s *tcpSocket) recv(p []byte) (int, raw.ContentType, error) {
 	s.rx.p = p
 	err := s.rc.Read(s.rx.call)
 	s.rx.p = nil
@@ -60,7 +63,7 @@ func (s *tcpSocket) recv(p []byte) (int, ContentType, error) {
 	if s.rx.err != nil {
 		return 0, 0, s.recvError(s.rx.err)
 	}
-	return s.rx.n, s.rx.typ, nil
+	return s.rx.n, raw.ContentType(s.rx.typ), nil
 }
 
 // recvError tells a record that could not be opened (tls_rx_msg_size and tls_decrypt_sg,
@@ -87,25 +90,25 @@ func (s *tcpSocket) callError(op, call string, err error) error {
 	return &net.OpError{Op: op, Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: os.NewSyscallError(call, err)}
 }
 
-func (s *tcpSocket) send(typ ContentType, p []byte) error {
-	_, err := SendRecord(s.TCPConn, typ, p, 0)
+func (s *tcpSocket) send(typ raw.ContentType, p []byte) error {
+	_, err := raw.SendRecord(s.TCPConn, typ, p, 0)
 	return renamed("write", err)
 }
 
 // trySend goes round the poller: it must neither wait nor take the write lock that a
 // waiting Write holds.
-func (s *tcpSocket) trySend(typ ContentType, p []byte) error {
-	return control(s.TCPConn, func(fd int) error {
-		_, err := sendRecord(fd, typ, p, unix.MSG_DONTWAIT)
+func (s *tcpSocket) trySend(typ raw.ContentType, p []byte) error {
+	return kernel.Control(s.TCPConn, func(fd int) error {
+		_, err := kernel.Send(fd, byte(typ), p, unix.MSG_DONTWAIT)
 		return os.NewSyscallError("sendmsg", err)
 	})
 }
 
-func (s *tcpSocket) setKeys(dir Direction, info *CryptoInfo) error {
-	if err := SetKeys(s.TCPConn, dir, info); err != nil {
+func (s *tcpSocket) setKeys(dir raw.Direction, info *raw.CryptoInfo) error {
+	if err := raw.SetKeys(s.TCPConn, dir, info); err != nil {
 		return err
 	}
-	if dir == TX {
+	if dir == raw.TX {
 		s.cipher = info.Cipher
 	}
 	return nil
@@ -115,9 +118,9 @@ func (s *tcpSocket) setKeys(dir Direction, info *CryptoInfo) error {
 // at the cipher and answers EINVAL; one that does not never gets that far: EBUSY.
 func (s *tcpSocket) canRekey() error {
 	probe := binary.NativeEndian.AppendUint16(nil, 0x0304)
-	err := setKeys(s.TCPConn, TX, binary.NativeEndian.AppendUint16(probe, 0xffff))
-	if errors.Is(err, ErrRekey) {
-		return err
+	err := kernel.SetKeys(s.TCPConn, int(raw.TX), binary.NativeEndian.AppendUint16(probe, 0xffff))
+	if errors.Is(err, unix.EBUSY) {
+		return &OffloadError{Op: "set TLS_TX", Reason: ErrRekey, Cause: os.NewSyscallError("setsockopt", err)}
 	}
 	return nil
 }
@@ -126,7 +129,7 @@ func (s *tcpSocket) canRekey() error {
 // record whose rest will never come.
 func (s *tcpSocket) truncated() bool {
 	var n int
-	err := control(s.TCPConn, func(fd int) (err error) {
+	err := kernel.Control(s.TCPConn, func(fd int) (err error) {
 		n, err = unix.IoctlGetInt(fd, unix.SIOCINQ)
 		return err
 	})
@@ -139,7 +142,7 @@ func setOption(conn *net.TCPConn, name string, opt int, on bool) error {
 	if on {
 		value = 1
 	}
-	return optionError(name, control(conn, func(fd int) error {
+	return optionError(name, kernel.Control(conn, func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.SOL_TLS, opt, value)
 	}))
 }
@@ -157,25 +160,25 @@ func optionError(name string, err error) error {
 }
 
 func (s *tcpSocket) setZeroCopy(on bool) error {
-	return setOption(s.TCPConn, "TLS_TX_ZEROCOPY_RO", optZeroCopyRO, on)
+	return setOption(s.TCPConn, "TLS_TX_ZEROCOPY_RO", kernel.ZeroCopyRO, on)
 }
 
 func (s *tcpSocket) setNoPad(on bool) error {
-	return setOption(s.TCPConn, "TLS_RX_EXPECT_NO_PAD", optExpectNoPad, on)
+	return setOption(s.TCPConn, "TLS_RX_EXPECT_NO_PAD", kernel.ExpectNoPad, on)
 }
 
 // setMaxPayload passes an unsigned 16-bit number, the one length that the kernel accepts.
 func (s *tcpSocket) setMaxPayload(n int) error {
 	value := binary.NativeEndian.AppendUint16(nil, uint16(n))
-	return optionError("TLS_TX_MAX_PAYLOAD_LEN", control(s.TCPConn, func(fd int) error {
-		return unix.SetsockoptString(fd, unix.SOL_TLS, optMaxPayload, string(value))
+	return optionError("TLS_TX_MAX_PAYLOAD_LEN", kernel.Control(s.TCPConn, func(fd int) error {
+		return unix.SetsockoptString(fd, unix.SOL_TLS, kernel.MaxPayload, string(value))
 	}))
 }
 
 // clearError takes the error that the kernel left on the socket when a record failed to
 // open: until then nothing can be sent, not even the alert about it.
 func (s *tcpSocket) clearError() {
-	_ = control(s.TCPConn, func(fd int) error {
+	_ = kernel.Control(s.TCPConn, func(fd int) error {
 		_, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 		return err
 	})

@@ -3,30 +3,20 @@ package ktls
 import (
 	"encoding/binary"
 	"os"
-	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/kernel"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// sealed asks the kernel for TLS_TX, which has the sequence number of the next record in its
-// last 8 bytes. x/sys cannot read the option: its strings end at the first zero byte.
+// sealed asks the kernel for TLS_TX, whose last 8 bytes are the sequence number of the next record.
 func (s *tcpSocket) sealed() (uint64, error) {
-	spec, ok := cipherSpecs[s.cipher]
+	key, salt, iv, ok := s.cipher.Sizes()
 	if !ok {
 		return 0, &OffloadError{Op: "get TLS_TX", Reason: ErrNotOffloaded}
 	}
-	info := make([]byte, 4+spec.iv+spec.key+spec.salt+8) // struct tls12_crypto_info_*
-	defer clear(info)                                    // the key is in it
-	length := uint32(len(info))
-	err := control(s.TCPConn, func(fd int) error {
-		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_TLS, uintptr(TX),
-			uintptr(unsafe.Pointer(&info[0])), uintptr(unsafe.Pointer(&length)), 0)
-		if errno != 0 {
-			return errno
-		}
-		return nil
-	})
-	if err != nil {
+	info := make([]byte, 4+iv+key+salt+8)
+	defer clear(info) // the key is in it
+	if err := kernel.Info(s.TCPConn, int(raw.TX), info); err != nil {
 		return 0, &OffloadError{Op: "get TLS_TX", Reason: ErrRefused, Cause: os.NewSyscallError("getsockopt", err)}
 	}
 	return binary.BigEndian.Uint64(info[len(info)-8:]), nil

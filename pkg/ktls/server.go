@@ -1,27 +1,18 @@
 package ktls
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
 )
 
-// Server returns a TLS server over conn; the handshake runs with the first Read or Write,
-// or with Handshake. config is used as by [tls.Server], and connections with the same
-// config resume each other's sessions.
-func Server(conn net.Conn, config *tls.Config, opts ...Option) *Conn {
-	if config == nil {
-		config = &tls.Config{}
+// Server returns a TLS server over conn. The handshake runs with the first Read or Write, or with Handshake.
+// config.TLS must have a certificate or a way to get one.
+func Server(conn net.Conn, config *Config) *Conn {
+	c := newConn(conn, config)
+	t := c.config.tls()
+	if c.config.Policy != Never {
+		t = c.session.serverConfig(t)
 	}
-	c := newConn(conn, opts)
-	if c.options.policy != Never {
-		config = c.session.serverConfig(config)
-	}
-	c.tls = tls.Server(c.hs, config)
+	c.tls = tls.Server(c.hs, t)
 	return c
-}
-
-// ServerContext is [Server] with the handshake done. On an error conn is closed.
-func ServerContext(ctx context.Context, conn net.Conn, config *tls.Config, opts ...Option) (*Conn, error) {
-	return shaken(ctx, Server(conn, config, opts...))
 }

@@ -1,5 +1,9 @@
 package ktls
 
+import (
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
+)
+
 // A reader can find that something must be sent: the answer to a KeyUpdate, or an alert. It
 // must not wait for a writer that waits for the peer, which may wait for the reader. So it
 // leaves a note (owed, doomed) and settles it only if no writer is at work; else the next
@@ -22,7 +26,7 @@ func (k *kernelLayer) settle(send sendFunc) error {
 	}
 	if d := k.doomed.Load(); d != nil {
 		k.writeErr = d.err
-		_ = send(TypeAlert, alertBytes(d.alert))
+		_ = send(raw.TypeAlert, alertBytes(d.alert))
 		return k.writeErr
 	}
 	if !k.owed.Swap(false) {
@@ -35,4 +39,4 @@ func (k *kernelLayer) settle(send sendFunc) error {
 	return err
 }
 
-type sendFunc func(typ ContentType, p []byte) error
+type sendFunc func(typ raw.ContentType, p []byte) error

@@ -11,6 +11,8 @@ import (
 	"net"
 	"slices"
 	"sync"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // softSocket does in the test what the kernel's record layer does, so that all that is
@@ -26,7 +28,7 @@ type softSocket struct {
 	wire   []byte // of a record not read whole
 	cut    bool   // the stream ended within a record
 	plain  []byte // of a record not delivered whole
-	typ    ContentType
+	typ    raw.ContentType
 	noPad  bool
 	zeroed bool
 
@@ -69,7 +71,7 @@ func (s *softSocket) canRekey() error {
 	return nil
 }
 
-func (s *softSocket) setKeys(dir Direction, info *CryptoInfo) error {
+func (s *softSocket) setKeys(dir raw.Direction, info *raw.CryptoInfo) error {
 	k, err := newSoftKeys(info)
 	if err != nil {
 		return err
@@ -77,7 +79,7 @@ func (s *softSocket) setKeys(dir Direction, info *CryptoInfo) error {
 	s.txMu.Lock()
 	defer s.txMu.Unlock()
 	slot := &s.tx
-	if dir == RX {
+	if dir == raw.RX {
 		slot = &s.rx
 	}
 	if *slot != nil && s.canRekey() != nil {
@@ -87,12 +89,12 @@ func (s *softSocket) setKeys(dir Direction, info *CryptoInfo) error {
 	return nil
 }
 
-func newSoftKeys(info *CryptoInfo) (*softKeys, error) {
+func newSoftKeys(info *raw.CryptoInfo) (*softKeys, error) {
 	if _, err := info.MarshalBinary(); err != nil {
 		return nil, err
 	}
 	aead, err := suite{cipher: info.Cipher}.aead(info.Key)
-	explicit := info.Version == tls.VersionTLS12 && info.Cipher != ChaCha20Poly1305
+	explicit := info.Version == tls.VersionTLS12 && info.Cipher != raw.ChaCha20Poly1305
 	return &softKeys{aead, info.Version, explicit, slices.Concat(info.Salt, info.IV), info.Seq}, err
 }
 
@@ -106,19 +108,19 @@ func (k *softKeys) nonce() (nonce, carried []byte) {
 }
 
 // seal returns the next record.
-func (k *softKeys) seal(typ ContentType, content []byte) []byte {
+func (k *softKeys) seal(typ raw.ContentType, content []byte) []byte {
 	defer func() { k.seq++ }()
 	nonce, carried := k.nonce()
 	inner, outer := content, typ
 	if k.version == tls.VersionTLS13 {
-		inner, outer = append(bytes.Clone(content), byte(typ)), TypeApplicationData
+		inner, outer = append(bytes.Clone(content), byte(typ)), raw.TypeApplicationData
 	}
 	rec := append(recordHeader(outer, len(carried)+len(inner)+16), carried...)
 	return k.aead.Seal(rec, nonce, inner, k.additional(rec[:recordHeaderLen], len(inner)))
 }
 
 // open returns a record's content.
-func (k *softKeys) open(rec []byte) (ContentType, []byte, error) {
+func (k *softKeys) open(rec []byte) (raw.ContentType, []byte, error) {
 	nonce, carried := k.nonce()
 	if k.explicit { // the sender's choice
 		nonce = slices.Concat(k.iv[:4], rec[recordHeaderLen:recordHeaderLen+len(carried)])
@@ -130,14 +132,14 @@ func (k *softKeys) open(rec []byte) (ContentType, []byte, error) {
 	}
 	k.seq++
 	if k.version == tls.VersionTLS12 {
-		return ContentType(rec[0]), plain, nil
+		return raw.ContentType(rec[0]), plain, nil
 	}
 	plain = bytes.TrimRight(plain, "\x00")
 	last := len(plain) - 1
-	return ContentType(plain[last]), plain[:last], nil
+	return raw.ContentType(plain[last]), plain[:last], nil
 }
 
-func recordHeader(typ ContentType, n int) []byte {
+func recordHeader(typ raw.ContentType, n int) []byte {
 	return binary.BigEndian.AppendUint16([]byte{byte(typ), 3, 3}, uint16(n))
 }
 
@@ -146,22 +148,22 @@ func (k *softKeys) additional(header []byte, n int) []byte {
 	if k.version == tls.VersionTLS13 {
 		return header
 	}
-	return append(binary.BigEndian.AppendUint64(nil, k.seq), recordHeader(ContentType(header[0]), n)...)
+	return append(binary.BigEndian.AppendUint64(nil, k.seq), recordHeader(raw.ContentType(header[0]), n)...)
 }
 
-func (s *softSocket) send(typ ContentType, p []byte) error {
+func (s *softSocket) send(typ raw.ContentType, p []byte) error {
 	s.txMu.Lock()
 	defer s.txMu.Unlock()
 	_, err := s.Conn.Write(s.tx.seal(typ, p))
 	return err
 }
 
-func (s *softSocket) trySend(typ ContentType, p []byte) error { return s.send(typ, p) }
+func (s *softSocket) trySend(typ raw.ContentType, p []byte) error { return s.send(typ, p) }
 
 func (s *softSocket) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		n := min(len(rest), cmp.Or(s.payload, maxPlaintext))
-		if err := s.send(TypeApplicationData, rest[:n]); err != nil {
+		if err := s.send(raw.TypeApplicationData, rest[:n]); err != nil {
 			return len(p) - len(rest), err
 		}
 		rest = rest[n:]
@@ -178,7 +180,7 @@ func (s *softSocket) writeBuffers(v *net.Buffers) (int64, error) {
 
 func (s *softSocket) ReadFrom(r io.Reader) (int64, error) { return io.Copy(onlyWriter{s}, r) }
 
-func (s *softSocket) recv(p []byte) (int, ContentType, error) {
+func (s *softSocket) recv(p []byte) (int, raw.ContentType, error) {
 	if len(s.plain) == 0 {
 		rec, err := s.readRecord()
 		if rec == nil || err != nil {

@@ -10,11 +10,13 @@ import (
 	"hash"
 
 	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // suite is a cipher suite that both crypto/tls and the kernel have.
 type suite struct {
-	cipher Cipher
+	cipher raw.Cipher
 	hash   func() hash.Hash
 	keyLen int
 	// ivLen is the length in bytes of the IV that TLS 1.2's key block holds: RFC 5288's
@@ -23,9 +25,9 @@ type suite struct {
 }
 
 var (
-	aes128SHA256   = suite{AES128GCM, sha256.New, 16, 4}
-	aes256SHA384   = suite{AES256GCM, sha512.New384, 32, 4}
-	chacha20SHA256 = suite{ChaCha20Poly1305, sha256.New, 32, 12}
+	aes128SHA256   = suite{raw.AES128GCM, sha256.New, 16, 4}
+	aes256SHA384   = suite{raw.AES256GCM, sha512.New384, 32, 4}
+	chacha20SHA256 = suite{raw.ChaCha20Poly1305, sha256.New, 32, 12}
 )
 
 var suites = map[uint16]suite{
@@ -53,10 +55,10 @@ func (k *directionKeys) wipe() {
 // cryptoInfo puts keys into the kernel's terms. It shares k's memory, but for TLS 1.2's
 // explicit nonce: crypto/tls uses the sequence number there and the kernel counts on from
 // it.
-func (s suite) cryptoInfo(version uint16, k directionKeys, seq uint64) *CryptoInfo {
-	ci := &CryptoInfo{Version: version, Cipher: s.cipher, Key: k.key, Seq: seq}
+func (s suite) cryptoInfo(version uint16, k directionKeys, seq uint64) *raw.CryptoInfo {
+	ci := &raw.CryptoInfo{Version: version, Cipher: s.cipher, Key: k.key, Seq: seq}
 	switch {
-	case s.cipher == ChaCha20Poly1305:
+	case s.cipher == raw.ChaCha20Poly1305:
 		ci.IV = k.iv
 	case version == tls.VersionTLS12:
 		ci.Salt, ci.IV = k.iv, binary.BigEndian.AppendUint64(nil, seq)
@@ -68,7 +70,7 @@ func (s suite) cryptoInfo(version uint16, k directionKeys, seq uint64) *CryptoIn
 
 // aead makes the suite's AEAD for user space.
 func (s suite) aead(key []byte) (cipher.AEAD, error) {
-	if s.cipher == ChaCha20Poly1305 {
+	if s.cipher == raw.ChaCha20Poly1305 {
 		return chacha20poly1305.New(key)
 	}
 	block, err := aes.NewCipher(key)

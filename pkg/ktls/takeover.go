@@ -7,6 +7,7 @@ import "crypto/tls"
 func (c *Conn) takeOver() error {
 	defer c.session.wipe()
 	k, started, err := c.intoKernel()
+	c.reason = err
 	switch {
 	case err == nil:
 		c.layer = k
@@ -14,11 +15,10 @@ func (c *Conn) takeOver() error {
 	case started:
 		_ = c.conn.Close() // the kernel seals what is sent now, and nothing opens what comes
 		return err
-	case c.options.policy == Require:
+	case c.config.Policy == Require:
 		_ = c.tls.Close()
 		return err
 	}
-	c.reason = err
 	c.layer = c.inUserSpace()
 	return nil
 }
@@ -26,7 +26,7 @@ func (c *Conn) takeOver() error {
 // intoKernel gives the connection to the kernel. Unless started, a failure leaves it as it
 // was.
 func (c *Conn) intoKernel() (k *kernelLayer, started bool, err error) {
-	if c.options.policy == Never {
+	if c.config.Policy == Never {
 		return nil, false, &OffloadError{Op: "prepare handover", Reason: ErrPolicy}
 	}
 	h, err := newHandover(c.tls.ConnectionState(), c.session, c.hs, c.isClient)
@@ -42,7 +42,11 @@ func (c *Conn) intoKernel() (k *kernelLayer, started bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	sock, err := c.attach(c.conn)
+	attach := newRecordSocket
+	if c.config.attach != nil {
+		attach = c.config.attach
+	}
+	sock, err := attach(c.conn)
 	if err != nil {
 		return nil, false, err
 	}
@@ -66,14 +70,14 @@ func (c *Conn) overTo(sock recordSocket, h *handover, feeder *ticketFeeder) *ker
 // setOptions sets the options that were asked for. They are hints: a kernel without them
 // works as well.
 func (c *Conn) setOptions(sock recordSocket) {
-	if c.options.noPad && c.tls.ConnectionState().Version == tls.VersionTLS13 {
+	if c.config.NoPad && c.tls.ConnectionState().Version == tls.VersionTLS13 {
 		_ = sock.setNoPad(true)
 	}
-	if c.options.zeroCopy {
+	if c.config.ZeroCopy {
 		_ = sock.setZeroCopy(true)
 	}
-	if c.options.payload != 0 {
-		_ = setMaxPayload(sock, c.tls.ConnectionState().Version, c.options.payload)
+	if c.config.MaxPayload != 0 {
+		_ = setMaxPayload(sock, c.tls.ConnectionState().Version, c.config.MaxPayload)
 	}
 }
 
@@ -95,13 +99,13 @@ func (c *Conn) kernel() (*kernelLayer, error) {
 	return nil, &OffloadError{Op: "use kernel TLS", Reason: ErrNotOffloaded, Cause: c.reason}
 }
 
-// Offload tells for each direction where its records are made and, if that is user space,
+// Offload reports for each direction where its records are made and, if that is user space,
 // why.
 func (c *Conn) Offload() Offload {
 	switch k, err := c.kernel(); {
 	case err == nil:
 		return k.sock.offload()
-	case c.complete.Load():
+	case c.decided.Load():
 		return notOffloaded(c.reason)
 	default:
 		return notOffloaded(err)

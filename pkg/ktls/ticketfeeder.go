@@ -4,6 +4,8 @@ import (
 	"crypto/cipher"
 	"crypto/tls"
 	"encoding/binary"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // ticketFeeder hands the NewSessionTicket messages that the kernel opened back to
@@ -53,8 +55,8 @@ func (f *ticketFeeder) feed(msg []byte) {
 // seal appends a TLS 1.3 record (RFC 8446, section 5.2) with a piece of a handshake
 // message.
 func (f *ticketFeeder) seal(content []byte) {
-	inner := append(append(make([]byte, 0, len(content)+1), content...), byte(TypeHandshake))
-	header := []byte{byte(TypeApplicationData), 3, 3}
+	inner := append(append(make([]byte, 0, len(content)+1), content...), byte(raw.TypeHandshake))
+	header := []byte{byte(raw.TypeApplicationData), 3, 3}
 	header = binary.BigEndian.AppendUint16(header, uint16(len(inner)+f.aead.Overhead()))
 	f.sealed = append(f.sealed, header...)
 	f.sealed = f.aead.Seal(f.sealed, nonce13(f.iv, f.seq), inner, header)

@@ -18,6 +18,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/guesttest"
 	"github.com/ktlstop/ktlstop/pkg/event"
 	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // TestGenerations: more key changes than 16 bits count, in one direction; the other
@@ -29,7 +30,7 @@ func TestGenerations(t *testing.T) {
 	tr, got := traced(t, Config{RingBytes: 32 << 20}, func() {
 		a, b := kernelTLS(t)
 		for n := range changes {
-			err := ktls.SetKeys(a, ktls.TX, oneKey())
+			err := raw.SetKeys(a, raw.TX, oneKey())
 			if n == 0 && errors.Is(err, ktls.ErrRekey) {
 				t.Skip("this kernel cannot change keys (from 6.14)")
 			}

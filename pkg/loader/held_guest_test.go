@@ -12,7 +12,7 @@ import (
 
 	"github.com/ktlstop/ktlstop/internal/guesttest"
 	"github.com/ktlstop/ktlstop/pkg/event"
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // TestHeld: what connections hold back is told where they are found, and to who asks
@@ -118,7 +118,7 @@ func sendOn(t *testing.T, c *net.TCPConn, n, flags int) {
 func halfARecord(t *testing.T) *net.TCPConn {
 	t.Helper()
 	x, y := loopback(t)
-	if err := ktls.EnableRaw(y, nil, oneKey()); err != nil {
+	if err := raw.Enable(y, nil, oneKey()); err != nil {
 		t.Fatal(err)
 	}
 	part := append([]byte{23, 3, 3, 0, 100}, make([]byte, 20)...)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/ktlstop/ktlstop/internal/guesttest"
 	"github.com/ktlstop/ktlstop/pkg/event"
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // told is what a run told of its connections.
@@ -190,7 +190,7 @@ func TestLossOfConnections(t *testing.T) {
 			exchange(t, a, b, 50, 100)
 		}
 		a, b := loopback(t)
-		if err := ktls.EnableRaw(b, nil, oneKey()); err != nil {
+		if err := raw.Enable(b, nil, oneKey()); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := a.Write(append([]byte{23, 3, 3, 0, 40}, make([]byte, 40)...)); err != nil {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/ktlstop/ktlstop/internal/guesttest"
 	"github.com/ktlstop/ktlstop/pkg/event"
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
@@ -21,15 +21,15 @@ import (
 func kernelTLS(t *testing.T, options ...func(*net.TCPListener) error) (a, b *net.TCPConn) {
 	t.Helper()
 	a, b = loopback(t, options...)
-	if err := errors.Join(ktls.EnableRaw(a, oneKey(), nil), ktls.EnableRaw(b, nil, oneKey())); err != nil {
+	if err := errors.Join(raw.Enable(a, oneKey(), nil), raw.Enable(b, nil, oneKey())); err != nil {
 		t.Fatal(err)
 	}
 	return a, b
 }
 
 // oneKey is the same for both ends.
-func oneKey() *ktls.CryptoInfo {
-	return &ktls.CryptoInfo{Version: 0x0304, Cipher: ktls.AES128GCM, Key: make([]byte, 16), Salt: make([]byte, 4), IV: make([]byte, 8)}
+func oneKey() *raw.CryptoInfo {
+	return &raw.CryptoInfo{Version: 0x0304, Cipher: raw.AES128GCM, Key: make([]byte, 16), Salt: make([]byte, 4), IV: make([]byte, 8)}
 }
 
 // loopback is a plain connection.
@@ -221,7 +221,7 @@ func TestErrorsWithoutStages(t *testing.T) {
 				a, b := loopback(t)
 				other := oneKey()
 				other.IV = []byte("anotherI")
-				if err := errors.Join(ktls.EnableRaw(a, oneKey(), nil), ktls.EnableRaw(b, nil, other)); err != nil {
+				if err := errors.Join(raw.Enable(a, oneKey(), nil), raw.Enable(b, nil, other)); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := a.Write([]byte("nobody can read this")); err != nil {

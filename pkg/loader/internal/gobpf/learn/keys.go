@@ -5,7 +5,7 @@ package learn
 import (
 	"fmt"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
@@ -41,9 +41,9 @@ func (n *learner) sampleKeys(i int) error {
 			return err
 		}
 		if tx {
-			err = ktls.EnableRaw(k.a.file, &info, nil)
+			err = raw.Enable(k.a.file, &info, nil)
 		} else {
-			err = ktls.EnableRaw(k.b.file, nil, &info)
+			err = raw.Enable(k.b.file, nil, &info)
 		}
 		if err != nil {
 			return err
@@ -57,11 +57,11 @@ func (n *learner) sampleKeys(i int) error {
 }
 
 // sampleRekey sets a key again: there is an argument that was nil before.
-func (n *learner) sampleRekey(k *lane, info *ktls.CryptoInfo, first *seen) error {
+func (n *learner) sampleRekey(k *lane, info *raw.CryptoInfo, first *seen) error {
 	if err := n.forget(probeSet); err != nil {
 		return err
 	}
-	if ktls.SetKeys(k.a.file, ktls.TX, info) != nil {
+	if raw.SetKeys(k.a.file, raw.TX, info) != nil {
 		return nil
 	}
 	again, err := n.last(probeSet)

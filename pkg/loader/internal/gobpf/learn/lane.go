@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
 // end is one end of a connection over loopback whose every property is known.
@@ -26,7 +26,7 @@ type end struct {
 // lane is a connection: a sends records, b receives them.
 type lane struct {
 	a, b *end
-	info ktls.CryptoInfo
+	info raw.CryptoInfo
 	sent uint64
 }
 
@@ -102,9 +102,9 @@ func connect(from, to netip.Addr) (k *lane, err error) {
 }
 
 // keyInfo makes keys that nobody should use.
-func keyInfo(version uint16, c ktls.Cipher, seq uint64) ktls.CryptoInfo {
+func keyInfo(version uint16, c raw.Cipher, seq uint64) raw.CryptoInfo {
 	key, salt, iv, _ := c.Sizes()
-	return ktls.CryptoInfo{Version: version, Cipher: c, Key: bytes.Repeat([]byte{0x5a}, key),
+	return raw.CryptoInfo{Version: version, Cipher: c, Key: bytes.Repeat([]byte{0x5a}, key),
 		Salt: bytes.Repeat([]byte{0xa5}, salt), IV: bytes.Repeat([]byte{0x3c}, iv), Seq: seq}
 }
 
@@ -114,13 +114,13 @@ func (k *lane) next() []byte { return binary.BigEndian.AppendUint64(nil, k.info.
 // send sends one record.
 func (k *lane) send(typ byte, b []byte) error {
 	k.sent++
-	_, err := ktls.SendRecord(k.a.file, ktls.ContentType(typ), b, 0)
+	_, err := raw.SendRecord(k.a.file, raw.ContentType(typ), b, 0)
 	return err
 }
 
 // receive reads from one record by a single buffer.
 func (k *lane) receive(b []byte) error {
-	_, _, err := ktls.RecvRecord(k.b.file, b, 0)
+	_, _, err := raw.RecvRecord(k.b.file, b, 0)
 	return err
 }
 

@@ -12,7 +12,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/gobpf/module"
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
@@ -112,15 +112,15 @@ func (n *learner) want(field, without string) bool {
 // samples are the connections that lessons use: two versions, two ciphers.
 var samples = []struct {
 	version uint16
-	cipher  ktls.Cipher
+	cipher  raw.Cipher
 	typ     byte // of a record
 }{
-	{tls.VersionTLS13, ktls.AES128GCM, 23},
-	{tls.VersionTLS12, ktls.AES256GCM, 22},
-	{tls.VersionTLS12, ktls.AES128GCM, 100},
-	{tls.VersionTLS13, ktls.AES256GCM, 21},
-	{tls.VersionTLS13, ktls.AES128GCM, 77},
-	{tls.VersionTLS12, ktls.AES256GCM, 23},
+	{tls.VersionTLS13, raw.AES128GCM, 23},
+	{tls.VersionTLS12, raw.AES256GCM, 22},
+	{tls.VersionTLS12, raw.AES128GCM, 100},
+	{tls.VersionTLS13, raw.AES256GCM, 21},
+	{tls.VersionTLS13, raw.AES128GCM, 77},
+	{tls.VersionTLS12, raw.AES256GCM, 23},
 }
 
 func loopback(c, d byte) netip.Addr { return netip.AddrFrom4([4]byte{127, 201, c, d}) }
@@ -133,7 +133,7 @@ func (n *learner) open(i int) (*lane, error) {
 		return k, err
 	}
 	k.info = keyInfo(s.version, s.cipher, 0x0102030405060000+uint64(i)<<9)
-	if err := errors.Join(ktls.EnableRaw(k.a.file, &k.info, nil), ktls.EnableRaw(k.b.file, nil, &k.info)); err != nil {
+	if err := errors.Join(raw.Enable(k.a.file, &k.info, nil), raw.Enable(k.b.file, nil, &k.info)); err != nil {
 		return k, err
 	}
 	return k, errors.Join(n.identify(k.a), n.identify(k.b))

@@ -1,13 +1,13 @@
 //go:build !linux
 
-package ktls
+package raw
 
 import "syscall"
 
-var errPlatform = &OffloadError{Op: "enable kernel TLS", Reason: ErrPlatform}
+var errPlatform = &Error{Op: "enable kernel TLS", Reason: ErrPlatform}
 
-// EnableRaw needs Linux; here it fails with [ErrPlatform].
-func EnableRaw(syscall.Conn, *CryptoInfo, *CryptoInfo) error { return errPlatform }
+// Enable needs Linux; here it fails with [ErrPlatform].
+func Enable(syscall.Conn, *CryptoInfo, *CryptoInfo) error { return errPlatform }
 
 // SetKeys needs Linux; here it fails with [ErrPlatform].
 func SetKeys(syscall.Conn, Direction, *CryptoInfo) error { return errPlatform }

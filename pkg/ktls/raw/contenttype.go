@@ -1,4 +1,4 @@
-package ktls
+package raw
 
 import "fmt"
 

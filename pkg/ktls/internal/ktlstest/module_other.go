@@ -1,6 +1,6 @@
 //go:build !linux
 
-package ktls
+package ktlstest
 
 import "testing"
 

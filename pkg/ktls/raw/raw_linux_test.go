@@ -1,4 +1,4 @@
-package ktls
+package raw
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
 
 // staticInfo is a CryptoInfo with made-up keys.
@@ -20,12 +22,12 @@ func staticInfo(version uint16, cipher Cipher, seq uint64) *CryptoInfo {
 // rawPair puts the same keys on one direction of a connection.
 func rawPair(t *testing.T, info *CryptoInfo) (from, to *net.TCPConn) {
 	t.Helper()
-	a, b := tcpPair(t)
+	a, b := ktlstest.TCPPair(t)
 	from, to = a.(*net.TCPConn), b.(*net.TCPConn)
-	if err := EnableRaw(from, info, nil); err != nil {
+	if err := Enable(from, info, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := EnableRaw(to, nil, info); err != nil {
+	if err := Enable(to, nil, info); err != nil {
 		t.Fatal(err)
 	}
 	return from, to
@@ -33,7 +35,7 @@ func rawPair(t *testing.T, info *CryptoInfo) (from, to *net.TCPConn) {
 
 // TestRawCiphers sends records of several types under every cipher of the kernel.
 func TestRawCiphers(t *testing.T) {
-	needKernel(t)
+	ktlstest.NeedKernel(t, Available)
 	for cipher := range cipherSpecs {
 		t.Run(cipher.String(), func(t *testing.T) {
 			if cipher >= SM4GCM && lacks(t, cipher) {
@@ -74,8 +76,8 @@ func testRawRecords(t *testing.T, info *CryptoInfo) {
 // ARIA, and tests that the library says so.
 func lacks(t *testing.T, cipher Cipher) bool {
 	t.Helper()
-	a, _ := tcpPair(t)
-	err := EnableRaw(a.(*net.TCPConn), staticInfo(tls.VersionTLS12, cipher, 0), nil)
+	a, _ := ktlstest.TCPPair(t)
+	err := Enable(a.(*net.TCPConn), staticInfo(tls.VersionTLS12, cipher, 0), nil)
 	if !errors.Is(err, unix.ENOENT) {
 		return false // whatever else it may be fails the test that asks
 	}
@@ -86,12 +88,14 @@ func lacks(t *testing.T, cipher Cipher) bool {
 }
 
 func TestRawMore(t *testing.T) {
-	needKernel(t)
+	ktlstest.NeedKernel(t, Available)
 	from, to := rawPair(t, staticInfo(tls.VersionTLS13, AES128GCM, 0))
 	if _, err := SendRecord(from, TypeApplicationData, []byte("one "), unix.MSG_MORE); err != nil {
 		t.Fatal(err)
 	}
-	mustWrite(t, from, "record")
+	if _, err := from.Write([]byte("record")); err != nil {
+		t.Fatal(err)
+	}
 	p := make([]byte, 100)
 	if n, _, err := RecvRecord(to, p, 0); string(p[:n]) != "one record" || err != nil {
 		t.Errorf("received %q, %v", p[:n], err)
@@ -99,18 +103,18 @@ func TestRawMore(t *testing.T) {
 }
 
 func TestRawErrors(t *testing.T) {
-	needKernel(t)
-	a, _ := tcpPair(t)
+	ktlstest.NeedKernel(t, Available)
+	a, _ := ktlstest.TCPPair(t)
 	conn := a.(*net.TCPConn)
 	info := staticInfo(tls.VersionTLS12, AES128GCM, 0)
-	if err := SetKeys(conn, TX, info); !errors.Is(err, ErrNotOffloaded) {
+	if err := SetKeys(conn, TX, info); !errors.Is(err, ErrNotEnabled) {
 		t.Errorf("without TCP_ULP: %v", err)
 	}
-	if err := EnableRaw(conn, staticInfo(tls.VersionTLS10, AES128GCM, 0), nil); !errors.Is(err, ErrCipher) {
+	if err := Enable(conn, staticInfo(tls.VersionTLS10, AES128GCM, 0), nil); !errors.Is(err, ErrCipher) {
 		t.Errorf("TLS 1.0: %v", err)
 	}
-	if err := EnableRaw(conn, info, nil); !errors.Is(err, ErrInUse) {
-		t.Errorf("second EnableRaw: %v", err)
+	if err := Enable(conn, info, nil); !errors.Is(err, ErrInUse) {
+		t.Errorf("second Enable: %v", err)
 	}
 	if err := SetKeys(conn, TX, info); err != nil {
 		t.Error(err)
@@ -135,7 +139,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	for errno, want := range map[error]error{
-		unix.ENOENT: ErrCipher, unix.EINVAL: ErrCipher, unix.EBUSY: ErrRekey, unix.ENOPROTOOPT: ErrNotOffloaded, unix.ENOMEM: ErrRefused,
+		unix.ENOENT: ErrCipher, unix.EINVAL: ErrCipher, unix.EBUSY: ErrRekey, unix.ENOPROTOOPT: ErrNotEnabled, unix.ENOMEM: ErrRefused,
 	} {
 		if got := keysReason(errno); got != want {
 			t.Errorf("TLS_TX, %v: %v, want %v", errno, got, want)
@@ -144,17 +148,4 @@ func TestRefusals(t *testing.T) {
 	if err := Available(); err != nil && !errors.Is(err, ErrModuleMissing) && !errors.Is(err, ErrNotTCP) {
 		t.Errorf("available: %v", err)
 	}
-}
-
-func TestAttributes(t *testing.T) {
-	b := []byte{5, 0, 1, 0, 'a', 0, 0, 0, 6, 0, 2, 0x80, 'b', 'c', 0, 0, 9, 0, 3, 0}
-	got := attributes(b)
-	if string(got[1]) != "a" || string(got[2]) != "bc" || len(got) != 2 {
-		t.Errorf("attributes: %v", got)
-	}
-}
-
-func FuzzAttributes(f *testing.F) {
-	f.Add([]byte{5, 0, 1, 0, 'a', 0, 0, 0})
-	f.Fuzz(func(t *testing.T, b []byte) { attributes(b) })
 }

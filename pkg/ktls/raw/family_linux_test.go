@@ -1,4 +1,4 @@
-package ktls
+package raw
 
 import (
 	"bytes"
@@ -11,13 +11,18 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
+
+// versionDTLS12 is the wire's number of DTLS 1.2.
+const versionDTLS12 = 0xfefd
 
 // familyKeys are one direction's, for records of TLS 1.3 or DTLS 1.2.
 func familyKeys(version uint16, fill byte) *CryptoInfo {
 	info := &CryptoInfo{Version: version, Cipher: AES128GCM, Key: bytes.Repeat([]byte{fill}, 16), Salt: []byte{1, 2, 3, fill}, IV: make([]byte, 8)}
 	if version == versionDTLS12 {
-		info.Seq = numberOf(1, 0)
+		info.Seq = 1 << 48 // epoch 1
 		info.IV[1] = 1
 	}
 	return info
@@ -48,11 +53,11 @@ func udpPair(t testing.TB) (a, b net.Conn) {
 // TestEnableFamily: what one end writes the other reads, over TCP and over UDP, also one that
 // waited for it.
 func TestEnableFamily(t *testing.T) {
-	needDTLS(t)
+	ktlstest.NeedFamily(t, FamilyAvailable)
 	for name, c := range map[string]struct {
 		version uint16
 		pair    func(testing.TB) (net.Conn, net.Conn)
-	}{"stream": {tls.VersionTLS13, tcpPair}, "datagrams": {versionDTLS12, udpPair}} {
+	}{"stream": {tls.VersionTLS13, ktlstest.TCPPair}, "datagrams": {versionDTLS12, udpPair}} {
 		t.Run(name, func(t *testing.T) {
 			a, b := c.pair(t)
 			there, back := familyKeys(c.version, 1), familyKeys(c.version, 2)
@@ -78,7 +83,9 @@ func TestEnableFamily(t *testing.T) {
 				n, _ := io.ReadFull(right, buf)
 				got <- string(buf[:n])
 			}()
-			mustWrite(t, left, want)
+			if _, err := left.WriteString(want); err != nil {
+				t.Fatal(err)
+			}
 			if s := <-got; s != want {
 				t.Errorf("read %q", s)
 			}
@@ -95,8 +102,8 @@ func TestEnableFamily(t *testing.T) {
 // TestEnableFamilyRefused: without the module, and on a socket that is not connected.
 func TestEnableFamilyRefused(t *testing.T) {
 	want := ErrFamilyMissing
-	if inGuest() {
-		needDTLS(t)
+	if ktlstest.InGuest() {
+		ktlstest.NeedFamily(t, FamilyAvailable)
 		want = ErrNotConnected
 	}
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package ktls
+package raw
 
 import (
 	"os"
@@ -10,5 +10,5 @@ import (
 // EnableFamily needs Linux; here it fails with [ErrPlatform].
 func EnableFamily(syscall.Conn, *CryptoInfo, *CryptoInfo) (*os.File, error) { return nil, errPlatform }
 
-// DTLSAvailable fails with [ErrPlatform]: AF_KTLS needs Linux.
-func DTLSAvailable() error { return errPlatform }
+// SetFamilyKeys needs Linux; here it fails with [ErrPlatform].
+func SetFamilyKeys(*os.File, Direction, *CryptoInfo) error { return errPlatform }

@@ -1,4 +1,4 @@
-package ktls
+package raw
 
 import (
 	"encoding/binary"
@@ -10,7 +10,7 @@ import (
 type CryptoInfo struct {
 	Version uint16 // tls.VersionTLS12 or tls.VersionTLS13
 	Cipher  Cipher
-	// Key, Salt and IV have the lengths that [Cipher.Sizes] tells. Salt and IV together are
+	// Key, Salt and IV have the lengths that [Cipher.Sizes] returns. Salt and IV together are
 	// the nonce's fixed part; for TLS 1.2 with GCM or CCM the IV is the next record's
 	// explicit nonce, which the kernel counts up.
 	Key, Salt, IV []byte
@@ -23,7 +23,7 @@ type CryptoInfo struct {
 func (ci *CryptoInfo) MarshalBinary() ([]byte, error) {
 	spec, ok := cipherSpecs[ci.Cipher]
 	if !ok {
-		return nil, &OffloadError{Op: "marshal crypto info", Reason: ErrCipher}
+		return nil, &Error{Op: "marshal crypto info", Reason: ErrCipher}
 	}
 	if len(ci.Key) != spec.key || len(ci.Salt) != spec.salt || len(ci.IV) != spec.iv {
 		return nil, fmt.Errorf("ktls: marshal crypto info: %s wants key, salt and IV of %d, %d and %d bytes, got %d, %d and %d",
