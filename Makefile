@@ -20,7 +20,7 @@ ALL      := ./... ./pkg/ktls/...
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help build build-arm64 build-gobpf vmrun selftest selftest-record kmod preload dtlscat dkms-deb dkms-check stress-afktls generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 roots engines test-programs dashboard observe archives collector vmtest test test-all bench bench-library bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
+.PHONY: help build build-arm64 build-gobpf vmrun selftest selftest-record kmod preload dtlscat dkms-deb dkms-check stress-afktls generate clang picture recording btf btf-add btfextract examples check unit programs openssl35 roots engines test-programs dashboard observe archives collector vmtest test test-all bench bench-library yardstick bench-tools bench-modes bench-tracer bench-user bench-check bench-count cost soak demo fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-13s %s\n", $$1, $$2 }'
@@ -214,10 +214,16 @@ bench: bench-library bench-modes bench-tracer bench-user ## measure all in the g
 BENCHDOC = $(NOCGO) run ./internal/bench/cmd/benchdoc
 
 bench-library: KERNELS := $(BENCH_KERNEL) $(BENCH_DTLS_KERNEL)
-bench-library: build vmrun kmod # kernel TLS, AF_KTLS, user-space TLS and TCP; DTLS and UDP
+bench-library: build vmrun kmod yardstick # kernel TLS, AF_KTLS, user-space TLS and TCP; DTLS and UDP
 	bin/vmrun -icount -kernel $(BENCH_KERNEL) -timeout 40m -- internal/bench/guest.sh $(BENCH_KERNEL) streams > bin/bench-library.json
 	bin/vmrun -icount -kernel $(BENCH_DTLS_KERNEL) -timeout 40m -- internal/bench/guest.sh $(BENCH_DTLS_KERNEL) datagrams > bin/bench-datagrams.json
 	$(BENCHDOC) library=bin/bench-library.json datagrams=bin/bench-datagrams.json
+
+yardstick: # bin/yardstick, the C program that bench-library compares the library with
+	@command -v gcc >/dev/null && test -e /usr/include/linux/tls.h || { packages="gcc libc6-dev"; echo "installing $$packages"; \
+		$(SUDO) apt-get -q install -y --no-install-recommends $$packages || \
+		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
+	gcc -O2 -Wall -Wextra -Werror -static -pthread -o bin/yardstick internal/bench/yardstick/yardstick.c
 
 # What the tracer's cost is compared with.
 bench-tools: PROGRAMS := bpftrace:bpftrace tcpdump:tcpdump strace:strace

@@ -6,4 +6,7 @@ if [ -f "bin/kmod/$1/af_ktls.ko" ]; then
 	modprobe -a tls udp_tunnel ip6_udp_tunnel
 	insmod "bin/kmod/$1/af_ktls.ko"
 fi
-exec bin/ktlstop bench -o json --ways "$2" --sizes 1KiB,4KiB,16KiB,64KiB,1MiB,1GiB --max-bytes 4MiB --duration 200ms --repeat 3
+bin/ktlstop bench -o json --ways "$2" --sizes 1KiB,4KiB,16KiB,64KiB,1MiB,1GiB --max-bytes 4MiB --duration 200ms --repeat 3
+if [ "$2" = streams ]; then # the same sizes and bounds, in C; benchdoc puts both results together
+	bin/yardstick 4194304 200 3 1024 4096 16384 65536 1048576 1073741824
+fi

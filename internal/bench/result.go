@@ -61,6 +61,17 @@ func median(cells []Cell) Cell {
 	return mid
 }
 
+// With returns r and what another program measured on the same machine, in the order of sizes.
+func (r Result) With(other Result) Result {
+	r.Machine = cmp.Or(r.Machine, other.Machine)
+	if r.Absent == nil {
+		r.Absent = other.Absent
+	}
+	r.Cells = slices.Concat(r.Cells, other.Cells)
+	slices.SortStableFunc(r.Cells, func(a, b Cell) int { return cmp.Compare(a.Size, b.Size) })
+	return r
+}
+
 // cell returns one measurement, or nil.
 func (r *Result) cell(way string, size int64) *Cell {
 	for i := range r.Cells {

@@ -47,11 +47,16 @@ type connection struct {
 	version, cipher  string
 	// most is how many bytes one datagram takes; 0 for streams.
 	most int
+	// proxy ends what stands between the two, if anything does.
+	proxy func()
 }
 
 func (c *connection) close() {
 	c.sender.Close()
 	c.receiver.Close()
+	if c.proxy != nil {
+		c.proxy()
+	}
 }
 
 // overTCP connects by loopback and runs TLS's handshake, if wrap is not nil.

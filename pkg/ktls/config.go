@@ -27,6 +27,10 @@ type Config struct {
 	// without this option work as well.
 	ZeroCopy bool
 
+	// MaxPayload sets TLS_TX_MAX_PAYLOAD_LEN when the kernel takes over, as [Conn.SetMaxPayload] does, where it is not
+	// zero. It is a hint: kernels without this option make records of up to 16,384 bytes.
+	MaxPayload int
+
 	// HandshakeTimeout bounds each handshake; it then fails with context.DeadlineExceeded, and the connection is closed.
 	// Zero means no limit but those of the context and of the connection's deadlines.
 	//

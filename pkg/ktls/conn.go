@@ -37,6 +37,7 @@ type Conn struct {
 type layer interface {
 	Read(p []byte) (int, error)
 	Write(p []byte) (int, error)
+	WriteBuffers(v *net.Buffers) (int64, error)
 	CloseWrite() error
 	Close() error
 }

@@ -14,8 +14,9 @@
 // [Require] it is an error instead. The choice falls before the first byte of application
 // data.
 //
-// The package needs no fork of crypto/tls, no linkname and no cgo, and unsafe in one place:
-// bind(2) with an address that x/sys does not know. The session's
+// The package needs no fork of crypto/tls, no linkname and no cgo, and unsafe in two places:
+// bind(2) with an address that x/sys does not know, and getsockopt(2) of a value that x/sys
+// cannot read. The session's
 // secrets come through [tls.Config.KeyLogWriter] (the caller's own keeps working), the keys
 // are derived as RFC 8446, section 7.3, and RFC 5246, section 6.3, say, and handed over by
 // setsockopt(2).
@@ -46,6 +47,16 @@
 // and a last flight that the peer asks for once more included, the kernel seals with its
 // next number. Before the keys go there they are proven: both Finished messages of the wire
 // must open with them.
+//
+// # How long a key serves
+//
+// RFC 8446, section 5.5, limits AES-GCM to 2^24.5 records of full size under one key. A TLS
+// 1.3 connection in the kernel changes its sending key after 2^24 records on its own, as
+// [Conn.KeyUpdate] does, but without asking the peer to follow: the peer's key is the peer's
+// to change. Kernels before 6.14 cannot change keys. There the connection goes on, and so
+// it does with TLS 1.2, which has no KeyUpdate, and in user space: crypto/tls keeps no limit
+// either. A program that wants to keep it there ends the connection after 256 GiB.
+// ChaCha20-Poly1305 needs no change.
 //
 // # Keys in memory
 //

@@ -28,6 +28,7 @@ type kernelLayer struct {
 	readErr  error // sticky
 
 	writing  gate
+	use      keyUse
 	txSecret []byte
 	writeErr error                // sticky
 	owed     atomic.Bool          // a KeyUpdate that the peer asked for
@@ -39,7 +40,7 @@ type kernelLayer struct {
 func newKernelLayer(sock recordSocket, h *handover, isClient bool) *kernelLayer {
 	return &kernelLayer{
 		sock: sock, suite: h.suite, version: h.version, isClient: isClient,
-		rxSecret: h.rxSecret, txSecret: h.txSecret, writing: newGate(),
+		rxSecret: h.rxSecret, txSecret: h.txSecret, writing: newGate(), use: newKeyUse(h.version, h.suite.cipher, h.txSeq),
 	}
 }
 
@@ -92,7 +93,7 @@ func (k *kernelLayer) endOfStream() error {
 func (k *kernelLayer) Write(p []byte) (int, error) {
 	k.writing.lock()
 	defer k.writing.unlock()
-	if err := k.settle(k.sock.send); err != nil {
+	if err := k.ready(recordsOf(len(p), false)); err != nil {
 		return 0, err
 	}
 	return k.sock.Write(p)

@@ -22,6 +22,9 @@ var ErrKeyUpdateVersion = errors.New("ktls: KeyUpdate needs TLS 1.3")
 // for writers and for room in the socket. Kernels before 6.14 cannot: [ErrRekey], and the
 // connection goes on with the old key. On a connection in user space the error is
 // [ErrNotOffloaded]: crypto/tls never starts a KeyUpdate.
+//
+// A connection in the kernel also changes its sending key on its own, before the limit of
+// RFC 8446, section 5.5. KeyUpdate is for programs that want it earlier.
 func (c *Conn) KeyUpdate(ctx context.Context) error {
 	if err := c.HandshakeContext(ctx); err != nil {
 		return err

@@ -4,7 +4,13 @@ import "golang.org/x/sys/unix"
 
 // kernelRekeys tells what the running kernel's version promises, for the tests to hold the
 // package's own probe against.
-func kernelRekeys() bool {
+func kernelRekeys() bool { return kernelIs(6, 14) }
+
+// kernelLimitsPayload says the same of TLS_TX_MAX_PAYLOAD_LEN.
+func kernelLimitsPayload() bool { return kernelIs(6, 19) }
+
+// kernelIs reports whether the running kernel has this version, or a newer one.
+func kernelIs(wantMajor, wantMinor int) bool {
 	var u unix.Utsname
 	if unix.Uname(&u) != nil {
 		return false
@@ -17,7 +23,7 @@ func kernelRekeys() bool {
 		case c == '.' && field == &major:
 			field = &minor
 		default:
-			return major > 6 || major == 6 && minor >= 14
+			return major > wantMajor || major == wantMajor && minor >= wantMinor
 		}
 	}
 	return false

@@ -3,3 +3,5 @@
 package ktls
 
 func kernelRekeys() bool { return false }
+
+func kernelLimitsPayload() bool { return false }

@@ -7,11 +7,21 @@ import (
 )
 
 // ReadFrom sends all of r, or as much as an io.LimitedReader allows. Where the kernel
-// seals, a regular *os.File goes out by sendfile(2), and a *net.TCPConn or *net.UnixConn by
-// splice(2): the bytes never enter the program.
+// seals, a regular *os.File goes out by sendfile(2), and a *net.TCPConn, a *net.UnixConn or
+// a *Conn whose records the kernel opens by splice(2): the bytes never enter the program.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	if err := c.Handshake(); err != nil {
 		return 0, err
+	}
+	if lr, ok := r.(*io.LimitedReader); ok {
+		if src, ok := lr.R.(*Conn); ok {
+			n, err := src.writeTo(c, max(lr.N, 0))
+			lr.N -= n
+			return n, err
+		}
+	}
+	if src, ok := r.(*Conn); ok {
+		return src.WriteTo(c)
 	}
 	if k, ok := c.layer.(*kernelLayer); ok {
 		return k.ReadFrom(r)
@@ -82,7 +92,7 @@ func (k *kernelLayer) spliceIn(src io.Reader, limit int64) (total int64, err err
 func (k *kernelLayer) spliceChunk(lr *io.LimitedReader) (int64, error) {
 	k.writing.lock()
 	defer k.writing.unlock()
-	if err := k.settle(k.sock.send); err != nil {
+	if err := k.ready(recordsOf(int(lr.N), true)); err != nil {
 		return 0, err
 	}
 	return k.sock.ReadFrom(lr)

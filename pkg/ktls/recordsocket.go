@@ -13,6 +13,9 @@ import (
 type recordSocket interface {
 	net.Conn // Write sends application data
 	io.ReaderFrom
+	// writeBuffers sends application data from several slices, none of them empty, and
+	// consumes what it has sent.
+	writeBuffers(v *net.Buffers) (int64, error)
 
 	// recv reads from the next record. Type 0 is the end of the stream.
 	recv(p []byte) (int, raw.ContentType, error)
@@ -25,6 +28,11 @@ type recordSocket interface {
 	// setZeroCopy and setNoPad are Conn.SetZeroCopy and Conn.SetNoPad.
 	setZeroCopy(on bool) error
 	setNoPad(on bool) error
+	// setMaxPayload is Conn.SetMaxPayload.
+	setMaxPayload(n int) error
+	// sealed returns how many records the present key has sealed. TLS 1.3 counts from 0
+	// under each key.
+	sealed() (uint64, error)
 	// canRekey tells whether setKeys can change keys.
 	canRekey() error
 	// offload tells who makes the records, the kernel or the network card.

@@ -18,7 +18,8 @@ import (
 // TCPConn's own: write(2) and sendfile(2) make application data.
 type tcpSocket struct {
 	*net.TCPConn
-	rc syscall.RawConn
+	rc     syscall.RawConn
+	cipher raw.Cipher // of the keys that the kernel has for TX
 
 	// The call that recv makes, built once. The layer's read lock guards it.
 	rx struct {
@@ -68,7 +69,7 @@ func (s *tcpSocket) recv(p []byte) (int, raw.ContentType, error) {
 // recvError tells a record that could not be opened (tls_rx_msg_size and tls_decrypt_sg,
 // net/tls/tls_sw.c) from a failure of the connection.
 func (s *tcpSocket) recvError(err error) error {
-	cause := &net.OpError{Op: "read", Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: os.NewSyscallError("recvmsg", err)}
+	cause := s.callError("read", "recvmsg", err)
 	alert, ok := map[error]tls.AlertError{
 		unix.EBADMSG:  alertBadRecordMAC,
 		unix.EMSGSIZE: alertRecordOverflow,
@@ -79,6 +80,14 @@ func (s *tcpSocket) recvError(err error) error {
 	}
 	s.clearError()
 	return &recordError{alert, cause}
+}
+
+// callError gives a failed system call the form of TCPConn's errors. It returns nil for nil.
+func (s *tcpSocket) callError(op, call string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &net.OpError{Op: op, Net: "tcp", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: os.NewSyscallError(call, err)}
 }
 
 func (s *tcpSocket) send(typ raw.ContentType, p []byte) error {
@@ -96,7 +105,13 @@ func (s *tcpSocket) trySend(typ raw.ContentType, p []byte) error {
 }
 
 func (s *tcpSocket) setKeys(dir raw.Direction, info *raw.CryptoInfo) error {
-	return raw.SetKeys(s.TCPConn, dir, info)
+	if err := raw.SetKeys(s.TCPConn, dir, info); err != nil {
+		return err
+	}
+	if dir == raw.TX {
+		s.cipher = info.Cipher
+	}
+	return nil
 }
 
 // canRekey asks for keys of a cipher that does not exist. A kernel that changes keys looks
@@ -127,7 +142,13 @@ func setOption(conn *net.TCPConn, name string, opt int, on bool) error {
 	if on {
 		value = 1
 	}
-	err := kernel.Control(conn, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_TLS, opt, value) })
+	return optionError(name, kernel.Control(conn, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_TLS, opt, value)
+	}))
+}
+
+// optionError explains why the kernel refused one of its TLS options.
+func optionError(name string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -144,6 +165,14 @@ func (s *tcpSocket) setZeroCopy(on bool) error {
 
 func (s *tcpSocket) setNoPad(on bool) error {
 	return setOption(s.TCPConn, "TLS_RX_EXPECT_NO_PAD", kernel.ExpectNoPad, on)
+}
+
+// setMaxPayload passes an unsigned 16-bit number, the one length that the kernel accepts.
+func (s *tcpSocket) setMaxPayload(n int) error {
+	value := binary.NativeEndian.AppendUint16(nil, uint16(n))
+	return optionError("TLS_TX_MAX_PAYLOAD_LEN", kernel.Control(s.TCPConn, func(fd int) error {
+		return unix.SetsockoptString(fd, unix.SOL_TLS, kernel.MaxPayload, string(value))
+	}))
 }
 
 // clearError takes the error that the kernel left on the socket when a record failed to

@@ -2,6 +2,7 @@ package ktls
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/cipher"
 	"crypto/tls"
 	"encoding/binary"
@@ -30,6 +31,8 @@ type softSocket struct {
 	typ    raw.ContentType
 	noPad  bool
 	zeroed bool
+
+	payload int // the most bytes in a record; 0 is maxPlaintext
 }
 
 // softKeys is one direction.
@@ -52,7 +55,14 @@ func (s *softSocket) offload() Offload {
 
 func (s *softSocket) setZeroCopy(on bool) error { s.zeroed = on; return nil }
 func (s *softSocket) setNoPad(on bool) error    { s.noPad = on; return nil }
+func (s *softSocket) setMaxPayload(n int) error { s.payload = n; return nil }
 func (s *softSocket) truncated() bool           { return s.cut }
+
+func (s *softSocket) sealed() (uint64, error) {
+	s.txMu.Lock()
+	defer s.txMu.Unlock()
+	return s.tx.seq, nil
+}
 
 func (s *softSocket) canRekey() error {
 	if !s.rekeys {
@@ -152,13 +162,20 @@ func (s *softSocket) trySend(typ raw.ContentType, p []byte) error { return s.sen
 
 func (s *softSocket) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
-		n := min(len(rest), maxPlaintext)
+		n := min(len(rest), cmp.Or(s.payload, maxPlaintext))
 		if err := s.send(raw.TypeApplicationData, rest[:n]); err != nil {
 			return len(p) - len(rest), err
 		}
 		rest = rest[n:]
 	}
 	return len(p), nil
+}
+
+// writeBuffers joins the slices, as the kernel does.
+func (s *softSocket) writeBuffers(v *net.Buffers) (int64, error) {
+	n, err := s.Write(slices.Concat(*v...))
+	consume(v, n)
+	return int64(n), err
 }
 
 func (s *softSocket) ReadFrom(r io.Reader) (int64, error) { return io.Copy(onlyWriter{s}, r) }

@@ -3,34 +3,33 @@ package ktls
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// spliceOut moves application data to dst through a pipe until the end of the stream. w is
-// dst again, for what must be copied.
-func (k *kernelLayer) spliceOut(dst syscall.Conn, w io.Writer) (total int64, err error) {
+// spliceOut moves up to limit bytes of application data to dst through a pipe, or all until
+// the end of the stream.
+func (k *kernelLayer) spliceOut(dst io.Writer, limit int64) (total int64, err error) {
 	sock, ok := k.sock.(*tcpSocket)
-	if !ok {
-		return io.Copy(w, onlyReader{k})
+	to := spliceTarget(dst)
+	if !ok || to == nil {
+		return k.copyOut(dst, limit)
 	}
 	p, err := newPipe()
 	if err != nil {
-		return io.Copy(w, onlyReader{k})
+		return k.copyOut(dst, limit)
 	}
 	defer p.close()
 	k.readMu.Lock()
 	defer k.readMu.Unlock()
-	for {
-		n, err := k.spliceRecord(sock, p, w)
+	for total < limit {
+		n, err := k.spliceRecord(sock, p, to, limit-total)
 		total += n
-		if err == nil && n == 0 {
-			continue // a record without data
-		}
 		if err == nil && p.held > 0 {
-			err = p.drain(dst)
+			err = to.drain(p)
 		}
 		if err == io.EOF {
 			return total, nil
@@ -39,17 +38,65 @@ func (k *kernelLayer) spliceOut(dst syscall.Conn, w io.Writer) (total int64, err
 			return total - int64(p.held), err
 		}
 	}
+	return total, nil
 }
 
-// spliceRecord moves data into the pipe. Anything else makes the kernel answer EINVAL, or 0
-// at the end of the stream; then the record is read instead, and data that has arrived
-// meanwhile is written to w. The caller holds readMu.
-func (k *kernelLayer) spliceRecord(sock *tcpSocket, p *pipe, w io.Writer) (int64, error) {
+// target is where spliced bytes go.
+type target interface {
+	io.Writer // for what must be copied
+	// drain moves all of the pipe, waiting for room up to the write deadline.
+	drain(p *pipe) error
+}
+
+// spliceTarget returns nil where dst takes bytes from the program alone. The handshake of a
+// Conn is over.
+func spliceTarget(dst io.Writer) target {
+	switch dst := dst.(type) {
+	case *net.TCPConn:
+		return socketTarget{dst, dst}
+	case *net.UnixConn:
+		return socketTarget{dst, dst}
+	case *Conn:
+		if k, ok := dst.layer.(*kernelLayer); ok && k.takesSplice() {
+			return k
+		}
+	}
+	return nil
+}
+
+// socketTarget is a socket without TLS.
+type socketTarget struct {
+	io.Writer
+	conn syscall.Conn
+}
+
+func (t socketTarget) drain(p *pipe) error { return p.drain(t.conn) }
+
+func (k *kernelLayer) takesSplice() bool {
+	_, ok := k.sock.(*tcpSocket)
+	return ok
+}
+
+// drain seals the pipe's bytes, as Write does its own.
+func (k *kernelLayer) drain(p *pipe) error {
+	k.writing.lock()
+	defer k.writing.unlock()
+	if err := k.ready(recordsOf(p.held, true)); err != nil {
+		return err
+	}
+	return p.drain(k.sock.(*tcpSocket))
+}
+
+// spliceRecord moves up to most bytes of data into the pipe; 0 bytes mean a record without
+// data. Anything else makes the kernel answer EINVAL, or 0 at the end of the stream; then the
+// record is read instead, and data that has arrived meanwhile is written to w. The caller
+// holds readMu.
+func (k *kernelLayer) spliceRecord(sock *tcpSocket, p *pipe, w io.Writer, most int64) (int64, error) {
 	if k.readErr != nil {
 		return 0, k.readErr
 	}
 	if len(k.pending.buf) == 0 {
-		err := p.fill(sock.rc)
+		err := p.fillUpTo(sock.rc, int(min(most, maxChunk)))
 		if p.held > 0 {
 			k.useless = 0
 			return int64(p.held), nil
@@ -58,7 +105,7 @@ func (k *kernelLayer) spliceRecord(sock *tcpSocket, p *pipe, w io.Writer) (int64
 			return 0, k.spliceFailed(sock, err)
 		}
 	}
-	buf := make([]byte, maxPlaintext)
+	buf := make([]byte, min(most, maxPlaintext))
 	n, err := k.readRecord(buf)
 	if err != nil || n == 0 {
 		return 0, err

@@ -2,11 +2,8 @@
 
 package ktls
 
-import (
-	"io"
-	"syscall"
-)
+import "io"
 
-func (k *kernelLayer) spliceOut(_ syscall.Conn, w io.Writer) (int64, error) {
-	return io.Copy(w, onlyReader{k})
+func (k *kernelLayer) spliceOut(dst io.Writer, limit int64) (int64, error) {
+	return k.copyOut(dst, limit)
 }

@@ -76,6 +76,9 @@ func (c *Conn) setOptions(sock recordSocket) {
 	if c.config.ZeroCopy {
 		_ = sock.setZeroCopy(true)
 	}
+	if c.config.MaxPayload != 0 {
+		_ = setMaxPayload(sock, c.tls.ConnectionState().Version, c.config.MaxPayload)
+	}
 }
 
 // inUserSpace leaves the connection with crypto/tls.

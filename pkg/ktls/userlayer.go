@@ -24,6 +24,11 @@ type userLayer struct {
 func (u *userLayer) Write(p []byte) (n int, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	return u.write(p)
+}
+
+// write is Write for a caller that holds mu.
+func (u *userLayer) write(p []byte) (n int, err error) {
 	if d := u.deadline(); !d.IsZero() && !time.Now().Before(d) {
 		return 0, &net.OpError{Op: "write", Net: "tcp", Source: u.LocalAddr(), Addr: u.RemoteAddr(), Err: os.ErrDeadlineExceeded}
 	}

@@ -2,25 +2,35 @@ package ktls
 
 import (
 	"io"
-	"net"
+	"math"
 )
 
 // WriteTo copies application data to w until the end of the stream. Where the kernel opens
-// the records and w is a *net.TCPConn or *net.UnixConn, the bytes go by splice(2) and never
-// enter the program.
+// the records and w is a *net.TCPConn, a *net.UnixConn or a *Conn for which the kernel seals,
+// the bytes go by splice(2) and never enter the program. io.Copy between two Conns calls
+// WriteTo. A record of another type on the way, such as an alert or a KeyUpdate, is dealt
+// with as in [Conn.Read].
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
+	return c.writeTo(w, math.MaxInt64)
+}
+
+// writeTo is WriteTo for at most limit bytes.
+func (c *Conn) writeTo(w io.Writer, limit int64) (int64, error) {
 	if err := c.Handshake(); err != nil {
 		return 0, err
 	}
-	k, ok := c.layer.(*kernelLayer)
-	if !ok {
-		return io.Copy(w, onlyReader{c.layer})
+	if dst, ok := w.(*Conn); ok {
+		if err := dst.Handshake(); err != nil {
+			return 0, err
+		}
 	}
-	switch dst := w.(type) {
-	case *net.TCPConn:
-		return k.spliceOut(dst, dst)
-	case *net.UnixConn:
-		return k.spliceOut(dst, dst)
+	if k, ok := c.layer.(*kernelLayer); ok {
+		return k.spliceOut(w, limit)
 	}
-	return io.Copy(w, onlyReader{k})
+	return io.Copy(w, io.LimitReader(c.layer, limit))
+}
+
+// copyOut is what spliceOut does where the kernel cannot splice.
+func (k *kernelLayer) copyOut(w io.Writer, limit int64) (int64, error) {
+	return io.Copy(w, io.LimitReader(k, limit))
 }

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -46,8 +47,8 @@ func run(dir string, args []string) error {
 		if err != nil {
 			return err
 		}
-		if !json.Valid(text) {
-			return fmt.Errorf("%s is no JSON", file)
+		if text, err = joined(text); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
 		}
 		if part != "" {
 			text, err = withPart(data[section], part, text)
@@ -58,6 +59,38 @@ func run(dir string, args []string) error {
 		data[section] = text
 	}
 	return write(dir, data)
+}
+
+// joined returns the one document of text, or joins the results of several programs that were
+// run one after the other into the first of them.
+func joined(text []byte) (json.RawMessage, error) {
+	var documents []json.RawMessage
+	for d := json.NewDecoder(bytes.NewReader(text)); ; {
+		var one json.RawMessage
+		err := d.Decode(&one)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		documents = append(documents, one)
+	}
+	if len(documents) == 0 {
+		return nil, errors.New("it is empty")
+	}
+	if len(documents) == 1 {
+		return documents[0], nil
+	}
+	var all bench.Result
+	for _, one := range documents {
+		var r bench.Result
+		if err := json.Unmarshal(one, &r); err != nil {
+			return nil, err
+		}
+		all = all.With(r)
+	}
+	return json.Marshal(all)
 }
 
 // withPart puts a part into a section of parts.

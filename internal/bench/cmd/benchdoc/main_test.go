@@ -72,6 +72,18 @@ func TestRun(t *testing.T) {
 	if err != nil || !bytes.Contains(data["other"], []byte("kept")) || !bytes.Contains(data["library"], []byte("tcp write")) {
 		t.Errorf("%s, %v", data, err)
 	}
+	two := write("two", `{"machine":{"kernel":"6.1"},"cells":[{"way":"tcp write","size":1,"bytes":1},{"way":"tcp write","size":9,"bytes":9}]}
+		{"cells":[{"way":"C write","size":1,"bytes":1},{"way":"C write","size":9,"bytes":9}]}`)
+	if err := run(dir, []string{"library=" + two}); err != nil {
+		t.Fatal(err)
+	}
+	if data, err = read(filepath.Join(dir, "bench.json")); err != nil {
+		t.Fatal(err)
+	}
+	var r bench.Result
+	if err := json.Unmarshal(data["library"], &r); err != nil || r.Machine.Kernel != "6.1" || len(r.Cells) != 4 || r.Cells[1].Way != "C write" || r.Cells[1].Size != 1 {
+		t.Errorf("%+v, %v: not what both programs measured", r, err)
+	}
 	report := write("report", `{"kernel":"Linux 6.12.1","counted":[]}`)
 	for _, name := range []string{"6.1", "6.12", "6.1"} {
 		if err := run(dir, []string{"modes/" + name + "=" + report}); err != nil {
@@ -90,7 +102,7 @@ func TestRun(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, bad := range []string{"library", "unknown=" + part, "library=/nowhere", "library=" + write("bad", "{")} {
+	for _, bad := range []string{"library", "unknown=" + part, "library=/nowhere", "library=" + write("bad", "{"), "library=" + write("none", "")} {
 		if err := run(dir, []string{bad}); err == nil {
 			t.Errorf("%s was taken", bad)
 		}

@@ -12,6 +12,7 @@ import (
 const (
 	ZeroCopyRO  = 3 // TLS_TX_ZEROCOPY_RO, Linux 5.19
 	ExpectNoPad = 4 // TLS_RX_EXPECT_NO_PAD, Linux 6.0
+	MaxPayload  = 5 // TLS_TX_MAX_PAYLOAD_LEN, Linux 6.19
 
 	cmsgSetType = 1 // TLS_SET_RECORD_TYPE
 	cmsgGetType = 2 // TLS_GET_RECORD_TYPE
