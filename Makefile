@@ -114,8 +114,8 @@ btfextract:
 picture: ## draw the README's pictures anew
 	$(NOCGO) test ./cmd/ktlstop -run TestPictures -update
 
-recording: build vmrun programs # the traffic that the pictures show, recorded anew on the kernel of KERNEL
-	@bin/vmrun -kernel $(or $(KERNEL),7.3) -timeout 5m -share docs/picture -- docs/picture/traffic.sh docs/picture/recording.jsonl
+recording: build vmrun programs roots # the traffic that the pictures show, recorded anew on the kernel of KERNEL
+	@bin/vmrun -kernel $(or $(KERNEL),7.3) -timeout 5m -share docs/picture -- docs/picture/traffic.sh docs/picture
 
 examples: clang ## compile the socket filters in bpf/examples to bin/examples
 	@mkdir -p bin/examples; for f in bpf/examples/*.bpf.c; do (set -x; clang-14 -O2 -g -Wall -Werror -target bpf \
@@ -273,4 +273,4 @@ fmt: ## format the Go code
 	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist

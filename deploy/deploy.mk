@@ -1,6 +1,6 @@
 # What one installs: manual pages, completions, packages, the image, the chart.
 
-.PHONY: man completions dist-programs dist packages image kubernetes reproducible packages-check tools-check install-check
+.PHONY: man completions dist-programs portable-programs dist packages image kubernetes tools-check release release-check install-check
 
 # The date of what is built is the commit's, so that two builds are alike. Without git it is that of zip's oldest file.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
@@ -15,6 +15,9 @@ completions: build # what completes commands and flags in bash, zsh and fish, in
 	@for shell in bash zsh fish; do bin/ktlstop completion $$shell > bin/completions/ktlstop.$$shell; done
 
 ARCHS   ?= amd64 arm64
+IMAGE   ?= bin/ktlstop-image.tar
+# With RELEASE=yes, which deploy/release.sh says, a program does not call itself a development build.
+LDFLAGS := -s -w$(if $(RELEASE), -X main.release=yes)
 VERSION := $(shell sed -n 's/^const version = "\(.*\)"/\1/p' cmd/ktlstop/version.go)
 # Programs of the module in tools/, whose dependencies ktlstop itself does not have.
 TOOL    := CGO_ENABLED=0 GOWORK=off $(GO) -C tools
@@ -29,7 +32,12 @@ dist: man completions # what the packages are made of, in bin/dist
 
 # Outside of the workspace a program names the version of pkg/ktls that it was built of, which the SBOM repeats.
 dist-programs: # the program for each architecture, in bin/dist
-	@for arch in $(ARCHS); do (set -x; GOWORK=off GOARCH=$$arch $(NOCGO) build -ldflags "-s -w" -o bin/dist/$$arch/ktlstop ./cmd/ktlstop); done
+	@for arch in $(ARCHS); do (set -x; GOWORK=off GOARCH=$$arch $(NOCGO) build -ldflags "$(LDFLAGS)" -o bin/dist/$$arch/ktlstop ./cmd/ktlstop); done
+
+portable-programs: # the program for each system that only reads recordings, in bin/portable
+	@for target in linux/riscv64 darwin/arm64 windows/amd64; do os=$${target%/*} arch=$${target#*/}; \
+		file=bin/portable/ktlstop_$(VERSION)_$${os}_$$arch; test $$os != windows || file=$$file.exe; \
+		(set -x; GOWORK=off GOOS=$$os GOARCH=$$arch $(NOCGO) build -ldflags "$(LDFLAGS)" -o $$file ./cmd/ktlstop); done
 
 bin/nfpm: tools/go.mod
 	$(TOOL) build -o ../bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
@@ -44,10 +52,11 @@ packages: dist dist-programs bin/nfpm ## deb, rpm, apk, Arch Linux package and S
 
 image: dist-programs ## an OCI image from scratch in bin/ktlstop-image.tar, its digest on standard output
 	@$(TOOL) build -o ../bin/ ./image
-	@bin/image -o bin/ktlstop-image.tar -name ktlstop:$(VERSION) -version $(VERSION) -revision "$$(git rev-parse HEAD 2>/dev/null)" \
+	@bin/image -o $(IMAGE) -name ktlstop:$(VERSION) -version $(VERSION) -revision "$$(git rev-parse HEAD 2>/dev/null)" \
 		$(foreach arch,$(ARCHS),$(arch)=bin/dist/$(arch)/ktlstop)
 
-kubernetes: # what the chart makes of its own values, in deploy/kubernetes
+kubernetes: # the version in the chart, and what the chart makes of its own values, in deploy/kubernetes
+	@sed -i 's/^\(version\|appVersion\): .*/\1: $(VERSION)/' deploy/chart/Chart.yaml
 	$(TOOL) test ./chart -run 'TestPlain$$' -count 1 -update
 
 tools-check: # vet and test the module in tools/
@@ -55,15 +64,12 @@ tools-check: # vet and test the module in tools/
 	$(TOOL) vet ./...
 	$(TOOL) test ./...
 
-# Both compile with the same cache, where -trimpath leaves nothing that depends on the directory. What is shown is that
-# neither the directory nor the hour reaches the program. What is not committed does not count.
-reproducible: # build the last commit twice, in two directories, and compare
-	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; for clone in one further/down/two; do \
-		git clone -q --no-hardlinks --shared . "$$dir/$$clone"; $(NOCGO) -C "$$dir/$$clone" build -ldflags "-s -w" -o "$$dir/$$clone.bin" ./cmd/ktlstop; done; \
-		cmp "$$dir/one.bin" "$$dir/further/down/two.bin" && "$$dir/one.bin" version -o json
+release: ## build what a release publishes, of the last commit, in dist
+	@GO="$(GO)" deploy/release.sh dist
 
-packages-check: packages image # made again, packages and image are the same, byte by byte
-	@sums=$$(sha256sum bin/packages/* bin/ktlstop-image.tar); $(MAKE) -s packages image >/dev/null 2>&1; \
-		sha256sum -c --quiet <<<"$$sums" || { echo "the second build differs from the first"; exit 1; }
+# Both builds compile with the same cache, where -trimpath leaves nothing that depends on the directory. What is shown is
+# that neither the directory nor the hour reaches a file. What is not committed does not count.
+release-check: # build the release of the last commit twice, in two directories, and compare byte by byte
+	@GO="$(GO)" deploy/release.sh --check
 
-install-check: tools-check packages-check reproducible ## what one installs: the chart, the unit, and that two builds are alike
+install-check: tools-check release-check ## what one installs: the chart, the unit, and that two builds of a release are alike

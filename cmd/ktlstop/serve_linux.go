@@ -228,7 +228,7 @@ func (s *serving) register(cfg *session.Config) (err error) {
 // about is what metrics say of the run.
 func (s *serving) about() metrics.Run {
 	return metrics.Run{
-		Version: version, Revision: strings.Trim(revision(), " ()"), GoVersion: runtime.Version(),
+		Version: version, Revision: readBuild().short(), GoVersion: runtime.Version(),
 		Kernel: kernelRelease(), Backend: s.session.Backend(), BTF: s.session.Backend() == loader.BackendEBPF,
 		Causes: loader.Causes(), Sums: s.session.Aggregates(),
 		About: func() metrics.About {

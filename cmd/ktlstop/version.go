@@ -10,8 +10,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is the release; the revision comes from the build.
-const version = "0.1.0"
+// version is the release, or the next one in a development build. It stands here
+// alone: the packages, the image and the chart take it from this line, and
+// TestVersionEverywhere finds what names another. The revision comes from the build.
+const version = "0.2.0"
+
+// release is "yes" in a program that deploy/release.sh built, by -ldflags -X.
+var release string
 
 func newVersion() *cobra.Command {
 	var output string
@@ -31,10 +36,10 @@ func newVersion() *cobra.Command {
 	return cmd
 }
 
-func versionText(output string, b build) (string, error) {
+func versionText(output string, b *build) (string, error) {
 	switch output {
 	case "text":
-		return "ktlstop " + b.Version + short(b.Revision), nil
+		return "ktlstop " + b.Version + b.origin(), nil
 	case "json":
 		text, err := json.Marshal(b)
 		return string(text), err
@@ -61,15 +66,15 @@ type build struct {
 }
 
 // readBuild reads what the Go command wrote into the program.
-func readBuild() build {
+func readBuild() *build {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		return buildOf(info.Settings)
 	}
 	return buildOf(nil)
 }
 
-func buildOf(settings []debug.BuildSetting) build {
-	b := build{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Settings: map[string]string{}}
+func buildOf(settings []debug.BuildSetting) *build {
+	b := &build{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Settings: map[string]string{}}
 	for _, s := range settings {
 		switch s.Key {
 		case "vcs.revision":
@@ -89,13 +94,30 @@ func buildOf(settings []debug.BuildSetting) build {
 	return b
 }
 
-func revision() string { return short(readBuild().Revision) }
-
-// short is as much of a revision as tells it from others, in parentheses.
-func short(revision string) string {
-	const digits = 12
-	if len(revision) < digits {
+// origin names the revision in parentheses. A development build says that it is one,
+// and whether its sources were the revision's.
+func (b *build) origin() string {
+	var words []string
+	if release == "" {
+		words = append(words, "development build")
+	}
+	if revision := b.short(); revision != "" {
+		words = append(words, revision)
+	}
+	if b.Modified != nil && *b.Modified {
+		words = append(words, "modified")
+	}
+	if len(words) == 0 {
 		return ""
 	}
-	return " (" + revision[:digits] + ")"
+	return " (" + strings.Join(words, ", ") + ")"
+}
+
+// short is as much of the revision as tells it from others, empty where it was not noted.
+func (b *build) short() string {
+	const digits = 12
+	if len(b.Revision) < digits {
+		return ""
+	}
+	return b.Revision[:digits]
 }

@@ -91,7 +91,7 @@ func socketMoment(s *event.Socket) moment {
 		}
 	case event.SocketAwaitsKey:
 		m.kind, m.tone, m.dir, m.way = "key due", warn, s.Dir.String(), &s.Dir
-		m.what = "waits for a new key: the peer has changed its own"
+		m.what = "the peer sent a KeyUpdate: a new key is due"
 	case event.SocketCard:
 		m.what = s.Offload.Say()
 		if s.Offload.Gone {

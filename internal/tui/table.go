@@ -231,16 +231,18 @@ func (t *table[T]) draw(places []placed, i int, e *env) line {
 	return out.shade(i == t.cursor, old)
 }
 
-// marks say in characters what colour says too.
+// marks say in characters what colour says too. A space follows, but where both
+// have to be said.
 func marks(cursor, old bool) string {
-	b := []byte("  ")
-	if cursor {
-		b[0] = '>'
+	switch {
+	case cursor && old:
+		return ">x"
+	case cursor:
+		return "> "
+	case old:
+		return "x "
 	}
-	if old {
-		b[1] = 'x'
-	}
-	return string(b)
+	return "  "
 }
 
 // shade joins the pieces of a row that is drawn in one tone.

@@ -1,7 +1,7 @@
 // Image writes an OCI image of static programs, without a daemon or a registry: a tar
 // file in OCI's layout, which docker, podman, containerd and skopeo load.
 //
-//	image -o ktlstop.tar -name ktlstop:0.1.0 amd64=bin/dist/amd64/ktlstop
+//	image -o ktlstop.tar -name ktlstop:1.2.3 amd64=bin/dist/amd64/ktlstop
 package main
 
 import (

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"html"
+	"strconv"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -28,28 +29,68 @@ var colours = [8]string{"#414868", "#f7768e", "#9ece6a", "#e0af68", "#7aa2f7", "
 // The same frame gives the same bytes.
 func SVG(frame, title string, width int) []byte {
 	lines := strings.Split(frame, "\n")
-	w, h := float64(width)*cellW+2*padding, len(lines)*cellH+2*padding+titleBar
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %d" width="%.0f" height="%d">`+"\n", w, h, w, h)
-	fmt.Fprintf(&b, "<title>%s</title>\n", html.EscapeString(title))
-	fmt.Fprintf(&b, "<style>text{font:%dpx ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:%s;white-space:pre}.b{font-weight:bold}.f{opacity:.55}</style>\n",
-		fontSize, foreground)
-	fmt.Fprintf(&b, `<rect width="%.0f" height="%d" rx="9" fill="%s"/>`+"\n", w, h, background)
-	for i, c := range []string{"#f7768e", "#e0af68", "#9ece6a"} {
-		fmt.Fprintf(&b, `<circle cx="%d" cy="18" r="6" fill="%s"/>`+"\n", 22+20*i, c)
-	}
-	fmt.Fprintf(&b, `<text x="%.0f" y="23" text-anchor="middle" class="f">%s</text>`+"\n", w/2, html.EscapeString(title))
+	open(&b, title, width, len(lines), "")
 	for row, line := range lines {
-		drawLine(&b, line, float64(padding+titleBar+row*cellH))
+		drawRow(&b, line, row, "")
 	}
+	return end(&b)
+}
+
+// Width is the number of columns that a text takes.
+func Width(text string) (columns int) {
+	for line := range strings.Lines(text) {
+		columns = max(columns, ansi.StringWidth(strings.TrimSuffix(line, "\n")))
+	}
+	return columns
+}
+
+// open writes the window with its title; css is added to the style sheet.
+func open(b *bytes.Buffer, title string, width, rows int, css string) {
+	w, h := float64(width)*cellW+2*padding, rows*cellH+2*padding+titleBar
+	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %d" width="%.0f" height="%d">`+"\n", w, h, w, h)
+	fmt.Fprintf(b, "<title>%s</title>\n", html.EscapeString(title))
+	fmt.Fprintf(b, "<style>text{font:%dpx ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:%s;white-space:pre}"+
+		"g rect{shape-rendering:crispEdges;fill:%s}.b{font-weight:bold}.f{opacity:.55}", fontSize, foreground, foreground)
+	for i, c := range colours {
+		fmt.Fprintf(b, ".c%d{fill:%s}", i, c)
+	}
+	fmt.Fprintf(b, ".r{fill:%s}%s</style>\n", background, css)
+	fmt.Fprintf(b, `<rect width="%.0f" height="%d" rx="9" fill="%s"/>`+"\n", w, h, background)
+	for i, c := range []string{"#f7768e", "#e0af68", "#9ece6a"} {
+		fmt.Fprintf(b, `<circle cx="%d" cy="18" r="6" fill="%s"/>`+"\n", 22+20*i, c)
+	}
+	fmt.Fprintf(b, `<text x="%.0f" y="23" text-anchor="middle" class="f">%s</text>`+"\n", w/2, html.EscapeString(title))
+}
+
+func end(b *bytes.Buffer) []byte {
 	b.WriteString("</svg>\n")
 	return b.Bytes()
+}
+
+// drawRow writes a line at its place. class, if not empty, is for the style sheet.
+func drawRow(b *bytes.Buffer, line string, row int, class string) {
+	if strings.TrimSpace(ansi.Strip(line)) == "" {
+		return
+	}
+	if class != "" {
+		class = ` class="` + class + `"`
+	}
+	fmt.Fprintf(b, `<g%s transform="translate(%d,%d)">`+"\n", class, padding, padding+titleBar+row*cellH)
+	for _, r := range parse(line) {
+		if r.reverse {
+			rect(b, float64(r.col), 0, float64(r.width), cellH, "", 1)
+			r.colour = "r"
+		}
+		r.draw(b)
+	}
+	b.WriteString("</g>\n")
 }
 
 // style is what SGR sequences have chosen.
 type style struct {
 	bold, faint, reverse bool
-	colour               string // empty for the terminal's own
+	colour               string // a class of the style sheet, empty for the terminal's own
 }
 
 // run is text of one style from a column on.
@@ -57,17 +98,6 @@ type run struct {
 	style
 	text       string
 	col, width int
-}
-
-// drawLine writes a line whose upper edge is at y.
-func drawLine(b *bytes.Buffer, line string, y float64) {
-	for _, r := range parse(line) {
-		if r.reverse {
-			rect(b, float64(r.col), y, float64(r.width), cellH, foreground, 1)
-			r.colour = background
-		}
-		r.draw(b, y)
-	}
 }
 
 // parse splits a line into runs.
@@ -108,19 +138,19 @@ func (s *style) choose(params ansi.Params) {
 		case v == 7:
 			s.reverse = true
 		case v >= 30 && v <= 37:
-			s.colour = colours[v-30]
+			s.colour = "c" + strconv.Itoa(v-30)
 		}
 	})
 }
 
 // draw writes a run word by word, so that words stand in their columns whatever
 // the font, and the characters of pictures as rectangles, so that they meet.
-func (r *run) draw(b *bytes.Buffer, y float64) {
+func (r *run) draw(b *bytes.Buffer) {
 	col := r.col
 	word, at := "", col
 	flush := func() {
 		if word != "" {
-			r.word(b, word, at, y)
+			r.word(b, word, at)
 		}
 		word = ""
 	}
@@ -133,7 +163,7 @@ func (r *run) draw(b *bytes.Buffer, y float64) {
 			for box.w == 1 && i+n < len(text) && text[i+n] == c {
 				n++
 			}
-			rect(b, float64(col), y+box.y*cellH, box.w+float64(n-1), box.h*cellH, r.fill(), box.shade)
+			rect(b, float64(col), box.y*cellH, box.w+float64(n-1), box.h*cellH, r.colour, box.shade)
 		case c == ' ':
 			flush()
 		default:
@@ -148,32 +178,39 @@ func (r *run) draw(b *bytes.Buffer, y float64) {
 	flush()
 }
 
-func (r *run) fill() string {
-	if r.colour == "" {
-		return foreground
-	}
-	return r.colour
+func (r *run) word(b *bytes.Buffer, word string, col int) {
+	fmt.Fprintf(b, `<text x="%s" y="%s" textLength="%s"%s>%s</text>`+"\n", number(float64(col)*cellW), number(cellH-4.5),
+		number(float64(ansi.StringWidth(word))*cellW), classes(r.style), html.EscapeString(word))
 }
 
-func (r *run) word(b *bytes.Buffer, word string, col int, y float64) {
-	fmt.Fprintf(b, `<text x="%.1f" y="%.0f" textLength="%.1f"`, padding+float64(col)*cellW, y+cellH-4.5, float64(ansi.StringWidth(word))*cellW)
-	switch {
-	case r.bold:
-		b.WriteString(` class="b"`)
-	case r.faint:
-		b.WriteString(` class="f"`)
+// classes are those of a style.
+func classes(s style) string {
+	var all []string
+	if s.bold {
+		all = append(all, "b")
+	} else if s.faint {
+		all = append(all, "f")
 	}
-	if r.colour != "" {
-		fmt.Fprintf(b, ` style="fill:%s"`, r.colour)
+	if s.colour != "" {
+		all = append(all, s.colour)
 	}
-	fmt.Fprintf(b, ">%s</text>\n", html.EscapeString(word))
+	if len(all) == 0 {
+		return ""
+	}
+	return ` class="` + strings.Join(all, " ") + `"`
 }
 
 // rect fills part of the cells from column col on.
-func rect(b *bytes.Buffer, col, y, width, height float64, fill string, shade float64) {
-	fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"`, padding+col*cellW, y, width*cellW, height, fill)
+func rect(b *bytes.Buffer, col, y, width, height float64, colour string, shade float64) {
+	fmt.Fprintf(b, `<rect x="%s" y="%s" width="%s" height="%s"%s`, number(col*cellW), number(y), number(width*cellW), number(height),
+		classes(style{colour: colour}))
 	if shade < 1 {
 		fmt.Fprintf(b, ` opacity="%.2g"`, shade)
 	}
 	b.WriteString("/>\n")
+}
+
+// number is a length in pixels, to a tenth.
+func number(v float64) string {
+	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0")
 }
