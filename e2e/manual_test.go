@@ -36,22 +36,14 @@ func TestManual(t *testing.T) {
 	if len(lines) < 20 {
 		t.Errorf("%d command lines: are they all found?", len(lines))
 	}
-	work := make(chan readme.Command, len(lines))
 	for _, c := range lines {
-		work <- c
-	}
-	close(work)
-	var workers sync.WaitGroup
-	for range 3 { // a tracer that starts waits for the kernel half of the time
-		workers.Go(func() {
-			for c := range work {
-				if err := m.run(c); err != nil {
-					t.Errorf("%s: %s: %v", c.Where, c.Text, err)
-				}
+		t.Run(c.Where, func(t *testing.T) {
+			t.Parallel()
+			if err := m.run(c); err != nil {
+				t.Errorf("%s: %v", c.Text, err)
 			}
 		})
 	}
-	workers.Wait()
 }
 
 // manualLines are the command lines to run.
@@ -289,7 +281,7 @@ const moment = 3 * time.Second
 // see waits until the hooks are live and something is shown, or until a moment has passed where nothing need be.
 func (r *running) see() error {
 	var enough time.Time
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(look) {
+	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(look) {
 		select {
 		case err := <-r.done:
 			r.done <- err
@@ -305,7 +297,7 @@ func (r *running) see() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("shows nothing within %v (live: %v)", patience, r.live())
+	return fmt.Errorf("shows nothing within %v (live: %v): %.300q", 2*patience, r.live(), r.said.String())
 }
 
 func (r *running) live() bool {
