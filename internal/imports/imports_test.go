@@ -110,6 +110,7 @@ var rules = []rule{
 	{dir: "internal/cost/probe", why: "internal/cost/probe runs programs of its own, and knows nothing of ours"},
 	{dir: "internal/cost/cmd", may: []string{"internal/cost", "internal/cost/probe"}, why: "internal/cost/cmd is internal/cost's command line"},
 	{dir: "internal/bench/cmd", may: []string{"internal/bench", "internal/cost"}, why: "internal/bench/cmd writes docs/bench.md"},
+	{dir: "internal/readme", why: "internal/readme reads documents, and does not know what their commands do"},
 	{dir: "internal/safe", why: "internal/safe is text and nothing else"},
 	{dir: "internal/ending", why: "internal/ending obeys signals and knows nothing of what they end"},
 	{dir: "internal/lru", why: "internal/lru is a map and nothing else"},
@@ -126,7 +127,7 @@ var rules = []rule{
 	{dir: "internal/observe/cmd", may: []string{"internal/observe"}, why: "internal/observe/cmd is internal/observe's command line"},
 	{dir: "docs/schema", why: "docs/schema holds a file"},
 	{dir: "cmd", may: []string{"..."}, why: "cmd wires the others together; machines are internal/vm/cmd's business"},
-	{dir: "e2e", may: []string{"pkg/ktls", "pkg/ktls/raw", "pkg/event", "internal/guesttest", "internal/match", "internal/kmodtest", "internal/pty", "internal/sink/schematest", "internal/tlsnic"}, why: "e2e tests the program from outside, and asks internal/match for the reference; only cmd/ktlstop and internal/session import pkg/loader"},
+	{dir: "e2e", may: []string{"pkg/ktls", "pkg/ktls/raw", "pkg/event", "internal/guesttest", "internal/match", "internal/kmodtest", "internal/pty", "internal/readme", "internal/sink/schematest", "internal/tlsnic"}, why: "e2e tests the program from outside, and asks internal/match for the reference; only cmd/ktlstop and internal/session import pkg/loader"},
 	{dir: "e2e/programs", may: []string{"pkg/event", "internal/guesttest", "internal/source"}, why: "e2e/programs tests the program from outside, by what it wrote"},
 }
 

@@ -37,7 +37,7 @@ func TestExamplesOfTheManual(t *testing.T) {
 
 func TestExamplesOnCommandLines(t *testing.T) {
 	flag := regexp.MustCompile(`--match '([^']*)'`)
-	for _, name := range []string{manual, "../../README.md"} {
+	for _, name := range []string{manual, "../../docs/trace.md"} {
 		found := flag.FindAllStringSubmatch(read(t, name), -1)
 		if len(found) == 0 {
 			t.Errorf("%s has no example", name)
