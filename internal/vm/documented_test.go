@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-// inWords is what README.md says of a use.
+// inWords is what docs/kernels.md says of a use.
 var inWords = map[string]string{full: "all tests", partly: "some tests", checkOnly: "check", typesOnly: "types"}
 
-// readmeRows are the rows of README's table of Debian's kernels, as kernels.txt has them.
-func readmeRows() (rows []string) {
+// manualRows are the rows of the table of Debian's kernels, as kernels.txt has them.
+func manualRows() (rows []string) {
 	groups := map[[2]string][]string{}
 	for _, s := range Matrix() {
 		uses := [2]string{s.Use, s.Before}
@@ -26,9 +26,9 @@ func readmeRows() (rows []string) {
 	return rows
 }
 
-// TestKernelsInReadme: README.md says of each kernel what is run on it, as kernels.txt does.
-func TestKernelsInReadme(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
+// TestKernelsInManual: docs/kernels.md says of each kernel what is run on it, as kernels.txt does.
+func TestKernelsInManual(t *testing.T) {
+	text, err := os.ReadFile("../../docs/kernels.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,14 +36,14 @@ func TestKernelsInReadme(t *testing.T) {
 	table, _, _ = strings.Cut(table, "\n\n")
 	got := strings.Split(table, "\n")
 	slices.Sort(got)
-	if want := readmeRows(); !slices.Equal(got, want) {
-		t.Errorf("README.md has\n%s\nkernels.txt\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	if want := manualRows(); !slices.Equal(got, want) {
+		t.Errorf("docs/kernels.md has\n%s\nkernels.txt\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
-// TestTypesInReadme: types that are kept of a kernel which is not Debian's are in README.md, by the name of their file.
-func TestTypesInReadme(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
+// TestTypesInManual: types that are kept of a kernel which is not Debian's are in docs/kernels.md, by the name of their file.
+func TestTypesInManual(t *testing.T) {
+	text, err := os.ReadFile("../../docs/kernels.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestTypesInReadme(t *testing.T) {
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".btf")
 		if !strings.HasPrefix(name, "debian-") && !strings.Contains(string(text), "`"+name+"`") {
-			t.Errorf("README.md does not say of `%s` that its types are known", name)
+			t.Errorf("docs/kernels.md does not say of `%s` that its types are known", name)
 		}
 	}
 }

@@ -258,7 +258,7 @@ func setArguments(spec *ebpf.CollectionSpec, t *types) error {
 		i := paramIndex(p, param)
 		if i < 0 {
 			errs = append(errs, &UnsupportedError{What: fmt.Sprintf("this kernel's function %s has no parameter %s", function, param),
-				Hint: "README.md lists the kernels that are known to work"})
+				Hint: "docs/kernels.md lists the kernels that are known to work"})
 			return
 		}
 		set(name, i)

@@ -58,7 +58,7 @@ func lacksFunction(name string) error {
 			Hint: "use Linux 6.0 or later"}
 	}
 	return &UnsupportedError{What: "this kernel's TLS code has no function " + name + " to attach to",
-		Hint: "README.md lists the kernels that are known to work"}
+		Hint: "docs/kernels.md lists the kernels that are known to work"}
 }
 
 // tooOld asks the kernel's symbols whether its TLS code is there and lacks
