@@ -1,2 +1,2 @@
-// Package readme holds the test of what README.md and the manual page say.
+// Package readme holds the test of what README.md says.
 package readme
