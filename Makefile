@@ -130,6 +130,7 @@ check: ## formatting, vet, and whether the generated files are current
 	GOWORK=off $(GO) -C pkg/ktls vet ./...
 	$(NOCGO) vet -tags nootlp ./cmd/ktlstop
 	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) vet -tags gobpf ./pkg/loader/... ./cmd/ktlstop; fi
+	@$(MAKE) --no-print-directory man-check
 	@before=$$($(SUM)); $(MAKE) --no-print-directory generate; after=$$($(SUM)); \
 		diff <(echo "$$before") <(echo "$$after") || { echo "generated files were not current: commit what changed"; exit 1; }
 

@@ -1,14 +1,18 @@
 # What one installs: manual pages, completions, packages, the image, the chart.
 
-.PHONY: man completions dist-programs portable-programs dist packages image kubernetes tools-check release release-check install-check
+.PHONY: man man-check completions dist-programs portable-programs dist packages image kubernetes reproducible packages-check tools-check release release-check install-check
 
 # The date of what is built is the commit's, so that two builds are alike. Without git it is that of zip's oldest file.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
 
-man: ## a manual page for each command, of its --help, in bin/man
-	@rm -rf bin/man && mkdir -p bin/man
-	$(NOCGO) test ./cmd/ktlstop -run 'TestManuals$$' -count 1 -manuals $(CURDIR)/bin/man
-	@cp docs/ktlstop.1 bin/man/ktlstop.1
+man: ## write docs/man anew, the manual pages, from the help of the commands
+	$(NOCGO) test ./cmd/ktlstop -run 'TestManual$$' -count 1 -update
+
+man-check: # docs/man is what the help says, and man(1) has nothing to complain about
+	@command -v mandoc >/dev/null || { packages=mandoc; echo "installing $$packages"; \
+		$(SUDO) apt-get -q install -y --no-install-recommends $$packages || \
+		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
+	$(NOCGO) test ./cmd/ktlstop -run 'TestManual'
 
 completions: build # what completes commands and flags in bash, zsh and fish, in bin/completions
 	@mkdir -p bin/completions
@@ -23,9 +27,11 @@ VERSION := $(shell sed -n 's/^const version = "\(.*\)"/\1/p' cmd/ktlstop/version
 TOOL    := CGO_ENABLED=0 GOWORK=off $(GO) -C tools
 FORMATS := deb rpm apk archlinux
 
-dist: man completions # what the packages are made of, in bin/dist
-	@rm -rf bin/dist/share && mkdir -p bin/dist/share
-	@for page in bin/man/*.1; do gzip -9nf $$page; done
+dist: completions # what the packages are made of, in bin/dist
+	@rm -rf bin/dist/share bin/man && mkdir -p bin/dist/share bin/man
+# The pages get the date and the version that they have in no commit.
+	@for page in docs/man/*; do sed '/^\.TH /s/"" "ktlstop"/"'$$(date -ud @$$SOURCE_DATE_EPOCH +%F)'" "ktlstop $(VERSION)"/' $$page | \
+		gzip -9n > bin/man/$${page##*/}.gz; done
 	@for dir in prometheus grafana; do test ! -d deploy/$$dir || cp -r deploy/$$dir bin/dist/share/; done
 	@cp -r docs/schema bin/dist/share/ && rm -f bin/dist/share/schema/*.go
 	@chmod -R u=rwX,go=rX bin/dist/share && find bin/dist/share -exec touch -d @$$SOURCE_DATE_EPOCH {} +

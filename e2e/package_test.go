@@ -24,6 +24,11 @@ func TestPackage(t *testing.T) {
 	deb := debianPackage(t)
 	m.must("dpkg", "--admindir", m.dpkg, "-i", deb)
 	files := strings.Fields(m.must("dpkg", "--admindir", m.dpkg, "-L", "ktlstop"))
+	for _, page := range []string{"man1/ktlstop.1.gz", "man1/ktlstop-trace.1.gz", "man7/ktlstop-filters.7.gz", "man7/ktlstop-events.7.gz"} {
+		if !slices.Contains(files, "/usr/share/man/"+page) {
+			t.Errorf("no manual page %s in the package", page)
+		}
+	}
 	if out, _ := m.run("systemctl", "is-active", "ktlstop"); strings.TrimSpace(out) != "inactive" {
 		t.Errorf("after the installation it is %s", out)
 	}

@@ -28,13 +28,14 @@ func newBench() *cobra.Command {
 		Short: "Measure kernel TLS against user-space TLS and TCP",
 		Long: `bench sends a file over loopback as streams of several sizes: by crypto/tls, by
 kernel TLS and by AF_KTLS with write(2), sendfile(2) and splice(2), and without
-TLS; and cut into datagrams by DTLS, in user space and by AF_KTLS, and by UDP.
-AF_KTLS needs the module af_ktls. --ways streams and --ways datagrams are halves
-of it. It shows throughput and, for each MiB, processor time (getrusage), system calls and
-instructions (perf events, where this machine has them) and context switches,
-of both ends together.`,
+TLS; and as datagrams: by DTLS in user space, by DTLS of AF_KTLS, and by UDP.
+AF_KTLS needs the module af_ktls.
+
+It reports throughput and, for each MiB, processor time (getrusage), system calls
+and instructions (perf events, if the machine has them) and context switches, of
+both ends together.`,
 		Example: `  ktlstop bench
-  ktlstop bench --sizes 1KiB,1MiB --ways "ktls write,ktls sendfile" --duration 500ms
+  ktlstop bench --sizes 1KiB,1MiB --ways "ktls write,ktls sendfile"
   ktlstop bench --ways datagrams --sizes 1MiB
   ktlstop bench -o json --svg bench.svg`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runBench(cmd, &g) },
@@ -44,13 +45,13 @@ of both ends together.`,
 		sizes = append(sizes, bench.Bytes(n))
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&g.sizes, "sizes", sizes, "sizes of streams")
-	f.StringSliceVar(&g.ways, "ways", bench.WayNames(), "ways to send them, or streams, or datagrams")
-	f.StringVar(&g.maxBytes, "max-bytes", "1GiB", "end a measurement after about so many bytes")
-	f.DurationVar(&g.maxTime, "duration", bench.DefaultTime, "end a measurement after this time, within a stream too")
-	f.IntVar(&g.repeat, "repeat", 1, "make each measurement so often and show the median")
-	f.BoolVar(&g.perf, "perf", true, "count system calls and instructions by perf events, where this machine can")
-	f.StringVar(&g.tls, "tls", "1.3", "version of TLS, 1.2 or 1.3")
+	f.StringSliceVar(&g.sizes, "sizes", sizes, "sizes of the streams")
+	f.StringSliceVar(&g.ways, "ways", bench.WayNames(), "ways to send them; streams and datagrams stand for all of their kind")
+	f.StringVar(&g.maxBytes, "max-bytes", "1GiB", "end a measurement after about this many bytes")
+	f.DurationVar(&g.maxTime, "duration", bench.DefaultTime, "end a measurement after this time, also within a stream")
+	f.IntVar(&g.repeat, "repeat", 1, "make each measurement N times and report the median")
+	f.BoolVar(&g.perf, "perf", true, "count system calls and instructions by perf events, if the machine has them; --perf=false does not")
+	f.StringVar(&g.tls, "tls", "1.3", "version of TLS: 1.2 or 1.3")
 	f.StringVarP(&g.output, "output", "o", "text", "text or json")
 	f.StringVar(&g.svg, "svg", "", "write a plot to this file")
 	return cmd

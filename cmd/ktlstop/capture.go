@@ -32,12 +32,12 @@ const (
 // captureFlags are those of commands that write pcapng.
 func (o *options) captureFlags(f *pflag.FlagSet) {
 	if out := f.Lookup("output"); out != nil {
-		out.Usage = "text, json (JSON Lines, see docs/events.md) or pcapng (for Wireshark; the default for -w FILE.pcapng)"
+		out.Usage = "text, json (JSON Lines; see ktlstop help events) or pcapng (packets, for Wireshark); pcapng is the default for -w FILE.pcapng"
 	}
-	f.IntVar(&o.capture.mtu, "mtu", packet.MaxMTU, "longest packet, 576 to 65535; a record that is longer becomes several")
-	f.Int64VarP(&o.capture.size, "rotate-size", "C", 0, "pcapng: begin a new file after so many million bytes")
-	f.IntVarP(&o.capture.files, "rotate-files", "W", 0, "pcapng: with -C write over the oldest of so many files, with -G stop after so many")
-	f.IntVarP(&o.capture.period, "rotate-seconds", "G", 0, "pcapng: begin a new file after so many seconds; its name is a format of strftime(3)")
+	f.IntVar(&o.capture.mtu, "mtu", packet.MaxMTU, "longest packet, in bytes, 576 to 65535; a longer record becomes several packets")
+	f.Int64VarP(&o.capture.size, "rotate-size", "C", 0, "with -w FILE.pcapng: begin a new file after N million bytes")
+	f.IntVarP(&o.capture.files, "rotate-files", "W", 0, "with -C: overwrite the oldest of N files; with -G: stop after N files")
+	f.IntVarP(&o.capture.period, "rotate-seconds", "G", 0, "with -w FILE.pcapng: begin a new file after N seconds; FILE is a format of strftime(3)")
 }
 
 func (o *options) capturing() bool { return o.output == pcapng }

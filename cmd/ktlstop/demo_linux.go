@@ -24,11 +24,14 @@ func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show ktlstop on traffic of its own",
-		Long: `demo starts ktlstop gen a few times and shows its records: in the dashboard where
-standard output is a terminal, as lines for some seconds where it is not.`,
+		Long: `demo makes kTLS traffic by ktlstop gen, and shows its records: in the dashboard if
+standard output is a terminal, else as lines for some seconds. Use it to see what
+ktlstop does on a host that has no kernel TLS traffic.`,
+		Example: `  ktlstop demo
+  ktlstop demo --duration 2s | cat      lines for two seconds`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return demo(cmd, lines) },
 	}
-	cmd.Flags().DurationVar(&lines, "duration", 5*time.Second, "how long to print lines where there is no terminal")
+	cmd.Flags().DurationVar(&lines, "duration", 5*time.Second, "how long to print lines where standard output is no terminal")
 	return cmd
 }
 

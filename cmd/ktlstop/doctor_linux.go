@@ -27,27 +27,28 @@ func newDoctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor [PID | :PORT | NAME]...",
 		Short: "Say why kernel TLS is not on",
-		Long: `doctor looks at the kernel, and at each process that has a TCP socket and a TLS
-library: what it has, how it is configured, and which of its connections the
-kernel seals and opens. With --watch it also sees handshakes, what programs ask
-the kernel for, and what the kernel answers. Each finding has an id that
-docs/doctor.md explains, and says what to do.
+		Long: `doctor looks at the kernel, at each process that has a TCP socket and a TLS library,
+at its configuration, and at its connections, and reports why kernel TLS is not on.
+Each finding says what to do, and has an id that docs/doctor.md of the source
+explains. Use it when ktlstop list does not show a connection that you expect.
 
-Arguments narrow it: a number is a process, :443 a port, anything else a
-program's name. The exit status is 0 where all is well, 1 where something is
-off, 2 for a wrong command line. Without root it says what it could not look at.`,
-		Example: `  ktlstop doctor                       the host, and all that speak TLS
+Arguments narrow it: a number is a process, :443 a port, anything else the name of a
+program. Without root doctor reports what it could not look at.
+
+With --watch it also sees the handshakes that happen meanwhile, what programs ask
+the kernel for, and what the kernel answers. Ctrl-C ends the watch and reports.`,
+		Example: `  ktlstop doctor                       the host and all programs with TLS
   ktlstop doctor nginx                 one program
-  ktlstop doctor :443 --watch 30s      connections of a port, as they come
-  ktlstop doctor --self                what of ktlstop works here`,
+  ktlstop doctor :443 --watch 30s      new connections of a port
+  ktlstop doctor --self                which of ktlstop's BPF programs load`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	f := cmd.Flags()
-	f.DurationVar(&o.watch, "watch", 0, "watch handshakes and what the kernel answers for this time, as 30s")
-	f.BoolVar(&o.self, "self", false, "look at ktlstop itself: which of its programs load here, what is missing and why")
-	f.StringVar(&o.readyFile, "ready-file", "", "create this file when the watch has begun")
-	f.StringVarP(&o.output, "output", "o", "text", "text or json (one document, see docs/doctor.md)")
+	f.DurationVar(&o.watch, "watch", 0, "watch handshakes and the kernel's answers for this time, such as 30s")
+	f.BoolVar(&o.self, "self", false, "look at ktlstop itself: which of its BPF programs load on this kernel, what is missing and why")
+	f.StringVar(&o.readyFile, "ready-file", "", "with --watch: create this file when the watch has begun")
+	f.StringVarP(&o.output, "output", "o", "text", "text or json (one document; its schema is docs/schema/doctor-v1.json)")
 	return cmd
 }
 

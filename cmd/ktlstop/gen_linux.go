@@ -22,25 +22,27 @@ func newGen() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gen",
 		Short: "Make kTLS traffic",
-		Long: `gen makes kTLS traffic with pkg/ktls over TCP, or DTLS over UDP: both ends in this process, or one
-of them with --listen or --connect, on two hosts too. A connection begins with
-one record in which the client tells the server what follows. Then each round
-sends one write by the client, the server, or both in turn. Where only the
-server sends, the client asks for each write with a record of one byte.
+		Long: `gen makes kTLS traffic with pkg/ktls over TCP, or DTLS over UDP: both ends in this
+process, or one of them with --listen or --connect, also on two hosts. Use it to check
+a trace against traffic that is known. Each connection begins with one record in
+which the client tells the server what follows. Then each round sends one write by
+the client, by the server, or by both in turn. Where only the server sends, the
+client asks for each write with a record of one byte.
 
-With --rounds, the records of each connection, their types, lengths and order,
-follow from the flags and --seed alone. -o json says what each end sent.
+With --rounds the types, lengths and order of each connection's records follow from
+the flags and --seed alone. -o json reports what each end sent.
 
-With --dtls the records are AF_KTLS's, by the module af_ktls, or stay in user
-space where it is not loaded. DTLS holds no sender back, so the server answers
-each write, with one byte if it sends nothing else; a record that is lost ends
-its connection. A write is cut into records as long as the path takes.`,
+With --dtls the module af_ktls encrypts, or user space where it is not loaded. DTLS
+has no flow control: so the server answers each write, with one byte if it sends
+nothing else. A lost record ends its connection. A write is cut into records that
+fit the path.`,
 		Example: `  ktlstop gen -n 3 -s 16384 --rounds 100
   ktlstop gen -s 100..16384 --seed 7 --alert-every 5 -o json --list-records
   ktlstop gen --op sendfile --dir rx --rate 10 --duration 30s
+  ktlstop gen --rekey-every 10       KeyUpdate, from Linux 6.14 on
   ktlstop gen --dtls -n 3 -s 100..1400 --rounds 100
   ktlstop gen --fault corrupt        the server sees EBADMSG
-  ktlstop gen --listen :4433         and elsewhere: ktlstop gen --connect HOST:4433`,
+  ktlstop gen --listen :4433         elsewhere: ktlstop gen --connect HOST:4433`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runGen(cmd, &g) },
 	}
 	g.scenarioFlags(cmd.Flags())
@@ -50,33 +52,33 @@ its connection. A write is cut into records as long as the path takes.`,
 
 // scenarioFlags are what the client tells the server.
 func (g *genFlags) scenarioFlags(f *pflag.FlagSet) {
-	f.StringVarP(&g.size, "size", "s", "1400", "bytes of each write: N, MIN..MAX (all alike) or exp:MEAN; a record holds 16384")
-	f.Uint64Var(&g.Seed, "seed", 1, "seed of the sizes")
-	f.IntVar(&g.Rounds, "rounds", 10, "rounds per connection, 0 for no end")
-	f.Float64Var(&g.Rate, "rate", 0, "rounds per second and connection, 0 for as fast as it goes")
-	f.StringVar(&g.op, "op", "send", "call to send by: send, sendfile or splice")
+	f.StringVarP(&g.size, "size", "s", "1400", "bytes of each write: N, MIN..MAX (each as likely) or exp:MEAN; a record holds 16384")
+	f.Uint64Var(&g.Seed, "seed", 1, "seed of the random sizes")
+	f.IntVar(&g.Rounds, "rounds", 10, "rounds of each connection; 0 is without end")
+	f.Float64Var(&g.Rate, "rate", 0, "rounds per second of each connection; 0 is as fast as possible")
+	f.StringVar(&g.op, "op", "send", "the call that sends: send, sendfile or splice")
 	f.BoolVar(&g.sendfile, "sendfile", false, "short for --op sendfile")
-	f.StringVar(&g.dir, "dir", "both", "who sends: tx the client, rx the server, both in turn")
-	f.IntVar(&g.AlertEvery, "alert-every", 0, "an alert user_canceled, which says nothing, before every so-many-th write")
-	f.IntVar(&g.RekeyEvery, "rekey-every", 0, "a KeyUpdate before every so-many-th write (TLS 1.3, Linux 6.14)")
-	f.DurationVar(&g.ReadDelay, "read-delay", 0, "how long receivers wait before they read a write")
-	f.StringVar(&g.fault, "fault", "", "how connections end: corrupt (the client's last record is damaged) or reset")
+	f.StringVar(&g.dir, "dir", "both", "who sends: the client (tx), the server (rx), or both in turn")
+	f.IntVar(&g.AlertEvery, "alert-every", 0, "send an alert, user_canceled, before every N-th write")
+	f.IntVar(&g.RekeyEvery, "rekey-every", 0, "change the key (KeyUpdate) before every N-th write; needs TLS 1.3 and Linux 6.14")
+	f.DurationVar(&g.ReadDelay, "read-delay", 0, "how long receivers wait before they read each write")
+	f.StringVar(&g.fault, "fault", "", "how connections end: corrupt (the client damages its last record) or reset")
 }
 
 // clientOnly are flags that mean nothing to a server by itself.
 var clientOnly = []string{"size", "seed", "rounds", "rate", "op", "sendfile", "dir", "alert-every", "rekey-every", "read-delay", "fault", "tls"}
 
 func (g *genFlags) placeFlags(f *pflag.FlagSet) {
-	f.IntVarP(&g.Connections, "connections", "n", 1, "number of connections; with --listen, how many to serve (any number unless given)")
-	f.DurationVar(&g.Duration, "duration", 0, "stop after this time; --rounds 0 is implied unless given")
-	f.BoolVar(&g.DTLS, "dtls", false, "DTLS 1.2 over UDP instead of TLS")
-	f.StringVar(&g.tls, "tls", "1.3", "version of TLS, 1.2 or 1.3")
+	f.IntVarP(&g.Connections, "connections", "n", 1, "number of connections; with --listen, how many to serve, without end if it is not given")
+	f.DurationVar(&g.Duration, "duration", 0, "stop after this time; the rounds are without end then, unless --rounds is given")
+	f.BoolVar(&g.DTLS, "dtls", false, "DTLS 1.2 over UDP instead of TLS over TCP")
+	f.StringVar(&g.tls, "tls", "1.3", "version of TLS: 1.2 or 1.3")
 	f.StringVar(&g.cipher, "cipher", "", "with TLS 1.2 or --dtls: aes-gcm-128, aes-gcm-256 or chacha20-poly1305")
-	f.StringVar(&g.Listen, "listen", "", "be the server only, on this address")
-	f.StringVar(&g.Connect, "connect", "", "be the clients only, of this server")
-	f.BoolVar(&g.Require, "require", false, "fail where the kernel does not take a connection over")
-	f.StringVarP(&g.output, "output", "o", "text", "text or json: what was sent and received")
-	f.BoolVar(&g.List, "list-records", false, "with -o json: each record's type and length, in order")
+	f.StringVar(&g.Listen, "listen", "", "be only the server, on this address")
+	f.StringVar(&g.Connect, "connect", "", "be only the clients, of this server")
+	f.BoolVar(&g.Require, "require", false, "fail if the kernel does not take over a connection")
+	f.StringVarP(&g.output, "output", "o", "text", "report what was sent and received as text or json")
+	f.BoolVar(&g.List, "list-records", false, "with -o json: report the type and length of each record, in order")
 }
 
 func runGen(cmd *cobra.Command, g *genFlags) error {

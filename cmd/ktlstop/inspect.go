@@ -29,25 +29,35 @@ func newInspect() *cobra.Command {
 	var o inspection
 	cmd := &cobra.Command{
 		Use:   "inspect",
-		Short: "Show plaintext, and the requests in it",
-		Long: `inspect shows what kTLS sockets send and receive, by connection and direction,
-and the requests and responses of HTTP/1 and HTTP/2 with their sizes and times;
-those of redis, SMTP, POP3, IMAP, PostgreSQL and MySQL too, on one line each,
-and so calls of NFS and commands of NVMe/TCP.
+		Short: "Show plaintext, and the requests and replies in it",
+		Long: `inspect shows the plaintext that kTLS sockets send and receive, by connection and
+direction, and each HTTP/1 and HTTP/2 request with its response, their sizes and
+the time between them. Commands of redis, SMTP, POP3, IMAP, PostgreSQL and MySQL,
+NFS calls and NVMe/TCP commands take a line each, with their replies. It takes all
+of each plaintext. A line on standard error says whose plaintext it shows.
 
---format log leaves plaintext out: standard output (or -w FILE) has requests
-alone, a line each as in an access log, and column names only on a terminal.
-Errors, losses, notes and the summary go to standard error.
+inspect masks header fields with credentials (Authorization, Cookie, X-Api-Key and
+the like), passwords and tokens in URLs, forms, JSON and SQL, and the arguments of
+AUTH, PASS and LOGIN. It does not show bytes of files and blocks. docs/masks.md of
+the source lists the masks.
 
-Masked are header fields with credentials (Authorization, Cookie, X-Api-Key and
-the like), passwords and tokens in URLs, forms and SQL, the arguments of AUTH,
-PASS and LOGIN, and what --redact matches: REGEX (RE2) is tried on each line of
-text by itself, and on header fields of HTTP/2 as "name: value". With it the
-last line waits until it ends.`,
+--redact masks more. Its expression is tried on each line of text by itself, and on
+each header field of HTTP/2 as "name: value". A line is shown when it has ended.
+
+--format log shows no plaintext: standard output, or the file of -w, has a line for
+each request. Errors, losses, notes and the summary go to standard error. Column
+names are printed only on a terminal.
+
+--join joins the requests of a proxy such as nginx with those of its clients, by an
+id that both carry (X-Request-Id, traceparent and the like), or because no other
+request was under way that it could be.
+
+With -o pcapng the output is packets as of ktlstop trace, in which nothing is
+masked: say --no-redact.`,
 		Example: `  ktlstop inspect --comm nginx                      requests, responses, text
   ktlstop inspect --port 443 --redact 'token=\w+'    mask more
   ktlstop inspect --port 443 --dir tx --format raw > sent
-  ktlstop inspect --comm nginx --join --format log   an access log of a proxy's both sides
+  ktlstop inspect --comm nginx --join --format log > access.log
   ktlstop inspect -o json | jq 'select(.type=="http")'`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
@@ -58,11 +68,11 @@ last line waits until it ends.`,
 	o.names.add(f)
 	o.socketFilterFlags(f)
 	o.runFlags(f)
-	f.IntVarP(&o.snaplen, "snaplen", "s", loader.MaxSnaplen, "take this many bytes of each plaintext, to 16384")
-	f.Uint64VarP(&o.count, "count", "c", 0, "stop after this many records")
-	f.StringVar(&o.format, "format", "text", "of plaintext: text, hex, or raw (the bytes alone); or log (no plaintext, a line for each request)")
-	f.BoolVar(&o.join, "join", false, "tell the requests that a proxy makes in the lines of those of its clients")
-	f.StringArrayVar(&o.redact, "redact", nil, "mask what this regular expression matches; may be repeated")
+	f.IntVarP(&o.snaplen, "snaplen", "s", loader.MaxSnaplen, "take N bytes of each plaintext, at most 16384")
+	f.Uint64VarP(&o.count, "count", "c", 0, "stop after N records")
+	f.StringVar(&o.format, "format", "text", "show plaintext as text, as a hex dump (hex) or as the bytes alone (raw); or show no plaintext but a line for each request, as in an access log (log)")
+	f.BoolVar(&o.join, "join", false, "show the requests that a proxy makes in the lines of its clients' requests")
+	f.StringArrayVar(&o.redact, "redact", nil, "also mask what this regular expression (RE2) matches; may be repeated")
 	f.BoolVar(&o.noRedact, "no-redact", false, "mask nothing")
 	return cmd
 }

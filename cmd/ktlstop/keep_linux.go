@@ -45,17 +45,17 @@ var keepFlagNames = []string{"keep-after", "keep-bytes", "on", "on-times", "reco
 func (k *keepFlags) add(f *pflag.FlagSet, on string, keep time.Duration) {
 	with := "with " + on + ": "
 	if on == "--keep" {
-		f.DurationVar(&k.keep, "keep", keep, "keep the last events in memory, as 60s, and write them when --on holds or at SIGUSR1")
-		f.StringVar(&k.dir, "record", "", with+"write each time to a new file in this directory, for --read")
+		f.DurationVar(&k.keep, "keep", keep, "keep the events of this time, such as 60s, in memory, and write them when --on holds or at SIGUSR1")
+		f.StringVar(&k.dir, "record", "", with+"write each time to a new file in this directory, for ktlstop --read")
 	} else {
-		f.DurationVar(&k.keep, "keep", keep, with+"how long before it events are kept")
+		f.DurationVar(&k.keep, "keep", keep, with+"the time for which events are kept")
 		f.StringVar(&k.dir, "record", "", "keep the last events in memory, and write them to a new file in this directory when --on holds, at SIGUSR1, or at a POST to "+dumpPath)
 	}
-	f.DurationVar(&k.after, "keep-after", defaultAfter, with+"how long to go on behind what set it off, before all is written")
-	f.IntVar(&k.bytes, "keep-bytes", defaultKeepBytes, with+"memory of the events that are kept")
-	f.StringVar(&k.on, "on", "", with+"write when this expression holds for an event, as 'errno == EBADMSG' (docs/match.md)")
-	f.StringVar(&k.times, "on-times", "", "with --on: only when it holds so many times in so long, as 10/1s")
-	f.Int64Var(&k.dirBytes, "record-bytes", defaultDirBytes, "with --record: what all files may take, at least four times --keep-bytes; the oldest are removed")
+	f.DurationVar(&k.after, "keep-after", defaultAfter, with+"how long to go on after the trigger before the events are written")
+	f.IntVar(&k.bytes, "keep-bytes", defaultKeepBytes, with+"how much memory the events may take, in bytes; the oldest go first")
+	f.StringVar(&k.on, "on", "", with+"write when this expression holds for an event, such as 'errno == EBADMSG'; see ktlstop help filters")
+	f.StringVar(&k.times, "on-times", "", "with --on: only when it holds N times within this time, such as 10/1s")
+	f.Int64Var(&k.dirBytes, "record-bytes", defaultDirBytes, "with --record: how many bytes all files together may take, at least four times --keep-bytes; ktlstop removes the oldest")
 }
 
 // config is what the flags ask for.

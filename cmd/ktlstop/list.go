@@ -18,14 +18,27 @@ func newList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "Print the kTLS sockets that are open now",
-		Long: `list prints every kTLS socket of every network namespace once, with its owner,
-version, cipher and mode for each direction.`,
+		Long: `list prints each kTLS socket that is open, once, in all network namespaces, with its
+owner, and for each direction the version, the cipher and who encrypts (mode).
+Sockets of the kernel's own NVMe/TCP and NFS are among them. Use it to check that a
+program's connections are on kernel TLS; ktlstop doctor says why they are not.
+
+list applies the filters to the sockets that it found. If there are none, it says so
+on standard error and exits with status 0. list waits for the reader of its output.`,
+		Example: `  ktlstop list
+  ktlstop list --comm nginx --wide
+  ktlstop list --match 'version < 1.3 or cipher == AES-GCM-128'
+  ktlstop list -o json | jq -r .comm`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return list(cmd, &o) },
 	}
 	o.filterFlags(cmd.Flags())
 	o.outputFlags(cmd.Flags())
 	o.loadFlags(cmd.Flags())
 	o.names.add(cmd.Flags())
+	f := cmd.Flags()
+	f.Lookup("cgroup").Usage = "only processes in this cgroup v2 directory, not below it"
+	f.Lookup("dir").Usage = "only sockets with kernel TLS for what they send (tx) or receive (rx)"
+	f.Lookup("output-bytes").Usage = "how many bytes may wait for the reader of the output"
 	return cmd
 }
 

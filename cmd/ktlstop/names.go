@@ -23,10 +23,10 @@ type nameFlags struct {
 const kubeletOff = "off"
 
 func (n *nameFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&n.kubelet, "kubelet", "", "URL of this node's kubelet, which knows the names of pods, or off; in Kubernetes https://$NODE_IP:10250")
-	f.StringVar(&n.ca, "kubelet-ca", "", "certificates (PEM) that the kubelet's is checked against; in Kubernetes those of the service account")
-	f.StringVar(&n.token, "kubelet-token", "", "file with the token for the kubelet; in Kubernetes the service account's")
-	f.BoolVar(&n.insecure, "kubelet-insecure", false, "take any certificate of the kubelet; whoever is between may read the token")
+	f.StringVar(&n.kubelet, "kubelet", "", "ask this kubelet for the names of pods, or none (off); in Kubernetes, where NODE_IP is set, https://$NODE_IP:10250")
+	f.StringVar(&n.ca, "kubelet-ca", "", "certificates (PEM) that verify the kubelet; in Kubernetes those of the service account")
+	f.StringVar(&n.token, "kubelet-token", "", "file with the token for the kubelet, read for each request; in Kubernetes the service account's")
+	f.BoolVar(&n.insecure, "kubelet-insecure", false, "accept any certificate of the kubelet; someone on the path may read the token")
 }
 
 // open returns the names of this machine, with those of pods where there is a kubelet.

@@ -68,16 +68,16 @@ type options struct {
 
 // filterFlags choose what is traced; the kernel applies them.
 func (o *options) filterFlags(f *pflag.FlagSet) {
-	f.UintSliceVarP(&o.pids, "pid", "p", nil, "only records of this process; may be repeated")
-	f.StringSliceVar(&o.comms, "comm", nil, "only of processes with this name, or of this kernel user; may be repeated")
+	f.UintSliceVarP(&o.pids, "pid", "p", nil, "only this process; may be repeated")
+	f.StringSliceVar(&o.comms, "comm", nil, "only processes with this name, of at most 15 bytes, or sockets of this kernel user, such as nvme_tcp or nfs; the prefix k: or kernel: of a kernel thread's name may be left out; may be repeated")
 	comm := f.Lookup("comm")
 	comm.Value, comm.DefValue = oneLine{comm.Value}, ""
-	f.StringVarP(&o.uid, "uid", "u", "", "only of this user, by name or number")
-	f.StringVar(&o.cgroup, "cgroup", "", "only of processes in this cgroup directory, or below it")
-	f.StringVar(&o.netns, "netns", "", "only in this network namespace: name, path or inode number")
-	f.Uint16Var(&o.port, "port", 0, "only on connections with this local or remote port")
-	f.StringVar(&o.dir, "dir", "", "only this direction: tx or rx")
-	f.StringVar(&o.match, "match", "", "only where this expression holds, as 'len > 4k and port == 443' (docs/match.md)")
+	f.StringVarP(&o.uid, "uid", "u", "", "only this user, by name or number")
+	f.StringVar(&o.cgroup, "cgroup", "", "only processes in this cgroup v2 directory or below it")
+	f.StringVar(&o.netns, "netns", "", "only this network namespace: name, path or inode number")
+	f.Uint16Var(&o.port, "port", 0, "only connections with this local or remote port")
+	f.StringVar(&o.dir, "dir", "", "only what is sent (tx) or what is received (rx)")
+	f.StringVar(&o.match, "match", "", "only where this expression holds, such as 'len > 4k and port == 443'; see ktlstop help filters")
 }
 
 // filterText is the filter as it was asked for.
@@ -96,18 +96,18 @@ func filterText(flags *pflag.FlagSet) string {
 
 // runFlags say how long to trace and whom to tell.
 func (o *options) runFlags(f *pflag.FlagSet) {
-	f.DurationVar(&o.duration, "duration", 0, "stop after this time, as 10s or 5m")
+	f.DurationVar(&o.duration, "duration", 0, "stop after this time, such as 10s or 5m")
 	f.StringVar(&o.readyFile, "ready-file", "", "create this file when the hooks are live")
 	o.loadFlags(f)
 	o.maxCPUFlag(f)
-	f.BoolVar(&o.cost, "cost", false, "measure what the BPF programs take, for the summary (the dashboard's view 5 measures by itself)")
-	f.IntVar(&o.payloadRing, "payload-ring-bytes", 0, "size of the payload ring buffer, a power of two")
+	f.BoolVar(&o.cost, "cost", false, "measure the run time of the BPF programs for the summary; the dashboard's view 5 does that by itself")
+	f.IntVar(&o.payloadRing, "payload-ring-bytes", 0, "size of the ring buffer for plaintext, in bytes, a power of two")
 }
 
 // loadFlags say how the programs get into the kernel, and their events out.
 func (o *options) loadFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.backend, "backend", loader.BackendAuto, "how to attach: ebpf, gobpf (kprobes, for kernels without type information) or auto")
-	f.IntVar(&o.ring, "ring-bytes", 0, "size of the event ring buffer, a power of two")
+	f.StringVar(&o.backend, "backend", loader.BackendAuto, "how to attach: ebpf (fentry; needs the kernel's type information), gobpf (kprobes; only in a ktlstop built by make build-gobpf), or auto: gobpf where the kernel has no type information")
+	f.IntVar(&o.ring, "ring-bytes", 0, "size of the ring buffer for events, in bytes, a power of two")
 }
 
 // config turns the flags into the loader's words, with an error that says

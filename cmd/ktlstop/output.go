@@ -16,17 +16,17 @@ import (
 
 // outputFlags say where events go.
 func (o *options) outputFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.output, "output", "o", "text", "text or json (JSON Lines, see docs/events.md)")
-	f.StringVarP(&o.file, "write", "w", "", "write to this file instead of standard output, - for that")
+	f.StringVarP(&o.output, "output", "o", "text", "text or json (JSON Lines; see ktlstop help events)")
+	f.StringVarP(&o.file, "write", "w", "", "write to this file, or to standard output if it is -; a file with plaintext or packets gets mode 0600")
 	o.outputBytesFlag(f)
-	f.BoolVar(&o.wide, "wide", false, "long lines with everything that is known")
+	f.BoolVar(&o.wide, "wide", false, "long lines with everything that is known, such as the time of each stage")
 }
 
 // minOutputBytes holds a record with all its plaintext, in base64.
 const minOutputBytes = 64 << 10
 
 func (o *options) outputBytesFlag(f *pflag.FlagSet) {
-	f.IntVar(&o.outputBytes, "output-bytes", sink.DefaultQueueBytes, "how many bytes may wait for whoever reads the output")
+	f.IntVar(&o.outputBytes, "output-bytes", sink.DefaultQueueBytes, "how many bytes may wait for the reader of the output; when they are used up, ordinary records are dropped and counted as output_full")
 }
 
 func (o *options) checkOutputBytes() error {

@@ -24,8 +24,8 @@ import (
 
 // readFlag takes the events from files, or from other hosts, instead of the kernel.
 func (o *options) readFlag(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.reads, "read", nil, "show what ktlstop trace -o json -w FILE recorded, or what ktlstop serve tells at https://HOST:9998; may be given again; needs no root")
-	f.StringVar(&o.readUser, "read-user-file", "", "with --read URL: a file with USER:PASSWORD, for hosts that want one")
+	f.StringArrayVar(&o.reads, "read", nil, "show a recording of ktlstop trace -o json -w FILE or of a flight recorder, or what ktlstop serve sees at https://HOST:9998; needs no root; may be repeated: several files or hosts are shown together")
+	f.StringVar(&o.readUser, "read-user-file", "", "with --read URL: a file whose first line is USER:PASSWORD, for hosts that ask for it")
 }
 
 // readFlags are those that --read takes beside those that acted when it was recorded.

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -11,11 +9,30 @@ import (
 	"github.com/spf13/pflag"
 )
 
-const about = `ktlstop shows the TLS records of kernel TLS (kTLS) sockets where the kernel seals
-and opens them: who sends and receives them, of which type and length, and
-where the time goes (queue, encrypt, push; wait, decrypt, deliver).
+const aboutShort = `ktlstop shows the TLS records of kernel TLS (kTLS) sockets: who sends and
+receives them, their type and length, and where the time goes.`
 
-Without a command it is a live dashboard.`
+const about = aboutShort + `
+
+It attaches BPF programs to the kernel's TLS code, where the plaintext is. So it
+also sees what no process encrypts itself: files sent by sendfile, data that is
+spliced, and the sockets of the kernel's own NVMe/TCP and NFS.
+
+Without a command ktlstop is a live dashboard of connections, processes, records,
+errors, and what the run itself sees and loses. Enter opens a connection, with
+histograms of each stage of its records; / filters; w writes a snapshot as JSON;
+? shows all keys; q ends it. With -o json it prints snapshots instead.
+
+With --read the dashboard shows a recording, at the pace at which it was recorded
+unless --speed changes that, and keeps the last picture at its end; or it shows
+what ktlstop serve sees on other hosts. Flags that act while events are recorded,
+such as the filters, -s and --duration, are refused with a recording. With URLs,
+--match, --comm and --duration work.
+
+Tracing needs root and a Linux kernel with CONFIG_TLS and type information (BTF),
+from 6.0 on x86-64 and from 6.4 on arm64. The gobpf backend needs no type
+information, and takes arm64 from 6.0 on. --read needs none of this, and works on
+macOS and Windows too. Without -s no application data leaves the kernel.`
 
 // newRoot is the command tree. Errors are main's to print.
 func newRoot() *cobra.Command {
@@ -23,6 +40,11 @@ func newRoot() *cobra.Command {
 	root.Use = "ktlstop"
 	root.Short = "See the records of kernel TLS sockets"
 	root.Long = about
+	root.Example = `  ktlstop
+  ktlstop --comm nginx --dir tx         what nginx sends
+  ktlstop --read events.jsonl           a recording of ktlstop trace -o json
+  ktlstop --read https://web1:9998      another host, which runs ktlstop serve
+  ktlstop -o json -d 10s                a snapshot every ten seconds`
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.SetHelpCommand(newHelp(root))
@@ -43,6 +65,13 @@ func newRoot() *cobra.Command {
 func addCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	completion, _, _ := root.Find([]string{"completion"})
+	completion.Short = "Print a shell's completion script"
+	completion.Long = `completion prints a script with which a shell completes ktlstop's commands, flags
+and values with Tab. The packages install those of bash, zsh and fish. The help of
+each shell's script, such as ktlstop completion zsh --help, says how to load it.
+bash needs the package bash-completion.`
+	completion.Example = "  source <(ktlstop completion bash)     in this shell"
+	completion.Use = "completion bash|fish|powershell|zsh"
 	var shells []string
 	for _, c := range completion.Commands() {
 		c.Args = noArgs
@@ -66,32 +95,6 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return usagef("unknown command %q", args[0])
 	}
 	return usagef("%s takes no arguments, and %q is one", cmd.CommandPath(), args[0])
-}
-
-// newHelp is cobra's command, but for its calm about commands that there are not.
-func newHelp(root *cobra.Command) *cobra.Command {
-	return &cobra.Command{
-		Use:   "help [command]",
-		Short: "Help about any command",
-		Args:  cobra.ArbitraryArgs,
-		RunE: func(_ *cobra.Command, args []string) error {
-			cmd, rest, err := root.Find(args)
-			if err != nil || len(rest) > 0 {
-				return usagef("help: unknown command %q", strings.Join(args, " "))
-			}
-			cmd.InitDefaultHelpFlag() // which the text lists
-			return cmd.Help()
-		},
-	}
-}
-
-// printHelp writes what --help asks for.
-func printHelp(cmd *cobra.Command) error {
-	about := strings.TrimSpace(cmp.Or(cmd.Long, cmd.Short))
-	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n\n%s", about, cmd.UsageString()); err != nil {
-		return fmt.Errorf("write the help to standard output: %w", err)
-	}
-	return nil
 }
 
 // takes is what the flags of each type take.

@@ -12,11 +12,11 @@ import (
 const autoSample = "auto"
 
 func (o *options) sampleFlag(f *pflag.FlagSet) {
-	f.StringVar(&o.sample, "sample", "", "tell one in N records of application data, and all others and slow ones; auto: only while the event ring is more than about half full")
+	f.StringVar(&o.sample, "sample", "", "report one in N records of application data, and all slow ones and all other types; auto: report all of them until the event ring is about half full, then one in 4, in 16 and so on to 4096")
 }
 
 func (o *options) maxCPUFlag(f *pflag.FlagSet) {
-	f.Float64Var(&o.maxCPU, "max-cpu", 0, "percent of one processor that the BPF programs may take; above it trace samples, and at last the hooks are detached (exit status 3)")
+	f.Float64Var(&o.maxCPU, "max-cpu", 0, "how much of one processor all BPF programs together may take (100 is one processor); above it ktlstop trace samples, and where that does not help ktlstop detaches the hooks and exits with status 3")
 }
 
 // setSampling is what --sample and --max-cpu ask for.

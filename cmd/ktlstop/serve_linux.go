@@ -59,24 +59,42 @@ func newServe() *cobra.Command { return new(serving).command() }
 func (s *serving) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve metrics for Prometheus",
-		Example: `  ktlstop serve                                   http://127.0.0.1:9998/metrics
-  ktlstop serve --web.listen-address :9998 --web.config.file /etc/ktlstop/web.yml
-  ktlstop serve --group-by comm --slow 50ms`,
+		Short: "Serve metrics for Prometheus, and events to other hosts",
+		Long: `serve serves metrics for Prometheus at /metrics: connections, records, bytes, times,
+alerts, new keys, errors and refused requests for kernel TLS, by groups of
+connections. The kernel adds them up, and serve reads the sums once a second, so a
+scrape costs the same whatever the number of connections. docs/metrics.md of the
+source lists the metrics, and says which of them are estimates.
+
+At /v1/events it reports each record while somebody reads, without plaintext:
+ktlstop --read https://HOST:9998 shows these events on another host. /healthz and
+/readyz answer 200 while the sums are read, and while the hooks are live.
+
+serve listens on 127.0.0.1:9998. It wants --web.config.file or --web.insecure before
+it listens where others reach it.
+
+If OTEL_EXPORTER_OTLP_ENDPOINT names a receiver of OTLP over HTTP, serve pushes the
+metrics to it, and errors, alerts, new keys, slow records and losses as log records.
+
+With --record serve is a flight recorder too. That costs a trace of each record.`,
+		Example: `  ktlstop serve --slow 100ms            http://127.0.0.1:9998/metrics
+  ktlstop serve --web.listen-address :9998 --web.config.file web.yml
+  ktlstop serve --group-by comm --max-groups 50
+  ktlstop serve --record /var/lib/ktlstop --on 'errno == EBADMSG'`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd) },
 	}
 	f := cmd.Flags()
 	s.filterFlags(f)
-	f.StringSliceVar(&s.listen.Addresses, "web.listen-address", []string{"127.0.0.1:9998"}, "listen on this HOST:PORT; may be repeated")
-	f.StringVar(&s.listen.ConfigFile, "web.config.file", "", "TLS and users: a web configuration as Prometheus's exporters have it")
-	f.BoolVar(&s.listen.Insecure, "web.insecure", false, "listen where others reach it without TLS and without users")
-	f.StringSliceVar(&s.groupBy, "group-by", defaultGroups(), "labels of a group of connections: of comm, unit, namespace, pod and container")
-	f.IntVar(&s.maxGroups, "max-groups", 200, "how many groups there may be; the rest is called other")
-	f.StringVar(&s.stages, "stages", "off", "on: measure the stages of records too, for a quarter more of the cost")
-	f.StringVar(&s.histograms, "histograms", "", "stages: show histograms of the stages too")
-	f.DurationVar(&s.slow, "slow", 0, "from which time on a record is slow: an exemplar, and an event")
+	f.StringSliceVar(&s.listen.Addresses, "web.listen-address", []string{"127.0.0.1:9998"}, "listen here; may be repeated")
+	f.StringVar(&s.listen.ConfigFile, "web.config.file", "", "TLS and users, in the form of the web configuration of Prometheus's exporters")
+	f.BoolVar(&s.listen.Insecure, "web.insecure", false, "listen where others reach it, without TLS and without users")
+	f.StringSliceVar(&s.groupBy, "group-by", defaultGroups(), "sum up the connections that have these labels in common: any of comm, unit, namespace, pod and container")
+	f.IntVar(&s.maxGroups, "max-groups", 200, "how many groups there may be, at most 2000; the rest is summed up as other")
+	f.StringVar(&s.stages, "stages", "off", "on: also measure the stages of records, for a quarter more of the cost")
+	f.StringVar(&s.histograms, "histograms", "", "with --stages on: also show a histogram of each stage")
+	f.DurationVar(&s.slow, "slow", 0, "a record that takes at least this time is slow: it becomes an exemplar, and an event of OTLP")
 	s.keep.add(f, "--record", defaultKeep)
-	f.StringSliceVar(&s.tellOf, "events", nil, "connections, close_notify: tell of these by OTLP too, of which there are many")
+	f.StringSliceVar(&s.tellOf, "events", nil, "also push these events by OTLP, of which there are many: connections, close_notify")
 	f.StringVar(&s.readyFile, "ready-file", "", "create this file when the hooks are live")
 	s.names.add(f)
 	s.loadFlags(f)

@@ -20,13 +20,19 @@ func newTap() *cobra.Command {
 	var netns string
 	cmd := &cobra.Command{
 		Use:   "tap INTERFACE",
-		Short: "Put plaintext on a network interface, for tcpdump and its kind",
+		Short: "Send plaintext as packets to an interface, for tcpdump",
 		Long: `tap makes a dummy network interface and sends on it each record of application
-data as the packets it would have been without TLS. What listens there sees
-plaintext; nothing of it reaches a socket or leaves the machine. The interface
-goes when the command ends.`,
-		Example: `  ktlstop tap ktls0 --port 443         and elsewhere: tcpdump -A -i ktls0
-  ktlstop tap ktls0 --mtu 1500         in segments of an Ethernet's size
+data as the TCP segments that it would be without TLS, so that tcpdump, Wireshark,
+Zeek or Suricata can read it. Whoever may open packet sockets can read the plaintext
+there. The interface has no address: nothing reaches a socket or leaves the machine.
+
+Addresses, ports, bytes and times are true. Hardware addresses, sequence numbers,
+the TCP handshake and FIN are made up, since TLS hides the real ones.
+
+The interface goes when the command ends. If ktlstop was killed, the next ktlstop
+tap removes the interface that is left, and says so.`,
+		Example: `  ktlstop tap ktls0 --port 443         then, elsewhere: tcpdump -A -i ktls0
+  ktlstop tap ktls0 --mtu 1500         in segments that Ethernet could carry
   ktlstop tap ktls0 --tap-netns new    where other programs do not see it`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -42,12 +48,14 @@ goes when the command ends.`,
 	f := cmd.Flags()
 	o.filterFlags(f)
 	o.runFlags(f)
-	f.StringVarP(&o.file, "write", "w", "", "write the packets to this pcapng file too, - for standard output")
+	f.StringVarP(&o.file, "write", "w", "", "also write the packets to this pcapng file, or to standard output if it is -; the file gets mode 0600")
 	o.captureFlags(f)
 	o.names.add(f)
-	f.IntVarP(&o.snaplen, "snaplen", "s", loader.MaxSnaplen, "bytes of each plaintext, to 16384")
-	f.Uint64VarP(&o.count, "count", "c", 0, "stop after this many records")
-	f.StringVar(&netns, "tap-netns", "", "make the interface in this network namespace: name, path, or new for one of its own")
+	f.IntVarP(&o.snaplen, "snaplen", "s", loader.MaxSnaplen, "take N bytes of each plaintext, at most 16384")
+	f.Uint64VarP(&o.count, "count", "c", 0, "stop after N records")
+	f.Lookup("rotate-size").Usage = "with -w: begin a new file after N million bytes"
+	f.Lookup("rotate-seconds").Usage = "with -w: begin a new file after N seconds; FILE is a format of strftime(3)"
+	f.StringVar(&netns, "tap-netns", "", "make the interface in this network namespace: name, path, or new: one of its own, which goes even if ktlstop is killed")
 	return cmd
 }
 

@@ -18,11 +18,44 @@ func newTrace() *cobra.Command {
 	var o options
 	cmd := &cobra.Command{
 		Use:   "trace",
-		Short: "Print each record as a line",
-		Example: `  ktlstop trace --comm nginx            what nginx sends and receives
-  ktlstop trace -o json --duration 10s   ten seconds as JSON Lines
+		Short: "Print each record as a line, or write packets",
+		Long: `trace prints a line for each record that the kernel encrypts or decrypts: time,
+process, direction, type, sequence number, length, call, latency and connection.
+Lines also report opened and closed connections, new keys, errors and losses. A
+summary ends the trace. Use it to follow single records; for sums, use the dashboard.
+
+With -o json the lines are JSON, which ktlstop --read plays in the dashboard. With
+-o pcapng each record of application data becomes the TCP segments that it would
+be without TLS.
+
+Without -s no application data leaves the kernel: of an alert its level and
+description do, and of handshake messages their types. With -s the first N bytes
+of each record do; tier in JSON says so (none or snap).
+
+With --keep trace is a flight recorder: it writes nothing until --on holds or
+SIGUSR1 arrives, and then the events of the last seconds.
+
+With --read trace prints a recording, or what ktlstop serve sees on other hosts. A
+recording can be written in another format; with URLs --match, --comm, -c and
+--duration work too.
+
+A slow reader of the output does not hold up the trace: records that find no room
+are dropped and counted (output_full). trace --read waits for its reader.
+
+--sample reports one in N records of application data of each connection and
+direction. Alerts, handshake and other control records, errors, opens and closes
+are always reported, and so are records that take more than eight times as long as
+the moving mean of their direction. A weight (x10 in text, weight in JSON) says
+for how many records a line stands.`,
+		Example: `  ktlstop trace --comm nginx             what nginx sends and receives
+  ktlstop trace -o json --duration 10s -w events.jsonl
   ktlstop trace --port 443 -s 256        with the first 256 bytes of plaintext
-  ktlstop trace -s 16384 -w x.pcapng     as packets, for Wireshark`,
+  ktlstop trace -s 16384 -w x.pcapng     as packets, for Wireshark
+  ktlstop trace -s 16384 -o pcapng -w - | wireshark -k -i -
+  ktlstop trace --match 'type == alert or len > 4k and lat.encrypt > 5ms'
+  ktlstop trace --match 'kernel_user == nvme_tcp and lat.total > 10ms'
+  ktlstop trace --keep 60s --on 'errno == EBADMSG' -o json -w errors.jsonl
+  ktlstop trace --read https://web1:9998 --comm nginx`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return trace(cmd, &o) },
 	}
 	f := cmd.Flags()
@@ -35,8 +68,8 @@ func newTrace() *cobra.Command {
 	o.readFlag(f)
 	o.keep.add(f, "--keep", 0)
 	o.names.add(f)
-	f.IntVarP(&o.snaplen, "snaplen", "s", 0, "show this many bytes of each plaintext, to 16384")
-	f.Uint64VarP(&o.count, "count", "c", 0, "stop after this many records")
+	f.IntVarP(&o.snaplen, "snaplen", "s", 0, "show N bytes of each plaintext, at most 16384")
+	f.Uint64VarP(&o.count, "count", "c", 0, "stop after N records")
 	return cmd
 }
 

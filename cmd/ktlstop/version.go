@@ -23,6 +23,10 @@ func newVersion() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
+		Long: `version prints the release and the revision of the sources. With -o json it also
+prints how the program was built.`,
+		Example: `  ktlstop version
+  ktlstop version -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text, err := versionText(output, readBuild())
 			if err != nil {
@@ -32,7 +36,7 @@ func newVersion() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json: with the revision and how it was built")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	return cmd
 }
 

@@ -114,6 +114,7 @@ var rules = []rule{
 	{dir: "internal/safe", why: "internal/safe is text and nothing else"},
 	{dir: "internal/ending", why: "internal/ending obeys signals and knows nothing of what they end"},
 	{dir: "internal/lru", why: "internal/lru is a map and nothing else"},
+	{dir: "internal/manual", why: "internal/manual lays out pages, and does not know what they say"},
 	{dir: "internal/units", why: "internal/units is text and nothing else"},
 	{dir: "internal/imports", why: "internal/imports holds only a test"},
 	{dir: "internal/bzimage", why: "internal/bzimage unwraps files, and does not know what for"},

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ktlstop/ktlstop/docs/schema"
+	"github.com/ktlstop/ktlstop/internal/manual"
+)
+
+// property is what JSON Schema says of a f.
+type property struct {
+	Description string
+	Ref         string `json:"$ref"`
+	Properties  properties
+	Items       *property
+}
+
+// field is a property and its name.
+type field struct {
+	name string
+	property
+}
+
+// properties are fields in the schema's order, which a map would not keep.
+type properties []field
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (p *properties) UnmarshalJSON(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if _, err := d.Token(); err != nil { // {
+		return err
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return err
+		}
+		next := field{name: name.(string)}
+		if err := d.Decode(&next.property); err != nil {
+			return err
+		}
+		*p = append(*p, next)
+	}
+	return nil
+}
+
+// eventSchema is the schema of the lines: what each type of line and each part has.
+type eventSchema struct {
+	Properties properties
+	Defs       properties `json:"$defs"`
+}
+
+func (s *eventSchema) def(name string) *property {
+	for i := range s.Defs {
+		if s.Defs[i].name == name {
+			return &s.Defs[i].property
+		}
+	}
+	return &property{}
+}
+
+// Fields that are shown once for all types.
+var (
+	lineFields    = []string{"v", "type", "ts", "mono_ns"}
+	processFields = []string{"pid", "tid", "comm", "uid", "cgroup_id", "container", "unit", "k8s"}
+	// sharedFields have a definition of their own in the schema.
+	sharedFields = []string{"dir", "sock", "kernel_user", "tls", "tier"}
+)
+
+// parts are those that several types share, and their titles.
+var parts = []struct{ name, title string }{
+	{"sock", "In sock"}, {"tls", "In tls"}, {"side", "In tx and rx of a socket"},
+	{"lat_tx", "In lat_ns of a record sent"}, {"lat_rx", "In lat_ns of a record received"},
+}
+
+// lineTypes are the types of lines, in the order of the manual.
+var lineTypes = []string{"record", "socket", "error", "dropped", "lost", "summary", "trigger", "host", "http", "message", "note"}
+
+// eventsPage is help events, made of the schema.
+func eventsPage() *manual.Page {
+	var s eventSchema
+	if err := json.Unmarshal(schema.EventV1, &s); err != nil {
+		panic(fmt.Sprintf("the schema of events that is part of the program: %v", err)) // its tests have read it
+	}
+	var types manual.Items
+	for _, name := range lineTypes {
+		types = append(types, manual.Item{Term: name, Text: s.def(name).Description})
+		if name == "record" {
+			types = append(types, manual.Item{Term: "unsent", Text: "A record that the kernel encrypted and freed before TCP had all of it, with the fields of a record."})
+		}
+	}
+	page := &manual.Page{
+		Name: "ktlstop-events", Section: 7, Short: "the events of ktlstop in JSON, and their fields",
+		About: []manual.Block{
+			manual.Para(`ktlstop trace -o json, inspect -o json, list -o json, flight recorders and the feed /v1/events of ktlstop serve
+write one JSON object a line (JSON Lines, in UTF-8). Each line has a type, and the fields of that type. Names are stable:
+versions of ktlstop add fields, so skip those that you do not know. What is unknown is empty or 0.`), types},
+		Sections: []manual.Section{
+			{Title: "Every line", Blocks: s.items(slices.Concat(s.only(s.def("record"), lineFields), s.only(&property{Properties: s.Properties}, []string{"host"})))},
+			{Title: "The process", Blocks: s.items(s.only(s.def("record"), processFields))},
+			{Title: "Shared fields", Blocks: s.items(s.only(s.def("record"), sharedFields))},
+		},
+	}
+	for _, part := range parts {
+		page.Sections = append(page.Sections, manual.Section{Title: part.title, Blocks: s.items(s.def(part.name).Properties)})
+	}
+	for _, name := range lineTypes {
+		page.Sections = append(page.Sections, manual.Section{Title: "Type " + name, Blocks: s.typeBlocks(s.def(name))})
+	}
+	page.Sections = append(page.Sections,
+		manual.Section{Title: "Examples", Blocks: []manual.Block{manual.Lines(eventExamples)}},
+		manual.Section{Title: "See also", Blocks: []manual.Block{manual.Para(
+			"ktlstop-trace(1), ktlstop-inspect(1), ktlstop-filters(7), jq(1); docs/events.md and docs/schema/event-v1.json of the source")}})
+	return page
+}
+
+var eventExamples = []string{
+	"ktlstop trace -o json | jq -c 'select(.type == \"error\") | {comm, errno, func}'",
+	"ktlstop trace -o json | jq -c 'select(.alert) | [.dir, .alert.description]'",
+	"ktlstop list -o json | jq -c '[.comm, .sock.raddr, .tx.cipher, .tx.mode]'",
+	"ktlstop inspect -o json | jq -c 'select(.type == \"http\") | .request.path'",
+}
+
+// only are the fields of p that names names.
+func (*eventSchema) only(p *property, names []string) (some properties) {
+	for _, f := range p.Properties {
+		if slices.Contains(names, f.name) {
+			some = append(some, f)
+		}
+	}
+	return some
+}
+
+// typeBlocks are a type's own fields, and which shared parts it has.
+func (s *eventSchema) typeBlocks(p *property) []manual.Block {
+	var own properties
+	var process, shared []string
+	for _, f := range p.Properties {
+		switch {
+		case slices.Contains(processFields, f.name):
+			process = []string{"those of the process"}
+		case slices.Contains(sharedFields, f.name) && f.Ref != "":
+			shared = append(shared, f.name)
+		case !slices.Contains(lineFields, f.name):
+			own = append(own, f)
+		}
+	}
+	blocks := s.items(own)
+	if shared = append(process, shared...); shared != nil {
+		blocks = append(blocks, manual.Para("Shared fields: "+strings.Join(shared, ", ")+"."))
+	}
+	return blocks
+}
+
+func (s *eventSchema) items(fields properties) []manual.Block {
+	var items manual.Items
+	s.add(&items, "", fields)
+	return []manual.Block{items}
+}
+
+// add appends fields and those within them, as sock.laddr.
+func (s *eventSchema) add(items *manual.Items, prefix string, fields properties) {
+	for _, f := range fields {
+		name := prefix + f.name
+		def := s.def(f.Ref[strings.LastIndexByte(f.Ref, '/')+1:])
+		switch {
+		case f.Ref == "":
+			*items = append(*items, manual.Item{Term: name, Text: f.Description})
+			s.add(items, name+".", f.Properties)
+			if f.Items != nil {
+				s.add(items, name+"[].", f.Items.Properties)
+			}
+		case strings.HasPrefix(f.Ref, "#/$defs/") && !strings.Contains(f.Ref, "/properties/"):
+			*items = append(*items, manual.Item{Term: name, Text: def.Description})
+			if !isPart(f.Ref) {
+				s.add(items, name+".", def.Properties)
+			}
+		default: // the same as a field that is described elsewhere
+			*items = append(*items, manual.Item{Term: name, Text: "as " + f.name + " above"})
+		}
+	}
+}
+
+// isPart says whether a reference is to a part that has its own section.
+func isPart(ref string) bool {
+	for _, part := range parts {
+		if strings.HasSuffix(ref, "/"+part.name) {
+			return true
+		}
+	}
+	return false
+}
