@@ -1,6 +1,6 @@
 # What one installs: manual pages, completions, packages, the image, the chart.
 
-.PHONY: man man-check completions dist-programs portable-programs dist packages image kubernetes reproducible packages-check tools-check release release-check install-check
+.PHONY: man man-check completions dist-programs portable-programs dist packages image kubernetes tools-check release release-check install-check
 
 # The date of what is built is the commit's, so that two builds are alike. Without git it is that of zip's oldest file.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
