@@ -205,9 +205,9 @@ type Control struct {
 	Handshakes []uint8
 	// Messages is how many there are, at most 255; 0 where only the first was looked at.
 	Messages int
-	// Continued: the first began in a record before; GoesOn: the last has more in
+	// ContinuesPrevious: the first began in a record before; ContinuesInNext: the last has more in
 	// one behind.
-	Continued, GoesOn bool
+	ContinuesPrevious, ContinuesInNext bool
 }
 
 // Error is a record that could not be opened or sealed, a connection that the
@@ -233,12 +233,12 @@ type Error struct {
 	// Option is what a socket was refused, where Func sets or gets one; TLS has the
 	// version and the cipher that it was to be for, as far as the program said.
 	Option Option
-	// Owner says that no call is to blame, and that Proc is who made the last one on
+	// ProcIsOwner says that no call is to blame, and that Proc is who made the last one on
 	// the connection, or who opened it.
-	Owner bool
-	// Taken says that the kernel had counted the record as read when it failed,
+	ProcIsOwner bool
+	// Consumed says that the kernel had counted the record as read when it failed,
 	// as asynchronous crypto makes it do: the next record has the next sequence.
-	Taken bool
+	Consumed bool
 	// Hidden is as in Record, if Taken.
 	Hidden uint64
 	// Hint is what follows from it, nil where nothing does. The tracer leaves it to
@@ -267,9 +267,9 @@ type Drop struct {
 	Count uint64
 }
 
-// OfOne says whether e is about one direction: not where TLS itself, or an option of
+// HasDir says whether e is about one direction: not where TLS itself, or an option of
 // neither, was refused.
-func (e *Error) OfOne() bool {
+func (e *Error) HasDir() bool {
 	switch e.Option {
 	case 0, OptionTX, OptionRX, OptionTXZeroCopy, OptionExpectNoPad:
 		return true
@@ -277,14 +277,14 @@ func (e *Error) OfOne() bool {
 	return false
 }
 
-// getting is the kernel function that answers what a socket asks, not what it sets.
-const getting = "tls_getsockopt"
+// getFunc is the kernel function that answers what a socket asks, not what it sets.
+const getFunc = "tls_getsockopt"
 
 // SetupStep is the step of switching kernel TLS on that was refused: ulp for the protocol,
 // tx or rx for a direction's key, or the name of another option that was set. It is empty
 // where nothing was set.
 func (e *Error) SetupStep() string {
-	if e.Func == getting {
+	if e.Func == getFunc {
 		return ""
 	}
 	switch e.Option {

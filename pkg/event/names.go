@@ -311,13 +311,13 @@ func (c *Control) FirstMessage() string {
 	return HandshakeType(c.Handshakes[0])
 }
 
-// SayMessages names all messages of a Handshake record in one line.
-func (c *Control) SayMessages() string {
+// MessageNames names all messages of a Handshake record in one line.
+func (c *Control) MessageNames() string {
 	if len(c.Handshakes) == 0 {
 		return UnknownMessage
 	}
 	var b strings.Builder
-	if c.Continued {
+	if c.ContinuesPrevious {
 		b.WriteString("rest of ")
 	}
 	for i, t := range c.Handshakes {
@@ -329,15 +329,15 @@ func (c *Control) SayMessages() string {
 	if more := c.Messages - len(c.Handshakes); more > 0 {
 		b.WriteString(" and " + strconv.Itoa(more) + " more")
 	}
-	if c.GoesOn {
+	if c.ContinuesInNext {
 		b.WriteString(", which goes on")
 	}
 	return b.String()
 }
 
-// Words says what a connection holds back, a phrase for each thing; span writes
+// Describe says what a connection holds back, a phrase for each thing; span writes
 // nanoseconds.
-func (h *Held) Words(span func(uint64) string) (out []string) {
+func (h *Held) Describe(span func(uint64) string) (out []string) {
 	if h.OpenBytes > 0 {
 		s := fmt.Sprintf("tx %d B in an open record", h.OpenBytes)
 		if h.OpenFor > 0 {
@@ -350,8 +350,8 @@ func (h *Held) Words(span func(uint64) string) (out []string) {
 		if h.RecordBytes > 0 {
 			s += fmt.Sprintf(" of %d", h.RecordBytes)
 		}
-		if h.Quiet > 0 {
-			s += ", nothing more for " + span(h.Quiet)
+		if h.QuietFor > 0 {
+			s += ", nothing more for " + span(h.QuietFor)
 		}
 		out = append(out, s)
 	}
@@ -364,8 +364,8 @@ func (h *Held) Words(span func(uint64) string) (out []string) {
 	}
 	if h.AwaitsKey {
 		s := "rx waits for a new key"
-		if h.Awaited > 0 {
-			s += " for " + span(h.Awaited)
+		if h.AwaitsKeyFor > 0 {
+			s += " for " + span(h.AwaitsKeyFor)
 		}
 		out = append(out, s)
 	}

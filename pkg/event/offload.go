@@ -12,14 +12,14 @@ type Offload struct {
 	Resyncs [2]uint64
 	// Fallback counts the packets that the kernel has sealed in the card's place.
 	Fallback uint64
-	// Gone: the card went away (it was set down, or removed), and the kernel seals and opens.
-	Gone bool
+	// Removed: the card went away (it was set down, or removed), and the kernel seals and opens.
+	Removed bool
 }
 
-// Say is that in one line.
-func (o *Offload) Say() string {
+// Describe is that in one line.
+func (o *Offload) Describe() string {
 	var words []string
-	if o.Gone {
+	if o.Removed {
 		words = append(words, "gone")
 	}
 	for d, n := range o.Resyncs {

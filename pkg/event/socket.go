@@ -30,14 +30,14 @@ type Held struct {
 	// wire, 0 where that is not known; the last of them Quiet nanoseconds ago, 0 where
 	// that is not known.
 	Incomplete, RecordBytes uint32
-	Quiet                   uint64
+	QuietFor                uint64
 	// Unread records are opened, and the program has not read them whole: it may have
 	// peeked at them. UnreadBytes are those of the first 256.
 	Unread      uint32
 	UnreadBytes uint64
 	// AwaitsKey and Awaited are as in Socket.
-	AwaitsKey bool
-	Awaited   uint64
+	AwaitsKey    bool
+	AwaitsKeyFor uint64
 }
 
 // SocketState says what happened to a kTLS socket.
@@ -66,8 +66,8 @@ func (s SocketState) String() string {
 	return pick(s, "unknown", "found", "open", "rekey", "close", "awaits_key", "card")
 }
 
-// OfOne says whether an event of this state is about one direction.
-func (s SocketState) OfOne() bool {
+// HasDir says whether an event of this state is about one direction.
+func (s SocketState) HasDir() bool {
 	return s == SocketOpen || s == SocketRekey || s == SocketAwaitsKey
 }
 
@@ -117,8 +117,8 @@ type Socket struct {
 	Truncated uint64
 	// AwaitsKey: what can be received waits for a new key, or did so until this
 	// SocketRekey: for Awaited nanoseconds, 0 where that is not known.
-	AwaitsKey bool
-	Awaited   uint64
+	AwaitsKey    bool
+	AwaitsKeyFor uint64
 	// Held is what the connection held back when it was found, nil for nothing.
 	Held *Held
 	// Offload is how the network card does, of SocketCard.

@@ -7,9 +7,9 @@ type Trigger struct {
 	By   TriggerBy
 	// Expr is the expression that held; empty of the others.
 	Expr string
-	// Asked is how many nanoseconds before it were to be kept, Kept how many there were
+	// Requested is how many nanoseconds before it were to be kept, Kept how many there were
 	// room for; where less had passed, what had passed.
-	Asked, Kept uint64
+	Requested, Kept uint64
 	// Again counts what else has set it off until all was written.
 	Again uint64
 }

@@ -1,9 +1,9 @@
 package event
 
-// Sight is what whoever watches for kernel TLS sees of a socket: a question to the
+// Observation is what whoever watches for kernel TLS sees of a socket: a question to the
 // kernel with its answer, or the first bytes of a handshake's message. It is no Event of
 // a trace.
-type Sight struct {
+type Observation struct {
 	Conn Conn
 	Proc Process
 	Mono uint64
