@@ -172,16 +172,16 @@ func TestBothSides(t *testing.T) {
 	out, ended := &kept{}, make(chan error)
 	go func() { ended <- s.Run(ctx, out) }()
 	<-r.idled
-	var askers sync.WaitGroup
+	var callers sync.WaitGroup
 	for range 4 {
-		askers.Go(func() {
+		callers.Go(func() {
 			s.Select(7)
 			if got := s.Snapshot(); got.Totals.Records[event.TX] != 10 || got.Detail == nil {
 				t.Errorf("the snapshot has %v, detail %v", got.Totals.Records, got.Detail)
 			}
 		})
 	}
-	askers.Wait()
+	callers.Wait()
 	cancel()
 	if err := <-ended; err != nil || out.records != 10 {
 		t.Errorf("run: %v, %d records pushed", err, out.records)
