@@ -81,7 +81,7 @@ func (a *actor) exit(t *testing.T) {
 // act is all that an actor does.
 func act(orders io.Reader, answers io.Writer) (status int) {
 	for sc := bufio.NewScanner(orders); sc.Scan(); {
-		n, err := obey(strings.Fields(sc.Text()))
+		n, err := execute(strings.Fields(sc.Text()))
 		if err != nil {
 			fmt.Fprintln(answers, err)
 			return 1
@@ -91,7 +91,7 @@ func act(orders io.Reader, answers io.Writer) (status int) {
 	return 0
 }
 
-func obey(order []string) (n int, err error) {
+func execute(order []string) (n int, err error) {
 	var args [2]int
 	for i, s := range order[1:] {
 		if _, err := fmt.Sscan(s, &args[i]); err != nil {
@@ -111,14 +111,14 @@ func obey(order []string) (n int, err error) {
 		}
 		return n, nil
 	case "take":
-		return takeDescriptor(fd)
+		return receiveDescriptor(fd)
 	case "uid":
 		return fd, syscall.Setresuid(fd, fd, fd)
 	}
 	return 0, fmt.Errorf("unknown order %q", order[0])
 }
 
-func takeDescriptor(fd int) (int, error) {
+func receiveDescriptor(fd int) (int, error) {
 	oob := make([]byte, unix.CmsgSpace(4))
 	_, n, _, _, err := unix.Recvmsg(fd, make([]byte, 1), oob, 0)
 	if err != nil {

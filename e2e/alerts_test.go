@@ -35,7 +35,7 @@ func TestAlertsFire(t *testing.T) {
 	prom.awaitAnswer(`up == 1`) // what had happened before its first look is no increase
 
 	key := security{"1.3", "AES-GCM-128", "sw"}
-	worn := newWornPair(t, key)
+	worn := newExpiringPair(t, key)
 	defer worn.close()
 	worn.sendControl(t, 21, []byte{2, 20}) // a fatal bad_record_mac
 	card := newPairOver(t, security{"1.2", "AES-GCM-128", "hw"}, func(t *testing.T) (a, b *net.TCPConn) { return cable.Connect(t, false) })
@@ -65,8 +65,8 @@ func freeAddress(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// newWornPair is a connection whose key has sealed and opened almost as many records as AES-GCM allows.
-func newWornPair(t *testing.T, s security) *pair {
+// newExpiringPair is a connection whose key has sealed and opened almost as many records as AES-GCM allows.
+func newExpiringPair(t *testing.T, s security) *pair {
 	t.Helper()
 	p := &pair{info: rawInfo(s), connect: tcpPair}
 	p.info.Seq = 23_000_000

@@ -118,11 +118,11 @@ func TestCallsThatGoOn(t *testing.T) {
 			t.Fatalf("read: %v, want EIO", err)
 		}
 	}
-	tr.waitFor(func() bool { return told(tr.lines(), p) == calls }) // without another call, and before the end
+	tr.waitFor(func() bool { return failedCalls(tr.lines(), p) == calls }) // without another call, and before the end
 	got := tr.stop()
 	got.noLosses(t)
 	errs := got.of(p.rport, p.lport).ofType("error")
-	if told(got, p) != calls || len(errs) < 2 || len(errs) > 4 {
+	if failedCalls(got, p) != calls || len(errs) < 2 || len(errs) > 4 {
 		t.Errorf("%d calls are told as %+v", calls, errs)
 	}
 	for _, l := range errs {
@@ -132,8 +132,8 @@ func TestCallsThatGoOn(t *testing.T) {
 	}
 }
 
-// told is how many calls of p's receiver are told to have failed.
-func told(tr trace, p *pair) (n uint64) {
+// failedCalls is how many calls of p's receiver are told to have failed.
+func failedCalls(tr trace, p *pair) (n uint64) {
 	for _, l := range tr.of(p.rport, p.lport).ofType("error") {
 		n += max(l.Count, 1)
 	}
@@ -192,16 +192,16 @@ func TestRefusals(t *testing.T) {
 	}
 	got := tr.stop()
 	mine := got.ofType("error").filter(func(l *line) bool { return l.Comm == comm(t) })
-	told := map[refusal]uint64{}
+	failedCalls := map[refusal]uint64{}
 	for _, l := range mine {
-		told[refusal{l.Errno, l.Func, l.Option, l.Hint.ID}] += max(l.Count, 1)
+		failedCalls[refusal{l.Errno, l.Func, l.Option, l.Hint.ID}] += max(l.Count, 1)
 	}
 	want := map[refusal]uint64{
 		{"ENOTCONN", "tcp_set_ulp", "TCP_ULP", "not-connected"}: 1, {"EINVAL", "tls_setsockopt", "TLS_TX", ""}: 2,
 		{"ENOPROTOOPT", "tls_getsockopt", "option_77", ""}: tries,
 	}
-	if !maps.Equal(told, want) {
-		t.Errorf("told %v, want %v", told, want)
+	if !maps.Equal(failedCalls, want) {
+		t.Errorf("told %v, want %v", failedCalls, want)
 	}
 	i := slices.IndexFunc(mine, func(l line) bool { return l.Option == "TLS_TX" })
 	if i < 0 || mine[i].TLS.Version != "1.3" {

@@ -76,8 +76,8 @@ func (p *pair) turned() *pair {
 	return &q
 }
 
-// tell sends messages of some sizes one after the other and reads each; they are records of their own.
-func (p *pair) tell(t *testing.T, sizes ...int) (said []piece) {
+// sendEach sends messages of some sizes one after the other and reads each; they are records of their own.
+func (p *pair) sendEach(t *testing.T, sizes ...int) (said []piece) {
 	t.Helper()
 	for i, n := range sizes {
 		b := pattern(n, i)
@@ -105,8 +105,8 @@ func (tr trace) cards(p *pair) (all []string) {
 	return all
 }
 
-// news are the socket events about the card of one end, the last first.
-func (tr trace) news(lport, rport int) trace {
+// cardEvents are the socket events about the card of one end, the last first.
+func (tr trace) cardEvents(lport, rport int) trace {
 	all := tr.of(lport, rport).filter(func(l *line) bool { return l.State == "card" })
 	slices.Reverse(all)
 	return all
@@ -118,11 +118,11 @@ var gcm128 = tlsnic.Setting{Cipher: raw.AES128GCM}
 func TestCardLife(t *testing.T) {
 	cable := tlsnic.Lay(t)
 	left := cardPair(t, cable, gcm128)
-	left.tell(t, 10)
+	left.sendEach(t, 10)
 	cable.A.Down(t)
 	cable.A.Up(t)
 	old := cardPair(t, cable, gcm128)
-	old.tell(t, 10, 20, 30)
+	old.sendEach(t, 10, 20, 30)
 	all := list(t)
 	if len(all) != 4 {
 		t.Errorf("list shows %d ends of two connections: %+v", len(all), all)
@@ -154,10 +154,10 @@ func TestCardLife(t *testing.T) {
 
 // playLeft: the card of this end had gone when the trace began, which is told once.
 func playLeft(t *testing.T, p *pair) func(*testing.T, trace) {
-	sent := p.tell(t, 100, 5000)
+	sent := p.sendEach(t, 100, 5000)
 	return func(t *testing.T, got trace) {
 		got.compare(t, p.lport, p.rport, "tx", sent, security{"1.2", "AES-GCM-128", "sw"})
-		news := got.news(p.lport, p.rport)
+		news := got.cardEvents(p.lport, p.rport)
 		gone := news.filter(func(l *line) bool { return l.Offload.Gone && l.TX.Mode == "sw" && l.RX.Mode == "sw" })
 		if len(gone) == 0 || len(gone) != len(news) {
 			t.Errorf("of a card that has gone before is told %+v", news)
@@ -166,8 +166,8 @@ func playLeft(t *testing.T, p *pair) func(*testing.T, trace) {
 }
 
 func playOlder(t *testing.T, p *pair) func(*testing.T, trace) {
-	sent := p.tell(t, 100, 5000, 16384)
-	back := p.turned().tell(t, 7)
+	sent := p.sendEach(t, 100, 5000, 16384)
+	back := p.turned().sendEach(t, 7)
 	return func(t *testing.T, got trace) {
 		hw := security{"1.2", "AES-GCM-128", "hw"}
 		got.compare(t, p.lport, p.rport, "tx", sent, hw)
@@ -187,7 +187,7 @@ func playOlder(t *testing.T, p *pair) func(*testing.T, trace) {
 // playBothWays: opens say who seals; the close has both totals, and what was sent last.
 func playBothWays(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
 	p := cardPair(t, cable, gcm128)
-	sent := p.tell(t, 1, 2, 3)
+	sent := p.sendEach(t, 1, 2, 3)
 	p.sendControl(t, 21, []byte{1, 0})
 	p.recvControl(t, 10)
 	p.send(t, pattern(33, 1), unix.MSG_MORE)
@@ -217,7 +217,7 @@ func playOneDirection(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace)
 		cable.A.Feature(t, feature, false)
 		cable.B.Feature(t, feature, false)
 		p := cardPair(t, cable, gcm128)
-		pairs, sent = append(pairs, p), append(sent, p.tell(t, 10, 3000))
+		pairs, sent = append(pairs, p), append(sent, p.sendEach(t, 10, 3000))
 		cable.A.Feature(t, feature, true)
 		cable.B.Feature(t, feature, true)
 	}
@@ -243,7 +243,7 @@ func playOneDirection(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace)
 // playSoftware: what no card takes is software's, over a card too, and each direction is told to open once.
 func playSoftware(t *testing.T, cable *tlsnic.Cable, setting tlsnic.Setting) func(*testing.T, trace) {
 	p := cardPair(t, cable, setting)
-	sent := p.tell(t, 10, 3000)
+	sent := p.sendEach(t, 10, 3000)
 	return func(t *testing.T, got trace) {
 		s := security{"1.2", setting.Cipher.String(), "sw"}
 		if setting.Version == 0x0304 {
@@ -262,10 +262,10 @@ func playSoftware(t *testing.T, cable *tlsnic.Cable, setting tlsnic.Setting) fun
 func playCardGoes(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
 	p := cardPair(t, cable, gcm128)
 	sizes := []int{100, 5000, 1}
-	before, back := p.tell(t, sizes...), p.turned().tell(t, sizes...)
+	before, back := p.sendEach(t, sizes...), p.turned().sendEach(t, sizes...)
 	cable.A.Down(t)
 	cable.A.Up(t)
-	after, backAfter := p.tell(t, sizes...), p.turned().tell(t, sizes...)
+	after, backAfter := p.sendEach(t, sizes...), p.turned().sendEach(t, sizes...)
 	return func(t *testing.T, got trace) {
 		hw, sw := security{"1.2", "AES-GCM-128", "hw"}, security{"1.2", "AES-GCM-128", "sw"}
 		half := func(lport, rport int, dir string, last bool) trace {
@@ -293,7 +293,7 @@ func playCardGoes(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
 				comparePieces(t, half(c.p.lport, c.p.rport, c.dir, last), c.pieces[i], c.dir, c.security[i])
 			}
 		}
-		news := got.news(p.lport, p.rport)
+		news := got.cardEvents(p.lport, p.rport)
 		if len(news) == 0 || !news[0].Offload.Gone || news[0].TX.Mode != "sw" || news[0].RX.Mode != "sw" || news[0].Offload.Fallback == 0 {
 			t.Errorf("of A's card is told %+v", news)
 		}
@@ -314,7 +314,7 @@ func TestCardFirst(t *testing.T) {
 	p := cardPair(t, cable, gcm128)
 	var sent []piece
 	tr.waitFor(func() bool {
-		sent = append(sent, p.tell(t, 10, 5000)...)
+		sent = append(sent, p.sendEach(t, 10, 5000)...)
 		return slices.Contains(tr.lines().cards(p), "hw all")
 	})
 	p.close()
@@ -381,7 +381,7 @@ func playFault(t *testing.T, cable *tlsnic.Cable, f cardFault) func(*testing.T, 
 	for i := range 40 {
 		sizes = append(sizes, []int{1, 1000, 5000, 100}[i%4])
 	}
-	sent := p.tell(t, sizes...)
+	sent := p.sendEach(t, sizes...)
 	cable.Fault(t, f.fault, 0, 0)
 	p.close() // what the card and its namespace count is this connection's: there is no other
 	counted := func(name string) uint64 { return cable.A.Counters(t)[name] - before[name] }
@@ -397,10 +397,10 @@ func playFault(t *testing.T, cable *tlsnic.Cable, f cardFault) func(*testing.T, 
 		}
 		t.Logf("%v, fallback %d, resyncs asked %d, told %d", cards, fallback, asked, told)
 		sender, receiver := offload{Resyncs: map[string]uint64{"tx": 0}}, offload{Resyncs: map[string]uint64{"rx": 0}}
-		if news := got.news(p.lport, p.rport); len(news) > 0 {
+		if news := got.cardEvents(p.lport, p.rport); len(news) > 0 {
 			sender = news[0].Offload
 		}
-		if news := got.news(p.rport, p.lport); len(news) > 0 {
+		if news := got.cardEvents(p.rport, p.lport); len(news) > 0 {
 			receiver = news[0].Offload
 		}
 		if sender.Fallback != fallback || sender.Resyncs["tx"] != asked || receiver.Resyncs["rx"] != told {
@@ -435,7 +435,7 @@ func TestCardCorrupt(t *testing.T) {
 	cardBefore(t, cable)
 	tr := startTracer(t)
 	p := cardPair(t, cable, gcm128)
-	p.tell(t, 100)
+	p.sendEach(t, 100)
 	cable.Fault(t, tlsnic.Corrupt, 0, 1)
 	p.send(t, pattern(200, 1), 0)
 	if _, _, err := unix.Recvfrom(p.b, make([]byte, 300), 0); err != unix.EBADMSG {
@@ -486,7 +486,7 @@ func TestCardUnsent(t *testing.T) {
 	cardBefore(t, cable)
 	tr := startTracer(t, "-s", "64")
 	var pairs []*pair
-	for _, d := range dyings {
+	for _, d := range unsentCases {
 		p := cardPair(t, cable, gcm128)
 		d.kill(t, p)
 		p.close()
@@ -494,11 +494,11 @@ func TestCardUnsent(t *testing.T) {
 	}
 	got := tr.stop()
 	got.noLosses(t)
-	for i, d := range dyings {
+	for i, d := range unsentCases {
 		if d.errors > 0 { // each further call is refused, and those after the first are told together
 			d.errors = 2
 		}
-		t.Run(d.name, func(t *testing.T) { checkDeath(t, got, pairs[i], d) })
+		t.Run(d.name, func(t *testing.T) { checkUnsent(t, got, pairs[i], d) })
 	}
 }
 
@@ -513,10 +513,10 @@ func TestCardSums(t *testing.T) {
 	dashes := map[string]*tracer{"stages on": startDashboard(t, "-d", "200ms"), "stages off": startDashboard(t, "-d", "200ms", "--stages", "off")}
 	waitForCards(t, first, tr, dashes)
 	p := cardPair(t, cable, tlsnic.Setting{Cipher: raw.AES256GCM, V6: true})
-	p.tell(t, 1, 100, 16384, 40000, 5000)
-	p.turned().tell(t, 20)
+	p.sendEach(t, 1, 100, 16384, 40000, 5000)
+	p.turned().sendEach(t, 20)
 	for i := range 100 { // more than have each stage measured
-		p.tell(t, 10+i)
+		p.sendEach(t, 10+i)
 	}
 	got := tr.stop()
 	got.noLosses(t)
@@ -550,13 +550,13 @@ func waitForCards(t *testing.T, p *pair, tr *tracer, dashes map[string]*tracer) 
 	t.Helper()
 	for _, dash := range dashes {
 		dash.waitFor(func() bool {
-			p.tell(t, 30)
+			p.sendEach(t, 30)
 			row := lastRow(dash.snapshots(), p.lport, p.rport, "tx")
 			return row != nil && row.Lat.Count > 0
 		})
 	}
 	tr.waitFor(func() bool {
-		p.tell(t, 30)
+		p.sendEach(t, 30)
 		return slices.ContainsFunc(tr.lines().stream(p.lport, p.rport, "tx"), func(l line) bool { return l.Lat["push"] > 0 })
 	})
 }

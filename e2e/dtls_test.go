@@ -165,7 +165,7 @@ func TestDTLSDrops(t *testing.T) {
 	if n := got.summary(t).Dropped; n != 5 {
 		t.Errorf("the summary has %d dropped, want 5", n)
 	}
-	got.nothingTold(t)
+	got.checkComplete(t)
 	got.invariants(t, 0)
 }
 

@@ -24,8 +24,8 @@ var endings = []ending{
 		p.closeEnd(1)
 	}, "local no no 0"},
 	{"each says close_notify", func(t *testing.T, p *pair) {
-		p.sayGoodbye(t, 1)
-		p.sayGoodbye(t, 0)
+		p.sendCloseNotify(t, 1)
+		p.sendCloseNotify(t, 0)
 		p.finish(t, 1)
 		p.closeEnd(0)
 	}, "fin yes yes 0"},
@@ -65,8 +65,8 @@ var endings = []ending{
 // record was cut.
 func TestEndings(t *testing.T) {
 	old := newDuplex(t)
-	old.sayGoodbye(t, 0) // before the trace
-	old.sayGoodbye(t, 1)
+	old.sendCloseNotify(t, 0) // before the trace
+	old.sendCloseNotify(t, 1)
 	tr := startTracer(t)
 	pairs := map[string]*pair{}
 	for _, e := range endings {
@@ -127,8 +127,8 @@ func newDuplex(t *testing.T) *pair {
 	return newPlainPair(t, a, b, info)
 }
 
-// sayGoodbye sends close_notify from one end, which the other reads.
-func (p *pair) sayGoodbye(t *testing.T, from int) {
+// sendCloseNotify sends close_notify from one end, which the other reads.
+func (p *pair) sendCloseNotify(t *testing.T, from int) {
 	t.Helper()
 	fds := [2]int{p.a, p.b}
 	must(t, again(func() error { return unix.Sendmsg(fds[from], closeNotify, recordType(21), nil, 0) }))

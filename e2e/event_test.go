@@ -276,25 +276,25 @@ func (tr trace) noLosses(t *testing.T) {
 // noLossesBut allows hooks to be missing that the caller knows of.
 func (tr trace) noLossesBut(t *testing.T, known func(missing string) bool) {
 	t.Helper()
-	tr.nothingToldBut(t, known)
+	tr.checkCompleteExcept(t, known)
 	tr.contiguous(t)
 	tr.checkTimes(t)
 }
 
-// nothingTold checks that the trace knows of nothing that it missed.
-func (tr trace) nothingTold(t *testing.T) {
+// checkComplete checks that the trace knows of nothing that it missed.
+func (tr trace) checkComplete(t *testing.T) {
 	t.Helper()
-	tr.nothingToldBut(t, func(string) bool { return false })
+	tr.checkCompleteExcept(t, func(string) bool { return false })
 }
 
-func (tr trace) nothingToldBut(t *testing.T, known func(missing string) bool) {
+func (tr trace) checkCompleteExcept(t *testing.T, known func(missing string) bool) {
 	t.Helper()
-	tr.toldWithin(t, math.MaxInt, mostSkipped, known)
+	tr.checkLossesWithin(t, math.MaxInt, mostSkipped, known)
 }
 
-// toldWithin checks that the trace knows of nothing that it missed but for hooks that the kernel skipped: so many
+// checkLossesWithin checks that the trace knows of nothing that it missed but for hooks that the kernel skipped: so many
 // records at most without bytes, so many not seen, and none more than the kernel says.
-func (tr trace) toldWithin(t *testing.T, bare, unseen int, known func(missing string) bool) {
+func (tr trace) checkLossesWithin(t *testing.T, bare, unseen int, known func(missing string) bool) {
 	t.Helper()
 	s := tr.summary(t)
 	if lost, told := tr.unexplained(bare, unseen); len(lost) != 0 || len(told) != 0 {
@@ -376,8 +376,8 @@ func (all costs) skips(programs ...string) (n int) {
 	return n
 }
 
-// tellsGap says whether the trace tells that the records from first on are missing before l.
-func (tr trace) tellsGap(l *line, first uint64) bool {
+// reportsGap says whether the trace tells that the records from first on are missing before l.
+func (tr trace) reportsGap(l *line, first uint64) bool {
 	return slices.ContainsFunc(tr, func(g line) bool {
 		return g.Type == "lost" && g.Cause == "gap" && g.Sock == l.Sock && g.Dir == l.Dir && g.First == first && g.Last == l.Seq-1
 	})
@@ -393,7 +393,7 @@ func (tr trace) contiguous(t *testing.T) {
 	last := map[key]record{}
 	for _, l := range tr.ofType("record") {
 		k := key{l.Sock, l.Dir}
-		if p, ok := last[k]; ok && l.Seq != p.Seq+1 && l.Gen == p.Gen && !tr.tellsGap(&l, p.Seq+1) {
+		if p, ok := last[k]; ok && l.Seq != p.Seq+1 && l.Gen == p.Gen && !tr.reportsGap(&l, p.Seq+1) {
 			t.Errorf("%v: sequence %d follows %d", k, l.Seq, p.Seq)
 		}
 		last[k] = l.record

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// deed is one record: who sent or received it, on which connection.
-type deed struct {
+// transfer is one record: who sent or received it, on which connection.
+type transfer struct {
 	Conn, Dir string
 	Seq       uint64
 	PID       int
@@ -40,14 +40,14 @@ func TestFilters(t *testing.T) {
 		here.files[0], here.files[1], there.files[0], there.files[1])
 	wanted.do(t, "uid", user)
 
-	byActor := func(d deed) bool { return d.PID == wanted.pid() }
+	byActor := func(d transfer) bool { return d.PID == wanted.pid() }
 	cases := []struct {
 		args  []string
-		wants func(deed) bool
+		wants func(transfer) bool
 	}{
-		{[]string{"--pid", fmt.Sprint(wanted.pid()), "--dir", "rx"}, func(d deed) bool { return byActor(d) && d.Dir == "rx" }},
-		{[]string{"--uid", fmt.Sprint(user), "--port", fmt.Sprint(here.rport)}, func(d deed) bool { return byActor(d) && d.Conn == "here" }},
-		{[]string{"--cgroup", group.dir, "--netns", fmt.Sprint(netns)}, func(d deed) bool { return byActor(d) && d.Conn == "there" }},
+		{[]string{"--pid", fmt.Sprint(wanted.pid()), "--dir", "rx"}, func(d transfer) bool { return byActor(d) && d.Dir == "rx" }},
+		{[]string{"--uid", fmt.Sprint(user), "--port", fmt.Sprint(here.rport)}, func(d transfer) bool { return byActor(d) && d.Conn == "here" }},
+		{[]string{"--cgroup", group.dir, "--netns", fmt.Sprint(netns)}, func(d transfer) bool { return byActor(d) && d.Conn == "there" }},
 		{[]string{"--comm", "wanted"}, byActor},
 	}
 	var args [][]string
@@ -57,7 +57,7 @@ func TestFilters(t *testing.T) {
 	tracers := startTracers(t, args)
 	later := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 	pairs := map[string]*pair{"here": here, "there": there, "later": later}
-	deeds := takeTurns(t, pairs, wanted)
+	transfers := alternate(t, pairs, wanted)
 	wanted.exit(t)
 	for _, p := range pairs {
 		p.close()
@@ -65,14 +65,14 @@ func TestFilters(t *testing.T) {
 	for i, c := range cases {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			got := tracers[i].stop()
-			got.nothingTold(t)
-			var want []deed
-			for _, d := range deeds {
+			got.checkComplete(t)
+			var want []transfer
+			for _, d := range transfers {
 				if c.wants(d) {
 					want = append(want, d)
 				}
 			}
-			if diff := cmp.Diff(count(want), count(deedsOf(got, pairs))); diff != "" || len(want) == 0 {
+			if diff := cmp.Diff(count(want), count(transfersOf(got, pairs))); diff != "" || len(want) == 0 {
 				t.Errorf("records (-want +got):\n%s", diff)
 			}
 		})
@@ -87,9 +87,9 @@ func count[T comparable](all []T) map[T]int {
 	return n
 }
 
-func deedsOf(tr trace, pairs map[string]*pair) (all []deed) {
+func transfersOf(tr trace, pairs map[string]*pair) (all []transfer) {
 	for _, l := range tr.ofType("record") {
-		d := deed{"unknown", l.Dir, l.Seq, l.PID}
+		d := transfer{"unknown", l.Dir, l.Seq, l.PID}
 		for name, p := range pairs {
 			if ports := [2]int{l.Sock.LPort, l.Sock.RPort}; ports == [2]int{p.lport, p.rport} || ports == [2]int{p.rport, p.lport} {
 				d.Conn = name
@@ -100,16 +100,16 @@ func deedsOf(tr trace, pairs map[string]*pair) (all []deed) {
 	return all
 }
 
-// takeTurns sends and receives records one by one: the actor and this process on
+// alternate sends and receives records one by one: the actor and this process on
 // the connections that they share, this process alone on the other.
-func takeTurns(t *testing.T, pairs map[string]*pair, a *actor) (deeds []deed) {
+func alternate(t *testing.T, pairs map[string]*pair, a *actor) (transfers []transfer) {
 	t.Helper()
 	const size = 50
 	inherited := map[string][2]int{"here": {3, 4}, "there": {5, 6}}
 	for seq := range uint64(12) {
 		for name, p := range pairs {
 			fds, shared := inherited[name]
-			sent, received := deed{name, "tx", seq, os.Getpid()}, deed{name, "rx", seq, os.Getpid()}
+			sent, received := transfer{name, "tx", seq, os.Getpid()}, transfer{name, "rx", seq, os.Getpid()}
 			if shared && seq%4 > 1 {
 				sent.PID = a.pid()
 				a.do(t, "send", fds[0], size)
@@ -122,10 +122,10 @@ func takeTurns(t *testing.T, pairs map[string]*pair, a *actor) (deeds []deed) {
 			} else {
 				p.recv(t, size, size)
 			}
-			deeds = append(deeds, sent, received)
+			transfers = append(transfers, sent, received)
 		}
 	}
-	return deeds
+	return transfers
 }
 
 // cgroup is a directory of the cgroup tree, version 2.

@@ -13,8 +13,8 @@ const gobpfProgram = "../bin/ktlstop-gobpf"
 // withoutTypes runs a command where the kernel shows no type information.
 var withoutTypes = []string{"unshare", "-m", "sh", "-c", `mount -t tmpfs none /sys/kernel/btf && exec "$0" "$@"`}
 
-// gobpfLacks knows what the gobpf backend cannot do, as it says itself.
-func gobpfLacks(missing string) bool {
+// gobpfMissing knows what the gobpf backend cannot do, as it says itself.
+func gobpfMissing(missing string) bool {
 	return slices.ContainsFunc([]string{"tls_encrypt_done:", "tls_decrypt_done:", "inventory:", "socket cookies:", "TLS_RX_EXPECT_NO_PAD:", "network cards:", "expressions in the kernel:"},
 		func(known string) bool { return strings.HasPrefix(missing, known) })
 }
@@ -40,7 +40,7 @@ func TestGobpfPaths(t *testing.T) {
 				t.Logf("the kernel skipped %s %d times", c.Program, c.Skipped)
 			}
 		}
-		got.noLossesBut(t, gobpfLacks)
+		got.noLossesBut(t, gobpfMissing)
 	})
 	if !strings.Contains(tr.stderr.String(), "attached by kprobes") {
 		t.Errorf("not the gobpf backend: %s", &tr.stderr)
@@ -60,7 +60,7 @@ func TestGobpfFilters(t *testing.T) {
 		p.recv(t, len(text), len(text))
 	}
 	got := tr.stop()
-	got.nothingToldBut(t, gobpfLacks)
+	got.checkCompleteExcept(t, gobpfMissing)
 	var seen []string
 	for _, l := range got.ofType("record") {
 		seen = append(seen, string(l.Payload.Data))

@@ -39,7 +39,7 @@ func (l *line) epoch() uint32 {
 
 // datagram enters a record of DTLS.
 func (a *auditor) datagram(h *history, l *line) {
-	w, n := h.ways[l.Dir], number{l.Gen, l.Seq}
+	w, n := h.directions[l.Dir], number{l.Gen, l.Seq}
 	start, begun := w.start[l.Gen]
 	switch {
 	case a.blind && !begun:
@@ -50,13 +50,13 @@ func (a *auditor) datagram(h *history, l *line) {
 	case l.Dir == "tx" && l.Seq < start:
 		a.errorf("%v: tx record %d.%d, the key began with %d", h, l.Gen, l.Seq, start)
 	}
-	if w.told[n] {
+	if w.reported[n] {
 		a.errorf("%v: %s record %d.%d is told twice", h, l.Dir, l.Gen, l.Seq)
 	}
-	if w.told == nil {
-		w.told = map[number]bool{}
+	if w.reported == nil {
+		w.reported = map[number]bool{}
 	}
-	w.told[n] = true
+	w.reported[n] = true
 	w.next[l.Gen] = max(w.next[l.Gen], l.Seq+1)
 	w.records, w.mono = append(w.records, l), max(w.mono, l.Mono)
 	if l.Epoch == nil || l.Datagram <= l.Len {
@@ -96,16 +96,16 @@ func (a *auditor) drop(h *history, l *line) {
 	}
 }
 
-// settleDatagrams holds the numbers that were used against those that were told: what is
+// checkDatagrams holds the numbers that were used against those that were told: what is
 // sent is told, or told as lost.
-func (a *auditor) settleDatagrams(h *history) {
+func (a *auditor) checkDatagrams(h *history) {
 	for _, dir := range []string{"tx", "rx"} {
-		w := h.ways[dir]
+		w := h.directions[dir]
 		if h.closed != nil {
 			a.checkEnd(h, dir, w)
 		}
 	}
-	w, lost := h.ways["tx"], uint64(0)
+	w, lost := h.directions["tx"], uint64(0)
 	for _, l := range h.lost {
 		lost += l.Count
 		if l.Dir != "tx" || l.Cause != "gap" {
@@ -117,13 +117,13 @@ func (a *auditor) settleDatagrams(h *history) {
 		used += next - w.start[gen]
 	}
 	// Without a close it is not known how far it came.
-	if missing := used - uint64(len(w.told)); missing > lost || missing < lost && h.closed != nil {
+	if missing := used - uint64(len(w.reported)); missing > lost || missing < lost && h.closed != nil {
 		a.errorf("%v: %d tx records are missing, %d are told as lost", h, missing, lost)
 	}
 }
 
 // checkEnd: the kernel's count at the end is that of the trace.
-func (a *auditor) checkEnd(h *history, dir string, w *way) {
+func (a *auditor) checkEnd(h *history, dir string, w *direction) {
 	end := h.closed.side(dir)
 	if w.keyed && end.Gen != w.gen {
 		a.errorf("%v: %s closed with key %d, the last was %d", h, dir, end.Gen, w.gen)
@@ -146,11 +146,11 @@ func (a *auditor) checkEnd(h *history, dir string, w *way) {
 // end was seen from there on.
 func (a *auditor) compareDatagrams(from, to *history) {
 	sent, first := map[number]*line{}, map[uint32]uint64{}
-	for _, l := range from.ways["tx"].records {
+	for _, l := range from.directions["tx"].records {
 		sent[number{l.epoch(), l.Seq}] = l
-		first[l.epoch()] = from.ways["tx"].start[l.Gen]
+		first[l.epoch()] = from.directions["tx"].start[l.Gen]
 	}
-	for _, l := range to.ways["rx"].records {
+	for _, l := range to.directions["rx"].records {
 		if s := sent[number{l.epoch(), l.Seq}]; s != nil {
 			a.compareRecord(from, s, l)
 		} else if begin, ok := first[l.epoch()]; ok && l.Seq >= begin && len(from.lost) == 0 {

@@ -63,9 +63,9 @@ func (tr trace) audit(snaplen int) *auditor {
 	}
 	for _, h := range a.order {
 		if h.datagrams {
-			a.settleDatagrams(h)
+			a.checkDatagrams(h)
 		} else {
-			a.settle(h)
+			a.checkHistory(h)
 		}
 	}
 	a.comparePeers()
@@ -107,24 +107,24 @@ type history struct {
 	datagrams   bool   // it is one of DTLS
 	closed      *line
 	events      []*line
-	ways        map[string]*way
+	directions  map[string]*direction
 	lost        []*line
 }
 
-// way is one direction of a socket.
-type way struct {
-	keyed   bool
-	gen     uint32 // of the last socket event
-	next    map[uint32]uint64
-	start   map[uint32]uint64 // the first sequence of each key
-	records []*line
-	mono    uint64 // the latest event
-	done    uint64 // when the last record was handed to TCP, or opened
-	gaps    []gap
-	failed  map[uint32]uint64 // sequences of records that did not open
-	dead    bool              // a record of it never left
-	sent    totals            // of the records, those that never left aside
-	told    map[number]bool   // of DTLS
+// direction is one direction of a socket.
+type direction struct {
+	keyed    bool
+	gen      uint32 // of the last socket event
+	next     map[uint32]uint64
+	start    map[uint32]uint64 // the first sequence of each key
+	records  []*line
+	mono     uint64 // the latest event
+	done     uint64 // when the last record was handed to TCP, or opened
+	gaps     []gap
+	failed   map[uint32]uint64 // sequences of records that did not open
+	dead     bool              // a record of it never left
+	sent     totals            // of the records, those that never left aside
+	reported map[number]bool   // of DTLS
 }
 
 // gap is a run of sequences that no record has.
@@ -159,7 +159,7 @@ func (a *auditor) enter(l *line) {
 	}
 	h := a.sockets[l.Sock]
 	if h == nil || h.closed != nil && h.datagrams && l.Type == "socket" { // attached again
-		h = a.meet(l)
+		h = a.beginHistory(l)
 	}
 	if h.closed != nil {
 		a.errorf("%v: %s after its close", h, l.Type)
@@ -183,11 +183,11 @@ func (a *auditor) enter(l *line) {
 	}
 }
 
-// meet begins a socket's history, with a socket event unless that was lost.
-func (a *auditor) meet(l *line) *history {
-	h := &history{sock: l.Sock, first: l.Mono, datagrams: l.ofDTLS(), ways: map[string]*way{}}
+// beginHistory begins a socket's history, with a socket event unless that was lost.
+func (a *auditor) beginHistory(l *line) *history {
+	h := &history{sock: l.Sock, first: l.Mono, datagrams: l.ofDTLS(), directions: map[string]*direction{}}
 	for _, dir := range []string{"tx", "rx"} {
-		h.ways[dir] = &way{next: map[uint32]uint64{}, start: map[uint32]uint64{}, failed: map[uint32]uint64{}}
+		h.directions[dir] = &direction{next: map[uint32]uint64{}, start: map[uint32]uint64{}, failed: map[uint32]uint64{}}
 	}
 	a.sockets[l.Sock] = h
 	a.order = append(a.order, h)
@@ -208,12 +208,12 @@ func (a *auditor) socket(h *history, l *line) {
 		a.begin(h, "tx", &l.TX, l.TX.Mode != "none")
 		a.begin(h, "rx", &l.RX, l.RX.Mode != "none")
 	case "open":
-		if h.ways[l.Dir].keyed {
+		if h.directions[l.Dir].keyed {
 			a.errorf("%v: %s opened twice", h, l.Dir)
 		}
 		a.begin(h, l.Dir, l.side(l.Dir), true)
 	case "rekey":
-		w := h.ways[l.Dir]
+		w := h.directions[l.Dir]
 		if !w.keyed || l.side(l.Dir).Gen != w.gen+1 {
 			a.errorf("%v: %s has key %d after key %d", h, l.Dir, l.side(l.Dir).Gen, w.gen)
 		}
@@ -231,14 +231,14 @@ func (l *line) side(dir string) *side {
 }
 
 func (a *auditor) begin(h *history, dir string, s *side, keyed bool) {
-	w := h.ways[dir]
+	w := h.directions[dir]
 	w.keyed = keyed
 	w.gen = s.Gen
 	w.next[s.Gen], w.start[s.Gen] = s.Next, s.Next
 }
 
 func (a *auditor) record(h *history, l *line) {
-	w := h.ways[l.Dir]
+	w := h.directions[l.Dir]
 	next, begun := w.next[l.Gen]
 	switch missing := l.Seq - next; {
 	case a.blind && !begun:
@@ -264,7 +264,7 @@ func (a *auditor) record(h *history, l *line) {
 }
 
 // checkSent: what never left is in no total, and nothing leaves behind it.
-func (a *auditor) checkSent(h *history, w *way, l *line) {
+func (a *auditor) checkSent(h *history, w *direction, l *line) {
 	if l.unsent() {
 		w.dead = true
 		if l.Dir != "tx" || l.Lat["push"] != 0 {
@@ -308,7 +308,7 @@ func (a *auditor) checkContent(h *history, l *line) {
 
 // checkClock: stages add up, and no record is before its socket or before the
 // record before it.
-func (a *auditor) checkClock(h *history, w *way, l *line) {
+func (a *auditor) checkClock(h *history, w *direction, l *line) {
 	sum := uint64(0)
 	for stage, ns := range l.Lat {
 		if stage != "total" {
@@ -324,7 +324,7 @@ func (a *auditor) checkClock(h *history, w *way, l *line) {
 		switch {
 		case n == 1 && h.found:
 			a.unmet = append(a.unmet, l)
-		case n == 1 || w.records[n-2].Mono != l.takenUp() && w.records[n-2].Mono != l.Mono:
+		case n == 1 || w.records[n-2].Mono != l.readAt() && w.records[n-2].Mono != l.Mono:
 			a.unawaited = append(a.unawaited, l)
 		}
 	} else if whole && l.Dir == "tx" && l.Lat["encrypt"] == 0 && l.Lat["push"] == 0 {
@@ -351,18 +351,18 @@ func (a *auditor) failure(h *history, l *line) {
 	if l.Func != "tls_rx_one_record" {
 		return
 	}
-	w := h.ways["rx"]
+	w := h.directions["rx"]
 	if seq, again := w.failed[w.gen]; again && seq != l.Seq {
 		a.errorf("%v: record %d does not open, nor did %d", h, l.Seq, seq)
 	}
 	w.failed[w.gen] = l.Seq
 }
 
-// settle checks a socket's history as a whole.
-func (a *auditor) settle(h *history) {
+// checkHistory checks a socket's history as a whole.
+func (a *auditor) checkHistory(h *history) {
 	var gaps []gap
 	for _, dir := range []string{"tx", "rx"} {
-		w := h.ways[dir]
+		w := h.directions[dir]
 		if h.closed != nil {
 			a.checkClose(h, dir, w)
 		}
@@ -459,7 +459,7 @@ func neverReturned(l *line, later []*line) bool {
 }
 
 // checkClose: the kernel's own count at the end is that of the trace.
-func (a *auditor) checkClose(h *history, dir string, w *way) {
+func (a *auditor) checkClose(h *history, dir string, w *direction) {
 	end := h.closed.side(dir)
 	if !w.keyed {
 		if end.Mode != "none" || end.Gen != 0 {
@@ -560,7 +560,7 @@ func (a *auditor) checkSummary(l *line) {
 		a.errorf("%d records show no bytes, %d lost theirs", a.bare, lost)
 	}
 	for _, h := range a.order {
-		if h.last > l.Mono || max(h.ways["tx"].mono, h.ways["rx"].mono) > l.Mono {
+		if h.last > l.Mono || max(h.directions["tx"].mono, h.directions["rx"].mono) > l.Mono {
 			a.errorf("%v lives on after the summary", h)
 		}
 	}
@@ -604,15 +604,15 @@ func (a *auditor) comparePeers() {
 		there := h.sock.link()
 		there.laddr, there.raddr = there.raddr, there.laddr
 		for _, peer := range ends[there] {
-			if peer != h && h.ways["tx"].keyed && peer.ways["rx"].keyed && h.meets(peer) {
+			if peer != h && h.directions["tx"].keyed && peer.directions["rx"].keyed && h.overlaps(peer) {
 				a.compareEnds(h, peer)
 			}
 		}
 	}
 }
 
-// meets says whether both were open at the same time: ports are used again.
-func (h *history) meets(peer *history) bool { return h.first <= peer.end() && peer.first <= h.end() }
+// overlaps says whether both were open at the same time: ports are used again.
+func (h *history) overlaps(peer *history) bool { return h.first <= peer.end() && peer.first <= h.end() }
 
 func (h *history) end() uint64 {
 	if h.closed == nil {
@@ -632,7 +632,7 @@ func (a *auditor) compareEnds(from, to *history) {
 // compare pairs the records by their place since the first key, or since the
 // first common sequence where the connection is older than the trace.
 func (a *auditor) compare(from, to *history) {
-	tx, rx := from.ways["tx"], to.ways["rx"]
+	tx, rx := from.directions["tx"], to.directions["rx"]
 	sent := map[uint64]*line{}
 	for _, l := range tx.records {
 		sent[tx.place(l.Gen, l.Seq)] = l
@@ -660,7 +660,7 @@ func (a *auditor) compare(from, to *history) {
 
 // place numbers the records of a direction through all its keys, the lost ones
 // as well.
-func (w *way) place(gen uint32, seq uint64) uint64 {
+func (w *direction) place(gen uint32, seq uint64) uint64 {
 	n := seq - w.start[gen]
 	for g, next := range w.next {
 		if g < gen {
@@ -685,7 +685,7 @@ func (a *auditor) compareRecord(from *history, s, r *line) {
 	if s.unsent() {
 		a.errorf("%v did not send %d.%d, its peer has received it", from, s.Gen, s.Seq)
 	}
-	if s.Seq != r.Seq || s.Content != r.Content || s.Len != r.Len || s.Alert != r.Alert || !s.saysAs(r) ||
+	if s.Seq != r.Seq || s.Content != r.Content || s.Len != r.Len || s.Alert != r.Alert || !s.sameMessages(r) ||
 		s.TLS.Version != r.TLS.Version || s.TLS.Cipher != r.TLS.Cipher {
 		a.errorf("%v sent %d.%d %s of %d bytes (%v), its peer received %d.%d %s of %d bytes (%v)",
 			from, s.Gen, s.Seq, s.Content, s.Len, s.TLS, r.Gen, r.Seq, r.Content, r.Len, r.TLS)
@@ -702,8 +702,8 @@ func (a *auditor) compareRecord(from *history, s, r *line) {
 	}
 }
 
-// saysAs: both ends tell of the same messages, unless one has not seen where they begin.
-func (l *line) saysAs(other *line) bool {
+// sameMessages: both ends tell of the same messages, unless one has not seen where they begin.
+func (l *line) sameMessages(other *line) bool {
 	const unknown = "unknown"
 	a, b := l.Handshake, other.Handshake
 	return a == b || a.MsgType == unknown && b.MsgType != "" || b.MsgType == unknown && a.MsgType != ""

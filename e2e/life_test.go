@@ -219,7 +219,7 @@ func TestFoundOnItsWay(t *testing.T) {
 	must(t, unix.Sendmsg(here, []byte{0}, unix.UnixRights(p.a), nil, 0))
 	p.closeEnd(0)
 	tr := startTracer(t)
-	fd, err := takeDescriptor(int(there.Fd()))
+	fd, err := receiveDescriptor(int(there.Fd()))
 	must(t, err)
 	f := os.NewFile(uintptr(fd), "socket")
 	conn, err := net.FileConn(f)

@@ -129,7 +129,7 @@ func playCrowd(t *testing.T) (pairs []*pair) {
 // and not more than it says it skipped, no hook is missing, and what is lost is told where it is missing.
 func (tr trace) onlySkipped(t *testing.T) {
 	t.Helper()
-	tr.toldWithin(t, skippable(), skippable(), func(string) bool { return false })
+	tr.checkLossesWithin(t, skippable(), skippable(), func(string) bool { return false })
 	s := tr.summary(t)
 	t.Logf("of %d records %d are skipped, %d without bytes", len(tr.ofType("record"))+int(s.Lost[skipped]), s.Lost[skipped], s.Lost[unreadable])
 	tr.contiguous(t)

@@ -281,7 +281,7 @@ const moment = 3 * time.Second
 // see waits until the hooks are live and something is shown, or until a moment has passed where nothing need be.
 func (r *running) see() error {
 	var enough time.Time
-	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(look) {
+	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(pictureInterval) {
 		select {
 		case err := <-r.done:
 			r.done <- err

@@ -84,7 +84,7 @@ func (v *tunnel) checkTrace() {
 func (tr trace) checkSessions(t *testing.T, sessions int) {
 	t.Helper()
 	tr.invariants(t, 0)
-	tr.nothingTold(t)
+	tr.checkComplete(t)
 	states := map[string]int{}
 	for _, l := range tr.ofType("socket") {
 		states[l.State+" "+l.Dir]++

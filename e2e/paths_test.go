@@ -357,7 +357,7 @@ func sleepingReader(t *testing.T, p *pair) expectation {
 		senders.Go(func() { q.send(t, pattern(size, 1), 0) })
 	}
 	for _, q := range all {
-		waitUntilStuck(t, q.a)
+		waitUntilStable(t, q.a)
 	}
 	time.Sleep(pause) // the known delay
 	for _, q := range all {
@@ -382,8 +382,8 @@ func sleepingReader(t *testing.T, p *pair) expectation {
 	}}
 }
 
-// waitUntilStuck waits until a socket's queue has not changed for a while.
-func waitUntilStuck(t *testing.T, fd int) {
+// waitUntilStable waits until a socket's queue has not changed for a while.
+func waitUntilStable(t *testing.T, fd int) {
 	t.Helper()
 	last, since := -1, time.Now()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {

@@ -41,11 +41,11 @@ func TestPreloadBackground(t *testing.T) {
 	kmodtest.Load(t, "af_ktls")
 	const cat, cipher = "../bin/dtlscat", "AES-128-GCM"
 	port := fmt.Sprint(freePort(t))
-	serverIn, server := startSaying(t, exec.Command(cat, "-u", "server", port, cipher))
+	serverIn, server := startInteractive(t, exec.Command(cat, "-u", "server", port, cipher))
 	wait(t, server, "ready")
 	cmd := exec.Command(cat, "-b", "client", port, cipher)
 	cmd.Env = append(os.Environ(), preloadEnv(t)...)
-	clientIn, client := startSaying(t, cmd)
+	clientIn, client := startInteractive(t, cmd)
 	wait(t, client, "left")
 	say(t, clientIn, "by the one that stays")
 	wait(t, server, "by the one that stays")
@@ -129,12 +129,12 @@ func startClient(t *testing.T, cipher string, port int) (*exec.Cmd, io.WriteClos
 	cmd := exec.Command(need(t, "gnutls-cli"), "--udp", "-p", fmt.Sprint(port), "--insecure",
 		"--priority", "NORMAL:-VERS-ALL:+VERS-DTLS1.2:-CIPHER-ALL:+"+cipher, "127.0.0.1")
 	cmd.Env = append(os.Environ(), preloadEnv(t)...)
-	in, says := startSaying(t, cmd)
+	in, says := startInteractive(t, cmd)
 	return cmd, in, says
 }
 
-// startSaying starts a program that is talked to.
-func startSaying(t *testing.T, cmd *exec.Cmd) (io.WriteCloser, *said) {
+// startInteractive starts a program that is talked to.
+func startInteractive(t *testing.T, cmd *exec.Cmd) (io.WriteCloser, *said) {
 	t.Helper()
 	says := &said{}
 	cmd.Stdout, cmd.Stderr = says, says

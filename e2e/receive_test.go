@@ -167,7 +167,7 @@ func checkDeliver(t *testing.T, rx trace, calls int) {
 			t.Errorf("record %d was delivered in no time", i)
 		}
 		if l.Call.Records == 0 {
-			if i == len(rx)-1 || rx[i+1].takenUp() != l.Mono {
+			if i == len(rx)-1 || rx[i+1].readAt() != l.Mono {
 				t.Errorf("record %d ends at %d, and its call goes on to none that was taken up then", i, l.Mono)
 			}
 			continue
@@ -182,8 +182,8 @@ func checkDeliver(t *testing.T, rx trace, calls int) {
 	}
 }
 
-// takenUp is when a reader took a record up, where that was seen.
-func (l *line) takenUp() uint64 { return l.Mono - l.Lat["deliver"] - l.Lat["decrypt"] }
+// readAt is when a reader took a record up, where that was seen.
+func (l *line) readAt() uint64 { return l.Mono - l.Lat["deliver"] - l.Lat["decrypt"] }
 
 // badRecord: the peer seals with another key. The error says which record.
 func badRecord(t *testing.T, p *pair) expectation {

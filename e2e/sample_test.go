@@ -106,7 +106,7 @@ func TestSample(t *testing.T) {
 		p.close()
 	}
 	got := tr.stop()
-	got.nothingTold(t)
+	got.checkComplete(t)
 	if n := len(got.ofType("error")); n != 1 {
 		t.Errorf("%d errors, want 1", n)
 	}

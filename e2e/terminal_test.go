@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// look is how often a picture is looked for.
-const look = 50 * time.Millisecond
+// pictureInterval is how often a picture is looked for.
+const pictureInterval = 50 * time.Millisecond
 
 // pane is a shell in a tmux of its own, with a screen to look at.
 type pane struct {
@@ -112,7 +112,7 @@ func (p *pane) shows(words ...string) string {
 
 func (p *pane) until(what string, ok func(screen string) bool) string {
 	p.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(look) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(pictureInterval) {
 		screen := p.screen()
 		if ok(screen) {
 			return screen
@@ -150,7 +150,7 @@ func (p *pane) run(line string) (ended func(status int)) {
 			p.t.Errorf("want %s:\n%s", want, screen)
 		}
 		after := ""
-		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(look) {
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(pictureInterval) {
 			// The shell sets the terminal for its own line editing, before and after.
 			if after = p.state(); after == before {
 				return

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dying is a connection whose last records never reach its peer.
-type dying struct {
+// unsentCase is a connection whose last records never reach its peer.
+type unsentCase struct {
 	name string
 	// kill sends what arrives, makes sure that nothing more can, sends more and closes
 	// the sender. It returns how many records and bytes the program had accepted after
@@ -17,7 +17,7 @@ type dying struct {
 	errors int
 }
 
-var dyings = []dying{
+var unsentCases = []unsentCase{
 	{"sending is shut down", killShutDown, 1},
 	{"the peer has reset", killReset, -1},
 	{"the peer's window is full", killFull, 0},
@@ -77,7 +77,7 @@ func TestUnsent(t *testing.T) {
 	tr := startTracer(t, "-s", "64")
 	dashes := map[string]*tracer{"stages on": startDashboard(t), "stages off": startDashboard(t, "--stages", "off")}
 	var pairs []*pair
-	for _, d := range dyings {
+	for _, d := range unsentCases {
 		p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 		d.kill(t, p)
 		p.close()
@@ -85,8 +85,8 @@ func TestUnsent(t *testing.T) {
 	}
 	got := tr.stop()
 	got.noLosses(t)
-	for i, d := range dyings {
-		t.Run(d.name, func(t *testing.T) { checkDeath(t, got, pairs[i], d) })
+	for i, d := range unsentCases {
+		t.Run(d.name, func(t *testing.T) { checkUnsent(t, got, pairs[i], d) })
 	}
 	for about, dash := range dashes {
 		snaps := dash.stopDashboard()
@@ -94,7 +94,7 @@ func TestUnsent(t *testing.T) {
 	}
 }
 
-func checkDeath(t *testing.T, got trace, p *pair, d dying) {
+func checkUnsent(t *testing.T, got trace, p *pair, d unsentCase) {
 	t.Helper()
 	var sent, unsent totals
 	for _, l := range got.stream(p.lport, p.rport, "tx") {

@@ -85,7 +85,7 @@ func dashboard(cmd *cobra.Command, o *options, interval time.Duration, started f
 
 // watching is the session of a dashboard.
 func (o *options) watching(cmd *cobra.Command) (session.Config, error) {
-	o.names.told = func(error) {} // an outage is among the screen's notes
+	o.names.onOutage = func(error) {} // an outage is among the screen's notes
 	cfg, err := o.session(cmd)
 	if err != nil {
 		return cfg, err
@@ -173,7 +173,7 @@ func screen(ctx context.Context, cfg tui.Config) error {
 	terminal := tui.TerminalFrom(os.Getenv)
 	cfg.NoColor, cfg.ASCII = terminal.NoColor, terminal.ASCII
 	if !terminal.Dumb {
-		defer endings.AtExit(tui.GiveBack(os.Stdin, os.Stdout))()
+		defer endings.AtExit(tui.RestoreTerminal(os.Stdin, os.Stdout))()
 		return tui.Run(ctx, cfg, os.Stdin, os.Stdout)
 	}
 	return printPictures(ctx, cfg)

@@ -58,7 +58,7 @@ func (o *doctorOptions) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if o.self {
-		return o.looksAtSelf(cmd.Context(), cmd.OutOrStdout())
+		return o.checksSelf(cmd.Context(), cmd.OutOrStdout())
 	}
 	reader := facts.NewReader("/")
 	if err := o.there(want, reader); err != nil {

@@ -27,8 +27,8 @@ type selfReport struct {
 	width   int    // of the terminal
 }
 
-// looksAtSelf loads the programs, group by group, and says how they fare.
-func (o *doctorOptions) looksAtSelf(ctx context.Context, stdout io.Writer) error {
+// checksSelf loads the programs, group by group, and says how they fare.
+func (o *doctorOptions) checksSelf(ctx context.Context, stdout io.Writer) error {
 	r := selfReport{V: 1, Type: "doctor_self", Version: version, Kernel: kernelRelease(), Groups: []loader.GroupState{}, Missing: []string{}, width: o.columns()}
 	err := endings.Busy(func() error { return r.fill(ctx) })
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // at while they are there.
 type watcher struct {
 	want   *facts.Want
-	looker *facts.Looker
+	looker *facts.ProcessReader
 	log    doctor.Log
 }
 
@@ -30,11 +30,11 @@ func (o *doctorOptions) watched(ctx context.Context, want *facts.Want, r *facts.
 		return nil, err
 	}
 	notice(fmt.Sprintf("watching for %v; Ctrl-C ends it and reports", o.watch))
-	s := watcher{want: want, looker: facts.NewLooker(r)}
+	s := watcher{want: want, looker: facts.NewProcessReader(r)}
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, o.watch)
 	defer cancel()
-	unseen, err := w.Run(ctx, func(sight *event.Sight) { s.see(sight, w.Since(sight.Mono)) })
+	unseen, err := w.Run(ctx, func(sight *event.Observation) { s.see(sight, w.Since(sight.Mono)) })
 	took := time.Since(begin)
 	var notSeen []string
 	known := s.looker.End(&notSeen)
@@ -46,10 +46,10 @@ func (o *doctorOptions) watched(ctx context.Context, want *facts.Want, r *facts.
 	}
 	f := r.Look(want, known)
 	f.NotSeen = append(f.NotSeen, notSeen...)
-	f.Watched, f.Asks, f.Hellos = took, s.log.Asks, s.log.Hellos
+	f.Watched, f.Requests, f.Hellos = took, s.log.Requests, s.log.Hellos
 	f.NotSeen = append(f.NotSeen, w.Missing()...)
 	n := unseen + s.log.Dropped
-	f.BlindToULP, f.BlindToKeys = n > 0 || !w.Sees("tcp_set_ulp"), n > 0 || !w.Sees("tls_setsockopt")
+	f.MayMissULP, f.MayMissKeys = n > 0 || !w.Sees("tcp_set_ulp"), n > 0 || !w.Sees("tls_setsockopt")
 	if n > 0 {
 		f.NotSeen = append(f.NotSeen, fmt.Sprintf("%d messages and answers, for want of room", n))
 	}
@@ -60,14 +60,14 @@ func (o *doctorOptions) watched(ctx context.Context, want *facts.Want, r *facts.
 }
 
 // see must not wait: the ring fills meanwhile.
-func (s *watcher) see(sight *event.Sight, at time.Duration) {
+func (s *watcher) see(sight *event.Observation, at time.Duration) {
 	ends, pid := doctor.EndsOf(&sight.Conn), int(sight.Proc.PID)
 	if !s.want.Event(&ends, pid, sight.Proc.Comm.String()) {
 		return
 	}
 	var started uint64
 	if pid != 0 && !s.log.Full() {
-		started = s.looker.Ask(pid)
+		started = s.looker.Enqueue(pid)
 	}
 	s.log.Add(sight, at, started)
 }

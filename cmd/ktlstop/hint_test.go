@@ -30,7 +30,7 @@ func TestHint(t *testing.T) {
 		{&loader.CostError{}, " (--max-cpu)"},
 		{&session.ListError{Lost: &event.Lost{Count: 3, Cause: "ring_full"}}, " (--ring-bytes)"},
 		{loader.ErrNoGobpf, " (make build-gobpf)"},
-		{loader.ErrWhichFilter, " (--socket-filter OBJ:PROGRAM)"},
+		{loader.ErrAmbiguousFilter, " (--socket-filter OBJ:PROGRAM)"},
 		{&loader.UnsupportedError{Setting: "Match"}, " (--match)"},
 		{&loader.UnsupportedError{Setting: "ListOnly"}, " (ktlstop trace, instead of ktlstop list)"},
 	} {

@@ -189,7 +189,7 @@ func (o *options) keptOutput(cmd *cobra.Command, tier event.Tier, cfg *flight.Co
 		if err != nil {
 			return nil, err
 		}
-		cfg.Dump = saying(files.Write)
+		cfg.Dump = reporting(files.Write)
 		return func() error { return nil }, nil
 	}
 	out, err := o.open(cmd.OutOrStdout(), tier)
@@ -206,8 +206,8 @@ func (o *options) keptOutput(cmd *cobra.Command, tier event.Tier, cfg *flight.Co
 	return func() error { return errors.Join(failed, out.Close()) }, nil
 }
 
-// saying tells where each dump went, or why it is nowhere.
-func saying(write func(*flight.Dump) (string, error)) func(*flight.Dump) (string, error) {
+// reporting tells where each dump went, or why it is nowhere.
+func reporting(write func(*flight.Dump) (string, error)) func(*flight.Dump) (string, error) {
 	return func(d *flight.Dump) (string, error) {
 		name, err := write(d)
 		if errors.Is(err, flight.ErrNothing) {

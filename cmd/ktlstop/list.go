@@ -63,7 +63,7 @@ func list(cmd *cobra.Command, o *options) error {
 	o.wait = true // a list is whole, or it is none
 	out := listing{text: o.output == "text"}
 	err = session.List(cmd.Context(), session.Config{Loader: cfg, Names: known}, func(s *session.Session) (sink.Sink, error) {
-		sayWhatLacks(s)
+		reportMissing(s)
 		out.Output, err = o.open(cmd.OutOrStdout(), event.TierNone)
 		return &out, err
 	})

@@ -43,11 +43,11 @@ func run(args []string) int {
 	var help error // cobra does not hand it back
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { help = printHelp(c) })
 	cmd, err := root.ExecuteContextC(endings.Context())
-	err = besides(errors.Join(err, help), errReaderGone)
+	err = withoutKind(errors.Join(err, help), errReaderGone)
 	if err == nil {
 		return 0
 	}
-	if err = besides(err, errOff); err == nil {
+	if err = withoutKind(err, errOff); err == nil {
 		return 1
 	}
 	console.say(err.Error() + hint(err))
@@ -90,16 +90,16 @@ var flagOf = map[string]string{
 	"Sample": "--sample", "Snaplen": "-s",
 }
 
-// besides is err without what is of the kind no. Errors that were joined are
+// withoutKind is err without what is of the kind no. Errors that were joined are
 // looked at one by one.
-func besides(err, no error) error {
+func withoutKind(err, no error) error {
 	if !errors.Is(err, no) {
 		return err
 	}
 	var left []error
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
-			left = append(left, besides(e, no))
+			left = append(left, withoutKind(e, no))
 		}
 	}
 	return errors.Join(left...)
@@ -112,11 +112,11 @@ func hint(err error) string {
 	switch {
 	case errors.As(err, new(*session.ListError)):
 		return " (--ring-bytes)"
-	case errors.Is(err, loader.ErrElsewhere):
+	case errors.Is(err, loader.ErrUnsupportedPlatform):
 		return " (--read FILE, or --read URL)"
 	case errors.Is(err, loader.ErrNoGobpf):
 		return " (make build-gobpf)"
-	case errors.Is(err, loader.ErrWhichFilter):
+	case errors.Is(err, loader.ErrAmbiguousFilter):
 		return " (--socket-filter OBJ:PROGRAM)"
 	case errors.As(err, &cost):
 		return " (--max-cpu)"

@@ -22,7 +22,7 @@ func TestBesides(t *testing.T) {
 		{fmt.Errorf("trace: %w", other), "trace: the disk is full"},
 	} {
 		got := ""
-		if err := besides(c.err, errReaderGone); err != nil {
+		if err := withoutKind(c.err, errReaderGone); err != nil {
 			got = err.Error()
 		}
 		if got != c.want {

@@ -14,9 +14,9 @@ import (
 type nameFlags struct {
 	kubelet, ca, token string
 	insecure           bool
-	// told is told once that the kubelet does not answer, and with nil that it does
+	// onOutage is told once that the kubelet does not answer, and with nil that it does
 	// again; nil for lines on standard error.
-	told func(error)
+	onOutage func(error)
 }
 
 // kubeletOff is --kubelet's word for none.
@@ -58,13 +58,13 @@ func (n *nameFlags) adjust(cfg *kubelet.Config) {
 		cfg.TokenFile = n.token
 	}
 	cfg.Insecure = n.insecure
-	if cfg.Told = n.told; cfg.Told == nil {
-		cfg.Told, cfg.Notice = tellOutage, notice
+	if cfg.Notify = n.onOutage; cfg.Notify == nil {
+		cfg.Notify, cfg.Notice = reportOutage, notice
 	}
 }
 
-// tellOutage says what follows where the kubelet does not answer.
-func tellOutage(err error) {
+// reportOutage says what follows where the kubelet does not answer.
+func reportOutage(err error) {
 	if err == nil {
 		notice("the kubelet answers: pods have names again")
 		return

@@ -82,10 +82,10 @@ func openRecordings(names []string) (*recordings, error) {
 	return r, nil
 }
 
-// sayRest says of which of them lines were left out, and which ended without a summary.
-func (r *recordings) sayRest(names []string) {
+// reportRest says of which of them lines were left out, and which ended without a summary.
+func (r *recordings) reportRest(names []string) {
 	for i, one := range r.readers {
-		if n := one.LeftOut(); n > 0 {
+		if n := one.SkippedLines(); n > 0 {
 			console.say(fmt.Sprintf("%s: left out: %s with no event of ktlstop trace; inspect's http, message and note are for jq (docs/events.md)", names[i], lines(n)))
 		}
 		if one.Unended() {
@@ -140,7 +140,7 @@ func (o *options) printRecording(cmd *cobra.Command) error {
 		return err
 	}
 	defer r.Close()
-	defer r.sayRest(o.reads)
+	defer r.reportRest(o.reads)
 	for _, name := range o.reads {
 		if o.writesTo(name) {
 			return usagef("-w: %s is the recording that is read", name)
@@ -213,7 +213,7 @@ func (o *options) showRecording(cmd *cobra.Command, interval time.Duration) erro
 		return err
 	}
 	defer r.Close()
-	defer r.sayRest(o.reads)
+	defer r.reportRest(o.reads)
 	if o.output == "json" {
 		return o.printPlayed(cmd, o.recording(r), interval)
 	}

@@ -15,7 +15,7 @@ import (
 // serve's own, but with an event for each. So it is there only while somebody reads
 // them. Where they are more than it keeps up with, it tells some.
 func tracing(cfg session.Config) session.Config {
-	if !cfg.Loader.TakesKprobes() { // which tell every record
+	if !cfg.Loader.UsesKprobes() { // which tell every record
 		cfg.Loader.Sample = &loader.Sampling{Every: 1, Auto: true}
 	}
 	cfg.Notice = func(text string) { notice("for who reads " + event.FeedPath + ": " + text) }

@@ -137,7 +137,7 @@ func (s *serving) run(cmd *cobra.Command) error {
 	}
 	defer closeBusy(s.session)
 	debug.FreeOSMemory() // the kernel's types, read for the programs, are garbage by now
-	s.sayWhatCosts()
+	s.reportCost()
 	s.collector.Begin(s.about())
 	s.server = serve.New(serve.Config{Listening: s.listen, Gatherer: s.registry, Alive: s.alive, Ready: s.hooked, Version: version, Notice: notice})
 	if err := s.extend(); err != nil {
@@ -146,9 +146,9 @@ func (s *serving) run(cmd *cobra.Command) error {
 	return s.serve(cmd.Context(), listeners)
 }
 
-// sayWhatCosts says what the session lacks, and where it costs more than it should.
-func (s *serving) sayWhatCosts() {
-	sayWhatLacks(s.session)
+// reportCost says what the session lacks, and where it costs more than it should.
+func (s *serving) reportCost() {
+	reportMissing(s.session)
 	for _, note := range session.InUserSpace(s.expr) {
 		notice(note)
 	}
@@ -166,8 +166,8 @@ func (s *serving) extend() error {
 // eventKinds are what --events knows.
 var eventKinds = []string{"connections", "close_notify"}
 
-// tells says whether --events asks for a kind.
-func (s *serving) tells(kind string) bool { return slices.Contains(s.tellOf, kind) }
+// wantsEvents says whether --events asks for a kind.
+func (s *serving) wantsEvents(kind string) bool { return slices.Contains(s.tellOf, kind) }
 
 // mostGroups are 70 series each and 10 MB of text together, which take 0.1 s to write.
 const mostGroups = 2000

@@ -23,8 +23,8 @@ func (s *serving) push() error {
 		return err
 	}
 	p, err := otlp.Start(otlp.Config{
-		Version: version, Gatherer: s.registry, Clock: s.liveClock(), Slow: s.slow, Tell: notice,
-		Connections: s.tells("connections"), CloseNotify: s.tells("close_notify"),
+		Version: version, Gatherer: s.registry, Clock: s.liveClock(), Slow: s.slow, Notice: notice,
+		Connections: s.wantsEvents("connections"), CloseNotify: s.wantsEvents("close_notify"),
 	})
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ func (s *serving) checkRecord(f *pflag.FlagSet) error {
 	if err != nil {
 		return err
 	}
-	cfg.Dump = saying(files.Write)
+	cfg.Dump = reporting(files.Write)
 	s.recorder, s.kept = flight.New(cfg), make(chan struct{})
 	return nil
 }

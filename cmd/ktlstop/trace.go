@@ -143,7 +143,7 @@ func (o *options) openSession(cmd *cobra.Command) (*session.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	sayWhatLacks(s)
+	reportMissing(s)
 	for _, note := range session.InUserSpace(o.expr) {
 		notice(note)
 	}
@@ -153,7 +153,7 @@ func (o *options) openSession(cmd *cobra.Command) (*session.Session, error) {
 // openSession is session.Open. A signal may end the program in the midst of it,
 // unless something would stay behind.
 func openSession(ctx context.Context, cfg session.Config) (s *session.Session, err error) {
-	if !cfg.Loader.TakesKprobes() {
+	if !cfg.Loader.UsesKprobes() {
 		return session.Open(ctx, cfg)
 	}
 	err = endings.Busy(func() error {
@@ -178,7 +178,7 @@ func (o *options) session(cmd *cobra.Command) (session.Config, error) {
 	}, err
 }
 
-func sayWhatLacks(s *session.Session) {
+func reportMissing(s *session.Session) {
 	if s.Backend() == loader.BackendGobpf {
 		notice("attached by kprobes (the gobpf backend)")
 	}

@@ -35,9 +35,9 @@ func (tr *trace) readCalls(t *testing.T, b []byte) {
 	}
 }
 
-// told counts the calls of a side that ask for this, and checks of which protocol they
+// countCalls counts the calls of a side that ask for this, and checks of which protocol they
 // are and that they succeeded.
-func (tr *trace) told(t *testing.T, s side, protocol, op, status string) (n int) {
+func (tr *trace) countCalls(t *testing.T, s side, protocol, op, status string) (n int) {
 	t.Helper()
 	dir := "tx"
 	if s.serves() {

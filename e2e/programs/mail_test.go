@@ -164,7 +164,7 @@ func (p *postfix) check(t *testing.T, got *trace) string {
 		t.Errorf("postfix has logged %d connections, there were %d and %d", begun, len(p.peers.all), conns)
 	}
 	for _, s := range p.sides() {
-		if n := got.told(t, s, "smtp", "MAIL", "250 2.1.0 Ok"); n != len(versions) {
+		if n := got.countCalls(t, s, "smtp", "MAIL", "250 2.1.0 Ok"); n != len(versions) {
 			t.Errorf("inspect tells %d mails of the %s at port %d, want %d", n, s.as, s.port, len(versions))
 		}
 	}

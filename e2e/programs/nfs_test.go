@@ -109,10 +109,10 @@ func (n *nfs) check(t *testing.T, got *trace) string {
 	}
 	n.names(t, got, nfsPort, "nfs", "nfsd")
 	for _, s := range n.sides() {
-		if writes := got.told(t, s, "nfs", "WRITE", "NFS4_OK"); writes != len(n.data)/nfsPiece {
+		if writes := got.countCalls(t, s, "nfs", "WRITE", "NFS4_OK"); writes != len(n.data)/nfsPiece {
 			t.Errorf("inspect tells %d calls with WRITE of the %s, want %d", writes, s.as, len(n.data)/nfsPiece)
 		}
-		got.told(t, s, "nfs", "CREATE", "NFS4_OK") // of the folder
+		got.countCalls(t, s, "nfs", "CREATE", "NFS4_OK") // of the folder
 	}
 	return fmt.Sprintf("%d bytes between both ends of %d connections, walked by %d RPC messages, each call with its reply; a file written and read, in both directions and at the server", size, conns, messages)
 }

@@ -137,10 +137,10 @@ func (n *nvme) check(t *testing.T, got *trace) string {
 	}
 	n.names(t, got, n.port, "nvme_tcp", "nvmet_tcp")
 	for _, s := range n.sides() {
-		if writes := got.told(t, s, "nvme", "Write", "success"); writes != len(n.data)/nvmePiece {
+		if writes := got.countCalls(t, s, "nvme", "Write", "success"); writes != len(n.data)/nvmePiece {
 			t.Errorf("inspect tells %d commands Write of the %s, want %d", writes, s.as, len(n.data)/nvmePiece)
 		}
-		got.told(t, s, "nvme", "Read", "success")
+		got.countCalls(t, s, "nvme", "Read", "success")
 	}
 	return fmt.Sprintf("%d bytes between both ends of %d connections, walked by %d PDUs; a disk written and read, in both directions and in the target's file", size, len(conns), units)
 }

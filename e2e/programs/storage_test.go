@@ -61,12 +61,12 @@ func startTLSHD(t *testing.T, w *world) {
 	must(t, os.WriteFile(filepath.Join(w.trixie.dir, "etc/hosts"), []byte("127.0.0.1 localhost\n"), 0o644))
 	cmd := w.trixie.command(t, "tlshd", "-s", "-c", w.write(t, "tlshd.conf", conf))
 	start(t, cmd)
-	until(t, "tlshd listens to the kernel", func() bool { return hearsKernel(t, cmd.Process.Pid) })
+	until(t, "tlshd listens to the kernel", func() bool { return listensToNetlink(t, cmd.Process.Pid) })
 }
 
-// hearsKernel says whether a process has a socket of generic netlink and sleeps: it does
+// listensToNetlink says whether a process has a socket of generic netlink and sleeps: it does
 // nothing that takes time between the two but to join the group that the kernel calls.
-func hearsKernel(t *testing.T, pid int) bool {
+func listensToNetlink(t *testing.T, pid int) bool {
 	t.Helper()
 	b, err := os.ReadFile("/proc/net/netlink")
 	must(t, err)

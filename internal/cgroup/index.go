@@ -22,9 +22,9 @@ const (
 	maxDirs = 50_000
 	// maxMissed bounds the ids remembered that were not found.
 	maxMissed = 1024
-	// settle is how long an id that was not found stays so, and the least time between
+	// retryAfter is how long an id that was not found stays so, and the least time between
 	// two walks.
-	settle = 2 * time.Second
+	retryAfter = 2 * time.Second
 	// missedFor is how long no walk is made for an id that one has not found.
 	missedFor = time.Minute
 )
@@ -95,9 +95,9 @@ func (x *Index) Place(id uint64) (p Place, found bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.handles == nil {
-		return x.met(id)
+		return x.lookup(id)
 	}
-	if when, ok := x.missed.Get(id); ok && x.now().Sub(when) < settle {
+	if when, ok := x.missed.Get(id); ok && x.now().Sub(when) < retryAfter {
 		return Place{}, false
 	}
 	path, err := x.handles.path(id)
@@ -108,9 +108,9 @@ func (x *Index) Place(id uint64) (p Place, found bool) {
 	return PlaceOf(path), true
 }
 
-// met is what the last walk has met. For what it has not, another one is wanted, unless that
+// lookup is what the last walk has met. For what it has not, another one is wanted, unless that
 // was begun since.
-func (x *Index) met(id uint64) (Place, bool) {
+func (x *Index) lookup(id uint64) (Place, bool) {
 	if p, ok := x.tree[id]; ok {
 		return p, true
 	}
@@ -139,7 +139,7 @@ func (x *Index) Run(ctx context.Context) {
 			return
 		}
 		select {
-		case <-time.After(x.rest()):
+		case <-time.After(x.untilNextWalk()):
 			x.walk(ctx)
 		case <-ctx.Done():
 			return
@@ -149,18 +149,18 @@ func (x *Index) Run(ctx context.Context) {
 
 // Refresh walks the tree now, where it is walked and the last walk is not of just now.
 func (x *Index) Refresh(ctx context.Context) {
-	if x.walks() && x.rest() == 0 {
+	if x.walks() && x.untilNextWalk() == 0 {
 		x.walk(ctx)
 	}
 }
 
 func (x *Index) walks() bool { return x.root != "" && x.handles == nil }
 
-// rest is how long no walk is to begin.
-func (x *Index) rest() time.Duration {
+// untilNextWalk is how long no walk is to begin.
+func (x *Index) untilNextWalk() time.Duration {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return max(settle-x.now().Sub(x.walked), 0)
+	return max(retryAfter-x.now().Sub(x.walked), 0)
 }
 
 // walk reads the tree anew. One that ctx cuts short counts as none.

@@ -34,7 +34,7 @@ func TestWalk(t *testing.T) {
 	walks := 0
 	// settled is when Run would walk, if that is wanted.
 	settled := func() {
-		now = now.Add(settle)
+		now = now.Add(retryAfter)
 		select {
 		case <-x.wanted:
 			x.walk(t.Context())

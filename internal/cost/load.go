@@ -42,8 +42,8 @@ type Cost struct {
 // Total is a record sent and received.
 func (c Cost) Total() float64 { return c.Send + c.Recv }
 
-// dearest is dearer than all that is measured.
-var dearest = Cost{math.Inf(1), math.Inf(1)}
+// costliest is dearer than all that is measured.
+var costliest = Cost{math.Inf(1), math.Inf(1)}
 
 // least is the cheaper of two. The halves stay together: loopback does a part of
 // receiving within the sending call, and what one half gains the other may lose.
@@ -91,7 +91,7 @@ func (l Load) records() int { return l.fresh() * (l.warm() + blocks*block) }
 // a timer's interrupt falls into some blocks. Only the cheapest block of several
 // connections and starts is the same in each run, with a tracer and without.
 func (l Load) Measure() (Cost, error) {
-	best := dearest
+	best := costliest
 	for range l.fresh() {
 		c, err := l.connection()
 		if err != nil {
@@ -112,7 +112,7 @@ func (l Load) connection() (best Cost, err error) {
 	if _, err := w.mean(l.warm()); err != nil {
 		return best, err
 	}
-	best = dearest
+	best = costliest
 	for range blocks {
 		c, err := w.mean(block)
 		if err != nil {

@@ -58,7 +58,7 @@ const moreRounds = 6
 func (n *Runner) Measure(tool *Tool, loads ...Load) ([]Result, error) {
 	all := make([]Result, len(loads))
 	for i, load := range loads {
-		all[i] = Result{Tool: tool.Name, Load: load, Cost: dearest}
+		all[i] = Result{Tool: tool.Name, Load: load, Cost: costliest}
 	}
 	for i := 0; i < n.Rounds || i < n.Rounds+moreRounds && !n.enough(all); i++ {
 		if err := n.round(tool, all); err != nil {

@@ -49,8 +49,8 @@ func (r *Report) Add(results ...Result) {
 	}
 }
 
-// Lacks says that a tool did not run, and why.
-func (r *Report) Lacks(tool string, why error) {
+// NotRun says that a tool did not run, and why.
+func (r *Report) NotRun(tool string, why error) {
 	if r.Absent == nil {
 		r.Absent = map[string]string{}
 	}
@@ -92,7 +92,7 @@ const tolerance = 1.02
 func (r *Report) Enough(modes []Mode, committed *Report) func(tool string, load Load, c Cost) bool {
 	return func(tool string, load Load, c Cost) bool {
 		if was := committed.find(tool, load); tool == Untraced && was != nil && r.Kernel == committed.Kernel {
-			return c.Total() <= was.Cost.Total()*sameWay
+			return c.Total() <= was.Cost.Total()*sameCostRatio
 		}
 		i := slices.IndexFunc(modes, func(m Mode) bool { return m.Name == tool && m.Load == load })
 		if i < 0 {
@@ -104,9 +104,9 @@ func (r *Report) Enough(modes []Mode, committed *Report) func(tool string, load 
 	}
 }
 
-// sameWay is by how much the untraced work may be dearer and still have gone the
+// sameCostRatio is by how much the untraced work may be dearer and still have gone the
 // same way through the kernel.
-const sameWay = 1.002
+const sameCostRatio = 1.002
 
 // Check compares what the modes cost now with what is committed of this kernel.
 // The error tells what has become dearer; notes tell what has become cheaper.

@@ -51,7 +51,7 @@ func TestAdd(t *testing.T) {
 }
 
 func TestLeast(t *testing.T) {
-	if c := dearest.least(Cost{1, 2}); c != (Cost{1, 2}) || !math.IsInf(dearest.Total(), 1) {
+	if c := costliest.least(Cost{1, 2}); c != (Cost{1, 2}) || !math.IsInf(costliest.Total(), 1) {
 		t.Errorf("%+v", c)
 	}
 }
@@ -114,7 +114,7 @@ func TestEnough(t *testing.T) {
 
 func TestLacks(t *testing.T) {
 	var r Report
-	r.Lacks("strace", errors.New("strace: it ended: no ptrace\nand more"))
+	r.NotRun("strace", errors.New("strace: it ended: no ptrace\nand more"))
 	if got := r.Absent["strace"]; got != "it ended: no ptrace" {
 		t.Errorf("%q", got)
 	}

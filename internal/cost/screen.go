@@ -46,7 +46,7 @@ func measureScreen(program, recording string, conns int) (s Screen, err error) {
 	if err := writeRecording(recording, conns); err != nil {
 		return s, err
 	}
-	t := Tool{Name: "ktlstop --read", Args: []string{program, "--read", recording}, Screen: true, Says: fmt.Sprintf(" %d conn ", conns)}
+	t := Tool{Name: "ktlstop --read", Args: []string{program, "--read", recording}, Screen: true, ReadyText: fmt.Sprintf(" %d conn ", conns)}
 	r, err := t.start()
 	if err != nil {
 		return s, err

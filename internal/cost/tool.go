@@ -23,8 +23,8 @@ type Tool struct {
 	// Args is its command line; READY in it stands for a file that the tool
 	// makes when it watches.
 	Args []string
-	// Says is what it prints when it watches, if it makes no file.
-	Says string
+	// ReadyText is what it prints when it watches, if it makes no file.
+	ReadyText string
 	// Screen says that it draws on a terminal, and watches when it has drawn Says.
 	Screen bool
 	// Wraps says that the work is a child of the tool, which cannot be stopped.
@@ -74,7 +74,7 @@ func (t *Tool) start() (*running, error) {
 		return nil, fmt.Errorf("start %s: %w", t.Name, err)
 	}
 	go func() { r.cmd.Wait(); close(r.done) }()
-	if err := r.await(t.Says); err != nil {
+	if err := r.await(t.ReadyText); err != nil {
 		r.stop()
 		return nil, fmt.Errorf("%w: %s", err, r.said.String())
 	}

@@ -64,7 +64,7 @@ func refusing(t Tool) Tool {
 func MoreTools(program string) []Tool {
 	return []Tool{
 		// The dashboard's picture, and not only its sums.
-		{Name: "dashboard on a terminal", Args: []string{program}, Screen: true, Says: "view"},
+		{Name: "dashboard on a terminal", Args: []string{program}, Screen: true, ReadyText: "view"},
 		refusing(trace(program, "trace --match 'port == 1'", "--match", "port == 1")),
 	}
 }
@@ -72,10 +72,10 @@ func MoreTools(program string) []Tool {
 // Others are what one would use instead; script is where WriteScript has put it.
 func Others(script string) []Mode {
 	return []Mode{
-		{Tool: Tool{Name: "bpftrace, the same hooks", Args: []string{"bpftrace", script}, Says: "watching"},
+		{Tool: Tool{Name: "bpftrace, the same hooks", Args: []string{"bpftrace", script}, ReadyText: "watching"},
 			Load: Small, Title: "bpftrace, the same hooks"},
 		// With room for what comes while it is stopped: what it drops is cheap.
-		{Tool: Tool{Name: "tcpdump -w", Args: []string{"tcpdump", "-B", "65536", "-i", "lo", "-w", "/dev/null"}, Says: "listening on"},
+		{Tool: Tool{Name: "tcpdump -w", Args: []string{"tcpdump", "-B", "65536", "-i", "lo", "-w", "/dev/null"}, ReadyText: "listening on"},
 			Load: Small, Title: "`tcpdump -w`"},
 	}
 }

@@ -19,7 +19,7 @@ type Direction struct {
 
 // unknown: the kernel may have it without anybody's having seen that.
 func (c *Connection) unknown(d *Direction) bool {
-	return !d.On() && !d.Asked && (c.blindULP || c.blindKeys)
+	return !d.On() && !d.Asked && (c.mayMissULP || c.mayMissKeys)
 }
 
 // On says whether the kernel, or the network card, has the direction.
@@ -51,9 +51,9 @@ type Connection struct {
 	DeviceErrno uint32
 	// Silent is how long ago the ServerHello passed when the watch ended.
 	Silent time.Duration
-	// blindULP and blindKeys: it may have asked without being seen. Of a socket that is
+	// mayMissULP and mayMissKeys: it may have asked without being seen. Of a socket that is
 	// listed the kernel says what it has.
-	blindULP, blindKeys bool
+	mayMissULP, mayMissKeys bool
 	// Why are the ids of the findings about it.
 	Why []string
 }
@@ -98,8 +98,8 @@ type connKey struct {
 // that was seen.
 func join(f *Facts) []*Connection {
 	j := joiner{facts: f, byKey: map[connKey]*Connection{}}
-	for i := range f.Asks {
-		j.ask(&f.Asks[i])
+	for i := range f.Requests {
+		j.addRequest(&f.Requests[i])
 	}
 	for i := range f.Hellos {
 		j.hello(&f.Hellos[i])
@@ -124,7 +124,7 @@ func (j *joiner) of(cookie uint64, ends Ends) *Connection {
 		j.byKey[key] = c
 	}
 	if c == nil {
-		c = &Connection{Ends: ends, blindULP: j.facts.BlindToULP, blindKeys: j.facts.BlindToKeys}
+		c = &Connection{Ends: ends, mayMissULP: j.facts.MayMissULP, mayMissKeys: j.facts.MayMissKeys}
 		j.byKey[key] = c
 		j.all = append(j.all, c)
 	}
@@ -149,7 +149,7 @@ func (j *joiner) owner(c *Connection, pid int, started uint64, comm string) {
 	}
 }
 
-func (j *joiner) ask(a *Ask) {
+func (j *joiner) addRequest(a *Request) {
 	c := j.of(a.Cookie, a.Ends)
 	j.owner(c, a.PID, a.Started, a.Comm)
 	switch {
@@ -168,7 +168,7 @@ func (j *joiner) ask(a *Ask) {
 }
 
 // key takes a key in. A second one that is refused leaves the first where it is.
-func (c *Connection) key(d *Direction, a *Ask) {
+func (c *Connection) key(d *Direction, a *Request) {
 	d.Asked, d.Errno = true, a.Errno
 	if a.Errno == 0 || !d.On() {
 		c.Version, c.Cipher = a.Version, a.Cipher
@@ -208,7 +208,7 @@ func (j *joiner) socket(s *Socket) {
 	if len(s.PIDs) > 0 && c.PID == 0 {
 		j.owner(c, s.PIDs[0], newest, "")
 	}
-	c.ULP, c.blindULP, c.blindKeys = cmp.Or(s.ULP, c.ULP), false, false
+	c.ULP, c.mayMissULP, c.mayMissKeys = cmp.Or(s.ULP, c.ULP), false, false
 	if s.ULP != "tls" {
 		return
 	}

@@ -13,15 +13,15 @@ type Facts struct {
 	Host      Host      `json:"host"`
 	Processes []Process `json:"processes"`
 	Sockets   []Socket  `json:"-"`
-	// Asks and Hellos are what was seen while somebody watched, in their order.
-	Asks   []Ask   `json:"-"`
-	Hellos []Hello `json:"-"`
+	// Requests and Hellos are what was seen while somebody watched, in their order.
+	Requests []Request `json:"-"`
+	Hellos   []Hello   `json:"-"`
 	// Watched is how long that was, 0 if nobody did.
 	Watched time.Duration `json:"-"`
-	// BlindToULP and BlindToKeys: not every question of that kind was seen, so that
+	// MayMissULP and MayMissKeys: not every question of that kind was seen, so that
 	// nothing follows from there being none.
-	BlindToULP  bool `json:"-"`
-	BlindToKeys bool `json:"-"`
+	MayMissULP  bool `json:"-"`
+	MayMissKeys bool `json:"-"`
 	// NotSeen says what could not be looked at, and why: a line each.
 	NotSeen []string `json:"not_seen"`
 }
@@ -50,7 +50,7 @@ type Tri uint8
 
 // The values of Tri.
 const (
-	Unsaid Tri = iota
+	Unset Tri = iota
 	No
 	Yes
 )
@@ -219,8 +219,8 @@ type Socket struct {
 	TX, RX  event.Mode
 }
 
-// Ask is one question that a process asked the kernel, and the answer.
-type Ask struct {
+// Request is one question that a process asked the kernel, and the answer.
+type Request struct {
 	Ends
 	Cookie uint64
 	PID    int

@@ -97,14 +97,14 @@ func (e *examiner) connection(c *Connection) {
 	told := false
 	for i := range Rules {
 		r := &Rules[i]
-		if r.connection == nil || told && !r.besides {
+		if r.connection == nil || told && !r.additional {
 			continue
 		}
 		w := r.connection(e.Facts, c)
 		if w == nil {
 			continue
 		}
-		told = told || !r.besides
+		told = told || !r.additional
 		c.Why = append(c.Why, r.ID)
 		e.add(r, w, Finding{PID: c.PID, Comm: c.Comm, Connection: &c.Ends, Connections: 1})
 	}
@@ -135,15 +135,15 @@ func (e *examiner) add(r *Rule, w *words, f Finding) {
 	}
 	f.ID, f.Level, f.Says, f.Do = r.ID, w.level, w.says, w.do
 	for i := range e.Findings {
-		if e.Findings[i].takes(&f) {
+		if e.Findings[i].merge(&f) {
 			return
 		}
 	}
 	e.Findings = append(e.Findings, f)
 }
 
-// takes says whether f tells what g would, and counts it.
-func (f *Finding) takes(g *Finding) bool {
+// merge says whether f tells what g would, and counts it.
+func (f *Finding) merge(g *Finding) bool {
 	switch {
 	case f.ID != g.ID || f.Comm != g.Comm:
 		return false

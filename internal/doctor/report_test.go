@@ -15,7 +15,7 @@ import (
 
 // hostile is facts whose every text was chosen by somebody else.
 func hostile() *Facts {
-	f := handshake(with(OpenSSL, "3.0.19\x1b[31m\t"), 0x0304, 0x1303, given(), asked(event.OptionTX, unix.ENOENT, func(a *Ask) { a.Cipher = 54 }))
+	f := handshake(with(OpenSSL, "3.0.19\x1b[31m\t"), 0x0304, 0x1303, given(), asked(event.OptionTX, unix.ENOENT, func(a *Request) { a.Cipher = 54 }))
 	f.Processes[0].Comm, f.Processes[0].Libraries[0].File = "e\x1b]0;x\a\tv\til\n", "/tmp/\u202egnp"
 	f.Processes[0].OpenSSL.File = "/a\x00b\xff\t\t"
 	f.Hellos[0].Name = "a\x1b[2Jb\xff.test"
@@ -80,11 +80,11 @@ func TestWell(t *testing.T) {
 // A watch that lasts keeps what there is room for, and says how much it has not.
 func TestLogIsBounded(t *testing.T) {
 	var l Log
-	for range maxSights + 3 {
-		l.Add(&event.Sight{Option: event.OptionULP}, time.Second, 0)
+	for range maxObservations + 3 {
+		l.Add(&event.Observation{Option: event.OptionULP}, time.Second, 0)
 	}
-	l.Add(&event.Sight{Hello: []byte("no hello")}, time.Second, 0)
-	if len(l.Asks) != maxSights || len(l.Hellos) != 0 || l.Dropped != 4 {
-		t.Errorf("%d, %d, dropped %d", len(l.Asks), len(l.Hellos), l.Dropped)
+	l.Add(&event.Observation{Hello: []byte("no hello")}, time.Second, 0)
+	if len(l.Requests) != maxObservations || len(l.Hellos) != 0 || l.Dropped != 4 {
+		t.Errorf("%d, %d, dropped %d", len(l.Requests), len(l.Hellos), l.Dropped)
 	}
 }

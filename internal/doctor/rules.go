@@ -17,8 +17,8 @@ type Rule struct {
 	host       func(*Facts) *words
 	process    func(*Facts, *Process) *words
 	connection func(*Facts, *Connection) *words
-	// besides: it is told of a connection whatever else is.
-	besides bool
+	// additional: it is told of a connection whatever else is.
+	additional bool
 }
 
 // words are what a rule says.

@@ -20,7 +20,7 @@ var answerRules = []Rule{
 	{ID: "KT021", Title: "the kernel does not take a second key", connection: keySecond},
 	{ID: "KT022", Title: "the kernel does not take such a key", connection: keyInvalid},
 	{ID: "KT023", Title: "the kernel refused a key for another reason", connection: keyRefused},
-	{ID: "KT024", Title: "the network card does not take the connection", connection: deviceRefused, besides: true},
+	{ID: "KT024", Title: "the network card does not take the connection", connection: deviceRefused, additional: true},
 }
 
 // what says what was to be had: the version and the cipher of a key, or of the
@@ -63,15 +63,15 @@ func ulpNoModule(f *Facts, c *Connection) *words {
 
 // mayNotLoad is the same before it happens.
 func mayNotLoad(f *Facts, p *Process) *words {
-	if f.Host.TLS != Loadable || p.MayLoad != No || !p.asks() {
+	if f.Host.TLS != Loadable || p.MayLoad != No || !p.requestsKTLS() {
 		return nil
 	}
 	return says(Warning, "modprobe tls; for each start: echo tls > /etc/modules-load.d/tls.conf",
 		"the module tls is not loaded, and the program, without CAP_NET_ADMIN in the initial user namespace, may not load it")
 }
 
-// asks says whether a library of the process asks for kernel TLS, if it is told to.
-func (p *Process) asks() bool {
+// requestsKTLS says whether a library of the process asks for kernel TLS, if it is told to.
+func (p *Process) requestsKTLS() bool {
 	if l := p.Library(OpenSSL); l != nil {
 		return l.Version == "" || atLeast(l.Version, 3, 0)
 	}

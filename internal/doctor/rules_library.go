@@ -19,21 +19,21 @@ var libraryRules = []Rule{
 	{ID: "KT039", Title: "GnuTLS's configuration does not switch kernel TLS on", process: gnutlsOff, connection: asProcess(gnutlsOff, Error)},
 	{ID: "KT044", Title: "TLS was prepared, and no key was set", connection: noKey},
 	{ID: "KT045", Title: "the program did not ask", connection: didNotAsk},
-	{ID: "KT046", Title: "a seccomp filter may refuse the question", connection: seccomp, besides: true},
+	{ID: "KT046", Title: "a seccomp filter may refuse the question", connection: seccomp, additional: true},
 }
 
 // handed is how long after the ServerHello a program has surely handed a connection
 // over, if it does so: what is left of the handshake takes a round trip or two.
 const handed = 500 * time.Millisecond
 
-// unasked: the handshake was seen, is over, and nothing was asked since.
-func (c *Connection) unasked() bool {
-	return c.off() && !c.blindULP && c.Server != nil && c.Silent >= handed && !c.ULPAsked && !c.TX.Asked && !c.RX.Asked && c.ULP == ""
+// nothingRequested: the handshake was seen, is over, and nothing was asked since.
+func (c *Connection) nothingRequested() bool {
+	return c.off() && !c.mayMissULP && c.Server != nil && c.Silent >= handed && !c.ULPAsked && !c.TX.Asked && !c.RX.Asked && c.ULP == ""
 }
 
 // prepared: the socket got the upper layer protocol, and no key.
 func (c *Connection) prepared() bool {
-	return c.off() && !c.blindKeys && c.ULP == "tls" && !c.TX.Asked && !c.RX.Asked && (c.Server == nil || c.Silent >= handed)
+	return c.off() && !c.mayMissKeys && c.ULP == "tls" && !c.TX.Asked && !c.RX.Asked && (c.Server == nil || c.Silent >= handed)
 }
 
 var advice = map[string]string{
@@ -83,7 +83,7 @@ func unlessOwn(rule func(*Facts, *Process) *words) func(*Facts, *Process) *words
 
 func neverAsked(names ...string) func(*Facts, *Connection) *words {
 	return func(_ *Facts, c *Connection) *words {
-		if !c.unasked() {
+		if !c.nothingRequested() {
 			return nil
 		}
 		for _, name := range names {
@@ -101,7 +101,7 @@ func (p *Process) only() bool { return p != nil && len(p.Libraries) == 1 }
 // asProcess says of a connection that asked for nothing what is so of its process.
 func asProcess(rule func(*Facts, *Process) *words, l Level) func(*Facts, *Connection) *words {
 	return func(f *Facts, c *Connection) *words {
-		if !c.unasked() || !c.Process.only() {
+		if !c.nothingRequested() || !c.Process.only() {
 			return nil
 		}
 		w := rule(f, c.Process)
@@ -143,7 +143,7 @@ func oldOpenSSL(_ *Facts, p *Process) *words {
 
 // ownBIO: the option is on, and nothing was asked.
 func ownBIO(_ *Facts, c *Connection) *words {
-	if !c.unasked() || c.Process.Library(OpenSSL) == nil || !c.Process.only() || c.Process.isNode() {
+	if !c.nothingRequested() || c.Process.Library(OpenSSL) == nil || !c.Process.only() || c.Process.isNode() {
 		return nil
 	}
 	if state, _ := c.Process.option(); state != Yes {
@@ -237,7 +237,7 @@ func optionOff(_ *Facts, p *Process) *words {
 // optionOffHere: some versions of OpenSSL give sockets the upper layer protocol whatever
 // the option says, others ask for nothing without it.
 func optionOffHere(_ *Facts, c *Connection) *words {
-	if !c.prepared() && !c.unasked() || c.Process.Library(OpenSSL) == nil || !c.Process.only() || c.Process.isNode() {
+	if !c.prepared() && !c.nothingRequested() || c.Process.Library(OpenSSL) == nil || !c.Process.only() || c.Process.isNode() {
 		return nil
 	}
 	state, do := c.Process.option()
@@ -280,7 +280,7 @@ func noKey(_ *Facts, c *Connection) *words {
 }
 
 func didNotAsk(_ *Facts, c *Connection) *words {
-	if !c.unasked() {
+	if !c.nothingRequested() {
 		return nil
 	}
 	lib := "which TLS library it has is not known"
@@ -295,7 +295,7 @@ func didNotAsk(_ *Facts, c *Connection) *words {
 }
 
 func seccomp(_ *Facts, c *Connection) *words {
-	if !c.unasked() || c.Process == nil || !c.Process.Seccomp || !c.Process.asks() {
+	if !c.nothingRequested() || c.Process == nil || !c.Process.Seccomp || !c.Process.requestsKTLS() {
 		return nil
 	}
 	return says(Note, "see whether the filter lets setsockopt pass: containers' default profiles do",

@@ -35,7 +35,7 @@ func nginxOff(_ *Facts, p *Process) *words {
 // configuration. A client's connection is judged by the same: proxies are clients too.
 func asServer(rule func(*Facts, *Process) *words) func(*Facts, *Connection) *words {
 	return func(f *Facts, c *Connection) *words {
-		if c.Process == nil || c.Process.Server == nil || !c.unasked() && !c.prepared() {
+		if c.Process == nil || c.Process.Server == nil || !c.nothingRequested() && !c.prepared() {
 			return nil
 		}
 		w := rule(f, c.Process)

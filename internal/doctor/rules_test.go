@@ -60,16 +60,16 @@ func handshake(p Process, version, suite uint16, change ...func(*Facts)) *Facts 
 }
 
 // asked is an answer.
-func asked(option event.Option, errno unix.Errno, change ...func(*Ask)) func(*Facts) {
+func asked(option event.Option, errno unix.Errno, change ...func(*Request)) func(*Facts) {
 	return func(f *Facts) {
-		a := Ask{Ends: ends, Cookie: cookie, PID: pid, Comm: "prog", Option: option, Errno: uint32(errno)}
+		a := Request{Ends: ends, Cookie: cookie, PID: pid, Comm: "prog", Option: option, Errno: uint32(errno)}
 		if option != event.OptionULP {
 			a.Version, a.Cipher = 0x0304, 52
 		}
 		for _, c := range change {
 			c(&a)
 		}
-		f.Asks = append(f.Asks, a)
+		f.Requests = append(f.Requests, a)
 	}
 }
 
@@ -91,7 +91,7 @@ func of(p Process, change ...func(*Facts)) *Facts {
 
 func linux(k string) func(*Facts)  { return func(f *Facts) { f.Host.Kernel = k } }
 func state(s Support) func(*Facts) { return func(f *Facts) { f.Host.TLS = s } }
-func version12(a *Ask)             { a.Version = 0x0303 }
+func version12(a *Request)         { a.Version = 0x0303 }
 func now(f *Facts)                 { f.Watched = 100 * time.Millisecond }
 func card(f *Facts)                { f.Host.NICs = []NIC{{Name: "eth0", TX: true}} }
 func late(p Process) Process       { p.MayLoad = No; return p }
@@ -142,14 +142,14 @@ var cases = []struct {
 	{"KT012", "and again, in time", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, asked(event.OptionULP, unix.ENOTCONN), given(), asked(event.OptionTX, 0)), false, ""},
 	{"KT013", "another protocol", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, asked(event.OptionULP, unix.EEXIST)), true, "EEXIST"},
 	{"KT013", "asked twice", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, given(), asked(event.OptionULP, unix.EEXIST)), false, ""},
-	{"KT014", "refused", of(with(OpenSSL, "3.0.19"), asked(event.OptionULP, unix.EOPNOTSUPP, func(a *Ask) { a.MPTCP = true })), true, "one of MPTCP, which has none"},
+	{"KT014", "refused", of(with(OpenSSL, "3.0.19"), asked(event.OptionULP, unix.EOPNOTSUPP, func(a *Request) { a.MPTCP = true })), true, "one of MPTCP, which has none"},
 	{"KT014", "a socket of a process with TLS", of(with(GoTLS, "1.26"), func(f *Facts) {
 		f.Sockets = []Socket{{Ends: ends, Cookie: cookie, ULP: "mptcp", PIDs: []int{pid}}}
 	}), true, "if there is TLS on it"},
 	{"KT014", "of another process", of(with(GoTLS, "1.26"), func(f *Facts) { f.Sockets = []Socket{{Ends: ends, Cookie: cookie, ULP: "mptcp", PIDs: []int{8}}} }), false, ""},
 	{"KT015", "EPERM", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, asked(event.OptionULP, unix.EPERM)), true, "refused with EPERM"},
 	{"KT015", "given", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, given()), false, ""},
-	{"KT020", "no cipher", handshake(with(OpenSSL, "3.0.19"), 0x0304, 0x1303, given(), asked(event.OptionTX, unix.ENOENT, func(a *Ask) { a.Cipher = 54 })), true,
+	{"KT020", "no cipher", handshake(with(OpenSSL, "3.0.19"), 0x0304, 0x1303, given(), asked(event.OptionTX, unix.ENOENT, func(a *Request) { a.Cipher = 54 })), true,
 		"TLS 1.3 with CHACHA20-POLY1305: kernel TLS was asked for sending and refused with ENOENT"},
 	{"KT020", "another answer", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, given(), asked(event.OptionTX, unix.EINVAL)), false, ""},
 	{"KT021", "a second key", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, given(), asked(event.OptionRX, 0), asked(event.OptionRX, unix.EBUSY)), true, "a second key for receiving was refused with EBUSY: the kernel changes keys of TLS 1.3 only"},
@@ -157,12 +157,12 @@ var cases = []struct {
 	{"KT021", "from 6.14 on", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, linux("7.3-rc1"), given(), asked(event.OptionRX, 0), asked(event.OptionRX, unix.EBUSY)), true, "TLS 1.3 only"},
 	{"KT021", "of TLS 1.2", handshake(with(OpenSSL, "3.0.19"), 0x0303, 0xc02f, linux("7.3.0"), given(), asked(event.OptionRX, 0, version12), asked(event.OptionRX, unix.EBUSY)), true, "of TLS 1.2 the kernel takes one"},
 	{"KT021", "one key", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, given(), asked(event.OptionRX, 0)), false, ""},
-	{"KT022", "an old version", handshake(with(OpenSSL, "3.0.19"), 0x0302, cbc, given(), asked(event.OptionTX, unix.EINVAL, func(a *Ask) { a.Version = 0x0302 })), true, "0x0302 is none of"},
+	{"KT022", "an old version", handshake(with(OpenSSL, "3.0.19"), 0x0302, cbc, given(), asked(event.OptionTX, unix.EINVAL, func(a *Request) { a.Version = 0x0302 })), true, "0x0302 is none of"},
 	{"KT022", "taken", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, given(), asked(event.OptionTX, 0)), false, ""},
 	{"KT023", "the crypto is busy", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, given(), asked(event.OptionTX, unix.ETIMEDOUT)), true, "ETIMEDOUT"},
 	{"KT023", "taken", handshake(with(OpenSSL, "3.0.19"), 0x0304, gcm, given(), asked(event.OptionTX, 0)), false, ""},
-	{"KT024", "a card refuses", handshake(with(OpenSSL, "3.5.0"), 0x0304, gcm, card, given(), asked(event.OptionTX, unix.EOPNOTSUPP, func(a *Ask) { a.Device = true }), asked(event.OptionTX, 0)), true, "the network card refused"},
-	{"KT024", "there is no card", handshake(with(OpenSSL, "3.5.0"), 0x0304, gcm, given(), asked(event.OptionTX, unix.EOPNOTSUPP, func(a *Ask) { a.Device = true }), asked(event.OptionTX, 0)), false, ""},
+	{"KT024", "a card refuses", handshake(with(OpenSSL, "3.5.0"), 0x0304, gcm, card, given(), asked(event.OptionTX, unix.EOPNOTSUPP, func(a *Request) { a.Device = true }), asked(event.OptionTX, 0)), true, "the network card refused"},
+	{"KT024", "there is no card", handshake(with(OpenSSL, "3.5.0"), 0x0304, gcm, given(), asked(event.OptionTX, unix.EOPNOTSUPP, func(a *Request) { a.Device = true }), asked(event.OptionTX, 0)), false, ""},
 
 	{"KT030", "a handshake", handshake(with(GoTLS, "1.26.0"), 0x0304, gcm), true, "TLS 1.3 with AES-GCM-256: never asked for: Go crypto/tls 1.26.0 does not"},
 	{"KT030", "a program", of(with(GoTLS, "1.26.0").named()), true, "never asks"},
@@ -216,11 +216,11 @@ var cases = []struct {
 	{"KT051", "OpenSSL 3.5", handshake(with(OpenSSL, "3.5.1").opt(Yes), 0x0304, gcm, given(), asked(event.OptionTX, 0)), true, "the kernel has sending, and not receiving: the program did not ask"},
 	{"KT051", "both", handshake(with(OpenSSL, "3.5.1").opt(Yes), 0x0304, gcm, given(), asked(event.OptionTX, 0), asked(event.OptionRX, 0)), false, ""},
 
-	{"KT060", "nginx", of(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.KTLS = Unsaid }))), true, "neither /etc/server.conf nor /etc/ssl/openssl.cnf switches it on"},
-	{"KT060", "a handshake", handshake(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.KTLS = Unsaid })), 0x0304, gcm), true, "never asked for: kernel TLS is off"},
+	{"KT060", "nginx", of(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.KTLS = Unset }))), true, "neither /etc/server.conf nor /etc/ssl/openssl.cnf switches it on"},
+	{"KT060", "a handshake", handshake(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.KTLS = Unset })), 0x0304, gcm), true, "never asked for: kernel TLS is off"},
 	{"KT060", "some servers", of(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.Partly = true }))), true, "and not for all"},
 	{"KT060", "on", of(with(OpenSSL, "3.0.19").serves(nginxOn)), false, ""},
-	{"KT060", "OpenSSL's file cannot be read", of(with(OpenSSL, "3.0.19").unread("not allowed").serves(changed(nginxOn, func(s *Server) { s.KTLS = Unsaid }))), false, ""},
+	{"KT060", "OpenSSL's file cannot be read", of(with(OpenSSL, "3.0.19").unread("not allowed").serves(changed(nginxOn, func(s *Server) { s.KTLS = Unset }))), false, ""},
 	{"KT060", "without TLS", of(with(OpenSSL, "3.0.19").serves(Server{Product: "nginx"})), false, ""},
 	{"KT061", "no sendfile", of(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.Sendfile = No }))), true, "sendfile is off"},
 	{"KT061", "sendfile", of(with(OpenSSL, "3.0.19").serves(nginxOn)), false, ""},
@@ -229,8 +229,8 @@ var cases = []struct {
 	{"KT063", "HAProxy 2.6", of(with(OpenSSL, "3.0.19").serves(Server{Product: "HAProxy", Version: "2.6.12"})), true, "HAProxy 2.6.12 has no kernel TLS"},
 	{"KT063", "built without", of(with(OpenSSL, "3.0.19").serves(changed(haproxyOn, func(s *Server) { s.Built = No }))), true, "was built without"},
 	{"KT063", "3.4", of(with(OpenSSL, "3.0.19").serves(haproxyOn)), false, ""},
-	{"KT064", "no ktls on", of(with(OpenSSL, "3.0.19").serves(changed(haproxyOn, func(s *Server) { s.KTLS = Unsaid }))), true, "no ktls on"},
-	{"KT064", "a handshake", handshake(with(OpenSSL, "3.6.0").serves(changed(haproxyOn, func(s *Server) { s.KTLS = Unsaid })), 0x0304, gcm), true, "never asked for: kernel TLS is off"},
+	{"KT064", "no ktls on", of(with(OpenSSL, "3.0.19").serves(changed(haproxyOn, func(s *Server) { s.KTLS = Unset }))), true, "no ktls on"},
+	{"KT064", "a handshake", handshake(with(OpenSSL, "3.6.0").serves(changed(haproxyOn, func(s *Server) { s.KTLS = Unset })), 0x0304, gcm), true, "never asked for: kernel TLS is off"},
 	{"KT064", "on", of(with(OpenSSL, "3.0.19").serves(haproxyOn)), false, ""},
 }
 
@@ -273,7 +273,7 @@ func TestOneReason(t *testing.T) {
 
 // What was seen counts, and files need not say it again: of the process, and of its like.
 func TestSeenCounts(t *testing.T) {
-	f := handshake(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.KTLS = Unsaid })), 0x0304, gcm)
+	f := handshake(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.KTLS = Unset })), 0x0304, gcm)
 	master := f.Processes[0]
 	master.PID = 6
 	f.Processes = append(f.Processes, master)
@@ -293,7 +293,7 @@ func TestSeenCounts(t *testing.T) {
 // Where questions may have passed unseen, nothing follows from there being none; the
 // kernel's list of sockets knows better.
 func TestBlind(t *testing.T) {
-	blind := func(f *Facts) { f.BlindToULP, f.BlindToKeys = true, true }
+	blind := func(f *Facts) { f.MayMissULP, f.MayMissKeys = true, true }
 	listed := func(f *Facts) { f.Sockets = []Socket{{Ends: ends, Cookie: cookie, PIDs: []int{pid}}} }
 	for name, c := range map[string]struct {
 		facts *Facts
@@ -327,7 +327,7 @@ func TestSubjects(t *testing.T) {
 // A key is seen before the socket has a cookie, which the kernel's list has: one
 // connection.
 func TestCookieComesLater(t *testing.T) {
-	f := of(with(OpenSSL, "3.0.19"), asked(event.OptionTX, 0, func(a *Ask) { a.Cookie = 0 }))
+	f := of(with(OpenSSL, "3.0.19"), asked(event.OptionTX, 0, func(a *Request) { a.Cookie = 0 }))
 	f.Sockets = []Socket{{Ends: ends, Cookie: cookie, ULP: "tls", PIDs: []int{pid}, TX: event.ModeSW, Version: 0x0304, Cipher: 52}}
 	if all := Examine(f).Connections; len(all) != 1 || !all[0].TX.Asked || !all[0].TX.On() {
 		t.Errorf("%+v", all)
@@ -360,7 +360,7 @@ func TestNumbersAreUsedAgain(t *testing.T) {
 // its having none.
 func TestClosedSockets(t *testing.T) {
 	f := handshake(with(OpenSSL, "3.0.19").opt(Yes), 0x0304, gcm, given(), func(f *Facts) {
-		f.BlindToKeys = true
+		f.MayMissKeys = true
 		f.Sockets = []Socket{{Ends: ends, Cookie: cookie, Closed: true}}
 	})
 	if c := Examine(f).Connections[0]; len(c.Why) != 0 || c.json().TX.Mode != "unknown" || c.word(&c.RX) != "?" {

@@ -12,8 +12,8 @@ import (
 
 // A run ends within two seconds of a signal, whatever its reader does.
 const (
-	takeTime = 1500 * time.Millisecond // for the outputs to take what is left
-	restTime = 500 * time.Millisecond  // for the rest
+	outputGrace = 1500 * time.Millisecond // for the outputs to take what is left
+	callGrace   = 500 * time.Millisecond  // for the rest
 	// graceTime is what an output has at least, and what is to be undone.
 	graceTime = 300 * time.Millisecond
 	// lateTime is what there is for each step where detaching the hooks has
@@ -64,37 +64,37 @@ func (e *Ending) Follow(signals <-chan os.Signal) {
 	e.cancel()
 	late := make(chan struct{})
 	go func() {
-		time.Sleep(takeTime)
-		e.settle()
+		time.Sleep(outputGrace)
+		e.waitIdle()
 		close(late)
 	}()
 	select {
 	case <-signals:
-		e.die(Killed)
+		e.exitNow(Killed)
 	case <-late:
 		e.late()
-		e.die(1)
+		e.exitNow(1)
 	}
 }
 
-// settle waits until nothing has gone on for a while but waiting for readers.
+// waitIdle waits until nothing has gone on for a while but waiting for readers.
 // Detaching takes the kernel as long as it takes.
-func (e *Ending) settle() {
-	for rest := restTime; ; rest = lateTime {
-		began := e.rest()
-		if time.Since(e.at) > takeTime+restTime {
+func (e *Ending) waitIdle() {
+	for rest := callGrace; ; rest = lateTime {
+		began := e.waitCalls()
+		if time.Since(e.at) > outputGrace+callGrace {
 			rest = lateTime
 		}
 		time.Sleep(rest)
 		// An output that has just given up has a word to say about it.
-		if e.rest() == began && time.Now().UnixNano() > e.until.Load()+int64(restTime/2) {
+		if e.waitCalls() == began && time.Now().UnixNano() > e.until.Load()+int64(callGrace/2) {
 			return
 		}
 	}
 }
 
-// rest waits until no call of Busy is left, and returns how many there were.
-func (e *Ending) rest() int {
+// waitCalls waits until no call of Busy is left, and returns how many there were.
+func (e *Ending) waitCalls() int {
 	e.work.Lock()
 	defer e.work.Unlock()
 	for e.busy > 0 {
@@ -123,8 +123,8 @@ func (e *Ending) count(n int) {
 func (e *Ending) GiveUp() <-chan struct{} {
 	c := make(chan struct{})
 	context.AfterFunc(e.ctx, func() {
-		left := max(graceTime, takeTime-time.Since(e.at))
-		if time.Since(e.at) > takeTime {
+		left := max(graceTime, outputGrace-time.Since(e.at))
+		if time.Since(e.at) > outputGrace {
 			left = lateTime
 		}
 		e.until.Store(time.Now().Add(left).UnixNano())
@@ -148,8 +148,8 @@ func (e *Ending) AtExit(undo func()) (done func()) {
 	}
 }
 
-// die ends the program now. What is to be undone gets a moment.
-func (e *Ending) die(status int) {
+// exitNow ends the program now. What is to be undone gets a moment.
+func (e *Ending) exitNow(status int) {
 	undone := make(chan struct{})
 	go func() {
 		e.mu.Lock() // and nothing is undone twice

@@ -102,7 +102,7 @@ func TestGiveUp(t *testing.T) {
 		time.Sleep(p.at.Add(3 * time.Second).Sub(time.Now()))
 		<-p.GiveUp()
 		given = append(given, time.Since(p.at))
-		if given[0] != takeTime || given[1] != 3*time.Second+lateTime {
+		if given[0] != outputGrace || given[1] != 3*time.Second+lateTime {
 			t.Errorf("given up after %v", given)
 		}
 		synctest.Wait()

@@ -12,9 +12,9 @@ type budget struct {
 	free int // of sharedBytes
 }
 
-// take returns how many bytes may wait for one more reader. Those over leastBytes are to be
+// reserve returns how many bytes may wait for one more reader. Those over leastBytes are to be
 // given back.
-func (b *budget) take() int {
+func (b *budget) reserve() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	more := max(min(b.free/4, b.most-leastBytes), 0)
@@ -22,7 +22,7 @@ func (b *budget) take() int {
 	return min(leastBytes, b.most) + more
 }
 
-func (b *budget) giveBack(bytes int) {
+func (b *budget) release(bytes int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.free += max(bytes-leastBytes, 0)

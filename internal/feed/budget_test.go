@@ -10,7 +10,7 @@ func TestBudget(t *testing.T) {
 		sum, last := 0, DefaultQueueBytes
 		var shares []int
 		for i := range DefaultReaders {
-			share := b.take()
+			share := b.reserve()
 			if i == 0 && share != DefaultQueueBytes || share < leastBytes || share > last {
 				t.Errorf("reader %d has %d bytes after one with %d", i, share, last)
 			}
@@ -20,13 +20,13 @@ func TestBudget(t *testing.T) {
 			t.Errorf("%d bytes may wait for all, of %d", sum, most)
 		}
 		for _, share := range shares {
-			b.giveBack(share)
+			b.release(share)
 		}
 		if b.free != sharedBytes {
 			t.Fatalf("%d bytes are free of %d", b.free, sharedBytes)
 		}
 	}
-	if small := (&budget{most: 1000, free: sharedBytes}); small.take() != 1000 || small.free != sharedBytes {
+	if small := (&budget{most: 1000, free: sharedBytes}); small.reserve() != 1000 || small.free != sharedBytes {
 		t.Errorf("of less than the least %d are free", small.free)
 	}
 }

@@ -16,8 +16,8 @@ type connections struct{ all *lru.Map[uint64, *connection] }
 // connection is what its last Socket event said, and what its records have changed
 // since. Events are not kept by their sinks, so said is a copy, which never changes.
 type connection struct {
-	said *event.Socket
-	at   position
+	lastSocket *event.Socket
+	at         position
 }
 
 // position is how far a connection is, by direction.
@@ -59,7 +59,7 @@ func (c *connections) socket(s *event.Socket) (begins bool) {
 	if !ok {
 		known = &connection{at: position{totals: s.Totals}}
 	}
-	known.said = &said
+	known.lastSocket = &said
 	known.at.next, known.at.gen, known.at.hidden = [2]uint64{s.NextTX, s.NextRX}, [2]uint32{s.GenTX, s.GenRX}, s.Hidden
 	c.all.Put(s.Conn.ID, known)
 	return !ok
@@ -88,7 +88,7 @@ func (c *connections) list() []connection {
 
 // found is the connection as somebody meets it at the monotonic time now.
 func (c *connection) found(now uint64) *event.Socket {
-	s := *c.said
+	s := *c.lastSocket
 	s.Mono = now
 	s.NextTX, s.NextRX = c.at.next[event.TX], c.at.next[event.RX]
 	s.GenTX, s.GenRX = c.at.gen[event.TX], c.at.gen[event.RX]

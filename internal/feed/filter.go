@@ -12,9 +12,9 @@ import (
 
 // filter is what a reader asks for. The zero value takes all.
 type filter struct {
-	expr  *match.Expr
-	comms []string
-	kept  uint64 // records that it kept back
+	expr     *match.Expr
+	comms    []string
+	filtered uint64 // records that it kept back
 }
 
 // maxComms is how many names a reader may ask for.
@@ -48,14 +48,14 @@ func parseFilter(raw string) (f filter, err error) {
 func (f *filter) wants(ev event.Event) bool {
 	switch ev := ev.(type) {
 	case *event.Record:
-		if !f.of(&ev.Proc) || !f.all() && !f.holds(match.OfRecord(ev), match.Yes) {
-			f.kept++
+		if !f.of(&ev.Proc) || !f.all() && !f.matches(match.OfRecord(ev), match.Yes) {
+			f.filtered++
 			return false
 		}
 	case *event.Error:
-		return f.of(&ev.Proc) && (f.all() || f.holds(match.OfError(ev), match.Maybe))
+		return f.of(&ev.Proc) && (f.all() || f.matches(match.OfError(ev), match.Maybe))
 	case *event.Drop:
-		return f.of(&ev.Proc) && (f.all() || f.holds(match.OfDrop(ev), match.Maybe))
+		return f.of(&ev.Proc) && (f.all() || f.matches(match.OfDrop(ev), match.Maybe))
 	case *event.Socket:
 		return f.of(&ev.Proc) && (f.all() || f.expr.OfSocket(ev) != match.No)
 	}
@@ -73,7 +73,7 @@ func (f *filter) of(p *event.Process) bool {
 	return slices.ContainsFunc(f.comms, func(comm string) bool { return comm == string(name) })
 }
 
-// holds says whether the expression answers at least so for s.
-func (f *filter) holds(s match.Subject, least match.Answer) bool {
+// matches says whether the expression answers at least so for s.
+func (f *filter) matches(s match.Subject, least match.Answer) bool {
 	return f.expr.Eval(&s) >= least
 }

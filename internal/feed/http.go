@@ -45,7 +45,7 @@ func refuse(w http.ResponseWriter, err error) {
 	again := 10 * time.Second
 	var paused *pausedError
 	if errors.As(err, &paused) {
-		again = paused.left
+		again = paused.remaining
 	}
 	// The server's own deadline may be over: this waited for the hooks.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(lastWords))
@@ -55,12 +55,12 @@ func refuse(w http.ResponseWriter, err error) {
 
 // serve returns an error if the reader was not let in.
 func (h *Hub) serve(w http.ResponseWriter, req *http.Request, f filter) error {
-	body := &body{w: w, control: http.NewResponseController(w), patience: h.cfg.Patience,
+	body := &body{w: w, control: http.NewResponseController(w), stallTimeout: h.cfg.StallTimeout,
 		begun: make(chan struct{}), done: make(chan struct{})}
 	_ = body.control.SetReadDeadline(time.Time{}) // a reader has nothing more to say
 	r := &reader{filter: f, joined: make(chan struct{}), ended: make(chan struct{})}
-	share := h.budget.take()
-	defer h.budget.giveBack(share)
+	share := h.budget.reserve()
+	defer h.budget.release(share)
 	r.queue = sink.NewQueue(body, sink.QueueConfig{Bytes: share})
 	r.out = sink.NewShare(r.queue)
 	defer body.abandon(r.queue)
@@ -130,12 +130,12 @@ const pieceBytes = 64 << 10
 // body is what a reader gets, below its queue. It keeps the queue from writing before
 // the greeting is written, and gives a reader up that takes nothing.
 type body struct {
-	w        io.Writer
-	control  *http.ResponseController
-	patience time.Duration
-	begun    chan struct{} // closed when the queue may write
-	failed   error         // set before begun is closed
-	done     chan struct{} // closed when the queue writes no more
+	w            io.Writer
+	control      *http.ResponseController
+	stallTimeout time.Duration
+	begun        chan struct{} // closed when the queue may write
+	failed       error         // set before begun is closed
+	done         chan struct{} // closed when the queue writes no more
 }
 
 // Write implements io.Writer, for the queue.
@@ -150,7 +150,7 @@ func (b *body) Write(p []byte) (int, error) {
 // write writes a piece, and has it sent at once.
 func (b *body) write(p []byte) (int, error) {
 	// Where a deadline cannot be set the server's own has to do.
-	_ = b.control.SetWriteDeadline(time.Now().Add(b.patience))
+	_ = b.control.SetWriteDeadline(time.Now().Add(b.stallTimeout))
 	n, err := b.w.Write(p)
 	if err == nil {
 		err = b.control.Flush()

@@ -28,8 +28,8 @@ type Config struct {
 	// Linger is how long the trace goes on when the last reader has left, 10 s if 0;
 	// Pause how long there is none after one that failed, 1 min if 0.
 	Linger, Pause time.Duration
-	// Patience is how long a reader may take nothing at all, 1 min if 0.
-	Patience time.Duration
+	// StallTimeout is how long a reader may take nothing at all, 1 min if 0.
+	StallTimeout time.Duration
 }
 
 const (
@@ -55,7 +55,7 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		set *time.Duration
 		to  time.Duration
-	}{{&c.Linger, 10 * time.Second}, {&c.Pause, time.Minute}, {&c.Patience, time.Minute}} {
+	}{{&c.Linger, 10 * time.Second}, {&c.Pause, time.Minute}, {&c.StallTimeout, time.Minute}} {
 		if *d.set <= 0 {
 			*d.set = d.to
 		}
@@ -82,11 +82,11 @@ type Hub struct {
 	readers []*reader // who are told of events
 	waiting []*reader // for the hooks to be live
 
-	encoder *sink.Encoder
-	line    []byte
-	open    connections
-	told    uint64 // when the host was told last
-	summary *event.Summary
+	encoder    *sink.Encoder
+	line       []byte
+	open       connections
+	hostSentAt uint64 // when the host was told last
+	summary    *event.Summary
 }
 
 // phase is how far the trace is.
@@ -122,7 +122,7 @@ func (h *Hub) Write(ev event.Event) error {
 		return nil
 	}
 	begins := h.open.observe(ev)
-	h.tell(ev, begins)
+	h.broadcast(ev, begins)
 	return h.also(ev)
 }
 
@@ -150,8 +150,8 @@ func metadata(ev event.Event) event.Event {
 	return nil
 }
 
-// tell gives an event to those who want it. It is spelled for the first of them.
-func (h *Hub) tell(ev event.Event, begins bool) {
+// broadcast gives an event to those who want it. It is spelled for the first of them.
+func (h *Hub) broadcast(ev event.Event, begins bool) {
 	var line []byte
 	for _, r := range h.readers {
 		if !r.wants(ev) {
@@ -170,9 +170,9 @@ func (h *Hub) tell(ev event.Event, begins bool) {
 func (h *Hub) Flush() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if now := h.cfg.Mono(); now-h.told >= heartbeat {
-		h.told = now
-		h.tell(h.host(now), false)
+	if now := h.cfg.Mono(); now-h.hostSentAt >= heartbeat {
+		h.hostSentAt = now
+		h.broadcast(h.host(now), false)
 	}
 	for _, r := range h.readers {
 		r.flush(h.spell)

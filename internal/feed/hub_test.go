@@ -248,7 +248,7 @@ func (b blocked) Close() error              { return nil }
 
 // TestAClientThatReadsNothing is given up after a while, and its place is free.
 func TestAClientThatReadsNothing(t *testing.T) {
-	s := newStation(t, Config{Patience: 100 * time.Millisecond, Linger: time.Hour}, nil)
+	s := newStation(t, Config{StallTimeout: 100 * time.Millisecond, Linger: time.Hour}, nil)
 	s.get(t, "") // and never reads
 	deadline := time.Now().Add(time.Minute)
 	for seq := uint64(0); s.reading() > 0; seq++ {

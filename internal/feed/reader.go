@@ -32,11 +32,11 @@ func (r *reader) put(ev event.Event, begins bool, line []byte) {
 }
 
 func (r *reader) flush(spell func(event.Event) []byte) {
-	_ = r.out.Flush(r.tellOf(spell))
+	_ = r.out.Flush(r.withLosses(spell))
 }
 
-// tellOf tells the reader what it has lost.
-func (r *reader) tellOf(spell func(event.Event) []byte) func(event.Event) error {
+// withLosses tells the reader what it has lost.
+func (r *reader) withLosses(spell func(event.Event) []byte) func(event.Event) error {
 	return func(ev event.Event) error { return r.out.Put(ev, spell(ev)) }
 }
 
@@ -44,8 +44,8 @@ func (r *reader) tellOf(spell func(event.Event) []byte) func(event.Event) error 
 func (r *reader) end(of *event.Summary, why string, now uint64, spell func(event.Event) []byte) {
 	r.had.Reach(now)
 	s := r.had.Summary()
-	s.Missing, s.Stopped, s.Unmatched, s.Tier = of.Missing, cmp.Or(of.Stopped, why), r.kept, event.TierNone
-	s, _ = r.out.End(s, r.tellOf(spell))
+	s.Missing, s.Stopped, s.Unmatched, s.Tier = of.Missing, cmp.Or(of.Stopped, why), r.filtered, event.TierNone
+	s, _ = r.out.End(s, r.withLosses(spell))
 	_ = r.out.Put(s, spell(s))
 	close(r.ended)
 }

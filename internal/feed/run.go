@@ -17,12 +17,12 @@ var (
 
 // pausedError refuses readers for a while after a trace that failed.
 type pausedError struct {
-	why  string
-	left time.Duration
+	why       string
+	remaining time.Duration
 }
 
 func (e *pausedError) Error() string {
-	return fmt.Sprintf("there is no trace: %s; ask again in %v", e.why, e.left.Round(time.Second))
+	return fmt.Sprintf("there is no trace: %s; ask again in %v", e.why, e.remaining.Round(time.Second))
 }
 
 // What ended a trace for its readers (event.Summary.Stopped), if that was not they.
@@ -133,12 +133,12 @@ func (h *Hub) live(missing []string) {
 	h.phase = live
 	h.cfg.Host.Missing = missing
 	h.summary.Missing = missing
-	h.told = h.cfg.Mono()
+	h.hostSentAt = h.cfg.Mono()
 	for _, r := range h.waiting {
 		h.join(r)
 	}
 	h.waiting = nil
-	h.lingerIfLeft()
+	h.lingerIfIdle()
 }
 
 // finish ends all readers, and has the next trace begin where somebody came too late
@@ -225,7 +225,7 @@ func (h *Hub) leave(r *reader) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.readers, h.waiting = without(h.readers, r), without(h.waiting, r)
-	h.lingerIfLeft()
+	h.lingerIfIdle()
 }
 
 func without(all []*reader, r *reader) []*reader {
@@ -237,8 +237,8 @@ func without(all []*reader, r *reader) []*reader {
 	return all
 }
 
-// lingerIfLeft ends the trace in a while, if nobody reads by then.
-func (h *Hub) lingerIfLeft() {
+// lingerIfIdle ends the trace in a while, if nobody reads by then.
+func (h *Hub) lingerIfIdle() {
 	if h.phase != live || len(h.readers) > 0 || h.cfg.Also != nil {
 		return
 	}

@@ -28,7 +28,7 @@ type Dump struct {
 func (d *Dump) Empty() bool { return d.events.events <= 1 }
 
 // Bytes is about how much memory the events take.
-func (d *Dump) Bytes() int { return d.events.held() }
+func (d *Dump) Bytes() int { return d.events.size() }
 
 // WriteTo writes the events in their order, the trigger among them, and a summary of
 // them with the tier of their run. It stops at the sink's first error.

@@ -115,7 +115,7 @@ func (f *Files) Write(d *Dump) (where string, err error) {
 		if !errors.Is(err, unix.ENOSPC) {
 			break
 		}
-		if old := f.giveUp(); !old {
+		if old := f.evictOldest(); !old {
 			break
 		}
 	}
@@ -125,8 +125,8 @@ func (f *Files) Write(d *Dump) (where string, err error) {
 	return where, f.prune(0)
 }
 
-// giveUp removes the oldest dump, and says whether there was one.
-func (f *Files) giveUp() bool {
+// evictOldest removes the oldest dump, and says whether there was one.
+func (f *Files) evictOldest() bool {
 	all, err := f.list()
 	if err != nil || len(all) == 0 {
 		return false

@@ -48,18 +48,18 @@ type Recorder struct {
 	ring *ring
 	due  *due // nil while nothing has set it off
 	hits []uint64
-	// giveUp is closed when whoever writes a dump is to stop.
+	// evictOldest is closed when whoever writes a dump is to stop.
 	giveUp chan struct{}
 
 	mu sync.Mutex
 	// next is the result of the next dump, for all who have asked for it; nil for nobody.
-	// times is how often they did since the run looked, askedBy by what the first.
-	next     *Result
-	times    uint64
-	askedBy  event.TriggerBy
-	busy     bool // somebody writes a dump
-	over     bool
-	finished sync.WaitGroup
+	// times is how often they did since the run looked, triggeredBy by what the first.
+	next        *Result
+	times       uint64
+	triggeredBy event.TriggerBy
+	busy        bool // somebody writes a dump
+	over        bool
+	finished    sync.WaitGroup
 }
 
 // due is a dump that waits for what comes behind its trigger.
@@ -120,7 +120,7 @@ func (r *Recorder) set(by event.TriggerBy, times uint64) {
 func (r *Recorder) begin(by event.TriggerBy) *due {
 	now := max(r.ring.last, r.cfg.Now())
 	r.forget(now)
-	t := &event.Trigger{Mono: now, By: by, Asked: uint64(r.cfg.Keep)}
+	t := &event.Trigger{Mono: now, By: by, Requested: uint64(r.cfg.Keep)}
 	if by == event.ByExpression {
 		t.Expr = r.cfg.OnText
 	}
@@ -140,7 +140,7 @@ func (r *Recorder) forget(now uint64) {
 	for r.ring.events > 0 && r.ring.oldest()+uint64(r.cfg.Keep) < now {
 		r.ring.drop()
 	}
-	for r.ring.events > 0 && r.ring.held() > r.cfg.Bytes {
+	for r.ring.events > 0 && r.ring.size() > r.cfg.Bytes {
 		if len(r.ring.free) > 0 {
 			r.ring.shrink(r.cfg.Bytes)
 			continue
@@ -152,7 +152,7 @@ func (r *Recorder) forget(now uint64) {
 // Flush implements sink.Sink: it looks at the clock, and who has asked.
 func (r *Recorder) Flush() error {
 	r.mu.Lock()
-	times, by := r.times, r.askedBy
+	times, by := r.times, r.triggeredBy
 	r.times = 0
 	r.mu.Unlock()
 	if times > 0 {
@@ -210,13 +210,13 @@ func (r *Recorder) Request(by event.TriggerBy) *Result {
 		r.next = &Result{Done: make(chan struct{})}
 	}
 	if r.times == 0 {
-		r.askedBy = by
+		r.triggeredBy = by
 	}
 	r.times++
 	return r.next
 }
 
-// Close gives away at once what is due, and waits until it is written, or until giveUp
+// Close gives away at once what is due, and waits until it is written, or until evictOldest
 // is closed and who writes has stopped. No event comes any more.
 func (r *Recorder) Close(giveUp <-chan struct{}) error {
 	written := make(chan struct{})

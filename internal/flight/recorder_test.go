@@ -130,7 +130,7 @@ func TestExpression(t *testing.T) {
 		t.Errorf("%v, want %v", seqs(t, got), want)
 	}
 	trigger, ok := got[5].(*event.Trigger)
-	if !ok || trigger.By != event.ByExpression || trigger.Expr != "errno == EBADMSG" || trigger.Kept != 3e9 || trigger.Asked != 3e9 {
+	if !ok || trigger.By != event.ByExpression || trigger.Expr != "errno == EBADMSG" || trigger.Kept != 3e9 || trigger.Requested != 3e9 {
 		t.Errorf("%+v", got[5])
 	}
 	if err := r.Close(nil); err != nil || len(r.dumps) != 0 {
@@ -318,8 +318,8 @@ func TestBounded(t *testing.T) {
 		if err := r.Write(&event.Record{Seq: seq, Mono: r.now, Len: uint32(len(b)), Payload: b}); err != nil {
 			t.Fatal(err)
 		}
-		if r.ring.held() > limit {
-			t.Fatalf("%d bytes held", r.ring.held())
+		if r.ring.size() > limit {
+			t.Fatalf("%d bytes held", r.ring.size())
 		}
 	}
 	r.Request(event.BySignal)
@@ -339,7 +339,7 @@ func TestBounded(t *testing.T) {
 		t.Errorf("only %d records are there", n)
 	}
 	for _, ev := range got {
-		if trigger, ok := ev.(*event.Trigger); ok && (trigger.Kept == 0 || trigger.Kept >= trigger.Asked) {
+		if trigger, ok := ev.(*event.Trigger); ok && (trigger.Kept == 0 || trigger.Kept >= trigger.Requested) {
 			t.Errorf("%+v does not say how little was kept", trigger)
 		}
 	}
@@ -357,8 +357,8 @@ func TestShrinks(t *testing.T) {
 		r.now += 1e6
 		r.record(1)
 	}
-	if r.ring.held() > 8<<20 || r.ring.events < 900 {
-		t.Errorf("%d bytes, %d events", r.ring.held(), r.ring.events)
+	if r.ring.size() > 8<<20 || r.ring.events < 900 {
+		t.Errorf("%d bytes, %d events", r.ring.size(), r.ring.events)
 	}
 }
 

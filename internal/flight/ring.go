@@ -44,7 +44,7 @@ type ring struct {
 
 // put keeps a copy of an event, which is the caller's to use again.
 func (r *ring) put(ev event.Event) {
-	c := r.room()
+	c := r.writable()
 	s := &c.slots[c.n]
 	c.n++
 	r.events++
@@ -72,8 +72,8 @@ func (r *ring) put(ev event.Event) {
 	s.record.Payload = nil
 }
 
-// room is the last chunk, if it has some left, or another.
-func (r *ring) room() *chunk {
+// writable is the last chunk, if it has some left, or another.
+func (r *ring) writable() *chunk {
 	if n := len(r.chunks); n > 0 && r.chunks[n-1].n < chunkSlots {
 		return r.chunks[n-1]
 	}
@@ -88,8 +88,8 @@ func (r *ring) room() *chunk {
 	return c
 }
 
-// held is the memory that the ring takes, of what it could give back too.
-func (r *ring) held() int { return r.memory + r.others*otherBytes }
+// size is the memory that the ring takes, of what it could give back too.
+func (r *ring) size() int { return r.memory + r.others*otherBytes }
 
 // oldest is when the first event was; 0 without one.
 func (r *ring) oldest() uint64 {
@@ -120,7 +120,7 @@ func (r *ring) drop() {
 
 // shrink gives free chunks back until the ring takes no more than so many bytes.
 func (r *ring) shrink(limit int) {
-	for len(r.free) > 0 && r.held() > limit {
+	for len(r.free) > 0 && r.size() > limit {
 		n := len(r.free) - 1
 		r.memory -= r.free[n].bytes()
 		r.free[n] = nil

@@ -18,7 +18,7 @@ type Datagrams struct {
 type sent struct {
 	now, before epoch  // records of the key before may still be told
 	past        uint64 // numbers used by those before that
-	told        uint64
+	reported    uint64
 	// Of one that was given up and has come again: what was hidden before, and that
 	// nothing before its next record counts.
 	hidden uint64
@@ -62,7 +62,7 @@ func (d *Datagrams) Observe(r *event.Record) *event.Lost {
 	if s.again {
 		start, s.again = r.Seq, false
 	}
-	s.told++
+	s.reported++
 	switch {
 	case s.before.known && r.Gen == s.before.number:
 		s.before.add(r.Seq)
@@ -103,7 +103,7 @@ func (d *Datagrams) ObserveSocket(s *event.Socket) []*event.Lost {
 	switch {
 	case s.State == event.SocketClose:
 		return d.close(s)
-	case s.State.OfOne() && s.Dir == event.TX:
+	case s.State.HasDir() && s.Dir == event.TX:
 		d.of(s.Conn.ID, s.Hidden[event.TX])
 	}
 	return nil
@@ -118,7 +118,7 @@ func (d *Datagrams) close(s *event.Socket) []*event.Lost {
 		c.now.next = max(c.now.next, s.NextTX)
 	}
 	used := c.past + c.before.used() + c.now.used()
-	known := c.told + s.Hidden[event.TX] - min(c.hidden, s.Hidden[event.TX])
+	known := c.reported + s.Hidden[event.TX] - min(c.hidden, s.Hidden[event.TX])
 	if used <= known {
 		return nil
 	}

@@ -31,9 +31,9 @@ func heldOf(h *event.Held) *heldJSON {
 		return nil
 	}
 	j := &heldJSON{OpenBytes: h.OpenBytes, OpenFor: h.OpenFor, Incomplete: h.Incomplete, RecordBytes: h.RecordBytes,
-		Quiet: h.Quiet, Unread: h.Unread, UnreadBytes: h.UnreadBytes}
+		Quiet: h.QuietFor, Unread: h.Unread, UnreadBytes: h.UnreadBytes}
 	if h.AwaitsKey {
-		j.Awaited = &h.Awaited
+		j.Awaited = &h.AwaitsKeyFor
 	}
 	return j
 }

@@ -9,7 +9,7 @@ type entry struct {
 	row             *Row
 	shown, ownsInfo bool
 	dirty           bool         // something changed since it was shown
-	gone            bool         // dropped, and still in the Table's order
+	removed         bool         // dropped, and still in the Table's order
 	close           bool         // keeps a histogram of each stage, and not of the total alone
 	prev            event.Totals // at the last tick
 	lat             [2]*Hists

@@ -13,9 +13,9 @@ const CauseGap = "gap"
 // else is asked for.
 const DefaultConns = 100_000
 
-// goneConns is how many connections a Ledger remembers by name of those that it
+// maxDropped is how many connections a Ledger remembers by name of those that it
 // no longer follows.
-const goneConns = 1 << 16
+const maxDropped = 1 << 16
 
 // Auditor finds out which records are missing, by the rules of one protocol. It
 // never calls missing what it cannot know.
@@ -41,12 +41,12 @@ type Auditor interface {
 // is not safe for concurrent use.
 type Ledger struct {
 	conns *lru.Map[uint64, *[2]stream]
-	// gone are connections that were followed and no longer are; goneBelow is
+	// dropped are connections that were followed and no longer are; droppedBelow is
 	// more than every id that gone had no room for. Ids rise, so that a new
 	// connection is not among them.
-	gone       *lru.Map[uint64, struct{}]
-	goneBelow  uint64
-	duplicates uint64
+	dropped      *lru.Map[uint64, struct{}]
+	droppedBelow uint64
+	duplicates   uint64
 }
 
 // NewLedger returns a Ledger that follows at most limit connections at a time,
@@ -56,7 +56,7 @@ func NewLedger(limit int) *Ledger {
 	if limit <= 0 {
 		limit = event.MaxConns
 	}
-	return &Ledger{conns: lru.New[uint64, *[2]stream](limit), gone: lru.New[uint64, struct{}](goneConns)}
+	return &Ledger{conns: lru.New[uint64, *[2]stream](limit), dropped: lru.New[uint64, struct{}](maxDropped)}
 }
 
 // Duplicates is the number of records whose sequence had been seen before.
@@ -88,7 +88,7 @@ func (l *Ledger) Observe(r *event.Record) *event.Lost {
 // ObserveError enters a record that failed after the kernel had counted it, and
 // returns the loss that its sequence betrays, if any.
 func (l *Ledger) ObserveError(e *event.Error) *event.Lost {
-	if !e.Taken {
+	if !e.Consumed {
 		return nil
 	}
 	return l.Observe(&event.Record{Conn: e.Conn, Dir: e.Dir, Gen: e.Gen, Seq: e.Seq, Hidden: e.Hidden, Mono: e.Mono})
@@ -126,7 +126,7 @@ func (l *Ledger) found(s *event.Socket) {
 
 func (l *Ledger) close(s *event.Socket) (lost []*event.Lost) {
 	c, ok := l.conns.Delete(s.Conn.ID)
-	if !ok && (s.Start == nil || l.isGone(s.Conn.ID)) {
+	if !ok && (s.Start == nil || l.wasDropped(s.Conn.ID)) {
 		return nil
 	}
 	if !ok { // none of its events arrived
@@ -154,9 +154,9 @@ func (l *Ledger) streams(id uint64) *[2]stream {
 		return c
 	}
 	c := new([2]stream)
-	if l.isGone(id) {
+	if l.wasDropped(id) {
 		c[event.TX].unsure, c[event.RX].unsure = true, true
-		l.gone.Delete(id)
+		l.dropped.Delete(id)
 	}
 	if old, _, evicted := l.conns.Put(id, c); evicted {
 		l.leave(old)
@@ -167,16 +167,16 @@ func (l *Ledger) streams(id uint64) *[2]stream {
 // leave remembers that a connection was followed: where it began is not where
 // its next record has to be.
 func (l *Ledger) leave(id uint64) {
-	if old, _, evicted := l.gone.Put(id, struct{}{}); evicted {
-		l.goneBelow = max(l.goneBelow, old+1)
+	if old, _, evicted := l.dropped.Put(id, struct{}{}); evicted {
+		l.droppedBelow = max(l.droppedBelow, old+1)
 	}
 }
 
-// isGone reports whether a connection that is not followed may have been.
-func (l *Ledger) isGone(id uint64) bool {
-	if id < l.goneBelow {
+// wasDropped reports whether a connection that is not followed may have been.
+func (l *Ledger) wasDropped(id uint64) bool {
+	if id < l.droppedBelow {
 		return true
 	}
-	_, gone := l.gone.Peek(id)
+	_, gone := l.dropped.Peek(id)
 	return gone
 }

@@ -105,7 +105,7 @@ func TestLedgerInventsNoLoss(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		l := NewLedger(1 + rng.IntN(20))
 		if seed%3 == 0 { // so little that most names of the gone are gone too
-			l.gone = lru.New[uint64, struct{}](2)
+			l.dropped = lru.New[uint64, struct{}](2)
 		}
 		c := &crowd{rng: rng, ledger: l}
 		for range 3000 {
@@ -195,18 +195,18 @@ func TestLedgerTurnsToTheStart(t *testing.T) {
 // TestLedgerMemory: what it holds is bounded, however many come and go.
 func TestLedgerMemory(t *testing.T) {
 	l := NewLedger(100)
-	for id := range uint64(3 * goneConns) {
+	for id := range uint64(3 * maxDropped) {
 		l.Observe((&live{id: id + 1}).record())
 	}
-	if l.conns.Len() != 100 || l.gone.Len() != goneConns {
-		t.Errorf("%d followed, %d remembered as gone", l.conns.Len(), l.gone.Len())
+	if l.conns.Len() != 100 || l.dropped.Len() != maxDropped {
+		t.Errorf("%d followed, %d remembered as gone", l.conns.Len(), l.dropped.Len())
 	}
 	// The first is no longer among the gone by name, but not taken for a new one.
 	if lost := l.Observe(&event.Record{Conn: event.Conn{ID: 1}, Seq: 1000, HasStart: true}); lost != nil {
 		t.Errorf("%d lost of a connection forgotten long ago", lost.Count)
 	}
 	// A new one is, and what is missing of it is missing.
-	if lost := l.Observe(&event.Record{Conn: event.Conn{ID: 3*goneConns + 1}, Seq: 7, HasStart: true}); lost == nil || lost.Count != 7 {
+	if lost := l.Observe(&event.Record{Conn: event.Conn{ID: 3*maxDropped + 1}, Seq: 7, HasStart: true}); lost == nil || lost.Count != 7 {
 		t.Errorf("lost %+v, want 7", lost)
 	}
 }

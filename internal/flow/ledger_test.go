@@ -282,7 +282,7 @@ func TestLedgerTakenByAnError(t *testing.T) {
 	conn := event.Conn{ID: 1}
 	l.Observe(&event.Record{Conn: conn, Dir: event.RX, Seq: 0})
 	for _, e := range []*event.Error{
-		{Conn: conn, Dir: event.RX, Seq: 1, Taken: true},
+		{Conn: conn, Dir: event.RX, Seq: 1, Consumed: true},
 		{Conn: conn, Dir: event.RX, Seq: 2}, // not counted by the kernel
 	} {
 		if lost := l.ObserveError(e); lost != nil {

@@ -63,21 +63,21 @@ func (l *Losses) Sum() (lost map[string]uint64, total uint64) {
 // Gaps tells the gaps that no counter explains one by one, for those who can take nothing
 // back: the kernel's counters are read a moment after a gap is found. The zero value is empty.
 type Gaps struct {
-	losses       Losses
-	before, told uint64
+	losses           Losses
+	before, reported uint64
 }
 
 // Add enters what was lost, whatever the cause.
 func (g *Gaps) Add(e *event.Lost) { g.losses.Add(e) }
 
-// Settle is called about once a second. It returns how many records more are missing that
+// Unexplained is called about once a second. It returns how many records more are missing that
 // no counter has explained since the last call but one.
-func (g *Gaps) Settle() uint64 {
+func (g *Gaps) Unexplained() uint64 {
 	lost, _ := g.losses.Sum()
 	now := lost[CauseGap]
 	sure := min(g.before, now)
-	more := sure - min(sure, g.told)
-	g.before, g.told = now, max(g.told, sure)
+	more := sure - min(sure, g.reported)
+	g.before, g.reported = now, max(g.reported, sure)
 	return more
 }
 

@@ -63,7 +63,7 @@ func TestGaps(t *testing.T) {
 		if step.ev != nil {
 			g.Add(step.ev)
 		}
-		if got := g.Settle(); got != step.want {
+		if got := g.Unexplained(); got != step.want {
 			t.Errorf("step %d: %d, want %d", i, got, step.want)
 		}
 	}

@@ -111,7 +111,7 @@ func (t *Table) publish(s *Snapshot, seconds float64) {
 		if t.expired(e, s.Mono) {
 			t.drop(e)
 		}
-		if e.gone {
+		if e.removed {
 			continue
 		}
 		row := e.publish(seconds)

@@ -18,14 +18,14 @@ type stream struct {
 	unsure bool
 }
 
-// verdict is what one observation says about the sequences before it.
-type verdict struct {
+// outcome is what one observation says about the sequences before it.
+type outcome struct {
 	count       uint64
 	first, last uint64
 	duplicate   bool
 }
 
-func (v verdict) event(mono uint64, c *event.Conn, d event.Dir) *event.Lost {
+func (v outcome) event(mono uint64, c *event.Conn, d event.Dir) *event.Lost {
 	conn := *c
 	return &event.Lost{
 		Mono: mono, Cause: CauseGap, Count: v.count,
@@ -35,13 +35,13 @@ func (v verdict) event(mono uint64, c *event.Conn, d event.Dir) *event.Lost {
 
 // observe enters the record seq of generation gen, which began at first if
 // nothing announced it.
-func (s *stream) observe(gen uint32, seq, hidden, first uint64) verdict {
+func (s *stream) observe(gen uint32, seq, hidden, first uint64) outcome {
 	switch {
 	case !s.known || s.behindInventory(gen, seq):
 		s.set(gen, seq+1, hidden)
-		return verdict{}
+		return outcome{}
 	case gen < s.gen:
-		return verdict{duplicate: true}
+		return outcome{duplicate: true}
 	case gen > s.gen:
 		s.turn(gen, first)
 	}
@@ -115,24 +115,24 @@ func (s *stream) turn(gen uint32, first uint64) {
 
 // reach compares seq, the next thing known under the present generation, with
 // what is due, and takes the filters' share off the difference.
-func (s *stream) reach(seq, hidden uint64) verdict {
+func (s *stream) reach(seq, hidden uint64) outcome {
 	if before(seq, s.next) {
-		return verdict{duplicate: true}
+		return outcome{duplicate: true}
 	}
 	missing := seq - s.next
 	missing -= min(missing, s.unused(hidden))
 	if missing == 0 {
-		return verdict{}
+		return outcome{}
 	}
-	return verdict{count: missing, first: s.next, last: seq - 1}
+	return outcome{count: missing, first: s.next, last: seq - 1}
 }
 
 // end compares the sequence that would have come next when the connection
 // closed. A lower one than is due is no duplicate: the kernel may have forgotten
 // it by then.
-func (s *stream) end(gen uint32, next, hidden uint64) verdict {
+func (s *stream) end(gen uint32, next, hidden uint64) outcome {
 	if !s.known || gen < s.gen {
-		return verdict{}
+		return outcome{}
 	}
 	if gen > s.gen {
 		s.turn(gen, 0)
@@ -140,5 +140,5 @@ func (s *stream) end(gen uint32, next, hidden uint64) verdict {
 	if v := s.reach(next, hidden); !v.duplicate {
 		return v
 	}
-	return verdict{}
+	return outcome{}
 }

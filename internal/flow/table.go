@@ -116,7 +116,7 @@ func (t *Table) host(h *event.Host) {
 		return
 	}
 	for _, e := range t.order {
-		if !e.gone && e.row.Conn.Host == h.Name {
+		if !e.removed && e.row.Conn.Host == h.Name {
 			t.drop(e)
 		}
 	}
@@ -290,7 +290,7 @@ func (t *Table) entry(c *event.Conn, mono uint64) *entry {
 	if e, ok := t.conns[c.ID]; ok {
 		return e
 	}
-	if c.ID == 0 || len(t.conns) >= t.cfg.MaxConns && !t.evict() && !t.ageOut(mono) {
+	if c.ID == 0 || len(t.conns) >= t.cfg.MaxConns && !t.evictClosed() && !t.ageOut(mono) {
 		t.counts.Untracked++
 		return nil
 	}
@@ -302,13 +302,13 @@ func (t *Table) entry(c *event.Conn, mono uint64) *entry {
 	return e
 }
 
-// evict drops the connection that closed first.
-func (t *Table) evict() bool {
+// evictClosed drops the connection that closed first.
+func (t *Table) evictClosed() bool {
 	for len(t.closed) > 0 {
 		id := t.closed[0]
 		t.closed = t.closed[1:]
 		if e, ok := t.conns[id]; ok {
-			t.makeRoom(e)
+			t.evict(e)
 			return true
 		}
 	}
@@ -318,8 +318,8 @@ func (t *Table) evict() bool {
 const (
 	// idleTime is how long nothing is told of a connection that may be gone.
 	idleTime = uint64(time.Minute)
-	// looks is how many connections ageOut looks at, at most.
-	looks = 16
+	// agedPerCall is how many connections ageOut looks at, at most.
+	agedPerCall = 16
 )
 
 // ageOut drops a connection that has been idle for long, if it comes upon one. Of
@@ -329,24 +329,24 @@ func (t *Table) ageOut(now uint64) bool {
 	if t.cfg.Sampled {
 		return false
 	}
-	for range min(looks, len(t.order)) {
+	for range min(agedPerCall, len(t.order)) {
 		t.hand = (t.hand + 1) % len(t.order)
-		if e := t.order[t.hand]; !e.gone && e.row.Last+idleTime <= now {
-			t.makeRoom(e)
+		if e := t.order[t.hand]; !e.removed && e.row.Last+idleTime <= now {
+			t.evict(e)
 			return true
 		}
 	}
 	return false
 }
 
-func (t *Table) makeRoom(e *entry) {
+func (t *Table) evict(e *entry) {
 	t.drop(e)
 	t.counts.Evicted++
 	t.compact()
 }
 
 func (t *Table) drop(e *entry) {
-	e.gone = true
+	e.removed = true
 	delete(t.conns, e.id())
 }
 
@@ -360,7 +360,7 @@ func (t *Table) compact() {
 func sweep(order []*entry) []*entry {
 	kept := order[:0]
 	for _, e := range order {
-		if !e.gone {
+		if !e.removed {
 			kept = append(kept, e)
 		}
 	}

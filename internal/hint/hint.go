@@ -28,54 +28,56 @@ const (
 type Rule struct {
 	// ID is what the rule is called in JSON, and in docs/hints.md.
 	ID string
-	// Says is the conclusion, in one line.
-	Says   string
+	// Text is the conclusion, in one line.
+	Text   string
 	failed func(*event.Error, *seen) bool
 	socket func(*event.Socket, *seen) bool
 }
 
 // Rules are all that is ever concluded. The first that holds is told.
 var Rules = []Rule{
-	{ID: "key-updated", Says: "the peer has changed its key (KeyUpdate), and the kernel still has the one before",
+	{ID: "key-updated", Text: "the peer has changed its key (KeyUpdate), and the kernel still has the one before",
 		failed: func(e *event.Error, s *seen) bool { return notOpened(e) && s.updated && e.Gen == s.updatedGen }},
-	{ID: "never-opened", Says: "the first record under this key cannot be opened: key, salt or sequence is not the peer's, as where bytes were read before the switch, or the record is not as it was sealed",
+	{ID: "never-opened", Text: "the first record under this key cannot be opened: key, salt or sequence is not the peer's, as where bytes were read before the switch, or the record is not as it was sealed",
 		failed: func(e *event.Error, s *seen) bool {
 			return notOpened(e) && s.begun && e.Gen == s.gen && e.Seq == s.start
 		}},
-	{ID: "control-record", Says: "the next record is no application data, and the read had no room for its type (recvmsg with a control message)",
+	{ID: "control-record", Text: "the next record is no application data, and the read had no room for its type (recvmsg with a control message)",
 		failed: func(e *event.Error, _ *seen) bool {
 			refused := e.Func == "tls_sw_recvmsg" && is(e, eio) || e.Func == "tls_sw_splice_read" && is(e, einval)
 			return refused && e.Type != 0 && e.Type != event.ApplicationData
 		}},
-	{ID: "other-version", Says: "the next record is of another version than TLS 1.2 and 1.3 have on the wire, or bytes before it are missing",
+	{ID: "other-version", Text: "the next record is of another version than TLS 1.2 and 1.3 have on the wire, or bytes before it are missing",
 		failed: func(e *event.Error, _ *seen) bool { return parserFails(e) && is(e, einval) }},
-	{ID: "no-record", Says: "what comes next cannot be the header of a TLS record: the peer does not speak TLS here, or bytes are missing",
+	{ID: "no-record", Text: "what comes next cannot be the header of a TLS record: the peer does not speak TLS here, or bytes are missing",
 		failed: func(e *event.Error, _ *seen) bool { return parserFails(e) }},
-	{ID: "not-connected", Says: "TLS was asked for before the socket was connected",
+	{ID: "not-connected", Text: "TLS was asked for before the socket was connected",
 		failed: func(e *event.Error, _ *seen) bool { return e.Option == event.OptionULP && is(e, enotconn) }},
-	{ID: "no-module", Says: "the module tls is not loaded and could not be: the program may not load it (modprobe tls), or this kernel has none",
+	{ID: "no-module", Text: "the module tls is not loaded and could not be: the program may not load it (modprobe tls), or this kernel has none",
 		failed: func(e *event.Error, _ *seen) bool { return e.Option == event.OptionULP && is(e, enoent) }},
-	{ID: "no-cipher", Says: "the kernel has no implementation of the cipher: its module is missing, or may not be loaded",
+	{ID: "no-cipher", Text: "the kernel has no implementation of the cipher: its module is missing, or may not be loaded",
 		failed: func(e *event.Error, _ *seen) bool { return isKey(e) && is(e, enoent) }},
-	{ID: "second-key", Says: "this direction has a key, and the kernel takes no other: it changes keys of TLS 1.3 only, and that from Linux 6.14 on",
+	{ID: "second-key", Text: "this direction has a key, and the kernel takes no other: it changes keys of TLS 1.3 only, and that from Linux 6.14 on",
 		failed: func(e *event.Error, _ *seen) bool { return isKey(e) && is(e, ebusy) }},
-	{ID: "key-worn", Says: "more than 2^24 records went under one key: AES-GCM is to have a new one before 2^24.5 (RFC 8446 section 5.5)",
-		socket: func(s *event.Socket, _ *seen) bool { return worn(&s.TX, s.NextTX) || worn(&s.RX, s.NextRX) }},
-	{ID: "nginx-chunks", Says: "nginx sent files in records of at most 8 KiB: HTTP/2 cuts them there (http2_chunk_size)",
+	{ID: "key-worn", Text: "more than 2^24 records went under one key: AES-GCM is to have a new one before 2^24.5 (RFC 8446 section 5.5)",
+		socket: func(s *event.Socket, _ *seen) bool {
+			return nearKeyLimit(&s.TX, s.NextTX) || nearKeyLimit(&s.RX, s.NextRX)
+		}},
+	{ID: "nginx-chunks", Text: "nginx sent files in records of at most 8 KiB: HTTP/2 cuts them there (http2_chunk_size)",
 		socket: func(s *event.Socket, seen *seen) bool {
-			return s.State == event.SocketClose && seen.whole(s) && s.Proc.Comm == nginx && seen.files >= 16 && seen.largest == 8192 &&
+			return s.State == event.SocketClose && seen.allCounted(s) && s.Proc.Comm == nginx && seen.files >= 16 && seen.largest == 8192 &&
 				4*seen.eights >= 3*seen.files
 		}},
-	{ID: "small-records", Says: "nine of ten records sent were of 64 bytes or less: each costs a header, a tag and a run of the cipher; the program writes in small pieces",
+	{ID: "small-records", Text: "nine of ten records sent were of 64 bytes or less: each costs a header, a tag and a run of the cipher; the program writes in small pieces",
 		socket: func(s *event.Socket, seen *seen) bool {
-			return s.State == event.SocketClose && seen.whole(s) && seen.sent >= 1000 && 10*seen.small >= 9*seen.sent
+			return s.State == event.SocketClose && seen.allCounted(s) && seen.sent >= 1000 && 10*seen.small >= 9*seen.sent
 		}},
 }
 
 var nginx = event.MakeComm("nginx")
 
-// worn says whether a key of AES-GCM is near its end.
-func worn(t *event.TLS, records uint64) bool {
+// nearKeyLimit says whether a key of AES-GCM is near its end.
+func nearKeyLimit(t *event.TLS, records uint64) bool {
 	const aes128, aes256 = 51, 52 // TLS_CIPHER_AES_GCM_128 and 256 of the kernel's linux/tls.h
 	aesGCM := t.Cipher == aes128 || t.Cipher == aes256
 	return t.Mode != event.ModeNone && aesGCM && records > 1<<24
@@ -115,22 +117,22 @@ type seen struct {
 	first uint64
 }
 
-// whole says whether all records that were sent are counted.
-func (s *seen) whole(e *event.Socket) bool {
+// allCounted says whether all records that were sent are counted.
+func (s *seen) allCounted(e *event.Socket) bool {
 	return s.keyed && e.GenTX == 0 && s.sent+s.others == e.NextTX-s.first
 }
 
-// Book remembers what the rules ask of connections, whatever of them the filters let
+// Engine remembers what the rules ask of connections, whatever of them the filters let
 // it see. It is for one goroutine.
-type Book struct {
+type Engine struct {
 	conns *lru.Map[uint64, *seen]
 }
 
-// NewBook returns a Book that knows nothing.
-func NewBook() *Book { return &Book{lru.New[uint64, *seen](event.MaxConns)} }
+// NewEngine returns a Book that knows nothing.
+func NewEngine() *Engine { return &Engine{lru.New[uint64, *seen](event.MaxConns)} }
 
 // Observe takes an event in, and gives an error its hint.
-func (b *Book) Observe(ev event.Event) {
+func (b *Engine) Observe(ev event.Event) {
 	switch ev := ev.(type) {
 	case *event.Record:
 		if !ev.TLS.Version.IsDTLS() { // what the rules say is of TLS
@@ -145,7 +147,7 @@ func (b *Book) Observe(ev event.Event) {
 	}
 }
 
-func (b *Book) of(conn uint64) *seen {
+func (b *Engine) of(conn uint64) *seen {
 	r, ok := b.conns.Get(conn)
 	if !ok {
 		r = new(seen)
@@ -154,7 +156,7 @@ func (b *Book) of(conn uint64) *seen {
 	return r
 }
 
-func (b *Book) record(rec *event.Record) {
+func (b *Engine) record(rec *event.Record) {
 	switch {
 	case rec.Unsent:
 	case rec.Dir == event.TX:
@@ -184,7 +186,7 @@ func (s *seen) send(rec *event.Record) {
 	}
 }
 
-func (b *Book) socket(s *event.Socket) {
+func (b *Engine) socket(s *event.Socket) {
 	known, ok := b.conns.Peek(s.Conn.ID)
 	if !ok {
 		known = new(seen)
@@ -202,7 +204,7 @@ func (b *Book) socket(s *event.Socket) {
 	}
 }
 
-func (b *Book) conclude(e *event.Error) {
+func (b *Engine) conclude(e *event.Error) {
 	known, ok := b.conns.Peek(e.Conn.ID)
 	if !ok {
 		known = new(seen)
@@ -217,7 +219,7 @@ func conclude(holds func(*Rule) bool, before *event.Hint) *event.Hint {
 	}
 	for i := range Rules {
 		if holds(&Rules[i]) {
-			return &event.Hint{ID: Rules[i].ID, Text: Rules[i].Says}
+			return &event.Hint{ID: Rules[i].ID, Text: Rules[i].Text}
 		}
 	}
 	return nil

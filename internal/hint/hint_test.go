@@ -78,7 +78,7 @@ func TestRules(t *testing.T) {
 		{"a second key", nil, failure(unix.EBUSY, "tls_setsockopt", option(event.OptionRX)), "second-key"},
 		{"a refusal of another kind", nil, failure(unix.EINVAL, "tls_setsockopt", option(event.OptionRX)), ""},
 	} {
-		b := NewBook()
+		b := NewEngine()
 		for _, ev := range c.before {
 			b.Observe(ev)
 		}
@@ -132,7 +132,7 @@ func TestRulesOfSockets(t *testing.T) {
 		{"of another cipher", nil, event.Socket{TX: event.TLS{Mode: event.ModeSW, Cipher: 54}, NextTX: 1<<24 + 1}, ""},
 		{"a fresh key", nil, event.Socket{TX: gcm, NextTX: 1 << 24}, ""},
 	} {
-		b := NewBook()
+		b := NewEngine()
 		for _, ev := range c.before {
 			b.Observe(ev)
 		}
@@ -163,7 +163,7 @@ func TestDocs(t *testing.T) {
 	for _, r := range Rules {
 		_, section, found := strings.Cut(string(doc), "\n## "+r.ID+"\n")
 		section, _, _ = strings.Cut(section, "\n## ")
-		if !found || !strings.Contains(section, "> "+r.Says) || !strings.Contains(section, "Looked at:") {
+		if !found || !strings.Contains(section, "> "+r.Text) || !strings.Contains(section, "Looked at:") {
 			t.Errorf("docs/hints.md has no section %s that quotes the hint and says what it looked at", r.ID)
 		}
 	}
@@ -178,8 +178,8 @@ func TestEveryReason(t *testing.T) {
 	} {
 		i := slices.IndexFunc(Rules, func(r Rule) bool { return r.ID == id })
 		for _, reason := range reasons {
-			if !strings.Contains(Rules[i].Says, reason) {
-				t.Errorf("%s does not name %q: %s", id, reason, Rules[i].Says)
+			if !strings.Contains(Rules[i].Text, reason) {
+				t.Errorf("%s does not name %q: %s", id, reason, Rules[i].Text)
 			}
 		}
 	}

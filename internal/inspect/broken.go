@@ -21,10 +21,10 @@ func (c *conn) survive(s *stream) {
 	c.broken = true
 	for _, s := range c.streams {
 		if !s.rules.off { // what the decoder took may not be masked yet
-			blot(s.masked(s.base, s.end()))
+			maskAll(s.masked(s.base, s.end()))
 		}
 		s.decoder = broken{}
-		s.decoder.settle(s)
+		s.decoder.flush(s)
 	}
 }
 
@@ -43,8 +43,8 @@ func panicked() reason {
 // broken is the decoder of a connection on which one panicked.
 type broken struct{}
 
-func (b broken) step(s *stream) bool          { b.settle(s); return true }
+func (b broken) decode(s *stream) bool        { b.flush(s); return true }
 func (broken) pending(*stream) (uint64, bool) { return 0, false }
-func (broken) settle(s *stream)               { s.hide(len(s.rest()), "") }
+func (broken) flush(s *stream)                { s.hide(len(s.rest()), "") }
 func (broken) gap(*stream, uint64)            {}
 func (broken) end(*stream)                    {}

@@ -10,7 +10,7 @@ import (
 // faulty is a decoder with a fault.
 type faulty struct{ broken }
 
-func (faulty) step(s *stream) bool { s.take(4, Text, ""); panic(string(s.rest())) }
+func (faulty) decode(s *stream) bool { s.consume(4, Text, ""); panic(string(s.rest())) }
 
 // TestBroken: a decoder that panics takes its connection along, and no other.
 func TestBroken(t *testing.T) {

@@ -14,8 +14,8 @@ type conn struct {
 	in      *Inspector
 	streams [2]*stream
 	// kernel says which directions are kernel TLS, if told.
-	told   bool
-	kernel [2]bool
+	rolesKnown bool
+	kernel     [2]bool
 	// web: it has spoken HTTP. dialogue is what else it speaks, nil where that is not known.
 	web      bool
 	dialogue *dialogue
@@ -23,21 +23,21 @@ type conn struct {
 	advised bool
 	// storage follows the connection if it carries a file system or a disk; telling is
 	// the stream of which it tells.
-	storage storage
-	telling *stream
+	storage   storage
+	reporting *stream
 	// broken: a decoder panicked.
 	broken bool
 	// tunnel: HTTP/1 made way for another protocol.
 	tunnel bool
-	// lonely: it was said that requests are not seen.
-	lonely bool
+	// saidUnseen: it was said that requests are not seen.
+	saidUnseen bool
 
 	// waiting are the requests of HTTP/1 without a response, the oldest first.
 	waiting []*exchange
-	// doubtful: records are missing, so that the next response may be that of a
+	// uncertain: records are missing, so that the next response may be that of a
 	// request that was not seen. answered is when the latest response ended.
-	doubtful bool
-	answered uint64
+	uncertain bool
+	answered  uint64
 
 	// open are the streams of HTTP/2; client is the direction of requests.
 	open        map[uint32]*exchange
@@ -55,30 +55,30 @@ func newConn(in *Inspector) *conn {
 
 // request begins an exchange of HTTP/1.
 func (c *conn) request(s *stream) *exchange {
-	c.settleDoubt(s)
+	c.resolveDoubt(s)
 	ex := newExchange(s, s.dir)
 	if len(c.waiting) >= maxPending {
 		c.in.note(s, "more than %d requests wait for a response: the oldest is given up", maxPending)
-		c.tell(s, c.pop(), finding.Unanswered)
+		c.report(s, c.pop(), finding.Unanswered)
 	}
 	c.waiting = append(c.waiting, ex)
 	return ex
 }
 
-// settleDoubt: a client that asks when it has got a response waits for no other,
+// resolveDoubt: a client that asks when it has got a response waits for no other,
 // unless it uses pipelining, which hardly any does.
-func (c *conn) settleDoubt(s *stream) {
+func (c *conn) resolveDoubt(s *stream) {
 	n := len(c.waiting)
-	if !c.doubtful || c.answered == 0 || n > 0 && c.waiting[n-1].begun > c.answered {
+	if !c.uncertain || c.answered == 0 || n > 0 && c.waiting[n-1].begun > c.answered {
 		return
 	}
 	if h, ok := c.streams[s.dir^1].decoder.(*http1); ok && h.at != nil {
 		return
 	}
 	for len(c.waiting) > 0 {
-		c.tell(s, c.pop(), finding.Unanswered)
+		c.report(s, c.pop(), finding.Unanswered)
 	}
-	c.doubtful = false
+	c.uncertain = false
 }
 
 func (c *conn) pop() *exchange {
@@ -102,40 +102,40 @@ func (c *conn) response(s *stream) *exchange {
 		if ex := c.pop(); ex.sure {
 			return ex
 		} else {
-			c.tell(s, ex, finding.Unanswered)
+			c.report(s, ex, finding.Unanswered)
 		}
 	}
-	c.sayLonely(s)
-	c.sayEarly(s)
+	c.noteUnseen(s)
+	c.noteEarly(s)
 	return newExchange(s, s.dir^1)
 }
 
-// sayEarly tells once of a response on a connection that was seen from its beginning, of
+// noteEarly tells once of a response on a connection that was seen from its beginning, of
 // which the request was not seen though the kernel opens or seals that direction. nginx may have
 // read it together with the end of a resumed handshake, before it handed over that key.
-func (c *conn) sayEarly(s *stream) {
-	if asks := c.streams[s.dir^1]; !c.lonely && !c.oneWay(s.dir) && asks.fresh && asks.decoder == nil {
-		c.lonely = true
+func (c *conn) noteEarly(s *stream) {
+	if asks := c.streams[s.dir^1]; !c.saidUnseen && !c.oneWay(s.dir) && asks.fresh && asks.decoder == nil {
+		c.saidUnseen = true
 		c.in.note(s, "no request was seen before this response: it may have come before the kernel had the keys of its direction")
 	}
 }
 
-// sayLonely tells once why requests are not seen.
-func (c *conn) sayLonely(s *stream) {
-	if !c.lonely && !c.in.cfg.OneWay && c.oneWay(s.dir) {
-		c.lonely = true
+// noteUnseen tells once why requests are not seen.
+func (c *conn) noteUnseen(s *stream) {
+	if !c.saidUnseen && !c.in.cfg.OneWay && c.oneWay(s.dir) {
+		c.saidUnseen = true
 		c.in.note(s, [...]reason{event.TX: "tx", event.RX: "rx"}[s.dir^1]+" is not kernel TLS on this connection: requests are not seen")
 	}
 }
 
 // oneWay reports whether only this direction is seen.
 func (c *conn) oneWay(d event.Dir) bool {
-	return c.in.cfg.OneWay || c.told && !c.kernel[d^1]
+	return c.in.cfg.OneWay || c.rolesKnown && !c.kernel[d^1]
 }
 
 // unsure forgets which response belongs to which request.
 func (c *conn) unsure() {
-	c.doubtful, c.answered = true, 0
+	c.uncertain, c.answered = true, 0
 	for _, ex := range c.waiting {
 		ex.sure = false
 	}
@@ -145,12 +145,12 @@ func (c *conn) unsure() {
 func (c *conn) ended(s *stream, ex *exchange, m *finding.Message, how finding.End) {
 	switch {
 	case ex.ev.Response != nil && m == &ex.ev.Response.Message:
-		c.tell(s, ex, how)
+		c.report(s, ex, how)
 		c.answered = s.now.Mono
 	case how == finding.Gap:
-		c.tell(s, ex, how)
+		c.report(s, ex, how)
 	case how == finding.Complete && c.oneWay(s.dir):
-		c.tell(s, ex, how)
+		c.report(s, ex, how)
 		c.waiting = slices.DeleteFunc(c.waiting, func(w *exchange) bool { return w == ex })
 	}
 }
@@ -180,7 +180,7 @@ func (c *conn) drop(s *stream, id uint32, how finding.End) {
 	if !ok {
 		return
 	}
-	c.tell(s, ex, how)
+	c.report(s, ex, how)
 	for d := range ex.sides {
 		ex.sides[d].content.cut(c.streams[d])
 	}
@@ -194,7 +194,7 @@ func (c *conn) close() error {
 	}
 	for len(c.waiting) > 0 {
 		ex := c.pop()
-		c.tell(c.streams[ex.ev.Dir], ex, finding.Unanswered)
+		c.report(c.streams[ex.ev.Dir], ex, finding.Unanswered)
 	}
 	if c.dialogue != nil {
 		c.dialogue.giveUp(c.latest(), finding.Closed)

@@ -14,25 +14,25 @@ type dialogue struct {
 	of      *dialect
 	client  event.Dir
 	waiting []*call // the oldest first
-	// doubt: messages are missing, so that a reply may be that of another request, or the
+	// uncertain: messages are missing, so that a reply may be that of another request, or the
 	// rest of one. replied: one has come since of a request that was seen.
-	doubt, replied bool
+	uncertain, replied bool
 	// shared is the dialect's own.
 	shared any
 }
 
 // call is a request and its reply under way.
 type call struct {
-	ev    finding.Exchange
-	begun uint64 // when the request's first record came, 0 where it was not seen
-	gap   bool   // some of it was not seen
-	told  bool
+	ev       finding.Exchange
+	begun    uint64 // when the request's first record came, 0 where it was not seen
+	gap      bool   // some of it was not seen
+	reported bool
 	// whole: the request was seen to its end, or to where the server has to speak.
 	whole bool
 	// answering: its reply has begun.
 	answering bool
-	// quiet: the reply tells secrets.
-	quiet bool
+	// secret: the reply tells secrets.
+	secret bool
 	// note is the dialect's own: what it has to know of the request at the reply.
 	note any
 }
@@ -41,7 +41,7 @@ type call struct {
 // says that something may have come before.
 func (c *conn) talk(s *stream, d *dialect, v verdict, joined bool) *dialogue {
 	if c.dialogue == nil {
-		c.dialogue = &dialogue{of: d, client: s.dir, doubt: joined}
+		c.dialogue = &dialogue{of: d, client: s.dir, uncertain: joined}
 		if v == ofServer {
 			c.dialogue.client = s.dir ^ 1
 		}
@@ -56,35 +56,35 @@ func (d *dialogue) newCall(s *stream) *call {
 	}}
 }
 
-// ask begins a request with the byte at an offset. id may be empty. The caller fills
+// beginRequest begins a request with the byte at an offset. id may be empty. The caller fills
 // in what is asked.
-func (d *dialogue) ask(s *stream, at uint64, id string) *call {
+func (d *dialogue) beginRequest(s *stream, at uint64, id string) *call {
 	if old := d.find(id); id != "" && old != nil { // taken anew: nothing answers the old one
-		d.tell(s, old, finding.Unanswered)
+		d.report(s, old, finding.Unanswered)
 	}
 	if len(d.waiting) >= maxPending {
 		s.in.note(s, "more than %d requests wait for a reply: the oldest is given up", maxPending)
-		d.tell(s, d.waiting[0], finding.Unanswered)
+		d.report(s, d.waiting[0], finding.Unanswered)
 	}
-	d.settleDoubt()
+	d.resolveDoubt()
 	c := d.newCall(s)
-	c.begun, c.ev.ID, c.quiet = s.begun(at), id, d.doubt
+	c.begun, c.ev.ID, c.secret = s.begun(at), id, d.uncertain
 	d.waiting = append(d.waiting, c)
 	return c
 }
 
-// settleDoubt: a client that asks when it has got a reply waits for no other, unless
+// resolveDoubt: a client that asks when it has got a reply waits for no other, unless
 // it sends requests in advance.
-func (d *dialogue) settleDoubt() {
+func (d *dialogue) resolveDoubt() {
 	if d.replied && len(d.waiting) == 0 {
-		d.doubt = false
+		d.uncertain = false
 	}
 }
 
-// asked tells that a request is whole. Where replies are not seen it is told now.
-func (d *dialogue) asked(s *stream, c *call) {
+// endRequest tells that a request is whole. Where replies are not seen it is told now.
+func (d *dialogue) endRequest(s *stream, c *call) {
 	if c.whole = true; s.conn.oneWay(s.dir) {
-		d.tell(s, c, finding.Complete)
+		d.report(s, c, finding.Complete)
 	}
 }
 
@@ -104,22 +104,22 @@ func (d *dialogue) find(id string) *call {
 func (d *dialogue) answered(s *stream, id string) *call {
 	c := d.find(id)
 	if c == nil {
-		s.conn.sayLonely(s)
+		s.conn.noteUnseen(s)
 		c = d.newCall(s)
-		c.ev.ID, c.quiet = id, true
+		c.ev.ID, c.secret = id, true
 	}
-	c.quiet = c.quiet || !c.whole || d.doubt
+	c.secret = c.secret || !c.whole || d.uncertain
 	c.answering = true
 	return c
 }
 
-// tell reports a call, and forgets it.
-func (d *dialogue) tell(s *stream, c *call, how finding.End) {
+// report reports a call, and forgets it.
+func (d *dialogue) report(s *stream, c *call, how finding.End) {
 	d.waiting = slices.DeleteFunc(d.waiting, func(w *call) bool { return w == c })
-	if c.told {
+	if c.reported {
 		return
 	}
-	c.told = true
+	c.reported = true
 	if c.gap && how == finding.Complete {
 		how = finding.Gap
 	}
@@ -138,27 +138,27 @@ func (d *dialogue) tell(s *stream, c *call, how finding.End) {
 // cut ends a call of which a message was not seen whole.
 func (d *dialogue) cut(s *stream, c *call) {
 	if c != nil && (c.answering || s.dir == d.client) {
-		d.tell(s, c, finding.Gap)
+		d.report(s, c, finding.Gap)
 	}
 }
 
 // interrupt tells that bytes of s are missing: replies may be among them.
 func (d *dialogue) interrupt(s *stream) {
-	d.doubt, d.replied = true, false
+	d.uncertain, d.replied = true, false
 	if s.dir != d.client && !d.of.numbered {
 		d.giveUp(s, finding.Gap)
 	}
 }
 
-// giveUp reports what waits.
+// evict reports what waits.
 func (d *dialogue) giveUp(s *stream, how finding.End) {
 	for len(d.waiting) > 0 {
 		c := d.waiting[0]
 		if how != finding.Gap && !c.answering {
-			d.tell(s, c, finding.Unanswered)
+			d.report(s, c, finding.Unanswered)
 			continue
 		}
-		d.tell(s, c, how)
+		d.report(s, c, how)
 	}
 }
 

@@ -7,14 +7,14 @@ import (
 
 // exchange is a request and its response under way.
 type exchange struct {
-	ev     finding.HTTP
-	method string
-	begun  uint64 // when the request's first record came
-	sure   bool   // that the next response is its
-	gap    bool   // some of it was not seen
-	told   bool
-	sides  [2]side // of HTTP/2, by direction
-	leg    *leg    // nil where it is not joined
+	ev       finding.HTTP
+	method   string
+	begun    uint64 // when the request's first record came
+	sure     bool   // that the next response is its
+	gap      bool   // some of it was not seen
+	reported bool
+	sides    [2]side // of HTTP/2, by direction
+	leg      *leg    // nil where it is not joined
 }
 
 // side is one direction of a stream of HTTP/2.
@@ -26,17 +26,17 @@ type side struct {
 
 // newExchange begins one with what s is about to take.
 func newExchange(s *stream, request event.Dir) *exchange {
-	ex := &exchange{begun: s.begun(s.pos), sure: !s.conn.doubtful}
+	ex := &exchange{begun: s.begun(s.pos), sure: !s.conn.uncertain}
 	ex.ev.Conn, ex.ev.TLS, ex.ev.Proc, ex.ev.Dir = s.now.Conn, s.now.TLS, s.now.Proc, request
 	return ex
 }
 
-// tell reports an exchange, once.
-func (c *conn) tell(s *stream, ex *exchange, how finding.End) {
-	if ex.told || ex.ev.Request == nil && ex.ev.Response == nil {
+// report reports an exchange, once.
+func (c *conn) report(s *stream, ex *exchange, how finding.End) {
+	if ex.reported || ex.ev.Request == nil && ex.ev.Response == nil {
 		return
 	}
-	ex.told = true
+	ex.reported = true
 	if ex.gap && how == finding.Complete {
 		how = finding.Gap
 	}

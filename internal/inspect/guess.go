@@ -23,8 +23,8 @@ type guess struct {
 	// hide says that what cannot be told is HPACK perhaps, or of a binary protocol, and
 	// not to be shown.
 	hide bool
-	// said: why text is masked was told.
-	said bool
+	// noted: why text is masked was told.
+	noted bool
 	// prompt is what this direction asked of the other one last.
 	prompt prompt
 	// resp: what came is the middle of a message of redis, perhaps, and the next bytes too.
@@ -52,7 +52,7 @@ func newDatagram() *guess { return &guess{plain: masker{talk: true}, begun: true
 // newLostGuess is for a stream of which the beginning is not at hand.
 func newLostGuess() *guess {
 	g := &guess{plain: masker{talk: true}, why: "records before it were not seen"}
-	g.plain.urls.state = inTorn
+	g.plain.urls.state = inPartial
 	g.plain.state = unknown
 	return g
 }
@@ -67,7 +67,7 @@ const (
 	isHTTP2
 )
 
-func (g *guess) step(s *stream) bool {
+func (g *guess) decode(s *stream) bool {
 	b := s.rest()
 	switch g.storage(s, b) {
 	case unclear:
@@ -105,7 +105,7 @@ func (g *guess) step(s *stream) bool {
 		if s.conn.dialogue != nil && g.why == "" && !g.hide && isText(b) { // a protocol that is not what it looked like
 			g.text(s, b)
 		} else {
-			g.settle(s)
+			g.flush(s)
 		}
 	}
 	return true
@@ -140,8 +140,8 @@ func (g *guess) protocol(s *stream, b []byte) protocol {
 
 func (g *guess) pending(*stream) (uint64, bool) { return g.plain.pending() }
 
-// settle shows the rest as text, but for what may be the middle of a field block.
-func (g *guess) settle(s *stream) {
+// flush shows the rest as text, but for what may be the middle of a field block.
+func (g *guess) flush(s *stream) {
 	b := s.rest()
 	switch {
 	case len(b) == 0:
@@ -166,7 +166,7 @@ func (g *guess) settle(s *stream) {
 // text shows bytes to where a frame with fields begins.
 func (g *guess) text(s *stream, b []byte) {
 	g.answers(s, b)
-	g.sayUnknown(s, b)
+	g.noteUnknown(s, b)
 	n, found := g.watch.see(b)
 	if !found {
 		s.talk(&g.plain, len(b))
@@ -174,15 +174,15 @@ func (g *guess) text(s *stream, b []byte) {
 	}
 	s.talk(&g.plain, n)
 	g.hide = true
-	g.settle(s)
+	g.flush(s)
 }
 
-// sayUnknown tells once why a text without lines is masked, and how long.
-func (g *guess) sayUnknown(s *stream, b []byte) {
-	if g.said || g.why != joinedLate || g.plain.state != unknown || s.rules.off || bytes.IndexByte(b, '\n') >= 0 {
+// noteUnknown tells once why a text without lines is masked, and how long.
+func (g *guess) noteUnknown(s *stream, b []byte) {
+	if g.noted || g.why != joinedLate || g.plain.state != unknown || s.rules.off || bytes.IndexByte(b, '\n') >= 0 {
 		return
 	}
-	g.said = true
+	g.noted = true
 	s.in.note(s, "text is masked to the end of its line, of %d bytes at most: the beginning of it was not seen, so that it may be the rest of a secret", maxUnknown)
 }
 
@@ -199,12 +199,12 @@ func (g *guess) binary(s *stream, b []byte) {
 		s.hide(len(b), "bytes that may be the rest of a frame of HTTP/2")
 	default:
 		g.midText = s.maskTexts(s.pos, s.pos+uint64(n), g.midText)
-		s.takeTalk(n, "a protocol that is not known here, of which texts among other bytes are masked: "+seeAll)
+		s.consumeTalk(n, "a protocol that is not known here, of which texts among other bytes are masked: "+seeAll)
 	}
 	g.hide = found
 	g.plain.hidden, g.plain.state, g.plain.word.n = g.plain.hidden+len(b), unknown, 0
 	if n > 0 {
-		g.settle(s)
+		g.flush(s)
 	}
 }
 

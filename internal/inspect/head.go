@@ -7,11 +7,11 @@ import (
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
-// twin is a line as it came and as it may be shown; both have the same length.
-type twin struct{ raw, shown []byte }
+// maskedLine is a line as it came and as it may be shown; both have the same length.
+type maskedLine struct{ raw, shown []byte }
 
 // word is the nth word of the line, as it may be shown.
-func (t twin) word(n int) string {
+func (t maskedLine) word(n int) string {
 	for ; ; n-- {
 		i := bytes.IndexByte(t.raw, ' ')
 		if i < 0 {
@@ -28,7 +28,7 @@ func (t twin) word(n int) string {
 }
 
 // field splits a header line at its colon.
-func (t twin) field() (f finding.Header, ok bool) {
+func (t maskedLine) field() (f finding.Header, ok bool) {
 	i := bytes.IndexByte(t.raw, ':')
 	if i < 0 {
 		return f, false
@@ -51,14 +51,14 @@ func (h headers) get(name string) string {
 
 // cutHead splits a head of HTTP/1 that net/http could read. raw says where the
 // parts are, shown what they are.
-func cutHead(raw, shown []byte) (first twin, fields headers) {
+func cutHead(raw, shown []byte) (first maskedLine, fields headers) {
 	for n := 0; len(raw) > 0; n++ {
 		i := bytes.IndexByte(raw, '\n') + 1
 		if i == 0 {
 			i = len(raw)
 		}
 		size := len(bytes.TrimRight(raw[:i], "\r\n"))
-		line := twin{raw[:size], shown[:size]}
+		line := maskedLine{raw[:size], shown[:size]}
 		raw, shown = raw[i:], shown[i:]
 		switch f, ok := line.field(); {
 		case n == 0:

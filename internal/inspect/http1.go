@@ -17,8 +17,8 @@ type http1 struct {
 	scanned int // bytes of a head that has not ended
 	// within says that the latest body ended within a line. If its length was false
 	// the line goes on, and a secret in it.
-	within bool
-	left   uint64 // bytes of the body or chunk that are to come
+	within    bool
+	remaining uint64 // bytes of the body or chunk that are to come
 	// at is the message that is under way, of request or response.
 	at *finding.Message
 	ex *exchange
@@ -39,7 +39,7 @@ const (
 	untilClose
 )
 
-func (h *http1) step(s *stream) bool {
+func (h *http1) decode(s *stream) bool {
 	switch h.phase {
 	case inHead:
 		return h.head(s)
@@ -129,7 +129,7 @@ func (h *http1) message(s *stream, n int) bool {
 	h.ex.method = req.Method
 	h.ex.ev.Version = strings.TrimPrefix(req.Proto, "HTTP/")
 	h.ex.ev.Request = r
-	s.in.join.asked(h.ex)
+	s.in.join.addRequest(h.ex)
 	h.begin(s, n, &r.Message)
 	h.framing(s, req.TransferEncoding, req.ContentLength, false)
 	return true
@@ -170,7 +170,7 @@ func (h *http1) response(s *stream, raw []byte) bool {
 func (h *http1) begin(s *stream, n int, m *finding.Message) {
 	h.at = m
 	m.HeadLen = uint64(n)
-	s.take(n, Text, "")
+	s.consume(n, Text, "")
 	h.content = masker{}
 	h.guessed, h.within = false, false
 }
@@ -183,7 +183,7 @@ func (h *http1) finish(s *stream, how finding.End) {
 	} else {
 		h.content.cut(s)
 	}
-	h.phase, h.left = inHead, 0
+	h.phase, h.remaining = inHead, 0
 	if h.at != nil {
 		s.conn.ended(s, h.ex, h.at, how)
 	}
@@ -215,7 +215,7 @@ func (h *http1) lose(s *stream, why reason) bool {
 	h.cut(s, finding.Gap)
 	s.conn.unsure()
 	s.decoder = newLostGuess()
-	s.decoder.settle(s)
+	s.decoder.flush(s)
 	return false
 }
 
@@ -236,8 +236,8 @@ func (h *http1) pending(*stream) (uint64, bool) {
 	return at, ok
 }
 
-// settle takes a head or a line that is not whole.
-func (h *http1) settle(s *stream) {
+// flush takes a head or a line that is not whole.
+func (h *http1) flush(s *stream) {
 	if n := len(s.rest()); n > 0 {
 		if h.within {
 			h.lines.interrupt(s, unknown)
@@ -249,7 +249,7 @@ func (h *http1) settle(s *stream) {
 
 // gap: a body that goes on behind it can still be counted.
 func (h *http1) gap(s *stream, n uint64) {
-	if n > 0 && (h.phase == untilClose || h.left >= n) {
+	if n > 0 && (h.phase == untilClose || h.remaining >= n) {
 		h.skip(s, n)
 		return
 	}

@@ -12,7 +12,7 @@ func (h *http1) framing(s *stream, encodings []string, length int64, response bo
 	case len(encodings) > 0:
 		h.phase = inChunkSize
 	case length > 0:
-		h.phase, h.left = inBody, uint64(length)
+		h.phase, h.remaining = inBody, uint64(length)
 	case length < 0 && response:
 		h.phase = untilClose
 	default:
@@ -29,12 +29,12 @@ func (h *http1) body(s *stream) bool {
 	}
 	n := len(b)
 	if h.phase != untilClose {
-		n = int(min(uint64(n), h.left))
-		h.left -= uint64(n)
+		n = int(min(uint64(n), h.remaining))
+		h.remaining -= uint64(n)
 	}
 	h.at.BodyLen += uint64(n)
 	s.text(&h.content, n)
-	if h.left > 0 || h.phase == untilClose {
+	if h.remaining > 0 || h.phase == untilClose {
 		return true
 	}
 	h.bodyEnds(s)
@@ -73,7 +73,7 @@ func (h *http1) line(s *stream) bool {
 	case h.phase == inChunkSize && size == 0:
 		h.phase = inTrailer
 	case h.phase == inChunkSize:
-		h.phase, h.left = inChunk, size
+		h.phase, h.remaining = inChunk, size
 	case len(line) == 0:
 		s.text(&h.lines, i+1)
 		h.finish(s, finding.Complete)
@@ -106,7 +106,7 @@ func (h *http1) skip(s *stream, n uint64) {
 	if h.phase == untilClose {
 		return
 	}
-	if h.left -= n; h.left == 0 {
+	if h.remaining -= n; h.remaining == 0 {
 		h.bodyEnds(s)
 	}
 }

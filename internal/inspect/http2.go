@@ -39,14 +39,14 @@ func newHTTP2(s *stream, preface bool, broken reason) *h2 {
 	return h
 }
 
-func (h *h2) step(s *stream) bool {
+func (h *h2) decode(s *stream) bool {
 	switch {
 	case h.preface:
 		if len(s.rest()) < len(http2.ClientPreface) {
 			return false
 		}
 		h.preface = false
-		s.take(len(http2.ClientPreface), Frame, "HTTP/2 client preface")
+		s.consume(len(http2.ClientPreface), Frame, "HTTP/2 client preface")
 		return true
 	case h.data.open:
 		return h.body(s)
@@ -87,12 +87,12 @@ func (h *h2) frame(s *stream) bool {
 	if err != nil && f.Type == http2.FrameHeaders { // the framer returns no frame then
 		return h.lose(s, falsePadding)
 	}
-	h.take(s, f, parsed, n)
+	h.consume(s, f, parsed, n)
 	return true
 }
 
-// take handles a whole frame of n bytes.
-func (h *h2) take(s *stream, f frame, parsed http2.Frame, n int) {
+// consume handles a whole frame of n bytes.
+func (h *h2) consume(s *stream, f frame, parsed http2.Frame, n int) {
 	note := f.String()
 	switch p := parsed.(type) {
 	case *http2.HeadersFrame:
@@ -116,11 +116,11 @@ func (h *h2) take(s *stream, f frame, parsed http2.Frame, n int) {
 		var m masker
 		m.write(s, s.pos+frameHeaderLen, s.pos+uint64(n))
 		m.cut(s)
-		s.take(n, Frame, note)
+		s.consume(n, Frame, note)
 		return
 	}
 	// What HPACK says must not be told by its bytes.
-	s.take(frameHeaderLen, Frame, note)
+	s.consume(frameHeaderLen, Frame, note)
 	s.hide(n-frameHeaderLen, "")
 }
 
@@ -143,7 +143,7 @@ func (h *h2) endStream(s *stream, id uint32) {
 func (h *h2) lose(s *stream, why reason, numbers ...uint64) bool {
 	s.in.note(s, why+"; decoding goes on where a record begins with frames", numbers...)
 	h.leave(s)
-	s.decoder.settle(s)
+	s.decoder.flush(s)
 	return false
 }
 
@@ -168,8 +168,8 @@ func (h *h2) pending(s *stream) (at uint64, some bool) {
 	return at, some
 }
 
-// settle hides a frame that is not whole.
-func (h *h2) settle(s *stream) {
+// flush hides a frame that is not whole.
+func (h *h2) flush(s *stream) {
 	if n := len(s.rest()); n > 0 {
 		s.hide(n, "a frame that was not seen whole")
 	}
@@ -177,13 +177,13 @@ func (h *h2) settle(s *stream) {
 
 // gap: a DATA frame that goes on behind it can still be counted.
 func (h *h2) gap(s *stream, n uint64) {
-	if n > 0 && h.data.open && h.data.left >= n {
+	if n > 0 && h.data.open && h.data.remaining >= n {
 		m, message := h.target(s)
 		m.interrupt(s, inText)
 		if message != nil {
 			message.BodyLen += n
 		}
-		if h.data.left -= n; h.data.left+h.data.pad == 0 {
+		if h.data.remaining -= n; h.data.remaining+h.data.pad == 0 {
 			h.dataEnds(s)
 		}
 		return

@@ -10,10 +10,10 @@ const falsePadding reason = "the padding of this HTTP/2 frame is longer than it"
 
 // dataFrame is what is to come of a DATA frame.
 type dataFrame struct {
-	stream    uint32
-	left, pad uint64
-	endStream bool
-	open      bool
+	stream         uint32
+	remaining, pad uint64
+	endStream      bool
+	open           bool
 }
 
 // beginData takes the header of a DATA frame, and the length of its padding.
@@ -29,12 +29,12 @@ func (h *h2) beginData(s *stream, f frame, b []byte) bool {
 	if left < 0 {
 		return h.lose(s, falsePadding)
 	}
-	h.data = dataFrame{stream: f.StreamID, left: uint64(left), pad: uint64(pad), open: true,
+	h.data = dataFrame{stream: f.StreamID, remaining: uint64(left), pad: uint64(pad), open: true,
 		endStream: f.Flags.Has(http2.FlagDataEndStream)}
 	if _, known := s.conn.open[f.StreamID]; !known {
 		h.stray.interrupt(s, lineBegins) // by another stream, perhaps
 	}
-	s.take(n, Frame, f.String())
+	s.consume(n, Frame, f.String())
 	if left+pad == 0 {
 		h.dataEnds(s)
 	}
@@ -44,20 +44,20 @@ func (h *h2) beginData(s *stream, f frame, b []byte) bool {
 // body takes what there is of a DATA frame.
 func (h *h2) body(s *stream) bool {
 	have := uint64(len(s.rest()))
-	if n := min(have, h.data.left); n > 0 {
+	if n := min(have, h.data.remaining); n > 0 {
 		m, message := h.target(s)
 		s.text(m, int(n))
 		if message != nil {
 			message.BodyLen += n
 		}
-		h.data.left -= n
+		h.data.remaining -= n
 		have -= n
 	}
-	if n := min(have, h.data.pad); h.data.left == 0 && n > 0 {
+	if n := min(have, h.data.pad); h.data.remaining == 0 && n > 0 {
 		s.hide(int(n), "")
 		h.data.pad -= n
 	}
-	if h.data.left+h.data.pad == 0 {
+	if h.data.remaining+h.data.pad == 0 {
 		h.dataEnds(s)
 	}
 	return true

@@ -77,7 +77,7 @@ func (h *h2) headers(s *stream, fields []hpack.HeaderField, shown []finding.Head
 	case method != "":
 		c.setClient(s.dir)
 		side.message = ex.request(fields, shown)
-		s.in.join.asked(ex)
+		s.in.join.addRequest(ex)
 	case status != "" && status[0] == '1': // interim, RFC 9110 §15.2
 		return
 	case status != "":
@@ -130,7 +130,7 @@ func (ex *exchange) response(s *stream, shown []finding.Header, status string) *
 	r.Headers = shown
 	if ex.ev.Request == nil {
 		ex.ev.Dir = s.dir ^ 1
-		s.conn.sayLonely(s)
+		s.conn.noteUnseen(s)
 	}
 	ex.ev.Response = r
 	return &r.Message

@@ -94,8 +94,8 @@ func literalLen(line []byte) (n uint64, ok bool) {
 // imapClient reads commands.
 type imapClient struct {
 	state *imapState
-	// goesOn: a literal has ended, and the command's line has not.
-	goesOn bool
+	// inCommand: a literal has ended, and the command's line has not.
+	inCommand bool
 	// secret: the command's arguments are.
 	secret bool
 	// literal is how long the one is that was announced and waits for the server's word.
@@ -110,7 +110,7 @@ func (c *imapClient) message(m *messages, b []byte) progress {
 	switch {
 	case n == 0:
 		return waits
-	case c.goesOn:
+	case c.inCommand:
 		c.line(m, line, n, 0)
 		return took
 	case c.continues(line):
@@ -130,8 +130,8 @@ func (c *imapClient) message(m *messages, b []byte) progress {
 func (c *imapClient) begins(m *messages) bool {
 	n := c.literal
 	c.literal = 0
-	if at := m.at; at.told && at.ev.End == finding.Complete && at.ev.Status != "OK" && !c.state.goAhead {
-		c.goesOn = false
+	if at := m.at; at.reported && at.ev.End == finding.Complete && at.ev.Status != "OK" && !c.state.goAhead {
+		c.inCommand = false
 		m.at, m.count = nil, nil
 		return false
 	}
@@ -147,7 +147,7 @@ func (c *imapClient) begins(m *messages) bool {
 // Its answer tells that it ended; where that is not seen, another command does.
 func (c *imapClient) continues(line []byte) bool {
 	at := c.state.untagged
-	if at == nil || at.told && at.ev.End != finding.Gap {
+	if at == nil || at.reported && at.ev.End != finding.Gap {
 		return false
 	}
 	tag, rest := firstWord(line)
@@ -160,7 +160,7 @@ func (c *imapClient) command(m *messages, line []byte, n int) progress {
 	if !isTag(tag) || !isWord(word) || !isText(line) {
 		return fails
 	}
-	m.ask(string(tag))
+	m.beginRequest(string(tag))
 	m.at.ev.Op = upper(word)
 	head := len(tag) + 1 + len(word) + 1
 	c.state.untagged, c.secret = nil, false
@@ -180,7 +180,7 @@ func (c *imapClient) command(m *messages, line []byte, n int) progress {
 	case "IDLE":
 		c.state.untagged = m.at
 	}
-	m.at.quiet = m.at.quiet || c.secret
+	m.at.secret = m.at.secret || c.secret
 	c.line(m, line, n, min(head, n))
 	return took
 }
@@ -198,7 +198,7 @@ func (c *imapClient) line(m *messages, line []byte, n, head int) {
 	}
 	m.command(n, head, how)
 	m.at.detail(m.shown(n)[from:])
-	switch c.goesOn = more; {
+	switch c.inCommand = more; {
 	case !more:
 		c.ends(m)
 	case size > 0 && line[len(line)-2] != '+':
@@ -223,20 +223,20 @@ func (c *imapClient) ends(m *messages) {
 		m.at, m.count = nil, nil
 		return
 	}
-	m.asked()
+	m.endRequest()
 }
 
 func (c *imapClient) expected(m *messages) { m.fresh() }
 func (c *imapClient) lost(*messages) {
-	c.goesOn, c.literal, c.state.untagged = false, 0, nil
+	c.inCommand, c.literal, c.state.untagged = false, 0, nil
 }
 
 // imapServer reads answers.
 type imapServer struct {
 	state *imapState
-	// tagged: the line is the last of an answer. goesOn: a literal has ended, and its
+	// tagged: the line is the last of an answer. inLine: a literal has ended, and its
 	// line has not.
-	tagged, goesOn, greeted bool
+	tagged, inLine, greeted bool
 }
 
 func (r *imapServer) message(m *messages, b []byte) progress {
@@ -244,7 +244,7 @@ func (r *imapServer) message(m *messages, b []byte) progress {
 	switch {
 	case n == 0:
 		return waits
-	case r.goesOn:
+	case r.inLine:
 		r.line(m, line, n, 0)
 		return took
 	}
@@ -285,7 +285,7 @@ func (r *imapServer) untagged(m *messages, rest []byte) {
 func (r *imapServer) owner(m *messages) {
 	if len(m.with.waiting) == 0 {
 		m.unasked("continuation")
-		m.at.quiet, m.at.ev.Status = true, "+"
+		m.at.secret, m.at.ev.Status = true, "+"
 		return
 	}
 	m.at = m.with.waiting[0]
@@ -295,15 +295,15 @@ func (r *imapServer) owner(m *messages) {
 // line takes a line of an answer, and the literal behind it, if there is one.
 func (r *imapServer) line(m *messages, line []byte, n, head int) {
 	how := asText
-	if m.at.quiet {
+	if m.at.secret {
 		how = asSecret
 	}
 	size, more := literalLen(line)
 	m.command(n, head, how)
-	if at := &m.at.ev; (at.Op == "greeting" || at.Op == "untagged") && !r.goesOn && head > 0 {
+	if at := &m.at.ev; (at.Op == "greeting" || at.Op == "untagged") && !r.inLine && head > 0 {
 		at.Status = inOneLine(m.shown(n)[len("* "):], maxWord)
 	}
-	if r.goesOn = more; more {
+	if r.inLine = more; more {
 		m.expect(size, how)
 		return
 	}
@@ -322,4 +322,4 @@ func (r *imapServer) ends(m *messages) {
 }
 
 func (r *imapServer) expected(m *messages) { m.fresh() }
-func (r *imapServer) lost(*messages)       { r.tagged, r.goesOn = false, false }
+func (r *imapServer) lost(*messages)       { r.tagged, r.inLine = false, false }

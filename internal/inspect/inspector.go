@@ -83,7 +83,7 @@ func (in *Inspector) Write(ev event.Event) error {
 		if err := in.closeAll(); err != nil {
 			return err
 		}
-		if err := in.sayGiven(); err != nil {
+		if err := in.reportEvicted(); err != nil {
 			return err
 		}
 	}
@@ -130,20 +130,20 @@ func (in *Inspector) conn(id *event.Conn, opened bool) (*conn, error) {
 	if !evicted {
 		return c, nil
 	}
-	return c, in.giveUp(idle)
+	return c, in.evict(idle)
 }
 
-// giveUp ends a connection that was idle for the longest time. Those that end
+// evict ends a connection that was idle for the longest time. Those that end
 // unseen must not keep the others out.
-func (in *Inspector) giveUp(c *conn) error {
+func (in *Inspector) evict(c *conn) error {
 	if s := c.latest(); in.conns.Evicted() == 1 && s.now != nil {
 		in.note(s, "more than %d connections are open: this one was idle for the longest time and is given up", maxConns)
 	}
 	return c.close()
 }
 
-// sayGiven tells how many connections were given up.
-func (in *Inspector) sayGiven() error {
+// reportEvicted tells how many connections were given up.
+func (in *Inspector) reportEvicted() error {
 	given := in.conns.Evicted()
 	if given == 0 {
 		return nil
@@ -161,7 +161,7 @@ func (in *Inspector) socket(s *event.Socket) error {
 	if err != nil {
 		return err
 	}
-	c.told = true
+	c.rolesKnown = true
 	c.kernel = [2]bool{s.TX.Mode != event.ModeNone, s.RX.Mode != event.ModeNone}
 	if opened {
 		c.streams[s.Dir&1].fresh = true

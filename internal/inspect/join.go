@@ -31,16 +31,16 @@ const maxMeant = 64
 
 // leg is what joining knows of a request, from when its head was seen until it is told.
 type leg struct {
-	of     *proxy
-	listed bool
-	told   bool
-	ids    []string
-	target string // of a client's
-	ended  bool
+	of       *proxy
+	listed   bool
+	reported bool
+	ids      []string
+	target   string // of a client's
+	ended    bool
 	// made are the upstream requests that were made for a client's.
 	made []*exchange
-	// unclear are upstream requests that may have been made for a client's.
-	unclear []*exchange
+	// ambiguous are upstream requests that may have been made for a client's.
+	ambiguous []*exchange
 	// open counts those of unclear of which an id that is still to come may tell more, and
 	// awaitsID says that of an upstream one.
 	open     int
@@ -53,8 +53,8 @@ type leg struct {
 
 func newJoiner() *joiner { return &joiner{proxies: map[uint32]*proxy{}} }
 
-// asked enters a request whose head was seen.
-func (j *joiner) asked(ex *exchange) {
+// addRequest enters a request whose head was seen.
+func (j *joiner) addRequest(ex *exchange) {
 	if j == nil || ex.ev.Proc.PID == 0 || ex.leg != nil {
 		return
 	}
@@ -85,7 +85,7 @@ func (j *joiner) asked(ex *exchange) {
 	}
 	l.awaitsID = l.by == finding.ByOrder
 	for _, c := range l.maybe {
-		if c.leg.unclear = append(c.leg.unclear, ex); l.awaitsID {
+		if c.leg.ambiguous = append(c.leg.ambiguous, ex); l.awaitsID {
 			c.leg.open++
 		}
 	}
@@ -149,7 +149,7 @@ func (p *proxy) candidates(u *finding.Request, ids []string) ([]*exchange, findi
 // alike are those that ask for the same as u, one more than can be meant at most.
 func alike(clients []*exchange, u *finding.Request) (all []*exchange) {
 	for _, c := range clients {
-		if asksAlike(c.ev.Request, u) {
+		if sameRequest(c.ev.Request, u) {
 			all = append(all, c)
 		}
 		if len(all) > maxMeant {
@@ -167,8 +167,8 @@ func target(r *finding.Request) string {
 	return r.Method + " " + path[max(last, 0):] + "?" + query
 }
 
-// asksAlike: a proxy keeps the method, and may put something before the path or take it away.
-func asksAlike(c, u *finding.Request) bool {
+// sameRequest: a proxy keeps the method, and may put something before the path or take it away.
+func sameRequest(c, u *finding.Request) bool {
 	if c.Method == "" || c.Method != u.Method {
 		return false
 	}
@@ -206,26 +206,26 @@ func (j *joiner) over(s *stream, ex *exchange) {
 	if ex.ev.Response != nil {
 		l.ids = append(l.ids, idsOf(ex.ev.Response.Headers)...)
 	}
-	known := ex.settle()
-	for _, other := range slices.Concat(known, []*exchange{ex}, l.made, l.unclear, l.maybe) {
-		j.tellWhole(s, other)
+	known := ex.resolve()
+	for _, other := range slices.Concat(known, []*exchange{ex}, l.made, l.ambiguous, l.maybe) {
+		j.reportComplete(s, other)
 	}
 	j.forget(l.of)
 }
 
-// tellWhole tells of a request if nothing more can be learned about it.
-func (j *joiner) tellWhole(s *stream, ex *exchange) {
+// reportComplete tells of a request if nothing more can be learned about it.
+func (j *joiner) reportComplete(s *stream, ex *exchange) {
 	l := ex.leg
-	if l.told || !l.ended || !allEnded(l.made) || !allEnded(l.maybe) || l.open > 0 {
+	if l.reported || !l.ended || !allEnded(l.made) || !allEnded(l.maybe) || l.open > 0 {
 		return
 	}
-	l.told = true
+	l.reported = true
 	l.of.listed--
 	j.listed--
 	if ex.ev.Dir == event.RX {
-		ex.tellJoined(s)
+		ex.reportJoined(s)
 	} else {
-		ex.tellAlone(s)
+		ex.reportUnjoined(s)
 	}
 }
 
@@ -239,21 +239,21 @@ func (j *joiner) forget(p *proxy) {
 	}
 }
 
-// settle: a request has ended, and with it all its ids are known. They can say which of the
+// resolve: a request has ended, and with it all its ids are known. They can say which of the
 // other side is its; what is still not clear when all have ended stays so. It returns clients'
 // requests of which no id can tell more.
-func (ex *exchange) settle() (known []*exchange) {
+func (ex *exchange) resolve() (known []*exchange) {
 	if ex.ev.Dir == event.TX {
-		return ex.settleFor(ex.leg.maybe...)
+		return ex.resolveFor(ex.leg.maybe...)
 	}
-	for _, u := range ex.leg.unclear {
-		known = append(known, u.settleFor(ex)...)
+	for _, u := range ex.leg.ambiguous {
+		known = append(known, u.resolveFor(ex)...)
 	}
 	return known
 }
 
-// settleFor joins an upstream request to the one of clients that an id names, if it has ended.
-func (u *exchange) settleFor(clients ...*exchange) (known []*exchange) {
+// resolveFor joins an upstream request to the one of clients that an id names, if it has ended.
+func (u *exchange) resolveFor(clients ...*exchange) (known []*exchange) {
 	l := u.leg
 	if !l.awaitsID {
 		return nil
@@ -282,11 +282,11 @@ func (l *leg) close() (known []*exchange) {
 	return known
 }
 
-// isUnclear: an upstream request can have been made for several.
-func (l *leg) isUnclear() bool { return len(l.maybe) > 1 }
+// isAmbiguous: an upstream request can have been made for several.
+func (l *leg) isAmbiguous() bool { return len(l.maybe) > 1 }
 
-// tellJoined tells a client's request with those made for it.
-func (c *exchange) tellJoined(s *stream) {
+// reportJoined tells a client's request with those made for it.
+func (c *exchange) reportJoined(s *stream) {
 	for _, u := range c.leg.made {
 		by := u.leg.by
 		if shareID(c.leg.ids, u.leg.ids) { // which an answer may have told after order did
@@ -294,8 +294,8 @@ func (c *exchange) tellJoined(s *stream) {
 		}
 		c.ev.Upstream = append(c.ev.Upstream, finding.Upstream{HTTP: &u.ev, By: by, After: u.begun - min(c.begun, u.begun)})
 	}
-	for _, u := range c.leg.unclear { // an id may have said since whose it is
-		if u.leg.isUnclear() {
+	for _, u := range c.leg.ambiguous { // an id may have said since whose it is
+		if u.leg.isAmbiguous() {
 			c.ev.Ambiguous++
 		}
 	}
@@ -303,8 +303,8 @@ func (c *exchange) tellJoined(s *stream) {
 	s.after(&c.ev)
 }
 
-// tellAlone tells an upstream request that is in no other's line.
-func (u *exchange) tellAlone(s *stream) {
+// reportUnjoined tells an upstream request that is in no other's line.
+func (u *exchange) reportUnjoined(s *stream) {
 	if n := len(u.leg.maybe); n > 1 {
 		u.ev.Ambiguous = n
 		s.after(&u.ev)

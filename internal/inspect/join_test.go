@@ -364,8 +364,8 @@ func BenchmarkJoin(b *testing.B) {
 		var all []*exchange
 		for i := range maxLegs / 2 {
 			c, u := request(event.RX, i), request(event.TX, i)
-			j.asked(c)
-			j.asked(u)
+			j.addRequest(c)
+			j.addRequest(u)
 			all = append(all, c, u)
 		}
 		for _, ex := range all {

@@ -64,9 +64,9 @@ func beginsCommand(b []byte, commands map[string]bool) verdict {
 func (m *messages) command(n, words int, how treatment) {
 	words = min(words, n)
 	m.fresh()
-	m.take(words, asText)
+	m.consume(words, asText)
 	m.fresh()
-	m.take(n-words, how)
+	m.consume(n-words, how)
 	m.fresh()
 }
 
@@ -74,8 +74,8 @@ func (m *messages) command(n, words int, how treatment) {
 // §4.5.2, RFC 1939 §3.
 type dotted struct{ within bool }
 
-// take takes what there is of it; done says that the dot came.
-func (d *dotted) take(m *messages, b []byte) (how progress, done bool) {
+// consume takes what there is of it; done says that the dot came.
+func (d *dotted) consume(m *messages, b []byte) (how progress, done bool) {
 	if !d.within && b[0] == '.' {
 		line, n := cutLine(b)
 		switch {
@@ -83,7 +83,7 @@ func (d *dotted) take(m *messages, b []byte) (how progress, done bool) {
 			return waits, false
 		case n > 0 && len(line) == 1:
 			m.fresh()
-			m.take(n, asText)
+			m.consume(n, asText)
 			return took, true
 		}
 	}
@@ -91,7 +91,7 @@ func (d *dotted) take(m *messages, b []byte) (how progress, done bool) {
 	if d.within = n == 0; d.within {
 		n = len(b)
 	}
-	m.take(n, asText)
+	m.consume(n, asText)
 	return took, false
 }
 

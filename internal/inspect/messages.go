@@ -10,9 +10,9 @@ type messages struct {
 	with    *dialogue
 	grammar grammar
 	plain   masker
-	// left is how many bytes are to come of what the grammar has announced.
-	left uint64
-	how  treatment
+	// remaining is how many bytes are to come of what the grammar has announced.
+	remaining uint64
+	how       treatment
 	// count, if not nil, is what the bytes add to.
 	count *uint64
 	// at is the call that is under way.
@@ -61,11 +61,11 @@ func newMessages(s *stream, d *dialogue) *messages {
 	return &messages{s: s, with: d, grammar: d.of.grammar(d, s.dir == d.client)}
 }
 
-func (m *messages) step(s *stream) bool {
-	if m.left > 0 {
-		n := min(uint64(len(s.rest())), m.left)
-		m.take(int(n), m.how)
-		if m.left -= n; m.left == 0 {
+func (m *messages) decode(s *stream) bool {
+	if m.remaining > 0 {
+		n := min(uint64(len(s.rest())), m.remaining)
+		m.consume(int(n), m.how)
+		if m.remaining -= n; m.remaining == 0 {
 			m.ends()
 		}
 		return true
@@ -81,12 +81,12 @@ func (m *messages) step(s *stream) bool {
 	return m.lose("this is no message of its protocol, or one that is too long to wait for")
 }
 
-// take takes n bytes.
-func (m *messages) take(n int, how treatment) { m.takeNoted(n, how, "") }
+// consume takes n bytes.
+func (m *messages) consume(n int, how treatment) { m.consumeNoted(n, how, "") }
 
-// takeNoted takes n bytes and says in a line what they are; it is shown for bytes
+// consumeNoted takes n bytes and says in a line what they are; it is shown for bytes
 // that are no text.
-func (m *messages) takeNoted(n int, how treatment, note string) {
+func (m *messages) consumeNoted(n int, how treatment, note string) {
 	s := m.s
 	if m.count != nil {
 		*m.count += uint64(n)
@@ -98,15 +98,15 @@ func (m *messages) takeNoted(n int, how treatment, note string) {
 		if !s.rules.off {
 			s.mask(s.pos, s.pos+uint64(n))
 		}
-		s.take(n, Text, "")
+		s.consume(n, Text, "")
 	case asBytes:
 		m.plain.write(s, s.pos, s.pos+uint64(n))
-		s.take(n, Frame, note)
+		s.consume(n, Frame, note)
 	case asHidden:
 		if !s.rules.off {
-			blot(s.masked(s.pos, s.pos+uint64(n)))
+			maskAll(s.masked(s.pos, s.pos+uint64(n)))
 		}
-		s.take(n, Frame, note)
+		s.consume(n, Frame, note)
 	}
 }
 
@@ -118,7 +118,7 @@ func (m *messages) fresh() {
 
 // expect announces n bytes.
 func (m *messages) expect(n uint64, how treatment) {
-	if m.left, m.how = n, how; n == 0 {
+	if m.remaining, m.how = n, how; n == 0 {
 		m.ends()
 	}
 }
@@ -136,7 +136,7 @@ func (m *messages) lose(why reason) bool {
 	s := m.s
 	s.in.note(s, why+"; decoding goes on where a record begins with a message")
 	m.leave(newLostGuess())
-	s.decoder.settle(s)
+	s.decoder.flush(s)
 	return false
 }
 
@@ -145,15 +145,15 @@ func (m *messages) leave(g *guess) {
 	m.plain.cut(m.s)
 	m.with.cut(m.s, m.at)
 	m.grammar.lost(m)
-	m.at, m.count, m.left = nil, nil, 0
+	m.at, m.count, m.remaining = nil, nil, 0
 	m.with.interrupt(m.s)
 	m.s.decoder = g
 }
 
 func (m *messages) pending(*stream) (uint64, bool) { return m.plain.pending() }
 
-// settle hides a message that is not whole: what is secret in it cannot be told.
-func (m *messages) settle(s *stream) {
+// flush hides a message that is not whole: what is secret in it cannot be told.
+func (m *messages) flush(s *stream) {
 	if n := len(s.rest()); n > 0 {
 		s.hide(n, "a message that was not seen whole")
 	}
@@ -161,7 +161,7 @@ func (m *messages) settle(s *stream) {
 
 // gap: what goes on behind it within bytes that were announced can still be counted.
 func (m *messages) gap(s *stream, n uint64) {
-	if n > 0 && m.left >= n {
+	if n > 0 && m.remaining >= n {
 		m.plain.interrupt(s, unknown)
 		if m.count != nil {
 			*m.count += n
@@ -169,7 +169,7 @@ func (m *messages) gap(s *stream, n uint64) {
 		if m.at != nil {
 			m.at.gap = true
 		}
-		if m.left -= n; m.left == 0 {
+		if m.remaining -= n; m.remaining == 0 {
 			m.ends()
 		}
 		return
@@ -188,15 +188,15 @@ func (m *messages) end(s *stream) {
 	}
 }
 
-// ask begins a request with the next byte.
-func (m *messages) ask(id string) {
-	m.at = m.with.ask(m.s, m.offset(), id)
+// beginRequest begins a request with the next byte.
+func (m *messages) beginRequest(id string) {
+	m.at = m.with.beginRequest(m.s, m.offset(), id)
 	m.count = &m.at.ev.RequestLen
 }
 
-// asked ends it.
-func (m *messages) asked() {
-	m.with.asked(m.s, m.at)
+// endRequest ends it.
+func (m *messages) endRequest() {
+	m.with.endRequest(m.s, m.at)
 	m.at, m.count = nil, nil
 }
 
@@ -215,6 +215,6 @@ func (m *messages) unasked(op string) {
 
 // answers ends a reply, or what was said unasked.
 func (m *messages) answers(how finding.End) {
-	m.with.tell(m.s, m.at, how)
+	m.with.report(m.s, m.at, how)
 	m.at, m.count = nil, nil
 }

@@ -86,9 +86,9 @@ func isMySQL(b []byte, o opening) verdict {
 	switch {
 	case p.size == 0:
 		return no
-	case o.role == client && p.seq == 0 && mysqlCommands[b[mysqlHead]] != "" && inStep(b):
+	case o.role == client && p.seq == 0 && mysqlCommands[b[mysqlHead]] != "" && inSequence(b):
 		return ofClient
-	case o.role == server && (p.seq == 1 || o.first && p.seq > 1 && p.seq < 16) && mayReply(p, b[mysqlHead]) && inStep(b):
+	case o.role == server && (p.seq == 1 || o.first && p.seq > 1 && p.seq < 16) && mayReply(p, b[mysqlHead]) && inSequence(b):
 		return ofServer
 	}
 	return no
@@ -133,9 +133,9 @@ func mayReply(p mysqlPacket, first byte) bool {
 	return p.size <= 9 || p.seq > 1 && p.size <= maxPgError
 }
 
-// inStep reports whether packets follow each other with the numbers that they should
+// inSequence reports whether packets follow each other with the numbers that they should
 // have, as far as b goes.
-func inStep(b []byte) bool {
+func inSequence(b []byte) bool {
 	last := readMySQL(b)
 	for {
 		n := mysqlHead + last.size

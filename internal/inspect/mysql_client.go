@@ -9,9 +9,9 @@ import (
 // mysqlClient reads what a client says.
 type mysqlClient struct {
 	state *mysqlState
-	// goesOn: the packet was of the greatest length, and the next is the rest of it.
-	goesOn bool
-	how    treatment
+	// continues: the packet was of the greatest length, and the next is the rest of it.
+	continues bool
+	how       treatment
 	// silent: nothing answers the command. part: the packet belongs to what was asked
 	// before.
 	silent, part bool
@@ -22,7 +22,7 @@ func (c *mysqlClient) message(m *messages, b []byte) progress {
 		return waits
 	}
 	p := readMySQL(b)
-	if c.goesOn {
+	if c.continues {
 		return c.rest(m, p, "")
 	}
 	payload := b[mysqlHead:]
@@ -65,8 +65,8 @@ func (c *mysqlClient) join(m *messages, at *call) {
 
 // rest takes the head of a packet and announces its payload.
 func (c *mysqlClient) rest(m *messages, p mysqlPacket, note string) progress {
-	c.goesOn = p.size == mysqlMost
-	m.takeNoted(mysqlHead, asBytes, note)
+	c.continues = p.size == mysqlMost
+	m.consumeNoted(mysqlHead, asBytes, note)
 	m.fresh()
 	m.expect(uint64(p.size), c.how)
 	return took
@@ -90,9 +90,9 @@ func (c *mysqlClient) login(m *messages, p mysqlPacket, payload []byte) progress
 		return waits
 	}
 	payload = payload[:p.size]
-	m.ask("")
+	m.beginRequest("")
 	c.state.login, c.part, c.how = m.at, true, asHidden
-	m.at.ev.Op, m.at.quiet = "LOGIN", true
+	m.at.ev.Op, m.at.secret = "LOGIN", true
 	c.state.eof = binary.LittleEndian.Uint32(payload)&mysqlNoEOF == 0
 	if user, rest, ok := cutString(payload[min(mysqlFixed, len(payload)):]); ok {
 		m.at.detail(append([]byte("user="), user...))
@@ -124,7 +124,7 @@ func mysqlDatabase(payload, rest []byte) (db []byte, ok bool) {
 
 // command takes one, as far as it is waited for.
 func (c *mysqlClient) command(m *messages, p mysqlPacket, payload []byte) progress {
-	m.ask("")
+	m.beginRequest("")
 	name := mysqlCommands[payload[0]]
 	c.silent, c.part, c.how = false, false, asBytes
 	c.state.login, c.state.file = nil, nil
@@ -137,7 +137,7 @@ func (c *mysqlClient) command(m *messages, p mysqlPacket, payload []byte) progre
 		c.execute(m, payload[:min(p.size, len(payload))])
 		c.how = asHidden
 	case 0x11:
-		m.at.quiet, c.how = true, asHidden
+		m.at.secret, c.how = true, asHidden
 		c.state.login, c.part = m.at, true
 	case 0x02, 0x05, 0x06:
 		m.at.detail(payload[1:min(p.size, len(payload))])
@@ -145,7 +145,7 @@ func (c *mysqlClient) command(m *messages, p mysqlPacket, payload []byte) progre
 		c.silent = true
 		c.how = asHidden
 	case 0x1c:
-		m.at.quiet = true
+		m.at.secret = true
 	}
 	return c.rest(m, p, note)
 }
@@ -157,12 +157,12 @@ func (c *mysqlClient) statement(m *messages, p mysqlPacket, payload []byte, note
 		skip = 3 // CLIENT_QUERY_ATTRIBUTES: none, once
 	}
 	if p.size > maxSQL || p.size > skip && payload[skip] < ' ' && payload[skip] != '\t' && payload[skip] != '\n' && payload[skip] != '\r' {
-		m.at.ev.Detail, m.at.quiet, c.how = "...", true, asHidden
+		m.at.ev.Detail, m.at.secret, c.how = "...", true, asHidden
 		return c.rest(m, p, note)
 	}
-	m.takeNoted(mysqlHead+skip, asBytes, note)
+	m.consumeNoted(mysqlHead+skip, asBytes, note)
 	st := m.statement(p.size - skip)
-	m.at.quiet = st.secret
+	m.at.secret = st.secret
 	if payload[0] == 0x16 {
 		m.at.note, m.at.ev.Detail = st, st.detail
 	} else if m.at.ev.Detail = st.detail; st.op != "" {
@@ -174,18 +174,18 @@ func (c *mysqlClient) statement(m *messages, p mysqlPacket, payload []byte, note
 
 // execute finds the statement that is executed.
 func (c *mysqlClient) execute(m *messages, payload []byte) {
-	m.at.quiet = true
+	m.at.secret = true
 	if len(payload) < 5 {
 		return
 	}
 	if st, known := c.state.prepared[binary.LittleEndian.Uint32(payload[1:])]; known {
-		m.at.ev.Op, m.at.ev.Detail, m.at.quiet = st.op, st.detail, st.secret
+		m.at.ev.Op, m.at.ev.Detail, m.at.secret = st.op, st.detail, st.secret
 	}
 }
 
 func (c *mysqlClient) expected(m *messages) {
 	m.fresh()
-	if !c.goesOn {
+	if !c.continues {
 		c.ends(m)
 	}
 }
@@ -193,15 +193,15 @@ func (c *mysqlClient) expected(m *messages) {
 func (c *mysqlClient) ends(m *messages) {
 	switch {
 	case c.silent:
-		m.with.tell(m.s, m.at, finding.Complete)
+		m.with.report(m.s, m.at, finding.Complete)
 		m.at, m.count = nil, nil
 	case c.part:
 		m.at, m.count = nil, nil
 	default:
-		m.asked()
+		m.endRequest()
 	}
 }
 
 func (c *mysqlClient) lost(*messages) {
-	c.goesOn, c.part, c.silent = false, false, false
+	c.continues, c.part, c.silent = false, false, false
 }

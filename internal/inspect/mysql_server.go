@@ -17,9 +17,9 @@ type mysqlServer struct {
 	hidden bool
 	// prepare: definitions of a statement come, not of a result. What comes behind its
 	// parameters are its columns.
-	prepare bool
-	columns uint64
-	goesOn  bool
+	prepare   bool
+	columns   uint64
+	continues bool
 	// status ends the reply behind the packet under way; turn leaves the word to the
 	// client.
 	status string
@@ -50,26 +50,26 @@ func (r *mysqlServer) message(m *messages, b []byte) progress {
 		return waits
 	}
 	p := readMySQL(b)
-	if r.goesOn || p.size == 0 {
-		r.takes(m, p, "")
+	if r.continues || p.size == 0 {
+		r.consumePacket(m, p, "")
 		return took
 	}
 	if len(b) == mysqlHead {
 		return waits
 	}
 	payload := b[mysqlHead:]
-	if short := p.size <= maxPgError; short && r.says(payload[0]) && len(payload) < p.size {
+	if short := p.size <= maxPgError; short && r.expects(payload[0]) && len(payload) < p.size {
 		return waits
 	}
 	if !r.begin(m, p) {
-		r.takes(m, p, "")
+		r.consumePacket(m, p, "")
 		return took
 	}
 	return r.packet(m, p, payload[:min(p.size, len(payload))])
 }
 
-// says reports whether a packet with this first byte is waited for.
-func (r *mysqlServer) says(first byte) bool {
+// expects reports whether a packet with this first byte is waited for.
+func (r *mysqlServer) expects(first byte) bool {
 	return r.phase != mysqlRows || first == mysqlERR || first == mysqlEOF
 }
 
@@ -87,14 +87,14 @@ func (r *mysqlServer) begin(m *messages, p mysqlPacket) bool {
 	return true
 }
 
-// takes takes a packet that says nothing; its bytes are shown where none is a secret.
-func (r *mysqlServer) takes(m *messages, p mysqlPacket, note string) {
+// consumePacket takes a packet that says nothing; its bytes are shown where none is a secret.
+func (r *mysqlServer) consumePacket(m *messages, p mysqlPacket, note string) {
 	how := asBytes
-	if m.at == nil || m.at.quiet || r.hidden {
+	if m.at == nil || m.at.secret || r.hidden {
 		how = asHidden
 	}
-	r.goesOn = p.size == mysqlMost
-	m.takeNoted(mysqlHead, asBytes, note)
+	r.continues = p.size == mysqlMost
+	m.consumeNoted(mysqlHead, asBytes, note)
 	m.fresh()
 	m.expect(uint64(p.size), how)
 }
@@ -103,7 +103,7 @@ func (r *mysqlServer) takes(m *messages, p mysqlPacket, note string) {
 func (r *mysqlServer) expected(m *messages) {
 	m.fresh()
 	switch {
-	case r.goesOn:
+	case r.continues:
 	case r.status != "":
 		r.finish(m)
 	case r.turn:
@@ -126,9 +126,9 @@ func (r *mysqlServer) packet(m *messages, p mysqlPacket, payload []byte) progres
 		r.definition(m, p, payload)
 	default:
 		if r.rows++; r.rows == 1 {
-			r.takes(m, p, "MySQL rows")
+			r.consumePacket(m, p, "MySQL rows")
 		} else {
-			r.takes(m, p, "")
+			r.consumePacket(m, p, "")
 		}
 	}
 	return took
@@ -140,24 +140,24 @@ func (r *mysqlServer) first(m *messages, p mysqlPacket, payload []byte) progress
 	n, size := lenenc(payload)
 	switch first := payload[0]; {
 	case login && (first == mysqlMore || first == mysqlEOF):
-		r.takes(m, p, "MySQL authentication")
+		r.consumePacket(m, p, "MySQL authentication")
 		r.turn = true
 	case first == mysqlFile:
 		r.state.file = m.at
-		r.takes(m, p, "MySQL file request")
+		r.consumePacket(m, p, "MySQL file request")
 		r.turn = true
 	case first == mysqlOK && m.at.ev.Op == "STMT_PREPARE" && len(payload) >= 12:
 		r.prepared(m, p, payload)
 	case first == mysqlOK || first == mysqlEOF:
 		r.ok(m, p, payload)
 	case size > 0 && p.size == size+1 && payload[size] == 0: // MariaDB: the client knows the columns, and this does not
-		r.takes(m, p, "MySQL result")
+		r.consumePacket(m, p, "MySQL result")
 		r.phase, r.defs, r.hidden = mysqlDefs, 0, true
 	case size == 0 || size != p.size && p.size != size+1: // a text, as STATISTICS has, or a result that is no more than its rows
-		r.takes(m, p, "")
+		r.consumePacket(m, p, "")
 		r.status = "OK"
 	default:
-		r.takes(m, p, "MySQL result")
+		r.consumePacket(m, p, "MySQL result")
 		r.phase, r.defs = mysqlDefs, n
 	}
 	return took
@@ -175,7 +175,7 @@ func (r *mysqlServer) prepared(m *messages, p mysqlPacket, payload []byte) {
 	if r.defs == 0 {
 		r.defs, r.columns = r.columns, 0
 	}
-	r.takes(m, p, "MySQL OK")
+	r.consumePacket(m, p, "MySQL OK")
 	if r.defs == 0 {
 		r.status = "OK"
 	}
@@ -189,13 +189,13 @@ func (r *mysqlServer) definition(m *messages, p mysqlPacket, payload []byte) {
 		} else {
 			r.phase = mysqlRows
 			r.rows++
-			r.takes(m, p, "MySQL rows")
+			r.consumePacket(m, p, "MySQL rows")
 			return
 		}
 	}
 	r.defs--
 	r.hidden = r.hidden || mysqlSecretColumn(payload) || len(payload) < p.size
-	r.takes(m, p, "")
+	r.consumePacket(m, p, "")
 	if r.prepare && r.defs == 0 && r.columns == 0 && !r.state.eof {
 		r.status = "OK"
 	}
@@ -219,7 +219,7 @@ func mysqlSecretColumn(def []byte) bool {
 // endOf takes what ends definitions or rows.
 func (r *mysqlServer) endOf(m *messages, p mysqlPacket, payload []byte) {
 	if r.phase == mysqlDefs && p.size == eofSize {
-		r.takes(m, p, "")
+		r.consumePacket(m, p, "")
 		switch {
 		case !r.prepare:
 			r.phase = mysqlRows
@@ -236,7 +236,7 @@ func (r *mysqlServer) endOf(m *messages, p mysqlPacket, payload []byte) {
 	} else {
 		_, flags = mysqlSummary(payload)
 	}
-	r.takes(m, p, "MySQL end of rows")
+	r.consumePacket(m, p, "MySQL end of rows")
 	r.over(strconv.FormatUint(r.rows, 10)+" rows", flags)
 }
 
@@ -259,7 +259,7 @@ func (r *mysqlServer) ok(m *messages, p mysqlPacket, payload []byte) {
 	if affected > 0 {
 		status += " " + strconv.FormatUint(affected, 10) + " affected"
 	}
-	r.takes(m, p, "MySQL OK")
+	r.consumePacket(m, p, "MySQL OK")
 	r.over(status, flags)
 }
 
@@ -275,19 +275,19 @@ func (r *mysqlServer) over(status string, flags uint16) {
 // error takes an ERR packet: a number, a state of SQL and a text.
 func (r *mysqlServer) error(m *messages, p mysqlPacket, payload []byte) {
 	how := asBytes
-	if m.at.quiet {
+	if m.at.secret {
 		how = asHidden
 	}
-	m.takeNoted(mysqlHead, asBytes, "MySQL ERR")
+	m.consumeNoted(mysqlHead, asBytes, "MySQL ERR")
 	m.fresh()
-	m.take(len(payload), how)
+	m.consume(len(payload), how)
 	m.fresh()
-	r.goesOn = false
+	r.continues = false
 	status := "ERROR"
 	if len(payload) >= 3 {
 		status += " " + strconv.Itoa(int(binary.LittleEndian.Uint16(payload[1:])))
 	}
-	if !m.at.quiet && len(payload) > 3 {
+	if !m.at.secret && len(payload) > 3 {
 		text := m.shown(len(payload))[3:]
 		if len(text) > 6 && text[0] == '#' {
 			text = text[6:]

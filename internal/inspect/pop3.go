@@ -20,8 +20,8 @@ var pop3 = &dialect{name: "pop3", ports: []uint16{110, 995}, recognise: isPOP3,
 
 // pop3State is what both directions know.
 type pop3State struct {
-	auth bool // lines of the client answer challenges
-	deaf bool // replies are missing: which one ended that is not known
+	auth           bool // lines of the client answer challenges
+	repliesMissing bool // replies are missing: which one ended that is not known
 }
 
 var (
@@ -64,7 +64,7 @@ func (c *pop3Client) message(m *messages, b []byte) progress {
 		if at := m.with.find(""); at != nil {
 			at.ev.RequestLen += uint64(n)
 		}
-		m.take(n, asSecret)
+		m.consume(n, asSecret)
 		return took
 	}
 	return c.command(m, line, n)
@@ -72,7 +72,7 @@ func (c *pop3Client) message(m *messages, b []byte) progress {
 
 // mayEnd reports whether an exchange of challenges may have ended unseen.
 func (c *pop3Client) mayEnd(m *messages) bool {
-	return c.state.deaf || m.s.conn.oneWay(m.s.dir)
+	return c.state.repliesMissing || m.s.conn.oneWay(m.s.dir)
 }
 
 // isPOP3Command reports whether a line is a command, as no answer to a challenge is.
@@ -86,9 +86,9 @@ func (c *pop3Client) command(m *messages, line []byte, n int) progress {
 	if !isWord(word) || !isText(line) {
 		return fails
 	}
-	m.ask("")
+	m.beginRequest("")
 	op, words, how := upper(word), len(word)+1, asText
-	c.state.auth, c.state.deaf = false, false
+	c.state.auth, c.state.repliesMissing = false, false
 	if _, secret := secretCommands[string(bytes.ToLower(word))]; secret {
 		how = asSecret
 	}
@@ -100,13 +100,13 @@ func (c *pop3Client) command(m *messages, line []byte, n int) progress {
 		words += mechanism(rest)
 	}
 	m.command(n, words, how)
-	m.at.ev.Op, m.at.quiet = op, m.at.quiet || how == asSecret
+	m.at.ev.Op, m.at.secret = op, m.at.secret || how == asSecret
 	m.at.detail(m.shown(n)[min(len(word)+1, n):])
 	m.at.note = pop3Texts[op] || pop3Lists[op] && len(rest) == 0
 	if c.state.auth {
 		m.at, m.count = nil, nil // its answers are part of it; the reply ends it
 	} else {
-		m.asked()
+		m.endRequest()
 	}
 	return took
 }
@@ -124,7 +124,7 @@ type pop3Server struct {
 
 func (r *pop3Server) message(m *messages, b []byte) progress {
 	if r.inText {
-		how, done := r.text.take(m, b)
+		how, done := r.text.consume(m, b)
 		if done {
 			r.inText = false
 			m.answers(finding.Complete)
@@ -161,7 +161,7 @@ func (r *pop3Server) reply(m *messages, n int, status string) {
 	}
 	r.greeted, r.state.auth = true, false
 	how := asText
-	if m.at.quiet {
+	if m.at.secret {
 		how = asSecret
 	}
 	m.command(n, len(status)+1, how)
@@ -176,4 +176,4 @@ func (r *pop3Server) reply(m *messages, n int, status string) {
 }
 
 func (r *pop3Server) expected(*messages) {}
-func (r *pop3Server) lost(*messages)     { r.inText, r.state.deaf = false, true }
+func (r *pop3Server) lost(*messages)     { r.inText, r.state.repliesMissing = false, true }

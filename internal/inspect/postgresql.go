@@ -147,14 +147,14 @@ func (f *pgFrame) read(b []byte, of role) (ok bool) {
 	return isPg(b[:pgHead], of) == ofClient
 }
 
-// take takes the head, and names the message where the one before was another.
-func (f *pgFrame) take(m *messages, of role) {
+// consume takes the head, and names the message where the one before was another.
+func (f *pgFrame) consume(m *messages, of role) {
 	note := ""
 	if f.kind != f.last {
 		note = "PostgreSQL " + pgNames[of][f.kind]
 	}
 	f.last = f.kind
-	m.takeNoted(pgHead, asBytes, note)
+	m.consumeNoted(pgHead, asBytes, note)
 	m.fresh()
 }
 

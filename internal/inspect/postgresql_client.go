@@ -12,8 +12,8 @@ type pgClient struct {
 	state *pgState
 	frame pgFrame
 	more  int // statements of the request besides the first
-	// alone: the message that comes is no part of a request.
-	alone bool
+	// standalone: the message that comes is no part of a request.
+	standalone bool
 }
 
 func (c *pgClient) message(m *messages, b []byte) progress {
@@ -47,7 +47,7 @@ func (c *pgClient) long() bool {
 // body takes a message, or announces the rest of it.
 func (c *pgClient) body(m *messages, b []byte) progress {
 	c.begin(m)
-	c.frame.take(m, client)
+	c.frame.consume(m, client)
 	how := asBytes
 	switch c.frame.kind {
 	case 'Q', 'P':
@@ -67,7 +67,7 @@ func (c *pgClient) body(m *messages, b []byte) progress {
 	case 'p', 'F':
 		how = asHidden
 	case 'd', 'f':
-		if m.at.quiet {
+		if m.at.secret {
 			how = asHidden
 		}
 	}
@@ -77,11 +77,11 @@ func (c *pgClient) body(m *messages, b []byte) progress {
 
 // begin finds the request that a message is part of.
 func (c *pgClient) begin(m *messages) {
-	c.alone = false
+	c.standalone = false
 	switch c.frame.kind {
 	case 'd', 'c', 'f', 'p': // of what was asked last
 		if n := len(m.with.waiting); m.at == nil && n > 0 {
-			c.alone = true
+			c.standalone = true
 			m.at = m.with.waiting[n-1]
 			m.count = &m.at.ev.RequestLen
 			return
@@ -91,10 +91,10 @@ func (c *pgClient) begin(m *messages) {
 		return
 	}
 	c.more = 0
-	m.ask("")
+	m.beginRequest("")
 	switch c.frame.kind {
 	case 'd', 'c', 'f':
-		m.at.ev.Op, m.at.quiet = "COPY", true
+		m.at.ev.Op, m.at.secret = "COPY", true
 	case 'p':
 		m.at.ev.Op = "PASSWORD"
 	}
@@ -106,20 +106,20 @@ func (c *pgClient) sql(m *messages, body []byte) {
 	if c.frame.kind == 'P' {
 		s, _, ok := cutString(body)
 		if !ok {
-			m.take(len(body), asHidden)
+			m.consume(len(body), asHidden)
 			return
 		}
 		name = string(s)
-		m.take(len(s)+1, asBytes)
+		m.consume(len(s)+1, asBytes)
 		rest = len(body) - len(s) - 1
 	}
 	text, _, ok := cutString(body[len(body)-rest:])
 	if !ok {
-		m.take(rest, asHidden)
+		m.consume(rest, asHidden)
 		return
 	}
 	st := m.statement(len(text))
-	m.take(rest-len(text), asBytes)
+	m.consume(rest-len(text), asBytes)
 	m.fresh()
 	if c.frame.kind == 'P' {
 		c.state.remember(name, st)
@@ -138,13 +138,13 @@ func (c *pgClient) bind(m *messages, body []byte) {
 	if m.at.ev.Op == "" {
 		c.says(m, st)
 	} else if st.secret {
-		m.at.quiet = true
+		m.at.secret = true
 	}
 }
 
 // says enters a statement in the request.
 func (c *pgClient) says(m *messages, st statement) {
-	m.at.quiet = m.at.quiet || st.secret
+	m.at.secret = m.at.secret || st.secret
 	if m.at.ev.Op == "" {
 		m.at.ev.Op, m.at.ev.Detail = st.op, st.detail
 	} else if c.more++; c.more == 1 {
@@ -160,24 +160,24 @@ func (c *pgClient) expected(m *messages) {
 // ends ends a message, and with some a request.
 func (c *pgClient) ends(m *messages) {
 	switch {
-	case c.alone:
+	case c.standalone:
 		m.at, m.count = nil, nil
 	case c.frame.kind == 'X' || c.frame.kind == 0 && m.at.ev.Op == "CANCEL": // nothing answers it
 		c.name(m)
-		m.with.tell(m.s, m.at, finding.Complete)
+		m.with.report(m.s, m.at, finding.Complete)
 		m.at, m.count = nil, nil
 	case c.frame.kind == 'Q', c.frame.kind == 'S', c.frame.kind == 'F', c.frame.kind == 'p', c.frame.kind == 0:
 		c.name(m)
-		m.asked()
+		m.endRequest()
 	case c.frame.kind == 'd', c.frame.kind == 'c', c.frame.kind == 'f':
-		m.asked()
+		m.endRequest()
 	}
 }
 
 // name names a request without a statement by its last message.
 func (c *pgClient) name(m *messages) {
 	if m.at.ev.Op == "" {
-		m.at.ev.Op, m.at.quiet = pgNames[client][c.frame.kind], true
+		m.at.ev.Op, m.at.secret = pgNames[client][c.frame.kind], true
 	}
 }
 
@@ -194,13 +194,13 @@ func (c *pgClient) start(m *messages, b []byte) progress {
 		return waits
 	}
 	c.frame.kind = 0
-	m.ask("")
+	m.beginRequest("")
 	if binary.BigEndian.Uint32(b[4:]) == pgCancel {
 		m.at.ev.Op = "CANCEL"
-		m.takeNoted(n, asHidden, "PostgreSQL CancelRequest")
+		m.consumeNoted(n, asHidden, "PostgreSQL CancelRequest")
 	} else {
 		m.at.ev.Op = "STARTUP"
-		m.takeNoted(n, asBytes, "PostgreSQL StartupMessage")
+		m.consumeNoted(n, asBytes, "PostgreSQL StartupMessage")
 		m.fresh()
 		c.parameters(m, n)
 	}
@@ -225,4 +225,4 @@ func (c *pgClient) parameters(m *messages, n int) {
 	}
 }
 
-func (c *pgClient) lost(*messages) { c.frame, c.more, c.alone = pgFrame{}, 0, false }
+func (c *pgClient) lost(*messages) { c.frame, c.more, c.standalone = pgFrame{}, 0, false }

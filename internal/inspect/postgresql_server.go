@@ -12,8 +12,8 @@ type pgServer struct {
 	frame pgFrame
 	// failed: the reply has an error, which is its status.
 	failed bool
-	// alone: the message was not asked for.
-	alone bool
+	// unsolicited: the message was not asked for.
+	unsolicited bool
 	// rows: the columns of the reply have secrets.
 	rows bool
 }
@@ -37,7 +37,7 @@ func (r *pgServer) message(m *messages, b []byte) progress {
 		return waits
 	}
 	r.begin(m)
-	r.frame.take(m, server)
+	r.frame.consume(m, server)
 	if !whole {
 		m.expect(uint64(r.frame.size), r.how(m))
 		return took
@@ -62,7 +62,7 @@ func (r *pgServer) says() bool {
 
 // begin finds the request that a message answers.
 func (r *pgServer) begin(m *messages) {
-	r.alone = false
+	r.unsolicited = false
 	if m.at != nil {
 		return
 	}
@@ -70,7 +70,7 @@ func (r *pgServer) begin(m *messages) {
 	switch r.frame.kind {
 	case 'N', 'A', 'S':
 		if m.with.find("") == nil {
-			r.alone = true
+			r.unsolicited = true
 			m.unasked(map[byte]string{'N': "NOTICE", 'A': "NOTIFY", 'S': "PARAMETER"}[r.frame.kind])
 			m.at.ev.Status = "-"
 			return
@@ -91,7 +91,7 @@ func (r *pgServer) how(m *messages) treatment {
 	case 'T': // too long to know its columns
 		r.rows = true
 	}
-	if _, fixed := pgShort[server][r.frame.kind]; m.at.quiet && !fixed {
+	if _, fixed := pgShort[server][r.frame.kind]; m.at.secret && !fixed {
 		return asHidden
 	}
 	return asBytes
@@ -100,10 +100,10 @@ func (r *pgServer) how(m *messages) treatment {
 // whole takes the body of a message that says something.
 func (r *pgServer) whole(m *messages, body []byte) {
 	how := asBytes
-	if r.frame.kind == 'E' && m.at.quiet {
+	if r.frame.kind == 'E' && m.at.secret {
 		how = asHidden
 	}
-	m.take(len(body), how)
+	m.consume(len(body), how)
 	m.fresh()
 	switch r.frame.kind {
 	case 'E':
@@ -143,7 +143,7 @@ func (r *pgServer) expected(m *messages) {
 func (r *pgServer) ends(m *messages) {
 	at := &m.at.ev
 	switch {
-	case r.alone, r.frame.kind == 'E' && (at.Op == "STARTUP" || at.Op == "CANCEL"):
+	case r.unsolicited, r.frame.kind == 'E' && (at.Op == "STARTUP" || at.Op == "CANCEL"):
 	case r.frame.kind == 'Z':
 		if at.Status == "" {
 			at.Status = "OK"
@@ -157,5 +157,5 @@ func (r *pgServer) ends(m *messages) {
 }
 
 func (r *pgServer) lost(*messages) {
-	r.frame, r.failed, r.alone, r.rows = pgFrame{}, false, false, false
+	r.frame, r.failed, r.unsolicited, r.rows = pgFrame{}, false, false, false
 }

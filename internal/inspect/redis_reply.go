@@ -9,11 +9,11 @@ import (
 
 // redisReplies reads what a server says.
 type redisReplies struct {
-	state *redisState
-	left  uint64 // values that are still to come; a list adds its own
-	nth   int    // of the next value
-	prior []byte // the string before, if it was short
-	crlf  bool   // the end of a string's line is to come
+	state     *redisState
+	remaining uint64 // values that are still to come; a list adds its own
+	nth       int    // of the next value
+	prior     []byte // the string before, if it was short
+	crlf      bool   // the end of a string's line is to come
 }
 
 func (r *redisReplies) message(m *messages, b []byte) progress {
@@ -25,7 +25,7 @@ func (r *redisReplies) message(m *messages, b []byte) progress {
 		if line == nil || len(line) > 0 {
 			return fails
 		}
-		m.take(2, asText)
+		m.consume(2, asText)
 		r.crlf = false
 		r.valueEnds(m)
 		return took
@@ -50,7 +50,7 @@ func (r *redisReplies) begin(m *messages, line []byte, pushed string) {
 	if m.at != nil {
 		return
 	}
-	*r = redisReplies{state: r.state, left: 1}
+	*r = redisReplies{state: r.state, remaining: 1}
 	asked := m.with.find("")
 	confirms := strings.HasSuffix(pushed, "subscribe") && asked != nil && strings.HasSuffix(asked.ev.Op, "SUBSCRIBE")
 	if pushed == "" && line[0] != '>' || confirms {
@@ -58,12 +58,12 @@ func (r *redisReplies) begin(m *messages, line []byte, pushed string) {
 		m.at.ev.Status = redisStatus(line)
 	} else {
 		m.unasked("PUSH")
-		m.at.quiet = line[0] != '>' && !r.state.subscribed
+		m.at.secret = line[0] != '>' && !r.state.subscribed
 		if m.at.ev.Status = pushed; pushed == "" {
 			m.at.ev.Status = redisStatus(line)
 		}
 	}
-	m.at.quiet = m.at.quiet || r.state.muted
+	m.at.secret = m.at.secret || r.state.muted
 }
 
 // redisStatus is what the first line of a reply says, but for texts.
@@ -96,20 +96,20 @@ func (r *redisReplies) simple(m *messages, line []byte) {
 			word = len(line)
 		}
 		word = min(word+1, len(line))
-		m.take(word, asText)
-		m.take(len(line)-word, asSecret)
+		m.consume(word, asText)
+		m.consume(len(line)-word, asSecret)
 	} else if line[0] == '+' && secret && !plainReplies[string(line)] {
-		m.take(1, asText)
-		m.take(len(line)-1, asSecret)
+		m.consume(1, asText)
+		m.consume(len(line)-1, asSecret)
 	} else {
-		m.take(len(line), asText)
+		m.consume(len(line), asText)
 		m.fresh()
 	}
 	if r.nth == 0 && (line[0] == '+' || line[0] == '-') {
 		status, _, _ := bytes.Cut(m.shown(len(line))[1:], []byte(" *"))
 		m.at.ev.Status = inOneLine(status, maxStatus)
 	}
-	m.take(2, asText)
+	m.consume(2, asText)
 	m.fresh()
 	r.prior = r.prior[:0]
 }
@@ -125,7 +125,7 @@ func (r *redisReplies) text(m *messages, b, line []byte) progress {
 		return waits
 	}
 	r.begin(m, line, "")
-	m.take(head, asText)
+	m.consume(head, asText)
 	m.fresh()
 	how := asText
 	if r.secret(m) {
@@ -139,7 +139,7 @@ func (r *redisReplies) text(m *messages, b, line []byte) progress {
 		m.expect(n, how)
 	default:
 		value := b[head : head+int(n)]
-		m.take(int(n), how)
+		m.consume(int(n), how)
 		m.fresh()
 		r.prior = append(r.prior, value...)
 		r.crlf = true
@@ -155,7 +155,7 @@ var redisPushes = wordSet("message", "pmessage", "smessage", "subscribe", "psubs
 // pushed is the first word of a list that may be said unasked, empty if it is a reply;
 // false says that more bytes decide.
 func (r *redisReplies) pushed(m *messages, line, rest []byte) (string, bool) {
-	may := line[0] == '>' || line[0] == '*' && (r.state.subscribed || m.with.doubt || m.with.find("") == nil)
+	may := line[0] == '>' || line[0] == '*' && (r.state.subscribed || m.with.uncertain || m.with.find("") == nil)
 	if m.at != nil || !may || len(line) < 2 || line[1] == '0' || line[1] == '-' {
 		return "", true
 	}
@@ -185,7 +185,7 @@ func (r *redisReplies) expected(m *messages) {
 // list takes the line before the values of a list.
 func (r *redisReplies) list(m *messages, b, line []byte) progress {
 	n, ok := number(line[1:])
-	if !ok && string(line[1:]) != "-1" || r.left > 1<<40 {
+	if !ok && string(line[1:]) != "-1" || r.remaining > 1<<40 {
 		return fails
 	}
 	pushed, whole := r.pushed(m, line, b[len(line)+2:])
@@ -193,7 +193,7 @@ func (r *redisReplies) list(m *messages, b, line []byte) progress {
 		return waits
 	}
 	r.begin(m, line, pushed)
-	m.take(len(line)+2, asText)
+	m.consume(len(line)+2, asText)
 	m.fresh()
 	switch line[0] {
 	case '%':
@@ -201,7 +201,7 @@ func (r *redisReplies) list(m *messages, b, line []byte) progress {
 	case '|': // before the value that it is about
 		n = 2*n + 1
 	}
-	r.left += n
+	r.remaining += n
 	r.prior = r.prior[:0]
 	r.valueEnds(m)
 	return took
@@ -210,8 +210,8 @@ func (r *redisReplies) list(m *messages, b, line []byte) progress {
 // secret reports whether the next value is one. Options may be anywhere in the replies to
 // some commands, and elsewhere are what is asked for alone.
 func (r *redisReplies) secret(m *messages) bool {
-	if m.at.quiet || len(r.prior) == 0 {
-		return m.at.quiet
+	if m.at.secret || len(r.prior) == 0 {
+		return m.at.secret
 	}
 	return secretKey(r.prior) || (r.nth == 2 || tellOptions[m.at.ev.Op]) && isRedisOption(r.prior)
 }
@@ -220,7 +220,7 @@ var tellOptions = wordSet("CONFIG", "SENTINEL", "EXEC")
 
 func (r *redisReplies) valueEnds(m *messages) {
 	r.nth++
-	if r.left--; r.left == 0 {
+	if r.remaining--; r.remaining == 0 {
 		m.answers(finding.Complete)
 	}
 }

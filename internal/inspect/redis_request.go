@@ -10,15 +10,15 @@ import (
 
 // redisRequests reads what a client asks for.
 type redisRequests struct {
-	state *redisState
-	left  uint64 // arguments that are still to come
-	nth   int    // of the next
-	name  string // of the command, in upper case
-	prior []byte // the argument before the next, if it was short
-	next  int    // how many of the next arguments are secrets
-	key   bool   // the first argument is a key of secrets
-	mute  string // what CLIENT REPLY says
-	crlf  bool   // the end of an argument's line is to come
+	state     *redisState
+	remaining uint64 // arguments that are still to come
+	nth       int    // of the next
+	name      string // of the command, in upper case
+	prior     []byte // the argument before the next, if it was short
+	next      int    // how many of the next arguments are secrets
+	key       bool   // the first argument is a key of secrets
+	mute      string // what CLIENT REPLY says
+	crlf      bool   // the end of an argument's line is to come
 }
 
 // shortRedis is up to which length a string is waited for as a whole.
@@ -36,7 +36,7 @@ func (r *redisRequests) message(m *messages, b []byte) progress {
 	case m.at != nil:
 		return r.argument(m, b, line)
 	case len(line) == 0:
-		m.take(2, asText)
+		m.consume(2, asText)
 		return took
 	}
 	return r.begin(m, line)
@@ -49,17 +49,17 @@ func (r *redisRequests) begin(m *messages, line []byte) progress {
 		return fails
 	}
 	if list && n == 0 && line[0] == '*' { // servers pass over it
-		m.take(len(line)+2, asText)
+		m.consume(len(line)+2, asText)
 		return took
 	}
-	*r = redisRequests{state: r.state, left: n}
-	m.ask("")
+	*r = redisRequests{state: r.state, remaining: n}
+	m.beginRequest("")
 	if line[0] == '*' {
-		m.take(len(line)+2, asText)
+		m.consume(len(line)+2, asText)
 	} else {
 		r.inline(m, line)
 	}
-	if r.left == 0 {
+	if r.remaining == 0 {
 		r.done(m)
 	}
 	return took
@@ -72,23 +72,23 @@ func (r *redisRequests) inline(m *messages, line []byte) {
 		secret = r.isSecret(w) || secret
 		r.knows(w)
 	}
-	r.left = 0
+	r.remaining = 0
 	words := bytes.IndexAny(line, " \t") + 1
 	if words == 0 {
 		words = len(line)
 	}
-	m.take(words, asText)
+	m.consume(words, asText)
 	m.fresh()
 	m.at.ev.Op = strings.ToUpper(inOneLine(m.shown(words), maxWord))
-	m.at.quiet = m.at.quiet || secret
+	m.at.secret = m.at.secret || secret
 	how := asText
 	if secret {
 		how = asSecret
 	}
-	m.take(len(line)-words, how)
+	m.consume(len(line)-words, how)
 	m.fresh()
 	m.at.detail(m.shown(len(line) - words))
-	m.take(2, asText)
+	m.consume(2, asText)
 }
 
 // argument takes one, or announces it if it is long.
@@ -99,24 +99,24 @@ func (r *redisRequests) argument(m *messages, b, line []byte) progress {
 	}
 	head := len(line) + 2
 	if n > shortRedis {
-		m.take(head, asText)
+		m.consume(head, asText)
 		r.long(m, n)
 		return took
 	}
 	if len(b) < head+int(n)+2 {
 		return waits
 	}
-	m.take(head, asText)
+	m.consume(head, asText)
 	arg := b[head : head+int(n)]
 	how := asText
 	switch {
 	case r.isSecret(arg), r.isScript() && isSecretSQL(arg):
-		how, m.at.quiet = asSecret, true
+		how, m.at.secret = asSecret, true
 	case r.isScript():
 		how = asSecret
 	}
 	m.fresh()
-	m.take(len(arg), how)
+	m.consume(len(arg), how)
 	m.fresh()
 	if r.nth == 0 {
 		m.at.ev.Op = strings.ToUpper(inOneLine(m.shown(len(arg)), maxWord))
@@ -124,7 +124,7 @@ func (r *redisRequests) argument(m *messages, b, line []byte) progress {
 		m.at.detail(m.shown(len(arg)))
 	}
 	r.knows(arg)
-	m.at.quiet = m.at.quiet || r.asksSecret(arg)
+	m.at.secret = m.at.secret || r.asksSecret(arg)
 	r.crlf = true
 	return took
 }
@@ -134,7 +134,7 @@ func (r *redisRequests) long(m *messages, n uint64) {
 	how := asText
 	switch {
 	case r.isSecret(nil):
-		how, m.at.quiet = asSecret, true
+		how, m.at.secret = asSecret, true
 	case r.isScript():
 		how = asSecret
 	}
@@ -154,9 +154,9 @@ func (r *redisRequests) argumentEnds(m *messages, line []byte) progress {
 	if line == nil || len(line) > 0 {
 		return fails
 	}
-	m.take(2, asText)
+	m.consume(2, asText)
 	r.crlf = false
-	if r.left--; r.left == 0 {
+	if r.remaining--; r.remaining == 0 {
 		r.done(m)
 	}
 	return took
@@ -175,13 +175,13 @@ func (r *redisRequests) done(m *messages) {
 		r.state.muted, r.state.silent = true, max(r.state.silent, 2)
 	}
 	if r.state.silent == 0 {
-		m.asked()
+		m.endRequest()
 		return
 	}
 	if r.state.silent != math.MaxInt {
 		r.state.silent--
 	}
-	m.with.tell(m.s, m.at, finding.Complete)
+	m.with.report(m.s, m.at, finding.Complete)
 	m.at, m.count = nil, nil
 }
 
@@ -191,10 +191,10 @@ func (r *redisRequests) transaction(c *call) {
 	case "MULTI", "DISCARD":
 		r.state.queued = false
 	case "EXEC":
-		c.quiet = c.quiet || r.state.queued
+		c.secret = c.secret || r.state.queued
 		r.state.queued = false
 	default:
-		r.state.queued = r.state.queued || c.quiet
+		r.state.queued = r.state.queued || c.secret
 	}
 }
 

@@ -64,7 +64,7 @@ func (r *Rules) field(f hpack.HeaderField) finding.Header {
 	m.write(s, 0, s.end())
 	name, value := s.shown[:len(f.Name)], s.shown[len(f.Name)+2:len(line)-1]
 	if f.Sensitive { // never indexed, RFC 7541 §7.1.3
-		blot(value)
+		maskAll(value)
 	}
 	return finding.Header{Name: string(name), Value: string(value)}
 }
@@ -78,8 +78,8 @@ func (r *Rules) match(line []byte, hit func(from, to int)) {
 	}
 }
 
-// blot masks every byte.
-func blot(b []byte) {
+// maskAll masks every byte.
+func maskAll(b []byte) {
 	for i := range b {
 		b[i] = '*'
 	}

@@ -21,9 +21,9 @@ var smtp = &dialect{name: "smtp", ports: []uint16{25, 465, 587, 2525}, recognise
 
 // smtpState is what both directions know.
 type smtpState struct {
-	auth    bool // lines of the client answer challenges
-	refused bool // no message follows DATA
-	deaf    bool // replies are missing: which one ended that is not known
+	auth           bool // lines of the client answer challenges
+	refused        bool // no message follows DATA
+	repliesMissing bool // replies are missing: which one ended that is not known
 }
 
 var (
@@ -120,10 +120,10 @@ func (c *smtpClient) message(m *messages, b []byte) progress {
 		}
 	}
 	if c.inMail {
-		how, done := c.mail.take(m, b)
+		how, done := c.mail.consume(m, b)
 		if done {
 			c.inMail = false
-			m.asked()
+			m.endRequest()
 		}
 		return how
 	}
@@ -143,7 +143,7 @@ func (c *smtpClient) command(m *messages, line []byte, n int) progress {
 	if !isWord(word) || !isText(line) {
 		return fails
 	}
-	m.ask("")
+	m.beginRequest("")
 	op, words, how := upper(word), len(word)+1, asText
 	if op == "AUTH" {
 		c.state.auth, how = sasl(rest), asSecret
@@ -152,7 +152,7 @@ func (c *smtpClient) command(m *messages, line []byte, n int) progress {
 		op, words, how = unknownOp, 0, asSecret
 	}
 	m.command(n, words, how)
-	m.at.ev.Op, m.at.quiet = op, m.at.quiet || how == asSecret
+	m.at.ev.Op, m.at.secret = op, m.at.secret || how == asSecret
 	m.at.detail(m.shown(n)[min(len(word)+1, n):])
 	switch op {
 	case "AUTH":
@@ -166,9 +166,9 @@ func (c *smtpClient) command(m *messages, line []byte, n int) progress {
 			m.expect(n, asText)
 			return took
 		}
-		m.asked()
+		m.endRequest()
 	default:
-		m.asked()
+		m.endRequest()
 	}
 	return took
 }
@@ -176,18 +176,18 @@ func (c *smtpClient) command(m *messages, line []byte, n int) progress {
 // answer takes a line that answers a challenge. Where the server is not heard, it is
 // the next command that ends this.
 func (c *smtpClient) answer(m *messages, line []byte, n int) progress {
-	if (c.state.deaf || m.s.conn.oneWay(m.s.dir)) && beginsCommand(append(line[:len(line):len(line)], '\n'), smtpCommands) == ofClient {
-		c.state.auth, c.state.deaf = false, false
+	if (c.state.repliesMissing || m.s.conn.oneWay(m.s.dir)) && beginsCommand(append(line[:len(line):len(line)], '\n'), smtpCommands) == ofClient {
+		c.state.auth, c.state.repliesMissing = false, false
 		return c.command(m, line, n)
 	}
 	if at := m.with.find(""); at != nil {
 		at.ev.RequestLen += uint64(n)
 	}
-	m.take(n, asSecret)
+	m.consume(n, asSecret)
 	return took
 }
 
-func (c *smtpClient) expected(m *messages) { m.asked() } // a chunk
+func (c *smtpClient) expected(m *messages) { m.endRequest() } // a chunk
 
 func (c *smtpClient) lost(*messages) {
 	c.offered, c.inMail, c.state.auth = false, false, false
@@ -211,9 +211,9 @@ func (r *smtpServer) message(m *messages, b []byte) progress {
 	if m.at == nil {
 		r.begin(m, code)
 	}
-	r.greeted, r.state.deaf = true, false
+	r.greeted, r.state.repliesMissing = true, false
 	how := asText
-	if m.at.quiet && code[0] != '2' {
+	if m.at.secret && code[0] != '2' {
 		how = asSecret
 	}
 	m.command(n, 4, how)
@@ -256,4 +256,4 @@ func (r *smtpServer) ends(m *messages, code string) {
 }
 
 func (r *smtpServer) expected(*messages) {}
-func (r *smtpServer) lost(*messages)     { r.state.deaf = true }
+func (r *smtpServer) lost(*messages)     { r.state.repliesMissing = true }

@@ -71,7 +71,7 @@ func (m *messages) statement(n int) (st statement) {
 	from := s.pos
 	text := s.bytes(from, from+uint64(n))
 	m.fresh()
-	m.take(n, asBytes)
+	m.consume(n, asBytes)
 	m.fresh()
 	if st.secret = isSecretSQL(text); st.secret && !s.rules.off {
 		lo, hi := sqlMask(text)

@@ -119,10 +119,10 @@ func (c *conn) follow(s *stream, first bool) {
 // stored hands one direction to its connection's room.
 type stored struct{}
 
-func (d stored) step(s *stream) bool {
+func (d stored) decode(s *stream) bool {
 	b, c := s.rest(), s.conn
 	was := c.storage.Lost(s.dir)
-	c.telling = s
+	c.reporting = s
 	c.storage.Write(s.dir, b, s.begun(s.pos))
 	if !was && c.storage.Lost(s.dir) {
 		c.in.note(s, "this is no message of its protocol: decoding goes on where a record begins with one")
@@ -134,27 +134,27 @@ func (d stored) step(s *stream) bool {
 // hide takes n bytes and shows none of them.
 func (stored) hide(s *stream, n int) {
 	if s.rules.off {
-		s.take(n, Frame, "")
+		s.consume(n, Frame, "")
 		return
 	}
-	blot(s.masked(s.pos, s.pos+uint64(n)))
+	maskAll(s.masked(s.pos, s.pos+uint64(n)))
 	note := "the bytes of files and blocks are not shown; --no-redact --format hex shows them"
 	if s.conn.advised {
 		note = ""
 	}
 	s.conn.advised = true
-	s.take(n, Frame, note)
+	s.consume(n, Frame, note)
 }
 
 func (stored) pending(*stream) (uint64, bool) { return 0, false }
 
-// settle has nothing to do: step takes all there is.
-func (stored) settle(*stream) {}
+// flush has nothing to do: step takes all there is.
+func (stored) flush(*stream) {}
 
 func (stored) gap(s *stream, n uint64) {
 	c := s.conn
 	was := c.storage.Lost(s.dir)
-	c.telling = s
+	c.reporting = s
 	c.storage.Gap(s.dir, n, s.now.Mono)
 	if n > 0 && !was && c.storage.Lost(s.dir) {
 		c.in.note(s, "bytes are missing here: decoding goes on where a record begins with a message")
@@ -165,7 +165,7 @@ func (stored) end(*stream) {}
 
 // stored takes what a room tells.
 func (c *conn) stored(x *finding.Exchange) {
-	s := c.telling
+	s := c.reporting
 	x.Conn, x.TLS, x.Proc = s.now.Conn, s.now.TLS, s.now.Proc
 	s.after(x)
 }
@@ -173,7 +173,7 @@ func (c *conn) stored(x *finding.Exchange) {
 // endStorage tells what waits for an answer that will not come.
 func (c *conn) endStorage() {
 	if c.storage != nil {
-		c.telling = c.latest()
+		c.reporting = c.latest()
 		c.storage.Close()
 	}
 }

@@ -31,12 +31,12 @@ type stream struct {
 
 // decoder gives the bytes of a stream their meaning.
 type decoder interface {
-	// step takes what it can; false says that it needs more bytes for that.
-	step(s *stream) bool
+	// decode takes what it can; false says that it needs more bytes for that.
+	decode(s *stream) bool
 	// pending is the first offset that its maskers have not decided about.
 	pending(s *stream) (uint64, bool)
-	// settle takes all bytes that are there: a gap follows, or nothing.
-	settle(s *stream)
+	// flush takes all bytes that are there: a gap follows, or nothing.
+	flush(s *stream)
 	// gap tells that n bytes are missing here, 0 where their number is unknown.
 	gap(s *stream, n uint64)
 	// end tells that no more bytes will come.
@@ -139,7 +139,7 @@ func (s *stream) append(r *event.Record, payload []byte) {
 // decode lets the decoder take what it can.
 func (s *stream) decode() {
 	defer s.conn.survive(s)
-	for s.pos < s.end() && s.decoder.step(s) {
+	for s.pos < s.end() && s.decoder.decode(s) {
 	}
 	if s.in.held > maxHeld {
 		s.in.note(s, "more than %d bytes of all connections wait for their meaning: decoding starts anew here", maxHeld)
@@ -170,7 +170,7 @@ func (s *stream) missing(n uint64) {
 
 func (s *stream) gap(n uint64) {
 	defer s.conn.survive(s)
-	s.decoder.settle(s)
+	s.decoder.flush(s)
 	s.decoder.gap(s, n)
 }
 
@@ -178,7 +178,7 @@ func (s *stream) gap(n uint64) {
 func (s *stream) finish() {
 	defer s.conn.survive(s)
 	if s.decoder != nil {
-		s.decoder.settle(s)
+		s.decoder.flush(s)
 		s.decoder.end(s)
 	}
 }
@@ -194,8 +194,8 @@ func (s *stream) bytes(from, to uint64) []byte { return s.raw[from-s.base : to-s
 // masked is what may be shown of the bytes.
 func (s *stream) masked(from, to uint64) []byte { return s.shown[from-s.base : to-s.base] }
 
-// take moves on by n bytes. note, which may be empty, is what to say of them.
-func (s *stream) take(n int, kind Kind, note string) {
+// consume moves on by n bytes. note, which may be empty, is what to say of them.
+func (s *stream) consume(n int, kind Kind, note string) {
 	if n == 0 {
 		return
 	}
@@ -211,7 +211,7 @@ func (s *stream) take(n int, kind Kind, note string) {
 // text takes n bytes that m masks.
 func (s *stream) text(m *masker, n int) {
 	m.write(s, s.pos, s.pos+uint64(n))
-	s.take(n, Text, "")
+	s.consume(n, Text, "")
 }
 
 // talk is text in a protocol that is not known. Once a connection it says what shows
@@ -222,16 +222,16 @@ func (s *stream) talk(m *masker, n int) {
 	if !legible(s.rest()[:n]) {
 		note = "a protocol that is not known here: --format hex shows all its bytes, ktlstop tap with tshark what it makes of them"
 	}
-	s.takeTalk(n, note)
+	s.consumeTalk(n, note)
 }
 
-// takeTalk takes n bytes that are masked already. A connection's first note is shown.
-func (s *stream) takeTalk(n int, note reason) {
+// consumeTalk takes n bytes that are masked already. A connection's first note is shown.
+func (s *stream) consumeTalk(n int, note reason) {
 	if s.conn.advised {
 		note = ""
 	}
 	s.conn.advised = s.conn.advised || note != ""
-	s.take(n, Talk, string(note))
+	s.consume(n, Talk, string(note))
 }
 
 // advice is said once of a connection: what shows more of it. An earlier start does where
@@ -249,7 +249,7 @@ const seeAll reason = "--no-redact --format hex shows every byte, ktlstop tap wi
 // whatever of the kind comes next.
 func (s *stream) hide(n int, note reason) {
 	if !s.rules.off {
-		blot(s.masked(s.pos, s.pos+uint64(n)))
+		maskAll(s.masked(s.pos, s.pos+uint64(n)))
 	}
 	if note == s.hidden {
 		note = ""
@@ -261,7 +261,7 @@ func (s *stream) hide(n int, note reason) {
 			note += s.advice()
 		}
 	}
-	s.take(n, Frame, string(note))
+	s.consume(n, Frame, string(note))
 }
 
 // mask hides a stretch of text but for its line breaks.

@@ -12,11 +12,11 @@ type urls struct {
 	escaped bool
 	key     word // what may be a parameter's name at the end of the latest piece
 	closed  bool // a quote came behind it, so that it may be a member's of JSON
-	// held is what may be user and password, until it is known.
-	held []span
-	size int
+	// withheld is what may be user and password, until it is known.
+	withheld []span
+	size     int
 	authority
-	torn torn
+	partialLine partialLine
 }
 
 // authority is what has come of the authority of a URL, RFC 3986 §3.2.
@@ -46,7 +46,7 @@ const (
 	hostBegins   // behind the colon of Host or :authority
 	inLiteral    // a number, true, false or null
 	inLine       // a list, or a value that a gap cut: a secret to the line's end
-	inTorn       // behind a gap
+	inPartial    // behind a gap
 )
 
 // write takes the next bytes of the text, which lie in s.
@@ -106,7 +106,7 @@ func (u *urls) behind(b []byte, mark byte) urlState {
 	case !closed && isHost(name.bytes()):
 		return hostBegins
 	case closed:
-		u.torn.json = true
+		u.partialLine.json = true
 		if secretMember(parameter(name.bytes())) {
 			return memberBegins
 		}
@@ -275,7 +275,7 @@ func (u *urls) member(c byte) int {
 
 // secretLen is how many bytes of b belong to the secret.
 func (u *urls) secretLen(b []byte) int {
-	if u.state == inTorn {
+	if u.state == inPartial {
 		return u.rest(b)
 	}
 	return u.valueLen(b)
@@ -320,10 +320,10 @@ func (u *urls) user(s *stream, b []byte, from uint64) int {
 		u.follow(u.size+n, b[n])
 		n++
 	}
-	u.hold(from, from+uint64(n))
+	u.withhold(from, from+uint64(n))
 	switch {
 	case n < len(b) && u.size < maxAuthority:
-		u.settle(s)
+		u.flush(s)
 	case u.size >= maxAuthority:
 		u.hide(s)
 	}
@@ -352,17 +352,17 @@ func (a *authority) follow(at int, c byte) {
 	a.host++
 }
 
-func (u *urls) hold(from, to uint64) {
+func (u *urls) withhold(from, to uint64) {
 	u.size += int(to - from)
-	if n := len(u.held); n > 0 && u.held[n-1].to == from {
-		u.held[n-1].to = to
+	if n := len(u.withheld); n > 0 && u.withheld[n-1].to == from {
+		u.withheld[n-1].to = to
 	} else if from < to {
-		u.held = append(u.held, span{from, to})
+		u.withheld = append(u.withheld, span{from, to})
 	}
 }
 
-// settle decides about what is held: the authority is whole.
-func (u *urls) settle(s *stream) {
+// flush decides about what is held: the authority is whole.
+func (u *urls) flush(s *stream) {
 	n := max(u.at, 0)
 	if u.secret {
 		n = u.size
@@ -379,26 +379,26 @@ func (u *urls) hide(s *stream) {
 
 // mask masks the first n bytes of what is held, and holds no more.
 func (u *urls) mask(s *stream, n int) {
-	for _, p := range u.held {
+	for _, p := range u.withheld {
 		to := min(p.to, p.from+uint64(n))
 		s.mask(p.from, to)
 		n -= int(to - p.from)
 	}
-	u.held, u.size, u.key = u.held[:0], 0, word{}
+	u.withheld, u.size, u.key = u.withheld[:0], 0, word{}
 }
 
 // end decides about what is held: the text ends here.
 func (u *urls) end(s *stream) {
-	u.settle(s)
+	u.flush(s)
 }
 
 // interrupt is end where the text is cut. A secret may go on behind it.
 func (u *urls) interrupt(s *stream) {
 	member := u.state == memberBegins || u.state == inQuotes || u.state == inLine ||
 		u.closed && secretMember(parameter(u.key.bytes()))
-	u.torn.tear(u.state == inTorn)
+	u.partialLine.tear(u.state == inPartial)
 	u.hide(s)
-	u.state, u.closed = inTorn, false
+	u.state, u.closed = inPartial, false
 	if member {
 		u.state = inLine
 	}
@@ -406,8 +406,8 @@ func (u *urls) interrupt(s *stream) {
 
 // pending is the first offset about which nothing is decided yet.
 func (u *urls) pending() (uint64, bool) {
-	if len(u.held) == 0 {
+	if len(u.withheld) == 0 {
 		return 0, false
 	}
-	return u.held[0].from, true
+	return u.withheld[0].from, true
 }

@@ -19,9 +19,9 @@ type Config struct {
 	CAFile string
 	// Insecure takes any certificate: whoever is on the way may read the token.
 	Insecure bool
-	// Told, if not nil, is told once that there is no answer any more, and with nil that
+	// Notify, if not nil, is told once that there is no answer any more, and with nil that
 	// there is one again. Run and Refresh call it.
-	Told func(error)
+	Notify func(error)
 	// Notice, if not nil, is told once that there are more pods than are kept.
 	Notice func(string)
 }

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// patience is how long a question may take in all.
-	patience = 10 * time.Second
+	// requestTimeout is how long a question may take in all.
+	requestTimeout = 10 * time.Second
 	// maxAnswer bounds the list in bytes: 500 pods of 20 kB are 10 MB.
 	maxAnswer = 64 << 20
 	// maxFile bounds tokens and certificates.
@@ -48,7 +48,7 @@ func (e *CertificateError) Unwrap() error { return e.err }
 
 // fetch asks once.
 func (p *Pods) fetch(ctx context.Context) (map[string]*pod, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	request, err := p.request(ctx)
 	if err != nil {
@@ -71,7 +71,7 @@ func (p *Pods) fetch(ctx context.Context) (map[string]*pod, error) {
 		return nil, fmt.Errorf("read the kubelet's pods: %w", err)
 	}
 	if more > 0 && p.cfg.Notice != nil {
-		p.crowd.Do(func() {
+		p.limitOnce.Do(func() {
 			p.cfg.Notice(fmt.Sprintf("the kubelet tells of %d pods more than the %d that are kept: those have no names", more, maxPods))
 		})
 	}
@@ -112,7 +112,7 @@ func (p *Pods) client() (*http.Client, error) {
 	return &http.Client{
 		Transport: &http.Transport{
 			TLSClientConfig: config, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
-			DialContext: (&net.Dialer{Timeout: patience / 2}).DialContext,
+			DialContext: (&net.Dialer{Timeout: requestTimeout / 2}).DialContext,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
@@ -125,7 +125,7 @@ func classify(err error) error {
 	case errors.As(err, &certificate):
 		return &CertificateError{certificate.Err}
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("the kubelet does not answer within %v", patience)
+		return fmt.Errorf("the kubelet does not answer within %v", requestTimeout)
 	}
 	return fmt.Errorf("ask the kubelet: %w", err)
 }
@@ -133,15 +133,15 @@ func classify(err error) error {
 // bounded fails where there is more than left bytes.
 type bounded struct {
 	io.Reader
-	left int
+	remaining int
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
-	if b.left <= 0 {
+	if b.remaining <= 0 {
 		return 0, fmt.Errorf("it goes on after %d MiB", maxAnswer>>20)
 	}
-	n, err := b.Reader.Read(p[:min(len(p), b.left)])
-	b.left -= n
+	n, err := b.Reader.Read(p[:min(len(p), b.remaining)])
+	b.remaining -= n
 	return n, err
 }
 

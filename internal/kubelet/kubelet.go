@@ -34,13 +34,13 @@ type Pods struct {
 	cfg Config
 	ask func(context.Context) (map[string]*pod, error)
 
-	mu     sync.Mutex
-	pods   map[string]*pod // by UID
-	missed *lru.Map[string, miss]
-	outage error // of the last question
-	wanted chan struct{}
-	turn   chan struct{} // has a token while one Run asks
-	crowd  sync.Once     // of what Notice is told
+	mu        sync.Mutex
+	pods      map[string]*pod // by UID
+	missed    *lru.Map[string, miss]
+	outage    error // of the last question
+	wanted    chan struct{}
+	turn      chan struct{} // has a token while one Run asks
+	limitOnce sync.Once     // of what Notice is told
 }
 
 // pod is what is kept of one.
@@ -132,8 +132,8 @@ func (p *Pods) Refresh(ctx context.Context) error {
 		p.pods = pods
 	}
 	p.mu.Unlock()
-	if (before == nil) != (err == nil) && p.cfg.Told != nil {
-		p.cfg.Told(err)
+	if (before == nil) != (err == nil) && p.cfg.Notify != nil {
+		p.cfg.Notify(err)
 	}
 	return err
 }

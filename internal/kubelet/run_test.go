@@ -24,7 +24,7 @@ type asked struct {
 
 func newAsked() *asked {
 	a := &asked{begin: time.Now()}
-	a.pods = newPods(Config{Told: func(err error) { a.told = append(a.told, err) }})
+	a.pods = newPods(Config{Notify: func(err error) { a.told = append(a.told, err) }})
 	a.pods.ask = func(context.Context) (map[string]*pod, error) {
 		a.mu.Lock()
 		defer a.mu.Unlock()

@@ -33,10 +33,10 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 }
 
 // copies are what groups show, and the metrics of no group, which are few.
-func (c *Collector) copies() (faces []face, ofRun []prometheus.Metric) {
+func (c *Collector) copies() (faces []scrapeView, ofRun []prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	faces = make([]face, 0, len(c.groups))
+	faces = make([]scrapeView, 0, len(c.groups))
 	for _, g := range c.groups {
 		faces = append(faces, g.copied())
 	}
@@ -74,7 +74,7 @@ func (b *builder) histogram(d *prometheus.Desc, h *hist, marks exemplars, labels
 func seconds(ns uint64) float64 { return float64(ns) / 1e9 }
 
 // group makes the metrics of one group.
-func (b *builder) group(g *face, cfg *Config) {
+func (b *builder) group(g *scrapeView, cfg *Config) {
 	b.created, b.labels = g.created, g.labels
 	for d := range event.Dir(2) {
 		b.direction(g, d)
@@ -87,7 +87,7 @@ func (b *builder) group(g *face, cfg *Config) {
 	}
 }
 
-func (b *builder) direction(g *face, d event.Dir) {
+func (b *builder) direction(g *scrapeView, d event.Dir) {
 	dir, s := d.String(), &g.shown[d]
 	b.counter(b.records, float64(g.data[d]), dir, "data")
 	for i, n := range g.types[d] {
@@ -104,7 +104,7 @@ func (b *builder) direction(g *face, d event.Dir) {
 	}
 }
 
-func (b *builder) stages(g *face, d event.Dir, histograms bool) {
+func (b *builder) stages(g *scrapeView, d event.Dir, histograms bool) {
 	for i, name := range stageNames[d] {
 		h := &g.shown[d].lat[i]
 		b.counter(b.stageSeconds, seconds(h.sum), d.String(), name)

@@ -97,7 +97,7 @@ func (c *Collector) groupOf(p *event.Process) *group {
 func (c *Collector) Sample(s *event.Sample) {
 	e, ok := c.conns.byID.Get(s.Conn.ID)
 	if !ok || e.group == nil {
-		if e = c.meet(s); e == nil {
+		if e = c.assign(s); e == nil {
 			return // what it has had counts when it is known whose it is
 		}
 	}
@@ -120,13 +120,13 @@ func (c *Collector) Sample(s *event.Sample) {
 	}
 }
 
-// meet finds out whose a connection is that is new; nil where that is not known yet.
-func (c *Collector) meet(s *event.Sample) *conn {
+// assign finds out whose a connection is that is new; nil where that is not known yet.
+func (c *Collector) assign(s *event.Sample) *conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.conns.of(s.Conn.ID)
 	owner := s.Conn.Owner(&s.Proc)
-	if e.waited++; !s.Final && !c.knows(&owner) && e.waited < patience {
+	if e.waited++; !s.Final && !c.knows(&owner) && e.waited < maxRounds {
 		return nil
 	}
 	if e.modes == [2]event.Mode{} { // no event has told them
@@ -136,8 +136,8 @@ func (c *Collector) meet(s *event.Sample) *conn {
 	return e
 }
 
-// patience is after how many rounds a connection counts for the group that it has then.
-const patience = 10
+// maxRounds is after how many rounds a connection counts for the group that it has then.
+const maxRounds = 10
 
 // knows says whether p's labels are known: those of a pod may come later.
 func (c *Collector) knows(p *event.Process) bool {
@@ -156,7 +156,7 @@ func (c *Collector) end(id uint64, e *conn, g *group) {
 		return
 	}
 	g.countBy(count{of: closed}, 1)
-	delete(c.conns.held, id)
+	delete(c.conns.unassigned, id)
 	c.conns.linger(id)
 }
 
@@ -169,11 +169,11 @@ func (c *Collector) Round() {
 	for _, g := range c.groups {
 		g.publish(now)
 	}
-	c.giveUp(c.conns.forget())
-	c.lost[flow.CauseGap] += c.gaps.Settle()
+	c.countUnassigned(c.conns.forget())
+	c.lost[flow.CauseGap] += c.gaps.Unexplained()
 	// One that comes again begins at zero, with a time of creation that says so.
 	maps.DeleteFunc(c.groups, func(_ string, g *group) bool { return g.idle(now) })
-	c.cost.step(&about, now)
+	c.cost.update(&about, now)
 	c.about, c.read = about, now
 }
 

@@ -218,7 +218,7 @@ func TestNobodysEnd(t *testing.T) {
 		f.expect(1, "connections_closed_total", "comm", "")
 		f.round()
 	}
-	if n := f.conns.byID.Len() + len(f.conns.held); n != 0 {
+	if n := f.conns.byID.Len() + len(f.conns.unassigned); n != 0 {
 		t.Errorf("%d connections are remembered", n)
 	}
 }
@@ -296,7 +296,7 @@ func TestOwnerComesLater(t *testing.T) {
 	f.expect(0, "groups")
 	f.round(sample(1, "nginx", 8))
 	f.expect(8, "records_total", "comm", "nginx", "direction", "tx", "type", "data")
-	for range patience { // or for nobody, in the end
+	for range maxRounds { // or for nobody, in the end
 		unknown.Conn.ID = 2
 		f.round(unknown, sample(1, "nginx", 8))
 	}
@@ -315,7 +315,7 @@ func TestKernelTakesOver(t *testing.T) {
 	s.Proc = event.Process{PID: 9, Comm: event.MakeComm("dd")}
 	f.round(s)
 	f.expect(5, "records_total", "comm", "kernel:nvme_tcp", "direction", "tx", "type", "data")
-	for range patience {
+	for range maxRounds {
 		f.round(sample(2, "tlshd", 7))
 	}
 	f.expect(7, "records_total", "comm", "tlshd", "direction", "tx", "type", "data")

@@ -22,12 +22,12 @@ type conns struct {
 	byID *lru.Map[uint64, *conn]
 	// ended are those of the last rounds, the oldest first.
 	ended [lingerRounds][]uint64
-	// held are who had those of ended whose end counts for nobody yet.
-	held map[uint64]event.Process
+	// unassigned are who had those of ended whose end counts for nobody yet.
+	unassigned map[uint64]event.Process
 }
 
-// heldEnd is the end of a connection that waited in vain to hear whose it was.
-type heldEnd struct {
+// unassignedEnd is the end of a connection that waited in vain to hear whose it was.
+type unassignedEnd struct {
 	id   uint64
 	proc event.Process
 }
@@ -35,7 +35,7 @@ type heldEnd struct {
 const lingerRounds = 3
 
 func newConns() conns {
-	return conns{byID: lru.New[uint64, *conn](event.MaxConns), held: map[uint64]event.Process{}}
+	return conns{byID: lru.New[uint64, *conn](event.MaxConns), unassigned: map[uint64]event.Process{}}
 }
 
 // of is a connection, which is new if it is not known.
@@ -94,21 +94,21 @@ func (c *conns) linger(id uint64) {
 	c.ended[last] = append(c.ended[last], id)
 }
 
-// hold keeps an end that counts for nobody yet.
-func (c *conns) hold(s *event.Socket) {
-	if _, twice := c.held[s.Conn.ID]; twice {
+// holdEnd keeps an end that counts for nobody yet.
+func (c *conns) holdEnd(s *event.Socket) {
+	if _, twice := c.unassigned[s.Conn.ID]; twice {
 		return
 	}
-	c.held[s.Conn.ID] = s.Proc
+	c.unassigned[s.Conn.ID] = s.Proc
 	c.linger(s.Conn.ID)
 }
 
 // forget ends a round, and returns the ends that have been held long enough.
-func (c *conns) forget() (waited []heldEnd) {
+func (c *conns) forget() (waited []unassignedEnd) {
 	first := c.ended[0]
 	for _, id := range first {
-		if proc, ok := c.held[id]; ok {
-			waited = append(waited, heldEnd{id, proc})
+		if proc, ok := c.unassigned[id]; ok {
+			waited = append(waited, unassignedEnd{id, proc})
 			continue
 		}
 		c.byID.Delete(id)

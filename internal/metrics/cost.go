@@ -17,8 +17,8 @@ type cost struct {
 
 type programCost struct{ seconds, runs float64 }
 
-// step enters what is measured by now.
-func (c *cost) step(a *About, now time.Time) {
+// update enters what is measured by now.
+func (c *cost) update(a *About, now time.Time) {
 	if c.programs == nil {
 		c.programs, c.measured, c.at = map[string]*programCost{}, map[string]event.ProgramCost{}, now
 	}

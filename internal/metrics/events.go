@@ -59,7 +59,7 @@ func (c *Collector) record(r *event.Record) {
 	d := r.Dir & 1
 	if !c.run.Sums || r.TLS.Version.IsDTLS() {
 		g.ended.record(r)
-		g.told[d] = max(g.told[d], r.Seq+1)
+		g.fromEvents[d] = max(g.fromEvents[d], r.Seq+1)
 		if e != nil && e.modes[d] != r.TLS.Mode {
 			modes := e.modes
 			modes[d] = r.TLS.Mode
@@ -103,7 +103,7 @@ func (c *Collector) socket(s *event.Socket) {
 func (c *Collector) close(e *conn, s *event.Socket) {
 	owner := s.Conn.Owner(&s.Proc)
 	if e.group == nil && !c.knows(&owner) {
-		c.conns.hold(s)
+		c.conns.holdEnd(s)
 		return
 	}
 	g := c.groupFor(e, &owner)
@@ -111,8 +111,8 @@ func (c *Collector) close(e *conn, s *event.Socket) {
 	c.end(s.Conn.ID, e, g)
 }
 
-// giveUp counts the ends that waited in vain.
-func (c *Collector) giveUp(waited []heldEnd) {
+// countUnassigned counts the ends that waited in vain.
+func (c *Collector) countUnassigned(waited []unassignedEnd) {
 	for _, h := range waited {
 		e := c.conns.of(h.id)
 		c.end(h.id, e, c.groupFor(e, &h.proc))

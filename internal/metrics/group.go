@@ -17,7 +17,7 @@ const modes = 3
 // group is what has the same labels: connections that come and go, and what is counted of
 // them.
 type group struct {
-	face
+	scrapeView
 	used  time.Time // when something was last told of it
 	conns int       // open ones
 
@@ -25,11 +25,11 @@ type group struct {
 	// those that are gone, and of records that came as events. Both are Run's alone.
 	live, ended tally
 	keys        [2]uint64 // the present round's most records under one key
-	told        [2]uint64 // the same of connections whose records come as events, while there is one
+	fromEvents  [2]uint64 // the same of connections whose records come as events, while there is one
 }
 
-// face is what a scrape shows of a group.
-type face struct {
+// scrapeView is what a scrape shows of a group.
+type scrapeView struct {
 	labels   []string
 	created  time.Time
 	shown    tally
@@ -43,7 +43,7 @@ type face struct {
 }
 
 // copied is what stays as it is while the group goes on.
-func (f *face) copied() face {
+func (f *scrapeView) copied() scrapeView {
 	c := *f
 	c.counts = maps.Clone(f.counts)
 	for d, m := range f.marks {
@@ -59,7 +59,7 @@ func mode(m event.Mode) int { return min(int(m), modes-1) }
 func keyOf(labels []string) string { return strings.Join(labels, "\x00") }
 
 func newGroup(labels []string, now time.Time) *group {
-	return &group{used: now, face: face{labels: labels, created: now, counts: map[count]uint64{
+	return &group{used: now, scrapeView: scrapeView{labels: labels, created: now, counts: map[count]uint64{
 		{of: closed}: 0, {of: keyUpdates, a: event.TX.String()}: 0, {of: keyUpdates, a: event.RX.String()}: 0}}}
 }
 
@@ -72,14 +72,14 @@ func (g *group) publish(now time.Time) {
 		g.used = now
 	}
 	for d := range next {
-		g.longest[d].step(now, &g.shown[d].lat[total], &next[d].lat[total])
+		g.longest[d].update(now, &g.shown[d].lat[total], &next[d].lat[total])
 		data := next[d].records - min(next[d].records, g.control(event.Dir(d)))
 		g.data[d] = max(g.data[d], data) // a control record may be told before it is added up
 	}
 	if g.conns == 0 {
-		g.told = [2]uint64{}
+		g.fromEvents = [2]uint64{}
 	}
-	g.shown, g.shownKey = next, [2]uint64{max(g.keys[0], g.told[0]), max(g.keys[1], g.told[1])}
+	g.shown, g.shownKey = next, [2]uint64{max(g.keys[0], g.fromEvents[0]), max(g.keys[1], g.fromEvents[1])}
 	g.live, g.keys = tally{}, [2]uint64{}
 }
 

@@ -13,8 +13,8 @@ type longest struct {
 	since       time.Time
 }
 
-// step enters what a histogram has gained.
-func (l *longest) step(now time.Time, before, after *hist) {
+// update enters what a histogram has gained.
+func (l *longest) update(now time.Time, before, after *hist) {
 	if now.Sub(l.since) >= longestFor {
 		if l.before = l.now; now.Sub(l.since) >= 2*longestFor {
 			l.before = 0

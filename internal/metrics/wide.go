@@ -19,7 +19,7 @@ func (w wide) follow(s *event.Sample) *tally {
 	c := w[s.Conn.ID]
 	switch {
 	case c != nil:
-		c.step(s)
+		c.update(s)
 	case max(s.Totals.Records[0], s.Totals.Records[1]) < manyRecords:
 		return nil
 	default:
@@ -34,7 +34,7 @@ func (w wide) follow(s *event.Sample) *tally {
 	return &c.sums
 }
 
-func (c *wideConn) step(s *event.Sample) {
+func (c *wideConn) update(s *event.Sample) {
 	for d := range c.sums {
 		side := &c.sums[d]
 		side.records, side.bytes = s.Totals.Records[d], s.Totals.Bytes[d]

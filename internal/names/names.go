@@ -14,8 +14,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// maxKept bounds the cgroups remembered, of some hundred bytes each.
-const maxKept = 8192
+// maxEntries bounds the cgroups remembered, of some hundred bytes each.
+const maxEntries = 8192
 
 // Names fills in names. It may be used from any goroutine. nil knows none.
 type Names struct {
@@ -23,7 +23,7 @@ type Names struct {
 
 	mu    sync.Mutex
 	index index
-	kept  *lru.Map[uint64, *kept]
+	entry *lru.Map[uint64, *entry]
 }
 
 // index is a *cgroup.Index.
@@ -34,8 +34,8 @@ type index interface {
 	Note() string
 }
 
-// kept is what is known of a cgroup; whole says that there is no more to come.
-type kept struct {
+// entry is what is known of a cgroup; whole says that there is no more to come.
+type entry struct {
 	at    *event.Place
 	found cgroup.Place
 	whole bool
@@ -45,7 +45,7 @@ type kept struct {
 func New(pods *kubelet.Pods) *Names { return newNames(cgroup.NewIndex(), pods) }
 
 func newNames(x index, pods *kubelet.Pods) *Names {
-	return &Names{index: x, pods: pods, kept: lru.New[uint64, *kept](maxKept)}
+	return &Names{index: x, pods: pods, entry: lru.New[uint64, *entry](maxEntries)}
 }
 
 // firstWait is how long a run waits for names, so that its first events have them.
@@ -104,16 +104,16 @@ func (n *Names) Fill(p *event.Process) {
 	}
 }
 
-func (n *Names) of(id uint64) *kept {
-	k, ok := n.kept.Get(id)
+func (n *Names) of(id uint64) *entry {
+	k, ok := n.entry.Get(id)
 	if !ok {
 		found, ok := n.index.Place(id)
 		if !ok {
 			return nil
 		}
-		k = &kept{found: found, whole: found.PodUID == "",
+		k = &entry{found: found, whole: found.PodUID == "",
 			at: &event.Place{Unit: found.Unit, Container: found.Container, PodUID: found.PodUID}}
-		n.kept.Put(id, k)
+		n.entry.Put(id, k)
 	}
 	if !k.whole {
 		k.named(n.pods.Find(k.found.PodUID, k.found.PodContainer))
@@ -123,7 +123,7 @@ func (n *Names) of(id uint64) *kept {
 
 // named takes over what the kubelet tells by now. What it has told once stays, also when
 // the pod has gone: its last connections may end later.
-func (k *kept) named(n kubelet.Names, whole bool) {
+func (k *entry) named(n kubelet.Names, whole bool) {
 	k.whole = whole
 	if n.Pod == "" || n.Pod == k.at.Pod && n.Container == k.at.ContainerName {
 		return

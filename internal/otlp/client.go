@@ -112,7 +112,7 @@ func (c *client) send(ctx context.Context, m proto.Message) error {
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if resp.StatusCode/100 == 2 {
-		return taken(resp, text, err)
+		return accepted(resp, text, err)
 	}
 	return &AnswerError{Status: resp.StatusCode, Text: string(text), After: retryAfter(resp.Header.Get("Retry-After"))}
 }
@@ -150,9 +150,9 @@ func (c *client) request(ctx context.Context, body []byte) (*http.Request, error
 // errGarbage: it is not known what the receiver took.
 var errGarbage = errors.New("not to be understood")
 
-// taken reads an answer that says that a request was taken: all of it, or a part. Receivers
+// accepted reads an answer that says that a request was taken: all of it, or a part. Receivers
 // that say so in another form than protobuf took all.
-func taken(resp *http.Response, text []byte, readErr error) error {
+func accepted(resp *http.Response, text []byte, readErr error) error {
 	if resp.Header.Get("Content-Type") != protobuf {
 		return nil
 	}

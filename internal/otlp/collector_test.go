@@ -170,7 +170,7 @@ func (l *told) all() []string {
 func startPush(t *testing.T, cfg Config) (*Push, *told) {
 	t.Helper()
 	lines := new(told)
-	cfg.Tell = lines.tell
+	cfg.Notice = lines.tell
 	cfg.Clock = sink.FixedClock(0)
 	if cfg.again == 0 {
 		cfg.again = 5 * time.Millisecond

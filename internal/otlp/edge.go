@@ -62,7 +62,7 @@ func (e *edges) set(key string, holds bool, f fact) {
 
 func (e *edges) begin(key string, x *edge) {
 	if _, forgotten, evicted := e.open.Put(key, x); evicted {
-		e.tellEnd(forgotten)
+		e.reportEnd(forgotten)
 	}
 	x.fact.state = stateBegin
 	e.emit(x.fact)
@@ -70,11 +70,11 @@ func (e *edges) begin(key string, x *edge) {
 
 func (e *edges) over(key string, x *edge) {
 	e.open.Delete(key)
-	e.tellEnd(x)
+	e.reportEnd(x)
 }
 
-// tellEnd: that something is over is good news, unless there was more of it.
-func (e *edges) tellEnd(x *edge) {
+// reportEnd: that something is over is good news, unless there was more of it.
+func (e *edges) reportEnd(x *edge) {
 	f := x.fact
 	f.mono, f.state, f.count = 0, stateEnd, x.more
 	if x.more == 0 {

@@ -82,7 +82,7 @@ func (e *events) flush() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.now()
-	e.settleGaps(now)
+	e.reportGaps(now)
 	e.guard.tick(now)
 	e.edges.tick(now)
 }
@@ -92,7 +92,7 @@ func (e *events) end() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for d := range e.gaps { // twice: no counter is read any more
-		e.missing(event.Dir(d), e.gaps[d].Settle()+e.gaps[d].Settle(), e.now())
+		e.missing(event.Dir(d), e.gaps[d].Unexplained()+e.gaps[d].Unexplained(), e.now())
 	}
 	e.guard.end()
 	e.edges.end()
@@ -170,15 +170,15 @@ func (e *events) lost(l *event.Lost) {
 	e.edges.happened("lost "+key, l.Count, e.now(), lostFact(l))
 }
 
-// settleGaps tells of the gaps that no counter has explained. It may be called often.
-func (e *events) settleGaps(now time.Time) {
+// reportGaps tells of the gaps that no counter has explained. It may be called often.
+func (e *events) reportGaps(now time.Time) {
 	for d := range e.gaps {
 		g := &e.gaps[d]
 		if now.Before(g.next) {
 			continue
 		}
 		g.next = now.Add(time.Second)
-		e.missing(event.Dir(d), g.Settle(), now)
+		e.missing(event.Dir(d), g.Unexplained(), now)
 	}
 }
 

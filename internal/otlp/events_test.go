@@ -144,7 +144,7 @@ func TestEvents(t *testing.T) {
 		"close_notify":               {all, about(1, 0), nil},
 		"close_notify, asked for":    {Config{CloseNotify: true}, about(1, 0), []shown{{alertRecord, warning, join(ofAlert, map[string]any{"ktls.alert.level": "warning", "ktls.alert.description": "close_notify"})}}},
 		"one not read, asked for":    {Config{CloseNotify: true}, &unread, []shown{{alertRecord, warning, ofAlert}}},
-		"a new key": {all, &event.Socket{State: event.SocketRekey, Conn: conn, Proc: nginx, Dir: event.RX, TX: tls12, RX: tls13, GenTX: 5, GenRX: 3, Awaited: 900},
+		"a new key": {all, &event.Socket{State: event.SocketRekey, Conn: conn, Proc: nginx, Dir: event.RX, TX: tls12, RX: tls13, GenTX: 5, GenRX: 3, AwaitsKeyFor: 900},
 			[]shown{{keyUpdate, info, join(receive, who, where, in13, one, map[string]any{"ktls.key.generation": 3, "ktls.key.awaited_ns": 900})}}},
 		"a slow record": {all, &event.Record{Conn: conn, TLS: tls13, Proc: nginx, Dir: event.TX, Seq: 7, Gen: 1, Type: event.ApplicationData, Len: 16384, Op: event.OpSendfile,
 			Lat: event.Latency{Stage: [3]uint64{1000, 0, 2e6}, Total: 2_001_000}},

@@ -24,7 +24,7 @@ func failureFact(e *event.Error) fact {
 	default:
 		a.position(e.Seq, e.Gen, e.Type)
 	}
-	if e.OfOne() {
+	if e.HasDir() {
 		a.direction(e.Dir)
 	}
 	if e.Hint != nil {
@@ -89,7 +89,7 @@ func keyFact(s *event.Socket, how severity) fact {
 	}
 	var a attributes
 	a.count("ktls.key.generation", uint64(gen))
-	a.number("ktls.key.awaited_ns", s.Awaited)
+	a.number("ktls.key.awaited_ns", s.AwaitsKeyFor)
 	return socketFact(keyUpdate, how, s, a)
 }
 
@@ -118,13 +118,13 @@ func closeFact(s *event.Socket) fact {
 // or the one that it is about.
 func socketFact(name string, how severity, s *event.Socket, a attributes) fact {
 	t := s.TX
-	if s.State.OfOne() {
+	if s.State.HasDir() {
 		a.direction(s.Dir)
 	}
-	if s.State.OfOne() && s.Dir == event.RX || t.Mode == event.ModeNone {
+	if s.State.HasDir() && s.Dir == event.RX || t.Mode == event.ModeNone {
 		t = s.RX
 	}
-	if !s.State.OfOne() {
+	if !s.State.HasDir() {
 		a.text("ktls.tx.mode", s.TX.Mode.String())
 		a.text("ktls.rx.mode", s.RX.Mode.String())
 		t.Mode = event.ModeNone

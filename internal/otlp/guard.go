@@ -27,20 +27,20 @@ type kind struct {
 // one: no fact is dropped in silence. Its memory is bounded.
 type guard struct {
 	emit  func(fact)
-	kinds *lru.Map[kind, *lane]
+	kinds *lru.Map[kind, *kindWindow]
 	next  time.Time // when lanes are looked at again
 }
 
-// lane is one kind in the present second.
-type lane struct {
-	until  time.Time
-	passed int
-	held   fact // the first that did not pass
-	count  uint64
+// kindWindow is one kind in the present second.
+type kindWindow struct {
+	until      time.Time
+	allowed    int
+	suppressed fact // the first that did not pass
+	count      uint64
 }
 
 func newGuard(emit func(fact)) *guard {
-	return &guard{emit: emit, kinds: lru.New[kind, *lane](maxKinds)}
+	return &guard{emit: emit, kinds: lru.New[kind, *kindWindow](maxKinds)}
 }
 
 // admit emits what build makes, or keeps it for later where there were many before. It
@@ -48,36 +48,36 @@ func newGuard(emit func(fact)) *guard {
 func (g *guard) admit(k kind, n uint64, now time.Time, build func() fact) {
 	l, ok := g.kinds.Get(k)
 	if !ok {
-		l = &lane{until: now.Add(time.Second)}
+		l = &kindWindow{until: now.Add(time.Second)}
 		if _, old, evicted := g.kinds.Put(k, l); evicted {
 			g.release(old)
 		}
 	}
 	if !now.Before(l.until) {
 		g.release(l)
-		l.until, l.passed = now.Add(time.Second), 0
+		l.until, l.allowed = now.Add(time.Second), 0
 	}
 	switch {
-	case l.passed < perSecond:
-		l.passed++
+	case l.allowed < perSecond:
+		l.allowed++
 		f := build()
 		f.count = n
 		g.emit(f)
 	case l.count == 0:
-		l.held, l.count = build(), n
+		l.suppressed, l.count = build(), n
 	default:
 		l.count += n
 	}
 }
 
 // release tells of what a lane has held back.
-func (g *guard) release(l *lane) {
+func (g *guard) release(l *kindWindow) {
 	if l.count == 0 {
 		return
 	}
-	l.held.count = l.count
-	g.emit(l.held)
-	l.held, l.count = fact{}, 0
+	l.suppressed.count = l.count
+	g.emit(l.suppressed)
+	l.suppressed, l.count = fact{}, 0
 }
 
 // tick releases what was held back in seconds that are over. It may be called often.

@@ -17,7 +17,7 @@ type pusher struct {
 	resource          *resource.Resource
 	scope             *common.InstrumentationScope
 	lost              *losses
-	teller            *teller
+	reporter          *reporter
 	interval, timeout time.Duration
 	again             time.Duration // as queueConfig.again
 	start             time.Time
@@ -69,7 +69,7 @@ func (p *pusher) push() {
 		if err == nil {
 			return
 		}
-		p.teller.say(err.Error())
+		p.reporter.report(err.Error())
 		if !passing(err) || !p.pause(ctx, wait(err, pause)) {
 			p.lost.points.Add(uint64(undelivered(err, points)))
 			return
@@ -93,7 +93,7 @@ func (p *pusher) pause(ctx context.Context, d time.Duration) bool {
 func (p *pusher) gather() (data *metrics.MetricsData, points int) {
 	families, err := p.gatherer.Gather()
 	if err != nil {
-		p.teller.say(err.Error()) // what could be gathered is there all the same
+		p.reporter.report(err.Error()) // what could be gathered is there all the same
 	}
 	c := conversion{start: p.start, now: time.Now()}
 	scope := &metrics.ScopeMetrics{Scope: p.scope}

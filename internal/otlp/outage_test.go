@@ -154,7 +154,7 @@ func TestRefused(t *testing.T) {
 	opens(p, 0, 7)
 	eventually(t, "the refused are counted", func() bool { return p.logs.Load() == 7 })
 	oneSafeLine(t, lines, "tenant")
-	if len(lines.all()[0]) > 2*tellBytes {
+	if len(lines.all()[0]) > 2*maxNoticeBytes {
 		t.Errorf("a line of %d bytes", len(lines.all()[0]))
 	}
 	refuse.Store(false)

@@ -43,9 +43,9 @@ type Config struct {
 	// Connections tells of each connection's beginning and end, CloseNotify of the alerts
 	// that end one in good order.
 	Connections, CloseNotify bool
-	// Tell takes a line for people, without its end, about trouble with the receiver: at
+	// Notice takes a line for people, without its end, about trouble with the receiver: at
 	// most one a minute, from any goroutine. What others wrote is escaped in it.
-	Tell func(string)
+	Notice func(string)
 
 	// For tests: queueConfig.again, a second if 0, and closeTime.
 	again, closeTime time.Duration
@@ -56,7 +56,7 @@ type Config struct {
 type Push struct {
 	*losses
 	cfg      Config
-	teller   *teller
+	reporter *reporter
 	resource *resource.Resource
 	scope    *common.InstrumentationScope
 	metrics  *pusher // nil without metrics
@@ -119,7 +119,7 @@ func Start(cfg Config) (*Push, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Push{losses: new(losses), cfg: cfg, teller: &teller{out: cfg.Tell, now: time.Now},
+	p := &Push{losses: new(losses), cfg: cfg, reporter: &reporter{out: cfg.Notice, now: time.Now},
 		scope: &common.InstrumentationScope{Name: scopeName, Version: cfg.Version}}
 	if p.resource, err = newResource(cfg.Version, cfg.Node); err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func Start(cfg Config) (*Push, error) {
 	if err := first(p.makeLogs(w.logs), p.makeMetrics(w.metrics)); err != nil {
 		return nil, err
 	}
-	w.warn(cfg.Tell)
+	w.warn(cfg.Notice)
 	if p.queue != nil {
 		go p.queue.run()
 	}
@@ -162,12 +162,12 @@ func (p *Push) makeLogs(set *settings) error {
 		return err
 	}
 	cfg.again = p.cfg.again
-	p.queue = &queue{cfg: cfg, lost: p.losses, teller: p.teller,
+	p.queue = &queue{cfg: cfg, lost: p.losses, reporter: p.reporter,
 		full: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
 	p.queue.ctx, p.queue.stop = context.WithCancel(context.Background())
 	p.queue.send = func(ctx context.Context, batch []*logs.LogRecord) error { return client.send(ctx, p.wrap(batch)) }
 	p.events = newEvents(&p.cfg, p.queue, time.Now)
-	p.queue.confession = p.events.undelivered
+	p.queue.lossRecord = p.events.undelivered
 	return nil
 }
 
@@ -188,7 +188,7 @@ func (p *Push) makeMetrics(set *settings) error {
 	if err != nil {
 		return err
 	}
-	p.metrics = &pusher{client: client, gatherer: p.cfg.Gatherer, resource: p.resource, scope: p.scope, lost: p.losses, teller: p.teller,
+	p.metrics = &pusher{client: client, gatherer: p.cfg.Gatherer, resource: p.resource, scope: p.scope, lost: p.losses, reporter: p.reporter,
 		interval: interval, timeout: timeout, again: p.cfg.again, start: time.Now(), closing: make(chan struct{}), done: make(chan struct{})}
 	p.metrics.ctx, p.metrics.stop = context.WithCancel(context.Background())
 	return nil

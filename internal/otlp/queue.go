@@ -21,18 +21,18 @@ type queueConfig struct {
 // queue stands between those who have records and the receiver, which may not take them for
 // however long. It is bounded, and counts what it loses. Only shutdown waits.
 type queue struct {
-	cfg    queueConfig
-	send   func(context.Context, []*logs.LogRecord) error
-	lost   *losses
-	teller *teller
-	// confession makes a record of n that were lost: it is sent once the receiver takes
+	cfg      queueConfig
+	send     func(context.Context, []*logs.LogRecord) error
+	lost     *losses
+	reporter *reporter
+	// lossRecord makes a record of n that were lost: it is sent once the receiver takes
 	// something again.
-	confession func(n uint64) *logs.LogRecord
+	lossRecord func(n uint64) *logs.LogRecord
 
-	mu      sync.Mutex
-	waiting []*logs.LogRecord
-	untold  uint64 // lost, and in no confession
-	ended   bool
+	mu         sync.Mutex
+	waiting    []*logs.LogRecord
+	unreported uint64 // lost, and in no confession
+	ended      bool
 
 	full    chan struct{} // has a token when a batch is whole
 	closing chan struct{}
@@ -60,7 +60,7 @@ func (q *queue) put(r *logs.LogRecord) {
 
 // lose counts, with the lock held.
 func (q *queue) lose(n int) {
-	q.untold += uint64(n)
+	q.unreported += uint64(n)
 	q.lost.logs.Add(uint64(n))
 }
 
@@ -88,10 +88,10 @@ func (q *queue) shutdown(ctx context.Context) error {
 	q.ended = true
 	q.lose(len(q.waiting))
 	q.waiting = nil
-	if q.untold == 0 {
+	if q.unreported == 0 {
 		return nil
 	}
-	return &UndeliveredError{Events: q.untold}
+	return &UndeliveredError{Events: q.unreported}
 }
 
 func (q *queue) run() {
@@ -112,11 +112,11 @@ func (q *queue) run() {
 
 // drain sends what waits, and stops early where the receiver takes nothing at the end.
 func (q *queue) drain() {
-	for batch := q.take(); len(batch) > 0 && q.deliver(batch); batch = q.take() {
+	for batch := q.dequeue(); len(batch) > 0 && q.deliver(batch); batch = q.dequeue() {
 	}
 }
 
-func (q *queue) take() []*logs.LogRecord {
+func (q *queue) dequeue() []*logs.LogRecord {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n := min(len(q.waiting), q.cfg.batch)
@@ -132,10 +132,10 @@ func (q *queue) deliver(batch []*logs.LogRecord) bool {
 		last := q.ending()
 		err := q.attempt(batch)
 		if err == nil {
-			q.confess()
+			q.reportLoss()
 			return true
 		}
-		q.teller.say(err.Error())
+		q.reporter.report(err.Error())
 		again := passing(err)
 		if again && !last {
 			q.pause(wait(err, pause))
@@ -173,13 +173,13 @@ func (q *queue) pause(d time.Duration) {
 	}
 }
 
-// confess tells the receiver, which takes something, of what it did not get. There is room
+// reportLoss tells the receiver, which takes something, of what it did not get. There is room
 // for that: it is one record for each batch that was sent.
-func (q *queue) confess() {
+func (q *queue) reportLoss() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.untold > 0 {
-		q.waiting = append(q.waiting, q.confession(q.untold))
-		q.untold = 0
+	if q.unreported > 0 {
+		q.waiting = append(q.waiting, q.lossRecord(q.unreported))
+		q.unreported = 0
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// lingering is how many closed connections a Builder remembers. The other end
+// maxClosed is how many closed connections a Builder remembers. The other end
 // of one may still report what it reads.
-const lingering = 1024
+const maxClosed = 1024
 
 // maxFlows is how many connections that have not closed a Builder knows. The
 // idlest goes first: its close may have been lost. If it speaks again it is
@@ -24,7 +24,7 @@ type Builder struct {
 	ends   map[uint64]end // by event.Conn.ID, until it closes
 	tuples map[tuple]*flow
 	flows  *lru.Map[*flow, struct{}] // those with an open end
-	closed [lingering]*flow
+	closed [maxClosed]*flow
 	next   int // the oldest of closed
 	pkt    Packet
 }
@@ -50,7 +50,7 @@ func (b *Builder) Event(ev event.Event, emit Emit) error {
 	case *event.Record:
 		if ev.Unsent { // no packet would have been, and none is missing
 			e := b.end(&ev.Conn, ev.TLS.Version)
-			e.tracks[e.side][ev.Dir&1].step(ev)
+			e.tracks[e.side][ev.Dir&1].advance(ev)
 			return nil
 		}
 		return b.record(ev, emit)
@@ -65,11 +65,11 @@ func (b *Builder) socket(s *event.Socket, emit Emit) error {
 	case event.SocketFound: // it begins when it speaks
 		e := b.end(&s.Conn, max(s.TX.Version, s.RX.Version))
 		for d := range e.tracks[e.side] {
-			e.tracks[e.side][d].blind = false
+			e.tracks[e.side][d].startUnknown = false
 		}
 	case event.SocketOpen: // of one direction, and maybe not the first
 		e := b.end(&s.Conn, max(s.TX.Version, s.RX.Version))
-		e.tracks[e.side][s.Dir&1].blind = false
+		e.tracks[e.side][s.Dir&1].startUnknown = false
 		return b.begin(e.flow, s.Mono, emit)
 	case event.SocketClose:
 		return b.close(s, emit)
@@ -80,7 +80,7 @@ func (b *Builder) socket(s *event.Socket, emit Emit) error {
 func (b *Builder) record(r *event.Record, emit Emit) error {
 	e := b.end(&r.Conn, r.TLS.Version)
 	d := e.side ^ int(r.Dir&1)
-	missing := e.tracks[e.side][r.Dir&1].step(r)
+	missing := e.tracks[e.side][r.Dir&1].advance(r)
 	if !e.speaks(e.side, d) {
 		return nil
 	}
@@ -102,7 +102,7 @@ func (b *Builder) record(r *event.Record, emit Emit) error {
 // segments cuts a record. An empty one is a segment too. A datagram is cut where it is
 // longer than a packet may be.
 func (b *Builder) segments(f *flow, d int, r *event.Record, emit Emit) error {
-	size := f.room(b.cfg.MTU)
+	size := f.mss(b.cfg.MTU)
 	parts := max(1, (int(r.Len)+size-1)/size)
 	payload := r.Payload[:min(len(r.Payload), int(r.Len))]
 	for i := range parts {
@@ -211,7 +211,7 @@ func (b *Builder) end(c *event.Conn, v event.Version) end {
 	f.socks[side], f.open[side] = c.ID, true
 	b.use(f)
 	// It may be one that was forgotten, whose first records have been seen.
-	blind := track{blind: b.Forgotten() > 0}
+	blind := track{startUnknown: b.Forgotten() > 0}
 	f.tracks[side] = [2]track{blind, blind}
 	b.ends[c.ID] = end{f, side}
 	return b.ends[c.ID]
@@ -227,5 +227,5 @@ func (b *Builder) retire(f *flow) {
 		delete(b.tuples, old.tuple)
 	}
 	b.closed[b.next] = f
-	b.next = (b.next + 1) % lingering
+	b.next = (b.next + 1) % maxClosed
 }

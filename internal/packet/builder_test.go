@@ -219,7 +219,7 @@ func TestNamespaces(t *testing.T) {
 func TestBounded(t *testing.T) {
 	b := NewBuilder(Config{})
 	drop := func(*Packet) error { return nil }
-	for id := range uint64(5 * lingering) {
+	for id := range uint64(5 * maxClosed) {
 		c := conn(id+1, "192.0.2.1:443", "192.0.2.9:50000")
 		c.RPort, c.RAddr = uint16(id), netip.AddrFrom4([4]byte{10, 0, byte(id >> 16), 1})
 		for _, ev := range []event.Event{opened(c), data(c, event.TX, 0, "x"), closed(c, 1, 0)} {
@@ -228,7 +228,7 @@ func TestBounded(t *testing.T) {
 			}
 		}
 	}
-	if len(b.ends) != 0 || len(b.tuples) > lingering {
+	if len(b.ends) != 0 || len(b.tuples) > maxClosed {
 		t.Errorf("%d ends and %d connections are remembered", len(b.ends), len(b.tuples))
 	}
 }

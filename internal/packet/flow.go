@@ -86,20 +86,20 @@ func (f *flow) client() int {
 	return 1
 }
 
-// room is how many bytes of data a packet holds (the MSS of RFC 9293 §3.7.1).
-func room(a netip.Addr, mtu int) int {
+// mss is how many bytes of data a packet holds (the MSS of RFC 9293 §3.7.1).
+func mss(a netip.Addr, mtu int) int {
 	if a.Is4() {
 		return mtu - ipv4Header - tcpHeader
 	}
 	return mtu - ipv6Header - tcpHeader
 }
 
-// room is how many bytes of data a packet of the flow holds.
-func (f *flow) room(mtu int) int {
+// mss is how many bytes of data a packet of the flow holds.
+func (f *flow) mss(mtu int) int {
 	if f.udp {
-		return room(f.ends[0].Addr(), mtu) + tcpHeader - udpHeader
+		return mss(f.ends[0].Addr(), mtu) + tcpHeader - udpHeader
 	}
-	return room(f.ends[0].Addr(), mtu)
+	return mss(f.ends[0].Addr(), mtu)
 }
 
 // speaks says whether the socket on a side is the one to report a direction,

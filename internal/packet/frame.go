@@ -117,7 +117,7 @@ func (f *Framer) tcp(p *Packet) *layers.TCP {
 	tcp := &layers.TCP{SrcPort: layers.TCPPort(p.Src.Port()), DstPort: layers.TCPPort(p.Dst.Port()), Seq: p.Seq, Ack: p.Ack,
 		FIN: p.Flags&FIN != 0, SYN: p.Flags&SYN != 0, PSH: p.Flags&PSH != 0, ACK: p.Flags&ACK != 0, Window: 65535}
 	if tcp.SYN {
-		mss := binary.BigEndian.AppendUint16(nil, uint16(room(p.Src.Addr(), f.mtu)))
+		mss := binary.BigEndian.AppendUint16(nil, uint16(mss(p.Src.Addr(), f.mtu)))
 		tcp.Options = []layers.TCPOption{
 			{OptionType: layers.TCPOptionKindMSS, OptionLength: 4, OptionData: mss},
 			{OptionType: layers.TCPOptionKindNop},

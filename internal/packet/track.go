@@ -4,18 +4,18 @@ import "github.com/ktlstop/ktlstop/pkg/event"
 
 // track knows which record sequence comes next in one direction of one socket.
 type track struct {
-	next  uint64
-	gen   uint32
-	known bool
-	blind bool // what came before the first record is not known
+	next         uint64
+	gen          uint32
+	known        bool
+	startUnknown bool // what came before the first record is not known
 }
 
-// step returns how many records are missing before r: lost, or kept back by a
+// advance returns how many records are missing before r: lost, or kept back by a
 // filter.
-func (t *track) step(r *event.Record) (missing uint64) {
+func (t *track) advance(r *event.Record) (missing uint64) {
 	due, known := t.next, t.known
 	if !t.known || t.gen != r.Gen {
-		due, known = r.Start, r.HasStart && (t.known || !t.blind)
+		due, known = r.Start, r.HasStart && (t.known || !t.startUnknown)
 	}
 	if known && t.known && t.gen == r.Gen && r.Seq < due {
 		return 0 // it comes late; what comes next is known already

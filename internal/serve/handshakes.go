@@ -12,23 +12,23 @@ import (
 // nothing to write down; but where the web configuration, or a certificate that it names,
 // cannot be read any more, every handshake fails, and that is told.
 type handshakes struct {
-	config string
-	tell   func(string)
-	now    func() time.Time
-	mu     sync.Mutex
-	looked time.Time
-	said   string // what is wrong, as it was told last
+	config    string
+	report    func(string)
+	now       func() time.Time
+	mu        sync.Mutex
+	checkedAt time.Time
+	reported  string // what is wrong, as it was told last
 }
 
-// lookAgain is how long the configuration is believed to be as it was.
-const lookAgain = 10 * time.Second
+// recheckInterval is how long the configuration is believed to be as it was.
+const recheckInterval = 10 * time.Second
 
 func (h *handshakes) log() *log.Logger { return log.New(h, "", 0) }
 
 // Write implements io.Writer.
 func (h *handshakes) Write(b []byte) (int, error) {
 	if h.due() {
-		h.look()
+		h.check()
 	}
 	return len(b), nil
 }
@@ -40,28 +40,28 @@ func (h *handshakes) due() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.now()
-	if !h.looked.IsZero() && now.Sub(h.looked) < lookAgain {
+	if !h.checkedAt.IsZero() && now.Sub(h.checkedAt) < recheckInterval {
 		return false
 	}
-	h.looked = now
+	h.checkedAt = now
 	return true
 }
 
-// look says what is wrong with the configuration, once, and that it is right again.
-func (h *handshakes) look() {
+// check says what is wrong with the configuration, once, and that it is right again.
+func (h *handshakes) check() {
 	wrong := ""
 	if err := web.Validate(h.config); err != nil {
 		wrong = err.Error()
 	}
 	h.mu.Lock()
-	before := h.said
-	h.said = wrong
+	before := h.reported
+	h.reported = wrong
 	h.mu.Unlock()
 	switch {
 	case wrong == before:
 	case wrong != "":
-		h.tell("web server: nobody gets an answer, since the web configuration cannot be used: " + wrong)
+		h.report("web server: nobody gets an answer, since the web configuration cannot be used: " + wrong)
 	default:
-		h.tell("web server: the web configuration can be used again")
+		h.report("web server: the web configuration can be used again")
 	}
 }

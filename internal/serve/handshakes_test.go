@@ -22,7 +22,7 @@ func TestHandshakes(t *testing.T) {
 	write(right)
 	now := time.Unix(0, 0)
 	var told []string
-	h := &handshakes{config: config, tell: func(s string) { told = append(told, s) }, now: func() time.Time { return now }}
+	h := &handshakes{config: config, report: func(s string) { told = append(told, s) }, now: func() time.Time { return now }}
 	l := h.log()
 	fail := func(want int) {
 		t.Helper()
@@ -32,7 +32,7 @@ func TestHandshakes(t *testing.T) {
 		if len(told) != want {
 			t.Fatalf("%d lines, want %d: %q", len(told), want, told)
 		}
-		now = now.Add(lookAgain)
+		now = now.Add(recheckInterval)
 	}
 	fail(0)
 	write("tls_server_config: {cert_file: /nowhere/c.pem, key_file: /nowhere/k.pem}\n")

@@ -81,11 +81,11 @@ func (l *Listening) Protection() string {
 func (l *Listening) config() (*web.Config, error) {
 	wrong := func(err error) error { return fmt.Errorf("web configuration %s: %w", l.ConfigFile, err) }
 	if err := web.Validate(l.ConfigFile); err != nil {
-		return nil, wrong(besidesName(err))
+		return nil, wrong(withoutName(err))
 	}
 	b, err := os.ReadFile(l.ConfigFile)
 	if err != nil {
-		return nil, wrong(besidesName(err))
+		return nil, wrong(withoutName(err))
 	}
 	var cfg web.Config
 	if err := yaml.Unmarshal(b, &cfg); err != nil {
@@ -94,8 +94,8 @@ func (l *Listening) config() (*web.Config, error) {
 	return &cfg, nil
 }
 
-// besidesName is an error without the name of the file, and in one line.
-func besidesName(err error) error {
+// withoutName is an error without the name of the file, and in one line.
+func withoutName(err error) error {
 	var path *os.PathError
 	if errors.As(err, &path) {
 		err = path.Err

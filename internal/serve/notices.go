@@ -10,11 +10,11 @@ import (
 // notices is a log of what goes wrong: what exporter-toolkit says besides is not kept. What
 // is wrong with a file is wrong with each request, and is told once a minute.
 type notices struct {
-	tell func(string)
-	now  func() time.Time
-	mu   sync.Mutex
-	last string
-	at   time.Time
+	report func(string)
+	now    func() time.Time
+	mu     sync.Mutex
+	last   string
+	at     time.Time
 }
 
 const sameAgain = time.Minute
@@ -30,7 +30,7 @@ func (n *notices) Handle(_ context.Context, r slog.Record) error {
 		return true
 	})
 	if n.isNew(text) {
-		n.tell(text)
+		n.report(text)
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 func TestNotices(t *testing.T) {
 	var said []string
 	now := time.Unix(1000, 0)
-	log := slog.New(&notices{tell: func(text string) { said = append(said, text) }, now: func() time.Time { return now }})
+	log := slog.New(&notices{report: func(text string) { said = append(said, text) }, now: func() time.Time { return now }})
 	log.Info("Listening on", "address", "127.0.0.1:1")
 	for range 5 {
 		log.Error("Unable to parse", "err", "line 1")

@@ -27,8 +27,8 @@ const (
 	streams = 16
 	// maxConns are the connections at a time; further ones wait in the kernel.
 	maxConns = 512
-	// goodbye is what answers in the making have at the end.
-	goodbye = 300 * time.Millisecond
+	// shutdownGrace is what answers in the making have at the end.
+	shutdownGrace = 300 * time.Millisecond
 )
 
 // Config says what a Server shows.
@@ -104,7 +104,7 @@ func (s *Server) Run(ctx context.Context, listeners []net.Listener) error {
 			defer stop()
 			l = netutil.LimitListener(l, maxConns)
 			defer l.Close()
-			err := web.Serve(l, server, &web.FlagConfig{WebConfigFile: &s.cfg.ConfigFile}, slog.New(&notices{tell: s.cfg.Notice, now: time.Now}))
+			err := web.Serve(l, server, &web.FlagConfig{WebConfigFile: &s.cfg.ConfigFile}, slog.New(&notices{report: s.cfg.Notice, now: time.Now}))
 			if errors.Is(err, http.ErrServerClosed) {
 				return nil
 			}
@@ -119,13 +119,13 @@ func (s *Server) server(at net.Addr) *http.Server {
 	return &http.Server{
 		Handler: s.cfg.guard(at, s.cfg.ownNames(at, s.mux)), ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime,
 		IdleTimeout: idleConn, MaxHeaderBytes: headerBytes, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: streams},
-		ErrorLog: (&handshakes{config: s.cfg.ConfigFile, tell: s.cfg.Notice, now: time.Now}).log(),
+		ErrorLog: (&handshakes{config: s.cfg.ConfigFile, report: s.cfg.Notice, now: time.Now}).log(),
 	}
 }
 
 // shut ends a server.
 func shut(s *http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 	defer cancel()
 	if s.Shutdown(ctx) != nil {
 		s.Close()

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// lookEvery is how often a Clock reads the offset again, in nanoseconds.
-	lookEvery = uint64(time.Second)
+	// checkInterval is how often a Clock reads the offset again, in nanoseconds.
+	checkInterval = uint64(time.Second)
 	// noise is what two readings of two clocks may differ by. Following it would
 	// put events of one second out of their order.
 	noise = time.Millisecond
@@ -23,8 +23,8 @@ const (
 // slower alike, so that the difference changes by steps only. It is a sink.Clock,
 // for any number of goroutines.
 type Clock struct {
-	read func() time.Duration
-	tell func(string) // nil for nobody
+	read   func() time.Duration
+	report func(string) // nil for nobody
 
 	offset atomic.Int64
 	next   atomic.Uint64 // when the offset is read again
@@ -41,9 +41,9 @@ func NewClock(tell func(string)) *Clock {
 }
 
 func newClock(read func() time.Duration, tell func(string), mono uint64) *Clock {
-	c := &Clock{read: read, tell: tell}
+	c := &Clock{read: read, report: tell}
 	c.offset.Store(int64(read()))
-	c.next.Store(mono + lookEvery)
+	c.next.Store(mono + checkInterval)
 	return c
 }
 
@@ -53,20 +53,20 @@ func (c *Clock) Offset(mono uint64) int64 {
 	if mono < c.next.Load() {
 		return c.offset.Load()
 	}
-	if step := c.look(mono); step != 0 && c.tell != nil {
-		c.tell(stepText(step) + "; times are by the new clock from here on")
+	if step := c.check(mono); step != 0 && c.report != nil {
+		c.report(stepText(step) + "; times are by the new clock from here on")
 	}
 	return c.offset.Load()
 }
 
-// look reads the offset again, and returns by how much it has changed.
-func (c *Clock) look(mono uint64) (step time.Duration) {
+// check reads the offset again, and returns by how much it has changed.
+func (c *Clock) check(mono uint64) (step time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if mono < c.next.Load() { // somebody else has looked
 		return 0
 	}
-	c.next.Store(mono + lookEvery)
+	c.next.Store(mono + checkInterval)
 	offset := c.read()
 	step = offset - time.Duration(c.offset.Load())
 	if step.Abs() < noise {

@@ -26,7 +26,7 @@ func (p *pipeline) evicted(t audited) map[string]uint64 {
 	}
 	var evicted map[string]uint64
 	for what, n := range map[string]uint64{
-		evictedCounts: p.conns.Evicted(), evictedChoices: p.choice.evicted(), evictedPackets: packets, evictedCalls: t.Hurried(),
+		evictedCounts: p.conns.Evicted(), evictedChoices: p.choice.evicted(), evictedPackets: packets, evictedCalls: t.Incomplete(),
 	} {
 		if n == 0 {
 			continue

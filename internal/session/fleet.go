@@ -35,14 +35,14 @@ type Fleet struct {
 	clock     *Clock
 	run       flow.Run
 
-	mu    sync.Mutex
-	hosts []flow.RunHost
-	lacks [][]string // what each of them lacks
+	mu      sync.Mutex
+	hosts   []flow.RunHost
+	missing [][]string // what each of them lacks
 }
 
 // NewFleet returns a Fleet of hosts; about says what the screen cannot know.
 func NewFleet(feeds []Feed, about About) *Fleet {
-	f := &Fleet{feeds: feeds, names: NewNames(len(feeds)), clock: NewClock(nil), lacks: make([][]string, len(feeds)),
+	f := &Fleet{feeds: feeds, names: NewNames(len(feeds)), clock: NewClock(nil), missing: make([][]string, len(feeds)),
 		run: flow.Run{Version: about.Version, Filter: about.Filter, Notes: about.Notes}}
 	f.collector = flow.NewCollector(flow.Config{Offset: f.clock.Offset(loader.Monotonic()), Audited: true})
 	for _, feed := range feeds {
@@ -81,15 +81,15 @@ func (f *Fleet) follow(ctx context.Context, i int) error {
 			return err
 		}
 		if host, ok := ev.(*event.Host); ok {
-			f.met(&named, host, i)
+			f.noteHost(&named, host, i)
 		}
 		named.Rename(ev)
 		f.collector.Observe(ev)
 	}
 }
 
-// met notes what a host said of itself, and where its clock is.
-func (f *Fleet) met(n *source.Named, h *event.Host, i int) {
+// noteHost notes what a host said of itself, and where its clock is.
+func (f *Fleet) noteHost(n *source.Named, h *event.Host, i int) {
 	now := loader.Monotonic()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -99,7 +99,7 @@ func (f *Fleet) met(n *source.Named, h *event.Host, i int) {
 		n.Shift = int64(now - h.Mono) // its events are as old as the network is slow
 		n.Host = f.names.Of(i, h.Name, f.feeds[i].Address())
 		at.Name, at.Kernel, at.Version = n.Host, h.Kernel, h.Version
-		f.lacks[i] = h.Missing
+		f.missing[i] = h.Missing
 		return
 	}
 	if n.Host == "" { // it never told its name
@@ -122,7 +122,7 @@ func (f *Fleet) Snapshot() *flow.Snapshot {
 		run.Host, run.Kernel = f.hosts[0].Name, f.hosts[0].Kernel
 	}
 	run.Notes = slices.Clone(run.Notes)
-	for i, lacks := range f.lacks {
+	for i, lacks := range f.missing {
 		for _, what := range lacks {
 			run.Notes = append(run.Notes, f.hosts[i].Name+" lacks "+what)
 		}

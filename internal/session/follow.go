@@ -30,7 +30,7 @@ type Follower struct {
 type account struct {
 	flow.Account
 	named source.Named
-	met   *event.Host
+	host  *event.Host
 	seen  *lru.Map[uint64, struct{}]
 	shift int64 // offset of its last event
 }
@@ -47,8 +47,8 @@ func NewFollower(feeds []Feed, limit uint64) *Follower {
 // Offset implements sink.Clock for the event that is written.
 func (f *Follower) Offset(uint64) int64 { return f.offset }
 
-// said is what a host has told.
-type said struct {
+// hostEvent is what a host has told.
+type hostEvent struct {
 	event.Event
 	host   int
 	offset int64
@@ -60,7 +60,7 @@ func (f *Follower) Follow(ctx context.Context, out sink.Sink) (read, written err
 	f.out = out
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	events := make(chan said)
+	events := make(chan hostEvent)
 	ended := make(chan error, 1)
 	go func() { ended <- f.readAll(ctx, events) }()
 	written = f.write(events)
@@ -81,7 +81,7 @@ func (f *Follower) Follow(ctx context.Context, out sink.Sink) (read, written err
 }
 
 // readAll reads all hosts, and closes events at the end.
-func (f *Follower) readAll(ctx context.Context, events chan<- said) error {
+func (f *Follower) readAll(ctx context.Context, events chan<- hostEvent) error {
 	defer close(events)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -92,7 +92,7 @@ func (f *Follower) readAll(ctx context.Context, events chan<- said) error {
 			for errs[i] == nil {
 				var ev event.Event
 				if ev, errs[i] = feed.Next(ctx); errs[i] == nil {
-					events <- said{ev, i, feed.Offset(ev.Time())}
+					events <- hostEvent{ev, i, feed.Offset(ev.Time())}
 				}
 			}
 			if errors.Is(errs[i], io.EOF) {
@@ -107,9 +107,9 @@ func (f *Follower) readAll(ctx context.Context, events chan<- said) error {
 }
 
 // write writes what comes, and has it taken at once where nothing follows.
-func (f *Follower) write(events <-chan said) error {
+func (f *Follower) write(events <-chan hostEvent) error {
 	for {
-		var s said
+		var s hostEvent
 		var more bool
 		select {
 		case s, more = <-events:
@@ -128,10 +128,10 @@ func (f *Follower) write(events <-chan said) error {
 	}
 }
 
-func (f *Follower) event(s *said) error {
+func (f *Follower) event(s *hostEvent) error {
 	a := &f.accounts[s.host]
 	if h, ok := s.Event.(*event.Host); ok {
-		a.meet(f, h, s.host)
+		a.noteHost(f, h, s.host)
 	}
 	if len(f.feeds) > 1 {
 		a.named.Rename(s.Event)
@@ -150,11 +150,11 @@ func (f *Follower) event(s *said) error {
 	return nil
 }
 
-func (a *account) meet(f *Follower, h *event.Host, i int) {
+func (a *account) noteHost(f *Follower, h *event.Host, i int) {
 	address := f.feeds[i].Address()
 	a.named.Number = uint64(i) + 1
 	if h.State == event.HostHere {
-		a.met = h
+		a.host = h
 		a.named.Host = f.names.Of(i, h.Name, address)
 	} else if a.named.Host == "" {
 		a.named.Host = address
@@ -183,11 +183,11 @@ func (a *account) begins(ev event.Event) bool {
 func (f *Follower) sumUp() error {
 	for i := range f.accounts {
 		a := &f.accounts[i]
-		if a.met == nil {
+		if a.host == nil {
 			continue
 		}
 		s := a.Summary()
-		s.Missing = a.met.Missing
+		s.Missing = a.host.Missing
 		if len(f.feeds) > 1 {
 			s.Host = a.named.Host
 		}

@@ -27,7 +27,7 @@ type audited interface {
 	described
 	Connections() ([]*event.Socket, error)
 	Duration() time.Duration
-	Hurried() uint64
+	Incomplete() uint64
 }
 
 // pipeline checks events against the ledger, counts them and hands them to a
@@ -35,7 +35,7 @@ type audited interface {
 type pipeline struct {
 	out    sink.Sink
 	ledger flow.Auditor
-	hints  *hint.Book
+	hints  *hint.Engine
 	limit  uint64 // records, 0 for no limit
 	first  func() // called with the first record, if not nil
 	choice *choice
@@ -66,7 +66,7 @@ type tally struct {
 }
 
 func newPipeline(out sink.Sink, limit uint64, choice *choice) *pipeline {
-	return &pipeline{out: out, ledger: flow.NewAudit(0), hints: hint.NewBook(), limit: limit, choice: choice,
+	return &pipeline{out: out, ledger: flow.NewAudit(0), hints: hint.NewEngine(), limit: limit, choice: choice,
 		conns: lru.New[uint64, *tally](event.MaxConns)}
 }
 
@@ -100,7 +100,7 @@ func (p *pipeline) record(r *event.Record) error {
 	if err := p.gap(p.ledger.Observe(r)); err != nil {
 		return err
 	}
-	p.leftOut(r.Conn.ID, r.Dir, r.Skipped)
+	p.addSkipped(r.Conn.ID, r.Dir, r.Skipped)
 	if wanted, err := p.wants(r); err != nil || !wanted {
 		return errors.Join(err, p.leaveOut(r))
 	}
@@ -119,12 +119,12 @@ func (p *pipeline) record(r *event.Record) error {
 	return nil
 }
 
-// hider is a sink that wants to know what it does not get.
-type hider interface{ Hide(*event.Record) error }
+// hiddenSink is a sink that wants to know what it does not get.
+type hiddenSink interface{ Hide(*event.Record) error }
 
 func (p *pipeline) leaveOut(r *event.Record) error {
 	p.unmatched++
-	if h, ok := p.out.(hider); ok {
+	if h, ok := p.out.(hiddenSink); ok {
 		return h.Hide(r)
 	}
 	return nil

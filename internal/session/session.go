@@ -269,7 +269,7 @@ func (r *running) idle() error {
 	if r.pipe == nil {
 		return nil
 	}
-	r.pipe.thin.look(time.Now())
+	r.pipe.thin.check(time.Now())
 	return r.pipe.out.Flush()
 }
 

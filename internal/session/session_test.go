@@ -22,7 +22,7 @@ type replayed struct {
 	fails   error
 	open    []*event.Socket // when the hooks are gone
 	unread  event.Event     // told by Losses
-	fills   []loader.Fill
+	fills   []loader.BufferUsage
 	hooks   []loader.HookState
 	stream  uint64
 	idled   chan struct{} // closed at the first idle
@@ -55,10 +55,10 @@ func (*replayed) Missing() []string                             { return []strin
 func (*replayed) Tier() event.Tier                              { return event.TierNone }
 func (*replayed) Cost() loader.Cost                             { return loader.Cost{} }
 func (r *replayed) Hooks() []loader.HookState                   { return r.hooks }
-func (r *replayed) Rings() []loader.Fill                        { return r.fills }
+func (r *replayed) Rings() []loader.BufferUsage                 { return r.fills }
 func (*replayed) Aggregates() bool                              { return false }
 func (*replayed) Duration() time.Duration                       { return time.Second }
-func (*replayed) Hurried() uint64                               { return 7 }
+func (*replayed) Incomplete() uint64                            { return 7 }
 func (*replayed) Measure(bool)                                  {}
 func (*replayed) Close()                                        {}
 
@@ -172,16 +172,16 @@ func TestBothSides(t *testing.T) {
 	out, ended := &kept{}, make(chan error)
 	go func() { ended <- s.Run(ctx, out) }()
 	<-r.idled
-	var askers sync.WaitGroup
+	var callers sync.WaitGroup
 	for range 4 {
-		askers.Go(func() {
+		callers.Go(func() {
 			s.Select(7)
 			if got := s.Snapshot(); got.Totals.Records[event.TX] != 10 || got.Detail == nil {
 				t.Errorf("the snapshot has %v, detail %v", got.Totals.Records, got.Detail)
 			}
 		})
 	}
-	askers.Wait()
+	callers.Wait()
 	cancel()
 	if err := <-ended; err != nil || out.records != 10 {
 		t.Errorf("run: %v, %d records pushed", err, out.records)

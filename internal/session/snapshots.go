@@ -17,7 +17,7 @@ import (
 type snapshots struct {
 	of      Picture
 	out     *sink.Queue
-	leftOut int
+	skipped int
 }
 
 // Picture is what snapshots are taken of: a Session with Config.Watch, or a Fleet.
@@ -29,7 +29,7 @@ type Picture interface{ Snapshot() *flow.Snapshot }
 func WriteSnapshots(ctx context.Context, of Picture, out *sink.Queue, interval time.Duration, run func(context.Context) error) (leftOut int, err error) {
 	p := &snapshots{of: of, out: out}
 	err = p.follow(ctx, interval, run)
-	return p.leftOut, err
+	return p.skipped, err
 }
 
 func (p *snapshots) follow(ctx context.Context, interval time.Duration, run func(context.Context) error) error {
@@ -70,7 +70,7 @@ func (p *snapshots) write(rank sink.Rank) error {
 		return fmt.Errorf("write the snapshot: %w", err)
 	}
 	if !taken {
-		p.leftOut++
+		p.skipped++
 	}
 	return nil
 }

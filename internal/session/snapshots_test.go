@@ -29,7 +29,7 @@ type asked struct {
 	snapshots chan struct{}
 }
 
-func (a *asked) Rings() []loader.Fill {
+func (a *asked) Rings() []loader.BufferUsage {
 	select {
 	case a.snapshots <- struct{}{}:
 	default:

@@ -22,13 +22,13 @@ type Sums interface {
 // summed reads a tracer's sums for Config.Sums.
 type summed struct {
 	tracer watched
-	taker  Sums
+	dest   Sums
 	names  *names.Names
 	last   time.Time
 }
 
 func newSummed(t watched, cfg *Config) *summed {
-	return &summed{tracer: t, taker: cfg.Sums, names: cfg.Names}
+	return &summed{tracer: t, dest: cfg.Sums, names: cfg.Names}
 }
 
 func (s *summed) idle() error {
@@ -42,10 +42,10 @@ func (s *summed) read() error {
 	s.last = time.Now()
 	err := s.tracer.Samples(func(sample *event.Sample) {
 		s.names.Fill(&sample.Proc)
-		s.taker.Sample(sample)
+		s.dest.Sample(sample)
 	})
 	if err == nil {
-		s.taker.Round()
+		s.dest.Round()
 	}
 	return err
 }

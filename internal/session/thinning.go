@@ -12,10 +12,10 @@ const thinAfter = time.Second
 
 // thinning tells when --sample auto begins to leave records out, and when it ends.
 type thinning struct {
-	tell func(string)
-	why  string
-	last time.Time // when a record came last that stands for others; zero if sampling is over
-	out  uint64    // left out since it began
+	report func(string)
+	why    string
+	last   time.Time // when a record came last that stands for others; zero if sampling is over
+	out    uint64    // left out since it began
 }
 
 // newThinning tells people. A limit of cost leaves records out as well, and no
@@ -25,37 +25,37 @@ func newThinning(tell func(string), costLimited bool) *thinning {
 	if costLimited {
 		why += ", or the programs take more of a processor than they may"
 	}
-	return &thinning{tell: tell, why: why}
+	return &thinning{report: tell, why: why}
 }
 
-// left is told of n records that were left out.
-func (t *thinning) left(n uint64, now time.Time) {
+// addSkipped is told of n records that were left out.
+func (t *thinning) addSkipped(n uint64, now time.Time) {
 	if t == nil || n == 0 {
 		return
 	}
 	if t.last.IsZero() {
-		t.tell(t.why + ": of ordinary records only some are told from here on")
+		t.report(t.why + ": of ordinary records only some are told from here on")
 	}
 	t.last = now
 	t.out += n
 }
 
-// look ends what is over.
-func (t *thinning) look(now time.Time) {
+// check ends what is over.
+func (t *thinning) check(now time.Time) {
 	if t == nil || t.last.IsZero() || now.Sub(t.last) < thinAfter {
 		return
 	}
-	t.tell(fmt.Sprintf("every ordinary record is told again; %d were left out", t.out))
+	t.report(fmt.Sprintf("every ordinary record is told again; %d were left out", t.out))
 	t.last, t.out = time.Time{}, 0
 }
 
-// leftOut counts what sampling left out of a connection, and its next record or
+// addSkipped counts what sampling left out of a connection, and its next record or
 // its end tells.
-func (p *pipeline) leftOut(conn uint64, d event.Dir, n uint64) {
+func (p *pipeline) addSkipped(conn uint64, d event.Dir, n uint64) {
 	if n == 0 {
 		return
 	}
-	p.thin.left(n, time.Now())
+	p.thin.addSkipped(n, time.Now())
 	p.totals.Sampled[d&1] += n
 	p.tally(conn).Sampled[d&1] += n
 }
@@ -68,7 +68,7 @@ func (p *pipeline) sampledOf(s *event.Socket) {
 		return
 	}
 	for d, n := range s.Skipped {
-		p.leftOut(s.Conn.ID, event.Dir(d), n)
+		p.addSkipped(s.Conn.ID, event.Dir(d), n)
 		p.skipped[d] += n
 	}
 }

@@ -61,31 +61,31 @@ func TestThinningSaysWhy(t *testing.T) {
 }
 
 func TestThinning(t *testing.T) {
-	var said []string
-	th := &thinning{tell: func(s string) { said = append(said, s) }}
+	var hostEvent []string
+	th := &thinning{report: func(s string) { hostEvent = append(hostEvent, s) }}
 	now := time.Unix(100, 0)
-	th.left(0, now)
-	th.look(now)
-	if len(said) != 0 {
-		t.Fatalf("nothing was left out, and it says %q", said)
+	th.addSkipped(0, now)
+	th.check(now)
+	if len(hostEvent) != 0 {
+		t.Fatalf("nothing was left out, and it says %q", hostEvent)
 	}
 	for i := range 5 {
-		th.left(3, now.Add(time.Duration(i)*thinAfter/2))
-		th.look(now.Add(time.Duration(i) * thinAfter / 2))
+		th.addSkipped(3, now.Add(time.Duration(i)*thinAfter/2))
+		th.check(now.Add(time.Duration(i) * thinAfter / 2))
 	}
-	if len(said) != 1 {
-		t.Fatalf("it says %q", said)
+	if len(hostEvent) != 1 {
+		t.Fatalf("it says %q", hostEvent)
 	}
-	th.look(now.Add(3 * thinAfter))
-	th.look(now.Add(9 * thinAfter))
-	if len(said) != 2 || !strings.Contains(said[1], "15 were left out") {
-		t.Errorf("it says %q", said)
+	th.check(now.Add(3 * thinAfter))
+	th.check(now.Add(9 * thinAfter))
+	if len(hostEvent) != 2 || !strings.Contains(hostEvent[1], "15 were left out") {
+		t.Errorf("it says %q", hostEvent)
 	}
-	th.left(1, now.Add(10*thinAfter))
-	if len(said) != 3 {
-		t.Errorf("it says nothing of a second time: %q", said)
+	th.addSkipped(1, now.Add(10*thinAfter))
+	if len(hostEvent) != 3 {
+		t.Errorf("it says nothing of a second time: %q", hostEvent)
 	}
 	var none *thinning
-	none.left(1, now)
-	none.look(now)
+	none.addSkipped(1, now)
+	none.check(now)
 }

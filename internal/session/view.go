@@ -35,7 +35,7 @@ type watched interface {
 	Samples(visit func(*event.Sample)) error
 	Stream(conn uint64) error
 	Held(conn uint64) (*event.Held, error)
-	Rings() []loader.Fill
+	Rings() []loader.BufferUsage
 	Measure(on bool)
 }
 
@@ -48,7 +48,7 @@ type view struct {
 	choice    *choice
 	names     *names.Names
 	clock     *Clock
-	hints     *hint.Book
+	hints     *hint.Engine
 
 	mu   sync.Mutex
 	last time.Time // of the last reading
@@ -67,7 +67,7 @@ func newView(t watched, cfg *Config) *view {
 	about := aboutRun(t, &cfg.About)
 	about.Notes = slices.Concat(InUserSpace(cfg.Loader.Match), cfg.Names.Notes(), cfg.About.Notes)
 	return &view{tracer: t, about: about, choice: newChoice(cfg.Loader.Match), names: cfg.Names,
-		clock: cfg.Clock, hints: hint.NewBook(), collector: flow.NewCollector(flow.Config{Sampled: t.Aggregates()})}
+		clock: cfg.Clock, hints: hint.NewEngine(), collector: flow.NewCollector(flow.Config{Sampled: t.Aggregates()})}
 }
 
 // aboutRun is what does not change while the run lasts.
@@ -132,12 +132,12 @@ func (w *view) snapshot() *flow.Snapshot {
 	w.shown = w.collector.Snapshot(now)
 	w.shown.Offset = w.clock.Offset(now)
 	w.shown.Run = w.present(w.shown.Lost)
-	w.look(w.shown.Detail)
+	w.readHeld(w.shown.Detail)
 	return w.shown
 }
 
-// look asks what the chosen connection holds back.
-func (w *view) look(d *flow.Detail) {
+// readHeld asks what the chosen connection holds back.
+func (w *view) readHeld(d *flow.Detail) {
 	if d == nil || d.Row == nil || d.Row.Closed != 0 {
 		return
 	}

@@ -10,7 +10,7 @@ import (
 // TestRingsSayWhatTheyLost: a ring has lost what the loader says is told of it,
 // under each of its causes.
 func TestRingsSayWhatTheyLost(t *testing.T) {
-	w := newView(&replayed{fills: []loader.Fill{
+	w := newView(&replayed{fills: []loader.BufferUsage{
 		{Name: "events", Causes: []string{"ring_full", "ring_full_events"}, Size: 100, Used: 90},
 		{Name: "payloads", Causes: []string{"payload_ring_full"}},
 	}}, &Config{Clock: NewClock(nil)})

@@ -123,7 +123,7 @@ func (g *generator) control(t event.ContentType) *event.Control {
 	case event.Alert:
 		return &event.Control{AlertLevel: g.byte(), AlertDescription: g.byte()}
 	case event.Handshake:
-		c := &event.Control{Continued: g.byte()%2 == 0, GoesOn: g.byte()%2 == 0}
+		c := &event.Control{ContinuesPrevious: g.byte()%2 == 0, ContinuesInNext: g.byte()%2 == 0}
 		for range g.byte() % 9 {
 			c.Handshakes = append(c.Handshakes, g.byte())
 		}
@@ -142,14 +142,14 @@ func (g *generator) socket() *event.Socket {
 		GenTX: uint32(g.uint()), GenRX: uint32(g.uint()), Blocked: g.uint(), Probed: g.uint(), UnsentBytes: g.uint(), Truncated: g.uint(), Totals: g.totals(), Hidden: [2]uint64{g.uint(), g.uint()}, Skipped: [2]uint64{g.uint(), g.uint()},
 	}
 	if s.AwaitsKey = g.byte()%2 == 0; s.AwaitsKey {
-		s.Awaited = g.uint()
+		s.AwaitsKeyFor = g.uint()
 	}
 	if g.byte()%2 == 0 {
 		s.Held = &event.Held{OpenBytes: uint32(g.uint()), OpenFor: g.uint(), Incomplete: uint32(g.uint()), RecordBytes: uint32(g.uint()),
-			Quiet: g.uint(), Unread: uint32(g.uint()), UnreadBytes: g.uint()}
+			QuietFor: g.uint(), Unread: uint32(g.uint()), UnreadBytes: g.uint()}
 	}
 	if s.State == event.SocketCard {
-		s.Offload = &event.Offload{Resyncs: [2]uint64{g.uint(), g.uint()}, Fallback: g.uint(), Gone: g.byte()%2 == 0}
+		s.Offload = &event.Offload{Resyncs: [2]uint64{g.uint(), g.uint()}, Fallback: g.uint(), Removed: g.byte()%2 == 0}
 	}
 	for i := range s.Drivers {
 		if g.byte()%2 == 0 {
@@ -172,7 +172,7 @@ func (g *generator) totals() event.Totals {
 func (g *generator) error() *event.Error {
 	return &event.Error{
 		Conn: g.conn(), TLS: g.tls(), Proc: g.proc(), Mono: g.uint(), Dir: event.Dir(g.byte() % 2),
-		Errno: uint32(g.uint()), Func: g.string(), Seq: g.uint(), Type: event.ContentType(g.byte()), Owner: g.byte()%2 == 0,
+		Errno: uint32(g.uint()), Func: g.string(), Seq: g.uint(), Type: event.ContentType(g.byte()), ProcIsOwner: g.byte()%2 == 0,
 		Option: event.Option(g.byte()), More: uint32(g.uint()),
 	}
 }
@@ -216,7 +216,7 @@ func (g *generator) summary() *event.Summary {
 }
 
 func (g *generator) trigger() *event.Trigger {
-	return &event.Trigger{Mono: g.uint(), By: event.TriggerBy(g.byte() % 3), Expr: g.string(), Asked: g.uint(), Kept: g.uint(), Again: g.uint()}
+	return &event.Trigger{Mono: g.uint(), By: event.TriggerBy(g.byte() % 3), Expr: g.string(), Requested: g.uint(), Kept: g.uint(), Again: g.uint()}
 }
 
 func (g *generator) message() (m finding.Message) {

@@ -140,7 +140,7 @@ func appendHeld(dst []byte, h *event.Held) []byte {
 		v    uint64
 	}{
 		{"open_bytes", uint64(h.OpenBytes)}, {"open_ns", h.OpenFor},
-		{"incomplete_bytes", uint64(h.Incomplete)}, {"record_bytes", uint64(h.RecordBytes)}, {"quiet_ns", h.Quiet},
+		{"incomplete_bytes", uint64(h.Incomplete)}, {"record_bytes", uint64(h.RecordBytes)}, {"quiet_ns", h.QuietFor},
 		{"unread_records", uint64(h.Unread)}, {"unread_bytes", h.UnreadBytes},
 	} {
 		if f.v == 0 {
@@ -160,7 +160,7 @@ func appendHeld(dst []byte, h *event.Held) []byte {
 func appendOffload(dst []byte, o *event.Offload) []byte {
 	dst = appendPair(append(dst, `,"offload":{"resyncs":`...), o.Resyncs)
 	dst = appendUint(dst, "fallback_packets", o.Fallback)
-	return append(appendBool(dst, "gone", o.Gone), '}')
+	return append(appendBool(dst, "gone", o.Removed), '}')
 }
 
 // appendUnsent writes that a record never left, and why, if that is known.
@@ -176,7 +176,7 @@ func appendUnsent(dst []byte, errno uint32) []byte {
 func (e *encoder) socket(dst []byte, s *event.Socket) []byte {
 	dst = e.head(dst, "socket", s.Mono)
 	dst = appendName(dst, "state", s.State.String())
-	if s.State.OfOne() {
+	if s.State.HasDir() {
 		dst = appendName(dst, "dir", s.Dir.String())
 	}
 	dst = appendProcess(dst, &s.Proc)
@@ -201,7 +201,7 @@ func (e *encoder) socket(dst []byte, s *event.Socket) []byte {
 	}
 	dst = appendHint(dst, s.Hint)
 	if s.AwaitsKey {
-		dst = appendUint(dst, "awaited_ns", s.Awaited)
+		dst = appendUint(dst, "awaited_ns", s.AwaitsKeyFor)
 	}
 	if s.Held != nil {
 		dst = appendHeld(dst, s.Held)
@@ -259,7 +259,7 @@ func (e *encoder) error(dst []byte, ev *event.Error) []byte {
 	dst = appendName(dst, "errno", event.ErrnoName(ev.Errno))
 	dst = appendUint(dst, "errno_id", uint64(ev.Errno))
 	dst = appendString(dst, "func", ev.Func)
-	if ev.OfOne() {
+	if ev.HasDir() {
 		dst = appendName(dst, "dir", ev.Dir.String())
 	}
 	dst = appendUint(dst, "seq", ev.Seq)
@@ -275,7 +275,7 @@ func (e *encoder) error(dst []byte, ev *event.Error) []byte {
 		dst = appendUint(dst, "count", 1+uint64(ev.More))
 	}
 	dst = appendProcess(dst, &ev.Proc)
-	if ev.Owner {
+	if ev.ProcIsOwner {
 		dst = appendBool(dst, "owner", true)
 	}
 	dst = appendSock(dst, &ev.Conn)

@@ -157,7 +157,7 @@ func (e *encoder) trigger(dst []byte, t *event.Trigger) []byte {
 	dst = e.head(dst, "trigger", t.Mono)
 	dst = appendName(dst, "by", t.By.String())
 	dst = appendString(dst, "expr", t.Expr)
-	dst = appendUint(dst, "asked_ns", t.Asked)
+	dst = appendUint(dst, "asked_ns", t.Requested)
 	dst = appendUint(dst, "kept_ns", t.Kept)
 	return appendUint(dst, "again", t.Again)
 }
@@ -198,10 +198,10 @@ func appendMessages(dst []byte, c *event.Control) []byte {
 	if more := c.Messages - len(c.Handshakes); more > 0 {
 		dst = appendUint(dst, "more", uint64(more))
 	}
-	if c.Continued {
+	if c.ContinuesPrevious {
 		dst = append(dst, `,"continued":true`...)
 	}
-	if c.GoesOn {
+	if c.ContinuesInNext {
 		dst = append(dst, `,"goes_on":true`...)
 	}
 	return append(dst, '}')

@@ -57,8 +57,8 @@ func (out *Output) Close() error {
 		_ = out.Sink.Flush() // Close has the same error
 	}
 	err := out.Queue.Close(out.GiveUp())
-	if c, ok := out.Sink.(*Pcapng); ok && c.LeftOut() > 0 {
-		out.Notice(fmt.Sprintf("%d records are not in %s: it takes less than there is (%s)", c.LeftOut(), out.Name, CauseOutput))
+	if c, ok := out.Sink.(*Pcapng); ok && c.Dropped() > 0 {
+		out.Notice(fmt.Sprintf("%d records are not in %s: it takes less than there is (%s)", c.Dropped(), out.Name, CauseOutput))
 	}
 	if n := out.Forgotten(); n > 0 {
 		out.Notice(fmt.Sprintf("%d connections were forgotten for want of room: their packets in %s begin anew", n, out.Name))

@@ -31,7 +31,7 @@ type PcapngConfig struct {
 // (internal/packet) in the format of Wireshark, each with a comment that tells
 // of the record. It is not safe for concurrent use.
 type Pcapng struct {
-	outlet
+	queueWriter
 	cfg   PcapngConfig
 	files *Files
 	build *packet.Builder
@@ -50,7 +50,7 @@ func NewPcapng(files *Files, cfg PcapngConfig) (*Pcapng, error) {
 	if err := files.open(time.Now()); err != nil {
 		return nil, err
 	}
-	p.outlet = newOutlet(files.q)
+	p.queueWriter = newQueueWriter(files.q)
 	return p, p.Flush()
 }
 
@@ -101,8 +101,8 @@ func (p *Pcapng) Write(ev event.Event) error {
 // begin anew.
 func (p *Pcapng) Forgotten() uint64 { return p.build.Forgotten() }
 
-// LeftOut counts the records whose packets found no room.
-func (p *Pcapng) LeftOut() uint64 { return p.records() }
+// Dropped counts the records whose packets found no room.
+func (p *Pcapng) Dropped() uint64 { return p.records() }
 
 func (p *Pcapng) packet(pkt *packet.Packet, at time.Time) error {
 	frame, err := p.frame.Frame(pkt)

@@ -56,7 +56,7 @@ type Queue struct {
 	limits [Rare + 1]int
 	stop   <-chan struct{}
 	wake   chan struct{} // has a token if the writer may have work
-	room   chan struct{} // has a token if there may be room
+	space  chan struct{} // has a token if there may be room
 	done   chan struct{} // closed when the writer has ended
 
 	mu      sync.Mutex
@@ -82,7 +82,7 @@ func NewQueue(w io.WriteCloser, cfg QueueConfig) *Queue {
 		cfg.Bytes = DefaultQueueBytes
 	}
 	q := &Queue{limits: [...]int{cfg.Bytes, cfg.Bytes + cfg.Bytes/8}, stop: cfg.Wait, w: w,
-		wake: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{})}
+		wake: make(chan struct{}, 1), space: make(chan struct{}, 1), done: make(chan struct{})}
 	go q.drain()
 	return q
 }
@@ -118,7 +118,7 @@ func (q *Queue) await() error {
 	q.mu.Unlock()
 	defer q.mu.Lock()
 	select {
-	case <-q.room:
+	case <-q.space:
 		return nil
 	case <-q.stop:
 		return ErrStopped
@@ -213,21 +213,21 @@ func (q *Queue) append(unit []byte) {
 // reading the old one.
 func (q *Queue) grow(need int) {
 	ring := make([]byte, max(need, min(2*len(q.ring), q.limits[Rare]), pieceBytes))
-	first, rest := q.held()
+	first, rest := q.buffered()
 	n := copy(ring, first)
 	copy(ring[n:], rest)
 	q.ring, q.start = ring, 0
 }
 
-// held is what is to be written, in two parts.
-func (q *Queue) held() (first, rest []byte) {
+// buffered is what is to be written, in two parts.
+func (q *Queue) buffered() (first, rest []byte) {
 	first = q.ring[q.start:min(q.start+q.used(), len(q.ring))]
 	return first, q.ring[:q.used()-len(first)]
 }
 
 // lines counts what is to be written.
 func (q *Queue) lines() int {
-	first, rest := q.held()
+	first, rest := q.buffered()
 	return bytes.Count(first, []byte{'\n'}) + bytes.Count(rest, []byte{'\n'})
 }
 
@@ -248,7 +248,7 @@ func (q *Queue) drain() {
 	if q.err == nil {
 		q.err = err
 	}
-	token(q.room) // who waits for room sees the error
+	token(q.space) // who waits for room sees the error
 }
 
 // piece waits for something to write. It is nil at the end.
@@ -302,7 +302,7 @@ func (q *Queue) wrote(n int, err error) {
 	if err != nil && q.err == nil {
 		q.err = err
 	}
-	token(q.room)
+	token(q.space)
 }
 
 // token leaves a token if there is none.

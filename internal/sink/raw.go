@@ -7,10 +7,10 @@ import (
 // NewRaw returns a Sink that writes the payloads of records and nothing else.
 // They are not fit for a terminal. All other events go to rest, with what the
 // queue left out.
-func NewRaw(q *Queue, rest Sink) Sink { return &raw{outlet: newOutlet(q), rest: rest} }
+func NewRaw(q *Queue, rest Sink) Sink { return &raw{queueWriter: newQueueWriter(q), rest: rest} }
 
 type raw struct {
-	outlet
+	queueWriter
 	rest Sink
 }
 

@@ -85,7 +85,7 @@ func sampleSocket(state event.SocketState) *event.Socket {
 // sampleCard is a network card that goes away.
 func sampleCard() *event.Socket {
 	s := sampleSocket(event.SocketCard)
-	s.Offload = &event.Offload{Resyncs: [2]uint64{0, 4}, Fallback: 2, Gone: true}
+	s.Offload = &event.Offload{Resyncs: [2]uint64{0, 4}, Fallback: 2, Removed: true}
 	return s
 }
 
@@ -230,7 +230,7 @@ func sampleDrop() *event.Drop {
 }
 
 func sampleTrigger() *event.Trigger {
-	return &event.Trigger{Mono: 91234569000, Expr: `errno == EBADMSG or payload contains "\x1b"`, Asked: 60e9, Kept: 59_870_000_000, Again: 2}
+	return &event.Trigger{Mono: 91234569000, Expr: `errno == EBADMSG or payload contains "\x1b"`, Requested: 60e9, Kept: 59_870_000_000, Again: 2}
 }
 
 func samples() []event.Event {

@@ -13,12 +13,12 @@ const (
 
 // Share is the output of one of many that are told the same: each line is spelled
 // once for all, and each of them has a Queue and losses of its own.
-type Share struct{ outlet }
+type Share struct{ queueWriter }
 
 // NewShare returns a Share that puts lines into q.
 func NewShare(q *Queue) *Share {
-	s := &Share{newOutlet(q)}
-	s.told = [2]event.Lost{{Cause: CauseFeed}, {Cause: CauseFeedEvents}}
+	s := &Share{newQueueWriter(q)}
+	s.reported = [2]event.Lost{{Cause: CauseFeed}, {Cause: CauseFeedEvents}}
 	return s
 }
 

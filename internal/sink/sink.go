@@ -18,11 +18,11 @@ type appender interface {
 // lines is a Sink over an appender.
 type lines struct {
 	appender
-	outlet
+	queueWriter
 	buf []byte
 }
 
-func newLines(q *Queue, a appender) lines { return lines{appender: a, outlet: newOutlet(q)} }
+func newLines(q *Queue, a appender) lines { return lines{appender: a, queueWriter: newQueueWriter(q)} }
 
 // Write implements Sink.
 func (l *lines) Write(ev event.Event) error {

@@ -63,13 +63,13 @@ func NewText(q *Queue, cfg TextConfig) *Text {
 
 // printer spells events for people.
 type printer struct {
-	cfg    TextConfig
-	clock  stamp
-	headed bool
-	wComm  int  // columns of a task's name
-	roomy  bool // all columns fit
-	dst    []byte
-	room   []byte // lines that get a host before them
+	cfg     TextConfig
+	clock   stamp
+	headed  bool
+	wComm   int  // columns of a task's name
+	roomy   bool // all columns fit
+	dst     []byte
+	hostBuf []byte // lines that get a host before them
 }
 
 // roomy is how many columns the short lines take with longer names and all columns,
@@ -93,8 +93,8 @@ func (p *printer) AppendEvent(dst []byte, ev event.Event) []byte {
 	if !p.cfg.Hosts {
 		return p.append(dst, ev)
 	}
-	p.room = p.append(p.room[:0], ev)
-	for line := range bytes.Lines(p.room) {
+	p.hostBuf = p.append(p.hostBuf[:0], ev)
+	for line := range bytes.Lines(p.hostBuf) {
 		dst = append(p.appendHost(dst, event.HostOf(ev)), line...)
 	}
 	return dst
@@ -172,11 +172,11 @@ func (p *printer) record(r *event.Record) {
 
 func (p *printer) shortRecord(r *event.Record) {
 	p.lead(r.Mono, &r.Conn, &r.Proc, r.Dir.String())
-	p.left(typeName(r.Type), wType)
+	p.ascii(typeName(r.Type), wType)
 	p.seq(r, wSeq)
 	p.right(uint64(r.Len), wLen)
 	if p.roomy {
-		p.left(shortOp(r.Op), wOp)
+		p.ascii(shortOp(r.Op), wOp)
 	}
 	p.duration(r.Lat.Total, wLat)
 	p.weight(r)
@@ -219,7 +219,7 @@ func (p *printer) lead(mono uint64, c *event.Conn, proc *event.Process, dir stri
 	p.clockTo(mono, 3)
 	p.owner(c, proc, p.wComm)
 	p.right(uint64(proc.PID), wPID)
-	p.left(dir, wDir)
+	p.ascii(dir, wDir)
 }
 
 func (p *printer) clockTo(mono uint64, digits int) {
@@ -239,7 +239,7 @@ func (p *printer) control(r *event.Record) {
 		p.str(event.AlertDescription(r.Control.AlertDescription))
 	default:
 		p.str("             handshake ")
-		p.str(r.Control.SayMessages())
+		p.str(r.Control.MessageNames())
 	}
 	p.end()
 }

@@ -12,7 +12,7 @@ import (
 
 func (p *printer) socket(s *event.Socket) {
 	dir := ""
-	if s.State.OfOne() {
+	if s.State.HasDir() {
 		dir = s.Dir.String()
 	}
 	p.lead(s.Mono, &s.Conn, &s.Proc, dir)
@@ -38,7 +38,7 @@ func (p *printer) socket(s *event.Socket) {
 	case event.SocketAwaitsKey:
 		p.str("waits for a new key: the peer has changed its own")
 	case event.SocketCard:
-		p.str(s.Offload.Say())
+		p.str(s.Offload.Describe())
 	default:
 		t := [2]*event.TLS{&s.TX, &s.RX}[s.Dir&1]
 		p.params(" ", t)
@@ -47,9 +47,9 @@ func (p *printer) socket(s *event.Socket) {
 		if d := &s.Drivers[s.Dir&1]; d.Async {
 			p.str(" asynchronous (" + Sanitize(d.Name) + ")")
 		}
-		if s.AwaitsKey && s.Awaited > 0 {
+		if s.AwaitsKey && s.AwaitsKeyFor > 0 {
 			p.str(" after ")
-			p.str(units.Duration(s.Awaited))
+			p.str(units.Duration(s.AwaitsKeyFor))
 			p.str(" without one")
 		}
 	}
@@ -71,9 +71,9 @@ func (p *printer) held(s *event.Socket) {
 	if h == nil {
 		h = new(event.Held)
 	}
-	h.AwaitsKey, h.Awaited = s.AwaitsKey, s.Awaited
+	h.AwaitsKey, h.AwaitsKeyFor = s.AwaitsKey, s.AwaitsKeyFor
 	p.str("             ")
-	p.str(strings.Join(h.Words(units.Duration), "; "))
+	p.str(strings.Join(h.Describe(units.Duration), "; "))
 	p.end()
 }
 
@@ -154,7 +154,7 @@ func (p *printer) conn(c *event.Conn) {
 
 func (p *printer) error(e *event.Error) {
 	dir := ""
-	if e.OfOne() {
+	if e.HasDir() {
 		dir = e.Dir.String()
 	}
 	p.lead(e.Mono, &e.Conn, &e.Proc, dir)
@@ -175,7 +175,7 @@ func (p *printer) error(e *event.Error) {
 		p.str(" x")
 		p.num(1 + uint64(e.More))
 	}
-	if e.Owner {
+	if e.ProcIsOwner {
 		p.str(" (in no call)")
 	}
 	p.str(" ")
@@ -274,7 +274,7 @@ func (p *printer) summary(s *event.Summary) {
 	}
 	p.costs(s)
 	p.sampled(s)
-	p.givenUp(s)
+	p.evictions(s)
 	if s.Stopped != "" {
 		p.str("stopped: ")
 		p.str(Sanitize(s.Stopped))
@@ -297,8 +297,8 @@ func (p *printer) summary(s *event.Summary) {
 	p.end()
 }
 
-// givenUp says what the run did not keep for want of room, and what came twice.
-func (p *printer) givenUp(s *event.Summary) {
+// evictions says what the run did not keep for want of room, and what came twice.
+func (p *printer) evictions(s *event.Summary) {
 	if s.Forgotten > 0 {
 		p.str("not known: what ")
 		p.counted(s.Forgotten, "connection")

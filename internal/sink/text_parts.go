@@ -27,8 +27,8 @@ func (p *printer) end() {
 	p.dst = append(p.dst, '\n')
 }
 
-// left writes one of our own words, which are ASCII.
-func (p *printer) left(s string, width int) {
+// ascii writes one of our own words, which are ASCII.
+func (p *printer) ascii(s string, width int) {
 	p.str(s)
 	p.pad(width - len(s))
 	p.str(" ")

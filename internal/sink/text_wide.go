@@ -12,12 +12,12 @@ func (p *printer) wideRecord(r *event.Record) {
 	p.comm(&r.Proc, 15)
 	p.right(uint64(r.Proc.PID), 8)
 	p.right(uint64(r.Proc.TID), 7)
-	p.left(r.Dir.String(), wDir)
-	p.left(r.Type.String(), 18)
+	p.ascii(r.Dir.String(), wDir)
+	p.ascii(r.Type.String(), 18)
 	p.seq(r, 12)
 	p.right(uint64(r.Gen), 3)
 	p.right(uint64(r.Len), wLen)
-	p.left(orDash(r.Op.String()), 11)
+	p.ascii(orDash(r.Op.String()), 11)
 	p.duration(r.Lat.Total, 6)
 	for _, v := range r.Lat.Stage {
 		p.duration(v, 7)
@@ -98,5 +98,5 @@ func (p *printer) wideControl(r *event.Record) {
 		p.str(" " + event.AlertDescription(r.Control.AlertDescription))
 		return
 	}
-	p.str(" " + r.Control.SayMessages())
+	p.str(" " + r.Control.MessageNames())
 }

@@ -77,7 +77,7 @@ func otherKind(f io.ReaderAt) error {
 // say whose it is.
 func (r *Reader) untilTier() error {
 	greets := true
-	for n := 0; greets || !r.told; n++ {
+	for n := 0; greets || !r.tierKnown; n++ {
 		ev, err := r.Next()
 		_, greets = ev.(*event.Host)
 		switch {

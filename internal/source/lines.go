@@ -54,7 +54,7 @@ func (m *messages) event() *event.Control {
 	if m.Names == nil && m.Type != event.UnknownMessage {
 		return &event.Control{Handshakes: []uint8{handshakes[m.Type]}}
 	}
-	c := &event.Control{Messages: len(m.Names) + int(m.More), Continued: m.Continued, GoesOn: m.GoesOn}
+	c := &event.Control{Messages: len(m.Names) + int(m.More), ContinuesPrevious: m.Continued, ContinuesInNext: m.GoesOn}
 	for _, name := range m.Names {
 		c.Handshakes = append(c.Handshakes, handshakes[name])
 	}
@@ -198,7 +198,7 @@ func (h *held) event() *event.Held {
 		return nil
 	}
 	return &event.Held{OpenBytes: h.OpenBytes, OpenFor: h.OpenFor, Incomplete: h.Incomplete, RecordBytes: h.RecordBytes,
-		Quiet: h.Quiet, Unread: h.Unread, UnreadBytes: h.UnreadBytes}
+		QuietFor: h.Quiet, Unread: h.Unread, UnreadBytes: h.UnreadBytes}
 }
 
 type offload struct {
@@ -211,7 +211,7 @@ func (o *offload) event() *event.Offload {
 	if o == nil {
 		return nil
 	}
-	return &event.Offload{Resyncs: o.Resyncs.array(), Fallback: o.Fallback, Gone: o.Gone}
+	return &event.Offload{Resyncs: o.Resyncs.array(), Fallback: o.Fallback, Removed: o.Gone}
 }
 
 func socket(text []byte, mono uint64) (event.Event, error) {
@@ -229,13 +229,13 @@ func socket(text []byte, mono uint64) (event.Event, error) {
 			Sampled: l.Sampled.array()},
 	}
 	if l.Awaited != nil {
-		out.AwaitsKey, out.Awaited = true, *l.Awaited
+		out.AwaitsKey, out.AwaitsKeyFor = true, *l.Awaited
 	}
 	err := errors.Join(l.connection.set(&out.Conn), l.process.check())
 	if out.State == 0 {
 		err = errors.Join(err, fmt.Errorf("state %.20q is none of found, open, rekey, close, awaits_key and card", l.State))
 	}
-	if out.State.OfOne() {
+	if out.State.HasDir() {
 		err = errors.Join(err, setDir(&out.Dir, l.Dir))
 	}
 	if out.State == event.SocketCard && out.Offload == nil {
@@ -266,10 +266,10 @@ func failure(text []byte, mono uint64) (event.Event, error) {
 	}
 	out := &event.Error{
 		Mono: mono, Proc: l.process.event(), TLS: l.TLS.tls(), Errno: l.Errno, Func: l.Func, Seq: l.Seq, Type: contentTypes[l.Type],
-		Owner: l.Owner, Hint: l.Hint, Option: options[l.Option], More: uint32(min(max(l.Count, 1)-1, math.MaxUint32)),
+		ProcIsOwner: l.Owner, Hint: l.Hint, Option: options[l.Option], More: uint32(min(max(l.Count, 1)-1, math.MaxUint32)),
 	}
 	err := errors.Join(l.connection.set(&out.Conn), l.process.check(), checkWord("func", l.Func))
-	if out.OfOne() {
+	if out.HasDir() {
 		err = errors.Join(err, setDir(&out.Dir, l.Dir))
 	}
 	return known(out, err)
@@ -309,11 +309,11 @@ func (r *Reader) cause(s string) error {
 }
 
 type triggerLine struct {
-	By    string `json:"by"`
-	Expr  string `json:"expr"`
-	Asked uint64 `json:"asked_ns"`
-	Kept  uint64 `json:"kept_ns"`
-	Again uint64 `json:"again"`
+	By        string `json:"by"`
+	Expr      string `json:"expr"`
+	Requested uint64 `json:"asked_ns"`
+	Kept      uint64 `json:"kept_ns"`
+	Again     uint64 `json:"again"`
 }
 
 func trigger(text []byte, mono uint64) (event.Event, error) {
@@ -324,7 +324,7 @@ func trigger(text []byte, mono uint64) (event.Event, error) {
 	if len(l.Expr) > maxFilter {
 		return nil, fmt.Errorf("expr is %d bytes long: more than %d", len(l.Expr), maxFilter)
 	}
-	return &event.Trigger{Mono: mono, By: triggers[l.By], Expr: l.Expr, Asked: l.Asked, Kept: l.Kept, Again: l.Again}, nil
+	return &event.Trigger{Mono: mono, By: triggers[l.By], Expr: l.Expr, Requested: l.Requested, Kept: l.Kept, Again: l.Again}, nil
 }
 
 type hostLine struct {

@@ -32,19 +32,19 @@ var ErrCut = errors.New("the last line is cut off; everything before it was read
 // Lines of a type that it does not know, and fields, are left out: the schema
 // only grows.
 type Reader struct {
-	scan   *bufio.Scanner
-	line   int
-	whole  bool // the present line has its newline
-	begun  bool
-	offset int64 // of the first event
-	latest int64 // of the last
-	tier   event.Tier
-	told   bool // tier is known
-	hosts  bool // lines say which host they are of
-	summed bool // the last event is a summary, or, of several hosts, one of them was
-	over   bool // all was read
-	others int  // lines of a type that it does not know
-	causes map[string]bool
+	scan      *bufio.Scanner
+	line      int
+	whole     bool // the present line has its newline
+	begun     bool
+	offset    int64 // of the first event
+	latest    int64 // of the last
+	tier      event.Tier
+	tierKnown bool // tier is known
+	hosts     bool // lines say which host they are of
+	summed    bool // the last event is a summary, or, of several hosts, one of them was
+	over      bool // all was read
+	others    int  // lines of a type that it does not know
+	causes    map[string]bool
 }
 
 // NewReader returns a Reader on r.
@@ -70,7 +70,7 @@ func (r *Reader) split(data []byte, atEOF bool) (advance int, token []byte, err 
 
 // setTier notes a run's tier. All its records and its summary say the same; of
 // several runs in one file the most is what the file holds.
-func (r *Reader) setTier(name string) { r.told, r.tier = true, max(r.tier, tiers[name]) }
+func (r *Reader) setTier(name string) { r.tierKnown, r.tier = true, max(r.tier, tiers[name]) }
 
 // Offset is what the first event's monotonic time lacks to its wall clock time, in
 // nanoseconds. It is known after the first event.
@@ -199,9 +199,9 @@ func (r *Reader) event(h *head, text []byte) (event.Event, error) {
 	return nil, nil
 }
 
-// LeftOut is how many lines of a type that it does not know it has read: those of requests
+// SkippedLines is how many lines of a type that it does not know it has read: those of requests
 // that ktlstop inspect writes, and what a later version may tell.
-func (r *Reader) LeftOut() int { return r.others }
+func (r *Reader) SkippedLines() int { return r.others }
 
 // unmarshal words encoding/json's errors for somebody who has the file at hand.
 func unmarshal(text []byte, v any) error {

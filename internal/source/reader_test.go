@@ -126,7 +126,7 @@ func TestLeftOut(t *testing.T) {
 	r := NewReader(strings.NewReader(record + "\n" + other + "\n" + other + "\n"))
 	for _, err := r.Next(); err == nil; _, err = r.Next() {
 	}
-	if n := r.LeftOut(); n != 2 || other == record {
+	if n := r.SkippedLines(); n != 2 || other == record {
 		t.Errorf("%d lines left out, want 2", n)
 	}
 }

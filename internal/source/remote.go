@@ -47,12 +47,12 @@ type Remote struct {
 	name    string
 	client  *http.Client
 
-	stream *stream // nil while the host is away
-	causes map[string]bool
-	host   event.Host // as it called itself last
-	met    bool       // it did
-	away   time.Time  // since when, zero while it is here
-	pause  time.Duration
+	stream    *stream // nil while the host is away
+	causes    map[string]bool
+	host      event.Host // as it called itself last
+	contacted bool       // it did
+	away      time.Time  // since when, zero while it is here
+	pause     time.Duration
 
 	mono   uint64    // of the last line
 	at     time.Time // when that came
@@ -132,7 +132,7 @@ func (r *Remote) Next(ctx context.Context) (event.Event, error) {
 		ev, err := r.step(ctx)
 		switch {
 		case ctx.Err() != nil:
-		case err != nil && !r.met && !r.cfg.Patient:
+		case err != nil && !r.contacted && !r.cfg.Patient:
 			r.leave()
 			return nil, err
 		case err != nil:
@@ -185,10 +185,10 @@ func (r *Remote) begin(ctx context.Context) (event.Event, error) {
 	if err := sleep(ctx, r.pause); err != nil {
 		return nil, err
 	}
-	if r.cfg.Waits != nil && !r.met && r.away.IsZero() {
+	if r.cfg.Waits != nil && !r.contacted && r.away.IsZero() {
 		defer time.AfterFunc(r.cfg.WaitsAfter, func() { r.cfg.Waits(r.name) }).Stop()
 	}
-	if err := r.ask(ctx); err != nil {
+	if err := r.connect(ctx); err != nil {
 		return nil, err
 	}
 	ev, err := r.stream.next()
@@ -203,10 +203,10 @@ func (r *Remote) begin(ctx context.Context) (event.Event, error) {
 		return nil, err
 	}
 	r.mono, r.at, r.offset = host.Mono, time.Now(), r.stream.latest
-	if !r.away.IsZero() && r.met {
+	if !r.away.IsZero() && r.contacted {
 		host.Away = max(time.Since(r.away), 1)
 	}
-	r.host, r.met, r.away, r.pause = *host, true, time.Time{}, 0
+	r.host, r.contacted, r.away, r.pause = *host, true, time.Time{}, 0
 	return host, nil
 }
 
@@ -232,8 +232,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// ask makes r.stream, or says what is in the way.
-func (r *Remote) ask(ctx context.Context) error {
+// connect makes r.stream, or says what is in the way.
+func (r *Remote) connect(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	silence := time.AfterFunc(r.cfg.Silence, cancel)
 	resp, err := r.get(ctx)

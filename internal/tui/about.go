@@ -120,14 +120,14 @@ func ringLines(rings []flow.Ring) []line {
 		out = append(out, line{
 			{"  " + fit(safe.String(r.Name), 22, false, "…"), plain},
 			{fit(units.Count(r.Used)+" of "+units.Count(r.Size), 18, false, ""), plain},
-			{strconv.FormatUint(mean(100*r.Used, r.Size), 10) + " %", fillTone(r)},
+			{strconv.FormatUint(mean(100*r.Used, r.Size), 10) + " %", usageTone(r)},
 			{"  lost " + units.Count(r.Lost), countTone(r.Lost, bad)},
 		})
 	}
 	return out
 }
 
-func fillTone(r flow.Ring) tone {
+func usageTone(r flow.Ring) tone {
 	if r.Size > 0 && r.Used*10 > r.Size*8 {
 		return warn
 	}

@@ -22,7 +22,7 @@ func (m *Model) detailLines() []line {
 	}
 	out = append(out, troubles(d.Row))
 	if d.Held != nil {
-		out = append(out, line{{"held ", title}, {strings.Join(d.Held.Words(units.Duration), "; "), warn}})
+		out = append(out, line{{"held ", title}, {strings.Join(d.Held.Describe(units.Duration), "; "), warn}})
 	}
 	if m.plaintext { // above the fold, so that the key shows what it does
 		out = append(out, m.payloads(d)...)

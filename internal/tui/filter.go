@@ -44,7 +44,7 @@ func (f *Filter) matchRecord(r *event.Record) bool {
 }
 
 func (f *Filter) matchMoment(m *moment) bool {
-	s := match.Subject{Proc: m.proc, Conn: m.conn, Dir: m.way}
+	s := match.Subject{Proc: m.proc, Conn: m.conn, Dir: m.matchDir}
 	switch ev := m.ev.(type) {
 	case *event.Record:
 		s = match.OfRecord(ev)

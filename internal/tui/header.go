@@ -27,7 +27,7 @@ func (m *Model) header() line {
 	fields := []field{
 		{span{"ktlstop", title}, 6},
 		{span{m.place(), plain}, 8},
-		{span{m.rhythm(), faint}, 7},
+		{span{m.periodText(), faint}, 7},
 		{span{connText(s), plain}, 4},
 		{span{units.Rate(recordRate(&s.Rate)) + " rec/s", plain}, 2},
 		{span{"tx " + units.Rate(s.Rate[event.TX].Bytes) + "B/s rx " + units.Rate(s.Rate[event.RX].Bytes) + "B/s", plain}, 3},

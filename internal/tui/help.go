@@ -12,7 +12,7 @@ func (m *Model) helpLines() []line {
 	}
 	out = append(out, text("mouse: click a tab, a column to sort by, a row to choose it, twice to look closer"), nil)
 	out = append(out, filterHelp()...)
-	if s := m.sheet(); s != nil {
+	if s := m.tableView(); s != nil {
 		out = append(out, nil, line{{"columns of this view to sort by", title}})
 		for _, c := range s.sortable() {
 			out = append(out, line{{"  " + fit(c.name, 10, false, ""), accent}, {" " + c.help, plain}})

@@ -23,7 +23,7 @@ func (t *table[T]) sortable() (out []choice) {
 
 // openMenu shows the columns to sort by, the present one chosen.
 func (m *Model) openMenu() {
-	choices := m.sheet().sortable()
+	choices := m.tableView().sortable()
 	if len(choices) == 0 {
 		m.say("this view is in the order of time")
 		return
@@ -38,7 +38,7 @@ func (m *Model) openMenu() {
 
 // chosen obeys a key while the sort menu is open.
 func (m *Model) chosen(k tea.KeyMsg) tea.Cmd {
-	choices := m.sheet().sortable()
+	choices := m.tableView().sortable()
 	switch {
 	case key.Matches(k, keys.Up):
 		m.menu = max(m.menu-1, 0)
@@ -49,7 +49,7 @@ func (m *Model) chosen(k tea.KeyMsg) tea.Cmd {
 	case key.Matches(k, keys.End):
 		m.menu = len(choices) - 1
 	case key.Matches(k, keys.Enter), key.Matches(k, keys.Pause):
-		m.sheet().sortBy(choices[m.menu].index)
+		m.tableView().sortBy(choices[m.menu].index)
 		m.mode = browsing
 		m.refresh()
 	case key.Matches(k, keys.Quit), key.Matches(k, keys.Back), key.Matches(k, keys.Sort):
@@ -60,7 +60,7 @@ func (m *Model) chosen(k tea.KeyMsg) tea.Cmd {
 
 // menuLines draws the sort menu, with the cursor among the lines that fit.
 func (m *Model) menuLines(height int) []line {
-	choices := m.sheet().sortable()
+	choices := m.tableView().sortable()
 	out := []line{{{"sort by", title}}}
 	rows := max(height-1, 1)
 	start := max(0, m.menu-rows+1)

@@ -11,15 +11,15 @@ import (
 // moment is one entry of the timeline: what all kinds of events have in common,
 // and the rest in words.
 type moment struct {
-	ev   event.Event
-	mono uint64
-	kind string
-	tone tone
-	conn *event.Conn // nil if unknown
-	proc *event.Process
-	dir  string
-	way  *event.Dir // the same, nil if unknown
-	what string
+	ev       event.Event
+	mono     uint64
+	kind     string
+	tone     tone
+	conn     *event.Conn // nil if unknown
+	proc     *event.Process
+	dir      string
+	matchDir *event.Dir // the same, nil if unknown
+	what     string
 }
 
 // momentOf reads an event that a snapshot keeps in its timeline.
@@ -63,7 +63,7 @@ func controlMoment(r *event.Record) moment {
 		m.what = event.AlertLevel(r.Control.AlertLevel) + " " + event.AlertDescription(r.Control.AlertDescription) + ", " + m.what
 		m.tone = alertTone(r.Control)
 	case r.Type == event.Handshake:
-		m.what = r.Control.SayMessages() + ", " + m.what
+		m.what = r.Control.MessageNames() + ", " + m.what
 	}
 	return m
 }
@@ -83,18 +83,18 @@ func socketMoment(s *event.Socket) moment {
 	case event.SocketClose:
 		m.what = "tx " + totalText(&s.Totals, event.TX) + ", rx " + totalText(&s.Totals, event.RX)
 	case event.SocketRekey:
-		m.tone, m.dir, m.way = accent, s.Dir.String(), &s.Dir
+		m.tone, m.dir, m.matchDir = accent, s.Dir.String(), &s.Dir
 		gen := [2]uint32{s.GenTX, s.GenRX}[s.Dir&1]
 		m.what = "key " + strconv.FormatUint(uint64(gen)+1, 10)
-		if s.AwaitsKey && s.Awaited > 0 {
-			m.what += ", after " + units.Duration(s.Awaited) + " without one"
+		if s.AwaitsKey && s.AwaitsKeyFor > 0 {
+			m.what += ", after " + units.Duration(s.AwaitsKeyFor) + " without one"
 		}
 	case event.SocketAwaitsKey:
-		m.kind, m.tone, m.dir, m.way = "key due", warn, s.Dir.String(), &s.Dir
+		m.kind, m.tone, m.dir, m.matchDir = "key due", warn, s.Dir.String(), &s.Dir
 		m.what = "the peer sent a KeyUpdate: a new key is due"
 	case event.SocketCard:
-		m.what = s.Offload.Say()
-		if s.Offload.Gone {
+		m.what = s.Offload.Describe()
+		if s.Offload.Removed {
 			m.tone = warn
 		}
 	}
@@ -135,7 +135,7 @@ func dropText(d *event.Drop) string {
 func lostMoment(l *event.Lost) moment {
 	m := moment{mono: l.Mono, kind: "lost", tone: bad, conn: l.Conn, what: strconv.FormatUint(l.Count, 10) + " (" + safe.String(l.Cause) + ")"}
 	if l.Conn != nil || l.HasDir {
-		m.dir, m.way = l.Dir.String(), &l.Dir
+		m.dir, m.matchDir = l.Dir.String(), &l.Dir
 	}
 	if l.Conn != nil {
 		m.what += ", seq " + strconv.FormatUint(l.First, 10) + "-" + strconv.FormatUint(l.Last, 10)

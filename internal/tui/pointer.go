@@ -27,8 +27,8 @@ func (m *Model) wheel(n int) {
 		m.resize()
 		return
 	}
-	cursor, _, _ := m.sheet().position()
-	m.sheet().to(cursor + n)
+	cursor, _, _ := m.tableView().position()
+	m.tableView().to(cursor + n)
 	m.resize()
 }
 
@@ -51,7 +51,7 @@ func (m *Model) clicked(x, y int) tea.Cmd {
 }
 
 func (m *Model) clickedColumn(x int) {
-	s := m.sheet()
+	s := m.tableView()
 	if i := s.at(x, m.width); i >= 0 {
 		s.sortBy(i)
 		m.refresh()
@@ -59,7 +59,7 @@ func (m *Model) clickedColumn(x int) {
 }
 
 func (m *Model) clickedRow(y int) tea.Cmd {
-	s := m.sheet()
+	s := m.tableView()
 	cursor, top, count := s.position()
 	i := top + y
 	if y < 0 || y >= m.tableRows() || i >= count {

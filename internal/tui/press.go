@@ -180,7 +180,7 @@ func (m *Model) navigated(k tea.KeyMsg) tea.Cmd {
 	if m.textual() {
 		return m.browsedText(k)
 	}
-	s := m.sheet()
+	s := m.tableView()
 	switch {
 	case key.Matches(k, keys.Sort):
 		m.openMenu()

@@ -12,8 +12,8 @@ var tabNames = [2][numViews]string{
 	{"conns", "procs", "recs", "events", "run"},
 }
 
-// rhythm is the period, or that there is a pause.
-func (m *Model) rhythm() string {
+// periodText is the period, or that there is a pause.
+func (m *Model) periodText() string {
 	if m.paused {
 		return "PAUSED"
 	}

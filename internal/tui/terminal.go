@@ -41,9 +41,9 @@ func utf8Locale(getenv func(string) string) bool {
 // the cursor on.
 const leaveScreen = "\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?2004l\x1b[?1049l\x1b[?25h"
 
-// GiveBack returns a function that leaves a terminal as it is now, even if it
+// RestoreTerminal returns a function that leaves a terminal as it is now, even if it
 // does not take what is written to it.
-func GiveBack(in, out *os.File) func() {
+func RestoreTerminal(in, out *os.File) func() {
 	before, err := term.GetState(int(in.Fd()))
 	return func() {
 		if err == nil {

@@ -21,7 +21,7 @@ func TestGiveBack(t *testing.T) {
 		defer master.Close()
 		defer terminal.Close()
 		before := settings(t, terminal)
-		giveBack := GiveBack(terminal, terminal)
+		giveBack := RestoreTerminal(terminal, terminal)
 		if _, err := term.MakeRaw(int(terminal.Fd())); err != nil {
 			t.Fatal(err)
 		}

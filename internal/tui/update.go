@@ -100,8 +100,8 @@ func moments(events []event.Event) []moment {
 	return out
 }
 
-// sheet is what the views with a table have in common.
-type sheet interface {
+// tableView is what the views with a table have in common.
+type tableView interface {
 	resize(height int)
 	navigate(key.Binding)
 	to(i int)
@@ -114,8 +114,8 @@ type sheet interface {
 	position() (cursor, top, count int)
 }
 
-// sheet is the present view's table, nil where it has none.
-func (m *Model) sheet() sheet {
+// tableView is the present view's table, nil where it has none.
+func (m *Model) tableView() tableView {
 	switch m.view {
 	case viewConns:
 		return &m.conns
@@ -135,7 +135,7 @@ func (t *table[T]) flip() { t.reverse = !t.reverse }
 
 // resize lets the table or the text that is shown know how much of it fits.
 func (m *Model) resize() {
-	if s := m.sheet(); s != nil {
+	if s := m.tableView(); s != nil {
 		s.resize(m.tableRows())
 	}
 	if m.textual() {

@@ -78,7 +78,7 @@ func (m *Model) body(p parts) []line {
 
 func (m *Model) tableLines(p parts) (out []line) {
 	e := m.env()
-	s := m.sheet()
+	s := m.tableView()
 	if p.columns {
 		out = append(out, s.head(m.width, e))
 	}

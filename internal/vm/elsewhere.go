@@ -11,8 +11,8 @@ import (
 // e2e's onlyOn prints it.
 var leftTo = regexp.MustCompile(`runs on (\S+(?:, \S+)*) only\b`)
 
-// settle tells from other skipped tests those that are left to other kernels.
-func (r *testResult) settle() {
+// classify tells from other skipped tests those that are left to other kernels.
+func (r *testResult) classify() {
 	if m := leftTo.FindStringSubmatch(r.reason); m != nil && r.outcome == skipped {
 		r.outcome, r.kernels = elsewhere, m[1]
 	}

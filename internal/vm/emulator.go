@@ -9,10 +9,10 @@ import (
 	"regexp"
 )
 
-// soundEmulator is the first QEMU whose emulated processors may run side by side. Before it, one that translated code
+// minEmulator is the first QEMU whose emulated processors may run side by side. Before it, one that translated code
 // while another changed it could keep what stood there meanwhile, for ever: the kernel's breakpoints, of which guests died.
 // QEMU 8.1 locks a page before it translates it (commit deba78709ae8, "accel/tcg: Always lock pages before translation").
-const soundEmulator = "8.1"
+const minEmulator = "8.1"
 
 // newerQEMU is the suite with such a QEMU that runs with the libraries of the host's older one.
 var newerQEMU = Series{Name: "qemu", Suites: []string{"bookworm-backports"}}
@@ -27,7 +27,7 @@ func (a *arch) emulator(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if compareVersions(version, soundEmulator) >= 0 {
+	if compareVersions(version, minEmulator) >= 0 {
 		return []string{a.qemu}, nil
 	}
 	dir, err := inCache(filepath.Join("qemu", a.name), cachedQEMU, false, func(cache, dir string) (string, error) {

@@ -94,7 +94,7 @@ func (t *testLog) results(status Status) []testResult {
 	var all []testResult
 	for _, r := range t.tests {
 		r := *r
-		r.settle()
+		r.classify()
 		if r.outcome == "" {
 			r.outcome, r.reason = failed, strings.TrimSuffix("did not end ("+describe(status)+"): "+r.reason, ": ")
 		}

@@ -2,34 +2,35 @@ package event
 
 import "time"
 
-// HostState says why a Host is told.
+// HostState is the reason for a Host event.
 type HostState uint8
 
+// The states.
 const (
-	// HostHere: the events that follow are of this host. A feed says so at its begin,
-	// and again while it lasts.
+	// HostHere: the events that follow are those of this host. A feed reports it at its
+	// beginning, and repeats it.
 	HostHere HostState = iota + 1
-	// HostAway: who reads its feed has lost it, or could not get it yet.
+	// HostAway: the reader of the host's feed has lost the connection, or does not have
+	// one yet.
 	HostAway
 )
 
 // String returns the state in one word.
 func (s HostState) String() string { return pick(s, "unknown", "here", "away") }
 
-// Host says whose events come: the machine that traces, where that is not the one
-// that shows them.
+// Host identifies the machine that traces, where another machine shows its events.
 type Host struct {
-	// Mono is when, by the clock of that machine.
+	// Mono is the time of the event, by the clock of that machine.
 	Mono  uint64
 	State HostState
-	// Name is what the machine calls itself, Kernel its release, Version that of
-	// the ktlstop there, Filter what is traced, empty for all.
+	// Name is the host name, Kernel its kernel release, Version the version of ktlstop
+	// there, and Filter what it traces, empty for everything.
 	Name, Kernel, Version, Filter string
 	Tier                          Tier
 	// Missing is as in Summary.
 	Missing []string
-	// Reason says why it is away, and Away for how long it was, 0 where it was not:
-	// what happened meanwhile is not known.
+	// Reason is why the host is away. Away is how long it had been away when it came
+	// back, 0 if it had not: what happened in that time is not known.
 	Reason string
 	Away   time.Duration
 }
@@ -37,8 +38,8 @@ type Host struct {
 // Time implements Event.
 func (h *Host) Time() uint64 { return h.Mono }
 
-// HostOf names the host of an event where events of several are put together, and of a
-// Host event in any case; it is empty otherwise.
+// HostOf returns the host of an event where the events of several hosts are merged, and
+// the host of a *Host in any case; it is empty otherwise.
 func HostOf(ev Event) string {
 	switch ev := ev.(type) {
 	case *Record:
@@ -62,9 +63,10 @@ func HostOf(ev Event) string {
 	return ""
 }
 
+// The feed of ktlstop serve.
 const (
-	// FeedPath is where ktlstop serve has its events.
+	// FeedPath is the path of the feed of events.
 	FeedPath = "/v1/events"
-	// FeedType is their media type: JSON Lines.
+	// FeedType is its media type, JSON Lines.
 	FeedType = "application/x-ndjson"
 )

@@ -14,10 +14,10 @@ func pick[T ~uint8](i T, names ...string) string {
 	return names[i]
 }
 
-// Dir is a direction, seen from the socket's owner.
+// Dir is a direction, seen from the owner of the socket.
 type Dir uint8
 
-// The directions; they index arrays of two. pkg/ktls, which imports nothing of
+// The directions. They index arrays of two elements. pkg/ktls, which imports nothing of
 // this module, has names and numbers of its own (ARCHITECTURE.md, "Packages").
 const (
 	TX Dir = iota
@@ -27,7 +27,8 @@ const (
 // String returns "tx" or "rx".
 func (d Dir) String() string { return pick(d, "tx", "rx") }
 
-// ParseDir returns the direction whose String is s, and an error for any other s.
+// ParseDir returns the direction whose String method returns s, and an error for any
+// other s.
 func ParseDir(s string) (Dir, error) {
 	switch s {
 	case "tx":
@@ -38,44 +39,46 @@ func ParseDir(s string) (Dir, error) {
 	return 0, fmt.Errorf("direction %q is neither tx nor rx", s)
 }
 
-// Op is the kind of call that sealed or opened a record.
+// Op is the kind of call in which the kernel encrypted or decrypted a record.
 type Op uint8
 
 // The operations.
 const (
-	// OpNone is work that the kernel did by itself.
+	// OpNone is work of the kernel outside of any call.
 	OpNone Op = iota
-	// OpSend is write(2), send(2) and their kind; OpSendfile and OpSplice are
-	// sendfile(2) and splice(2) to the socket.
+	// OpSend is write(2), send(2) and the like. OpSendfile and OpSplice are sendfile(2)
+	// and splice(2) to the socket.
 	OpSend
 	OpSendfile
 	OpSplice
-	// OpRecv is read(2), recv(2) and their kind, OpSpliceRead is splice(2) from the
-	// socket, OpReadSock a reader inside the kernel.
+	// OpRecv is read(2), recv(2) and the like. OpSpliceRead is splice(2) from the
+	// socket. OpReadSock is a reader inside the kernel (read_sock of struct
+	// proto_ops).
 	OpRecv
 	OpSpliceRead
 	OpReadSock
-	// OpUringSend and OpUringRecv are what an io_uring does, in its own system call or
-	// by a worker.
+	// OpUringSend and OpUringRecv are operations of io_uring, in io_uring_enter(2) or
+	// in a worker of the kernel.
 	OpUringSend
 	OpUringRecv
 )
 
-// String returns the operation's name, empty for OpNone.
+// String returns the name of the operation, such as "sendfile"; empty for OpNone.
 func (o Op) String() string {
 	return pick(o, "", "send", "sendfile", "splice", "recv", "splice_read", "read_sock", "uring_send", "uring_recv")
 }
 
-// Mode says who encrypts.
+// Mode is who encrypts or decrypts one direction of a connection.
 type Mode uint8
 
-// The values of the kernel's tx_conf and rx_conf (include/net/tls.h).
+// The modes. Their numbers are those of tx_conf and rx_conf (TLS_BASE and the following
+// of include/net/tls.h).
 const (
-	// ModeNone is not the kernel: this direction has no key there.
+	// ModeNone: the kernel has no key for this direction.
 	ModeNone Mode = iota
-	// ModeSW is the kernel's own software.
+	// ModeSW: the kernel, in software.
 	ModeSW
-	// ModeHW is the network card, ModeHWRecord one that also speaks TCP.
+	// ModeHW: the network card. ModeHWRecord: a network card that also implements TCP.
 	ModeHW
 	ModeHWRecord
 )
@@ -83,12 +86,16 @@ const (
 // String returns "none", "sw" or "hw".
 func (m Mode) String() string { return pick(m, "none", "sw", "hw", "hw") }
 
-// Card says what a network card had opened of a record when the kernel came to it.
+// Card is how much of a received record the network card had decrypted when the kernel
+// processed it.
 type Card uint8
 
-// CardNone is nothing of a record that it was to open, CardPart some of its packets.
+// The amounts.
 const (
+	// CardNotAsked: no network card decrypts this direction.
 	CardNotAsked Card = iota
+	// CardAll, CardPart and CardNone: all packets of the record, some, or none. The
+	// kernel decrypts what the card did not.
 	CardAll
 	CardPart
 	CardNone
@@ -100,7 +107,7 @@ func (c Card) String() string { return pick(c, "", "all", "part", "none") }
 // Family is the address family of a socket.
 type Family uint8
 
-// The families' numbers are the kernel's.
+// The families, with the numbers that Linux gives them.
 const (
 	FamilyINET  Family = 2
 	FamilyINET6 Family = 10
@@ -117,7 +124,7 @@ func (f Family) String() string {
 	return ""
 }
 
-// ContentType is the type of a record, RFC 8446 §5.1.
+// ContentType is the content type of a record (RFC 8446 §5.1).
 type ContentType uint8
 
 // The content types.
@@ -128,7 +135,7 @@ const (
 	ApplicationData  ContentType = 23
 )
 
-// String returns RFC 8446's name, or type_N.
+// String returns the name that RFC 8446 has for the type, or "type_N".
 func (t ContentType) String() string {
 	switch t {
 	case ChangeCipherSpec:
@@ -143,26 +150,30 @@ func (t ContentType) String() string {
 	return "type_" + strconv.Itoa(int(t))
 }
 
-// Ending says how a connection had ended before this side closed it.
+// Ending is the state of a TCP connection when this side closed its socket.
 type Ending uint8
 
-// The endings: not yet, or by a FIN, by a RST, by a timeout, or by another error.
+// The endings.
 const (
+	// EndedLocal: the connection had not ended; this side ends it.
 	EndedLocal Ending = iota + 1
+	// EndedFIN and EndedReset: a FIN or a RST had ended it.
 	EndedFIN
 	EndedReset
+	// EndedError: it had failed, with an error that is not one of the others.
 	EndedError
+	// EndedTimeout: it had timed out.
 	EndedTimeout
 )
 
-// String returns the ending in one word, empty where it is not known.
+// String returns the ending in one word; empty if it is not known.
 func (e Ending) String() string { return pick(e, "", "local", "fin", "reset", "error", "timeout") }
 
-// Option is an option of a socket, of setsockopt(2).
+// Option is a socket option of setsockopt(2) and getsockopt(2).
 type Option uint8
 
-// The options of level SOL_TLS (include/uapi/linux/tls.h), and the one of level
-// SOL_TCP that switches TLS on.
+// The options of level SOL_TLS (include/uapi/linux/tls.h), and OptionULP, the option
+// TCP_ULP of level SOL_TCP, which enables TLS on a socket.
 const (
 	OptionTX          Option = 1
 	OptionRX          Option = 2
@@ -171,7 +182,8 @@ const (
 	OptionULP         Option = 31
 )
 
-// String returns the option's name, option_N for others and the empty string for 0.
+// String returns the name of the option, such as "TLS_TX"; "option_N" for an option that
+// it does not know, and the empty string for 0.
 func (o Option) String() string {
 	switch o {
 	case 0:
@@ -185,18 +197,18 @@ func (o Option) String() string {
 	return "option_" + strconv.Itoa(int(o))
 }
 
-// Version is a TLS version on the wire: 0x0303 or 0x0304, or what a program has asked
-// for in vain; or DTLS12.
+// Version is a protocol version as it is on the wire: 0x0303 for TLS 1.2, 0x0304 for
+// TLS 1.3, or DTLS12. An Error has any version that a program asked for.
 type Version uint16
 
-// DTLS12 is DTLS 1.2 on the wire (RFC 6347 §4.1).
+// DTLS12 is DTLS 1.2 (RFC 6347 §4.1).
 const DTLS12 Version = 0xfefd
 
-// Proto is the protocol of a record. The numbers are those of the kernel side (enum proto
+// Proto is the protocol of a record. The numbers are those of the BPF programs (enum proto
 // of bpf/ktls_event.h).
 type Proto uint8
 
-// Protocols.
+// The protocols.
 const (
 	ProtoTLS  Proto = 1
 	ProtoDTLS Proto = 2
@@ -210,7 +222,7 @@ func (p Proto) String() string {
 	return "tls"
 }
 
-// Proto is the protocol that a version is one of.
+// Proto returns the protocol that v is a version of.
 func (v Version) Proto() Proto {
 	if v.IsDTLS() {
 		return ProtoDTLS
@@ -218,11 +230,11 @@ func (v Version) Proto() Proto {
 	return ProtoTLS
 }
 
-// IsDTLS says whether records are datagrams: they may be lost on their way, come twice,
-// or in another order. DTLS counts its versions down from 0xfeff.
+// IsDTLS reports whether v is a version of DTLS, whose records can be lost, duplicated or
+// reordered. DTLS counts its versions down from 0xfeff.
 func (v Version) IsDTLS() bool { return v>>8 == 0xfe }
 
-// String returns "1.2", "1.3", "DTLS1.2", or the empty string.
+// String returns "1.0" to "1.3", "DTLS1.2", or the empty string for other versions.
 func (v Version) String() string {
 	switch v {
 	case 0x0301:
@@ -239,7 +251,7 @@ func (v Version) String() string {
 	return ""
 }
 
-// Cipher is a TLS_CIPHER_ number of include/uapi/linux/tls.h.
+// Cipher is a cipher, as a TLS_CIPHER_ number of include/uapi/linux/tls.h.
 type Cipher uint16
 
 var ciphers = map[Cipher]string{
@@ -247,15 +259,16 @@ var ciphers = map[Cipher]string{
 	55: "SM4-GCM", 56: "SM4-CCM", 57: "ARIA-GCM-128", 58: "ARIA-GCM-256",
 }
 
-// String returns the kernel's name with dashes, or the empty string.
+// String returns the kernel's name with dashes, such as "AES-GCM-128", or the empty
+// string.
 func (c Cipher) String() string { return ciphers[c] }
 
-// Tier says how much of a payload may leave the kernel (docs/design.md, "Tiers").
+// Tier is how much plaintext may leave the kernel (docs/design.md, "Tiers").
 type Tier uint8
 
-// The tiers, from the most private on.
+// The tiers, from the most private one.
 const (
-	// TierNone lets nothing of a plaintext out, TierSnap its first bytes.
+	// TierNone: no plaintext. TierSnap: the first bytes of each record.
 	TierNone Tier = iota
 	TierSnap
 )
@@ -275,10 +288,11 @@ var alerts = map[uint8]string{
 	115: "unknown_psk_identity", 116: "certificate_required", 120: "no_application_protocol",
 }
 
-// AlertDescription returns RFC 8446 §6's name of an alert, or alert_N.
+// AlertDescription returns the name that RFC 8446 §6 (or an earlier TLS) has for an alert
+// description, or "alert_N".
 func AlertDescription(d uint8) string { return named(alerts, d, "alert_") }
 
-// AlertLevel returns "warning", "fatal", or level_N.
+// AlertLevel returns "warning", "fatal", or "level_N".
 func AlertLevel(l uint8) string {
 	switch l {
 	case 1:
@@ -297,13 +311,15 @@ var handshakes = map[uint8]string{
 	24: "key_update", 254: "message_hash",
 }
 
-// HandshakeType returns RFC 8446 §4's name of a message, or handshake_N.
+// HandshakeType returns the name that RFC 8446 §4 (or an earlier TLS) has for a message
+// type, or "handshake_N".
 func HandshakeType(t uint8) string { return named(handshakes, t, "handshake_") }
 
-// UnknownMessage is what a Handshake record is called whose messages are not known.
+// UnknownMessage is the name of a Handshake record whose messages are not known.
 const UnknownMessage = "unknown"
 
-// FirstMessage names the first message of a Handshake record.
+// FirstMessage returns the name of the first message of a Handshake record, or
+// UnknownMessage.
 func (c *Control) FirstMessage() string {
 	if len(c.Handshakes) == 0 {
 		return UnknownMessage
@@ -311,13 +327,14 @@ func (c *Control) FirstMessage() string {
 	return HandshakeType(c.Handshakes[0])
 }
 
-// SayMessages names all messages of a Handshake record in one line.
-func (c *Control) SayMessages() string {
+// MessageNames returns the names of all messages of a Handshake record in one line, or
+// UnknownMessage.
+func (c *Control) MessageNames() string {
 	if len(c.Handshakes) == 0 {
 		return UnknownMessage
 	}
 	var b strings.Builder
-	if c.Continued {
+	if c.ContinuesPrevious {
 		b.WriteString("rest of ")
 	}
 	for i, t := range c.Handshakes {
@@ -329,15 +346,15 @@ func (c *Control) SayMessages() string {
 	if more := c.Messages - len(c.Handshakes); more > 0 {
 		b.WriteString(" and " + strconv.Itoa(more) + " more")
 	}
-	if c.GoesOn {
+	if c.ContinuesInNext {
 		b.WriteString(", which goes on")
 	}
 	return b.String()
 }
 
-// Words says what a connection holds back, a phrase for each thing; span writes
+// Describe returns a phrase for each thing that the connection holds back. span formats
 // nanoseconds.
-func (h *Held) Words(span func(uint64) string) (out []string) {
+func (h *Held) Describe(span func(uint64) string) (out []string) {
 	if h.OpenBytes > 0 {
 		s := fmt.Sprintf("tx %d B in an open record", h.OpenBytes)
 		if h.OpenFor > 0 {
@@ -350,8 +367,8 @@ func (h *Held) Words(span func(uint64) string) (out []string) {
 		if h.RecordBytes > 0 {
 			s += fmt.Sprintf(" of %d", h.RecordBytes)
 		}
-		if h.Quiet > 0 {
-			s += ", nothing more for " + span(h.Quiet)
+		if h.QuietFor > 0 {
+			s += ", nothing more for " + span(h.QuietFor)
 		}
 		out = append(out, s)
 	}
@@ -364,8 +381,8 @@ func (h *Held) Words(span func(uint64) string) (out []string) {
 	}
 	if h.AwaitsKey {
 		s := "rx waits for a new key"
-		if h.Awaited > 0 {
-			s += " for " + span(h.Awaited)
+		if h.AwaitsKeyFor > 0 {
+			s += " for " + span(h.AwaitsKeyFor)
 		}
 		out = append(out, s)
 	}
@@ -379,30 +396,36 @@ func named(names map[uint8]string, n uint8, prefix string) string {
 	return prefix + strconv.Itoa(int(n))
 }
 
-// DropReason says why a record that came was not read (kmod/af_ktls/hooks.h).
+// DropReason is why no program read a received DTLS record (kmod/af_ktls/hooks.h).
 type DropReason uint8
 
 // The reasons.
 const (
-	// DropReplay had come before, DropTooOld is left of the window in which that is known.
+	// DropReplay: the record had arrived before. DropTooOld: it is older than the
+	// replay window (RFC 6347 §4.1.2.6).
 	DropReplay DropReason = iota + 1
 	DropTooOld
-	// DropBadTag is not what the peer sealed.
+	// DropBadTag: authentication failed.
 	DropBadTag
-	// DropEpoch is sealed with keys that the kernel does not have, DropToUser is none
-	// that it opens: both stay with the program.
+	// DropEpoch: the kernel does not have the keys of the record's epoch; the record
+	// stays with the program.
 	DropEpoch
-	// DropFull found no room in the receive buffer, DropFiltered was refused by a socket filter.
+	// DropFull: the receive buffer was full. DropFiltered: a socket filter rejected the
+	// record.
 	DropFull
 	DropFiltered
+	// DropMalformed: the record is malformed. DropNoMemory: the kernel had no memory.
 	DropMalformed
 	DropNoMemory
-	// DropUnread was opened, and the socket closed before anybody read it.
+	// DropUnread: the kernel decrypted the record, and the socket was closed before a
+	// program read it.
 	DropUnread
+	// DropToUser: the kernel does not decrypt records of this type; the record stays
+	// with the program.
 	DropToUser
 )
 
-// String returns the reason in one word.
+// String returns the reason in one word, such as "replay".
 func (r DropReason) String() string {
 	return pick(r, "unknown", "replay", "too_old", "bad_tag", "other_epoch", "buffer_full", "filtered", "malformed", "no_memory", "unread", "to_program")
 }

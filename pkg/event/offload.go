@@ -5,21 +5,24 @@ import (
 	"strings"
 )
 
-// Offload is how a network card does at a connection, counted since the trace saw that.
+// Offload is the state of a network card that encrypts or decrypts a connection. It counts
+// since the trace first saw the connection.
 type Offload struct {
-	// Resyncs of what is sent are those that the card has asked for, of what is received
-	// those that the kernel told it: where a record begins, and with which sequence.
+	// Resyncs counts resynchronizations, by direction: those that the card requested
+	// (TX), and those in which the kernel gave the card the place and the sequence of a
+	// record (RX).
 	Resyncs [2]uint64
-	// Fallback counts the packets that the kernel has sealed in the card's place.
+	// Fallback counts the packets that the kernel encrypted in place of the card.
 	Fallback uint64
-	// Gone: the card went away (it was set down, or removed), and the kernel seals and opens.
-	Gone bool
+	// Removed reports that the card was set down or removed. The kernel encrypts and
+	// decrypts from then on.
+	Removed bool
 }
 
-// Say is that in one line.
-func (o *Offload) Say() string {
+// Describe returns the state in one line.
+func (o *Offload) Describe() string {
 	var words []string
-	if o.Gone {
+	if o.Removed {
 		words = append(words, "gone")
 	}
 	for d, n := range o.Resyncs {

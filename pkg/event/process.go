@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Comm is a task's name as the kernel keeps it: at most 15 bytes, NUL padded,
-// chosen by the task itself and therefore hostile.
+// Comm is the name of a task as the kernel keeps it: at most 15 bytes, padded with NUL.
+// The task chooses it, so that it must be escaped before it is shown.
 type Comm [16]byte
 
 // String returns the bytes before the first NUL, unescaped.
@@ -19,40 +19,42 @@ func (c *Comm) len() int {
 	return len(c)
 }
 
-// MakeComm cuts s to what the kernel would keep of it.
+// MakeComm returns s, truncated to the 15 bytes that the kernel keeps.
 func MakeComm(s string) (c Comm) {
 	copy(c[:15], s)
 	return c
 }
 
-// Process is the task in whose call something happened. All zero means that
-// the kernel did it by itself.
+// Process is the task in whose call something happened. It is zero if the kernel did it
+// outside of any call.
 type Process struct {
-	// PID is the process, TID the thread, UID the real user id, as the initial
+	// PID is the process id, TID the thread id and UID the real user id, as the initial
 	// namespaces number them.
 	PID, TID, UID uint32
 	Comm          Comm
-	// Kernel tells a kernel thread (NVMe/TCP, NFS) from a program.
+	// Kernel reports that the task is a kernel thread (NVMe/TCP, NFS).
 	Kernel bool
 	// CgroupID is the inode number of the cgroup (version 2).
 	CgroupID uint64
-	// Place is what the cgroup stands for. The kernel does not know it: it is nil
-	// until somebody looks it up.
+	// Place is the unit, container and pod of the cgroup. The kernel does not know
+	// them: Place is nil until a consumer looks them up.
 	Place *Place
 }
 
-// Place is where a process runs, in the names that people use. What there is none of, or
-// what nobody has told (yet), is empty. Many processes share a Place: it is never changed.
+// Place is the systemd unit, the container and the pod that a process runs in. Fields that
+// do not apply, or that are not known (yet), are empty. Many processes share a Place:
+// nobody may change it.
 type Place struct {
-	// Unit is systemd's: a service, a scope or a slice.
+	// Unit is the systemd unit: a service, a scope or a slice.
 	Unit string
-	// Container is the container's id.
+	// Container is the id of the container.
 	Container string
-	// Namespace, Pod and ContainerName are Kubernetes' names, PodUID its id of the pod.
+	// Namespace, Pod and ContainerName are names of Kubernetes, and PodUID is its id of
+	// the pod.
 	Namespace, Pod, ContainerName, PodUID string
 }
 
-// In returns the process's Place, an empty one where it is not known.
+// In returns the Place of the process, or an empty Place if it is not known.
 func (p *Process) In() Place {
 	if p.Place == nil {
 		return Place{}
@@ -60,18 +62,18 @@ func (p *Process) In() Place {
 	return *p.Place
 }
 
-// SamePlace says whether p and q run at the same Place.
+// SamePlace reports whether p and q have equal Places.
 func (p *Process) SamePlace(q *Process) bool { return p.Place == q.Place || p.In() == q.In() }
 
-// Name is the task's name, "kernel:NAME" for a kernel thread and for nobody
-// else. As others chose it, it may not be UTF-8.
+// Name returns the name of the task, with the prefix "kernel:" for a kernel thread and for
+// no other task. The task chose the name, which may not be UTF-8.
 func (p *Process) Name() string {
 	var room [32]byte
 	return string(p.AppendName(room[:0]))
 }
 
-// TaskName is the name that a task has in the kernel, of one that is printed: what says
-// that it is a kernel thread's is no part of it.
+// TaskName returns the name of a task in the kernel from the one that is printed: it
+// removes the prefix of a kernel thread.
 func TaskName(printed string) string {
 	for _, prefix := range []string{"kernel:", "k:"} {
 		if name, ok := strings.CutPrefix(printed, prefix); ok && name != "" {
@@ -81,9 +83,8 @@ func TaskName(printed string) string {
 	return printed
 }
 
-// AppendName appends Name to b. A program may call itself "kernel:x": there a
-// byte that no name can show takes the place of the colon, so that the prefix is
-// proof.
+// AppendName appends Name to b. If a program calls itself "kernel:x", the byte 0xff, which
+// no output shows as a colon, replaces the colon: the prefix proves a kernel thread.
 func (p *Process) AppendName(b []byte) []byte {
 	const prefix = "kernel:"
 	comm := p.Comm[:p.Comm.len()]

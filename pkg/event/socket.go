@@ -1,63 +1,65 @@
 package event
 
-// Answer is yes or no, or that it is not known.
+// Answer is yes, no, or not known.
 type Answer uint8
 
-// The answers.
+// The answers. The zero value is NotKnown.
 const (
 	NotKnown Answer = iota
 	No
 	Yes
 )
 
-// Driver is an implementation of a cipher in the kernel.
+// Driver is an implementation of a cipher in the kernel's crypto API.
 type Driver struct {
-	// Name is what the kernel calls it (generic-gcm-aesni, gcm-aes-caam), as
-	// /proc/crypto has it; empty where it is not known.
+	// Name is the driver name in /proc/crypto, such as generic-gcm-aesni; empty if it
+	// is not known.
 	Name string
-	// Async: it seals and opens behind the caller's back.
+	// Async reports that the implementation works asynchronously: calls can return
+	// before a record is encrypted or decrypted.
 	Async bool
 }
 
-// Held is what a connection holds back at a moment: bytes that a program has sent, or
-// that have come, and that went no further yet.
+// Held is the data that a connection holds back at one moment: bytes that a program has
+// sent and that are not encrypted yet, or that have arrived and that no program has read.
 type Held struct {
-	// OpenBytes are in a record that waits for more (MSG_MORE), which began OpenFor
-	// nanoseconds ago; 0 where that is not known.
+	// OpenBytes is the size of the open record, which waits for more data (MSG_MORE).
+	// It was begun OpenFor nanoseconds ago.
 	OpenBytes uint32
 	OpenFor   uint64
-	// Incomplete bytes have come of a record that will be RecordBytes long on the
-	// wire, 0 where that is not known; the last of them Quiet nanoseconds ago, 0 where
-	// that is not known.
+	// Incomplete is how many bytes have arrived of a record that is not complete.
+	// RecordBytes is the length of that record on the wire. The last of the bytes
+	// arrived QuietFor nanoseconds ago.
 	Incomplete, RecordBytes uint32
-	Quiet                   uint64
-	// Unread records are opened, and the program has not read them whole: it may have
-	// peeked at them. UnreadBytes are those of the first 256.
+	QuietFor                uint64
+	// Unread is how many records are decrypted and not read to their end by the
+	// program, which may have peeked at them (MSG_PEEK). UnreadBytes counts the bytes
+	// of the first 256 of them.
 	Unread      uint32
 	UnreadBytes uint64
-	// AwaitsKey and Awaited are as in Socket.
-	AwaitsKey bool
-	Awaited   uint64
+	// AwaitsKey and AwaitsKeyFor are as in Socket.
+	AwaitsKey    bool
+	AwaitsKeyFor uint64
 }
 
-// SocketState says what happened to a kTLS socket.
+// SocketState is what happened to a kTLS socket.
 type SocketState uint8
 
 // The states of a Socket event.
 const (
-	// SocketFound is a connection that was open before the trace started, or that
-	// was met at its first record.
+	// SocketFound: the trace found a connection that was open before it started, or
+	// that it first saw at a record.
 	SocketFound SocketState = iota + 1
-	// SocketOpen is one direction getting its first key.
+	// SocketOpen: one direction got its first key.
 	SocketOpen
-	// SocketRekey is one direction getting a new key.
+	// SocketRekey: one direction got a new key.
 	SocketRekey
-	// SocketClose is the end of the connection.
+	// SocketClose: the connection was closed.
 	SocketClose
-	// SocketAwaitsKey is what can be received waiting for a new key: the peer has
-	// announced it (KeyUpdate), and reads fail until the program sets it.
+	// SocketAwaitsKey: the peer has announced a new key (KeyUpdate, RFC 8446 §4.6.3),
+	// and reads fail until the program sets it.
 	SocketAwaitsKey
-	// SocketCard is news of the network card that was to seal or open: see Socket.Offload.
+	// SocketCard: the state of the network card changed; see Socket.Offload.
 	SocketCard
 )
 
@@ -66,70 +68,74 @@ func (s SocketState) String() string {
 	return pick(s, "unknown", "found", "open", "rekey", "close", "awaits_key", "card")
 }
 
-// OfOne says whether an event of this state is about one direction.
-func (s SocketState) OfOne() bool {
+// HasDir reports whether an event of this state concerns one direction.
+func (s SocketState) HasDir() bool {
 	return s == SocketOpen || s == SocketRekey || s == SocketAwaitsKey
 }
 
-// Socket tells of a connection, not of a record.
+// Socket reports a change of a connection's state.
 type Socket struct {
 	State SocketState
 	Conn  Conn
-	// Proc is who opened, keyed or closed it; for SocketFound one that has it.
+	// Proc is the process that opened the connection, set its key or closed it. For
+	// SocketFound it is one of the processes that have the socket open.
 	Proc Process
 	Mono uint64
-	// Dir is the direction that got a key, for SocketOpen and SocketRekey, or that
-	// waits for one.
+	// Dir is the direction that got a key or that waits for one. It is valid if
+	// State.HasDir returns true.
 	Dir Dir
-	// TX and RX say how each direction is protected; Mode ModeNone means not
-	// by the kernel.
+	// TX and RX describe how each direction is protected. Mode is ModeNone if the
+	// kernel does not protect it.
 	TX, RX TLS
-	// Drivers are what seals and opens the records of each direction, but on
-	// SocketClose.
+	// Drivers are the implementations of the cipher of each direction. SocketClose
+	// does not have them.
 	Drivers [2]Driver
-	// NextTX and NextRX are the sequences that the next record of each
-	// direction will have under the keys GenTX and GenRX.
+	// NextTX and NextRX are the sequences of the next record of each direction, under
+	// the key generations GenTX and GenRX.
 	NextTX, NextRX uint64
 	GenTX, GenRX   uint32
-	// Totals since the trace saw the connection. The tracer leaves them to whoever
-	// counts its events.
+	// Totals counts the records since the trace first saw the connection. The tracer
+	// does not set it; the consumer that counts events does.
 	Totals Totals
-	// Hidden counts the records that the filters kept back or sampling left out,
-	// per direction.
+	// Hidden counts the records of each direction that filters or sampling have
+	// suppressed.
 	Hidden [2]uint64
-	// Skipped counts those left out by sampling that no record stands for: they
-	// came after the last one that was picked.
+	// Skipped counts the records of each direction that sampling has skipped and that
+	// no reported record represents: those after the last sampled one.
 	Skipped [2]uint64
-	// Blocked counts how often a send call found no room and was not to wait: it was
-	// refused (EAGAIN), or sent less.
+	// Blocked counts non-blocking send calls that found no room: they failed (EAGAIN)
+	// or sent less than they were given.
 	Blocked uint64
-	// Probed counts reads that were refused since they had no room for a record's type
-	// (EIO), of records that the program then has read; what it has not is an Error.
+	// Probed counts reads that failed (EIO) because they had no room for the type of a
+	// control record which the program then read. If the program does not read it, an
+	// Error reports the failure.
 	Probed uint64
-	// UnsentBytes are those that a program had sent, and that were in an open record
-	// when the connection closed: of MSG_MORE, or of a splice that promised more.
+	// UnsentBytes is how many bytes were in an open record (MSG_MORE, or splice with
+	// more data announced) when the connection was closed.
 	UnsentBytes uint64
-	// Ended says how the connection had ended when it was closed. CloseNotify says in
-	// which directions the alert went that nothing follows.
+	// Ended is the state of the TCP connection when it was closed. CloseNotify is, by
+	// direction, whether close_notify was sent and received.
 	Ended       Ending
 	CloseNotify [2]Answer
-	// Truncated are bytes of a record received of which the rest never came.
+	// Truncated is how many bytes had arrived of a record whose rest never came.
 	Truncated uint64
-	// AwaitsKey: what can be received waits for a new key, or did so until this
-	// SocketRekey: for Awaited nanoseconds, 0 where that is not known.
-	AwaitsKey bool
-	Awaited   uint64
-	// Held is what the connection held back when it was found, nil for nothing.
+	// AwaitsKey reports that reads wait for a new key, or, in a SocketRekey, that they
+	// did. AwaitsKeyFor is for how long, in nanoseconds.
+	AwaitsKey    bool
+	AwaitsKeyFor uint64
+	// Held is the data that the connection held back when the trace found it; nil if
+	// there was none.
 	Held *Held
-	// Offload is how the network card does, of SocketCard.
+	// Offload is the state of the network card; nil unless State is SocketCard.
 	Offload *Offload
-	// Hint is what follows, nil where nothing does for certain.
+	// Hint is the conclusion from this event, nil if there is none.
 	Hint *Hint
-	// Start is Record.Start for both directions, nil where it is not known.
+	// Start is Record.Start of both directions, nil if it is not known.
 	Start *[2]uint64
 }
 
-// Add counts n records that are like r. What was not sent does not count.
+// Add counts n records with the direction and length of r. It does not count records that
+// were not sent (Record.Unsent).
 func (t *Totals) Add(r *Record, n uint64) {
 	if r.Unsent {
 		return
@@ -138,12 +144,12 @@ func (t *Totals) Add(r *Record, n uint64) {
 	t.Bytes[r.Dir&1] += n * uint64(r.Len)
 }
 
-// Totals counts one connection's or one run's records, by direction.
+// Totals counts the records of a connection or of a run, by direction.
 type Totals struct {
 	Records [2]uint64
-	// Bytes are those of their plaintexts.
+	// Bytes is the size of their plaintexts.
 	Bytes [2]uint64
-	// Sampled counts the records that sampling left out; they are in neither of
-	// the others.
+	// Sampled counts the records that sampling has skipped. Records and Bytes do not
+	// include them.
 	Sampled [2]uint64
 }

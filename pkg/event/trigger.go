@@ -1,29 +1,30 @@
 package event
 
-// Trigger says why the events around it were kept: a flight recorder writes it among
-// them, behind what has set it off.
+// Trigger reports that a flight recorder was set off. The recorder writes it among the
+// events that it kept, after the one that set it off.
 type Trigger struct {
 	Mono uint64
 	By   TriggerBy
-	// Expr is the expression that held; empty of the others.
+	// Expr is the expression that matched; empty for other causes.
 	Expr string
-	// Asked is how many nanoseconds before it were to be kept, Kept how many there were
-	// room for; where less had passed, what had passed.
-	Asked, Kept uint64
-	// Again counts what else has set it off until all was written.
+	// Requested is how much time before the trigger the recorder was to keep, and Kept
+	// how much it did keep, in nanoseconds. Kept is less if there was no room for more,
+	// or if the run had begun later.
+	Requested, Kept uint64
+	// Again counts further triggers until the recording was written.
 	Again uint64
 }
 
-// TriggerBy says who set a flight recorder off.
+// TriggerBy is what set a flight recorder off.
 type TriggerBy uint8
 
 // The causes of a Trigger.
 const (
-	// ByExpression is an expression of --match that held.
+	// ByExpression: an event matched an expression.
 	ByExpression TriggerBy = iota
-	// BySignal is SIGUSR1.
+	// BySignal: the signal SIGUSR1.
 	BySignal
-	// ByRequest is somebody who asked over the network.
+	// ByRequest: a request over the network.
 	ByRequest
 )
 

@@ -21,18 +21,18 @@ type tracerMethods interface {
 	Tier() event.Tier
 	Missing() []string
 	Hooks() []HookState
-	Rings() []Fill
+	Rings() []BufferUsage
 	Measure(on bool)
 	Cost() Cost
 	Duration() time.Duration
-	Hurried() uint64
+	Incomplete() uint64
 	OpenSocketFilter(object, name string) (SocketFilter, error)
 	Close()
 }
 
 // watchMethods are a Watch's in the same way.
 type watchMethods interface {
-	Run(ctx context.Context, handle func(*event.Sight)) (unseen uint64, err error)
+	Run(ctx context.Context, handle func(*event.Observation)) (unseen uint64, err error)
 	Missing() []string
 	Sees(function string) bool
 	Skipped() uint64
@@ -55,8 +55,8 @@ type HookState struct {
 	Without string
 }
 
-// Fill says how full a ring buffer or a map is.
-type Fill struct {
+// BufferUsage says how full a ring buffer or a map is.
+type BufferUsage struct {
 	Name string
 	// Causes are those of event.Lost under which what finds no room there is told.
 	Causes []string
@@ -85,13 +85,13 @@ type SocketFilter interface {
 	Close()
 }
 
-// ErrElsewhere is the cause of an *UnsupportedError of a program that was built for a
+// ErrUnsupportedPlatform is the cause of an *UnsupportedError of a program that was built for a
 // system or a processor which nothing can be traced on.
-var ErrElsewhere = errors.New("nothing can be traced here")
+var ErrUnsupportedPlatform = errors.New("nothing can be traced here")
 
-// ErrWhichFilter is of an object with several socket filters, of which none was
+// ErrAmbiguousFilter is of an object with several socket filters, of which none was
 // named.
-var ErrWhichFilter = errors.New("it holds several socket filters, name one of them")
+var ErrAmbiguousFilter = errors.New("it holds several socket filters, name one of them")
 
 // ErrStopped is of an Open whose context ended before the programs were live.
 var ErrStopped = errors.New("stopped before the hooks were live")

@@ -21,10 +21,10 @@ type backend interface {
 	// about is what is attached, and in words what this kernel lacks.
 	about() (hooks []HookState, missing []string)
 	setLive(on bool) error
-	// lookForCards attaches what only connections of network cards need, once, when the
+	// attachCards attaches what only connections of network cards need, once, when the
 	// first was met, as far as it comes until ctx ends; if wait, it waits for that. When it
 	// is done it returns what was added, and in words what is missing.
-	lookForCards(ctx context.Context, wait bool) (added map[string]*ebpf.Program, lacks []string)
+	attachCards(ctx context.Context, wait bool) (added map[string]*ebpf.Program, lacks []string)
 	// inventory tells of the sockets that are open already; notFound is how many more the
 	// kernel counts.
 	inventory() (notFound int, err error)
@@ -35,13 +35,13 @@ type backend interface {
 	// fetch hands payloads to keep until that says that it is enough, or until
 	// all that are there have been seen.
 	fetch(keep func(wire.Payload) (enough bool)) error
-	// conns visits the connections, setAside the sealed records that others have
+	// conns visits the connections, eachPending the sealed records that others have
 	// followed before TCP took them.
 	conns(visit func(*wire.Conn) error) error
-	setAside(visit func(*wire.Event) error) error
-	// tellFailures lets the programs tell of failures that they have only counted, but
+	eachPending(visit func(*wire.Event) error) error
+	// reportFailures lets the programs tell of failures that they have only counted, but
 	// of those told after a time.
-	tellFailures(until uint64) error
+	reportFailures(until uint64) error
 	// held is what a connection holds back now; nil where that is nothing, or not known.
 	held(conn uint64) (*event.Held, error)
 	// driver is what the programs have noted of an implementation of a cipher.
@@ -57,7 +57,7 @@ type backend interface {
 	// sampleEvery sets N of Config.Sample; nil where nothing can be left out.
 	sampleEvery() interface{ Set(any) error }
 	// rings says how full the buffers are, where that is known.
-	rings(payload bool) []Fill
+	rings(payload bool) []BufferUsage
 	// loadFilter loads a socket filter of others.
 	loadFilter(spec *ebpf.CollectionSpec, name string) (SocketFilter, error)
 	// name is BackendEBPF or BackendGobpf.
@@ -68,15 +68,15 @@ type backend interface {
 }
 
 func newBackend(cfg *Config) backend {
-	if cfg.TakesKprobes() {
+	if cfg.UsesKprobes() {
 		return newGobpfBackend()
 	}
 	return &ebpfBackend{}
 }
 
-// TakesKprobes says whether Open attaches by kprobes: only where they are asked
+// UsesKprobes says whether Open attaches by kprobes: only where they are asked
 // for, or where there is no type information and this program can do without. They
 // stay behind where a process ends without Tracer.Close; all else ends with it.
-func (c *Config) TakesKprobes() bool {
+func (c *Config) UsesKprobes() bool {
 	return haveGobpf && (c.Backend == BackendGobpf || c.Backend != BackendEBPF && !hasTypes())
 }

@@ -28,17 +28,17 @@ import (
 // ebpfBackend relocates the programs against the kernel's type information and
 // attaches them by fentry and fexit. They speak through ring buffers.
 type ebpfBackend struct {
-	coll     *ebpf.Collection
-	links    []link.Link
-	events   *ring.Reader
-	payloads *ringbuf.Reader
-	hooks    []HookState
-	missing  []string
-	unseen   map[uint32]error // network namespaces that the inventory could not look into, by their numbers
-	mu       sync.Mutex       // of hooks and missing, which lookForCards adds to
-	cfg      Config           // what the kernel takes of what was asked for
-	cards    *cards           // nil until the first was met
-	kernel   *kernelUsers     // of TLS
+	coll              *ebpf.Collection
+	links             []link.Link
+	events            *ring.Reader
+	payloads          *ringbuf.Reader
+	hooks             []HookState
+	missing           []string
+	skippedNamespaces map[uint32]error // network namespaces that the inventory could not look into, by their numbers
+	mu                sync.Mutex       // of hooks and missing, which attachCards adds to
+	cfg               Config           // what the kernel takes of what was asked for
+	cards             *cards           // nil until the first was met
+	kernel            *kernelUsers     // of TLS
 	// abandoned is under which cause an event counts whose writer never ended.
 	abandoned int
 }
@@ -114,7 +114,7 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 		return nil, err
 	}
 	if err := setKernelVariables(spec); err != nil {
-		if cfg.Snaplen > 0 || cfg.looksInside() {
+		if cfg.Snaplen > 0 || cfg.readsPayload() {
 			return nil, err
 		}
 		missing = append(missing, "page addresses: alert and handshake records show no details ("+err.Error()+")")
@@ -133,7 +133,7 @@ func prepare(cfg *Config, kernel *types) (*prepared, error) {
 	if !cfg.ListOnly {
 		present = chooseStages(spec, present, cfg.WithoutStages)
 	}
-	if err := setTwins(spec, preemptible(), cfg.Snaplen > 0 || cfg.looksInside()); err != nil {
+	if err := setTwins(spec, preemptible(), cfg.Snaplen > 0 || cfg.readsPayload()); err != nil {
 		return nil, err
 	}
 	geometry, err := divide(spec, cfg)
@@ -168,7 +168,7 @@ func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 		return err
 	}
 	values["stages"] = uint64(object.BoolInt(!cfg.WithoutStages))
-	values["plain_only"] = uint64(object.BoolInt(cfg.Aggregate && cfg.Match == nil && !cfg.Filter.looksAtRecords()))
+	values["plain_only"] = uint64(object.BoolInt(cfg.Aggregate && cfg.Match == nil && !cfg.Filter.filtersRecords()))
 	values["aggregate"] = uint64(object.BoolInt(cfg.Aggregate))
 	values["slow_ns"] = uint64(cfg.Slow)
 	for name, v := range values {
@@ -333,12 +333,12 @@ func (b *ebpfBackend) each(name string, visit func(value []byte) error) error {
 	return nil
 }
 
-func (b *ebpfBackend) setAside(visit func(*wire.Event) error) error {
+func (b *ebpfBackend) eachPending(visit func(*wire.Event) error) error {
 	return b.each("pending", func(value []byte) error { return wire.VisitEvent(value, visit) })
 }
 
-// tellFailures runs a program only where something was counted.
-func (b *ebpfBackend) tellFailures(until uint64) error {
+// reportFailures runs a program only where something was counted.
+func (b *ebpfBackend) reportFailures(until uint64) error {
 	prog := b.coll.Programs[failuresProgram]
 	var folded uint32
 	if prog == nil || b.coll.Variables["suppressed"].Get(&folded) != nil || folded == 0 {
@@ -406,10 +406,10 @@ func (b *ebpfBackend) newSums() (*sums.Reader, error) {
 	return sums.New(b.coll.Maps["stats"], b.coll.Maps["hot_stats"], b.coll.Variables["stream_conn"], b.kernel.at)
 }
 
-func (b *ebpfBackend) rings(payload bool) []Fill {
-	fills := []Fill{{"events", []string{"ring_full", causeEvents}, b.events.Size(), b.events.Used()}}
+func (b *ebpfBackend) rings(payload bool) []BufferUsage {
+	fills := []BufferUsage{{"events", []string{"ring_full", causeEvents}, b.events.Size(), b.events.Used()}}
 	if payload {
-		fills = append(fills, Fill{"payloads", []string{"payload_ring_full"}, uint64(b.payloads.BufferSize()), uint64(b.payloads.AvailableBytes())})
+		fills = append(fills, BufferUsage{"payloads", []string{"payload_ring_full"}, uint64(b.payloads.BufferSize()), uint64(b.payloads.AvailableBytes())})
 	}
 	return fills
 }

@@ -15,24 +15,24 @@ import (
 // second, so a goroutine does it, and end waits for it. What they would have seen before is
 // not known, and is told as that.
 type cards struct {
-	cancel context.CancelFunc
-	done   chan struct{} // closed when the rest is there
-	told   bool
+	cancel   context.CancelFunc
+	done     chan struct{} // closed when the rest is there
+	reported bool
 
 	programs map[string]*ebpf.Program
 	links    []link.Link
 	states   []HookState
-	lacks    []string
+	missing  []string
 }
 
-// lookForCards begins with that if such a connection was met, and waits for it if wait; when
+// attachCards begins with that if such a connection was met, and waits for it if wait; when
 // ctx ends no further step of it is taken. Once, when it is done, it returns the programs and, in words, what is missing.
-func (b *ebpfBackend) lookForCards(ctx context.Context, wait bool) (added map[string]*ebpf.Program, lacks []string) {
-	if b.cards == nil && b.metCard() {
+func (b *ebpfBackend) attachCards(ctx context.Context, wait bool) (added map[string]*ebpf.Program, lacks []string) {
+	if b.cards == nil && b.cardSeen() {
 		b.cards = loadCards(ctx, &b.cfg, b.coll.Maps)
 	}
 	c := b.cards
-	if c == nil || c.told {
+	if c == nil || c.reported {
 		return nil, nil
 	}
 	if wait {
@@ -43,18 +43,18 @@ func (b *ebpfBackend) lookForCards(ctx context.Context, wait bool) (added map[st
 	default:
 		return nil, nil
 	}
-	c.told = true
+	c.reported = true
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.hooks = append(b.hooks, c.states...)
-	b.missing = append(b.missing, c.lacks...)
-	return c.programs, c.lacks
+	b.missing = append(b.missing, c.missing...)
+	return c.programs, c.missing
 }
 
-// metCard: the programs have met a connection whose records a card seals or opens.
-func (b *ebpfBackend) metCard() bool {
+// cardSeen: the programs have met a connection whose records a card seals or opens.
+func (b *ebpfBackend) cardSeen() bool {
 	var met uint32
-	return b.cfg.meetsCard || !b.cfg.ListOnly && b.coll.Variables["card_seen"].Get(&met) == nil && met != 0
+	return b.cfg.assumeCard || !b.cfg.ListOnly && b.coll.Variables["card_seen"].Get(&met) == nil && met != 0
 }
 
 // loadCards shares the maps of the programs that run. What it loads is prepared anew, so that
@@ -65,7 +65,7 @@ func loadCards(ctx context.Context, cfg *Config, shared map[string]*ebpf.Map) *c
 	go func() {
 		defer close(c.done)
 		if err := c.load(ctx, cfg, shared); err != nil {
-			c.lacks = append(c.lacks, "network cards: what they seal and open is not told, or late ("+err.Error()+")")
+			c.missing = append(c.missing, "network cards: what they seal and open is not told, or late ("+err.Error()+")")
 		}
 	}()
 	return c
@@ -89,7 +89,7 @@ func (c *cards) load(ctx context.Context, cfg *Config, shared map[string]*ebpf.M
 		}
 		programs, err := p.loadGroup(g.name, kernel, shared)
 		if err != nil {
-			c.lacks = append(c.lacks, refusal{g, err}.line())
+			c.missing = append(c.missing, refusal{g, err}.line())
 			continue
 		}
 		maps.Copy(c.programs, programs)
@@ -108,7 +108,7 @@ func (c *cards) attach(ctx context.Context, group string, hooks []hook) {
 		c.links = append(c.links, links...)
 		c.states = append(c.states, HookState{h.function, err == nil, h.without})
 		if err != nil {
-			c.lacks = append(c.lacks, h.function+": "+err.Error())
+			c.missing = append(c.missing, h.function+": "+err.Error())
 		}
 	}
 }

@@ -15,7 +15,7 @@ type lacking struct {
 	looks int
 }
 
-func (b *lacking) lookForCards(_ context.Context, wait bool) (map[string]*ebpf.Program, []string) {
+func (b *lacking) attachCards(_ context.Context, wait bool) (map[string]*ebpf.Program, []string) {
 	b.looks++
 	if !wait && b.looks == 1 { // it is still being attached
 		return nil, nil
@@ -28,13 +28,13 @@ func (b *lacking) lookForCards(_ context.Context, wait bool) (map[string]*ebpf.P
 func TestLackOfCardsIsSaid(t *testing.T) {
 	var said []string
 	opening := &Tracer{backend: &lacking{}, notice: func(line string) { said = append(said, line) }}
-	opening.stepCards(t.Context(), true)
+	opening.pollCards(t.Context(), true)
 	if len(said) != 0 {
 		t.Errorf("said before anybody listens: %q", said)
 	}
 	running := &Tracer{backend: &lacking{}, notice: opening.notice}
-	running.stepCards(t.Context(), false)
-	running.stepCards(t.Context(), false)
+	running.pollCards(t.Context(), false)
+	running.pollCards(t.Context(), false)
 	if want := []string{"this kernel lacks a hook"}; !slices.Equal(said, want) {
 		t.Errorf("said %q, want %q", said, want)
 	}
@@ -46,7 +46,7 @@ func TestCardsAreStopped(t *testing.T) {
 	cancel()
 	c := loadCards(ctx, new(Config), nil)
 	<-c.done
-	if len(c.programs) != 0 || len(c.lacks) != 1 || !strings.Contains(c.lacks[0], ErrStopped.Error()) {
-		t.Errorf("%d programs, %q", len(c.programs), c.lacks)
+	if len(c.programs) != 0 || len(c.missing) != 1 || !strings.Contains(c.missing[0], ErrStopped.Error()) {
+		t.Errorf("%d programs, %q", len(c.programs), c.missing)
 	}
 }

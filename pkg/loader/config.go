@@ -84,8 +84,8 @@ type Config struct {
 	entries map[string]uint32
 	// hotFull lets connections find no place in the variable "hot".
 	hotFull bool
-	// meetsCard is as if a connection of a network card were met.
-	meetsCard bool
+	// assumeCard is as if a connection of a network card were met.
+	assumeCard bool
 	// refuses, if not nil, says which groups a test has the kernel refuse.
 	refuses func(c *Config, group string) bool
 }
@@ -167,7 +167,7 @@ func (c *Config) checkStages() error {
 		return nil
 	case !c.Aggregate:
 		return errors.New("records without their stages: only sums in the kernel do without")
-	case c.Snaplen > 0 || c.looksInside():
+	case c.Snaplen > 0 || c.readsPayload():
 		return errors.New("plaintext without stages: it is looked at where sealing begins")
 	}
 	return nil
@@ -187,8 +187,8 @@ func (c *Config) checkSample() error {
 	return nil
 }
 
-// looksInside: the expression tests the plaintext.
-func (c *Config) looksInside() bool { return c.Match != nil && len(c.Match.PayloadTests) > 0 }
+// readsPayload: the expression tests the plaintext.
+func (c *Config) readsPayload() bool { return c.Match != nil && len(c.Match.PayloadTests) > 0 }
 
 func (c *Config) ring() uint32 { return uint32(orDefault(c.RingBytes, defaultRing)) }
 

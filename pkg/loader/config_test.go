@@ -81,7 +81,7 @@ func TestOptionsReachThePrograms(t *testing.T) {
 		t.Errorf("the ring has %d slots, want %d", events, g.Slots)
 	}
 	for name, want := range map[string]uint32{
-		"ring_mask": g.Slots - 1, "ring_room": g.Room, "data_room": g.Room - g.Room/8,
+		"ring_mask": g.Slots - 1, "ring_room": g.Capacity, "data_room": g.Capacity - g.Capacity/8,
 		"snaplen": 256, "want_pids": 2, "want_comm": 1, "want_uid_set": 1, "want_uid": 1000,
 		"want_netns": 4026531840, "want_port": 443, "want_dir": 2, "live": 0,
 	} {

@@ -9,9 +9,9 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// unfinished reports the records that were sealed or opened when the hooks
+// reportUnfinished reports the records that were sealed or opened when the hooks
 // went away, and whose push or whose call had not ended yet.
-func (t *Tracer) unfinished(handle func(event.Event) error) error {
+func (t *Tracer) reportUnfinished(handle func(event.Event) error) error {
 	waiting, err := t.pending()
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func (t *Tracer) unfinished(handle func(event.Event) error) error {
 // pending are the sealed records that others have followed, by connection.
 func (t *Tracer) pending() (map[uint64][]wire.Event, error) {
 	waiting := map[uint64][]wire.Event{}
-	err := t.setAside(func(w *wire.Event) error {
+	err := t.eachPending(func(w *wire.Event) error {
 		waiting[w.Conn] = append(waiting[w.Conn], *w)
 		return nil
 	})

@@ -19,7 +19,7 @@ type atTheEnd struct {
 
 func (b *atTheEnd) conns(visit func(*wire.Conn) error) error { return visit(b.conn) }
 
-func (b *atTheEnd) setAside(visit func(*wire.Event) error) error {
+func (b *atTheEnd) eachPending(visit func(*wire.Event) error) error {
 	for _, w := range b.aside {
 		if err := visit(w); err != nil {
 			return err
@@ -48,7 +48,7 @@ func TestUnfinished(t *testing.T) {
 	}
 	var got []told
 	tr := &Tracer{backend: &b, asm: assemble.New(nil, assemble.Options{})}
-	err := tr.unfinished(func(e event.Event) error {
+	err := tr.reportUnfinished(func(e event.Event) error {
 		r := e.(*event.Record)
 		got = append(got, told{r.Conn.ID, r.Seq, r.Hidden, r.Skipped, r.Dir})
 		return nil

@@ -51,7 +51,7 @@ func TestMeasuredWhileAsked(t *testing.T) {
 			if (in > 0) != cfg.Cost {
 				t.Errorf("%d runs are measured", in)
 			}
-			tr.meter.Step(tr.begin.Add(time.Minute)) // the end of a window, if there is one
+			tr.meter.Tick(tr.begin.Add(time.Minute)) // the end of a window, if there is one
 			exchange(t, a, b, 20, 100)
 			if n := measured(t, tr); n != in {
 				t.Errorf("%d runs are measured, %d of them in the window", n, in)

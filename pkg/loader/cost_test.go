@@ -17,14 +17,14 @@ func TestCostError(t *testing.T) {
 	var set []any
 	cfg := Config{MaxCPU: 5, Sample: &Sampling{Every: 500}}
 	every := setter(func(v any) error { set = append(set, v); return nil })
-	tr := &Tracer{maxCPU: 5, meter: meter.New(nil, meter.Asked{}), governor: meter.NewGovernor(limits(&cfg, every))}
+	tr := &Tracer{maxCPU: 5, meter: meter.New(nil, meter.Demand{}), governor: meter.NewGovernor(limits(&cfg, every))}
 	for window, share := range []float64{9, 8, 7} {
-		if err := tr.judge(share); err != nil {
+		if err := tr.enforceLimit(share); err != nil {
 			t.Fatalf("window %d: %v", window, err)
 		}
 	}
 	var cost *CostError
-	if err := tr.judge(6); !errors.As(err, &cost) || *cost != (CostError{6, 5}) {
+	if err := tr.enforceLimit(6); !errors.As(err, &cost) || *cost != (CostError{6, 5}) {
 		t.Errorf("got %v", err)
 	}
 	if len(set) != 1 || set[0] != uint32(1000) {

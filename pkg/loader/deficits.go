@@ -20,22 +20,22 @@ func (c counts) enter(inode uint32) error {
 }
 
 // deficits are by how many sockets namespaces count more than looks have met there.
-type deficits map[uint32]lack
+type deficits map[uint32]deficit
 
-// lack is the least that looks have said, and how many have said something.
-type lack struct{ least, times int }
+// deficit is the least that looks have said, and how many have said something.
+type deficit struct{ least, times int }
 
-// judge enters what one look has met, and says whether another has to be taken. Of a
+// update enters what one look has met, and says whether another has to be taken. Of a
 // namespace whose count has changed meanwhile the look says nothing: what has begun is
 // missing and what has ended is met still. What begins and ends in pairs does not show in
 // the count, and so one look alone does not say that a socket is missing.
-func (l deficits) judge(before, after counts, met map[uint32]object.KtlsNetnsCount) (again bool) {
+func (l deficits) update(before, after counts, met map[uint32]object.KtlsNetnsCount) (again bool) {
 	for inode, open := range after {
 		if before[inode] != open {
 			again = true
 			continue
 		}
-		n, said := unmet(open, met[inode]), l[inode]
+		n, said := countMissing(open, met[inode]), l[inode]
 		if said.times == 0 || n < said.least {
 			said.least = n
 		}
@@ -56,9 +56,9 @@ func (l deficits) sum() (n int) {
 	return n
 }
 
-// unmet is by how many sockets a namespace counts more than were met: at least, since a
+// countMissing is by how many sockets a namespace counts more than were met: at least, since a
 // socket can have both directions or one. A kernel that counts nothing has none to miss.
-func unmet(open namespace.Open, met object.KtlsNetnsCount) int {
+func countMissing(open namespace.Open, met object.KtlsNetnsCount) int {
 	var lacks [2]int
 	for dir := range lacks {
 		lacks[dir] = max(0, open.Software[dir]-int(met.Sw[dir])) + max(0, open.Card[dir]-int(met.Card[dir]))

@@ -31,7 +31,7 @@ func TestDeficits(t *testing.T) {
 		l, looked, again := deficits{}, 0, true
 		for ; again && looked < len(c.looks); looked++ {
 			n := c.looks[looked]
-			again = l.judge(countsOf(n.before), countsOf(n.after), map[uint32]object.KtlsNetnsCount{1: {Sw: [2]uint32{uint32(n.met), uint32(n.met)}}})
+			again = l.update(countsOf(n.before), countsOf(n.after), map[uint32]object.KtlsNetnsCount{1: {Sw: [2]uint32{uint32(n.met), uint32(n.met)}}})
 		}
 		if looked != c.looked || l.sum() != c.sum {
 			t.Errorf("%s: %d missing after %d looks, want %d after %d", name, l.sum(), looked, c.sum, c.looked)
@@ -44,7 +44,7 @@ func countsOf(n int) counts { return counts{1: {Software: [2]int{n, n}}} }
 // TestUnmet: directions are compared each by itself, and a card's sockets are not software's.
 func TestUnmet(t *testing.T) {
 	open := namespace.Open{Software: [2]int{3, 1}, Card: [2]int{1, 0}}
-	if n := unmet(open, object.KtlsNetnsCount{Sw: [2]uint32{2, 1}, Card: [2]uint32{0, 2}}); n != 2 {
+	if n := countMissing(open, object.KtlsNetnsCount{Sw: [2]uint32{2, 1}, Card: [2]uint32{0, 2}}); n != 2 {
 		t.Errorf("%d", n)
 	}
 }

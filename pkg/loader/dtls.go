@@ -40,8 +40,8 @@ var dtlsHooks = []hook{
 	{program: "dtls_detach_enter", function: "afktls_detach", without: "the ends of DTLS connections are not seen"},
 }
 
-// dtlsLook is how often it is looked whether the module has come.
-const dtlsLook = time.Second
+// dtlsInterval is how often it is looked whether the module has come.
+const dtlsInterval = time.Second
 
 // datagrams is the part of a Tracer that watches DTLS. The module may come at any time:
 // it is looked for, and the programs are loaded and attached when it is there. Until then
@@ -49,18 +49,18 @@ const dtlsLook = time.Second
 // the records of TLS are added up in the kernel.
 type datagrams struct {
 	ebpfBackend
-	cfg    *Config
-	asm    *assemble.Assembler
-	lost   lostCounter
-	looked time.Time
-	late   bool              // the module was not there when the run began
-	ended  bool              // no hook is attached any more
-	hidden map[uint64]uint64 // records in the making at the end that the filters hide, by connection
+	cfg       *Config
+	asm       *assemble.Assembler
+	lost      lostCounter
+	checkedAt time.Time
+	late      bool              // the module was not there when the run began
+	ended     bool              // no hook is attached any more
+	hidden    map[uint64]uint64 // records in the making at the end that the filters hide, by connection
 
-	mu     sync.Mutex // of what other goroutines ask for
-	open   bool
-	states []HookState
-	lacks  []string
+	mu      sync.Mutex // of what other goroutines ask for
+	open    bool
+	states  []HookState
+	missing []string
 }
 
 func newDatagrams(cfg *Config) *datagrams {
@@ -79,19 +79,19 @@ func dtlsThere() bool {
 	return err == nil && string(state) == "live\n"
 }
 
-// look attaches the programs if the module has come. What is refused is said, and is not
+// attachIfLoaded attaches the programs if the module has come. What is refused is said, and is not
 // tried again; the rest of the run goes on. added gets the programs.
-func (d *datagrams) look(ctx context.Context, now time.Time, added func(map[string]*ebpf.Program)) error {
-	if d.open || d.ended || len(d.lacks) > 0 || now.Sub(d.looked) < dtlsLook {
+func (d *datagrams) attachIfLoaded(ctx context.Context, now time.Time, added func(map[string]*ebpf.Program)) error {
+	if d.open || d.ended || len(d.missing) > 0 || now.Sub(d.checkedAt) < dtlsInterval {
 		return nil
 	}
-	d.looked = now
+	d.checkedAt = now
 	if !dtlsThere() {
 		d.late = true
 		return nil
 	}
 	if _, err := os.Stat(dtlsTypes); err != nil {
-		d.lack("type information (BTF) of the module " + dtlsModule + ": DTLS is not seen")
+		d.addMissing("type information (BTF) of the module " + dtlsModule + ": DTLS is not seen")
 		return nil
 	}
 	if err := d.start(ctx); err != nil {
@@ -100,16 +100,16 @@ func (d *datagrams) look(ctx context.Context, now time.Time, added func(map[stri
 		if errors.Is(err, ErrStopped) {
 			return err
 		}
-		d.lack("DTLS of " + dtlsModule + " (" + reason(err) + ")")
+		d.addMissing("DTLS of " + dtlsModule + " (" + reason(err) + ")")
 		return nil
 	}
 	d.mu.Lock()
 	d.open, d.states = true, d.hooks
-	d.lacks = append(d.lacks, d.ebpfBackend.missing...)
+	d.missing = append(d.missing, d.ebpfBackend.missing...)
 	d.mu.Unlock()
 	added(d.coll.Programs)
 	if err := d.inventoryOf(dtlsInventory); err != nil {
-		d.lack("DTLS connections that are open show with their first record (" + reason(err) + ")")
+		d.addMissing("DTLS connections that are open show with their first record (" + reason(err) + ")")
 	}
 	if d.late && d.cfg.Notice != nil {
 		d.cfg.Notice("the module " + dtlsModule + " was loaded: its records of DTLS are traced from now on")
@@ -117,10 +117,10 @@ func (d *datagrams) look(ctx context.Context, now time.Time, added func(map[stri
 	return nil
 }
 
-// lack notes what is missing. Where the module came late the list has been read already.
-func (d *datagrams) lack(line string) {
+// addMissing notes what is missing. Where the module came late the list has been read already.
+func (d *datagrams) addMissing(line string) {
 	d.mu.Lock()
-	d.lacks = append(d.lacks, line)
+	d.missing = append(d.missing, line)
 	d.mu.Unlock()
 	if d.late && d.cfg.Notice != nil {
 		d.cfg.Notice("this kernel lacks " + line)
@@ -188,19 +188,19 @@ func prepareDTLS(cfg *Config, kernel *types) (*prepared, error) {
 // dtlsSnaplen is how much plaintext leaves the kernel: the expression is evaluated in user
 // space.
 func dtlsSnaplen(cfg *Config) int {
-	if cfg.looksInside() {
+	if cfg.readsPayload() {
 		return max(cfg.Snaplen, match.Window)
 	}
 	return cfg.Snaplen
 }
 
-// step tells of what has come since the last time.
-func (d *datagrams) step(handle func(event.Event) error) error {
+// poll tells of what has come since the last time.
+func (d *datagrams) poll(handle func(event.Event) error) error {
 	if !d.open {
 		return nil
 	}
 	d.setDeadline(time.Now().Add(-time.Second))
-	if err := readAll(context.Background(), time.Now().Add(pollInterval), d.read, d.adding(d.cut(handle))); err != nil {
+	if err := readAll(context.Background(), time.Now().Add(pollInterval), d.read, d.adding(d.truncate(handle))); err != nil {
 		return err
 	}
 	return d.reportLosses(handle)
@@ -217,8 +217,8 @@ func (d *datagrams) adding(handle func(event.Event) error) func(*wire.Event) err
 	return func(w *wire.Event) error { return d.asm.Add(w, handle) }
 }
 
-// cut leaves of a record's plaintext what the run is to have of it.
-func (d *datagrams) cut(handle func(event.Event) error) func(event.Event) error {
+// truncate leaves of a record's plaintext what the run is to have of it.
+func (d *datagrams) truncate(handle func(event.Event) error) func(event.Event) error {
 	return func(ev event.Event) error {
 		if r, ok := ev.(*event.Record); ok && d.cfg.Snaplen == 0 {
 			r.Payload = nil
@@ -246,14 +246,14 @@ func (d *datagrams) finish(handle func(event.Event) error) error {
 		return nil
 	}
 	d.setDeadline(time.Now().Add(-time.Second))
-	handle = d.cut(handle)
+	handle = d.truncate(handle)
 	if err := readAll(context.Background(), endOfTime, d.read, d.adding(handle)); err != nil {
 		return err
 	}
-	if err := d.unfinished(handle); err != nil {
+	if err := d.reportUnfinished(handle); err != nil {
 		return err
 	}
-	if err := d.untold(handle); err != nil {
+	if err := d.reportDrops(handle); err != nil {
 		return err
 	}
 	if err := d.asm.Flush(handle); err != nil {
@@ -262,9 +262,9 @@ func (d *datagrams) finish(handle func(event.Event) error) error {
 	return d.reportLosses(handle)
 }
 
-// unfinished tells of the records that were in the making when the hooks went away: whether
+// reportUnfinished tells of the records that were in the making when the hooks went away: whether
 // UDP has them is not known. Those that the filters hide are counted by connection.
-func (d *datagrams) unfinished(handle func(event.Event) error) error {
+func (d *datagrams) reportUnfinished(handle func(event.Event) error) error {
 	d.hidden = map[uint64]uint64{}
 	return d.each("dtls_sending", func(value []byte) error {
 		return wire.VisitEvent(value, func(w *wire.Event) error {
@@ -278,13 +278,13 @@ func (d *datagrams) unfinished(handle func(event.Event) error) error {
 	})
 }
 
-// untold tells of the records that were dropped since the last that was told.
-func (d *datagrams) untold(handle func(event.Event) error) error {
+// reportDrops tells of the records that were dropped since the last that was told.
+func (d *datagrams) reportDrops(handle func(event.Event) error) error {
 	if dir := d.cfg.Filter.Dir; dir != nil && *dir == event.TX {
 		return nil
 	}
 	return d.eachConn(func(c *wire.Datagrams) error {
-		for _, drop := range c.Untold(Monotonic()) {
+		for _, drop := range c.UnreportedDrops(Monotonic()) {
 			if err := handle(drop); err != nil {
 				return err
 			}
@@ -321,11 +321,11 @@ func (d *datagrams) connections() (all []*event.Socket, err error) {
 func (d *datagrams) about() ([]HookState, []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.states, d.lacks
+	return d.states, d.missing
 }
 
-// fills is how full the rings are; for any goroutine.
-func (d *datagrams) fills(payload bool) []Fill {
+// usage is how full the rings are; for any goroutine.
+func (d *datagrams) usage(payload bool) []BufferUsage {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.open || d.events == nil {

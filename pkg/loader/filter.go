@@ -7,8 +7,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// looksAtRecords: a connection that passes does not say that each of its records does.
-func (f *Filter) looksAtRecords() bool {
+// filtersRecords: a connection that passes does not say that each of its records does.
+func (f *Filter) filtersRecords() bool {
 	return len(f.PIDs) > 0 || len(f.Comms) > 0 || f.UID != nil || f.Cgroup != "" || f.Dir != nil
 }
 

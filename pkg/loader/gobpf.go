@@ -29,7 +29,7 @@ func (b *gobpfBackend) open(ctx context.Context, cfg *Config) error {
 		return &UnsupportedError{What: "the gobpf backend cannot list sockets: it meets them at their first record",
 			Hint: "run it without Config.ListOnly, or use a kernel with type information", Setting: "ListOnly"}
 	}
-	if cfg.looksInside() {
+	if cfg.readsPayload() {
 		return &UnsupportedError{What: "the gobpf backend does not look into plaintexts for Config.Match",
 			Hint: "leave the tests of payload out, or use a kernel with type information", Setting: "Match"}
 	}
@@ -41,9 +41,9 @@ func (b *gobpfBackend) open(ctx context.Context, cfg *Config) error {
 		return err
 	}
 	b.Backend, err = gobpf.Open(o)
-	var function gobpf.Lacking
+	var function gobpf.MissingFunction
 	if errors.As(err, &function) {
-		return lacksFunction(string(function))
+		return missingFunction(string(function))
 	}
 	var lacks *gobpf.Unsupported
 	if errors.As(err, &lacks) {
@@ -111,7 +111,7 @@ func (b *gobpfBackend) fetch(keep func(wire.Payload) bool) error { return b.Fetc
 
 func (b *gobpfBackend) conns(visit func(*wire.Conn) error) error { return b.Conns(visit) }
 
-func (b *gobpfBackend) setAside(visit func(*wire.Event) error) error { return b.SetAside(visit) }
+func (b *gobpfBackend) eachPending(visit func(*wire.Event) error) error { return b.EachPending(visit) }
 
 func (b *gobpfBackend) programs() map[string]*ebpf.Program { return b.Programs() }
 
@@ -125,7 +125,7 @@ func (b *gobpfBackend) inventory() (int, error) { return 0, nil }
 
 func (b *gobpfBackend) users() *kernelUsers { return nil }
 
-func (b *gobpfBackend) tellFailures(uint64) error { return nil }
+func (b *gobpfBackend) reportFailures(uint64) error { return nil }
 
 func (b *gobpfBackend) driver(uint8) event.Driver { return event.Driver{} }
 
@@ -135,9 +135,9 @@ func (b *gobpfBackend) newSums() (*sums.Reader, error) { return nil, nil }
 
 func (b *gobpfBackend) sampleEvery() interface{ Set(any) error } { return nil }
 
-func (b *gobpfBackend) lookForCards(context.Context, bool) (map[string]*ebpf.Program, []string) {
+func (b *gobpfBackend) attachCards(context.Context, bool) (map[string]*ebpf.Program, []string) {
 	return nil, nil
 }
 
 // rings is empty: gobpf does not tell how full the perf buffer is.
-func (b *gobpfBackend) rings(bool) []Fill { return nil }
+func (b *gobpfBackend) rings(bool) []BufferUsage { return nil }

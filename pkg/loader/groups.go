@@ -125,7 +125,7 @@ func loadBest(ctx context.Context, cfg *Config, kernel *types) (*loaded, error) 
 	}
 	var without []string
 	for _, f := range features {
-		if len(best.refused) == 0 || !f.asked(cfg) {
+		if len(best.refused) == 0 || !f.requested(cfg) {
 			continue
 		}
 		less := *cfg
@@ -144,11 +144,11 @@ func loadBest(ctx context.Context, cfg *Config, kernel *types) (*loaded, error) 
 		best, *cfg = other, less
 	}
 	best.missing = append(best.missing, without...)
-	return best, best.settle(cfg)
+	return best, best.dropRefused(cfg)
 }
 
-// settle leaves the groups out that were refused, unless nothing is left to show.
-func (l *loaded) settle(cfg *Config) error {
+// dropRefused leaves the groups out that were refused, unless nothing is left to show.
+func (l *loaded) dropRefused(cfg *Config) error {
 	gone := map[string]bool{}
 	for _, r := range l.refused {
 		gone[r.name] = true
@@ -223,14 +223,14 @@ func (p *prepared) loadGroup(name string, kernel *types, shared map[string]*ebpf
 
 // feature is what a Config asks the programs for and can do without.
 type feature struct {
-	name    string
-	asked   func(*Config) bool
-	off     func(*Config)
-	without string
+	name      string
+	requested func(*Config) bool
+	off       func(*Config)
+	without   string
 }
 
 var features = []feature{
-	{"expression", func(c *Config) bool { return c.Match != nil && !c.looksInside() && !c.matchOutside },
+	{"expression", func(c *Config) bool { return c.Match != nil && !c.readsPayload() && !c.matchOutside },
 		func(c *Config) { c.matchOutside = true }, "it is evaluated in user space"},
 	{"plaintext", func(c *Config) bool { return c.Snaplen > 0 }, func(c *Config) { c.Snaplen = 0 }, "no payload"},
 	{"sums", func(c *Config) bool { return c.Aggregate }, func(c *Config) { c.Aggregate, c.WithoutStages, c.Slow = false, false, 0 }, "each record comes as an event"},

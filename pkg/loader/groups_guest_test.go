@@ -18,7 +18,7 @@ func TestGroupsStandAlone(t *testing.T) {
 	const n = 20
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
-			cfg := Config{meetsCard: g.late, refuses: func(_ *Config, name string) bool { return name == g.name }}
+			cfg := Config{assumeCard: g.late, refuses: func(_ *Config, name string) bool { return name == g.name }}
 			if g.name == groupHeld || g.name == groupCardsWhole { // of dashboards
 				cfg.Aggregate, cfg.WithoutStages, cfg.Slow = true, g.name == groupCardsWhole, time.Hour
 			}

@@ -46,7 +46,7 @@ func checkHeld(t *testing.T, full bool) {
 	if h := at(a).Held; h == nil || *h != (event.Held{OpenBytes: 100}) {
 		t.Errorf("an open record is told as %+v", h)
 	}
-	if h := at(half).Held; h == nil || h.Incomplete != 25 || h.RecordBytes != 105 || h.Quiet > 60e9 {
+	if h := at(half).Held; h == nil || h.Incomplete != 25 || h.RecordBytes != 105 || h.QuietFor > 60e9 {
 		t.Errorf("a quarter of a record is told as %+v", h)
 	}
 	if h := at(peeked).Held; h == nil || h.Unread != 1 || h.UnreadBytes != 30 {

@@ -38,8 +38,8 @@ type hook struct {
 	// stage hooks see what is between a record's begin and its end, see
 	// Config.WithoutStages.
 	stage bool
-	// unstaged hooks do what a stage hook does, where those are not attached.
-	unstaged bool
+	// withoutStages hooks do what a stage hook does, where those are not attached.
+	withoutStages bool
 	// tracepoint: function is a tracepoint's.
 	tracepoint bool
 	// required hooks are those without which there is nothing to show.
@@ -71,7 +71,7 @@ var hooks = []hook{
 	{program: "card_sendmsg_exit", group: groupCards, function: "tls_device_sendmsg", fentryOnly: true},
 	{program: "card_sendpage_enter", group: groupCards, function: "tls_device_sendpage", fentryOnly: true}, // 6.1
 	{program: "card_sendpage_exit", group: groupCards, function: "tls_device_sendpage", fentryOnly: true},
-	{program: "card_push_enter", group: groupCardsWhole, function: "tls_push_sg", unstaged: true, fentryOnly: true, without: "records that a network card seals are not reported"},
+	{program: "card_push_enter", group: groupCardsWhole, function: "tls_push_sg", withoutStages: true, fentryOnly: true, without: "records that a network card seals are not reported"},
 	{program: "card_push_exit", group: groupCards, function: "tls_push_sg", fentryOnly: true, without: "of records that a network card seals the tx stage push is unknown"},
 	{program: "card_decrypted", group: groupCards, function: "tls_device_decrypted", tracepoint: true, fentryOnly: true},
 	{program: "card_rx_resync", group: groupCards, function: "tls_device_rx_resync_send", tracepoint: true, fentryOnly: true},
@@ -167,7 +167,7 @@ func choose(spec *ebpf.CollectionSpec, t *types) (present []hook, missing []stri
 			present = append(present, h)
 			continue
 		case h.required:
-			return nil, nil, lacksFunction(h.function)
+			return nil, nil, missingFunction(h.function)
 		case h.without != "" && !have[h.program] && !have[h.alternative]:
 			missing = append(missing, h.function+": "+h.without)
 		}
@@ -182,7 +182,7 @@ func choose(spec *ebpf.CollectionSpec, t *types) (present []hook, missing []stri
 // without, or else those that stand in for them.
 func chooseStages(spec *ebpf.CollectionSpec, present []hook, without bool) []hook {
 	return slices.DeleteFunc(present, func(h hook) bool {
-		dropped := without && h.stage || !without && h.unstaged
+		dropped := without && h.stage || !without && h.withoutStages
 		for _, name := range object.Copies(h.program) {
 			if dropped {
 				delete(spec.Programs, name)
@@ -274,7 +274,7 @@ func setArguments(spec *ebpf.CollectionSpec, t *types) error {
 		set("recvmsg_args", len(p.Params))
 	}
 	if p := t.completion(); p != nil {
-		set("done_is_req", object.BoolInt(takesRequest(p)))
+		set("done_is_req", object.BoolInt(passesRequest(p)))
 	}
 	return errors.Join(errs...)
 }
@@ -289,8 +289,8 @@ func (t *types) completion() *btf.FuncProto {
 	return t.function("tls_decrypt_done", false)
 }
 
-// takesRequest: to 6.2 crypto completions get the request, later the data.
-func takesRequest(p *btf.FuncProto) bool {
+// passesRequest: to 6.2 crypto completions get the request, later the data.
+func passesRequest(p *btf.FuncProto) bool {
 	if len(p.Params) == 0 {
 		return false
 	}

@@ -36,7 +36,7 @@ func (b *ebpfBackend) inventory() (notFound int, err error) {
 	namespace.Each(sockets, before.enter) // what cannot be entered is told by the looks
 	const looks = 3
 	for look := range looks {
-		if err := b.beginLook(look + 1); err != nil {
+		if err := b.beginPass(look + 1); err != nil {
 			return 0, err
 		}
 		if err := b.inventoryOf(inventoryProgram); err != nil {
@@ -45,33 +45,33 @@ func (b *ebpfBackend) inventory() (notFound int, err error) {
 		if b.cfg.walked != nil {
 			b.cfg.walked()
 		}
-		after, met, err := b.lookIntoNamespaces(sockets)
+		after, met, err := b.scanNamespaces(sockets)
 		if err != nil {
 			return 0, err
 		}
-		if again := lacks.judge(before, after, met); !again {
+		if again := lacks.update(before, after, met); !again {
 			break
 		}
 		before = after
 	}
-	b.lackNamespaces()
+	b.noteSkippedNamespaces()
 	return lacks.sum(), nil
 }
 
-// lackNamespaces notes, in a line for the user, which namespaces could not be looked into.
-func (b *ebpfBackend) lackNamespaces() {
-	if len(b.unseen) == 0 {
+// noteSkippedNamespaces notes, in a line for the user, which namespaces could not be looked into.
+func (b *ebpfBackend) noteSkippedNamespaces() {
+	if len(b.skippedNamespaces) == 0 {
 		return
 	}
-	first := slices.Min(slices.Collect(maps.Keys(b.unseen)))
+	first := slices.Min(slices.Collect(maps.Keys(b.skippedNamespaces)))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.missing = append(b.missing, fmt.Sprintf("%d of the network namespaces, net:[%d] the first: connections of the kernel itself (NVMe/TCP, NFS) "+
-		"that are open there already show at their first record (%v)", len(b.unseen), first, b.unseen[first]))
+		"that are open there already show at their first record (%v)", len(b.skippedNamespaces), first, b.skippedNamespaces[first]))
 }
 
-// beginLook has what is met counted anew.
-func (b *ebpfBackend) beginLook(n int) error {
+// beginPass has what is met counted anew.
+func (b *ebpfBackend) beginPass(n int) error {
 	if err := b.coll.Variables["inventory_pass"].Set(uint32(n)); err != nil {
 		return fmt.Errorf("begin the inventory: %w", err)
 	}
@@ -124,10 +124,10 @@ func readOut(r io.Reader) error {
 	}
 }
 
-// lookIntoNamespaces visits the sockets of each network namespace that counts any, adds to
+// scanNamespaces visits the sockets of each network namespace that counts any, adds to
 // sockets one of each namespace where one was met, and returns what the namespaces count
 // then, and what was met in all. b.unseen gets what could not be looked into.
-func (b *ebpfBackend) lookIntoNamespaces(sockets map[uint32]namespace.Socket) (counts, map[uint32]object.KtlsNetnsCount, error) {
+func (b *ebpfBackend) scanNamespaces(sockets map[uint32]namespace.Socket) (counts, map[uint32]object.KtlsNetnsCount, error) {
 	var it *link.Iter
 	if prog := b.coll.Programs[connectedProgram]; prog != nil {
 		var err error
@@ -146,7 +146,7 @@ func (b *ebpfBackend) lookIntoNamespaces(sockets map[uint32]namespace.Socket) (c
 		}
 	}
 	after := counts{}
-	b.unseen = namespace.Each(sockets, func(inode uint32) error {
+	b.skippedNamespaces = namespace.Each(sockets, func(inode uint32) error {
 		open, err := namespace.OpenTLS()
 		if err != nil || open == (namespace.Open{}) {
 			return err

@@ -38,7 +38,7 @@ func checkTypes() error {
 		_, err = os.Stat(missing)
 	}
 	if err != nil && tooOld("/proc/kallsyms") {
-		return lacksFunction(openFunction) // type information would not help
+		return missingFunction(openFunction) // type information would not help
 	}
 	if err != nil {
 		return &UnsupportedError{What: "this kernel has no type information (" + missing + ")",
@@ -51,8 +51,8 @@ func checkTypes() error {
 // cannot do without it is the youngest, and the one that tells an old kernel.
 const openFunction = "tls_rx_one_record"
 
-// lacksFunction is of a kernel without a function that ktlstop cannot do without.
-func lacksFunction(name string) error {
+// missingFunction is of a kernel without a function that ktlstop cannot do without.
+func missingFunction(name string) error {
 	if name == openFunction {
 		return &UnsupportedError{What: "this kernel's TLS code is older than Linux 6.0: it has no function " + name + ", which opens records",
 			Hint: "use Linux 6.0 or later"}

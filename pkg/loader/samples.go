@@ -40,27 +40,27 @@ func (t *Tracer) Stream(conn uint64) error {
 // tell. It takes Config.Aggregate.
 func (t *Tracer) Held(conn uint64) (*event.Held, error) { return t.held(conn) }
 
-// endStream lets go what waits for its call's return when another connection
+// releaseStream lets go what waits for its call's return when another connection
 // has been chosen: the event that would bring it does not come any more.
-func (t *Tracer) endStream(handle func(event.Event) error) error {
+func (t *Tracer) releaseStream(handle func(event.Event) error) error {
 	now := t.stream.Load()
 	if now == t.streamed {
 		return nil
 	}
 	old := t.streamed
 	t.streamed = now
-	return t.asm.LetGo(old, handle)
+	return t.asm.Release(old, handle)
 }
 
 // Rings lists what can be full in this run. The gobpf backend does not tell.
-func (t *Tracer) Rings() []Fill {
+func (t *Tracer) Rings() []BufferUsage {
 	out := t.rings(t.snaplen > 0)
 	if t.dtls != nil {
-		out = append(out, t.dtls.fills(t.snaplen > 0)...)
+		out = append(out, t.dtls.usage(t.snaplen > 0)...)
 	}
 	if t.sums != nil {
-		size, used := t.sums.Fill()
-		out = append(out, Fill{"stats", []string{"stats_map_full"}, size, used})
+		size, used := t.sums.Usage()
+		out = append(out, BufferUsage{"stats", []string{"stats_map_full"}, size, used})
 	}
 	return out
 }

@@ -29,12 +29,12 @@ func (t *Tracer) govern(cfg *Config) error {
 
 // limits is what Config.MaxCPU asks of the governor.
 func limits(cfg *Config, every interface{ Set(any) error }) meter.Limits {
-	l := meter.Limits{CPU: cfg.MaxCPU, Set: func(n uint32) error { return every.Set(n) }, Tell: cfg.Notice}
+	l := meter.Limits{CPU: cfg.MaxCPU, Set: func(n uint32) error { return every.Set(n) }, Notice: cfg.Notice}
 	if cfg.Sample != nil {
 		l.Least = cfg.Sample.Every
 	}
-	if l.Tell == nil {
-		l.Tell = func(string) {}
+	if l.Notice == nil {
+		l.Notice = func(string) {}
 	}
 	return l
 }
@@ -52,16 +52,16 @@ func setSampling(spec *ebpf.CollectionSpec, cfg *Config) error {
 	)
 }
 
-// judge takes the share of a processor in one window, in percent.
-func (t *Tracer) judge(share float64) error {
-	tooMuch, err := t.governor.Judge(share)
+// enforceLimit takes the share of a processor in one window, in percent.
+func (t *Tracer) enforceLimit(share float64) error {
+	tooMuch, err := t.governor.Check(share)
 	if err != nil {
 		return err
 	}
 	if tooMuch {
 		return &CostError{share, t.maxCPU}
 	}
-	t.meter.Approach(t.governor.Near(share))
+	t.meter.Approach(t.governor.NearLimit(share))
 	return nil
 }
 

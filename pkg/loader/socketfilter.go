@@ -15,7 +15,7 @@ import (
 // OpenSocketFilter loads a program of an ELF object as clang makes it, by the
 // backend that traces. object is the file's path; an empty name stands for the
 // object's only socket filter, and where there are several the error is
-// ErrWhichFilter. The filter is the caller's to close, and needs the Tracer no more.
+// ErrAmbiguousFilter. The filter is the caller's to close, and needs the Tracer no more.
 func (t *Tracer) OpenSocketFilter(object, name string) (SocketFilter, error) {
 	spec, name, err := readFilter(object, name)
 	if err != nil {
@@ -53,7 +53,7 @@ func chooseFilter(spec *ebpf.CollectionSpec, name string) (string, error) {
 	case len(filters) == 0:
 		return "", fmt.Errorf("no socket filter in it: a program needs SEC(\"socket\")")
 	case name == "" && len(filters) > 1:
-		return "", fmt.Errorf("%w: %s", ErrWhichFilter, strings.Join(filters, ", "))
+		return "", fmt.Errorf("%w: %s", ErrAmbiguousFilter, strings.Join(filters, ", "))
 	case name == "":
 		return filters[0], nil
 	case !slices.Contains(filters, name):

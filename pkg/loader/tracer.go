@@ -31,8 +31,8 @@ const pollInterval = 50 * time.Millisecond
 // Tracer is a set of attached programs. Open makes it, and Close must be called.
 // Which goroutine may call what:
 //
-//   - Run, Losses, Connections, Duration and Hurried are for one goroutine, one after
-//     the other; what Run calls may ask for Duration and Hurried too.
+//   - Run, Losses, Connections, Duration and Incomplete are for one goroutine, one after
+//     the other; what Run calls may ask for Duration and Incomplete too.
 //   - Samples, Stream, Rings, Cost, Measure and OpenSocketFilter are for any, at any
 //     time until Close, while Run runs too; Measure after Close, where it does nothing.
 //   - Backend, Tier and Aggregates are for any: Open settles what they return. Hooks and
@@ -41,21 +41,21 @@ const pollInterval = 50 * time.Millisecond
 //   - Close comes last, when no other method runs.
 type Tracer struct {
 	backend
-	asm      *assemble.Assembler
-	lost     lostCounter
-	dtls     *datagrams
-	meter    *meter.Meter
-	governor *meter.Governor // nil without Config.MaxCPU
-	maxCPU   float64
-	notice   func(string) // Config.Notice
-	sums     *sums.Reader // nil where records are not added up, see Aggregates
-	stream   atomic.Uint64
-	streamed uint64 // what stream was when the loop last looked
-	snaplen  int
-	unfolded uint64 // when the programs were last asked for failures that they have only counted
-	notFound int    // sockets that the inventory lacks
-	begin    time.Time
-	end      time.Time
+	asm              *assemble.Assembler
+	lost             lostCounter
+	dtls             *datagrams
+	meter            *meter.Meter
+	governor         *meter.Governor // nil without Config.MaxCPU
+	maxCPU           float64
+	notice           func(string) // Config.Notice
+	sums             *sums.Reader // nil where records are not added up, see Aggregates
+	stream           atomic.Uint64
+	streamed         uint64 // what stream was when the loop last looked
+	snaplen          int
+	failuresReported uint64 // when the programs were last asked for failures that they have only counted
+	notFound         int    // sockets that the inventory lacks
+	begin            time.Time
+	end              time.Time
 }
 
 // Open loads and attaches the programs and takes the inventory of the sockets
@@ -92,7 +92,7 @@ func (t *Tracer) start(ctx context.Context, cfg *Config) error {
 		return err
 	}
 	t.snaplen = cfg.Snaplen // less than was asked for, where the kernel refuses it
-	t.meter = meter.New(t.programs(), meter.Asked{Figure: cfg.Cost, Limited: cfg.MaxCPU > 0})
+	t.meter = meter.New(t.programs(), meter.Demand{Figure: cfg.Cost, Limited: cfg.MaxCPU > 0})
 	if err := t.govern(cfg); err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (t *Tracer) start(ctx context.Context, cfg *Config) error {
 	}
 	t.asm = assemble.New(t.fetch, assemble.Options{Match: cfg.Match, Names: cfg.Names, Driver: t.driver, User: t.users().at, Aggregate: t.sums != nil})
 	t.begin = time.Now()
-	t.meter.Step(t.begin)
+	t.meter.Tick(t.begin)
 	if err := stopped(ctx); err != nil {
 		return err
 	}
@@ -121,20 +121,20 @@ func (t *Tracer) start(ctx context.Context, cfg *Config) error {
 	if t.notFound, err = t.inventory(); err != nil {
 		return err
 	}
-	t.stepCards(ctx, true)
+	t.pollCards(ctx, true)
 	if err := stopped(ctx); err != nil {
 		return err
 	}
-	return t.lookForDTLS(ctx)
+	return t.attachDTLS(ctx)
 }
 
-// lookForDTLS attaches to the module of DTLS, if there is one now. The gobpf backend does
+// attachDTLS attaches to the module of DTLS, if there is one now. The gobpf backend does
 // not.
-func (t *Tracer) lookForDTLS(ctx context.Context) error {
+func (t *Tracer) attachDTLS(ctx context.Context) error {
 	if t.dtls == nil {
 		return nil
 	}
-	return t.dtls.look(ctx, time.Now(), t.meter.Add)
+	return t.dtls.attachIfLoaded(ctx, time.Now(), t.meter.Add)
 }
 
 // Duration is how long the programs have been live, or were once Run has returned.
@@ -195,7 +195,7 @@ func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle f
 	if !t.end.IsZero() {
 		return errRun
 	}
-	err := t.tellNotFound(handle)
+	err := t.reportNotFound(handle)
 	if err == nil {
 		err = t.loop(ctx, handle, idle)
 	}
@@ -221,7 +221,7 @@ func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle f
 	return err
 }
 
-func (t *Tracer) tellNotFound(handle func(event.Event) error) error {
+func (t *Tracer) reportNotFound(handle func(event.Event) error) error {
 	if t.notFound == 0 {
 		return nil
 	}
@@ -250,21 +250,21 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 		if err := t.reportLosses(handle); err != nil {
 			return err
 		}
-		t.stepCards(ctx, false)
-		if err := t.stepDTLS(ctx, handle); err != nil {
+		t.pollCards(ctx, false)
+		if err := t.pollDTLS(ctx, handle); err != nil {
 			return err
 		}
-		if err := t.endStream(handle); err != nil {
+		if err := t.releaseStream(handle); err != nil {
 			return err
 		}
-		if now := Monotonic(); now-t.unfolded >= uint64(time.Second) {
-			t.unfolded = now
-			if err := t.tellFailures(now - uint64(time.Second)); err != nil {
+		if now := Monotonic(); now-t.failuresReported >= uint64(time.Second) {
+			t.failuresReported = now
+			if err := t.reportFailures(now - uint64(time.Second)); err != nil {
 				return err
 			}
 		}
-		if share, ok := t.meter.Step(time.Now()); ok {
-			if err := t.judge(share); err != nil {
+		if share, ok := t.meter.Tick(time.Now()); ok {
+			if err := t.enforceLimit(share); err != nil {
 				return err
 			}
 		}
@@ -278,10 +278,10 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 	return nil
 }
 
-// stepCards attaches what the first connection of a network card needs, if one was met:
+// pollCards attaches what the first connection of a network card needs, if one was met:
 // opening at once, and in the run beside it, when what is missing is said.
-func (t *Tracer) stepCards(ctx context.Context, opening bool) {
-	added, lacks := t.lookForCards(ctx, opening)
+func (t *Tracer) pollCards(ctx context.Context, opening bool) {
+	added, lacks := t.attachCards(ctx, opening)
 	if len(added) > 0 {
 		t.meter.Add(added)
 	}
@@ -292,25 +292,25 @@ func (t *Tracer) stepCards(ctx context.Context, opening bool) {
 	}
 }
 
-func (t *Tracer) stepDTLS(ctx context.Context, handle func(event.Event) error) error {
+func (t *Tracer) pollDTLS(ctx context.Context, handle func(event.Event) error) error {
 	if t.dtls == nil {
 		return nil
 	}
-	if err := t.lookForDTLS(ctx); err != nil && !errors.Is(err, ErrStopped) {
+	if err := t.attachDTLS(ctx); err != nil && !errors.Is(err, ErrStopped) {
 		return err
 	}
-	return t.dtls.step(handle)
+	return t.dtls.poll(handle)
 }
 
-// perLook is how many events are read between two looks at the clock.
-const perLook = 256
+// perClockCheck is how many events are read between two looks at the clock.
+const perClockCheck = 256
 
 // readAll reads until the ring is empty, or never is and the time is over: there
 // is more to do than to read.
 func readAll(ctx context.Context, until time.Time, read func() ([]byte, error), add func(*wire.Event) error) error {
 	var w wire.Event
 	for n := 1; ctx.Err() == nil; n++ {
-		if n%perLook == 0 && time.Now().After(until) {
+		if n%perClockCheck == 0 && time.Now().After(until) {
 			return nil
 		}
 		b, err := read()
@@ -342,14 +342,14 @@ var endOfTime = time.Unix(1<<40, 0)
 
 // drain takes what the programs reported before they were detached.
 func (t *Tracer) drain(handle func(event.Event) error) error {
-	if err := t.tellFailures(math.MaxUint64); err != nil {
+	if err := t.reportFailures(math.MaxUint64); err != nil {
 		return err
 	}
 	t.setDeadline(time.Now().Add(-time.Second))
 	if err := readAll(context.Background(), endOfTime, t.read, t.adding(handle)); err != nil {
 		return err
 	}
-	if err := t.unfinished(handle); err != nil {
+	if err := t.reportUnfinished(handle); err != nil {
 		return err
 	}
 	if err := t.asm.Flush(handle); err != nil {
@@ -373,9 +373,9 @@ func allLosses(kernel interface{ losses() (lossCounts, error) }, asm *assemble.A
 	return n, err
 }
 
-// Hurried is how many records, at most, were told before they were whole, for want
+// Incomplete is how many records, at most, were told before they were whole, for want
 // of room to wait for the rest: without the last of their times.
-func (t *Tracer) Hurried() uint64 { return t.asm.Hurried() }
+func (t *Tracer) Incomplete() uint64 { return t.asm.Incomplete() }
 
 // Close detaches and frees everything. It may be called more than once. Socket
 // filters have a Close of their own.

@@ -94,12 +94,12 @@ func (w *Watch) open(ctx context.Context, kernel *types) error {
 			if h.alternative == absent {
 				continue
 			}
-			w.lacks(h, "the kernel has no such function, or the module tls was not loaded when the watch began")
+			w.addMissing(h, "the kernel has no such function, or the module tls was not loaded when the watch began")
 			continue
 		}
 		spec.Programs = map[string]*ebpf.ProgramSpec{h.program: programs[h.program]}
 		if err := w.attach(spec, kernel); err != nil {
-			w.lacks(h, reason(err))
+			w.addMissing(h, reason(err))
 		}
 	}
 	w.begin = time.Now()
@@ -109,7 +109,7 @@ func (w *Watch) open(ctx context.Context, kernel *types) error {
 	return nil
 }
 
-func (w *Watch) lacks(h hook, why string) {
+func (w *Watch) addMissing(h hook, why string) {
 	w.missing = append(w.missing, h.function+": "+h.without+" ("+why+")")
 }
 
@@ -161,7 +161,7 @@ func (w *Watch) Since(mono uint64) time.Duration {
 
 // Run calls handle for each sight until ctx ends, which is no error. unseen is how many
 // found no room.
-func (w *Watch) Run(ctx context.Context, handle func(*event.Sight)) (unseen uint64, err error) {
+func (w *Watch) Run(ctx context.Context, handle func(*event.Observation)) (unseen uint64, err error) {
 	for over := false; !over; { // what was told before ctx ended is read too
 		over = ctx.Err() != nil
 		w.ring.SetDeadline(time.Now().Add(pollInterval))
@@ -176,13 +176,13 @@ func (w *Watch) Run(ctx context.Context, handle func(*event.Sight)) (unseen uint
 }
 
 // read hands on what comes until the deadline.
-func (w *Watch) read(handle func(*event.Sight)) error {
+func (w *Watch) read(handle func(*event.Observation)) error {
 	var rec ringbuf.Record
 	for {
 		if err := w.ring.ReadInto(&rec); err != nil {
 			return fmt.Errorf("read the ring: %w", err)
 		}
-		s, err := wire.Sight(rec.RawSample)
+		s, err := wire.Observation(rec.RawSample)
 		if err != nil {
 			return err
 		}

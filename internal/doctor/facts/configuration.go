@@ -43,7 +43,7 @@ func (s *scene) fromCwd(file string) string {
 	if path.IsAbs(file) {
 		return file
 	}
-	cwd, err := os.Readlink(s.path("proc", s.eyes, "cwd"))
+	cwd, err := os.Readlink(s.path("proc", s.viewer, "cwd"))
 	if err != nil {
 		return file
 	}

@@ -109,15 +109,15 @@ func TestLacks(t *testing.T) {
 func TestNothingIsMounted(t *testing.T) {
 	var notSeen []string
 	h := tree(t, nil).Host(&notSeen)
-	if h.BTF != doctor.SupportUnknown || h.Symbols != doctor.Unsaid || !strings.Contains(strings.Join(notSeen, "\n"), "/proc shows none") {
+	if h.BTF != doctor.SupportUnknown || h.Symbols != doctor.Unset || !strings.Contains(strings.Join(notSeen, "\n"), "/proc shows none") {
 		t.Errorf("%+v, %q", h, notSeen)
 	}
 	if h := tree(t, map[string]string{"sys/kernel/x": ""}).Host(new([]string)); h.BTF != doctor.Absent {
 		t.Errorf("%+v", h)
 	}
-	for user, want := range map[string]doctor.Tri{"user:[4026531837]": doctor.No, "user:[4026532000]": doctor.Unsaid} {
+	for user, want := range map[string]doctor.Tri{"user:[4026531837]": doctor.No, "user:[4026532000]": doctor.Unset} {
 		if os.Geteuid() != 0 {
-			want = doctor.Unsaid
+			want = doctor.Unset
 		}
 		zeros := strings.Repeat("0000000000000000 T a\n", 200)
 		if h := tree(t, map[string]string{"proc/kallsyms": zeros, "proc/self/ns/user": "->" + user}).Host(new([]string)); h.Symbols != want {
@@ -162,7 +162,7 @@ func TestProcess(t *testing.T) {
 	}
 	p = program(t, map[string]string{"proc/7/maps": maps, "usr/lib/libcrypto.so.3": libcrypto, "proc/7/environ": "A=b\x00OPENSSL_CONF=own.cnf\x00", "home/app/own.cnf": "[x]\nOptions = KTLS\n",
 		"proc/7/status": "CapEff:\t0\n"})
-	if p.OpenSSL.File != "/home/app/own.cnf" || p.OpenSSL.KTLS != doctor.Unsaid || p.OpenSSL.Unread != "" || p.MayLoad != doctor.No {
+	if p.OpenSSL.File != "/home/app/own.cnf" || p.OpenSSL.KTLS != doctor.Unset || p.OpenSSL.Unread != "" || p.MayLoad != doctor.No {
 		t.Errorf("%+v, %+v", p, p.OpenSSL)
 	}
 	p = program(t, map[string]string{"proc/7/maps": maps, "usr/lib/libcrypto.so.3": libcrypto, "proc/7/ns/user": "->user:[4026532000]"})
@@ -245,8 +245,8 @@ func TestOpenSSLConfiguration(t *testing.T) {
 	}{
 		{"on", switchedOn, doctor.Yes},
 		{"off", strings.Replace(switchedOn, "KTLS", "-KTLS", 1), doctor.No},
-		{"not said", strings.Replace(switchedOn, ", KTLS", "", 1), doctor.Unsaid},
-		{"of another section", "[c]\nOptions = KTLS\n", doctor.Unsaid},
+		{"not said", strings.Replace(switchedOn, ", KTLS", "", 1), doctor.Unset},
+		{"of another section", "[c]\nOptions = KTLS\n", doctor.Unset},
 		{"included", "openssl_conf = a\n.include /etc/more.cnf\n", doctor.Yes},
 		{"included from a directory", "openssl_conf = a\n.include = /etc/more.d\n", doctor.Yes},
 		{"in small letters", strings.Replace(switchedOn, "Options = ServerPreference, KTLS", "options = ktls", 1), doctor.Yes},
@@ -256,7 +256,7 @@ func TestOpenSSLConfiguration(t *testing.T) {
 		{"in the default section by its name", "[ default ]\n" + switchedOn, doctor.Yes},
 		{"behind another module", strings.Replace(switchedOn, "[a]", "[p]\nx = y\n[a]\nproviders = p", 1), doctor.Yes},
 		{"a continued line", strings.Replace(switchedOn, "ServerPreference, ", "ServerPreference, \\\n", 1), doctor.Yes},
-		{"garbage", "[[[\n====\n.include\n\x00\xff", doctor.Unsaid},
+		{"garbage", "[[[\n====\n.include\n\x00\xff", doctor.Unset},
 	} {
 		p := program(t, map[string]string{
 			"proc/7/maps": "0-1 r-xp 0 08:01 1 /lib/libssl.so.3\n0-1 r-xp 0 08:01 1 /lib/libcrypto.so.3\n", "lib/libcrypto.so.3": libcrypto,
@@ -278,13 +278,13 @@ func TestOddOpenSSLConfiguration(t *testing.T) {
 		p := program(t, map[string]string{
 			"proc/7/maps": "0-1 r-xp 0 08:01 1 /lib/libssl.so.3\n0-1 r-xp 0 08:01 1 /lib/libcrypto.so.3\n", "lib/libcrypto.so.3": libcrypto, "usr/lib/ssl/openssl.cnf": text,
 		})
-		if p.OpenSSL == nil || p.OpenSSL.Unread == "" || p.OpenSSL.KTLS != doctor.Unsaid {
+		if p.OpenSSL == nil || p.OpenSSL.Unread == "" || p.OpenSSL.KTLS != doctor.Unset {
 			t.Errorf("%s: %+v", name, p.OpenSSL)
 		}
 	}
 	p := program(t, map[string]string{"proc/7/maps": "0-1 r-xp 0 08:01 1 /lib/libssl.so.3\n0-1 r-xp 0 08:01 1 /lib/libcrypto.so.3\n", "lib/libcrypto.so.3": libcrypto,
 		"usr/lib/ssl/openssl.cnf": switchedOn, "proc/7/environ": "OPENSSL_CONF=\x00"})
-	if p.OpenSSL == nil || p.OpenSSL.File != "" || p.OpenSSL.Unread != doctor.Missing || p.OpenSSL.KTLS != doctor.Unsaid {
+	if p.OpenSSL == nil || p.OpenSSL.File != "" || p.OpenSSL.Unread != doctor.Missing || p.OpenSSL.KTLS != doctor.Unset {
 		t.Errorf("OPENSSL_CONF is empty: %+v", p.OpenSSL)
 	}
 }
@@ -313,22 +313,22 @@ func TestNginx(t *testing.T) {
 		ktls, sendfile     doctor.Tri
 		chunk              int
 	}{
-		{"off", http(server("")), true, false, false, doctor.Unsaid, doctor.No, 0},
+		{"off", http(server("")), true, false, false, doctor.Unset, doctor.No, 0},
 		{"on", http("sendfile on; " + server(on)), true, false, false, doctor.Yes, doctor.Yes, 0},
 		{"inherited", http(on + server("")), true, false, false, doctor.Yes, doctor.No, 0},
-		{"hidden by another command", http(on + server("ssl_conf_command Curves X25519;")), true, false, false, doctor.Unsaid, doctor.No, 0},
+		{"hidden by another command", http(on + server("ssl_conf_command Curves X25519;")), true, false, false, doctor.Unset, doctor.No, 0},
 		{"one of two", http(server(on) + server("")), true, true, false, doctor.Yes, doctor.No, 0},
-		{"no TLS", http("server { listen 80; " + on + " }"), false, false, false, doctor.Unsaid, doctor.Unsaid, 0},
+		{"no TLS", http("server { listen 80; " + on + " }"), false, false, false, doctor.Unset, doctor.Unset, 0},
 		{"sendfile in a location", http(server(on + "location / { sendfile on; }")), true, false, false, doctor.Yes, doctor.Yes, 0},
 		{"HTTP/2", http("http2_chunk_size 16k; " + server(on+"http2 on;")), true, false, true, doctor.Yes, doctor.No, 16 << 10},
-		{"in a comment", http(server("# " + on + "\n")), true, false, false, doctor.Unsaid, doctor.No, 0},
+		{"in a comment", http(server("# " + on + "\n")), true, false, false, doctor.Unset, doctor.No, 0},
 		{"in quotes", http(server(`ssl_conf_command "Options" 'KTLS';`)), true, false, false, doctor.Yes, doctor.No, 0},
 		{"included", http("include conf.d/*.conf;"), true, false, false, doctor.Yes, doctor.No, 0},
-		{"stream", "stream { " + server(on) + " }", true, false, false, doctor.Yes, doctor.Unsaid, 0},
+		{"stream", "stream { " + server(on) + " }", true, false, false, doctor.Yes, doctor.Unset, 0},
 		{"in small letters", http(server("ssl_conf_command options ktls;")), true, false, false, doctor.Yes, doctor.No, 0},
-		{"on and off", http(server("ssl_conf_command Options KTLS,-KTLS;")), true, false, false, doctor.Unsaid, doctor.No, 0},
+		{"on and off", http(server("ssl_conf_command Options KTLS,-KTLS;")), true, false, false, doctor.Unset, doctor.No, 0},
 		{"on, and then another", http(server(on + "ssl_conf_command Options ServerPreference; ssl_conf_command Curves X25519;")), true, false, false, doctor.Yes, doctor.No, 0},
-		{"off by a second", http(server(on + "ssl_conf_command Options -KTLS;")), true, false, false, doctor.Unsaid, doctor.No, 0},
+		{"off by a second", http(server(on + "ssl_conf_command Options -KTLS;")), true, false, false, doctor.Unset, doctor.No, 0},
 		{"a variable's name and escapes", http(`log_format x "a\"b{" ${y}z \; '}'; ` + server(on)), true, false, false, doctor.Yes, doctor.No, 0},
 	} {
 		s := nginxOf(t, c.conf, map[string]string{"etc/nginx/conf.d/a.conf": server(on)})
@@ -346,7 +346,7 @@ func TestNginx(t *testing.T) {
 		"by breadth": http(strings.Repeat("include nginx.conf;", 20) + server(on)),
 		"everything": http("include /*/*/*/*/*;" + strings.Repeat("include /*/*/../*/../*/../*;", 1000) + server(on)),
 	} {
-		if s := nginxOf(t, conf, nil); s.Unread != errTooMuch.Error() && name != "everything" || s.Unread == "" || s.KTLS != doctor.Unsaid || s.TLS {
+		if s := nginxOf(t, conf, nil); s.Unread != errTooMuch.Error() && name != "everything" || s.Unread == "" || s.KTLS != doctor.Unset || s.TLS {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}
@@ -357,7 +357,7 @@ func TestNginx(t *testing.T) {
 		"garbage": "http { server { { { } \"", "a quote without its end": http(server(on) + `x "y;`), "a block too many": http(server(on)) + "}", "a block without its end": http(server(on) + "a {"),
 		"Lua": http("content_by_lua_block { -- don't }\n" + server("")), "a variable": http(server("ssl_conf_command Options $x;")),
 	} {
-		if s := nginxOf(t, conf, nil); s.Unread != errOdd.Error() || s.KTLS != doctor.Unsaid || s.TLS {
+		if s := nginxOf(t, conf, nil); s.Unread != errOdd.Error() || s.KTLS != doctor.Unset || s.TLS {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}
@@ -372,7 +372,7 @@ func TestNginx(t *testing.T) {
 			t.Errorf("%s: %+v", words, s)
 		}
 	}
-	if s := nginxOf(t, "", map[string]string{"proc/6/cmdline": "nginx: master process nginx -c n.conf\x00", "usr/sbin/nginx": "\x00nginx/1.22.1\x00", "home/app/n.conf": http(server(on))}); s.Unread == "" || s.KTLS != doctor.Unsaid {
+	if s := nginxOf(t, "", map[string]string{"proc/6/cmdline": "nginx: master process nginx -c n.conf\x00", "usr/sbin/nginx": "\x00nginx/1.22.1\x00", "home/app/n.conf": http(server(on))}); s.Unread == "" || s.KTLS != doctor.Unset {
 		t.Errorf("relative to what nobody says: %+v", s)
 	}
 	if lost := nginxOf(t, "", map[string]string{"proc/6/cmdline": "nginx: master process nginx -c gone.conf\x00"}); lost.Unread != doctor.Missing {
@@ -484,7 +484,7 @@ func FuzzNginx(f *testing.F) {
 	f.Add("http { server { listen 443 ssl; ssl_conf_command Options KTLS; } }")
 	f.Add("a \"b' {{{{")
 	f.Fuzz(func(t *testing.T, text string) {
-		p := nginxParser{jail: &jail{root: t.TempDir(), left: maxJail}}
-		judgeNginx(p.block(&tokens{text: text}), new(doctor.Server))
+		p := nginxParser{jail: &jail{root: t.TempDir(), remaining: maxJail}}
+		evaluateNginx(p.block(&tokens{text: text}), new(doctor.Server))
 	})
 }

@@ -26,7 +26,7 @@ func (s *scene) haproxy(words []string) {
 				s.p.Server.Unread = reason(err)
 				return
 			}
-			a, b2, odd := judgeHAProxy(b, s.p.Server)
+			a, b2, odd := evaluateHAProxy(b, s.p.Server)
 			if odd {
 				s.p.Server.Unread = reason(errOdd)
 				return
@@ -49,9 +49,9 @@ func haproxyFiles(in *jail, name string) []string {
 	return slices.DeleteFunc(files, func(f string) bool { return strings.HasPrefix(path.Base(f), ".") })
 }
 
-// judgeHAProxy counts listeners and servers with TLS, by whether they have ktls on. odd:
+// evaluateHAProxy counts listeners and servers with TLS, by whether they have ktls on. odd:
 // that depends on conditions, or on defaults of their section.
-func judgeHAProxy(b []byte, s *doctor.Server) (with, without int, odd bool) {
+func evaluateHAProxy(b []byte, s *doctor.Server) (with, without int, odd bool) {
 	lines(b, func(l string) {
 		l, _, _ = strings.Cut(l, "#")
 		words := strings.Fields(l)

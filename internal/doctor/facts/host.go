@@ -150,7 +150,7 @@ func (r Root) ciphers(m modules) (found []doctor.Cipher) {
 func (r Root) symbols() doctor.Tri {
 	b := r.read("proc/kallsyms")
 	if len(b) == 0 {
-		return doctor.Unsaid
+		return doctor.Unset
 	}
 	first, _, _ := strings.Cut(string(b[:min(len(b), 256)]), " ")
 	if strings.Trim(first, "0") != "" {
@@ -167,7 +167,7 @@ func (r Root) symbols() doctor.Tri {
 		}
 	}
 	if os.Geteuid() != 0 || r.nsInode("self", "user") != initialUserNS { // they may be shown to root
-		return doctor.Unsaid
+		return doctor.Unset
 	}
 	return doctor.No
 }
@@ -246,11 +246,11 @@ func (r Root) mayLoad(pid string, status map[string]string) doctor.Tri {
 	ns := r.nsInode(pid, "user")
 	switch {
 	case err != nil:
-		return doctor.Unsaid
+		return doctor.Unset
 	case eff&(1<<unix.CAP_NET_ADMIN) == 0:
 		return doctor.No
 	case ns == 0:
-		return doctor.Unsaid
+		return doctor.Unset
 	case ns != initialUserNS:
 		return doctor.No
 	}

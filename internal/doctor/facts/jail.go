@@ -18,10 +18,10 @@ import (
 // what is read of it is bounded in all, and whatever is not read for another reason
 // than that it is not there is remembered: nothing follows from the rest then.
 type jail struct {
-	root   string // a directory, or a link to one
-	left   int    // bytes that may still be read
-	barred error  // why nothing is to be read at all
-	failed error  // why something was not read, the first reason
+	root      string // a directory, or a link to one
+	remaining int    // bytes that may still be read
+	barred    error  // why nothing is to be read at all
+	failed    error  // why something was not read, the first reason
 }
 
 const (
@@ -36,8 +36,8 @@ var (
 	errChroot  = errors.New("the process has changed its root since it was begun (chroot)")
 )
 
-func (j *jail) take(n int) error {
-	if j.left -= n; j.left < 0 {
+func (j *jail) charge(n int) error {
+	if j.remaining -= n; j.remaining < 0 {
 		return errTooMuch
 	}
 	return nil
@@ -45,7 +45,7 @@ func (j *jail) take(n int) error {
 
 // open opens a file, or a directory, by what kind says.
 func (j *jail) open(name string, kind uint32) (*os.File, error) {
-	if err := cmp.Or(j.barred, j.take(openCost)); err != nil {
+	if err := cmp.Or(j.barred, j.charge(openCost)); err != nil {
 		return nil, err
 	}
 	root, err := unix.Open(j.root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -79,11 +79,11 @@ func (j *jail) read(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, int64(min(j.left, maxFile))+1))
+	b, err := io.ReadAll(io.LimitReader(f, int64(min(j.remaining, maxFile))+1))
 	if len(b) > maxFile {
 		return nil, errTooMuch
 	}
-	return b, cmp.Or(j.take(len(b)), err)
+	return b, cmp.Or(j.charge(len(b)), err)
 }
 
 func (j *jail) note(err error) {
@@ -103,11 +103,11 @@ func (j *jail) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	defer f.Close()
-	all, err := f.ReadDir(max(j.left, 0)/nameCost + 1)
+	all, err := f.ReadDir(max(j.remaining, 0)/nameCost + 1)
 	if errors.Is(err, io.EOF) { // it is empty
 		err = nil
 	}
-	err = cmp.Or(j.take(nameCost*len(all)), err)
+	err = cmp.Or(j.charge(nameCost*len(all)), err)
 	j.note(err)
 	slices.SortFunc(all, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
 	return all, err

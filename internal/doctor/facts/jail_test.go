@@ -18,7 +18,7 @@ import (
 // A link of a container leads to a file of that container, and to none of the host.
 func TestLinksStayInside(t *testing.T) {
 	outside := tree(t, map[string]string{"openssl.cnf": switchedOn, "conf.d/a.conf": "http {}"})
-	in := jail{left: maxJail, root: string(tree(t, map[string]string{
+	in := jail{remaining: maxJail, root: string(tree(t, map[string]string{
 		"usr/lib/ssl/openssl.cnf": "->/etc/ssl/openssl.cnf", "etc/ssl/openssl.cnf": "of the container",
 		"etc/host.cnf": "->" + string(outside) + "/openssl.cnf", "etc/up.cnf": "->../../../../../../.." + string(outside) + "/openssl.cnf",
 		"etc/nginx": "->/srv/nginx", "srv/nginx/on/a.conf": "->/srv/nginx/all/a.conf", "srv/nginx/all/a.conf": "x",
@@ -65,7 +65,7 @@ func TestPipes(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("it waits for a pipe")
 	}
-	in := jail{root: "/", left: maxJail}
+	in := jail{root: "/", remaining: maxJail}
 	if _, err := in.readFile("/dev/null"); !errors.Is(err, os.ErrInvalid) {
 		t.Errorf("a device: %v", err)
 	}
@@ -83,12 +83,12 @@ func TestIncludesAreBounded(t *testing.T) {
 		if err := unix.Mkfifo(filepath.Join(string(root), "pipe"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		c := newConf(&jail{root: string(root), left: maxJail})
+		c := newConf(&jail{root: string(root), remaining: maxJail})
 		if err := c.load("/usr/lib/ssl/openssl.cnf", 0); err == nil && c.failed == nil {
 			t.Errorf("%s: taken for the whole", name)
 		}
 	}
-	c := newConf(&jail{root: string(tree(t, map[string]string{"a": switchedOn + ".include /gone\n"})), left: maxJail})
+	c := newConf(&jail{root: string(tree(t, map[string]string{"a": switchedOn + ".include /gone\n"})), remaining: maxJail})
 	if err := c.load("/a", 0); err != nil || c.failed != nil {
 		t.Errorf("what is not there says nothing: %v, %v", err, c.failed)
 	}

@@ -32,7 +32,7 @@ func (s *scene) nginx(words []string) {
 		s.p.Server.Unread = reason(err)
 		return
 	}
-	judgeNginx(all, s.p.Server)
+	evaluateNginx(all, s.p.Server)
 }
 
 // nginxOption is the value of the last option of a letter: the rest of its word, or the
@@ -221,8 +221,8 @@ type inherited struct {
 	chunk                 int
 }
 
-// judgeNginx looks at each server with TLS.
-func judgeNginx(all []directive, s *doctor.Server) {
+// evaluateNginx looks at each server with TLS.
+func evaluateNginx(all []directive, s *doctor.Server) {
 	var with, without int
 	for _, top := range all {
 		if !top.is("http") && !top.is("stream") && !top.is("mail") {
@@ -255,7 +255,7 @@ func judgeNginx(all []directive, s *doctor.Server) {
 // take is a level with what it says itself. ssl_conf_command is passed on only where the
 // level has none.
 func (i inherited) take(block []directive) inherited {
-	own := doctor.Unsaid
+	own := doctor.Unset
 	for _, d := range block {
 		switch {
 		case d.is("ssl_conf_command") && len(d.words) == 3 && strings.EqualFold(d.words[1], "Options"):

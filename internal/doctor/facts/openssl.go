@@ -143,7 +143,7 @@ func (c *confFile) ktls() doctor.Tri {
 			c.note(errOdd)
 		}
 	}
-	return doctor.Unsaid
+	return doctor.Unset
 }
 
 // options are commands of SSL_CONF_cmd(3ssl), whose case does not matter, and which a

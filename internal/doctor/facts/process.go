@@ -74,7 +74,7 @@ func (r *Reader) process(pid int, deep bool) (doctor.Process, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return p, err
 	}
-	s := scene{Reader: r, pid: id, eyes: id, p: &p, env: r.environ(id), ranges: map[string]string{}}
+	s := scene{Reader: r, pid: id, viewer: id, p: &p, env: r.environ(id), ranges: map[string]string{}}
 	s.look(status["PPid"])
 	s.mapped(b)
 	if deep && len(p.Libraries) == 0 || isServer(p.Exe) {
@@ -114,10 +114,10 @@ type scene struct {
 	env    map[string]string
 	ranges map[string]string // files that are mapped, and where
 	prefix string            // that nginx was built for
-	// eyes is the process by whose root and directory files are found. lost: there is
+	// viewer is the process by whose root and directory files are found. lost: there is
 	// none that still sees what this one has read.
-	eyes string
-	lost bool
+	viewer string
+	lost   bool
 }
 
 // look finds the eyes. Who changes its root has read its configuration before; its
@@ -132,7 +132,7 @@ func (s *scene) look(parent string) {
 		return err == nil && err2 == nil && os.SameFile(x, y)
 	}
 	if same(s.pid, parent) && !s.changedRoot(parent) {
-		s.eyes = parent
+		s.viewer = parent
 	} else {
 		s.lost = true
 	}
@@ -148,7 +148,7 @@ func (r Root) changedRoot(pid string) bool {
 
 // jail is what the process sees, or saw when it was begun.
 func (s *scene) jail() *jail {
-	j := &jail{root: s.path("proc", s.eyes, "root"), left: maxJail}
+	j := &jail{root: s.path("proc", s.viewer, "root"), remaining: maxJail}
 	if s.lost {
 		j.barred = errChroot
 	}

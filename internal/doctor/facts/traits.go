@@ -36,7 +36,7 @@ type traits struct {
 func (t *traits) gnutlsKTLS() doctor.Tri {
 	switch {
 	case t.gnutls == "":
-		return doctor.Unsaid
+		return doctor.Unset
 	case t.gnutlsULP:
 		return doctor.Yes
 	}

@@ -11,7 +11,7 @@ import (
 
 // Conn is a connection, one queue of a controller. It is not safe for concurrent use.
 type Conn struct {
-	tell func(*finding.Exchange)
+	emit func(*finding.Exchange)
 	// OneWay says that only one direction is seen: a command is told when its capsule
 	// ends.
 	OneWay bool
@@ -45,8 +45,8 @@ type exchange struct {
 
 // New returns a connection that tells of each command when it has ended. It sets Mono,
 // Dir, Protocol, ID, Op, Detail, Status, RequestLen, ReplyLen, Duration and End.
-func New(tell func(*finding.Exchange)) *Conn {
-	k := &Conn{tell: tell, waiting: map[uint16]*exchange{}}
+func New(emit func(*finding.Exchange)) *Conn {
+	k := &Conn{emit: emit, waiting: map[uint16]*exchange{}}
 	for d := range k.streams {
 		k.streams[d] = stream{conn: k, dir: event.Dir(d)}
 	}
@@ -262,7 +262,7 @@ func (k *Conn) report(x *exchange, how finding.End) {
 	if how == finding.Complete && x.begun != 0 && k.now > x.begun && !k.OneWay {
 		e.Duration = k.now - x.begun
 	}
-	k.tell(e)
+	k.emit(e)
 }
 
 // describe is the command's detail with the data that went.

@@ -8,17 +8,17 @@ type stream struct {
 	dir  event.Dir
 	// lost says that nobody knows where the next PDU begins.
 	lost bool
-	// doubt is how many PDUs there have to be, one behind the other, until they are
+	// unconfirmed is how many PDUs there have to be, one behind the other, until they are
 	// believed.
-	doubt int
-	begun uint64 // when the PDU's first byte came
-	head  [maxHeader]byte
-	had   int // bytes of the header that have come
-	pdu   header
-	known bool   // pdu has the common header
-	left  uint64 // bytes behind the header
-	quiet bool   // the PDU is perhaps none
-	cut   bool   // some of it was not seen
+	unconfirmed int
+	begun       uint64 // when the PDU's first byte came
+	head        [maxHeader]byte
+	had         int // bytes of the header that have come
+	pdu         header
+	known       bool   // pdu has the common header
+	remaining   uint64 // bytes behind the header
+	uncertain   bool   // the PDU is perhaps none
+	cut         bool   // some of it was not seen
 }
 
 // confirmations is how many PDUs prove that a place was the beginning of one. A command,
@@ -27,11 +27,11 @@ const confirmations = 2
 
 // write takes the bytes of a record.
 func (s *stream) write(b []byte, now uint64) {
-	if (s.lost || s.doubt > 0) && !s.find(b) {
+	if (s.lost || s.unconfirmed > 0) && !s.find(b) {
 		return
 	}
 	for len(b) > 0 && !s.lost {
-		b = b[s.take(b, now):]
+		b = b[s.consume(b, now):]
 	}
 }
 
@@ -41,7 +41,7 @@ func (s *stream) find(b []byte) bool {
 	v := s.conn.begins(s.dir, b)
 	if v == Sure || v == Maybe && s.lost {
 		s.start()
-		s.lost, s.doubt = false, confirmations
+		s.lost, s.unconfirmed = false, confirmations
 		return true
 	}
 	return !s.lost
@@ -49,13 +49,13 @@ func (s *stream) find(b []byte) bool {
 
 // start is where a PDU begins.
 func (s *stream) start() {
-	s.had, s.left, s.known, s.quiet, s.cut = 0, 0, false, false, false
+	s.had, s.remaining, s.known, s.uncertain, s.cut = 0, 0, false, false, false
 }
 
-// take reads some of b, and returns how much.
-func (s *stream) take(b []byte, now uint64) int {
+// consume reads some of b, and returns how much.
+func (s *stream) consume(b []byte, now uint64) int {
 	if s.known && s.had == int(s.pdu.header) {
-		n := min(s.left, uint64(len(b)))
+		n := min(s.remaining, uint64(len(b)))
 		s.pass(n, now)
 		return int(n)
 	}
@@ -81,32 +81,32 @@ func (s *stream) take(b []byte, now uint64) int {
 // whole is called with a whole header.
 func (s *stream) whole(now uint64) {
 	s.pdu.b = s.head[:s.pdu.header]
-	s.believe()
-	s.left = uint64(s.pdu.length) - uint64(s.pdu.header)
-	if !s.quiet {
+	s.confirm()
+	s.remaining = uint64(s.pdu.length) - uint64(s.pdu.header)
+	if !s.uncertain {
 		s.conn.began(s)
 	}
 	s.pass(0, now)
 }
 
-// believe enters that a header was where it had to be.
-func (s *stream) believe() {
+// confirm enters that a header was where it had to be.
+func (s *stream) confirm() {
 	switch {
-	case s.doubt == 0:
+	case s.unconfirmed == 0:
 	case s.conn.proves(s.dir, &s.pdu):
-		s.doubt = 0
+		s.unconfirmed = 0
 	default:
-		s.doubt--
-		s.quiet = s.doubt > 0
+		s.unconfirmed--
+		s.uncertain = s.unconfirmed > 0
 	}
 }
 
 // pass moves on by n bytes behind the header.
 func (s *stream) pass(n, now uint64) {
-	if s.left -= n; s.left > 0 {
+	if s.remaining -= n; s.remaining > 0 {
 		return
 	}
-	if !s.quiet {
+	if !s.uncertain {
 		s.conn.ended(s, now)
 	}
 	s.start()
@@ -114,7 +114,7 @@ func (s *stream) pass(n, now uint64) {
 
 // gap passes n bytes that were not seen, 0 where their number is not known.
 func (s *stream) gap(n, now uint64) {
-	if s.lost || n == 0 || !s.known || s.had < int(s.pdu.header) || n > s.left {
+	if s.lost || n == 0 || !s.known || s.had < int(s.pdu.header) || n > s.remaining {
 		s.lose(now)
 		return
 	}
@@ -124,11 +124,11 @@ func (s *stream) gap(n, now uint64) {
 
 // lose gives up the PDU under way: nobody knows where the next one begins.
 func (s *stream) lose(now uint64) {
-	if !s.lost && s.known && s.had == int(s.pdu.header) && !s.quiet {
+	if !s.lost && s.known && s.had == int(s.pdu.header) && !s.uncertain {
 		s.cut = true
 		s.conn.ended(s, now)
 	}
 	s.start()
-	s.lost, s.doubt = true, 0
+	s.lost, s.unconfirmed = true, 0
 	s.conn.missed()
 }

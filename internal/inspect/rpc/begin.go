@@ -76,7 +76,7 @@ func beginsReply(c *cursor, denied bool) Verdict {
 
 func (c *cursor) verdict(v Verdict) Verdict {
 	switch {
-	case c.strange:
+	case c.malformed:
 		return No
 	case c.short:
 		return More

@@ -8,9 +8,9 @@ import (
 
 // work is what a call asks for, and how far the server came.
 type work struct {
-	minor string   // of version 4, empty until it is known
-	left  uint32   // operations that are not read yet
-	names []string // of those that are
+	minor     string   // of version 4, empty until it is known
+	remaining uint32   // operations that are not read yet
+	names     []string // of those that are
 	// more says that there are operations which are not named.
 	more bool
 	// sealed says that Kerberos hides them.
@@ -43,14 +43,14 @@ func (m *message) begin(c *cursor, minor, n uint32, known map[uint32]operation) 
 	if c.stopped() {
 		return nil
 	}
-	m.minor, m.left = strconv.FormatUint(uint64(minor), 10), n
+	m.minor, m.remaining = strconv.FormatUint(uint64(minor), 10), n
 	return m.next(known)
 }
 
 // next is the part that reads the next operation.
 func (m *message) next(known map[uint32]operation) part {
 	switch {
-	case m.left == 0:
+	case m.remaining == 0:
 		return nil
 	case len(m.names) == maxOperations:
 		m.more = true
@@ -78,10 +78,10 @@ func (m *message) operation(known map[uint32]operation, c *cursor) part {
 		return nil
 	}
 	m.names = append(m.names, op.name)
-	m.left--
+	m.remaining--
 	if op.arguments == nil || c.stopped() { // its name is known, and not where it ends
-		m.more = m.left > 0
-		c.short, c.strange = false, false
+		m.more = m.remaining > 0
+		c.short, c.malformed = false, false
 		return nil
 	}
 	return m.next(known)

@@ -15,7 +15,7 @@ const maxWaiting = 1024
 // Conn is a connection. Calls may go in both directions: an NFS server calls its
 // client back where it was called from. It is not safe for concurrent use.
 type Conn struct {
-	tell func(*finding.Exchange)
+	emit func(*finding.Exchange)
 	// OneWay says that only one direction is seen: a call is told when it ends.
 	OneWay bool
 
@@ -29,8 +29,8 @@ type Conn struct {
 
 // New returns a connection that tells of each exchange when it has ended. It sets
 // Mono, Dir, Protocol, ID, Op, Detail, Status, RequestLen, ReplyLen, Duration and End.
-func New(tell func(*finding.Exchange)) *Conn {
-	k := &Conn{tell: tell}
+func New(emit func(*finding.Exchange)) *Conn {
+	k := &Conn{emit: emit}
 	for d := range k.streams {
 		k.streams[d] = stream{conn: k, dir: event.Dir(d)}
 		k.waiting[d] = map[uint32]*message{}
@@ -62,7 +62,7 @@ func (k *Conn) Gap(d event.Dir, n, now uint64) {
 func (k *Conn) Close() {
 	for d := range k.streams {
 		s := &k.streams[d]
-		if m := s.m; m != nil && m.read && !m.quiet {
+		if m := s.m; m != nil && m.read && !m.secret {
 			s.m = nil
 			m.stop()
 			k.closed(m)
@@ -70,7 +70,7 @@ func (k *Conn) Close() {
 	}
 	for d := range k.waiting {
 		for _, m := range sorted(k.waiting[d]) {
-			k.tell(k.exchange(m, k.now, finding.Unanswered))
+			k.emit(k.exchange(m, k.now, finding.Unanswered))
 		}
 		clear(k.waiting[d])
 	}
@@ -79,24 +79,24 @@ func (k *Conn) Close() {
 // closed tells of a message that the end of the connection cut.
 func (k *Conn) closed(m *message) {
 	if !m.reply {
-		k.tell(k.exchange(m, k.now, finding.Closed))
+		k.emit(k.exchange(m, k.now, finding.Closed))
 		return
 	}
 	x := k.answered(m)
 	x.Duration, x.End = 0, finding.Closed
-	k.tell(x)
+	k.emit(x)
 }
 
 // ended takes a message that has; unfinished says that its end was not seen.
 func (k *Conn) ended(m *message, now uint64, unfinished bool) {
 	switch {
-	case m.quiet:
+	case m.secret:
 	case m.reply:
 		x := k.answered(m)
 		if unfinished {
 			x.Duration = 0
 		}
-		k.tell(x)
+		k.emit(x)
 	default:
 		k.called(m)
 	}
@@ -110,7 +110,7 @@ func (k *Conn) called(m *message) {
 		if m.cut {
 			end = finding.Gap
 		}
-		k.tell(k.exchange(m, k.now, end))
+		k.emit(k.exchange(m, k.now, end))
 		return
 	}
 	waiting := k.waiting[m.dir]
@@ -120,20 +120,20 @@ func (k *Conn) called(m *message) {
 	}
 	if old != nil {
 		delete(waiting, old.xid)
-		k.tell(k.exchange(old, k.now, finding.Unanswered))
+		k.emit(k.exchange(old, k.now, finding.Unanswered))
 	}
 	waiting[m.xid] = m
 }
 
-// asked returns the call that a reply is to.
-func (k *Conn) asked(m *message, xid uint32) (*message, bool) {
+// callOf returns the call that a reply is to.
+func (k *Conn) callOf(m *message, xid uint32) (*message, bool) {
 	c, ok := k.waiting[m.dir^1][xid]
 	return c, ok
 }
 
 // answered ends the call that a reply is to, if it was seen.
 func (k *Conn) answered(m *message) *finding.Exchange {
-	asked, ok := k.asked(m, m.xid)
+	asked, ok := k.callOf(m, m.xid)
 	if !ok {
 		asked = &message{head: head{xid: m.xid}, dir: m.dir ^ 1}
 	}

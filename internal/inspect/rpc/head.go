@@ -46,7 +46,7 @@ func (k *Conn) readHead(m *message, c *cursor) part {
 	case kind == call && second == rpcVersion:
 		next = readCall(m, h, c)
 	default:
-		c.strange = true
+		c.malformed = true
 	}
 	m.read = !c.stopped()
 	return next
@@ -56,7 +56,7 @@ func (k *Conn) readHead(m *message, c *cursor) part {
 func (c *cursor) auth() (flavor uint32, body []byte) {
 	flavor = c.word()
 	if body = c.value(); flavor > maxFlavor || len(body) > maxAuth {
-		c.strange = true
+		c.malformed = true
 	}
 	return flavor, body
 }
@@ -102,7 +102,7 @@ func (k *Conn) readReply(m *message, h head, denied bool, c *cursor) part {
 		status := readDenial(c)
 		if !c.stopped() {
 			m.head, m.status = h, status
-			_, m.known = k.asked(m, h.xid)
+			_, m.known = k.callOf(m, h.xid)
 		}
 		return nil
 	}
@@ -111,7 +111,7 @@ func (k *Conn) readReply(m *message, h head, denied bool, c *cursor) part {
 	if c.stopped() {
 		return nil
 	}
-	asked, known := k.asked(m, h.xid)
+	asked, known := k.callOf(m, h.xid)
 	if known {
 		h.program, h.version, h.procNumber, h.wrapped = asked.program, asked.version, asked.procNumber, asked.wrapped
 	}

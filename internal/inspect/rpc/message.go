@@ -20,7 +20,7 @@ type message struct {
 	length uint64
 	// read says that the head was, strange that it is none. cut says that some of the
 	// message was not seen, quiet that it is perhaps no message at all.
-	read, strange, cut, quiet bool
+	read, malformed, cut, secret bool
 
 	// part reads what comes next, nil where nothing of the rest matters.
 	part part
@@ -92,6 +92,6 @@ func (m *message) lose(n uint64) {
 // stop gives up what is not read yet.
 func (m *message) stop() {
 	m.part, m.buf = nil, nil
-	m.strange = !m.read
-	m.more = m.more || m.left > 0
+	m.malformed = !m.read
+	m.more = m.more || m.remaining > 0
 }

@@ -4,7 +4,7 @@ package rpc
 type operation struct {
 	name string
 	// arguments is nil where they cannot be passed: what follows them is not known.
-	arguments passer
+	arguments skipFunc
 }
 
 // callbackSecurity is callback_sec_parms4, RFC 8881 §18.33.

@@ -22,14 +22,14 @@ type stream struct {
 	dir  event.Dir
 	// lost says that nobody knows where the next message begins.
 	lost bool
-	// doubt is how many messages there have to be, one behind the other, until they
+	// unconfirmed is how many messages there have to be, one behind the other, until they
 	// are believed.
-	doubt  int
-	mark   [markLen]byte
-	marked int    // bytes of the mark that have come
-	left   uint64 // of the fragment
-	last   bool   // it is the last one
-	m      *message
+	unconfirmed int
+	mark        [markLen]byte
+	marked      int    // bytes of the mark that have come
+	remaining   uint64 // of the fragment
+	last        bool   // it is the last one
+	m           *message
 }
 
 // confirmations is how many messages prove that a place was the beginning of one. A
@@ -38,11 +38,11 @@ const confirmations = 2
 
 // write takes the bytes of a record.
 func (s *stream) write(b []byte, now uint64) {
-	if (s.lost || s.doubt > 0) && !s.find(b) {
+	if (s.lost || s.unconfirmed > 0) && !s.find(b) {
 		return
 	}
 	for len(b) > 0 && !s.lost {
-		b = b[s.take(b, now):]
+		b = b[s.consume(b, now):]
 	}
 }
 
@@ -55,18 +55,18 @@ func (s *stream) find(b []byte) bool {
 	}
 	switch {
 	case v == Sure, v == Maybe && s.lost:
-		s.lost, s.doubt, s.marked, s.left, s.m = false, confirmations, 0, 0, nil
+		s.lost, s.unconfirmed, s.marked, s.remaining, s.m = false, confirmations, 0, 0, nil
 		return true
 	}
 	return !s.lost
 }
 
-// take reads some of b, and returns how much.
-func (s *stream) take(b []byte, now uint64) int {
+// consume reads some of b, and returns how much.
+func (s *stream) consume(b []byte, now uint64) int {
 	if s.m == nil {
 		s.m = &message{dir: s.dir, begun: now, part: s.conn.readHead}
 	}
-	if s.left == 0 {
+	if s.remaining == 0 {
 		n := copy(s.mark[s.marked:], b)
 		s.marked += n
 		s.m.length += uint64(n)
@@ -75,11 +75,11 @@ func (s *stream) take(b []byte, now uint64) int {
 		}
 		return n
 	}
-	n := int(min(s.left, uint64(len(b))))
+	n := int(min(s.remaining, uint64(len(b))))
 	unread := !s.m.read
 	s.m.feed(b[:n])
 	if unread && s.m.read {
-		s.believe()
+		s.confirm()
 	}
 	s.pass(uint64(n), now)
 	return n
@@ -89,23 +89,23 @@ func (s *stream) take(b []byte, now uint64) int {
 func (s *stream) begin(now uint64) {
 	word := binary.BigEndian.Uint32(s.mark[:])
 	s.marked = 0
-	s.left, s.last = uint64(word&^lastFragment), word&lastFragment != 0
+	s.remaining, s.last = uint64(word&^lastFragment), word&lastFragment != 0
 	switch {
-	case s.left > maxFragment:
+	case s.remaining > maxFragment:
 		s.lose(now)
-	case s.left == 0:
+	case s.remaining == 0:
 		s.pass(0, now)
 	}
 }
 
 // pass moves on by n bytes of the fragment.
 func (s *stream) pass(n, now uint64) {
-	s.left -= n
+	s.remaining -= n
 	s.m.length += n
 	switch {
-	case s.m.strange:
+	case s.m.malformed:
 		s.lose(now)
-	case s.left > 0 || !s.last:
+	case s.remaining > 0 || !s.last:
 	case !s.m.read: // it ended within its head
 		s.lose(now)
 	default:
@@ -116,15 +116,15 @@ func (s *stream) pass(n, now uint64) {
 	}
 }
 
-// believe enters that the head of a message was where it had to be.
-func (s *stream) believe() {
+// confirm enters that the head of a message was where it had to be.
+func (s *stream) confirm() {
 	switch {
-	case s.doubt == 0:
+	case s.unconfirmed == 0:
 	case !s.m.reply || s.m.known:
-		s.doubt = 0
+		s.unconfirmed = 0
 	default:
-		s.doubt--
-		s.m.quiet = s.doubt > 0
+		s.unconfirmed--
+		s.m.secret = s.unconfirmed > 0
 	}
 }
 
@@ -135,11 +135,11 @@ func (s *stream) gap(n, now uint64) {
 		return
 	}
 	for n > 0 && !s.lost {
-		if s.left == 0 || s.m == nil { // a mark is missing
+		if s.remaining == 0 || s.m == nil { // a mark is missing
 			s.lose(now)
 			return
 		}
-		k := min(n, s.left)
+		k := min(n, s.remaining)
 		s.m.lose(k)
 		s.pass(k, now)
 		n -= k
@@ -149,8 +149,8 @@ func (s *stream) gap(n, now uint64) {
 // lose gives up the message under way: nobody knows where the next one begins.
 func (s *stream) lose(now uint64) {
 	m := s.m
-	s.m, s.lost, s.doubt, s.marked, s.left = nil, true, 0, 0, 0
-	if m != nil && m.read && !m.strange {
+	s.m, s.lost, s.unconfirmed, s.marked, s.remaining = nil, true, 0, 0, 0
+	if m != nil && m.read && !m.malformed {
 		m.cut = true
 		m.stop()
 		s.conn.ended(m, now, true)

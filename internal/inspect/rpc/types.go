@@ -1,10 +1,10 @@
 package rpc
 
-// passer passes a value of one type.
-type passer func(c *cursor)
+// skipFunc passes a value of one type.
+type skipFunc func(c *cursor)
 
 // fixed is a type of n bytes.
-func fixed(n uint64) passer { return func(c *cursor) { c.skip(n) } }
+func fixed(n uint64) skipFunc { return func(c *cursor) { c.skip(n) } }
 
 // The types of NFSv4's arguments, as RFC 7530 §2, RFC 8881 §3 and RFC 7862 name
 // them. An enum and a bool are words.
@@ -17,7 +17,7 @@ var (
 	session    = fixed(16)
 	device     = fixed(16)
 	moment     = fixed(12) // nfstime4
-	opaque     = passer(passOpaque)
+	opaque     = skipFunc(passOpaque)
 	bitmap     = words                                         // bitmap4
 	attributes = all(bitmap, opaque)                           // fattr4
 	owner      = all(hyper, opaque)                            // open_owner4, lock_owner4
@@ -34,7 +34,7 @@ func passOpaque(c *cursor) { c.opaque() }
 func words(c *cursor) { c.skip(4 * c.length()) }
 
 // all is a struct.
-func all(fields ...passer) passer {
+func all(fields ...skipFunc) skipFunc {
 	return func(c *cursor) {
 		for _, f := range fields {
 			if f(c); c.stopped() {
@@ -45,7 +45,7 @@ func all(fields ...passer) passer {
 }
 
 // list is an array of variable length.
-func list(of passer) passer {
+func list(of skipFunc) skipFunc {
 	return func(c *cursor) {
 		for n := c.length(); n > 0 && !c.stopped(); n-- {
 			of(c)
@@ -58,7 +58,7 @@ func list(of passer) passer {
 
 // choice is a union by its discriminant. One that is not among them is none that is
 // known.
-type choice map[uint32]passer
+type choice map[uint32]skipFunc
 
 func (arms choice) pass(c *cursor) {
 	d := c.word()
@@ -67,14 +67,14 @@ func (arms choice) pass(c *cursor) {
 	}
 	arm, ok := arms[d]
 	if !ok {
-		c.strange = true
+		c.malformed = true
 		return
 	}
 	arm(c)
 }
 
 // otherwise is a union with a default arm.
-func (arms choice) otherwise(p passer) passer {
+func (arms choice) otherwise(p skipFunc) skipFunc {
 	return func(c *cursor) {
 		d := c.word()
 		if c.stopped() {

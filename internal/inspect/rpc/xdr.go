@@ -9,8 +9,8 @@ type cursor struct {
 	at uint64
 	// short: what was to be read is not there yet.
 	short bool
-	// strange: it does not know what comes next.
-	strange bool
+	// malformed: it does not know what comes next.
+	malformed bool
 }
 
 // maxOpaque bounds the length that a cursor believes. It is above what any server
@@ -18,12 +18,12 @@ type cursor struct {
 const maxOpaque = 1 << 28
 
 // stopped reports whether nothing more can be read.
-func (c *cursor) stopped() bool { return c.short || c.strange }
+func (c *cursor) stopped() bool { return c.short || c.malformed }
 
 // bytes returns the next n bytes, nil if they are not all there.
 func (c *cursor) bytes(n uint64) []byte {
 	if c.stopped() || c.at+n > uint64(len(c.b)) {
-		c.short = !c.strange
+		c.short = !c.malformed
 		return nil
 	}
 	c.at += n
@@ -57,7 +57,7 @@ func (c *cursor) skip(n uint64) {
 func (c *cursor) length() uint64 {
 	n := c.word()
 	if n > maxOpaque {
-		c.strange = true
+		c.malformed = true
 		return 0
 	}
 	return uint64(n)

@@ -109,7 +109,7 @@ func (m *measurement) modes() error {
 	}
 	for _, mode := range others {
 		if err := m.add(&mode.Tool, mode.Load); err != nil {
-			m.report.Lacks(mode.Name, err)
+			m.report.NotRun(mode.Name, err)
 		}
 	}
 	return m.untraced()

@@ -22,8 +22,8 @@ const maxHeld = 4096
 // its close was lost, or its call hangs.
 const maxWaiting = 16 * maxHeld
 
-// maxKept bounds the payloads whose records have not come yet.
-const maxKept = 4 * maxHeld
+// maxPayloads bounds the payloads whose records have not come yet.
+const maxPayloads = 4 * maxHeld
 
 // maxBack bounds what is known of connections that have not been found yet: more than
 // one of each processor's are of events that were lost.
@@ -61,17 +61,17 @@ type Assembler struct {
 
 	// payloads are those that came before their records. What is far behind
 	// belongs to events that were lost.
-	payloads  *shelf[[]byte]
-	keptBytes int
-	heldBytes int
+	payloads     *waitlist[[]byte]
+	payloadBytes int
+	heldBytes    int
 	// dropped counts payloads that the kernel sent and that were not there when
 	// their records came.
 	dropped [2]uint64
-	// hurried counts records that could not wait until they were whole.
-	hurried uint64
+	// incomplete counts records that could not wait until they were whole.
+	incomplete uint64
 	// async holds what asynchronous crypto said of records: it comes between
 	// a record and the return of the call that opened it.
-	async *shelf[wire.Event]
+	async *waitlist[wire.Event]
 	// conns are the connections that have records waiting, and waits how many
 	// records those are.
 	conns  *lru.Map[uint64, waiting]
@@ -89,7 +89,7 @@ type waiting struct{ opened, unsent []held }
 // New returns an assembler that holds nothing. fetch reads the payload ring until
 // keep says that it is enough, or until all that is there has been read.
 func New(fetch func(keep func(wire.Payload) (enough bool)) error, o Options) *Assembler {
-	return &Assembler{options: o, fetch: fetch, payloads: newShelf[[]byte](), async: newShelf[wire.Event](),
+	return &Assembler{options: o, fetch: fetch, payloads: newWaitlist[[]byte](), async: newWaitlist[wire.Event](),
 		conns: lru.New[uint64, waiting](maxWaiting), back: map[uint64]*event.Held{}}
 }
 
@@ -180,10 +180,10 @@ func (a *Assembler) user(w *wire.Event) string {
 }
 
 func (a *Assembler) addOpened(w *wire.Event, out func(event.Event) error) error {
-	for a.async.len() >= maxKept {
-		done, _ := a.async.takeOldest()
-		a.hurried++
-		if err := a.lonely(&done, out); err != nil {
+	for a.async.len() >= maxPayloads {
+		done, _ := a.async.popOldest()
+		a.incomplete++
+		if err := a.reportOrphan(&done, out); err != nil {
 			return err
 		}
 	}
@@ -201,13 +201,13 @@ func asyncKey(w *wire.Event) wire.PayloadKey {
 	return key
 }
 
-// makeRoom lets the idlest connections go until one more record of this one may
+// evict lets the idlest connections go until one more record of this one may
 // wait.
-func (a *Assembler) makeRoom(conn uint64, out func(event.Event) error) error {
+func (a *Assembler) evict(conn uint64, out func(event.Event) error) error {
 	a.conns.Get(conn) // not idle
 	for a.waits >= maxWaiting {
 		idlest, all, _ := a.conns.Idlest()
-		a.hurried += uint64(len(all.opened) + len(all.unsent))
+		a.incomplete += uint64(len(all.opened) + len(all.unsent))
 		if err := a.empty(idlest, out); err != nil {
 			return err
 		}
@@ -215,8 +215,8 @@ func (a *Assembler) makeRoom(conn uint64, out func(event.Event) error) error {
 	return nil
 }
 
-// take counts what is about to wait.
-func (a *Assembler) take(w *wire.Event, payload []byte) held {
+// reserve counts what is about to wait.
+func (a *Assembler) reserve(w *wire.Event, payload []byte) held {
 	a.heldBytes += len(payload)
 	a.waits++
 	return held{*w, payload}
@@ -236,11 +236,11 @@ func (a *Assembler) emitAll(waited []held, out func(event.Event) error) error {
 
 // wait keeps a record that TCP has not got until its connection closes.
 func (a *Assembler) wait(w *wire.Event, payload []byte, out func(event.Event) error) error {
-	if err := a.makeRoom(w.Conn, out); err != nil {
+	if err := a.evict(w.Conn, out); err != nil {
 		return err
 	}
 	c, _ := a.conns.Peek(w.Conn)
-	c.unsent = append(c.unsent, a.take(w, payload))
+	c.unsent = append(c.unsent, a.reserve(w, payload))
 	a.conns.Put(w.Conn, c)
 	return nil
 }
@@ -253,13 +253,13 @@ func (a *Assembler) holds(conn uint64) bool {
 
 // hold keeps a record until its call returns.
 func (a *Assembler) hold(w *wire.Event, payload []byte, out func(event.Event) error) error {
-	if err := a.makeRoom(w.Conn, out); err != nil {
+	if err := a.evict(w.Conn, out); err != nil {
 		return err
 	}
 	c, _ := a.conns.Peek(w.Conn)
-	c.opened = append(c.opened, a.take(w, payload))
+	c.opened = append(c.opened, a.reserve(w, payload))
 	for len(c.opened) > maxHeld || a.heldBytes > maxBytes && len(c.opened) > 0 {
-		a.hurried++
+		a.incomplete++
 		if err := a.emitAll(c.opened[:1], out); err != nil {
 			return err
 		}
@@ -318,9 +318,9 @@ func (a *Assembler) addSocket(w *wire.Event, out func(event.Event) error) error 
 	return out(s)
 }
 
-// LetGo lets go what waits for a call of a connection whose return does not come
+// Release lets go what waits for a call of a connection whose return does not come
 // any more.
-func (a *Assembler) LetGo(conn uint64, out func(event.Event) error) error {
+func (a *Assembler) Release(conn uint64, out func(event.Event) error) error {
 	return a.release(conn, nil, out)
 }
 
@@ -341,19 +341,19 @@ func (a *Assembler) forget(conn uint64, out func(event.Event) error) error {
 	if err := a.empty(conn, out); err != nil {
 		return err
 	}
-	for b, ok := a.payloads.takeOf(conn); ok; b, ok = a.payloads.takeOf(conn) {
-		a.keptBytes -= len(b)
+	for b, ok := a.payloads.popFirst(conn); ok; b, ok = a.payloads.popFirst(conn) {
+		a.payloadBytes -= len(b)
 	}
-	for done, ok := a.async.takeOf(conn); ok; done, ok = a.async.takeOf(conn) {
-		if err := a.lonely(&done, out); err != nil {
+	for done, ok := a.async.popFirst(conn); ok; done, ok = a.async.popFirst(conn) {
+		if err := a.reportOrphan(&done, out); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// lonely tells of a completion whose record was lost, if something went wrong.
-func (a *Assembler) lonely(done *wire.Event, out func(event.Event) error) error {
+// reportOrphan tells of a completion whose record was lost, if something went wrong.
+func (a *Assembler) reportOrphan(done *wire.Event, out func(event.Event) error) error {
 	if done.Kind != wire.KindError {
 		return nil
 	}
@@ -367,8 +367,8 @@ func (a *Assembler) Flush(out func(event.Event) error) error {
 			return err
 		}
 	}
-	for done, ok := a.async.takeOldest(); ok; done, ok = a.async.takeOldest() {
-		if err := a.lonely(&done, out); err != nil {
+	for done, ok := a.async.popOldest(); ok; done, ok = a.async.popOldest() {
+		if err := a.reportOrphan(&done, out); err != nil {
 			return err
 		}
 	}
@@ -386,13 +386,13 @@ func (a *Assembler) emitRecord(w *wire.Event, payload []byte, out func(event.Eve
 	w.Record(&a.record)
 	a.record.Conn.KernelUser = a.user(w)
 	a.record.Payload = payload
-	a.judge(w)
+	a.applyMatch(w)
 	return out(&a.record)
 }
 
-// judge asks the expression where the kernel could not: it did not know the
+// applyMatch asks the expression where the kernel could not: it did not know the
 // whole record yet, or the record was still in the making.
-func (a *Assembler) judge(w *wire.Event) {
+func (a *Assembler) applyMatch(w *wire.Event) {
 	if a.options.Match == nil || w.Rec.Matched != 0 {
 		return
 	}
@@ -409,13 +409,13 @@ func (a *Assembler) judge(w *wire.Event) {
 // emitAsync gives an asynchronously opened record the time and the plaintext
 // that came later, or tells that it could not be opened.
 func (a *Assembler) emitAsync(w *wire.Event, out func(event.Event) error) error {
-	done, ok := a.async.take(asyncKey(w))
+	done, ok := a.async.pop(asyncKey(w))
 	if !ok {
 		return a.emitRecord(w, nil, out)
 	}
 	if done.Kind == wire.KindError {
 		failure := a.failure(&done)
-		failure.Taken, failure.Hidden, failure.Type = true, w.Rec.Hidden, event.ContentType(w.Type)
+		failure.Consumed, failure.Hidden, failure.Type = true, w.Rec.Hidden, event.ContentType(w.Type)
 		return out(failure)
 	}
 	w.Rec.Stamp[2], w.Rec.Hits = done.Rec.Stamp[2], done.Rec.Hits
@@ -436,18 +436,18 @@ func (a *Assembler) payload(w *wire.Event) ([]byte, error) {
 	key := w.Key()
 	if !a.payloads.has(key) {
 		err := a.fetch(func(p wire.Payload) bool {
-			a.keep(p)
+			a.keepPayload(p)
 			return p.Key == key
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	b, ok := a.payloads.take(key)
+	b, ok := a.payloads.pop(key)
 	if !ok {
 		a.dropped[w.Dir&1]++
 	}
-	a.keptBytes -= len(b)
+	a.payloadBytes -= len(b)
 	// A split record's payload was read before the split.
 	return b[:min(len(b), int(w.Rec.Len))], nil
 }
@@ -456,16 +456,16 @@ func (a *Assembler) payload(w *wire.Event) ([]byte, error) {
 // not there when their records came, by direction.
 func (a *Assembler) Dropped() [2]uint64 { return a.dropped }
 
-// Hurried is how many records, at most, were told over the whole run without what
+// Incomplete is how many records, at most, were told over the whole run without what
 // comes last, because there was no room to wait for it.
-func (a *Assembler) Hurried() uint64 { return a.hurried }
+func (a *Assembler) Incomplete() uint64 { return a.incomplete }
 
-func (a *Assembler) keep(p wire.Payload) {
-	for a.payloads.len() >= maxKept || a.keptBytes > maxBytes {
-		old, _ := a.payloads.takeOldest()
-		a.keptBytes -= len(old)
+func (a *Assembler) keepPayload(p wire.Payload) {
+	for a.payloads.len() >= maxPayloads || a.payloadBytes > maxBytes {
+		old, _ := a.payloads.popOldest()
+		a.payloadBytes -= len(old)
 	}
-	before, _ := a.payloads.take(p.Key)
-	a.keptBytes += len(p.Data) - len(before)
+	before, _ := a.payloads.pop(p.Key)
+	a.payloadBytes += len(p.Data) - len(before)
 	a.payloads.put(p.Key, append([]byte(nil), p.Data...))
 }

@@ -92,7 +92,7 @@ func (b *bench) expect(t *testing.T, want string) {
 
 func (b *bench) expectEmpty(t *testing.T) {
 	t.Helper()
-	if n := b.payloads.len() + b.async.len() + b.conns.Len() + b.waits + b.heldBytes + b.keptBytes; n != 0 {
+	if n := b.payloads.len() + b.async.len() + b.conns.Len() + b.waits + b.heldBytes + b.payloadBytes; n != 0 {
 		t.Errorf("the assembler keeps %d things of closed connections: %+v", n, b.Assembler)
 	}
 }
@@ -285,7 +285,7 @@ func TestTooManyHeld(t *testing.T) {
 	b.expect(t, "")
 	b.feed(t, inCall(maxHeld, 11), inCall(maxHeld+1, 11))
 	b.expect(t, "rx0.0 rx0.1")
-	if n := b.Hurried(); n != 2 {
+	if n := b.Incomplete(); n != 2 {
 		t.Errorf("%d records could not wait, want 2", n)
 	}
 	if c, _ := b.conns.Peek(1); len(c.opened) != maxHeld {
@@ -318,7 +318,7 @@ func TestWaitingBytesAreBounded(t *testing.T) {
 			b.submit(w, large)
 			b.submit(ofConn(conn+1, sent(seq)), large) // its event is lost
 			b.feed(t, w)
-			most = max(most, b.heldBytes, b.keptBytes)
+			most = max(most, b.heldBytes, b.payloadBytes)
 			b.got = nil
 		}
 	}
@@ -326,8 +326,8 @@ func TestWaitingBytesAreBounded(t *testing.T) {
 		t.Errorf("up to %d bytes waited, the bound is %d", most, maxBytes)
 	}
 	b.feed(t, socketEvent(event.SocketClose), ofConn(2, socketEvent(event.SocketClose)))
-	if b.heldBytes != 0 || b.keptBytes != 0 {
-		t.Errorf("after the closes %d and %d bytes count as waiting", b.heldBytes, b.keptBytes)
+	if b.heldBytes != 0 || b.payloadBytes != 0 {
+		t.Errorf("after the closes %d and %d bytes count as waiting", b.heldBytes, b.payloadBytes)
 	}
 }
 
@@ -383,7 +383,7 @@ func TestAsyncFailure(t *testing.T) {
 	got := b.got
 	b.expect(t, "rx0.0 error")
 	e := got[1].(*event.Error)
-	if !e.Taken || e.Seq != 1 || e.Hidden != 3 || e.Errno != 74 {
+	if !e.Consumed || e.Seq != 1 || e.Hidden != 3 || e.Errno != 74 {
 		t.Errorf("%+v", e)
 	}
 	b.feed(t, undecipherable(2)) // whose record is lost
@@ -476,13 +476,13 @@ func TestPayloadOfASecondTry(t *testing.T) {
 // Payloads whose events were lost do not pile up.
 func TestOrphansAreBounded(t *testing.T) {
 	b := newBench()
-	for seq := range uint64(3 * maxKept) {
+	for seq := range uint64(3 * maxPayloads) {
 		b.submit(sent(2*seq), "orphan")
 		w := with(wire.FlagPayload, sent(2*seq+1))
 		b.submit(w, "kept")
 		b.feed(t, w)
 	}
-	if n := b.payloads.len(); n > maxKept {
+	if n := b.payloads.len(); n > maxPayloads {
 		t.Errorf("%d payloads kept", n)
 	}
 }

@@ -121,7 +121,7 @@ func (c *eventCode) conjunct(n match.Node, needs match.Needs, no label) {
 	}
 	async := needs&(match.NeedsPlaintext|match.NeedsDecrypt) != 0
 	if async {
-		c.askIfAsync(ask)
+		c.deferIfAsync(ask)
 	}
 	c.test(n, next, no)
 	if async { // the kernel refuses code that cannot be reached
@@ -141,8 +141,8 @@ func (c *eventCode) unlessReceivedBefore(next label) {
 	c.place(known)
 }
 
-// askIfAsync: what asynchronous crypto opens is complete only in user space.
-func (c *eventCode) askIfAsync(ask label) {
+// deferIfAsync: what asynchronous crypto opens is complete only in user space.
+func (c *eventCode) deferIfAsync(ask label) {
 	known := c.label()
 	c.load(value, "flags")
 	c.emit(asm.And.Imm(value, wire.FlagAsync))

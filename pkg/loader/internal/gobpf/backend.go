@@ -85,11 +85,11 @@ type Backend struct {
 	running  map[string]*ebpf.Program
 }
 
-// Lacking is the name of a required function that this kernel does not have.
-type Lacking string
+// MissingFunction is the name of a required function that this kernel does not have.
+type MissingFunction string
 
 // Error says what is lacking; whoever knows what for can say more.
-func (l Lacking) Error() string { return "the kernel has no function " + string(l) }
+func (l MissingFunction) Error() string { return "the kernel has no function " + string(l) }
 
 // Open loads and attaches the programs. Nothing is told before SetLive. The error
 // is an *Unsupported where the machine lacks something, or Lacking.
@@ -126,7 +126,7 @@ func (b *Backend) open() error {
 	if err != nil {
 		return err
 	}
-	b.lacks(known)
+	b.noteMissing(known)
 	spec, err := object.LoadKprobe()
 	if err != nil {
 		return fmt.Errorf("read the BPF object: %w", err)
@@ -155,14 +155,14 @@ func (b *Backend) open() error {
 func (b *Backend) require(k *learn.Symbols) error {
 	for _, h := range b.options.Hooks {
 		if h.Required && !k.Functions[h.Function] {
-			return Lacking(h.Function)
+			return MissingFunction(h.Function)
 		}
 	}
 	return nil
 }
 
-// lacks says what is missing before the hooks are looked at.
-func (b *Backend) lacks(known *learn.Knowledge) {
+// noteMissing says what is missing before the hooks are looked at.
+func (b *Backend) noteMissing(known *learn.Knowledge) {
 	b.missing = append(b.missing, known.Missing...)
 	b.missing = append(b.missing, "inventory: connections that are open already show at their first record",
 		"socket cookies: 0 unless another program asks for them",
@@ -320,8 +320,8 @@ func (b *Backend) Conns(visit func(*wire.Conn) error) error {
 	})
 }
 
-// SetAside visits the sealed records that others have followed.
-func (b *Backend) SetAside(visit func(*wire.Event) error) error {
+// EachPending visits the sealed records that others have followed.
+func (b *Backend) EachPending(visit func(*wire.Event) error) error {
 	return b.m.Each("pending", func(_, value []byte) error { return wire.VisitEvent(value, visit) })
 }
 

@@ -18,7 +18,7 @@ func TestRequire(t *testing.T) {
 		t.Errorf("with all that is required: %v", err)
 	}
 	delete(k.Functions, "tls_rx_one_record")
-	var function Lacking
+	var function MissingFunction
 	if err := b.require(k); !errors.As(err, &function) || function != "tls_rx_one_record" {
 		t.Errorf("without tls_rx_one_record: %v", err)
 	}

@@ -86,7 +86,7 @@ func (b *Backend) sort(s []byte) (mark bool, err error) {
 		}
 		b.payloads = append(b.payloads, p)
 	case sampleEvent:
-		if err := b.flushSetAside(body); err != nil {
+		if err := b.flushPending(body); err != nil {
 			return false, err
 		}
 		b.queue = append(b.queue, body)
@@ -96,10 +96,10 @@ func (b *Backend) sort(s []byte) (mark bool, err error) {
 	return false, nil
 }
 
-// flushSetAside tells, before a connection's close, of records that were
+// flushPending tells, before a connection's close, of records that were
 // sealed and never handed to TCP. Those that the filters keep back it adds to
 // what the close says of them.
-func (b *Backend) flushSetAside(e []byte) error {
+func (b *Backend) flushPending(e []byte) error {
 	var w wire.Event
 	if err := w.Decode(e); err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 // What a governor does, and after how many windows.
 const (
 	tooMany    = 2    // windows above the limit in a row: something must change
-	calm       = 5    // windows below half of it: what was raised is lowered
+	lowerAfter = 5    // windows below half of it: what was raised is lowered
 	raiseBy    = 10   // the factor of either
 	maxRaising = 1000 // beyond it there is little left to spare
 )
@@ -19,8 +19,8 @@ type Limits struct {
 	// Least: one record in so many is asked for; 0 if none may be left out.
 	Least uint32
 	// Set lets one record in so many be told, Tell says so in words.
-	Set  func(every uint32) error
-	Tell func(string)
+	Set    func(every uint32) error
+	Notice func(string)
 }
 
 // Governor keeps the programs' share of a processor below a limit. A nil one
@@ -35,32 +35,32 @@ type Governor struct {
 // NewGovernor returns a governor that has seen no window yet.
 func NewGovernor(l Limits) *Governor { return &Governor{limits: l, every: l.Least} }
 
-// Judge takes the share of one window, in percent of a processor. It is too much
+// Check takes the share of one window, in percent of a processor. It is too much
 // when it stays above the limit and nothing is left to spare.
-func (g *Governor) Judge(share float64) (tooMuch bool, err error) {
+func (g *Governor) Check(share float64) (tooMuch bool, err error) {
 	if g == nil {
 		return false, nil
 	}
-	g.above, g.below = streak(g.above, share > g.limits.CPU), streak(g.below, share < g.limits.CPU/2)
+	g.above, g.below = consecutive(g.above, share > g.limits.CPU), consecutive(g.below, share < g.limits.CPU/2)
 	switch {
 	case g.above >= tooMany && g.limits.Least > 0 && g.every < max(maxRaising, g.limits.Least):
 		return false, g.change(min(g.every*raiseBy, max(maxRaising, g.limits.Least)), share, "more than")
 	case g.above >= tooMany:
 		return true, nil
-	case g.below >= calm && g.every > g.limits.Least:
+	case g.below >= lowerAfter && g.every > g.limits.Least:
 		return false, g.change(max(g.every/raiseBy, g.limits.Least), share, "less than half of")
 	}
 	return false, nil
 }
 
-// Near says whether a share is so high, or so much is left out because of it,
+// NearLimit says whether a share is so high, or so much is left out because of it,
 // that it has to be measured often.
-func (g *Governor) Near(share float64) bool {
+func (g *Governor) NearLimit(share float64) bool {
 	return g != nil && (share > g.limits.CPU/2 || g.every > g.limits.Least)
 }
 
-// streak counts on while something holds.
-func streak(n int, holds bool) int {
+// consecutive counts on while something holds.
+func consecutive(n int, holds bool) int {
 	if !holds {
 		return 0
 	}
@@ -73,7 +73,7 @@ func (g *Governor) change(every uint32, share float64, than string) error {
 		return fmt.Errorf("change the sampling: %w", err)
 	}
 	g.every = every
-	g.limits.Tell(fmt.Sprintf("the BPF programs take %.3g %% of a processor, %s the limit of %.3g %%: from here on one ordinary record in %d is told",
+	g.limits.Notice(fmt.Sprintf("the BPF programs take %.3g %% of a processor, %s the limit of %.3g %%: from here on one ordinary record in %d is told",
 		share, than, g.limits.CPU, every))
 	return nil
 }

@@ -10,11 +10,11 @@ import (
 func govern(t *testing.T, l Limits, shares ...float64) (set []uint32, gaveUp int) {
 	t.Helper()
 	told := 0
-	l.Tell = func(string) { told++ }
+	l.Notice = func(string) { told++ }
 	l.Set = func(every uint32) error { set = append(set, every); return nil }
 	g := NewGovernor(l)
 	for i, share := range shares {
-		tooMuch, err := g.Judge(share)
+		tooMuch, err := g.Check(share)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func TestGovernor(t *testing.T) {
 		}
 	}
 	var none *Governor
-	if tooMuch, err := none.Judge(1e6); tooMuch || err != nil {
+	if tooMuch, err := none.Check(1e6); tooMuch || err != nil {
 		t.Error(tooMuch, err)
 	}
 }

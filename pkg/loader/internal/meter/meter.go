@@ -55,19 +55,19 @@ type Meter struct {
 
 	// Who asks: for a figure at the end, for a limit, or somebody who looks.
 	figure, limited, watched bool
-	near                     bool          // to the limit
+	nearLimit                bool          // to the limit
 	every                    time.Duration // what figure waited last
 }
 
-// Asked says who asks for the cost from the beginning.
-type Asked struct {
+// Demand says who asks for the cost from the beginning.
+type Demand struct {
 	// Figure: for what a run took, at its end. Limited: there is a limit.
 	Figure, Limited bool
 }
 
 // New returns a meter of programs by their names in the object. It measures
 // nothing before its first step.
-func New(programs map[string]*ebpf.Program, asked Asked) *Meter {
+func New(programs map[string]*ebpf.Program, asked Demand) *Meter {
 	return &Meter{programs: programs, figure: asked.Figure, limited: asked.Limited, enable: enableStats, every: watchedEvery / 2,
 		before: map[string]ebpf.ProgramStats{}, sums: map[string]*event.ProgramCost{}}
 }
@@ -88,13 +88,13 @@ func (m *Meter) Add(programs map[string]*ebpf.Program) {
 
 func enableStats() (io.Closer, error) { return ebpf.EnableStats(unix.BPF_STATS_RUN_TIME) }
 
-// asked says whether anybody wants the cost.
-func (m *Meter) asked() bool { return m.figure || m.limited || m.watched }
+// wanted says whether anybody wants the cost.
+func (m *Meter) wanted() bool { return m.figure || m.limited || m.watched }
 
 // distance is from the begin of a window to that of the next.
 func (m *Meter) distance() time.Duration {
 	switch {
-	case m.limited && m.near:
+	case m.limited && m.nearLimit:
 		return governedEvery
 	case m.limited || m.watched:
 		return watchedEvery
@@ -117,22 +117,22 @@ func (m *Meter) Watch(on bool) {
 func (m *Meter) Approach(near bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if near && !m.near {
+	if near && !m.nearLimit {
 		m.next = m.began.Add(governedEvery)
 	}
-	m.near = near
+	m.nearLimit = near
 }
 
-// Step opens or closes a window when it is time; then ok is true, and share what
+// Tick opens or closes a window when it is time; then ok is true, and share what
 // the programs took of one processor in it, in percent. Where the kernel does
 // not measure, the cost stays unknown.
-func (m *Meter) Step(now time.Time) (share float64, ok bool) {
+func (m *Meter) Tick(now time.Time) (share float64, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case m.close == nil && m.asked() && !now.Before(m.next):
+	case m.close == nil && m.wanted() && !now.Before(m.next):
 		m.open(now)
-	case m.close != nil && !m.asked():
+	case m.close != nil && !m.wanted():
 		m.shut(now)
 	case m.close != nil && now.Sub(m.began) >= m.window():
 		before := m.spent()

@@ -32,11 +32,11 @@ const pollInterval = 50 * time.Millisecond
 func (s *switching) run(m *Meter, d time.Duration) {
 	begin := time.Unix(1000, 0)
 	for end := s.now + d; s.now < end; s.now += pollInterval {
-		m.Step(begin.Add(s.now))
+		m.Tick(begin.Add(s.now))
 	}
 }
 
-func newSwitching(asked Asked) (*switching, *Meter) {
+func newSwitching(asked Demand) (*switching, *Meter) {
 	s, m := &switching{}, New(nil, asked)
 	m.enable = s.enable
 	return s, m
@@ -50,7 +50,7 @@ func measured(m *Meter) time.Duration {
 
 // Nothing is switched unless somebody asks.
 func TestMeterRestsUnasked(t *testing.T) {
-	s, m := newSwitching(Asked{})
+	s, m := newSwitching(Demand{})
 	s.run(m, time.Hour)
 	if len(s.times) != 0 || measured(m) != 0 {
 		t.Errorf("switched on at %v", s.times)
@@ -59,7 +59,7 @@ func TestMeterRestsUnasked(t *testing.T) {
 
 // For a figure at the end each distance is twice the last, up to five minutes.
 func TestMeterForAFigure(t *testing.T) {
-	s, m := newSwitching(Asked{Figure: true})
+	s, m := newSwitching(Demand{Figure: true})
 	s.run(m, time.Hour)
 	if n := len(s.times); n > 18 || s.times[0] != 0 || s.times[1] != 5*time.Second || s.times[2] != 15*time.Second {
 		t.Errorf("switched on at %v", s.times)
@@ -74,7 +74,7 @@ func TestMeterForAFigure(t *testing.T) {
 
 // Who looks gets a figure at once and each five seconds, until he looks away.
 func TestMeterWhileWatched(t *testing.T) {
-	s, m := newSwitching(Asked{})
+	s, m := newSwitching(Demand{})
 	s.run(m, time.Minute)
 	m.Watch(true)
 	s.run(m, 10*time.Second)
@@ -97,7 +97,7 @@ func TestMeterWhileWatched(t *testing.T) {
 
 // Near its limit the cost is measured often, and rarely where it is far.
 func TestMeterForALimit(t *testing.T) {
-	s, m := newSwitching(Asked{Limited: true})
+	s, m := newSwitching(Demand{Limited: true})
 	s.run(m, 10*time.Second)
 	if len(s.times) != 2 {
 		t.Errorf("far from the limit: switched on at %v", s.times)
@@ -111,14 +111,14 @@ func TestMeterForALimit(t *testing.T) {
 
 func TestGovernorNear(t *testing.T) {
 	g := NewGovernor(Limits{CPU: 10, Least: 1})
-	if g.Near(5) || !g.Near(5.1) {
+	if g.NearLimit(5) || !g.NearLimit(5.1) {
 		t.Error("near is more than half of the limit")
 	}
 	g.every = 10
-	if !g.Near(0) {
+	if !g.NearLimit(0) {
 		t.Error("what leaves records out has to know soon when it may stop")
 	}
-	if (*Governor)(nil).Near(100) {
+	if (*Governor)(nil).NearLimit(100) {
 		t.Error("near to no limit")
 	}
 }

@@ -36,26 +36,26 @@ func Each(sockets map[uint32]Socket, visit func(inode uint32) error) (failed map
 	return <-result
 }
 
-// way opens a namespace.
-type way func() (int, error)
+// opener opens a namespace.
+type opener func() (int, error)
 
-// maxWays is how many ways into one namespace are kept: a process can end before it is
+// maxOpeners is how many ways into one namespace are kept: a process can end before it is
 // its turn.
-const maxWays = 8
+const maxOpeners = 8
 
 func each(proc string, sockets map[uint32]Socket, visit func(uint32) error) map[uint32]error {
-	ways := map[uint32][]way{}
+	openers := map[uint32][]opener{}
 	for inode, paths := range find(proc) {
 		for _, path := range paths {
-			ways[inode] = append(ways[inode], func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+			openers[inode] = append(openers[inode], func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
 		}
 	}
 	for inode, s := range sockets {
-		ways[inode] = append(ways[inode], s.namespace)
+		openers[inode] = append(openers[inode], s.namespace)
 	}
 	failed := map[uint32]error{}
-	for _, inode := range slices.Sorted(maps.Keys(ways)) {
-		entered, err := enterBy(inode, ways[inode])
+	for _, inode := range slices.Sorted(maps.Keys(openers)) {
+		entered, err := enterBy(inode, openers[inode])
 		if entered {
 			err = visit(inode)
 		}
@@ -67,8 +67,8 @@ func each(proc string, sockets map[uint32]Socket, visit func(uint32) error) map[
 }
 
 // enterBy tries one way after the other.
-func enterBy(inode uint32, ways []way) (entered bool, err error) {
-	for _, open := range ways {
+func enterBy(inode uint32, openers []opener) (entered bool, err error) {
+	for _, open := range openers {
 		in, one := enter(inode, open)
 		if in {
 			return true, nil
@@ -97,7 +97,7 @@ func (s Socket) namespace() (int, error) {
 
 // enter moves this thread into a namespace, if it is still that one: what has gone is no
 // error.
-func enter(inode uint32, open way) (bool, error) {
+func enter(inode uint32, open opener) (bool, error) {
 	fd, err := open()
 	if err != nil {
 		if gone(err) {
@@ -132,12 +132,12 @@ func gone(err error) bool {
 
 func own(inode uint32) bool { return link("/proc/thread-self/ns/net") == inode }
 
-// find returns the namespaces by their numbers, and files that stand for each, maxWays at
+// find returns the namespaces by their numbers, and files that stand for each, maxOpeners at
 // most. A thread can be in another than its process.
 func find(proc string) map[uint32][]string {
 	found := map[uint32][]string{}
 	add := func(inode uint32, path string) {
-		if inode != 0 && len(found[inode]) < maxWays {
+		if inode != 0 && len(found[inode]) < maxOpeners {
 			found[inode] = append(found[inode], path)
 		}
 	}

@@ -27,7 +27,7 @@ func TestFind(t *testing.T) {
 	} {
 		add(thread, target)
 	}
-	for i := 100; i < 100+2*maxWays; i++ {
+	for i := 100; i < 100+2*maxOpeners; i++ {
 		add(fmt.Sprintf("%d/task/%d", i, i), "net:[17]")
 	}
 	must(t, os.MkdirAll(filepath.Join(proc, "5"), 0o755)) // it is just ending
@@ -37,7 +37,7 @@ func TestFind(t *testing.T) {
 			`50 1 0:4 net:[14] /run/netns/with\040blank rw shared:1 - nsfs nsfs rw`+"\n"+
 			"51 1 0:4 mnt:[15] /run/other rw - nsfs nsfs rw\nshort\n"), 0o644))
 	got := find(proc)
-	if n := len(got[17]); n != maxWays {
+	if n := len(got[17]); n != maxOpeners {
 		t.Errorf("%d ways into one namespace", n)
 	}
 	delete(got, 17)
@@ -81,21 +81,21 @@ func TestWays(t *testing.T) {
 	gone := func() (int, error) { return -1, unix.ENOENT }
 	forbidden := func() (int, error) { return -1, unix.EACCES }
 	for name, c := range map[string]struct {
-		ways    []way
+		openers []opener
 		entered bool
 		err     error
 	}{
-		"the second":    {[]way{gone, through}, true, nil},
-		"the third":     {[]way{forbidden, gone, through}, true, nil},
-		"all gone":      {[]way{gone, gone}, false, nil},
-		"none allowed":  {[]way{forbidden, gone}, false, unix.EACCES},
+		"the second":    {[]opener{gone, through}, true, nil},
+		"the third":     {[]opener{forbidden, gone, through}, true, nil},
+		"all gone":      {[]opener{gone, gone}, false, nil},
+		"none allowed":  {[]opener{forbidden, gone}, false, unix.EACCES},
 		"none to speak": {nil, false, nil},
 	} {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			runtime.LockOSThread() // as Each does
-			if entered, err := enterBy(own, c.ways); entered != c.entered || !errors.Is(err, c.err) {
+			if entered, err := enterBy(own, c.openers); entered != c.entered || !errors.Is(err, c.err) {
 				t.Errorf("%s: %v, %v", name, entered, err)
 			}
 		}()

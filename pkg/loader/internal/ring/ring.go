@@ -25,7 +25,7 @@ const slotSize = int(unsafe.Sizeof(object.KtlsSlot{}))
 type Geometry struct {
 	// Slots is a power of two, Room how many events there is room for: less, by as
 	// many as can take a slot at the same time as they look for room.
-	Slots, Room uint32
+	Slots, Capacity uint32
 }
 
 // perProcessor is more than there are programs that write events: of each one can be
@@ -41,12 +41,12 @@ func Divide(bytes uint32, processors int) Geometry {
 	if slots < 16*spare {
 		slots = 1 << bits.Len32(room+spare-1)
 	}
-	return Geometry{Slots: slots, Room: min(room, slots-spare)}
+	return Geometry{Slots: slots, Capacity: min(room, slots-spare)}
 }
 
 // log2 is what a part of the room is nearest to, as a power of two.
 func (g Geometry) log2(parts uint32) uint32 {
-	part := max(1, g.Room/parts)
+	part := max(1, g.Capacity/parts)
 	n := uint32(bits.Len32(part)) - 1
 	if part-1<<n > 1<<n/2 {
 		n++
@@ -60,8 +60,8 @@ func (g Geometry) Into(spec *ebpf.CollectionSpec) error {
 	spec.Maps["wake"].MaxEntries = uint32(object.PageSize) // no ring of the kernel's is smaller
 	return errors.Join(
 		object.Set(spec, "ring_mask", g.Slots-1),
-		object.Set(spec, "ring_room", g.Room),
-		object.Set(spec, "data_room", g.Room-g.Room/8),
+		object.Set(spec, "ring_room", g.Capacity),
+		object.Set(spec, "data_room", g.Capacity-g.Capacity/8),
 		object.Set(spec, "wake_mask", uint32(1)<<g.log2(4)-1),
 		object.Set(spec, "fill_shift", g.log2(16)),
 	)
@@ -73,7 +73,7 @@ type Reader struct {
 	slots, data []byte // the maps "events" and ".bss"
 	head, tail  *uint64
 	mask        uint64
-	room        uint64
+	capacity    uint64
 	given       bool // the slot at tail is done with at the next look
 	ended       bool
 	abandoned   uint64
@@ -84,7 +84,7 @@ type Reader struct {
 // Open maps the ring of a loaded collection; head and tail are the places of its
 // variables ring_head and ring_tail in ".bss".
 func Open(coll *ebpf.Collection, g Geometry, head, tail uint32) (r *Reader, err error) {
-	r = &Reader{mask: uint64(g.Slots) - 1, room: uint64(g.Room)}
+	r = &Reader{mask: uint64(g.Slots) - 1, capacity: uint64(g.Capacity)}
 	defer func(opened *Reader) {
 		if err != nil {
 			opened.Close()
@@ -192,7 +192,7 @@ func (r *Reader) isWhole(at uint64) bool {
 func (r *Reader) Abandoned() uint64 { return r.abandoned }
 
 // Size and Used are in bytes.
-func (r *Reader) Size() uint64 { return r.room * uint64(slotSize) }
+func (r *Reader) Size() uint64 { return r.capacity * uint64(slotSize) }
 
 // Used is what is written, or being written, and not read.
 func (r *Reader) Used() uint64 {

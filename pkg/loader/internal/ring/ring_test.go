@@ -13,14 +13,14 @@ func TestDivide(t *testing.T) {
 		processors int
 	}{{4096, 1}, {4096, 2}, {4096, 512}, {16384, 2}, {8 << 20, 2}, {8 << 20, 64}, {8 << 20, 4096}, {1 << 30, 256}} {
 		g := Divide(c.bytes, c.processors)
-		if g.Slots&(g.Slots-1) != 0 || g.Room == 0 {
+		if g.Slots&(g.Slots-1) != 0 || g.Capacity == 0 {
 			t.Errorf("%d bytes, %d processors: %+v", c.bytes, c.processors, g)
 		}
-		if spare := g.Slots - g.Room; spare < uint32(c.processors)*perProcessor {
+		if spare := g.Slots - g.Capacity; spare < uint32(c.processors)*perProcessor {
 			t.Errorf("%d bytes, %d processors: %d slots to spare", c.bytes, c.processors, spare)
 		}
-		if asked := c.bytes / uint32(slotSize); g.Room > asked || g.Room < asked/2 || c.bytes < 1<<20 && g.Room != asked {
-			t.Errorf("%d bytes, %d processors: room for %d events, asked for %d", c.bytes, c.processors, g.Room, asked)
+		if asked := c.bytes / uint32(slotSize); g.Capacity > asked || g.Capacity < asked/2 || c.bytes < 1<<20 && g.Capacity != asked {
+			t.Errorf("%d bytes, %d processors: room for %d events, asked for %d", c.bytes, c.processors, g.Capacity, asked)
 		}
 	}
 	if g := Divide(8<<20, 2); int(g.Slots)*slotSize > 8<<20 {
@@ -35,7 +35,7 @@ type written struct {
 }
 
 func newWritten(slots int, at uint64) *written {
-	w := &written{Reader: Reader{slots: make([]byte, slots*slotSize), mask: uint64(slots) - 1, room: uint64(slots)}}
+	w := &written{Reader: Reader{slots: make([]byte, slots*slotSize), mask: uint64(slots) - 1, capacity: uint64(slots)}}
 	w.positions = [2]uint64{at, at}
 	w.head, w.tail = &w.positions[0], &w.positions[1]
 	return w

@@ -214,9 +214,9 @@ func (r *Reader) Stream(conn uint64) error {
 	return nil
 }
 
-// Fill is how many connections there is room for, and how many there were when
+// Usage is how many connections there is room for, and how many there were when
 // they were last read.
-func (r *Reader) Fill() (size, used uint64) {
+func (r *Reader) Usage() (size, used uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return uint64(r.stats.MaxEntries()) + uint64(r.places), uint64(r.count)

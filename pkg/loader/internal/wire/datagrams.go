@@ -28,9 +28,9 @@ func ReadDatagrams(b []byte) (*Datagrams, error) {
 func (c *Datagrams) tx() *Event { return (*Event)(unsafe.Pointer(&c.Tx)) }
 func (c *Datagrams) rx() *Event { return (*Event)(unsafe.Pointer(&c.Rx)) }
 
-// Untold are the records that were dropped since the last that was told, an event for each
+// UnreportedDrops are the records that were dropped since the last that was told, an event for each
 // reason, at the time mono.
-func (c *Datagrams) Untold(mono uint64) (all []*event.Drop) {
+func (c *Datagrams) UnreportedDrops(mono uint64) (all []*event.Drop) {
 	rx := c.rx()
 	if c.Reported == 0 || rx.Flags&FlagHidden != 0 {
 		return nil

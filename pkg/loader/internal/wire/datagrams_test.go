@@ -49,13 +49,13 @@ func TestUntold(t *testing.T) {
 	raw.Dropped[event.DropReplay].Type = 23
 	raw.Dropped[event.DropFull].Unreported = 1
 	c, _ := ReadDatagrams(bytesOf(raw))
-	all := c.Untold(6)
+	all := c.UnreportedDrops(6)
 	if len(all) != 2 || all[0].Reason != event.DropReplay || all[0].Count != 3 || all[0].Seq != 77 || all[0].Epoch != 1 ||
 		all[0].Type != event.ApplicationData || all[0].Mono != 6 || all[1].Reason != event.DropFull || all[1].Count != 1 {
 		t.Errorf("%+v", all)
 	}
 	raw.Reported = 0
-	if c, _ := ReadDatagrams(bytesOf(raw)); len(c.Untold(6)) != 0 {
+	if c, _ := ReadDatagrams(bytesOf(raw)); len(c.UnreportedDrops(6)) != 0 {
 		t.Error("of a connection that is not wanted something is told")
 	}
 }

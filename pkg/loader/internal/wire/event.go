@@ -224,7 +224,7 @@ func Span(from, to uint64) uint64 {
 // Bits of Rec.MessageBits.
 const (
 	messageContinued = 1
-	messageGoesOn    = 2
+	messageContinues = 2
 )
 
 // control is what an alert or a handshake record says; of the latter it may be that it
@@ -242,7 +242,7 @@ func (w *Event) control() *event.Control {
 		n := int(w.Rec.Messages)
 		return &event.Control{
 			Handshakes: slices.Clone(w.Rec.Ctl[:min(max(n, 1), len(w.Rec.Ctl))]), Messages: n,
-			Continued: w.Rec.MessageBits&messageContinued != 0, GoesOn: w.Rec.MessageBits&messageGoesOn != 0,
+			ContinuesPrevious: w.Rec.MessageBits&messageContinued != 0, ContinuesInNext: w.Rec.MessageBits&messageContinues != 0,
 		}
 	}
 	return nil
@@ -273,10 +273,10 @@ func (w *Event) Held() *event.Held { return HeldOf((*object.KtlsHeld)(unsafe.Poi
 // HeldOf is what the programs answer.
 func HeldOf(h *object.KtlsHeld) *event.Held {
 	out := &event.Held{
-		OpenBytes: h.Open, OpenFor: Span(h.OpenSince, h.Time), Incomplete: h.Incomplete, RecordBytes: h.Whole, Quiet: h.Quiet,
+		OpenBytes: h.Open, OpenFor: Span(h.OpenSince, h.Time), Incomplete: h.Incomplete, RecordBytes: h.Whole, QuietFor: h.Quiet,
 		Unread: h.Unread, UnreadBytes: h.UnreadBytes,
 	}
-	out.AwaitsKey, out.Awaited = awaited(h.Awaited, h.Time)
+	out.AwaitsKey, out.AwaitsKeyFor = awaited(h.Awaited, h.Time)
 	return out
 }
 
@@ -313,7 +313,7 @@ func (w *Event) Socket() *event.Socket {
 		Skipped: [2]uint64{uint64(a.Skipped[event.TX]), uint64(a.Skipped[event.RX])},
 		GenTX:   a.Gen[event.TX], GenRX: a.Gen[event.RX],
 	}
-	s.AwaitsKey, s.Awaited = awaited(a.Awaited, a.Time)
+	s.AwaitsKey, s.AwaitsKeyFor = awaited(a.Awaited, a.Time)
 	return s
 }
 
@@ -324,7 +324,7 @@ func (w *Event) SocketOfCard() *event.Socket {
 		State: event.SocketCard, Conn: w.conn(), Proc: w.process(), Mono: a.Time,
 		TX: w.tls(a.Mode[event.TX]), RX: w.tls(a.Mode[event.RX]),
 		NextTX: a.Next[event.TX], NextRX: a.Next[event.RX], GenTX: a.Gen[event.TX], GenRX: a.Gen[event.RX],
-		Offload: &event.Offload{Resyncs: a.Resyncs, Fallback: a.Fallback, Gone: a.Gone != 0},
+		Offload: &event.Offload{Resyncs: a.Resyncs, Fallback: a.Fallback, Removed: a.Gone != 0},
 	}
 }
 
@@ -346,7 +346,7 @@ func (w *Event) Failure() *event.Error {
 	e := &event.Error{
 		Conn: w.conn(), TLS: w.tls(w.Mode), Proc: w.process(), Mono: f.Time,
 		Dir: event.Dir(w.Dir), Errno: f.Err, Seq: f.Seq, Gen: w.Gen, Type: event.ContentType(w.Type),
-		Owner: f.Owner != 0 && w.Pid != 0, More: f.More, Option: event.Option(f.Option),
+		ProcIsOwner: f.Owner != 0 && w.Pid != 0, More: f.More, Option: event.Option(f.Option),
 	}
 	if int(f.Func) < len(funcs) {
 		e.Func = funcs[f.Func]

@@ -360,7 +360,7 @@ func TestControl(t *testing.T) {
 		want  *event.Control
 	}{
 		{"alert", event.Alert, FlagControl, &event.Control{AlertLevel: 2, AlertDescription: 20}},
-		{"handshake", event.Handshake, FlagControl, &event.Control{Handshakes: []uint8{2, 20}, Messages: 2, GoesOn: true}},
+		{"handshake", event.Handshake, FlagControl, &event.Control{Handshakes: []uint8{2, 20}, Messages: 2, ContinuesInNext: true}},
 		{"handshake whose messages are not known", event.Handshake, 0, &event.Control{}},
 		{"empty", event.Handshake, 0, nil},
 		{"alert that could not be read", event.Alert, 0, nil},
@@ -406,7 +406,7 @@ func TestSocketOfCard(t *testing.T) {
 	if s.TX.Mode != event.ModeHW || s.RX.Mode != event.ModeSW || s.TX.Cipher != 51 {
 		t.Errorf("got %+v and %+v", s.TX, s.RX)
 	}
-	if want := (event.Offload{Resyncs: [2]uint64{12, 13}, Fallback: 14, Gone: true}); *s.Offload != want {
+	if want := (event.Offload{Resyncs: [2]uint64{12, 13}, Fallback: 14, Removed: true}); *s.Offload != want {
 		t.Errorf("got %+v, want %+v", *s.Offload, want)
 	}
 }

@@ -16,15 +16,15 @@ const (
 	sightDevice = 4
 )
 
-// Sight is what a struct watch_event of bpf/ktls_watch.h says.
-func Sight(b []byte) (*event.Sight, error) {
+// Observation is what a struct watch_event of bpf/ktls_watch.h says.
+func Observation(b []byte) (*event.Observation, error) {
 	var s object.DoctorWatchEvent
 	size := int(unsafe.Sizeof(s))
 	if len(b) < size {
 		return nil, fmt.Errorf("sight of %d bytes, want %d: the BPF object and this program do not match", len(b), size)
 	}
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(&s)), size), b)
-	e := &event.Sight{
+	e := &event.Observation{
 		Conn: event.Conn{Cookie: s.Cookie, NetNS: s.Netns, Family: event.Family(s.Family), LAddr: sightAddr(&s, &s.Laddr), RAddr: sightAddr(&s, &s.Raddr),
 			LPort: s.Lport, RPort: s.Rport},
 		Proc: event.Process{PID: s.Pid, UID: s.Uid, Comm: event.Comm(s.Comm)}, Mono: s.Time,

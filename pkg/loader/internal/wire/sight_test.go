@@ -13,7 +13,7 @@ func TestSight(t *testing.T) {
 	s := object.DoctorWatchEvent{Time: 5, Cookie: 6, Pid: 7, Netns: 8, Option: 1, Err: 22, Version: 0x0304, Cipher: 52, Lport: 443, Rport: 5050,
 		Laddr: [16]byte{10, 0, 0, 1}, Raddr: [16]byte{10, 0, 0, 2}, Comm: [16]byte{'n', 'g'}, Family: 2, Flags: sightSent | sightDevice, Len: 3, Bytes: [512]byte{22, 3, 3}}
 	b := unsafe.Slice((*byte)(unsafe.Pointer(&s)), unsafe.Sizeof(s))
-	got, err := Sight(b)
+	got, err := Observation(b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,10 +23,10 @@ func TestSight(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	s.Len = 1 << 30 // longer than the room
-	if got, err := Sight(b); err != nil || len(got.Hello) != len(s.Bytes) {
+	if got, err := Observation(b); err != nil || len(got.Hello) != len(s.Bytes) {
 		t.Errorf("%v, %d bytes", err, len(got.Hello))
 	}
-	if _, err := Sight(b[:len(b)-1]); err == nil {
+	if _, err := Observation(b[:len(b)-1]); err == nil {
 		t.Error("a sight that is cut is read")
 	}
 }

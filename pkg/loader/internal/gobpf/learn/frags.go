@@ -12,7 +12,7 @@ import (
 type frags struct{ head, end, frags int }
 
 // sampleFrags looks at the record that is partly read: the kernel keeps its skb.
-func (n *learner) sampleFrags(r *receiving, k *lane, plain []byte) error {
+func (n *learner) sampleFrags(r *receiving, k *connection, plain []byte) error {
 	s, err := n.last(probeOpen)
 	if err != nil || n.Layout.Sizes["page"] == 0 {
 		return err
@@ -36,7 +36,7 @@ func (n *learner) sampleFrags(r *receiving, k *lane, plain []byte) error {
 	return nil
 }
 
-func (n *learner) findFrags(skb memory, head, end int, plain []byte, k *lane) (places []frags) {
+func (n *learner) findFrags(skb memory, head, end int, plain []byte, k *connection) (places []frags) {
 	m := n.peek(skb.u64(head)+uint64(skb.u32(end)), 512)
 	for at := 0; at+16 <= len(m); at += 8 {
 		page, length, offset := m.u64(at), m.u32(at+8), m.u32(at+12)
@@ -51,8 +51,8 @@ func (n *learner) findFrags(skb memory, head, end int, plain []byte, k *lane) (p
 	return places
 }
 
-func (n *learner) settleFrags(r *receiving) {
-	left := r.frags.left
+func (n *learner) resolveFrags(r *receiving) {
+	left := r.frags.remaining
 	if len(left) != 1 || r.frags.samples < 2 {
 		n.Missing = append(n.Missing, fmt.Sprintf("the fragments of an opened record (%d places): no payload of records received", len(left)))
 		return

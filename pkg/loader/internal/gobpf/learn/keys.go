@@ -9,8 +9,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// lessonKeys: the arguments of tls_set_sw_offload.
-func (n *learner) lessonKeys() error {
+// learnKeys: the arguments of tls_set_sw_offload.
+func (n *learner) learnKeys() error {
 	for i := range 2 {
 		if err := n.sampleKeys(i); err != nil {
 			return err
@@ -57,7 +57,7 @@ func (n *learner) sampleKeys(i int) error {
 }
 
 // sampleRekey sets a key again: there is an argument that was nil before.
-func (n *learner) sampleRekey(k *lane, info *raw.CryptoInfo, first *seen) error {
+func (n *learner) sampleRekey(k *connection, info *raw.CryptoInfo, first *seen) error {
 	if err := n.forget(probeSet); err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func learn(p *prober, pages object.Pages) (*Knowledge, error) {
 	n := &learner{prober: p, pages: pages, found: map[string]*candidates[int]{},
 		Knowledge: &Knowledge{Layout: module.NewOffsets(), Settings: map[string]uint64{"stack_size": 16384}}}
 	// All of them, so that the error names all that is unknown.
-	err := errors.Join(n.lessonSockets(), n.lessonSend(), n.lessonReceive())
+	err := errors.Join(n.learnSockets(), n.learnSend(), n.learnReceive())
 	if err != nil {
 		what := strings.ReplaceAll(err.Error(), "\n", "; ")
 		return nil, &module.Unsupported{What: "cannot learn how this kernel lays out what is traced: " + what,
@@ -72,9 +72,9 @@ func (n *learner) note(field string, places []int) {
 func (n *learner) need(fields ...string) error {
 	var unknown []string
 	for _, f := range fields {
-		place, ok := n.settled(f)
+		place, ok := n.resolved(f)
 		if !ok {
-			unknown = append(unknown, fmt.Sprintf("%s %s", f, n.doubt(f)))
+			unknown = append(unknown, fmt.Sprintf("%s %s", f, n.ambiguity(f)))
 			continue
 		}
 		n.Layout.Set(f, place)
@@ -85,19 +85,19 @@ func (n *learner) need(fields ...string) error {
 	return nil
 }
 
-func (n *learner) settled(field string) (int, bool) {
+func (n *learner) resolved(field string) (int, bool) {
 	if n.found[field] == nil {
 		return 0, false
 	}
 	return n.found[field].only()
 }
 
-func (n *learner) doubt(field string) string {
+func (n *learner) ambiguity(field string) string {
 	c := n.found[field]
-	if c == nil || len(c.left) == 0 {
+	if c == nil || len(c.remaining) == 0 {
 		return "(not found)"
 	}
-	return fmt.Sprintf("(%d places)", len(c.left))
+	return fmt.Sprintf("(%d places)", len(c.remaining))
 }
 
 // want settles a field or says what is missing without it.
@@ -126,7 +126,7 @@ var samples = []struct {
 func loopback(c, d byte) netip.Addr { return netip.AddrFrom4([4]byte{127, 201, c, d}) }
 
 // open makes the i-th sample's connection with the keys of one direction on each end.
-func (n *learner) open(i int) (*lane, error) {
+func (n *learner) open(i int) (*connection, error) {
 	s := samples[i%len(samples)]
 	k, err := connect(loopback(byte(10+i), 77), loopback(byte(130+i), 88))
 	if err != nil {
@@ -139,8 +139,8 @@ func (n *learner) open(i int) (*lane, error) {
 	return k, errors.Join(n.identify(k.a), n.identify(k.b))
 }
 
-// withLane runs a lesson's step on the i-th sample.
-func (n *learner) withLane(i int, step func(k *lane) error) error {
+// withConnection runs a lesson's step on the i-th sample.
+func (n *learner) withConnection(i int, step func(k *connection) error) error {
 	k, err := n.open(i)
 	if k != nil {
 		defer k.close()

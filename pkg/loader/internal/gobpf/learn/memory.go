@@ -54,24 +54,24 @@ func (m memory) pointers() (at []int) {
 
 // candidates are the places that every sample so far allows.
 type candidates[T comparable] struct {
-	left    []T
-	samples int
+	remaining []T
+	samples   int
 }
 
 // add keeps the places that this sample allows too.
 func (c *candidates[T]) add(places []T) {
 	if c.samples++; c.samples == 1 {
-		c.left = slices.Clone(places)
+		c.remaining = slices.Clone(places)
 		return
 	}
-	c.left = slices.DeleteFunc(c.left, func(p T) bool { return !slices.Contains(places, p) })
+	c.remaining = slices.DeleteFunc(c.remaining, func(p T) bool { return !slices.Contains(places, p) })
 }
 
 // only is the one place that is left after at least two samples; two places
 // are as good as none.
 func (c *candidates[T]) only() (place T, ok bool) {
-	if c.samples < 2 || len(c.left) != 1 {
+	if c.samples < 2 || len(c.remaining) != 1 {
 		return place, false
 	}
-	return c.left[0], true
+	return c.remaining[0], true
 }

@@ -22,12 +22,12 @@ func (n *learner) address(page uint64, size int) uint64 {
 // is, and a struct page.
 type scatter struct{ data, size, page int }
 
-// lessonPlaintext sends pages of known contents.
-func (n *learner) lessonPlaintext() error {
+// learnPlaintext sends pages of known contents.
+func (n *learner) learnPlaintext() error {
 	var scatters candidates[scatter]
 	for i := range 3 {
 		size := 2*object.PageSize + 904 + 100*i
-		err := n.withLane(i, func(k *lane) error { return n.samplePages(k, pattern(size, byte(10+i)), &scatters) })
+		err := n.withConnection(i, func(k *connection) error { return n.samplePages(k, pattern(size, byte(10+i)), &scatters) })
 		if err != nil {
 			return err
 		}
@@ -37,7 +37,7 @@ func (n *learner) lessonPlaintext() error {
 	}
 	s, ok := scatters.only()
 	if !ok {
-		n.Missing = append(n.Missing, fmt.Sprintf("the pieces of a plaintext (%d places): no payload, and no details of alerts and handshake records", len(scatters.left)))
+		n.Missing = append(n.Missing, fmt.Sprintf("the pieces of a plaintext (%d places): no payload, and no details of alerts and handshake records", len(scatters.remaining)))
 		return nil
 	}
 	n.Layout.Set("sk_msg_sg.data", s.data)
@@ -48,7 +48,7 @@ func (n *learner) lessonPlaintext() error {
 	return nil
 }
 
-func (n *learner) samplePages(k *lane, b []byte, scatters *candidates[scatter]) error {
+func (n *learner) samplePages(k *connection, b []byte, scatters *candidates[scatter]) error {
 	if err := n.forget(probeVerdict); err != nil {
 		return err
 	}

@@ -65,8 +65,8 @@ func parseSeen(b memory) *seen {
 	return s
 }
 
-// askedBy is the function that the loader calls when it wants to read memory.
-const askedBy = "tcp_set_ulp"
+// probeFunc is the function that the loader calls when it wants to read memory.
+const probeFunc = "tcp_set_ulp"
 
 // prober asks the programs of ktls_learn.bpf.c.
 type prober struct {
@@ -83,7 +83,7 @@ func newProber(k *Symbols, all bool) (*prober, error) {
 	var sections []string
 	for name, p := range spec.Programs {
 		function := module.FunctionOf(p.SectionName)
-		if !k.Functions[function] || !all && function != askedBy {
+		if !k.Functions[function] || !all && function != probeFunc {
 			delete(spec.Programs, name)
 			continue
 		}

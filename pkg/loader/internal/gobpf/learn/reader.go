@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lessonSplice: a struct socket's struct sock.
-func (n *learner) lessonSplice() error {
+// learnSplice: a struct socket's struct sock.
+func (n *learner) learnSplice() error {
 	for i := range 2 {
-		err := n.withLane(i, func(k *lane) error {
+		err := n.withConnection(i, func(k *connection) error {
 			if err := k.send(23, pattern(50, 9)); err != nil {
 				return err
 			}
@@ -44,9 +44,9 @@ func (n *learner) lessonSplice() error {
 	return n.need("socket.sk")
 }
 
-// lessonReaders: where a reader's memory is, for records that are opened
+// learnReaders: where a reader's memory is, for records that are opened
 // directly into it.
-func (n *learner) lessonReaders() error {
+func (n *learner) learnReaders() error {
 	var single, several candidates[[2]byte] // place and value of the iterator's type
 	for i := range 4 {
 		k, err := n.open([]int{1, 2, 5, 2}[i]) // TLS 1.2
@@ -63,7 +63,7 @@ func (n *learner) lessonReaders() error {
 			return err
 		}
 	}
-	n.settleReaders(&single, &several)
+	n.resolveReaders(&single, &several)
 	return nil
 }
 
@@ -77,7 +77,7 @@ func bytesAt(m memory) (at [][2]byte) {
 const messageSize = 128 // bounds struct msghdr
 
 // sampleReader reads two records by one read(2) into one buffer.
-func (n *learner) sampleReader(k *lane, size int, kind *candidates[[2]byte]) error {
+func (n *learner) sampleReader(k *connection, size int, kind *candidates[[2]byte]) error {
 	for range 2 {
 		if err := k.send(23, pattern(size, 7)); err != nil {
 			return err
@@ -99,7 +99,7 @@ func (n *learner) sampleReader(k *lane, size int, kind *candidates[[2]byte]) err
 }
 
 // sampleReaders reads one record by readv(2) into several buffers.
-func (n *learner) sampleReaders(k *lane, buffers int, kind *candidates[[2]byte]) error {
+func (n *learner) sampleReaders(k *connection, buffers int, kind *candidates[[2]byte]) error {
 	if err := k.send(23, pattern(100*buffers, 8)); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (n *learner) sampleReaders(k *lane, buffers int, kind *candidates[[2]byte])
 }
 
 // readExactly makes one call that takes all that was sent.
-func (n *learner) readExactly(k *lane, size int, read func() (int, error)) error {
+func (n *learner) readExactly(k *connection, size int, read func() (int, error)) error {
 	if err := n.forget(probeOpen); err != nil {
 		return err
 	}
@@ -138,13 +138,13 @@ func (n *learner) readExactly(k *lane, size int, read func() (int, error)) error
 	return os.NewSyscallError("read", err)
 }
 
-func (n *learner) settleReaders(single, several *candidates[[2]byte]) {
+func (n *learner) resolveReaders(single, several *candidates[[2]byte]) {
 	without := "no payload of records that are opened directly into the reader's memory"
 	if !n.want("iov_iter.ubuf", without) || !n.want("iov_iter.__iov", without) || !n.want("iov_iter.iov_offset", without) {
 		return
 	}
 	place := func(field string) byte { return byte(n.Layout.Fields[field].Offset) }
-	kinds := kindsOfMemory(single.left, several.left, place("msghdr.msg_flags"), place("iov_iter.ubuf"), place("iov_iter.__iov"))
+	kinds := kindsOfMemory(single.remaining, several.remaining, place("msghdr.msg_flags"), place("iov_iter.ubuf"), place("iov_iter.__iov"))
 	if len(kinds) != 1 {
 		n.Missing = append(n.Missing, fmt.Sprintf("the kind of a reader's memory (%v): %s", kinds, without))
 		return

@@ -22,20 +22,20 @@ type receiving struct {
 	frags                   candidates[frags]
 }
 
-func (n *learner) lessonReceive() error {
+func (n *learner) learnReceive() error {
 	var r receiving
 	for i := range samples {
-		if err := n.withLane(i, func(k *lane) error { return n.sampleReceive(&r, k, i) }); err != nil {
+		if err := n.withConnection(i, func(k *connection) error { return n.sampleReceive(&r, k, i) }); err != nil {
 			return err
 		}
 	}
-	if err := n.settleReceived(&r); err != nil {
+	if err := n.resolveReceived(&r); err != nil {
 		return err
 	}
-	return errors.Join(n.settleContext(), n.lessonReaders(), n.lessonSplice())
+	return errors.Join(n.resolveContext(), n.learnReaders(), n.learnSplice())
 }
 
-func (n *learner) settleReceived(r *receiving) error {
+func (n *learner) resolveReceived(r *receiving) error {
 	for _, f := range []struct {
 		places *candidates[opened]
 		outer  string
@@ -45,7 +45,7 @@ func (n *learner) settleReceived(r *receiving) error {
 	} {
 		at, ok := f.places.only()
 		if !ok {
-			return fmt.Errorf("the %s of an opened record (%d places)", f.field, len(f.places.left))
+			return fmt.Errorf("the %s of an opened record (%d places)", f.field, len(f.places.remaining))
 		}
 		n.Layout.Set(f.outer, at.field)
 		n.Layout.Set("tls_decrypt_arg.skb", at.skb)
@@ -55,7 +55,7 @@ func (n *learner) settleReceived(r *receiving) error {
 	}
 	at, ok := r.half.only()
 	if !ok {
-		return fmt.Errorf("the receiving half of a connection (%d places)", len(r.half.left))
+		return fmt.Errorf("the receiving half of a connection (%d places)", len(r.half.remaining))
 	}
 	n.Layout.Set("tls_context.priv_ctx_rx", at[0])
 	n.Layout.Set("tls_sw_context_rx.strp", at[1])
@@ -65,12 +65,12 @@ func (n *learner) settleReceived(r *receiving) error {
 	mark := n.Layout.Fields["tls_strparser.mark"]
 	mark.Bits = 8
 	n.Layout.Fields["tls_strparser.mark"] = mark
-	n.settleFrags(r)
-	return n.settleReady()
+	n.resolveFrags(r)
+	return n.resolveReady()
 }
 
 // readyProbe is the function that says that a record is there; it has had two names.
-func (n *learner) ready(k *lane) (*seen, error) {
+func (n *learner) ready(k *connection) (*seen, error) {
 	for end := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
 		for _, probe := range []int{probeReady, probeAnnounce} {
 			s, err := n.last(probe)
@@ -101,7 +101,7 @@ func outerType(version uint16, typ byte) byte {
 }
 
 // sampleReceive receives two records: one as a whole, one in two parts.
-func (n *learner) sampleReceive(r *receiving, k *lane, i int) error {
+func (n *learner) sampleReceive(r *receiving, k *connection, i int) error {
 	if err := n.forget(probeReady, probeAnnounce, probeOpen); err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (n *learner) sampleReceive(r *receiving, k *lane, i int) error {
 
 // sampleOpened receives part of a record and looks for its length, type and
 // place in what tls_rx_one_record has made.
-func (n *learner) sampleOpened(r *receiving, k *lane, typ byte, size, part int) error {
+func (n *learner) sampleOpened(r *receiving, k *connection, typ byte, size, part int) error {
 	if err := k.receive(make([]byte, part)); err != nil {
 		return err
 	}
@@ -184,19 +184,19 @@ func (n *learner) sampleOpened(r *receiving, k *lane, typ byte, size, part int) 
 	return nil
 }
 
-// settleReady: newer kernels ask a function whether there is a record, and it
+// resolveReady: newer kernels ask a function whether there is a record, and it
 // looks for itself.
-func (n *learner) settleReady() error {
+func (n *learner) resolveReady() error {
 	no := n.found["ready.no"]
 	if no == nil {
 		return nil
 	}
 	var places candidates[int]
-	places.add(n.found["ready.yes"].left)
-	places.add(no.left)
+	places.add(n.found["ready.yes"].remaining)
+	places.add(no.remaining)
 	at, ok := places.only()
 	if !ok {
-		n.Missing = append(n.Missing, fmt.Sprintf("whether a record is there (%d places): the rx stage wait is unknown", len(places.left)))
+		n.Missing = append(n.Missing, fmt.Sprintf("whether a record is there (%d places): the rx stage wait is unknown", len(places.remaining)))
 		return nil
 	}
 	n.Layout.Set("tls_strparser.msg_ready", at)

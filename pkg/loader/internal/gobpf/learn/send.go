@@ -29,11 +29,11 @@ type chain struct{ priv, openRec, message int }
 // pushed is what the kernel's functions got for one record.
 type pushed struct{ verdict, push *seen }
 
-func (n *learner) lessonSend() error {
+func (n *learner) learnSend() error {
 	runtime.LockOSThread() // the samples are of one task
 	defer runtime.UnlockOSThread()
 	for i := range samples {
-		if err := n.withLane(i, func(k *lane) error { return n.sampleSend(k, samples[i].typ, 1000+37*i) }); err != nil {
+		if err := n.withConnection(i, func(k *connection) error { return n.sampleSend(k, samples[i].typ, 1000+37*i) }); err != nil {
 			return err
 		}
 	}
@@ -42,23 +42,23 @@ func (n *learner) lessonSend() error {
 	}
 	c, ok := n.chains.only()
 	if !ok {
-		return fmt.Errorf("the open record (%d places)", len(n.chains.left))
+		return fmt.Errorf("the open record (%d places)", len(n.chains.remaining))
 	}
 	n.Layout.Set("tls_context.priv_ctx_tx", c.priv)
 	n.Layout.Set("tls_sw_context_tx.open_rec", c.openRec)
 	n.Layout.Set("tls_rec.msg_plaintext", c.message)
 	n.Layout.Set("sk_msg.sg", 0)
 	n.Layout.Set("msghdr.msg_iter", 0)
-	return errors.Join(n.settings("tx_type_arg", "orig_ax_back"), n.lessonPlaintext(), n.settleList(c), n.lessonKeys())
+	return errors.Join(n.settings("tx_type_arg", "orig_ax_back"), n.learnPlaintext(), n.resolveList(c), n.learnKeys())
 }
 
 // settings settles what becomes a constant of the programs.
 func (n *learner) settings(names ...string) error {
 	var errs []error
 	for _, name := range names {
-		v, ok := n.settled(name)
+		v, ok := n.resolved(name)
 		if !ok {
-			errs = append(errs, fmt.Errorf("%s %s", name, n.doubt(name)))
+			errs = append(errs, fmt.Errorf("%s %s", name, n.ambiguity(name)))
 		}
 		n.Settings[name] = uint64(v)
 	}
@@ -66,7 +66,7 @@ func (n *learner) settings(names ...string) error {
 }
 
 // sampleSend sends records of known types and lengths.
-func (n *learner) sampleSend(k *lane, typ byte, size int) error {
+func (n *learner) sampleSend(k *connection, typ byte, size int) error {
 	if err := n.forget(probeVerdict, probePush, probeSendmsg); err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func argumentsEqual(s *seen, from, to int, v uint32) (at []int) {
 
 // sampleContext looks for what a tls_context knows of the connection; side is
 // the end, dir the direction that has keys.
-func (n *learner) sampleContext(k *lane, side, dir string, ctx uint64) {
+func (n *learner) sampleContext(k *connection, side, dir string, ctx uint64) {
 	m := n.peek(ctx, ctxSize)
 	pair := binary.NativeEndian.AppendUint16(nil, k.info.Version)
 	pair = binary.NativeEndian.AppendUint16(pair, uint16(k.info.Cipher))
@@ -136,7 +136,7 @@ func (n *learner) noteTask(s *seen) {
 }
 
 // sampleFlags sends with different flags, by two system calls.
-func (n *learner) sampleFlags(k *lane) error {
+func (n *learner) sampleFlags(k *connection) error {
 	b := pattern(91, 3)
 	for _, flags := range []int{unix.MSG_NOSIGNAL, unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT, unix.MSG_NOSIGNAL | unix.MSG_EOR} {
 		for _, send := range []func() error{
@@ -171,7 +171,7 @@ func (n *learner) sampleFlags(k *lane) error {
 
 // sampleChain leaves a record open, looks for all ways from the context that
 // end somewhere, closes the record and sees where its sk_msg was.
-func (n *learner) sampleChain(k *lane, ctx uint64) error {
+func (n *learner) sampleChain(k *connection, ctx uint64) error {
 	if err := unix.Send(k.a.fd, pattern(60, 4), unix.MSG_MORE); err != nil {
 		return os.NewSyscallError("send", err)
 	}
@@ -209,9 +209,9 @@ func (n *learner) sampleChain(k *lane, ctx uint64) error {
 // in a record its links.
 type list struct{ head, node int }
 
-// settleList: while the only record is handed over, the list's head points to
+// resolveList: while the only record is handed over, the list's head points to
 // it, forwards and backwards.
-func (n *learner) settleList(c chain) error {
+func (n *learner) resolveList(c chain) error {
 	var lists candidates[list]
 	for _, p := range n.pushes {
 		var places []list
@@ -229,7 +229,7 @@ func (n *learner) settleList(c chain) error {
 	}
 	at, ok := lists.only()
 	if !ok {
-		return fmt.Errorf("the list of sealed records (%d places)", len(lists.left))
+		return fmt.Errorf("the list of sealed records (%d places)", len(lists.remaining))
 	}
 	n.Layout.Set("tls_sw_context_tx.tx_list", at.head)
 	n.Layout.Set("tls_rec.list", at.node)

@@ -32,8 +32,8 @@ func (n *learner) identify(e *end) error {
 	return nil
 }
 
-// lessonSockets: ports, addresses, cookies and namespaces of sockets.
-func (n *learner) lessonSockets() error {
+// learnSockets: ports, addresses, cookies and namespaces of sockets.
+func (n *learner) learnSockets() error {
 	mapped := func(c, d byte) netip.Addr { return netip.AddrFrom16(loopback(c, d).As16()) }
 	for i := range byte(3) {
 		if err := n.sampleSockets(loopback(1+i, 9), loopback(7, 3+i)); err != nil {
@@ -51,7 +51,7 @@ func (n *learner) lessonSockets() error {
 	n.excludeMapped("daddr")
 	n.Layout.Set("sock.__sk_common", 0)
 	return errors.Join(n.need("sock_common.skc_num", "sock_common.skc_dport", "sock_common.skc_family",
-		"sock_common.skc_rcv_saddr", "sock_common.skc_daddr", "sock_common.skc_cookie"), n.lessonNamespace())
+		"sock_common.skc_rcv_saddr", "sock_common.skc_daddr", "sock_common.skc_cookie"), n.learnNamespace())
 }
 
 func (n *learner) sampleSockets(from, to netip.Addr) error {
@@ -93,12 +93,12 @@ func (n *learner) excludeMapped(field string) {
 	const mapped = 12
 	v6 := int(n.Layout.Fields["sock_common.skc_v6_"+field].Offset)
 	c := n.found["sock_common.skc_"+field]
-	c.left = slices.DeleteFunc(c.left, func(at int) bool { return at == v6+mapped })
+	c.remaining = slices.DeleteFunc(c.remaining, func(at int) bool { return at == v6+mapped })
 }
 
-// lessonNamespace looks for the number of the network namespace, in this one
+// learnNamespace looks for the number of the network namespace, in this one
 // and in one of its own.
-func (n *learner) lessonNamespace() error {
+func (n *learner) learnNamespace() error {
 	var places candidates[[2]int]
 	for _, unshare := range []bool{false, true} {
 		found, err := n.sampleNamespace(unshare)
@@ -109,7 +109,7 @@ func (n *learner) lessonNamespace() error {
 	}
 	at, ok := places.only()
 	if !ok {
-		return fmt.Errorf("network namespace (%d places)", len(places.left))
+		return fmt.Errorf("network namespace (%d places)", len(places.remaining))
 	}
 	n.Layout.Set("sock_common.skc_net", at[0])
 	n.Layout.Set("net.ns", 0)

@@ -27,7 +27,7 @@ func ReadSymbols(functions []string) (*Symbols, error) {
 	}
 	defer f.Close()
 	k := &Symbols{Functions: map[string]bool{}, variables: map[string]uint64{}}
-	wanted := map[string]bool{askedBy: true}
+	wanted := map[string]bool{probeFunc: true}
 	for _, name := range functions {
 		wanted[name] = true
 	}

@@ -14,18 +14,18 @@ const (
 	CauseOutputEvents = "output_full_events"
 )
 
-// outlet puts events into a Queue and tells what found no room there.
-type outlet struct {
-	q      *Queue
-	now    uint64        // of the last event that has a time
-	totals event.Totals  // of the records that were left out
-	behind [2]uint64     // records that sampling left out, for which those stood
-	events uint64        // others that were left out
-	told   [2]event.Lost // what has been said of the two
+// queueWriter puts events into a Queue and tells what found no room there.
+type queueWriter struct {
+	q        *Queue
+	now      uint64        // of the last event that has a time
+	totals   event.Totals  // of the records that were left out
+	behind   [2]uint64     // records that sampling left out, for which those stood
+	events   uint64        // others that were left out
+	reported [2]event.Lost // what has been said of the two
 }
 
-func newOutlet(q *Queue) outlet {
-	return outlet{q: q, told: [2]event.Lost{{Cause: CauseOutput}, {Cause: CauseOutputEvents}}}
+func newQueueWriter(q *Queue) queueWriter {
+	return queueWriter{q: q, reported: [2]event.Lost{{Cause: CauseOutput}, {Cause: CauseOutputEvents}}}
 }
 
 // rank keeps room for what explains the rest.
@@ -44,11 +44,11 @@ func rank(ev event.Event) Rank {
 }
 
 // put writes how an event is spelled, or counts the event.
-func (o *outlet) put(ev event.Event, unit []byte) error {
+func (o *queueWriter) put(ev event.Event, unit []byte) error {
 	if len(unit) == 0 {
 		return nil
 	}
-	o.look(ev)
+	o.observe(ev)
 	taken, err := o.q.Put(unit, rank(ev))
 	if !taken && err == nil {
 		o.leaveOut(ev)
@@ -56,8 +56,8 @@ func (o *outlet) put(ev event.Event, unit []byte) error {
 	return err
 }
 
-// look takes the time from an event.
-func (o *outlet) look(ev event.Event) {
+// observe takes the time from an event.
+func (o *queueWriter) observe(ev event.Event) {
 	switch ev := ev.(type) {
 	case *event.Record:
 		o.now = ev.Mono
@@ -66,7 +66,7 @@ func (o *outlet) look(ev event.Event) {
 	}
 }
 
-func (o *outlet) leaveOut(ev event.Event) {
+func (o *queueWriter) leaveOut(ev event.Event) {
 	if r, ok := ev.(*event.Record); ok && !r.Unsent { // those that the summary counts
 		o.totals.Add(r, 1)
 		o.behind[r.Dir&1] += r.Skipped
@@ -75,12 +75,14 @@ func (o *outlet) leaveOut(ev event.Event) {
 	o.events++
 }
 
-func (o *outlet) records() uint64 { return o.totals.Records[event.TX] + o.totals.Records[event.RX] }
+func (o *queueWriter) records() uint64 {
+	return o.totals.Records[event.TX] + o.totals.Records[event.RX]
+}
 
 // losses hands on what was left out since it last did.
-func (o *outlet) losses(write func(event.Event) error) error {
+func (o *queueWriter) losses(write func(event.Event) error) error {
 	for i, n := range [2]uint64{o.records(), o.events} {
-		l := &o.told[i]
+		l := &o.reported[i]
 		if n == l.Count {
 			continue
 		}
@@ -94,7 +96,7 @@ func (o *outlet) losses(write func(event.Event) error) error {
 }
 
 // account turns a run's summary into that of this output.
-func (o *outlet) account(s *event.Summary) *event.Summary {
+func (o *queueWriter) account(s *event.Summary) *event.Summary {
 	if o.records()+o.events == 0 {
 		return s
 	}
@@ -105,7 +107,7 @@ func (o *outlet) account(s *event.Summary) *event.Summary {
 	}
 	for i, n := range [2]uint64{o.records(), o.events} {
 		if n > 0 {
-			own.Lost[o.told[i].Cause] += n
+			own.Lost[o.reported[i].Cause] += n
 		}
 	}
 	for d := range own.Totals.Records {

@@ -38,15 +38,15 @@ func Preflight() error {
 	}
 	return &UnsupportedError{
 		What: "tracing needs " + needs + ", and this program is for " + runtime.GOOS + "/" + runtime.GOARCH,
-		Hint: "here it reads what others have traced", Err: ErrElsewhere,
+		Hint: "here it reads what others have traced", Err: ErrUnsupportedPlatform,
 	}
 }
 
 // haveGobpf: kprobes are Linux' too.
 const haveGobpf = false
 
-// TakesKprobes says whether Open attaches by kprobes, which it does not.
-func (c *Config) TakesKprobes() bool { return false }
+// UsesKprobes says whether Open attaches by kprobes, which it does not.
+func (c *Config) UsesKprobes() bool { return false }
 
 // IsKernelUser is false: there are no names of tasks to filter by.
 func IsKernelUser(string) bool { return false }

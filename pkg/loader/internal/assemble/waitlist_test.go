@@ -11,9 +11,9 @@ import (
 )
 
 // Against a slice, the oldest first.
-func TestShelf(t *testing.T) {
+func TestWaitlist(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	s, want := newShelf[wire.PayloadKey](), []wire.PayloadKey{}
+	s, want := newWaitlist[wire.PayloadKey](), []wire.PayloadKey{}
 	first := func(of func(wire.PayloadKey) bool) (k wire.PayloadKey, ok bool) {
 		i := slices.IndexFunc(want, of)
 		if i < 0 {
@@ -34,13 +34,13 @@ func TestShelf(t *testing.T) {
 			want = append(want, key)
 			s.put(key, key)
 		case 0:
-			got, gotOK = s.take(key)
+			got, gotOK = s.pop(key)
 			expected, expectedOK = first(same)
 		case 1:
-			got, gotOK = s.takeOldest()
+			got, gotOK = s.popOldest()
 			expected, expectedOK = first(func(wire.PayloadKey) bool { return true })
 		case 2:
-			got, gotOK = s.takeOf(key.Conn)
+			got, gotOK = s.popFirst(key.Conn)
 			expected, expectedOK = first(func(k wire.PayloadKey) bool { return k.Conn == key.Conn })
 		}
 		if got != expected || gotOK != expectedOK || s.len() != len(want) || s.has(key) != slices.Contains(want, key) {
@@ -48,7 +48,7 @@ func TestShelf(t *testing.T) {
 		}
 	}
 	for s.len() > 0 {
-		s.takeOldest()
+		s.popOldest()
 	}
 	if s.oldest != nil || len(s.conns) != 0 {
 		t.Errorf("an empty shelf knows of %v and of %d connections", s.oldest, len(s.conns))
@@ -59,7 +59,7 @@ func TestShelf(t *testing.T) {
 // come.
 func orphans(a *Assembler, n int) {
 	for i := range uint64(n) {
-		a.keep(wire.Payload{Key: wire.PayloadKey{Conn: 1000 + i}, Data: []byte("orphan")})
+		a.keepPayload(wire.Payload{Key: wire.PayloadKey{Conn: 1000 + i}, Data: []byte("orphan")})
 	}
 }
 
@@ -72,7 +72,7 @@ func closing(tb testing.TB, a *Assembler) {
 }
 
 func BenchmarkClose(b *testing.B) {
-	for name, kept := range map[string]int{"none": 0, "16k": maxKept} {
+	for name, kept := range map[string]int{"none": 0, "16k": maxPayloads} {
 		b.Run(name, func(b *testing.B) {
 			a := New(nil, Options{})
 			orphans(a, kept)
@@ -102,9 +102,9 @@ func TestCloseWalksNothing(t *testing.T) {
 		}
 		return best
 	}
-	none, many := quickest(0), quickest(maxKept)
+	none, many := quickest(0), quickest(maxPayloads)
 	if many > 50*none {
-		t.Errorf("ten closes take %v beside %d kept payloads, and %v without", many, maxKept, none)
+		t.Errorf("ten closes take %v beside %d kept payloads, and %v without", many, maxPayloads, none)
 	}
 }
 
@@ -139,13 +139,13 @@ func TestWaitingConnectionsAreBounded(t *testing.T) {
 // Completions whose records were lost go one by one, the oldest first.
 func TestCompletionsAreBounded(t *testing.T) {
 	b := newBench()
-	for seq := range uint64(maxKept + 2) {
+	for seq := range uint64(maxPayloads + 2) {
 		b.feed(t, undecipherable(seq))
 	}
 	if len(b.got) != 2 || b.got[0].(*event.Error).Seq != 0 || b.got[1].(*event.Error).Seq != 1 {
 		t.Errorf("let go: %v", b.got)
 	}
-	if b.async.len() != maxKept {
+	if b.async.len() != maxPayloads {
 		t.Errorf("%d completions are kept", b.async.len())
 	}
 }

@@ -6,22 +6,22 @@ import (
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
 
-// maxKnown bounds how many processes a Looker remembers, maxWaiting how many wait for it.
+// maxKnown bounds how many processes a ProcessReader remembers, maxWaiting how many wait for it.
 const (
 	maxKnown   = 10_000
 	maxWaiting = 256
 )
 
-// Looker looks at processes while they are there, beside whoever asks: a program may take
+// ProcessReader looks at processes while they are there, beside whoever asks: a program may take
 // seconds to be searched, and who asks reads a ring that fills meanwhile.
-type Looker struct {
+type ProcessReader struct {
 	reader *Reader
 	look   func(pid int) (doctor.Process, error)
 	queue  chan who
 	done   chan struct{}
-	// asked and missed are of who asks, known is of who looks, until done.
-	asked, missed map[who]bool
-	known         []doctor.Process
+	// queued and missed are of who asks, known is of who looks, until done.
+	queued, missed map[who]bool
+	known          []doctor.Process
 }
 
 // who is a process: its number is used again.
@@ -30,24 +30,24 @@ type who struct {
 	started uint64
 }
 
-// NewLooker begins to wait for questions. Until End returns it alone may use the reader.
-func NewLooker(r *Reader) *Looker {
-	l := &Looker{reader: r, queue: make(chan who, maxWaiting), done: make(chan struct{}), asked: map[who]bool{}, missed: map[who]bool{}}
+// NewProcessReader begins to wait for questions. Until End returns it alone may use the reader.
+func NewProcessReader(r *Reader) *ProcessReader {
+	l := &ProcessReader{reader: r, queue: make(chan who, maxWaiting), done: make(chan struct{}), queued: map[who]bool{}, missed: map[who]bool{}}
 	l.look = func(pid int) (doctor.Process, error) { return r.Process(pid, true) }
 	go l.run()
 	return l
 }
 
-// Ask has a process looked at, once. It returns when that was started, 0 if it is gone.
-func (l *Looker) Ask(pid int) (started uint64) {
+// Enqueue has a process looked at, once. It returns when that was started, 0 if it is gone.
+func (l *ProcessReader) Enqueue(pid int) (started uint64) {
 	w := who{pid, l.reader.Started(pid)}
-	if w.started == 0 || l.asked[w] {
+	if w.started == 0 || l.queued[w] {
 		return w.started
 	}
-	if len(l.asked) < maxKnown {
+	if len(l.queued) < maxKnown {
 		select {
 		case l.queue <- w:
-			l.asked[w] = true
+			l.queued[w] = true
 			delete(l.missed, w)
 			return w.started
 		default:
@@ -59,7 +59,7 @@ func (l *Looker) Ask(pid int) (started uint64) {
 	return w.started
 }
 
-func (l *Looker) run() {
+func (l *ProcessReader) run() {
 	defer close(l.done)
 	for w := range l.queue {
 		p, err := l.look(w.pid)
@@ -71,7 +71,7 @@ func (l *Looker) run() {
 }
 
 // End returns what was found. Of what had no room it tells notSeen.
-func (l *Looker) End(notSeen *[]string) []doctor.Process {
+func (l *ProcessReader) End(notSeen *[]string) []doctor.Process {
 	close(l.queue)
 	<-l.done
 	if n := len(l.missed); n > 0 {

@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// tellEvery is how often at most a person is told of trouble.
-	tellEvery = time.Minute
-	// tellBytes is how long a line may be: a receiver chooses what it answers.
-	tellBytes = 240
+	// noticeInterval is how often at most a person is told of trouble.
+	noticeInterval = time.Minute
+	// maxNoticeBytes is how long a line may be: a receiver chooses what it answers.
+	maxNoticeBytes = 240
 )
 
-// teller tells people of trouble with the receiver: one line, not often. Any goroutine
+// reporter tells people of trouble with the receiver: one line, not often. Any goroutine
 // may use it.
-type teller struct {
+type reporter struct {
 	out func(string)
 	now func() time.Time
 
@@ -27,7 +27,7 @@ type teller struct {
 	since int // what was not told since the last line
 }
 
-func (t *teller) say(text string) {
+func (t *reporter) report(text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
@@ -39,14 +39,14 @@ func (t *teller) say(text string) {
 	if t.since > 0 {
 		line += fmt.Sprintf(" (%d more messages since the last)", t.since)
 	}
-	t.next, t.since = now.Add(tellEvery), 0
+	t.next, t.since = now.Add(noticeInterval), 0
 	t.out(line)
 }
 
 // oneLine cuts and escapes what others wrote.
 func oneLine(s string) string {
-	if len(s) > tellBytes {
-		s = strings.ToValidUTF8(s[:tellBytes], "") + "..."
+	if len(s) > maxNoticeBytes {
+		s = strings.ToValidUTF8(s[:maxNoticeBytes], "") + "..."
 	}
 	return safe.String(strings.Join(strings.Fields(s), " "))
 }

@@ -23,8 +23,8 @@ type end struct {
 	sk            uint64 // the kernel's struct sock
 }
 
-// lane is a connection: a sends records, b receives them.
-type lane struct {
+// connection is a connection: a sends records, b receives them.
+type connection struct {
 	a, b *end
 	info raw.CryptoInfo
 	sent uint64
@@ -36,7 +36,7 @@ func (e *end) close() {
 	}
 }
 
-func (k *lane) close() { k.a.close(); k.b.close() }
+func (k *connection) close() { k.a.close(); k.b.close() }
 
 func newEnd(fd int) (*end, error) {
 	e := &end{fd: fd, file: os.NewFile(uintptr(fd), "socket")}
@@ -67,7 +67,7 @@ func sockaddr(a netip.Addr) (family int, sa unix.Sockaddr) {
 }
 
 // connect makes a lane between two addresses of the loopback.
-func connect(from, to netip.Addr) (k *lane, err error) {
+func connect(from, to netip.Addr) (k *connection, err error) {
 	family, sa := sockaddr(to)
 	listener, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -90,7 +90,7 @@ func connect(from, to netip.Addr) (k *lane, err error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("connect to %v: %w", to, err)
 	}
-	k = &lane{}
+	k = &connection{}
 	if k.a, err = newEnd(fd); err != nil {
 		return k, err
 	}
@@ -109,17 +109,17 @@ func keyInfo(version uint16, c raw.Cipher, seq uint64) raw.CryptoInfo {
 }
 
 // next is the sequence of the next record, as it lies in memory.
-func (k *lane) next() []byte { return binary.BigEndian.AppendUint64(nil, k.info.Seq+k.sent) }
+func (k *connection) next() []byte { return binary.BigEndian.AppendUint64(nil, k.info.Seq+k.sent) }
 
 // send sends one record.
-func (k *lane) send(typ byte, b []byte) error {
+func (k *connection) send(typ byte, b []byte) error {
 	k.sent++
 	_, err := raw.SendRecord(k.a.file, raw.ContentType(typ), b, 0)
 	return err
 }
 
 // receive reads from one record by a single buffer.
-func (k *lane) receive(b []byte) error {
+func (k *connection) receive(b []byte) error {
 	_, _, err := raw.RecvRecord(k.b.file, b, 0)
 	return err
 }

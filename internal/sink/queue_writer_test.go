@@ -151,15 +151,15 @@ func TestFullOutputTellsInTime(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := j.Flush(); err != nil || j.told[0].Count != 0 {
-		t.Errorf("told of %d while the queue is full, %v", j.told[0].Count, err)
+	if err := j.Flush(); err != nil || j.reported[0].Count != 0 {
+		t.Errorf("told of %d while the queue is full, %v", j.reported[0].Count, err)
 	}
 	close(file.release)
 	for !q.Relaxed() {
-		<-q.room
+		<-q.space
 	}
-	if err := j.Flush(); err != nil || j.told[0].Count == 0 || j.told[0].Count != j.records() {
-		t.Errorf("told of %d, %d were left out, %v", j.told[0].Count, j.records(), err)
+	if err := j.Flush(); err != nil || j.reported[0].Count == 0 || j.reported[0].Count != j.records() {
+		t.Errorf("told of %d, %d were left out, %v", j.reported[0].Count, j.records(), err)
 	}
 	if err := q.Close(nil); err != nil {
 		t.Error(err)
@@ -188,7 +188,7 @@ func TestFullCapture(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, _ := readPcapng(t, file.Bytes())
-	if left := int(p.LeftOut()); left == 0 || len(all)-3+left != n {
+	if left := int(p.Dropped()); left == 0 || len(all)-3+left != n {
 		t.Errorf("%d packets and the handshake's 3, %d records left out, of %d", len(all)-3, left, n)
 	}
 }

@@ -2,10 +2,10 @@ package inspect
 
 import "cmp"
 
-// torn reads the rest of a line that a gap cut. It may belong to a secret's value, or to
+// partialLine reads the rest of a line that a gap cut. It may belong to a secret's value, or to
 // the name before one: the gap may hold the beginning of either. Where it is a member's of
 // JSON, only the next member says for certain that it is over.
-type torn struct {
+type partialLine struct {
 	json   bool // members of JSON came before
 	quoted bool // a quote came behind the gap
 	size   int  // bytes behind the gap
@@ -14,12 +14,12 @@ type torn struct {
 }
 
 // tear begins behind a gap. again says that what is cut is such a rest itself.
-func (t *torn) tear(again bool) {
-	*t = torn{json: t.json, quoted: t.quoted && again}
+func (t *partialLine) tear(again bool) {
+	*t = partialLine{json: t.json, quoted: t.quoted && again}
 }
 
 // ends reports whether the rest does before c.
-func (t *torn) ends(c byte) bool {
+func (t *partialLine) ends(c byte) bool {
 	switch {
 	case c == '\r' || c == '\n':
 		return true
@@ -84,12 +84,12 @@ func (m *memberStart) ready(c byte) bool {
 func (u *urls) rest(b []byte) int {
 	for i, c := range b {
 		switch {
-		case u.torn.ends(c):
+		case u.partialLine.ends(c):
 			u.state = urlText
 			return i
-		case u.torn.ready(c):
-			u.state, u.torn.json = urlText, true
-			if secretMember(parameter(u.torn.name.bytes())) {
+		case u.partialLine.ready(c):
+			u.state, u.partialLine.json = urlText, true
+			if secretMember(parameter(u.partialLine.name.bytes())) {
 				u.state = memberBegins
 			}
 			return i + 1

@@ -22,12 +22,12 @@ func TestStarted(t *testing.T) {
 }
 
 // Who asks never waits, is asked about a process once, and is told how many had no room.
-func TestLooker(t *testing.T) {
+func TestProcessReader(t *testing.T) {
 	files := map[string]string{}
 	for pid := range maxWaiting + 10 {
 		files[fmt.Sprintf("proc/%d/stat", pid+1)] = stat7(pid + 100)
 	}
-	l := NewLooker(NewReader(tree(t, files)))
+	l := NewProcessReader(NewReader(tree(t, files)))
 	looked, begun, goOn := map[int]int{}, make(chan bool), make(chan bool)
 	l.look = func(pid int) (doctor.Process, error) {
 		if looked[pid]++; pid == 1 {
@@ -40,16 +40,16 @@ func TestLooker(t *testing.T) {
 		}
 		return doctor.Process{PID: pid, Comm: "x", Started: started}, nil
 	}
-	if got := l.Ask(1); got != 100 {
+	if got := l.Enqueue(1); got != 100 {
 		t.Errorf("started at %d", got)
 	}
 	<-begun // it is looked at, and takes its time
 	for range 3 {
 		for pid := range maxWaiting + 10 {
-			l.Ask(pid + 1)
+			l.Enqueue(pid + 1)
 		}
 	}
-	if l.Ask(maxWaiting+50) != 0 {
+	if l.Enqueue(maxWaiting+50) != 0 {
 		t.Error("a process that is gone")
 	}
 	close(goOn)

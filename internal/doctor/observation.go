@@ -8,13 +8,13 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// maxSights bounds what is kept of a watch.
-const maxSights = 100_000
+// maxObservations bounds what is kept of a watch.
+const maxObservations = 100_000
 
 // Log is what was seen while somebody watched.
 type Log struct {
-	Asks   []Ask
-	Hellos []Hello
+	Requests []Request
+	Hellos   []Hello
 	// Dropped is how much found no room.
 	Dropped uint64
 }
@@ -25,18 +25,18 @@ func EndsOf(c *event.Conn) Ends {
 }
 
 // Full says whether nothing more is taken in.
-func (l *Log) Full() bool { return len(l.Asks)+len(l.Hellos) >= maxSights }
+func (l *Log) Full() bool { return len(l.Requests)+len(l.Hellos) >= maxObservations }
 
 // Add takes in what was seen at a time since the watch began, of a process that was
 // started then. A message that is none is left out.
-func (l *Log) Add(s *event.Sight, at time.Duration, started uint64) {
+func (l *Log) Add(s *event.Observation, at time.Duration, started uint64) {
 	if l.Full() {
 		l.Dropped++
 		return
 	}
 	ends, pid, comm := EndsOf(&s.Conn), int(s.Proc.PID), s.Proc.Comm.String()
 	if s.Option != 0 {
-		l.Asks = append(l.Asks, Ask{Ends: ends, Cookie: s.Conn.Cookie, PID: pid, Comm: comm, Started: started, At: at, Option: s.Option,
+		l.Requests = append(l.Requests, Request{Ends: ends, Cookie: s.Conn.Cookie, PID: pid, Comm: comm, Started: started, At: at, Option: s.Option,
 			Errno: s.Errno, Version: s.Version, Cipher: s.Cipher, MPTCP: s.MPTCP, Device: s.Device})
 		return
 	}

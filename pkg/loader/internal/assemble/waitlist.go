@@ -4,10 +4,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// shelf keeps what waits for the event of its record. Each thing is found by
+// waitlist keeps what waits for the event of its record. Each thing is found by
 // its record, by its connection and by its age, and nothing is searched for:
 // a connection that closes costs what it leaves behind, not what others do.
-type shelf[V any] struct {
+type waitlist[V any] struct {
 	all    map[wire.PayloadKey]*keeping[V]
 	conns  map[uint64]*keeping[V] // the oldest of each connection
 	oldest *keeping[V]
@@ -28,17 +28,17 @@ const (
 	byConn
 )
 
-func newShelf[V any]() *shelf[V] {
-	return &shelf[V]{all: map[wire.PayloadKey]*keeping[V]{}, conns: map[uint64]*keeping[V]{}}
+func newWaitlist[V any]() *waitlist[V] {
+	return &waitlist[V]{all: map[wire.PayloadKey]*keeping[V]{}, conns: map[uint64]*keeping[V]{}}
 }
 
-func (s *shelf[V]) len() int { return len(s.all) }
+func (s *waitlist[V]) len() int { return len(s.all) }
 
-func (s *shelf[V]) has(key wire.PayloadKey) bool { return s.all[key] != nil }
+func (s *waitlist[V]) has(key wire.PayloadKey) bool { return s.all[key] != nil }
 
 // put keeps a value, in the place of an older one of the same key.
-func (s *shelf[V]) put(key wire.PayloadKey, value V) {
-	s.take(key)
+func (s *waitlist[V]) put(key wire.PayloadKey, value V) {
+	s.pop(key)
 	it := s.free
 	if it == nil {
 		it = &keeping[V]{}
@@ -51,8 +51,8 @@ func (s *shelf[V]) put(key wire.PayloadKey, value V) {
 	s.conns[key.Conn] = it.join(byConn, s.conns[key.Conn])
 }
 
-// take returns a value that is kept no longer.
-func (s *shelf[V]) take(key wire.PayloadKey) (value V, ok bool) {
+// pop removes the value of a key and returns it.
+func (s *waitlist[V]) pop(key wire.PayloadKey) (value V, ok bool) {
 	it := s.all[key]
 	if it == nil {
 		return value, false
@@ -60,16 +60,16 @@ func (s *shelf[V]) take(key wire.PayloadKey) (value V, ok bool) {
 	return s.remove(it), true
 }
 
-// takeOldest takes what was put first.
-func (s *shelf[V]) takeOldest() (value V, ok bool) {
+// popOldest removes and returns the value that was put first.
+func (s *waitlist[V]) popOldest() (value V, ok bool) {
 	if s.oldest == nil {
 		return value, false
 	}
 	return s.remove(s.oldest), true
 }
 
-// takeOf takes what was put first for a connection.
-func (s *shelf[V]) takeOf(conn uint64) (value V, ok bool) {
+// popFirst removes and returns the value that was put first for a connection.
+func (s *waitlist[V]) popFirst(conn uint64) (value V, ok bool) {
 	it := s.conns[conn]
 	if it == nil {
 		return value, false
@@ -77,7 +77,7 @@ func (s *shelf[V]) takeOf(conn uint64) (value V, ok bool) {
 	return s.remove(it), true
 }
 
-func (s *shelf[V]) remove(it *keeping[V]) V {
+func (s *waitlist[V]) remove(it *keeping[V]) V {
 	value := it.value
 	delete(s.all, it.key)
 	s.oldest = it.leave(byAge, s.oldest)
