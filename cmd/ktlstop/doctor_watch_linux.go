@@ -34,8 +34,8 @@ func (o *doctorOptions) watched(ctx context.Context, want *facts.Want, r *facts.
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, o.watch)
 	defer cancel()
-	unseen, err := w.Run(ctx, func(sight *event.Observation) { s.see(sight, w.Since(sight.Mono)) })
-	took := time.Since(begin)
+	dropped, err := w.Run(ctx, func(seen *event.Observation) { s.see(seen, w.Since(seen.Mono)) })
+	elapsed := time.Since(begin)
 	var notSeen []string
 	known := s.looker.End(&notSeen)
 	if err != nil {
@@ -46,9 +46,9 @@ func (o *doctorOptions) watched(ctx context.Context, want *facts.Want, r *facts.
 	}
 	f := r.Look(want, known)
 	f.NotSeen = append(f.NotSeen, notSeen...)
-	f.Watched, f.Requests, f.Hellos = took, s.log.Requests, s.log.Hellos
+	f.Watched, f.Requests, f.Hellos = elapsed, s.log.Requests, s.log.Hellos
 	f.NotSeen = append(f.NotSeen, w.Missing()...)
-	n := unseen + s.log.Dropped
+	n := dropped + s.log.Dropped
 	f.MayMissULP, f.MayMissKeys = n > 0 || !w.Sees("tcp_set_ulp"), n > 0 || !w.Sees("tls_setsockopt")
 	if n > 0 {
 		f.NotSeen = append(f.NotSeen, fmt.Sprintf("%d messages and answers, for want of room", n))
@@ -60,14 +60,14 @@ func (o *doctorOptions) watched(ctx context.Context, want *facts.Want, r *facts.
 }
 
 // see must not wait: the ring fills meanwhile.
-func (s *watcher) see(sight *event.Observation, at time.Duration) {
-	ends, pid := doctor.EndsOf(&sight.Conn), int(sight.Proc.PID)
-	if !s.want.Event(&ends, pid, sight.Proc.Comm.String()) {
+func (s *watcher) see(o *event.Observation, at time.Duration) {
+	ends, pid := doctor.EndsOf(&o.Conn), int(o.Proc.PID)
+	if !s.want.Event(&ends, pid, o.Proc.Comm.String()) {
 		return
 	}
 	var started uint64
 	if pid != 0 && !s.log.Full() {
 		started = s.looker.Enqueue(pid)
 	}
-	s.log.Add(sight, at, started)
+	s.log.Add(o, at, started)
 }

@@ -162,7 +162,7 @@ func (o *options) showFeeds(cmd *cobra.Command, interval time.Duration) error {
 	if err != nil {
 		return err
 	}
-	fleet := session.NewFleet(feeds, session.About{Version: version, Filter: o.asked()})
+	fleet := session.NewFleet(feeds, session.About{Version: version, Filter: o.remoteFilter()})
 	ctx, cancel := o.forDuration(cmd.Context())
 	defer cancel()
 	if o.output == "json" {
@@ -192,8 +192,8 @@ func (o *options) watchFleet(ctx context.Context, cancel func(), fleet *session.
 	return errors.Join(o.feedError(<-ended), shown)
 }
 
-// asked is what the other hosts are asked for.
-func (o *options) asked() string {
+// remoteFilter is what the other hosts are asked for.
+func (o *options) remoteFilter() string {
 	var words []string
 	for _, name := range o.comms {
 		words = append(words, "--comm "+name)

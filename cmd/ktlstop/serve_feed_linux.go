@@ -25,7 +25,7 @@ func tracing(cfg session.Config) session.Config {
 // addFeed mounts the events of each record, for readers elsewhere.
 func (s *serving) addFeed() {
 	cfg := feed.Config{
-		Host:  event.Host{Name: hostName(), Kernel: kernelRelease(), Version: version, Filter: s.asks},
+		Host:  event.Host{Name: hostName(), Kernel: kernelRelease(), Version: version, Filter: s.filter},
 		Clock: s.liveClock(), Mono: loader.Monotonic, Trace: s.trace,
 	}
 	end := s.addRecorder(&cfg)

@@ -38,7 +38,7 @@ type serving struct {
 
 	// events is the session of who reads events, asks what all of serve looks at.
 	events session.Config
-	asks   string
+	filter string
 
 	collector *metrics.Collector
 	registry  *prometheus.Registry
@@ -213,7 +213,7 @@ func (s *serving) watching(cmd *cobra.Command) (session.Config, error) {
 		return cfg, err
 	}
 	s.events = tracing(cfg)
-	s.asks = filterText(cmd.Flags())
+	s.filter = filterText(cmd.Flags())
 	cfg.Loader.Aggregate = s.expr == nil
 	if cfg.Loader.Aggregate {
 		cfg.Loader.Slow = s.slow

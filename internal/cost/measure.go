@@ -87,7 +87,7 @@ func (n *Runner) round(tool *Tool, all []Result) error {
 	stop := time.Now()
 	t.stop()
 	if err == nil && all[0].Life != nil {
-		all[0].Life.Start, all[0].Life.Stop = t.took.Seconds(), time.Since(stop).Seconds()
+		all[0].Life.Start, all[0].Life.Stop = t.startup.Seconds(), time.Since(stop).Seconds()
 	}
 	return errors.Join(err, t.sawAll())
 }
@@ -164,7 +164,7 @@ func (n *Runner) awake(t *running, r *Result) error {
 		return err
 	}
 	// What the tool does anyway, with nothing to read.
-	time.Sleep(settle)
+	time.Sleep(drainTime)
 	idle, err := t.runTime()
 	if err != nil {
 		return err

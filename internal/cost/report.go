@@ -60,11 +60,11 @@ func (r *Report) NotRun(tool string, why error) {
 
 // Overhead is what a tool adds to its untraced twin of the same run.
 func (r *Report) Overhead(res *Result) (Cost, error) {
-	twin := r.find(Untraced, res.Load)
-	if twin == nil {
+	untraced := r.find(Untraced, res.Load)
+	if untraced == nil {
 		return Cost{}, fmt.Errorf("%v was not measured untraced", res.Load)
 	}
-	return Cost{res.Cost.Send - twin.Cost.Send, res.Cost.Recv - twin.Cost.Recv}, nil
+	return Cost{res.Cost.Send - untraced.Cost.Send, res.Cost.Recv - untraced.Cost.Recv}, nil
 }
 
 // Figure is what a mode adds to a record sent and received; false where it was not

@@ -167,7 +167,7 @@ func TestSawAll(t *testing.T) {
 		{"another tool", "9 packets captured", Tool{}, true},
 	} {
 		r := &running{tool: &c.tool, sent: 9}
-		r.said.Write([]byte(c.said))
+		r.text.Write([]byte(c.said))
 		if err := r.sawAll(); (err == nil) != c.ok {
 			t.Errorf("%s: %v", c.name, err)
 		}

@@ -53,7 +53,7 @@ func measureScreen(program, recording string, conns int) (s Screen, err error) {
 	}
 	defer r.stop()
 	time.Sleep(watched)
-	s = Screen{Conns: conns, Drawn: r.took.Seconds()}
+	s = Screen{Conns: conns, Drawn: r.startup.Seconds()}
 	s.PeakRSS, err = r.peakRSS()
 	return s, err
 }

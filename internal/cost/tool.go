@@ -40,13 +40,13 @@ const startLimit = 3 * time.Minute
 
 // running is a Tool at work.
 type running struct {
-	tool  *Tool
-	cmd   *exec.Cmd
-	ready string
-	said  tail
-	done  chan struct{}
-	took  time.Duration // until it watched
-	sent  int           // records that it was there for
+	tool    *Tool
+	cmd     *exec.Cmd
+	ready   string
+	text    tail
+	done    chan struct{}
+	startup time.Duration // until it watched
+	sent    int           // records that it was there for
 }
 
 // start returns when the tool watches.
@@ -61,7 +61,7 @@ func (t *Tool) start() (*running, error) {
 		args[i] = strings.ReplaceAll(a, "READY", r.ready)
 	}
 	r.cmd = exec.Command(args[0], args[1:]...)
-	r.cmd.Stdout, r.cmd.Stderr = &r.said, &r.said
+	r.cmd.Stdout, r.cmd.Stderr = &r.text, &r.text
 	if t.Screen {
 		terminal, err := r.screen()
 		if err != nil {
@@ -76,9 +76,9 @@ func (t *Tool) start() (*running, error) {
 	go func() { r.cmd.Wait(); close(r.done) }()
 	if err := r.await(t.ReadyText); err != nil {
 		r.stop()
-		return nil, fmt.Errorf("%w: %s", err, r.said.String())
+		return nil, fmt.Errorf("%w: %s", err, r.text.String())
 	}
-	r.took = time.Since(begin)
+	r.startup = time.Since(begin)
 	return r, nil
 }
 
@@ -96,7 +96,7 @@ func (r *running) screen() (*os.File, error) {
 	// One whose colours are not asked for, since nobody would answer.
 	r.cmd.Env = append(os.Environ(), "TERM=screen", "NO_COLOR=1")
 	go func() {
-		io.Copy(&r.said, master)
+		io.Copy(&r.text, master)
 		master.Close()
 	}()
 	return terminal, nil
@@ -107,7 +107,7 @@ func (r *running) await(says string) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if says != "" && strings.Contains(r.said.String(), says) {
+		if says != "" && strings.Contains(r.text.String(), says) {
 			return nil
 		}
 		if _, err := os.Stat(r.ready); says == "" && err == nil {
@@ -150,18 +150,18 @@ func (r *running) runTime() (float64, error) {
 	return sum, nil
 }
 
-// settle is how long a reader needs at most to look at what is there.
-const settle = 300 * time.Millisecond
+// drainTime is how long a reader needs at most to look at what is there.
+const drainTime = 300 * time.Millisecond
 
 // rest waits until the tool has read what there is to read: until it sleeps most
 // of the time. It returns how often it has let it settle.
 func (r *running) rest() (times int, err error) {
 	before, err := r.runTime()
 	for err == nil {
-		time.Sleep(settle)
+		time.Sleep(drainTime)
 		times++
 		var now float64
-		if now, err = r.runTime(); now-before < float64(settle/10) {
+		if now, err = r.runTime(); now-before < float64(drainTime/10) {
 			break
 		}
 		before = now
@@ -199,7 +199,7 @@ func (r *running) sawAll() error {
 	if !r.tool.Counts {
 		return nil
 	}
-	sum, err := readSummary(r.said.String())
+	sum, err := readSummary(r.text.String())
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.tool.Name, err)
 	}
@@ -227,9 +227,9 @@ type counts struct {
 
 // readSummary reads the last line of what ktlstop has printed: a summary, or the
 // last snapshot of the dashboard.
-func readSummary(said string) (s summary, err error) {
-	said = strings.TrimSpace(said)
-	line := said[strings.LastIndexByte(said, '\n')+1:]
+func readSummary(text string) (s summary, err error) {
+	text = strings.TrimSpace(text)
+	line := text[strings.LastIndexByte(text, '\n')+1:]
 	type direction struct{ Records int }
 	var last struct {
 		Type    string

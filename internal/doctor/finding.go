@@ -94,17 +94,17 @@ type examiner struct{ Report }
 // connection tells the first rule that holds, in their order, which is that of truth,
 // and beside it those that come on top.
 func (e *examiner) connection(c *Connection) {
-	told := false
+	decided := false
 	for i := range Rules {
 		r := &Rules[i]
-		if r.connection == nil || told && !r.additional {
+		if r.connection == nil || decided && !r.additional {
 			continue
 		}
 		w := r.connection(e.Facts, c)
 		if w == nil {
 			continue
 		}
-		told = told || !r.additional
+		decided = decided || !r.additional
 		c.Why = append(c.Why, r.ID)
 		e.add(r, w, Finding{PID: c.PID, Comm: c.Comm, Connection: &c.Ends, Connections: 1})
 	}
@@ -129,11 +129,11 @@ func (e *examiner) seen(p *Process) bool {
 // add completes a finding. What is the same of several connections of a process, or of
 // several processes of a name, is told once; and what a connection was seen to suffer
 // from, files need not say again.
-func (e *examiner) add(r *Rule, w *words, f Finding) {
+func (e *examiner) add(r *Rule, w *conclusion, f Finding) {
 	if w == nil {
 		return
 	}
-	f.ID, f.Level, f.Says, f.Do = r.ID, w.level, w.says, w.do
+	f.ID, f.Level, f.Says, f.Do = r.ID, w.level, w.text, w.do
 	for i := range e.Findings {
 		if e.Findings[i].merge(&f) {
 			return

@@ -14,21 +14,21 @@ type Rule struct {
 	ID string
 	// Title is what it is about.
 	Title      string
-	host       func(*Facts) *words
-	process    func(*Facts, *Process) *words
-	connection func(*Facts, *Connection) *words
+	host       func(*Facts) *conclusion
+	process    func(*Facts, *Process) *conclusion
+	connection func(*Facts, *Connection) *conclusion
 	// additional: it is told of a connection whatever else is.
 	additional bool
 }
 
-// words are what a rule says.
-type words struct {
+// conclusion are what a rule says.
+type conclusion struct {
 	level    Level
-	says, do string
+	text, do string
 }
 
-func says(l Level, do, format string, args ...any) *words {
-	return &words{l, fmt.Sprintf(format, args...), do}
+func conclude(l Level, do, format string, args ...any) *conclusion {
+	return &conclusion{l, fmt.Sprintf(format, args...), do}
 }
 
 // Rules are all that is ever concluded. Of those about connections the first that holds

@@ -36,37 +36,37 @@ func (c *Connection) what() string {
 	return "TLS " + v + " with " + cipher
 }
 
-func onMPTCP(f *Facts, c *Connection) *words {
+func onMPTCP(f *Facts, c *Connection) *conclusion {
 	const do = "make the socket one of TCP (IPPROTO_TCP); Go: ListenConfig.SetMultipathTCP(false), or GODEBUG=multipathtcp=0; nginx: no multipath on listen"
 	switch {
 	case c.MPTCP && c.ULPErrno != 0:
-		return says(Error, do, "kernel TLS was refused with %s: the socket is one of MPTCP, which has none", errnoName(c.ULPErrno))
+		return conclude(Error, do, "kernel TLS was refused with %s: the socket is one of MPTCP, which has none", errnoName(c.ULPErrno))
 	case c.ULP == "mptcp":
-		return says(Note, do, "the connection is one of MPTCP: if there is TLS on it, the kernel cannot have it")
+		return conclude(Note, do, "the connection is one of MPTCP: if there is TLS on it, the kernel cannot have it")
 	}
 	return nil
 }
 
-func ulpNoModule(f *Facts, c *Connection) *words {
+func ulpNoModule(f *Facts, c *Connection) *conclusion {
 	if !c.ULPAsked || !is(c.ULPErrno, unix.ENOENT) {
 		return nil
 	}
 	if f.Host.TLS == Absent {
-		return says(Error, "use a kernel with CONFIG_TLS=m or =y", "kernel TLS was refused with ENOENT: this kernel has none")
+		return conclude(Error, "use a kernel with CONFIG_TLS=m or =y", "kernel TLS was refused with ENOENT: this kernel has none")
 	}
 	const do = "modprobe tls; for each start: echo tls > /etc/modules-load.d/tls.conf"
 	if c.Process != nil && c.Process.MayLoad == No {
-		return says(Error, do, "kernel TLS was refused with ENOENT: the module tls was not loaded, and the program, without CAP_NET_ADMIN in the initial user namespace, may not load it")
+		return conclude(Error, do, "kernel TLS was refused with ENOENT: the module tls was not loaded, and the program, without CAP_NET_ADMIN in the initial user namespace, may not load it")
 	}
-	return says(Error, do, "kernel TLS was refused with ENOENT: the module tls was not loaded, and was not to be had for this program")
+	return conclude(Error, do, "kernel TLS was refused with ENOENT: the module tls was not loaded, and was not to be had for this program")
 }
 
 // mayNotLoad is the same before it happens.
-func mayNotLoad(f *Facts, p *Process) *words {
+func mayNotLoad(f *Facts, p *Process) *conclusion {
 	if f.Host.TLS != Loadable || p.MayLoad != No || !p.requestsKTLS() {
 		return nil
 	}
-	return says(Warning, "modprobe tls; for each start: echo tls > /etc/modules-load.d/tls.conf",
+	return conclude(Warning, "modprobe tls; for each start: echo tls > /etc/modules-load.d/tls.conf",
 		"the module tls is not loaded, and the program, without CAP_NET_ADMIN in the initial user namespace, may not load it")
 }
 
@@ -79,27 +79,27 @@ func (p *Process) requestsKTLS() bool {
 	return l != nil && l.KTLS != No
 }
 
-func ulpNotConnected(_ *Facts, c *Connection) *words {
+func ulpNotConnected(_ *Facts, c *Connection) *conclusion {
 	if !c.ULPAsked || !is(c.ULPErrno, unix.ENOTCONN) || c.TX.On() || c.RX.On() {
 		return nil
 	}
-	return says(Error, "set TCP_ULP when connect has ended, not before (a socket that does not block is not connected when connect returns)",
+	return conclude(Error, "set TCP_ULP when connect has ended, not before (a socket that does not block is not connected when connect returns)",
 		"kernel TLS was refused with ENOTCONN: the program asked before the connection was up, and did not ask again")
 }
 
-func ulpTaken(_ *Facts, c *Connection) *words {
+func ulpTaken(_ *Facts, c *Connection) *conclusion {
 	if !c.ULPAsked || !is(c.ULPErrno, unix.EEXIST) || c.ULP == "tls" {
 		return nil
 	}
-	return says(Error, "take the socket out of the sockmap, or off the other protocol, before TLS",
+	return conclude(Error, "take the socket out of the sockmap, or off the other protocol, before TLS",
 		"kernel TLS was refused with EEXIST: the socket has another upper layer protocol (%s)", cmp.Or(c.ULP, "which is not known"))
 }
 
-func ulpRefused(_ *Facts, c *Connection) *words {
+func ulpRefused(_ *Facts, c *Connection) *conclusion {
 	if !c.ULPAsked || c.ULPErrno == 0 || is(c.ULPErrno, unix.ENOENT, unix.ENOTCONN, unix.EEXIST) {
 		return nil
 	}
-	return says(Error, "tcp(7) and the kernel's tcp_set_ulp say what "+errnoName(c.ULPErrno)+" may mean", "kernel TLS was refused with %s", errnoName(c.ULPErrno))
+	return conclude(Error, "tcp(7) and the kernel's tcp_set_ulp say what "+errnoName(c.ULPErrno)+" may mean", "kernel TLS was refused with %s", errnoName(c.ULPErrno))
 }
 
 // refusedKey returns the direction of a key that was refused, "" for none.
@@ -115,7 +115,7 @@ func (c *Connection) refusedKey() (dir string, errno uint32) {
 
 var moduleOf = map[event.Cipher]string{51: "gcm", 52: "gcm", 53: "ccm", 54: "chacha20poly1305", 55: "sm4", 56: "sm4", 57: "aria", 58: "aria"}
 
-func keyNoCipher(f *Facts, c *Connection) *words {
+func keyNoCipher(f *Facts, c *Connection) *conclusion {
 	dir, errno := c.refusedKey()
 	if !is(errno, unix.ENOENT) {
 		return nil
@@ -125,7 +125,7 @@ func keyNoCipher(f *Facts, c *Connection) *words {
 	if module == "" {
 		do = "leave the cipher out"
 	}
-	return says(Error, do, "%s: kernel TLS was asked for %s and refused with ENOENT: %s",
+	return conclude(Error, do, "%s: kernel TLS was asked for %s and refused with ENOENT: %s",
 		c.what(), dir, "the cipher's module is missing"+fipsToo(f, c))
 }
 
@@ -137,7 +137,7 @@ func fipsToo(f *Facts, c *Connection) string {
 }
 
 // keySecond: it is the version of the key that the direction has that decides.
-func keySecond(f *Facts, c *Connection) *words {
+func keySecond(f *Facts, c *Connection) *conclusion {
 	dir, errno := c.refusedKey()
 	if !is(errno, unix.EBUSY) {
 		return nil
@@ -149,10 +149,10 @@ func keySecond(f *Facts, c *Connection) *words {
 	case c.TLSVersion() == 0x0304 && f.Host.Kernel != "" && !atLeast(f.Host.Kernel, 6, 14):
 		do, why = "use Linux 6.14 or later, or keep both ends from updating keys", "before Linux 6.14 the kernel takes one for a connection's life"
 	}
-	return says(Error, do, "%s: a second key for %s was refused with EBUSY: %s", c.what(), dir, why)
+	return conclude(Error, do, "%s: a second key for %s was refused with EBUSY: %s", c.what(), dir, why)
 }
 
-func keyInvalid(_ *Facts, c *Connection) *words {
+func keyInvalid(_ *Facts, c *Connection) *conclusion {
 	dir, errno := c.refusedKey()
 	if !is(errno, unix.EINVAL) {
 		return nil
@@ -161,20 +161,20 @@ func keyInvalid(_ *Facts, c *Connection) *words {
 	if v := c.Version; v != 0 && v != 0x0303 && v != 0x0304 {
 		why = fmt.Sprintf("the version %#04x is none of TLS 1.2 and 1.3", uint16(v))
 	}
-	return says(Error, "see the program's TLS library: it was built for another kernel, or asks for what this one has not",
+	return conclude(Error, "see the program's TLS library: it was built for another kernel, or asks for what this one has not",
 		"%s: kernel TLS was asked for %s and refused with EINVAL: %s", c.what(), dir, why)
 }
 
-func keyRefused(_ *Facts, c *Connection) *words {
+func keyRefused(_ *Facts, c *Connection) *conclusion {
 	dir, errno := c.refusedKey()
 	if errno == 0 || is(errno, unix.ENOENT, unix.EBUSY, unix.EINVAL) {
 		return nil
 	}
-	return says(Error, "ktlstop trace shows the calls; the kernel's tls_setsockopt says what "+errnoName(errno)+" may mean",
+	return conclude(Error, "ktlstop trace shows the calls; the kernel's tls_setsockopt says what "+errnoName(errno)+" may mean",
 		"%s: kernel TLS was asked for %s and refused with %s", c.what(), dir, errnoName(errno))
 }
 
-func deviceRefused(f *Facts, c *Connection) *words {
+func deviceRefused(f *Facts, c *Connection) *conclusion {
 	if !c.Device || c.DeviceErrno == 0 || !anyCard(f) {
 		return nil
 	}
@@ -182,7 +182,7 @@ func deviceRefused(f *Facts, c *Connection) *words {
 	if c.Version == 0x0304 {
 		why = "drivers take TLS 1.2; whether one takes 1.3 depends on it"
 	}
-	return says(Note, "nothing, if software is fast enough; see ethtool -k and the driver's documentation",
+	return conclude(Note, "nothing, if software is fast enough; see ethtool -k and the driver's documentation",
 		"%s: the network card refused it with %s, and the kernel does it in software: %s", c.what(), errnoName(c.DeviceErrno), why)
 }
 

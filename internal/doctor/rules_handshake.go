@@ -18,11 +18,11 @@ var handshakeRules = []Rule{
 // off: neither direction is the kernel's.
 func (c *Connection) off() bool { return !c.TX.On() && !c.RX.On() }
 
-func oldVersion(_ *Facts, c *Connection) *words {
+func oldVersion(_ *Facts, c *Connection) *conclusion {
 	if !c.off() || c.Server == nil || c.Server.Version >= 0x0303 {
 		return nil
 	}
-	return says(Error, "let both ends speak TLS 1.2 or 1.3 (nginx: ssl_protocols TLSv1.2 TLSv1.3)",
+	return conclude(Error, "let both ends speak TLS 1.2 or 1.3 (nginx: ssl_protocols TLSv1.2 TLSv1.3)",
 		"cannot: the server chose %s, and kernel TLS has 1.2 and 1.3", versionName(c.Server.Version))
 }
 
@@ -36,32 +36,32 @@ func versionName(v uint16) string {
 	return fmt.Sprintf("version %#04x", v)
 }
 
-func foreignCipher(_ *Facts, c *Connection) *words {
+func foreignCipher(_ *Facts, c *Connection) *conclusion {
 	if !c.off() || c.Server == nil || hello.Cipher(c.Server.Suite) != "" {
 		return nil
 	}
-	return says(Error, "prefer AES-GCM or ChaCha20-Poly1305 at the server (nginx: ssl_ciphers, ssl_prefer_server_ciphers)",
+	return conclude(Error, "prefer AES-GCM or ChaCha20-Poly1305 at the server (nginx: ssl_ciphers, ssl_prefer_server_ciphers)",
 		"cannot: the server chose %s in %s, and kernel TLS has AES-GCM, AES-CCM, ChaCha20-Poly1305, SM4 and ARIA-GCM", hello.SuiteName(c.Server.Suite), versionName(c.Server.Version))
 }
 
-func compressed(_ *Facts, c *Connection) *words {
+func compressed(_ *Facts, c *Connection) *conclusion {
 	if !c.off() || c.Server == nil || !c.Server.Compressed {
 		return nil
 	}
-	return says(Error, "switch TLS compression off, which is unsafe anyway (CRIME)", "cannot: the server chose to compress, and kernel TLS does not")
+	return conclude(Error, "switch TLS compression off, which is unsafe anyway (CRIME)", "cannot: the server chose to compress, and kernel TLS does not")
 }
 
 // shortRecords: of TLS 1.2 the server's answer was seen; that of 1.3 is encrypted.
-func shortRecords(_ *Facts, c *Connection) *words {
+func shortRecords(_ *Facts, c *Connection) *conclusion {
 	const do = "leave max_fragment_length (openssl: -maxfraglen) and record_size_limit out at the client, or let the server not agree"
 	if !c.off() || c.Server == nil || c.Process == nil || c.Process.Library(OpenSSL) == nil {
 		return nil
 	}
 	if c.Server.MaxFragment != 0 {
-		return says(Error, do, "cannot: max_fragment_length was agreed on (%s), with which OpenSSL does not hand the connection over", fragment(c.Server.MaxFragment))
+		return conclude(Error, do, "cannot: max_fragment_length was agreed on (%s), with which OpenSSL does not hand the connection over", fragment(c.Server.MaxFragment))
 	}
 	if c.Client != nil && c.Client.MaxFragment != 0 && c.Server.Version == 0x0304 {
-		return says(Warning, do, "the client asked for a max_fragment_length (%s): if the server agreed, which TLS 1.3 does not show, OpenSSL does not hand the connection over", fragment(c.Client.MaxFragment))
+		return conclude(Warning, do, "the client asked for a max_fragment_length (%s): if the server agreed, which TLS 1.3 does not show, OpenSSL does not hand the connection over", fragment(c.Client.MaxFragment))
 	}
 	return nil
 }
@@ -80,16 +80,16 @@ var halfRules = []Rule{
 	{ID: "KT051", Title: "the kernel has one direction only", connection: half},
 }
 
-func oldReceiver(_ *Facts, c *Connection) *words {
+func oldReceiver(_ *Facts, c *Connection) *conclusion {
 	l := c.Process.Library(OpenSSL)
 	if !c.TX.On() || c.RX.On() || c.TLSVersion() != 0x0304 || l == nil || l.Version == "" || atLeast(l.Version, 3, 2) {
 		return nil
 	}
-	return says(Warning, "use OpenSSL 3.2 or later; with TLS 1.2 this one has both directions",
+	return conclude(Warning, "use OpenSSL 3.2 or later; with TLS 1.2 this one has both directions",
 		"%s: the kernel has sending, and not receiving: OpenSSL %s does not ask for it with TLS 1.3", c.what(), l.Version)
 }
 
-func half(_ *Facts, c *Connection) *words {
+func half(_ *Facts, c *Connection) *conclusion {
 	if c.TX.On() == c.RX.On() {
 		return nil
 	}
@@ -104,5 +104,5 @@ func half(_ *Facts, c *Connection) *words {
 	if lacks == "receiving" {
 		why += "; libraries do not where they have read records ahead, or where the peer's first records came with the handshake"
 	}
-	return says(Warning, "whether it must be so: see docs/doctor.md, KT051", "%s: the kernel has %s, and not %s: %s", c.what(), has, lacks, why)
+	return conclude(Warning, "whether it must be so: see docs/doctor.md, KT051", "%s: the kernel has %s, and not %s: %s", c.what(), has, lacks, why)
 }

@@ -53,11 +53,11 @@ func (p *Process) weight() Level {
 	return Note
 }
 
-func has(names ...string) func(*Facts, *Process) *words {
-	return func(_ *Facts, p *Process) *words {
+func has(names ...string) func(*Facts, *Process) *conclusion {
+	return func(_ *Facts, p *Process) *conclusion {
 		for _, name := range names {
 			if l := p.Library(name); l != nil {
-				return says(p.weight(), advice[name], "never asks for kernel TLS: its TLS is that of %s", l.title())
+				return conclude(p.weight(), advice[name], "never asks for kernel TLS: its TLS is that of %s", l.title())
 			}
 		}
 		return nil
@@ -72,8 +72,8 @@ func (l *Library) title() string {
 	return l.Name + " " + l.Version
 }
 
-func unlessOwn(rule func(*Facts, *Process) *words) func(*Facts, *Process) *words {
-	return func(f *Facts, p *Process) *words {
+func unlessOwn(rule func(*Facts, *Process) *conclusion) func(*Facts, *Process) *conclusion {
+	return func(f *Facts, p *Process) *conclusion {
 		if p.Own {
 			return nil
 		}
@@ -81,14 +81,14 @@ func unlessOwn(rule func(*Facts, *Process) *words) func(*Facts, *Process) *words
 	}
 }
 
-func neverAsked(names ...string) func(*Facts, *Connection) *words {
-	return func(_ *Facts, c *Connection) *words {
+func neverAsked(names ...string) func(*Facts, *Connection) *conclusion {
+	return func(_ *Facts, c *Connection) *conclusion {
 		if !c.nothingRequested() {
 			return nil
 		}
 		for _, name := range names {
 			if l := c.Process.Library(name); l != nil && c.Process.only() {
-				return says(Error, advice[name], "%s: never asked for: %s does not", c.what(), l.title())
+				return conclude(Error, advice[name], "%s: never asked for: %s does not", c.what(), l.title())
 			}
 		}
 		return nil
@@ -99,8 +99,8 @@ func neverAsked(names ...string) func(*Facts, *Connection) *words {
 func (p *Process) only() bool { return p != nil && len(p.Libraries) == 1 }
 
 // asProcess says of a connection that asked for nothing what is so of its process.
-func asProcess(rule func(*Facts, *Process) *words, l Level) func(*Facts, *Connection) *words {
-	return func(f *Facts, c *Connection) *words {
+func asProcess(rule func(*Facts, *Process) *conclusion, l Level) func(*Facts, *Connection) *conclusion {
+	return func(f *Facts, c *Connection) *conclusion {
 		if !c.nothingRequested() || !c.Process.only() {
 			return nil
 		}
@@ -108,7 +108,7 @@ func asProcess(rule func(*Facts, *Process) *words, l Level) func(*Facts, *Connec
 		if w == nil {
 			return nil
 		}
-		return says(l, w.do, "%s: never asked for: %s", c.what(), w.says)
+		return conclude(l, w.do, "%s: never asked for: %s", c.what(), w.text)
 	}
 }
 
@@ -119,37 +119,37 @@ func (p *Process) isNode() bool {
 	return l != nil && l.Static && (strings.HasSuffix(p.Exe, "/node") || strings.HasSuffix(p.Exe, "/nodejs"))
 }
 
-func nodeJS(_ *Facts, p *Process) *words {
+func nodeJS(_ *Facts, p *Process) *conclusion {
 	if !p.isNode() {
 		return nil
 	}
-	return says(p.weight(), nodeAdvice, "never asks for kernel TLS: Node.js reads and writes the sockets itself, and OpenSSL sees memory")
+	return conclude(p.weight(), nodeAdvice, "never asks for kernel TLS: Node.js reads and writes the sockets itself, and OpenSSL sees memory")
 }
 
-func nodeNeverAsked(f *Facts, c *Connection) *words {
+func nodeNeverAsked(f *Facts, c *Connection) *conclusion {
 	if c.Process == nil {
 		return nil
 	}
 	return asProcess(nodeJS, Error)(f, c)
 }
 
-func oldOpenSSL(_ *Facts, p *Process) *words {
+func oldOpenSSL(_ *Facts, p *Process) *conclusion {
 	l := p.Library(OpenSSL)
 	if l == nil || l.Version == "" || atLeast(l.Version, 3, 0) {
 		return nil
 	}
-	return says(p.weight(), "use OpenSSL 3.0 or later", "OpenSSL %s has no kernel TLS, which came with 3.0", l.Version)
+	return conclude(p.weight(), "use OpenSSL 3.0 or later", "OpenSSL %s has no kernel TLS, which came with 3.0", l.Version)
 }
 
 // ownBIO: the option is on, and nothing was asked.
-func ownBIO(_ *Facts, c *Connection) *words {
+func ownBIO(_ *Facts, c *Connection) *conclusion {
 	if !c.nothingRequested() || c.Process.Library(OpenSSL) == nil || !c.Process.only() || c.Process.isNode() {
 		return nil
 	}
 	if state, _ := c.Process.option(); state != Yes {
 		return nil
 	}
-	return says(Error, "let the program give OpenSSL the socket (SSL_set_fd, BIO_s_socket; Python: ssl.SSLSocket, and not asyncio or MemoryBIO), or see whether this OpenSSL was configured with enable-ktls",
+	return conclude(Error, "let the program give OpenSSL the socket (SSL_set_fd, BIO_s_socket; Python: ssl.SSLSocket, and not asyncio or MemoryBIO), or see whether this OpenSSL was configured with enable-ktls",
 		"%s: never asked for, although it is switched on (%s): the program reads and writes the socket itself (a memory BIO, or a BIO of its own), or this OpenSSL was built without enable-ktls", c.what(), strings.Join(c.Process.switches(), " or "))
 }
 
@@ -219,7 +219,7 @@ func (p *Process) off() string {
 	}
 }
 
-func optionOff(_ *Facts, p *Process) *words {
+func optionOff(_ *Facts, p *Process) *conclusion {
 	l := p.Library(OpenSSL)
 	if l == nil || l.Static && p.Server == nil || l.Version != "" && !atLeast(l.Version, 3, 0) || p.isNode() {
 		return nil
@@ -231,12 +231,12 @@ func optionOff(_ *Facts, p *Process) *words {
 	if state == Yes {
 		return nil
 	}
-	return says(p.weight(), do, "OpenSSL's option KTLS is off, unless the program sets it: %s", p.off())
+	return conclude(p.weight(), do, "OpenSSL's option KTLS is off, unless the program sets it: %s", p.off())
 }
 
 // optionOffHere: some versions of OpenSSL give sockets the upper layer protocol whatever
 // the option says, others ask for nothing without it.
-func optionOffHere(_ *Facts, c *Connection) *words {
+func optionOffHere(_ *Facts, c *Connection) *conclusion {
 	if !c.prepared() && !c.nothingRequested() || c.Process.Library(OpenSSL) == nil || !c.Process.only() || c.Process.isNode() {
 		return nil
 	}
@@ -247,39 +247,39 @@ func optionOffHere(_ *Facts, c *Connection) *words {
 	what := c.what() + ": never asked for: the option is off: " + c.Process.off()
 	switch {
 	case c.Server == nil: // the cipher may be to blame as well
-		return says(Warning, do, "%s (or the handshake chose what the kernel has not: --watch tells)", what)
+		return conclude(Warning, do, "%s (or the handshake chose what the kernel has not: --watch tells)", what)
 	case c.Process.Server == nil:
-		return says(Error, do, "%s (a program that sets it itself reads and writes the socket by a BIO of its own)", what)
+		return conclude(Error, do, "%s (a program that sets it itself reads and writes the socket by a BIO of its own)", what)
 	}
-	return says(Error, do, "%s", what)
+	return conclude(Error, do, "%s", what)
 }
 
-func gnutlsWithout(_ *Facts, p *Process) *words {
+func gnutlsWithout(_ *Facts, p *Process) *conclusion {
 	l := p.Library(GnuTLS)
 	if l == nil || l.KTLS != No {
 		return nil
 	}
-	return says(p.weight(), "use a GnuTLS that was configured with --enable-ktls (Debian's is not), or another library",
+	return conclude(p.weight(), "use a GnuTLS that was configured with --enable-ktls (Debian's is not), or another library",
 		"%s was built without kernel TLS", l.title())
 }
 
-func gnutlsOff(_ *Facts, p *Process) *words {
+func gnutlsOff(_ *Facts, p *Process) *conclusion {
 	l := p.Library(GnuTLS)
 	if l == nil || l.KTLS == No || p.GnuTLS == nil || p.GnuTLS.KTLS == Yes || p.GnuTLS.Unread != "" {
 		return nil
 	}
-	return says(p.weight(), "in "+p.GnuTLS.File+": [global] ktls = true", "%s does not switch kernel TLS of GnuTLS on", p.GnuTLS.File)
+	return conclude(p.weight(), "in "+p.GnuTLS.File+": [global] ktls = true", "%s does not switch kernel TLS of GnuTLS on", p.GnuTLS.File)
 }
 
-func noKey(_ *Facts, c *Connection) *words {
+func noKey(_ *Facts, c *Connection) *conclusion {
 	if !c.prepared() {
 		return nil
 	}
-	return says(Warning, "see the program's TLS library, and what the handshake chose (ktlstop doctor --watch 30s)",
+	return conclude(Warning, "see the program's TLS library, and what the handshake chose (ktlstop doctor --watch 30s)",
 		"%s: the socket is prepared for kernel TLS, and no key was set", c.what())
 }
 
-func didNotAsk(_ *Facts, c *Connection) *words {
+func didNotAsk(_ *Facts, c *Connection) *conclusion {
 	if !c.nothingRequested() {
 		return nil
 	}
@@ -291,13 +291,13 @@ func didNotAsk(_ *Facts, c *Connection) *words {
 		}
 		lib = "it has " + strings.Join(names, ", ")
 	}
-	return says(Error, "switch kernel TLS on in the program, or see whether its TLS library has it", "%s: never asked for; %s", c.what(), lib)
+	return conclude(Error, "switch kernel TLS on in the program, or see whether its TLS library has it", "%s: never asked for; %s", c.what(), lib)
 }
 
-func seccomp(_ *Facts, c *Connection) *words {
+func seccomp(_ *Facts, c *Connection) *conclusion {
 	if !c.nothingRequested() || c.Process == nil || !c.Process.Seccomp || !c.Process.requestsKTLS() {
 		return nil
 	}
-	return says(Note, "see whether the filter lets setsockopt pass: containers' default profiles do",
+	return conclude(Note, "see whether the filter lets setsockopt pass: containers' default profiles do",
 		"the program has a seccomp filter, which may refuse setsockopt before the kernel's TLS code sees it; that is rare")
 }

@@ -16,7 +16,7 @@ func (p *Process) server(product string) *Server {
 	return p.Server
 }
 
-func nginxOff(_ *Facts, p *Process) *words {
+func nginxOff(_ *Facts, p *Process) *conclusion {
 	s := p.server("nginx")
 	if s == nil || !p.known() {
 		return nil
@@ -24,17 +24,17 @@ func nginxOff(_ *Facts, p *Process) *words {
 	state, do := p.option()
 	switch {
 	case state != Yes:
-		return says(Warning, do, "kernel TLS is off: %s", p.off())
+		return conclude(Warning, do, "kernel TLS is off: %s", p.off())
 	case s.Partly && (p.OpenSSL == nil || p.OpenSSL.KTLS != Yes):
-		return says(Warning, do, "kernel TLS is on for some of its servers with TLS and not for all: %s", s.File)
+		return conclude(Warning, do, "kernel TLS is on for some of its servers with TLS and not for all: %s", s.File)
 	}
 	return nil
 }
 
 // asServer says of a connection that asked for nothing what is so of its server's
 // configuration. A client's connection is judged by the same: proxies are clients too.
-func asServer(rule func(*Facts, *Process) *words) func(*Facts, *Connection) *words {
-	return func(f *Facts, c *Connection) *words {
+func asServer(rule func(*Facts, *Process) *conclusion) func(*Facts, *Connection) *conclusion {
+	return func(f *Facts, c *Connection) *conclusion {
 		if c.Process == nil || c.Process.Server == nil || !c.nothingRequested() && !c.prepared() {
 			return nil
 		}
@@ -42,11 +42,11 @@ func asServer(rule func(*Facts, *Process) *words) func(*Facts, *Connection) *wor
 		if w == nil || c.Process.Server.Partly {
 			return nil
 		}
-		return says(Error, w.do, "%s: never asked for: %s", c.what(), w.says)
+		return conclude(Error, w.do, "%s: never asked for: %s", c.what(), w.text)
 	}
 }
 
-func nginxSendfile(_ *Facts, p *Process) *words {
+func nginxSendfile(_ *Facts, p *Process) *conclusion {
 	s := p.server("nginx")
 	if s == nil || s.Sendfile != No {
 		return nil
@@ -54,14 +54,14 @@ func nginxSendfile(_ *Facts, p *Process) *words {
 	if state, _ := p.option(); state != Yes {
 		return nil
 	}
-	return says(Warning, "sendfile on; in "+s.File+" (and neither gzip, sub_filter, ssi nor charset for what should go out by it)",
+	return conclude(Warning, "sendfile on; in "+s.File+" (and neither gzip, sub_filter, ssi nor charset for what should go out by it)",
 		"kernel TLS is on and sendfile is off: files are copied through the program all the same")
 }
 
 // smallChunk is what a chunk of HTTP/2 has to be for a record to be worth a sendfile.
 const smallChunk = 16 << 10
 
-func nginxChunks(_ *Facts, p *Process) *words {
+func nginxChunks(_ *Facts, p *Process) *conclusion {
 	s := p.server("nginx")
 	if s == nil || !s.HTTP2 || s.Sendfile == No || s.ChunkSize >= smallChunk {
 		return nil
@@ -69,35 +69,35 @@ func nginxChunks(_ *Facts, p *Process) *words {
 	if state, _ := p.option(); state != Yes {
 		return nil
 	}
-	return says(Note, "http2_chunk_size 16k; or more, where files are large (or HTTP/1.1 for downloads)",
+	return conclude(Note, "http2_chunk_size 16k; or more, where files are large (or HTTP/1.1 for downloads)",
 		"HTTP/2 sends files in chunks of http2_chunk_size, 8k unless it is set: each is a sendfile and a record of its own")
 }
 
-func haproxyCannot(_ *Facts, p *Process) *words {
+func haproxyCannot(_ *Facts, p *Process) *conclusion {
 	if p.Server == nil || p.Server.Product != "HAProxy" {
 		return nil
 	}
 	s := p.Server
 	switch {
 	case s.Version != "" && !atLeast(s.Version, 3, 3):
-		return says(p.weight(), "use HAProxy 3.3 or later, built with USE_KTLS", "HAProxy %s has no kernel TLS, which came with 3.3", s.Version)
+		return conclude(p.weight(), "use HAProxy 3.3 or later, built with USE_KTLS", "HAProxy %s has no kernel TLS, which came with 3.3", s.Version)
 	case s.Built == No:
-		return says(p.weight(), "build it with USE_KTLS (haproxy -vv lists +KTLS)", "this HAProxy was built without kernel TLS")
+		return conclude(p.weight(), "build it with USE_KTLS (haproxy -vv lists +KTLS)", "this HAProxy was built without kernel TLS")
 	}
 	return nil
 }
 
-func haproxyOff(f *Facts, p *Process) *words {
+func haproxyOff(f *Facts, p *Process) *conclusion {
 	s := p.server("HAProxy")
 	if s == nil || haproxyCannot(f, p) != nil {
 		return nil
 	}
 	switch {
 	case s.KTLS != Yes || !s.Experimental:
-		return says(Warning, "expose-experimental-directives in global, and ktls on at each bind and server with ssl in "+s.File,
+		return conclude(Warning, "expose-experimental-directives in global, and ktls on at each bind and server with ssl in "+s.File,
 			"kernel TLS is off: %s has no ktls on, or not the directive that allows it", s.File)
 	case s.Partly:
-		return says(Warning, "ktls on at each bind and server with ssl in "+s.File, "kernel TLS is on for some of its binds and servers with ssl and not for all: %s", s.File)
+		return conclude(Warning, "ktls on at each bind and server with ssl in "+s.File, "kernel TLS is on for some of its binds and servers with ssl and not for all: %s", s.File)
 	}
 	return nil
 }

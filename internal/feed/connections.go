@@ -54,12 +54,12 @@ func (c *connections) socket(s *event.Socket) (begins bool) {
 		c.all.Delete(s.Conn.ID)
 		return !ok
 	}
-	said := *s
-	said.State, said.Hint, said.Held, said.Offload, said.Start = event.SocketFound, nil, nil, nil, nil
+	last := *s
+	last.State, last.Hint, last.Held, last.Offload, last.Start = event.SocketFound, nil, nil, nil, nil
 	if !ok {
 		known = &connection{at: position{totals: s.Totals}}
 	}
-	known.lastSocket = &said
+	known.lastSocket = &last
 	known.at.next, known.at.gen, known.at.hidden = [2]uint64{s.NextTX, s.NextRX}, [2]uint32{s.GenTX, s.GenRX}, s.Hidden
 	c.all.Put(s.Conn.ID, known)
 	return !ok

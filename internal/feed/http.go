@@ -100,13 +100,13 @@ func after(d time.Duration) <-chan struct{} {
 // be more than a queue holds.
 func (h *Hub) greet(w *body, r *reader) error {
 	e := sink.NewEncoder(h.cfg.Clock)
-	var told uint64
+	var reportedAt uint64
 	line := e.AppendEvent(nil, r.host)
 	for i := range r.found {
 		s := r.found[i].found(r.since)
 		if r.wants(s) {
 			line = e.AppendEvent(line, s)
-			told++
+			reportedAt++
 		}
 		if len(line) < pieceBytes {
 			continue
@@ -118,7 +118,7 @@ func (h *Hub) greet(w *body, r *reader) error {
 	}
 	r.found = nil
 	h.mu.Lock()
-	r.had.Found(told)
+	r.had.Found(reportedAt)
 	h.mu.Unlock()
 	_, err := w.write(line)
 	return err

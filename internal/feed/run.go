@@ -143,11 +143,11 @@ func (h *Hub) live(missing []string) {
 
 // finish ends all readers, and has the next trace begin where somebody came too late
 // for this one.
-func (h *Hub) finish(err error, asked bool) {
+func (h *Hub) finish(err error, requested bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	why := ""
-	if err != nil && !asked {
+	if err != nil && !requested {
 		why = stoppedByFailure
 		h.pause, h.failure = time.Now().Add(h.cfg.Pause), err.Error()
 		h.refuse(h.paused())

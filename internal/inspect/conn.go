@@ -114,7 +114,7 @@ func (c *conn) response(s *stream) *exchange {
 // which the request was not seen though the kernel opens or seals that direction. nginx may have
 // read it together with the end of a resumed handshake, before it handed over that key.
 func (c *conn) noteEarly(s *stream) {
-	if asks := c.streams[s.dir^1]; !c.saidUnseen && !c.oneWay(s.dir) && asks.fresh && asks.decoder == nil {
+	if requests := c.streams[s.dir^1]; !c.saidUnseen && !c.oneWay(s.dir) && requests.fresh && requests.decoder == nil {
 		c.saidUnseen = true
 		c.in.note(s, "no request was seen before this response: it may have come before the kernel had the keys of its direction")
 	}

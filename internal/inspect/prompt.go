@@ -6,9 +6,9 @@ import "bytes"
 // protocol: 334 of SMTP (RFC 4954 §4), + of IMAP and POP3. The line that answers is a
 // secret, though the command before it may not have been seen.
 type prompt struct {
-	head [len("334 ")]byte // the first bytes of the line
-	n    int               // how many came of it
-	asks bool              // the last line that is whole does
+	head     [len("334 ")]byte // the first bytes of the line
+	n        int               // how many came of it
+	isPrompt bool              // the last line that is whole does
 }
 
 // read takes the next bytes.
@@ -18,7 +18,7 @@ func (p *prompt) read(b []byte) {
 			b, i, p.n = b[j+1:], i-j-1, 0
 		}
 		p.add(b[:i+1])
-		p.asks = isPrompt(p.head[:min(p.n, len(p.head))])
+		p.isPrompt = isPrompt(p.head[:min(p.n, len(p.head))])
 		b, p.n = b[i+1:], 0
 	}
 	p.add(b)
@@ -39,8 +39,8 @@ func isPrompt(head []byte) bool {
 // answers masks the line that answers what the other direction asked, and enters what this
 // one asks.
 func (g *guess) answers(s *stream, b []byte) {
-	if other, ok := s.conn.streams[s.dir^1].decoder.(*guess); ok && other.prompt.asks {
-		other.prompt.asks = false
+	if other, ok := s.conn.streams[s.dir^1].decoder.(*guess); ok && other.prompt.isPrompt {
+		other.prompt.isPrompt = false
 		g.plain.verb.expect(1)
 	}
 	g.prompt.read(b)

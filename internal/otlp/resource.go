@@ -27,7 +27,7 @@ var machineIDs = []string{"/etc/machine-id", "/var/lib/dbus/machine-id"}
 // newResource says who sends: ktlstop on this host. What cannot be found out is left out: a
 // container from scratch has no machine-id. The environment has the last word.
 func newResource(version, node string) (*resource.Resource, error) {
-	said, err := resourceFromEnv()
+	configured, err := resourceFromEnv()
 	if err != nil {
 		return nil, err
 	}
@@ -41,11 +41,11 @@ func newResource(version, node string) (*resource.Resource, error) {
 		{"service.name", "ktlstop"}, {"service.version", version}, {"service.instance.id", instanceOf(id, name)},
 		{"host.name", name}, {"host.id", id}, {"k8s.node.name", node},
 	} {
-		if _, ok := said[known[0]]; !ok {
+		if _, ok := configured[known[0]]; !ok {
 			a.text(known[0], known[1])
 		}
 	}
-	for key, value := range said {
+	for key, value := range configured {
 		a.text(key, value)
 	}
 	return &resource.Resource{Attributes: a}, nil
@@ -71,7 +71,7 @@ func instanceOf(id, name string) string {
 
 // resourceFromEnv reads key=value, with commas between and the values percent-encoded.
 func resourceFromEnv() (map[string]string, error) {
-	said := map[string]string{}
+	configured := map[string]string{}
 	for pair := range strings.SplitSeq(os.Getenv(envResource), ",") {
 		if strings.TrimSpace(pair) == "" {
 			continue
@@ -81,10 +81,10 @@ func resourceFromEnv() (map[string]string, error) {
 		if key = strings.TrimSpace(key); !ok || err != nil || key == "" {
 			return nil, fmt.Errorf("%s: a list of key=value is wanted, with commas between and the values percent-encoded", envResource)
 		}
-		said[key] = value
+		configured[key] = value
 	}
 	if name := os.Getenv(envServiceName); name != "" {
-		said["service.name"] = name
+		configured["service.name"] = name
 	}
-	return said, nil
+	return configured, nil
 }

@@ -14,7 +14,7 @@ func (l *Listening) guard(at net.Addr, h http.Handler) http.Handler {
 		return h
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.TLS == nil && !l.asks(r) {
+		if r.TLS == nil && !l.requiresUser(r) {
 			http.Error(w, "the web configuration asks for no user now", http.StatusServiceUnavailable)
 			return
 		}
@@ -22,9 +22,9 @@ func (l *Listening) guard(at net.Addr, h http.Handler) http.Handler {
 	})
 }
 
-// asks says whether users are asked for now, and the request names one. His password was
+// requiresUser says whether users are asked for now, and the request names one. His password was
 // looked at before, by what may have read another state of the file.
-func (l *Listening) asks(r *http.Request) bool {
+func (l *Listening) requiresUser(r *http.Request) bool {
 	if l.ConfigFile == "" {
 		return false
 	}

@@ -122,8 +122,8 @@ func (f *Fleet) Snapshot() *flow.Snapshot {
 		run.Host, run.Kernel = f.hosts[0].Name, f.hosts[0].Kernel
 	}
 	run.Notes = slices.Clone(run.Notes)
-	for i, lacks := range f.missing {
-		for _, what := range lacks {
+	for i, missing := range f.missing {
+		for _, what := range missing {
 			run.Notes = append(run.Notes, f.hosts[i].Name+" lacks "+what)
 		}
 	}

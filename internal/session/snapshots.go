@@ -62,14 +62,14 @@ func (p *snapshots) write(rank sink.Rank) error {
 	if err != nil {
 		return fmt.Errorf("encode the snapshot: %w", err)
 	}
-	taken, err := p.out.Put(append(b, '\n'), rank)
+	accepted, err := p.out.Put(append(b, '\n'), rank)
 	if err == nil {
 		err = p.out.Flush()
 	}
 	if err != nil {
 		return fmt.Errorf("write the snapshot: %w", err)
 	}
-	if !taken {
+	if !accepted {
 		p.skipped++
 	}
 	return nil

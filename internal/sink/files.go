@@ -67,17 +67,17 @@ func CheckFormat(name string) error {
 func (f *Files) Queue() *Queue { return f.q }
 
 // put writes packets of one time, all or none, into the file they belong to.
-func (f *Files) put(now time.Time, unit []byte, rank Rank) (taken bool, err error) {
+func (f *Files) put(now time.Time, unit []byte, rank Rank) (accepted bool, err error) {
 	if !f.q.Fits(len(f.head)+len(unit), rank) {
 		return false, f.q.Flush()
 	}
 	if err := f.rotate(now); err != nil {
 		return false, err
 	}
-	if taken, err = f.q.Put(unit, rank); taken {
+	if accepted, err = f.q.Put(unit, rank); accepted {
 		f.size += int64(len(unit))
 	}
-	return taken, err
+	return accepted, err
 }
 
 // rotate begins the file that a packet of this time belongs to.

@@ -90,8 +90,8 @@ func (p *Pcapng) Write(ev event.Event) error {
 	if err != nil || p.unit.Len() == 0 {
 		return err
 	}
-	taken, err := p.files.put(at, p.unit.Bytes(), rank(ev))
-	if !taken && err == nil {
+	accepted, err := p.files.put(at, p.unit.Bytes(), rank(ev))
+	if !accepted && err == nil {
 		p.leaveOut(ev)
 	}
 	return err

@@ -89,7 +89,7 @@ func NewQueue(w io.WriteCloser, cfg QueueConfig) *Queue {
 
 // Put takes a unit, whole, or says that there is no room for it. The error is
 // that of the file.
-func (q *Queue) Put(unit []byte, rank Rank) (taken bool, err error) {
+func (q *Queue) Put(unit []byte, rank Rank) (accepted bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.err == nil && !q.fits(len(unit), rank) {

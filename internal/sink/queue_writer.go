@@ -49,8 +49,8 @@ func (o *queueWriter) put(ev event.Event, unit []byte) error {
 		return nil
 	}
 	o.observe(ev)
-	taken, err := o.q.Put(unit, rank(ev))
-	if !taken && err == nil {
+	accepted, err := o.q.Put(unit, rank(ev))
+	if !accepted && err == nil {
 		o.leaveOut(ev)
 	}
 	return err

@@ -32,7 +32,7 @@ type tracerMethods interface {
 
 // watchMethods are a Watch's in the same way.
 type watchMethods interface {
-	Run(ctx context.Context, handle func(*event.Observation)) (unseen uint64, err error)
+	Run(ctx context.Context, handle func(*event.Observation)) (dropped uint64, err error)
 	Missing() []string
 	Sees(function string) bool
 	Skipped() uint64

@@ -24,7 +24,7 @@ type backend interface {
 	// attachCards attaches what only connections of network cards need, once, when the
 	// first was met, as far as it comes until ctx ends; if wait, it waits for that. When it
 	// is done it returns what was added, and in words what is missing.
-	attachCards(ctx context.Context, wait bool) (added map[string]*ebpf.Program, lacks []string)
+	attachCards(ctx context.Context, wait bool) (added map[string]*ebpf.Program, missing []string)
 	// inventory tells of the sockets that are open already; notFound is how many more the
 	// kernel counts.
 	inventory() (notFound int, err error)

@@ -27,7 +27,7 @@ type cards struct {
 
 // attachCards begins with that if such a connection was met, and waits for it if wait; when
 // ctx ends no further step of it is taken. Once, when it is done, it returns the programs and, in words, what is missing.
-func (b *ebpfBackend) attachCards(ctx context.Context, wait bool) (added map[string]*ebpf.Program, lacks []string) {
+func (b *ebpfBackend) attachCards(ctx context.Context, wait bool) (added map[string]*ebpf.Program, missing []string) {
 	if b.cards == nil && b.cardSeen() {
 		b.cards = loadCards(ctx, &b.cfg, b.coll.Maps)
 	}

@@ -29,28 +29,28 @@ type deficit struct{ least, times int }
 // namespace whose count has changed meanwhile the look says nothing: what has begun is
 // missing and what has ended is met still. What begins and ends in pairs does not show in
 // the count, and so one look alone does not say that a socket is missing.
-func (l deficits) update(before, after counts, met map[uint32]object.KtlsNetnsCount) (again bool) {
+func (l deficits) update(before, after counts, found map[uint32]object.KtlsNetnsCount) (again bool) {
 	for inode, open := range after {
 		if before[inode] != open {
 			again = true
 			continue
 		}
-		n, said := countMissing(open, met[inode]), l[inode]
-		if said.times == 0 || n < said.least {
-			said.least = n
+		n, known := countMissing(open, found[inode]), l[inode]
+		if known.times == 0 || n < known.least {
+			known.least = n
 		}
-		said.times++
-		l[inode] = said
-		again = again || said.least > 0 && said.times < 2
+		known.times++
+		l[inode] = known
+		again = again || known.least > 0 && known.times < 2
 	}
 	return again
 }
 
 // sum is how many sockets are missing in all.
 func (l deficits) sum() (n int) {
-	for _, said := range l {
-		if said.times > 1 {
-			n += said.least
+	for _, known := range l {
+		if known.times > 1 {
+			n += known.least
 		}
 	}
 	return n
@@ -58,10 +58,10 @@ func (l deficits) sum() (n int) {
 
 // countMissing is by how many sockets a namespace counts more than were met: at least, since a
 // socket can have both directions or one. A kernel that counts nothing has none to miss.
-func countMissing(open namespace.Open, met object.KtlsNetnsCount) int {
+func countMissing(open namespace.Open, found object.KtlsNetnsCount) int {
 	var lacks [2]int
 	for dir := range lacks {
-		lacks[dir] = max(0, open.Software[dir]-int(met.Sw[dir])) + max(0, open.Card[dir]-int(met.Card[dir]))
+		lacks[dir] = max(0, open.Software[dir]-int(found.Sw[dir])) + max(0, open.Card[dir]-int(found.Card[dir]))
 	}
 	return max(lacks[0], lacks[1])
 }

@@ -32,11 +32,11 @@ func (b *ebpfBackend) inventory() (notFound int, err error) {
 		return 0, nil
 	}
 	sockets := map[uint32]namespace.Socket{}
-	before, lacks := counts{}, deficits{}
+	before, short := counts{}, deficits{}
 	namespace.Each(sockets, before.enter) // what cannot be entered is told by the looks
-	const looks = 3
-	for look := range looks {
-		if err := b.beginPass(look + 1); err != nil {
+	const passes = 3
+	for pass := range passes {
+		if err := b.beginPass(pass + 1); err != nil {
 			return 0, err
 		}
 		if err := b.inventoryOf(inventoryProgram); err != nil {
@@ -45,17 +45,17 @@ func (b *ebpfBackend) inventory() (notFound int, err error) {
 		if b.cfg.walked != nil {
 			b.cfg.walked()
 		}
-		after, met, err := b.scanNamespaces(sockets)
+		after, found, err := b.scanNamespaces(sockets)
 		if err != nil {
 			return 0, err
 		}
-		if again := lacks.update(before, after, met); !again {
+		if again := short.update(before, after, found); !again {
 			break
 		}
 		before = after
 	}
 	b.noteSkippedNamespaces()
-	return lacks.sum(), nil
+	return short.sum(), nil
 }
 
 // noteSkippedNamespaces notes, in a line for the user, which namespaces could not be looked into.
@@ -75,11 +75,11 @@ func (b *ebpfBackend) beginPass(n int) error {
 	if err := b.coll.Variables["inventory_pass"].Set(uint32(n)); err != nil {
 		return fmt.Errorf("begin the inventory: %w", err)
 	}
-	met, err := b.met()
+	found, err := b.found()
 	if err != nil {
 		return err
 	}
-	for inode := range met {
+	for inode := range found {
 		if err := b.coll.Maps["open_sockets"].Delete(inode); err != nil {
 			return fmt.Errorf("forget what the inventory has met: %w", err)
 		}
@@ -136,11 +136,11 @@ func (b *ebpfBackend) scanNamespaces(sockets map[uint32]namespace.Socket) (count
 		}
 		defer it.Close()
 	}
-	met, err := b.met()
+	found, err := b.found()
 	if err != nil {
 		return nil, nil, err
 	}
-	for inode, m := range met {
+	for inode, m := range found {
 		if m.Pid != 0 { // a task has a file of it
 			sockets[inode] = namespace.Socket{PID: int(m.Pid), FD: int(m.Fd)}
 		}
@@ -158,21 +158,21 @@ func (b *ebpfBackend) scanNamespaces(sockets map[uint32]namespace.Socket) (count
 		}
 		return after.enter(inode)
 	})
-	met, err = b.met()
-	return after, met, err
+	found, err = b.found()
+	return after, found, err
 }
 
-// met is what the present look has met in each namespace.
-func (b *ebpfBackend) met() (map[uint32]object.KtlsNetnsCount, error) {
-	met := map[uint32]object.KtlsNetnsCount{}
+// found is what the present look has met in each namespace.
+func (b *ebpfBackend) found() (map[uint32]object.KtlsNetnsCount, error) {
+	found := map[uint32]object.KtlsNetnsCount{}
 	var inode uint32
 	var m object.KtlsNetnsCount
 	it := b.coll.Maps["open_sockets"].Iterate()
 	for it.Next(&inode, &m) {
-		met[inode] = m
+		found[inode] = m
 	}
 	if err := it.Err(); err != nil {
 		return nil, fmt.Errorf("read what the inventory has met: %w", err)
 	}
-	return met, nil
+	return found, nil
 }

@@ -42,12 +42,12 @@ func Self(ctx context.Context) (groups []GroupState, missing []string, err error
 	if err := l.tryAttach(); err != nil {
 		return nil, nil, err
 	}
-	watch, lacks := selfWatch(ctx)
+	watch, unwatched := selfWatch(ctx)
 	groups = append(l.states(), watch)
 	if dtlsThere() {
 		groups = append(groups, selfDatagrams(kernel))
 	}
-	return groups, append(slices.Clone(l.missing), lacks...), nil
+	return groups, append(slices.Clone(l.missing), unwatched...), nil
 }
 
 // tryAttach attaches the first program that runs cannot do without, for a moment. Its error is an

@@ -281,11 +281,11 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 // pollCards attaches what the first connection of a network card needs, if one was met:
 // opening at once, and in the run beside it, when what is missing is said.
 func (t *Tracer) pollCards(ctx context.Context, opening bool) {
-	added, lacks := t.attachCards(ctx, opening)
+	added, missing := t.attachCards(ctx, opening)
 	if len(added) > 0 {
 		t.meter.Add(added)
 	}
-	for _, line := range lacks {
+	for _, line := range missing {
 		if !opening && t.notice != nil {
 			t.notice("this kernel lacks " + line)
 		}

@@ -161,7 +161,7 @@ func (w *Watch) Since(mono uint64) time.Duration {
 
 // Run calls handle for each sight until ctx ends, which is no error. unseen is how many
 // found no room.
-func (w *Watch) Run(ctx context.Context, handle func(*event.Observation)) (unseen uint64, err error) {
+func (w *Watch) Run(ctx context.Context, handle func(*event.Observation)) (dropped uint64, err error) {
 	for over := false; !over; { // what was told before ctx ended is read too
 		over = ctx.Err() != nil
 		w.ring.SetDeadline(time.Now().Add(pollInterval))
@@ -169,10 +169,10 @@ func (w *Watch) Run(ctx context.Context, handle func(*event.Observation)) (unsee
 			return 0, err
 		}
 	}
-	if err := w.coll.Variables["watch_lost"].Get(&unseen); err != nil {
+	if err := w.coll.Variables["watch_lost"].Get(&dropped); err != nil {
 		return 0, fmt.Errorf("read what was lost: %w", err)
 	}
-	return unseen, nil
+	return dropped, nil
 }
 
 // read hands on what comes until the deadline.

@@ -99,7 +99,7 @@ func TestLacks(t *testing.T) {
 			want = "run as root"
 		}
 		r := tree(t, map[string]string{"proc/self/status": "CapEff:\t" + caps + "\n"})
-		if got := r.lacks(unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"); !strings.Contains(got, want) {
+		if got := r.missing(unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"); !strings.Contains(got, want) {
 			t.Errorf("%s: %q, want %q", caps, got, want)
 		}
 	}

@@ -220,7 +220,7 @@ func (r Root) namespaces(notSeen *[]string) (found []doctor.Namespace) {
 		found = append(found, doctor.Namespace{Inode: inode, Stat: stat(r.read("proc", p, "net/tls_stat"))})
 	}
 	if hidden > 0 {
-		*notSeen = append(*notSeen, processes(hidden)+", their sockets, libraries and configuration: "+r.lacks(unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"))
+		*notSeen = append(*notSeen, processes(hidden)+", their sockets, libraries and configuration: "+r.missing(unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"))
 	}
 	return found
 }

@@ -97,16 +97,16 @@ func (r *Reader) processes(f *doctor.Facts, wanted map[int]bool, known []doctor.
 		}
 	}
 	if denied > 0 {
-		f.NotSeen = append(f.NotSeen, fmt.Sprintf("libraries and configuration of %s: %s", processes(denied), r.lacks(unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE")))
+		f.NotSeen = append(f.NotSeen, fmt.Sprintf("libraries and configuration of %s: %s", processes(denied), r.missing(unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE")))
 	}
 	slices.SortFunc(f.Processes, func(a, b doctor.Process) int {
 		return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.Started, b.Started))
 	})
 }
 
-// lacks says what it would take to see more. Root may lack a right too, in a container,
+// missing says what it would take to see more. Root may lack a right too, in a container,
 // or have it and not be allowed all the same.
-func (r Root) lacks(right uint, name string) string {
+func (r Root) missing(right uint, name string) string {
 	if os.Geteuid() != 0 {
 		return "run as root"
 	}

@@ -57,7 +57,7 @@ func (r Root) Sockets(notSeen *[]string) []doctor.Socket {
 		all = append(all, found...)
 	}
 	if failed > 0 {
-		*notSeen = append(*notSeen, fmt.Sprintf("sockets of other network namespaces (%d): %s", failed, r.lacks(unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN")))
+		*notSeen = append(*notSeen, fmt.Sprintf("sockets of other network namespaces (%d): %s", failed, r.missing(unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN")))
 	}
 	return all
 }

@@ -133,24 +133,24 @@ func (k *Conn) callOf(m *message, xid uint32) (*message, bool) {
 
 // answered ends the call that a reply is to, if it was seen.
 func (k *Conn) answered(m *message) *finding.Exchange {
-	asked, ok := k.callOf(m, m.xid)
+	request, ok := k.callOf(m, m.xid)
 	if !ok {
-		asked = &message{head: head{xid: m.xid}, dir: m.dir ^ 1}
+		request = &message{head: head{xid: m.xid}, dir: m.dir ^ 1}
 	}
 	delete(k.waiting[m.dir^1], m.xid)
-	x := k.exchange(asked, k.now, finding.Complete)
+	x := k.exchange(request, k.now, finding.Complete)
 	x.Status, x.ReplyLen = m.status, m.length
 	if !ok {
 		x.Op, x.Detail = "", ""
 	}
-	if ok && k.now > asked.begun {
-		x.Duration = k.now - asked.begun
+	if ok && k.now > request.begun {
+		x.Duration = k.now - request.begun
 	}
-	if m.cut || asked.cut || !ok {
+	if m.cut || request.cut || !ok {
 		x.End = finding.Gap
 	}
-	if n := int(m.done); m.failed && n > 0 && n <= len(asked.names) {
-		x.Detail += " failed in " + asked.names[n-1]
+	if n := int(m.done); m.failed && n > 0 && n <= len(request.names) {
+		x.Detail += " failed in " + request.names[n-1]
 	}
 	return x
 }

@@ -111,9 +111,9 @@ func (k *Conn) readReply(m *message, h head, denied bool, c *cursor) part {
 	if c.stopped() {
 		return nil
 	}
-	asked, known := k.callOf(m, h.xid)
+	request, known := k.callOf(m, h.xid)
 	if known {
-		h.program, h.version, h.procNumber, h.wrapped = asked.program, asked.version, asked.procNumber, asked.wrapped
+		h.program, h.version, h.procNumber, h.wrapped = request.program, request.version, request.procNumber, request.wrapped
 	}
 	m.head, m.known, m.status = h, known, "accepted"
 	switch {
