@@ -157,7 +157,7 @@ static __noinline void emit_suppressed(const struct conn *c, const struct limite
 	emit(&e);
 }
 
-/* Report what was suppressed until a time (CLOCK_MONOTONIC). */
+/* Report what was suppressed up to a time (CLOCK_MONOTONIC). */
 static __always_inline void report_suppressed(struct conn *c, u64 until)
 {
 	struct limiter *f;

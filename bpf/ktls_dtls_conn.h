@@ -25,7 +25,7 @@ struct dtls_conn {
 	struct event rx;
 	u64 alive;       /* the id; 0: the connection has ended */
 	u64 next;        /* the sequence of the next record, of tx.epoch */
-	u64 queued;      /* records in the receive queue by the module's count, without those that a hook may still report */
+	u64 queued;      /* the module's count of queued records before the first one that a hook may report */
 	u64 read;        /* records that a hook saw leave the queue */
 	u8 epoch_known;  /* the first sequence and the epoch of sent records are known */
 	u8 reported;

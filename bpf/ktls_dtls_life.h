@@ -122,7 +122,7 @@ static __always_inline int dtls_detaches(u64 *ctx)
 
 	if (!c || __sync_val_compare_and_swap(&c->alive, c->tx.conn, 0) != c->tx.conn)
 		return 0;
-	gone = dtls_queued(ks) - c->queued - c->read; /* for a socket attached again the count starts anew */
+	gone = dtls_queued(ks) - c->queued - c->read; /* negative if a later socket at this address has begun its count */
 	if ((__s64)gone > 0) /* hooks were skipped */
 		add_lost(lost_as(LOST_SKIPPED, DIR_RX), gone);
 	bpf_for_each_map_elem(&dtls_sending, dtls_report_last, &c, 0);

@@ -147,7 +147,7 @@ __noinline u32 count_sealed(struct conn *c)
 	return k.n;
 }
 
-/* Whether several records are in the list, because TCP or asynchronous crypto is behind. */
+/* Whether several records are in the list, because TCP or asynchronous crypto lags. */
 static __always_inline bool has_several_sealed(const struct tls_sw_context_tx *priv)
 {
 	return head_record(priv) != (u64)BPF_CORE_READ(priv, tx_list.prev);

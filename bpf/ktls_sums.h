@@ -135,7 +135,7 @@ static __always_inline struct sums *stats_of(const struct event *e)
 	return s;
 }
 
-/* Another kernel subsystem uses the socket since its entry was made, if there is one. */
+/* Update the kernel subsystem in a connection's entry, if it has one. */
 static __always_inline void update_sums_user(u64 conn, u16 user)
 {
 	struct sums *s = hot_stats_of(conn);

@@ -83,7 +83,7 @@ HOOK("fexit/tls_sw_read_sock", read_sock_exit, read_sock_returns)
 
 /* ---- what a network card seals and opens ---- */
 
-/* A card is asked: software set up until the exit belongs to the card. */
+/* The kernel offers receiving to a card: software set up until the exit belongs to the card. */
 HOOK("fentry/tls_set_device_offload_rx", card_rx_enter, card_rx_begins)
 /* The card has answered. */
 HOOK("fexit/tls_set_device_offload_rx", card_rx_exit, card_rx_ends)

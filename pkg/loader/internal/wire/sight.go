@@ -9,7 +9,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// Values of enum sight_flag.
+// Values of enum watch_flag.
 const (
 	sightSent   = 1
 	sightMPTCP  = 2
