@@ -27,6 +27,7 @@ type Conn struct {
 	complete     atomic.Bool
 	layer        layer // set once, before complete
 	// decided is set once it is clear who makes the records, also where Require makes the handshake fail then.
+	// handshakeErr does not change any more.
 	decided atomic.Bool
 	reason  error // why the kernel does not, or nil; set once, before decided
 
@@ -124,10 +125,12 @@ func (c *Conn) writeDeadline() time.Time {
 	return time.Time{}
 }
 
-// NetConn returns the connection below. Once the kernel has the keys, what is written there
-// goes out as application data, and a plain read fails with EIO at a record of another
-// type.
-func (c *Conn) NetConn() net.Conn { return c.conn }
+// UnsafeNetConn returns the connection below, for a socket option or to close it without a
+// close_notify. It is not called NetConn, as tls.Conn's method is, so that nobody finds it by
+// an interface: once the kernel has the keys, what is written there goes out as application
+// data, past this Conn's order and its KeyUpdates, and a read takes data away from this Conn
+// or fails with EIO at a record of another type. In user space both corrupt the TLS stream.
+func (c *Conn) UnsafeNetConn() net.Conn { return c.conn }
 
 // SyscallConn returns the raw connection below, for socket options. It fails with
 // [ErrNotTCP] if there is none.
@@ -164,8 +167,8 @@ func (c *Conn) Handshake() error { return c.HandshakeContext(context.Background(
 // limit too. With [Require] the error is an [*OffloadError] where the kernel cannot take
 // over, and the connection is closed.
 func (c *Conn) HandshakeContext(ctx context.Context) error {
-	if c.complete.Load() {
-		return nil
+	if c.decided.Load() {
+		return c.handshakeErr
 	}
 	c.handshakeMu.Lock()
 	defer c.handshakeMu.Unlock()
@@ -181,8 +184,8 @@ func (c *Conn) HandshakeContext(ctx context.Context) error {
 		return c.handshakeErr
 	}
 	c.handshakeErr = c.takeOver()
-	c.decided.Store(true)
 	c.complete.Store(c.handshakeErr == nil)
+	c.decided.Store(true)
 	if c.config.OnHandover != nil {
 		c.config.OnHandover(c, c.Offload())
 	}
