@@ -45,10 +45,10 @@ type Config struct {
 	// where records stay in user space, names the reason. Without this function a fallback to user space shows only to
 	// those who call [Conn.Offload].
 	//
-	// The call comes on the goroutine that runs the handshake, before Handshake returns and before the first byte of
-	// application data. It delays the connection for as long as it takes, and calls for several connections may run at
-	// the same time. The function may use the Conn. With [Require] the connection is closed already where the Offload
-	// has a reason, and Handshake returns that reason.
+	// The call comes on the goroutine that runs the handshake: that of the first Handshake, Read or Write, of Dial, or
+	// one of the listener's, before Accept returns the connection. It delays that goroutine for as long as it takes, and
+	// calls for several connections may run at the same time. The function may use the Conn. With [Require] the
+	// connection is closed already where the Offload has a reason, and Handshake returns that reason.
 	OnHandover func(*Conn, Offload)
 
 	attach func(net.Conn) (recordSocket, error) // a test's; nil means the kernel's

@@ -27,6 +27,7 @@ type Conn struct {
 	complete     atomic.Bool
 	layer        layer // set once, before complete
 	// decided is set once it is clear who makes the records, also where Require makes the handshake fail then.
+	// handshakeErr does not change any more.
 	decided atomic.Bool
 	reason  error // why the kernel does not, or nil; set once, before decided
 
@@ -164,8 +165,8 @@ func (c *Conn) Handshake() error { return c.HandshakeContext(context.Background(
 // limit too. With [Require] the error is an [*OffloadError] where the kernel cannot take
 // over, and the connection is closed.
 func (c *Conn) HandshakeContext(ctx context.Context) error {
-	if c.complete.Load() {
-		return nil
+	if c.decided.Load() {
+		return c.handshakeErr
 	}
 	c.handshakeMu.Lock()
 	defer c.handshakeMu.Unlock()
@@ -181,8 +182,8 @@ func (c *Conn) HandshakeContext(ctx context.Context) error {
 		return c.handshakeErr
 	}
 	c.handshakeErr = c.takeOver()
-	c.decided.Store(true)
 	c.complete.Store(c.handshakeErr == nil)
+	c.decided.Store(true)
 	if c.config.OnHandover != nil {
 		c.config.OnHandover(c, c.Offload())
 	}
