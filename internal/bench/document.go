@@ -17,11 +17,20 @@ type Section struct {
 
 const documentHead = `# Measurements
 
-Written by ` + "`make bench`" + ` from [bench.json](bench.json): do not edit. Stock Debian kernels run under QEMU with
-` + "`-accel tcg,thread=single -smp 1 -icount shift=0,sleep=off`" + `, where one nanosecond of guest time is one instruction of the
-guest. So a millisecond below is a million instructions of one processor, in user space and kernel together, and a figure
-does not depend on the machine that emulates. Instructions are not time: what a real processor gains by wide AES units,
-or loses to cache misses, memory bandwidth and interrupts, is not in them.
+This page answers three questions. How much does tracing slow a program down? How much work does the tracer itself do? What
+does kernel TLS cost, compared with TLS in user space?
+
+` + "`make bench`" + ` writes this page from [bench.json](bench.json); do not edit it.
+
+All figures but those of the tracer's user side count instructions. The measurements run on stock Debian kernels in QEMU, with
+` + "`-accel tcg,thread=single -smp 1 -icount shift=0,sleep=off`" + `. With these options the guest's clock advances by one
+nanosecond for each instruction that its one processor executes, in user space or in the kernel. One millisecond of guest time
+is therefore one million instructions. The figures do not depend on the speed or the load of the machine that runs QEMU, so
+anybody can repeat them.
+
+Instructions are not time. A real processor executes some instructions much faster than others: wide AES units make encryption
+cheap, while cache misses, memory bandwidth and interrupts make copying expensive. None of this shows here. Use the figures to
+compare ways of doing the same work, not to predict the throughput of a server.
 `
 
 // Document returns the files below docs that data, the parsed docs/bench.json,

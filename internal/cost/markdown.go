@@ -40,12 +40,17 @@ func yardstick(kernels map[string]Report) string {
 	slices.SortFunc(reports, func(a, b *Report) int { return strings.Compare(a.Series(), b.Series()) })
 	fmt.Fprintf(&b, `## What tracing adds to a record
 
-Instructions added to a record that is sent over loopback and read back, by one thread that does one after the other.
-Each figure is the cheapest of all blocks of %d records, over several connections and several starts of the traced
-program, less the cheapest block of the same work untraced: the kernel has several ways through the same work, some 300
-instructions apart, and only the cheapest is the same in each run. Records are of %d bytes where nothing else is said. The
-tool's own process is stopped meanwhile: what is counted is what the traced program pays in its own system calls, and
-what ktlstop says at its end is held against what was sent. make bench-count holds these figures within 2 %%.
+How many instructions does tracing add to a record? One thread sends a record over loopback, reads it back, and repeats this. The
+records have %[2]d bytes unless a row says otherwise.
+
+A figure is a difference of two minima. The first is the cheapest of all blocks of %[1]d records with tracing, over several
+connections and several starts of the traced program. The second is the cheapest block of the same work without tracing. The
+minimum is the right figure because the kernel has several paths through the same work, some 300 instructions apart, and only
+the cheapest path occurs in every run.
+
+The tool's own process is stopped during the measurement. So the figures contain only what the traced program pays in its own
+system calls. The records that ktlstop reports at the end are checked against those that were sent. `+"`make bench-count`"+` fails
+when a figure differs by more than 2 %% from this table.
 
 `, block, Small.Size)
 	b.WriteString(Table(reports))
@@ -96,23 +101,26 @@ func (r *Report) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `## The tracer: by size and by connections
 
-Counted on %s under %s, as in the table above: the cheapest block of %d records, and "+" is what the tool adds to the
-cheapest of the untraced twin. "dashboard" is ktlstop -o json, which adds records up in the kernel as the dashboard does, and
-behind the first 64 records of a connection measures the stages of one in eight: with 100 and 10,000 connections none
-has sent so many; "trace" is event mode in JSON. "--port 1" refuses the connection, and the programs return at once: it
-shows what it costs to call them.
+Counted on %s under %s, as in the table above: each figure is the cheapest block of %d records, and "+" is what the tool adds
+to the cheapest block without tracing.
 
-bcc's sslsniff is not in the tables: it compiles itself against the headers of the running kernel, which Debian keeps in
-a package that the guest has not got ("Unable to find kernel headers"), and it traces SSL_read and SSL_write, which this
+- "dashboard" is `+"`ktlstop -o json`"+`, which adds records up in the kernel as the dashboard does. After the first 64 records of a
+  connection it measures the stages of one record in eight. With 100 and 10,000 connections, no connection sends that many.
+- "trace" is event mode with JSON output.
+- "--port 1" refuses the connection, so the programs return at once. This row is the cost of calling them.
+
+Compare the sum of send and receive. Loopback does a part of the receiver's work within the send call, or later, when
+acknowledgements arrive; a tracer that is slow in one half moves this work to the other. Each tool was started once for all
+sizes, and once for each number of connections. Its figures may therefore belong to a longer path through the kernel: some 280
+instructions above the first table, and more with 16 KiB.
+
+The tables lack bcc's sslsniff for two reasons. It compiles itself against the headers of the running kernel, which Debian ships
+in a package that the guest does not have ("Unable to find kernel headers"). And it traces SSL_read and SSL_write, which this
 work does not call.
 
-Look at the sum of both halves: loopback does a part of receiving within the sending call or later, as acknowledgements
-come, and a tracer that takes long in one half moves it. Each tool was started once for all sizes and once for each number of connections:
-its figures may lie on a longer way through the kernel, some 280 above the table above, and by more with 16 KiB.
-
 `, r.Kernel, r.Emulator, block)
-	r.table(&b, "Instructions a record, by size", Sizes)
-	r.table(&b, "Instructions a record of 100 bytes, by connections", append([]Load{Small}, Crowds...))
+	r.table(&b, "Instructions per record, by size", Sizes)
+	r.table(&b, "Instructions per record of 100 bytes, by connections", append([]Load{Small}, Crowds...))
 	r.readers(&b)
 	r.lives(&b)
 	return b.String()
@@ -151,10 +159,10 @@ func (r *Report) readers(b *strings.Builder) {
 	if !slices.ContainsFunc(r.Counted, func(res Result) bool { return res.Reader != nil }) {
 		return
 	}
-	b.WriteString("### What the tool's own process takes\n\n" +
-		"Instructions for each record sent and received. It runs beside the traced\n" +
-		"program, on another processor where there is one. The dashboard reads its sums once a second, however many records\n" +
-		"there were: here some hundred share a reading, or none fell into the measuring.\n\n|")
+	b.WriteString("### Instructions of the tool's own process\n\n" +
+		"Instructions for each record that is sent and received. The tool's process runs beside the traced program, on another\n" +
+		"processor if there is one. The dashboard reads its sums once a second, regardless of the number of records. In this\n" +
+		"measurement some hundred records share one reading, or no reading took place.\n\n|")
 	for _, l := range Sizes {
 		fmt.Fprintf(b, " | %v", l)
 	}
@@ -176,8 +184,9 @@ func (r *Report) readers(b *strings.Builder) {
 // lives shows the tools' processes with all numbers of connections.
 func (r *Report) lives(b *strings.Builder) {
 	b.WriteString("### Start, end and memory of the tool's process\n\n" +
-		"Start: until it watches; on a terminal until the first picture is drawn. End: from Ctrl-C to its exit. Both are 10⁹\n" +
-		"instructions, waiting included: the kernel lets who attaches wait for grace periods. Memory is the peak of what was resident.\n\n" +
+		"*Start* ends when the tool watches; on a terminal, when the first picture is drawn. *End* is the time from Ctrl-C to the\n" +
+		"exit. Both are 10⁹ instructions and include waiting: the kernel makes a process that attaches programs wait for RCU grace\n" +
+		"periods. *Memory* is the peak of the resident set.\n\n" +
 		"|  | connections | start | end | memory, MB |\n|---|---:|---:|---:|---:|\n")
 	for _, load := range append([]Load{Small}, Crowds...) {
 		for _, tool := range r.tools() {
@@ -194,15 +203,15 @@ func (r *Report) lives(b *strings.Builder) {
 
 func (u *User) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "## The tracer: its user side\n\nGo's benchmarks on %s, medians of five. This is time of that machine, not instructions.\n\n"+
+	fmt.Fprintf(&b, "## The tracer: its user side\n\nGo benchmarks on %s; each figure is the median of five. These are times of that machine, not instructions.\n\n"+
 		"| benchmark | ns | per second | bytes | allocations |\n|---|---:|---:|---:|---:|\n", u.Machine)
 	for _, x := range u.Benches {
 		fmt.Fprintf(&b, "| %s | %.4g | %.3g | %.0f | %.0f |\n", x.Name, x.NsPerOp, 1e9/x.NsPerOp, x.BytesPerOp, x.AllocsPerOp)
 	}
 	if len(u.Screens) > 0 {
-		b.WriteString("\nThe dashboard on a terminal of the same machine, with a recording in which each connection sends and receives a record\n" +
-			"(ktlstop --read): the time from its start to a picture of all connections, of which there is one each\n" +
-			"second, and the peak of what was resident.\n\n" +
+		b.WriteString("\nThe dashboard on a terminal of the same machine (`ktlstop --read`), with a recording in which each connection sends and\n" +
+			"receives one record. *Drawn after* is the time from the start to a picture of all connections; the dashboard draws once a\n" +
+			"second. *Memory* is the peak of the resident set.\n\n" +
 			"| connections | drawn after, s | memory, MB |\n|---:|---:|---:|\n")
 	}
 	for _, s := range u.Screens {

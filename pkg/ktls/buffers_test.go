@@ -107,6 +107,33 @@ func testWriteBuffersDeadline(t *testing.T, m mode) {
 	}
 }
 
+// BenchmarkFrame sends a frame's header of 9 bytes and its body of 500: by a Write for each,
+// which is what net.Buffers does with a Conn, and by WriteBuffers.
+func BenchmarkFrame(b *testing.B) {
+	header, body := make([]byte, 9), make([]byte, 500)
+	for _, m := range []mode{inUser, inKernel} {
+		send := func(name string, send func(s *Conn) error) {
+			b.Run(m.name+"/"+name, func(b *testing.B) {
+				if m.name == inKernel.name {
+					needKernel(b)
+				}
+				c, s := connPair(b, m, clientConfig(), serverConfig())
+				background(b, func() { _, _ = io.Copy(io.Discard, onlyReader{c}) })
+				before := sealedBy(b, s)
+				for b.Loop() {
+					if err := send(s); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(sealedBy(b, s)-before)/float64(b.N), "records/op")
+				_ = s.CloseWrite()
+			})
+		}
+		send("net.Buffers", func(s *Conn) error { _, err := (&net.Buffers{header, body}).WriteTo(s); return err })
+		send("WriteBuffers", func(s *Conn) error { _, err := s.WriteBuffers(&net.Buffers{header, body}); return err })
+	}
+}
+
 // TestWriteBuffersAfterEnd: an end of writing, by this side or by a close, is an error that
 // consumes nothing.
 func TestWriteBuffersAfterEnd(t *testing.T) {

@@ -62,10 +62,13 @@
 // RFC 8446, section 5.5, limits AES-GCM to 2^24.5 records of full size under one key. A TLS
 // 1.3 connection in the kernel changes its sending key after 2^24 records on its own, as
 // [Conn.KeyUpdate] does, but without asking the peer to follow: the peer's key is the peer's
-// to change. Kernels before 6.14 cannot change keys. There the connection goes on, and so
-// it does with TLS 1.2, which has no KeyUpdate, and in user space: crypto/tls keeps no limit
-// either. A program that wants to keep it there ends the connection after 256 GiB.
-// ChaCha20-Poly1305 needs no change.
+// to change. RFC 8446 requires every peer to accept a KeyUpdate. One that cannot, such as
+// kernel TLS before Linux 6.14, ends the connection.
+//
+// In three cases the connection continues past the limit, as crypto/tls, which keeps none,
+// does: on kernels before 6.14, which cannot change keys; with TLS 1.2, which has no
+// KeyUpdate; and in user space. A program that wants to keep the limit there closes the
+// connection after 256 GiB. ChaCha20-Poly1305 needs no change.
 //
 // # Keys in memory
 //

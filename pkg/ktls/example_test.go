@@ -116,6 +116,58 @@ func ExampleListen() {
 	// Output: 200 OK: a file's content, <nil>
 }
 
+// A header and a body go out in one record, by one system call.
+func ExampleConn_WriteBuffers() {
+	conn, done := pair(ktls.Prefer)
+	defer done()
+	frame := net.Buffers{[]byte("header "), []byte("and body")}
+	if _, err := conn.WriteBuffers(&frame); err != nil {
+		log.Fatal(err)
+	}
+	if err := conn.CloseWrite(); err != nil {
+		log.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	fmt.Printf("%s, %v, %d slices are left\n", answer, err, len(frame))
+	// Output: header and body, <nil>, 0 slices are left
+}
+
+// A proxy copies what its client sends to another server. Where the kernel has both
+// connections, the bytes go by splice(2) and never enter the proxy.
+func ExampleConn_WriteTo() {
+	upstream, done := pair(ktls.Prefer) // to an echo server
+	defer done()
+	server, client := configs()
+	ln, err := ktls.Listen("tcp", "127.0.0.1:0", &ktls.Config{TLS: server})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = io.Copy(upstream, conn)
+		_ = upstream.CloseWrite()
+		_, _ = io.Copy(conn, upstream)
+	}()
+
+	conn, err := ktls.Dial("tcp", ln.Addr().String(), &ktls.Config{TLS: client})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "through a proxy")
+	if err := conn.CloseWrite(); err != nil {
+		log.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	fmt.Printf("%s, %v\n", answer, err)
+	// Output: through a proxy, <nil>
+}
+
 // An HTTP client whose connections the kernel opens and seals.
 func ExampleDialer() {
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "answer") }))

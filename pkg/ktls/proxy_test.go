@@ -80,6 +80,48 @@ func testProxy(t *testing.T, p *proxied, in, out mode) {
 	}
 }
 
+// TestProxyKeyLimit: the key that seals spliced bytes is changed before its limit too.
+func TestProxyKeyLimit(t *testing.T) {
+	eachProxy(t, func(t *testing.T, p *proxied, _, out mode) {
+		const limit, records = 10, 50
+		if out.offloaded() {
+			p.out.layer.(*kernelLayer).use = keyUse{limit: limit}
+		}
+		background(t, func() {
+			_, _ = io.Copy(p.out, p.in)
+			_ = p.out.CloseWrite()
+		})
+		var most uint64
+		for range records { // one after the other, so that each comes as a record of its own
+			mustWrite(t, p.sender, "bytes")
+			mustRead(t, p.receiver, "bytes")
+			most = max(most, sealedBy(t, p.out))
+		}
+		_ = p.sender.CloseWrite()
+		mustEOF(t, p.receiver)
+		if out.rekeys() && (most < limit-2 || most > limit+2) {
+			t.Errorf("a key has sealed up to %d records, want about %d", most, limit)
+		}
+	})
+}
+
+// TestProxyIsInterrupted: a read deadline ends a copy and loses nothing.
+func TestProxyIsInterrupted(t *testing.T) {
+	eachProxy(t, func(t *testing.T, p *proxied, _, _ mode) {
+		mustWrite(t, p.sender, "first")
+		_ = p.in.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+		if n, err := io.Copy(p.out, p.in); n != 5 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("copied %d bytes, %v", n, err)
+		}
+		_ = p.in.SetReadDeadline(time.Time{})
+		mustWrite(t, p.sender, "second")
+		if n, err := io.CopyN(p.out, p.in, 6); n != 6 || err != nil {
+			t.Errorf("copied %d bytes, %v", n, err)
+		}
+		mustRead(t, p.receiver, "firstsecond")
+	})
+}
+
 // TestProxyPart copies exactly as much as an io.LimitedReader allows. Read gets the rest.
 func TestProxyPart(t *testing.T) { eachProxy(t, testProxyPart) }
 
