@@ -42,6 +42,7 @@ build() { # CLONE DIRECTORY
 	git clone -q --no-hardlinks --shared . "$clone"
 	mkdir -p "$clone/bin" "$out"
 	date=$(git log -1 --format=%ct)
+	git -C "$clone" ls-files -z | (cd "$clone" && xargs -0r touch -h -d "@$date") # apk packages keep when scripts were changed
 	make -s -C "$clone" RELEASE=yes SOURCE_DATE_EPOCH="$date" packages portable-programs dkms-deb >&2
 	make -s -C "$clone" RELEASE=yes SOURCE_DATE_EPOCH="$date" IMAGE="$out/ktlstop_${version}_image.tar" image >&2
 
