@@ -134,7 +134,7 @@ func fillTone(r flow.Ring) tone {
 	return plain
 }
 
-// hookLines list the missing hooks first.
+// hookLines list the missing hooks first, with what cannot be seen without them.
 func hookLines(hooks []flow.Hook) []line {
 	if len(hooks) == 0 {
 		return nil
@@ -151,9 +151,8 @@ func hookLines(hooks []flow.Hook) []line {
 }
 
 func hookLine(h flow.Hook) line {
-	state, t := "attached", plain
-	if !h.Attached {
-		state, t = "MISSING", bad
+	if h.Attached {
+		return line{{"  " + fit("attached", 10, false, "") + safe.String(h.Name), plain}}
 	}
-	return line{{"  " + fit(state, 10, false, ""), t}, {fit(safe.String(h.Name), 28, false, "…"), plain}, {"  " + safe.String(h.Note), faint}}
+	return line{{"  " + fit("MISSING", 10, false, ""), bad}, {fit(safe.String(h.Name), 28, false, "…"), plain}, {"  " + safe.String(h.Note), faint}}
 }
