@@ -101,6 +101,9 @@ func (m *Model) costLines(r *flow.Run) []line {
 		return nil
 	}
 	out := []line{nil, {{"cost of the BPF programs", title}, {m.cost.String(), plain}}}
+	if !slices.ContainsFunc(r.Programs, func(p event.ProgramCost) bool { return p.Runs > 0 }) {
+		return append(out, text("  not measured"))
+	}
 	for _, p := range r.Programs {
 		out = append(out, line{
 			{"  " + fit(safe.String(p.Name), 32, false, "…"), plain},
