@@ -62,7 +62,7 @@ func fact(name, value string) line {
 
 func tierLine(t event.Tier) line {
 	words := map[event.Tier]string{
-		event.TierNone: "none: no application data leaves the kernel, of control records what names them",
+		event.TierNone: "none: no application data leaves the kernel, only alert codes and the types of handshake messages",
 		event.TierSnap: "snap: PLAINTEXT leaves the kernel",
 	}
 	l := fact("tier", words[t])
