@@ -72,7 +72,7 @@ case ${1:-} in
 	build "$tmp/further/down/two" "$tmp/again"
 	diff "$tmp/dist/SHA256SUMS" "$tmp/again/SHA256SUMS" || fail "two builds of one commit differ in these files"
 	(cd "$tmp/dist" && sha256sum --quiet -c SHA256SUMS)
-	KTLSTOP_DIST=$tmp/dist CGO_ENABLED=0 GOWORK=off ${GO:-go} -C tools test -count 1 ./release
+	KTLSTOP_DIST=$tmp/dist CGO_ENABLED=0 GOWORK=off ${GO:-go} -C "$tmp/one/tools" test -count 1 ./release
 	echo "release: $(grep -c . "$tmp/dist/SHA256SUMS") files, twice the same"
 	;;
 "" | -*) fail "usage: deploy/release.sh DIRECTORY" ;;
