@@ -29,7 +29,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=w
 cat "$dir/cert" "$dir/key" >"$dir/both"
 head -c 200000 /dev/zero >"$dir/big"
 head -c 30000 /dev/zero >"$dir/page"
-printf '{"id": 17, "name": "a lamp", "price": 20}\n%.0s' {1..17} >"$dir/item"
+printf '{"id": 17, "name": "a lamp", "price": 20}\n%.0s' {1..2} >"$dir/item"
 
 # The proxy's host is a network namespace; 10.0.0.1 is the web server's.
 ip netns add lb1
@@ -91,7 +91,7 @@ COLUMNS=120 bin/ktlstop doctor nginx >"$out/doctor.text" || [ $? = 1 ]
 kill $!
 wait $! || true
 
-duration=${DURATION:-16s}
+duration=${DURATION:-13s}
 here=$(stat -Lc %i /proc/self/ns/net)
 bin/ktlstop trace -o json -w "$out/lb1.jsonl" --netns lb1 --ready-file "$dir/ready.lb1" --duration "$duration" &
 traces=$!
@@ -117,8 +117,8 @@ for i in 1 2 3; do curl -sk -o /dev/null --tlsv1.2 --tls-max 1.2 https://10.0.0.
 wait $traces
 
 # The same traffic, live: the requests within nginx, and what the dashboard shows of its own run.
-bin/ktlstop inspect --comm nginx --port 9443 --duration 5s | head -36 >"$out/inspect.text"
-tmux -L picture -f /dev/null new-session -d -x 132 -y 46 "bin/ktlstop 2>$dir/dashboard"
+bin/ktlstop inspect --comm nginx --port 9443 --duration 5s | sed '/ HTTP.1.1 GET .* > 200/q' >"$out/inspect.text"
+tmux -L picture -f /dev/null new-session -d -x 132 -y 42 "bin/ktlstop 2>$dir/dashboard"
 screen() { tmux -L picture capture-pane -p "$@"; }
 shows() { screen | grep "$1" >/dev/null; }
 await shows nginx
