@@ -111,11 +111,11 @@ btf-add: btfextract ## the same of any kernel: NAME=ubuntu-24.04-6.8-amd64, of t
 btfextract:
 	$(NOCGO) build -ldflags "-s -w" -o bin/ ./pkg/loader/internal/corpus/cmd/btfextract ./internal/vm/cmd/vmkernel
 
-picture: ## draw the README's pictures anew
-	$(NOCGO) test ./cmd/ktlstop -run TestPictures -update
+picture: ## draw the manual's pictures anew
+	$(NOCGO) test ./cmd/ktlstop -run 'TestPictures|TestFilm' -update
 
 recording: build vmrun programs roots # the traffic that the pictures show, recorded anew on the kernel of KERNEL
-	@bin/vmrun -kernel $(or $(KERNEL),7.3) -timeout 5m -share docs/picture -- docs/picture/traffic.sh docs/picture
+	@bin/vmrun -kernel $(or $(KERNEL),7.3) -timeout 10m -share docs/picture -- docs/picture/traffic.sh docs/picture
 
 examples: clang ## compile the socket filters in bpf/examples to bin/examples
 	@mkdir -p bin/examples; for f in bpf/examples/*.bpf.c; do (set -x; clang-14 -O2 -g -Wall -Werror -target bpf \

@@ -42,6 +42,7 @@ build() { # CLONE DIRECTORY
 	git clone -q --no-hardlinks --shared . "$clone"
 	mkdir -p "$clone/bin" "$out"
 	date=$(git log -1 --format=%ct)
+	git -C "$clone" ls-files -z | (cd "$clone" && xargs -0r touch -h -d "@$date") # apk packages keep when scripts were changed
 	make -s -C "$clone" RELEASE=yes SOURCE_DATE_EPOCH="$date" packages portable-programs dkms-deb >&2
 	make -s -C "$clone" RELEASE=yes SOURCE_DATE_EPOCH="$date" IMAGE="$out/ktlstop_${version}_image.tar" image >&2
 
@@ -71,7 +72,7 @@ case ${1:-} in
 	build "$tmp/further/down/two" "$tmp/again"
 	diff "$tmp/dist/SHA256SUMS" "$tmp/again/SHA256SUMS" || fail "two builds of one commit differ in these files"
 	(cd "$tmp/dist" && sha256sum --quiet -c SHA256SUMS)
-	KTLSTOP_DIST=$tmp/dist CGO_ENABLED=0 GOWORK=off ${GO:-go} -C tools test -count 1 ./release
+	KTLSTOP_DIST=$tmp/dist CGO_ENABLED=0 GOWORK=off ${GO:-go} -C "$tmp/one/tools" test -count 1 ./release
 	echo "release: $(grep -c . "$tmp/dist/SHA256SUMS") files, twice the same"
 	;;
 "" | -*) fail "usage: deploy/release.sh DIRECTORY" ;;

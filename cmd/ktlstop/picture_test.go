@@ -24,7 +24,7 @@ const pictures = "../../docs/picture"
 
 // moment is when most pictures show a recording, in seconds from its begin: all
 // connections are there, and none has closed for the recording's end.
-const moment = 13
+const moment = 8
 
 // shots are the pictures of the dashboard, after some keys.
 var shots = map[string]struct {
@@ -37,7 +37,7 @@ var shots = map[string]struct {
 	"records.svg":    {hosts: []string{"recording"}, keys: "3", width: 132, height: 24},
 	"errors.svg":     {hosts: []string{"recording"}, keys: "4", width: 132, height: 30},
 	"connection.svg": {hosts: []string{"recording"}, keys: "/comm==nginx\r\r", width: 132, height: 42},
-	"help.svg":       {hosts: []string{"recording"}, keys: "?", width: 100, height: 40},
+	"help.svg":       {hosts: []string{"recording"}, keys: "?", width: 100, height: 64},
 	"fleet.svg":      {hosts: []string{"recording", "lb1"}, width: 132, height: 28},
 }
 
@@ -52,16 +52,15 @@ func TestPictures(t *testing.T) {
 
 // script is what somebody does who looks at the recording for the first time.
 var script = []scene{
-	{second: 4, hold: 1500 * time.Millisecond}, {second: 5, hold: time.Second}, {second: 6, hold: time.Second},
-	{second: 7, keys: "jj", hold: time.Second}, {second: 8, keys: "\r", hold: 2500 * time.Millisecond},
-	{second: 9, keys: "\x1b4", hold: 2 * time.Second}, {second: 10, keys: "3", hold: 2 * time.Second},
-	{second: 11, keys: "2", hold: 2 * time.Second},
+	{second: 1, hold: 1500 * time.Millisecond}, {second: 2, hold: time.Second}, {second: 3, hold: time.Second},
+	{second: 4, hold: time.Second}, {second: 5, keys: "jj", hold: time.Second}, {second: 6, keys: "\r", hold: 3 * time.Second},
+	{second: 7, keys: "\x1b4", hold: 2500 * time.Millisecond}, {second: 8, keys: "3", hold: 2500 * time.Millisecond},
+	{second: 8, keys: "2", hold: 2500 * time.Millisecond},
 }
 
-// TestFilm: the README's film is a session with the dashboard, played from the
-// recording, in a window of 110 columns.
+// TestFilm: the film is a session with the dashboard, played from the recording.
 func TestFilm(t *testing.T) {
-	const width, height = 110, 24
+	const width, height = 120, 24
 	compare(t, "demo.svg", picture.Film(film(t, []string{"recording"}, width, height, script), "ktlstop", width))
 }
 
@@ -69,7 +68,7 @@ func TestFilm(t *testing.T) {
 // recordings, for which there is no recording to play.
 func TestPicturesOfText(t *testing.T) {
 	for name, title := range map[string]string{
-		"losses.frame": "ktlstop", "inspect.text": "ktlstop inspect --comm nginx", "doctor.text": "ktlstop doctor nginx",
+		"losses.frame": "ktlstop", "inspect.text": "ktlstop inspect --comm nginx --port 9443", "doctor.text": "ktlstop doctor nginx",
 	} {
 		text, err := os.ReadFile(filepath.Join(pictures, name))
 		if err != nil {

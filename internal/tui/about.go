@@ -62,7 +62,7 @@ func fact(name, value string) line {
 
 func tierLine(t event.Tier) line {
 	words := map[event.Tier]string{
-		event.TierNone: "none: no application data leaves the kernel, of control records what names them",
+		event.TierNone: "none: no application data leaves the kernel, only alert codes and the types of handshake messages",
 		event.TierSnap: "snap: PLAINTEXT leaves the kernel",
 	}
 	l := fact("tier", words[t])
@@ -101,6 +101,9 @@ func (m *Model) costLines(r *flow.Run) []line {
 		return nil
 	}
 	out := []line{nil, {{"cost of the BPF programs", title}, {m.cost.String(), plain}}}
+	if !slices.ContainsFunc(r.Programs, func(p event.ProgramCost) bool { return p.Runs > 0 }) {
+		return append(out, text("  not measured"))
+	}
 	for _, p := range r.Programs {
 		out = append(out, line{
 			{"  " + fit(safe.String(p.Name), 32, false, "…"), plain},
@@ -134,7 +137,7 @@ func usageTone(r flow.Ring) tone {
 	return plain
 }
 
-// hookLines list the missing hooks first.
+// hookLines list the missing hooks first, with what cannot be seen without them.
 func hookLines(hooks []flow.Hook) []line {
 	if len(hooks) == 0 {
 		return nil
@@ -151,9 +154,8 @@ func hookLines(hooks []flow.Hook) []line {
 }
 
 func hookLine(h flow.Hook) line {
-	state, t := "attached", plain
-	if !h.Attached {
-		state, t = "MISSING", bad
+	if h.Attached {
+		return line{{"  " + fit("attached", 10, false, "") + safe.String(h.Name), plain}}
 	}
-	return line{{"  " + fit(state, 10, false, ""), t}, {fit(safe.String(h.Name), 28, false, "…"), plain}, {"  " + safe.String(h.Note), faint}}
+	return line{{"  " + fit("MISSING", 10, false, ""), bad}, {fit(safe.String(h.Name), 28, false, "…"), plain}, {"  " + safe.String(h.Note), faint}}
 }

@@ -57,8 +57,9 @@ func write(path string, bom *cdx.BOM) error {
 // newBOM has no time and no serial number: the same program has the same one.
 func newBOM(name, version string, info *debug.BuildInfo) *cdx.BOM {
 	bom := cdx.NewBOM()
-	self := cdx.Component{BOMRef: purl(info.Main.Path, info.Main.Version), Type: cdx.ComponentTypeApplication, Name: name,
-		Version: version, PackageURL: purl(info.Main.Path, info.Main.Version), Properties: properties(info.Settings)}
+	main := purl(info.Main.Path, "v"+version) // what Go calls it depends on tags and on where it was built
+	self := cdx.Component{BOMRef: main, Type: cdx.ComponentTypeApplication, Name: name,
+		Version: version, PackageURL: main, Properties: properties(info.Settings)}
 	components := []cdx.Component{{BOMRef: purl("std", strings.TrimPrefix(info.GoVersion, "go")), Type: cdx.ComponentTypeLibrary,
 		Name: "std", Version: info.GoVersion, PackageURL: purl("std", strings.TrimPrefix(info.GoVersion, "go"))}}
 	for _, m := range info.Deps {
@@ -78,6 +79,9 @@ func component(m *debug.Module) cdx.Component {
 	}
 	if m.Replace != nil {
 		m = m.Replace
+	}
+	if m.Version == "(devel)" { // another module of the workspace: its sources are the program's own
+		return cdx.Component{BOMRef: m.Path, Type: cdx.ComponentTypeLibrary, Name: m.Path}
 	}
 	c := cdx.Component{BOMRef: purl(m.Path, m.Version), Type: cdx.ComponentTypeLibrary, Name: m.Path, Version: m.Version,
 		PackageURL: purl(m.Path, m.Version)}

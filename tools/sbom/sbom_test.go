@@ -50,6 +50,9 @@ func TestReplacedModule(t *testing.T) {
 	if c.Name != "a" || c.PackageURL != "" || (*c.Properties)[0].Value != "./own" {
 		t.Errorf("%+v", c)
 	}
+	if c = component(&debug.Module{Path: "a/part", Version: "(devel)"}); c.Name != "a/part" || c.PackageURL != "" || c.Version != "" {
+		t.Errorf("%+v", c)
+	}
 }
 
 func TestWrongCommandLines(t *testing.T) {

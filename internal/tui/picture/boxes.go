@@ -17,3 +17,8 @@ func init() {
 		boxes[c] = box{1 - h, .9, h, 1}
 	}
 }
+
+func isBoxed(c rune) bool {
+	_, is := boxes[c]
+	return is
+}

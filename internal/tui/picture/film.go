@@ -29,7 +29,7 @@ func Film(frames []Frame, title string, width int) []byte {
 	open(&b, title, width, rows, f.css(rows))
 	for row := range rows {
 		for from, to := range f.spans(row) {
-			drawRow(&b, f.line(from, row), row, f.class(from, to))
+			drawRow(&b, f.line(from, row), row, f.class(from, to), style{})
 		}
 	}
 	return end(&b)

@@ -17,6 +17,7 @@ const (
 	padding      = 14
 	titleBar     = 30
 	fontSize     = 14
+	baseline     = 13.5 // of a line of text, below its upper edge
 )
 
 // The colours of a dark terminal: the background, the text, and the eight that
@@ -31,8 +32,9 @@ func SVG(frame, title string, width int) []byte {
 	lines := strings.Split(frame, "\n")
 	var b bytes.Buffer
 	open(&b, title, width, len(lines), "")
+	var now style // a line may go on in the style of the one before
 	for row, line := range lines {
-		drawRow(&b, line, row, "")
+		now = drawRow(&b, line, row, "", now)
 	}
 	return end(&b)
 }
@@ -68,16 +70,19 @@ func end(b *bytes.Buffer) []byte {
 	return b.Bytes()
 }
 
-// drawRow writes a line at its place. class, if not empty, is for the style sheet.
-func drawRow(b *bytes.Buffer, line string, row int, class string) {
+// drawRow writes a line at its place, in a group whose origin is the begin of its
+// base line. class, if not empty, is for the style sheet. The line begins in one
+// style, and ends in another.
+func drawRow(b *bytes.Buffer, line string, row int, class string, begin style) (end style) {
+	runs, end := parse(line, begin)
 	if strings.TrimSpace(ansi.Strip(line)) == "" {
-		return
+		return end
 	}
 	if class != "" {
 		class = ` class="` + class + `"`
 	}
-	fmt.Fprintf(b, `<g%s transform="translate(%d,%d)">`+"\n", class, padding, padding+titleBar+row*cellH)
-	for _, r := range parse(line) {
+	fmt.Fprintf(b, `<g%s transform="translate(%d,%s)">`+"\n", class, padding, number(padding+titleBar+float64(row)*cellH+baseline))
+	for _, r := range runs {
 		if r.reverse {
 			rect(b, float64(r.col), 0, float64(r.width), cellH, "", 1)
 			r.colour = "r"
@@ -85,6 +90,7 @@ func drawRow(b *bytes.Buffer, line string, row int, class string) {
 		r.draw(b)
 	}
 	b.WriteString("</g>\n")
+	return end
 }
 
 // style is what SGR sequences have chosen.
@@ -100,9 +106,9 @@ type run struct {
 	col, width int
 }
 
-// parse splits a line into runs.
-func parse(line string) (out []run) {
-	var now style
+// parse splits a line, which begins in a style, into runs. It also returns the style
+// at its end.
+func parse(line string, now style) (out []run, end style) {
 	var state byte
 	p := ansi.NewParser()
 	for col := 0; line != ""; {
@@ -122,7 +128,7 @@ func parse(line string) (out []run) {
 		}
 		col += width
 	}
-	return out
+	return out, now
 }
 
 // choose obeys an SGR sequence, as far as the dashboard's palette goes.
@@ -137,14 +143,17 @@ func (s *style) choose(params ansi.Params) {
 			s.faint = true
 		case v == 7:
 			s.reverse = true
+		case v == 39:
+			s.colour = ""
 		case v >= 30 && v <= 37:
 			s.colour = "c" + strconv.Itoa(v-30)
 		}
 	})
 }
 
-// draw writes a run word by word, so that words stand in their columns whatever
-// the font, and the characters of pictures as rectangles, so that they meet.
+// draw writes a run in pieces that two spaces separate, so that they stand in their
+// columns whatever the font, and the characters of pictures as rectangles, so that
+// they meet.
 func (r *run) draw(b *bytes.Buffer) {
 	col := r.col
 	word, at := "", col
@@ -164,6 +173,8 @@ func (r *run) draw(b *bytes.Buffer) {
 				n++
 			}
 			rect(b, float64(col), box.y*cellH, box.w+float64(n-1), box.h*cellH, r.colour, box.shade)
+		case c == ' ' && word != "" && i+1 < len(text) && text[i+1] != ' ' && !isBoxed(text[i+1]):
+			word += " " // one space is part of a text
 		case c == ' ':
 			flush()
 		default:
@@ -179,7 +190,7 @@ func (r *run) draw(b *bytes.Buffer) {
 }
 
 func (r *run) word(b *bytes.Buffer, word string, col int) {
-	fmt.Fprintf(b, `<text x="%s" y="%s" textLength="%s"%s>%s</text>`+"\n", number(float64(col)*cellW), number(cellH-4.5),
+	fmt.Fprintf(b, `<text x="%s" textLength="%s"%s>%s</text>`+"\n", number(float64(col)*cellW),
 		number(float64(ansi.StringWidth(word))*cellW), classes(r.style), html.EscapeString(word))
 }
 
@@ -200,9 +211,10 @@ func classes(s style) string {
 	return ` class="` + strings.Join(all, " ") + `"`
 }
 
-// rect fills part of the cells from column col on.
+// rect fills part of the cells from column col on; y is the distance from the upper
+// edge of the line.
 func rect(b *bytes.Buffer, col, y, width, height float64, colour string, shade float64) {
-	fmt.Fprintf(b, `<rect x="%s" y="%s" width="%s" height="%s"%s`, number(col*cellW), number(y), number(width*cellW), number(height),
+	fmt.Fprintf(b, `<rect x="%s" y="%s" width="%s" height="%s"%s`, number(col*cellW), number(y-baseline), number(width*cellW), number(height),
 		classes(style{colour: colour}))
 	if shade < 1 {
 		fmt.Fprintf(b, ` opacity="%.2g"`, shade)
