@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -28,7 +29,8 @@ var notRun = map[string]string{
 }
 
 // TestManual runs the command lines of ktlstop that README.md and the pages of docs have in blocks marked sh, beside
-// traffic of an nginx and its client. With each change it runs one of each shape, before a release all.
+// traffic of an nginx and its client. With each change it runs README.md's and so many
+// others that each command and flag is run once, before a release all.
 func TestManual(t *testing.T) {
 	onlyOn(t, "6.18")
 	m := newManual(t)
@@ -47,31 +49,59 @@ func TestManual(t *testing.T) {
 }
 
 // manualLines are the command lines to run.
-func manualLines(t *testing.T) (lines []readme.Command) {
+func manualLines(t *testing.T) []readme.Command {
 	t.Helper()
 	pages, err := readme.Pages("..")
 	must(t, err)
+	var all []readme.Command
 	seen := map[string]bool{}
-	all := 0
 	for _, p := range pages {
 		found, err := p.Commands()
 		must(t, err)
 		for _, c := range found {
-			all++
-			key := shape(c)
-			if guesttest.BeforeRelease() {
-				key = c.Env + " " + c.Text
-			}
-			if c.Run && !left(c) && !seen[key] {
+			if key := c.Env + " " + c.Text; c.Run && !left(c) && !seen[key] {
 				seen[key] = true
-				lines = append(lines, c)
+				all = append(all, c)
 			}
 		}
 	}
-	t.Logf("of %d command lines in documents %d are run", all, len(lines))
+	lines := all
+	if !guesttest.BeforeRelease() {
+		lines = eachPartOnce(all)
+	}
+	t.Logf("of %d command lines in blocks marked sh %d are run", len(all), len(lines))
 	return lines
 }
 
+// eachPartOnce takes the lines of README.md, and then others until each part of all has been in one of them, those with
+// most parts first.
+func eachPartOnce(all []readme.Command) (lines []readme.Command) {
+	rich := slices.SortedStableFunc(slices.Values(all), func(a, b readme.Command) int {
+		return cmp.Or(rank(a)-rank(b), len(parts(b))-len(parts(a)))
+	})
+	had := map[string]bool{}
+	for _, c := range rich {
+		fresh := rank(c) == 0
+		for _, p := range parts(c) {
+			fresh = fresh || !had[p]
+			had[p] = true
+		}
+		if fresh {
+			lines = append(lines, c)
+		}
+	}
+	return lines
+}
+
+// rank is 0 for what everybody reads first.
+func rank(c readme.Command) int {
+	if strings.HasPrefix(c.Where, "README.md:") {
+		return 0
+	}
+	return 1
+}
+
+// left says whether a command line is one of notRun.
 func left(c readme.Command) bool {
 	for part := range notRun {
 		if strings.Contains(c.Text, part) {
@@ -81,22 +111,31 @@ func left(c readme.Command) bool {
 	return false
 }
 
-// shape is what command lines have in common that differ only in what they ask for: the command, its flags, and the
-// values of those flags that choose another way through the program.
-func shape(c readme.Command) string {
-	words := []string{c.Env}
+// plain are flags that only choose records or end a run: other tests show what they do, with every value.
+var plain = []string{"--comm", "-p", "--pid", "-u", "--uid", "--port", "--dir", "--cgroup", "--duration"}
+
+// choosing are flags whose values lead through different parts of the program.
+var choosing = []string{"-o", "--output", "--format", "--sample", "--op", "--fault"}
+
+// parts are what a command line makes the program do: its command by itself, each flag, and the values that choose a way.
+func parts(c readme.Command) []string {
+	name := subcommand(c)
+	all := []string{name + c.Env}
+	if screen(c) {
+		all = append(all, "screen")
+	}
 	for i, w := range c.Words[1:] {
+		before := c.Words[i]
 		switch {
-		case i == 0 && !strings.HasPrefix(w, "-"), w == "completion", w == "help":
-			words = append(words, w)
-		case strings.HasPrefix(w, "-"):
-			words = append(words, w)
-		case slices.Contains([]string{"-o", "--output", "--format", "--sample", "--op", "--fault"}, c.Words[i]):
-			words = append(words, w)
+		case slices.Contains(choosing, before):
+			all = append(all, name+" "+before+" "+w)
+		case strings.HasPrefix(w, "-") && !slices.Contains(plain, w):
+			all = append(all, name+" "+w)
+		case name == "help" && i > 0:
+			all = append(all, name+" "+w)
 		}
 	}
-	slices.Sort(words[1:])
-	return strings.Join(words, " ")
+	return all
 }
 
 // manual is where command lines run, and what they find there.
