@@ -148,7 +148,9 @@ func newManual(t *testing.T) *manual {
 	recording, err := os.ReadFile("../docs/picture/recording.jsonl")
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(m.dir, "events.jsonl"), recording, 0o600))
-	must(t, os.MkdirAll("/etc/ktlstop", 0o755))
+	for _, made := range []string{"/etc/ktlstop", "/var/log/ktlstop"} { // which documents tell the reader to make
+		must(t, os.MkdirAll(made, 0o755))
+	}
 	const users = "basic_auth_users:\n  me: $2y$10$CwTycUXWue0Thq9StjUM0uJ8.5q0y5Yj3JwGm1xZzE1nqW0gkz7yK\n" // of a password that nobody needs
 	must(t, os.WriteFile("/etc/ktlstop/web.yml", []byte(users), 0o600))
 	m.traffic("nginx", "--listen", "127.0.0.1:443")
