@@ -1,34 +1,18 @@
 package e2e
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/ktlstop/ktlstop/internal/guesttest"
-	"github.com/ktlstop/ktlstop/internal/pty"
 	"github.com/ktlstop/ktlstop/internal/readme"
 )
 
-// notRun are parts of command lines that stand in sh blocks and are not run here, with the reason.
-var notRun = map[string]string{
-	"ktlstop bench":            "takes minutes; TestBench runs it with bounds",
-	"https://web1":             "reads another host; TestFeed runs two",
-	"ktlstop doctor 1234 :443": "no process here has that number; TestDoctorLooks runs it with one",
-}
-
 // TestManual runs the command lines of ktlstop that README.md and the pages of docs have in blocks marked sh, beside
-// traffic of an nginx and its client. With each change it runs one of each shape, before a release all.
+// traffic of an nginx and its client. With each change it runs README.md's and so many
+// others that each command and flag is run once, before a release all.
 func TestManual(t *testing.T) {
 	onlyOn(t, "6.18")
 	m := newManual(t)
@@ -44,59 +28,6 @@ func TestManual(t *testing.T) {
 			}
 		})
 	}
-}
-
-// manualLines are the command lines to run.
-func manualLines(t *testing.T) (lines []readme.Command) {
-	t.Helper()
-	pages, err := readme.Pages("..")
-	must(t, err)
-	seen := map[string]bool{}
-	all := 0
-	for _, p := range pages {
-		found, err := p.Commands()
-		must(t, err)
-		for _, c := range found {
-			all++
-			key := shape(c)
-			if guesttest.BeforeRelease() {
-				key = c.Env + " " + c.Text
-			}
-			if c.Run && !left(c) && !seen[key] {
-				seen[key] = true
-				lines = append(lines, c)
-			}
-		}
-	}
-	t.Logf("of %d command lines in documents %d are run", all, len(lines))
-	return lines
-}
-
-func left(c readme.Command) bool {
-	for part := range notRun {
-		if strings.Contains(c.Text, part) {
-			return true
-		}
-	}
-	return false
-}
-
-// shape is what command lines have in common that differ only in what they ask for: the command, its flags, and the
-// values of those flags that choose another way through the program.
-func shape(c readme.Command) string {
-	words := []string{c.Env}
-	for i, w := range c.Words[1:] {
-		switch {
-		case i == 0 && !strings.HasPrefix(w, "-"), w == "completion", w == "help":
-			words = append(words, w)
-		case strings.HasPrefix(w, "-"):
-			words = append(words, w)
-		case slices.Contains([]string{"-o", "--output", "--format", "--sample", "--op", "--fault"}, c.Words[i]):
-			words = append(words, w)
-		}
-	}
-	slices.Sort(words[1:])
-	return strings.Join(words, " ")
 }
 
 // manual is where command lines run, and what they find there.
@@ -115,7 +46,9 @@ func newManual(t *testing.T) *manual {
 	recording, err := os.ReadFile("../docs/picture/recording.jsonl")
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(m.dir, "events.jsonl"), recording, 0o600))
-	must(t, os.MkdirAll("/etc/ktlstop", 0o755))
+	for _, made := range []string{"/etc/ktlstop", "/var/log/ktlstop"} { // which documents tell the reader to make
+		must(t, os.MkdirAll(made, 0o755))
+	}
 	const users = "basic_auth_users:\n  me: $2y$10$CwTycUXWue0Thq9StjUM0uJ8.5q0y5Yj3JwGm1xZzE1nqW0gkz7yK\n" // of a password that nobody needs
 	must(t, os.WriteFile("/etc/ktlstop/web.yml", []byte(users), 0o600))
 	m.traffic("nginx", "--listen", "127.0.0.1:443")
@@ -157,196 +90,4 @@ func (m *manual) run(c readme.Command) error {
 		}
 	}
 	return r.wait(c)
-}
-
-// subcommand is the name of the command, "" for the dashboard.
-func subcommand(c readme.Command) string {
-	if len(c.Words) > 1 && !strings.HasPrefix(c.Words[1], "-") {
-		return c.Words[1]
-	}
-	return ""
-}
-
-func has(c readme.Command, flags ...string) bool {
-	return slices.ContainsFunc(c.Words, func(w string) bool {
-		name, _, _ := strings.Cut(w, "=")
-		return slices.Contains(flags, name)
-	})
-}
-
-// screen says whether a command is the dashboard, which wants a terminal.
-func screen(c readme.Command) bool { return subcommand(c) == "" && !has(c, "-o", "--output") }
-
-// attaches says whether a command says by --ready-file when its hooks are live.
-func attaches(c readme.Command) bool {
-	switch subcommand(c) {
-	case "", "trace", "inspect", "tap", "serve":
-		return !has(c, "--read")
-	case "doctor":
-		return has(c, "--watch")
-	}
-	return false
-}
-
-// endsItself says whether a command ends by itself, and soon.
-func endsItself(c readme.Command) bool {
-	return !attaches(c) && !screen(c) && subcommand(c) != "gen" && subcommand(c) != "demo" || has(c, "--rounds") && !has(c, "--rate")
-}
-
-// shows says whether a command has something to show of the traffic that there is. Of what few records may match, or what
-// goes to a file, nothing need come.
-func shows(c readme.Command) bool {
-	if has(c, "--match", "--on", "--keep", "-w", "--write", "-p", "--pid", "--cgroup", "--netns", "--cbpf", "--socket-filter", "--watch", "--on-times") {
-		return false
-	}
-	for i, w := range c.Words {
-		if w == "--comm" && c.Words[i+1] != "nginx" && c.Words[i+1] != "curl" || w == "--port" && c.Words[i+1] != "443" {
-			return false
-		}
-	}
-	return subcommand(c) != "gen" && subcommand(c) != "tap"
-}
-
-// running is a command line that runs.
-type running struct {
-	cmd      *exec.Cmd
-	said     said
-	keyboard *os.File // the other side of its terminal, nil for none
-	ready    string   // the file that it makes when its hooks are live, "" for none
-	wants    bool     // it has something to show
-	done     chan error
-}
-
-// start gives the shell's text to the shell, as a reader does.
-func (m *manual) start(c readme.Command) (*running, error) {
-	r := &running{done: make(chan error, 1), wants: shows(c)}
-	text := strings.TrimSpace(c.Env + " exec " + c.Text)
-	if attaches(c) {
-		ready, err := os.CreateTemp(m.dir, "ready")
-		if err != nil {
-			return nil, err
-		}
-		ready.Close()
-		r.ready = ready.Name()
-		os.Remove(r.ready)
-		text += " --ready-file " + r.ready
-	}
-	r.cmd = exec.Command("bash", "-c", text)
-	r.cmd.Dir = m.dir
-	r.cmd.Env = append(os.Environ(), "PATH="+filepath.Join(m.dir, "bin")+":"+os.Getenv("PATH"), "TERM=xterm-256color", "LC_ALL=C.UTF-8")
-	r.cmd.Stdout, r.cmd.Stderr = &r.said, &r.said
-	if screen(c) {
-		if err := r.onTerminal(); err != nil {
-			return nil, err
-		}
-	}
-	if err := r.cmd.Start(); err != nil {
-		return nil, err
-	}
-	if r.keyboard != nil {
-		r.cmd.Stdin.(*os.File).Close() // the command has it
-	}
-	go func() { r.done <- r.cmd.Wait() }()
-	return r, nil
-}
-
-// onTerminal gives the command a terminal whose screen is kept as what it said.
-func (r *running) onTerminal() error {
-	master, terminal, err := pty.Open()
-	if err != nil {
-		return err
-	}
-	r.keyboard = master
-	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = terminal, terminal, terminal
-	if err := pty.Resize(terminal, 120, 40); err != nil {
-		return err
-	}
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	go func() {
-		buf := make([]byte, 4096)
-		for {
-			n, err := master.Read(buf)
-			r.said.Write(buf[:n])
-			if err != nil {
-				return
-			}
-		}
-	}()
-	return nil
-}
-
-// moment is what a command gets for its first output where none need come.
-const moment = 3 * time.Second
-
-// see waits until the hooks are live and something is shown, or until a moment has passed where nothing need be.
-func (r *running) see() error {
-	var enough time.Time
-	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(pictureInterval) {
-		select {
-		case err := <-r.done:
-			r.done <- err
-			return nil
-		default:
-		}
-		switch live := r.live(); {
-		case live && r.said.String() != "":
-			return nil
-		case live && !r.wants && enough.IsZero():
-			enough = time.Now().Add(moment)
-		case live && !r.wants && time.Now().After(enough):
-			return nil
-		}
-	}
-	return fmt.Errorf("shows nothing within %v (live: %v): %.300q", 2*patience, r.live(), r.said.String())
-}
-
-func (r *running) live() bool {
-	if r.ready == "" {
-		return true
-	}
-	_, err := os.Stat(r.ready)
-	return err == nil
-}
-
-// interrupt ends the command as a reader does: by q, or by Ctrl-C.
-func (r *running) interrupt() error {
-	if r.keyboard != nil {
-		_, err := r.keyboard.WriteString("q")
-		return err
-	}
-	if err := r.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	return nil
-}
-
-// wrong are words of a program that was used wrongly or is broken.
-var wrong = regexp.MustCompile(`(?m)^panic:|^goroutine \d|unknown (flag|command)|^Try: `)
-
-func (r *running) wait(c readme.Command) error {
-	select {
-	case err := <-r.done:
-		r.done <- err
-	case <-time.After(2 * patience):
-		return fmt.Errorf("did not end: %.300q", r.said.String())
-	}
-	status, said := r.cmd.ProcessState.ExitCode(), r.said.String()
-	switch {
-	case status != 0 && (status != 1 || subcommand(c) != "doctor"): // 1: it found something
-		return fmt.Errorf("status %d: %.300q", status, said)
-	case wrong.MatchString(said):
-		return fmt.Errorf("says %.300q", said)
-	case r.wants && len(bytes.TrimSpace([]byte(said))) == 0:
-		return errors.New("shows nothing")
-	}
-	return nil
-}
-
-func (r *running) kill() {
-	if r.cmd.ProcessState == nil {
-		_ = r.cmd.Process.Kill()
-	}
-	if r.keyboard != nil {
-		r.keyboard.Close()
-	}
 }

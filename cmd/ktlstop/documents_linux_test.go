@@ -13,28 +13,49 @@ import (
 	"github.com/ktlstop/ktlstop/internal/readme"
 )
 
-// TestCommandLinesOfDocuments: the program takes each command line that a document
-// has. Nothing is run here; TestManual of e2e runs them.
-func TestCommandLinesOfDocuments(t *testing.T) {
+// documented are the command lines of ktlstop in all documents.
+func documented(t *testing.T) (all []readme.Command) {
+	t.Helper()
 	pages, err := readme.Pages("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := 0
 	for _, p := range pages {
 		found, err := p.Commands()
 		if err != nil {
 			t.Error(err)
 		}
-		for _, c := range found {
-			lines++
-			if err := parses(c.Words[1:]); err != nil {
-				t.Errorf("%s: %s: %v", c.Where, c.Text, err)
-			}
+		all = append(all, found...)
+	}
+	return all
+}
+
+// TestCommandLinesOfDocuments: the program takes each command line that a document
+// has. Nothing is run here; TestManual of e2e runs them.
+func TestCommandLinesOfDocuments(t *testing.T) {
+	lines := documented(t)
+	for _, c := range lines {
+		if err := parses(c.Words[1:]); err != nil {
+			t.Errorf("%s: %s: %v", c.Where, c.Text, err)
 		}
 	}
-	if lines < 50 {
-		t.Errorf("%d command lines: are they all found?", lines)
+	if len(lines) < 50 {
+		t.Errorf("%d command lines: are they all found?", len(lines))
+	}
+}
+
+// TestCommandsAreDocumented: some document has a command line of each command.
+func TestCommandsAreDocumented(t *testing.T) {
+	used := map[string]bool{}
+	for _, c := range documented(t) {
+		if len(c.Words) > 1 {
+			used[c.Words[1]] = true
+		}
+	}
+	for _, cmd := range newRoot().Commands() {
+		if !cmd.Hidden && !used[cmd.Name()] {
+			t.Errorf("no document has a command line of ktlstop %s", cmd.Name())
+		}
 	}
 }
 
@@ -62,6 +83,7 @@ func TestParses(t *testing.T) {
 // flag, a value of the wrong type, too many arguments, or an expression that is none.
 func parses(args []string) error {
 	root := newRoot()
+	root.InitDefaultHelpCmd() // which cobra adds as late as it runs
 	cmd, rest, err := root.Find(args)
 	if err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -16,28 +15,39 @@ type Page struct {
 	Text string
 }
 
-// own are the documents outside of docs/.
+// own are the documents outside of docs/; packages may have theirs besides.
 var own = []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "LIMITATIONS.md"}
 
-// Pages reads all documents below the root of the repository, by name. An error
-// names the file that could not be read.
-func Pages(root string) ([]Page, error) {
-	names := slices.Clone(own)
-	err := filepath.WalkDir(filepath.Join(root, "docs"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Ext(path) != ".md" {
-			return err
-		}
-		name, err := filepath.Rel(root, path)
-		names = append(names, filepath.ToSlash(name))
-		return err
-	})
-	var pages []Page
-	for _, name := range names {
-		text, readErr := os.ReadFile(filepath.Join(root, name))
-		err = errors.Join(err, readErr)
-		pages = append(pages, Page{Name: name, Text: string(text)})
+// Pages reads all documents below the root of the repository. An error names the
+// file that could not be read.
+func Pages(root string) (pages []Page, err error) {
+	files, err := documents(root)
+	for _, file := range files {
+		text, readErr := os.ReadFile(file)
+		name, relErr := filepath.Rel(root, file)
+		err = errors.Join(err, readErr, relErr)
+		pages = append(pages, Page{Name: filepath.ToSlash(name), Text: string(text)})
 	}
 	return pages, err
+}
+
+// documents are the files of all documents.
+func documents(root string) (files []string, err error) {
+	for _, name := range own {
+		files = append(files, filepath.Join(root, name))
+	}
+	packages, err := filepath.Glob(filepath.Join(root, "pkg/*/README.md"))
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, packages...)
+	err = filepath.WalkDir(filepath.Join(root, "docs"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && filepath.Ext(path) == ".md" {
+			files = append(files, path)
+		}
+		return err
+	})
+	return files, err
 }
 
 // Block is a fenced block of a page.

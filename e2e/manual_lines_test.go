@@ -1,0 +1,155 @@
+package e2e
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ktlstop/ktlstop/internal/guesttest"
+	"github.com/ktlstop/ktlstop/internal/readme"
+)
+
+// notRun are command lines that stand in sh blocks and are not run here, with the reason.
+var notRun = map[string]string{
+	"ktlstop doctor 1234 :443": "no process here has that number; TestDoctorLooks runs it with one",
+}
+
+// manualLines are the command lines to run.
+func manualLines(t *testing.T) []readme.Command {
+	t.Helper()
+	pages, err := readme.Pages("..")
+	must(t, err)
+	var all []readme.Command
+	seen := map[string]bool{}
+	parsed := 0
+	for _, p := range pages {
+		found, err := p.Commands()
+		must(t, err)
+		for _, c := range found {
+			key := strings.TrimSpace(c.Env + " " + c.Text)
+			switch {
+			case !c.Run:
+				parsed++
+				continue
+			case !seen[key] && notRun[key] == "":
+				all = append(all, c)
+			}
+			seen[key] = true
+		}
+	}
+	for key := range notRun {
+		if !seen[key] {
+			t.Errorf("no document has %q any more: take it out of notRun", key)
+		}
+	}
+	lines := all
+	if !guesttest.BeforeRelease() {
+		lines = eachPartOnce(all)
+	}
+	t.Logf("%d of %d command lines in sh blocks are run, %d in other blocks are only parsed", len(lines), len(all), parsed)
+	return lines
+}
+
+// eachPartOnce takes the lines of README.md, and then others until each part of all has been in one of them, those with
+// most parts first.
+func eachPartOnce(all []readme.Command) (lines []readme.Command) {
+	rich := slices.SortedStableFunc(slices.Values(all), func(a, b readme.Command) int {
+		return cmp.Or(rank(a)-rank(b), len(parts(b))-len(parts(a)))
+	})
+	had := map[string]bool{}
+	for _, c := range rich {
+		fresh := rank(c) == 0
+		for _, p := range parts(c) {
+			fresh = fresh || !had[p]
+			had[p] = true
+		}
+		if fresh {
+			lines = append(lines, c)
+		}
+	}
+	return lines
+}
+
+// rank is 0 for what everybody reads first.
+func rank(c readme.Command) int {
+	if strings.HasPrefix(c.Where, "README.md:") {
+		return 0
+	}
+	return 1
+}
+
+// plain are flags that only choose records or end a run: other tests show what they do, with every value.
+var plain = []string{"--comm", "-p", "--pid", "-u", "--uid", "--port", "--dir", "--cgroup", "--duration"}
+
+// choosing are flags whose values lead through different parts of the program.
+var choosing = []string{"-o", "--output", "--format", "--sample", "--op", "--fault"}
+
+// parts are what a command line makes the program do: its command by itself, each flag, and the values that choose a way.
+func parts(c readme.Command) []string {
+	name := subcommand(c)
+	all := []string{name + c.Env}
+	if screen(c) {
+		all = append(all, "screen")
+	}
+	for i, w := range c.Words[1:] {
+		before := c.Words[i]
+		switch {
+		case slices.Contains(choosing, before):
+			all = append(all, name+" "+before+" "+w)
+		case strings.HasPrefix(w, "-") && !slices.Contains(plain, w):
+			all = append(all, name+" "+w)
+		case name == "help" && i > 0:
+			all = append(all, name+" "+w)
+		}
+	}
+	return all
+}
+
+// subcommand is the name of the command, "" for the dashboard.
+func subcommand(c readme.Command) string {
+	if len(c.Words) > 1 && !strings.HasPrefix(c.Words[1], "-") {
+		return c.Words[1]
+	}
+	return ""
+}
+
+func has(c readme.Command, flags ...string) bool {
+	return slices.ContainsFunc(c.Words, func(w string) bool {
+		name, _, _ := strings.Cut(w, "=")
+		return slices.Contains(flags, name)
+	})
+}
+
+// screen says whether a command is the dashboard, which wants a terminal.
+func screen(c readme.Command) bool { return subcommand(c) == "" && !has(c, "-o", "--output") }
+
+// attaches says whether a command says by --ready-file when its hooks are live.
+func attaches(c readme.Command) bool {
+	switch subcommand(c) {
+	case "", "trace", "inspect", "tap", "serve":
+		return !has(c, "--read")
+	case "doctor":
+		return has(c, "--watch")
+	}
+	return false
+}
+
+// endsItself says whether a command ends by itself, and soon.
+func endsItself(c readme.Command) bool {
+	return !attaches(c) && !screen(c) && subcommand(c) != "gen" && subcommand(c) != "demo" || has(c, "--rounds") && !has(c, "--rate")
+}
+
+// shows says whether a command has something to show of the traffic that there is. Of what few records may match, or what
+// goes to a file, nothing need come.
+func shows(c readme.Command) bool {
+	if has(c, "--match", "--on", "--keep", "-w", "--write", "-p", "--pid", "--cgroup", "--netns", "--cbpf", "--socket-filter", "--watch", "--on-times") {
+		return false
+	}
+	for i, w := range c.Words {
+		if w == "--comm" && c.Words[i+1] != "nginx" && c.Words[i+1] != "curl" || w == "--port" && c.Words[i+1] != "443" {
+			return false
+		}
+	}
+	return subcommand(c) != "gen" && subcommand(c) != "tap"
+}
