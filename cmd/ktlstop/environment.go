@@ -23,7 +23,7 @@ var environment = []mention{
 	{"LC_ALL, LC_CTYPE, LANG", "the first of them that is set says whether the terminal shows UTF-8; if not, the dashboard draws in ASCII", []string{"ktlstop", "demo"}},
 	{"COLUMNS", "the width of lines of text, where it is not to be the terminal's", []string{"trace", "inspect", "list", "doctor", "demo"}},
 	{"TZ", "the time zone of times in text", []string{"ktlstop", "trace", "inspect", "demo"}},
-	{"SSL_CERT_FILE", "with --read URL: a file with the certificates of authorities (PEM), instead of the system's", []string{"--read"}},
+	{"SSL_CERT_FILE", "with --read URL: a file with the certificates (PEM) of the authorities to trust", []string{"--read"}},
 	{"HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "with --read URL: the proxy", []string{"--read"}},
 	{"NODE_IP", "in Kubernetes: the address of the node, whose kubelet is asked for the names of pods", []string{"--kubelet"}},
 	{"NODE_NAME", "in Kubernetes: what this host calls itself in /v1/events and in OTLP", []string{"serve"}},

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,30 +30,38 @@ type topic struct {
 	page        func(root *cobra.Command) *manual.Page
 }
 
+// eventsTopic takes a type of event besides.
+const eventsTopic = "events"
+
 var topics = []topic{
 	{"dashboard", "The flags of ktlstop without a command", pageOf},
 	{"filters", "What the filter flags and --match take", func(*cobra.Command) *manual.Page { return filtersPage() }},
-	{"events", "The events of -o json and their fields", func(*cobra.Command) *manual.Page { return eventsPage() }},
+	{eventsTopic, "The events of -o json and their fields", func(*cobra.Command) *manual.Page { return eventsPage() }},
 }
 
 // newHelp is cobra's command with topics, and with a status for what is not there.
 func newHelp(root *cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "help [COMMAND | TOPIC]",
+		Use:   "help [COMMAND | TOPIC [TYPE]]",
 		Short: "Show the help of a command or a topic",
 		Long: `help shows what ktlstop COMMAND --help shows, and pages that belong to no command:
 dashboard (the flags of ktlstop without a command), filters (the filter flags and
-the language of --match) and events (the lines of -o json, field by field).`,
+the language of --match) and events (the lines of -o json, field by field; with
+a type, that type alone).`,
 		Example: `  ktlstop help trace
-  ktlstop help filters | less`,
+  ktlstop help filters | less
+  ktlstop help events record`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return help(cmd, root, args) },
 	}
 	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
-		if len(args) == 0 {
+		switch {
+		case len(args) == 0:
 			for _, one := range helpNames(root) {
 				names = append(names, cobra.CompletionWithDesc(one.name, one.short))
 			}
+		case len(args) == 1 && args[0] == eventsTopic:
+			names = lineTypes
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -66,6 +75,12 @@ func help(cmd, root *cobra.Command, args []string) error {
 				return writeHelp(cmd.OutOrStdout(), t.page(root).Text())
 			}
 		}
+	}
+	if len(args) == 2 && args[0] == eventsTopic {
+		if args[1] != unsent && !slices.Contains(lineTypes, args[1]) {
+			return usagef("help events: no type %q: there are %s", args[1], strings.Join(lineTypes, ", "))
+		}
+		return writeHelp(cmd.OutOrStdout(), typePage(args[1]).Text())
 	}
 	of, rest, err := root.Find(args)
 	if err != nil || len(rest) > 0 {

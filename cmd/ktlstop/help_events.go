@@ -77,36 +77,43 @@ var parts = []struct{ name, title string }{
 	{"lat_tx", "In lat_ns of a record sent"}, {"lat_rx", "In lat_ns of a record received"},
 }
 
+// unsent is a type that the schema describes with records.
+const unsent = "unsent"
+
 // lineTypes are the types of lines, in the order of the manual.
 var lineTypes = []string{"record", "socket", "error", "dropped", "lost", "summary", "trigger", "host", "http", "message", "note"}
 
-// eventsPage is help events, made of the schema.
-func eventsPage() *manual.Page {
-	var s eventSchema
-	if err := json.Unmarshal(schema.EventV1, &s); err != nil {
+func readSchema() *eventSchema {
+	s := new(eventSchema)
+	if err := json.Unmarshal(schema.EventV1, s); err != nil {
 		panic(fmt.Sprintf("the schema of events that is part of the program: %v", err)) // its tests have read it
 	}
-	var types manual.Items
-	for _, name := range lineTypes {
-		types = append(types, manual.Item{Term: name, Text: s.def(name).Description})
-		if name == "record" {
-			types = append(types, manual.Item{Term: "unsent", Text: "A record that the kernel encrypted and freed before TCP had all of it, with the fields of a record."})
-		}
+	return s
+}
+
+// typePage is help events TYPE.
+func typePage(name string) *manual.Page {
+	s := readSchema()
+	if name == unsent {
+		name = "record"
 	}
+	return &manual.Page{About: []manual.Block{manual.Para(s.def(name).Description)}, Sections: []manual.Section{
+		{Title: "Fields of " + name, Blocks: s.typeBlocks(s.def(name))},
+		{Title: "See also", Blocks: []manual.Block{manual.Para("ktlstop help events, for the fields that several types share")}},
+	}}
+}
+
+// eventsPage is help events, made of the schema.
+func eventsPage() *manual.Page {
+	s := readSchema()
 	page := &manual.Page{
 		Name: "ktlstop-events", Section: 7, Short: "the events of ktlstop in JSON, and their fields",
 		About: []manual.Block{
 			manual.Para(`ktlstop trace -o json, inspect -o json, list -o json, flight recorders and the feed /v1/events of ktlstop serve
 write one JSON object a line (JSON Lines, in UTF-8). Each line has a type, and the fields of that type. Names are stable:
-versions of ktlstop add fields, so skip those that you do not know. What is unknown is empty or 0.`), types},
-		Sections: []manual.Section{
-			{Title: "Every line", Blocks: s.items(slices.Concat(s.only(s.def("record"), lineFields), s.only(&property{Properties: s.Properties}, []string{"host"})))},
-			{Title: "The process", Blocks: s.items(s.only(s.def("record"), processFields))},
-			{Title: "Shared fields", Blocks: s.items(s.only(s.def("record"), sharedFields))},
-		},
-	}
-	for _, part := range parts {
-		page.Sections = append(page.Sections, manual.Section{Title: part.title, Blocks: s.items(s.def(part.name).Properties)})
+versions of ktlstop add fields, so skip those that you do not know. What is unknown is empty or 0. The snapshots of
+ktlstop -o json have another form.`), s.types()},
+		Sections: s.shared(),
 	}
 	for _, name := range lineTypes {
 		page.Sections = append(page.Sections, manual.Section{Title: "Type " + name, Blocks: s.typeBlocks(s.def(name))})
@@ -116,6 +123,31 @@ versions of ktlstop add fields, so skip those that you do not know. What is unkn
 		manual.Section{Title: "See also", Blocks: []manual.Block{manual.Para(
 			"ktlstop-trace(1), ktlstop-inspect(1), ktlstop-filters(7), jq(1); docs/events.md and docs/schema/event-v1.json of the source")}})
 	return page
+}
+
+// types says what each type of line is.
+func (s *eventSchema) types() (items manual.Items) {
+	for _, name := range lineTypes {
+		items = append(items, manual.Item{Term: name, Text: s.def(name).Description})
+		if name == "record" {
+			items = append(items, manual.Item{Term: unsent, Text: "A record that the kernel encrypted and freed before TCP had all of it, with the fields of a record."})
+		}
+	}
+	return items
+}
+
+// shared are the fields that several types have.
+func (s *eventSchema) shared() []manual.Section {
+	record, line := s.def("record"), &property{Properties: s.Properties}
+	sections := []manual.Section{
+		{Title: "Every line", Blocks: s.items(slices.Concat(s.only(record, lineFields), s.only(line, []string{"host"})))},
+		{Title: "The process", Blocks: s.items(s.only(record, processFields))},
+		{Title: "Shared fields", Blocks: s.items(s.only(record, sharedFields))},
+	}
+	for _, part := range parts {
+		sections = append(sections, manual.Section{Title: part.title, Blocks: s.items(s.def(part.name).Properties)})
+	}
+	return sections
 }
 
 var eventExamples = []string{
