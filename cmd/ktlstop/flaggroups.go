@@ -20,9 +20,10 @@ type flagGroup struct {
 // flagGroups are those of the commands that look at records, in the help's order. A
 // command shows of them the flags that it has.
 var flagGroups = []flagGroup{
-	{"What to trace (all filters must match)", []string{
+	{"Filters (all must match)", []string{
 		"pid PID", "comm NAME", "uid USER", "cgroup DIR", "netns NS", "port N", "dir tx|rx", "match EXPR",
 		"socket-filter OBJ[:PROGRAM]", "cbpf NUMBERS"}},
+	{"What to look at", []string{"watch TIME", "self"}},
 	{"What to show", []string{
 		"snaplen N", "output FORMAT", "wide", "format FORMAT", "join", "redact REGEX", "no-redact",
 		"interval TIME", "stages on|off", "histograms stages", "slow TIME", "group-by LABELS", "max-groups N", "events KINDS"}},
@@ -35,7 +36,6 @@ var flagGroups = []flagGroup{
 	{"Recordings and other hosts", []string{"read FILE|URL", "read-user-file FILE", "speed N"}},
 	{"Flight recorder", []string{
 		"keep TIME", "keep-after TIME", "keep-bytes N", "on EXPR", "on-times N/TIME", "record DIR", "record-bytes N"}},
-	{"What to look at", []string{"watch TIME", "self"}},
 	{"Names of pods", []string{"kubelet URL|off", "kubelet-ca FILE", "kubelet-token FILE", "kubelet-insecure"}},
 	{"Other flags", []string{"backend NAME", "ready-file FILE", "no-descriptions", "help"}},
 }

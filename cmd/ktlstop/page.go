@@ -83,10 +83,10 @@ func examples(cmd *cobra.Command) []manual.Block {
 func statuses(cmd *cobra.Command) []manual.Block {
 	failed := "it failed; a line on standard error says why"
 	if cmd.Name() == "doctor" {
-		failed = "doctor found that something is off, which the report says, or it failed, which a line on standard error says"
+		failed = "doctor found that something is off (the report says what), or it failed (a line on standard error says why)"
 	}
 	items := manual.Items{
-		{Term: "0", Text: "success, also where the reader of standard output went away"},
+		{Term: "0", Text: "success, or the reader of standard output went away"},
 		{Term: "1", Text: failed},
 		{Term: "2", Text: "the command line was wrong"},
 	}
@@ -102,6 +102,6 @@ func statuses(cmd *cobra.Command) []manual.Block {
 }
 
 // signals is what they do to a command that traces.
-const signals = `SIGINT (Ctrl-C), SIGTERM and SIGHUP end a run in order: ktlstop detaches the hooks,
-writes the summary and gives the output 1.5 seconds to take what is left. It reports on standard error
-what the output did not take, and exits with status 1 then. A second signal ends it at once.`
+const signals = `SIGINT (Ctrl-C), SIGTERM and SIGHUP end a run cleanly: ktlstop detaches the hooks
+and gives the output 1.5 seconds to take what is left. If the output does not take all of it, ktlstop
+reports on standard error how much is lost, and exits with status 1. A second signal ends ktlstop at once.`

@@ -27,7 +27,9 @@ Zeek or Suricata can read it. Whoever may open packet sockets can read the plain
 there. The interface has no address: nothing reaches a socket or leaves the machine.
 
 Addresses, ports, bytes and times are true. Hardware addresses, sequence numbers,
-the TCP handshake and FIN are made up, since TLS hides the real ones.
+the TCP handshake and FIN are made up, since TLS hides the real ones. If both ends
+of a connection are traced, each byte is sent once. A record that is missing leaves
+a gap of one byte in the sequence numbers, since its length is unknown.
 
 The interface goes when the command ends. If ktlstop was killed, the next ktlstop
 tap removes the interface that is left, and says so.`,

@@ -14,8 +14,6 @@ type FieldHelp struct {
 	// Values are what it is compared with: all its words where they are few, else an
 	// example. It is empty for numbers and durations.
 	Values string
-	// Compared says by which operators.
-	Compared string
 	// UserSpace: the kernel does not evaluate it.
 	UserSpace bool
 	// Sockets have it, and not only records.
@@ -26,7 +24,7 @@ type FieldHelp struct {
 func FieldsHelp() (all []FieldHelp) {
 	for f := range Field(len(infos)) {
 		all = append(all, FieldHelp{
-			Name: f.String(), About: abouts[f], Values: f.values(), Compared: f.comparedBy(),
+			Name: f.String(), About: abouts[f], Values: f.values(),
 			UserSpace: f.needs()&NeedsUser != 0, Sockets: f.OfSocket(),
 		})
 	}
@@ -64,19 +62,6 @@ func mainWords(words map[string][]uint64) (all []string) {
 		}
 	}
 	return all
-}
-
-// comparedBy are the operators that a field takes, as checker.operator has them.
-func (f Field) comparedBy() string {
-	switch infos[f].kind {
-	case number, version, duration:
-		return "== != in < <= > >="
-	case text:
-		return "== != in contains"
-	case payload:
-		return "contains; a slice == != in"
-	}
-	return "== != in"
 }
 
 // abouts say what each field is, in one line.
