@@ -3,6 +3,7 @@ package manual
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -59,10 +60,29 @@ func (l Lines) man(w *manWriter) {
 }
 
 func (items Items) man(w *manWriter) {
-	for _, item := range items {
-		w.WriteString(".TP\n\\fB" + escape(strings.TrimSpace(item.Term)) + "\\fR\n")
+	table := items.isTable()
+	for i, item := range items {
+		macro := ".TP"
+		if table {
+			macro = fmt.Sprintf(".TP %d", items.column())
+		}
+		w.WriteString(macro + "\n\\fB" + escape(strings.TrimSpace(item.Term)) + "\\fR\n")
 		Para(item.Text).man(w)
+		if table && i == 0 {
+			w.WriteString(".PD 0\n")
+		}
 	}
+	if table {
+		w.WriteString(".PD\n")
+	}
+}
+
+// isTable says whether terms have their texts beside them, and no empty lines between
+// them. Flags do not, as man(1) has them.
+func (items Items) isTable() bool {
+	return !slices.ContainsFunc(items, func(i Item) bool {
+		return len(i.Term) > widestTerm || strings.HasPrefix(strings.TrimSpace(i.Term), "-")
+	})
 }
 
 // escape writes characters that troff would change or obey so that they are shown
