@@ -22,7 +22,7 @@ func newTap() *cobra.Command {
 		Use:   "tap INTERFACE",
 		Short: "Send plaintext as packets to an interface, for tcpdump",
 		Long: `tap makes a dummy network interface and sends on it each record of application
-data as the TCP segments that it would be without TLS, so that tcpdump, Wireshark,
+data as the packets that it would be without TLS, so that tcpdump, Wireshark,
 Zeek or Suricata can read it. Whoever may open packet sockets can read the plaintext
 there. The interface has no address: nothing reaches a socket or leaves the machine.
 
