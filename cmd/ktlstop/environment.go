@@ -8,15 +8,15 @@ import (
 	"github.com/ktlstop/ktlstop/internal/manual"
 )
 
-// mention is a variable or a file, what it is for, and which commands it concerns.
+// mention is an environment variable or a file that the help of some commands names.
 type mention struct {
 	term, text string
-	// commands are the names of commands, or a flag, "--name", of those that have it.
+	// commands are names of commands. A flag, "--name", stands for all commands with it.
 	commands []string
 }
 
-// environment is what ktlstop reads of it. Go's own variables, such as GOTRACEBACK,
-// are not in it.
+// environment lists the variables that ktlstop reads, without Go's own, such as
+// GOTRACEBACK.
 var environment = []mention{
 	{"NO_COLOR", "if it is not empty, the dashboard has no colours", []string{"ktlstop", "demo"}},
 	{"TERM", "dumb: instead of using the whole screen, the dashboard prints one picture below the other, in ASCII and without colours", []string{"ktlstop", "demo"}},
@@ -35,7 +35,7 @@ var environment = []mention{
 	{"KTLSTOP_VERIFIER_LOG", "if it is not empty, an error of the gobpf backend has the kernel verifier's whole log", []string{"--backend"}},
 }
 
-// files are those that ktlstop reads and writes by itself.
+// files lists the files that ktlstop uses without being given their names.
 var files = []mention{
 	{"/sys/kernel/btf/vmlinux, /sys/kernel/btf/tls", "type information of the kernel and of its module tls, which the ebpf backend needs", []string{"--backend"}},
 	{"/var/cache/ktlstop", "what the gobpf backend has learned about this build of the kernel", []string{"--backend"}},
@@ -47,7 +47,7 @@ var files = []mention{
 	{"/usr/share/ktlstop", "the packages' JSON schemas, alert rules for Prometheus and dashboard for Grafana", []string{"ktlstop", "serve"}},
 }
 
-// mentions are those that concern a command.
+// mentions returns the variables or files of a command.
 func mentions(cmd *cobra.Command, all []mention) []manual.Block {
 	var items manual.Items
 	for _, f := range all {
@@ -63,7 +63,7 @@ func mentions(cmd *cobra.Command, all []mention) []manual.Block {
 	return []manual.Block{items}
 }
 
-// related are the pages that go with a command's besides that of ktlstop.
+// related lists the pages that a command's page refers to, besides that of ktlstop.
 var related = map[string][]string{
 	"ktlstop": {"ktlstop-filters(7)", "ktlstop-events(7)", "ss(8)", "tcpdump(8)"},
 	"trace":   {"ktlstop-filters(7)", "ktlstop-events(7)", "ktlstop-inspect(1)", "wireshark(1)"},

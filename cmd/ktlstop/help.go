@@ -11,7 +11,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/manual"
 )
 
-// commandGroups are the commands by what one does with them.
+// commandGroups lists the commands by what they are for, in the order of the help.
 var commandGroups = []struct {
 	title    string
 	commands []string
@@ -24,13 +24,13 @@ var commandGroups = []struct {
 	{"Program", []string{"version", "completion", "help"}},
 }
 
-// topic is what help has besides commands.
+// topic is a page of help that belongs to no command.
 type topic struct {
 	name, short string
 	page        func(root *cobra.Command) *manual.Page
 }
 
-// eventsTopic takes a type of event besides.
+// eventsTopic is the topic that takes a type of event as a second argument.
 const eventsTopic = "events"
 
 var topics = []topic{
@@ -39,7 +39,8 @@ var topics = []topic{
 	{eventsTopic, "The events of -o json and their fields", func(*cobra.Command) *manual.Page { return eventsPage() }},
 }
 
-// newHelp is cobra's command with topics, and with a status for what is not there.
+// newHelp is cobra's help command with topics. An unknown command or topic is a usage
+// error, with a line that lists what help knows.
 func newHelp(root *cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "help [COMMAND | TOPIC [TYPE]]",
@@ -105,8 +106,8 @@ func helpNames(root *cobra.Command) (all []topic) {
 	return append(all, topics...)
 }
 
-// printHelp writes what --help asks for. The program's own is an overview that a screen
-// has room for.
+// printHelp writes the help of a command, as --help does. For the program itself it is an
+// overview that fits a screen of 24 lines.
 func printHelp(cmd *cobra.Command) error {
 	if !cmd.HasParent() {
 		return writeHelp(cmd.OutOrStdout(), overview(cmd))

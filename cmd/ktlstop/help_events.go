@@ -25,7 +25,7 @@ type field struct {
 	property
 }
 
-// properties are fields in the schema's order, which a map would not keep.
+// properties are fields in the order of the schema, which a map would lose.
 type properties []field
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -48,7 +48,8 @@ func (p *properties) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// eventSchema is the schema of the lines: what each type of line and each part has.
+// eventSchema is the schema of the lines of -o json. Defs has an entry for each type of
+// line and for each object that several types share.
 type eventSchema struct {
 	Properties properties
 	Defs       properties `json:"$defs"`
@@ -63,7 +64,7 @@ func (s *eventSchema) def(name string) *property {
 	return &property{}
 }
 
-// Fields that are shown once for all types.
+// Fields that the page describes once for all types.
 var (
 	lineFields    = []string{"v", "type", "ts", "mono_ns"}
 	processFields = []string{"pid", "tid", "comm", "uid", "cgroup_id", "container", "unit", "k8s"}
@@ -71,7 +72,7 @@ var (
 	sharedFields = []string{"dir", "sock", "kernel_user", "tls", "tier"}
 )
 
-// parts are those that several types share, and their titles.
+// parts are the shared objects, and the titles of their sections.
 var parts = []struct{ name, title string }{
 	{"sock", "In sock"}, {"tls", "In tls"}, {"side", "In tx and rx of a socket"},
 	{"lat_tx", "In lat_ns of a record sent"}, {"lat_rx", "In lat_ns of a record received"},
@@ -91,7 +92,7 @@ func readSchema() *eventSchema {
 	return s
 }
 
-// typePage is help events TYPE.
+// typePage is the text of help events TYPE.
 func typePage(name string) *manual.Page {
 	s := readSchema()
 	if name == unsent {
@@ -103,7 +104,7 @@ func typePage(name string) *manual.Page {
 	}}
 }
 
-// eventsPage is help events, made of the schema.
+// eventsPage is the page of help events. It is made from the schema.
 func eventsPage() *manual.Page {
 	s := readSchema()
 	page := &manual.Page{
@@ -125,7 +126,7 @@ ktlstop -o json have another form.`), s.types()},
 	return page
 }
 
-// types says what each type of line is.
+// types describes each type of line.
 func (s *eventSchema) types() (items manual.Items) {
 	for _, name := range lineTypes {
 		items = append(items, manual.Item{Term: name, Text: s.def(name).Description})
@@ -136,7 +137,7 @@ func (s *eventSchema) types() (items manual.Items) {
 	return items
 }
 
-// shared are the fields that several types have.
+// shared describes the fields that several types have.
 func (s *eventSchema) shared() []manual.Section {
 	record, line := s.def("record"), &property{Properties: s.Properties}
 	sections := []manual.Section{
@@ -157,7 +158,7 @@ var eventExamples = []string{
 	"ktlstop inspect -o json | jq -c 'select(.type == \"http\") | .request.path'",
 }
 
-// only are the fields of p that names names.
+// only returns the fields of p with these names.
 func (*eventSchema) only(p *property, names []string) (some properties) {
 	for _, f := range p.Properties {
 		if slices.Contains(names, f.name) {
@@ -167,7 +168,7 @@ func (*eventSchema) only(p *property, names []string) (some properties) {
 	return some
 }
 
-// typeBlocks are a type's own fields, and which shared parts it has.
+// typeBlocks describes the fields that a type does not share, and names those that it does.
 func (s *eventSchema) typeBlocks(p *property) []manual.Block {
 	var own properties
 	var process, shared []string
@@ -194,7 +195,7 @@ func (s *eventSchema) items(fields properties) []manual.Block {
 	return []manual.Block{items}
 }
 
-// add appends fields and those within them, as sock.laddr.
+// add appends fields and the fields of their objects, such as call.records.
 func (s *eventSchema) add(items *manual.Items, prefix string, fields properties) {
 	for _, f := range fields {
 		name := prefix + f.name
@@ -211,7 +212,7 @@ func (s *eventSchema) add(items *manual.Items, prefix string, fields properties)
 			if !isPart(f.Ref) {
 				s.add(items, name+".", def.Properties)
 			}
-		default: // the same as a field that is described elsewhere
+		default: // a reference to a field of the same type
 			*items = append(*items, manual.Item{Term: name, Text: "as " + f.name + " above"})
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/match"
 )
 
-// filtersPage is help filters. Flags and fields are those of the code.
+// filtersPage is the page of help filters. It takes flags and fields from the code.
 func filtersPage() *manual.Page {
 	return &manual.Page{
 		Name: "ktlstop-filters", Section: 7, Short: "the filter flags and the language of --match",
@@ -45,7 +45,7 @@ and are not shown.`),
 	}
 }
 
-// expressionBlocks are the language.
+// expressionBlocks describes the language of --match.
 func expressionBlocks() []manual.Block {
 	return []manual.Block{
 		manual.Para("--match, --on and the dashboard's / take an expression over the fields of an event:"),
@@ -81,7 +81,7 @@ var filterExamples = []string{
 	"ktlstop list --match 'version < 1.3 or cipher == AES-GCM-128'",
 }
 
-// filterItems are the flags of the first group that choose by fields.
+// filterItems describes the filter flags.
 func filterItems() (items manual.Items) {
 	f := pflag.NewFlagSet("", pflag.ContinueOnError)
 	new(options).filterFlags(f)
@@ -92,7 +92,7 @@ func filterItems() (items manual.Items) {
 	return items
 }
 
-// fieldItems are the fields that sockets have, or those that only records have.
+// fieldItems describes the fields that sockets have, or those that only records have.
 func fieldItems(ofSockets bool) (items manual.Items) {
 	for _, field := range match.FieldsHelp() {
 		if field.Sockets != ofSockets {
