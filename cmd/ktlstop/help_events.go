@@ -11,7 +11,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/manual"
 )
 
-// property is what JSON Schema says of a f.
+// property is a field as JSON Schema describes it.
 type property struct {
 	Description string
 	Ref         string `json:"$ref"`
