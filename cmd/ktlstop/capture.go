@@ -34,7 +34,7 @@ func (o *options) captureFlags(f *pflag.FlagSet) {
 	if out := f.Lookup("output"); out != nil {
 		out.Usage = "text, json (JSON Lines; see ktlstop help events) or pcapng (packets, for Wireshark); pcapng is the default for -w FILE.pcapng"
 	}
-	f.IntVar(&o.capture.mtu, "mtu", packet.MaxMTU, "longest packet, in bytes, 576 to 65535; a longer record becomes several packets")
+	f.IntVar(&o.capture.mtu, "mtu", packet.MaxMTU, "longest packet, in bytes, 576 to 65535; a longer record becomes several packets, which 65535 avoids")
 	f.Int64VarP(&o.capture.size, "rotate-size", "C", 0, "with -w FILE.pcapng: begin a new file after N million bytes")
 	f.IntVarP(&o.capture.files, "rotate-files", "W", 0, "with -C: overwrite the oldest of N files; with -G: stop after N files")
 	f.IntVarP(&o.capture.period, "rotate-seconds", "G", 0, "with -w FILE.pcapng: begin a new file after N seconds; FILE is a format of strftime(3)")

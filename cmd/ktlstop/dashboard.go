@@ -33,7 +33,7 @@ func newDashboard() *cobra.Command {
 	o.runFlags(cmd.Flags())
 	o.readFlag(cmd.Flags())
 	o.names.add(cmd.Flags())
-	cmd.Flags().Float64Var(&o.speed, "speed", 1, "with --read FILE: play the recording N times as fast as it was recorded; 0 shows its end at once")
+	cmd.Flags().Float64Var(&o.speed, "speed", 1, "with --read FILE: play the recording N times as fast as it was recorded; 0 shows its end at once, with -o json as one snapshot")
 	cmd.Flags().IntVarP(&o.snaplen, "snaplen", "s", 0, "take N bytes of each plaintext, at most 16384, which the key x shows")
 	cmd.Flags().StringVar(&o.stages, "stages", "on", "off: measure only the total time of a record, for four fifths of the cost; a record for which TCP had no room at once has no time then")
 	cmd.Flags().DurationVarP(&interval, "interval", "d", interval, "time between two pictures or snapshots, at least 50ms")

@@ -8,34 +8,34 @@ import (
 	"github.com/ktlstop/ktlstop/internal/manual"
 )
 
-// mention is a variable or a file, what it is for, and which commands it concerns.
+// mention is an environment variable or a file that the help of some commands names.
 type mention struct {
 	term, text string
-	// commands are the names of commands, or a flag, "--name", of those that have it.
+	// commands are names of commands. A flag, "--name", stands for all commands with it.
 	commands []string
 }
 
-// environment is what ktlstop reads of it. Go's own variables, such as GOTRACEBACK,
-// are not in it.
+// environment lists the variables that ktlstop reads, without Go's own, such as
+// GOTRACEBACK.
 var environment = []mention{
 	{"NO_COLOR", "if it is not empty, the dashboard has no colours", []string{"ktlstop", "demo"}},
 	{"TERM", "dumb: instead of using the whole screen, the dashboard prints one picture below the other, in ASCII and without colours", []string{"ktlstop", "demo"}},
 	{"LC_ALL, LC_CTYPE, LANG", "the first of them that is set says whether the terminal shows UTF-8; if not, the dashboard draws in ASCII", []string{"ktlstop", "demo"}},
-	{"COLUMNS", "the width of lines of text, where it is not to be the terminal's", []string{"trace", "inspect", "list", "doctor", "demo"}},
+	{"COLUMNS", "the width of lines of text, instead of the terminal's", []string{"trace", "inspect", "list", "doctor", "demo"}},
 	{"TZ", "the time zone of times in text", []string{"ktlstop", "trace", "inspect", "demo"}},
-	{"SSL_CERT_FILE", "with --read URL: a file with the certificates of authorities (PEM), instead of the system's", []string{"--read"}},
+	{"SSL_CERT_FILE", "with --read URL: a file with the certificates (PEM) of the authorities to trust", []string{"--read"}},
 	{"HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "with --read URL: the proxy", []string{"--read"}},
-	{"NODE_IP", "in Kubernetes: the address of the node, whose kubelet is asked for the names of pods", []string{"--kubelet"}},
+	{"NODE_IP", "in Kubernetes: the address of the node, whose kubelet knows the names of pods", []string{"--kubelet"}},
 	{"NODE_NAME", "in Kubernetes: what this host calls itself in /v1/events and in OTLP", []string{"serve"}},
 	{"KUBERNETES_SERVICE_HOST", "if it is set, --group-by is namespace,pod,container,comm by default", []string{"serve"}},
 	{"OTEL_EXPORTER_OTLP_ENDPOINT", "URL of a receiver of OTLP over HTTP: serve pushes metrics and rare events to it; docs/otlp.md has the other OTEL_ variables", []string{"serve"}},
 	{"NOTIFY_SOCKET, WATCHDOG_USEC", "set by systemd, which learns when the hooks are live and that they still are", []string{"serve"}},
-	{"GOGC", "how much garbage may be there before it is collected, in percent; 15 by default", []string{"ktlstop", "serve"}},
+	{"GOGC", "how much garbage may pile up before it is collected, in percent of the memory in use; 15 by default", []string{"ktlstop", "serve"}},
 	{"GOMEMLIMIT", "the memory at which garbage is collected in any case; by default nine tenths of the cgroup's memory.max", []string{"serve"}},
 	{"KTLSTOP_VERIFIER_LOG", "if it is not empty, an error of the gobpf backend has the kernel verifier's whole log", []string{"--backend"}},
 }
 
-// files are those that ktlstop reads and writes by itself.
+// files lists the files that ktlstop uses without being given their names.
 var files = []mention{
 	{"/sys/kernel/btf/vmlinux, /sys/kernel/btf/tls", "type information of the kernel and of its module tls, which the ebpf backend needs", []string{"--backend"}},
 	{"/var/cache/ktlstop", "what the gobpf backend has learned about this build of the kernel", []string{"--backend"}},
@@ -47,7 +47,7 @@ var files = []mention{
 	{"/usr/share/ktlstop", "the packages' JSON schemas, alert rules for Prometheus and dashboard for Grafana", []string{"ktlstop", "serve"}},
 }
 
-// mentions are those that concern a command.
+// mentions returns the variables or files of a command.
 func mentions(cmd *cobra.Command, all []mention) []manual.Block {
 	var items manual.Items
 	for _, f := range all {
@@ -63,7 +63,7 @@ func mentions(cmd *cobra.Command, all []mention) []manual.Block {
 	return []manual.Block{items}
 }
 
-// related are the pages that go with a command's besides that of ktlstop.
+// related lists the pages that a command's page refers to, besides that of ktlstop.
 var related = map[string][]string{
 	"ktlstop": {"ktlstop-filters(7)", "ktlstop-events(7)", "ss(8)", "tcpdump(8)"},
 	"trace":   {"ktlstop-filters(7)", "ktlstop-events(7)", "ktlstop-inspect(1)", "wireshark(1)"},

@@ -10,19 +10,20 @@ import (
 	"github.com/ktlstop/ktlstop/internal/manual"
 )
 
-// flagGroup is a heading of the help and the flags below it: "name VALUE", where the
-// value is what the flag takes, and none for one that is on or off.
+// flagGroup is a heading of the help and the flags below it, each as "name VALUE". A
+// boolean flag has no value.
 type flagGroup struct {
 	title string
 	flags []string
 }
 
-// flagGroups are those of the commands that look at records, in the help's order. A
-// command shows of them the flags that it has.
+// flagGroups are the groups of the commands that look at records, in the order of the
+// help. The help of a command shows those flags that the command has.
 var flagGroups = []flagGroup{
-	{"What to trace (all filters must match)", []string{
+	{"Filters (all must match)", []string{
 		"pid PID", "comm NAME", "uid USER", "cgroup DIR", "netns NS", "port N", "dir tx|rx", "match EXPR",
 		"socket-filter OBJ[:PROGRAM]", "cbpf NUMBERS"}},
+	{"What to look at", []string{"watch TIME", "self"}},
 	{"What to show", []string{
 		"snaplen N", "output FORMAT", "wide", "format FORMAT", "join", "redact REGEX", "no-redact",
 		"interval TIME", "stages on|off", "histograms stages", "slow TIME", "group-by LABELS", "max-groups N", "events KINDS"}},
@@ -35,12 +36,11 @@ var flagGroups = []flagGroup{
 	{"Recordings and other hosts", []string{"read FILE|URL", "read-user-file FILE", "speed N"}},
 	{"Flight recorder", []string{
 		"keep TIME", "keep-after TIME", "keep-bytes N", "on EXPR", "on-times N/TIME", "record DIR", "record-bytes N"}},
-	{"What to look at", []string{"watch TIME", "self"}},
 	{"Names of pods", []string{"kubelet URL|off", "kubelet-ca FILE", "kubelet-token FILE", "kubelet-insecure"}},
 	{"Other flags", []string{"backend NAME", "ready-file FILE", "no-descriptions", "help"}},
 }
 
-// makerGroups are those of commands that make traffic.
+// makerGroups are the groups of the commands that make traffic, by command.
 var makerGroups = map[string][]flagGroup{
 	"gen": {
 		{"What to send", []string{
@@ -59,7 +59,7 @@ var makerGroups = map[string][]flagGroup{
 	},
 }
 
-// groupsOf are the groups of a command's flags.
+// groupsOf returns the groups of a command's flags.
 func groupsOf(cmd *cobra.Command) []flagGroup {
 	if groups, ok := makerGroups[cmd.Name()]; ok {
 		return groups
@@ -67,7 +67,7 @@ func groupsOf(cmd *cobra.Command) []flagGroup {
 	return flagGroups
 }
 
-// flagSections are the flags of a command, by groups.
+// flagSections describes the flags of a command, a section for each group.
 func flagSections(cmd *cobra.Command) (sections []manual.Section) {
 	cmd.InitDefaultHelpFlag()
 	for _, group := range groupsOf(cmd) {
@@ -84,7 +84,7 @@ func flagSections(cmd *cobra.Command) (sections []manual.Section) {
 	return sections
 }
 
-// flagItem describes the flag of an entry, and nothing where there is none.
+// flagItem describes the flag of an entry of a group. It is empty if there is no such flag.
 func flagItem(flags *pflag.FlagSet, entry string) manual.Item {
 	name, value, _ := strings.Cut(entry, " ")
 	f := flags.Lookup(name)
@@ -94,7 +94,7 @@ func flagItem(flags *pflag.FlagSet, entry string) manual.Item {
 	return manual.Item{Term: flagTerm(f, value), Text: flagText(f)}
 }
 
-// flagTerm is a flag as it is typed. Those without a short form stand below those with one.
+// flagTerm is a flag as it is typed. The long forms of all flags are aligned.
 func flagTerm(f *pflag.Flag, value string) string {
 	term := "    --" + f.Name
 	if f.Shorthand != "" {
@@ -103,7 +103,7 @@ func flagTerm(f *pflag.Flag, value string) string {
 	return strings.TrimRight(term+" "+value, " ")
 }
 
-// flagText is what a flag does, and what it is where nobody says.
+// flagText is the usage of a flag and its default.
 func flagText(f *pflag.Flag) string {
 	switch value := strings.Trim(f.DefValue, "[]"); value {
 	case "", "0", "0s", "false":

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,7 +11,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/manual"
 )
 
-// commandGroups are the commands by what one does with them.
+// commandGroups lists the commands by what they are for, in the order of the help.
 var commandGroups = []struct {
 	title    string
 	commands []string
@@ -23,36 +24,45 @@ var commandGroups = []struct {
 	{"Program", []string{"version", "completion", "help"}},
 }
 
-// topic is what help has besides commands.
+// topic is a page of help that belongs to no command.
 type topic struct {
 	name, short string
 	page        func(root *cobra.Command) *manual.Page
 }
 
+// eventsTopic is the topic that takes a type of event as a second argument.
+const eventsTopic = "events"
+
 var topics = []topic{
 	{"dashboard", "The flags of ktlstop without a command", pageOf},
 	{"filters", "What the filter flags and --match take", func(*cobra.Command) *manual.Page { return filtersPage() }},
-	{"events", "The events of -o json and their fields", func(*cobra.Command) *manual.Page { return eventsPage() }},
+	{eventsTopic, "The events of -o json and their fields", func(*cobra.Command) *manual.Page { return eventsPage() }},
 }
 
-// newHelp is cobra's command with topics, and with a status for what is not there.
+// newHelp is cobra's help command with topics. An unknown command or topic is a usage
+// error, with a line that lists what help knows.
 func newHelp(root *cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "help [COMMAND | TOPIC]",
+		Use:   "help [COMMAND | TOPIC [TYPE]]",
 		Short: "Show the help of a command or a topic",
 		Long: `help shows what ktlstop COMMAND --help shows, and pages that belong to no command:
 dashboard (the flags of ktlstop without a command), filters (the filter flags and
-the language of --match) and events (the lines of -o json, field by field).`,
+the language of --match) and events (the lines of -o json, field by field; with
+a type, that type alone).`,
 		Example: `  ktlstop help trace
-  ktlstop help filters | less`,
+  ktlstop help filters | less
+  ktlstop help events record`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return help(cmd, root, args) },
 	}
 	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
-		if len(args) == 0 {
+		switch {
+		case len(args) == 0:
 			for _, one := range helpNames(root) {
 				names = append(names, cobra.CompletionWithDesc(one.name, one.short))
 			}
+		case len(args) == 1 && args[0] == eventsTopic:
+			names = lineTypes
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -66,6 +76,12 @@ func help(cmd, root *cobra.Command, args []string) error {
 				return writeHelp(cmd.OutOrStdout(), t.page(root).Text())
 			}
 		}
+	}
+	if len(args) == 2 && args[0] == eventsTopic {
+		if args[1] != unsent && !slices.Contains(lineTypes, args[1]) {
+			return usagef("help events: no type %q: there are %s", args[1], strings.Join(lineTypes, ", "))
+		}
+		return writeHelp(cmd.OutOrStdout(), typePage(args[1]).Text())
 	}
 	of, rest, err := root.Find(args)
 	if err != nil || len(rest) > 0 {
@@ -90,8 +106,8 @@ func helpNames(root *cobra.Command) (all []topic) {
 	return append(all, topics...)
 }
 
-// printHelp writes what --help asks for. The program's own is an overview that a screen
-// has room for.
+// printHelp writes the help of a command, as --help does. For the program itself it is an
+// overview that fits a screen of 24 lines.
 func printHelp(cmd *cobra.Command) error {
 	if !cmd.HasParent() {
 		return writeHelp(cmd.OutOrStdout(), overview(cmd))

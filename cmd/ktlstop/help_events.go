@@ -11,7 +11,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/manual"
 )
 
-// property is what JSON Schema says of a f.
+// property is a field as JSON Schema describes it.
 type property struct {
 	Description string
 	Ref         string `json:"$ref"`
@@ -25,7 +25,7 @@ type field struct {
 	property
 }
 
-// properties are fields in the schema's order, which a map would not keep.
+// properties are fields in the order of the schema, which a map would lose.
 type properties []field
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -48,7 +48,8 @@ func (p *properties) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// eventSchema is the schema of the lines: what each type of line and each part has.
+// eventSchema is the schema of the lines of -o json. Defs has an entry for each type of
+// line and for each object that several types share.
 type eventSchema struct {
 	Properties properties
 	Defs       properties `json:"$defs"`
@@ -63,7 +64,7 @@ func (s *eventSchema) def(name string) *property {
 	return &property{}
 }
 
-// Fields that are shown once for all types.
+// Fields that the page describes once for all types.
 var (
 	lineFields    = []string{"v", "type", "ts", "mono_ns"}
 	processFields = []string{"pid", "tid", "comm", "uid", "cgroup_id", "container", "unit", "k8s"}
@@ -71,42 +72,49 @@ var (
 	sharedFields = []string{"dir", "sock", "kernel_user", "tls", "tier"}
 )
 
-// parts are those that several types share, and their titles.
+// parts are the shared objects, and the titles of their sections.
 var parts = []struct{ name, title string }{
 	{"sock", "In sock"}, {"tls", "In tls"}, {"side", "In tx and rx of a socket"},
 	{"lat_tx", "In lat_ns of a record sent"}, {"lat_rx", "In lat_ns of a record received"},
 }
 
+// unsent is a type that the schema describes with records.
+const unsent = "unsent"
+
 // lineTypes are the types of lines, in the order of the manual.
 var lineTypes = []string{"record", "socket", "error", "dropped", "lost", "summary", "trigger", "host", "http", "message", "note"}
 
-// eventsPage is help events, made of the schema.
-func eventsPage() *manual.Page {
-	var s eventSchema
-	if err := json.Unmarshal(schema.EventV1, &s); err != nil {
+func readSchema() *eventSchema {
+	s := new(eventSchema)
+	if err := json.Unmarshal(schema.EventV1, s); err != nil {
 		panic(fmt.Sprintf("the schema of events that is part of the program: %v", err)) // its tests have read it
 	}
-	var types manual.Items
-	for _, name := range lineTypes {
-		types = append(types, manual.Item{Term: name, Text: s.def(name).Description})
-		if name == "record" {
-			types = append(types, manual.Item{Term: "unsent", Text: "A record that the kernel encrypted and freed before TCP had all of it, with the fields of a record."})
-		}
+	return s
+}
+
+// typePage is the text of help events TYPE.
+func typePage(name string) *manual.Page {
+	s := readSchema()
+	if name == unsent {
+		name = "record"
 	}
+	return &manual.Page{About: []manual.Block{manual.Para(s.def(name).Description)}, Sections: []manual.Section{
+		{Title: "Fields of " + name, Blocks: s.typeBlocks(s.def(name))},
+		{Title: "See also", Blocks: []manual.Block{manual.Para("ktlstop help events, for the fields that several types share")}},
+	}}
+}
+
+// eventsPage is the page of help events. It is made from the schema.
+func eventsPage() *manual.Page {
+	s := readSchema()
 	page := &manual.Page{
 		Name: "ktlstop-events", Section: 7, Short: "the events of ktlstop in JSON, and their fields",
 		About: []manual.Block{
 			manual.Para(`ktlstop trace -o json, inspect -o json, list -o json, flight recorders and the feed /v1/events of ktlstop serve
 write one JSON object a line (JSON Lines, in UTF-8). Each line has a type, and the fields of that type. Names are stable:
-versions of ktlstop add fields, so skip those that you do not know. What is unknown is empty or 0.`), types},
-		Sections: []manual.Section{
-			{Title: "Every line", Blocks: s.items(slices.Concat(s.only(s.def("record"), lineFields), s.only(&property{Properties: s.Properties}, []string{"host"})))},
-			{Title: "The process", Blocks: s.items(s.only(s.def("record"), processFields))},
-			{Title: "Shared fields", Blocks: s.items(s.only(s.def("record"), sharedFields))},
-		},
-	}
-	for _, part := range parts {
-		page.Sections = append(page.Sections, manual.Section{Title: part.title, Blocks: s.items(s.def(part.name).Properties)})
+versions of ktlstop add fields, so skip those that you do not know. What is unknown is empty or 0. The snapshots of
+ktlstop -o json have another form.`), s.types()},
+		Sections: s.shared(),
 	}
 	for _, name := range lineTypes {
 		page.Sections = append(page.Sections, manual.Section{Title: "Type " + name, Blocks: s.typeBlocks(s.def(name))})
@@ -118,6 +126,31 @@ versions of ktlstop add fields, so skip those that you do not know. What is unkn
 	return page
 }
 
+// types describes each type of line.
+func (s *eventSchema) types() (items manual.Items) {
+	for _, name := range lineTypes {
+		items = append(items, manual.Item{Term: name, Text: s.def(name).Description})
+		if name == "record" {
+			items = append(items, manual.Item{Term: unsent, Text: "A record that the kernel encrypted and freed before TCP had all of it, with the fields of a record."})
+		}
+	}
+	return items
+}
+
+// shared describes the fields that several types have.
+func (s *eventSchema) shared() []manual.Section {
+	record, line := s.def("record"), &property{Properties: s.Properties}
+	sections := []manual.Section{
+		{Title: "Every line", Blocks: s.items(slices.Concat(s.only(record, lineFields), s.only(line, []string{"host"})))},
+		{Title: "The process", Blocks: s.items(s.only(record, processFields))},
+		{Title: "Shared fields", Blocks: s.items(s.only(record, sharedFields))},
+	}
+	for _, part := range parts {
+		sections = append(sections, manual.Section{Title: part.title, Blocks: s.items(s.def(part.name).Properties)})
+	}
+	return sections
+}
+
 var eventExamples = []string{
 	"ktlstop trace -o json | jq -c 'select(.type == \"error\") | {comm, errno, func}'",
 	"ktlstop trace -o json | jq -c 'select(.alert) | [.dir, .alert.description]'",
@@ -125,7 +158,7 @@ var eventExamples = []string{
 	"ktlstop inspect -o json | jq -c 'select(.type == \"http\") | .request.path'",
 }
 
-// only are the fields of p that names names.
+// only returns the fields of p with these names.
 func (*eventSchema) only(p *property, names []string) (some properties) {
 	for _, f := range p.Properties {
 		if slices.Contains(names, f.name) {
@@ -135,7 +168,7 @@ func (*eventSchema) only(p *property, names []string) (some properties) {
 	return some
 }
 
-// typeBlocks are a type's own fields, and which shared parts it has.
+// typeBlocks describes the fields that a type does not share, and names those that it does.
 func (s *eventSchema) typeBlocks(p *property) []manual.Block {
 	var own properties
 	var process, shared []string
@@ -162,7 +195,7 @@ func (s *eventSchema) items(fields properties) []manual.Block {
 	return []manual.Block{items}
 }
 
-// add appends fields and those within them, as sock.laddr.
+// add appends fields and the fields of their objects, such as call.records.
 func (s *eventSchema) add(items *manual.Items, prefix string, fields properties) {
 	for _, f := range fields {
 		name := prefix + f.name
@@ -179,7 +212,7 @@ func (s *eventSchema) add(items *manual.Items, prefix string, fields properties)
 			if !isPart(f.Ref) {
 				s.add(items, name+".", def.Properties)
 			}
-		default: // the same as a field that is described elsewhere
+		default: // a reference to a field of the same type
 			*items = append(*items, manual.Item{Term: name, Text: "as " + f.name + " above"})
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/match"
 )
 
-// filtersPage is help filters. Flags and fields are those of the code.
+// filtersPage is the page of help filters. It takes flags and fields from the code.
 func filtersPage() *manual.Page {
 	return &manual.Page{
 		Name: "ktlstop-filters", Section: 7, Short: "the filter flags and the language of --match",
@@ -21,25 +21,7 @@ with them, and list applies them to the sockets that it found.`),
 		},
 		Sections: []manual.Section{
 			{Title: "Filter flags", Blocks: []manual.Block{filterItems()}},
-			{Title: "Expressions", Blocks: []manual.Block{
-				manual.Para("--match, --on and the dashboard's / take an expression over the fields of an event:"),
-				manual.Items{
-					{Term: "a and b, a && b, a b", Text: "both hold"},
-					{Term: "a or b, a || b", Text: "one of them holds; and binds closer"},
-					{Term: "not a, !a", Text: "a does not hold"},
-					{Term: "( )", Text: "parentheses group"},
-					{Term: "==, =, !=", Text: "compare any field; payload only as a slice"},
-					{Term: "in (a, b), not in (a, b)", Text: "one of several values, or none of them"},
-					{Term: "<, <=, >, >=", Text: "compare numbers, durations and version"},
-					{Term: "contains", Text: "looks for text in names and payload"},
-				},
-				manual.Para(`Values are words or strings in double quotes, in which \", \\, \n, \r, \t, \0 and \xHH stand for one
-byte. Numbers may be hexadecimal (0x1f) and have a suffix: 4k and 4KiB are 4096, 4kB is 4000.
-Strings are case-sensitive; words are not. A word or string alone is looked for anywhere: in the names and numbers of the
-process, addresses, ports, cipher and type.`),
-				manual.Para(fmt.Sprintf(`An expression has at most %d bytes, %d values, %d nested parentheses or nots, and %d tests of the
-payload. An error names the column.`, match.MaxLength, match.MaxValues, match.MaxDepth, match.MaxPayload)),
-			}},
+			{Title: "Expressions", Blocks: expressionBlocks()},
 			{Title: "Fields of connections, which list takes too", Blocks: []manual.Block{fieldItems(true),
 				manual.Para("addr, laddr and raddr are compared with addresses and networks. (u): user space evaluates the field, not the kernel.")}},
 			{Title: "Fields of records", Blocks: []manual.Block{fieldItems(false),
@@ -63,6 +45,30 @@ and are not shown.`),
 	}
 }
 
+// expressionBlocks describes the language of --match.
+func expressionBlocks() []manual.Block {
+	return []manual.Block{
+		manual.Para("--match, --on and the dashboard's / take an expression over the fields of an event:"),
+		manual.Items{
+			{Term: "a and b, a && b, a b", Text: "both hold"},
+			{Term: "a or b, a || b", Text: "one of them holds; and binds closer"},
+			{Term: "not a, !a", Text: "a does not hold"},
+			{Term: "( )", Text: "parentheses group"},
+			{Term: "==, =, !=", Text: "compare any field; payload only as a slice"},
+			{Term: "in (a, b), not in (a, b)", Text: "one of several values, or none of them"},
+			{Term: "<, <=, >, >=", Text: "compare numbers, durations and version"},
+			{Term: "contains", Text: "looks for text in names and payload"},
+		},
+		manual.Para(`Values are words or strings in double quotes, in which \", \\, \n, \r, \t, \0 and \xHH stand for one
+byte. Numbers may be hexadecimal (0x1f) and have a suffix: 4k and 4KiB are 4096, 4kB is 4000.
+Names and compared texts are case-sensitive; the words of the language and of fields such as type are not. A word or string
+alone is looked for anywhere, without regard to case: in the names and numbers of the process, addresses, ports, cipher
+and type.`),
+		manual.Para(fmt.Sprintf(`An expression has at most %d bytes, %d values, %d nested parentheses or nots, and %d tests of the
+payload. An error names the column.`, match.MaxLength, match.MaxValues, match.MaxDepth, match.MaxPayload)),
+	}
+}
+
 var filterExamples = []string{
 	"ktlstop trace --comm nginx --dir tx",
 	"ktlstop trace --match 'dir == tx and len > 4k and port == 443'",
@@ -75,7 +81,7 @@ var filterExamples = []string{
 	"ktlstop list --match 'version < 1.3 or cipher == AES-GCM-128'",
 }
 
-// filterItems are the flags of the first group that choose by fields.
+// filterItems describes the filter flags.
 func filterItems() (items manual.Items) {
 	f := pflag.NewFlagSet("", pflag.ContinueOnError)
 	new(options).filterFlags(f)
@@ -86,7 +92,7 @@ func filterItems() (items manual.Items) {
 	return items
 }
 
-// fieldItems are the fields that sockets have, or those that only records have.
+// fieldItems describes the fields that sockets have, or those that only records have.
 func fieldItems(ofSockets bool) (items manual.Items) {
 	for _, field := range match.FieldsHelp() {
 		if field.Sockets != ofSockets {

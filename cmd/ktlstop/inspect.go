@@ -33,8 +33,9 @@ func newInspect() *cobra.Command {
 		Long: `inspect shows the plaintext that kTLS sockets send and receive, by connection and
 direction, and each HTTP/1 and HTTP/2 request with its response, their sizes and
 the time between them. Commands of redis, SMTP, POP3, IMAP, PostgreSQL and MySQL,
-NFS calls and NVMe/TCP commands take a line each, with their replies. It takes all
-of each plaintext. A line on standard error says whose plaintext it shows.
+NFS calls and NVMe/TCP commands take a line each, with their replies. inspect takes
+the whole plaintext of each record unless -s says less. A line on standard error
+says whose plaintext it shows.
 
 inspect masks header fields with credentials (Authorization, Cookie, X-Api-Key and
 the like), passwords and tokens in URLs, forms, JSON and SQL, and the arguments of
@@ -48,12 +49,13 @@ each header field of HTTP/2 as "name: value". A line is shown when it has ended.
 each request. Errors, losses, notes and the summary go to standard error. Column
 names are printed only on a terminal.
 
---join joins the requests of a proxy such as nginx with those of its clients, by an
-id that both carry (X-Request-Id, traceparent and the like), or because no other
-request was under way that it could be.
+--join reports the requests that a proxy such as nginx makes in the lines of its
+clients' requests. It joins two requests by an id that both carry (X-Request-Id,
+traceparent and the like), or if no other request that was under way can match.
+Requests that are ambiguous are not joined, and their lines say so.
 
-With -o pcapng the output is packets as of ktlstop trace, in which nothing is
-masked: say --no-redact.`,
+With -o pcapng inspect writes packets, as ktlstop trace does. Nothing in them is
+masked, so -o pcapng needs --no-redact.`,
 		Example: `  ktlstop inspect --comm nginx                      requests, responses, text
   ktlstop inspect --port 443 --redact 'token=\w+'    mask more
   ktlstop inspect --port 443 --dir tx --format raw > sent

@@ -38,6 +38,8 @@ on standard error and exits with status 0. list waits for the reader of its outp
 	f := cmd.Flags()
 	f.Lookup("cgroup").Usage = "only processes in this cgroup v2 directory, not below it"
 	f.Lookup("dir").Usage = "only sockets with kernel TLS for what they send (tx) or receive (rx)"
+	f.Lookup("wide").Usage = "long lines with everything that is known"
+	f.Lookup("write").Usage = "write to this file, or to standard output if it is -"
 	f.Lookup("output-bytes").Usage = "how many bytes may wait for the reader of the output"
 	return cmd
 }

@@ -28,9 +28,7 @@ func manualPages(t *testing.T) []*manual.Page {
 	root := newRoot()
 	pages := []*manual.Page{pageOf(root), filtersPage(), eventsPage()}
 	for _, c := range root.Commands() {
-		if c.Name() != "help" { // cobra's own way to it
-			pages = append(pages, pageOf(c))
-		}
+		pages = append(pages, pageOf(c))
 	}
 	return pages
 }
@@ -273,7 +271,15 @@ func TestTopics(t *testing.T) {
 			t.Errorf("help %s: status %d, %q, and no %q in\n%s", name, status, stderr, want, stdout)
 		}
 	}
-	_, stderr, status := ktlstop(t, "help", "nosuch")
+	stdout, stderr, status := ktlstop(t, "help", "events", "lost")
+	if status != 0 || stderr != "" || !strings.Contains(stdout, "\n  cause ") || strings.Contains(stdout, "\n  seq ") {
+		t.Errorf("help events lost: status %d, %q\n%s", status, stderr, stdout)
+	}
+	_, stderr, status = ktlstop(t, "help", "events", "nosuch")
+	if status != 2 || !strings.Contains(stderr, "summary, ") || strings.Count(stderr, "\n") != 2 {
+		t.Errorf("help events nosuch: status %d, %q", status, stderr)
+	}
+	_, stderr, status = ktlstop(t, "help", "nosuch")
 	if status != 2 || !strings.Contains(stderr, "trace, ") || !strings.Contains(stderr, "filters, events") || strings.Count(stderr, "\n") != 2 {
 		t.Errorf("help nosuch: status %d, %q", status, stderr)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/manual"
 )
 
-// pageOf is a command's page: what --help prints, and what man shows.
+// pageOf returns the page of a command, which --help prints and man(1) shows.
 func pageOf(cmd *cobra.Command) *manual.Page {
 	page := &manual.Page{
 		Name: manName(cmd.CommandPath()), Section: 1, Short: strings.ToLower(cmd.Short[:1]) + cmd.Short[1:],
@@ -35,7 +35,7 @@ func pageOf(cmd *cobra.Command) *manual.Page {
 	return page
 }
 
-// commandSections are the commands below the program, by groups.
+// commandSections lists the commands of the program, in the order of their groups.
 func commandSections(cmd *cobra.Command) (sections []manual.Section) {
 	if cmd.HasParent() {
 		return nil
@@ -51,11 +51,11 @@ func commandSections(cmd *cobra.Command) (sections []manual.Section) {
 	return []manual.Section{{Title: "Commands", Blocks: []manual.Block{items}}}
 }
 
-// manName is what man(1) finds the page of a command or a topic by.
+// manName is the name of a command's manual page.
 func manName(path string) string { return strings.ReplaceAll(path, " ", "-") }
 
-// paragraphs are those of a text, which empty lines part. A paragraph with an indented line
-// is shown as it is.
+// paragraphs splits a text at its empty lines. A paragraph that begins with blanks keeps its
+// lines; any other is wrapped.
 func paragraphs(text string) (blocks []manual.Block) {
 	for p := range strings.SplitSeq(strings.Trim(text, "\n"), "\n\n") {
 		lines := strings.Split(strings.ReplaceAll(p, "\t", "  "), "\n")
@@ -79,14 +79,14 @@ func examples(cmd *cobra.Command) []manual.Block {
 	return []manual.Block{lines}
 }
 
-// statuses say with which status a command exits.
+// statuses lists the exit statuses of a command.
 func statuses(cmd *cobra.Command) []manual.Block {
 	failed := "it failed; a line on standard error says why"
 	if cmd.Name() == "doctor" {
-		failed = "doctor found that something is off, which the report says, or it failed, which a line on standard error says"
+		failed = "doctor found that something is off (the report says what), or it failed (a line on standard error says why)"
 	}
 	items := manual.Items{
-		{Term: "0", Text: "success, also where the reader of standard output went away"},
+		{Term: "0", Text: "success, or the reader of standard output went away"},
 		{Term: "1", Text: failed},
 		{Term: "2", Text: "the command line was wrong"},
 	}
@@ -101,7 +101,7 @@ func statuses(cmd *cobra.Command) []manual.Block {
 	return blocks
 }
 
-// signals is what they do to a command that traces.
-const signals = `SIGINT (Ctrl-C), SIGTERM and SIGHUP end a run in order: ktlstop detaches the hooks,
-writes the summary and gives the output 1.5 seconds to take what is left. It reports on standard error
-what the output did not take, and exits with status 1 then. A second signal ends it at once.`
+// signals says what signals do to a command that traces.
+const signals = `SIGINT (Ctrl-C), SIGTERM and SIGHUP end a run cleanly: ktlstop detaches the hooks
+and gives the output 1.5 seconds to take what is left. If the output does not take all of it, ktlstop
+reports on standard error how much is lost, and exits with status 1. A second signal ends ktlstop at once.`

@@ -51,6 +51,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newTrace(), newInspect(), newList(), newVersion())
 	root.AddCommand(linuxCommands()...)
 	addCompletion(root)
+	root.InitDefaultHelpCmd() // now, so that all else finds it
 	for _, c := range append(root.Commands(), root) {
 		addValues(c)
 		if c.Args == nil {

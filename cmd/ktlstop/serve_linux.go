@@ -67,8 +67,8 @@ scrape costs the same whatever the number of connections. docs/metrics.md of the
 source lists the metrics, and says which of them are estimates.
 
 At /v1/events it reports each record while somebody reads, without plaintext:
-ktlstop --read https://HOST:9998 shows these events on another host. /healthz and
-/readyz answer 200 while the sums are read, and while the hooks are live.
+ktlstop --read https://HOST:9998 shows these events on another host. /healthz answers
+200 while serve reads the sums, and /readyz while the hooks are live.
 
 serve listens on 127.0.0.1:9998. It wants --web.config.file or --web.insecure before
 it listens where others reach it.

@@ -22,12 +22,14 @@ func newTap() *cobra.Command {
 		Use:   "tap INTERFACE",
 		Short: "Send plaintext as packets to an interface, for tcpdump",
 		Long: `tap makes a dummy network interface and sends on it each record of application
-data as the TCP segments that it would be without TLS, so that tcpdump, Wireshark,
+data as the packets that it would be without TLS, so that tcpdump, Wireshark,
 Zeek or Suricata can read it. Whoever may open packet sockets can read the plaintext
 there. The interface has no address: nothing reaches a socket or leaves the machine.
 
 Addresses, ports, bytes and times are true. Hardware addresses, sequence numbers,
-the TCP handshake and FIN are made up, since TLS hides the real ones.
+the TCP handshake and FIN are made up, since TLS hides the real ones. If both ends
+of a connection are traced, each byte is sent once. A record that is missing leaves
+a gap of one byte in the sequence numbers, since its length is unknown.
 
 The interface goes when the command ends. If ktlstop was killed, the next ktlstop
 tap removes the interface that is left, and says so.`,

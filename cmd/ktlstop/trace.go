@@ -25,8 +25,8 @@ Lines also report opened and closed connections, new keys, errors and losses. A
 summary ends the trace. Use it to follow single records; for sums, use the dashboard.
 
 With -o json the lines are JSON, which ktlstop --read plays in the dashboard. With
--o pcapng each record of application data becomes the TCP segments that it would
-be without TLS.
+-o pcapng each record of application data becomes the packets that it would be
+without TLS.
 
 Without -s no application data leaves the kernel: of an alert its level and
 description do, and of handshake messages their types. With -s the first N bytes
@@ -45,8 +45,8 @@ are dropped and counted (output_full). trace --read waits for its reader.
 --sample reports one in N records of application data of each connection and
 direction. Alerts, handshake and other control records, errors, opens and closes
 are always reported, and so are records that take more than eight times as long as
-the moving mean of their direction. A weight (x10 in text, weight in JSON) says
-for how many records a line stands.`,
+the moving mean of their direction, these without plaintext. A weight (x10 in text,
+weight in JSON) says for how many records a line stands.`,
 		Example: `  ktlstop trace --comm nginx             what nginx sends and receives
   ktlstop trace -o json --duration 10s -w events.jsonl
   ktlstop trace --port 443 -s 256        with the first 256 bytes of plaintext

@@ -3,13 +3,14 @@ package manual
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 type manWriter struct{ strings.Builder }
 
-// Man returns the page as source for man(1), in the macros of man(7). It has
-// neither date nor version: packages fill in both.
+// Man returns the page as source for man(1), in the macros of man(7). The packages fill
+// in date and version, so that a page changes with its text alone.
 func (p *Page) Man() string {
 	w := new(manWriter)
 	fmt.Fprintf(w, ".\\\" Made by \"make man\" from the help of the program: change it there.\n.TH %s %d \"\" \"ktlstop\" \"%s\"\n",
@@ -41,7 +42,7 @@ func (w *manWriter) blocks(blocks []Block) {
 	}
 }
 
-// manWidth is how long lines of source are. man(1) fills its lines itself.
+// manWidth is the length of source lines before they are escaped. man(1) fills lines itself.
 const manWidth = 72
 
 func (p Para) man(w *manWriter) {
@@ -59,17 +60,36 @@ func (l Lines) man(w *manWriter) {
 }
 
 func (items Items) man(w *manWriter) {
-	for _, item := range items {
-		w.WriteString(".TP\n\\fB" + escape(strings.TrimSpace(item.Term)) + "\\fR\n")
+	table := items.isTable()
+	for i, item := range items {
+		macro := ".TP"
+		if table {
+			macro = fmt.Sprintf(".TP %d", items.column())
+		}
+		w.WriteString(macro + "\n\\fB" + escape(strings.TrimSpace(item.Term)) + "\\fR\n")
 		Para(item.Text).man(w)
+		if table && i == 0 {
+			w.WriteString(".PD 0\n")
+		}
+	}
+	if table {
+		w.WriteString(".PD\n")
 	}
 }
 
-// escape writes characters that troff would change or obey so that they are shown
-// as they are, and can be copied into a shell.
+// isTable says whether the list is set as a table: texts beside the terms, and no empty
+// lines. Lists of flags are not, as is usual in manual pages.
+func (items Items) isTable() bool {
+	return !slices.ContainsFunc(items, func(i Item) bool {
+		return len(i.Term) > widestTerm || strings.HasPrefix(strings.TrimSpace(i.Term), "-")
+	})
+}
+
+// escape keeps troff from changing or obeying characters, so that text can be copied from
+// the page into a shell.
 var escape = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`).Replace
 
-// protect keeps a line from being taken for a request.
+// protect keeps troff from taking a line for a request.
 func protect(line string) string {
 	if strings.HasPrefix(line, ".") {
 		return `\&` + line

@@ -15,6 +15,7 @@ var page = Page{
 			{"-x, --long-flag N", "the number"},
 			{"    --a-flag-with-a-very-long-name NAME", "stands above its text"},
 		}}},
+		{Title: "Exit status", Blocks: []Block{Items{{"0", "it did"}, {"130", "it did not"}}}},
 		{Title: "Examples", Blocks: []Block{Lines{"prog do -x 1 | grep '^a'", "", ".hidden"}}},
 	},
 }
@@ -32,6 +33,10 @@ What to do:
   -x, --long-flag N         the number
       --a-flag-with-a-very-long-name NAME
                             stands above its text
+
+Exit status:
+  0    it did
+  130  it did not
 
 Examples:
   prog do -x 1 | grep '^a'
@@ -64,6 +69,15 @@ the number
 .TP
 \fB\-\-a\-flag\-with\-a\-very\-long\-name NAME\fR
 stands above its text
+.SH EXIT STATUS
+.TP 5
+\fB0\fR
+it did
+.PD 0
+.TP 5
+\fB130\fR
+it did not
+.PD
 .SH EXAMPLES
 .nf
 prog do \-x 1 | grep \(aq\(haa\(aq

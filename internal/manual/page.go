@@ -1,20 +1,20 @@
-// Package manual writes the pages of the manual: each is one Page, which Text
-// writes for a terminal, as --help, and Man for man(1). So the two cannot differ.
+// Package manual lays out the pages of the manual. Text lays a Page out for a
+// terminal, as --help prints it, and Man for man(1), so that the two cannot differ.
 package manual
 
 // Page is one page of the manual.
 type Page struct {
-	// Name is what man(1) finds the page by, such as ktlstop-trace.
+	// Name is the name of the manual page, such as ktlstop-trace.
 	Name string
-	// Section is that of the manual: 1 for a command, 7 for a language or a format.
+	// Section is the section of the manual: 1 for a command, 7 for a language or a format.
 	Section int
-	// Short says in a few words what the page is about. It has no full stop.
+	// Short says in a few words what the page is about, without a full stop.
 	Short string
-	// Usage are the command lines, one an element.
+	// Usage lists the forms of the command line.
 	Usage []string
-	// About describes it.
+	// About is the description.
 	About []Block
-	// Sections follow, in their order.
+	// Sections follow the description.
 	Sections []Section
 }
 
@@ -22,11 +22,11 @@ type Page struct {
 type Section struct {
 	Title  string
 	Blocks []Block
-	// Sub sections belong to the last one before them that is none.
+	// Sub: the section belongs to the last one before it that is not Sub.
 	Sub bool
 }
 
-// Block is a Para, a Lines or an Items.
+// Block is a Para, Lines or Items.
 type Block interface {
 	// text writes the block for a terminal, indented by so many columns.
 	text(w *textWriter, indent int)
@@ -37,11 +37,11 @@ type Block interface {
 // Para is a paragraph. It is wrapped.
 type Para string
 
-// Lines are shown as they are, such as command lines.
+// Lines keep their form, such as command lines.
 type Lines []string
 
-// Items are terms and what is said of each.
+// Items are terms with a description each.
 type Items []Item
 
-// Item is a term, such as a flag, and a sentence or two about it.
+// Item is a term, such as a flag, and its description.
 type Item struct{ Term, Text string }

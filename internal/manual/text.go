@@ -8,14 +8,13 @@ const Width = 79
 // Columns of a page for a terminal.
 const (
 	indent = 2
-	// widestTerm is the longest term that has its text beside it.
+	// widestTerm is the length of the longest term with its text beside it.
 	widestTerm = 24
 )
 
 type textWriter struct{ strings.Builder }
 
-// Text returns the page for a terminal, at most Width columns wide where its
-// Lines and terms allow that.
+// Text returns the page for a terminal. Only Lines and terms may be wider than Width.
 func (p *Page) Text() string {
 	w := new(textWriter)
 	w.blocks(p.About, 0)
@@ -78,7 +77,7 @@ func (items Items) text(w *textWriter, indent int) {
 	}
 }
 
-// column is where texts begin: behind the longest term that is not too long.
+// column is the column at which texts begin, counted from where the terms begin.
 func (items Items) column() int {
 	longest := 0
 	for _, item := range items {

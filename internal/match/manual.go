@@ -6,34 +6,32 @@ import (
 	"strings"
 )
 
-// FieldHelp is what the manual says of a field.
+// FieldHelp describes a field for the manual.
 type FieldHelp struct {
 	Name string
-	// About is one line: what the field holds, and its unit.
+	// About says in one line what the field holds, and in which unit.
 	About string
-	// Values are what it is compared with: all its words where they are few, else an
-	// example. It is empty for numbers and durations.
+	// Values lists the words that the field is compared with, or gives an example if they
+	// are many. It is empty for numbers and durations.
 	Values string
-	// Compared says by which operators.
-	Compared string
-	// UserSpace: the kernel does not evaluate it.
+	// UserSpace: user space evaluates the field, not the kernel.
 	UserSpace bool
-	// Sockets have it, and not only records.
+	// Sockets: sockets have the field too, and not only records.
 	Sockets bool
 }
 
-// FieldsHelp are all fields, in the order of their numbers.
+// FieldsHelp returns all fields, in the order of their numbers.
 func FieldsHelp() (all []FieldHelp) {
 	for f := range Field(len(infos)) {
 		all = append(all, FieldHelp{
-			Name: f.String(), About: abouts[f], Values: f.values(), Compared: f.comparedBy(),
+			Name: f.String(), About: abouts[f], Values: f.values(),
 			UserSpace: f.needs()&NeedsUser != 0, Sockets: f.OfSocket(),
 		})
 	}
 	return all
 }
 
-// fewWords are so many that the manual lists them all.
+// fewWords is the number of words up to which the manual lists them all.
 const fewWords = 10
 
 func (f Field) values() string {
@@ -50,7 +48,7 @@ func (f Field) values() string {
 	return ""
 }
 
-// mainWords are the words without those that are short for another one.
+// mainWords returns the words without the short forms of others, sorted.
 func mainWords(words map[string][]uint64) (all []string) {
 	longest := map[uint64]string{}
 	for word, numbers := range words {
@@ -66,20 +64,7 @@ func mainWords(words map[string][]uint64) (all []string) {
 	return all
 }
 
-// comparedBy are the operators that a field takes, as checker.operator has them.
-func (f Field) comparedBy() string {
-	switch infos[f].kind {
-	case number, version, duration:
-		return "== != in < <= > >="
-	case text:
-		return "== != in contains"
-	case payload:
-		return "contains; a slice == != in"
-	}
-	return "== != in"
-}
-
-// abouts say what each field is, in one line.
+// abouts describes each field in one line.
 var abouts = [len(infos)]string{
 	Dir:         "direction: sent or received",
 	Len:         "length of the plaintext, in bytes",

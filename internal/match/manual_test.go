@@ -5,29 +5,26 @@ import (
 	"testing"
 )
 
-// TestFieldsHelp: each field has a line in the manual, and what the line says parses.
+// TestFieldsHelp: each field has a line in the manual, and each word of it is a value.
 func TestFieldsHelp(t *testing.T) {
+	values := 0
 	for f, help := range FieldsHelp() {
 		if help.About == "" || strings.Contains(help.About, "\n") {
-			t.Errorf("%s: %+v", Field(f), help)
+			t.Errorf("%s: %q", Field(f), help.About)
 		}
-		value := infos[f].example
-		switch infos[f].kind {
-		case duration:
-			value = "5ms"
-		case payload:
-			value = `"GET "`
-		}
-		for _, op := range []string{"==", "!=", "in", "<", "<=", ">", ">=", "contains"} {
-			name := help.Name
-			if f == int(Payload) && op != "contains" {
-				name = "payload[0:4]"
+		text := strings.TrimSuffix(strings.TrimPrefix(help.Values, "such as "), ", or a number")
+		for value := range strings.SplitSeq(text, ", ") {
+			if value == "" {
+				continue
 			}
-			_, err := Parse(name + " " + op + " " + value)
-			if listed := strings.Contains(" "+help.Compared+" ", " "+op+" ") || strings.HasPrefix(help.Compared, op+";"); (err == nil) != listed {
-				t.Errorf("%s %s %s: the manual lists the operator: %v; the parser: %v", name, op, value, listed, err)
+			values++
+			if _, err := Parse(help.Name + " == " + value); err != nil {
+				t.Errorf("%s: %v", help.Name, err)
 			}
 		}
+	}
+	if values < 50 {
+		t.Errorf("%d values", values)
 	}
 }
 
