@@ -66,7 +66,7 @@ type Config struct {
 	// Tracer.Cost at the end of the run.
 	Cost bool
 	// MaxCPU, if not 0, limits the run time of the programs, in percent of one
-	// processor. Above the limit the tracer raises the sampling rate, if Sample is set;
+	// processor. Above the limit the tracer samples fewer records, if Sample is set;
 	// if that is not enough, Run returns a *CostError.
 	MaxCPU float64
 	// Notice, if not nil, gets a line for the user when the tracer acts on MaxCPU, when
