@@ -275,7 +275,7 @@ func TestStuckScreen(t *testing.T) {
 	}
 }
 
-// raw says whether a terminal hands on keys as they come.
+// raw reports whether a terminal hands on keys as they come.
 func raw(t *testing.T, terminal *os.File) bool {
 	t.Helper()
 	settings, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)

@@ -86,7 +86,7 @@ func TestWrongCommandLines(t *testing.T) {
 	}
 }
 
-// TestUsageWords: a wrong command line is told in the program's words, and where
+// TestUsageWords: a wrong command line is reported in the program's words, and where
 // its flags are described.
 func TestUsageWords(t *testing.T) {
 	for _, c := range []struct{ args, want, try string }{
@@ -182,7 +182,7 @@ func TestManualHasEachFlag(t *testing.T) {
 	}
 }
 
-// TestCompletionOfAnotherShell: what is not there is told with what is.
+// TestCompletionOfAnotherShell: what is not there is reported with what is.
 func TestCompletionOfAnotherShell(t *testing.T) {
 	for _, args := range [][]string{{"completion"}, {"completion", "tcsh"}} {
 		if _, stderr, status := ktlstop(t, args...); status != 2 || !strings.Contains(stderr, "bash, fish, powershell, zsh") {

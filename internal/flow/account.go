@@ -6,7 +6,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Account adds up what somebody was told, for a summary of that alone: a reader who
+// Account adds up what somebody was reported, for a summary of that alone: a reader who
 // came late, or who reads several hosts, has no other. The zero value is empty. It is
 // not safe for concurrent use.
 type Account struct {
@@ -57,7 +57,7 @@ func (a *Account) Reach(mono uint64) {
 	a.last = max(a.last, mono)
 }
 
-// Records is how many records were told, both ways.
+// Records is how many records were reported, both ways.
 func (a *Account) Records() uint64 { return a.totals.Records[event.TX] + a.totals.Records[event.RX] }
 
 // Summary sums up, from the first thing that was told to the last.

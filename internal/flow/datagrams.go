@@ -6,7 +6,7 @@ import (
 )
 
 // Datagrams is the Auditor of DTLS over UDP. Records that are sent have one number after
-// the other, but are told in any order, since many threads can send: how many are missing
+// the other, but are reported in any order, since many threads can send: how many are missing
 // shows when the connection ends. What is received has no order at all: datagrams may be
 // lost on their way, come twice, or late, so that a step in their numbers means nothing
 // here. The kernel tells each that it dropped (event.Drop).
@@ -16,7 +16,7 @@ type Datagrams struct {
 
 // sent is what is known of the records that one connection has sent.
 type sent struct {
-	now, before epoch  // records of the key before may still be told
+	now, before epoch  // records of the key before may still be reported
 	past        uint64 // numbers used by those before that
 	reported    uint64
 	// Of one that was given up and has come again: what was hidden before, and that
@@ -87,7 +87,7 @@ func (d *Datagrams) of(conn, hidden uint64) *sent {
 	return s
 }
 
-// begin lets another key be the present one.
+// begin lets another key be the current one.
 func (s *sent) begin(number uint32, start uint64) {
 	s.past += s.before.used()
 	s.before = s.now
@@ -111,10 +111,10 @@ func (d *Datagrams) ObserveSocket(s *event.Socket) []*event.Lost {
 
 func (d *Datagrams) close(s *event.Socket) []*event.Lost {
 	c, ok := d.conns.Delete(s.Conn.ID)
-	if !ok || !c.now.known { // nothing was told, not even from which number on
+	if !ok || !c.now.known { // nothing was reported, not even from which number on
 		return nil
 	}
-	if s.GenTX == c.now.number { // of a key with which nothing was told, not even its begin is known
+	if s.GenTX == c.now.number { // of a key with which nothing was reported, not even its begin is known
 		c.now.next = max(c.now.next, s.NextTX)
 	}
 	used := c.past + c.before.used() + c.now.used()

@@ -169,7 +169,7 @@ func rates(now, before *event.Totals, seconds float64) (r [2]Rate) {
 // back.
 func gain(now, before uint64) uint64 { return max(now, before) - before }
 
-// remember adds the present rates to the connection's past, which is kept only
+// remember adds the current rates to the connection's past, which is kept only
 // for those that ever moved.
 func (e *entry) remember() {
 	if e.past == nil {

@@ -30,7 +30,7 @@ type Auditor interface {
 	ObserveSocket(*event.Socket) []*event.Lost
 	// Duplicates is the number of records that had been seen before.
 	Duplicates() uint64
-	// Forgotten is how often a connection was given up for want of room: what
+	// Forgotten is how often a connection was evicted for want of room: what
 	// it lost between its last event before that and the next record is not
 	// known.
 	Forgotten() uint64
@@ -62,7 +62,7 @@ func NewLedger(limit int) *Ledger {
 // Duplicates is the number of records whose sequence had been seen before.
 func (l *Ledger) Duplicates() uint64 { return l.duplicates }
 
-// Forgotten is how often a connection was given up for want of room. Its next
+// Forgotten is how often a connection was evicted for want of room. Its next
 // record starts anew, so that losses before it go unnoticed.
 func (l *Ledger) Forgotten() uint64 { return l.conns.Evicted() }
 

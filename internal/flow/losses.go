@@ -19,7 +19,7 @@ type Losses struct {
 	byCause   map[string]uint64 // without gaps
 	gaps      [2]uint64
 	explained [2]uint64
-	either    uint64 // explained in one direction or the other: recordings from before the directions were told
+	either    uint64 // explained in one direction or the other: recordings from before the directions were reported
 }
 
 // Add enters what was lost.

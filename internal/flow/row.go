@@ -34,7 +34,7 @@ type Activity struct {
 
 	Totals event.Totals
 
-	// Gen counts the keys, KeyRecords the records under the present one.
+	// Gen counts the keys, KeyRecords the records under the current one.
 	Gen        [2]uint32
 	KeyRecords [2]uint64
 

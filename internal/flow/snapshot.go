@@ -35,7 +35,7 @@ type Snapshot struct {
 
 	// Recent are the last records of all connections without payload, Moments
 	// the last control records, errors, losses, rekeys and closes; the oldest
-	// come first. RecentCount is the number of records ever told.
+	// come first. RecentCount is the number of records ever reported.
 	Recent      []event.Record
 	RecentCount uint64
 	Moments     []event.Event

@@ -62,7 +62,7 @@ func (s *stream) used(seq, hidden uint64) uint64 {
 	return s.hidden + min(seq-s.next, s.unused(hidden))
 }
 
-// unused is how many records the filters kept back that no step explained yet.
+// unused is how many records the filters suppressed that no step explained yet.
 func (s *stream) unused(hidden uint64) uint64 {
 	return max(hidden, s.hidden) - s.hidden
 }
@@ -113,7 +113,7 @@ func (s *stream) turn(gen uint32, first uint64) {
 	*s = stream{known: true, gen: gen, next: first, hidden: s.hidden, loose: true}
 }
 
-// reach compares seq, the next thing known under the present generation, with
+// reach compares seq, the next thing known under the current generation, with
 // what is due, and takes the filters' share off the difference.
 func (s *stream) reach(seq, hidden uint64) outcome {
 	if before(seq, s.next) {

@@ -17,7 +17,7 @@ type Config struct {
 	// Offset is the wall clock minus the monotonic clock in nanoseconds.
 	Offset int64
 	// Sampled says that totals and latencies come from Samples, and that
-	// records are told only to be looked at; but those of DTLS, each of which is told.
+	// records are told only to be looked at; but those of DTLS, each of which is reported.
 	Sampled bool
 	// Audited says that the events have been through a Ledger before, and that
 	// its findings are among them.
@@ -57,7 +57,7 @@ type Table struct {
 	focus   focus
 	drivers drivers
 
-	last    uint64 // monotonic time when the present interval began
+	last    uint64 // monotonic time when the current interval began
 	elapsed time.Duration
 }
 
@@ -284,7 +284,7 @@ func (t *Table) remember(id uint64) {
 	}
 }
 
-// entry finds a connection of which something was told at the monotonic time
+// entry finds a connection of which something was reported at the monotonic time
 // mono, or makes room for it; nil if there is none.
 func (t *Table) entry(c *event.Conn, mono uint64) *entry {
 	if e, ok := t.conns[c.ID]; ok {
@@ -323,7 +323,7 @@ const (
 )
 
 // ageOut drops a connection that has been idle for long, if it comes upon one. Of
-// those that the kernel adds up each end is told, and their totals would be added
+// those that the kernel adds up each end is reported, and their totals would be added
 // twice if they came again.
 func (t *Table) ageOut(now uint64) bool {
 	if t.cfg.Sampled {

@@ -78,7 +78,7 @@ func (t *Test) eval(s *Subject) Answer {
 	return answer(slices.ContainsFunc(v[:n], t.holds))
 }
 
-// holds compares one number; for != it says whether it is one of the values.
+// holds compares one number; for != it reports whether it is one of the values.
 func (t *Test) holds(v uint64) bool {
 	c := cmp.Compare(t.rank(v), t.Nums[0])
 	switch t.Op {
@@ -140,7 +140,7 @@ func (t *Test) evalText(s *Subject) Answer {
 	return answer(t.isOf(one) || t.isOf(other))
 }
 
-// isOf says whether v is there and is one of t's texts.
+// isOf reports whether v is there and is one of t's texts.
 func (t *Test) isOf(v string) bool { return v != "" && slices.Contains(t.Texts, v) }
 
 // texts are a field's values: a container has an id and in Kubernetes a name, all others
@@ -217,7 +217,7 @@ func unless(whole bool) Answer {
 	return Maybe
 }
 
-// state says whether a subject has a field.
+// state reports whether a subject has a field.
 type state uint8
 
 const (

@@ -98,7 +98,7 @@ func (t *Test) dirs() (in int) {
 	return in
 }
 
-// excludes says whether no value of their field is right for both.
+// excludes reports whether no value of their field is right for both.
 func (t *Test) excludes(other *Test) bool {
 	switch {
 	case t.Op == Contains || other.Op == Contains || t.Op == NotIn && other.Op == NotIn:
@@ -128,7 +128,7 @@ func (t *Test) noneIn(other *Test) bool {
 	return !slices.ContainsFunc(t.Nums, func(n uint64) bool { return low <= n && n <= high })
 }
 
-// some says whether a value is right for both, of which at least one is In.
+// some reports whether a value is right for both, of which at least one is In.
 func some[T comparable](a []T, op Operator, b []T, otherOp Operator) bool {
 	if op != In {
 		a, b, otherOp = b, a, op

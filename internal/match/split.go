@@ -1,6 +1,6 @@
 package match
 
-// Needs says what must be known before a part of an expression can be told.
+// Needs says what must be known before a part of an expression can be determined.
 type Needs uint8
 
 // What a record's way through the kernel settles late, or not at all.

@@ -65,7 +65,7 @@ func (w *Word) inNumber(n uint64) bool {
 	return w.in(strconv.AppendUint(room[:0], n, 10))
 }
 
-// in says whether b, of which nothing is left, contains the word.
+// in reports whether b, of which nothing is left, contains the word.
 func (w *Word) in(b []byte) bool { return bytes.Contains(lower(b), w.lower) }
 
 // lower makes b lower case, in place where it is ASCII.

@@ -34,7 +34,7 @@ type Clock struct {
 	step  time.Duration // the last one
 }
 
-// NewClock returns a Clock that shows the present time. tell, if not nil, is
+// NewClock returns a Clock that shows the current time. tell, if not nil, is
 // told of each step, once, on the goroutine that found it.
 func NewClock(tell func(string)) *Clock {
 	return newClock(loader.WallOffset, tell, loader.Monotonic())

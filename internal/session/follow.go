@@ -47,7 +47,7 @@ func NewFollower(feeds []Feed, limit uint64) *Follower {
 // Offset implements sink.Clock for the event that is written.
 func (f *Follower) Offset(uint64) int64 { return f.offset }
 
-// hostEvent is what a host has told.
+// hostEvent is what a host has reported.
 type hostEvent struct {
 	event.Event
 	host   int
@@ -161,7 +161,7 @@ func (a *account) noteHost(f *Follower, h *event.Host, i int) {
 	}
 }
 
-// begins says whether an event is the first of its connection.
+// begins reports whether an event is the first of its connection.
 func (a *account) begins(ev event.Event) bool {
 	var id uint64
 	switch ev := ev.(type) {

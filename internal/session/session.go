@@ -38,11 +38,11 @@ type Config struct {
 	// with FromFirst from the first record on.
 	Duration  time.Duration
 	FromFirst bool
-	// Notice, if not nil, is told when Loader.Sample.Auto begins and ceases to
+	// Notice, if not nil, is called when Loader.Sample.Auto begins and ceases to
 	// leave records out.
 	Notice func(string)
 	// Clock tells the wall clock of snapshots, nil for one of the session's own.
-	// Sinks of the same run share it, so that a step is told once.
+	// Sinks of the same run share it, so that a step is reported once.
 	Clock *Clock
 }
 
@@ -254,7 +254,7 @@ func (r *running) handle(ev event.Event) error {
 }
 
 func (r *running) idle() error {
-	// A step is told when it happens, not with the next event.
+	// A step is reported when it happens, not with the next event.
 	r.session.cfg.Clock.Offset(loader.Monotonic())
 	if r.session.view != nil {
 		if err := r.session.view.idle(); err != nil {

@@ -50,7 +50,7 @@ func (s *summed) read() error {
 	return err
 }
 
-// datagrams audits DTLS, each record of which is told. Of TLS that the kernel adds up
+// datagrams audits DTLS, each record of which is reported. Of TLS that the kernel adds up
 // only a choice is, and no gap is a loss.
 type datagrams struct{ flow.Auditor }
 
@@ -78,7 +78,7 @@ func (d datagrams) ObserveSocket(s *event.Socket) []*event.Lost {
 	return d.Auditor.ObserveSocket(s)
 }
 
-// Aggregates says whether the kernel adds records up; where it does not, each record is
+// Aggregates reports whether the kernel adds records up; where it does not, each record is
 // an event.
 func (s *Session) Aggregates() bool { return s.tracer.Aggregates() }
 

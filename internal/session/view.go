@@ -55,7 +55,7 @@ type view struct {
 	err  error     // of the first reading that failed
 
 	// looking is held while somebody looks at the tracer: a screen's library
-	// does not wait for a picture in the making when it ends.
+	// does not wait for a picture in progress when it ends.
 	looking sync.Mutex
 	over    bool
 	shown   *flow.Snapshot

@@ -73,7 +73,7 @@ func makePrivate(f *os.File) error {
 	return f.Truncate(0)
 }
 
-// OthersRead says whether others than its user may read a file.
+// OthersRead reports whether others than its user may read a file.
 func OthersRead(info os.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
 
 // Touch makes an empty file, or empties a file. Root must not do that to

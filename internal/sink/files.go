@@ -14,13 +14,13 @@ var ErrEnough = errors.New("as many files as there may be are written")
 // Rotation says when a capture goes on in another file, in the way of tcpdump's
 // -C, -W and -G.
 type Rotation struct {
-	// Bytes begins a new file before a packet when the present one is larger;
+	// Bytes begins a new file before a packet when the current one is larger;
 	// 0 is no limit. A number follows the name of each file but the first.
 	Bytes int64
 	// Count, with Bytes, is the number of files, of which the oldest is written
 	// over; all names then have a number. With Period alone it ends the capture.
 	Count int
-	// Period begins a new file when the present one is older; 0 is no limit.
+	// Period begins a new file when the current one is older; 0 is no limit.
 	// The name is a format of strftime(3).
 	Period time.Duration
 	// Location is where the clock of the names hangs; UTC if nil.

@@ -24,7 +24,7 @@ func NewJSON(q *Queue, clock Clock, tier event.Tier) *JSON {
 type encoder struct {
 	clock stamp
 	tier  string
-	host  string // of the present line
+	host  string // of the current line
 }
 
 // AppendEvent implements appender.

@@ -22,7 +22,7 @@ type Output struct {
 	// GiveUp is asked for when there is nothing more to write: the output has until
 	// the channel is closed to be taken.
 	GiveUp func() <-chan struct{}
-	// Notice is told, at the end, what is not in the output.
+	// Notice is reported, at the end, what is not in the output.
 	Notice func(string)
 
 	err error // that has been returned

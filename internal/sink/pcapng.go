@@ -98,7 +98,7 @@ func (p *Pcapng) Write(ev event.Event) error {
 }
 
 // Forgotten is how many connections were forgotten for want of room: their packets
-// begin anew.
+// start again.
 func (p *Pcapng) Forgotten() uint64 { return p.build.Forgotten() }
 
 // Dropped counts the records whose packets found no room.

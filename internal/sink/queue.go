@@ -125,7 +125,7 @@ func (q *Queue) await() error {
 	}
 }
 
-// Fits says whether Put would take so many bytes, if nobody else puts any.
+// Fits reports whether Put would take so many bytes, if nobody else puts any.
 func (q *Queue) Fits(n int, rank Rank) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

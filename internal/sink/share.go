@@ -2,7 +2,7 @@ package sink
 
 import "github.com/ktlstop/ktlstop/pkg/event"
 
-// Causes of event.Lost that a reader of a feed is told.
+// Causes of event.Lost that a reader of a feed is reported.
 const (
 	// CauseFeed counts records that a reader of a feed did not get, since it took
 	// less than there was.

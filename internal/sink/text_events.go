@@ -349,7 +349,7 @@ func (p *printer) losses(lost map[string]uint64) {
 	p.end()
 }
 
-// counts writes numbers by name, and says whether there are any.
+// counts writes numbers by name, and reports whether there are any.
 func (p *printer) counts(of map[string]uint64) (some bool) {
 	for _, name := range slices.Sorted(maps.Keys(of)) {
 		if of[name] == 0 {

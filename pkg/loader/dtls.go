@@ -54,7 +54,7 @@ type datagrams struct {
 	checkedAt time.Time
 	late      bool              // the module was not there when the run began
 	ended     bool              // no hook is attached any more
-	hidden    map[uint64]uint64 // records in the making at the end that the filters hide, by connection
+	hidden    map[uint64]uint64 // records in progress at the end that the filters hide, by connection
 
 	mu      sync.Mutex // of what other goroutines ask for
 	open    bool

@@ -167,7 +167,7 @@ func (w *Watch) Since(mono uint64) time.Duration {
 // Run calls handle for each observation until ctx ends, which is not an error. handle may
 // keep it. dropped is how many observations found no room in the ring.
 func (w *Watch) Run(ctx context.Context, handle func(*event.Observation)) (dropped uint64, err error) {
-	for over := false; !over; { // what was told before ctx ended is read too
+	for over := false; !over; { // what was reported before ctx ended is read too
 		over = ctx.Err() != nil
 		w.ring.SetDeadline(time.Now().Add(pollInterval))
 		if err := w.read(handle); !errors.Is(err, os.ErrDeadlineExceeded) {
