@@ -9,7 +9,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Word is to be found anywhere, without regard to case.
+// Word is a bare word: it matches if any text contains it, regardless of case.
 type Word struct {
 	Text  string
 	lower []byte
