@@ -13,7 +13,7 @@ import (
 
 const tries = 7
 
-// TestCallsThatFail: a call that the kernel refuses is told once, with what it was about,
+// TestCallsThatFail: a call that the kernel refuses is reported once, with what it was about,
 // and those after it as their number.
 func TestCallsThatFail(t *testing.T) {
 	tr := startTracer(t)
@@ -73,14 +73,14 @@ func TestCallsThatFail(t *testing.T) {
 	}
 }
 
-// failed is what calls that failed are told as.
+// failed is what calls that failed are reported as.
 type failed struct {
 	errno, function, content string
 	calls                    uint64
 	hint                     string
 }
 
-// checkFailed wants all that failed to be told as one kind.
+// checkFailed wants all that failed to be reported as one kind.
 func checkFailed(t *testing.T, got trace, p *pair, dir string, want failed) {
 	t.Helper()
 	lport, rport := p.lport, p.rport
@@ -106,7 +106,7 @@ func checkFailed(t *testing.T, got trace, p *pair, dir string, want failed) {
 	}
 }
 
-// TestCallsThatGoOn: what fails all the time is told once a second while it does.
+// TestCallsThatGoOn: what fails all the time is reported once a second while it does.
 func TestCallsThatGoOn(t *testing.T) {
 	tr := startTracer(t)
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
@@ -141,7 +141,7 @@ func failedCalls(tr trace, p *pair) (n uint64) {
 }
 
 // TestProbes: a reader that had no room for a record's type, and then makes some, has not
-// failed; how often it was refused is told at its close.
+// failed; how often it was refused is reported at its close.
 func TestProbes(t *testing.T) {
 	tr := startTracer(t)
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})

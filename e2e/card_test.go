@@ -152,7 +152,7 @@ func TestCardLife(t *testing.T) {
 	})
 }
 
-// playLeft: the card of this end had gone when the trace began, which is told once.
+// playLeft: the card of this end had gone when the trace began, which is reported once.
 func playLeft(t *testing.T, p *pair) func(*testing.T, trace) {
 	sent := p.sendEach(t, 100, 5000)
 	return func(t *testing.T, got trace) {
@@ -258,7 +258,7 @@ func playSoftware(t *testing.T, cable *tlsnic.Cable, setting tlsnic.Setting) fun
 }
 
 // playCardGoes: A's card is set down under an open connection. What follows is A's software's, B's card does as before,
-// and each record is told once.
+// and each record is reported once.
 func playCardGoes(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
 	p := cardPair(t, cable, gcm128)
 	sizes := []int{100, 5000, 1}
@@ -305,8 +305,8 @@ func playCardGoes(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
 	}
 }
 
-// TestCardFirst: of the first connection that a card has in a trace each record is told once, while what only such need is
-// attached beside them; then what the card has opened is told too.
+// TestCardFirst: of the first connection that a card has in a trace each record is reported once, while what only such need is
+// attached beside them; then what the card has opened is reported too.
 func TestCardFirst(t *testing.T) {
 	onOneKernel(t)
 	cable := tlsnic.Lay(t)
@@ -335,7 +335,7 @@ func TestCardFirst(t *testing.T) {
 	}
 }
 
-// TestCardFaults: whatever goes wrong at the card or on the cable, each record is told once, with its bytes, and what the
+// TestCardFaults: whatever goes wrong at the card or on the cable, each record is reported once, with its bytes, and what the
 // card did of it; and what is counted is what the card itself has counted.
 func TestCardFaults(t *testing.T) {
 	onEnds(t)

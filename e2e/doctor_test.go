@@ -67,7 +67,7 @@ func doctor(t *testing.T, args ...string) (d diagnosis, status int) {
 	return d, status
 }
 
-// has says whether there is a finding of an id about a program, "" for the host.
+// has reports whether there is a finding of an id about a program, "" for the host.
 func (d *diagnosis) has(id, comm string) bool {
 	return slices.ContainsFunc(d.Findings, func(f finding) bool { return f.ID == id && f.Comm == comm })
 }
@@ -132,7 +132,7 @@ func (w *watching) end(t *testing.T) (d diagnosis) {
 	t.Helper()
 	<-time.After(time.Until(w.last.Add(600 * time.Millisecond)))
 	must(t, w.cmd.Process.Signal(syscall.SIGINT))
-	_ = w.cmd.Wait() // the status says whether something is off
+	_ = w.cmd.Wait() // the status reports whether something is off
 	if err := json.Unmarshal(w.out.Bytes(), &d); err != nil {
 		t.Fatalf("%v: %s%s", err, &w.out, &w.err)
 	}

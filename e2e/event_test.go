@@ -308,7 +308,7 @@ func (tr trace) checkLossesWithin(t *testing.T, bare, unseen int, known func(mis
 	}
 }
 
-// unexplained is what a finished trace has lost, and tells of it, that hooks which the kernel skipped do not explain.
+// unexplained is what a finished trace reports as lost and that hooks which the kernel skipped do not explain.
 func (tr trace) unexplained(bare, unseen int) (lost map[string]uint64, told trace) {
 	s := &tr[len(tr)-1]
 	lost, told = maps.Clone(s.Lost), tr.ofType("lost")
@@ -329,7 +329,7 @@ func (tr trace) unexplained(bare, unseen int) (lost map[string]uint64, told trac
 // that all hooks of one are skipped is rare, and more are a fault.
 const mostSkipped = 12
 
-// hasSkipped says whether the kernel skipped records of a direction of a connection,
+// hasSkipped reports whether the kernel skipped records of a direction of a connection,
 // which the trace tells as a gap.
 func (tr trace) hasSkipped(lport, rport int, dir string) bool {
 	return slices.ContainsFunc(tr.of(lport, rport).ofType("lost"), func(l line) bool { return l.Cause == "gap" && l.Dir == dir })
@@ -376,14 +376,14 @@ func (all costs) skips(programs ...string) (n int) {
 	return n
 }
 
-// reportsGap says whether the trace tells that the records from first on are missing before l.
+// reportsGap reports whether the trace tells that the records from first on are missing before l.
 func (tr trace) reportsGap(l *line, first uint64) bool {
 	return slices.ContainsFunc(tr, func(g line) bool {
 		return g.Type == "lost" && g.Cause == "gap" && g.Sock == l.Sock && g.Dir == l.Dir && g.First == first && g.Last == l.Seq-1
 	})
 }
 
-// contiguous: sequences have no gap but those that are told.
+// contiguous: sequences have no gap but those that are reported.
 func (tr trace) contiguous(t *testing.T) {
 	t.Helper()
 	type key struct {

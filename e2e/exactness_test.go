@@ -161,7 +161,7 @@ func (e ends) connect(t *testing.T) (client, server *net.TCPConn) {
 }
 
 // playManySockets opens and closes a thousand connections under the tracer:
-// each is told once, with its end.
+// each is reported once, with its end.
 func playManySockets(t *testing.T) func(*testing.T, trace) {
 	const n = 1000
 	ours := map[[2]int]bool{}

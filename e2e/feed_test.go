@@ -62,7 +62,7 @@ func (f *fleet) lines() (all []feedLine) {
 	return all
 }
 
-// sent are the sequences of the records that a host tells of a connection's sender.
+// sent are the sequences of the records that a host reports of a connection's sender.
 func (f *fleet) sent(host string, p *pair) (seqs []uint64) {
 	f.t.Helper()
 	for _, l := range f.lines() {
@@ -73,7 +73,7 @@ func (f *fleet) sent(host string, p *pair) (seqs []uint64) {
 	return seqs
 }
 
-// host waits for the n-th host that is told, in the state, and returns its name.
+// host waits for the n-th host that is reported, in the state, and returns its name.
 func (f *fleet) host(n int, state string) (name string) {
 	f.t.Helper()
 	awhile(f.t, "a host that is "+state, func() bool {

@@ -21,8 +21,8 @@ type transfer struct {
 
 // TestFilters: two processes take turns on two connections, in two network
 // namespaces, while a third one comes and goes. Of each pair of filters each one
-// alone keeps back something; what both want comes through and nothing else, and
-// what they keep back is no gap: the kernel counts it (hidden).
+// alone suppresses something; what both want comes through and nothing else, and
+// what they suppress is no gap: the kernel counts it (hidden).
 func TestFilters(t *testing.T) {
 	onEnds(t)
 	const user = 12345

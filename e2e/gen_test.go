@@ -237,7 +237,7 @@ func playGenRekeys(t *testing.T) func(*testing.T, trace) {
 	}
 }
 
-// rekeys says whether this kernel changes the keys of a socket.
+// rekeys reports whether this kernel changes the keys of a socket.
 func rekeys(t *testing.T) bool {
 	t.Helper()
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})

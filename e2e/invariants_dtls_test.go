@@ -7,7 +7,7 @@ import (
 
 // This file has what the auditor holds against connections of DTLS (flow.Datagrams):
 //   - What is sent has one number after the other, of each key, but many threads send:
-//     it is told in any order, each number once. Those that are missing are told as lost
+//     it is reported in any order, each number once. Those that are missing are reported as lost
 //     when the connection ends, as one sum.
 //   - What is received has no order, and what is missing of it means nothing: but a
 //     number comes once, the kernel refuses what comes again.
@@ -96,8 +96,8 @@ func (a *auditor) drop(h *history, l *line) {
 	}
 }
 
-// checkDatagrams holds the numbers that were used against those that were told: what is
-// sent is told, or told as lost.
+// checkDatagrams holds the numbers that were used against those that were reported: what is
+// sent is reported, or told as lost.
 func (a *auditor) checkDatagrams(h *history) {
 	for _, dir := range []string{"tx", "rx"} {
 		w := h.directions[dir]

@@ -25,7 +25,7 @@ import (
 //   - A record that does not authenticate stays where it is. Each read fails
 //     with it anew, and its sequence is the last thing that is known of its key.
 //   - The sequence after 2^64-1 is 0, with an error; the record is sealed.
-//   - A sealed record that TCP refuses has no time of handing over, and is told
+//   - A sealed record that TCP refuses has no time of handing over, and is reported
 //     at the close. Nothing that TCP takes follows.
 //   - On a kernel that preempts itself the hook of a record that is being sealed
 //     may be skipped. The record has no times but its push then, and no bytes;
@@ -99,7 +99,7 @@ type auditor struct {
 // fault is one violation; kind is its text without the details.
 type fault struct{ kind, text string }
 
-// history is what a trace tells of one socket.
+// history is what a trace reports one socket.
 type history struct {
 	sock        sock
 	first, last uint64 // times of its socket events
@@ -346,7 +346,7 @@ func (a *auditor) checkClock(h *history, w *direction, l *line) {
 }
 
 // failure enters an error. A record that does not open is the one that is due,
-// but records that opened in the same call are told when the call returns.
+// but records that opened in the same call are reported when the call returns.
 func (a *auditor) failure(h *history, l *line) {
 	if l.Func != "tls_rx_one_record" {
 		return
@@ -425,7 +425,7 @@ func (a *auditor) countBeginMissed(l *line) bool {
 	return true
 }
 
-// neverHandedOver says whether a sent record stayed behind in a socket that was
+// neverHandedOver reports whether a sent record stayed behind in a socket that was
 // closed: then so did all that follow.
 func neverHandedOver(_ *line, later []*line) bool {
 	for _, l := range later {
@@ -436,7 +436,7 @@ func neverHandedOver(_ *line, later []*line) bool {
 	return len(later) > 0 && later[len(later)-1].State == "close"
 }
 
-// neverReturned says whether the call that opened a record met one that does not
+// neverReturned reports whether the call that opened a record met one that does not
 // open, or another task opened the next record before the call was over. All
 // records of that call are without an end then.
 func neverReturned(l *line, later []*line) bool {
@@ -485,7 +485,7 @@ func (a *auditor) checkClose(h *history, dir string, w *direction) {
 	}
 }
 
-// explain: each gap is told as lost, and nothing else is.
+// explain: each gap is reported as lost, and nothing else is.
 func (a *auditor) explain(h *history, gaps []gap) {
 	told := slices.Clone(h.lost)
 	for _, g := range gaps {
@@ -566,7 +566,7 @@ func (a *auditor) checkSummary(l *line) {
 	}
 }
 
-// lostInAll is what a summary says: a gap counts only as far as nothing that is told
+// lostInAll is what a summary says: a gap counts only as far as nothing that is reported
 // beside it explains it (docs/events.md).
 func (a *auditor) lostInAll() map[string]uint64 {
 	all := maps.Clone(a.lost)
@@ -611,7 +611,7 @@ func (a *auditor) comparePeers() {
 	}
 }
 
-// overlaps says whether both were open at the same time: ports are used again.
+// overlaps reports whether both were open at the same time: ports are used again.
 func (h *history) overlaps(peer *history) bool { return h.first <= peer.end() && peer.first <= h.end() }
 
 func (h *history) end() uint64 {
@@ -702,7 +702,7 @@ func (a *auditor) compareRecord(from *history, s, r *line) {
 	}
 }
 
-// sameMessages: both ends tell of the same messages, unless one has not seen where they begin.
+// sameMessages: both ends report the same messages, unless one has not seen where they begin.
 func (l *line) sameMessages(other *line) bool {
 	const unknown = "unknown"
 	a, b := l.Handshake, other.Handshake

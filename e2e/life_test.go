@@ -160,7 +160,7 @@ func TestListIsWholeOrSaysSo(t *testing.T) {
 
 // TestEveryKeyIsTold: while two processes open many connections the kernel
 // preempts one or the other in the middle of a hook, and skips that hook for the
-// other meanwhile. Each connection tells of both its keys all the same.
+// other meanwhile. Each connection reports both its keys all the same.
 func TestEveryKeyIsTold(t *testing.T) {
 	const each = 60
 	tr := startTracer(t)
@@ -208,7 +208,7 @@ func TestEveryKeyIsTold(t *testing.T) {
 
 // TestFoundOnItsWay: a connection has got its first key where no hook saw it and was on
 // its way to another process when the inventory was taken, so that no task had a file of
-// it. It is found among the connected sockets, and tells of its second key when it gets that.
+// it. It is found among the connected sockets, and reports its second key when it gets that.
 func TestFoundOnItsWay(t *testing.T) {
 	a, b := tcpPair(t)
 	info := rawInfo(security{"1.2", "AES-GCM-128", "sw"})

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// What the fake kubelet tells of the container that crun runs.
+// What the fake kubelet reports of the container that crun runs.
 const (
 	podUID  = "0d1e2f3a-4b5c-6d7e-8f90-a1b2c3d4e5f6"
 	podUnit = "kubepods-burstable.slice"
@@ -24,7 +24,7 @@ const (
 
 var containerID = strings.Repeat("0123456789abcdef", 4)
 
-// TestNames: traffic of a real container in a pod, of a service and of neither is told
+// TestNames: traffic of a real container in a pod, of a service and of neither is reported
 // with its names, and chosen by them.
 func TestNames(t *testing.T) {
 	onOneKernel(t)

@@ -97,7 +97,7 @@ func (tr trace) checkSessions(t *testing.T, sessions int) {
 	}
 }
 
-// isPing says whether a record is openconnect's, holds a packet (type 0), and that is
+// isPing reports whether a record is openconnect's, holds a packet (type 0), and that is
 // a ping over IPv4 or its answer.
 func (v *tunnel) isPing(l *line, size int) bool {
 	const ipv4, icmp = 4, 1

@@ -176,7 +176,7 @@ func wait(t *testing.T, s *said, what string) {
 	eventually(t, fmt.Sprintf("%q said", what), func() bool { return strings.Contains(s.String(), what) })
 }
 
-// eventually waits for what no file or socket tells of.
+// eventually waits for what no file or socket announces.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !is(); time.Sleep(20 * time.Millisecond) {

@@ -98,7 +98,7 @@ func readByWorker(t *testing.T, got trace, p *pair) trace {
 // joinedWrong says which kernels make a wrong message where it lies in two
 // records: net/strparser joins the two buffers by their whole length, and behind
 // a record's plaintext its buffer goes on with content type (TLS 1.3) and room
-// for the tag. LIMITATIONS.md tells of it; a kernel that does otherwise than it
+// for the tag. LIMITATIONS.md says so; a kernel that does otherwise than it
 // stands here fails the test.
 var joinedWrong = map[string]bool{"6.12": true, "6.18": true, "7.2": true, "7.3": true}
 

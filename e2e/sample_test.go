@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// account is what a trace tells of one direction of one socket.
+// account is what a trace reports one direction of one socket.
 type account struct{ seen, weight, lost, sampled, unweighted int }
 
 // accountOf needs the socket's close.
@@ -136,7 +136,7 @@ func TestSample(t *testing.T) {
 	}
 }
 
-// checkPicked: of n records of data far fewer are told, those that stand for
+// checkPicked: of n records of data far fewer are reported, those that stand for
 // others show their plaintext, and every call's time is known. But a record whose
 // first hook was skipped (two tasks taken off the processor in it) has neither.
 func checkPicked(t *testing.T, records trace, n int) {
@@ -232,7 +232,7 @@ func TestMaxCPUOfSums(t *testing.T) {
 }
 
 // TestMaxCPU: programs that may take next to nothing sample, step by step, and
-// then go. What was traced until then is told.
+// then go. What was traced until then is reported.
 func TestMaxCPU(t *testing.T) {
 	onOneWithEachChange(t)
 	onOneCPU(t)

@@ -52,7 +52,7 @@ func TestScenesWithoutBytes(t *testing.T) {
 
 // playScenes plays scenes one after the other under a tracer, which takes longer
 // to start than most of them to play, and then compares each with what the trace
-// tells of it.
+// reports it.
 func playScenes(t *testing.T, tr *tracer, scenes []scene) trace {
 	t.Helper()
 	told := make([]func(*testing.T, trace), len(scenes))
@@ -69,7 +69,7 @@ func playScenes(t *testing.T, tr *tracer, scenes []scene) trace {
 	return got
 }
 
-// of returns what the trace tells of the socket with these ports.
+// of returns what the trace reports of the socket with these ports.
 func (tr trace) of(lport, rport int) trace {
 	return tr.filter(func(l *line) bool { return l.Sock.LPort == lport && l.Sock.RPort == rport })
 }

@@ -71,7 +71,7 @@ func killFull(t *testing.T, p *pair) {
 	p.closeEnd(0)
 }
 
-// TestUnsent: records that were sealed and never reached TCP are told as such, are in no
+// TestUnsent: records that were sealed and never reached TCP are reported as such, are in no
 // total, and why is said once. What was sent is what the peer could open.
 func TestUnsent(t *testing.T) {
 	tr := startTracer(t, "-s", "64")
@@ -132,5 +132,5 @@ func checkUnsent(t *testing.T, got trace, p *pair, d unsentCase) {
 	}
 }
 
-// unsent says whether a record never left.
+// unsent reports whether a record never left.
 func (l *line) unsent() bool { return l.Type == "unsent" && l.Sent != nil && !*l.Sent }

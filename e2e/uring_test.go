@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestUringReceives: what a ring reads is told as such, whoever else reads there.
+// TestUringReceives: what a ring reads is reported as such, whoever else reads there.
 func TestUringReceives(t *testing.T) {
 	tr := startTracer(t)
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})

@@ -385,7 +385,7 @@ func TestStuckPictures(t *testing.T) {
 	b.says("write the pictures to standard output: ")
 }
 
-// takesMore says whether a terminal has room for what is written to it. One that is
+// takesMore reports whether a terminal has room for what is written to it. One that is
 // being written to has none for that moment.
 func takesMore(t *testing.T, terminal *os.File) bool {
 	t.Helper()

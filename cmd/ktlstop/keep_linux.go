@@ -125,7 +125,7 @@ func (k *keepFlags) files(tier event.Tier, clock sink.Clock) (*flight.Files, err
 	return f, nil
 }
 
-// checkKeep says whether a trace is to keep events, and what is wrong with the flags.
+// checkKeep reports whether a trace is to keep events, and what is wrong with the flags.
 func (o *options) checkKeep(cmd *cobra.Command) (bool, error) {
 	f := cmd.Flags()
 	if !f.Changed("keep") {

@@ -14,7 +14,7 @@ import (
 type nameFlags struct {
 	kubelet, ca, token string
 	insecure           bool
-	// onOutage is told once that the kubelet does not answer, and with nil that it does
+	// onOutage is called once when the kubelet does not answer, and with nil when it does
 	// again; nil for lines on standard error.
 	onOutage func(error)
 }

@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// readerGone says whether an error of writing is that nobody reads any more.
+// readerGone reports whether an error of writing is that nobody reads any more.
 func readerGone(err error) bool { return errors.Is(err, syscall.EPIPE) }

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// readerGone says whether an error of writing is that nobody reads any more.
+// readerGone reports whether an error of writing is that nobody reads any more.
 func readerGone(err error) bool {
 	return errors.Is(err, windows.ERROR_BROKEN_PIPE) || errors.Is(err, windows.ERROR_NO_DATA)
 }

@@ -169,7 +169,7 @@ func (o *options) printMerged(cmd *cobra.Command, r *recordings) error {
 	return errors.Join(o.readError(read), written, out.Close())
 }
 
-// writesTo says whether the output is a file of that name or another name of it.
+// writesTo reports whether the output is a file of that name or another name of it.
 func (o *options) writesTo(name string) bool {
 	of, err := os.Stat(name)
 	if err != nil {

@@ -166,7 +166,7 @@ func (s *serving) extend() error {
 // eventKinds are what --events knows.
 var eventKinds = []string{"connections", "close_notify"}
 
-// wantsEvents says whether --events asks for a kind.
+// wantsEvents reports whether --events asks for a kind.
 func (s *serving) wantsEvents(kind string) bool { return slices.Contains(s.tellOf, kind) }
 
 // mostGroups are 70 series each and 10 MB of text together, which take 0.1 s to write.

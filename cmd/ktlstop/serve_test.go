@@ -26,7 +26,7 @@ func TestDefaultGroups(t *testing.T) {
 	}
 }
 
-// TestServeAddressInUse: an address that is taken is told in one line, before anything is
+// TestServeAddressInUse: an address that is taken is reported in one line, before anything is
 // attached.
 func TestServeAddressInUse(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

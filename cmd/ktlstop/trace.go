@@ -163,7 +163,7 @@ func openSession(ctx context.Context, cfg session.Config) (s *session.Session, e
 	return s, err
 }
 
-// closeBusy detaches what is attached. The run's errors have been told.
+// closeBusy detaches what is attached. The run's errors have been reported.
 func closeBusy(s *session.Session) { _ = endings.Busy(s.Close) }
 
 // session turns the flags into what a session does.

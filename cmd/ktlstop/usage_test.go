@@ -85,10 +85,10 @@ func TestWrongCommandLines(t *testing.T) {
 	}
 }
 
-// helpList is what help knows.
+// helpList has the topics of help.
 const helpList = "trace, inspect, list, doctor, tap, serve, demo, gen, bench, version, completion, help, dashboard, filters, events"
 
-// TestUsageWords: a wrong command line is told in the program's words, and where
+// TestUsageWords: a wrong command line is reported in the program's words, and where
 // its flags are described.
 func TestUsageWords(t *testing.T) {
 	for _, c := range []struct{ args, want, try string }{
@@ -164,7 +164,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// TestCompletionOfAnotherShell: what is not there is told with what is.
+// TestCompletionOfAnotherShell: what is not there is reported with what is.
 func TestCompletionOfAnotherShell(t *testing.T) {
 	for _, args := range [][]string{{"completion"}, {"completion", "tcsh"}} {
 		if _, stderr, status := ktlstop(t, args...); status != 2 || !strings.Contains(stderr, "bash, fish, powershell, zsh") {

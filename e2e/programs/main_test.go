@@ -54,7 +54,7 @@ func onItsKernel(t *testing.T) {
 	guesttest.OnlyOn(t, stable)
 }
 
-// onEach says whether this is make test-programs.
+// onEach reports whether this is make test-programs.
 func onEach() bool { return os.Getenv("KTLSTOP_PROGRAMS") == "all" }
 
 func must(t *testing.T, err error) {

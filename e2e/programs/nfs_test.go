@@ -65,7 +65,7 @@ func (n *nfs) serve(t *testing.T) {
 	_ = os.WriteFile("/proc/fs/nfsd/v4_end_grace", []byte("Y"), 0o644)
 }
 
-// hasOpen says whether a process has a file open whose path ends so.
+// hasOpen reports whether a process has a file open whose path ends so.
 func hasOpen(pid int, end string) bool {
 	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid)) // the pattern is no bad one
 	return slices.ContainsFunc(fds, func(fd string) bool {

@@ -41,7 +41,7 @@ func (d *digest) add(b []byte) {
 	d.sum.Write(b)
 }
 
-// is says whether these are the bytes.
+// is reports whether these are the bytes.
 func (d *digest) is(b []byte) bool {
 	var other digest
 	d.add(nil)

@@ -64,7 +64,7 @@ func startTLSHD(t *testing.T, w *world) {
 	until(t, "tlshd listens to the kernel", func() bool { return listensToNetlink(t, cmd.Process.Pid) })
 }
 
-// listensToNetlink says whether a process has a socket of generic netlink and sleeps: it does
+// listensToNetlink reports whether a process has a socket of generic netlink and sleeps: it does
 // nothing that takes time between the two but to join the group that the kernel calls.
 func listensToNetlink(t *testing.T, pid int) bool {
 	t.Helper()
@@ -148,7 +148,7 @@ func (tr *trace) contiguous(t *testing.T, lport, rport int, dir event.Dir) {
 	}
 }
 
-// holds says whether each block of a file is found in what went one way.
+// holds reports whether each block of a file is found in what went one way.
 func holds(stream, file []byte) bool {
 	const block = 4096
 	for ; len(file) > 0; file = file[min(block, len(file)):] {

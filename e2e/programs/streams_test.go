@@ -9,7 +9,7 @@ import (
 )
 
 // nothingLost checks that the trace knows of nothing that it missed. A kernel that preempts itself may skip hooks: then what
-// is missing is told, no more than the kernel counts, and the rest of the test, which compares every byte, is left out.
+// is missing is reported, no more than the kernel counts, and the rest of the test, which compares every byte, is left out.
 func (tr *trace) nothingLost(t *testing.T) {
 	t.Helper()
 	if len(tr.summary.Missing) != 0 {
@@ -33,7 +33,7 @@ var skippedFor = map[string][]string{
 	"skipped":            {"verdict_enter", "open_exit"},
 }
 
-// onlySkipped says whether something was lost, and all of it because the kernel skipped hooks.
+// onlySkipped reports whether something was lost, and all of it because the kernel skipped hooks.
 func onlySkipped(s *event.Summary) bool {
 	for cause, n := range s.Lost {
 		skips := uint64(0)
@@ -107,7 +107,7 @@ func (tr *trace) ops(s side, dir event.Dir) map[string]int {
 	return n
 }
 
-// has says whether a socket is this side's.
+// has reports whether a socket is this side's.
 func (s *side) has(c *event.Conn) bool {
 	if s.serves() {
 		return int(c.LPort) == s.port

@@ -69,7 +69,7 @@ func (r *root) checkVersion(t *testing.T, s side) {
 	}
 }
 
-// isVersion says whether a package's version is one of those that begin so: 1.2 is 5:1.2.3-4, and not 1.20.
+// isVersion reports whether a package's version is one of those that begin so: 1.2 is 5:1.2.3-4, and not 1.20.
 func isVersion(short, full string) bool {
 	if _, rest, ok := strings.Cut(full, ":"); ok {
 		full = rest

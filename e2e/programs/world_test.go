@@ -111,7 +111,7 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
-// listens says whether somebody listens on a port, without connecting to it.
+// listens reports whether somebody listens on a port, without connecting to it.
 func listens(t *testing.T, port int) bool {
 	t.Helper()
 	listener := regexp.MustCompile(fmt.Sprintf(":%04X 0+:0000 0A", port))

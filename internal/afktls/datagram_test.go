@@ -248,7 +248,7 @@ func sendDamaged(t testing.TB, from int, data []byte) {
 	check(t, "send", unix.Sendto(raw, b.Bytes(), 0, &unix.SockaddrInet4{Addr: peer.Addr}))
 }
 
-// TestDrainError: an error that the UDP socket had is told, and hides nothing that came before it.
+// TestDrainError: an error that the UDP socket had is reported, and hides nothing that came before it.
 func TestDrainError(t *testing.T) {
 	load(t)
 	udp, wire := udpPair(t, unix.AF_INET)

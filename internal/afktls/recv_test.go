@@ -206,7 +206,7 @@ func blockedIn(t testing.TB, read func() error) <-chan error {
 	return done
 }
 
-// TestDetachWakes: whoever waits in a read is told when the socket is detached below.
+// TestDetachWakes: a reader that waits is woken when the socket is detached below.
 func TestDetachWakes(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)

@@ -23,7 +23,7 @@ func spliced(t testing.TB, fd, size int) string {
 	return string(b[:must(unix.Read(p[0], b))(t)])
 }
 
-// TestSplicePieces: a record that goes in pieces, to splices and other readers, is told once and whole; and an empty one
+// TestSplicePieces: a record that goes in pieces, to splices and other readers, is reported once and whole; and an empty one
 // ends no splice.
 func TestSplicePieces(t *testing.T) {
 	load(t)

@@ -42,7 +42,7 @@ func traced(t testing.TB, fn func()) (lines []string) {
 	return lines
 }
 
-// TestTracepoints: every record is told, from the first byte to the reader or to its end.
+// TestTracepoints: every record is reported, from the first byte to the reader or to its end.
 func TestTracepoints(t *testing.T) {
 	load(t)
 	udp, wire := udpPair(t, unix.AF_INET)

@@ -33,7 +33,7 @@ func newTrap(t testing.TB) *trap {
 	}
 	page := must(unix.Mmap(-1, 0, unix.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS))(t)
 	p := &trap{fd: int(fd), page: page}
-	t.Cleanup(func() { // the descriptor first, which lets go of who still waits
+	t.Cleanup(func() { // the descriptor first, which releases who still waits
 		unix.Close(p.fd)
 		unix.Munmap(p.page)
 	})

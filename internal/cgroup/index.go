@@ -66,7 +66,7 @@ func NewIndex() *Index {
 	return x
 }
 
-// isWhole says whether the root of a mount is that of all cgroups, which has the number 1,
+// isWhole reports whether the root of a mount is that of all cgroups, which has the number 1,
 // and not that of a cgroup namespace.
 func isWhole(root string) bool {
 	info, err := os.Stat(root)

@@ -43,7 +43,7 @@ type Runner struct {
 	Rounds, Starts int
 	// Readers says that the tools' own processes are measured too.
 	Readers bool
-	// Enough, if not nil, says whether a cost is as low as it is expected to be.
+	// Enough, if not nil, reports whether a cost is as low as it is expected to be.
 	// What is not is tried in more rounds, since it may be another way through the
 	// kernel that was met.
 	Enough func(tool string, load Load, cost Cost) bool

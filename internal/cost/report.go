@@ -86,7 +86,7 @@ func (r *Report) figure(m *Mode, c Cost) (float64, bool) {
 // before it says so.
 const tolerance = 1.02
 
-// Enough says whether a cost is within what is committed of this kernel, or there is
+// Enough reports whether a cost is within what is committed of this kernel, or there is
 // nothing committed: of a mode what it adds, of the untraced work all of it, which
 // says nothing of another package of the kernel.
 func (r *Report) Enough(modes []Mode, committed *Report) func(tool string, load Load, c Cost) bool {

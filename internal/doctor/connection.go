@@ -22,7 +22,7 @@ func (c *Connection) unknown(d *Direction) bool {
 	return !d.On() && !d.Asked && (c.mayMissULP || c.mayMissKeys)
 }
 
-// On says whether the kernel, or the network card, has the direction.
+// On reports whether the kernel, or the network card, has the direction.
 func (d *Direction) On() bool { return d.Mode != event.ModeNone }
 
 // Connection is all that is known of one, joined from sockets and from what was seen.

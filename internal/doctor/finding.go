@@ -64,7 +64,7 @@ type Report struct {
 	Connections []*Connection
 }
 
-// Well says whether nothing is off. Notes do not count.
+// Well reports whether nothing is off. Notes do not count.
 func (r *Report) Well() bool {
 	return !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Level > Note })
 }
@@ -127,7 +127,7 @@ func (e *examiner) seen(p *Process) bool {
 }
 
 // add completes a finding. What is the same of several connections of a process, or of
-// several processes of a name, is told once; and what a connection was seen to suffer
+// several processes of a name, is reported once; and what a connection was seen to suffer
 // from, files need not say again.
 func (e *examiner) add(r *Rule, w *conclusion, f Finding) {
 	if w == nil {
@@ -142,7 +142,7 @@ func (e *examiner) add(r *Rule, w *conclusion, f Finding) {
 	e.Findings = append(e.Findings, f)
 }
 
-// merge says whether f tells what g would, and counts it.
+// merge reports whether f tells what g would, and counts it.
 func (f *Finding) merge(g *Finding) bool {
 	switch {
 	case f.ID != g.ID || f.Comm != g.Comm:

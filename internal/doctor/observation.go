@@ -24,7 +24,7 @@ func EndsOf(c *event.Conn) Ends {
 	return Ends{NetNS: c.NetNS, Local: netip.AddrPortFrom(c.LAddr.Unmap(), c.LPort), Remote: netip.AddrPortFrom(c.RAddr.Unmap(), c.RPort)}
 }
 
-// Full says whether nothing more is taken in.
+// Full reports whether nothing more is taken in.
 func (l *Log) Full() bool { return len(l.Requests)+len(l.Hellos) >= maxObservations }
 
 // Add takes in what was seen at a time since the watch began, of a process that was

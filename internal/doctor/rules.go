@@ -32,7 +32,7 @@ func conclude(l Level, do, format string, args ...any) *conclusion {
 }
 
 // Rules are all that is ever concluded. Of those about connections the first that holds
-// is told: what the kernel answered, what the handshake chose, what the process asked
+// is reported: what the kernel answered, what the handshake chose, what the process asked
 // for, what its files say.
 var Rules = slices.Concat(answerRules, handshakeRules, halfRules, serverRules, libraryRules, hostRules)
 

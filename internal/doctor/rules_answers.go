@@ -70,7 +70,7 @@ func mayNotLoad(f *Facts, p *Process) *conclusion {
 		"the module tls is not loaded, and the program, without CAP_NET_ADMIN in the initial user namespace, may not load it")
 }
 
-// requestsKTLS says whether a library of the process asks for kernel TLS, if it is told to.
+// requestsKTLS reports whether a library of the process asks for kernel TLS, if it is told to.
 func (p *Process) requestsKTLS() bool {
 	if l := p.Library(OpenSSL); l != nil {
 		return l.Version == "" || atLeast(l.Version, 3, 0)

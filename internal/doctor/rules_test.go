@@ -368,7 +368,7 @@ func TestClosedSockets(t *testing.T) {
 	}
 }
 
-// Connections with the same finding are told once; those of other processes apart.
+// Connections with the same finding are reported once; those of other processes apart.
 func TestFindingsAreCounted(t *testing.T) {
 	f := handshake(with(GoTLS, "1.26"), 0x0304, gcm)
 	for i := range 3 {

@@ -14,7 +14,7 @@ import (
 type filter struct {
 	expr     *match.Expr
 	comms    []string
-	filtered uint64 // records that it kept back
+	filtered uint64 // records that it suppressed
 }
 
 // maxComms is how many names a reader may ask for.
@@ -73,7 +73,7 @@ func (f *filter) of(p *event.Process) bool {
 	return slices.ContainsFunc(f.comms, func(comm string) bool { return comm == string(name) })
 }
 
-// matches says whether the expression answers at least so for s.
+// matches reports whether the expression answers at least so for s.
 func (f *filter) matches(s match.Subject, least match.Answer) bool {
 	return f.expr.Eval(&s) >= least
 }

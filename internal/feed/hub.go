@@ -85,7 +85,7 @@ type Hub struct {
 	encoder    *sink.Encoder
 	line       []byte
 	open       connections
-	hostSentAt uint64 // when the host was told last
+	hostSentAt uint64 // when the host was reported last
 	summary    *event.Summary
 }
 

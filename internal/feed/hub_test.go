@@ -189,7 +189,7 @@ func TestReadersWhoComeLater(t *testing.T) {
 }
 
 // TestOnlyWhileSomebodyReads: the trace begins with the first reader, ends when the
-// last has left, and begins anew.
+// last has left, and starts again.
 func TestOnlyWhileSomebodyReads(t *testing.T) {
 	s := newStation(t, Config{Linger: time.Millisecond}, nil)
 	if s.traces.Load() != 0 {
@@ -296,7 +296,7 @@ func TestStreamsOutliveDeadlines(t *testing.T) {
 	}
 }
 
-// TestALossIsTold: who read too slowly is told so as soon as there is room.
+// TestALossIsTold: a reader that was too slow gets its loss as soon as there is room.
 func TestALossIsTold(t *testing.T) {
 	s := newStation(t, Config{QueueBytes: 4 << 10}, nil)
 	wake := make(chan struct{})

@@ -209,7 +209,7 @@ func (h *Hub) enter(r *reader) error {
 	return nil
 }
 
-// join makes r one of those who are told. What is open it finds by itself (greet): to
+// join adds r to the readers. What is open it finds by itself (greet): to
 // look through that here would hold up the run.
 func (h *Hub) join(r *reader) {
 	r.since = h.cfg.Mono()

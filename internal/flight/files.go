@@ -38,7 +38,7 @@ var ours = regexp.MustCompile(`^\.?ktlstop-[0-9]{8}T[0-9]{6}Z-[0-9]+\.jsonl$`)
 // maxFiles is how many there may be: each dump looks at all.
 const maxFiles = 1000
 
-// Check says whether files can be made in the directory, takes it, and forgets what a run
+// Check reports whether files can be made in the directory, takes it, and forgets what a run
 // that ended in the midst of a dump has left.
 func (f *Files) Check() (err error) {
 	if f.Dir, err = filepath.Abs(f.Dir); err != nil { // whoever is told a name may be elsewhere
@@ -67,7 +67,7 @@ func (f *Files) Check() (err error) {
 	return f.prune(0)
 }
 
-// safe says whether nobody else can put files into the directory.
+// safe reports whether nobody else can put files into the directory.
 func (f *Files) safe() error {
 	st, err := os.Stat(f.Dir)
 	if err != nil {
@@ -125,7 +125,7 @@ func (f *Files) Write(d *Dump) (where string, err error) {
 	return where, f.prune(0)
 }
 
-// evictOldest removes the oldest dump, and says whether there was one.
+// evictOldest removes the oldest dump, and reports whether there was one.
 func (f *Files) evictOldest() bool {
 	all, err := f.list()
 	if err != nil || len(all) == 0 {

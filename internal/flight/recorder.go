@@ -90,7 +90,7 @@ func (r *Recorder) Write(ev event.Event) error {
 	return nil
 }
 
-// often says whether the expression has held often enough, with this event.
+// often reports whether the expression has held often enough, with this event.
 func (r *Recorder) often() bool {
 	if r.cfg.Times == 1 {
 		return true
@@ -131,7 +131,7 @@ func (r *Recorder) begin(by event.TriggerBy) *due {
 	return &due{trigger: t, until: now + uint64(r.cfg.After)}
 }
 
-// forget lets go of what is too old, or too much. What has set the recorder off stays,
+// forget releases what is too old, or too much. What has set the recorder off stays,
 // with all behind it, as long as there is room.
 func (r *Recorder) forget(now uint64) {
 	if r.due != nil {

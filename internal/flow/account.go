@@ -6,9 +6,9 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Account adds up what somebody was told, for a summary of that alone: a reader who
-// came late, or who reads several hosts, has no other. The zero value is empty. It is
-// not safe for concurrent use.
+// Account counts the events that one reader got, for a summary of these alone: a reader that
+// came late, or that reads several hosts, has no other summary. The zero value is empty. It
+// is not safe for concurrent use.
 type Account struct {
 	first, last uint64
 	totals      event.Totals
@@ -43,10 +43,10 @@ func (a *Account) Observe(ev event.Event, begins bool) {
 	a.Reach(ev.Time())
 }
 
-// Found counts connections that were open when the telling began.
+// Found counts connections that were open when the reader started.
 func (a *Account) Found(n uint64) { a.sockets += n }
 
-// Reach notes that the monotonic time mono was reached.
+// Reach enters that the monotonic time mono was reached.
 func (a *Account) Reach(mono uint64) {
 	if mono == 0 {
 		return
@@ -57,10 +57,10 @@ func (a *Account) Reach(mono uint64) {
 	a.last = max(a.last, mono)
 }
 
-// Records is how many records were told, both ways.
+// Records returns how many records were reported in both directions.
 func (a *Account) Records() uint64 { return a.totals.Records[event.TX] + a.totals.Records[event.RX] }
 
-// Summary sums up, from the first thing that was told to the last.
+// Summary returns the summary, from the first event to the last.
 func (a *Account) Summary() *event.Summary {
 	lost, _ := a.lost.Sum()
 	return &event.Summary{Mono: a.last, Duration: time.Duration(a.last - min(a.last, a.first)), Totals: a.totals, Skipped: a.skipped,

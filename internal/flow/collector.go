@@ -43,7 +43,7 @@ func (c *Collector) enter(ev event.Event, show bool) {
 	}
 }
 
-// isDTLS says whether an event is of a connection of DTLS, whose records are all told.
+// isDTLS reports whether an event is of a connection of DTLS, whose records are all told.
 func isDTLS(ev event.Event) bool {
 	switch ev := ev.(type) {
 	case *event.Record:

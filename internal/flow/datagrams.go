@@ -5,27 +5,27 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Datagrams is the Auditor of DTLS over UDP. Records that are sent have one number after
-// the other, but are told in any order, since many threads can send: how many are missing
-// shows when the connection ends. What is received has no order at all: datagrams may be
-// lost on their way, come twice, or late, so that a step in their numbers means nothing
-// here. The kernel tells each that it dropped (event.Drop).
+// Datagrams is the Auditor of DTLS over UDP. Sent records have consecutive numbers, but are
+// reported in any order, since several threads can send: how many are missing is known when
+// the connection ends. Received records have no order: datagrams can be lost, duplicated or
+// late, so that a gap in their numbers is not a loss of the trace. The kernel reports each
+// record that it dropped (event.Drop).
 type Datagrams struct {
 	conns *lru.Map[uint64, *sent]
 }
 
 // sent is what is known of the records that one connection has sent.
 type sent struct {
-	now, before epoch  // records of the key before may still be told
+	now, before epoch  // records of the previous key can still be reported
 	past        uint64 // numbers used by those before that
 	reported    uint64
-	// Of one that was given up and has come again: what was hidden before, and that
+	// For a connection that was evicted and came back: what was hidden before, and that
 	// nothing before its next record counts.
 	hidden uint64
 	again  bool
 }
 
-// epoch is a stretch of the numbers of one key: those from start to below next are used.
+// epoch is a range of the numbers of one key: those from start to next-1 are used.
 type epoch struct {
 	number      uint32 // event.Record.Gen
 	known       bool
@@ -52,7 +52,7 @@ func NewDatagrams(limit int) *Datagrams {
 	return &Datagrams{lru.New[uint64, *sent](limit)}
 }
 
-// Observe enters a record. Only the end of its connection tells what is missing.
+// Observe enters a record. What is missing is known only when its connection ends.
 func (d *Datagrams) Observe(r *event.Record) *event.Lost {
 	if r.Dir == event.RX {
 		return nil
@@ -87,7 +87,7 @@ func (d *Datagrams) of(conn, hidden uint64) *sent {
 	return s
 }
 
-// begin lets another key be the present one.
+// begin lets another key be the current one.
 func (s *sent) begin(number uint32, start uint64) {
 	s.past += s.before.used()
 	s.before = s.now
@@ -97,8 +97,8 @@ func (s *sent) begin(number uint32, start uint64) {
 // ObserveError implements Auditor.
 func (d *Datagrams) ObserveError(*event.Error) *event.Lost { return nil }
 
-// ObserveSocket enters what is known of the numbers of what is sent. A close returns what
-// is missing of them.
+// ObserveSocket enters the numbers of sent records from a Socket event. For a close it
+// returns those that are missing.
 func (d *Datagrams) ObserveSocket(s *event.Socket) []*event.Lost {
 	switch {
 	case s.State == event.SocketClose:
@@ -111,10 +111,10 @@ func (d *Datagrams) ObserveSocket(s *event.Socket) []*event.Lost {
 
 func (d *Datagrams) close(s *event.Socket) []*event.Lost {
 	c, ok := d.conns.Delete(s.Conn.ID)
-	if !ok || !c.now.known { // nothing was told, not even from which number on
+	if !ok || !c.now.known { // nothing was reported, not even from which number on
 		return nil
 	}
-	if s.GenTX == c.now.number { // of a key with which nothing was told, not even its begin is known
+	if s.GenTX == c.now.number { // of a key with which nothing was reported, not even its begin is known
 		c.now.next = max(c.now.next, s.NextTX)
 	}
 	used := c.past + c.before.used() + c.now.used()
@@ -126,7 +126,7 @@ func (d *Datagrams) close(s *event.Socket) []*event.Lost {
 	return []*event.Lost{{Mono: s.Mono, Cause: CauseGap, Count: used - known, Conn: &conn, Dir: event.TX, First: c.now.start, Last: c.now.next - 1}}
 }
 
-// Duplicates implements Auditor: what comes twice the kernel tells as a replay.
+// Duplicates implements Auditor. It returns 0: the kernel reports a duplicate as a replay.
 func (d *Datagrams) Duplicates() uint64 { return 0 }
 
 // Forgotten implements Auditor.

@@ -20,7 +20,7 @@ func closingAt(gen uint32, next, hidden uint64) *event.Socket {
 	return s
 }
 
-// TestDatagrams: what is missing of what was sent shows at the end, in whatever order it is told.
+// TestDatagrams: what is missing of what was sent shows at the end, in whatever order it is reported.
 func TestDatagrams(t *testing.T) {
 	tx, rx := event.TX, event.RX
 	for _, c := range []struct {

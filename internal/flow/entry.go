@@ -4,12 +4,12 @@ import "github.com/ktlstop/ktlstop/pkg/event"
 
 // entry is a connection in the Table.
 type entry struct {
-	// row is what the next Snapshot shows. Once one shows it, it is copied
-	// before it is changed, and so is its Info.
+	// row is what the next Snapshot shows. A row that a Snapshot has published, and its
+	// Info, are copied before they change.
 	row             *Row
 	shown, ownsInfo bool
 	dirty           bool         // something changed since it was shown
-	removed         bool         // dropped, and still in the Table's order
+	removed         bool         // evicted, and still in the order of the Table
 	close           bool         // keeps a histogram of each stage, and not of the total alone
 	prev            event.Totals // at the last tick
 	lat             [2]*Hists
@@ -52,9 +52,9 @@ func (e *entry) touch(mono uint64) *Row {
 	return row
 }
 
-// owner keeps the last process that was seen at work. Work that the kernel did
-// by itself does not change the owner, nor does another thread. What a part of the kernel
-// has is its own, whoever is at work.
+// owner keeps the last process that used the connection. Work of the kernel outside of any
+// call, and another thread of the same process, do not change it. A connection of a part of
+// the kernel keeps that owner, whichever task works for it.
 func (e *entry) owner(c *event.Conn, p *event.Process) {
 	if c.KernelUser != "" && c.KernelUser != e.row.Conn.KernelUser {
 		e.editInfo().Conn.KernelUser = c.KernelUser
@@ -69,8 +69,8 @@ func sameOwner(a, b *event.Process) bool {
 	return a.PID == b.PID && a.Comm == b.Comm && a.CgroupID == b.CgroupID && a.SamePlace(b)
 }
 
-// protect notes how direction d is protected. Zero-copy sticks: it may differ
-// from one record to the next. Of a network card counts what it did with the last.
+// protect enters how direction d is protected. Zero-copy, which can differ from record to
+// record, stays set once it was seen. Card is that of the last record.
 func (e *entry) protect(d event.Dir, t event.TLS) {
 	if t.Card == event.CardNone {
 		t.Mode = event.ModeSW
@@ -95,8 +95,7 @@ func (e *entry) record(r *event.Record) {
 	}
 }
 
-// count adds a record to the totals, with those that it stands for, and to the
-// histograms.
+// count adds a record, and those that it represents, to the totals and the histograms.
 func (e *entry) count(r *event.Record) {
 	e.edit().Totals.Add(r, r.Weight())
 	if r.Lat.Total != 0 {
@@ -128,8 +127,8 @@ func (e *entry) socket(s *event.Socket) {
 	row.KeyRecords = [2]uint64{s.NextTX, s.NextRX}
 }
 
-// publish returns the row as of now, the old one where nothing changed. seconds
-// is the time since the last call, 0 where there is none to divide by.
+// publish returns the current row, the same as before if nothing changed. seconds is the
+// time since the last call, 0 if there was none.
 func (e *entry) publish(seconds float64) *Row {
 	if !e.dirty && e.shown && e.idle() {
 		return e.row
@@ -169,7 +168,7 @@ func rates(now, before *event.Totals, seconds float64) (r [2]Rate) {
 // back.
 func gain(now, before uint64) uint64 { return max(now, before) - before }
 
-// remember adds the present rates to the connection's past, which is kept only
+// remember adds the current rates to the connection's past, which is kept only
 // for those that ever moved.
 func (e *entry) remember() {
 	if e.past == nil {

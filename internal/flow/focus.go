@@ -59,7 +59,7 @@ func (f *focus) record(r *event.Record) {
 	}
 }
 
-// detail is the present view of e, or the last one where e is nil.
+// detail is the current view of e, or the last one where e is nil.
 func (f *focus) detail(e *entry) *Detail {
 	if e == nil {
 		return f.last

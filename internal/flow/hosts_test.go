@@ -34,7 +34,7 @@ func TestHostsAreToldApart(t *testing.T) {
 	}
 }
 
-// TestAHostThatComesBack begins anew; the others, and what was counted, stay.
+// TestAHostThatComesBack starts again; the others, and what was counted, stay.
 func TestAHostThatComesBack(t *testing.T) {
 	table := NewTable(Config{Audited: true})
 	for i, host := range []string{"a", "a", "b"} {

@@ -5,34 +5,30 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// CauseGap is the cause of the losses that a Ledger finds: a step in the
-// sequences of one connection and direction that nothing explains.
+// CauseGap is the cause of the losses that a Ledger finds: a gap in the sequences of one
+// connection and direction that nothing explains.
 const CauseGap = "gap"
 
-// DefaultConns is the number of connections that a Table follows when nothing
-// else is asked for.
+// DefaultConns is the default of Config.MaxConns.
 const DefaultConns = 100_000
 
-// maxDropped is how many connections a Ledger remembers by name of those that it
-// no longer follows.
+// maxDropped is how many ids a Ledger remembers of connections that it no longer follows.
 const maxDropped = 1 << 16
 
-// Auditor finds out which records are missing, by the rules of one protocol. It
-// never calls missing what it cannot know.
+// Auditor finds missing records, by the rules of one protocol. It reports a record as
+// missing only if that is certain.
 type Auditor interface {
-	// Observe enters a record and returns what is missing before it, nil if
-	// nothing is.
+	// Observe enters a record and returns the loss before it, nil if there is none.
 	Observe(*event.Record) *event.Lost
-	// ObserveError enters a failure, which may have used up a record's place.
+	// ObserveError enters a failure, which may have consumed a sequence.
 	ObserveError(*event.Error) *event.Lost
-	// ObserveSocket enters a Socket event. A close returns what is missing at
-	// the ends.
+	// ObserveSocket enters a Socket event. For a close it returns the losses at the end
+	// of each direction.
 	ObserveSocket(*event.Socket) []*event.Lost
 	// Duplicates is the number of records that had been seen before.
 	Duplicates() uint64
-	// Forgotten is how often a connection was given up for want of room: what
-	// it lost between its last event before that and the next record is not
-	// known.
+	// Forgotten is how often a connection was evicted for want of room. Losses between
+	// its last event before that and its next record are not known.
 	Forgotten() uint64
 }
 
@@ -41,17 +37,18 @@ type Auditor interface {
 // is not safe for concurrent use.
 type Ledger struct {
 	conns *lru.Map[uint64, *[2]stream]
-	// dropped are connections that were followed and no longer are; droppedBelow is
-	// more than every id that gone had no room for. Ids rise, so that a new
+	// dropped are connections that were followed and no longer are. droppedBelow is
+	// larger than each id that dropped had no room for. Since ids increase, a new
 	// connection is not among them.
 	dropped      *lru.Map[uint64, struct{}]
 	droppedBelow uint64
 	duplicates   uint64
 }
 
-// NewLedger returns a Ledger that follows at most limit connections at a time,
-// event.MaxConns if limit is 0: then only a lost close makes it forget one that
-// lives. Past that the idlest makes room for each new one.
+// NewLedger returns a Ledger that follows at most limit connections at a time, or
+// event.MaxConns if limit is 0. At the limit, each new connection evicts the one that was
+// idle longest. With event.MaxConns, that evicts an open connection only if the close of
+// another was lost.
 func NewLedger(limit int) *Ledger {
 	if limit <= 0 {
 		limit = event.MaxConns
@@ -62,12 +59,12 @@ func NewLedger(limit int) *Ledger {
 // Duplicates is the number of records whose sequence had been seen before.
 func (l *Ledger) Duplicates() uint64 { return l.duplicates }
 
-// Forgotten is how often a connection was given up for want of room. Its next
-// record starts anew, so that losses before it go unnoticed.
+// Forgotten is how often a connection was evicted for want of room. Losses before its next
+// record are not noticed.
 func (l *Ledger) Forgotten() uint64 { return l.conns.Evicted() }
 
-// Observe enters a record and returns the loss that its sequence betrays, nil
-// when it is the one that was due.
+// Observe enters a record and returns the loss that its sequence reveals, nil if its
+// sequence is the expected one.
 func (l *Ledger) Observe(r *event.Record) *event.Lost {
 	s := &l.streams(r.Conn.ID)[r.Dir&1]
 	var first uint64 // of a generation that no event announced (RFC 8446 §5.3)
@@ -85,8 +82,8 @@ func (l *Ledger) Observe(r *event.Record) *event.Lost {
 	return nil
 }
 
-// ObserveError enters a record that failed after the kernel had counted it, and
-// returns the loss that its sequence betrays, if any.
+// ObserveError enters a record that failed after the kernel had advanced the sequence, and
+// returns the loss that its sequence reveals, if any.
 func (l *Ledger) ObserveError(e *event.Error) *event.Lost {
 	if !e.Consumed {
 		return nil
@@ -94,9 +91,8 @@ func (l *Ledger) ObserveError(e *event.Error) *event.Lost {
 	return l.Observe(&event.Record{Conn: e.Conn, Dir: e.Dir, Gen: e.Gen, Seq: e.Seq, Hidden: e.Hidden, Mono: e.Mono})
 }
 
-// ObserveSocket enters what a Socket event says about the sequences of both
-// directions. A close returns what is missing at the ends, and the connection is
-// followed no longer.
+// ObserveSocket enters the sequences of both directions from a Socket event. For a close it
+// returns the losses at the end of each direction, and no longer follows the connection.
 func (l *Ledger) ObserveSocket(s *event.Socket) []*event.Lost {
 	switch s.State {
 	case event.SocketFound:
@@ -147,8 +143,8 @@ func (l *Ledger) close(s *event.Socket) (lost []*event.Lost) {
 	return lost
 }
 
-// streams returns the two directions of a connection, new ones if need be. Of
-// one that was followed before, only a record tells where it is.
+// streams returns the two directions of a connection, which it creates if necessary. If the
+// connection was followed before, only its next record shows the expected sequence.
 func (l *Ledger) streams(id uint64) *[2]stream {
 	if c, ok := l.conns.Get(id); ok {
 		return c
@@ -164,8 +160,8 @@ func (l *Ledger) streams(id uint64) *[2]stream {
 	return c
 }
 
-// leave remembers that a connection was followed: where it began is not where
-// its next record has to be.
+// leave remembers that a connection was followed: its first sequence says nothing about its
+// next record any more.
 func (l *Ledger) leave(id uint64) {
 	if old, _, evicted := l.dropped.Put(id, struct{}{}); evicted {
 		l.droppedBelow = max(l.droppedBelow, old+1)

@@ -6,23 +6,23 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// explaining are the kernel's causes under which records of connections that it
-// follows vanish. An Auditor finds the same records missing, without knowing why.
-// Of a connection that found no room (conn_map_full) no sequence is known, so
-// that its records are never a gap; nor are events that are no records.
+// explaining are the causes for which the kernel counts lost records of connections that it
+// follows. An Auditor finds the same records missing, without the cause. Other causes
+// explain no gap: a connection that found no room (conn_map_full) has no known sequence,
+// and other events have none at all.
 var explaining = map[string]bool{"ring_full": true, "pending_map_full": true, "skipped": true}
 
-// Losses puts together what was counted by cause and the gaps that an Auditor
-// found, so that no record counts twice: a gap that a counter of the same
-// direction explains is not a loss of its own. The zero value is empty.
+// Losses combines the losses counted by cause with the gaps that an Auditor found, so that
+// no record counts twice: a gap that a counter of the same direction explains is not a loss
+// of its own. The zero value is empty.
 type Losses struct {
 	byCause   map[string]uint64 // without gaps
 	gaps      [2]uint64
 	explained [2]uint64
-	either    uint64 // explained in one direction or the other: recordings from before the directions were told
+	either    uint64 // explained in one direction or the other: recordings from before the directions were reported
 }
 
-// Add enters what was lost.
+// Add enters a loss.
 func (l *Losses) Add(e *event.Lost) {
 	if e.Cause == CauseGap {
 		l.gaps[e.Dir&1] += e.Count
@@ -41,7 +41,7 @@ func (l *Losses) Add(e *event.Lost) {
 	}
 }
 
-// Sum is what was lost by cause, in a new map, and in all.
+// Sum returns the losses by cause, in a new map, and in total.
 func (l *Losses) Sum() (lost map[string]uint64, total uint64) {
 	lost = maps.Clone(l.byCause)
 	if lost == nil {
@@ -60,18 +60,18 @@ func (l *Losses) Sum() (lost map[string]uint64, total uint64) {
 	return lost, total
 }
 
-// Gaps tells the gaps that no counter explains one by one, for those who can take nothing
-// back: the kernel's counters are read a moment after a gap is found. The zero value is empty.
+// Gaps finds the gaps that no counter explains, for consumers that cannot take a report back:
+// the kernel's counters are read a moment after a gap is found. The zero value is empty.
 type Gaps struct {
 	losses           Losses
 	before, reported uint64
 }
 
-// Add enters what was lost, whatever the cause.
+// Add enters a loss, with any cause.
 func (g *Gaps) Add(e *event.Lost) { g.losses.Add(e) }
 
-// Unexplained is called about once a second. It returns how many records more are missing that
-// no counter has explained since the last call but one.
+// Unexplained returns how many more records are missing that no counter has explained since
+// the call before the last. Call it about once a second.
 func (g *Gaps) Unexplained() uint64 {
 	lost, _ := g.losses.Sum()
 	now := lost[CauseGap]
@@ -81,10 +81,10 @@ func (g *Gaps) Unexplained() uint64 {
 	return more
 }
 
-// hostLosses are the Losses of each host: what one counted explains no gap of another.
+// hostLosses are the Losses of each host: the counters of one explain no gap of another.
 type hostLosses map[string]*Losses
 
-// maxHosts is how many hosts are told apart. More are in a recording that was made up.
+// maxHosts is how many hosts are kept apart. Only a forged recording has more.
 const maxHosts = 4096
 
 func (all hostLosses) of(host string) *Losses {

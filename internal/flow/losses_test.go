@@ -45,7 +45,7 @@ func TestLosses(t *testing.T) {
 	}
 }
 
-// TestGaps: a gap is told once, when no counter has explained it for a while.
+// TestGaps: a gap is reported once, when no counter has explained it for a while.
 func TestGaps(t *testing.T) {
 	gap := func(n uint64) *event.Lost { return &event.Lost{Cause: CauseGap, Dir: event.RX, Count: n} }
 	full := func(n uint64) *event.Lost {

@@ -6,8 +6,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Info is what a connection is, as opposed to what it did. It is shared by rows
-// and snapshots and never changed.
+// Info identifies a connection. Rows and snapshots share it, and nobody changes it.
 type Info struct {
 	Conn event.Conn
 	Proc event.Process
@@ -17,8 +16,8 @@ type Info struct {
 	Drivers *[2]event.Driver
 }
 
-// Row is what is known of one connection at the time of a Snapshot. Arrays of
-// two are indexed by event.Dir. A Row is never changed once it is published.
+// Row is the state of one connection in a Snapshot. Arrays of two elements are indexed by
+// event.Dir. A published Row never changes.
 type Row struct {
 	*Info
 	Activity
@@ -34,12 +33,12 @@ type Activity struct {
 
 	Totals event.Totals
 
-	// Gen counts the keys, KeyRecords the records under the present one.
+	// Gen is the key generation, and KeyRecords counts the records under the current key.
 	Gen        [2]uint32
 	KeyRecords [2]uint64
 
 	Errors, Lost, Control uint64
-	// Dropped counts its records of DTLS that came and that nobody reads.
+	// Dropped counts its received DTLS records that no program reads.
 	Dropped uint64
 }
 
@@ -67,8 +66,8 @@ func (r *Row) Age(now uint64) time.Duration {
 // StageNames are the names of event.Latency.Stage by direction (docs/design.md, "Times").
 var StageNames = [2][3]string{{"queue", "encrypt", "push"}, {"wait", "decrypt", "deliver"}}
 
-// Stats sums up the latencies of one direction in nanoseconds. P50 and P99 are
-// as exact as Hist says; the others are exact.
+// Stats summarizes the latencies of one direction in nanoseconds. P50 and P99 are as exact
+// as Hist; the others are exact.
 type Stats struct {
 	Count               uint64
 	P50, P99, Max, Mean uint64

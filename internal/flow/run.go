@@ -24,7 +24,7 @@ type Run struct {
 	CostOver    time.Duration
 	CostRecords uint64
 	Notes       []string
-	// Hosts are those whose events are put together; nil for this one alone.
+	// Hosts are those whose events are merged; nil for this one alone.
 	Hosts []RunHost
 }
 

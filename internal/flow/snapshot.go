@@ -15,9 +15,9 @@ const closeConns = 10_000
 // taken sooner shows those of the last interval.
 const minInterval = 200 * time.Millisecond
 
-// Snapshot is the state of a Table at one moment. It is never changed after it
-// was handed out, and shares no memory with the Table. Run is filled in by
-// whoever knows it, and Offset where it changes, before the Snapshot goes on.
+// Snapshot is the state of a Table at one moment. It never changes after it was returned,
+// and shares no memory with the Table. The caller of Table.Snapshot sets Run, and Offset if
+// it changes, before it passes the Snapshot on.
 type Snapshot struct {
 	// Mono is the monotonic time, Offset what to add for the wall clock, both
 	// in nanoseconds. Elapsed is the time that the rates are over.
@@ -35,7 +35,7 @@ type Snapshot struct {
 
 	// Recent are the last records of all connections without payload, Moments
 	// the last control records, errors, losses, rekeys and closes; the oldest
-	// come first. RecentCount is the number of records ever told.
+	// come first. RecentCount is the number of records ever reported.
 	Recent      []event.Record
 	RecentCount uint64
 	Moments     []event.Event

@@ -6,7 +6,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Config says how much a Table keeps. Zero values have defaults.
+// Config limits how much a Table keeps. Zero values mean the defaults.
 type Config struct {
 	// MaxConns bounds the connections kept; DefaultConns if 0.
 	MaxConns int
@@ -16,11 +16,10 @@ type Config struct {
 	Recent int
 	// Offset is the wall clock minus the monotonic clock in nanoseconds.
 	Offset int64
-	// Sampled says that totals and latencies come from Samples, and that
-	// records are told only to be looked at; but those of DTLS, each of which is told.
+	// Sampled reports that totals and latencies come from Samples, and that TLS records
+	// are reported only to be shown. Each DTLS record is reported and counted.
 	Sampled bool
-	// Audited says that the events have been through a Ledger before, and that
-	// its findings are among them.
+	// Audited reports that the events include the losses that a Ledger found before.
 	Audited bool
 }
 
@@ -43,7 +42,7 @@ type Table struct {
 	cfg    Config
 	conns  map[uint64]*entry
 	order  []*entry // by first sight
-	hand   int      // where in order ageOut goes on looking
+	hand   int      // where in order ageOut continues
 	closed []uint64 // by time of closing; some may be evicted since
 
 	totals, prev event.Totals
@@ -57,21 +56,21 @@ type Table struct {
 	focus   focus
 	drivers drivers
 
-	last    uint64 // monotonic time when the present interval began
+	last    uint64 // monotonic time when the current interval began
 	elapsed time.Duration
 }
 
-// Counts are events that a Table counted, or had to leave out.
+// Counts are numbers of events that a Table counted, or had no room for.
 type Counts struct {
 	// Opened counts the connections seen, Closed those whose end was seen.
 	Opened, Closed uint64
 	Errors         uint64
-	// Dropped counts the records of DTLS that came and that nobody reads (event.Drop).
+	// Dropped counts received DTLS records that no program reads (event.Drop).
 	Dropped uint64
-	// Evicted counts connections dropped for want of room: closed ones before
-	// their time, then those that were idle for a minute, whose end may never be
-	// told. Untracked counts the events of connections that found no room all the
-	// same (their records are in the totals).
+	// Evicted counts connections evicted for want of room: first closed ones, before
+	// Config.Linger is over, then those that were idle for a minute, whose close may
+	// have been lost. Untracked counts the events of connections that found no room
+	// even then; their records are in the totals.
 	Evicted, Untracked uint64
 }
 
@@ -89,7 +88,7 @@ func NewTable(cfg Config) *Table {
 	}
 }
 
-// Apply enters an event. Nothing of it is kept that its owner may reuse.
+// Apply enters an event. It keeps nothing of it that its owner may reuse.
 func (t *Table) Apply(ev event.Event) {
 	switch ev := ev.(type) {
 	case *event.Record:
@@ -107,8 +106,8 @@ func (t *Table) Apply(ev event.Event) {
 	}
 }
 
-// host notes that a host went away, or came back: then nothing is known of its
-// connections any more, and those that are still open are found anew.
+// host enters that a host went away or came back. When it comes back, its connections are no
+// longer known; those that are still open are found again.
 func (t *Table) host(h *event.Host) {
 	copied := *h
 	*t.moments.slot() = &copied
@@ -123,8 +122,7 @@ func (t *Table) host(h *event.Host) {
 	t.order = sweep(t.order)
 }
 
-// ApplySample replaces what was known of one connection by what the kernel
-// counted.
+// ApplySample replaces the totals of one connection by the kernel's sums.
 func (t *Table) ApplySample(s *event.Sample) {
 	e := t.entry(&s.Conn, s.Mono)
 	if e == nil || e.stale(s) {
@@ -147,7 +145,7 @@ func (t *Table) close(e *entry) {
 	t.closed = append(t.closed, e.id())
 }
 
-// grow adds what a connection's totals gained.
+// grow adds the increase of a connection's totals.
 func (t *Table) grow(now, before *event.Totals) {
 	for d := range now.Records {
 		t.totals.Records[d] += gain(now.Records[d], before.Records[d])
@@ -192,7 +190,7 @@ type drivers map[[2]event.Driver]*[2]event.Driver
 
 // share returns the same for equals, nil for nothing.
 func (all drivers) share(d *[2]event.Driver) *[2]event.Driver {
-	const most = 256 // there are few, unless a recording was made up
+	const most = 256 // there are few, except in a forged recording
 	if *d == ([2]event.Driver{}) {
 		return nil
 	}
@@ -272,8 +270,7 @@ func (t *Table) Select(id uint64) {
 	}
 }
 
-// remember gives the focus those of the last records that are the chosen
-// connection's; their payload is gone.
+// remember gives the focus the last records of the chosen connection, without payload.
 func (t *Table) remember(id uint64) {
 	if id == 0 {
 		return
@@ -284,8 +281,8 @@ func (t *Table) remember(id uint64) {
 	}
 }
 
-// entry finds a connection of which something was told at the monotonic time
-// mono, or makes room for it; nil if there is none.
+// entry returns the entry of a connection that had an event at the monotonic time mono. It
+// creates one if necessary, and returns nil if there is no room.
 func (t *Table) entry(c *event.Conn, mono uint64) *entry {
 	if e, ok := t.conns[c.ID]; ok {
 		return e
@@ -316,15 +313,15 @@ func (t *Table) evictClosed() bool {
 }
 
 const (
-	// idleTime is how long nothing is told of a connection that may be gone.
+	// idleTime: a connection without events for so long may be closed.
 	idleTime = uint64(time.Minute)
-	// agedPerCall is how many connections ageOut looks at, at most.
+	// agedPerCall is how many connections ageOut examines at most.
 	agedPerCall = 16
 )
 
-// ageOut drops a connection that has been idle for long, if it comes upon one. Of
-// those that the kernel adds up each end is told, and their totals would be added
-// twice if they came again.
+// ageOut evicts a connection that has been idle for idleTime, if it finds one. It does
+// nothing if the kernel adds up: then each close is reported, and the totals of a connection
+// that comes back would be added twice.
 func (t *Table) ageOut(now uint64) bool {
 	if t.cfg.Sampled {
 		return false

@@ -35,7 +35,7 @@ func OnEnds(t testing.TB) {
 	OnlyOn(t, kernels[0], kernels[len(kernels)-1])
 }
 
-// BeforeRelease says whether this is a run before a release (make test-all), in which less is left out.
+// BeforeRelease reports whether this is a run before a release (make test-all), in which less is left out.
 func BeforeRelease() bool { return os.Getenv("KTLSTOP_ALL") != "" }
 
 // OnEndsWithEachChange is OnEnds, but before a release the test runs on every kernel: what it shows might depend on it.

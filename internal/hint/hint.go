@@ -34,7 +34,7 @@ type Rule struct {
 	socket func(*event.Socket, *seen) bool
 }
 
-// Rules are all that is ever concluded. The first that holds is told.
+// Rules are all that is ever concluded. The first that holds is reported.
 var Rules = []Rule{
 	{ID: "key-updated", Text: "the peer has changed its key (KeyUpdate), and the kernel still has the one before",
 		failed: func(e *event.Error, s *seen) bool { return notOpened(e) && s.updated && e.Gen == s.updatedGen }},
@@ -76,7 +76,7 @@ var Rules = []Rule{
 
 var nginx = event.MakeComm("nginx")
 
-// nearKeyLimit says whether a key of AES-GCM is near its end.
+// nearKeyLimit reports whether a key of AES-GCM is near its end.
 func nearKeyLimit(t *event.TLS, records uint64) bool {
 	const aes128, aes256 = 51, 52 // TLS_CIPHER_AES_GCM_128 and 256 of the kernel's linux/tls.h
 	aesGCM := t.Cipher == aes128 || t.Cipher == aes256
@@ -97,7 +97,7 @@ func notOpened(e *event.Error) bool {
 
 // seen is what is known of a connection.
 type seen struct {
-	// begun: the present key of what is received was seen to come, which is the one of gen and begins with
+	// begun: the current key of what is received was seen to come, which is the one of gen and begins with
 	// the sequence start.
 	begun bool
 	gen   uint32
@@ -117,7 +117,7 @@ type seen struct {
 	first uint64
 }
 
-// allCounted says whether all records that were sent are counted.
+// allCounted reports whether all records that were sent are counted.
 func (s *seen) allCounted(e *event.Socket) bool {
 	return s.keyed && e.GenTX == 0 && s.sent+s.others == e.NextTX-s.first
 }

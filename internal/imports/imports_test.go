@@ -147,7 +147,7 @@ var foreign = []struct {
 	{"github.com/aquasecurity/libbpfgo", []string{"pkg/loader"}, "only pkg/loader knows of BPF"},
 }
 
-// within says whether a package is dir or lies below it.
+// within reports whether a package is dir or lies below it.
 func within(pkg, dir string) bool { return pkg == dir || strings.HasPrefix(pkg, dir+"/") }
 
 func ruleOf(dir string) (best rule, found bool) {

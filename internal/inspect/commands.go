@@ -47,7 +47,7 @@ func mayBeCommand(word []byte) bool {
 	return false
 }
 
-// begin tells of a word of the line, in lower case. It reports whether what
+// begin takes a word of the line, in lower case. It reports whether what
 // follows are credentials.
 func (v *verb) begin(word []byte, second bool) bool {
 	c, ok := secretCommands[string(word)]

@@ -6,7 +6,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// dialect is a protocol other than HTTP, of which requests and replies are told. A
+// dialect is a protocol other than HTTP, of which requests and replies are reported. A
 // file holds each.
 type dialect struct {
 	name string

@@ -81,7 +81,7 @@ func (d *dialogue) resolveDoubt() {
 	}
 }
 
-// endRequest tells that a request is whole. Where replies are not seen it is told now.
+// endRequest tells that a request is whole. Where replies are not seen it is reported now.
 func (d *dialogue) endRequest(s *stream, c *call) {
 	if c.whole = true; s.conn.oneWay(s.dir) {
 		d.report(s, c, finding.Complete)

@@ -23,7 +23,7 @@ type guess struct {
 	// hide says that what cannot be told is HPACK perhaps, or of a binary protocol, and
 	// not to be shown.
 	hide bool
-	// noted: why text is masked was told.
+	// noted: why text is masked was reported.
 	noted bool
 	// prompt is what this direction asked of the other one last.
 	prompt prompt

@@ -45,7 +45,7 @@ func (o *shown) Flush() error { return nil }
 
 // feed makes records for an Inspector.
 type feed struct {
-	hide func(*event.Record) bool // what a filter keeps back
+	hide func(*event.Record) bool // what a filter suppresses
 	t    testing.TB
 	in   *Inspector
 	out  *shown

@@ -193,7 +193,7 @@ func TestHTTP1Gaps(t *testing.T) {
 	}
 }
 
-// TestHide: what a filter keeps back is counted and not shown.
+// TestHide: what a filter suppresses is counted and not shown.
 func TestHide(t *testing.T) {
 	f := newFeed(t, Config{}).both()
 	f.hide = func(r *event.Record) bool { return r.Dir == tx && r.Seq == 1 }

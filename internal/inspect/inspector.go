@@ -104,7 +104,7 @@ func (in *Inspector) record(r *event.Record) error {
 	return c.streams[r.Dir&1].record(r)
 }
 
-// Hide takes a record that was there, and whose bytes a filter keeps back: it is
+// Hide takes a record that was there, and whose bytes a filter suppresses: it is
 // no loss, and a gap in its stream.
 func (in *Inspector) Hide(r *event.Record) error {
 	c, err := in.conn(&r.Conn, false)

@@ -29,7 +29,7 @@ type proxy struct {
 // maxMeant bounds the requests that an upstream one can be made for. Of more nothing is said.
 const maxMeant = 64
 
-// leg is what joining knows of a request, from when its head was seen until it is told.
+// leg is what joining knows of a request, from when its head was seen until it is reported.
 type leg struct {
 	of       *proxy
 	listed   bool
@@ -213,7 +213,7 @@ func (j *joiner) over(s *stream, ex *exchange) {
 	j.forget(l.of)
 }
 
-// reportComplete tells of a request if nothing more can be learned about it.
+// reportComplete reports a request if nothing more can be learned about it.
 func (j *joiner) reportComplete(s *stream, ex *exchange) {
 	l := ex.leg
 	if l.reported || !l.ended || !allEnded(l.made) || !allEnded(l.maybe) || l.open > 0 {
@@ -289,7 +289,7 @@ func (l *leg) isAmbiguous() bool { return len(l.maybe) > 1 }
 func (c *exchange) reportJoined(s *stream) {
 	for _, u := range c.leg.made {
 		by := u.leg.by
-		if shareID(c.leg.ids, u.leg.ids) { // which an answer may have told after order did
+		if shareID(c.leg.ids, u.leg.ids) { // which an answer may have reported after order did
 			by = finding.ByID
 		}
 		c.ev.Upstream = append(c.ev.Upstream, finding.Upstream{HTTP: &u.ev, By: by, After: u.begun - min(c.begun, u.begun)})

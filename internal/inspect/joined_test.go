@@ -8,7 +8,7 @@ import (
 )
 
 // joinedTalks are what is seen of connections that were open before: none of their
-// commands with secrets can be told for certain.
+// commands with secrets can be determined for certain.
 var joinedTalks = []struct {
 	name string
 	port uint16
@@ -42,7 +42,7 @@ func TestJoinedTalk(t *testing.T) {
 	}
 }
 
-// TestJoinedWithoutLines: why a text is masked is told once, and to where.
+// TestJoinedWithoutLines: why a text is masked is reported once, and to where.
 func TestJoinedWithoutLines(t *testing.T) {
 	f := newFeed(t, Config{})
 	for range 3 {

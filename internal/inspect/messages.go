@@ -152,7 +152,7 @@ func (m *messages) leave(g *guess) {
 
 func (m *messages) pending(*stream) (uint64, bool) { return m.plain.pending() }
 
-// flush hides a message that is not whole: what is secret in it cannot be told.
+// flush hides a message that is not whole: which part of it is secret cannot be determined.
 func (m *messages) flush(s *stream) {
 	if n := len(s.rest()); n > 0 {
 		s.hide(n, "a message that was not seen whole")

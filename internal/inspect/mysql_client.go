@@ -73,7 +73,7 @@ func (c *mysqlClient) rest(m *messages, p mysqlPacket, note string) progress {
 }
 
 // second takes the packet that follows the server's greeting. Of what is no login, as data
-// of a file that the server was not heard to ask for, nothing may be told.
+// of a file that the server was not heard to ask for, nothing may be reported.
 func (c *mysqlClient) second(m *messages, p mysqlPacket, b []byte) progress {
 	switch isMySQLLogin(b, opening{port: true}) {
 	case ofClient:
@@ -84,7 +84,7 @@ func (c *mysqlClient) second(m *messages, p mysqlPacket, b []byte) progress {
 	return fails
 }
 
-// login takes a handshake response, which isMySQLLogin has looked at, of which a user and perhaps a database are told.
+// login takes a handshake response, which isMySQLLogin has looked at, of which a user and perhaps a database are reported.
 func (c *mysqlClient) login(m *messages, p mysqlPacket, payload []byte) progress {
 	if len(payload) < p.size {
 		return waits

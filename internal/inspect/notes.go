@@ -11,7 +11,7 @@ import (
 // converts to it, a string does not.
 type reason string
 
-// note tells of a stream what cannot be decoded. what may have a verb for each of
+// note notes in a stream what cannot be decoded. what may have a verb for each of
 // the numbers.
 func (in *Inspector) note(s *stream, what reason, numbers ...uint64) {
 	n := &finding.Note{Dir: s.dir, Text: what.with(numbers)}

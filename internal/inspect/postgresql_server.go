@@ -47,7 +47,7 @@ func (r *pgServer) message(m *messages, b []byte) progress {
 	return took
 }
 
-// says reports whether a message says something that is told.
+// says reports whether a message says something that is reported.
 func (r *pgServer) says() bool {
 	switch r.frame.kind {
 	case 'E':

@@ -149,7 +149,7 @@ func TestStorageGap(t *testing.T) {
 	}
 }
 
-// TestStorageOneWay: where one direction is traced a call is told when it ends.
+// TestStorageOneWay: where one direction is traced a call is reported when it ends.
 func TestStorageOneWay(t *testing.T) {
 	for _, c := range storageRecordings {
 		sent := slices.DeleteFunc(recording.Events(t, c.file), func(ev event.Event) bool {
@@ -171,7 +171,7 @@ func TestStorageOneWay(t *testing.T) {
 	}
 }
 
-// TestStorageCut: where only the beginning of records is captured the calls are told all
+// TestStorageCut: where only the beginning of records is captured the calls are reported all
 // the same, and what is lost of them is said.
 func TestStorageCut(t *testing.T) {
 	for _, c := range storageRecordings {

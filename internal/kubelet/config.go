@@ -19,10 +19,10 @@ type Config struct {
 	CAFile string
 	// Insecure takes any certificate: whoever is on the way may read the token.
 	Insecure bool
-	// Notify, if not nil, is told once that there is no answer any more, and with nil that
+	// Notify, if not nil, is called once when there is no answer any more, and with nil when
 	// there is one again. Run and Refresh call it.
 	Notify func(error)
-	// Notice, if not nil, is told once that there are more pods than are kept.
+	// Notice, if not nil, is called once when there are more pods than are kept.
 	Notice func(string)
 }
 

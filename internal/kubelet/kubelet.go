@@ -28,7 +28,7 @@ const (
 // Names are those of a container.
 type Names struct{ Namespace, Pod, Container string }
 
-// Pods are the pods of this node, as they were told last. Find may be called from any
+// Pods are the pods of this node, as they were reported last. Find may be called from any
 // goroutine. nil knows none.
 type Pods struct {
 	cfg Config
@@ -40,7 +40,7 @@ type Pods struct {
 	outage    error // of the last question
 	wanted    chan struct{}
 	turn      chan struct{} // has a token while one Run asks
-	limitOnce sync.Once     // of what Notice is told
+	limitOnce sync.Once     // of what Notice is reported
 }
 
 // pod is what is kept of one.
@@ -116,7 +116,7 @@ func (p *Pods) Outage() error {
 	return p.outage
 }
 
-// Refresh asks for the pods now. What fails is told, as of Run.
+// Refresh asks for the pods now. What fails is reported, as of Run.
 func (p *Pods) Refresh(ctx context.Context) error {
 	if p == nil {
 		return nil

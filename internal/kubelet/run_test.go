@@ -110,7 +110,7 @@ func TestAsksForWhatIsMissing(t *testing.T) {
 	})
 }
 
-// An outage is told once, and so is its end; it is not met with more questions.
+// An outage is reported once, and so is its end; it is not met with more questions.
 func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAsked()

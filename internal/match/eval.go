@@ -10,10 +10,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Answer is what an expression says of a subject.
+// Answer is the result of an expression for a subject.
 type Answer int8
 
-// The answers. Maybe: it depends on what the subject is silent about.
+// The answers. Maybe: the result depends on fields that the subject does not know.
 const (
 	No Answer = iota - 1
 	Maybe
@@ -27,9 +27,9 @@ func answer(b bool) Answer {
 	return No
 }
 
-// Eval evaluates e on s. What a record lacks (a latency that was not seen, the
-// alert of a record that is none, bytes behind the end) makes each comparison
-// with it false. What is unknown because s is no record makes it Maybe.
+// Eval evaluates e on s. A comparison with a field that a record does not have (a latency
+// that was not seen, the alert of a record that is not an alert, bytes past the end) is
+// false. A comparison with a field that is unknown because s is not a record is Maybe.
 func (e *Expr) Eval(s *Subject) Answer {
 	if e == nil || e.Root == nil {
 		return Yes
@@ -78,7 +78,7 @@ func (t *Test) eval(s *Subject) Answer {
 	return answer(slices.ContainsFunc(v[:n], t.holds))
 }
 
-// holds compares one number; for != it says whether it is one of the values.
+// holds compares one number; for != it reports whether it is one of the values.
 func (t *Test) holds(v uint64) bool {
 	c := cmp.Compare(t.rank(v), t.Nums[0])
 	switch t.Op {
@@ -94,9 +94,9 @@ func (t *Test) holds(v uint64) bool {
 	return slices.Contains(t.Nums, v)
 }
 
-// rank is a number's place among others. DTLS counts its versions down: its 1.2 stands
-// beside that of TLS, of which it has the cryptography. So do the numbers of a test that
-// asks for the order (order).
+// rank returns a number for comparisons by order. DTLS counts its versions down: DTLS 1.2
+// ranks like TLS 1.2, whose cryptography it has. order ranks the numbers of a test in the
+// same way.
 func (t *Test) rank(v uint64) uint64 {
 	if infos[t.Field].kind == version && event.Version(v).IsDTLS() {
 		return 0x0303
@@ -104,8 +104,8 @@ func (t *Test) rank(v uint64) uint64 {
 	return v
 }
 
-// order lets the numbers of a test that asks for their order stand where rank puts them:
-// the compiler of the kernel side knows no rank, and sees no DTLS.
+// order replaces the numbers of a comparison by order with their ranks: the compiler for the
+// kernel does not know ranks, and sees no DTLS.
 func (t *Test) order() {
 	switch t.Op {
 	case Less, LessEqual, Greater, GreaterEqual:
@@ -140,11 +140,11 @@ func (t *Test) evalText(s *Subject) Answer {
 	return answer(t.isOf(one) || t.isOf(other))
 }
 
-// isOf says whether v is there and is one of t's texts.
+// isOf reports whether v is not empty and is one of the texts of t.
 func (t *Test) isOf(v string) bool { return v != "" && slices.Contains(t.Texts, v) }
 
-// texts are a field's values: a container has an id and in Kubernetes a name, all others
-// have one.
+// texts returns the values of a field: a container has an id and, in Kubernetes, a name; all
+// others have one value.
 func texts(p *event.Process, f Field) (one, other string) {
 	if f == Comm {
 		return p.Comm.String(), ""
@@ -182,8 +182,8 @@ func (t *Test) evalAddress(s *Subject) Answer {
 	return answer((in(l) || in(r)) == (t.Op == In))
 }
 
-// evalPayload takes the kernel's word where there is one, else what has left
-// the kernel of the plaintext.
+// evalPayload uses the result of the kernel if there is one, and otherwise the plaintext that
+// has left the kernel.
 func (t *Test) evalPayload(s *Subject) Answer {
 	if s.Record == nil {
 		return Maybe
@@ -209,7 +209,8 @@ func (t *Test) evalSlice(b []byte, whole bool) Answer {
 	return answer(slices.Contains(t.Texts, string(b[t.From:t.To])) == (t.Op == In))
 }
 
-// unless: what was not found is not there, unless not all was seen.
+// unless returns the answer if something was not found: No if everything was searched,
+// Maybe if not.
 func unless(whole bool) Answer {
 	if whole {
 		return No
@@ -217,7 +218,7 @@ func unless(whole bool) Answer {
 	return Maybe
 }
 
-// state says whether a subject has a field.
+// state is whether a subject has a field.
 type state uint8
 
 const (

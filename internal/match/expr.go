@@ -1,7 +1,6 @@
-// Package match is the language of --match and of the dashboard's filter: it
-// reads an expression over a record's fields, checks its types and evaluates it.
-// pkg/loader compiles the same expression to BPF; what this package answers is
-// the reference.
+// Package match implements the language of --match and of the dashboard's filter: it parses
+// an expression over the fields of a record, checks its types and evaluates it. pkg/loader
+// compiles the same expression to BPF; this package is the reference for its results.
 package match
 
 import (
@@ -10,7 +9,7 @@ import (
 	"strings"
 )
 
-// Limits of an expression: what is within them the kernel's verifier accepts.
+// Limits of an expression. The kernel's verifier accepts every expression within them.
 const (
 	MaxLength   = 1024 // bytes
 	MaxDepth    = 16   // parentheses and nots in each other

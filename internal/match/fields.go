@@ -7,7 +7,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Field is what a test looks at.
+// Field is the field of a record that a test examines.
 type Field uint8
 
 // The fields of a record.
@@ -61,7 +61,7 @@ const (
 	Payload
 )
 
-// kind says what a field is compared with.
+// kind is the kind of values that a field is compared with.
 type kind uint8
 
 const (
@@ -170,7 +170,7 @@ func fieldNames() string {
 	return strings.Join(all, ", ")
 }
 
-// isLatency says that a field is a time of which 0 means unknown.
+// isLatency reports whether a field is a time, of which 0 means unknown.
 func (f Field) isLatency() bool { return infos[f].kind == duration }
 
 func stringers[T interface {

@@ -61,7 +61,8 @@ var keywords = map[string]string{
 	"&&": "and", "||": "or", "!": "not",
 }
 
-// keyword tells words that join terms from those that are looked for.
+// keyword turns the words that join terms into keyword tokens, so that they are not searched
+// for.
 func keyword(t lexer.Token) (lexer.Token, error) {
 	if k, ok := keywords[strings.ToLower(t.Value)]; ok {
 		t.Type, t.Value = tokens.Symbols()["Keyword"], k
@@ -71,7 +72,7 @@ func keyword(t lexer.Token) (lexer.Token, error) {
 
 var parser = participle.MustBuild[orExpr](participle.Lexer(tokens), participle.Map(keyword, "Atom", "Keyword"), participle.UseLookahead(3))
 
-// Error is an expression that cannot be understood.
+// Error is the error of Parse for an invalid expression.
 type Error struct {
 	// Column counts characters from 1.
 	Column int
@@ -85,7 +86,7 @@ func columnOf(s string, offset int) int {
 	return utf8.RuneCountInString(s[:min(max(offset, 0), len(s))]) + 1
 }
 
-// syntaxError says in one line what the parser did not expect.
+// syntaxError returns one line about what the parser did not expect.
 func syntaxError(s string, err error) error {
 	var perr participle.Error
 	if !errors.As(err, &perr) {

@@ -30,8 +30,8 @@ func eventWords() map[string][]uint64 {
 	return words
 }
 
-// Of answers for any event; those that are about no connection, as losses and
-// summaries are, are silent about everything but that they are no other.
+// Of evaluates e on any event. For an event without a connection, such as a loss or a
+// summary, only its kind is known.
 func (e *Expr) Of(ev event.Event) Answer {
 	var s Subject
 	switch ev := ev.(type) {

@@ -7,8 +7,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Void is the first part of the expression that holds for no value that its field can have;
-// nil if there is none. Like Never it sees what stands side by side.
+// Void returns the first part of the expression that no value of its field can satisfy; nil
+// if there is none. Like Never it examines only parts joined by and.
 func (e *Expr) Void() *Test {
 	for _, n := range e.Conjuncts() {
 		if t, ok := n.(*Test); ok && t.isVoid() {
@@ -30,11 +30,11 @@ func (t *Test) isVoid() bool {
 	return max(low, least) > min(high, most)
 }
 
-// maxLen is that of a record of TLS 1.3 with the byte of its type (RFC 8446 §5.4), which the
-// kernel takes for plaintext until it has opened it.
+// maxLen is the largest length of a TLS 1.3 record with the byte of its type (RFC 8446 §5.4),
+// which the kernel counts as plaintext until it has decrypted the record.
 const maxLen = 16<<10 + 1
 
-// span is the least and the largest value of a field of numbers that is there.
+// span is the smallest and the largest value of a numeric field that a record has.
 func (f Field) span() (least, most uint64, ok bool) {
 	switch in := &infos[f]; {
 	case f == Len:
@@ -49,8 +49,9 @@ func (f Field) span() (least, most uint64, ok bool) {
 	return 0, 0, false
 }
 
-// Never names two parts of the expression that cannot both hold of anything, and so the
-// whole never does. It sees what stands side by side, joined by and: not all that cannot be.
+// Never returns two parts of the expression that cannot both hold, so that the whole
+// expression never does. It examines only parts joined by and, and does not find every
+// contradiction.
 func (e *Expr) Never() (one, other Node, never bool) {
 	var tests []*Test
 	for _, n := range e.Conjuncts() {
@@ -78,8 +79,8 @@ func (f Field) hasOneValue() bool {
 	return true
 }
 
-// dirs are the directions, a bit each, in which a test can hold: some fields only what is sent
-// has, or what is received.
+// dirs returns the directions, a bit each, in which a test can hold: only sent or only
+// received records have some fields.
 func (t *Test) dirs() (in int) {
 	for _, d := range []event.Dir{event.TX, event.RX} {
 		has := true
@@ -98,7 +99,7 @@ func (t *Test) dirs() (in int) {
 	return in
 }
 
-// excludes says whether no value of their field is right for both.
+// excludes reports whether no value of their field satisfies both tests.
 func (t *Test) excludes(other *Test) bool {
 	switch {
 	case t.Op == Contains || other.Op == Contains || t.Op == NotIn && other.Op == NotIn:
@@ -113,7 +114,7 @@ func (t *Test) excludes(other *Test) bool {
 	return max(low, otherLow) > min(high, otherHigh)
 }
 
-// noneIn is excludes where one of the two names its values.
+// noneIn is excludes for the case that one of the two lists its values.
 func (t *Test) noneIn(other *Test) bool {
 	if t.Op != In {
 		t, other = other, t
@@ -128,7 +129,7 @@ func (t *Test) noneIn(other *Test) bool {
 	return !slices.ContainsFunc(t.Nums, func(n uint64) bool { return low <= n && n <= high })
 }
 
-// some says whether a value is right for both, of which at least one is In.
+// some reports whether a value satisfies both tests, of which at least one is In.
 func some[T comparable](a []T, op Operator, b []T, otherOp Operator) bool {
 	if op != In {
 		a, b, otherOp = b, a, op
@@ -136,8 +137,8 @@ func some[T comparable](a []T, op Operator, b []T, otherOp Operator) bool {
 	return slices.ContainsFunc(a, func(v T) bool { return slices.Contains(b, v) == (otherOp == In) })
 }
 
-// bounds are the least and the largest number that is right, of a comparison by order; the
-// least is above the largest where none is.
+// bounds returns the smallest and the largest number that satisfies a comparison by order.
+// The smallest is above the largest if no number does.
 func (t *Test) bounds() (low, high uint64) {
 	low, high = 0, math.MaxUint64
 	switch n := t.Nums[0]; t.Op {

@@ -39,7 +39,7 @@ func (s *Subject) numbers(f Field) (v [2]uint64, n int, st state) {
 	return v, n, st
 }
 
-// errno is absent where something has not failed.
+// errno is absent if nothing has failed.
 func (s *Subject) errno() (v [2]uint64, n int, st state) {
 	switch {
 	case s.Kind == 0:
@@ -110,7 +110,8 @@ func ofRecord(r *event.Record, f Field) (uint64, state) {
 	return latency(r, f)
 }
 
-// ofCall is absent but where a call returned with the record; its time also where its begin was not seen.
+// ofCall is absent unless a call returned with the record. The time of the call is absent,
+// too, if its beginning was not seen.
 func ofCall(c *event.Call, f Field) (uint64, state) {
 	v := uint64(c.Records)
 	if f == CallTime {
@@ -138,8 +139,7 @@ func ofControl(r *event.Record, f Field) (uint64, state) {
 	return uint64(r.Control.Handshakes[0]), present
 }
 
-// latency is absent where the stage was not seen, and where it is a stage of
-// the other direction.
+// latency is absent if the stage was not seen, and if it is a stage of the other direction.
 func latency(r *event.Record, f Field) (uint64, state) {
 	v := r.Lat.Total
 	if f != LatTotal {

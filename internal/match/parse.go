@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Parse reads and checks an expression. The error is an *Error. Nothing but
-// blanks is an expression that matches everything.
+// Parse parses and checks an expression. The error is an *Error. A text of blanks only is an
+// expression that matches everything.
 func Parse(s string) (*Expr, error) {
 	if len(s) > MaxLength {
 		return nil, &Error{Column: columnOf(s, MaxLength), Reason: fmt.Sprintf("the expression is longer than %d bytes", MaxLength)}
@@ -30,7 +30,7 @@ func blank(s string) bool {
 	return !slices.ContainsFunc([]byte(s), func(b byte) bool { return b != ' ' && b != '\t' && b != '\n' && b != '\r' })
 }
 
-// checker turns what was written into what it means.
+// checker turns the parsed text into an Expr.
 type checker struct {
 	src     string
 	values  int
@@ -114,8 +114,7 @@ func (c *checker) quotedWord(t *term) (Node, error) {
 	return newWord(s), nil
 }
 
-// comparison is the operator of a term and the values behind it, none for a
-// mere word.
+// comparison returns the operator and the values of a term; a bare word has none.
 func (t *term) comparison() (string, []*literal) {
 	switch {
 	case t.NotIn:

@@ -1,23 +1,23 @@
 package match
 
-// Needs says what must be known before a part of an expression can be told.
+// Needs is a set of facts that evaluating a part of an expression requires.
 type Needs uint8
 
-// What a record's way through the kernel settles late, or not at all.
+// Facts that are known only late in the processing of a record, or never.
 const (
-	// NeedsPlaintext: the record must have been looked into.
+	// NeedsPlaintext: the plaintext must have been examined.
 	NeedsPlaintext Needs = 1 << iota
 	// NeedsTimes: the record must be complete.
 	NeedsTimes
-	// NeedsDecrypt: asynchronous crypto must have opened it.
+	// NeedsDecrypt: asynchronous crypto must have decrypted it.
 	NeedsDecrypt
-	// NeedsCall: the call is known (tx), or has gone on or returned (rx).
+	// NeedsCall: the call must be known (tx), or must have gone on or returned (rx).
 	NeedsCall
-	// NeedsUser: only user space can tell.
+	// NeedsUser: only user space can evaluate it.
 	NeedsUser
 )
 
-// Conjuncts are the parts that must all hold.
+// Conjuncts returns the parts that must all hold.
 func (e *Expr) Conjuncts() []Node {
 	if e == nil || e.Root == nil {
 		return nil
@@ -46,7 +46,7 @@ func conjuncts(n Node, all []Node) []Node {
 	return append(all, n)
 }
 
-// NeedsOf says what all tests below n need.
+// NeedsOf returns what the tests below n need together.
 func NeedsOf(n Node) (all Needs) {
 	Walk(n, func(n Node) {
 		switch n := n.(type) {
@@ -95,7 +95,7 @@ func Walk(n Node, visit func(Node)) {
 	}
 }
 
-// UserSpace lists the parts that the kernel leaves to user space.
+// UserSpace returns the parts that user space evaluates.
 func (e *Expr) UserSpace() (all []Node) {
 	for _, n := range e.Conjuncts() {
 		if NeedsOf(n)&NeedsUser != 0 {
@@ -105,7 +105,7 @@ func (e *Expr) UserSpace() (all []Node) {
 	return all
 }
 
-// OfSocket says that a connection has the field, not only its records.
+// OfSocket reports whether a connection has the field, not only its records.
 func (f Field) OfSocket() bool {
 	switch f {
 	case PID, TID, UID, Comm, Cgroup, Container, Unit, Namespace, Pod, Host, KernelUser, NetNS, Cookie, Family, Port, LPort, RPort,

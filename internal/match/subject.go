@@ -5,9 +5,9 @@ import "github.com/ktlstop/ktlstop/pkg/event"
 // Subject is what an expression is evaluated on. Parts that are nil are
 // unknown.
 type Subject struct {
-	// Kind is what kind of event it is, 0 for what is none.
+	// Kind is the kind of event, 0 for a subject that is not an event.
 	Kind Kind
-	// Errno is what has failed, 0 for nothing.
+	// Errno is the error number, 0 if nothing has failed.
 	Errno uint32
 	Proc  *event.Process
 	Conn  *event.Conn
@@ -17,17 +17,17 @@ type Subject struct {
 	Seq   *uint64
 	// Epoch is that of DTLS.
 	Epoch *uint16
-	// Record has all the rest.
+	// Record has all other fields.
 	Record *event.Record
 	// Hits are the kernel's answers to Expr.PayloadTests, one bit each.
 	Hits *uint16
-	// Host is whose it is, where there is no Conn.
+	// Host is the host, if there is no Conn.
 	Host string
-	// Text is what else a mere word may be found in.
+	// Text is further text in which a bare word may be found.
 	Text []string
 }
 
-// host is whose the subject is, of several hosts.
+// host returns the host of the subject, if there are several.
 func (s *Subject) host() (name string, known bool) {
 	if s.Conn != nil {
 		return s.Conn.Host, true
@@ -35,12 +35,12 @@ func (s *Subject) host() (name string, known bool) {
 	return s.Host, s.Host != ""
 }
 
-// OfRecord is the subject that a record is.
+// OfRecord returns the subject of a record.
 func OfRecord(r *event.Record) Subject {
 	return Subject{Kind: KindRecord, Proc: &r.Proc, Conn: &r.Conn, TLS: &r.TLS, Dir: &r.Dir, Type: &r.Type, Seq: &r.Seq, Epoch: &r.Epoch, Record: r}
 }
 
-// OfError is the subject that an error is.
+// OfError returns the subject of an error.
 func OfError(e *event.Error) Subject {
 	return Subject{Kind: KindError, Errno: e.Errno, Proc: &e.Proc, Conn: &e.Conn, TLS: &e.TLS, Dir: &e.Dir, Type: &e.Type, Seq: &e.Seq}
 }
@@ -48,16 +48,16 @@ func OfError(e *event.Error) Subject {
 // received is the direction of what is dropped.
 var received = event.RX
 
-// OfDrop is the subject that a dropped record is.
+// OfDrop returns the subject of a dropped record.
 func OfDrop(d *event.Drop) Subject {
 	return Subject{Kind: KindDropped, Proc: &d.Proc, Conn: &d.Conn, TLS: &d.TLS, Dir: &received, Type: &d.Type, Seq: &d.Seq, Epoch: &d.Epoch}
 }
 
 var directions = [...]event.Dir{event.TX, event.RX}
 
-// Either answers for a connection as for the better of its directions. dirs
-// says which it has; where it has none, they are unknown. It sets the subject's
-// direction.
+// Either evaluates a connection for each of its directions and returns the better answer.
+// dirs are the directions that it has; without any, the direction is unknown. Either sets
+// the direction of the subject.
 func (e *Expr) Either(s *Subject, tls *[2]event.TLS, dirs [2]bool) Answer {
 	if dirs == [2]bool{} {
 		return e.Eval(s)
@@ -72,7 +72,7 @@ func (e *Expr) Either(s *Subject, tls *[2]event.TLS, dirs [2]bool) Answer {
 	return best
 }
 
-// OfSocket answers for a socket event.
+// OfSocket evaluates a socket event.
 func (e *Expr) OfSocket(s *event.Socket) Answer {
 	subject := Subject{Kind: kindOf(s.State), Proc: &s.Proc, Conn: &s.Conn}
 	tls := [2]event.TLS{s.TX, s.RX}

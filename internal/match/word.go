@@ -9,7 +9,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Word is to be found anywhere, without regard to case.
+// Word is a bare word: it matches if any text contains it, regardless of case.
 type Word struct {
 	Text  string
 	lower []byte
@@ -65,7 +65,7 @@ func (w *Word) inNumber(n uint64) bool {
 	return w.in(strconv.AppendUint(room[:0], n, 10))
 }
 
-// in says whether b, of which nothing is left, contains the word.
+// in reports whether b, of which nothing is left, contains the word.
 func (w *Word) in(b []byte) bool { return bytes.Contains(lower(b), w.lower) }
 
 // lower makes b lower case, in place where it is ASCII.

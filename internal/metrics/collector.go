@@ -129,7 +129,7 @@ func (c *Collector) assign(s *event.Sample) *conn {
 	if e.waited++; !s.Final && !c.knows(&owner) && e.waited < maxRounds {
 		return nil
 	}
-	if e.modes == [2]event.Mode{} { // no event has told them
+	if e.modes == [2]event.Mode{} { // no event has reported them
 		e.protect([2]event.Mode{s.TLS[0].Mode, s.TLS[1].Mode})
 	}
 	e.join(c.groupOf(&owner))
@@ -139,7 +139,7 @@ func (c *Collector) assign(s *event.Sample) *conn {
 // maxRounds is after how many rounds a connection counts for the group that it has then.
 const maxRounds = 10
 
-// knows says whether p's labels are known: those of a pod may come later.
+// knows reports whether p's labels are known: those of a pod may come later.
 func (c *Collector) knows(p *event.Process) bool {
 	if in := p.In(); c.pods && in.PodUID != "" && in.Pod == "" {
 		return false

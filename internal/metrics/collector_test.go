@@ -321,7 +321,7 @@ func TestKernelTakesOver(t *testing.T) {
 	f.expect(7, "records_total", "comm", "tlshd", "direction", "tx", "type", "data")
 }
 
-// TestPodComesLater: the kubelet may tell of a pod after its first records.
+// TestPodComesLater: the kubelet may report a pod after its first records.
 func TestPodComesLater(t *testing.T) {
 	f := newFixture(t, Config{GroupBy: []string{"namespace", "pod"}}, true)
 	s, open := sample(1, "nginx", 5), opens(1, "nginx")

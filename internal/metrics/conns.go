@@ -10,7 +10,7 @@ import (
 type conn struct {
 	group *group // nil while nobody knows whose it is
 	modes [2]event.Mode
-	// keyed: an event has told that it has a key. The kernel's sums may know of that before.
+	// keyed: an event has reported that it has a key. The kernel's sums may know of that before.
 	keyed, ended bool
 	// waited is for how many rounds it has been asked in vain whose it is.
 	waited uint8
@@ -73,7 +73,7 @@ func (e *conn) protect(modes [2]event.Mode) {
 	e.modes = modes
 }
 
-// end says whether it is the connection's end, which may be told twice.
+// end reports whether it is the connection's end, which may be reported twice.
 func (e *conn) end() bool {
 	if e.ended {
 		return false

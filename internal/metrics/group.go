@@ -74,7 +74,7 @@ func (g *group) publish(now time.Time) {
 	for d := range next {
 		g.longest[d].update(now, &g.shown[d].lat[total], &next[d].lat[total])
 		data := next[d].records - min(next[d].records, g.control(event.Dir(d)))
-		g.data[d] = max(g.data[d], data) // a control record may be told before it is added up
+		g.data[d] = max(g.data[d], data) // a control record may be reported before it is added up
 	}
 	if g.conns == 0 {
 		g.fromEvents = [2]uint64{}
@@ -83,5 +83,5 @@ func (g *group) publish(now time.Time) {
 	g.live, g.keys = tally{}, [2]uint64{}
 }
 
-// idle says whether nothing has been told of a group for long that has no connection.
+// idle reports whether nothing has been told of a group for long that has no connection.
 func (g *group) idle(now time.Time) bool { return g.conns == 0 && now.Sub(g.used) >= idleTime }

@@ -68,7 +68,7 @@ func (o owner) labels(p *event.Process) []string {
 // kubernetes are labels that are told by the kubelet, maybe later than a connection is met.
 var kubernetes = []string{"namespace", "pod", "container"}
 
-// waitsForPods says whether labels are told by the kubelet.
+// waitsForPods reports whether labels are told by the kubelet.
 func waitsForPods(names []string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(kubernetes, n) })
 }

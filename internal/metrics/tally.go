@@ -105,7 +105,7 @@ func (h *hist) raise(before *hist) {
 	}
 }
 
-// record adds a record that is told as an event.
+// record adds a record that is reported as an event.
 func (t *tally) record(r *event.Record) {
 	s := &t[r.Dir&1]
 	n := r.Weight()

@@ -121,7 +121,7 @@ func (n *Names) of(id uint64) *entry {
 	return k
 }
 
-// named takes over what the kubelet tells by now. What it has told once stays, also when
+// named takes over what the kubelet tells by now. What it has reported once stays, also when
 // the pod has gone: its last connections may end later.
 func (k *entry) named(n kubelet.Names, whole bool) {
 	k.whole = whole

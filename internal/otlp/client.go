@@ -62,7 +62,7 @@ func (e *AnswerError) Error() string {
 	return fmt.Sprintf("the receiver answered %d: %s", e.Status, e.Text)
 }
 
-// passing says whether a failure may be over soon: no connection, no answer, or one that
+// passing reports whether a failure may be over soon: no connection, no answer, or one that
 // asks for patience (OTLP 1.11, "Retryable Response Codes").
 func passing(err error) bool {
 	var answer *AnswerError

@@ -122,7 +122,7 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-// What went wrong is told without the URL's query, which may be a key.
+// What went wrong is reported without the URL's query, which may be a key.
 func TestNoSecretInErrors(t *testing.T) {
 	for _, host := range []string{"127.0.0.1:1", "[::1"} {
 		c, err := newClient(&settings{url: "http://" + host + "/v1/logs?api_key=SECRET", header: http.Header{}, timeout: time.Second}, "1")

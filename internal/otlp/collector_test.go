@@ -148,7 +148,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// told collects what people are told.
+// told collects the lines for people.
 type told struct {
 	mu    sync.Mutex
 	lines []string

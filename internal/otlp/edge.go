@@ -20,7 +20,7 @@ const (
 )
 
 // edges tells when something begins and when it is over, and nothing between: with the end
-// comes how much there was since the beginning was told.
+// comes how much there was since the beginning was reported.
 type edges struct {
 	emit func(fact)
 	open *lru.Map[string, *edge]

@@ -45,7 +45,7 @@ type gap struct {
 	next time.Time
 }
 
-// keyRate counts the new keys of a connection in the present second.
+// keyRate counts the new keys of a connection in the current second.
 type keyRate struct {
 	until time.Time
 	n     int
@@ -77,7 +77,7 @@ func (e *events) write(ev event.Event) {
 	}
 }
 
-// flush tells of what was held back, as far as it is time.
+// flush reports what was held back, as far as it is time.
 func (e *events) flush() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -87,7 +87,7 @@ func (e *events) flush() {
 	e.edges.tick(now)
 }
 
-// end tells of all that was held back.
+// end reports all that was held back.
 func (e *events) end() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -154,7 +154,7 @@ func (e *events) newKey(s *event.Socket) {
 	e.guard.admit(kindOf(keyUpdate, &s.Proc, uint64(how)), 1, now, func() fact { return keyFact(s, how) })
 }
 
-// lost tells of what a counter says. A gap waits: a counter may explain it in a moment, and
+// lost reports what a counter says. A gap waits: a counter may explain it in a moment, and
 // then it was told of already.
 func (e *events) lost(l *event.Lost) {
 	g := &e.gaps[l.Dir&1]
@@ -170,7 +170,7 @@ func (e *events) lost(l *event.Lost) {
 	e.edges.happened("lost "+key, l.Count, e.now(), lostFact(l))
 }
 
-// reportGaps tells of the gaps that no counter has explained. It may be called often.
+// reportGaps reports the gaps that no counter has explained. It may be called often.
 func (e *events) reportGaps(now time.Time) {
 	for d := range e.gaps {
 		g := &e.gaps[d]
@@ -232,7 +232,7 @@ func (e *events) spell(f fact) *logs.LogRecord {
 	return f.record(at, now)
 }
 
-// undelivered tells of n events that the receiver did not get.
+// undelivered reports n events that the receiver did not get.
 func (e *events) undelivered(n uint64) *logs.LogRecord {
 	return e.spell(fact{name: traceLost, severity: warning, count: n, attrs: attributes{text("ktls.lost.cause", "otlp_undelivered")}})
 }

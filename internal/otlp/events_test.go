@@ -276,7 +276,7 @@ func TestGaps(t *testing.T) {
 	told("gap 2 transmit", "ring_full <nil> receive", "gap <nil> receive", "gap <nil> transmit")
 }
 
-// Losses of one cause are told when they begin and when they are over; those of another
+// Losses of one cause are reported when they begin and when they are over; those of another
 // direction are others.
 func TestLosses(t *testing.T) {
 	e, got, c := newTestEvents(Config{})

@@ -14,7 +14,7 @@ const (
 	maxKinds = 1024
 )
 
-// kind is what facts have in common that are told as one when there are many: the event,
+// kind is what facts have in common that are reported as one when there are many: the event,
 // who did it, and the number that tells apart what failed.
 type kind struct {
 	name   string
@@ -23,7 +23,7 @@ type kind struct {
 	detail uint64
 }
 
-// guard lets the first facts of a kind in each second pass, and tells of the others as
+// guard lets the first facts of a kind in each second pass, and reports the others as
 // one: no fact is dropped in silence. Its memory is bounded.
 type guard struct {
 	emit  func(fact)
@@ -31,7 +31,7 @@ type guard struct {
 	next  time.Time // when lanes are looked at again
 }
 
-// kindWindow is one kind in the present second.
+// kindWindow is one kind in the current second.
 type kindWindow struct {
 	until      time.Time
 	allowed    int
@@ -70,7 +70,7 @@ func (g *guard) admit(k kind, n uint64, now time.Time, build func() fact) {
 	}
 }
 
-// release tells of what a lane has held back.
+// release reports what a window has suppressed.
 func (g *guard) release(l *kindWindow) {
 	if l.count == 0 {
 		return

@@ -232,7 +232,7 @@ func TestMetricsAgain(t *testing.T) {
 	}
 }
 
-// Two metrics that do not go together: people are told, and the others are pushed.
+// Two metrics that do not go together: people get a line, and the others are pushed.
 func TestGatherFails(t *testing.T) {
 	c := startCollector(t, nil)
 	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "20")

@@ -17,7 +17,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// oneSafeLine checks that people were told once, of the receiver's words, and without its
+// oneSafeLine checks that people were reported once, of the receiver's words, and without its
 // escape sequences.
 func oneSafeLine(t *testing.T, lines *told, words string) {
 	t.Helper()
@@ -115,7 +115,7 @@ func TestReceiverNotThere(t *testing.T) {
 	oneSafeLine(t, lines, "refused")
 }
 
-// What is not taken, or has no room, is counted, and the receiver is told later.
+// What is not taken, or has no room, is counted, and the receiver gets the count later.
 func TestQueueFull(t *testing.T) {
 	released, release := context.WithCancel(t.Context())
 	c := startCollector(t, func(http.ResponseWriter, *http.Request) bool {

@@ -38,9 +38,9 @@ type Config struct {
 	Gatherer prometheus.Gatherer
 	// Clock tells the wall clock of events.
 	Clock Clock
-	// Slow is from when on a record is told as slow, 0 for never.
+	// Slow is from when on a record is reported as slow, 0 for never.
 	Slow time.Duration
-	// Connections tells of each connection's beginning and end, CloseNotify of the alerts
+	// Connections reports each connection's beginning and end, CloseNotify of the alerts
 	// that end one in good order.
 	Connections, CloseNotify bool
 	// Notice takes a line for people, without its end, about trouble with the receiver: at
@@ -77,7 +77,7 @@ func fromEnv() (w wanted, err error) {
 	return w, err
 }
 
-// Wanted says whether the environment asks for OTLP. The error is what is wrong with it, in
+// Wanted reports whether the environment asks for OTLP. The error is what is wrong with it, in
 // a line: whatever Start would find.
 func Wanted() (bool, error) {
 	w, err := fromEnv()

@@ -126,7 +126,7 @@ func (q *queue) dequeue() []*logs.LogRecord {
 }
 
 // deliver sends a batch, for as long as there is hope; when the end begins, it tries once
-// more at once. It says whether to go on.
+// more at once. It reports whether to go on.
 func (q *queue) deliver(batch []*logs.LogRecord) bool {
 	for pause := q.cfg.again; ; pause = min(2*pause, maxAgain) {
 		last := q.ending()

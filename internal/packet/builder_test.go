@@ -134,7 +134,7 @@ func TestGaps(t *testing.T) {
 		brief{443, ACK, 15, 2, "", 0, 0})...)
 }
 
-// TestNewKeys: sequences begin anew with a key.
+// TestNewKeys: sequences start again with a key.
 // What never left is no packet, and no hole either.
 func TestUnsent(t *testing.T) {
 	dead := data(server, event.TX, 1, "never")

@@ -26,7 +26,7 @@ type flow struct {
 	// sender's own or the receiver's, whichever spoke first.
 	speaker [2]int
 	next    [2]uint32 // the sequence number that comes next, by direction
-	gap     [2]uint64 // missing records that no packet has told of, by direction
+	gap     [2]uint64 // missing records that no packet has reported, by direction
 	tracks  [2][2]track
 	begun   bool
 	fin     [2]bool
@@ -102,7 +102,7 @@ func (f *flow) mss(mtu int) int {
 	return mss(f.ends[0].Addr(), mtu)
 }
 
-// speaks says whether the socket on a side is the one to report a direction,
+// speaks reports whether the socket on a side is the one to report a direction,
 // and makes it so where no other is.
 func (f *flow) speaks(side, d int) bool {
 	if f.speaker[d] == 0 {

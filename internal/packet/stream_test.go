@@ -152,7 +152,7 @@ func converse(t *testing.T, rnd *rand.Rand, b *Builder, emit Emit) map[uint16][]
 		want[port] = append(want[port], payload...)
 		do(r)
 	}
-	// The first record says who speaks, and gopacket does not tell of bytes that
+	// The first record says who speaks, and gopacket does not report bytes that
 	// are missing before a FIN.
 	send(0, false)
 	send(1, false)

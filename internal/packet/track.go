@@ -10,7 +10,7 @@ type track struct {
 	startUnknown bool // what came before the first record is not known
 }
 
-// advance returns how many records are missing before r: lost, or kept back by a
+// advance returns how many records are missing before r: lost, or suppressed by a
 // filter.
 func (t *track) advance(r *event.Record) (missing uint64) {
 	due, known := t.next, t.known

@@ -22,7 +22,7 @@ func (l *Listening) guard(at net.Addr, h http.Handler) http.Handler {
 	})
 }
 
-// requiresUser says whether users are asked for now, and the request names one. His password was
+// requiresUser reports whether users are asked for now, and the request names one. His password was
 // looked at before, by what may have read another state of the file.
 func (l *Listening) requiresUser(r *http.Request) bool {
 	if l.ConfigFile == "" {

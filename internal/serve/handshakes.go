@@ -10,14 +10,14 @@ import (
 
 // handshakes is where http.Server writes to when a handshake fails. What strangers send is
 // nothing to write down; but where the web configuration, or a certificate that it names,
-// cannot be read any more, every handshake fails, and that is told.
+// cannot be read any more, every handshake fails, and that is reported.
 type handshakes struct {
 	config    string
 	report    func(string)
 	now       func() time.Time
 	mu        sync.Mutex
 	checkedAt time.Time
-	reported  string // what is wrong, as it was told last
+	reported  string // what is wrong, as it was reported last
 }
 
 // recheckInterval is how long the configuration is believed to be as it was.

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A configuration that breaks while the server runs is told once, and so is its mend; what
+// A configuration that breaks while the server runs is reported once, and so is its mend; what
 // strangers send is not.
 func TestHandshakes(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "web.yml")

@@ -27,7 +27,7 @@ func (l *Listening) ownNames(listener net.Addr, next http.Handler) http.Handler 
 	})
 }
 
-// isOwnName says whether the host of a request, with a port or without, is localhost, a
+// isOwnName reports whether the host of a request, with a port or without, is localhost, a
 // name below it (RFC 6761), or an address. HTTP/1.0 names none; browsers speak HTTP/1.1.
 func isOwnName(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {

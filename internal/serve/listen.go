@@ -45,7 +45,7 @@ func (l *Listening) Check() error {
 	return nil
 }
 
-// guarded says whether the configuration asks for TLS or for users.
+// guarded reports whether the configuration asks for TLS or for users.
 func (l *Listening) guarded() (bool, error) {
 	if l.ConfigFile == "" {
 		return false, nil

@@ -60,7 +60,7 @@ func TestWhereItMayListen(t *testing.T) {
 	}
 }
 
-// TestWrongAddressesAndConfigurations are told in one line each.
+// TestWrongAddressesAndConfigurations are reported in one line each.
 func TestWrongAddressesAndConfigurations(t *testing.T) {
 	for _, l := range []Listening{
 		{}, {Addresses: []string{"127.0.0.1"}}, {Addresses: []string{"127.0.0.1:http9"}}, {Addresses: []string{"127.0.0.1:99999"}},
@@ -79,7 +79,7 @@ func TestWrongAddressesAndConfigurations(t *testing.T) {
 	}
 }
 
-// TestAddressInUse is told with the address.
+// TestAddressInUse is reported with the address.
 func TestAddressInUse(t *testing.T) {
 	r := start(t, "")
 	l := Listening{Addresses: []string{"127.0.0.1:0", r.addr}}

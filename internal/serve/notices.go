@@ -8,7 +8,7 @@ import (
 )
 
 // notices is a log of what goes wrong: what exporter-toolkit says besides is not kept. What
-// is wrong with a file is wrong with each request, and is told once a minute.
+// is wrong with a file is wrong with each request, and is reported once a minute.
 type notices struct {
 	report func(string)
 	now    func() time.Time

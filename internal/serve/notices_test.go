@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestNotices: only what goes wrong is told, and the same not with each request.
+// TestNotices: only what goes wrong is reported, and the same not with each request.
 func TestNotices(t *testing.T) {
 	var said []string
 	now := time.Unix(1000, 0)

@@ -40,7 +40,7 @@ var accepts = map[expfmt.FormatType]string{
 	expfmt.TypeProtoDelim:  string(expfmt.NewFormat(expfmt.TypeProtoDelim)),
 }
 
-// answer is one in the making, or made: once is closed then.
+// answer is one in progress, or made: once is closed then.
 type answer struct {
 	once sync.Once
 	at   time.Time

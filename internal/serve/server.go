@@ -27,7 +27,7 @@ const (
 	streams = 16
 	// maxConns are the connections at a time; further ones wait in the kernel.
 	maxConns = 512
-	// shutdownGrace is what answers in the making have at the end.
+	// shutdownGrace is what answers in progress have at the end.
 	shutdownGrace = 300 * time.Millisecond
 )
 
@@ -93,7 +93,7 @@ func read(h http.Handler) http.Handler {
 	})
 }
 
-// Run answers on the listeners, which it closes, until ctx ends. Then answers in the making
+// Run answers on the listeners, which it closes, until ctx ends. Then answers in progress
 // have a moment.
 func (s *Server) Run(ctx context.Context, listeners []net.Listener) error {
 	var group errgroup.Group

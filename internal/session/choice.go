@@ -6,7 +6,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// InUserSpace says what of an expression does not run in the kernel.
+// InUserSpace describes the part of an expression that the kernel does not evaluate.
 func InUserSpace(e *match.Expr) (notes []string) {
 	for _, n := range e.UserSpace() {
 		notes = append(notes, "evaluated in user space: "+n.String())
@@ -14,11 +14,10 @@ func InUserSpace(e *match.Expr) (notes []string) {
 	return notes
 }
 
-// choice says which events are shown. The zero value and nil take all.
+// choice selects the events that sinks get. The zero value and nil select all.
 type choice struct {
 	expr *match.Expr
-	// shown are the connections of which something has been shown: their
-	// ends are shown too.
+	// shown are the connections of which sinks got something: they get the end as well.
 	shown *lru.Map[uint64, bool]
 }
 
@@ -26,8 +25,8 @@ func newChoice(e *match.Expr) *choice {
 	return &choice{expr: e, shown: lru.New[uint64, bool](event.MaxConns)}
 }
 
-// wants leaves out what the expression surely does not hold for. Records have
-// been judged by the loader; losses are always told.
+// wants rejects the events for which the expression certainly does not hold. The loader has
+// evaluated it for records. Losses always pass.
 func (c *choice) wants(ev event.Event) bool {
 	if c == nil || c.expr == nil {
 		return true
@@ -50,7 +49,7 @@ func (c *choice) wants(ev event.Event) bool {
 	return true
 }
 
-// evicted is how often it was forgotten whether a connection has been shown.
+// evicted counts connections that were evicted from shown.
 func (c *choice) evicted() uint64 {
 	if c == nil || c.shown == nil {
 		return 0

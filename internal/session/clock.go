@@ -12,16 +12,16 @@ import (
 const (
 	// checkInterval is how often a Clock reads the offset again, in nanoseconds.
 	checkInterval = uint64(time.Second)
-	// noise is what two readings of two clocks may differ by. Following it would
-	// put events of one second out of their order.
+	// noise is how much two readings of the two clocks can differ by chance. Following it
+	// would reorder events of one second.
 	noise = time.Millisecond
 )
 
-// Clock follows the wall clock while a run lasts. The clock of events stops in
-// suspend and knows nothing of a clock that is set; the difference is read again
-// each second. The kernel's discipline (adjtimex) makes both clocks go faster or
-// slower alike, so that the difference changes by steps only. It is a sink.Clock,
-// for any number of goroutines.
+// Clock follows the wall clock during a run. CLOCK_MONOTONIC, the clock of events, stops
+// during suspend and does not change when the wall clock is set, so that a Clock reads the
+// difference each second. The kernel's clock discipline (adjtimex) speeds both clocks up or
+// down alike: the difference changes only in steps. Clock implements sink.Clock. Any number
+// of goroutines may use it.
 type Clock struct {
 	read   func() time.Duration
 	report func(string) // nil for nobody
@@ -34,8 +34,8 @@ type Clock struct {
 	step  time.Duration // the last one
 }
 
-// NewClock returns a Clock that shows the present time. tell, if not nil, is
-// told of each step, once, on the goroutine that found it.
+// NewClock returns a Clock that shows the current time. tell, if not nil, is called once
+// for each step, in the goroutine that found it.
 func NewClock(tell func(string)) *Clock {
 	return newClock(loader.WallOffset, tell, loader.Monotonic())
 }
@@ -47,8 +47,8 @@ func newClock(read func() time.Duration, tell func(string), mono uint64) *Clock 
 	return c
 }
 
-// Offset is the wall clock minus the clock of events, in nanoseconds, as it was
-// at most a second before mono.
+// Offset returns the wall clock minus the clock of events, in nanoseconds, as it was at most
+// a second before mono.
 func (c *Clock) Offset(mono uint64) int64 {
 	if mono < c.next.Load() {
 		return c.offset.Load()
@@ -78,7 +78,7 @@ func (c *Clock) check(mono uint64) (step time.Duration) {
 	return step
 }
 
-// note is what there is to say about steps, "" if there were none.
+// note returns a line about the steps so far, "" if there were none.
 func (c *Clock) note() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -2,7 +2,7 @@ package session
 
 import "github.com/ktlstop/ktlstop/internal/sink"
 
-// What a run may have given up for want of room, as event.Summary.Evicted has it.
+// What a run may have evicted for want of room, as event.Summary.Evicted has it.
 const (
 	evictedCounts  = "counts"
 	evictedChoices = "choices"

@@ -14,10 +14,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
-// Feed is a host elsewhere, as source.Remote reads it.
+// Feed is the feed of another host, which source.Remote implements.
 type Feed interface {
-	// Next returns the host's next event, or a Host event where it is here, away or
-	// here again; io.EOF when ctx ends.
+	// Next returns the next event of the host, or a Host event when it appears, goes
+	// away or comes back; io.EOF when ctx ends.
 	Next(ctx context.Context) (event.Event, error)
 	// Address is where the host is.
 	Address() string
@@ -25,9 +25,9 @@ type Feed interface {
 	Offset(uint64) int64
 }
 
-// Fleet is the pull side of hosts that trace elsewhere: one picture of all, on this
-// machine's clock. Run reads them; Snapshot and Select may be called from any
-// goroutine meanwhile.
+// Fleet is the pull side of several other hosts: one snapshot of all of them, on the clock of
+// this machine. Run reads their feeds. Any goroutine may call Snapshot and Select while Run
+// runs.
 type Fleet struct {
 	feeds     []Feed
 	names     *Names
@@ -40,7 +40,7 @@ type Fleet struct {
 	missing [][]string // what each of them lacks
 }
 
-// NewFleet returns a Fleet of hosts; about says what the screen cannot know.
+// NewFleet returns a Fleet of hosts. about is what the screen shows of the run.
 func NewFleet(feeds []Feed, about About) *Fleet {
 	f := &Fleet{feeds: feeds, names: NewNames(len(feeds)), clock: NewClock(nil), missing: make([][]string, len(feeds)),
 		run: flow.Run{Version: about.Version, Filter: about.Filter, Notes: about.Notes}}
@@ -51,7 +51,7 @@ func NewFleet(feeds []Feed, about About) *Fleet {
 	return f
 }
 
-// Run reads all hosts until ctx ends. The error is that of the first that could not be
+// Run reads all hosts until ctx ends. The error is that of the first host that could not be
 // read at all.
 func (f *Fleet) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -88,7 +88,7 @@ func (f *Fleet) follow(ctx context.Context, i int) error {
 	}
 }
 
-// noteHost notes what a host said of itself, and where its clock is.
+// noteHost stores what a host reported of itself, and the offset of its clock.
 func (f *Fleet) noteHost(n *source.Named, h *event.Host, i int) {
 	now := loader.Monotonic()
 	f.mu.Lock()
@@ -108,7 +108,7 @@ func (f *Fleet) noteHost(n *source.Named, h *event.Host, i int) {
 	h.Mono = now - uint64(n.Shift) // what Rename makes now of
 }
 
-// Snapshot is the state as of now.
+// Snapshot returns the current state.
 func (f *Fleet) Snapshot() *flow.Snapshot {
 	now := loader.Monotonic()
 	s := f.collector.Snapshot(now)
@@ -134,7 +134,7 @@ func (f *Fleet) Snapshot() *flow.Snapshot {
 	return s
 }
 
-// where is who is watched, in a few words.
+// where returns the watched hosts in a few words.
 func (f *Fleet) where() string {
 	names := make([]string, len(f.hosts))
 	for i := range f.hosts {

@@ -13,9 +13,9 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Follower writes the events of hosts that trace elsewhere to a sink as they come, each
-// with the time that it has there. Where there are several, every event says whose it
-// is. At the end comes a summary of what was told of each host.
+// Follower writes the events of other hosts to a sink as they arrive, each with the time of
+// its host. If there are several hosts, every event has the name of its host. At the end it
+// writes a summary of each host's events.
 type Follower struct {
 	feeds    []Feed
 	out      sink.Sink
@@ -26,7 +26,7 @@ type Follower struct {
 	offset   int64 // of the event that is written
 }
 
-// account is what was told of one host.
+// account counts the events of one host.
 type account struct {
 	flow.Account
 	named source.Named
@@ -47,7 +47,7 @@ func NewFollower(feeds []Feed, limit uint64) *Follower {
 // Offset implements sink.Clock for the event that is written.
 func (f *Follower) Offset(uint64) int64 { return f.offset }
 
-// hostEvent is what a host has told.
+// hostEvent is an event that a host has reported.
 type hostEvent struct {
 	event.Event
 	host   int
@@ -106,7 +106,7 @@ func (f *Follower) readAll(ctx context.Context, events chan<- hostEvent) error {
 	return errors.Join(errs...)
 }
 
-// write writes what comes, and has it taken at once where nothing follows.
+// write writes events, and flushes whenever no further event waits.
 func (f *Follower) write(events <-chan hostEvent) error {
 	for {
 		var s hostEvent
@@ -161,7 +161,7 @@ func (a *account) noteHost(f *Follower, h *event.Host, i int) {
 	}
 }
 
-// begins says whether an event is the first of its connection.
+// begins reports whether an event is the first of its connection.
 func (a *account) begins(ev event.Event) bool {
 	var id uint64
 	switch ev := ev.(type) {
@@ -179,7 +179,7 @@ func (a *account) begins(ev event.Event) bool {
 	return true
 }
 
-// sumUp writes the summaries of those hosts that were met.
+// sumUp writes the summaries of the hosts that reported anything.
 func (f *Follower) sumUp() error {
 	for i := range f.accounts {
 		a := &f.accounts[i]

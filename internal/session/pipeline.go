@@ -15,14 +15,14 @@ import (
 // errEnough ends a run that has printed as many records as -c asks for.
 var errEnough = errors.New("enough records")
 
-// described is what both sides say of a tracer.
+// described is what both sides report about a tracer.
 type described interface {
 	Missing() []string
 	Tier() event.Tier
 	Cost() loader.Cost
 }
 
-// audited is what the end of a run is checked against.
+// audited is the part of a tracer that the end of a run is checked against.
 type audited interface {
 	described
 	Connections() ([]*event.Socket, error)
@@ -39,13 +39,13 @@ type pipeline struct {
 	limit  uint64 // records, 0 for no limit
 	first  func() // called with the first record, if not nil
 	choice *choice
-	// pass, if not nil, says which of the chosen records a socket filter lets
-	// through. It wants to know of sockets too.
+	// pass, if not nil, reports whether a socket filter accepts a chosen record. It also
+	// needs the socket events.
 	pass func(event.Event) (bool, error)
 	gate sink.Forgetful // behind pass; nil without
-	// summed: the kernel has the totals, and the events of a connection are not all of it.
+	// summed reports that the kernel keeps the totals, and that most records are no events.
 	summed bool
-	// thin, if not nil, tells when sampling begins and ends.
+	// thin, if not nil, reports when sampling begins and ends.
 	thin *thinning
 
 	unmatched uint64
@@ -59,7 +59,7 @@ type pipeline struct {
 	stopped   string // why the run ended by itself
 }
 
-// tally is what one connection has had.
+// tally counts what the sinks got of one connection.
 type tally struct {
 	event.Totals
 	counted bool // among pipeline.sockets
@@ -119,7 +119,7 @@ func (p *pipeline) record(r *event.Record) error {
 	return nil
 }
 
-// hiddenSink is a sink that wants to know what it does not get.
+// hiddenSink is a sink that also needs the records that are suppressed.
 type hiddenSink interface{ Hide(*event.Record) error }
 
 func (p *pipeline) leaveOut(r *event.Record) error {
@@ -140,7 +140,7 @@ func (p *pipeline) wants(r *event.Record) (bool, error) {
 	return p.pass(r)
 }
 
-// conn is the tally of a connection that something is shown of.
+// conn returns the tally of a connection of which the sinks get something.
 func (p *pipeline) conn(id uint64) *event.Totals {
 	t := p.tally(id)
 	if !t.counted {
@@ -183,7 +183,7 @@ func (p *pipeline) socket(s *event.Socket) error {
 	return p.out.Write(s)
 }
 
-// audit enters what a socket event says of sequences and of sampling.
+// audit enters the sequences and the sampling counts of a socket event.
 func (p *pipeline) audit(s *event.Socket) error {
 	for _, l := range p.ledger.ObserveSocket(s) {
 		if err := p.gap(l); err != nil {
@@ -194,8 +194,8 @@ func (p *pipeline) audit(s *event.Socket) error {
 	return nil
 }
 
-// gap reports records that the ledger misses. Why they are missing is known
-// only in sum, by the kernel's counters.
+// gap reports records that the ledger misses. The kernel's counters give the causes, but
+// only as sums over all connections.
 func (p *pipeline) gap(l *event.Lost) error {
 	if l == nil {
 		return nil

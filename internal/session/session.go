@@ -14,35 +14,34 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
-// Config says what a session traces and when it ends.
+// Config selects what a session traces and when it ends.
 type Config struct {
-	// Loader is what the tracer is opened with.
+	// Loader is the configuration of the tracer.
 	Loader loader.Config
-	// Names gives processes their names, nil for New's of internal/names. Sessions may
+	// Names sets the names of processes; nil means those of names.New. Sessions may
 	// share one.
 	Names *names.Names
-	// Watch gives the session its pull side: Snapshot and Select. With it
-	// Loader.Aggregate is as good as each record's event, and costs less.
+	// Watch enables the pull side, Snapshot and Select. They do not need the event of
+	// each record: Loader.Aggregate gives the same snapshots and costs less.
 	Watch bool
-	// Sums, if not nil, takes what the kernel adds up with Loader.Aggregate. Sinks get then
-	// what is an event all the same: what is no application data, and DTLS.
+	// Sums, if not nil, gets the sums that the kernel keeps with Loader.Aggregate. Sinks
+	// then get the remaining events: control records, sockets, errors and DTLS.
 	Sums Sums
-	// About is what snapshots say of the run that the session cannot know.
+	// About is what snapshots show of the run and the session does not know.
 	About About
-	// SocketFilter, if not nil, is asked about each record.
+	// SocketFilter, if not nil, accepts or rejects each record.
 	SocketFilter *SocketFilter
-	// Limit ends the run after so many records have been handed to the sinks; 0
-	// is no limit.
+	// Limit ends the run after the sinks got this many records; 0 is no limit.
 	Limit uint64
-	// Duration ends the run after that time, 0 for never: from the start on, or
-	// with FromFirst from the first record on.
+	// Duration ends the run after this time from its start, or from the first record if
+	// FromFirst is set; 0 is no limit.
 	Duration  time.Duration
 	FromFirst bool
-	// Notice, if not nil, is told when Loader.Sample.Auto begins and ceases to
-	// leave records out.
+	// Notice, if not nil, gets a line when Loader.Sample.Auto begins and ends to skip
+	// records.
 	Notice func(string)
-	// Clock tells the wall clock of snapshots, nil for one of the session's own.
-	// Sinks of the same run share it, so that a step is told once.
+	// Clock is the wall clock of snapshots; nil creates one. Sinks of the same run must
+	// share it, so that a step of the clock is reported once.
 	Clock *Clock
 }
 
@@ -62,8 +61,8 @@ func FilterOf(name string) *SocketFilter {
 	return &SocketFilter{Object: name[:i], Program: name[i+1:]}
 }
 
-// tracer is what a session asks of a *loader.Tracer while it runs; tests have
-// one without a kernel.
+// tracer is the part of a *loader.Tracer that a running session uses. Tests implement it
+// without a kernel.
 type tracer interface {
 	Run(ctx context.Context, handle func(event.Event) error, idle func() error) error
 	audited
@@ -73,7 +72,7 @@ type tracer interface {
 	Close()
 }
 
-// Session is a tracer with everything around it that a run needs. Open makes it.
+// Session is a tracer with everything that a run needs. Open returns it.
 type Session struct {
 	cfg    Config
 	tracer tracer
@@ -83,8 +82,8 @@ type Session struct {
 	closed bool
 }
 
-// Open attaches the programs. The hooks are live when it returns; what they
-// tell waits for Run. The error is that of loader.Open, or of the socket filter.
+// Open attaches the programs. The hooks are live when it returns; their events wait for
+// Run. The error is that of loader.Open, or of the socket filter.
 func Open(ctx context.Context, cfg Config) (*Session, error) {
 	if cfg.Names == nil {
 		cfg.Names = names.New(nil)
@@ -158,13 +157,13 @@ func (s *Session) Backend() string { return s.tracer.Backend() }
 // Missing lists the hooks that this kernel lacks, with what that costs.
 func (s *Session) Missing() []string { return s.tracer.Missing() }
 
-// Unnamed says why processes lack names, if they do.
+// Unnamed returns the reason why processes have no names, if they have none.
 func (s *Session) Unnamed() []string { return s.cfg.Names.Notes() }
 
-// Run hands events to out until ctx ends, the limit or the duration is reached,
-// a sink has enough, or the programs cost more than they may, which is a
-// *loader.CostError. The hooks are detached then, and out, if not nil, has got
-// the summary as its last event. out may be nil where only snapshots are wanted.
+// Run gives events to out until ctx ends, the limit or the duration is reached, a sink has
+// enough, or the programs exceed their cost limit, which is a *loader.CostError. When it
+// returns, the hooks are detached, and the last event of out was the summary. out may be
+// nil if only snapshots are wanted.
 func (s *Session) Run(ctx context.Context, out sink.Sink) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -184,8 +183,7 @@ func (s *Session) Run(ctx context.Context, out sink.Sink) error {
 	return s.ended(r.pipe, err)
 }
 
-// keepNames keeps the names up to date until the run is over; the function returned ends
-// that.
+// keepNames updates the names until the returned function is called at the end of the run.
 func (s *Session) keepNames(ctx context.Context, cancel func()) func() {
 	done := make(chan struct{})
 	go func() {
@@ -222,7 +220,7 @@ func (s *Session) ended(p *pipeline, err error) error {
 		p.stopped = stoppedByCost
 		return errors.Join(p.finish(s.tracer), err)
 	case errors.Is(err, errEnough) || errors.Is(err, sink.ErrEnough):
-		// What lies unread in the ring is not lost, it is not asked for.
+		// Events that remain unread in the ring are not lost: nobody wants them.
 		if err := s.tracer.Losses(p.handle); err != nil {
 			return err
 		}
@@ -239,8 +237,8 @@ type running struct {
 	pipe    *pipeline // nil without a sink
 }
 
-// handle gives an event to both sides. The pipeline fills in what only it knows,
-// so the view, which keeps nothing of an event, comes behind it.
+// handle gives an event to both sides. The pipeline comes first, since it sets fields of the
+// event; the view keeps nothing of an event.
 func (r *running) handle(ev event.Event) error {
 	if r.pipe != nil {
 		if err := r.pipe.handle(ev); err != nil {
@@ -254,7 +252,7 @@ func (r *running) handle(ev event.Event) error {
 }
 
 func (r *running) idle() error {
-	// A step is told when it happens, not with the next event.
+	// A step is reported when it happens, not with the next event.
 	r.session.cfg.Clock.Offset(loader.Monotonic())
 	if r.session.view != nil {
 		if err := r.session.view.idle(); err != nil {

@@ -151,7 +151,7 @@ func TestRunEnds(t *testing.T) {
 }
 
 // TestRunAuditsTheEnd: a connection that is still open at the end, of which the
-// kernel knows more records than were told.
+// kernel knows more records than were reported.
 func TestRunAuditsTheEnd(t *testing.T) {
 	s, r := sessionOf(recordsOf(7, 10), Config{Duration: time.Nanosecond})
 	r.open = []*event.Socket{{Conn: event.Conn{ID: 7}, NextTX: 12, Start: &[2]uint64{}}}

@@ -8,7 +8,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Sinks hands each event to several sinks, to all of them even if one fails.
+// Sinks gives each event to several sinks, to all of them even if one fails.
 type Sinks []sink.Sink
 
 // Write implements sink.Sink.
@@ -37,7 +37,8 @@ func (all Sinks) each(do func(sink.Sink) error) error {
 	return errors.Join(errs...)
 }
 
-// Notices passes on what no packet tells: losses, errors, what was dropped, and the end.
+// Notices passes on the events that packets cannot express: losses, errors, drops and the
+// summary.
 type Notices struct{ sink.Sink }
 
 // Write implements sink.Sink.

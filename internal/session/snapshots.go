@@ -12,20 +12,19 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
-// snapshots writes a line of JSON for each. Where nobody reads them some are left
-// out: the next one has all that is in them.
+// snapshots writes a line of JSON for each snapshot. If the reader is too slow it skips some:
+// the next snapshot includes what they had.
 type snapshots struct {
 	of      Picture
 	out     *sink.Queue
 	skipped int
 }
 
-// Picture is what snapshots are taken of: a Session with Config.Watch, or a Fleet.
+// Picture is a source of snapshots: a Session with Config.Watch, or a Fleet.
 type Picture interface{ Snapshot() *flow.Snapshot }
 
-// WriteSnapshots writes a snapshot each interval while run has not returned, which is
-// what there is to see, and a last one afterwards, which holds every record. It says for
-// how many there was no room in out.
+// WriteSnapshots writes a snapshot each interval until run returns, and a last one
+// afterwards, which includes every record. It reports how many found no room in out.
 func WriteSnapshots(ctx context.Context, of Picture, out *sink.Queue, interval time.Duration, run func(context.Context) error) (leftOut int, err error) {
 	p := &snapshots{of: of, out: out}
 	err = p.follow(ctx, interval, run)

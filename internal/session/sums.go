@@ -9,13 +9,13 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
-// Sums takes what the kernel adds up of each connection, and nothing per record. One
-// goroutine calls it, that of Run.
+// Sums consumes the kernel's sums of each connection, without an event per record. Only the
+// goroutine of Run calls it.
 type Sums interface {
-	// Sample takes the sums of one connection, which are its until it returns.
+	// Sample gets the sums of one connection, which it must not keep after it returns.
 	Sample(*event.Sample)
-	// Round comes each second, behind the samples of all connections that have had a
-	// record. Where the tracer does not add up there are none, and it comes all the same.
+	// Round is called each second, after the samples of all connections that had a
+	// record. It is called even if the tracer does not add up and there are no samples.
 	Round()
 }
 
@@ -50,8 +50,8 @@ func (s *summed) read() error {
 	return err
 }
 
-// datagrams audits DTLS, each record of which is told. Of TLS that the kernel adds up
-// only a choice is, and no gap is a loss.
+// datagrams audits DTLS only, of which each record is reported. If the kernel adds TLS up,
+// only some TLS records are reported, and a gap is not a loss.
 type datagrams struct{ flow.Auditor }
 
 // Observe implements flow.Auditor.
@@ -78,10 +78,10 @@ func (d datagrams) ObserveSocket(s *event.Socket) []*event.Lost {
 	return d.Auditor.ObserveSocket(s)
 }
 
-// Aggregates says whether the kernel adds records up; where it does not, each record is
+// Aggregates reports whether the kernel adds records up; where it does not, each record is
 // an event.
 func (s *Session) Aggregates() bool { return s.tracer.Aggregates() }
 
-// Cost is what the programs took in the windows that are over. Any goroutine may call it
-// until Close.
+// Cost returns the run time of the programs in the measurements that have ended. Any
+// goroutine may call it until Close.
 func (s *Session) Cost() loader.Cost { return s.tracer.Cost() }

@@ -7,10 +7,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// thinAfter is how long no record must stand for others until sampling is over.
+// thinAfter: sampling has ended when no record represented others for so long.
 const thinAfter = time.Second
 
-// thinning tells when --sample auto begins to leave records out, and when it ends.
+// thinning reports when automatic sampling begins to skip records, and when it ends.
 type thinning struct {
 	report func(string)
 	why    string
@@ -18,8 +18,8 @@ type thinning struct {
 	out    uint64    // left out since it began
 }
 
-// newThinning tells people. A limit of cost leaves records out as well, and no
-// event says for which of the two reasons.
+// newThinning returns a thinning that reports to people. A cost limit skips records as well,
+// and no event has the reason.
 func newThinning(tell func(string), costLimited bool) *thinning {
 	why := "the event ring is more than half full"
 	if costLimited {
@@ -28,7 +28,7 @@ func newThinning(tell func(string), costLimited bool) *thinning {
 	return &thinning{report: tell, why: why}
 }
 
-// addSkipped is told of n records that were left out.
+// addSkipped notes that n records were skipped.
 func (t *thinning) addSkipped(n uint64, now time.Time) {
 	if t == nil || n == 0 {
 		return
@@ -40,7 +40,7 @@ func (t *thinning) addSkipped(n uint64, now time.Time) {
 	t.out += n
 }
 
-// check ends what is over.
+// check reports the end of sampling when it has ended.
 func (t *thinning) check(now time.Time) {
 	if t == nil || t.last.IsZero() || now.Sub(t.last) < thinAfter {
 		return
@@ -49,8 +49,8 @@ func (t *thinning) check(now time.Time) {
 	t.last, t.out = time.Time{}, 0
 }
 
-// addSkipped counts what sampling left out of a connection, and its next record or
-// its end tells.
+// addSkipped counts the records that sampling skipped, of which the next record of the
+// connection or its end has the number.
 func (p *pipeline) addSkipped(conn uint64, d event.Dir, n uint64) {
 	if n == 0 {
 		return
@@ -60,8 +60,8 @@ func (p *pipeline) addSkipped(conn uint64, d event.Dir, n uint64) {
 	p.tally(conn).Sampled[d&1] += n
 }
 
-// sampledOf counts what sampling has left out of a connection and no record
-// stands for, which is final at the end only.
+// sampledOf counts the skipped records of a connection that no record represents. The number
+// is final at the connection's end.
 func (p *pipeline) sampledOf(s *event.Socket) {
 	if s.State != event.SocketClose {
 		s.Skipped = [2]uint64{}

@@ -16,18 +16,18 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
-// About is what a screen says of the run and its user knows.
+// About is what a screen shows of the run and its caller knows.
 type About struct {
 	Version string
 	Filter  string   // as it was asked for
 	Notes   []string // lines about limits that were set
 }
 
-// sampleEvery is how often the kernel's counters are read even if nobody asks:
-// those of closed connections wait there, and their room is bounded.
+// sampleEvery is how often the kernel's sums are read if no snapshot reads them: those of
+// closed connections wait in a map of fixed size.
 const sampleEvery = time.Second
 
-// watched is what the pull side asks of a tracer.
+// watched is the part of a tracer that the pull side uses.
 type watched interface {
 	described
 	Hooks() []loader.HookState
@@ -39,8 +39,7 @@ type watched interface {
 	Measure(on bool)
 }
 
-// view is the pull side: it turns what the tracer adds up and tells into
-// snapshots.
+// view is the pull side: it makes snapshots from the tracer's sums and events.
 type view struct {
 	tracer    watched
 	collector *flow.Collector
@@ -54,15 +53,15 @@ type view struct {
 	last time.Time // of the last reading
 	err  error     // of the first reading that failed
 
-	// looking is held while somebody looks at the tracer: a screen's library
-	// does not wait for a picture in the making when it ends.
+	// looking is locked while a snapshot uses the tracer: the library of the screen does
+	// not wait for a frame in progress when it ends.
 	looking sync.Mutex
 	over    bool
 	shown   *flow.Snapshot
 }
 
-// newView watches a tracer that adds records up, or with an expression, or where
-// that cannot be, one that tells each of them.
+// newView returns a view of a tracer that adds records up. With an expression, or if the
+// backend cannot add up, the tracer reports each record instead.
 func newView(t watched, cfg *Config) *view {
 	about := aboutRun(t, &cfg.About)
 	about.Notes = slices.Concat(InUserSpace(cfg.Loader.Match), cfg.Names.Notes(), cfg.About.Notes)
@@ -70,7 +69,7 @@ func newView(t watched, cfg *Config) *view {
 		clock: cfg.Clock, hints: hint.NewEngine(), collector: flow.NewCollector(flow.Config{Sampled: t.Aggregates()})}
 }
 
-// aboutRun is what does not change while the run lasts.
+// aboutRun returns what does not change during the run.
 func aboutRun(t watched, about *About) *flow.Run {
 	host, _ := os.Hostname() // an empty name is no harm
 	return &flow.Run{Host: host, Kernel: kernelRelease(), Version: about.Version, Filter: about.Filter, Source: "live", Tier: t.Tier()}
@@ -84,8 +83,8 @@ func kernelRelease() string {
 	return strings.TrimSpace(string(b))
 }
 
-// observe hands events to the collector; what --match leaves out only counts
-// for the sequences.
+// observe gives events to the collector. Records that --match rejects count only for the
+// sequences.
 func (w *view) observe(ev event.Event) {
 	w.hints.Observe(ev)
 	if w.choice.wants(ev) {
@@ -120,7 +119,7 @@ func (w *view) sample() {
 	}
 }
 
-// snapshot is the state as of now.
+// snapshot returns the current state.
 func (w *view) snapshot() *flow.Snapshot {
 	w.looking.Lock()
 	defer w.looking.Unlock()
@@ -136,7 +135,7 @@ func (w *view) snapshot() *flow.Snapshot {
 	return w.shown
 }
 
-// readHeld asks what the chosen connection holds back.
+// readHeld reads what the chosen connection holds back.
 func (w *view) readHeld(d *flow.Detail) {
 	if d == nil || d.Row == nil || d.Row.Closed != 0 {
 		return
@@ -148,21 +147,21 @@ func (w *view) readHeld(d *flow.Detail) {
 	}
 }
 
-// fail keeps what goes wrong for Run's error.
+// fail keeps an error for Run to return.
 func (w *view) fail(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.err = errors.Join(w.err, err)
 }
 
-// end is called before the tracer closes; nobody looks at the tracer afterwards.
+// end is called before the tracer closes. The view does not use the tracer after that.
 func (w *view) end() {
 	w.looking.Lock()
 	defer w.looking.Unlock()
 	w.over = true
 }
 
-// choose shows a connection in detail, and makes the kernel tell its records.
+// choose shows a connection in detail, and makes the kernel report its records.
 func (w *view) choose(id uint64) {
 	w.looking.Lock()
 	defer w.looking.Unlock()
@@ -175,7 +174,7 @@ func (w *view) choose(id uint64) {
 	}
 }
 
-// present is what there is to say about the run by now.
+// present returns what is known of the run by now.
 func (w *view) present(lost map[string]uint64) *flow.Run {
 	r := *w.about
 	for _, h := range w.tracer.Hooks() { // more of them come with the first network card, and with the module of DTLS
@@ -201,7 +200,7 @@ func (w *view) present(lost map[string]uint64) *flow.Run {
 	return &r
 }
 
-// Snapshot is the state as of now, nil without Config.Watch.
+// Snapshot returns the current state, nil without Config.Watch.
 func (s *Session) Snapshot() *flow.Snapshot {
 	if s.view == nil {
 		return nil
@@ -209,14 +208,14 @@ func (s *Session) Snapshot() *flow.Snapshot {
 	return s.view.snapshot()
 }
 
-// Select shows a connection of snapshots in detail, 0 for none. What goes wrong
-// is an error of Run.
+// Select chooses the connection that snapshots show in detail; 0 is none. If it fails, Run
+// returns the error.
 func (s *Session) Select(id uint64) {
 	if s.view != nil {
 		s.view.choose(id)
 	}
 }
 
-// Measure measures the programs' cost while on, for somebody who looks at it in
-// snapshots. It may be called from any goroutine until Close.
+// Measure turns the measurement of the programs' cost on and off, for as long as a screen
+// shows it. Any goroutine may call it until Close.
 func (s *Session) Measure(on bool) { s.tracer.Measure(on) }

@@ -2,8 +2,8 @@ package sink
 
 import "time"
 
-// Clock tells wall clock times. Its Offset is the wall clock minus the monotonic
-// clock, in nanoseconds, for an event of the monotonic time mono.
+// Clock converts event times to wall time. Offset returns the wall clock minus the
+// monotonic clock, in nanoseconds, for an event at the monotonic time mono.
 type Clock interface {
 	Offset(mono uint64) int64
 }
@@ -33,8 +33,8 @@ func (s *stamp) wall(mono uint64) (sec, nsec int64) {
 	return sec, nsec
 }
 
-// append writes the second in layout, a point, and the first digits of the
-// fraction. loc is where the clock hangs.
+// append writes the second in layout, a point, and the first digits of the fraction, in the
+// time zone loc.
 func (s *stamp) append(dst []byte, mono uint64, digits int, loc *time.Location) []byte {
 	sec, nsec := s.wall(mono)
 	if sec != s.second || len(s.text) == 0 {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Create makes a file to write to, or empties one. A private one keeps what it
-// holds, plaintext say, from other users' eyes.
+// Create opens a file for writing, and creates or truncates it. Only its owner can read a
+// private file, which may hold plaintext.
 func Create(name string, private bool) (*os.File, error) {
 	if private {
 		return createPrivate(name)
@@ -23,9 +23,9 @@ func Create(name string, private bool) (*os.File, error) {
 	return f, unix.SetNonblock(int(f.Fd()), false)
 }
 
-// openToWrite opens a file for nothing but writing: of a pipe that we could read
-// ourselves, no reader's end would be noticed. One without a reader would not
-// open, which is an error and not a long wait.
+// openToWrite opens a file for writing only. With a pipe opened for reading as well, ktlstop
+// would be its own reader and never notice that the real one has gone. A pipe without a
+// reader does not open, which is an error and not a long wait.
 func openToWrite(name string, flags int, mode os.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|unix.O_NONBLOCK|flags, mode)
 	if errors.Is(err, unix.ENXIO) {
@@ -50,8 +50,8 @@ func createPrivate(name string) (*os.File, error) {
 	return f, nil
 }
 
-// makePrivate empties a file that is its user's own and closes it to others.
-// Devices and pipes keep nothing, and stay as they are.
+// makePrivate truncates a file that belongs to the user and removes the rights of others.
+// Devices and pipes store nothing, and remain as they are.
 func makePrivate(f *os.File) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -73,11 +73,11 @@ func makePrivate(f *os.File) error {
 	return f.Truncate(0)
 }
 
-// OthersRead says whether others than its user may read a file.
+// OthersRead reports whether others than its user may read a file.
 func OthersRead(info os.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
 
-// Touch makes an empty file, or empties a file. Root must not do that to
-// whatever somebody else has put a symbolic link to in its place.
+// Touch creates an empty file, or truncates one. It does not follow a symbolic link that
+// somebody else put there, since root would truncate its target.
 func Touch(name string) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o644)
 	if errors.Is(err, unix.ELOOP) {

@@ -2,8 +2,8 @@ package sink
 
 import "os"
 
-// Create makes a file to write to, or empties one. A private one is none that others could
-// not read: who may, the folder says that it is in, and a user's own are that user's.
+// Create opens a file for writing, and creates or truncates it. Private has no effect: the
+// folder determines who can read the file, and a user's own folders are private.
 func Create(name string, private bool) (*os.File, error) {
 	mode := os.FileMode(0o666)
 	if private {
@@ -12,7 +12,7 @@ func Create(name string, private bool) (*os.File, error) {
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
 }
 
-// OthersRead is false: the mode of a file does not tell.
+// OthersRead returns false: the mode of a file does not show it.
 func OthersRead(os.FileInfo) bool { return false }
 
 // Touch makes an empty file, or empties a file.

@@ -1,5 +1,5 @@
 // Package sink writes events for people (Text) and for programs (JSON).
 //
-// A sink buffers; Flush hands on what it holds. An error of the writer stays:
-// every later call returns it, so that a closed pipe is noticed once and for all.
+// A sink buffers, and Flush writes its buffer. An error of the writer is permanent: every
+// later call returns it.
 package sink

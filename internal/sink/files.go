@@ -8,22 +8,21 @@ import (
 	"time"
 )
 
-// ErrEnough says that as many files were written as Rotation.Count allows.
+// ErrEnough is the error of a sink that has written Rotation.Count files.
 var ErrEnough = errors.New("as many files as there may be are written")
 
-// Rotation says when a capture goes on in another file, in the way of tcpdump's
-// -C, -W and -G.
+// Rotation selects when a capture continues in another file, like -C, -W and -G of tcpdump.
 type Rotation struct {
-	// Bytes begins a new file before a packet when the present one is larger;
+	// Bytes begins a new file before a packet when the current one is larger;
 	// 0 is no limit. A number follows the name of each file but the first.
 	Bytes int64
-	// Count, with Bytes, is the number of files, of which the oldest is written
-	// over; all names then have a number. With Period alone it ends the capture.
+	// Count, with Bytes, is the number of files: the oldest is overwritten, and all
+	// names have a number. With Period alone, the capture ends after Count files.
 	Count int
-	// Period begins a new file when the present one is older; 0 is no limit.
+	// Period begins a new file when the current one is older; 0 is no limit.
 	// The name is a format of strftime(3).
 	Period time.Duration
-	// Location is where the clock of the names hangs; UTC if nil.
+	// Location is the time zone of the names; UTC if nil.
 	Location *time.Location
 }
 
@@ -43,8 +42,8 @@ type Files struct {
 	made   int
 }
 
-// NewFiles returns the files of a capture; create makes one of them. All are
-// written through one queue.
+// NewFiles returns the files of a capture. create opens one of them. One queue writes all of
+// them.
 func NewFiles(name string, rot Rotation, queue QueueConfig, create func(name string) (io.WriteCloser, error)) (*Files, error) {
 	if rot.Location == nil {
 		rot.Location = time.UTC
@@ -57,16 +56,16 @@ func NewFiles(name string, rot Rotation, queue QueueConfig, create func(name str
 	return &Files{create: create, name: name, rot: rot, queue: queue}, nil
 }
 
-// CheckFormat says what is wrong with the name of files that follow the clock.
+// CheckFormat returns an error if a file name is not a valid format of time.
 func CheckFormat(name string) error {
 	_, err := strftime(name, time.Time{})
 	return err
 }
 
-// Queue is what all files are written through. There is none before the first.
+// Queue returns the queue that writes all files; nil before the first.
 func (f *Files) Queue() *Queue { return f.q }
 
-// put writes packets of one time, all or none, into the file they belong to.
+// put writes the packets of one event, all or none of them, into the file of their time.
 func (f *Files) put(now time.Time, unit []byte, rank Rank) (accepted bool, err error) {
 	if !f.q.Fits(len(f.head)+len(unit), rank) {
 		return false, f.q.Flush()

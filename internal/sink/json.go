@@ -9,8 +9,8 @@ import (
 )
 
 // JSON writes one object a line, as docs/schema/event-v1.json describes them.
-// It is not safe for concurrent use. AppendEvent appends an event as one line,
-// newline included; but for a Summary it allocates nothing but room.
+// It is not safe for concurrent use. AppendEvent appends an event as one line, with its
+// newline. Except for a Summary it allocates only to grow the slice.
 type JSON struct{ lines }
 
 // NewJSON returns a JSON sink on q. tier is the run's, which every record
@@ -24,7 +24,7 @@ func NewJSON(q *Queue, clock Clock, tier event.Tier) *JSON {
 type encoder struct {
 	clock stamp
 	tier  string
-	host  string // of the present line
+	host  string // of the current line
 }
 
 // AppendEvent implements appender.
@@ -111,7 +111,7 @@ func (e *encoder) record(dst []byte, r *event.Record) []byte {
 	return dst
 }
 
-// appendAnswers leaves out what is not known.
+// appendAnswers omits what is not known.
 func appendAnswers(dst []byte, key string, answers [2]event.Answer) []byte {
 	dst = append(dst, ',', '"')
 	dst = append(dst, key...)
@@ -222,8 +222,8 @@ func (e *encoder) socket(dst []byte, s *event.Socket) []byte {
 	return appendSampled(appendPair(dst, s.Hidden), s.Totals.Sampled, s.Skipped)
 }
 
-// appendSampled writes what sampling left out, if it did, and how much of that
-// no record stands for.
+// appendSampled writes how many records sampling skipped, if it did, and how many of them no
+// record represents.
 func appendSampled(dst []byte, sampled, unweighted [2]uint64) []byte {
 	if sampled == [2]uint64{} && unweighted == sampled {
 		return dst

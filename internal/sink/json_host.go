@@ -2,7 +2,7 @@ package sink
 
 import "github.com/ktlstop/ktlstop/pkg/event"
 
-// Encoder spells events as JSON does, for who writes them himself. It is not safe
+// Encoder encodes events like JSON, for callers that write them themselves. It is not safe
 // for concurrent use.
 type Encoder struct{ encoder }
 
@@ -13,7 +13,7 @@ func NewEncoder(clock Clock) *Encoder {
 
 func stampOf(clock Clock) stamp { return stamp{clock: clock, layout: "2006-01-02T15:04:05"} }
 
-// aboutHost writes whose events come.
+// aboutHost writes a Host event.
 func (e *encoder) aboutHost(dst []byte, h *event.Host) []byte {
 	dst = e.head(dst, "host", h.Mono)
 	if h.Name == "" { // the line has it in any case

@@ -25,14 +25,14 @@ func appendBool(dst []byte, key string, v bool) []byte {
 	return strconv.AppendBool(appendKey(dst, key), v)
 }
 
-// appendName writes one of our own words, which need no escape.
+// appendName writes a word of this program, which needs no escape.
 func appendName(dst []byte, key, v string) []byte {
 	dst = append(appendKey(dst, key), '"')
 	dst = append(dst, v...)
 	return append(dst, '"')
 }
 
-// appendString writes a word that others chose.
+// appendString writes a word that others chose, escaped.
 func appendString(dst []byte, key, v string) []byte {
 	return appendQuoted(appendKey(dst, key), v)
 }
@@ -72,7 +72,7 @@ func appendProcess(dst []byte, p *event.Process) []byte {
 
 var nowhere event.Place
 
-// appendPlace leaves out what is not known, but for the container's id.
+// appendPlace omits what is not known, except for the id of a container.
 func appendPlace(dst []byte, p *event.Place) []byte {
 	if p == nil {
 		p = &nowhere
@@ -97,7 +97,7 @@ func appendKnown(dst []byte, key, v string) []byte {
 	return appendString(dst, key, v)
 }
 
-// appendSock writes which connection it is, and beside that whose: it can be taken over.
+// appendSock writes the connection and its owner, which can change.
 func appendSock(dst []byte, c *event.Conn) []byte {
 	dst = append(dst, `,"sock":{"cookie":`...)
 	dst = strconv.AppendUint(dst, c.Cookie, 10)
@@ -110,7 +110,7 @@ func appendSock(dst []byte, c *event.Conn) []byte {
 	return appendKnown(append(dst, '}'), "kernel_user", c.KernelUser)
 }
 
-// appendAddr writes an address without its zone, which nothing says is harmless.
+// appendAddr writes an address without its zone, whose characters need not be harmless.
 func appendAddr(dst []byte, key string, a netip.Addr) []byte {
 	dst = append(appendKey(dst, key), '"')
 	dst = a.WithZone("").AppendTo(dst)

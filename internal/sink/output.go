@@ -8,21 +8,21 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Output is a sink that somebody has to close, with the queue below it and what
-// to call it. Its errors name it, so that a user knows which disk is full.
+// Output is a sink that must be closed, with its queue and its name. Its errors contain the
+// name, so that a user knows which disk is full.
 type Output struct {
 	Sink
 	Queue *Queue
 	Name  string
-	// File is the one that was opened for it; nil for standard output, and where
+	// File is the file that was opened for the output; nil for standard output, and if
 	// there are several.
 	File *os.File
-	// Raw says that what is written has no lines.
+	// Raw reports that the output does not consist of lines.
 	Raw bool
-	// GiveUp is asked for when there is nothing more to write: the output has until
-	// the channel is closed to be taken.
+	// GiveUp is called at the end. When its channel is closed, Close stops waiting for
+	// the reader.
 	GiveUp func() <-chan struct{}
-	// Notice is told, at the end, what is not in the output.
+	// Notice, at the end, gets a line about what the output does not contain.
 	Notice func(string)
 
 	err error // that has been returned
@@ -31,7 +31,7 @@ type Output struct {
 // Write implements Sink.
 func (out *Output) Write(ev event.Event) error { return out.named(out.Sink.Write(ev)) }
 
-// Flush has everything written, without waiting for it.
+// Flush starts to write everything, and does not wait for it.
 func (out *Output) Flush() error { return out.named(out.Sink.Flush()) }
 
 func (out *Output) named(err error) error {
@@ -50,8 +50,8 @@ func (out *Output) named(err error) error {
 	return out.err
 }
 
-// Close waits until all is written or the time for it is over. It returns no
-// error that Write or Flush has returned.
+// Close waits until everything is written or GiveUp ends the wait. It does not return an
+// error again that Write or Flush has returned.
 func (out *Output) Close() error {
 	if out.err == nil {
 		_ = out.Sink.Flush() // Close has the same error
@@ -69,11 +69,12 @@ func (out *Output) Close() error {
 	return out.named(err)
 }
 
-// Forgetful makes packets of connections, and forgets the idlest of too many.
+// Forgetful is a sink that makes packets of connections, and evicts the idlest if there are
+// too many.
 type Forgetful interface{ Forgotten() uint64 }
 
-// Forgotten is how many connections a sink that makes packets has forgotten, 0
-// for any other.
+// Forgotten returns how many connections a sink has evicted, 0 for a sink that is not
+// Forgetful.
 func Forgotten(s Sink) uint64 {
 	if f, ok := s.(Forgetful); ok {
 		return f.Forgotten()

@@ -40,7 +40,7 @@ func TestOutputNames(t *testing.T) {
 	}
 }
 
-// TestOutputGivesUp: what was not taken is told in lines, or in bytes where there
+// TestOutputGivesUp: what was not taken is reported in lines, or in bytes where there
 // are none.
 func TestOutputGivesUp(t *testing.T) {
 	for _, c := range []struct {
@@ -81,7 +81,7 @@ type forgets struct{ ends }
 
 func (forgets) Forgotten() uint64 { return 5 }
 
-// TestOutputForgets: what a sink forgot is told when it is closed.
+// TestOutputForgets: what a sink forgot is reported when it is closed.
 func TestOutputForgets(t *testing.T) {
 	var notices []string
 	out := outputTo(devNull{})

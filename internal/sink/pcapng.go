@@ -13,12 +13,12 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// PcapngConfig says how Pcapng writes.
+// PcapngConfig configures a Pcapng.
 type PcapngConfig struct {
-	// Clock tells the time of packets.
+	// Clock converts the times of packets.
 	Clock Clock
-	// Tier and Snaplen tell the reader how much of each plaintext to expect;
-	// Snaplen is 0 where nobody knows.
+	// Tier and Snaplen go into the file for its readers: how much of each plaintext it
+	// has. Snaplen is 0 if that is not known.
 	Tier    event.Tier
 	Snaplen int
 	// MTU is packet.Config.MTU.
@@ -27,9 +27,9 @@ type PcapngConfig struct {
 	Application string
 }
 
-// Pcapng writes the packets that records would have been without TLS
-// (internal/packet) in the format of Wireshark, each with a comment that tells
-// of the record. It is not safe for concurrent use.
+// Pcapng writes, in Wireshark's format, the packets that the records would have been without
+// TLS (internal/packet), each with a comment about the record. It is not safe for concurrent
+// use.
 type Pcapng struct {
 	queueWriter
 	cfg   PcapngConfig
@@ -41,7 +41,7 @@ type Pcapng struct {
 	note  []byte
 }
 
-// NewPcapng opens the first file and writes its head.
+// NewPcapng opens the first file and writes its header.
 func NewPcapng(files *Files, cfg PcapngConfig) (*Pcapng, error) {
 	p := &Pcapng{cfg: cfg, files: files, build: packet.NewBuilder(packet.Config{MTU: cfg.MTU}), frame: packet.NewFramer(cfg.MTU)}
 	if err := p.head(); err != nil {
@@ -54,8 +54,8 @@ func NewPcapng(files *Files, cfg PcapngConfig) (*Pcapng, error) {
 	return p, p.Flush()
 }
 
-// head makes what begins each file, so that it can be read without the others. The machine
-// that writes it is not named: of a recording it need not be the one that was traced.
+// head returns the header of each file, so that it is readable without the others. It does
+// not name this machine, which need not be the one that was traced.
 func (p *Pcapng) head() (err error) {
 	p.ng, err = pcapgo.NewNgWriterInterface(&p.unit,
 		pcapgo.NgInterface{Name: "ktls", Description: p.description(), OS: "linux", LinkType: layers.LinkTypeEthernet, TimestampResolution: 9},
@@ -78,8 +78,8 @@ func (p *Pcapng) description() string {
 	return s
 }
 
-// Write implements Sink. The error is ErrEnough when there are as many files as
-// there may be. The packets of an event are written all, or none of them.
+// Write implements Sink. The error is ErrEnough when Rotation.Count files are written. It
+// writes all packets of an event or none.
 func (p *Pcapng) Write(ev event.Event) error {
 	p.unit.Reset()
 	var at time.Time
@@ -97,8 +97,8 @@ func (p *Pcapng) Write(ev event.Event) error {
 	return err
 }
 
-// Forgotten is how many connections were forgotten for want of room: their packets
-// begin anew.
+// Forgotten returns how many connections were evicted for want of room. Their packets start
+// with a new connection.
 func (p *Pcapng) Forgotten() uint64 { return p.build.Forgotten() }
 
 // Dropped counts the records whose packets found no room.

@@ -66,7 +66,7 @@ func noteUint(dst []byte, key string, v uint64) []byte {
 	return strconv.AppendUint(noteKey(dst, key), v, 10)
 }
 
-// noteWord leaves out what is not known.
+// noteWord omits what is not known.
 func noteWord(dst []byte, key, v string) []byte {
 	if v == "" {
 		return dst

@@ -8,50 +8,48 @@ import (
 	"sync"
 )
 
-// Rank says what a full Queue still takes.
+// Rank determines what a full Queue still accepts.
 type Rank uint8
 
 const (
-	// Ordinary is what there is much of; it is the first to be left out.
+	// Ordinary is for frequent events. They are dropped first.
 	Ordinary Rank = iota
-	// Rare is what explains the rest; a part of the queue is for it alone.
+	// Rare is for events that explain others. A part of the queue is reserved for them.
 	Rare
-	// Last is what is written once, and always has room: heads and summaries.
+	// Last is for what is written once and always has room: headers and summaries.
 	Last
 )
 
-// DefaultQueueBytes is how much of a Queue there is for what is ordinary.
+// DefaultQueueBytes is the default of QueueConfig.Bytes.
 const DefaultQueueBytes = 8 << 20
 
-// pieceBytes is how much is written at once, and what is not worth a write unless
-// somebody asks for it.
+// pieceBytes is the largest write. Less than that is written only on Flush.
 const pieceBytes = 64 << 10
 
-// ErrStopped is the error of a Queue that was given up.
+// ErrStopped is the error of a Queue whose Close gave up.
 var ErrStopped = errors.New("the output was given up")
 
-// UnwrittenError says what a Queue held when it was given up. What was being
-// written then counts as a whole.
+// UnwrittenError is the error of Queue.Close if it gave up: how much was not written. A write
+// that was in progress counts in full.
 type UnwrittenError struct{ Lines, Bytes int }
 
 func (e *UnwrittenError) Error() string {
 	return fmt.Sprintf("%d lines, %d bytes, were not written: they were not taken in time", e.Lines, e.Bytes)
 }
 
-// QueueConfig says how much a Queue holds and what it does when it is full.
+// QueueConfig sets the size of a Queue and what it does when it is full.
 type QueueConfig struct {
-	// Bytes is the room for what is ordinary, DefaultQueueBytes if 0.
+	// Bytes is the room for Ordinary units; DefaultQueueBytes if 0.
 	Bytes int
-	// Wait makes Put wait for room, until the channel is closed; without it
-	// Put refuses.
+	// Wait, if not nil, makes Put wait for room until the channel is closed. Otherwise
+	// Put rejects what finds no room.
 	Wait <-chan struct{}
 }
 
-// Queue stands between those who have something to write and a file that may not
-// take it, for however long. What it takes it takes whole: a line is never cut.
-// Its memory is bounded. Only Put waits, and only with QueueConfig.Wait.
-// All methods may be called from any goroutine; but of a Queue that waits, Put
-// belongs to one.
+// Queue decouples writers from a file that can block for any time. It accepts units as a
+// whole: a line is never cut. Its memory is bounded. Besides Close, only Put can block, and
+// only with QueueConfig.Wait. Any goroutine may call the methods, except that Put of a Queue
+// with Wait must be called by one goroutine.
 type Queue struct {
 	limits [Rare + 1]int
 	stop   <-chan struct{}
@@ -70,7 +68,7 @@ type Queue struct {
 	err     error
 }
 
-// turn is where the bytes begin that go to another file.
+// turn is the position from which the bytes go to another file.
 type turn struct {
 	at   uint64
 	open func() (io.WriteCloser, error)
@@ -87,7 +85,7 @@ func NewQueue(w io.WriteCloser, cfg QueueConfig) *Queue {
 	return q
 }
 
-// Put takes a unit, whole, or says that there is no room for it. The error is
+// Put accepts a unit as a whole, or returns false if there is no room for it. The error is
 // that of the file.
 func (q *Queue) Put(unit []byte, rank Rank) (accepted bool, err error) {
 	q.mu.Lock()
@@ -111,7 +109,7 @@ func (q *Queue) Put(unit []byte, rank Rank) (accepted bool, err error) {
 	return true, nil
 }
 
-// await gives the lock away until there may be room.
+// await releases the lock until there may be room.
 func (q *Queue) await() error {
 	q.flushed = q.in
 	token(q.wake)
@@ -125,36 +123,36 @@ func (q *Queue) await() error {
 	}
 }
 
-// Fits says whether Put would take so many bytes, if nobody else puts any.
+// Fits reports whether Put would accept a unit of so many bytes now.
 func (q *Queue) Fits(n int, rank Rank) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.fits(n, rank)
 }
 
-// fits also lets pass what is larger than the queue, alone.
+// fits also accepts a unit larger than the queue if the queue is empty.
 func (q *Queue) fits(n int, rank Rank) bool {
 	used := q.used()
 	return rank == Last || used == 0 || used+n <= q.limits[rank]
 }
 
-// Relaxed says that a queue that was full has room again, not just for one line.
+// Relaxed reports that a queue that was full has room for more than one line again.
 func (q *Queue) Relaxed() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.used() <= q.limits[Ordinary]/2
 }
 
-// Then makes what is put from here on go to another file, which is opened when
-// its turn comes. The present one is closed.
+// Then makes the following units go to another file, which the queue opens after it has
+// written and closed the current one.
 func (q *Queue) Then(open func() (io.WriteCloser, error)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.next = append(q.next, turn{at: q.in, open: open})
 }
 
-// Flush asks for what was put to be written now, and waits for nothing. The error
-// is one that the file gave meanwhile.
+// Flush starts to write what the queue holds, and does not wait. The error is one of an
+// earlier write.
 func (q *Queue) Flush() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -165,8 +163,9 @@ func (q *Queue) Flush() error {
 	return q.err
 }
 
-// Close waits until everything is written and the file is closed, or giveUp is,
-// which is an *UnwrittenError if anything is left. It may be called again.
+// Close waits until everything is written and the file is closed, or until giveUp is closed.
+// The error is then an *UnwrittenError if anything is not written. Close may be called more
+// than once.
 func (q *Queue) Close(giveUp <-chan struct{}) error {
 	q.mu.Lock()
 	q.closing, q.flushed = true, q.in
@@ -209,8 +208,8 @@ func (q *Queue) append(unit []byte) {
 	q.in += uint64(len(unit))
 }
 
-// grow makes a larger ring. The writer, which reads without the lock, goes on
-// reading the old one.
+// grow allocates a larger ring. The writer, which reads without the lock, continues to read
+// the old one.
 func (q *Queue) grow(need int) {
 	ring := make([]byte, max(need, min(2*len(q.ring), q.limits[Rare]), pieceBytes))
 	first, rest := q.buffered()
@@ -219,7 +218,7 @@ func (q *Queue) grow(need int) {
 	q.ring, q.start = ring, 0
 }
 
-// buffered is what is to be written, in two parts.
+// buffered returns what is to be written, in two parts.
 func (q *Queue) buffered() (first, rest []byte) {
 	first = q.ring[q.start:min(q.start+q.used(), len(q.ring))]
 	return first, q.ring[:q.used()-len(first)]
@@ -277,7 +276,7 @@ func (q *Queue) piece() (io.Writer, []byte) {
 	return nil, nil
 }
 
-// turn goes on to the next file, without the lock: opening one may take long.
+// turn opens the next file, without the lock, since that can take long.
 func (q *Queue) turn() {
 	open := q.next[0].open
 	q.next = append(q.next[:0], q.next[1:]...)
@@ -293,7 +292,7 @@ func (q *Queue) turn() {
 	}
 }
 
-// wrote takes note of what the file took.
+// wrote enters that the file accepted bytes.
 func (q *Queue) wrote(n int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

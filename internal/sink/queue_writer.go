@@ -8,13 +8,13 @@ import (
 
 // Causes of event.Lost that a sink finds itself.
 const (
-	// CauseOutput counts records that a full Queue left out.
+	// CauseOutput counts records that a full Queue dropped.
 	CauseOutput = "output_full"
-	// CauseOutputEvents counts other events that it left out.
+	// CauseOutputEvents counts other events that it dropped.
 	CauseOutputEvents = "output_full_events"
 )
 
-// queueWriter puts events into a Queue and tells what found no room there.
+// queueWriter puts events into a Queue and reports which found no room.
 type queueWriter struct {
 	q        *Queue
 	now      uint64        // of the last event that has a time
@@ -28,7 +28,7 @@ func newQueueWriter(q *Queue) queueWriter {
 	return queueWriter{q: q, reported: [2]event.Lost{{Cause: CauseOutput}, {Cause: CauseOutputEvents}}}
 }
 
-// rank keeps room for what explains the rest.
+// rank reserves room for the events that explain others.
 func rank(ev event.Event) Rank {
 	switch ev := ev.(type) {
 	case *event.Record:
@@ -43,7 +43,7 @@ func rank(ev event.Event) Rank {
 	return Ordinary
 }
 
-// put writes how an event is spelled, or counts the event.
+// put writes an encoded event, or counts it if there is no room.
 func (o *queueWriter) put(ev event.Event, unit []byte) error {
 	if len(unit) == 0 {
 		return nil
@@ -79,7 +79,7 @@ func (o *queueWriter) records() uint64 {
 	return o.totals.Records[event.TX] + o.totals.Records[event.RX]
 }
 
-// losses hands on what was left out since it last did.
+// losses reports the events that were dropped since its last call.
 func (o *queueWriter) losses(write func(event.Event) error) error {
 	for i, n := range [2]uint64{o.records(), o.events} {
 		l := &o.reported[i]
@@ -95,7 +95,7 @@ func (o *queueWriter) losses(write func(event.Event) error) error {
 	return nil
 }
 
-// account turns a run's summary into that of this output.
+// account turns the summary of a run into that of this output.
 func (o *queueWriter) account(s *event.Summary) *event.Summary {
 	if o.records()+o.events == 0 {
 		return s

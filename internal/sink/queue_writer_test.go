@@ -140,7 +140,7 @@ func checkFull(t *testing.T, lines []told, n, alerts int) {
 	}
 }
 
-// TestFullOutputTellsInTime: the loss is told when there is room again, not only at
+// TestFullOutputTellsInTime: the loss is reported when there is room again, not only at
 // the end.
 func TestFullOutputTellsInTime(t *testing.T) {
 	file := newStuck()

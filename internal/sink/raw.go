@@ -4,9 +4,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// NewRaw returns a Sink that writes the payloads of records and nothing else.
-// They are not fit for a terminal. All other events go to rest, with what the
-// queue left out.
+// NewRaw returns a Sink that writes only the payloads of records, unescaped: they must not
+// go to a terminal. All other events go to rest, with the losses of the queue.
 func NewRaw(q *Queue, rest Sink) Sink { return &raw{queueWriter: newQueueWriter(q), rest: rest} }
 
 type raw struct {

@@ -2,10 +2,10 @@ package sink
 
 import "github.com/ktlstop/ktlstop/pkg/event"
 
-// Causes of event.Lost that a reader of a feed is told.
+// Causes of event.Lost that a reader of a feed gets.
 const (
-	// CauseFeed counts records that a reader of a feed did not get, since it took
-	// less than there was.
+	// CauseFeed counts records that a reader of a feed did not get because it was too
+	// slow.
 	CauseFeed = "feed_full"
 	// CauseFeedEvents counts other events.
 	CauseFeedEvents = "feed_full_events"

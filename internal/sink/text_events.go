@@ -297,7 +297,7 @@ func (p *printer) summary(s *event.Summary) {
 	p.end()
 }
 
-// evictions says what the run did not keep for want of room, and what came twice.
+// evictions writes what the run evicted for want of room, and the duplicates.
 func (p *printer) evictions(s *event.Summary) {
 	if s.Forgotten > 0 {
 		p.str("not known: what ")
@@ -317,7 +317,7 @@ func (p *printer) evictions(s *event.Summary) {
 	}
 }
 
-// sampled says what sampling left out, and how much of that no line stands for.
+// sampled writes how many records sampling skipped, and how many no line represents.
 func (p *printer) sampled(s *event.Summary) {
 	out := &s.Totals.Sampled
 	if out[event.TX]+out[event.RX] == 0 {
@@ -349,7 +349,7 @@ func (p *printer) losses(lost map[string]uint64) {
 	p.end()
 }
 
-// counts writes numbers by name, and says whether there are any.
+// counts writes numbers by name, and reports whether there are any.
 func (p *printer) counts(of map[string]uint64) (some bool) {
 	for _, name := range slices.Sorted(maps.Keys(of)) {
 		if of[name] == 0 {
@@ -364,8 +364,8 @@ func (p *printer) counts(of map[string]uint64) (some bool) {
 	return some
 }
 
-// costs says what the programs took, and how often they were skipped: each of them if
-// that is wanted, or all in a line.
+// costs writes the run time of the programs and how often they were skipped: of each
+// program on request, or of all in one line.
 func (p *printer) costs(s *event.Summary) {
 	var all event.ProgramCost
 	for i := range s.Cost {
@@ -392,8 +392,7 @@ func (p *printer) costs(s *event.Summary) {
 	p.end()
 }
 
-// skipped says what programs that were skipped cost: a record that no hook has seen is a
-// gap.
+// skipped writes what skipped programs cost: a record that no hook has seen is a gap.
 func (p *printer) skipped(s *event.Summary, runs uint64) {
 	if runs == 0 {
 		return

@@ -42,7 +42,7 @@ func (p *printer) exchange(x *finding.Exchange) {
 	p.end()
 }
 
-// word writes what others chose behind a space, if there is something.
+// word writes a space and a word that others chose, if it is not empty.
 func (p *printer) word(s string) {
 	if s != "" {
 		p.str(" ")

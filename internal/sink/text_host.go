@@ -6,7 +6,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// aboutHost writes whose events come, and what is not known since it was away.
+// aboutHost writes a Host event, with the time that the host was away.
 func (p *printer) aboutHost(h *event.Host) {
 	p.clockTo(h.Mono, 3)
 	p.str("host " + Sanitize(h.Name))
@@ -34,7 +34,7 @@ func (p *printer) aboutHost(h *event.Host) {
 // hostColumns is how wide the column of hosts is at least.
 const hostColumns = 12
 
-// appendHost begins a line that others share the output with.
+// appendHost begins a line of an output of several hosts.
 func (p *printer) appendHost(dst []byte, host string) []byte {
 	host = safe.String(host)
 	dst = append(dst, host...)

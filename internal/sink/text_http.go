@@ -28,8 +28,8 @@ func (p *printer) http(h *finding.HTTP) {
 	p.end()
 }
 
-// added writes what a proxy took itself, and how many requests of the other side may be
-// another leg.
+// added writes the time that a proxy itself took, and how many requests of the other side
+// may belong to this one.
 func (p *printer) added(h *finding.HTTP) {
 	if h.Added > 0 {
 		p.str(" added ")

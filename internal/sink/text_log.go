@@ -9,14 +9,14 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// A log has one line for each request, with what access logs have and in their order. What
-// is not known is a dash.
+// A log has one line for each request, with the fields of access logs in their order. A dash
+// stands for what is not known.
 
 const logHeader = "TIME         CLIENT \"REQUEST\" STATUS BYTES DURATION PROCESS\n"
 
-// NewLog returns a Sink that writes requests with their answers as an access log does, and
-// nothing else. Records and sockets are left out. All other events go to rest: errors, and
-// what was lost, of the queue's own too.
+// NewLog returns a Sink that writes requests with their responses like an access log, and
+// omits records and sockets. All other events go to rest: errors and losses, those of the
+// queue included.
 func NewLog(q *Queue, cfg TextConfig, rest Sink) Sink {
 	cfg.log = true
 	return &accessLog{lines: NewText(q, cfg).lines, rest: rest}

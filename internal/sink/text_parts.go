@@ -27,7 +27,7 @@ func (p *printer) end() {
 	p.dst = append(p.dst, '\n')
 }
 
-// ascii writes one of our own words, which are ASCII.
+// ascii writes a word of this program, which is ASCII.
 func (p *printer) ascii(s string, width int) {
 	p.str(s)
 	p.pad(width - len(s))
@@ -63,8 +63,8 @@ func (p *printer) comm(proc *event.Process, width int) {
 	p.str(" ")
 }
 
-// owner is comm for a connection: what a part of the kernel has is that one's, which stands
-// in brackets, as ps writes names that are not those of programs.
+// owner writes the owner of a connection. A part of the kernel stands in brackets, as ps
+// writes names that are not those of programs.
 func (p *printer) owner(c *event.Conn, proc *event.Process, width int) {
 	if c == nil || c.KernelUser == "" {
 		p.comm(proc, width)
@@ -78,8 +78,8 @@ func (p *printer) owner(c *event.Conn, proc *event.Process, width int) {
 	p.str(" ")
 }
 
-// appendShort is Process.AppendName for a narrow column: "k:NAME" for a kernel
-// thread, and for nobody else.
+// appendShort is Process.AppendName for a narrow column: "k:NAME" for a kernel thread, and
+// for no other task.
 func appendShort(b []byte, proc *event.Process) []byte {
 	const prefix = "k:"
 	if proc.Kernel {
@@ -93,8 +93,8 @@ func appendShort(b []byte, proc *event.Process) []byte {
 	return b
 }
 
-// cut shortens the text from at on to width columns, and returns how many it
-// has. Text that was cut ends in an ellipsis.
+// cut truncates the text from at on to width columns, and returns its width. Truncated text
+// ends in an ellipsis.
 func (p *printer) cut(at, width int) int {
 	used := safe.Width(p.dst[at:])
 	if used <= width {

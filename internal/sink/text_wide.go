@@ -5,8 +5,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// wideRecord writes everything but the payload on one line. The stages are those
-// of the direction: queue, encrypt, push or wait, decrypt, deliver.
+// wideRecord writes everything except the payload on one line. The stages depend on the
+// direction: queue, encrypt, push (tx) or wait, decrypt, deliver (rx).
 func (p *printer) wideRecord(r *event.Record) {
 	p.clockTo(r.Mono, 9)
 	p.comm(&r.Proc, 15)
@@ -53,7 +53,7 @@ func (p *printer) wideEnd(r *event.Record) {
 	}
 }
 
-// call is the receive call that ended with a record, where it took others before.
+// call writes the receive call that ended with a record, if it decrypted several.
 func (p *printer) call(c *event.Call) {
 	if c.Records < 2 {
 		return
@@ -67,7 +67,7 @@ func (p *printer) call(c *event.Call) {
 	}
 }
 
-// kernelUser is the part of the kernel that has a connection.
+// kernelUser writes the part of the kernel that owns a connection.
 func (p *printer) kernelUser(c *event.Conn) {
 	if c.KernelUser != "" {
 		p.str(" kernel user ")
@@ -75,7 +75,7 @@ func (p *printer) kernelUser(c *event.Conn) {
 	}
 }
 
-// place is what is known of where a process runs.
+// place writes what is known of the unit, container and pod of a process.
 func (p *printer) place(at *event.Place) {
 	if at == nil {
 		return

@@ -101,7 +101,7 @@ func (p *Player) reach(mono uint64) {
 	p.mu.Unlock()
 }
 
-// seconds tells of the seconds that are over when mono is reached.
+// seconds reports the seconds that are over when mono is reached.
 func (p *Player) seconds(mono uint64) {
 	const second = uint64(time.Second)
 	for p.Second != nil && mono > p.second && mono-p.second >= second {

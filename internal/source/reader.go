@@ -34,7 +34,7 @@ var ErrCut = errors.New("the last line is cut off; everything before it was read
 type Reader struct {
 	scan      *bufio.Scanner
 	line      int
-	whole     bool // the present line has its newline
+	whole     bool // the current line has its newline
 	begun     bool
 	offset    int64 // of the first event
 	latest    int64 // of the last

@@ -34,7 +34,7 @@ func readAll(text string) (events []event.Event, err error) {
 	}
 }
 
-// TestErrors: what is no recording is told in one line that says where.
+// TestErrors: what is no recording is reported in one line that says where.
 func TestErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"what\n":                         "line 1: no JSON at byte 1",

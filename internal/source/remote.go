@@ -28,7 +28,7 @@ type RemoteConfig struct {
 	// Patient takes a host that cannot be reached at first like one that is lost later.
 	Patient bool
 	// Silence is how long nothing may come until the host counts as away, 45 s if 0:
-	// a feed tells of itself every ten seconds.
+	// a feed reports itself every ten seconds.
 	Silence time.Duration
 	// Waits, if not nil, is called when a host that has never answered has not for WaitsAfter,
 	// 3 s if 0. Any goroutine may call it.
@@ -70,7 +70,7 @@ type stream struct {
 	why     string // it said that it would end
 }
 
-// IsURL says whether what --read takes is no file.
+// IsURL reports whether what --read takes is no file.
 func IsURL(name string) bool {
 	lower := strings.ToLower(name)
 	return strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://")

@@ -62,8 +62,8 @@ func say(ev event.Event) string {
 	return fmt.Sprintf("%T", ev)
 }
 
-// TestRemoteComesBack: a host that goes away is told once, asked again until it is
-// back, and the time between is told as what it is.
+// TestRemoteComesBack: a host that goes away is reported once, asked again until it is
+// back, and the time between is reported as what it is.
 func TestRemoteComesBack(t *testing.T) {
 	s := serve(t, func(n int32, w http.ResponseWriter, req *http.Request) {
 		if user, password, _ := req.BasicAuth(); user != "u" || password != "p" || req.URL.Path != "/v1/events" || req.URL.Query().Get("comm") != "nginx" {
@@ -214,7 +214,7 @@ func TestRemoteLosesAFeedThatTurnsBad(t *testing.T) {
 	}
 }
 
-// TestRemoteBoundsCauses over all that one host sends, however often it begins anew.
+// TestRemoteBoundsCauses over all that one host sends, however often it starts again.
 func TestRemoteBoundsCauses(t *testing.T) {
 	s := serve(t, func(n int32, w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, hereText)

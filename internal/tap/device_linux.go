@@ -35,7 +35,7 @@ func CheckName(name string) error {
 }
 
 // create makes an interface and sets it up, in the namespace of the thread.
-// stale tells of interfaces that a ktlstop left behind, and that are removed.
+// stale reports interfaces that a ktlstop left behind, and that are removed.
 func create(name string, mtu int, stale func(name string)) (*Device, error) {
 	me, err := self()
 	if err != nil {

@@ -50,10 +50,10 @@ func (g *Gate) open(filter Filter) (err error) {
 }
 
 // Forgotten is how many connections were forgotten for want of room: their packets
-// begin anew.
+// start again.
 func (g *Gate) Forgotten() uint64 { return g.build.Forgotten() }
 
-// Pass says whether the filter lets a record through. Records that are no
+// Pass reports whether the filter lets a record through. Records that are no
 // application data have no packet, and do not pass; other events do.
 func (g *Gate) Pass(ev event.Event) (bool, error) {
 	_, isRecord := ev.(*event.Record)

@@ -84,7 +84,7 @@ func NewNamespace() (*Namespace, error) {
 // Path is where another program can enter the namespace.
 func (n *Namespace) Path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.f.Fd()) }
 
-// Close lets go of the namespace; sockets in it keep it alive. A nil one has
+// Close releases the namespace; sockets in it keep it alive. A nil one has
 // nothing to let go of.
 func (n *Namespace) Close() error {
 	if n == nil {

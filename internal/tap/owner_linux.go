@@ -43,7 +43,7 @@ func self() (o owner, err error) {
 	return o, err
 }
 
-// gone says whether the owner has ended. Of a process in another pid namespace
+// gone reports whether the owner has ended. Of a process in another pid namespace
 // nothing is known, and it is taken to live.
 func (o owner) gone() (bool, error) {
 	ns, err := pidNamespace()

@@ -38,7 +38,7 @@ func (s *socket) listen() error {
 	return os.NewSyscallError("bind(AF_PACKET)", unix.Bind(s.fd, &unix.SockaddrLinklayer{Ifindex: s.index, Protocol: bigEndian(unix.ETH_P_ALL)}))
 }
 
-// received takes the next frame out of the queue and says whether there was one.
+// received takes the next frame out of the queue and reports whether there was one.
 func (s *socket) received() (bool, error) {
 	var b [1]byte // a filter may leave no more of it
 	for {

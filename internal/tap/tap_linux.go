@@ -57,7 +57,7 @@ func Open(cfg Config) (*Tap, error) {
 }
 
 // Forgotten is how many connections were forgotten for want of room: their packets
-// begin anew.
+// start again.
 func (t *Tap) Forgotten() uint64 { return t.build.Forgotten() }
 
 // Write implements sink.Sink.

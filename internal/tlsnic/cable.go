@@ -49,7 +49,7 @@ func Lay(t testing.TB, params ...string) *Cable {
 // rtoMin is how long TCP waits at least, in ms, until it sends again what was not acknowledged, instead of 200.
 const rtoMin = 1000
 
-// calmTo keeps TCP from sending packets twice because an emulated machine was slow, so that what the cards do can be told
+// calmTo keeps TCP from sending packets twice because an emulated machine was slow, so that what the cards do can be determined
 // to the packet: without tail loss probes, and with more patience. That ends when a card goes down.
 func (e *End) calmTo(t testing.TB, peer *End) {
 	t.Helper()

@@ -64,7 +64,7 @@ func TestReorder(t *testing.T) {
 	counts(t, "B", c.B.Stat(t), map[string]uint64{"TlsDecryptError": 0})
 }
 
-// TestCorrupt: what changed on the cable is opened by neither, and the reader is told.
+// TestCorrupt: what changed on the cable is opened by neither, and the reader is reported.
 func TestCorrupt(t *testing.T) {
 	c := Lay(t)
 	a, b := c.Pair(t, aes128)

@@ -121,7 +121,7 @@ func eventually(t *testing.T, e *End, name string, want uint64) {
 			t.Errorf("%s: %s is %d, want %d", e.Name, name, got, want)
 			return
 		}
-		time.Sleep(20 * time.Millisecond) // nobody is told when a counter changes
+		time.Sleep(20 * time.Millisecond) // nobody is notified when a counter changes
 	}
 }
 

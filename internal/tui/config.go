@@ -8,13 +8,13 @@ import (
 
 // Config says what the dashboard shows. Only Source is required.
 type Config struct {
-	// Source returns the present state. It is called from other goroutines, at
+	// Source returns the current state. It is called from other goroutines, at
 	// times from two at once: each period, and when another connection is
 	// chosen.
 	Source func() *flow.Snapshot
 	// Select tells which connection Source is to show in detail, 0 for none.
 	Select func(id uint64)
-	// Measure says whether the view that shows the programs' cost is open.
+	// Measure reports whether the view that shows the programs' cost is open.
 	Measure func(on bool)
 	// Save writes a snapshot and says where to. SaveJSON(".") if nil.
 	Save func(*flow.Snapshot) (path string, err error)

@@ -21,7 +21,7 @@ func (t *table[T]) sortable() (out []choice) {
 	return out
 }
 
-// openMenu shows the columns to sort by, the present one chosen.
+// openMenu shows the columns to sort by, the current one chosen.
 func (m *Model) openMenu() {
 	choices := m.tableView().sortable()
 	if len(choices) == 0 {

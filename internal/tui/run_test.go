@@ -31,7 +31,7 @@ func (s *screenBuffer) String() string {
 	return s.buf.String()
 }
 
-// restored says whether the alternate screen was left and the cursor is back.
+// restored reports whether the alternate screen was left and the cursor is back.
 func restored(out string) bool {
 	enter, leave := strings.LastIndex(out, "\x1b[?1049h"), strings.LastIndex(out, "\x1b[?1049l")
 	return enter >= 0 && leave > enter && strings.LastIndex(out, "\x1b[?25h") > strings.LastIndex(out, "\x1b[?25l")

@@ -45,7 +45,7 @@ func (m *Model) tabTexts() [numViews]string {
 	return texts
 }
 
-// tabs is the line of views, and of what is special about the present one.
+// tabs is the line of views, and of what is special about the current one.
 func (m *Model) tabs() line {
 	var out line
 	for v, text := range m.tabTexts() {

@@ -69,7 +69,7 @@ func (m *Model) saved(msg savedMsg) {
 func (m *Model) say(s string)   { m.status, m.statusBad = s, false }
 func (m *Model) fail(err error) { m.status, m.statusBad = safe.String(err.Error()), true }
 
-// refresh fills the present view's table from the snapshot.
+// refresh fills the current view's table from the snapshot.
 func (m *Model) refresh() {
 	switch m.view {
 	case viewConns:
@@ -114,7 +114,7 @@ type tableView interface {
 	position() (cursor, top, count int)
 }
 
-// tableView is the present view's table, nil where it has none.
+// tableView is the current view's table, nil where it has none.
 func (m *Model) tableView() tableView {
 	switch m.view {
 	case viewConns:
@@ -161,7 +161,7 @@ func (m *Model) leave() tea.Cmd {
 	return m.inspect(0)
 }
 
-// streamed is the connection whose records the present view shows without a
+// streamed is the connection whose records the current view shows without a
 // closer look: a source may tell the records of the chosen one alone. It is the
 // one under the cursor of the connections.
 func (m *Model) streamed() uint64 {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newRoot is where the guest's root is put together before it becomes the root.
+// newRoot is where the guest's root is merged before it becomes the root.
 const newRoot = "/root"
 
 type mount struct {

@@ -15,7 +15,7 @@ type arch struct {
 	counted  string   // the processor whose instructions are counted
 	console  string   // the kernel's name of the serial port
 	triple   string   // the compilers' name
-	emulated []string // what the kernel is told when the processor is emulated
+	emulated []string // the kernel's parameters when the processor is emulated
 }
 
 // arches are the processors that guests may have. The first one is meant where none is named.

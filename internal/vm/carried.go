@@ -18,7 +18,7 @@ const carriedRoot = "lower/root"
 // carriedPrograms are those that vmtest, or a test's first lines, run besides what is tested.
 var carriedPrograms = []string{"modprobe", "cat", "dmesg"}
 
-// sharesFiles says whether a kernel can mount the host's files.
+// sharesFiles reports whether a kernel can mount the host's files.
 func (d moduleDeps) sharesFiles() bool { return len(d["9p"]) > 0 }
 
 // carried lists the files and the empty folders of a guest that cannot see the host's: those that were asked for, the

@@ -40,7 +40,7 @@ func notRunElsewhere(runs []kernelRun) []testResult {
 	return missed
 }
 
-// ran says whether a test, or the tests below it, ran on this kernel.
+// ran reports whether a test, or the tests below it, ran on this kernel.
 func (run kernelRun) ran(test testResult) bool {
 	return slices.ContainsFunc(run.results, func(r testResult) bool {
 		return r.pkg == test.pkg && (r.name == test.name || strings.HasPrefix(r.name, test.name+"/")) &&

@@ -26,7 +26,7 @@ func headersDir(k *Kernel) string { return "/usr/src/linux-headers-" + k.Release
 // bareVmlinux is the kernel that a module's types refer to, under a name which the kernel's makefiles do not look for.
 const bareVmlinux = "vmlinux.types"
 
-// makesTypes says whether the kernel's makefiles can make a module's types by themselves. In 6.1 Debian's package has no
+// makesTypes reports whether the kernel's makefiles can make a module's types by themselves. In 6.1 Debian's package has no
 // resolve_btfids; the build would fail for want of it, were there a vmlinux.
 func (b *buildRoot) makesTypes(k *Kernel) bool {
 	return exists(filepath.Join(b.dir, headersDir(k), "vmlinux"))

@@ -73,7 +73,7 @@ func cached(cache string, s Series) (*Kernel, bool) {
 	return k, k.serves(s.boots())
 }
 
-// serves says whether the kernel is there, with its modules if it is to be booted.
+// serves reports whether the kernel is there, with its modules if it is to be booted.
 func (k *Kernel) serves(boots bool) bool {
 	if !exists(k.Image()) || !boots {
 		return exists(k.Image())

@@ -17,7 +17,7 @@ func bootTime(kvm bool) time.Duration {
 	return bootLimit
 }
 
-// kvmUsable says whether KVM is worth a try: /dev/kvm alone says nothing, it can belong to a hypervisor without
+// kvmUsable reports whether KVM is worth a try: /dev/kvm alone says nothing, it can belong to a hypervisor without
 // hardware support that dies on an ordinary kernel. It runs this machine's processor only.
 func kvmUsable(a *arch) bool {
 	if !a.ownRoot() || unix.Access("/dev/kvm", unix.R_OK|unix.W_OK) != nil || kvmRejected() {

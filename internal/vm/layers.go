@@ -18,7 +18,7 @@ type layer struct {
 // An export is a directory of this machine that the guest mounts by its tag, and never writes to.
 type export struct{ tag, dir string }
 
-// files are what a guest is put together from, its root first.
+// files are what a guest is merged from, its root first.
 type files struct {
 	exports []export
 	layers  []layer
@@ -85,5 +85,5 @@ func visible(root string) ([]string, error) {
 	return dirs, nil
 }
 
-// ownRoot says whether this machine's programs run on a processor.
+// ownRoot reports whether this machine's programs run on a processor.
 func (a *arch) ownRoot() bool { return a.name == runtime.GOARCH }

@@ -46,7 +46,7 @@ func (s *Series) role() string {
 	return s.now()
 }
 
-// boots says whether it is ever booted.
+// boots reports whether it is ever booted.
 func (s *Series) boots() bool { return s.Use != typesOnly || s.Before != typesOnly }
 
 // ending is what Debian puts behind the releases of this series, by flavour and processor: "amd64", "rt-amd64",

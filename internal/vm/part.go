@@ -11,7 +11,7 @@ var partTests = map[string]string{
 	"./pkg/loader":      "^(TestBeginOfConcurrentSends|TestConnectionsEndOnce|TestKernelMatchesAsReference|TestPageVariablesAreConstants|TestSlowLoads)$",
 }
 
-// inPart says whether a kernel runs partTests: it does unless other tests were asked for.
+// inPart reports whether a kernel runs partTests: it does unless other tests were asked for.
 func (o *testOptions) inPart(series string) bool {
 	s, err := findSeries(series)
 	return err == nil && s.role() == partly && o.run == ""

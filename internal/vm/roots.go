@@ -200,7 +200,7 @@ func (r *programRoot) removeOlder(dir string) {
 	}
 }
 
-// mountedBelow says whether a tree has mounts in it, by the hand of somebody who looked into it: what is removed there
+// mountedBelow reports whether a tree has mounts in it, by the hand of somebody who looked into it: what is removed there
 // would be gone at another place.
 func mountedBelow(dir string) bool {
 	mounts, err := os.ReadFile("/proc/self/mounts")

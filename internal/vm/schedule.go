@@ -124,7 +124,7 @@ func (w *work) files() (files []string) {
 	return files
 }
 
-// end adds what came out of a guest, and says whether it was the kernel's last. An error is a failed result, and then
+// end adds what came out of a guest, and reports whether it was the kernel's last. An error is a failed result, and then
 // nothing else is tried on this kernel.
 func (w *work) end(part kernelRun, err error) (last bool) {
 	w.schedule.mu.Lock()

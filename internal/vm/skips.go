@@ -10,7 +10,7 @@ const fewSkips = 3
 
 var sourceLine = regexp.MustCompile(`^\w+\.go:\d+: `)
 
-// skips tells of the skipped tests, a line each; of many in one package that give the same reason a line for all.
+// skips reports the skipped tests, a line each; of many in one package that give the same reason a line for all.
 func skips(results []testResult) (lines []string) {
 	type why struct{ pkg, reason string }
 	of := func(r testResult) why { return why{r.pkg, sourceLine.ReplaceAllString(r.reason, "")} }

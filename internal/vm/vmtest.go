@@ -141,12 +141,12 @@ func kernelNames(uses ...string) (names []string) {
 	return names
 }
 
-// runsChecks says whether checkTests are among the tests and no others were asked for.
+// runsChecks reports whether checkTests are among the tests and no others were asked for.
 func (o *testOptions) runsChecks() bool {
 	return o.run == "" && slices.Contains(o.packages, checkPackage)
 }
 
-// checks says whether a kernel runs checkTests only: it does unless other tests were asked for.
+// checks reports whether a kernel runs checkTests only: it does unless other tests were asked for.
 func (o *testOptions) checks(series string) bool {
 	s, err := findSeries(series)
 	return err == nil && s.role() == checkOnly && o.runsChecks()
@@ -157,7 +157,7 @@ func (o *testOptions) testing() []string {
 	return slices.DeleteFunc(slices.Clone(o.kernels), func(k string) bool { return o.checks(k) || o.inPart(k) })
 }
 
-// complete says whether every kernel that runs all tests takes part, with all tests.
+// complete reports whether every kernel that runs all tests takes part, with all tests.
 func (o *testOptions) complete() bool {
 	for _, name := range kernelNames(full) {
 		if !slices.Contains(o.kernels, name) {

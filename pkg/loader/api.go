@@ -8,7 +8,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// tracerMethods are a Tracer's, those of systems that it cannot run on included.
+// tracerMethods are the methods of a Tracer, on systems without tracing too.
 type tracerMethods interface {
 	Run(ctx context.Context, handle func(event.Event) error, idle func() error) error
 	Losses(handle func(event.Event) error) error
@@ -30,7 +30,7 @@ type tracerMethods interface {
 	Close()
 }
 
-// watchMethods are a Watch's in the same way.
+// watchMethods are the methods of a Watch in the same way.
 type watchMethods interface {
 	Run(ctx context.Context, handle func(*event.Observation)) (dropped uint64, err error)
 	Missing() []string
@@ -45,53 +45,58 @@ var (
 	_ watchMethods  = (*Watch)(nil)
 )
 
-// HookState is one hook that the tracer wants and this kernel has.
+// HookState is the state of one hook whose kernel function exists.
 type HookState struct {
-	// Function is the kernel's.
+	// Function is the kernel function, or the tracepoint.
 	Function string
 	Attached bool
-	// Without is what the user misses where it is not attached; empty where that
-	// is nothing, or where there is nothing to trace without it.
+	// Without is what the user misses if the hook is not attached. It is empty if the
+	// user misses nothing, or if nothing can be traced without the hook.
 	Without string
 }
 
-// BufferUsage says how full a ring buffer or a map is.
+// BufferUsage is how full a ring buffer or a BPF map is.
 type BufferUsage struct {
+	// Name is "events" or "payloads" for a ring, and "stats" for the map of sums.
+	// The rings of DTLS have the prefix "dtls ".
 	Name string
-	// Causes are those of event.Lost under which what finds no room there is told.
+	// Causes are the causes of event.Lost that count what finds no room in the buffer.
 	Causes []string
-	// Size and Used are bytes of the rings "events" and "payloads", and entries of
-	// the map "stats" as they were at the last Samples.
+	// Size and Used are bytes for a ring. For a map they are entries, as of the last
+	// call of Samples.
 	Size, Used uint64
 }
 
-// GroupState is programs that stand or fall together, and how they fare on a kernel.
+// GroupState is the state of a group of programs. The kernel verifies a group as a whole:
+// it loads all of its programs or none.
 type GroupState struct {
 	Name string `json:"name"`
-	// Programs is how many this kernel wants, Loads whether it takes them.
+	// Programs is how many programs this kernel needs, and Loads whether it loads them.
 	Programs int  `json:"programs"`
 	Loads    bool `json:"loads"`
-	// Without is what a user misses without it, Why the reason where it does not load.
+	// Without is what the user misses without the group. Why is the reason if Loads is
+	// false.
 	Without string `json:"without"`
 	Why     string `json:"why,omitempty"`
 }
 
-// SocketFilter is a loaded eBPF program of the type BPF_PROG_TYPE_SOCKET_FILTER,
-// which others wrote.
+// SocketFilter is a loaded eBPF program of type BPF_PROG_TYPE_SOCKET_FILTER that the user
+// provides.
 type SocketFilter interface {
-	// Attach puts it on a socket, by its descriptor.
+	// Attach attaches the filter to the socket with a file descriptor.
 	Attach(fd int) error
-	// Close lets go of the program; a socket that it is attached to keeps it.
+	// Close releases the program. A socket that it is attached to keeps it.
 	Close()
 }
 
-// ErrUnsupportedPlatform is the cause of an *UnsupportedError of a program that was built for a
-// system or a processor which nothing can be traced on.
+// ErrUnsupportedPlatform is the cause of an *UnsupportedError if the program was built for
+// an operating system or a processor without tracing.
 var ErrUnsupportedPlatform = errors.New("nothing can be traced here")
 
-// ErrAmbiguousFilter is of an object with several socket filters, of which none was
-// named.
+// ErrAmbiguousFilter is the error of OpenSocketFilter for an object with several socket
+// filters, if the caller did not name one.
 var ErrAmbiguousFilter = errors.New("it holds several socket filters, name one of them")
 
-// ErrStopped is of an Open whose context ended before the programs were live.
+// ErrStopped is the error of Open and OpenWatch if the context ended before the programs
+// were live.
 var ErrStopped = errors.New("stopped before the hooks were live")

@@ -13,7 +13,7 @@ import (
 // cards are the hooks that only connections of a network card need, which most machines
 // never have: they are loaded and attached when the first one is met. That takes up to a
 // second, so a goroutine does it, and end waits for it. What they would have seen before is
-// not known, and is told as that.
+// not known, and is reported as that.
 type cards struct {
 	cancel   context.CancelFunc
 	done     chan struct{} // closed when the rest is there

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// WallOffset is what has to be added to an event's Mono to get wall time, as of
-// now: it changes when the wall clock is set and when the machine has slept.
+// WallOffset returns the current difference between wall time (nanoseconds since 1970) and
+// the Mono of an event. It changes when the wall clock is set and when the machine
+// suspends.
 func WallOffset() time.Duration {
 	best, offset := uint64(math.MaxUint64), int64(0)
 	for range 5 {

@@ -11,118 +11,123 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// MaxSnaplen is the largest plaintext of a record, 2^14 bytes (RFC 8446 §5.1).
+// MaxSnaplen is the largest Config.Snaplen: the largest plaintext of a record, 2^14 bytes
+// (RFC 8446 §5.1).
 const MaxSnaplen = 16384
 
-// Match is an expression that ParseMatch has read.
+// Match is an expression over records. ParseMatch returns it.
 type Match = match.Expr
 
-// ParseMatch reads an expression over records, as docs/match.md describes it.
-// The error names the place in the text.
+// ParseMatch parses an expression over records, such as "len > 1000" (docs/match.md). The
+// error names the position in the text.
 func ParseMatch(text string) (*Match, error) { return match.Parse(text) }
 
-// Config says what to trace. The zero value traces every record without
-// payload.
+// Config selects what to trace. The zero value traces every record without payload. Open
+// copies it: later changes have no effect.
 type Config struct {
+	// Filter suppresses events in the kernel.
 	Filter Filter
-	// Match keeps back records for which it does not hold: in the kernel where
-	// it can be told there, else as event.Record.Unmatched. It says nothing of
-	// sockets, errors and losses. nil lets all pass.
+	// Match, if not nil, suppresses the records for which it does not hold. The kernel
+	// suppresses them if it can evaluate the expression; otherwise Run reports them
+	// with event.Record.Unmatched. Match does not apply to sockets, errors and losses.
 	Match *Match
-	// Names, if not nil, gives a process the names that the kernel does not know
-	// (event.Process), for which Match may ask. Run calls it.
+	// Names, if not nil, sets the fields of a process that the kernel does not know
+	// (event.Process.Place), which Match may test. Run calls it, in its goroutine.
 	Names func(*event.Process)
-	// Snaplen is how many bytes of each plaintext leave the kernel, 0 to
-	// MaxSnaplen.
+	// Snaplen is how many bytes of each plaintext leave the kernel, 0 to MaxSnaplen.
 	Snaplen int
-	// RingBytes and PayloadRingBytes are the sizes of the two ring buffers in
-	// bytes, powers of two from 4 KiB to 1 GiB; 0 takes 8 MiB and 32 MiB. There is
-	// no payload ring to speak of while Snaplen is 0.
+	// RingBytes and PayloadRingBytes are the sizes in bytes of the rings of events and
+	// of payloads: powers of two from 4 KiB to 1 GiB; 0 means 8 MiB and 32 MiB. While
+	// Snaplen is 0, the payload ring has the smallest size.
 	RingBytes, PayloadRingBytes int
-	// Aggregate adds records up in the kernel, for Tracer.Samples: only control
-	// records, errors, sockets and the records of the connection that
-	// Tracer.Stream chooses come as events. Payload is of that connection alone.
+	// Aggregate makes the kernel add records up, for Tracer.Samples. Run then reports
+	// control records, errors, sockets and the records of the connection that
+	// Tracer.Stream chooses; only that connection has payload.
 	Aggregate bool
-	// WithoutStages leaves out the hooks between a record's begin and its end: of its
-	// times only the total is known, and a record that TCP had no room for when it was
-	// sealed has none. It needs Aggregate, and excludes Snaplen.
+	// WithoutStages omits the hooks between the beginning and the end of a record. Of
+	// its latency, only the total is then known, and not even that for a record which
+	// TCP had no room for when it was encrypted. It needs Aggregate and excludes
+	// Snaplen.
 	WithoutStages bool
-	// Slow, if not 0, has each record of TLS come as an event too that took at least that
-	// long in all, from its first byte or its arrival on: with Aggregate, whose sums have it
-	// as well. Of most nobody has looked at more than the total: their stages and their
-	// call are unknown then, and the process is the one last seen to use the connection.
-	// A record without a total never comes: with WithoutStages one that waited for TCP.
-	// At most 100 a second are told on each processor; the loss slow_limit counts the others.
+	// Slow, if not 0, makes Run report each TLS record that took at least so long in
+	// total, from its first byte or its arrival. It needs Aggregate, whose sums include
+	// these records. For most of them only the total was measured: their stages and
+	// their call are not known, and their process is the one last seen on the
+	// connection. Records without a total are never reported, which with
+	// WithoutStages are those that waited for TCP. Each processor reports at most 100
+	// such records a second; the loss slow_limit counts the others.
 	Slow time.Duration
 	// Backend is BackendAuto (or empty), BackendEBPF or BackendGobpf.
 	Backend string
-	// Sample, if not nil, lets records be left out. It excludes Aggregate, which
-	// counts all of them.
+	// Sample, if not nil, allows sampling. It excludes Aggregate, which counts every
+	// record.
 	Sample *Sampling
-	// Cost measures what the programs take, now and then, for the figure of
+	// Cost makes the tracer measure the run time of the programs from time to time, for
 	// Tracer.Cost at the end of the run.
 	Cost bool
-	// MaxCPU, if not 0, is how much time of one processor the programs may take,
-	// in percent. Above it Sample, if there is one, is raised, and at last Run
-	// ends with a *CostError.
+	// MaxCPU, if not 0, limits the run time of the programs, in percent of one
+	// processor. Above the limit the tracer samples fewer records, if Sample is set;
+	// if that is not enough, Run returns a *CostError.
 	MaxCPU float64
-	// Notice, if not nil, is told what the tracer does about MaxCPU, that it has begun to
-	// trace DTLS, since the module of that has come, and what is missing of that, or of
-	// what the first network card needs. Run calls it.
+	// Notice, if not nil, gets a line for the user when the tracer acts on MaxCPU, when
+	// it begins to trace DTLS because the module was loaded, and when something is
+	// missing for DTLS or for the first network card. Run calls it, in its goroutine.
 	Notice func(string)
-	// ListOnly takes the inventory of open sockets and attaches no hooks: the
-	// *event.Socket of Run are all there is.
+	// ListOnly takes the inventory of open sockets and attaches no hooks: Run reports
+	// only *event.Socket.
 	ListOnly bool
-	// matchOutside: the kernel does not take the expression.
+	// matchOutside: user space evaluates the expression, which the kernel rejects.
 	matchOutside bool
-	// attached lets a test begin its traffic when the hooks are attached, and not live yet.
+	// attached, if not nil, is called when the hooks are attached and not live yet. A
+	// test starts its traffic there.
 	attached func()
-	// walked lets a test open and close sockets when those of files have been visited, and
-	// not compared with what the kernel counts yet.
+	// walked, if not nil, is called when the inventory has visited the sockets of files,
+	// and has not compared them with the kernel's counters. A test opens and closes
+	// sockets there.
 	walked func()
 	// entries are sizes of maps that a test makes too small.
 	entries map[string]uint32
-	// hotFull lets connections find no place in the variable "hot".
+	// hotFull makes connections find no place in the variable "hot".
 	hotFull bool
-	// assumeCard is as if a connection of a network card were met.
+	// assumeCard attaches the hooks for network cards without a connection of one.
 	assumeCard bool
-	// refuses, if not nil, says which groups a test has the kernel refuse.
+	// refuses, if not nil, reports which groups of programs the kernel is to reject, for
+	// a test.
 	refuses func(c *Config, group string) bool
 }
 
-// Sampling makes events of some records only: control records, those that take
-// long, and of the others one in Every, with how many it stands for
-// (event.Record.Skipped).
+// Sampling makes Run report only some records: control records, slow records, and one in
+// Every of the others, which represents the skipped ones (event.Record.Skipped).
 type Sampling struct {
-	// Every is 1 to MaxSample; 1 leaves nothing out.
+	// Every is 1 to MaxSample; 1 skips no record.
 	Every uint32
-	// Auto makes it more while the event ring is more than about half full.
+	// Auto raises Every while the event ring is more than about half full.
 	Auto bool
 }
 
 // MaxSample is the largest Sampling.Every.
 const MaxSample = 1_000_000
 
-// Filter keeps events back in the kernel; an empty field lets all pass, and
-// all fields must match. The process is that in whose call a record is sealed or
-// opened, whoever owns the socket. Of a socket that matches when it is found or
-// opened all is told, whatever its Dir.
+// Filter suppresses events in the kernel. A zero field matches everything, and all fields
+// must match. The process is the one in whose call a record is encrypted or decrypted,
+// whoever owns the socket. If a socket matches when it is found or opened, all of its socket
+// events are reported, regardless of Dir.
 type Filter struct {
-	// PIDs are process ids, not those of threads, as the initial PID namespace
-	// numbers them; at most 1,024. One of them must match.
+	// PIDs are process ids (not thread ids) in the initial PID namespace, at most 1,024.
+	// One of them must match.
 	PIDs []uint32
-	// Comms are names of tasks (/proc/PID/comm), whole but for what the kernel
-	// cuts behind 15 bytes; at most 64. One of them must match.
+	// Comms are names of tasks (/proc/PID/comm), at most 64. One of them must be equal
+	// to the task's name; only their first 15 bytes count, as in the kernel.
 	Comms []string
-	// UID is the real user id, as the initial user namespace numbers it.
+	// UID is the real user id in the initial user namespace.
 	UID *uint32
-	// Cgroup is the path of a cgroup v2 directory; processes below it match too,
-	// but for sockets that are found: their owner must be in it itself.
+	// Cgroup is the path of a cgroup v2 directory. Processes in it and below it match;
+	// for a socket that the inventory finds, only a process in the directory itself.
 	Cgroup string
-	// NetNS is the inode number of the socket's network namespace, which
-	// stat(2) of /proc/PID/ns/net tells.
+	// NetNS is the inode number of the socket's network namespace, that of
+	// /proc/PID/ns/net.
 	NetNS uint32
-	// Port is the local or the remote one.
+	// Port is the local or the remote port.
 	Port uint16
 	// Dir is the direction of a record.
 	Dir *event.Dir
@@ -135,7 +140,8 @@ const (
 	maxPercent         = 100_000
 )
 
-// Check says what is wrong with c, before anything is loaded.
+// Check returns an error if a field of c is invalid or excludes another. It does not look
+// at the machine. Open calls it.
 func (c *Config) Check() error {
 	if c.Snaplen < 0 || c.Snaplen > MaxSnaplen {
 		return fmt.Errorf("snaplen %d is outside 0 to %d", c.Snaplen, MaxSnaplen)
@@ -187,7 +193,7 @@ func (c *Config) checkSample() error {
 	return nil
 }
 
-// readsPayload: the expression tests the plaintext.
+// readsPayload reports whether the expression tests the plaintext.
 func (c *Config) readsPayload() bool { return c.Match != nil && len(c.Match.PayloadTests) > 0 }
 
 func (c *Config) ring() uint32 { return uint32(orDefault(c.RingBytes, defaultRing)) }
@@ -208,20 +214,20 @@ func orDefault(n, def int) int {
 
 // Names of the backends, for Config.Backend.
 const (
-	// BackendAuto is BackendEBPF where the kernel has type information, or where
-	// this build has no other.
+	// BackendAuto selects BackendGobpf if this build has it and the kernel has no type
+	// information, and BackendEBPF otherwise.
 	BackendAuto = "auto"
-	// BackendEBPF attaches by fentry and fexit, which takes type information (BTF).
+	// BackendEBPF attaches by fentry and fexit, which needs type information (BTF).
 	BackendEBPF = "ebpf"
-	// BackendGobpf attaches by kprobes, for kernels without; in builds with the tag
-	// gobpf only.
+	// BackendGobpf attaches by kprobes, for kernels without type information. Only
+	// builds with the tag gobpf have it.
 	BackendGobpf = "gobpf"
 )
 
-// ErrNoGobpf is of a Config that asks for a backend which is not in this build.
+// ErrNoGobpf is the error of Config.Check for BackendGobpf in a build without the tag gobpf.
 var ErrNoGobpf = errors.New("this program was built without the gobpf backend: the build tag gobpf adds it")
 
-// checkBackend says what is wrong with Config.Backend.
+// checkBackend returns an error if Config.Backend is invalid.
 func checkBackend(name string) error {
 	switch name {
 	case "", BackendAuto, BackendEBPF:

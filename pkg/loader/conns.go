@@ -9,8 +9,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// reportUnfinished reports the records that were sealed or opened when the hooks
-// went away, and whose push or whose call had not ended yet.
+// reportUnfinished reports the records that were encrypted or decrypted when the hooks were
+// detached, and whose push or whose call had not ended.
 func (t *Tracer) reportUnfinished(handle func(event.Event) error) error {
 	waiting, err := t.pending()
 	if err != nil {
@@ -40,7 +40,8 @@ func (t *Tracer) reportUnfinished(handle func(event.Event) error) error {
 	return err
 }
 
-// pending are the sealed records that others have followed, by connection.
+// pending returns, by connection, the encrypted records that wait for TCP while others have
+// followed them.
 func (t *Tracer) pending() (map[uint64][]wire.Event, error) {
 	waiting := map[uint64][]wire.Event{}
 	err := t.eachPending(func(w *wire.Event) error {
@@ -50,8 +51,8 @@ func (t *Tracer) pending() (map[uint64][]wire.Event, error) {
 	return waiting, err
 }
 
-// addUnfinished tells of those records that the filters want, and counts them
-// where the kernel adds records up: most are not told then.
+// addUnfinished reports those of the records that pass the filters. If the kernel adds
+// records up, it adds them to the sums and reports only what Run would have reported.
 func (t *Tracer) addUnfinished(records []wire.Event, handle func(event.Event) error) error {
 	for i := range records {
 		w := &records[i]
@@ -76,9 +77,9 @@ func (t *Tracer) addUnfinished(records []wire.Event, handle func(event.Event) er
 	return nil
 }
 
-// Connections returns the connections that are open now, as the caller's own. It is
-// meant for the end, to compare with what Run has told: after Run their NextTX and
-// NextRX stand still, before they may be a record ahead of it.
+// Connections returns the connections that are open now. The caller owns the events. It is
+// meant to be compared with the events of a finished Run: NextTX and NextRX then no longer
+// change. While Run runs, they may be a record ahead of its events.
 func (t *Tracer) Connections() ([]*event.Socket, error) {
 	var all []*event.Socket
 	err := t.conns(func(conn *wire.Conn) error {

@@ -122,7 +122,7 @@ func untilInCall(t *testing.T, tid, call int) {
 
 // TestInventoryOfBusySockets: a tracer starts, again and again, while many sockets
 // send and receive. Whichever hook or the inventory meets a connection first, the
-// others find it whole: it has an id, and only one, and each record is told once.
+// others find it whole: it has an id, and only one, and each record is reported once.
 func TestInventoryOfBusySockets(t *testing.T) {
 	needGuest(t)
 	guesttest.OnEndsWithEachChange(t)

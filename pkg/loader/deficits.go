@@ -10,7 +10,7 @@ import (
 // counts is how many sockets network namespaces count, by the namespaces' numbers.
 type counts map[uint32]namespace.Open
 
-// enter notes what the present namespace counts, whose number is inode.
+// enter notes what the current namespace counts, whose number is inode.
 func (c counts) enter(inode uint32) error {
 	open, err := namespace.OpenTLS()
 	if err == nil {
@@ -25,7 +25,7 @@ type deficits map[uint32]deficit
 // deficit is the least that looks have said, and how many have said something.
 type deficit struct{ least, times int }
 
-// update enters what one look has met, and says whether another has to be taken. Of a
+// update enters what one look has met, and reports whether another has to be taken. Of a
 // namespace whose count has changed meanwhile the look says nothing: what has begun is
 // missing and what has ended is met still. What begins and ends in pairs does not show in
 // the count, and so one look alone does not say that a socket is missing.

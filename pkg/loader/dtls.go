@@ -40,13 +40,12 @@ var dtlsHooks = []hook{
 	{program: "dtls_detach_enter", function: "afktls_detach", without: "the ends of DTLS connections are not seen"},
 }
 
-// dtlsInterval is how often it is looked whether the module has come.
+// dtlsInterval is how often the tracer looks whether the module is loaded.
 const dtlsInterval = time.Second
 
-// datagrams is the part of a Tracer that watches DTLS. The module may come at any time:
-// it is looked for, and the programs are loaded and attached when it is there. Until then
-// nothing of them is in the kernel. Each record is an event of its own, also where
-// the records of TLS are added up in the kernel.
+// datagrams is the part of a Tracer that traces DTLS. The module may be loaded at any time:
+// the tracer looks for it, and then loads and attaches the programs, which are not in the
+// kernel before. Each DTLS record is an event, even if the kernel adds TLS records up.
 type datagrams struct {
 	ebpfBackend
 	cfg       *Config
@@ -55,7 +54,7 @@ type datagrams struct {
 	checkedAt time.Time
 	late      bool              // the module was not there when the run began
 	ended     bool              // no hook is attached any more
-	hidden    map[uint64]uint64 // records in the making at the end that the filters hide, by connection
+	hidden    map[uint64]uint64 // records in progress at the end that the filters hide, by connection
 
 	mu      sync.Mutex // of what other goroutines ask for
 	open    bool
@@ -67,20 +66,21 @@ func newDatagrams(cfg *Config) *datagrams {
 	return &datagrams{cfg: cfg}
 }
 
-// Where the kernel shows whether the module is there, and its type information.
+// Where the kernel shows whether the module is loaded, and its type information.
 const (
 	dtlsState = "/sys/module/" + dtlsModule + "/initstate"
 	dtlsTypes = "/sys/kernel/btf/" + dtlsModule
 )
 
-// dtlsThere says whether the module is loaded; its types are there before that.
+// dtlsThere reports whether the module is loaded. Its type information appears earlier.
 func dtlsThere() bool {
 	state, err := os.ReadFile(dtlsState)
 	return err == nil && string(state) == "live\n"
 }
 
-// attachIfLoaded attaches the programs if the module has come. What is refused is said, and is not
-// tried again; the rest of the run goes on. added gets the programs.
+// attachIfLoaded attaches the programs if the module is loaded. If the kernel rejects them,
+// it reports that, does not try again, and the run goes on without DTLS. added gets the
+// programs.
 func (d *datagrams) attachIfLoaded(ctx context.Context, now time.Time, added func(map[string]*ebpf.Program)) error {
 	if d.open || d.ended || len(d.missing) > 0 || now.Sub(d.checkedAt) < dtlsInterval {
 		return nil
@@ -117,7 +117,8 @@ func (d *datagrams) attachIfLoaded(ctx context.Context, now time.Time, added fun
 	return nil
 }
 
-// addMissing notes what is missing. Where the module came late the list has been read already.
+// addMissing records what is missing, and reports it if the module was loaded during the run:
+// the caller has read the list already then.
 func (d *datagrams) addMissing(line string) {
 	d.mu.Lock()
 	d.missing = append(d.missing, line)
@@ -194,7 +195,7 @@ func dtlsSnaplen(cfg *Config) int {
 	return cfg.Snaplen
 }
 
-// poll tells of what has come since the last time.
+// poll reports the events since its last call.
 func (d *datagrams) poll(handle func(event.Event) error) error {
 	if !d.open {
 		return nil
@@ -217,7 +218,7 @@ func (d *datagrams) adding(handle func(event.Event) error) func(*wire.Event) err
 	return func(w *wire.Event) error { return d.asm.Add(w, handle) }
 }
 
-// truncate leaves of a record's plaintext what the run is to have of it.
+// truncate shortens the plaintext of records to the run's snaplen.
 func (d *datagrams) truncate(handle func(event.Event) error) func(event.Event) error {
 	return func(ev event.Event) error {
 		if r, ok := ev.(*event.Record); ok && d.cfg.Snaplen == 0 {
@@ -229,7 +230,7 @@ func (d *datagrams) truncate(handle func(event.Event) error) func(event.Event) e
 	}
 }
 
-// stop detaches the programs. What they have told can still be read.
+// stop detaches the programs. What they have reported can still be read.
 func (d *datagrams) stop() error {
 	d.ended = true
 	if !d.open {
@@ -240,7 +241,7 @@ func (d *datagrams) stop() error {
 	return err
 }
 
-// finish tells of all that is left, once the programs are detached.
+// finish reports the remaining events after the programs are detached.
 func (d *datagrams) finish(handle func(event.Event) error) error {
 	if !d.open {
 		return nil
@@ -262,8 +263,9 @@ func (d *datagrams) finish(handle func(event.Event) error) error {
 	return d.reportLosses(handle)
 }
 
-// reportUnfinished tells of the records that were in the making when the hooks went away: whether
-// UDP has them is not known. Those that the filters hide are counted by connection.
+// reportUnfinished reports the records that the kernel was processing when the hooks were
+// detached; whether UDP has them is not known. It counts those that the filters suppress,
+// by connection.
 func (d *datagrams) reportUnfinished(handle func(event.Event) error) error {
 	d.hidden = map[uint64]uint64{}
 	return d.each("dtls_sending", func(value []byte) error {
@@ -278,7 +280,7 @@ func (d *datagrams) reportUnfinished(handle func(event.Event) error) error {
 	})
 }
 
-// reportDrops tells of the records that were dropped since the last that was told.
+// reportDrops reports the records that were dropped since the last report.
 func (d *datagrams) reportDrops(handle func(event.Event) error) error {
 	if dir := d.cfg.Filter.Dir; dir != nil && *dir == event.TX {
 		return nil
@@ -303,7 +305,7 @@ func (d *datagrams) eachConn(visit func(*wire.Datagrams) error) error {
 	})
 }
 
-// connections are those that are open now.
+// connections returns the connections that are open now.
 func (d *datagrams) connections() (all []*event.Socket, err error) {
 	if !d.open {
 		return nil, nil
@@ -317,14 +319,14 @@ func (d *datagrams) connections() (all []*event.Socket, err error) {
 	return all, err
 }
 
-// about is what is attached, and what is missing; for any goroutine.
+// about returns the hooks, and what is missing. Any goroutine may call it.
 func (d *datagrams) about() ([]HookState, []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.states, d.missing
 }
 
-// usage is how full the rings are; for any goroutine.
+// usage returns how full the rings are. Any goroutine may call it.
 func (d *datagrams) usage(payload bool) []BufferUsage {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -7,17 +7,17 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// filtersRecords: a connection that passes does not say that each of its records does.
+// filtersRecords reports whether f can reject records of a connection that passes.
 func (f *Filter) filtersRecords() bool {
 	return len(f.PIDs) > 0 || len(f.Comms) > 0 || f.UID != nil || f.Cgroup != "" || f.Dir != nil
 }
 
-// wantedName is a name as the kernel keeps it.
+// wantedName returns a name as the kernel keeps it.
 func wantedName(s string) event.Comm { return event.MakeComm(event.TaskName(strings.TrimSpace(s))) }
 
-// MatchSocket applies to a socket, in user space, what the kernel applies to
-// records: its owner stands for the process, and a direction needs a key. The
-// cgroup is the kernel's alone.
+// MatchSocket reports whether a socket passes f. It applies the tests that the kernel
+// applies to records: s.Proc is the process, and Dir needs a key for that direction. It
+// does not test Cgroup, which only the kernel can.
 func (f *Filter) MatchSocket(s *event.Socket) bool {
 	switch {
 	case len(f.PIDs) > 0 && !slices.Contains(f.PIDs, s.Proc.PID),

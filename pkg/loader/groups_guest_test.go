@@ -50,7 +50,7 @@ func TestGroupsStandAlone(t *testing.T) {
 	}
 }
 
-// TestSlowLoads: the programs that tell of slow records pass the verifier, with the
+// TestSlowLoads: the programs that report slow records pass the verifier, with the
 // stages and without.
 func TestSlowLoads(t *testing.T) {
 	needGuest(t)

@@ -92,7 +92,7 @@ var hooks = []hook{
 	{program: "err_abort", group: groupErrors, function: "tls_err_abort", without: "errors other than undecipherable records are not reported"},
 }
 
-// failuresProgram tells of failures that were only counted.
+// failuresProgram reports failures that were only counted.
 const failuresProgram = "report_failures"
 
 // heldProgram is the one that says what a connection holds back.
@@ -141,7 +141,7 @@ func (t *types) function(name string, vmlinux bool) *btf.FuncProto {
 // tracepointType is what the type begins with that the kernel has for each tracepoint.
 const tracepointType = "btf_trace_"
 
-// has says whether this kernel has what a hook is attached to.
+// has reports whether this kernel has what a hook is attached to.
 func (t *types) has(h *hook) bool {
 	if !h.tracepoint {
 		return t.function(h.function, h.vmlinux) != nil
@@ -205,7 +205,7 @@ func setTwins(spec *ebpf.CollectionSpec, preemptible, plaintext bool) error {
 		object.Set(spec, "verdict_twice", uint32(object.BoolInt(preemptible && plaintext))))
 }
 
-// preemptible says whether a task can lose its processor inside the kernel.
+// preemptible reports whether a task can lose its processor inside the kernel.
 // Where debugfs does not tell, it is assumed: the copies cost little.
 func preemptible() bool {
 	b, err := os.ReadFile("/sys/kernel/debug/sched/preempt")

@@ -174,7 +174,7 @@ func TestChooseWithoutOne(t *testing.T) {
 	}
 }
 
-// Where the kernel does not announce each record, the arrival of data tells of it.
+// Where the kernel does not announce each record, the arrival of data reports it.
 func TestChooseUnless(t *testing.T) {
 	s := objecttest.Object(t)
 	present, missing, err := choose(s, kernelWithout(t, "tls_rx_msg_ready"))

@@ -23,7 +23,7 @@ const (
 	connectedProgram = "inventory_connected"
 )
 
-// inventory tells of the sockets that were open before, and counts those that it could
+// inventory reports the sockets that were open before, and counts those that it could
 // not find. Files name who has a socket, and so they come first. What the kernel has
 // opened itself is in nobody's files: each namespace with TLS is looked through, whatever
 // was met, since what has ended meanwhile would make up for what is missing.

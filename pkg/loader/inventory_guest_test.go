@@ -59,7 +59,7 @@ func inFlight(t *testing.T) {
 	b.Close()
 }
 
-// inventoryOf returns how many sockets are found, and how many are told as not found.
+// inventoryOf returns how many sockets are found, and how many are reported as not found.
 func inventoryOf(t *testing.T, cfg Config) (found int, lost uint64) {
 	t.Helper()
 	tr, err := Open(t.Context(), cfg)

@@ -52,7 +52,7 @@ func pagesError(err error) error {
 }
 
 // tickOf is how many nanoseconds a jiffy has, by how many there have been up to now
-// (CLOCK_MONOTONIC); 0 where that cannot be told. They are counted from five minutes
+// (CLOCK_MONOTONIC); 0 where that cannot be determined. They are counted from five minutes
 // before 2^32 (INITIAL_JIFFIES of the kernel's linux/jiffies.h).
 func tickOf(jiffies, now uint64) uint64 {
 	const early, near = 300, 100

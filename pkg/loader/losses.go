@@ -6,38 +6,39 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// causes are the names of enum lost and, last, of what user space counts: payloads
+// causes are the names of enum lost and, last, of the payloads that user space drops: those
 // that the kernel sent and that the assembler did not find, or had no room for.
 var causes = [...]string{
 	"ring_full", "payload_ring_full", "payload_unreadable", "conn_map_full", "pending_map_full", "stats_map_full",
 	causeEvents, "skipped", "slow_limit", "payload_dropped",
 }
 
-// CauseNotFound counts sockets with kernel TLS that the kernel counted when the run began,
-// and that the inventory lacks: each shows at its first record.
+// CauseNotFound is the cause of event.Lost for sockets with kernel TLS that were open when
+// the run began, by the kernel's own counters, and that the inventory did not find. Such a
+// socket is reported with its first record.
 const CauseNotFound = "not_found"
 
-// Causes are those of the *event.Lost that a Tracer tells.
+// Causes returns the causes of *event.Lost that a Tracer reports.
 func Causes() []string { return append(slices.Clone(causes[:]), CauseNotFound) }
 
 // kernelCauses is LOST_MAX.
 const kernelCauses = len(causes) - 1
 
-// causeEvents counts what is no record. Most of that has no direction.
+// causeEvents counts events other than records. Most of them have no direction.
 const causeEvents = "ring_full_events"
 
-// lossCounts are two counters for each cause: of TX and of RX.
+// lossCounts holds two counters for each cause, of TX and of RX.
 type lossCounts [2 * len(causes)]uint64
 
-// kernel are those that the kernel counts.
+// kernel returns the counters that the kernel keeps.
 func (n *lossCounts) kernel() []uint64 { return n[:2*kernelCauses] }
 
-// lostCounter remembers what it reported of the loss counters.
+// lostCounter remembers which losses it has reported.
 type lostCounter struct {
 	reported lossCounts
 }
 
-// report tells of losses that are new since the last call.
+// report reports the losses since its last call.
 func (l *lostCounter) report(read func() (lossCounts, error), handle func(event.Event) error) error {
 	counters, err := read()
 	if err != nil {

@@ -93,7 +93,7 @@ func traced(t *testing.T, cfg Config, traffic func()) (*Tracer, told) {
 }
 
 // check compares what was seen, of as many sealed and as many opened, with what
-// is told as lost.
+// is reported as lost.
 func (g *told) check(t *testing.T, seen [2]uint64, each uint64, cause string) {
 	t.Helper()
 	want := losses{cause: {each - seen[event.TX], each - seen[event.RX]}}
@@ -221,7 +221,7 @@ func TestLossOfSums(t *testing.T) {
 }
 
 // TestLossOfPending: of the records that wait for TCP all but one find no room.
-// Each that is told is told once.
+// Each that is told is reported once.
 func TestLossOfPending(t *testing.T) {
 	needGuest(t)
 	guesttest.OnEndsWithEachChange(t)

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Preflight checks, from the cheapest on, that this machine can be traced, and
-// loads the tls module where it is missing. Open does so by itself. The error is
-// an *UnsupportedError where something is lacking.
+// Preflight checks the capabilities of the process, and loads the module tls if the kernel
+// does not have it yet. Open calls it. The error is an *UnsupportedError if something is
+// missing.
 func Preflight() error {
 	if err := checkRights(); err != nil {
 		return err
@@ -47,11 +47,11 @@ func checkTypes() error {
 	return nil
 }
 
-// openFunction opens a record, from Linux 6.0 on. Of the functions that ktlstop
-// cannot do without it is the youngest, and the one that tells an old kernel.
+// openFunction decrypts a record, since Linux 6.0. It is the newest of the required functions,
+// so that its absence identifies an older kernel.
 const openFunction = "tls_rx_one_record"
 
-// missingFunction is of a kernel without a function that ktlstop cannot do without.
+// missingFunction returns the error for a kernel without a required function.
 func missingFunction(name string) error {
 	if name == openFunction {
 		return &UnsupportedError{What: "this kernel's TLS code is older than Linux 6.0: it has no function " + name + ", which opens records",
@@ -61,8 +61,8 @@ func missingFunction(name string) error {
 		Hint: "docs/kernels.md lists the kernels that are known to work"}
 }
 
-// tooOld asks the kernel's symbols whether its TLS code is there and lacks
-// openFunction. Their names anyone may read.
+// tooOld reports whether the kernel's symbols contain its TLS code and not openFunction. The
+// names of the symbols are readable by everybody.
 func tooOld(kallsyms string) bool {
 	b, err := os.ReadFile(kallsyms)
 	has := func(name string) bool { // a tab and the module follow where there is one
@@ -71,7 +71,7 @@ func tooOld(kallsyms string) bool {
 	return err == nil && has("tls_sw_recvmsg") && !has(openFunction)
 }
 
-// checkRights looks at the capabilities before the kernel says EPERM somewhere.
+// checkRights tests the capabilities, before some call fails with EPERM.
 func checkRights() error {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -79,8 +79,8 @@ func checkRights() error {
 		return os.NewSyscallError("capget", err)
 	}
 	has := func(c uint) bool { return data[c/32].Effective&(1<<(c%32)) != 0 }
-	// CAP_BPF and CAP_PERFMON are not enough: to attach to a module its type
-	// information is opened by number, which wants CAP_SYS_ADMIN.
+	// CAP_BPF and CAP_PERFMON are not enough: attaching to a module opens its type
+	// information by id, which needs CAP_SYS_ADMIN.
 	if has(unix.CAP_SYS_ADMIN) {
 		return nil
 	}
@@ -88,7 +88,7 @@ func checkRights() error {
 		Hint: "run as root, or with CAP_SYS_ADMIN", Err: unix.EPERM}
 }
 
-// loadModule makes sure that the TCP upper layer protocol "tls" is there.
+// loadModule makes sure that the kernel has the TCP upper layer protocol "tls".
 func loadModule() error {
 	if hasULP() {
 		return nil
@@ -106,9 +106,9 @@ func loadModule() error {
 	return &UnsupportedError{What: "this kernel has no kernel TLS (module tls)", Hint: hint, Err: err}
 }
 
-// modprobe is the absolute path of the program that the kernel itself loads
-// modules with, as the sysctl file says. PATH may be somebody else's, and what
-// it names would run as root.
+// modprobe returns the absolute path of the program by which the kernel itself loads modules,
+// from the sysctl file. It does not search PATH: somebody else may have set PATH, and the
+// program would run as root.
 func modprobe(sysctl string) string {
 	b, err := os.ReadFile(sysctl)
 	if path := strings.TrimSpace(string(b)); err == nil && strings.HasPrefix(path, "/") {
@@ -117,12 +117,12 @@ func modprobe(sysctl string) string {
 	return "/sbin/modprobe"
 }
 
-// hasULP says whether the kernel knows the protocol. Where it shows its counters it
-// does, and is not asked: that would be a refusal, which other tracers see. Else it
-// is asked for on a socket that is not connected. The kernel
-// says ENOTCONN where it has it (tls_init), ENOENT where not. The list in
-// /proc/sys/net/ipv4/tcp_available_ulp is that of the first network namespace
-// alone: other namespaces, as of containers, have no such file.
+// hasULP reports whether the kernel has the protocol. It has it if it shows its counters; a
+// request is avoided then, since it would fail and other tracers would see the failure.
+// Otherwise hasULP requests the protocol on a socket that is not connected: the kernel
+// returns ENOTCONN if it has it (tls_init), and ENOENT if not. It cannot use
+// /proc/sys/net/ipv4/tcp_available_ulp, which exists only in the initial network namespace
+// and not in those of containers.
 func hasULP() bool {
 	if _, err := os.Stat("/proc/net/tls_stat"); err == nil {
 		return true

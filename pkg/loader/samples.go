@@ -4,16 +4,17 @@ package loader
 
 import "github.com/ktlstop/ktlstop/pkg/event"
 
-// Aggregates says whether the kernel adds records up: Config.Aggregate has asked
-// for it, and the backend can.
+// Aggregates reports whether the kernel adds records up: whether Config.Aggregate is set
+// and the backend supports it.
 func (t *Tracer) Aggregates() bool { return t.sums != nil }
 
-// Samples calls visit for each connection that the kernel adds records up for,
-// and forgets those that are closed: their Sample is Final. The Sample is
-// visit's until it returns, and visit must not call Samples or Rings. Closed
-// connections take room in the kernel until they are read: a call a second is
-// enough. Read once more after Run, which adds what was unfinished. Without
-// Config.Aggregate there are none.
+// Samples calls visit for each connection that the kernel keeps sums of, and removes those
+// that are closed: their Sample is Final. visit must not keep the Sample after it returns,
+// and must not call Samples or Rings.
+//
+// Closed connections occupy the map until Samples reads them. One call a second is enough.
+// Call it once more after Run, which adds the records that were unfinished. If Aggregates
+// returns false, Samples does nothing.
 func (t *Tracer) Samples(visit func(*event.Sample)) error {
 	if t.sums == nil {
 		return nil
@@ -21,9 +22,9 @@ func (t *Tracer) Samples(visit func(*event.Sample)) error {
 	return t.sums.Read(visit)
 }
 
-// Stream turns on, or with 0 off, the events of each record of one connection, by
-// its event.Conn.ID, instead of the one before. Without Config.Aggregate it does
-// nothing: there each record is an event.
+// Stream makes Run report each record of the connection with an event.Conn.ID, and no
+// longer those of the connection chosen before; 0 chooses none. If Aggregates returns
+// false, Stream does nothing, since Run reports each record anyway.
 func (t *Tracer) Stream(conn uint64) error {
 	if t.sums == nil {
 		return nil
@@ -35,13 +36,13 @@ func (t *Tracer) Stream(conn uint64) error {
 	return nil
 }
 
-// Held is what a connection holds back right now, by its event.Conn.ID; nil where that
-// is nothing, and where it is not known: the connection is gone, or this backend cannot
-// tell. It takes Config.Aggregate.
+// Held returns the data that the connection with an event.Conn.ID holds back now. It
+// returns nil if there is none, if the connection is closed, or if this run cannot know:
+// Held needs Config.Aggregate and the eBPF backend.
 func (t *Tracer) Held(conn uint64) (*event.Held, error) { return t.held(conn) }
 
-// releaseStream lets go what waits for its call's return when another connection
-// has been chosen: the event that would bring it does not come any more.
+// releaseStream reports the records that wait for the return of their call when another
+// connection was chosen: the event of that return will not arrive.
 func (t *Tracer) releaseStream(handle func(event.Event) error) error {
 	now := t.stream.Load()
 	if now == t.streamed {
@@ -52,7 +53,8 @@ func (t *Tracer) releaseStream(handle func(event.Event) error) error {
 	return t.asm.Release(old, handle)
 }
 
-// Rings lists what can be full in this run. The gobpf backend does not tell.
+// Rings lists the buffers of this run that can be full. It returns none for the gobpf
+// backend.
 func (t *Tracer) Rings() []BufferUsage {
 	out := t.rings(t.snaplen > 0)
 	if t.dtls != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// govern prepares what Config.MaxCPU asks for.
+// govern prepares the governor of Config.MaxCPU.
 func (t *Tracer) govern(cfg *Config) error {
 	every := t.sampleEvery()
 	if every == nil && cfg.Sample != nil && (cfg.Sample.Auto || cfg.Sample.Every > 1) {
@@ -27,7 +27,7 @@ func (t *Tracer) govern(cfg *Config) error {
 	return nil
 }
 
-// limits is what Config.MaxCPU asks of the governor.
+// limits returns the limits that the governor enforces for a Config.
 func limits(cfg *Config, every interface{ Set(any) error }) meter.Limits {
 	l := meter.Limits{CPU: cfg.MaxCPU, Set: func(n uint32) error { return every.Set(n) }, Notice: cfg.Notice}
 	if cfg.Sample != nil {
@@ -39,7 +39,7 @@ func limits(cfg *Config, every interface{ Set(any) error }) meter.Limits {
 	return l
 }
 
-// setSampling tells the programs whether records may be left out, and how many.
+// setSampling sets the programs' constants of sampling.
 func setSampling(spec *ebpf.CollectionSpec, cfg *Config) error {
 	s := cfg.Sample
 	if s == nil {
@@ -52,7 +52,8 @@ func setSampling(spec *ebpf.CollectionSpec, cfg *Config) error {
 	)
 }
 
-// enforceLimit takes the share of a processor in one window, in percent.
+// enforceLimit gives the governor the share of one window, in percent of a processor, and
+// returns a *CostError if it is too much.
 func (t *Tracer) enforceLimit(share float64) error {
 	tooMuch, err := t.governor.Check(share)
 	if err != nil {
@@ -65,14 +66,14 @@ func (t *Tracer) enforceLimit(share float64) error {
 	return nil
 }
 
-// Cost is what the programs took in the windows that are over. Nothing is
-// measured unless Config.Cost, Config.MaxCPU or Measure asks for it; what the
-// kernel skipped is counted in any case.
+// Cost returns the run time of the programs in the measurements that have ended. The
+// kernel measures only on request: of Config.Cost, Config.MaxCPU or Measure. It counts
+// skipped runs in any case.
 func (t *Tracer) Cost() Cost {
 	programs, over, records := t.meter.Cost()
 	return Cost{programs, over, records}
 }
 
-// Measure measures the cost while on, from the next moment on, for somebody who
-// looks at it. Run does the measuring.
+// Measure turns the measurement of the cost on and off, for as long as somebody looks at
+// it. Run makes the measurements, so that it takes effect a moment later.
 func (t *Tracer) Measure(on bool) { t.meter.Watch(on) }

@@ -17,9 +17,10 @@ const (
 	dtlsGroup  = "DTLS of " + dtlsModule
 )
 
-// Self loads each group of programs, and attaches none but one and those of a Watch: which of
-// them work here. missing says what the kernel lacks, a line each. The error is an
-// *UnsupportedError where nothing can work.
+// Self tests which groups of programs this kernel loads. It attaches only one program of a
+// Tracer and those of a Watch, for a moment, and frees all of them before it returns.
+// missing lists what the kernel lacks, one line each. The error is an *UnsupportedError if
+// nothing can be traced, or ErrStopped if ctx ended first.
 func Self(ctx context.Context) (groups []GroupState, missing []string, err error) {
 	if err := Preflight(); err != nil {
 		return nil, nil, err
@@ -50,7 +51,7 @@ func Self(ctx context.Context) (groups []GroupState, missing []string, err error
 	return groups, append(slices.Clone(l.missing), unwatched...), nil
 }
 
-// tryAttach attaches the first program that runs cannot do without, for a moment. Its error is an
+// tryAttach attaches the first required program for a moment. Its error is an
 // *UnsupportedError.
 func (l *loaded) tryAttach() error {
 	for _, h := range l.hooks {

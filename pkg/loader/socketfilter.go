@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenSocketFilter loads a program of an ELF object as clang makes it, by the
-// backend that traces. object is the file's path; an empty name stands for the
-// object's only socket filter, and where there are several the error is
-// ErrAmbiguousFilter. The filter is the caller's to close, and needs the Tracer no more.
+// OpenSocketFilter loads a socket filter from an ELF object that clang has compiled. object
+// is the path of the file, and name that of the program. An empty name means the only
+// socket filter of the object; if there are several, the error is ErrAmbiguousFilter. The
+// caller must close the filter, which remains usable after Tracer.Close.
 func (t *Tracer) OpenSocketFilter(object, name string) (SocketFilter, error) {
 	spec, name, err := readFilter(object, name)
 	if err != nil {

@@ -1,12 +1,34 @@
 //go:build linux && (amd64 || arm64)
 
-// Package loader attaches BPF programs to the kernel's TLS code and turns what
-// they report into events: each record that any kTLS socket of the machine seals or
-// opens, the sockets themselves, what failed, and what was lost.
+// Package loader traces kernel TLS. It attaches BPF programs to the kernel's TLS code and
+// reports events (package event): each record that a kTLS socket of the machine encrypts
+// or decrypts, the sockets themselves, failures, and losses of the trace.
 //
-// Open attaches, Run hands out events until it is told to end, Close frees. That
-// takes Linux with the module tls, and root or CAP_SYS_ADMIN; README.md lists the
-// kernels that are known to work. Open says what a machine lacks.
+// # Use
+//
+// Open loads and attaches the programs. Tracer.Run calls a handler for each event until
+// its context ends. Tracer.Close detaches and frees the programs.
+//
+// With Config.Aggregate the kernel adds the records of each connection up instead of
+// reporting them; Tracer.Samples reads the sums, and Tracer.Stream chooses one connection
+// whose records are reported as well.
+//
+// A Watch, which OpenWatch opens, is independent of a Tracer: it reports what programs
+// request from the kernel before a connection has kernel TLS.
+//
+// # Requirements
+//
+// Tracing needs Linux 6.0 or later on x86-64 or arm64, the module tls, and root or
+// CAP_SYS_ADMIN; README.md lists the kernels that are known to work. If something is
+// missing, Open returns an *UnsupportedError, which says what the user can do. On other
+// systems the package builds, and Open returns an *UnsupportedError whose cause is
+// ErrUnsupportedPlatform.
+//
+// # Losses
+//
+// The programs write into ring buffers of fixed size and never block the traced programs.
+// If a buffer is full, they count what they drop, and Run reports the counts as
+// *event.Lost (Causes lists the causes).
 package loader
 
 import (
@@ -25,20 +47,23 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// pollInterval is how long an event may lie in a ring that is nearly empty.
+// pollInterval is the longest time that an event waits in a ring that is nearly empty.
 const pollInterval = 50 * time.Millisecond
 
-// Tracer is a set of attached programs. Open makes it, and Close must be called.
-// Which goroutine may call what:
+// Tracer is a set of attached programs. Open returns it, and the caller must call Close.
 //
-//   - Run, Losses, Connections, Duration and Incomplete are for one goroutine, one after
-//     the other; what Run calls may ask for Duration and Incomplete too.
-//   - Samples, Stream, Rings, Cost, Measure and OpenSocketFilter are for any, at any
-//     time until Close, while Run runs too; Measure after Close, where it does nothing.
-//   - Backend, Tier and Aggregates are for any: Open settles what they return. Hooks and
-//     Missing are for any too; what the module of DTLS, or the first network card, lacks
-//     that comes while Run runs is added then.
-//   - Close comes last, when no other method runs.
+// Concurrency:
+//
+//   - Run, Losses, Connections, Duration and Incomplete must not be called concurrently
+//     with each other. The functions that Run calls may call Duration and Incomplete.
+//   - Samples, Stream, Held, Rings, Cost, Measure and OpenSocketFilter may be called by any
+//     goroutine until Close, also while Run runs. Measure may be called after Close and
+//     then does nothing.
+//   - Backend, Tier and Aggregates may be called by any goroutine. What they return does
+//     not change after Open.
+//   - Hooks and Missing may be called by any goroutine. They grow while Run runs, when the
+//     DTLS module is loaded or the first connection of a network card appears.
+//   - Close must be the last call, when no other method runs.
 type Tracer struct {
 	backend
 	asm              *assemble.Assembler
@@ -50,19 +75,20 @@ type Tracer struct {
 	notice           func(string) // Config.Notice
 	sums             *sums.Reader // nil where records are not added up, see Aggregates
 	stream           atomic.Uint64
-	streamed         uint64 // what stream was when the loop last looked
+	streamed         uint64 // the value of stream when the loop last read it
 	snaplen          int
-	failuresReported uint64 // when the programs were last asked for failures that they have only counted
-	notFound         int    // sockets that the inventory lacks
+	failuresReported uint64 // when the programs last reported the failures that they had only counted
+	notFound         int    // sockets that the inventory did not find
 	begin            time.Time
 	end              time.Time
 }
 
-// Open loads and attaches the programs and takes the inventory of the sockets
-// that are open already, which can take some seconds. What the programs tell from
-// then on waits in the event ring for Run. The error is that of Config.Check, an
-// *UnsupportedError where the machine lacks something, or ErrStopped where ctx
-// ended first. Once Open has returned, ctx has no part in the Tracer.
+// Open loads and attaches the programs and takes an inventory of the sockets that are
+// already open. That can take some seconds. Events from then on wait in the event ring for
+// Run. Open loads the module tls if the kernel does not have it yet.
+//
+// The error is that of Config.Check, an *UnsupportedError if the machine lacks something,
+// or ErrStopped if ctx ended first. ctx concerns Open only, not the Tracer.
 func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
@@ -79,7 +105,8 @@ func Open(ctx context.Context, cfg Config) (*Tracer, error) {
 	return t, nil
 }
 
-// stopped is asked between the steps of Open: the kernel's own cannot be cut short.
+// stopped is called between the steps of Open, since a step of the kernel cannot be
+// interrupted.
 func stopped(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ErrStopped
@@ -128,8 +155,8 @@ func (t *Tracer) start(ctx context.Context, cfg *Config) error {
 	return t.attachDTLS(ctx)
 }
 
-// attachDTLS attaches to the module of DTLS, if there is one now. The gobpf backend does
-// not.
+// attachDTLS attaches to the DTLS module if it is loaded now. The gobpf backend does not
+// trace DTLS.
 func (t *Tracer) attachDTLS(ctx context.Context) error {
 	if t.dtls == nil {
 		return nil
@@ -137,7 +164,8 @@ func (t *Tracer) attachDTLS(ctx context.Context) error {
 	return t.dtls.attachIfLoaded(ctx, time.Now(), t.meter.Add)
 }
 
-// Duration is how long the programs have been live, or were once Run has returned.
+// Duration returns how long the programs have been live, or were live if Run has
+// returned.
 func (t *Tracer) Duration() time.Duration {
 	if t.end.IsZero() {
 		return time.Since(t.begin)
@@ -145,8 +173,8 @@ func (t *Tracer) Duration() time.Duration {
 	return t.end.Sub(t.begin)
 }
 
-// Missing says in words what this kernel lacks, a line for each hook, with what
-// that costs: a line for the user.
+// Missing lists what this kernel does not support, one line for the user each, with what
+// the user misses.
 func (t *Tracer) Missing() []string {
 	_, missing := t.about()
 	if t.dtls == nil {
@@ -156,7 +184,8 @@ func (t *Tracer) Missing() []string {
 	return slices.Concat(missing, more)
 }
 
-// Hooks lists the hooks of this run. What the kernel does not have is in Missing.
+// Hooks lists the hooks of this run, attached or not. A hook whose kernel function does
+// not exist is in Missing instead.
 func (t *Tracer) Hooks() []HookState {
 	hooks, _ := t.about()
 	if t.dtls == nil {
@@ -166,11 +195,11 @@ func (t *Tracer) Hooks() []HookState {
 	return slices.Concat(hooks, more)
 }
 
-// Backend is BackendEBPF or BackendGobpf.
+// Backend returns BackendEBPF or BackendGobpf.
 func (t *Tracer) Backend() string { return t.name() }
 
-// Tier is event.TierSnap where Config.Snaplen lets plaintext out of the kernel, else
-// event.TierNone.
+// Tier returns event.TierSnap if Config.Snaplen lets plaintext leave the kernel, and
+// event.TierNone otherwise.
 func (t *Tracer) Tier() event.Tier {
 	if t.snaplen > 0 {
 		return event.TierSnap
@@ -178,19 +207,20 @@ func (t *Tracer) Tier() event.Tier {
 	return event.TierNone
 }
 
-// Run calls handle for each event: an *event.Record, *event.Socket, *event.Error or
-// *event.Lost. An *event.Record is the tracer's and is used again when handle has
-// returned, with its Payload: copy what is to be kept. The others are handle's to
-// keep. idle, if not nil, is called some times a second, whenever what there was to
-// read has been read, and under load in between: to flush what handle has written.
+// Run calls handle for each event: an *event.Record, *event.Socket, *event.Error,
+// *event.Drop or *event.Lost. The tracer reuses an *event.Record and its Payload after
+// handle returns: handle must copy what it keeps. It may keep events of the other types.
+// idle, if not nil, is called at least some times a second, when Run has read all events
+// and, under load, in between. It is meant to flush what handle has written.
 //
-// Run blocks until ctx ends, which is no error, or until handle, idle or the kernel
-// returns an error, which Run returns. In each case the programs are detached. When
-// ctx has ended, and before Run returns a *CostError, the rings are emptied too:
-// handle gets all that was told before.
+// Run blocks until ctx ends, and then returns nil, or until handle, idle or the kernel
+// returns an error, which it returns. A *CostError reports that the programs exceeded
+// Config.MaxCPU. Run detaches the programs before it returns. If ctx has ended, or the
+// error is a *CostError, Run first empties the rings: handle gets all events that the
+// programs had reported.
 //
-// Run works once: another call returns an error. With Config.ListOnly call it with a
-// context that has ended: it tells of the sockets and returns.
+// Run can be called once; a second call returns an error. With Config.ListOnly, call it
+// with a context that has ended: it reports the sockets and returns.
 func (t *Tracer) Run(ctx context.Context, handle func(event.Event) error, idle func() error) error {
 	if !t.end.IsZero() {
 		return errRun
@@ -228,12 +258,12 @@ func (t *Tracer) reportNotFound(handle func(event.Event) error) error {
 	return handle(&event.Lost{Mono: Monotonic(), Cause: CauseNotFound, Count: uint64(t.notFound)})
 }
 
-// errRun: the programs are detached, and nothing comes any more.
+// errRun is the error of a second Run: the programs are detached.
 var errRun = errors.New("this tracer has run: open another")
 
-// Losses calls handle with an *event.Lost for each cause of what was lost since Run
-// last told, for callers that have ended Run with an error of their own: Run tells
-// of losses by itself. It returns handle's error.
+// Losses calls handle with an *event.Lost for each cause of losses since Run last reported
+// them. Run reports losses by itself: Losses is for callers that have ended Run with an
+// error of their own. It returns the error of handle.
 func (t *Tracer) Losses(handle func(event.Event) error) error {
 	if err := t.reportLosses(handle); err != nil || t.dtls == nil {
 		return err
@@ -278,8 +308,9 @@ func (t *Tracer) loop(ctx context.Context, handle func(event.Event) error, idle 
 	return nil
 }
 
-// pollCards attaches what the first connection of a network card needs, if one was met:
-// opening at once, and in the run beside it, when what is missing is said.
+// pollCards attaches the hooks for network cards when the first connection of one has
+// appeared. Open waits for them. While Run runs, they are attached in the background, and
+// the notice callback gets what is missing.
 func (t *Tracer) pollCards(ctx context.Context, opening bool) {
 	added, missing := t.attachCards(ctx, opening)
 	if len(added) > 0 {
@@ -302,11 +333,11 @@ func (t *Tracer) pollDTLS(ctx context.Context, handle func(event.Event) error) e
 	return t.dtls.poll(handle)
 }
 
-// perClockCheck is how many events are read between two looks at the clock.
+// perClockCheck is how many events are read between two readings of the clock.
 const perClockCheck = 256
 
-// readAll reads until the ring is empty, or never is and the time is over: there
-// is more to do than to read.
+// readAll reads until the ring is empty, or until the time is over: a ring that never is
+// empty must not keep the loop from its other work.
 func readAll(ctx context.Context, until time.Time, read func() ([]byte, error), add func(*wire.Event) error) error {
 	var w wire.Event
 	for n := 1; ctx.Err() == nil; n++ {
@@ -330,7 +361,7 @@ func readAll(ctx context.Context, until time.Time, read func() ([]byte, error), 
 	return nil
 }
 
-// adding makes whole events of what is read.
+// adding returns a function that assembles whole events from what is read.
 func (t *Tracer) adding(handle func(event.Event) error) func(*wire.Event) error {
 	return func(w *wire.Event) error {
 		return t.asm.Add(w, handle)
@@ -340,7 +371,7 @@ func (t *Tracer) adding(handle func(event.Event) error) func(*wire.Event) error 
 // endOfTime is later than any reading ends.
 var endOfTime = time.Unix(1<<40, 0)
 
-// drain takes what the programs reported before they were detached.
+// drain reports the events that the programs wrote before they were detached.
 func (t *Tracer) drain(handle func(event.Event) error) error {
 	if err := t.reportFailures(math.MaxUint64); err != nil {
 		return err
@@ -365,7 +396,7 @@ func (t *Tracer) reportLosses(handle func(event.Event) error) error {
 	return t.lost.report(func() (lossCounts, error) { return allLosses(t.backend, t.asm) }, handle)
 }
 
-// allLosses are what the kernel counts and what the assembler does.
+// allLosses returns the losses that the kernel counts and those of the assembler.
 func allLosses(kernel interface{ losses() (lossCounts, error) }, asm *assemble.Assembler) (lossCounts, error) {
 	n, err := kernel.losses()
 	dropped := asm.Dropped()
@@ -373,12 +404,13 @@ func allLosses(kernel interface{ losses() (lossCounts, error) }, asm *assemble.A
 	return n, err
 }
 
-// Incomplete is how many records, at most, were told before they were whole, for want
-// of room to wait for the rest: without the last of their times.
+// Incomplete returns an upper bound of how many records were reported before they were
+// complete, without the last of their times, because there was no room to wait for the
+// rest.
 func (t *Tracer) Incomplete() uint64 { return t.asm.Incomplete() }
 
-// Close detaches and frees everything. It may be called more than once. Socket
-// filters have a Close of their own.
+// Close detaches and frees the programs. It may be called more than once. It does not
+// close socket filters, which the caller of OpenSocketFilter owns.
 func (t *Tracer) Close() {
 	if t.meter != nil {
 		t.meter.Stop()

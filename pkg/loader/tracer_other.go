@@ -7,8 +7,8 @@ import (
 	"runtime"
 )
 
-// Tracer is what Open returns where it can, which is on Linux, on x86-64 and arm64. Here it
-// returns an error.
+// Tracer is the type of what Open returns on Linux on x86-64 and arm64. Here Open returns an
+// error.
 type Tracer struct{ tracerMethods }
 
 // Open returns an *UnsupportedError, or the error of Config.Check.
@@ -19,7 +19,7 @@ func Open(_ context.Context, cfg Config) (*Tracer, error) {
 	return nil, Preflight()
 }
 
-// Watch is what OpenWatch returns where it can.
+// Watch is the type of what OpenWatch returns on Linux on x86-64 and arm64.
 type Watch struct{ watchMethods }
 
 // OpenWatch returns an *UnsupportedError.
@@ -30,7 +30,7 @@ func Self(context.Context) (groups []GroupState, missing []string, err error) {
 	return nil, nil, Preflight()
 }
 
-// Preflight returns an *UnsupportedError: this program runs where it cannot trace.
+// Preflight returns an *UnsupportedError: this system has no tracing.
 func Preflight() error {
 	needs := "Linux"
 	if runtime.GOOS == "linux" {
@@ -42,11 +42,11 @@ func Preflight() error {
 	}
 }
 
-// haveGobpf: kprobes are Linux' too.
+// haveGobpf is false: kprobes exist on Linux only.
 const haveGobpf = false
 
-// UsesKprobes says whether Open attaches by kprobes, which it does not.
+// UsesKprobes returns false: Open attaches nothing.
 func (c *Config) UsesKprobes() bool { return false }
 
-// IsKernelUser is false: there are no names of tasks to filter by.
+// IsKernelUser returns false: there are no tasks to filter.
 func IsKernelUser(string) bool { return false }

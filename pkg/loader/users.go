@@ -11,20 +11,21 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// IsKernelUser says whether a name is that of a part of the kernel (event.Conn.KernelUser) and
-// of no task: Filter.Comms finds nothing by it.
+// IsKernelUser reports whether name is that of a part of the kernel
+// (event.Conn.KernelUser). Such a socket belongs to no task, so that Filter.Comms does not
+// match it.
 func IsKernelUser(name string) bool { return wire.IsKernelUser(name) }
 
 // maxUsers is USERS of bpf/ktls_user.h.
 const maxUsers = 64
 
-// kernelUsers names the parts of the kernel that have sockets, for any goroutine.
+// kernelUsers names the parts of the kernel that own sockets. Any goroutine may use it.
 type kernelUsers struct {
 	symbols *ebpf.Map
 	names   [maxUsers]atomic.Pointer[string]
 }
 
-// at is the name at a place, counted from 1; empty where it is not known.
+// at returns the name at a place, counted from 1; empty if it is not known.
 func (u *kernelUsers) at(place uint16) string {
 	if u == nil || place == 0 || place > maxUsers {
 		return ""

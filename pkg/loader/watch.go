@@ -20,8 +20,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// watchHooks are the programs of bpf/ktls_doctor.bpf.c, which are attached one by one:
-// each that is missing costs what without says.
+// watchHooks are the programs of bpf/ktls_doctor.bpf.c. They are attached one by one; without
+// is what the user misses if one of them is not.
 var watchHooks = []hook{
 	{program: "ulp_exit", function: "tcp_set_ulp", vmlinux: true, without: "who asks for kernel TLS is not seen"},
 	{program: "key_exit", function: "tls_setsockopt", without: "keys, and what the kernel answers to them, are not seen"},
@@ -33,13 +33,16 @@ var watchHooks = []hook{
 	{program: "hello_received", function: "tcp_recvmsg", vmlinux: true, without: "handshakes' messages that are received are not seen"},
 }
 
-// absent is the alternative of hooks that a kernel needs only where it has the function:
-// one without MPTCP has no such sockets.
+// absent is the alternative of a hook that a kernel without the function does not need: a
+// kernel without MPTCP has no MPTCP sockets.
 const absent = "-"
 
-// Watch sees what programs ask the kernel for, what it answers, and the begin of
-// handshakes. It attaches nothing of what a Tracer does, and does not load the module
-// tls: that it is missing may be what somebody looks for.
+// Watch reports the requests of programs to set up kernel TLS, the kernel's results, and
+// the first messages of TLS handshakes. It shares nothing with a Tracer. It does not load
+// the module tls, since that it is missing may be what the user looks for.
+//
+// Run must be called by one goroutine. Missing and Since may be called at any time, Sees
+// and Skipped until Close, and Close when no other method runs.
 type Watch struct {
 	coll     *ebpf.Collection
 	links    []link.Link
@@ -55,8 +58,8 @@ type watching struct {
 	function string
 }
 
-// OpenWatch loads and attaches the programs. The error is an *UnsupportedError where the
-// machine lacks something.
+// OpenWatch loads and attaches the programs. The error is an *UnsupportedError if the
+// machine lacks something, or ErrStopped if ctx ended first.
 func OpenWatch(ctx context.Context) (*Watch, error) {
 	if err := checkRights(); err != nil {
 		return nil, err
@@ -131,17 +134,19 @@ func (w *Watch) attach(spec *ebpf.CollectionSpec, kernel *types) error {
 	return nil
 }
 
-// Missing says what is not seen on this kernel, a line each.
+// Missing lists what the watch cannot see on this kernel, one line each.
 func (w *Watch) Missing() []string { return slices.Clone(w.missing) }
 
-// Sees says whether all answers of a function of the kernel were seen, as far as there
-// was room for them.
+// Sees reports whether the watch saw every call of a kernel function: whether it is attached
+// to the function, and no call was skipped. Run returns how many observations found no
+// room.
 func (w *Watch) Sees(function string) bool {
 	return w.skipped(function) == 0 && !slices.ContainsFunc(w.missing, func(m string) bool { return strings.HasPrefix(m, function+":") })
 }
 
-// Skipped is how many calls at most were not seen since the kernel has skipped a program:
-// one that preempts its own code does that where it has interrupted the same program.
+// Skipped returns an upper bound of how many calls the watch did not see because the kernel
+// skipped a program. A kernel that preempts its own code does so if it has interrupted the
+// same program on that processor.
 func (w *Watch) Skipped() uint64 { return w.skipped("") }
 
 // skipped is that of one function, or of all.
@@ -154,15 +159,15 @@ func (w *Watch) skipped(function string) (n uint64) {
 	return n
 }
 
-// Since is how long after the watch began something happened, by its Mono.
+// Since returns the time from the beginning of the watch to a Mono; 0 if that is earlier.
 func (w *Watch) Since(mono uint64) time.Duration {
 	return max(0, time.Since(w.begin)-time.Duration(Monotonic()-mono))
 }
 
-// Run calls handle for each sight until ctx ends, which is no error. unseen is how many
-// found no room.
+// Run calls handle for each observation until ctx ends, which is not an error. handle may
+// keep it. dropped is how many observations found no room in the ring.
 func (w *Watch) Run(ctx context.Context, handle func(*event.Observation)) (dropped uint64, err error) {
-	for over := false; !over; { // what was told before ctx ended is read too
+	for over := false; !over; { // what was reported before ctx ended is read too
 		over = ctx.Err() != nil
 		w.ring.SetDeadline(time.Now().Add(pollInterval))
 		if err := w.read(handle); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -175,7 +180,7 @@ func (w *Watch) Run(ctx context.Context, handle func(*event.Observation)) (dropp
 	return dropped, nil
 }
 
-// read hands on what comes until the deadline.
+// read calls handle for each observation until the deadline.
 func (w *Watch) read(handle func(*event.Observation)) error {
 	var rec ringbuf.Record
 	for {
@@ -190,7 +195,7 @@ func (w *Watch) read(handle func(*event.Observation)) error {
 	}
 }
 
-// Close detaches the programs. It may be called again.
+// Close detaches and frees the programs. It may be called more than once.
 func (w *Watch) Close() {
 	for _, l := range w.links {
 		l.Close()

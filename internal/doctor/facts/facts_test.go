@@ -463,7 +463,7 @@ func TestGarbage(t *testing.T) {
 }
 
 // A process that goes in the middle is an error for whoever asks, and nothing for who
-// looks at all. One that somebody has named is told, with why it was not looked at.
+// looks at all. One that somebody has named is reported, with why it was not looked at.
 func TestGone(t *testing.T) {
 	r := NewReader(tree(t, map[string]string{"proc/8/comm": "x"}))
 	if _, err := r.Process(7, true); err == nil {

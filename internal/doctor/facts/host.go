@@ -94,7 +94,7 @@ func (r Root) tls(m modules) doctor.Support {
 }
 
 // configured is what the kernel's configuration says, where it is to be had. Of a module
-// it does not say whether it is installed.
+// it does not report whether it is installed.
 func (r Root) configured(release string) (is doctor.Support) {
 	text := gunzip(r.read("proc/config.gz"))
 	if text == nil {

@@ -127,7 +127,7 @@ func (j *jail) glob(pattern string) (found []string) {
 	return found
 }
 
-// within lists the files of a directory with one of the endings; is says whether it is
+// within lists the files of a directory with one of the endings; is reports whether it is
 // one.
 func (j *jail) within(dir string, endings ...string) (files []string, is bool) {
 	all, err := j.ReadDir(dir)

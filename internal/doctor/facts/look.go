@@ -25,17 +25,17 @@ type Want struct {
 // All: nobody asks about any process more than about another.
 func (w *Want) All() bool { return len(w.PIDs)+len(w.Comms)+len(w.Ports) == 0 }
 
-// Process says whether a process is one of those.
+// Process reports whether a process is one of those.
 func (w *Want) Process(pid int, comm string) bool {
 	return slices.Contains(w.PIDs, pid) || slices.Contains(w.Comms, comm)
 }
 
-// Ends says whether a connection has one of the ports.
+// Ends reports whether a connection has one of the ports.
 func (w *Want) Ends(e *doctor.Ends) bool {
 	return slices.ContainsFunc(w.Ports, func(p uint16) bool { return e.Local.Port() == p || e.Remote.Port() == p })
 }
 
-// Event says whether something that was seen is of those, or of all.
+// Event reports whether something that was seen is of those, or of all.
 func (w *Want) Event(e *doctor.Ends, pid int, comm string) bool {
 	return w.All() || w.Process(pid, comm) || w.Ends(e)
 }

@@ -138,7 +138,7 @@ func (s *scene) look(parent string) {
 	}
 }
 
-// changedRoot: its program lies outside of its root. Both links are told as whoever
+// changedRoot: its program lies outside of its root. Both links are reported as whoever
 // reads them sees them.
 func (r Root) changedRoot(pid string) bool {
 	root, err := os.Readlink(r.path("proc", pid, "root"))

@@ -12,7 +12,7 @@ import (
 // Conn is a connection, one queue of a controller. It is not safe for concurrent use.
 type Conn struct {
 	emit func(*finding.Exchange)
-	// OneWay says that only one direction is seen: a command is told when its capsule
+	// OneWay says that only one direction is seen: a command is reported when its capsule
 	// ends.
 	OneWay bool
 
@@ -43,7 +43,7 @@ type exchange struct {
 	detail string // of that, or what a completion adds
 }
 
-// New returns a connection that tells of each command when it has ended. It sets Mono,
+// New returns a connection that reports each command when it has ended. It sets Mono,
 // Dir, Protocol, ID, Op, Detail, Status, RequestLen, ReplyLen, Duration and End.
 func New(emit func(*finding.Exchange)) *Conn {
 	k := &Conn{emit: emit, waiting: map[uint16]*exchange{}}
@@ -73,7 +73,7 @@ func (k *Conn) Gap(d event.Dir, n, now uint64) {
 	k.streams[d&1].gap(n, now)
 }
 
-// Close tells of what is left: no more bytes will come.
+// Close reports what is left: no more bytes will come.
 func (k *Conn) Close() {
 	all := make([]*exchange, 0, len(k.waiting))
 	for _, x := range k.waiting {
@@ -204,7 +204,7 @@ func (k *Conn) complete(x *exchange, status string) {
 	k.report(x, finding.Complete)
 }
 
-// foreign takes a PDU of a command that was not seen: only its completion is told.
+// foreign takes a PDU of a command that was not seen: only its completion is reported.
 func (k *Conn) foreign(s *stream, h *header, id uint16) {
 	if h.kind != resp {
 		return
@@ -246,7 +246,7 @@ func (k *Conn) terminated(s *stream, h *header) {
 	k.report(x, finding.Complete)
 }
 
-// report tells of a command.
+// report reports a command.
 func (k *Conn) report(x *exchange, how finding.End) {
 	e := &finding.Exchange{Mono: k.now, Dir: k.host, Protocol: "nvme", Op: x.op, Detail: x.detail, Status: x.status,
 		RequestLen: x.fromHost, ReplyLen: x.toHost, End: how}

@@ -16,7 +16,7 @@ const maxWaiting = 1024
 // client back where it was called from. It is not safe for concurrent use.
 type Conn struct {
 	emit func(*finding.Exchange)
-	// OneWay says that only one direction is seen: a call is told when it ends.
+	// OneWay says that only one direction is seen: a call is reported when it ends.
 	OneWay bool
 
 	streams [2]stream
@@ -27,7 +27,7 @@ type Conn struct {
 	now uint64
 }
 
-// New returns a connection that tells of each exchange when it has ended. It sets
+// New returns a connection that reports each exchange when it has ended. It sets
 // Mono, Dir, Protocol, ID, Op, Detail, Status, RequestLen, ReplyLen, Duration and End.
 func New(emit func(*finding.Exchange)) *Conn {
 	k := &Conn{emit: emit}
@@ -58,7 +58,7 @@ func (k *Conn) Gap(d event.Dir, n, now uint64) {
 	k.streams[d&1].gap(n, now)
 }
 
-// Close tells of what is left: no more bytes will come.
+// Close reports what is left: no more bytes will come.
 func (k *Conn) Close() {
 	for d := range k.streams {
 		s := &k.streams[d]
@@ -76,7 +76,7 @@ func (k *Conn) Close() {
 	}
 }
 
-// closed tells of a message that the end of the connection cut.
+// closed reports a message that the end of the connection cut.
 func (k *Conn) closed(m *message) {
 	if !m.reply {
 		k.emit(k.exchange(m, k.now, finding.Closed))

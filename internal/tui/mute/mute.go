@@ -5,7 +5,7 @@
 // Bubble Tea asks in its init, and asks nothing where the variable CI is set. Go initialises a
 // package that imports little before those that import more, in the order of their paths: this
 // one imports os alone, and so comes before all that ask. Package tui, which imports Bubble Tea,
-// calls Over in its own init. A test in cmd/ktlstop says whether the terminal was asked.
+// calls Over in its own init. A test in cmd/ktlstop reports whether the terminal was asked.
 package mute
 
 import "os"

@@ -118,7 +118,7 @@ func (a *Assembler) Add(w *wire.Event, out func(event.Event) error) error {
 }
 
 // addHeld keeps what a connection holds back until it is found. That it waits for a key
-// is told then too.
+// is reported then too.
 func (a *Assembler) addHeld(w *wire.Event) {
 	if len(a.back) == maxBack {
 		clear(a.back)
@@ -352,7 +352,7 @@ func (a *Assembler) forget(conn uint64, out func(event.Event) error) error {
 	return nil
 }
 
-// reportOrphan tells of a completion whose record was lost, if something went wrong.
+// reportOrphan reports a completion whose record was lost, if something went wrong.
 func (a *Assembler) reportOrphan(done *wire.Event, out func(event.Event) error) error {
 	if done.Kind != wire.KindError {
 		return nil
@@ -391,7 +391,7 @@ func (a *Assembler) emitRecord(w *wire.Event, payload []byte, out func(event.Eve
 }
 
 // applyMatch asks the expression where the kernel could not: it did not know the
-// whole record yet, or the record was still in the making.
+// whole record yet, or the record was still in progress.
 func (a *Assembler) applyMatch(w *wire.Event) {
 	if a.options.Match == nil || w.Rec.Matched != 0 {
 		return

@@ -580,7 +580,7 @@ func FuzzAssembler(f *testing.F) {
 	})
 }
 
-// TestDatagramsWaitForNothing: what UDP did not take is told at once, and no call holds back what was read.
+// TestDatagramsWaitForNothing: what UDP did not take is reported at once, and no call holds back what was read.
 func TestDatagramsWaitForNothing(t *testing.T) {
 	b := newBench()
 	w := unsentTX(0, 5)

@@ -9,7 +9,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// code is a BPF function in the making. Its jumps go to labels.
+// code is a BPF function in progress. Its jumps go to labels.
 type code struct {
 	insns asm.Instructions
 	// where the labels are, in instructions of 8 bytes; -1 until placed.

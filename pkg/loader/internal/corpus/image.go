@@ -69,7 +69,7 @@ func unwrap(b []byte) ([]byte, error) {
 	return unwrap(inner)
 }
 
-// isFlat says whether b is a kernel as it lies in memory, without sections: arm64's
+// isFlat reports whether b is a kernel as it lies in memory, without sections: arm64's
 // Image (Documentation/arch/arm64/booting.rst).
 func isFlat(b []byte) bool { return len(b) >= 64 && string(b[56:60]) == "ARM\x64" }
 

@@ -152,7 +152,7 @@ func (w *walk) branch(i int, ins asm.Instruction, r registers) {
 	}
 }
 
-// decide says whether a jump is taken, where both sides are constants. They are
+// decide reports whether a jump is taken, where both sides are constants. They are
 // sizes, offsets and truth values, which no comparison of half a register or
 // with a sign would see differently.
 func decide(ins asm.Instruction, r registers) (taken, known bool) {

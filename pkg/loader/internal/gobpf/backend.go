@@ -60,7 +60,7 @@ type Hook struct {
 	Required bool
 }
 
-// HookState says whether a hook is attached.
+// HookState reports whether a hook is attached.
 type HookState struct {
 	Function string
 	Attached bool
@@ -91,7 +91,7 @@ type MissingFunction string
 // Error says what is lacking; whoever knows what for can say more.
 func (l MissingFunction) Error() string { return "the kernel has no function " + string(l) }
 
-// Open loads and attaches the programs. Nothing is told before SetLive. The error
+// Open loads and attaches the programs. Nothing is reported before SetLive. The error
 // is an *Unsupported where the machine lacks something, or Lacking.
 func Open(o Options) (*Backend, error) {
 	o.Hooks = append(slices.Clone(o.Hooks), announced...)

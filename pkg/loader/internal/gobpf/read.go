@@ -97,7 +97,7 @@ func (b *Backend) sort(s []byte) (mark bool, err error) {
 }
 
 // flushPending tells, before a connection's close, of records that were
-// sealed and never handed to TCP. Those that the filters keep back it adds to
+// sealed and never handed to TCP. Those that the filters suppress it adds to
 // what the close says of them.
 func (b *Backend) flushPending(e []byte) error {
 	var w wire.Event

@@ -34,5 +34,5 @@ func (f *Filter) Attach(fd int) error {
 	return nil
 }
 
-// Close lets go of the program; a socket that it is attached to keeps it.
+// Close releases the program; a socket that it is attached to keeps it.
 func (f *Filter) Close() { _ = f.m.Close() } // the program ends with ktlstop at the latest

@@ -18,7 +18,7 @@ type Limits struct {
 	CPU float64
 	// Least: one record in so many is asked for; 0 if none may be left out.
 	Least uint32
-	// Set lets one record in so many be told, Tell says so in words.
+	// Set lets one record in so many be reported, Tell says so in words.
 	Set    func(every uint32) error
 	Notice func(string)
 }
@@ -53,7 +53,7 @@ func (g *Governor) Check(share float64) (tooMuch bool, err error) {
 	return false, nil
 }
 
-// NearLimit says whether a share is so high, or so much is left out because of it,
+// NearLimit reports whether a share is so high, or so much is left out because of it,
 // that it has to be measured often.
 func (g *Governor) NearLimit(share float64) bool {
 	return g != nil && (share > g.limits.CPU/2 || g.every > g.limits.Least)

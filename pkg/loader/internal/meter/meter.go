@@ -45,7 +45,7 @@ var oncePerRecord = []string{"verdict_enter", "open_enter", "bpf_exec_tx_verdict
 type Meter struct {
 	mu       sync.Mutex
 	programs map[string]*ebpf.Program
-	began    time.Time // of the present window
+	began    time.Time // of the current window
 	next     time.Time // when the next one is due
 	close    io.Closer // nil between windows
 	before   map[string]ebpf.ProgramStats
@@ -88,7 +88,7 @@ func (m *Meter) Add(programs map[string]*ebpf.Program) {
 
 func enableStats() (io.Closer, error) { return ebpf.EnableStats(unix.BPF_STATS_RUN_TIME) }
 
-// wanted says whether anybody wants the cost.
+// wanted reports whether anybody wants the cost.
 func (m *Meter) wanted() bool { return m.figure || m.limited || m.watched }
 
 // distance is from the begin of a window to that of the next.
@@ -113,7 +113,7 @@ func (m *Meter) Watch(on bool) {
 	m.watched = on
 }
 
-// Approach says whether the limit is near.
+// Approach reports whether the limit is near.
 func (m *Meter) Approach(near bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

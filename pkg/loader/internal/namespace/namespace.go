@@ -119,7 +119,7 @@ func enter(inode uint32, open opener) (bool, error) {
 	return true, nil
 }
 
-// gone says whether an error is that of a process or file that is no more, or of a descriptor
+// gone reports whether an error is that of a process or file that is no more, or of a descriptor
 // that is no socket any more.
 func gone(err error) bool {
 	for _, e := range []error{unix.ENOENT, unix.ESRCH, unix.EBADF, unix.ENOTTY} {
@@ -222,7 +222,7 @@ type Open struct {
 	Software, Card [2]int // of those that the kernel's software, and a network card, seals or opens
 }
 
-// OpenTLS reads the present namespace's count. Where there is no kernel TLS there is nothing.
+// OpenTLS reads the current namespace's count. Where there is no kernel TLS there is nothing.
 func OpenTLS() (Open, error) {
 	b, err := os.ReadFile("/proc/thread-self/net/tls_stat")
 	if errors.Is(err, fs.ErrNotExist) {

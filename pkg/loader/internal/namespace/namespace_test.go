@@ -50,7 +50,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestOwn: the process's own namespace is visited, once, and the error of a visit is told.
+// TestOwn: the process's own namespace is visited, once, and the error of a visit is reported.
 func TestOwn(t *testing.T) {
 	own := link("/proc/self/ns/net")
 	seen := map[uint32]int{}

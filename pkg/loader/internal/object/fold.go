@@ -46,7 +46,7 @@ func fold(old asm.Instructions, constants []byte) asm.Instructions {
 	return out
 }
 
-// readsConstant says whether read loads what is at address, which nobody else needs.
+// readsConstant reports whether read loads what is at address, which nobody else needs.
 func readsConstant(address, read *asm.Instruction) bool {
 	return address.IsLoadFromMap() && address.Reference() == section &&
 		read.OpCode.Class() == asm.LdXClass && read.OpCode.Mode() == asm.MemMode &&

@@ -165,7 +165,7 @@ func (r *Reader) slot(at uint64) []byte {
 	return r.slots[from : from+slotSize]
 }
 
-// End is told when no program runs any more: one that was interrupted has a second to
+// End is called when no program runs any more: one that was interrupted has a second to
 // be done. What is not whole then is passed over.
 func (r *Reader) End() {
 	for end := time.Now().Add(time.Second); !r.whole() && time.Now().Before(end); {

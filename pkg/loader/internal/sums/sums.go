@@ -165,7 +165,7 @@ func (r *Reader) order() {
 	r.fence.Load()
 }
 
-// Add counts, after the hooks are gone, a record that was still in the making.
+// Add counts, after the hooks are gone, a record that was still in progress.
 func (r *Reader) Add(e *wire.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

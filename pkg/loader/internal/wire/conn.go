@@ -57,7 +57,7 @@ func (c *Conn) Sealed() bool { return c.sealing && c.TX.Rec.Stamp[2] != 0 }
 // Opened says that RX is opened, and its call goes on.
 func (c *Conn) Opened() bool { return c.state == rxOpened }
 
-// Socket tells of the connection at the time mono. The next sequences are right
+// Socket reports the connection at the time mono. The next sequences are right
 // when the programs do not run any more.
 func (c *Conn) Socket(mono uint64) *event.Socket {
 	tx, rx := &c.TX, &c.RX

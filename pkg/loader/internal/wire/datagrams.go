@@ -28,7 +28,7 @@ func ReadDatagrams(b []byte) (*Datagrams, error) {
 func (c *Datagrams) tx() *Event { return (*Event)(unsafe.Pointer(&c.Tx)) }
 func (c *Datagrams) rx() *Event { return (*Event)(unsafe.Pointer(&c.Rx)) }
 
-// UnreportedDrops are the records that were dropped since the last that was told, an event for each
+// UnreportedDrops are the records that were dropped since the last that was reported, an event for each
 // reason, at the time mono.
 func (c *Datagrams) UnreportedDrops(mono uint64) (all []*event.Drop) {
 	rx := c.rx()
@@ -47,7 +47,7 @@ func (c *Datagrams) UnreportedDrops(mono uint64) (all []*event.Drop) {
 	return all
 }
 
-// Socket tells of the connection at the time mono. What the peer has sent is not known:
+// Socket reports the connection at the time mono. What the peer has sent is not known:
 // it may be on its way, or lost.
 func (c *Datagrams) Socket(mono uint64) *event.Socket {
 	tx, rx := c.tx(), c.rx()

@@ -40,7 +40,7 @@ func TestDatagrams(t *testing.T) {
 	}
 }
 
-// What was dropped and not told is told once, by reason, of connections that are wanted.
+// What was dropped and not told is reported once, by reason, of connections that are wanted.
 func TestUntold(t *testing.T) {
 	raw := datagramsOf(7)
 	raw.Dropped[event.DropReplay].Unreported = 3

@@ -57,7 +57,7 @@ const modeNoPad = 0x80
 // kind Rec is another part, see AboutSocket and AboutFailure.
 type Event object.KtlsEvent
 
-// Rec is the part of an Event that tells of a record.
+// Rec is the part of an Event that reports a record.
 type Rec = object.KtlsRecord
 
 // Decode copies one event of the ring; b stays the ring's.
@@ -84,7 +84,7 @@ func VisitEvent(b []byte, visit func(*Event) error) error {
 // Bytes is w's memory, as the kernel lays it out.
 func (w *Event) Bytes() []byte { return unsafe.Slice((*byte)(unsafe.Pointer(w)), EventSize) }
 
-// Key names the record that w tells of.
+// Key identifies the record of w.
 func (w *Event) Key() PayloadKey { return PayloadKey{w.Conn, w.Rec.Seq, w.Rec.Stamp[1], w.Gen, w.Dir} }
 
 // Payload is the plaintext of a record, struct payload of bpf/ktls_event.h. The
@@ -258,7 +258,7 @@ func (w *Event) AboutFailure() *object.KtlsFailure {
 	return (*object.KtlsFailure)(unsafe.Pointer(&w.Rec))
 }
 
-// Drop is what w tells of records that nobody reads, of a KindDrop.
+// Drop returns the records that nobody reads, of a KindDrop.
 func (w *Event) Drop() *event.Drop {
 	d := (*object.DtlsDrop)(unsafe.Pointer(&w.Rec))
 	return &event.Drop{
@@ -267,7 +267,7 @@ func (w *Event) Drop() *event.Drop {
 	}
 }
 
-// Held is what w tells of what a connection holds back, of a KindHeld.
+// Held returns what a connection holds back, of a KindHeld.
 func (w *Event) Held() *event.Held { return HeldOf((*object.KtlsHeld)(unsafe.Pointer(&w.Rec))) }
 
 // HeldOf is what the programs answer.
@@ -293,7 +293,7 @@ func DriverOf(d *object.KtlsDriver) event.Driver {
 // sinceBefore is instead of a time: before the trace.
 const sinceBefore = 1
 
-// awaited says whether a key is awaited, and for how long; 0 where that is not known.
+// awaited reports whether a key is awaited, and for how long; 0 where that is not known.
 func awaited(since, now uint64) (bool, uint64) {
 	if since == sinceBefore {
 		return true, 0
@@ -301,7 +301,7 @@ func awaited(since, now uint64) (bool, uint64) {
 	return since != 0, Span(since, now)
 }
 
-// Socket is what w tells of a socket.
+// Socket returns the socket event of w.
 func (w *Event) Socket() *event.Socket {
 	a := w.AboutSocket()
 	s := &event.Socket{
@@ -340,7 +340,7 @@ const (
 var funcs = [...]string{"", "tls_rx_one_record", "tls_err_abort", FuncDecryptDone: "tls_decrypt_done", "tls_sw_recvmsg", "tls_encrypt_done", "tls_strp_abort_strp",
 	"tls_sw_sendmsg", "sk_stream_wait_memory", "tls_sw_splice_read", "tls_setsockopt", "tls_getsockopt", "tcp_set_ulp", "tls_device_sendmsg"}
 
-// Failure is what w tells of an error.
+// Failure returns the error of w.
 func (w *Event) Failure() *event.Error {
 	f := w.AboutFailure()
 	e := &event.Error{

@@ -206,7 +206,7 @@ func TestEnumNames(t *testing.T) {
 	}
 }
 
-// A time that was not measured is told as unknown.
+// A time that was not measured is reported as unknown.
 func TestForgetUnmeasured(t *testing.T) {
 	if n := objecttest.Define(t, objecttest.Header(t, "ktls_stages.h"), "NOT_MEASURED"); n != notMeasured {
 		t.Errorf("NOT_MEASURED is %d, Go has %d", n, notMeasured)

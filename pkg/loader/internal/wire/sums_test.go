@@ -30,7 +30,7 @@ func TestStatsSample(t *testing.T) {
 	}
 }
 
-// What was in the making when the hooks went away is counted, without times.
+// What was in progress when the hooks went away is counted, without times.
 func TestStatsAddUnfinished(t *testing.T) {
 	var w Sums
 	e := Event{Kind: KindRecord, Conn: 1, Pid: 10, Tid: 10, Rec: Rec{Seq: 12, Len: 100, Op: uint8(event.OpSend), Stamp: [4]uint64{1, 2, 3, 4}}}

@@ -35,7 +35,7 @@ func KernelUser(symbol string) string {
 	return ""
 }
 
-// IsKernelUser says whether KernelUser answers with name, and no task is called so: nfsd is
+// IsKernelUser reports whether KernelUser answers with name, and no task is called so: nfsd is
 // a thread too, and of other modules nothing is known.
 func IsKernelUser(name string) bool {
 	for _, u := range users {

@@ -26,7 +26,7 @@ type Knowledge struct {
 	Missing []string `json:"missing"`
 }
 
-// Plaintext says whether the programs know where plaintexts lie.
+// Plaintext reports whether the programs know where plaintexts lie.
 func (k *Knowledge) Plaintext() bool {
 	_, sent := k.Layout.Fields["sk_msg_sg.data"]
 	_, received := k.Layout.Fields["skb_shared_info.frags"]

@@ -77,7 +77,7 @@ func (n *learner) samplePages(k *connection, b []byte, scatters *candidates[scat
 	return nil
 }
 
-// isScatter says whether the pages of b stand there one behind the other.
+// isScatter reports whether the pages of b stand there one behind the other.
 func (n *learner) isScatter(m memory, s scatter, b []byte) bool {
 	if n.pages.Direct == 0 {
 		return false
