@@ -10,9 +10,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -306,4 +309,80 @@ func TestCurl(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestHTTPServerRefuses: what cannot serve says so at once, and closes its listener.
+func TestHTTPServerRefuses(t *testing.T) {
+	for want, s := range map[string]*ktlshttp.Server{
+		"Server.HTTP is nil": {Config: &ktls.Config{TLS: ktls.ServerTLS()}},
+		"has Certificates":   {HTTP: &http.Server{}},
+	} {
+		ln := plainListener(t)
+		if err := s.Serve(ln); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+		if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the listener is open: %v", err)
+		}
+	}
+}
+
+// TestHTTPProxy: by a proxy net/http makes the TLS connection itself.
+func TestHTTPProxy(t *testing.T) {
+	srv := httptest.NewUnstartedServer(webHandler(t))
+	srv.TLS = ktls.ServerTLS()
+	srv.StartTLS()
+	defer srv.Close()
+	asked := make(chan string, 1)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Method + " " + r.Host
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer proxy.Close()
+	u, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := ktlshttp.NewTransport(&http.Transport{Proxy: http.ProxyURL(u)}, &ktls.Config{TLS: ktls.ClientTLS()})
+	defer tr.CloseIdleConnections()
+	if resp, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Get(srv.URL); err == nil {
+		_ = resp.Body.Close()
+		t.Error("the proxy's refusal did not count")
+	}
+	if got, want := <-asked, "CONNECT "+srv.Listener.Addr().String(); got != want {
+		t.Errorf("the proxy was asked %q, want %q", got, want)
+	}
+}
+
+// TestHTTPManyAtOnce: the first requests to a host, all at once, leave no connection behind but those that are idle.
+func TestHTTPManyAtOnce(t *testing.T) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		var open sync.WaitGroup
+		srv := &http.Server{Handler: webHandler(t), Protocols: only(proto)}
+		srv.ConnState = func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				open.Add(1)
+			case http.StateClosed:
+				open.Done()
+			}
+		}
+		s, addr := webServer(t, srv, &ktls.Config{TLS: ktls.ServerTLS()})
+		tr := ktlshttp.NewTransport(nil, &ktls.Config{TLS: ktls.ClientTLS()})
+		client := &http.Client{Transport: tr, Timeout: time.Minute}
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if got := get(client, addr+"/file"); got != string(webContent) {
+					t.Errorf("%s: got %d bytes: %.60q", proto, len(got), got)
+				}
+			})
+		}
+		wg.Wait()
+		client.CloseIdleConnections()
+		open.Wait() // the server sees the end of each, or the test never ends
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Errorf("%s: %v", proto, err)
+		}
+	}
 }
