@@ -386,3 +386,57 @@ func TestHTTPManyAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestHTTPEnds: whichever way a server is ended, Serve returns and idle connections of either protocol are closed.
+func TestHTTPEnds(t *testing.T) {
+	for name, end := range map[string]func(*ktlshttp.Server) error{
+		"Shutdown":      func(s *ktlshttp.Server) error { return s.Shutdown(context.Background()) },
+		"Close":         (*ktlshttp.Server).Close,
+		"HTTP.Shutdown": func(s *ktlshttp.Server) error { return s.HTTP.Shutdown(context.Background()) },
+		"HTTP.Close":    func(s *ktlshttp.Server) error { return s.HTTP.Close() },
+	} {
+		for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+			t.Run(name+" "+proto, func(t *testing.T) {
+				s := &ktlshttp.Server{HTTP: &http.Server{Handler: webHandler(t), Protocols: only(proto)}, Config: &ktls.Config{TLS: ktls.ServerTLS()}}
+				ln := plainListener(t)
+				done := make(chan error, 1)
+				go func() { done <- s.Serve(ln) }()
+				var conns sync.WaitGroup
+				tr := ktlshttp.NewTransport(&http.Transport{DialContext: watched(&conns)}, &ktls.Config{TLS: ktls.ClientTLS()})
+				client := &http.Client{Transport: tr, Timeout: time.Minute}
+				if got := get(client, ln.Addr().String()+"/file"); got != string(webContent) {
+					t.Fatalf("got %d bytes", len(got))
+				}
+				if err := end(s); err != nil {
+					t.Error(err)
+				}
+				if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+					t.Errorf("Serve: %v", err)
+				}
+				conns.Wait() // the client sees the end of each, or the test never ends
+			})
+		}
+	}
+}
+
+// watched is a dialer's DialContext that counts the connections that are open.
+func watched(open *sync.WaitGroup) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		open.Add(1)
+		return &watchedConn{Conn: c, closed: sync.OnceFunc(open.Done)}, nil
+	}
+}
+
+type watchedConn struct {
+	net.Conn
+	closed func()
+}
+
+func (c *watchedConn) Close() error {
+	defer c.closed()
+	return c.Conn.Close()
+}
