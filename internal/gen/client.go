@@ -147,13 +147,13 @@ func (e *end) corrupt(via *relay) error {
 		return errors.New("the server took a damaged record")
 	}
 	e.report.FaultError = err.Error()
-	return e.tls.NetConn().Close() // without a close_notify
+	return e.tls.UnsafeNetConn().Close() // without a close_notify
 }
 
 func (e *end) reset() error {
-	tcp, ok := e.tls.NetConn().(*net.TCPConn)
+	tcp, ok := e.tls.UnsafeNetConn().(*net.TCPConn)
 	if !ok {
-		return fmt.Errorf("reset the connection: it is a %T", e.tls.NetConn())
+		return fmt.Errorf("reset the connection: it is a %T", e.tls.UnsafeNetConn())
 	}
 	if err := tcp.SetLinger(0); err != nil {
 		return err

@@ -136,5 +136,5 @@ func (e *end) ended(err error) error {
 		e.report.Sent.control(raw.TypeAlert, 2) // bad_record_mac
 		return nil
 	}
-	return e.tls.NetConn().Close() // a close_notify would be sealed for nobody
+	return e.tls.UnsafeNetConn().Close() // a close_notify would be sealed for nobody
 }

@@ -30,10 +30,11 @@ type rule struct {
 
 var rules = []rule{
 	{dir: "pkg/event", why: "pkg/event is what all others speak, and knows none of them"},
-	{dir: "pkg/ktls", may: []string{"pkg/ktls/internal/kernel", "pkg/ktls/raw"}, tests: []string{"pkg/ktls/internal/ktlstest"},
+	{dir: "pkg/ktls", may: []string{"pkg/ktls/internal/kernel", "pkg/ktls/raw"}, tests: []string{"pkg/ktls/internal/ktlstest", "pkg/ktls/ktlshttp"},
 		why: "pkg/ktls is a module of its own and imports nothing of the tracer's"},
 	{dir: "pkg/ktls/internal/kernel", why: "pkg/ktls/internal/kernel makes system calls, and does not know what for"},
 	{dir: "pkg/ktls/internal/ktlstest", why: "pkg/ktls/internal/ktlstest prepares tests, and does not know what they test"},
+	{dir: "pkg/ktls/ktlshttp", may: []string{"pkg/ktls"}, why: "pkg/ktls/ktlshttp joins net/http and pkg/ktls"},
 	{dir: "pkg/ktls/raw", may: []string{"pkg/ktls/internal/kernel"}, tests: []string{"pkg/ktls/internal/ktlstest"},
 		why: "pkg/ktls/raw sets keys and moves records, and knows no handshake"},
 	{dir: "pkg/loader", may: []string{"pkg/event", "internal/match", "pkg/loader/internal/assemble", "pkg/loader/internal/compile",

@@ -125,10 +125,12 @@ func (c *Conn) writeDeadline() time.Time {
 	return time.Time{}
 }
 
-// NetConn returns the connection below. Once the kernel has the keys, what is written there
-// goes out as application data, and a plain read fails with EIO at a record of another
-// type.
-func (c *Conn) NetConn() net.Conn { return c.conn }
+// UnsafeNetConn returns the connection below, for a socket option or to close it without a
+// close_notify. It is not called NetConn, as tls.Conn's method is, so that nobody finds it by
+// an interface: once the kernel has the keys, what is written there goes out as application
+// data, past this Conn's order and its KeyUpdates, and a read takes data away from this Conn
+// or fails with EIO at a record of another type. In user space both corrupt the TLS stream.
+func (c *Conn) UnsafeNetConn() net.Conn { return c.conn }
 
 // SyscallConn returns the raw connection below, for socket options. It fails with
 // [ErrNotTCP] if there is none.

@@ -6,8 +6,8 @@ import (
 	"net"
 )
 
-// Dialer makes client connections. Its DialContext has the type of http.Transport's DialTLSContext; [ConfigureTransport]
-// makes that work with HTTP/2 as well.
+// Dialer makes client connections. Its DialContext has the type of http.Transport's DialTLSContext, for HTTP/1.1; package
+// ktlshttp has a transport for HTTP/2 as well.
 type Dialer struct {
 	NetDialer *net.Dialer // nil means a zero one; its Timeout and Deadline cover the handshake too
 	Config    *Config     // nil means a zero one; Config.TLS.ServerName defaults to the host of the address

@@ -1,11 +1,26 @@
 // Package ktls gives Go programs kernel TLS: the handshake is crypto/tls's own, the records
 // after it are sealed and opened by Linux.
 //
-// A [Conn] is made as a *tls.Conn is. A [Config] holds the *tls.Config and what this package adds:
+// A [Conn] is made as a *tls.Conn is. A [Config] holds the *tls.Config and what this package
+// adds:
 //
 //	ln, err := ktls.Listen("tcp", ":443", &ktls.Config{TLS: config})
 //	...
-//	http.Serve(ln, handler) // files go out by sendfile(2), sealed in the kernel
+//	conn, err := ln.Accept()
+//	...
+//	io.Copy(conn, file) // by sendfile(2), sealed in the kernel
+//
+// # Traps
+//
+//   - Go's net.Listen makes listeners of Multipath TCP, and a connection of that cannot have
+//     kernel TLS: a peer that speaks it stays in user space. [Listen] makes a listener of
+//     plain TCP. [NewListener] returns an error with [Require], and [Listener.Available] one
+//     otherwise.
+//   - A connection that the kernel does not take over works all the same, in user space. Set
+//     Config.OnHandover to count these, or use Require to make them fail.
+//   - A tls.Config with Renegotiation keeps TLS 1.2 connections in user space.
+//   - What is written to [Conn.UnsafeNetConn] once the kernel has the keys goes out as
+//     application data.
 //
 // # What runs in the kernel
 //
@@ -14,25 +29,20 @@
 // [Require] it is an error instead. The choice falls before the first byte of application
 // data.
 //
-// The package needs no fork of crypto/tls, no linkname and no cgo, and unsafe in two places:
-// bind(2) with an address that x/sys does not know, and getsockopt(2) of a value that x/sys
-// cannot read. The session's
-// secrets come through [tls.Config.KeyLogWriter] (the caller's own keeps working), the keys
-// are derived as RFC 8446, section 7.3, and RFC 5246, section 6.3, say, and handed over by
-// setsockopt(2).
+// The package needs no fork of crypto/tls, no linkname and no cgo. It uses unsafe in two
+// places: for bind(2) with an address that x/sys does not know (package raw), and for
+// getsockopt(2) of a value that x/sys cannot read. The session's secrets come through
+// [tls.Config.KeyLogWriter] (the caller's own keeps working), the keys are derived as RFC
+// 8446, section 7.3, and RFC 5246, section 6.3, say, and handed over by setsockopt(2).
+// [Conn.ConnectionState] is crypto/tls's, with ExportKeyingMaterial.
 //
 // # net/http
 //
-// An http.Server on a [Listen] listener speaks HTTP/1.1, and files that http.ServeContent
-// sends go out by sendfile(2), but for the first 512 bytes, which net/http always copies.
-// Config.HandshakeTimeout fills Request.TLS. A client takes
-// [Dialer.DialContext] as its transport's DialTLSContext and speaks HTTP/1.1.
-//
-// HTTP/2 by ALPN is for *tls.Conn alone in net/http. A server can still speak it: offer "h2"
-// in NextProtos, switch http.Protocols.SetUnencryptedHTTP2 on, and have the listener return
-// each connection as struct{ net.Conn }{conn}, since net/http looks for the HTTP/2 preface
-// only on connections that do not show a TLS state. HTTP/2 cuts files into frames, so
-// sendfile(2) is not used.
+// Package ktlshttp, a directory below, has a server and a transport for HTTP/1.1 and HTTP/2.
+// Without it an http.Server on a [Listen] listener speaks HTTP/1.1 (name "http/1.1" alone in
+// NextProtos), Config.HandshakeTimeout fills Request.TLS, and a client that takes
+// [Dialer.DialContext] as its transport's DialTLSContext speaks HTTP/1.1 with a nil
+// Response.TLS.
 //
 // # DTLS
 //

@@ -13,6 +13,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
@@ -198,6 +200,36 @@ func ExampleConn_Offload() {
 		fmt.Println("sealed by", off.TX.Mode)
 	}
 	// Output: none ktls: prepare handover: policy is never
+}
+
+// OnHandover counts the connections that stay in user space, and why.
+func ExampleConfig() {
+	server, client := configs()
+	var counts sync.Map // by reason
+	config := &ktls.Config{TLS: client, Policy: ktls.Never, OnHandover: func(_ *ktls.Conn, o ktls.Offload) {
+		if o.TX.Reason != nil {
+			n, _ := counts.LoadOrStore(o.TX.Reason.Error(), new(atomic.Int64))
+			n.(*atomic.Int64).Add(1)
+		}
+	}}
+	ln, err := ktls.Listen("tcp", "127.0.0.1:0", &ktls.Config{TLS: server})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ln.Close()
+	go echo(ln)
+	for range 3 { // which share the Config
+		conn, err := ktls.Dial("tcp", ln.Addr().String(), config)
+		if err != nil {
+			log.Fatal(err)
+		}
+		conn.Close()
+	}
+	counts.Range(func(reason, n any) bool {
+		fmt.Println(n.(*atomic.Int64).Load(), reason)
+		return true
+	})
+	// Output: 3 ktls: prepare handover: policy is never
 }
 
 // A long-lived connection changes its keys where the kernel can, and goes on with the old

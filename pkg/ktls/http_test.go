@@ -1,23 +1,29 @@
-package ktls
+package ktls_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
+	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/ktlshttp"
 )
 
 var webContent = bytes.Repeat([]byte("0123456789abcdef"), 20000)
 
-// webHandler serves a file at /file and echoes at /echo.
+// webHandler serves a file at /file and echoes at /echo. A request that does not see its TLS state is answered with 500.
 func webHandler(t testing.TB) http.Handler {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file.txt")
@@ -30,52 +36,51 @@ func webHandler(t testing.TB) http.Handler {
 		body, _ := io.ReadAll(r.Body) // HTTP/1 does not read on once it has answered
 		_, _ = w.Write(body)
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil || !r.TLS.HandshakeComplete {
+			http.Error(w, "no TLS state", http.StatusInternalServerError)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
-// webServer serves over Conns and returns its address. HTTP/2 goes by its preface, which
-// net/http looks for where it sees no TLS: its ALPN hook knows *tls.Conn alone.
-func webServer(t testing.TB, m mode, protocols ...string) string {
+// plainListener is one of plain TCP.
+func plainListener(t testing.TB) net.Listener {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := serverConfig()
-	config.NextProtos = protocols
-	srv := &http.Server{Handler: webHandler(t), Protocols: new(http.Protocols)}
-	srv.Protocols.SetHTTP1(true)
-	srv.Protocols.SetUnencryptedHTTP2(true)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = srv.Serve(modeListener{ln, config, m})
-	}()
-	t.Cleanup(func() { _ = srv.Close(); <-done })
-	return ln.Addr().String()
+	return ln
 }
 
-type modeListener struct {
-	net.Listener
-	config *tls.Config
-	mode   mode
+// quiet drops what a server logs of clients that do not speak its protocol.
+var quiet = log.New(io.Discard, "", 0)
+
+// webServer serves until the test ends, and returns its address.
+func webServer(t testing.TB, srv *http.Server, config *ktls.Config) (s *ktlshttp.Server, addr string) {
+	t.Helper()
+	srv.ErrorLog = quiet
+	s = &ktlshttp.Server{HTTP: srv, Config: config}
+	ln := plainListener(t)
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ln) }()
+	t.Cleanup(func() {
+		_ = s.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return s, ln.Addr().String()
 }
 
-func (l modeListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	c := l.mode.server(conn, l.config)
-	if slices.Contains(l.config.NextProtos, "h2") {
-		return struct{ net.Conn }{c}, nil // without ConnectionState
-	}
-	return c, nil
-}
-
+// fetch gets the file twice, the second time on the same connection, and has a body echoed.
 func fetch(t *testing.T, client *http.Client, addr, proto string) {
 	t.Helper()
-	for range 2 { // the second on the same connection
+	for range 2 {
 		resp, err := client.Get("https://" + addr + "/file")
 		if err != nil {
 			t.Fatal(err)
@@ -83,7 +88,10 @@ func fetch(t *testing.T, client *http.Client, addr, proto string) {
 		got, err := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
 		if err != nil || !bytes.Equal(got, webContent) || resp.Proto != proto {
-			t.Fatalf("%s: %d of %d bytes, %v", resp.Proto, len(got), len(webContent), err)
+			t.Fatalf("%s, %s: %d of %d bytes, %v", resp.Proto, resp.Status, len(got), len(webContent), err)
+		}
+		if resp.TLS == nil || !resp.TLS.HandshakeComplete || len(resp.TLS.PeerCertificates) == 0 {
+			t.Errorf("%s: the response's TLS state is %+v", proto, resp.TLS)
 		}
 	}
 	resp, err := client.Post("https://"+addr+"/echo", "text/plain", bytes.NewReader(webContent[:50000]))
@@ -96,41 +104,191 @@ func fetch(t *testing.T, client *http.Client, addr, proto string) {
 	}
 }
 
-func TestHTTPServer(t *testing.T) { eachMode(t, testHTTPServer) }
+// only returns a set of one protocol.
+func only(proto string) *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(proto == "HTTP/1.1")
+	p.SetHTTP2(proto == "HTTP/2.0")
+	return p
+}
 
-func testHTTPServer(t *testing.T, m mode) {
+// TestHTTPServer: net/http's own client gets HTTP/2 unless it, or the server, has only HTTP/1.1.
+func TestHTTPServer(t *testing.T) {
+	ktls.EachMode(t, func(t *testing.T, config func(*tls.Config) *ktls.Config) {
+		_, addr := webServer(t, &http.Server{Handler: webHandler(t)}, config(ktls.ServerTLS()))
+		_, oldAddr := webServer(t, &http.Server{Handler: webHandler(t), Protocols: only("HTTP/1.1")}, config(ktls.ServerTLS()))
+		for name, c := range map[string]struct{ addr, offers, proto string }{
+			"both":        {addr, "", "HTTP/2.0"},
+			"old client":  {addr, "HTTP/1.1", "HTTP/1.1"},
+			"old server":  {oldAddr, "", "HTTP/1.1"},
+			"only HTTP/2": {addr, "HTTP/2.0", "HTTP/2.0"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				tr := &http.Transport{TLSClientConfig: ktls.ClientTLS(), ForceAttemptHTTP2: true}
+				if c.offers != "" {
+					tr.Protocols = only(c.offers)
+				}
+				defer tr.CloseIdleConnections()
+				fetch(t, &http.Client{Transport: tr, Timeout: time.Minute}, c.addr, c.proto)
+			})
+		}
+	})
+}
+
+// TestHTTPClient: net/http's own server, with and without HTTP/2.
+func TestHTTPClient(t *testing.T) {
+	ktls.EachMode(t, func(t *testing.T, config func(*tls.Config) *ktls.Config) {
+		for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+			t.Run(proto, func(t *testing.T) {
+				srv := httptest.NewUnstartedServer(webHandler(t))
+				srv.TLS, srv.EnableHTTP2 = ktls.ServerTLS(), proto == "HTTP/2.0"
+				srv.StartTLS()
+				defer srv.Close()
+				pool := ktls.RootPool()
+				pool.AddCert(srv.Certificate())
+				tr := ktlshttp.NewTransport(nil, config(&tls.Config{RootCAs: pool}))
+				defer tr.CloseIdleConnections()
+				fetch(t, &http.Client{Transport: tr, Timeout: time.Minute}, srv.Listener.Addr().String(), proto)
+			})
+		}
+	})
+}
+
+// TestHTTPFirstRequestHasABody: the body of a request whose first attempt meets the other protocol is sent whole, once.
+func TestHTTPFirstRequestHasABody(t *testing.T) {
+	ktls.EachMode(t, func(t *testing.T, config func(*tls.Config) *ktls.Config) {
+		for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+			_, addr := webServer(t, &http.Server{Handler: webHandler(t), Protocols: only(proto)}, config(ktls.ServerTLS()))
+			tr := ktlshttp.NewTransport(nil, config(ktls.ClientTLS()))
+			defer tr.CloseIdleConnections()
+			body := &closes{Reader: bytes.NewReader(webContent)}
+			resp, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Post("https://"+addr+"/echo", "text/plain", body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if err != nil || !bytes.Equal(got, webContent) || body.closed.Load() == 0 || resp.Proto != proto {
+				t.Errorf("%s: %d of %d bytes, %v; the body was closed %d times", resp.Proto, len(got), len(webContent), err, body.closed.Load())
+			}
+		}
+	})
+}
+
+// closes counts how often a body is closed.
+type closes struct {
+	io.Reader
+	closed atomic.Int32
+}
+
+func (c *closes) Close() error { c.closed.Add(1); return nil }
+
+// TestHTTPPlainText: a client without TLS gets nothing, least of all HTTP/2.
+func TestHTTPPlainText(t *testing.T) {
+	var served atomic.Int32
+	srv := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) })}
+	_, addr := webServer(t, srv, &ktls.Config{TLS: ktls.ServerTLS()})
+	if srv.Protocols != nil {
+		t.Errorf("the caller's server has protocols now: %v", srv.Protocols)
+	}
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		tr := &http.Transport{Protocols: new(http.Protocols)}
+		tr.Protocols.SetHTTP1(proto == "HTTP/1.1")
+		tr.Protocols.SetUnencryptedHTTP2(proto == "HTTP/2.0")
+		resp, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Get("http://" + addr)
+		if err == nil {
+			_ = resp.Body.Close()
+			t.Errorf("%s: answered with %s", proto, resp.Status)
+		}
+	}
+	if served.Load() != 0 {
+		t.Errorf("%d requests were served", served.Load())
+	}
+}
+
+// TestHTTPShutdown: a request that is under way is answered, with either protocol, and new ones are refused.
+func TestHTTPShutdown(t *testing.T) {
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) {
-			alpn := map[string]string{"HTTP/1.1": "http/1.1", "HTTP/2.0": "h2"}[proto]
-			addr := webServer(t, m, alpn)
-			tr := &http.Transport{TLSClientConfig: clientConfig(), ForceAttemptHTTP2: true}
+			began, goOn := make(chan struct{}), make(chan struct{})
+			handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				close(began)
+				<-goOn
+				_, _ = io.WriteString(w, "served")
+			})
+			s, addr := webServer(t, &http.Server{Handler: handler, Protocols: only(proto)}, &ktls.Config{TLS: ktls.ServerTLS()})
+			tr := ktlshttp.NewTransport(nil, &ktls.Config{TLS: ktls.ClientTLS()})
 			defer tr.CloseIdleConnections()
-			fetch(t, &http.Client{Transport: tr, Timeout: time.Minute}, addr, proto)
+			client := &http.Client{Transport: tr, Timeout: time.Minute}
+			answer := make(chan string, 1)
+			go func() { answer <- get(client, addr) }()
+			<-began
+			ended, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := s.Shutdown(ended); !errors.Is(err, context.Canceled) {
+				t.Errorf("shutdown did not wait for the request: %v", err)
+			}
+			close(goOn)
+			if got := <-answer; got != "served" {
+				t.Errorf("answer: %q", got)
+			}
+			if err := s.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if _, err := net.Dial("tcp", addr); err == nil {
+				t.Error("it still listens")
+			}
 		})
 	}
 }
 
-func TestHTTPClient(t *testing.T) { eachMode(t, testHTTPClient) }
+func get(client *http.Client, addr string) string {
+	resp, err := client.Get("https://" + addr)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
 
-func testHTTPClient(t *testing.T, m mode) {
-	srv := httptest.NewUnstartedServer(webHandler(t))
-	srv.TLS = serverConfig()
-	srv.StartTLS()
-	defer srv.Close()
-	pool := testPool()
-	pool.AddCert(srv.Certificate())
-	d := &Dialer{Config: m.config(&tls.Config{RootCAs: pool})}
-	tr := &http.Transport{DialTLSContext: d.DialContext}
-	defer tr.CloseIdleConnections()
-	fetch(t, &http.Client{Transport: tr, Timeout: time.Minute}, srv.Listener.Addr().String(), "HTTP/1.1")
+// TestHTTPHooks: hooks see the caller's server and *ktls.Conn, with either protocol.
+func TestHTTPHooks(t *testing.T) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) {
+			type key struct{}
+			var states atomic.Int32
+			srv := &http.Server{Protocols: only(proto)}
+			srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+				return context.WithValue(ctx, key{}, c.(*ktls.Conn).Offload())
+			}
+			srv.ConnState = func(c net.Conn, _ http.ConnState) { _ = c.(*ktls.Conn); states.Add(1) }
+			srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, seen := r.Context().Value(key{}).(ktls.Offload)
+				if r.Context().Value(http.ServerContextKey) == srv && seen && r.TLS.ServerName == "test.invalid" {
+					_, _ = io.WriteString(w, r.Proto)
+				}
+			})
+			_, addr := webServer(t, srv, &ktls.Config{TLS: ktls.ServerTLS()})
+			tr := ktlshttp.NewTransport(nil, &ktls.Config{TLS: ktls.ClientTLS()})
+			defer tr.CloseIdleConnections()
+			if got := get(&http.Client{Transport: tr, Timeout: time.Minute}, addr); got != proto || states.Load() == 0 {
+				t.Errorf("answer %q, %d changes of state", got, states.Load())
+			}
+		})
+	}
 }
 
 func TestCurl(t *testing.T) {
-	curl := program(t, "curl", "curl")
-	inSoftAndKernel(t, func(t *testing.T, m mode) {
-		addr := webServer(t, m, "h2", "http/1.1")
+	curl := ktls.Program(t, "curl", "curl")
+	ktls.InSoftAndKernel(t, func(t *testing.T, config func(*tls.Config) *ktls.Config) {
+		_, addr := webServer(t, &http.Server{Handler: webHandler(t)}, config(ktls.ServerTLS()))
 		for name, args := range map[string][]string{
 			"download h2":  {"--http2", "https://" + addr + "/file"},
+			"upload h2":    {"--http2", "--data-binary", "@-", "https://" + addr + "/echo"},
 			"download 1.2": {"--http1.1", "--tls-max", "1.2", "https://" + addr + "/file"},
 			"AES-256 1.2":  {"--http1.1", "--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384", "https://" + addr + "/file"},
 			"ChaCha 1.2":   {"--http1.1", "--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-CHACHA20-POLY1305", "https://" + addr + "/file"},

@@ -161,10 +161,10 @@ func TestReset(t *testing.T) { eachMode(t, testReset) }
 
 func testReset(t *testing.T, m mode) {
 	c, s := connPair(t, m, clientConfig(), serverConfig())
-	if err := s.NetConn().(*net.TCPConn).SetLinger(0); err != nil {
+	if err := s.UnsafeNetConn().(*net.TCPConn).SetLinger(0); err != nil {
 		t.Fatal(err)
 	}
-	_ = s.NetConn().Close()
+	_ = s.UnsafeNetConn().Close()
 	_, err := c.Read(make([]byte, 1))
 	if _, ok := errors.AsType[*net.OpError](err); !ok {
 		t.Errorf("read after reset: %v", err)

@@ -1,0 +1,137 @@
+package ktlshttp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls"
+)
+
+// Server serves HTTP/1.1 and HTTP/2 over package ktls. Its methods may be called at the same time. The fields must not be
+// changed after the first of them.
+type Server struct {
+	// HTTP has the handler, limits, hooks and protocols. It is not changed, and may serve other listeners on its own. It
+	// serves HTTP/1.1 here; HTTP/2 is served by another http.Server with the same fields. Its Protocols say which of the
+	// two ALPN offers; nil means both.
+	HTTP *http.Server
+
+	// Config is how connections are made. nil means a zero one. Where Config.TLS is nil, HTTP.TLSConfig is used. Where
+	// HandshakeTimeout is zero, the shortest of HTTP's ReadHeaderTimeout, ReadTimeout and WriteTimeout is, or 10 seconds
+	// where none is set. A connection whose handshake fails is dropped.
+	Config *ktls.Config
+
+	once sync.Once
+	h2   *http.Server
+}
+
+// ListenAndServe listens on HTTP.Addr, ":https" where that is empty, and serves. It returns as [Server.Serve] does.
+func (s *Server) ListenAndServe() error {
+	addr := s.HTTP.Addr
+	if addr == "" {
+		addr = ":https"
+	}
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // which has no kernel TLS
+	ln, err := lc.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return err
+	}
+	return s.Serve(ln)
+}
+
+// Serve accepts TCP connections from ln, runs their TLS handshakes and serves them. It always returns an error and closes
+// ln. After Shutdown or Close that is http.ErrServerClosed, and no HTTP/2 request is under way any more. With
+// [ktls.Require] a listener of Multipath TCP, as net.Listen makes it, is an error at once, see [ktls.NewListener].
+func (s *Server) Serve(ln net.Listener) error {
+	tlsListener, err := ktls.NewListener(ln, s.config())
+	if err != nil {
+		_ = ln.Close()
+		return err
+	}
+	sorted := newSorter(tlsListener)
+	var wg sync.WaitGroup
+	wg.Go(sorted.run)
+	wg.Go(func() { _ = s.http2().Serve(sorted.h2) }) // until the sorter is closed
+	err = s.HTTP.Serve(sorted.h1)
+	_ = sorted.Close()
+	if errors.Is(err, http.ErrServerClosed) {
+		_ = s.http2().Shutdown(context.Background()) // also where only HTTP was shut down
+	}
+	wg.Wait()
+	return err
+}
+
+// Shutdown ends both protocols as [http.Server.Shutdown] does: no new connections, and it waits for the requests that are
+// under way, until ctx ends. HTTP.Shutdown ends both as well, but waits for HTTP/1.1 alone; Serve then waits for HTTP/2.
+func (s *Server) Shutdown(ctx context.Context) error {
+	var h2Err error
+	var wg sync.WaitGroup
+	wg.Go(func() { h2Err = s.http2().Shutdown(ctx) })
+	err := s.HTTP.Shutdown(ctx)
+	wg.Wait()
+	return errors.Join(err, h2Err)
+}
+
+// Close closes all listeners and connections of both protocols. HTTP.Close alone leaves HTTP/2 requests the time that they
+// take.
+func (s *Server) Close() error {
+	return errors.Join(s.HTTP.Close(), s.http2().Close())
+}
+
+// config is the Config of a listener, which accepts connections whose handshake is complete.
+func (s *Server) config() *ktls.Config {
+	var c ktls.Config
+	if s.Config != nil {
+		c = *s.Config
+	}
+	if c.TLS == nil {
+		c.TLS = s.HTTP.TLSConfig
+	}
+	if c.TLS == nil {
+		c.TLS = &tls.Config{}
+	}
+	c.TLS = c.TLS.Clone()
+	http1, http2 := protocols(s.HTTP)
+	c.TLS.NextProtos = offer(c.TLS.NextProtos, http1, http2)
+	if c.HandshakeTimeout == 0 {
+		c.HandshakeTimeout = handshakeTimeout(s.HTTP)
+	}
+	return &c
+}
+
+// protocols reports what a server speaks over TLS. A TLSNextProto without h2 is the old way to switch HTTP/2 off.
+func protocols(srv *http.Server) (http1, http2 bool) {
+	if srv.Protocols != nil {
+		return srv.Protocols.HTTP1(), srv.Protocols.HTTP2()
+	}
+	return true, srv.TLSNextProto == nil || srv.TLSNextProto["h2"] != nil
+}
+
+// offer returns the protocols for ALPN: those that the caller named, without what is off and with what is on.
+func offer(named []string, http1, http2 bool) []string {
+	protos := slices.DeleteFunc(slices.Clone(named), func(p string) bool { return p == "h2" && !http2 || p == "http/1.1" && !http1 })
+	if http2 && !slices.Contains(protos, "h2") {
+		protos = slices.Insert(protos, 0, "h2")
+	}
+	if http1 && !slices.Contains(protos, "http/1.1") {
+		protos = append(protos, "http/1.1")
+	}
+	return protos
+}
+
+// defaultHandshakeTimeout is as long as http.DefaultTransport waits.
+const defaultHandshakeTimeout = 10 * time.Second
+
+func handshakeTimeout(srv *http.Server) time.Duration {
+	limits := slices.DeleteFunc([]time.Duration{srv.ReadHeaderTimeout, srv.ReadTimeout, srv.WriteTimeout}, func(d time.Duration) bool { return d <= 0 })
+	if len(limits) == 0 {
+		return defaultHandshakeTimeout
+	}
+	return slices.Min(limits)
+}

@@ -1,0 +1,85 @@
+package ktlshttp
+
+import (
+	"errors"
+	"net"
+	"sync"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls"
+)
+
+// sorter sorts a listener's connections by what their ALPN chose. Its handshakes are complete.
+type sorter struct {
+	*ktls.Listener
+	h1, h2 *queue
+	closed chan struct{}
+	close  func() error
+}
+
+func newSorter(ln *ktls.Listener) *sorter {
+	s := &sorter{Listener: ln, closed: make(chan struct{})}
+	s.close = sync.OnceValue(func() error { close(s.closed); return ln.Close() })
+	s.h1, s.h2 = newQueue(s), newQueue(s)
+	return s
+}
+
+// Close ends both queues.
+func (s *sorter) Close() error { return s.close() }
+
+// run accepts until the listener is closed.
+func (s *sorter) run() {
+	for {
+		conn, err := s.Accept()
+		if err != nil {
+			s.fail(err)
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			continue
+		}
+		s.hand(conn.(*ktls.Conn))
+	}
+}
+
+// fail leaves an error to the server of HTTP/1.1, which waits after a passing one and ends at others.
+func (s *sorter) fail(err error) {
+	select {
+	case s.h1.errs <- err:
+	case <-s.closed:
+	}
+}
+
+func (s *sorter) hand(c *ktls.Conn) {
+	q, conn := s.h1, net.Conn(c)
+	if c.ConnectionState().NegotiatedProtocol == "h2" {
+		q, conn = s.h2, hidden{c}
+	}
+	select {
+	case q.conns <- conn:
+	case <-s.closed:
+		_ = c.Close()
+	}
+}
+
+// queue is the listener of one server.
+type queue struct {
+	*sorter
+	conns chan net.Conn
+	errs  chan error
+}
+
+func newQueue(s *sorter) *queue {
+	return &queue{sorter: s, conns: make(chan net.Conn), errs: make(chan error)}
+}
+
+// Accept waits for the next connection of this protocol.
+func (q *queue) Accept() (net.Conn, error) {
+	select {
+	case c := <-q.conns:
+		return c, nil
+	case err := <-q.errs:
+		return nil, err
+	case <-q.closed:
+		return nil, net.ErrClosed
+	}
+}
