@@ -5,17 +5,16 @@ import (
 	"slices"
 )
 
-// WriteBuffers sends the contents of v and consumes what it has sent, as
-// [net.Buffers.WriteTo] does: when it returns, *v holds what has not been sent. The slices
-// share records, so the header and the body of an HTTP/2 or gRPC frame need one record and
-// one system call, where a Write for each of them needs two. Deadlines work as in
-// [Conn.Write]. No other Write comes in between.
+// WriteBuffers sends the slices of v and removes from v what it has sent, as
+// [net.Buffers.WriteTo] does. On return *v holds the bytes that have not been sent. Slices
+// share records: the header and the body of an HTTP/2 or gRPC frame become one record and
+// take one system call, instead of two with a Write for each. Deadlines work as in
+// [Conn.Write]. No concurrent Write comes between the slices.
 //
-// Call it in place of v.WriteTo(conn), which works but makes at least one record for each
-// slice. Package net sends slices together through an interface with an unexported method,
-// which no type outside of net can implement. A type could only inherit that method by
-// embedding a *net.TCPConn, and the inherited method would go past the handshake and past
-// a KeyUpdate that is due.
+// Call it instead of v.WriteTo(conn), which makes at least one record for each slice. Package
+// net sends slices together through an interface with an unexported method, which types
+// outside of net cannot implement. A type that embeds a *net.TCPConn inherits that method,
+// but the inherited method would bypass the handshake and a KeyUpdate that is due.
 func (c *Conn) WriteBuffers(v *net.Buffers) (int64, error) {
 	if err := c.Handshake(); err != nil {
 		return 0, err
@@ -38,8 +37,8 @@ func (k *kernelLayer) WriteBuffers(v *net.Buffers) (int64, error) {
 	return k.sock.writeBuffers(v)
 }
 
-// WriteBuffers is [Conn.WriteBuffers] for user space: crypto/tls makes its records of one
-// slice each, so the slices are copied together first. No slice of v is empty.
+// WriteBuffers is [Conn.WriteBuffers] for user space. A Write of crypto/tls takes one slice, so
+// the slices are copied into one buffer first. No slice of v is empty.
 func (u *userLayer) WriteBuffers(v *net.Buffers) (total int64, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -56,7 +55,7 @@ func (u *userLayer) WriteBuffers(v *net.Buffers) (total int64, err error) {
 	return total, nil
 }
 
-// joined appends the contents of v to buf, as far as one record takes them.
+// joined appends the contents of v to buf, up to the length of one record.
 func joined(buf []byte, v net.Buffers) []byte {
 	for _, b := range v {
 		buf = append(buf, b[:min(len(b), maxPlaintext-len(buf))]...)

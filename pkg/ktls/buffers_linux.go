@@ -9,8 +9,9 @@ import (
 // maxSlices is how many slices one system call takes (UIO_MAXIOV, linux/uio.h).
 const maxSlices = 1024
 
-// writeBuffers sends v by as few calls of sendmsg(2) as possible. writev(2), which net.Buffers
-// uses, would end a record after every 1,024 slices.
+// writeBuffers sends v with as few sendmsg(2) calls as possible. It does not use writev(2), as
+// net.Buffers does: writev(2) has no MSG_MORE, so each call of 1,024 slices would end a
+// record.
 func (s *tcpSocket) writeBuffers(v *net.Buffers) (total int64, err error) {
 	var sendErr error
 	waitErr := s.rc.Write(func(fd uintptr) bool {
@@ -31,8 +32,8 @@ func (s *tcpSocket) writeBuffers(v *net.Buffers) (total int64, err error) {
 	return total, s.callError("write", "sendmsg", sendErr)
 }
 
-// sendBuffers sends as much of v as one call takes. MSG_MORE keeps the last record open where
-// there is more: the kernel fills it by the next call.
+// sendBuffers sends as much of v as one call takes. If more follows, MSG_MORE keeps the last
+// record open, and the next call fills it.
 func sendBuffers(fd int, v net.Buffers) (int, error) {
 	flags := unix.MSG_NOSIGNAL
 	if len(v) > maxSlices {

@@ -29,10 +29,11 @@
 // [Require] it is an error instead. The choice falls before the first byte of application
 // data.
 //
-// The package needs no fork of crypto/tls, no linkname and no cgo, and unsafe in two places
-// below it: bind(2) with an address that x/sys does not know, and getsockopt(2) of a value
-// that x/sys cannot read. The session's secrets come through [tls.Config.KeyLogWriter] (the caller's own keeps working), the keys are derived as
-// RFC 8446, section 7.3, and RFC 5246, section 6.3, say, and handed over by setsockopt(2).
+// The package needs no fork of crypto/tls, no linkname and no cgo. It uses unsafe in two
+// places: for bind(2) with an address that x/sys does not know (package raw), and for
+// getsockopt(2) of a value that x/sys cannot read. The session's secrets come through
+// [tls.Config.KeyLogWriter] (the caller's own keeps working), the keys are derived as RFC
+// 8446, section 7.3, and RFC 5246, section 6.3, say, and handed over by setsockopt(2).
 // [Conn.ConnectionState] is crypto/tls's, with ExportKeyingMaterial.
 //
 // # net/http

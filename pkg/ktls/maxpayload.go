@@ -6,10 +6,13 @@ import (
 )
 
 // SetMaxPayload sets TLS_TX_MAX_PAYLOAD_LEN (Linux 6.19): from now on a record carries at most
-// n bytes of application data, for a peer with little memory (RFC 8449) or one that shall
-// have the first bytes early, since a record opens only when all of it is there. n is
-// 64 to 16384, and from 63 on for TLS 1.3. The error is an [*OffloadError], of
-// [ErrKernelTooOld] where the kernel has no such option, or says that n is out of range.
+// n bytes of application data. Short records are for a peer with little memory (RFC 8449),
+// and for a peer that needs the first bytes early, because it can open a record only when it
+// has all of it. n is 64 to 16384 for TLS 1.2, and 63 to 16384 for TLS 1.3.
+//
+// The error is an [*OffloadError]; it wraps [ErrKernelTooOld] on a kernel without this option
+// and [ErrNotOffloaded] on a connection in user space. An n out of range is a plain error
+// that names the range.
 func (c *Conn) SetMaxPayload(n int) error {
 	k, err := c.kernel()
 	if err != nil {

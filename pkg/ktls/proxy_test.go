@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,6 +120,34 @@ func TestProxyIsInterrupted(t *testing.T) {
 			t.Errorf("copied %d bytes, %v", n, err)
 		}
 		mustRead(t, p.receiver, "firstsecond")
+	})
+}
+
+// TestProxyCloses: a Close of either connection ends a copy that waits, for data or for room.
+func TestProxyCloses(t *testing.T) {
+	eachProxy(t, func(t *testing.T, p *proxied, in, out mode) {
+		for _, stuck := range []bool{false, true} {
+			p := newProxied(t, in, out)
+			ended := make(chan error, 1)
+			background(t, func() {
+				_, err := io.Copy(p.out, p.in)
+				ended <- err
+			})
+			mustWrite(t, p.sender, "bytes")
+			mustRead(t, p.receiver, "bytes")
+			closing := p.in
+			if stuck { // the receiver reads no more
+				closing = p.out
+				_ = p.sender.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+				if _, err := p.sender.Write(make([]byte, 32<<20)); err == nil {
+					t.Fatal("the sender did not get stuck")
+				}
+			}
+			_ = closing.Close()
+			if err := <-ended; !errors.Is(err, net.ErrClosed) {
+				t.Errorf("stuck %v: %v", stuck, err)
+			}
+		}
 	})
 }
 

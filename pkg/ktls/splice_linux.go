@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// spliceOut moves up to limit bytes of application data to dst through a pipe, or all until
-// the end of the stream.
+// spliceOut moves application data to dst through a pipe, until the end of the stream or for
+// limit bytes.
 func (k *kernelLayer) spliceOut(dst io.Writer, limit int64) (total int64, err error) {
 	sock, ok := k.sock.(*tcpSocket)
 	to := spliceTarget(dst)
@@ -41,15 +41,15 @@ func (k *kernelLayer) spliceOut(dst io.Writer, limit int64) (total int64, err er
 	return total, nil
 }
 
-// target is where spliced bytes go.
+// target is a destination of spliced bytes.
 type target interface {
-	io.Writer // for what must be copied
+	io.Writer // for bytes that must be copied
 	// drain moves all of the pipe, waiting for room up to the write deadline.
 	drain(p *pipe) error
 }
 
-// spliceTarget returns nil where dst takes bytes from the program alone. The handshake of a
-// Conn is over.
+// spliceTarget returns nil if bytes for dst must be copied. The handshake of a Conn must be
+// complete.
 func spliceTarget(dst io.Writer) target {
 	switch dst := dst.(type) {
 	case *net.TCPConn:
@@ -87,10 +87,10 @@ func (k *kernelLayer) drain(p *pipe) error {
 	return p.drain(k.sock.(*tcpSocket))
 }
 
-// spliceRecord moves up to most bytes of data into the pipe; 0 bytes mean a record without
-// data. Anything else makes the kernel answer EINVAL, or 0 at the end of the stream; then the
-// record is read instead, and data that has arrived meanwhile is written to w. The caller
-// holds readMu.
+// spliceRecord moves up to most bytes of data into the pipe and returns their number, which is
+// 0 for a record without data. For a record of another type splice(2) fails with EINVAL, and
+// at the end of the stream it returns 0. In both cases the record is read instead; data that
+// has arrived in the meantime is written to w. The caller holds readMu.
 func (k *kernelLayer) spliceRecord(sock *tcpSocket, p *pipe, w io.Writer, most int64) (int64, error) {
 	if k.readErr != nil {
 		return 0, k.readErr

@@ -8,8 +8,8 @@ import (
 // WriteTo copies application data to w until the end of the stream. Where the kernel opens
 // the records and w is a *net.TCPConn, a *net.UnixConn or a *Conn for which the kernel seals,
 // the bytes go by splice(2) and never enter the program. io.Copy between two Conns calls
-// WriteTo. A record of another type on the way, such as an alert or a KeyUpdate, is dealt
-// with as in [Conn.Read].
+// WriteTo. WriteTo handles records of other types, such as alerts and KeyUpdates, as
+// [Conn.Read] does.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	return c.writeTo(w, math.MaxInt64)
 }
