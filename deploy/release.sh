@@ -64,6 +64,7 @@ archive() { # FILE PARENT FOLDER OPTION...
 }
 
 umask 022
+unset MAKEFLAGS MAKEOVERRIDES # variables of an outer make, as ARCHS, are not the release's
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 case ${1:-} in

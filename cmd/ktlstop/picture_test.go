@@ -53,7 +53,7 @@ func TestPictures(t *testing.T) {
 // script is what somebody does who looks at the recording for the first time.
 var script = []scene{
 	{second: 1, hold: 1500 * time.Millisecond}, {second: 2, hold: time.Second}, {second: 3, hold: time.Second},
-	{second: 4, hold: time.Second}, {second: 5, keys: "jj", hold: time.Second}, {second: 6, keys: "\r", hold: 3 * time.Second},
+	{second: 4, hold: time.Second}, {second: 5, keys: "j", hold: time.Second}, {second: 6, keys: "\r", hold: 3 * time.Second},
 	{second: 7, keys: "\x1b4", hold: 2500 * time.Millisecond}, {second: 8, keys: "3", hold: 2500 * time.Millisecond},
 	{second: 8, keys: "2", hold: 2500 * time.Millisecond},
 }
