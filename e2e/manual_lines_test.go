@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -140,16 +141,28 @@ func endsItself(c readme.Command) bool {
 	return !attaches(c) && !screen(c) && subcommand(c) != "gen" && subcommand(c) != "demo" || has(c, "--rounds") && !has(c, "--rate")
 }
 
-// shows says whether a command has something to show of the traffic that there is. Of what few records may match, or what
-// goes to a file, nothing need come.
-func shows(c readme.Command) bool {
-	if has(c, "--match", "--on", "--keep", "-w", "--write", "-p", "--pid", "--cgroup", "--netns", "--cbpf", "--socket-filter", "--watch", "--on-times") {
-		return false
+// What commands show of the traffic that there is, in a line, a cell or JSON.
+var (
+	ofNginx  = regexp.MustCompile(`nginx(\[| {3})|"comm":"nginx"`)
+	anything = regexp.MustCompile(`\S`)
+)
+
+// shows is what a command has to show, nil for nothing: few records may match, or all goes to a file.
+func shows(c readme.Command) *regexp.Regexp {
+	if has(c, "--match", "--on", "--keep", "-w", "--write", "-p", "--pid", "--cgroup", "--netns", "--cbpf", "--socket-filter", "--watch", "--max-cpu") {
+		return nil
 	}
-	for i, w := range c.Words {
-		if w == "--comm" && c.Words[i+1] != "nginx" && c.Words[i+1] != "curl" || w == "--port" && c.Words[i+1] != "443" {
-			return false
+	for i, w := range c.Words[1:] {
+		before := c.Words[i]
+		if before == "--comm" && w != "nginx" || before == "--port" && w != "443" || before == "--format" && w == "raw" || w == "pcapng" {
+			return nil
 		}
 	}
-	return subcommand(c) != "gen" && subcommand(c) != "tap"
+	switch subcommand(c) {
+	case "", "trace", "inspect", "list":
+		return ofNginx
+	case "gen", "tap":
+		return nil
+	}
+	return anything
 }

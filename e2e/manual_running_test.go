@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -20,9 +19,9 @@ import (
 type running struct {
 	cmd      *exec.Cmd
 	said     said
-	keyboard *os.File // the other side of its terminal, nil for none
-	ready    string   // the file that it makes when its hooks are live, "" for none
-	wants    bool     // it has something to show
+	keyboard *os.File       // the other side of its terminal, nil for none
+	ready    string         // the file that it makes when its hooks are live, "" for none
+	wants    *regexp.Regexp // what it has to show, nil for nothing
 	done     chan error
 }
 
@@ -84,10 +83,10 @@ func (r *running) onTerminal() error {
 	return nil
 }
 
-// moment is what a command gets for its first output where none need come.
+// moment is what a command runs for where nothing has to be shown.
 const moment = 3 * time.Second
 
-// see waits until the hooks are live and something is shown, or until a moment has passed where nothing need be.
+// see waits until the hooks are live and what has to come is shown, or until a moment has passed where nothing has to.
 func (r *running) see() error {
 	var enough time.Time
 	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(pictureInterval) {
@@ -98,15 +97,15 @@ func (r *running) see() error {
 		default:
 		}
 		switch live := r.live(); {
-		case live && r.said.String() != "":
+		case live && r.wants != nil && r.wants.MatchString(r.said.String()):
 			return nil
-		case live && !r.wants && enough.IsZero():
+		case live && r.wants == nil && enough.IsZero():
 			enough = time.Now().Add(moment)
-		case live && !r.wants && time.Now().After(enough):
+		case live && r.wants == nil && time.Now().After(enough):
 			return nil
 		}
 	}
-	return fmt.Errorf("shows nothing within %v (live: %v): %.300q", 2*patience, r.live(), r.said.String())
+	return fmt.Errorf("no %v within %v (live: %v): %.300q", r.wants, 2*patience, r.live(), r.said.String())
 }
 
 func (r *running) live() bool {
@@ -145,8 +144,8 @@ func (r *running) wait(c readme.Command) error {
 		return fmt.Errorf("status %d: %.300q", status, said)
 	case wrong.MatchString(said):
 		return fmt.Errorf("says %.300q", said)
-	case r.wants && len(bytes.TrimSpace([]byte(said))) == 0:
-		return errors.New("shows nothing")
+	case r.wants != nil && !r.wants.MatchString(said):
+		return fmt.Errorf("no %v in %.300q", r.wants, said)
 	}
 	return nil
 }

@@ -11,8 +11,8 @@ import (
 )
 
 // TestManual runs the command lines of ktlstop that README.md and the pages of docs have in blocks marked sh, beside
-// traffic of an nginx and its client. With each change it runs README.md's and so many
-// others that each command and flag is run once, before a release all.
+// traffic of an nginx. With each change it runs README.md's and so many others that each command and flag is run once,
+// before a release all.
 func TestManual(t *testing.T) {
 	onlyOn(t, "6.18")
 	m := newManual(t)
@@ -51,23 +51,17 @@ func newManual(t *testing.T) *manual {
 	}
 	const users = "basic_auth_users:\n  me: $2y$10$CwTycUXWue0Thq9StjUM0uJ8.5q0y5Yj3JwGm1xZzE1nqW0gkz7yK\n" // of a password that nobody needs
 	must(t, os.WriteFile("/etc/ktlstop/web.yml", []byte(users), 0o600))
-	m.traffic("nginx", "--listen", "127.0.0.1:443")
-	awhile(t, "a server on port 443", func() bool {
-		_, _, status := run(t, []string{program}, "gen", "--connect", "127.0.0.1:443", "--rounds", "1")
-		return status == 0
-	})
-	m.traffic("curl", "--connect", "127.0.0.1:443", "--rounds", "0", "--rate", "3", "-s", "5000")
+	m.traffic()
 	return m
 }
 
-// traffic runs an end of ktlstop gen under another name until the test ends.
-func (m *manual) traffic(name string, args ...string) {
+// traffic lets an nginx with kernel TLS serve port 443, and a client ask it twice a second until the test ends.
+func (m *manual) traffic() {
 	m.t.Helper()
-	file := filepath.Join(m.dir, name)
-	bin, err := os.ReadFile(program)
-	must(m.t, err)
-	must(m.t, os.WriteFile(file, bin, 0o755))
-	start(m.t, exec.Command(file, append([]string{"gen"}, args...)...))
+	startNginxWith(m.t, m.dir, "ssl_conf_command Options KTLS;", "ssl http2;", "ssl; listen 127.0.0.1:443 ssl;")
+	must(m.t, os.WriteFile(filepath.Join(m.dir, "page"), make([]byte, 5000), 0o644))
+	start(m.t, exec.Command(need(m.t, "curl"), "-sk", "--http1.1", "--tlsv1.2", "--tls-max", "1.2", "--rate", "120/m",
+		"-o", "/dev/null", "https://127.0.0.1/page?[1-100000]"))
 }
 
 // run runs a command line until it has shown what it can, and says what was wrong.
