@@ -67,7 +67,7 @@ type Assembler struct {
 	// dropped counts payloads that the kernel sent and that were not there when
 	// their records came.
 	dropped [2]uint64
-	// incomplete counts records that could not wait until they were whole.
+	// incomplete counts records that could not wait until they were complete.
 	incomplete uint64
 	// async holds what asynchronous crypto said of records: it comes between
 	// a record and the return of the call that opened it.
@@ -215,7 +215,7 @@ func (a *Assembler) evict(conn uint64, out func(event.Event) error) error {
 	return nil
 }
 
-// reserve counts what is about to wait.
+// reserve counts a record that is about to wait.
 func (a *Assembler) reserve(w *wire.Event, payload []byte) held {
 	a.heldBytes += len(payload)
 	a.waits++
