@@ -13,28 +13,29 @@ import (
 type conn struct {
 	in      *Inspector
 	streams [2]*stream
-	// kernel says which directions are kernel TLS, if told.
+	// kernel holds which directions are kernel TLS, if rolesKnown is set.
 	rolesKnown bool
 	kernel     [2]bool
-	// web: it has spoken HTTP. dialogue is what else it speaks, nil where that is not known.
+	// web reports that the connection has spoken HTTP. dialogue is its other protocol, nil if
+	// that is not known.
 	web      bool
 	dialogue *dialogue
-	// advised: it was said what shows more of it.
+	// advised reports that a note has said what shows more of it.
 	advised bool
-	// storage follows the connection if it carries a file system or a disk; telling is
-	// the stream of which it tells.
+	// storage follows the connection if it carries a file system or a disk; reporting is
+	// the stream that it reports about.
 	storage   storage
 	reporting *stream
-	// broken: a decoder panicked.
+	// broken reports that a decoder panicked.
 	broken bool
-	// tunnel: HTTP/1 made way for another protocol.
+	// tunnel reports that HTTP/1 switched to another protocol.
 	tunnel bool
-	// saidUnseen: it was said that requests are not seen.
+	// saidUnseen reports that a note has said that requests are not seen.
 	saidUnseen bool
 
 	// waiting are the requests of HTTP/1 without a response, the oldest first.
 	waiting []*exchange
-	// uncertain: records are missing, so that the next response may be that of a
+	// uncertain reports that records are missing, so that the next response may belong to a
 	// request that was not seen. answered is when the latest response ended.
 	uncertain bool
 	answered  uint64
@@ -65,8 +66,8 @@ func (c *conn) request(s *stream) *exchange {
 	return ex
 }
 
-// resolveDoubt: a client that asks when it has got a response waits for no other,
-// unless it uses pipelining, which hardly any does.
+// resolveDoubt clears uncertain when a client sends a request after it got a response: it
+// waits for no other response, unless it uses pipelining, which hardly any client does.
 func (c *conn) resolveDoubt(s *stream) {
 	n := len(c.waiting)
 	if !c.uncertain || c.answered == 0 || n > 0 && c.waiting[n-1].begun > c.answered {
@@ -87,8 +88,8 @@ func (c *conn) pop() *exchange {
 	return ex
 }
 
-// awaited is the method of the request that the next response answers, empty if
-// that is not known.
+// awaited returns the method of the request that the next response answers, empty if that is
+// not known.
 func (c *conn) awaited() string {
 	if len(c.waiting) == 0 || !c.waiting[0].sure {
 		return ""
@@ -110,9 +111,9 @@ func (c *conn) response(s *stream) *exchange {
 	return newExchange(s, s.dir^1)
 }
 
-// noteEarly tells once of a response on a connection that was seen from its beginning, of
-// which the request was not seen though the kernel opens or seals that direction. nginx may have
-// read it together with the end of a resumed handshake, before it handed over that key.
+// noteEarly notes once that a response has no request although the connection was seen from
+// its beginning and the kernel protects the direction of requests. nginx can read a request
+// together with the end of a resumed handshake, before it gives the kernel that key.
 func (c *conn) noteEarly(s *stream) {
 	if requests := c.streams[s.dir^1]; !c.saidUnseen && !c.oneWay(s.dir) && requests.fresh && requests.decoder == nil {
 		c.saidUnseen = true
@@ -120,7 +121,7 @@ func (c *conn) noteEarly(s *stream) {
 	}
 }
 
-// noteUnseen tells once why requests are not seen.
+// noteUnseen notes once why requests are not seen.
 func (c *conn) noteUnseen(s *stream) {
 	if !c.saidUnseen && !c.in.cfg.OneWay && c.oneWay(s.dir) {
 		c.saidUnseen = true
@@ -133,7 +134,7 @@ func (c *conn) oneWay(d event.Dir) bool {
 	return c.in.cfg.OneWay || c.rolesKnown && !c.kernel[d^1]
 }
 
-// unsure forgets which response belongs to which request.
+// unsure marks that the next response may not belong to the oldest request.
 func (c *conn) unsure() {
 	c.uncertain, c.answered = true, 0
 	for _, ex := range c.waiting {
@@ -141,7 +142,7 @@ func (c *conn) unsure() {
 	}
 }
 
-// ended tells that a message of HTTP/1 has.
+// ended processes the end of an HTTP/1 message.
 func (c *conn) ended(s *stream, ex *exchange, m *finding.Message, how finding.End) {
 	switch {
 	case ex.ev.Response != nil && m == &ex.ev.Response.Message:
@@ -155,10 +156,10 @@ func (c *conn) ended(s *stream, ex *exchange, m *finding.Message, how finding.En
 	}
 }
 
-// setClient enters in which direction requests go.
+// setClient sets the direction of requests.
 func (c *conn) setClient(d event.Dir) { c.client, c.clientKnown = d, true }
 
-// stream returns a stream of HTTP/2, a new one if need be.
+// stream returns a stream of HTTP/2, which it creates if necessary.
 func (c *conn) stream(s *stream, id uint32) *exchange {
 	if ex, ok := c.open[id]; ok {
 		return ex
@@ -187,7 +188,7 @@ func (c *conn) drop(s *stream, id uint32, how finding.End) {
 	delete(c.open, id)
 }
 
-// close reports what is under way and shows what is held.
+// close reports the exchanges that have not ended and shows the bytes that wait.
 func (c *conn) close() error {
 	for _, s := range c.streams {
 		s.finish()
@@ -211,7 +212,7 @@ func (c *conn) close() error {
 	return nil
 }
 
-// latest is the stream that had the latest record.
+// latest returns the stream that had the latest record.
 func (c *conn) latest() *stream {
 	a, b := c.streams[0], c.streams[1]
 	if a.now == nil || b.now != nil && b.now.Mono > a.now.Mono {

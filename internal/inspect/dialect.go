@@ -6,45 +6,46 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// dialect is a protocol other than HTTP, of which requests and replies are reported. A
-// file holds each.
+// dialect is a protocol other than HTTP whose requests and replies are reported. Each has its
+// own file.
 type dialect struct {
 	name string
-	// ports are those that its servers have. That a connection has one is a hint.
+	// ports are the usual ports of its servers. They are only a hint.
 	ports []uint16
-	// recognise looks whether a message begins with b, which begins a record. It says
-	// so only of what is a message for certain where nothing speaks for the protocol
-	// but b itself. It may leave undecided only what is shorter than maxStartLine.
+	// recognise reports whether a message of the dialect begins with b, the beginning of a
+	// record. If nothing but b indicates the protocol, it must be certain. It may be
+	// undecided only if b is shorter than maxStartLine.
 	recognise func(b []byte, o opening) verdict
-	// grammar returns what reads one direction of a connection.
+	// grammar returns the grammar of one direction of a connection.
 	grammar func(d *dialogue, client bool) grammar
-	// numbered: replies name their request. Elsewhere they come in the order of
-	// requests, and behind missing replies nobody knows whose the next is.
+	// numbered reports that replies identify their request. In other dialects replies come
+	// in the order of requests, so that after a missing reply the request of the next one
+	// is not known.
 	numbered bool
 }
 
-// dialects are asked in this order.
+// dialects are tried in this order.
 var dialects = []*dialect{postgresql, mysql, redis, smtp, pop3, imap}
 
-// opening is what is known of a stream besides the bytes it goes on with.
+// opening is what is known of a stream besides its next bytes.
 type opening struct {
-	// first: nothing came before them, for all that was seen.
+	// first reports that nothing is known to have come before them.
 	first bool
-	// spoken: the connection is known to speak the protocol.
+	// spoken reports that the connection is known to speak the protocol.
 	spoken bool
-	// port: one end has a port of its servers.
+	// port reports that one end has a port of the protocol's servers.
 	port bool
-	// role is whose direction it is, as the ports or the other direction say.
+	// role is the sender of the direction, according to the ports or the other direction.
 	role role
 }
 
-// likely reports whether something else than the bytes speaks for the protocol.
+// likely reports whether something other than the bytes indicates the protocol.
 func (o opening) likely() bool { return o.spoken || o.port }
 
-// mayBe reports whether nothing speaks against the direction being that of this role.
+// mayBe reports whether this role can be the sender of the direction.
 func (o opening) mayBe(which role) bool { return o.role == nobody || o.role == which }
 
-// role is who sends a direction.
+// role is the sender of a direction.
 type role uint8
 
 const (
@@ -53,18 +54,18 @@ const (
 	server
 )
 
-// verdict is what recognise says.
+// verdict is the result of recognise.
 type verdict uint8
 
 const (
 	no verdict = iota
-	// perhaps: more bytes decide.
+	// perhaps: recognise needs more bytes.
 	perhaps
 	ofClient
 	ofServer
 )
 
-// opening says what is known of a stream where d is looked for.
+// opening returns what is known of a stream that d is tried for.
 func (d *dialect) opening(s *stream, first bool) opening {
 	o := opening{first: first}
 	id := &s.now.Conn
@@ -87,8 +88,7 @@ func roleOf(asks bool) role {
 	return server
 }
 
-// speaks looks for the dialect that b begins a message of. Once one is known of a
-// connection it has no other.
+// speaks returns the dialect that b begins a message of. A connection has only one dialect.
 func speaks(s *stream, b []byte, first bool) (*dialect, verdict) {
 	candidates := dialects
 	if d := s.conn.dialogue; d != nil {

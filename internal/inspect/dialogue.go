@@ -8,37 +8,38 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// dialogue is a connection that speaks a dialect: the requests that wait for their
-// replies, and what its two directions have to know of each other.
+// dialogue is the state of a connection that speaks a dialect: the requests that wait for
+// their replies, and what its two directions need to know of each other.
 type dialogue struct {
 	of      *dialect
 	client  event.Dir
 	waiting []*call // the oldest first
-	// uncertain: messages are missing, so that a reply may be that of another request, or the
-	// rest of one. replied: one has come since of a request that was seen.
+	// uncertain reports that messages are missing, so that a reply may belong to another
+	// request, or be the rest of one. replied reports that the reply of a request that was
+	// seen has come since.
 	uncertain, replied bool
-	// shared is the dialect's own.
+	// shared is the state of the dialect.
 	shared any
 }
 
-// call is a request and its reply under way.
+// call is a request and its reply in progress.
 type call struct {
 	ev       finding.Exchange
 	begun    uint64 // when the request's first record came, 0 where it was not seen
 	gap      bool   // some of it was not seen
 	reported bool
-	// whole: the request was seen to its end, or to where the server has to speak.
+	// whole reports that the request was seen to its end, or to where the server must answer.
 	whole bool
-	// answering: its reply has begun.
+	// answering reports that its reply has begun.
 	answering bool
-	// secret: the reply tells secrets.
+	// secret reports that the reply contains secrets.
 	secret bool
-	// note is the dialect's own: what it has to know of the request at the reply.
+	// note is what the dialect needs to know of the request when the reply comes.
 	note any
 }
 
-// talk says that a connection speaks a dialect, of which s has one direction. joined
-// says that something may have come before.
+// talk starts the dialogue of a connection that speaks a dialect, of which s is one
+// direction. joined reports that something may have come before.
 func (c *conn) talk(s *stream, d *dialect, v verdict, joined bool) *dialogue {
 	if c.dialogue == nil {
 		c.dialogue = &dialogue{of: d, client: s.dir, uncertain: joined}
@@ -49,15 +50,15 @@ func (c *conn) talk(s *stream, d *dialect, v verdict, joined bool) *dialogue {
 	return c.dialogue
 }
 
-// newCall begins one with the byte of s at an offset.
+// newCall begins a call with the byte of s at an offset.
 func (d *dialogue) newCall(s *stream) *call {
 	return &call{ev: finding.Exchange{
 		Conn: s.now.Conn, TLS: s.now.TLS, Proc: s.now.Proc, Dir: d.client, Protocol: d.of.name,
 	}}
 }
 
-// beginRequest begins a request with the byte at an offset. id may be empty. The caller fills
-// in what is asked.
+// beginRequest begins a request with the byte at an offset. id may be empty. The caller sets
+// the operation and its detail.
 func (d *dialogue) beginRequest(s *stream, at uint64, id string) *call {
 	if old := d.find(id); id != "" && old != nil { // taken anew: nothing answers the old one
 		d.report(s, old, finding.Unanswered)
@@ -73,23 +74,23 @@ func (d *dialogue) beginRequest(s *stream, at uint64, id string) *call {
 	return c
 }
 
-// resolveDoubt: a client that asks when it has got a reply waits for no other, unless
-// it sends requests in advance.
+// resolveDoubt clears uncertain when a client sends a request after it got a reply: it waits
+// for no other reply, unless it sends requests in advance.
 func (d *dialogue) resolveDoubt() {
 	if d.replied && len(d.waiting) == 0 {
 		d.uncertain = false
 	}
 }
 
-// endRequest tells that a request is whole. Where replies are not seen it is reported now.
+// endRequest processes the end of a request. If replies are not seen, it reports the request.
 func (d *dialogue) endRequest(s *stream, c *call) {
 	if c.whole = true; s.conn.oneWay(s.dir) {
 		d.report(s, c, finding.Complete)
 	}
 }
 
-// find returns the request that a reply with this id answers, the oldest where it is
-// empty, nil if none waits.
+// find returns the request that a reply with this id answers, the oldest if the id is empty,
+// and nil if no request waits.
 func (d *dialogue) find(id string) *call {
 	for _, c := range d.waiting {
 		if c.ev.ID == id {
@@ -99,8 +100,8 @@ func (d *dialogue) find(id string) *call {
 	return nil
 }
 
-// answered returns what a reply belongs to. Where the request was not seen that is a
-// call without, of which nobody knows that it tells no secrets.
+// answered returns the call of a reply. If its request was not seen, that is a call without
+// a request, whose reply may contain secrets.
 func (d *dialogue) answered(s *stream, id string) *call {
 	c := d.find(id)
 	if c == nil {
@@ -113,7 +114,7 @@ func (d *dialogue) answered(s *stream, id string) *call {
 	return c
 }
 
-// report reports a call, and forgets it.
+// report reports a call and removes it.
 func (d *dialogue) report(s *stream, c *call, how finding.End) {
 	d.waiting = slices.DeleteFunc(d.waiting, func(w *call) bool { return w == c })
 	if c.reported {
@@ -135,14 +136,14 @@ func (d *dialogue) report(s *stream, c *call, how finding.End) {
 	s.after(&ev)
 }
 
-// cut ends a call of which a message was not seen whole.
+// cut ends a call with a message that was not seen whole.
 func (d *dialogue) cut(s *stream, c *call) {
 	if c != nil && (c.answering || s.dir == d.client) {
 		d.report(s, c, finding.Gap)
 	}
 }
 
-// interrupt tells that bytes of s are missing: replies may be among them.
+// interrupt processes a gap in s, which may have contained replies.
 func (d *dialogue) interrupt(s *stream) {
 	d.uncertain, d.replied = true, false
 	if s.dir != d.client && !d.of.numbered {
@@ -150,7 +151,7 @@ func (d *dialogue) interrupt(s *stream) {
 	}
 }
 
-// evict reports what waits.
+// giveUp reports the calls that wait.
 func (d *dialogue) giveUp(s *stream, how finding.End) {
 	for len(d.waiting) > 0 {
 		c := d.waiting[0]
@@ -163,14 +164,14 @@ func (d *dialogue) giveUp(s *stream, how finding.End) {
 }
 
 const (
-	// maxWord is how much of an argument is in the detail of a request, maxDetail how
-	// much there is of all of them, maxStatus how much there is of a status.
+	// maxWord limits an argument in the detail of a request, maxDetail all of its
+	// arguments, and maxStatus a status, in bytes.
 	maxWord   = 64
 	maxDetail = 256
 	maxStatus = 128
 )
 
-// detail adds a word of what is asked for.
+// detail adds a word to the detail of a request.
 func (c *call) detail(shown []byte) {
 	d := &c.ev.Detail
 	w := inOneLine(shown, maxWord)
@@ -186,7 +187,7 @@ func (c *call) detail(shown []byte) {
 	*d += w
 }
 
-// inOneLine is a text in one line, cut behind limit bytes.
+// inOneLine returns a text in one line, truncated to limit bytes.
 func inOneLine(text []byte, limit int) string {
 	cut := len(text) > limit
 	text = bytes.Map(func(r rune) rune {

@@ -5,7 +5,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// exchange is a request and its response under way.
+// exchange is a request and its response in progress.
 type exchange struct {
 	ev       finding.HTTP
 	method   string
@@ -24,7 +24,7 @@ type side struct {
 	ended   bool
 }
 
-// newExchange begins one with what s is about to take.
+// newExchange begins an exchange with the next byte of s.
 func newExchange(s *stream, request event.Dir) *exchange {
 	ex := &exchange{begun: s.begun(s.pos), sure: !s.conn.uncertain}
 	ex.ev.Conn, ex.ev.TLS, ex.ev.Proc, ex.ev.Dir = s.now.Conn, s.now.TLS, s.now.Proc, request

@@ -7,23 +7,23 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// guess is the decoder of what is not known to be HTTP. Whenever a record begins
-// it looks whether a message does.
+// guess is the decoder of a stream whose protocol is not known. At each beginning of a record
+// it tests whether a message begins.
 type guess struct {
 	plain masker
 	// begun says that the beginning of the protocol is at hand for certain. That the
 	// first record of a key came does not prove it: there may have been early data,
 	// or the program spoke before it handed its keys to the kernel.
 	begun bool
-	// whole says that as far as the record's number tells nothing came before what was seen.
+	// whole reports that, by the number of the record, nothing came before what was seen.
 	whole bool
 	// midText: bytes that are no text ended with what may be the beginning of one.
 	midText bool
 	watch   watch
-	// hide says that what cannot be told is HPACK perhaps, or of a binary protocol, and
-	// not to be shown.
+	// hide reports that undecodable bytes may be HPACK, or belong to a binary protocol, and
+	// must not be shown.
 	hide bool
-	// noted: why text is masked was reported.
+	// noted reports that a note has said why text is masked.
 	noted bool
 	// prompt is what this direction asked of the other one last.
 	prompt prompt
@@ -140,7 +140,8 @@ func (g *guess) protocol(s *stream, b []byte) protocol {
 
 func (g *guess) pending(*stream) (uint64, bool) { return g.plain.pending() }
 
-// flush shows the rest as text, but for what may be the middle of a field block.
+// flush shows the remaining bytes as text, except for what may be the middle of a field
+// block.
 func (g *guess) flush(s *stream) {
 	b := s.rest()
 	switch {
@@ -177,7 +178,7 @@ func (g *guess) text(s *stream, b []byte) {
 	g.flush(s)
 }
 
-// noteUnknown tells once why a text without lines is masked, and how long.
+// noteUnknown notes once why a text without lines is masked, and how long.
 func (g *guess) noteUnknown(s *stream, b []byte) {
 	if g.noted || g.why != joinedLate || g.plain.state != unknown || s.rules.off || bytes.IndexByte(b, '\n') >= 0 {
 		return

@@ -7,10 +7,10 @@ import (
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
-// maskedLine is a line as it came and as it may be shown; both have the same length.
+// maskedLine is a line as it was received and as it may be shown; both have the same length.
 type maskedLine struct{ raw, shown []byte }
 
-// word is the nth word of the line, as it may be shown.
+// word returns the nth word of the line, as it may be shown.
 func (t maskedLine) word(n int) string {
 	for ; ; n-- {
 		i := bytes.IndexByte(t.raw, ' ')

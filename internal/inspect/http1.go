@@ -236,7 +236,7 @@ func (h *http1) pending(*stream) (uint64, bool) {
 	return at, ok
 }
 
-// flush takes a head or a line that is not whole.
+// flush consumes a head or a line that is not whole.
 func (h *http1) flush(s *stream) {
 	if n := len(s.rest()); n > 0 {
 		if h.within {

@@ -168,7 +168,7 @@ func (h *h2) pending(s *stream) (at uint64, some bool) {
 	return at, some
 }
 
-// flush hides a frame that is not whole.
+// flush consumes a frame that is not whole and shows none of it.
 func (h *h2) flush(s *stream) {
 	if n := len(s.rest()); n > 0 {
 		s.hide(n, "a frame that was not seen whole")

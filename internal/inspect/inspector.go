@@ -8,49 +8,49 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Kind says what a piece of a payload is.
+// Kind is what a piece of a payload is.
 type Kind uint8
 
-// The kinds. Text is what the application said; Frame is a protocol's framing, or
-// what is not shown. Talk is Text in a protocol that is not known.
+// The kinds. Text is text of the application. Frame is framing of a protocol, or bytes that
+// are not shown. Talk is text in an unknown protocol.
 const (
 	Text Kind = iota
 	Frame
 	Talk
 )
 
-// Piece is a stretch of a record's payload with one meaning. Note, if not empty,
-// says in lines what it is; it is not safe for a terminal yet.
+// Piece is a part of a record's payload of one Kind. Note, if not empty, describes it in
+// lines. Note must be escaped before it reaches a terminal.
 type Piece struct {
 	From, To int
 	Kind     Kind
 	Note     string
 }
 
-// Output takes what may be shown.
+// Output gets what may be shown.
 type Output interface {
-	// Record takes a record whose payload is masked. Both are valid until it
-	// returns.
+	// Record gets a record with a masked payload, and its pieces. They are valid until
+	// it returns.
 	Record(r *event.Record, pieces []Piece) error
-	// Write takes every other event.
+	// Write gets every other event.
 	Write(ev event.Event) error
 	Flush() error
 }
 
-// Config says how to inspect.
+// Config configures an Inspector.
 type Config struct {
 	Rules *Rules
-	// OneWay says that only one direction is traced: a request or a response is
-	// told as soon as it ends.
+	// OneWay reports that only one direction is traced: an Inspector then reports a
+	// request or a response as soon as it ends.
 	OneWay bool
-	// Join tells the requests that a proxy makes upstream with those of its clients.
+	// Join reports the upstream requests of a proxy together with those of its clients.
 	Join bool
 }
 
-// Inspector takes the events of a run, in their order, and hands on all of them
-// with the secrets masked, and besides an finding.HTTP for each request and its
-// response and an finding.Note where something cannot be decoded. The summary ends
-// it. It is not safe for concurrent use.
+// Inspector reads the events of a run, in order, and writes all of them to its Output, with
+// secrets masked. It adds a finding.HTTP for each request with its response, and a
+// finding.Note where it cannot decode something. It ends with the summary. It is not safe
+// for concurrent use.
 type Inspector struct {
 	cfg    Config
 	out    Output
@@ -70,7 +70,7 @@ func New(out Output, cfg Config) *Inspector {
 	return in
 }
 
-// Write takes the next event.
+// Write processes the next event.
 func (in *Inspector) Write(ev event.Event) error {
 	switch ev := ev.(type) {
 	case *event.Record:
@@ -90,7 +90,7 @@ func (in *Inspector) Write(ev event.Event) error {
 	return in.out.Write(ev)
 }
 
-// Flush hands everything that may be shown to the file.
+// Flush flushes the Output.
 func (in *Inspector) Flush() error { return in.out.Flush() }
 
 func (in *Inspector) record(r *event.Record) error {
@@ -104,8 +104,8 @@ func (in *Inspector) record(r *event.Record) error {
 	return c.streams[r.Dir&1].record(r)
 }
 
-// Hide takes a record that was there, and whose bytes a filter suppresses: it is
-// no loss, and a gap in its stream.
+// Hide processes a record whose bytes a filter suppresses. It is a gap in its stream, and not
+// a loss.
 func (in *Inspector) Hide(r *event.Record) error {
 	c, err := in.conn(&r.Conn, false)
 	if err != nil {
@@ -116,7 +116,7 @@ func (in *Inspector) Hide(r *event.Record) error {
 	return c.streams[r.Dir&1].skip(&hidden)
 }
 
-// conn returns the state of a connection. opened says that it begins now.
+// conn returns the state of a connection. opened reports that it begins now.
 func (in *Inspector) conn(id *event.Conn, opened bool) (*conn, error) {
 	if c, ok := in.conns.Get(id.ID); ok {
 		return c, nil
@@ -124,7 +124,7 @@ func (in *Inspector) conn(id *event.Conn, opened bool) (*conn, error) {
 	c := newConn(in)
 	_, idle, evicted := in.conns.Put(id.ID, c)
 	for _, s := range c.streams {
-		// It may be one that was given up: then what it had is not missing.
+		// It may have been evicted: then its earlier records are not missing.
 		s.order.joined = in.conns.Evicted() > 0 && !opened
 	}
 	if !evicted {
@@ -133,8 +133,8 @@ func (in *Inspector) conn(id *event.Conn, opened bool) (*conn, error) {
 	return c, in.evict(idle)
 }
 
-// evict ends a connection that was idle for the longest time. Those that end
-// unseen must not keep the others out.
+// evict ends the connection that was idle longest. Connections whose close was lost must not
+// take the room of others.
 func (in *Inspector) evict(c *conn) error {
 	if s := c.latest(); in.conns.Evicted() == 1 && s.now != nil {
 		in.note(s, "more than %d connections are open: this one was idle for the longest time and is given up", maxConns)
@@ -142,7 +142,7 @@ func (in *Inspector) evict(c *conn) error {
 	return c.close()
 }
 
-// reportEvicted tells how many connections were given up.
+// reportEvicted reports how many connections were evicted.
 func (in *Inspector) reportEvicted() error {
 	given := in.conns.Evicted()
 	if given == 0 {

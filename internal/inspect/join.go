@@ -8,28 +8,31 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// joiner finds which requests a proxy makes for which requests of its clients. Both legs
-// are of one process, and the second begins while the first is under way. Which belong
-// together an id in their fields says, or else that only one of them can be meant: where
-// several can, none is taken.
+// joiner finds the upstream requests that a proxy makes for the requests of its clients. Both
+// belong to one process, and the upstream request begins while the other is in progress. An
+// id in their fields identifies the pair, or the fact that only one request is possible: if
+// several are, joiner joins none.
 type joiner struct {
 	proxies map[uint32]*proxy // by process; those without a leg are not kept
 	listed  int               // legs of all
 }
 
-// proxy is a process that is asked, and maybe asks others. Of its requests that are under
-// way, or wait for their other leg, it lists so many; unlisted are clients' for which there
-// was no room. Clients' requests under way are found by their ids, and by what they ask for.
+// proxy is a process that gets requests and may make others. It lists its requests that are
+// in progress or wait for their other leg, up to a limit; unlisted counts the clients'
+// requests that found no room. Clients' requests in progress are found by their ids and by
+// their targets.
 type proxy struct {
 	pid              uint32
 	listed, unlisted int
 	byID, byTarget   map[string][]*exchange // the oldest first
 }
 
-// maxMeant bounds the requests that an upstream one can be made for. Of more nothing is said.
+// maxMeant bounds the requests that an upstream request can belong to. With more, nothing is
+// reported about them.
 const maxMeant = 64
 
-// leg is what joining knows of a request, from when its head was seen until it is reported.
+// leg is the state of a request for joining, from when its head was seen until it is
+// reported.
 type leg struct {
 	of       *proxy
 	listed   bool
@@ -41,12 +44,12 @@ type leg struct {
 	made []*exchange
 	// ambiguous are upstream requests that may have been made for a client's.
 	ambiguous []*exchange
-	// open counts those of unclear of which an id that is still to come may tell more, and
-	// awaitsID says that of an upstream one.
+	// open counts those of ambiguous for which an id may still come; awaitsID reports that
+	// of an upstream request.
 	open     int
 	awaitsID bool
-	// maybe are the clients' requests that an upstream one can have been made for, and
-	// by says how they were found.
+	// maybe are the clients' requests that an upstream request may have been made for, and by
+	// is how they were found.
 	maybe []*exchange
 	by    finding.JoinedBy
 }
@@ -91,7 +94,7 @@ func (j *joiner) addRequest(ex *exchange) {
 	}
 }
 
-// enter lists a client's request, and leave says that it is not under way any more.
+// enter lists a client's request, and leave removes it when it is no longer in progress.
 func (p *proxy) enter(c *exchange) {
 	p.listed++
 	for _, id := range c.leg.ids {
@@ -118,8 +121,8 @@ func drop(from map[string][]*exchange, key string, c *exchange) {
 	}
 }
 
-// candidates are the clients' requests that an upstream one can be made for: those with
-// its id, or else those that ask for the same. One trace's id can be that of several.
+// candidates returns the clients' requests that an upstream request can belong to: those with
+// its id, or else those with the same target. Several requests can share the id of a trace.
 func (p *proxy) candidates(u *finding.Request, ids []string) ([]*exchange, finding.JoinedBy) {
 	var same []*exchange
 	for _, id := range ids {
@@ -146,7 +149,7 @@ func (p *proxy) candidates(u *finding.Request, ids []string) ([]*exchange, findi
 	return all, finding.ByOrder
 }
 
-// alike are those that ask for the same as u, one more than can be meant at most.
+// alike returns the requests with the same target as u, at most one more than maxMeant.
 func alike(clients []*exchange, u *finding.Request) (all []*exchange) {
 	for _, c := range clients {
 		if sameRequest(c.ev.Request, u) {
@@ -167,7 +170,8 @@ func target(r *finding.Request) string {
 	return r.Method + " " + path[max(last, 0):] + "?" + query
 }
 
-// sameRequest: a proxy keeps the method, and may put something before the path or take it away.
+// sameRequest reports whether u can be the request c upstream: a proxy keeps the method, and
+// may add or remove a prefix of the path.
 func sameRequest(c, u *finding.Request) bool {
 	if c.Method == "" || c.Method != u.Method {
 		return false
@@ -187,8 +191,8 @@ func (l *leg) joinTo(c, u *exchange, by finding.JoinedBy) {
 	c.leg.made = append(c.leg.made, u)
 }
 
-// over takes an exchange that has ended, and tells those whose other leg has ended too, or
-// cannot be known.
+// over processes the end of an exchange, and reports the exchanges whose other leg has ended
+// as well, or cannot be known.
 func (j *joiner) over(s *stream, ex *exchange) {
 	l := ex.leg
 	if l == nil || !l.listed {
@@ -239,9 +243,9 @@ func (j *joiner) forget(p *proxy) {
 	}
 }
 
-// resolve: a request has ended, and with it all its ids are known. They can say which of the
-// other side is its; what is still not clear when all have ended stays so. It returns clients'
-// requests of which no id can tell more.
+// resolve uses the ids of a request that has ended, which are all known then, to find its
+// other leg. What is ambiguous when all have ended stays so. It returns the clients' requests
+// that no further id can resolve.
 func (ex *exchange) resolve() (known []*exchange) {
 	if ex.ev.Dir == event.TX {
 		return ex.resolveFor(ex.leg.maybe...)
@@ -252,7 +256,7 @@ func (ex *exchange) resolve() (known []*exchange) {
 	return known
 }
 
-// resolveFor joins an upstream request to the one of clients that an id names, if it has ended.
+// resolveFor joins an ended upstream request to the one of clients that an id identifies.
 func (u *exchange) resolveFor(clients ...*exchange) (known []*exchange) {
 	l := u.leg
 	if !l.awaitsID {
@@ -271,7 +275,7 @@ func (u *exchange) resolveFor(clients ...*exchange) (known []*exchange) {
 	return nil
 }
 
-// close: no id will tell more of an upstream request.
+// close is called when no further id can resolve an upstream request.
 func (l *leg) close() (known []*exchange) {
 	l.awaitsID = false
 	for _, c := range l.maybe {
@@ -282,10 +286,10 @@ func (l *leg) close() (known []*exchange) {
 	return known
 }
 
-// isAmbiguous: an upstream request can have been made for several.
+// isAmbiguous reports whether an upstream request can belong to several requests.
 func (l *leg) isAmbiguous() bool { return len(l.maybe) > 1 }
 
-// reportJoined tells a client's request with those made for it.
+// reportJoined reports a client's request with those made for it.
 func (c *exchange) reportJoined(s *stream) {
 	for _, u := range c.leg.made {
 		by := u.leg.by
@@ -303,7 +307,7 @@ func (c *exchange) reportJoined(s *stream) {
 	s.after(&c.ev)
 }
 
-// reportUnjoined tells an upstream request that is in no other's line.
+// reportUnjoined reports an upstream request that is not in the line of another.
 func (u *exchange) reportUnjoined(s *stream) {
 	if n := len(u.leg.maybe); n > 1 {
 		u.ev.Ambiguous = n
@@ -311,8 +315,8 @@ func (u *exchange) reportUnjoined(s *stream) {
 	}
 }
 
-// added is how long a request took while nothing of it was under way upstream; 0 where that
-// is not known.
+// added returns how long a request took while no upstream request for it was in progress; 0
+// if that is not known.
 func added(c *finding.HTTP) uint64 {
 	if len(c.Upstream) == 0 {
 		return 0

@@ -1,9 +1,9 @@
 package inspect
 
-// What is kept of streams is bounded. Where a limit is reached a note says so.
+// Limits of the state of streams. A note reports when a limit is reached.
 const (
-	// maxConns is the number of connections that are followed at a time. For one more
-	// the idlest is given up.
+	// maxConns is the number of connections that are followed at a time. One more evicts the
+	// idlest.
 	maxConns = 4096
 	// maxHead bounds the head of a message of HTTP/1, the field block and each
 	// frame but DATA of HTTP/2.
@@ -16,8 +16,8 @@ const (
 	maxPending = 1024
 	// maxLegs bounds the requests that are joined with others, or wait to be.
 	maxLegs = 16 << 10
-	// maxHeld bounds the bytes of all streams that wait for a decision; a record
-	// that waits counts for recordCost besides.
+	// maxHeld bounds the bytes of all streams that wait for a decision. A record that waits
+	// adds recordCost.
 	maxHeld    = 64 << 20
 	recordCost = 512
 	// maxLine bounds the line that patterns are matched with. Of a longer one a

@@ -2,33 +2,32 @@ package inspect
 
 import "github.com/ktlstop/ktlstop/internal/inspect/finding"
 
-// messages decodes one direction of a dialogue: it takes the bytes as a grammar
-// says, over as many records as they come in, and gives up where one is missing
-// that the grammar needs.
+// messages decodes one direction of a dialogue: it consumes the bytes as a grammar directs,
+// across records, and gives up if the grammar needs a record that is missing.
 type messages struct {
 	s       *stream
 	with    *dialogue
 	grammar grammar
 	plain   masker
-	// remaining is how many bytes are to come of what the grammar has announced.
+	// remaining is how many of the expected bytes have not come yet.
 	remaining uint64
 	how       treatment
-	// count, if not nil, is what the bytes add to.
+	// count, if not nil, counts the bytes.
 	count *uint64
-	// at is the call that is under way.
+	// at is the call in progress.
 	at *call
 }
 
-// grammar knows the messages of one direction of a dialect.
+// grammar parses the messages of one direction of a dialect.
 type grammar interface {
-	// message takes what it can of b, which is not empty and follows what was taken
-	// last, with the methods of messages. What is long it announces with expect
-	// instead of waiting for it.
+	// message consumes what it can of b with the methods of messages. b is not empty and
+	// follows what was consumed last. For long parts it calls expect and does not wait for
+	// them.
 	message(m *messages, b []byte) progress
-	// expected is told that what was announced has come.
+	// expected is called when the bytes of expect have come.
 	expected(m *messages)
-	// lost is told that bytes are missing, and the beginning of the next message is
-	// looked for.
+	// lost is called when bytes are missing. The decoder then looks for the beginning of the
+	// next message.
 	lost(m *messages)
 }
 
@@ -81,7 +80,7 @@ func (m *messages) decode(s *stream) bool {
 	return m.lose("this is no message of its protocol, or one that is too long to wait for")
 }
 
-// consume takes n bytes.
+// consume consumes n bytes.
 func (m *messages) consume(n int, how treatment) { m.consumeNoted(n, how, "") }
 
 // consumeNoted takes n bytes and says in a line what they are; it is shown for bytes
@@ -152,7 +151,8 @@ func (m *messages) leave(g *guess) {
 
 func (m *messages) pending(*stream) (uint64, bool) { return m.plain.pending() }
 
-// flush hides a message that is not whole: which part of it is secret cannot be determined.
+// flush consumes a message that is not whole and shows none of it, since its secrets are not
+// known.
 func (m *messages) flush(s *stream) {
 	if n := len(s.rest()); n > 0 {
 		s.hide(n, "a message that was not seen whole")

@@ -131,7 +131,7 @@ func (d stored) decode(s *stream) bool {
 	return true
 }
 
-// hide takes n bytes and shows none of them.
+// hide consumes n bytes and shows none of them.
 func (stored) hide(s *stream, n int) {
 	if s.rules.off {
 		s.consume(n, Frame, "")

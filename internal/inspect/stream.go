@@ -31,11 +31,11 @@ type stream struct {
 
 // decoder gives the bytes of a stream their meaning.
 type decoder interface {
-	// decode takes what it can; false says that it needs more bytes for that.
+	// decode consumes what it can; false means that it needs more bytes.
 	decode(s *stream) bool
 	// pending is the first offset that its maskers have not decided about.
 	pending(s *stream) (uint64, bool)
-	// flush takes all bytes that are there: a gap follows, or nothing.
+	// flush consumes all bytes that are there: a gap follows, or the end.
 	flush(s *stream)
 	// gap tells that n bytes are missing here, 0 where their number is unknown.
 	gap(s *stream, n uint64)
@@ -245,7 +245,7 @@ func (s *stream) advice() reason {
 
 const seeAll reason = "--no-redact --format hex shows every byte, ktlstop tap with tshark what it makes of them"
 
-// hide takes n bytes and shows none of them. A note says it once, with what to do,
+// hide consumes n bytes and shows none of them. A note says it once, with what to do,
 // whatever of the kind comes next.
 func (s *stream) hide(n int, note reason) {
 	if !s.rules.off {

@@ -22,8 +22,8 @@ type column[T any] struct {
 	// to where there is room; 0 for no growth.
 	width, most int
 	right       bool
-	// prio says which columns go first where there is no room for all: those
-	// with the highest number.
+	// prio is the order in which columns are omitted if there is no room for all: the highest
+	// number first.
 	prio int
 	// cell appends the text of a row, safe and without escapes.
 	cell func(dst []byte, row T, e *env) []byte
@@ -32,11 +32,11 @@ type column[T any] struct {
 	paint func(row T, e *env) line
 	// tone is nil for plain text.
 	tone func(row T) tone
-	// order compares two rows, nil where sorting makes no sense. down says
-	// that the largest come first.
+	// order compares two rows; nil if the column cannot be sorted by. down puts the largest
+	// first.
 	order func(a, b T) int
 	down  bool
-	// help says what the column holds.
+	// help describes the column.
 	help string
 }
 
@@ -51,8 +51,8 @@ type placed struct{ index, x, width int }
 // margin is the room on the left that holds the row's marks.
 const margin = 2
 
-// layout chooses the columns that fit width and spreads them. The first in
-// priority is there in any case.
+// layout chooses the columns that fit width and spreads them. The column with the first
+// priority is always shown.
 func layout[T any](cols []column[T], width int) []placed {
 	room := width - margin
 	shown := choose(cols, room)
@@ -91,9 +91,8 @@ func choose[T any](cols []column[T], room int) []bool {
 	return shown
 }
 
-// grow gives the room that is left to the columns that want it, one column of
-// the screen at a time, so that they grow together. Where room is negative, the
-// only column shrinks.
+// grow distributes the remaining room among the columns that can grow, one column of the
+// screen at a time, so that they grow together. If room is negative, the only column shrinks.
 func grow[T any](cols []column[T], out []placed, room int) {
 	if room < 0 && len(out) > 0 {
 		out[0].width = max(out[0].width+room, 0)

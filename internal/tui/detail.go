@@ -10,7 +10,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// detailLines is the closer look at one connection.
+// detailLines is the detail view of one connection.
 func (m *Model) detailLines() []line {
 	d := m.snap.Detail
 	if d == nil || d.Row == nil || d.Row.Conn.ID != m.detail {
@@ -33,7 +33,7 @@ func (m *Model) detailLines() []line {
 	return append(out, m.lastRecords(d)...)
 }
 
-// identity says whose connection it is.
+// identity returns the lines about the connection and its owner.
 func (m *Model) identity(r *flow.Row) []line {
 	b := appendOwner(nil, &r.Conn, &r.Proc)
 	b = append(b, ' ', '(')
@@ -72,7 +72,7 @@ func appendLabel(b []byte, name string, v uint64) []byte {
 	return strconv.AppendUint(b, v, 10)
 }
 
-// travel is what went in one direction, with its rates over the last snapshots.
+// travel returns the totals of one direction, with its rates over the last snapshots.
 func (m *Model) travel(d *flow.Detail, dir event.Dir) line {
 	r := d.Row
 	words := fit(units.Rate(r.Rate[dir].Records)+" rec/s", 13, false, "") +
@@ -84,7 +84,7 @@ func (m *Model) travel(d *flow.Detail, dir event.Dir) line {
 	}
 }
 
-// protection is how one direction is protected, and how worn its key is.
+// protection returns how one direction is protected, and how much of its key's limit is used.
 func (m *Model) protection(r *flow.Row, dir event.Dir) line {
 	t := r.TLS[dir]
 	if t.Mode == event.ModeNone {

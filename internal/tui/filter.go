@@ -6,15 +6,14 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Filter chooses what the dashboard shows: that for which the expression
-// surely holds.
+// Filter selects what the dashboard shows: rows for which the expression certainly holds.
 type Filter struct {
 	expr    *match.Expr
 	subject match.Subject // of the row that is looked at
 }
 
-// ParseFilter reads an expression of --match's language, in which a mere word
-// is to be found anywhere.
+// ParseFilter parses an expression of --match's language. A bare word is searched for in all
+// fields.
 func ParseFilter(s string) (*Filter, error) {
 	e, err := match.Parse(s)
 	if err != nil {

@@ -56,8 +56,8 @@ func connText(s *flow.Snapshot) string {
 	return strconv.Itoa(s.Open) + " conn (" + strconv.Itoa(s.SW) + " sw " + strconv.Itoa(s.HW) + " hw)"
 }
 
-// droppedSpan is how many records of DTLS came and are read by nobody. Where none were, which
-// is always so without DTLS, the header does without it.
+// droppedSpan is how many received DTLS records no program reads. The header omits it if
+// there are none.
 func droppedSpan(s *flow.Snapshot) span {
 	if s.Counts.Dropped == 0 {
 		return span{}

@@ -36,7 +36,7 @@ func (m *Model) openMenu() {
 	}
 }
 
-// chosen obeys a key while the sort menu is open.
+// chosen handles a key while the sort menu is open.
 func (m *Model) chosen(k tea.KeyMsg) tea.Cmd {
 	choices := m.tableView().sortable()
 	switch {

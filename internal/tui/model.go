@@ -21,7 +21,7 @@ const (
 	numViews
 )
 
-// mode is what the keys do at present.
+// mode determines what the keys do.
 type mode int
 
 const (
@@ -51,7 +51,7 @@ type Model struct {
 	filter *Filter
 	input  string // the filter as typed
 	before string // what it was when typing began
-	// unfinished says that input is no expression, and filter an earlier one.
+	// unfinished reports that input is not a valid expression, and filter is an earlier one.
 	unfinished bool
 
 	conns   table[*flow.Row]
@@ -97,8 +97,8 @@ func (m Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 // View implements tea.Model.
 func (m Model) View() string { return m.frame() }
 
-// tickMsg says that a period is over, snapshotMsg brings what came of it. Those
-// of a chain that is over are not continued.
+// tickMsg reports the end of a period, and snapshotMsg has its snapshot. The model ignores
+// those of a chain of ticks that has ended.
 type (
 	tickMsg     struct{ chain int }
 	snapshotMsg struct {
@@ -124,8 +124,7 @@ func (m *Model) tick() tea.Cmd {
 	return tea.Tick(m.period, func(time.Time) tea.Msg { return tickMsg{chain} })
 }
 
-// inspect tells the source which connection is looked at, and gets a snapshot
-// that shows it.
+// inspect chooses the connection that snapshots show in detail, and gets a snapshot with it.
 func (m *Model) inspect(id uint64) tea.Cmd {
 	m.detail, m.scroll, m.plaintext = id, 0, false
 	if id == 0 {

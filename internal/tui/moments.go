@@ -68,7 +68,7 @@ func controlMoment(r *event.Record) moment {
 	return m
 }
 
-// alertTone keeps red for what is not the ordinary end.
+// alertTone returns red only for alerts other than the ordinary close.
 func alertTone(c *event.Control) tone {
 	const closeNotify = 0
 	if c.AlertDescription == closeNotify {

@@ -4,8 +4,8 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
-// pointed obeys the mouse: the wheel scrolls, a click chooses a view, a column
-// to sort by or a row, and a click on the chosen row looks closer.
+// pointed handles the mouse: the wheel scrolls, a click chooses a view, a column to sort by or
+// a row, and a click on the chosen row opens its detail view.
 func (m *Model) pointed(e tea.MouseMsg) tea.Cmd {
 	if e.Action != tea.MouseActionPress || m.mode == filtering {
 		return nil

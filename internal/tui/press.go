@@ -10,8 +10,8 @@ import (
 	"github.com/ktlstop/ktlstop/internal/safe"
 )
 
-// pressed obeys a key, or several that came at once: a slow line delivers what
-// was typed in one piece.
+// pressed handles a key, or several that came at once: a slow terminal line delivers several
+// keys together.
 func (m *Model) pressed(k tea.KeyMsg) tea.Cmd {
 	if k.Type != tea.KeyRunes || k.Paste || len(k.Runes) < 2 {
 		return m.pressedOne(k)
@@ -51,7 +51,7 @@ func (m *Model) pressedOne(k tea.KeyMsg) tea.Cmd {
 	return m.navigated(k)
 }
 
-// commanded obeys the keys that mean the same everywhere.
+// commanded handles the keys that mean the same in all views.
 func (m *Model) commanded(k tea.KeyMsg) (tea.Cmd, bool) {
 	for v := range keys.View {
 		if key.Matches(k, keys.View[v]) {
@@ -125,7 +125,7 @@ func (m *Model) save() tea.Cmd {
 	}
 }
 
-// typed edits the filter; the view follows as long as it makes sense.
+// typed edits the filter. The view follows while the filter is valid.
 func (m *Model) typed(k tea.KeyMsg) tea.Cmd {
 	switch k.Type {
 	case tea.KeyEnter:
@@ -148,7 +148,7 @@ func (m *Model) typed(k tea.KeyMsg) tea.Cmd {
 // maxFilter is the longest filter in bytes: what is pasted may be anything.
 const maxFilter = 200
 
-// setFilter applies s. Where it makes no sense, the last filter stays.
+// setFilter applies s. If s is invalid, the last filter stays.
 func (m *Model) setFilter(s string) {
 	if len(s) > maxFilter {
 		return
@@ -175,7 +175,7 @@ func (m *Model) helped(k tea.KeyMsg) tea.Cmd {
 	return nil
 }
 
-// navigated obeys the keys that depend on what is shown.
+// navigated handles the keys that depend on the view.
 func (m *Model) navigated(k tea.KeyMsg) tea.Cmd {
 	if m.textual() {
 		return m.browsedText(k)
@@ -243,7 +243,7 @@ func (m *Model) scrolled(k tea.KeyMsg) {
 	m.resize()
 }
 
-// enter looks closer at what is under the cursor.
+// enter opens the detail view of the row under the cursor.
 func (m *Model) enter() tea.Cmd {
 	switch m.view {
 	case viewConns:

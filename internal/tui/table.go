@@ -17,13 +17,13 @@ type table[T any] struct {
 	cols  []column[T]
 	keyOf func(T) rowKey
 	match func(T, *Filter) bool
-	// old says that a row belongs to the past; nil if none does.
+	// old reports whether a row belongs to the past; nil if no row does.
 	old func(T) bool
 
 	sort    int // index into cols; -1 leaves the order as it comes
 	reverse bool
-	// stream says that new rows come last; tail keeps the cursor on them until
-	// it is moved.
+	// stream reports that new rows come last; tail keeps the cursor on them until the user
+	// moves it.
 	stream, tail bool
 
 	rows    []T
@@ -34,8 +34,7 @@ type table[T any] struct {
 	visible int // rows on the screen when it was drawn last
 }
 
-// set shows those of all that f lets through, in order, with the cursor where
-// the chosen row is now.
+// set shows the rows that pass f, in order, with the cursor on the chosen row.
 func (t *table[T]) set(all []T, f *Filter) {
 	t.rows = make([]T, 0, len(all))
 	for _, row := range all {
@@ -78,8 +77,7 @@ type place[T any] struct {
 	at  int
 }
 
-// find puts the cursor on the chosen row; where that has gone, it stays at its
-// place.
+// find puts the cursor on the chosen row. If that row is gone, the cursor stays where it is.
 func (t *table[T]) find() {
 	if t.picked {
 		for i, row := range t.rows {
@@ -124,7 +122,7 @@ func (t *table[T]) resize(height int) {
 	t.top = max(0, min(t.top, len(t.rows)-t.visible))
 }
 
-// navigate obeys the keys that move the cursor.
+// navigate handles the keys that move the cursor.
 func (t *table[T]) navigate(k key.Binding) {
 	switch k.Help() {
 	case keys.Up.Help():
@@ -152,7 +150,7 @@ func (t *table[T]) current() (row T, ok bool) {
 	return row, false
 }
 
-// sortBy sorts by column i, the other way round if it did already.
+// sortBy sorts by column i, or reverses the order if it is sorted by i already.
 func (t *table[T]) sortBy(i int) {
 	if i < 0 || i >= len(t.cols) || t.cols[i].order == nil {
 		return

@@ -12,7 +12,7 @@ var tabNames = [2][numViews]string{
 	{"conns", "procs", "recs", "events", "run"},
 }
 
-// periodText is the period, or that there is a pause.
+// periodText returns the period, or that the view is paused.
 func (m *Model) periodText() string {
 	if m.paused {
 		return "PAUSED"
@@ -63,7 +63,7 @@ func (m *Model) tabs() line {
 	return append(out, span{spaces(gap), plain}, note)
 }
 
-// note says what keeps things from the screen.
+// note returns what hides rows from the screen.
 func (m *Model) note() span {
 	switch {
 	case m.paused:

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/term"
 )
 
-// Terminal is what the environment says about the terminal.
+// Terminal is the terminal as the environment describes it.
 type Terminal struct {
 	// Dumb terminals cannot move the cursor: use Print instead of Run.
 	Dumb bool
@@ -15,9 +15,9 @@ type Terminal struct {
 	NoColor, ASCII bool
 }
 
-// TerminalFrom reads TERM, NO_COLOR (https://no-color.org) and the locale.
-// getenv is os.Getenv. Where no locale is set, as on a machine that just booted,
-// the terminal is taken for one of today, which shows UTF-8.
+// TerminalFrom reads TERM, NO_COLOR (https://no-color.org) and the locale. getenv is
+// os.Getenv. If no locale is set, as on a machine that just booted, it assumes that the
+// terminal shows UTF-8.
 func TerminalFrom(getenv func(string) string) Terminal {
 	dumb := getenv("TERM") == "dumb"
 	return Terminal{
@@ -37,12 +37,12 @@ func utf8Locale(getenv func(string) string) bool {
 	return true
 }
 
-// leaveScreen is what a dashboard switches on, off: mouse, alternate screen, and
-// the cursor on.
+// leaveScreen undoes what a dashboard sets: it turns the mouse and the alternate screen off,
+// and the cursor on.
 const leaveScreen = "\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?2004l\x1b[?1049l\x1b[?25h"
 
-// RestoreTerminal returns a function that leaves a terminal as it is now, even if it
-// does not take what is written to it.
+// RestoreTerminal returns a function that restores the terminal to its current state, even if
+// the terminal does not read what is written to it.
 func RestoreTerminal(in, out *os.File) func() {
 	before, err := term.GetState(int(in.Fd()))
 	return func() {

@@ -52,8 +52,8 @@ func (m *Model) arrived(msg snapshotMsg) tea.Cmd {
 	return m.tick()
 }
 
-// wanted tells whether a snapshot is to be shown: not in a pause, and not when a
-// newer one overtook it.
+// wanted reports whether a snapshot is to be shown: not in a pause, and not if a newer one
+// came first.
 func (m *Model) wanted(msg snapshotMsg) bool {
 	return msg.snap != nil && msg.snap.Mono >= m.snap.Mono && (!m.paused || msg.chain == noChain)
 }
@@ -114,7 +114,7 @@ type tableView interface {
 	position() (cursor, top, count int)
 }
 
-// tableView is the current view's table, nil where it has none.
+// tableView returns the table of the current view, nil if it has none.
 func (m *Model) tableView() tableView {
 	switch m.view {
 	case viewConns:
@@ -133,7 +133,7 @@ func (t *table[T]) position() (cursor, top, count int) { return t.cursor, t.top,
 
 func (t *table[T]) flip() { t.reverse = !t.reverse }
 
-// resize lets the table or the text that is shown know how much of it fits.
+// resize sets how many lines of the table or the text fit.
 func (m *Model) resize() {
 	if s := m.tableView(); s != nil {
 		s.resize(m.tableRows())
@@ -153,7 +153,7 @@ func (m *Model) show(v view) tea.Cmd {
 	return cmd
 }
 
-// leave ends the closer look at a connection.
+// leave closes the detail view of a connection.
 func (m *Model) leave() tea.Cmd {
 	if m.detail == 0 && m.source == m.streamed() {
 		return nil
@@ -161,9 +161,8 @@ func (m *Model) leave() tea.Cmd {
 	return m.inspect(0)
 }
 
-// streamed is the connection whose records the current view shows without a
-// closer look: a source may tell the records of the chosen one alone. It is the
-// one under the cursor of the connections.
+// streamed returns the connection whose records the current view shows: some sources report
+// only the records of a chosen connection. It is the one under the cursor of the connections.
 func (m *Model) streamed() uint64 {
 	if m.view != viewRecords {
 		return 0

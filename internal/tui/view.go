@@ -4,8 +4,8 @@ import (
 	"strings"
 )
 
-// parts says which parts of the screen there is room for. The header comes
-// first, then the body, the last line, the tabs and the names of columns.
+// parts returns which parts of the screen have room. The header comes first, then the body,
+// the last line, the tabs and the names of columns.
 type parts struct {
 	tabs, footer, columns bool
 	top, body             int // first line and number of lines of the body
@@ -88,7 +88,7 @@ func (m *Model) tableLines(p parts) (out []line) {
 	return append(out, s.body(m.width, m.tableRows(), e)...)
 }
 
-// nothing says why a table is empty.
+// nothing returns the reason why a table is empty.
 func (m *Model) nothing() string {
 	if m.unfinished {
 		return "  the filter is not valid yet"

@@ -25,8 +25,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// ebpfBackend relocates the programs against the kernel's type information and
-// attaches them by fentry and fexit. They speak through ring buffers.
+// ebpfBackend relocates the programs against the kernel's type information and attaches them by
+// fentry and fexit. They report through ring buffers.
 type ebpfBackend struct {
 	coll              *ebpf.Collection
 	links             []link.Link
@@ -39,7 +39,7 @@ type ebpfBackend struct {
 	cfg               Config           // what the kernel takes of what was asked for
 	cards             *cards           // nil until the first was met
 	kernel            *kernelUsers     // of TLS
-	// abandoned is under which cause an event counts whose writer never ended.
+	// abandoned is the index of the cause that counts events whose writer never finished.
 	abandoned int
 }
 
@@ -69,8 +69,8 @@ func (b *ebpfBackend) open(ctx context.Context, cfg *Config) error {
 	return b.attach(ctx, best.hooks)
 }
 
-// attach attaches one hook after the other: the kernel changes its code under
-// one lock, and whoever waits for that spins.
+// attach attaches one hook after the other: the kernel patches its code under one lock, and
+// waiters spin.
 func (b *ebpfBackend) attach(ctx context.Context, hooks []hook) error {
 	for _, h := range hooks {
 		if err := stopped(ctx); err != nil {
@@ -92,7 +92,7 @@ func (b *ebpfBackend) attach(ctx context.Context, hooks []hook) error {
 	return nil
 }
 
-// prepared is programs that fit a kernel and a run, before they are loaded.
+// prepared is the set of programs for a kernel and a run, before they are loaded.
 type prepared struct {
 	spec    *ebpf.CollectionSpec
 	hooks   []hook
@@ -100,7 +100,7 @@ type prepared struct {
 	ring    ring.Geometry
 }
 
-// prepare makes the programs fit this kernel and this run.
+// prepare selects and configures the programs for this kernel and this run.
 func prepare(cfg *Config, kernel *types) (*prepared, error) {
 	spec, err := object.LoadKtls()
 	if err != nil {
@@ -185,7 +185,7 @@ func setOptions(spec *ebpf.CollectionSpec, cfg *Config) error {
 	return compile.Into(spec, cfg.Match)
 }
 
-// commonOptions are those that all programs have that trace records.
+// commonOptions returns the constants of all programs that trace records.
 func commonOptions(cfg *Config) (map[string]uint64, error) {
 	values, err := cfg.Filter.constants()
 	if err != nil {
@@ -198,7 +198,7 @@ func commonOptions(cfg *Config) (map[string]uint64, error) {
 	return values, nil
 }
 
-// setConstant gives a constant of 4 or 8 bytes its value.
+// setConstant sets a constant of 4 or 8 bytes.
 func setConstant(spec *ebpf.CollectionSpec, name string, v uint64) error {
 	if c := spec.Variables[name]; c != nil && c.Size() == 4 {
 		return object.Set(spec, name, uint32(v))
@@ -217,7 +217,7 @@ func loadError(err error) error {
 	return fmt.Errorf("load the BPF programs: %w", err)
 }
 
-// divide sets how the event ring is divided.
+// divide divides the event ring among the processors.
 func divide(spec *ebpf.CollectionSpec, cfg *Config) (ring.Geometry, error) {
 	n, err := ebpf.PossibleCPU()
 	if err != nil {
@@ -247,7 +247,7 @@ func (b *ebpfBackend) about() ([]HookState, []string) {
 	return slices.Clip(b.hooks), slices.Clip(b.missing)
 }
 
-// setLive lets all programs see records, or none.
+// setLive turns all programs on or off.
 func (b *ebpfBackend) setLive(on bool) error {
 	if err := b.coll.Variables["live"].Set(uint32(object.BoolInt(on))); err != nil {
 		return fmt.Errorf("switch the programs: %w", err)
@@ -277,7 +277,7 @@ func (b *ebpfBackend) held(conn uint64) (*event.Held, error) {
 	return wire.HeldOf(&arg.Held), nil
 }
 
-// driver is looked up each time: a module can go, and another come to its place.
+// driver looks the place up each time, since another module can replace one.
 func (b *ebpfBackend) driver(place uint8) event.Driver {
 	var d object.KtlsDriver
 	if b.coll.Maps["drivers"].Lookup(uint32(place)-1, &d) != nil { // what is not known stays unknown
@@ -337,7 +337,7 @@ func (b *ebpfBackend) eachPending(visit func(*wire.Event) error) error {
 	return b.each("pending", func(value []byte) error { return wire.VisitEvent(value, visit) })
 }
 
-// reportFailures runs a program only where something was counted.
+// reportFailures runs a program only if a failure was counted.
 func (b *ebpfBackend) reportFailures(until uint64) error {
 	prog := b.coll.Programs[failuresProgram]
 	var folded uint32
@@ -364,7 +364,7 @@ func (b *ebpfBackend) conns(visit func(*wire.Conn) error) error {
 	return b.eachHot(visit)
 }
 
-// eachHot visits the connections that have a place in the variable.
+// eachHot visits the connections that have a place in the variable "hot".
 func (b *ebpfBackend) eachHot(visit func(*wire.Conn) error) error {
 	places := make([]object.KtlsConn, hotPlaces)
 	if err := b.coll.Variables["hot"].Get(places); err != nil {

@@ -10,10 +10,10 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// cards are the hooks that only connections of a network card need, which most machines
-// never have: they are loaded and attached when the first one is met. That takes up to a
-// second, so a goroutine does it, and end waits for it. What they would have seen before is
-// not known, and is reported as that.
+// cards are the hooks for connections of network cards, which most machines never have: they
+// are loaded and attached when the first such connection appears. That takes up to a second,
+// so that a goroutine does it; end waits for it. What they would have seen before is not
+// known, and is reported as not known.
 type cards struct {
 	cancel   context.CancelFunc
 	done     chan struct{} // closed when the rest is there
@@ -25,8 +25,9 @@ type cards struct {
 	missing  []string
 }
 
-// attachCards begins with that if such a connection was met, and waits for it if wait; when
-// ctx ends no further step of it is taken. Once, when it is done, it returns the programs and, in words, what is missing.
+// attachCards starts the goroutine if such a connection has appeared, and waits for it if wait is
+// set. When ctx ends, the goroutine takes no further step. When it has ended, attachCards returns
+// once the programs and, in words, what is missing.
 func (b *ebpfBackend) attachCards(ctx context.Context, wait bool) (added map[string]*ebpf.Program, missing []string) {
 	if b.cards == nil && b.cardSeen() {
 		b.cards = loadCards(ctx, &b.cfg, b.coll.Maps)
@@ -51,14 +52,14 @@ func (b *ebpfBackend) attachCards(ctx context.Context, wait bool) (added map[str
 	return c.programs, c.missing
 }
 
-// cardSeen: the programs have met a connection whose records a card seals or opens.
+// cardSeen reports whether the programs have seen a connection of a network card.
 func (b *ebpfBackend) cardSeen() bool {
 	var met uint32
 	return b.cfg.assumeCard || !b.cfg.ListOnly && b.coll.Variables["card_seen"].Get(&met) == nil && met != 0
 }
 
-// loadCards shares the maps of the programs that run. What it loads is prepared anew, so that
-// a run without cards need not keep what it is made of.
+// loadCards shares the maps of the running programs. It prepares the programs again, so that a run
+// without cards need not keep their specification.
 func loadCards(ctx context.Context, cfg *Config, shared map[string]*ebpf.Map) *cards {
 	ctx, cancel := context.WithCancel(ctx)
 	c := &cards{cancel: cancel, done: make(chan struct{}), programs: map[string]*ebpf.Program{}}
@@ -98,7 +99,7 @@ func (c *cards) load(ctx context.Context, cfg *Config, shared map[string]*ebpf.M
 	return nil
 }
 
-// attach attaches those hooks that are of a group.
+// attach attaches the hooks of a group.
 func (c *cards) attach(ctx context.Context, group string, hooks []hook) {
 	for _, h := range hooks {
 		if h.group != group || stopped(ctx) != nil {
@@ -113,7 +114,7 @@ func (c *cards) attach(ctx context.Context, group string, hooks []hook) {
 	}
 }
 
-// end waits until nothing is attached any more.
+// end detaches the hooks, and waits for the goroutine.
 func (c *cards) end() {
 	if c == nil {
 		return

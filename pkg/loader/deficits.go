@@ -19,16 +19,17 @@ func (c counts) enter(inode uint32) error {
 	return err
 }
 
-// deficits are by how many sockets namespaces count more than looks have met there.
+// deficits are, by namespace, how many more sockets the kernel counts than passes of the
+// inventory have found.
 type deficits map[uint32]deficit
 
-// deficit is the least that looks have said, and how many have said something.
+// deficit is the smallest difference that a pass has found, and how many passes had a result.
 type deficit struct{ least, times int }
 
-// update enters what one look has met, and reports whether another has to be taken. Of a
-// namespace whose count has changed meanwhile the look says nothing: what has begun is
-// missing and what has ended is met still. What begins and ends in pairs does not show in
-// the count, and so one look alone does not say that a socket is missing.
+// update enters what one pass has found, and reports whether another pass is necessary. If the
+// count of a namespace changed during the pass, the pass has no result for it: a new socket
+// is missing, and a closed one was still found. Since a socket that opens while another
+// closes does not change the count, one pass alone does not prove that a socket is missing.
 func (l deficits) update(before, after counts, found map[uint32]object.KtlsNetnsCount) (again bool) {
 	for inode, open := range after {
 		if before[inode] != open {
@@ -46,7 +47,7 @@ func (l deficits) update(before, after counts, found map[uint32]object.KtlsNetns
 	return again
 }
 
-// sum is how many sockets are missing in all.
+// sum returns how many sockets are missing in total.
 func (l deficits) sum() (n int) {
 	for _, known := range l {
 		if known.times > 1 {
@@ -56,8 +57,9 @@ func (l deficits) sum() (n int) {
 	return n
 }
 
-// countMissing is by how many sockets a namespace counts more than were met: at least, since a
-// socket can have both directions or one. A kernel that counts nothing has none to miss.
+// countMissing returns how many more sockets a namespace counts than were found. It is a lower
+// bound, since a socket can have both directions or one. If the kernel counts nothing, none is
+// missing.
 func countMissing(open namespace.Open, found object.KtlsNetnsCount) int {
 	var lacks [2]int
 	for dir := range lacks {

@@ -16,12 +16,12 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// group is programs that stand or fall together: the kernel verifies each group
-// by itself, and one that it refuses is left out.
+// group is a set of programs that the kernel loads as a whole: it verifies each group by itself,
+// and a run omits a group that the kernel rejects.
 type group struct {
 	name    string
 	without string // what the user misses
-	late    bool   // loaded when the first connection of a network card is met, see cards
+	late    bool   // loaded when the first connection of a network card appears, see cards
 }
 
 // Names of groups; those of hooks are in hook.group.
@@ -62,7 +62,7 @@ func isLate(name string) bool {
 	return slices.ContainsFunc(groups, func(g group) bool { return g.name == name && g.late })
 }
 
-// groupOf is the group of a program, by its original's name.
+// groupOf returns the group of a program or of a copy of it.
 func groupOf(program string) string {
 	program = object.Original(program)
 	switch program {
@@ -82,7 +82,7 @@ func groupOf(program string) string {
 	return hooks[i].group
 }
 
-// refusal is a group that the kernel would not take.
+// refusal is a group that the kernel rejected, with the error.
 type refusal struct {
 	group
 	err error
@@ -91,11 +91,11 @@ type refusal struct {
 // line is a line of Tracer.Missing.
 func (r refusal) line() string { return r.name + ": " + r.without + " (" + reason(r.err) + ")" }
 
-// forProgrammers is what cilium/ebpf advises who calls it.
+// forProgrammers is advice of cilium/ebpf to its callers.
 const forProgrammers = " (MEMLOCK may be too low, consider rlimit.RemoveMemlock)"
 
-// reason is the verifier's last word, which names the instruction or what it is
-// about; what comes before would fill a screen.
+// reason returns the last line of the verifier's log, which names the instruction or the
+// problem. The lines before it would fill a screen.
 func reason(err error) string {
 	var verifier *ebpf.VerifierError
 	if !errors.As(err, &verifier) || len(verifier.Log) == 0 {
@@ -147,7 +147,8 @@ func loadBest(ctx context.Context, cfg *Config, kernel *types) (*loaded, error) 
 	return best, best.dropRefused(cfg)
 }
 
-// dropRefused leaves the groups out that were refused, unless nothing is left to show.
+// dropRefused removes the groups that the kernel rejected. It fails if nothing can be traced
+// without them.
 func (l *loaded) dropRefused(cfg *Config) error {
 	gone := map[string]bool{}
 	for _, r := range l.refused {

@@ -19,7 +19,7 @@ import (
 // hook is one program and the kernel functions it may be attached to.
 type hook struct {
 	program string
-	// group is of those that the kernel takes together, or none of them.
+	// group is the name of the group that the kernel loads as a whole.
 	group string
 	// function is the kernel's, of tls.ko unless vmlinux is set.
 	function string
@@ -27,22 +27,21 @@ type hook struct {
 	// alternative names another hook that does the same on other kernels:
 	// one of the two is enough.
 	alternative string
-	// unless names another hook that makes this one needless.
+	// unless names another hook that makes this one unnecessary.
 	unless string
-	// without is what the user misses where the hook cannot be attached;
-	// empty where the kernel needs none.
+	// without is what the user misses if the hook cannot be attached; empty if the kernel
+	// does not need it.
 	without string
-	// fentryOnly hooks have no part in the gobpf backend, which does without or has
-	// another way.
+	// fentryOnly hooks are not used by the gobpf backend.
 	fentryOnly bool
-	// stage hooks see what is between a record's begin and its end, see
+	// stage hooks see a record between its beginning and its end, see
 	// Config.WithoutStages.
 	stage bool
-	// withoutStages hooks do what a stage hook does, where those are not attached.
+	// withoutStages hooks replace a stage hook if stage hooks are not attached.
 	withoutStages bool
-	// tracepoint: function is a tracepoint's.
+	// tracepoint reports that function is the name of a tracepoint.
 	tracepoint bool
-	// required hooks are those without which there is nothing to show.
+	// required reports that nothing can be traced without the hook.
 	required bool
 }
 
@@ -95,7 +94,7 @@ var hooks = []hook{
 // failuresProgram reports failures that were only counted.
 const failuresProgram = "report_failures"
 
-// heldProgram is the one that says what a connection holds back.
+// heldProgram returns what a connection holds back.
 const heldProgram = "read_held"
 
 // types looks functions up in the BTF of tls.ko and of the kernel proper.

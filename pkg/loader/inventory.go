@@ -23,10 +23,10 @@ const (
 	connectedProgram = "inventory_connected"
 )
 
-// inventory reports the sockets that were open before, and counts those that it could
-// not find. Files name who has a socket, and so they come first. What the kernel has
-// opened itself is in nobody's files: each namespace with TLS is looked through, whatever
-// was met, since what has ended meanwhile would make up for what is missing.
+// inventory reports the sockets that were open before, and counts those that it did not find.
+// It visits the files of tasks first, since they identify the owner of a socket. Sockets of the
+// kernel itself are in no task's files: inventory then visits each namespace with TLS, whatever
+// it has found, since sockets that were closed meanwhile would hide missing ones.
 func (b *ebpfBackend) inventory() (notFound int, err error) {
 	if b.coll.Programs[inventoryProgram] == nil { // the kernel refused it, which is said
 		return 0, nil
@@ -58,7 +58,7 @@ func (b *ebpfBackend) inventory() (notFound int, err error) {
 	return short.sum(), nil
 }
 
-// noteSkippedNamespaces notes, in a line for the user, which namespaces could not be looked into.
+// noteSkippedNamespaces adds a line for the user about namespaces that could not be visited.
 func (b *ebpfBackend) noteSkippedNamespaces() {
 	if len(b.skippedNamespaces) == 0 {
 		return
@@ -70,7 +70,7 @@ func (b *ebpfBackend) noteSkippedNamespaces() {
 		"that are open there already show at their first record (%v)", len(b.skippedNamespaces), first, b.skippedNamespaces[first]))
 }
 
-// beginPass has what is met counted anew.
+// beginPass resets the count of found sockets.
 func (b *ebpfBackend) beginPass(n int) error {
 	if err := b.coll.Variables["inventory_pass"].Set(uint32(n)); err != nil {
 		return fmt.Errorf("begin the inventory: %w", err)
@@ -100,8 +100,8 @@ func (b *ebpfBackend) inventoryOf(program string) error {
 	return readInventory(it)
 }
 
-// readInventory lets the kernel visit everything. An iterator over sockets visits those of
-// the network namespace of the thread.
+// readInventory makes the kernel visit everything. An iterator over sockets visits those of the
+// network namespace of the thread.
 func readInventory(it *link.Iter) error {
 	r, err := it.Open()
 	if err != nil {
@@ -114,8 +114,8 @@ func readInventory(it *link.Iter) error {
 	return nil
 }
 
-// readOut reads to the end. After a million objects without a word the kernel breaks off
-// with EAGAIN (MAX_ITER_OBJECTS of kernel/bpf/bpf_iter.c), and goes on from there.
+// readOut reads to the end. After a million objects without output the kernel returns EAGAIN
+// (MAX_ITER_OBJECTS of kernel/bpf/bpf_iter.c), and continues from there at the next read.
 func readOut(r io.Reader) error {
 	for {
 		if _, err := io.Copy(io.Discard, r); !errors.Is(err, unix.EAGAIN) {
@@ -124,9 +124,9 @@ func readOut(r io.Reader) error {
 	}
 }
 
-// scanNamespaces visits the sockets of each network namespace that counts any, adds to
-// sockets one of each namespace where one was met, and returns what the namespaces count
-// then, and what was met in all. b.unseen gets what could not be looked into.
+// scanNamespaces visits the sockets of each network namespace that counts any, adds one socket of
+// each namespace with a found one to sockets, and returns the counts of the namespaces and what
+// was found in total. b.skippedNamespaces gets the namespaces that could not be visited.
 func (b *ebpfBackend) scanNamespaces(sockets map[uint32]namespace.Socket) (counts, map[uint32]object.KtlsNetnsCount, error) {
 	var it *link.Iter
 	if prog := b.coll.Programs[connectedProgram]; prog != nil {
@@ -162,7 +162,7 @@ func (b *ebpfBackend) scanNamespaces(sockets map[uint32]namespace.Socket) (count
 	return after, found, err
 }
 
-// found is what the present look has met in each namespace.
+// found returns what the current pass has found in each namespace.
 func (b *ebpfBackend) found() (map[uint32]object.KtlsNetnsCount, error) {
 	found := map[uint32]object.KtlsNetnsCount{}
 	var inode uint32

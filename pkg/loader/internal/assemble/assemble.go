@@ -1,6 +1,6 @@
-// Package assemble makes whole events of what the kernel tells in pieces: of a
-// record, its plaintext, what asynchronous crypto says of it, and the return of its call. It knows no ring and no
-// program, keeps what has to wait within bounds, and hands on the rest at once.
+// Package assemble makes complete events of the parts that the kernel reports: a record, its
+// plaintext, the completion of asynchronous crypto, and the return of its call. It knows
+// neither rings nor programs. It bounds what must wait, and passes everything else on at once.
 package assemble
 
 import (
@@ -13,23 +13,24 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// maxHeld bounds the records of one connection that asynchronous crypto opens, and that
-// wait for their call to return. A call that opens more lets the oldest go without "deliver".
+// maxHeld bounds the records of one connection that asynchronous crypto decrypts and that wait
+// for their call to return. If a call decrypts more, the oldest is reported without the stage
+// deliver.
 const maxHeld = 4096
 
-// maxWaiting bounds the records of all connections that wait: for their call to
-// return, or for their connection to close. The idlest connection goes first;
-// its close was lost, or its call hangs.
+// maxWaiting bounds the records of all connections that wait for their call to return, or for
+// their connection to close. At the limit the idlest connection is evicted: its close was
+// lost, or its call hangs.
 const maxWaiting = 16 * maxHeld
 
 // maxPayloads bounds the payloads whose records have not come yet.
 const maxPayloads = 4 * maxHeld
 
-// maxBack bounds what is known of connections that have not been found yet: more than
-// one of each processor's are of events that were lost.
+// maxBack bounds the held data of connections that have not been found yet. More than one for
+// each processor belong to events that were lost.
 const maxBack = 4096
 
-// maxBytes bounds the plaintext of all that waits, of either kind.
+// maxBytes bounds the plaintext of everything that waits.
 const maxBytes = 64 << 20
 
 // held is a record whose event is not complete yet.
@@ -38,63 +39,63 @@ type held struct {
 	payload []byte
 }
 
-// Options say what a run wants of its events.
+// Options configure an Assembler.
 type Options struct {
-	// Match, if not nil, is asked about records that the kernel has not judged;
-	// Names, if not nil, gives their processes names for it.
+	// Match, if not nil, is evaluated for records for which the kernel could not evaluate
+	// it. Names, if not nil, sets the names of their processes before that.
 	Match *match.Expr
 	Names func(*event.Process)
-	// Driver, if not nil, is what the programs have noted at a place, counted from 1.
+	// Driver, if not nil, returns the driver that the programs noted at a place, counted from 1.
 	Driver func(place uint8) event.Driver
-	// User, if not nil, names the part of the kernel at a place, counted from 1.
+	// User, if not nil, returns the part of the kernel at a place, counted from 1.
 	User func(place uint16) string
-	// Aggregate: the kernel adds records up, and most do not come as events.
+	// Aggregate reports that the kernel adds records up, and that most are not reported.
 	Aggregate bool
 }
 
-// Assembler makes whole events of what the rings hold: it joins payloads to
-// records, gives records opened asynchronously their call's return, and sorts
-// what a closing connection never handed to TCP. It is for one goroutine.
+// Assembler makes complete events of the contents of the rings: it joins payloads to records,
+// adds the return of their call to records that were decrypted asynchronously, and sorts the
+// records that a closing connection never handed to TCP. It must be used by one goroutine.
 type Assembler struct {
 	options Options
 	fetch   func(keep func(wire.Payload) (enough bool)) error
 
-	// payloads are those that came before their records. What is far behind
-	// belongs to events that were lost.
+	// payloads are those that came before their records. Old ones belong to events that
+	// were lost.
 	payloads     *waitlist[[]byte]
 	payloadBytes int
 	heldBytes    int
-	// dropped counts payloads that the kernel sent and that were not there when
-	// their records came.
+	// dropped counts payloads that the kernel sent and that were missing when their records
+	// came.
 	dropped [2]uint64
-	// incomplete counts records that could not wait until they were whole.
+	// incomplete counts records that could not wait until they were complete.
 	incomplete uint64
-	// async holds what asynchronous crypto said of records: it comes between
-	// a record and the return of the call that opened it.
+	// async holds completions of asynchronous crypto, which come between a record and the
+	// return of the call that decrypted it.
 	async *waitlist[wire.Event]
-	// conns are the connections that have records waiting, and waits how many
-	// records those are.
+	// conns are the connections with waiting records, and waits is the number of these
+	// records.
 	conns  *lru.Map[uint64, waiting]
 	waits  int
 	record event.Record
-	// back is what connections hold back that are about to be found: their event
-	// is the next of the same program.
+	// back is the held data of connections that are about to be found: the next event of the
+	// same program finds them.
 	back map[uint64]*event.Held
 }
 
-// waiting is what one connection has waiting: records that are opened until
-// their call returns and those behind them, and records that were sealed and not handed to TCP.
+// waiting holds the waiting records of one connection: decrypted records until their call
+// returns, with those after them, and encrypted records that TCP does not have.
 type waiting struct{ opened, unsent []held }
 
-// New returns an assembler that holds nothing. fetch reads the payload ring until
-// keep says that it is enough, or until all that is there has been read.
+// New returns an empty Assembler. fetch reads the payload ring until keep returns true, or
+// until the ring is empty.
 func New(fetch func(keep func(wire.Payload) (enough bool)) error, o Options) *Assembler {
 	return &Assembler{options: o, fetch: fetch, payloads: newWaitlist[[]byte](), async: newWaitlist[wire.Event](),
 		conns: lru.New[uint64, waiting](maxWaiting), back: map[uint64]*event.Held{}}
 }
 
-// Add takes one event and calls out for each that is complete. The event
-// passed to out is valid until out returns.
+// Add processes one event and calls out for each event that is complete. The event passed to
+// out is valid until out returns. The error is that of out.
 func (a *Assembler) Add(w *wire.Event, out func(event.Event) error) error {
 	switch w.Kind {
 	case wire.KindRecord:
@@ -117,8 +118,8 @@ func (a *Assembler) Add(w *wire.Event, out func(event.Event) error) error {
 	return nil
 }
 
-// addHeld keeps what a connection holds back until it is found. That it waits for a key
-// is reported then too.
+// addHeld keeps the held data of a connection until the connection is found. That it waits for
+// a key is reported then, too.
 func (a *Assembler) addHeld(w *wire.Event) {
 	if len(a.back) == maxBack {
 		clear(a.back)
@@ -150,8 +151,8 @@ func (a *Assembler) addRecord(w *wire.Event, out func(event.Event) error) error 
 	return a.emit(w, payload, out)
 }
 
-// addError lets go first what the failed call had opened before: its return
-// stays unknown.
+// addError first reports the records that the failed call had decrypted: its return stays
+// unknown.
 func (a *Assembler) addError(w *wire.Event, out func(event.Event) error) error {
 	if w.AboutFailure().Func == wire.FuncDecryptDone && !a.options.Aggregate { // told in the place of the record
 		return a.addOpened(w, out)
@@ -164,14 +165,14 @@ func (a *Assembler) addError(w *wire.Event, out func(event.Event) error) error {
 	return out(a.failure(w))
 }
 
-// failure is what w tells, of a KindError.
+// failure returns the error of w, of a KindError.
 func (a *Assembler) failure(w *wire.Event) *event.Error {
 	e := w.Failure()
 	e.Conn.KernelUser = a.user(w)
 	return e
 }
 
-// user is the part of the kernel that has w's socket.
+// user returns the part of the kernel that owns the socket of w.
 func (a *Assembler) user(w *wire.Event) string {
 	if place := w.User(); place != 0 && a.options.User != nil {
 		return a.options.User(place)
@@ -191,7 +192,8 @@ func (a *Assembler) addOpened(w *wire.Event, out func(event.Event) error) error 
 	return nil
 }
 
-// asyncKey: the completion does not know when the record was taken up.
+// asyncKey leaves the time out, since the completion does not know when the record was taken
+// up.
 func asyncKey(w *wire.Event) wire.PayloadKey {
 	key := w.Key()
 	if w.Kind == wire.KindError {
@@ -201,8 +203,8 @@ func asyncKey(w *wire.Event) wire.PayloadKey {
 	return key
 }
 
-// evict lets the idlest connections go until one more record of this one may
-// wait.
+// evict reports the records of the idlest connections until there is room for one more of
+// this connection.
 func (a *Assembler) evict(conn uint64, out func(event.Event) error) error {
 	a.conns.Get(conn) // not idle
 	for a.waits >= maxWaiting {
@@ -215,7 +217,7 @@ func (a *Assembler) evict(conn uint64, out func(event.Event) error) error {
 	return nil
 }
 
-// reserve counts what is about to wait.
+// reserve counts a record that is about to wait.
 func (a *Assembler) reserve(w *wire.Event, payload []byte) held {
 	a.heldBytes += len(payload)
 	a.waits++
@@ -234,7 +236,7 @@ func (a *Assembler) emitAll(waited []held, out func(event.Event) error) error {
 	return nil
 }
 
-// wait keeps a record that TCP has not got until its connection closes.
+// wait keeps a record that TCP does not have until its connection closes.
 func (a *Assembler) wait(w *wire.Event, payload []byte, out func(event.Event) error) error {
 	if err := a.evict(w.Conn, out); err != nil {
 		return err
@@ -245,7 +247,8 @@ func (a *Assembler) wait(w *wire.Event, payload []byte, out func(event.Event) er
 	return nil
 }
 
-// holds: a record of this connection waits, and those behind it do, to stay in order.
+// holds reports whether a record of this connection waits. Those after it wait too, to stay in
+// order.
 func (a *Assembler) holds(conn uint64) bool {
 	c, _ := a.conns.Peek(conn)
 	return len(c.opened) > 0
@@ -278,9 +281,8 @@ func (a *Assembler) put(conn uint64, c waiting) {
 	a.conns.Put(conn, c)
 }
 
-// release lets go what waits for a call of this connection to return. last is
-// the record that brought the return, or nil; records of other tasks keep an
-// unknown return.
+// release reports the records of this connection that wait for a call to return. last is the
+// record that brought the return, or nil. Records of other tasks keep an unknown return.
 func (a *Assembler) release(conn uint64, last *wire.Event, out func(event.Event) error) error {
 	c, _ := a.conns.Peek(conn)
 	opened := c.opened
@@ -318,13 +320,12 @@ func (a *Assembler) addSocket(w *wire.Event, out func(event.Event) error) error 
 	return out(s)
 }
 
-// Release lets go what waits for a call of a connection whose return does not come
-// any more.
+// Release reports the records of a connection that wait for a call whose return will not come.
 func (a *Assembler) Release(conn uint64, out func(event.Event) error) error {
 	return a.release(conn, nil, out)
 }
 
-// empty lets go what a connection has waiting, in order.
+// empty reports the waiting records of a connection, in order.
 func (a *Assembler) empty(conn uint64, out func(event.Event) error) error {
 	if err := a.release(conn, nil, out); err != nil {
 		return err
@@ -336,7 +337,7 @@ func (a *Assembler) empty(conn uint64, out func(event.Event) error) error {
 	return a.emitAll(c.unsent, out)
 }
 
-// forget lets go all that is held of a connection.
+// forget removes everything that is kept of a connection.
 func (a *Assembler) forget(conn uint64, out func(event.Event) error) error {
 	if err := a.empty(conn, out); err != nil {
 		return err
@@ -352,7 +353,7 @@ func (a *Assembler) forget(conn uint64, out func(event.Event) error) error {
 	return nil
 }
 
-// reportOrphan reports a completion whose record was lost, if something went wrong.
+// reportOrphan reports a completion whose record was lost, if it failed.
 func (a *Assembler) reportOrphan(done *wire.Event, out func(event.Event) error) error {
 	if done.Kind != wire.KindError {
 		return nil
@@ -360,7 +361,7 @@ func (a *Assembler) reportOrphan(done *wire.Event, out func(event.Event) error) 
 	return out(a.failure(done))
 }
 
-// Flush lets go everything, at the end of a run.
+// Flush reports everything that waits, at the end of a run.
 func (a *Assembler) Flush(out func(event.Event) error) error {
 	for conn := range a.conns.All() {
 		if err := a.empty(conn, out); err != nil {
@@ -390,8 +391,8 @@ func (a *Assembler) emitRecord(w *wire.Event, payload []byte, out func(event.Eve
 	return out(&a.record)
 }
 
-// applyMatch asks the expression where the kernel could not: it did not know the
-// whole record yet, or the record was still in progress.
+// applyMatch evaluates the expression if the kernel could not: it did not know the whole record
+// yet, or the record was still in progress.
 func (a *Assembler) applyMatch(w *wire.Event) {
 	if a.options.Match == nil || w.Rec.Matched != 0 {
 		return
@@ -406,8 +407,8 @@ func (a *Assembler) applyMatch(w *wire.Event) {
 	a.record.Unmatched = a.options.Match.Eval(&s) != match.Yes
 }
 
-// emitAsync gives an asynchronously opened record the time and the plaintext
-// that came later, or tells that it could not be opened.
+// emitAsync adds the time and the plaintext that came later to a record that was decrypted
+// asynchronously, or reports that its decryption failed.
 func (a *Assembler) emitAsync(w *wire.Event, out func(event.Event) error) error {
 	done, ok := a.async.pop(asyncKey(w))
 	if !ok {
@@ -452,12 +453,12 @@ func (a *Assembler) payload(w *wire.Event) ([]byte, error) {
 	return b[:min(len(b), int(w.Rec.Len))], nil
 }
 
-// Dropped is how many payloads were announced over the whole run, and left out or
-// not there when their records came, by direction.
+// Dropped returns how many payloads were announced in the whole run, and were dropped or
+// missing when their records came, by direction.
 func (a *Assembler) Dropped() [2]uint64 { return a.dropped }
 
-// Incomplete is how many records, at most, were told over the whole run without what
-// comes last, because there was no room to wait for it.
+// Incomplete returns an upper bound of how many records were reported in the whole run without
+// their last times, because there was no room to wait for them.
 func (a *Assembler) Incomplete() uint64 { return a.incomplete }
 
 func (a *Assembler) keepPayload(p wire.Payload) {

@@ -4,9 +4,9 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// waitlist keeps what waits for the event of its record. Each thing is found by
-// its record, by its connection and by its age, and nothing is searched for:
-// a connection that closes costs what it leaves behind, not what others do.
+// waitlist keeps values that wait for the event of their record. A value is found by its record,
+// by its connection and by its age, without a search: the cost of closing a connection depends
+// on its own values only.
 type waitlist[V any] struct {
 	all    map[wire.PayloadKey]*keeping[V]
 	conns  map[uint64]*keeping[V] // the oldest of each connection
@@ -14,15 +14,14 @@ type waitlist[V any] struct {
 	free   *keeping[V] // linked by next[byAge]
 }
 
-// keeping is one thing kept. It is in two rings, each from the oldest to the
-// newest and round again.
+// keeping is one kept value. It is in two rings, each from the oldest to the newest.
 type keeping[V any] struct {
 	prev, next [2]*keeping[V]
 	key        wire.PayloadKey
 	value      V
 }
 
-// The rings of all things and of a connection's.
+// The rings of all values and of those of a connection.
 const (
 	byAge = iota
 	byConn
@@ -36,7 +35,7 @@ func (s *waitlist[V]) len() int { return len(s.all) }
 
 func (s *waitlist[V]) has(key wire.PayloadKey) bool { return s.all[key] != nil }
 
-// put keeps a value, in the place of an older one of the same key.
+// put keeps a value, and replaces an older one of the same key.
 func (s *waitlist[V]) put(key wire.PayloadKey, value V) {
 	s.pop(key)
 	it := s.free

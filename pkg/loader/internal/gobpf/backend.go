@@ -60,7 +60,7 @@ type Hook struct {
 	Required bool
 }
 
-// HookState reports whether a hook is attached.
+// HookState is a hook and whether it is attached.
 type HookState struct {
 	Function string
 	Attached bool
