@@ -10,9 +10,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -306,4 +309,134 @@ func TestCurl(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestHTTPServerRefuses: what cannot serve says so at once, and closes its listener.
+func TestHTTPServerRefuses(t *testing.T) {
+	for want, s := range map[string]*ktlshttp.Server{
+		"Server.HTTP is nil": {Config: &ktls.Config{TLS: ktls.ServerTLS()}},
+		"has Certificates":   {HTTP: &http.Server{}},
+	} {
+		ln := plainListener(t)
+		if err := s.Serve(ln); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+		if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the listener is open: %v", err)
+		}
+	}
+}
+
+// TestHTTPProxy: by a proxy net/http makes the TLS connection itself.
+func TestHTTPProxy(t *testing.T) {
+	srv := httptest.NewUnstartedServer(webHandler(t))
+	srv.TLS = ktls.ServerTLS()
+	srv.StartTLS()
+	defer srv.Close()
+	asked := make(chan string, 1)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Method + " " + r.Host
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer proxy.Close()
+	u, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := ktlshttp.NewTransport(&http.Transport{Proxy: http.ProxyURL(u)}, &ktls.Config{TLS: ktls.ClientTLS()})
+	defer tr.CloseIdleConnections()
+	if resp, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Get(srv.URL); err == nil {
+		_ = resp.Body.Close()
+		t.Error("the proxy's refusal did not count")
+	}
+	if got, want := <-asked, "CONNECT "+srv.Listener.Addr().String(); got != want {
+		t.Errorf("the proxy was asked %q, want %q", got, want)
+	}
+}
+
+// TestHTTPManyAtOnce: the first requests to a host, all at once, leave no connection behind but those that are idle.
+func TestHTTPManyAtOnce(t *testing.T) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		var open sync.WaitGroup
+		srv := &http.Server{Handler: webHandler(t), Protocols: only(proto)}
+		srv.ConnState = func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				open.Add(1)
+			case http.StateClosed:
+				open.Done()
+			}
+		}
+		s, addr := webServer(t, srv, &ktls.Config{TLS: ktls.ServerTLS()})
+		tr := ktlshttp.NewTransport(nil, &ktls.Config{TLS: ktls.ClientTLS()})
+		client := &http.Client{Transport: tr, Timeout: time.Minute}
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if got := get(client, addr+"/file"); got != string(webContent) {
+					t.Errorf("%s: got %d bytes: %.60q", proto, len(got), got)
+				}
+			})
+		}
+		wg.Wait()
+		client.CloseIdleConnections()
+		open.Wait() // the server sees the end of each, or the test never ends
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Errorf("%s: %v", proto, err)
+		}
+	}
+}
+
+// TestHTTPEnds: whichever way a server is ended, Serve returns and idle connections of either protocol are closed.
+func TestHTTPEnds(t *testing.T) {
+	for name, end := range map[string]func(*ktlshttp.Server) error{
+		"Shutdown":      func(s *ktlshttp.Server) error { return s.Shutdown(context.Background()) },
+		"Close":         (*ktlshttp.Server).Close,
+		"HTTP.Shutdown": func(s *ktlshttp.Server) error { return s.HTTP.Shutdown(context.Background()) },
+		"HTTP.Close":    func(s *ktlshttp.Server) error { return s.HTTP.Close() },
+	} {
+		for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+			t.Run(name+" "+proto, func(t *testing.T) {
+				s := &ktlshttp.Server{HTTP: &http.Server{Handler: webHandler(t), Protocols: only(proto)}, Config: &ktls.Config{TLS: ktls.ServerTLS()}}
+				ln := plainListener(t)
+				done := make(chan error, 1)
+				go func() { done <- s.Serve(ln) }()
+				var conns sync.WaitGroup
+				tr := ktlshttp.NewTransport(&http.Transport{DialContext: watched(&conns)}, &ktls.Config{TLS: ktls.ClientTLS()})
+				client := &http.Client{Transport: tr, Timeout: time.Minute}
+				if got := get(client, ln.Addr().String()+"/file"); got != string(webContent) {
+					t.Fatalf("got %d bytes", len(got))
+				}
+				if err := end(s); err != nil {
+					t.Error(err)
+				}
+				if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+					t.Errorf("Serve: %v", err)
+				}
+				conns.Wait() // the client sees the end of each, or the test never ends
+			})
+		}
+	}
+}
+
+// watched is a dialer's DialContext that counts the connections that are open.
+func watched(open *sync.WaitGroup) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		open.Add(1)
+		return &watchedConn{Conn: c, closed: sync.OnceFunc(open.Done)}, nil
+	}
+}
+
+type watchedConn struct {
+	net.Conn
+	closed func()
+}
+
+func (c *watchedConn) Close() error {
+	defer c.closed()
+	return c.Conn.Close()
 }

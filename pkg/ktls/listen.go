@@ -8,14 +8,21 @@ import (
 
 // Listener accepts TLS connections. [Listen] and [NewListener] make it.
 type Listener struct {
-	net.Listener
+	inner     net.Listener // a lazyListener or an eagerListener
 	config    *Config
 	multipath error // why connections may stay in user space, or nil
 }
 
 // Accept waits for the next connection. It is a [*Conn], whose handshake runs later, except where the Config has a
 // HandshakeTimeout: then its handshake is complete.
-func (l *Listener) Accept() (net.Conn, error) { return l.Listener.Accept() }
+func (l *Listener) Accept() (net.Conn, error) { return l.inner.Accept() }
+
+// Close stops listening and ends Accept. It breaks off handshakes that the listener runs and waits for them to end. It
+// leaves accepted connections alone.
+func (l *Listener) Close() error { return l.inner.Close() }
+
+// Addr returns the listener's address.
+func (l *Listener) Addr() net.Addr { return l.inner.Addr() }
 
 // Listen announces on addr and accepts TLS connections. network is "tcp", "tcp4" or "tcp6". config.TLS must have a
 // certificate or a way to get one.
@@ -51,10 +58,9 @@ func NewListener(inner net.Listener, config *Config) (*Listener, error) {
 	if multipath != nil && config.Policy == Require {
 		return nil, multipath
 	}
-	l := &Listener{config: config, multipath: multipath}
-	l.Listener = &lazyListener{inner, config}
+	l := &Listener{inner: &lazyListener{inner, config}, config: config, multipath: multipath}
 	if config.HandshakeTimeout > 0 {
-		l.Listener = newEagerListener(l.Listener)
+		l.inner = newEagerListener(l.inner)
 	}
 	return l, nil
 }
@@ -78,6 +84,7 @@ type lazyListener struct {
 	config *Config
 }
 
+// Accept waits for the next connection.
 func (l *lazyListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {

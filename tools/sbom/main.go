@@ -72,7 +72,7 @@ func newBOM(name, version string, info *debug.BuildInfo) *cdx.BOM {
 
 // component is a module, or the one that stands in for it.
 func component(m *debug.Module) cdx.Component {
-	if m.Replace != nil && m.Replace.Version == "" { // a directory of the program's own sources
+	if m.Replace != nil && (m.Replace.Version == "" || m.Replace.Version == "(devel)") { // a directory of the program's own sources
 		return cdx.Component{BOMRef: purl(m.Path, m.Version), Type: cdx.ComponentTypeLibrary, Name: m.Path, Version: m.Version,
 			Properties: &[]cdx.Property{{Name: "go:replace", Value: m.Replace.Path}}}
 	}

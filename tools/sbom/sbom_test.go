@@ -46,9 +46,11 @@ func TestReplacedModule(t *testing.T) {
 	if c.Name != "b" || c.PackageURL != "pkg:golang/b@v2%2Bx" {
 		t.Errorf("%s, %s", c.Name, c.PackageURL)
 	}
-	c = component(&debug.Module{Path: "a", Version: "v1", Replace: &debug.Module{Path: "./own"}})
-	if c.Name != "a" || c.PackageURL != "" || (*c.Properties)[0].Value != "./own" {
-		t.Errorf("%+v", c)
+	for _, version := range []string{"", "(devel)"} { // the latter is what Go writes into programs
+		c = component(&debug.Module{Path: "a", Version: "v1", Replace: &debug.Module{Path: "./own", Version: version}})
+		if c.Name != "a" || c.PackageURL != "" || (*c.Properties)[0].Value != "./own" {
+			t.Errorf("%+v", c)
+		}
 	}
 }
 

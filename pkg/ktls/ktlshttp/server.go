@@ -32,6 +32,9 @@ type Server struct {
 
 // ListenAndServe listens on HTTP.Addr, ":https" where that is empty, and serves. It returns as [Server.Serve] does.
 func (s *Server) ListenAndServe() error {
+	if s.HTTP == nil {
+		return errNoHTTP
+	}
 	addr := s.HTTP.Addr
 	if addr == "" {
 		addr = ":https"
@@ -49,7 +52,7 @@ func (s *Server) ListenAndServe() error {
 // ln. After Shutdown or Close that is http.ErrServerClosed, and no HTTP/2 request is under way any more. With
 // [ktls.Require] a listener of Multipath TCP, as net.Listen makes it, is an error at once, see [ktls.NewListener].
 func (s *Server) Serve(ln net.Listener) error {
-	tlsListener, err := ktls.NewListener(ln, s.config())
+	tlsListener, err := s.listener(ln)
 	if err != nil {
 		_ = ln.Close()
 		return err
@@ -67,9 +70,29 @@ func (s *Server) Serve(ln net.Listener) error {
 	return err
 }
 
+var (
+	errNoHTTP        = errors.New("ktlshttp: Server.HTTP is nil: set it to an http.Server with the handler")
+	errNoCertificate = errors.New("ktlshttp: neither Config.TLS nor HTTP.TLSConfig has Certificates, GetCertificate or GetConfigForClient")
+)
+
+// listener makes the connections over those that ln accepts.
+func (s *Server) listener(ln net.Listener) (*ktls.Listener, error) {
+	if s.HTTP == nil {
+		return nil, errNoHTTP
+	}
+	config := s.config()
+	if t := config.TLS; len(t.Certificates) == 0 && t.GetCertificate == nil && t.GetConfigForClient == nil {
+		return nil, errNoCertificate
+	}
+	return ktls.NewListener(ln, config)
+}
+
 // Shutdown ends both protocols as [http.Server.Shutdown] does: no new connections, and it waits for the requests that are
 // under way, until ctx ends. HTTP.Shutdown ends both as well, but waits for HTTP/1.1 alone; Serve then waits for HTTP/2.
 func (s *Server) Shutdown(ctx context.Context) error {
+	if s.HTTP == nil {
+		return errNoHTTP
+	}
 	var h2Err error
 	var wg sync.WaitGroup
 	wg.Go(func() { h2Err = s.http2().Shutdown(ctx) })
@@ -81,6 +104,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // Close closes all listeners and connections of both protocols. HTTP.Close alone leaves HTTP/2 requests the time that they
 // take.
 func (s *Server) Close() error {
+	if s.HTTP == nil {
+		return errNoHTTP
+	}
 	return errors.Join(s.HTTP.Close(), s.http2().Close())
 }
 

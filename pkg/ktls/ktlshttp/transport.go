@@ -28,12 +28,16 @@ type Transport struct {
 // maxSpoken bounds what a Transport remembers of hosts. It only saves a detour.
 const maxSpoken = 4096
 
-// NewTransport returns a Transport with the limits, dialer, proxy and protocols of base, which is copied; nil means
-// http.DefaultTransport. Where config or config.TLS is nil, base.TLSClientConfig is used, and where config.HandshakeTimeout
-// is zero, base.TLSHandshakeTimeout. It panics where base is nil and http.DefaultTransport is no *http.Transport.
+// NewTransport returns a Transport with the limits, dialer, proxy and protocols of base, which is copied. nil means
+// http.DefaultTransport or, where somebody has replaced that by another type, a zero one with the environment's proxy. Where
+// config or config.TLS is nil, base.TLSClientConfig is used, and where config.HandshakeTimeout is zero,
+// base.TLSHandshakeTimeout.
 func NewTransport(base *http.Transport, config *ktls.Config) *Transport {
 	if base == nil {
-		base = http.DefaultTransport.(*http.Transport)
+		base, _ = http.DefaultTransport.(*http.Transport)
+	}
+	if base == nil {
+		base = &http.Transport{Proxy: http.ProxyFromEnvironment}
 	}
 	base = base.Clone()
 	t := &Transport{base: base, config: clientConfig(base, config), spoken: map[string]string{}}
