@@ -28,9 +28,9 @@ nanosecond for each instruction that its one processor executes, in user space o
 is therefore one million instructions. The figures do not depend on the speed or the load of the machine that runs QEMU, so
 anybody can repeat them.
 
-Instructions are not time. A real processor executes some instructions much faster than others: wide AES units make encryption
-cheap, while cache misses, memory bandwidth and interrupts make copying expensive. None of this shows here. Use the figures to
-compare ways of doing the same work, not to predict the throughput of a server.
+Instructions are not time. On a real processor wide AES units make encryption cheap, cache misses and memory bandwidth make
+copying expensive, and interrupts take time of their own. None of this shows here. Use the figures to compare ways of doing the
+same work, not to predict the throughput of a server.
 `
 
 // Document returns the files below docs that data, the parsed docs/bench.json,

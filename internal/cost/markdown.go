@@ -50,7 +50,7 @@ the cheapest path occurs in every run.
 
 The tool's own process is stopped during the measurement. So the figures contain only what the traced program pays in its own
 system calls. The records that ktlstop reports at the end are checked against those that were sent. `+"`make bench-count`"+` fails
-when a figure differs by more than 2 %% from this table.
+when a figure exceeds this table by more than 2 %%.
 
 `, block, Small.Size)
 	b.WriteString(Table(reports))
