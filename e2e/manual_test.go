@@ -40,9 +40,11 @@ type manual struct {
 func newManual(t *testing.T) *manual {
 	t.Helper()
 	m := &manual{t: t, dir: t.TempDir(), one: map[string]*sync.Mutex{"serve": new(sync.Mutex), "tap": new(sync.Mutex)}}
-	bin, err := filepath.Abs("../bin")
-	must(t, err)
-	must(t, os.Symlink(bin, filepath.Join(m.dir, "bin")))
+	for _, name := range []string{"bin", "docs"} {
+		is, err := filepath.Abs("../" + name)
+		must(t, err)
+		must(t, os.Symlink(is, filepath.Join(m.dir, name)))
+	}
 	recording, err := os.ReadFile("../docs/picture/recording.jsonl")
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(m.dir, "events.jsonl"), recording, 0o600))
