@@ -74,7 +74,11 @@ func ExampleOpenWatch() {
 	}
 	defer w.Close()
 	dropped, err := w.Run(ctx, func(o *event.Observation) {
-		if o.Option != 0 {
+		switch {
+		case o.Option == 0: // a message of a handshake
+		case o.Errno == 0:
+			fmt.Println(o.Proc.PID, o.Option, "accepted")
+		default:
 			fmt.Println(o.Proc.PID, o.Option, event.ErrnoName(o.Errno))
 		}
 	})
