@@ -15,7 +15,7 @@ type conn struct {
 	streams [2]*stream
 	// kernel holds which directions are kernel TLS, if kernelKnown is set.
 	kernelKnown bool
-	kernel     [2]bool
+	kernel      [2]bool
 	// web reports that the connection has spoken HTTP. dialogue is its other protocol, nil if
 	// that is not known.
 	web      bool
