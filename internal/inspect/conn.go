@@ -13,9 +13,9 @@ import (
 type conn struct {
 	in      *Inspector
 	streams [2]*stream
-	// kernel holds which directions are kernel TLS, if rolesKnown is set.
-	rolesKnown bool
-	kernel     [2]bool
+	// kernel holds which directions are kernel TLS, if kernelKnown is set.
+	kernelKnown bool
+	kernel      [2]bool
 	// web reports that the connection has spoken HTTP. dialogue is its other protocol, nil if
 	// that is not known.
 	web      bool
@@ -131,7 +131,7 @@ func (c *conn) noteUnseen(s *stream) {
 
 // oneWay reports whether only this direction is seen.
 func (c *conn) oneWay(d event.Dir) bool {
-	return c.in.cfg.OneWay || c.rolesKnown && !c.kernel[d^1]
+	return c.in.cfg.OneWay || c.kernelKnown && !c.kernel[d^1]
 }
 
 // unsure marks that the next response may not belong to the oldest request.

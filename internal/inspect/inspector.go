@@ -161,7 +161,7 @@ func (in *Inspector) socket(s *event.Socket) error {
 	if err != nil {
 		return err
 	}
-	c.rolesKnown = true
+	c.kernelKnown = true
 	c.kernel = [2]bool{s.TX.Mode != event.ModeNone, s.RX.Mode != event.ModeNone}
 	if opened {
 		c.streams[s.Dir&1].fresh = true

@@ -10,7 +10,7 @@ import (
 const (
 	// perSecond is how many facts of one kind leave in a second one by one.
 	perSecond = 10
-	// maxKinds bounds the kinds that are told apart at a time.
+	// maxKinds bounds the kinds that are kept apart at a time.
 	maxKinds = 1024
 )
 
@@ -28,10 +28,10 @@ type kind struct {
 type guard struct {
 	emit  func(fact)
 	kinds *lru.Map[kind, *kindWindow]
-	next  time.Time // when lanes are looked at again
+	next  time.Time // when windows are examined again
 }
 
-// kindWindow is one kind in the current second.
+// kindWindow counts the facts of one kind in the current second.
 type kindWindow struct {
 	until      time.Time
 	allowed    int

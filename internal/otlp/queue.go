@@ -31,7 +31,7 @@ type queue struct {
 
 	mu         sync.Mutex
 	waiting    []*logs.LogRecord
-	unreported uint64 // lost, and in no confession
+	unreported uint64 // lost, and in no lossRecord
 	ended      bool
 
 	full    chan struct{} // has a token when a batch is whole

@@ -62,7 +62,7 @@ func (k *Conn) Gap(d event.Dir, n, now uint64) {
 func (k *Conn) Close() {
 	for d := range k.streams {
 		s := &k.streams[d]
-		if m := s.m; m != nil && m.read && !m.secret {
+		if m := s.m; m != nil && m.read && !m.uncertain {
 			s.m = nil
 			m.stop()
 			k.closed(m)
@@ -90,7 +90,7 @@ func (k *Conn) closed(m *message) {
 // ended takes a message that has; unfinished says that its end was not seen.
 func (k *Conn) ended(m *message, now uint64, unfinished bool) {
 	switch {
-	case m.secret:
+	case m.uncertain:
 	case m.reply:
 		x := k.answered(m)
 		if unfinished {

@@ -18,9 +18,9 @@ type message struct {
 	begun uint64
 	// length is its bytes in the stream, with record marks.
 	length uint64
-	// read says that the head was, strange that it is none. cut says that some of the
-	// message was not seen, quiet that it is perhaps no message at all.
-	read, malformed, cut, secret bool
+	// read reports that the head was read, malformed that it is not a valid head. cut reports
+	// that a part of the message was not seen, uncertain that it may not be a message at all.
+	read, malformed, cut, uncertain bool
 
 	// part reads what comes next, nil where nothing of the rest matters.
 	part part

@@ -124,7 +124,7 @@ func (s *stream) confirm() {
 		s.unconfirmed = 0
 	default:
 		s.unconfirmed--
-		s.m.secret = s.unconfirmed > 0
+		s.m.uncertain = s.unconfirmed > 0
 	}
 }
 

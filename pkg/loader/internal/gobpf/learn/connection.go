@@ -23,7 +23,8 @@ type end struct {
 	sk            uint64 // the kernel's struct sock
 }
 
-// connection is a connection: a sends records, b receives them.
+// connection is a TCP connection between two ends of this process: a sends records, b receives
+// them.
 type connection struct {
 	a, b *end
 	info raw.CryptoInfo
@@ -66,7 +67,7 @@ func sockaddr(a netip.Addr) (family int, sa unix.Sockaddr) {
 	return unix.AF_INET6, &unix.SockaddrInet6{Addr: a.As16()}
 }
 
-// connect makes a lane between two addresses of the loopback.
+// connect makes a connection between two addresses of the loopback.
 func connect(from, to netip.Addr) (k *connection, err error) {
 	family, sa := sockaddr(to)
 	listener, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

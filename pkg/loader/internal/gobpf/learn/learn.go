@@ -109,7 +109,7 @@ func (n *learner) want(field, without string) bool {
 	return true
 }
 
-// samples are the connections that lessons use: two versions, two ciphers.
+// samples are the connections that learning uses: two versions, two ciphers.
 var samples = []struct {
 	version uint16
 	cipher  raw.Cipher
@@ -139,7 +139,7 @@ func (n *learner) open(i int) (*connection, error) {
 	return k, errors.Join(n.identify(k.a), n.identify(k.b))
 }
 
-// withConnection runs a lesson's step on the i-th sample.
+// withConnection runs a step of learning on the i-th sample.
 func (n *learner) withConnection(i int, step func(k *connection) error) error {
 	k, err := n.open(i)
 	if k != nil {

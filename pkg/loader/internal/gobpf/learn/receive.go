@@ -15,7 +15,7 @@ import (
 // field lies.
 type opened struct{ skb, field int }
 
-// receiving collects the samples of a lesson.
+// receiving collects the samples of learnReceive.
 type receiving struct {
 	length, offset, control candidates[opened]
 	half                    candidates[[2]int] // tls_context.priv_ctx_rx, and strp in it
