@@ -5,6 +5,7 @@
 
 #include "ktls_end.h"
 #include "ktls_option.h"
+#include "ktls_return.h"
 
 /* Report the key of the other direction if its hook was skipped. */
 static __always_inline void report_other_key(struct conn *c, u8 dir)
@@ -13,6 +14,18 @@ static __always_inline void report_other_key(struct conn *c, u8 dir)
 
 	if (mode != TLS_BASE && !c->key_reported[dir & 1])
 		key_missed(c, dir, read_seq(dir == DIR_TX ? c->seq_tx : c->seq_rx));
+}
+
+/*
+ * A record that was opened with the old key, where the hook of its call's return was
+ * skipped (see ktls_missed.h): it is reported before its struct gets the new generation.
+ */
+static __always_inline void report_opened(struct conn *c)
+{
+	u32 was = *(volatile u32 *)&c->rx_state;
+
+	if ((was & RX_STATE) == RX_OPENED && rx_claim(c, was))
+		emit_record(&c->rx, &c->rx.rec.hidden, &c->sampler[DIR_RX]);
 }
 
 static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
@@ -48,6 +61,7 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 		c->tx.gen += update;
 		c->tx.rec.start = c->next[DIR_TX] = read_seq(c->seq_tx);
 	} else {
+		report_opened(c);
 		c->rx.mode = TLS_SW;
 		c->rx.gen += update;
 		c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx);
