@@ -49,9 +49,9 @@ func (k *kernelLayer) receivedAlert(level byte, a tls.AlertError) error {
 	return k.readErr
 }
 
-// doom is an end that this side decided on: the alert for the peer and the error for its
+// fatalAlert is an end that this side decided on: the alert for the peer and the error for its
 // own readers and writers.
-type doom struct {
+type fatalAlert struct {
 	alert tls.AlertError
 	err   error
 }
@@ -64,7 +64,7 @@ func (k *kernelLayer) fail(a tls.AlertError, cause error) error {
 		cause = &net.OpError{Op: "local error", Err: a}
 	}
 	k.readErr = cause
-	k.doomed.Store(&doom{a, cause})
-	k.settleSoon()
+	k.fatal.Store(&fatalAlert{a, cause})
+	k.sendPendingSoon()
 	return cause
 }

@@ -71,7 +71,7 @@ func ulpInfo(fd int) ([]byte, error) {
 	return info, nil
 }
 
-var errNoDiag = errors.New("sock_diag does not tell")
+var errNoDiag = errors.New("sock_diag does not report it")
 
 // diagRequest builds a struct inet_diag_req_v2 that names fd's connection.
 func diagRequest(fd int) ([]byte, error) {

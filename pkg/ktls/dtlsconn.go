@@ -18,7 +18,7 @@ import (
 // same time.
 //
 // The handshake is pion/dtls's, in user space; the records after it are the kernel's where
-// the module af_ktls is loaded. [DTLSConn.Offload] tells which it is.
+// the module af_ktls is loaded. [DTLSConn.Offload] reports which.
 type DTLSConn struct {
 	udp    *net.UDPConn
 	layer  dtlsLayer
@@ -27,7 +27,7 @@ type DTLSConn struct {
 	onEnd  func() // of the listener, or nil
 }
 
-// DTLSState is what the handshake settled.
+// DTLSState is what the handshake agreed on.
 type DTLSState struct {
 	Version            uint16 // 0xfefd, DTLS 1.2
 	CipherSuite        uint16 // as crypto/tls numbers them
@@ -230,10 +230,10 @@ func (c *DTLSConn) SetReadDeadline(t time.Time) error { return c.layer.SetReadDe
 // SetWriteDeadline sets the deadline for writing; the zero time means none.
 func (c *DTLSConn) SetWriteDeadline(t time.Time) error { return c.layer.SetWriteDeadline(t) }
 
-// ConnectionState returns what the handshake settled.
+// ConnectionState returns what the handshake agreed on.
 func (c *DTLSConn) ConnectionState() DTLSState { return c.state }
 
-// Offload tells for each direction where its records are made and, if that is user space,
+// Offload reports for each direction where its records are made and, if that is user space,
 // why.
 func (c *DTLSConn) Offload() Offload { return c.layer.offload() }
 

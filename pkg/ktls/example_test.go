@@ -187,7 +187,7 @@ func ExampleDialer() {
 	// Output: answer, <nil>
 }
 
-// Offload tells where the records are made and, if that is user space, why.
+// Offload reports where the records are made and, if that is user space, why.
 func ExampleConn_Offload() {
 	conn, done := pair(ktls.Never)
 	defer done()

@@ -27,12 +27,12 @@ type kernelLayer struct {
 	useless  int   // records in a row that carried no data
 	readErr  error // sticky
 
-	writing  gate
-	use      keyUse
-	txSecret []byte
-	writeErr error                // sticky
-	owed     atomic.Bool          // a KeyUpdate that the peer asked for
-	doomed   atomic.Pointer[doom] // an end that the reader decided on
+	writing   gate
+	use       keyUse
+	txSecret  []byte
+	writeErr  error                      // sticky
+	answerDue atomic.Bool                // a KeyUpdate that the peer asked for
+	fatal     atomic.Pointer[fatalAlert] // an end that the reader decided on
 
 	closed atomic.Bool
 }
@@ -112,7 +112,7 @@ func (k *kernelLayer) CloseWrite() error {
 }
 
 func (k *kernelLayer) closeNotify() error {
-	if err := k.settle(k.sock.trySend); k.writeErr != nil {
+	if err := k.sendPending(k.sock.trySend); k.writeErr != nil {
 		if k.writeErr == errShutdown {
 			return nil
 		}

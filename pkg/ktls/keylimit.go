@@ -52,7 +52,7 @@ func recordsOf(n int, spliced bool) int64 {
 // due: an alert, the answer to a KeyUpdate, or a KeyUpdate because the key is at its limit.
 // The caller holds the writing gate.
 func (k *kernelLayer) ready(records int64) error {
-	if err := k.settle(k.sock.send); err != nil {
+	if err := k.sendPending(k.sock.send); err != nil {
 		return err
 	}
 	if k.use.left -= records; k.use.left >= 0 {

@@ -64,7 +64,7 @@ func (k *kernelLayer) startUpdate() error {
 	if !k.is13() {
 		return ErrKeyUpdateVersion
 	}
-	if err := k.settle(k.sock.send); err != nil {
+	if err := k.sendPending(k.sock.send); err != nil {
 		return err
 	}
 	if err := k.sock.canRekey(); err != nil {
@@ -101,8 +101,8 @@ func (k *kernelLayer) receivedUpdate(request byte) error {
 	}
 	k.rxSecret = next
 	if request == updateRequested {
-		k.owed.Store(true)
-		k.settleSoon()
+		k.answerDue.Store(true)
+		k.sendPendingSoon()
 	}
 	return nil
 }

@@ -304,14 +304,14 @@ func TestUpdateOwed(t *testing.T) {
 	}
 	mustWrite(t, s, "after")
 	mustRead(t, c, "after")
-	if !k.owed.Load() {
-		t.Error("no answer is owed")
+	if !k.answerDue.Load() {
+		t.Error("no answer is due")
 	}
 	k.writing.unlock()
 	mustWrite(t, c, "answer")
 	mustRead(t, s, "answer")
-	if k.owed.Load() {
-		t.Error("the answer is still owed")
+	if k.answerDue.Load() {
+		t.Error("the answer is still due")
 	}
 }
 

@@ -2,7 +2,7 @@ package ktls
 
 import "golang.org/x/sys/unix"
 
-// kernelRekeys tells what the running kernel's version promises, for the tests to hold the
+// kernelRekeys reports what the running kernel's version promises, for the tests to hold the
 // package's own probe against.
 func kernelRekeys() bool { return kernelIs(6, 14) }
 

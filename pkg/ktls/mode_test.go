@@ -63,7 +63,7 @@ func (m mode) server(conn net.Conn, config *tls.Config, changes ...func(*Config)
 	return Server(conn, m.config(config, changes...))
 }
 
-// offloaded tells whether the mode's connections leave user space.
+// offloaded reports whether the mode's connections leave user space.
 func (m mode) offloaded() bool { return m.policy == Require }
 
 // inGuest reports whether a test runs on a stock kernel, where nothing may be skipped.

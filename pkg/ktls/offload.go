@@ -34,7 +34,7 @@ type DirectionState struct {
 	Reason error
 }
 
-// Offload tells what the kernel does for a connection.
+// Offload reports what the kernel does for a connection.
 type Offload struct {
 	TX, RX DirectionState
 }

@@ -33,11 +33,11 @@ type recordSocket interface {
 	// sealed returns how many records the present key has sealed. TLS 1.3 counts from 0
 	// under each key.
 	sealed() (uint64, error)
-	// canRekey tells whether setKeys can change keys.
+	// canRekey reports whether setKeys can change keys.
 	canRekey() error
-	// offload tells who makes the records, the kernel or the network card.
+	// offload reports who makes the records, the kernel or the network card.
 	offload() Offload
-	// truncated tells whether the stream ended within a record.
+	// truncated reports whether the stream ended within a record.
 	truncated() bool
 }
 
@@ -52,7 +52,7 @@ func (e *recordError) Error() string {
 }
 func (e *recordError) Unwrap() error { return e.err }
 
-// install hands both directions to the socket. started tells whether the first of them was
+// install hands both directions to the socket. started reports whether the first of them was
 // taken: from then on there is no way back to user space.
 func (h *handover) install(sock recordSocket) (started bool, err error) {
 	defer h.wipeKeys()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -114,14 +115,21 @@ func (s *tcpSocket) setKeys(dir raw.Direction, info *raw.CryptoInfo) error {
 	return nil
 }
 
+// rekeys is set once the kernel has shown that it changes keys, which it does for all sockets.
+var rekeys atomic.Bool
+
 // canRekey asks for keys of a cipher that does not exist. A kernel that changes keys looks
 // at the cipher and answers EINVAL; one that does not never gets that far: EBUSY.
 func (s *tcpSocket) canRekey() error {
+	if rekeys.Load() {
+		return nil
+	}
 	probe := binary.NativeEndian.AppendUint16(nil, 0x0304)
 	err := kernel.SetKeys(s.TCPConn, int(raw.TX), binary.NativeEndian.AppendUint16(probe, 0xffff))
 	if errors.Is(err, unix.EBUSY) {
 		return &OffloadError{Op: "set TLS_TX", Reason: ErrRekey, Cause: os.NewSyscallError("setsockopt", err)}
 	}
+	rekeys.Store(errors.Is(err, unix.EINVAL))
 	return nil
 }
 

@@ -14,7 +14,7 @@ func ticketOwner(base, chosen *tls.Config) *tls.Config {
 	return base
 }
 
-// hasTicketKeys tells whether SessionTicketKey or SetSessionTicketKeys was used on config.
+// hasTicketKeys reports whether SessionTicketKey or SetSessionTicketKeys was used on config.
 // The latter leaves no visible trace. But a SessionTicketKey only counts where no keys were
 // set, so a ticket from a copy with a known one gives it away.
 func hasTicketKeys(config *tls.Config) bool {

@@ -72,7 +72,7 @@ func testRawRecords(t *testing.T, info *CryptoInfo) {
 	}
 }
 
-// lacks tells whether the kernel's cryptography has no such cipher, as Debian's has neither SM4 nor
+// lacks reports whether the kernel's cryptography has no such cipher, as Debian's has neither SM4 nor
 // ARIA, and tests that the library says so.
 func lacks(t *testing.T, cipher Cipher) bool {
 	t.Helper()

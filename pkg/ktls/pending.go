@@ -6,35 +6,35 @@ import (
 
 // A reader can find that something must be sent: the answer to a KeyUpdate, or an alert. It
 // must not wait for a writer that waits for the peer, which may wait for the reader. So it
-// leaves a note (owed, doomed) and settles it only if no writer is at work; else the next
+// leaves a note (answerDue, fatal), which it acts on only if no writer is at work; else the next
 // write does. RFC 8446, section 4.6.3, asks for no more than that.
 
-// settleSoon settles at once if nobody is writing and the socket has room.
-func (k *kernelLayer) settleSoon() {
+// sendPendingSoon sends what is pending at once if nobody is writing and the socket has room.
+func (k *kernelLayer) sendPendingSoon() {
 	if !k.writing.tryLock() {
 		return
 	}
 	defer k.writing.unlock()
-	_ = k.settle(k.sock.trySend)
+	_ = k.sendPending(k.sock.trySend)
 }
 
-// settle sends what is owed and returns the error that stands in the way of writing. The
+// sendPending sends what is due and returns the error that stands in the way of writing. The
 // caller holds the writing gate.
-func (k *kernelLayer) settle(send sendFunc) error {
+func (k *kernelLayer) sendPending(send sendFunc) error {
 	if k.writeErr != nil {
 		return k.writeErr
 	}
-	if d := k.doomed.Load(); d != nil {
+	if d := k.fatal.Load(); d != nil {
 		k.writeErr = d.err
 		_ = send(raw.TypeAlert, alertBytes(d.alert))
 		return k.writeErr
 	}
-	if !k.owed.Swap(false) {
+	if !k.answerDue.Swap(false) {
 		return nil
 	}
 	err := k.changeTX(updateNotRequested, send)
 	if err != nil && k.writeErr == nil {
-		k.owed.Store(true) // there was no room for it
+		k.answerDue.Store(true) // there was no room for it
 	}
 	return err
 }
