@@ -19,7 +19,7 @@
 // # Requirements
 //
 // Tracing needs Linux 6.0 or later on x86-64 or arm64, the module tls, and root or
-// CAP_SYS_ADMIN; README.md lists the kernels that are known to work. If something is
+// CAP_SYS_ADMIN; docs/kernels.md lists the kernels that are known to work. If something is
 // missing, Open returns an *UnsupportedError, which says what the user can do. On other
 // systems the package builds, and Open returns an *UnsupportedError whose cause is
 // ErrUnsupportedPlatform.
