@@ -64,7 +64,7 @@ func push(t *testing.T, variables map[string]string) *otlp.Push {
 	}
 	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "200")
 	t.Setenv("OTEL_BLRP_SCHEDULE_DELAY", "100")
-	p, err := otlp.Start(otlp.Config{Version: "test", Gatherer: counted(t), Clock: wall{}, Tell: func(line string) { t.Error(line) }})
+	p, err := otlp.Start(otlp.Config{Version: "test", Gatherer: counted(t), Clock: wall{}, Notice: func(line string) { t.Error(line) }})
 	if err != nil {
 		t.Fatal(err)
 	}
