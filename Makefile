@@ -128,6 +128,7 @@ check: ## formatting, vet, and whether the generated files are current
 		test -z "$$files" || { echo "not formatted (make fmt):"; echo "$$files"; exit 1; }
 	$(GO) vet $(ALL)
 	GOWORK=off $(GO) -C pkg/ktls vet ./...
+	$(GO) mod tidy -diff && $(GO) -C pkg/ktls mod tidy -diff
 	$(NOCGO) vet -tags nootlp ./cmd/ktlstop
 	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) vet -tags gobpf ./pkg/loader/... ./cmd/ktlstop; fi
 	@$(MAKE) --no-print-directory man-check

@@ -30,10 +30,20 @@ allowed() {
 	[[ -z $dirty ]] || fail "the tree is not clean: commit or stash ${first:3}, and what else git status shows"
 	[[ $(notes CHANGELOG.md) ]] || fail "CHANGELOG.md has no section \"## $version\" with text: write what is new"
 	for at in $(git tag --points-at HEAD 'v[0-9]*'); do
+		! grep -q "^## $version, unreleased" CHANGELOG.md || fail "this commit has the tag $at, and CHANGELOG.md says that $version is unreleased: give it its date"
 		[[ $at == "$tag" ]] || fail "this commit has the tag $at, and cmd/ktlstop/version.go says $version"
 	done
 	at=$(git rev-parse -q --verify "refs/tags/$tag^{commit}" || git rev-parse HEAD)
 	[[ $at == $(git rev-parse HEAD) ]] || fail "the tag $tag is at another commit, ${at:0:12}: this is not $version any more"
+	library_tagged
+}
+
+# library_tagged refuses a program of another pkg/ktls than the one that its go.mod names to others.
+library_tagged() {
+	local tag
+	tag=$(sed -n 's,.*github.com/ktlstop/ktlstop/pkg/ktls \(v[^ ]*\)$,pkg/ktls/\1,p' go.mod)
+	git rev-parse -q --verify "refs/tags/$tag" >/dev/null || return 0 # not released yet
+	git diff --quiet "$tag" HEAD -- pkg/ktls || fail "go.mod names $tag, and pkg/ktls has changed since: release the library first"
 }
 
 # build makes the release of a clone of the last commit.

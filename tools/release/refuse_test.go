@@ -20,8 +20,10 @@ func TestRefuses(t *testing.T) {
 		"no section":    {`sed -i s/1.2.3/1.2.2/ CHANGELOG.md; git commit -qam x`, `CHANGELOG.md has no section "## 1.2.3"`},
 		"empty section": {`printf '# Changelog\n\n## 1.2.3\n\n## 1.2.2\n\n- old\n' > CHANGELOG.md; git commit -qam x`, `CHANGELOG.md has no section "## 1.2.3"`},
 		"longer":        {`sed -i s/1.2.3/1.2.30/ CHANGELOG.md; git commit -qam x`, `CHANGELOG.md has no section "## 1.2.3"`},
-		"other tag":     {`git tag v1.2.4`, "this commit has the tag v1.2.4, and cmd/ktlstop/version.go says 1.2.3"},
-		"old tag":       {`git tag v1.2.3; echo more >> CHANGELOG.md; git commit -qam x`, "the tag v1.2.3 is at another commit"},
+		"other tag":     {`sed -i s/,.unreleased// CHANGELOG.md; git commit -qam x; git tag v1.2.4`, "this commit has the tag v1.2.4, and cmd/ktlstop/version.go says 1.2.3"},
+		"old tag":       {`sed -i s/,.unreleased// CHANGELOG.md; git commit -qam x; git tag v1.2.3; echo more >> CHANGELOG.md; git commit -qam x`, "the tag v1.2.3 is at another commit"},
+		"unreleased":    {`git tag v1.2.3`, "this commit has the tag v1.2.3, and CHANGELOG.md says that 1.2.3 is unreleased"},
+		"old library":   {`git tag pkg/ktls/v1.0.0; echo more >> pkg/ktls/doc.go; git add -A; git commit -qm x`, "go.mod names pkg/ktls/v1.0.0, and pkg/ktls has changed since"},
 		"no version":    {`echo package main > cmd/ktlstop/version.go; git commit -qam x`, "cmd/ktlstop/version.go names no version"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -41,9 +43,11 @@ func TestRefuses(t *testing.T) {
 func repository(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	shell(t, dir, `git init -q && git config user.name test && git config user.email test@localhost && mkdir -p cmd/ktlstop deploy`)
+	shell(t, dir, `git init -q && git config user.name test && git config user.email test@localhost && mkdir -p cmd/ktlstop deploy pkg/ktls`)
 	for name, text := range map[string]string{
 		"cmd/ktlstop/version.go": "package main\n\nconst version = \"1.2.3\"\n",
+		"go.mod":                 "module github.com/ktlstop/ktlstop\n\nrequire (\n\tgithub.com/ktlstop/ktlstop/pkg/ktls v1.0.0\n\tgithub.com/other/thing v1.2.3\n)\n",
+		"pkg/ktls/doc.go":        "package ktls\n",
 		"CHANGELOG.md":           "# Changelog\n\n## 1.2.3, unreleased\n\n- new\n\n## 1.2.2\n\n- old\n",
 		"deploy/release.sh":      read(t, "../../deploy/release.sh"),
 	} {

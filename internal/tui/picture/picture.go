@@ -1,4 +1,4 @@
-// Package picture turns a frame of the dashboard into SVG, for the README.
+// Package picture turns a frame of the dashboard into SVG, for the documents.
 package picture
 
 import (
