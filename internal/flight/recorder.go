@@ -218,7 +218,7 @@ func (r *Recorder) Request(by event.TriggerBy) *Result {
 	return r.next
 }
 
-// Close writes a due dump at once, and waits until it is written, or until evictOldest is
+// Close writes a due dump at once, and waits until it is written, or until giveUp is
 // closed and its writer has stopped. No event may follow.
 func (r *Recorder) Close(giveUp <-chan struct{}) error {
 	written := make(chan struct{})
