@@ -32,8 +32,7 @@ func (l Load) String() string {
 	return fmt.Sprintf("%s %d B, %d connections", op, l.Size, l.Conns)
 }
 
-// Cost is what one record took, in nanoseconds, which are instructions under
-// -icount.
+// Cost is the time of one record in nanoseconds, which are instructions under -icount.
 type Cost struct {
 	Send float64 `json:"send"`
 	Recv float64 `json:"recv"`
@@ -42,11 +41,12 @@ type Cost struct {
 // Total is a record sent and received.
 func (c Cost) Total() float64 { return c.Send + c.Recv }
 
-// costliest is dearer than all that is measured.
+// costliest is above every measured cost.
 var costliest = Cost{math.Inf(1), math.Inf(1)}
 
-// least is the cheaper of two. The halves stay together: loopback does a part of
-// receiving within the sending call, and what one half gains the other may lose.
+// least returns the cheaper of two costs, as a pair. The halves belong together:
+// loopback does a part of receiving within the sending call, so one half may gain what
+// the other loses.
 func (c Cost) least(other Cost) Cost {
 	if other.Total() < c.Total() {
 		return other
@@ -54,17 +54,17 @@ func (c Cost) least(other Cost) Cost {
 	return c
 }
 
-// Records are timed in blocks, since the tracer need not do the same for each: of
-// eight records the dashboard looks at one more closely, so a block has as many
-// of these as any other.
+// Records are timed in blocks, because the tracer need not do the same for each record:
+// the dashboard measures one record in eight more closely, so each block has equally
+// many of these.
 const block = 40
 
-// Each connection has two blocks: behind its first milliseconds a record takes 180
-// more.
+// Each connection has two blocks: a record after the connection's first milliseconds
+// takes 180 more.
 const blocks = 2
 
-// fresh is over how many connections a start does the work, one after another: of
-// long records only as many as a ring holds with their plaintext while the tool's
+// fresh is the number of connections that one start uses, one after another. For long
+// records it is only as many as fit into a ring with their plaintext while the tool's
 // process is stopped.
 func (l Load) fresh() int {
 	switch {
@@ -76,19 +76,20 @@ func (l Load) fresh() int {
 	return 6
 }
 
-// warm is how many records go before, which fill caches and open what is made
-// on demand: one on each connection, and on a single one those at its begin that
-// the tracer looks at more closely (STAGES_OF_ALL of bpf/ktls_stages.h).
+// warm is the number of records sent before the measurement, which fill caches and open
+// files that are opened on demand: one on each connection, and on a single connection
+// the first ones, which the tracer measures more closely (STAGES_OF_ALL of
+// bpf/ktls_stages.h).
 func (l Load) warm() int { return l.Conns + 64 }
 
-// records is how many Measure sends.
+// records is the number of records that Measure sends.
 func (l Load) records() int { return l.fresh() * (l.warm() + blocks*block) }
 
-// Measure does the work and returns what a record cost in the cheapest block.
+// Measure does the work and returns the cost of a record in the cheapest block.
 //
-// The kernel has several ways through the same work, some 280 instructions apart.
-// Which one it takes differs between connections, and between starts of a tool; and
-// a timer's interrupt falls into some blocks. Only the cheapest block of several
+// The kernel has several paths through the same work, some 280 instructions apart.
+// Which one it takes differs between connections and between starts of a tool, and a
+// timer interrupt falls into some blocks. Only the cheapest block of several
 // connections and starts is the same in each run, with a tracer and without.
 func (l Load) Measure() (Cost, error) {
 	best := costliest
@@ -102,7 +103,8 @@ func (l Load) Measure() (Cost, error) {
 	return best, nil
 }
 
-// connection returns the cheapest block of one connection, or of one set of them.
+// connection returns the cheapest block of one connection, or of one set of
+// connections.
 func (l Load) connection() (best Cost, err error) {
 	w, err := l.prepare()
 	if err != nil {
@@ -123,7 +125,7 @@ func (l Load) connection() (best Cost, err error) {
 	return best, nil
 }
 
-// work is a Load at work.
+// work is a Load in progress.
 type work struct {
 	load Load
 	// from and to are the two ends of each connection.
@@ -195,8 +197,7 @@ func (w *work) connect(ln net.Listener) error {
 	return nil
 }
 
-// keep takes the socket from the runtime's poller, so that a call is one system
-// call.
+// keep removes the socket from the runtime's poller, so that a call is one system call.
 func (w *work) keep(c *net.TCPConn) (int, error) {
 	f, err := c.File()
 	if err != nil {
@@ -206,7 +207,7 @@ func (w *work) keep(c *net.TCPConn) (int, error) {
 	return int(f.Fd()), unix.SetNonblock(int(f.Fd()), false)
 }
 
-// mean is what each of n records took.
+// mean is the cost of each of n records.
 func (w *work) mean(n int) (c Cost, err error) {
 	var send, recv time.Duration
 	for range n {
@@ -219,8 +220,8 @@ func (w *work) mean(n int) (c Cost, err error) {
 	return Cost{float64(send) / float64(n), float64(recv) / float64(n)}, nil
 }
 
-// record sends and receives one record on the next connection, and returns
-// what each half took.
+// record sends and receives one record on the next connection, and returns the cost of
+// each half.
 func (w *work) record() (send, recv time.Duration, err error) {
 	i := w.turn % len(w.from)
 	w.turn++
@@ -235,8 +236,8 @@ func (w *work) record() (send, recv time.Duration, err error) {
 	return middle.Sub(begin), time.Since(middle), nil
 }
 
-// send and recv make their calls behind the back of Go's scheduler, which would
-// else watch each of them, and its watching is work on the same processor.
+// send and recv bypass Go's scheduler, which would otherwise watch each call, and that
+// work would run on the same processor.
 func (w *work) send(fd int) error {
 	var n uintptr
 	var errno unix.Errno

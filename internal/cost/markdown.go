@@ -10,7 +10,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/bench"
 )
 
-// The sections of docs/bench.md that this package makes.
+// The sections of docs/bench.md that this package generates.
 var (
 	// Yardstick has a Report for each kernel, by its series.
 	Yardstick = bench.Section{Name: "modes", Render: func(data json.RawMessage) (string, map[string][]byte, error) {
@@ -154,7 +154,7 @@ func (r *Report) row(b *strings.Builder, tool string, loads []Load) {
 	b.WriteString("|\n")
 }
 
-// readers is a table of the tools' own processes, where they were measured.
+// readers is a table of the tools' own processes, where these were measured.
 func (r *Report) readers(b *strings.Builder) {
 	if !slices.ContainsFunc(r.Counted, func(res Result) bool { return res.Reader != nil }) {
 		return

@@ -11,47 +11,46 @@ import (
 	"time"
 )
 
-// Result is what one Load cost under one Tool.
+// Result is the cost of one Load under one Tool.
 type Result struct {
 	Tool string `json:"tool"`
 	Load Load   `json:"load"`
 	Cost Cost   `json:"cost"`
-	// Reader is the tool's own time on a processor for each record, in
-	// nanoseconds; nil where that was not asked for, or the tool is not a process
-	// beside the work.
+	// Reader is the tool's own processor time for each record, in nanoseconds; nil if
+	// it was not requested, or if the tool is not a process beside the work.
 	Reader *float64 `json:"reader,omitempty"`
-	// Life is what the tool's process was seen to take; nil like Reader, and with
-	// all but the first load of a round.
+	// Life is what the tool's process took; nil like Reader, and for all but the first
+	// load of a round.
 	Life *Life `json:"life,omitempty"`
 }
 
 // Life is a tool's process from its start to its end.
 type Life struct {
-	// Start is how long it takes until it watches, Stop until it has ended after
+	// Start is the time until the tool watches, Stop the time it takes to end after
 	// Ctrl-C, both in seconds of the guest.
 	Start float64 `json:"start"`
 	Stop  float64 `json:"stop"`
-	// PeakRSS is the most memory it has had resident, in bytes (VmHWM).
+	// PeakRSS is the highest resident memory of the process, in bytes (VmHWM).
 	PeakRSS int64 `json:"peak_rss"`
 }
 
 // Runner does the work under tools, in children of this program.
 type Runner struct {
 	Self string
-	// Rounds is how often a tool is started anew, and Starts how often the work is
-	// started in each of them: that takes a second, the start of a tool several.
+	// Rounds is how often a tool is started, and Starts how often the work is started
+	// in each of these rounds: starting the work takes a second, starting a tool
+	// several.
 	Rounds, Starts int
 	// Readers says that the tools' own processes are measured too.
 	Readers bool
-	// Enough, if not nil, reports whether a cost is as low as it is expected to be.
-	// What is not is tried in more rounds, since it may be another way through the
-	// kernel that was met.
+	// Enough, if not nil, reports whether a cost is as low as expected. A higher cost
+	// is measured in more rounds, because the kernel may have taken another path.
 	Enough func(tool string, load Load, cost Cost) bool
-	// Progress is told each result.
+	// Progress is called with each result.
 	Progress func(Result)
 }
 
-// moreRounds is up to how many there are where that is not enough.
+// moreRounds is the highest number of rounds if the cost is not low enough.
 const moreRounds = 6
 
 // Measure does all loads under each start of a tool.
@@ -92,8 +91,8 @@ func (n *Runner) round(tool *Tool, all []Result) error {
 	return errors.Join(err, t.sawAll())
 }
 
-// beside does the work beside a tool's process, which is awake only where its own
-// work is measured.
+// beside does the work beside a tool's process, which runs only while its own work is
+// measured.
 func (n *Runner) beside(t *running, all []Result) error {
 	for i := range all {
 		if !n.Readers || all[i].Reader != nil {
@@ -113,7 +112,7 @@ func (n *Runner) beside(t *running, all []Result) error {
 	return n.least(all, func(load Load) (Cost, error) { return n.asleep(t, load) })
 }
 
-// least does the work of each result, which keeps the cheapest.
+// least does the work of each result, and keeps the cheapest.
 func (n *Runner) least(all []Result, work func(Load) (Cost, error)) error {
 	for i := range all {
 		for range n.Starts {
@@ -136,17 +135,17 @@ func (n *Runner) asleep(t *running, load Load) (c Cost, err error) {
 	if err = errors.Join(err, t.resume()); err != nil {
 		return c, err
 	}
-	_, err = t.rest() // a full buffer would lose the rest, which is cheap
+	_, err = t.rest() // a full buffer would drop the rest, which is cheap
 	return c, err
 }
 
-// watched does the work where the tool sees it.
+// watched does the work while the tool sees it.
 func (n *Runner) watched(t *running, load Load) (Cost, error) {
 	t.sent += load.records()
 	return n.child(nil, load)
 }
 
-// awake measures what the tool's own work takes for each record.
+// awake measures the tool's own processor time for each record.
 func (n *Runner) awake(t *running, r *Result) error {
 	before, err := t.runTime()
 	if err != nil {
@@ -163,7 +162,7 @@ func (n *Runner) awake(t *running, r *Result) error {
 	if err != nil {
 		return err
 	}
-	// What the tool does anyway, with nothing to read.
+	// The processor time that the tool takes with nothing to read.
 	time.Sleep(drainTime)
 	idle, err := t.runTime()
 	if err != nil {
@@ -174,7 +173,7 @@ func (n *Runner) awake(t *running, r *Result) error {
 	return nil
 }
 
-// child does the work in a process of its own, below a tool that wraps.
+// child does the work in a process of its own, as the child of a tool that wraps.
 func (n *Runner) child(wrapper []string, load Load) (c Cost, err error) {
 	args := append(slices.Clone(wrapper), n.Self, "-load", "-size", strconv.Itoa(load.Size), "-conns", strconv.Itoa(load.Conns))
 	if load.Sendfile {

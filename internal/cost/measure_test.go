@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// cheaper is a program in place of the work, whose every start costs one less: 99,
-// 98 and so on.
+// cheaper is a program in place of the work. Each start of it costs one less: 99, 98
+// and so on.
 func cheaper(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -19,8 +19,8 @@ func cheaper(t *testing.T) string {
 	return program
 }
 
-// TestRounds: the cheapest of all starts counts, and what is not cheap enough is
-// tried in more rounds, but not for ever.
+// TestRounds: the cheapest of all starts counts, and a cost that is too high is
+// measured in more rounds, but not for ever.
 func TestRounds(t *testing.T) {
 	const starts = 4
 	for _, c := range []struct {

@@ -7,29 +7,29 @@ import (
 	"strings"
 )
 
-// Report is what one kernel was measured to cost.
+// Report has the costs measured on one kernel.
 type Report struct {
-	// Kernel and Emulator say where Counted comes from.
+	// Kernel and Emulator identify the machine of Counted.
 	Kernel   string `json:"kernel"`
 	Emulator string `json:"emulator"`
-	// Read is what bpf_probe_read_kernel of a whole record of 16 KiB takes.
+	// Read is the cost of bpf_probe_read_kernel of a whole record of 16 KiB.
 	Read float64 `json:"read_16k"`
-	// Binary is the size of the program that traces, in bytes.
+	// Binary is the size of the tracing program, in bytes.
 	Binary int64 `json:"binary,omitempty"`
 	// Counted are the costs of records in instructions of the guest.
 	Counted []Result `json:"counted"`
-	// Absent says of other tools why they did not run.
+	// Absent says why other tools did not run.
 	Absent map[string]string `json:"absent,omitempty"`
 }
 
-// Series is the kernel's, such as 6.12 of Linux 6.12.94+deb13-amd64.
+// Series is the kernel's series, such as 6.12 for Linux 6.12.94+deb13-amd64.
 func (r *Report) Series() string {
 	_, release, _ := strings.Cut(r.Kernel, " ")
 	numbers := strings.FieldsFunc(release, func(c rune) bool { return c < '0' || c > '9' })
 	return strings.Join(numbers[:min(2, len(numbers))], ".")
 }
 
-// find returns the result of a tool and a load, nil where there is none.
+// find returns the result of a tool and a load, nil if there is none.
 func (r *Report) find(tool string, load Load) *Result {
 	i := slices.IndexFunc(r.Counted, func(res Result) bool { return res.Tool == tool && res.Load == load })
 	if i < 0 {
@@ -38,7 +38,8 @@ func (r *Report) find(tool string, load Load) *Result {
 	return &r.Counted[i]
 }
 
-// Add takes results; of a tool and a load that it has already, the cheaper cost.
+// Add takes results; if it already has one of the same tool and load, it keeps the
+// cheaper.
 func (r *Report) Add(results ...Result) {
 	for _, res := range results {
 		if was := r.find(res.Tool, res.Load); was != nil {
@@ -49,7 +50,7 @@ func (r *Report) Add(results ...Result) {
 	}
 }
 
-// NotRun says that a tool did not run, and why.
+// NotRun records that a tool did not run, and why.
 func (r *Report) NotRun(tool string, why error) {
 	if r.Absent == nil {
 		r.Absent = map[string]string{}
@@ -58,7 +59,7 @@ func (r *Report) NotRun(tool string, why error) {
 	r.Absent[tool] = strings.TrimPrefix(text, tool+": ")
 }
 
-// Overhead is what a tool adds to its untraced twin of the same run.
+// Overhead is the cost that a tool adds to its untraced twin of the same run.
 func (r *Report) Overhead(res *Result) (Cost, error) {
 	untraced := r.find(Untraced, res.Load)
 	if untraced == nil {
@@ -67,8 +68,8 @@ func (r *Report) Overhead(res *Result) (Cost, error) {
 	return Cost{res.Cost.Send - untraced.Cost.Send, res.Cost.Recv - untraced.Cost.Recv}, nil
 }
 
-// Figure is what a mode adds to a record sent and received; false where it was not
-// measured.
+// Figure is the cost that a mode adds to a record sent and received; false if it was
+// not measured.
 func (r *Report) Figure(m *Mode) (float64, bool) {
 	res := r.find(m.Name, m.Load)
 	if res == nil {
@@ -82,13 +83,14 @@ func (r *Report) figure(m *Mode, c Cost) (float64, bool) {
 	return over.Total() - float64(m.Reads)*r.Read, err == nil
 }
 
-// tolerance is how much a figure may grow before Check complains, and shrink
-// before it says so.
+// tolerance is how much a figure may grow before Check fails, and shrink before it
+// reports that.
 const tolerance = 1.02
 
-// Enough reports whether a cost is within what is committed of this kernel, or there is
-// nothing committed: of a mode what it adds, of the untraced work all of it, which
-// says nothing of another package of the kernel.
+// Enough reports whether a cost is within the committed figure of this kernel, or no
+// figure is committed. For a mode it compares the added cost. For the untraced work it
+// compares the whole cost, and only on the same package of the kernel, since others
+// differ.
 func (r *Report) Enough(modes []Mode, committed *Report) func(tool string, load Load, c Cost) bool {
 	return func(tool string, load Load, c Cost) bool {
 		if was := committed.find(tool, load); tool == Untraced && was != nil && r.Kernel == committed.Kernel {
@@ -104,12 +106,12 @@ func (r *Report) Enough(modes []Mode, committed *Report) func(tool string, load 
 	}
 }
 
-// sameCostRatio is by how much the untraced work may be dearer and still have gone the
-// same way through the kernel.
+// sameCostRatio is by how much the untraced work may cost more and still have taken the
+// same path through the kernel.
 const sameCostRatio = 1.002
 
-// Check compares what the modes cost now with what is committed of this kernel.
-// The error tells what has become dearer; notes tell what has become cheaper.
+// Check compares the costs of the modes with the committed ones of this kernel. The
+// error lists those that have grown; notes list those that have shrunk.
 func Check(modes []Mode, now, committed *Report) (notes []string, err error) {
 	var errs []error
 	if committed.Kernel != "" && now.Kernel != committed.Kernel {
@@ -134,5 +136,5 @@ func Check(modes []Mode, now, committed *Report) (notes []string, err error) {
 	return notes, errors.Join(errs...)
 }
 
-// refresh is the command that measures what Check compares with.
+// refresh is the command that measures the figures that Check compares with.
 const refresh = "make bench-modes"

@@ -35,8 +35,8 @@ func TestFigure(t *testing.T) {
 	}
 }
 
-// TestAdd: of what was measured twice the cheaper counts, whole: its halves belong
-// together.
+// TestAdd: of two results of the same load, the cheaper one counts as a whole: its
+// halves belong together.
 func TestAdd(t *testing.T) {
 	r := report(0, 0)
 	for _, c := range []Cost{{900, 2200}, {990, 2005}, {1100, 1890}, {500, 2600}} {
@@ -86,7 +86,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestEnough: only what is dearer than committed is tried again.
+// TestEnough: only a cost above the committed one is measured again.
 func TestEnough(t *testing.T) {
 	now := report(0, 0)
 	enough := now.Enough(modes, report(5000, 2600))
@@ -149,7 +149,7 @@ func TestReadSummary(t *testing.T) {
 	}
 }
 
-// TestSawAll: figures of a tool that lost or missed records are none.
+// TestSawAll: figures of a tool that lost or missed records do not count.
 func TestSawAll(t *testing.T) {
 	said := func(tx, rx, lost string) string {
 		return `{"type":"summary","records":{"tx":` + tx + `,"rx":` + rx + `},"lost_total":` + lost + "}\n"
@@ -185,8 +185,8 @@ func TestTail(t *testing.T) {
 	}
 }
 
-// TestTable: the kernels stand side by side, by their versions, and what was not
-// measured is a dash.
+// TestTable: the kernels stand side by side, by version, and a missing figure is a
+// dash.
 func TestTable(t *testing.T) {
 	old, young := &Report{Kernel: "Linux 6.1.0-56-amd64", Read: 14430}, &Report{Kernel: "Linux 6.12.94", Read: 20600}
 	old.Add(Result{Tool: Untraced, Load: Small, Cost: Cost{17606, 20689}}, Result{Tool: "trace", Load: Small, Cost: Cost{19356, 22186}})

@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// Screen is the dashboard on a terminal, with a recording behind it.
+// Screen is the dashboard on a terminal, replaying a recording.
 type Screen struct {
 	Conns int `json:"conns"`
-	// Drawn is how long it takes from the start to a picture that has all
-	// connections, in seconds.
+	// Drawn is the time from the start to a picture that has all connections, in
+	// seconds.
 	Drawn float64 `json:"drawn"`
-	// PeakRSS is the most memory it has had resident, in bytes (VmHWM).
+	// PeakRSS is the highest resident memory of the process, in bytes (VmHWM).
 	PeakRSS int64 `json:"peak_rss"`
 }
 
 // screens are the numbers of connections that MeasureScreens shows.
 var screens = []int{1, 1000, 100_000}
 
-// watched is how long the dashboard goes on drawing before its memory is read.
+// watched is how long the dashboard keeps drawing before its memory is read.
 const watched = 3 * time.Second
 
-// MeasureScreens shows recordings, each connection with one record each way. It
-// needs neither root nor kernel TLS.
+// MeasureScreens replays recordings in which each connection has one record in each
+// direction. It needs neither root nor kernel TLS.
 func MeasureScreens(program string) (all []Screen, err error) {
 	dir, err := os.MkdirTemp("", "cost")
 	if err != nil {
@@ -58,8 +58,8 @@ func measureScreen(program, recording string, conns int) (s Screen, err error) {
 	return s, err
 }
 
-// recorded is a line of ktlstop trace -o json: direction, connection, its
-// addresses and port, and the name of the call and of the first two stages.
+// recorded is a line of ktlstop trace -o json: direction, connection, its addresses and
+// port, and the names of the call and of the first two stages.
 const recorded = `{"v":1,"type":"record","ts":"2026-01-01T00:00:00Z","mono_ns":%[1]d,"dir":%[2]q,"seq":0,"content_type":"application_data",` +
 	`"content_type_id":23,"len":1000,"op":%[3]q,"pid":%[4]d,"tid":%[4]d,"comm":"nginx","uid":33,"cgroup_id":7,"container":"",` +
 	`"sock":{"cookie":%[5]d,"netns":4026531840,"family":"inet","laddr":"192.0.2.1","lport":443,"raddr":"198.51.100.%[6]d","rport":%[7]d},` +

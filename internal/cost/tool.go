@@ -17,28 +17,28 @@ import (
 	"github.com/ktlstop/ktlstop/internal/pty"
 )
 
-// Tool is something that watches the work.
+// Tool is a program that watches the work.
 type Tool struct {
 	Name string
-	// Args is its command line; READY in it stands for a file that the tool
-	// makes when it watches.
+	// Args is its command line; READY in it stands for a file that the tool creates
+	// when it watches.
 	Args []string
-	// ReadyText is what it prints when it watches, if it makes no file.
+	// ReadyText is the text that it prints when it watches, if it creates no file.
 	ReadyText string
 	// Screen says that it draws on a terminal, and watches when it has drawn Says.
 	Screen bool
-	// Wraps says that the work is a child of the tool, which cannot be stopped.
+	// Wraps says that the work is a child of the tool, which then cannot be stopped.
 	Wraps bool
 	// Counts says that its last line is ktlstop's summary or snapshot in JSON, and
-	// Refuses that no record may be in it.
+	// Refuses that this must have no records.
 	Counts, Refuses bool
 }
 
-// startLimit bounds how long a tool may take to watch; one that compiles takes
+// startLimit limits how long a tool may take until it watches; one that compiles takes
 // long under emulation.
 const startLimit = 3 * time.Minute
 
-// running is a Tool at work.
+// running is a Tool that runs.
 type running struct {
 	tool    *Tool
 	cmd     *exec.Cmd
@@ -46,7 +46,7 @@ type running struct {
 	text    tail
 	done    chan struct{}
 	startup time.Duration // until it watched
-	sent    int           // records that it was there for
+	sent    int           // records of the work while it ran
 }
 
 // start returns when the tool watches.
@@ -82,8 +82,8 @@ func (t *Tool) start() (*running, error) {
 	return r, nil
 }
 
-// screen gives the tool a terminal, and keeps what it draws. The end of the tool
-// is the end of the reading.
+// screen gives the tool a terminal, and keeps its output. Reading ends when the tool
+// ends.
 func (r *running) screen() (*os.File, error) {
 	master, terminal, err := pty.Open()
 	if err != nil {
@@ -93,7 +93,7 @@ func (r *running) screen() (*os.File, error) {
 		return nil, errors.Join(err, master.Close(), terminal.Close())
 	}
 	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = terminal, terminal, terminal
-	// One whose colours are not asked for, since nobody would answer.
+	// A terminal whose colours are not queried, since nobody would answer.
 	r.cmd.Env = append(os.Environ(), "TERM=screen", "NO_COLOR=1")
 	go func() {
 		io.Copy(&r.text, master)
@@ -123,13 +123,13 @@ func (r *running) await(says string) error {
 	}
 }
 
-// pause stops the tool's own work, and lets the programs it attached go on.
+// pause stops the tool's own work, while the programs that it attached keep running.
 func (r *running) pause() error { return r.cmd.Process.Signal(syscall.SIGSTOP) }
 
 func (r *running) resume() error { return r.cmd.Process.Signal(syscall.SIGCONT) }
 
-// runTime is the time that the tool's threads have spent on a processor, in
-// nanoseconds (/proc/PID/task/TID/schedstat).
+// runTime is the processor time of the tool's threads, in nanoseconds
+// (/proc/PID/task/TID/schedstat).
 func (r *running) runTime() (float64, error) {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", r.cmd.Process.Pid))
 	if err != nil || len(threads) == 0 {
@@ -150,11 +150,11 @@ func (r *running) runTime() (float64, error) {
 	return sum, nil
 }
 
-// drainTime is how long a reader needs at most to look at what is there.
+// drainTime is the longest time that a reader needs to read its buffers.
 const drainTime = 300 * time.Millisecond
 
-// rest waits until the tool has read what there is to read: until it sleeps most
-// of the time. It returns how often it has let it settle.
+// rest waits until the tool has read its buffers: until it sleeps most of the time. It
+// returns how often it waited.
 func (r *running) rest() (times int, err error) {
 	before, err := r.runTime()
 	for err == nil {
@@ -169,7 +169,7 @@ func (r *running) rest() (times int, err error) {
 	return times, err
 }
 
-// peakRSS is the most memory that the process has had resident, in bytes.
+// peakRSS is the highest resident memory of the process, in bytes.
 func (r *running) peakRSS() (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.cmd.Process.Pid))
 	if err != nil {
@@ -181,7 +181,7 @@ func (r *running) peakRSS() (int64, error) {
 	return kb << 10, err
 }
 
-// stop ends the tool as Ctrl-C does, by force where that does not help.
+// stop ends the tool like Ctrl-C, and by force if that does not help.
 func (r *running) stop() {
 	r.cmd.Process.Signal(os.Interrupt)
 	select {
@@ -193,8 +193,8 @@ func (r *running) stop() {
 	os.RemoveAll(filepath.Dir(r.ready))
 }
 
-// sawAll holds what the tool has counted against what was sent. What it lost or
-// did not see cost nothing, and is no figure.
+// sawAll compares the tool's counts with the records sent. Records that it lost or did
+// not see cost nothing, so its figures would be too low.
 func (r *running) sawAll() error {
 	if !r.tool.Counts {
 		return nil
@@ -213,20 +213,20 @@ func (r *running) sawAll() error {
 	return nil
 }
 
-// summary is what ktlstop says of a run.
+// summary has the fields of ktlstop's summary.
 type summary struct {
 	counts
 	lost int
 }
 
-// counts are records.
+// counts are numbers of records.
 type counts struct {
 	TX int `json:"tx"`
 	RX int `json:"rx"`
 }
 
-// readSummary reads the last line of what ktlstop has printed: a summary, or the
-// last snapshot of the dashboard.
+// readSummary reads the last line that ktlstop printed: a summary, or the last snapshot
+// of the dashboard.
 func readSummary(text string) (s summary, err error) {
 	text = strings.TrimSpace(text)
 	line := text[strings.LastIndexByte(text, '\n')+1:]
@@ -249,20 +249,21 @@ func readSummary(text string) (s summary, err error) {
 	return s, fmt.Errorf("it ended without a summary: %.200q", line)
 }
 
-// tail keeps the end of what is written into it.
+// tail keeps the end of its input.
 type tail struct {
 	mu   sync.Mutex
 	kept []byte
 }
 
-// tailSize holds a picture of the dashboard, and a snapshot of some connections.
+// tailSize is enough for a picture of the dashboard, and for a snapshot of some
+// connections.
 const tailSize = 1 << 20
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.kept = append(t.kept, p...)
-	if len(t.kept) > 2*tailSize { // now and then, since it moves all
+	if len(t.kept) > 2*tailSize { // only sometimes, since it moves all
 		t.kept = append(t.kept[:0], t.kept[len(t.kept)-tailSize:]...)
 	}
 	return len(p), nil

@@ -9,30 +9,30 @@ import (
 //go:embed ktls.bt
 var script []byte
 
-// Untraced is the work by itself, with which everything is compared.
+// Untraced is the work alone, with which everything is compared.
 const Untraced = "untraced"
 
-// Small and Whole are the loads of the modes: a message of some words, and the
-// longest record there is.
+// Small and Whole are the loads of the modes: a message of a few words, and the longest
+// record.
 var (
 	Small = Load{Size: 100, Conns: 1}
 	Whole = Load{Size: 16384, Conns: 1}
 )
 
-// Mode is a way of tracing with the load that shows its price: a line of the table
-// that docs/bench.md begins with.
+// Mode is a mode of tracing with the load that shows its cost: a line of the first
+// table of docs/bench.md.
 type Mode struct {
 	Tool
 	Load Load
-	// Title is what the table says.
+	// Title is its text in the table.
 	Title string
-	// Reads is how many reads of the whole record by bpf_probe_read_kernel are
-	// taken off: there is no cheaper way to the bytes, and what they take differs
-	// between kernels by more than all the rest.
+	// Reads is the number of bpf_probe_read_kernel calls over the whole record whose
+	// cost is subtracted: there is no cheaper way to read the bytes, and this cost
+	// differs between kernels by more than everything else.
 	Reads int
 }
 
-// Modes are the program's own, whose costs make bench-count holds.
+// Modes are ktlstop's own modes, whose costs make bench-count compares.
 func Modes(program string) []Mode {
 	return []Mode{
 		{Tool: dashboard(program, "dashboard"), Load: Small, Title: "dashboard, full split"},
@@ -45,12 +45,12 @@ func Modes(program string) []Mode {
 	}
 }
 
-// dashboard is its sums without its picture, with so many flags more.
+// dashboard is the dashboard's sums without its picture, with further flags.
 func dashboard(program, name string, args ...string) Tool {
 	return Tool{Name: name, Args: append([]string{program, "-o", "json", "--ready-file", "READY"}, args...), Counts: true}
 }
 
-// trace is event mode with so many flags more.
+// trace is event mode with further flags.
 func trace(program, name string, args ...string) Tool {
 	return Tool{Name: name, Args: append([]string{program, "trace", "-o", "json", "--ready-file", "READY"}, args...), Counts: true}
 }
@@ -60,7 +60,7 @@ func refusing(t Tool) Tool {
 	return t
 }
 
-// MoreTools are those of the program that only the tables of one kernel have.
+// MoreTools are the modes of ktlstop that only the tables of one kernel have.
 func MoreTools(program string) []Tool {
 	return []Tool{
 		// The dashboard's picture, and not only its sums.
@@ -69,24 +69,26 @@ func MoreTools(program string) []Tool {
 	}
 }
 
-// Others are what one would use instead; script is where WriteScript has put it.
+// Others are tools that one could use instead; script is where WriteScript has put
+// bpftrace's.
 func Others(script string) []Mode {
 	return []Mode{
 		{Tool: Tool{Name: "bpftrace, the same hooks", Args: []string{"bpftrace", script}, ReadyText: "watching"},
 			Load: Small, Title: "bpftrace, the same hooks"},
-		// With room for what comes while it is stopped: what it drops is cheap.
+		// With room for the events of the time while it is stopped: dropping them would
+		// be cheap.
 		{Tool: Tool{Name: "tcpdump -w", Args: []string{"tcpdump", "-B", "65536", "-i", "lo", "-w", "/dev/null"}, ReadyText: "listening on"},
 			Load: Small, Title: "`tcpdump -w`"},
 	}
 }
 
-// WriteScript writes bpftrace's into dir.
+// WriteScript writes bpftrace's script into dir.
 func WriteScript(dir string) (string, error) {
 	file := filepath.Join(dir, "ktls.bt")
 	return file, os.WriteFile(file, script, 0o644)
 }
 
-// Strace is beside the others only where the tables are of one kernel.
+// Strace is among the others only where the tables are for one kernel.
 var Strace = Tool{Name: "strace -c", Args: []string{"strace", "-c", "-f", "-o", "/dev/null"}, Wraps: true}
 
 // Sizes are the loads on one connection.

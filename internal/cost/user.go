@@ -14,7 +14,7 @@ import (
 // Bench is one of Go's benchmarks of the user side.
 type Bench struct {
 	Name string `json:"name"`
-	// NsPerOp is a median; an operation is one event, or what the name says.
+	// NsPerOp is a median; an operation is one event, unless the name says otherwise.
 	NsPerOp     float64 `json:"ns_per_op"`
 	BytesPerOp  float64 `json:"bytes_per_op"`
 	AllocsPerOp float64 `json:"allocs_per_op"`
@@ -24,11 +24,11 @@ type Bench struct {
 type User struct {
 	Machine string  `json:"machine"`
 	Benches []Bench `json:"benches"`
-	// Screens are of the same machine; none where only allocations are compared.
+	// Screens are of the same machine; empty if only allocations are compared.
 	Screens []Screen `json:"screens,omitempty"`
 }
 
-// ReadBenches reads what go test -bench printed.
+// ReadBenches reads the output of go test -bench.
 func ReadBenches(r io.Reader) ([]Bench, error) {
 	type samples struct{ ns, bytes, allocs []float64 }
 	var order []string
@@ -72,8 +72,8 @@ func benchName(rec *benchfmt.Result) string {
 	return pkg[strings.LastIndexByte(pkg, '/')+1:] + "." + name
 }
 
-// CheckAllocs finds benchmarks that allocate more than they did. What allocates
-// for every thousandth operation is not what a change made.
+// CheckAllocs returns the benchmarks that allocate more than before. One allocation in
+// a thousand operations does not come from a change.
 func CheckAllocs(now, committed *User) error {
 	var errs []error
 	for _, b := range now.Benches {

@@ -9,15 +9,15 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Direction is what is known of one direction of a connection.
+// Direction is the known state of one direction of a connection.
 type Direction struct {
 	Mode event.Mode
-	// Asked: a key was seen to be set, with the answer Errno, 0 for yes.
+	// Asked: a key was seen being set, and Errno is the kernel's answer, 0 for success.
 	Asked bool
 	Errno uint32
 }
 
-// unknown: the kernel may have it without anybody's having seen that.
+// unknown: the kernel may have it, but nothing showed that.
 func (c *Connection) unknown(d *Direction) bool {
 	return !d.On() && !d.Asked && (c.mayMissULP || c.mayMissKeys)
 }
@@ -25,22 +25,23 @@ func (c *Connection) unknown(d *Direction) bool {
 // On reports whether the kernel, or the network card, has the direction.
 func (d *Direction) On() bool { return d.Mode != event.ModeNone }
 
-// Connection is all that is known of one, joined from sockets and from what was seen.
+// Connection is all that is known of a connection, joined from sockets and observed
+// events.
 type Connection struct {
 	Ends
 	Process *Process // nil if it is not known
 	PID     int
 	Comm    string
 	// Client and Server are the hellos that were seen. IsServer: this end sent the
-	// ServerHello, or got the ClientHello.
+	// ServerHello, or received the ClientHello.
 	Client, Server *hello.Hello
 	IsServer       bool
-	// ULP is the socket's upper layer protocol; ULPErrno is the answer to the question
-	// for it, if it was seen (ULPAsked).
+	// ULP is the socket's upper layer protocol; ULPErrno is the kernel's answer to the
+	// request for it, if that was seen (ULPAsked).
 	ULP      string
 	ULPAsked bool
 	ULPErrno uint32
-	// MPTCP: the question came from an MPTCP socket.
+	// MPTCP: the request came from an MPTCP socket.
 	MPTCP  bool
 	TX, RX Direction
 	// Version and Cipher are those of the keys.
@@ -49,16 +50,17 @@ type Connection struct {
 	// Device is the network card's answer, if it was asked.
 	Device      bool
 	DeviceErrno uint32
-	// Silent is how long ago the ServerHello passed when the watch ended.
+	// Silent is the time from the ServerHello to the end of the watch.
 	Silent time.Duration
-	// mayMissULP and mayMissKeys: it may have asked without being seen. Of a socket that is
-	// listed the kernel says what it has.
+	// mayMissULP and mayMissKeys: the connection may have made such a request unseen.
+	// For a socket in the kernel's list, the kernel reports what it has.
 	mayMissULP, mayMissKeys bool
-	// Why are the ids of the findings about it.
+	// Why are the ids of the findings about the connection.
 	Why []string
 }
 
-// TLSVersion is that of the keys, or that the server has chosen; 0 if neither is known.
+// TLSVersion is the version of the keys, or the one that the server chose; 0 if neither
+// is known.
 func (c *Connection) TLSVersion() event.Version {
 	if c.Version != 0 {
 		return c.Version
@@ -69,8 +71,8 @@ func (c *Connection) TLSVersion() event.Version {
 	return 0
 }
 
-// CipherName is the kernel's name of the cipher, or the suite's where the kernel has
-// none; "" if it is not known.
+// CipherName is the kernel's name of the cipher, or the name of the suite if the kernel
+// has no such cipher; "" if it is not known.
 func (c *Connection) CipherName() string {
 	if name := c.Cipher.String(); name != "" {
 		return name
@@ -88,14 +90,14 @@ type joiner struct {
 	all   []*Connection
 }
 
-// connKey is a socket's cookie, or what tells it where that is not known.
+// connKey is a socket's cookie, or its addresses if the cookie is not known.
 type connKey struct {
 	cookie uint64
 	ends   Ends
 }
 
-// join makes connections of the facts: of sockets that have to do with TLS, and of all
-// that was seen.
+// join makes connections from the facts: from sockets related to TLS, and from all
+// observed events.
 func join(f *Facts) []*Connection {
 	j := joiner{facts: f, byKey: map[connKey]*Connection{}}
 	for i := range f.Requests {
@@ -128,13 +130,13 @@ func (j *joiner) of(cookie uint64, ends Ends) *Connection {
 		j.byKey[key] = c
 		j.all = append(j.all, c)
 	}
-	if ends.Remote.IsValid() && ends.Remote.Port() != 0 { // asked before it was connected
+	if ends.Remote.IsValid() && ends.Remote.Port() != 0 { // it made requests before it was connected
 		c.Ends = ends
 	}
 	return c
 }
 
-// newest stands for the time of the last process of a number.
+// newest stands for the start time of the last process with a number.
 const newest = ^uint64(0)
 
 func (j *joiner) owner(c *Connection, pid int, started uint64, comm string) {
@@ -142,7 +144,7 @@ func (j *joiner) owner(c *Connection, pid int, started uint64, comm string) {
 		return
 	}
 	c.PID, c.Comm, c.Process = pid, comm, nil
-	for i := range j.facts.Processes { // in the order of their times
+	for i := range j.facts.Processes { // in order of time
 		if p := &j.facts.Processes[i]; p.PID == pid && (p.Started == started || started == newest) {
 			c.Process, c.Comm = p, p.Comm
 		}
@@ -167,7 +169,7 @@ func (j *joiner) addRequest(a *Request) {
 	}
 }
 
-// key takes a key in. A second one that is refused leaves the first where it is.
+// key adds a key. If the kernel refuses a second key, the first one stays.
 func (c *Connection) key(d *Direction, a *Request) {
 	d.Asked, d.Errno = true, a.Errno
 	if a.Errno == 0 || !d.On() {
@@ -194,8 +196,8 @@ func (j *joiner) hello(h *Hello) {
 	c.Silent = j.facts.Watched - h.At
 }
 
-// socket takes a socket in that has an upper layer protocol, or of which something was
-// seen: another may have to do with TLS, and nothing says so.
+// socket adds a socket that has an upper layer protocol, or that observed events belong
+// to. Other sockets may use TLS too, but nothing shows it.
 func (j *joiner) socket(s *Socket) {
 	if s.Listen || s.Closed {
 		return

@@ -1,9 +1,9 @@
-// Package doctor says why kernel TLS is not on. Facts are what was looked at, on the
-// host, in processes and on sockets; Rules are data, each with an id that
-// docs/doctor.md explains, and Examine applies one to the other. It reads nothing by
+// Package doctor explains why kernel TLS is not on. Facts are observations of the host,
+// of processes and of sockets; Rules are data, each with an id that docs/doctor.md
+// explains, and Examine applies the rules to the facts. The package reads nothing
 // itself: internal/doctor/facts does.
 //
-// The order of truth is: what the kernel answered, what the process asked for, what
-// its files say. Nothing is concluded that is not certain; what only may be so is a
-// Note, and says that it may.
+// Sources in descending order of trust: the kernel's answers, the process's requests,
+// its files. Conclusions are certain; a possible cause is only a Note, which says that
+// it is possible.
 package doctor

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Each rule has a section that says what it looked at, and each section a rule.
+// Each rule has a section that says what it examines, and each section a rule.
 func TestDocs(t *testing.T) {
 	doc, err := os.ReadFile("../../docs/doctor.md")
 	if err != nil {

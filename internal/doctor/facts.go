@@ -8,31 +8,31 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Facts are all that was looked at. What is not known is zero.
+// Facts are all observations. Unknown values are zero.
 type Facts struct {
 	Host      Host      `json:"host"`
 	Processes []Process `json:"processes"`
 	Sockets   []Socket  `json:"-"`
-	// Requests and Hellos are what was seen while somebody watched, in their order.
+	// Requests and Hellos were seen during the watch, in order.
 	Requests []Request `json:"-"`
 	Hellos   []Hello   `json:"-"`
-	// Watched is how long that was, 0 if nobody did.
+	// Watched is how long the watch was, 0 if there was none.
 	Watched time.Duration `json:"-"`
-	// MayMissULP and MayMissKeys: not every question of that kind was seen, so that
-	// nothing follows from there being none.
+	// MayMissULP and MayMissKeys: some requests of that kind may have been missed, so
+	// their absence proves nothing.
 	MayMissULP  bool `json:"-"`
 	MayMissKeys bool `json:"-"`
-	// NotSeen says what could not be looked at, and why: a line each.
+	// NotSeen lists what could not be examined, and why: a line each.
 	NotSeen []string `json:"not_seen"`
 }
 
-// Support is whether the kernel has something.
+// Support is whether the kernel has a feature.
 type Support uint8
 
 // The states of Support.
 const (
 	SupportUnknown Support = iota
-	Absent                 // neither built in nor as a module
+	Absent                 // neither built in nor available as a module
 	Loadable               // a module that is not loaded
 	Present
 )
@@ -45,7 +45,7 @@ func (s Support) String() string { return supports[int(s)%len(supports)] }
 // MarshalText implements encoding.TextMarshaler.
 func (s Support) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Tri is yes, no, or not said.
+// Tri is yes, no, or unsaid.
 type Tri uint8
 
 // The values of Tri.
@@ -60,14 +60,14 @@ func (t Tri) MarshalText() ([]byte, error) {
 	return []byte([...]string{"unknown", "no", "yes"}[int(t)%3]), nil
 }
 
-// Host is the kernel and what is around it.
+// Host is the kernel and its environment.
 type Host struct {
 	Kernel string  `json:"kernel"`
 	TLS    Support `json:"tls"`
-	// NoModules: the kernel loads no modules any more (kernel.modules_disabled).
+	// NoModules: the kernel no longer loads modules (kernel.modules_disabled).
 	NoModules bool     `json:"modules_disabled"`
 	Ciphers   []Cipher `json:"ciphers"`
-	// BTF and ModuleBTF are type information of the kernel and of the module tls.
+	// BTF and ModuleBTF: type information of the kernel and of the module tls exists.
 	BTF       Support `json:"btf"`
 	ModuleBTF Support `json:"module_btf"`
 	// Symbols: /proc/kallsyms shows addresses.
@@ -79,7 +79,7 @@ type Host struct {
 	Tlshd      bool        `json:"tlshd"`
 }
 
-// Cipher is an AEAD of kernel TLS and the module that has it.
+// Cipher is an AEAD of kernel TLS and the module that implements it.
 type Cipher struct {
 	Name   string  `json:"name"`
 	Module string  `json:"module"`
@@ -89,7 +89,7 @@ type Cipher struct {
 // NIC is a network interface and its features.
 type NIC struct {
 	Name string `json:"name"`
-	// TX and RX: it seals, or opens, records; Fixed: it cannot.
+	// TX and RX: it seals, or opens, records; Fixed: that cannot be changed.
 	TX      bool `json:"tx"`
 	RX      bool `json:"rx"`
 	FixedTX bool `json:"tx_fixed"`
@@ -118,20 +118,20 @@ type Library struct {
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"`
 	File    string `json:"file"`
-	// Static: it is a part of the program.
+	// Static: it is linked into the program.
 	Static bool `json:"static,omitempty"`
-	// KTLS: it was built with kernel TLS, as far as its file says.
+	// KTLS: it was built with kernel TLS, as far as its file shows.
 	KTLS Tri `json:"ktls"`
 }
 
-// Missing is why a file was not read that is not there, which says something as well.
+// Missing is why a file that does not exist was not read, which is information too.
 const Missing = "there is no such file"
 
-// Setting is what a configuration says of kernel TLS.
+// Setting is what a configuration says about kernel TLS.
 type Setting struct {
-	// File is where it says so, or where it would.
+	// File is the file that says so, or that would.
 	File string `json:"file"`
-	// KTLS: switched on, switched off; Unsaid where the file does not say.
+	// KTLS: switched on, switched off; Unsaid if the file does not set it.
 	KTLS Tri `json:"ktls"`
 	// Unread is why the file could not be read.
 	Unread string `json:"unread,omitempty"`
@@ -143,13 +143,13 @@ type Server struct {
 	// Product is "nginx" or "HAProxy".
 	Product string `json:"product"`
 	Version string `json:"version,omitempty"`
-	// Built: its list of features has kernel TLS (HAProxy's -vv).
+	// Built: the list of features has kernel TLS (HAProxy's -vv).
 	Built Tri `json:"built_with_ktls"`
 	// TLS: it has listeners with TLS.
 	TLS bool `json:"tls"`
-	// Partly: of those with TLS some lack kernel TLS.
+	// Partly: some of the listeners with TLS lack kernel TLS.
 	Partly bool `json:"partly,omitempty"`
-	// Sendfile and HTTP2 are of nginx's servers with TLS.
+	// Sendfile and HTTP2 describe nginx's servers with TLS.
 	Sendfile Tri  `json:"sendfile"`
 	HTTP2    bool `json:"http2"`
 	// ChunkSize is nginx's http2_chunk_size in bytes, 0 for the default.
@@ -158,13 +158,14 @@ type Server struct {
 	Experimental bool `json:"experimental,omitempty"`
 }
 
-// Process is one with TLS in it, or one that was asked for.
+// Process is a process that uses TLS, or one that the user named.
 type Process struct {
 	PID  int    `json:"pid"`
 	Comm string `json:"comm"`
-	// Started is when, since a number is used again: in ticks since the machine was.
+	// Started identifies it, since numbers are used again: the start time in ticks
+	// since boot.
 	Started uint64 `json:"-"`
-	// Unread is why it was not looked at, or not at all of it.
+	// Unread is why the process, or a part of it, was not examined.
 	Unread string `json:"unread,omitempty"`
 	Exe    string `json:"exe,omitempty"`
 	NetNS  uint32 `json:"netns,omitempty"`
@@ -177,9 +178,9 @@ type Process struct {
 	OpenSSL *Setting `json:"openssl_conf,omitempty"`
 	GnuTLS  *Setting `json:"gnutls_conf,omitempty"`
 	Server  *Server  `json:"server,omitempty"`
-	// Own: it is of a program that hands keys to the kernel itself.
+	// Own: the setting is of a program that hands keys to the kernel itself.
 	Own bool `json:"own_ktls,omitempty"`
-	// Named: somebody asked about this process, not about all.
+	// Named: the user asked about this process, not about all.
 	Named bool `json:"-"`
 }
 
@@ -209,7 +210,8 @@ type Socket struct {
 	Cookie uint64
 	Inode  uint32
 	Listen bool
-	// Closed: no process has it any more, or none yet. What it had of TLS went then.
+	// Closed: no process has it any more, or none yet. The kernel has already freed its
+	// TLS state.
 	Closed bool
 	PIDs   []int
 	// ULP is the name of its upper layer protocol, "" for none.
@@ -219,37 +221,37 @@ type Socket struct {
 	TX, RX  event.Mode
 }
 
-// Request is one question that a process asked the kernel, and the answer.
+// Request is one request of a process to the kernel, and the answer.
 type Request struct {
 	Ends
 	Cookie uint64
 	PID    int
 	Comm   string
-	// Started is when the process was, 0 if it was gone when it was to be looked at.
+	// Started is the process's start time, 0 if it was gone before it could be
+	// examined.
 	Started uint64
-	// At is the time since the watch began.
+	// At is the time since the start of the watch.
 	At     time.Duration
 	Option event.Option
-	// Errno is the answer, 0 for yes.
+	// Errno is the answer, 0 for success.
 	Errno uint32
 	// Version and Cipher are those of a key.
 	Version event.Version
 	Cipher  event.Cipher
-	// MPTCP: the socket is one. Device: the question was the kernel's to the network
-	// card.
+	// MPTCP: the socket is an MPTCP socket. Device: the kernel asked the network card.
 	MPTCP, Device bool
 }
 
-// Hello is a ClientHello or a ServerHello on its way through a TCP socket.
+// Hello is a ClientHello or a ServerHello that passed through a TCP socket.
 type Hello struct {
 	Ends
 	Cookie uint64
 	PID    int
 	Comm   string
-	// Started is as Ask's.
+	// Started is as in Request.
 	Started uint64
 	At      time.Duration
-	// Sent: by this process; else it was received.
+	// Sent: this process sent it; else it received it.
 	Sent bool
 	hello.Hello
 }

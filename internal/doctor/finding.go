@@ -8,16 +8,16 @@ import (
 	"github.com/ktlstop/ktlstop/internal/safe"
 )
 
-// Level is how much a finding weighs.
+// Level is the severity of a finding.
 type Level uint8
 
-// The levels. What is a Note changes nothing in the verdict.
+// The levels. A Note does not change the verdict.
 const (
-	// Note is what may matter, or what there is to know.
+	// Note is a fact that may matter, or that is good to know.
 	Note Level = iota
-	// Warning is what is off in part, or off by what files say.
+	// Warning is a feature that is off in part, or off according to files.
 	Warning
-	// Error is what was seen to fail.
+	// Error is a failure that was observed.
 	Error
 )
 
@@ -29,24 +29,25 @@ func (l Level) String() string { return levels[int(l)%len(levels)] }
 // MarshalText implements encoding.TextMarshaler.
 func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
-// Finding is something that is off, or that there is to know.
+// Finding is something that is off, or a fact to know.
 type Finding struct {
 	ID    string `json:"id"`
 	Level Level  `json:"level"`
-	// Of whom: the host, where PID is 0.
+	// The process that it is about; the host if PID is 0.
 	PID  int    `json:"pid,omitempty"`
 	Comm string `json:"comm,omitempty"`
-	// Processes is how many of that name it is about, PID being the first.
+	// Processes is the number of processes of that name that it is about; PID is the
+	// first.
 	Processes int `json:"processes,omitempty"`
-	// Connection is the first that it is about, of Connections; nil for none.
+	// Connection is the first of Connections that it is about; nil for none.
 	Connection  *Ends `json:"connection,omitempty"`
 	Connections int   `json:"connections,omitempty"`
-	// Says is what is so, Do what to do about it: a line each.
+	// Says is the fact, Do the advice: a line each.
 	Says string `json:"says"`
 	Do   string `json:"do"`
 }
 
-// Subject names whom a finding is about.
+// Subject names the subject of a finding.
 func (f *Finding) Subject() string {
 	switch {
 	case f.PID == 0 && f.Connection != nil:
@@ -57,7 +58,7 @@ func (f *Finding) Subject() string {
 	return fmt.Sprintf("%s[%d]", safe.String(f.Comm), f.PID)
 }
 
-// Report is all that there is to say.
+// Report is the result of an examination.
 type Report struct {
 	Facts       *Facts
 	Findings    []Finding
@@ -91,8 +92,8 @@ func Examine(f *Facts) *Report {
 
 type examiner struct{ Report }
 
-// connection tells the first rule that holds, in their order, which is that of truth,
-// and beside it those that come on top.
+// connection adds the first rule that holds, in the order of trust, and the rules that
+// are additional.
 func (e *examiner) connection(c *Connection) {
 	decided := false
 	for i := range Rules {
@@ -118,17 +119,17 @@ func (e *examiner) process(p *Process) {
 	}
 }
 
-// seen: of a connection of the process the reason is known, or that there is none to
-// look for, so that what its files say need not be weighed.
+// seen reports whether a connection of the process has a known reason, or has kernel
+// TLS already, so that the process's files need not be considered.
 func (e *examiner) seen(p *Process) bool {
 	return slices.ContainsFunc(e.Connections, func(c *Connection) bool {
 		return c.Process == p && (len(c.Why) > 0 || c.TX.On() && c.RX.On())
 	})
 }
 
-// add completes a finding. What is the same of several connections of a process, or of
-// several processes of a name, is reported once; and what a connection was seen to suffer
-// from, files need not say again.
+// add completes a finding. A finding that several connections of a process, or several
+// processes of a name, share is reported once; and a cause that was observed on a
+// connection is not reported again from files.
 func (e *examiner) add(r *Rule, w *conclusion, f Finding) {
 	if w == nil {
 		return
@@ -142,12 +143,12 @@ func (e *examiner) add(r *Rule, w *conclusion, f Finding) {
 	e.Findings = append(e.Findings, f)
 }
 
-// merge reports whether f tells what g would, and counts it.
+// merge reports whether g says the same as f, and then counts it in f.
 func (f *Finding) merge(g *Finding) bool {
 	switch {
 	case f.ID != g.ID || f.Comm != g.Comm:
 		return false
-	case g.Connection == nil && f.Connection != nil: // of another process, if the same would mend it: the same file, say
+	case g.Connection == nil && f.Connection != nil: // of another process, if the same action would fix it: in the same file, say
 		return f.PID == g.PID || f.Do == g.Do
 	case f.Says != g.Says || f.Level != g.Level:
 		return false

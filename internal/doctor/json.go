@@ -29,7 +29,7 @@ type connectionJSON struct {
 	Handshake  bool   `json:"handshake_seen"`
 	Role       string `json:"role,omitempty"`
 	ServerName string `json:"server_name,omitempty"`
-	// What the client asked for, or of TLS 1.2 what the server agreed on.
+	// The client's offer, or in TLS 1.2 the value that the server agreed to.
 	MaxFragment int           `json:"max_fragment_length,omitempty"`
 	RecordLimit uint16        `json:"record_size_limit,omitempty"`
 	ULP         string        `json:"ulp,omitempty"`
@@ -45,7 +45,7 @@ type directionJSON struct {
 	Errno string `json:"errno,omitempty"`
 }
 
-// MarshalJSON implements json.Marshaler. Strings of others are as safe in it as in text.
+// MarshalJSON implements json.Marshaler. Strings from others are escaped as in text.
 func (r *Report) MarshalJSON() ([]byte, error) {
 	doc := reportJSON{V: 1, Type: "doctor", Well: r.Well(), Watched: r.Facts.Watched.Seconds(), Host: &r.Facts.Host,
 		Processes: r.Facts.Processes, Connections: []connectionJSON{}, Findings: r.Findings, NotSeen: r.Facts.NotSeen}

@@ -8,14 +8,14 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// maxObservations bounds what is kept of a watch.
+// maxObservations limits what is kept of a watch.
 const maxObservations = 100_000
 
-// Log is what was seen while somebody watched.
+// Log has the events of a watch.
 type Log struct {
 	Requests []Request
 	Hellos   []Hello
-	// Dropped is how much found no room.
+	// Dropped is how many found no room.
 	Dropped uint64
 }
 
@@ -24,11 +24,11 @@ func EndsOf(c *event.Conn) Ends {
 	return Ends{NetNS: c.NetNS, Local: netip.AddrPortFrom(c.LAddr.Unmap(), c.LPort), Remote: netip.AddrPortFrom(c.RAddr.Unmap(), c.RPort)}
 }
 
-// Full reports whether nothing more is taken in.
+// Full reports whether no more events are kept.
 func (l *Log) Full() bool { return len(l.Requests)+len(l.Hellos) >= maxObservations }
 
-// Add takes in what was seen at a time since the watch began, of a process that was
-// started then. A message that is none is left out.
+// Add adds an event at a time since the start of the watch, of a process with the given
+// start time. It drops invalid messages.
 func (l *Log) Add(s *event.Observation, at time.Duration, started uint64) {
 	if l.Full() {
 		l.Dropped++

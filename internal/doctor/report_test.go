@@ -13,7 +13,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// hostile is facts whose every text was chosen by somebody else.
+// hostile are facts in which others chose every text.
 func hostile() *Facts {
 	f := handshake(with(OpenSSL, "3.0.19\x1b[31m\t"), 0x0304, 0x1303, given(), asked(event.OptionTX, unix.ENOENT, func(a *Request) { a.Cipher = 54 }))
 	f.Processes[0].Comm, f.Processes[0].Libraries[0].File = "e\x1b]0;x\a\tv\til\n", "/tmp/\u202egnp"
@@ -23,8 +23,8 @@ func hostile() *Facts {
 	return f
 }
 
-// Text is safe, no wider than the terminal but where an address stands, and the same
-// but for the breaks of lines at any width.
+// Text is escaped, no wider than the terminal except for addresses, and the same except
+// for line breaks at any width.
 func TestText(t *testing.T) {
 	for _, width := range []int{0, 40, 80, 120, 300} {
 		var b strings.Builder
@@ -66,7 +66,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// What is well is said to be, and notes do not change it.
+// A healthy host is reported as such, and notes do not change that.
 func TestWell(t *testing.T) {
 	f := handshake(with(OpenSSL, "3.5.1").opt(Yes), 0x0304, gcm, given(), asked(event.OptionTX, 0), asked(event.OptionRX, 0))
 	f.Host = host(func(h *Host) { h.FIPS = true }).Host
@@ -77,7 +77,7 @@ func TestWell(t *testing.T) {
 	}
 }
 
-// A watch that lasts keeps what there is room for, and says how much it has not.
+// A long watch keeps as much as it has room for, and reports how much it dropped.
 func TestLogIsBounded(t *testing.T) {
 	var l Log
 	for range maxObservations + 3 {

@@ -7,21 +7,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Rule is a conclusion. Which facts it is about is one of host, process and
-// connection, or both of the last two; each returns nil where it does not hold.
+// Rule is a conclusion. It is about one of host, process and connection, or about process
+// and connection; each function returns nil if the rule does not hold.
 type Rule struct {
-	// ID is what the rule is called, for ever: docs/doctor.md explains it.
+	// ID is the rule's permanent name: docs/doctor.md explains it.
 	ID string
-	// Title is what it is about.
+	// Title is its subject.
 	Title      string
 	host       func(*Facts) *conclusion
 	process    func(*Facts, *Process) *conclusion
 	connection func(*Facts, *Connection) *conclusion
-	// additional: it is told of a connection whatever else is.
+	// additional: it is reported for a connection besides any other rule.
 	additional bool
 }
 
-// conclusion are what a rule says.
+// conclusion is the result of a rule.
 type conclusion struct {
 	level    Level
 	text, do string
@@ -31,9 +31,9 @@ func conclude(l Level, do, format string, args ...any) *conclusion {
 	return &conclusion{l, fmt.Sprintf(format, args...), do}
 }
 
-// Rules are all that is ever concluded. Of those about connections the first that holds
-// is reported: what the kernel answered, what the handshake chose, what the process asked
-// for, what its files say.
+// Rules are all possible conclusions. Of the rules about connections, the first that
+// holds is reported: first the kernel's answers, then the choices of the handshake, the
+// requests of the process, and its files.
 var Rules = slices.Concat(answerRules, handshakeRules, halfRules, serverRules, libraryRules, hostRules)
 
 // is compares an answer of the kernel.

@@ -9,7 +9,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// answerRules are about what the kernel was asked, and answered.
+// answerRules are about requests to the kernel, and its answers.
 var answerRules = []Rule{
 	{ID: "KT014", Title: "the socket is one of MPTCP", connection: onMPTCP},
 	{ID: "KT010", Title: "the kernel refused TLS: there is no module, or the program may not load it", connection: ulpNoModule, process: mayNotLoad},
@@ -23,7 +23,7 @@ var answerRules = []Rule{
 	{ID: "KT024", Title: "the network card does not take the connection", connection: deviceRefused, additional: true},
 }
 
-// what says what was to be had: the version and the cipher of a key, or of the
+// what names the object of a request: the version and the cipher of a key, or of the
 // handshake.
 func (c *Connection) what() string {
 	v, cipher := c.TLSVersion().String(), c.CipherName()
@@ -70,7 +70,8 @@ func mayNotLoad(f *Facts, p *Process) *conclusion {
 		"the module tls is not loaded, and the program, without CAP_NET_ADMIN in the initial user namespace, may not load it")
 }
 
-// requestsKTLS reports whether a library of the process asks for kernel TLS, if it is told to.
+// requestsKTLS reports whether a library of the process requests kernel TLS if it is
+// configured to.
 func (p *Process) requestsKTLS() bool {
 	if l := p.Library(OpenSSL); l != nil {
 		return l.Version == "" || atLeast(l.Version, 3, 0)
@@ -102,7 +103,7 @@ func ulpRefused(_ *Facts, c *Connection) *conclusion {
 	return conclude(Error, "tcp(7) and the kernel's tcp_set_ulp say what "+errnoName(c.ULPErrno)+" may mean", "kernel TLS was refused with %s", errnoName(c.ULPErrno))
 }
 
-// refusedKey returns the direction of a key that was refused, "" for none.
+// refusedKey returns the direction whose key was refused, "" for none.
 func (c *Connection) refusedKey() (dir string, errno uint32) {
 	switch {
 	case c.TX.Asked && c.TX.Errno != 0:
@@ -136,7 +137,7 @@ func fipsToo(f *Facts, c *Connection) string {
 	return ""
 }
 
-// keySecond: it is the version of the key that the direction has that decides.
+// keySecond: the version of the direction's existing key decides.
 func keySecond(f *Facts, c *Connection) *conclusion {
 	dir, errno := c.refusedKey()
 	if !is(errno, unix.EBUSY) {
@@ -186,7 +187,7 @@ func deviceRefused(f *Facts, c *Connection) *conclusion {
 		"%s: the network card refused it with %s, and the kernel does it in software: %s", c.what(), errnoName(c.DeviceErrno), why)
 }
 
-// anyCard: without a card that could, a refusal is no news.
+// anyCard: without a capable card, a refusal is expected.
 func anyCard(f *Facts) bool {
 	for _, n := range f.Host.NICs {
 		if n.TX || n.RX {

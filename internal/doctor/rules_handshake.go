@@ -7,7 +7,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// handshakeRules are about what the handshake has chosen, and kernel TLS has not.
+// handshakeRules are about choices of the handshake that kernel TLS does not support.
 var handshakeRules = []Rule{
 	{ID: "KT040", Title: "the protocol is older than TLS 1.2", connection: oldVersion},
 	{ID: "KT042", Title: "kernel TLS has no such cipher", connection: foreignCipher},
@@ -15,7 +15,7 @@ var handshakeRules = []Rule{
 	{ID: "KT041", Title: "records were agreed to be shorter", connection: shortRecords},
 }
 
-// off: neither direction is the kernel's.
+// off reports whether the kernel has neither direction.
 func (c *Connection) off() bool { return !c.TX.On() && !c.RX.On() }
 
 func oldVersion(_ *Facts, c *Connection) *conclusion {
@@ -51,7 +51,7 @@ func compressed(_ *Facts, c *Connection) *conclusion {
 	return conclude(Error, "switch TLS compression off, which is unsafe anyway (CRIME)", "cannot: the server chose to compress, and kernel TLS does not")
 }
 
-// shortRecords: of TLS 1.2 the server's answer was seen; that of 1.3 is encrypted.
+// shortRecords: in TLS 1.2 the server's answer was seen; in TLS 1.3 it is encrypted.
 func shortRecords(_ *Facts, c *Connection) *conclusion {
 	const do = "leave max_fragment_length (openssl: -maxfraglen) and record_size_limit out at the client, or let the server not agree"
 	if !c.off() || c.Server == nil || c.Process == nil || c.Process.Library(OpenSSL) == nil {
@@ -74,7 +74,7 @@ func fragment(code uint8) string {
 	return fmt.Sprintf("%d bytes", 256<<code)
 }
 
-// halfRules are about connections of which the kernel has one direction.
+// halfRules are about connections of which the kernel has only one direction.
 var halfRules = []Rule{
 	{ID: "KT050", Title: "OpenSSL before 3.2 receives TLS 1.3 in user space", connection: oldReceiver},
 	{ID: "KT051", Title: "the kernel has one direction only", connection: half},

@@ -62,7 +62,7 @@ func fips(f *Facts) *conclusion {
 		"the kernel is in FIPS mode: it refuses ChaCha20-Poly1305, and programs in FIPS mode may avoid kernel TLS, where crypto is not that of their module")
 }
 
-// alarming are counters of /proc/net/tls_stat that stand for failures.
+// alarming are counters of /proc/net/tls_stat that count failures.
 var alarming = []string{"TlsDecryptError", "TlsRxNoPadViolation", "TlsRxRekeyError", "TlsTxRekeyError"}
 
 func counters(f *Facts) *conclusion {

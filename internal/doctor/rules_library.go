@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// libraryRules are about programs that did not ask, by the TLS library in them.
+// libraryRules are about programs that made no request, by their TLS library.
 var libraryRules = []Rule{
 	{ID: "KT030", Title: "Go's crypto/tls never asks for kernel TLS", process: unlessOwn(has(GoTLS)), connection: neverAsked(GoTLS)},
 	{ID: "KT031", Title: "Java's own TLS never asks for kernel TLS", process: has(Java), connection: neverAsked(Java)},
@@ -22,16 +22,17 @@ var libraryRules = []Rule{
 	{ID: "KT046", Title: "a seccomp filter may refuse the question", connection: seccomp, additional: true},
 }
 
-// handed is how long after the ServerHello a program has surely handed a connection
-// over, if it does so: what is left of the handshake takes a round trip or two.
+// handed is the time after the ServerHello within which a program certainly hands a
+// connection over, if it does so: the rest of the handshake takes a round trip or two.
 const handed = 500 * time.Millisecond
 
-// nothingRequested: the handshake was seen, is over, and nothing was asked since.
+// nothingRequested reports whether the handshake was seen and is over, and no request
+// followed.
 func (c *Connection) nothingRequested() bool {
 	return c.off() && !c.mayMissULP && c.Server != nil && c.Silent >= handed && !c.ULPAsked && !c.TX.Asked && !c.RX.Asked && c.ULP == ""
 }
 
-// prepared: the socket got the upper layer protocol, and no key.
+// prepared reports whether the socket got the upper layer protocol, but no key.
 func (c *Connection) prepared() bool {
 	return c.off() && !c.mayMissKeys && c.ULP == "tls" && !c.TX.Asked && !c.RX.Asked && (c.Server == nil || c.Silent >= handed)
 }
@@ -44,8 +45,8 @@ var advice = map[string]string{
 	AWSLC:     "let the program export the keys (HAProxy 3.3 and later do so with AWS-LC), or put a proxy with kernel TLS before it",
 }
 
-// weight: what files say is a warning of a process that somebody asked about. Of another
-// that has the library it is not known whether it uses TLS.
+// weight: a setting in files is a warning for a process that the user named. For another
+// process that has the library it is not known whether it uses TLS.
 func (p *Process) weight() Level {
 	if p.Named {
 		return Warning
@@ -95,10 +96,11 @@ func neverAsked(names ...string) func(*Facts, *Connection) *conclusion {
 	}
 }
 
-// only: it has one TLS library, so that its handshakes are that one's.
+// only reports whether the process has one TLS library, so that this library makes its
+// handshakes.
 func (p *Process) only() bool { return p != nil && len(p.Libraries) == 1 }
 
-// asProcess says of a connection that asked for nothing what is so of its process.
+// asProcess reports, for a connection without requests, the cause in its process.
 func asProcess(rule func(*Facts, *Process) *conclusion, l Level) func(*Facts, *Connection) *conclusion {
 	return func(f *Facts, c *Connection) *conclusion {
 		if !c.nothingRequested() || !c.Process.only() {
@@ -141,7 +143,7 @@ func oldOpenSSL(_ *Facts, p *Process) *conclusion {
 	return conclude(p.weight(), "use OpenSSL 3.0 or later", "OpenSSL %s has no kernel TLS, which came with 3.0", l.Version)
 }
 
-// ownBIO: the option is on, and nothing was asked.
+// ownBIO: the option is on, and no request was made.
 func ownBIO(_ *Facts, c *Connection) *conclusion {
 	if !c.nothingRequested() || c.Process.Library(OpenSSL) == nil || !c.Process.only() || c.Process.isNode() {
 		return nil
@@ -153,7 +155,7 @@ func ownBIO(_ *Facts, c *Connection) *conclusion {
 		"%s: never asked for, although it is switched on (%s): the program reads and writes the socket itself (a memory BIO, or a BIO of its own), or this OpenSSL was built without enable-ktls", c.what(), strings.Join(c.Process.switches(), " or "))
 }
 
-// option is what files say of a process's OpenSSL, and what would switch it on.
+// option is the setting of a process's OpenSSL in files, and how to switch it on.
 func (p *Process) option() (state Tri, do string) {
 	if p.OpenSSL != nil {
 		state = p.OpenSSL.KTLS
@@ -175,8 +177,9 @@ func (p *Process) option() (state Tri, do string) {
 	return max(state, p.Server.KTLS), do
 }
 
-// known: what OpenSSL's own file says is known, be it by its absence. Where the
-// directory of a library is not known, only the server's own file is.
+// known reports whether the setting in OpenSSL's own file is known, also by the file's
+// absence. If the directory of a library is not known, only the server's own file is
+// known.
 func (p *Process) known() bool {
 	if p.OpenSSL == nil {
 		return p.Server != nil
@@ -184,10 +187,11 @@ func (p *Process) known() bool {
 	return p.OpenSSL.Unread == "" || p.OpenSSL.Unread == Missing
 }
 
-// emptyConf stands for the file of OPENSSL_CONF where that is empty: OpenSSL reads none.
+// emptyConf stands for the file of OPENSSL_CONF if that is empty: OpenSSL then reads
+// none.
 const emptyConf = "OPENSSL_CONF, which is empty,"
 
-// switches are the files that might switch it on.
+// switches are the files that could switch it on.
 func (p *Process) switches() (files []string) {
 	add := func(s *Setting) {
 		switch {
@@ -207,7 +211,7 @@ func (p *Process) switches() (files []string) {
 	return files
 }
 
-// off says that no file switches it on.
+// off is the text of a finding that no file switches it on.
 func (p *Process) off() string {
 	switch files := p.switches(); len(files) {
 	case 0:
@@ -224,7 +228,7 @@ func optionOff(_ *Facts, p *Process) *conclusion {
 	if l == nil || l.Static && p.Server == nil || l.Version != "" && !atLeast(l.Version, 3, 0) || p.isNode() {
 		return nil
 	}
-	if p.Server != nil || !p.known() { // of servers there are serverRules
+	if p.Server != nil || !p.known() { // servers have serverRules
 		return nil
 	}
 	state, do := p.option()
@@ -234,8 +238,8 @@ func optionOff(_ *Facts, p *Process) *conclusion {
 	return conclude(p.weight(), do, "OpenSSL's option KTLS is off, unless the program sets it: %s", p.off())
 }
 
-// optionOffHere: some versions of OpenSSL give sockets the upper layer protocol whatever
-// the option says, others ask for nothing without it.
+// optionOffHere: some versions of OpenSSL give sockets the upper layer protocol
+// regardless of the option, others make no request without it.
 func optionOffHere(_ *Facts, c *Connection) *conclusion {
 	if !c.prepared() && !c.nothingRequested() || c.Process.Library(OpenSSL) == nil || !c.Process.only() || c.Process.isNode() {
 		return nil
@@ -246,7 +250,7 @@ func optionOffHere(_ *Facts, c *Connection) *conclusion {
 	}
 	what := c.what() + ": never asked for: the option is off: " + c.Process.off()
 	switch {
-	case c.Server == nil: // the cipher may be to blame as well
+	case c.Server == nil: // the cipher can be the cause as well
 		return conclude(Warning, do, "%s (or the handshake chose what the kernel has not: --watch tells)", what)
 	case c.Process.Server == nil:
 		return conclude(Error, do, "%s (a program that sets it itself reads and writes the socket by a BIO of its own)", what)

@@ -31,8 +31,8 @@ func nginxOff(_ *Facts, p *Process) *conclusion {
 	return nil
 }
 
-// asServer says of a connection that asked for nothing what is so of its server's
-// configuration. A client's connection is judged by the same: proxies are clients too.
+// asServer reports, for a connection without requests, the cause in its server's
+// configuration. It also judges a client's connection by that: proxies are clients too.
 func asServer(rule func(*Facts, *Process) *conclusion) func(*Facts, *Connection) *conclusion {
 	return func(f *Facts, c *Connection) *conclusion {
 		if c.Process == nil || c.Process.Server == nil || !c.nothingRequested() && !c.prepared() {
@@ -58,7 +58,7 @@ func nginxSendfile(_ *Facts, p *Process) *conclusion {
 		"kernel TLS is on and sendfile is off: files are copied through the program all the same")
 }
 
-// smallChunk is what a chunk of HTTP/2 has to be for a record to be worth a sendfile.
+// smallChunk is the smallest chunk of HTTP/2 that makes a record worth a sendfile.
 const smallChunk = 16 << 10
 
 func nginxChunks(_ *Facts, p *Process) *conclusion {

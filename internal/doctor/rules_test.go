@@ -46,7 +46,8 @@ func cmpOr(file string) string {
 	return file
 }
 
-// handshake is facts of a connection that chose something long ago, and of its process.
+// handshake has the facts of a connection that made its choices long ago, and of its
+// process.
 func handshake(p Process, version, suite uint16, change ...func(*Facts)) *Facts {
 	f := &Facts{Processes: []Process{p}, Watched: time.Minute}
 	f.Hellos = []Hello{
@@ -103,7 +104,7 @@ func fragmentOf(code uint8) func(*Facts) {
 var nginxOn = Server{Product: "nginx", TLS: true, Setting: Setting{KTLS: Yes}, Sendfile: Yes}
 var haproxyOn = Server{Product: "HAProxy", Version: "3.4.7", Built: Yes, TLS: true, Experimental: true, Setting: Setting{KTLS: Yes}}
 
-// changed is a server with a difference.
+// changed is a server with one difference.
 func changed(s Server, change func(*Server)) Server { change(&s); return s }
 
 var cases = []struct {
@@ -234,7 +235,7 @@ var cases = []struct {
 	{"KT064", "on", of(with(OpenSSL, "3.0.19").serves(haproxyOn)), false, ""},
 }
 
-// Each rule holds where it should, and does not where it should not.
+// Each rule holds where it should, and nowhere else.
 func TestRules(t *testing.T) {
 	held, did := map[string]bool{}, map[string]bool{}
 	for _, c := range cases {
@@ -259,7 +260,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// A connection has one reason, and what the kernel answered comes before what files say.
+// A connection has one reason, and the kernel's answer comes before files.
 func TestOneReason(t *testing.T) {
 	f := handshake(late(with(OpenSSL, "3.0.19")), 0x0303, cbc, asked(event.OptionULP, unix.ENOENT))
 	r := Examine(f)
@@ -271,7 +272,8 @@ func TestOneReason(t *testing.T) {
 	}
 }
 
-// What was seen counts, and files need not say it again: of the process, and of its like.
+// Observed events count, and files need not repeat them: for the process, and for others
+// like it.
 func TestSeenCounts(t *testing.T) {
 	f := handshake(with(OpenSSL, "3.0.19").serves(changed(nginxOn, func(s *Server) { s.KTLS = Unset })), 0x0304, gcm)
 	master := f.Processes[0]
@@ -290,8 +292,8 @@ func TestSeenCounts(t *testing.T) {
 	}
 }
 
-// Where questions may have passed unseen, nothing follows from there being none; the
-// kernel's list of sockets knows better.
+// If requests may have been missed, their absence proves nothing; the kernel's list of
+// sockets is more reliable.
 func TestBlind(t *testing.T) {
 	blind := func(f *Facts) { f.MayMissULP, f.MayMissKeys = true, true }
 	listed := func(f *Facts) { f.Sockets = []Socket{{Ends: ends, Cookie: cookie, PIDs: []int{pid}}} }
@@ -311,7 +313,7 @@ func TestBlind(t *testing.T) {
 	}
 }
 
-// A connection of the kernel's own (NFS, NVMe) is nobody's.
+// A connection of the kernel itself (NFS, NVMe) belongs to no process.
 func TestSubjects(t *testing.T) {
 	f := host(func(h *Host) { h.FIPS = true })
 	f.Sockets = []Socket{{Ends: ends, Cookie: cookie, ULP: "tls", TX: event.ModeSW, Version: 0x0304, Cipher: 52}}
@@ -324,7 +326,7 @@ func TestSubjects(t *testing.T) {
 	}
 }
 
-// A key is seen before the socket has a cookie, which the kernel's list has: one
+// A key is seen before the socket has a cookie, which the kernel's list has: both are one
 // connection.
 func TestCookieComesLater(t *testing.T) {
 	f := of(with(OpenSSL, "3.0.19"), asked(event.OptionTX, 0, func(a *Request) { a.Cookie = 0 }))
@@ -334,8 +336,8 @@ func TestCookieComesLater(t *testing.T) {
 	}
 }
 
-// The number of a process is used again: what was seen is of the one that was there then,
-// and what is listed of the one that is there now.
+// A process number is used again: observed events belong to the process of that time, and
+// listed sockets to the current one.
 func TestNumbersAreUsedAgain(t *testing.T) {
 	f := handshake(with(GoTLS, "1.26"), 0x0304, gcm)
 	f.Processes = append(f.Processes, with(Rustls, "0.23.1"))
@@ -356,8 +358,8 @@ func TestNumbersAreUsedAgain(t *testing.T) {
 	}
 }
 
-// A socket that is closed, and still listed, has lost what it had: nothing follows from
-// its having none.
+// A socket that is closed and still listed has lost its TLS state: having none proves
+// nothing.
 func TestClosedSockets(t *testing.T) {
 	f := handshake(with(OpenSSL, "3.0.19").opt(Yes), 0x0304, gcm, given(), func(f *Facts) {
 		f.MayMissKeys = true
@@ -368,7 +370,8 @@ func TestClosedSockets(t *testing.T) {
 	}
 }
 
-// Connections with the same finding are reported once; those of other processes apart.
+// Connections with the same finding are reported once; those of other processes
+// separately.
 func TestFindingsAreCounted(t *testing.T) {
 	f := handshake(with(GoTLS, "1.26"), 0x0304, gcm)
 	for i := range 3 {

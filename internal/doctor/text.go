@@ -13,8 +13,8 @@ import (
 )
 
 // WriteText writes the report for people: the host in a line, findings from the worst
-// on, tables of processes and connections, and what could not be looked at. width is
-// that of the terminal, 0 for what has none; addresses are never cut.
+// on, tables of processes and connections, and what could not be examined. width is the
+// width of the terminal, 0 for output without one; addresses are never cut.
 func (r *Report) WriteText(w io.Writer, width int) error {
 	t := NewPage(width)
 	t.Wrap(r.Facts.Host.line(), "")
@@ -31,7 +31,7 @@ func (r *Report) WriteText(w io.Writer, width int) error {
 	return err
 }
 
-// Page is text for a terminal of a width, 0 for what has none.
+// Page is text for a terminal of a width, 0 for output without one.
 type Page struct {
 	strings.Builder
 	width int
@@ -77,7 +77,7 @@ func (t *Page) finding(f *Finding) {
 	}
 }
 
-// of names the connections, or says that there are more of the kind.
+// of names the connections, or says how many more of the kind there are.
 func (f *Finding) of() string {
 	switch {
 	case f.Connection != nil && f.Connections > 1:
@@ -90,7 +90,7 @@ func (f *Finding) of() string {
 	return ""
 }
 
-// String is as 127.0.0.1:443 > 127.0.0.1:5050.
+// String formats as 127.0.0.1:443 > 127.0.0.1:5050.
 func (e *Ends) String() string {
 	if !e.Local.IsValid() && !e.Remote.IsValid() {
 		return "not connected"
@@ -101,8 +101,8 @@ func (e *Ends) String() string {
 	return e.Local.String() + " > " + e.Remote.String()
 }
 
-// Table writes rows of cells, which others may have written, and of which only the last
-// is cut. Where the others leave it no room, the first stands in a line of its own.
+// Table writes rows of cells, which others may have written. Only the last cell of a
+// row is cut. If the other cells leave it no room, the first gets a line of its own.
 func (t *Page) Table(head []string, rows [][]string) {
 	if len(rows) == 0 {
 		return
@@ -156,7 +156,7 @@ func (r *Report) processRows() (rows [][]string) {
 	return rows
 }
 
-// whyNone is why no library was found, where that is not because there is none.
+// whyNone is why no library was found, if the reason is not that there is none.
 func (p *Process) whyNone() string {
 	if p.Unread == "" {
 		return ""
@@ -197,7 +197,7 @@ func (r *Report) connectionRows() (rows [][]string) {
 	return rows
 }
 
-// word is the mode of a direction, or the answer to who asked for it.
+// word is the mode of a direction, or the answer to its request.
 func (c *Connection) word(d *Direction) string {
 	switch {
 	case c.unknown(d):

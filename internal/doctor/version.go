@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// atLeast compares a version as 3.0.22, 3.5-dev7 or 6.14+ with major.minor. What cannot be
-// read is none.
+// atLeast compares a version such as 3.0.22, 3.5-dev7 or 6.14+ with major.minor. A version
+// that cannot be parsed is never high enough.
 func atLeast(version string, major, minor int) bool {
 	a, rest, _ := strings.Cut(version, ".")
 	b := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]

@@ -8,12 +8,12 @@ import (
 	"github.com/ktlstop/ktlstop/internal/sink"
 )
 
-// drain takes all.
+// drain accepts every line.
 type drain struct{ io.Writer }
 
 func (drain) Close() error { return nil }
 
-// BenchmarkHub is what a record costs the run, by how many read it.
+// BenchmarkHub measures what a record costs the run, by the number of readers.
 func BenchmarkHub(b *testing.B) {
 	for _, readers := range []int{1, 32} {
 		b.Run(fmt.Sprint(readers, " readers"), func(b *testing.B) {

@@ -3,8 +3,8 @@ package feed
 import "sync"
 
 // budget is the memory that the queues of all readers share. A reader gets leastBytes, and a
-// quarter of what the others have left over, up to what one may have at most: so the first ones
-// have much and none is left without, and a share stays what it is while its reader is there.
+// quarter of what the others have left over, up to the limit of one reader. So the first
+// readers get much, none gets nothing, and a share does not change while its reader is there.
 type budget struct {
 	most int // for one reader
 
@@ -12,7 +12,7 @@ type budget struct {
 	free int // of sharedBytes
 }
 
-// reserve returns how many bytes may wait for one more reader. Those over leastBytes are to be
+// reserve returns the queue limit of one more reader in bytes. The part over leastBytes must be
 // given back.
 func (b *budget) reserve() int {
 	b.mu.Lock()

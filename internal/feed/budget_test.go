@@ -2,8 +2,8 @@ package feed
 
 import "testing"
 
-// TestBudget: however many readers there are, what may wait for all is bounded, each has
-// something, and what one had is there again when he has left.
+// TestBudget: with any number of readers, the memory of all queues is limited, each
+// reader has some, and the share of a reader that left is available again.
 func TestBudget(t *testing.T) {
 	b := budget{most: DefaultQueueBytes, free: sharedBytes}
 	for range 3 {

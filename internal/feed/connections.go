@@ -5,22 +5,22 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// maxOpen is how many open connections are kept for readers who come later. Of more
-// the idlest are not told to them before something happens.
+// maxOpen is how many open connections are kept for readers who join later. If there
+// are more, those idle longest are reported to a new reader only at their next event.
 const maxOpen = 100_000
 
-// connections are those that are open, and where they stand: the inventory of whoever
-// comes while the trace runs. The zero value is empty.
+// connections are the open connections and their positions: the inventory that a reader
+// gets who joins while the trace runs. The zero value is empty.
 type connections struct{ all *lru.Map[uint64, *connection] }
 
-// connection is what its last Socket event said, and what its records have changed
-// since. Events are not kept by their sinks, so said is a copy, which never changes.
+// connection is what its last Socket event reported, and what its records have changed
+// since. Sinks do not keep events, so said is a copy, which never changes.
 type connection struct {
 	lastSocket *event.Socket
 	at         position
 }
 
-// position is how far a connection is, by direction.
+// position is how far a connection has got, by direction.
 type position struct {
 	next   [2]uint64
 	gen    [2]uint32
@@ -28,8 +28,8 @@ type position struct {
 	totals event.Totals
 }
 
-// observe notes what an event says of its connection, and whether that is the first
-// that is told of it.
+// observe records what an event says of its connection, and returns whether it is the
+// first event of that connection.
 func (c *connections) observe(ev event.Event) (begins bool) {
 	switch ev := ev.(type) {
 	case *event.Socket:
@@ -74,7 +74,7 @@ func (c *connection) record(r *event.Record) {
 	}
 }
 
-// list is the inventory, by values that nobody changes.
+// list returns the inventory, as values that nobody changes.
 func (c *connections) list() []connection {
 	if c.all == nil {
 		return nil
@@ -86,7 +86,7 @@ func (c *connections) list() []connection {
 	return out
 }
 
-// found is the connection as somebody meets it at the monotonic time now.
+// found is the event that reports the connection to a reader at the monotonic time now.
 func (c *connection) found(now uint64) *event.Socket {
 	s := *c.lastSocket
 	s.Mono = now

@@ -10,7 +10,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// filter is what a reader asks for. The zero value takes all.
+// filter is what a reader wants to get. The zero value accepts every event.
 type filter struct {
 	expr     *match.Expr
 	comms    []string
@@ -20,7 +20,7 @@ type filter struct {
 // maxComms is how many names a reader may ask for.
 const maxComms = 64
 
-// parseFilter reads a query: match=EXPR once, comm=NAME as often as one likes.
+// parseFilter reads a query: match=EXPR once, comm=NAME any number of times.
 func parseFilter(raw string) (f filter, err error) {
 	query, err := url.ParseQuery(raw)
 	if err != nil {
@@ -44,7 +44,7 @@ func parseFilter(raw string) (f filter, err error) {
 	return f, nil
 }
 
-// wants leaves out what was surely not asked for. Losses are always told.
+// wants drops events that certainly do not match. Losses are always reported.
 func (f *filter) wants(ev event.Event) bool {
 	switch ev := ev.(type) {
 	case *event.Record:
@@ -73,7 +73,7 @@ func (f *filter) of(p *event.Process) bool {
 	return slices.ContainsFunc(f.comms, func(comm string) bool { return comm == string(name) })
 }
 
-// matches reports whether the expression answers at least so for s.
+// matches reports whether the expression's answer for s is at least least.
 func (f *filter) matches(s match.Subject, least match.Answer) bool {
 	return f.expr.Eval(&s) >= least
 }

@@ -11,12 +11,13 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// lastWords is how long a reader has for what it has not taken when the trace ends.
+// lastWords is how long a reader has, when the trace ends, to read what is still in its
+// queue.
 const lastWords = 5 * time.Second
 
-// ServeHTTP implements http.Handler. The answer begins when the hooks are live, and
-// goes on until the reader leaves or the trace ends: the host, what is open, and then
-// each event as it comes.
+// ServeHTTP implements http.Handler. The response begins when the hooks are attached,
+// and goes on until the reader leaves or the trace ends: first the host, then the open
+// connections, then each event as it happens.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
@@ -40,24 +41,24 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// refuse says why nothing comes, and when it is worth to ask again.
+// refuse answers why there is no feed, and when to try again.
 func refuse(w http.ResponseWriter, err error) {
 	again := 10 * time.Second
 	var paused *pausedError
 	if errors.As(err, &paused) {
 		again = paused.remaining
 	}
-	// The server's own deadline may be over: this waited for the hooks.
+	// The server's own deadline may have passed while this waited for the hooks.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(lastWords))
 	w.Header().Set("Retry-After", strconv.Itoa(int(again/time.Second)+1))
 	http.Error(w, err.Error(), http.StatusServiceUnavailable)
 }
 
-// serve returns an error if the reader was not let in.
+// serve returns an error if the reader was refused.
 func (h *Hub) serve(w http.ResponseWriter, req *http.Request, f filter) error {
 	body := &body{w: w, control: http.NewResponseController(w), stallTimeout: h.cfg.StallTimeout,
 		begun: make(chan struct{}), done: make(chan struct{})}
-	_ = body.control.SetReadDeadline(time.Time{}) // a reader has nothing more to say
+	_ = body.control.SetReadDeadline(time.Time{}) // a reader sends nothing more
 	r := &reader{filter: f, joined: make(chan struct{}), ended: make(chan struct{})}
 	share := h.budget.reserve()
 	defer h.budget.release(share)
@@ -89,15 +90,15 @@ func (h *Hub) serve(w http.ResponseWriter, req *http.Request, f filter) error {
 	return nil
 }
 
-// after is closed in a while.
+// after returns a channel that is closed after a while.
 func after(d time.Duration) <-chan struct{} {
 	c := make(chan struct{})
 	time.AfterFunc(d, func() { close(c) })
 	return c
 }
 
-// greet writes who the host is and what is open, on the reader's own account: that may
-// be more than a queue holds.
+// greet writes the host and the open connections without the queue, because they may be
+// more than a queue holds.
 func (h *Hub) greet(w *body, r *reader) error {
 	e := sink.NewEncoder(h.cfg.Clock)
 	var reportedAt uint64
@@ -124,18 +125,18 @@ func (h *Hub) greet(w *body, r *reader) error {
 	return err
 }
 
-// pieceBytes is what is written at once.
+// pieceBytes is the size of one write.
 const pieceBytes = 64 << 10
 
-// body is what a reader gets, below its queue. It keeps the queue from writing before
-// the greeting is written, and gives a reader up that takes nothing.
+// body is the response below the reader's queue. It keeps the queue from writing before
+// the greeting is written, and drops a reader that stalls.
 type body struct {
 	w            io.Writer
 	control      *http.ResponseController
 	stallTimeout time.Duration
 	begun        chan struct{} // closed when the queue may write
 	failed       error         // set before begun is closed
-	done         chan struct{} // closed when the queue writes no more
+	done         chan struct{} // closed when the queue no longer writes
 }
 
 // Write implements io.Writer, for the queue.
@@ -147,9 +148,9 @@ func (b *body) Write(p []byte) (int, error) {
 	return b.write(p)
 }
 
-// write writes a piece, and has it sent at once.
+// write writes one piece and flushes it.
 func (b *body) write(p []byte) (int, error) {
-	// Where a deadline cannot be set the server's own has to do.
+	// Where a deadline cannot be set, the server's own deadline must do.
 	_ = b.control.SetWriteDeadline(time.Now().Add(b.stallTimeout))
 	n, err := b.w.Write(p)
 	if err == nil {
@@ -164,7 +165,8 @@ func (b *body) Close() error {
 	return nil
 }
 
-// abandon returns when the queue writes no more: after that w is not the handler's.
+// abandon returns when the queue no longer writes: after that the handler no longer
+// owns w.
 func (b *body) abandon(q *sink.Queue) {
 	select {
 	case <-b.done:
@@ -173,7 +175,7 @@ func (b *body) abandon(q *sink.Queue) {
 	}
 	select {
 	case <-b.begun:
-		_ = b.control.SetWriteDeadline(time.Now()) // what is being written fails
+		_ = b.control.SetWriteDeadline(time.Now()) // the write in progress fails
 	default:
 		b.failed = errors.New("the reader was not let in")
 		close(b.begun)

@@ -9,39 +9,40 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Config says whose events a Hub hands on, and to how many.
+// Config says which host's events a Hub serves, and to how many readers.
 type Config struct {
-	// Host is who they are of, as far as it does not change.
+	// Host describes the host, as far as that does not change.
 	Host event.Host
-	// Clock tells the wall clock of events, Mono their own.
+	// Clock reads the wall clock of events, Mono their monotonic clock.
 	Clock sink.Clock
 	Mono  func() uint64
-	// Trace attaches the hooks, calls live when they are, with those that are missing,
-	// and writes the events to out until ctx ends, with the summary as the last. It
-	// returns when the hooks are detached.
+	// Trace attaches the hooks, calls live once they are attached, with the hooks that
+	// are missing, and writes the events to out until ctx ends, with the summary last.
+	// It returns after the hooks are detached.
 	Trace func(ctx context.Context, live func(missing []string), out sink.Sink) error
 	// Also, if not nil, gets every event too. Then the trace runs all the time.
 	Also sink.Sink
-	// Readers is how many there may be at a time, DefaultReaders if 0. QueueBytes may
-	// wait for one, DefaultQueueBytes if 0, and less where there are many (budget).
+	// Readers is the highest number of concurrent readers, DefaultReaders if 0.
+	// QueueBytes limits the queue of one reader, DefaultQueueBytes if 0; with many
+	// readers the limit is lower (budget).
 	Readers, QueueBytes int
-	// Linger is how long the trace goes on when the last reader has left, 10 s if 0;
-	// Pause how long there is none after one that failed, 1 min if 0.
+	// Linger is how long the trace goes on after the last reader left, 10 s if 0; Pause
+	// is how long no trace starts after one that failed, 1 min if 0.
 	Linger, Pause time.Duration
-	// StallTimeout is how long a reader may take nothing at all, 1 min if 0.
+	// StallTimeout is how long a reader may read nothing at all, 1 min if 0.
 	StallTimeout time.Duration
 }
 
 const (
-	// DefaultReaders is how many readers a Hub has at most.
+	// DefaultReaders is the highest number of readers of a Hub.
 	DefaultReaders = 32
-	// DefaultQueueBytes is what may wait for one of few readers.
+	// DefaultQueueBytes is the queue limit of each reader when there are few.
 	DefaultQueueBytes = 4 << 20
-	// leastBytes may wait for each, and sharedBytes for all of them besides: together
-	// 32 MiB, whatever number of readers reads nothing.
+	// leastBytes is the queue limit that each reader has in any case, and sharedBytes
+	// is for all of them besides: together 32 MiB, however many readers stall.
 	leastBytes  = 256 << 10
 	sharedBytes = 24 << 20
-	// heartbeat is how often a reader is told that the host is there.
+	// heartbeat is how often readers get a line that the host is alive.
 	heartbeat = uint64(10 * time.Second)
 )
 
@@ -65,8 +66,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Hub is the sink.Sink of the trace that it runs (Run), and the http.Handler of
-// those who read it. Nothing in it waits for a reader.
+// Hub is the sink.Sink of the trace that it runs (Run), and the http.Handler of its
+// readers. Nothing in it waits for a reader.
 type Hub struct {
 	cfg Config
 	// wanted has a token if a trace may be wanted.
@@ -74,12 +75,12 @@ type Hub struct {
 
 	mu      sync.Mutex
 	phase   phase
-	stop    func() // ends the present trace
+	stop    func() // ends the current trace
 	closed  bool
-	pause   time.Time // until then no trace is begun
+	pause   time.Time // until then no trace starts
 	failure string    // why
 	budget  budget
-	readers []*reader // who are told of events
+	readers []*reader // who get the events
 	waiting []*reader // for the hooks to be live
 
 	encoder    *sink.Encoder
@@ -89,14 +90,14 @@ type Hub struct {
 	summary    *event.Summary
 }
 
-// phase is how far the trace is.
+// phase is the state of the trace.
 type phase uint8
 
 const (
 	idle phase = iota
 	opening
 	live
-	ending // nobody joins it any more
+	ending // nobody can join it any more
 )
 
 // New returns a Hub; Run runs it.
@@ -133,8 +134,8 @@ func (h *Hub) also(ev event.Event) error {
 	return h.cfg.Also.Write(ev)
 }
 
-// metadata is what of an event may leave the host: no plaintext, and nothing that was
-// made of it.
+// metadata returns an event without plaintext and anything derived from it: only the
+// rest may leave the host.
 func metadata(ev event.Event) event.Event {
 	switch ev := ev.(type) {
 	case *event.Record:
@@ -150,7 +151,8 @@ func metadata(ev event.Event) event.Event {
 	return nil
 }
 
-// broadcast gives an event to those who want it. It is spelled for the first of them.
+// broadcast gives an event to the readers that want it. It formats the event for the
+// first of them.
 func (h *Hub) broadcast(ev event.Event, begins bool) {
 	var line []byte
 	for _, r := range h.readers {
@@ -165,8 +167,8 @@ func (h *Hub) broadcast(ev event.Event, begins bool) {
 	}
 }
 
-// Flush implements sink.Sink. Now and then it tells every reader that the host is
-// there.
+// Flush implements sink.Sink. At intervals it reports to every reader that the host is
+// alive.
 func (h *Hub) Flush() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -183,7 +185,7 @@ func (h *Hub) Flush() error {
 	return h.cfg.Also.Flush()
 }
 
-// spell returns an event's line, which holds until the next.
+// spell returns an event's line, which is valid until the next call.
 func (h *Hub) spell(ev event.Event) []byte {
 	h.line = h.encoder.AppendEvent(h.line[:0], ev)
 	return h.line

@@ -21,12 +21,12 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// station is a Hub with a trace that tells what a test wants, and a server.
+// station is a Hub with a trace that writes the events of a test, and a server.
 type station struct {
 	*Hub
 	url    string
 	events chan event.Event // taken by the trace
-	traces atomic.Int32     // how many have begun
+	traces atomic.Int32     // how many have started
 	ended  chan struct{}    // gets a token when a trace has ended
 	cancel func()
 	over   chan struct{}
@@ -102,7 +102,7 @@ func (s *station) get(t *testing.T, query string) *client {
 	return &client{t, resp, bufio.NewScanner(resp.Body)}
 }
 
-// next is the next event, which has to come and to be one of the schema.
+// next returns the next event, which must arrive and match the schema.
 func (c *client) next() event.Event {
 	c.t.Helper()
 	if !c.lines.Scan() {
@@ -116,7 +116,7 @@ func (c *client) next() event.Event {
 	return ev
 }
 
-// rest is all that still comes.
+// rest returns all remaining events.
 func (c *client) rest() (out []event.Event) {
 	for c.lines.Scan() {
 		schematest.Validate(c.t, c.lines.Bytes())
@@ -147,8 +147,8 @@ func socket(id uint64, state event.SocketState) *event.Socket {
 	return &event.Socket{State: state, Conn: conn(id), Proc: proc, TX: tls, Mono: 4}
 }
 
-// TestReadersWhoComeLater: each gets the host, what is open and where it stands, what
-// happens from there on, and a summary of that alone.
+// TestReadersWhoComeLater: each gets the host, the open connections and their positions,
+// the events from then on, and a summary of these alone.
 func TestReadersWhoComeLater(t *testing.T) {
 	s := newStation(t, Config{}, nil)
 	first := s.get(t, "")
@@ -188,8 +188,8 @@ func TestReadersWhoComeLater(t *testing.T) {
 	}
 }
 
-// TestOnlyWhileSomebodyReads: the trace begins with the first reader, ends when the
-// last has left, and starts again.
+// TestOnlyWhileSomebodyReads: the trace starts with the first reader, ends after the last
+// has left, and starts again.
 func TestOnlyWhileSomebodyReads(t *testing.T) {
 	s := newStation(t, Config{Linger: time.Millisecond}, nil)
 	if s.traces.Load() != 0 {
@@ -206,8 +206,8 @@ func TestOnlyWhileSomebodyReads(t *testing.T) {
 	}
 }
 
-// TestAThousandWhoTakeNothing: those who do not read hold up neither the run nor who
-// does, and what they miss is counted for each of them.
+// TestAThousandWhoTakeNothing: readers that stall delay neither the run nor a reader that
+// reads, and the lines that each of them loses are counted.
 func TestAThousandWhoTakeNothing(t *testing.T) {
 	const slow, events = 1000, 300
 	s := newStation(t, Config{Readers: slow + 1, QueueBytes: 16 << 10}, nil)
@@ -240,13 +240,13 @@ func TestAThousandWhoTakeNothing(t *testing.T) {
 	}
 }
 
-// blocked takes nothing.
+// blocked reads nothing.
 type blocked struct{ until chan struct{} }
 
 func (b blocked) Write([]byte) (int, error) { <-b.until; return 0, io.ErrClosedPipe }
 func (b blocked) Close() error              { return nil }
 
-// TestAClientThatReadsNothing is given up after a while, and its place is free.
+// TestAClientThatReadsNothing is dropped after a while, and its place is free.
 func TestAClientThatReadsNothing(t *testing.T) {
 	s := newStation(t, Config{StallTimeout: 100 * time.Millisecond, Linger: time.Hour}, nil)
 	s.get(t, "") // and never reads
@@ -265,10 +265,10 @@ func (s *station) reading() int {
 	return len(s.readers)
 }
 
-// TestStreamsOutliveDeadlines: those of the server are for requests that end.
+// TestStreamsOutliveDeadlines: the server's deadlines are for requests that end.
 func TestStreamsOutliveDeadlines(t *testing.T) {
 	s := newStation(t, Config{}, nil)
-	const brief = 500 * time.Millisecond // a TLS handshake has to be done by then
+	const brief = 500 * time.Millisecond // a TLS handshake must be done by then
 	server := httptest.NewUnstartedServer(s)
 	server.Config.ReadTimeout, server.Config.WriteTimeout = brief, brief
 	server.EnableHTTP2 = true
@@ -296,7 +296,8 @@ func TestStreamsOutliveDeadlines(t *testing.T) {
 	}
 }
 
-// TestALossIsTold: a reader that was too slow gets its loss as soon as there is room.
+// TestALossIsTold: a reader that was too slow gets the count of its losses as soon as
+// there is room.
 func TestALossIsTold(t *testing.T) {
 	s := newStation(t, Config{QueueBytes: 4 << 10}, nil)
 	wake := make(chan struct{})
@@ -323,7 +324,7 @@ func TestALossIsTold(t *testing.T) {
 	}
 }
 
-// dammed takes nothing until it is woken.
+// dammed reads nothing until it is woken.
 type dammed struct {
 	wake chan struct{}
 	out  io.Writer
@@ -332,7 +333,7 @@ type dammed struct {
 func (d *dammed) Write(p []byte) (int, error) { <-d.wake; return d.out.Write(p) }
 func (d *dammed) Close() error                { return nil }
 
-// TestNoPlaintext: whatever the trace hands over, no byte of a plaintext leaves.
+// TestNoPlaintext: whatever the trace writes, no byte of plaintext leaves.
 func TestNoPlaintext(t *testing.T) {
 	s := newStation(t, Config{}, nil)
 	c := s.get(t, "")
@@ -411,7 +412,8 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// TestATraceThatFails: who waits is told why, and no other is begun for a while.
+// TestATraceThatFails: waiting readers get the reason, and no other trace starts for a
+// while.
 func TestATraceThatFails(t *testing.T) {
 	s := newStation(t, Config{}, errors.New("the kernel has no hooks"))
 	for range 2 {
@@ -426,8 +428,8 @@ func TestATraceThatFails(t *testing.T) {
 	}
 }
 
-// TestWhyATraceEnded: readers are told that the trace failed, or that serve ended and has
-// not told all.
+// TestWhyATraceEnded: readers learn that the trace failed, or that serve ended without
+// sending everything.
 func TestWhyATraceEnded(t *testing.T) {
 	slow := busy{until: make(chan struct{})}
 	for why, end := range map[string]func(*station){
@@ -445,8 +447,8 @@ func TestWhyATraceEnded(t *testing.T) {
 	close(slow.until)
 }
 
-// TestAlsoIsAttended: while there is no trace, whoever gets its events too still sees the
-// clock and who asks.
+// TestAlsoIsAttended: while there is no trace, Config.Also is still flushed, so that it
+// sees the clock and its requests.
 func TestAlsoIsAttended(t *testing.T) {
 	k := &asked{flushed: make(chan struct{}, 1)}
 	s := newStation(t, Config{Also: k}, errors.New("the kernel has no hooks"))
@@ -456,7 +458,7 @@ func TestAlsoIsAttended(t *testing.T) {
 	}
 }
 
-// asked tells that it was flushed.
+// asked reports that it was flushed.
 type asked struct{ flushed chan struct{} }
 
 func (*asked) Write(event.Event) error { return nil }
@@ -482,7 +484,7 @@ func (k *keeper) Write(ev event.Event) error {
 }
 func (k *keeper) Flush() error { return nil }
 
-// TestAlso: with somebody in this process who wants all of it, no reader is needed.
+// TestAlso: with Config.Also, which wants all events, the trace needs no reader.
 func TestAlso(t *testing.T) {
 	k := new(keeper)
 	s := newStation(t, Config{Also: k}, nil)

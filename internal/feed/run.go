@@ -15,7 +15,7 @@ var (
 	errClosed = errors.New("ktlstop serve ends")
 )
 
-// pausedError refuses readers for a while after a trace that failed.
+// pausedError refuses readers for a while after a trace failed.
 type pausedError struct {
 	why       string
 	remaining time.Duration
@@ -25,18 +25,19 @@ func (e *pausedError) Error() string {
 	return fmt.Sprintf("there is no trace: %s; ask again in %v", e.why, e.remaining.Round(time.Second))
 }
 
-// What ended a trace for its readers (event.Summary.Stopped), if that was not they.
+// Reasons for which a trace ended for its readers (event.Summary.Stopped), other than
+// that they left.
 const (
-	// stoppedByEnd: ktlstop serve ends, and what the trace still has is told to nobody.
+	// stoppedByEnd: ktlstop serve ends, and the last events of the trace are not sent.
 	stoppedByEnd = "shutdown"
 	// stoppedByFailure: the trace failed, and another one may follow.
 	stoppedByFailure = "failed"
 )
 
-// Run traces while somebody reads, until ctx ends. Then every reader has got its
-// summary, and nobody is let in any more.
+// Run traces while somebody reads, until ctx ends. When it returns, every reader has its
+// summary, and no reader can join any more.
 func (h *Hub) Run(ctx context.Context) {
-	// To detach the hooks may take longer than readers have at the end.
+	// Detaching the hooks may take longer than readers have at the end.
 	stop := context.AfterFunc(ctx, h.shut)
 	defer stop()
 	defer h.attend()()
@@ -50,7 +51,7 @@ func (h *Hub) Run(ctx context.Context) {
 	h.shut()
 }
 
-// shut ends all readers, and lets in nobody any more.
+// shut ends all readers, and accepts no more.
 func (h *Hub) shut() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -59,8 +60,8 @@ func (h *Hub) shut() {
 	h.end(stoppedByEnd)
 }
 
-// end gives all readers their summary, and says why the trace ended unless that has said
-// it.
+// end sends all readers their summary, with the reason why the trace ended unless the
+// summary has one.
 func (h *Hub) end(why string) {
 	now := h.cfg.Mono()
 	for _, r := range h.readers {
@@ -69,8 +70,8 @@ func (h *Hub) end(why string) {
 	h.readers = nil
 }
 
-// attend flushes Config.Also while no trace does, so that it sees the clock and who asks
-// it, until the function returned is called.
+// attend flushes Config.Also while no trace does, so that it sees the clock and its
+// requests, until the returned function is called.
 func (h *Hub) attend() (cease func()) {
 	if h.cfg.Also == nil {
 		return func() {}
@@ -95,16 +96,17 @@ func (h *Hub) attend() (cease func()) {
 // attention is how often Config.Also is flushed while no trace does.
 const attention = 100 * time.Millisecond
 
-// flushAlso has the lock, as Write and Flush have: Also is in one goroutine at a time.
+// flushAlso holds the lock, as Write and Flush do: Also is used by one goroutine at a
+// time.
 func (h *Hub) flushAlso() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.phase == idle || h.phase == opening {
-		_ = h.cfg.Also.Flush() // a trace would end by it, and there is none
+		_ = h.cfg.Also.Flush() // this would end a trace, and there is none
 	}
 }
 
-// trace is one trace, if it is still wanted.
+// trace runs one trace, if it is still wanted.
 func (h *Hub) trace(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -126,7 +128,7 @@ func (h *Hub) begin(stop func()) bool {
 	return true
 }
 
-// live lets in who waited for the hooks.
+// live lets the readers join that waited for the hooks.
 func (h *Hub) live(missing []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -141,8 +143,8 @@ func (h *Hub) live(missing []string) {
 	h.lingerIfIdle()
 }
 
-// finish ends all readers, and has the next trace begin where somebody came too late
-// for this one.
+// finish ends all readers, and requests the next trace if a reader came too late for
+// this one.
 func (h *Hub) finish(err error, requested bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -170,7 +172,7 @@ func (h *Hub) want() {
 	}
 }
 
-// refuse turns away all who wait.
+// refuse turns away all waiting readers.
 func (h *Hub) refuse(err error) {
 	for _, r := range h.waiting {
 		r.refused = err
@@ -179,7 +181,7 @@ func (h *Hub) refuse(err error) {
 	h.waiting = nil
 }
 
-// paused is nil if a trace may be begun.
+// paused is nil if a trace can be started.
 func (h *Hub) paused() error {
 	if left := time.Until(h.pause); left > 0 {
 		return &pausedError{h.failure, left}
@@ -187,7 +189,7 @@ func (h *Hub) paused() error {
 	return nil
 }
 
-// enter adds a reader, now or when the hooks are live: then its channel joined is
+// enter adds a reader, now or when the hooks are attached: then its channel joined is
 // closed.
 func (h *Hub) enter(r *reader) error {
 	h.mu.Lock()
@@ -209,8 +211,8 @@ func (h *Hub) enter(r *reader) error {
 	return nil
 }
 
-// join adds r to the readers. What is open it finds by itself (greet): to
-// look through that here would hold up the run.
+// join adds r to the readers. The reader's own goroutine lists the open connections
+// (greet): to do that here would delay the run.
 func (h *Hub) join(r *reader) {
 	r.since = h.cfg.Mono()
 	r.host = h.host(r.since)
@@ -220,7 +222,7 @@ func (h *Hub) join(r *reader) {
 	close(r.joined)
 }
 
-// leave forgets a reader, wherever it is.
+// leave removes a reader, wherever it is.
 func (h *Hub) leave(r *reader) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -237,7 +239,7 @@ func without(all []*reader, r *reader) []*reader {
 	return all
 }
 
-// lingerIfIdle ends the trace in a while, if nobody reads by then.
+// lingerIfIdle ends the trace after Linger if nobody reads by then.
 func (h *Hub) lingerIfIdle() {
 	if h.phase != live || len(h.readers) > 0 || h.cfg.Also != nil {
 		return

@@ -9,29 +9,29 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// ErrOver says that a run has ended and nothing is kept any more.
+// ErrOver says that a run has ended and nothing is recorded any more.
 var ErrOver = errors.New("the run is over")
 
-// ErrNothing says that nothing has happened since the last dump, or as long as events are
-// kept.
+// ErrNothing says that nothing has happened since the last dump, or within the time that
+// events are kept.
 var ErrNothing = errors.New("there is nothing to write")
 
-// Dump is what was kept around a trigger.
+// Dump has the events around a trigger.
 type Dump struct {
 	Trigger *event.Trigger
-	// GiveUp is closed when the run has ended and no time is left to write.
+	// GiveUp is closed when the run has ended and there is no time left to write.
 	GiveUp <-chan struct{}
 	events *ring
 }
 
-// Empty says that nothing was kept but the trigger.
+// Empty reports whether nothing but the trigger was kept.
 func (d *Dump) Empty() bool { return d.events.events <= 1 }
 
-// Bytes is about how much memory the events take.
+// Bytes is the approximate memory of the events.
 func (d *Dump) Bytes() int { return d.events.size() }
 
-// WriteTo writes the events in their order, the trigger among them, and a summary of
-// them with the tier of their run. It stops at the sink's first error.
+// WriteTo writes the events in order, the trigger among them, and then their summary with
+// the tier of their run. It stops at the sink's first error.
 func (d *Dump) WriteTo(out sink.Sink, tier event.Tier) error {
 	s := summing{summary: event.Summary{Tier: tier}, conns: map[uint64]bool{}}
 	err := d.events.each(func(ev event.Event) error {
@@ -47,7 +47,7 @@ func (d *Dump) WriteTo(out sink.Sink, tier event.Tier) error {
 	return out.Flush()
 }
 
-// summing counts what a file holds.
+// summing counts the events that are written to a file.
 type summing struct {
 	summary     event.Summary
 	conns       map[uint64]bool

@@ -17,31 +17,31 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Files puts each dump into a file of its own in a directory, JSON Lines that only
-// their owner can read, and removes the oldest where all would take too much.
+// Files writes each dump into a file of its own in a directory, as JSON Lines that only
+// their owner can read, and removes the oldest files where all would take too much space.
 type Files struct {
 	Dir   string
-	Bytes int64 // that all files take of the disk
+	Bytes int64 // that all files may take of the disk
 	Tier  event.Tier
 	Clock sink.Clock
-	// Now is the wall clock, of which the names are made.
+	// Now is the wall clock; file names are made of it.
 	Now func() time.Time
-	// Notice is told what is removed.
+	// Notice reports each file that is removed.
 	Notice func(string)
 	number int
 	dir    *os.File // locked
 }
 
-// ours are the names of dumps. What is not whole yet has a dot in front.
+// ours are the names of dumps. A file that is not complete yet has a dot in front.
 var ours = regexp.MustCompile(`^\.?ktlstop-[0-9]{8}T[0-9]{6}Z-[0-9]+\.jsonl$`)
 
-// maxFiles is how many there may be: each dump looks at all.
+// maxFiles limits their number, because each dump lists all of them.
 const maxFiles = 1000
 
-// Check reports whether files can be made in the directory, takes it, and forgets what a run
-// that ended in the midst of a dump has left.
+// Check reports whether files can be made in the directory, locks it, and removes files
+// that a run left incomplete when it was killed.
 func (f *Files) Check() (err error) {
-	if f.Dir, err = filepath.Abs(f.Dir); err != nil { // whoever is told a name may be elsewhere
+	if f.Dir, err = filepath.Abs(f.Dir); err != nil { // the reader of a name may have another working directory
 		return err
 	}
 	if err := f.safe(); err != nil {
@@ -67,7 +67,7 @@ func (f *Files) Check() (err error) {
 	return f.prune(0)
 }
 
-// safe reports whether nobody else can put files into the directory.
+// safe reports whether only this user can put files into the directory.
 func (f *Files) safe() error {
 	st, err := os.Stat(f.Dir)
 	if err != nil {
@@ -85,8 +85,8 @@ func (f *Files) safe() error {
 	return nil
 }
 
-// lock takes the directory for this process, until it ends: of two that remove the
-// oldest, each would remove what the other is writing.
+// lock locks the directory for this process, until it ends: of two processes that remove
+// the oldest files, each would remove what the other is writing.
 func (f *Files) lock() (err error) {
 	if f.dir, err = os.Open(f.Dir); err != nil {
 		return err
@@ -98,7 +98,8 @@ func (f *Files) lock() (err error) {
 	return os.NewSyscallError("flock", err)
 }
 
-// Write is Config.Dump. Where the disk is full, the oldest dumps make room for the new one.
+// Write is Config.Dump. If the disk is full, it removes the oldest dumps to make room for
+// the new one.
 func (f *Files) Write(d *Dump) (where string, err error) {
 	if d.Empty() {
 		return "", ErrNothing
@@ -106,7 +107,7 @@ func (f *Files) Write(d *Dump) (where string, err error) {
 	if err := f.safe(); err != nil {
 		return "", err
 	}
-	// A line of JSON takes no more than three times the memory of its event.
+	// An event's line of JSON takes at most three times the event's memory.
 	if err := f.prune(3 * int64(d.Bytes())); err != nil {
 		return "", err
 	}
@@ -142,7 +143,7 @@ func (f *Files) write(d *Dump) (where string, err error) {
 	return name, f.finish(file, name, d)
 }
 
-// finish writes a file, and gives it its name when it is whole.
+// finish writes a file, and gives it its final name when it is complete.
 func (f *Files) finish(file *os.File, name string, d *Dump) error {
 	if err := f.fill(file, d); err != nil {
 		os.Remove(file.Name())
@@ -151,8 +152,8 @@ func (f *Files) finish(file *os.File, name string, d *Dump) error {
 	return os.Rename(file.Name(), name)
 }
 
-// create makes a file that is not there yet, and says what it is to be called when it
-// is whole.
+// create makes a file that does not exist yet, and returns the name that it gets when it is
+// complete.
 func (f *Files) create() (file *os.File, name string, err error) {
 	for {
 		f.number++
@@ -177,13 +178,13 @@ func (f *Files) fill(file *os.File, d *Dump) error {
 	return written
 }
 
-// synced is a file that is on the disk when it is closed: one whose name says that it is
-// whole has to be whole behind a crash too.
+// synced is a file that is on the disk when it is closed: a file with the name of a
+// complete dump must be complete after a crash too.
 type synced struct{ *os.File }
 
 func (s synced) Close() error { return errors.Join(s.Sync(), s.File.Close()) }
 
-// entry is a file of ours.
+// entry is one of our files.
 type entry struct {
 	name string
 	size int64
@@ -216,7 +217,7 @@ func (f *Files) list() (all []entry, err error) {
 	return all, nil
 }
 
-// prune removes the oldest files until there is room for so many bytes.
+// prune removes the oldest files until there is room for the given number of bytes.
 func (f *Files) prune(room int64) error {
 	all, err := f.list()
 	if err != nil {

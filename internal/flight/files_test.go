@@ -21,14 +21,15 @@ type wallClock struct{}
 
 func (wallClock) Offset(uint64) int64 { return 1795370908888888899 }
 
-// filesIn are the files of a directory, the dumps made at a time that does not pass.
+// filesIn returns the files of a directory, whose dumps were made while the clock stood
+// still.
 func filesIn(t *testing.T, dir string, limit int64) *Files {
 	t.Helper()
 	return &Files{Dir: dir, Bytes: limit, Clock: wallClock{}, Now: func() time.Time { return time.Unix(1795370908, 0) },
 		Notice: func(s string) { t.Log(s) }}
 }
 
-// dumpOf is a dump of so many records.
+// dumpOf returns a dump of the given number of records.
 func dumpOf(n int) *Dump {
 	r := new(ring)
 	for i := range n {
@@ -96,7 +97,7 @@ func TestFilesAreRead(t *testing.T) {
 	}
 }
 
-// The disk holds no more than it may, and nothing but dumps is removed.
+// The disk never has more than the limit, and nothing but dumps is removed.
 func TestFilesAreBounded(t *testing.T) {
 	dir := t.TempDir()
 	other := filepath.Join(dir, "ktlstop-notes.jsonl")
@@ -138,7 +139,7 @@ func TestFilesAreBounded(t *testing.T) {
 	}
 }
 
-// What a run that was killed has left is no dump.
+// A file that a killed run left behind is not a dump.
 func TestLeftOver(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, ".ktlstop-20261122T180828Z-1.jsonl"), []byte("{"), 0o600); err != nil {
@@ -152,7 +153,7 @@ func TestLeftOver(t *testing.T) {
 	}
 }
 
-// Nobody's file is written over, and no link followed.
+// No other file is overwritten, and no link is followed.
 func TestTaken(t *testing.T) {
 	dir := t.TempDir()
 	target := filepath.Join(t.TempDir(), "target")
@@ -173,7 +174,7 @@ func TestTaken(t *testing.T) {
 	}
 }
 
-// Many small ones are bounded by their number, and by what they take of the disk.
+// Many small files are limited by number, and by the space that they take on the disk.
 func TestFilesAreFew(t *testing.T) {
 	f := filesIn(t, t.TempDir(), 1<<30)
 	if err := f.Check(); err != nil {
@@ -196,7 +197,7 @@ func TestFilesAreFew(t *testing.T) {
 	}
 }
 
-// A directory that is opened to all while the run goes on gets nothing.
+// A directory that is opened to everyone during the run gets no more files.
 func TestDirectoryIsOpened(t *testing.T) {
 	f := filesIn(t, t.TempDir(), 1<<30)
 	if err := f.Check(); err != nil {
@@ -277,7 +278,7 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
-// A file that takes nothing, as on a disk that is full, leaves no half of itself.
+// A file that accepts no data, as on a full disk, leaves no partial dump.
 func TestFailedDump(t *testing.T) {
 	dir := t.TempDir()
 	begun := filepath.Join(dir, ".begun")

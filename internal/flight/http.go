@@ -11,14 +11,14 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// maxAsking is how many may wait for a dump at a time.
+// maxAsking limits how many requests may wait for a dump at a time.
 const maxAsking = 16
 
-// Handler answers POST: it sets the recorder off, waits until all is written, and says
-// where, as {"file":"NAME"}.
+// Handler answers POST: it triggers the recorder, waits until everything is written,
+// and returns the file's name as {"file":"NAME"}.
 func Handler(r *Recorder) http.Handler {
 	asking := make(chan struct{}, maxAsking)
-	// A page in somebody's browser is not to ask.
+	// A page in somebody's browser must not trigger it.
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.Method != http.MethodPost {
 			w.Header().Set("Allow", "POST")
@@ -33,7 +33,7 @@ func Handler(r *Recorder) http.Handler {
 			http.Error(w, "too many wait for a dump", http.StatusServiceUnavailable)
 			return
 		}
-		// The server's own deadlines are for answers that come at once.
+		// The server's own deadlines are for answers that are sent at once.
 		control := http.NewResponseController(w)
 		_ = control.SetReadDeadline(time.Time{})
 		_ = control.SetWriteDeadline(time.Time{})
@@ -52,7 +52,7 @@ func answerWith(w http.ResponseWriter, res *Result) {
 		http.Error(w, res.Err.Error(), http.StatusServiceUnavailable)
 	case errors.Is(res.Err, ErrNothing):
 		w.WriteHeader(http.StatusNoContent)
-	case res.Err != nil: // its words name files, which are nobody's business
+	case res.Err != nil: // the error's text names local files
 		why := "the host's log says why"
 		var errno syscall.Errno
 		if errors.As(res.Err, &errno) {
@@ -67,6 +67,6 @@ func answerWith(w http.ResponseWriter, res *Result) {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-		_, _ = w.Write(b) // whoever asked may be gone
+		_, _ = w.Write(b) // the client may be gone
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// flushing lets the run's goroutine look at the clock until the test is over.
+// flushing makes the run's goroutine look at the clock until the test is over.
 func (r *recording) flushing(t *testing.T) {
 	t.Helper()
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -87,7 +87,7 @@ func TestHandler(t *testing.T) {
 	}
 }
 
-// What has failed is not told to whoever is far away.
+// The reason of a failure is not sent to a remote client.
 func TestHandlerFails(t *testing.T) {
 	r := newRecording(t, Config{Keep: time.Minute})
 	r.cfg.Dump = func(*Dump) (string, error) { return "", fmt.Errorf("/secret/path: %w", syscall.ENOSPC) }
@@ -99,7 +99,7 @@ func TestHandlerFails(t *testing.T) {
 	}
 }
 
-// Where nothing has happened there is no file.
+// Where nothing has happened, no file is made.
 func TestHandlerOfNothing(t *testing.T) {
 	r := newRecording(t, Config{Keep: time.Minute})
 	f := filesIn(t, t.TempDir(), 1<<30)
@@ -115,8 +115,8 @@ func TestHandlerOfNothing(t *testing.T) {
 	}
 }
 
-// Who asks while others wait waits too, but not without end; and who goes leaves
-// nothing behind.
+// A request waits while others wait, but not for ever; a client that leaves holds
+// nothing.
 func TestHandlerIsBounded(t *testing.T) {
 	r := newRecording(t, Config{Keep: time.Minute})
 	server := httptest.NewServer(Handler(r.Recorder))

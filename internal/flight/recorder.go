@@ -1,5 +1,5 @@
-// Package flight keeps the last seconds of a run in memory, and gives them away when
-// something has happened that makes them worth a look.
+// Package flight keeps the last seconds of a run in memory, and writes them out when a
+// trigger fires.
 package flight
 
 import (
@@ -10,59 +10,60 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// MinBytes is the least Config.Bytes: some hundred events.
+// MinBytes is the smallest Config.Bytes: some hundred events.
 const MinBytes = 1 << 20
 
-// Config says how much a Recorder keeps, what sets it off, and who gets it then.
+// Config says how much a Recorder keeps, what triggers it, and where the events then go.
 type Config struct {
-	// Keep is how long before a trigger, and After how long behind it events are given
-	// away.
+	// Keep is how long before a trigger, and After how long after it, events are written
+	// out.
 	Keep, After time.Duration
-	// Bytes bounds the memory of the events; while some are given away, those that come
-	// meanwhile may take as much again.
+	// Bytes limits the memory of the events; while a dump is written, the events of that
+	// time may take as much again.
 	Bytes int
-	// On, if not nil, sets the recorder off when it holds for an event: so many Times, 1
-	// if 0, within Within.
+	// On, if not nil, triggers the recorder when it is true for Times events, 1 if 0,
+	// within Within.
 	On     *match.Expr
-	OnText string // On as it was written
+	OnText string // the source text of On
 	Times  int
 	Within time.Duration
 	// Now is CLOCK_MONOTONIC in nanoseconds.
 	Now func() uint64
-	// Dump gets what was kept, in a goroutine of the recorder's, one at a time. It
-	// returns where it has put it.
+	// Dump gets the recorded events, in a goroutine of the recorder's, one call at a
+	// time. It returns where it has put them.
 	Dump func(*Dump) (where string, err error)
 }
 
-// Result is how a dump ended. Done is closed then, and nobody reads the rest before.
+// Result is how a dump ended. The other fields must not be read before Done is closed.
 type Result struct {
 	Done  chan struct{}
 	Where string
 	Err   error
 }
 
-// Recorder is a sink that keeps events until something sets it off. Write and Flush
-// belong to one goroutine; Request may be called from any.
+// Recorder is a sink that keeps events until a trigger. Write and Flush belong to one
+// goroutine; Request may be called from any.
 type Recorder struct {
 	cfg  Config
 	ring *ring
-	due  *due // nil while nothing has set it off
+	due  *due // nil until a trigger
 	hits []uint64
-	// evictOldest is closed when whoever writes a dump is to stop.
+	// giveUp is closed to stop a dump that is being written.
 	giveUp chan struct{}
 
 	mu sync.Mutex
-	// next is the result of the next dump, for all who have asked for it; nil for nobody.
-	// times is how often they did since the run looked, triggeredBy by what the first.
+	// next is the result of the next dump, for all who have requested it; nil if there
+	// are none. times is the number of requests since the run last looked, triggeredBy
+	// the kind of the first.
 	next        *Result
 	times       uint64
 	triggeredBy event.TriggerBy
-	busy        bool // somebody writes a dump
+	busy        bool // a dump is being written
 	over        bool
 	finished    sync.WaitGroup
 }
 
-// due is a dump that waits for what comes behind its trigger.
+// due is a dump that waits for the events after its trigger.
 type due struct {
 	trigger *event.Trigger
 	until   uint64
@@ -74,7 +75,7 @@ func New(cfg Config) *Recorder {
 	return &Recorder{cfg: cfg, ring: new(ring), giveUp: make(chan struct{})}
 }
 
-// Write implements sink.Sink. The end of a run is told to Close.
+// Write implements sink.Sink. Close handles the end of a run.
 func (r *Recorder) Write(ev event.Event) error {
 	if _, ok := ev.(*event.Summary); ok {
 		return nil
@@ -90,7 +91,7 @@ func (r *Recorder) Write(ev event.Event) error {
 	return nil
 }
 
-// often reports whether the expression has held often enough, with this event.
+// often reports whether the expression has been true often enough, this event included.
 func (r *Recorder) often() bool {
 	if r.cfg.Times == 1 {
 		return true
@@ -107,7 +108,7 @@ func (r *Recorder) often() bool {
 	return quick
 }
 
-// set notes that something has set the recorder off, now and so many times.
+// set records a trigger, now and with its number of repetitions.
 func (r *Recorder) set(by event.TriggerBy, times uint64) {
 	if r.due == nil {
 		r.due = r.begin(by)
@@ -116,7 +117,7 @@ func (r *Recorder) set(by event.TriggerBy, times uint64) {
 	r.due.trigger.Again += times
 }
 
-// begin puts a trigger behind what has set the recorder off.
+// begin puts the trigger event behind the event that caused it.
 func (r *Recorder) begin(by event.TriggerBy) *due {
 	now := max(r.ring.last, r.cfg.Now())
 	r.forget(now)
@@ -131,8 +132,8 @@ func (r *Recorder) begin(by event.TriggerBy) *due {
 	return &due{trigger: t, until: now + uint64(r.cfg.After)}
 }
 
-// forget releases what is too old, or too much. What has set the recorder off stays,
-// with all behind it, as long as there is room.
+// forget drops events that are too old or take too much memory. It keeps the event that
+// caused a trigger, with all that follow it, as long as there is room.
 func (r *Recorder) forget(now uint64) {
 	if r.due != nil {
 		now = r.due.trigger.Mono
@@ -149,7 +150,7 @@ func (r *Recorder) forget(now uint64) {
 	}
 }
 
-// Flush implements sink.Sink: it looks at the clock, and who has asked.
+// Flush implements sink.Sink: it checks the clock and pending requests.
 func (r *Recorder) Flush() error {
 	r.mu.Lock()
 	times, by := r.times, r.triggeredBy
@@ -164,7 +165,8 @@ func (r *Recorder) Flush() error {
 	return nil
 }
 
-// handOver gives away what was kept, unless somebody still writes what was before.
+// handOver passes the kept events to a dump, unless an earlier dump is still being
+// written.
 func (r *Recorder) handOver() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -195,9 +197,9 @@ func (res *Result) end(where string, err error) {
 	close(res.Done)
 }
 
-// Request sets the recorder off. The result is there when all is written, which is after
-// Config.After at the earliest; all who ask meanwhile have the same, so that they take no
-// room.
+// Request triggers the recorder. The result is ready when everything is written, after
+// Config.After at the earliest; all requests of that time share one result, so they take
+// no memory.
 func (r *Recorder) Request(by event.TriggerBy) *Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -216,8 +218,8 @@ func (r *Recorder) Request(by event.TriggerBy) *Result {
 	return r.next
 }
 
-// Close gives away at once what is due, and waits until it is written, or until evictOldest
-// is closed and who writes has stopped. No event comes any more.
+// Close writes a due dump at once, and waits until it is written, or until giveUp is
+// closed and its writer has stopped. No event may follow.
 func (r *Recorder) Close(giveUp <-chan struct{}) error {
 	written := make(chan struct{})
 	defer close(written)
@@ -228,7 +230,7 @@ func (r *Recorder) Close(giveUp <-chan struct{}) error {
 		case <-written:
 		}
 	}()
-	r.finished.Wait() // so that what is due can be handed over
+	r.finished.Wait() // so that the due dump can be handed over
 	err := r.Flush()
 	if r.due != nil {
 		r.handOver()

@@ -12,7 +12,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// recording is a Recorder with a clock of the test's, and what it has given away.
+// recording is a Recorder with a clock of the test's, and the dumps it has made.
 type recording struct {
 	*Recorder
 	t     *testing.T
@@ -79,7 +79,7 @@ func (r *recording) dump() []event.Event {
 	}
 }
 
-// seqs are the records of a dump; the trigger is -1, the summary is checked.
+// seqs returns the records of a dump; the trigger is -1, and the summary is checked.
 func seqs(t *testing.T, dump []event.Event) (all []int) {
 	t.Helper()
 	var records uint64
@@ -125,7 +125,7 @@ func TestExpression(t *testing.T) {
 		r.pass(time.Second)
 	}
 	got := r.dump()
-	// At the time 10 that is from 7 on, and to 12, when the clock stands there.
+	// At the time 10 the dump covers 7 to 12, when the clock reaches 12.
 	if want := []int{7, 8, 9, -1, 10, 11}; !slices.Equal(seqs(t, got), want) {
 		t.Errorf("%v, want %v", seqs(t, got), want)
 	}
@@ -138,7 +138,7 @@ func TestExpression(t *testing.T) {
 	}
 }
 
-// What is given away is not given away again, and nothing between is missing.
+// Events of one dump are not in the next, and no event between them is missing.
 func TestNextDumpGoesOn(t *testing.T) {
 	r := newRecording(t, Config{Keep: time.Minute, After: time.Second})
 	var got []int
@@ -159,7 +159,7 @@ func TestNextDumpGoesOn(t *testing.T) {
 	}
 }
 
-// While a dump is written, the next one waits, and everybody who asks gets an answer.
+// While a dump is written, the next one waits, and every request gets an answer.
 func TestSlowDump(t *testing.T) {
 	release, failed := make(chan struct{}), errors.New("the disk is full")
 	r := newRecording(t, Config{Keep: time.Minute})
@@ -200,7 +200,7 @@ func TestSlowDump(t *testing.T) {
 	}
 }
 
-// A run that ends gives away what is due, without what would have come behind.
+// A run that ends writes the due dump, without the events that would have followed.
 func TestEnd(t *testing.T) {
 	r := newRecording(t, Config{Keep: time.Minute, After: time.Hour, On: parse(t, "len == 10")})
 	r.record(1)
@@ -212,7 +212,7 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// Whoever writes for ever is told to stop.
+// A writer that never ends is stopped.
 func TestGiveUp(t *testing.T) {
 	r := newRecording(t, Config{Keep: time.Minute})
 	r.cfg.Dump = func(d *Dump) (string, error) {
@@ -230,7 +230,7 @@ func TestGiveUp(t *testing.T) {
 	}
 }
 
-// What is old is not given away because nothing has come since.
+// Old events are not written because nothing has followed them.
 func TestQuiet(t *testing.T) {
 	r := newRecording(t, Config{Keep: time.Minute})
 	r.record(1)
@@ -246,7 +246,7 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-// However many ask, and go, while a dump waits: they take no room.
+// Any number of requests, also abandoned ones, take no memory while a dump waits.
 func TestManyAsk(t *testing.T) {
 	r := newRecording(t, Config{Keep: time.Minute, After: time.Minute})
 	first := r.Request(event.ByRequest)
@@ -295,7 +295,7 @@ func TestOften(t *testing.T) {
 	}
 }
 
-// Whatever comes, memory is bounded, order kept, and only the oldest is missing.
+// With any events, memory is limited, order is kept, and only the oldest are missing.
 func TestBounded(t *testing.T) {
 	const limit = 2 << 20
 	r := newRecording(t, Config{Keep: time.Hour, Bytes: limit})
@@ -345,7 +345,7 @@ func TestBounded(t *testing.T) {
 	}
 }
 
-// Memory that much plaintext took is given back when little follows.
+// Memory taken by much plaintext is released when little follows.
 func TestShrinks(t *testing.T) {
 	r := newRecording(t, Config{Keep: time.Second, Bytes: 8 << 20})
 	for i := range uint64(400) {

@@ -7,10 +7,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// slot is one event: a record, or any other.
+// slot is one event: a record, or any other event.
 type slot struct {
 	mono   uint64
-	other  event.Event // nil of a record
+	other  event.Event // nil for a record
 	record event.Record
 	// The record's plaintext is in the chunk's arena.
 	from, to int
@@ -18,7 +18,7 @@ type slot struct {
 
 const chunkSlots = 128
 
-// chunk is a row of events. Rows are used again, so that keeping a record allocates
+// chunk is a row of slots. Chunks are used again, so that keeping a record allocates
 // nothing.
 type chunk struct {
 	slots   [chunkSlots]slot
@@ -29,10 +29,10 @@ type chunk struct {
 // bytes is the memory that a chunk takes.
 func (c *chunk) bytes() int { return int(unsafe.Sizeof(*c)) + cap(c.arena) }
 
-// otherBytes is about what an event takes that is no record.
+// otherBytes is the approximate memory of an event other than a record.
 const otherBytes = int(unsafe.Sizeof(event.Socket{}))
 
-// ring holds the latest events, in their order.
+// ring holds the latest events, in order.
 type ring struct {
 	chunks []*chunk
 	free   []*chunk
@@ -42,7 +42,7 @@ type ring struct {
 	last   uint64
 }
 
-// put keeps a copy of an event, which is the caller's to use again.
+// put keeps a copy of an event, which the caller may use again.
 func (r *ring) put(ev event.Event) {
 	c := r.writable()
 	s := &c.slots[c.n]
@@ -72,7 +72,7 @@ func (r *ring) put(ev event.Event) {
 	s.record.Payload = nil
 }
 
-// writable is the last chunk, if it has some left, or another.
+// writable returns the last chunk if it has room, else another one.
 func (r *ring) writable() *chunk {
 	if n := len(r.chunks); n > 0 && r.chunks[n-1].n < chunkSlots {
 		return r.chunks[n-1]
@@ -88,10 +88,10 @@ func (r *ring) writable() *chunk {
 	return c
 }
 
-// size is the memory that the ring takes, of what it could give back too.
+// size is the memory that the ring takes, free chunks included.
 func (r *ring) size() int { return r.memory + r.others*otherBytes }
 
-// oldest is when the first event was; 0 without one.
+// oldest is the time of the first event; 0 without one.
 func (r *ring) oldest() uint64 {
 	if r.events == 0 {
 		return 0
@@ -100,13 +100,13 @@ func (r *ring) oldest() uint64 {
 	return c.slots[c.from].mono
 }
 
-// drop forgets the oldest event.
+// drop drops the oldest event.
 func (r *ring) drop() {
 	c := r.chunks[0]
 	if c.slots[c.from].other != nil {
 		r.others--
 	}
-	c.slots[c.from] = slot{} // what it points to is let go
+	c.slots[c.from] = slot{} // releases what it points to
 	c.from++
 	r.events--
 	if c.from < c.n {
@@ -118,7 +118,7 @@ func (r *ring) drop() {
 	r.free = append(r.free, c)
 }
 
-// shrink gives free chunks back until the ring takes no more than so many bytes.
+// shrink releases free chunks until the ring takes at most the given number of bytes.
 func (r *ring) shrink(limit int) {
 	for len(r.free) > 0 && r.size() > limit {
 		n := len(r.free) - 1
@@ -128,8 +128,8 @@ func (r *ring) shrink(limit int) {
 	}
 }
 
-// each calls visit for all events, in order, until it returns an error. What visit gets
-// is its own until it returns.
+// each calls visit for all events, in order, until it returns an error. visit may use
+// its argument only until it returns.
 func (r *ring) each(visit func(event.Event) error) error {
 	var record event.Record
 	for _, c := range r.chunks {
@@ -151,7 +151,7 @@ func (r *ring) each(visit func(event.Event) error) error {
 	return nil
 }
 
-// clone copies an event that is no record.
+// clone copies an event other than a record.
 func clone(ev event.Event) event.Event {
 	switch ev := ev.(type) {
 	case *event.Socket:

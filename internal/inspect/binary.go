@@ -7,9 +7,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// isFirst reports whether the number of a record, the first of application data that came,
-// leaves no room for others before it. In TLS 1.2 Finished is the first under a key, RFC 5246
-// §7.4.9; in TLS 1.3 (RFC 8446 §7.2) nothing need be, and only early data has another key.
+// isFirst reports whether a record, the first one of application data that was seen, has a
+// number that leaves no room for earlier ones. In TLS 1.2 Finished is the first record under
+// a key, RFC 5246 §7.4.9; in TLS 1.3 (RFC 8446 §7.2) nothing need precede it, and only early
+// data has another key.
 func isFirst(r *event.Record) bool {
 	room := uint64(0)
 	switch r.TLS.Version {
@@ -27,12 +28,12 @@ const (
 	tls13 event.Version = 0x0304
 )
 
-// minText is how many characters make a text among other bytes.
+// minText is the number of characters that make a text among other bytes.
 const minText = 3
 
-// maskTexts masks the texts among bytes that are none, in UTF-16 too, where each other byte
-// is zero. What the stretch ends with may be longer than it seems, and so may be what it
-// begins with if mid says so. It returns whether the next one may go on with a text.
+// maskTexts masks the texts among other bytes, in UTF-16 too, where each other byte is zero.
+// The text at the end of the stretch may be longer than it seems, and so may the one at its
+// beginning if mid is set. It returns whether the next stretch may begin within a text.
 func (s *stream) maskTexts(from, to uint64, mid bool) bool {
 	b := s.bytes(from, to)
 	for i := 0; i < len(b); {
@@ -51,7 +52,7 @@ func (s *stream) maskTexts(from, to uint64, mid bool) bool {
 	return mid
 }
 
-// textLen is how long the text is that b begins with, in bytes and in characters.
+// textLen is the length of the text at the beginning of b, in bytes and in characters.
 func textLen(b []byte) (n, chars int) {
 	for n < len(b) {
 		at := n

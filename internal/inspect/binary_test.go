@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-// mqtt is what a client begins with: a protocol that is not known here, with a password.
+// mqtt is a client's first message in an unknown protocol, with a password.
 const mqtt = "\x10\x29\x00\x04MQTT\x04\xc2\x00\x3c\x00\x02id\x00\x01u\x00\x10" + canary
 
-// TestBinary: of an unknown protocol that was seen from its beginning bytes show in hex, and
-// no texts, in any record of it.
+// TestBinary: in an unknown protocol that was seen from its beginning, bytes show in hex, and
+// texts are masked, in every record.
 func TestBinary(t *testing.T) {
 	f := newFeed(t, Config{}).both()
 	f.version = tls13
@@ -41,8 +41,8 @@ func TestBinaryTexts(t *testing.T) {
 	}
 }
 
-// TestBinaryHidden: what may go on with something that was not seen stays hidden, each record
-// says so, and what it advises helps.
+// TestBinaryHidden: bytes that may continue something unseen stay hidden, each record says
+// so, and the advice in the note helps.
 func TestBinaryHidden(t *testing.T) {
 	for _, c := range []struct {
 		name  string

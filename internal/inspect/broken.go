@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// survive is deferred where a decoder runs. What comes over the wire is hostile, and a
-// fault in reading it must not end the trace: if the decoder panics, nothing more is shown
-// of its connection, and a note says where it was. The panic's value is not told, it may
-// quote what came.
+// survive is deferred where a decoder runs. The input is hostile, and a fault in a decoder
+// must not end the trace: if the decoder panics, nothing more of its connection is shown,
+// and a note says where it happened. The panic's value is not reported, because it may
+// quote the input.
 func (c *conn) survive(s *stream) {
 	if c.in.strict || recover() == nil {
 		return
@@ -20,7 +20,7 @@ func (c *conn) survive(s *stream) {
 	}
 	c.broken = true
 	for _, s := range c.streams {
-		if !s.rules.off { // what the decoder took may not be masked yet
+		if !s.rules.off { // bytes that the decoder consumed may not be masked yet
 			maskAll(s.masked(s.base, s.end()))
 		}
 		s.decoder = broken{}
@@ -28,7 +28,7 @@ func (c *conn) survive(s *stream) {
 	}
 }
 
-// panicked is the file and the line that a panic which is being recovered came from.
+// panicked returns the file and the line of a panic that is being recovered.
 func panicked() reason {
 	pcs := make([]uintptr, 16)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
@@ -40,7 +40,7 @@ func panicked() reason {
 	}
 }
 
-// broken is the decoder of a connection on which one panicked.
+// broken is the decoder of a connection whose decoder panicked.
 type broken struct{}
 
 func (b broken) decode(s *stream) bool        { b.flush(s); return true }

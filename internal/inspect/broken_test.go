@@ -12,7 +12,7 @@ type faulty struct{ broken }
 
 func (faulty) decode(s *stream) bool { s.consume(4, Text, ""); panic(string(s.rest())) }
 
-// TestBroken: a decoder that panics takes its connection along, and no other.
+// TestBroken: a decoder that panics affects its own connection, and no other.
 func TestBroken(t *testing.T) {
 	f := newFeed(t, Config{}).both()
 	f.in.strict = false

@@ -1,7 +1,7 @@
 package inspect
 
-// verb follows a command with credentials, and counts the lines behind it that
-// are part of it.
+// verb follows a command with credentials, and counts the lines after it that are part
+// of it.
 type verb struct {
 	known   bool // the line began with one
 	command command
@@ -12,18 +12,17 @@ type verb struct {
 	last    byte // of the line, without spaces
 	lines   int  // that are still to come
 	answer  bool
-	// unsure says that the lines to come are only perhaps part of the command: one of
-	// them may be another.
+	// unsure says that the next lines may be part of the command, or one of them may be
+	// another command.
 	unsure bool
 }
 
-// mostLines is how many lines may follow a command of which it is not known whether
-// its arguments are in its own.
+// mostLines is the largest number of lines that may follow a command if it is not known
+// whether its arguments are in its own line.
 const mostLines = 4
 
-// interrupt is told of a gap. The rest of the line that is cut is not to be shown,
-// and after it come what lines there may be. begun says that the gap may have cut
-// the command itself.
+// interrupt handles a gap. The rest of the cut line must not be shown, nor the lines of
+// the command that may follow. begun says that the gap may have cut the command itself.
 func (v *verb) interrupt(begun bool) {
 	lines := v.lines
 	switch {
@@ -37,7 +36,8 @@ func (v *verb) interrupt(begun bool) {
 	*v = verb{lines: lines, unsure: true}
 }
 
-// mayBeCommand reports whether a command may begin with what there is of a word.
+// mayBeCommand reports whether a command can begin with the part of a word that is
+// there.
 func mayBeCommand(word []byte) bool {
 	for c := range secretCommands {
 		if begins(word, c) {
@@ -47,8 +47,8 @@ func mayBeCommand(word []byte) bool {
 	return false
 }
 
-// begin takes a word of the line, in lower case. It reports whether what
-// follows are credentials.
+// begin handles a word of the line, in lower case. It reports whether credentials
+// follow.
 func (v *verb) begin(word []byte, second bool) bool {
 	c, ok := secretCommands[string(word)]
 	if !ok || second && !c.tagged {
@@ -58,8 +58,8 @@ func (v *verb) begin(word []byte, second bool) bool {
 	return true
 }
 
-// seek looks for a command in a line of which the beginning was not seen: each of its
-// words may be one. w is the word that the bytes before ended with.
+// seek looks for a command in a line whose beginning was not seen: each of its words
+// may be one. w is the word that ended before these bytes.
 func (v *verb) seek(w *word, b []byte) {
 	for i, c := range b {
 		switch {
@@ -77,10 +77,10 @@ func (v *verb) seek(w *word, b []byte) {
 	}
 }
 
-// expect says that of the lines to come so many at least may be part of a command.
+// expect says that at least so many of the next lines may be part of a command.
 func (v *verb) expect(lines int) { v.lines, v.unsure = max(v.lines, lines), true }
 
-// read takes bytes behind the command.
+// read handles bytes after the command.
 func (v *verb) read(b []byte) {
 	if !v.known && !v.answer {
 		return
@@ -97,11 +97,10 @@ func (v *verb) read(b []byte) {
 	}
 }
 
-// wholeMechanism is the one of SASL that has all there is to say in one line
-// (RFC 4616).
+// wholeMechanism is the SASL mechanism that needs only one line (RFC 4616).
 const wholeMechanism = "plain"
 
-// spell takes a byte of the first word, in lower case.
+// spell adds a byte to the first word, in lower case.
 func (v *verb) spell(c byte) {
 	if v.words != 1 {
 		return
@@ -121,8 +120,8 @@ func (v *verb) answers() bool {
 	return v.answer
 }
 
-// lineEnds counts the lines that follow. A brace at the end is behind the length
-// of what is in the next (RFC 9051 §4.3).
+// lineEnds counts the lines that follow. A brace at the end follows the length of the
+// next line's literal (RFC 9051 §4.3).
 func (v *verb) lineEnds() {
 	switch {
 	case !v.known && !v.answer:
@@ -139,10 +138,11 @@ func (v *verb) lineEnds() {
 	*v = verb{lines: v.lines, unsure: v.unsure && v.lines > 0}
 }
 
-// follow is how many lines the arguments take that the command's own has not. In
-// Redis each word and its length have one, of which AUTH has two at most. SMTP,
-// POP3 and IMAP have the mechanism in it and ask for user and password; with the
-// user in it too, as LOGIN and SCRAM may be (RFC 4954 §4), they ask for the rest.
+// follow is the number of lines with arguments after the command's own line. In Redis
+// each word and its length have a line, and AUTH has two words at most. In SMTP, POP3
+// and IMAP the command's line has the mechanism, and lines with user and password
+// follow; if it has the user too, as with LOGIN and SCRAM (RFC 4954 §4), the others
+// follow.
 func (v *verb) follow() int {
 	switch v.words {
 	case 0:

@@ -7,7 +7,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// TestDatagrams: each record of DTLS is shown at once and by itself, and one that did not come is not missed.
+// TestDatagrams: each record of DTLS is shown at once and by itself, and a missing one is not
+// reported.
 func TestDatagrams(t *testing.T) {
 	f := newFeed(t, Config{})
 	for i, payload := range []string{"hello", "GET / HTTP/1.1\r\nHost: x\r\n", "Authorization: Basic c2VjcmV0\r\n", "world"} {

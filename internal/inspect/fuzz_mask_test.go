@@ -16,7 +16,7 @@ import (
 // script reads choices from the bytes of a fuzz target.
 type script struct{ b []byte }
 
-// pick is a number below n, 0 when the bytes have run out.
+// pick returns a number below n, 0 when the bytes have run out.
 func (s *script) pick(n int) int {
 	if len(s.b) == 0 {
 		return 0
@@ -26,13 +26,12 @@ func (s *script) pick(n int) int {
 	return v
 }
 
-// of is one of all.
+// of returns one of all.
 func (s *script) of(all ...string) string { return all[s.pick(len(all))] }
 
-// FuzzMask makes conversations with secrets in every place that is masked, in
-// heads that are well formed or not, and cuts them into records of which some are
-// cut or missing. No secret may be in anything that is shown, notes and JSON
-// included.
+// FuzzMask makes conversations with secrets in every place that is masked, in valid and
+// invalid heads, and splits them into records, some of which are cut or missing. No
+// secret may be in any output, notes and JSON included.
 func FuzzMask(f *testing.F) {
 	for i := range byte(40) {
 		f.Add(bytes.Repeat([]byte{i, 3 * i, 7 * i, i / 2, 11}, 12))
@@ -60,7 +59,7 @@ func FuzzMask(f *testing.F) {
 	})
 }
 
-// speech is what one side says.
+// speech is the text of one side.
 func (s *script) speech() string {
 	switch s.pick(5) {
 	case 0:
@@ -90,7 +89,7 @@ func (s *script) h1() string {
 	return b.String()
 }
 
-// field is a header field with a secret, as it should be or not.
+// field is a header field with a secret, well-formed or not.
 func (s *script) field() string {
 	name := s.of(credentialFields...)
 	return s.of("", "", " ", "\t") + name + s.of(": ", ":", " : ", "\t:", " ", "=", "\r\n ", ":\r\n ") +
@@ -133,9 +132,9 @@ func (s *script) talk() string {
 			"a LOGIN {1}\r\nu {16}\r\n"+canary, "*2\r\n$4\r\nAUTH\r\n$16\r\n"+canary) + "\r\nQUIT\r\n"
 }
 
-// deliver sends what is said in records; some are cut, some are lost. Behind a gap
-// only what is told by its line is known: of a value of several lines, folded or
-// the arguments of a command, the rest may be shown.
+// deliver sends the conversation in records; some are cut, some are lost. After a gap
+// only secrets within one line are known: of a value of several lines, folded or the
+// arguments of a command, the rest may be shown.
 func (s *script) deliver(f *feed, d event.Dir, say string) {
 	for len(say) > 0 {
 		n := min(1+s.pick(256), len(say))
@@ -151,12 +150,12 @@ func (s *script) deliver(f *feed, d event.Dir, say string) {
 	}
 }
 
-// oneLine reports whether what comes next holds no secret of several lines.
+// oneLine reports whether the next part has no secret of several lines.
 func oneLine(say string) bool {
 	return !strings.Contains(say, "\n"+canary) && !strings.Contains(say, "\n "+canary) && !strings.Contains(say, "\n\t"+canary)
 }
 
-// inJSON is everything that is shown, in all forms.
+// inJSON is the whole output, in all forms.
 func inJSON(t *testing.T, o *shown) []byte {
 	t.Helper()
 	all := everything(o)

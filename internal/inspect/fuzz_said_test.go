@@ -8,9 +8,9 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// FuzzSaid begins a conversation as a dialect has it, and goes on with anything, in
-// records of which some are lost or cut. Nothing may panic, be held at the end, grow
-// with the lengths that are claimed, or reach a terminal.
+// FuzzSaid begins a conversation of a dialect, and continues with arbitrary bytes, in
+// records some of which are lost or cut. Nothing may panic, be held at the end, grow
+// with claimed lengths, or reach a terminal.
 func FuzzSaid(f *testing.F) {
 	for _, cases := range saidCases {
 		for _, c := range cases {

@@ -9,8 +9,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// FuzzInspect feeds anything in any records. Nothing may panic, nothing may be
-// held or missing at the end, and no control character may be shown.
+// FuzzInspect feeds arbitrary bytes in arbitrary records. Nothing may panic, nothing
+// may be held or missing at the end, and no control character may be shown.
 func FuzzInspect(f *testing.F) {
 	for _, c := range http1Cases {
 		for _, one := range c.say {
@@ -58,8 +58,8 @@ func FuzzInspect(f *testing.F) {
 	})
 }
 
-// FuzzSplit: how the bytes are cut into records changes nothing of what is
-// shown of a connection whose beginning was seen, if it is HTTP.
+// FuzzSplit: how the bytes are split into records does not change the output for a
+// connection whose beginning was seen, if it is HTTP.
 func FuzzSplit(f *testing.F) {
 	for _, one := range secretive() {
 		f.Add([]byte(one[0][1:]), uint16(5))
@@ -92,7 +92,7 @@ const plainLine = "0123456789abcdef 0123456789abcdef 0123456789abcdef 0123456789
 func BenchmarkBody(b *testing.B)     { benchmark(b, plainLine) }
 func BenchmarkPatterns(b *testing.B) { benchmark(b, plainLine, pattern) }
 
-// BenchmarkForm and BenchmarkColons are full of what a secret may follow.
+// BenchmarkForm and BenchmarkColons have many characters that a secret may follow.
 func BenchmarkForm(b *testing.B)   { benchmark(b, strings.Repeat("name=value&", 6)[1:]) }
 func BenchmarkColons(b *testing.B) { benchmark(b, strings.Repeat("::::::::", 8)) }
 

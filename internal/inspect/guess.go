@@ -11,13 +11,13 @@ import (
 // it tests whether a message begins.
 type guess struct {
 	plain masker
-	// begun says that the beginning of the protocol is at hand for certain. That the
-	// first record of a key came does not prove it: there may have been early data,
-	// or the program spoke before it handed its keys to the kernel.
+	// begun says that the beginning of the protocol is certainly here. The first record of
+	// a key does not prove it: there may have been early data, or the program may have sent
+	// data before it handed its keys to the kernel.
 	begun bool
 	// whole reports that, by the number of the record, nothing came before what was seen.
 	whole bool
-	// midText: bytes that are no text ended with what may be the beginning of one.
+	// midText: the latest bytes that are not text ended with the possible beginning of one.
 	midText bool
 	watch   watch
 	// hide reports that undecodable bytes may be HPACK, or belong to a binary protocol, and
@@ -25,11 +25,12 @@ type guess struct {
 	hide bool
 	// noted reports that a note has said why text is masked.
 	noted bool
-	// prompt is what this direction asked of the other one last.
+	// prompt is the latest request for credentials in this direction.
 	prompt prompt
-	// resp: what came is the middle of a message of redis, perhaps, and the next bytes too.
+	// resp: the bytes were perhaps the middle of a message of redis, and the next ones may
+	// be too.
 	resp bool
-	// why the field blocks of an HTTP/2 that is found cannot be decoded.
+	// why the field blocks of HTTP/2 cannot be decoded.
 	why reason
 }
 
@@ -46,10 +47,10 @@ func newGuess(s *stream) *guess {
 
 const joinedLate reason = "the trace joined in the middle"
 
-// newDatagram is for a record that is a message of its own.
+// newDatagram is for a record that is a complete message.
 func newDatagram() *guess { return &guess{plain: masker{talk: true}, begun: true} }
 
-// newLostGuess is for a stream of which the beginning is not at hand.
+// newLostGuess is for a stream whose beginning is missing.
 func newLostGuess() *guess {
 	g := &guess{plain: masker{talk: true}, why: "records before it were not seen"}
 	g.plain.urls.state = inPartial
@@ -102,7 +103,7 @@ func (g *guess) decode(s *stream) bool {
 		}
 		s.decoder = newHTTP2(s, false, g.why)
 	default:
-		if s.conn.dialogue != nil && g.why == "" && !g.hide && isText(b) { // a protocol that is not what it looked like
+		if s.conn.dialogue != nil && g.why == "" && !g.hide && isText(b) { // the bytes did not match the protocol after all
 			g.text(s, b)
 		} else {
 			g.flush(s)
@@ -150,7 +151,7 @@ func (g *guess) flush(s *stream) {
 		s.talk(&g.plain, len(b))
 	case s.conn.dialogue != nil:
 		s.hide(len(b), "bytes of a message that was not seen whole")
-		g.hide = true // and what is text among what comes
+		g.hide = true // and text in the bytes to come
 	case g.mayStore(s):
 		s.hide(len(b), "bytes of files or blocks, perhaps")
 	case g.mayBeRESP(s, b):
@@ -164,7 +165,7 @@ func (g *guess) flush(s *stream) {
 	}
 }
 
-// text shows bytes to where a frame with fields begins.
+// text shows bytes up to a frame with header fields.
 func (g *guess) text(s *stream, b []byte) {
 	g.answers(s, b)
 	g.noteUnknown(s, b)
@@ -187,8 +188,8 @@ func (g *guess) noteUnknown(s *stream, b []byte) {
 	s.in.note(s, "text is masked to the end of its line, of %d bytes at most: the beginning of it was not seen, so that it may be the rest of a secret", maxUnknown)
 }
 
-// binary takes bytes that are no text. If nothing came before them they show, but for texts
-// among them, since credentials of binary protocols mostly are texts.
+// binary consumes bytes that are not text. If nothing came before them they are shown,
+// except the texts among them, because credentials of binary protocols usually are texts.
 func (g *guess) binary(s *stream, b []byte) {
 	n, found := g.watch.see(b)
 	switch {
@@ -209,7 +210,7 @@ func (g *guess) binary(s *stream, b []byte) {
 	}
 }
 
-// isText reports whether b has no controls but those of lines. Field blocks and
+// isText reports whether b has no control characters except line breaks. Field blocks and
 // frames have others.
 func isText(b []byte) bool {
 	return !bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' && r != '\n' || r == 0x7f })

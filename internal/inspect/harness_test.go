@@ -10,7 +10,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// shown is an Output that keeps what it gets.
+// shown is an Output that keeps its input.
 type shown struct {
 	payload [2][]byte
 	text    []byte
@@ -50,7 +50,8 @@ type feed struct {
 	in   *Inspector
 	out  *shown
 	conn event.Conn
-	// version is that of TLS; start is the first sequence that the trace can have seen.
+	// version is the version of TLS; start is the first sequence number that the trace
+	// can have seen.
 	version event.Version
 	start   uint64
 	mono    uint64
@@ -66,7 +67,7 @@ func newFeed(t testing.TB, cfg Config, patterns ...string) *feed {
 		}
 		cfg.Rules = rules
 	}
-	cfg.Join = true // which changes nothing of one connection, and has to forget it
+	cfg.Join = true // which does not change one connection, and must evict it
 	f := &feed{t: t, out: &shown{}}
 	f.in = New(f.out, cfg)
 	f.in.strict = true
@@ -75,7 +76,7 @@ func newFeed(t testing.TB, cfg Config, patterns ...string) *feed {
 	return f
 }
 
-// open tells that the connection's beginning was seen.
+// open reports that the connection's beginning was seen.
 func (f *feed) open(dirs ...event.Dir) *feed {
 	s := &event.Socket{State: event.SocketOpen, Conn: f.conn}
 	for _, d := range dirs {
@@ -112,14 +113,14 @@ func (f *feed) record(d event.Dir, payload []byte) *event.Record {
 	return r
 }
 
-// send is a record whose payload was captured whole.
+// send sends a record whose payload was captured completely.
 func (f *feed) send(d event.Dir, payload string) *feed {
 	f.t.Helper()
 	f.write(f.record(d, []byte(payload)))
 	return f
 }
 
-// sendCut is a record of which only the first bytes were captured.
+// sendCut sends a record of which only the first bytes were captured.
 func (f *feed) sendCut(d event.Dir, payload string, captured int) *feed {
 	r := f.record(d, []byte(payload))
 	r.Payload = r.Payload[:captured]
@@ -127,7 +128,7 @@ func (f *feed) sendCut(d event.Dir, payload string, captured int) *feed {
 	return f
 }
 
-// lose is a record that was not seen.
+// lose skips a record that was not seen.
 func (f *feed) lose(d event.Dir) *feed {
 	f.seq[d]++
 	return f
@@ -143,7 +144,7 @@ func (f *feed) split(d event.Dir, payload []byte, ends ...int) *feed {
 	return f
 }
 
-// conns are the connections that are followed, the idlest first.
+// conns are the followed connections, the longest idle first.
 func (f *feed) conns() (all []*conn) {
 	for _, c := range f.in.conns.All() {
 		all = append(all, c)
@@ -151,7 +152,7 @@ func (f *feed) conns() (all []*conn) {
 	return all
 }
 
-// close ends the connection and checks what holds of every run.
+// close ends the connection and checks the rules for every run.
 func (f *feed) close() *shown {
 	f.t.Helper()
 	f.write(&event.Socket{State: event.SocketClose, Conn: f.conn})

@@ -39,7 +39,7 @@ func (t maskedLine) field() (f finding.Header, ok bool) {
 // headers are the fields of a head.
 type headers []finding.Header
 
-// get is the value of the first field of a name.
+// get returns the value of the first field with a name.
 func (h headers) get(name string) string {
 	for _, f := range h {
 		if strings.EqualFold(f.Name, name) {
@@ -49,8 +49,8 @@ func (h headers) get(name string) string {
 	return ""
 }
 
-// cutHead splits a head of HTTP/1 that net/http could read. raw says where the
-// parts are, shown what they are.
+// cutHead splits a head of HTTP/1 that net/http could read. raw has the positions of the
+// parts, shown their text.
 func cutHead(raw, shown []byte) (first maskedLine, fields headers) {
 	for n := 0; len(raw) > 0; n++ {
 		i := bytes.IndexByte(raw, '\n') + 1

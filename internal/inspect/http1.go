@@ -14,16 +14,16 @@ type http1 struct {
 	lines   masker // of heads and chunk sizes
 	content masker // of bodies
 	phase   phase
-	scanned int // bytes of a head that has not ended
-	// within says that the latest body ended within a line. If its length was false
-	// the line goes on, and a secret in it.
+	scanned int // bytes of an incomplete head
+	// within says that the latest body ended within a line. If its length was false,
+	// the line continues, and so does a secret in it.
 	within    bool
-	remaining uint64 // bytes of the body or chunk that are to come
-	// at is the message that is under way, of request or response.
+	remaining uint64 // remaining bytes of the body or chunk
+	// at is the message in progress, of request or response.
 	at *finding.Message
 	ex *exchange
-	// guessed is a body that is not there if the request was HEAD, which nobody
-	// saw.
+	// guessed is a body that does not exist if the request was HEAD, when the request
+	// was not seen.
 	guessed bool
 }
 
@@ -50,7 +50,7 @@ func (h *http1) decode(s *stream) bool {
 	}
 }
 
-// head waits for a whole head.
+// head waits for a complete head.
 func (h *http1) head(s *stream) bool {
 	b := s.rest()
 	if n := blank(b); n > 0 { // RFC 9112 §2.2
@@ -72,7 +72,7 @@ func (h *http1) head(s *stream) bool {
 	return h.message(s, n)
 }
 
-// blank is the number of bytes of empty lines that b begins with.
+// blank is the number of bytes of empty lines at the beginning of b.
 func blank(b []byte) int {
 	n := 0
 	for n < len(b) && (b[n] == '\r' || b[n] == '\n') {
@@ -81,8 +81,8 @@ func blank(b []byte) int {
 	return n
 }
 
-// headLen is the length of the head that b begins with, -1 if it is not whole.
-// The first scanned bytes are known to be without an end.
+// headLen is the length of the head at the beginning of b, -1 if it is not complete.
+// The first scanned bytes are known not to have its end.
 func headLen(b []byte, scanned int) int {
 	from := max(scanned-3, 0)
 	for i := from; i < len(b); i++ {
@@ -110,7 +110,7 @@ func mayBeHead(b []byte) bool {
 	return isStartLine(b[:i])
 }
 
-// message takes a head of n bytes.
+// message handles a head of n bytes.
 func (h *http1) message(s *stream, n int) bool {
 	raw := s.rest()[:n]
 	if bytes.HasPrefix(raw, []byte("HTTP/")) {
@@ -190,7 +190,7 @@ func (h *http1) finish(s *stream, how finding.End) {
 	h.at, h.ex = nil, nil
 }
 
-// upgrade: both directions speak something else from here on.
+// upgrade: both directions continue with another protocol.
 func (h *http1) upgrade(s *stream) {
 	h.finish(s, finding.Upgrade)
 	s.conn.tunnel = true
@@ -202,14 +202,14 @@ func (h *http1) upgrade(s *stream) {
 	h.leave(s)
 }
 
-// leave gives the stream back to the guess.
+// leave returns the stream to the guess.
 func (h *http1) leave(s *stream) {
 	h.content.cut(s)
 	h.lines.cut(s)
 	s.decoder = &guess{plain: masker{talk: true}, begun: true}
 }
 
-// lose gives up, until a record begins with a message.
+// lose gives up until a record begins with a message.
 func (h *http1) lose(s *stream, why reason) bool {
 	s.in.note(s, why+"; decoding goes on where a record begins with a message")
 	h.cut(s, finding.Gap)
@@ -219,7 +219,7 @@ func (h *http1) lose(s *stream, why reason) bool {
 	return false
 }
 
-// cut ends the message that is under way before its time.
+// cut ends the message in progress prematurely.
 func (h *http1) cut(s *stream, how finding.End) {
 	if h.at != nil {
 		h.finish(s, how)
@@ -236,7 +236,7 @@ func (h *http1) pending(*stream) (uint64, bool) {
 	return at, ok
 }
 
-// flush consumes a head or a line that is not whole.
+// flush consumes an incomplete head or line.
 func (h *http1) flush(s *stream) {
 	if n := len(s.rest()); n > 0 {
 		if h.within {
@@ -247,7 +247,7 @@ func (h *http1) flush(s *stream) {
 	h.scanned = 0
 }
 
-// gap: a body that goes on behind it can still be counted.
+// gap: a body that continues after it can still be counted.
 func (h *http1) gap(s *stream, n uint64) {
 	if n > 0 && (h.phase == untilClose || h.remaining >= n) {
 		h.skip(s, n)
@@ -261,7 +261,7 @@ func (h *http1) gap(s *stream, n uint64) {
 	s.decoder = newLostGuess()
 }
 
-// end: the connection closes, and with it a body that lasts until then.
+// end: the connection closes, and this ends a body without length.
 func (h *http1) end(s *stream) {
 	how := finding.Closed
 	if h.phase == untilClose {

@@ -20,7 +20,7 @@ func (h *http1) framing(s *stream, encodings []string, length int64, response bo
 	}
 }
 
-// body takes what there is of it.
+// body consumes the bytes of the body that are there.
 func (h *http1) body(s *stream) bool {
 	b := s.rest()
 	if h.guessed && h.at.BodyLen == 0 && startLine(b) == isHTTP1 {
@@ -41,7 +41,7 @@ func (h *http1) body(s *stream) bool {
 	return true
 }
 
-// bodyEnds goes on behind the last byte of a body or a chunk.
+// bodyEnds continues after the last byte of a body or a chunk.
 func (h *http1) bodyEnds(s *stream) {
 	if h.phase == inChunk {
 		h.phase = afterChunk
@@ -50,7 +50,7 @@ func (h *http1) bodyEnds(s *stream) {
 	h.finish(s, finding.Complete)
 }
 
-// line takes a line between chunks, RFC 9112 §7.1.
+// line handles a line between chunks, RFC 9112 §7.1.
 func (h *http1) line(s *stream) bool {
 	b := s.rest()
 	i := bytes.IndexByte(b, '\n')

@@ -78,7 +78,7 @@ var http1Cases = []struct {
 	{"not HTTP", []string{"rHELO there\r\n", "tGETTING on\r\n"}, nil},
 }
 
-// converse feeds what is said, in records of at most size bytes.
+// converse feeds a conversation, in records of at most size bytes.
 func converse(f *feed, say []string, size int) {
 	for _, one := range say {
 		d := rx
@@ -136,7 +136,7 @@ func TestDuration(t *testing.T) {
 func TestOneDirection(t *testing.T) {
 	f := newFeed(t, Config{}).open(tx)
 	f.send(tx, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")
-	// A response to HEAD, as it turns out.
+	// A response to HEAD, as a later record shows.
 	f.send(tx, "HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n").send(tx, "HTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\n.")
 	out := f.close()
 	want := []string{"rx 1.1 > 200 38+3 complete", "rx 1.1 > 200 39+0 complete", "rx 1.1 > 404 38+1 complete"}
@@ -193,7 +193,7 @@ func TestHTTP1Gaps(t *testing.T) {
 	}
 }
 
-// TestHide: what a filter suppresses is counted and not shown.
+// TestHide: bytes that a filter suppresses are counted and not shown.
 func TestHide(t *testing.T) {
 	f := newFeed(t, Config{}).both()
 	f.hide = func(r *event.Record) bool { return r.Dir == tx && r.Seq == 1 }
@@ -208,7 +208,7 @@ func TestHide(t *testing.T) {
 	}
 }
 
-// A body of which the rest never left is not complete, whatever its records held.
+// A body whose rest was never sent is not complete, whatever its records contained.
 func TestUnsentBody(t *testing.T) {
 	f := newFeed(t, Config{}).both()
 	f.send(event.RX, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -226,7 +226,7 @@ func TestUnsentBody(t *testing.T) {
 }
 
 // TestEarlyRequest: a request that was read before the kernel had the key of its direction
-// is told of as one that was not seen, once.
+// is reported as one that was not seen, once.
 func TestEarlyRequest(t *testing.T) {
 	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 	notes := newFeed(t, Config{}).both().send(tx, answer).send(tx, answer).close().notes

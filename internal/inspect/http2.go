@@ -13,13 +13,13 @@ import (
 
 // h2 decodes HTTP/2 (RFC 9113).
 type h2 struct {
-	preface bool // the client's is still to come
+	preface bool // the client's preface is still missing
 	reader  *bytes.Reader
 	framer  *http2.Framer
 	hpack   *hpack.Decoder
 	// broken says why field blocks cannot be decoded, empty if they can.
 	broken reason
-	joined bool // where frames seemed to be, behind bytes that were not seen
+	joined bool // where frames seemed to begin, after bytes that were not seen
 	block  fieldBlock
 	data   dataFrame
 	stray  masker // of DATA whose stream is not known
@@ -54,7 +54,7 @@ func (h *h2) decode(s *stream) bool {
 	return h.frame(s)
 }
 
-// frame takes a frame, of DATA the header.
+// frame handles a frame, for DATA its header.
 func (h *h2) frame(s *stream) bool {
 	b := s.rest()
 	if len(b) < frameHeaderLen {
@@ -66,7 +66,7 @@ func (h *h2) frame(s *stream) bool {
 		return h.lose(s, "this HTTP/2 frame cuts a field block in two")
 	}
 	if f.Type == http2.FrameData {
-		if h.joined && !f.mayBeData() { // what seemed to be a frame was none
+		if h.joined && !f.mayBeData() { // the bytes were not a frame after all
 			return h.lose(s, "this is no HTTP/2 frame")
 		}
 		return h.beginData(s, f, b)
@@ -107,7 +107,7 @@ func (h *h2) consume(s *stream, f frame, parsed http2.Frame, n int) {
 			h.block = fieldBlock{stream: f.StreamID, open: true}
 		}
 		note += h.fragment(s, p.HeaderBlockFragment(), p.HeadersEnded())
-	case *http2.UnknownFrame: // of an extension, or none at all
+	case *http2.UnknownFrame: // of an extension, or not a frame
 	default:
 		if reset, ok := parsed.(*http2.RSTStreamFrame); ok {
 			note += ": " + reset.ErrCode.String()
@@ -119,12 +119,12 @@ func (h *h2) consume(s *stream, f frame, parsed http2.Frame, n int) {
 		s.consume(n, Frame, note)
 		return
 	}
-	// What HPACK says must not be told by its bytes.
+	// The bytes of HPACK must not show secrets.
 	s.consume(frameHeaderLen, Frame, note)
 	s.hide(n-frameHeaderLen, "")
 }
 
-// endStream ends one direction of a stream, and all of it with the response.
+// endStream ends one direction of a stream, and the whole stream with the response.
 func (h *h2) endStream(s *stream, id uint32) {
 	ex, ok := s.conn.open[id]
 	if !ok {
@@ -147,7 +147,7 @@ func (h *h2) lose(s *stream, why reason, numbers ...uint64) bool {
 	return false
 }
 
-// leave gives the stream back to the guess.
+// leave returns the stream to the guess.
 func (h *h2) leave(s *stream) {
 	h.end(s)
 	for _, ex := range s.conn.open {
@@ -168,14 +168,14 @@ func (h *h2) pending(s *stream) (at uint64, some bool) {
 	return at, some
 }
 
-// flush consumes a frame that is not whole and shows none of it.
+// flush consumes an incomplete frame and shows none of it.
 func (h *h2) flush(s *stream) {
 	if n := len(s.rest()); n > 0 {
 		s.hide(n, "a frame that was not seen whole")
 	}
 }
 
-// gap: a DATA frame that goes on behind it can still be counted.
+// gap: a DATA frame that continues after it can still be counted.
 func (h *h2) gap(s *stream, n uint64) {
 	if n > 0 && h.data.open && h.data.remaining >= n {
 		m, message := h.target(s)
@@ -202,7 +202,7 @@ func (h *h2) end(s *stream) {
 	}
 }
 
-// String says what a frame is in one line.
+// String describes a frame in one line.
 func (f frame) String() string {
 	s := "HTTP/2 " + f.Type.String()
 	if f.StreamID != 0 {

@@ -8,7 +8,7 @@ import (
 
 const falsePadding reason = "the padding of this HTTP/2 frame is longer than it"
 
-// dataFrame is what is to come of a DATA frame.
+// dataFrame is the remaining part of a DATA frame.
 type dataFrame struct {
 	stream         uint32
 	remaining, pad uint64
@@ -16,7 +16,7 @@ type dataFrame struct {
 	open           bool
 }
 
-// beginData takes the header of a DATA frame, and the length of its padding.
+// beginData handles the header of a DATA frame, and the length of its padding.
 func (h *h2) beginData(s *stream, f frame, b []byte) bool {
 	n, pad := frameHeaderLen, 0
 	if f.Flags.Has(http2.FlagDataPadded) && f.Length > 0 {
@@ -32,7 +32,7 @@ func (h *h2) beginData(s *stream, f frame, b []byte) bool {
 	h.data = dataFrame{stream: f.StreamID, remaining: uint64(left), pad: uint64(pad), open: true,
 		endStream: f.Flags.Has(http2.FlagDataEndStream)}
 	if _, known := s.conn.open[f.StreamID]; !known {
-		h.stray.interrupt(s, lineBegins) // by another stream, perhaps
+		h.stray.interrupt(s, lineBegins) // of another stream, perhaps
 	}
 	s.consume(n, Frame, f.String())
 	if left+pad == 0 {
@@ -41,7 +41,7 @@ func (h *h2) beginData(s *stream, f frame, b []byte) bool {
 	return true
 }
 
-// body takes what there is of a DATA frame.
+// body consumes the bytes of a DATA frame that are there.
 func (h *h2) body(s *stream) bool {
 	have := uint64(len(s.rest()))
 	if n := min(have, h.data.remaining); n > 0 {
@@ -63,7 +63,7 @@ func (h *h2) body(s *stream) bool {
 	return true
 }
 
-// target is what masks the DATA and what counts it.
+// target returns what masks the DATA and what counts it.
 func (h *h2) target(s *stream) (*masker, *finding.Message) {
 	ex, ok := s.conn.open[h.data.stream]
 	if !ok {

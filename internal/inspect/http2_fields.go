@@ -9,7 +9,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
-// fieldBlock is a field block (RFC 9113 §4.3) that is not whole yet.
+// fieldBlock is an incomplete field block (RFC 9113 §4.3).
 type fieldBlock struct {
 	stream, promised uint32
 	raw              []byte
@@ -17,7 +17,7 @@ type fieldBlock struct {
 	open             bool // more of it is to come
 }
 
-// fragment adds to the field block, and returns the fields once it is whole.
+// fragment adds to the field block, and returns the fields once it is complete.
 func (h *h2) fragment(s *stream, raw []byte, whole bool) string {
 	h.block.raw = append(h.block.raw, raw...)
 	if len(h.block.raw) > maxHead {
@@ -51,7 +51,7 @@ func (h *h2) fields(s *stream) []hpack.HeaderField {
 	return fields
 }
 
-// fail gives up on field blocks.
+// fail stops the decoding of field blocks.
 func (h *h2) fail(s *stream, why reason) {
 	if h.broken == "" {
 		s.in.note(s, "header fields of this HTTP/2 cannot be decoded from here on: "+why)
@@ -59,7 +59,7 @@ func (h *h2) fail(s *stream, why reason) {
 	h.broken = why
 }
 
-// headers enters a whole field block, shown as it may be.
+// headers handles a complete field block, which is masked already.
 func (h *h2) headers(s *stream, fields []hpack.HeaderField, shown []finding.Header) {
 	b, c := &h.block, s.conn
 	id := b.stream
@@ -105,7 +105,7 @@ func pseudo(fields []hpack.HeaderField, name string) string {
 	return ""
 }
 
-// request enters the fields of a request, nil if they could not be decoded.
+// request sets the fields of a request, nil if they could not be decoded.
 func (ex *exchange) request(fields []hpack.HeaderField, shown []finding.Header) *finding.Message {
 	r := &finding.Request{}
 	r.Headers = shown
@@ -123,7 +123,7 @@ func (ex *exchange) request(fields []hpack.HeaderField, shown []finding.Header) 
 	return &r.Message
 }
 
-// response is request for responses.
+// response is the same for responses.
 func (ex *exchange) response(s *stream, shown []finding.Header, status string) *finding.Message {
 	r := &finding.Response{}
 	r.Status, _ = strconv.Atoi(status) // 0 is "not known"

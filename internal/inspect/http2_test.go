@@ -76,7 +76,7 @@ func (p *peer) take() string {
 	return s
 }
 
-// lens leaves out what depends on the coding.
+// lens leaves out values that depend on the coding.
 func lens(o *shown) (all []string) {
 	for _, h := range o.http {
 		if h.Request != nil && h.Request.HeadLen > 0 {
@@ -141,8 +141,8 @@ func TestHTTP2Client(t *testing.T) {
 	}
 }
 
-// TestHTTP2Text: the frames are named, the fields listed, the bodies shown, the
-// bytes of HPACK not.
+// TestHTTP2Text: the frames are named, the fields listed, the bodies shown, and the bytes of
+// HPACK hidden.
 func TestHTTP2Text(t *testing.T) {
 	c := newClient()
 	c.headers(1, false, ":method", "POST", ":path", "/x", "authorization", "Bearer hush", "x-key", "k-77").data(1, true, "a body\n")
@@ -179,8 +179,8 @@ func TestHTTP2OneDirection(t *testing.T) {
 	}
 }
 
-// TestHTTP2Joined: HPACK's table is not known, so nothing is decoded that may be
-// wrong; the frames are shown.
+// TestHTTP2Joined: HPACK's table is not known, so nothing that could be wrong is decoded;
+// the frames are shown.
 func TestHTTP2Joined(t *testing.T) {
 	c := newClient().get(1, "/before", "x-a", "b")
 	c.take()
@@ -207,7 +207,7 @@ func TestHTTP2Gaps(t *testing.T) {
 	if d := cmp.Diff(want, lens(out)); d != "" || len(out.notes) != 0 {
 		t.Errorf("%s notes %q", d, out.notes)
 	}
-	// A record with a head is lost: statuses are not known from there on.
+	// A record with a head is lost: from then on statuses are not known.
 	c, s = newClient(), newServer()
 	f = newFeed(t, Config{}).both()
 	f.send(rx, c.get(1, "/").get(3, "/b").take()).send(tx, s.take()).lose(tx)
@@ -229,20 +229,20 @@ func TestHTTP2BadBlock(t *testing.T) {
 	}
 }
 
-// literal is a field as HPACK may have it: not indexed, and not in Huffman's code.
+// literal is a field in HPACK's coding: not indexed, and not in Huffman's code.
 func literal(name, value string) []byte {
 	return []byte("\x00" + string(rune(len(name))) + name + string(rune(len(value))) + value)
 }
 
-// illegal is a frame as no peer may send it.
+// illegal is a frame that no peer may send.
 func (p *peer) illegal(t http2.FrameType, flags http2.Flags, id uint32, payload []byte) *peer {
 	p.fr.AllowIllegalWrites = true
 	_ = p.fr.WriteRawFrame(t, flags, id, payload)
 	return p
 }
 
-// TestHTTP2Illegal: behind frames that break the protocol, what may be HPACK is
-// not shown, nor are fields decoded that need its table.
+// TestHTTP2Illegal: after frames that break the protocol, bytes that may be HPACK are not
+// shown, and fields that need its table are not decoded.
 func TestHTTP2Illegal(t *testing.T) {
 	secret, harmless := literal("authorization", canary), literal("a", "b")
 	padded := append([]byte{200}, secret...)
@@ -271,8 +271,8 @@ func TestHTTP2Illegal(t *testing.T) {
 	}
 }
 
-// TestHTTP2OutOfStep: where a gap ends within a frame, no byte of what may be HPACK is taken
-// for DATA, wherever that is and however small the records are that follow.
+// TestHTTP2OutOfStep: where a gap ends within a frame, no byte that may be HPACK is treated
+// as DATA, at any position and with records of any size.
 func TestHTTP2OutOfStep(t *testing.T) {
 	secret := literal("cookie", canary)
 	say := newClient().illegal(http2.FrameHeaders, http2.FlagHeadersEndHeaders, 1, secret).
@@ -288,8 +288,8 @@ func TestHTTP2OutOfStep(t *testing.T) {
 	}
 }
 
-// TestHTTP2FalseStream: DATA of a stream that can hardly be says that what seemed to be frames
-// was none. Where the beginning was seen it may be.
+// TestHTTP2FalseStream: DATA of an impossible stream shows that the bytes were not frames.
+// If the beginning was seen, they may be.
 func TestHTTP2FalseStream(t *testing.T) {
 	data := newPeer().data(1, false, "and plain\n").take()
 	far := newPeer().illegal(http2.FrameData, 0, 1<<30, literal("cookie", canary)).take()
@@ -302,8 +302,8 @@ func TestHTTP2FalseStream(t *testing.T) {
 	}
 }
 
-// TestHTTP2InDialogue: what answers another protocol may be HTTP/2 nevertheless. Behind its
-// first frame nothing is taken for text, however small the records are.
+// TestHTTP2InDialogue: the answer to another protocol may be HTTP/2 nevertheless. After its
+// first frame nothing is treated as text, however small the records are.
 func TestHTTP2InDialogue(t *testing.T) {
 	say := newClient().illegal(http2.FrameHeaders, http2.FlagHeadersEndHeaders, 1, literal("cookie", canary)).take()
 	for _, size := range []int{1, 2, 7, 999} {

@@ -19,12 +19,12 @@ var imap = &dialect{name: "imap", ports: []uint16{143, 993}, recognise: isIMAP, 
 		return &imapServer{state: d.shared.(*imapState)}
 	}}
 
-// imapState is what both directions know.
+// imapState is the state that both directions share.
 type imapState struct {
-	// untagged is the command that goes on in lines without a tag, as the answers to
-	// challenges of AUTHENTICATE and the end of IDLE do.
+	// untagged is the command that continues in lines without a tag, such as the
+	// answers to challenges of AUTHENTICATE and the end of IDLE.
 	untagged *call
-	// goAhead: the server has asked for the literal that was announced last.
+	// goAhead: the server has asked for the latest literal.
 	goAhead bool
 }
 
@@ -61,7 +61,8 @@ func isIMAP(b []byte, o opening) verdict {
 
 func firstOf(line []byte) []byte { word, _ := firstWord(line); return word }
 
-// isGreeting reports whether a server begins so behind its asterisk, RFC 9051 §7.1.
+// isGreeting reports whether a server's greeting can have this word after its asterisk,
+// RFC 9051 §7.1.
 func isGreeting(rest []byte) bool {
 	word := firstOf(rest)
 	return string(word) == "OK" || string(word) == "PREAUTH" || string(word) == "BYE"
@@ -71,7 +72,7 @@ func isIMAPStatus(word []byte) bool {
 	return slices.Contains([]string{"OK", "NO", "BAD"}, upper(word))
 }
 
-// isTag reports whether a command may be tagged so, RFC 9051 §9.
+// isTag reports whether a command can have this tag, RFC 9051 §9.
 func isTag(tag []byte) bool {
 	for _, c := range tag {
 		if c <= ' ' || c >= 0x7f || bytes.IndexByte([]byte(`(){%*"\+`), c) >= 0 {
@@ -81,8 +82,8 @@ func isTag(tag []byte) bool {
 	return len(tag) > 0 && len(tag) <= 32
 }
 
-// literalLen is the length of what follows a line as it is, RFC 9051 §4.3: {n}, {n+} or
-// ~{n} ends it.
+// literalLen is the length of the literal after a line, RFC 9051 §4.3: the line ends
+// with {n}, {n+} or ~{n}.
 func literalLen(line []byte) (n uint64, ok bool) {
 	open := bytes.LastIndexByte(line, '{')
 	if open < 0 || line[len(line)-1] != '}' {
@@ -94,11 +95,12 @@ func literalLen(line []byte) (n uint64, ok bool) {
 // imapClient reads commands.
 type imapClient struct {
 	state *imapState
-	// inCommand: a literal has ended, and the command's line has not.
+	// inCommand: a literal has ended, but the command's line has not.
 	inCommand bool
-	// secret: the command's arguments are.
+	// secret: the command's arguments are secret.
 	secret bool
-	// literal is how long the one is that was announced and waits for the server's word.
+	// literal is the length of the announced literal that waits for the server's
+	// answer.
 	literal uint64
 }
 
@@ -125,8 +127,8 @@ func (c *imapClient) message(m *messages, b []byte) progress {
 	return c.command(m, line, n)
 }
 
-// begins announces the literal that the command goes on with, unless the server refused
-// the command before, RFC 9051 §4.3: then the client sends none.
+// begins announces the command's next literal, unless the server refused the command,
+// RFC 9051 §4.3: then the client sends none.
 func (c *imapClient) begins(m *messages) bool {
 	n := c.literal
 	c.literal = 0
@@ -136,15 +138,15 @@ func (c *imapClient) begins(m *messages) bool {
 		return false
 	}
 	how := c.how()
-	if !c.state.goAhead { // the word was not seen: it may have been no
+	if !c.state.goAhead { // the server's answer was not seen: it may have been NO
 		how = asSecret
 	}
 	m.expect(n, how)
 	return true
 }
 
-// continues reports whether a line belongs to a command that goes on without a tag.
-// Its answer tells that it ended; where that is not seen, another command does.
+// continues reports whether a line belongs to a command that continues without a tag.
+// The server's answer ends such a command; if that is not seen, the next command does.
 func (c *imapClient) continues(line []byte) bool {
 	at := c.state.untagged
 	if at == nil || at.reported && at.ev.End != finding.Gap {
@@ -185,8 +187,8 @@ func (c *imapClient) command(m *messages, line []byte, n int) progress {
 	return took
 }
 
-// line takes a line of a command, of which the first bytes are no secret, and the
-// literal behind it, if there is one.
+// line consumes a line of a command, whose first head bytes are not secret, and the
+// literal after it, if there is one.
 func (c *imapClient) line(m *messages, line []byte, n, head int) {
 	how, from := c.how(), 0
 	size, more := literalLen(line)
@@ -208,7 +210,7 @@ func (c *imapClient) line(m *messages, line []byte, n, head int) {
 	}
 }
 
-// how says how a command's arguments are shown.
+// how returns how a command's arguments are shown.
 func (c *imapClient) how() treatment {
 	if c.secret {
 		return asSecret
@@ -216,7 +218,7 @@ func (c *imapClient) how() treatment {
 	return asText
 }
 
-// ends ends a command, unless it goes on behind an answer.
+// ends ends a command, unless it continues after an answer.
 func (c *imapClient) ends(m *messages) {
 	if c.state.untagged == m.at {
 		m.at.whole = true
@@ -234,7 +236,7 @@ func (c *imapClient) lost(*messages) {
 // imapServer reads answers.
 type imapServer struct {
 	state *imapState
-	// tagged: the line is the last of an answer. inLine: a literal has ended, and its
+	// tagged: the line is the last of an answer. inLine: a literal has ended, but its
 	// line has not.
 	tagged, inLine, greeted bool
 }
@@ -281,7 +283,7 @@ func (r *imapServer) untagged(m *messages, rest []byte) {
 	m.at.ev.Status = inOneLine(rest, 0)
 }
 
-// owner gives what comes to the oldest command that waits.
+// owner makes the oldest waiting command the owner of the next bytes.
 func (r *imapServer) owner(m *messages) {
 	if len(m.with.waiting) == 0 {
 		m.unasked("continuation")
@@ -292,7 +294,7 @@ func (r *imapServer) owner(m *messages) {
 	m.at.answering, m.count = true, &m.at.ev.ReplyLen
 }
 
-// line takes a line of an answer, and the literal behind it, if there is one.
+// line consumes a line of an answer, and the literal after it, if there is one.
 func (r *imapServer) line(m *messages, line []byte, n, head int) {
 	how := asText
 	if m.at.secret {
@@ -310,7 +312,7 @@ func (r *imapServer) line(m *messages, line []byte, n, head int) {
 	r.ends(m)
 }
 
-// ends ends a line; the one with the tag ends the answer.
+// ends ends a line; the line with the tag ends the answer.
 func (r *imapServer) ends(m *messages) {
 	switch {
 	case r.tagged, m.at.begun == 0:

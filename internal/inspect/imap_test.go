@@ -23,7 +23,8 @@ var imapCases = []saidCase{
 
 func TestIMAP(t *testing.T) { checkSaid(t, "imap", imapCases) }
 
-// TestIMAPGap: what follows AUTHENTICATE is no command, whatever of it was lost.
+// TestIMAPGap: the lines after AUTHENTICATE are not commands, whatever part of them was
+// lost.
 func TestIMAPGap(t *testing.T) {
 	f := newFeed(t, Config{}).both().send(rx, "a1 AUTHENTICATE LOGIN\r\n")
 	f.lose(tx).send(tx, "+ UGFz\r\n").send(rx, canary+"\r\n").lose(rx).send(rx, canary2+"\r\n").send(tx, "a1 OK\r\n").send(rx, "a2 NOOP\r\n").send(tx, "a2 OK\r\n")
@@ -34,7 +35,7 @@ func TestIMAPGap(t *testing.T) {
 	}
 }
 
-// TestProse: text that only looks like a protocol is none.
+// TestProse: text that only resembles a protocol is not recognised as one.
 func TestProse(t *testing.T) {
 	for _, s := range []string{"a list of things\r\n", "help\r\n", "220 people came\r\n", "* OK is a word\r\n", "+OK fine\r\n", "user me\r\n", "*5\r\n", "*** note\r\n", "mail me\r\n"} {
 		f := newFeed(t, Config{})

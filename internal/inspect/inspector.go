@@ -8,7 +8,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Kind is what a piece of a payload is.
+// Kind is the kind of a piece of a payload.
 type Kind uint8
 
 // The kinds. Text is text of the application. Frame is framing of a protocol, or bytes that

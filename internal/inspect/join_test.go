@@ -9,8 +9,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// legs drives a proxy: its connections have one letter each, those of clients a small one,
-// those upstream a capital one.
+// legs drives a proxy: each of its connections has a letter, lower case for clients, upper
+// case for upstream.
 type legs struct {
 	*feed
 	conns map[string]*proxied
@@ -51,7 +51,7 @@ func (l *legs) say(name string, d event.Dir, text string) {
 
 func isUpstream(name string) bool { return name == strings.ToUpper(name) }
 
-// ask and answer are one request, and its response, of a leg; fields are whole lines.
+// ask and answer are a request, and its response, of a leg; fields are whole lines.
 func (l *legs) ask(name, line string, fields ...string) {
 	l.t.Helper()
 	d := event.RX
@@ -70,8 +70,8 @@ func (l *legs) answer(name string, fields ...string) {
 	l.say(name, d, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"+strings.Join(append(fields, "\r\n"), "\r\n")+"ok")
 }
 
-// told is what came out, a word for each line: "a=A/id" is a request of a's that A's was
-// joined to, "a?2" one that two may belong to.
+// told is the output, a word for each line: "a=A/id" is a request of a to which A's was
+// joined, "a?2" one to which two may belong.
 func (l *legs) told() string {
 	l.t.Helper()
 	for _, name := range []string{"a", "b", "c", "d", "A", "B", "C"} {
@@ -299,7 +299,7 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-// Records come a microsecond apart: the proxy takes what no server does.
+// Records come a microsecond apart: the proxy takes the time that no server does.
 func TestJoinedTimes(t *testing.T) {
 	l := newLegs(t)
 	l.ask("a", "GET /x") // 1
@@ -316,8 +316,8 @@ func TestJoinedTimes(t *testing.T) {
 	}
 }
 
-// Where there is no room for all that is under way, an upstream request may be of one that
-// is not listed: only an id can join it.
+// If there is no room for all requests in progress, an upstream request may belong to one
+// that is not listed: only an id can join it.
 func TestJoinWithoutRoom(t *testing.T) {
 	l := newLegs(t)
 	l.ask("a", "GET /x")
@@ -335,7 +335,7 @@ func TestJoinWithoutRoom(t *testing.T) {
 	}
 }
 
-// Where too many can be meant, only an id joins.
+// If too many requests are possible, only an id joins.
 func TestJoinTooMany(t *testing.T) {
 	l := newLegs(t)
 	for i := range maxMeant + 1 {
@@ -351,7 +351,8 @@ func TestJoinTooMany(t *testing.T) {
 	}
 }
 
-// BenchmarkJoin is a proxy with as many clients as are listed, each with a path of its own.
+// BenchmarkJoin is a proxy with the largest listed number of clients, each with a path of
+// its own.
 func BenchmarkJoin(b *testing.B) {
 	request := func(d event.Dir, i int) *exchange {
 		ex := &exchange{}

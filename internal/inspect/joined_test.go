@@ -7,8 +7,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// joinedTalks are what is seen of connections that were open before: none of their
-// commands with secrets can be determined for certain.
+// joinedTalks are conversations of connections that were open before: none of their
+// commands with secrets can be recognised for certain.
 var joinedTalks = []struct {
 	name string
 	port uint16
@@ -42,7 +42,8 @@ func TestJoinedTalk(t *testing.T) {
 	}
 }
 
-// TestJoinedWithoutLines: why a text is masked is reported once, and to where.
+// TestJoinedWithoutLines: the reason why a text is masked is reported once, with its
+// length.
 func TestJoinedWithoutLines(t *testing.T) {
 	f := newFeed(t, Config{})
 	for range 3 {

@@ -49,7 +49,7 @@ func TestLimits(t *testing.T) {
 		if n := len(f.conns()); n != maxConns || string(last.Payload) != get {
 			t.Errorf("%d connections, shown %q", n, last.Payload)
 		}
-		// One that was given up goes on, and nothing of it is said to be missing.
+		// An evicted connection goes on, and none of its records is reported missing.
 		f.conn.ID, f.seq = 1, [2]uint64{rx: 1}
 		f.send(rx, get).write(&event.Summary{})
 		last = f.out.records[len(f.out.records)-1]

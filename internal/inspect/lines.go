@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// What protocols of mail have in common: lines that end with CR LF, or with LF alone
-// where a program is careless.
+// Common parts of mail protocols: lines that end with CR LF, or with LF alone if a
+// program is careless.
 
-// cutLine is the first line of b without its end, and its length with it; n is 0 where
-// the line is not whole.
+// cutLine returns the first line of b without its end, and its length including that; n
+// is 0 if the line is not complete.
 func cutLine(b []byte) (line []byte, n int) {
 	i := bytes.IndexByte(b, '\n')
 	if i < 0 {
@@ -18,7 +18,7 @@ func cutLine(b []byte) (line []byte, n int) {
 	return bytes.TrimSuffix(b[:i], []byte("\r")), i + 1
 }
 
-// firstWord cuts a line behind its first word and the space that follows.
+// firstWord splits a line after its first word and the space that follows.
 func firstWord(line []byte) (word, rest []byte) {
 	i := bytes.IndexByte(line, ' ')
 	if i < 0 {
@@ -27,10 +27,10 @@ func firstWord(line []byte) (word, rest []byte) {
 	return line[:i], line[i+1:]
 }
 
-// upper is a word as commands are looked up.
+// upper returns a word in the form in which commands are looked up.
 func upper(word []byte) string { return strings.ToUpper(string(word[:min(len(word), maxWord)])) }
 
-// isWord reports whether a command may be called so.
+// isWord reports whether a command can have this name.
 func isWord(b []byte) bool {
 	for _, c := range b {
 		if plain[c] == 0 {
@@ -59,8 +59,8 @@ func beginsCommand(b []byte, commands map[string]bool) verdict {
 	return ofClient
 }
 
-// command takes a line of n bytes, of which the first words bytes are no secret and
-// the rest is shown as how says.
+// command consumes a line of n bytes, whose first words bytes are not secret; how says
+// how the rest is shown.
 func (m *messages) command(n, words int, how treatment) {
 	words = min(words, n)
 	m.fresh()
@@ -70,11 +70,11 @@ func (m *messages) command(n, words int, how treatment) {
 	m.fresh()
 }
 
-// dotted follows text of many lines that a dot in a line of its own ends, RFC 5321
-// §4.5.2, RFC 1939 §3.
+// dotted follows text of many lines up to a line with a single dot, RFC 5321 §4.5.2,
+// RFC 1939 §3.
 type dotted struct{ within bool }
 
-// consume takes what there is of it; done says that the dot came.
+// consume consumes the lines that are there; done says that the dot came.
 func (d *dotted) consume(m *messages, b []byte) (how progress, done bool) {
 	if !d.within && b[0] == '.' {
 		line, n := cutLine(b)
@@ -103,10 +103,10 @@ func wordSet(all ...string) map[string]bool {
 	return m
 }
 
-// mechanisms are those of SASL that programs of mail have; SCRAM has many names.
+// mechanisms are the SASL mechanisms of mail programs; SCRAM has many names.
 var mechanisms = wordSet("PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "GSSAPI", "NTLM", "EXTERNAL", "ANONYMOUS", "XOAUTH2", "OAUTHBEARER")
 
-// mechanism is how many bytes of the arguments of AUTH are no secret: the mechanism's
+// mechanism is how many bytes of the arguments of AUTH are not secret: the mechanism's
 // name, if it is one.
 func mechanism(args []byte) int {
 	name, _ := firstWord(args)
@@ -116,13 +116,13 @@ func mechanism(args []byte) int {
 	return 0
 }
 
-// sasl reports whether answers to challenges may follow: not where the one of PLAIN is
-// there already.
+// sasl reports whether answers to challenges may follow: not if the line has that of
+// PLAIN already.
 func sasl(args []byte) bool {
 	name, answer := firstWord(args)
 	return !strings.EqualFold(string(name), wholeMechanism) || len(answer) == 0
 }
 
-// unknownOp is a command that is not known. It may be anything, a secret too: none of
-// it is shown.
+// unknownOp is an unknown command. It can be anything, a secret too, so none of it is
+// shown.
 const unknownOp = "unknown"

@@ -2,19 +2,18 @@ package inspect
 
 import "bytes"
 
-// masker finds the secrets of one text, line by line, however it is cut into
-// pieces. The text may lie scattered in its stream: chunks and frames are cut
-// out of it.
+// masker finds the secrets of one text, line by line, however it is split into pieces.
+// The text may be scattered in its stream: chunks and frames are cut out of it.
 type masker struct {
 	// talk says that lines may be commands: the text is not part of HTTP.
 	talk   bool
 	state  lineState
-	word   word // of the line, as far as it has come
-	folded bool // the line before was a secret, and this one may go on with it
+	word   word // of the line, as far as it was seen
+	folded bool // the line before was a secret, and this one may continue it
 	hidden int  // bytes masked in the state unknown
 	verb   verb
 	urls   urls
-	// line is what has come of the line that patterns have to be matched with.
+	// line is the part of the line that patterns must be matched with.
 	line []span
 	size int
 }
@@ -27,16 +26,16 @@ type lineState uint8
 const (
 	lineBegins lineState = iota
 	inName
-	inTagged // the word behind a first one
+	inTagged // the word after a first one
 	afterName
 	inSecret
 	inText
-	// unknown is the rest of a line whose beginning was not seen: it may be that of
+	// unknown is the rest of a line whose beginning was not seen: it may be the rest of
 	// a secret.
 	unknown
 )
 
-// write takes the next bytes of the text, which lie in s.
+// write handles the next bytes of the text, which are in s.
 func (m *masker) write(s *stream, from, to uint64) {
 	if s.rules.off {
 		return
@@ -56,7 +55,7 @@ func (m *masker) write(s *stream, from, to uint64) {
 	}
 }
 
-// lineEnds is told how the line ends.
+// lineEnds handles the end of the line.
 func (m *masker) lineEnds() {
 	m.folded = m.state == inSecret || m.state == afterName || m.state == unknown
 	if m.talk {
@@ -65,8 +64,8 @@ func (m *masker) lineEnds() {
 	m.state = lineBegins
 }
 
-// header follows a line that may be a header field, RFC 9112 §5, or a command.
-// What is malformed is a secret to its end if it begins with the name of one.
+// header follows a line that may be a header field, RFC 9112 §5, or a command. A
+// malformed line that begins with the name of a secret field is a secret to its end.
 func (m *masker) header(s *stream, from, to uint64) {
 	b := s.bytes(from, to)
 	if m.state == lineBegins {
@@ -124,8 +123,8 @@ func (m *masker) readName(b []byte) int {
 	return len(b)
 }
 
-// mayIndent reports whether a name may stand behind c at the beginning of a line: a
-// space of any kind, a byte order mark, a quote, or what marks lines in lists and logs.
+// mayIndent reports whether a name can follow c at the beginning of a line: a space of
+// any kind, a byte order mark, a quote, or a mark of lines in lists and logs.
 func mayIndent(c byte) bool {
 	return c >= 0x80 || c == ' ' || c == '\t' || c == '"' || c == '\'' || c == '>' || c == '<' || c == '*'
 }
@@ -146,8 +145,8 @@ func (m *masker) named(c byte) bool {
 	return true
 }
 
-// readColon returns how many bytes of b come before the value. Without a colon
-// the value is what follows the name.
+// readColon returns how many bytes of b precede the value. Without a colon the value is
+// the text after the name.
 func (m *masker) readColon(b []byte) int {
 	for i, c := range b {
 		switch c {
@@ -163,7 +162,7 @@ func (m *masker) readColon(b []byte) int {
 	return len(b)
 }
 
-// collect keeps what patterns have to be matched with until the line ends.
+// collect keeps the text that patterns must be matched with until the line ends.
 func (m *masker) collect(s *stream, from, to uint64, complete bool) {
 	if len(s.rules.patterns) == 0 {
 		return
@@ -227,7 +226,7 @@ func (m *masker) end(s *stream) {
 	m.matchRest(s)
 }
 
-// cut is end where the text does not, but no more of it will come.
+// cut is like end for a text that does not end, but of which no more will come.
 func (m *masker) cut(s *stream) {
 	m.urls.interrupt(s)
 	m.matchRest(s)
@@ -240,8 +239,8 @@ func (m *masker) matchRest(s *stream) {
 	}
 }
 
-// interrupt is cut where the text goes on behind a gap. after is what is known
-// of the line that the next byte is part of; a secret may go on there.
+// interrupt is like cut for a text that continues after a gap. after is what is known
+// of the line of the next byte; a secret may continue there.
 func (m *masker) interrupt(s *stream, after lineState) {
 	m.cut(s)
 	if m.talk {
@@ -254,7 +253,7 @@ func (m *masker) interrupt(s *stream, after lineState) {
 	m.state, m.hidden, m.folded, m.word.n = after, 0, false, 0
 }
 
-// pending is the first offset about which nothing is decided yet.
+// pending is the first offset that is not decided yet.
 func (m *masker) pending() (uint64, bool) {
 	at, ok := m.urls.pending()
 	if len(m.line) > 0 && (!ok || m.line[0].from < at) {

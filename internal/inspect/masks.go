@@ -1,7 +1,7 @@
 package inspect
 
-// What is masked by default, as data. docs/masks.md says what each belongs to. All
-// are in lower case, with hyphens for underscores.
+// The names that are masked by default, as data. docs/masks.md says where each comes
+// from. All are in lower case, with hyphens for underscores.
 var (
 	// secretFields are header fields that carry credentials.
 	secretFields = set(
@@ -15,12 +15,13 @@ var (
 		"oauth-verifier", "oobcode", "pass", "password-confirmation", "phpsessid", "pin", "pwd", "samlart", "samlresponse",
 		"sid", "sig", "ticket", "user-code",
 	)
-	// secretEndings make a secret of every field or parameter whose name ends so.
+	// secretEndings are endings of names: every field or parameter with such a name is
+	// a secret.
 	secretEndings = []string{"-auth", "access-key", "accesskey", "api-key", "apikey", "app-key", "appkey", "application-key",
 		"authorization", "credential", "csrf", "customer-key", "encryption-key", "jwt", "master-key", "otp", "passcode", "passphrase",
 		"passwd", "password", "private-key", "privatekey", "secret", "secret-key", "secretkey", "session-id", "sessionid",
 		"signature", "signing-key", "subscription-key", "token"}
-	// secretCommands begin a line of SMTP, POP3, FTP, NNTP, IRC, Redis or, behind a tag,
+	// secretCommands begin a line of SMTP, POP3, FTP, NNTP, IRC, Redis or, after a tag,
 	// of IMAP, whose arguments are credentials.
 	secretCommands = map[string]command{
 		"acct": {}, "apop": {}, "auth": {exchange: true}, "authenticate": {tagged: true, exchange: true}, "authinfo": {},
@@ -28,22 +29,22 @@ var (
 	}
 )
 
-// command is how a command with credentials goes on.
+// command is how a command with credentials continues.
 type command struct {
 	tagged   bool // it may be the second word, as in IMAP
 	exchange bool // without all of its arguments, the lines that follow are them
 }
 
 const (
-	// maxName bounds the names of fields, commands and parameters that are looked up.
-	// Of a longer one the end is.
+	// maxName limits the names of fields, commands and parameters that are looked up.
+	// Of a longer name, the end is looked up.
 	maxName = 48
-	// maxAuthority bounds the user, password and host of a URL.
+	// maxAuthority limits the user, password and host of a URL.
 	maxAuthority = 1 << 10
 )
 
 // names is a set of names of at most maxName bytes. Nearly every word of a text is
-// asked for, and is not there: its length and last byte say so of most.
+// looked up, and is not in it: its length and last byte are enough to reject most.
 type names struct {
 	all     map[string]bool
 	lengths [256]uint64 // by last byte, a bit for each length
@@ -84,20 +85,20 @@ func secretEnding(name []byte) bool {
 	return false
 }
 
-// secretField reports whether the value of the header field is. The name is as
-// word gives it.
+// secretField reports whether the value of the header field is secret. The name is in
+// the form that word returns.
 func secretField(name []byte) bool { return isSecret(secretFields, name) }
 
 // secretParameter is secretField for parameters.
 func secretParameter(name []byte) bool { return isSecret(secretParameters, name) }
 
-// secretMember is secretField for members of JSON. There a code is mostly that of an
+// secretMember is secretField for members of JSON. There a code is usually that of an
 // error, and a key that of a map.
 func secretMember(name []byte) bool {
 	return secretField(name) || secretParameter(name) && string(name) != "code" && string(name) != "key"
 }
 
-// isSecret looks a name up, without hyphens before it and a number behind it.
+// isSecret looks a name up, without leading hyphens and without a number at its end.
 func isSecret(in *names, name []byte) bool {
 	for len(name) > 0 && name[0] == '-' {
 		name = name[1:]
@@ -108,8 +109,8 @@ func isSecret(in *names, name []byte) bool {
 	return in.has(name) || secretEnding(name)
 }
 
-// plain has for each byte of a name what it is looked up as: letters in lower case,
-// hyphens for underscores. It is 0 for what is in no name that matters here.
+// plain maps each byte of a name to the form in which it is looked up: letters in lower
+// case, hyphens for underscores. It is 0 for bytes that no relevant name has.
 var plain = func() (to [256]byte) {
 	for c := byte('a'); c <= 'z'; c++ {
 		to[c], to[c-'a'+'A'] = c, c
@@ -123,13 +124,13 @@ var plain = func() (to [256]byte) {
 
 func isName(c byte) bool { return plain[c] != 0 }
 
-// word is the end of a name, as far as it has come.
+// word is the end of a name, as far as it was seen.
 type word struct {
 	b [maxName]byte
 	n int
 }
 
-// add takes a byte, as plain has it.
+// add adds a byte, in the form of plain.
 func (w *word) add(c byte) {
 	if w.n == len(w.b) {
 		w.n = copy(w.b[:], w.b[1:])

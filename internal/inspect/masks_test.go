@@ -25,7 +25,7 @@ var credentialFields = []string{"Authorization", "Cookie", "Set-Cookie", "Proxy-
 	"CB-ACCESS-PASSPHRASE", "X-Parse-Master-Key", "X-Secret-Key", "X-Private-Key", "X-Amz-Server-Side-Encryption-Customer-Key",
 	"X-GitHub-OTP", "X-OTP", "Set-Cookie2", "X-Session-Id"}
 
-// harmlessFields are masked by no rule of names.
+// harmlessFields are fields whose names no rule masks.
 var harmlessFields = []string{"Host", "Accept", "User-Agent", "WWW-Authenticate", "Sec-WebSocket-Key", "Idempotency-Key",
 	"ETag", "Surrogate-Key", "X-Request-Id", "Traceparent", "X-Amz-Content-Sha256", "Content-Type", "Author", "Keep-Alive"}
 
@@ -51,7 +51,8 @@ func TestSecretFields(t *testing.T) {
 	}
 }
 
-// TestNeverIndexed: what the sender marks for HPACK is a secret.
+// TestNeverIndexed: a field that the sender marks as never indexed in HPACK is a
+// secret.
 func TestNeverIndexed(t *testing.T) {
 	c := newClient()
 	c.block.Reset()
@@ -69,7 +70,7 @@ func TestNeverIndexed(t *testing.T) {
 	}
 }
 
-// TestMaskedText says exactly which bytes of a text that is no HTTP are masked.
+// TestMaskedText compares exactly which bytes of a text outside HTTP are masked.
 func TestMaskedText(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		// Malformed fields.
@@ -132,7 +133,7 @@ func TestMaskedText(t *testing.T) {
 	}
 }
 
-// TestCommandsBehindGaps: a line that is masked since a gap cut a command may be a
+// TestCommandsBehindGaps: a line that is masked because a gap cut a command may be a
 // command itself.
 func TestCommandsBehindGaps(t *testing.T) {
 	for _, second := range []string{"auth login\r\n" + canary2 + "\r\n" + canary, "a AUTHENTICATE PLAIN\r\n" + canary, "a LOGIN u {16}\r\n" + canary} {
@@ -145,7 +146,7 @@ func TestCommandsBehindGaps(t *testing.T) {
 	}
 }
 
-// TestJSONBehindGaps: a value that a gap cuts is masked, or cuts off from its name.
+// TestJSONBehindGaps: a value that a gap cuts, or separates from its name, is masked.
 func TestJSONBehindGaps(t *testing.T) {
 	head := "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 999\r\n\r\n"
 	before, name, value := head+`{"a":"b",`, `"password" : `, `"`+canary+`"}`
@@ -156,7 +157,7 @@ func TestJSONBehindGaps(t *testing.T) {
 			if l := leaks(everything(f.close())); l != "" {
 				t.Errorf("%q lost to %q: %q", say[:from], say[to:], l)
 			}
-			// The body can be counted on.
+			// The body's length is reliable.
 			f = newFeed(t, Config{}).both().sendCut(rx, say[:to], from).send(rx, say[to:])
 			if l := leaks(everything(f.close())); l != "" {
 				t.Errorf("%q cut to %q: %q", say[:from], say[to:], l)
@@ -210,7 +211,7 @@ func TestCutURL(t *testing.T) {
 	}
 }
 
-// TestNotesQuoteNothing: net/http's errors quote the line that they are about.
+// TestNotesQuoteNothing: net/http's errors quote the faulty line.
 func TestNotesQuoteNothing(t *testing.T) {
 	for _, line := range []string{"Cookie\t: session=" + canary, " Authorization: Bearer " + canary, "Authorization Bearer " + canary,
 		"Set-Cookie " + canary + "\r\n\t" + canary} {
@@ -229,8 +230,8 @@ func TestNotesQuoteNothing(t *testing.T) {
 	}
 }
 
-// TestFreshInTheMiddle: that a key's first record came does not prove that HTTP/2
-// began with it. There may have been early data, say.
+// TestFreshInTheMiddle: the first record of a key does not prove that HTTP/2 began with
+// it. There may have been early data, for example.
 func TestFreshInTheMiddle(t *testing.T) {
 	c := newClient()
 	c.take()
@@ -242,7 +243,8 @@ func TestFreshInTheMiddle(t *testing.T) {
 			t.Fatalf("from %d: %q", at, l)
 		}
 	}
-	// Fields after text and more than is hidden of what is none, however cut.
+	// Fields after text, and after more undecodable bytes than are hidden, in any
+	// pieces.
 	long := "some text\n" + strings.Repeat("\x01\x02", maxUnknown) + block
 	for at := len(long) - len(block); at < len(long); at++ {
 		out := newFeed(t, Config{}).both().split(rx, []byte(long), maxUnknown, 2*maxUnknown, at).close()
@@ -268,8 +270,8 @@ func TestTunneledFields(t *testing.T) {
 	}
 }
 
-// TestMasksAreDocumented: docs/masks.md lists what is masked, and nothing else. Of
-// fields and parameters it names some besides that endings make secrets.
+// TestMasksAreDocumented: docs/masks.md lists exactly the names that are masked.
+// Besides, it names some fields and parameters that endings make secrets.
 func TestMasksAreDocumented(t *testing.T) {
 	b, err := os.ReadFile("../../docs/masks.md")
 	if err != nil {
@@ -314,8 +316,8 @@ func keys[V any](m map[string]V) (all []string) {
 	return all
 }
 
-// TestFalseLength: what goes on behind the length that a head or a chunk said is
-// the rest of a secret perhaps, whatever follows it.
+// TestFalseLength: the bytes after the length that a head or a chunk claimed are
+// perhaps the rest of a secret, whatever follows.
 func TestFalseLength(t *testing.T) {
 	const form = "a=1&password=" + canary
 	next := "GET /next HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -334,8 +336,8 @@ func TestFalseLength(t *testing.T) {
 	}
 }
 
-// TestMessagesBehindBodies: a body that ends within a line, in a secret even, is
-// no reason to doubt the request that follows.
+// TestMessagesBehindBodies: a body that ends within a line, even within a secret, does
+// not make the next request uncertain.
 func TestMessagesBehindBodies(t *testing.T) {
 	post := "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\npassword=x"
 	for size := 1; size < 60; size += 7 {
@@ -347,9 +349,9 @@ func TestMessagesBehindBodies(t *testing.T) {
 	}
 }
 
-// TestCutCommands: what a command with credentials has behind a gap is masked, in
-// its own line and in those that follow, wherever the gap lies once it has begun. Where
-// the protocol is known, it goes on with the next message.
+// TestCutCommands: the text of a command with credentials after a gap is masked, in its
+// own line and in the following ones, at any position of the gap once the command has
+// begun. If the protocol is known, decoding continues with the next message.
 func TestCutCommands(t *testing.T) {
 	for _, c := range []struct{ before, say, next string }{
 		{"EHLO x\r\nA", "UTH LOGIN\r\n" + canary2 + "\r\n" + canary + "\r\n", "NOOP plain\r\n"},

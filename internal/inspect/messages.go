@@ -9,7 +9,7 @@ type messages struct {
 	with    *dialogue
 	grammar grammar
 	plain   masker
-	// remaining is how many of the expected bytes have not come yet.
+	// remaining is how many of the expected bytes are still missing.
 	remaining uint64
 	how       treatment
 	// count, if not nil, counts the bytes.
@@ -31,14 +31,14 @@ type grammar interface {
 	lost(m *messages)
 }
 
-// progress is how far a grammar came.
+// progress is how far a grammar got.
 type progress uint8
 
 const (
-	// waits: it took nothing and needs more bytes.
+	// waits: it consumed nothing and needs more bytes.
 	waits progress = iota
 	took
-	// fails: there is no message of the dialect.
+	// fails: the bytes are no message of the dialect.
 	fails
 )
 
@@ -46,11 +46,11 @@ const (
 type treatment uint8
 
 const (
-	// asText: lines, in which secrets are looked for.
+	// asText: lines, which are searched for secrets.
 	asText treatment = iota
-	// asSecret: lines of which only their ends are shown.
+	// asSecret: lines, only the ends of which are shown.
 	asSecret
-	// asBytes: in hex only, where secrets are looked for.
+	// asBytes: in hex only, and searched for secrets.
 	asBytes
 	// asHidden: not at all.
 	asHidden
@@ -83,8 +83,8 @@ func (m *messages) decode(s *stream) bool {
 // consume consumes n bytes.
 func (m *messages) consume(n int, how treatment) { m.consumeNoted(n, how, "") }
 
-// consumeNoted takes n bytes and says in a line what they are; it is shown for bytes
-// that are no text.
+// consumeNoted consumes n bytes and describes them in a line, which is shown if the bytes
+// are not text.
 func (m *messages) consumeNoted(n int, how treatment, note string) {
 	s := m.s
 	if m.count != nil {
@@ -109,7 +109,7 @@ func (m *messages) consumeNoted(n int, how treatment, note string) {
 	}
 }
 
-// fresh begins another text: what follows goes on with nothing that came before.
+// fresh begins another text, which does not continue an earlier one.
 func (m *messages) fresh() {
 	m.plain.end(m.s)
 	m.plain = masker{}
@@ -124,13 +124,13 @@ func (m *messages) expect(n uint64, how treatment) {
 
 func (m *messages) ends() { m.grammar.expected(m) }
 
-// shown is what may be shown of the n bytes that were taken last.
+// shown returns what may be shown of the n bytes that were consumed last.
 func (m *messages) shown(n int) []byte { return m.s.masked(m.s.pos-uint64(n), m.s.pos) }
 
-// offset is where the next byte lies.
+// offset is the offset of the next byte.
 func (m *messages) offset() uint64 { return m.s.pos }
 
-// lose gives up, until a record begins with a message.
+// lose gives up until a record begins with a message.
 func (m *messages) lose(why reason) bool {
 	s := m.s
 	s.in.note(s, why+"; decoding goes on where a record begins with a message")
@@ -139,7 +139,7 @@ func (m *messages) lose(why reason) bool {
 	return false
 }
 
-// leave gives the stream back to the guess.
+// leave returns the stream to the guess.
 func (m *messages) leave(g *guess) {
 	m.plain.cut(m.s)
 	m.with.cut(m.s, m.at)
@@ -151,7 +151,7 @@ func (m *messages) leave(g *guess) {
 
 func (m *messages) pending(*stream) (uint64, bool) { return m.plain.pending() }
 
-// flush consumes a message that is not whole and shows none of it, since its secrets are not
+// flush consumes an incomplete message and shows none of it, since its secrets are not
 // known.
 func (m *messages) flush(s *stream) {
 	if n := len(s.rest()); n > 0 {
@@ -159,7 +159,7 @@ func (m *messages) flush(s *stream) {
 	}
 }
 
-// gap: what goes on behind it within bytes that were announced can still be counted.
+// gap: if it ends within expected bytes, these can still be counted.
 func (m *messages) gap(s *stream, n uint64) {
 	if n > 0 && m.remaining >= n {
 		m.plain.interrupt(s, unknown)
@@ -180,7 +180,7 @@ func (m *messages) gap(s *stream, n uint64) {
 	m.leave(newLostGuess())
 }
 
-// end: a reply that is under way lasts no longer.
+// end: a reply in progress ends here.
 func (m *messages) end(s *stream) {
 	m.plain.cut(s)
 	if m.at != nil && m.at.answering {
@@ -206,14 +206,14 @@ func (m *messages) answer(id string) {
 	m.count = &m.at.ev.ReplyLen
 }
 
-// unasked begins what a server says without being asked.
+// unasked begins a message that a server sends without a request.
 func (m *messages) unasked(op string) {
 	m.at = m.with.newCall(m.s)
 	m.at.ev.Op, m.at.answering = op, true
 	m.count = &m.at.ev.ReplyLen
 }
 
-// answers ends a reply, or what was said unasked.
+// answers ends a reply, or a message without a request.
 func (m *messages) answers(how finding.End) {
 	m.with.report(m.s, m.at, how)
 	m.at, m.count = nil, nil

@@ -17,13 +17,13 @@ var mysql = &dialect{name: "mysql", ports: []uint16{3306, 33060}, recognise: isM
 		return &mysqlServer{state: d.shared.(*mysqlState)}
 	}}
 
-// mysqlState is what both directions know.
+// mysqlState is the state that both directions share.
 type mysqlState struct {
-	// login is the call whose packets are passwords, until the server is content; file
-	// is the one that a file of the client's is part of.
+	// login is the call whose packets are passwords, until the server accepts; file is the
+	// call that a file of the client is part of.
 	login, file *call
 	prepared    map[uint32]statement
-	// eof: behind definitions comes an EOF. Where the login was not seen it may or may not.
+	// eof: an EOF follows definitions. If the login was not seen, it may or may not follow.
 	eof bool
 }
 
@@ -43,8 +43,8 @@ func (p *mysqlState) remember(id uint32, st statement) {
 const (
 	mysqlHead = 4 // length and number
 	mysqlMost = 1<<24 - 1
-	// The fixed part of a handshake response, and the capabilities that one has whose
-	// connection is TLS.
+	// The fixed part of a handshake response, and the capabilities of a response on a TLS
+	// connection.
 	mysqlFixed   = 32
 	mysqlNeeds   = 1<<9 | 1<<11 // CLIENT_PROTOCOL_41, CLIENT_SSL
 	mysqlWithDB  = 1 << 3       // CLIENT_CONNECT_WITH_DB
@@ -94,7 +94,7 @@ func isMySQL(b []byte, o opening) verdict {
 	return no
 }
 
-// isMySQLLogin looks for a handshake response.
+// isMySQLLogin reports whether b is a handshake response.
 func isMySQLLogin(b []byte, o opening) verdict {
 	if len(b) < mysqlHead {
 		if o.likely() {
@@ -121,8 +121,8 @@ func isMySQLLogin(b []byte, o opening) verdict {
 	return ofClient
 }
 
-// mayReply reports whether a packet may be the first of a reply: OK, ERR, a file's name
-// or a number of columns.
+// mayReply reports whether a packet can be the first of a reply: OK, ERR, a file's name or
+// a number of columns.
 func mayReply(p mysqlPacket, first byte) bool {
 	switch first {
 	case mysqlOK:
@@ -133,8 +133,7 @@ func mayReply(p mysqlPacket, first byte) bool {
 	return p.size <= 9 || p.seq > 1 && p.size <= maxPgError
 }
 
-// inSequence reports whether packets follow each other with the numbers that they should
-// have, as far as b goes.
+// inSequence reports whether the packets have consecutive numbers, as far as b goes.
 func inSequence(b []byte) bool {
 	last := readMySQL(b)
 	for {
@@ -151,8 +150,8 @@ func inSequence(b []byte) bool {
 	}
 }
 
-// lenenc reads an integer of one to nine bytes, and how many it takes; 0 where b is
-// none, or not whole.
+// lenenc reads an integer of one to nine bytes, and returns how many it takes; 0 if b is
+// not one, or is incomplete.
 func lenenc(b []byte) (v uint64, n int) {
 	if len(b) == 0 {
 		return 0, 0
@@ -170,7 +169,7 @@ func lenenc(b []byte) (v uint64, n int) {
 	return v, 1 + size
 }
 
-// lenencString cuts a text behind its length off.
+// lenencString splits a text after its length from b.
 func lenencString(b []byte) (text, rest []byte, ok bool) {
 	n, size := lenenc(b)
 	if size == 0 || uint64(len(b)-size) < n {

@@ -6,14 +6,13 @@ import (
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
-// mysqlClient reads what a client says.
+// mysqlClient reads the client's packets.
 type mysqlClient struct {
 	state *mysqlState
-	// continues: the packet was of the greatest length, and the next is the rest of it.
+	// continues: the packet had the maximum length, and the next one continues it.
 	continues bool
 	how       treatment
-	// silent: nothing answers the command. part: the packet belongs to what was asked
-	// before.
+	// silent: the command has no reply. part: the packet belongs to the request before.
 	silent, part bool
 }
 
@@ -45,7 +44,7 @@ func (c *mysqlClient) message(m *messages, b []byte) progress {
 	return c.command(m, p, payload)
 }
 
-// needs is how much of a command's payload is waited for.
+// needs is how much of a command's payload must be there.
 func (c *mysqlClient) needs(command byte, size int) int {
 	switch command {
 	case 0x03, 0x16: // statements
@@ -58,12 +57,12 @@ func (c *mysqlClient) needs(command byte, size int) int {
 	return 5
 }
 
-// join goes on with a call that was asked before.
+// join continues with the call of an earlier request.
 func (c *mysqlClient) join(m *messages, at *call) {
 	m.at, m.count, c.part, c.how = at, &at.ev.RequestLen, true, asHidden
 }
 
-// rest takes the head of a packet and announces its payload.
+// rest consumes the head of a packet and announces its payload.
 func (c *mysqlClient) rest(m *messages, p mysqlPacket, note string) progress {
 	c.continues = p.size == mysqlMost
 	m.consumeNoted(mysqlHead, asBytes, note)
@@ -72,8 +71,8 @@ func (c *mysqlClient) rest(m *messages, p mysqlPacket, note string) progress {
 	return took
 }
 
-// second takes the packet that follows the server's greeting. Of what is no login, as data
-// of a file that the server was not heard to ask for, nothing may be reported.
+// second handles the packet that follows the server's greeting. If it is not a login, it may be
+// data of a file whose request was not seen, and nothing of it may be reported.
 func (c *mysqlClient) second(m *messages, p mysqlPacket, b []byte) progress {
 	switch isMySQLLogin(b, opening{port: true}) {
 	case ofClient:
@@ -84,7 +83,8 @@ func (c *mysqlClient) second(m *messages, p mysqlPacket, b []byte) progress {
 	return fails
 }
 
-// login takes a handshake response, which isMySQLLogin has looked at, of which a user and perhaps a database are reported.
+// login handles a handshake response, which isMySQLLogin has checked; it reports a user and perhaps
+// a database.
 func (c *mysqlClient) login(m *messages, p mysqlPacket, payload []byte) progress {
 	if len(payload) < p.size {
 		return waits
@@ -103,7 +103,7 @@ func (c *mysqlClient) login(m *messages, p mysqlPacket, payload []byte) progress
 	return c.rest(m, p, "MySQL HandshakeResponse")
 }
 
-// mysqlDatabase is what a client wants to use, which stands behind its password.
+// mysqlDatabase is the database that a client wants to use. It follows the password.
 func mysqlDatabase(payload, rest []byte) (db []byte, ok bool) {
 	capabilities := binary.LittleEndian.Uint32(payload)
 	switch {
@@ -122,7 +122,7 @@ func mysqlDatabase(payload, rest []byte) (db []byte, ok bool) {
 	return db, ok && len(db) > 0
 }
 
-// command takes one, as far as it is waited for.
+// command handles a command, whose needed part is there.
 func (c *mysqlClient) command(m *messages, p mysqlPacket, payload []byte) progress {
 	m.beginRequest("")
 	name := mysqlCommands[payload[0]]
@@ -150,7 +150,7 @@ func (c *mysqlClient) command(m *messages, p mysqlPacket, payload []byte) progre
 	return c.rest(m, p, note)
 }
 
-// statement takes a command with SQL in it.
+// statement handles a command with SQL.
 func (c *mysqlClient) statement(m *messages, p mysqlPacket, payload []byte, note string) progress {
 	skip := 1
 	if p.size > 3 && payload[0] == 0x03 && len(payload) > 2 && payload[1] == 0 && payload[2] == 1 {
@@ -172,7 +172,7 @@ func (c *mysqlClient) statement(m *messages, p mysqlPacket, payload []byte, note
 	return took
 }
 
-// execute finds the statement that is executed.
+// execute finds the statement to execute.
 func (c *mysqlClient) execute(m *messages, payload []byte) {
 	m.at.secret = true
 	if len(payload) < 5 {

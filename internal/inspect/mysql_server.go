@@ -7,21 +7,20 @@ import (
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
-// mysqlServer reads what a server says.
+// mysqlServer reads the server's packets.
 type mysqlServer struct {
 	state *mysqlState
 	phase mysqlPhase
-	// defs are the definitions of columns that are still to come, rows how many came.
+	// defs are the remaining definitions of columns, rows the rows so far.
 	defs, rows uint64
-	// hidden: a column has secrets.
+	// hidden: a column is secret.
 	hidden bool
-	// prepare: definitions of a statement come, not of a result. What comes behind its
-	// parameters are its columns.
+	// prepare: the definitions are those of a statement, not of a result. Its columns
+	// follow its parameters.
 	prepare   bool
 	columns   uint64
 	continues bool
-	// status ends the reply behind the packet under way; turn leaves the word to the
-	// client.
+	// status ends the reply after the current packet; after turn the client continues.
 	status string
 	turn   bool
 }
@@ -34,7 +33,7 @@ const (
 	mysqlRows
 )
 
-// The first byte of packets that end something, and SERVER_MORE_RESULTS_EXISTS.
+// The first byte of packets that end a part, and SERVER_MORE_RESULTS_EXISTS.
 const (
 	mysqlOK      = 0x00
 	mysqlMore    = 0x01
@@ -68,13 +67,13 @@ func (r *mysqlServer) message(m *messages, b []byte) progress {
 	return r.packet(m, p, payload[:min(p.size, len(payload))])
 }
 
-// expects reports whether a packet with this first byte is waited for.
+// expects reports whether a packet with this first byte must be complete.
 func (r *mysqlServer) expects(first byte) bool {
 	return r.phase != mysqlRows || first == mysqlERR || first == mysqlEOF
 }
 
-// begin finds what a packet answers; false says that it goes on with what is over, or
-// was not seen.
+// begin finds the request that a packet answers; false says that the packet continues a
+// reply that is over, or was not seen.
 func (r *mysqlServer) begin(m *messages, p mysqlPacket) bool {
 	if m.at != nil {
 		return true
@@ -87,7 +86,8 @@ func (r *mysqlServer) begin(m *messages, p mysqlPacket) bool {
 	return true
 }
 
-// consumePacket takes a packet that says nothing; its bytes are shown where none is a secret.
+// consumePacket consumes a packet without information; its bytes are shown if none is a
+// secret.
 func (r *mysqlServer) consumePacket(m *messages, p mysqlPacket, note string) {
 	how := asBytes
 	if m.at == nil || m.at.secret || r.hidden {
@@ -99,7 +99,7 @@ func (r *mysqlServer) consumePacket(m *messages, p mysqlPacket, note string) {
 	m.expect(uint64(p.size), how)
 }
 
-// expected ends a packet, and the reply if it was the last.
+// expected ends a packet, and the reply if it was the last one.
 func (r *mysqlServer) expected(m *messages) {
 	m.fresh()
 	switch {
@@ -112,7 +112,7 @@ func (r *mysqlServer) expected(m *messages) {
 	}
 }
 
-// packet takes one of a reply.
+// packet handles a packet of a reply.
 func (r *mysqlServer) packet(m *messages, p mysqlPacket, payload []byte) progress {
 	whole := len(payload) == p.size
 	switch first := payload[0]; {
@@ -134,7 +134,7 @@ func (r *mysqlServer) packet(m *messages, p mysqlPacket, payload []byte) progres
 	return took
 }
 
-// first takes the packet that says what reply it is.
+// first handles the packet that determines the kind of reply.
 func (r *mysqlServer) first(m *messages, p mysqlPacket, payload []byte) progress {
 	login := m.at == r.state.login
 	n, size := lenenc(payload)
@@ -150,10 +150,10 @@ func (r *mysqlServer) first(m *messages, p mysqlPacket, payload []byte) progress
 		r.prepared(m, p, payload)
 	case first == mysqlOK || first == mysqlEOF:
 		r.ok(m, p, payload)
-	case size > 0 && p.size == size+1 && payload[size] == 0: // MariaDB: the client knows the columns, and this does not
+	case size > 0 && p.size == size+1 && payload[size] == 0: // MariaDB: the client knows the columns, this decoder does not
 		r.consumePacket(m, p, "MySQL result")
 		r.phase, r.defs, r.hidden = mysqlDefs, 0, true
-	case size == 0 || size != p.size && p.size != size+1: // a text, as STATISTICS has, or a result that is no more than its rows
+	case size == 0 || size != p.size && p.size != size+1: // a text, as STATISTICS has, or a result that consists of rows only
 		r.consumePacket(m, p, "")
 		r.status = "OK"
 	default:
@@ -163,7 +163,7 @@ func (r *mysqlServer) first(m *messages, p mysqlPacket, payload []byte) progress
 	return took
 }
 
-// prepared takes the answer to STMT_PREPARE: the statement's number, and how many
+// prepared handles the reply to STMT_PREPARE: the statement's number, and how many
 // definitions follow.
 func (r *mysqlServer) prepared(m *messages, p mysqlPacket, payload []byte) {
 	if st, ok := m.at.note.(statement); ok {
@@ -181,9 +181,9 @@ func (r *mysqlServer) prepared(m *messages, p mysqlPacket, payload []byte) {
 	}
 }
 
-// definition takes one of a column or a parameter.
+// definition handles the definition of a column or a parameter.
 func (r *mysqlServer) definition(m *messages, p mysqlPacket, payload []byte) {
-	if r.defs == 0 { // no EOF came behind the last one: a row, or the next column
+	if r.defs == 0 { // no EOF came after the last one: a row, or the next column
 		if r.prepare {
 			r.defs, r.columns = r.columns, 0
 		} else {
@@ -201,7 +201,7 @@ func (r *mysqlServer) definition(m *messages, p mysqlPacket, payload []byte) {
 	}
 }
 
-// mysqlSecretColumn looks at the names in a definition: the fifth and the sixth text.
+// mysqlSecretColumn checks the names in a definition: the fifth and the sixth text.
 func mysqlSecretColumn(def []byte) bool {
 	for i := range 6 {
 		text, rest, ok := lenencString(def)
@@ -216,7 +216,7 @@ func mysqlSecretColumn(def []byte) bool {
 	return false
 }
 
-// endOf takes what ends definitions or rows.
+// endOf handles the end of definitions or rows.
 func (r *mysqlServer) endOf(m *messages, p mysqlPacket, payload []byte) {
 	if r.phase == mysqlDefs && p.size == eofSize {
 		r.consumePacket(m, p, "")
@@ -240,7 +240,7 @@ func (r *mysqlServer) endOf(m *messages, p mysqlPacket, payload []byte) {
 	r.over(strconv.FormatUint(r.rows, 10)+" rows", flags)
 }
 
-// mysqlSummary is how many rows were affected, and the flags of the server.
+// mysqlSummary returns how many rows were affected, and the flags of the server.
 func mysqlSummary(payload []byte) (affected uint64, flags uint16) {
 	rest := payload[1:]
 	affected, n := lenenc(rest)
@@ -252,7 +252,7 @@ func mysqlSummary(payload []byte) (affected uint64, flags uint16) {
 	return affected, flags
 }
 
-// ok takes an OK packet.
+// ok handles an OK packet.
 func (r *mysqlServer) ok(m *messages, p mysqlPacket, payload []byte) {
 	affected, flags := mysqlSummary(payload)
 	status := "OK"
@@ -263,7 +263,7 @@ func (r *mysqlServer) ok(m *messages, p mysqlPacket, payload []byte) {
 	r.over(status, flags)
 }
 
-// over ends a result; the reply goes on if there are more.
+// over ends a result; the reply continues if there are more.
 func (r *mysqlServer) over(status string, flags uint16) {
 	if flags&mysqlResults != 0 {
 		r.phase, r.rows = mysqlFirst, 0
@@ -272,7 +272,7 @@ func (r *mysqlServer) over(status string, flags uint16) {
 	r.status = status
 }
 
-// error takes an ERR packet: a number, a state of SQL and a text.
+// error handles an ERR packet: a number, an SQL state and a text.
 func (r *mysqlServer) error(m *messages, p mysqlPacket, payload []byte) {
 	how := asBytes
 	if m.at.secret {

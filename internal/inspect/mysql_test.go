@@ -75,11 +75,11 @@ func TestMySQLJoined(t *testing.T) {
 	}
 }
 
-// shortMySQL are packets with the number of a login, and too short for one.
+// shortMySQL are packets with the sequence number of a login that are too short for one.
 var shortMySQL = []string{"\x00\x00\x00\x02", "\x01\x00\x00\x02A", my(2, "name,"+canary+"\nother,"+canary+"\n")}
 
-// TestMySQLShortLogin: what only has the number of a login is none, and nothing of it is
-// told: it may be of a file.
+// TestMySQLShortLogin: a packet that only has the sequence number of a login is none,
+// and nothing of it is reported: it may be part of a file.
 func TestMySQLShortLogin(t *testing.T) {
 	for _, packet := range shortMySQL {
 		for _, dirs := range [][]event.Dir{{rx}, {rx, tx}} {

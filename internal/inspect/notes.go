@@ -6,13 +6,13 @@ import (
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
-// reason is a text that notes may hold. It is a type of its own so that none is
-// made from what came over the wire, or from an error that quotes it: a constant
-// converts to it, a string does not.
+// reason is a text of a note. It has its own type so that no reason is made from
+// received bytes, or from an error that quotes them: a constant converts to it, a
+// string does not.
 type reason string
 
-// note notes in a stream what cannot be decoded. what may have a verb for each of
-// the numbers.
+// note adds a note to a stream on what cannot be decoded. what may have a verb for each
+// of the numbers.
 func (in *Inspector) note(s *stream, what reason, numbers ...uint64) {
 	n := &finding.Note{Dir: s.dir, Text: what.with(numbers)}
 	if s.now != nil {

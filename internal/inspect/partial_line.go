@@ -3,22 +3,22 @@ package inspect
 import "cmp"
 
 // partialLine reads the rest of a line that a gap cut. It may belong to a secret's value, or to
-// the name before one: the gap may hold the beginning of either. Where it is a member's of
-// JSON, only the next member says for certain that it is over.
+// the name before one: either may begin in the gap. In JSON, only the next member shows for
+// certain that the value is over.
 type partialLine struct {
 	json   bool // members of JSON came before
-	quoted bool // a quote came behind the gap
-	size   int  // bytes behind the gap
-	last   byte // the latest of them that is no space
+	quoted bool // a quote came after the gap
+	size   int  // bytes after the gap
+	last   byte // the latest of them that is not a space
 	memberStart
 }
 
-// tear begins behind a gap. again says that what is cut is such a rest itself.
+// tear begins after a gap. again says that the cut part is such a rest itself.
 func (t *partialLine) tear(again bool) {
 	*t = partialLine{json: t.json, quoted: t.quoted && again}
 }
 
-// ends reports whether the rest does before c.
+// ends reports whether the rest ends before c.
 func (t *partialLine) ends(c byte) bool {
 	switch {
 	case c == '\r' || c == '\n':
@@ -27,7 +27,7 @@ func (t *partialLine) ends(c byte) bool {
 		t.quoted = true
 	}
 	t.size++
-	// In a string of JSON may be anything, but none is taken to go on for ever.
+	// A string of JSON may contain anything, but no string is assumed to continue for ever.
 	if (t.json || t.quoted) && t.size <= maxUnknown {
 		return false
 	}
@@ -38,8 +38,8 @@ func (t *partialLine) ends(c byte) bool {
 	return c == '&' || c == '#' || endsURL(c)
 }
 
-// memberStart looks for the start of a member of JSON: a comma or a brace, a name in
-// quotes and a colon. Within a string none can be, since quotes are escaped there.
+// memberStart looks for the start of a member of JSON: a comma or a brace, a name in quotes and
+// a colon. It cannot be within a string, since quotes are escaped there.
 type memberStart struct {
 	at   startState
 	name word
@@ -55,14 +55,14 @@ const (
 	colonExpected
 )
 
-// ready takes the next byte and reports whether it is the colon behind a whole name.
+// ready handles the next byte and reports whether it is the colon after a whole name.
 func (m *memberStart) ready(c byte) bool {
 	space := c == ' ' || c == '\t'
 	switch {
 	case space && (m.at == quoteExpected || m.at == colonExpected):
 	case m.at == quoteExpected && c == '"':
 		m.at, m.name.n = nameExpected, 0
-	case m.at == nameExpected && isName(c): // which what lies between two strings does not begin with
+	case m.at == nameExpected && isName(c): // the text between two strings does not begin with it
 		m.at = inMemberName
 		m.name.add(plain[c])
 	case m.at == inMemberName && c == '"':
@@ -79,8 +79,8 @@ func (m *memberStart) ready(c byte) bool {
 	return false
 }
 
-// rest is how many bytes of b come before the end of what a gap cut, with the name and
-// the colon of the member that ends it.
+// rest is how many bytes of b precede the end of the part that a gap cut, with the name and the
+// colon of the member that ends it.
 func (u *urls) rest(b []byte) int {
 	for i, c := range b {
 		switch {

@@ -6,11 +6,10 @@ import (
 	"testing"
 )
 
-// TestTornText says what of the bytes behind a gap in a body shows, behind those that are
-// masked.
+// TestTornText says which bytes after a gap in a body are shown, after the masked ones.
 func TestTornText(t *testing.T) {
 	for _, c := range []struct{ before, behind, shows string }{
-		// A name that is cut, whole behind the gap, or lost.
+		// A name that is cut, whole after the gap, or lost.
 		{`{"a":"b","access_to`, `ken":"ab","c":1}`, `1}`},
 		{`{"a":"b`, `access_token":"ab","c":1}`, `1}`},
 		{`{"a":"b","access_token`, `":"ab","c":1}`, `1}`},
@@ -20,12 +19,12 @@ func TestTornText(t *testing.T) {
 		{`{"acc`, `ess_token" : "a b", "c" : 1}`, ` 1}`},
 		{`{"acc`, ` : "a b","c":1}`, `1}`},
 		{`{'acc`, `ess_token': 'a b', 'c': 1}`, ``},
-		// What comes next is looked at by itself.
+		// The following text is examined separately.
 		{`{"a":"b`, `c","token":"ab","d":"e"}`, `"**","d":"e"}`},
 		{`{"a":"b`, `c","x":{"d":"e"}}`, `{"d":"e"}}`},
 		{`{"a":["b`, `c,",",d:"],"e":"f"}`, `"f"}`},
 		{`{"a":"b`, `c,\"d\":\"ab\"","e":1}`, `1}`},
-		// A line ends it, and a member before it is a reason to go so far.
+		// A line ends it, and an earlier member is a reason to mask that far.
 		{`{"a":"b`, "c d&e\n\"f g\n", "\n\"f g\n"},
 		{`{"pass`, "a b&c\nd\n", " b&c\nd\n"},
 		// Text and forms.
@@ -45,7 +44,7 @@ func TestTornText(t *testing.T) {
 	}
 }
 
-// TestTornTwice: behind a second gap it is known no better than behind the first.
+// TestTornTwice: after a second gap, no more is known than after the first.
 func TestTornTwice(t *testing.T) {
 	head := "POST / HTTP/1.1\r\nContent-Length: 999\r\n\r\n{\"acc"
 	f := newFeed(t, Config{}).both().sendCut(rx, head+"lost", len(head)).sendCut(rx, `oken":"a blost`, 9).send(rx, "c d")
@@ -54,7 +53,7 @@ func TestTornTwice(t *testing.T) {
 	}
 }
 
-// TestTornBounds: what never ends as JSON does is shown at last, where a value would end.
+// TestTornBounds: text without an end as in JSON is shown at last, where a value would end.
 func TestTornBounds(t *testing.T) {
 	head := "POST / HTTP/1.1\r\nContent-Length: 99999\r\n\r\n{\"a\":\"b"
 	f := newFeed(t, Config{}).both().sendCut(rx, head+"lost", len(head)).send(rx, strings.Repeat(".", maxUnknown+9)+" shown")
@@ -63,7 +62,8 @@ func TestTornBounds(t *testing.T) {
 	}
 }
 
-// TestMembersBehindGaps: wherever a gap lies in JSON, no byte of a member's secret shows.
+// TestMembersBehindGaps: for a gap at any position in JSON, no byte of a member's secret
+// shows.
 func TestMembersBehindGaps(t *testing.T) {
 	head := "POST / HTTP/1.1\r\nContent-Length: 999\r\n\r\n"
 	for _, before := range []string{`{"a":"b,c","access_token"`, "{\n  \"a\" : 1,\n  \"password\" ", `{"a":["b",",",":"],"d":{"e":[1,2]},"pin"`} {
@@ -75,8 +75,8 @@ func TestMembersBehindGaps(t *testing.T) {
 	}
 }
 
-// checkTorn cuts what is said from anywhere behind an offset to anywhere before the end of a
-// secret, and checks that nothing of the secret is shown but its punctuation.
+// checkTorn cuts the text from each offset after the given one to each offset before the end
+// of a secret, and checks that nothing of the secret is shown except its punctuation.
 func checkTorn(t *testing.T, say string, behind, secret, end int) {
 	t.Helper()
 	for from := behind; from < end; from++ {

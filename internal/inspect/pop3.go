@@ -18,21 +18,21 @@ var pop3 = &dialect{name: "pop3", ports: []uint16{110, 995}, recognise: isPOP3,
 		return &pop3Server{state: d.shared.(*pop3State)}
 	}}
 
-// pop3State is what both directions know.
+// pop3State is the state that both directions share.
 type pop3State struct {
 	auth           bool // lines of the client answer challenges
-	repliesMissing bool // replies are missing: which one ended that is not known
+	repliesMissing bool // replies are missing: it is not known which one ended the exchange
 }
 
 var (
 	pop3Commands = wordSet("APOP", "AUTH", "CAPA", "DELE", "LIST", "NOOP", "PASS", "QUIT", "RETR", "RSET", "STAT", "TOP", "UIDL", "USER", "UTF8")
-	// pop3Lists are commands whose reply has many lines; of the second kind only
-	// without an argument.
+	// pop3Lists are commands with a reply of many lines; those of the second kind only
+	// have one without an argument.
 	pop3Texts = wordSet("CAPA", "RETR", "TOP")
 	pop3Lists = wordSet("LIST", "UIDL", "AUTH")
 )
 
-// isPOP3: hardly a word of it is its own, so that something else has to speak for it.
+// isPOP3: the protocol has hardly any word of its own, so another hint is needed.
 func isPOP3(b []byte, o opening) verdict {
 	switch {
 	case !o.likely():
@@ -75,7 +75,8 @@ func (c *pop3Client) mayEnd(m *messages) bool {
 	return c.state.repliesMissing || m.s.conn.oneWay(m.s.dir)
 }
 
-// isPOP3Command reports whether a line is a command, as no answer to a challenge is.
+// isPOP3Command reports whether a line is a command that cannot be an answer to a
+// challenge.
 func isPOP3Command(line []byte) bool {
 	word, _ := firstWord(line)
 	return pop3Commands[upper(word)]
@@ -145,14 +146,15 @@ func (r *pop3Server) message(m *messages, b []byte) progress {
 	return took
 }
 
-// challenge takes one; the client's answer follows.
+// challenge handles a challenge; the client's answer follows.
 func (r *pop3Server) challenge(m *messages, n int) {
 	m.answer("")
 	m.command(n, 2, asSecret)
 	m.at, m.count = nil, nil
 }
 
-// reply takes the first line of a reply, which is all of it but for lists and mails.
+// reply handles the first line of a reply, which is the whole reply except for lists
+// and mails.
 func (r *pop3Server) reply(m *messages, n int, status string) {
 	if m.with.find("") == nil && !r.greeted && status == "+OK" {
 		m.unasked("greeting")

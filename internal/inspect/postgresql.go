@@ -19,13 +19,13 @@ var postgresql = &dialect{name: "postgresql", ports: []uint16{5432, 6432}, recog
 		return &pgServer{state: d.shared.(*pgState)}
 	}}
 
-// pgState is what both directions know.
+// pgState is the state that both directions share.
 type pgState struct {
 	// prepared are the statements with a name, the latest of them.
 	prepared map[string]statement
 }
 
-// maxPrepared bounds the statements that are remembered of a connection.
+// maxPrepared limits the statements kept for a connection.
 const maxPrepared = 32
 
 func (p *pgState) remember(name string, st statement) {
@@ -83,7 +83,7 @@ func isPostgreSQL(b []byte, o opening) verdict {
 	return v
 }
 
-// isPgStart looks for a message that begins a connection.
+// isPgStart reports whether b is a message that begins a connection.
 func isPgStart(b []byte) verdict {
 	switch {
 	case len(b) > 1 && b[1] != 0:
@@ -105,7 +105,7 @@ func isPgStart(b []byte) verdict {
 	return no
 }
 
-// isPg reports whether b begins with messages of a side, one behind the other.
+// isPg reports whether b begins with consecutive messages of a side.
 func isPg(b []byte, of role) verdict {
 	for first := true; len(b) > 0; first = false {
 		if len(b) < pgHead {
@@ -123,8 +123,8 @@ func isPg(b []byte, of role) verdict {
 	return ofClient
 }
 
-// pgLongest bounds the length of a message: of four letters it would be longer, so that
-// text is not taken for one.
+// pgLongest limits the length of a message: four letters would be a greater length, so
+// that text is not mistaken for one.
 func pgLongest(kind byte) uint32 {
 	switch kind {
 	case 'D', 'd', 'Q', 'P', 'B', 'F', 'V':
@@ -133,21 +133,21 @@ func pgLongest(kind byte) uint32 {
 	return 1 << 20
 }
 
-// pgFrame is the head of the message that comes, taken apart.
+// pgFrame is the parsed head of the next message.
 type pgFrame struct {
 	kind byte
-	size int // of what follows the head
+	size int // length after the head
 	last byte
 }
 
-// read looks at a head; ok says that it may be one of this side.
+// read parses a head; ok says that it can be one of this side.
 func (f *pgFrame) read(b []byte, of role) (ok bool) {
 	n := binary.BigEndian.Uint32(b[1:])
 	f.kind, f.size = b[0], int(n)-4
 	return isPg(b[:pgHead], of) == ofClient
 }
 
-// consume takes the head, and names the message where the one before was another.
+// consume consumes the head, and names the message if the one before was another.
 func (f *pgFrame) consume(m *messages, of role) {
 	note := ""
 	if f.kind != f.last {
@@ -158,7 +158,7 @@ func (f *pgFrame) consume(m *messages, of role) {
 	m.fresh()
 }
 
-// pgError is what an ErrorResponse says: its severity, its code and its text.
+// pgError summarises an ErrorResponse: its severity, its code and its text.
 func pgError(fields, shown []byte, quiet bool) string {
 	var severity, code, text string
 	for len(fields) > 1 && fields[0] != 0 {

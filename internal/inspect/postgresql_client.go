@@ -6,13 +6,13 @@ import (
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
-// pgClient reads what a client says. What it says up to a Sync or a Query is one
-// request: the server answers that with one ReadyForQuery.
+// pgClient reads the client's messages. All messages up to a Sync or a Query are one
+// request: the server answers them with one ReadyForQuery.
 type pgClient struct {
 	state *pgState
 	frame pgFrame
 	more  int // statements of the request besides the first
-	// standalone: the message that comes is no part of a request.
+	// standalone: the current message is not part of a request.
 	standalone bool
 }
 
@@ -35,7 +35,7 @@ func (c *pgClient) message(m *messages, b []byte) progress {
 	return c.body(m, b)
 }
 
-// long reports whether a message is not waited for.
+// long reports whether a message is processed before it is complete.
 func (c *pgClient) long() bool {
 	switch c.frame.kind {
 	case 'Q', 'P', 'B', 'E':
@@ -44,7 +44,7 @@ func (c *pgClient) long() bool {
 	return true
 }
 
-// body takes a message, or announces the rest of it.
+// body handles a message, or announces the rest of it.
 func (c *pgClient) body(m *messages, b []byte) progress {
 	c.begin(m)
 	c.frame.consume(m, client)
@@ -63,7 +63,7 @@ func (c *pgClient) body(m *messages, b []byte) progress {
 		if !c.long() {
 			c.bind(m, b[pgHead:pgHead+c.frame.size])
 		}
-		how = asHidden // values may be anything
+		how = asHidden // values can contain anything
 	case 'p', 'F':
 		how = asHidden
 	case 'd', 'f':
@@ -79,7 +79,7 @@ func (c *pgClient) body(m *messages, b []byte) progress {
 func (c *pgClient) begin(m *messages) {
 	c.standalone = false
 	switch c.frame.kind {
-	case 'd', 'c', 'f', 'p': // of what was asked last
+	case 'd', 'c', 'f', 'p': // of the last request
 		if n := len(m.with.waiting); m.at == nil && n > 0 {
 			c.standalone = true
 			m.at = m.with.waiting[n-1]
@@ -100,7 +100,7 @@ func (c *pgClient) begin(m *messages) {
 	}
 }
 
-// sql takes the body of a Query or a Parse.
+// sql handles the body of a Query or a Parse.
 func (c *pgClient) sql(m *messages, body []byte) {
 	name, rest := "", len(body)
 	if c.frame.kind == 'P' {
@@ -127,7 +127,7 @@ func (c *pgClient) sql(m *messages, body []byte) {
 	c.says(m, st)
 }
 
-// bind finds the statement that values are given to.
+// bind finds the statement that gets values.
 func (c *pgClient) bind(m *messages, body []byte) {
 	_, rest, _ := cutString(body)
 	name, _, _ := cutString(rest)
@@ -142,7 +142,7 @@ func (c *pgClient) bind(m *messages, body []byte) {
 	}
 }
 
-// says enters a statement in the request.
+// says adds a statement to the request.
 func (c *pgClient) says(m *messages, st statement) {
 	m.at.secret = m.at.secret || st.secret
 	if m.at.ev.Op == "" {
@@ -157,12 +157,12 @@ func (c *pgClient) expected(m *messages) {
 	c.ends(m)
 }
 
-// ends ends a message, and with some a request.
+// ends ends a message, and with some messages a request.
 func (c *pgClient) ends(m *messages) {
 	switch {
 	case c.standalone:
 		m.at, m.count = nil, nil
-	case c.frame.kind == 'X' || c.frame.kind == 0 && m.at.ev.Op == "CANCEL": // nothing answers it
+	case c.frame.kind == 'X' || c.frame.kind == 0 && m.at.ev.Op == "CANCEL": // it has no reply
 		c.name(m)
 		m.with.report(m.s, m.at, finding.Complete)
 		m.at, m.count = nil, nil
@@ -181,7 +181,7 @@ func (c *pgClient) name(m *messages) {
 	}
 }
 
-// start takes a message that begins a connection.
+// start handles a message that begins a connection.
 func (c *pgClient) start(m *messages, b []byte) progress {
 	if len(b) < 8 {
 		return waits
@@ -208,7 +208,7 @@ func (c *pgClient) start(m *messages, b []byte) progress {
 	return took
 }
 
-// parameters tells for whom a connection begins.
+// parameters reports the user that a connection begins for.
 func (c *pgClient) parameters(m *messages, n int) {
 	rest := m.shown(n)[8:]
 	for len(rest) > 1 {

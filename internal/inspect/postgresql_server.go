@@ -6,19 +6,20 @@ import (
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
-// pgServer reads what a server says: up to each ReadyForQuery is one reply.
+// pgServer reads the server's messages: all messages up to a ReadyForQuery are one
+// reply.
 type pgServer struct {
 	state *pgState
 	frame pgFrame
 	// failed: the reply has an error, which is its status.
 	failed bool
-	// unsolicited: the message was not asked for.
+	// unsolicited: the message does not answer a request.
 	unsolicited bool
-	// rows: the columns of the reply have secrets.
+	// rows: some columns of the reply are secret.
 	rows bool
 }
 
-// Messages that are waited for: those that say something, to these lengths.
+// Messages that must be complete, because they carry information, up to these lengths.
 const (
 	maxPgError   = 8 << 10
 	maxPgTag     = 1 << 10
@@ -47,7 +48,7 @@ func (r *pgServer) message(m *messages, b []byte) progress {
 	return took
 }
 
-// says reports whether a message says something that is reported.
+// says reports whether a message has information to report.
 func (r *pgServer) says() bool {
 	switch r.frame.kind {
 	case 'E':
@@ -79,7 +80,7 @@ func (r *pgServer) begin(m *messages) {
 	m.answer("")
 }
 
-// how says how a message is shown: what may be secret is hidden.
+// how returns how a message is shown: possible secrets are hidden.
 func (r *pgServer) how(m *messages) treatment {
 	switch r.frame.kind {
 	case 'R', 'K', 'A', 'N':
@@ -97,7 +98,7 @@ func (r *pgServer) how(m *messages) treatment {
 	return asBytes
 }
 
-// whole takes the body of a message that says something.
+// whole handles the body of a message with information.
 func (r *pgServer) whole(m *messages, body []byte) {
 	how := asBytes
 	if r.frame.kind == 'E' && m.at.secret {
@@ -117,7 +118,7 @@ func (r *pgServer) whole(m *messages, body []byte) {
 	}
 }
 
-// columns looks whether one of a RowDescription has secrets.
+// columns reports whether a column of a RowDescription is secret.
 func (r *pgServer) columns(body []byte) {
 	const behindName = 18
 	if len(body) < 2 {
@@ -139,7 +140,7 @@ func (r *pgServer) expected(m *messages) {
 	r.ends(m)
 }
 
-// ends ends a message, and with some a reply.
+// ends ends a message, and with some messages a reply.
 func (r *pgServer) ends(m *messages) {
 	at := &m.at.ev
 	switch {
@@ -148,7 +149,7 @@ func (r *pgServer) ends(m *messages) {
 		if at.Status == "" {
 			at.Status = "OK"
 		}
-	case r.frame.kind == 'R', r.frame.kind == 'G', r.frame.kind == 'W': // the client goes on
+	case r.frame.kind == 'R', r.frame.kind == 'G', r.frame.kind == 'W': // the client continues
 		return
 	default:
 		return

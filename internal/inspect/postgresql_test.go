@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// pg encodes messages of either side as the library does.
+// pg encodes messages of either side with the library.
 func pg(all ...interface{ Encode([]byte) ([]byte, error) }) string {
 	var b []byte
 	for _, m := range all {
@@ -68,8 +68,8 @@ var postgresqlCases = []saidCase{
 
 func TestPostgreSQL(t *testing.T) { checkSaid(t, "postgresql", postgresqlCases) }
 
-// TestPostgreSQLJoined: a connection that was open before is known by its port; what
-// was prepared before is not known, and no row of it is shown.
+// TestPostgreSQLJoined: a connection that was open before is recognised by its port;
+// earlier prepared statements are not known, and none of their rows is shown.
 func TestPostgreSQLJoined(t *testing.T) {
 	f := newFeed(t, Config{})
 	f.conn.LPort = 5432

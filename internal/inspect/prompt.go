@@ -2,16 +2,16 @@ package inspect
 
 import "bytes"
 
-// prompt follows the lines of one direction for what asks for credentials, whatever the
+// prompt looks in the lines of one direction for requests for credentials, in any
 // protocol: 334 of SMTP (RFC 4954 §4), + of IMAP and POP3. The line that answers is a
-// secret, though the command before it may not have been seen.
+// secret, even if the command before it was not seen.
 type prompt struct {
 	head     [len("334 ")]byte // the first bytes of the line
-	n        int               // how many came of it
-	isPrompt bool              // the last line that is whole does
+	n        int               // bytes of the line so far
+	isPrompt bool              // the last complete line does
 }
 
-// read takes the next bytes.
+// read handles the next bytes.
 func (p *prompt) read(b []byte) {
 	if i := bytes.LastIndexByte(b, '\n'); i >= 0 {
 		if j := bytes.LastIndexByte(b[:i], '\n'); j >= 0 {
@@ -29,15 +29,15 @@ func (p *prompt) add(b []byte) {
 	p.n += len(b)
 }
 
-// isPrompt reports whether a line that begins so asks for credentials.
+// isPrompt reports whether a line with this beginning asks for credentials.
 func isPrompt(head []byte) bool {
 	word := bytes.TrimRight(head, "\r\n")
 	word, _ = firstWord(word)
 	return string(word) == "334" || string(word) == "+"
 }
 
-// answers masks the line that answers what the other direction asked, and enters what this
-// one asks.
+// answers masks the line that answers a request of the other direction, and records
+// requests of this one.
 func (g *guess) answers(s *stream, b []byte) {
 	if other, ok := s.conn.streams[s.dir^1].decoder.(*guess); ok && other.prompt.isPrompt {
 		other.prompt.isPrompt = false

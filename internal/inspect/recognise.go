@@ -7,12 +7,12 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// methods are those whose beginning is waited for: the ones of net/http and of
-// WebDAV (RFC 4918). A request with another is recognised once HTTP is.
+// methods are the methods that are recognised by their beginning: those of net/http and
+// of WebDAV (RFC 4918). A request with another method is recognised once HTTP is.
 var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE",
 	"PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH"}
 
-// startLine looks for the first line of a message of HTTP/1.
+// startLine reports whether b begins with the first line of a message of HTTP/1.
 func startLine(b []byte) protocol {
 	if !begins(b, "HTTP/1.") && !beginsMethod(b) {
 		return other
@@ -36,13 +36,13 @@ func beginsMethod(b []byte) bool {
 	return false
 }
 
-// begins reports whether b begins with s, or may do so when more of it comes.
+// begins reports whether b begins with s, or may when more of it comes.
 func begins(b []byte, s string) bool {
 	n := min(len(b), len(s))
 	return string(b[:n]) == s[:n]
 }
 
-// isStartLine tells a whole line that begins a message, RFC 9112 §3 and §4.
+// isStartLine reports whether a whole line begins a message, RFC 9112 §3 and §4.
 func isStartLine(line []byte) bool {
 	line = bytes.TrimRight(line, "\r")
 	if bytes.HasPrefix(line, []byte("HTTP/1.")) {
@@ -54,8 +54,8 @@ func isStartLine(line []byte) bool {
 
 const frameHeaderLen = 9 // RFC 9113 §4.1
 
-// frames looks whether b is a sequence of frames. At the very beginning of a
-// stream it is, if a server's SETTINGS are the first.
+// frames reports whether b is a sequence of frames. At the very beginning of a stream
+// it is, if a server's SETTINGS come first.
 func frames(b []byte, first bool) protocol {
 	if len(b) < frameHeaderLen {
 		return undecided
@@ -79,7 +79,7 @@ func frames(b []byte, first bool) protocol {
 // frame is the header of a frame of HTTP/2.
 type frame struct{ http2.FrameHeader }
 
-// parseFrame reads what http2.ReadFrameHeader does, from at least 9 bytes.
+// parseFrame does what http2.ReadFrameHeader does, with at least 9 bytes.
 func parseFrame(b []byte) frame {
 	return frame{http2.FrameHeader{
 		Length: uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2]),
@@ -88,10 +88,9 @@ func parseFrame(b []byte) frame {
 	}}
 }
 
-// plausible reports whether a frame may be one: RFC 9113 §6 says which lengths
-// and streams the types have. Extensions are not looked for, nor the millionth
-// stream of a connection. DATA that is empty and ends nothing is more likely a row of
-// zeros.
+// plausible reports whether a frame is possible: RFC 9113 §6 defines the lengths and
+// streams of each type. Extensions are not accepted, nor the millionth stream of a
+// connection. DATA that is empty and ends nothing is more likely a row of zeros.
 func (f frame) plausible() bool {
 	ofStream := f.StreamID != 0 && f.StreamID < 1<<20
 	switch f.Type {
@@ -115,7 +114,7 @@ func (f frame) plausible() bool {
 	return false
 }
 
-// mayBeData reports whether a frame of DATA may be one, of whatever length.
+// mayBeData reports whether a frame of DATA is possible, of any length.
 func (f frame) mayBeData() bool {
 	return f.StreamID != 0 && f.StreamID < 1<<20 && f.Flags&^(http2.FlagDataEndStream|http2.FlagDataPadded) == 0
 }

@@ -13,15 +13,15 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// The canaries must not be in anything that is shown. HPACK writes the second
-// as it is, since its Huffman code is longer than it.
+// The canaries must not be in any output. HPACK writes the second one literally, since
+// its Huffman code is longer.
 const (
 	canary  = "Q7kz0canaryX9vPq"
 	canary2 = "<{^}>~\\{^}~<|>^`"
 	pattern = `token=[\w.-]+`
 )
 
-// secretive are conversations with a canary in every place that has to be masked.
+// secretive are conversations with a canary in every place that must be masked.
 func secretive() (all [][]string) {
 	all = append(all, []string{
 		"rPOST /a?token=" + canary + "&b=1 HTTP/1.1\r\nHost: h\r\nAuthorization: Basic " + canary + "\r\nCOOKIE:" + canary + "\r\n" +
@@ -36,7 +36,7 @@ func secretive() (all [][]string) {
 	return append(all, []string{"rLOGIN x\nAuthorization: " + canary + "\n say token=" + canary + " end"})
 }
 
-// everything is all that is shown in any form.
+// everything is the whole output in any form.
 func everything(o *shown) []byte {
 	all := slices.Concat(o.payload[0], []byte("\n\n"), o.payload[1], []byte("\n\n"), o.text)
 	for _, h := range o.http {
@@ -45,7 +45,7 @@ func everything(o *shown) []byte {
 	return fmt.Appendf(all, "%+v %q", o.said, o.notes)
 }
 
-// leaks reports whether any six bytes of a canary are in what is shown.
+// leaks reports whether any six bytes of a canary are in the output.
 func leaks(b []byte) string {
 	for _, c := range []string{canary, canary2} {
 		for i := 0; i+6 <= len(c); i++ {
@@ -88,8 +88,8 @@ func TestNoSecretIsShown(t *testing.T) {
 	}
 }
 
-// TestNoSecretBehindGaps: where records or their ends are missing, what may be
-// the rest of a header field is masked too.
+// TestNoSecretBehindGaps: if records or their ends are missing, the possible rest of a
+// header field is masked too.
 func TestNoSecretBehindGaps(t *testing.T) {
 	head := "GET / HTTP/1.1\r\nHost: h\r\nAuthorization: " + strings.Repeat(canary, 9) + "\r\nCookie: " + canary + "\r\n\r\n"
 	c := newClient()
@@ -133,7 +133,7 @@ func TestNoRedact(t *testing.T) {
 	}
 }
 
-// TestMaskedBytes says exactly which bytes become asterisks.
+// TestMaskedBytes compares exactly which bytes become asterisks.
 func TestMaskedBytes(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"Authorization: abc\r\nX: abc\r\n", "Authorization:****\r\nX: abc\r\n"},
@@ -155,8 +155,8 @@ func TestMaskedBytes(t *testing.T) {
 	}
 }
 
-// TestLongLines: in a line that is longer than what is kept, matches are still
-// found across records.
+// TestLongLines: in a line that is longer than the stored part, matches are still found
+// across records.
 func TestLongLines(t *testing.T) {
 	line := bytes.Repeat([]byte("x"), 3*maxLine)
 	at := []int{10, maxLine - 8, maxLine + maxLine/2 - 5, 2*maxLine - 3, 3*maxLine - 40}

@@ -17,19 +17,19 @@ var redis = &dialect{name: "redis", ports: []uint16{6379, 6380}, recognise: isRe
 		return &redisReplies{state: d.shared.(*redisState)}
 	}}
 
-// redisState is what both directions know.
+// redisState is the state that both directions share.
 type redisState struct {
-	subscribed bool // messages come unasked
+	subscribed bool // the server sends messages without a request
 	// queued: the reply to a command that EXEC executes is a secret.
 	queued bool
-	// muted: the client has asked for no replies. Which request a later one answers is
-	// not certain any more, as the server may have refused that.
+	// muted: the client asked for no replies. Which request a later reply answers is no
+	// longer certain, as the server may have refused that.
 	muted bool
-	// silent is for how many requests no reply comes.
+	// silent is the number of requests without a reply.
 	silent int
 }
 
-// isRedis: a request is a list of strings, which nothing else looks like.
+// isRedis: a request is a list of strings, which no other protocol resembles.
 func isRedis(b []byte, o opening) verdict {
 	if o.mayBe(client) {
 		v := isRedisRequest(b)
@@ -52,7 +52,7 @@ func isRedis(b []byte, o opening) verdict {
 	return no
 }
 
-// maxRedisLine is how long the line of a reply may be to be recognised.
+// maxRedisLine is the longest line of a reply that is recognised.
 const maxRedisLine = 512
 
 func isRedisRequest(b []byte) verdict {
@@ -83,7 +83,8 @@ func isRedisRequest(b []byte) verdict {
 	return ofClient
 }
 
-// redisCommands are those that most programs use, https://redis.io/docs/latest/commands/.
+// redisCommands are the commands that most programs use,
+// https://redis.io/docs/latest/commands/.
 var redisCommands = wordSet(strings.Fields(`ACL APPEND AUTH BLMOVE BLMPOP BLPOP BRPOP BRPOPLPUSH BZMPOP BZPOPMAX BZPOPMIN
 	BITCOUNT BITFIELD BITOP CLIENT CLUSTER COMMAND CONFIG COPY DBSIZE DECR DECRBY DEL DISCARD DUMP ECHO EVAL EVALSHA EXEC EXISTS
 	EXPIRE EXPIREAT FCALL FLUSHALL FLUSHDB FUNCTION GEOADD GEODIST GEOSEARCH GET GETBIT GETDEL GETEX GETRANGE GETSET HDEL HELLO
@@ -107,8 +108,8 @@ func namesCommand(b []byte) verdict {
 	return ofClient
 }
 
-// firstLine is what b has of its first line, without its end; ok says that it has
-// that. A line that does not end with CR LF is nil.
+// firstLine is the first line of b without its end, as far as it is there; ok says that
+// it is complete. A line that does not end with CR LF is nil.
 func firstLine(b []byte) (line []byte, ok bool) {
 	if i := bytes.IndexByte(b, '\n'); i > 0 && b[i-1] == '\r' {
 		return b[:i-1], true
@@ -118,7 +119,7 @@ func firstLine(b []byte) (line []byte, ok bool) {
 	return bytes.TrimSuffix(b, []byte("\r")), false
 }
 
-// number reads a length, of which there is none above 2^50.
+// number reads a length, which is never above 2^50.
 func number(b []byte) (n uint64, ok bool) {
 	if len(b) == 0 || len(b) > 15 {
 		return 0, false
@@ -132,7 +133,7 @@ func number(b []byte) (n uint64, ok bool) {
 	return n, true
 }
 
-// respLine reports whether a line may begin a value of RESP.
+// respLine reports whether a line can begin a value of RESP.
 func respLine(line []byte) bool {
 	if len(line) == 0 {
 		return false

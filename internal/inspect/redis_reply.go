@@ -7,13 +7,13 @@ import (
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
-// redisReplies reads what a server says.
+// redisReplies reads the server's messages.
 type redisReplies struct {
 	state     *redisState
-	remaining uint64 // values that are still to come; a list adds its own
+	remaining uint64 // remaining values; a list adds its own
 	nth       int    // of the next value
 	prior     []byte // the string before, if it was short
-	crlf      bool   // the end of a string's line is to come
+	crlf      bool   // the end of a string's line is still missing
 }
 
 func (r *redisReplies) message(m *messages, b []byte) progress {
@@ -44,8 +44,8 @@ func (r *redisReplies) message(m *messages, b []byte) progress {
 	return took
 }
 
-// begin enters that a value comes: if none is under way, it is a reply, or what is said
-// unasked, of which pushed is the first word.
+// begin records that a value begins: if none is in progress, it is a reply, or a message
+// without a request, whose first word is pushed.
 func (r *redisReplies) begin(m *messages, line []byte, pushed string) {
 	if m.at != nil {
 		return
@@ -66,7 +66,7 @@ func (r *redisReplies) begin(m *messages, line []byte, pushed string) {
 	m.at.secret = m.at.secret || r.state.muted
 }
 
-// redisStatus is what the first line of a reply says, but for texts.
+// redisStatus is the content of the first line of a reply, except for texts.
 func redisStatus(line []byte) string {
 	rest := string(line[1:])
 	names := map[byte]string{'*': "list of ", '~': "set of ", '%': "map of ", '>': "", '|': "attributes ", '+': "", '-': ""}
@@ -84,13 +84,13 @@ func redisStatus(line []byte) string {
 	return rest
 }
 
-// plainReplies tell nothing.
+// plainReplies carry no information.
 var plainReplies = map[string]bool{"+OK": true, "+PONG": true, "+QUEUED": true}
 
-// simple takes a value of one line.
+// simple handles a value of one line.
 func (r *redisReplies) simple(m *messages, line []byte) {
 	secret := r.secret(m)
-	if line[0] == '-' && secret { // it quotes its request, perhaps
+	if line[0] == '-' && secret { // it may quote its request
 		word := bytes.IndexByte(line, ' ')
 		if word < 0 {
 			word = len(line)
@@ -114,7 +114,7 @@ func (r *redisReplies) simple(m *messages, line []byte) {
 	r.prior = r.prior[:0]
 }
 
-// text takes a string, or announces it if it is long.
+// text handles a string, or announces it if it is long.
 func (r *redisReplies) text(m *messages, b, line []byte) progress {
 	n, ok := number(line[1:])
 	if !ok && string(line[1:]) != "-1" {
@@ -147,13 +147,13 @@ func (r *redisReplies) text(m *messages, b, line []byte) progress {
 	return took
 }
 
-// redisPushes are the first words of what a server says unasked. RESP 2 has nothing else
-// to tell it by.
+// redisPushes are the first words of messages without a request. RESP 2 has no other way
+// to recognise them.
 var redisPushes = wordSet("message", "pmessage", "smessage", "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe",
 	"sunsubscribe", "invalidate")
 
-// pushed is the first word of a list that may be said unasked, empty if it is a reply;
-// false says that more bytes decide.
+// pushed is the first word of a list that may be a message without a request, empty if it
+// is a reply; false says that more bytes are needed.
 func (r *redisReplies) pushed(m *messages, line, rest []byte) (string, bool) {
 	may := line[0] == '>' || line[0] == '*' && (r.state.subscribed || m.with.uncertain || m.with.find("") == nil)
 	if m.at != nil || !may || len(line) < 2 || line[1] == '0' || line[1] == '-' {
@@ -182,7 +182,7 @@ func (r *redisReplies) expected(m *messages) {
 	r.crlf = true
 }
 
-// list takes the line before the values of a list.
+// list handles the line before the values of a list.
 func (r *redisReplies) list(m *messages, b, line []byte) progress {
 	n, ok := number(line[1:])
 	if !ok && string(line[1:]) != "-1" || r.remaining > 1<<40 {
@@ -198,7 +198,7 @@ func (r *redisReplies) list(m *messages, b, line []byte) progress {
 	switch line[0] {
 	case '%':
 		n *= 2
-	case '|': // before the value that it is about
+	case '|': // before the value that it describes
 		n = 2*n + 1
 	}
 	r.remaining += n
@@ -208,7 +208,7 @@ func (r *redisReplies) list(m *messages, b, line []byte) progress {
 }
 
 // secret reports whether the next value is one. Options may be anywhere in the replies to
-// some commands, and elsewhere are what is asked for alone.
+// some commands; other replies contain only the requested values.
 func (r *redisReplies) secret(m *messages) bool {
 	if m.at.secret || len(r.prior) == 0 {
 		return m.at.secret

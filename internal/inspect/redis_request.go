@@ -8,20 +8,20 @@ import (
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
-// redisRequests reads what a client asks for.
+// redisRequests reads the client's requests.
 type redisRequests struct {
 	state     *redisState
-	remaining uint64 // arguments that are still to come
+	remaining uint64 // remaining arguments
 	nth       int    // of the next
 	name      string // of the command, in upper case
-	prior     []byte // the argument before the next, if it was short
+	prior     []byte // the argument before the next one, if it was short
 	next      int    // how many of the next arguments are secrets
 	key       bool   // the first argument is a key of secrets
-	mute      string // what CLIENT REPLY says
-	crlf      bool   // the end of an argument's line is to come
+	mute      string // the argument of CLIENT REPLY
+	crlf      bool   // the end of an argument's line is still missing
 }
 
-// shortRedis is up to which length a string is waited for as a whole.
+// shortRedis is the greatest length up to which a string must be complete.
 const shortRedis = 256
 
 func (r *redisRequests) message(m *messages, b []byte) progress {
@@ -42,13 +42,14 @@ func (r *redisRequests) message(m *messages, b []byte) progress {
 	return r.begin(m, line)
 }
 
-// begin takes the first line of a request: how many arguments it has, or all of them.
+// begin handles the first line of a request: the number of its arguments, or all of
+// them.
 func (r *redisRequests) begin(m *messages, line []byte) progress {
 	n, list := number(line[1:])
 	if line[0] == '*' && !list {
 		return fails
 	}
-	if list && n == 0 && line[0] == '*' { // servers pass over it
+	if list && n == 0 && line[0] == '*' { // servers skip it
 		m.consume(len(line)+2, asText)
 		return took
 	}
@@ -65,7 +66,7 @@ func (r *redisRequests) begin(m *messages, line []byte) progress {
 	return took
 }
 
-// inline takes a command of one line; one with a secret shows its name only.
+// inline handles a command of one line; of one with a secret, only its name is shown.
 func (r *redisRequests) inline(m *messages, line []byte) {
 	secret := false
 	for _, w := range bytes.Fields(line) {
@@ -91,7 +92,7 @@ func (r *redisRequests) inline(m *messages, line []byte) {
 	m.consume(2, asText)
 }
 
-// argument takes one, or announces it if it is long.
+// argument handles an argument, or announces it if it is long.
 func (r *redisRequests) argument(m *messages, b, line []byte) progress {
 	n, ok := number(line[min(1, len(line)):])
 	if !ok || line[0] != '$' {
@@ -129,7 +130,7 @@ func (r *redisRequests) argument(m *messages, b, line []byte) progress {
 	return took
 }
 
-// long announces an argument that is shown as it comes.
+// long announces an argument that is shown as it arrives.
 func (r *redisRequests) long(m *messages, n uint64) {
 	how := asText
 	switch {
@@ -149,7 +150,7 @@ func (r *redisRequests) expected(m *messages) {
 	r.crlf = true
 }
 
-// argumentEnds takes the end of an argument's line.
+// argumentEnds handles the end of an argument's line.
 func (r *redisRequests) argumentEnds(m *messages, line []byte) progress {
 	if line == nil || len(line) > 0 {
 		return fails
@@ -185,7 +186,8 @@ func (r *redisRequests) done(m *messages) {
 	m.at, m.count = nil, nil
 }
 
-// transaction: what the commands between MULTI and EXEC reply comes with that of EXEC.
+// transaction: the replies of the commands between MULTI and EXEC come with that of
+// EXEC.
 func (r *redisRequests) transaction(c *call) {
 	switch r.name {
 	case "MULTI", "DISCARD":
@@ -203,7 +205,7 @@ func (r *redisRequests) lost(*messages) {
 	*r = redisRequests{state: r.state}
 }
 
-// knows enters an argument that was taken; of a long one nothing is known.
+// knows records an argument; the content of a long one is not known.
 func (r *redisRequests) knows(arg []byte) {
 	word := strings.ToUpper(string(arg[:min(len(arg), shortRedis)]))
 	switch {
@@ -230,9 +232,9 @@ func (r *redisRequests) knows(arg []byte) {
 // setOptions are words that follow the value of SET.
 var setOptions = wordSet("EX", "PX", "EXAT", "PXAT", "NX", "XX", "GET", "KEEPTTL")
 
-// isSecret reports whether the next argument is a secret: of AUTH all are, what follows
-// the name of one, and all that follows the key of one: where the value stands is
-// different from command to command.
+// isSecret reports whether the next argument is a secret: all arguments of AUTH, the
+// argument after a secret's name, and all arguments after the key of a secret, because
+// the position of the value depends on the command.
 func (r *redisRequests) isSecret(arg []byte) bool {
 	switch {
 	case r.nth == 0:
@@ -248,8 +250,8 @@ func (r *redisRequests) isSecret(arg []byte) bool {
 	return r.key && !option || r.nth > 1 && secretKey(r.prior)
 }
 
-// isScript reports whether the next argument may be a program, which may have a secret
-// anywhere.
+// isScript reports whether the next argument may be a program, which can contain a
+// secret anywhere.
 func (r *redisRequests) isScript() bool {
 	switch r.name {
 	case "EVAL", "EVAL_RO":
@@ -260,7 +262,7 @@ func (r *redisRequests) isScript() bool {
 	return false
 }
 
-// asksSecret reports whether the reply to a request with this argument is one.
+// asksSecret reports whether the reply to a request with this argument is a secret.
 func (r *redisRequests) asksSecret(arg []byte) bool {
 	switch {
 	case r.nth == 1: // the command
@@ -280,8 +282,8 @@ func isRedisOption(word []byte) bool {
 	return bytes.HasSuffix(w, []byte("pass")) || bytes.HasSuffix(w, []byte("auth"))
 }
 
-// secretKey reports whether a key or a field is one of a secret: its name, behind
-// the last colon, dot or slash of it, or more than one of that name.
+// secretKey reports whether a key or a field is that of a secret: the name after its
+// last colon, dot or slash is that of a secret, or of several.
 func secretKey(key []byte) bool {
 	if i := bytes.LastIndexAny(key, ":./"); i >= 0 {
 		key = key[i+1:]

@@ -10,18 +10,18 @@ import (
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
-// saidCase is a conversation and what is told of it. Lines that begin with r are
+// saidCase is a conversation and its expected reports. Lines that begin with r are
 // received, those with t sent.
 type saidCase struct {
 	name string
-	port uint16 // of this end, 0 for one that says nothing
+	port uint16 // of this end, 0 for an unknown one
 	say  []string
 	want []string
-	// text that must be shown, and text that must not.
+	// text that must be shown, and text that must not be shown.
 	shows, hides string
 }
 
-// said is what is told of exchanges, but for the times.
+// said returns the reported exchanges, without times.
 func said(o *shown) (out []string) {
 	for _, x := range o.said {
 		s := strings.TrimSpace(x.ID + " " + x.Op)
@@ -37,7 +37,7 @@ func said(o *shown) (out []string) {
 	return out
 }
 
-// checkSaid plays each conversation in records of many sizes: what is told is the same.
+// checkSaid plays each conversation in records of many sizes: the reports are the same.
 func checkSaid(t *testing.T, protocol string, cases []saidCase) {
 	t.Helper()
 	for _, c := range cases {
@@ -67,7 +67,8 @@ func checkSaid(t *testing.T, protocol string, cases []saidCase) {
 	}
 }
 
-// lengths is how many bytes a conversation has each way: requests, replies.
+// lengths is the number of bytes of a conversation in each direction: requests,
+// replies.
 func lengths(say []string) (n [2]uint64) {
 	for _, one := range say {
 		if one[0] == 'r' {
@@ -79,7 +80,7 @@ func lengths(say []string) (n [2]uint64) {
 	return n
 }
 
-// told is how many of them are told of.
+// told is how many of them are reported.
 func told(o *shown) (n [2]uint64) {
 	for _, x := range o.said {
 		n[0], n[1] = n[0]+x.RequestLen, n[1]+x.ReplyLen
@@ -87,7 +88,7 @@ func told(o *shown) (n [2]uint64) {
 	return n
 }
 
-// resp is a request of words.
+// resp encodes words as a request.
 func resp(words ...string) string {
 	s := fmt.Sprintf("*%d\r\n", len(words))
 	for _, w := range words {
@@ -147,8 +148,8 @@ var redisCases = []saidCase{
 
 func TestRedis(t *testing.T) { checkSaid(t, "redis", redisCases) }
 
-// TestRedisJoined: a connection that was open before is followed from the first
-// record on that begins with a message.
+// TestRedisJoined: a connection that was open before is decoded from the first record
+// that begins with a message.
 func TestRedisJoined(t *testing.T) {
 	f := newFeed(t, Config{})
 	f.conn.LPort = 6379
@@ -158,8 +159,8 @@ func TestRedisJoined(t *testing.T) {
 	}
 }
 
-// TestRedisGap: behind a gap nothing is shown of what may be a secret, and no reply is
-// given to the wrong request.
+// TestRedisGap: after a gap no possible secret is shown, and no reply is assigned to
+// the wrong request.
 func TestRedisGap(t *testing.T) {
 	f := newFeed(t, Config{}).both()
 	f.send(rx, resp("PING")).lose(tx).send(rx, resp("GET", "k")).send(tx, "$1\r\nv\r\n")
@@ -174,8 +175,8 @@ func TestRedisGap(t *testing.T) {
 	}
 }
 
-// TestUnknownProtocol: text is shown in lines, other bytes in hex to a limit, and once
-// it is said what shows more. Without --no-redact they may be the rest of a frame.
+// TestUnknownProtocol: text is shown in lines, other bytes in hex up to a limit, and a
+// note says once what shows more. Without --no-redact they may be the rest of a frame.
 func TestUnknownProtocol(t *testing.T) {
 	f := newFeed(t, Config{Rules: NoRules()}).both()
 	for range 2 {

@@ -1,6 +1,6 @@
 package inspect
 
-// release hands on what has been decided.
+// release passes on the records that are decided.
 func (s *stream) release() error {
 	done := s.pos
 	if s.decoder != nil {
@@ -38,7 +38,7 @@ func (s *stream) show(q *queued) error {
 	return s.in.out.Record(&q.record, s.piecesOf(q.span))
 }
 
-// piecesOf cuts out of the pieces what lies in a record.
+// piecesOf returns the parts of the pieces that are in a record.
 func (s *stream) piecesOf(r span) []Piece {
 	out := s.in.pieces[:0]
 	for _, p := range s.pieces {
@@ -56,7 +56,7 @@ func (s *stream) piecesOf(r span) []Piece {
 	return out
 }
 
-// forget drops what was shown.
+// forget drops the bytes that were shown.
 func (s *stream) forget() {
 	keep := s.end()
 	if len(s.queue) > 0 {

@@ -9,14 +9,14 @@ import (
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
-// Rules say what is masked: what masks.go lists, and what patterns match.
+// Rules say what is masked: the names of masks.go, and the matches of patterns.
 type Rules struct {
 	off      bool
 	patterns []*regexp.Regexp
 }
 
-// NewRules compiles patterns. Each is matched with every line of the plaintext
-// by itself, and with header fields of HTTP/2 as "name: value".
+// NewRules compiles patterns. Each is matched with every single line of the plaintext,
+// and with header fields of HTTP/2 as "name: value".
 func NewRules(patterns []string) (*Rules, error) {
 	r := &Rules{}
 	for _, p := range patterns {
@@ -54,7 +54,7 @@ func (r *Rules) field(f hpack.HeaderField) finding.Header {
 	}
 	line := f.Name + ": " + f.Value + "\n"
 	s := &stream{rules: r, raw: []byte(line), shown: []byte(line)}
-	// A line break within would hide what the value belongs to.
+	// A line break within would separate the value from its name.
 	for i, c := range s.raw[:len(line)-1] {
 		if c == '\n' {
 			s.raw[i] = ' '

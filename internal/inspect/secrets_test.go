@@ -8,8 +8,8 @@ import (
 )
 
 // TestNoSaidSecretBehindGaps plays the conversations with secrets in records of any
-// lengths, of which some are cut and some are lost: whatever is missing, no secret
-// shows. All records of the beginning are there, so that the protocol is known.
+// lengths, some of which are cut or lost: whatever is missing, no secret shows. All
+// records of the beginning are there, so that the protocol is known.
 func TestNoSaidSecretBehindGaps(t *testing.T) {
 	for _, cases := range saidCases {
 		for _, c := range cases {
@@ -31,7 +31,7 @@ func TestNoSaidSecretBehindGaps(t *testing.T) {
 	}
 }
 
-// gaps sends a conversation, in pieces and with gaps behind its first message.
+// gaps sends a conversation, in pieces and with gaps after its first message.
 func gaps(f *feed, rng *rand.Rand, say []string) {
 	for i, one := range say {
 		d, rest := event.RX, one[1:]

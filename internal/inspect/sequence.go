@@ -6,22 +6,21 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// keyUpdate is the handshake message behind which a new key begins, RFC 8446
-// §4.6.3.
+// keyUpdate is the handshake message after which a new key begins, RFC 8446 §4.6.3.
 const keyUpdate = 24
 
 // sequence follows the records of one direction.
 type sequence struct {
 	known   bool
-	joined  bool // nobody knows what came before the first record
+	joined  bool // the bytes before the first record are not known
 	gap     bool // records before the latest are missing
 	updated bool // the latest record was a KeyUpdate
 	gen     uint32
 	next    uint64
 }
 
-// observe enters a record. lost says that records before it were not seen;
-// missing is how many, 0 if that is unknown.
+// observe handles a record. lost says that records before it were not seen; missing is
+// their number, 0 if unknown.
 func (q *sequence) observe(r *event.Record) (missing uint64, lost bool) {
 	switch {
 	case !q.known:

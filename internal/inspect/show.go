@@ -11,9 +11,9 @@ import (
 
 const indent = "    "
 
-// AppendText appends the plaintext of a record in lines that are fit for a
-// terminal. Text that is none is counted, not shown; in a protocol that is not known
-// its beginning is shown in hex.
+// AppendText appends the plaintext of a record in lines that are safe for a terminal.
+// Bytes that are not text are counted, not shown; in an unknown protocol the first of
+// them are shown in hex.
 func AppendText(dst []byte, r *event.Record, pieces []Piece) []byte {
 	before := len(dst)
 	for _, p := range pieces {
@@ -45,7 +45,7 @@ func appendNote(dst []byte, note string) []byte {
 	return dst
 }
 
-// hexRows is how much of what is no text shows in hex, in rows.
+// hexRows is how many rows of hex are shown.
 const hexRows = 8
 
 func appendHex(dst, b []byte) []byte {
@@ -75,8 +75,8 @@ func appendLines(dst, text []byte) []byte {
 	return dst
 }
 
-// legible reports whether at most one character in ten is none that can be
-// shown. A record may begin and end within a character.
+// legible reports whether at most one character in ten cannot be shown. A record may
+// begin and end within a character.
 func legible(text []byte) bool {
 	bad, all := 0, 0
 	for len(text) > 0 {

@@ -6,8 +6,8 @@ import (
 	"github.com/ktlstop/ktlstop/internal/inspect/finding"
 )
 
-// smtp is SMTP and what submits mail, RFC 5321, RFC 3030, RFC 4954. Within TLS the
-// client begins behind STARTTLS, and the server elsewhere.
+// smtp is SMTP and its use for submission, RFC 5321, RFC 3030, RFC 4954. Within TLS the
+// client begins after STARTTLS, otherwise the server.
 var smtp = &dialect{name: "smtp", ports: []uint16{25, 465, 587, 2525}, recognise: isSMTP,
 	grammar: func(d *dialogue, client bool) grammar {
 		if d.shared == nil {
@@ -19,11 +19,11 @@ var smtp = &dialect{name: "smtp", ports: []uint16{25, 465, 587, 2525}, recognise
 		return &smtpServer{state: d.shared.(*smtpState)}
 	}}
 
-// smtpState is what both directions know.
+// smtpState is the state that both directions share.
 type smtpState struct {
 	auth           bool // lines of the client answer challenges
 	refused        bool // no message follows DATA
-	repliesMissing bool // replies are missing: which one ended that is not known
+	repliesMissing bool // replies are missing: it is not known which one ended the exchange
 }
 
 var (
@@ -55,7 +55,7 @@ func isSMTP(b []byte, o opening) verdict {
 	return no
 }
 
-// isSMTPMiddle reports whether a line is a command for certain, and none of a mail.
+// isSMTPMiddle reports whether a line is certainly a command, and not part of a mail.
 func isSMTPMiddle(line []byte) bool {
 	word, rest := firstWord(line)
 	switch upper(word) {
@@ -73,7 +73,7 @@ func isSMTPMiddle(line []byte) bool {
 	return false
 }
 
-// isSMTPReply looks for a greeting, or for any reply where SMTP is known.
+// isSMTPReply reports whether a line is a greeting, or any reply if SMTP is known.
 func isSMTPReply(b []byte, o opening) verdict {
 	line, n := cutLine(b)
 	switch {
@@ -95,7 +95,7 @@ func isSMTPReply(b []byte, o opening) verdict {
 	return no
 }
 
-// isReply reports whether a line is one of a reply, RFC 5321 §4.2.
+// isReply reports whether a line is part of a reply, RFC 5321 §4.2.
 func isReply(line []byte) bool {
 	if len(line) < 3 || line[0] < '2' || line[0] > '5' || len(line) > 3 && line[3] != ' ' && line[3] != '-' {
 		return false
@@ -108,7 +108,8 @@ func isReply(line []byte) bool {
 type smtpClient struct {
 	state *smtpState
 	mail  dotted
-	// offered: DATA was said, and a mail follows unless it is refused. inMail: it does.
+	// offered: DATA was sent, and a mail follows unless it is refused. inMail: the mail
+	// has begun.
 	offered, inMail bool
 }
 
@@ -137,7 +138,7 @@ func (c *smtpClient) message(m *messages, b []byte) progress {
 	return c.command(m, line, n)
 }
 
-// command takes a line that begins with a command.
+// command handles a line that begins with a command.
 func (c *smtpClient) command(m *messages, line []byte, n int) progress {
 	word, rest := firstWord(line)
 	if !isWord(word) || !isText(line) {
@@ -148,7 +149,7 @@ func (c *smtpClient) command(m *messages, line []byte, n int) progress {
 	if op == "AUTH" {
 		c.state.auth, how = sasl(rest), asSecret
 		words += mechanism(rest)
-	} else if !smtpCommands[op] && !smtpOthers[op] { // of what is not known anything may be a secret
+	} else if !smtpCommands[op] && !smtpOthers[op] { // the argument of an unknown command can be a secret
 		op, words, how = unknownOp, 0, asSecret
 	}
 	m.command(n, words, how)
@@ -173,8 +174,8 @@ func (c *smtpClient) command(m *messages, line []byte, n int) progress {
 	return took
 }
 
-// answer takes a line that answers a challenge. Where the server is not heard, it is
-// the next command that ends this.
+// answer handles a line that answers a challenge. If the server's replies are not seen,
+// the next command ends the exchange.
 func (c *smtpClient) answer(m *messages, line []byte, n int) progress {
 	if (c.state.repliesMissing || m.s.conn.oneWay(m.s.dir)) && beginsCommand(append(line[:len(line):len(line)], '\n'), smtpCommands) == ofClient {
 		c.state.auth, c.state.repliesMissing = false, false
@@ -228,7 +229,8 @@ func (r *smtpServer) message(m *messages, b []byte) progress {
 	return took
 }
 
-// begin finds what a reply answers. The greeting, and a server that closes, do none.
+// begin finds the request that a reply answers. The greeting, and a server that closes,
+// answer none.
 func (r *smtpServer) begin(m *messages, code string) {
 	waiting := m.with.find("") != nil
 	switch {
@@ -241,7 +243,7 @@ func (r *smtpServer) begin(m *messages, code string) {
 	}
 }
 
-// ends ends a reply; one that begins with 3 is followed by another.
+// ends ends a reply; after one that begins with 3 another follows.
 func (r *smtpServer) ends(m *messages, code string) {
 	switch {
 	case code[0] == '3':

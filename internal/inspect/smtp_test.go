@@ -23,8 +23,8 @@ var smtpCases = []saidCase{
 
 func TestSMTP(t *testing.T) { checkSaid(t, "smtp", smtpCases) }
 
-// TestSMTPOneWay: a mail is told where its replies are not seen, and no answer to a
-// challenge is taken for a command.
+// TestSMTPOneWay: a mail is reported even if its replies are not seen, and no answer to
+// a challenge is treated as a command.
 func TestSMTPOneWay(t *testing.T) {
 	f := newFeed(t, Config{OneWay: true}).open(rx)
 	f.conn.LPort = 25
@@ -36,7 +36,8 @@ func TestSMTPOneWay(t *testing.T) {
 	}
 }
 
-// TestSMTPGap: an answer to a challenge is no command, though the challenge was lost.
+// TestSMTPGap: an answer to a challenge is not a command, even if the challenge was
+// lost.
 func TestSMTPGap(t *testing.T) {
 	f := newFeed(t, Config{}).both().send(rx, "EHLO c\r\n").send(tx, "250 h\r\n").send(rx, "AUTH LOGIN\r\n")
 	f.lose(tx).send(tx, "334 UGFz\r\n").send(rx, canary+"\r\n").lose(rx).send(rx, canary2+"\r\n").send(tx, "235 ok\r\n").send(rx, "MAIL FROM:<a@b>\r\n").send(tx, "250 ok\r\n")

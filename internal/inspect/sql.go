@@ -5,26 +5,27 @@ import (
 	"strings"
 )
 
-// statement is what is told of SQL.
+// statement is the reported part of an SQL statement.
 type statement struct {
 	op, detail string
-	// secret: it mentions something whose values are secrets.
+	// secret: it names a column or an object with secret values.
 	secret bool
 }
 
-// maxSQL is up to which length a statement is looked at, and waited for. Of a longer
-// one nothing is shown.
+// maxSQL is the longest statement that is buffered and examined. Of a longer one
+// nothing is shown.
 const maxSQL = 64 << 10
 
-// sqlSecrets are words of SQL behind which there are secrets, besides the names that
-// are secrets everywhere. Of a name it is enough that it has one of sqlParts.
+// sqlSecrets are words of SQL that precede secrets, besides the names that are secrets
+// everywhere. A name is a secret too if it contains one of sqlParts.
 var (
 	sqlSecrets = wordSet("IDENTIFIED", "CRYPT", "ENCRYPT", "DECRYPT", "DIGEST", "HMAC", "MD5", "SHA1", "SHA2",
 		"PGP_SYM_ENCRYPT", "PGP_SYM_DECRYPT", "AES_ENCRYPT", "AES_DECRYPT")
 	sqlParts = []string{"PASSW", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "APIKEY", "API_KEY", "PRIVATE_KEY"}
 )
 
-// isSecretSQL reports whether a statement mentions something whose values are secrets.
+// isSecretSQL reports whether a statement names a column or an object with secret
+// values.
 func isSecretSQL(text []byte) bool {
 	for len(text) > 0 {
 		n := bytes.IndexFunc(text, func(r rune) bool { return r < 0x80 && plain[r] == 0 || r == '-' })
@@ -39,7 +40,8 @@ func isSecretSQL(text []byte) bool {
 	return false
 }
 
-// isSecretName reports whether a word of SQL, or the name of a column, is of secrets.
+// isSecretName reports whether a word of SQL, or the name of a column, is that of a
+// secret.
 func isSecretName(name []byte) bool {
 	if len(name) == 0 {
 		return false
@@ -53,8 +55,8 @@ func isSecretName(name []byte) bool {
 	return sqlSecrets[w] || secretKey(name)
 }
 
-// sqlMask is where in a statement its values lie: from the first quote to the last.
-// Which quotes belong together depends on the server's settings, and is not asked.
+// sqlMask is the part of a statement with its values: from the first quote to the last.
+// Which quotes belong together depends on the server's settings, which are not known.
 func sqlMask(text []byte) (from, to int) {
 	from = bytes.IndexFunc(text, isQuote)
 	if from < 0 {
@@ -65,7 +67,7 @@ func sqlMask(text []byte) (from, to int) {
 
 func isQuote(r rune) bool { return r == '\'' || r == '"' || r == '$' || r == '`' }
 
-// statement takes n bytes that are SQL, and says what they are.
+// statement handles n bytes of SQL, and describes them.
 func (m *messages) statement(n int) (st statement) {
 	s := m.s
 	from := s.pos
@@ -97,5 +99,5 @@ func sqlOp(word string) string {
 	return "SQL"
 }
 
-// cutString is the text before the first zero byte, and what comes behind it.
+// cutString returns the text before the first zero byte, and the bytes after it.
 func cutString(b []byte) (text, rest []byte, ok bool) { return bytes.Cut(b, []byte{0}) }

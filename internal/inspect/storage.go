@@ -9,9 +9,9 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// storage is a connection to a file system or a disk, which a room of its own follows
-// in both directions. None of its bytes are shown: they are binary, and what is in
-// files and blocks no mask knows.
+// storage is a connection to a file system or a disk, which a package of its own
+// decodes in both directions. None of its bytes are shown: they are binary, and no mask
+// knows the contents of files and blocks.
 type storage interface {
 	Write(d event.Dir, b []byte, now uint64)
 	Gap(d event.Dir, n, now uint64)
@@ -20,7 +20,7 @@ type storage interface {
 	Close()
 }
 
-// likeness is how certain it is that a stream goes on with a protocol of storage.
+// likeness is how certainly a stream continues with a protocol of storage.
 type likeness uint8
 
 const (
@@ -30,8 +30,8 @@ const (
 	certain
 )
 
-// storages are the protocols, with the ports of their servers. A port is a hint: what
-// looks like a message is believed to be one if the connection has such a port.
+// storages are the protocols, with the ports of their servers. A port is a hint: bytes
+// that resemble a message are accepted as one if the connection has such a port.
 var storages = []struct {
 	ports []uint16
 	begin func(b []byte) likeness
@@ -49,7 +49,7 @@ var storages = []struct {
 	}},
 }
 
-// storage looks for a protocol of storage, where nothing else was spoken.
+// storage tries the protocols of storage, if no other was recognised.
 func (g *guess) storage(s *stream, b []byte) likeness {
 	c := s.conn
 	if c.web || c.tunnel || s.datagrams || c.dialogue != nil {
@@ -62,8 +62,8 @@ func (g *guess) storage(s *stream, b []byte) likeness {
 	return l
 }
 
-// stores looks whether a stream goes on with a protocol of storage, and then reads it.
-// first says that nothing came before. It is unclear where more bytes decide.
+// stores checks whether a stream continues with a protocol of storage, and then decodes
+// it. first says that nothing came before. It is unclear if more bytes are needed.
 func (c *conn) stores(s *stream, b []byte, first bool) likeness {
 	if c.storage != nil {
 		c.follow(s, first)
@@ -90,8 +90,8 @@ func hasPort(c *event.Conn, ports []uint16) bool {
 	return slices.Contains(ports, c.LPort) || slices.Contains(ports, c.RPort)
 }
 
-// mayStore reports whether bytes that nothing is known of may be those of a file or a
-// block, which may look like text.
+// mayStore reports whether bytes without any known context may be those of a file or a
+// block, which may resemble text.
 func (g *guess) mayStore(s *stream) bool {
 	if g.why == "" || s.conn.web || s.conn.tunnel || s.conn.dialogue != nil {
 		return false
@@ -104,11 +104,11 @@ func (g *guess) mayStore(s *stream) bool {
 	return false
 }
 
-// maxUndecided is how long the beginning of a message of RPC may be: its credential
-// and its verifier have 400 bytes at most.
+// maxUndecided is the longest beginning of a message of RPC: its credential and its
+// verifier have 400 bytes at most.
 const maxUndecided = 1024
 
-// follow reads another direction of a connection whose protocol is known.
+// follow decodes the other direction of a connection whose protocol is known.
 func (c *conn) follow(s *stream, first bool) {
 	if !first {
 		c.storage.Join(s.dir)
@@ -116,7 +116,7 @@ func (c *conn) follow(s *stream, first bool) {
 	s.decoder = stored{}
 }
 
-// stored hands one direction to its connection's room.
+// stored passes the bytes of one direction to its connection's decoder.
 type stored struct{}
 
 func (d stored) decode(s *stream) bool {
@@ -148,7 +148,7 @@ func (stored) hide(s *stream, n int) {
 
 func (stored) pending(*stream) (uint64, bool) { return 0, false }
 
-// flush has nothing to do: step takes all there is.
+// flush has nothing to do: step consumes everything.
 func (stored) flush(*stream) {}
 
 func (stored) gap(s *stream, n uint64) {
@@ -163,14 +163,14 @@ func (stored) gap(s *stream, n uint64) {
 
 func (stored) end(*stream) {}
 
-// stored takes what a room tells.
+// stored handles an exchange that a decoder reports.
 func (c *conn) stored(x *finding.Exchange) {
 	s := c.reporting
 	x.Conn, x.TLS, x.Proc = s.now.Conn, s.now.TLS, s.now.Proc
 	s.after(x)
 }
 
-// endStorage tells what waits for an answer that will not come.
+// endStorage reports the requests whose replies will not come.
 func (c *conn) endStorage() {
 	if c.storage != nil {
 		c.reporting = c.latest()

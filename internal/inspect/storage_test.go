@@ -11,7 +11,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// The recordings of the rooms, and how many exchanges each of them holds.
+// The recordings of the storage packages, and how many exchanges each of them has.
 var storageRecordings = []struct {
 	file, protocol string
 	exchanges      int
@@ -35,8 +35,8 @@ func replay(t testing.TB, cfg Config, all []event.Event) *shown {
 	return f.out
 }
 
-// TestStorage: what a real host, and a real client, said to their servers comes out as
-// exchanges, and not one byte of it.
+// TestStorage: the traffic of a real host, and of a real client, with their servers is
+// reported as exchanges, and not one byte of it is shown.
 func TestStorage(t *testing.T) {
 	for _, c := range storageRecordings {
 		out := replay(t, Config{}, recording.Events(t, c.file))
@@ -78,8 +78,8 @@ func TestStorageUnmasked(t *testing.T) {
 	}
 }
 
-// TestStorageJoinedLate: without what came first it goes on with what comes then, and
-// says once that something came before.
+// TestStorageJoinedLate: without the first records, decoding begins with the later ones, and
+// a note says once that something came before.
 func TestStorageJoinedLate(t *testing.T) {
 	for _, c := range storageRecordings {
 		records := recording.Records(t, c.file)
@@ -90,7 +90,7 @@ func TestStorageJoinedLate(t *testing.T) {
 			}
 		}
 		late = late[firstData(late):]
-		for i, ev := range late { // as they are of a socket that is older than the trace
+		for i, ev := range late { // like those of a socket that is older than the trace
 			r := *ev.(*event.Record)
 			r.HasStart, r.Start = false, 0
 			late[i] = &r
@@ -121,8 +121,8 @@ func firstData(all []event.Event) int {
 	return slices.IndexFunc(all, func(ev event.Event) bool { return isText(ev.(*event.Record).Payload) })
 }
 
-// TestStorageGap: behind records that are missing it goes on, and a reply that was among
-// them is no answer to another call.
+// TestStorageGap: decoding continues after missing records, and a reply that was among them
+// does not answer another call.
 func TestStorageGap(t *testing.T) {
 	for _, c := range storageRecordings {
 		all := recording.Events(t, c.file)
@@ -149,7 +149,7 @@ func TestStorageGap(t *testing.T) {
 	}
 }
 
-// TestStorageOneWay: where one direction is traced a call is reported when it ends.
+// TestStorageOneWay: if one direction is traced, a call is reported when it ends.
 func TestStorageOneWay(t *testing.T) {
 	for _, c := range storageRecordings {
 		sent := slices.DeleteFunc(recording.Events(t, c.file), func(ev event.Event) bool {
@@ -171,8 +171,8 @@ func TestStorageOneWay(t *testing.T) {
 	}
 }
 
-// TestStorageCut: where only the beginning of records is captured the calls are reported all
-// the same, and what is lost of them is said.
+// TestStorageCut: if only the beginning of records is captured, the calls are reported all
+// the same, and the lost parts are noted.
 func TestStorageCut(t *testing.T) {
 	for _, c := range storageRecordings {
 		all := recording.Events(t, c.file)

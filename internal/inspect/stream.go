@@ -14,50 +14,50 @@ type stream struct {
 	fresh bool
 	order sequence
 
-	// raw holds the bytes from base on, shown the same with the secrets masked.
+	// raw has the bytes from base on, shown the same bytes with the secrets masked.
 	base       uint64
 	raw, shown []byte
-	// pos is how far the decoder has come.
+	// pos is the decoder's position.
 	pos     uint64
 	decoder decoder
 	pieces  []piece
-	// queue holds what waits to be shown, in order.
+	// queue has the items that wait to be shown, in order.
 	queue     []queued
 	now       *event.Record // the latest
-	hidden    reason        // what was said of bytes that are not shown
-	datagrams bool          // each record is for itself
+	hidden    reason        // the notes on bytes that are not shown
+	datagrams bool          // each record stands alone
 	scratch   []byte
 }
 
-// decoder gives the bytes of a stream their meaning.
+// decoder interprets the bytes of a stream.
 type decoder interface {
-	// decode consumes what it can; false means that it needs more bytes.
+	// decode consumes what it can; false says that it needs more bytes.
 	decode(s *stream) bool
-	// pending is the first offset that its maskers have not decided about.
+	// pending is the first offset that its maskers have not decided yet.
 	pending(s *stream) (uint64, bool)
 	// flush consumes all bytes that are there: a gap follows, or the end.
 	flush(s *stream)
-	// gap tells that n bytes are missing here, 0 where their number is unknown.
+	// gap reports that n bytes are missing here, 0 if their number is unknown.
 	gap(s *stream, n uint64)
-	// end tells that no more bytes will come.
+	// end reports that no more bytes will come.
 	end(s *stream)
 }
 
-// piece is a stretch of a stream with one meaning.
+// piece is a part of a stream of one kind.
 type piece struct {
 	span
 	kind Kind
 	note string
 }
 
-// queued is a record with the stretch that is its payload, or another event.
+// queued is a record with the part that is its payload, or another event.
 type queued struct {
 	span
 	record event.Record
 	other  event.Event
 }
 
-// record takes the next record of this direction.
+// record handles the next record of this direction.
 func (s *stream) record(r *event.Record) error {
 	s.now = r
 	s.follow(r)
@@ -71,7 +71,7 @@ func (s *stream) record(r *event.Record) error {
 	} else if s.decoder == nil {
 		s.decoder = newGuess(s)
 	}
-	if len(payload) > int(r.Len) { // not the kernel's way
+	if len(payload) > int(r.Len) { // the kernel never does this
 		payload = payload[:r.Len]
 	}
 	s.append(r, payload)
@@ -80,14 +80,14 @@ func (s *stream) record(r *event.Record) error {
 		if hole := uint64(r.Len) - uint64(len(payload)); hole > 0 {
 			s.gap(hole)
 		}
-		if s.datagrams { // nothing goes on in the next one
+		if s.datagrams { // nothing continues in the next one
 			s.finish()
 		}
 	}
 	return s.release()
 }
 
-// skip takes a record whose bytes are not to be known.
+// skip handles a record whose bytes must not be known.
 func (s *stream) skip(r *event.Record) error {
 	s.now = r
 	s.follow(r)
@@ -102,7 +102,8 @@ func (s *stream) skip(r *event.Record) error {
 	return s.release()
 }
 
-// unsent takes a record that never left: it is shown, and no part of what was said.
+// unsent handles a record that was never sent: it is shown, but is not part of the
+// stream.
 func (s *stream) unsent(r *event.Record) error {
 	s.now = r
 	s.follow(r)
@@ -110,8 +111,8 @@ func (s *stream) unsent(r *event.Record) error {
 	return s.release()
 }
 
-// follow sees from the sequence whether records are missing. Of DTLS each record is for
-// itself, and none has to come.
+// follow finds missing records by sequence number. A DTLS record stands alone, and none
+// has to come.
 func (s *stream) follow(r *event.Record) {
 	if s.datagrams = r.TLS.Version.IsDTLS(); s.datagrams {
 		return
@@ -121,7 +122,7 @@ func (s *stream) follow(r *event.Record) {
 	}
 }
 
-// append queues a record and the bytes that it brought.
+// append queues a record with its bytes.
 func (s *stream) append(r *event.Record, payload []byte) {
 	from := s.end()
 	s.raw = append(s.raw, payload...)
@@ -136,7 +137,7 @@ func (s *stream) append(r *event.Record, payload []byte) {
 	s.queue = append(s.queue, q)
 }
 
-// decode lets the decoder take what it can.
+// decode makes the decoder consume what it can.
 func (s *stream) decode() {
 	defer s.conn.survive(s)
 	for s.pos < s.end() && s.decoder.decode(s) {
@@ -147,7 +148,7 @@ func (s *stream) decode() {
 	}
 }
 
-// missing tells that records were not seen.
+// missing reports that records were not seen.
 func (s *stream) missing(n uint64) {
 	switch n {
 	case 0:
@@ -174,7 +175,7 @@ func (s *stream) gap(n uint64) {
 	s.decoder.gap(s, n)
 }
 
-// finish decides about what is left: no more records will come.
+// finish decides about the remaining bytes: no more records will come.
 func (s *stream) finish() {
 	defer s.conn.survive(s)
 	if s.decoder != nil {
@@ -183,18 +184,18 @@ func (s *stream) finish() {
 	}
 }
 
-// end is the offset behind the last byte.
+// end is the offset after the last byte.
 func (s *stream) end() uint64 { return s.base + uint64(len(s.raw)) }
 
-// rest is what the decoder has not taken yet.
+// rest are the bytes that the decoder has not consumed yet.
 func (s *stream) rest() []byte { return s.raw[s.pos-s.base:] }
 
 func (s *stream) bytes(from, to uint64) []byte { return s.raw[from-s.base : to-s.base] }
 
-// masked is what may be shown of the bytes.
+// masked is the visible form of the bytes.
 func (s *stream) masked(from, to uint64) []byte { return s.shown[from-s.base : to-s.base] }
 
-// consume moves on by n bytes. note, which may be empty, is what to say of them.
+// consume advances by n bytes. note, which may be empty, describes them.
 func (s *stream) consume(n int, kind Kind, note string) {
 	if n == 0 {
 		return
@@ -208,14 +209,14 @@ func (s *stream) consume(n int, kind Kind, note string) {
 	s.pieces = append(s.pieces, piece{span{from, s.pos}, kind, note})
 }
 
-// text takes n bytes that m masks.
+// text consumes n bytes that m masks.
 func (s *stream) text(m *masker, n int) {
 	m.write(s, s.pos, s.pos+uint64(n))
 	s.consume(n, Text, "")
 }
 
-// talk is text in a protocol that is not known. Once a connection it says what shows
-// more of what is no text.
+// talk consumes text in an unknown protocol. Once for each connection it notes what
+// would show more of the other bytes.
 func (s *stream) talk(m *masker, n int) {
 	m.write(s, s.pos, s.pos+uint64(n))
 	var note reason
@@ -225,7 +226,8 @@ func (s *stream) talk(m *masker, n int) {
 	s.consumeTalk(n, note)
 }
 
-// consumeTalk takes n bytes that are masked already. A connection's first note is shown.
+// consumeTalk consumes n bytes that are masked already. A connection's first note is
+// shown.
 func (s *stream) consumeTalk(n int, note reason) {
 	if s.conn.advised {
 		note = ""
@@ -234,8 +236,8 @@ func (s *stream) consumeTalk(n int, note reason) {
 	s.consume(n, Talk, string(note))
 }
 
-// advice is said once of a connection: what shows more of it. An earlier start does where
-// the connection was open before.
+// advice says, once for each connection, what would show more of it: an earlier start,
+// if the connection was open before.
 func (s *stream) advice() reason {
 	if s.fresh {
 		return "; " + seeAll
@@ -245,8 +247,8 @@ func (s *stream) advice() reason {
 
 const seeAll reason = "--no-redact --format hex shows every byte, ktlstop tap with tshark what it makes of them"
 
-// hide consumes n bytes and shows none of them. A note says it once, with what to do,
-// whatever of the kind comes next.
+// hide consumes n bytes and shows none of them. A note says so once, with advice,
+// however many more follow.
 func (s *stream) hide(n int, note reason) {
 	if !s.rules.off {
 		maskAll(s.masked(s.pos, s.pos+uint64(n)))
@@ -264,7 +266,7 @@ func (s *stream) hide(n int, note reason) {
 	s.consume(n, Frame, string(note))
 }
 
-// mask hides a stretch of text but for its line breaks.
+// mask hides a part of a text except for its line breaks.
 func (s *stream) mask(from, to uint64) {
 	b := s.masked(from, to)
 	for i, c := range b {
@@ -274,7 +276,7 @@ func (s *stream) mask(from, to uint64) {
 	}
 }
 
-// begun is when the record came that holds the byte at an offset.
+// begun is the time of the record with the byte at an offset.
 func (s *stream) begun(at uint64) uint64 {
 	for i := range s.queue {
 		if q := &s.queue[i]; q.other == nil && at < q.to {
@@ -284,5 +286,5 @@ func (s *stream) begun(at uint64) uint64 {
 	return s.now.Mono
 }
 
-// after queues an event behind the latest record.
+// after queues an event after the latest record.
 func (s *stream) after(ev event.Event) { s.queue = append(s.queue, queued{other: ev}) }

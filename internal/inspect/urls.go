@@ -2,33 +2,33 @@ package inspect
 
 import "bytes"
 
-// urls finds the secrets in URLs and forms of a text, however it is cut into
-// pieces: what comes before @ in ://user:password@host, and the values of secret
-// parameters and of members of JSON.
+// urls finds the secrets in URLs and forms of a text, however it is split into pieces:
+// the part before @ in ://user:password@host, and the values of secret parameters and
+// of members of JSON.
 type urls struct {
 	state urlState
-	quote byte // that the value ends with
+	quote byte // the character that ends the value
 	// escaped says that the latest byte within quotes was a backslash.
 	escaped bool
-	key     word // what may be a parameter's name at the end of the latest piece
-	closed  bool // a quote came behind it, so that it may be a member's of JSON
-	// withheld is what may be user and password, until it is known.
+	key     word // the possible name of a parameter at the end of the latest piece
+	closed  bool // a quote followed it, so that it may be the name of a member of JSON
+	// withheld are the bytes of a possible user and password, until it is known.
 	withheld []span
 	size     int
 	authority
 	partialLine partialLine
 }
 
-// authority is what has come of the authority of a URL, RFC 3986 §3.2.
+// authority is the part of a URL's authority so far, RFC 3986 §3.2.
 type authority struct {
 	at      int  // bytes before the latest @, -1 without
-	host    int  // bytes behind it
+	host    int  // bytes after it
 	bracket bool // the host is an address of IPv6
-	port    bool // a colon came behind the @
-	// secret: what follows the colon is no port, so it is a password.
+	port    bool // a colon followed the @
+	// secret: the text after the colon is not a port, so it is a password.
 	secret bool
-	// bare: no scheme came before it. It may be anything, and has a password only if
-	// it has an @.
+	// bare: no scheme preceded it. It can be anything, and has a password only if it
+	// has an @.
 	bare bool
 }
 
@@ -42,14 +42,14 @@ const (
 	valueBegins
 	inValue
 	inQuotes
-	memberBegins // behind the colon of JSON
-	hostBegins   // behind the colon of Host or :authority
+	memberBegins // after the colon of JSON
+	hostBegins   // after the colon of Host or :authority
 	inLiteral    // a number, true, false or null
 	inLine       // a list, or a value that a gap cut: a secret to the line's end
-	inPartial    // behind a gap
+	inPartial    // after a gap
 )
 
-// write takes the next bytes of the text, which lie in s.
+// write handles the next bytes of the text, which are in s.
 func (u *urls) write(s *stream, from, to uint64) {
 	b := s.bytes(from, to)
 	for i := 0; i < len(b); {
@@ -74,7 +74,7 @@ func (u *urls) write(s *stream, from, to uint64) {
 	}
 }
 
-// text looks for what a secret may follow.
+// text looks for characters that a secret can follow.
 func (u *urls) text(b []byte) int {
 	for at := 0; at < len(b); at++ {
 		n := mark(b[at:])
@@ -91,7 +91,7 @@ func (u *urls) text(b []byte) int {
 	return len(b)
 }
 
-// behind is what a colon or an equals sign is followed by.
+// behind is the state after a colon or an equals sign.
 func (u *urls) behind(b []byte, mark byte) urlState {
 	if n := len(b); mark == ':' && (n > 0 && !mayEndName[b[n-1]] || n == 0 && u.key.n == 0) {
 		return urlColon
@@ -114,8 +114,8 @@ func (u *urls) behind(b []byte, mark byte) urlState {
 	return urlColon
 }
 
-// mayEndName has what may stand before a colon that a secret follows: the end of a
-// member of JSON, or of Host and authority.
+// mayEndName has the characters that can precede a colon with a secret after it: the
+// end of a member's name in JSON, or of Host and authority.
 var mayEndName = [256]bool{'"': true, '\'': true, ' ': true, 't': true, 'T': true, 'y': true, 'Y': true}
 
 // isHost reports whether the value of a field is an authority, which may have a
@@ -146,9 +146,9 @@ func (u *urls) tail(b []byte) (name word, closed bool) {
 	return u.name(b), false
 }
 
-// mark is where b has its first colon or equals sign, -1 without. It looks for both
-// in one piece after the other, so that many of the one cost no search to the end
-// for the other each.
+// mark is the position of the first colon or equals sign in b, -1 without. It looks for
+// both in one piece after the other, so that many of the one do not cost a search to
+// the end for the other each time.
 func mark(b []byte) int {
 	const piece = 64
 	for from := 0; from < len(b); from += piece {
@@ -167,7 +167,7 @@ func mark(b []byte) int {
 	return -1
 }
 
-// slash follows the :// before an authority.
+// slash handles the :// before an authority.
 func (u *urls) slash(c byte) int {
 	switch {
 	case c != '/':
@@ -181,10 +181,10 @@ func (u *urls) slash(c byte) int {
 	return 1
 }
 
-// isKey reports whether c may be part of a parameter's name; user[password] is one.
+// isKey reports whether c can be part of a parameter's name; user[password] is one.
 func isKey(c byte) bool { return isName(c) || c == '[' || c == ']' || c == '%' }
 
-// name is the name that b ends with; it may have begun in the piece before.
+// name is the name at the end of b; it may have begun in the piece before.
 func (u *urls) name(b []byte) (w word) {
 	i := len(b)
 	for i > 0 && len(b)-i < maxName && isKey(b[i-1]) {
@@ -202,8 +202,9 @@ func (u *urls) name(b []byte) (w word) {
 	return w
 }
 
-// parameter is the name of a parameter as it is looked up: decoded, without what is
-// behind it, as in passwords[] and tokens[1], and for user[password] the name within.
+// parameter is the name of a parameter in the form in which it is looked up: decoded,
+// without an index, as in passwords[] and tokens[1], and for user[password] the inner
+// name.
 func parameter(name []byte) []byte {
 	if len(name) == 0 || name[len(name)-1] != ']' && bytes.IndexByte(name, '%') < 0 {
 		return name
@@ -243,7 +244,7 @@ func unescape(name []byte) []byte {
 	return out
 }
 
-// digit is the value of a hexadecimal digit in lower case, -1 if c is none.
+// digit is the value of a hexadecimal digit in lower case, -1 if c is not one.
 func digit(c byte) int { return bytes.IndexByte([]byte("0123456789abcdef"), c) }
 
 func (u *urls) value(first byte) int {
@@ -255,7 +256,7 @@ func (u *urls) value(first byte) int {
 	return 0
 }
 
-// member looks at what is behind the colon of a member with a secret.
+// member examines the text after the colon of a member with a secret.
 func (u *urls) member(c byte) int {
 	switch c {
 	case ' ', '\t', '\r', '\n':
@@ -292,8 +293,8 @@ func (u *urls) valueLen(b []byte) int {
 	return len(b)
 }
 
-// valueEnds reports whether the value does before c. What cannot be in a query ends
-// one there: https://url.spec.whatwg.org/#query-percent-encode-set.
+// valueEnds reports whether the value ends before c. A character that a query cannot
+// contain ends a value in one: https://url.spec.whatwg.org/#query-percent-encode-set.
 func (u *urls) valueEnds(c byte) bool {
 	switch {
 	case c == '\r' || c == '\n':
@@ -313,7 +314,7 @@ func (u *urls) valueEnds(c byte) bool {
 // endsURL reports whether c cannot be in a URL.
 func endsURL(c byte) bool { return c <= ' ' || c == '"' || c == '<' || c == '>' || c == 0x7f }
 
-// user holds what may be a user and a password.
+// user keeps the possible user and password.
 func (u *urls) user(s *stream, b []byte, from uint64) int {
 	n := 0
 	for n < len(b) && u.size+n < maxAuthority && !u.ends(b[n]) {
@@ -334,7 +335,7 @@ func (u *urls) ends(c byte) bool {
 	return endsURL(c) || !u.secret && (c == '/' || c == '?' || c == '#')
 }
 
-// follow takes the byte at an offset of the authority.
+// follow handles the byte at an offset of the authority.
 func (a *authority) follow(at int, c byte) {
 	switch {
 	case c == '@':
@@ -361,7 +362,7 @@ func (u *urls) withhold(from, to uint64) {
 	}
 }
 
-// flush decides about what is held: the authority is whole.
+// flush decides about the withheld bytes: the authority is complete.
 func (u *urls) flush(s *stream) {
 	n := max(u.at, 0)
 	if u.secret {
@@ -371,13 +372,13 @@ func (u *urls) flush(s *stream) {
 	u.state = urlText
 }
 
-// hide masks what is held, and what follows: the authority is not whole.
+// hide masks the withheld bytes, and the following ones: the authority is not complete.
 func (u *urls) hide(s *stream) {
 	u.mask(s, u.size)
 	u.state = inValue
 }
 
-// mask masks the first n bytes of what is held, and holds no more.
+// mask masks the first n withheld bytes, and withholds no more.
 func (u *urls) mask(s *stream, n int) {
 	for _, p := range u.withheld {
 		to := min(p.to, p.from+uint64(n))
@@ -387,12 +388,12 @@ func (u *urls) mask(s *stream, n int) {
 	u.withheld, u.size, u.key = u.withheld[:0], 0, word{}
 }
 
-// end decides about what is held: the text ends here.
+// end decides about the withheld bytes: the text ends here.
 func (u *urls) end(s *stream) {
 	u.flush(s)
 }
 
-// interrupt is end where the text is cut. A secret may go on behind it.
+// interrupt is like end for a cut text. A secret may continue after it.
 func (u *urls) interrupt(s *stream) {
 	member := u.state == memberBegins || u.state == inQuotes || u.state == inLine ||
 		u.closed && secretMember(parameter(u.key.bytes()))
@@ -404,7 +405,7 @@ func (u *urls) interrupt(s *stream) {
 	}
 }
 
-// pending is the first offset about which nothing is decided yet.
+// pending is the first offset that is not decided yet.
 func (u *urls) pending() (uint64, bool) {
 	if len(u.withheld) == 0 {
 		return 0, false

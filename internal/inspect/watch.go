@@ -2,15 +2,14 @@ package inspect
 
 import "golang.org/x/net/http2"
 
-// watch looks for frames of HTTP/2 with fields in what was not recognised as
-// HTTP/2, wherever they begin.
+// watch looks for frames of HTTP/2 with header fields in bytes that were not recognised
+// as HTTP/2, at any position.
 type watch struct {
 	last [frameHeaderLen]byte // the latest bytes
-	n    int                  // how many of them there are
+	n    int                  // their number
 }
 
-// see takes the next bytes. It returns how many come before what such a frame
-// holds.
+// see handles the next bytes. It returns how many precede the content of such a frame.
 func (w *watch) see(b []byte) (n int, found bool) {
 	for ; n < len(b) && n < frameHeaderLen-1; n++ {
 		if w.add(b[n]) {
@@ -29,7 +28,7 @@ func (w *watch) see(b []byte) (n int, found bool) {
 	return len(b), false
 }
 
-// add takes a byte; it may be the last of a frame's header.
+// add adds a byte; it may be the last of a frame's header.
 func (w *watch) add(c byte) bool {
 	if w.n == frameHeaderLen {
 		w.n = copy(w.last[:], w.last[1:])
@@ -39,8 +38,8 @@ func (w *watch) add(c byte) bool {
 	return w.n == frameHeaderLen && hasFields(w.last[:])
 }
 
-// hasFields reports whether b begins with the header of a frame with fields,
-// RFC 9113 §6.2, §6.6 and §6.10.
+// hasFields reports whether b begins with the header of a frame with header fields, RFC
+// 9113 §6.2, §6.6 and §6.10.
 func hasFields(b []byte) bool {
 	f := parseFrame(b)
 	switch f.Type {

@@ -1,5 +1,5 @@
-// Package kmodtest loads the project's kernel modules (kmod/, built by make kmod) in tests that run in a guest. A test
-// under which the kernel complains fails.
+// Package kmodtest loads the project's kernel modules (kmod/, built by make kmod) in tests that run
+// in a guest. A test fails if the kernel complains during it.
 package kmodtest
 
 import (
@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unloadTime is how long a module may still be used by what the kernel frees later, such as sockets.
+// unloadTime is how long the kernel may take to free the module's last objects, such as sockets.
 const unloadTime = 20 * time.Second
 
 // A Module is loaded until the end of the test that loaded it, or until Unload.
@@ -27,9 +27,9 @@ type Module struct {
 	log    *kernelLog
 }
 
-// Load loads a module with parameters such as "family=12", and the kernel's modules that it needs. When the test ends it
-// unloads it, and fails the test for what the kernel complained of since. Where the kernel's headers cannot be had, so that
-// there is no module, it skips the test.
+// Load loads a module with parameters such as "family=12", and the kernel's modules that it needs.
+// When the test ends, it unloads the module, and fails the test for any complaint of the kernel
+// since. If there is no module, because the kernel's headers are not available, it skips the test.
 func Load(t testing.TB, name string, params ...string) *Module {
 	t.Helper()
 	file, err := find(name)
@@ -60,7 +60,8 @@ func (m *Module) end(t testing.TB) {
 	m.log.Close()
 }
 
-// Unload unloads the module, unless that has been done. It waits for what the kernel still has to free.
+// Unload unloads the module, unless that has been done. It waits until the kernel has freed the
+// module's objects.
 func (m *Module) Unload(t testing.TB) {
 	t.Helper()
 	if !m.loaded {
@@ -77,7 +78,7 @@ func (m *Module) Unload(t testing.TB) {
 			t.Errorf("unload %s: %v", m.name, err)
 			return
 		}
-		time.Sleep(10 * time.Millisecond) // the kernel tells nobody when the last user is gone
+		time.Sleep(10 * time.Millisecond) // the kernel does not report that the last user is gone
 	}
 }
 
@@ -89,7 +90,7 @@ func (m *Module) Set(t testing.TB, param, value string) {
 	}
 }
 
-// noModule is why there is none for this kernel.
+// noModule is why there is no module for this kernel.
 type noModule struct{ reason string }
 
 func (e noModule) Error() string { return e.reason }
@@ -114,7 +115,7 @@ func find(name string) (string, error) {
 	return file, nil
 }
 
-// moduleRoot is where go.mod lies, above the directory that a test runs in.
+// moduleRoot is the directory of go.mod, above the directory that a test runs in.
 func moduleRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -130,7 +131,8 @@ func moduleRoot() (string, error) {
 	}
 }
 
-// insert loads what a module depends on, then the module. Being in no index, it is nothing that modprobe knows.
+// insert loads a module's dependencies, then the module. It is in no index, so modprobe does not
+// know it.
 func insert(file string, params []string) error {
 	needs, err := depends(file)
 	if err != nil {

@@ -63,7 +63,7 @@ func TestFindNone(t *testing.T) {
 	}
 }
 
-// TestKernelLog: what the kernel has said before is not the test's, what it says later is.
+// TestKernelLog: earlier messages of the kernel do not belong to the test, later ones do.
 func TestKernelLog(t *testing.T) {
 	if os.Getenv("KTLSTOP_GUEST") == "" {
 		t.Skip("writes to the kernel's log, so in a guest only: make vmtest PACKAGES=./internal/kmodtest")

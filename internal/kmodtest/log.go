@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A kernelLog reads what the kernel says from a moment on (Documentation/ABI/testing/dev-kmsg).
+// A kernelLog reads the kernel's messages from a moment on
+// (Documentation/ABI/testing/dev-kmsg).
 type kernelLog struct{ fd int }
 
 func openLog() (*kernelLog, error) {
@@ -26,10 +27,10 @@ func openLog() (*kernelLog, error) {
 
 func (l *kernelLog) Close() { unix.Close(l.fd) }
 
-// complaint is how the kernel's own checks begin what they say.
+// complaint is the beginning of messages of the kernel's own checks.
 var complaint = regexp.MustCompile(`\b(BUG|WARNING|KASAN|KFENCE|UBSAN|KCSAN)\b|Oops|refcount_t:|general protection|unable to handle|soft lockup|blocked for more than|unregister_netdevice: waiting|suspected memory leak|scheduling while atomic|possible .* locking|Objects remaining in`)
 
-// complaints reads all that was said since the last call, and returns the lines that complain.
+// complaints reads all messages since the last call, and returns the lines that complain.
 func (l *kernelLog) complaints() (lines []string) {
 	buf := make([]byte, 8192)
 	for {
@@ -46,9 +47,9 @@ func (l *kernelLog) complaints() (lines []string) {
 	}
 }
 
-// complains looks at one message, "6,339,5140900,-;text", and returns its text.
+// complains parses one message, "6,339,5140900,-;text", and returns its text.
 func complains(message string) (string, bool) {
 	_, text, _ := strings.Cut(message, ";")
-	text, _, _ = strings.Cut(text, "\n") // what follows are key=value pairs
+	text, _, _ = strings.Cut(text, "\n") // the rest are key=value pairs
 	return text, complaint.MatchString(text)
 }

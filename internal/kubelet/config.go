@@ -7,30 +7,30 @@ import (
 	"net/url"
 )
 
-// Config says where the kubelet is and how it is spoken to.
+// Config says where the kubelet is and how to query it.
 type Config struct {
 	// URL is https://HOST:PORT, or http:// for a read-only port.
 	URL string
-	// TokenFile has the token that is shown to it, none if empty. It is read for each
-	// question, since tokens change. It never goes over plain HTTP.
+	// TokenFile has the token that is sent to it; no token if empty. It is read for each
+	// request, since tokens change. It never goes over plain HTTP.
 	TokenFile string
-	// CAFile has the certificates (PEM) that its own is checked against; those of the
-	// system if empty.
+	// CAFile has the certificates (PEM) that verify the kubelet's own; the system's
+	// certificates if empty.
 	CAFile string
-	// Insecure takes any certificate: whoever is on the way may read the token.
+	// Insecure accepts any certificate: an attacker on the network can then read the token.
 	Insecure bool
-	// Notify, if not nil, is called once when there is no answer any more, and with nil when
-	// there is one again. Run and Refresh call it.
+	// Notify, if not nil, is called with the error when queries begin to fail, and with nil
+	// when one succeeds again. Run and Refresh call it.
 	Notify func(error)
-	// Notice, if not nil, is called once when there are more pods than are kept.
+	// Notice, if not nil, is called once when there are more pods than Pods keeps.
 	Notice func(string)
 }
 
-// account is where Kubernetes puts what a pod's service account has.
+// account is where Kubernetes puts the files of a pod's service account.
 const account = "/var/run/secrets/kubernetes.io/serviceaccount/"
 
-// InCluster is what the environment of a pod says: token and CA of its service account,
-// and the URL if the pod was given its node's address as NODE_IP (fieldRef
+// InCluster is the Config that the environment of a pod defines: token and CA of its service
+// account, and the URL if the pod was given its node's address as NODE_IP (fieldRef
 // status.hostIP). Elsewhere it is empty.
 func InCluster(getenv func(string) string) Config {
 	if getenv("KUBERNETES_SERVICE_HOST") == "" {

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// Bounds of a list: a kubelet runs 110 pods unless it is told to run more.
+// Limits of a list: a kubelet runs 110 pods unless it is configured to run more.
 const (
 	maxPods       = 10_000
 	maxContainers = 1000 // of a pod
 )
 
-// podJSON is what is read of a v1.Pod.
+// podJSON has the fields of a v1.Pod that are read.
 type podJSON struct {
 	Metadata struct {
 		Name        string            `json:"name"`
@@ -36,12 +36,12 @@ type statusJSON struct {
 	ContainerID string `json:"containerID"`
 }
 
-// staticUID is the annotation with the UID that a static pod's cgroup has, if the API
-// server has given the pod another.
+// staticUID is the annotation with the UID in a static pod's cgroup, if the API server
+// has given the pod another.
 const staticUID = "kubernetes.io/config.hash"
 
-// decode reads a v1.PodList, one pod at a time: up to maxPods of them, and how many more
-// there are.
+// decode reads a v1.PodList, one pod at a time: up to maxPods of them. It also returns
+// the number of further pods.
 func decode(r io.Reader) (pods map[string]*pod, more int, err error) {
 	d := json.NewDecoder(r)
 	if err := open(d, '{'); err != nil {
@@ -64,7 +64,7 @@ func decode(r io.Reader) (pods map[string]*pod, more int, err error) {
 			return nil, 0, err
 		}
 	}
-	if _, err := d.Token(); err != nil { // the end of a list that was not cut off
+	if _, err := d.Token(); err != nil { // the end of a complete list
 		return nil, 0, err
 	}
 	if pods == nil {
@@ -122,10 +122,10 @@ func decodePods(d *json.Decoder) (pods map[string]*pod, more int, err error) {
 	return pods, more, err
 }
 
-// name is what Kubernetes allows of a name (RFC 1123).
+// name matches a name as Kubernetes allows it (RFC 1123).
 var name = regexp.MustCompile(`^[a-z0-9][-a-z0-9.]{0,252}$`)
 
-// pod is nil for what is none.
+// pod returns nil for an invalid entry.
 func (j *podJSON) pod() *pod {
 	m := &j.Metadata
 	if m.UID == "" || !name.MatchString(m.Name) || !name.MatchString(m.Namespace) {

@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	// requestTimeout is how long a question may take in all.
+	// requestTimeout limits a whole request.
 	requestTimeout = 10 * time.Second
-	// maxAnswer bounds the list in bytes: 500 pods of 20 kB are 10 MB.
+	// maxAnswer limits the list in bytes: 500 pods of 20 kB are 10 MB.
 	maxAnswer = 64 << 20
-	// maxFile bounds tokens and certificates.
+	// maxFile limits tokens and certificates.
 	maxFile = 1 << 20
 )
 
-// StatusError is an answer that is no list of pods.
+// StatusError is an HTTP response other than a list of pods.
 type StatusError struct{ Code int }
 
 func (e *StatusError) Error() string {
@@ -37,7 +37,7 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("the kubelet answers with status %d %s", e.Code, http.StatusText(e.Code))
 }
 
-// CertificateError is a kubelet that could not prove who it is.
+// CertificateError reports a kubelet that could not prove its identity.
 type CertificateError struct{ err error }
 
 func (e *CertificateError) Error() string {
@@ -46,7 +46,7 @@ func (e *CertificateError) Error() string {
 
 func (e *CertificateError) Unwrap() error { return e.err }
 
-// fetch asks once.
+// fetch makes one request.
 func (p *Pods) fetch(ctx context.Context) (map[string]*pod, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -95,8 +95,8 @@ func (p *Pods) request(ctx context.Context) (*http.Request, error) {
 	return r, nil
 }
 
-// client is made anew for each question, since certificates change too. It follows
-// nobody elsewhere with the token, and takes no proxy.
+// client is made anew for each request, since certificates change too. It does not
+// follow redirects with the token, and uses no proxy.
 func (p *Pods) client() (*http.Client, error) {
 	config := &tls.Config{InsecureSkipVerify: p.cfg.Insecure}
 	if p.cfg.CAFile != "" && !p.cfg.Insecure {
@@ -118,7 +118,7 @@ func (p *Pods) client() (*http.Client, error) {
 	}, nil
 }
 
-// classify says what a failed question means.
+// classify turns the error of a failed request into the one that is reported.
 func classify(err error) error {
 	var certificate *tls.CertificateVerificationError
 	switch {
@@ -130,7 +130,7 @@ func classify(err error) error {
 	return fmt.Errorf("ask the kubelet: %w", err)
 }
 
-// bounded fails where there is more than left bytes.
+// bounded fails if there are more than left bytes.
 type bounded struct {
 	io.Reader
 	remaining int

@@ -24,7 +24,7 @@ const (
 
 var front, side = strings.Repeat("0123456789abcdef", 4), strings.Repeat("fedcba9876543210", 4)
 
-// list is what a kubelet answers, with what ktlstop does not read.
+// list is a kubelet's answer, with fields that ktlstop does not read.
 var list = `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[
  {"metadata":{"name":"web-7d4b9c-x2x8v","namespace":"shop","uid":"` + uid + `","labels":{"app":"web"},"annotations":{"a":"b"}},
   "spec":{"containers":[{"name":"front","image":"x"}]},
@@ -156,7 +156,7 @@ func TestPodsComeAndGo(t *testing.T) {
 	}
 }
 
-// What a kubelet, or somebody in its place, may answer.
+// Answers that a kubelet, or an attacker in its place, could give.
 func TestAnswers(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	for _, c := range []struct {
@@ -189,7 +189,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// zeros goes on for ever.
+// zeros never ends.
 type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) {
@@ -245,7 +245,7 @@ func TestCertificates(t *testing.T) {
 	f := newFake(t, says(list))
 	other := newFake(t, says(list))
 	cfg := f.cfg
-	cfg.CAFile = "" // those of the system know nothing of it
+	cfg.CAFile = "" // the system's certificates do not include its own
 	for _, ca := range []string{"", other.cfg.TokenFile} {
 		cfg.CAFile = ca
 		err := mustNew(t, cfg).Refresh(t.Context())
@@ -267,7 +267,7 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// The token is for the kubelet alone, and for nobody who listens.
+// The token is sent to the kubelet alone, and never in clear.
 func TestPlainHTTP(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
@@ -303,7 +303,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestTooManyPods: that some are left out is said, once.
+// TestTooManyPods: that some are left out is reported, once.
 func TestTooManyPods(t *testing.T) {
 	var text strings.Builder
 	text.WriteString(`{"kind":"PodList","items":[`)

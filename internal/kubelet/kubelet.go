@@ -1,7 +1,7 @@
-// Package kubelet asks the kubelet of this node which pods run here, so that what a
-// cgroup's path has of a pod, two ids, becomes names.
+// Package kubelet asks the kubelet of this node which pods run here, so that the two ids
+// of a pod in a cgroup's path become names.
 //
-// It asks GET /pods, which takes the verb get on nodes/pods (KEP-2862; on nodes/proxy
+// It requests GET /pods, which needs the verb get on nodes/pods (KEP-2862; on nodes/proxy
 // before Kubernetes 1.33), and no API server: one small answer a minute from the same
 // machine.
 package kubelet
@@ -16,20 +16,20 @@ import (
 )
 
 const (
-	// every is how often the pods are asked for without a reason.
+	// every is the interval of requests without a reason.
 	every = time.Minute
-	// soonest is the least time between two questions; it doubles up to every while
-	// there is no answer, and while a pod that was asked for stays unknown.
+	// soonest is the shortest interval between two requests; it doubles up to every while
+	// requests fail, and while a wanted pod stays unknown.
 	soonest = 2 * time.Second
-	// maxMissed bounds what is remembered of pods that are not known.
+	// maxMissed limits how many unknown pods are remembered.
 	maxMissed = 1024
 )
 
-// Names are those of a container.
+// Names are the names of a container.
 type Names struct{ Namespace, Pod, Container string }
 
-// Pods are the pods of this node, as they were reported last. Find may be called from any
-// goroutine. nil knows none.
+// Pods are the pods of this node, as the kubelet last reported them. Any goroutine may
+// call Find. A nil Pods knows no pod.
 type Pods struct {
 	cfg Config
 	ask func(context.Context) (map[string]*pod, error)
@@ -37,26 +37,25 @@ type Pods struct {
 	mu        sync.Mutex
 	pods      map[string]*pod // by UID
 	missed    *lru.Map[string, miss]
-	outage    error // of the last question
+	outage    error // of the last request
 	wanted    chan struct{}
-	turn      chan struct{} // has a token while one Run asks
-	limitOnce sync.Once     // of what Notice is reported
+	turn      chan struct{} // has a token while one Run makes requests
+	limitOnce sync.Once     // of what Notice was given
 }
 
-// pod is what is kept of one.
+// pod is what is kept of a pod.
 type pod struct {
 	namespace, name string
 	containers      map[string]string // names by id
 }
 
-// miss is what was not found: when it is worth a question again, and how long after
-// that.
+// miss is a pod that was not found: when to ask again, and how long to wait after that.
 type miss struct {
 	next time.Time
 	gap  time.Duration
 }
 
-// New returns Pods of which nothing is known yet. The error says what is wrong with cfg.
+// New returns Pods that know no pod yet. The error says what is wrong with cfg.
 func New(cfg Config) (*Pods, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -71,9 +70,8 @@ func newPods(cfg Config) *Pods {
 }
 
 // Find returns the names of a container, by its id and its pod's UID; without an id those
-// of the pod. It waits for nobody: what is not known is asked for by Run, and whole is
-// false until then. The pod's names may be known before those of a container that has
-// just begun.
+// of the pod. It does not block: Run asks for unknown pods, and whole is false until
+// then. The pod's names may be known before those of a container that has just started.
 func (p *Pods) Find(uid, container string) (n Names, whole bool) {
 	if p == nil {
 		return n, true
@@ -90,7 +88,7 @@ func (p *Pods) Find(uid, container string) (n Names, whole bool) {
 	return n, false
 }
 
-// miss asks for what is not known, and less and less often.
+// miss requests an unknown pod, at growing intervals.
 func (p *Pods) miss(key string) {
 	now := time.Now()
 	m, _ := p.missed.Get(key)
@@ -102,11 +100,11 @@ func (p *Pods) miss(key string) {
 	p.missed.Put(key, m)
 	select {
 	case p.wanted <- struct{}{}:
-	default: // somebody has asked already
+	default: // it is already requested
 	}
 }
 
-// Outage is why the last question had no answer, nil if it had one.
+// Outage is why the last request failed, nil if it succeeded.
 func (p *Pods) Outage() error {
 	if p == nil {
 		return nil
@@ -116,14 +114,14 @@ func (p *Pods) Outage() error {
 	return p.outage
 }
 
-// Refresh asks for the pods now. What fails is reported, as of Run.
+// Refresh asks for the pods now. It reports failures as Run does.
 func (p *Pods) Refresh(ctx context.Context) error {
 	if p == nil {
 		return nil
 	}
 	pods, err := p.ask(ctx)
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return ctx.Err() // nobody wants to know any more
+		return ctx.Err() // nobody waits for the answer any more
 	}
 	p.mu.Lock()
 	before := p.outage
@@ -138,8 +136,8 @@ func (p *Pods) Refresh(ctx context.Context) error {
 	return err
 }
 
-// Run asks for the pods each minute, and sooner if there is one that is not known, until
-// ctx ends. Beside another Run it waits until that ends, and goes on in its place.
+// Run asks for the pods each minute, and sooner if one is unknown, until ctx ends. A
+// second Run waits until the first one ends, and takes its place.
 func (p *Pods) Run(ctx context.Context) {
 	if p == nil {
 		return
@@ -160,7 +158,8 @@ func (p *Pods) Run(ctx context.Context) {
 	}
 }
 
-// wait waits for so long, or until early tells; false is that ctx has ended.
+// wait waits for the given time, or until early has a value; it returns false if ctx has
+// ended.
 func wait(ctx context.Context, early <-chan struct{}, long time.Duration) bool {
 	timer := time.NewTimer(long)
 	defer timer.Stop()

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// asked counts at which seconds of a run somebody was asked.
+// asked counts at which seconds of a run the kubelet was asked.
 type asked struct {
 	pods  *Pods
 	begin time.Time
@@ -82,8 +82,8 @@ func TestAsksEachMinute(t *testing.T) {
 	})
 }
 
-// A pod that is not known is asked for soon, and one that stays unknown less and less
-// often.
+// A pod that is unknown is asked for soon, and one that stays unknown at growing
+// intervals.
 func TestAsksForWhatIsMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAsked()
@@ -110,7 +110,7 @@ func TestAsksForWhatIsMissing(t *testing.T) {
 	})
 }
 
-// An outage is reported once, and so is its end; it is not met with more questions.
+// An outage is reported once, and so is its end; it does not cause more requests.
 func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAsked()

@@ -15,8 +15,8 @@ var stageNames = [2][stages]string{{"queue", "encrypt", "push"}, {"wait", "decry
 // modeNames are the values of the label "mode".
 var modeNames = [modes]string{"none", "sw", "hw"}
 
-// Collect implements prometheus.Collector: what the last round has brought. Metrics are many
-// and take a while to make; events wait no longer than the copying of what they are made of.
+// Collect implements prometheus.Collector: it returns the state after the last round. Making
+// the many metrics takes a while; events wait only until the data is copied.
 func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	faces, ofRun := c.copies()
 	for _, m := range ofRun {
@@ -32,7 +32,7 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// copies are what groups show, and the metrics of no group, which are few.
+// copies are the data of all groups, and the few metrics that belong to no group.
 func (c *Collector) copies() (faces []scrapeView, ofRun []prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -45,7 +45,7 @@ func (c *Collector) copies() (faces []scrapeView, ofRun []prometheus.Metric) {
 	return faces, b.made
 }
 
-// builder makes metrics; created and labels are of the group at hand.
+// builder makes metrics; created and labels are those of the current group.
 type builder struct {
 	*families
 	made    []prometheus.Metric

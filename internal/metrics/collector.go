@@ -9,32 +9,31 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Config says what a Collector adds up.
+// Config says what a Collector counts.
 type Config struct {
 	// GroupBy are the labels of a group, see CheckGroupBy.
 	GroupBy []string
-	// MaxGroups bounds the groups; what comes then counts for one called "other".
+	// MaxGroups limits the number of groups; later ones are counted in one called "other".
 	MaxGroups int
-	// Stages: the stages of records are measured. StageHistograms shows how they are
-	// distributed too.
+	// Stages: the stages of records are measured. StageHistograms adds their histograms.
 	Stages, StageHistograms bool
-	// Slow is from which time on a record is an exemplar, 0 for none.
+	// Slow is the time from which a record is an exemplar, 0 for none.
 	Slow time.Duration
-	// Now is the time, nil for that of the machine.
+	// Now is the clock, nil for the machine's.
 	Now func() time.Time
 }
 
-// Collector is the metrics of a run: a session.Sums, a sink.Sink for the run's events, and
-// a prometheus.Collector. The first two are for one goroutine, that of the run; Collect and
-// LastRound are for any.
+// Collector has the metrics of a run: it is a session.Sums, a sink.Sink for the run's
+// events, and a prometheus.Collector. The first two belong to one goroutine, that of the
+// run; Collect and LastRound may be called from any.
 type Collector struct {
 	cfg      Config
 	owner    owner
-	pods     bool // a group's labels are told by the kubelet
+	pods     bool // the kubelet reports a label of the groups
 	families *families
 	now      func() time.Time
 
-	// These are the run's goroutine's.
+	// These belong to the run's goroutine.
 	run   Run
 	conns conns
 	wide  wide
@@ -64,7 +63,7 @@ func New(cfg Config) (*Collector, error) {
 	return c, nil
 }
 
-// Begin says what is known of the run, before its first event.
+// Begin sets what is known of the run, before its first event.
 func (c *Collector) Begin(r Run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,7 +74,7 @@ func (c *Collector) Begin(r Run) {
 	}
 }
 
-// groupOf is a process's group.
+// groupOf returns a process's group.
 func (c *Collector) groupOf(p *event.Process) *group {
 	labels := c.owner.labels(p)
 	if g := c.groups[keyOf(labels)]; g != nil {
@@ -83,7 +82,7 @@ func (c *Collector) groupOf(p *event.Process) *group {
 	}
 	if len(c.groups) >= c.cfg.MaxGroups {
 		c.overflowed++
-		labels = c.owner.rest() // which a process may have chosen for itself
+		labels = c.owner.rest() // a name that a process may have chosen itself
 		if g := c.groups[keyOf(labels)]; g != nil {
 			return g
 		}
@@ -93,12 +92,12 @@ func (c *Collector) groupOf(p *event.Process) *group {
 	return g
 }
 
-// Sample enters the sums of one connection, for the present round.
+// Sample adds the sums of one connection to the current round.
 func (c *Collector) Sample(s *event.Sample) {
 	e, ok := c.conns.byID.Get(s.Conn.ID)
 	if !ok || e.group == nil {
 		if e = c.assign(s); e == nil {
-			return // what it has had counts when it is known whose it is
+			return // earlier sums count once its owner is known
 		}
 	}
 	sum := &e.group.live
@@ -120,7 +119,7 @@ func (c *Collector) Sample(s *event.Sample) {
 	}
 }
 
-// assign finds out whose a connection is that is new; nil where that is not known yet.
+// assign finds the owner of a new connection; nil if it is not known yet.
 func (c *Collector) assign(s *event.Sample) *conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -136,10 +135,11 @@ func (c *Collector) assign(s *event.Sample) *conn {
 	return e
 }
 
-// maxRounds is after how many rounds a connection counts for the group that it has then.
+// maxRounds is the number of rounds after which a connection counts for the group that it
+// has then.
 const maxRounds = 10
 
-// knows reports whether p's labels are known: those of a pod may come later.
+// knows reports whether p's labels are known: those of a pod may follow later.
 func (c *Collector) knows(p *event.Process) bool {
 	if in := p.In(); c.pods && in.PodUID != "" && in.Pod == "" {
 		return false
@@ -147,10 +147,10 @@ func (c *Collector) knows(p *event.Process) bool {
 	return p.PID != 0 && p.Comm != tlshd || p.Kernel
 }
 
-// tlshd makes handshakes for the kernel, which takes the connection over then.
+// tlshd does handshakes for the kernel, which then takes the connection over.
 var tlshd = event.MakeComm("tlshd")
 
-// end counts the end of a connection of a group, once.
+// end counts the end of a group's connection, once.
 func (c *Collector) end(id uint64, e *conn, g *group) {
 	if !e.end() {
 		return
@@ -160,9 +160,9 @@ func (c *Collector) end(id uint64, e *conn, g *group) {
 	c.conns.linger(id)
 }
 
-// Round ends a round of samples: what they have brought shows from now on.
+// Round ends a round of samples: from now on Collect shows them.
 func (c *Collector) Round() {
-	about := c.run.About() // asks the kernel
+	about := c.run.About() // queries the kernel
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
@@ -171,7 +171,7 @@ func (c *Collector) Round() {
 	}
 	c.countUnassigned(c.conns.forget())
 	c.lost[flow.CauseGap] += c.gaps.Unexplained()
-	// One that comes again begins at zero, with a time of creation that says so.
+	// A group that comes back begins at zero, with a new time of creation.
 	maps.DeleteFunc(c.groups, func(_ string, g *group) bool { return g.idle(now) })
 	c.cost.update(&about, now)
 	c.about, c.read = about, now

@@ -15,7 +15,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// TestSums: a group has what its connections have had, those that are gone included.
+// TestSums: a group has the sums of all its connections, closed ones included.
 func TestSums(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	f.round(sample(1, "nginx", 10), sample(2, "nginx", 5), sample(3, "curl", 1))
@@ -34,7 +34,7 @@ func TestSums(t *testing.T) {
 	f.expect(float64(f.at.Unix()), "last_read_timestamp_seconds")
 }
 
-// TestNoStepBack: counters of which a part was read too early do not fall.
+// TestNoStepBack: counters do not fall if a part of them was read too early.
 func TestNoStepBack(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	f.round(sample(1, "nginx", 10))
@@ -46,7 +46,8 @@ func TestNoStepBack(t *testing.T) {
 	f.expect(12, "records_total", "comm", "nginx", "direction", "tx", "type", "data")
 }
 
-// TestHistogram: each bound is the end of one of the kernel's buckets, and none is split.
+// TestHistogram: each bound is the end of one of the kernel's buckets, and no bucket is
+// split.
 func TestHistogram(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	s := sample(1, "nginx", 4)
@@ -89,7 +90,8 @@ func TestWideConnection(t *testing.T) {
 	}
 }
 
-// TestControlRecords come as events, and are in the sums too, at once or a round later.
+// TestControlRecords are reported as events, and are in the sums too, at once or a round
+// later.
 func TestControlRecords(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	f.round(sample(1, "nginx", 10))
@@ -118,8 +120,8 @@ func TestControlRecords(t *testing.T) {
 	f.absent("records_total", "direction", "tx", "type", "handshake")
 }
 
-// TestRecordsAsEvents: where the kernel does not add up, and of DTLS, records are counted as
-// they come.
+// TestRecordsAsEvents: where the kernel has no sums, and for DTLS, records are counted from
+// events.
 func TestRecordsAsEvents(t *testing.T) {
 	for _, c := range []struct {
 		sums    bool
@@ -143,8 +145,8 @@ func TestRecordsAsEvents(t *testing.T) {
 	}
 }
 
-// TestLife: a connection is opened once and closed once, whichever of the tracer's words
-// come first, and counts for who opened it.
+// TestLife: a connection is opened once and closed once, in whatever order the tracer
+// reports it, and counts for the process that opened it.
 func TestLife(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	rx := opens(1, "nginx")
@@ -157,19 +159,19 @@ func TestLife(t *testing.T) {
 	f.write(&event.Socket{State: event.SocketRekey, Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Dir: event.RX, TX: rx.TX, RX: rx.RX})
 	f.expect(1, "key_updates_total", "direction", "rx")
 	f.expect(0, "key_updates_total", "direction", "tx")
-	f.write(closes(1, "other owner"), closes(1, "nginx")) // the sums' last sample comes behind it
+	f.write(closes(1, "other owner"), closes(1, "nginx")) // the sums' last sample follows it
 	f.round(final(sample(1, "nginx", 3)))
-	f.round(final(sample(2, "nginx", 4))) // or before it
+	f.round(final(sample(2, "nginx", 4))) // or precedes it
 	f.write(closes(2, "nginx"))
 	f.expect(2, "connections_closed_total", "comm", "nginx")
 	f.expect(7, "records_total", "direction", "tx", "type", "data")
 	for _, mode := range modeNames {
 		f.expect(0, "connections", "direction", "rx", "mode", mode)
 	}
-	f.round(final(sample(3, "nginx", 1))) // one that came and went between two rounds
+	f.round(final(sample(3, "nginx", 1))) // one that opened and closed between two rounds
 	f.expect(3, "connections_closed_total", "comm", "nginx")
 	nobody := closes(4, "")
-	nobody.Proc = event.Process{} // nobody's call ended it, and it was not known before
+	nobody.Proc = event.Process{} // no call ended it, and it was not known before
 	f.write(nobody, nobody)
 	f.absent("connections_closed_total", "comm", "")
 	f.round(final(sample(4, "nginx", 1)))
@@ -185,8 +187,8 @@ func TestLife(t *testing.T) {
 	f.absent("connections_closed_total", "comm", "")
 }
 
-// TestLosses: what a counter of the kernel explains counts once, though a Ledger finds it
-// missing too.
+// TestLosses: records that a counter of the kernel explains count once, though a Ledger
+// misses them too.
 func TestLosses(t *testing.T) {
 	f := newFixture(t, Config{}, false)
 	f.expect(0, "lost_total", "cause", "gap")
@@ -197,14 +199,14 @@ func TestLosses(t *testing.T) {
 	f.expect(0, "lost_total", "cause", "gap")
 	f.round()
 	f.expect(3, "lost_total", "cause", "gap")
-	f.write(&event.Lost{Cause: "ring_full", Count: 9, HasDir: true}) // late: it is not taken back
+	f.write(&event.Lost{Cause: "ring_full", Count: 9, HasDir: true}) // late: it is not subtracted
 	f.round()
 	f.round()
 	f.expect(3, "lost_total", "cause", "gap")
 }
 
-// TestNobodysEnd: the end of a connection of which nobody ever hears whose it was counts for
-// nobody, once, when its last sample does not come any more.
+// TestNobodysEnd: the end of a connection whose owner is never known counts without owner,
+// once, when its last sample can no longer come.
 func TestNobodysEnd(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	nobody := closes(1, "")
@@ -223,7 +225,7 @@ func TestNobodysEnd(t *testing.T) {
 	}
 }
 
-// TestLateEvents: what is told of a connection that is forgotten counts, and opens none.
+// TestLateEvents: events of a forgotten connection count, and do not open it again.
 func TestLateEvents(t *testing.T) {
 	for _, sums := range []bool{true, false} {
 		f := newFixture(t, Config{}, sums)
@@ -245,8 +247,8 @@ func TestLateEvents(t *testing.T) {
 	}
 }
 
-// TestSampleComesFirst: a connection of which the kernel's sums knew before its first event
-// was opened all the same; one that was there before was not.
+// TestSampleComesFirst: a connection that the kernel's sums report before its first event
+// still counts as opened; one that existed before does not.
 func TestSampleComesFirst(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	f.round(sample(1, "nginx", 1))
@@ -257,7 +259,7 @@ func TestSampleComesFirst(t *testing.T) {
 	f.expect(1, "connections_opened_total", "comm", "nginx", "version", "1.3")
 }
 
-// TestModes: a card that goes away leaves its connections to software.
+// TestModes: if a card goes away, its connections become software.
 func TestModes(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	s := opens(1, "nginx")
@@ -271,7 +273,7 @@ func TestModes(t *testing.T) {
 	f.expect(1, "connections_opened_total", "version", "1.3")
 }
 
-// TestFailures: what a socket was refused is no failure of a record.
+// TestFailures: a refused socket option is not a failure of a record.
 func TestFailures(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	f.write(
@@ -287,7 +289,7 @@ func TestFailures(t *testing.T) {
 	f.expect(1, "setup_failures_total", "comm", "nginx", "step", "TLS_RX_EXPECT_NO_PAD", "errno", "ENOPROTOOPT")
 }
 
-// TestOwnerComesLater: what a connection had before anybody knew whose it is counts then.
+// TestOwnerComesLater: the sums of a connection count once its owner is known.
 func TestOwnerComesLater(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	unknown := sample(1, "", 5)
@@ -296,15 +298,15 @@ func TestOwnerComesLater(t *testing.T) {
 	f.expect(0, "groups")
 	f.round(sample(1, "nginx", 8))
 	f.expect(8, "records_total", "comm", "nginx", "direction", "tx", "type", "data")
-	for range maxRounds { // or for nobody, in the end
+	for range maxRounds { // or without owner, in the end
 		unknown.Conn.ID = 2
 		f.round(unknown, sample(1, "nginx", 8))
 	}
 	f.expect(5, "records_total", "comm", "", "direction", "tx", "type", "data")
 }
 
-// TestKernelTakesOver: who made the handshake for the kernel has none of it; if the kernel's
-// user stays unknown, it has.
+// TestKernelTakesOver: the process that did the handshake for the kernel gets none of the
+// sums; if the kernel's user stays unknown, it does.
 func TestKernelTakesOver(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	f.write(opens(1, "tlshd"))
@@ -335,7 +337,7 @@ func TestPodComesLater(t *testing.T) {
 	f.expect(1, "connections", "namespace", "web", "pod", "nginx-0", "direction", "tx", "mode", "sw")
 }
 
-// TestMaxGroups: names that nobody has bounded make no more series than that.
+// TestMaxGroups: an unlimited number of names makes a limited number of series.
 func TestMaxGroups(t *testing.T) {
 	f := newFixture(t, Config{MaxGroups: 3}, true)
 	var samples []event.Sample
@@ -351,8 +353,8 @@ func TestMaxGroups(t *testing.T) {
 	f.expect(12, "records_total", "comm", "other", "direction", "tx", "type", "data")
 }
 
-// TestHostileNames: whatever processes and the kernel say, labels are bounded, text, and
-// nothing that a terminal obeys.
+// TestHostileNames: whatever names processes and the kernel use, labels are short, valid
+// text, without terminal controls.
 func TestHostileNames(t *testing.T) {
 	f := newFixture(t, Config{GroupBy: []string{"comm", "unit"}}, true)
 	names := []string{"\x1b[31mred", "a\nb", "\xff\xfe", "\u202egnp", `"},evil{x="`, "\x00\x00", "é", strings.Repeat("x", 15), "🇩🇪🇩🇪", "kernel:nginx"}
@@ -381,7 +383,7 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// TestManyKindsOfFailures: a group's counters are bounded.
+// TestManyKindsOfFailures: the number of a group's counters is limited.
 func TestManyKindsOfFailures(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	for i := range 10 * maxCounts {
@@ -402,7 +404,7 @@ func TestManyKindsOfFailures(t *testing.T) {
 	}
 }
 
-// TestLongest: the longest record of the last minute or two, not of all times.
+// TestLongest: the longest record is that of the last minute or two, not of the whole run.
 func TestLongest(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	s := sample(1, "nginx", 1)
@@ -425,11 +427,11 @@ func TestLongest(t *testing.T) {
 	longest(32768e-9)
 	f.at = f.at.Add(2 * longestFor)
 	longest(0)
-	s.Lat[event.TX][total].N[30]++ // no longer than one that was before
+	s.Lat[event.TX][total].N[30]++ // no longer than an earlier one
 	longest(1.5)
 }
 
-// TestExemplars: slow records are named beside the histogram, and nowhere in a label.
+// TestExemplars: slow records are named as exemplars of the histogram, and never in a label.
 func TestExemplars(t *testing.T) {
 	f := newFixture(t, Config{Slow: time.Millisecond}, true)
 	slow := &event.Record{Conn: event.Conn{ID: 1, Cookie: 77}, Proc: proc("nginx"), Seq: 5, Type: event.ApplicationData, Lat: event.Latency{Total: 3_000_000}}
@@ -459,8 +461,8 @@ func TestExemplars(t *testing.T) {
 	f.expect(2, "records_total", "direction", "tx", "type", "data")
 }
 
-// TestCost: what a window of the meter shows stands for the time since the last one, and no
-// estimate falls.
+// TestCost: a window of the meter stands for the time since the last one, and no estimate
+// falls.
 func TestCost(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	f.round()
@@ -476,7 +478,7 @@ func TestCost(t *testing.T) {
 	f.expect(1020, "program_runs_total", "program", "open_exit")
 }
 
-// TestLint: names, units and texts are as Prometheus wants them.
+// TestLint: names, units and help texts follow Prometheus's rules.
 func TestLint(t *testing.T) {
 	linter := promlint.NewWithMetricFamilies(all(t))
 	problems, err := linter.Lint()
@@ -501,7 +503,7 @@ func everything(t testing.TB) *fixture {
 	return f
 }
 
-// TestGroupBy: only what is known can be a label.
+// TestGroupBy: only known names can be labels.
 func TestGroupBy(t *testing.T) {
 	for _, names := range [][]string{{}, {"pid"}, {"comm", "comm"}, {"comm", "laddr"}} {
 		if _, err := New(Config{GroupBy: names, MaxGroups: 1}); err == nil {

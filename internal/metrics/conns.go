@@ -5,28 +5,28 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// conn is a connection: the group that it counts for as long as it lives, and who seals
-// and opens.
+// conn is a connection: the group that it counts for as long as it lives, and who seals and
+// opens its records.
 type conn struct {
-	group *group // nil while nobody knows whose it is
+	group *group // nil while the owner is unknown
 	modes [2]event.Mode
-	// keyed: an event has reported that it has a key. The kernel's sums may know of that before.
+	// keyed: an event has reported that it has a key. The kernel's sums may show it earlier.
 	keyed, ended bool
-	// waited is for how many rounds it has been asked in vain whose it is.
+	// waited is the number of rounds without a known owner.
 	waited uint8
 }
 
-// conns are the connections that are open, and for some rounds those that have ended: of
-// these a last sample, or the end itself, may come yet.
+// conns are the open connections, and for some rounds the closed ones: their last sample, or the
+// end itself, may still follow.
 type conns struct {
 	byID *lru.Map[uint64, *conn]
 	// ended are those of the last rounds, the oldest first.
 	ended [lingerRounds][]uint64
-	// unassigned are who had those of ended whose end counts for nobody yet.
+	// unassigned are the owners of those of ended whose end is not counted yet.
 	unassigned map[uint64]event.Process
 }
 
-// unassignedEnd is the end of a connection that waited in vain to hear whose it was.
+// unassignedEnd is the end of a connection whose owner was never known.
 type unassignedEnd struct {
 	id   uint64
 	proc event.Process
@@ -38,7 +38,7 @@ func newConns() conns {
 	return conns{byID: lru.New[uint64, *conn](event.MaxConns), unassigned: map[uint64]event.Process{}}
 }
 
-// of is a connection, which is new if it is not known.
+// of returns a connection, a new one if it is unknown.
 func (c *conns) of(id uint64) *conn {
 	if e, ok := c.byID.Get(id); ok {
 		return e
@@ -50,7 +50,7 @@ func (c *conns) of(id uint64) *conn {
 	return e
 }
 
-// join counts a connection for a group, from now on.
+// join makes a connection count for a group, from now on.
 func (e *conn) join(g *group) {
 	e.group = g
 	if e.ended {
@@ -62,7 +62,7 @@ func (e *conn) join(g *group) {
 	}
 }
 
-// protect notes who seals and opens.
+// protect records who seals and opens.
 func (e *conn) protect(modes [2]event.Mode) {
 	if e.group != nil && !e.ended {
 		for d := range modes {
@@ -73,7 +73,8 @@ func (e *conn) protect(modes [2]event.Mode) {
 	e.modes = modes
 }
 
-// end reports whether it is the connection's end, which may be reported twice.
+// end ends the connection. It returns false if it has ended already, since an end may be
+// reported twice.
 func (e *conn) end() bool {
 	if e.ended {
 		return false
@@ -88,13 +89,13 @@ func (e *conn) end() bool {
 	return true
 }
 
-// linger keeps one that has ended for some rounds.
+// linger keeps a closed connection for some rounds.
 func (c *conns) linger(id uint64) {
 	last := len(c.ended) - 1
 	c.ended[last] = append(c.ended[last], id)
 }
 
-// holdEnd keeps an end that counts for nobody yet.
+// holdEnd keeps an end that is not counted yet.
 func (c *conns) holdEnd(s *event.Socket) {
 	if _, twice := c.unassigned[s.Conn.ID]; twice {
 		return
@@ -103,7 +104,7 @@ func (c *conns) holdEnd(s *event.Socket) {
 	c.linger(s.Conn.ID)
 }
 
-// forget ends a round, and returns the ends that have been held long enough.
+// forget ends a round, and returns the ends that were held long enough.
 func (c *conns) forget() (waited []unassignedEnd) {
 	first := c.ended[0]
 	for _, id := range first {

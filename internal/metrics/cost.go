@@ -6,18 +6,18 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// cost is what the programs took, estimated: the kernel measures them for a moment now and
-// then, and what a moment shows is taken for the time since the last one.
+// cost is an estimate of the programs' run time: the kernel measures them for a moment at
+// intervals, and a moment stands for the time since the last one.
 type cost struct {
 	programs map[string]*programCost
-	measured map[string]event.ProgramCost // by the last round
+	measured map[string]event.ProgramCost // in the last round
 	over     time.Duration
-	at       time.Time // of the last round that brought something, or of the first one
+	at       time.Time // of the last round with a measurement, or of the first round
 }
 
 type programCost struct{ seconds, runs float64 }
 
-// update enters what is measured by now.
+// update adds the latest measurement.
 func (c *cost) update(a *About, now time.Time) {
 	if c.programs == nil {
 		c.programs, c.measured, c.at = map[string]*programCost{}, map[string]event.ProgramCost{}, now

@@ -10,7 +10,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// counted is what events are counted as.
+// counted are the kinds of counters.
 type counted int
 
 const (
@@ -22,17 +22,17 @@ const (
 	setupFailed                // by step and errno
 )
 
-// count is a counter of a group: what, and the values of its labels.
+// count identifies a counter of a group: its kind, and the values of its labels.
 type count struct {
 	of      counted
 	a, b, c string
 }
 
-// maxCounts bounds a group's counters: what programs and peers do chooses among names that
-// are known, which are many together.
+// maxCounts limits a group's counters: programs and peers choose among known names, but
+// these have many combinations.
 const maxCounts = 256
 
-// countBy adds to a counter, or where a group has many to that of all others.
+// countBy adds to a counter, or to that of all others if the group has many.
 func (g *group) countBy(what count, n uint64) {
 	if _, ok := g.counts[what]; !ok && len(g.counts) >= maxCounts {
 		what = what.folded()
@@ -40,7 +40,7 @@ func (g *group) countBy(what count, n uint64) {
 	g.counts[what] += n
 }
 
-// folded is a counter with "other" for each of its labels but a direction.
+// folded is a counter with "other" for each label except a direction.
 func (c count) folded() count {
 	fold := func(label string) string {
 		if label == "" || label == event.TX.String() || label == event.RX.String() {
@@ -74,7 +74,7 @@ func controlType(t event.ContentType) int {
 	return typeOther
 }
 
-// control is how many records of a direction were none of application data.
+// control is the number of a direction's records other than application data.
 func (g *group) control(d event.Dir) (n uint64) {
 	for _, of := range g.types[d] {
 		n += of
@@ -92,11 +92,11 @@ func alertOf(r *event.Record) count {
 	return count{alerts, r.Dir.String(), level, description}
 }
 
-// unread is the level and the description of an alert of which nobody has looked at the
-// bytes: those that are sent, without stages.
+// unread is the level and the description of an alert whose bytes were not read: alerts
+// that are sent, without stages.
 const unread = "unknown"
 
-// known is a name, or "other" where it is only a number.
+// known returns a name, or "other" if it is only a number.
 func known(name, prefix string) string {
 	if name == "" || strings.HasPrefix(name, prefix) {
 		return other
@@ -104,7 +104,7 @@ func known(name, prefix string) string {
 	return name
 }
 
-// openedAs is the counter of a connection that gets its first key.
+// openedAs is the counter for a connection that gets its first key.
 func openedAs(t event.TLS) count {
 	return count{of: opened, a: orOther(t.Version.String()), b: orOther(t.Cipher.String())}
 }
@@ -116,7 +116,7 @@ func orOther(name string) string {
 	return name
 }
 
-// failureOf is the counter of a failure.
+// failureOf is the counter for a failure.
 func failureOf(e *event.Error) count {
 	if step := e.SetupStep(); step != "" {
 		return count{of: setupFailed, a: step, b: errno(e.Errno)}

@@ -17,8 +17,8 @@ import (
 // row is a line of a table of docs/metrics.md: name, type and labels.
 var row = regexp.MustCompile("(?m)^\\| `(ktlstop_[a-z0-9_]+)` \\| (\\w+) \\|([^|]*)\\| ([^|]+) \\|$")
 
-// TestDocumented: docs/metrics.md has each metric, with its type and its labels, and no
-// other.
+// TestDocumented: docs/metrics.md has exactly the metrics of the code, with their types and
+// labels.
 func TestDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
@@ -52,7 +52,7 @@ func TestDocumented(t *testing.T) {
 	}
 }
 
-// all are all metrics that there are, with a series each.
+// all returns all metrics, with a series each.
 func all(t testing.TB) []*dto.MetricFamily {
 	t.Helper()
 	f := everything(t)
@@ -72,7 +72,7 @@ func all(t testing.TB) []*dto.MetricFamily {
 	return families
 }
 
-// describe is a family's type, and its labels without those of a group.
+// describe returns a family's type, and its labels without those of a group.
 func describe(family *dto.MetricFamily) string {
 	var labels []string
 	for _, l := range family.Metric[0].Label {
@@ -84,8 +84,8 @@ func describe(family *dto.MetricFamily) string {
 	return strings.ToLower(family.GetType().String()) + " " + strings.Join(labels, ",")
 }
 
-// TestTLSStat: what the kernel has, and nothing where it has no TLS, or says what nobody
-// knows.
+// TestTLSStat: the collector shows the kernel's counters, and nothing if the kernel has no
+// TLS, or for unknown lines.
 func TestTLSStat(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	path := filepath.Join(t.TempDir(), "tls_stat")
@@ -106,7 +106,7 @@ func TestTLSStat(t *testing.T) {
 	}
 }
 
-// TestBoot: sysinfo(2) says the same, in whole seconds.
+// TestBoot: sysinfo(2) gives the same time, in whole seconds.
 func TestBoot(t *testing.T) {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
@@ -118,8 +118,8 @@ func TestBoot(t *testing.T) {
 	}
 }
 
-// TestSeriesOfAGroup is how many series the documents say that a group has: of one that opened
-// connections of one version and cipher and has seen no alert and no error.
+// TestSeriesOfAGroup is the documented number of series of a group that opened connections of
+// one version and cipher and has seen no alert and no error.
 func TestSeriesOfAGroup(t *testing.T) {
 	count := func(cfg Config) (n int) {
 		f := newFixture(t, cfg, true)

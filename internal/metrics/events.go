@@ -5,7 +5,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Write enters an event: it is the sink of a run.
+// Write adds an event: it is the sink of a run.
 func (c *Collector) Write(ev event.Event) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -18,18 +18,18 @@ func (c *Collector) Write(ev event.Event) error {
 		c.error(ev)
 	case *event.Lost:
 		c.gaps.Add(ev)
-		if ev.Cause != flow.CauseGap { // a gap may have a cause that is told a moment later
+		if ev.Cause != flow.CauseGap { // another counter may explain the gap a moment later
 			c.lost[clean(ev.Cause)] += ev.Count
 		}
 	}
 	return nil
 }
 
-// Flush implements sink.Sink: nothing waits.
+// Flush implements sink.Sink: nothing is buffered.
 func (c *Collector) Flush() error { return nil }
 
-// find is the connection of an event and the group that the event counts for. One that is
-// not known stays so, nil: an event that comes late would make one that never ends.
+// find returns the connection of an event and the group that the event counts for. It does
+// not add an unknown connection, nil: a late event would add one that never ends.
 func (c *Collector) find(id uint64, p *event.Process) (*conn, *group) {
 	if e, ok := c.conns.byID.Get(id); ok {
 		return e, c.groupFor(e, p)
@@ -37,8 +37,8 @@ func (c *Collector) find(id uint64, p *event.Process) (*conn, *group) {
 	return nil, c.groupOf(p)
 }
 
-// groupFor is the group that an event of a connection counts for. That is the connection's
-// from then on, if it is known whose it is.
+// groupFor returns the group that an event of a connection counts for. If its owner is
+// known, this becomes the connection's group.
 func (c *Collector) groupFor(e *conn, p *event.Process) *group {
 	if e.group != nil {
 		return e.group
@@ -98,8 +98,8 @@ func (c *Collector) socket(s *event.Socket) {
 	e.protect(modes)
 }
 
-// close counts the end of a connection. Where nobody knows whose it is that waits for its
-// last sample, which may say it.
+// close counts the end of a connection. If the owner is unknown, the end waits for its
+// last sample, which may name the owner.
 func (c *Collector) close(e *conn, s *event.Socket) {
 	owner := s.Conn.Owner(&s.Proc)
 	if e.group == nil && !c.knows(&owner) {

@@ -9,16 +9,16 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// exemplars are the last slow record of each bucket. They are no labels: of one record
-// each, they may name it.
+// exemplars are the last slow record of each bucket. Unlike labels, they may identify a
+// record.
 type exemplars map[int]prometheus.Exemplar
 
-// mark keeps a record that took so long.
+// mark keeps a record with its time.
 func (m *exemplars) mark(r *event.Record, at time.Time) {
 	if *m == nil {
 		*m = exemplars{}
 	}
-	// What is in no bucket below lies in that of +Inf.
+	// A value above all buckets is in +Inf.
 	k := min(max(bucketOf(r.Lat.Total), firstBucket), lastBucket+1)
 	(*m)[k] = prometheus.Exemplar{
 		Value:     float64(r.Lat.Total) / 1e9,

@@ -6,10 +6,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// namespace is what all names begin with.
+// namespace is the prefix of all names.
 const namespace = "ktlstop"
 
-// families are the metrics that groups have, and those of the run.
+// families are the metrics of groups, and those of the run.
 type families struct {
 	records, bytes, duration, stageSeconds, stageMeasured, stageDuration, longest,
 	connections, opened, closed, keyUpdates, keyRecords, alerts, errors, setupFailures,
@@ -17,7 +17,7 @@ type families struct {
 	build, kernel *prometheus.Desc
 }
 
-// newFamilies describes them for groups of these labels.
+// newFamilies describes the metrics of groups with these labels.
 func newFamilies(groupBy []string) *families {
 	of := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(namespace+"_"+name, help, slices.Concat(groupBy, labels), nil)

@@ -43,7 +43,7 @@ func newFixture(t testing.TB, cfg Config, sums bool) *fixture {
 	return f
 }
 
-// round passes a second, and reads these samples.
+// round advances the clock by a second, and reads these samples.
 func (f *fixture) round(samples ...event.Sample) {
 	f.at = f.at.Add(time.Second)
 	for i := range samples {
@@ -53,7 +53,7 @@ func (f *fixture) round(samples ...event.Sample) {
 	f.Round()
 }
 
-// write enters events.
+// write writes events.
 func (f *fixture) write(events ...event.Event) {
 	f.t.Helper()
 	for _, ev := range events {
@@ -64,7 +64,7 @@ func (f *fixture) write(events ...event.Event) {
 }
 
 // series finds the one series of a name with these labels among others, given as name and
-// value in turn; nil for none.
+// value in turn; nil if there is none.
 func (f *fixture) series(name string, labels ...string) *dto.Metric {
 	f.t.Helper()
 	families, err := f.registry.Gather()
@@ -119,7 +119,7 @@ func (f *fixture) expect(want float64, name string, labels ...string) {
 	}
 }
 
-// absent says that there is no such series.
+// absent checks that there is no such series.
 func (f *fixture) absent(name string, labels ...string) {
 	f.t.Helper()
 	if m := f.series(name, labels...); m != nil {
@@ -129,7 +129,7 @@ func (f *fixture) absent(name string, labels ...string) {
 
 func proc(comm string) event.Process { return event.Process{PID: 7, Comm: event.MakeComm(comm)} }
 
-// sample is what the kernel has of a connection: records sent of 100 bytes, each of which
+// sample has the kernel's sums of a connection: records sent of 100 bytes, each of which
 // took 5 µs.
 func sample(id uint64, comm string, records uint64) event.Sample {
 	s := event.Sample{Conn: event.Conn{ID: id}, Proc: proc(comm), TLS: [2]event.TLS{{Mode: event.ModeSW}, {Mode: event.ModeSW}}}
@@ -144,7 +144,7 @@ func final(s event.Sample) event.Sample {
 	return s
 }
 
-// opens is a connection that gets its key for what it sends.
+// opens is a connection that gets its key for sending.
 func opens(id uint64, comm string) *event.Socket {
 	return &event.Socket{State: event.SocketOpen, Conn: event.Conn{ID: id}, Proc: proc(comm), Dir: event.TX,
 		TX: event.TLS{Version: 0x0304, Cipher: 52, Mode: event.ModeSW}}

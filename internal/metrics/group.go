@@ -8,27 +8,26 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// idleTime is how long a group without a connection stays.
+// idleTime is how long a group without a connection is kept.
 const idleTime = 15 * time.Minute
 
 // modes are the values of the label "mode", by event.Mode.
 const modes = 3
 
-// group is what has the same labels: connections that come and go, and what is counted of
-// them.
+// group has all connections with the same labels, and their counters.
 type group struct {
 	scrapeView
-	used  time.Time // when something was last told of it
+	used  time.Time // time of its last event or sample
 	conns int       // open ones
 
-	// live is the present round's sum of the connections that are open, ended that of
-	// those that are gone, and of records that came as events. Both are Run's alone.
+	// live is the current round's sum of the open connections, ended the sum of the
+	// closed ones, and of records that came as events. Only Run uses them.
 	live, ended tally
-	keys        [2]uint64 // the present round's most records under one key
-	fromEvents  [2]uint64 // the same of connections whose records come as events, while there is one
+	keys        [2]uint64 // the current round's most records under one key
+	fromEvents  [2]uint64 // the same for connections whose records come as events, while there are any
 }
 
-// scrapeView is what a scrape shows of a group.
+// scrapeView is the part of a group that a scrape shows.
 type scrapeView struct {
 	labels   []string
 	created  time.Time
@@ -37,12 +36,12 @@ type scrapeView struct {
 	data     [2]uint64     // records of application data
 	open     [2][modes]int // connections, by direction and by who seals and opens
 	types    [2][controlTypes]uint64
-	counts   map[count]uint64 // what events are counted
+	counts   map[count]uint64 // counters of events
 	longest  [2]longest
 	marks    [2]exemplars
 }
 
-// copied is what stays as it is while the group goes on.
+// copied is a copy of the data that a scrape shows, which does not change.
 func (f *scrapeView) copied() scrapeView {
 	c := *f
 	c.counts = maps.Clone(f.counts)
@@ -52,10 +51,10 @@ func (f *scrapeView) copied() scrapeView {
 	return c
 }
 
-// mode is an event.Mode as a label's place: a card is a card.
+// mode is the index of an event.Mode in modes: every kind of card has the same one.
 func mode(m event.Mode) int { return min(int(m), modes-1) }
 
-// keyOf is the name of a group among others. No label has a NUL in it.
+// keyOf identifies a group. No label contains a NUL.
 func keyOf(labels []string) string { return strings.Join(labels, "\x00") }
 
 func newGroup(labels []string, now time.Time) *group {
@@ -63,7 +62,7 @@ func newGroup(labels []string, now time.Time) *group {
 		{of: closed}: 0, {of: keyUpdates, a: event.TX.String()}: 0, {of: keyUpdates, a: event.RX.String()}: 0}}}
 }
 
-// publish shows what a round has brought.
+// publish makes a round visible.
 func (g *group) publish(now time.Time) {
 	next := g.ended
 	next.add(&g.live)
@@ -74,7 +73,7 @@ func (g *group) publish(now time.Time) {
 	for d := range next {
 		g.longest[d].update(now, &g.shown[d].lat[total], &next[d].lat[total])
 		data := next[d].records - min(next[d].records, g.control(event.Dir(d)))
-		g.data[d] = max(g.data[d], data) // a control record may be reported before it is added up
+		g.data[d] = max(g.data[d], data) // a control record may be reported before the sums include it
 	}
 	if g.conns == 0 {
 		g.fromEvents = [2]uint64{}
@@ -83,5 +82,5 @@ func (g *group) publish(now time.Time) {
 	g.live, g.keys = tally{}, [2]uint64{}
 }
 
-// idle reports whether nothing has been told of a group for long that has no connection.
+// idle reports whether a group has no connection and had no event for a long time.
 func (g *group) idle(now time.Time) bool { return g.conns == 0 && now.Sub(g.used) >= idleTime }

@@ -11,8 +11,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// byLabel is what connections can be grouped by, and what of a process that is. None of
-// these is of one process or connection alone.
+// byLabel has the possible labels of groups, and how to get them from a process. None of
+// them is specific to one process or connection.
 var byLabel = map[string]func(*event.Process) string{
 	"comm":      (*event.Process).Name,
 	"unit":      func(p *event.Process) string { return p.In().Unit },
@@ -21,13 +21,13 @@ var byLabel = map[string]func(*event.Process) string{
 	"container": func(p *event.Process) string { return p.In().ContainerName },
 }
 
-// maxLabel bounds a label's value in bytes.
+// maxLabel limits a label's value in bytes.
 const maxLabel = 128
 
-// other is each label of the group that has what finds no group of its own.
+// other is the value of each label of the group for all further groups.
 const other = "other"
 
-// CheckGroupBy says what is wrong with the labels that groups are to be made by.
+// CheckGroupBy returns an error for invalid labels of groups.
 func CheckGroupBy(names []string) error {
 	if len(names) == 0 {
 		return fmt.Errorf("nothing to group by: take of %s", labelNames())
@@ -45,7 +45,7 @@ func CheckGroupBy(names []string) error {
 
 func labelNames() string { return strings.Join(slices.Sorted(maps.Keys(byLabel)), ", ") }
 
-// owner names the group of a process, a value for each label.
+// owner returns the group of a process, a value for each label.
 type owner []func(*event.Process) string
 
 func newOwner(names []string) (o owner) {
@@ -55,8 +55,8 @@ func newOwner(names []string) (o owner) {
 	return o
 }
 
-// labels are the values of a process, made safe: UTF-8, nothing that moves a cursor, and
-// not long.
+// labels are the values of a process, made safe: UTF-8, without cursor controls, and not
+// long.
 func (o owner) labels(p *event.Process) []string {
 	values := make([]string, len(o))
 	for i, of := range o {
@@ -65,10 +65,11 @@ func (o owner) labels(p *event.Process) []string {
 	return values
 }
 
-// kubernetes are labels that are told by the kubelet, maybe later than a connection is met.
+// kubernetes are the labels that the kubelet reports, maybe later than a connection's first
+// record.
 var kubernetes = []string{"namespace", "pod", "container"}
 
-// waitsForPods reports whether labels are told by the kubelet.
+// waitsForPods reports whether the kubelet reports any of the labels.
 func waitsForPods(names []string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(kubernetes, n) })
 }

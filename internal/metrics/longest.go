@@ -2,18 +2,19 @@ package metrics
 
 import "time"
 
-// longestFor is how long the longest record is shown, and at most twice as long.
+// longestFor is how long the longest record is shown at least; at most it is twice as
+// long.
 const longestFor = time.Minute
 
 // longest is the longest record of the last minute or two, in nanoseconds. The kernel
-// keeps the longest of a connection's whole life: one that is shorter is known by its
-// bucket's end.
+// keeps only the longest of a connection's whole life: for a shorter one, the end of
+// its bucket is used.
 type longest struct {
 	now, before uint64
 	since       time.Time
 }
 
-// update enters what a histogram has gained.
+// update adds the difference that a histogram has gained.
 func (l *longest) update(now time.Time, before, after *hist) {
 	if now.Sub(l.since) >= longestFor {
 		if l.before = l.now; now.Sub(l.since) >= 2*longestFor {
@@ -24,7 +25,7 @@ func (l *longest) update(now time.Time, before, after *hist) {
 	l.now = max(l.now, gained(before, after))
 }
 
-// gained is the longest time that after has and before has not, 0 for none.
+// gained is the longest time that is in after and not in before, 0 for none.
 func gained(before, after *hist) uint64 {
 	if after.max > before.max {
 		return after.max

@@ -10,7 +10,7 @@ import (
 
 const sampleBytes = uint64(unsafe.Sizeof(event.Sample{}))
 
-// memory is what is in use.
+// memory is the memory in use.
 func memory() uint64 {
 	var m runtime.MemStats
 	runtime.GC()
@@ -19,7 +19,7 @@ func memory() uint64 {
 	return m.HeapAlloc
 }
 
-// BenchmarkRound is the reading of 100,000 connections' sums, without the kernel's part.
+// BenchmarkRound reads the sums of 100,000 connections, without the kernel's part.
 func BenchmarkRound(b *testing.B) {
 	f, samples := many(b, 100_000, 20)
 	for b.Loop() {
@@ -30,7 +30,7 @@ func BenchmarkRound(b *testing.B) {
 	}
 }
 
-// BenchmarkScrape is a scrape of as many groups as there may be.
+// BenchmarkScrape scrapes the highest possible number of groups.
 func BenchmarkScrape(b *testing.B) {
 	f, _ := many(b, 10_000, 200)
 	for b.Loop() {

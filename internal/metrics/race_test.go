@@ -2,5 +2,5 @@
 
 package metrics
 
-// raced: the race detector takes its time, and its memory.
+// raced: the race detector needs more time and memory.
 const raced = true

@@ -7,33 +7,34 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Run is what is known of a run from its beginning on.
+// Run is what is known of a run when it begins.
 type Run struct {
 	Version, Revision, GoVersion string
 	// Kernel is its release, Backend how ktlstop is attached to it. BTF: it has type
 	// information.
 	Kernel, Backend string
 	BTF             bool
-	// Sums: the kernel adds records up, and Sample brings what. Else each record's event
-	// counts.
+	// Sums: the kernel adds records up, and Sample reads the sums. Otherwise each record
+	// is counted from its event.
 	Sums bool
-	// About is asked once a round for what is known by then.
+	// About is called once a round for the current state.
 	About func() About
-	// Causes are the kernel's of losses, each of which is shown from the beginning on.
+	// Causes are the kernel's causes of losses, each of which is shown from the start.
 	Causes []string
 }
 
-// About is what is known of a run by now.
+// About is the current state of a run.
 type About struct {
-	// Missing are the hooks that there are not, a line each, which begins with the hook
-	// and a colon.
+	// Missing lists the hooks that are not attached, a line each, which begins with the
+	// hook and a colon.
 	Missing []string
-	// Programs took so much in the time Over in all, as long as they were measured.
+	// Programs is the run time of the programs in the time Over, while they were
+	// measured.
 	Programs []event.ProgramCost
 	Over     time.Duration
 }
 
-// runs makes the metrics that are of no group.
+// runs makes the metrics that belong to no group.
 func (c *Collector) runs(b *builder) {
 	b.created, b.labels = c.begun, nil
 	for cause, n := range c.lost {
@@ -61,7 +62,7 @@ func (c *Collector) runs(b *builder) {
 	b.gauge(b.kernel, 1, clean(r.Kernel), r.Backend, btf)
 }
 
-// hooksOf are the names in such lines.
+// hooksOf returns the names of the hooks in such lines.
 func hooksOf(lines []string) map[string]bool {
 	hooks := map[string]bool{}
 	for _, l := range lines {

@@ -17,7 +17,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// TestWeek: groups and connections come and go for a week, and what is kept does not grow.
+// TestWeek: groups and connections open and close for a week, and memory does not grow.
 func TestWeek(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	id := uint64(0)
@@ -51,7 +51,7 @@ func TestWeek(t *testing.T) {
 	}
 }
 
-// kept is what a Collector remembers.
+// kept is the state that a Collector keeps.
 type kept struct{ groups, counts, conns, ended, wide, lost int }
 
 func (f *fixture) kept() (k kept) {
@@ -68,7 +68,8 @@ func (f *fixture) kept() (k kept) {
 	return k
 }
 
-// TestGroupComesAgain: one that was dropped begins at zero, and says since when.
+// TestGroupComesAgain: a group that was dropped begins at zero, with its new time of
+// creation.
 func TestGroupComesAgain(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	f.round(final(sample(1, "job", 5)))
@@ -90,7 +91,7 @@ func TestGroupComesAgain(t *testing.T) {
 	f.expect(100, "record_bytes_total", "direction", "tx")
 }
 
-// many is a Collector with so many connections in so many groups.
+// many is a Collector with the given numbers of connections and groups.
 func many(t testing.TB, connections, groups int) (*fixture, []event.Sample) {
 	f := newFixture(t, Config{MaxGroups: groups, GroupBy: []string{"comm", "unit"}}, true)
 	samples := make([]event.Sample, connections)
@@ -106,8 +107,8 @@ func many(t testing.TB, connections, groups int) (*fixture, []event.Sample) {
 	return f, samples
 }
 
-// TestEventsDuringScrape: a scrape that nobody takes further holds up no event and no round,
-// and shows what was there when it began.
+// TestEventsDuringScrape: a stalled scrape delays no event and no round, and shows the state
+// at its start.
 func TestEventsDuringScrape(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	failure := &event.Error{Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Errno: 5, Func: "x"}
@@ -141,7 +142,7 @@ func TestEventsDuringScrape(t *testing.T) {
 	}
 }
 
-// scrape asks once for everything and says how long that took.
+// scrape scrapes everything once, and returns the time it took.
 func (f *fixture) scrape(t testing.TB) (took time.Duration, bytes int64) {
 	w := httptest.NewRecorder()
 	begin := time.Now()
@@ -154,8 +155,8 @@ func (f *fixture) scrape(t testing.TB) (took time.Duration, bytes int64) {
 	return took, bytes
 }
 
-// TestScrapeOfManyConnections: what a scrape costs does not grow with connections, of which
-// each keeps some hundred bytes.
+// TestScrapeOfManyConnections: the cost of a scrape does not grow with the number of
+// connections, each of which takes some hundred bytes.
 func TestScrapeOfManyConnections(t *testing.T) {
 	const groups = 20
 	few, _ := many(t, groups, groups)
@@ -177,7 +178,7 @@ func TestScrapeOfManyConnections(t *testing.T) {
 	}
 	slices.Sort(times)
 	t.Logf("a scrape takes %v (median), %v (p99); a connection keeps %d bytes", times[50], times[98], perConn)
-	if !raced && times[50] > 100*time.Millisecond { // a busy machine may hold up any one of them
+	if !raced && times[50] > 100*time.Millisecond { // a busy machine may delay any one of them
 		t.Errorf("half of the scrapes took more than %v", times[50])
 	}
 	if !raced && perConn > 512 {

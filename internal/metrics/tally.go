@@ -10,7 +10,7 @@ const (
 	total  = stages
 )
 
-// hist is event.Log2Hist with counters that hold out for years.
+// hist is an event.Log2Hist with counters that do not overflow in years.
 type hist struct {
 	n        [event.Log2Buckets]uint64
 	sum, max uint64 // nanoseconds
@@ -22,10 +22,10 @@ type side struct {
 	lat            [stages + 1]hist
 }
 
-// tally is both directions, by event.Dir.
+// tally has both directions, by event.Dir.
 type tally [2]side
 
-// load takes over the counters of a sample.
+// load copies the counters of a sample.
 func (t *tally) load(s *event.Sample) {
 	for d := range t {
 		t[d].records, t[d].bytes = s.Totals.Records[d], s.Totals.Bytes[d]
@@ -86,8 +86,8 @@ func (h *hist) add(o *hist) {
 	}
 }
 
-// raise lets no counter fall below that of before: what is read while the kernel counts
-// may be old in one place and new in another.
+// raise makes no counter fall below its earlier value: when the kernel counts during a
+// read, some parts may be old and others new.
 func (t *tally) raise(before *tally) {
 	for d := range t {
 		t[d].records = max(t[d].records, before[d].records)
@@ -117,7 +117,7 @@ func (t *tally) record(r *event.Record) {
 	s.lat[total].observe(r.Lat.Total, 1)
 }
 
-// observe adds a time; one of 0 is not known.
+// observe adds a time; 0 means unknown.
 func (h *hist) observe(ns, n uint64) {
 	if ns == 0 {
 		return
@@ -127,7 +127,7 @@ func (h *hist) observe(ns, n uint64) {
 	h.n[bucketOf(ns)] += n
 }
 
-// count is how many values there are.
+// count is the number of values.
 func (h *hist) count() (n uint64) {
 	for _, b := range h.n {
 		n += b

@@ -10,16 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TLSStat shows what the kernel itself counts of TLS in this network namespace: each line
-// of /proc/net/tls_stat that is known (net/tls/tls_proc.c).
+// TLSStat shows the kernel's own TLS counters of this network namespace: each known line of
+// /proc/net/tls_stat (net/tls/tls_proc.c).
 type TLSStat struct {
-	// Path is the file, which is not there while the module tls is not loaded.
+	// Path is the file, which does not exist while the module tls is not loaded.
 	Path string
-	// Since is from when on the kernel counts: Boot.
+	// Since is the time when the kernel began to count: Boot.
 	Since time.Time
 }
 
-// Boot is when this machine started, by the clock of now; the zero time where it is not known.
+// Boot is the time when this machine started, by the clock of now; the zero time if it is not
+// known.
 func Boot() time.Time {
 	var up unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) != nil {
@@ -28,7 +29,7 @@ func Boot() time.Time {
 	return time.Now().Add(-time.Duration(up.Nano()))
 }
 
-// TLSStatPath is where the kernel has it.
+// TLSStatPath is the kernel's file.
 const TLSStatPath = "/proc/net/tls_stat"
 
 type stat struct {
@@ -36,7 +37,7 @@ type stat struct {
 	kind prometheus.ValueType
 }
 
-// stats are the lines by their names.
+// stats has the lines by name.
 var stats = map[string]stat{
 	"TlsCurrTxSw":         gaugeStat("curr_tx_sw", "Directions sent that the kernel's software seals now."),
 	"TlsCurrRxSw":         gaugeStat("curr_rx_sw", "Directions received that the kernel's software opens now."),
@@ -78,7 +79,7 @@ func (TLSStat) Describe(to chan<- *prometheus.Desc) {
 func (t TLSStat) Collect(to chan<- prometheus.Metric) {
 	b, err := os.ReadFile(t.Path)
 	if err != nil {
-		return // there is no TLS in this kernel yet
+		return // this kernel has no TLS yet
 	}
 	for line := range strings.Lines(string(b)) {
 		words := strings.Fields(line)
@@ -86,14 +87,14 @@ func (t TLSStat) Collect(to chan<- prometheus.Metric) {
 			continue
 		}
 		s, known := stats[words[0]]
-		n, err := strconv.ParseInt(words[1], 10, 64) // a sum over processors, that may be below 0 for a moment
+		n, err := strconv.ParseInt(words[1], 10, 64) // a sum over processors, which can be below 0 for a moment
 		if known && err == nil {
 			to <- t.metric(s, float64(max(n, 0)))
 		}
 	}
 }
 
-// metric has the time from which on it counts, if it does: it began before ktlstop.
+// metric adds the time when it began to count, if it is a counter: that was before ktlstop.
 func (t TLSStat) metric(s stat, value float64) prometheus.Metric {
 	if s.kind == prometheus.CounterValue && !t.Since.IsZero() {
 		return prometheus.MustNewConstMetricWithCreatedTimestamp(s.desc, s.kind, value, t.Since)

@@ -2,10 +2,11 @@ package metrics
 
 import "github.com/ktlstop/ktlstop/pkg/event"
 
-// manyRecords is when a bucket of the kernel, which has 32 bits, may soon come around.
+// manyRecords is the number of records from which a bucket of the kernel, which has 32
+// bits, may soon wrap.
 const manyRecords = 1 << 31
 
-// wide follows the buckets of connections that have had many records: there are few.
+// wide follows the buckets of the few connections with many records.
 type wide map[uint64]*wideConn
 
 type wideConn struct {
@@ -13,7 +14,7 @@ type wideConn struct {
 	last [2][stages + 1]event.Log2Hist
 }
 
-// follow returns what the kernel has added up of a connection, nil where the sample is
+// follow returns the kernel's sums of a connection without wraps, nil if the sample is
 // right as it is.
 func (w wide) follow(s *event.Sample) *tally {
 	c := w[s.Conn.ID]

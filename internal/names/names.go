@@ -14,12 +14,12 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// maxEntries bounds the cgroups remembered, of some hundred bytes each.
+// maxEntries limits the cgroups remembered, of some hundred bytes each.
 const maxEntries = 8192
 
-// Names fills in names. It may be used from any goroutine. nil knows none.
+// Names fills in names. Any goroutine may use it. A nil Names knows no name.
 type Names struct {
-	pods *kubelet.Pods // nil: nobody knows pods
+	pods *kubelet.Pods // nil: pods have no names
 
 	mu    sync.Mutex
 	index index
@@ -34,14 +34,14 @@ type index interface {
 	Note() string
 }
 
-// entry is what is known of a cgroup; whole says that there is no more to come.
+// entry is what is known of a cgroup; whole is true if nothing more can be learned.
 type entry struct {
 	at    *event.Place
 	found cgroup.Place
 	whole bool
 }
 
-// New returns the Names of this machine, those of its pods too if they are not nil.
+// New returns the Names of this machine, with those of its pods if pods is not nil.
 func New(pods *kubelet.Pods) *Names { return newNames(cgroup.NewIndex(), pods) }
 
 func newNames(x index, pods *kubelet.Pods) *Names {
@@ -51,8 +51,8 @@ func newNames(x index, pods *kubelet.Pods) *Names {
 // firstWait is how long a run waits for names, so that its first events have them.
 const firstWait = 3 * time.Second
 
-// Prepare asks for what Fill is to know at once, and waits for it a moment. What fails
-// is told by Outage.
+// Prepare asks for the names that Fill is to know at once, and waits a moment for them.
+// Outage reports a failure.
 func (n *Names) Prepare(ctx context.Context) {
 	if n == nil {
 		return
@@ -76,7 +76,7 @@ func (n *Names) Run(ctx context.Context) {
 	n.pods.Run(ctx)
 }
 
-// Notes say what this machine lacks, and what follows.
+// Notes name what this machine lacks, and the consequences.
 func (n *Names) Notes() []string {
 	if n == nil || n.index.Note() == "" {
 		return nil
@@ -84,7 +84,7 @@ func (n *Names) Notes() []string {
 	return []string{n.index.Note()}
 }
 
-// Outage is why nobody tells the names of pods at present, nil if somebody does.
+// Outage is why pods have no names at present, nil if they have.
 func (n *Names) Outage() error {
 	if n == nil {
 		return nil
@@ -92,7 +92,7 @@ func (n *Names) Outage() error {
 	return n.pods.Outage()
 }
 
-// Fill gives p its Place, as far as it is known. It waits for nobody.
+// Fill sets p's Place, as far as it is known. It does not block.
 func (n *Names) Fill(p *event.Process) {
 	if n == nil || p.CgroupID == 0 {
 		return
@@ -121,8 +121,8 @@ func (n *Names) of(id uint64) *entry {
 	return k
 }
 
-// named takes over what the kubelet tells by now. What it has reported once stays, also when
-// the pod has gone: its last connections may end later.
+// named takes over the names that the kubelet has reported by now. Names that it has
+// reported once stay, also when the pod is gone: its last connections may end later.
 func (k *entry) named(n kubelet.Names, whole bool) {
 	k.whole = whole
 	if n.Pod == "" || n.Pod == k.at.Pod && n.Container == k.at.ContainerName {

@@ -63,7 +63,8 @@ func TestFill(t *testing.T) {
 	}
 }
 
-// A pod has its UID at once, its names when the kubelet has reported them, and keeps them.
+// A pod has its UID at once, gets its names when the kubelet has reported them, and keeps
+// them.
 func TestFillPod(t *testing.T) {
 	const uid = "0d1e2f3a-4b5c-6d7e-8f90-a1b2c3d4e5f6"
 	var answer atomic.Value // of a string

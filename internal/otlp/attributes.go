@@ -10,7 +10,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// attributes collects what is known: what is not is left out.
+// attributes collects known values, and leaves out unknown ones.
 type attributes []*common.KeyValue
 
 func (a *attributes) text(key, value string) {
@@ -25,22 +25,22 @@ func (a *attributes) number(key string, value uint64) {
 	}
 }
 
-// count is a number of which 0 is one too.
+// count adds a number that may be 0.
 func (a *attributes) count(key string, value uint64) { *a = append(*a, whole(key, value)) }
 
-// whole has no room for the numbers above 2^63, which nothing here reaches by counting.
+// whole does not support numbers above 2^63, which no counter here reaches.
 func whole(key string, value uint64) *common.KeyValue {
 	n := int64(min(value, math.MaxInt64))
 	return &common.KeyValue{Key: key, Value: &common.AnyValue{Value: &common.AnyValue_IntValue{IntValue: n}}}
 }
 
-// text is a string, which protobuf wants to be UTF-8.
+// text adds a string, which protobuf requires to be UTF-8.
 func text(key, value string) *common.KeyValue {
 	return &common.KeyValue{Key: key, Value: &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: strings.ToValidUTF8(value, "\uFFFD")}}}
 }
 
-// process says who did it. What a task calls itself is its thread.name: the executable may
-// be called otherwise.
+// process identifies the process. The name that a task chose for itself is its
+// thread.name: the executable may have another name.
 func (a *attributes) process(p *event.Process) {
 	a.number("process.pid", uint64(p.PID))
 	a.number("thread.id", uint64(p.TID))
@@ -57,7 +57,7 @@ func (a *attributes) process(p *event.Process) {
 	a.text("ktls.unit", safe.String(place.Unit))
 }
 
-// connection says where: the local end is that of the process.
+// connection adds the addresses: the local end is that of the process.
 func (a *attributes) connection(c *event.Conn, version event.Version) {
 	if c.LAddr.IsValid() {
 		a.text("network.local.address", c.LAddr.Unmap().String())
@@ -73,7 +73,7 @@ func (a *attributes) connection(c *event.Conn, version event.Version) {
 	a.number("ktls.netns", uint64(c.NetNS))
 }
 
-// networkType goes by what is on the wire, and not by the socket's family.
+// networkType depends on the packets on the wire, not on the socket's family.
 func networkType(c *event.Conn) string {
 	switch addr := c.LAddr.Unmap(); {
 	case addr.Is4():
@@ -111,8 +111,8 @@ func versionNumber(v event.Version) string {
 	return v.String()
 }
 
-// suites are those of TLS 1.3 (RFC 8446 §B.4, RFC 8998) by the kernel's cipher. Of TLS 1.2
-// the kernel does not know the suite: it is more than the cipher.
+// suites are those of TLS 1.3 (RFC 8446 §B.4, RFC 8998) by the kernel's cipher. In TLS 1.2
+// a suite is more than the cipher, so the kernel does not know it.
 var suites = map[string]string{
 	"AES-GCM-128": "TLS_AES_128_GCM_SHA256", "AES-GCM-256": "TLS_AES_256_GCM_SHA384",
 	"CHACHA20-POLY1305": "TLS_CHACHA20_POLY1305_SHA256", "AES-CCM-128": "TLS_AES_128_CCM_SHA256",
@@ -126,7 +126,7 @@ func suite(t *event.TLS) string {
 	return suites[t.Cipher.String()]
 }
 
-// direction is that of one record or call, which semantic conventions call
+// direction is the direction of a record or call, in semantic conventions
 // network.io.direction.
 func (a *attributes) direction(d event.Dir) {
 	if d == event.RX {
@@ -136,7 +136,7 @@ func (a *attributes) direction(d event.Dir) {
 	a.text("network.io.direction", "transmit")
 }
 
-// position says which record.
+// position identifies the record.
 func (a *attributes) position(seq uint64, gen uint32, typ event.ContentType) {
 	a.count("ktls.record.seq", seq)
 	a.count("ktls.key.generation", uint64(gen))

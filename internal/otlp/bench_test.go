@@ -8,7 +8,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// BenchmarkFlood is what the reader of events pays for one of a flood of errors.
+// BenchmarkFlood measures what one of a flood of errors costs the reader of events.
 func BenchmarkFlood(b *testing.B) {
 	e, got, _ := newTestEvents(Config{})
 	ev := &event.Error{Conn: conn, TLS: tls13, Proc: nginx, Errno: 74, Func: "tls_rx_one_record"}
@@ -21,7 +21,7 @@ func BenchmarkFlood(b *testing.B) {
 	}
 }
 
-// BenchmarkEvent is what it pays for one that is sent.
+// BenchmarkEvent measures what an event that is sent costs the reader.
 func BenchmarkEvent(b *testing.B) {
 	e, got, _ := newTestEvents(Config{Connections: true})
 	ev := &event.Socket{State: event.SocketOpen, Conn: conn, TX: tls13, Proc: nginx}

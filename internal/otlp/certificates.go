@@ -7,14 +7,14 @@ import (
 	"os"
 )
 
-// file is one that a variable names.
+// file is a file that a variable names.
 type file struct{ variable, name string }
 
-// files are PEM files: authorities that the receiver's certificate may be of, and what this
-// side shows. A name may be empty.
+// files are PEM files: the authorities for the receiver's certificate, and this side's own
+// certificate and key. A name may be empty.
 type files struct{ authorities, certificate, key file }
 
-// config reads the files; nil where there are none, for what the system trusts.
+// config reads the files; nil without files, which means the system's authorities.
 func (f *files) config() (*tls.Config, error) {
 	if f.authorities.name == "" && f.certificate.name == "" {
 		return nil, nil

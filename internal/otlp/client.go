@@ -18,13 +18,13 @@ import (
 
 const (
 	protobuf = "application/x-protobuf"
-	// maxAnswer is how much of an answer is read.
+	// maxAnswer is how much of a response is read.
 	maxAnswer = 64 << 10
-	// maxAgain is how long at most to wait before another attempt.
+	// maxAgain is the longest wait before another attempt.
 	maxAgain = 30 * time.Second
 )
 
-// client sends one signal to its receiver. OpenTelemetry's exporters would do the same, and
+// client sends one signal to its receiver. OpenTelemetry's exporters would do the same, but
 // link all of grpc: nine megabytes.
 type client struct {
 	settings
@@ -40,18 +40,20 @@ func newClient(set *settings, version string) (*client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = cfg
 	return &client{settings: *set, agent: "ktlstop/" + version, http: &http.Client{Transport: transport, Timeout: set.timeout,
-		// A redirection would make a GET of it, and its answer a success.
+		// A redirect would turn the request into a GET, and its response would look like a
+		// success.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
 
-// AnswerError is what a receiver says that did not take a request, or not all of it. What it
-// says may be anything.
+// AnswerError is the response of a receiver that did not accept a request, or not all of it.
+// Its text can be anything.
 type AnswerError struct {
 	Status int
 	Text   string
-	// After is how long it asks to wait.
+	// After is how long the receiver asks to wait.
 	After time.Duration
-	// Rejected is how much was not taken where the rest was: data points, or records.
+	// Rejected is how many data points or records it did not accept, when it accepted the
+	// others.
 	Rejected uint64
 }
 
@@ -62,8 +64,8 @@ func (e *AnswerError) Error() string {
 	return fmt.Sprintf("the receiver answered %d: %s", e.Status, e.Text)
 }
 
-// passing reports whether a failure may be over soon: no connection, no answer, or one that
-// asks for patience (OTLP 1.11, "Retryable Response Codes").
+// passing reports whether a failure may be temporary: no connection, no response, or one that
+// asks to retry (OTLP 1.11, "Retryable Response Codes").
 func passing(err error) bool {
 	var answer *AnswerError
 	if !errors.As(err, &answer) {
@@ -76,8 +78,8 @@ func passing(err error) bool {
 	return false
 }
 
-// wait is how long to wait before another attempt: as long as the receiver asks for, within
-// reason, or usual.
+// wait is how long to wait before another attempt: as long as the receiver asks for, within a
+// limit, or usual.
 func wait(err error, usual time.Duration) time.Duration {
 	var answer *AnswerError
 	if errors.As(err, &answer) {
@@ -86,7 +88,7 @@ func wait(err error, usual time.Duration) time.Duration {
 	return min(usual, maxAgain)
 }
 
-// undelivered is how much of n did not arrive.
+// undelivered is how many of n did not arrive.
 func undelivered(err error, n int) int {
 	var answer *AnswerError
 	if errors.As(err, &answer) && answer.Status/100 == 2 {
@@ -95,7 +97,7 @@ func undelivered(err error, n int) int {
 	return n
 }
 
-// send makes one attempt. The error is an *AnswerError where there was an answer.
+// send makes one attempt. The error is an *AnswerError if there was a response.
 func (c *client) send(ctx context.Context, m proto.Message) error {
 	body, err := proto.Marshal(m)
 	if err != nil {
@@ -117,7 +119,8 @@ func (c *client) send(ctx context.Context, m proto.Message) error {
 	return &AnswerError{Status: resp.StatusCode, Text: string(text), After: retryAfter(resp.Header.Get("Retry-After"))}
 }
 
-// withoutURL is why a request failed. The receiver's URL may have a secret in it, as a query.
+// withoutURL returns why a request failed, without the receiver's URL, whose query may have a
+// secret.
 func withoutURL(err error) error {
 	var of *url.Error
 	if errors.As(err, &of) {
@@ -147,17 +150,17 @@ func (c *client) request(ctx context.Context, body []byte) (*http.Request, error
 	return req, nil
 }
 
-// errGarbage: it is not known what the receiver took.
+// errGarbage: it is not known what the receiver accepted.
 var errGarbage = errors.New("not to be understood")
 
-// accepted reads an answer that says that a request was taken: all of it, or a part. Receivers
-// that say so in another form than protobuf took all.
+// accepted reads the response to an accepted request: the receiver accepted all of it, or a
+// part. A receiver that responds in another form than protobuf accepted all.
 func accepted(resp *http.Response, text []byte, readErr error) error {
 	if resp.Header.Get("Content-Type") != protobuf {
 		return nil
 	}
 	if readErr != nil {
-		return readErr // sent again, and perhaps there twice
+		return readErr // sent again, and then perhaps received twice
 	}
 	rejected, message, err := partialSuccess(text)
 	if err != nil {
@@ -169,7 +172,7 @@ func accepted(resp *http.Response, text []byte, readErr error) error {
 	return &AnswerError{Status: resp.StatusCode, Text: message, Rejected: rejected}
 }
 
-// retryAfter reads the header of that name: seconds, or a date (RFC 9110 §10.2.3).
+// retryAfter reads the header Retry-After: seconds, or a date (RFC 9110 §10.2.3).
 func retryAfter(s string) time.Duration {
 	if n, err := strconv.Atoi(s); err == nil {
 		return time.Duration(min(max(n, 0), 3600)) * time.Second
@@ -200,7 +203,7 @@ func partialSuccess(b []byte) (rejected uint64, message string, err error) {
 	return rejected, message, err
 }
 
-// fields goes through a message: of each field its number and its varint or its bytes.
+// fields iterates over a message: for each field its number and its varint or its bytes.
 func fields(b []byte, each func(protowire.Number, uint64, []byte) error) error {
 	for len(b) > 0 {
 		num, typ, n := protowire.ConsumeTag(b)

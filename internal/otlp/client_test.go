@@ -56,7 +56,8 @@ func selfSigned(t *testing.T) (cert *x509.Certificate, certFile, keyFile string)
 	return cert, pemFile(t, "CERTIFICATE", der), pemFile(t, "PRIVATE KEY", pkcs8)
 }
 
-// A receiver with a certificate that the system does not know, which wants one of its clients.
+// A receiver with a certificate that the system does not know, and which requires a client
+// certificate.
 func TestTLS(t *testing.T) {
 	c := startCollector(t, nil)
 	client, certFile, keyFile := selfSigned(t)
@@ -86,7 +87,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// What is wrong with files is said at the start, by the variable's name.
+// Invalid files are reported at the start, by the variable's name.
 func TestWrongFiles(t *testing.T) {
 	startCollector(t, nil)
 	_, certFile, _ := selfSigned(t)
@@ -122,7 +123,7 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-// What went wrong is reported without the URL's query, which may be a key.
+// A failure is reported without the URL's query, which may be a key.
 func TestNoSecretInErrors(t *testing.T) {
 	for _, host := range []string{"127.0.0.1:1", "[::1"} {
 		c, err := newClient(&settings{url: "http://" + host + "/v1/logs?api_key=SECRET", header: http.Header{}, timeout: time.Second}, "1")
@@ -152,7 +153,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// Whatever a receiver answers: no panic, and no more rejected than it says.
+// No response causes a panic, or more rejected records than it says.
 func FuzzPartialSuccess(f *testing.F) {
 	f.Add(partialAnswer(3, "why"))
 	f.Add(partialAnswer(-1, ""))

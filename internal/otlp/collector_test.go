@@ -19,8 +19,8 @@ import (
 	"github.com/ktlstop/ktlstop/internal/sink"
 )
 
-// collector is a receiver of OTLP that decodes what it gets. answer, if not nil, says what
-// it does instead of taking a request; where it returns false it has answered.
+// collector is a receiver of OTLP that decodes requests. answer, if not nil, is called for
+// each request; it returns false if it has responded itself.
 type collector struct {
 	*httptest.Server
 	answer func(w http.ResponseWriter, r *http.Request) (take bool)
@@ -32,10 +32,10 @@ type collector struct {
 	metrics []*metrics.ResourceMetrics
 }
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for something that must arrive.
 const patience = 20 * time.Second
 
-// startCollector starts a receiver, and makes it the one of the environment.
+// startCollector starts a receiver, and points the environment to it.
 func startCollector(t *testing.T, answer func(http.ResponseWriter, *http.Request) bool) *collector {
 	t.Helper()
 	c := &collector{answer: answer}
@@ -61,11 +61,11 @@ func (c *collector) serve(w http.ResponseWriter, r *http.Request) {
 	c.headers = append(c.headers, r.Header)
 	switch r.URL.Path {
 	case "/v1/logs":
-		var req logs.LogsData // as ExportLogsServiceRequest is
+		var req logs.LogsData // the encoding of ExportLogsServiceRequest
 		err = proto.Unmarshal(body, &req)
 		c.logs = append(c.logs, req.ResourceLogs...)
 	case "/v1/metrics":
-		var req metrics.MetricsData // as ExportMetricsServiceRequest is
+		var req metrics.MetricsData // the encoding of ExportMetricsServiceRequest
 		err = proto.Unmarshal(body, &req)
 		c.metrics = append(c.metrics, req.ResourceMetrics...)
 	default:
@@ -89,7 +89,7 @@ func unpacked(r *http.Request) ([]byte, error) {
 	return io.ReadAll(z)
 }
 
-// records are all log records that came.
+// records returns all log records that arrived.
 func (c *collector) records() (all []*logs.LogRecord) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,7 +101,7 @@ func (c *collector) records() (all []*logs.LogRecord) {
 	return all
 }
 
-// named are the log records of one event.
+// named returns the log records of one event.
 func (c *collector) named(name string) []*logs.LogRecord {
 	return slices.DeleteFunc(c.records(), func(r *logs.LogRecord) bool { return r.EventName != name })
 }
@@ -122,7 +122,7 @@ func (c *collector) last() map[string]*metrics.Metric {
 	return found
 }
 
-// attributesOf turns attributes into what tests compare.
+// attributesOf converts attributes for comparison.
 func attributesOf(kvs []*common.KeyValue) map[string]any {
 	m := map[string]any{}
 	for _, kv := range kvs {
@@ -138,7 +138,7 @@ func attributesOf(kvs []*common.KeyValue) map[string]any {
 	return m
 }
 
-// eventually waits until something holds.
+// eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
@@ -166,7 +166,7 @@ func (l *told) all() []string {
 	return slices.Clone(l.lines)
 }
 
-// startPush starts what is tested. The clock of events is the wall clock.
+// startPush starts a Push. The clock of events is the wall clock.
 func startPush(t *testing.T, cfg Config) (*Push, *told) {
 	t.Helper()
 	lines := new(told)

@@ -11,15 +11,15 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// conversion turns Prometheus's metrics into OpenTelemetry's (its specification,
-// "Prometheus and OpenMetrics Compatibility"). Names stay as they are.
+// conversion converts Prometheus's metrics to OpenTelemetry's (its specification,
+// "Prometheus and OpenMetrics Compatibility"). Names do not change.
 type conversion struct {
-	// start is since when sums count that do not say it.
+	// start is the start time of sums that do not have one.
 	start, now time.Time
-	points     int // how many were made
+	points     int // how many points were made
 }
 
-// family converts all metrics of one name; nil of a kind that OpenTelemetry has not.
+// family converts all metrics of one name; nil for a kind that OpenTelemetry lacks.
 func (c *conversion) family(f *dto.MetricFamily) *metrics.Metric {
 	m := &metrics.Metric{Name: f.GetName(), Description: f.GetHelp(), Unit: unitOf(f.GetName())}
 	c.points += len(f.Metric)
@@ -49,7 +49,7 @@ func each[P any](f *dto.MetricFamily, convert func(*dto.Metric) P) []P {
 	return points
 }
 
-// unitOf is the unit in UCUM of a metric that Prometheus would call so; empty for a number.
+// unitOf is the UCUM unit of a metric with such a name in Prometheus; empty for a number.
 func unitOf(name string) string {
 	name = strings.TrimSuffix(name, "_total")
 	switch {
@@ -79,7 +79,7 @@ func (c *conversion) number(m *dto.Metric, value float64) *metrics.NumberDataPoi
 	return &metrics.NumberDataPoint{Attributes: labels(m.Label), TimeUnixNano: nano(c.now), Value: &metrics.NumberDataPoint_AsDouble{AsDouble: value}}
 }
 
-// histogram: OpenTelemetry's counts are those of a bucket, Prometheus's those up to its
+// histogram: OpenTelemetry counts the values of each bucket, Prometheus those up to its
 // bound; the last bucket, up to infinity, has no bound.
 func (c *conversion) histogram(m *dto.Metric) *metrics.HistogramDataPoint {
 	h := m.GetHistogram()
@@ -112,7 +112,7 @@ func (c *conversion) summary(m *dto.Metric) *metrics.SummaryDataPoint {
 	return p
 }
 
-// since is when a sum began.
+// since is the start time of a sum.
 func (c *conversion) since(created *timestamppb.Timestamp) uint64 {
 	if created.IsValid() {
 		return nano(created.AsTime())

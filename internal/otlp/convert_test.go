@@ -33,7 +33,7 @@ func convert(t *testing.T, c prometheus.Collector) *metrics.Metric {
 	return m
 }
 
-// A histogram as programs make it, with a value beyond the last bound and exemplars.
+// A histogram as programs make it, with a value above the last bound and exemplars.
 func TestConvertHistogram(t *testing.T) {
 	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "x_seconds", Help: "X.", Buckets: []float64{1, 2, 4}})
 	for _, v := range []float64{0.5, 1.5, 1.75, 3, 100} {
@@ -57,8 +57,8 @@ func TestConvertSummary(t *testing.T) {
 	}
 }
 
-// A counter that does not say since when it counts does so since the start of the push; values
-// that are no numbers stay so.
+// A counter without a start time gets the start of the push; values that are not numbers stay
+// so.
 func TestConvertNumbers(t *testing.T) {
 	desc := prometheus.NewDesc("x", "X.", []string{"who"}, nil)
 	p := convert(t, one{prometheus.MustNewConstMetric(desc, prometheus.CounterValue, 5, "a")}).GetSum().DataPoints[0]
@@ -77,7 +77,7 @@ type one struct{ prometheus.Metric }
 func (o one) Describe(chan<- *prometheus.Desc)    {} // unchecked
 func (o one) Collect(ch chan<- prometheus.Metric) { ch <- o.Metric }
 
-// A kind that OpenTelemetry has not is left out, and no point of it is counted.
+// A kind that OpenTelemetry lacks is left out, and its points are not counted.
 func TestConvertUnknown(t *testing.T) {
 	kind := dto.MetricType_GAUGE_HISTOGRAM
 	var c conversion

@@ -2,8 +2,8 @@
 // HTTP: the metrics of a Prometheus registry, and errors, alerts, new keys and losses as
 // log records with an event name. docs/otlp.md lists them.
 //
-// Nobody who hands something over waits: events go into a bounded queue, metrics are
-// gathered by a goroutine of their own, and what the receiver does not take is counted.
-// Of a record nothing but numbers is taken over (see record), so that no plaintext can
+// Callers never wait: events go into a bounded queue, a goroutine of its own gathers the
+// metrics, and data that the receiver does not accept is counted. The package copies
+// only numbers, names and addresses from a record (see record), so no plaintext can
 // leave.
 package otlp

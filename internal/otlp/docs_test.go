@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// docs/otlp.md lists each event name, attribute and variable that the code has, and no other
-// event or attribute.
+// docs/otlp.md lists each event name, attribute and variable of the code, and no other event
+// or attribute.
 func TestDocs(t *testing.T) {
 	b, err := os.ReadFile("../../docs/otlp.md")
 	if err != nil {
@@ -33,13 +33,13 @@ func TestDocs(t *testing.T) {
 		}
 	}
 	for _, m := range regexp.MustCompile("`(ktls\\.[a-z_.]+)`").FindAllStringSubmatch(doc, -1) {
-		if !slices.Contains(named, m[1]) && m[1] != "ktls.record.queue_ns" { // made of the stage's name
+		if !slices.Contains(named, m[1]) && m[1] != "ktls.record.queue_ns" { // made from the stage's name
 			t.Errorf("docs/otlp.md has %s, and the code has not", m[1])
 		}
 	}
 }
 
-// literals are the strings of the package that are wanted, once each.
+// literals are the matching strings of the package, once each.
 func literals(t *testing.T, want func(string) bool) (found []string) {
 	t.Helper()
 	files, err := os.ReadDir(".")

@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// quiet is how long nothing must be lost until a loss is over.
+	// quiet is how long no loss may happen before a loss is over.
 	quiet = 10 * time.Second
-	// maxEdges bounds the causes that are told apart at a time.
+	// maxEdges limits the causes that are tracked at a time.
 	maxEdges = 64
 )
 
@@ -19,18 +19,18 @@ const (
 	stateEnd   = "end"
 )
 
-// edges tells when something begins and when it is over, and nothing between: with the end
-// comes how much there was since the beginning was reported.
+// edges reports when something begins and when it ends, and nothing in between: the event
+// of the end has the count since the beginning was reported.
 type edges struct {
 	emit func(fact)
 	open *lru.Map[string, *edge]
 }
 
 type edge struct {
-	fact fact // of the beginning
+	fact fact // at the beginning
 	last time.Time
 	more uint64
-	// fades says that it is over when it is quiet; otherwise somebody says so.
+	// fades: it ends by itself when it is quiet; otherwise a caller ends it.
 	fades bool
 }
 
@@ -38,7 +38,7 @@ func newEdges(emit func(fact)) *edges {
 	return &edges{emit: emit, open: lru.New[string, *edge](maxEdges)}
 }
 
-// happened is told of n of what key names; it is over when there were none for some time.
+// happened counts n of what key names; it ends when there were none for some time.
 func (e *edges) happened(key string, n uint64, now time.Time, f fact) {
 	if x, ok := e.open.Get(key); ok {
 		x.more += n
@@ -49,7 +49,7 @@ func (e *edges) happened(key string, n uint64, now time.Time, f fact) {
 	e.begin(key, &edge{fact: f, last: now, fades: true})
 }
 
-// set is told whether something holds.
+// set sets whether a condition holds.
 func (e *edges) set(key string, holds bool, f fact) {
 	x, ok := e.open.Get(key)
 	switch {
@@ -73,7 +73,7 @@ func (e *edges) over(key string, x *edge) {
 	e.reportEnd(x)
 }
 
-// reportEnd: that something is over is good news, unless there was more of it.
+// reportEnd: an end is good news, unless more was counted since the beginning.
 func (e *edges) reportEnd(x *edge) {
 	f := x.fact
 	f.mono, f.state, f.count = 0, stateEnd, x.more
@@ -83,7 +83,7 @@ func (e *edges) reportEnd(x *edge) {
 	e.emit(f)
 }
 
-// tick ends what is over.
+// tick ends everything that was quiet long enough.
 func (e *edges) tick(now time.Time) {
 	for key, x := range e.open.All() {
 		if x.fades && now.Sub(x.last) >= quiet {
@@ -92,7 +92,7 @@ func (e *edges) tick(now time.Time) {
 	}
 }
 
-// end tells the sums of what is still going on.
+// end reports the counts of everything that has not ended.
 func (e *edges) end() {
 	for key, x := range e.open.All() {
 		if x.fades {

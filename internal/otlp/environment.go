@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Variables of OpenTelemetry that are not of one signal's exporter.
+// Variables of OpenTelemetry that are not specific to one signal's exporter.
 const (
 	envDisabled       = "OTEL_SDK_DISABLED"
 	envMetricInterval = "OTEL_METRIC_EXPORT_INTERVAL"
@@ -23,14 +23,14 @@ const (
 	envBatchTimeout   = "OTEL_BLRP_EXPORT_TIMEOUT"
 )
 
-// maxQueue bounds what OTEL_BLRP_MAX_QUEUE_SIZE may ask for: a record takes about 5 KB (BenchmarkEvent).
+// maxQueue limits OTEL_BLRP_MAX_QUEUE_SIZE: a record takes about 5 KB (BenchmarkEvent).
 const maxQueue = 65536
 
-// maxMillis bounds times: a day.
+// maxMillis limits times: a day.
 const maxMillis = 24 * 3600 * 1000
 
-// signal is what the variables of one kind of telemetry are called, and where it goes below
-// the receiver's URL.
+// signal has the names of the variables of one kind of telemetry, and its path below the receiver's
+// URL.
 type signal struct{ exporter, infix, path string }
 
 var (
@@ -38,12 +38,12 @@ var (
 	logsSignal    = signal{exporter: "OTEL_LOGS_EXPORTER", infix: "LOGS_", path: "/v1/logs"}
 )
 
-// settings is where a signal goes, and how.
+// settings say where a signal goes, and how.
 type settings struct {
 	url     string
 	header  http.Header
 	gzip    bool
-	timeout time.Duration // of one request
+	timeout time.Duration // for one request
 	tls     files
 }
 
@@ -56,8 +56,8 @@ func (s *settings) check() error {
 	return err
 }
 
-// variable returns the value of OTEL_EXPORTER_OTLP_METRICS_NAME, or of OTEL_EXPORTER_OTLP_NAME
-// where that is not set, and which of the two it is.
+// variable returns the value of OTEL_EXPORTER_OTLP_METRICS_NAME, or of OTEL_EXPORTER_OTLP_NAME if
+// that is not set, and the name of the variable used.
 func (s signal) variable(name string) (variable, value string) {
 	for _, variable = range []string{"OTEL_EXPORTER_OTLP_" + s.infix + name, "OTEL_EXPORTER_OTLP_" + name} {
 		if value = os.Getenv(variable); value != "" {
@@ -67,9 +67,8 @@ func (s signal) variable(name string) (variable, value string) {
 	return variable, ""
 }
 
-// settings reads the environment. They are nil where it asks for nothing: where it names no
-// receiver, or switches the signal off. The error is what is wrong, in a line that has no
-// value in it: some are secrets.
+// settings reads the environment. They are nil if it names no receiver, or switches the signal off.
+// The error is one line without any value, because some values are secrets.
 func (s signal) settings() (*settings, error) {
 	if _, endpoint := s.variable("ENDPOINT"); endpoint == "" || strings.EqualFold(os.Getenv(envDisabled), "true") {
 		return nil, nil
@@ -90,7 +89,7 @@ func (s signal) settings() (*settings, error) {
 	return set, nil
 }
 
-// endpoint: that of all signals is a base, and that of one is taken as it is.
+// endpoint: the URL for all signals is a base, a signal's own URL is used as it is.
 func (s signal) endpoint(set *settings) error {
 	variable, value := s.variable("ENDPOINT")
 	u, err := url.Parse(value)
@@ -132,8 +131,8 @@ func (s signal) headers(set *settings) error {
 	return nil
 }
 
-// exposed is the host to which headers go through a network for all to read; empty where
-// there are none, or nobody can.
+// exposed is the host to which headers are sent unencrypted over a network; empty if there are no
+// headers, or nobody can read them.
 func (s *settings) exposed() string {
 	if s == nil || len(s.header) == 0 {
 		return ""
@@ -175,7 +174,7 @@ func (s signal) file(name string) file {
 	return file{variable, value}
 }
 
-// isToken is of names of HTTP's fields (RFC 9110 §5.6.2).
+// isToken matches the name of an HTTP field (RFC 9110 §5.6.2).
 func isToken(s string) bool {
 	for _, r := range s {
 		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
@@ -186,7 +185,7 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// queueFromEnv is how large the queue of events is, and how it is emptied.
+// queueFromEnv returns the size of the event queue, and how it is emptied.
 func queueFromEnv() (cfg queueConfig, err error) {
 	var errs [4]error
 	cfg.size, errs[0] = wholeFromEnv(envQueueSize, 2048, maxQueue)
@@ -197,7 +196,7 @@ func queueFromEnv() (cfg queueConfig, err error) {
 	return cfg, first(errs[:]...)
 }
 
-// pushFromEnv is how often metrics are pushed, and how long one push may take.
+// pushFromEnv returns how often metrics are pushed, and how long one push may take.
 func pushFromEnv() (interval, timeout time.Duration, err error) {
 	var errs [2]error
 	interval, errs[0] = millisFromEnv(envMetricInterval, time.Minute)
@@ -205,7 +204,7 @@ func pushFromEnv() (interval, timeout time.Duration, err error) {
 	return interval, timeout, first(errs[:]...)
 }
 
-// first is the one to tell: several of an environment are mostly the same twice.
+// first is the error to report: several in one environment are usually the same.
 func first(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

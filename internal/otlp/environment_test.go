@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// env sets the variables of a test, and no others of OpenTelemetry's.
+// env sets the variables of a test, and unsets all others of OpenTelemetry.
 func env(t *testing.T, vars string) {
 	t.Helper()
 	for _, v := range strings.Fields(vars) {
@@ -48,7 +48,7 @@ func TestWanted(t *testing.T) {
 	}
 }
 
-// Bad variables: one line that names the variable, and has no secret in it.
+// Invalid variables: one line that names the variable, and contains no secret.
 func TestWrongEnvironment(t *testing.T) {
 	for vars, variable := range map[string]string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT=localhost:4318":                                                  "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -91,8 +91,8 @@ func TestWrongEnvironment(t *testing.T) {
 	}
 }
 
-// Headers that anybody on the way can read are said at the start, once a host and without
-// their values.
+// Headers that others on the network can read are reported at the start, once for each
+// host and without their values.
 func TestExposedHeaders(t *testing.T) {
 	const base, headers = "OTEL_EXPORTER_OTLP_ENDPOINT=", " OTEL_EXPORTER_OTLP_HEADERS=authorization=secret"
 	for vars, hosts := range map[string][]string{

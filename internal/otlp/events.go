@@ -12,20 +12,21 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// storm is how many new keys of one connection in a second are no INFO any more.
+// storm is the number of new keys of one connection in a second from which their severity
+// is above INFO.
 const storm = 10
 
-// maxStorms bounds the connections whose new keys are counted at a time.
+// maxStorms limits the connections whose new keys are counted at a time.
 const maxStorms = 4096
 
-// stoppedByCost is event.Summary.Stopped where the programs took too much.
+// stoppedByCost is event.Summary.Stopped when the programs took too much CPU time.
 const stoppedByCost = "max_cpu"
 
-// outbox takes log records, and never waits: a queue.
+// outbox accepts log records, and never waits: a queue.
 type outbox interface{ put(*logs.LogRecord) }
 
-// events turns what a session tells into log records. It never waits. All methods may be
-// called from any goroutine.
+// events turns the events of a session into log records. It never waits. All methods may
+// be called from any goroutine.
 type events struct {
 	cfg *Config
 	out outbox
@@ -38,10 +39,10 @@ type events struct {
 	gaps  [2]gap // by direction
 }
 
-// gap is what is missing of a direction.
+// gap counts the missing records of a direction.
 type gap struct {
 	flow.Gaps
-	last fact // the last that was found
+	last fact // time of the last one found
 	next time.Time
 }
 
@@ -57,8 +58,8 @@ func newEvents(cfg *Config, out outbox, now func() time.Time) *events {
 	return e
 }
 
-// write takes an event, as a sink.Sink does. It keeps nothing of it. What is none of the
-// tracer's own events, as those of inspect that have plaintext in them, is left out.
+// write handles an event, like a sink.Sink. It keeps no part of it. It ignores events
+// that are not the tracer's own, such as those of inspect, which contain plaintext.
 func (e *events) write(ev event.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -77,7 +78,7 @@ func (e *events) write(ev event.Event) {
 	}
 }
 
-// flush reports what was held back, as far as it is time.
+// flush reports held-back events that are due.
 func (e *events) flush() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -87,7 +88,7 @@ func (e *events) flush() {
 	e.edges.tick(now)
 }
 
-// end reports all that was held back.
+// end reports all held-back events.
 func (e *events) end() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -154,8 +155,8 @@ func (e *events) newKey(s *event.Socket) {
 	e.guard.admit(kindOf(keyUpdate, &s.Proc, uint64(how)), 1, now, func() fact { return keyFact(s, how) })
 }
 
-// lost reports what a counter says. A gap waits: a counter may explain it in a moment, and
-// then it was told of already.
+// lost reports a loss. A gap waits: a counter may explain it in a moment, and then it was
+// already reported.
 func (e *events) lost(l *event.Lost) {
 	g := &e.gaps[l.Dir&1]
 	g.Add(l)
@@ -194,15 +195,15 @@ func (e *events) summary(s *event.Summary) {
 	}
 }
 
-// degraded tells that the trace is not what it should be, or is again: reason is a word,
-// detail a line for people. It is told where that changes.
+// degraded reports that the trace is incomplete, or complete again: reason is a word,
+// detail a line for people. It reports changes only.
 func (e *events) degraded(reason, detail string, is bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.edges.set("agent "+reason, is, agentFact(agentDegraded, warning, reason, detail))
 }
 
-// detached tells that the hooks are gone.
+// detached reports that the hooks are gone.
 func (e *events) detached(reason, detail string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -220,7 +221,7 @@ func kindOf(name string, p *event.Process, detail uint64) kind {
 	return kind{name: name, comm: p.Comm, place: p.In(), detail: detail}
 }
 
-// emit hands a fact to the queue.
+// emit puts a fact into the queue.
 func (e *events) emit(f fact) { e.out.put(e.spell(f)) }
 
 func (e *events) spell(f fact) *logs.LogRecord {
@@ -232,7 +233,7 @@ func (e *events) spell(f fact) *logs.LogRecord {
 	return f.record(at, now)
 }
 
-// undelivered reports n events that the receiver did not get.
+// undelivered reports n events that did not reach the receiver.
 func (e *events) undelivered(n uint64) *logs.LogRecord {
 	return e.spell(fact{name: traceLost, severity: warning, count: n, attrs: attributes{text("ktls.lost.cause", "otlp_undelivered")}})
 }

@@ -23,7 +23,7 @@ var (
 )
 
 // who are the attributes of nginx, where those of conn, by the names of the semantic
-// conventions 1.44 as far as those have some.
+// conventions 1.44 where these have some.
 var (
 	who = map[string]any{
 		"process.pid": 4242, "thread.id": 4243, "thread.name": "nginx\uFFFD[2J",
@@ -55,7 +55,7 @@ func join(parts ...map[string]any) map[string]any {
 	return all
 }
 
-// plain is attributesOf with numbers as constants are.
+// plain is attributesOf with numbers typed like constants.
 func plain(r *logs.LogRecord) map[string]any {
 	m := attributesOf(r.Attributes)
 	for key, v := range m {
@@ -66,14 +66,14 @@ func plain(r *logs.LogRecord) map[string]any {
 	return m
 }
 
-// shown is a log record as tests compare it.
+// shown is a log record in the form that tests compare.
 type shown struct {
 	Name     string
 	Severity severity
 	Attrs    map[string]any
 }
 
-// recorder is an outbox that keeps what it is given.
+// recorder is an outbox that keeps its records.
 type recorder struct{ records []*logs.LogRecord }
 
 func (r *recorder) put(rec *logs.LogRecord) { r.records = append(r.records, rec) }
@@ -85,7 +85,7 @@ func (r *recorder) shown() (all []shown) {
 	return all
 }
 
-// newTestEvents returns events that go to a recorder, and the clock of their guards.
+// newTestEvents returns events that writes to a recorder, and the clock of their guards.
 func newTestEvents(cfg Config) (*events, *recorder, *clock) {
 	cfg.Clock = sink.FixedClock(1e18)
 	c := &clock{time.Unix(1000, 0)}
@@ -177,7 +177,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// An event has the time when it happened, and when it was seen; no body; a severity in words.
+// An event has the time when it happened, and when it was observed; no body; a severity in
+// words.
 func TestEventTimes(t *testing.T) {
 	e, got, c := newTestEvents(Config{})
 	e.write(&event.Error{Errno: 74, Mono: 5e9})
@@ -190,7 +191,8 @@ func TestEventTimes(t *testing.T) {
 	}
 }
 
-// New keys one after the other on one connection are a warning; on many they are not.
+// Several new keys in a row on one connection are a warning; on many connections they are
+// not.
 func TestKeyStorm(t *testing.T) {
 	e, got, c := newTestEvents(Config{})
 	for i := range 100 {
@@ -217,7 +219,8 @@ func TestKeyStorm(t *testing.T) {
 	}
 }
 
-// A flood of one error becomes a few events that stand for all; others are not held back.
+// A flood of one error becomes a few events that stand for all; other errors are not held
+// back.
 func TestFlood(t *testing.T) {
 	e, got, c := newTestEvents(Config{})
 	const n = 10_000
@@ -240,7 +243,8 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// A gap is told where no counter explains it, and once: by the counter, or by itself.
+// A gap that no counter explains is reported, and reported once: as the counter's loss, or as
+// a gap.
 func TestGaps(t *testing.T) {
 	e, got, c := newTestEvents(Config{})
 	told := func(want ...string) {
@@ -276,8 +280,8 @@ func TestGaps(t *testing.T) {
 	told("gap 2 transmit", "ring_full <nil> receive", "gap <nil> receive", "gap <nil> transmit")
 }
 
-// Losses of one cause are reported when they begin and when they are over; those of another
-// direction are others.
+// Losses of one cause are reported when they begin and when they end; those of the other
+// direction separately.
 func TestLosses(t *testing.T) {
 	e, got, c := newTestEvents(Config{})
 	for range 50 {
@@ -338,7 +342,7 @@ func TestDTLS(t *testing.T) {
 	}
 }
 
-// Numbers beyond what OTLP has stay positive.
+// Numbers too large for OTLP stay positive.
 func TestHugeNumbers(t *testing.T) {
 	e, got, _ := newTestEvents(Config{})
 	e.write(&event.Error{Errno: 74, Seq: 1<<64 - 1, More: 1<<32 - 1})

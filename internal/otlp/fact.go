@@ -6,7 +6,7 @@ import (
 	logs "go.opentelemetry.io/proto/otlp/logs/v1"
 )
 
-// The events' names, of docs/otlp.md.
+// The names of the events in docs/otlp.md.
 const (
 	recordError     = "ktls.record.error"
 	connectionAbort = "ktls.connection.abort"
@@ -21,7 +21,7 @@ const (
 	agentDetached   = "ktls.agent.detached"
 )
 
-// severity is how bad an event is, as OpenTelemetry numbers it.
+// severity is the severity of an event, as OpenTelemetry numbers it.
 type severity = logs.SeverityNumber
 
 const (
@@ -32,18 +32,19 @@ const (
 
 var severityTexts = map[severity]string{info: "INFO", warning: "WARN", severe: "ERROR"}
 
-// fact is an event on its way out.
+// fact is an event to be sent.
 type fact struct {
 	name     string
 	severity severity
 	mono     uint64 // CLOCK_MONOTONIC in nanoseconds; 0 for now
-	// count is how many the event stands for, if not 0; state is of those that begin and end.
+	// count is the number of events that it stands for, if not 0; state is for facts that
+	// begin and end.
 	count uint64
 	state string
 	attrs attributes
 }
 
-// record makes the log record. An event has no body: all is in its attributes.
+// record makes the log record. An event has no body: everything is in its attributes.
 func (f *fact) record(at, seen time.Time) *logs.LogRecord {
 	a := append(attributes(nil), f.attrs...)
 	a.number("ktls.count", f.count)

@@ -7,8 +7,8 @@ import (
 // abortFunction is the kernel function that ends a connection for good.
 const abortFunction = "tls_err_abort"
 
-// failureFact is of an error: an abort, a socket that did not get what it asked for, or a
-// record or call that failed.
+// failureFact reports an error: an abort, a socket option that was refused, or a record
+// or call that failed.
 func failureFact(e *event.Error) fact {
 	f := fact{name: recordError, severity: severe, mono: e.Mono}
 	var a attributes
@@ -37,7 +37,7 @@ func failureFact(e *event.Error) fact {
 	return f
 }
 
-// closeNotify and the level fatal are of RFC 8446 §6.
+// close_notify and the level fatal are defined in RFC 8446 §6.
 const (
 	closeNotify = 0
 	levelFatal  = 2
@@ -71,7 +71,7 @@ func slowFact(r *record) fact {
 // stages are what event.Latency.Stage holds, by direction.
 var stages = [2][3]string{event.TX: {"queue", "encrypt", "push"}, event.RX: {"wait", "decrypt", "deliver"}}
 
-// describe adds what each record has.
+// describe adds the attributes of every record.
 func (r *record) describe(a attributes) attributes {
 	a.position(r.seq, r.gen, r.typ)
 	a.direction(r.dir)
@@ -81,7 +81,7 @@ func (r *record) describe(a attributes) attributes {
 	return a
 }
 
-// keyFact is of a direction that got a new key.
+// keyFact reports that a direction got a new key.
 func keyFact(s *event.Socket, how severity) fact {
 	gen := s.GenTX
 	if s.Dir == event.RX {
@@ -93,7 +93,8 @@ func keyFact(s *event.Socket, how severity) fact {
 	return socketFact(keyUpdate, how, s, a)
 }
 
-// openFact is of a direction that got its first key, or of a connection that was open.
+// openFact reports that a direction got its first key, or that a connection was found
+// open.
 func openFact(s *event.Socket) fact {
 	var a attributes
 	a.text("ktls.connection.state", s.State.String())
@@ -114,8 +115,8 @@ func closeFact(s *event.Socket) fact {
 	return socketFact(connectionClose, info, s, a)
 }
 
-// socketFact adds what each event of a connection has: how both directions are protected,
-// or the one that it is about.
+// socketFact adds the attributes of every event of a connection: how both directions are
+// protected, or the one that it is about.
 func socketFact(name string, how severity, s *event.Socket, a attributes) fact {
 	t := s.TX
 	if s.State.HasDir() {
@@ -138,7 +139,7 @@ func socketFact(name string, how severity, s *event.Socket, a attributes) fact {
 	return fact{name: name, severity: how, mono: s.Mono, attrs: a}
 }
 
-// lostFact is of records or events that are missing.
+// lostFact reports missing records or events.
 func lostFact(l *event.Lost) fact {
 	var a attributes
 	a.text("ktls.lost.cause", l.Cause)

@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// perSecond is how many facts of one kind leave in a second one by one.
+	// perSecond is how many facts of one kind are sent individually in a second.
 	perSecond = 10
-	// maxKinds bounds the kinds that are kept apart at a time.
+	// maxKinds limits the kinds that are tracked at a time.
 	maxKinds = 1024
 )
 
-// kind is what facts have in common that are reported as one when there are many: the event,
-// who did it, and the number that tells apart what failed.
+// kind is the common part of facts that are reported as one when there are many: the event,
+// the process, and a number that distinguishes failures.
 type kind struct {
 	name   string
 	comm   event.Comm
@@ -23,19 +23,19 @@ type kind struct {
 	detail uint64
 }
 
-// guard lets the first facts of a kind in each second pass, and reports the others as
-// one: no fact is dropped in silence. Its memory is bounded.
+// guard passes the first facts of a kind in each second, and reports the others as one: it
+// drops no fact silently. Its memory is limited.
 type guard struct {
 	emit  func(fact)
 	kinds *lru.Map[kind, *kindWindow]
-	next  time.Time // when windows are examined again
+	next  time.Time // when windows are checked again
 }
 
 // kindWindow counts the facts of one kind in the current second.
 type kindWindow struct {
 	until      time.Time
 	allowed    int
-	suppressed fact // the first that did not pass
+	suppressed fact // the first one held back
 	count      uint64
 }
 
@@ -43,8 +43,8 @@ func newGuard(emit func(fact)) *guard {
 	return &guard{emit: emit, kinds: lru.New[kind, *kindWindow](maxKinds)}
 }
 
-// admit emits what build makes, or keeps it for later where there were many before. It
-// stands for n.
+// admit emits the fact that build makes, or holds it back if many preceded it. It stands for
+// n.
 func (g *guard) admit(k kind, n uint64, now time.Time, build func() fact) {
 	l, ok := g.kinds.Get(k)
 	if !ok {
@@ -70,7 +70,7 @@ func (g *guard) admit(k kind, n uint64, now time.Time, build func() fact) {
 	}
 }
 
-// release reports what a window has suppressed.
+// release reports what a window has held back.
 func (g *guard) release(l *kindWindow) {
 	if l.count == 0 {
 		return
@@ -80,7 +80,7 @@ func (g *guard) release(l *kindWindow) {
 	l.suppressed, l.count = fact{}, 0
 }
 
-// tick releases what was held back in seconds that are over. It may be called often.
+// tick releases facts held back in seconds that are over. It may be called often.
 func (g *guard) tick(now time.Time) {
 	if now.Before(g.next) {
 		return

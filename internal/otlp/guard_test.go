@@ -55,7 +55,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// The next fact of a kind, too, ends the second; each may stand for several.
+// The next fact of a kind ends the second too; each may stand for several.
 func TestGuardCounts(t *testing.T) {
 	var h held
 	c := clock{time.Unix(1000, 0)}
@@ -77,7 +77,7 @@ func TestGuardCounts(t *testing.T) {
 	}
 }
 
-// More kinds than there is room for: memory is bounded, and counts are right.
+// More kinds than there is room for: memory is limited, and counts are right.
 func TestGuardBounded(t *testing.T) {
 	var h held
 	now := time.Unix(1000, 0)
@@ -120,7 +120,7 @@ func TestEdges(t *testing.T) {
 	}
 }
 
-// What is set is told where it changes, and does not end by itself.
+// A condition is reported when it changes, and does not end by itself.
 func TestEdgeSet(t *testing.T) {
 	var h held
 	e := newEdges(h.emit)

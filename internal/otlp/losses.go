@@ -6,10 +6,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// losses counts what did not reach the receiver, since the start.
+// losses counts the data that did not reach the receiver, since the start.
 type losses struct {
-	// points are the data points of metrics, of pushes that failed; the next push has
-	// newer ones of the same sums. logs are events that are gone.
+	// points are the data points of failed pushes of metrics; the next push has newer
+	// points of the same sums. logs are events that are lost.
 	points, logs atomic.Uint64
 }
 

@@ -10,7 +10,7 @@ import (
 	resource "go.opentelemetry.io/proto/otlp/resource/v1"
 )
 
-// pusher pushes what a registry has, each interval and at the end.
+// pusher pushes the metrics of a registry, at each interval and at the end.
 type pusher struct {
 	client            *client
 	gatherer          prometheus.Gatherer
@@ -19,11 +19,11 @@ type pusher struct {
 	lost              *losses
 	reporter          *reporter
 	interval, timeout time.Duration
-	again             time.Duration // as queueConfig.again
+	again             time.Duration // like queueConfig.again
 	start             time.Time
 
 	closing chan struct{}
-	ctx     context.Context // ends when no more is to be sent
+	ctx     context.Context // ends when no more may be sent
 	stop    context.CancelFunc
 	done    chan struct{}
 }
@@ -44,8 +44,8 @@ func (p *pusher) run() {
 	}
 }
 
-// shutdown pushes once more, and gives up when ctx ends. It does not wait for a collector of
-// metrics that does not come to an end.
+// shutdown pushes once more, and gives up when ctx ends. It does not wait for a metric
+// collector that hangs.
 func (p *pusher) shutdown(ctx context.Context) {
 	close(p.closing)
 	select {
@@ -55,8 +55,8 @@ func (p *pusher) shutdown(ctx context.Context) {
 	p.stop()
 }
 
-// push sends the present values, for as long as there is time and hope. Those that did not
-// arrive are counted; the next push has newer ones.
+// push sends the present values, with retries while time remains and the failure may pass.
+// It counts points that did not arrive; the next push has newer ones.
 func (p *pusher) push() {
 	data, points := p.gather()
 	if points == 0 {
@@ -77,7 +77,7 @@ func (p *pusher) push() {
 	}
 }
 
-// pause waits before another attempt; false says that there is none.
+// pause waits before another attempt; false means that none follows.
 func (p *pusher) pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -93,7 +93,7 @@ func (p *pusher) pause(ctx context.Context, d time.Duration) bool {
 func (p *pusher) gather() (data *metrics.MetricsData, points int) {
 	families, err := p.gatherer.Gather()
 	if err != nil {
-		p.reporter.report(err.Error()) // what could be gathered is there all the same
+		p.reporter.report(err.Error()) // the metrics that could be gathered are returned all the same
 	}
 	c := conversion{start: p.start, now: time.Now()}
 	scope := &metrics.ScopeMetrics{Scope: p.scope}

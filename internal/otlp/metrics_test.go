@@ -16,7 +16,7 @@ import (
 // created is when the sums of sample began.
 var created = time.Date(2026, 11, 30, 8, 0, 0, 0, time.UTC)
 
-// sample is a collector of one metric of each kind, as serve has them.
+// sample is a collector of one metric of each kind that serve has.
 type sample struct{ records, duration, connections, info *prometheus.Desc }
 
 func newSample() *sample {
@@ -49,7 +49,7 @@ func (s *sample) Collect(ch chan<- prometheus.Metric) {
 	ch <- h
 }
 
-// pushed starts a push of sample and its own losses, and returns what comes first.
+// pushed starts a push of sample and its own losses, and returns the first push.
 func pushed(t *testing.T, c *collector) (*Push, map[string]*metrics.Metric) {
 	t.Helper()
 	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "20")
@@ -126,7 +126,8 @@ func TestResource(t *testing.T) {
 	}
 }
 
-// The instance is the same after a restart, another on another host, and what the user says.
+// The instance is the same after a restart, differs on another host, and is the user's if
+// set.
 func TestInstance(t *testing.T) {
 	id := func() any {
 		r, err := newResource("1", "")
@@ -158,7 +159,7 @@ func TestLossesLint(t *testing.T) {
 	}
 }
 
-// A push that fails is counted in points, and told.
+// The points of a failed push are counted, and the failure is reported.
 func TestMetricsRefused(t *testing.T) {
 	startCollector(t, func(w http.ResponseWriter, _ *http.Request) bool {
 		http.Error(w, "not these\x1b[2J", http.StatusBadRequest)
@@ -176,7 +177,7 @@ func TestMetricsRefused(t *testing.T) {
 	oneSafeLine(t, lines, "not these")
 }
 
-// slowCollector collects when it may.
+// slowCollector collects when the test lets it.
 type slowCollector struct {
 	*sample
 	may chan struct{}
@@ -187,7 +188,7 @@ func (c slowCollector) Collect(ch chan<- prometheus.Metric) {
 	c.sample.Collect(ch)
 }
 
-// A collector of metrics that hangs keeps nobody at the end.
+// A metric collector that hangs does not delay the end.
 func TestCloseWhileGathering(t *testing.T) {
 	startCollector(t, nil)
 	may := make(chan struct{})
@@ -202,7 +203,7 @@ func TestCloseWhileGathering(t *testing.T) {
 	}
 }
 
-// The end pushes once more: what a short run counted is not lost.
+// The end pushes once more: the counts of a short run are not lost.
 func TestLastPush(t *testing.T) {
 	c := startCollector(t, nil)
 	registry := prometheus.NewRegistry()
@@ -216,7 +217,7 @@ func TestLastPush(t *testing.T) {
 	}
 }
 
-// A push that finds the receiver away is made again within its time, and nothing is counted.
+// A push that cannot reach the receiver is retried within its time, and nothing is counted.
 func TestMetricsAgain(t *testing.T) {
 	var requests atomic.Int32
 	c := startCollector(t, func(w http.ResponseWriter, _ *http.Request) bool {
@@ -232,7 +233,7 @@ func TestMetricsAgain(t *testing.T) {
 	}
 }
 
-// Two metrics that do not go together: people get a line, and the others are pushed.
+// Two conflicting metrics: a notice reports them, and the others are pushed.
 func TestGatherFails(t *testing.T) {
 	c := startCollector(t, nil)
 	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "20")
@@ -243,7 +244,7 @@ func TestGatherFails(t *testing.T) {
 	oneSafeLine(t, lines, "collected")
 }
 
-// twice collects its metric twice, which a registry refuses.
+// twice collects its metric twice, which a registry rejects.
 type twice struct{ prometheus.Metric }
 
 func (twice) Describe(chan<- *prometheus.Desc) {}

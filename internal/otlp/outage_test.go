@@ -17,7 +17,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// oneSafeLine checks that people were reported once, of the receiver's words, and without its
+// oneSafeLine checks that there was one notice, with the receiver's text, and without its
 // escape sequences.
 func oneSafeLine(t *testing.T, lines *told, words string) {
 	t.Helper()
@@ -27,14 +27,14 @@ func oneSafeLine(t *testing.T, lines *told, words string) {
 	}
 }
 
-// opens writes n events that no guard holds back, and counts on.
+// opens writes n events that no guard holds back, and numbers them.
 func opens(p *Push, from, n int) {
 	for i := range n {
 		p.Write(&event.Socket{State: event.SocketOpen, Conn: event.Conn{ID: uint64(from + i + 1), Cookie: uint64(from + i + 1)}})
 	}
 }
 
-// cookies are those of the open events that came.
+// cookies are those of the open events that arrived.
 func (c *collector) cookies() map[int64]int {
 	seen := map[int64]int{}
 	for _, r := range c.named(connectionOpen) {
@@ -43,7 +43,7 @@ func (c *collector) cookies() map[int64]int {
 	return seen
 }
 
-// lostCount adds up what the receiver is told that it did not get.
+// lostCount adds up the losses that are reported to the receiver.
 func (c *collector) lostCount() (n int64) {
 	for _, r := range c.named(traceLost) {
 		if a := attributesOf(r.Attributes); a["ktls.lost.cause"] == "otlp_undelivered" {
@@ -53,7 +53,7 @@ func (c *collector) lostCount() (n int64) {
 	return n
 }
 
-// A receiver that is away for some time: all events come, once it is there.
+// A receiver that is away for some time: all events arrive once it is back.
 func TestReceiverComesBack(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "200")
 	for name, fail := range map[string]func(http.ResponseWriter, *http.Request){
@@ -92,7 +92,7 @@ func TestReceiverComesBack(t *testing.T) {
 	}
 }
 
-// A receiver that is not there at first, and no connection is taken.
+// A receiver that is not there at first, and accepts no connection.
 func TestReceiverNotThere(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -115,7 +115,8 @@ func TestReceiverNotThere(t *testing.T) {
 	oneSafeLine(t, lines, "refused")
 }
 
-// What is not taken, or has no room, is counted, and the receiver gets the count later.
+// Events that are not accepted, or have no room, are counted, and the receiver gets the count
+// later.
 func TestQueueFull(t *testing.T) {
 	released, release := context.WithCancel(t.Context())
 	c := startCollector(t, func(http.ResponseWriter, *http.Request) bool {
@@ -126,9 +127,9 @@ func TestQueueFull(t *testing.T) {
 	t.Setenv(envQueueSize, "50")
 	t.Setenv(envBatchSize, "50")
 	p, _ := startPush(t, Config{Connections: true})
-	opens(p, 0, 1000) // returns, though nobody takes anything
+	opens(p, 0, 1000) // returns, though nothing is accepted
 	lost := p.logs.Load()
-	// 50 wait, and 50 may be under way.
+	// 50 wait, and 50 may be in a request.
 	if lost < 900 || lost > 950 {
 		t.Fatalf("%d of 1000 are lost", lost)
 	}
@@ -139,7 +140,8 @@ func TestQueueFull(t *testing.T) {
 	}
 }
 
-// What a receiver refuses for good is lost, counted and told, and what comes next is sent.
+// Events that a receiver rejects for good are lost, counted and reported, and later ones are
+// sent.
 func TestRefused(t *testing.T) {
 	var refuse atomic.Bool
 	refuse.Store(true)
@@ -166,8 +168,8 @@ func TestRefused(t *testing.T) {
 }
 
 // partialAnswer is an ExportLogsServiceResponse (collector/logs/v1): partial_success is field
-// 1, and of that rejected_log_records 1 and error_message 2. A field that nobody knows yet
-// stands before.
+// 1, and in it rejected_log_records 1 and error_message 2. A field that is not known yet
+// precedes it.
 func partialAnswer(rejected int64, message string) []byte {
 	part := protowire.AppendFixed32(protowire.AppendTag(nil, 9, protowire.Fixed32Type), 7)
 	part = protowire.AppendVarint(protowire.AppendTag(part, 1, protowire.VarintType), uint64(rejected))
@@ -175,7 +177,7 @@ func partialAnswer(rejected int64, message string) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), part)
 }
 
-// A receiver that takes a part says how many it did not.
+// A receiver that accepts a part reports how many it rejected.
 func TestPartialSuccess(t *testing.T) {
 	for name, test := range map[string]struct{ says, lost int64 }{
 		"some": {2, 2}, "none, with words": {0, 0}, "more than there were": {1000, 5}, "nonsense": {-7, 0},
@@ -199,7 +201,7 @@ func TestPartialSuccess(t *testing.T) {
 	}
 }
 
-// Garbage for an answer: it is not known whether the events were taken, so they count.
+// A garbled response: it is not known whether the events were accepted, so they count.
 func TestGarbage(t *testing.T) {
 	for name, answer := range map[string]func(w http.ResponseWriter){
 		"no protobuf": func(w http.ResponseWriter) {
@@ -232,7 +234,7 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-// A receiver that never answers: the end is in time, and says what was not delivered.
+// A receiver that never responds: the end is in time, and reports the undelivered events.
 func TestCloseInTime(t *testing.T) {
 	release := make(chan struct{})
 	startCollector(t, func(http.ResponseWriter, *http.Request) bool {
@@ -260,7 +262,7 @@ func TestCloseInTime(t *testing.T) {
 	}
 }
 
-// The end does not wait for the next attempt, and makes it.
+// The end does not wait for the next attempt, but makes it at once.
 func TestCloseTriesAgain(t *testing.T) {
 	var requests atomic.Int32
 	c := startCollector(t, func(w http.ResponseWriter, _ *http.Request) bool {
@@ -279,7 +281,7 @@ func TestCloseTriesAgain(t *testing.T) {
 	}
 }
 
-// A receiver that is not there keeps nobody at the end.
+// A receiver that is not there does not delay the end.
 func TestCloseWithoutReceiver(t *testing.T) {
 	c := startCollector(t, nil)
 	c.Server.Close()
@@ -291,7 +293,7 @@ func TestCloseWithoutReceiver(t *testing.T) {
 	}
 }
 
-// The end sends what waits and what was held back.
+// The end sends queued and held-back events.
 func TestCloseSends(t *testing.T) {
 	c := startCollector(t, nil)
 	t.Setenv(envBatchDelay, "600000")
@@ -311,7 +313,7 @@ func TestCloseSends(t *testing.T) {
 	}
 }
 
-// The headers of the environment are sent, and compression.
+// The headers and compression of the environment are used.
 func TestHeaders(t *testing.T) {
 	c := startCollector(t, nil)
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic%20c2VjcmV0")
@@ -325,7 +327,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// Many events from many goroutines are in order for each, and none is missing.
+// Many events from many goroutines arrive, each goroutine's in order, and none is missing.
 func TestManyWriters(t *testing.T) {
 	c := startCollector(t, nil)
 	t.Setenv(envQueueSize, "8000")

@@ -11,8 +11,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// What is taken over of a record has no room for bytes: no slice, no pointer to one, and
-// strings only where the names of a process and of its host are.
+// The copy of a record has no room for bytes: no slice, no pointer to one, and strings
+// only for the names of a process and of its host.
 func TestRecordHasNoRoom(t *testing.T) {
 	roomless(t, "record", reflect.TypeFor[record]())
 }
@@ -28,7 +28,7 @@ func roomless(t *testing.T, where string, typ reflect.Type) {
 		for i := range typ.NumField() {
 			f := typ.Field(i)
 			if typ == reflect.TypeFor[event.Conn]() && (f.Name == "Host" || f.Name == "KernelUser") {
-				continue // a name of this run's, not of a connection; and that of a kernel module
+				continue // Host names this run's host, KernelUser a kernel module: neither is data of a connection
 			}
 			roomless(t, where+"."+f.Name, f.Type)
 		}
@@ -44,8 +44,8 @@ func roomless(t *testing.T, where string, typ reflect.Type) {
 	}
 }
 
-// The other events that are taken have no bytes of a plaintext: who adds some has to strip
-// them here.
+// The other events that are copied have no bytes of a plaintext: whoever adds some must
+// strip them here.
 func TestOthersHaveNoPayload(t *testing.T) {
 	for _, typ := range []reflect.Type{reflect.TypeFor[event.Error](), reflect.TypeFor[event.Socket](), reflect.TypeFor[event.Lost](), reflect.TypeFor[event.Summary]()} {
 		for _, f := range reflect.VisibleFields(typ) {
@@ -56,7 +56,7 @@ func TestOthersHaveNoPayload(t *testing.T) {
 	}
 }
 
-// Events with plaintext in them, of all kinds, by the whole way: nothing of it arrives.
+// Events of all kinds with plaintext, through the whole pipeline: none of it arrives.
 func TestPlaintextStays(t *testing.T) {
 	secret := []byte("s3cret-plaintext")
 	c := startCollector(t, nil)

@@ -17,42 +17,42 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// scopeName is who makes metrics and events, in OpenTelemetry's words.
+// scopeName is the instrumentation scope of metrics and events.
 const scopeName = "github.com/ktlstop/ktlstop"
 
-// closeTime is how long the end waits for the receiver.
+// closeTime is how long Close waits for the receiver.
 const closeTime = 5 * time.Second
 
-// Clock tells wall clock times: sink.Clock.
+// Clock returns wall clock times: sink.Clock.
 type Clock interface {
 	// Offset is the wall clock minus the monotonic clock, in nanoseconds.
 	Offset(mono uint64) int64
 }
 
-// Config says what is pushed. Where to, the environment says.
+// Config says what is pushed. The environment says where to.
 type Config struct {
-	// Version is ktlstop's, Node the Kubernetes node's name; where it is empty NODE_NAME
-	// says it.
+	// Version is ktlstop's version, Node the Kubernetes node's name; if that is empty,
+	// NODE_NAME is used.
 	Version, Node string
 	// Gatherer has the metrics.
 	Gatherer prometheus.Gatherer
 	// Clock tells the wall clock of events.
 	Clock Clock
-	// Slow is from when on a record is reported as slow, 0 for never.
+	// Slow is the time from which a record is reported as slow, 0 for never.
 	Slow time.Duration
-	// Connections reports each connection's beginning and end, CloseNotify of the alerts
-	// that end one in good order.
+	// Connections reports each connection's beginning and end, CloseNotify the alerts that end
+	// a connection in good order.
 	Connections, CloseNotify bool
-	// Notice takes a line for people, without its end, about trouble with the receiver: at
-	// most one a minute, from any goroutine. What others wrote is escaped in it.
+	// Notice gets a line for people, without line end, about trouble with the receiver: at
+	// most one a minute, from any goroutine. Text from others is escaped in it.
 	Notice func(string)
 
 	// For tests: queueConfig.again, a second if 0, and closeTime.
 	again, closeTime time.Duration
 }
 
-// Push is what runs: a sink.Sink of the session's events and a prometheus.Collector of its
-// own losses. Its methods may be called from any goroutine.
+// Push is a running push: a sink.Sink for the session's events and a prometheus.Collector of
+// its own losses. Its methods may be called from any goroutine.
 type Push struct {
 	*losses
 	cfg      Config
@@ -66,7 +66,7 @@ type Push struct {
 	closed   error
 }
 
-// wanted is what the environment asks for: nil where it does not.
+// wanted are the settings of the environment: nil for signals that it does not request.
 type wanted struct{ metrics, logs *settings }
 
 func fromEnv() (w wanted, err error) {
@@ -77,8 +77,8 @@ func fromEnv() (w wanted, err error) {
 	return w, err
 }
 
-// Wanted reports whether the environment asks for OTLP. The error is what is wrong with it, in
-// a line: whatever Start would find.
+// Wanted reports whether the environment requests OTLP. The error is a line with any fault of
+// the environment that Start would find.
 func Wanted() (bool, error) {
 	w, err := fromEnv()
 	if err != nil || w.metrics == nil && w.logs == nil {
@@ -91,8 +91,8 @@ func Wanted() (bool, error) {
 	return err == nil, err
 }
 
-// Receivers are the hosts that the environment names for metrics and for events, empty where it
-// names none. They may hold anything that a URL's host may.
+// Receivers are the hosts that the environment names for metrics and for events, empty if it
+// names none. They may contain anything that a URL's host may.
 func Receivers() (metrics, logs string) {
 	w, err := fromEnv()
 	if err != nil {
@@ -112,7 +112,7 @@ func (s *settings) host() string {
 	return u.Host
 }
 
-// Start begins to push what the environment asks for. It waits for no receiver.
+// Start begins to push what the environment requests. It does not wait for a receiver.
 func Start(cfg Config) (*Push, error) {
 	cfg.again, cfg.closeTime = cmp.Or(cfg.again, time.Second), cmp.Or(cfg.closeTime, closeTime)
 	w, err := fromEnv()
@@ -137,8 +137,8 @@ func Start(cfg Config) (*Push, error) {
 	return p, nil
 }
 
-// warn says where headers, which mostly are credentials, can be read on the way; once where
-// both signals go to the same host.
+// warn reports where others on the network can read headers, which are usually credentials;
+// once if both signals go to the same host.
 func (w *wanted) warn(tell func(string)) {
 	hosts := []string{w.metrics.exposed(), w.logs.exposed()}
 	slices.Sort(hosts)
@@ -210,23 +210,23 @@ func (p *Push) Flush() error {
 	return nil
 }
 
-// Degraded tells that the trace is not what it should be (is), or is again: reason is a
-// word, detail a line for people. It is told where that changes.
+// Degraded reports that the trace is incomplete (is), or complete again: reason is a word,
+// detail a line for people. It reports changes only.
 func (p *Push) Degraded(reason, detail string, is bool) {
 	if p.events != nil {
 		p.events.degraded(reason, detail, is)
 	}
 }
 
-// Detached tells that the hooks are gone, and why.
+// Detached reports that the hooks are gone, and why.
 func (p *Push) Detached(reason, detail string) {
 	if p.events != nil {
 		p.events.detached(reason, detail)
 	}
 }
 
-// Close sends what waits, and the metrics once more, in no more than five seconds. The error
-// is an *UndeliveredError. It may be called again.
+// Close sends queued events, and the metrics once more, in no more than five seconds. The
+// error is an *UndeliveredError. It may be called again.
 func (p *Push) Close() error {
 	p.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), p.cfg.closeTime)
@@ -236,7 +236,7 @@ func (p *Push) Close() error {
 	return p.closed
 }
 
-// shutdown ends both signals side by side, as the receiver of one may be gone and that of
+// shutdown ends both signals concurrently, because the receiver of one may be gone and that of
 // the other not.
 func (p *Push) shutdown(ctx context.Context) (err error) {
 	var both sync.WaitGroup

@@ -9,39 +9,39 @@ import (
 	logs "go.opentelemetry.io/proto/otlp/logs/v1"
 )
 
-// queueConfig says how many records a queue holds, how many are sent at once, how long one
-// waits for others, and how long one attempt to send may take.
+// queueConfig says how many records a queue holds, how many are sent at once, how long a
+// record waits for others, and how long one attempt to send may take.
 type queueConfig struct {
 	size, batch    int
 	delay, timeout time.Duration
-	// again is how long to wait before the second attempt; it doubles up to maxAgain.
+	// again is the wait before the second attempt; it doubles up to maxAgain.
 	again time.Duration
 }
 
-// queue stands between those who have records and the receiver, which may not take them for
-// however long. It is bounded, and counts what it loses. Only shutdown waits.
+// queue is between the producers of records and the receiver, which may not accept any for a
+// long time. It is bounded, and counts what it loses. Only shutdown waits.
 type queue struct {
 	cfg      queueConfig
 	send     func(context.Context, []*logs.LogRecord) error
 	lost     *losses
 	reporter *reporter
-	// lossRecord makes a record of n that were lost: it is sent once the receiver takes
-	// something again.
+	// lossRecord makes a record that n were lost: it is sent when the receiver accepts data
+	// again.
 	lossRecord func(n uint64) *logs.LogRecord
 
 	mu         sync.Mutex
 	waiting    []*logs.LogRecord
-	unreported uint64 // lost, and in no lossRecord
+	unreported uint64 // lost, and not reported by a lossRecord yet
 	ended      bool
 
 	full    chan struct{} // has a token when a batch is whole
 	closing chan struct{}
-	ctx     context.Context // ends when no more is to be sent
+	ctx     context.Context // ends when no more may be sent
 	stop    context.CancelFunc
 	done    chan struct{}
 }
 
-// put takes a record. Where there is no room the newest goes: what came first explains it.
+// put adds a record. If there is no room, it drops the new one: the earlier ones explain it.
 func (q *queue) put(r *logs.LogRecord) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -58,28 +58,28 @@ func (q *queue) put(r *logs.LogRecord) {
 	}
 }
 
-// lose counts, with the lock held.
+// lose counts lost records. The caller holds the lock.
 func (q *queue) lose(n int) {
 	q.unreported += uint64(n)
 	q.lost.logs.Add(uint64(n))
 }
 
-// UndeliveredError says how many events the receiver does not know of at the end, nor that
-// there were any.
+// UndeliveredError has the number of events that were lost at the end and that the receiver
+// has no report of.
 type UndeliveredError struct{ Events uint64 }
 
 func (e *UndeliveredError) Error() string {
 	return fmt.Sprintf("%d events were not delivered by OTLP: the receiver did not take them", e.Events)
 }
 
-// shutdown sends what waits, until ctx ends. What is left then is lost, and an
+// shutdown sends queued records, until ctx ends. The rest is lost, and the error is an
 // *UndeliveredError.
 func (q *queue) shutdown(ctx context.Context) error {
 	close(q.closing)
 	select {
 	case <-q.done:
 	case <-ctx.Done():
-		q.stop() // ends the attempt that is under way
+		q.stop() // ends the attempt in progress
 		<-q.done
 	}
 	q.stop()
@@ -110,7 +110,7 @@ func (q *queue) run() {
 	}
 }
 
-// drain sends what waits, and stops early where the receiver takes nothing at the end.
+// drain sends queued records, and stops early if the receiver accepts nothing at the end.
 func (q *queue) drain() {
 	for batch := q.dequeue(); len(batch) > 0 && q.deliver(batch); batch = q.dequeue() {
 	}
@@ -125,8 +125,8 @@ func (q *queue) dequeue() []*logs.LogRecord {
 	return batch
 }
 
-// deliver sends a batch, for as long as there is hope; when the end begins, it tries once
-// more at once. It reports whether to go on.
+// deliver sends a batch, with retries while the failure may pass; when the end begins, it
+// tries once more at once. It reports whether to go on.
 func (q *queue) deliver(batch []*logs.LogRecord) bool {
 	for pause := q.cfg.again; ; pause = min(2*pause, maxAgain) {
 		last := q.ending()
@@ -163,7 +163,7 @@ func (q *queue) attempt(batch []*logs.LogRecord) error {
 	return q.send(ctx, batch)
 }
 
-// pause waits before another attempt, but not when the end begins.
+// pause waits before another attempt, but not once the end has begun.
 func (q *queue) pause(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -173,8 +173,8 @@ func (q *queue) pause(d time.Duration) {
 	}
 }
 
-// reportLoss tells the receiver, which takes something, of what it did not get. There is room
-// for that: it is one record for each batch that was sent.
+// reportLoss reports the losses to the receiver, which accepts data again. There is room for
+// that: it is one record for each batch that was sent.
 func (q *queue) reportLoss() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -2,8 +2,8 @@ package otlp
 
 import "github.com/ktlstop/ktlstop/pkg/event"
 
-// record is what this package takes over of an event.Record: numbers, names and addresses.
-// It has no room for bytes of a plaintext, and what makes facts is given nothing else.
+// record is what this package copies from an event.Record: numbers, names and addresses. It
+// has no room for bytes of a plaintext, and facts are made only from it.
 type record struct {
 	conn event.Conn
 	tls  event.TLS
@@ -21,11 +21,11 @@ type record struct {
 	read               bool
 }
 
-// mayBeCloseNotify is of an alert that ends a connection in good order, and of one that
-// nobody looked at: most of those are that too, and a warning of each would warn of nothing.
+// mayBeCloseNotify reports an alert that ends a connection in good order, or an alert that
+// was not read: most of those are close_notify too, and a warning for each would be useless.
 func (r *record) mayBeCloseNotify() bool { return !r.read || r.description == closeNotify }
 
-// strip takes the numbers of a record and leaves its payload.
+// strip copies the numbers of a record, without its payload.
 func strip(r *event.Record) record {
 	s := record{conn: r.Conn, tls: r.TLS, proc: r.Proc, mono: r.Mono, dir: r.Dir, seq: r.Seq, gen: r.Gen,
 		typ: r.Type, len: r.Len, op: r.Op, lat: r.Lat}

@@ -10,21 +10,21 @@ import (
 )
 
 const (
-	// noticeInterval is how often at most a person is told of trouble.
+	// noticeInterval is the shortest interval between two notices.
 	noticeInterval = time.Minute
-	// maxNoticeBytes is how long a line may be: a receiver chooses what it answers.
+	// maxNoticeBytes limits the length of a line: a receiver chooses its text.
 	maxNoticeBytes = 240
 )
 
-// reporter tells people of trouble with the receiver: one line, not often. Any goroutine
-// may use it.
+// reporter reports trouble with the receiver to people: one line, not often. Any
+// goroutine may use it.
 type reporter struct {
 	out func(string)
 	now func() time.Time
 
 	mu    sync.Mutex
 	next  time.Time
-	since int // what was not told since the last line
+	since int // notices not printed since the last line
 }
 
 func (t *reporter) report(text string) {
@@ -43,7 +43,7 @@ func (t *reporter) report(text string) {
 	t.out(line)
 }
 
-// oneLine cuts and escapes what others wrote.
+// oneLine cuts and escapes text from others.
 func oneLine(s string) string {
 	if len(s) > maxNoticeBytes {
 		s = strings.ToValidUTF8(s[:maxNoticeBytes], "") + "..."

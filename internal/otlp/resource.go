@@ -13,19 +13,20 @@ import (
 const (
 	envResource    = "OTEL_RESOURCE_ATTRIBUTES"
 	envServiceName = "OTEL_SERVICE_NAME"
-	// envNode is what Kubernetes's downward API is told to call the node's name.
+	// envNode is the variable that Kubernetes's downward API is set up to put the node's
+	// name in.
 	envNode = "NODE_NAME"
 )
 
-// instances is the namespace that OpenTelemetry gives for making service.instance.id of
-// what a host has already (semantic conventions 1.44, service.instance.id).
+// instances is OpenTelemetry's namespace for deriving service.instance.id from an id that a
+// host has already (semantic conventions 1.44, service.instance.id).
 var instances = uuid.MustParse("4d63009a-8d0f-11ee-aad7-4c796ed8e320")
 
-// machineIDs are where host.id is read, as OpenTelemetry's own detectors do.
+// machineIDs are the files of host.id, in the order of OpenTelemetry's own detectors.
 var machineIDs = []string{"/etc/machine-id", "/var/lib/dbus/machine-id"}
 
-// newResource says who sends: ktlstop on this host. What cannot be found out is left out: a
-// container from scratch has no machine-id. The environment has the last word.
+// newResource identifies the sender: ktlstop on this host. It leaves out unknown values: a
+// container from scratch has no machine-id. The environment overrides the rest.
 func newResource(version, node string) (*resource.Resource, error) {
 	configured, err := resourceFromEnv()
 	if err != nil {
@@ -60,8 +61,8 @@ func machineID() string {
 	return ""
 }
 
-// instanceOf stays the same when ktlstop starts again, so that its series go on. Machines
-// that were cloned share an id, and have names of their own.
+// instanceOf stays the same when ktlstop restarts, so that its series go on. Cloned
+// machines share an id, but have names of their own.
 func instanceOf(id, name string) string {
 	if id == "" && name == "" {
 		return uuid.NewString()
@@ -69,7 +70,7 @@ func instanceOf(id, name string) string {
 	return uuid.NewSHA1(instances, []byte(id+"\x00"+name)).String()
 }
 
-// resourceFromEnv reads key=value, with commas between and the values percent-encoded.
+// resourceFromEnv parses key=value pairs, separated by commas, with percent-encoded values.
 func resourceFromEnv() (map[string]string, error) {
 	configured := map[string]string{}
 	for pair := range strings.SplitSeq(os.Getenv(envResource), ",") {

@@ -66,7 +66,7 @@ func setUpGuest(l *link) error {
 		loaded <- insertModules("/late")
 	}()
 	mountErr := mountRoot(s)
-	if err := <-loaded; err != nil { // before the root is switched: the modules lie in the old one
+	if err := <-loaded; err != nil { // before the root is switched: the modules are in the old one
 		return err
 	}
 	if mountErr != nil {
@@ -78,8 +78,8 @@ func setUpGuest(l *link) error {
 	return configure()
 }
 
-// insertModules loads the modules in dir in the order of their names. A module that finds no device or that has a
-// built-in twin is no reason to stop.
+// insertModules loads the modules in dir in the order of their names. It continues if a module
+// finds no device or has a built-in twin.
 func insertModules(dir string) error {
 	files, err := os.ReadDir(dir)
 	if err != nil {
@@ -99,7 +99,8 @@ func insertModules(dir string) error {
 	return nil
 }
 
-// openPort opens the virtio-serial port to the host. A driver announces it a moment after it was loaded.
+// openPort opens the virtio-serial port to the host. The driver announces the port a moment after
+// it was loaded.
 func openPort() (io.ReadWriter, error) {
 	for range 2000 {
 		ports, _ := filepath.Glob("/dev/vport*")
@@ -114,7 +115,8 @@ func openPort() (io.ReadWriter, error) {
 	return nil, fmt.Errorf("no virtio-serial port")
 }
 
-// A port reads nothing, instead of waiting, until the driver has learned that the host's end is open.
+// A port returns nothing instead of waiting until the driver has learned that the host's end is
+// open.
 type port struct{ f *os.File }
 
 func (p *port) Read(b []byte) (int, error) {
@@ -129,7 +131,7 @@ func (p *port) Read(b []byte) (int, error) {
 
 func (p *port) Write(b []byte) (int, error) { return p.f.Write(b) }
 
-// serve takes the host's frames and hands them to the one command that runs at a time.
+// serve reads the host's frames and passes them to the one command that runs at a time.
 func serve(l *link) error {
 	var current *process
 	for {

@@ -23,11 +23,12 @@ type process struct {
 	stdin  *os.File   // the terminal's master when tty
 	output []*os.File // stdout and stderr, or the master alone
 	tty    bool
-	input  chan []byte // from the host; one chunk at a time is under way, so sending never blocks
+	input  chan []byte // from the host; only one chunk is sent at a time, so sending never blocks
 	ended  chan struct{}
 }
 
-// launch starts a command; its end is reported to the host by itself. An error means that the host is gone or mad.
+// launch starts a command; it reports the end to the host itself. An error means that the host is
+// gone or misbehaves.
 func launch(l *link, request []byte) (*process, error) {
 	var c Command
 	if err := json.Unmarshal(request, &c); err != nil {
@@ -42,7 +43,7 @@ func launch(l *link, request []byte) (*process, error) {
 	return p, nil
 }
 
-// startFailure speaks as a shell does: 127 not found, 126 found but cannot be run.
+// startFailure returns a shell's exit statuses: 127 not found, 126 found but cannot be run.
 func startFailure(err error) Status {
 	if errors.Is(err, fs.ErrNotExist) {
 		return Status{Code: 127, Err: err.Error()}
@@ -53,13 +54,13 @@ func startFailure(err error) Status {
 	return Status{Code: 126, Err: err.Error()}
 }
 
-// handle acts on a frame that is meant for the running command.
+// handle handles a frame for the running command.
 func (p *process) handle(k kind, payload []byte) error {
 	switch k {
 	case kindStdin:
 		select {
 		case p.input <- payload:
-		default: // not asked for
+		default: // not requested
 		}
 	case kindSignal:
 		var sig int
@@ -80,7 +81,8 @@ func (p *process) handle(k kind, payload []byte) error {
 	return nil
 }
 
-// dumpKernel prints the blocked tasks and what each CPU does to the console (admin-guide/sysrq.rst).
+// dumpKernel prints the blocked tasks and the state of each CPU to the console
+// (admin-guide/sysrq.rst).
 func dumpKernel() {
 	os.WriteFile("/proc/sys/kernel/printk", []byte("7"), 0)
 	for _, request := range []string{"w", "l"} {
@@ -88,7 +90,7 @@ func dumpKernel() {
 	}
 }
 
-// feed asks the host for input, a chunk at a time, and hands it to the command.
+// feed asks the host for input, a chunk at a time, and passes it to the command.
 func (p *process) feed(l *link) {
 	for {
 		if l.send(kindWant, nil) != nil {
@@ -109,21 +111,22 @@ func (p *process) feed(l *link) {
 	}
 }
 
-// finish waits for the command, removes all it left running, sends its last output and then its status.
+// finish waits for the command, kills all processes that it left running, sends its last output and
+// then its status.
 func (p *process) finish(l *link) {
 	var copying sync.WaitGroup
 	for i, f := range p.output {
 		copying.Go(func() { io.Copy(frameWriter{l, []kind{kindStdout, kindStderr}[i]}, f) })
 	}
 	status := p.wait()
-	unix.Kill(-1, unix.SIGKILL) // spares only this process; what was left would hold the output open
+	unix.Kill(-1, unix.SIGKILL) // spares only this process; any process that was left would hold the output open
 	copying.Wait()
 	close(p.ended)
 	p.stdin.Close()
 	for _, f := range p.output {
 		f.Close()
 	}
-	unix.Sync() // what was written to shares has to be there when the host hears of the end
+	unix.Sync() // files written to shares must be there when the host learns of the end
 	l.sendJSON(kindDone, status)
 }
 
@@ -173,7 +176,8 @@ func start(c Command) (*process, error) {
 	return p, nil
 }
 
-// openPipes makes stdin, stdout and stderr of a command: our ends in a process, its own ends in theirs.
+// openPipes makes stdin, stdout and stderr of a command: our ends in a process, the command's in
+// theirs.
 func openPipes() (p *process, theirs []*os.File, err error) {
 	var r, w [3]*os.File
 	for i := range r {

@@ -47,14 +47,15 @@ func mountEarly() error {
 	})
 }
 
-// Options of 9p: large messages, since each one costs an exit from the guest; the root never changes under the guest,
-// so all of it may be cached, while what is shared must reach the host.
+// Options of 9p: large messages, since each one costs an exit from the guest; the root never
+// changes under the guest, so all of it may be cached, while writes to shares must reach the host.
 const (
 	options9p     = "trans=virtio,version=9p2000.L,msize=512000"
 	rootOptions9p = options9p + ",cache=loose"
 )
 
-// mountRoot lays a tmpfs over the host's files, which are never written to, and mounts the rest into it.
+// mountRoot mounts a tmpfs over the host's files, which are never written to, and mounts everything
+// else into it.
 func mountRoot(s setup) error {
 	if err := (mount{"upper", "/upper", "tmpfs", 0, "mode=755"}).do(); err != nil {
 		return err
@@ -77,7 +78,7 @@ func mountRoot(s setup) error {
 	}, shareMounts(s.Shares)...))
 }
 
-// mountLayers mounts what the host exports, as far as it is needed, and what is made of that.
+// mountLayers mounts the exports of the host that are needed, and the layers made from them.
 func mountLayers(layers []layer) error {
 	for i, l := range layers {
 		var lower []string
@@ -112,7 +113,7 @@ func mountExport(tag string) error {
 	return mount{tag, dir, "9p", unix.MS_RDONLY, rootOptions9p}.do()
 }
 
-// copyMode gives a directory the rights of another one: that of /tmp are not those of /root.
+// copyMode gives a directory the mode of another one: that of /tmp differs from that of /root.
 func copyMode(from, to string) error {
 	info, err := os.Stat(from)
 	if err != nil {
@@ -144,7 +145,7 @@ func switchRoot() error {
 	return os.Chdir("/")
 }
 
-// configure does what a distribution's init would have done.
+// configure does what a distribution's init would do.
 func configure() error {
 	for _, link := range [][2]string{
 		{"/proc/self/fd", "/dev/fd"}, {"/proc/self/fd/0", "/dev/stdin"},
@@ -163,11 +164,11 @@ func configure() error {
 	return loopbackUp()
 }
 
-// writeModprobe tells the kernel which program loads modules on demand.
+// writeModprobe sets the program that the kernel loads modules with on demand.
 func writeModprobe() error {
 	path := lookPath("modprobe")
 	if path == "" {
-		return nil // modules can then only be loaded by hand
+		return nil // otherwise modules can only be loaded by hand
 	}
 	return os.WriteFile("/proc/sys/kernel/modprobe", []byte(path), 0)
 }

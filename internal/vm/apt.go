@@ -16,8 +16,9 @@ import (
 
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
-// An apt is apt with a private configuration: its own source list and state, so that nothing of the machine's apt is
-// changed and no right to do so is needed. The machine's apt.conf (proxies) still counts.
+// An apt is apt with a private configuration: its own source list and state, so that it changes
+// nothing of the machine's apt and needs no rights for that. The machine's apt.conf (proxies) still
+// applies.
 type apt struct {
 	dir  string
 	arch string // Debian's name of the processor; empty is this machine's
@@ -50,7 +51,8 @@ func (a apt) command(ctx context.Context, dir, program string, args ...string) *
 	return cmd
 }
 
-// setup writes the source list of a series. Suites on a mirror that the machine does not know are left out.
+// setup writes the source list of a series. It leaves out suites on a mirror that the machine does
+// not know.
 func (a apt) setup(ctx context.Context, s Series) error {
 	for _, d := range []string{"state/lists/partial", "cache/archives/partial"} {
 		if err := os.MkdirAll(filepath.Join(a.dir, d), 0o755); err != nil {
@@ -74,8 +76,8 @@ func (a apt) setup(ctx context.Context, s Series) error {
 	return os.WriteFile(filepath.Join(a.dir, "sources.list"), []byte(list.String()), 0o644)
 }
 
-// ageless is the option that takes lists that have expired, for suites whose lists expire within days: a mirror may be
-// older. They are signed all the same.
+// ageless is the option to accept expired lists, for suites whose lists expire within days: a
+// mirror may be older. The lists are still verified by signature.
 func ageless(suite string) string {
 	if suite == "sid" || suite == "experimental" {
 		return " check-valid-until=no"
@@ -85,7 +87,8 @@ func ageless(suite string) string {
 
 var releaseURI = regexp.MustCompile(`'([^']*)/dists/([^/']+)/InRelease'`)
 
-// mirrors finds where this machine's apt gets Debian from. KTLSTOP_DEBIAN_MIRROR overrules it.
+// mirrors finds the mirrors of Debian in this machine's apt configuration. KTLSTOP_DEBIAN_MIRROR
+// overrides it.
 func (a apt) mirrors(ctx context.Context) (main, security string, err error) {
 	if uri := os.Getenv("KTLSTOP_DEBIAN_MIRROR"); uri != "" {
 		return uri, "", nil
@@ -115,9 +118,9 @@ func pickMirrors(uris string) (main, security string) {
 	return main, security
 }
 
-// packages refreshes the lists and returns the packages of a flavour's kernels in them.
+// packages refreshes the lists and returns the packages of a flavour's kernels.
 func (a apt) packages(ctx context.Context, ending string) ([]pkg, error) {
-	// apt-get update fails when one suite of several does; the others are then still usable.
+	// apt-get update fails if one of several suites does; the others can still be used.
 	updated, updateErr := a.command(ctx, "", "apt-get", "-q", "update", "--error-on=any").CombinedOutput()
 	names, err := a.names(ctx, ending)
 	if err != nil {

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// An arch is a kind of processor: what Debian, Go and QEMU call it, and what an emulated machine with it needs.
+// An arch is a kind of processor: its names in Debian, Go and QEMU, and what an emulated machine
+// with it needs.
 type arch struct {
 	name     string   // Debian's and Go's: GOARCH
 	qemu     string   // the program that emulates it
@@ -18,13 +19,14 @@ type arch struct {
 	emulated []string // the kernel's parameters when the processor is emulated
 }
 
-// arches are the processors that guests may have. The first one is meant where none is named.
+// arches are the processors that guests may have. The first one is the default.
 //
-// amd64: a kernel copies and clears by "rep movsb" where the processor says that this is fast; emulated, it is done byte
-// by byte. And a fifth level of page tables is one more to walk. So quick guests have neither.
+// amd64: a kernel copies and clears by "rep movsb" if the processor reports that this is fast; an
+// emulator does it byte by byte. A fifth level of page tables makes each walk longer. So quick
+// guests have neither.
 //
-// arm64: Neoverse N1 is what Graviton2 and Ampere Altra are. "max" would sign and check every return address, which
-// costs an emulator a hash each.
+// arm64: Neoverse N1 is the core of Graviton2 and Ampere Altra. "max" would sign and check every
+// return address, which costs an emulator a hash each.
 var arches = []*arch{
 	{
 		name: "amd64", qemu: "qemu-system-x86_64", pkg: "qemu-system-x86", machine: "q35,vmport=off,hpet=off",
@@ -38,7 +40,8 @@ var arches = []*arch{
 	},
 }
 
-// archOf returns the processor that is part of a series' name or a release: "6.12-arm64-16k", "6.1.0-50-rt-amd64".
+// archOf returns the processor in the name of a series or a release: "6.12-arm64-16k",
+// "6.1.0-50-rt-amd64".
 func archOf(name string) *arch {
 	parts := strings.Split(name, "-")
 	for _, a := range arches {
@@ -49,5 +52,5 @@ func archOf(name string) *arch {
 	return arches[0]
 }
 
-// programs are those that a guest of this kind is booted by.
+// programs are the programs that boot a guest of this kind.
 func (a *arch) programs() []program { return []program{{a.qemu, a.pkg}, {"modprobe", "kmod"}} }

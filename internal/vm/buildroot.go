@@ -12,14 +12,16 @@ import (
 	"strings"
 )
 
-// A buildRoot is a tree with all that the build of a kernel module needs: compilers, make, pahole and what these need,
-// at the places where they belong, so that commands run in it after a chroot. The host's own programs are too old for
-// the newer kernels. Nothing is configured in it, and no daemon or user is known there: packages are only unpacked.
+// A buildRoot is a tree with everything that building a kernel module needs: compilers, make,
+// pahole and their dependencies, at their usual paths, so that commands run in it after a chroot.
+// The host's own programs are too old for the newer kernels. The packages are only unpacked:
+// nothing in the tree is configured, and it has no daemons and users.
 type buildRoot struct{ dir string }
 
-// buildSuites have the compilers that Debian builds its kernels with, old and new, and buildPackages are those and what
-// the kernel's makefiles call. For another processor one compiler is enough: nobody builds modules for old kernels there.
-// The first one's version names the root.
+// buildSuites have the compilers that Debian builds its kernels with, old and new, and
+// buildPackages are those compilers and the programs that the kernel's makefiles call. For another
+// processor one compiler is enough: nobody builds modules for old kernels there. The version of the
+// first package is in the root's name.
 var (
 	buildSuites   = Series{Name: "kmod", Suites: []string{"trixie", "trixie-security"}}
 	compilers     = []string{"gcc-14", "gcc-12"}
@@ -27,7 +29,7 @@ var (
 	buildPrograms = []program{{"dpkg", "dpkg"}, {"unshare", "util-linux"}, {"xz", "xz-utils"}, {"zstd", "zstd"}}
 )
 
-// buildPackages are what the root needs to build for a processor.
+// buildPackages are the packages that the root needs to build for a processor.
 func (a *arch) buildPackages() []string {
 	if a.ownRoot() {
 		return append(slices.Clone(compilers), buildPackages...)
@@ -35,7 +37,7 @@ func (a *arch) buildPackages() []string {
 	return append([]string{compilers[0] + "-" + strings.ReplaceAll(a.triple, "_", "-")}, buildPackages...)
 }
 
-// buildDir is where the root for a processor and what is built in it are cached.
+// buildDir is the cache directory of the root for a processor and its builds.
 func (a *arch) buildDir(cache string) string {
 	if a.ownRoot() {
 		return filepath.Join(cache, "kmod")
@@ -45,7 +47,7 @@ func (a *arch) buildDir(cache string) string {
 
 func cachedRoot(cache string) (string, bool) { return noted(cache, "root-") }
 
-// openRoot returns the build root in the cache, and makes it when it is not there.
+// openRoot returns the build root in the cache, and makes it if it is missing.
 func openRoot(ctx context.Context, cache string, arch *arch) (*buildRoot, error) {
 	if err := needPrograms(ctx, buildPrograms); err != nil {
 		return nil, err
@@ -73,8 +75,9 @@ func openRoot(ctx context.Context, cache string, arch *arch) (*buildRoot, error)
 	return &buildRoot{root}, replaceFile(filepath.Join(cache, "version"), []byte(first[0].version+"\n"))
 }
 
-// unpackRoot unpacks base-files first: it has the links of / into /usr, which nothing may have put a directory in the
-// place of. What add puts in besides, if not nil, is there before the root has its name.
+// unpackRoot unpacks base-files first: it has the links of / into /usr, and no package may make a
+// directory in place of one. Files that add makes, if not nil, are there before the root gets its
+// name.
 func unpackRoot(ctx context.Context, a apt, cache string, pkgs []pkg, root string, add func(tree string) error) error {
 	tmp, err := newDir(cache)
 	if err != nil {
@@ -92,7 +95,7 @@ func unpackRoot(ctx context.Context, a apt, cache string, pkgs []pkg, root strin
 			return err
 		}
 	}
-	if err := os.Symlink("mawk", filepath.Join(tree, "usr/bin/awk")); err != nil { // what its package does when configured
+	if err := os.Symlink("mawk", filepath.Join(tree, "usr/bin/awk")); err != nil { // its package does that when configured
 		return err
 	}
 	if add != nil {
@@ -100,13 +103,13 @@ func unpackRoot(ctx context.Context, a apt, cache string, pkgs []pkg, root strin
 			return err
 		}
 	}
-	os.RemoveAll(root) // what an interrupted run may have left
+	os.RemoveAll(root) // an interrupted run may have left one
 	return os.Rename(tree, root)
 }
 
 var installLine = regexp.MustCompile(`(?m)^Inst (\S+) \((\S+)`)
 
-// withNeeds returns some packages with everything that they depend on.
+// withNeeds returns packages with all their dependencies.
 func (a apt) withNeeds(ctx context.Context, names []string) ([]pkg, error) {
 	args := append([]string{"install", "--simulate", "--no-install-recommends"}, names...)
 	out, err := a.command(ctx, "", "apt-get", args...).CombinedOutput()
@@ -120,7 +123,7 @@ func (a apt) withNeeds(ctx context.Context, names []string) ([]pkg, error) {
 	return pkgs, nil
 }
 
-// downloadAll is download for many packages, which apt fetches side by side.
+// downloadAll is download for many packages, which apt fetches concurrently.
 func (a apt) downloadAll(ctx context.Context, dir string, pkgs []pkg) ([]string, error) {
 	args := []string{"-q", "download"}
 	for _, p := range pkgs {
@@ -135,7 +138,7 @@ func (a apt) downloadAll(ctx context.Context, dir string, pkgs []pkg) ([]string,
 // enter runs in a mount namespace, so that its mounts go with the command; $0 is the root. The kernel's objtool reads /proc.
 const enter = `mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" && exec chroot "$0" env -i PATH=/usr/bin:/usr/sbin LC_ALL=C "$@"`
 
-// run runs a command in the root, and returns what it says when it fails.
+// run runs a command in the root, and returns its output if it fails.
 func (b *buildRoot) run(ctx context.Context, args ...string) error {
 	unshare := []string{"--mount"}
 	if os.Geteuid() != 0 {
@@ -164,7 +167,7 @@ func (b *buildRoot) make(ctx context.Context, k *Kernel, m *moduleSource) ([]byt
 	}
 	inside := "/build/" + filepath.Base(dir)
 	ko := inside + "/" + m.name + ".ko"
-	// Headers of the kernel may not warn either: they do not with the compiler that they were built with.
+	// The kernel's headers may not warn either: they do not with the compiler of that kernel.
 	commands := [][]string{{"make", "-s", "-C", headersDir(k), "M=" + inside, "KCFLAGS=-Werror", "modules"}}
 	if !b.makesTypes(k) {
 		commands = append(commands, []string{"env", "LLVM_OBJCOPY=objcopy", "pahole", "-J", "--btf_gen_floats", "--btf_base", headersDir(k) + "/" + bareVmlinux, ko})

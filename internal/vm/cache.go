@@ -25,7 +25,7 @@ func CacheDir() (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// lockCache makes others wait that want to change the cache. Unlock by closing the file.
+// lockCache makes other processes wait that want to change the cache. Closing the file unlocks it.
 func lockCache(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -42,7 +42,7 @@ func lockCache(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// replaceFile writes a file so that a reader sees either nothing or all of it.
+// replaceFile writes a file so that a reader sees either nothing or the whole file.
 func replaceFile(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -54,7 +54,7 @@ func replaceFile(path string, data []byte) error {
 	return os.Rename(tmp, path)
 }
 
-// progressf tells on stderr what takes time.
+// progressf reports a slow step on stderr.
 func progressf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "vm: "+format+"\n", args...)
 }

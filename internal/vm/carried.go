@@ -11,18 +11,21 @@ import (
 	"strings"
 )
 
-// Debian's cloud kernels have no 9p, by which a guest sees the host's files. Such a guest carries in its initramfs what it
-// is to run, at the place where it mounts the host's root otherwise (mountExport).
+// Debian's cloud kernels have no 9p, by which a guest sees the host's files. Such a guest has the
+// files that it runs in its initramfs, at the path where it otherwise mounts the host's root
+// (mountExport).
 const carriedRoot = "lower/root"
 
-// carriedPrograms are those that vmtest, or a test's first lines, run besides what is tested.
+// carriedPrograms are the programs that vmtest, or a test's first lines, run besides the tested
+// ones.
 var carriedPrograms = []string{"modprobe", "cat", "dmesg"}
 
 // sharesFiles reports whether a kernel can mount the host's files.
 func (d moduleDeps) sharesFiles() bool { return len(d["9p"]) > 0 }
 
-// carried lists the files and the empty folders of a guest that cannot see the host's: those that were asked for, the
-// programs above, and the modules that guests load. Of programs their libraries come along.
+// carried lists the files and the empty folders of a guest that cannot see the host's: the
+// requested ones, the programs above, and the modules that guests load. Programs are listed with
+// their libraries.
 func carried(k *Kernel, deps moduleDeps, wanted []string) ([]string, error) {
 	var all []string
 	for _, name := range carriedPrograms {
@@ -30,7 +33,7 @@ func carried(k *Kernel, deps moduleDeps, wanted []string) ([]string, error) {
 	}
 	for _, file := range wanted {
 		if file == "" {
-			continue // what there is not on the host
+			continue // the host may lack some
 		}
 		with, err := withLibraries(file)
 		if err != nil {
@@ -50,7 +53,8 @@ func carried(k *Kernel, deps moduleDeps, wanted []string) ([]string, error) {
 	return slices.Compact(all), nil
 }
 
-// allFiles are those of vmrun's flag, the command's program and the folder it begins in, as absolute paths.
+// allFiles are the files of vmrun's flag, the command's program and its working directory, as
+// absolute paths.
 func allFiles(named []string, dir, program string) ([]string, error) {
 	if path, err := findProgram(program, os.Getenv("PATH"), dir); err == nil {
 		named = append(slices.Clone(named), path)
@@ -68,13 +72,14 @@ func allFiles(named []string, dir, program string) ([]string, error) {
 	return files, nil
 }
 
-// libraryDirs are where the dynamic loader looks, by Debian's defaults.
+// libraryDirs are the paths of the dynamic loader, by Debian's defaults.
 var libraryDirs = []string{"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/lib", "/usr/lib"}
 
-// withLibraries returns a file and, where it is a program that is linked dynamically, its loader and all its libraries.
+// withLibraries returns a file and, if it is a dynamically linked program, its loader and all its
+// libraries.
 func withLibraries(file string) ([]string, error) {
 	all := []string{file}
-	for i := 0; i < len(all); i++ { // grows by what each one needs
+	for i := 0; i < len(all); i++ { // grows by the dependencies of each one
 		needs, err := linkedTo(all[i])
 		if err != nil {
 			return nil, err
@@ -88,14 +93,14 @@ func withLibraries(file string) ([]string, error) {
 	return all, nil
 }
 
-// linkedTo is what a file names itself: its loader and its libraries, as paths.
+// linkedTo lists the loader and the libraries that a file names, as paths.
 func linkedTo(file string) (needs []string, err error) {
 	if info, err := os.Stat(file); err != nil || info.IsDir() {
 		return nil, err
 	}
 	f, err := elf.Open(file)
 	if format := new(elf.FormatError); errors.As(err, &format) || errors.Is(err, io.EOF) {
-		return nil, nil // a script, or no program at all
+		return nil, nil // a script, or not a program
 	}
 	if err != nil {
 		return nil, err
@@ -133,7 +138,7 @@ func findLibrary(name string) (string, error) {
 	return "", fmt.Errorf("no library %s in %s", name, strings.Join(libraryDirs, ", "))
 }
 
-// carry stores what was asked for, and what else is carried, below carriedRoot.
+// carry stores the requested files, and the other carried ones, below carriedRoot.
 func carry(c *cpioWriter, k *Kernel, deps moduleDeps, wanted []string) error {
 	files, err := carried(k, deps, wanted)
 	if err != nil {

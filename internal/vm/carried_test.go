@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestWithLibraries: a program's loader and libraries come along, and what is no program comes alone.
+// TestWithLibraries: a program is listed with its loader and libraries, any other file alone.
 func TestWithLibraries(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(script, []byte("#!/bin/sh\n"), 0o755); err != nil {
@@ -29,7 +29,8 @@ func TestWithLibraries(t *testing.T) {
 	}
 }
 
-// TestCarry: what a guest carries lies at the host's paths, each folder before what is in it, and once.
+// TestCarry: the files of a guest are at the host's paths, each folder before its contents, and
+// once.
 func TestCarry(t *testing.T) {
 	dir := t.TempDir()
 	k := kernelIn(dir, "6.1-cloud", "6.1.0-1-cloud-amd64")

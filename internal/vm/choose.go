@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// minImageKB is the least installed size of a linux-image package that holds modules. From 6.19 on linux-image is an
-// empty package that only depends on linux-binary and linux-modules.
+// minImageKB is the smallest installed size of a linux-image package with modules. From 6.19 on
+// linux-image is an empty package that only depends on linux-binary and linux-modules.
 const minImageKB = 10_000
 
-// A pkg is what apt-cache tells about a package, as far as it is needed here.
+// A pkg has the fields of apt-cache's output that are needed here.
 type pkg struct {
 	name, version string
 	size          int64 // bytes to download
 	installedKB   int64
 }
 
-// A candidate is one kernel release and the packages that make it up.
+// A candidate is one kernel release and its packages.
 type candidate struct {
 	release string // as uname -r prints it
 	pkgs    []pkg
@@ -40,7 +40,7 @@ func choose(s Series, pkgs []pkg) (candidate, error) {
 
 func inSeries(release, series string) bool { return strings.HasPrefix(release, series+".") }
 
-// complete returns every release of a flavour for which an image and its modules can be had.
+// complete returns every release of a flavour for which an image and its modules are available.
 func complete(pkgs []pkg, ending string) []candidate {
 	byName := map[string]pkg{}
 	for _, p := range pkgs {
@@ -65,8 +65,8 @@ func complete(pkgs []pkg, ending string) []candidate {
 // bareRelease is a release without its flavour and processor: "6.1.0-50", "7.3.4+deb13".
 var bareRelease = regexp.MustCompile(`^\d[^-]*(-\d+)?$`)
 
-// isFlavour tells the plain kernels from -cloud-amd64 and -rt-amd64, and all of them from metapackages such as
-// linux-image-amd64.
+// isFlavour distinguishes the plain kernels from -cloud-amd64 and -rt-amd64, and all of them from
+// metapackages such as linux-image-amd64.
 func isFlavour(release, ending string) bool {
 	base, ok := strings.CutSuffix(release, "-"+ending)
 	return ok && bareRelease.MatchString(base)

@@ -22,7 +22,7 @@ func image(release string) pkg {
 
 func small(name string) pkg { return pkg{name: name, version: "1", installedKB: 15} }
 
-// mirror holds what Debian's does: old layout, new layout, releases with a part missing, other flavours.
+// mirror is like Debian's: old layout, new layout, releases with a part missing, other flavours.
 var mirror = []pkg{
 	image("6.1.0-47-amd64"), image("6.1.0-50-amd64"), image("6.1.0-51-cloud-amd64"), image("6.1.0-52-rt-amd64"),
 	image("6.12.9+deb13-amd64"), image("6.12.96+deb12-cloud-amd64"), image("6.12.96+deb12-rt-amd64"), image("6.12.95+deb12-amd64"), small("linux-image-amd64"),

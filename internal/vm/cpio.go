@@ -36,7 +36,7 @@ func (c *cpioWriter) entry(name string, mode int, data []byte) {
 	c.padded(data)
 }
 
-// padded writes p and fills up to a multiple of four bytes.
+// padded writes p and pads to a multiple of four bytes.
 func (c *cpioWriter) padded(p []byte) {
 	for _, part := range [][]byte{p, make([]byte, -len(p)&3)} {
 		if c.err == nil {

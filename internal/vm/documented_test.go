@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// inWords is what docs/kernels.md says of a use.
+// inWords is the text of docs/kernels.md for a use.
 var inWords = map[string]string{full: "all tests", partly: "some tests", checkOnly: "check", typesOnly: "types"}
 
-// manualRows are the rows of the table of Debian's kernels, as kernels.txt has them.
+// manualRows are the rows of the table of Debian's kernels, made from kernels.txt.
 func manualRows() (rows []string) {
 	groups := map[[2]string][]string{}
 	for _, s := range Matrix() {
@@ -26,7 +26,7 @@ func manualRows() (rows []string) {
 	return rows
 }
 
-// TestKernelsInManual: docs/kernels.md says of each kernel what is run on it, as kernels.txt does.
+// TestKernelsInManual: docs/kernels.md lists the same uses of each kernel as kernels.txt.
 func TestKernelsInManual(t *testing.T) {
 	text, err := os.ReadFile("../../docs/kernels.md")
 	if err != nil {
@@ -41,7 +41,8 @@ func TestKernelsInManual(t *testing.T) {
 	}
 }
 
-// TestTypesInManual: types that are kept of a kernel which is not Debian's are in docs/kernels.md, by the name of their file.
+// TestTypesInManual: docs/kernels.md lists the stored types of kernels other than Debian's, by the
+// names of their files.
 func TestTypesInManual(t *testing.T) {
 	text, err := os.ReadFile("../../docs/kernels.md")
 	if err != nil {

@@ -7,18 +7,19 @@ import (
 	"strings"
 )
 
-// leftTo is what a test says that does not depend on the kernel, or not on every one, and leaves its run to others:
-// e2e's onlyOn prints it.
+// leftTo is the message of a test that does not depend on the kernel, or not on every one, and
+// leaves its run to others: e2e's onlyOn prints it.
 var leftTo = regexp.MustCompile(`runs on (\S+(?:, \S+)*) only\b`)
 
-// classify tells from other skipped tests those that are left to other kernels.
+// classify separates tests that are left to other kernels from other skipped tests.
 func (r *testResult) classify() {
 	if m := leftTo.FindStringSubmatch(r.reason); m != nil && r.outcome == skipped {
 		r.outcome, r.kernels = elsewhere, m[1]
 	}
 }
 
-// notRunElsewhere returns, as failures, the tests that one kernel left to another of this run, which did not run them.
+// notRunElsewhere returns, as failures, the tests that one kernel left to another of this run that
+// did not run them.
 func notRunElsewhere(runs []kernelRun) []testResult {
 	var missed []testResult
 	for _, run := range runs {

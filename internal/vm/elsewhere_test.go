@@ -34,7 +34,8 @@ func TestLeftToOtherKernels(t *testing.T) {
 	}
 }
 
-// TestNotRunElsewhere: a test that is left to a kernel of this run must have run there, or one below it.
+// TestNotRunElsewhere: a test that is left to a kernel of this run, or a subtest of it, must have
+// run there.
 func TestNotRunElsewhere(t *testing.T) {
 	left := testResult{pkg: "p", name: "TestGen", outcome: elsewhere, kernels: "7.2, 7.3"}
 	result := func(pkg, name string, o outcome) testResult { return testResult{pkg: pkg, name: name, outcome: o} }
@@ -83,7 +84,7 @@ func e2eSources(t *testing.T) string {
 	return all.String()
 }
 
-// TestDocumented: docs/testing.md lists the tests that run on one kernel only, and no others.
+// TestDocumented: docs/testing.md lists exactly the tests that run on one kernel only.
 func TestDocumented(t *testing.T) {
 	doc, err := os.ReadFile("../../docs/testing.md")
 	if err != nil {
@@ -107,7 +108,7 @@ func TestDocumented(t *testing.T) {
 	}
 }
 
-// TestCheckTestsExist: what a checked kernel runs is a test of checkPackage.
+// TestCheckTestsExist: the tests that a checked kernel runs are tests of checkPackage.
 func TestCheckTestsExist(t *testing.T) {
 	name := strings.Trim(checkTests, "^$")
 	if !strings.Contains(e2eSources(t), "\nfunc "+name+"(t *testing.T) {") {

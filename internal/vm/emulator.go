@@ -9,19 +9,20 @@ import (
 	"regexp"
 )
 
-// minEmulator is the first QEMU whose emulated processors may run side by side. Before it, one that translated code
-// while another changed it could keep what stood there meanwhile, for ever: the kernel's breakpoints, of which guests died.
-// QEMU 8.1 locks a page before it translates it (commit deba78709ae8, "accel/tcg: Always lock pages before translation").
+// minEmulator is the first QEMU whose emulated processors may run in parallel. Before it, a
+// processor that translated code while another changed it could keep an intermediate state for
+// ever: the kernel's breakpoints, of which guests died. QEMU 8.1 locks a page before it translates
+// it (commit deba78709ae8, "accel/tcg: Always lock pages before translation").
 const minEmulator = "8.1"
 
-// newerQEMU is the suite with such a QEMU that runs with the libraries of the host's older one.
+// newerQEMU is the suite with such a QEMU that runs with the older libraries of the host.
 var newerQEMU = Series{Name: "qemu", Suites: []string{"bookworm-backports"}}
 
-// seabios is where the host's package of QEMU has the firmware of amd64's machines.
+// seabios is the directory of amd64's firmware in the host's package of QEMU.
 const seabios = "/usr/share/seabios"
 
-// emulator is the QEMU that emulates several processors, and the words that come first: the host's, or where that is too
-// old, one that is unpacked in the cache and changes nothing of the host.
+// emulator is the QEMU that emulates several processors, and its first arguments: the host's, or if
+// that is too old, one that is unpacked in the cache and changes nothing of the host.
 func (a *arch) emulator(ctx context.Context) ([]string, error) {
 	version, err := qemuVersion(ctx, a.qemu)
 	if err != nil {
@@ -42,7 +43,7 @@ func (a *arch) emulator(ctx context.Context) ([]string, error) {
 
 func cachedQEMU(dir string) (string, bool) { return noted(dir, "qemu-") }
 
-// unpackQEMU unpacks the emulator and what goes with it on each processor.
+// unpackQEMU unpacks the emulator and its files for each processor.
 func (a *arch) unpackQEMU(ctx context.Context, cache, dir string) (string, error) {
 	lists := apt{dir: filepath.Join(cache, "apt", newerQEMU.Name)}
 	if err := lists.setup(ctx, newerQEMU); err != nil {
@@ -64,7 +65,7 @@ func (a *arch) unpackQEMU(ctx context.Context, cache, dir string) (string, error
 
 var versionWord = regexp.MustCompile(`version (\d+(?:\.\d+)*)`)
 
-// qemuVersion is what a QEMU says of itself: "7.2.22".
+// qemuVersion is the version that a QEMU prints: "7.2.22".
 func qemuVersion(ctx context.Context, program string) (string, error) {
 	out, err := exec.CommandContext(ctx, program, "--version").Output()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// fakeQEMU is a program that says it is this version.
+// fakeQEMU is a program that prints this version.
 func fakeQEMU(t *testing.T, says string) *arch {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "qemu-system-test")
@@ -19,7 +19,8 @@ func fakeQEMU(t *testing.T, says string) *arch {
 	return &arch{name: "test", qemu: file}
 }
 
-// TestEmulator: an old QEMU is not trusted with several processors, a new one is, and what cannot be read is an error.
+// TestEmulator: an old QEMU is not used for several processors, a new one is, and an unreadable
+// version is an error.
 func TestEmulator(t *testing.T) {
 	cache := t.TempDir()
 	t.Setenv("KTLSTOP_CACHE", cache)

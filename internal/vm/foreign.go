@@ -6,8 +6,9 @@ import (
 	"path/filepath"
 )
 
-// foreign is the suite whose OpenSSL is newer than the host's, and foreignPackages all that it needs to run beside the
-// host's: the suite's own libc, whose loader starts it. The first one's version names the directory.
+// foreign is the suite whose OpenSSL is newer than the host's, and foreignPackages are all packages
+// that it needs to run beside the host's: also the suite's own libc, whose loader starts it. The
+// version of the first package is in the directory's name.
 var (
 	foreign         = Series{Name: "openssl35", Suites: []string{"trixie", "trixie-security"}}
 	foreignPackages = []string{"openssl", "libssl3t64", "libc6", "zlib1g", "libzstd1"}
@@ -23,7 +24,7 @@ in the cache.
 // ForeignMain is all of the command foreign; it returns the exit status.
 func ForeignMain(args []string) int { return printMain("foreign", foreignUsage, Foreign, args) }
 
-// Foreign returns the directory of an OpenSSL newer than the host's, from the cache when it is there.
+// Foreign returns the directory of an OpenSSL newer than the host's, from the cache if it is there.
 func Foreign(ctx context.Context, update bool) (string, error) {
 	return inCache("foreign", cachedForeign, update, func(cache, dir string) (string, error) {
 		return unpackForeign(ctx, cache, dir, "openssl-", foreignPackages, nil)
@@ -32,8 +33,9 @@ func Foreign(ctx context.Context, update bool) (string, error) {
 
 func cachedForeign(dir string) (string, bool) { return noted(dir, "openssl-") }
 
-// unpackForeign unpacks the suite's packages into a directory of dir, which it names after the first one's version, and
-// returns it. What add puts in besides, if not nil, is there before the directory has its name.
+// unpackForeign unpacks the suite's packages into a directory of dir, which it names after the
+// first package's version, and returns it. Files that add makes, if not nil, are there before the
+// directory has its name.
 func unpackForeign(ctx context.Context, cache, dir, prefix string, packages []string, add func(ctx context.Context, root string) error) (string, error) {
 	if err := needPrograms(ctx, []program{{"dpkg", "dpkg"}}); err != nil {
 		return "", err
@@ -56,7 +58,8 @@ func unpackForeign(ctx context.Context, cache, dir, prefix string, packages []st
 	return name, replaceFile(filepath.Join(dir, "version"), []byte(version+"\n"))
 }
 
-// unpack downloads and unpacks packages beside their place, lets add put in what it has, and then renames them into it.
+// unpack downloads and unpacks packages in a temporary directory, calls add, and then renames the
+// directory.
 func (a apt) unpack(ctx context.Context, dir string, pkgs []pkg, name string, add func(ctx context.Context, root string) error) error {
 	tmp, err := newDir(dir)
 	if err != nil {

@@ -13,25 +13,25 @@ import (
 	"time"
 )
 
-// consoleLines of a failed guest's console are part of the error.
+// consoleLines is how many lines of a failed guest's console are in the error.
 const consoleLines = 60
 
 // bootLimit is far beyond what a boot takes on a busy machine.
 const bootLimit = 3 * time.Minute
 
-// dumpTime is how long a guest whose time is up may tell what it hangs in.
+// dumpTime is how long a guest whose time is up may report where it hangs.
 const dumpTime = 5 * time.Second
 
-// A Config says what machine to boot.
+// A Config describes the machine to boot.
 type Config struct {
 	Kernel  *Kernel
 	SMP     int       // processors; 0 means 2
 	MemMB   int       // 0 means 2048
 	Icount  bool      // one processor, one nanosecond of guest time for each instruction
-	Append  string    // more words for the kernel's command line
+	Append  string    // more parameters for the kernel
 	Shares  []string  // absolute paths of host directories the guest may write to
-	Carry   []string  // absolute paths of what a guest without 9p is given of the host's files; folders without what is in them
-	Console io.Writer // gets all of the console, which then holds all messages; may be nil
+	Carry   []string  // absolute paths of the host's files that a guest without 9p gets; folders without their contents
+	Console io.Writer // gets the whole console, which then has all messages; may be nil
 	files   files     // what the guest's files are made of
 }
 
@@ -45,10 +45,10 @@ type Guest struct {
 	warned  bool        // the kernel has warned, and that was reported
 	limit   func() bool // releases what kills the guest when its context ends
 	ctx     context.Context
-	Booted  time.Duration // how long it took until a command could be run
+	Booted  time.Duration // time until a command could be run
 }
 
-// Boot starts a guest. When ctx ends, the guest does. Close must be called in the end.
+// Boot starts a guest. When ctx ends, the guest does. The caller must call Close.
 func Boot(ctx context.Context, c Config) (*Guest, error) {
 	if err := needPrograms(ctx, c.Kernel.arch().programs()); err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func boot(ctx context.Context, c Config, kvm bool) (*Guest, error) {
 	return g, nil
 }
 
-// setUp tells the guest about its file systems and waits until it is ready.
+// setUp sends the guest its file systems and waits until it is ready.
 func (g *Guest) setUp(c Config) error {
 	err := g.link.sendJSON(kindSetup, setup{c.Kernel.Modules(), c.Kernel.Release, c.files.layers, c.Shares, true})
 	if err != nil {
@@ -110,7 +110,8 @@ func (g *Guest) setUp(c Config) error {
 	return err
 }
 
-// expire ends the guest when its context does. When that is for lack of time, the guest first tells what it hangs in.
+// expire ends the guest when its context ends. If the time is up, the guest first reports where it
+// hangs.
 func (g *Guest) expire() {
 	if g.ctx.Err() == context.DeadlineExceeded && g.Booted > 0 {
 		g.machine.control.SetWriteDeadline(time.Now().Add(dumpTime))
@@ -123,7 +124,7 @@ func (g *Guest) expire() {
 	g.machine.kill()
 }
 
-// Close ends the guest. What it wrote to shares is on the host since the end of the command that wrote it.
+// Close ends the guest. Its writes to shares are on the host when the writing command has ended.
 func (g *Guest) Close() {
 	g.limit()
 	g.machine.kill()
@@ -201,7 +202,8 @@ func (g *Guest) follow(s Streams, want chan<- struct{}) (Status, error) {
 	}
 }
 
-// pump sends input, a chunk whenever the guest wants one, so that input nobody reads never blocks a signal.
+// pump sends input, a chunk whenever the guest asks for one, so that unread input never blocks a
+// signal.
 func (g *Guest) pump(input io.Reader, want, ended <-chan struct{}) {
 	buf := make([]byte, chunk)
 	for {

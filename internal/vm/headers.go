@@ -14,25 +14,27 @@ import (
 	"github.com/ktlstop/ktlstop/internal/bzimage"
 )
 
-// errNoHeaders is a kernel whose headers no list of Debian's has (any longer): no module can be built for it.
+// errNoHeaders is returned for a kernel whose headers are in no list of Debian's (any longer): no
+// module can be built for it.
 var errNoHeaders = errors.New("Debian's lists have no headers of this kernel")
 
-// missingFor is how long it is believed that headers cannot be had.
+// missingFor is how long missing headers are not looked up again.
 const missingFor = 24 * time.Hour
 
-// headersDir is where a kernel's headers lie in the build root.
+// headersDir is the directory of a kernel's headers in the build root.
 func headersDir(k *Kernel) string { return "/usr/src/linux-headers-" + k.Release }
 
-// bareVmlinux is the kernel that a module's types refer to, under a name which the kernel's makefiles do not look for.
+// bareVmlinux is the kernel that a module's types refer to, under a name that the kernel's
+// makefiles do not look for.
 const bareVmlinux = "vmlinux.types"
 
-// makesTypes reports whether the kernel's makefiles can make a module's types by themselves. In 6.1 Debian's package has no
-// resolve_btfids; the build would fail for want of it, were there a vmlinux.
+// makesTypes reports whether the kernel's makefiles can make a module's types themselves. Debian's
+// package of 6.1 has no resolve_btfids; with a vmlinux the build would fail without it.
 func (b *buildRoot) makesTypes(k *Kernel) bool {
 	return exists(filepath.Join(b.dir, headersDir(k), "vmlinux"))
 }
 
-// knownMissing returns errNoHeaders when it was found not long ago.
+// knownMissing returns errNoHeaders if the headers were found missing not long ago.
 func knownMissing(cache string, k *Kernel) error {
 	info, err := os.Stat(missingFile(cache, k))
 	if err != nil || time.Since(info.ModTime()) > missingFor {
@@ -47,8 +49,8 @@ func noHeaders(k *Kernel) error {
 	return fmt.Errorf("%w, linux-headers-%s", errNoHeaders, k.Release)
 }
 
-// addHeaders puts a kernel's headers into the root, unless they are there. Of exactly this release: another one's would
-// give a module that the kernel refuses.
+// addHeaders puts a kernel's headers into the root, unless they are there. They must be of exactly
+// this release: with others, the kernel would refuse the module.
 func (b *buildRoot) addHeaders(ctx context.Context, cache string, k *Kernel) error {
 	if b.makesTypes(k) || exists(filepath.Join(b.dir, headersDir(k), bareVmlinux)) {
 		return nil
@@ -100,7 +102,7 @@ type source struct {
 
 // headerNames returns the packages of a kernel's headers.
 func (a apt) headerNames(ctx context.Context, k *Kernel) ([]string, error) {
-	// It fails when one suite of several does; the headers may be in another.
+	// It fails if one of several suites does; the headers may be in another.
 	updated, updateErr := a.command(ctx, "", "apt-get", "-q", "update", "--error-on=any").CombinedOutput()
 	out, err := a.command(ctx, "", "apt-cache", "pkgnames", "linux-").Output()
 	if err != nil {
@@ -113,8 +115,9 @@ func (a apt) headerNames(ctx context.Context, k *Kernel) ([]string, error) {
 	return names, err
 }
 
-// pickHeaders picks from the names of packages: the flavour's headers, those that flavours share, of which PREEMPT_RT had its
-// own up to 6.12, and the programs of the kernel's build, which are named by the series in 6.1 and by the release later.
+// pickHeaders selects from package names: the flavour's headers, those that flavours share
+// (PREEMPT_RT had its own up to 6.12), and the programs of the kernel's build, which are named by
+// the series in 6.1 and by the release later.
 func pickHeaders(known []string, k *Kernel) ([]string, error) {
 	base, flavour := k.base()
 	names := []string{"linux-headers-" + k.Release, "linux-headers-" + base + "-common", "linux-kbuild-" + base}
@@ -133,7 +136,7 @@ func pickHeaders(known []string, k *Kernel) ([]string, error) {
 	return names, nil
 }
 
-// base is the release without what stands for the flavour and the processor, and the flavour, empty if there is none:
+// base is the release without flavour and processor, and the flavour, empty if there is none:
 // 6.1.0-57 and rt of 6.1.0-57-rt-amd64.
 func (k *Kernel) base() (base, flavour string) {
 	base, _, _ = strings.Cut(k.Release, "-"+k.arch().name)
@@ -145,8 +148,8 @@ func (k *Kernel) base() (base, flavour string) {
 	return base, ""
 }
 
-// unpackHeaders moves into the root what the packages have below /usr/src and /usr/lib. They may have /lib as well, a
-// directory that would take the place of the root's link.
+// unpackHeaders moves the packages' files below /usr/src and /usr/lib into the root. They may have
+// /lib as well, a directory that would replace the root's link.
 func (b *buildRoot) unpackHeaders(ctx context.Context, k *Kernel, sources []source) error {
 	tmp, err := newDir(b.dir)
 	if err != nil {
@@ -180,7 +183,7 @@ func (b *buildRoot) unpackHeaders(ctx context.Context, k *Kernel, sources []sour
 			return err
 		}
 		to := filepath.Join(b.dir, name)
-		os.RemoveAll(to) // what an interrupted run may have left
+		os.RemoveAll(to) // an interrupted run may have left one
 		if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.Rename(dir, to)); err != nil {
 			return err
 		}
@@ -188,8 +191,9 @@ func (b *buildRoot) unpackHeaders(ctx context.Context, k *Kernel, sources []sour
 	return nil
 }
 
-// addVmlinux puts the kernel that the types of a module refer to beside its headers; packages of old ones lack it. It comes
-// last, so that headers with it are complete. An image for another processor holds none, but Debian's headers for it do.
+// addVmlinux puts the kernel that the types of a module refer to beside its headers; packages of
+// old kernels lack it. It is the last step, so that headers with it are complete. An image for
+// another processor has none, but Debian's headers for it do.
 func (b *buildRoot) addVmlinux(k *Kernel) error {
 	if !k.arch().ownRoot() && b.makesTypes(k) {
 		return nil

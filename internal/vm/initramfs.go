@@ -14,8 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// initramfs makes the guest's first file system in memory, so that nothing is left on disk: this very program as init,
-// or vmrun for the guest's processor, and the modules in the order in which it loads them.
+// initramfs makes the guest's first file system in memory, so that nothing stays on disk: this
+// program itself as init, or vmrun for the guest's processor, and the modules in the order in which
+// it loads them.
 func initramfs(c Config) (*os.File, error) {
 	fd, err := unix.MemfdCreate("initramfs", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -59,7 +60,8 @@ func writeInitramfs(f io.Writer, k *Kernel, files []string) error {
 	return errors.Join(c.close(), buf.Flush())
 }
 
-// initProgram is a program of this package that runs on the processor: this one, or the vmrun in a folder beside it.
+// initProgram is a program of this package that runs on the guest's processor: this one, or the
+// vmrun in a folder beside it.
 func (a *arch) initProgram() (string, error) {
 	if a.ownRoot() {
 		return "/proc/self/exe", nil

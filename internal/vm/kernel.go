@@ -20,14 +20,14 @@ type Kernel struct {
 
 func (k *Kernel) arch() *arch { return archOf(k.Release) }
 
-// Image is the file to boot: a bzImage, or what it is on other processors.
+// Image is the file to boot: a bzImage, or its equivalent on other processors.
 func (k *Kernel) Image() string { return filepath.Join(k.dir, "vmlinuz") }
 
-// Modules is the directory that belongs at /lib/modules/RELEASE.
+// Modules is the directory for /lib/modules/RELEASE.
 func (k *Kernel) Modules() string { return filepath.Join(k.dir, "lib/modules", k.Release) }
 
-// Fetch returns the kernel of a series to boot, from the cache when it is there. With update it asks the mirror for a
-// newer one.
+// Fetch returns the kernel of a series to boot, from the cache if it is there. With update it looks
+// on the mirror for a newer one.
 func Fetch(ctx context.Context, series string, update bool) (*Kernel, error) {
 	s, err := findSeries(series)
 	if err != nil {
@@ -62,8 +62,8 @@ func fetchOrCached(ctx context.Context, s Series, update bool) (*Kernel, error) 
 	return fetch(ctx, cache, s)
 }
 
-// cached reads which release a series stands for. The note is written last, so what it names is complete, but for a kernel
-// that was once kept for its types.
+// cached reads the release that a series stands for. The note is written last, so the kernel that
+// it names is complete, unless it was kept only for its types.
 func cached(cache string, s Series) (*Kernel, bool) {
 	note, err := os.ReadFile(filepath.Join(cache, "series", s.Name))
 	if err != nil {
@@ -115,7 +115,7 @@ func fetch(ctx context.Context, cache string, s Series) (*Kernel, error) {
 	return k, replaceFile(filepath.Join(cache, "series", s.Name), []byte(c.release+"\n"))
 }
 
-// install downloads and unpacks a kernel beside its place and then renames it into it.
+// install downloads and unpacks a kernel in a temporary directory and then renames it.
 func install(ctx context.Context, a apt, c candidate, k *Kernel, boots bool) error {
 	if err := os.MkdirAll(filepath.Dir(k.dir), 0o755); err != nil {
 		return err
@@ -149,13 +149,13 @@ func install(ctx context.Context, a apt, c candidate, k *Kernel, boots bool) err
 			return err
 		}
 	}
-	os.RemoveAll(k.dir) // what an interrupted run may have left
+	os.RemoveAll(k.dir) // an interrupted run may have left one
 	return os.Rename(root, k.dir)
 }
 
 // arrange gives every kernel the same layout: vmlinuz, and lib/modules/RELEASE with modules.dep.
 func (k *Kernel) arrange(ctx context.Context) error {
-	if _, err := os.Stat(k.Modules()); err != nil { // from 7.2 on the files lie under usr/lib
+	if _, err := os.Stat(k.Modules()); err != nil { // from 7.2 on the files are under usr/lib
 		if err := os.MkdirAll(filepath.Dir(k.Modules()), 0o755); err != nil {
 			return err
 		}
@@ -163,7 +163,7 @@ func (k *Kernel) arrange(ctx context.Context) error {
 			return err
 		}
 	}
-	// Some versions of depmod look below usr/lib, whatever the directory they are given.
+	// Some versions of depmod look below usr/lib, regardless of the given directory.
 	os.RemoveAll(filepath.Join(k.dir, "usr"))
 	if err := os.Mkdir(filepath.Join(k.dir, "usr"), 0o755); err != nil {
 		return err
@@ -203,7 +203,8 @@ func (k *Kernel) depmod(ctx context.Context) error {
 	return run(ctx, "depmod", "-b", k.dir, k.Release)
 }
 
-// unpackModules decompresses the modules that every guest loads: under emulation that takes the guest long.
+// unpackModules decompresses the modules that every guest loads, which takes an emulated guest
+// long.
 func (k *Kernel) unpackModules(ctx context.Context) error {
 	deps, err := k.readDeps()
 	if err != nil {

@@ -19,7 +19,7 @@ is built once and then kept in the cache. Where Debian's lists lack a kernel's h
 
 `
 
-// missingNote is the file that stands in the place of modules that cannot be built; internal/kmodtest reads it.
+// missingNote is the file that replaces modules that cannot be built; internal/kmodtest reads it.
 const missingNote = "missing"
 
 // KmodMain is all of the command kmodbuild; it returns the exit status.
@@ -71,7 +71,7 @@ func buildModules(ctx context.Context, src, out string, series []string) error {
 	return nil
 }
 
-// buildFor leaves in out either all modules or the note that says why there are none.
+// buildFor writes to out either all modules or the note that says why there are none.
 func buildFor(ctx context.Context, cache string, k *Kernel, modules []moduleSource, out string) error {
 	lock, err := lockCache(cache)
 	if err != nil {
@@ -100,7 +100,7 @@ func buildFor(ctx context.Context, cache string, k *Kernel, modules []moduleSour
 	return removeStale(out, built)
 }
 
-// removeStale removes what an earlier build left: modules that are no more, and the note.
+// removeStale removes files of an earlier build: modules that no longer exist, and the note.
 func removeStale(out string, built []string) error {
 	files, err := os.ReadDir(out)
 	if err != nil {

@@ -16,10 +16,10 @@ import (
 // A moduleSource is the folder of one kernel module, which has the module's name.
 type moduleSource struct {
 	name  string
-	files map[string][]byte // what the kernel's build reads, by the path below the folder
+	files map[string][]byte // the files that the kernel's build reads, by the path below the folder
 }
 
-// findModules reads all folders of src that the kernel's build can do something with.
+// findModules reads all folders of src that the kernel's build can use.
 func findModules(src string) ([]moduleSource, error) {
 	found, err := filepath.Glob(filepath.Join(src, "*", "Kbuild"))
 	if err != nil {
@@ -52,16 +52,18 @@ func readModule(dir string) (moduleSource, error) {
 	return m, err
 }
 
-// forKbuild leaves out documents, packaging and what a build in the folder itself has made.
+// forKbuild leaves out documents, packaging and the files of a build in the folder itself.
 func forKbuild(name string) bool {
 	ext := path.Ext(name)
 	return path.Base(name) == "Kbuild" || ext == ".h" || ext == ".c" && path.Ext(name[:len(name)-2]) != ".mod"
 }
 
-// recipe counts the changes of how modules are built (buildRoot.make) that make what is in the caches useless.
+// recipe counts the changes of how modules are built (buildRoot.make) that make the cached modules
+// useless.
 const recipe = 1
 
-// key names what is built of these files for a kernel, by a build root: the same key, the same module.
+// key identifies a build of these files for a kernel, by a build root: the same key, the same
+// module.
 func (m *moduleSource) key(k *Kernel, root string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d\n%s\n%s\n", recipe, k.Release, root)
@@ -94,7 +96,7 @@ func (m *moduleSource) write(dir string) error {
 	return nil
 }
 
-// builtFor returns the built module's file in the cache, and builds it when it is not there.
+// builtFor returns the built module's file in the cache, and builds it if it is missing.
 func (m *moduleSource) builtFor(ctx context.Context, cache string, k *Kernel) (string, error) {
 	dir := filepath.Join(cache, "built", k.Release)
 	root, ok := cachedRoot(cache)
@@ -125,7 +127,8 @@ func (m *moduleSource) builtFor(ctx context.Context, cache string, k *Kernel) (s
 	return ko, nil
 }
 
-// keepBuilt is how long a module is kept that other sources gave: somebody may go to and fro between two versions.
+// keepBuilt is how long a module of other sources is kept: a developer may switch between two
+// versions.
 const keepBuilt = 7 * 24 * time.Hour
 
 func removeOld(pattern string) {

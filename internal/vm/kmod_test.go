@@ -46,7 +46,7 @@ func TestFindModules(t *testing.T) {
 	}
 }
 
-// A module is built anew when anything changes that it is made of.
+// A module is built again when any of its sources changes.
 func TestModuleKey(t *testing.T) {
 	module := func(files ...string) *moduleSource {
 		m := &moduleSource{"m", map[string][]byte{}}
@@ -116,7 +116,7 @@ func TestPickHeaders(t *testing.T) {
 	}
 }
 
-// What cannot be had is asked for once a day.
+// Missing headers are looked up once a day.
 func TestKnownMissing(t *testing.T) {
 	cache := t.TempDir()
 	k := &Kernel{Series: "6.18", Release: "6.18.15+deb13-amd64"}

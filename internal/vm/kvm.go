@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootTime is the limit of a boot. KVM that works boots in a second or two.
+// bootTime limits a boot. With working KVM a boot takes a second or two.
 func bootTime(kvm bool) time.Duration {
 	if kvm {
 		return 20 * time.Second
@@ -17,8 +17,9 @@ func bootTime(kvm bool) time.Duration {
 	return bootLimit
 }
 
-// kvmUsable reports whether KVM is worth a try: /dev/kvm alone says nothing, it can belong to a hypervisor without
-// hardware support that dies on an ordinary kernel. It runs this machine's processor only.
+// kvmUsable reports whether KVM is worth a try: /dev/kvm alone is not enough, it can belong to a
+// hypervisor without hardware support that fails on an ordinary kernel. It runs this machine's
+// processor only.
 func kvmUsable(a *arch) bool {
 	if !a.ownRoot() || unix.Access("/dev/kvm", unix.R_OK|unix.W_OK) != nil || kvmRejected() {
 		return false
@@ -31,7 +32,7 @@ func kvmUsable(a *arch) bool {
 	return false
 }
 
-// rejectKVM remembers that a boot with KVM failed, until the machine is booted again.
+// rejectKVM remembers that a boot with KVM failed, until the machine reboots.
 func rejectKVM() {
 	if path, id := kvmNote(); path != "" {
 		replaceFile(path, []byte(id))

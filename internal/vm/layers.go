@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// A layer is a directory of the guest whose files come from this machine: from Lower, of which the first one that has a
-// file counts. Each is the tag of an export, and a path in it. What the guest writes lies above them.
+// A layer is a directory of the guest whose files come from this machine: from the directories in
+// Lower, in order of precedence. Each is the tag of an export, and a path in it. The guest's writes
+// go above them.
 type layer struct {
 	Target string
 	Lower  []string
@@ -18,15 +19,16 @@ type layer struct {
 // An export is a directory of this machine that the guest mounts by its tag, and never writes to.
 type export struct{ tag, dir string }
 
-// files are what a guest is merged from, its root first.
+// files are the layers of a guest, its root first.
 type files struct {
 	exports []export
 	layers  []layer
 }
 
-// filesOf a guest with this root. With one of its own it sees this machine's files too, at the same places, but for what
-// belongs to the system. And in the folder of this program it finds its own processor's programs where there are such, so
-// that a command is the same on every kernel: bin/ktlstop is bin/arm64/ktlstop there.
+// filesOf returns the files of a guest with this root. With a root of its own it sees this
+// machine's files too, at the same paths, except the system's. In the folder of this program it
+// finds the programs of its own processor if there are any, so that a command is the same on every
+// kernel: bin/ktlstop is bin/arm64/ktlstop there.
 func filesOf(root string, a *arch) (files, error) {
 	f := files{[]export{{"root", root}}, []layer{{"/", []string{"root"}}}}
 	if a.ownRoot() {
@@ -52,11 +54,11 @@ func filesOf(root string, a *arch) (files, error) {
 	return f, nil
 }
 
-// system are the directories at the top that a root has of its own.
+// system are the top-level directories that a root has of its own.
 var system = []string{"/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/lost+found", "/proc", "/run", "/sbin", "/sys", "/usr", "/var"}
 
-// visible are the directories of this machine that belong to no system: those at the top, the temporary ones, and where
-// this program runs and caches.
+// visible are the directories of this machine that do not belong to the system: top-level ones, the
+// temporary ones, and those where this program runs and caches.
 func visible(root string) ([]string, error) {
 	entries, err := os.ReadDir("/")
 	if err != nil {

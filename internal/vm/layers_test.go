@@ -57,7 +57,7 @@ func TestFilesOfPrograms(t *testing.T) {
 	}
 }
 
-// TestArchOf: a name says a processor as one of its words.
+// TestArchOf: the processor is one of the words of a name.
 func TestArchOf(t *testing.T) {
 	for name, want := range map[string]string{"6.12": "amd64", "6.1.0-50-rt-amd64": "amd64", "6.12-arm64-16k": "arm64", "7.3.4+deb13-cloud-arm64": "arm64", "": "amd64"} {
 		if got := archOf(name).name; got != want {
@@ -66,7 +66,8 @@ func TestArchOf(t *testing.T) {
 	}
 }
 
-// TestBuildPackages: modules for another processor have a compiler for it, and a place of their own.
+// TestBuildPackages: modules for another processor have a compiler for it, and a directory of their
+// own.
 func TestBuildPackages(t *testing.T) {
 	other := &arch{name: "riscv64", triple: "riscv64-linux-gnu"}
 	if got := other.buildPackages(); got[0] != "gcc-14-riscv64-linux-gnu" || slices.Contains(got, "gcc-12") || !slices.Contains(got, "make") {
@@ -80,7 +81,7 @@ func TestBuildPackages(t *testing.T) {
 	}
 }
 
-// TestStartFailure speaks as a shell does, and says what to do about a program for another processor.
+// TestStartFailure returns a shell's exit statuses, and advice for a program of another processor.
 func TestStartFailure(t *testing.T) {
 	for _, c := range []struct {
 		err  error

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// softLockup is what the kernel's watchdog says of a processor whose task has not let go of it for 20 seconds, and again
-// every 20 to 40 (kernel/watchdog.c, watchdog_timer_fn).
+// softLockup is the message of the kernel's watchdog about a processor whose task has not released
+// it for 20 seconds, repeated every 20 to 40 (kernel/watchdog.c, watchdog_timer_fn).
 var softLockup = regexp.MustCompile(`soft lockup - CPU#\d+ stuck for \d+s! \[.*\]`)
 
 // stackEnd is the last line of a stack.

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// console is what a kernel printed: lockup-loop.txt of a guest with a BPF program that loops for long.
+// console is a kernel's console: lockup-loop.txt of a guest with a BPF program that loops for long.
 func console(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))
@@ -19,7 +19,8 @@ func console(t *testing.T, name string) string {
 	return string(text)
 }
 
-// TestFailureShowsLockup: whoever waited in vain is shown what the guest hung in, however much it printed since.
+// TestFailureShowsLockup: after a timeout, the error shows where the guest hung, however much it
+// printed since.
 func TestFailureShowsLockup(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()

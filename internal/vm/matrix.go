@@ -15,22 +15,23 @@ var kernelsTxt string
 // A Series is one line of kernels.txt: a kernel series such as "6.1" and the suites to look for it in.
 type Series struct {
 	Name   string
-	Use    string // what is run on it with each change: full, part, check or types
+	Use    string // which tests run on it with each change: full, part, check or types
 	Before string // the same before a release, by make test-all
 	Suites []string
 }
 
-// What a kernel is for.
+// The uses of a kernel.
 const (
 	full      = "full"
 	partly    = "part"  // partTests run on it
 	checkOnly = "check" // only checkTests run on it
-	typesOnly = "types" // it is not booted: only what its packages tell of its types is looked at
+	typesOnly = "types" // it is not booted: only the types in its packages are examined
 )
 
 var uses = []string{full, partly, checkOnly, typesOnly}
 
-// now is what the series is for in this run. KTLSTOP_ALL=1 (make test-all) is one before a release.
+// now is the use of the series in this run. KTLSTOP_ALL=1 (make test-all) is a run before a
+// release.
 func (s *Series) now() string {
 	if os.Getenv("KTLSTOP_ALL") != "" {
 		return s.Before
@@ -38,7 +39,8 @@ func (s *Series) now() string {
 	return s.Use
 }
 
-// role is what a run does on it that names it: what it is for now, or before a release where that is nothing.
+// role is the use in a run that names the series: the use now, or that before a release if there is
+// none now.
 func (s *Series) role() string {
 	if s.now() == typesOnly {
 		return s.Before
@@ -49,8 +51,8 @@ func (s *Series) role() string {
 // boots reports whether it is ever booted.
 func (s *Series) boots() bool { return s.Use != typesOnly || s.Before != typesOnly }
 
-// ending is what Debian puts behind the releases of this series, by flavour and processor: "amd64", "rt-amd64",
-// "arm64-16k". In a series' name amd64 goes without saying.
+// ending is Debian's suffix for the releases of this series, by flavour and processor: "amd64",
+// "rt-amd64", "arm64-16k". The name of a series omits amd64.
 func (s *Series) ending() string {
 	_, ending, flavoured := strings.Cut(s.Name, "-")
 	switch arch := s.arch().name; {
@@ -64,7 +66,7 @@ func (s *Series) ending() string {
 
 func (s *Series) arch() *arch { return archOf(s.Name) }
 
-// apt is the room of this series' lists. Its flavours lie in the same suites.
+// apt is the apt of this series' lists. Its flavours are in the same suites.
 func (s *Series) apt(cache string) apt {
 	room := s.number()
 	if a := s.arch(); a != arches[0] {
@@ -79,7 +81,7 @@ func (s *Series) number() string {
 	return number
 }
 
-// Matrix returns every series of kernels.txt, in its order: oldest first.
+// Matrix returns every series of kernels.txt, in order: oldest first.
 func Matrix() []Series {
 	m, err := parseMatrix(kernelsTxt)
 	if err != nil {
@@ -111,7 +113,7 @@ func parseMatrix(text string) ([]Series, error) {
 	return m, nil
 }
 
-// findSeries looks a series up by name; the error lists the names there are.
+// findSeries looks a series up by name; the error lists the existing names.
 func findSeries(name string) (Series, error) {
 	var names []string
 	for _, s := range Matrix() {

@@ -27,7 +27,7 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// TestRunBeforeRelease: KTLSTOP_ALL=1 runs on what is left out otherwise.
+// TestRunBeforeRelease: KTLSTOP_ALL=1 runs on kernels that other runs leave out.
 func TestRunBeforeRelease(t *testing.T) {
 	for all, want := range map[string]string{"": "6.1 6.12 6.18 7.3", "1": "6.1 6.12 6.18 7.2 7.3"} {
 		t.Setenv("KTLSTOP_ALL", all)

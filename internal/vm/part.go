@@ -2,8 +2,8 @@ package vm
 
 import "slices"
 
-// partTests are the tests of a package that a kernel runs that kernels.txt says to test in part.
-// Of other packages it runs all. docs/testing.md says why these.
+// partTests are the tests of a package that run on a kernel that kernels.txt says to test in part.
+// Of other packages all tests run. docs/testing.md explains the choice.
 var partTests = map[string]string{
 	checkPackage:        "^(TestCardPaths|TestDTLS|TestDashboard|TestDoctorSelf|TestList|TestPaths|TestScenes)$",
 	"./internal/afktls": "^(TestPair|TestWire|TestSegments|TestSeveralRecords|TestMany|TestStress|TestReplay|TestStream|TestHooks|TestUnload)",
@@ -11,7 +11,7 @@ var partTests = map[string]string{
 	"./pkg/loader":      "^(TestBeginOfConcurrentSends|TestConnectionsEndOnce|TestKernelMatchesAsReference|TestPageVariablesAreConstants|TestSlowLoads)$",
 }
 
-// inPart reports whether a kernel runs partTests: it does unless other tests were asked for.
+// inPart reports whether a kernel runs partTests: it does unless other tests were requested.
 func (o *testOptions) inPart(series string) bool {
 	s, err := findSeries(series)
 	return err == nil && s.role() == partly && o.run == ""
@@ -32,8 +32,8 @@ func partOf(binaries []testBinary) (all []testBinary) {
 	return all
 }
 
-// told are the kernels that tests on this one hear of: those that run all tests. One that is tested in part hears of
-// itself, since what is chosen for it is shown nowhere else.
+// told are the kernels whose names the tests on this one get: those that run all tests. A kernel
+// tested in part gets only its own name, because the tests chosen for it run nowhere else.
 func (o *testOptions) told(series string) []string {
 	if o.inPart(series) {
 		return []string{series}

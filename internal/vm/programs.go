@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// A program is one this package calls, and the Debian package that has it.
+// A program is a program that this package calls, and its Debian package.
 type program struct{ name, pkg string }
 
 var fetchPrograms = []program{{"dpkg", "dpkg"}, {"depmod", "kmod"}, {"xz", "xz-utils"}}
 
-// needPrograms installs what is missing when that is possible, and says what to install when it is not.
+// needPrograms installs missing packages if possible, and otherwise names the packages to install.
 func needPrograms(ctx context.Context, programs []program) error {
 	missing := missingPackages(programs)
 	if len(missing) == 0 {
@@ -43,7 +43,8 @@ func missingPackages(programs []program) []string {
 	return missing
 }
 
-// lookPath also looks where an ordinary user's PATH does not: depmod and modprobe are for administrators.
+// lookPath also searches directories outside an ordinary user's PATH: depmod and modprobe are for
+// administrators.
 func lookPath(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path

@@ -8,39 +8,41 @@ import (
 	"sync"
 )
 
-// Host and guest talk over one virtio-serial port in frames: a kind, a length of four bytes, and as many bytes.
-// Since everything goes through one port in order, all output of a command is there before its status.
+// Host and guest exchange frames over one virtio-serial port: a kind, a length of four bytes, and
+// as many bytes. Since everything goes through one port in order, all output of a command arrives
+// before its status.
 type kind byte
 
 const (
 	// Host to guest.
 	kindSetup  kind = 's' // JSON setup; the first frame
 	kindExec   kind = 'x' // JSON Command; answered by kindDone
-	kindStdin  kind = 'i' // bytes; none means the end. Sent only once kindWant asked for it
+	kindStdin  kind = 'i' // bytes; none means the end. Sent only after a kindWant
 	kindResize kind = 'w' // JSON winsize
 	kindSignal kind = 'k' // JSON number
-	kindDump   kind = 'D' // time is up: make the command and the kernel say what they are doing
+	kindDump   kind = 'D' // time is up: make the command and the kernel report what they are doing
 
 	// Guest to host.
 	kindReady  kind = 'r' // the setup is done
 	kindFailed kind = 'f' // text: the setup failed
 	kindStdout kind = 'o' // bytes
 	kindStderr kind = 'e' // bytes
-	kindWant   kind = 'c' // the command took the last kindStdin; one more may come
+	kindWant   kind = 'c' // the command has read the last kindStdin; one more may come
 	kindDone   kind = 'd' // JSON Status
 )
 
-// maxFrame bounds what a broken peer can make us allocate. Streams are sent in pieces of at most chunk bytes.
+// maxFrame limits the memory that a broken peer can make us allocate. Streams are sent in pieces of
+// at most chunk bytes.
 const (
 	maxFrame = 1 << 20
 	chunk    = 32 << 10
 )
 
-// setup tells the guest what its file system looks like.
+// setup describes the guest's file system.
 type setup struct {
 	Modules string   // the host's directory with the kernel's modules
-	Release string   // where it belongs in the guest: /lib/modules/Release
-	Layers  []layer  // what the guest's files are; the first one is its root
+	Release string   // its path in the guest: /lib/modules/Release
+	Layers  []layer  // the guest's files; the first one is its root
 	Shares  []string // host directories to mount writable; the 9p tag is share0, share1 …
 	Late    bool     // load lateModules
 }
@@ -58,7 +60,7 @@ type winsize struct{ Rows, Cols uint16 }
 
 // A Status is how a command in the guest ended.
 type Status struct {
-	Code   int    // exit status; 127 and 126 as a shell says "not found" and "cannot be run"
+	Code   int    // exit status; 127 and 126 like a shell's "not found" and "cannot be run"
 	Signal int    `json:",omitempty"` // the signal that killed it, or 0
 	Err    string `json:",omitempty"` // why it could not be started
 }
@@ -109,7 +111,7 @@ func (l *link) receive() (kind, []byte, error) {
 	return kind(header[0]), payload, err
 }
 
-// A frameWriter sends all that is written to it as frames of one kind.
+// A frameWriter sends everything written to it as frames of one kind.
 type frameWriter struct {
 	l *link
 	k kind

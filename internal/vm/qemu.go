@@ -19,7 +19,7 @@ const (
 	initrdFD
 )
 
-// qemuArgs is QEMU's command line. With -nodefaults there is nothing in the machine but what is named here.
+// qemuArgs is QEMU's command line. With -nodefaults the machine has only the devices named here.
 func qemuArgs(c Config, kvm bool) []string {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
@@ -40,8 +40,8 @@ func qemuArgs(c Config, kvm bool) []string {
 	return append(args, c.accelArgs(kvm)...)
 }
 
-// accelArgs chooses the processor. Counting instructions needs a single one, that sleeps without waiting, and counts
-// what the kernel does on a real one.
+// accelArgs chooses the processor. Counting instructions needs a single one that sleeps without
+// waiting, and so counts the kernel's work on a real one.
 func (c Config) accelArgs(kvm bool) []string {
 	switch {
 	case c.Icount:
@@ -52,8 +52,8 @@ func (c Config) accelArgs(kvm bool) []string {
 	return []string{"-accel", "tcg,thread=multi", "-cpu", c.Kernel.arch().cpu, "-smp", strconv.Itoa(c.SMP)}
 }
 
-// program is the QEMU that runs the guest, and its first words. Instructions are counted by the host's own, whose
-// processor is the one that docs/bench.json has been measured on.
+// program is the QEMU that runs the guest, and its first arguments. The host's own QEMU counts
+// instructions: docs/bench.json was measured on its processor.
 func (c Config) program(ctx context.Context, kvm bool) ([]string, error) {
 	if kvm || c.Icount {
 		return []string{c.Kernel.arch().qemu}, nil
@@ -61,7 +61,8 @@ func (c Config) program(ctx context.Context, kvm bool) ([]string, error) {
 	return c.Kernel.arch().emulator(ctx)
 }
 
-// cmdline ends the guest at the first oops, and leaves out what costs an emulated processor time.
+// cmdline ends the guest at the first oops, and omits features that are slow on an emulated
+// processor.
 func (c Config) cmdline(kvm bool) string {
 	words := []string{"console=" + c.Kernel.arch().console, "panic=-1", "oops=panic"}
 	if c.Console == nil {
@@ -77,7 +78,7 @@ func (c Config) cmdline(kvm bool) string {
 }
 
 func fs9p(tag, dir string, readonly bool) []string {
-	dir = strings.ReplaceAll(dir, ",", ",,") // QEMU's way to write a comma in a value
+	dir = strings.ReplaceAll(dir, ",", ",,") // QEMU's escape for a comma in a value
 	fsdev := fmt.Sprintf("local,id=%s,path=%s,security_model=none,multidevs=remap", tag, dir)
 	if readonly {
 		fsdev += ",readonly=on"
@@ -92,7 +93,8 @@ type machine struct {
 	exited  chan struct{}
 }
 
-// startMachine starts QEMU so that it ends with us, however we end, and does not get the terminal's Ctrl-C.
+// startMachine starts QEMU so that it ends when this process ends, in any way, and does not get the
+// terminal's Ctrl-C.
 func startMachine(ctx context.Context, c Config, kvm bool, console *tail) (*machine, error) {
 	program, err := c.program(ctx, kvm)
 	if err != nil {
@@ -146,6 +148,6 @@ func socketPair() (ours, theirs *os.File, err error) {
 	if err != nil {
 		return nil, nil, os.NewSyscallError("socketpair", err)
 	}
-	unix.SetNonblock(fds[0], true) // so that closing our end wakes whoever reads from it
+	unix.SetNonblock(fds[0], true) // so that closing our end wakes its reader
 	return os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control"), nil
 }

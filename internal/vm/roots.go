@@ -13,36 +13,37 @@ import (
 	"time"
 )
 
-// A programRoot says what is unpacked into a tree of programs, with all that they need: of a Debian that is newer than the
-// host's, for the tests of e2e/programs, which run them after a chroot, or of one for another processor, whose guests have it
-// as their root. Packages are not configured: what their
-// scripts would have made, users or directories, is made here or by the test.
+// A programRoot describes a tree of programs with all their dependencies: of a Debian that is newer
+// than the host's, for the tests of e2e/programs, which run them after a chroot, or of one for
+// another processor, whose guests have it as their root. Packages are not configured: users or
+// directories that their scripts would make are made here or by the test.
 type programRoot struct {
 	name   string
 	arch   string // Debian's name of the processor; empty is this machine's
 	suites []string
-	// release is the suite that is preferred, where not the newest version is.
+	// release is the preferred suite, if the newest version is not wanted.
 	release  string
 	packages []string
-	users    []string // of /etc/passwd, besides those that every Debian has
+	users    []string // of /etc/passwd, besides those of every Debian
 }
 
-// programRoots are all there are. A change of what one holds makes a new one on each machine.
+// programRoots are all trees. When the contents of one change, each machine makes a new one.
 var programRoots = []programRoot{
 	{name: "trixie", suites: []string{"trixie", "trixie-security"}, packages: slices.Concat(basePackages,
 		[]string{"nginx", "nghttp2-client", "lighttpd", "lighttpd-mod-openssl", "curl"}, // the web
 		[]string{"openssl", "stunnel4", "python3"},
 		[]string{"redis-server", "redis-tools", "memcached"},
-		[]string{"dash", "grep", "sed", "findutils"}, // what scripts call
+		[]string{"dash", "grep", "sed", "findutils"}, // programs that scripts call
 		[]string{"postgresql-17", "mariadb-server"},  // databases
 		[]string{"postfix"}, // mail
 		[]string{"ktls-utils", "nfs-kernel-server", "nfs-common", "netbase", "nvme-cli", "keyutils"}, // storage
 	), users: []string{"postgres", "mysql", "postfix", "postdrop"}},
-	// The first HAProxy with kernel TLS that Debian has, built with it: its libraries are not trixie's.
+	// The first HAProxy with kernel TLS in Debian, built with it: its libraries are not trixie's.
 	{name: "haproxy", suites: []string{"sid", "experimental"}, release: "experimental", packages: slices.Concat(basePackages, []string{"haproxy"})},
 }
 
-// guestRoot is the root of guests whose processor is not this machine's: what the tests run there.
+// guestRoot is the root of guests with another processor than this machine's: the programs that the
+// tests run there.
 func guestRoot(a *arch) programRoot {
 	return programRoot{name: "guest-" + a.name, arch: a.name, suites: []string{"trixie", "trixie-security"}, packages: slices.Concat(basePackages, []string{
 		"curl", "dash", "diffutils", "ethtool", "findutils", "gnutls-bin", "grep", "hostname", "iproute2", "iputils-ping", "kmod", "libc-bin",
@@ -50,10 +51,11 @@ func guestRoot(a *arch) programRoot {
 	})}
 }
 
-// basePackages are what every root has: the links of / into /usr, users, and commands for what a program calls.
+// basePackages are in every root: the links of / into /usr, users, and common commands.
 var basePackages = []string{"base-files", "base-passwd", "bash", "coreutils", "mawk"}
 
-// rootRecipe counts the changes of how roots are made (makeRoot) that make what is in the caches useless.
+// rootRecipe counts the changes of how roots are made (makeRoot) that make the cached roots
+// useless.
 const rootRecipe = 2
 
 const rootsUsage = `usage: roots [-update] NAME
@@ -70,7 +72,7 @@ func RootsMain(args []string) int {
 	}, args)
 }
 
-// Root returns the directory of a tree of programs, from the cache when it is there.
+// Root returns the directory of a tree of programs, from the cache if it is there.
 func Root(ctx context.Context, name string, update bool) (string, error) {
 	r, err := findRoot(name)
 	if err != nil {
@@ -103,14 +105,14 @@ func findRoot(name string) (programRoot, error) {
 	return programRoot{}, fmt.Errorf("unknown root %q: there are %s", name, strings.Join(names, ", "))
 }
 
-// key names what the root holds: the same key, the same packages.
+// key identifies the root's contents: the same key, the same packages.
 func (r *programRoot) key() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d\n%q\n%q\n%q\n%q\n%q\n", rootRecipe, r.arch, r.suites, r.release, r.packages, r.users)
 	return hex.EncodeToString(h.Sum(nil))[:12]
 }
 
-// cached finds the root. It has its name only when it is whole; that it is used is remembered.
+// cached finds the root. The root has its name only when it is complete; cached records its use.
 func (r *programRoot) cached(dir string) (string, bool) {
 	name := filepath.Join(dir, r.name+"-"+r.key())
 	now := time.Now()
@@ -148,17 +150,17 @@ func makeRoot(ctx context.Context, cache, dir string, r programRoot) (string, er
 	if err != nil {
 		return "", err
 	}
-	r.cached(dir) // which makes it young: unpacked, it is as old as its packages
+	r.cached(dir) // which makes it young: freshly unpacked, it is as old as its packages
 	r.removeOlder(dir)
 	return name, nil
 }
 
-// nameHost gives a guest that has the tree as its root its name's address.
+// nameHost gives the host name of a guest that has the tree as its root an address.
 func nameHost(tree string) error {
 	return os.WriteFile(filepath.Join(tree, "etc/hosts"), []byte("127.0.0.1 localhost guest\n::1 localhost\n"), 0o644)
 }
 
-// listPackages leaves a file in the tree with a line for each package, its name and its version.
+// listPackages writes a file into the tree with a line for each package, its name and its version.
 func listPackages(tree string, pkgs []pkg) error {
 	var list strings.Builder
 	for _, p := range pkgs {
@@ -167,8 +169,8 @@ func listPackages(tree string, pkgs []pkg) error {
 	return os.WriteFile(filepath.Join(tree, "packages"), []byte(list.String()), 0o644)
 }
 
-// addUsers makes /etc/passwd and /etc/group of a tree, as the package base-passwd does when it is configured, with the
-// root's own users and a group for each, of the same name and number.
+// addUsers makes /etc/passwd and /etc/group of a tree, as the package base-passwd does when it is
+// configured, with the root's own users and a group for each, with the same name and number.
 func (r *programRoot) addUsers(tree string) error {
 	var users, groups strings.Builder
 	for i, user := range r.users {
@@ -188,7 +190,8 @@ func (r *programRoot) addUsers(tree string) error {
 	return nil
 }
 
-// keepRoot is how long a root of another list is kept that nobody uses: somebody may go to and fro between two versions.
+// keepRoot is how long an unused root of another list is kept: a developer may switch between two
+// versions.
 const keepRoot = 7 * 24 * time.Hour
 
 func (r *programRoot) removeOlder(dir string) {
@@ -200,8 +203,8 @@ func (r *programRoot) removeOlder(dir string) {
 	}
 }
 
-// mountedBelow reports whether a tree has mounts in it, by the hand of somebody who looked into it: what is removed there
-// would be gone at another place.
+// mountedBelow reports whether a tree has mounts in it, which a user who examined it may have made:
+// removing the tree would remove the mounted files.
 func mountedBelow(dir string) bool {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	return err != nil || strings.Contains(string(mounts), " "+dir+"/")

@@ -27,7 +27,7 @@ func TestRootKey(t *testing.T) {
 	}
 }
 
-// TestRemoveOlder: a root that nobody uses goes, this list's own and a young one stay.
+// TestRemoveOlder: an unused root is removed, this list's own and a young one stay.
 func TestRemoveOlder(t *testing.T) {
 	dir := t.TempDir()
 	r := programRoot{name: "trixie", packages: []string{"a"}}

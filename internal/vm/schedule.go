@@ -9,15 +9,15 @@ import (
 	"sync"
 )
 
-// A schedule shares the kernels out to guests, some of which run at the same time. A guest runs the packages of its
-// kernel one after the other; when no kernel is left to begin with, one that is not done gets another guest, which
-// takes the packages that the first one has not come to.
+// A schedule distributes the kernels to guests, some of which run at the same time. A guest runs
+// the packages of its kernel one after the other; when no kernel is left to start, an unfinished
+// one gets another guest, which takes packages that the first one has not started.
 type schedule struct {
 	mu      sync.Mutex
 	kernels []*work // in the order they begin
 }
 
-// A work is what is left to do on one kernel, and what came out so far.
+// A work is the remaining work for one kernel, and its results so far.
 type work struct {
 	schedule *schedule
 	todo     []testBinary
@@ -26,9 +26,10 @@ type work struct {
 	run      kernelRun
 }
 
-// plan begins with the kernels that take longest: the oldest, which the tests that need only one kernel are left to, then
-// the newest, whose verifiers look at most. The kernels that are tested in part and those that are only checked come last
-// and fill the gap at the end. Of packages the last one takes longest.
+// plan begins with the kernels that take longest: the oldest, which runs the tests that need only
+// one kernel, then the newest, whose verifiers are the slowest. The kernels that are tested in part
+// and those that are only checked come last and fill the gap at the end. The last package takes
+// longest.
 func (o *testOptions) plan(binaries []testBinary) *schedule {
 	s := &schedule{}
 	add := func(series string, choose func([]testBinary) []testBinary) {
@@ -52,16 +53,16 @@ func (o *testOptions) plan(binaries []testBinary) *schedule {
 	return s
 }
 
-// checked is what kernels run that are only checked.
+// checked is the package for kernels that are only checked.
 func checked(binaries []testBinary) []testBinary {
 	return slices.DeleteFunc(binaries, func(b testBinary) bool { return b.pkg != checkPackage })
 }
 
-// firstHalf are about half the tests of checkPackage by their time, or would be, were all kernels alike.
+// firstHalf are about half the tests of checkPackage by time, if all kernels were alike.
 const firstHalf = "^Test[A-L]"
 
-// parts are the packages from the last to the first. That of most tests is halved, so that a guest can take one half
-// while another runs the other.
+// parts are the packages from the last to the first. The one with the most tests is halved, so that
+// a guest can run one half while another runs the other.
 func (o *testOptions) parts(binaries []testBinary) (all []testBinary) {
 	for _, b := range slices.Backward(binaries) {
 		if b.pkg != checkPackage || o.run != "" {
@@ -76,7 +77,8 @@ func (o *testOptions) parts(binaries []testBinary) (all []testBinary) {
 	return all
 }
 
-// next chooses the kernel of the next guest: one that nobody has begun with, else the one with most left to do.
+// next chooses the kernel of the next guest: one that has not been started, else the one with most
+// left to do.
 func (s *schedule) next() *work {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,8 +112,8 @@ func (w *work) take() (testBinary, bool) {
 	return b, true
 }
 
-// files is what a guest is given that cannot see the host's files: the tests that are left, their folders, and the program
-// that checkTests run.
+// files are the files for a guest that cannot see the host's: the remaining tests, their folders,
+// and the program that checkTests run.
 func (w *work) files() (files []string) {
 	w.schedule.mu.Lock()
 	defer w.schedule.mu.Unlock()
@@ -124,8 +126,8 @@ func (w *work) files() (files []string) {
 	return files
 }
 
-// end adds what came out of a guest, and reports whether it was the kernel's last. An error is a failed result, and then
-// nothing else is tried on this kernel.
+// end adds the results of a guest, and reports whether it was the kernel's last one. An error is a
+// failed result, and ends the work on this kernel.
 func (w *work) end(part kernelRun, err error) (last bool) {
 	w.schedule.mu.Lock()
 	defer w.schedule.mu.Unlock()
@@ -144,7 +146,8 @@ func (w *work) end(part kernelRun, err error) (last bool) {
 	return true
 }
 
-// unrun names the packages that are left, for the error after which nobody runs them; empty if none are.
+// unrun names the remaining packages, for the error after which they are not run; empty if there
+// are none.
 func (w *work) unrun() string {
 	var left []string
 	for _, b := range w.todo {
@@ -156,7 +159,8 @@ func (w *work) unrun() string {
 	return "; not run: " + strings.Join(left, ", ")
 }
 
-// testKernels runs the kernels, some guests at a time, and reports each kernel when it is done.
+// testKernels runs the kernels, several guests at a time, and reports each kernel when it is
+// finished.
 func (o *testOptions) testKernels(ctx context.Context, binaries []testBinary) []kernelRun {
 	s := o.plan(binaries)
 	var wait sync.WaitGroup

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// planned is the schedule of arguments that a comma parts.
+// planned is the schedule of arguments that are separated by commas.
 func planned(t *testing.T, args string) *schedule {
 	t.Helper()
 	t.Setenv("KTLSTOP_ALL", "")
@@ -79,8 +79,9 @@ func ends(t *testing.T, w *work, last bool) {
 	}
 }
 
-// TestScheduleSharesTheLastKernel: a guest runs all packages of its kernel; when no kernel is left to begin with, one
-// that has packages left, or half of one, gets a second guest, and is done when both have ended.
+// TestScheduleSharesTheLastKernel: a guest runs all packages of its kernel; when no kernel is left
+// to start, one that has packages left, or half of one, gets a second guest, and is finished when
+// both have ended.
 func TestScheduleSharesTheLastKernel(t *testing.T) {
 	s := planned(t, "-kernels,6.1 6.12 7.3,-packages,./a ./e2e")
 	one, two := guest(t, s, "6.1", "./e2e-2"), guest(t, s, "7.3", "./e2e-2")
@@ -116,7 +117,8 @@ func TestHalves(t *testing.T) {
 	}
 }
 
-// TestScheduleAfterDeath: a kernel whose guest died fails, and nothing else is tried on it, which it says.
+// TestScheduleAfterDeath: a kernel whose guest died fails, no further package is tried on it, and
+// the error says so.
 func TestScheduleAfterDeath(t *testing.T) {
 	s := planned(t, "-kernels,6.1,-packages,./a ./e2e")
 	w := guest(t, s, "6.1", "./e2e-2")

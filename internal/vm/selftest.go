@@ -14,8 +14,9 @@ import (
 	"syscall"
 )
 
-// selftestSources are the files of the kernel's tree that its TLS selftest is made of. Of the tree's headers for user
-// space only tls.h must be as new as the test; the others would first have to be made fit for use (headers_install).
+// selftestSources are the files of the kernel's tree that its TLS selftest is built from. Of the
+// kernel's headers for user space only tls.h must be as new as the test; the others would have to
+// be exported first (headers_install).
 var selftestSources = []string{
 	"include/uapi/linux/tls.h",
 	"tools/testing/selftests/kselftest.h",
@@ -23,7 +24,7 @@ var selftestSources = []string{
 	"tools/testing/selftests/net/tls.c",
 }
 
-// A compiler alone cannot link: libc's headers and its static library come along with it.
+// A compiler alone cannot link: it also needs libc's headers and its static library.
 var compilePrograms = []program{{"gcc", "gcc"}, {"gcc", "libc6-dev"}, {"tar", "tar"}, {"xz", "xz-utils"}, {"dpkg", "dpkg"}}
 
 const selftestUsage = `usage: selftest [-update]
@@ -36,12 +37,13 @@ prints the program's path. It is built once and then kept in the cache.
 // SelftestMain is all of the command selftest; it returns the exit status.
 func SelftestMain(args []string) int { return printMain("selftest", selftestUsage, Selftest, args) }
 
-// printMain is all of a command without operands that prints the path of something in the cache.
+// printMain is all of a command without operands that prints the path of a file in the cache.
 func printMain(name, usage string, find func(ctx context.Context, update bool) (string, error), args []string) int {
 	return printFound(name, usage, 0, func(ctx context.Context, _ []string, update bool) (string, error) { return find(ctx, update) }, args)
 }
 
-// printFound is all of a command that prints what it finds in the cache, and takes at most so many operands.
+// printFound is all of a command that prints paths in the cache, and accepts a limited number of
+// operands.
 func printFound(name, usage string, operands int, find func(ctx context.Context, operands []string, update bool) (string, error), args []string) int {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
 	f.Usage = func() { fmt.Fprint(f.Output(), usage); f.PrintDefaults() }
@@ -62,8 +64,9 @@ func printFound(name, usage string, operands int, find func(ctx context.Context,
 	return 0
 }
 
-// Selftest returns the path of the kernel's TLS selftest, from the cache when it is there. It is linked statically. The
-// newest series' source serves all kernels: the older series' own copies do not compile.
+// Selftest returns the path of the kernel's TLS selftest, from the cache if it is there. It is
+// linked statically. The newest series' source serves all kernels: the older series' own copies do
+// not compile.
 func Selftest(ctx context.Context, update bool) (string, error) {
 	names := kernelNames(full)
 	newest, err := findSeries(names[len(names)-1])
@@ -75,7 +78,8 @@ func Selftest(ctx context.Context, update bool) (string, error) {
 	})
 }
 
-// inCache returns what cached finds in a directory of the cache. Unless it is there, build makes it.
+// inCache returns the path that cached finds in a directory of the cache. If it is missing, build
+// makes it.
 func inCache(kind string, cached func(dir string) (string, bool), update bool, build func(cache, dir string) (string, error)) (string, error) {
 	cache, err := CacheDir()
 	if err != nil {
@@ -101,7 +105,8 @@ func inCache(kind string, cached func(dir string) (string, bool), update bool, b
 
 func cachedSelftest(dir string) (string, bool) { return noted(dir, "tls-") }
 
-// noted reads which version is in use. The note is written last, so what it names is complete.
+// noted reads which version is in use. The note is written last, so the version that it names is
+// complete.
 func noted(dir, prefix string) (string, bool) {
 	note, err := os.ReadFile(filepath.Join(dir, "version"))
 	if err != nil {
@@ -155,7 +160,7 @@ func (a apt) newest(ctx context.Context, names ...string) ([]pkg, error) {
 	return pkgs, nil
 }
 
-// compileSelftest leaves nothing but the program.
+// compileSelftest leaves only the program.
 func (a apt) compileSelftest(ctx context.Context, dir string, p pkg, name string) error {
 	tmp, err := newDir(dir)
 	if err != nil {
@@ -194,7 +199,8 @@ func newDir(dir string) (string, error) {
 	return os.MkdirTemp(dir, ".new-")
 }
 
-// extractSelftest takes the selftest's files out of the archive in the package, which is the whole tree.
+// extractSelftest extracts the selftest's files from the archive in the package, which is the whole
+// tree.
 func extractSelftest(ctx context.Context, dir, name string) error {
 	args := []string{"-C", dir, "--strip-components=1", "--occurrence=1", "-xJf", filepath.Join(dir, "usr/src", name+".tar.xz")}
 	for _, file := range selftestSources {

@@ -28,7 +28,7 @@ func TestNoted(t *testing.T) {
 	}
 }
 
-// TestExtractSelftest takes the four files, and no other, out of a tree.
+// TestExtractSelftest extracts exactly the four files from a tree.
 func TestExtractSelftest(t *testing.T) {
 	for _, program := range []string{"tar", "xz"} {
 		if _, err := exec.LookPath(program); err != nil {

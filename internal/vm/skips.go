@@ -5,12 +5,13 @@ import (
 	"regexp"
 )
 
-// fewSkips are how many tests skipped for one reason are named one by one.
+// fewSkips is the number of tests skipped for one reason that are still named individually.
 const fewSkips = 3
 
 var sourceLine = regexp.MustCompile(`^\w+\.go:\d+: `)
 
-// skips reports the skipped tests, a line each; of many in one package that give the same reason a line for all.
+// skips reports the skipped tests, a line each; if many in one package have the same reason, a line
+// for all.
 func skips(results []testResult) (lines []string) {
 	type why struct{ pkg, reason string }
 	of := func(r testResult) why { return why{r.pkg, sourceLine.ReplaceAllString(r.reason, "")} }
@@ -23,7 +24,7 @@ func skips(results []testResult) (lines []string) {
 	for _, r := range results {
 		w := of(r)
 		switch n := counts[w]; {
-		case r.outcome != skipped || n == 0: // or told already
+		case r.outcome != skipped || n == 0: // or reported already
 		case n <= fewSkips:
 			lines = append(lines, r.String())
 		default:

@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// tailBytes of the console are kept to be shown when a guest fails.
+// tailBytes is how much of the console is kept for the error of a failed guest.
 const tailBytes = 64 << 10
 
-// A tail keeps the end of what is written to it, and passes all of it on to also, if that is set.
+// A tail keeps the end of its input, and passes all of it on to also, if that is set.
 type tail struct {
 	also io.Writer
 	mu   sync.Mutex
@@ -29,7 +29,8 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lines returns at most the last n lines. Whatever a guest prints, nothing of it moves the reader's cursor.
+// lines returns at most the last n lines. They have only printable characters, so that a guest's
+// output cannot move the reader's cursor.
 func (t *tail) lines(n int) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

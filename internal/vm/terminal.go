@@ -8,7 +8,7 @@ import (
 	"golang.org/x/term"
 )
 
-// A terminal is the one vmrun was started in, if any.
+// A terminal is the terminal that vmrun was started in, if any.
 type terminal struct {
 	interactive bool // stdin and stdout both are a terminal
 	stderr      bool
@@ -29,7 +29,7 @@ func (t *terminal) size() winsize {
 	return winsize{uint16(rows), uint16(cols)}
 }
 
-// begin makes the terminal hand over every key as it is and reports changes of its size, until restore is called.
+// begin sets the terminal to raw mode and reports changes of its size, until restore is called.
 func (t *terminal) begin() (resize <-chan winsize, restore func(), err error) {
 	if !t.interactive {
 		return nil, func() {}, nil

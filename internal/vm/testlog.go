@@ -19,7 +19,7 @@ const (
 	passed    outcome = "pass"
 	failed    outcome = "fail"
 	skipped   outcome = "skip"
-	elsewhere outcome = "elsewhere" // skipped here, because it is another kernel's
+	elsewhere outcome = "elsewhere" // skipped here, because another kernel runs it
 )
 
 // A testResult is the end of one test of one package.
@@ -28,7 +28,7 @@ type testResult struct {
 	outcome   outcome // empty while it runs
 	reason    string  // the last thing it printed
 	parent    bool    // has subtests
-	kernels   string  // whose it is, of a test that is left to others
+	kernels   string  // the kernel that the test is left to
 }
 
 func (r testResult) String() string {
@@ -39,10 +39,10 @@ func (r testResult) String() string {
 type testLog struct {
 	pkg   string
 	tests []*testResult
-	ended bool // the binary itself said PASS or FAIL
+	ended bool // the binary itself printed PASS or FAIL
 }
 
-// read takes all events.
+// read reads all events.
 func (t *testLog) read(r io.Reader) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 4<<20)
@@ -79,7 +79,7 @@ func (t *testLog) find(name string) *testResult {
 			return r
 		}
 	}
-	// A slash does not always part a test from its subtest: it may be in a name.
+	// A slash does not always separate a test from its subtest: it may be in a name.
 	for _, r := range t.tests {
 		r.parent = r.parent || strings.HasPrefix(name, r.name+"/")
 	}
@@ -88,8 +88,8 @@ func (t *testLog) find(name string) *testResult {
 	return r
 }
 
-// results judges the binary as a whole. Only leaf tests count, and a parent that failed by itself; a test that never
-// ended failed, and so did a binary that ended badly without a failed test.
+// results evaluates the binary as a whole. Only leaf tests count, and a parent that failed itself;
+// a test that never ended failed, and so did a binary that failed without a failed test.
 func (t *testLog) results(status Status) []testResult {
 	var all []testResult
 	for _, r := range t.tests {
@@ -157,7 +157,8 @@ func count(results []testResult) tally {
 	return t
 }
 
-// skippedEverywhere returns, as failures, the tests that ran on no kernel at all: such a test proves nothing.
+// skippedEverywhere returns, as failures, the tests that ran on no kernel: such a test proves
+// nothing.
 func skippedEverywhere(runs []kernelRun) []testResult {
 	skips := map[testResult]int{}
 	var order []testResult

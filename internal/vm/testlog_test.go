@@ -87,7 +87,7 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// A subtest's name may hold slashes, and then no test of the shorter name ran.
+// A subtest's name may contain slashes, and then no test of the shorter name ran.
 func TestResultsOfNamesWithSlashes(t *testing.T) {
 	results := readLog(t, `{"Action":"run","Test":"TestA"}
 {"Action":"run","Test":"TestA/kernel/x"}

@@ -15,7 +15,8 @@ there; of a kernel that kernels.txt has for its types the module tls alone. With
 // KernelMain is all of the command vmkernel; it returns the exit status.
 func KernelMain(args []string) int { return printFound("vmkernel", kernelUsage, 1, kernelDir, args) }
 
-// kernelDir is the directory of a series' kernel; without a series it is the names of all.
+// kernelDir is the directory of a series' kernel; without a series it lists the names of
+// all.
 func kernelDir(ctx context.Context, operands []string, update bool) (string, error) {
 	if len(operands) == 0 {
 		var names []string

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// Exit statuses of vmrun itself; everything else is the command's.
+// Exit statuses of vmrun itself; all others are the command's.
 const (
-	exitTimeout = 124 // as timeout(1)
+	exitTimeout = 124 // like timeout(1)
 	exitFailed  = 125 // no guest, or it died
 )
 
@@ -121,14 +121,15 @@ func (o *runOptions) run() (Status, error) {
 	return o.runIn(dir)
 }
 
-// fetch takes as long as the network does; a signal ends it, and no half kernel is left.
+// fetch takes as long as the network does; a signal ends it, and leaves no incomplete kernel.
 func (o *runOptions) fetch() (*Kernel, error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	return Fetch(ctx, o.series, o.update)
 }
 
-// runIn boots the guest and runs the command in it. A signal during the boot ends everything: QEMU dies with us.
+// runIn boots the guest and runs the command in it. A signal during the boot ends everything: QEMU
+// ends with this process.
 func (o *runOptions) runIn(dir string) (Status, error) {
 	t := newTerminal()
 	ctx, cancel := o.limit(t.interactive)
@@ -152,7 +153,7 @@ func (o *runOptions) runIn(dir string) (Status, error) {
 	return g.Run(c, Streams{os.Stdin, os.Stdout, os.Stderr, resize, signals})
 }
 
-// limit is the time the guest has; who works at a terminal is not interrupted unless they asked for it.
+// limit is the time limit of the guest; without the flag, an interactive run has none.
 func (o *runOptions) limit(interactive bool) (context.Context, context.CancelFunc) {
 	if o.timeout == 0 && interactive {
 		return context.WithCancel(context.Background())
@@ -163,17 +164,18 @@ func (o *runOptions) limit(interactive bool) (context.Context, context.CancelFun
 	return context.WithTimeout(context.Background(), o.timeout)
 }
 
-// envNames and envPrefixes are what a command is given of this machine's environment.
+// envNames and envPrefixes are the variables of this machine's environment that a command gets.
 var (
 	envNames    = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "COLORTERM", "NO_COLOR", "CLICOLOR_FORCE", "LANG", "TZ", "TMPDIR", "CI"}
 	envPrefixes = []string{"GO", "CGO_", "KTLSTOP_", "LC_"}
 )
 
-// systemPath is where a root of its own has programs. What else the machine's PATH names is for the machine's processor.
+// systemPath is the PATH in a root of its own. Other directories in the machine's PATH are for the
+// machine's processor.
 const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// guestEnv picks from env what concerns the command and adds what tells it where it is, and on which other kernels the
-// same command runs.
+// guestEnv selects the variables of env that concern the command and adds those that name its
+// kernel, and the other kernels of the run.
 func guestEnv(env []string, series string, all []string) []string {
 	var keep []string
 	for _, e := range env {

@@ -35,14 +35,14 @@ type testOptions struct {
 	verbose  bool
 }
 
-// A testBinary is the built tests of one package, or one half of them: those that match run and do not match skip, where
-// these are not empty.
+// A testBinary is the built tests of one package, or one half of them: those that match run and do
+// not match skip, if these are not empty.
 type testBinary struct {
 	pkg, dir, file, half, run, skip string
 	arch                            *arch
 }
 
-// A kernelRun is what came out of one kernel.
+// A kernelRun has the results of one kernel.
 type kernelRun struct {
 	series, release string
 	boot, tests     time.Duration
@@ -107,13 +107,13 @@ func parseTest(args []string) (*testOptions, error) {
 	return o, nil
 }
 
-// checkTests of checkPackage are what a kernel is given that kernels.txt says to check only.
+// checkTests of checkPackage are the tests for a kernel that kernels.txt says to check only.
 const (
 	checkPackage = "./e2e"
 	checkTests   = "^TestLoadAndTrace$"
 )
 
-// defaults are the kernels of a run that names none.
+// defaults are the kernels of a run without a list.
 func (o *testOptions) defaults() []string {
 	if o.runsChecks() {
 		return kernelNames(full, partly, checkOnly)
@@ -121,7 +121,7 @@ func (o *testOptions) defaults() []string {
 	return kernelNames(full)
 }
 
-// checkedKernels are those that run checkTests only, of all there are.
+// checkedKernels are all kernels that run checkTests only.
 func checkedKernels() (names []string) {
 	for _, s := range Matrix() {
 		if s.role() == checkOnly {
@@ -131,7 +131,7 @@ func checkedKernels() (names []string) {
 	return names
 }
 
-// kernelNames are the kernels that are for one of these uses in this run, the oldest first.
+// kernelNames are the kernels with one of these uses in this run, the oldest first.
 func kernelNames(uses ...string) (names []string) {
 	for _, s := range Matrix() {
 		if slices.Contains(uses, s.now()) {
@@ -141,18 +141,18 @@ func kernelNames(uses ...string) (names []string) {
 	return names
 }
 
-// runsChecks reports whether checkTests are among the tests and no others were asked for.
+// runsChecks reports whether checkTests are among the tests and no others were requested.
 func (o *testOptions) runsChecks() bool {
 	return o.run == "" && slices.Contains(o.packages, checkPackage)
 }
 
-// checks reports whether a kernel runs checkTests only: it does unless other tests were asked for.
+// checks reports whether a kernel runs checkTests only: it does unless other tests were requested.
 func (o *testOptions) checks(series string) bool {
 	s, err := findSeries(series)
 	return err == nil && s.role() == checkOnly && o.runsChecks()
 }
 
-// testing are the kernels that run all tests there are.
+// testing are the kernels that run all tests.
 func (o *testOptions) testing() []string {
 	return slices.DeleteFunc(slices.Clone(o.kernels), func(k string) bool { return o.checks(k) || o.inPart(k) })
 }
@@ -198,7 +198,7 @@ func (o *testOptions) testAll(ctx context.Context) (tally, error) {
 	return total, nil
 }
 
-// missing are the tests that no kernel ran, or not the one that they were left to.
+// missing are the tests that no kernel ran, or not the kernel that they were left to.
 func (o *testOptions) missing(runs []kernelRun) []testResult {
 	missing := notRunElsewhere(runs)
 	if o.complete() {
@@ -218,7 +218,8 @@ func (o *testOptions) arches() (all []*arch) {
 	return all
 }
 
-// buildTests builds with the tag guest, without which files of tests are built that need no kernel and take long.
+// buildTests builds with the tag guest, which leaves out test files that need no kernel and take
+// long.
 func buildTests(ctx context.Context, tmp string, arch *arch, packages []string) ([]testBinary, error) {
 	var binaries []testBinary
 	for i, pkg := range packages {
@@ -242,7 +243,7 @@ func buildTests(ctx context.Context, tmp string, arch *arch, packages []string) 
 	return binaries, nil
 }
 
-// join adds what came out of another guest of the same kernel.
+// join adds the results of another guest of the same kernel.
 func (r *kernelRun) join(part kernelRun) {
 	r.release = part.release
 	r.boot += part.boot
@@ -277,7 +278,7 @@ func (o *testOptions) testGuest(ctx context.Context, w *work, run *kernelRun) er
 	return nil
 }
 
-// testPackage runs one binary, and adds what came out of it.
+// testPackage runs one binary, and adds its results.
 func (o *testOptions) testPackage(g *Guest, run *kernelRun, b testBinary) error {
 	file, err := createLog(run, b)
 	if err != nil {
@@ -309,8 +310,8 @@ func createLog(run *kernelRun, b testBinary) (*os.File, error) {
 	return os.Create(name)
 }
 
-// runBinary runs one binary. Its log counts even when the guest dies under it, which is
-// the error then.
+// runBinary runs one binary. Its log counts even if the guest dies during it; the error then says
+// so.
 func (o *testOptions) runBinary(g *Guest, series string, b testBinary, log io.Writer) (*testLog, Status, error) {
 	fmt.Fprintf(log, "### %s\n", b.pkg)
 	tests := cmp.Or(b.run, o.run)
@@ -335,7 +336,7 @@ func (o *testOptions) runBinary(g *Guest, series string, b testBinary, log io.Wr
 	return t, status, runErr
 }
 
-// either is a pattern of what one of some patterns matches, of which empty ones match nothing.
+// either is a pattern that matches what any of the non-empty patterns matches.
 func either(patterns ...string) string {
 	return strings.Join(slices.DeleteFunc(patterns, func(p string) bool { return p == "" }), "|")
 }
@@ -343,7 +344,8 @@ func either(patterns ...string) string {
 // taintWarn is set by the kernel's first WARN (admin-guide/tainted-kernels.rst).
 const taintWarn = 1 << 9
 
-// checkWarnings makes a package fail under which the kernel warned; an oops has ended the guest already.
+// checkWarnings fails a package during which the kernel warned; an oops has ended the guest
+// already.
 func (g *Guest) checkWarnings(results *[]testResult, b testBinary, log io.Writer) error {
 	var out strings.Builder
 	c := Command{Args: []string{"cat", "/proc/sys/kernel/tainted"}, Env: os.Environ(), Dir: "/"}
@@ -394,7 +396,7 @@ func (c *converter) finish() (*testLog, error) {
 	return &c.log, errors.Join(<-c.done, c.cmd.Wait())
 }
 
-// report prints one line, then what did not pass, and the whole log when something failed.
+// report prints one line, then the tests that did not pass, and the whole log if something failed.
 func (o *testOptions) report(w io.Writer, run kernelRun) {
 	total := count(run.results)
 	if o.verbose || total.failed > 0 {
@@ -419,7 +421,7 @@ func (o *testOptions) report(w io.Writer, run kernelRun) {
 func printLog(w io.Writer, series, name string) {
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return // it never came so far
+		return // it was not reached
 	}
 	text = slices.DeleteFunc(text, func(c byte) bool { return c == 0x16 }) // test2json's marks
 	fmt.Fprintf(w, "=== output on kernel %s ===\n%s=== end of output on kernel %s ===\n", series, text, series)

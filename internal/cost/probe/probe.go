@@ -1,4 +1,5 @@
-// Package probe prices what a BPF program calls on the running kernel.
+// Package probe measures the cost of functions that a BPF program calls on the running
+// kernel.
 package probe
 
 import (
@@ -9,11 +10,11 @@ import (
 	"github.com/cilium/ebpf/asm"
 )
 
-// tries is how often a program runs: an interrupt within it counts as its own.
+// tries is how often a program runs: its time includes any interrupt.
 const tries = 30
 
-// ReadKernel is what bpf_probe_read_kernel of so many bytes takes in nanoseconds,
-// which are instructions under -icount.
+// ReadKernel is the time of bpf_probe_read_kernel of the given number of bytes in
+// nanoseconds, which are instructions under -icount.
 func ReadKernel(size int) (float64, error) {
 	memory, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: uint32(2 * size), MaxEntries: 1})
 	if err != nil {
@@ -39,7 +40,7 @@ func copying(size int) asm.Instructions {
 	}
 }
 
-// least is the shortest time that a body takes between two looks at the clock.
+// least is the shortest time that a body takes between two readings of the clock.
 func least(memory *ebpf.Map, body asm.Instructions) (float64, error) {
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SocketFilter, License: "GPL", Instructions: timed(memory, body)})
 	if err != nil {
@@ -57,8 +58,7 @@ func least(memory *ebpf.Map, body asm.Instructions) (float64, error) {
 	return best, nil
 }
 
-// timed is a program that returns what its body takes, with the map's memory at
-// R6.
+// timed is a program that returns the time of its body, with the map's memory at R6.
 func timed(memory *ebpf.Map, body asm.Instructions) asm.Instructions {
 	program := asm.Instructions{
 		asm.StoreImm(asm.RFP, -4, 0, asm.Word),

@@ -10,7 +10,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
 
-// reason is an error in few words.
+// reason is a short form of an error.
 func reason(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -25,7 +25,8 @@ func reason(err error) string {
 	return "it cannot be read"
 }
 
-// ktlsOption is what a list of OpenSSL's options says of KTLS, the last word of it.
+// ktlsOption returns the KTLS setting in a list of OpenSSL's options; the last one
+// counts.
 func ktlsOption(list string) (is doctor.Tri) {
 	for _, o := range strings.Split(list, ",") {
 		switch strings.ToLower(strings.TrimSpace(o)) {
@@ -38,7 +39,7 @@ func ktlsOption(list string) (is doctor.Tri) {
 	return is
 }
 
-// fromCwd is a path as the process means it.
+// fromCwd resolves a path as the process does.
 func (s *scene) fromCwd(file string) string {
 	if path.IsAbs(file) {
 		return file
@@ -50,7 +51,7 @@ func (s *scene) fromCwd(file string) string {
 	return path.Join(cwd, file)
 }
 
-// option returns the word behind one of the flags, all of them in their order.
+// option returns the words after each occurrence of one of the flags, in order.
 func option(words []string, flag string) (values []string) {
 	for i, w := range words {
 		if w == flag && i+1 < len(words) {

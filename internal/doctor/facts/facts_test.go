@@ -87,12 +87,12 @@ func TestHost(t *testing.T) {
 func gzipped(text string) string {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	_, _ = z.Write([]byte(text)) // a Buffer takes all
+	_, _ = z.Write([]byte(text)) // writing to a Buffer never fails
 	z.Close()
 	return b.String()
 }
 
-// Root is not told to be root.
+// Root gets no hint to be root.
 func TestLacks(t *testing.T) {
 	for caps, want := range map[string]string{"0000000000000000": "lacks CAP_SYS_PTRACE", "000001ffffffffff": "not allowed"} {
 		if os.Geteuid() != 0 {
@@ -105,7 +105,7 @@ func TestLacks(t *testing.T) {
 	}
 }
 
-// Where something is not mounted, nobody has looked, and nothing is absent.
+// If something is not mounted, nothing was examined, and nothing is absent.
 func TestNothingIsMounted(t *testing.T) {
 	var notSeen []string
 	h := tree(t, nil).Host(&notSeen)
@@ -130,7 +130,7 @@ const libcrypto = "\x00OpenSSL 3.0.22 4 Nov 2026\x00OPENSSLDIR: \"/usr/lib/ssl\"
 
 const switchedOn = "openssl_conf = a\n[a]\nssl_conf = b # sections\n[ b ]\nsystem_default = c\n[c]\nOptions = ServerPreference, KTLS\n"
 
-// program is a process of number 7.
+// program is the process with the number 7.
 func program(t *testing.T, files map[string]string) doctor.Process {
 	t.Helper()
 	all := map[string]string{
@@ -226,7 +226,7 @@ func TestLibraries(t *testing.T) {
 	}
 }
 
-// A mark is found wherever it lies, across the pieces in which a file is read too.
+// A mark is found at any position, also across the pieces in which a file is read.
 func TestSearch(t *testing.T) {
 	text := []byte("OpenSSL 3.5.1 1 Jul 2025\x00")
 	for _, at := range []int{0, 17, chunk - 3, chunk, chunk + overlap - 5, chunk - overlap/2, 2*chunk + overlap - 1, 3 * chunk} {
@@ -268,7 +268,8 @@ func TestOpenSSLConfiguration(t *testing.T) {
 	}
 }
 
-// What is not understood means that nothing is known, and not that the option is off.
+// If a configuration is not understood, nothing is known; it does not mean that the
+// option is off.
 func TestOddOpenSSLConfiguration(t *testing.T) {
 	for name, text := range map[string]string{
 		"a variable": strings.Replace(switchedOn, "ssl_conf = b", "ssl_conf = ${ENV::SC}", 1), "no name": switchedOn + "garbage\n", "a command": ".pragma dollarid:on\n" + switchedOn,
@@ -401,7 +402,7 @@ func TestHAProxy(t *testing.T) {
 	}
 }
 
-// diag is a struct inet_diag_msg with what an ULP tells.
+// diag is a struct inet_diag_msg with the information of an ULP.
 func diag(ulp []byte) []byte {
 	b := make([]byte, inetDiagMsgLen)
 	b[0], b[1] = unix.AF_INET, 1
@@ -441,7 +442,7 @@ func TestSocketOf(t *testing.T) {
 	}
 }
 
-// Garbage in any file is nothing, and no panic.
+// Garbage in any file is ignored, without a panic.
 func TestGarbage(t *testing.T) {
 	names := []string{"proc/7/maps", "proc/7/environ", "proc/7/status", "proc/7/cmdline", "usr/bin/prog", "usr/lib/ssl/openssl.cnf", "etc/nginx/nginx.conf", "lib/libcrypto.so.3",
 		"proc/kallsyms", "proc/crypto", "proc/self/mounts", "proc/7/net/tls_stat", "proc/sys/kernel/osrelease"}
@@ -462,8 +463,9 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-// A process that goes in the middle is an error for whoever asks, and nothing for who
-// looks at all. One that somebody has named is reported, with why it was not looked at.
+// A process that vanishes during the read is an error if the user named it, and is
+// ignored otherwise. A named process is reported, with the reason why it was not
+// examined.
 func TestGone(t *testing.T) {
 	r := NewReader(tree(t, map[string]string{"proc/8/comm": "x"}))
 	if _, err := r.Process(7, true); err == nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
 
-// Host looks at the kernel and what is around it. What could not be looked at is added
-// to notSeen.
+// Host examines the kernel and its environment. It adds to notSeen what it could not
+// examine.
 func (r Root) Host(notSeen *[]string) doctor.Host {
 	h := doctor.Host{Kernel: r.word("proc/sys/kernel/osrelease")}
 	modules := r.modules(h.Kernel)
@@ -27,7 +27,7 @@ func (r Root) Host(notSeen *[]string) doctor.Host {
 	if r.exists("sys/kernel") {
 		h.BTF = presence(r.exists("sys/kernel/btf/vmlinux"))
 	}
-	if h.TLS == doctor.Present && r.exists("sys/module/tls/initstate") { // a module has its own
+	if h.TLS == doctor.Present && r.exists("sys/module/tls/initstate") { // modules have their own
 		h.ModuleBTF = presence(r.exists("sys/kernel/btf/tls"))
 	}
 	h.Symbols = r.symbols()
@@ -44,8 +44,8 @@ func presence(is bool) doctor.Support {
 	return doctor.Absent
 }
 
-// modules says of a module's name whether it is loaded, can be, or is a part of the
-// kernel; Unknown of all where the kernel's list of modules is not there.
+// modules returns for a module's name whether the module is loaded, can be loaded, or is
+// built into the kernel; Unknown for all if the kernel's list of modules is missing.
 type modules struct {
 	root    Root
 	release string
@@ -81,8 +81,8 @@ func (m modules) state(name string) doctor.Support {
 	return doctor.Absent
 }
 
-// tls: the list of available protocols is that of the first network namespace, and in
-// others there is none; counters are in all.
+// tls: the list of available protocols is that of the first network namespace, and other
+// namespaces have none; counters are in all.
 func (r Root) tls(m modules) doctor.Support {
 	if r.exists("proc/net/tls_stat") || strings.Contains(" "+r.word("proc/sys/net/ipv4/tcp_available_ulp")+" ", " tls ") {
 		return doctor.Present
@@ -93,8 +93,8 @@ func (r Root) tls(m modules) doctor.Support {
 	return r.configured(m.release)
 }
 
-// configured is what the kernel's configuration says, where it is to be had. Of a module
-// it does not report whether it is installed.
+// configured returns what the kernel's configuration says, if it can be read. For a
+// module the configuration does not say whether it is installed.
 func (r Root) configured(release string) (is doctor.Support) {
 	text := gunzip(r.read("proc/config.gz"))
 	if text == nil {
@@ -111,13 +111,13 @@ func (r Root) configured(release string) (is doctor.Support) {
 	return is
 }
 
-// gunzip returns as much of a text as a file is read of.
+// gunzip decompresses at most as much as is read of a file.
 func gunzip(b []byte) []byte {
 	z, err := gzip.NewReader(bytes.NewReader(b))
 	if err != nil {
 		return nil
 	}
-	text, _ := io.ReadAll(io.LimitReader(z, maxFile)) // of a broken one there is what there is
+	text, _ := io.ReadAll(io.LimitReader(z, maxFile)) // a broken file counts as far as it can be read
 	return text
 }
 
@@ -127,7 +127,7 @@ var ciphers = []struct{ name, module, algorithm string }{
 	{"CHACHA20-POLY1305", "chacha20poly1305", "rfc7539(chacha20,poly1305)"},
 }
 
-// ciphers: what is not registered yet the kernel loads at the first key.
+// ciphers: the kernel loads a cipher that is not registered yet at its first key.
 func (r Root) ciphers(m modules) (found []doctor.Cipher) {
 	registered := map[string]bool{}
 	lines(r.read("proc/crypto"), func(l string) {
@@ -146,7 +146,7 @@ func (r Root) ciphers(m modules) (found []doctor.Cipher) {
 	return found
 }
 
-// symbols: the kernel shows zeros to those who may not see addresses.
+// symbols: the kernel shows zeros to users who may not see addresses.
 func (r Root) symbols() doctor.Tri {
 	b := r.read("proc/kallsyms")
 	if len(b) == 0 {
@@ -156,7 +156,7 @@ func (r Root) symbols() doctor.Tri {
 	if strings.Trim(first, "0") != "" {
 		return doctor.Yes
 	}
-	// The first symbol of some kernels lies at 0.
+	// The first symbol of some kernels is at address 0.
 	rest := string(b)
 	for range 100 {
 		var l string
@@ -166,13 +166,13 @@ func (r Root) symbols() doctor.Tri {
 			return doctor.Yes
 		}
 	}
-	if os.Geteuid() != 0 || r.nsInode("self", "user") != initialUserNS { // they may be shown to root
+	if os.Geteuid() != 0 || r.nsInode("self", "user") != initialUserNS { // root may see them
 		return doctor.Unset
 	}
 	return doctor.No
 }
 
-// mounts are those of NFS with TLS.
+// mounts lists the NFS mounts with TLS.
 func (r Root) mounts() (found []string) {
 	lines(r.read("proc/self/mounts"), func(l string) {
 		f := strings.Fields(l)

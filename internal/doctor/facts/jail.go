@@ -13,20 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// jail is the file system below a process's root, as the process sees it: a link of a
-// container leads to a file of that container. What is there was chosen by others, so
-// what is read of it is bounded in all, and whatever is not read for another reason
-// than that it is not there is remembered: nothing follows from the rest then.
+// jail is the file system below a process's root, as the process sees it: a link in a
+// container leads to a file of that container. Others chose the contents, so the total
+// amount read is bounded. If a file is not read for another reason than that it does not
+// exist, the jail remembers that: the other files then prove nothing.
 type jail struct {
 	root      string // a directory, or a link to one
-	remaining int    // bytes that may still be read
-	barred    error  // why nothing is to be read at all
-	failed    error  // why something was not read, the first reason
+	remaining int    // bytes that can still be read
+	barred    error  // why nothing can be read
+	failed    error  // why a file was not read, the first reason
 }
 
 const (
 	maxJail  = 16 << 20
-	openCost = 4 << 10 // to open something counts as so many bytes,
+	openCost = 4 << 10 // opening a file counts as so many bytes,
 	nameCost = 64      // a name in a directory as so many
 )
 
@@ -43,7 +43,7 @@ func (j *jail) charge(n int) error {
 	return nil
 }
 
-// open opens a file, or a directory, by what kind says.
+// open opens a file or a directory, as kind says.
 func (j *jail) open(name string, kind uint32) (*os.File, error) {
 	if err := cmp.Or(j.barred, j.charge(openCost)); err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (j *jail) open(name string, kind uint32) (*os.File, error) {
 	defer unix.Close(root)
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT}
 	fd, err := unix.Openat2(root, name, &how)
-	for range 10 { // somebody renames on the way
+	for range 10 { // somebody is renaming files
 		if err == unix.EAGAIN {
 			fd, err = unix.Openat2(root, name, &how)
 		}
@@ -72,7 +72,7 @@ func (j *jail) readFile(name string) ([]byte, error) {
 	return b, err
 }
 
-// read reads all of a file, or nothing.
+// read reads a whole file, or nothing.
 func (j *jail) read(name string) ([]byte, error) {
 	f, err := j.open(name, unix.S_IFREG)
 	if err != nil {
@@ -92,8 +92,8 @@ func (j *jail) note(err error) {
 	}
 }
 
-// ReadDir implements fs.ReadDirFS. That something is no directory is no failure: one
-// looks whether it is.
+// ReadDir implements fs.ReadDirFS. A file that is not a directory is no failure: the
+// caller tries whether it is.
 func (j *jail) ReadDir(name string) ([]fs.DirEntry, error) {
 	f, err := j.open(name, unix.S_IFDIR)
 	if err != nil {
@@ -116,7 +116,7 @@ func (j *jail) ReadDir(name string) ([]fs.DirEntry, error) {
 // Open implements fs.FS.
 func (j *jail) Open(name string) (fs.File, error) { return j.open(name, unix.S_IFREG) }
 
-// glob finds files as glob(3) does, where names that begin with a dot hide.
+// glob finds files like glob(3), which does not match names that begin with a dot.
 func (j *jail) glob(pattern string) (found []string) {
 	names, _ := fs.Glob(j, strings.TrimPrefix(path.Clean(pattern), "/")) // a bad pattern matches nothing
 	for _, n := range names {
@@ -127,8 +127,8 @@ func (j *jail) glob(pattern string) (found []string) {
 	return found
 }
 
-// within lists the files of a directory with one of the endings; is reports whether it is
-// one.
+// within lists the files of a directory with one of the suffixes; is reports whether it
+// is a directory.
 func (j *jail) within(dir string, endings ...string) (files []string, is bool) {
 	all, err := j.ReadDir(dir)
 	for _, e := range all {

@@ -15,7 +15,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
 
-// A link of a container leads to a file of that container, and to none of the host.
+// A link in a container leads to a file of that container, never to one of the host.
 func TestLinksStayInside(t *testing.T) {
 	outside := tree(t, map[string]string{"openssl.cnf": switchedOn, "conf.d/a.conf": "http {}"})
 	in := jail{remaining: maxJail, root: string(tree(t, map[string]string{
@@ -43,7 +43,7 @@ func TestLinksStayInside(t *testing.T) {
 	}
 }
 
-// Where a pipe stands in the place of a file, or a device, nobody waits and nothing acts.
+// A pipe or a device in place of a file makes nothing wait or act.
 func TestPipes(t *testing.T) {
 	root := string(tree(t, map[string]string{"proc/7/comm": "prog", "proc/7/maps": "0-1 r-xp 0 08:01 1 /lib/libgnutls.so.30\n0-1 r-xp 0 08:01 1 /lib/libcrypto.so.3\n0-1 r-xp 0 08:01 1 /lib/libssl.so.3\n",
 		"proc/7/exe": "->ROOT/prog", "proc/7/root": "->ROOT", "prog": "", "etc/gnutls/x": "", "lib/x": ""}))
@@ -71,7 +71,7 @@ func TestPipes(t *testing.T) {
 	}
 }
 
-// What files include is bounded in depth and in breadth, and nothing follows from a part.
+// Included files are limited in depth and number, and a part of them proves nothing.
 func TestIncludesAreBounded(t *testing.T) {
 	for name, text := range map[string]string{
 		"depth":       ".include /usr/lib/ssl/openssl.cnf\n",
@@ -94,8 +94,8 @@ func TestIncludesAreBounded(t *testing.T) {
 	}
 }
 
-// Who has changed its root since it read its configuration is looked at by the eyes of
-// its parent, if that is of the same program; else nothing is known of it.
+// For a process that changed its root after it read its configuration, the root of its
+// parent is used, if that runs the same program; else nothing is known.
 func TestChroot(t *testing.T) {
 	files := map[string]string{
 		"proc/7/comm": "haproxy\n", "proc/7/exe": "->ROOT/usr/sbin/haproxy", "proc/7/root": "->ROOT/var/lib/haproxy", "proc/7/cwd": "->/var/lib/haproxy", "proc/7/status": "PPid:\t6\n",
@@ -112,7 +112,7 @@ func TestChroot(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	files["proc/6/exe"] = "->ROOT/bin/init"
-	files["proc/7/map_files/500000-1600000"] = libcrypto // which stays, whatever the root is
+	files["proc/7/map_files/500000-1600000"] = libcrypto // the root does not change this
 	p, _ = NewReader(tree(t, files)).Process(7, true)
 	if p.Server == nil || p.Server.Unread != errChroot.Error() || p.OpenSSL.Unread != errChroot.Error() {
 		t.Errorf("%+v, %+v", p.Server, p.OpenSSL)

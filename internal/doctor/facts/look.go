@@ -14,7 +14,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
 
-// Want says which processes somebody asks about; the zero value all that have a TCP
+// Want says which processes the user asks about; the zero value means all that have a TCP
 // socket.
 type Want struct {
 	PIDs  []int
@@ -22,10 +22,10 @@ type Want struct {
 	Ports []uint16
 }
 
-// All: nobody asks about any process more than about another.
+// All: the user named no process.
 func (w *Want) All() bool { return len(w.PIDs)+len(w.Comms)+len(w.Ports) == 0 }
 
-// Process reports whether a process is one of those.
+// Process reports whether the user asked about a process.
 func (w *Want) Process(pid int, comm string) bool {
 	return slices.Contains(w.PIDs, pid) || slices.Contains(w.Comms, comm)
 }
@@ -35,13 +35,14 @@ func (w *Want) Ends(e *doctor.Ends) bool {
 	return slices.ContainsFunc(w.Ports, func(p uint16) bool { return e.Local.Port() == p || e.Remote.Port() == p })
 }
 
-// Event reports whether something that was seen is of those, or of all.
+// Event reports whether an observed event belongs to a wanted process; true if all are
+// wanted.
 func (w *Want) Event(e *doctor.Ends, pid int, comm string) bool {
 	return w.All() || w.Process(pid, comm) || w.Ends(e)
 }
 
-// Look looks at all that is wanted. known are processes that have been looked at
-// before, and may be gone, or another of their number may be there.
+// Look examines the wanted processes. known are processes that were examined before; they
+// may be gone, and others may have their numbers.
 func (r *Reader) Look(want *Want, known []doctor.Process) *doctor.Facts {
 	f := &doctor.Facts{NotSeen: []string{}, Processes: []doctor.Process{}}
 	f.Host = r.Host(&f.NotSeen)
@@ -53,12 +54,12 @@ func (r *Reader) Look(want *Want, known []doctor.Process) *doctor.Facts {
 	return f
 }
 
-// socket: those of nobody are the kernel's own.
+// sockets without a process are the kernel's own.
 func (w *Want) socket(s *doctor.Socket, wanted map[int]bool) bool {
 	return w.All() || w.Ends(&s.Ends) || slices.ContainsFunc(s.PIDs, func(pid int) bool { return wanted[pid] })
 }
 
-// wanted maps the processes to look at to whether they were asked about by name.
+// wanted maps the processes to examine to whether the user named them.
 func (r *Reader) wanted(want *Want, sockets []doctor.Socket) map[int]bool {
 	found := map[int]bool{}
 	for i := range sockets {
@@ -79,7 +80,7 @@ func (r *Reader) wanted(want *Want, sockets []doctor.Socket) map[int]bool {
 	return found
 }
 
-// processes keeps those with TLS in them, those asked about, and those known before.
+// processes returns the processes that use TLS, the named ones, and those known before.
 func (r *Reader) processes(f *doctor.Facts, wanted map[int]bool, known []doctor.Process) {
 	denied := 0
 	f.Processes = append(f.Processes, known...)
@@ -104,8 +105,8 @@ func (r *Reader) processes(f *doctor.Facts, wanted map[int]bool, known []doctor.
 	})
 }
 
-// missing says what it would take to see more. Root may lack a right too, in a container,
-// or have it and not be allowed all the same.
+// missing names the rights that would show more. Root may lack a right too, in a
+// container, or have it and still be refused.
 func (r Root) missing(right uint, name string) string {
 	if os.Geteuid() != 0 {
 		return "run as root"
@@ -117,7 +118,7 @@ func (r Root) missing(right uint, name string) string {
 	return "this root is not allowed to (another user namespace, more rights than this one has, a security module)"
 }
 
-// processes is a number of those of others.
+// processes formats the number of processes of other users.
 func processes(n int) string {
 	if n == 1 {
 		return "1 process of others"

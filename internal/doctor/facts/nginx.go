@@ -10,8 +10,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
 
-// nginx reads the configuration that the command line names, or the one that the
-// program was built for.
+// nginx reads the configuration that the command line names, or the built-in one.
 func (s *scene) nginx(words []string) {
 	file, prefix := s.p.Server.File, s.prefix
 	file, prefix = cmp.Or(nginxOption(words, 'c'), file), cmp.Or(nginxOption(words, 'p'), prefix)
@@ -19,7 +18,7 @@ func (s *scene) nginx(words []string) {
 	case file == "":
 		s.p.Server.Unread = "neither the command line nor the program names it"
 		return
-	case !path.IsAbs(file) && prefix == "": // the directory that nginx was begun in says nothing
+	case !path.IsAbs(file) && prefix == "": // the directory that nginx was started in proves nothing
 		s.p.Server.Unread = "neither the command line nor the program says what it is relative to"
 		return
 	case !path.IsAbs(file):
@@ -35,8 +34,8 @@ func (s *scene) nginx(words []string) {
 	evaluateNginx(all, s.p.Server)
 }
 
-// nginxOption is the value of the last option of a letter: the rest of its word, or the
-// next. Letters without a value may stand before it.
+// nginxOption returns the value of the last option with a letter: the rest of its word,
+// or the next word. Letters without a value may come before it.
 func nginxOption(words []string, letter byte) (value string) {
 	for i := 0; i < len(words); i++ {
 		letters, dash := strings.CutPrefix(words[i], "-")
@@ -56,7 +55,7 @@ func nginxOption(words []string, letter byte) (value string) {
 	return value
 }
 
-// directive is one of nginx's: words, and a block where it has one.
+// directive is a directive of nginx: words, and a block if it has one.
 type directive struct {
 	words []string
 	block []directive
@@ -66,8 +65,8 @@ func (d *directive) is(words ...string) bool {
 	return len(d.words) >= len(words) && slices.Equal(d.words[:len(words)], words)
 }
 
-// isOdd: it has text of another language in it, or a value that depends on others, where
-// it matters.
+// isOdd reports whether it has text of another language in it, or a value that depends
+// on variables, where that matters.
 func (d *directive) isOdd() bool {
 	if len(d.words) == 0 {
 		return false
@@ -76,7 +75,7 @@ func (d *directive) isOdd() bool {
 		d.is("ssl_conf_command") && strings.Contains(strings.Join(d.words, " "), "$")
 }
 
-// maxNginxWords bounds what is kept of all files.
+// maxNginxWords limits the words kept of all files.
 const maxNginxWords = 500_000
 
 type nginxParser struct {
@@ -157,7 +156,7 @@ const (
 type tokens struct {
 	text  string
 	depth int
-	odd   bool // it is none of nginx's
+	odd   bool // nginx would reject it
 }
 
 func (t *tokens) next() (string, tokenKind) {
@@ -200,8 +199,8 @@ func (t *tokens) next() (string, tokenKind) {
 	return word, tokenWord
 }
 
-// ends is where a word of s ends: before one of stops, where that is neither escaped nor
-// the begin of a variable's name, or with s.
+// ends returns where a word of s ends: at the first of the characters in stops that is
+// neither escaped nor the start of a variable's name, or at the end of s.
 func ends(s, stops string) int {
 	for i := 0; i < len(s); i++ {
 		switch {
@@ -215,7 +214,7 @@ func ends(s, stops string) int {
 	return len(s)
 }
 
-// inherited is what a level of nginx's configuration passes on to those within.
+// inherited is what a level of nginx's configuration passes on to inner levels.
 type inherited struct {
 	ktls, sendfile, http2 doctor.Tri
 	chunk                 int
@@ -252,7 +251,7 @@ func evaluateNginx(all []directive, s *doctor.Server) {
 	}
 }
 
-// take is a level with what it says itself. ssl_conf_command is passed on only where the
+// take returns a level with its own settings. ssl_conf_command is inherited only if the
 // level has none.
 func (i inherited) take(block []directive) inherited {
 	own := doctor.Unset
@@ -281,7 +280,7 @@ func onOff(word string) doctor.Tri {
 	return doctor.No
 }
 
-// size is as 8k or 1m.
+// size parses a size such as 8k or 1m.
 func size(word string) int {
 	unit := 1
 	switch {
@@ -297,7 +296,7 @@ func size(word string) int {
 	return n * unit
 }
 
-// sendfileBelow: a location may say otherwise.
+// sendfileBelow: a location may set sendfile differently.
 func sendfileBelow(block []directive) (is doctor.Tri) {
 	for _, d := range block {
 		if d.is("sendfile", "on") {

@@ -8,8 +8,8 @@ import (
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
 
-// NICs are the network interfaces of this process's namespace that say what they can
-// seal and open.
+// NICs are the network interfaces in this process's namespace that report whether they
+// can seal and open.
 func NICs(notSeen *[]string) (found []doctor.NIC) {
 	interfaces, err := net.Interfaces()
 	if err != nil {
@@ -33,5 +33,5 @@ func NICs(notSeen *[]string) (found []doctor.NIC) {
 	return found
 }
 
-// fixed as ethtool has it: what cannot be had, or cannot be changed.
+// fixed as ethtool shows it: the feature does not exist, or cannot be changed.
 func fixed(s ethtool.FeatureState) bool { return !s.Available || s.NeverChanged }

@@ -8,9 +8,9 @@ import (
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
 
-// opensslDir notes which configuration the library reads: that of OPENSSL_CONF, none
-// where that is empty, or the one in the directory that it was built for, "" where the
-// library does not say.
+// opensslDir finds the configuration that the library reads: the one that OPENSSL_CONF
+// names, none if that is empty, else the one in the library's built-in directory; "" if
+// the library does not name one.
 func (s *scene) opensslDir(dir string) {
 	named, set := s.env["OPENSSL_CONF"]
 	file := path.Join(dir, "openssl.cnf")
@@ -36,11 +36,11 @@ func (s *scene) opensslDir(dir string) {
 	s.p.OpenSSL.KTLS = is
 }
 
-// maxIncludes bounds how deep files include others.
+// maxIncludes limits how deep files include others.
 const maxIncludes = 8
 
-// confFile is a configuration as config(5ssl) describes it, as far as it takes to find
-// an option: sections of names and values, and files that are included.
+// confFile is a configuration as config(5ssl) describes it, as far as finding an option
+// needs it: sections of names and values, and included files.
 type confFile struct {
 	*jail
 	sections map[string][]pair
@@ -66,7 +66,7 @@ func (c *confFile) load(name string, depth int) error {
 	return nil
 }
 
-// line takes a line in. What is not understood is noted.
+// line adds a line. It notes text that it does not understand.
 func (c *confFile) line(l string, depth int) {
 	l, _, _ = strings.Cut(l, "#")
 	l = strings.TrimSpace(l)
@@ -75,7 +75,7 @@ func (c *confFile) line(l string, depth int) {
 	case l == "":
 	case strings.HasPrefix(l, ".include"):
 		name := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(strings.TrimPrefix(l, ".include")), "="))
-		if !path.IsAbs(name) || strings.Contains(name, "$") { // it depends on the environment, and on where the program was begun
+		if !path.IsAbs(name) || strings.Contains(name, "$") { // it depends on the environment, and on the directory of the program's start
 			c.note(errOdd)
 			return
 		}
@@ -93,7 +93,7 @@ func (c *confFile) line(l string, depth int) {
 	}
 }
 
-// include takes a file, or those in a directory.
+// include adds a file, or the files of a directory.
 func (c *confFile) include(name string, depth int) {
 	files, is := c.within(name, ".cnf", ".conf")
 	if !is {
@@ -112,7 +112,7 @@ func (c *confFile) set(name, value string) {
 	c.sections[section] = append(c.sections[section], pair{name, value})
 }
 
-// plain is a value without anything in it that would have to be expanded.
+// plain is a value that contains nothing to expand.
 func (c *confFile) plain(value string) string {
 	if strings.ContainsAny(value, "$\\\"'`") {
 		c.note(errOdd)
@@ -120,7 +120,7 @@ func (c *confFile) plain(value string) string {
 	return value
 }
 
-// value is the last of a name.
+// value returns the last value of a name.
 func (c *confFile) value(section, name string) (value string) {
 	for _, p := range c.sections[section] {
 		if p.name == name {
@@ -130,8 +130,8 @@ func (c *confFile) value(section, name string) (value string) {
 	return value
 }
 
-// ktls follows openssl_conf, ssl_conf and system_default to Options. OpenSSL ends at the
-// first module that it cannot set up.
+// ktls follows openssl_conf, ssl_conf and system_default to Options. OpenSSL stops at
+// the first module that it cannot set up.
 func (c *confFile) ktls() doctor.Tri {
 	for _, module := range c.sections[c.value("default", "openssl_conf")] {
 		section := c.plain(module.value)
@@ -146,8 +146,8 @@ func (c *confFile) ktls() doctor.Tri {
 	return doctor.Unset
 }
 
-// options are commands of SSL_CONF_cmd(3ssl), whose case does not matter, and which a
-// number and a dot may tell apart.
+// options are commands of SSL_CONF_cmd(3ssl), whose case does not matter. A number and a
+// dot in front may make them distinct.
 func (c *confFile) options(section string) (is doctor.Tri) {
 	for _, p := range c.sections[section] {
 		name := p.name[strings.IndexByte(p.name, '.')+1:]

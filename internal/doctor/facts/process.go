@@ -16,7 +16,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
 
-// Reader looks at processes, and remembers what their files say.
+// Reader examines processes, and remembers the contents of their files.
 type Reader struct {
 	Root
 	files map[fileID]traits
@@ -25,16 +25,16 @@ type Reader struct {
 // NewReader reads below root.
 func NewReader(root Root) *Reader { return &Reader{root, map[fileID]traits{}} }
 
-// PIDs are the processes that there are, in order.
+// PIDs are the numbers of all processes, in order.
 func (r Root) PIDs() []int { return slices.Sorted(slices.Values(r.pids())) }
 
 // Comm is a process's name, "" if it is gone.
 func (r Root) Comm(pid int) string { return r.word("proc", strconv.Itoa(pid), "comm") }
 
-// Started is when a process was started, in ticks since the machine was; 0 if it is gone.
+// Started is the time when a process was started, in ticks since boot; 0 if it is gone.
 func (r Root) Started(pid int) uint64 {
 	stat := r.read("proc", strconv.Itoa(pid), "stat")
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // its name may have anything in it
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // its name can contain anything
 	if len(fields) < 20 {
 		return 0
 	}
@@ -42,9 +42,9 @@ func (r Root) Started(pid int) uint64 {
 	return started
 }
 
-// Process looks at one. With deep, its program is searched for a library that is a part
-// of it, which reads the whole file. An error is that it is gone, or is somebody
-// else's.
+// Process examines a process. With deep, it searches the program for a library that is
+// linked in, which reads the whole file. An error means that the process is gone, or
+// belongs to another user.
 func (r *Reader) Process(pid int, deep bool) (doctor.Process, error) {
 	p, err := r.process(pid, deep)
 	switch {
@@ -106,22 +106,23 @@ func (r Root) environ(pid string) map[string]string {
 	return found
 }
 
-// scene is a process that is being looked at.
+// scene is a process being examined.
 type scene struct {
 	*Reader
 	pid    string
 	p      *doctor.Process
 	env    map[string]string
 	ranges map[string]string // files that are mapped, and where
-	prefix string            // that nginx was built for
-	// viewer is the process by whose root and directory files are found. lost: there is
-	// none that still sees what this one has read.
+	prefix string            // the prefix that nginx was built with
+	// viewer is the process whose root and directory are used to find files. lost: no
+	// process still sees what this one has read.
 	viewer string
 	lost   bool
 }
 
-// look finds the eyes. Who changes its root has read its configuration before; its
-// parent, where that is of the same program, has not changed its own (HAProxy's chroot).
+// look finds the viewer. A process that changes its root has read its configuration
+// before; its parent, if that runs the same program, has not changed its own root
+// (HAProxy's chroot).
 func (s *scene) look(parent string) {
 	if !s.changedRoot(s.pid) {
 		return
@@ -138,15 +139,15 @@ func (s *scene) look(parent string) {
 	}
 }
 
-// changedRoot: its program lies outside of its root. Both links are reported as whoever
-// reads them sees them.
+// changedRoot reports whether its program is outside its root. The kernel shows both
+// links as the reading process sees them.
 func (r Root) changedRoot(pid string) bool {
 	root, err := os.Readlink(r.path("proc", pid, "root"))
 	exe, err2 := os.Readlink(r.path("proc", pid, "exe"))
 	return err == nil && err2 == nil && root != string(r) && !strings.HasPrefix(exe, root+"/")
 }
 
-// jail is what the process sees, or saw when it was begun.
+// jail is the file system that the process sees, or saw when it started.
 func (s *scene) jail() *jail {
 	j := &jail{root: s.path("proc", s.viewer, "root"), remaining: maxJail}
 	if s.lost {
@@ -155,8 +156,8 @@ func (s *scene) jail() *jail {
 	return j
 }
 
-// open opens a file that the process has mapped: what stands behind the link exe or
-// behind the mapping, which takes rights, or what now has its name.
+// open opens a file that the process has mapped: through the link exe or the mapping,
+// which needs rights, or by its name, which may now be another file's.
 func (s *scene) open(file string) (*os.File, error) {
 	if file == s.p.Exe {
 		return openFile(s.path("proc", s.pid, "exe"))
@@ -167,7 +168,7 @@ func (s *scene) open(file string) (*os.File, error) {
 	return s.jail().open(file, unix.S_IFREG)
 }
 
-// mapped finds libraries by the names of the files that are mapped.
+// mapped finds libraries by the names of the mapped files.
 func (s *scene) mapped(list []byte) {
 	lines(list, func(l string) {
 		i := strings.IndexByte(l, '/')
@@ -183,7 +184,7 @@ func (s *scene) mapped(list []byte) {
 	s.cryptoVersion()
 }
 
-// mapping is the name in map_files of a line of maps, which fills numbers up with zeros.
+// mapping is the name in map_files of a line of maps, which pads numbers with zeros.
 func mapping(l string) string {
 	at, _, _ := strings.Cut(l, " ")
 	begin, end, _ := strings.Cut(at, "-")
@@ -214,8 +215,8 @@ func (s *scene) add(l doctor.Library) {
 	s.p.Libraries = append(s.p.Libraries, l)
 }
 
-// cryptoVersion: libssl does not say which version it is, libcrypto beside it does.
-// A BoringSSL may go by the same name.
+// cryptoVersion: libssl does not contain its version, libcrypto beside it does. A
+// BoringSSL may have the same name.
 func (s *scene) cryptoVersion() {
 	for i := range s.p.Libraries {
 		l := &s.p.Libraries[i]
@@ -233,8 +234,8 @@ func (s *scene) cryptoVersion() {
 	}
 }
 
-// libcrypto is the file of that library in dir, or else the only one; "" where it is not
-// known which it is.
+// libcrypto is the file of that library in dir, or else the only one; "" if it is not
+// known which one.
 func (s *scene) libcrypto(dir string) string {
 	all := slices.DeleteFunc(slices.Sorted(maps.Keys(s.ranges)), func(file string) bool {
 		base := path.Base(file)
@@ -250,7 +251,7 @@ func (s *scene) libcrypto(dir string) string {
 	return ""
 }
 
-// javaVersion stands in a file beside lib (JEP 220).
+// javaVersion is in a file beside lib (JEP 220).
 func (s *scene) javaVersion(jvm string) (version string) {
 	home := path.Dir(path.Dir(path.Dir(jvm)))
 	b, _ := s.jail().readFile(path.Join(home, "release"))
@@ -262,7 +263,7 @@ func (s *scene) javaVersion(jvm string) (version string) {
 	return version
 }
 
-// program looks for a library in the program itself.
+// program searches the program itself for a library.
 func (s *scene) program() {
 	t := s.traitsOf(openFile(s.path("proc", s.pid, "exe")))
 	if isServer(s.p.Exe) && (t.nginx != "" || t.haproxy != "") {
@@ -300,7 +301,7 @@ func isServer(exe string) bool {
 	return base == "nginx" || base == "haproxy"
 }
 
-// settings reads what configures the libraries and the server.
+// settings reads the configuration of the libraries and of the server.
 func (s *scene) settings(parent string) {
 	if l := s.p.Library(doctor.OpenSSL); l != nil && !l.Static && s.p.OpenSSL == nil {
 		s.opensslDir("")
@@ -322,8 +323,8 @@ func (s *scene) settings(parent string) {
 	s.haproxy(words)
 }
 
-// commandLine splits at spaces too: programs that show a title write it over their
-// words.
+// commandLine splits at spaces too, because programs that show a title overwrite their
+// words with it.
 func (s *scene) commandLine(pid string) []string {
 	b := s.read("proc", pid, "cmdline")
 	return strings.FieldsFunc(string(b[:min(len(b), 64<<10)]), func(r rune) bool { return r == 0 || r == ' ' })

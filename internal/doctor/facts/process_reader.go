@@ -6,31 +6,31 @@ import (
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
 
-// maxKnown bounds how many processes a ProcessReader remembers, maxWaiting how many wait for it.
+// maxKnown limits how many processes a ProcessReader remembers, maxWaiting how many wait for it.
 const (
 	maxKnown   = 10_000
 	maxWaiting = 256
 )
 
-// ProcessReader looks at processes while they are there, beside whoever asks: a program may take
-// seconds to be searched, and who asks reads a ring that fills meanwhile.
+// ProcessReader examines processes while they exist, concurrently with its caller: searching a
+// program can take seconds, and the caller reads a ring that fills up meanwhile.
 type ProcessReader struct {
 	reader *Reader
 	look   func(pid int) (doctor.Process, error)
 	queue  chan who
 	done   chan struct{}
-	// queued and missed are of who asks, known is of who looks, until done.
+	// queued and missed belong to the caller, known to the goroutine, until done.
 	queued, missed map[who]bool
 	known          []doctor.Process
 }
 
-// who is a process: its number is used again.
+// who identifies a process by start time too, since numbers are used again.
 type who struct {
 	pid     int
 	started uint64
 }
 
-// NewProcessReader begins to wait for questions. Until End returns it alone may use the reader.
+// NewProcessReader starts the goroutine. Until End returns, nothing else may use the reader.
 func NewProcessReader(r *Reader) *ProcessReader {
 	l := &ProcessReader{reader: r, queue: make(chan who, maxWaiting), done: make(chan struct{}), queued: map[who]bool{}, missed: map[who]bool{}}
 	l.look = func(pid int) (doctor.Process, error) { return r.Process(pid, true) }
@@ -38,7 +38,8 @@ func NewProcessReader(r *Reader) *ProcessReader {
 	return l
 }
 
-// Enqueue has a process looked at, once. It returns when that was started, 0 if it is gone.
+// Enqueue queues a process to be examined, once. It returns the process's start time, 0 if it is
+// gone.
 func (l *ProcessReader) Enqueue(pid int) (started uint64) {
 	w := who{pid, l.reader.Started(pid)}
 	if w.started == 0 || l.queued[w] {
@@ -70,7 +71,7 @@ func (l *ProcessReader) run() {
 	}
 }
 
-// End returns what was found. Of what had no room it tells notSeen.
+// End returns the processes found. It reports to notSeen those that found no room.
 func (l *ProcessReader) End(notSeen *[]string) []doctor.Process {
 	close(l.queue)
 	<-l.done

@@ -21,7 +21,8 @@ func TestStarted(t *testing.T) {
 	}
 }
 
-// Who asks never waits, is asked about a process once, and is told how many had no room.
+// The caller never waits, each process is examined once, and those that found no room
+// are counted.
 func TestProcessReader(t *testing.T) {
 	files := map[string]string{}
 	for pid := range maxWaiting + 10 {
@@ -36,14 +37,14 @@ func TestProcessReader(t *testing.T) {
 		}
 		started := uint64(pid + 99)
 		if pid == 2 {
-			started++ // another has its number by now
+			started++ // another process has its number by now
 		}
 		return doctor.Process{PID: pid, Comm: "x", Started: started}, nil
 	}
 	if got := l.Enqueue(1); got != 100 {
 		t.Errorf("started at %d", got)
 	}
-	<-begun // it is looked at, and takes its time
+	<-begun // it is examined, and that takes time
 	for range 3 {
 		for pid := range maxWaiting + 10 {
 			l.Enqueue(pid + 1)

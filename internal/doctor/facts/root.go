@@ -12,17 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Root is the directory that /proc and the rest lie below: "/", but for tests.
+// Root is the directory that /proc and the rest are below: "/", except in tests.
 type Root string
 
-// maxFile is how much of a file in text is read.
+// maxFile is how much of a text file is read.
 const maxFile = 4 << 20
 
 func (r Root) path(elem ...string) string {
 	return filepath.Join(append([]string{string(r)}, elem...)...)
 }
 
-// read returns a file's first bytes, nil where there is none to be had.
+// read returns a file's first bytes, nil if it cannot be read.
 func (r Root) read(elem ...string) []byte {
 	b, _ := readFile(r.path(elem...))
 	return b
@@ -38,7 +38,7 @@ func readFile(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxFile))
 }
 
-// openFile opens a file, and nothing but a file.
+// openFile opens a regular file, and nothing else.
 func openFile(name string) (*os.File, error) {
 	fd, err := unix.Open(name, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -47,9 +47,9 @@ func openFile(name string) (*os.File, error) {
 	return reopen(fd, unix.S_IFREG)
 }
 
-// reopen opens what fd, which it closes, names by O_PATH, if it is of that kind: to open
-// a pipe would wait, and a device may act when it is opened. What was looked at is what
-// is opened, whatever the name stands for by now.
+// reopen opens the file that fd names by O_PATH, if it is of the given kind, and closes
+// fd: opening a pipe would wait, and a device may act when it is opened. It opens the
+// same file that was examined, even if its name is another file's by now.
 func reopen(fd int, kind uint32) (*os.File, error) {
 	defer unix.Close(fd)
 	var st unix.Stat_t
@@ -62,7 +62,7 @@ func reopen(fd int, kind uint32) (*os.File, error) {
 	return os.Open("/proc/self/fd/" + strconv.Itoa(fd))
 }
 
-// word is a file's content without the white space around it.
+// word is a file's content without surrounding white space.
 func (r Root) word(elem ...string) string { return strings.TrimSpace(string(r.read(elem...))) }
 
 func (r Root) exists(elem ...string) bool {
@@ -79,7 +79,7 @@ func lines(b []byte, each func(string)) {
 	}
 }
 
-// pids are the processes that there are.
+// pids are the numbers of all processes.
 func (r Root) pids() (all []int) {
 	dir, err := os.Open(r.path("proc"))
 	if err != nil {

@@ -31,8 +31,8 @@ const (
 	attributeType   = 1<<14 - 1
 )
 
-// Sockets lists the TCP sockets of each network namespace that a process is in, with
-// their owners. It takes root for namespaces and processes of others.
+// Sockets lists the TCP sockets of each network namespace that has a process, with
+// their owners. It needs root for other namespaces and the processes of others.
 func (r Root) Sockets(notSeen *[]string) []doctor.Socket {
 	owners := r.owners()
 	var all []doctor.Socket
@@ -67,7 +67,7 @@ func (r Root) owners() map[uint32][]int {
 	owners := map[uint32][]int{}
 	for _, pid := range r.pids() {
 		dir := r.path("proc", strconv.Itoa(pid), "fd")
-		fds, _ := os.ReadDir(dir) // it may be gone, or somebody else's
+		fds, _ := os.ReadDir(dir) // it may be gone, or belong to another user
 		for _, fd := range fds {
 			link, err := os.Readlink(dir + "/" + fd.Name())
 			if err != nil || !strings.HasPrefix(link, "socket:[") {
@@ -82,7 +82,7 @@ func (r Root) owners() map[uint32][]int {
 	return owners
 }
 
-// socketsOf asks sock_diag(7) of a namespace. The process's own it need not enter.
+// socketsOf queries sock_diag(7) in a namespace. It need not enter the process's own.
 func socketsOf(file string, own bool) (all []doctor.Socket, err error) {
 	at := netns.None()
 	if !own {
@@ -152,7 +152,7 @@ func socketOf(b []byte) (s doctor.Socket, ok bool) {
 
 func attributes(b []byte) map[uint16][]byte {
 	found := map[uint16][]byte{}
-	all, _ := nl.ParseRouteAttr(b) // the kernel's, or none
+	all, _ := nl.ParseRouteAttr(b) // the kernel's, or without owner
 	for _, a := range all {
 		found[a.Attr.Type&attributeType] = a.Value
 	}

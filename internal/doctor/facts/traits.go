@@ -15,10 +15,10 @@ import (
 	"github.com/ktlstop/ktlstop/internal/doctor"
 )
 
-// traits are what the bytes of a program or a library say.
+// traits are the facts found in the bytes of a program or a library.
 type traits struct {
 	openssl, opensslDir string
-	sslInside           bool // the part that speaks TLS, not crypto alone
+	sslInside           bool // the part that implements TLS, not only crypto
 	gnutls              string
 	gnutlsULP           bool
 	boringssl, awslc    bool
@@ -43,7 +43,7 @@ func (t *traits) gnutlsKTLS() doctor.Tri {
 	return doctor.No
 }
 
-// fileID tells a file from others, and from itself after a change.
+// fileID identifies a file and its version.
 type fileID struct {
 	dev, ino     uint64
 	size, change int64
@@ -52,7 +52,8 @@ type fileID struct {
 // maxProgram is how much of a program is searched.
 const maxProgram = 512 << 20
 
-// traitsOf searches a file once, and closes it; what could not be opened has none.
+// traitsOf searches a file once, and closes it; a file that could not be opened has no
+// traits.
 func (r *Reader) traitsOf(f *os.File, err error) traits {
 	if err != nil {
 		return traits{}
@@ -74,7 +75,7 @@ func (r *Reader) traitsOf(f *os.File, err error) traits {
 	return t
 }
 
-// build reads which Go has built a program.
+// build reads the version of Go that built a program.
 func (t *traits) build(f *os.File) {
 	info, err := buildinfo.Read(f)
 	if err != nil {
@@ -83,7 +84,8 @@ func (t *traits) build(f *os.File) {
 	t.goVersion = strings.TrimPrefix(info.GoVersion, "go")
 }
 
-// mark is a text in a file, and what follows from it. after is what is read behind it.
+// mark is a text in a file, and the trait that it shows. after is the text that is read
+// after it.
 type mark struct {
 	text string
 	take func(t *traits, after string)
@@ -97,7 +99,7 @@ var (
 
 func version(s string) string { return versionText.FindString(s) }
 
-// until is s up to a byte, "" if that is not there.
+// until is s up to a byte, "" if s does not have it.
 func until(s string, end string) string {
 	s, _, found := strings.Cut(s, end)
 	if !found {
@@ -116,10 +118,10 @@ var marks = []mark{
 		}
 	}},
 	{"OPENSSLDIR: \"", func(t *traits, s string) { t.opensslDir = until(s, `"`) }},
-	{"ssl/statem/", func(t *traits, _ string) { t.sslInside = true }}, // of its own source, in errors
+	{"ssl/statem/", func(t *traits, _ string) { t.sslInside = true }}, // of its own source, in error messages
 	{"Enabled GnuTLS ", func(t *traits, s string) { t.gnutls = version(s) }},
 	{"Unable to set TCP_ULP for", func(t *traits, _ string) { t.gnutlsULP = true }},
-	{"(compatible; BoringSSL", func(t *traits, _ string) { t.boringssl = true }}, // what OpenSSL_version says
+	{"(compatible; BoringSSL", func(t *traits, _ string) { t.boringssl = true }}, // the text that OpenSSL_version returns
 	{"boringssl/src/ssl/", func(t *traits, _ string) { t.boringssl = true }},
 	{"(compatible; AWS-LC", func(t *traits, _ string) { t.awslc = true }},
 	{"/rustls-", func(t *traits, s string) {
@@ -149,7 +151,7 @@ var marks = []mark{
 
 const (
 	chunk   = 1 << 20
-	overlap = 2 << 10 // as much as a mark and what is behind it
+	overlap = 2 << 10 // enough for a mark and the text after it
 )
 
 // search reads all marks of a file.
@@ -169,7 +171,8 @@ func search(r io.Reader) (t traits) {
 	}
 }
 
-// find takes each place of the mark in b; near its end only if nothing comes behind.
+// find handles each occurrence of the mark in b; near the end of b only if no more
+// follows.
 func (m *mark) find(t *traits, b []byte, last bool) {
 	for off := 0; ; {
 		i := bytes.Index(b[off:], []byte(m.text))
@@ -178,7 +181,7 @@ func (m *mark) find(t *traits, b []byte, last bool) {
 		}
 		off += i + len(m.text)
 		if !last && off+overlap/2 > len(b) {
-			return // the next piece has it whole
+			return // the next piece has it complete
 		}
 		m.take(t, string(b[off:min(len(b), off+overlap/2)]))
 	}

@@ -1,6 +1,5 @@
 // Package hello reads the first message of a TLS handshake, as far as it is there: a
-// ClientHello or a ServerHello of RFC 5246 and RFC 8446. What it reads was chosen by
-// others.
+// ClientHello or a ServerHello of RFC 5246 and RFC 8446. Others chose its input.
 package hello
 
 import (
@@ -9,15 +8,15 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 )
 
-// Hello is what a ClientHello offers, or what a ServerHello has chosen.
+// Hello is the offer of a ClientHello, or the choice of a ServerHello.
 type Hello struct {
-	// Server tells a ServerHello from a ClientHello.
+	// Server is true for a ServerHello, false for a ClientHello.
 	Server bool
-	// Version is the chosen one, or the highest that is offered.
+	// Version is the chosen one, or the highest one offered.
 	Version uint16
-	// Suite is the chosen one, 0 of a ClientHello.
+	// Suite is the chosen one, 0 in a ClientHello.
 	Suite uint16
-	// Name is the server's name that a client asks for; it may hold anything.
+	// Name is the server name that a client asks for; it can contain anything.
 	Name string
 	// MaxFragment is the code of max_fragment_length (RFC 6066 §4), RecordLimit the
 	// value of record_size_limit (RFC 8449); 0 without.
@@ -25,11 +24,11 @@ type Hello struct {
 	RecordLimit uint16
 	// Compressed: the server has chosen a compression.
 	Compressed bool
-	// Cut: not all of the message was there.
+	// Cut: a part of the message was missing.
 	Cut bool
 }
 
-// ErrNone is of bytes that are no hello.
+// ErrNone is returned for bytes that are not a hello.
 var ErrNone = errors.New("no ClientHello or ServerHello")
 
 const (
@@ -43,7 +42,7 @@ const (
 	extVersions    = 43
 )
 
-// Parse reads a record's first bytes, from its header on.
+// Parse reads the first bytes of a record, including its header.
 func Parse(b []byte) (Hello, error) {
 	s := cryptobyte.String(b)
 	var kind, major, minor, msg uint8
@@ -84,13 +83,13 @@ func (h *Hello) server(s cryptobyte.String) error {
 		return ErrNone
 	}
 	h.Compressed = compression != 0
-	if h.Suite>>8 == 0x13 { // suites of TLS 1.3 alone, whose version stands in what may be cut off
+	if h.Suite>>8 == 0x13 { // suites of TLS 1.3 alone, whose version may be in the missing part
 		h.Version = 0x0304
 	}
 	return h.extensions(s)
 }
 
-// rest is the end of what can be read.
+// rest is the remaining input.
 func (h *Hello) rest() error {
 	if h.Cut {
 		return nil
@@ -139,8 +138,8 @@ func serverName(data cryptobyte.String) string {
 	return string(name)
 }
 
-// versions takes the chosen version, or the highest that is offered and no GREASE
-// (RFC 8701).
+// versions returns the chosen version, or the highest one offered, without GREASE (RFC
+// 8701).
 func (h *Hello) versions(data cryptobyte.String) {
 	if h.Server {
 		data.ReadUint16(&h.Version)

@@ -63,7 +63,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// first is what crypto/tls sends first.
+// first is the first message that crypto/tls sends.
 func first(t *testing.T, cfg *tls.Config) []byte {
 	t.Helper()
 	a, b := net.Pipe()
@@ -77,7 +77,8 @@ func first(t *testing.T, cfg *tls.Config) []byte {
 	return buf[:n]
 }
 
-// A real ClientHello, whole and cut at each byte: what is there is read, or it is none.
+// A real ClientHello, complete and cut at each byte: the bytes that are there are read, or
+// it is not a hello.
 func TestClient(t *testing.T) {
 	b := first(t, &tls.Config{ServerName: "doctor.test", InsecureSkipVerify: true})
 	h, err := Parse(b)
@@ -114,8 +115,8 @@ func TestSuites(t *testing.T) {
 	if Cipher(0xc013) != "" || !strings.Contains(SuiteName(0xc013), "CBC") || SuiteName(0xfefe) != "suite 0xfefe" {
 		t.Errorf("%q, %q", Cipher(0xc013), SuiteName(0xfefe))
 	}
-	// Whoever has a name with CBC, RC4 or CAMELLIA has no cipher of the kernel's, and with
-	// GCM or POLY1305 one.
+	// A suite with CBC, RC4 or CAMELLIA in its name has no cipher in the kernel, one with
+	// GCM or POLY1305 has one.
 	for suite := range 1 << 16 {
 		name, cipher := SuiteName(uint16(suite)), Cipher(uint16(suite))
 		foreign := strings.Contains(name, "CBC") || strings.Contains(name, "RC4") || strings.Contains(name, "CCM_8")

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// kernel are the suites that kernel TLS has a cipher for (include/uapi/linux/tls.h),
-// of those that libraries hand over: AES-GCM, AES-CCM with whole tags and
+// kernel has the suites that kernel TLS has a cipher for (include/uapi/linux/tls.h),
+// among those that libraries hand over: AES-GCM, AES-CCM with full tags and
 // ChaCha20-Poly1305, by their numbers in IANA's registry.
 var kernel = map[uint16]string{
 	0x1301: "AES-GCM-128", 0x1302: "AES-GCM-256", 0x1303: "CHACHA20-POLY1305", 0x1304: "AES-CCM-128",
@@ -23,10 +23,10 @@ var kernel = map[uint16]string{
 	0x00c6: "SM4-GCM", 0x00c7: "SM4-CCM",
 }
 
-// Cipher is the kernel's name of a suite's cipher, "" where kernel TLS has none.
+// Cipher is the kernel's name of a suite's cipher, "" if kernel TLS has none.
 func Cipher(suite uint16) string { return kernel[suite] }
 
-// SuiteName is the name in IANA's registry where it is known here, else the number.
+// SuiteName is the name in IANA's registry if it is known here, else the number.
 func SuiteName(suite uint16) string {
 	if name, known := others[suite]; known {
 		return name

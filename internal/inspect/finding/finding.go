@@ -1,22 +1,22 @@
-// Package finding holds what internal/inspect finds in plaintext: events that
-// the kernel does not know of, and that go to sinks among those it tells.
+// Package finding has the events that internal/inspect finds in plaintext. The kernel
+// does not report them, and sinks get them among the kernel's events.
 package finding
 
 import "github.com/ktlstop/ktlstop/pkg/event"
 
-// HTTP is a request and its response, as far as the trace has seen them. What a
-// redaction masked is asterisks in all fields.
+// HTTP is a request and its response, as far as the trace has seen them. Masked text is
+// shown as asterisks in all fields.
 type HTTP struct {
 	Conn event.Conn
 	TLS  event.TLS
-	// Proc is the process that sent or received the response, or the request
-	// where there is no response.
+	// Proc is the process that sent or received the response, or the request if there is
+	// no response.
 	Proc event.Process
-	// Mono is that of the last record that is part of it.
+	// Mono is the time of the exchange's last record.
 	Mono uint64
 	// Dir is the direction of the request: TX for a client, RX for a server.
 	Dir event.Dir
-	// Version is that of HTTP: "1.0", "1.1" or "2".
+	// Version is the version of HTTP: "1.0", "1.1" or "2".
 	Version string
 	// Stream is HTTP/2's stream identifier, 0 for HTTP/1.
 	Stream uint32
@@ -28,14 +28,14 @@ type HTTP struct {
 	Duration uint64
 	// End says how it ended.
 	End End
-	// Upstream are the requests that a proxy made for this one of a client, in the order
-	// in which they began: several where it tried again, or asked more than one.
+	// Upstream are the requests that a proxy made for this request of a client, in the
+	// order in which they began: several if it tried again, or asked several servers.
 	Upstream []Upstream
-	// Added is the part of Duration in nanoseconds in which none of Upstream was under
-	// way; 0 where that is not known.
+	// Added is the part of Duration in nanoseconds in which no request of Upstream was
+	// in progress; 0 if that is not known.
 	Added uint64
-	// Ambiguous is how many requests of the other side of a proxy may belong to this one
-	// and to others as well, so that they are told apart from it.
+	// Ambiguous is the number of requests on the other side of a proxy that may belong
+	// to this one and to others as well, so that they are not joined.
 	Ambiguous int
 }
 
@@ -47,11 +47,11 @@ type Upstream struct {
 	After uint64
 }
 
-// JoinedBy says how the two legs of a request were found to be one.
+// JoinedBy says how the two legs of a request were matched.
 type JoinedBy uint8
 
-// ByID: both have an id that nothing else under way had, in the request or its answer. ByOrder:
-// nothing else was under way that it could be.
+// ByID: both have an id that nothing else in progress had, in the request or its
+// response. ByOrder: no other request in progress was possible.
 const (
 	ByID JoinedBy = iota + 1
 	ByOrder
@@ -69,15 +69,15 @@ func (b JoinedBy) String() string {
 // Time implements event.Event.
 func (h *HTTP) Time() uint64 { return h.Mono }
 
-// Request is what a request's head says, and how long it was.
+// Request is the content of a request's head, and its lengths.
 type Request struct {
 	Method, Path, Host string
 	Message
 }
 
-// Response is what a response's head says, and how long it was.
+// Response is the content of a response's head, and its lengths.
 type Response struct {
-	// Status is 0 where the head could not be decoded.
+	// Status is 0 if the head could not be decoded.
 	Status int
 	Message
 }
@@ -99,18 +99,18 @@ type Header struct{ Name, Value string }
 // End says how a request and its response ended.
 type End uint8
 
-// The ends. Unanswered is a request whose response did not come, or of which
-// the trace could not tell which it was.
+// The ends. Unanswered is a request without a response, or whose response the trace
+// could not identify.
 const (
 	Complete End = iota + 1
 	// Reset is a stream of HTTP/2 that was reset.
 	Reset
 	// Closed is a message that the end of the connection or of the trace cut.
 	Closed
-	// Gap is a message of which records are missing.
+	// Gap is a message with missing records.
 	Gap
 	Unanswered
-	// Upgrade is a connection that speaks another protocol from here on.
+	// Upgrade is a connection that continues with another protocol.
 	Upgrade
 )
 
@@ -123,7 +123,7 @@ func (e End) String() string {
 	return names[e]
 }
 
-// Note says what could not be decoded of a connection, and why.
+// Note says what could not be decoded on a connection, and why.
 type Note struct {
 	Conn event.Conn
 	Proc event.Process

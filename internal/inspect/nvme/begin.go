@@ -6,11 +6,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Verdict is how certain it is that bytes are the beginning of a PDU.
+// Verdict is how certainly bytes are the beginning of a PDU.
 type Verdict uint8
 
-// The verdicts. More is one that needs more bytes; Maybe a header with little that is
-// known beforehand.
+// The verdicts. More needs more bytes; Maybe is a header with few known values.
 const (
 	No Verdict = iota
 	More
@@ -18,7 +17,7 @@ const (
 	Sure
 )
 
-// Begins looks whether a PDU begins with b.
+// Begins reports whether a PDU begins with b.
 func Begins(b []byte) Verdict {
 	if len(b) < commonLen {
 		if len(b) >= 3 && shapes[kind(b[0])].header == b[2] {
@@ -55,14 +54,14 @@ func initial(b []byte) Verdict {
 	return Sure
 }
 
-// The bits of a command that say that its data is described by an SGL, as it has to be
-// over Fabrics, NVM Express Base Specification 2.0 §3.3.3.1.
+// The bits of a command that say that an SGL describes its data, which Fabrics
+// requires, NVM Express Base Specification 2.0 §3.3.3.1.
 const (
 	describes    = 0xc0
 	describedSGL = 0x40
 )
 
-// command looks at a command. Each one says how its data is described, and the SGL of
+// command checks a command. Each command says how its data is described, and the SGL of
 // TCP is one of two: in the capsule, or by the transport.
 func command(b []byte) Verdict {
 	s := parseSubmission(b)

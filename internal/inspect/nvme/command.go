@@ -6,16 +6,17 @@ import (
 	"strings"
 )
 
-// submission is what is read of a command, NVM Express Base Specification 2.0 §3.3.3.1.
+// submission has the fields read from a command, NVM Express Base Specification 2.0
+// §3.3.3.1.
 type submission struct {
 	opcode    uint8
 	fabric    uint8 // the type of a command of Fabrics
 	namespace uint32
 	start     uint64 // the first block
-	blocks    uint32 // how many
-	// queue is what a Connect asks for, size how long it is to be.
+	blocks    uint32 // the number of blocks
+	// queue is the queue of a Connect, size its requested length.
 	queue, size uint16
-	length      uint32 // of the data, as its SGL says
+	length      uint32 // of the data, according to its SGL
 }
 
 // fabrics is the opcode of all commands of Fabrics, §3.3.3.1.
@@ -34,7 +35,7 @@ func parseSubmission(b []byte) submission {
 	return s
 }
 
-// role is what a queue is for.
+// role is the role of a queue.
 type role uint8
 
 const (
@@ -43,7 +44,7 @@ const (
 	ioRole
 )
 
-// reveals says what a queue is for, by a command that only one of both has. Fabrics
+// reveals returns a queue's role, if only one of the roles has this command. Fabrics
 // has no commands that create and delete queues.
 func (s submission) reveals() role {
 	switch {
@@ -64,8 +65,7 @@ func (s submission) reveals() role {
 	return unknownRole
 }
 
-// name is the command's name, both that it may be where it is not known what the
-// queue is for.
+// name is the command's name, or both possible names if the queue's role is not known.
 func (s submission) name(r role) string {
 	if s.opcode == fabrics {
 		return named(fabricTypes[s.fabric], "Fabrics", s.fabric)
@@ -82,7 +82,7 @@ func (s submission) name(r role) string {
 	return named(io+admin, "opcode", s.opcode)
 }
 
-// named is a name, or a number with what it is of.
+// named is a name, or a number with its kind.
 func named(name, of string, n uint8) string {
 	if name != "" {
 		return name
@@ -90,7 +90,7 @@ func named(name, of string, n uint8) string {
 	return of + " 0x" + hex(uint64(n), 2)
 }
 
-// detail is what the command is about, in one line.
+// detail describes the command's argument, in one line.
 func (s submission) detail(r role) string {
 	if s.opcode == fabrics {
 		if s.fabric == connect {

@@ -21,30 +21,30 @@ type Conn struct {
 	host      event.Dir
 	hostKnown bool
 	role      role
-	// waiting are the commands under way, by identifier: 65536 at most.
+	// waiting are the commands in progress, by identifier: 65536 at most.
 	waiting map[uint16]*exchange
 	initial *exchange // of the initialisation
 	now     uint64
 }
 
-// exchange is a command and its completion under way.
+// exchange is a command and its completion in progress.
 type exchange struct {
 	submission
 	id       uint16
 	begun    uint64
 	toHost   uint64 // bytes of PDUs
 	fromHost uint64
-	data     uint64 // bytes of data that went
+	data     uint64 // bytes of data transferred
 	cut      bool
 	status   string
-	// unseen: it is a completion, and what was asked for was not seen.
+	// unseen: it is a completion whose command was not seen.
 	unseen bool
-	op     string // of what is no command
-	detail string // of that, or what a completion adds
+	op     string // of an exchange that is not a command
+	detail string // the same, or the part that a completion adds
 }
 
-// New returns a connection that reports each command when it has ended. It sets Mono,
-// Dir, Protocol, ID, Op, Detail, Status, RequestLen, ReplyLen, Duration and End.
+// New returns a connection that reports each command at its end. It sets Mono, Dir,
+// Protocol, ID, Op, Detail, Status, RequestLen, ReplyLen, Duration and End.
 func New(emit func(*finding.Exchange)) *Conn {
 	k := &Conn{emit: emit, waiting: map[uint16]*exchange{}}
 	for d := range k.streams {
@@ -53,27 +53,26 @@ func New(emit func(*finding.Exchange)) *Conn {
 	return k
 }
 
-// Join says that what comes next in a direction is not its beginning.
+// Join says that the next byte of a direction is not its first.
 func (k *Conn) Join(d event.Dir) { k.streams[d&1].lost = true }
 
-// Lost reports whether nothing can be read of a direction until a record begins with a
-// PDU.
+// Lost reports whether a direction cannot be read until a record begins with a PDU.
 func (k *Conn) Lost(d event.Dir) bool { return k.streams[d&1].lost }
 
-// Write takes the next bytes of a direction: a record's, or some of them. now is the
+// Write handles the next bytes of a direction: a record's, or some of them. now is the
 // record's time in nanoseconds.
 func (k *Conn) Write(d event.Dir, b []byte, now uint64) {
 	k.now = now
 	k.streams[d&1].write(b, now)
 }
 
-// Gap tells that n bytes come next which were not seen, 0 if their number is unknown.
+// Gap says that the next n bytes were not seen, 0 if their number is unknown.
 func (k *Conn) Gap(d event.Dir, n, now uint64) {
 	k.now = now
 	k.streams[d&1].gap(n, now)
 }
 
-// Close reports what is left: no more bytes will come.
+// Close reports the commands in progress: no more bytes will come.
 func (k *Conn) Close() {
 	all := make([]*exchange, 0, len(k.waiting))
 	for _, x := range k.waiting {
@@ -90,12 +89,12 @@ func (k *Conn) Close() {
 	}
 }
 
-// mayCome reports whether a PDU can come in a direction.
+// mayCome reports whether a PDU is possible in a direction.
 func (k *Conn) mayCome(d event.Dir, h *header) bool {
 	return !k.hostKnown || (d == k.host) == h.host
 }
 
-// proves reports whether there can be no doubt that a header is one.
+// proves reports whether a header is certainly one.
 func (k *Conn) proves(_ event.Dir, h *header) bool {
 	switch h.kind {
 	case icReq, icResp:
@@ -107,8 +106,8 @@ func (k *Conn) proves(_ event.Dir, h *header) bool {
 	return ok && k.waiting[id] != nil
 }
 
-// missed: commands of which the completion may have been missed stay, until their
-// identifiers are used again. Who is the host is not believed for ever, either.
+// missed: commands whose completion may have been missed stay until their identifiers are
+// used again. The direction of the host is not kept for ever, either.
 func (k *Conn) missed() {
 	if k.streams[0].lost && k.streams[1].lost {
 		k.hostKnown = false
@@ -133,7 +132,7 @@ func (k *Conn) began(s *stream) {
 	}
 }
 
-// command takes a new one.
+// command handles a new command.
 func (k *Conn) command(s *stream, h *header) {
 	id, _ := h.command()
 	if old := k.waiting[id]; old != nil { // its completion was missed
@@ -179,7 +178,7 @@ func (k *Conn) ended(s *stream, now uint64) {
 	}
 }
 
-// count enters a PDU of a command.
+// count adds a PDU of a command.
 func (k *Conn) count(x *exchange, s *stream, h *header) {
 	x.data += h.carried()
 	x.cut = x.cut || s.cut
@@ -190,8 +189,8 @@ func (k *Conn) count(x *exchange, s *stream, h *header) {
 	}
 }
 
-// learn takes from a completion which controller has the queue, Base Specification 2.0
-// §6.3. It is the same in all queues of a controller.
+// learn takes the queue's controller from a completion, Base Specification 2.0 §6.3. It
+// is the same in all queues of a controller.
 func (x *exchange) learn(completion []byte) {
 	if x.opcode == fabrics && x.fabric == connect && binary.LittleEndian.Uint16(completion[14:])>>1 == 0 {
 		x.detail = " controller " + decimal(uint64(binary.LittleEndian.Uint16(completion)))
@@ -204,7 +203,7 @@ func (k *Conn) complete(x *exchange, status string) {
 	k.report(x, finding.Complete)
 }
 
-// foreign takes a PDU of a command that was not seen: only its completion is reported.
+// foreign handles a PDU of a command that was not seen: only its completion is reported.
 func (k *Conn) foreign(s *stream, h *header, id uint16) {
 	if h.kind != resp {
 		return
@@ -214,7 +213,8 @@ func (k *Conn) foreign(s *stream, h *header, id uint16) {
 	k.report(x, finding.Complete)
 }
 
-// initialised takes the answer to an initialisation, TCP Transport Specification §3.6.2.3.
+// initialised handles the reply to an initialisation, TCP Transport Specification
+// §3.6.2.3.
 func (k *Conn) initialised(h *header) {
 	x := k.initial
 	if x == nil {
@@ -226,12 +226,12 @@ func (k *Conn) initialised(h *header) {
 	k.report(x, finding.Complete)
 }
 
-// digests names what is protected by one.
+// digests names the parts that a digest protects.
 func digests(bits byte) string {
 	return [...]string{" none", " header", " data", " header data"}[bits&3]
 }
 
-// terminated takes a PDU that ends the connection, §3.6.2.4 and §3.6.2.5.
+// terminated handles a PDU that ends the connection, §3.6.2.4 and §3.6.2.5.
 func (k *Conn) terminated(s *stream, h *header) {
 	x := &exchange{begun: s.begun, op: "C2HTermReq"}
 	if h.kind == h2cTerm {
@@ -242,7 +242,7 @@ func (k *Conn) terminated(s *stream, h *header) {
 	if x.status = fatal[code]; x.status == "" {
 		x.status = "fatal error 0x" + hex(uint64(code), 2)
 	}
-	x.begun = k.now // nothing answers it
+	x.begun = k.now // it has no reply
 	k.report(x, finding.Complete)
 }
 
@@ -265,7 +265,7 @@ func (k *Conn) report(x *exchange, how finding.End) {
 	k.emit(e)
 }
 
-// describe is the command's detail with the data that went.
+// describe is the command's detail with the amount of data transferred.
 func (x *exchange) describe(r role) string {
 	d := x.submission.detail(r) + x.detail
 	if x.data > 0 {

@@ -18,16 +18,16 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// recorded is what a host did with a target of Linux 6.12 by `nvme connect`, dd, `nvme
-// read` of a block that is not there, `nvme flush`, `nvme dsm` and `nvme disconnect`: an
-// admin queue and one for I/O.
+// recorded is the traffic of a host with a target of Linux 6.12 by `nvme connect`, dd,
+// `nvme read` of a block that does not exist, `nvme flush`, `nvme dsm` and `nvme
+// disconnect`: an admin queue and one for I/O.
 const recorded = "testdata/nvme.jsonl.gz"
 
 func line(x *finding.Exchange) string {
 	return fmt.Sprintf("%s %s | %s | %s | %d > %d in %d, %v", x.ID, x.Op, x.Detail, x.Status, x.RequestLen, x.ReplyLen, x.Duration, x.End)
 }
 
-// play gives records to a connection, and returns what it tells.
+// play gives records to a connection, and returns its reports.
 func play(records []*event.Record, change func(*Conn)) []string {
 	var lines []string
 	k := New(func(x *finding.Exchange) { lines = append(lines, line(x)) })
@@ -44,8 +44,8 @@ func play(records []*event.Record, change func(*Conn)) []string {
 	return lines
 }
 
-// queues are the recorded connections: of the admin queue, which was there first, and
-// of I/O.
+// queues are the recorded connections: that of the admin queue, which came first, and
+// that of I/O.
 func queues(t testing.TB) [][]*event.Record {
 	by := recording.Records(t, recorded)
 	all := slices.Collect(maps.Values(by))
@@ -77,7 +77,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// TestInPieces: how the bytes come changes nothing.
+// TestInPieces: how the bytes are split changes nothing.
 func TestInPieces(t *testing.T) {
 	for _, q := range queues(t) {
 		want := play(q, nil)
@@ -89,7 +89,7 @@ func TestInPieces(t *testing.T) {
 	}
 }
 
-// cut makes several records of each.
+// cut splits each record into several.
 func cut(records []*event.Record, size int) (pieces []*event.Record) {
 	for _, r := range records {
 		for p := range slices.Chunk(r.Payload, size) {
@@ -101,8 +101,8 @@ func cut(records []*event.Record, size int) (pieces []*event.Record) {
 	return pieces
 }
 
-// TestJoinedLate: wherever it begins, it tells nothing that the whole does not, and
-// finds its way soon.
+// TestJoinedLate: from any starting point, the reports are a part of those of the whole,
+// and begin soon.
 func TestJoinedLate(t *testing.T) {
 	for _, q := range queues(t) {
 		whole := map[string]bool{}
@@ -127,8 +127,8 @@ func TestJoinedLate(t *testing.T) {
 	}
 }
 
-// certainly is the line of the whole that one is, in which the command has two names:
-// "Read or Get Log Page" is "Read".
+// certainly is the line of the whole that corresponds to a line in which the command has
+// two names: "Read or Get Log Page" is "Read".
 func certainly(whole map[string]bool, l string) string {
 	for w := range whole {
 		id, rest, _ := strings.Cut(w, " | ")
@@ -140,7 +140,7 @@ func certainly(whole map[string]bool, l string) string {
 	return ""
 }
 
-// commands counts the completions whose command is there too.
+// commands counts the completions whose command was seen too.
 func commands(records []*event.Record) (n int) {
 	asked := map[string]bool{}
 	for _, r := range records {
@@ -190,7 +190,7 @@ func TestOneWay(t *testing.T) {
 	}
 }
 
-// pdu makes one, with the header's own bytes at their offsets.
+// pdu makes a PDU, with the header's own bytes at their offsets.
 func pdu(k kind, flags byte, data int, set map[int]uint64) []byte {
 	b := make([]byte, shapes[k].header)
 	b[0], b[1], b[2] = byte(k), flags, shapes[k].header
@@ -218,7 +218,7 @@ func pdu(k kind, flags byte, data int, set map[int]uint64) []byte {
 	return b
 }
 
-// say is what one end says.
+// say is the traffic of one end.
 type say struct {
 	dir event.Dir
 	b   []byte
@@ -234,7 +234,8 @@ func converse(all ...say) []string {
 
 const tx, rx = event.TX, event.RX
 
-// sqe is where a command begins in its capsule, cqe a completion in its response.
+// sqe is the offset of a command in its capsule, cqe that of a completion in its
+// response.
 const sqe, cqe = 8, 8
 
 func TestConversations(t *testing.T) {
@@ -284,8 +285,9 @@ func TestConversations(t *testing.T) {
 	}
 }
 
-// TestLost: behind what is no PDU, and behind a gap of unknown length, it goes on where a
-// record begins with one, and believes data that looks like one only for a while.
+// TestLost: after bytes that are no PDU, and after a gap of unknown length, decoding
+// continues where a record begins with a PDU, and data that resembles one is believed
+// only for a while.
 func TestLost(t *testing.T) {
 	write := pdu(capsule, 0, 512, map[int]uint64{sqe: 0x01, sqe + 1: 0x40, sqe + 2: 1, sqe + 39: 1, sqe + 4: 1})
 	done := pdu(resp, 0, 0, map[int]uint64{cqe + 12: 1})
@@ -305,7 +307,7 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// TestBounds: identifiers are two bytes, so what waits is bounded.
+// TestBounds: identifiers have two bytes, which limits what waits.
 func TestBounds(t *testing.T) {
 	told := 0
 	k := New(func(*finding.Exchange) { told++ })
@@ -319,8 +321,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// FuzzConn gives anything to both directions: nothing may panic, and what waits is
-// bounded by what came.
+// FuzzConn gives arbitrary bytes to both directions: nothing may panic, and the number
+// of waiting commands is limited by the input.
 func FuzzConn(f *testing.F) {
 	for _, q := range queues(f) {
 		for _, r := range q[:min(len(q), 12)] {

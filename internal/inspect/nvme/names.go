@@ -1,6 +1,6 @@
 package nvme
 
-// The types of commands of Fabrics that matter here, NVM Express Base Specification
+// The types of Fabrics commands that this package uses, NVM Express Base Specification
 // 2.0 §6.
 const (
 	propertySet = 0x00
@@ -13,7 +13,7 @@ var fabricTypes = map[uint8]string{
 	0x05: "Authentication Send", 0x06: "Authentication Receive", 0x08: "Disconnect",
 }
 
-// adminOpcodes are the admin commands that may come over Fabrics, §5.
+// adminOpcodes are the admin commands that are possible over Fabrics, §5.
 var adminOpcodes = map[uint8]string{
 	0x02: "Get Log Page", 0x06: "Identify", 0x08: "Abort", 0x09: "Set Features", 0x0a: "Get Features",
 	0x0c: "Asynchronous Event Request", 0x0d: "Namespace Management", 0x10: "Firmware Commit",
@@ -23,8 +23,8 @@ var adminOpcodes = map[uint8]string{
 	0x81: "Security Send", 0x82: "Security Receive", 0x84: "Sanitize", 0x86: "Get LBA Status",
 }
 
-// ioOpcodes are those of the NVM and the Zoned Namespace Command Set, and those that
-// all have.
+// ioOpcodes are the commands of the NVM and the Zoned Namespace Command Set, and those
+// that all command sets have.
 var ioOpcodes = map[uint8]string{
 	0x00: "Flush", 0x01: "Write", 0x02: "Read", 0x04: "Write Uncorrectable", 0x05: "Compare", 0x08: "Write Zeroes",
 	0x09: "Dataset Management", 0x0c: "Verify", 0x0d: "Reservation Register", 0x0e: "Reservation Report",
@@ -35,8 +35,8 @@ var ioOpcodes = map[uint8]string{
 // ranged are the I/O commands with a first block and a number of them.
 var ranged = map[uint8]bool{0x01: true, 0x02: true, 0x04: true, 0x05: true, 0x08: true, 0x0c: true, 0x7d: true}
 
-// statuses are the codes by their type (the upper byte), §3.3.3.2.1 and the NVM
-// Command Set's. What a command has for itself goes by the command.
+// statuses are the codes by their type (the upper byte), §3.3.3.2.1 and the NVM Command
+// Set's. Codes of a single command depend on the command.
 var statuses = map[uint16]string{
 	0x000: "success", 0x001: "invalid opcode", 0x002: "invalid field", 0x003: "command ID conflict",
 	0x004: "data transfer error", 0x005: "aborted, power loss", 0x006: "internal error", 0x007: "abort requested",

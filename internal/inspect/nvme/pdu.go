@@ -30,17 +30,17 @@ const (
 	// maxHeader is the longest header of a PDU.
 	maxHeader = 128
 	digestLen = 4
-	// maxPDU bounds the length of a PDU that is believed: commands are for some
+	// maxPDU limits the length of a PDU that is accepted: commands transfer some
 	// megabytes at most.
 	maxPDU = 64 << 20
 )
 
-// shape is what a type of PDU looks like.
+// shape describes a type of PDU.
 type shape struct {
 	header uint8 // its length
 	flags  uint8 // those it may have
 	data   bool
-	// host says that the host sends it, and not the controller.
+	// host says that the host sends it, not the controller.
 	host bool
 }
 
@@ -56,7 +56,7 @@ var shapes = map[kind]shape{
 	r2t:     {header: 24, flags: headerDigest},
 }
 
-// header is the common header of a PDU, §3.6.1, with all of its own behind it.
+// header is the common header of a PDU, §3.6.1, with the type's own part after it.
 type header struct {
 	shape
 	kind   kind
@@ -74,7 +74,7 @@ func parseCommon(b []byte) (header, bool) {
 	return h, ok && b[2] == h.shape.header && h.plausible()
 }
 
-// plausible looks whether lengths and flags fit together.
+// plausible reports whether lengths and flags are consistent.
 func (h *header) plausible() bool {
 	least := uint32(h.shape.header)
 	if h.flags&headerDigest != 0 {
@@ -85,7 +85,7 @@ func (h *header) plausible() bool {
 		return false
 	case !h.data:
 		return h.length == least && h.offset == 0
-	case h.kind == h2cTerm || h.kind == c2hTerm: // what was wrong comes behind it
+	case h.kind == h2cTerm || h.kind == c2hTerm: // the faulty header follows
 		return h.length <= 24+128
 	case h.length == least:
 		return h.kind == capsule
@@ -93,7 +93,7 @@ func (h *header) plausible() bool {
 	return uint32(h.offset) >= least && uint32(h.offset) <= h.length && h.offset%4 == 0
 }
 
-// command is the identifier of the command that a PDU belongs to, where it says one.
+// command is the identifier of the command that a PDU belongs to, if it has one.
 func (h *header) command() (uint16, bool) {
 	switch h.kind {
 	case capsule:

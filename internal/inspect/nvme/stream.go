@@ -2,30 +2,29 @@ package nvme
 
 import "github.com/ktlstop/ktlstop/pkg/event"
 
-// stream is one direction of a connection: PDUs, one behind the other.
+// stream is one direction of a connection: consecutive PDUs.
 type stream struct {
 	conn *Conn
 	dir  event.Dir
-	// lost says that nobody knows where the next PDU begins.
+	// lost says that the beginning of the next PDU is not known.
 	lost bool
-	// unconfirmed is how many PDUs there have to be, one behind the other, until they are
-	// believed.
+	// unconfirmed is how many consecutive PDUs are still needed until they are accepted.
 	unconfirmed int
-	begun       uint64 // when the PDU's first byte came
+	begun       uint64 // time of the PDU's first byte
 	head        [maxHeader]byte
-	had         int // bytes of the header that have come
+	had         int // bytes of the header so far
 	pdu         header
 	known       bool   // pdu has the common header
-	remaining   uint64 // bytes behind the header
-	uncertain   bool   // the PDU is perhaps none
+	remaining   uint64 // bytes after the header
+	uncertain   bool   // it is perhaps not a PDU
 	cut         bool   // some of it was not seen
 }
 
-// confirmations is how many PDUs prove that a place was the beginning of one. A command,
-// or one about a command that is under way, proves it alone.
+// confirmations is how many PDUs prove that a position was the beginning of one. A
+// command, or a PDU about a command in progress, proves it alone.
 const confirmations = 2
 
-// write takes the bytes of a record.
+// write handles the bytes of a record.
 func (s *stream) write(b []byte, now uint64) {
 	if (s.lost || s.unconfirmed > 0) && !s.find(b) {
 		return
@@ -35,7 +34,7 @@ func (s *stream) write(b []byte, now uint64) {
 	}
 }
 
-// find looks whether a PDU begins with the record, where that is not known. It reports
+// find checks whether a PDU begins with the record, if that is not known. It reports
 // whether the record can be read.
 func (s *stream) find(b []byte) bool {
 	v := s.conn.begins(s.dir, b)
@@ -47,7 +46,7 @@ func (s *stream) find(b []byte) bool {
 	return !s.lost
 }
 
-// start is where a PDU begins.
+// start begins a PDU.
 func (s *stream) start() {
 	s.had, s.remaining, s.known, s.uncertain, s.cut = 0, 0, false, false, false
 }
@@ -78,7 +77,7 @@ func (s *stream) consume(b []byte, now uint64) int {
 	return n
 }
 
-// whole is called with a whole header.
+// whole handles a complete header.
 func (s *stream) whole(now uint64) {
 	s.pdu.b = s.head[:s.pdu.header]
 	s.confirm()
@@ -89,7 +88,7 @@ func (s *stream) whole(now uint64) {
 	s.pass(0, now)
 }
 
-// confirm enters that a header was where it had to be.
+// confirm records that a header was at its expected position.
 func (s *stream) confirm() {
 	switch {
 	case s.unconfirmed == 0:
@@ -101,7 +100,7 @@ func (s *stream) confirm() {
 	}
 }
 
-// pass moves on by n bytes behind the header.
+// pass advances by n bytes after the header.
 func (s *stream) pass(n, now uint64) {
 	if s.remaining -= n; s.remaining > 0 {
 		return
@@ -112,7 +111,7 @@ func (s *stream) pass(n, now uint64) {
 	s.start()
 }
 
-// gap passes n bytes that were not seen, 0 where their number is not known.
+// gap skips n bytes that were not seen, 0 if their number is not known.
 func (s *stream) gap(n, now uint64) {
 	if s.lost || n == 0 || !s.known || s.had < int(s.pdu.header) || n > s.remaining {
 		s.lose(now)
@@ -122,7 +121,7 @@ func (s *stream) gap(n, now uint64) {
 	s.pass(n, now)
 }
 
-// lose gives up the PDU under way: nobody knows where the next one begins.
+// lose drops the current PDU: the beginning of the next one is not known.
 func (s *stream) lose(now uint64) {
 	if !s.lost && s.known && s.had == int(s.pdu.header) && !s.uncertain {
 		s.cut = true

@@ -1,5 +1,5 @@
-// Package recording reads, for tests, what `ktlstop trace -o json -s 16384` wrote of
-// real programs, packed with gzip.
+// Package recording reads, for tests, the output of `ktlstop trace -o json -s 16384`
+// for real programs, compressed with gzip.
 package recording
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Events returns the events of a file, in their order.
+// Events returns the events of a file, in order.
 func Events(t testing.TB, name string) []event.Event {
 	t.Helper()
 	f, err := os.Open(name)

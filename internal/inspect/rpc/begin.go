@@ -6,11 +6,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// Verdict is how certain it is that bytes are the beginning of a message.
+// Verdict is how certainly bytes are the beginning of a message.
 type Verdict uint8
 
-// The verdicts. More is one that needs more bytes; Maybe a reply, which has little
-// that is known beforehand.
+// The verdicts. More needs more bytes; Maybe is a reply, which has few known values.
 const (
 	No Verdict = iota
 	More
@@ -19,11 +18,11 @@ const (
 )
 
 const (
-	shortestReply = 20 // a denial, behind its mark
+	shortestReply = 20 // a denial, after its mark
 	shortestCall  = 40
 )
 
-// Begins looks whether a message of RPC begins with b.
+// Begins reports whether a message of RPC begins with b.
 func Begins(b []byte) Verdict {
 	c := cursor{b: b}
 	mark := c.word()
@@ -46,11 +45,11 @@ func Begins(b []byte) Verdict {
 	return No
 }
 
-// mayBegin looks at what there is of the mark: no text has its first bit.
+// mayBegin checks the part of the mark that is there: no text has its first bit.
 func mayBegin(b []byte) bool { return len(b) > 0 && b[0]&0x80 != 0 && b[0]&0x7f <= maxFragment>>24 }
 
-// beginsCall: a program's number is greater than those of its versions and
-// procedures, which are small.
+// beginsCall: a program's number is greater than those of its versions and procedures,
+// which are small.
 func beginsCall(c *cursor) Verdict {
 	program, version, procedure := c.word(), c.word(), c.word()
 	if !c.short && (program < 100000 || program >= programCallbackEnd || version > 16 || procedure > 255) {

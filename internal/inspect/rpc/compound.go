@@ -6,35 +6,36 @@ import (
 	"strings"
 )
 
-// work is what a call asks for, and how far the server came.
+// work has the operations of a call, and how far the server got.
 type work struct {
 	minor     string   // of version 4, empty until it is known
 	remaining uint32   // operations that are not read yet
 	names     []string // of those that are
-	// more says that there are operations which are not named.
+	// more says that there are operations without a name.
 	more bool
-	// sealed says that Kerberos hides them.
+	// sealed says that Kerberos encrypts them.
 	sealed bool
-	// file is a checksum of the latest handle, transfer what is read or written there.
+	// file is a checksum of the latest handle, transfer what is read or written in that
+	// file.
 	file     string
 	transfer string
 
 	failed bool
-	done   uint32 // operations of which the reply has a result
+	done   uint32 // operations with a result in the reply
 }
 
-// readCompound reads what stands before the operations, RFC 8881 §16.2.
+// readCompound reads the fields before the operations, RFC 8881 §16.2.
 func readCompound(m *message, c *cursor) part {
 	c.opaque() // the tag
 	minor, n := c.word(), c.word()
 	return m.begin(c, minor, n, operations)
 }
 
-// readCallback is the same of a callback, RFC 8881 §20.
+// readCallback does the same for a callback, RFC 8881 §20.
 func readCallback(m *message, c *cursor) part {
 	c.opaque() // the tag
 	minor := c.word()
-	c.word() // which client it is for
+	c.word() // the client that it is for
 	n := c.word()
 	return m.begin(c, minor, n, callbacks)
 }
@@ -79,7 +80,7 @@ func (m *message) operation(known map[uint32]operation, c *cursor) part {
 	}
 	m.names = append(m.names, op.name)
 	m.remaining--
-	if op.arguments == nil || c.stopped() { // its name is known, and not where it ends
+	if op.arguments == nil || c.stopped() { // its name is known, but not where it ends
 		m.more = m.remaining > 0
 		c.short, c.malformed = false, false
 		return nil
@@ -87,7 +88,7 @@ func (m *message) operation(known map[uint32]operation, c *cursor) part {
 	return m.next(known)
 }
 
-// look takes from an operation's arguments what is told of it; false says that they
+// look takes the reported values from an operation's arguments; false says that they
 // are not all there.
 func (m *message) look(op string, c cursor) bool {
 	switch op {
@@ -118,8 +119,8 @@ func readTransfer3(m *message, c *cursor) part {
 	return nil
 }
 
-// setFile notes which file it is about. A handle is for the server alone to read: to
-// tell files apart the checksum is enough that Wireshark shows too.
+// setFile records the file's handle. Only the server can interpret a handle: to
+// distinguish files, the checksum is enough, which Wireshark shows too.
 func (m *message) setFile(handle []byte) {
 	m.file = strconv.FormatUint(uint64(crc32.ChecksumIEEE(handle))|1<<32, 16)[1:]
 }
@@ -143,7 +144,7 @@ func (m *message) op() string {
 	return s
 }
 
-// detail is what the call is about, in one line.
+// detail describes the call's argument, in one line.
 func (m *message) detail() string {
 	var words []string
 	switch {

@@ -9,11 +9,11 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// maxWaiting bounds the calls of a direction that wait for their replies.
+// maxWaiting limits the calls of a direction that wait for their replies.
 const maxWaiting = 1024
 
-// Conn is a connection. Calls may go in both directions: an NFS server calls its
-// client back where it was called from. It is not safe for concurrent use.
+// Conn is a connection. Calls may go in both directions: an NFS server calls its client
+// on the client's connection. It is not safe for concurrent use.
 type Conn struct {
 	emit func(*finding.Exchange)
 	// OneWay says that only one direction is seen: a call is reported when it ends.
@@ -27,8 +27,8 @@ type Conn struct {
 	now uint64
 }
 
-// New returns a connection that reports each exchange when it has ended. It sets
-// Mono, Dir, Protocol, ID, Op, Detail, Status, RequestLen, ReplyLen, Duration and End.
+// New returns a connection that reports each exchange at its end. It sets Mono, Dir,
+// Protocol, ID, Op, Detail, Status, RequestLen, ReplyLen, Duration and End.
 func New(emit func(*finding.Exchange)) *Conn {
 	k := &Conn{emit: emit}
 	for d := range k.streams {
@@ -38,27 +38,26 @@ func New(emit func(*finding.Exchange)) *Conn {
 	return k
 }
 
-// Join says that what comes next in a direction is not its beginning.
+// Join says that the next byte of a direction is not its first.
 func (k *Conn) Join(d event.Dir) { k.streams[d&1].lost = true }
 
-// Lost reports whether nothing can be read of a direction until a record begins with
-// a message.
+// Lost reports whether a direction cannot be read until a record begins with a message.
 func (k *Conn) Lost(d event.Dir) bool { return k.streams[d&1].lost }
 
-// Write takes the next bytes of a direction: a record's, or some of them. now is the
+// Write handles the next bytes of a direction: a record's, or some of them. now is the
 // record's time in nanoseconds.
 func (k *Conn) Write(d event.Dir, b []byte, now uint64) {
 	k.now = now
 	k.streams[d&1].write(b, now)
 }
 
-// Gap tells that n bytes come next which were not seen, 0 if their number is unknown.
+// Gap says that the next n bytes were not seen, 0 if their number is unknown.
 func (k *Conn) Gap(d event.Dir, n, now uint64) {
 	k.now = now
 	k.streams[d&1].gap(n, now)
 }
 
-// Close reports what is left: no more bytes will come.
+// Close reports the calls in progress: no more bytes will come.
 func (k *Conn) Close() {
 	for d := range k.streams {
 		s := &k.streams[d]
@@ -87,7 +86,7 @@ func (k *Conn) closed(m *message) {
 	k.emit(x)
 }
 
-// ended takes a message that has; unfinished says that its end was not seen.
+// ended handles a message that has ended; unfinished says that its end was not seen.
 func (k *Conn) ended(m *message, now uint64, unfinished bool) {
 	switch {
 	case m.uncertain:
@@ -102,7 +101,7 @@ func (k *Conn) ended(m *message, now uint64, unfinished bool) {
 	}
 }
 
-// called takes a call.
+// called handles a call.
 func (k *Conn) called(m *message) {
 	k.nfs = k.nfs || m.program == programNFS
 	if k.OneWay {
@@ -125,13 +124,13 @@ func (k *Conn) called(m *message) {
 	waiting[m.xid] = m
 }
 
-// callOf returns the call that a reply is to.
+// callOf returns the call that a reply answers.
 func (k *Conn) callOf(m *message, xid uint32) (*message, bool) {
 	c, ok := k.waiting[m.dir^1][xid]
 	return c, ok
 }
 
-// answered ends the call that a reply is to, if it was seen.
+// answered ends the call that a reply answers, if it was seen.
 func (k *Conn) answered(m *message) *finding.Exchange {
 	request, ok := k.callOf(m, m.xid)
 	if !ok {
@@ -155,14 +154,14 @@ func (k *Conn) answered(m *message) *finding.Exchange {
 	return x
 }
 
-// exchange is one of a call without a reply.
+// exchange makes the exchange of a call without a reply.
 func (k *Conn) exchange(m *message, now uint64, how finding.End) *finding.Exchange {
 	return &finding.Exchange{Mono: now, Dir: m.dir, Protocol: k.protocol(m), ID: "0x" + hex(m.xid), Op: m.op(), Detail: m.detail(),
 		RequestLen: m.length, End: how}
 }
 
-// protocol is whose call it is. That of a reply without its call is the one that was
-// seen.
+// protocol is the protocol of a call. For a reply without its call, it is the one that
+// was seen before.
 func (k *Conn) protocol(m *message) string {
 	if m.program == programNFS || m.isCallback() || m.program == 0 && k.nfs {
 		return "nfs"
@@ -193,7 +192,7 @@ func oldest(waiting map[uint32]*message) (first *message) {
 	return first
 }
 
-// before orders calls by when they came.
+// before orders calls by time.
 func before(a, b *message) int {
 	return cmp.Or(cmp.Compare(a.begun, b.begun), cmp.Compare(a.xid, b.xid))
 }

@@ -16,8 +16,9 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// recorded is what clients did with a server, both Linux 6.12: mount, cp, cat, ls, dd,
-// mkdir, mv, ln, rm, chmod, truncate, and (4.2) a delegation that the server took back.
+// recorded is the traffic of clients with a server, both Linux 6.12: mount, cp, cat,
+// ls, dd, mkdir, mv, ln, rm, chmod, truncate, and (4.2) a delegation that the server
+// recalled.
 var recorded = []string{"nfs42", "nfs40"}
 
 const tx, rx = event.TX, event.RX
@@ -26,7 +27,7 @@ func line(x *finding.Exchange) string {
 	return fmt.Sprintf("%v %s %s %s | %s | %s | %d > %d in %d, %v", x.Dir, x.Protocol, x.ID, x.Op, x.Detail, x.Status, x.RequestLen, x.ReplyLen, x.Duration, x.End)
 }
 
-// play gives records to a connection, and returns what it tells.
+// play gives records to a connection, and returns its reports.
 func play(records []*event.Record, change func(*Conn)) []string {
 	var lines []string
 	k := New(func(x *finding.Exchange) { lines = append(lines, line(x)) })
@@ -80,7 +81,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// TestInPieces: how the bytes come changes nothing.
+// TestInPieces: how the bytes are split changes nothing.
 func TestInPieces(t *testing.T) {
 	for _, name := range recorded {
 		all := conversation(t, name)
@@ -94,7 +95,7 @@ func TestInPieces(t *testing.T) {
 	}
 }
 
-// cut makes several records of each.
+// cut splits each record into several.
 func cut(records []*event.Record, size int) (pieces []*event.Record) {
 	for _, r := range records {
 		for p := range slices.Chunk(r.Payload, size) {
@@ -106,8 +107,8 @@ func cut(records []*event.Record, size int) (pieces []*event.Record) {
 	return pieces
 }
 
-// TestJoinedLate: wherever it begins, it tells nothing that the whole does not, and all
-// calls that begin behind that.
+// TestJoinedLate: from any starting point, the reports are a part of those of the
+// whole, with all calls that begin after it.
 func TestJoinedLate(t *testing.T) {
 	for _, name := range recorded {
 		q := conversation(t, name)
@@ -145,8 +146,8 @@ func callsOf(records []*event.Record) (ids []string) {
 	return ids
 }
 
-// TestHeadsOnly: with the first bytes of each record only, the calls are the same but
-// for what stands behind data.
+// TestHeadsOnly: with the first bytes of each record only, the calls are the same
+// except for the parts after data.
 func TestHeadsOnly(t *testing.T) {
 	for _, name := range recorded {
 		q := conversation(t, name)
@@ -218,7 +219,7 @@ func replyTo(xid int, results []byte) []byte {
 	return marked(append(xdr(xid, reply, 0, 0, 0, 0), results...))
 }
 
-// say is what one end says.
+// say is the traffic of one end.
 type say struct {
 	dir event.Dir
 	b   []byte
@@ -234,7 +235,7 @@ func converse(all ...say) []string {
 
 var state = make([]byte, 16)
 
-// null is a call and its reply that everything else may stand behind.
+// null is a call and its reply; any other call can follow them.
 func null(xid int) []say {
 	return []say{{tx, callTo(xid, programNFS, 4, 0, nil)}, {rx, replyTo(xid, nil)}}
 }
@@ -320,8 +321,8 @@ func fragments(b []byte) (out []byte) {
 	return out
 }
 
-// TestGaps: behind bytes that are missing within a message it goes on with the next
-// one, and elsewhere where a record begins with one.
+// TestGaps: after missing bytes within a message, decoding continues with the next
+// message, elsewhere where a record begins with one.
 func TestGaps(t *testing.T) {
 	write := callTo(1, programNFS, 4, 1, xdr("", 2, 3, 22, "handle", 38, state, uint64(512), 2, strings.Repeat("x", 100), 9, 1, 0))
 	next := null(9)
@@ -352,7 +353,7 @@ func TestGaps(t *testing.T) {
 	}
 }
 
-// TestDoubt: data that looks like a reply keeps nobody from seeing the call behind it.
+// TestDoubt: data that resembles a reply does not hide the call after it.
 func TestDoubt(t *testing.T) {
 	fake := append(xdr(lastFragment|1<<20, 77, reply, 0, 0, 0, 0), make([]byte, 2000)...)
 	if Begins(fake) != Maybe {
@@ -382,10 +383,10 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestTables: each operation's arguments end where the next one's name begins, for
-// whatever they hold.
+// TestTables: each operation's arguments end where the next one's name begins, for all
+// values of the arguments.
 func TestTables(t *testing.T) {
-	noZero := []string{"COPY_NOTIFY", "WANT_DELEGATION", "CB_LAYOUTRECALL"} // have a union that no 0 chooses an arm of
+	noZero := []string{"COPY_NOTIFY", "WANT_DELEGATION", "CB_LAYOUTRECALL"} // have a union without an arm for 0
 	zeroes := make([]byte, 4<<10)
 	for _, table := range []map[uint32]operation{operations, callbacks} {
 		names := map[string]bool{}
@@ -405,8 +406,8 @@ func TestTables(t *testing.T) {
 	}
 }
 
-// FuzzConn gives anything to both directions: nothing may panic, and what is kept is
-// bounded.
+// FuzzConn gives arbitrary bytes to both directions: nothing may panic, and memory is
+// limited.
 func FuzzConn(f *testing.F) {
 	for _, name := range recorded {
 		for _, r := range conversation(f, name)[:40] {

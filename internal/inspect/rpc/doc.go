@@ -1,7 +1,7 @@
-// Package rpc reads ONC RPC (RFC 5531) out of the two streams of a TCP connection,
-// and names what NFS is asked in it: bytes in, exchanges out.
+// Package rpc decodes ONC RPC (RFC 5531) from the two streams of a TCP connection, and
+// names the operations of NFS in it: bytes in, exchanges out.
 //
-// Of a message it keeps what it needs to name it, a few kilobytes at most: file
-// names and data pass through and are kept nowhere. It may begin in the middle of a
-// stream, at a record that begins with a call.
+// It keeps the part of a message that names it, a few kilobytes at most: file names and
+// data pass through and are not stored. It can begin in the middle of a stream, at a
+// record that begins with a call.
 package rpc

@@ -9,25 +9,25 @@ const (
 
 	// securityGSS is the flavor whose arguments may be wrapped, RFC 2203 §5.
 	securityGSS = 6
-	// gssPlain is its service that wraps nothing, gssData its procedure that is a
-	// call of the program.
+	// gssPlain is its service that wraps nothing, gssData its procedure for a call of
+	// the program.
 	gssPlain = 1
 	gssData  = 0
 
-	// maxAuth is how long a credential or verifier is at most.
+	// maxAuth is the longest credential or verifier.
 	maxAuth = 400
 	// maxFlavor is the greatest flavor of those in use: AUTH_TLS is 7.
 	maxFlavor = 7
 )
 
-// head is what a message says of itself.
+// head has the fields of a message's head.
 type head struct {
 	xid   uint32
 	reply bool
-	// program, version and procNumber are the call's, also for its reply if that
-	// is known.
+	// program, version and procNumber are the call's, also in its reply if the call is
+	// known.
 	program, version, procNumber uint32
-	// wrapped says that RPCSEC_GSS seals the arguments, or may have changed them.
+	// wrapped says that RPCSEC_GSS encrypts the arguments, or may have changed them.
 	wrapped bool
 }
 
@@ -85,8 +85,8 @@ func readCall(m *message, h head, c *cursor) part {
 	return nil
 }
 
-// wraps reports whether a credential of RPCSEC_GSS says that what follows is not
-// what the program takes: RFC 2203 §5.3.1.
+// wraps reports whether a credential of RPCSEC_GSS says that the following bytes are
+// not the program's arguments: RFC 2203 §5.3.1.
 func wraps(credential []byte) bool {
 	c := cursor{b: credential}
 	c.word() // the version
@@ -134,7 +134,7 @@ func readDenial(c *cursor) string {
 	return numbered(refused, c.word(), "")
 }
 
-// readStatus reads what an NFS server answers first.
+// readStatus reads the first result of an NFS server.
 func readStatus(m *message, c *cursor) part {
 	status := c.word()
 	if c.stopped() {

@@ -3,14 +3,14 @@ package rpc
 import "github.com/ktlstop/ktlstop/pkg/event"
 
 const (
-	// maxPart is how much of a message is kept to read one part of it: its head, or
-	// one operation without the data at its end.
+	// maxPart is how much of a message is kept to read one part of it: its head, or one
+	// operation without the data at its end.
 	maxPart = 8 << 10
 	// maxOperations is how many operations of one COMPOUND are named.
 	maxOperations = 32
 )
 
-// message is a call or a reply under way.
+// message is a call or a reply in progress.
 type message struct {
 	head
 	dir event.Dir
@@ -22,21 +22,21 @@ type message struct {
 	// that a part of the message was not seen, uncertain that it may not be a message at all.
 	read, malformed, cut, uncertain bool
 
-	// part reads what comes next, nil where nothing of the rest matters.
+	// part reads the next bytes, nil if nothing of the rest is needed.
 	part part
-	buf  []byte // what has come of that part
-	skip uint64 // bytes to pass before it
+	buf  []byte // bytes of that part so far
+	skip uint64 // bytes to skip before it
 
 	work
 	status string
-	known  bool // the reply is one to a call that was seen
+	known  bool // the reply to a call that was seen
 }
 
-// part reads one part of a message and returns the one behind it. Where its cursor
-// stops, it must have changed nothing.
+// part reads one part of a message and returns the next part. If its cursor stops, it must
+// have changed nothing.
 type part func(m *message, c *cursor) part
 
-// feed takes more bytes of a message.
+// feed adds more bytes of a message.
 func (m *message) feed(b []byte) {
 	for len(b) > 0 && m.part != nil {
 		if m.skip > 0 {
@@ -52,7 +52,7 @@ func (m *message) feed(b []byte) {
 	}
 }
 
-// parse takes the parts that are there.
+// parse reads the parts that are complete.
 func (m *message) parse() {
 	for m.part != nil && m.skip == 0 {
 		c := cursor{b: m.buf}
@@ -76,7 +76,7 @@ func (m *message) parse() {
 	}
 }
 
-// lose passes n bytes that were not seen.
+// lose skips n bytes that were not seen.
 func (m *message) lose(n uint64) {
 	m.cut = true
 	if m.part == nil {
@@ -89,7 +89,7 @@ func (m *message) lose(n uint64) {
 	m.stop()
 }
 
-// stop gives up what is not read yet.
+// stop drops the unread rest.
 func (m *message) stop() {
 	m.part, m.buf = nil, nil
 	m.malformed = !m.read

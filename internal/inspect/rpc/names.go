@@ -2,24 +2,24 @@ package rpc
 
 import "strconv"
 
-// The programs that are known by more than their number.
+// The programs for which more than the number is known.
 const (
 	programNFS = 100003
 	programACL = 100227
-	// programCallback and those up to programCallbackEnd are given out by programs for
-	// the time they run, RFC 5531 §8.4: on an NFS server's connection, its callbacks.
+	// programCallback to programCallbackEnd are numbers that programs use while they
+	// run, RFC 5531 §8.4: on an NFS server's connection, those of its callbacks.
 	programCallback    = 0x40000000
 	programCallbackEnd = 0x60000000
 )
 
-// programs are others that go along with NFS.
+// programs are others that are used together with NFS.
 var programs = map[uint32]string{100000: "PORTMAP", 100005: "MOUNT", 100021: "NLM", 100024: "STATUS", programACL: "NFSACL"}
 
 // procedures3 are those of NFS 3, RFC 1813 §3.
 var procedures3 = [...]string{"NULL", "GETATTR", "SETATTR", "LOOKUP", "ACCESS", "READLINK", "READ", "WRITE", "CREATE", "MKDIR", "SYMLINK",
 	"MKNOD", "REMOVE", "RMDIR", "RENAME", "LINK", "READDIR", "READDIRPLUS", "FSSTAT", "FSINFO", "PATHCONF", "COMMIT"}
 
-// procedure names what a call asks for.
+// procedure names the operation of a call.
 func (h *head) procedure() string {
 	switch {
 	case h.procNumber == 0:
@@ -51,7 +51,7 @@ func (h *head) isCallback() bool {
 	return h.program >= programCallback && h.program < programCallbackEnd && (h.version == 1 || h.version == 4)
 }
 
-// numbered is a name for a number, the number itself where it has none.
+// numbered is the name of a number, or the number itself if it has none.
 func numbered(names map[uint32]string, n uint32, prefix string) string {
 	if name, ok := names[n]; ok {
 		return prefix + name

@@ -1,9 +1,9 @@
 package rpc
 
-// operation is one that a COMPOUND may hold.
+// operation is an operation of a COMPOUND.
 type operation struct {
 	name string
-	// arguments is nil where they cannot be passed: what follows them is not known.
+	// arguments is nil if their length is not known, and so not what follows them.
 	arguments skipFunc
 }
 
@@ -127,8 +127,8 @@ var operations = map[uint32]operation{
 	10044: {"ILLEGAL", nil},
 }
 
-// callbacks are the operations that a server asks of its client: RFC 7530 §16,
-// RFC 8881 §20, RFC 7862 §16.
+// callbacks are the operations that a server requests of its client: RFC 7530 §16, RFC
+// 8881 §20, RFC 7862 §16.
 var callbacks = map[uint32]operation{
 	3: {"CB_GETATTR", all(handle, bitmap)},
 	4: {"CB_RECALL", all(stateid, word, handle)},

@@ -6,8 +6,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// maxFragment bounds the length of a fragment that is believed. What servers take in
-// one message is a few megabytes at most.
+// maxFragment limits the length of a fragment that is accepted. Servers accept a few
+// megabytes in one message at most.
 const maxFragment = 64 << 20
 
 const (
@@ -16,27 +16,27 @@ const (
 	lastFragment = 1 << 31
 )
 
-// stream is one direction of a connection: messages in fragments, each behind its mark.
+// stream is one direction of a connection: messages in fragments, each after its mark.
 type stream struct {
 	conn *Conn
 	dir  event.Dir
-	// lost says that nobody knows where the next message begins.
+	// lost says that the beginning of the next message is not known.
 	lost bool
-	// unconfirmed is how many messages there have to be, one behind the other, until they
-	// are believed.
+	// unconfirmed is how many consecutive messages are still needed until they are
+	// accepted.
 	unconfirmed int
 	mark        [markLen]byte
-	marked      int    // bytes of the mark that have come
+	marked      int    // bytes of the mark so far
 	remaining   uint64 // of the fragment
 	last        bool   // it is the last one
 	m           *message
 }
 
-// confirmations is how many messages prove that a place was the beginning of one. A
+// confirmations is how many messages prove that a position was the beginning of one. A
 // call proves it alone: eight of its words are known.
 const confirmations = 2
 
-// write takes the bytes of a record.
+// write handles the bytes of a record.
 func (s *stream) write(b []byte, now uint64) {
 	if (s.lost || s.unconfirmed > 0) && !s.find(b) {
 		return
@@ -46,8 +46,8 @@ func (s *stream) write(b []byte, now uint64) {
 	}
 }
 
-// find looks whether a message begins with the record, where that is not known. It
-// reports whether the record can be read.
+// find checks whether a message begins with the record, if that is not known. It reports
+// whether the record can be read.
 func (s *stream) find(b []byte) bool {
 	v := Begins(b)
 	if v == Maybe && s.conn.answers(s.dir, b) {
@@ -85,7 +85,7 @@ func (s *stream) consume(b []byte, now uint64) int {
 	return n
 }
 
-// begin is called with a whole mark.
+// begin handles a complete mark.
 func (s *stream) begin(now uint64) {
 	word := binary.BigEndian.Uint32(s.mark[:])
 	s.marked = 0
@@ -98,7 +98,7 @@ func (s *stream) begin(now uint64) {
 	}
 }
 
-// pass moves on by n bytes of the fragment.
+// pass advances by n bytes of the fragment.
 func (s *stream) pass(n, now uint64) {
 	s.remaining -= n
 	s.m.length += n
@@ -116,7 +116,7 @@ func (s *stream) pass(n, now uint64) {
 	}
 }
 
-// confirm enters that the head of a message was where it had to be.
+// confirm records that the head of a message was at its expected position.
 func (s *stream) confirm() {
 	switch {
 	case s.unconfirmed == 0:
@@ -128,7 +128,7 @@ func (s *stream) confirm() {
 	}
 }
 
-// gap passes n bytes that were not seen, 0 where their number is not known.
+// gap skips n bytes that were not seen, 0 if their number is not known.
 func (s *stream) gap(n, now uint64) {
 	if n == 0 || s.lost {
 		s.lose(now)
@@ -146,7 +146,7 @@ func (s *stream) gap(n, now uint64) {
 	}
 }
 
-// lose gives up the message under way: nobody knows where the next one begins.
+// lose drops the current message: the beginning of the next one is not known.
 func (s *stream) lose(now uint64) {
 	m := s.m
 	s.m, s.lost, s.unconfirmed, s.marked, s.remaining = nil, true, 0, 0, 0

@@ -1,6 +1,6 @@
 package rpc
 
-// skipFunc passes a value of one type.
+// skipFunc skips a value of one type.
 type skipFunc func(c *cursor)
 
 // fixed is a type of n bytes.
@@ -49,15 +49,14 @@ func list(of skipFunc) skipFunc {
 	return func(c *cursor) {
 		for n := c.length(); n > 0 && !c.stopped(); n-- {
 			of(c)
-			if c.at > uint64(len(c.b)) { // the next one has a length, which is not there
+			if c.at > uint64(len(c.b)) { // the next one has a length, which is missing
 				c.short = n > 1
 			}
 		}
 	}
 }
 
-// choice is a union by its discriminant. One that is not among them is none that is
-// known.
+// choice is a union by its discriminant. An unlisted discriminant is unknown.
 type choice map[uint32]skipFunc
 
 func (arms choice) pass(c *cursor) {

@@ -2,19 +2,19 @@ package rpc
 
 import "encoding/binary"
 
-// cursor walks XDR (RFC 4506). It may go past the end of what there is: what it
-// skips need not be at hand, but what it reads has to.
+// cursor walks XDR (RFC 4506). It may go past the end of the bytes that are there:
+// bytes that it skips may be missing, bytes that it reads may not.
 type cursor struct {
 	b  []byte
 	at uint64
-	// short: what was to be read is not there yet.
+	// short: the bytes to read are not there yet.
 	short bool
-	// malformed: it does not know what comes next.
+	// malformed: the format of the next bytes is not known.
 	malformed bool
 }
 
-// maxOpaque bounds the length that a cursor believes. It is above what any server
-// takes in one message.
+// maxOpaque limits the lengths that a cursor accepts. It is above what any server
+// accepts in one message.
 const maxOpaque = 1 << 28
 
 // stopped reports whether nothing more can be read.
@@ -46,14 +46,14 @@ func (c *cursor) hyper() uint64 {
 	return 0
 }
 
-// skip passes n bytes, which may not have come.
+// skip skips n bytes, which may be missing.
 func (c *cursor) skip(n uint64) {
 	if !c.stopped() {
 		c.at += n
 	}
 }
 
-// length reads how long what follows is, and refuses what no message holds.
+// length reads a length, and rejects lengths that no message can have.
 func (c *cursor) length() uint64 {
 	n := c.word()
 	if n > maxOpaque {
@@ -63,7 +63,7 @@ func (c *cursor) length() uint64 {
 	return uint64(n)
 }
 
-// opaque passes bytes of variable length, RFC 4506 §4.10, and returns their length.
+// opaque skips bytes of variable length, RFC 4506 §4.10, and returns their length.
 func (c *cursor) opaque() uint64 {
 	n := c.length()
 	c.skip(padded(n))
@@ -80,5 +80,5 @@ func (c *cursor) value() []byte {
 	return b[:n]
 }
 
-// padded is the length that n bytes take: whole words.
+// padded is n rounded up to whole words.
 func padded(n uint64) uint64 { return (n + 3) &^ 3 }

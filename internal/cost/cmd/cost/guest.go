@@ -14,13 +14,14 @@ import (
 	"github.com/ktlstop/ktlstop/internal/cost/probe"
 )
 
-// allowSockets makes room for the descriptors of 10,000 connections.
+// allowSockets raises the limit of descriptors for 10,000 connections.
 func allowSockets() error {
 	limit := unix.Rlimit{Cur: 65536, Max: 65536}
 	return os.NewSyscallError("setrlimit", unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
 }
 
-// doLoad works on one thread without the collector: what is left is the kernel.
+// doLoad works on one thread without the garbage collector, so that it measures the
+// kernel.
 func doLoad(l cost.Load) error {
 	runtime.LockOSThread()
 	debug.SetGCPercent(-1)
@@ -34,7 +35,7 @@ func doLoad(l cost.Load) error {
 	return json.NewEncoder(os.Stdout).Encode(c)
 }
 
-// measurement is what is measured in the guest.
+// measurement has the results of one guest.
 type measurement struct {
 	program, against, out string
 	others, tables        bool
@@ -62,7 +63,7 @@ func (m *measurement) prepare() error {
 	if err != nil {
 		return err
 	}
-	// Without udev nobody else loads what makes AES fast.
+	// Without udev nothing else loads the modules that make AES fast.
 	if out, err := exec.Command("modprobe", "-a", "tls", "aesni_intel").CombinedOutput(); err != nil {
 		return fmt.Errorf("modprobe: %w: %s", err, out)
 	}
@@ -87,8 +88,8 @@ func (m *measurement) prepare() error {
 	return nil
 }
 
-// modes measures the untraced twins before and after all others: they have as
-// many ways through the kernel.
+// modes measures the untraced twins before and after all others: the kernel takes
+// different paths for them too.
 func (m *measurement) modes() error {
 	modes := cost.Modes(m.program)
 	var others []cost.Mode
@@ -125,8 +126,8 @@ func (m *measurement) add(tool *cost.Tool, loads ...cost.Load) error {
 	return err
 }
 
-// allLoads starts each tool once for the sizes, and the first anew for each crowd,
-// which their memory shows.
+// allLoads starts each tool once for the sizes, and the first tool again for each
+// crowd, to show the tool's memory.
 func (m *measurement) allLoads() error {
 	script, err := cost.WriteScript(os.TempDir())
 	if err != nil {

@@ -137,7 +137,7 @@ func compareUser(committed, file string) error {
 	return cost.CheckAllocs(&now, &was.User)
 }
 
-// sections are those of docs/bench.json that are compared with.
+// sections are the sections of docs/bench.json to compare with.
 type sections struct {
 	Modes map[string]cost.Report
 	User  cost.User
@@ -169,7 +169,7 @@ func write(file string, v any) error {
 
 // processor is the model that /proc/cpuinfo names.
 func processor() string {
-	b, _ := os.ReadFile("/proc/cpuinfo") // an unknown machine is no harm
+	b, _ := os.ReadFile("/proc/cpuinfo") // an unknown processor does no harm
 	_, rest, _ := strings.Cut(string(b), "model name")
 	line, _, _ := strings.Cut(rest, "\n")
 	return strings.Trim(line, " \t:")

@@ -1,4 +1,5 @@
-// Engines unpacks and builds servers that take metrics and logs, and prints the directory.
+// Engines unpacks and builds servers that accept metrics and logs, and prints the
+// directory.
 package main
 
 import (

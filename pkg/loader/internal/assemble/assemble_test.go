@@ -13,7 +13,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// bench drives an assembler by hand: ring is the payload ring, got what came out.
+// bench drives an assembler by hand: ring is the payload ring, got the output.
 type bench struct {
 	*Assembler
 	ring    []wire.Payload
@@ -29,7 +29,7 @@ func newBench() *bench {
 			p := b.ring[0]
 			b.ring = b.ring[1:]
 			enough := keep(p)
-			clear(p.Data) // the ring's memory is the ring's
+			clear(p.Data) // the memory belongs to the ring
 			if enough {
 				return nil
 			}
@@ -39,7 +39,7 @@ func newBench() *bench {
 	return b
 }
 
-// out keeps a copy: an event is only lent.
+// out keeps a copy: an event is valid only during the call.
 func (b *bench) out(e event.Event) error {
 	if r, ok := e.(*event.Record); ok {
 		c := *r
@@ -65,8 +65,8 @@ func (b *bench) submit(w wire.Event, data string) {
 	b.ring = append(b.ring, wire.Payload{Key: w.Key(), Data: []byte(data)})
 }
 
-// take returns what came out since the last call, one word an event:
-// "tx0.3" is tx record 3 of generation 0.
+// take returns the output since the last call, one word for each event: "tx0.3" is tx record
+// 3 of generation 0.
 func (b *bench) take() string {
 	var words []string
 	for _, e := range b.got {
@@ -108,8 +108,8 @@ func unsentTX(gen uint32, seq uint64) wire.Event {
 	return w
 }
 
-// returned is an RX record whose call has returned; inCall one whose call goes on, and has it
-// when that returns; passed one that the call had at a time when it went on.
+// returned is an RX record whose call has returned; inCall one whose call goes on and will
+// have it when it returns; passed one that the call delivered at a time while it went on.
 func returned(seq uint64, task uint32, at uint64) wire.Event {
 	return wire.Event{
 		Kind: wire.KindRecord, Conn: 1, Dir: uint8(event.RX), Pid: 10, Tid: task,
@@ -135,7 +135,8 @@ func socketEvent(s event.SocketState) wire.Event {
 	return w
 }
 
-// undecipherable is what asynchronous crypto says of a record that it could not open.
+// undecipherable is the completion of asynchronous crypto for a record that it could not
+// open.
 func undecipherable(seq uint64) wire.Event {
 	w := wire.Event{Kind: wire.KindError, Conn: 1, Dir: uint8(event.RX)}
 	f := w.AboutFailure()
@@ -203,7 +204,7 @@ func TestPayloadAlreadyThere(t *testing.T) {
 	}
 }
 
-// A payload whose event was lost goes with its connection, and no other does.
+// A payload whose event was lost is dropped with its connection, and no other is.
 func TestOrphanPayload(t *testing.T) {
 	b := newBench()
 	lost, other, here := with(wire.FlagPayload, sent(1)), with(wire.FlagPayload, ofConn(2, sent(1))), with(wire.FlagPayload, sent(2))
@@ -306,7 +307,7 @@ func TestTooManyHeld(t *testing.T) {
 // longest is the largest plaintext of a record.
 const longest = 1 << 14
 
-// Plaintext that waits is bounded by its bytes too.
+// The memory of waiting plaintext is limited in bytes too.
 func TestWaitingBytesAreBounded(t *testing.T) {
 	b := newBench()
 	large := strings.Repeat("x", longest)
@@ -343,7 +344,7 @@ func TestUnsentRecords(t *testing.T) {
 	}
 }
 
-// TCP has such a record, at an unknown time: it keeps its place.
+// TCP has such a record since an unknown time: it keeps its place.
 func TestPushedAtAnUnknownTime(t *testing.T) {
 	b := newBench()
 	b.feed(t, with(wire.FlagPushed, unsentTX(0, 0)), sent(1))
@@ -487,14 +488,14 @@ func TestOrphansAreBounded(t *testing.T) {
 	}
 }
 
-// An error comes behind what the failed call had opened before.
+// An error comes after the records that the failed call had opened.
 func TestErrorKeepsTheOrder(t *testing.T) {
 	b := newBench()
 	b.feed(t, inCall(0, 1), inCall(1, 1), wire.Event{Kind: wire.KindError, Conn: 1, Dir: uint8(event.RX), Rec: wire.Rec{Seq: 2}})
 	b.expect(t, "rx0.0 rx0.1 error")
 }
 
-// A payload that was announced and is not there is counted in its direction.
+// A payload that was announced and is missing is counted in its direction.
 func TestDroppedPayload(t *testing.T) {
 	b := newBench()
 	b.feed(t, with(wire.FlagPayload, sent(1)), with(wire.FlagPayload, inCall(0, 1)), with(wire.FlagPayload, inCall(1, 1)))
@@ -503,7 +504,7 @@ func TestDroppedPayload(t *testing.T) {
 	}
 }
 
-// What the kernel has not decided, the assembler does; what it has, stays.
+// The assembler decides what the kernel has not decided; a decision of the kernel stays.
 func TestAssemblerJudges(t *testing.T) {
 	e, err := match.Parse("len > 100 or payload contains secret or container == web")
 	if err != nil {
@@ -580,7 +581,8 @@ func FuzzAssembler(f *testing.F) {
 	})
 }
 
-// TestDatagramsWaitForNothing: what UDP did not take is reported at once, and no call holds back what was read.
+// TestDatagramsWaitForNothing: a record that UDP did not take is reported at once, and no
+// call holds back records that were read.
 func TestDatagramsWaitForNothing(t *testing.T) {
 	b := newBench()
 	w := unsentTX(0, 5)

@@ -7,7 +7,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// ringSamples are the bytes of one record each way, as the ring hands them out.
+// ringSamples are the bytes of one record in each direction, as the ring has them.
 func ringSamples() [][]byte {
 	tx, rx := sent(12), returned(12, 11, 900)
 	for _, w := range []*wire.Event{&tx, &rx} {
@@ -45,7 +45,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// No allocation for an event (docs/design.md, "Budgets"), control records aside.
+// No allocation for an event (docs/design.md, "Budgets"), except control records.
 func TestReadDoesNotAllocate(t *testing.T) {
 	samples := ringSamples()
 	a := New(nil, Options{})

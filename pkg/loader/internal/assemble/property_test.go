@@ -9,15 +9,15 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// traffic is one connection as the programs report it. Each step appends what
-// one system call makes them write.
+// traffic is one connection as the programs report it. Each step appends the output of
+// one system call.
 type traffic struct {
 	rng  *rand.Rand
 	conn uint64
 	gen  [2]uint32
 	seq  [2]uint64
 
-	// What was written, and per record when its call returned.
+	// The output, and for each record when its call returned.
 	written []wire.Event
 	want    map[wire.PayloadKey]uint64
 	unsent  []wire.Event
@@ -43,8 +43,8 @@ func (c *traffic) send() {
 	c.written = append(c.written, w)
 }
 
-// receive is a call that opens some records; another task may break into it
-// between two of them, and opens some itself.
+// receive is a call that opens some records; another task may interrupt it between two
+// of them, and open some itself.
 func (c *traffic) receive(task uint32) {
 	at := 10 + c.rng.Uint64N(1000)
 	n := 1 + c.rng.IntN(4)
@@ -67,8 +67,8 @@ func (c *traffic) receive(task uint32) {
 	c.receive(task + 1)
 }
 
-// returns notes that a call's last record brought its return: all records of
-// the task that wait for it, since the last record that was not held.
+// returns records that a call's last record has its return: this applies to all waiting
+// records of the task, since the last record that was not held.
 func (c *traffic) returns(task uint32, at uint64) {
 	for i := len(c.written) - 1; i >= 0; i-- {
 		w := c.written[i]
@@ -84,8 +84,8 @@ func (c *traffic) returns(task uint32, at uint64) {
 	}
 }
 
-// end leaves records behind that never reached TCP, in any order, and calls
-// that never returned.
+// end leaves records that never reached TCP, in any order, and calls that never
+// returned.
 func (c *traffic) end() {
 	for range c.rng.IntN(5) {
 		c.unsent = append(c.unsent, c.record(event.TX, 1))
@@ -128,8 +128,8 @@ func plaintext(k wire.PayloadKey, n uint32) string {
 	return fmt.Sprintf("%-*.*s", n, n, fmt.Sprint(k))
 }
 
-// Whatever the interleaving, every record comes out once, in the order of its
-// connection and direction, with its own payload and its own call's return.
+// For every interleaving, every record is reported once, in the order of its connection
+// and direction, with its own payload and its own call's return.
 func TestAssemblerProperty(t *testing.T) {
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 0))

@@ -83,8 +83,8 @@ func BenchmarkClose(b *testing.B) {
 	}
 }
 
-// A close costs the same whatever is kept of others. To walk 16,384 payloads
-// takes thousands of times as long, so that no machine's mood decides.
+// A close costs the same whatever is kept of others. Walking 16,384 payloads takes
+// thousands of times as long, so a busy machine cannot change the result.
 func TestCloseWalksNothing(t *testing.T) {
 	quickest := func(kept int) time.Duration {
 		a := New(nil, Options{})
@@ -108,8 +108,8 @@ func TestCloseWalksNothing(t *testing.T) {
 	}
 }
 
-// Connections whose close was lost let their records go when there are too
-// many of them, the idlest connection's first.
+// If there are too many connections whose close was lost, their records are released,
+// those of the longest idle connection first.
 func TestWaitingConnectionsAreBounded(t *testing.T) {
 	b := newBench()
 	for conn := range uint64(maxWaiting) {
@@ -136,7 +136,7 @@ func TestWaitingConnectionsAreBounded(t *testing.T) {
 	b.expectEmpty(t)
 }
 
-// Completions whose records were lost go one by one, the oldest first.
+// Completions whose records were lost are dropped one by one, the oldest first.
 func TestCompletionsAreBounded(t *testing.T) {
 	b := newBench()
 	for seq := range uint64(maxPayloads + 2) {

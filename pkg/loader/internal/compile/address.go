@@ -10,7 +10,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// address tells whether one of the addresses is in one of the networks.
+// address tests whether one of the addresses is in one of the networks.
 func (c *eventCode) address(t *match.Test, hit, miss, absent label) {
 	known := c.label()
 	c.load(value, "family")

@@ -9,7 +9,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// code is a BPF function in progress. Its jumps go to labels.
+// code is a BPF function under construction. Its jumps go to labels.
 type code struct {
 	insns asm.Instructions
 	// where the labels are, in instructions of 8 bytes; -1 until placed.
@@ -64,8 +64,8 @@ func (c *code) finish() (asm.Instructions, error) {
 	return c.insns, nil
 }
 
-// replace puts body in the place of a function of all programs that have it.
-// The name, the type and the source line, which the kernel asks for, stay.
+// replace replaces a function in all programs that have it. The name, the type and the
+// source line, which the kernel requires, stay.
 func replace(spec *ebpf.CollectionSpec, function string, body asm.Instructions) error {
 	found := false
 	for _, p := range spec.Programs {
@@ -85,7 +85,7 @@ func replace(spec *ebpf.CollectionSpec, function string, body asm.Instructions) 
 	return nil
 }
 
-// extent is where a function begins and ends, -1 if it is not there.
+// extent is the range of a function, -1 if it is missing.
 func extent(insns asm.Instructions, function string) (from, to int) {
 	from = -1
 	for i := range insns {
@@ -100,7 +100,7 @@ func extent(insns asm.Instructions, function string) (from, to int) {
 	return from, len(insns)
 }
 
-// slot is where a field of a C struct lies.
+// slot is the position of a field of a C struct.
 type slot struct {
 	offset int16
 	size   asm.Size
@@ -119,8 +119,8 @@ func layoutOf(spec *ebpf.CollectionSpec, name string) (layout, error) {
 	return l, l.add(s.Members, 0)
 }
 
-// add enters the members of a struct that begins at a place of another. Of a union
-// the first part counts: of an event the record.
+// add adds the members of a struct at an offset of another. Of a union only the first
+// part is added: in an event, the record.
 func (l layout) add(members []btf.Member, at uint32) error {
 	for _, m := range members {
 		at := at + m.Offset.Bytes()

@@ -1,5 +1,5 @@
-// Package compile makes BPF instructions of expressions of --match. It knows the
-// structs of the object and what the verifier wants, and loads nothing.
+// Package compile compiles expressions of --match to BPF instructions. It knows the
+// structs of the object and the verifier's rules, and loads nothing.
 package compile
 
 import (
@@ -13,21 +13,21 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// Values of bpf/ktls_match.h: how far a record has come when it is judged.
+// Values of bpf/ktls_match.h: the state of a record when the expression is evaluated.
 const (
 	stageHead = 0
 	stageDone = 2
 )
 
-// What the compiled expression answers, in the words of bpf/ktls_match.h.
+// Results of the compiled expression, as bpf/ktls_match.h defines them.
 const (
 	No  = 0
 	Yes = 1
 	Ask = 2 // user space, when more is known
 )
 
-// Into compiles the expression and puts it into the programs, in the place of
-// their stubs. Without one they stay as they are.
+// Into compiles the expression and puts it into the programs, in place of their stubs.
+// Without an expression the stubs stay.
 func Into(spec *ebpf.CollectionSpec, e *match.Expr) error {
 	if e == nil || e.Root == nil {
 		return nil
@@ -106,8 +106,8 @@ func compileEvent(e *match.Expr, ev layout) (asm.Instructions, error) {
 	return c.finish()
 }
 
-// conjunct goes to no where n does not hold. What is not known yet is left out;
-// what the kernel never gets to know is asked of user space.
+// conjunct jumps to no where n is false. A test whose value is not known yet is
+// skipped; if the kernel never learns the value, user space must evaluate it.
 func (c *eventCode) conjunct(n match.Node, needs match.Needs, no label) {
 	ask, next := c.label(), c.label()
 	switch {
@@ -124,15 +124,15 @@ func (c *eventCode) conjunct(n match.Node, needs match.Needs, no label) {
 		c.deferIfAsync(ask)
 	}
 	c.test(n, next, no)
-	if async { // the kernel refuses code that cannot be reached
+	if async { // the kernel rejects unreachable code
 		c.place(ask)
 		c.emit(asm.Mov.Imm(result, Ask))
 	}
 	c.place(next)
 }
 
-// unlessReceivedBefore skips what a received record's call settles when it
-// goes on or returns.
+// unlessReceivedBefore skips a value of a received record that is known only when its
+// call continues or returns.
 func (c *eventCode) unlessReceivedBefore(next label) {
 	known := c.label()
 	c.jump(known, asm.JEq.Imm32(stage, stageDone, ""))
@@ -141,7 +141,7 @@ func (c *eventCode) unlessReceivedBefore(next label) {
 	c.place(known)
 }
 
-// deferIfAsync: what asynchronous crypto opens is complete only in user space.
+// deferIfAsync: a record that asynchronous crypto opens is complete only in user space.
 func (c *eventCode) deferIfAsync(ask label) {
 	known := c.label()
 	c.load(value, "flags")
@@ -157,7 +157,7 @@ func (c *eventCode) load(r asm.Register, field string) {
 	c.emit(asm.LoadMem(r, base, s.offset, s.size))
 }
 
-// test goes to yes or to no.
+// test jumps to yes or to no.
 func (c *eventCode) test(n match.Node, yes, no label) {
 	switch n := n.(type) {
 	case *match.And:

@@ -21,8 +21,8 @@ func expression(t *testing.T, text string) *match.Expr {
 	return e
 }
 
-// reachable demands what the kernel demands: every instruction can be reached,
-// all jumps go forward and stay inside, and the end is an exit.
+// reachable checks what the verifier requires: every instruction can be reached, all
+// jumps go forward and stay inside, and the end is an exit.
 func reachable(t *testing.T, text string, insns asm.Instructions) {
 	t.Helper()
 	var raw []int // index of the instruction at each distance, -1 inside of one
@@ -104,8 +104,7 @@ func TestCompiledCodeIsWhole(t *testing.T) {
 	}
 }
 
-// The code takes the place of the stubs in every program, and the functions
-// behind them stay.
+// The code replaces the stubs in every program, and the functions after them stay.
 func TestSetMatchReplacesTheStubs(t *testing.T) {
 	plain, spec := objecttest.Object(t), objecttest.Object(t)
 	if err := Into(spec, expression(t, `len > 4 and payload contains x and payload[0:1] == "y"`)); err != nil {

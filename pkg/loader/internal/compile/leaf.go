@@ -11,7 +11,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/wire"
 )
 
-// numberFields are struct event's names of the fields that are plain numbers.
+// numberFields maps fields that are plain numbers to their names in struct event.
 var numberFields = map[match.Field][]string{
 	match.Dir: {"dir"}, match.Len: {"len"}, match.Type: {"type"}, match.Seq: {"seq"}, match.Gen: {"gen"}, match.Epoch: {"epoch"},
 	match.Op: {"op"}, match.PID: {"pid"}, match.TID: {"tid"}, match.UID: {"uid"}, match.Cgroup: {"cgroup"},
@@ -39,11 +39,11 @@ func (c *eventCode) leaf(t *match.Test, yes, no label) {
 		c.control(t, no)
 		c.numbers(t, hit)
 		c.goTo(miss)
-	case match.Event: // here all are records
+	case match.Event: // here all events are records
 		c.emit(asm.Mov.Imm(value, int32(match.KindRecord)))
 		c.numbers(t, hit)
 		c.goTo(miss)
-	case match.Errno: // of no record; the rest is compiled, since the kernel takes no code that nothing reaches
+	case match.Errno: // not for a record; the rest is compiled, because the kernel rejects unreachable code
 		c.emit(asm.Mov.Imm(value, 0))
 		c.jump(no, asm.JEq.Imm(value, 0, ""))
 		c.numbers(t, hit)
@@ -75,14 +75,14 @@ var jumps = [...]asm.JumpOp{
 	match.Greater: asm.JGT, match.GreaterEqual: asm.JGE,
 }
 
-// numbers goes to hit where value compares with one of the numbers.
+// numbers jumps to hit if value equals one of the numbers.
 func (c *eventCode) numbers(t *match.Test, hit label) {
 	for _, n := range t.Nums {
 		c.compare(jumps[t.Op], n, hit)
 	}
 }
 
-// compare compares all 64 bits of value, without a sign.
+// compare compares all 64 bits of value, unsigned.
 func (c *code) compare(op asm.JumpOp, n uint64, hit label) {
 	if n <= math.MaxInt32 {
 		c.jump(hit, op.Imm(value, int32(n), ""))
@@ -92,7 +92,7 @@ func (c *code) compare(op asm.JumpOp, n uint64, hit label) {
 	c.jump(hit, op.Reg(value, other, ""))
 }
 
-// control loads what names an alert or a handshake message, if it is one.
+// control loads the number of an alert or a handshake message, if it is one.
 func (c *eventCode) control(t *match.Test, absent label) {
 	is := event.Alert
 	if t.Field == match.Handshake {
@@ -112,7 +112,7 @@ func (c *eventCode) control(t *match.Test, absent label) {
 	c.emit(asm.LoadMem(value, base, at, asm.Byte))
 }
 
-// latency loads a stage, as wire.Span counts it.
+// latency loads a stage, as wire.Span computes it.
 func (c *eventCode) latency(f match.Field, absent label) {
 	from, to := 0, 3
 	if f != match.LatTotal {
@@ -128,7 +128,7 @@ func (c *eventCode) latency(f match.Field, absent label) {
 	c.emit(asm.Sub.Reg(value, other))
 }
 
-// call loads what is known of the call that returned with the record, as wire.Event.Record tells it.
+// call loads a value of the call that returned with the record, as wire.Event.Record does.
 func (c *eventCode) call(f match.Field, absent label) {
 	c.load(value, "dir")
 	c.jump(absent, asm.JEq.Imm32(value, int32(event.TX), ""))
@@ -156,7 +156,7 @@ func (c *eventCode) call(f match.Field, absent label) {
 	c.emit(asm.Sub.Reg(other, value), asm.Mov.Reg(value, other))
 }
 
-// comm compares names up to and with the NUL.
+// comm compares names including the NUL.
 func (c *eventCode) comm(t *match.Test, hit, miss, absent label) {
 	name := c.ev["comm"]
 	c.emit(asm.LoadMem(value, base, name.offset, asm.Byte))
@@ -186,7 +186,7 @@ func (c *eventCode) commContains(s string, name slot, hit, miss label) {
 	c.goTo(miss)
 }
 
-// bytes goes to differ unless s lies at this distance from base.
+// bytes jumps to differ unless s is at this distance from base.
 func (c *code) bytes(at int16, s string, differ label) {
 	for len(s) > 0 {
 		switch {

@@ -71,7 +71,7 @@ func (c *code) needle(t *match.Test) {
 	c.place(next)
 }
 
-// half goes to differ unless the register begins with s, of 1 to 8 bytes.
+// half jumps to differ unless the register begins with s, of 1 to 8 bytes.
 func (c *code) half(r asm.Register, s string, differ label) {
 	var want, mask [8]byte
 	copy(want[:], s)

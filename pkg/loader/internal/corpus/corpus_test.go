@@ -39,7 +39,8 @@ func load(t *testing.T, raw []byte) *btf.Spec {
 
 var u32 = &btf.Int{Name: "u32", Size: 4}
 
-// What the object names stays where it is, and of the rest the size.
+// The members that the object names keep their offsets, and the others leave only the
+// struct's size.
 func TestExtract(t *testing.T) {
 	other := &btf.Struct{Name: "other", Size: 4, Members: []btf.Member{{Name: "secret", Type: u32}}}
 	inner := &btf.Union{Size: 4, Members: []btf.Member{{Name: "wanted", Type: u32}, {Name: "needless", Type: u32}}}
@@ -103,7 +104,7 @@ func TestExtract(t *testing.T) {
 	}
 }
 
-// Without the module's functions nothing is written, as it would look like a
+// Without the module's functions nothing is written, because it would look like a
 // kernel that lacks them all.
 func TestExtractWithoutModule(t *testing.T) {
 	call := &btf.Func{Name: "tcp_call", Linkage: btf.StaticFunc, Type: &btf.FuncProto{Return: u32}}
@@ -113,14 +114,14 @@ func TestExtractWithoutModule(t *testing.T) {
 	}
 }
 
-// A branch that a constant closes is not followed, and what is called is.
+// A branch that a constant excludes is not followed, and called functions are.
 func TestReachable(t *testing.T) {
 	prog := asm.Instructions{
 		asm.Mov.Imm(asm.R1, 0),                                       // 0
 		asm.JEq.Imm(asm.R1, 0, "over"),                               // 1
 		asm.Mov.Imm(asm.R0, 1),                                       // 2: behind a condition that never holds
 		asm.LoadMem(asm.R2, asm.R6, 0, asm.DWord).WithSymbol("over"), // 3
-		asm.JNE.Imm(asm.R2, 5, "open"),                               // 4: nobody knows
+		asm.JNE.Imm(asm.R2, 5, "open"),                               // 4: not known
 		asm.Mov.Imm(asm.R3, 1),                                       // 5
 		asm.Mov.Imm(asm.R3, 2).WithSymbol("open"),                    // 6
 		asm.JGT.Imm(asm.R3, 1, "end"),                                // 7: 2 is more than 1, on both ways
@@ -139,7 +140,7 @@ func TestReachable(t *testing.T) {
 	}
 }
 
-// resolve gives jumps their offsets, as the compiler's have them.
+// resolve sets the offsets of jumps, as the compiler's have them.
 func resolve(prog asm.Instructions) {
 	at := map[string]int{}
 	for i, ins := range prog {

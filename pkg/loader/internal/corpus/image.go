@@ -13,10 +13,10 @@ import (
 	"github.com/ktlstop/ktlstop/internal/bzimage"
 )
 
-// Files reads the types of a kernel that need not run: of its image and of its
-// module tls, whose file is "" where it is built in. An image is what lies in
-// /boot on x86 or arm64, a vmlinux, or a copy of /sys/kernel/btf/vmlinux; a module is a
-// tls.ko or a copy of /sys/kernel/btf/tls. Each may be compressed.
+// Files reads the types of a kernel that need not run: of its image and of its module
+// tls, whose file is "" if it is built in. An image is the file in /boot on x86 or arm64,
+// a vmlinux, or a copy of /sys/kernel/btf/vmlinux; a module is a tls.ko or a copy of
+// /sys/kernel/btf/tls. Each may be compressed.
 func Files(image, module string) ([]*btf.Spec, error) {
 	raw, err := rawTypes(image)
 	if err != nil {
@@ -52,7 +52,7 @@ func rawTypes(file string) ([]byte, error) {
 
 var errNoTypes = errors.New("it holds none")
 
-// unwrap takes off what type information is wrapped in, layer by layer.
+// unwrap removes the layers around type information, one by one.
 func unwrap(b []byte) ([]byte, error) {
 	switch {
 	case bytes.HasPrefix(b, []byte{0x9f, 0xeb}):
@@ -69,12 +69,12 @@ func unwrap(b []byte) ([]byte, error) {
 	return unwrap(inner)
 }
 
-// isFlat reports whether b is a kernel as it lies in memory, without sections: arm64's
+// isFlat reports whether b is a kernel in its memory layout, without sections: arm64's
 // Image (Documentation/arch/arm64/booting.rst).
 func isFlat(b []byte) bool { return len(b) >= 64 && string(b[56:60]) == "ARM\x64" }
 
 // search finds the type information in a kernel without sections by its header: the types
-// at its end, and the strings behind them (struct btf_header).
+// are at its end, and the strings after them (struct btf_header).
 func search(b []byte) ([]byte, error) {
 	head := []byte{0x9f, 0xeb, 1, 0, 24, 0, 0, 0, 0, 0, 0, 0} // magic, version, flags, its length, where the types are
 	for rest := b; ; {
@@ -91,8 +91,8 @@ func search(b []byte) ([]byte, error) {
 	}
 }
 
-// section returns the type information of a vmlinux or a module. What is asked
-// of an object with programs, such as symbols, a stripped vmlinux has not got.
+// section returns the type information of a vmlinux or a module. A stripped vmlinux has
+// no symbols, which other functions require of an object.
 func section(b []byte) ([]byte, error) {
 	f, err := elf.NewFile(bytes.NewReader(b))
 	if err != nil {

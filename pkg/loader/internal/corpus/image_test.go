@@ -13,7 +13,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// What lies on a disk: types bare, in an ELF file, compressed, and in an image.
+// The formats on a disk: plain types, in an ELF file, compressed, and in an image.
 func TestFiles(t *testing.T) {
 	kernel := marshal(t, &btf.Struct{Name: "sock", Size: 4, Members: []btf.Member{{Name: "first", Type: u32}}})
 	module := splitTypedef(t, kernel, "tls_t")
@@ -78,7 +78,7 @@ func write(t *testing.T, b []byte) string {
 	return name
 }
 
-// splitTypedef is what a module's types are: numbers and names go on behind the
+// splitTypedef are the types of a module: their numbers and names continue the
 // kernel's. There is one, a name for the kernel's u32.
 func splitTypedef(t *testing.T, kernel []byte, name string) []byte {
 	t.Helper()
@@ -157,7 +157,8 @@ func image(payload []byte, behind int) []byte {
 	return append(b, make([]byte, behind+3)...)
 }
 
-// flat is an image for arm64: types somewhere in it, behind what only looks like them.
+// flat is an image for arm64: types somewhere in it, after bytes that only resemble
+// them.
 func flat(types []byte) []byte {
 	b := make([]byte, 4096)
 	copy(b[56:], "ARM\x64")

@@ -9,10 +9,10 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// Missing relocates a program against a kernel's types and names the
-// instructions that find nothing there and that the verifier would come to. A
-// branch whose condition is a constant, such as that a field exists, is not
-// followed the other way. The program is changed.
+// Missing relocates a program against a kernel's types and names the reachable
+// instructions whose type is missing. If the condition of a branch is a constant, such
+// as that a field exists, only the branch taken is followed. Missing changes the
+// program.
 func Missing(prog asm.Instructions, kernel *btf.Spec) ([]string, error) {
 	var relos []*btf.CORERelocation
 	var at []int
@@ -52,7 +52,7 @@ func poisoned(ins asm.Instruction) bool {
 	return ins.Constant == btf.COREBadRelocationSentinel && (ins.IsBuiltinCall() || ins.OpCode.IsDWordLoad())
 }
 
-// value is what is known of a register: nothing, or that it is a constant.
+// value is what is known of a register: nothing, or its constant value.
 type value struct {
 	known bool
 	n     int64
@@ -94,8 +94,8 @@ func reachable(prog asm.Instructions) []int {
 	return found
 }
 
-// visit comes to instruction i. Where it was before with other constants, they
-// are none.
+// visit visits instruction i. A register that had another constant there before becomes
+// unknown.
 func (w *walk) visit(i int, r registers) {
 	old, been := w.seen[i]
 	if been {
@@ -115,7 +115,7 @@ func (w *walk) visit(i int, r registers) {
 func (w *walk) step(i int, r registers) {
 	ins := w.prog[i]
 	if ref := ins.Reference(); ref != "" {
-		if f, ok := w.function[ref]; ok { // called, or handed to bpf_loop
+		if f, ok := w.function[ref]; ok { // called, or passed to bpf_loop
 			w.visit(f, registers{})
 		}
 	}
@@ -136,7 +136,7 @@ func (w *walk) step(i int, r registers) {
 	w.visit(i+1, r)
 }
 
-// branch follows a jump to where it can go.
+// branch follows a jump to its possible targets.
 func (w *walk) branch(i int, ins asm.Instruction, r registers) {
 	to := w.index[w.offset[i]+asm.RawInstructionOffset(ins.Offset)+1]
 	if ins.OpCode.JumpOp() == asm.Ja {
@@ -152,9 +152,9 @@ func (w *walk) branch(i int, ins asm.Instruction, r registers) {
 	}
 }
 
-// decide reports whether a jump is taken, where both sides are constants. They are
-// sizes, offsets and truth values, which no comparison of half a register or
-// with a sign would see differently.
+// decide reports whether a jump is taken, if both sides are constants. These are sizes,
+// offsets and truth values, for which a comparison of half a register or with a sign
+// gives the same result.
 func decide(ins asm.Instruction, r registers) (taken, known bool) {
 	a, b := r[ins.Dst], value{true, ins.Constant}
 	if ins.OpCode.Source() == asm.RegSource {

@@ -1,8 +1,8 @@
 //go:build gobpf
 
-// Package gobpf traces kernels without type information: by kprobes, through
-// github.com/iovisor/gobpf, and by what it learns of the kernel. What it tells
-// is what the programs of kernels with type information tell.
+// Package gobpf traces kernels without type information: with kprobes, through
+// github.com/iovisor/gobpf, and with offsets that it learns from the kernel. It reports
+// the same events as the programs of kernels with type information.
 package gobpf
 
 import (
@@ -30,7 +30,7 @@ import (
 // Unsupported says what the machine lacks.
 type Unsupported = module.Unsupported
 
-// Options are what a run asks for, in the words of the programs.
+// Options are the options of a run, as the programs need them.
 type Options struct {
 	// Hooks are the functions to attach to.
 	Hooks []Hook
@@ -39,22 +39,22 @@ type Options struct {
 	Settings map[string]uint64
 	PIDs     []uint32
 	Comms    [][16]byte
-	// Snaplen is how many bytes of each plaintext leave the kernel.
+	// Snaplen is how many bytes of each plaintext are copied out of the kernel.
 	Snaplen int
-	// BufferBytes is shared among the processors.
+	// BufferBytes is divided among the processors.
 	BufferBytes int
-	// Match and Aggregate: an expression, or sums, are asked for. Here they are
-	// left to user space, and About says so.
+	// Match and Aggregate: the run wants an expression, or sums. This backend leaves
+	// both to user space, and About says so.
 	Match, Aggregate bool
 }
 
-// Hook is one kernel function that is asked for.
+// Hook is one requested kernel function.
 type Hook struct {
-	// Program is its name among the hooks, Alternative that of another one of
-	// which one is enough.
+	// Program is its name among the hooks, Alternative that of another one; one of the
+	// two is enough.
 	Program, Alternative string
 	Function             string
-	// Without is what the user misses where it cannot be attached.
+	// Without is what the user misses if it cannot be attached.
 	Without string
 	// Required hooks are those without which there is nothing to show.
 	Required bool
@@ -67,9 +67,8 @@ type HookState struct {
 	Without  string
 }
 
-// Backend attaches the same programs by kprobes and kretprobes, relocated
-// against what it has learned of the kernel. They speak through a perf buffer.
-// Its methods are for one goroutine.
+// Backend attaches the same programs by kprobes and kretprobes, relocated with the
+// learned offsets. They send through a perf buffer. Its methods are for one goroutine.
 type Backend struct {
 	options  Options
 	m        *module.Module
@@ -88,11 +87,11 @@ type Backend struct {
 // MissingFunction is the name of a required function that this kernel does not have.
 type MissingFunction string
 
-// Error says what is lacking; whoever knows what for can say more.
+// Error names the missing function; the caller can say what it is for.
 func (l MissingFunction) Error() string { return "the kernel has no function " + string(l) }
 
 // Open loads and attaches the programs. Nothing is reported before SetLive. The error
-// is an *Unsupported where the machine lacks something, or Lacking.
+// is an *Unsupported if the machine lacks something, or Lacking.
 func Open(o Options) (*Backend, error) {
 	o.Hooks = append(slices.Clone(o.Hooks), announced...)
 	b := &Backend{options: o}
@@ -103,8 +102,8 @@ func Open(o Options) (*Backend, error) {
 	return b, nil
 }
 
-// announced are hooks of this backend alone: from 7.2 a record that is there is
-// announced, or found by its reader.
+// announced are hooks of this backend alone: from 7.2 on, a record is announced when it
+// is there, or its reader finds it.
 var announced = []Hook{
 	{Program: "data_ready", Function: "tls_rx_msg_maybe_announce", Alternative: "msg_ready", Without: "the rx stage wait is unknown"},
 	{Program: "msg_parsed", Function: "tls_strp_check_rcv"},
@@ -151,7 +150,7 @@ func (b *Backend) open() error {
 	return b.listen()
 }
 
-// require looks for the required functions, before records are made to learn of.
+// require looks for the required functions, before records are made to learn from.
 func (b *Backend) require(k *learn.Symbols) error {
 	for _, h := range b.options.Hooks {
 		if h.Required && !k.Functions[h.Function] {
@@ -161,7 +160,7 @@ func (b *Backend) require(k *learn.Symbols) error {
 	return nil
 }
 
-// noteMissing says what is missing before the hooks are looked at.
+// noteMissing reports what is missing before the hooks are examined.
 func (b *Backend) noteMissing(known *learn.Knowledge) {
 	b.missing = append(b.missing, known.Missing...)
 	b.missing = append(b.missing, "inventory: connections that are open already show at their first record",
@@ -176,10 +175,10 @@ func (b *Backend) noteMissing(known *learn.Knowledge) {
 	}
 }
 
-// choose drops the programs of functions that this kernel does not have.
+// choose drops the programs whose functions this kernel does not have.
 func (b *Backend) choose(spec *ebpf.CollectionSpec, k *learn.Symbols, known *learn.Knowledge) {
 	if _, ok := known.Layout.Fields["tls_strparser.msg_ready"]; !ok {
-		// The programs that would ask it; known.Missing tells where they matter.
+		// The programs that would call it; known.Missing says where they matter.
 		for _, function := range []string{"tls_rx_msg_maybe_announce", "tls_strp_check_rcv"} {
 			delete(spec.Programs, function+"_enter")
 			delete(spec.Programs, function+"_exit")
@@ -228,7 +227,7 @@ func (b *Backend) load(spec *ebpf.CollectionSpec, known *learn.Knowledge) (err e
 	return err
 }
 
-// perfPages shares so many bytes among the processors.
+// perfPages divides the given number of bytes among the processors.
 func perfPages(total int) int {
 	pages := 16
 	for pages*2*os.Getpagesize()*onlineCPUs() <= total {
@@ -259,7 +258,7 @@ func (b *Backend) fillFilter() error {
 	return nil
 }
 
-// attach begins with the returns: a call whose entry is kept is then taken.
+// attach attaches the returns first: then every call whose entry is seen is complete.
 func (b *Backend) attach(spec *ebpf.CollectionSpec) error {
 	var sections []string
 	for _, p := range spec.Programs {
@@ -289,10 +288,10 @@ func (b *Backend) attach(spec *ebpf.CollectionSpec) error {
 	return nil
 }
 
-// About is what is attached, and in words what this kernel lacks.
+// About describes what is attached, and what this kernel lacks.
 func (b *Backend) About() ([]HookState, []string) { return b.hooks, b.missing }
 
-// SetLive lets all programs see records, or none.
+// SetLive makes all programs report records, or none.
 func (b *Backend) SetLive(on bool) error {
 	run := make([]byte, 16) // struct run
 	zero := make([]byte, 4)
@@ -320,14 +319,14 @@ func (b *Backend) Conns(visit func(*wire.Conn) error) error {
 	})
 }
 
-// EachPending visits the sealed records that others have followed.
+// EachPending visits the sealed records that later ones have followed.
 func (b *Backend) EachPending(visit func(*wire.Event) error) error {
 	return b.m.Each("pending", func(_, value []byte) error { return wire.VisitEvent(value, visit) })
 }
 
-// shareCounters maps the loss counters into memory: the kernel skips kprobe
-// programs on a processor where a bpf system call that reads a map is under way,
-// and where it preempts its own code that can take long (bpf_prog_active).
+// shareCounters maps the loss counters into memory: the kernel skips kprobe programs on
+// a processor during a bpf system call that reads a map, and that can take long where
+// the kernel preempts its own code (bpf_prog_active).
 func (b *Backend) shareCounters() (err error) {
 	b.lost, err = unix.Mmap(b.m.Map("lost").Fd(), 0, os.Getpagesize(), unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
@@ -343,8 +342,8 @@ func (b *Backend) Losses(n []uint64) {
 	}
 }
 
-// findPrograms gives the meter what it asks the kernel about. What cannot be
-// asked about stays unmeasured.
+// findPrograms gives the meter the programs to query. A program that cannot be queried
+// is not measured.
 func (b *Backend) findPrograms(spec *ebpf.CollectionSpec) {
 	b.running = map[string]*ebpf.Program{}
 	for name, p := range spec.Programs {
@@ -378,7 +377,7 @@ func (b *Backend) Close() {
 		b.lost = nil
 	}
 	if b.m != nil {
-		_ = b.m.Close() // what it could not remove, the next start removes
+		_ = b.m.Close() // the next start removes what this could not
 		b.m = nil
 	}
 	if b.marker != nil {

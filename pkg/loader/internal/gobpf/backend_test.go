@@ -9,7 +9,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/gobpf/learn"
 )
 
-// What cannot be done without is looked for before a record is made.
+// Required functions are looked up before a record is made.
 func TestRequire(t *testing.T) {
 	b := &Backend{options: Options{Hooks: []Hook{{Function: "tls_push_sg", Required: true},
 		{Function: "tls_rx_one_record", Required: true}, {Function: "tls_err_abort"}}}}

@@ -22,13 +22,13 @@ func (b *Backend) listen() (err error) {
 	if b.perf, err = elf.InitPerfMap(b.m.Module, "events", b.samples, nil); err != nil {
 		return fmt.Errorf("open the perf buffer: %w", err)
 	}
-	// All processors have a buffer; the time of sending puts them in order.
+	// Each processor has a buffer; the time of sending defines the order.
 	b.perf.SetTimestampFunc(func(s *[]byte) uint64 { return binary.NativeEndian.Uint64(*s) })
 	b.perf.PollStart()
 	return nil
 }
 
-// SetDeadline says until when Read waits.
+// SetDeadline sets until when Read waits.
 func (b *Backend) SetDeadline(t time.Time) { b.deadline = t }
 
 const (
@@ -53,7 +53,7 @@ func (b *Backend) Read() ([]byte, error) {
 	}
 }
 
-// next takes one sample, into the queue or among the payloads.
+// next reads one sample, into the queue or among the payloads.
 func (b *Backend) next() error {
 	var s []byte
 	select {
@@ -64,7 +64,7 @@ func (b *Backend) next() error {
 		select {
 		case s = <-b.samples:
 		case <-timer.C:
-			// What gobpf has read and holds back goes on with the next sample.
+			// Samples that gobpf has read and holds back continue with the next sample.
 			b.marker.Poke()
 			return os.ErrDeadlineExceeded
 		}
@@ -96,9 +96,8 @@ func (b *Backend) sort(s []byte) (mark bool, err error) {
 	return false, nil
 }
 
-// flushPending tells, before a connection's close, of records that were
-// sealed and never handed to TCP. Those that the filters suppress it adds to
-// what the close says of them.
+// flushPending reports, before a connection's close, records that were sealed and never
+// passed to TCP. It adds those that the filters hide to the counts of the close.
 func (b *Backend) flushPending(e []byte) error {
 	var w wire.Event
 	if err := w.Decode(e); err != nil {
@@ -127,8 +126,8 @@ func (b *Backend) flushPending(e []byte) error {
 	return err
 }
 
-// Fetch hands payloads to keep until that says that it is enough, or until all
-// that are there have been seen.
+// Fetch passes payloads to keep until keep returns true, or all present ones have been
+// passed.
 func (b *Backend) Fetch(keep func(wire.Payload) (enough bool)) error {
 	for len(b.payloads) > 0 {
 		p := b.payloads[0]
@@ -140,9 +139,9 @@ func (b *Backend) Fetch(keep func(wire.Payload) (enough bool)) error {
 	return nil
 }
 
-// Detach is called when the programs are switched off: it waits for those that
-// run and brings in all that they have sent. The probes go with close, because
-// the mark needs one.
+// Detach is called after the programs are switched off: it waits for running ones and
+// reads everything that they have sent. The probes are removed by close, because the
+// mark needs one.
 func (b *Backend) Detach() {
 	if b.perf == nil || b.marker == nil {
 		return
@@ -160,7 +159,7 @@ func (b *Backend) Detach() {
 	}
 }
 
-// waitForPrograms waits until every program that has seen itself live is done.
+// waitForPrograms waits until every program that began while live was set is done.
 func waitForPrograms() {
 	const membarrierGlobal = 1 // a grace period; kernels without it have nohz_full
 	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0); errno != 0 {

@@ -17,7 +17,8 @@ type Filter struct {
 	filter *elf.SocketFilter
 }
 
-// LoadFilter loads a socket filter of others, by its name in the object.
+// LoadFilter loads a socket filter for other programs' sockets, by its name in the
+// object.
 func LoadFilter(spec *ebpf.CollectionSpec, name string) (*Filter, error) {
 	m, err := module.Load(spec, module.NewOffsets(), nil, nil)
 	if err != nil {

@@ -4,27 +4,27 @@ import (
 	"fmt"
 )
 
-// What a governor does, and after how many windows.
+// The reactions of a governor, and after how many windows.
 const (
 	tooMany    = 2    // windows above the limit in a row: something must change
-	lowerAfter = 5    // windows below half of it: what was raised is lowered
-	raiseBy    = 10   // the factor of either
-	maxRaising = 1000 // beyond it there is little left to spare
+	lowerAfter = 5    // windows below half of it: a raised value is lowered
+	raiseBy    = 10   // the factor of either change
+	maxRaising = 1000 // above it there is little left to save
 )
 
-// Limits are what a governor has to keep, and how it does.
+// Limits are the limit of a governor, and how it keeps it.
 type Limits struct {
 	// CPU is the limit, in percent of one processor.
 	CPU float64
-	// Least: one record in so many is asked for; 0 if none may be left out.
+	// Least: initially one record in so many is reported; 0 if none may be left out.
 	Least uint32
-	// Set lets one record in so many be reported, Tell says so in words.
+	// Set makes one record in so many be reported, Notice gets that in words.
 	Set    func(every uint32) error
 	Notice func(string)
 }
 
-// Governor keeps the programs' share of a processor below a limit. A nil one
-// allows everything.
+// Governor keeps the programs' share of a processor below a limit. A nil Governor has
+// no limit.
 type Governor struct {
 	limits Limits
 	every  uint32
@@ -35,8 +35,8 @@ type Governor struct {
 // NewGovernor returns a governor that has seen no window yet.
 func NewGovernor(l Limits) *Governor { return &Governor{limits: l, every: l.Least} }
 
-// Check takes the share of one window, in percent of a processor. It is too much
-// when it stays above the limit and nothing is left to spare.
+// Check checks the share of one window, in percent of a processor. It is too much if it
+// stays above the limit and no more records can be left out.
 func (g *Governor) Check(share float64) (tooMuch bool, err error) {
 	if g == nil {
 		return false, nil
@@ -53,13 +53,13 @@ func (g *Governor) Check(share float64) (tooMuch bool, err error) {
 	return false, nil
 }
 
-// NearLimit reports whether a share is so high, or so much is left out because of it,
-// that it has to be measured often.
+// NearLimit reports whether a share is so high, or so many records are left out because
+// of it, that it must be measured often.
 func (g *Governor) NearLimit(share float64) bool {
 	return g != nil && (share > g.limits.CPU/2 || g.every > g.limits.Least)
 }
 
-// consecutive counts on while something holds.
+// consecutive counts up while a condition holds.
 func consecutive(n int, holds bool) int {
 	if !holds {
 		return 0

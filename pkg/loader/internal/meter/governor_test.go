@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// govern feeds shares to a governor and returns what it set, and the window
+// govern passes shares to a governor and returns the values that it set, and the window
 // after which it gave up, 0 for none.
 func govern(t *testing.T, l Limits, shares ...float64) (set []uint32, gaveUp int) {
 	t.Helper()

@@ -1,6 +1,6 @@
-// Package meter measures what the BPF programs take of a processor, and keeps it
-// below a limit. It is told the time and whether somebody asks; that the kernel
-// measures only meanwhile is its business.
+// Package meter measures the processor time of the BPF programs, and keeps it below a
+// limit. Its caller passes the time and who wants the cost; the meter makes the kernel
+// measure only when needed.
 package meter
 
 import (
@@ -19,29 +19,29 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// The kernel measures its programs only when told to. That patches its text on
-// all CPUs, and costs two readings of a clock for each run: so only while
-// somebody asks, for a second at first, which is enough for a short run, and
-// then for a moment now and then.
+// The kernel measures its programs only on request. That patches its code on all CPUs,
+// and costs two clock readings for each run. So the meter measures only while somebody
+// wants the cost: first for a second, which is enough for a short run, and then for a
+// moment at intervals.
 const (
 	firstWindow = time.Second
 	laterWindow = 100 * time.Millisecond
-	// watchedEvery is from one window to the next while somebody looks at the
-	// cost, and where it has a limit that is far.
+	// watchedEvery is the interval of windows while somebody watches the cost, and with
+	// a limit that is far.
 	watchedEvery = 5 * time.Second
-	// governedEvery is it where the limit is near.
+	// governedEvery is the interval near the limit.
 	governedEvery = 500 * time.Millisecond
-	// A figure for the end of the run needs the less the longer
-	// it has been measured: each distance is twice the last, up to this.
+	// A figure for the end of the run needs fewer windows the longer it has been
+	// measured: each interval is twice the last one, up to this.
 	rarestEvery = 5 * time.Minute
 )
 
-// oncePerRecord are the programs that run once for each record, by fentry and
-// by kprobes.
+// oncePerRecord are the programs that run once for each record, with fentry and with
+// kprobes.
 var oncePerRecord = []string{"verdict_enter", "open_enter", "bpf_exec_tx_verdict_enter", "tls_rx_one_record_enter"}
 
-// Meter measures programs in windows. Watch and Cost may be called from any
-// goroutine, while the one that steps it goes on.
+// Meter measures programs in windows. Watch and Cost may be called from any goroutine,
+// while another one calls Tick.
 type Meter struct {
 	mu       sync.Mutex
 	programs map[string]*ebpf.Program
@@ -53,26 +53,26 @@ type Meter struct {
 	over     time.Duration
 	enable   func() (io.Closer, error)
 
-	// Who asks: for a figure at the end, for a limit, or somebody who looks.
+	// Who wants the cost: a figure at the end, a limit, or somebody who watches.
 	figure, limited, watched bool
 	nearLimit                bool          // to the limit
 	every                    time.Duration // what figure waited last
 }
 
-// Demand says who asks for the cost from the beginning.
+// Demand says who wants the cost from the beginning.
 type Demand struct {
-	// Figure: for what a run took, at its end. Limited: there is a limit.
+	// Figure: for the cost of a run, at its end. Limited: there is a limit.
 	Figure, Limited bool
 }
 
-// New returns a meter of programs by their names in the object. It measures
-// nothing before its first step.
+// New returns a meter of programs by their names in the object. It measures nothing
+// before the first Tick.
 func New(programs map[string]*ebpf.Program, asked Demand) *Meter {
 	return &Meter{programs: programs, figure: asked.Figure, limited: asked.Limited, enable: enableStats, every: watchedEvery / 2,
 		before: map[string]ebpf.ProgramStats{}, sums: map[string]*event.ProgramCost{}}
 }
 
-// Add adds programs that have come since, from the next window on.
+// Add adds programs that were loaded since, from the next window on.
 func (m *Meter) Add(programs map[string]*ebpf.Program) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -91,7 +91,7 @@ func enableStats() (io.Closer, error) { return ebpf.EnableStats(unix.BPF_STATS_R
 // wanted reports whether anybody wants the cost.
 func (m *Meter) wanted() bool { return m.figure || m.limited || m.watched }
 
-// distance is from the begin of a window to that of the next.
+// distance is the interval from the beginning of a window to that of the next.
 func (m *Meter) distance() time.Duration {
 	switch {
 	case m.limited && m.nearLimit:
@@ -103,7 +103,7 @@ func (m *Meter) distance() time.Duration {
 	return m.every
 }
 
-// Watch begins or ends measuring for somebody who looks.
+// Watch begins or ends measuring for somebody who watches.
 func (m *Meter) Watch(on bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -123,8 +123,8 @@ func (m *Meter) Approach(near bool) {
 	m.nearLimit = near
 }
 
-// Tick opens or closes a window when it is time; then ok is true, and share what
-// the programs took of one processor in it, in percent. Where the kernel does
+// Tick opens or closes a window when it is time; then ok is true, and share is the
+// share of one processor that the programs took in it, in percent. If the kernel does
 // not measure, the cost stays unknown.
 func (m *Meter) Tick(now time.Time) (share float64, ok bool) {
 	m.mu.Lock()
@@ -142,7 +142,7 @@ func (m *Meter) Tick(now time.Time) (share float64, ok bool) {
 	return 0, false
 }
 
-// spent is the run time of all programs that was measured, in nanoseconds.
+// spent is the measured run time of all programs, in nanoseconds.
 func (m *Meter) spent() (ns uint64) {
 	for _, c := range m.sums {
 		ns += c.Nanos
@@ -171,7 +171,7 @@ func (m *Meter) open(now time.Time) {
 	}
 }
 
-// shut ends a window, if one is open, and adds up what ran in it.
+// shut ends a window, if one is open, and adds up the runs in it.
 func (m *Meter) shut(now time.Time) {
 	if m.close == nil {
 		return
@@ -186,7 +186,7 @@ func (m *Meter) shut(now time.Time) {
 	m.over += now.Sub(m.began)
 }
 
-// sum returns a program's cost, which is also its twin's (HOOK_TWICE in
+// sum returns a program's cost together with its copy's (HOOK_TWICE in
 // bpf/ktls_trace.bpf.c).
 func (m *Meter) sum(base string) *event.ProgramCost {
 	c := m.sums[base]
@@ -197,7 +197,7 @@ func (m *Meter) sum(base string) *event.ProgramCost {
 	return c
 }
 
-// add counts a program's twin as the same run of it.
+// add counts a run of a program and of its copy as the same run.
 func (m *Meter) add(name string, runs uint64, spent time.Duration) {
 	base := object.Original(name)
 	c := m.sum(base)
@@ -214,8 +214,8 @@ func (m *Meter) Stop() {
 	m.shut(time.Now())
 }
 
-// countSkips asks the kernel for its count, which it keeps without being told
-// to. Of copies, a run is lost only where all were skipped.
+// countSkips reads the kernel's counts of skipped runs, which it always keeps. With
+// copies, a run is lost only if all were skipped.
 func (m *Meter) countSkips() {
 	for name := range m.programs {
 		if name != object.Original(name) {
@@ -227,7 +227,7 @@ func (m *Meter) countSkips() {
 	}
 }
 
-// skipped is the least count of a program and its copies.
+// skipped is the lowest count of a program and its copies.
 func (m *Meter) skipped(program string) uint64 {
 	least := uint64(math.MaxUint64)
 	for _, name := range object.Copies(program) {
@@ -242,8 +242,8 @@ func (m *Meter) skipped(program string) uint64 {
 	return least
 }
 
-// Cost is what the programs took in the windows that are over, by name, how long
-// those were together, and how many records began to be sealed or opened in them.
+// Cost returns the run time of the programs in the past windows, by name, the total
+// length of these, and how many records began to be sealed or opened in them.
 func (m *Meter) Cost() (programs []event.ProgramCost, over time.Duration, records uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

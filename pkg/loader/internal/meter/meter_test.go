@@ -48,7 +48,7 @@ func measured(m *Meter) time.Duration {
 	return over
 }
 
-// Nothing is switched unless somebody asks.
+// Nothing is switched on unless somebody wants the cost.
 func TestMeterRestsUnasked(t *testing.T) {
 	s, m := newSwitching(Demand{})
 	s.run(m, time.Hour)
@@ -57,7 +57,7 @@ func TestMeterRestsUnasked(t *testing.T) {
 	}
 }
 
-// For a figure at the end each distance is twice the last, up to five minutes.
+// For a figure at the end, each interval is twice the last one, up to five minutes.
 func TestMeterForAFigure(t *testing.T) {
 	s, m := newSwitching(Demand{Figure: true})
 	s.run(m, time.Hour)
@@ -72,7 +72,7 @@ func TestMeterForAFigure(t *testing.T) {
 	}
 }
 
-// Who looks gets a figure at once and each five seconds, until he looks away.
+// A watcher gets a figure at once and every five seconds, until it stops watching.
 func TestMeterWhileWatched(t *testing.T) {
 	s, m := newSwitching(Demand{})
 	s.run(m, time.Minute)
@@ -95,7 +95,7 @@ func TestMeterWhileWatched(t *testing.T) {
 	}
 }
 
-// Near its limit the cost is measured often, and rarely where it is far.
+// Near its limit the cost is measured often, and rarely if it is far.
 func TestMeterForALimit(t *testing.T) {
 	s, m := newSwitching(Demand{Limited: true})
 	s.run(m, 10*time.Second)

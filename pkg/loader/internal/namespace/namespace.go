@@ -20,17 +20,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Socket is a socket by the process that has it, as this process's namespace numbers it.
+// Socket is a socket of a process: process and descriptor, as this process's namespace
+// numbers them.
 type Socket struct{ PID, FD int }
 
-// Each calls visit in each network namespace that a process is in, that is mounted
-// somewhere, or that one of the sockets is of, which are by the namespace's number. That is
-// what stat(2) tells. A namespace that goes meanwhile is passed by. One that could not be
-// entered, or of which visit returned an error, is in failed; the others are visited still.
+// Each calls visit in each network namespace that has a process, that is mounted somewhere,
+// or that one of the sockets belongs to; sockets is by the namespace's number, which stat(2)
+// reports. It skips a namespace that vanishes meanwhile. failed has the namespaces that could
+// not be entered, or whose visit returned an error; the others are visited anyway.
 func Each(sockets map[uint32]Socket, visit func(inode uint32) error) (failed map[uint32]error) {
 	result := make(chan map[uint32]error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, in whatever namespace it is
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine, in whichever namespace it is
 		result <- each("/proc", sockets, visit)
 	}()
 	return <-result
@@ -39,8 +40,7 @@ func Each(sockets map[uint32]Socket, visit func(inode uint32) error) (failed map
 // opener opens a namespace.
 type opener func() (int, error)
 
-// maxOpeners is how many ways into one namespace are kept: a process can end before it is
-// its turn.
+// maxOpeners is how many ways into one namespace are kept: a process can end before its turn.
 const maxOpeners = 8
 
 func each(proc string, sockets map[uint32]Socket, visit func(uint32) error) map[uint32]error {
@@ -66,7 +66,7 @@ func each(proc string, sockets map[uint32]Socket, visit func(uint32) error) map[
 	return failed
 }
 
-// enterBy tries one way after the other.
+// enterBy tries the ways one after the other.
 func enterBy(inode uint32, openers []opener) (entered bool, err error) {
 	for _, open := range openers {
 		in, one := enter(inode, open)
@@ -95,8 +95,8 @@ func (s Socket) namespace() (int, error) {
 	return unix.IoctlRetInt(socket, unix.SIOCGSKNS)
 }
 
-// enter moves this thread into a namespace, if it is still that one: what has gone is no
-// error.
+// enter moves this thread into a namespace, if it is still the same one: a vanished namespace
+// is no error.
 func enter(inode uint32, open opener) (bool, error) {
 	fd, err := open()
 	if err != nil {
@@ -119,8 +119,8 @@ func enter(inode uint32, open opener) (bool, error) {
 	return true, nil
 }
 
-// gone reports whether an error is that of a process or file that is no more, or of a descriptor
-// that is no socket any more.
+// gone reports whether an error means that a process or file no longer exists, or that a
+// descriptor is no longer a socket.
 func gone(err error) bool {
 	for _, e := range []error{unix.ENOENT, unix.ESRCH, unix.EBADF, unix.ENOTTY} {
 		if errors.Is(err, e) {
@@ -132,8 +132,8 @@ func gone(err error) bool {
 
 func own(inode uint32) bool { return link("/proc/thread-self/ns/net") == inode }
 
-// find returns the namespaces by their numbers, and files that stand for each, maxOpeners at
-// most. A thread can be in another than its process.
+// find returns the namespaces by number, with files that stand for each, maxOpeners at most.
+// A thread can be in another namespace than its process.
 func find(proc string) map[uint32][]string {
 	found := map[uint32][]string{}
 	add := func(inode uint32, path string) {
@@ -146,7 +146,7 @@ func find(proc string) map[uint32][]string {
 		add(mounted(s.Text()))
 	}
 	for _, process := range numbered(proc) {
-		var last uint32 // once of each process, which ends as a whole
+		var last uint32 // once for each process, whose threads all end together
 		for _, thread := range numbered(filepath.Join(process, "task")) {
 			path := filepath.Join(thread, "ns/net")
 			if inode := link(path); inode != last {
@@ -158,8 +158,8 @@ func find(proc string) map[uint32][]string {
 	return found
 }
 
-// numbered returns the folders in dir that are called by a number. What cannot be read has
-// no namespaces to show.
+// numbered returns the folders in dir whose name is a number. A folder that cannot be read
+// has no namespaces to show.
 func numbered(dir string) (paths []string) {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
@@ -170,7 +170,7 @@ func numbered(dir string) (paths []string) {
 	return paths
 }
 
-// link reads the number of what a link of /proc/PID/ns names, 0 where there is none.
+// link reads the number in a link of /proc/PID/ns, 0 if it does not exist.
 func link(path string) uint32 {
 	target, err := os.Readlink(path)
 	if err != nil {
@@ -189,8 +189,8 @@ func number(name string) uint32 {
 	return uint32(n)
 }
 
-// mounted reads a line of mountinfo (proc_pid_mountinfo(5)): the root within the file
-// system nsfs, and where that is mounted.
+// mounted parses a line of mountinfo (proc_pid_mountinfo(5)): the root within the file system
+// nsfs, and where it is mounted.
 func mounted(line string) (inode uint32, path string) {
 	const root, point = 3, 4
 	fields := strings.Fields(line)
@@ -200,7 +200,7 @@ func mounted(line string) (inode uint32, path string) {
 	return number(fields[root]), unescape(fields[point])
 }
 
-// unescape reads the octal numbers that stand for blanks and backslashes (\040).
+// unescape replaces the octal numbers that stand for blanks and backslashes (\040).
 func unescape(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -217,12 +217,12 @@ func unescape(s string) string {
 }
 
 // Open is how many sockets have a key, tx first, as a network namespace counts them
-// (TlsCurrTxSw and its kin).
+// (TlsCurrTxSw and similar).
 type Open struct {
-	Software, Card [2]int // of those that the kernel's software, and a network card, seals or opens
+	Software, Card [2]int // those that the kernel's software, and a network card, seals or opens
 }
 
-// OpenTLS reads the current namespace's count. Where there is no kernel TLS there is nothing.
+// OpenTLS reads the current namespace's count. Without kernel TLS it is zero.
 func OpenTLS() (Open, error) {
 	b, err := os.ReadFile("/proc/thread-self/net/tls_stat")
 	if errors.Is(err, fs.ErrNotExist) {

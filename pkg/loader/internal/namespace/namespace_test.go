@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestFind: threads and mounts show namespaces, each by as many ways as are kept.
+// TestFind: threads and mounts show namespaces, each with as many ways as are kept.
 func TestFind(t *testing.T) {
 	proc := t.TempDir()
 	add := func(thread, target string) {
@@ -30,7 +30,7 @@ func TestFind(t *testing.T) {
 	for i := 100; i < 100+2*maxOpeners; i++ {
 		add(fmt.Sprintf("%d/task/%d", i, i), "net:[17]")
 	}
-	must(t, os.MkdirAll(filepath.Join(proc, "5"), 0o755)) // it is just ending
+	must(t, os.MkdirAll(filepath.Join(proc, "5"), 0o755)) // it is about to end
 	must(t, os.MkdirAll(filepath.Join(proc, "self"), 0o755))
 	must(t, os.WriteFile(filepath.Join(proc, "self/mountinfo"), []byte(
 		"22 1 0:20 / /sys rw - sysfs sysfs rw\n"+
@@ -73,8 +73,8 @@ func TestOwn(t *testing.T) {
 	}
 }
 
-// TestWays: where one way into a namespace has gone the next is taken; one that is not
-// allowed is told of where none leads in, and one that has gone is not.
+// TestWays: if one way into a namespace is gone, the next is used; a way that is not permitted
+// is reported if no other works, and one that is gone is not.
 func TestWays(t *testing.T) {
 	own := link("/proc/self/ns/net")
 	through := func() (int, error) { return unix.Open("/proc/self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0) }

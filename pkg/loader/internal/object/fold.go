@@ -27,8 +27,8 @@ func Fold(spec *ebpf.CollectionSpec) {
 	}
 }
 
-// nothing is an empty jump. What is folded keeps its room by it, so that no jump goes
-// elsewhere; the verifier takes it out.
+// nothing is a jump to the next instruction. It keeps the length of the folded code, so
+// that no jump changes; the verifier removes it.
 var nothing = asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Ja)}
 
 func fold(old asm.Instructions, constants []byte) asm.Instructions {
@@ -46,7 +46,7 @@ func fold(old asm.Instructions, constants []byte) asm.Instructions {
 	return out
 }
 
-// readsConstant reports whether read loads what is at address, which nobody else needs.
+// readsConstant reports whether read loads the value at address, which nothing else uses.
 func readsConstant(address, read *asm.Instruction) bool {
 	return address.IsLoadFromMap() && address.Reference() == section &&
 		read.OpCode.Class() == asm.LdXClass && read.OpCode.Mode() == asm.MemMode &&
@@ -65,13 +65,13 @@ func valueAt(b []byte, size asm.Size) uint64 {
 	return binary.NativeEndian.Uint64(b)
 }
 
-// constant is what takes the place of address; the load after it becomes nothing.
+// constant replaces address; the load after it becomes nothing.
 func constant(address *asm.Instruction, value uint64) asm.Instruction {
 	return asm.LoadImm(address.Dst, int64(value), asm.DWord).WithMetadata(address.WithReference("").Metadata)
 }
 
-// jumpTargets are the places that are jumped to, by the jumps that the compiler makes:
-// none of 32 bits (gotol), which it is not asked for.
+// jumpTargets are the targets of jumps, of the kinds that the compiler generates: it does
+// not use 32-bit jumps (gotol).
 func jumpTargets(all asm.Instructions) map[asm.RawInstructionOffset]bool {
 	targets := map[asm.RawInstructionOffset]bool{}
 	for it := all.Iterate(); it.Next(); {

@@ -9,7 +9,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 )
 
-// address is how the compiler takes the address of the constant at an offset.
+// address is the compiler's code for the address of the constant at an offset.
 func address(dst asm.Register, offset uint32) asm.Instruction {
 	return asm.LoadMapValue(dst, 0, offset).WithReference(section)
 }
@@ -58,7 +58,7 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// Every program keeps its length, so that its jumps go where they went, and the values
+// Every program keeps its length, so that its jumps keep their targets, and the values
 // are those that were set.
 func TestFoldTheObject(t *testing.T) {
 	spec, err := LoadKtls()

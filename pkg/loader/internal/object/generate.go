@@ -1,5 +1,5 @@
-// Package object holds the BPF programs, and in Go the C structs by which they
-// speak: bpf2go makes them of the object, so that a field has one declaration.
+// Package object holds the BPF programs, and in Go the C structs that they share with user
+// space: bpf2go generates them from the object, so that a field has one declaration.
 package object
 
 // The objects are built by clang 14 of Debian 12 and committed; make check

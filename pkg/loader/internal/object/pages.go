@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// PageSize is the kernel's, in bytes: 4096, on arm64 also 16384 or 65536.
+// PageSize is the kernel's page size in bytes: 4096, on arm64 also 16384 or 65536.
 var PageSize = os.Getpagesize()
 
 // PageShift is the same as a power of two, as the programs have it.
@@ -28,7 +28,7 @@ type Pages struct{ Direct, Structs uint64 }
 // variables of the same names.
 var PageVariables = [...]string{"page_offset_base", "vmemmap_base"}
 
-// ReadPages finds the addresses, with read for the kernel's variables.
+// ReadPages finds the addresses; read reads the kernel's variables.
 //
 // On x86-64 they change with each boot. On arm64 they are constants of the kernel's build,
 // which it writes down for the readers of its core.
@@ -53,7 +53,7 @@ func armPages(core string) (Pages, error) {
 // maxNotes is more than the kernel writes before its core (fs/proc/kcore.c).
 const maxNotes = 1 << 16
 
-// coreNote is what the kernel says of itself in its core: lines such as NUMBER(VA_BITS)=48.
+// coreNote is the kernel's note in its core: lines such as NUMBER(VA_BITS)=48.
 func coreNote(file string) (string, error) {
 	f, err := elf.Open(file)
 	if err != nil {
@@ -75,8 +75,8 @@ func coreNote(file string) (string, error) {
 	return "", errors.New(file + " has no VMCOREINFO")
 }
 
-// findNote looks through ELF notes: the lengths of name and text, a type, name and text,
-// each filled up to four bytes.
+// findNote walks ELF notes: the lengths of name and text, a type, name and text, each
+// padded to four bytes.
 func findNote(b []byte, name string) (string, bool) {
 	pad := func(n uint32) uint64 { return (uint64(n) + 3) &^ 3 }
 	for len(b) >= 12 {

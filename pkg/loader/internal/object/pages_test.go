@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// The kernel's note as arm64 writes it, as far as it matters here.
+// The relevant part of the kernel's note on arm64.
 const armNote = "OSRELEASE=6.12.94+deb13-arm64\nPAGESIZE=4096\nSYMBOL(init_uts_ns)=ffff800082c1a6f8\nNUMBER(VA_BITS)=48\n" +
 	"NUMBER(VMALLOC_START)=0xffff800080000000\nNUMBER(VMEMMAP_START)=0xfffffdffc0000000\nNUMBER(kimage_voffset)=0xffff80003d000000\nNUMBER(PHYS_OFFSET)=0x40000000\n"
 
@@ -24,7 +24,7 @@ func TestNotedPages(t *testing.T) {
 	}
 }
 
-// A note that lacks something is no reason to read memory anywhere.
+// With an incomplete note, no memory is read.
 func TestNotedPagesUnknown(t *testing.T) {
 	for _, note := range []string{
 		"", "NUMBER(VA_BITS)=48\n", "NUMBER(VMEMMAP_START)=0xfffffdffc0000000\n",
@@ -38,7 +38,7 @@ func TestNotedPagesUnknown(t *testing.T) {
 	}
 }
 
-// What /proc/kcore begins with: notes of other kinds stand before the one that is looked for.
+// The beginning of /proc/kcore: notes of other kinds precede the wanted one.
 func TestCoreNote(t *testing.T) {
 	notes := append(note("CORE", "abc"), note("VMCOREINFO", armNote)...)
 	file := filepath.Join(t.TempDir(), "kcore")
@@ -66,7 +66,7 @@ func note(name, text string) []byte {
 	return append(append(binary.LittleEndian.AppendUint32(b, 0), pad(name+"\x00")...), pad(text)...)
 }
 
-// core is an ELF file for arm64 that has notes and nothing else.
+// core is an ELF file for arm64 that has only notes.
 func core(notes []byte) []byte {
 	const headers = 64 + 56
 	h := elf.Header64{Type: uint16(elf.ET_CORE), Machine: uint16(elf.EM_AARCH64), Version: 1, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 1}

@@ -1,5 +1,5 @@
-// Package objecttest reads the BPF object and the C headers for tests, which
-// compare them with what Go knows of them.
+// Package objecttest reads the BPF object and the C headers for tests, which compare
+// them with the Go declarations.
 package objecttest
 
 import (
@@ -55,7 +55,7 @@ func BTFFields(t *testing.T, spec *ebpf.CollectionSpec, name string) (fields []F
 
 var comments = regexp.MustCompile(`(?s)/\*.*?\*/`)
 
-// root is the module's directory, from a test's in pkg/loader/internal.
+// root is the module's directory, from a test's directory in pkg/loader/internal.
 func root() string {
 	dir := "."
 	for range 8 {
@@ -77,7 +77,7 @@ func Header(t *testing.T, name string) string {
 	return comments.ReplaceAllString(string(b), "")
 }
 
-// body returns what stands between the braces of a declaration.
+// body returns the text between the braces of a declaration.
 func body(t *testing.T, text, declaration string) string {
 	t.Helper()
 	_, rest, found := strings.Cut(text, declaration+" {")

@@ -1,5 +1,5 @@
-// Package ring reads the ring of events, which the BPF programs write and user
-// space has as memory (bpf/ktls_ring.h).
+// Package ring reads the ring of events, which the BPF programs write and user space
+// maps into memory (bpf/ktls_ring.h).
 package ring
 
 import (
@@ -21,19 +21,20 @@ import (
 // slotSize is the size of a struct slot.
 const slotSize = int(unsafe.Sizeof(object.KtlsSlot{}))
 
-// Geometry is how a ring of so many bytes is divided.
+// Geometry is how a ring of a given number of bytes is divided.
 type Geometry struct {
-	// Slots is a power of two, Room how many events there is room for: less, by as
-	// many as can take a slot at the same time as they look for room.
+	// Slots is a power of two, Room the number of events that there is room for: it is
+	// less than Slots by the number of programs that can take a slot while they check
+	// for room.
 	Slots, Capacity uint32
 }
 
-// perProcessor is more than there are programs that write events: of each one can be
-// between its look for room and its slot on a processor.
+// perProcessor is more than the number of programs that write events: each one can be
+// between its check for room and its slot on a processor.
 const perProcessor = 32
 
-// Divide divides a ring of so many bytes for so many processors. Small rings get as
-// many slots as it takes.
+// Divide divides a ring of the given number of bytes for the given number of
+// processors. Small rings get as many slots as needed.
 func Divide(bytes uint32, processors int) Geometry {
 	room := max(1, bytes/uint32(slotSize))
 	spare := uint32(processors) * perProcessor
@@ -44,7 +45,7 @@ func Divide(bytes uint32, processors int) Geometry {
 	return Geometry{Slots: slots, Capacity: min(room, slots-spare)}
 }
 
-// log2 is what a part of the room is nearest to, as a power of two.
+// log2 is the power of two that is nearest to a part of the room.
 func (g Geometry) log2(parts uint32) uint32 {
 	part := max(1, g.Capacity/parts)
 	n := uint32(bits.Len32(part)) - 1
@@ -54,10 +55,10 @@ func (g Geometry) log2(parts uint32) uint32 {
 	return n
 }
 
-// Into tells the programs.
+// Into sets the programs' variables.
 func (g Geometry) Into(spec *ebpf.CollectionSpec) error {
 	spec.Maps["events"].MaxEntries = g.Slots
-	spec.Maps["wake"].MaxEntries = uint32(object.PageSize) // no ring of the kernel's is smaller
+	spec.Maps["wake"].MaxEntries = uint32(object.PageSize) // the kernel's rings are never smaller
 	return errors.Join(
 		object.Set(spec, "ring_mask", g.Slots-1),
 		object.Set(spec, "ring_room", g.Capacity),
@@ -68,13 +69,13 @@ func (g Geometry) Into(spec *ebpf.CollectionSpec) error {
 }
 
 // Reader reads the events in the order of their positions. It is for one goroutine,
-// but for Used, Size and Close.
+// except Used, Size and Close.
 type Reader struct {
 	slots, data []byte // the maps "events" and ".bss"
 	head, tail  *uint64
 	mask        uint64
 	capacity    uint64
-	given       bool // the slot at tail is done with at the next look
+	given       bool // the slot at tail is released by the next Read
 	ended       bool
 	abandoned   uint64
 	wake        *ringbuf.Reader
@@ -112,17 +113,18 @@ func share(m *ebpf.Map, size, how int) ([]byte, error) {
 	return b, nil
 }
 
-// SetDeadline is until when Read waits.
+// SetDeadline sets until when Read waits.
 func (r *Reader) SetDeadline(t time.Time) { r.wake.SetDeadline(t) }
 
-// Read returns the next event, which lies in the ring until the next call, or
+// Read returns the next event, which stays in the ring until the next call, or
 // os.ErrDeadlineExceeded.
 func (r *Reader) Read() ([]byte, error) {
 	for {
 		if b := r.next(); b != nil {
 			return b, nil
 		}
-		// What was written between the look and the wait has woken, or is seen at the deadline.
+		// A write between the check and the wait wakes the reader, or is seen at the
+		// deadline.
 		err := r.wake.ReadInto(&r.woken)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			if b := r.next(); b != nil {
@@ -136,7 +138,7 @@ func (r *Reader) Read() ([]byte, error) {
 	}
 }
 
-// next is the event at the tail, nil where there is none yet.
+// next is the event at the tail, nil if there is none yet.
 func (r *Reader) next() []byte {
 	for tail := atomic.LoadUint64(r.tail); ; {
 		if r.given {
@@ -150,7 +152,7 @@ func (r *Reader) next() []byte {
 		}
 		r.given = true
 		if !whole {
-			r.abandoned++ // its writer does not come back
+			r.abandoned++ // its writer will not finish it
 			continue
 		}
 		if b := r.slot(tail)[unsafe.Offsetof(object.KtlsSlot{}.E):]; b[unsafe.Offsetof(object.KtlsEvent{}.Kind)] != 0 {
@@ -159,14 +161,14 @@ func (r *Reader) next() []byte {
 	}
 }
 
-// slot is where the event of a position lies.
+// slot is the slot of an event's position.
 func (r *Reader) slot(at uint64) []byte {
 	from := int(at&r.mask) * slotSize
 	return r.slots[from : from+slotSize]
 }
 
-// End is called when no program runs any more: one that was interrupted has a second to
-// be done. What is not whole then is passed over.
+// End is called when no program runs any more: an interrupted program has a second to
+// finish. Events that are incomplete after that are skipped.
 func (r *Reader) End() {
 	for end := time.Now().Add(time.Second); !r.whole() && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
@@ -174,7 +176,7 @@ func (r *Reader) End() {
 	r.ended = true
 }
 
-// whole says that all that was taken has been given.
+// whole reports whether every taken slot is complete.
 func (r *Reader) whole() bool {
 	for at, head := atomic.LoadUint64(r.tail), atomic.LoadUint64(r.head); at != head; at++ {
 		if !r.isWhole(at) {
@@ -188,13 +190,13 @@ func (r *Reader) isWhole(at uint64) bool {
 	return atomic.LoadUint64((*uint64)(unsafe.Pointer(&r.slot(at)[0]))) == at+1
 }
 
-// Abandoned is how many events were passed over, see End.
+// Abandoned is how many events were skipped, see End.
 func (r *Reader) Abandoned() uint64 { return r.abandoned }
 
 // Size and Used are in bytes.
 func (r *Reader) Size() uint64 { return r.capacity * uint64(slotSize) }
 
-// Used is what is written, or being written, and not read.
+// Used is the memory that is written, or being written, and not read yet.
 func (r *Reader) Used() uint64 {
 	tail := atomic.LoadUint64(r.tail)
 	return (atomic.LoadUint64(r.head) - tail) * uint64(slotSize)
@@ -208,7 +210,7 @@ func (r *Reader) Close() {
 	for _, b := range []*[]byte{&r.slots, &r.data} {
 		if *b != nil {
 			unix.Munmap(*b)
-			*b = nil // another map can come to lie there
+			*b = nil // another map may be mapped there
 		}
 	}
 }

@@ -41,7 +41,7 @@ func newWritten(slots int, at uint64) *written {
 	return w
 }
 
-// write is what the programs do, in two steps.
+// write does what the programs do, in two steps.
 func (w *written) take() (at uint64) {
 	w.positions[0]++
 	return w.positions[0] - 1
@@ -84,7 +84,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// One that is not whole holds up those behind it, and stays in use until it was read.
+// An incomplete event delays those after it, and stays in use until it was read.
 func TestUnfinished(t *testing.T) {
 	w := newWritten(4, 0)
 	first, second := w.take(), w.take()
@@ -97,7 +97,7 @@ func TestUnfinished(t *testing.T) {
 	w.expect(t, second)
 }
 
-// What its writer never gives is passed over in the end, and counted.
+// An event that its writer never completes is skipped in the end, and counted.
 func TestAbandoned(t *testing.T) {
 	w := newWritten(4, 0)
 	w.take()
@@ -110,7 +110,7 @@ func TestAbandoned(t *testing.T) {
 	}
 }
 
-// What was taken for nothing is passed over.
+// A slot that was taken and not used is skipped.
 func TestNothing(t *testing.T) {
 	w := newWritten(4, 0)
 	for _, kind := range []uint8{0, 1, 0, 0} {

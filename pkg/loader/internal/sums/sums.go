@@ -1,4 +1,4 @@
-// Package sums reads what the BPF programs add up of each connection.
+// Package sums reads the sums that the BPF programs keep for each connection.
 package sums
 
 import (
@@ -17,9 +17,8 @@ import (
 // sampleBatch is how many connections one system call reads.
 const sampleBatch = 512
 
-// Reader reads the maps "stats" and "hot_stats". Its buffers are there for good:
-// reading takes no memory per connection. Its methods may be called from any
-// goroutine.
+// Reader reads the maps "stats" and "hot_stats". Its buffers are allocated once: reading
+// takes no memory per connection. Its methods may be called from any goroutine.
 type Reader struct {
 	mu     sync.Mutex
 	stats  *ebpf.Map
@@ -34,9 +33,9 @@ type Reader struct {
 	fence  atomic.Uint64
 }
 
-// New returns a reader of the maps "stats" and "hot_stats"; stream is the variable
-// that holds the connection whose records are events too, and user names the part of the
-// kernel at a place.
+// New returns a reader of the maps "stats" and "hot_stats"; stream is the variable with
+// the connection whose records are events too, and user returns the part of the kernel at
+// a place.
 func New(stats, hot *ebpf.Map, stream *ebpf.Variable, user func(place uint16) string) (*Reader, error) {
 	memory, err := hot.Memory()
 	if err != nil {
@@ -46,8 +45,8 @@ func New(stats, hot *ebpf.Map, stream *ebpf.Variable, user func(place uint16) st
 		keys: make([]uint64, sampleBatch), values: make([]wire.Sums, sampleBatch)}, nil
 }
 
-// Read calls visit for each connection that is added up, and forgets those that
-// are closed: their sample is final. The sample is visit's until it returns.
+// Read calls visit for each connection with sums, and forgets closed ones: their sample is
+// final. The sample belongs to visit until it returns.
 func (r *Reader) Read(visit func(*event.Sample)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,8 +54,8 @@ func (r *Reader) Read(visit func(*event.Sample)) error {
 	if err := r.readHot(visit); err != nil {
 		return err
 	}
-	// The batch commands of hashes are as old as Linux 5.6, and walk them bucket
-	// by bucket: entries that come and go meanwhile do not hide others.
+	// The batch commands of hashes exist since Linux 5.6, and walk them bucket by bucket:
+	// entries that are added or removed meanwhile do not hide others.
 	var cursor ebpf.MapBatchCursor
 	for {
 		n, err := r.stats.BatchLookup(&cursor, r.keys, r.values, nil)
@@ -77,7 +76,7 @@ func (r *Reader) Read(visit func(*event.Sample)) error {
 
 func (r *Reader) one(key uint64, w *wire.Sums, visit func(*event.Sample)) error {
 	if w.Closed != 0 {
-		// Read it again: the flag may have come between two words of the batch.
+		// Read it again: the flag may have been set between two words of the batch.
 		err := r.stats.LookupAndDelete(&key, w)
 		if err != nil {
 			return fmt.Errorf("take a closed connection's counters: %w", err)
@@ -88,7 +87,7 @@ func (r *Reader) one(key uint64, w *wire.Sums, visit func(*event.Sample)) error 
 }
 
 func (r *Reader) show(w *wire.Sums, visit func(*event.Sample)) {
-	if w.Conn == 0 { // just being made
+	if w.Conn == 0 { // being created
 		return
 	}
 	r.count++
@@ -97,7 +96,7 @@ func (r *Reader) show(w *wire.Sums, visit func(*event.Sample)) {
 	visit(&r.sample)
 }
 
-// readHot reads the map that is memory.
+// readHot reads the map in shared memory.
 func (r *Reader) readHot(visit func(*event.Sample)) error {
 	w := &r.values[0]
 	for place := range r.places {
@@ -128,7 +127,7 @@ func (r *Reader) readHot(visit func(*event.Sample)) error {
 	return nil
 }
 
-// conn is whose counters lie at a place.
+// conn is the connection whose counters are at a place.
 func (r *Reader) conn(place uint32) (id uint64, err error) {
 	var b [8]byte
 	if err := r.at(place, r.hot.ReadAt, b[:]); err != nil {
@@ -146,7 +145,7 @@ func (r *Reader) at(place uint32, do func([]byte, int64) (int, error), b []byte)
 
 var noSums wire.Sums
 
-// blank frees a place, its id last: until then nobody counts there.
+// blank frees a place, its id last: until then nothing counts there.
 func (r *Reader) blank(place uint32) error {
 	b := noSums.Bytes()
 	if _, err := r.hot.WriteAt(b[8:], int64(place)*wire.SumsSize+8); err != nil {
@@ -156,10 +155,9 @@ func (r *Reader) blank(place uint32) error {
 	return r.at(place, r.hot.WriteAt, b[:8])
 }
 
-// order keeps what was read and written of the shared memory before it in front of what is
-// behind it, also where the processor changes the order of plain accesses (arm64): nothing
-// passes a store that releases downwards, nor a load that acquires upwards, nor those two
-// each other.
+// order keeps accesses to the shared memory before it ahead of those after it, also if the
+// processor reorders plain accesses (arm64): no access moves past a releasing store
+// downwards or past an acquiring load upwards, and these two do not pass each other.
 func (r *Reader) order() {
 	r.fence.Store(0)
 	r.fence.Load()
@@ -202,11 +200,11 @@ func unfinished(err error) error {
 	return nil
 }
 
-// slotMask is what of a connection's id names its place in "hot_stats", plus 1
+// slotMask is the part of a connection's id that is its place in "hot_stats", plus 1
 // (SLOT_BITS of bpf/ktls_sums.h).
 const slotMask = 1<<14 - 1
 
-// Stream lets each record of one connection be an event too, and with 0 of none.
+// Stream makes each record of one connection an event too, with 0 of none.
 func (r *Reader) Stream(conn uint64) error {
 	if err := r.stream.Set(conn); err != nil {
 		return fmt.Errorf("choose a connection to stream: %w", err)
@@ -214,8 +212,8 @@ func (r *Reader) Stream(conn uint64) error {
 	return nil
 }
 
-// Usage is how many connections there is room for, and how many there were when
-// they were last read.
+// Usage returns how many connections there is room for, and how many there were at the
+// last reading.
 func (r *Reader) Usage() (size, used uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

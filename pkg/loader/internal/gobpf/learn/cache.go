@@ -15,10 +15,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// knowledgeVersion changes when the programs want to know something else.
+// knowledgeVersion changes when the programs need to know something else.
 const knowledgeVersion = 1
 
-// Kernel returns what was learned of this kernel, now or earlier.
+// Kernel returns the knowledge of this kernel, learned now or earlier.
 func Kernel(k *Symbols) (*Knowledge, error) {
 	file := cacheFile()
 	known := readKnowledge(file)
@@ -32,7 +32,7 @@ func Kernel(k *Symbols) (*Knowledge, error) {
 		if known, err = learn(p, pages); err != nil {
 			return nil, err
 		}
-		if pages.Direct != 0 { // without, some of it could not be learned, and may be another time
+		if pages.Direct != 0 { // without: some of it could not be learned, but may be another time
 			writeKnowledge(file, known)
 		}
 	}
@@ -44,7 +44,7 @@ func Kernel(k *Symbols) (*Knowledge, error) {
 	return known, nil
 }
 
-// readPages is zeros where the kernel hides its symbols.
+// readPages returns zeros if the kernel hides its symbols.
 func readPages(p *prober, k *Symbols) object.Pages {
 	pages, err := object.ReadPages(func(name string) (uint64, error) {
 		v := uint64(0)
@@ -62,12 +62,12 @@ func readPages(p *prober, k *Symbols) object.Pages {
 	return pages
 }
 
-// cacheDir is root's own: with sudo the user's home may be another's, whose word would then say
-// where to read in the kernel.
+// cacheDir is root's own: with sudo, the user's home may belong to another user, whose files
+// would then decide where to read in the kernel.
 const cacheDir = "/var/cache/ktlstop"
 
-// cacheFile is named after this very build of the kernel and of its module tls; empty if there is
-// nowhere to keep it.
+// cacheFile has the name of this exact build of the kernel and of its module tls; empty if there
+// is no place for it.
 func cacheFile() string {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
@@ -79,7 +79,7 @@ func cacheFile() string {
 	return filepath.Join(cacheDir, name)
 }
 
-// readKnowledge returns nil where there is none: it can be learned again.
+// readKnowledge returns nil if there is none: it can be learned again.
 func readKnowledge(file string) *Knowledge {
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -92,7 +92,7 @@ func readKnowledge(file string) *Knowledge {
 	return &k
 }
 
-// writeKnowledge keeps it for the next run; a run can do without.
+// writeKnowledge keeps it for the next run; a run works without it.
 func writeKnowledge(file string, k *Knowledge) {
 	b, err := json.MarshalIndent(k, "", "\t")
 	if err != nil || file == "" || os.MkdirAll(filepath.Dir(file), 0o755) != nil {
@@ -100,6 +100,6 @@ func writeKnowledge(file string, k *Knowledge) {
 	}
 	temp := file + ".new"
 	if errors.Join(os.WriteFile(temp, b, 0o644), os.Rename(temp, file)) != nil {
-		_ = os.Remove(temp) // it may not be there
+		_ = os.Remove(temp) // it may be missing
 	}
 }

@@ -102,14 +102,14 @@ func connect(from, to netip.Addr) (k *connection, err error) {
 	return k, err
 }
 
-// keyInfo makes keys that nobody should use.
+// keyInfo makes keys that must not be used elsewhere.
 func keyInfo(version uint16, c raw.Cipher, seq uint64) raw.CryptoInfo {
 	key, salt, iv, _ := c.Sizes()
 	return raw.CryptoInfo{Version: version, Cipher: c, Key: bytes.Repeat([]byte{0x5a}, key),
 		Salt: bytes.Repeat([]byte{0xa5}, salt), IV: bytes.Repeat([]byte{0x3c}, iv), Seq: seq}
 }
 
-// next is the sequence of the next record, as it lies in memory.
+// next is the sequence number of the next record, as it is in memory.
 func (k *connection) next() []byte { return binary.BigEndian.AppendUint64(nil, k.info.Seq+k.sent) }
 
 // send sends one record.
@@ -119,7 +119,7 @@ func (k *connection) send(typ byte, b []byte) error {
 	return err
 }
 
-// receive reads from one record by a single buffer.
+// receive reads from one record into a single buffer.
 func (k *connection) receive(b []byte) error {
 	_, _, err := raw.RecvRecord(k.b.file, b, 0)
 	return err

@@ -10,7 +10,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/gobpf/module"
 )
 
-// resolveContext separates what both ends' contexts have from what is one's.
+// resolveContext distinguishes what the contexts of both ends have from what only one
+// has.
 func (n *learner) resolveContext() error {
 	a, b := n.found["pair.a"].remaining, n.found["pair.b"].remaining
 	both := func(v int) bool { return slices.Contains(a, v) && slices.Contains(b, v) }

@@ -7,11 +7,11 @@ import (
 	"fmt"
 )
 
-// frags is where an skb has its data's begin and size, and where behind the
-// data the fragments are.
+// frags says where an skb has the beginning and size of its data, and where the
+// fragments are after the data.
 type frags struct{ head, end, frags int }
 
-// sampleFrags looks at the record that is partly read: the kernel keeps its skb.
+// sampleFrags examines a partly read record: the kernel keeps its skb.
 func (n *learner) sampleFrags(r *receiving, k *connection, plain []byte) error {
 	s, err := n.last(probeOpen)
 	if err != nil || n.Layout.Sizes["page"] == 0 {
@@ -23,8 +23,8 @@ func (n *learner) sampleFrags(r *receiving, k *connection, plain []byte) error {
 			continue
 		}
 		for _, head := range skb.pointers() {
-			// The size stands before the pointer in every kernel, with or without
-			// padding; anywhere else, another number of that kind would do as well.
+			// In every kernel the size precedes the pointer, with or without padding;
+			// elsewhere another number with the same value would match too.
 			for _, end := range []int{head - 4, head - 8} {
 				if size := skb.u32(end); size >= 64 && size <= 65536 && size%8 == 0 {
 					places = append(places, n.findFrags(skb, head, end, plain, k)...)

@@ -21,7 +21,7 @@ func (n *learner) learnKeys() error {
 	}
 	n.Settings["set_update_arg"] = 0
 	if n.found["set_update_arg"] == nil {
-		return nil // this kernel changes no keys
+		return nil // this kernel cannot change keys
 	}
 	return n.settings("set_update_arg")
 }
@@ -56,7 +56,7 @@ func (n *learner) sampleKeys(i int) error {
 	return n.sampleRekey(k, &info, first[true])
 }
 
-// sampleRekey sets a key again: there is an argument that was nil before.
+// sampleRekey sets a key again: then an argument that was nil before is not.
 func (n *learner) sampleRekey(k *connection, info *raw.CryptoInfo, first *seen) error {
 	if err := n.forget(probeSet); err != nil {
 		return err

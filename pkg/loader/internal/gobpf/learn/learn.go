@@ -1,8 +1,8 @@
 //go:build gobpf
 
-// Package learn finds out how a kernel without type information lays out what the
-// programs read: it makes records of its own and looks for them in the kernel's
-// memory. What it found of a kernel it keeps for the next run.
+// Package learn finds the offsets that the programs need in a kernel without type
+// information: it makes records of its own and looks for them in the kernel's memory.
+// It stores the result for the next run.
 package learn
 
 import (
@@ -17,16 +17,16 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// Knowledge is what was learned of a kernel.
+// Knowledge is the learned layout of a kernel.
 type Knowledge struct {
 	Layout *module.Offsets `json:"layout"`
 	// Settings are constants of the programs that follow from the kernel.
 	Settings map[string]uint64 `json:"settings"`
-	// Missing says, in words, what could not be learned and what that costs.
+	// Missing says, in words, what could not be learned, and the consequences.
 	Missing []string `json:"missing"`
 }
 
-// Plaintext reports whether the programs know where plaintexts lie.
+// Plaintext reports whether the programs can read plaintexts.
 func (k *Knowledge) Plaintext() bool {
 	_, sent := k.Layout.Fields["sk_msg_sg.data"]
 	_, received := k.Layout.Fields["skb_shared_info.frags"]
@@ -34,9 +34,9 @@ func (k *Knowledge) Plaintext() bool {
 	return sent && received && direct && k.Settings["page_offset_base"] != 0
 }
 
-// learner watches records that it makes itself, looks in the kernel's memory
-// for what it knows to be there, and believes a place only if that is the one
-// place which every sample allows.
+// learner watches records that it makes itself, looks in the kernel's memory for their
+// known values, and accepts a place only if it is the one place that every sample
+// allows.
 type learner struct {
 	*prober
 	*Knowledge
@@ -46,11 +46,11 @@ type learner struct {
 	pages  object.Pages // zeros: not known
 }
 
-// learn takes the kernel's measure.
+// learn learns the layout of the running kernel.
 func learn(p *prober, pages object.Pages) (*Knowledge, error) {
 	n := &learner{prober: p, pages: pages, found: map[string]*candidates[int]{},
 		Knowledge: &Knowledge{Layout: module.NewOffsets(), Settings: map[string]uint64{"stack_size": 16384}}}
-	// All of them, so that the error names all that is unknown.
+	// All of them, so that the error names everything that is unknown.
 	err := errors.Join(n.learnSockets(), n.learnSend(), n.learnReceive())
 	if err != nil {
 		what := strings.ReplaceAll(err.Error(), "\n", "; ")
@@ -68,7 +68,7 @@ func (n *learner) note(field string, places []int) {
 	n.found[field].add(places)
 }
 
-// need settles fields without which there is nothing to trace.
+// need resolves fields without which there is nothing to trace.
 func (n *learner) need(fields ...string) error {
 	var unknown []string
 	for _, f := range fields {
@@ -100,7 +100,7 @@ func (n *learner) ambiguity(field string) string {
 	return fmt.Sprintf("(%d places)", len(c.remaining))
 }
 
-// want settles a field or says what is missing without it.
+// want resolves a field, or reports what is missing without it.
 func (n *learner) want(field, without string) bool {
 	if err := n.need(field); err != nil {
 		n.Missing = append(n.Missing, err.Error()+": "+without)

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// memory is a piece of the kernel's memory in which known values are looked for.
+// memory is a piece of the kernel's memory to search for known values.
 type memory []byte
 
 func (m memory) u64(at int) uint64 {
@@ -23,7 +23,7 @@ func (m memory) u32(at int) uint32 {
 	return binary.NativeEndian.Uint32(m[at:])
 }
 
-// find returns the multiples of align at which b lies.
+// find returns the offsets of b that are multiples of align.
 func (m memory) find(b []byte, align int) (at []int) {
 	for i := 0; i+len(b) <= len(m); i += align {
 		if bytes.Equal(m[i:i+len(b)], b) {
@@ -38,11 +38,11 @@ func (m memory) find32(v uint32) []int { return m.find(binary.NativeEndian.Appen
 func (m memory) find16(v uint16) []int { return m.find(binary.NativeEndian.AppendUint16(nil, v), 2) }
 func (m memory) find8(v uint8) []int   { return m.find([]byte{v}, 1) }
 
-// isKernel: an address in the kernel's half, with four or five levels of page
-// tables, and no small negative number.
+// isKernel: an address in the kernel's half, with four or five levels of page tables,
+// but not a small negative number.
 func isKernel(addr uint64) bool { return addr >= 0xff00000000000000 && addr < 0xffffffffff000000 }
 
-// pointers returns the places of what can be an address in the kernel.
+// pointers returns the offsets of possible addresses in the kernel.
 func (m memory) pointers() (at []int) {
 	for i := 0; i+8 <= len(m); i += 8 {
 		if isKernel(m.u64(i)) {
@@ -67,8 +67,8 @@ func (c *candidates[T]) add(places []T) {
 	c.remaining = slices.DeleteFunc(c.remaining, func(p T) bool { return !slices.Contains(places, p) })
 }
 
-// only is the one place that is left after at least two samples; two places
-// are as good as none.
+// only is the single place that is left after at least two samples; with two places
+// nothing is known.
 func (c *candidates[T]) only() (place T, ok bool) {
 	if c.samples < 2 || len(c.remaining) != 1 {
 		return place, false

@@ -53,8 +53,8 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
-// Kernels put their data at these addresses, with four and with five levels of
-// page tables; small negative numbers and user memory are none.
+// Kernels have their data at these addresses, with four and with five levels of page
+// tables; small negative numbers and user memory are no kernel addresses.
 func TestIsKernel(t *testing.T) {
 	for addr, want := range map[uint64]bool{
 		0xffff888000000000: true, 0xff11000000000000: true, 0xffffffff82a3c0d8: true,

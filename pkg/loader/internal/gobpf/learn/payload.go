@@ -13,13 +13,13 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// address is where the page of a struct page of so many bytes lies.
+// address is the address of the page that belongs to a struct page of the given size.
 func (n *learner) address(page uint64, size int) uint64 {
 	return n.pages.Direct + (page-n.pages.Structs)/uint64(size)*uint64(object.PageSize)
 }
 
-// scatter is where a message has its pieces, how large a struct scatterlist
-// is, and a struct page.
+// scatter is where a message has its pieces, and the sizes of a struct scatterlist and
+// a struct page.
 type scatter struct{ data, size, page int }
 
 // learnPlaintext sends pages of known contents.
@@ -77,7 +77,7 @@ func (n *learner) samplePages(k *connection, b []byte, scatters *candidates[scat
 	return nil
 }
 
-// isScatter reports whether the pages of b stand there one behind the other.
+// isScatter reports whether b lists the pages one after the other.
 func (n *learner) isScatter(m memory, s scatter, b []byte) bool {
 	if n.pages.Direct == 0 {
 		return false
@@ -96,8 +96,8 @@ func (n *learner) isScatter(m memory, s scatter, b []byte) bool {
 	return true
 }
 
-// spliceKept sends a record that consists of whole pages, and keeps the pages
-// from being used for something else until release is called.
+// spliceKept sends a record that consists of whole pages, and keeps the pages from
+// being used again until release is called.
 func spliceKept(fd int, b []byte) (release func(), err error) {
 	var pipe, copied [2]int
 	if err := errors.Join(unix.Pipe2(pipe[:], unix.O_CLOEXEC), unix.Pipe2(copied[:], unix.O_CLOEXEC)); err != nil {

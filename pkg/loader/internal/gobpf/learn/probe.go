@@ -30,8 +30,8 @@ const (
 	probeMax
 )
 
-// seen is struct seen of bpf/gobpf/ktls_learn.bpf.c: the last call of a kernel
-// function that this process made.
+// seen is struct seen of bpf/gobpf/ktls_learn.bpf.c: the last call of a kernel function
+// by this process.
 type seen struct {
 	calls, task uint64
 	arg         [6]uint64
@@ -65,10 +65,10 @@ func parseSeen(b memory) *seen {
 	return s
 }
 
-// probeFunc is the function that the loader calls when it wants to read memory.
+// probeFunc is the function that the loader calls to read memory.
 const probeFunc = "tcp_set_ulp"
 
-// prober asks the programs of ktls_learn.bpf.c.
+// prober queries the programs of ktls_learn.bpf.c.
 type prober struct {
 	m      *module.Module
 	marker *module.Marker
@@ -112,7 +112,7 @@ func newProber(k *Symbols, all bool) (*prober, error) {
 
 func (p *prober) close() {
 	if p.m != nil {
-		_ = p.m.Close() // what it could not remove, the next start removes
+		_ = p.m.Close() // the next start removes what this could not
 	}
 	p.marker.Close()
 }
@@ -141,7 +141,7 @@ func (p *prober) forget(probes ...int) error {
 	return nil
 }
 
-// peek reads kernel memory, nil where there is none.
+// peek reads kernel memory, nil if the address is invalid.
 func (p *prober) peek(addr uint64, n int) memory {
 	ask := binary.NativeEndian.AppendUint64(nil, addr)
 	ask = binary.NativeEndian.AppendUint64(ask, uint64(n))

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// learnSplice: a struct socket's struct sock.
+// learnSplice finds the struct sock of a struct socket.
 func (n *learner) learnSplice() error {
 	for i := range 2 {
 		err := n.withConnection(i, func(k *connection) error {
@@ -44,8 +44,7 @@ func (n *learner) learnSplice() error {
 	return n.need("socket.sk")
 }
 
-// learnReaders: where a reader's memory is, for records that are opened
-// directly into it.
+// learnReaders finds a reader's memory, for records that are opened directly into it.
 func (n *learner) learnReaders() error {
 	var single, several candidates[[2]byte] // place and value of the iterator's type
 	for i := range 4 {
@@ -126,7 +125,7 @@ func (n *learner) sampleReaders(k *connection, buffers int, kind *candidates[[2]
 	return nil
 }
 
-// readExactly makes one call that takes all that was sent.
+// readExactly makes one call that reads everything that was sent.
 func (n *learner) readExactly(k *connection, size int, read func() (int, error)) error {
 	if err := n.forget(probeOpen); err != nil {
 		return err
@@ -154,9 +153,9 @@ func (n *learner) resolveReaders(single, several *candidates[[2]byte]) {
 	n.Layout.Enums["iter_type.ITER_IOVEC"] = uint64(kinds[0][2])
 }
 
-// kindsOfMemory are the bytes that may be the iterator's type, with their values
-// for one buffer and for several. The iterator stands before the flags. A pointer
-// to a heap and one to the list of buffers differ for good in some bytes as well.
+// kindsOfMemory are the bytes that may be the iterator's type, with their values for
+// one buffer and for several. The iterator precedes the flags. A pointer to a heap and
+// one to the list of buffers always differ in some bytes as well.
 func kindsOfMemory(single, several [][2]byte, flags byte, pointers ...byte) (kinds [][3]byte) {
 	inPointer := func(at byte) bool {
 		return slices.ContainsFunc(pointers, func(p byte) bool { return at >= p && at < p+8 })

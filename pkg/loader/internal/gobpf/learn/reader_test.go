@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A byte of a pointer that is small in each sample, as of a heap that begins at
-// 0xc006000000, is no kind.
+// A byte of a pointer that is small in each sample, such as that of a heap at
+// 0xc006000000, is not a type.
 func TestKindsOfMemory(t *testing.T) {
 	single := [][2]byte{{16, 6}, {17, 0}, {43, 6}, {60, 2}, {96, 1}}
 	several := [][2]byte{{16, 0}, {17, 0}, {43, 0}, {60, 77}, {96, 0}}

@@ -11,8 +11,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// opened is where tls_decrypt_arg points to the skb, and where in that skb a
-// field lies.
+// opened is where tls_decrypt_arg points to the skb, and the offset of a field in that
+// skb.
 type opened struct{ skb, field int }
 
 // receiving collects the samples of learnReceive.
@@ -69,7 +69,7 @@ func (n *learner) resolveReceived(r *receiving) error {
 	return n.resolveReady()
 }
 
-// readyProbe is the function that says that a record is there; it has had two names.
+// readyProbe is the function that announces a record; it has had two names.
 func (n *learner) ready(k *connection) (*seen, error) {
 	for end := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
 		for _, probe := range []int{probeReady, probeAnnounce} {
@@ -84,7 +84,7 @@ func (n *learner) ready(k *connection) (*seen, error) {
 	}
 }
 
-// prefix is what lies before the plaintext of a record of AES-GCM.
+// prefix is the length of the part before the plaintext of a record of AES-GCM.
 func prefix(version uint16) uint32 {
 	if version == tls.VersionTLS12 {
 		return 13 // header and explicit nonce
@@ -92,7 +92,7 @@ func prefix(version uint16) uint32 {
 	return 5
 }
 
-// outerType is what a record's header says: TLS 1.3 hides the true type.
+// outerType is the type in a record's header: TLS 1.3 hides the true type.
 func outerType(version uint16, typ byte) byte {
 	if version == tls.VersionTLS13 {
 		return 23
@@ -132,7 +132,7 @@ func (n *learner) sampleReceive(r *receiving, k *connection, i int) error {
 	if err := n.sampleOpened(r, k, typ, size, size); err != nil {
 		return err
 	}
-	if notAnnounced == nil { // the kernel has the function that asks
+	if notAnnounced == nil { // the kernel has the function that checks
 		n.note("ready.no", n.peek(strp, 64).find8(0))
 	}
 	n.sampleContext(k, "b", "rx", n.context(k.b))
@@ -148,8 +148,8 @@ func (n *learner) sampleReceive(r *receiving, k *connection, i int) error {
 	return n.sampleFrags(r, k, pattern(16384, byte(60+i)))
 }
 
-// sampleOpened receives part of a record and looks for its length, type and
-// place in what tls_rx_one_record has made.
+// sampleOpened receives part of a record and looks for its length, type and place in
+// the result of tls_rx_one_record.
 func (n *learner) sampleOpened(r *receiving, k *connection, typ byte, size, part int) error {
 	if err := k.receive(make([]byte, part)); err != nil {
 		return err
@@ -184,8 +184,7 @@ func (n *learner) sampleOpened(r *receiving, k *connection, typ byte, size, part
 	return nil
 }
 
-// resolveReady: newer kernels ask a function whether there is a record, and it
-// looks for itself.
+// resolveReady: newer kernels call a function that checks whether there is a record.
 func (n *learner) resolveReady() error {
 	no := n.found["ready.no"]
 	if no == nil {

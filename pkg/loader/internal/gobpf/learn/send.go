@@ -14,19 +14,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How much of a structure is looked at.
+// How much of a structure is searched.
 const (
 	sockSize = 3072 // struct tcp_sock
 	ctxSize  = 640  // struct tls_context
 	privSize = 384  // struct tls_sw_context_tx
 )
 
-// chain leads from a tls_context to the plaintext of its open record: where
-// the context points to its sending half, where that points to the record, and
-// how far behind the record's begin the plaintext's struct sk_msg lies.
+// chain leads from a tls_context to the plaintext of its open record: where the context
+// points to its sending half, where that points to the record, and how far after the
+// record's beginning the plaintext's struct sk_msg is.
 type chain struct{ priv, openRec, message int }
 
-// pushed is what the kernel's functions got for one record.
+// pushed has the arguments of the kernel's functions for one record.
 type pushed struct{ verdict, push *seen }
 
 func (n *learner) learnSend() error {
@@ -52,7 +52,7 @@ func (n *learner) learnSend() error {
 	return errors.Join(n.settings("tx_type_arg", "orig_ax_back"), n.learnPlaintext(), n.resolveList(c), n.learnKeys())
 }
 
-// settings settles what becomes a constant of the programs.
+// settings resolves the values that become constants of the programs.
 func (n *learner) settings(names ...string) error {
 	var errs []error
 	for _, name := range names {
@@ -93,8 +93,8 @@ func (n *learner) sampleSend(k *connection, typ byte, size int) error {
 	return errors.Join(n.sampleFlags(k), n.sampleChain(k, ctx))
 }
 
-// argumentsEqual returns which of the arguments from to to have a 32-bit value;
-// of the type, only the low byte is there for sure.
+// argumentsEqual returns which of the arguments from to to have a 32-bit value; of the
+// type, only the low byte is certain.
 func argumentsEqual(s *seen, from, to int, v uint32) (at []int) {
 	for i := from; i <= to; i++ {
 		if uint32(s.arg[i]) == v || v > 1 && uint8(s.arg[i]) == uint8(v) {
@@ -104,8 +104,8 @@ func argumentsEqual(s *seen, from, to int, v uint32) (at []int) {
 	return at
 }
 
-// sampleContext looks for what a tls_context knows of the connection; side is
-// the end, dir the direction that has keys.
+// sampleContext looks for the parts of a tls_context that describe the connection; side
+// is the end, dir the direction that has keys.
 func (n *learner) sampleContext(k *connection, side, dir string, ctx uint64) {
 	m := n.peek(ctx, ctxSize)
 	pair := binary.NativeEndian.AppendUint16(nil, k.info.Version)
@@ -122,7 +122,7 @@ func (n *learner) sampleContext(k *connection, side, dir string, ctx uint64) {
 	n.note("conf."+side, m[:64].find8(map[string]byte{"a": 1, "b": 8}[side]))
 }
 
-// noteTask looks for the flags of this task, which /proc tells.
+// noteTask looks for the flags of this task, which /proc shows.
 func (n *learner) noteTask(s *seen) {
 	b, err := os.ReadFile("/proc/thread-self/stat")
 	if err != nil {
@@ -145,7 +145,7 @@ func (n *learner) sampleFlags(k *connection) error {
 		} {
 			if err := send(); err != nil {
 				if flags&unix.MSG_EOR != 0 {
-					continue // not every kernel takes it
+					continue // not every kernel accepts it
 				}
 				return os.NewSyscallError("send", err)
 			}
@@ -169,8 +169,8 @@ func (n *learner) sampleFlags(k *connection) error {
 	return nil
 }
 
-// sampleChain leaves a record open, looks for all ways from the context that
-// end somewhere, closes the record and sees where its sk_msg was.
+// sampleChain leaves a record open, follows all pointers from the context, closes the
+// record and finds its sk_msg among them.
 func (n *learner) sampleChain(k *connection, ctx uint64) error {
 	if err := unix.Send(k.a.fd, pattern(60, 4), unix.MSG_MORE); err != nil {
 		return os.NewSyscallError("send", err)
@@ -205,12 +205,12 @@ func (n *learner) sampleChain(k *connection, ctx uint64) error {
 	return nil
 }
 
-// list is where the list of sealed records lies in the sending half, and where
-// in a record its links.
+// list is where the list of sealed records is in the sending half, and where a record
+// has its links.
 type list struct{ head, node int }
 
-// resolveList: while the only record is handed over, the list's head points to
-// it, forwards and backwards.
+// resolveList: while the only record is passed to TCP, the list's head points to it,
+// forwards and backwards.
 func (n *learner) resolveList(c chain) error {
 	var lists candidates[list]
 	for _, p := range n.pushes {

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// commonSize bounds struct sock_common, with which struct sock begins.
+// commonSize is the largest size of struct sock_common, with which struct sock begins.
 const commonSize = 152
 
 // identify finds the struct sock of a connected socket.
@@ -22,7 +22,7 @@ func (n *learner) identify(e *end) error {
 	if err := n.forget(probeSetULP); err != nil {
 		return err
 	}
-	// It may have it already; the call is what counts.
+	// It may have it already; only the call matters.
 	_ = unix.SetsockoptString(e.fd, unix.SOL_TCP, unix.TCP_ULP, "tls")
 	s, err := n.last(probeSetULP)
 	if err != nil {
@@ -39,7 +39,7 @@ func (n *learner) learnSockets() error {
 		if err := n.sampleSockets(loopback(1+i, 9), loopback(7, 3+i)); err != nil {
 			return err
 		}
-		// IPv4 by an IPv6 socket: two addresses that differ.
+		// IPv4 on an IPv6 socket: two addresses that differ.
 		if err := n.sampleSockets(mapped(21+i, 9), mapped(27, 3+i)); err != nil {
 			return err
 		}
@@ -87,8 +87,8 @@ func (n *learner) sampleSocket(e *end) {
 	}
 }
 
-// excludeMapped: the kernel keeps an IPv4 address in the IPv6 field as well,
-// as that address's last four bytes.
+// excludeMapped: the kernel keeps an IPv4 address in the IPv6 field as well, as the
+// last four bytes.
 func (n *learner) excludeMapped(field string) {
 	const mapped = 12
 	v6 := int(n.Layout.Fields["sock_common.skc_v6_"+field].Offset)
@@ -96,8 +96,8 @@ func (n *learner) excludeMapped(field string) {
 	c.remaining = slices.DeleteFunc(c.remaining, func(at int) bool { return at == v6+mapped })
 }
 
-// learnNamespace looks for the number of the network namespace, in this one
-// and in one of its own.
+// learnNamespace looks for the number of the network namespace, in the current one and
+// in a new one.
 func (n *learner) learnNamespace() error {
 	var places candidates[[2]int]
 	for _, unshare := range []bool{false, true} {
@@ -121,7 +121,7 @@ func (n *learner) sampleNamespace(unshare bool) (places [][2]int, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // for good: a thread in another namespace ends here
+		runtime.LockOSThread() // never unlocked: a thread in another namespace ends here
 		if unshare {
 			if err = newNamespace(); err != nil {
 				return

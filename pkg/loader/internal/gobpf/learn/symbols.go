@@ -12,14 +12,14 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// Symbols says which of the functions to attach to this kernel has, and where its
-// page variables lie (0: unknown).
+// Symbols says which of the functions to attach to this kernel has, and the addresses
+// of its page variables (0: unknown).
 type Symbols struct {
 	Functions map[string]bool
 	variables map[string]uint64
 }
 
-// ReadSymbols looks for these functions, and for the one that the learning calls.
+// ReadSymbols looks for these functions, and for the one that learning calls.
 func ReadSymbols(functions []string) (*Symbols, error) {
 	f, err := os.Open("/proc/kallsyms")
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 	"github.com/cilium/ebpf/asm"
 )
 
-// writeObject writes relocated programs as the object file that gobpf's elf
-// package reads: one section for each map with its own bpf_map_def, one for
-// each program, and relocations that name maps and nothing else.
+// writeObject writes relocated programs as the object file that gobpf's elf package
+// reads: one section for each map with its own bpf_map_def, one for each program, and
+// relocations that refer only to maps.
 func writeObject(spec *ebpf.CollectionSpec) ([]byte, error) {
 	var w elfWriter
 	w.add("", elf.SHT_NULL, nil, 0, 0)
 	w.add("license", elf.SHT_PROGBITS, append([]byte(licenseOf(spec)), 0), 0, 0)
-	// 0xFFFFFFFE: of the running kernel.
+	// 0xFFFFFFFE: the version of the running kernel.
 	w.add("version", elf.SHT_PROGBITS, binary.NativeEndian.AppendUint32(nil, 0xFFFFFFFE), 0, 0)
 	symbols := map[string]int{} // of maps, by name
 	for i, name := range slices.Sorted(maps.Keys(spec.Maps)) {
@@ -35,7 +35,7 @@ func writeObject(spec *ebpf.CollectionSpec) ([]byte, error) {
 	return w.bytes(), nil
 }
 
-// licenseOf is that of the object; its programs share it.
+// licenseOf is the object's license, which its programs share.
 func licenseOf(spec *ebpf.CollectionSpec) string {
 	for _, p := range spec.Programs {
 		return p.License
@@ -103,7 +103,7 @@ func (w *elfWriter) program(p *ebpf.ProgramSpec, symbols map[string]int) error {
 }
 
 func put(b *bytes.Buffer, v any) {
-	// Fixed-size values into memory: there is nothing that can fail.
+	// Values of fixed size into memory: this cannot fail.
 	_ = binary.Write(b, binary.NativeEndian, v)
 }
 

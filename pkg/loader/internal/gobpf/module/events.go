@@ -10,8 +10,8 @@ import (
 
 const kprobeEvents = "/sys/kernel/debug/tracing/kprobe_events"
 
-// ClearEvents removes what an earlier run that was killed has left of the
-// probes that are going to be attached. gobpf names an event by its function.
+// ClearEvents removes the probes that a killed run has left and that are to be attached
+// now. gobpf names an event after its function.
 func ClearEvents(sections []string) error {
 	b, err := os.ReadFile(kprobeEvents)
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Marker makes the program of tcp_set_ulp run, by asking for an upper layer
-// protocol that the socket cannot get.
+// Marker makes the program of tcp_set_ulp run, by requesting an upper layer protocol
+// that the socket cannot get.
 type Marker struct {
 	fd int
 }
 
-// NewMarker makes the socket that it asks by.
+// NewMarker makes the socket of its requests.
 func NewMarker() (*Marker, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -23,8 +23,8 @@ func NewMarker() (*Marker, error) {
 	return &Marker{fd: fd}, nil
 }
 
-// Poke makes the program run. It fails with ENOTCONN: tls takes connected sockets
-// only.
+// Poke makes the program run. The request fails with ENOTCONN: tls accepts only
+// connected sockets.
 func (m *Marker) Poke() { _ = unix.SetsockoptString(m.fd, unix.SOL_TCP, unix.TCP_ULP, "tls") }
 
 // Close closes the socket.

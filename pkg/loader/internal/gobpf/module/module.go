@@ -1,9 +1,9 @@
 //go:build gobpf
 
-// Package module loads BPF programs by github.com/iovisor/gobpf into kernels
-// without type information: it relocates them against what is known of such a
-// kernel, writes the object that gobpf reads, attaches them as kprobes, and gives
-// access to their maps. It knows nothing of what the programs do.
+// Package module loads BPF programs with github.com/iovisor/gobpf into kernels without
+// type information: it relocates them with known offsets of such a kernel, writes the
+// object that gobpf reads, attaches them as kprobes, and gives access to their maps. It
+// does not know what the programs do.
 package module
 
 import (
@@ -21,12 +21,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// verifierLog is how much the kernel may say about one program. gobpf always
-// asks for the log, and a program whose log does not fit is not loaded.
+// verifierLog is the size of the kernel's log about one program. gobpf always requests
+// the log, and a program whose log does not fit is not loaded.
 const verifierLog = 128 << 20
 
-// Kretprobes need an object for each call that is under way. A reader waits in
-// the traced function itself.
+// Kretprobes need an object for each call in progress. A reader waits in the traced
+// function itself.
 const (
 	maxActive       = 512
 	maxActiveReader = 4096 // the kernel's limit
@@ -67,9 +67,8 @@ func Load(spec *ebpf.CollectionSpec, l *Offsets, settings map[string]uint64, par
 	return m, nil
 }
 
-// undisturbed keeps the signals by which Go's runtime preempts and profiles
-// from this thread: the verifier ends with EAGAIN when one comes, and gobpf
-// does not try again.
+// undisturbed blocks the signals of Go's runtime for preemption and profiles on this
+// thread: a signal ends the verifier with EAGAIN, and gobpf does not try again.
 func undisturbed(load func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -78,14 +77,14 @@ func undisturbed(load func() error) error {
 	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &block, &old); err != nil {
 		return os.NewSyscallError("pthread_sigmask", err)
 	}
-	defer func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil) }() // the mask it had before
+	defer func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil) }() // the mask before
 	return load()
 }
 
-// shortLog keeps of an error that ends in the verifier's log the first and the
-// last lines.
+// shortLog keeps the first and the last lines of an error that ends in the verifier's
+// log.
 func shortLog(err error) error {
-	text, _, _ := strings.Cut(err.Error(), "\x00") // behind it is what was said of another program
+	text, _, _ := strings.Cut(err.Error(), "\x00") // the log of another program follows it
 	text = strings.TrimRight(text, "\n")
 	lines := strings.Split(text, "\n")
 	if os.Getenv("KTLSTOP_VERIFIER_LOG") != "" || len(lines) < 8 {
@@ -121,8 +120,8 @@ func (m *Module) Delete(name string, key []byte) error {
 	return m.DeleteElement(m.Map(name), unsafe.Pointer(&key[0]))
 }
 
-// Each visits all elements of a hash; visit may delete the element. A map that
-// changes meanwhile can start from the beginning, so none is visited twice.
+// Each visits all elements of a hash; visit may delete the element. If the map changes
+// meanwhile, the kernel can start from the beginning, but no element is visited twice.
 func (m *Module) Each(name string, visit func(key, value []byte) error) error {
 	keys, err := m.keys(name)
 	if err != nil {
@@ -131,7 +130,7 @@ func (m *Module) Each(name string, visit func(key, value []byte) error) error {
 	value := make([]byte, m.sizes[name][1])
 	for _, key := range keys {
 		if m.Lookup(name, key, value) != nil {
-			continue // it has gone
+			continue // it is gone
 		}
 		if err := visit(key, value); err != nil {
 			return err

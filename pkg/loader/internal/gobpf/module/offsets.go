@@ -12,10 +12,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader/internal/object"
 )
 
-// Offsets are what the programs must know of a kernel that has no type
-// information: where the fields that they read lie. It takes the place of BTF.
+// Offsets are the positions of the fields that the programs read, in a kernel without
+// type information. They replace BTF.
 type Offsets struct {
-	// Fields are places of "struct.member", both named as in ktls_types.h.
+	// Fields are offsets of "struct.member", both named as in ktls_types.h.
 	Fields map[string]Place `json:"fields"`
 	// Sizes are those of structs whose size the programs use.
 	Sizes map[string]uint32 `json:"sizes"`
@@ -23,21 +23,21 @@ type Offsets struct {
 	Enums map[string]uint64 `json:"enums"`
 }
 
-// Place is an offset in bytes, or for a bitfield of so many bits the bit.
+// Place is an offset in bytes, or, for a bitfield of so many bits, the bit.
 type Place struct {
 	Offset uint32 `json:"offset"`
 	Bit    uint32 `json:"bit,omitempty"`
 	Bits   uint32 `json:"bits,omitempty"`
 }
 
-// NewOffsets knows what every kernel has in common.
+// NewOffsets has the offsets that are the same in every kernel.
 func NewOffsets() *Offsets {
-	// struct iovec is the system calls' own.
+	// struct iovec is part of the system call interface.
 	return &Offsets{Fields: map[string]Place{"iovec.iov_base": {Offset: 0}, "iovec.iov_len": {Offset: 8}},
 		Sizes: map[string]uint32{}, Enums: map[string]uint64{}}
 }
 
-// Set notes where a field lies that is no bitfield.
+// Set sets the offset of a field that is not a bitfield.
 func (l *Offsets) Set(field string, offset int) { l.Fields[field] = Place{Offset: uint32(offset)} }
 
 // essential is a type's name without its ___flavour.
@@ -46,8 +46,8 @@ func essential(name string) string {
 	return name
 }
 
-// types makes type information of l, for relocation. local are the types as
-// the programs declare them; members that l does not have do not exist.
+// types makes type information of l, for relocation. local are the types as the
+// programs declare them; members that are missing in l do not exist.
 func (l *Offsets) types(local *btf.Spec, settings map[string]uint64) (*btf.Spec, error) {
 	t := target{Offsets: l, locals: map[string][]*btf.Struct{}, made: map[string]*btf.Struct{}}
 	for typ, err := range local.All() {
@@ -112,15 +112,15 @@ func (l *Offsets) enums(settings map[string]uint64) []btf.Type {
 	return all
 }
 
-// target makes structs as the kernel has them of those that the programs declare.
+// target makes the kernel's form of the structs that the programs declare.
 type target struct {
 	*Offsets
 	locals map[string][]*btf.Struct // by essential name
 	made   map[string]*btf.Struct
 }
 
-// structOf is the struct of this name with the members that the layout has. A
-// struct of which the layout says nothing is as the programs declare it.
+// structOf is the struct of this name with the members in the layout. A struct that is
+// not in the layout is as the programs declare it.
 func (t *target) structOf(name string) (*btf.Struct, error) {
 	if s := t.made[name]; s != nil {
 		return s, nil
@@ -148,7 +148,7 @@ func (t *target) structOf(name string) (*btf.Struct, error) {
 
 func (t *target) memberType(owner, member string) (btf.Type, error) {
 	locals := slices.Clone(t.locals[essential(owner)])
-	slices.SortStableFunc(locals, func(a, b *btf.Struct) int { // the one of this very name first
+	slices.SortStableFunc(locals, func(a, b *btf.Struct) int { // the one with exactly this name first
 		return object.BoolInt(b.Name == owner) - object.BoolInt(a.Name == owner)
 	})
 	for _, s := range locals {
@@ -186,7 +186,7 @@ func (t *target) asKernel(typ btf.Type) (btf.Type, error) {
 	}
 }
 
-// membersOf are the members of a type of which the layout says nothing.
+// membersOf are the members of a type that is not in the layout.
 func (t *target) membersOf(local []btf.Member) (members []btf.Member, err error) {
 	for _, m := range local {
 		if m.Type, err = t.asKernel(m.Type); err != nil {
@@ -197,7 +197,7 @@ func (t *target) membersOf(local []btf.Member) (members []btf.Member, err error)
 	return members, nil
 }
 
-// relocate fits a program's instructions to the types.
+// relocate relocates a program's instructions.
 func relocate(prog *ebpf.ProgramSpec, types *btf.Spec) error {
 	var relos []*btf.CORERelocation
 	var at []int

@@ -34,7 +34,7 @@ func constantsOf(t *testing.T, o *Offsets, program string, settings map[string]u
 	return constants
 }
 
-// What was learned takes the place of the offsets that the compiler put in.
+// Learned offsets replace those that the compiler used.
 func TestRelocate(t *testing.T) {
 	o := NewOffsets()
 	o.Set("msghdr.msg_flags", 7171)
@@ -91,7 +91,7 @@ func TestTypesOfAnUnknownField(t *testing.T) {
 	}
 }
 
-// The object is one that debug/elf, which gobpf uses, reads as meant.
+// debug/elf, which gobpf uses, reads the object correctly.
 func TestWriteObject(t *testing.T) {
 	spec, err := object.LoadLearn()
 	if err != nil {

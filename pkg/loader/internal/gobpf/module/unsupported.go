@@ -1,7 +1,7 @@
 package module
 
-// Unsupported says what the kernel or its setting lacks, and what the user can
-// do. Outside of the rooms it is a loader.UnsupportedError.
+// Unsupported says what the kernel or its configuration lacks, and what the user can
+// do. Outside of these packages it is a loader.UnsupportedError.
 type Unsupported struct {
 	What, Hint string
 	Setting    string

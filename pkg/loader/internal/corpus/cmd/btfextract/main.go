@@ -1,5 +1,5 @@
-// btfextract writes down what the BPF programs need to know of a kernel's types:
-// some kilobytes of BTF.
+// btfextract writes the part of a kernel's types that the BPF programs need: some
+// kilobytes of BTF.
 package main
 
 import (
@@ -39,7 +39,7 @@ func main() {
 	}
 }
 
-// run writes nothing unless all of it is there.
+// run writes nothing unless everything is there.
 func run(out, image, module string) error {
 	b, err := extract(image, module)
 	if err != nil {
@@ -76,13 +76,13 @@ func read(image, module string) ([]*btf.Spec, error) {
 	if image != "" {
 		return corpus.Files(image, module)
 	}
-	cache := btf.NewCache() // the module's types point to those of the kernel
+	cache := btf.NewCache() // the module's types refer to those of the kernel
 	kernel, err := cache.Kernel()
 	if err != nil {
 		return nil, fmt.Errorf("read the kernel's types: %w", err)
 	}
 	tls, err := cache.Module("tls")
-	if errors.Is(err, fs.ErrNotExist) { // built in, or not loaded, which Extract finds out
+	if errors.Is(err, fs.ErrNotExist) { // built in, or not loaded, which Extract detects
 		return []*btf.Spec{kernel}, nil
 	}
 	if err != nil {
