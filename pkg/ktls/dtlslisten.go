@@ -168,12 +168,12 @@ func (l *dtlsListener) handshake(w *dtlsWire, peer netip.AddrPort) {
 	defer func() { <-l.slots }()
 	ctx, cancel := context.WithTimeout(l.ctx, l.timeout)
 	defer cancel()
-	c, err := startDTLS(ctx, w, l.config, false)
+	forget := func() { l.forget(peer, w) }
+	c, err := startDTLS(ctx, w, l.config, false, forget)
 	if err != nil {
-		l.forget(peer, w)
+		forget()
 		return
 	}
-	c.onEnd = func() { l.forget(peer, w) }
 	select {
 	case l.ready <- c:
 	case <-l.ctx.Done():
