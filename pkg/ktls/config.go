@@ -11,6 +11,10 @@ import (
 //
 // This package does not change a Config, and any number of connections, dialers and listeners may share one at the same
 // time. It must not be changed after it was passed to a function of this package.
+//
+// No field switches off the change of the sending key that RFC 8446 demands at the limit of AES-GCM. A peer that cannot take
+// a KeyUpdate, such as kernel TLS before Linux 6.14, ends a TLS 1.3 connection there, after 2^24 records (256 GiB of full
+// ones). With such peers, close connections earlier. See "How long a key serves" in the package documentation.
 type Config struct {
 	// TLS configures the handshake, as the *tls.Config of crypto/tls's functions does. It is not changed. Servers that
 	// share it, or Configs that share it, resume each other's sessions. The KeyLogWriter gets its lines as usual.
@@ -32,9 +36,10 @@ type Config struct {
 	MaxPayload int
 
 	// HandshakeTimeout bounds each handshake; it then fails with context.DeadlineExceeded, and the connection is closed.
-	// Zero means no limit but those of the context and of the connection's deadlines.
+	// Zero or less means no limit but those of the context and of the connection's deadlines. A ktlshttp.Server and a DTLS
+	// listener have a default instead: see ktlshttp.Server.Config and DTLSConfig.HandshakeTimeout.
 	//
-	// A listener whose HandshakeTimeout is not zero runs the handshakes itself: Accept returns connections whose
+	// A positive HandshakeTimeout also changes what Accept returns. A listener with it runs the handshakes itself: Accept returns connections whose
 	// handshake is complete, and drops those whose handshake failed. This is for servers that call ConnectionState at
 	// once, as net/http does for Request.TLS. Up to 1,024 handshakes run at the same time; a connection that was not
 	// accepted yet counts as one.

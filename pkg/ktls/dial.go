@@ -42,11 +42,11 @@ func (d *Dialer) dial(ctx context.Context, network, addr string) (*Conn, error) 
 	if err != nil {
 		return nil, err
 	}
-	return shaken(ctx, Client(conn, config))
+	return completed(ctx, Client(conn, config))
 }
 
-// shaken returns c with its handshake complete, or closes it.
-func shaken(ctx context.Context, c *Conn) (*Conn, error) {
+// completed runs the handshake of c. It returns c, or closes it where the handshake fails.
+func completed(ctx context.Context, c *Conn) (*Conn, error) {
 	if err := c.HandshakeContext(ctx); err != nil {
 		_ = c.Close()
 		return nil, err

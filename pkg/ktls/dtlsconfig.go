@@ -45,7 +45,8 @@ type DTLSConfig struct {
 
 	// Policy decides what happens where the kernel cannot take over. The zero value is [Prefer].
 	Policy Policy
-	// HandshakeTimeout bounds each handshake. Zero means no limit but the context's, and 30 seconds for a listener.
+	// HandshakeTimeout bounds each handshake. Zero or less means no limit but the context's for DialDTLS, DTLSClient and
+	// DTLSServer, and 30 seconds for a listener, which has no context.
 	HandshakeTimeout time.Duration
 	// OnHandover, where it is not nil, is called once for each connection whose handshake succeeded, on the goroutine
 	// that runs it and before anybody has the connection: what Config.OnHandover is for TLS. With [Require] the

@@ -57,23 +57,24 @@ var (
 // DTLSClient runs a client's handshake over a connected UDP socket, which it takes over, and
 // closes where it fails. ctx bounds the handshake.
 func DTLSClient(ctx context.Context, conn *net.UDPConn, config *DTLSConfig) (*DTLSConn, error) {
-	return startDTLS(ctx, newDTLSWire(conn, conn.RemoteAddr()), config.orZero(), true)
+	return startDTLS(ctx, newDTLSWire(conn, conn.RemoteAddr()), config.orZero(), true, nil)
 }
 
 // DTLSServer is [DTLSClient] for servers.
 func DTLSServer(ctx context.Context, conn *net.UDPConn, config *DTLSConfig) (*DTLSConn, error) {
-	return startDTLS(ctx, newDTLSWire(conn, conn.RemoteAddr()), config.orZero(), false)
+	return startDTLS(ctx, newDTLSWire(conn, conn.RemoteAddr()), config.orZero(), false, nil)
 }
 
 var errNotConnectedUDP = errors.New("ktls: the UDP socket is not connected")
 
-func startDTLS(ctx context.Context, w *dtlsWire, config *DTLSConfig, isClient bool) (*DTLSConn, error) {
+// startDTLS runs a handshake within the configuration's limit. onEnd, where it is not nil, is called by Close.
+func startDTLS(ctx context.Context, w *dtlsWire, config *DTLSConfig, isClient bool, onEnd func()) (*DTLSConn, error) {
 	if config.HandshakeTimeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, config.HandshakeTimeout)
 		defer cancel()
 		ctx = limited
 	}
-	c, err := handshakeDTLS(ctx, w, config, isClient)
+	c, err := handshakeDTLS(ctx, w, config, isClient, onEnd)
 	if err != nil {
 		_ = w.UDPConn.Close()
 		return nil, err
@@ -81,7 +82,7 @@ func startDTLS(ctx context.Context, w *dtlsWire, config *DTLSConfig, isClient bo
 	return c, nil
 }
 
-func handshakeDTLS(ctx context.Context, w *dtlsWire, config *DTLSConfig, isClient bool) (*DTLSConn, error) {
+func handshakeDTLS(ctx context.Context, w *dtlsWire, config *DTLSConfig, isClient bool, onEnd func()) (*DTLSConn, error) {
 	if w.peer == nil {
 		return nil, errNotConnectedUDP
 	}
@@ -99,7 +100,7 @@ func handshakeDTLS(ctx context.Context, w *dtlsWire, config *DTLSConfig, isClien
 		return nil, err
 	}
 	defer clear(session.MasterSecret)
-	c := &DTLSConn{udp: w.UDPConn, state: session.state()}
+	c := &DTLSConn{udp: w.UDPConn, state: session.state(), onEnd: onEnd}
 	return c, c.takeOver(pion, session, w, config)
 }
 

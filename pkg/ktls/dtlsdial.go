@@ -7,8 +7,9 @@ import (
 )
 
 // DialDTLS connects to addr over UDP and runs the DTLS 1.2 handshake. network is "udp",
-// "udp4" or "udp6". ctx bounds resolving and the handshake, which otherwise goes on until the
-// peer answers, or its host reports that nobody is there.
+// "udp4" or "udp6". ctx bounds the look-up of the name and the handshake. DialDTLS takes a context
+// where [Dial] does not, because a silent peer ends no handshake over UDP: without a limit it
+// continues until the peer answers, or its host reports that nobody is there.
 func DialDTLS(ctx context.Context, network, addr string, config *DTLSConfig) (*DTLSConn, error) {
 	config, err := config.named(addr)
 	if err != nil {

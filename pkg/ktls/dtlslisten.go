@@ -34,7 +34,7 @@ const dtlsHandshakeTimeout = 30 * time.Second
 
 // ListenDTLS announces on addr and accepts DTLS 1.2 connections. network is "udp", "udp4" or
 // "udp6". Accept returns a [*DTLSConn] whose handshake is over; one that fails, or takes longer
-// than HandshakeTimeout (30 seconds where that is zero), is dropped. Up to 1,024 handshakes run side
+// than HandshakeTimeout (30 seconds where that is not positive), is dropped. Up to 1,024 handshakes run side
 // by side; first messages beyond them are dropped, and their senders try again.
 //
 // Closing the listener breaks off handshakes and leaves accepted connections alone.
@@ -48,7 +48,7 @@ func ListenDTLS(network, addr string, config *DTLSConfig) (net.Listener, error) 
 	}
 	l := &dtlsListener{main: main, config: config, timeout: config.HandshakeTimeout, ready: make(chan *DTLSConn),
 		slots: make(chan struct{}, maxHandshakes), peers: map[netip.AddrPort]*dtlsWire{}}
-	if l.timeout == 0 {
+	if l.timeout <= 0 {
 		l.timeout = dtlsHandshakeTimeout
 	}
 	l.ctx, l.stop = context.WithCancel(context.Background())
@@ -168,12 +168,12 @@ func (l *dtlsListener) handshake(w *dtlsWire, peer netip.AddrPort) {
 	defer func() { <-l.slots }()
 	ctx, cancel := context.WithTimeout(l.ctx, l.timeout)
 	defer cancel()
-	c, err := startDTLS(ctx, w, l.config, false)
+	forget := func() { l.forget(peer, w) }
+	c, err := startDTLS(ctx, w, l.config, false, forget)
 	if err != nil {
-		l.forget(peer, w)
+		forget()
 		return
 	}
-	c.onEnd = func() { l.forget(peer, w) }
 	select {
 	case l.ready <- c:
 	case <-l.ctx.Done():

@@ -20,7 +20,7 @@ import (
 // connected socket must answer from there.
 func listenShared(ctx context.Context, network, addr string) (*net.UDPConn, error) {
 	lc := net.ListenConfig{Control: func(network, _ string, rc syscall.RawConn) error {
-		return kernel.OnFD(rc, func(fd int) error { return shareAndTell(fd, network) })
+		return kernel.OnFD(rc, func(fd int) error { return setListenOptions(fd, network) })
 	}}
 	conn, err := lc.ListenPacket(ctx, network, addr)
 	if err != nil {
@@ -34,7 +34,8 @@ func listenShared(ctx context.Context, network, addr string) (*net.UDPConn, erro
 	return udp, nil
 }
 
-func shareAndTell(fd int, network string) error {
+// setListenOptions lets connected sockets share the port, and asks for each datagram's destination address.
+func setListenOptions(fd int, network string) error {
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		return os.NewSyscallError("setsockopt", err)
 	}

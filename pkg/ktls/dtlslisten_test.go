@@ -98,6 +98,14 @@ func TestDTLSListenerCloses(t *testing.T) {
 	pingPong(t, client, server)
 }
 
+// TestDTLSListenerHasATimeout: a negative HandshakeTimeout means the listener's own limit, not one that is over.
+func TestDTLSListenerHasATimeout(t *testing.T) {
+	config := dtlsServerConfig()
+	config.HandshakeTimeout = -1
+	client, server := dtlsPair(t, dtlsInUser, dtlsInUser, dtlsClientConfig(), config, nil)
+	pingPong(t, client, server)
+}
+
 // TestDTLSHandshakeFails: in one line, that says what it was.
 func TestDTLSHandshakeFails(t *testing.T) {
 	ln := dtlsListen(t, dtlsInUser, "127.0.0.1:0", dtlsServerConfig())

@@ -65,7 +65,7 @@ func (l *eagerListener) acceptAll() {
 			<-l.slots
 			continue
 		}
-		l.wg.Go(func() { l.shake(conn.(*Conn)) })
+		l.wg.Go(func() { l.handshake(conn.(*Conn)) })
 	}
 }
 
@@ -79,9 +79,9 @@ func (l *eagerListener) acquire() bool {
 	}
 }
 
-func (l *eagerListener) shake(c *Conn) {
+func (l *eagerListener) handshake(c *Conn) {
 	defer func() { <-l.slots }()
-	if c, err := shaken(l.closed, c); err == nil {
+	if c, err := completed(l.closed, c); err == nil {
 		l.hand(acceptResult{conn: c})
 	}
 }

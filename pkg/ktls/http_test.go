@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -324,33 +323,6 @@ func TestHTTPServerRefuses(t *testing.T) {
 		if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("the listener is open: %v", err)
 		}
-	}
-}
-
-// TestHTTPProxy: by a proxy net/http makes the TLS connection itself.
-func TestHTTPProxy(t *testing.T) {
-	srv := httptest.NewUnstartedServer(webHandler(t))
-	srv.TLS = ktls.ServerTLS()
-	srv.StartTLS()
-	defer srv.Close()
-	asked := make(chan string, 1)
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked <- r.Method + " " + r.Host
-		w.WriteHeader(http.StatusForbidden)
-	}))
-	defer proxy.Close()
-	u, err := url.Parse(proxy.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tr := ktlshttp.NewTransport(&http.Transport{Proxy: http.ProxyURL(u)}, &ktls.Config{TLS: ktls.ClientTLS()})
-	defer tr.CloseIdleConnections()
-	if resp, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Get(srv.URL); err == nil {
-		_ = resp.Body.Close()
-		t.Error("the proxy's refusal did not count")
-	}
-	if got, want := <-asked, "CONNECT "+srv.Listener.Addr().String(); got != want {
-		t.Errorf("the proxy was asked %q, want %q", got, want)
 	}
 }
 

@@ -469,11 +469,12 @@ func testWriteToIsInterrupted(t *testing.T, m mode) {
 	c, s := connPair(t, m, clientConfig(), serverConfig())
 	mustWrite(t, s, "first")
 	dst, sink := tcpPair(t)
-	_ = c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
-	if n, err := io.Copy(dst, c); n != 5 || !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("copied %d bytes, %v", n, err)
-	}
+	ended := copying(dst, c)
 	mustRead(t, sink, "first")
+	_ = c.SetReadDeadline(time.Unix(1, 0))
+	if got := <-ended; got.n != 5 || !errors.Is(got.err, os.ErrDeadlineExceeded) {
+		t.Errorf("copied %d bytes, %v", got.n, got.err)
+	}
 	_ = c.SetReadDeadline(time.Time{})
 	mustWrite(t, s, "second")
 	mustRead(t, c, "second")

@@ -14,7 +14,7 @@ type Listener struct {
 }
 
 // Accept waits for the next connection. It is a [*Conn], whose handshake runs later, except where the Config has a
-// HandshakeTimeout: then its handshake is complete.
+// positive HandshakeTimeout: then its handshake is complete.
 func (l *Listener) Accept() (net.Conn, error) { return l.inner.Accept() }
 
 // Close stops listening and ends Accept. It breaks off handshakes that the listener runs and waits for them to end. It
@@ -45,7 +45,8 @@ func Listen(network, addr string, config *Config) (*Listener, error) {
 var errNoCertificate = errors.New("ktls: Config.TLS has neither Certificates nor GetCertificate nor GetConfigForClient")
 
 // NewListener returns a listener whose connections are [*Conn] servers over those that inner accepts. As with
-// [tls.NewListener] the handshake is not part of Accept, unless the Config has a HandshakeTimeout.
+// [tls.NewListener] the handshake is not part of Accept, unless the Config has a positive HandshakeTimeout: then Accept
+// returns connections whose handshake is complete, and drops those whose handshake failed.
 //
 // A listener of net.Listen accepts Multipath TCP (MPTCP) where the kernel has it, and an MPTCP connection cannot have
 // kernel TLS: peers that speak MPTCP stay in user space. With [Require] NewListener returns an [*OffloadError] of

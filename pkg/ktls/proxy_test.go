@@ -110,17 +110,35 @@ func TestProxyKeyLimit(t *testing.T) {
 func TestProxyIsInterrupted(t *testing.T) {
 	eachProxy(t, func(t *testing.T, p *proxied, _, _ mode) {
 		mustWrite(t, p.sender, "first")
-		_ = p.in.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
-		if n, err := io.Copy(p.out, p.in); n != 5 || !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("copied %d bytes, %v", n, err)
+		ended := copying(p.out, p.in)
+		mustRead(t, p.receiver, "first")
+		_ = p.in.SetReadDeadline(time.Unix(1, 0))
+		if got := <-ended; got.n != 5 || !errors.Is(got.err, os.ErrDeadlineExceeded) {
+			t.Errorf("copied %d bytes, %v", got.n, got.err)
 		}
 		_ = p.in.SetReadDeadline(time.Time{})
 		mustWrite(t, p.sender, "second")
 		if n, err := io.CopyN(p.out, p.in, 6); n != 6 || err != nil {
 			t.Errorf("copied %d bytes, %v", n, err)
 		}
-		mustRead(t, p.receiver, "firstsecond")
+		mustRead(t, p.receiver, "second")
 	})
+}
+
+// copied is what an io.Copy returned.
+type copied struct {
+	n   int64
+	err error
+}
+
+// copying runs an io.Copy in the background and sends its result.
+func copying(dst io.Writer, src io.Reader) <-chan copied {
+	ended := make(chan copied, 1)
+	go func() {
+		n, err := io.Copy(dst, src)
+		ended <- copied{n, err}
+	}()
+	return ended
 }
 
 // TestProxyCloses: a Close of either connection ends a copy: of the one that it reads from while
@@ -181,15 +199,17 @@ func TestProxyDeadline(t *testing.T) {
 		want := make([]byte, 32<<20) // more than the buffers of loopback take
 		rand.New(rand.NewSource(1)).Read(want)
 		background(t, func() { _, _ = p.sender.Write(want) })
+		ended := copying(p.out, p.in)
+		mustRead(t, p.receiver, string(want[:100])) // the deadline must not strike before the copy has begun
 		_ = p.out.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
-		n, err := io.Copy(p.out, p.in)
-		if !errors.Is(err, os.ErrDeadlineExceeded) || n == 0 {
-			t.Fatalf("copied %d bytes, %v", n, err)
+		got := <-ended
+		if !errors.Is(got.err, os.ErrDeadlineExceeded) || got.n < 100 {
+			t.Fatalf("copied %d bytes, %v", got.n, got.err)
 		}
 		_ = p.in.Close() // the sender need not wait
 		background(t, func() { _ = p.out.CloseWrite() })
-		if got, err := io.ReadAll(p.receiver); !bytes.Equal(got, want[:n]) || err != nil {
-			t.Errorf("copied %d bytes, got %d, %v", n, len(got), err)
+		if rest, err := io.ReadAll(p.receiver); !bytes.Equal(rest, want[100:got.n]) || err != nil {
+			t.Errorf("copied %d bytes, got 100 and %d, %v", got.n, len(rest), err)
 		}
 	})
 }

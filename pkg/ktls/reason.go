@@ -45,7 +45,7 @@ var (
 	ErrRenegotiation = errors.New("renegotiation is enabled")
 	// ErrInUse: the socket already has another upper layer protocol, or keys.
 	ErrInUse = raw.ErrInUse
-	// ErrNotOffloaded: kernel TLS is not enabled for the connection.
+	// ErrNotOffloaded: kernel TLS is not enabled for the connection. It is the same error as raw.ErrNotEnabled.
 	ErrNotOffloaded = raw.ErrNotEnabled
 	// ErrRefused: the kernel refused for a reason that only the cause names.
 	ErrRefused = raw.ErrRefused

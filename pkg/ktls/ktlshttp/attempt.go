@@ -32,14 +32,17 @@ func (a *attempt) keep(c *ktls.Conn) {
 	_ = c.Close()
 }
 
-// take returns the connection that is held, or nil.
-func (a *attempt) take() *ktls.Conn {
+// take returns the connection that is held if its ALPN chose this protocol, or nil.
+func (a *attempt) take(protocol string) *ktls.Conn {
 	if a == nil {
 		return nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c := a.conn
+	if c == nil || chosenBy(c) != protocol {
+		return nil
+	}
 	a.conn = nil
 	return c
 }
@@ -47,10 +50,11 @@ func (a *attempt) take() *ktls.Conn {
 // end closes what nobody has taken.
 func (a *attempt) end() {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.ended = true
-	a.mu.Unlock()
-	if c := a.take(); c != nil {
-		_ = c.Close()
+	if a.conn != nil {
+		_ = a.conn.Close()
+		a.conn = nil
 	}
 }
 
@@ -95,10 +99,19 @@ func (b *heldBody) release() {
 	}
 }
 
-// released is the body for a second attempt. Nothing was read of it.
-func (b *heldBody) released() *heldBody {
-	if b == nil {
-		return nil
+// again returns the body for the second and last attempt: a new one of the request's GetBody where it has that, because
+// net/http may have read from the first body before it connected anew.
+func (b *heldBody) again(getBody func() (io.ReadCloser, error)) (*heldBody, error) {
+	switch {
+	case b == nil:
+		return nil, nil
+	case getBody == nil:
+		return &heldBody{ReadCloser: b.ReadCloser, free: true}, nil
 	}
-	return &heldBody{ReadCloser: b.ReadCloser, free: true}
+	b.release()
+	body, err := getBody()
+	if err != nil {
+		return nil, err
+	}
+	return &heldBody{ReadCloser: body, free: true}, nil
 }

@@ -51,10 +51,11 @@ func (s *Server) connState() func(net.Conn, http.ConnState) {
 	return func(c net.Conn, state http.ConnState) { hook(c.(hidden).Conn, state) }
 }
 
-// serveHTTP2 gives a request what net/http left out: its TLS state and the server that the caller knows.
+// serveHTTP2 gives a request what net/http left out: its TLS state and the server that the caller knows. It changes the
+// request in place, because net/http removes the temporary files of the request that it has made.
 func (s *Server) serveHTTP2(w http.ResponseWriter, r *http.Request) {
 	ctx := context.WithValue(r.Context(), http.ServerContextKey, s.HTTP)
-	r = r.WithContext(ctx)
+	*r = *r.WithContext(ctx)
 	r.TLS, _ = ctx.Value(stateKey{}).(*tls.ConnectionState)
 	handler := s.HTTP.Handler
 	if handler == nil {

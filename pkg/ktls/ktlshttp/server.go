@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
@@ -18,16 +19,17 @@ import (
 type Server struct {
 	// HTTP has the handler, limits, hooks and protocols. It is not changed, and may serve other listeners on its own. It
 	// serves HTTP/1.1 here; HTTP/2 is served by another http.Server with the same fields. Its Protocols say which of the
-	// two ALPN offers; nil means both.
+	// two ALPN offers; nil means both. HTTP.SetKeepAlivesEnabled has an effect on HTTP/1.1 only.
 	HTTP *http.Server
 
 	// Config is how connections are made. nil means a zero one. Where Config.TLS is nil, HTTP.TLSConfig is used. Where
-	// HandshakeTimeout is zero, the shortest of HTTP's ReadHeaderTimeout, ReadTimeout and WriteTimeout is, or 10 seconds
-	// where none is set. A connection whose handshake fails is dropped.
+	// HandshakeTimeout is not positive, the shortest of HTTP's ReadHeaderTimeout, ReadTimeout and WriteTimeout is used, or
+	// 10 seconds where none is set: a Server always limits handshakes. A connection whose handshake fails is dropped.
 	Config *ktls.Config
 
-	once sync.Once
-	h2   *http.Server
+	once   sync.Once
+	h2     *http.Server
+	ending atomic.Bool // Shutdown or Close was called
 }
 
 // ListenAndServe listens on HTTP.Addr, ":https" where that is empty, and serves. It returns as [Server.Serve] does.
@@ -63,6 +65,9 @@ func (s *Server) Serve(ln net.Listener) error {
 	wg.Go(func() { _ = s.http2().Serve(sorted.h2) }) // until the sorter is closed
 	err = s.HTTP.Serve(sorted.h1)
 	_ = sorted.Close()
+	if s.ending.Load() {
+		err = http.ErrServerClosed // where HTTP/2 was shut down first, HTTP saw only that its listener was closed
+	}
 	if errors.Is(err, http.ErrServerClosed) {
 		_ = s.http2().Shutdown(context.Background()) // also where only HTTP was shut down
 	}
@@ -93,6 +98,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if s.HTTP == nil {
 		return errNoHTTP
 	}
+	s.ending.Store(true)
 	var h2Err error
 	var wg sync.WaitGroup
 	wg.Go(func() { h2Err = s.http2().Shutdown(ctx) })
@@ -107,6 +113,7 @@ func (s *Server) Close() error {
 	if s.HTTP == nil {
 		return errNoHTTP
 	}
+	s.ending.Store(true)
 	return errors.Join(s.HTTP.Close(), s.http2().Close())
 }
 
@@ -123,20 +130,22 @@ func (s *Server) config() *ktls.Config {
 		c.TLS = &tls.Config{}
 	}
 	c.TLS = c.TLS.Clone()
-	http1, http2 := protocols(s.HTTP)
+	h2 := s.HTTP.TLSNextProto["h2"] != nil
+	http1, http2 := protocols(s.HTTP.Protocols, s.HTTP.TLSNextProto != nil && !h2)
 	c.TLS.NextProtos = offer(c.TLS.NextProtos, http1, http2)
-	if c.HandshakeTimeout == 0 {
+	if c.HandshakeTimeout <= 0 { // the protocol is known only after the handshake, so the listener must run it
 		c.HandshakeTimeout = handshakeTimeout(s.HTTP)
 	}
 	return &c
 }
 
-// protocols reports what a server speaks over TLS. A TLSNextProto without h2 is the old way to switch HTTP/2 off.
-func protocols(srv *http.Server) (http1, http2 bool) {
-	if srv.Protocols != nil {
-		return srv.Protocols.HTTP1(), srv.Protocols.HTTP2()
+// protocols reports what a server or transport speaks over TLS. A TLSNextProto without h2 is the old way to switch HTTP/2
+// off; it counts where Protocols is nil.
+func protocols(set *http.Protocols, http2Off bool) (http1, http2 bool) {
+	if set != nil {
+		return set.HTTP1(), set.HTTP2()
 	}
-	return true, srv.TLSNextProto == nil || srv.TLSNextProto["h2"] != nil
+	return true, !http2Off
 }
 
 // offer returns the protocols for ALPN: those that the caller named, without what is off and with what is on.

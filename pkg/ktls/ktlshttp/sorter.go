@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
@@ -49,10 +50,16 @@ func (s *sorter) fail(err error) {
 	}
 }
 
+// prefaceTimeout limits how long an HTTP/2 client may take for its preface. net/http has this limit for a *tls.Conn alone.
+// It clears the deadline after the preface, and sets its own where HTTP has a ReadHeaderTimeout or ReadTimeout.
+const prefaceTimeout = 10 * time.Second
+
+// hand gives a connection to the server of its protocol.
 func (s *sorter) hand(c *ktls.Conn) {
 	q, conn := s.h1, net.Conn(c)
 	if c.ConnectionState().NegotiatedProtocol == "h2" {
 		q, conn = s.h2, hidden{c}
+		_ = c.SetReadDeadline(time.Now().Add(prefaceTimeout))
 	}
 	select {
 	case q.conns <- conn:

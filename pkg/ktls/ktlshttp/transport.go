@@ -7,14 +7,19 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"sync"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
 
 // Transport is an http.RoundTripper that makes HTTPS connections with package ktls and speaks what ALPN chose, HTTP/2 or
-// HTTP/1.1. Each protocol has an http.Transport of its own. Requests by a proxy go the usual way of net/http, with
-// crypto/tls and HTTP/1.1, since net/http makes the TLS connection through a proxy itself.
+// HTTP/1.1. Each protocol has an http.Transport of its own.
+//
+// Requests through a proxy use crypto/tls and HTTP/1.1, because net/http makes the TLS connection through a proxy itself.
+// Config.TLS configures that connection too. With [ktls.Require] such a request fails with [ErrProxy]. An environment
+// variable such as HTTPS_PROXY is enough for a proxy, where Transport.Proxy is http.ProxyFromEnvironment, as that of
+// http.DefaultTransport is.
 type Transport struct {
 	base   *http.Transport
 	config *ktls.Config
@@ -31,7 +36,8 @@ const maxSpoken = 4096
 // NewTransport returns a Transport with the limits, dialer, proxy and protocols of base, which is copied. nil means
 // http.DefaultTransport or, where somebody has replaced that by another type, a zero one with the environment's proxy. Where
 // config or config.TLS is nil, base.TLSClientConfig is used, and where config.HandshakeTimeout is zero,
-// base.TLSHandshakeTimeout.
+// base.TLSHandshakeTimeout. Of the dialers only base.DialContext is used: base.Dial, base.DialTLS and base.DialTLSContext
+// are ignored.
 func NewTransport(base *http.Transport, config *ktls.Config) *Transport {
 	if base == nil {
 		base, _ = http.DefaultTransport.(*http.Transport)
@@ -43,6 +49,9 @@ func NewTransport(base *http.Transport, config *ktls.Config) *Transport {
 	t := &Transport{base: base, config: clientConfig(base, config), spoken: map[string]string{}}
 	t.http1, t.http2 = t.speaking("http/1.1"), t.speaking("h2")
 	t.http1.Protocols.SetHTTP1(true)
+	t.http1.TLSClientConfig = t.config.TLS.Clone() // for connections through a proxy
+	t.http1.TLSClientConfig.NextProtos = []string{"http/1.1"}
+	t.http1.TLSHandshakeTimeout = max(0, t.config.HandshakeTimeout)
 	t.http2.Protocols.SetUnencryptedHTTP2(true) // which is what net/http calls a connection that is no *tls.Conn
 	t.http2.Proxy = nil
 	return t
@@ -61,10 +70,8 @@ func clientConfig(base *http.Transport, config *ktls.Config) *ktls.Config {
 		c.TLS = &tls.Config{}
 	}
 	c.TLS = c.TLS.Clone()
-	http1, http2 := true, true
-	if base.Protocols != nil {
-		http1, http2 = base.Protocols.HTTP1(), base.Protocols.HTTP2()
-	}
+	_, h2 := base.TLSNextProto["h2"]
+	http1, http2 := protocols(base.Protocols, base.TLSNextProto != nil && !h2)
 	c.TLS.NextProtos = offer(c.TLS.NextProtos, http1, http2)
 	if c.HandshakeTimeout == 0 {
 		c.HandshakeTimeout = base.TLSHandshakeTimeout
@@ -89,17 +96,18 @@ var errOtherProtocol = errors.New("ktlshttp: the server has chosen the other pro
 // dial makes a connection, or takes the one that the request's first attempt has made.
 func (t *Transport) dial(ctx context.Context, network, addr, protocol string) (net.Conn, error) {
 	a, _ := ctx.Value(attemptKey{}).(*attempt)
-	if c := a.take(); c != nil {
+	if c := a.take(protocol); c != nil {
 		return c, nil
 	}
-	c, err := t.connect(ctx, network, addr)
+	protos := t.config.TLS.NextProtos
+	if a == nil { // a connection to an https:// proxy, which no other transport could take
+		protos = []string{protocol}
+	}
+	c, err := t.connect(ctx, network, addr, protos)
 	if err != nil {
 		return nil, err
 	}
-	chosen := c.ConnectionState().NegotiatedProtocol
-	if chosen == "" { // a server without ALPN
-		chosen = "http/1.1"
-	}
+	chosen := chosenBy(c)
 	t.note(addr, chosen)
 	if chosen != protocol {
 		a.keep(c)
@@ -108,19 +116,28 @@ func (t *Transport) dial(ctx context.Context, network, addr, protocol string) (n
 	return c, nil
 }
 
-// connect makes a connection with its handshake complete.
-func (t *Transport) connect(ctx context.Context, network, addr string) (*ktls.Conn, error) {
+// chosenBy returns what ALPN chose. A server without ALPN speaks HTTP/1.1.
+func chosenBy(c *ktls.Conn) string {
+	if p := c.ConnectionState().NegotiatedProtocol; p != "" {
+		return p
+	}
+	return "http/1.1"
+}
+
+// connect makes a connection with its handshake complete, and offers protos by ALPN.
+func (t *Transport) connect(ctx context.Context, network, addr string, protos []string) (*ktls.Conn, error) {
 	dial := t.base.DialContext
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
 	config := *t.config
+	config.TLS = config.TLS.Clone()
+	config.TLS.NextProtos = protos
 	if config.TLS.ServerName == "" {
 		host, _, err := net.SplitHostPort(addr)
 		if err != nil {
 			return nil, err
 		}
-		config.TLS = config.TLS.Clone()
 		config.TLS.ServerName = host
 	}
 	conn, err := dial(ctx, network, addr)
@@ -135,10 +152,20 @@ func (t *Transport) connect(ctx context.Context, network, addr string) (*ktls.Co
 	return c, nil
 }
 
+// ErrProxy is the reason of the [*ktls.OffloadError] of a request that would go through a proxy, with [ktls.Require].
+var ErrProxy = errors.New("the request goes through a proxy, where net/http uses crypto/tls (set Transport.Proxy to nil, or Config.Policy to ktls.Prefer)")
+
 // RoundTrip sends a request, see http.RoundTripper. A request to a host that was not met before is tried with HTTP/2; where
 // the server chooses HTTP/1.1, the connection goes over to that.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Scheme != "https" || t.proxied(r) {
+	if r.URL == nil || r.URL.Scheme != "https" { // without a URL net/http returns an error
+		return t.http1.RoundTrip(r)
+	}
+	switch proxy, err := t.proxy(r); {
+	case proxy != nil && t.config.Policy == ktls.Require:
+		closeBody(r)
+		return nil, &ktls.OffloadError{Op: "use kernel TLS", Reason: ErrProxy}
+	case proxy != nil || err != nil: // net/http gets the same error
 		return t.http1.RoundTrip(r)
 	}
 	first, second := t.http2, t.http1
@@ -149,11 +176,22 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer a.end()
 	body := holdBody(r.Body)
 	resp, err := a.roundTrip(first, r, body)
-	if errors.Is(err, errOtherProtocol) {
-		return a.roundTrip(second, r, body.released())
+	if !errors.Is(err, errOtherProtocol) {
+		body.release()
+		return resp, err
 	}
-	body.release()
-	return resp, err
+	body, err = body.again(r.GetBody)
+	if err != nil {
+		return nil, err
+	}
+	return a.roundTrip(second, r, body)
+}
+
+// closeBody closes the body of a request that is not sent, as an http.RoundTripper must.
+func closeBody(r *http.Request) {
+	if r.Body != nil {
+		_ = r.Body.Close()
+	}
 }
 
 // roundTrip sends the request with one transport, and fills Response.TLS: net/http does so for a *tls.Conn.
@@ -177,12 +215,12 @@ func (a *attempt) roundTrip(t *http.Transport, r *http.Request, body *heldBody) 
 	return resp, nil
 }
 
-func (t *Transport) proxied(r *http.Request) bool {
+// proxy returns the proxy of a request, or nil.
+func (t *Transport) proxy(r *http.Request) (*url.URL, error) {
 	if t.base.Proxy == nil {
-		return false
+		return nil, nil
 	}
-	u, err := t.base.Proxy(r)
-	return u != nil || err != nil // the error shows again on the way of a proxy
+	return t.base.Proxy(r)
 }
 
 // CloseIdleConnections closes the connections that no request uses. http.Client.CloseIdleConnections calls it.

@@ -22,7 +22,7 @@ var (
 	ErrCipher = errors.New("cipher is not supported by the kernel")
 	// ErrInUse: the socket already has another upper layer protocol, or keys.
 	ErrInUse = errors.New("socket already has an upper layer protocol or keys")
-	// ErrNotEnabled: kernel TLS is not enabled on the socket.
+	// ErrNotEnabled: kernel TLS is not enabled on the socket. Package ktls calls the same error ErrNotOffloaded.
 	ErrNotEnabled = errors.New("kernel TLS is not enabled")
 	// ErrRekey: the kernel cannot change the keys of a socket. It can from 6.14, for TLS 1.3 only.
 	ErrRekey = errors.New("kernel cannot change keys (needs Linux 6.14)")
@@ -33,7 +33,7 @@ var (
 // Error says which step towards kernel TLS failed and why.
 type Error struct {
 	Op     string // what was tried, such as "set TLS_TX"
-	Reason error  // an Err value of this package, or of package ktls
+	Reason error  // an Err value of this package, of package ktls or of package ktlshttp
 	Cause  error  // the system call's error, or nil
 }
 

@@ -1,0 +1,151 @@
+package ktls_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/ktlshttp"
+)
+
+// TestHTTPForm: the temporary files of a form are removed after its request, with either protocol.
+func TestHTTPForm(t *testing.T) {
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(proto, func(t *testing.T) {
+			dir := t.TempDir()
+			t.Setenv("TMPDIR", dir)
+			files := 0
+			handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if err := r.ParseMultipartForm(1); err != nil {
+					t.Error(err)
+				}
+				files = countFiles(t, dir)
+			})
+			s, addr := webServer(t, &http.Server{Handler: handler, Protocols: only(proto)}, &ktls.Config{TLS: ktls.ServerTLS()})
+			tr := ktlshttp.NewTransport(nil, &ktls.Config{TLS: ktls.ClientTLS()})
+			body, contentType := form(t)
+			resp, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Post("https://"+addr, contentType, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			tr.CloseIdleConnections()
+			if err := s.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if left := countFiles(t, dir); files != 1 || left != 0 {
+				t.Errorf("%d files during the request, want 1; %d are left", files, left)
+			}
+		})
+	}
+}
+
+// form has a file that is too large for the memory of net/http.
+func form(t *testing.T) (body io.Reader, contentType string) {
+	t.Helper()
+	var b bytes.Buffer
+	m := multipart.NewWriter(&b)
+	part, err := m.CreateFormFile("file", "name")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = part.Write(make([]byte, 11<<20))
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return &b, m.FormDataContentType()
+}
+
+func countFiles(t *testing.T, dir string) int {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Error(err)
+	}
+	return len(entries)
+}
+
+// TestHTTPWithoutHandshakeTimeout: a server needs handshakes that are complete, whatever the Config says.
+func TestHTTPWithoutHandshakeTimeout(t *testing.T) {
+	_, addr := webServer(t, &http.Server{Handler: webHandler(t)}, &ktls.Config{TLS: ktls.ServerTLS(), HandshakeTimeout: -1})
+	tr := &http.Transport{TLSClientConfig: ktls.ClientTLS(), ForceAttemptHTTP2: true}
+	defer tr.CloseIdleConnections()
+	fetch(t, &http.Client{Transport: tr, Timeout: time.Minute}, addr, "HTTP/2.0")
+}
+
+// TestHTTPWithoutPreface: a client that agrees on h2 and sends nothing is dropped after ten seconds; one that sends its
+// preface stays. The time is synctest's.
+func TestHTTPWithoutPreface(t *testing.T) {
+	config := ktls.ClientTLS()
+	config.InsecureSkipVerify = true // the certificate is of today, and synctest begins in the year 2000
+	config.NextProtos = []string{"h2"}
+	for name, c := range map[string]struct {
+		preface string
+		drops   bool
+	}{
+		"silent": {"", true},
+		"polite": {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00", false}, // with empty SETTINGS
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ln := newPipeListener()
+				s := &ktlshttp.Server{HTTP: &http.Server{ErrorLog: quiet}, Config: &ktls.Config{TLS: ktls.ServerTLS()}}
+				done := make(chan error, 1)
+				go func() { done <- s.Serve(ln) }()
+				client := tls.Client(ln.dial(), config)
+				if _, err := io.WriteString(client, c.preface); err != nil {
+					t.Fatal(err)
+				}
+				_ = client.SetReadDeadline(time.Now().Add(time.Minute))
+				start := time.Now()
+				_, err := io.Copy(io.Discard, client)
+				if took := time.Since(start); (err == nil) != c.drops || (took == 10*time.Second) != c.drops {
+					t.Errorf("the connection ended after %v, %v", took, err)
+				}
+				_ = client.Close()
+				_ = s.Close()
+				<-done
+			})
+		})
+	}
+}
+
+// pipeListener accepts the other ends of net.Pipe.
+type pipeListener struct {
+	conns  chan net.Conn
+	closed context.Context
+	close  context.CancelFunc
+}
+
+func newPipeListener() *pipeListener {
+	l := &pipeListener{conns: make(chan net.Conn)}
+	l.closed, l.close = context.WithCancel(context.Background())
+	return l
+}
+
+func (l *pipeListener) dial() net.Conn {
+	client, server := net.Pipe()
+	l.conns <- server
+	return client
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error   { l.close(); return nil }
+func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
