@@ -78,6 +78,7 @@ func (o *options) filterFlags(f *pflag.FlagSet) {
 	f.Uint16Var(&o.port, "port", 0, "only connections with this local or remote port")
 	f.StringVar(&o.dir, "dir", "", "only what is sent (tx) or what is received (rx)")
 	f.StringVar(&o.match, "match", "", "only where this expression holds, such as 'len > 4k and port == 443'; see ktlstop help filters")
+	onlyOnce(f)
 }
 
 // filterText is the filter as it was asked for.

@@ -113,6 +113,10 @@ func flagError(err error) error {
 		return &usageError{err}
 	}
 	flag := wrong.GetFlag()
+	var twice *onceError
+	if errors.As(err, &twice) {
+		return usagef("--%s %w", flag.Name, twice)
+	}
 	what := takes[flag.Value.Type()]
 	if what == "" {
 		return &usageError{err}

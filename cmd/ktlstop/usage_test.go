@@ -97,6 +97,14 @@ func TestUsageWords(t *testing.T) {
 		{"help frobnicate", `help: no command or topic "frobnicate": there are ` + helpList, "ktlstop"},
 		{"help trace frobnicate", `help: no command or topic "trace frobnicate": there are ` + helpList, "ktlstop"},
 		{"trace --frobnicate", "unknown flag: --frobnicate", "ktlstop trace"},
+		{"list --port 443 --port 80", "--port may be given once; use --match 'port == 443 or port == 80'", "ktlstop list"},
+		{"--dir tx --dir rx", "--dir may be given once; leave it out for both directions", "ktlstop"},
+		{"trace -u 0 --uid=33", "--uid may be given once; --match takes several by number, as in 'uid in (33, 1000)'", "ktlstop trace"},
+		{"trace --cgroup / --cgroup /", "--cgroup may be given once; name a directory above both", "ktlstop trace"},
+		{"inspect --netns 1 --netns 2", "--netns may be given once; --match takes several by inode number, as in 'netns in (4026531840, 4026532561)'", "ktlstop inspect"},
+		{"serve --match len>1 --match len>2", "--match may be given once; join the expressions with and, or with or", "ktlstop serve"},
+		{"inspect --cbpf 1 --cbpf 2", "--cbpf may be given once; a socket takes one filter", "ktlstop inspect"},
+		{"trace --socket-filter a.o --socket-filter b.o", "--socket-filter may be given once; a socket takes one filter", "ktlstop trace"},
 		{"trace --port 70000", "--port 70000: from 1 to 65535", "ktlstop trace"},
 		{"list --port x", "--port x: from 1 to 65535", "ktlstop list"},
 		{"--pid x", "--pid x: whole numbers, as of processes", "ktlstop"},
@@ -135,6 +143,21 @@ func TestFlagTypesHaveWords(t *testing.T) {
 			t.Errorf("no flag is a %s", kind)
 		}
 	}
+}
+
+// TestOneValueFlags: each filter flag either takes several values or refuses the second.
+func TestOneValueFlags(t *testing.T) {
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(options).filterFlags(f)
+	new(options).socketFilterFlags(f)
+	f.VisitAll(func(flag *pflag.Flag) {
+		if strings.Contains(flag.Usage, "may be repeated") {
+			return
+		}
+		if _, ok := flag.Value.(*once); !ok {
+			t.Errorf("--%s keeps the last of several values without a word", flag.Name)
+		}
+	})
 }
 
 // eachFlag visits the flags of all commands.
