@@ -49,8 +49,9 @@ type Connection struct {
 	// Device is the network card's answer, if it was asked.
 	Device      bool
 	DeviceErrno uint32
-	// Silent is how long ago the ServerHello passed when the watch ended.
-	Silent time.Duration
+	// Silent is how long ago the ServerHello passed when the watch ended, and Unanswered how
+	// long ago the ClientHello did, if no ServerHello was seen.
+	Silent, Unanswered time.Duration
 	// mayMissULP and mayMissKeys: it may have asked without being seen. Of a socket that is
 	// listed the kernel says what it has.
 	mayMissULP, mayMissKeys bool
@@ -188,9 +189,12 @@ func (j *joiner) hello(h *Hello) {
 	c.IsServer = h.Server == h.Sent
 	if !h.Server {
 		c.Client = &h.Hello
+		if c.Server == nil {
+			c.Unanswered = j.facts.Watched - h.At
+		}
 		return
 	}
-	c.Server = &h.Hello
+	c.Server, c.Unanswered = &h.Hello, 0
 	c.Silent = j.facts.Watched - h.At
 }
 

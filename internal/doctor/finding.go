@@ -119,10 +119,11 @@ func (e *examiner) process(p *Process) {
 }
 
 // seen: of a connection of the process the reason is known, or that there is none to
-// look for, so that what its files say need not be weighed.
+// look for, so that what its files say need not be weighed. A handshake that failed says
+// nothing of the process.
 func (e *examiner) seen(p *Process) bool {
 	return slices.ContainsFunc(e.Connections, func(c *Connection) bool {
-		return c.Process == p && (len(c.Why) > 0 || c.TX.On() && c.RX.On())
+		return c.Process == p && !c.unanswered() && (len(c.Why) > 0 || c.TX.On() && c.RX.On())
 	})
 }
 
