@@ -305,19 +305,27 @@ func (r *Remote) suits(resp *http.Response) error {
 		if strings.Contains(line, "HTTPS server") { // Go's words to who speaks plaintext
 			return r.speaksTLS()
 		}
-		return fmt.Errorf("%d: %s", code, cmp.Or(line, http.StatusText(code)))
+		return notServe(code, line)
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		return fmt.Errorf("%d: it wants a user and a password, or others", code)
+		return fmt.Errorf("%d: user or password missing or wrong (--read-user-file FILE)", code)
 	case code >= 300 && code < 400:
 		return fmt.Errorf("%d: it sends to %.100q, where nobody follows: give that address if it is right", code, resp.Header.Get("Location"))
 	case code != http.StatusOK:
-		return fmt.Errorf("%d: %s", code, cmp.Or(firstLine(resp.Body), http.StatusText(code)))
+		return notServe(code, firstLine(resp.Body))
 	}
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil || kind != event.FeedType {
 		return fmt.Errorf("it answers with %.60q, and a feed of ktlstop serve is %s", resp.Header.Get("Content-Type"), event.FeedType)
 	}
 	return nil
+}
+
+// notServe is an answer by its first line. A page in HTML comes from another server.
+func notServe(code int, line string) error {
+	if strings.HasPrefix(line, "<") {
+		return fmt.Errorf("%d: %s: is this ktlstop serve?", code, http.StatusText(code))
+	}
+	return fmt.Errorf("%d: %s", code, cmp.Or(line, http.StatusText(code)))
 }
 
 // firstLine is what an error page says, as far as a line of ours goes.

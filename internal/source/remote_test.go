@@ -106,9 +106,10 @@ func TestRemoteRefuses(t *testing.T) {
 		answer func(w http.ResponseWriter)
 		want   string
 	}{
-		"password":     {func(w http.ResponseWriter) { w.WriteHeader(401) }, "wants a user and a password"},
+		"password":     {func(w http.ResponseWriter) { w.WriteHeader(401) }, "401: user or password missing or wrong (--read-user-file FILE)"},
 		"elsewhere":    {func(w http.ResponseWriter) { w.Header().Set("Location", "file:///etc/shadow"); w.WriteHeader(302) }, "where nobody follows"},
 		"not there":    {func(w http.ResponseWriter) { http.Error(w, "no \x1b[2Jsuch page\nmore", 404) }, "404: no"},
+		"another":      {func(w http.ResponseWriter) { w.WriteHeader(400); fmt.Fprint(w, "<html>\r\n<head>") }, "400: Bad Request: is this ktlstop serve?"},
 		"a page":       {func(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/html"); fmt.Fprint(w, "<html>") }, "text/html"},
 		"nothing":      {func(w http.ResponseWriter) {}, "broke off"},
 		"garbage":      {func(w http.ResponseWriter) { fmt.Fprint(w, "hello\n") }, "line 1"},
