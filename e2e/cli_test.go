@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"encoding/base64"
@@ -323,5 +324,30 @@ func TestDemo(t *testing.T) {
 	stdout, stderr, status := ktlstop(t, "demo", "--duration", "1s")
 	if status != 0 || !strings.Contains(stdout, " data ") || !strings.Contains(stdout, "lost: nothing") {
 		t.Errorf("status %d\n%s\n%s", status, stdout, stderr)
+	}
+}
+
+// TestTraceAnnounces: where standard error is a terminal, a person reads when the hooks are live.
+func TestTraceAnnounces(t *testing.T) {
+	onOneKernel(t)
+	for want, args := range map[string][]string{
+		"ktlstop: tracing; Ctrl-C ends it":               nil,
+		"ktlstop: keeping the last 1m0s; Ctrl-C ends it": {"--keep", "60s"},
+	} {
+		master, terminal := openTerminal(t)
+		defer master.Close()
+		cmd := exec.Command(program, append([]string{"trace", "--duration", "60s"}, args...)...)
+		cmd.Stderr = terminal
+		must(t, cmd.Start())
+		terminal.Close() // the trace has it, and its end ends the reading
+		lines := bufio.NewScanner(master)
+		for lines.Scan() && lines.Text() != want {
+			t.Logf("%q", lines.Text())
+		}
+		if lines.Text() != want {
+			t.Errorf("%q: it does not say %q", args, want)
+		}
+		must(t, cmd.Process.Signal(os.Interrupt))
+		must(t, cmd.Wait())
 	}
 }

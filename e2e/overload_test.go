@@ -269,7 +269,7 @@ func TestStuckScreen(t *testing.T) {
 			tr.start()
 			tr.waitFor(func() bool { return unbuffered(t, terminal) }) // from here on it draws
 			must(t, tr.cmd.Process.Signal(syscall.SIGINT))
-			tr.fails(1, "ended by the signal")
+			tr.fails(1, "stopped by the signal")
 			noHooks(t)
 		})
 	}

@@ -241,7 +241,7 @@ func TestMaxCPU(t *testing.T) {
 	defer p.close()
 	p.untilTooMuch(t, tr)
 	for _, every := range []string{"10", "100", "1000"} {
-		if want := "one ordinary record in " + every + " is told"; !strings.Contains(tr.stderr.String(), want) {
+		if want := "one ordinary record in " + every + " is reported"; !strings.Contains(tr.stderr.String(), want) {
 			t.Errorf("it does not say %q: %s", want, &tr.stderr)
 		}
 	}

@@ -289,7 +289,7 @@ func TestStuckHelp(t *testing.T) {
 	writes(t, b.toPipe())
 	b.signal(syscall.SIGINT)
 	b.ends(1)
-	b.says("ended by the signal")
+	b.says("stopped by the signal; unfinished work was dropped")
 }
 
 // TestStuckErrors: where nobody reads standard error either, nothing is said.

@@ -54,7 +54,7 @@ func (o *doctorOptions) watched(ctx context.Context, want *facts.Want, r *facts.
 		f.NotSeen = append(f.NotSeen, fmt.Sprintf("%d messages and answers, for want of room", n))
 	}
 	if n := w.Skipped(); n > 0 {
-		f.NotSeen = append(f.NotSeen, fmt.Sprintf("up to %d messages and answers, since the kernel skipped a hook", n))
+		f.NotSeen = append(f.NotSeen, fmt.Sprintf("up to %d messages and answers, since the kernel skipped a hook: watch again", n))
 	}
 	return f, nil
 }

@@ -177,12 +177,12 @@ func (o *inspection) rules() (*inspect.Rules, error) {
 // banner says whose plaintext is about to be shown, and how much of it.
 func (o *inspection) banner(flags *pflag.FlagSet, rules *inspect.Rules) string {
 	whose := "every kTLS socket of this machine"
-	if filter := filterText(flags); filter != "" {
+	if filter := shortFilter(flags); filter != "" {
 		whose = "the kTLS sockets that match " + filter
 	}
 	what := "the plaintext of " + whose + ", to " + strconv.Itoa(o.snaplen) + " bytes a record"
 	if o.format == "log" {
-		what = "of the plaintext of " + whose + " a line for each request: targets, keys and statements"
+		what = "one line for each request of " + whose + ": targets, keys and statements"
 	}
 	return "this shows " + what + "; masked: " + rules.String()
 }

@@ -14,13 +14,14 @@ func TestBanner(t *testing.T) {
 	for _, c := range []struct {
 		format, want, not string
 	}{
-		{"text", "the plaintext of the kTLS sockets that match --port 443, to 512 bytes a record; masked: nothing", "request"},
-		{"log", "a line for each request: targets, keys and statements; masked: nothing", "bytes a record"},
+		{"text", "the plaintext of the kTLS sockets that match --port 443 --cbpf ..., to 512 bytes a record; masked: nothing", "request"},
+		{"log", "this shows one line for each request of the kTLS sockets that match --port 443 --cbpf ...: targets, keys and statements; masked: nothing", "bytes a record"},
 	} {
 		o := inspection{format: c.format}
 		var f pflag.FlagSet
 		o.filterFlags(&f)
-		if err := f.Parse([]string{"--port", "443"}); err != nil {
+		o.socketFilterFlags(&f)
+		if err := f.Parse([]string{"--port", "443", "--cbpf", "1,6 0 0 1"}); err != nil {
 			t.Fatal(err)
 		}
 		o.snaplen = 512

@@ -168,8 +168,8 @@ func (o *options) printKept(cmd *cobra.Command) error {
 	}
 	r := flight.New(cfg)
 	defer onSignal(r)()
-	err = o.ready()
-	if err == nil {
+	if err = o.ready(); err == nil {
+		announce(os.Stderr, fmt.Sprintf("keeping the last %v; Ctrl-C ends it", o.keep.keep), notice)
 		err = endings.Busy(func() error { return s.Run(ctx, r) })
 	}
 	closeBusy(s)

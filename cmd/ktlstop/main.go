@@ -18,7 +18,7 @@ import (
 
 // endings is the program's: signals are the whole process's as well. Hooks end with
 // the process.
-var endings = ending.New(func() { console.say("ended by the signal, without what is not done by now") }, exit)
+var endings = ending.New(func() { console.say("stopped by the signal; unfinished work was dropped") }, exit)
 
 func exit(status int) {
 	console.close()

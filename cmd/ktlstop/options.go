@@ -78,20 +78,32 @@ func (o *options) filterFlags(f *pflag.FlagSet) {
 	f.Uint16Var(&o.port, "port", 0, "only connections with this local or remote port")
 	f.StringVar(&o.dir, "dir", "", "only what is sent (tx) or what is received (rx)")
 	f.StringVar(&o.match, "match", "", "only where this expression holds, such as 'len > 4k and port == 443'; see ktlstop help filters")
+	onlyOnce(f)
 }
 
 // filterText is the filter as it was asked for.
-func filterText(flags *pflag.FlagSet) string {
+func filterText(flags *pflag.FlagSet) string { return strings.Join(filterWords(flags), " ") }
+
+// shortFilter is filterText for a line on the screen: the numbers of --cbpf may fill it.
+func shortFilter(flags *pflag.FlagSet) string {
+	words := filterWords(flags)
+	if i := slices.Index(words, "--cbpf"); i >= 0 && i+1 < len(words) {
+		words[i+1] = "..."
+	}
+	return strings.Join(words, " ")
+}
+
+// filterWords are the flags of filterText and their values, in turn.
+func filterWords(flags *pflag.FlagSet) (words []string) {
 	var filters pflag.FlagSet
 	new(options).filterFlags(&filters)
 	new(options).socketFilterFlags(&filters)
-	var words []string
 	flags.Visit(func(f *pflag.Flag) {
 		if filters.Lookup(f.Name) != nil {
 			words = append(words, "--"+f.Name, strings.Trim(f.Value.String(), "[]"))
 		}
 	})
-	return strings.Join(words, " ")
+	return words
 }
 
 // runFlags say how long to trace and whom to tell.

@@ -36,9 +36,17 @@ func (o *options) checkOutputBytes() error {
 	return nil
 }
 
+// outputs are what -o takes, for a message.
+func (o *options) outputs() string {
+	if o.capture.mtu != 0 { // of commands that make packets, see captureFlags
+		return "text, json and " + pcapng
+	}
+	return "text and json"
+}
+
 func (o *options) checkOutput() error {
 	if o.output != "text" && o.output != "json" {
-		return usagef("-o %s: the outputs are text and json", o.output)
+		return usagef("-o %s: the outputs are %s", o.output, o.outputs())
 	}
 	return o.checkOutputBytes()
 }

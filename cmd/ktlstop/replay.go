@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,31 +37,66 @@ func (o *options) checkRead(cmd *cobra.Command, allowed ...string) (err error) {
 	urls := 0
 	for _, name := range o.reads {
 		if name == "" {
-			return usagef("--read is empty: which file?")
+			return usagef("--read is empty: name a FILE, or a URL with http or https")
 		}
-		if source.IsURL(name) {
+		switch scheme, _, hasScheme := strings.Cut(name, "://"); {
+		case source.IsURL(name):
 			urls++
+		case hasScheme && !strings.Contains(scheme, "/"):
+			return usagef("--read %s: it takes a FILE, or a URL with http or https", name)
 		}
 	}
 	if urls > 0 && urls < len(o.reads) {
-		return usagef("--read takes files or addresses, and not both at a time")
+		return usagef("--read takes files or URLs, not both at once")
 	}
 	allowed = append(allowed, readFlags...)
 	if urls > 0 {
 		allowed = append(allowed, feedFlags...)
 	} else if o.readUser != "" {
-		return usagef("--read-user-file: it is for addresses")
+		return usagef("--read-user-file works with --read URL alone")
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		switch {
-		case slices.Contains(allowed, f.Name):
-		case urls > 0:
-			err = usagef("--%s acts where events are traced, and --read shows those of another host", f.Name)
-		default:
-			err = usagef("--%s acts while events are recorded, and --read shows what was", f.Name)
+		if err == nil && !slices.Contains(allowed, f.Name) {
+			err = refusedByRead(f, urls > 0)
 		}
 	})
 	return err
+}
+
+// refusedByRead says why --read does not take a flag and, for a filter of another host's
+// events, what does the same.
+func refusedByRead(f *pflag.Flag, url bool) error {
+	name := "--" + f.Name
+	if f.Name == "snaplen" {
+		name = "-s"
+	}
+	if !url {
+		return usagef("%s does not work with --read FILE: it acts while events are recorded", name)
+	}
+	if test := asMatch(f); test != "" {
+		return usagef("%s does not work with --read URL; use --match '%s'", name, test)
+	}
+	return usagef("%s does not work with --read URL: it acts on the host that traces", name)
+}
+
+// asMatch is what --match says instead of a filter flag, empty for another flag. What
+// the flag has by name is a number there.
+func asMatch(f *pflag.Flag) string {
+	switch f.Name {
+	case "dir":
+		return "dir == " + f.Value.String()
+	case "port", "pid", "uid", "netns", "cgroup":
+	default:
+		return ""
+	}
+	numbers := strings.Split(strings.Trim(f.Value.String(), "[]"), ",")
+	if len(numbers) > 1 {
+		return f.Name + " in (" + strings.Join(numbers, ", ") + ")"
+	}
+	if _, err := strconv.ParseUint(numbers[0], 10, 64); err != nil {
+		numbers[0] = "NUMBER"
+	}
+	return f.Name + " == " + numbers[0]
 }
 
 // recordings are files that --read names.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/ktlstop/ktlstop/internal/nearest"
 )
 
 const aboutShort = `ktlstop shows the TLS records of kernel TLS (kTLS) sockets: who sends and
@@ -46,7 +48,7 @@ func newRoot() *cobra.Command {
   ktlstop --read https://web1:9998      another host, which runs ktlstop serve
   ktlstop -o json -d 10s                a snapshot every ten seconds`
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
+	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(newHelp(root))
 	root.AddCommand(newTrace(), newInspect(), newList(), newVersion())
 	root.AddCommand(linuxCommands()...)
@@ -93,7 +95,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if cmd.HasSubCommands() {
-		return usagef("unknown command %q", args[0])
+		return usagef("unknown command %q%s", args[0], didYouMean("", args[0], commandNames(cmd)))
 	}
 	return usagef("%s takes no arguments, and %q is one", cmd.CommandPath(), args[0])
 }
@@ -105,14 +107,48 @@ var takes = map[string]string{
 	"uint16": "from 1 to 65535", "uintSlice": "whole numbers, as of processes",
 }
 
+func commandNames(cmd *cobra.Command) (names []string) {
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	return names
+}
+
+// didYouMean is a question for the end of a message about a word that is unknown, empty
+// if no word is near. prefix comes before the word.
+func didYouMean(prefix, word string, words []string) string {
+	if meant := nearest.To(word, words); meant != "" {
+		return ": did you mean " + prefix + meant + "?"
+	}
+	return ""
+}
+
+// unknownFlag is the error of a flag that cmd does not have.
+func unknownFlag(cmd *cobra.Command, err *pflag.NotExistError) error {
+	if err.GetSpecifiedShortnames() != "" {
+		return &usageError{err}
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return usagef("%w%s", err, didYouMean("--", err.GetSpecifiedName(), names))
+}
+
 // flagError says what a flag takes where its value is wrong: the cause is of Go's
 // words.
-func flagError(err error) error {
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		return unknownFlag(cmd, unknown)
+	}
 	var wrong *pflag.InvalidValueError
 	if !errors.As(err, &wrong) {
 		return &usageError{err}
 	}
 	flag := wrong.GetFlag()
+	var twice *onceError
+	if errors.As(err, &twice) {
+		return usagef("--%s %w", flag.Name, twice)
+	}
 	what := takes[flag.Value.Type()]
 	if what == "" {
 		return &usageError{err}

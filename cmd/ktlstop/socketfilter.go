@@ -12,6 +12,7 @@ import (
 func (o *options) socketFilterFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.socketFilter, "socket-filter", "", "only records whose packet this eBPF socket filter accepts; OBJ is a compiled object; ktlstop trace needs -s for it")
 	f.StringVar(&o.cbpf, "cbpf", "", "only records whose packet this classic BPF filter accepts; tcpdump -y EN10MB -ddd FILTER prints the numbers; ktlstop trace needs -s for it")
+	onlyOnce(f)
 }
 
 // checkSocketFilter wants plaintext to be there for the filter to look at.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -30,5 +31,27 @@ func TestNothingIsAskedOfATerminal(t *testing.T) {
 	n, err := master.Read(said)
 	if err != nil || bytes.ContainsRune(said[:n], '\x1b') || !bytes.HasPrefix(said, []byte("ktlstop "+version)) {
 		t.Errorf("%q, %v", said[:n], err)
+	}
+}
+
+// TestAnnounce: a person reads that the trace has begun, and a script does not.
+func TestAnnounce(t *testing.T) {
+	master, terminal, err := pty.Open()
+	if err != nil {
+		t.Skip("no pseudo-terminal here: ", err)
+	}
+	defer master.Close()
+	defer terminal.Close()
+	file, err := os.Create(t.TempDir() + "/stderr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var said []string
+	say := func(text string) { said = append(said, text) }
+	announce(file, "for a file", say)
+	announce(terminal, "for a person", say)
+	if want := []string{"for a person"}; !slices.Equal(said, want) {
+		t.Errorf("%q, want %q", said, want)
 	}
 }

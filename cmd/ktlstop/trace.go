@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/ktlstop/ktlstop/internal/session"
 	"github.com/ktlstop/ktlstop/internal/sink"
@@ -90,7 +92,17 @@ func trace(cmd *cobra.Command, o *options) error {
 	case keeps:
 		return o.printKept(cmd)
 	}
+	o.started = func() error { announce(os.Stderr, "tracing; Ctrl-C ends it", notice); return nil }
 	return o.printLive(cmd)
+}
+
+// announce says what goes on from here, where a person sees it: the hooks take seconds to
+// load on some hosts, and the first event may come long after. A script waits for
+// --ready-file, and finds on its standard error only what it has to read.
+func announce(stderr *os.File, doing string, say func(string)) {
+	if term.IsTerminal(int(stderr.Fd())) {
+		say(doing)
+	}
 }
 
 // printLive is what trace does with flags that make sense; the demo has others.

@@ -94,9 +94,32 @@ func TestUsageWords(t *testing.T) {
 	for _, c := range []struct{ args, want, try string }{
 		{"--frobnicate", "unknown flag: --frobnicate", "ktlstop"},
 		{"frobnicate", `unknown command "frobnicate"`, "ktlstop"},
+		{"trace -o yaml", "-o yaml: the outputs are text, json and pcapng", "ktlstop trace"},
+		{"inspect -o yaml", "-o yaml: the outputs are text, json and pcapng", "ktlstop inspect"},
+		{"list -o yaml", "-o yaml: the outputs are text and json", "ktlstop list"},
+		{"trce", `unknown command "trce": did you mean trace?`, "ktlstop"},
+		{"--por 443", "unknown flag: --por: did you mean --port?", "ktlstop"},
+		{"trace --out json", "unknown flag: --out: did you mean --output?", "ktlstop trace"},
+		{"trace -y", "unknown shorthand flag: 'y' in -y", "ktlstop trace"},
+		{"list --match prot==443", `--match: column 1: there is no field "prot"; did you mean port? Else see ktlstop help filters`, "ktlstop list"},
 		{"help frobnicate", `help: no command or topic "frobnicate": there are ` + helpList, "ktlstop"},
 		{"help trace frobnicate", `help: no command or topic "trace frobnicate": there are ` + helpList, "ktlstop"},
 		{"trace --frobnicate", "unknown flag: --frobnicate", "ktlstop trace"},
+		{"trace --read http://h --port 443", "--port does not work with --read URL; use --match 'port == 443'", "ktlstop trace"},
+		{"trace --read http://h -p 1 -p 2", "--pid does not work with --read URL; use --match 'pid in (1, 2)'", "ktlstop trace"},
+		{"--read http://h --dir tx", "--dir does not work with --read URL; use --match 'dir == tx'", "ktlstop"},
+		{"--read http://h --uid www-data", "--uid does not work with --read URL; use --match 'uid == NUMBER'", "ktlstop"},
+		{"trace --read http://h -s 9", "-s does not work with --read URL: it acts on the host that traces", "ktlstop trace"},
+		{"trace --read x.jsonl --sample 9", "--sample does not work with --read FILE: it acts while events are recorded", "ktlstop trace"},
+		{"trace --read ftp://h/x", "--read ftp://h/x: it takes a FILE, or a URL with http or https", "ktlstop trace"},
+		{"list --port 443 --port 80", "--port may be given once; use --match 'port == 443 or port == 80'", "ktlstop list"},
+		{"--dir tx --dir rx", "--dir may be given once; leave it out for both directions", "ktlstop"},
+		{"trace -u 0 --uid=33", "--uid may be given once; --match takes several by number, as in 'uid in (33, 1000)'", "ktlstop trace"},
+		{"trace --cgroup / --cgroup /", "--cgroup may be given once; name a directory above both", "ktlstop trace"},
+		{"inspect --netns 1 --netns 2", "--netns may be given once; --match takes several by inode number, as in 'netns in (4026531840, 4026532561)'", "ktlstop inspect"},
+		{"serve --match len>1 --match len>2", "--match may be given once; join the expressions with and, or with or", "ktlstop serve"},
+		{"inspect --cbpf 1 --cbpf 2", "--cbpf may be given once; a socket takes one filter", "ktlstop inspect"},
+		{"trace --socket-filter a.o --socket-filter b.o", "--socket-filter may be given once; a socket takes one filter", "ktlstop trace"},
 		{"trace --port 70000", "--port 70000: from 1 to 65535", "ktlstop trace"},
 		{"list --port x", "--port x: from 1 to 65535", "ktlstop list"},
 		{"--pid x", "--pid x: whole numbers, as of processes", "ktlstop"},
@@ -135,6 +158,21 @@ func TestFlagTypesHaveWords(t *testing.T) {
 			t.Errorf("no flag is a %s", kind)
 		}
 	}
+}
+
+// TestOneValueFlags: each filter flag either takes several values or refuses the second.
+func TestOneValueFlags(t *testing.T) {
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(options).filterFlags(f)
+	new(options).socketFilterFlags(f)
+	f.VisitAll(func(flag *pflag.Flag) {
+		if strings.Contains(flag.Usage, "may be repeated") {
+			return
+		}
+		if _, ok := flag.Value.(*once); !ok {
+			t.Errorf("--%s keeps the last of several values without a word", flag.Name)
+		}
+	})
 }
 
 // eachFlag visits the flags of all commands.

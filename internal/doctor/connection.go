@@ -50,8 +50,9 @@ type Connection struct {
 	// Device is the network card's answer, if it was asked.
 	Device      bool
 	DeviceErrno uint32
-	// Silent is the time from the ServerHello to the end of the watch.
-	Silent time.Duration
+	// Silent is how long ago the ServerHello passed when the watch ended, and Unanswered how
+	// long ago the ClientHello did, if no ServerHello was seen.
+	Silent, Unanswered time.Duration
 	// mayMissULP and mayMissKeys: the connection may have made such a request unseen.
 	// For a socket in the kernel's list, the kernel reports what it has.
 	mayMissULP, mayMissKeys bool
@@ -190,9 +191,12 @@ func (j *joiner) hello(h *Hello) {
 	c.IsServer = h.Server == h.Sent
 	if !h.Server {
 		c.Client = &h.Hello
+		if c.Server == nil {
+			c.Unanswered = j.facts.Watched - h.At
+		}
 		return
 	}
-	c.Server = &h.Hello
+	c.Server, c.Unanswered = &h.Hello, 0
 	c.Silent = j.facts.Watched - h.At
 }
 

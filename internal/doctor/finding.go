@@ -120,10 +120,11 @@ func (e *examiner) process(p *Process) {
 }
 
 // seen reports whether a connection of the process has a known reason, or has kernel
-// TLS already, so that the process's files need not be considered.
+// TLS already, so that the process's files need not be considered. A handshake that failed
+// says nothing about the process.
 func (e *examiner) seen(p *Process) bool {
 	return slices.ContainsFunc(e.Connections, func(c *Connection) bool {
-		return c.Process == p && (len(c.Why) > 0 || c.TX.On() && c.RX.On())
+		return c.Process == p && !c.unanswered() && (len(c.Why) > 0 || c.TX.On() && c.RX.On())
 	})
 }
 

@@ -72,8 +72,22 @@ func TestWell(t *testing.T) {
 	f.Host = host(func(h *Host) { h.FIPS = true }).Host
 	var b strings.Builder
 	r := Examine(f)
-	if err := r.WriteText(&b, 0); err != nil || !r.Well() || !strings.HasSuffix(b.String(), "nothing is off (1 note; watched for 60.0s: 1 connection)\n") {
+	if err := r.WriteText(&b, 0); err != nil || !r.Well() || !strings.HasSuffix(b.String(), "1 note; watched for 60.0s: 1 connection (docs/doctor.md explains each)\n") {
 		t.Errorf("%v: %s", err, b.String())
+	}
+}
+
+// The last line counts findings, and says so where there are none.
+func TestVerdict(t *testing.T) {
+	for want, f := range map[string]*Facts{
+		"no findings\n":                              of(with(OpenSSL, "3.5.1").opt(Yes)),
+		"no findings in what could be read\n":        of(with(OpenSSL, "3.5.1").opt(Yes), func(f *Facts) { f.NotSeen = []string{"x"} }),
+		"1 warning (docs/doctor.md explains each)\n": of(with(OpenSSL, "3.0.19").named()),
+	} {
+		var b strings.Builder
+		if err := Examine(f).WriteText(&b, 0); err != nil || !strings.HasSuffix(b.String(), "\n"+want) {
+			t.Errorf("%v: %q, want %q at its end", err, b.String(), want)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/ktlstop/ktlstop/internal/doctor/hello"
 	"github.com/ktlstop/ktlstop/pkg/event"
@@ -13,6 +14,7 @@ var handshakeRules = []Rule{
 	{ID: "KT042", Title: "kernel TLS has no such cipher", connection: foreignCipher},
 	{ID: "KT043", Title: "the connection is compressed", connection: compressed},
 	{ID: "KT041", Title: "records were agreed to be shorter", connection: shortRecords},
+	{ID: "KT047", Title: "the handshake did not succeed", connection: noServerHello},
 }
 
 // off reports whether the kernel has neither direction.
@@ -64,6 +66,22 @@ func shortRecords(_ *Facts, c *Connection) *conclusion {
 		return conclude(Warning, do, "the client asked for a max_fragment_length (%s): if the server agreed, which TLS 1.3 does not show, OpenSSL does not hand the connection over", fragment(c.Client.MaxFragment))
 	}
 	return nil
+}
+
+// answered is how long after the ClientHello a ServerHello has surely come, if it comes.
+const answered = 5 * time.Second
+
+// unanswered: the handshake did not get as far as to choose anything.
+func (c *Connection) unanswered() bool {
+	return c.off() && !c.mayMissULP && c.Unanswered >= answered && !c.ULPAsked && c.ULP == ""
+}
+
+func noServerHello(_ *Facts, c *Connection) *conclusion {
+	if !c.unanswered() {
+		return nil
+	}
+	return conclude(Note, "compare the versions and ciphers of both ends; the program's own log or its peer's may have the alert (nginx: ssl_protocols TLSv1.2 TLSv1.3)",
+		"no ServerHello came after the ClientHello: the handshake failed, or doctor did not see the answer")
 }
 
 // fragment is the length of RFC 6066 §4.

@@ -151,8 +151,21 @@ func ownBIO(_ *Facts, c *Connection) *conclusion {
 	if state, _ := c.Process.option(); state != Yes {
 		return nil
 	}
-	return conclude(Error, "let the program give OpenSSL the socket (SSL_set_fd, BIO_s_socket; Python: ssl.SSLSocket, and not asyncio or MemoryBIO), or see whether this OpenSSL was configured with enable-ktls",
+	return conclude(Error, c.Process.unlessNever("let the program give OpenSSL the socket (SSL_set_fd, BIO_s_socket; Python: ssl.SSLSocket, and not asyncio or MemoryBIO), or see whether this OpenSSL was configured with enable-ktls"),
 		"%s: never asked for, although it is switched on (%s): the program reads and writes the socket itself (a memory BIO, or a BIO of its own), or this OpenSSL was built without enable-ktls", c.what(), strings.Join(c.Process.switches(), " or "))
+}
+
+// keepSocket are programs, by their process names, that let OpenSSL read and write memory
+// and not the socket, so that nothing switches kernel TLS on: docs/programs.md says which
+// versions were tried.
+var keepSocket = map[string]string{"curl": "curl 8", "apache2": "Apache 2.4", "httpd": "Apache 2.4", "dotnet": ".NET"}
+
+// unlessNever is what to do, or that there is nothing to do because of the program.
+func (p *Process) unlessNever(do string) string {
+	if p == nil || keepSocket[p.Comm] == "" || p.Library(OpenSSL) == nil {
+		return do
+	}
+	return "nothing to switch on: " + keepSocket[p.Comm] + " does not give OpenSSL the socket, so it cannot have kernel TLS (docs/programs.md#without)"
 }
 
 // option is the setting of a process's OpenSSL in files, and how to switch it on.
@@ -235,7 +248,7 @@ func optionOff(_ *Facts, p *Process) *conclusion {
 	if state == Yes {
 		return nil
 	}
-	return conclude(p.weight(), do, "OpenSSL's option KTLS is off, unless the program sets it: %s", p.off())
+	return conclude(p.weight(), p.unlessNever(do), "OpenSSL's option KTLS is off, unless the program sets it: %s", p.off())
 }
 
 // optionOffHere: some versions of OpenSSL give sockets the upper layer protocol
@@ -248,12 +261,13 @@ func optionOffHere(_ *Facts, c *Connection) *conclusion {
 	if state == Yes || !c.Process.known() || c.Process.Server != nil && c.Process.Server.Unread != "" {
 		return nil
 	}
+	do = c.Process.unlessNever(do)
 	what := c.what() + ": never asked for: the option is off: " + c.Process.off()
 	switch {
 	case c.Server == nil: // the cipher can be the cause as well
 		return conclude(Warning, do, "%s (or the handshake chose what the kernel has not: --watch tells)", what)
 	case c.Process.Server == nil:
-		return conclude(Error, do, "%s (a program that sets it itself reads and writes the socket by a BIO of its own)", what)
+		return conclude(Error, do, "%s (or the program sets it, and uses a BIO of its own)", what)
 	}
 	return conclude(Error, do, "%s", what)
 }
@@ -295,7 +309,7 @@ func didNotAsk(_ *Facts, c *Connection) *conclusion {
 		}
 		lib = "it has " + strings.Join(names, ", ")
 	}
-	return conclude(Error, "switch kernel TLS on in the program, or see whether its TLS library has it", "%s: never asked for; %s", c.what(), lib)
+	return conclude(Error, c.Process.unlessNever("switch kernel TLS on in the program, or see whether its TLS library has it"), "%s: never asked for; %s", c.what(), lib)
 }
 
 func seccomp(_ *Facts, c *Connection) *conclusion {

@@ -60,6 +60,14 @@ func handshake(p Process, version, suite uint16, change ...func(*Facts)) *Facts 
 	return f
 }
 
+// unanswered is facts of a ClientHello that passed a while ago, and got no answer.
+func unanswered(p Process, ago time.Duration, change ...func(*Facts)) *Facts {
+	f := handshake(p, 0x0304, gcm, change...)
+	f.Hellos = f.Hellos[:1]
+	f.Hellos[0].At = f.Watched - ago
+	return f
+}
+
 // asked is an answer.
 func asked(option event.Option, errno unix.Errno, change ...func(*Request)) func(*Facts) {
 	return func(f *Facts) {
@@ -203,6 +211,10 @@ var cases = []struct {
 	{"KT042", "GCM", handshake(with(OpenSSL, "3.0.19").opt(Yes), 0x0303, 0xc02f), false, ""},
 	{"KT043", "compressed", handshake(with(OpenSSL, "3.0.19").opt(Yes), 0x0303, 0xc02f, func(f *Facts) { f.Hellos[1].Compressed = true }), true, "compress"},
 	{"KT043", "not", handshake(with(OpenSSL, "3.0.19").opt(Yes), 0x0303, 0xc02f), false, ""},
+	{"KT047", "no ServerHello", unanswered(with(OpenSSL, "3.0.19").opt(Yes), time.Minute), true, "no ServerHello came after the ClientHello"},
+	{"KT047", "not yet", unanswered(with(OpenSSL, "3.0.19").opt(Yes), time.Second), false, ""},
+	{"KT047", "the kernel skipped hooks", unanswered(with(OpenSSL, "3.0.19").opt(Yes), time.Minute, func(f *Facts) { f.MayMissULP = true }), false, ""},
+	{"KT047", "a ServerHello", handshake(with(OpenSSL, "3.0.19").opt(Yes), 0x0304, gcm), false, ""},
 	{"KT044", "no key", of(with(OpenSSL, "3.0.19").opt(Yes), func(f *Facts) { f.Sockets = []Socket{{Ends: ends, Cookie: cookie, ULP: "tls", PIDs: []int{pid}}} }), true, "no key was set"},
 	{"KT044", "keys", of(with(OpenSSL, "3.0.19").opt(Yes), func(f *Facts) {
 		f.Sockets = []Socket{{Ends: ends, Cookie: cookie, ULP: "tls", PIDs: []int{pid}, TX: event.ModeSW, RX: event.ModeSW}}
@@ -233,6 +245,30 @@ var cases = []struct {
 	{"KT064", "no ktls on", of(with(OpenSSL, "3.0.19").serves(changed(haproxyOn, func(s *Server) { s.KTLS = Unset }))), true, "no ktls on"},
 	{"KT064", "a handshake", handshake(with(OpenSSL, "3.6.0").serves(changed(haproxyOn, func(s *Server) { s.KTLS = Unset })), 0x0304, gcm), true, "never asked for: kernel TLS is off"},
 	{"KT064", "on", of(with(OpenSSL, "3.0.19").serves(haproxyOn)), false, ""},
+}
+
+// A handshake that failed hides nothing of what the process's files say.
+func TestFailedHandshakeHidesNothing(t *testing.T) {
+	r := Examine(unanswered(with(OpenSSL, "3.0.19").named(), time.Minute))
+	if len(r.Findings) != 2 || r.Findings[0].ID != "KT037" || r.Findings[1].ID != "KT047" || r.Findings[1].Level != Note {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// doctor does not advise to switch kernel TLS on in a program that keeps the socket from OpenSSL.
+func TestNothingToSwitchOn(t *testing.T) {
+	named := func(comm string, p Process) Process { p.Comm = comm; return p }
+	several := with(OpenSSL, "3.0.19")
+	several.Libraries = append(several.Libraries, Library{Name: GnuTLS, Version: "3.7.9"})
+	for id, p := range map[string]Process{"KT045": several, "KT037": with(OpenSSL, "3.0.19"), "KT036": with(OpenSSL, "3.0.19").opt(Yes)} {
+		for comm, want := range map[string]bool{"curl": true, "apache2": true, "nginx": false} {
+			r := Examine(handshake(named(comm, p), 0x0304, gcm))
+			i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.ID == id })
+			if i < 0 || strings.Contains(r.Findings[i].Do, "docs/programs.md#without") != want {
+				t.Errorf("%s of %s: %+v", id, comm, r.Findings)
+			}
+		}
+	}
 }
 
 // Each rule holds where it should, and nowhere else.

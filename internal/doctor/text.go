@@ -242,15 +242,18 @@ func (r *Report) verdict() string {
 			parts = append(parts, plural(n, l.String()))
 		}
 	}
-	s := cmp.Or(strings.Join(parts, ", "), "nothing to say")
+	s := strings.Join(parts, ", ")
+	if r.Well() {
+		s = cmp.Or(s, "no findings")
+		if len(r.Facts.NotSeen) > 0 {
+			s += " in what could be read"
+		}
+	}
 	if r.Facts.Watched > 0 {
 		s += fmt.Sprintf("; watched for %.1fs: %s", r.Facts.Watched.Seconds(), plural(len(r.Connections), "connection"))
 	}
-	switch {
-	case r.Well() && len(r.Facts.NotSeen) > 0:
-		return "nothing is off in what could be looked at (" + s + ")"
-	case r.Well():
-		return "nothing is off (" + s + ")"
+	if len(r.Findings) == 0 {
+		return s
 	}
 	return s + " (docs/doctor.md explains each)"
 }

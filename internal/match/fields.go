@@ -1,9 +1,9 @@
 package match
 
 import (
-	"slices"
 	"strings"
 
+	"github.com/ktlstop/ktlstop/internal/nearest"
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
@@ -160,14 +160,17 @@ func fieldOf(word string) (Field, bool) {
 	return f, ok
 }
 
-// fieldNames lists all fields, for a message.
-func fieldNames() string {
-	var all []string
+// otherField says which field was meant, if one is near, and where all are listed.
+func otherField(word string) string {
+	const all = "see ktlstop help filters"
+	var names []string
 	for f := range infos {
-		all = append(all, infos[f].name)
+		names = append(names, infos[f].name)
 	}
-	slices.Sort(all)
-	return strings.Join(all, ", ")
+	if name := nearest.To(word, names); name != "" {
+		return "did you mean " + name + "? Else " + all
+	}
+	return all
 }
 
 // isLatency reports whether a field is a time, of which 0 means unknown.

@@ -142,7 +142,7 @@ var operatorWords = map[string]Operator{
 func (c *checker) test(t *term, op string, values []*literal) (Node, error) {
 	field, ok := fieldOf(t.Field)
 	if !ok {
-		return nil, c.fail(t.Pos.Offset, "there is no field %s; the fields are %s", quote(t.Field), fieldNames())
+		return nil, c.fail(t.Pos.Offset, "there is no field %s; %s", quote(t.Field), otherField(t.Field))
 	}
 	test := &Test{Field: field, Op: operatorWords[op]}
 	if err := c.slice(test, t); err != nil {

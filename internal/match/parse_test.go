@@ -50,7 +50,8 @@ func TestParseErrors(t *testing.T) {
 	for in, want := range map[string]string{
 		"lat.encrypt > 5":                      "column 15: lat.encrypt is a duration: compare it with 5ms, 300us …",
 		"lat.encrypt > -5ms":                   "column 15: lat.encrypt is never negative",
-		"foo == 1":                             `column 1: there is no field "foo"; the fields are addr, alert`,
+		"foo == 1":                             `column 1: there is no field "foo"; see ktlstop help filters`,
+		"lat.encript > 5ms":                    `column 1: there is no field "lat.encript"; did you mean lat.encrypt? Else see ktlstop help filters`,
 		"日本 foo==1":                            `column 4: there is no field "foo"`,
 		"len > x":                              "column 7: len is a number: compare it with 4000",
 		`len > "5"`:                            "column 7: len is a number",

@@ -34,7 +34,7 @@ func (t *thinning) addSkipped(n uint64, now time.Time) {
 		return
 	}
 	if t.last.IsZero() {
-		t.report(t.why + ": of ordinary records only some are told from here on")
+		t.report(t.why + ": from here on only some ordinary records are reported")
 	}
 	t.last = now
 	t.out += n
@@ -45,7 +45,7 @@ func (t *thinning) check(now time.Time) {
 	if t == nil || t.last.IsZero() || now.Sub(t.last) < thinAfter {
 		return
 	}
-	t.report(fmt.Sprintf("every ordinary record is told again; %d were left out", t.out))
+	t.report(fmt.Sprintf("every ordinary record is reported again; %d were left out", t.out))
 	t.last, t.out = time.Time{}, 0
 }
 

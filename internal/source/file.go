@@ -31,7 +31,7 @@ func open(f *os.File) (*Reader, error) {
 	if st, err := f.Stat(); err != nil {
 		return nil, err
 	} else if !st.Mode().IsRegular() {
-		return nil, errors.New("it is no file; write what comes from elsewhere to one")
+		return nil, errors.New("not a regular file; save the recording to a file first")
 	}
 	if err := otherKind(f); err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ func TestOpenPipe(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Open(fifo); err == nil || !strings.Contains(err.Error(), "it is no file") {
-		t.Errorf("%v, want that it is no file", err)
+	if _, _, err := Open(fifo); err == nil || !strings.Contains(err.Error(), "not a regular file; save the recording to a file first") {
+		t.Errorf("%v, want that it is not a regular file", err)
 	}
 }

@@ -186,7 +186,7 @@ func TestOpen(t *testing.T) {
 	if ev, err := r.Next(); err != nil || ev.(*event.Socket).State != event.SocketClose {
 		t.Errorf("the first event is %v, %v", ev, err)
 	}
-	for name, want := range map[string]string{dir: "it is no file", filepath.Join(dir, "nothing"): "no such file"} {
+	for name, want := range map[string]string{dir: "not a regular file", filepath.Join(dir, "nothing"): "no such file"} {
 		if _, _, err := Open(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}

@@ -35,8 +35,11 @@ type RemoteConfig struct {
 	Waits      func(host string)
 	WaitsAfter time.Duration
 	// Backoff is how long to wait before the host is asked again, 1 s if 0: twice as
-	// long each time, up to thirty times.
+	// long each time, up to thirty times, until a feed has been good for Settled.
 	Backoff time.Duration
+	// Settled is how long a feed has to send good lines until the next wait is Backoff
+	// again, 5 s if 0.
+	Settled time.Duration
 }
 
 // Remote reads the feed of ktlstop serve on another host. When it ends, the host is
@@ -53,6 +56,7 @@ type Remote struct {
 	contacted bool       // it did
 	away      time.Time  // since when, zero while it is here
 	pause     time.Duration
+	since     time.Time // when its present feed began
 
 	mono   uint64    // of the last line
 	at     time.Time // when that came
@@ -96,7 +100,7 @@ func NewRemote(address string, cfg RemoteConfig) (*Remote, error) {
 		u.User = nil
 	}
 	cfg.Silence, cfg.Backoff = cmp.Or(cfg.Silence, 45*time.Second), cmp.Or(cfg.Backoff, time.Second)
-	cfg.WaitsAfter = cmp.Or(cfg.WaitsAfter, 3*time.Second)
+	cfg.WaitsAfter, cfg.Settled = cmp.Or(cfg.WaitsAfter, 3*time.Second), cmp.Or(cfg.Settled, 5*time.Second)
 	return &Remote{cfg: cfg, address: *u, name: u.Host, client: newClient(cfg.Silence), causes: map[string]bool{}}, nil
 }
 
@@ -206,7 +210,7 @@ func (r *Remote) begin(ctx context.Context) (event.Event, error) {
 	if !r.away.IsZero() && r.contacted {
 		host.Away = max(time.Since(r.away), 1)
 	}
-	r.host, r.contacted, r.away, r.pause = *host, true, time.Time{}, 0
+	r.host, r.contacted, r.away, r.since = *host, true, time.Time{}, r.at
 	return host, nil
 }
 
@@ -301,19 +305,27 @@ func (r *Remote) suits(resp *http.Response) error {
 		if strings.Contains(line, "HTTPS server") { // Go's words to who speaks plaintext
 			return r.speaksTLS()
 		}
-		return fmt.Errorf("%d: %s", code, cmp.Or(line, http.StatusText(code)))
+		return notServe(code, line)
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		return fmt.Errorf("%d: it wants a user and a password, or others", code)
+		return fmt.Errorf("%d: user or password missing or wrong (--read-user-file FILE)", code)
 	case code >= 300 && code < 400:
 		return fmt.Errorf("%d: it sends to %.100q, where nobody follows: give that address if it is right", code, resp.Header.Get("Location"))
 	case code != http.StatusOK:
-		return fmt.Errorf("%d: %s", code, cmp.Or(firstLine(resp.Body), http.StatusText(code)))
+		return notServe(code, firstLine(resp.Body))
 	}
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil || kind != event.FeedType {
 		return fmt.Errorf("it answers with %.60q, and a feed of ktlstop serve is %s", resp.Header.Get("Content-Type"), event.FeedType)
 	}
 	return nil
+}
+
+// notServe is an answer by its first line. A page in HTML comes from another server.
+func notServe(code int, line string) error {
+	if strings.HasPrefix(line, "<") {
+		return fmt.Errorf("%d: %s: is this ktlstop serve?", code, http.StatusText(code))
+	}
+	return fmt.Errorf("%d: %s", code, cmp.Or(line, http.StatusText(code)))
 }
 
 // firstLine is what an error page says, as far as a line of ours goes.
@@ -344,6 +356,9 @@ func (s *stream) next() (event.Event, error) {
 // lose notes that the host is away, and returns the event that says so if that is new.
 func (r *Remote) lose(why error) event.Event {
 	r.leave()
+	if r.settled() {
+		r.pause = 0
+	}
 	r.pause = min(max(2*r.pause, r.cfg.Backoff), 30*r.cfg.Backoff)
 	r.pause += rand.N(r.pause/4 + 1) // so that not all readers of a host come back at once
 	if !r.away.IsZero() {
@@ -355,6 +370,10 @@ func (r *Remote) lose(why error) event.Event {
 	host.Name = cmp.Or(host.Name, r.name)
 	return &host
 }
+
+// settled reports whether the feed that is lost was good for a while. One that turns bad
+// right after its first line would be asked every second for ever.
+func (r *Remote) settled() bool { return r.away.IsZero() && r.at.Sub(r.since) >= r.cfg.Settled }
 
 // now is the host's monotonic time at present, 0 if that is not known.
 func (r *Remote) now() uint64 {

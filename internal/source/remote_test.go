@@ -106,9 +106,10 @@ func TestRemoteRefuses(t *testing.T) {
 		answer func(w http.ResponseWriter)
 		want   string
 	}{
-		"password":     {func(w http.ResponseWriter) { w.WriteHeader(401) }, "wants a user and a password"},
+		"password":     {func(w http.ResponseWriter) { w.WriteHeader(401) }, "401: user or password missing or wrong (--read-user-file FILE)"},
 		"elsewhere":    {func(w http.ResponseWriter) { w.Header().Set("Location", "file:///etc/shadow"); w.WriteHeader(302) }, "where nobody follows"},
 		"not there":    {func(w http.ResponseWriter) { http.Error(w, "no \x1b[2Jsuch page\nmore", 404) }, "404: no"},
+		"another":      {func(w http.ResponseWriter) { w.WriteHeader(400); fmt.Fprint(w, "<html>\r\n<head>") }, "400: Bad Request: is this ktlstop serve?"},
 		"a page":       {func(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/html"); fmt.Fprint(w, "<html>") }, "text/html"},
 		"nothing":      {func(w http.ResponseWriter) {}, "broke off"},
 		"garbage":      {func(w http.ResponseWriter) { fmt.Fprint(w, "hello\n") }, "line 1"},
@@ -212,6 +213,66 @@ func TestRemoteLosesAFeedThatTurnsBad(t *testing.T) {
 			t.Errorf("%s: %+v, %v", want, ev, err)
 		}
 	}
+}
+
+// askedBy is a host that answers each request by a feed of its own, and notes when it came.
+type askedBy struct {
+	feed func(n int) io.ReadCloser
+	at   []time.Time
+}
+
+// RoundTrip implements http.RoundTripper.
+func (a *askedBy) RoundTrip(*http.Request) (*http.Response, error) {
+	a.at = append(a.at, time.Now())
+	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {event.FeedType}}, Body: a.feed(len(a.at) - 1)}, nil
+}
+
+// pauses returns the seconds between the end of each feed and the next request. feeds has
+// how long those feeds took that did not end at once.
+func (a *askedBy) pauses(feeds map[int]time.Duration) (out []float64) {
+	for i := 1; i < len(a.at); i++ {
+		out = append(out, (a.at[i].Sub(a.at[i-1]) - feeds[i-1]).Seconds())
+	}
+	return out
+}
+
+// TestRemotePausesGrow while each feed turns bad right after a good first line, and start
+// again after one that was good for a while.
+func TestRemotePausesGrow(t *testing.T) {
+	const good, lasts = 7, 6 * time.Second // the feed that lasts, and for how long
+	synctest.Test(t, func(t *testing.T) {
+		host := &askedBy{feed: func(n int) io.ReadCloser {
+			if n != good {
+				return io.NopCloser(strings.NewReader(hereText + "garbage\n"))
+			}
+			in, out := io.Pipe()
+			go func() {
+				fmt.Fprint(out, hereText)
+				time.Sleep(lasts) // of synctest's clock
+				fmt.Fprint(out, hereText, "garbage\n")
+			}()
+			return in
+		}}
+		r, err := NewRemote("http://h", RemoteConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.client.Transport = host
+		for len(host.at) < 11 {
+			if _, err := r.Next(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.leave()
+		got := host.pauses(map[int]time.Duration{good: lasts})
+		least := []float64{1, 2, 4, 8, 16, 30, 30, 1, 2, 4}
+		most := []float64{1.25, 3.2, 7.9, 19.6, 37.6, 37.6, 37.6, 1.25, 3.2, 7.9} // each a quarter longer at most
+		for i := range least {
+			if got[i] < least[i] || got[i] > most[i] {
+				t.Errorf("pause %d is %.2f s, want %v to %v: %.1f", i, got[i], least[i], most[i], got)
+			}
+		}
+	})
 }
 
 // TestRemoteBoundsCauses over all that one host sends, however often it starts again.

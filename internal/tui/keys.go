@@ -34,7 +34,7 @@ var keys = keyMap{
 	Back:      bind("esc", "back", "esc", "h", "left", "backspace"),
 	Next:      bind("tab", "next view", "tab"),
 	Prev:      bind("shift+tab", "previous view", "shift+tab"),
-	Plaintext: bind("x", "show plaintext, where the tier allows it", "x"),
+	Plaintext: bind("x", "show plaintext, if started with -s", "x"),
 	Group:     bind("c", "group by process, cgroup, unit, pod or host", "c"),
 	View: [numViews]key.Binding{
 		bind("1", "connections", "1"), bind("2", "processes", "2"), bind("3", "records", "3"),

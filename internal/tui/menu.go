@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"fmt"
+
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 )
@@ -63,6 +65,9 @@ func (m *Model) menuLines(height int) []line {
 	choices := m.tableView().sortable()
 	out := []line{{{"sort by", title}}}
 	rows := max(height-1, 1)
+	if rows < len(choices) {
+		out[0] = append(out[0], span{fmt.Sprintf("  %d of %d shown", rows, len(choices)), faint})
+	}
 	start := max(0, m.menu-rows+1)
 	for i := start; i < len(choices) && i < start+rows; i++ {
 		out = append(out, menuLine(choices[i], i == m.menu))

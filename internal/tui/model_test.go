@@ -2,6 +2,7 @@ package tui
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +64,20 @@ func TestSortByEveryColumn(t *testing.T) {
 		m.conns.sortBy(i)
 		m.refresh()
 		checkOrder(t, &m.conns, i)
+	}
+}
+
+// TestSortMenuSaysWhatIsHidden: columns that do not fit are counted in the first line.
+func TestSortMenuSaysWhatIsHidden(t *testing.T) {
+	m := screen(Config{}, busy(3, 1), 80, 24)
+	all := len(m.conns.sortable())
+	for height, want := range map[int]string{
+		24: "sort by", 14: fmt.Sprintf("sort by  10 of %d shown", all), 5: fmt.Sprintf("sort by  1 of %d shown", all),
+	} {
+		m := send(screen(Config{}, busy(3, 1), 80, height), press("s")...)
+		if lines := strings.Split(m.View(), "\n"); strings.TrimSpace(lines[2]) != want {
+			t.Errorf("height %d: %q, want %q", height, lines[2], want)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -93,6 +94,11 @@ func TestRunEndsWithSignals(t *testing.T) {
 }
 
 func TestRunRestoresAfterAPanic(t *testing.T) {
+	const child = "KTLSTOP_TEST_PANIC"
+	if os.Getenv(child) == "" {
+		restoresInAChild(t, child)
+		return
+	}
 	var out screenBuffer
 	in, _ := io.Pipe()
 	cfg := Config{Source: func() *flow.Snapshot { panic("source") }}
@@ -101,5 +107,17 @@ func TestRunRestoresAfterAPanic(t *testing.T) {
 	}
 	if !restored(out.String()) {
 		t.Errorf("the terminal is not restored: %q", out.String())
+	}
+}
+
+// restoresInAChild runs the test in a process of its own: the trace of the panic, which
+// bubbletea prints, would look like the cause where another test fails.
+func restoresInAChild(t *testing.T, variable string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), variable+"=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("PASS")) || bytes.Contains(out, []byte("no tests to run")) {
+		t.Errorf("%v:\n%s", err, out)
 	}
 }

@@ -66,7 +66,7 @@ func loadCards(ctx context.Context, cfg *Config, shared map[string]*ebpf.Map) *c
 	go func() {
 		defer close(c.done)
 		if err := c.load(ctx, cfg, shared); err != nil {
-			c.missing = append(c.missing, "network cards: what they seal and open is not told, or late ("+err.Error()+")")
+			c.missing = append(c.missing, "network cards: what they seal and open is not reported, or late ("+err.Error()+")")
 		}
 	}()
 	return c

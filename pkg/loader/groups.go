@@ -55,7 +55,7 @@ var groups = []group{
 	{groupKernels, "connections of the kernel itself (NVMe/TCP, NFS) that are open already show at their first record", false},
 	{groupHeld, "what a connection holds back is shown only where it was found", false},
 	{groupCardsWhole, "records that a network card seals are not reported", true},
-	{groupCards, "what network cards seal and open is not told, or late", true},
+	{groupCards, "what network cards seal and open is not reported, or late", true},
 }
 
 func isLate(name string) bool {

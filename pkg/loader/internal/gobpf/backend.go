@@ -165,7 +165,7 @@ func (b *Backend) noteMissing(known *learn.Knowledge) {
 	b.missing = append(b.missing, known.Missing...)
 	b.missing = append(b.missing, "inventory: connections that are open already show at their first record",
 		"socket cookies: 0 unless another program asks for them",
-		"TLS_RX_EXPECT_NO_PAD: it is not told which receivers have it",
+		"TLS_RX_EXPECT_NO_PAD: which receivers have it is not reported",
 		"network cards: records that one seals are not reported, nor how much one has opened")
 	if b.options.Match {
 		b.missing = append(b.missing, "expressions in the kernel: they are evaluated in user space")

@@ -73,7 +73,7 @@ func (g *Governor) change(every uint32, share float64, than string) error {
 		return fmt.Errorf("change the sampling: %w", err)
 	}
 	g.every = every
-	g.limits.Notice(fmt.Sprintf("the BPF programs take %.3g %% of a processor, %s the limit of %.3g %%: from here on one ordinary record in %d is told",
+	g.limits.Notice(fmt.Sprintf("the BPF programs take %.3g %% of a processor, %s the limit of %.3g %%: from here on one ordinary record in %d is reported",
 		share, than, g.limits.CPU, every))
 	return nil
 }
