@@ -10,13 +10,13 @@ SMP      ?= 2
 RUN      ?=
 SOAK     ?= 30m
 SKIP     ?=
-# Of go test in make unit: .ci/run has vetted before.
+# Flags of go test in make unit: .ci/run has run vet before.
 VET      ?=
 GO       ?= go
 NOCGO    := CGO_ENABLED=0 $(GO)
 # Both modules of go.work: ./... does not descend into the second.
 ALL      := ./... ./pkg/ktls/...
-# For all that is built, so that Go's own packages are compiled once and not once with and once without.
+# For every build, so that Go's own packages are compiled only once, with -trimpath.
 export GOFLAGS := $(strip -trimpath $(GOFLAGS))
 SUDO     := $(if $(filter-out 0,$(shell id -u)),sudo)
 
@@ -34,10 +34,10 @@ build-gobpf: # bin/ktlstop-gobpf: with the gobpf backend, for kernels without ty
 		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
 	CGO_ENABLED=1 $(GO) build -tags gobpf -ldflags "-s -w" -o bin/ktlstop-gobpf ./cmd/ktlstop
 
-build-server: # a server with Go's own TLS, which the tests of doctor look at
+build-server: # a server with Go's own TLS, which the tests of doctor examine
 	$(NOCGO) build -ldflags "-s -w" -o bin/tlsserver ./e2e/cmd/tlsserver
 
-build-arm64: # what tests run in guests with that processor, which find it in the place of bin
+build-arm64: # the programs that tests run in arm64 guests, which see them in place of bin
 	GOARCH=arm64 $(NOCGO) build -ldflags "-s -w" -o bin/arm64/ ./cmd/ktlstop ./e2e/cmd/tlsserver
 
 vmrun: ## build bin/vmrun and bin/vmtest, and bin/arm64/vmrun for guests with that processor
@@ -47,7 +47,7 @@ vmrun: ## build bin/vmrun and bin/vmtest, and bin/arm64/vmrun for guests with th
 selftest: vmrun # the kernel's own test of its TLS code, built once, which TestSelftest runs
 	@program=$$(bin/selftest) && ln -sfn "$$program" bin/kernel-selftest
 
-selftest-record: selftest # what the selftest does without ktlstop; KERNELS="6.1 7.3"
+selftest-record: selftest # record the results of the selftest without ktlstop; KERNELS="6.1 7.3"
 	$(NOCGO) test -c -o bin/e2e.test ./e2e
 	@cd e2e && mkdir -p testdata/selftest && for kernel in $(KERNELS); do (set -x; ../bin/vmrun -kernel $$kernel -timeout 20m \
 		-share testdata/selftest -- ../bin/e2e.test -test.v -test.run 'TestSelftest$$' -test.timeout 20m -record); done
@@ -56,7 +56,7 @@ kmod: ## build the kernel modules of kmod/ for each kernel, in bin/kmod; KERNELS
 	$(NOCGO) build -ldflags "-s -w" -o bin/ ./internal/vm/cmd/kmodbuild
 	@bin/kmodbuild $(KERNELS)
 
-preload: ## build bin/afktls-preload.so: the DTLS sessions of programs with GnuTLS, by the module af_ktls
+preload: ## build bin/afktls-preload.so, which gives the DTLS sessions of GnuTLS programs to the module af_ktls
 	@command -v gcc >/dev/null && test -e /usr/include/gnutls/gnutls.h || { packages="gcc libc6-dev libgnutls28-dev"; echo "installing $$packages"; \
 		$(SUDO) apt-get -q install -y --no-install-recommends $$packages || \
 		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
@@ -70,17 +70,17 @@ dtlscat: # a program with AF_KTLS below GnuTLS's handshake, which the tests of t
 	@mkdir -p bin
 	gcc -O2 -Wall -Wextra -Werror -o bin/dtlscat internal/afktls/dtlscat/dtlscat.c -lgnutls
 
-dkms-deb: ## a Debian package that builds af_ktls on the machine that it is installed on, in bin
+dkms-deb: ## build a Debian package in bin that builds af_ktls where it is installed
 	@kmod/dkms-deb af_ktls bin
 
-dkms-check: dkms-deb kmod # the package's sources build as they lie in it; KERNELS="6.1 7.3"
+dkms-check: dkms-deb kmod # check that the sources in the package build; KERNELS="6.1 7.3"
 	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; dpkg-deb -x bin/af-ktls-dkms_*_all.deb "$$dir"; mkdir "$$dir/kmod"; \
 		mv "$$dir"/usr/src/af_ktls-* "$$dir/kmod/af_ktls"; bin/kmodbuild -src "$$dir/kmod" -o "$$dir/out" $(KERNELS); ls -l "$$dir"/out/*/
 
 STRESS_KERNEL ?= 7.3
 STRESS_DEBUG  ?= slub_debug=FZPU page_poison=1 kfence.sample_interval=10
 
-stress-afktls: vmrun kmod # sockets of af_ktls come and go for ten minutes, then a million datagrams and a million options
+stress-afktls: vmrun kmod # open and close af_ktls sockets for ten minutes, then a million datagrams and a million options
 	$(NOCGO) test -c -o bin/afktls.test ./internal/afktls
 	cd internal/afktls && ../../bin/vmrun -kernel $(STRESS_KERNEL) -timeout 20m -append "$(STRESS_DEBUG)" -- ../../bin/afktls.test -test.v -test.run 'TestStress$$' -stress 10m -test.timeout 20m
 	cd internal/afktls && ../../bin/vmrun -kernel $(STRESS_KERNEL) -timeout 2h -- ../../bin/afktls.test -test.v -test.run 'TestFuzzDatagrams$$' -fuzzcount 333334 -fuzztime 40m -fuzzseed $(or $(SEED),1) -test.timeout 2h
@@ -97,13 +97,13 @@ generate: clang ## compile bpf/ and generate its Go bindings
 
 BTF := pkg/loader/testdata/btf
 
-# What is known of each kernel offline: out of its packages, without booting it.
-btf: btfextract ## keep of Debian's kernels' types what the programs name, in pkg/loader/testdata/btf; KERNELS="6.1 7.3-rt"
+# The types of each kernel, from its packages, without booting it.
+btf: btfextract ## store the types of Debian's kernels that the programs name in pkg/loader/testdata/btf; KERNELS="6.1 7.3-rt"
 	@for kernel in $(or $(KERNELS),$$(bin/vmkernel)); do dir=$$(bin/vmkernel $$kernel); \
 		case $$kernel in *-arm64*) name=$$kernel;; *) name=$$kernel-amd64;; esac; \
 		(set -x; bin/btfextract -o $(BTF)/debian-$$name.btf $$dir/vmlinuz $$dir/lib/modules/*/kernel/net/tls/tls.ko); done
 
-btf-add: btfextract ## the same of any kernel: NAME=ubuntu-24.04-6.8-amd64, of the running one or of IMAGE and MODULE
+btf-add: btfextract ## the same for any kernel: NAME=ubuntu-24.04-6.8-amd64, of the running one or of IMAGE and MODULE
 	@test -n "$(NAME)" || { echo "make btf-add NAME=DISTRIBUTION-RELEASE-KERNEL-ARCHITECTURE [IMAGE=/boot/vmlinuz-... MODULE=.../tls.ko]"; exit 2; }
 	bin/btfextract -o $(BTF)/$(NAME).btf $(IMAGE) $(MODULE)
 	$(GO) test ./pkg/loader -run 'TestCorpus$$/^$(NAME).btf$$'
@@ -114,7 +114,7 @@ btfextract:
 picture: ## draw the manual's pictures anew
 	$(NOCGO) test ./cmd/ktlstop -run 'TestPictures|TestFilm' -update
 
-recording: build vmrun programs roots # the traffic that the pictures show, recorded anew on the kernel of KERNEL
+recording: build vmrun programs roots # record the traffic of the pictures anew on the kernel KERNEL
 	@bin/vmrun -kernel $(or $(KERNEL),7.3) -timeout 10m -share docs/picture -- docs/picture/traffic.sh docs/picture
 
 examples: clang ## compile the socket filters in bpf/examples to bin/examples
@@ -144,17 +144,16 @@ portable: build ## build for other systems and processors, and read a recording 
 		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
 	@e2e/portable.sh $(PORTABLE)
 
-unit: ## test everything that needs neither root nor a kernel
+unit: ## run all tests that need neither root nor a kernel
 	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test $(VET) -race $(ALL); CGO_ENABLED=1 $(GO) test $(VET) -race -tags gobpf ./pkg/loader/...; \
 		else echo "no gcc: testing without the race detector"; set -x; $(NOCGO) test $(VET) $(ALL); fi
 
-# What the guest tests run besides the project's own programs. RUNLEVEL keeps
-# the packages from starting their services.
+# The programs of others that the guest tests run. RUNLEVEL keeps the packages from starting their services.
 PROGRAMS := nginx:nginx-light curl:curl openssl:openssl gnutls-cli:gnutls-bin /usr/bin/python3:python3 tmux:tmux tcpdump:tcpdump tshark:tshark ip:iproute2 \
 	openconnect:openconnect ocserv:ocserv gnutls-serv:gnutls-bin ping:iputils-ping crun:crun systemd-analyze:systemd
 export PATH := $(PATH):/usr/sbin:/sbin
 
-programs: # the traffic that others wrote
+programs: # programs of others that make traffic
 	@packages=; for p in $(PROGRAMS); do command -v $${p%%:*} >/dev/null || packages="$$packages $${p##*:}"; done; \
 		test -z "$$packages" || { echo "installing$$packages"; export RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive; \
 		$(SUDO) apt-get -q install -y --no-install-recommends $$packages || \
@@ -166,7 +165,7 @@ openssl35: vmrun # a newer OpenSSL than the host's, unpacked once, which TestOpe
 roots: ## unpack trees of Debian's programs, once, which e2e/programs runs
 	@$(NOCGO) build -ldflags "-s -w" -o bin/ ./internal/vm/cmd/roots
 	@mkdir -p bin/root && dir=$$(bin/roots trixie) && ln -sfn "$$dir" bin/root/trixie
-# HAProxy's is of Debian's unreleased suites, which may lack it any day: then its own test fails and no other.
+# HAProxy comes from Debian's unreleased suites, which can drop it any day: then its own test fails and no other.
 	@dir=$$(bin/roots haproxy) && ln -sfn "$$dir" bin/root/haproxy || { rm -f bin/root/haproxy; \
 		echo "make roots: no tree with HAProxy; TestHAProxy of e2e/programs fails without it, the other tests do not" >&2; }
 
@@ -176,20 +175,20 @@ engines: # Prometheus, VictoriaMetrics and VictoriaLogs, fetched and built once
 dashboard: ## make the Grafana dashboard anew, deploy/grafana/ktlstop.json
 	cd internal/observe && GOWORK=off $(NOCGO) run ./cmd/grafana > ../../deploy/grafana/ktlstop.json
 
-observe: engines ## test dashboard, alert rules and what takes metrics and events, on real servers
+observe: engines ## test dashboard, alert rules and receivers of metrics and events, on real servers
 	export GOWORK=off; cd internal/observe && $(NOCGO) vet ./... && KTLSTOP_ENGINES=1 $(NOCGO) test ./...
 
-# Five minutes for the first build, which is why CI leaves it out.
+# The first build takes five minutes, so CI leaves it out.
 collector: ## push to an OpenTelemetry collector, built from its own modules
 	cd internal/observe/collector && GOWORK=off $(NOCGO) build -ldflags "-s -w" -o ../../../bin/collector .
 	cd internal/observe && GOWORK=off KTLSTOP_ENGINES=1 $(NOCGO) test -count 1 -run 'TestCollector$$' .
 
-# Node.js runs both engines in process; 700 MB of them stay in bin/archives.
+# Node.js runs both engines in its process; they take 700 MB in bin/archives.
 archives: ## run the SQL of docs/fleet.md on ClickHouse and DuckDB, by their npm packages
 	@mkdir -p bin/archives && cp internal/observe/archives/* bin/archives && cat docs/picture/recording.jsonl internal/sink/testdata/events.jsonl > bin/archives/events.jsonl
 	cd bin/archives && npm install --no-package-lock --no-audit --no-fund && node run.mjs ../../docs/fleet.md events.jsonl
 
-# A run of all kernels has one for arm64 among them.
+# A run of all kernels includes one for arm64.
 vmtest: $(if $(KERNELS),$(if $(findstring arm64,$(KERNELS)),build-arm64),build-arm64)
 vmtest: build packages build-server vmrun build-gobpf programs openssl35 roots engines selftest examples kmod dtlscat preload ## run the guest tests; KERNELS="6.1 7.3" PACKAGES=./pkg/ktls RUN=Regexp JOBS=2
 	bin/vmtest -kernels "$(KERNELS)" -packages "$(PACKAGES)" -run '$(RUN)' -skip '$(SKIP)' -jobs $(JOBS) -smp $(SMP)
@@ -211,7 +210,7 @@ BENCH_KERNEL ?= 6.1
 BENCH_DTLS_KERNEL ?= 7.3
 
 # Counting instructions, with one processor: figures repeat on any machine.
-bench: bench-library bench-modes bench-tracer bench-user ## measure all in the guest and write docs/bench.md; BENCH_KERNEL=6.1
+bench: bench-library bench-modes bench-tracer bench-user ## measure everything in the guest and write docs/bench.md; BENCH_KERNEL=6.1
 
 BENCHDOC = $(NOCGO) run ./internal/bench/cmd/benchdoc
 
@@ -227,11 +226,11 @@ yardstick: # bin/yardstick, the C program that bench-library compares the librar
 		{ $(SUDO) apt-get -q update && $(SUDO) apt-get -q install -y --no-install-recommends $$packages; }; }
 	gcc -O2 -Wall -Wextra -Werror -static -pthread -o bin/yardstick internal/bench/yardstick/yardstick.c
 
-# What the tracer's cost is compared with.
+# The tools that the tracer's cost is compared with.
 bench-tools: PROGRAMS := bpftrace:bpftrace tcpdump:tcpdump strace:strace
 bench-tools: programs
 
-# Those whose costs docs/bench.md shows side by side.
+# The kernels whose costs docs/bench.md shows side by side.
 COUNT_KERNELS := $(or $(KERNELS),6.1 6.12 7.3)
 COUNT = bin/vmrun -icount -mem 4096 -timeout 40m -share bin
 GOBENCH = $(NOCGO) test -run '^$$' -bench . -benchmem ./pkg/loader/internal/assemble ./internal/flow ./internal/sink ./internal/inspect ./internal/tui
@@ -239,25 +238,25 @@ GOBENCH = $(NOCGO) test -run '^$$' -bench . -benchmem ./pkg/loader/internal/asse
 cost: build vmrun
 	$(NOCGO) build -o bin/cost ./internal/cost/cmd/cost
 
-# What each mode costs on each kernel; $(1) is said to bin/cost. Two guests side by side, since each has one processor.
+# Measures each mode on each kernel; $(1) are arguments of bin/cost. Two guests side by side, since each has one processor.
 count = printf '%s\n' $(COUNT_KERNELS) | xargs -P $(JOBS) -I KERNEL $(COUNT) -kernel KERNEL -- bin/cost -ktlstop bin/ktlstop $(1) -o bin/count-KERNEL.json
 
-# A mode may be met in one of two states, some 120 instructions apart, by boot: the committed figures are the dearer of two
-# runs, so that what bench-count says is a regression and not the state.
-bench-modes: cost bench-tools # what each mode costs on each kernel, and what others cost: all that bench-count compares with
+# A mode has one of two costs, some 120 instructions apart, depending on the boot: the committed figures are the higher of
+# two runs, so that bench-count reports only regressions.
+bench-modes: cost bench-tools # measure each mode on each kernel, and other tools: all figures that bench-count compares with
 	$(call count,-others -rounds 3)
 	$(BENCHDOC) $(foreach k,$(COUNT_KERNELS),modes/$(k)=bin/count-$(k).json)
 
-bench-tracer: cost bench-tools # what a record costs by size and by connections, and the tool's own process
+bench-tracer: cost bench-tools # measure a record by size and by number of connections, and the tool's own process
 	$(COUNT) -kernel $(BENCH_KERNEL) -- bin/cost -tables -starts 2 -ktlstop bin/ktlstop -o bin/bench-tracer.json
 	$(BENCHDOC) tracer=bin/bench-tracer.json
 
-bench-user: build cost # what an event costs user space
+bench-user: build cost # measure the cost of an event in user space
 	$(GOBENCH) -count 5 > bin/bench.txt
 	bin/cost -benches bin/bench.txt -screens -ktlstop bin/ktlstop -o bin/bench-user.json
 	$(BENCHDOC) user=bin/bench-user.json
 
-bench-count: cost ## fail if tracing costs more than docs/bench.json says; KERNELS=6.1, UPDATE=1 only to show what it costs
+bench-count: cost ## fail if tracing costs more than docs/bench.json says; KERNELS=6.1, UPDATE=1 only shows the cost
 	$(call count,$(if $(UPDATE),,-against docs/bench.json))
 	@bin/cost $(if $(UPDATE),-show,-check docs/bench.json) $(foreach k,$(COUNT_KERNELS),bin/count-$(k).json)
 
@@ -266,7 +265,7 @@ bench-check: bench-count ## the same, and fail if the user side allocates more
 	bin/cost -benches bin/check.txt -o bin/check-user.json
 	bin/cost -check-user docs/bench.json bin/check-user.json
 
-demo: build vmrun ## show it, on this machine's kernel or on one under QEMU
+demo: build vmrun ## run the demo, on this machine's kernel or on one under QEMU
 	@internal/vm/demo.sh
 
 include deploy/deploy.mk
@@ -274,5 +273,5 @@ include deploy/deploy.mk
 fmt: ## format the Go code
 	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
 
-clean: ## remove what was built
+clean: ## remove built files
 	rm -rf bin dist

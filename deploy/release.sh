@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# release.sh DIRECTORY: builds what a release publishes, of the last commit, into DIRECTORY.
+# release.sh DIRECTORY: builds the files of a release from the last commit into DIRECTORY.
 # release.sh --check: builds it twice, in two directories, and compares.
 #
-# The sources are a clone of the commit, so nothing that is not committed can get in, and Go notes the commit in the
+# The sources are a clone of the commit, so uncommitted changes cannot get in, and Go records the commit in the
 # programs. `make release` calls it; the variable GO names the Go command.
 set -euo pipefail
 cd "$(dirname "$0")/.."

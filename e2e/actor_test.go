@@ -78,7 +78,7 @@ func (a *actor) exit(t *testing.T) {
 	must(t, a.cmd.Wait())
 }
 
-// act is all that an actor does.
+// act executes the orders of an actor.
 func act(orders io.Reader, answers io.Writer) (status int) {
 	for sc := bufio.NewScanner(orders); sc.Scan(); {
 		n, err := execute(strings.Fields(sc.Text()))

@@ -24,15 +24,16 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// TestAlertsFire scrapes ktlstop serve by a real Prometheus, with the alert rules that are shipped, provokes what they are
-// about, and asks all that the dashboard asks. Rules that compare with yesterday are played by promtool (internal/observe).
+// TestAlertsFire scrapes ktlstop serve with a real Prometheus and the shipped alert rules, provokes
+// the alerts, and runs all queries of the dashboard. promtool tests the rules that compare with
+// yesterday (internal/observe).
 func TestAlertsFire(t *testing.T) {
-	onlyOn(t, "7.3") // it changes keys, from 6.14 on
+	onlyOn(t, "7.3") // it changes keys, which needs 6.14
 	cable := tlsnic.Lay(t)
 	prom := startPrometheus(t)
 	serve := startServe(t, "--ring-bytes", "65536", "--stages", "on", "--histograms", "stages")
 	prom.scrape(strings.TrimPrefix(serve.url, "http://"))
-	prom.awaitAnswer(`up == 1`) // what had happened before its first look is no increase
+	prom.awaitAnswer(`up == 1`) // events before its first scrape are no increase
 
 	key := security{"1.3", "AES-GCM-128", "sw"}
 	worn := newExpiringPair(t, key)
@@ -45,7 +46,7 @@ func TestAlertsFire(t *testing.T) {
 	defer p.close()
 	prom.awaitFiring(func() { rekey(t, p, 50) }, "KtlstopBadRecords", "KtlstopKeyUpdateStorm", "KtlstopKeyNearLimit", "KtlstopSetupFailures")
 	prom.askDashboard()
-	card.close() // the kernel has the others
+	card.close() // other kernels have the ciphers
 	prom.awaitFiring(rest, "KtlstopOffloadLost")
 
 	must(t, serve.cmd.Process.Signal(syscall.SIGSTOP))
@@ -65,7 +66,8 @@ func freeAddress(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// newExpiringPair is a connection whose key has sealed and opened almost as many records as AES-GCM allows.
+// newExpiringPair is a connection whose key has sealed and opened almost as many records as AES-GCM
+// allows.
 func newExpiringPair(t *testing.T, s security) *pair {
 	t.Helper()
 	p := &pair{info: rawInfo(s), connect: tcpPair}
@@ -76,7 +78,7 @@ func newExpiringPair(t *testing.T, s security) *pair {
 	return p
 }
 
-// refuseCipher asks for a cipher that no kernel has.
+// refuseCipher requests a cipher that no kernel has.
 func refuseCipher(t *testing.T, times int) {
 	t.Helper()
 	p := newPlain(t)
@@ -104,7 +106,7 @@ func breakRecords(t *testing.T, s security, times int) {
 	}
 }
 
-// rekey changes the key that p sends with, and that it is received with, so many times.
+// rekey changes the key that p sends with, and that it is received with, the given number of times.
 func rekey(t *testing.T, p *pair, times int) {
 	t.Helper()
 	update := []byte{24, 0, 0, 1, 0} // KeyUpdate, update_not_requested (RFC 8446 section 4.6.3)
@@ -117,16 +119,16 @@ func rekey(t *testing.T, p *pair, times int) {
 	}
 }
 
-// prometheus is a running Prometheus that scrapes each other second.
+// prometheus is a running Prometheus that scrapes every other second.
 type prometheus struct {
 	t   *testing.T
 	url string
-	// targets is the file in which it looks for whom to scrape.
+	// targets is the file with its scrape targets.
 	targets string
 }
 
-// startPrometheus runs make engines' Prometheus with the shipped rules. Their minutes are some seconds, and they wait for
-// nothing (no "for").
+// startPrometheus runs make engines' Prometheus with the shipped rules, whose minutes become
+// seconds, without waiting times ("for").
 func startPrometheus(t *testing.T) *prometheus {
 	t.Helper()
 	binary, err := filepath.EvalSymlinks("../bin/engines/usr/bin/prometheus")
@@ -150,16 +152,16 @@ scrape_configs: [{job_name: ktlstop, file_sd_configs: [{files: [%q], refresh_int
 	return p
 }
 
-// scrape names whom to scrape.
+// scrape sets the scrape target.
 func (p *prometheus) scrape(address string) {
 	p.t.Helper()
 	must(p.t, os.WriteFile(p.targets, fmt.Appendf(nil, `[{"targets": [%q]}]`, address), 0o600))
 }
 
-// The rules look so far back here, and the dashboard as far as the test may have begun.
+// The rules' time ranges are short here, and the dashboard's covers the whole test.
 const ruleWindow, dashboardWindow = "30s", "3m"
 
-// get asks Prometheus and decodes the answer's data.
+// get queries Prometheus and decodes the data of the answer.
 func (p *prometheus) get(path string, data any) error {
 	resp, err := http.Get(p.url + path)
 	if err != nil {
@@ -183,7 +185,7 @@ func (p *prometheus) get(path string, data any) error {
 	return nil
 }
 
-// rest is a pause between two questions: Prometheus says nothing by itself.
+// rest is a pause between two queries: Prometheus does not report changes by itself.
 func rest() { time.Sleep(200 * time.Millisecond) }
 
 // awaitAnswer returns when there is an answer to a query.
@@ -199,7 +201,8 @@ func (p *prometheus) awaitAnswer(query string) {
 	p.t.Fatalf("not within %v: no answer to %s (%v)", patience, query, err)
 }
 
-// awaitFiring returns when each of these alerts has fired. Between two looks it does something, such as provoking them.
+// awaitFiring returns when each of these alerts has fired. Between two queries it calls a function,
+// such as one that provokes them.
 func (p *prometheus) awaitFiring(meanwhile func(), alerts ...string) {
 	p.t.Helper()
 	var err error
@@ -225,7 +228,8 @@ func (p *prometheus) awaitFiring(meanwhile func(), alerts ...string) {
 	p.t.Fatalf("not within %v: %v do not fire (%v); Prometheus has %v", patience, alerts, err, series)
 }
 
-// askDashboard asks what each panel of the dashboard asks; all have an answer but those about what is not to be had here.
+// askDashboard runs the query of each panel of the dashboard; all have a result except those about
+// features that are not available here.
 func (p *prometheus) askDashboard() {
 	p.t.Helper()
 	var board struct {
@@ -246,7 +250,7 @@ func (p *prometheus) askDashboard() {
 			if panel.Title == "Hooks missing" || panel.Title == "Not delivered by OTLP" {
 				must(p.t, p.get("/api/v1/query?query="+url.QueryEscape(query), new(any)))
 			} else {
-				p.awaitAnswer(query) // a scrape may have come late
+				p.awaitAnswer(query) // a scrape may have been late
 			}
 			asked++
 		}

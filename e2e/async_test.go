@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestAsynchronousCrypto makes AES-GCM asynchronous by the template pcrypt:
-// records are sealed and opened after the call that handed them over, by
-// another task, and still appear once, with their plaintext.
+// TestAsynchronousCrypto makes AES-GCM asynchronous with the template pcrypt: another
+// task seals and opens records after the call that submitted them, and each record is
+// still reported once, with its plaintext.
 func TestAsynchronousCrypto(t *testing.T) {
 	defer makeAsynchronous(t)()
 	tr := startTracer(t, "-s", "16384")
@@ -54,7 +54,7 @@ func TestAsynchronousCrypto(t *testing.T) {
 	}
 }
 
-// makeAsynchronous puts pcrypt above AES-GCM and returns what takes it away.
+// makeAsynchronous puts pcrypt above AES-GCM and returns a function that removes it.
 func makeAsynchronous(t *testing.T) (undo func()) {
 	t.Helper()
 	for _, m := range []string{"pcrypt", "crypto_user", "gcm"} {
@@ -62,7 +62,7 @@ func makeAsynchronous(t *testing.T) (undo func()) {
 			t.Fatalf("modprobe %s: %v: %s", m, err, out)
 		}
 	}
-	// The crypto test module makes the template and then refuses to stay.
+	// The crypto test module makes the template, and its load then fails on purpose.
 	_ = exec.Command("modprobe", "tcrypt", "alg=pcrypt(gcm(aes))", "type=3").Run()
 	driver := pcryptDriver(t)
 	return func() { deleteAlgorithm(t, driver) }
@@ -97,7 +97,7 @@ func deleteAlgorithm(t *testing.T, driver string) {
 	}
 }
 
-// pcryptDriver is the name that the kernel gave to what was made.
+// pcryptDriver is the kernel's name of the new driver.
 func pcryptDriver(t *testing.T) string {
 	t.Helper()
 	b, err := os.ReadFile("/proc/crypto")

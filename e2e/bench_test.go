@@ -11,11 +11,10 @@ import (
 	"github.com/ktlstop/ktlstop/internal/kmodtest"
 )
 
-// TestBench: each way of ktlstop bench does what its name says, as a trace
-// shows, and the figures are those of what was sent. Perf events are left out:
-// 7.3 crashed when the tracepoint of all system calls was switched on, under
-// emulation with two processors. docs/bench.json has their counts, which a test
-// of benchdoc looks at.
+// TestBench: a trace shows that each way of ktlstop bench does what its name says, and that the
+// figures match the data sent. Perf events are left out: 7.3 crashed when the tracepoint of all
+// system calls was switched on, under emulation with two processors. docs/bench.json has their
+// counts, which a test of benchdoc checks.
 func TestBench(t *testing.T) {
 	onOneKernel(t)
 	kmodtest.Load(t, "af_ktls")
@@ -27,8 +26,8 @@ func TestBench(t *testing.T) {
 	if len(ways) != 14 {
 		t.Fatalf("%d ways", len(ways))
 	}
-	// Each by kTLS and by AF_KTLS, which makes kTLS. Of the two proxies with kTLS, both ends and one proxy write, and the
-	// other proxy splices.
+	// Each with kTLS and with AF_KTLS, which sets up kTLS. Of the two proxies with kTLS, both ends
+	// and one proxy write, and the other proxy splices.
 	for op, times := range map[string]int{"send": 2 + 3, "sendfile": 2, "splice": 2 + 1} {
 		sent := 0
 		for _, l := range got.ofType("record").data().filter(func(l *line) bool { return l.Dir == "tx" && l.Op == op }) {
@@ -48,10 +47,10 @@ func TestBench(t *testing.T) {
 	}
 }
 
-// What bench sends by each way.
+// The calls by which each way of bench sends.
 const benchSize, benchStreams = 100_000, 3
 
-// bench measures, checks what it says of each way, and returns their names.
+// bench runs the measurement, checks its output for each way, and returns their names.
 func bench(t *testing.T, args ...string) (ways []string) {
 	t.Helper()
 	args = append([]string{"bench", "-o", "json", "--sizes", "100000", "--max-bytes", "300000", "--duration", "1m", "--perf=false"}, args...)

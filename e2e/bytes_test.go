@@ -16,8 +16,8 @@ import (
 	"github.com/ktlstop/ktlstop/internal/tlsnic"
 )
 
-// TestBytesOfCardAndDTLS: what a network card has sealed, and datagrams, as tcpdump shows them
-// on the tap, tshark in its file, and inspect to people.
+// TestBytesOfCardAndDTLS: records that a network card sealed, and datagrams, as tcpdump shows
+// them on the tap, tshark in its file, and inspect as text.
 func TestBytesOfCardAndDTLS(t *testing.T) {
 	onOneKernel(t)
 	cable := tlsnic.Lay(t)

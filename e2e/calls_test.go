@@ -13,8 +13,8 @@ import (
 
 const tries = 7
 
-// TestCallsThatFail: a call that the kernel refuses is reported once, with what it was about,
-// and those after it as their number.
+// TestCallsThatFail: the first call that the kernel refuses is reported with its details, and
+// later ones by their number.
 func TestCallsThatFail(t *testing.T) {
 	tr := startTracer(t)
 	s := security{"1.3", "AES-GCM-128", "sw"}
@@ -34,7 +34,7 @@ func TestCallsThatFail(t *testing.T) {
 	if _, err := unix.Splice(spliced.b, nil, pipe[1], nil, 100, 0); err != unix.EINVAL {
 		t.Errorf("splice: %v, want EINVAL", err)
 	}
-	// What kernel TLS cannot send.
+	// Data that kernel TLS cannot send.
 	if err := unix.Send(refused.a, []byte("urgent"), unix.MSG_OOB); err != unix.EOPNOTSUPP {
 		t.Errorf("send: %v, want EOPNOTSUPP", err)
 	}
@@ -73,14 +73,14 @@ func TestCallsThatFail(t *testing.T) {
 	}
 }
 
-// failed is what calls that failed are reported as.
+// failed is the expected report of failed calls.
 type failed struct {
 	errno, function, content string
 	calls                    uint64
 	hint                     string
 }
 
-// checkFailed wants all that failed to be reported as one kind.
+// checkFailed checks that all failed calls are reported as one kind.
 func checkFailed(t *testing.T, got trace, p *pair, dir string, want failed) {
 	t.Helper()
 	lport, rport := p.lport, p.rport
@@ -106,7 +106,7 @@ func checkFailed(t *testing.T, got trace, p *pair, dir string, want failed) {
 	}
 }
 
-// TestCallsThatGoOn: what fails all the time is reported once a second while it does.
+// TestCallsThatGoOn: calls that keep failing are reported once a second.
 func TestCallsThatGoOn(t *testing.T) {
 	tr := startTracer(t)
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
@@ -132,7 +132,7 @@ func TestCallsThatGoOn(t *testing.T) {
 	}
 }
 
-// failedCalls is how many calls of p's receiver are told to have failed.
+// failedCalls is how many calls of p's receiver are reported as failed.
 func failedCalls(tr trace, p *pair) (n uint64) {
 	for _, l := range tr.of(p.rport, p.lport).ofType("error") {
 		n += max(l.Count, 1)
@@ -140,8 +140,8 @@ func failedCalls(tr trace, p *pair) (n uint64) {
 	return n
 }
 
-// TestProbes: a reader that had no room for a record's type, and then makes some, has not
-// failed; how often it was refused is reported at its close.
+// TestProbes: a reader that had no room for a record's type, and then provides it, has not
+// failed; the number of refused reads is reported at its close.
 func TestProbes(t *testing.T) {
 	tr := startTracer(t)
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
@@ -166,7 +166,7 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-// TestRefusals: what a socket asks for and does not get.
+// TestRefusals: options that the kernel refuses to a socket.
 func TestRefusals(t *testing.T) {
 	tr := startTracer(t)
 	idle, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)

@@ -17,9 +17,9 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// What these tests call a card is simulated (kmod/tlsnic).
+// In these tests a card is a simulated one (kmod/tlsnic).
 
-// cardIn is what a line says in tls.card, which few have.
+// cardIn is the field tls.card of a line, which few have.
 func cardIn(t *testing.T, line []byte) string {
 	t.Helper()
 	if !bytes.Contains(line, []byte(`"card":`)) {
@@ -34,7 +34,7 @@ func cardIn(t *testing.T, line []byte) string {
 	return l.TLS.Card
 }
 
-// cardOf is what a record says of a card with which nothing goes wrong.
+// cardOf is that field of a record of a card without faults.
 func cardOf(s security, dir string) string {
 	if s.Mode == "hw" && dir == "rx" {
 		return "all"
@@ -42,7 +42,7 @@ func cardOf(s security, dir string) string {
 	return ""
 }
 
-// TestCardPaths goes every way in and out over a card, that software has to go.
+// TestCardPaths sends and receives over a card in each way that software supports too.
 func TestCardPaths(t *testing.T) {
 	cable := tlsnic.Lay(t)
 	over := func(v6 bool) func(t *testing.T) (a, b *net.TCPConn) {
@@ -66,7 +66,8 @@ func cardPair(t *testing.T, cable *tlsnic.Cable, s tlsnic.Setting) *pair {
 	return p
 }
 
-// cardBefore opens a connection that a tracer finds: what it needs for cards is attached then before it is ready.
+// cardBefore opens a connection that a tracer finds: it then attaches the hooks for cards before it
+// is ready.
 func cardBefore(t *testing.T, cable *tlsnic.Cable) { cardPair(t, cable, gcm128) }
 
 // turned is the same connection, whose other end sends.
@@ -88,7 +89,7 @@ func (p *pair) sendEach(t *testing.T, sizes ...int) (said []piece) {
 	return said
 }
 
-// received are the records of others, as they arrive.
+// received are the peer's records, as they arrive.
 func received(sent []piece) (all []piece) {
 	for _, p := range sent {
 		p.op = "recv"
@@ -97,7 +98,7 @@ func received(sent []piece) (all []piece) {
 	return all
 }
 
-// cards are what the records that arrived at p say of the card, in turn.
+// cards are the card fields of the records that arrived at p, in order.
 func (tr trace) cards(p *pair) (all []string) {
 	for _, l := range tr.stream(p.rport, p.lport, "rx") {
 		all = append(all, l.TLS.Mode+" "+l.Card)
@@ -152,7 +153,7 @@ func TestCardLife(t *testing.T) {
 	})
 }
 
-// playLeft: the card of this end had gone when the trace began, which is reported once.
+// playLeft: the card of this end was gone when the trace began, which is reported once.
 func playLeft(t *testing.T, p *pair) func(*testing.T, trace) {
 	sent := p.sendEach(t, 100, 5000)
 	return func(t *testing.T, got trace) {
@@ -184,7 +185,8 @@ func playOlder(t *testing.T, p *pair) func(*testing.T, trace) {
 	}
 }
 
-// playBothWays: opens say who seals; the close has both totals, and what was sent last.
+// playBothWays: the open events say who seals; the close has both totals, and the last records
+// sent.
 func playBothWays(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
 	p := cardPair(t, cable, gcm128)
 	sent := p.sendEach(t, 1, 2, 3)
@@ -209,7 +211,8 @@ func playBothWays(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
 	}
 }
 
-// playOneDirection: a card that only seals leaves what is received to software, and the other way round.
+// playOneDirection: if a card only seals, software opens the received records, and the other way
+// round.
 func playOneDirection(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
 	var pairs []*pair
 	var sent [][]piece
@@ -240,7 +243,8 @@ func playOneDirection(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace)
 	}
 }
 
-// playSoftware: what no card takes is software's, over a card too, and each direction is told to open once.
+// playSoftware: software handles a connection that no card takes, over a card too, and each
+// direction's open is reported once.
 func playSoftware(t *testing.T, cable *tlsnic.Cable, setting tlsnic.Setting) func(*testing.T, trace) {
 	p := cardPair(t, cable, setting)
 	sent := p.sendEach(t, 10, 3000)
@@ -257,8 +261,8 @@ func playSoftware(t *testing.T, cable *tlsnic.Cable, setting tlsnic.Setting) fun
 	}
 }
 
-// playCardGoes: A's card is set down under an open connection. What follows is A's software's, B's card does as before,
-// and each record is reported once.
+// playCardGoes: A's card is set down during a connection. Then A's software seals and opens, B's
+// card continues, and each record is reported once.
 func playCardGoes(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
 	p := cardPair(t, cable, gcm128)
 	sizes := []int{100, 5000, 1}
@@ -305,8 +309,9 @@ func playCardGoes(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
 	}
 }
 
-// TestCardFirst: of the first connection that a card has in a trace each record is reported once, while what only such need is
-// attached beside them; then what the card has opened is reported too.
+// TestCardFirst: for the first connection that a card has in a trace, each record is reported once
+// while the hooks for cards are attached; after that the records that the card opened are reported
+// too.
 func TestCardFirst(t *testing.T) {
 	onOneKernel(t)
 	cable := tlsnic.Lay(t)
@@ -335,13 +340,13 @@ func TestCardFirst(t *testing.T) {
 	}
 }
 
-// TestCardFaults: whatever goes wrong at the card or on the cable, each record is reported once, with its bytes, and what the
-// card did of it; and what is counted is what the card itself has counted.
+// TestCardFaults: with any fault of the card or on the cable, each record is reported once, with
+// its bytes, and the card's part in it; and the counts match the card's own.
 func TestCardFaults(t *testing.T) {
 	onEnds(t)
 	cable := tlsnic.Lay(t)
 	for _, e := range []*tlsnic.End{cable.A, cable.B} {
-		e.Feature(t, tlsnic.TSO, false) // packets, of which the card leaves some, are not records then
+		e.Feature(t, tlsnic.TSO, false) // then packets, some of which the card leaves, are not records
 	}
 	cardBefore(t, cable)
 	tr := startTracer(t, "-s", "16384")
@@ -352,11 +357,11 @@ func TestCardFaults(t *testing.T) {
 	playScenes(t, tr, scenes)
 }
 
-// cardFault is what strikes each so manieth packet to B, or for Miss from A, and what must show.
+// cardFault is a fault of every n-th packet to B, or for Miss from A, and its expected effects.
 type cardFault struct {
 	fault tlsnic.Fault
 	every int
-	cards []string // that records at B must say, besides all
+	cards []string // that records at B must have, besides all
 	sends bool     // the sender's card loses its place
 }
 
@@ -383,7 +388,7 @@ func playFault(t *testing.T, cable *tlsnic.Cable, f cardFault) func(*testing.T, 
 	}
 	sent := p.sendEach(t, sizes...)
 	cable.Fault(t, f.fault, 0, 0)
-	p.close() // what the card and its namespace count is this connection's: there is no other
+	p.close() // the card and its namespace count only this connection: there is no other
 	counted := func(name string) uint64 { return cable.A.Counters(t)[name] - before[name] }
 	fallback, asked := counted("tx_tls_fallback_packets"), counted("tx_tls_resync_req")
 	told := cable.B.Stat(t)["TlsRxDeviceResync"] - resyncs
@@ -412,7 +417,7 @@ func playFault(t *testing.T, cable *tlsnic.Cable, f cardFault) func(*testing.T, 
 	}
 }
 
-// compareBytes wants the records that p sent, one by one, at both ends.
+// compareBytes compares the records that p sent, one by one, at both ends.
 func (tr trace) compareBytes(t *testing.T, p *pair, sent []piece) {
 	t.Helper()
 	for dir, records := range map[string]trace{"tx": tr.stream(p.lport, p.rport, "tx"), "rx": tr.stream(p.rport, p.lport, "rx")} {
@@ -428,7 +433,7 @@ func (tr trace) compareBytes(t *testing.T, p *pair, sent []piece) {
 	}
 }
 
-// TestCardCorrupt: a record whose tag is wrong is the kernel's to refuse.
+// TestCardCorrupt: the kernel refuses a record whose tag is wrong.
 func TestCardCorrupt(t *testing.T) {
 	onEnds(t)
 	cable := tlsnic.Lay(t)
@@ -454,12 +459,13 @@ func TestCardCorrupt(t *testing.T) {
 	}
 }
 
-// TestDoctorCard: what a card takes shows as the card's, and what it is asked for in vain as software's, with the reason.
+// TestDoctorCard: a connection that a card takes is shown as the card's, and one that it refused as
+// software's, with the reason.
 func TestDoctorCard(t *testing.T) {
 	onEnds(t)
 	cable := tlsnic.Lay(t)
 	w := startWatchBy(t, func(cmd *exec.Cmd) (err error) {
-		cable.A.Do(t, func() { err = cmd.Start() }) // the cards that doctor looks at are those of its namespace
+		cable.A.Do(t, func() { err = cmd.Start() }) // doctor examines the cards of its own namespace
 		return err
 	})
 	taken := cardPair(t, cable, gcm128)
@@ -480,7 +486,7 @@ func TestDoctorCard(t *testing.T) {
 	}
 }
 
-// TestCardUnsent: what a card was to seal and TCP never had whole.
+// TestCardUnsent: records for the card to seal that TCP never had completely.
 func TestCardUnsent(t *testing.T) {
 	cable := tlsnic.Lay(t)
 	cardBefore(t, cable)
@@ -495,18 +501,19 @@ func TestCardUnsent(t *testing.T) {
 	got := tr.stop()
 	got.noLosses(t)
 	for i, d := range unsentCases {
-		if d.errors > 0 { // each further call is refused, and those after the first are told together
+		if d.errors > 0 { // each further call is refused, and all after the first are reported together
 			d.errors = 2
 		}
 		t.Run(d.name, func(t *testing.T) { checkUnsent(t, got, pairs[i], d) })
 	}
 }
 
-// TestCardSums: the dashboards' sums, with stages and without, are those of the trace; --match finds a card's records.
+// TestCardSums: the dashboards' sums, with stages and without, match the trace; --match finds a
+// card's records.
 func TestCardSums(t *testing.T) {
 	onOneWithEachChange(t)
 	cable := tlsnic.Lay(t)
-	first := cardPair(t, cable, gcm128) // of which the hooks for cards are attached
+	first := cardPair(t, cable, gcm128) // for which the hooks for cards are attached
 	tr := startTracer(t)
 	matched := startTracer(t, "--match", "mode == hw and dir == tx or card == all")
 	none := startTracer(t, "--match", "card in (part, none)")
@@ -515,7 +522,7 @@ func TestCardSums(t *testing.T) {
 	p := cardPair(t, cable, tlsnic.Setting{Cipher: raw.AES256GCM, V6: true})
 	p.sendEach(t, 1, 100, 16384, 40000, 5000)
 	p.turned().sendEach(t, 20)
-	for i := range 100 { // more than have each stage measured
+	for i := range 100 { // more than those whose stages are all measured
 		p.sendEach(t, 10+i)
 	}
 	got := tr.stop()
@@ -544,8 +551,8 @@ func TestCardSums(t *testing.T) {
 	}
 }
 
-// waitForCards lets a connection speak until all tracers tell the whole time of what it sends: what they need for cards is
-// attached when they meet the first.
+// waitForCards sends on a connection until all tracers report the whole time of its records: they
+// attach the hooks for cards when they see the first one.
 func waitForCards(t *testing.T, p *pair, tr *tracer, dashes map[string]*tracer) {
 	t.Helper()
 	for _, dash := range dashes {

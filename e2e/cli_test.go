@@ -23,7 +23,7 @@ func ktlstop(t *testing.T, args ...string) (stdout, stderr string, status int) {
 	return run(t, []string{program}, args...)
 }
 
-// run is ktlstop for one that other words start.
+// run runs ktlstop with another command in front.
 func run(t *testing.T, ktlstop []string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -86,8 +86,8 @@ func TestWithoutRights(t *testing.T) {
 	}
 }
 
-// TestHiddenSymbols: without the kernel's page addresses there is no plaintext,
-// and a trace without plaintext says what it lacks.
+// TestHiddenSymbols: without the kernel's page addresses there is no plaintext, and a
+// trace without plaintext reports what is missing.
 func TestHiddenSymbols(t *testing.T) {
 	onEnds(t)
 	const restrict = "/proc/sys/kernel/kptr_restrict"
@@ -105,7 +105,7 @@ func TestHiddenSymbols(t *testing.T) {
 	}
 }
 
-// TestEnds ends a trace in each way a user may, with nothing left attached.
+// TestEnds ends a trace in each way that a user can, with nothing left attached.
 func TestEnds(t *testing.T) {
 	onOneKernel(t)
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
@@ -122,7 +122,7 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// TestEndsWhileItStarts: a signal before the hooks are live ends ktlstop in two
+// TestEndsWhileItStarts: a signal before the hooks are attached ends ktlstop in two
 // seconds all the same, with one line and nothing left attached.
 func TestEndsWhileItStarts(t *testing.T) {
 	onOneKernel(t)
@@ -137,7 +137,7 @@ func TestEndsWhileItStarts(t *testing.T) {
 	if status := cmd.ProcessState.ExitCode(); status != 1 || strings.Count(stderr.String(), "\n") != 1 {
 		t.Errorf("status %d: %q", status, stderr.String())
 	}
-	if took := time.Since(begin); took > 5*time.Second { // two, and what an emulated kernel needs to end what it is at
+	if took := time.Since(begin); took > 5*time.Second { // two, and the time that an emulated kernel needs to finish its current work
 		t.Errorf("it took %v", took)
 	}
 	if n := tlsReferences(t); n != "0" {
@@ -177,8 +177,8 @@ func tlsReferences(t *testing.T) string {
 	}
 }
 
-// TestClosedPipe: ktlstop trace | head -1 ends quietly, at the next record, or
-// where there is none, at the end of the run.
+// TestClosedPipe: ktlstop trace | head -1 ends silently, at the next record, or without
+// one, at the end of the run.
 func TestClosedPipe(t *testing.T) {
 	onOneKernel(t)
 	for name, c := range map[string]struct {
@@ -222,7 +222,7 @@ func keepTalking(t *testing.T) (stop func()) {
 	}
 }
 
-// TestCount stops after exactly so many records.
+// TestCount stops after exactly the given number of records.
 func TestCount(t *testing.T) {
 	onOneKernel(t)
 	stop := keepTalking(t)
@@ -236,8 +236,8 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// TestPrivateFiles: what holds plaintext is for its owner only, even where the
-// file was there before.
+// TestPrivateFiles: only the owner can read a file with plaintext, even if the file
+// existed before.
 func TestPrivateFiles(t *testing.T) {
 	onOneKernel(t)
 	name := filepath.Join(t.TempDir(), "events")
@@ -252,7 +252,7 @@ func TestPrivateFiles(t *testing.T) {
 	}
 }
 
-// playNoBytes: without --snaplen not one byte of it is in the output.
+// playNoBytes: without --snaplen the output has not one byte of plaintext.
 func playNoBytes(t *testing.T, tr *tracer) func(*testing.T, trace) {
 	c := newConversation(t, tls.VersionTLS13, 0, "AES-GCM-128")
 	c.exchange(t, bytes.Repeat([]byte("secret"), 100), "send")
@@ -275,7 +275,8 @@ func playNoBytes(t *testing.T, tr *tracer) func(*testing.T, trace) {
 	}
 }
 
-// TestListOfNothing: a person is told that there is nothing, a program gets nothing.
+// TestListOfNothing: a person gets a message that there is nothing, a program gets no
+// output.
 func TestListOfNothing(t *testing.T) {
 	onOneKernel(t)
 	for output, want := range map[string]string{"text": "ktlstop: no open kernel TLS socket is one of --port 1\n", "json": ""} {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// playContainer: a process in a cgroup that a container runtime would make
-// belongs to that container, and one outside to none.
+// playContainer: a process in a cgroup like those of a container runtime belongs to
+// that container, and a process outside to none.
 func playContainer(t *testing.T) func(*testing.T, trace) {
 	id := strings.Repeat("0123456789abcdef", 4)
 	scope := filepath.Join("/sys/fs/cgroup", "docker-"+id+".scope")
@@ -22,7 +22,7 @@ func playContainer(t *testing.T) func(*testing.T, trace) {
 		t.Fatal(stderr)
 	}
 	return func(t *testing.T, got trace) {
-		must(t, os.Remove(scope)) // now that nobody asks whose it was
+		must(t, os.Remove(scope)) // later, so that nothing looks it up any more
 		n := map[string]int{}
 		for _, l := range got.ofType("record") {
 			if want := map[bool]string{true: id}[l.PID == inside.Process.Pid]; l.Container != want {

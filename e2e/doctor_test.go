@@ -21,7 +21,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/sink/schematest"
 )
 
-// diagnosis is what doctor -o json says, as far as tests look at it.
+// diagnosis has the fields of doctor -o json that the tests read.
 type diagnosis struct {
 	Well bool `json:"well"`
 	Host struct {
@@ -72,7 +72,7 @@ func (d *diagnosis) has(id, comm string) bool {
 	return slices.ContainsFunc(d.Findings, func(f finding) bool { return f.ID == id && f.Comm == comm })
 }
 
-// end is the connection of which this end has the port, and says what is known of it.
+// end returns the connection with this port at this end, with its known state.
 func (d *diagnosis) end(t *testing.T, server bool, port int) diagnosed {
 	t.Helper()
 	suffix := fmt.Sprintf(":%d", port)
@@ -92,13 +92,13 @@ type watching struct {
 	last     time.Time // of the last handshake
 }
 
-// startWatch returns when handshakes are seen.
+// startWatch returns when handshakes are observed.
 func startWatch(t *testing.T, args ...string) *watching {
 	t.Helper()
 	return startWatchBy(t, (*exec.Cmd).Start, args...)
 }
 
-// startWatchBy is startWatch for a doctor that is started otherwise.
+// startWatchBy is startWatch for a doctor that is started by another command.
 func startWatchBy(t *testing.T, start func(*exec.Cmd) error, args ...string) *watching {
 	t.Helper()
 	ready := filepath.Join(t.TempDir(), "ready")
@@ -106,7 +106,7 @@ func startWatchBy(t *testing.T, start func(*exec.Cmd) error, args ...string) *wa
 	w.cmd.Stdout, w.cmd.Stderr = &w.out, &w.err
 	must(t, start(w.cmd))
 	t.Cleanup(func() { _ = w.cmd.Process.Kill() })
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) { // nothing else tells that the hooks are there
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) { // nothing else shows that the hooks are attached
 		if _, err := os.Stat(ready); err == nil {
 			return w
 		}
@@ -116,7 +116,7 @@ func startWatchBy(t *testing.T, start func(*exec.Cmd) error, args ...string) *wa
 	}
 }
 
-// stop ends the watch, in which something is off.
+// stop ends a watch that found something off.
 func (w *watching) stop(t *testing.T) diagnosis {
 	t.Helper()
 	d := w.end(t)
@@ -126,7 +126,8 @@ func (w *watching) stop(t *testing.T) diagnosis {
 	return d
 }
 
-// end ends the watch when it is certain of the last handshake: it gives a program half
+// end ends the watch when the last handshake is certain: it gives a program half a second
+// for its request.
 // a second to ask.
 func (w *watching) end(t *testing.T) (d diagnosis) {
 	t.Helper()
@@ -140,15 +141,15 @@ func (w *watching) end(t *testing.T) (d diagnosis) {
 	return d
 }
 
-// shake has an s_client of OpenSSL talk to a server that listens on a port. It returns
-// when the server has got a word, which is behind the handshake.
+// shake connects an s_client of OpenSSL to a server that listens on a port. It returns
+// when the server has received data, which is after the handshake.
 func (w *watching) shake(t *testing.T, port int, server io.Reader, args ...string) {
 	t.Helper()
 	args = append([]string{"s_client", "-connect", "127.0.0.1:" + strconv.Itoa(port), "-quiet", "-no_ign_eof", "-nocommands", "-servername", "doctor.test"}, args...)
 	cmd := exec.Command(need(t, "openssl"), args...)
 	in, err := cmd.StdinPipe()
 	must(t, err)
-	if server == nil { // it sends back what it gets
+	if server == nil { // the server echoes
 		out, err := cmd.StdoutPipe()
 		must(t, err)
 		server = out
@@ -185,8 +186,8 @@ func (w *watching) pairOf(t *testing.T, openssl []string, env string, server, cl
 	return port
 }
 
-// TestDoctorWatch provokes what doctor can see happen, on each kernel: what programs ask,
-// what the kernel answers, what handshakes choose.
+// TestDoctorWatch provokes on each kernel what doctor can observe: requests of programs,
+// answers of the kernel, choices of handshakes.
 func TestDoctorWatch(t *testing.T) {
 	ktlsOn := opensslConf(t)
 	host, tls12 := hostOpenSSL(t), []string{"-tls1_2"}
@@ -195,7 +196,7 @@ func TestDoctorWatch(t *testing.T) {
 		name   string
 		port   int
 		server bool
-		// why is the id, comm the program's name, says a part of the finding.
+		// why is the id, comm the program's name, says a part of the finding's text.
 		why, comm, version, says string
 	}
 	var want []end
@@ -261,8 +262,8 @@ func TestDoctorWatch(t *testing.T) {
 	}
 }
 
-// takeSkips is how many messages at most the kernel has hidden by skipping hooks, as far
-// as doctor says so; the line leaves NotSeen.
+// takeSkips returns how many messages at most the kernel has hidden by skipping hooks,
+// according to doctor; it removes that line from NotSeen.
 func (d *diagnosis) takeSkips() (n int) {
 	d.NotSeen = slices.DeleteFunc(d.NotSeen, func(l string) bool {
 		_, err := fmt.Sscanf(l, "up to %d messages and answers, since the kernel skipped a hook", &n)
@@ -271,7 +272,7 @@ func (d *diagnosis) takeSkips() (n int) {
 	return n
 }
 
-// clientHello asks for a name.
+// clientHello has a server name.
 func clientHello(name string) []byte {
 	sized := func(b []byte) []byte { return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...) }
 	sni := append([]byte{0, 0}, sized(sized(append([]byte{0}, sized([]byte(name))...)))...)
@@ -281,13 +282,13 @@ func clientHello(name string) []byte {
 	return append([]byte{0x16, 3, 1}, sized(message)...)
 }
 
-// scattered receives a ClientHello in pieces: behind the first memory lies another, which
-// never came.
+// scattered receives a ClientHello in pieces: after the first memory follows another,
+// which never arrives.
 func scattered(t *testing.T) {
 	t.Helper()
 	p := newPlain(t)
 	defer p.close()
-	const first = 6                                                    // as much as shows that it is a ClientHello
+	const first = 6                                                    // enough to show that it is a ClientHello
 	sent, behind := clientHello("sent.test"), clientHello("away.test") // as long, so that they could be one
 	_, err := unix.Write(p.a, sent)
 	must(t, err)
@@ -297,8 +298,8 @@ func scattered(t *testing.T) {
 	}
 }
 
-// refuse asks for what the kernel refuses, and returns parts of what doctor should say,
-// with their ids.
+// refuse makes requests that the kernel refuses, and returns parts of the expected
+// findings, with their ids.
 func refuse(t *testing.T) map[string]string {
 	t.Helper()
 	says := map[string]string{"refused with ENOTCONN": "KT012", ": the socket is one of MPTCP": "KT014", "refused with EINVAL: the version 0x0302 is none of": "KT022"}
@@ -320,7 +321,7 @@ func refuse(t *testing.T) map[string]string {
 	if err := unix.SetsockoptString(p.a, unix.SOL_TLS, 1, string(info)); err != unix.EINVAL {
 		t.Errorf("TLS_TX: %v, want EINVAL", err)
 	}
-	// A second key: of TLS 1.3 the kernel takes it from 6.14 on, of TLS 1.2 never.
+	// A second key: for TLS 1.3 the kernel accepts it from 6.14 on, for TLS 1.2 never.
 	for version, why := range map[string]string{"1.3": "before Linux 6.14 the kernel takes one", "1.2": "of TLS 1.2 the kernel takes one"} {
 		keyed := newPair(t, security{version, "AES-GCM-128", "sw"})
 		defer keyed.close()
@@ -410,7 +411,7 @@ asyncio.run(main())`
 }
 
 // TestDoctorWithoutModule: the module tls is not loaded, and a program that may not load
-// it asks; a cipher's module is not to be had.
+// it makes a request; a cipher's module is not available.
 func TestDoctorWithoutModule(t *testing.T) {
 	onOneKernel(t)
 	if n := tlsReferences(t); n != "0" {
@@ -489,7 +490,7 @@ func modprobe(t *testing.T, args ...string) {
 	}
 }
 
-// TestDoctorLooks: what files and sockets tell, without a watch.
+// TestDoctorLooks: the information in files and sockets, without a watch.
 func TestDoctorLooks(t *testing.T) {
 	onOneKernel(t)
 	dir := t.TempDir()
@@ -524,7 +525,7 @@ func TestDoctorLooks(t *testing.T) {
 	c.server.Close()
 }
 
-// elsewhere: connections of other network namespaces are listed too.
+// elsewhere: connections in other network namespaces are listed too.
 func elsewhere(t *testing.T) {
 	t.Helper()
 	var p *pair
@@ -548,7 +549,7 @@ func elsewhere(t *testing.T) {
 	}
 }
 
-// TestDoctorSelf: every group of programs loads on every kernel that is tested.
+// TestDoctorSelf: every group of programs loads on every tested kernel.
 func TestDoctorSelf(t *testing.T) {
 	stdout, stderr, status := ktlstop(t, "doctor", "--self", "-o", "json")
 	var self struct {
@@ -571,7 +572,7 @@ func TestDoctorSelf(t *testing.T) {
 	}
 }
 
-// TestDoctorWithoutRights says what it could not look at.
+// TestDoctorWithoutRights reports what it could not examine.
 func TestDoctorWithoutRights(t *testing.T) {
 	onOneKernel(t)
 	nobody := func(args ...string) (string, int) {

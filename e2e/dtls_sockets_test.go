@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The user API of kmod/af_ktls/af_ktls.h, as far as these tests use it.
+// The part of the user API in kmod/af_ktls/af_ktls.h that these tests use.
 const (
 	afKTLS    = 12
 	ktlsTX    = 21
@@ -20,7 +20,7 @@ const (
 	dtlsEpoch = 1 << 48
 )
 
-// dtlsPair is two UDP sockets and, but for those that are not attached yet, the AF_KTLS sockets upon them.
+// dtlsPair is two UDP sockets and the AF_KTLS sockets on those that are attached.
 type dtlsPair struct {
 	ua, ub, a, b int
 	lport, rport int

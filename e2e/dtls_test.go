@@ -18,8 +18,8 @@ import (
 
 var dtlsSecurity = security{"DTLS1.2", "AES-GCM-128", "sw"}
 
-// startDTLS starts a tracer before the module is there, loads that, and returns when
-// the tracer says that it has found it.
+// startDTLS starts a tracer before the module is loaded, loads it, and returns when the tracer
+// reports that it has found it.
 func startDTLS(t *testing.T, args ...string) *tracer {
 	t.Helper()
 	tr := startTracer(t, args...)
@@ -33,8 +33,8 @@ func loadAFKTLS(t *testing.T) {
 	kmodtest.Load(t, "af_ktls")
 }
 
-// TestDTLS: records both ways, by all calls, byte by byte, in a run that began before the
-// module was there, and a dashboard beside it that counts them.
+// TestDTLS: records in both directions, by all calls, byte by byte, in a run that began before the
+// module was loaded, and a dashboard beside it that counts them.
 func TestDTLS(t *testing.T) {
 	tr := startDTLS(t, "-s", "16384")
 	dash := startDashboard(t, "-d", "1s")
@@ -107,12 +107,13 @@ func dtlsCompare(t *testing.T, got trace, want []piece) {
 	comparePieces(t, got, want, dir, dtlsSecurity)
 }
 
-// TestDTLSDrops: what comes and is not read is told by its reason, and none of it as a record.
+// TestDTLSDrops: records that arrive and are not read are reported by reason, and none of them as a
+// record.
 func TestDTLSDrops(t *testing.T) {
 	tr := startDTLS(t)
 	p := newDTLSPair(t)
 	raw := make([][]byte, 3)
-	for i := range raw { // on their way, as they are without af_ktls on the other side
+	for i := range raw { // sent, as if without af_ktls on the other side
 		_, err := unix.SendmsgN(p.a, pattern(100, i), nil, nil, 0)
 		must(t, err)
 		raw[i] = make([]byte, 2000)
@@ -128,7 +129,7 @@ func TestDTLSDrops(t *testing.T) {
 	forged := slices.Clone(raw[0])
 	forged[len(forged)-1] ^= 1
 	inject(forged)
-	inject(raw[0]) // late, and as good as any
+	inject(raw[0]) // late, and valid like any
 	other := slices.Clone(raw[2])
 	other[4] = 9 // its epoch
 	inject(other)
@@ -137,7 +138,7 @@ func TestDTLSDrops(t *testing.T) {
 		must(t, err)
 	}
 	inject(raw[2])
-	must(t, unix.Close(p.b)) // and nobody reads it
+	must(t, unix.Close(p.b)) // and no reader
 	got := tr.stop()
 	counts := map[string]uint64{}
 	for _, l := range got.ofType("dropped") {
@@ -169,8 +170,8 @@ func TestDTLSDrops(t *testing.T) {
 	got.invariants(t, 0)
 }
 
-// TestDTLSFound: connections that are older than the trace are listed, and their records
-// told from where they stand.
+// TestDTLSFound: connections that are older than the trace are listed, and their records reported
+// from their current number on.
 func TestDTLSFound(t *testing.T) {
 	loadAFKTLS(t)
 	p := newDTLSPair(t)
@@ -209,7 +210,7 @@ func TestDTLSFound(t *testing.T) {
 func TestDTLSBytes(t *testing.T) {
 	onOneKernel(t)
 	loadAFKTLS(t)
-	// ip proto 17, as tcpdump -ddd says it.
+	// ip proto 17, as tcpdump -ddd prints it.
 	const udp = "6,40 0 0 12,21 0 3 2048,48 0 0 23,21 0 1 17,6 0 0 262144,6 0 0 0"
 	all := startCommands(t, [][]string{
 		{"trace", "-s", "16384", "-o", "pcapng"},

@@ -9,7 +9,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// ending is how a connection ends, and what the trace says of its end at a.
+// ending is a way in which a connection ends, and the expected report of its end at a.
 type ending struct {
 	name string
 	play func(t *testing.T, p *pair)

@@ -13,7 +13,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/sink/schematest"
 )
 
-// podOf is what a line says of a pod.
+// podOf is the pod in a line.
 type podOf struct {
 	UID       string `json:"pod_uid"`
 	Namespace string `json:"namespace"`
@@ -27,7 +27,7 @@ type call struct {
 	NS      uint64
 }
 
-// line is one line of -o json, as far as the tests look at it.
+// line is one line of -o json, with the fields that the tests read.
 type line struct {
 	Type  string `json:"type"`
 	State string `json:"state"`
@@ -53,7 +53,7 @@ type line struct {
 	Probed    uint64              `json:"probed"`
 	Offload   offload             `json:"offload"`
 	Ended     string              `json:"ended"`
-	// CloseNotify has what is known.
+	// CloseNotify is what is known of the alerts.
 	CloseNotify map[string]bool `json:"close_notify"`
 	Truncated   uint64          `json:"truncated_bytes"`
 	Held        held            `json:"held"`
@@ -72,7 +72,7 @@ type line struct {
 	Lost        map[string]uint64 `json:"lost"`
 	Cost        costs             `json:"cost"`
 	Missing     []string          `json:"missing_hooks"`
-	// Of DTLS: on records, on what was dropped, and in the summary.
+	// For DTLS: on records, on drops, and in the summary.
 	Epoch    *uint64 `json:"epoch"`
 	Datagram int     `json:"datagram"`
 	Reason   string  `json:"reason"`
@@ -81,7 +81,7 @@ type line struct {
 	web
 }
 
-// sampling is what --sample and --max-cpu add.
+// sampling has the fields that --sample and --max-cpu add.
 type sampling struct {
 	Weight     uint64            `json:"weight"`
 	Sampled    map[string]uint64 `json:"sampled"`
@@ -89,14 +89,14 @@ type sampling struct {
 	Stopped    string            `json:"stopped"`
 }
 
-// offload is how a network card does.
+// offload has the network card's counts.
 type offload struct {
 	Resyncs  map[string]uint64 `json:"resyncs"`
 	Fallback uint64            `json:"fallback_packets"`
 	Gone     bool              `json:"gone"`
 }
 
-// web is what an http event holds besides.
+// web has the further fields of an http event.
 type web struct {
 	Version  string   `json:"version"`
 	Stream   uint32   `json:"stream"`
@@ -128,7 +128,7 @@ type held struct {
 	UnreadBytes int    `json:"unread_bytes"`
 }
 
-// record is what the tests compare whole.
+// record has the fields that the tests compare.
 type record struct {
 	Dir     string   `json:"dir"`
 	Seq     uint64   `json:"seq"`
@@ -145,7 +145,7 @@ type record struct {
 	Card string `json:"-"`
 }
 
-// handshake can be compared: Messages are joined by spaces.
+// handshake is comparable: Messages are joined by spaces.
 type handshake struct {
 	MsgType, Messages string
 	More              int
@@ -235,7 +235,7 @@ func (tr trace) filter(keep func(*line) bool) (out trace) {
 	return out
 }
 
-// stream returns the records that the socket with these ports sent or got.
+// stream returns the records that the socket with these ports sent or received.
 func (tr trace) stream(lport, rport int, dir string) trace {
 	return tr.filter(func(l *line) bool {
 		return (l.Type == "record" || l.unsent()) && l.Sock.LPort == lport && l.Sock.RPort == rport && l.Dir == dir
@@ -266,14 +266,14 @@ func (tr trace) summary(t *testing.T) *line {
 	return &tr[len(tr)-1]
 }
 
-// noLosses checks what every undisturbed run must hold: nothing lost, no hook
-// missing, times that add up, sequences without a gap.
+// noLosses checks the rules for every undisturbed run: nothing lost, no hook missing, stages that
+// add up, sequence numbers without a gap.
 func (tr trace) noLosses(t *testing.T) {
 	t.Helper()
 	tr.noLossesBut(t, func(string) bool { return false })
 }
 
-// noLossesBut allows hooks to be missing that the caller knows of.
+// noLossesBut allows the given hooks to be missing.
 func (tr trace) noLossesBut(t *testing.T, known func(missing string) bool) {
 	t.Helper()
 	tr.checkCompleteExcept(t, known)
@@ -281,7 +281,7 @@ func (tr trace) noLossesBut(t *testing.T, known func(missing string) bool) {
 	tr.checkTimes(t)
 }
 
-// checkComplete checks that the trace knows of nothing that it missed.
+// checkComplete checks that the trace reports no losses.
 func (tr trace) checkComplete(t *testing.T) {
 	t.Helper()
 	tr.checkCompleteExcept(t, func(string) bool { return false })
@@ -292,8 +292,9 @@ func (tr trace) checkCompleteExcept(t *testing.T, known func(missing string) boo
 	tr.checkLossesWithin(t, math.MaxInt, mostSkipped, known)
 }
 
-// checkLossesWithin checks that the trace knows of nothing that it missed but for hooks that the kernel skipped: so many
-// records at most without bytes, so many not seen, and none more than the kernel says.
+// checkLossesWithin checks that the trace reports no losses except for hooks that the kernel
+// skipped: at most the given number of records without bytes and of missing ones, and no more than
+// the kernel reports.
 func (tr trace) checkLossesWithin(t *testing.T, bare, unseen int, known func(missing string) bool) {
 	t.Helper()
 	s := tr.summary(t)
@@ -308,7 +309,8 @@ func (tr trace) checkLossesWithin(t *testing.T, bare, unseen int, known func(mis
 	}
 }
 
-// unexplained is what a finished trace reports as lost and that hooks which the kernel skipped do not explain.
+// unexplained returns the losses that a finished trace reports and that hooks skipped by the kernel
+// do not explain.
 func (tr trace) unexplained(bare, unseen int) (lost map[string]uint64, told trace) {
 	s := &tr[len(tr)-1]
 	lost, told = maps.Clone(s.Lost), tr.ofType("lost")
@@ -318,24 +320,24 @@ func (tr trace) unexplained(bare, unseen int) (lost map[string]uint64, told trac
 			told = slices.DeleteFunc(told, func(l line) bool { return l.Cause == cause || cause == skipped && l.Cause == "gap" })
 		}
 	}
-	// A record whose first hook was skipped for all its copies has no bytes, one whose
-	// hooks were all skipped is counted (LIMITATIONS).
+	// A record whose first hook was skipped in all copies has no bytes, one whose hooks were all
+	// skipped is counted (LIMITATIONS).
 	forgive(unreadable, bare, unreadableHooks...)
 	forgive(skipped, unseen, unseenHooks...)
 	return lost, told
 }
 
-// mostSkipped is how many records a kernel that preempts itself may skip in one test:
-// that all hooks of one are skipped is rare, and more are a fault.
+// mostSkipped is how many records a kernel that preempts itself may skip in one test: it rarely
+// skips all hooks of one, and more would be a fault.
 const mostSkipped = 12
 
-// hasSkipped reports whether the kernel skipped records of a direction of a connection,
-// which the trace tells as a gap.
+// hasSkipped reports whether the kernel skipped records of a direction of a connection, which the
+// trace reports as a gap.
 func (tr trace) hasSkipped(lport, rport int, dir string) bool {
 	return slices.ContainsFunc(tr.of(lport, rport).ofType("lost"), func(l line) bool { return l.Cause == "gap" && l.Dir == dir })
 }
 
-// skipSkipped ends a test whose records the kernel skipped; noLosses has looked at how many.
+// skipSkipped ends a test whose records the kernel skipped; noLosses has checked how many.
 func (tr trace) skipSkipped(t *testing.T, p *pair) {
 	t.Helper()
 	if tr.hasSkipped(p.lport, p.rport, "tx") || tr.hasSkipped(p.rport, p.lport, "rx") {
@@ -353,7 +355,7 @@ var unreadableHooks = []string{"verdict_enter", "open_enter"}
 // unseenHooks are those without which a record may not be seen.
 var unseenHooks = []string{"verdict_enter", "open_exit"}
 
-// skips is how often at most the kernel says that it skipped these programs.
+// skips is the upper bound of how often the kernel skipped these programs.
 func (l *line) skips(programs ...string) (n int) {
 	if l == nil {
 		return 0
@@ -376,14 +378,14 @@ func (all costs) skips(programs ...string) (n int) {
 	return n
 }
 
-// reportsGap reports whether the trace tells that the records from first on are missing before l.
+// reportsGap reports whether the trace says, before l, that the records from first on are missing.
 func (tr trace) reportsGap(l *line, first uint64) bool {
 	return slices.ContainsFunc(tr, func(g line) bool {
 		return g.Type == "lost" && g.Cause == "gap" && g.Sock == l.Sock && g.Dir == l.Dir && g.First == first && g.Last == l.Seq-1
 	})
 }
 
-// contiguous: sequences have no gap but those that are reported.
+// contiguous checks that sequence numbers have no gap except the reported ones.
 func (tr trace) contiguous(t *testing.T) {
 	t.Helper()
 	type key struct {
@@ -400,7 +402,7 @@ func (tr trace) contiguous(t *testing.T) {
 	}
 }
 
-// checkTimes: stages add up. One is unknown only where the kernel skipped its hook.
+// checkTimes checks that stages add up. One is unknown only if the kernel skipped its hook.
 func (tr trace) checkTimes(t *testing.T) {
 	t.Helper()
 	unknown := 0

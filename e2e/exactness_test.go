@@ -10,8 +10,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// playRekey: a KeyUpdate starts the sequences anew, in a generation of its own
-// (kernels from 6.14); while it is due, reading fails, and the trace says why.
+// playRekey: a KeyUpdate starts the sequence numbers anew, in a generation of its own
+// (kernels from 6.14); until the new key is set, reading fails, and the trace says why.
 func playRekey(t *testing.T) func(*testing.T, trace) {
 	s := security{"1.3", "AES-GCM-128", "sw"}
 	p := newPair(t, s)
@@ -48,7 +48,8 @@ func playRekey(t *testing.T) func(*testing.T, trace) {
 	}
 }
 
-// checkAwaited: what is received waits for its key from the KeyUpdate on to the rekey.
+// checkAwaited checks that received data waits for its key from the KeyUpdate to the
+// rekey.
 func checkAwaited(t *testing.T, events trace) {
 	t.Helper()
 	var waits, rekeys trace
@@ -112,7 +113,7 @@ func playCiphers(t *testing.T) func(*testing.T, trace) {
 					t.Logf("%s %s: %v", version, cipher, err)
 					a.Close()
 					b.Close()
-					break // to ask again takes a second
+					break // asking again takes a second
 				}
 				must(t, raw.Enable(b, nil, &info))
 				p := newPlainPair(t, a, b, info)
@@ -160,8 +161,8 @@ func (e ends) connect(t *testing.T) (client, server *net.TCPConn) {
 	return dialPair(t, e.listen, e.dial)
 }
 
-// playManySockets opens and closes a thousand connections under the tracer:
-// each is reported once, with its end.
+// playManySockets opens and closes a thousand connections under the tracer: each is
+// reported once, with its end.
 func playManySockets(t *testing.T) func(*testing.T, trace) {
 	const n = 1000
 	ours := map[[2]int]bool{}
@@ -186,8 +187,8 @@ func playManySockets(t *testing.T) func(*testing.T, trace) {
 	}
 }
 
-// playModuleStays: while the hooks are live the module cannot go, and when they
-// are gone nothing holds it.
+// playModuleStays: while the hooks are attached the module cannot be unloaded, and
+// afterwards nothing holds it.
 func playModuleStays(t *testing.T) func(*testing.T, trace) {
 	if out, err := exec.Command("rmmod", "tls").CombinedOutput(); err == nil {
 		t.Errorf("rmmod tls succeeded: %s", out)

@@ -22,14 +22,14 @@ import (
 	"github.com/ktlstop/ktlstop/internal/sink/schematest"
 )
 
-// feedLine is a line of a feed, as far as the test looks at it.
+// feedLine is a line of a feed, with the fields that the test reads.
 type feedLine struct {
 	line
 	Host   string `json:"host"`
 	Reason string `json:"reason"`
 }
 
-// awhile waits until something holds.
+// awhile waits until a condition holds.
 func awhile(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
@@ -62,7 +62,8 @@ func (f *fleet) lines() (all []feedLine) {
 	return all
 }
 
-// sent are the sequences of the records that a host reports of a connection's sender.
+// sent are the sequence numbers of the records that a host reports for a connection's
+// sender.
 func (f *fleet) sent(host string, p *pair) (seqs []uint64) {
 	f.t.Helper()
 	for _, l := range f.lines() {
@@ -73,7 +74,7 @@ func (f *fleet) sent(host string, p *pair) (seqs []uint64) {
 	return seqs
 }
 
-// host waits for the n-th host that is reported, in the state, and returns its name.
+// host waits for the n-th reported host in the state, and returns its name.
 func (f *fleet) host(n int, state string) (name string) {
 	f.t.Helper()
 	awhile(f.t, "a host that is "+state, func() bool {
@@ -91,7 +92,7 @@ func (f *fleet) host(n int, state string) (name string) {
 	return name
 }
 
-// network is the way to a host, which may break.
+// network is the path to a host, which may break.
 type network struct {
 	*httptest.Server
 	broken atomic.Bool
@@ -116,10 +117,10 @@ func newNetwork(t *testing.T, to string) *network {
 	return n
 }
 
-// TestFeed: one host by two ways, which is two for who reads, tells the same records
-// exactly. A host that is away does not stop the other; when it is back, it begins with
-// what is open. A reader that comes late finds where a connection stands. When all have
-// left, nothing is traced for them any more.
+// TestFeed: one host over two paths, which are two hosts for the reader, reports the
+// same records exactly. A host that is away does not stop the other; when it is back,
+// it begins with the open connections. A late reader gets a connection's current
+// position. When all readers have left, nothing is traced for them any more.
 func TestFeed(t *testing.T) {
 	onOneKernel(t)
 	host := startServe(t)
@@ -152,8 +153,8 @@ func TestFeed(t *testing.T) {
 	awhile(t, "the hooks of who read are gone", func() bool { return bpfLinks(t, host) == links })
 }
 
-// outage breaks the way to one host, sends two records, mends it, and sends one. It
-// returns which host was there all the time.
+// outage breaks the path to one host, sends two records, restores the path, and sends
+// one. It returns the host that was there all the time.
 func (f *fleet) outage(far *network, p *pair) (stays string) {
 	f.t.Helper()
 	far.broken.Store(true)
@@ -195,7 +196,7 @@ func bpfLinks(t *testing.T, s *served) (n int) {
 	return n
 }
 
-// checkLateReader is told where the pair's sender stands.
+// checkLateReader checks that a late reader gets the position of the pair's sender.
 func checkLateReader(t *testing.T, url string, p *pair) {
 	t.Helper()
 	resp, err := http.Get(url + "/v1/events?match=port%3D%3D" + fmt.Sprint(p.lport))
@@ -216,7 +217,8 @@ func checkLateReader(t *testing.T, url string, p *pair) {
 	t.Errorf("the late reader finds nothing: %v", lines.Err())
 }
 
-// checkEnd: nothing was lost, nothing is plaintext, and each host has its summary.
+// checkEnd checks that nothing was lost, nothing is plaintext, and each host has its
+// summary.
 func (f *fleet) checkEnd(stays string, p *pair) {
 	f.t.Helper()
 	b, err := os.ReadFile(f.file)

@@ -19,10 +19,10 @@ type transfer struct {
 	PID       int
 }
 
-// TestFilters: two processes take turns on two connections, in two network
-// namespaces, while a third one comes and goes. Of each pair of filters each one
-// alone suppresses something; what both want comes through and nothing else, and
-// what they suppress is no gap: the kernel counts it (hidden).
+// TestFilters: two processes take turns on two connections, in two network namespaces,
+// while a third one starts and ends. Each filter of a pair alone hides something;
+// events that match both are shown and no others, and hidden records are no gap: the
+// kernel counts them (hidden).
 func TestFilters(t *testing.T) {
 	onEnds(t)
 	const user = 12345

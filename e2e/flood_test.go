@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// TestFlood offers 200,000 records as fast as the guest can to a tracer with a
-// small ring that is stopped for a third of the time: what was seen, sampled out and lost is what
-// was sealed, its memory stays bounded, and the traced program goes on at its own
-// speed. make soak runs it.
+// TestFlood offers 200,000 records as fast as the guest can to a tracer with a small ring that is
+// stopped for a third of the time: the records seen, sampled out and lost add up to those sealed,
+// the tracer's memory stays limited, and the traced program keeps its own speed. make soak runs
+// it.
 func TestFlood(t *testing.T) {
 	for name, args := range map[string][]string{"all": {}, "sampled": {"--sample", "auto"}} {
 		t.Run(name, func(t *testing.T) { flood(t, args...) })
@@ -73,17 +73,17 @@ func flood(t *testing.T, args ...string) {
 	if last.rss > first.rss*5/4+4096 || last.files > first.files {
 		t.Errorf("it grew from %v to %v", first, last)
 	}
-	// The program does not wait for a reader that is stopped.
+	// The program does not wait for a stopped reader.
 	if a, b := running/(rounds*2/3), stopped/(rounds/3); b > 2*a {
 		t.Errorf("a round takes %v while the tracer is stopped, %v while it reads", b, a)
 	}
 }
 
-// counts is what a trace tells, by direction.
+// counts are the counts of a trace, by direction.
 type counts map[string]*struct{ seen, sampled, lost int }
 
-// countAll counts a trace's lines as they come. It must be quicker than the trace, which
-// does not wait for whoever reads it: records are not decoded.
+// countAll counts a trace's lines as they arrive. It must be faster than the trace, which does
+// not wait for its reader, so it does not decode records.
 func countAll(r io.Reader) counts {
 	c := counts{"tx": {}, "rx": {}}
 	sc := bufio.NewScanner(r)

@@ -7,8 +7,8 @@ import (
 	"github.com/ktlstop/ktlstop/internal/kmodtest"
 )
 
-// TestGenDTLS: by each call, each direction and each cipher the ends agree, and with the module
-// all of it is the kernel's.
+// TestGenDTLS: for each call, each direction and each cipher the ends agree, and with the
+// module everything is sealed and opened in the kernel.
 func TestGenDTLS(t *testing.T) {
 	kmodtest.Load(t, "af_ktls")
 	for name, args := range map[string]string{

@@ -17,7 +17,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// genReport is what ktlstop gen -o json says.
+// genReport is the report of ktlstop gen -o json.
 type genReport struct {
 	Seed        uint64    `json:"seed"`
 	Connections []*genEnd `json:"connections"`
@@ -85,8 +85,8 @@ func (e *genEnd) stream(t *testing.T, tr trace, dir string) trace {
 	return tr.stream(portOf(t, e.Local), portOf(t, e.Remote), dir)
 }
 
-// sees compares one end's records in a trace with what the generator says. A
-// receiver sees the types and lengths, and has calls of its own.
+// sees compares one end's records in a trace with the generator's report. A receiver
+// has the same types and lengths, but its own calls.
 func (e *genEnd) sees(t *testing.T, tr trace, dir string, want []genRecord) {
 	t.Helper()
 	var got []genRecord
@@ -104,8 +104,8 @@ func (e *genEnd) sees(t *testing.T, tr trace, dir string, want []genRecord) {
 	}
 }
 
-// compareGen holds a trace against a report: each end sent just these records,
-// and the other one got them.
+// compareGen compares a trace with a report: each end sent exactly these records, and
+// the other one received them.
 func compareGen(t *testing.T, tr trace, r *genReport) {
 	t.Helper()
 	for i := 0; i < len(r.Connections); i += 2 {
@@ -132,8 +132,7 @@ func (e *genEnd) seesError(t *testing.T, tr trace, errno string) {
 	}
 }
 
-// playGen compares record by record what the generator says it did
-// with what the tracer saw.
+// playGen compares the generator's report with the trace, record by record.
 func playGen(t *testing.T) func(*testing.T, trace) {
 	scenarios := map[string]struct {
 		args  []string
@@ -178,8 +177,8 @@ func hasTypes(t *testing.T, r *genReport, typ string, n uint64) {
 	}
 }
 
-// hasOp checks that the records that are to go by a call are in the report: the
-// comparison with the trace says that they did.
+// hasOp checks that the report has the records that a call should send; the comparison
+// with the trace checks that they were sent.
 func hasOp(op string) func(*testing.T, trace, *genReport) {
 	return func(t *testing.T, _ trace, r *genReport) {
 		server, n := r.Connections[1], 0
@@ -215,8 +214,8 @@ func waited(t *testing.T, tr trace, r *genReport) {
 	}
 }
 
-// playGenRekeys: where the kernel changes keys, each KeyUpdate and its answer
-// is a record of the report and of the trace; elsewhere the error says why.
+// playGenRekeys: if the kernel can change keys, each KeyUpdate and its answer is a
+// record of the report and of the trace; otherwise the error says why.
 func playGenRekeys(t *testing.T) func(*testing.T, trace) {
 	args := []string{"--rekey-every", "2", "--rounds", "4", "--require"}
 	if !rekeys(t) {
@@ -330,7 +329,7 @@ func inNamespace(t *testing.T, records trace, name string) {
 	}
 }
 
-// TestGenReportsInText is what people read.
+// TestGenReportsInText is the text report.
 func TestGenReportsInText(t *testing.T) {
 	onOneKernel(t)
 	stdout, stderr, status := ktlstop(t, "gen", "--fault", "reset", "--rounds", "1", "--require")

@@ -7,27 +7,27 @@ import (
 	"testing"
 )
 
-// gobpfProgram is what make build-gobpf made.
+// gobpfProgram is the program built by make build-gobpf.
 const gobpfProgram = "../bin/ktlstop-gobpf"
 
-// withoutTypes runs a command where the kernel shows no type information.
+// withoutTypes runs a command on a kernel whose type information is hidden.
 var withoutTypes = []string{"unshare", "-m", "sh", "-c", `mount -t tmpfs none /sys/kernel/btf && exec "$0" "$@"`}
 
-// gobpfMissing knows what the gobpf backend cannot do, as it says itself.
+// gobpfMissing knows what the gobpf backend reports as missing.
 func gobpfMissing(missing string) bool {
 	return slices.ContainsFunc([]string{"tls_encrypt_done:", "tls_decrypt_done:", "inventory:", "socket cookies:", "TLS_RX_EXPECT_NO_PAD:", "network cards:", "expressions in the kernel:"},
 		func(known string) bool { return strings.HasPrefix(missing, known) })
 }
 
-// byGobpf starts a ktlstop that is left with the gobpf backend, on the oldest
-// and on the newest kernel.
+// byGobpf starts a ktlstop that has only the gobpf backend, on the oldest and on the
+// newest kernel.
 func byGobpf(t *testing.T) []string {
 	t.Helper()
 	onlyOn(t, "6.1", "7.3")
 	return append(slices.Clone(withoutTypes), gobpfProgram)
 }
 
-// TestGobpfPaths goes the same ways as TestPaths, with kprobes and without type
+// TestGobpfPaths tests the same calls as TestPaths, with kprobes and without type
 // information: auto chooses the backend.
 func TestGobpfPaths(t *testing.T) {
 	tr := startBy(t, byGobpf(t), "trace", "-o", "json", "-s", "16384")
@@ -100,7 +100,7 @@ func TestGobpfDashboard(t *testing.T) {
 	leavesNoProbes(t)
 }
 
-// TestGobpfRefuses: what it cannot do it says in one line.
+// TestGobpfRefuses: it reports in one line what it cannot do.
 func TestGobpfRefuses(t *testing.T) {
 	command := byGobpf(t)
 	for _, args := range [][]string{{"list"}, {"trace", "--match", `payload contains "x"`}, {"trace", "--backend", "ebpf"}} {
@@ -113,7 +113,7 @@ func TestGobpfRefuses(t *testing.T) {
 	leavesNoProbes(t)
 }
 
-// leavesNoProbes: gobpf registers its probes by name, and they must go.
+// leavesNoProbes checks that the probes, which gobpf registers by name, are removed.
 func leavesNoProbes(t *testing.T) {
 	t.Helper()
 	b, err := os.ReadFile("/sys/kernel/debug/tracing/kprobe_events")

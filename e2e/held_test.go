@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestListHeld: what connections hold back is in the list.
+// TestListHeld: the list shows the data that connections hold back.
 func TestListHeld(t *testing.T) {
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 	defer p.close()

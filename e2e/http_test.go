@@ -17,11 +17,11 @@ import (
 // sendfile(2) (response.ReadFrom).
 const sniffed = 512
 
-// webHost is where nobody else listens.
+// webHost is an address on which nothing else listens.
 const webHost = "127.0.0.9"
 
-// playServeContent: what http.ServeContent sends of a file goes out by
-// sendfile(2), sealed by the kernel, and what it says about it by write(2).
+// playServeContent: http.ServeContent sends the file's content by sendfile(2), sealed
+// by the kernel, and the header by write(2).
 func playServeContent(t *testing.T) func(*testing.T, trace) {
 	body := pattern(100_000, 7)
 	name := filepath.Join(t.TempDir(), "file")

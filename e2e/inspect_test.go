@@ -37,14 +37,13 @@ func startWebsite(t *testing.T) *website {
 	return w
 }
 
-// fetched is what curl says of one request.
+// fetched is curl's report of one request.
 type fetched struct {
 	method, path                    string
 	status, request, head, download int
 }
 
-// fetch asks over one connection for the file, for its head and for a file that
-// is not there.
+// fetch requests over one connection the file, its head and a file that does not exist.
 func (w *website) fetch(t *testing.T, tls, protocol string) (all []fetched) {
 	t.Helper()
 	url := fmt.Sprintf("https://127.0.0.1:%d", w.port)
@@ -81,7 +80,7 @@ func (w *website) fetch(t *testing.T, tls, protocol string) (all []fetched) {
 	return all
 }
 
-// TestInspect: what inspect shows of nginx is what curl did.
+// TestInspect: inspect shows of nginx what curl did.
 func TestInspect(t *testing.T) {
 	onEnds(t)
 	w := startWebsite(t)
@@ -106,7 +105,7 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// clients are the ports of those that ask, in the order of their answers.
+// clients are the ports of the clients, in the order of their responses.
 func (tr trace) clients() (ports []int) {
 	for _, l := range tr.ofType("http") {
 		if !slices.Contains(ports, l.Sock.RPort) {
@@ -120,7 +119,7 @@ func (tr trace) from(port int) trace {
 	return tr.filter(func(l *line) bool { return l.Sock.RPort == port })
 }
 
-// check compares one connection with what curl said of it.
+// check compares one connection with curl's report.
 func (w *website) check(t *testing.T, got trace, want []fetched, tls, protocol string) {
 	t.Helper()
 	http := got.ofType("http")
@@ -185,7 +184,7 @@ func dataOf(t *testing.T, b []byte, stream uint32) (data []byte) {
 	}
 }
 
-// checkNoSecret looks for the secret in what was written, and in the payloads.
+// checkNoSecret looks for the secret in the output, and in the payloads.
 func checkNoSecret(t *testing.T, tr *tracer, got trace) {
 	t.Helper()
 	raw, err := os.ReadFile(tr.file)
@@ -217,7 +216,7 @@ func TestInspectFormats(t *testing.T) {
 	}
 }
 
-// wrote ends the tracer and looks for what it must have written, and must not.
+// wrote ends the tracer and checks for required and forbidden text in its output.
 func (tr *tracer) wrote(all ...string) {
 	tr.t.Helper()
 	must(tr.t, tr.cmd.Process.Signal(os.Interrupt))
@@ -282,7 +281,7 @@ func openTerminal(t *testing.T) (master, terminal *os.File) {
 	return master, terminal
 }
 
-// TestInspectClosedPipe: ktlstop inspect | head -1 ends quietly.
+// TestInspectClosedPipe: ktlstop inspect | head -1 ends silently.
 func TestInspectClosedPipe(t *testing.T) {
 	onOneKernel(t)
 	r, pw, err := os.Pipe()

@@ -14,7 +14,7 @@ import (
 //   - A late record may be one of the key before.
 //   - A socket may be detached and attached again: another connection of the same name.
 
-// number is what a record is known by.
+// number identifies a record.
 type number struct {
 	gen uint32
 	seq uint64
@@ -29,7 +29,7 @@ func (l *line) ofDTLS() bool {
 	return false
 }
 
-// epoch is in each record of DTLS, or datagram complains.
+// epoch is in each record of DTLS; datagram fails without it.
 func (l *line) epoch() uint32 {
 	if l.Epoch == nil {
 		return 0
@@ -37,7 +37,7 @@ func (l *line) epoch() uint32 {
 	return uint32(*l.Epoch)
 }
 
-// datagram enters a record of DTLS.
+// datagram adds a record of DTLS.
 func (a *auditor) datagram(h *history, l *line) {
 	w, n := h.directions[l.Dir], number{l.Gen, l.Seq}
 	start, begun := w.start[l.Gen]
@@ -71,8 +71,8 @@ func (a *auditor) datagram(h *history, l *line) {
 	}
 }
 
-// checkTimesOfDatagram: stages add up, and nothing begins before its socket, but for what
-// waited in one that was found.
+// checkTimesOfDatagram checks that stages add up, and that nothing begins before its
+// socket, except records that waited in one that was found.
 func (a *auditor) checkTimesOfDatagram(h *history, l *line) {
 	sum := uint64(0)
 	for stage, ns := range l.Lat {
@@ -88,7 +88,7 @@ func (a *auditor) checkTimesOfDatagram(h *history, l *line) {
 	}
 }
 
-// drop enters what the socket did not deliver.
+// drop adds a record that the socket did not deliver.
 func (a *auditor) drop(h *history, l *line) {
 	a.dropped += l.Count
 	if l.Dir != "rx" || l.Count == 0 || l.Reason == "" {
@@ -96,8 +96,8 @@ func (a *auditor) drop(h *history, l *line) {
 	}
 }
 
-// checkDatagrams holds the numbers that were used against those that were reported: what is
-// sent is reported, or told as lost.
+// checkDatagrams compares the numbers used with those reported: records sent are reported,
+// or counted as lost.
 func (a *auditor) checkDatagrams(h *history) {
 	for _, dir := range []string{"tx", "rx"} {
 		w := h.directions[dir]
@@ -116,13 +116,13 @@ func (a *auditor) checkDatagrams(h *history) {
 	for gen, next := range w.next {
 		used += next - w.start[gen]
 	}
-	// Without a close it is not known how far it came.
+	// Without a close the last number is not known.
 	if missing := used - uint64(len(w.reported)); missing > lost || missing < lost && h.closed != nil {
 		a.errorf("%v: %d tx records are missing, %d are told as lost", h, missing, lost)
 	}
 }
 
-// checkEnd: the kernel's count at the end is that of the trace.
+// checkEnd compares the kernel's count at the end with the trace.
 func (a *auditor) checkEnd(h *history, dir string, w *direction) {
 	end := h.closed.side(dir)
 	if w.keyed && end.Gen != w.gen {
@@ -142,8 +142,8 @@ func (a *auditor) checkEnd(h *history, dir string, w *direction) {
 	}
 }
 
-// compareDatagrams: each record that is received is one that the peer has sent, if its
-// end was seen from there on.
+// compareDatagrams checks that each record received was sent by the peer, if the peer's end
+// was traced from there on.
 func (a *auditor) compareDatagrams(from, to *history) {
 	sent, first := map[number]*line{}, map[uint32]uint64{}
 	for _, l := range from.directions["tx"].records {
@@ -159,8 +159,8 @@ func (a *auditor) compareDatagrams(from, to *history) {
 	}
 }
 
-// TestInvariantsOfDatagrams: spoiled traces of DTLS are noticed, and what the network does
-// to datagrams is none.
+// TestInvariantsOfDatagrams: faults in traces of DTLS are noticed, and losses in the
+// network are not faults.
 func TestInvariantsOfDatagrams(t *testing.T) {
 	onOneKernel(t)
 	for name, change := range map[string]func(tr trace) trace{
@@ -203,7 +203,7 @@ func TestInvariantsOfDatagrams(t *testing.T) {
 	}
 }
 
-// without is a trace without a record, of which the totals do not know either.
+// without is a trace without a record, which the totals do not include either.
 func (tr trace) without(i int) trace {
 	dir := tr[i].Dir
 	for n := range tr {
@@ -215,8 +215,8 @@ func (tr trace) without(i int) trace {
 	return append(tr[:i:i], tr[i+1:]...)
 }
 
-// datagramTrace is a connection that passes two records from number 1 on, a new key and one
-// more; and drops one.
+// datagramTrace is a connection with two records from number 1 on, a new key and one more
+// record, and a drop.
 func datagramTrace() (tr trace) {
 	client := sock{Cookie: 1, NetNS: 1, LAddr: "192.0.2.1", LPort: 1000, RAddr: "192.0.2.2", RPort: 2000}
 	server := sock{Cookie: 2, NetNS: 1, LAddr: "192.0.2.2", LPort: 2000, RAddr: "192.0.2.1", RPort: 1000}

@@ -9,33 +9,31 @@ import (
 	"testing"
 )
 
-// invariants checks what holds for every trace, whatever the traced programs
-// did (docs/design.md). snaplen is the one that the tracer was given.
+// invariants checks the rules that hold for every trace, whatever the traced programs
+// did (docs/design.md). snaplen is that of the tracer.
 //
-// What the kernel does that looks like a violation, and is none:
-//   - A socket has a TLS context from TCP_ULP on and keys later, or never. Its
-//     records begin with the key of their direction, so raw bytes sent through
-//     it before are no records, and whoever injects ciphertext that way is no
-//     traced sender.
-//   - Each end counts its own keys: a record of the sender's first key may be
-//     one of the receiver's second. The sequence is part of what is
-//     authenticated, so it is equal on both ends in any case.
-//   - A receiver opens as many records as its readers take, so its records may
-//     end before the sender's, never after.
-//   - A record that does not authenticate stays where it is. Each read fails
-//     with it anew, and its sequence is the last thing that is known of its key.
-//   - The sequence after 2^64-1 is 0, with an error; the record is sealed.
-//   - A sealed record that TCP refuses has no time of handing over, and is reported
-//     at the close. Nothing that TCP takes follows.
-//   - On a kernel that preempts itself the hook of a record that is being sealed
-//     may be skipped. The record has no times but its push then, and no bytes;
-//     or that of one that arrives, which seems not to wait then. The summary
-//     counts how often. So may be that of the call that reads it, whose records
-//     have no end then.
-//   - A reader lets others in before its own call is over. So records are opened
-//     in order, but calls may return in another one, and the end of a call is
-//     not seen where another task opens the next record, or the call itself one
-//     that does not open.
+// These cases look like violations, but are the kernel's normal behaviour:
+//   - A socket has a TLS context from TCP_ULP on, and its keys later, or never. Its
+//     records begin with the key of their direction, so raw bytes sent through it
+//     before are not records, and a program that sends ciphertext that way is not
+//     reported as a sender.
+//   - Each end counts its own keys: a record of the sender's first key may be one of
+//     the receiver's second. The sequence number is authenticated, so it is equal on
+//     both ends in any case.
+//   - A receiver opens as many records as its readers take, so its records may end
+//     before the sender's, never after.
+//   - A record that does not authenticate stays where it is. Each further read fails
+//     because of it, and its sequence number is the last one of its key.
+//   - The sequence number after 2^64-1 is 0, with an error; the record is sealed.
+//   - A sealed record that TCP refuses has no time of its push, and is reported at the
+//     close. TCP accepts no record after it.
+//   - A kernel that preempts itself may skip the hook of a record that is being sealed.
+//     That record then has no times but its push, and no bytes. If it skips the hook of
+//     a record that arrives, the record seems not to wait; if it skips that of the call
+//     that reads records, these have no end. The summary counts the skips.
+//   - A reader lets others in before its own call is over. So records are opened in
+//     order, but calls may return in another order, and the end of a call is not seen
+//     if another task opens the next record, or the call itself one that does not open.
 func (tr trace) invariants(t *testing.T, snaplen int) *auditor {
 	t.Helper()
 	const enough = 5 // of a kind
@@ -54,7 +52,7 @@ func (tr trace) invariants(t *testing.T, snaplen int) *auditor {
 	return a
 }
 
-// audit goes through a trace.
+// audit checks a trace.
 func (tr trace) audit(snaplen int) *auditor {
 	a := &auditor{snaplen: snaplen, sockets: map[sock]*history{}, totals: map[string]totals{}, lost: map[string]uint64{}}
 	a.blind = slices.ContainsFunc(tr, func(l line) bool { return l.Cause == "ring_full_events" || l.Cause == "conn_map_full" })
@@ -73,22 +71,22 @@ func (tr trace) audit(snaplen int) *auditor {
 	return a
 }
 
-// auditor reads a trace from its begin to its end and notes what is wrong.
+// auditor reads a trace from beginning to end and records faults.
 type auditor struct {
 	snaplen    int
 	sockets    map[sock]*history
 	order      []*history
 	totals     map[string]totals // by direction
 	lost       map[string]uint64 // by cause
-	bare       uint64            // records that should show bytes and show none
+	bare       uint64            // records that should have bytes but have none
 	unbegun    []*line           // sent records without the time of their first byte
 	unsealed   []*line           // sent records without the times before their push
 	unpushed   []*line           // sent records without the time of their seal
-	unended    []*line           // sent records without the time of it, and others behind them have theirs
+	unended    []*line           // sent records without the time of their push, though later ones have theirs
 	unawaited  []*line           // received records without the time of their arrival
-	unmet      []*line           // the same of connections that this record made known, since the hook of their key was skipped
+	unmet      []*line           // the same on connections that this record revealed, since the hook of their key was skipped
 	untaken    []*line           // received records without the times before they were opened
-	dropped    uint64            // records of DTLS that nobody reads
+	dropped    uint64            // records of DTLS that no program reads
 	unreturned []*line           // runs of received records without the time of their end: at least one call each
 	blind      bool              // events other than records may be among the lost
 	pairs      int               // records that were compared with their peer's
@@ -99,7 +97,7 @@ type auditor struct {
 // fault is one violation; kind is its text without the details.
 type fault struct{ kind, text string }
 
-// history is what a trace reports one socket.
+// history is the trace's account of one socket.
 type history struct {
 	sock        sock
 	first, last uint64 // times of its socket events
@@ -119,15 +117,15 @@ type direction struct {
 	start    map[uint32]uint64 // the first sequence of each key
 	records  []*line
 	mono     uint64 // the latest event
-	done     uint64 // when the last record was handed to TCP, or opened
+	done     uint64 // when the last record was passed to TCP, or opened
 	gaps     []gap
-	failed   map[uint32]uint64 // sequences of records that did not open
-	dead     bool              // a record of it never left
-	sent     totals            // of the records, those that never left aside
+	failed   map[uint32]uint64 // sequence numbers of records that did not open
+	dead     bool              // a record of it was never sent
+	sent     totals            // of the records, without those never sent
 	reported map[number]bool   // of DTLS
 }
 
-// gap is a run of sequences that no record has.
+// gap is a run of sequence numbers without a record.
 type gap struct {
 	dir         string
 	first, last uint64
@@ -154,7 +152,7 @@ func (a *auditor) enter(l *line) {
 		if l.Sock == (sock{}) {
 			return
 		}
-	case l.Option != "": // it may come before there is a connection, and when there was one
+	case l.Option != "": // it may come before there is a connection, and after there was one
 		return
 	}
 	h := a.sockets[l.Sock]
@@ -263,7 +261,7 @@ func (a *auditor) record(h *history, l *line) {
 	a.checkSent(h, w, l)
 }
 
-// checkSent: what never left is in no total, and nothing leaves behind it.
+// checkSent: records that were never sent are in no total, and none is sent after them.
 func (a *auditor) checkSent(h *history, w *direction, l *line) {
 	if l.unsent() {
 		w.dead = true
@@ -306,8 +304,8 @@ func (a *auditor) checkContent(h *history, l *line) {
 	}
 }
 
-// checkClock: stages add up, and no record is before its socket or before the
-// record before it.
+// checkClock: stages add up, and no record is before its socket or before the record
+// before it.
 func (a *auditor) checkClock(h *history, w *direction, l *line) {
 	sum := uint64(0)
 	for stage, ns := range l.Lat {
@@ -319,7 +317,8 @@ func (a *auditor) checkClock(h *history, w *direction, l *line) {
 	// them are the same.
 	whole := l.Lat["total"] != 0
 	if whole && l.Dir == "rx" && l.Lat["wait"] == 0 {
-		// From 7.2 nothing says that a record came while its call read the one before.
+		// From 7.2 on nothing reports that a record arrived while its call read the one
+		// before.
 		n := len(w.records)
 		switch {
 		case n == 1 && h.found:
@@ -345,8 +344,8 @@ func (a *auditor) checkClock(h *history, w *direction, l *line) {
 	w.done, w.mono = done, max(w.mono, l.Mono)
 }
 
-// failure enters an error. A record that does not open is the one that is due,
-// but records that opened in the same call are reported when the call returns.
+// failure adds an error. A record that does not open is the next one, but records that
+// opened in the same call are reported when the call returns.
 func (a *auditor) failure(h *history, l *line) {
 	if l.Func != "tls_rx_one_record" {
 		return
@@ -377,8 +376,8 @@ func (a *auditor) checkHistory(h *history) {
 	a.explain(h, gaps)
 }
 
-// checkWhole: the times of a record are complete, but for its end where that
-// cannot be known.
+// checkWhole: the times of a record are complete, except its end if that cannot be
+// known.
 func (a *auditor) checkWhole(h *history, dir string) {
 	inRun := false // the record before has no end, and should have one
 	for i, l := range h.events {
@@ -410,7 +409,8 @@ func (a *auditor) checkWhole(h *history, dir string) {
 	}
 }
 
-// countBeginMissed counts a record whose begin is not known by what was not seen.
+// countBeginMissed counts a record without a known beginning by the hook that was
+// missed.
 func (a *auditor) countBeginMissed(l *line) bool {
 	switch {
 	case l.Lat["push"] != 0 && l.Lat["queue"] == 0 && l.Lat["encrypt"] == 0:
@@ -425,8 +425,8 @@ func (a *auditor) countBeginMissed(l *line) bool {
 	return true
 }
 
-// neverHandedOver reports whether a sent record stayed behind in a socket that was
-// closed: then so did all that follow.
+// neverHandedOver reports whether a sent record stayed in a socket that was closed:
+// then so did all later ones.
 func neverHandedOver(_ *line, later []*line) bool {
 	for _, l := range later {
 		if l.Type == "record" && l.Dir == "tx" && l.Lat["total"] != 0 {
@@ -437,8 +437,8 @@ func neverHandedOver(_ *line, later []*line) bool {
 }
 
 // neverReturned reports whether the call that opened a record met one that does not
-// open, or another task opened the next record before the call was over. All
-// records of that call are without an end then.
+// open, or another task opened the next record before the call was over. All records of
+// that call are then without an end.
 func neverReturned(l *line, later []*line) bool {
 	for _, next := range later {
 		if next.Dir != "rx" || next.Type != "record" && next.Type != "error" {
@@ -458,7 +458,7 @@ func neverReturned(l *line, later []*line) bool {
 	return false
 }
 
-// checkClose: the kernel's own count at the end is that of the trace.
+// checkClose compares the kernel's own count at the end with the trace.
 func (a *auditor) checkClose(h *history, dir string, w *direction) {
 	end := h.closed.side(dir)
 	if !w.keyed {
@@ -520,7 +520,7 @@ func (a *auditor) describe(l *line) string {
 
 var arrivals = []string{"msg_ready", "data_ready", "recvmsg_exit", "splice_read_exit", "read_sock_exit"}
 
-// checkSkipped: what was not seen is what the kernel says it skipped.
+// checkSkipped: the missing times are those that the kernel says it skipped.
 func (a *auditor) checkSkipped() {
 	for _, c := range []struct {
 		what   string
@@ -566,8 +566,8 @@ func (a *auditor) checkSummary(l *line) {
 	}
 }
 
-// lostInAll is what a summary says: a gap counts only as far as nothing that is reported
-// beside it explains it (docs/events.md).
+// lostInAll is the expected count in the summary: a gap counts only as far as no other
+// reported loss explains it (docs/events.md).
 func (a *auditor) lostInAll() map[string]uint64 {
 	all := maps.Clone(a.lost)
 	explained := all["ring_full"] + all["pending_map_full"] + all[skipped]
@@ -587,14 +587,14 @@ func (s sock) link() link {
 	return link{s.NetNS, addrPort(s.LAddr, s.LPort), addrPort(s.RAddr, s.RPort)}
 }
 
-// addrPort sees through an IPv4 address on an IPv6 socket.
+// addrPort unmaps an IPv4 address on an IPv6 socket.
 func addrPort(addr string, port int) netip.AddrPort {
 	ip, _ := netip.ParseAddr(addr)
 	return netip.AddrPortFrom(ip.Unmap(), uint16(port))
 }
 
-// comparePeers finds the two ends of each connection and compares what one
-// sent with what the other received.
+// comparePeers finds the two ends of each connection and compares the records sent by
+// one with those received by the other.
 func (a *auditor) comparePeers() {
 	ends := map[link][]*history{}
 	for _, h := range a.order {
@@ -629,8 +629,8 @@ func (a *auditor) compareEnds(from, to *history) {
 	}
 }
 
-// compare pairs the records by their place since the first key, or since the
-// first common sequence where the connection is older than the trace.
+// compare pairs the records by their position since the first key, or since the first
+// common sequence number if the connection is older than the trace.
 func (a *auditor) compare(from, to *history) {
 	tx, rx := from.directions["tx"], to.directions["rx"]
 	sent := map[uint64]*line{}
@@ -658,8 +658,8 @@ func (a *auditor) compare(from, to *history) {
 	}
 }
 
-// place numbers the records of a direction through all its keys, the lost ones
-// as well.
+// place numbers the records of a direction through all its keys, including the lost
+// ones.
 func (w *direction) place(gen uint32, seq uint64) uint64 {
 	n := seq - w.start[gen]
 	for g, next := range w.next {
@@ -670,7 +670,7 @@ func (w *direction) place(gen uint32, seq uint64) uint64 {
 	return n
 }
 
-// firstCommon returns the first received record whose sequence was also sent.
+// firstCommon returns the first received record whose sequence number was also sent.
 func firstCommon(tx, rx []*line) (sent, received *line) {
 	for _, r := range rx {
 		if i := slices.IndexFunc(tx, func(s *line) bool { return s.Seq == r.Seq }); i >= 0 {
@@ -702,7 +702,8 @@ func (a *auditor) compareRecord(from *history, s, r *line) {
 	}
 }
 
-// sameMessages: both ends report the same messages, unless one has not seen where they begin.
+// sameMessages: both ends report the same messages, unless one does not know where they
+// begin.
 func (l *line) sameMessages(other *line) bool {
 	const unknown = "unknown"
 	a, b := l.Handshake, other.Handshake
@@ -718,7 +719,7 @@ func firstDifference(a, b []byte) int {
 	return min(len(a), len(b))
 }
 
-// TestInvariantsNotice spoils a sound trace in many ways; each is noticed.
+// TestInvariantsNotice changes a correct trace in many ways; each fault is noticed.
 func TestInvariantsNotice(t *testing.T) {
 	onOneKernel(t)
 	if bad := soundTrace().audit(4).bad; len(bad) != 0 {
@@ -782,7 +783,7 @@ func TestInvariantsNotice(t *testing.T) {
 // endless are the stages of a received record whose call was not seen to return.
 func endless() map[string]uint64 { return map[string]uint64{"wait": 3, "decrypt": 3} }
 
-// TestInvariantsAllow changes a sound trace to what the kernel also does.
+// TestInvariantsAllow changes a correct trace into others that the kernel can cause.
 func TestInvariantsAllow(t *testing.T) {
 	onOneKernel(t)
 	fails := func(tr trace) trace {
@@ -819,7 +820,7 @@ func TestInvariantsAllow(t *testing.T) {
 	}
 }
 
-// soundTrace is a connection that passes three records, a new key and one more.
+// soundTrace is a connection with three records, a new key and one more record.
 func soundTrace() trace {
 	client := sock{Cookie: 1, NetNS: 1, LAddr: "192.0.2.1", LPort: 1000, RAddr: "192.0.2.2", RPort: 2000}
 	server := sock{Cookie: 2, NetNS: 1, LAddr: "::ffff:192.0.2.2", LPort: 2000, RAddr: "::ffff:192.0.2.1", RPort: 1000}

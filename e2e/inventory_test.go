@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestListWithoutFiles: the inventory has sockets that are in no task's files, also in a
-// network namespace that nothing but sockets keeps.
+// TestListWithoutFiles: the inventory has sockets that no task has a file of, also in a
+// network namespace that only sockets keep alive.
 func TestListWithoutFiles(t *testing.T) {
 	here := inFlight(t)
 	var there *pair
@@ -25,8 +25,8 @@ func TestListWithoutFiles(t *testing.T) {
 	}
 }
 
-// inFlight returns a pair whose second socket is on its way between processes: in no
-// task's files.
+// inFlight returns a pair whose second socket is in flight between processes: no task has
+// a file of it.
 func inFlight(t *testing.T) *pair {
 	t.Helper()
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
@@ -42,8 +42,8 @@ func inFlight(t *testing.T) *pair {
 	return p
 }
 
-// TestListKernelUser: a socket that the kernel connection multiplexor alone still holds is
-// told as its.
+// TestListKernelUser: a socket that only the kernel connection multiplexor holds is
+// reported as its socket.
 func TestListKernelUser(t *testing.T) {
 	needReadSock(t)
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})

@@ -10,15 +10,15 @@ import (
 	"testing"
 )
 
-// TestInspectJoin: an nginx asks another one for what curl asks it, both with kernel TLS. The two
-// legs are one line of the log: by what was under way, and by an id that nginx hands on.
+// TestInspectJoin: an nginx passes curl's requests on to another one, both with kernel TLS. The two
+// legs are one line of the log: joined by order, and by an id that nginx passes on.
 func TestInspectJoin(t *testing.T) {
 	onOneKernel(t)
 	w := startWebsite(t)
 	dir := t.TempDir()
 	must(t, os.Chmod(dir, 0o755))
-	// TLS 1.2 without resumption, since OpenSSL 3.0 receives TLS 1.3 in user space, and what comes right
-	// behind a client's Finished too.
+	// TLS 1.2 without resumption, since OpenSSL 3.0 receives TLS 1.3 in user space, and also data
+	// that comes right after a client's Finished.
 	proxy := startNginxWith(t, dir, fmt.Sprintf(`ssl_conf_command Options KTLS; location /app/ { proxy_pass https://127.0.0.1:%d/;
 		proxy_ssl_conf_command Options KTLS; proxy_ssl_protocols TLSv1.2; proxy_ssl_session_reuse off; }`, w.port))
 	tr := startCommand(t, "inspect", "--comm", "nginx", "--join", "--format", "log")

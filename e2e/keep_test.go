@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// types are the kinds of a trace's lines, once where several follow each other.
+// types are the types of a trace's lines, once if several of one type follow each
+// other.
 func (tr trace) types() (all []string) {
 	for i := range tr {
 		all = append(all, tr[i].Type)
@@ -18,8 +19,8 @@ func (tr trace) types() (all []string) {
 	return slices.Compact(all)
 }
 
-// TestKeep: nothing is written until a record does not open, and then just what the
-// generator says, with what set the recorder off behind the error.
+// TestKeep: nothing is written until a record does not open, and then exactly the
+// generator's records, with the trigger after the error.
 func TestKeep(t *testing.T) {
 	onOneKernel(t)
 	tr := startTracer(t, "--keep", "10m", "--keep-after", "1s", "--on", "errno == EBADMSG")
@@ -51,8 +52,8 @@ func (tr trace) sums(t *testing.T) {
 	}
 }
 
-// TestRecord: SIGUSR1 makes a file of what has happened, which only its owner can read
-// and which --read opens; the next one goes on where it ends.
+// TestRecord: SIGUSR1 makes a file of the past events, which only its owner can read
+// and which --read opens; the next file continues where it ends.
 func TestRecord(t *testing.T) {
 	onOneKernel(t)
 	dir := t.TempDir()

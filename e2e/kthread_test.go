@@ -63,7 +63,7 @@ func playKernelThread(t *testing.T) func(*testing.T, trace) {
 	}
 }
 
-// readBlockDevice lets the kernel be the client of fd, and reads two pieces.
+// readBlockDevice makes the kernel the client of fd, and reads two pieces.
 func readBlockDevice(t *testing.T, fd int) {
 	t.Helper()
 	dev, err := unix.Open("/dev/nbd0", unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -102,7 +102,7 @@ func waitForDevice(t *testing.T) {
 	t.Fatal("the block device has no size")
 }
 
-// blocks is what the block device holds.
+// blocks is the content of the block device.
 func blocks(offset, size int) []byte {
 	b := make([]byte, size)
 	for i := range b {
@@ -111,8 +111,7 @@ func blocks(offset, size int) []byte {
 	return b
 }
 
-// serveBlocks answers the requests of a network block device until it says that
-// it disconnects.
+// serveBlocks answers the requests of a network block device until it disconnects.
 func serveBlocks(fd int) error {
 	be := binary.BigEndian
 	for {
@@ -125,7 +124,7 @@ func serveBlocks(fd int) error {
 		reply = be.AppendUint32(reply, 0)
 		reply = append(reply, request[8:16]...) // the request's handle
 		switch be.Uint32(request[4:]) {
-		case nbdDisc: // the kernel would read on until its time is over
+		case nbdDisc: // otherwise the kernel would read until its timeout
 			return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_RDWR))
 		case nbdRead:
 			reply = append(reply, blocks(int(be.Uint64(request[16:])), int(be.Uint32(request[24:])))...)

@@ -88,7 +88,7 @@ func newConversation(t *testing.T, version, suite uint16, cipher string) *conver
 	return c
 }
 
-// play sends 23 records of 4,099 bytes each way and then the awkward sizes, by
+// play sends 23 records of 4,099 bytes in each direction and then unusual sizes, by
 // write and by sendfile.
 func (c *conversation) play(t *testing.T) {
 	t.Helper()
@@ -152,8 +152,8 @@ func (c *conversation) compare(t *testing.T, got trace) {
 	}
 }
 
-// expect cuts writes into records. Closing sends an alert, which the client,
-// who closes first, does not read.
+// expect splits writes into records. Closing sends an alert, which the client, which
+// closes first, does not read.
 func (c *conversation) expect(writes []write, dir string) (want []record) {
 	for _, w := range writes {
 		op := w.op
@@ -171,7 +171,7 @@ func (c *conversation) expect(writes []write, dir string) (want []record) {
 		Payload: payload{2, []byte{1, 0}}, Alert: alert{"warning", "close_notify"}})
 }
 
-// compareRecords numbers what is expected from the first sequence seen on, and
+// compareRecords numbers the expected records from the first sequence number seen, and
 // compares everything.
 func compareRecords(t *testing.T, got trace, want []record) {
 	t.Helper()
@@ -192,8 +192,8 @@ func compareRecords(t *testing.T, got trace, want []record) {
 	}
 }
 
-// brief shows a payload by its digest: a diff of bytes helps nobody, and takes
-// a minute in an emulated guest.
+// brief replaces a payload by its digest: a diff of bytes helps nobody, and takes a
+// minute in an emulated guest.
 func brief(all []record) (out []record) {
 	for _, r := range all {
 		sum := sha256.Sum256(r.Payload.Data)

@@ -15,9 +15,9 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// playPassedSockets: one socket is used by the process that made it, by one that
-// inherited it by fork and exec, and by one that got it over SCM_RIGHTS. Each
-// record belongs to the process in whose call it happened.
+// playPassedSockets: one socket is used by the process that made it, by one that inherited
+// it through fork and exec, and by one that got it over SCM_RIGHTS. Each record belongs to
+// the process that made the call.
 func playPassedSockets(t *testing.T) func(*testing.T, trace) {
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 	heir := startActor(t, "heir", nil, p.files[0], p.files[1])
@@ -59,8 +59,8 @@ func playPassedSockets(t *testing.T) func(*testing.T, trace) {
 	}
 }
 
-// playExitWithOpenSockets: a process that ends, or is killed, closes its sockets;
-// the trace tells it, with all that the process sent.
+// playExitWithOpenSockets: a process that ends, or is killed, closes its sockets; the trace
+// reports that, with all records that the process sent.
 func playExitWithOpenSockets(t *testing.T) func(*testing.T, trace) {
 	exited, killed := newPair(t, security{"1.3", "AES-GCM-128", "sw"}), newPair(t, security{"1.2", "AES-GCM-128", "sw"})
 	owners := map[*pair]*actor{}
@@ -93,8 +93,8 @@ func playExitWithOpenSockets(t *testing.T) func(*testing.T, trace) {
 	}
 }
 
-// TestCloseInFlight closes receivers while records are on their way to them, and
-// senders while theirs still wait for room.
+// TestCloseInFlight closes receivers while records are on their way to them, and senders
+// while their records still wait for room.
 func TestCloseInFlight(t *testing.T) {
 	tr := startTracer(t, "-s", "256")
 	var wg sync.WaitGroup
@@ -137,8 +137,8 @@ func TestCloseInFlight(t *testing.T) {
 	}
 }
 
-// TestListIsWholeOrSaysSo: a list of more sockets than the ring has room for is
-// an error, in one line.
+// TestListIsWholeOrSaysSo: a list of more sockets than the ring has room for is an error, in
+// one line.
 func TestListIsWholeOrSaysSo(t *testing.T) {
 	const n = 600
 	for range n {
@@ -158,9 +158,9 @@ func TestListIsWholeOrSaysSo(t *testing.T) {
 	}
 }
 
-// TestEveryKeyIsTold: while two processes open many connections the kernel
-// preempts one or the other in the middle of a hook, and skips that hook for the
-// other meanwhile. Each connection reports both its keys all the same.
+// TestEveryKeyIsTold: while two processes open many connections, the kernel preempts one or
+// the other in the middle of a hook, and skips that hook for the other meanwhile. Each
+// connection reports both its keys all the same.
 func TestEveryKeyIsTold(t *testing.T) {
 	const each = 60
 	tr := startTracer(t)
@@ -206,9 +206,9 @@ func TestEveryKeyIsTold(t *testing.T) {
 	}
 }
 
-// TestFoundOnItsWay: a connection has got its first key where no hook saw it and was on
-// its way to another process when the inventory was taken, so that no task had a file of
-// it. It is found among the connected sockets, and reports its second key when it gets that.
+// TestFoundOnItsWay: a connection got its first key where no hook saw it and was in flight
+// to another process during the inventory, so that no task had a file of it. It is found
+// among the connected sockets, and reports its second key when it gets that.
 func TestFoundOnItsWay(t *testing.T) {
 	a, b := tcpPair(t)
 	info := rawInfo(security{"1.2", "AES-GCM-128", "sw"})

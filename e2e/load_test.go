@@ -11,11 +11,10 @@ import (
 	"github.com/ktlstop/ktlstop/internal/guesttest"
 )
 
-// TestLoadAndTrace is all that runs on a kernel that is only checked, and runs
-// there only, because on the others more is shown of all this: every
-// group of programs passes its verifier, attaches and misses no hook, and of a
-// hundred records sent and received each one is told exactly. Then many
-// send at once, and what was not seen is counted, record by record.
+// TestLoadAndTrace is the only test on a kernel that is only checked, and runs only there, because
+// other kernels run more detailed tests: every group of programs passes the verifier and attaches,
+// no hook is missing, and each of a hundred records sent and received is reported exactly. Then
+// many connections send at once, and lost records are counted, one by one.
 func TestLoadAndTrace(t *testing.T) {
 	guesttest.OnChecked(t)
 	tr := startTracer(t, "-s", "16384", "--match", "len > 0")
@@ -65,8 +64,8 @@ func (x *checked) play(t *testing.T) {
 	}
 }
 
-// compareWith compares all of each record. Where a kernel preempts itself it may
-// skip a hook's program: then each record is seen or counted as not seen.
+// compareWith compares all of each record. A kernel that preempts itself may skip a hook's program:
+// then each record is reported or counted as lost.
 func (x *checked) compareWith(t *testing.T, got trace) {
 	t.Helper()
 	s := security{x.version, "AES-GCM-128", "sw"}
@@ -82,8 +81,8 @@ func (x *checked) compareWith(t *testing.T, got trace) {
 	}
 }
 
-// checkDashboardSums: the dashboard's sums are those of the traffic, but for what it says
-// was lost, and that is no more than the kernel says it skipped.
+// checkDashboardSums: the dashboard's sums match the traffic, except for reported losses, which are
+// no more than the kernel says that it skipped.
 func checkDashboardSums(t *testing.T, last snapshot, all []*checked) {
 	t.Helper()
 	var want totals
@@ -125,8 +124,9 @@ func playCrowd(t *testing.T) (pairs []*pair) {
 	return pairs
 }
 
-// onlySkipped checks a trace of a load during which a kernel that preempts itself may skip programs: nothing else is lost,
-// and not more than it says it skipped, no hook is missing, and what is lost is told where it is missing.
+// onlySkipped checks a trace of a load during which a kernel that preempts itself may skip
+// programs: nothing else is lost, and not more than the kernel says it skipped, no hook is missing,
+// and each loss is reported where it happened.
 func (tr trace) onlySkipped(t *testing.T) {
 	t.Helper()
 	tr.checkLossesWithin(t, skippable(), skippable(), func(string) bool { return false })
@@ -136,8 +136,8 @@ func (tr trace) onlySkipped(t *testing.T) {
 	tr.checkTimes(t)
 }
 
-// skippable is how many records the kernel may skip at most: none where it does not preempt itself. Where debugfs does not
-// tell, as on a kernel that has no choice, it may.
+// skippable is how many records the kernel may skip at most: none if it does not preempt itself. If
+// debugfs does not say, as on a kernel that has no choice, it may.
 func skippable() int {
 	b, err := os.ReadFile("/sys/kernel/debug/sched/preempt")
 	if err == nil && (bytes.Contains(b, []byte("(none)")) || bytes.Contains(b, []byte("(voluntary)"))) {
@@ -146,7 +146,8 @@ func skippable() int {
 	return math.MaxInt
 }
 
-// TestUnexplained: what is lost is forgiven as far as the kernel says that it skipped hooks, and no further.
+// TestUnexplained: losses are accepted as far as the kernel says that it skipped hooks, and no
+// further.
 func TestUnexplained(t *testing.T) {
 	onOneKernel(t)
 	traced := func(cause string, lost uint64, hook string, skips int) trace {
@@ -176,7 +177,7 @@ func TestUnexplained(t *testing.T) {
 	}
 }
 
-// listedPorts are the local ports of what ktlstop list finds.
+// listedPorts are the local ports in the output of ktlstop list.
 func listedPorts(t *testing.T) (ports []int) {
 	t.Helper()
 	stdout, stderr, status := ktlstop(t, "list", "-o", "json")

@@ -33,8 +33,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// lookAtFamilies makes Go's package net look which address families there are. It does so once, and would find none of
-// IPv6 if the first test to use it were in a network namespace that has no addresses yet, as those of cards are.
+// lookAtFamilies makes Go's package net detect the address families. It does so once, and would not
+// find IPv6 if the first test to use it were in a network namespace without addresses, such as
+// those of cards.
 func lookAtFamilies() {
 	l, err := net.Listen("tcp", "[::]:0")
 	if err != nil {
@@ -44,13 +45,13 @@ func lookAtFamilies() {
 	l.Close()
 }
 
-// withoutSignals starts this program anew without the signals by which Go's
-// runtime preempts goroutines: a blocking call on a socket with a timeout, or with
-// MSG_WAITALL, fails at one with EINTR or does less than it was asked to.
+// withoutSignals starts this program again without the signals by which Go's runtime preempts
+// goroutines: a signal makes a blocking call on a socket with a timeout, or with MSG_WAITALL, fail
+// with EINTR or return less than requested.
 func withoutSignals() {
 	const setting = "asyncpreemptoff=1"
 	if os.Getenv("GODEBUG") == setting {
-		os.Unsetenv("GODEBUG") // what the tests start needs none
+		os.Unsetenv("GODEBUG") // the programs that the tests start need none
 		return
 	}
 	os.Setenv("GODEBUG", setting)

@@ -11,7 +11,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/readme"
 )
 
-// notRun are command lines that stand in sh blocks and are not run here, with the reason.
+// notRun are command lines in sh blocks that are not run here, with the reason.
 var notRun = map[string]string{
 	"ktlstop doctor 1234 :443": "no process here has that number; TestDoctorLooks runs it with one",
 }
@@ -52,8 +52,8 @@ func manualLines(t *testing.T) []readme.Command {
 	return lines
 }
 
-// eachPartOnce takes the lines of README.md, and then others until each part of all has been in one of them, those with
-// most parts first.
+// eachPartOnce selects the lines of README.md, and then other lines until each part is in one of
+// them, those with the most parts first.
 func eachPartOnce(all []readme.Command) (lines []readme.Command) {
 	rich := slices.SortedStableFunc(slices.Values(all), func(a, b readme.Command) int {
 		return cmp.Or(rank(a)-rank(b), len(parts(b))-len(parts(a)))
@@ -72,7 +72,7 @@ func eachPartOnce(all []readme.Command) (lines []readme.Command) {
 	return lines
 }
 
-// rank is 0 for what everybody reads first.
+// rank is 0 for the documents that everybody reads first.
 func rank(c readme.Command) int {
 	if strings.HasPrefix(c.Where, "README.md:") {
 		return 0
@@ -80,13 +80,15 @@ func rank(c readme.Command) int {
 	return 1
 }
 
-// plain are flags that only choose records or end a run: other tests show what they do, with every value.
+// plain are flags that only select records or end a run: other tests show their effect, with every
+// value.
 var plain = []string{"--comm", "-p", "--pid", "-u", "--uid", "--port", "--dir", "--cgroup", "--duration"}
 
-// choosing are flags whose values lead through different parts of the program.
+// choosing are flags whose values select different parts of the program.
 var choosing = []string{"-o", "--output", "--format", "--sample", "--op", "--fault"}
 
-// parts are what a command line makes the program do: its command by itself, each flag, and the values that choose a way.
+// parts are the parts of a command line to test: its command, each flag, and the values of choosing
+// flags.
 func parts(c readme.Command) []string {
 	name := subcommand(c)
 	all := []string{name + c.Env}
@@ -122,10 +124,10 @@ func has(c readme.Command, flags ...string) bool {
 	})
 }
 
-// screen says whether a command is the dashboard, which wants a terminal.
+// screen reports whether a command is the dashboard, which needs a terminal.
 func screen(c readme.Command) bool { return subcommand(c) == "" && !has(c, "-o", "--output") }
 
-// attaches says whether a command says by --ready-file when its hooks are live.
+// attaches reports whether a command supports --ready-file.
 func attaches(c readme.Command) bool {
 	switch subcommand(c) {
 	case "", "trace", "inspect", "tap", "serve":
@@ -136,18 +138,19 @@ func attaches(c readme.Command) bool {
 	return false
 }
 
-// endsItself says whether a command ends by itself, and soon.
+// endsItself reports whether a command ends by itself, and soon.
 func endsItself(c readme.Command) bool {
 	return !attaches(c) && !screen(c) && subcommand(c) != "gen" && subcommand(c) != "demo" || has(c, "--rounds") && !has(c, "--rate")
 }
 
-// What commands show of the traffic that there is, in a line, a cell or JSON.
+// Output of commands that shows the traffic, in a line, a cell or JSON.
 var (
 	ofNginx  = regexp.MustCompile(`nginx(\[| {3})|"comm":"nginx"`)
 	anything = regexp.MustCompile(`\S`)
 )
 
-// shows is what a command has to show, nil for nothing: few records may match, or all goes to a file.
+// shows is the required output of a command, nil for none: few records may match, or the output
+// goes to a file.
 func shows(c readme.Command) *regexp.Regexp {
 	if has(c, "--match", "--on", "--keep", "-w", "--write", "-p", "--pid", "--cgroup", "--netns", "--cbpf", "--socket-filter", "--watch", "--max-cpu") {
 		return nil

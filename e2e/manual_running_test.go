@@ -15,17 +15,17 @@ import (
 	"github.com/ktlstop/ktlstop/internal/readme"
 )
 
-// running is a command line that runs.
+// running is a running command line.
 type running struct {
 	cmd      *exec.Cmd
 	said     said
 	keyboard *os.File       // the other side of its terminal, nil for none
 	ready    string         // the file that it makes when its hooks are live, "" for none
-	wants    *regexp.Regexp // what it has to show, nil for nothing
+	wants    *regexp.Regexp // its required output, nil for none
 	done     chan error
 }
 
-// start gives the shell's text to the shell, as a reader does.
+// start passes the text to the shell, as a reader does.
 func (m *manual) start(c readme.Command) (*running, error) {
 	r := &running{done: make(chan error, 1), wants: shows(c)}
 	text := strings.TrimSpace(c.Env + " exec " + c.Text)
@@ -58,7 +58,7 @@ func (m *manual) start(c readme.Command) (*running, error) {
 	return r, nil
 }
 
-// onTerminal gives the command a terminal whose screen is kept as what it said.
+// onTerminal gives the command a terminal whose screen is kept as its output.
 func (r *running) onTerminal() error {
 	master, terminal, err := pty.Open()
 	if err != nil {
@@ -83,10 +83,11 @@ func (r *running) onTerminal() error {
 	return nil
 }
 
-// moment is what a command runs for where nothing has to be shown.
+// moment is how long a command runs if no output is required.
 const moment = 3 * time.Second
 
-// see waits until the hooks are live and what has to come is shown, or until a moment has passed where nothing has to.
+// see waits until the hooks are attached and the required output appears, or until a moment has
+// passed without one.
 func (r *running) see() error {
 	var enough time.Time
 	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(pictureInterval) {
@@ -116,7 +117,7 @@ func (r *running) live() bool {
 	return err == nil
 }
 
-// interrupt ends the command as a reader does: by q, or by Ctrl-C.
+// interrupt ends the command as a reader does: with q, or with Ctrl-C.
 func (r *running) interrupt() error {
 	if r.keyboard != nil {
 		_, err := r.keyboard.WriteString("q")
@@ -128,7 +129,7 @@ func (r *running) interrupt() error {
 	return nil
 }
 
-// wrong are words of a program that was used wrongly or is broken.
+// wrong are words in the output of a program that was used wrongly or is broken.
 var wrong = regexp.MustCompile(`(?m)^panic:|^goroutine \d|unknown (flag|command)|^Try: `)
 
 func (r *running) wait(c readme.Command) error {

@@ -10,9 +10,9 @@ import (
 	"github.com/ktlstop/ktlstop/internal/readme"
 )
 
-// TestManual runs the command lines of ktlstop that README.md and the pages of docs have in blocks marked sh, beside
-// traffic of an nginx. With each change it runs README.md's and so many others that each command and flag is run once,
-// before a release all.
+// TestManual runs the command lines of ktlstop in the sh blocks of README.md and the pages of docs,
+// beside traffic of an nginx. With each change it runs README.md's and enough others to run each
+// command and flag once, before a release all.
 func TestManual(t *testing.T) {
 	onlyOn(t, "6.18")
 	m := newManual(t)
@@ -30,11 +30,11 @@ func TestManual(t *testing.T) {
 	}
 }
 
-// manual is where command lines run, and what they find there.
+// manual is the environment of the command lines.
 type manual struct {
 	t   *testing.T
 	dir string
-	one map[string]*sync.Mutex // a command of which only one can run at a time: it has a port or an interface
+	one map[string]*sync.Mutex // only one of these commands can run at a time: it has a port or an interface
 }
 
 func newManual(t *testing.T) *manual {
@@ -57,7 +57,8 @@ func newManual(t *testing.T) *manual {
 	return m
 }
 
-// traffic lets an nginx with kernel TLS serve port 443, and a client ask it twice a second until the test ends.
+// traffic makes an nginx with kernel TLS serve port 443, and a client request it twice a second
+// until the test ends.
 func (m *manual) traffic() {
 	m.t.Helper()
 	startNginxWith(m.t, m.dir, "ssl_conf_command Options KTLS;", "ssl http2;", "ssl; listen 127.0.0.1:443 ssl;")
@@ -66,7 +67,7 @@ func (m *manual) traffic() {
 		"-o", "/dev/null", "https://127.0.0.1/page?[1-100000]"))
 }
 
-// run runs a command line until it has shown what it can, and says what was wrong.
+// run runs a command line until it has shown its output, and returns what was wrong.
 func (m *manual) run(c readme.Command) error {
 	if one := m.one[subcommand(c)]; one != nil {
 		one.Lock()

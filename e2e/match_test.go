@@ -11,9 +11,9 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// TestMatch runs a tracer that sees everything and others with --match beside
-// it, over every way in and out: each shows what the reference chooses from the
-// whole trace, and its ledger misses nothing. No tracer disturbs another.
+// TestMatch runs a tracer without a filter and others with --match beside it, for every
+// call that sends or receives: each shows the records that the reference selects from
+// the whole trace, and its ledger misses none. No tracer disturbs another.
 func TestMatch(t *testing.T) {
 	onOneWithEachChange(t)
 	type chosen struct {
@@ -23,13 +23,13 @@ func TestMatch(t *testing.T) {
 	whole := startTracer(t, "-s", "16384")
 	all := []*chosen{
 		{expr: `dir == rx and op == recv and len > 100 or dir == tx and type != data and lat.push < 10m and raddr in 127.0.0.0/8`},
-		// The plaintexts are what pattern makes: steps of seven.
+		// The plaintexts are those of pattern: steps of seven.
 		{expr: `(payload contains "\x41\x48\x4f" or payload[0:2] in ("\x02\x09", "\x09\x10")) and not len == 100`},
 	}
 	for _, c := range all {
 		c.tr = startTracer(t, "--match", c.expr)
 	}
-	// TLS 1.2 has all ways, with and without a copy.
+	// TLS 1.2 has all calls, with and without a copy.
 	for _, path := range append(sendPaths, receivePaths...) {
 		if path.version != "1.3" {
 			t.Run("play/"+path.name, func(t *testing.T) {
@@ -48,14 +48,14 @@ func TestMatch(t *testing.T) {
 	for i, c := range all {
 		t.Run(c.expr, func(t *testing.T) {
 			compareMatch(t, c.expr, traces[i], full)
-			if strings.Contains(c.tr.stderr.String(), "evaluated in user space") { // the kernel can, and user space says what it does
+			if strings.Contains(c.tr.stderr.String(), "evaluated in user space") { // the kernel can, and user space reports what the kernel does
 				t.Errorf("standard error is %q", &c.tr.stderr)
 			}
 		})
 	}
 }
 
-// recordKey names a record in every trace of it.
+// recordKey identifies a record in every trace of it.
 type recordKey struct {
 	cookie uint64
 	dir    string
@@ -97,7 +97,7 @@ func compareMatch(t *testing.T, expr string, got, full trace) {
 	}
 }
 
-// asRecord turns a line of JSON back into what it was made of.
+// asRecord turns a line of JSON back into its event.
 func asRecord(t *testing.T, l *line) event.Record {
 	t.Helper()
 	dir, err := event.ParseDir(l.Dir)

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMessages: handshake messages are told by their headers, whole, in parts and
-// several in a record; where it was not seen that one began, nothing is guessed.
+// TestMessages: handshake messages are reported by their headers, complete, in parts
+// and several in a record; if the beginning of one was not seen, nothing is guessed.
 func TestMessages(t *testing.T) {
 	old := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 	defer old.close()
@@ -21,7 +21,7 @@ func TestMessages(t *testing.T) {
 	p.say(t, []byte{4, 0}, []byte{0, 6}, []byte{24, 24, 0, 0}) // of one a part, in three pieces
 	p.say(t, []byte{20, 20, 13})                               // its rest, and of another the type
 	p.say(t, []byte{0})                                        // not even its length
-	p.send(t, []byte("data"), 0)                               // nothing goes on behind this
+	p.send(t, []byte("data"), 0)                               // nothing continues after this
 	p.recv(t, 4, 4)
 	p.say(t, slices.Repeat([]byte{0, 0, 0, 0}, 11))
 	p.sendControl(t, 21, []byte{1, 90})

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// What the fake kubelet reports of the container that crun runs.
+// The fake kubelet's report of the container that crun runs.
 const (
 	podUID  = "0d1e2f3a-4b5c-6d7e-8f90-a1b2c3d4e5f6"
 	podUnit = "kubepods-burstable.slice"
@@ -25,7 +25,7 @@ const (
 var containerID = strings.Repeat("0123456789abcdef", 4)
 
 // TestNames: traffic of a real container in a pod, of a service and of neither is reported
-// with its names, and chosen by them.
+// with its names, and selected by them.
 func TestNames(t *testing.T) {
 	onOneKernel(t)
 	flags := fakeKubelet(t)
@@ -57,7 +57,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// fakeKubelet knows one pod, and returns the flags to ask it.
+// fakeKubelet serves one pod, and returns the flags to query it.
 func fakeKubelet(t *testing.T) (flags []string) {
 	t.Helper()
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -76,10 +76,10 @@ func fakeKubelet(t *testing.T) (flags []string) {
 	return []string{"--kubelet", s.URL, "--kubelet-ca", ca, "--kubelet-token", token}
 }
 
-// traffic goes on until its process is ended.
+// traffic goes on until its process ends.
 var traffic = []string{"gen", "--rate", "2", "--duration", "5m"}
 
-// startContainer has crun make traffic in a cgroup of a pod, as CRI-O does with the
+// startContainer makes crun run traffic in a cgroup of a pod, as CRI-O does with the
 // systemd driver.
 func startContainer(t *testing.T) {
 	t.Helper()
@@ -103,7 +103,7 @@ func startContainer(t *testing.T) {
 	global := []string{"--root", filepath.Join(dir, "state"), "--cgroup-manager", "cgroupfs"}
 	cmd := exec.Command(crun, append(global, "run", "--no-pivot", "--bundle", dir, "front")...)
 	start(t, cmd)
-	t.Cleanup(func() { // crun removes what it has made when the container has ended
+	t.Cleanup(func() { // crun removes its files when the container has ended
 		if out, err := exec.Command(crun, append(global, "kill", "front", "KILL")...).CombinedOutput(); err != nil {
 			t.Errorf("%v: %s", err, out)
 		}
@@ -113,7 +113,7 @@ func startContainer(t *testing.T) {
 	})
 }
 
-// startService makes traffic in a cgroup where systemd would put a service.
+// startService makes traffic in a cgroup that systemd would use for a service.
 func startService(t *testing.T, unit string) {
 	t.Helper()
 	dir := filepath.Join("/sys/fs/cgroup/system.slice", unit)

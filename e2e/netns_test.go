@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestListOtherNetns: the inventory sees sockets of every network namespace,
-// from whichever it runs in, and the filter picks one.
+// TestListOtherNetns: the inventory has the sockets of every network namespace, from
+// whichever it runs in, and the filter selects one.
 func TestListOtherNetns(t *testing.T) {
 	onEnds(t)
 	var p *pair

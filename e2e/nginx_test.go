@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestNginx traces an nginx that serves a file by SSL_sendfile: what curl got
-// is what the worker's records held.
+// TestNginx traces an nginx that serves a file by SSL_sendfile: curl received the
+// content of the worker's records.
 func TestNginx(t *testing.T) {
 	onEnds(t)
 	curl := need(t, "curl")
@@ -75,7 +75,7 @@ func startNginx(t *testing.T, dir string) (port int) {
 	return startNginxWith(t, dir, "ssl_conf_command Options KTLS;")
 }
 
-// startNginxWith takes what is said besides of the server, and replaces texts.
+// startNginxWith adds lines to the server's configuration, and replaces texts.
 func startNginxWith(t *testing.T, dir, besides string, oldnew ...string) (port int) {
 	t.Helper()
 	nginx := need(t, "nginx")

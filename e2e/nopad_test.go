@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// playNoPad: a receiver may promise at any time that no record is padded, and
-// take it back; each record says how it was opened.
+// playNoPad: a receiver may promise at any time that no record is padded, and revoke
+// it; each record says how it was opened.
 func playNoPad(t *testing.T, tr *tracer) func(*testing.T, trace) {
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})
 	for i, on := range []int{0, 1, 0} {
@@ -39,7 +39,7 @@ func playNoPad(t *testing.T, tr *tracer) func(*testing.T, trace) {
 	}
 }
 
-// noPads is what the lines of a type say of the socket with these ports.
+// noPads returns the field of the lines of a type for the socket with these ports.
 func noPads(t *testing.T, text, kind string, lport, rport int) (out []bool) {
 	t.Helper()
 	type tls struct {

@@ -18,12 +18,12 @@ import (
 	"github.com/ktlstop/ktlstop/internal/kmodtest"
 )
 
-// transferSize is what goes through the tunnel in one piece.
+// transferSize is the size of a transfer through the tunnel.
 const transferSize = 20 << 20
 
-// TestOpenConnect: the data channel of Debian's openconnect, to Debian's ocserv,
-// is in the kernel: all that goes through the tunnel is in the module's counts, and
-// arrives as it was sent. When the client connects anew its channel is there again.
+// TestOpenConnect: the data channel between Debian's openconnect and Debian's ocserv is in
+// the kernel: the module counts all traffic of the tunnel, and it arrives unchanged. When
+// the client reconnects, its channel is in the kernel again.
 func TestOpenConnect(t *testing.T) {
 	onlyOn(t, "6.12")
 	kmodtest.Load(t, "af_ktls")
@@ -50,8 +50,8 @@ func TestOpenConnect(t *testing.T) {
 	v.stopClient()
 }
 
-// checkTrace holds the records that ktlstop shows of the channel against the
-// module's counts, and their plaintext against the pings that made them.
+// checkTrace compares the channel's records in ktlstop's trace with the module's counts, and
+// their plaintext with the pings.
 func (v *tunnel) checkTrace() {
 	v.t.Helper()
 	const pings, size = 10, 1 + 20 + 8 + 900 // the packet's type, IP, ICMP, bytes of a ping
@@ -69,7 +69,7 @@ func (v *tunnel) checkTrace() {
 		"rx": {outer.RXRecords, before.RXRecords, after.RXRecords, last.RXRecords},
 	} {
 		records := got.ofType("record").filter(func(l *line) bool { return l.Dir == dir })
-		// What else went through the tunnel while the tracer came and went may be in its picture or not.
+		// Other tunnel traffic at the start and end of the trace may be in it or not.
 		if n := uint64(len(records)); n < counts[2]-counts[1] || n > counts[3]-counts[0] {
 			v.t.Errorf("%s: ktlstop shows %d records, the module counted %d to %d", dir, n, counts[2]-counts[1], counts[3]-counts[0])
 		}
@@ -79,8 +79,8 @@ func (v *tunnel) checkTrace() {
 	}
 }
 
-// checkSessions: each time that a session went into the kernel is a connection of the trace,
-// with its end, and none of its records is missing.
+// checkSessions: each session that went into the kernel is a connection of the trace, with
+// its end, and none of its records is missing.
 func (tr trace) checkSessions(t *testing.T, sessions int) {
 	t.Helper()
 	tr.invariants(t, 0)
@@ -97,8 +97,8 @@ func (tr trace) checkSessions(t *testing.T, sessions int) {
 	}
 }
 
-// isPing reports whether a record is openconnect's, holds a packet (type 0), and that is
-// a ping over IPv4 or its answer.
+// isPing reports whether a record of openconnect holds a packet (type 0) that is a ping over
+// IPv4 or its answer.
 func (v *tunnel) isPing(l *line, size int) bool {
 	const ipv4, icmp = 4, 1
 	b := l.Payload.Data
@@ -106,9 +106,9 @@ func (v *tunnel) isPing(l *line, size int) bool {
 		l.Sock.RPort == vpnPort && l.Len == size && len(b) == size && b[0] == 0 && b[1]>>4 == ipv4 && b[10] == icmp
 }
 
-// TestOpenConnectRekey: the channel stays in the kernel when it gets new keys, by
-// a handshake within the session or by a new session, and what goes through the
-// tunnel meanwhile arrives as it was sent.
+// TestOpenConnectRekey: the channel stays in the kernel when it gets new keys, by a
+// handshake within the session or by a new session, and traffic through the tunnel arrives
+// unchanged meanwhile.
 func TestOpenConnectRekey(t *testing.T) {
 	onlyOn(t, "6.12")
 	kmodtest.Load(t, "af_ktls")
@@ -116,7 +116,7 @@ func TestOpenConnectRekey(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		lines []string
-		suite string // what openconnect says of its handshake
+		suite string // openconnect's message about its handshake
 		times int    // how often the session goes into the kernel
 	}{
 		{"within the session", []string{"rekey-method = ssl"}, "-(PSK)-", 3},
@@ -125,8 +125,8 @@ func TestOpenConnectRekey(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := startTunnel(t, append(c.lines, "rekey-time = 8")...)
-			// Now and then, since each record is audited in the end, which takes an
-			// emulated processor longer than the traffic.
+			// At intervals, since each record is audited in the end, which takes an emulated
+			// processor longer than the traffic.
 			pace := time.NewTicker(500 * time.Millisecond)
 			defer pace.Stop()
 			for deadline := time.Now().Add(3 * patience); v.said("in the kernel") < c.times; <-pace.C {
@@ -206,7 +206,7 @@ type ktlsStats struct {
 	Replays, BadTags, OtherEpochs, Full, Malformed, Filtered, ToUserSpace uint64
 }
 
-// stats asks the module for the counts of the client's socket.
+// stats reads the module's counts of the client's socket.
 func (v *tunnel) stats() (s ktlsStats) {
 	v.t.Helper()
 	const solKTLS, optStats = 12, 23
@@ -221,8 +221,8 @@ func (v *tunnel) stats() (s ktlsStats) {
 	return s
 }
 
-// ktlsSocket returns a copy of the descriptor that openconnect has of its AF_KTLS
-// socket. It waits for one: between two sessions there is none.
+// ktlsSocket returns a copy of openconnect's descriptor of its AF_KTLS socket. It waits for
+// one: between two sessions there is none.
 func (v *tunnel) ktlsSocket() (fd int) {
 	v.t.Helper()
 	eventually(v.t, "an AF_KTLS socket of openconnect", func() bool {
@@ -260,7 +260,7 @@ func sockets(t *testing.T, pid int) (fds []int) {
 	return fds
 }
 
-// pid is openconnect's: ip and env have become it.
+// pid is openconnect's: ip and env have executed it.
 func (v *tunnel) pid() int { return v.client.Process.Pid }
 
 func (v *tunnel) signal(s unix.Signal) {
@@ -268,7 +268,7 @@ func (v *tunnel) signal(s unix.Signal) {
 	must(v.t, v.client.Process.Signal(s))
 }
 
-// noFaults expects that the module of the present session has refused nothing.
+// noFaults checks that the module has refused nothing in the current session.
 func (v *tunnel) noFaults() {
 	v.t.Helper()
 	if s := v.stats(); s.Replays+s.BadTags+s.Malformed+s.Filtered > 0 {
@@ -276,8 +276,8 @@ func (v *tunnel) noFaults() {
 	}
 }
 
-// stopClient ends openconnect as Ctrl-C does: it says goodbye, and the library
-// gives the session back, as it has given back all before.
+// stopClient ends openconnect like Ctrl-C: it says goodbye, and the library gives the
+// session back, as for all earlier ones.
 func (v *tunnel) stopClient() {
 	v.t.Helper()
 	v.signal(unix.SIGINT)

@@ -10,9 +10,8 @@ import (
 	"testing"
 )
 
-// TestOpenSSL traces s_client and s_server of the host's OpenSSL and of a newer
-// one, which know nothing of this project. OpenSSL 3.0 receives by kernel TLS
-// with TLS 1.2 only.
+// TestOpenSSL traces s_client and s_server of the host's OpenSSL and of a newer one, without any
+// change for this project. OpenSSL 3.0 receives by kernel TLS with TLS 1.2 only.
 func TestOpenSSL(t *testing.T) {
 	versions := []struct {
 		name, flag string
@@ -48,7 +47,7 @@ func TestOpenSSL(t *testing.T) {
 	}
 }
 
-// talk is what a client and a server said to each other.
+// talk is the data exchanged by a client and a server.
 type talk struct {
 	port               int
 	toServer, toClient []byte
@@ -99,8 +98,8 @@ func newOpenSSL(t *testing.T, command []string, version string) *openssl {
 	return s
 }
 
-// feed writes 23 times 4,099 bytes and then larger pieces, each when the last
-// one has arrived, so that every small write is a record of its own.
+// feed writes 23 times 4,099 bytes and then larger pieces, each when the last one has arrived, so
+// that every small write is a record of its own.
 func (s *openssl) feed(t *testing.T, in io.Writer, out io.Reader) (all []byte) {
 	t.Helper()
 	for i := range 23 {

@@ -16,7 +16,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// otlpReceiver takes what serve pushes. While it is away it answers that one may try later.
+// otlpReceiver receives serve's pushes. While it is away it answers that the client may try
+// later.
 type otlpReceiver struct {
 	*httptest.Server
 	mu      sync.Mutex
@@ -99,7 +100,7 @@ func (r *otlpReceiver) sum(name, direction string) (sum float64) {
 	return sum
 }
 
-// refusing says that somebody has come while it was away.
+// refusing says that a request came while it was away.
 func (r *otlpReceiver) refusing() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -112,8 +113,8 @@ func (r *otlpReceiver) setAway(away bool) {
 	r.away = away
 }
 
-// TestServePushes: metrics and rare events arrive by OTLP, those of the time when the receiver
-// was away too; no byte of a plaintext does; and the end pushes once more.
+// TestServePushes: metrics and rare events arrive by OTLP, including those of the time when
+// the receiver was away, without a byte of plaintext; and the end pushes once more.
 func TestServePushes(t *testing.T) {
 	onOneKernel(t)
 	r := startReceiver(t)

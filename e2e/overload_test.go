@@ -19,8 +19,8 @@ import (
 
 var overloaded = security{"1.3", "AES-GCM-128", "sw"}
 
-// TestOverload: with a ring of one page most events find no room. What was
-// seen and what was reported lost is what was sealed, connection by connection.
+// TestOverload: with a ring of one page most events find no room. The records reported
+// and those counted as lost add up to those sealed, connection by connection.
 func TestOverload(t *testing.T) {
 	onEnds(t)
 	const conns, records = 4, 400
@@ -53,8 +53,8 @@ func (p *pair) exchange(t *testing.T, n int, b []byte) {
 	}
 }
 
-// overrun stops the tracer while a pair exchanges records, and then control
-// records; once the tracer has caught up there are some more, of 11 bytes.
+// overrun stops the tracer while a pair exchanges records, and then control records;
+// once the tracer has caught up, some more follow, of 11 bytes.
 func (tr *tracer) overrun(p *pair, records, controls, after int) {
 	t := tr.t
 	t.Helper()
@@ -65,7 +65,7 @@ func (tr *tracer) overrun(p *pair, records, controls, after int) {
 		p.recvControl(t, 100)
 	}
 	must(t, tr.cmd.Process.Signal(syscall.SIGCONT))
-	// The reader has caught up when a new connection shows.
+	// The reader has caught up when it reports a new connection.
 	q := newPair(t, overloaded)
 	t.Cleanup(q.close)
 	tr.waitFor(func() bool {
@@ -75,7 +75,7 @@ func (tr *tracer) overrun(p *pair, records, controls, after int) {
 	p.exchange(t, after, pattern(11, 3))
 }
 
-// checkOverrun: what is rare and what came after an overrun is all there.
+// checkOverrun: rare events and all events after an overrun are there.
 func checkOverrun(t *testing.T, dir string, seen trace, controls, after int) {
 	t.Helper()
 	if n := len(seen.filter(func(l *line) bool { return l.Content == "handshake" })); n != controls {
@@ -86,8 +86,8 @@ func checkOverrun(t *testing.T, dir string, seen trace, controls, after int) {
 	}
 }
 
-// TestStoppedReader: while the tracer is stopped the ring runs over with data.
-// What is rare still finds room; once the tracer goes on it sees everything again.
+// TestStoppedReader: while the tracer is stopped the ring fills with data. Rare events
+// still find room; once the tracer continues it reports everything again.
 func TestStoppedReader(t *testing.T) {
 	onEnds(t)
 	const records, controls, after = 600, 15, 20
@@ -109,9 +109,9 @@ func TestStoppedReader(t *testing.T) {
 	}
 }
 
-// TestSlowOutput: whatever the tracer writes to is slower than the traffic: a pipe,
-// a terminal, a file (a FIFO stands for one on a disk that does not take more).
-// Nothing is lost silently, and the traced programs do not wait.
+// TestSlowOutput: the tracer's output is slower than the traffic: a pipe, a terminal, a
+// file (a FIFO stands for one on a disk that accepts no more). Nothing is lost
+// silently, and the traced programs do not wait.
 func TestSlowOutput(t *testing.T) {
 	onOneKernel(t)
 	for name, open := range map[string]func(t *testing.T, cmd *exec.Cmd) (r io.Reader, opened func()){
@@ -156,7 +156,7 @@ func slowOutput(t *testing.T, open func(*testing.T, *exec.Cmd) (io.Reader, func(
 	}
 }
 
-// TestStuckOutput: nobody ever reads, and a signal ends the trace all the same;
+// TestStuckOutput: the output is never read, and a signal ends the trace all the same;
 // the traced programs do not wait meanwhile.
 func TestStuckOutput(t *testing.T) {
 	onOneKernel(t)
@@ -177,7 +177,7 @@ func TestStuckOutput(t *testing.T) {
 	}
 }
 
-// fails waits for the end of a run that says what went wrong.
+// fails waits for the end of a run that reports an error.
 func (tr *tracer) fails(status int, words string) {
 	t := tr.t
 	t.Helper()
@@ -191,8 +191,8 @@ func (tr *tracer) fails(status int, words string) {
 	}
 }
 
-// slowPipe and its kin make the tracer's output something that is read late.
-// What they return is called when the tracer has its end.
+// slowPipe and similar functions give the tracer an output that is read late. The
+// function that they return is called when the tracer has its end.
 func slowPipe(t *testing.T, cmd *exec.Cmd) (io.Reader, func()) {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -251,10 +251,9 @@ func checkLedger(t *testing.T, tr trace, lport, rport int, dir string, sealed in
 	}
 }
 
-// TestStuckScreen: a dashboard whose terminal nobody reads, or that Ctrl-S has
-// stopped, cannot draw. A signal ends it all the same, and the hooks are gone. How
-// long that takes is up to the kernel, which detaches them: cmd/ktlstop and
-// internal/ending have the two seconds.
+// TestStuckScreen: a dashboard whose terminal is not read, or that Ctrl-S has stopped,
+// cannot draw. A signal ends it all the same, and the hooks are detached. How long that
+// takes depends on the kernel; cmd/ktlstop and internal/ending test the two seconds.
 func TestStuckScreen(t *testing.T) {
 	onOneKernel(t)
 	for name, stick := range map[string]func(t *testing.T, master, terminal *os.File){"unread": fillTerminal, "stopped": stopTerminal} {
@@ -275,7 +274,7 @@ func TestStuckScreen(t *testing.T) {
 	}
 }
 
-// unbuffered reports whether a terminal hands on keys as they come.
+// unbuffered reports whether a terminal passes on keys as they come.
 func unbuffered(t *testing.T, terminal *os.File) bool {
 	t.Helper()
 	settings, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
@@ -293,7 +292,7 @@ func fillTerminal(t *testing.T, master, terminal *os.File) {
 	must(t, pty.Fill(master, terminal))
 }
 
-// noHooks wants every program to be detached.
+// noHooks checks that every program is detached.
 func noHooks(t *testing.T) {
 	t.Helper()
 	if n := tlsReferences(t); n != "0" {
@@ -301,8 +300,8 @@ func noHooks(t *testing.T) {
 	}
 }
 
-// TestDiskFills: a file system has no more room while a trace goes on, which ends
-// the trace at once, with one line and nothing left behind.
+// TestDiskFills: a file system runs out of room during a trace, which ends the trace at
+// once, with one line and nothing left behind.
 func TestDiskFills(t *testing.T) {
 	onOneKernel(t)
 	for _, name := range []string{"events.jsonl", "events.pcapng"} {
@@ -329,7 +328,7 @@ func TestDiskFills(t *testing.T) {
 	}
 }
 
-// mounts is what is mounted.
+// mounts lists the mounts.
 func mounts(t *testing.T) string {
 	t.Helper()
 	b, err := os.ReadFile("/proc/self/mountinfo")

@@ -15,9 +15,9 @@ import (
 	"testing"
 )
 
-// TestPackage installs the Debian package under a systemd, where the unit has the
-// few rights that it says: it starts, is scraped, restarts, and is purged without a
-// trace.
+// TestPackage installs the Debian package under a systemd, where the unit has the few
+// rights that it declares: the service starts, is scraped, restarts, and is purged without
+// a trace.
 func TestPackage(t *testing.T) {
 	onOneKernel(t)
 	m := bootSystemd(t)
@@ -50,7 +50,8 @@ func TestPackage(t *testing.T) {
 	if page := scrape(t); !strings.Contains(page, "\nktlstop_build_info{") || strings.Contains(page, "\nktlstop_records_total{") {
 		t.Errorf("after the restart:\n%s", page)
 	}
-	// Started twice it says so twice, and complains of nothing that the unit keeps from it.
+	// Its message appears once for each of the two starts, and it reports no failure that
+	// the unit causes.
 	if said := m.said(); !regexp.MustCompile(`^(ktlstop: ready on [^\n]+\n){2}$`).MatchString(said) {
 		t.Errorf("the service said:\n%s", said)
 	}
@@ -59,13 +60,13 @@ func TestPackage(t *testing.T) {
 	m.nothingLeft(files)
 }
 
-// A systemd runs in namespaces of its own for processes and mounts, with the
-// network and the files of this guest.
+// The systemd runs in namespaces of its own for processes and mounts, with the network and
+// the files of this guest.
 type systemd struct {
 	t    *testing.T
 	pid  int
 	dir  string
-	dpkg string // dpkg's own records, which need not know of this machine's packages
+	dpkg string // dpkg's own database, which need not know this machine's packages
 }
 
 func bootSystemd(t *testing.T) systemd {
@@ -82,7 +83,7 @@ func bootSystemd(t *testing.T) systemd {
 	t.Cleanup(func() { removeNew(t, before) })
 	cmd := exec.Command("sh", script, dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
-	start(t, cmd) // and all that it starts ends with it
+	start(t, cmd) // and all its processes end with it
 	m.pid = cmd.Process.Pid
 	eventually(t, "systemd runs", func() bool {
 		out, _ := m.run("systemctl", "is-system-running")
@@ -107,13 +108,13 @@ func (m systemd) must(args ...string) string {
 	return out
 }
 
-// said is what the service wrote to standard error.
+// said is the service's output on standard error.
 func (m systemd) said() string {
 	b, _ := os.ReadFile(filepath.Join(m.dir, "said"))
 	return string(b)
 }
 
-// nothingLeft looks for the package's files, and for what the service and its unit
+// nothingLeft looks for files of the package, and for files that the service and its unit
 // leave elsewhere.
 func (m systemd) nothingLeft(files []string) {
 	m.t.Helper()
@@ -127,7 +128,7 @@ func (m systemd) nothingLeft(files []string) {
 		"/etc/systemd/system/multi-user.target.wants/ktlstop.service")
 	for _, file := range files {
 		if !strings.Contains(file, "ktlstop") || strings.HasSuffix(file, ".service.d") {
-			continue // a directory of others
+			continue // a directory of other packages
 		}
 		if out, err := m.run("ls", "-d", file); err == nil {
 			m.t.Errorf("left: %s", out)
@@ -182,7 +183,7 @@ func cgroups(t *testing.T) []string {
 	return dirs
 }
 
-// removeNew removes what a systemd that is gone has left.
+// removeNew removes the cgroups of a systemd that has ended.
 func removeNew(t *testing.T, before []string) {
 	t.Helper()
 	after := cgroups(t)

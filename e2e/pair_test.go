@@ -37,7 +37,7 @@ func wireVersion(s security) uint16 {
 	return 0x0304
 }
 
-// rawInfo makes keys that no one should use.
+// rawInfo makes keys that must not be used elsewhere.
 func rawInfo(s security) raw.CryptoInfo {
 	c := rawCiphers[s.Cipher]
 	key, salt, iv, _ := c.Sizes()
@@ -69,7 +69,7 @@ func newPair(t *testing.T, s security) *pair {
 	return newPairOver(t, s, tcpPair)
 }
 
-// newPairOver is a pair of which connect makes the connections.
+// newPairOver is a pair on connections that connect makes.
 func newPairOver(t *testing.T, s security, connect func(*testing.T) (a, b *net.TCPConn)) *pair {
 	t.Helper()
 	return (&pair{info: rawInfo(s), connect: connect}).another(t)
@@ -125,8 +125,8 @@ func recordType(typ byte) []byte {
 	return oob
 }
 
-// again makes a call until it is not interrupted: io_uring interrupts whatever its
-// thread does, to finish its own work, and then nothing was done.
+// again repeats a call until it is not interrupted: io_uring interrupts its thread's
+// calls to finish its own work, before they have done anything.
 func again(call func() error) error {
 	for {
 		if err := call(); err != unix.EINTR {

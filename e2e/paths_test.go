@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// path is one way in or out of the kernel's TLS code. It makes traffic on a
-// fresh pair and says which records that must be.
+// path is one way to send or receive through the kernel's TLS code. It makes traffic on a
+// new pair and returns the expected records.
 type path struct {
 	name    string
 	version string // empty for both
@@ -24,9 +24,9 @@ type path struct {
 // expectation is the records of one pair.
 type expectation struct {
 	tx, rx []piece
-	// check, if not nil, looks at what else the trace says of the pair.
+	// check, if not nil, checks the rest of the trace of the pair.
 	check func(t *testing.T, p *pair, tr trace)
-	// checkOnly: where the kernel cuts the records is not known before.
+	// checkOnly: it is not known beforehand where the kernel splits the records.
 	checkOnly bool
 }
 
@@ -49,12 +49,12 @@ func both(op string, bs ...[]byte) expectation {
 	return expectation{tx: data(op, bs...), rx: data("recv", bs...)}
 }
 
-// TestPaths goes every way that docs/design.md, "Records", names, with one tracer.
+// TestPaths uses every call that docs/design.md, "Records", names, with one tracer.
 func TestPaths(t *testing.T) {
 	playPaths(t, startTracer(t, "-s", "16384"), append(sendPaths, receivePaths...), trace.noLosses)
 }
 
-// kindOfPair is what the paths are gone over, under a name.
+// kindOfPair is a kind of pairs for the paths, with a name.
 type kindOfPair struct {
 	name string
 	security
@@ -84,7 +84,7 @@ func playPathsOver(t *testing.T, tr *tracer, kinds []kindOfPair, paths []path, n
 			if path.version != "" && path.version != s.Version {
 				continue
 			}
-			// Play apart from compare: the trace is read when all is over.
+			// Play before all comparisons: the trace is read when everything is over.
 			t.Run("play/"+kind.name+"/"+path.name, func(t *testing.T) {
 				p := newPairOver(t, s, kind.connect)
 				defer p.close()
@@ -108,7 +108,8 @@ func playPathsOver(t *testing.T, tr *tracer, kinds []kindOfPair, paths []path, n
 	}
 }
 
-// alerts and handshakes are the names of what the tests send (RFC 8446 sections 6 and 4).
+// alerts and handshakes are the names of the records that the tests send (RFC 8446
+// sections 6 and 4).
 var (
 	alerts = map[[2]byte]alert{
 		{1, 0}: {"warning", "close_notify"}, {2, 20}: {"fatal", "bad_record_mac"}, {1, 90}: {"warning", "user_canceled"},
@@ -121,7 +122,8 @@ func comparePieces(t *testing.T, got trace, want []piece, dir string, s security
 	compareRecords(t, got, recordsOf(want, dir, s))
 }
 
-// compare holds a direction of a connection against its pieces. As many records as the
+// compare compares a direction of a connection with its pieces. As many records as the
+// trace reports for skipped hooks may be without bytes.
 // trace tells for skipped hooks may be without bytes.
 func (tr trace) compare(t *testing.T, lport, rport int, dir string, want []piece, s security) {
 	t.Helper()
@@ -292,7 +294,7 @@ var sendPaths = []path{
 		b := pattern(10, 17)
 		p.send(t, b, 0)
 		p.recv(t, 10, 10)
-		// Whether the kernel allows it is the kernel's affair.
+		// The kernel may allow it or not.
 		_, _, _ = unix.RawSyscall(unix.SYS_CONNECT, uintptr(p.a), uintptr(unsafe.Pointer(&unix.RawSockaddr{Family: unix.AF_UNSPEC})), unix.SizeofSockaddrAny)
 		return both("send", b)
 	}},
@@ -312,10 +314,9 @@ var sendPaths = []path{
 	}},
 }
 
-// fullBuffer fills sockets without a reader, so that sealed records wait for
-// room and reach TCP later: each is there once, with its bytes. Where TCP cuts
-// its segments decides whether a record finds half its room, hence buffers of
-// different sizes.
+// fullBuffer fills sockets without a reader, so that sealed records wait for room and
+// reach TCP later: each is there once, with its bytes. Where TCP splits its segments
+// decides whether a record finds half its room, hence buffers of different sizes.
 func fullBuffer(t *testing.T, p *pair) expectation {
 	type filled struct {
 		p    *pair
@@ -341,9 +342,9 @@ func fullBuffer(t *testing.T, p *pair) expectation {
 	}}
 }
 
-// sleepingReader: a reader sleeps while its peers' buffers are full. A record that
-// found half its room is handed over only after that. Elsewhere the next record
-// waits for room before it is sealed.
+// sleepingReader: a reader sleeps while its peers' buffers are full. A record that found
+// half its room is pushed only after that. Otherwise the next record waits for room
+// before it is sealed.
 func sleepingReader(t *testing.T, p *pair) expectation {
 	const pause, size = 300 * time.Millisecond, 25 * maxRecord
 	var all []*pair
@@ -425,7 +426,7 @@ func sendfileAndRead(t *testing.T, p *pair, b []byte) {
 	must(t, <-done)
 }
 
-// fileWith is an open file that holds b.
+// fileWith is an open file with the content b.
 func fileWith(t *testing.T, b []byte) *os.File {
 	t.Helper()
 	f, err := os.CreateTemp("", "e2e")
@@ -439,8 +440,8 @@ func fileWith(t *testing.T, b []byte) *os.File {
 	return f
 }
 
-// sendfile sends all of a file. Asked for more than there is, kernels before 6.5 leave the last record open where a card
-// seals it.
+// sendfile sends a whole file. If more is requested than the file has, kernels before 6.5
+// leave the last record open on a card.
 func sendfile(p *pair, f *os.File) error {
 	st, err := f.Stat()
 	for left := st.Size(); err == nil && left > 0; {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What needs no kernel to trace, on other systems and processors: it builds, and where an emulator runs it, it shows a
-# recording to the byte as bin/ktlstop does. Usage: e2e/portable.sh OS/PROCESSOR...
+# Checks the parts that need no kernel to trace on other systems and processors: they build, and where an emulator runs
+# the program, it prints a recording exactly as bin/ktlstop does. Usage: e2e/portable.sh OS/PROCESSOR...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Those of which the tests build on any system too, and those whose tests run on another processor.
+# The packages whose tests also build on any system, and those whose tests run on another processor.
 vetted=(./pkg/event ./pkg/ktls/... ./internal/{ending,feed,flow,inspect/...,kubelet,lru,match,names,otlp,packet,safe,session,sink,source,units})
 tested=(./pkg/event ./internal/{source,sink,packet})
 
@@ -17,7 +17,7 @@ fail() {
 	exit 1
 }
 
-# run puts into a file what a program says of the recording.
+# run writes a program's output for the recording to a file.
 run() { # FILE PROGRAM...
 	local file=$1
 	shift

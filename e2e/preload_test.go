@@ -17,10 +17,9 @@ import (
 // preload is the library that moves a program's DTLS sessions into AF_KTLS.
 const preload = "../bin/afktls-preload.so"
 
-// TestPreload: a program with GnuTLS, unchanged, has the records of its DTLS 1.2
-// session sealed and opened by the module, as long as it sends and receives. When
-// it says goodbye GnuTLS has the session again, and goes on counting where the
-// module ended: no nonce comes twice.
+// TestPreload: the module seals and opens the records of the DTLS 1.2 session of an unchanged
+// program with GnuTLS, as long as it sends and receives. When it says goodbye, GnuTLS has the
+// session again, and counts on from the module's last number: no nonce is used twice.
 func TestPreload(t *testing.T) {
 	kmodtest.Load(t, "af_ktls")
 	for _, cipher := range []string{"AES-128-GCM", "AES-256-GCM", "CHACHA20-POLY1305"} {
@@ -35,8 +34,8 @@ func TestPreload(t *testing.T) {
 	})
 }
 
-// TestPreloadBackground: a program forks after its handshake, and the process that leaves ends the session on its part.
-// The one that stays goes on by the module, and says goodbye.
+// TestPreloadBackground: a program forks after its handshake, and the process that exits ends the
+// session on its part. The other one continues with the module, and says goodbye.
 func TestPreloadBackground(t *testing.T) {
 	kmodtest.Load(t, "af_ktls")
 	const cat, cipher = "../bin/dtlscat", "AES-128-GCM"
@@ -58,7 +57,7 @@ func TestPreloadBackground(t *testing.T) {
 		"stays with GnuTLS from now on: the program called: gnutls_bye\n")
 }
 
-// TestPreloadWithoutModule: there the program goes on as it would without the library.
+// TestPreloadWithoutModule: then the program continues as without the library.
 func TestPreloadWithoutModule(t *testing.T) {
 	wantLines(t, chat(t, "AES-128-GCM"), "stays with GnuTLS: no AF_KTLS socket: is the module af_ktls loaded?\n")
 }
@@ -75,9 +74,9 @@ func wantLines(t *testing.T, says string, want ...string) {
 	}
 }
 
-// chat lets gnutls-cli with the preloaded library send two lines to OpenSSL, get
-// one, and say goodbye. It returns what gnutls-cli said. OpenSSL shows the header
-// of each record: their sequences are 1 and 2, that of the goodbye 3.
+// chat makes gnutls-cli with the preloaded library send two lines to OpenSSL, receive one, and say
+// goodbye. It returns the output of gnutls-cli. OpenSSL prints the header of each record: the
+// sequence numbers are 1 and 2, that of the goodbye 3.
 func chat(t *testing.T, cipher string) string {
 	t.Helper()
 	port := freePort(t)
@@ -101,7 +100,7 @@ func chat(t *testing.T, cipher string) string {
 	return clientSays.String()
 }
 
-// received counts the records of a type and sequence, of epoch 1, that OpenSSL got.
+// received counts the records of a type and sequence number, of epoch 1, that OpenSSL received.
 func recordsRead(server *said, contentType, seq int) int {
 	header := fmt.Sprintf("<<< [^\n]*\n +%02x fe fd 00 01 00 00 00 00 00 %02x ", contentType, seq)
 	return len(regexp.MustCompile(header).FindAllString(server.String(), -1))
@@ -133,7 +132,7 @@ func startClient(t *testing.T, cipher string, port int) (*exec.Cmd, io.WriteClos
 	return cmd, in, says
 }
 
-// startInteractive starts a program that is talked to.
+// startInteractive starts a program with input and output.
 func startInteractive(t *testing.T, cmd *exec.Cmd) (io.WriteCloser, *said) {
 	t.Helper()
 	says := &said{}
@@ -153,7 +152,7 @@ func startInteractive(t *testing.T, cmd *exec.Cmd) (io.WriteCloser, *said) {
 	return in, says
 }
 
-// preloadEnv lets a program have the library, and the library say what it does.
+// preloadEnv makes a program load the library, and the library log its actions.
 func preloadEnv(t *testing.T) []string {
 	t.Helper()
 	library, err := filepath.Abs(preload)
@@ -170,13 +169,13 @@ func say(t *testing.T, to io.Writer, line string) {
 	must(t, err)
 }
 
-// wait waits until a program has said something.
+// wait waits until a program has printed a text.
 func wait(t *testing.T, s *said, what string) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%q said", what), func() bool { return strings.Contains(s.String(), what) })
 }
 
-// eventually waits for what no file or socket announces.
+// eventually waits for a condition that no file or socket announces.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !is(); time.Sleep(20 * time.Millisecond) {

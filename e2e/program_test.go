@@ -28,7 +28,8 @@ func hostOpenSSL(t *testing.T) []string {
 	return []string{need(t, "openssl")}
 }
 
-// newerOpenSSL is OpenSSL 3.5. It runs beside the host's by its own libc's loader.
+// newerOpenSSL is OpenSSL 3.5. It runs beside the host's with the loader of its own
+// libc.
 func newerOpenSSL(t *testing.T) []string {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks("../bin/openssl35")
@@ -39,7 +40,7 @@ func newerOpenSSL(t *testing.T) []string {
 	return []string{filepath.Join(lib, "ld-linux-x86-64.so.2"), "--library-path", lib, filepath.Join(dir, "usr/bin/openssl")}
 }
 
-// commOf is the name that the kernel gives a process that runs a program.
+// commOf is the kernel's name of a process that runs a program.
 func commOf(program string) string {
 	name := filepath.Base(program)
 	return name[:min(len(name), 15)]
@@ -68,7 +69,7 @@ func start(t *testing.T, cmd *exec.Cmd) {
 	})
 }
 
-// waitFor waits for a program's end and kills it when that takes too long.
+// waitFor waits for a program's end and kills it after a time.
 func waitFor(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
@@ -78,9 +79,8 @@ func waitFor(t *testing.T, cmd *exec.Cmd) {
 	}
 }
 
-// freePort is one that nobody listens on.
-// freePort is a port to listen on, below those that clients get: which end of a
-// connection is the client shows in the ports.
+// freePort is a free port to listen on, below those that clients get: the ports then
+// show which end of a connection is the client.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
@@ -94,14 +94,13 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
-// listening waits until somebody listens on a port, without connecting to it.
+// listening waits until a process listens on a port, without connecting to it.
 func listening(t *testing.T, port int) {
 	t.Helper()
 	listens(t, port, "/proc/net")
 }
 
-// listens is listening in the network namespace that dir, a proc(5) net
-// directory, shows.
+// listens is the same in the network namespace of dir, a proc(5) net directory.
 func listens(t *testing.T, port int, dir string) {
 	t.Helper()
 	listener := regexp.MustCompile(fmt.Sprintf(":%04X 0+:0000 0A", port))

@@ -12,8 +12,8 @@ import (
 
 var randomSeed = flag.Uint64("random-seed", 0, "seed of the random traffic, 0 for one from the clock")
 
-// playRandomTraffic mixes all ways in and out over several connections at once
-// for a bounded number of steps. The model keeps what each must show.
+// playRandomTraffic mixes all calls over several connections at once for a limited
+// number of steps. The model keeps the expected records of each.
 func playRandomTraffic(t *testing.T) func(*testing.T, trace) {
 	const conns, steps = 6, 40
 	seed := *randomSeed
@@ -48,7 +48,7 @@ func playRandomTraffic(t *testing.T) func(*testing.T, trace) {
 	}
 }
 
-// model is one connection and the records that it must have shown.
+// model is one connection and its expected records.
 type model struct {
 	rng    *rand.Rand
 	p      *pair
@@ -56,7 +56,7 @@ type model struct {
 	tx, rx []piece
 }
 
-// step sends something in some way and reads all of it in some way.
+// step sends data by a random call and reads all of it by another.
 func (m *model) step(t *testing.T) {
 	t.Helper()
 	if m.rng.IntN(8) == 0 {

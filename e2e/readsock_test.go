@@ -15,18 +15,18 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// kcmVersions are the versions of TLS under the kernel connection multiplexor
-// (KCM). Behind a record's plaintext lies the tag in both, in TLS 1.3 the
-// content type before it.
+// kcmVersions are the versions of TLS under the kernel connection multiplexor (KCM). In
+// both the tag follows a record's plaintext, in TLS 1.3 the content type precedes the
+// tag.
 var kcmVersions = []security{{"1.2", "AES-GCM-128", "sw"}, {"1.3", "AES-GCM-128", "sw"}}
 
-// kcmSize is that of each message: the parser of the tests returns it always.
+// kcmSize is the size of each message: the tests' parser always returns it.
 const kcmSize = 100
 
-// playReadSock gives sockets with kernel TLS to the kernel connection
-// multiplexor, whose stream parser reads by tls_sw_read_sock in a worker, as
-// NVMe/TCP does. All records are there before, so that the worker alone reads.
-// What is sent by the multiplexor is one record a message.
+// playReadSock gives sockets with kernel TLS to the kernel connection multiplexor,
+// whose stream parser reads by tls_sw_read_sock in a worker, as NVMe/TCP does. All
+// records have arrived before, so that only the worker reads. Each message sent through
+// the multiplexor is one record.
 func playReadSock(t *testing.T) func(*testing.T, trace) {
 	needReadSock(t)
 	var told []func(*testing.T, trace)
@@ -40,8 +40,8 @@ func playReadSock(t *testing.T) func(*testing.T, trace) {
 	}
 }
 
-// playMultiplexor sends records of these sizes, multiples of a message's, takes
-// their messages from a multiplexor, and sends one of two messages by it.
+// playMultiplexor sends records of these sizes, multiples of a message's, reads their
+// messages from a multiplexor, and sends one of two messages through it.
 func playMultiplexor(t *testing.T, s security, sizes ...int) func(*testing.T, trace) {
 	t.Helper()
 	p := newPair(t, s)
@@ -68,8 +68,8 @@ func playMultiplexor(t *testing.T, s security, sizes ...int) func(*testing.T, tr
 	}
 }
 
-// sendPatterns sends a record of each size. It returns their plaintexts, apart
-// and together.
+// sendPatterns sends a record of each size. It returns their plaintexts, separately and
+// together.
 func (p *pair) sendPatterns(t *testing.T, sizes ...int) (records [][]byte, stream []byte) {
 	t.Helper()
 	for i, size := range sizes {
@@ -90,20 +90,20 @@ func readByWorker(t *testing.T, got trace, p *pair) trace {
 		if rx[i].User != "kcm" {
 			t.Errorf("record %d is of %q, not of the multiplexor", i, rx[i].User)
 		}
-		rx[i].PID = os.Getpid() // comparePieces is about this process
+		rx[i].PID = os.Getpid() // comparePieces compares this process's records
 	}
 	return rx
 }
 
-// joinedWrong says which kernels make a wrong message where it lies in two
-// records: net/strparser joins the two buffers by their whole length, and behind
-// a record's plaintext its buffer goes on with content type (TLS 1.3) and room
-// for the tag. LIMITATIONS.md says so; a kernel that does otherwise than it
-// stands here fails the test.
+// joinedWrong says which kernels make a wrong message if it is in two records:
+// net/strparser joins the two buffers with their whole length, and after a record's
+// plaintext its buffer continues with content type (TLS 1.3) and room for the tag.
+// LIMITATIONS.md says so; a kernel that behaves differently from this table fails the
+// test.
 var joinedWrong = map[string]bool{"6.12": true, "6.18": true, "7.2": true, "7.3": true}
 
-// playSplitMessage sends a message of the multiplexor in two records. Whatever
-// the kernel makes of it, the trace shows both as they were sent.
+// playSplitMessage sends a message of the multiplexor in two records. Whatever the
+// kernel makes of it, the trace shows both as they were sent.
 func playSplitMessage(t *testing.T) func(*testing.T, trace) {
 	needReadSock(t)
 	kernel, _, _ := strings.Cut(os.Getenv("KTLSTOP_KERNEL"), "-") // the same on each processor
@@ -142,8 +142,8 @@ func playSplit(t *testing.T, s security, wrong bool) func(*testing.T, trace) {
 	}
 }
 
-// checkJoinedWrong expects the end of the first record, what its buffer holds
-// behind it, and then of the second what is left of the message's length.
+// checkJoinedWrong expects the end of the first record, the bytes after it in its
+// buffer, and then the part of the second that completes the message's length.
 func checkJoinedWrong(t *testing.T, got []byte, records [][]byte, s security) {
 	t.Helper()
 	const half, tag = kcmSize / 2, 16
@@ -161,7 +161,7 @@ func checkJoinedWrong(t *testing.T, got []byte, records [][]byte, s security) {
 	checkSame(t, got[half+foreign:], records[1][:half-foreign])
 }
 
-// fromKCM takes a message from a multiplexor.
+// fromKCM reads a message from a multiplexor.
 func fromKCM(t *testing.T, kcm int) []byte {
 	t.Helper()
 	buf := make([]byte, 4*kcmSize)

@@ -88,7 +88,7 @@ var receivePaths = []path{
 		return e
 	}},
 	{name: "MSG_WAITALL over a pause", run: func(t *testing.T, p *pair) expectation {
-		const pause = 400 * time.Millisecond // a busy host may take half of it to begin reading
+		const pause = 400 * time.Millisecond // a busy host may take half of it before it begins to read
 		a, b := pattern(100, 30), pattern(100, 31)
 		p.send(t, a, 0)
 		sent := make(chan error, 1)
@@ -155,7 +155,7 @@ var receivePaths = []path{
 }
 
 // checkDeliver: a record is delivered when its call takes up the next one, and the last one
-// when the call returns, which tells how many they were and how long it took for them.
+// when the call returns, which reports how many records it opened and how long that took.
 func checkDeliver(t *testing.T, rx trace, calls int) {
 	t.Helper()
 	var records int
@@ -209,7 +209,7 @@ func badRecord(t *testing.T, p *pair) expectation {
 	return e
 }
 
-// pairWithWrongKey returns a connection whose receiver cannot open anything.
+// pairWithWrongKey returns a connection whose receiver cannot open any record.
 func pairWithWrongKey(t *testing.T, info raw.CryptoInfo) *pair {
 	t.Helper()
 	x, y := tcpPair(t)
@@ -220,8 +220,8 @@ func pairWithWrongKey(t *testing.T, info raw.CryptoInfo) *pair {
 	return newPlainPair(t, x, y, info)
 }
 
-// badHeader: after a good record the peer sends what cannot begin one. The
-// kernel finds it when the bytes arrive, in nobody's call.
+// badHeader: after a good record the peer sends bytes that cannot begin one. The kernel
+// finds them when they arrive, outside of any call.
 func badHeader(t *testing.T, p *pair) expectation {
 	a := pattern(72, 39)
 	p.send(t, a, 0)
@@ -242,8 +242,8 @@ func badHeader(t *testing.T, p *pair) expectation {
 	return e
 }
 
-// badHeaderBehind: the kernel finds the bad header in the call that reads the good
-// record, which stays what it is.
+// badHeaderBehind: the kernel finds the bad header in the call that reads the good record,
+// which is reported as usual.
 func badHeaderBehind(t *testing.T, p *pair) expectation {
 	x, y := tcpPair(t)
 	must(t, raw.Enable(y, nil, &p.info))
@@ -265,14 +265,14 @@ func badHeaderBehind(t *testing.T, p *pair) expectation {
 	}}
 }
 
-// failure is what an error event must say.
+// failure is an expected error event.
 type failure struct {
 	errno, function string
 	seq             uint64
 	content, comm   string
 }
 
-// checkFailure wants one error of the receiver of p, and no record.
+// checkFailure checks that there is one error of the receiver of p, and no record.
 func checkFailure(t *testing.T, tr trace, p *pair, want failure) {
 	t.Helper()
 	errs := tr.of(p.rport, p.lport).ofType("error")
@@ -298,8 +298,8 @@ func checkSame(t *testing.T, got, want []byte) {
 	}
 }
 
-// recvAll reads n bytes by one call with MSG_WAITALL, or more where a signal of
-// the Go runtime cuts it short; it returns how many.
+// recvAll reads n bytes by one call with MSG_WAITALL, or by several if a signal of the Go
+// runtime interrupts it; it returns the number of calls.
 func (p *pair) recvAll(t *testing.T, n int) (calls int) {
 	t.Helper()
 	for buf := make([]byte, n); n > 0; calls++ {
@@ -313,7 +313,8 @@ func (p *pair) recvAll(t *testing.T, n int) (calls int) {
 }
 
 // padded: a peer in user space pads its records (RFC 8446 section 5.4). With
-// TLS_RX_EXPECT_NO_PAD the kernel opens such a record twice; it is one all the same.
+// TLS_RX_EXPECT_NO_PAD the kernel opens such a record twice; it is reported once all the
+// same.
 func padded(t *testing.T, p *pair, noPad bool) expectation {
 	t.Helper()
 	x, y := tcpPair(t)

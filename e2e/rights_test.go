@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestFewestRights: each capability of the unit and of the DaemonSet that tracing
-// cannot do without is missed in one line. That all together are enough, and no user
-// but root is, TestPackage shows.
+// TestFewestRights: without one of the capabilities of the unit and of the DaemonSet
+// that tracing requires, one line reports it. TestPackage shows that all together are
+// enough, and only for the user root.
 func TestFewestRights(t *testing.T) {
 	onOneKernel(t)
 	for lacks, c := range map[string]struct{ args, says string }{
@@ -23,7 +23,8 @@ func TestFewestRights(t *testing.T) {
 	}
 }
 
-// withRights is a command of an ordinary user with the unit's capabilities but one.
+// withRights is a command of an ordinary user with all of the unit's capabilities but
+// one.
 func withRights(but string, args ...string) *exec.Cmd {
 	rights := slices.DeleteFunc([]string{"sys_admin", "syslog", "dac_read_search"}, func(c string) bool { return c == but })
 	set := "-all,+" + strings.Join(rights, ",+")

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// account is what a trace reports one direction of one socket.
+// account is the trace's account of one direction of one socket.
 type account struct{ seen, weight, lost, sampled, unweighted int }
 
 // accountOf needs the socket's close.
@@ -40,8 +40,8 @@ func (tr trace) accountOf(t *testing.T, lport, rport int, dir string) (s account
 	return s
 }
 
-// checkAccount: what was seen, left out and lost is what was sealed, and so is what
-// the records stand for with what none stands for.
+// checkAccount: the records seen, left out and lost add up to those sealed, and so do
+// the weights and the unweighted records.
 func checkAccount(t *testing.T, s account, sealed int) {
 	t.Helper()
 	if s.seen+s.sampled+s.lost != sealed {
@@ -52,7 +52,7 @@ func checkAccount(t *testing.T, s account, sealed int) {
 	}
 }
 
-// ends are the two sides of what a sends to b.
+// ends are the two ends of the records that a sends to b.
 func (p *pair) ends() [2]struct {
 	lport, rport int
 	dir          string
@@ -76,9 +76,9 @@ func (p *pair) mixed(t *testing.T, rounds int, b []byte) {
 	}
 }
 
-// TestSample: the weights of one record in ten, and what the ends say that none
-// stands for, make up what was sealed, for each socket and direction and in sum.
-// Control records and errors are all there.
+// TestSample: the weights of one record in ten and the unweighted records of the close
+// events add up to the records sealed, for each socket and direction and in total. All
+// control records and errors are there.
 func TestSample(t *testing.T) {
 	onEnds(t)
 	const conns, rounds = 4, 50
@@ -94,8 +94,8 @@ func TestSample(t *testing.T) {
 		pairs[i] = newPair(t, overloaded)
 		defer pairs[i].close()
 	}
-	// In turns and by one task: where tasks preempt each other, the kernel may
-	// skip hooks, and the sums lack what the gaps then say.
+	// In turns and by one task: where tasks preempt each other, the kernel may skip
+	// hooks, and the gaps then report what the sums lack.
 	for range rounds {
 		for i, p := range pairs {
 			p.mixed(t, 1, pattern(10, i))
@@ -136,9 +136,9 @@ func TestSample(t *testing.T) {
 	}
 }
 
-// checkPicked: of n records of data far fewer are reported, those that stand for
-// others show their plaintext, and every call's time is known. But a record whose
-// first hook was skipped (two tasks taken off the processor in it) has neither.
+// checkPicked: of n records of data far fewer are reported, those that stand for others
+// show their plaintext, and every call's time is known. Only a record whose first hook
+// was skipped (two tasks interrupted in it on the processor) has neither.
 func checkPicked(t *testing.T, records trace, n int) {
 	t.Helper()
 	told := records.data()
@@ -159,8 +159,8 @@ func checkPicked(t *testing.T, records trace, n int) {
 	}
 }
 
-// TestSampleAuto: nobody reads the ring, and what would not fit is sampled, not
-// lost. Once the tracer goes on it tells every record again.
+// TestSampleAuto: nothing reads the ring, and records that would not fit are sampled,
+// not lost. Once the tracer continues it reports every record again.
 func TestSampleAuto(t *testing.T) {
 	onOneWithEachChange(t)
 	const records, controls, after = 600, 15, 20
@@ -220,7 +220,7 @@ func TestSampleTinyRing(t *testing.T) {
 	}
 }
 
-// TestMaxCPUOfSums: the dashboard's sums leave nothing to spare.
+// TestMaxCPUOfSums: with the dashboard's sums no records can be left out.
 func TestMaxCPUOfSums(t *testing.T) {
 	onOneKernel(t)
 	onOneCPU(t)
@@ -231,8 +231,8 @@ func TestMaxCPUOfSums(t *testing.T) {
 	p.untilTooMuch(t, board)
 }
 
-// TestMaxCPU: programs that may take next to nothing sample, step by step, and
-// then go. What was traced until then is reported.
+// TestMaxCPU: programs with a limit close to zero sample, step by step, and then are
+// detached. The records traced until then are reported.
 func TestMaxCPU(t *testing.T) {
 	onOneWithEachChange(t)
 	onOneCPU(t)
@@ -249,10 +249,10 @@ func TestMaxCPU(t *testing.T) {
 	if s.Stopped != "max_cpu" || s.Sampled["tx"] == 0 || len(s.Lost) != 0 {
 		t.Errorf("the summary is %+v", s)
 	}
-	p.exchange(t, 1, pattern(10, 1)) // the connection is none the worse
+	p.exchange(t, 1, pattern(10, 1)) // the connection continues to work
 }
 
-// untilTooMuch makes traffic until the tracer says that it costs too much.
+// untilTooMuch makes traffic until the tracer reports that it costs too much.
 func (p *pair) untilTooMuch(t *testing.T, tr *tracer) {
 	t.Helper()
 	pace := time.NewTicker(5 * time.Millisecond)
@@ -278,9 +278,9 @@ func (p *pair) untilTooMuch(t *testing.T, tr *tracer) {
 	}
 }
 
-// onOneCPU keeps this test and what it starts on one processor: an emulator that
-// translates code on one while another changes it can keep what was there
-// before, the kernel's own breakpoint for one.
+// onOneCPU keeps this test and its processes on one processor: an emulator that
+// translates code on one while another changes it can keep an intermediate state, the
+// kernel's own breakpoint for example.
 func onOneCPU(t *testing.T) {
 	t.Helper()
 	var all, one unix.CPUSet

@@ -2,9 +2,9 @@ package e2e
 
 import "testing"
 
-// A scene makes traffic of its own and returns what looks for it in the trace.
-// Others play under the same tracer before and after: a scene looks at its own
-// connections only, which both their ports name.
+// A scene makes traffic of its own and returns a function that checks it in the trace.
+// Other scenes play under the same tracer before and after: a scene checks only its own
+// connections, identified by both ports.
 type scene struct {
 	name string
 	play func(t *testing.T) (told func(t *testing.T, got trace))
@@ -29,7 +29,7 @@ var withBytes = []scene{
 
 // TestScenes plays scenes under one tracer, and beside it a dashboard that measures no
 // stages: resets, rekeys, records that wait for TCP and readers of all kinds add up to
-// what the trace tells one by one.
+// the trace's individual events.
 func TestScenes(t *testing.T) {
 	tr := startTracer(t, "-s", "16384")
 	dash := startDashboard(t, "-d", "1s", "--stages", "off")
@@ -50,9 +50,8 @@ func TestScenesWithoutBytes(t *testing.T) {
 	})
 }
 
-// playScenes plays scenes one after the other under a tracer, which takes longer
-// to start than most of them to play, and then compares each with what the trace
-// reports it.
+// playScenes plays scenes one after the other under a tracer, which takes longer to
+// start than most of them to play, and then compares each with the trace.
 func playScenes(t *testing.T, tr *tracer, scenes []scene) trace {
 	t.Helper()
 	told := make([]func(*testing.T, trace), len(scenes))
@@ -62,7 +61,7 @@ func playScenes(t *testing.T, tr *tracer, scenes []scene) trace {
 	got := tr.stop()
 	got.noLosses(t)
 	for i, s := range scenes {
-		if told[i] != nil { // this kernel has what the scene is about
+		if told[i] != nil { // this kernel supports the scene
 			t.Run(s.name, func(t *testing.T) { told[i](t, got) })
 		}
 	}

@@ -26,15 +26,15 @@ const (
 	// selftestProgram is the kernel's tools/testing/selftests/net/tls.c.
 	selftestProgram = "../bin/kernel-selftest"
 	selftestResults = "testdata/selftest"
-	// leadVariant is the variant that runs all there is, hanging cases included.
+	// leadVariant is the variant that runs all cases, hanging ones included.
 	leadVariant = "13_aes_gcm"
 	// hang is the outcome of a case that ran into the harness' limit, 30 s.
 	hang = "hang"
 )
 
-// TestSelftest runs the kernel's own test of its TLS code with ktlstop attached:
-// each case must end as it does without, and the trace must hold all invariants.
-// KTLSTOP_ALL=1 runs all cases, otherwise a selection that takes every path.
+// TestSelftest runs the kernel's own test of its TLS code with ktlstop attached: each
+// case must end as it does without, and the trace must satisfy all invariants.
+// KTLSTOP_ALL=1 runs all cases, otherwise a selection that covers every path.
 func TestSelftest(t *testing.T) {
 	checkULP(t)
 	s := newSelftest(t)
@@ -78,18 +78,18 @@ func (c testCase) String() string {
 // crowded cases move 36 to 72 MB between a dozen processes.
 func (c testCase) crowded() bool { return strings.HasPrefix(c.test, "mutliproc") }
 
-// sample is what other variants than leadVariant are tested with every day.
+// sample are the cases that run with each change in variants other than leadVariant.
 var sample = []string{"send_then_sendfile", "recv_max", "splice_to_pipe", "bidir", "control_msg"}
 
-// sampled are the variants of every day that take other paths than leadVariant:
-// TLS 1.2 and TLS 1.3 are opened straight into the reader's memory.
+// sampled are the variants of each change with other paths than leadVariant: TLS 1.2
+// and TLS 1.3 are opened directly into the reader's memory.
 var sampled = []string{"12_aes_gcm", "13_nopad"}
 
 // selftestGroup is a part of the cases that shares one trace.
 type selftestGroup struct {
 	name    string
 	snaplen int
-	// all chooses the cases of KTLSTOP_ALL, some of them those of every day.
+	// all selects the cases of KTLSTOP_ALL, including some of those of each change.
 	all, some func(testCase) bool
 }
 
@@ -199,8 +199,8 @@ func parseCases(table []byte) (cases []testCase) {
 // outcomes are pass, fail, skip or hang, by case.
 type outcomes map[string]string
 
-// run runs cases. The selftest makes unnamed files in /tmp, which an overlay
-// file system refuses before Linux 6.3, so it gets a /tmp of its own.
+// run runs cases. The selftest makes unnamed files in /tmp, which an overlay file
+// system refuses before Linux 6.3, so it gets a /tmp of its own.
 func (s *selftest) run(t *testing.T, cases []testCase) outcomes {
 	t.Helper()
 	if len(cases) == 0 {
@@ -216,7 +216,7 @@ func (s *selftest) run(t *testing.T, cases []testCase) outcomes {
 	if len(got) != len(cases) {
 		t.Fatalf("%d of %d cases came to an end (%v):\n%s", len(got), len(cases), err, out)
 	}
-	// A single case may do without a key.
+	// A single case may work without a key.
 	if bytes.Contains(out, []byte("testing without tls")) || len(cases) > 10 && tlsStat(t)["TlsTxSw"] == before["TlsTxSw"] {
 		t.Fatalf("the selftest did not use TLS:\n%s", out)
 	}
@@ -250,8 +250,8 @@ func parseOutcomes(out []byte) outcomes {
 	return got
 }
 
-// runAlone runs cases without ktlstop. A test that hangs in one variant hangs
-// in all, and is run in the first only.
+// runAlone runs cases without ktlstop. A test that hangs in one variant hangs in all,
+// and runs in the first only.
 func (s *selftest) runAlone(t *testing.T, cases []testCase) outcomes {
 	t.Helper()
 	var first, rest []testCase
@@ -273,10 +273,9 @@ func (s *selftest) runAlone(t *testing.T, cases []testCase) outcomes {
 	return got
 }
 
-// expected is what each case does on this kernel without ktlstop: as it was
-// recorded, or as it is found out now. Debian's next kernel of the same series
-// begins with the record of the last: a case that differs runs again without
-// ktlstop (compare).
+// expected is the result of each case on this kernel without ktlstop: the recorded one,
+// or one determined now. A newer kernel of the same series uses the record of the
+// earlier one: a case that differs runs again without ktlstop (compare).
 func (s *selftest) expected(t *testing.T) outcomes {
 	t.Helper()
 	name := s.recorded(t)
@@ -304,8 +303,8 @@ func (s *selftest) results(t *testing.T) string {
 	return filepath.Join(selftestResults, release(t)+".txt")
 }
 
-// recorded is the record of this kernel, or else of another one of its series;
-// it is empty if there is none.
+// recorded is the record of this kernel, or else of another one of its series; it is
+// empty if there is none.
 func (s *selftest) recorded(t *testing.T) string {
 	t.Helper()
 	name := s.results(t)
@@ -343,8 +342,8 @@ func (s *selftest) write(t *testing.T, got outcomes) {
 	must(t, os.WriteFile(s.results(t), []byte(b.String()), 0o644))
 }
 
-// choose returns the cases of a group: those that are known to end one way or
-// another where expected is given, and hanging ones only if there is time.
+// choose returns the cases of a group: those with a known result if expected is given,
+// and hanging ones only if there is time.
 func (s *selftest) choose(g selftestGroup, expected outcomes) (chosen []testCase) {
 	wanted, patient := g.some, false
 	if os.Getenv("KTLSTOP_ALL") != "" {
@@ -386,9 +385,9 @@ func (s *selftest) runTraced(t *testing.T, snaplen int, cases []testCase) outcom
 	return outcomes
 }
 
-// readTrace reads a long trace. To validate a line takes an emulated guest two
-// milliseconds, and most lines differ in numbers and payload only: of those
-// that are otherwise the same, one is validated.
+// readTrace reads a long trace. Validating a line takes an emulated guest two
+// milliseconds, and most lines differ in numbers and payload only: of those that are
+// otherwise the same, one is validated.
 func readTrace(t *testing.T, name string) (tr trace) {
 	t.Helper()
 	f, err := os.Open(name)
@@ -429,9 +428,9 @@ func checkCounters(t *testing.T, got trace, before, after map[string]int) {
 	}
 }
 
-// compare checks that each case ended as it does without ktlstop. Some cases
-// wait for 20 ms and fail on a busy machine, so one that differs gets two more
-// chances, without and with ktlstop.
+// compare checks that each case ended as it does without ktlstop. Some cases wait for
+// 20 ms and fail on a busy machine, so one that differs gets two more attempts, without
+// and with ktlstop.
 func (s *selftest) compare(t *testing.T, snaplen int, cases []testCase, expected, got outcomes) {
 	t.Helper()
 	differ := func() []testCase {

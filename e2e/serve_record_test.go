@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestServeRecord: serve keeps the last seconds of events, and writes them where somebody
-// asks over HTTP.
+// TestServeRecord: serve keeps the last seconds of events, and writes them on request
+// over HTTP.
 func TestServeRecord(t *testing.T) {
 	onOneKernel(t)
 	dir := t.TempDir()

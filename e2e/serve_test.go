@@ -28,7 +28,7 @@ func startServe(t *testing.T, args ...string) *served {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	addr := l.Addr().String()
-	must(t, l.Close()) // nobody else is in the guest who would take it
+	must(t, l.Close()) // no other process in the guest would use it
 	cmd := exec.Command(program, append([]string{"serve", "--web.listen-address", addr}, args...)...)
 	return &served{(&tracer{t: t, cmd: cmd}).start(), "http://" + addr}
 }
@@ -46,7 +46,7 @@ func (s *served) get(path, accept string) (status int, body string) {
 	return res.StatusCode, string(b)
 }
 
-// metrics are those of one scrape.
+// metrics are the metrics of one scrape.
 type metrics map[string]*dto.MetricFamily
 
 func (s *served) scrape() metrics {
@@ -81,7 +81,8 @@ func (m metrics) sum(name string, labels ...string) (sum float64) {
 // recordTypes are the values of the label "type", by the generator's names.
 var recordTypes = map[string]string{"application_data": "data", "alert": "alert", "handshake": "handshake"}
 
-// want are the series of what a generator has sent, and the other end received.
+// want are the series for the records that a generator has sent, and the other end
+// received.
 func (r *genReport) want() map[string]float64 {
 	want := map[string]float64{}
 	for _, e := range r.Connections {
@@ -93,8 +94,8 @@ func (r *genReport) want() map[string]float64 {
 	return want
 }
 
-// TestServe: what is scraped is what was sent and received, to the record; what fails is
-// counted as what it is; and the module stays while somebody traces.
+// TestServe: the scraped counts match the records sent and received exactly; failures are
+// counted by kind; and the module stays loaded during the trace.
 func TestServe(t *testing.T) {
 	onOneKernel(t)
 	s := startServe(t, "--stages", "on", "--slow", "1ns")
@@ -142,7 +143,7 @@ func TestServe(t *testing.T) {
 	s.wait()
 }
 
-// failures are a record that cannot be opened, and a socket that may not have kernel TLS.
+// failures are a record that cannot be opened, and a socket that cannot have kernel TLS.
 func (s *served) failures() {
 	s.t.Helper()
 	gen(s.t, "--fault", "corrupt", "--rounds", "1")

@@ -18,9 +18,9 @@ import (
 
 var soakTime = flag.Duration("soak", 30*time.Minute, "how long TestSoak goes on")
 
-// TestSoak lets connections come and go with random traffic for a long time.
-// The tracer's memory, maps and file descriptors must not grow, and its counts
-// must be exact at the end. make soak runs it.
+// TestSoak opens and closes connections with random traffic for a long time. The
+// tracer's memory, maps and file descriptors must not grow, and its counts must be
+// exact at the end. make soak runs it.
 func TestSoak(t *testing.T) {
 	const warmUp = 20
 	seed := *randomSeed
@@ -55,7 +55,7 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// tallied is what a trace must agree with the traffic on.
+// tallied are the counts in which a trace must agree with the traffic.
 type tallied struct{ tx, rx, closed, lost, errors int }
 
 // tally counts a trace's lines as they come.
@@ -98,8 +98,8 @@ func soakRound(t *testing.T, seed, round uint64, want *tallied) {
 	}
 }
 
-// usage is what a process holds: memory of its own in KiB, file descriptors
-// (maps and links among them) and threads.
+// usage is the resources of a process: memory of its own in KiB, file descriptors (maps
+// and links among them) and threads.
 type usage struct{ rss, files, threads int }
 
 func (u usage) String() string {
@@ -113,9 +113,9 @@ func usageOf(t *testing.T, pid int) (u usage) {
 	must(t, err)
 	for line := range strings.Lines(string(b)) {
 		name, value, _ := strings.Cut(line, ":")
-		n, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB")) // other lines are no numbers
+		n, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB")) // other lines have no numbers
 		switch name {
-		case "RssAnon": // what the rings map is theirs, and fills as they are read
+		case "RssAnon": // the memory of the rings is not counted, since it fills as they are read
 			u.rss = n
 		case "Threads":
 			u.threads = n

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// snapshot is one line of ktlstop -o json, as far as the tests look at it.
+// snapshot is one line of ktlstop -o json, with the fields that the tests read.
 type snapshot struct {
 	TX    sums  `json:"tx"`
 	RX    sums  `json:"rx"`
@@ -45,13 +45,13 @@ type row struct {
 	Comm   string `json:"comm"`
 }
 
-// startDashboard runs ktlstop -o json and returns when its hooks are live.
+// startDashboard runs ktlstop -o json and returns when its hooks are attached.
 func startDashboard(t *testing.T, args ...string) *tracer {
 	t.Helper()
 	return startDashboardBy(t, []string{program}, args...)
 }
 
-// startDashboardBy is startDashboard for a ktlstop that other words start.
+// startDashboardBy is startDashboard for a ktlstop that is started by another command.
 func startDashboardBy(t *testing.T, ktlstop []string, args ...string) *tracer {
 	t.Helper()
 	dir := t.TempDir()
@@ -78,7 +78,7 @@ func (tr *tracer) stopDashboard() []snapshot {
 	return all
 }
 
-// snapshots is what a dashboard has written whole by now.
+// snapshots are the complete snapshots of a dashboard so far.
 func (tr *tracer) snapshots() []snapshot {
 	tr.t.Helper()
 	b, err := os.ReadFile(tr.file)
@@ -96,8 +96,8 @@ func (tr *tracer) snapshots() []snapshot {
 	return all
 }
 
-// TestSumsEqualTrace: what the kernel adds up for the dashboard is what the
-// events of the same traffic make, connection by connection.
+// TestSumsEqualTrace: the kernel's sums for the dashboard match the events of the same
+// traffic, connection by connection.
 func TestSumsEqualTrace(t *testing.T) {
 	onEnds(t)
 	tr := startTracer(t)
@@ -143,8 +143,8 @@ func TestSumsEqualTrace(t *testing.T) {
 	}
 }
 
-// checkNothingRefused: a dashboard that gives the sums up shows the same by other means,
-// and costs what a trace does.
+// checkNothingRefused: a dashboard that cannot use the sums shows the same from events,
+// at the cost of a trace.
 func checkNothingRefused(t *testing.T, snaps []snapshot) {
 	t.Helper()
 	for _, note := range snaps[len(snaps)-1].Run.Notes {
@@ -188,8 +188,8 @@ func checkTotals(t *testing.T, got trace, last snapshot) {
 	}
 }
 
-// checkAddsUp compares what a dashboard has added up with what a trace tells: each may
-// lack what it says it has lost.
+// checkAddsUp compares a dashboard's sums with a trace: each may lack the losses that it
+// reports.
 func checkAddsUp(t *testing.T, got trace, last snapshot) {
 	t.Helper()
 	var lost uint64
@@ -210,8 +210,8 @@ func checkAddsUp(t *testing.T, got trace, last snapshot) {
 	}
 }
 
-// checkSums compares one direction of one socket: counts exactly, times within
-// what two tracers that look one after the other can differ by.
+// checkSums compares one direction of one socket: counts exactly, times within the
+// possible difference of two tracers that run one after the other.
 func checkSums(t *testing.T, got trace, snaps []snapshot, p *pair, dir string) {
 	t.Helper()
 	lport, rport := p.lport, p.rport
@@ -247,7 +247,7 @@ func checkSums(t *testing.T, got trace, snaps []snapshot, p *pair, dir string) {
 	checkTimesOf(t, lport, dir, have, timed)
 }
 
-// timing are the hooks without which a record's begin or its end is unknown.
+// timing are the hooks without which a record's beginning or its end is unknown.
 var timing = []string{"verdict_enter", "msg_free", "open_enter", "recvmsg_exit"}
 
 func checkTimesOf(t *testing.T, lport int, dir string, have *sums, timed []uint64) {
@@ -258,7 +258,8 @@ func checkTimesOf(t *testing.T, lport int, dir string, have *sums, timed []uint6
 		most = max(most, v)
 	}
 	mean := sum / uint64(len(timed))
-	// Each stamps by itself, and on a busy host milliseconds can pass between the two.
+	// Each takes its own time stamps, and on a busy host milliseconds can pass between
+	// the two.
 	const apart = 16
 	if !near(have.Lat.Mean, mean, apart) || !near(have.Lat.Max, most, apart) || have.Lat.Error != 1 {
 		t.Errorf("%d %s: the dashboard says %+v, the trace has mean %d, max %d", lport, dir, have.Lat, mean, most)
@@ -270,7 +271,7 @@ func checkTimesOf(t *testing.T, lport int, dir string, have *sums, timed []uint6
 
 func near(a, b, factor uint64) bool { return a <= b*factor && b <= a*factor }
 
-// lastRow is one direction of a socket as it was last shown: closed ones go.
+// lastRow is the last row of one direction of a socket: closed ones disappear.
 func lastRow(snaps []snapshot, lport, rport int, dir string) *sums {
 	for i := len(snaps) - 1; i >= 0; i-- {
 		for j := range snaps[i].Conns {

@@ -33,7 +33,8 @@ func exists(name string) bool {
 	return err == nil
 }
 
-// TestTapEnds: the interface is dumb while it is there, and goes with the command.
+// TestTapEnds: the interface answers nothing while it exists, and is removed with the
+// command.
 func TestTapEnds(t *testing.T) {
 	onOneKernel(t)
 	tp := startTap(t, "ktls1", "--mtu", "1500")
@@ -61,7 +62,7 @@ func TestTapEnds(t *testing.T) {
 	}
 }
 
-// TestTapSecondSignal: the interface goes even where nothing else gets its time.
+// TestTapSecondSignal: the interface is removed even if nothing else can finish.
 func TestTapSecondSignal(t *testing.T) {
 	onOneKernel(t)
 	tp := startTap(t, "ktls8")
@@ -73,8 +74,8 @@ func TestTapSecondSignal(t *testing.T) {
 	}
 }
 
-// TestTapKilled: what SIGKILL leaves behind the next start names and removes,
-// and nothing else.
+// TestTapKilled: after a SIGKILL the next start names and removes the remains, and
+// nothing else.
 func TestTapKilled(t *testing.T) {
 	onOneKernel(t)
 	tp := startTap(t, "ktls2")
@@ -86,7 +87,7 @@ func TestTapKilled(t *testing.T) {
 	must(t, exec.Command(need(t, "ip"), "link", "add", "foreign0", "type", "dummy").Run())
 	t.Cleanup(func() { must(t, exec.Command("ip", "link", "del", "foreign0").Run()) })
 	next := startTap(t, "ktls3")
-	// It has said so by now, but what it says comes here through a pipe.
+	// It has printed the line by now, but its output comes here through a pipe.
 	next.waitFor(func() bool { return strings.Contains(next.stderr.String(), "removed the interface ktls2") })
 	if exists("ktls2") {
 		t.Error("ktls2 is still there")
@@ -99,8 +100,8 @@ func TestTapKilled(t *testing.T) {
 	}
 }
 
-// TestTapReachesNobody taps into a network namespace where a server listens on
-// the very address and port of the traffic.
+// TestTapReachesNobody taps into a network namespace where a server listens on the same
+// address and port as the traffic.
 func TestTapReachesNobody(t *testing.T) {
 	onEnds(t)
 	p := newPair(t, security{"1.2", "AES-GCM-128", "sw"})
@@ -114,7 +115,7 @@ func TestTapReachesNobody(t *testing.T) {
 		must(t, err)
 		must(t, unix.Bind(listener, &unix.SockaddrInet4{Port: p.rport, Addr: [4]byte{127, 0, 0, 1}}))
 		must(t, unix.Listen(listener, 8))
-		// A raw socket has a copy of all TCP that IP receives.
+		// A raw socket gets a copy of all TCP that IP receives.
 		raw, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 		must(t, err)
 	})
@@ -194,8 +195,8 @@ func (w watcher) count(t *testing.T) (n int) {
 	}
 }
 
-// TestTapNewNamespace: the interface is in a namespace of the tap's own, where
-// others can enter.
+// TestTapNewNamespace: the interface is in a namespace of the tap's own, which others
+// can enter.
 func TestTapNewNamespace(t *testing.T) {
 	onOneKernel(t)
 	tp := startTap(t, "ktls0", "--tap-netns", "new")

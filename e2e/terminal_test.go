@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// pictureInterval is how often a picture is looked for.
+// pictureInterval is the interval at which pictures are read.
 const pictureInterval = 50 * time.Millisecond
 
 // pane is a shell in a tmux of its own, with a screen to look at.
@@ -54,7 +54,7 @@ func (p *pane) command(args ...string) *exec.Cmd {
 
 var quote = strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`)
 
-// tmux gives the client a command, which is much cheaper than a process.
+// tmux passes a command to the client, which costs much less than a process.
 func (p *pane) tmux(args ...string) string {
 	p.t.Helper()
 	line := args[0]
@@ -66,7 +66,7 @@ func (p *pane) tmux(args ...string) string {
 	return p.reply(line)
 }
 
-// reply is what stands between %begin and %end.
+// reply is the text between %begin and %end.
 func (p *pane) reply(command string) string {
 	p.t.Helper()
 	var text strings.Builder
@@ -136,8 +136,8 @@ func (p *pane) state() string {
 	return settings + p.tmux("display-message", "-p", "#{alternate_on} #{cursor_flag} #{mouse_any_flag}")
 }
 
-// run starts a program in the shell and returns how to wait for its end, which
-// must come with a status, and leave the terminal as it was.
+// run starts a program in the shell and returns a function that waits for its end,
+// which must have a status, and leave the terminal as it was.
 func (p *pane) run(line string) (ended func(status int)) {
 	p.t.Helper()
 	p.shows("$")
@@ -237,8 +237,8 @@ func sortAndFilter(p *pane) {
 	p.shows("> ktlstop")
 }
 
-// resize goes through sizes; the screen never has a line too many, and says
-// the most important at each.
+// resize goes through sizes; the screen never has too many lines, and shows the most
+// important ones at each size.
 func resize(p *pane) {
 	p.t.Helper()
 	for _, size := range [][2]int{{400, 120}, {80, 24}, {20, 5}, {1, 1}, {120, 40}} {
@@ -256,7 +256,7 @@ func resize(p *pane) {
 	}
 }
 
-// written asks for a snapshot.
+// written requests a snapshot.
 func written(t *testing.T, p *pane) {
 	t.Helper()
 	p.keys("w")
@@ -273,8 +273,8 @@ func written(t *testing.T, p *pane) {
 	}
 }
 
-// TestDashboardEnds ends it from outside, once on a full disk: the terminal is
-// as it was before, and nothing is left attached or half written.
+// TestDashboardEnds ends it from outside, once on a full disk: the terminal is as
+// before, and nothing is left attached or half written.
 func TestDashboardEnds(t *testing.T) {
 	onOneKernel(t)
 	full := filepath.Dir(fullDisk(t))
@@ -301,8 +301,8 @@ func TestDashboardEnds(t *testing.T) {
 	}
 }
 
-// TestDashboardReplays: what was recorded of real traffic can be looked at
-// later, without rights.
+// TestDashboardReplays: a recording of real traffic can be viewed later, without
+// rights.
 func TestDashboardReplays(t *testing.T) {
 	onOneKernel(t)
 	tr := startTracer(t)

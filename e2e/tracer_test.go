@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// patience bounds every wait: an emulated kernel with a busy host is slow.
+// patience limits every wait: an emulated kernel with a busy host is slow.
 const patience = 90 * time.Second
 
 // tracer is a running ktlstop that traces.
@@ -28,14 +28,14 @@ type tracer struct {
 	ended  func() // called when the tracer has ended, if not nil
 }
 
-// startTracer runs ktlstop trace -o json and returns when its hooks are live.
+// startTracer runs ktlstop trace -o json and returns when its hooks are attached.
 func startTracer(t *testing.T, args ...string) *tracer {
 	t.Helper()
 	return startCommand(t, append([]string{"trace", "-o", "json"}, args...)...)
 }
 
-// startTracers runs several and returns when all hooks are live. One after the
-// other: together they may need more time than a test has patience with.
+// startTracers runs several and returns when all hooks are attached. They start one
+// after the other: together they could take longer than patience.
 func startTracers(t *testing.T, args [][]string) []*tracer {
 	t.Helper()
 	commands := make([][]string, len(args))
@@ -45,13 +45,14 @@ func startTracers(t *testing.T, args [][]string) []*tracer {
 	return startCommands(t, commands)
 }
 
-// startCommand runs a command of ktlstop into a file until its hooks are live.
+// startCommand runs a command of ktlstop with output to a file until its hooks are
+// attached.
 func startCommand(t *testing.T, args ...string) *tracer {
 	t.Helper()
 	return startBy(t, []string{program}, args...)
 }
 
-// startBy is startCommand for a ktlstop that other words start.
+// startBy is startCommand for a ktlstop that is started by another command.
 func startBy(t *testing.T, ktlstop []string, args ...string) *tracer {
 	t.Helper()
 	return startAll(t, [][]string{slices.Concat(ktlstop, args)})[0]
@@ -76,7 +77,7 @@ func startAll(t *testing.T, lines [][]string) (tracers []*tracer) {
 	return tracers
 }
 
-// startTracerInto gives the tracer's lines to take as they come.
+// startTracerInto passes the tracer's lines on as they come.
 func startTracerInto(t *testing.T, take func(io.Reader), args ...string) *tracer {
 	t.Helper()
 	tr := &tracer{t: t, cmd: exec.Command(program, append([]string{"trace", "-o", "json"}, args...)...)}
@@ -109,7 +110,7 @@ func (tr *tracer) start() *tracer {
 	return tr
 }
 
-// said is what a program that runs has written so far.
+// said is the output of a running program so far.
 type said struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -145,14 +146,14 @@ func (tr *tracer) waitFor(ok func() bool) {
 	}
 }
 
-// shows tells whether the tracer has written a record that p's receiver got.
+// shows reports whether the tracer has written a record that p's receiver received.
 func (tr *tracer) shows(p *pair) bool {
 	b, err := os.ReadFile(tr.file)
 	must(tr.t, err)
 	return bytes.Contains(b, fmt.Appendf(nil, `"lport":%d,"raddr":"127.0.0.1","rport":%d`, p.rport, p.lport))
 }
 
-// lines is what it has written whole by now.
+// lines are its complete lines so far.
 func (tr *tracer) lines() trace {
 	tr.t.Helper()
 	b, err := os.ReadFile(tr.file)
@@ -166,7 +167,7 @@ func (tr *tracer) kill() {
 	}
 }
 
-// stop ends the tracer as Ctrl-C does and returns what it saw.
+// stop ends the tracer like Ctrl-C and returns its trace.
 func (tr *tracer) stop() trace {
 	tr.t.Helper()
 	if err := tr.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {

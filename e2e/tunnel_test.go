@@ -37,8 +37,8 @@ type tunnel struct {
 	ended      chan struct{} // closed when the client has
 }
 
-// startTunnel returns when packets can pass. The client has the preloaded library.
-// Lines are added to ocserv's configuration.
+// startTunnel returns when packets can pass. The client uses the preloaded library. The
+// given lines are added to ocserv's configuration.
 func startTunnel(t *testing.T, lines ...string) *tunnel {
 	t.Helper()
 	v := &tunnel{t: t, dir: dirOfNobody(t)}
@@ -49,8 +49,7 @@ func startTunnel(t *testing.T, lines ...string) *tunnel {
 	return v
 }
 
-// dirOfNobody is a directory that every user can look into, as ocserv's worker
-// must.
+// dirOfNobody is a directory that every user can read, as ocserv's worker must.
 func dirOfNobody(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/run", "vpn")
@@ -77,7 +76,7 @@ func connectHosts(t *testing.T) {
 	}
 }
 
-// command runs a program to its end, which must be a good one.
+// command runs a program to its end, which must succeed.
 func command(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	out, err := exec.Command(need(t, name), args...).CombinedOutput()
@@ -119,8 +118,8 @@ cisco-client-compat = true
 dtls-legacy = true
 `
 
-// vpncScript is what openconnect runs to set its interface up, in as few words
-// as this tunnel needs.
+// vpncScript is the script that openconnect runs to set its interface up, reduced to
+// this tunnel's needs.
 const vpncScript = `#!/bin/sh
 [ "$reason" = connect ] || exit 0
 ip link set dev $TUNDEV up mtu $INTERNAL_IP4_MTU
@@ -151,7 +150,7 @@ func (v *tunnel) startServer() {
 	listens(v.t, vpnPort, fmt.Sprintf("/proc/%d/net", v.server.Process.Pid))
 }
 
-// pin is what openconnect knows the server by.
+// pin is the fingerprint by which openconnect verifies the server.
 func (v *tunnel) pin() string {
 	v.t.Helper()
 	b, err := os.ReadFile(v.file("cert.pem"))
@@ -188,7 +187,7 @@ func (v *tunnel) startClient() {
 	})
 }
 
-// says waits until the client has said something n times.
+// says waits until the client has printed a text n times.
 func (v *tunnel) says(what string, n int) {
 	v.t.Helper()
 	eventually(v.t, fmt.Sprintf("%q said %d times", what, n), func() bool {
@@ -217,8 +216,7 @@ func (v *tunnel) ping(n int) {
 	}
 }
 
-// inHost runs f with this thread in a host's network namespace: sockets that it
-// makes stay there.
+// inHost runs f with this thread in a host's network namespace: its sockets stay there.
 func inHost(t *testing.T, host string, f func()) {
 	t.Helper()
 	runtime.LockOSThread()

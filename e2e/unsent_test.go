@@ -9,11 +9,11 @@ import (
 // unsentCase is a connection whose last records never reach its peer.
 type unsentCase struct {
 	name string
-	// kill sends what arrives, makes sure that nothing more can, sends more and closes
-	// the sender. It returns how many records and bytes the program had accepted after
-	// the last that arrived, if that is known.
+	// kill sends records that arrive, makes sure that no more can, sends more and closes the
+	// sender. It returns how many records and bytes the program had accepted after the last
+	// that arrived, if that is known.
 	kill func(t *testing.T, p *pair)
-	// errors is how many the trace tells.
+	// errors is how many the trace reports.
 	errors int
 }
 
@@ -31,7 +31,7 @@ func killShutDown(t *testing.T, p *pair) {
 	p.closeEnd(0)
 }
 
-// sendInVain sends what the kernel may refuse or not.
+// sendInVain sends data that the kernel may refuse or accept.
 func sendInVain(p *pair) {
 	for i := range 5 {
 		again(func() error { return unix.Send(p.a, pattern(100, i), unix.MSG_NOSIGNAL) })
@@ -56,7 +56,7 @@ func killReset(t *testing.T, p *pair) {
 	p.closeEnd(0)
 }
 
-// killFull sends until TCP takes no more, and of the last record only a part.
+// killFull sends until TCP accepts no more, and of the last record only a part.
 func killFull(t *testing.T, p *pair) {
 	must(t, unix.SetNonblock(p.a, true))
 	b := pattern(16000, 1)
@@ -72,7 +72,8 @@ func killFull(t *testing.T, p *pair) {
 }
 
 // TestUnsent: records that were sealed and never reached TCP are reported as such, are in no
-// total, and why is said once. What was sent is what the peer could open.
+// total, and the reason is reported once. The records sent are those that the peer could
+// open.
 func TestUnsent(t *testing.T) {
 	tr := startTracer(t, "-s", "64")
 	dashes := map[string]*tracer{"stages on": startDashboard(t), "stages off": startDashboard(t, "--stages", "off")}
@@ -132,5 +133,5 @@ func checkUnsent(t *testing.T, got trace, p *pair, d unsentCase) {
 	}
 }
 
-// unsent reports whether a record never left.
+// unsent reports whether a record was never sent.
 func (l *line) unsent() bool { return l.Type == "unsent" && l.Sent != nil && !*l.Sent }

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestUringReceives: what a ring reads is reported as such, whoever else reads there.
+// TestUringReceives: records that a ring reads are reported as such, also if other
+// calls read there.
 func TestUringReceives(t *testing.T) {
 	tr := startTracer(t)
 	p := newPair(t, security{"1.3", "AES-GCM-128", "sw"})

@@ -16,8 +16,8 @@ import (
 	"github.com/gopacket/gopacket/pcapgo"
 )
 
-// TestTapNginx taps nginx for tcpdump and tshark at once. What tshark
-// reassembles, live and from the pcapng file, is what curl received.
+// TestTapNginx taps nginx for tcpdump and tshark at once. tshark reassembles, live and
+// from the pcapng file, what curl received.
 func TestTapNginx(t *testing.T) {
 	onOneWithEachChange(t)
 	dir := t.TempDir()

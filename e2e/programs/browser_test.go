@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// A browser asks a server for files over one connection.
+// A browser requests files from a server over one connection.
 type browser struct {
 	peers   *peers
 	version uint16 // of TLS
@@ -23,7 +23,7 @@ type browser struct {
 	http    http.Client
 }
 
-// versions are those of TLS that each program is asked by, and their names.
+// versions are the TLS versions used with each program, and their names.
 var versions = []uint16{tls.VersionTLS12, tls.VersionTLS13}
 
 func newBrowser(ps *peers, port int, version uint16, h2 bool) *browser {
@@ -43,7 +43,7 @@ func newBrowser(ps *peers, port int, version uint16, h2 bool) *browser {
 	return b
 }
 
-// An answer is a response that was read whole.
+// An answer is a response that was read completely.
 type answer struct {
 	status int
 	body   []byte
@@ -69,7 +69,7 @@ func (b *browser) ask(t *testing.T, method, path, body string, headers ...string
 	return answer{resp.StatusCode, got}
 }
 
-// get asks for a file that has to be there, and as it is.
+// get requests a file that must exist, and checks its content.
 func (b *browser) get(t *testing.T, path string, want []byte, headers ...string) {
 	t.Helper()
 	if a := b.ask(t, http.MethodGet, path, "", headers...); string(a.body) != string(want) {

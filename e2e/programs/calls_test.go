@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// call is a request and its reply in another protocol than HTTP, by inspect.
+// call is a request and its reply in a protocol other than HTTP, by inspect.
 type call struct {
 	Type       string `json:"type"`
 	Dir        string `json:"dir"`
@@ -35,8 +35,8 @@ func (tr *trace) readCalls(t *testing.T, b []byte) {
 	}
 }
 
-// countCalls counts the calls of a side that ask for this, and checks of which protocol they
-// are and that they succeeded.
+// countCalls counts the calls of a side with this operation, and checks their protocol and
+// that they succeeded.
 func (tr *trace) countCalls(t *testing.T, s side, protocol, op, status string) (n int) {
 	t.Helper()
 	dir := "tx"

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// curl has OpenSSL, and is told to have kernel TLS, and has none.
+// curl uses OpenSSL with kernel TLS switched on, but has no kernel TLS.
 type curl struct {
 	*world
 	port  int

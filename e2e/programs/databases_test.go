@@ -26,8 +26,8 @@ func serviceTrials(w *world) []trial {
 	return []trial{&mariaDB{world: w}, &postfix{world: w}}
 }
 
-// mariaDB is the server alone: its own client never tries. It runs without tables of
-// users, which take longer to make than all the rest.
+// mariaDB is the server alone: its own client never requests kernel TLS. It runs without tables of
+// users, which take longer to make than everything else.
 type mariaDB struct {
 	*world
 	port  int
@@ -52,7 +52,7 @@ func (m *mariaDB) talk(t *testing.T) {
 	for _, version := range versions {
 		p := m.dial(t, version)
 		writeMySQL(t, p, 0, append([]byte{3}, "select repeat('0123456789', 3000)"...)) // COM_QUERY
-		const behind = 3                                                               // the row comes behind the number of columns, the column and an end
+		const behind = 3                                                               // the row follows the number of columns, the column and an end
 		for range behind {
 			readMySQL(t, p)
 		}
@@ -75,7 +75,7 @@ func (m *mariaDB) dial(t *testing.T, version uint16) *peer {
 	c, err := net.Dial("tcp", address(m.port))
 	must(t, err)
 	must(t, c.SetDeadline(time.Now().Add(patience)))
-	readMySQL(t, c) // what the server is and can
+	readMySQL(t, c) // the server's identity and capabilities
 	// CLIENT_PROTOCOL_41, CLIENT_SSL, CLIENT_SECURE_CONNECTION, CLIENT_PLUGIN_AUTH; packets of 16 MB; UTF-8
 	hello := make([]byte, 32)
 	binary.LittleEndian.PutUint32(hello, 1<<9|1<<11|1<<15|1<<19)

@@ -1,5 +1,4 @@
-// Package programs tests ktlstop on the programs that its users run: Debian
-// stable's, with kernel TLS switched on as docs/programs.md says, against their
-// own logs and against what the other end of each connection got. It runs in the
-// guest: make test-programs.
+// Package programs tests ktlstop on the programs of its users: those of Debian stable,
+// with kernel TLS switched on as docs/programs.md says. It compares with their own logs
+// and with the other end of each connection. It runs in the guest: make test-programs.
 package programs

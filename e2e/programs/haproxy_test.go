@@ -13,12 +13,12 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// haproxy has five ways in: HTTP to a server without TLS, TCP to the same, HTTP/1 with
+// haproxy has five frontends: HTTP to a server without TLS, TCP to the same, HTTP/1 with
 // and without TLS to a server with TLS, and HTTP/1 and 2 to that one without splice.
 //
-// HAProxy 3.4.7 on a busy machine, with ktlstop or without it, may leave unread what a
-// server has sent by kernel TLS, and answer with status 504, where HTTP/1 with splice and
-// HTTP/2 share a backend's connections: here each has a backend of its own.
+// HAProxy 3.4.7 on a busy machine, with ktlstop or without it, may not read data that a
+// server sent by kernel TLS, and answer with status 504, if HTTP/1 with splice and HTTP/2
+// share a backend's connections: here each has a backend of its own.
 type haproxy struct {
 	*world
 	root                     *root
@@ -150,7 +150,7 @@ func (h *haproxy) check(t *testing.T, got *trace) string {
 }
 
 // checkLog compares the connections of TCP mode with the log: bytes to HAProxy, bytes from
-// it. Of HTTP the log counts HAProxy's own form of it.
+// it. For HTTP the log counts HAProxy's own form of the data.
 func (h *haproxy) checkLog(t *testing.T, got *trace) {
 	t.Helper()
 	requests := 4*(len(h.webPeers.all)+len(h.tlsPeers.all)+len(h.mixedPeers.all)) + len(h.tcpPeers.all) + 1

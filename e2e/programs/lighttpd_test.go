@@ -59,8 +59,8 @@ func (l *lighttpd) check(t *testing.T, got *trace) string {
 	return fmt.Sprintf("%d bytes with what the clients got and sent, and with the access log; sent by %v", n, got.ops(s, event.TX))
 }
 
-// logged adds up the bytes of the access log. A connection of HTTP/2 has a line of its
-// own there, with status 100, besides those of its streams: it counts frames too.
+// logged adds up the bytes of the access log. An HTTP/2 connection has a line of its
+// own there, with status 100, besides those of its streams: it includes frames.
 func (l *lighttpd) logged(t *testing.T) (in, out int) {
 	t.Helper()
 	for _, line := range l.lines(t, "lighttpd.log", l.asked+len(versions)) {

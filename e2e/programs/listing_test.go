@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// listing is what ktlstop list says while all of them are connected: who has a socket, by
-// its ports.
+// listing is the output of ktlstop list while all trials are connected: the owner of each
+// socket, by its ports.
 type listing struct {
 	*world
 	connected atomic.Int32
@@ -20,7 +20,7 @@ type listing struct {
 	err       error
 }
 
-// whileConnected lists once for all, as soon as the last one is connected.
+// whileConnected lists once for all trials, as soon as the last one is connected.
 func (l *listing) whileConnected(t *testing.T) {
 	t.Helper()
 	l.connected.Add(1)
@@ -46,8 +46,8 @@ func (l *listing) list() {
 	}
 }
 
-// names checks that the list has both ends of all connections to a port, and that list
-// and trace say which part of the kernel has each.
+// names checks that the list has both ends of all connections to a port, and that list and
+// trace report the part of the kernel that uses each.
 func (l *listing) names(t *testing.T, got *trace, port int, client, server string) {
 	t.Helper()
 	for _, from := range got.clients(port) {
@@ -64,8 +64,8 @@ func (l *listing) names(t *testing.T, got *trace, port int, client, server strin
 	}
 }
 
-// namesOne checks that the records of a socket say so. The first and the last may not know
-// it: NVMe has the kernel call its own functions for a part of a connection's life only.
+// namesOne checks that the records of a socket name it. The first and the last may not:
+// NVMe makes the kernel call its own functions only during a part of a connection's life.
 func (tr *trace) namesOne(t *testing.T, lport, rport int, want string) {
 	t.Helper()
 	var users []string

@@ -16,8 +16,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// postfix takes mail from who sends it, and passes it on to another port of itself: it
-// is the server of the first connection and both ends of the second.
+// postfix receives mail, and passes it on to another port of its own: it is the server
+// of the first connection and both ends of the second.
 type postfix struct {
 	*world
 	in, relay int
@@ -77,7 +77,7 @@ func (p *postfix) begin(t *testing.T) {
 	conf := strings.NewReplacer("DIR", dir, "IN", strconv.Itoa(p.in), "RELAY", strconv.Itoa(p.relay), "OPENSSL", p.openssl, "KEY", p.key, "CERT", p.cert)
 	p.write(t, "postfix/main.cf", conf.Replace(postfixMain))
 	p.write(t, "postfix/master.cf", strings.NewReplacer("IN", strconv.Itoa(p.in), "RELAY", strconv.Itoa(p.relay)).Replace(postfixMaster))
-	// Not by "postfix start-fg", which looks at each file's owner first, in a script of
+	// Not by "postfix start-fg", which checks each file's owner first, in a script of
 	// hundreds of processes.
 	master := p.trixie.command(t, "/usr/lib/postfix/sbin/master", "-d")
 	master.Env = append(master.Env, "MAIL_CONFIG="+dir)
@@ -100,7 +100,7 @@ func (p *postfix) talk(t *testing.T) {
 	for _, version := range versions {
 		p.send(t, version)
 	}
-	// Each mail is sent twice: to the other port, and from there to nowhere.
+	// Each mail is sent twice: to the other port, and from there it is discarded.
 	until(t, "the mail is there and all connections are closed", func() bool {
 		log := p.log(t)
 		return strings.Count(log, "status=sent") == 2*len(versions) && strings.Count(log, "]: connect from") == strings.Count(log, "]: disconnect from")
@@ -114,7 +114,7 @@ func (p *postfix) log(t *testing.T) string {
 	return string(b)
 }
 
-// send hands a mail in (RFC 5321), with TLS from STARTTLS on (RFC 3207).
+// send submits a mail (RFC 5321), with TLS from STARTTLS on (RFC 3207).
 func (p *postfix) send(t *testing.T, version uint16) {
 	t.Helper()
 	c, err := net.Dial("tcp", address(p.in))
@@ -135,7 +135,7 @@ func (p *postfix) send(t *testing.T, version uint16) {
 	ask(t, smtp, 221, "QUIT")
 }
 
-// ask sends a command and reads the reply, which has to have this code.
+// ask sends a command and reads the reply, which must have this code.
 func ask(t *testing.T, c *textproto.Conn, code int, command string) {
 	t.Helper()
 	must(t, c.PrintfLine("%s", command))

@@ -15,7 +15,7 @@ import (
 // ktlstop is what make build made.
 const ktlstop = "../../bin/ktlstop"
 
-// patience bounds every wait: an emulated kernel with a busy host is slow.
+// patience limits every wait: an emulated kernel with a busy host is slow.
 const patience = 90 * time.Second
 
 func TestMain(m *testing.M) {
@@ -30,12 +30,12 @@ func TestMain(m *testing.M) {
 
 func inGuest() bool { return os.Getenv("KTLSTOP_GUEST") != "" }
 
-// stable is the kernel of the Debian that the programs are of.
+// stable is the kernel of the Debian release that the programs come from.
 const stable = "6.12"
 
-// onItsKernel leaves a test to the kernel that the programs' own Debian has, or to the
-// oldest of a run without that one. KTLSTOP_PROGRAMS=all, of make test-programs, runs it
-// on each.
+// onItsKernel leaves a test to the kernel of the programs' own Debian, or to the oldest
+// of a run without that one. KTLSTOP_PROGRAMS=all, of make test-programs, runs it on
+// each.
 func onItsKernel(t *testing.T) {
 	t.Helper()
 	if !inGuest() {
@@ -64,7 +64,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// until waits until something is so.
+// until waits until a condition holds.
 func until(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !so(); time.Sleep(20 * time.Millisecond) {

@@ -18,7 +18,7 @@ import (
 // nfs is a share by NFS 4.2 and RPC with TLS (RFC 9289): the kernel's server and client.
 type nfs struct {
 	*listing
-	// export is the directory that the server gives away, data what the client writes there.
+	// export is the directory that the server exports, data what the client writes there.
 	export string
 	data   []byte
 }
@@ -38,7 +38,7 @@ func (n *nfs) begin(t *testing.T) {
 	for _, dir := range []string{n.export, filepath.Join(n.dir, "share"), "/var/lib/nfs/v4recovery"} {
 		must(t, os.MkdirAll(dir, 0o755))
 	}
-	// Who looks at a share without its server waits for ever.
+	// Access to a share without its server would wait for ever.
 	t.Cleanup(func() { unix.Unmount(filepath.Join(n.dir, "share"), unix.MNT_FORCE|unix.MNT_DETACH) })
 	must(t, unix.Mount("none", n.export, "tmpfs", 0, ""))
 	t.Cleanup(func() { must(t, unix.Unmount(n.export, unix.MNT_DETACH)) })
@@ -60,12 +60,12 @@ func (n *nfs) serve(t *testing.T) {
 		put(t, "/proc/fs/nfsd/"+set[0], set[1]+"\n")
 	}
 	t.Cleanup(func() { put(t, "/proc/fs/nfsd/threads", "0") })
-	// Nobody has locks of before to claim. A server that cannot note its clients down says
-	// that it is busy, and waits the ten seconds that it was given.
+	// No client has earlier locks to reclaim. A server that cannot record its clients says
+	// that it is busy, and waits for the configured ten seconds.
 	_ = os.WriteFile("/proc/fs/nfsd/v4_end_grace", []byte("Y"), 0o644)
 }
 
-// hasOpen reports whether a process has a file open whose path ends so.
+// hasOpen reports whether a process has a file open whose path ends like this.
 func hasOpen(pid int, end string) bool {
 	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid)) // the pattern is no bad one
 	return slices.ContainsFunc(fds, func(fd string) bool {
@@ -77,7 +77,7 @@ func hasOpen(pid int, end string) bool {
 func (n *nfs) talk(t *testing.T) {
 	share := filepath.Join(n.dir, "share")
 	run(t, n.trixie.command(t, "mount.nfs4", "localhost:/", share, "-o", "vers=4.2,proto=tcp,xprtsec=tls"))
-	// What another trial is just starting may have inherited the file, until it runs.
+	// A process that another trial is starting may have inherited the file, until it runs.
 	defer until(t, "the share is given back", func() bool { return unix.Unmount(share, 0) == nil })
 	n.whileConnected(t)
 	file := filepath.Join(share, "file")
@@ -117,7 +117,7 @@ func (n *nfs) check(t *testing.T, got *trace) string {
 	return fmt.Sprintf("%d bytes between both ends of %d connections, walked by %d RPC messages, each call with its reply; a file written and read, in both directions and at the server", size, conns, messages)
 }
 
-// rpcs are the messages of ONC RPC (RFC 5531, 9 and 11) that went one way.
+// rpcs are the messages of ONC RPC (RFC 5531, 9 and 11) in one direction.
 type rpcs struct {
 	from, to, n    int
 	calls, replies []uint32 // their xids

@@ -12,14 +12,14 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// nginx is four servers in one: that of the files, which passes some requests on by
-// kernel TLS to another, which passes some on without TLS, and one that h2load asks.
+// nginx is four servers in one: that of the files, which passes some requests by kernel
+// TLS to another, which passes some on without TLS, and one for h2load.
 type nginx struct {
 	*world
 	site, upstream, load, plain int // ports
 	peers                       peers
 	asked, passed               int
-	h2load                      string // what it said
+	h2load                      string // its output
 }
 
 func (n *nginx) sides() []side {
@@ -88,7 +88,7 @@ func (n *nginx) talk(t *testing.T) {
 
 const loadRequests = 600
 
-// browse asks for all that a server of files does.
+// browse makes all requests that a server of files answers.
 func (n *nginx) browse(t *testing.T, b *browser) {
 	t.Helper()
 	defer b.close()
@@ -160,8 +160,8 @@ func (n *nginx) accessLog(t *testing.T) (log []access) {
 	return log
 }
 
-// besides is what the log counts as body and is none: the lengths of chunks, and the
-// interim response that the client waited for.
+// besides is the difference between the log's body and the content: the lengths of chunks,
+// and the interim response that the client waited for.
 func (a *access) besides() int {
 	switch {
 	case a.Protocol != "HTTP/1.1":
@@ -174,14 +174,14 @@ func (a *access) besides() int {
 	return 0
 }
 
-// request is what both the access log and inspect know of one.
+// request has the fields of a request that both the access log and inspect have.
 type request struct {
 	client, port int
 	method, path string
 	status, body int
 }
 
-// requests counts what inspect has seen of requests in one direction, between these ports.
+// requests counts inspect's requests in one direction, between these ports.
 func (n *nginx) requests(t *testing.T, got *trace, dir string) map[request]int {
 	t.Helper()
 	all := map[request]int{}
@@ -211,8 +211,8 @@ func logged(log []access) map[request]int {
 	return all
 }
 
-// framing is what one chunk and the last, which is empty, take besides the body, of so
-// many bytes in all.
+// framing is the length of the framing of one chunk and the last, empty one, for a body of
+// the given length.
 func framing(all int) int {
 	for digits := 1; ; digits++ {
 		if rest := all - digits - len("\r\n\r\n0\r\n\r\n"); len(strconv.FormatInt(int64(rest), 16)) == digits {
@@ -226,8 +226,8 @@ func (n *nginx) checkRequests(t *testing.T, got *trace, log []access) {
 	compare(t, "as a server", n.requests(t, got, "rx"), logged(log))
 }
 
-// checkUpstreams compares what nginx asked as a client with what its own server at the
-// other end logged.
+// checkUpstreams compares nginx's requests as a client with the log of its own server at
+// the other end.
 func (n *nginx) checkUpstreams(t *testing.T, got *trace, log []access) {
 	t.Helper()
 	var passed []access
@@ -295,8 +295,8 @@ func (n *nginx) checkLoad(t *testing.T, got *trace) int {
 	return sent
 }
 
-// TestFraming: a body in one chunk is found in what a log counts, which is
-// that, its length in hexadecimal, and the last chunk.
+// TestFraming: a log's length for a body in one chunk is the body, its length in
+// hexadecimal, and the last chunk.
 func TestFraming(t *testing.T) {
 	for n := 1; n < 5000; n++ {
 		all := len(fmt.Sprintf("%x\r\n", n)) + n + len("\r\n0\r\n\r\n")

@@ -15,11 +15,11 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// nvme is a disk by NVMe/TCP: the kernel's target, and its host in the same kernel.
+// nvme is a disk over NVMe/TCP: the kernel's target, and its host in the same kernel.
 type nvme struct {
 	*listing
 	port int
-	// disk is the file that the target gives away, data what the host writes there.
+	// disk is the file that the target exports, data what the host writes there.
 	disk string
 	data []byte
 }
@@ -40,7 +40,7 @@ func (n *nvme) sides() []side {
 func (n *nvme) begin(t *testing.T) {
 	n.port, n.data = freePort(t), pattern(256<<10)
 	n.makeKey(t)
-	// Not among the other files: /tmp is an overlay, whose files tell the target no size of blocks.
+	// Not among the other files: /tmp is an overlay, whose files have no block size for the target.
 	n.disk = "/run/ktlstop-disk"
 	must(t, os.WriteFile(n.disk, make([]byte, 1<<20), 0o600))
 	if err := unix.Mount("none", "/sys/kernel/config", "configfs", 0, ""); err != nil && err != unix.EBUSY {
@@ -49,13 +49,13 @@ func (n *nvme) begin(t *testing.T) {
 	n.serve(t)
 }
 
-// makeKey makes a key and puts it into the kernel's keyring, from which tlshd takes it
-// for both ends.
+// makeKey makes a key and puts it into the kernel's keyring, from which tlshd takes it for both
+// ends.
 func (n *nvme) makeKey(t *testing.T) {
 	run(t, n.trixie.command(t, "nvme", "gen-tls-key", "--hmac=1", "--identity=1", "--subsysnqn="+nvmeTarget, "--hostnqn="+nvmeHost, "--insert"))
 }
 
-// serve gives the disk away to who has the key.
+// serve exports the disk to hosts with the key.
 func (n *nvme) serve(t *testing.T) {
 	subsystem, port := filepath.Join(nvmet, "subsystems", nvmeTarget), filepath.Join(nvmet, "ports/1")
 	for _, dir := range []string{subsystem, subsystem + "/namespaces/1", port} {
@@ -92,8 +92,8 @@ func (n *nvme) talk(t *testing.T) {
 	}
 }
 
-// device waits for the disk that the host has found at the target. It is there before its
-// size is known.
+// device waits for the disk that the host has found at the target. The disk appears before its size
+// is known.
 func (n *nvme) device(t *testing.T) (name string) {
 	t.Helper()
 	until(t, "the disk is there", func() bool {
@@ -126,7 +126,7 @@ func (n *nvme) check(t *testing.T, got *trace) string {
 	for _, client := range conns {
 		size += got.oneWay(t, client, n.port) + got.toHost(t, n.port, client)
 		asked, answered := got.pdus(t, client, n.port), got.pdus(t, n.port, client)
-		// A question that waits for an event of the target has no answer.
+		// A command that waits for an event of the target has no completion.
 		if open := asked.commands - answered.completions; open != 0 && open != 1 {
 			t.Errorf("port %d: %d commands and %d completions", client, asked.commands, answered.completions)
 		}
@@ -145,8 +145,8 @@ func (n *nvme) check(t *testing.T, got *trace) string {
 	return fmt.Sprintf("%d bytes between both ends of %d connections, walked by %d PDUs; a disk written and read, in both directions and in the target's file", size, len(conns), units)
 }
 
-// toHost compares what the target sent with what the host got. When it disconnects the
-// host does not wait for the last completions.
+// toHost compares the data sent by the target with that received by the host. When it disconnects,
+// the host does not wait for the last completions.
 func (tr *trace) toHost(t *testing.T, target, host int) int {
 	t.Helper()
 	sent, n := tr.stream(target, host, event.TX)
@@ -163,13 +163,13 @@ func (tr *trace) toHost(t *testing.T, target, host int) int {
 	return n
 }
 
-// pdus are the units of NVMe/TCP (NVMe TCP Transport Specification, 3.6) that went one way.
+// pdus are the PDUs of NVMe/TCP (NVMe TCP Transport Specification, 3.6) in one direction.
 type pdus struct {
 	n, commands, completions int
 	data                     []byte
 }
 
-// Their types, and the flag that says that data stands for a completion too.
+// Their types, and the flag for data that implies a completion.
 const (
 	capsuleCommand  = 0x04
 	capsuleResponse = 0x05

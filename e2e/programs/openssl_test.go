@@ -8,7 +8,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// openSSL is its s_server, which gives files away by SSL_sendfile.
+// openSSL is its s_server, which sends files by SSL_sendfile.
 type openSSL struct {
 	*world
 	port  int

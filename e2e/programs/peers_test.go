@@ -14,7 +14,7 @@ import (
 )
 
 // peers are ends of connections in the test itself, with Go's TLS in user space. They
-// know what a program got and sent, whatever the kernel or ktlstop say.
+// count what a program received and sent, independent of the kernel and ktlstop.
 type peers struct {
 	mu  sync.Mutex
 	all []*peer
@@ -27,7 +27,7 @@ type peer struct {
 	wrote, read digest
 }
 
-// digest is how many bytes went one way, and which.
+// digest is the number of bytes in one direction, and their checksum.
 type digest struct {
 	n   int
 	sum hash.Hash
@@ -93,8 +93,8 @@ func (ps *peers) dial(port int, version uint16, protocol string) (*peer, error) 
 
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// check compares what one side, a program, sent and got with what these peers got and
-// sent, and returns how much that was.
+// check compares the bytes that one side, a program, sent and received with those that
+// these peers received and sent, and returns their number.
 func (ps *peers) check(t *testing.T, got *trace, s side) (n int) {
 	t.Helper()
 	for _, p := range ps.all {

@@ -12,10 +12,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// tryPostgreSQL: its connections break where OpenSSL's configuration switches kernel TLS
-// on, as docs/programs.md warns, and ktlstop shows why: keys went to the kernel, and what
-// it opened was taken for records that still are sealed. The makers may mend that, so
-// that it is looked at before a release.
+// tryPostgreSQL: its connections break if OpenSSL's configuration switches kernel TLS on,
+// as docs/programs.md warns, and ktlstop shows why: keys went to the kernel, and
+// PostgreSQL's data opened by it was treated as sealed records. The developers may fix
+// that, so this is tested before a release.
 func tryPostgreSQL(t *testing.T, w *world) {
 	p := &postgreSQL{world: w}
 	p.begin(t)
@@ -35,7 +35,7 @@ func tryPostgreSQL(t *testing.T, w *world) {
 }
 
 // neverAnswered checks that the server has given its keys to the kernel on each
-// connection, and that no message of PostgreSQL's went over one.
+// connection, and that no message of PostgreSQL was transferred on one.
 func (tr *trace) neverAnswered(t *testing.T, p *postgreSQL) {
 	t.Helper()
 	s := side{"PostgreSQL", "server", "postgresql-17", p.port}
@@ -77,7 +77,7 @@ func (p *postgreSQL) begin(t *testing.T) {
 	start(t, server, p.port)
 }
 
-// psql asks for a number, by a connection that the server alone has by kernel TLS.
+// psql queries a number, over a connection on which only the server has kernel TLS.
 func (p *postgreSQL) psql(t *testing.T, how string) *exec.Cmd {
 	t.Helper()
 	return p.trixie.command(t, postgresPrograms+"psql", "-XAtq", fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=postgres %s", p.port, how), "-c", "select 1")

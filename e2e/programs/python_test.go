@@ -18,7 +18,7 @@ func (p *python) sides() []side {
 	return []side{{"Python ssl", "server", "python3.13-minimal", p.port}, {"Python ssl", "client", "python3.13-minimal", p.port}}
 }
 
-// Port, certificate, key and file are its arguments. It fails where other bytes arrive.
+// Port, certificate, key and file are its arguments. It fails if other bytes arrive.
 const pythonScript = `
 import socket, ssl, sys, threading
 port, cert, key, file = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]

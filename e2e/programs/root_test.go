@@ -14,12 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A root is a tree of Debian's programs (internal/vm, roots.go), which they run in after
-// a chroot. What lies in /tmp and /run has the same path inside and outside.
+// A root is a tree of Debian's programs (internal/vm, roots.go), which run in it after a
+// chroot. Files in /tmp and /run have the same path inside and outside.
 type root struct{ dir string }
 
-// openRoot finds the tree that make roots has unpacked, and binds into it what programs
-// expect of a system.
+// openRoot finds the tree that make roots has unpacked, and bind-mounts the parts of a
+// system that programs expect.
 func openRoot(t *testing.T, name string) *root {
 	t.Helper()
 	if !inGuest() {
@@ -30,7 +30,7 @@ func openRoot(t *testing.T, name string) *root {
 		t.Fatalf("the programs are missing: make roots unpacks them (%v)", err)
 	}
 	r := &root{dir}
-	// Shared, so that what is mounted later is seen inside too.
+	// Shared, so that later mounts are seen inside too.
 	must(t, unix.Mount("", "/", "", unix.MS_SHARED|unix.MS_REC, ""))
 	for _, d := range []string{"proc", "sys", "dev", "run", "tmp"} {
 		r.bind(t, d)
@@ -52,7 +52,7 @@ func (r *root) bind(t *testing.T, dir string) {
 	must(t, unix.Mount("/"+dir, inside, "", unix.MS_BIND|unix.MS_REC, ""))
 }
 
-// command is a program of the tree. A name without a slash is looked for there.
+// command is a program of the tree. A name without a slash is looked up there.
 func (r *root) command(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	return &exec.Cmd{
@@ -78,8 +78,8 @@ func (r *root) find(t *testing.T, name string) string {
 	return ""
 }
 
-// start runs a program until the test ends, which ends it as its own manager would.
-// What it says goes to a file that is shown if the test fails. It returns when somebody
+// start runs a program until the test ends, which ends it as its own manager would. Its
+// output goes to a file that is shown if the test fails. It returns when a process
 // listens on all of these ports.
 func start(t *testing.T, cmd *exec.Cmd, ports ...int) {
 	t.Helper()
@@ -111,7 +111,7 @@ func start(t *testing.T, cmd *exec.Cmd, ports ...int) {
 	}
 }
 
-// stop ends a program that was started, if it runs yet.
+// stop ends a program that was started, if it still runs.
 func stop(cmd *exec.Cmd, ended <-chan error) {
 	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
 	late := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// serve is a web server in the test, with TLS where there are peers to count it. It gives
-// the world's files away, and says how long is what it was sent.
+// serve is a web server in the test, with TLS if there are peers to count it. It serves
+// the world's files, and answers with the length of uploaded data.
 func (w *world) serve(t *testing.T, ps *peers) (port int) {
 	t.Helper()
 	ln, err := net.Listen("tcp", address(freePort(t)))
@@ -39,10 +39,10 @@ func (w *world) answer(rw http.ResponseWriter, r *http.Request) {
 	}
 	b := w.files[strings.TrimPrefix(r.URL.Path, "/")]
 	rw.Header().Set("Content-Length", strconv.Itoa(len(b)))
-	rw.Write(b) // who asks sees what is missing
+	rw.Write(b) // the client sees which part is missing
 }
 
-// counted is a listener whose connections speak TLS and count what is said.
+// counted is a listener whose connections use TLS and count their data.
 type counted struct {
 	net.Listener
 	conf  *tls.Config

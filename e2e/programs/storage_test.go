@@ -17,7 +17,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// TestStorage: disks and shares of the kernel, which it has TLS for by tlshd.
+// TestStorage: disks and shares of the kernel, which gets its TLS handshakes from tlshd.
 func TestStorage(t *testing.T) {
 	onItsKernel(t)
 	if guesttest.Kernel() == "6.1" {
@@ -52,11 +52,11 @@ x509.certificate=CERT
 x509.private_key=KEY
 `
 
-// startTLSHD starts the daemon that makes the handshakes that the kernel asks for. One
-// that asks before the daemon listens gets none.
+// startTLSHD starts the daemon that does the handshakes that the kernel requests. A request
+// before the daemon listens gets none.
 func startTLSHD(t *testing.T, w *world) {
 	t.Helper()
-	must(t, os.Chmod(w.key, 0o600)) // else it does not take it
+	must(t, os.Chmod(w.key, 0o600)) // otherwise it does not accept it
 	conf := strings.NewReplacer("CERT", w.cert, "KEY", w.key).Replace(tlshdConf)
 	must(t, os.WriteFile(filepath.Join(w.trixie.dir, "etc/hosts"), []byte("127.0.0.1 localhost\n"), 0o644))
 	cmd := w.trixie.command(t, "tlshd", "-s", "-c", w.write(t, "tlshd.conf", conf))
@@ -64,8 +64,8 @@ func startTLSHD(t *testing.T, w *world) {
 	until(t, "tlshd listens to the kernel", func() bool { return listensToNetlink(t, cmd.Process.Pid) })
 }
 
-// listensToNetlink reports whether a process has a socket of generic netlink and sleeps: it does
-// nothing that takes time between the two but to join the group that the kernel calls.
+// listensToNetlink reports whether a process has a socket of generic netlink and sleeps: between
+// the two it only joins the group that the kernel calls, which takes no time.
 func listensToNetlink(t *testing.T, pid int) bool {
 	t.Helper()
 	b, err := os.ReadFile("/proc/net/netlink")
@@ -121,7 +121,7 @@ func readDirect(t *testing.T, name string, n, piece int) (data []byte) {
 	return data
 }
 
-// put writes a file of the kernel's, or of one of its daemons.
+// put writes a file of the kernel, or of one of its daemons.
 func put(t *testing.T, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
@@ -129,7 +129,7 @@ func put(t *testing.T, name, text string) {
 	}
 }
 
-// contiguous checks that no sequence is missing of what a socket sent or got.
+// contiguous checks that no sequence number is missing among those a socket sent or received.
 func (tr *trace) contiguous(t *testing.T, lport, rport int, dir event.Dir) {
 	t.Helper()
 	seen := 0
@@ -148,7 +148,7 @@ func (tr *trace) contiguous(t *testing.T, lport, rport int, dir event.Dir) {
 	}
 }
 
-// holds reports whether each block of a file is found in what went one way.
+// holds reports whether each block of a file is in the data of one direction.
 func holds(stream, file []byte) bool {
 	const block = 4096
 	for ; len(file) > 0; file = file[min(block, len(file)):] {

@@ -8,8 +8,9 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// nothingLost checks that the trace knows of nothing that it missed. A kernel that preempts itself may skip hooks: then what
-// is missing is reported, no more than the kernel counts, and the rest of the test, which compares every byte, is left out.
+// nothingLost checks that the trace reports no losses. A kernel that preempts itself may skip
+// hooks: then the losses are reported, no more than the kernel counts, and the rest of the test,
+// which compares every byte, is skipped.
 func (tr *trace) nothingLost(t *testing.T) {
 	t.Helper()
 	if len(tr.summary.Missing) != 0 {
@@ -27,7 +28,7 @@ func (tr *trace) nothingLost(t *testing.T) {
 // mostSkipped is how many records a kernel that preempts itself may skip in one test: more are a fault.
 const mostSkipped = 12
 
-// skippedFor are the programs without which a record is lost for a cause: its bytes, or all of it.
+// skippedFor are the programs whose skipping loses a record for a cause: its bytes, or all of it.
 var skippedFor = map[string][]string{
 	"payload_unreadable": {"verdict_enter", "open_enter"},
 	"skipped":            {"verdict_enter", "open_exit"},
@@ -74,8 +75,8 @@ func TestOnlySkipped(t *testing.T) {
 	}
 }
 
-// stream is the application data that the socket with these ports sent or got, in order,
-// and how many bytes that is.
+// stream is the application data that the socket with these ports sent or received, in order, and
+// its length.
 func (tr *trace) stream(lport, rport int, dir event.Dir) (data []byte, n int) {
 	for _, r := range tr.records {
 		if int(r.Conn.LPort) == lport && int(r.Conn.RPort) == rport && r.Dir == dir && r.Type == event.ApplicationData {
@@ -86,7 +87,7 @@ func (tr *trace) stream(lport, rport int, dir event.Dir) (data []byte, n int) {
 	return data, n
 }
 
-// bytesOf are the bytes of application data that all sockets of a side sent or got.
+// bytesOf is the number of bytes of application data that all sockets of a side sent or received.
 func (tr *trace) bytesOf(s side, dir event.Dir) (n int) {
 	for _, r := range tr.records {
 		if s.has(&r.Conn) && r.Dir == dir && r.Type == event.ApplicationData {
@@ -96,7 +97,7 @@ func (tr *trace) bytesOf(s side, dir event.Dir) (n int) {
 	return n
 }
 
-// ops counts the bytes of application data of a side by the call that sent or got them.
+// ops counts the bytes of application data of a side by call.
 func (tr *trace) ops(s side, dir event.Dir) map[string]int {
 	n := map[string]int{}
 	for _, r := range tr.records {
@@ -115,8 +116,8 @@ func (s *side) has(c *event.Conn) bool {
 	return int(c.RPort) == s.port
 }
 
-// clients are the ports that connections to a port come from, in the order in which the
-// trace met them.
+// clients are the client ports of connections to a port, in the order in which the trace first
+// reported them.
 func (tr *trace) clients(port int) (ports []int) {
 	seen := map[int]bool{}
 	for _, s := range tr.sockets {
@@ -135,8 +136,8 @@ func (tr *trace) clients(port int) (ports []int) {
 	return ports
 }
 
-// bothEnds checks connections of which both ends are the kernel's: what one sent is what
-// the other got, byte for byte. It returns how much that was.
+// bothEnds checks connections with both ends in the kernel: the data sent by one is received by the
+// other, byte for byte. It returns the number of bytes.
 func (tr *trace) bothEnds(t *testing.T, port int) (conns, n int) {
 	t.Helper()
 	for _, client := range tr.clients(port) {
@@ -149,7 +150,7 @@ func (tr *trace) bothEnds(t *testing.T, port int) (conns, n int) {
 	return conns, n
 }
 
-// oneWay compares what was sent from a port to another with what came out there.
+// oneWay compares the data sent from a port to another with the data received there.
 func (tr *trace) oneWay(t *testing.T, from, to int) int {
 	t.Helper()
 	sent, n := tr.stream(from, to, event.TX)

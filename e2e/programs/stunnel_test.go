@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// stunnel is both ends of a tunnel: what goes into one comes out of the other.
+// stunnel is both ends of a tunnel: data sent into one comes out of the other.
 type stunnel struct {
 	*world
 	in, port int
@@ -43,7 +43,7 @@ func (s *stunnel) begin(t *testing.T) {
 	start(t, cmd, s.port, s.in)
 }
 
-// echo is a server that says what it hears.
+// echo is a server that returns what it receives.
 func echo(t *testing.T) (port int) {
 	t.Helper()
 	ln, err := net.Listen("tcp", address(0))
@@ -65,7 +65,7 @@ func (s *stunnel) talk(t *testing.T) {
 		c, err := net.Dial("tcp", address(s.in))
 		must(t, err)
 		want := pattern(n)
-		go c.Write(want) // its error shows in what is read
+		go c.Write(want) // the error shows in the received data
 		got := make([]byte, n)
 		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%d bytes came back changed: %v", n, err)

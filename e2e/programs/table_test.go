@@ -27,7 +27,7 @@ func readTable(t *testing.T) map[row]modes {
 	return table
 }
 
-// tableRows are the cells of each row, which begin and end with what is before the first bar and behind the last.
+// tableRows are the cells of each row, including those before the first bar and after the last.
 func tableRows(t *testing.T) (rows [][]string) {
 	t.Helper()
 	b, err := os.ReadFile("../../docs/programs.md")
@@ -50,14 +50,14 @@ func tableRows(t *testing.T) (rows [][]string) {
 	return rows
 }
 
-// checkVersion compares the version that the table says a program has with that of the package which was run.
+// checkVersion compares the table's version of a program with that of the package that was run.
 func (r *root) checkVersion(t *testing.T, s side) {
 	t.Helper()
 	for _, cells := range tableRows(t) {
 		if (row{cells[1], cells[3]}) != s.row() {
 			continue
 		}
-		if series, ok := strings.CutPrefix(cells[2], "Linux "); ok { // the kernel itself, which the table has as its own Debian does
+		if series, ok := strings.CutPrefix(cells[2], "Linux "); ok { // the kernel itself, which the table names by its own Debian package
 			if series != stable {
 				t.Errorf("docs/programs.md says Linux %s of %s, and Debian's is %s", series, s.program, stable)
 			}
@@ -69,7 +69,8 @@ func (r *root) checkVersion(t *testing.T, s side) {
 	}
 }
 
-// isVersion reports whether a package's version is one of those that begin so: 1.2 is 5:1.2.3-4, and not 1.20.
+// isVersion reports whether a package's version begins with a version: 1.2 matches 5:1.2.3-4, but
+// not 1.20.
 func isVersion(short, full string) bool {
 	if _, rest, ok := strings.Cut(full, ":"); ok {
 		full = rest
@@ -97,9 +98,8 @@ func TestIsVersion(t *testing.T) {
 	}
 }
 
-// checkRow compares which directions the kernel took over with what docs/programs.md
-// says, and prints a line of the table of results: program, kernel, directions, what was
-// compared, how it came out.
+// checkRow compares the directions that the kernel took over with docs/programs.md, and prints a
+// line of the table of results: program, kernel, directions, what was compared, the result.
 func (tr *trace) checkRow(t *testing.T, table map[row]modes, r *root, same []side, compared string) {
 	t.Helper()
 	what := same[0].row()
@@ -124,7 +124,7 @@ func (tr *trace) checkRow(t *testing.T, table map[row]modes, r *root, same []sid
 		want.tx, want.rx, conns, tr.versions(same), compared, outcome)
 }
 
-// versions are those of TLS that connections of some sides had, where the kernel knew them.
+// versions are the TLS versions of the connections of some sides, if the kernel knew them.
 func (tr *trace) versions(sides []side) string {
 	var all []string
 	for _, k := range tr.sockets {

@@ -17,7 +17,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// A tracer is a ktlstop that runs into a file.
+// A tracer is a ktlstop that writes to a file.
 type tracer struct {
 	cmd    *exec.Cmd
 	file   string
@@ -25,7 +25,7 @@ type tracer struct {
 	done   chan error
 }
 
-// said is what a program that runs has written so far.
+// said is the output of a running program so far.
 type said struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -43,7 +43,8 @@ func (s *said) String() string {
 	return s.b.String()
 }
 
-// startTracer runs a command of ktlstop into a file and returns when its hooks are live.
+// startTracer runs a command of ktlstop with output to a file and returns when its hooks are
+// attached.
 func startTracer(t *testing.T, args ...string) *tracer {
 	t.Helper()
 	dir := t.TempDir()
@@ -70,7 +71,7 @@ func startTracer(t *testing.T, args ...string) *tracer {
 	return tr
 }
 
-// stop ends the tracer as Ctrl-C does and returns what it saw.
+// stop ends the tracer like Ctrl-C and returns its trace.
 func (tr *tracer) stop(t *testing.T) *trace {
 	t.Helper()
 	must(t, tr.cmd.Process.Signal(os.Interrupt))
@@ -85,7 +86,7 @@ func (tr *tracer) stop(t *testing.T) *trace {
 	return readTrace(t, tr.file)
 }
 
-// A trace is a run that has ended, as its file tells it.
+// A trace is a finished run, as its file shows it.
 type trace struct {
 	records []*event.Record
 	sockets []*event.Socket
@@ -119,7 +120,7 @@ type message struct {
 	BodyLen int    `json:"body_len"`
 }
 
-// readTrace reads what the product's own reader knows by that, and what inspect adds besides.
+// readTrace reads events with ktlstop's own reader, and those that only inspect writes.
 func readTrace(t *testing.T, name string) *trace {
 	t.Helper()
 	b, err := os.ReadFile(name)

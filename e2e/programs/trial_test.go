@@ -8,26 +8,26 @@ import (
 	"testing"
 )
 
-// A trial is a program with kernel TLS, what is done with it while ktlstop traces, and
-// what its trace has to be.
+// A trial is a program with kernel TLS, its traffic while ktlstop traces, and the
+// expected trace.
 type trial interface {
-	// begin starts what serves.
+	// begin starts the servers.
 	begin(t *testing.T)
 	// talk makes all traffic, and returns when the last connection is closed.
 	talk(t *testing.T)
-	// check compares the trace with what others say of that traffic, and says with what.
+	// check compares the trace with other records of that traffic, and says with which.
 	check(t *testing.T, got *trace) (compared string)
-	// sides are the rows of docs/programs.md that this shows.
+	// sides are the rows of docs/programs.md that this tests.
 	sides() []side
 }
 
-// A side is one end of connections: a program as it accepts or as it makes them.
+// A side is one end of connections: a program that accepts or makes them.
 type side struct {
 	// program and as are the first columns of docs/programs.md.
 	program, as string
-	// pkg is the package that the program is of.
+	// pkg is the program's package.
 	pkg string
-	// port is where the server of these connections listens.
+	// port is the server's port of these connections.
 	port int
 }
 
@@ -36,8 +36,8 @@ func (s *side) row() row { return row{s.program, s.as} }
 // serves says which end of a connection it is.
 func (s *side) serves() bool { return s.as == "server" }
 
-// try runs trials side by side under one tracer: a tracer takes longer to start than
-// most programs to do their work.
+// try runs trials concurrently under one tracer: starting a tracer takes longer than the
+// work of most programs.
 func try(t *testing.T, r *root, trials ...trial) {
 	t.Helper()
 	for _, tl := range trials {
@@ -69,7 +69,7 @@ func try(t *testing.T, r *root, trials ...trial) {
 	}
 }
 
-// rows puts those sides together that one row of docs/programs.md is about.
+// rows groups the sides that belong to one row of docs/programs.md.
 func rows(sides []side) (rows [][]side) {
 	for _, s := range sides {
 		i := slices.IndexFunc(rows, func(r []side) bool { return r[0].row() == s.row() })
@@ -82,7 +82,7 @@ func rows(sides []side) (rows [][]side) {
 	return rows
 }
 
-// version is that of a package of the tree.
+// version is the version of a package of the tree.
 func (r *root) version(t *testing.T, pkg string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(r.dir, "packages"))

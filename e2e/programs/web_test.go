@@ -24,7 +24,7 @@ func TestHAProxy(t *testing.T) {
 	try(t, h.root, h)
 }
 
-// allSides are those of all trials there are.
+// allSides are the sides of all trials.
 func allSides() (all []side) {
 	trials := slices.Concat(webTrials(nil), []trial{&haproxy{}}, serviceTrials(nil), storageTrials(nil))
 	for _, tl := range trials {

@@ -20,15 +20,16 @@ import (
 	"time"
 )
 
-// A world is what all programs of a test share: files, a key and a certificate.
+// A world has the common resources of all programs of a test: files, a key and a certificate.
 type world struct {
 	trixie *root
 	// dir is below /tmp, and so the same in each root. www is in it, of files to serve.
 	dir, www string
-	// cert and key are PEM files, both one that has both.
+	// cert and key are PEM files, both has both.
 	cert, key, both string
 	pair            tls.Certificate
-	// openssl is a configuration of OpenSSL that switches kernel TLS on for whoever reads it.
+	// openssl is a configuration of OpenSSL that switches kernel TLS on for every program
+	// that reads it.
 	openssl string
 	files   map[string][]byte
 }
@@ -50,7 +51,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// pattern is n bytes that do not repeat and cannot be packed.
+// pattern is n bytes that do not repeat and cannot be compressed.
 func pattern(n int) []byte {
 	b := make([]byte, n)
 	mathrand.NewChaCha8([32]byte{byte(n)}).Read(b) // never fails
@@ -83,12 +84,12 @@ func (w *world) write(t *testing.T, name, text string) string {
 	return path
 }
 
-// lines waits until a log of the world's directory has n lines, and returns them.
+// lines waits until a log in the world's directory has n lines, and returns them.
 func (w *world) lines(t *testing.T, name string, n int) (lines []string) {
 	t.Helper()
 	var b []byte
 	until(t, fmt.Sprintf("%s has %d lines", name, n), func() bool {
-		b, _ = os.ReadFile(filepath.Join(w.dir, name)) // it is not there before the first line
+		b, _ = os.ReadFile(filepath.Join(w.dir, name)) // it does not exist before the first line
 		return bytes.Count(b, []byte("\n")) >= n
 	})
 	if got := bytes.Count(b, []byte("\n")); got != n {
@@ -111,7 +112,7 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
-// listens reports whether somebody listens on a port, without connecting to it.
+// listens reports whether a process listens on a port, without connecting to it.
 func listens(t *testing.T, port int) bool {
 	t.Helper()
 	listener := regexp.MustCompile(fmt.Sprintf(":%04X 0+:0000 0A", port))

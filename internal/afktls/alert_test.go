@@ -21,7 +21,7 @@ func typeMessage(kind byte) []byte {
 	return b
 }
 
-// recvTyped reads a record and its type, 0 if no cmsg tells it.
+// recvTyped reads a record and its type, 0 if there is no cmsg.
 func recvTyped(t testing.TB, fd, flags int) (data []byte, kind byte, err error) {
 	t.Helper()
 	b, oob := make([]byte, 1<<16), make([]byte, 64)
@@ -39,7 +39,8 @@ func recvTyped(t testing.TB, fd, flags int) (data []byte, kind byte, err error) 
 	return b[:n], kind, nil
 }
 
-// TestAlerts: control records travel with their type, as in net/tls; a reader that cannot be told gets EIO.
+// TestAlerts: control records travel with their type, as in net/tls; a reader without room for the
+// type gets EIO.
 func TestAlerts(t *testing.T) {
 	load(t)
 	a, b, _, ub := pair(t, unix.AF_INET, aes128)
@@ -72,7 +73,8 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestTypeChanges: an alert does not mix with what MSG_MORE has collected: that leaves first.
+// TestTypeChanges: an alert is not mixed with the data that MSG_MORE has collected: the data is
+// sent first.
 func TestTypeChanges(t *testing.T) {
 	load(t)
 	a, b, _, _ := pair(t, unix.AF_INET, aes128)

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestBindErrors: what cannot be attached, and that it is as it was afterwards.
+// TestBindErrors: sockets that cannot be attached, and that they are unchanged afterwards.
 func TestBindErrors(t *testing.T) {
 	load(t)
 	udp, wire := udpPair(t, unix.AF_INET)
@@ -67,7 +67,7 @@ func TestSocketErrors(t *testing.T) {
 	wantErrno(t, "socketpair", err, unix.EOPNOTSUPP)
 }
 
-// TestBusy: one record layer a socket.
+// TestBusy: a socket has one record layer at most.
 func TestBusy(t *testing.T) {
 	load(t)
 	udp, _ := udpPair(t, unix.AF_INET)
@@ -81,7 +81,7 @@ func TestBusy(t *testing.T) {
 	wantErrno(t, "a tunnel's", bind(first, aes128, other, 0), unix.EBUSY)
 }
 
-// TestDetach: the UDP socket is as it was, and records that nobody read are gone.
+// TestDetach: the UDP socket is as before, and unread records are gone.
 func TestDetach(t *testing.T) {
 	load(t)
 	udp, wire := udpPair(t, unix.AF_INET)
@@ -109,13 +109,14 @@ func TestDetach(t *testing.T) {
 	wantRecv(t, wire, []byte("plain"))
 }
 
-// TestLowerClosed: the socket below lives as long as it is attached, whoever closes it.
+// TestLowerClosed: the socket below lives as long as it is attached, even if its descriptor is
+// closed.
 func TestLowerClosed(t *testing.T) {
 	load(t)
 	a, b, ua, _ := pair(t, unix.AF_INET, aes128)
 	port := must(unix.Getsockname(ua))(t)
 	check(t, "close", unix.Close(ua))
-	other := socket(t, unix.AF_INET, unix.SOCK_DGRAM) // takes the number ua had; the pair's cleanup closes it
+	other := socket(t, unix.AF_INET, unix.SOCK_DGRAM) // gets ua's number; the pair's cleanup closes it
 	send(t, a, []byte("still here"), 0)
 	wantRecv(t, b, []byte("still here"))
 	send(t, b, []byte("and here"), 0)
@@ -125,7 +126,7 @@ func TestLowerClosed(t *testing.T) {
 	check(t, "its port, after the detach", unix.Bind(other, port))
 }
 
-// TestMain lets this program be the other process of TestInherited as well.
+// TestMain also lets this program be the other process of TestInherited.
 func TestMain(m *testing.M) {
 	if os.Getenv("AFKTLS_CHILD") != "" {
 		if err := answer(3); err != nil {
@@ -148,7 +149,8 @@ func answer(fd int) error {
 	return err
 }
 
-// TestInherited: a descriptor outlives the process that made it, and whoever has it counts with the same counter.
+// TestInherited: a descriptor outlives the process that made it, and all its holders use the same
+// counter.
 func TestInherited(t *testing.T) {
 	load(t)
 	a, b, ua, _ := pair(t, unix.AF_INET, aes128)
@@ -174,7 +176,7 @@ func TestInherited(t *testing.T) {
 	}
 }
 
-// TestPassed: a descriptor that travels through a Unix socket.
+// TestPassed: a descriptor that is passed through a Unix socket.
 func TestPassed(t *testing.T) {
 	load(t)
 	a, b, _, _ := pair(t, unix.AF_INET, aes128)
@@ -191,15 +193,15 @@ func TestPassed(t *testing.T) {
 	defer unix.Close(got[0])
 	send(t, got[0], []byte("passed"), 0)
 	wantRecv(t, b, []byte("passed"))
-	// In flight and never received, it is freed with the socket that holds it.
+	// If it is in flight and never received, it is freed with the socket that holds it.
 	check(t, "pass", unix.Sendmsg(fds[0], []byte("x"), unix.UnixRights(got[0]), nil, 0))
 }
 
-// TestNamespaces: the socket below is of our own network namespace. One of another could be given a mark or priority that
-// its owner may not set there.
+// TestNamespaces: the socket below must be of the caller's network namespace. A caller could set a
+// mark or priority on a socket of another one that its owner may not set there.
 func TestNamespaces(t *testing.T) {
 	load(t)
-	runtime.LockOSThread() // and never unlocked: the thread ends with the test
+	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	check(t, "unshare", unix.Unshare(unix.CLONE_NEWNET))
 	command(t, "ip", "link", "set", "lo", "up")
 	a, b, ua, ub := pair(t, unix.AF_INET, aes128)
@@ -265,7 +267,7 @@ func TestFamilyNumber(t *testing.T) {
 // TestNothingLeft: /proc/net/protocols counts the family's sockets, and it is 0 when they are closed.
 func TestNothingLeft(t *testing.T) {
 	load(t)
-	lockThread() // whose namespace it is
+	lockThread() // in that namespace
 	defer runtime.UnlockOSThread()
 	count := func() string {
 		for line := range strings.Lines(string(must(os.ReadFile("/proc/thread-self/net/protocols"))(t))) {

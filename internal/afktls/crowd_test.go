@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestManySenders: whoever sends at the same time, on several processors and while keys change, no number is used twice and
-// each record is whole.
+// TestManySenders: with concurrent senders, on several processors and while keys change, no number
+// is used twice and each record is complete.
 func TestManySenders(t *testing.T) {
 	loadAs(t)
 	b := newBench(t, aes128)
@@ -28,7 +28,7 @@ func TestManySenders(t *testing.T) {
 		})
 	}
 	wg.Go(func() {
-		for range 20 { // the same key again, from where it is: a key of its own to the module
+		for range 20 { // the same key again, from its current number: the module treats it as a new key
 			now, err := getOption(b.k, solKTLS, getIVSend, 8)
 			if err == nil {
 				err = setOption(b.k, solKTLS, setIVSend, be64(binary.BigEndian.Uint64(now)+1000))
@@ -51,7 +51,7 @@ func TestManySenders(t *testing.T) {
 	}
 }
 
-// TestManyReaders: a record goes to one of those who wait.
+// TestManyReaders: a record goes to one of the waiting readers.
 func TestManyReaders(t *testing.T) {
 	loadAs(t)
 	b := newBench(t, chacha)
@@ -83,8 +83,8 @@ func TestManyReaders(t *testing.T) {
 	wg.Wait()
 }
 
-// TestSegments: what a sender gives to UDP in one piece to be cut (UDP_SEGMENT), and what a receiver has asked UDP to
-// join (UDP_GRO), are datagrams like others.
+// TestSegments: data that a sender gives to UDP in one piece to be split (UDP_SEGMENT), and
+// datagrams that a receiver has asked UDP to join (UDP_GRO), are datagrams like others.
 func TestSegments(t *testing.T) {
 	load(t)
 	const udpSegment, udpGRO = 103, 104
@@ -105,7 +105,7 @@ func TestSegments(t *testing.T) {
 	}
 }
 
-// TestMapped: an IPv6 socket that speaks IPv4.
+// TestMapped: an IPv6 socket with IPv4 addresses.
 func TestMapped(t *testing.T) {
 	load(t)
 	mapped := [16]byte{10: 0xff, 11: 0xff, 12: 127, 15: 1}
@@ -126,7 +126,7 @@ func TestMapped(t *testing.T) {
 	wantRecv(t, a, []byte("from IPv4"))
 }
 
-// TestVectors: sendmmsg and readv, which say with flags and pieces what others say in one.
+// TestVectors: sendmmsg and readv, whose flags and pieces do the same as several calls.
 func TestVectors(t *testing.T) {
 	load(t)
 	a, b, _, _ := pair(t, unix.AF_INET, aes128)

@@ -34,7 +34,8 @@ func TestSeveralRecords(t *testing.T) {
 	}
 }
 
-// TestUserSpace: what is not application data or an alert of our epoch stays in the UDP socket, and nothing else does.
+// TestUserSpace: records other than application data and alerts of our epoch stay in the UDP
+// socket, and nothing else does.
 func TestUserSpace(t *testing.T) {
 	load(t)
 	b := newBench(t, aes256)
@@ -78,7 +79,7 @@ func TestUserSpace(t *testing.T) {
 	}
 }
 
-// TestMalformed: what claims to be ours and is broken reaches nobody.
+// TestMalformed: a broken record of our type reaches no reader.
 func TestMalformed(t *testing.T) {
 	load(t)
 	for _, c := range ciphers {
@@ -114,7 +115,7 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestEmptyDatagram is none of ours, and UDP delivers it.
+// TestEmptyDatagram is not a record, and UDP delivers it.
 func TestEmptyDatagram(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)
@@ -137,7 +138,7 @@ func TestTaps(t *testing.T) {
 	}
 }
 
-// TestDrain: datagrams that came before the socket was attached, or before it had its key.
+// TestDrain: datagrams that arrived before the socket was attached, or before it had its key.
 func TestDrain(t *testing.T) {
 	load(t)
 	udp, wire := udpPair(t, unix.AF_INET)
@@ -167,8 +168,8 @@ func TestDrain(t *testing.T) {
 	wantNothing(t, udp)
 }
 
-// TestDrainMemory: what goes back into the UDP socket is charged to it as before, or its receive buffer would shrink or
-// grow for ever.
+// TestDrainMemory: data that goes back into the UDP socket is charged to it as before, or its
+// receive buffer would shrink or grow for ever.
 func TestDrainMemory(t *testing.T) {
 	load(t)
 	udp, wire := udpPair(t, unix.AF_INET)
@@ -191,7 +192,8 @@ func TestDrainMemory(t *testing.T) {
 	}
 }
 
-// TestDrainPeeked: somebody peeks at a datagram, in the UDP socket, just when the key comes. He gets what had come.
+// TestDrainPeeked: a reader peeks at a datagram in the UDP socket at the moment when the key
+// arrives. It gets the datagram as it arrived.
 func TestDrainPeeked(t *testing.T) {
 	load(t)
 	udp, wire := udpPair(t, unix.AF_INET)
@@ -211,13 +213,13 @@ func TestDrainPeeked(t *testing.T) {
 	}
 }
 
-// TestDrainChecksum: a datagram that the wire has damaged is UDP's to count and drop, also one that came before the UDP
-// socket was attached: UDP looks at its checksum when it is read then.
+// TestDrainChecksum: UDP counts and drops a datagram that was damaged on its way, also one that
+// arrived before the UDP socket was attached: UDP checks it when it is read.
 func TestDrainChecksum(t *testing.T) {
 	load(t)
 	udp, wire := udpPair(t, unix.AF_INET)
 	s := newSecret(aes128)
-	long := []byte(strings.Repeat("damaged ", 100)) // of a short one UDP checks at once
+	long := []byte(strings.Repeat("damaged ", 100)) // UDP checks a short one at once
 	sendDamaged(t, wire, s.seal(t, epoch1|1, appData, long))
 	send(t, wire, s.seal(t, epoch1|2, appData, []byte("whole")), 0)
 	settle(t)
@@ -233,7 +235,7 @@ func TestDrainChecksum(t *testing.T) {
 	}
 }
 
-// sendDamaged sends a datagram from one of two connected sockets that is another one than its checksum says.
+// sendDamaged sends a datagram with a wrong checksum from one of two connected sockets.
 func sendDamaged(t testing.TB, from int, data []byte) {
 	t.Helper()
 	local := must(unix.Getsockname(from))(t).(*unix.SockaddrInet4)
@@ -248,14 +250,15 @@ func sendDamaged(t testing.TB, from int, data []byte) {
 	check(t, "send", unix.Sendto(raw, b.Bytes(), 0, &unix.SockaddrInet4{Addr: peer.Addr}))
 }
 
-// TestDrainError: an error that the UDP socket had is reported, and hides nothing that came before it.
+// TestDrainError: a pending error of the UDP socket is reported, and hides no datagram that arrived
+// before it.
 func TestDrainError(t *testing.T) {
 	load(t)
 	udp, wire := udpPair(t, unix.AF_INET)
 	k, s := socket(t, afKTLS, unix.SOCK_DGRAM), newSecret(aes128)
 	send(t, wire, s.seal(t, epoch1|1, appData, []byte("last words")), 0)
 	check(t, "close", unix.Close(wire))
-	socket(t, unix.AF_UNIX, unix.SOCK_DGRAM) // takes the number
+	socket(t, unix.AF_UNIX, unix.SOCK_DGRAM) // gets its number
 	send(t, udp, []byte("anybody?"), 0)
 	settle(t)
 	check(t, "bind", bind(k, aes128, udp, 0))

@@ -16,7 +16,8 @@ var (
 	fuzzTime  = flag.Duration("fuzztime", 4*time.Second, "time limit for each of both")
 )
 
-// fuzz calls one until there were enough calls or the time is over, and says how many there were.
+// fuzz calls one until there were enough calls or the time is over, and returns the number of
+// calls.
 func fuzz(t *testing.T, one func(r *rand.Rand)) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(*fuzzSeed, 0))
@@ -36,7 +37,7 @@ func randomBytes(r *rand.Rand, n int) []byte {
 	return b
 }
 
-// mutated makes a datagram of records that are right, or nearly so, or not at all.
+// mutated makes a datagram of records that are valid, nearly valid, or garbage.
 func mutated(t *testing.T, r *rand.Rand, s secret, seq *uint64) []byte {
 	var b []byte
 	for range 1 + r.IntN(3) {
@@ -65,7 +66,8 @@ func mutated(t *testing.T, r *rand.Rand, s secret, seq *uint64) []byte {
 	return b
 }
 
-// TestFuzzDatagrams: whatever comes, records come out that were sealed, each once, and the socket goes on.
+// TestFuzzDatagrams: for any input, only sealed records come out, each once, and the socket
+// continues to work.
 func TestFuzzDatagrams(t *testing.T) {
 	load(t)
 	for _, c := range ciphers {
@@ -105,11 +107,11 @@ func TestFuzzDatagrams(t *testing.T) {
 	}
 }
 
-// fuzzOption makes one call of an option with what may make sense for it.
+// fuzzOption sets an option to a value that may be valid for it.
 func fuzzOption(r *rand.Rand, fd int) {
 	level := []int{solKTLS, solKTLS, solKTLS, solKTLS, unix.SOL_IP, unix.SOL_UDP, unix.SOL_TCP, solTLS, unix.SOL_SOCKET}[r.IntN(9)]
 	name := r.IntN(30)
-	if level == unix.SOL_SOCKET { // those of a timeout would let the test wait
+	if level == unix.SOL_SOCKET { // timeouts would make the test wait
 		name = []int{unix.SO_RCVBUF, unix.SO_SNDBUF, unix.SO_MARK, unix.SO_PRIORITY, unix.SO_RXQ_OVFL}[r.IntN(5)]
 	}
 	size := []int{0, 4, 6, 8, 12, 16, 32, 40, 56, 60, r.IntN(100)}[r.IntN(11)]
@@ -128,7 +130,7 @@ func fuzzOption(r *rand.Rand, fd int) {
 	setOption(fd, level, name, value)
 }
 
-// fuzzCall does something else with a socket that does not wait.
+// fuzzCall makes another call that does not block.
 func fuzzCall(r *rand.Rand, fd int) {
 	switch r.IntN(7) {
 	case 0:
@@ -150,7 +152,8 @@ func fuzzCall(r *rand.Rand, fd int) {
 	}
 }
 
-// TestFuzzOptions: options in any order with any value, on sockets that are attached or not, are traffic away from harm.
+// TestFuzzOptions: options in any order with any value, on sockets that are attached or not, do no
+// harm to traffic.
 func TestFuzzOptions(t *testing.T) {
 	load(t)
 	ua, ub := udpPair(t, unix.AF_INET)

@@ -10,7 +10,8 @@ import (
 
 func be64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-// TestOldOptions: the options of 2016, a key in three parts, in each order; and each part comes back.
+// TestOldOptions: the options of 2016, a key in three parts, in each order; each part can be read
+// back.
 func TestOldOptions(t *testing.T) {
 	load(t)
 	type part struct {
@@ -47,7 +48,8 @@ func TestOldOptions(t *testing.T) {
 	}
 }
 
-// TestNewOptionReads: KTLS_TX and KTLS_RX tell the key with its present number, in the form that sets it.
+// TestNewOptionReads: KTLS_TX and KTLS_RX return the key with its current number, in the form that
+// sets it.
 func TestNewOptionReads(t *testing.T) {
 	load(t)
 	for _, c := range ciphers {
@@ -77,7 +79,8 @@ func TestNewOptionReads(t *testing.T) {
 	}
 }
 
-// TestCipherByKey: bound without a cipher, the first key that is taken says it, and one that is refused does not.
+// TestCipherByKey: if a socket is bound without a cipher, the first accepted key chooses it, and a
+// refused one does not.
 func TestCipherByKey(t *testing.T) {
 	load(t)
 	udp, _ := udpPair(t, unix.AF_INET)
@@ -92,7 +95,8 @@ func TestCipherByKey(t *testing.T) {
 	setRX(t, k, newSecret(chacha))
 }
 
-// TestCounterNeverBack: the number of a record is its nonce, so it must not come again, with whatever key.
+// TestCounterNeverBack: the number of a record is its nonce, so it must not be used again, with any
+// key.
 func TestCounterNeverBack(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)
@@ -123,7 +127,7 @@ func TestCounterNeverBack(t *testing.T) {
 	}
 }
 
-// TestUsedUpBySend: a record that UDP refuses has used its number all the same.
+// TestUsedUpBySend: a record that UDP refuses has used up its number all the same.
 func TestUsedUpBySend(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)
@@ -139,7 +143,7 @@ func TestUsedUpBySend(t *testing.T) {
 	}
 }
 
-// TestExhausted: no number comes after the last; a new key is due.
+// TestExhausted: no number follows the last one; a new key is needed.
 func TestExhausted(t *testing.T) {
 	load(t)
 	for _, c := range ciphers {
@@ -169,7 +173,8 @@ func TestExhausted(t *testing.T) {
 	}
 }
 
-// TestNextEpoch: a new key in either direction while both run; what comes late of the old epoch is user space's.
+// TestNextEpoch: a new key in either direction during traffic; late records of the old epoch are
+// left to user space.
 func TestNextEpoch(t *testing.T) {
 	load(t)
 	b := newBench(t, aes256)
@@ -190,7 +195,8 @@ func TestNextEpoch(t *testing.T) {
 	wantRecv(t, b.udp, late)
 }
 
-// TestExport: after a detach nothing moves any more, and the numbers are there to go on with, in user space or here.
+// TestExport: after a detach the counters stop, and they can be read to continue, in user space or
+// here.
 func TestExport(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)
@@ -222,7 +228,7 @@ func TestExport(t *testing.T) {
 	}
 }
 
-// TestOptionErrors: what each option says to nonsense.
+// TestOptionErrors: the errors of each option for invalid values.
 func TestOptionErrors(t *testing.T) {
 	load(t)
 	fresh := socket(t, afKTLS, unix.SOCK_DGRAM)

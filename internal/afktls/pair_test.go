@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestPair: both directions, each cipher, both families, from nothing to the most that a record holds.
+// TestPair: both directions, each cipher, both families, from empty to the longest record.
 func TestPair(t *testing.T) {
 	load(t)
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {

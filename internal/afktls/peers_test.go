@@ -28,7 +28,7 @@ type program struct {
 	grown  chan struct{}
 }
 
-// Write takes what the program prints.
+// Write gets the program's output.
 func (p *program) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,7 +80,7 @@ func (p *program) say(t testing.TB, line string) {
 	check(t, "write to "+p.name, err)
 }
 
-// freePort is one that nobody uses now.
+// freePort is a port that is free at the moment.
 func freePort(t testing.TB) string {
 	t.Helper()
 	c := must(net.ListenPacket("udp", "127.0.0.1:0"))(t)
@@ -99,7 +99,7 @@ func dtlscat(t testing.TB) string {
 
 const psk = "1a2b3c4d5e6f"
 
-// suites are the ciphers as GnuTLS and as OpenSSL call them.
+// suites are the names of the ciphers in GnuTLS and in OpenSSL.
 var suites = []struct{ gnutls, openssl string }{
 	{"AES-128-GCM", "PSK-AES128-GCM-SHA256"}, {"AES-256-GCM", "PSK-AES256-GCM-SHA384"}, {"CHACHA20-POLY1305", "PSK-CHACHA20-POLY1305"},
 }
@@ -136,7 +136,7 @@ func TestPeers(t *testing.T) {
 	}
 }
 
-// converse lets both say something, several times, and then lets our side close.
+// converse lets both send several times, and then lets our side close.
 func converse(t *testing.T, own, peer *program) {
 	t.Helper()
 	own.wait(t, "talking\n")
@@ -170,8 +170,8 @@ func TestPeerCloses(t *testing.T) {
 	check(t, own.name, own.cmd.Wait())
 }
 
-// TestOldStream is what a program of 2016 does over TCP, as far as its sources are known: keys in parts for both
-// directions, send, sendfile, splice and recv, all without a word of what is new.
+// TestOldStream does what a program of 2016 does over TCP, as far as its sources are known: keys in
+// parts for both directions, send, sendfile, splice and recv, without anything new.
 func TestOldStream(t *testing.T) {
 	load(t)
 	a, b, _, _ := streamPair(t, unix.AF_INET, aes128)

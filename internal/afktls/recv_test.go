@@ -43,7 +43,7 @@ func TestPeekAndTruncate(t *testing.T) {
 	wantNothing(t, b.k)
 }
 
-// TestSpliceOut: records go into a pipe; what it has no room for stays.
+// TestSpliceOut: records go into a pipe; the part that does not fit stays.
 func TestSpliceOut(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)
@@ -80,7 +80,8 @@ func TestSpliceOut(t *testing.T) {
 	}
 }
 
-// TestPoll: readable is what was opened, and what is user space's does not wake anybody.
+// TestPoll: a socket is readable if a record was opened, and records for user space do not wake a
+// reader.
 func TestPoll(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)
@@ -112,7 +113,7 @@ func TestPoll(t *testing.T) {
 	}
 }
 
-// TestFilter: a socket filter sees the plaintext, from its first byte on.
+// TestFilter: a socket filter sees the plaintext, from its first byte.
 func TestFilter(t *testing.T) {
 	load(t)
 	for _, together := range []bool{false, true} {
@@ -140,11 +141,12 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// TestFull: a reader who does not read loses records, which are counted; when it reads, it goes on.
+// TestFull: if the reader does not read, records are lost and counted; when it reads, traffic
+// continues.
 func TestFull(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)
-	check(t, "SO_RCVBUF", unix.SetsockoptInt(b.k, unix.SOL_SOCKET, unix.SO_RCVBUF, 1)) // the kernel's least
+	check(t, "SO_RCVBUF", unix.SetsockoptInt(b.k, unix.SOL_SOCKET, unix.SO_RCVBUF, 1)) // the kernel's minimum
 	const sent = 50
 	for i := range uint64(sent) {
 		b.write(t, i+1, strings.Repeat("x", 1000))
@@ -162,7 +164,7 @@ func TestFull(t *testing.T) {
 	wantNothing(t, b.udp)
 }
 
-// TestDeadPeer: the ICMP message that nobody is there reaches who sends, and who waits in a read.
+// TestDeadPeer: the ICMP message that the port is closed reaches senders and waiting readers.
 func TestDeadPeer(t *testing.T) {
 	load(t)
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
@@ -172,7 +174,7 @@ func TestDeadPeer(t *testing.T) {
 		setTX(t, k, s)
 		setRX(t, k, s)
 		check(t, "close", unix.Close(ub))
-		socket(t, unix.AF_UNIX, unix.SOCK_DGRAM) // takes the number
+		socket(t, unix.AF_UNIX, unix.SOCK_DGRAM) // gets its number
 		read := make(chan error, 1)
 		go func() {
 			_, _, _, _, err := unix.Recvmsg(k, make([]byte, 10), nil, 0)
@@ -218,7 +220,7 @@ func TestDetachWakes(t *testing.T) {
 	wantErrno(t, "read", <-done, unix.ENOTCONN)
 }
 
-// TestShutdown: both halves, and that a detach and a new bind forget it.
+// TestShutdown: both halves, and that a detach and a new bind reset it.
 func TestShutdown(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)
@@ -245,7 +247,7 @@ func TestShutdown(t *testing.T) {
 	wantNoRecordYet(t, b, "as new")
 }
 
-// TestOptionsBelow: options of IP and UDP, and names, are the UDP socket's.
+// TestOptionsBelow: options of IP and UDP, and names, are passed to the UDP socket.
 func TestOptionsBelow(t *testing.T) {
 	load(t)
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {

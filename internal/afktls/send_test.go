@@ -15,7 +15,8 @@ func mtuOf(t testing.TB, k int) int {
 	return int(binary.NativeEndian.Uint32(must(getOption(k, solKTLS, getMTU, 4))(t)))
 }
 
-// TestMTU: a record fits into a datagram that fits the path, or what was set; nothing is cut, nothing is fragmented.
+// TestMTU: a record fits into a datagram that fits the path, or the MTU that was set; nothing is
+// truncated or fragmented.
 func TestMTU(t *testing.T) {
 	load(t)
 	for _, c := range ciphers {
@@ -53,7 +54,7 @@ func TestMTU(t *testing.T) {
 	}
 }
 
-// TestPathMTU: the default is what the route says, less the headers of IP and UDP.
+// TestPathMTU: the default is the route's MTU, less the headers of IP and UDP.
 func TestPathMTU(t *testing.T) {
 	load(t)
 	command(t, "ip", "link", "set", "lo", "mtu", "1500")
@@ -76,7 +77,7 @@ func TestPathMTU(t *testing.T) {
 	}
 }
 
-// TestMore: MSG_MORE collects what goes into one record.
+// TestMore: MSG_MORE collects data into one record.
 func TestMore(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)
@@ -96,10 +97,10 @@ func TestMore(t *testing.T) {
 	if got := b.tx.open(t, recv(t, b.wire)); len(got) != 1 || len(got[0].plain) != 100 || got[0].num != epoch1+2 {
 		t.Errorf("sent %+v", got)
 	}
-	send(t, b.k, []byte("never sent"), unix.MSG_MORE) // goes with the socket
+	send(t, b.k, []byte("never sent"), unix.MSG_MORE) // closed with the socket
 }
 
-// wantNoRecordYet reads a record and says that it is the only one.
+// wantNoRecordYet reads a record and checks that it is the only one.
 func wantNoRecordYet(t testing.TB, b bench, want string) {
 	t.Helper()
 	if got := b.tx.open(t, recv(t, b.wire)); len(got) != 1 || got[0].plain != want {
@@ -108,7 +109,7 @@ func wantNoRecordYet(t testing.TB, b bench, want string) {
 	wantNothing(t, b.wire)
 }
 
-// TestSendfile: a file leaves in full records, and the rest in one of its own.
+// TestSendfile: a file is sent in full records, and the rest in one of its own.
 func TestSendfile(t *testing.T) {
 	load(t)
 	for _, size := range []int{0, 1, 22, 999, 1000, 1001, 4096, 8192, 65536, 100000} {
@@ -138,7 +139,7 @@ func TestSendfile(t *testing.T) {
 	}
 }
 
-// TestSpliceIn: what comes out of a pipe leaves as one record a call, as far as it fits.
+// TestSpliceIn: each splice from a pipe sends one record, as far as the data fits.
 func TestSpliceIn(t *testing.T) {
 	load(t)
 	b := newBench(t, chacha)
@@ -170,8 +171,8 @@ func command(t testing.TB, args ...string) {
 	}
 }
 
-// slowRoute makes a route that takes ten bytes a second, no record while a test lasts, and a UDP socket that sends there.
-// open makes it take all.
+// slowRoute makes a route that takes ten bytes a second, so no record while a test lasts, and a UDP
+// socket that sends there. open makes the route take everything.
 func slowRoute(t testing.TB) (udp int, open func()) {
 	t.Helper()
 	command(t, "modprobe", "-a", "dummy", "sch_tbf")
@@ -185,7 +186,8 @@ func slowRoute(t testing.TB) (udp int, open func()) {
 	return udp, func() { command(t, "tc", "qdisc", "del", "dev", "ktlsslow", "root") }
 }
 
-// TestNonblocking: the device takes no more, so the UDP socket takes no more; poll says so, and when it does again.
+// TestNonblocking: when the device accepts no more, neither does the UDP socket; poll reports that,
+// and when it does again.
 func TestNonblocking(t *testing.T) {
 	load(t)
 	udp, open := slowRoute(t)
@@ -229,7 +231,7 @@ func TestNonblocking(t *testing.T) {
 	send(t, k, []byte("room again"), unix.MSG_DONTWAIT)
 }
 
-// TestSendErrors: what sendmsg refuses.
+// TestSendErrors: calls that sendmsg refuses.
 func TestSendErrors(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)
@@ -244,8 +246,9 @@ func TestSendErrors(t *testing.T) {
 	wantNoRecordYet(t, b, "unharmed")
 }
 
-// TestMarkAndPriority: what is set on the AF_KTLS socket is the UDP socket's with the next record, with the route that
-// goes by the mark; and what the UDP socket gets by IP_TOS stays.
+// TestMarkAndPriority: values set on the AF_KTLS socket apply to the UDP socket from the next
+// record on, including the route for the mark; the priority that IP_TOS sets on the UDP socket
+// stays.
 func TestMarkAndPriority(t *testing.T) {
 	load(t)
 	udp, _ := slowRoute(t)
@@ -273,7 +276,8 @@ func TestMarkAndPriority(t *testing.T) {
 	wantPriority(2)
 }
 
-// TestNoRoute: until the UDP socket has a route again, a record that is sure to fit is smaller, and no other is refused.
+// TestNoRoute: until the UDP socket has a route again, a record that certainly fits is smaller, and
+// no other is refused.
 func TestNoRoute(t *testing.T) {
 	load(t)
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {

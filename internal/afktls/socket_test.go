@@ -56,11 +56,12 @@ var ciphers = []struct {
 	id   uint16
 }{{"AES-128-GCM", aes128}, {"AES-256-GCM", aes256}, {"ChaCha20-Poly1305", chacha}}
 
-// patience is how long a test waits for what must come; the guest is an emulated machine.
+// patience is how long a test waits for something that must arrive; the guest is an emulated
+// machine.
 const patience = 20 * time.Second
 
-// load loads the module until the end of the test, which stays on one processor: packets of the loopback device then
-// arrive in the order in which they were sent.
+// load loads the module until the end of the test, which stays on one processor: packets of the
+// loopback device then arrive in the order of sending.
 func load(t testing.TB) *kmodtest.Module {
 	t.Helper()
 	m := loadAs(t)
@@ -233,7 +234,7 @@ func setRX(t testing.TB, k int, s secret) {
 	check(t, "KTLS_RX", setOption(k, solKTLS, optRX, s.info(dtls12)))
 }
 
-// pair makes two AF_KTLS datagram sockets that speak with each other, over the UDP sockets ua and ub.
+// pair makes two AF_KTLS datagram sockets that are peers, over the UDP sockets ua and ub.
 func pair(t testing.TB, family int, cipher uint16) (a, b, ua, ub int) {
 	t.Helper()
 	ua, ub = udpPair(t, family)
@@ -269,7 +270,7 @@ func wantRecv(t testing.TB, fd int, want []byte) {
 	}
 }
 
-// wantNothing says that nothing is there to be read, of all that was sent before.
+// wantNothing checks that nothing sent before can be read.
 func wantNothing(t testing.TB, fd int) {
 	t.Helper()
 	settle(t)
@@ -293,7 +294,7 @@ func random(n int) []byte {
 	return b
 }
 
-// readable waits until poll says so.
+// readable waits until poll reports that it is readable.
 func polled(t testing.TB, fd int, events int16, timeout time.Duration) int16 {
 	t.Helper()
 	p := []unix.PollFd{{Fd: int32(fd), Events: events}}
@@ -326,7 +327,7 @@ func statsOf(t testing.TB, k int) stats {
 	return stats{v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10]}
 }
 
-// counter is what KTLS_GET_IV_* says.
+// counter returns the value of KTLS_GET_IV_*.
 func counter(t testing.TB, k, option int) uint64 {
 	t.Helper()
 	settle(t)

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// spliced takes at most size bytes out of a socket, through a pipe.
+// spliced moves at most size bytes out of a socket, through a pipe.
 func spliced(t testing.TB, fd, size int) string {
 	t.Helper()
 	var p [2]int
@@ -23,8 +23,8 @@ func spliced(t testing.TB, fd, size int) string {
 	return string(b[:must(unix.Read(p[0], b))(t)])
 }
 
-// TestSplicePieces: a record that goes in pieces, to splices and other readers, is reported once and whole; and an empty one
-// ends no splice.
+// TestSplicePieces: a record that is read in pieces, by splices and other readers, is reported once
+// and completely; and an empty one does not end a splice.
 func TestSplicePieces(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)
@@ -61,8 +61,8 @@ func TestSplicePieces(t *testing.T) {
 	want("told", strings.Join(told, "\n"), strings.Join([]string{deliver(1, 20, 1), deliver(2, 0, 1), deliver(3, 14, 0)}, "\n"))
 }
 
-// TestLateReader: a reader who holds a record while the socket is detached leaves nothing for who attaches it next,
-// whether he is done before that or after it.
+// TestLateReader: a reader that holds a record while the socket is detached leaves nothing for the
+// next attachment, whether it finishes before or after that.
 func TestLateReader(t *testing.T) {
 	load(t)
 	for _, attachedFirst := range []bool{false, true} {
@@ -90,7 +90,8 @@ func TestLateReader(t *testing.T) {
 	}
 }
 
-// TestLateReaderTold: what such a reader gets in the end is no record of the next attachment, to tracers neither.
+// TestLateReaderTold: the record that such a reader finally gets does not belong to the next
+// attachment, for tracers either.
 func TestLateReaderTold(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)

@@ -45,7 +45,7 @@ func readFull(t testing.TB, fd, n int) []byte {
 	return b
 }
 
-// TestStream: a stream socket is its TCP socket's kernel TLS.
+// TestStream: a stream socket is kernel TLS on its TCP socket.
 func TestStream(t *testing.T) {
 	load(t)
 	for _, c := range ciphers {
@@ -97,7 +97,7 @@ func TestStreamNewOption(t *testing.T) {
 	}
 }
 
-// TestStreamSendfile: sendfile and splice go the way of the TCP socket, both ways.
+// TestStreamSendfile: sendfile and splice use the TCP socket, in both directions.
 func TestStreamSendfile(t *testing.T) {
 	load(t)
 	a, b, _, _ := streamPair(t, unix.AF_INET, aes128)
@@ -161,7 +161,7 @@ func TestStreamPoll(t *testing.T) {
 	}
 }
 
-// TestStreamDetach: kernel TLS stays with the TCP socket, which others may go on with.
+// TestStreamDetach: the TCP socket keeps kernel TLS, and others can continue to use it.
 func TestStreamDetach(t *testing.T) {
 	load(t)
 	a, b, ta, _ := streamPair(t, unix.AF_INET, aes128)
@@ -181,7 +181,7 @@ func TestStreamDetach(t *testing.T) {
 	}
 }
 
-// TestStreamUnloaded: net/tls may have been loaded by nobody before.
+// TestStreamUnloaded: net/tls may not have been loaded before.
 func TestStreamUnloaded(t *testing.T) {
 	load(t)
 	ta, _ := tcpPair(t, unix.AF_INET)
@@ -191,7 +191,8 @@ func TestStreamUnloaded(t *testing.T) {
 	}
 }
 
-// unloadTLS unloads net/tls. Sockets of tests before may keep it for a while, which nothing tells the end of.
+// unloadTLS unloads net/tls. Sockets of earlier tests may hold it for a while, and nothing reports
+// when that ends.
 func unloadTLS(t testing.TB) {
 	t.Helper()
 	var err error
@@ -224,7 +225,8 @@ func withoutAdmin(t testing.TB, fn func() error) error {
 	return <-done
 }
 
-// TestStreamMayNotLoad: net/tls is loaded for who may administer the network, as TCP has it, and for nobody else.
+// TestStreamMayNotLoad: net/tls is loaded for a caller that may administer the network, as TCP does
+// it, and for no other.
 func TestStreamMayNotLoad(t *testing.T) {
 	load(t)
 	unloadTLS(t)

@@ -17,20 +17,21 @@ import (
 
 var stressTime = flag.Duration("stress", 3*time.Second, "how long sockets are attached, detached and closed under traffic")
 
-// stressRounds is how often the module is unloaded and loaded again in a stress: at least thrice, and every ten seconds.
+// stressRounds is how often the module is unloaded and loaded again in a stress test: at least
+// three times, and every ten seconds.
 func stressRounds() int { return max(3, int(*stressTime/(10*time.Second))) }
 
-// A storm is traffic on a pair of sockets whose ends come and go.
+// A storm is traffic on a pair of sockets whose ends are closed and made again.
 type storm struct {
 	ua, ub int
 	s      [2]secret
 	epoch  atomic.Uint64
 	stop   atomic.Bool
 	turns  atomic.Int64
-	ends   [2]atomic.Int64 // descriptors, as others use them while they are closed
+	ends   [2]atomic.Int64 // descriptors, used by other threads while they are closed
 }
 
-// life is one life of one end: attach, keys, some traffic, and a death of some kind.
+// life is one life of one end: attach, keys, some traffic, and an end of some kind.
 func (w *storm) life(r *rand.Rand, end int) error {
 	k, err := unix.Socket(afKTLS, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -71,7 +72,7 @@ func (w *storm) use(r *rand.Rand, k int) {
 	}
 }
 
-// others use the descriptor of an end while it is detached and closed below them.
+// others use the descriptor of an end while it is detached and closed by another thread.
 func (w *storm) others(r *rand.Rand) {
 	for !w.stop.Load() {
 		w.use(r, int(w.ends[r.IntN(2)].Load()))
@@ -88,8 +89,8 @@ func (w *storm) traffic(t *testing.T, r *rand.Rand) {
 	}
 }
 
-// run lets the storm blow. A number that others hold may be that of the other end by the time they use it: only the
-// storm opens and closes descriptors meanwhile.
+// run runs the storm. A descriptor number that others hold may be that of the other end when they
+// use it: only the storm opens and closes descriptors meanwhile.
 func (w *storm) run(t *testing.T, seed uint64) {
 	var wg sync.WaitGroup
 	start := func(fn func(r *rand.Rand), n uint64) {
@@ -113,8 +114,9 @@ func (w *storm) run(t *testing.T, seed uint64) {
 	wg.Wait()
 }
 
-// TestStress: sockets are attached, detached and closed under traffic by several threads, and the module goes when
-// they have gone: a socket that is left would keep it, and the kernel complains of memory in its cache.
+// TestStress: sockets are attached, detached and closed under traffic by several threads, and the
+// module can be unloaded afterwards: a leaked socket would prevent that, and the kernel complains
+// about memory left in its cache.
 func TestStress(t *testing.T) {
 	loadAs(t).Unload(t) // or skip
 	var turns int64
@@ -134,7 +136,7 @@ func TestStress(t *testing.T) {
 	t.Logf("%d sockets came and went, %d kB are in the kernel's caches", turns, unreclaimable(t))
 }
 
-// unreclaimable is what the kernel's objects take, in kB.
+// unreclaimable is the memory of the kernel's objects, in kB.
 func unreclaimable(t testing.TB) (kB int) {
 	t.Helper()
 	for line := range strings.Lines(string(must(os.ReadFile("/proc/meminfo"))(t))) {
@@ -146,7 +148,7 @@ func unreclaimable(t testing.TB) (kB int) {
 	return 0
 }
 
-// TestNoGrowth: keys, records and datagrams are freed. Of any that were not, this many would show.
+// TestNoGrowth: keys, records and datagrams are freed. A leak would show after so many.
 func TestNoGrowth(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)

@@ -16,7 +16,8 @@ import (
 // lockThread keeps a goroutine on its thread, which ends with it.
 func lockThread() { runtime.LockOSThread() }
 
-// onOneProcessor keeps all threads, and those that they start, on the first processor until the end of the test.
+// onOneProcessor keeps all threads, and the threads that they start, on the first processor until
+// the end of the test.
 func onOneProcessor(t testing.TB) {
 	t.Helper()
 	var all, first unix.CPUSet
@@ -36,8 +37,9 @@ func setProcessors(t testing.TB, set *unix.CPUSet) {
 	}
 }
 
-// settle waits until all packets that were sent on this processor have arrived. Mostly they have when send returns, but
-// a busy kernel lets a thread of its own go on with them, in order: so it is over when one more packet is there.
+// settle waits until all packets sent on this processor have arrived. Usually they have when send
+// returns, but a busy kernel leaves them to a thread of its own, in order: so it waits until one
+// more packet has arrived.
 func settle(t testing.TB) {
 	t.Helper()
 	fd := must(unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0))(t)
@@ -50,7 +52,7 @@ func settle(t testing.TB) {
 	}
 }
 
-// waitAsleep waits until a thread sleeps in the kernel: there is nothing that would say so.
+// waitAsleep waits until a thread sleeps in the kernel: no event reports that.
 func waitAsleep(t testing.TB, tid int) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {

@@ -24,7 +24,8 @@ func writeFile(t testing.TB, name, text string) {
 	check(t, "write "+name, os.WriteFile(name, []byte(text), 0))
 }
 
-// traced returns the tracepoints that fn passes, each as name, fields and result, without times and cookies.
+// traced returns the tracepoints hit by fn, each as name, fields and result, without times and
+// cookies.
 func traced(t testing.TB, fn func()) (lines []string) {
 	t.Helper()
 	dir := traceFS(t)
@@ -42,7 +43,7 @@ func traced(t testing.TB, fn func()) (lines []string) {
 	return lines
 }
 
-// TestTracepoints: every record is reported, from the first byte to the reader or to its end.
+// TestTracepoints: every record is reported, from the first byte to the reader or to its drop.
 func TestTracepoints(t *testing.T) {
 	load(t)
 	udp, wire := udpPair(t, unix.AF_INET)
@@ -79,7 +80,8 @@ func TestTracepoints(t *testing.T) {
 	}
 }
 
-// TestHooks: the functions that a tracer holds on to are there to be traced, and the module has type information.
+// TestHooks: the functions that a tracer attaches to can be traced, and the module has type
+// information.
 func TestHooks(t *testing.T) {
 	load(t)
 	check(t, "type information", unix.Access("/sys/kernel/btf/af_ktls", unix.R_OK))

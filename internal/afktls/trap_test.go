@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What linux/userfaultfd.h says.
+// Constants of linux/userfaultfd.h.
 const (
 	uffdAPI          = 0xaa
 	uffdModeMissing  = 1
@@ -18,11 +18,12 @@ const (
 	uffdMessageBytes = 32
 )
 
-// A trap is a page of memory that the kernel waits for when it first writes there: a call is held in its midst.
+// A trap is a page of memory that makes the kernel wait when it first writes there: the call is
+// stopped halfway.
 type trap struct {
 	fd   int
 	page []byte
-	got  []byte // what a read has put there
+	got  []byte // the bytes that a read has written there
 }
 
 func newTrap(t testing.TB) *trap {
@@ -33,7 +34,7 @@ func newTrap(t testing.TB) *trap {
 	}
 	page := must(unix.Mmap(-1, 0, unix.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS))(t)
 	p := &trap{fd: int(fd), page: page}
-	t.Cleanup(func() { // the descriptor first, which releases who still waits
+	t.Cleanup(func() { // the descriptor first, which releases waiting calls
 		unix.Close(p.fd)
 		unix.Munmap(p.page)
 	})
@@ -60,7 +61,7 @@ func (p *trap) ioctl(t testing.TB, request uintptr, arg any) {
 	}
 }
 
-// wait waits until somebody is held.
+// wait waits until a call is stopped.
 func (p *trap) wait(t testing.TB) {
 	t.Helper()
 	if got := polled(t, p.fd, unix.POLLIN, patience); got != unix.POLLIN {
@@ -69,13 +70,13 @@ func (p *trap) wait(t testing.TB) {
 	must(unix.Read(p.fd, make([]byte, uffdMessageBytes)))(t)
 }
 
-// release gives the page, so that the call goes on.
+// release provides the page, so that the call continues.
 func (p *trap) release(t testing.TB) {
 	t.Helper()
 	p.ioctl(t, uffdioZeropage, &[4]uint64{p.start(), uint64(len(p.page))})
 }
 
-// refuse lets the call fail with EFAULT.
+// refuse makes the call fail with EFAULT.
 func (p *trap) refuse(t testing.TB) {
 	t.Helper()
 	check(t, "mprotect", unix.Mprotect(p.page, unix.PROT_NONE))

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestReplay: each record is delivered once; the window has 64 numbers, up to the highest, and does not know those from
-// before the key.
+// TestReplay: each record is delivered once; the window has 64 numbers, up to the highest, and
+// rejects those from before the key.
 func TestReplay(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)
@@ -37,7 +37,8 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// TestWindowFromZero: with 0 as the first expected number, the record with number 0 is one like any other.
+// TestWindowFromZero: with 0 as the first expected number, the record with number 0 is an ordinary
+// one.
 func TestWindowFromZero(t *testing.T) {
 	load(t)
 	udp, wire := udpPair(t, unix.AF_INET)
@@ -50,7 +51,8 @@ func TestWindowFromZero(t *testing.T) {
 	wantNothing(t, b.k)
 }
 
-// TestBadTag: a record whose tag is wrong is dropped, and does not take the place of the right one in the window.
+// TestBadTag: a record with a wrong tag is dropped, and does not take the place of the right one in
+// the window.
 func TestBadTag(t *testing.T) {
 	load(t)
 	for _, c := range ciphers {
@@ -59,7 +61,7 @@ func TestBadTag(t *testing.T) {
 			good := b.rx.seal(t, epoch1|5000, appData, []byte("the right one"))
 			var bad uint64
 			for i := range good {
-				if i >= 1 && i < 5 || i == 11 || i == 12 { // version, epoch and length make it another kind of wrong
+				if i >= 1 && i < 5 || i == 11 || i == 12 { // version, epoch and length would make it wrong in another way
 					continue
 				}
 				forged := append([]byte{}, good...)

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DTLS 1.2's record layer (RFC 6347 4.1) in Go: what the module's is held against.
+// DTLS 1.2's record layer (RFC 6347 4.1) in Go, which the module is compared with.
 
 const headerLen = 13
 
@@ -60,7 +60,7 @@ func header(kind byte, version uint16, num uint64, n int) []byte {
 	return binary.BigEndian.AppendUint16(b, uint16(n))
 }
 
-// A wireRecord is what open finds.
+// A wireRecord is a record that open returns.
 type wireRecord struct {
 	kind  byte
 	num   uint64
@@ -112,7 +112,7 @@ func (b bench) write(t testing.TB, seq uint64, plain string) {
 	send(t, b.wire, b.rx.seal(t, epoch1|seq, appData, []byte(plain)), 0)
 }
 
-// TestWireSent: what the module sends is DTLS 1.2, byte for byte.
+// TestWireSent: the module sends DTLS 1.2, byte for byte.
 func TestWireSent(t *testing.T) {
 	load(t)
 	for _, c := range ciphers {
@@ -129,7 +129,7 @@ func TestWireSent(t *testing.T) {
 	}
 }
 
-// TestWireReceived: what others may put into a nonce or a number.
+// TestWireReceived: values that other implementations may put into a nonce or a number.
 func TestWireReceived(t *testing.T) {
 	load(t)
 	for _, c := range ciphers {
@@ -146,7 +146,8 @@ func TestWireReceived(t *testing.T) {
 	}
 }
 
-// TestForeignNonce: the explicit nonce of AES-GCM is the sender's business (OpenSSL counts from a random number).
+// TestForeignNonce: the sender chooses the explicit nonce of AES-GCM (OpenSSL counts from a random
+// number).
 func TestForeignNonce(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)

@@ -1,5 +1,5 @@
-// Package bench measures what sealing in the kernel is worth: the same streams by
-// user-space TLS, by kernel TLS, by AF_KTLS and without TLS, and cut into datagrams,
+// Package bench compares sealing in the kernel with the alternatives: the same streams
+// with user-space TLS, with kernel TLS, with AF_KTLS and without TLS, and as datagrams,
 // as ktlstop bench prints them.
 package bench
 
@@ -16,20 +16,20 @@ import (
 type Config struct {
 	Sizes []int64  // bytes of one stream
 	Ways  []string // names of Ways
-	// MaxBytes and MaxTime bound each measurement. At least one stream is sent,
-	// or as much of it as MaxTime lets through.
+	// MaxBytes and MaxTime limit each measurement. At least one stream is sent, or as
+	// much of it as MaxTime allows.
 	MaxBytes int64
 	MaxTime  time.Duration
 	Version  uint16 // tls.VersionTLS12 or tls.VersionTLS13
 	// Repeat is how often each measurement is made; the result is the median.
 	Repeat int
-	// Perf counts system calls and instructions, where the machine can.
+	// Perf counts system calls and instructions, if the machine can.
 	Perf bool
-	// Progress, if not nil, is told what is about to be measured.
+	// Progress, if not nil, is called before each measurement.
 	Progress func(way string, size int64)
 }
 
-// Defaults are what ktlstop bench measures unless it is told otherwise.
+// Defaults are the defaults of ktlstop bench.
 var (
 	DefaultSizes = []int64{1 << 10, 16 << 10, 256 << 10, 4 << 20, 64 << 20, 1 << 30}
 	DefaultTime  = 2 * time.Second
@@ -55,8 +55,8 @@ func (c *Config) Check() error {
 	return nil
 }
 
-// Run measures each way with each size, one after the other. What a machine
-// cannot do is in the result with the reason, and no error.
+// Run measures each way with each size, one after the other. If the machine lacks a
+// way, the result has the reason, and there is no error.
 func Run(ctx context.Context, c Config) (*Result, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
@@ -87,10 +87,10 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	return r, nil
 }
 
-// fileSize is that of the file that streams are read from, again and again.
+// fileSize is the size of the file that streams are read from, again and again.
 const fileSize = 4 << 20
 
-// newFile makes that file, which is without a name and in the page cache.
+// newFile makes that file, without a name and in the page cache.
 func newFile() (*os.File, error) {
 	f, err := os.CreateTemp("", "ktlstop-bench-")
 	if err != nil {
@@ -107,7 +107,7 @@ func newFile() (*os.File, error) {
 	return f, nil
 }
 
-// repeat measures so often, each time over a new connection.
+// repeat repeats a measurement, each time over a new connection.
 func (c *Config) repeat(ctx context.Context, name string, size int64, file *os.File, m *meter) (Cell, error) {
 	var cells []Cell
 	for range c.Repeat {
@@ -120,8 +120,8 @@ func (c *Config) repeat(ctx context.Context, name string, size int64, file *os.F
 	return median(cells), nil
 }
 
-// measure opens a connection and sends streams over it: first one that is not
-// counted, then as many as the bounds let through.
+// measure opens a connection and sends streams over it: first one that is not counted,
+// then as many as the limits allow.
 func (c *Config) measure(ctx context.Context, name string, size int64, file *os.File, m *meter) (Cell, error) {
 	cell := Cell{Way: name, Size: size}
 	conn, err := wayNamed(name).open(ctx, c.Version)

@@ -19,7 +19,7 @@ func config() Config {
 	return Config{Sizes: []int64{1000, 300_000}, Ways: WayNames(), MaxBytes: 1 << 20, MaxTime: time.Minute, Version: tls.VersionTLS13, Repeat: 1, Perf: true}
 }
 
-// needs is why this machine does not have a way.
+// needs is why this machine lacks a way.
 func needs(way string) error {
 	switch {
 	case strings.HasPrefix(way, "ktls"):
@@ -30,7 +30,7 @@ func needs(way string) error {
 	return nil
 }
 
-// TestRun measures for real; kernel TLS only where there is any.
+// TestRun measures for real; kernel TLS only if there is any.
 func TestRun(t *testing.T) {
 	c := config()
 	var announced int
@@ -131,7 +131,7 @@ func TestParseBytes(t *testing.T) {
 	}
 }
 
-// sample is a result with everything in it once.
+// sample is a result with each kind of value.
 func sample() *Result {
 	count := func(n uint64) *uint64 { return &n }
 	usage := func(wall time.Duration) Usage {
@@ -179,8 +179,8 @@ ktls write: no module
 	}
 }
 
-// TestSVG: well-formed, with a line in each panel for each way that was
-// measured, and nothing of the machine's names as markup.
+// TestSVG: well-formed, with a line in each panel for each measured way, and without
+// markup from the machine's names.
 func TestSVG(t *testing.T) {
 	svg := sample().SVG()
 	lines := 0

@@ -10,13 +10,14 @@ import (
 )
 
 const (
-	// datagramSize is the UDP payload of each datagram in bytes: what Ethernet takes with IPv4.
+	// datagramSize is the UDP payload of each datagram in bytes: the most for Ethernet with
+	// IPv4.
 	datagramSize = 1500 - 20 - 8
 	// recordSize is the plaintext in it with AES-GCM: less the record's header, explicit nonce
 	// and tag.
 	recordSize = datagramSize - 13 - 8 - 16
-	// window is how many bytes are on their way before the sender waits for the receiver. UDP
-	// holds nobody back, and a receive queue takes some 80 such datagrams.
+	// window is how many bytes are sent before the sender waits for the receiver. UDP has no
+	// flow control, and a receive queue holds some 80 such datagrams.
 	window = 32 << 10
 	// lossTime is how long a receiver waits for one.
 	lossTime = 30 * time.Second
@@ -25,7 +26,7 @@ const (
 // overDTLS connects by loopback and runs DTLS 1.2's handshake.
 func overDTLS(policy ktls.Policy) func(context.Context, uint16) (*connection, error) {
 	return func(ctx context.Context, _ uint16) (*connection, error) {
-		if policy == ktls.Require { // ahead of the handshake: the end that fails first would take the other's reason away
+		if policy == ktls.Require { // before the handshake: the end that fails first would hide the other's reason
 			if err := ktls.DTLSAvailable(); err != nil {
 				return nil, err
 			}
@@ -65,7 +66,7 @@ func dtlsPair(ctx context.Context, config *ktls.DTLSConfig) (*connection, error)
 	return &connection{sender: server, receiver: client}, nil
 }
 
-// plainUDP sends the same datagrams unsealed, as long as the plaintext of a record.
+// plainUDP sends the same datagrams unencrypted, as long as the plaintext of a record.
 func plainUDP(ctx context.Context, _ uint16) (*connection, error) {
 	var lc net.ListenConfig
 	receiver, err := lc.ListenPacket(ctx, "udp", "127.0.0.1:0")

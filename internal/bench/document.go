@@ -10,8 +10,8 @@ import (
 // Section is one part of docs/bench.md, made from its part of docs/bench.json.
 type Section struct {
 	Name string // the key in docs/bench.json
-	// Render returns the Markdown, from its heading on, and the files that it
-	// shows, by their names below docs.
+	// Render returns the Markdown, from its heading on, and the files that it refers
+	// to, by their names below docs.
 	Render func(data json.RawMessage) (markdown string, files map[string][]byte, err error)
 }
 
@@ -33,8 +33,8 @@ copying expensive, and interrupts take time of their own. None of this shows her
 same work, not to predict the throughput of a server.
 `
 
-// Document returns the files below docs that data, the parsed docs/bench.json,
-// makes: bench.md and what it shows. Sections without data are left out.
+// Document returns the files below docs made from data, the parsed docs/bench.json:
+// bench.md and the files it refers to. Sections without data are left out.
 func Document(sections []Section, data map[string]json.RawMessage) (map[string][]byte, error) {
 	var text strings.Builder
 	text.WriteString(documentHead)

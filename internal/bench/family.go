@@ -15,8 +15,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// familyStream connects by loopback and puts stream sockets of AF_KTLS over both ends, with
-// keys made here: the module makes kernel TLS of the TCP socket.
+// familyStream connects over loopback and puts stream sockets of AF_KTLS over both ends,
+// with keys made here: the module sets up kernel TLS on the TCP socket.
 func familyStream(ctx context.Context, version uint16) (*connection, error) {
 	client, server, err := tcpPair(ctx)
 	if err != nil {
@@ -66,8 +66,8 @@ func (c *familyConn) LocalAddr() net.Addr  { return c.tcp.LocalAddr() }
 func (c *familyConn) RemoteAddr() net.Addr { return c.tcp.RemoteAddr() }
 func (c *familyConn) Close() error         { return errors.Join(c.File.Close(), c.tcp.Close()) }
 
-// ReadFrom sends the rest of a file by sendfile(2), which package os does not do for a
-// family that it does not know.
+// ReadFrom sends the rest of a file by sendfile(2), which package os does not use for an
+// unknown socket family.
 func (c *familyConn) ReadFrom(r io.Reader) (total int64, err error) {
 	lr, ok := r.(*io.LimitedReader)
 	if !ok {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What `make bench` runs in the guest: KERNEL WAYS. The tracepoint that counts system calls is a file of tracefs.
+# `make bench` runs this in the guest: KERNEL WAYS. The tracepoint that counts system calls is a file of tracefs.
 set -e
 [ -d /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing
 if [ -f "bin/kmod/$1/af_ktls.ko" ]; then
@@ -7,7 +7,7 @@ if [ -f "bin/kmod/$1/af_ktls.ko" ]; then
 	insmod "bin/kmod/$1/af_ktls.ko"
 fi
 case "$2" in
-streams) sizes=1KiB,16KiB,256KiB,4MiB ;; # beyond 4 MiB a stream costs what it costs there
+streams) sizes=1KiB,16KiB,256KiB,4MiB ;; # beyond 4 MiB the cost no longer changes
 *) sizes=1KiB,4KiB,16KiB,64KiB,1MiB,1GiB ;;
 esac
 bin/ktlstop bench -o json --ways "$2" --sizes "$sizes" --max-bytes 4MiB --duration 200ms --repeat 3

@@ -15,10 +15,10 @@ var libraryText string
 //go:embed datagrams.md.tmpl
 var datagramsText string
 
-// Library and Datagrams are the sections about ktlstop bench's own results, of
-// streams and of datagrams, measured in instruction-counting mode. They are functions so
-// that a program without them has no templates: with those the linker keeps each method
-// that could be called by its name.
+// Library and Datagrams are the sections with ktlstop bench's own results, for streams
+// and for datagrams, measured in instruction-counting mode. They are functions so that a
+// program that does not call them links no templates: with templates the linker keeps
+// each method that could be called by its name.
 func Library() Section { return Section{Name: "library", Render: rendering("library", libraryText)} }
 
 // Datagrams is the section of datagrams.

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Machine is what was measured on.
+// Machine describes the measured machine.
 type Machine struct {
 	Kernel string `json:"kernel"`
 	CPU    string `json:"cpu"`
@@ -16,7 +16,7 @@ type Machine struct {
 	Arch   string `json:"arch"`
 }
 
-// thisMachine leaves empty what it cannot find out.
+// thisMachine leaves unknown fields empty.
 func thisMachine() Machine {
 	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	return Machine{Kernel: strings.TrimSpace(string(release)), CPU: cpuModel(), CPUs: runtime.NumCPU(), Go: runtime.Version(), Arch: runtime.GOARCH}

@@ -32,7 +32,7 @@ func instructionEvent() *unix.PerfEventAttr {
 	return perfEvent(unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_INSTRUCTIONS)
 }
 
-// perfEvent counts in user space and kernel, and in threads to come.
+// perfEvent counts in user space and kernel, including threads started later.
 func perfEvent(typ uint32, config uint64) *unix.PerfEventAttr {
 	return &unix.PerfEventAttr{Type: typ, Size: uint32(binary.Size(unix.PerfEventAttr{})), Config: config, Bits: unix.PerfBitInherit}
 }
@@ -41,8 +41,8 @@ func perfEvent(typ uint32, config uint64) *unix.PerfEventAttr {
 // nothing.
 type counter struct{ fds []int }
 
-// newCounter opens the event for each thread. Threads begun later are children
-// of these, and counted with them.
+// newCounter opens the event for each thread. Threads started later are children of
+// these, and are counted with them.
 func newCounter(attr *unix.PerfEventAttr) (*counter, error) {
 	c := &counter{}
 	seen := map[int]bool{}
@@ -69,7 +69,7 @@ func newCounter(attr *unix.PerfEventAttr) (*counter, error) {
 	}
 }
 
-// newThreads lists the threads that are not in seen, and puts them there.
+// newThreads lists the threads that are not in seen, and adds them to it.
 func newThreads(seen map[int]bool) (fresh []int, err error) {
 	entries, err := os.ReadDir("/proc/self/task")
 	if err != nil {
@@ -88,7 +88,7 @@ func newThreads(seen map[int]bool) (fresh []int, err error) {
 	return fresh, nil
 }
 
-// difference is nil where nothing is counted.
+// difference is nil if nothing is counted.
 func (c *counter) difference(before, after uint64) *uint64 {
 	if c == nil {
 		return nil

@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// bySystem is io.Copy, which between two connections of kernel TLS, as between two of TCP, is
-// splice(2).
+// bySystem is io.Copy, which uses splice(2) between two connections of kernel TLS, as between
+// two of TCP.
 func bySystem(to io.Writer, from io.Reader) { _, _ = io.Copy(to, from) }
 
 // byProgram reads into a buffer and writes from it.

@@ -10,26 +10,26 @@ import (
 type Result struct {
 	Machine Machine `json:"machine"`
 	Cells   []Cell  `json:"cells"`
-	// Absent tells, for each figure that this machine does not give, why.
+	// Absent says, for each figure that this machine cannot measure, why.
 	Absent map[string]string `json:"absent,omitempty"`
 }
 
-// Cell is one measurement: so many streams of Size bytes in one way.
+// Cell is one measurement: a number of streams of Size bytes in one way.
 type Cell struct {
 	Way     string `json:"way"`
 	Size    int64  `json:"size"`
 	Version string `json:"version,omitempty"`
 	Cipher  string `json:"cipher,omitempty"`
 	Streams int    `json:"streams"`
-	Bytes   int64  `json:"bytes"` // less than Streams*Size where time was up
+	Bytes   int64  `json:"bytes"` // less than Streams*Size if the time was up
 	Skipped string `json:"skipped,omitempty"`
-	// Spread is how far the repetitions lie apart in time for a MiB, the
-	// greatest less the least, as a part of the median, which this is.
+	// Spread is the range of the repetitions' time for a MiB, the greatest less the least,
+	// relative to the median, which is the result.
 	Spread float64 `json:"spread"`
 	Usage
 }
 
-// Usage is what both ends and the kernel below them took. A nil count is absent.
+// Usage is what both ends and the kernel below them used. A nil count is absent.
 type Usage struct {
 	Wall            time.Duration `json:"wall_ns"`
 	User            time.Duration `json:"user_ns"`   // getrusage(2)
@@ -53,7 +53,7 @@ func (c *Cell) CPU() float64 { return c.PerMiB(float64(c.User+c.System) / 1e6) }
 // WallPerMiB returns milliseconds for each MiB.
 func (c *Cell) WallPerMiB() float64 { return c.PerMiB(float64(c.Wall) / 1e6) }
 
-// median is by the time for a MiB.
+// median is the result with the median time for a MiB.
 func median(cells []Cell) Cell {
 	slices.SortFunc(cells, func(a, b Cell) int { return cmp.Compare(a.WallPerMiB(), b.WallPerMiB()) })
 	mid := cells[len(cells)/2]
@@ -61,7 +61,8 @@ func median(cells []Cell) Cell {
 	return mid
 }
 
-// With returns r and what another program measured on the same machine, in the order of sizes.
+// With returns r and the results of another program on the same machine, in the order of
+// sizes.
 func (r Result) With(other Result) Result {
 	r.Machine = cmp.Or(r.Machine, other.Machine)
 	if r.Absent == nil {
@@ -82,7 +83,7 @@ func (r *Result) cell(way string, size int64) *Cell {
 	return nil
 }
 
-// sizes and ways return what was measured, in the order of the first of each.
+// sizes and ways return the measured ones, in the order of their first result.
 func (r *Result) sizes() []int64 { return distinct(r.Cells, func(c Cell) int64 { return c.Size }) }
 func (r *Result) ways() []string { return distinct(r.Cells, func(c Cell) string { return c.Way }) }
 

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pipeSize is that of a pipe unless somebody changes it (pipe(7)).
+// pipeSize is the default size of a pipe (pipe(7)).
 const pipeSize = 64 << 10
 
-// pipe is the way of splice(2) from a file to a socket.
+// pipe is the pipe between a file and a socket for splice(2).
 type pipe struct{ r, w *os.File }
 
 func newPipe() (*pipe, error) {
@@ -28,8 +28,8 @@ func (p *pipe) close() {
 	p.w.Close()
 }
 
-// splice moves n bytes of a file to a socket. All but the last of it is said to go on, so that
-// records and datagrams are full.
+// splice moves n bytes of a file to a socket. All pieces but the last are marked with "more
+// follows", so that records and datagrams are full.
 func (p *pipe) splice(to syscall.Conn, file *os.File, n int64) error {
 	for n > 0 {
 		held, err := moveTo(p.w, file, func(pipe, file int) (int64, error) { return spliceOnce(file, pipe, min(n, pipeSize), 0) })
@@ -60,7 +60,7 @@ func spliceOnce(from, to int, n int64, flags int) (int64, error) {
 	return max(int64(moved), 0), os.NewSyscallError("splice", err)
 }
 
-// moveTo calls move with the descriptors, again when there is room where there was none.
+// moveTo calls move with the descriptors, and again when there is room if there was none.
 func moveTo(to, from syscall.Conn, move func(to, from int) (int64, error)) (n int64, err error) {
 	src, err := from.SyscallConn()
 	if err != nil {

@@ -47,7 +47,7 @@ type connection struct {
 	version, cipher  string
 	// most is how many bytes one datagram takes; 0 for streams.
 	most int
-	// proxy ends what stands between the two, if anything does.
+	// proxy ends the proxy between the two, if there is one.
 	proxy func()
 }
 
@@ -59,7 +59,7 @@ func (c *connection) close() {
 	}
 }
 
-// overTCP connects by loopback and runs TLS's handshake, if wrap is not nil.
+// overTCP connects over loopback and runs TLS's handshake, if wrap is not nil.
 func overTCP(wrap wrapFunc) func(context.Context, uint16) (*connection, error) {
 	return func(ctx context.Context, version uint16) (*connection, error) {
 		client, server, err := tcpPair(ctx)
@@ -104,12 +104,12 @@ func handshakes(ctx context.Context, a, b handshaker) error {
 	for i, h := range []handshaker{a, b} {
 		wg.Go(func() {
 			if errs[i] = h.HandshakeContext(ctx); errs[i] != nil {
-				h.Close() // so that the other does not wait
+				h.Close() // so that the other end does not wait
 			}
 		})
 	}
 	wg.Wait()
-	// The reason is the one that is not about the other's end.
+	// The error that is not caused by the other end.
 	for _, err := range errs {
 		if _, ok := skipped(err); ok {
 			return err
@@ -138,7 +138,7 @@ func tcpPair(ctx context.Context) (client, server net.Conn, err error) {
 	return client, server, nil
 }
 
-// certificate is one for this run; nobody checks it.
+// certificate is a certificate for this run; nobody checks it.
 var certificate = sync.OnceValues(func() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

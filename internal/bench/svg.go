@@ -21,8 +21,8 @@ const (
 	namesInRow  = 5
 )
 
-// Colours that people without full colour vision can tell apart (Okabe and Ito,
-// 2008), and dashes for those who print without any.
+// Colours that people without full colour vision can distinguish (Okabe and Ito, 2008),
+// and dashes for prints without colour.
 var (
 	colours = []string{"#d55e00", "#0072b2", "#009e73", "#777777", "#000000"}
 	dashes  = []string{"", "6 3", "2 2", "8 3 2 3", "1 3"}
@@ -58,7 +58,7 @@ func (r *Result) SVG() []byte {
 }
 
 func colour(i int) string { return colours[i%len(colours)] }
-func dash(i int) string   { return dashes[(i+i/len(colours))%len(dashes)] } // the second row's are others
+func dash(i int) string   { return dashes[(i+i/len(colours))%len(dashes)] } // the second row has other ways
 
 func escape(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace(s)
@@ -96,8 +96,8 @@ func (r *Result) drawLine(b *bytes.Buffer, p panel, i int, way string, low, high
 	fmt.Fprintf(b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="2" stroke-dasharray="%s"/>`+"\n", strings.Join(points, " "), colour(i), dash(i))
 }
 
-// valueRange is the panel's scale: from 0 or, for a logarithmic one, from the
-// power of ten below the least value, to one above the greatest.
+// valueRange is the panel's scale: from 0 or, for a logarithmic one, from the power of
+// ten below the lowest value, to one above the highest.
 func (r *Result) valueRange(p panel) (low, high float64) {
 	low, high = math.Inf(1), 0
 	for i := range r.Cells {
@@ -115,7 +115,7 @@ func (r *Result) valueRange(p panel) (low, high float64) {
 	return 0, step * math.Ceil(high/step)
 }
 
-// stepOf is 1, 2 or 5 times a power of ten, so that about five fit.
+// stepOf is 1, 2 or 5 times a power of ten, so that about five steps fit.
 func stepOf(high float64) float64 {
 	power := math.Pow(10, math.Floor(math.Log10(high/5)))
 	for _, k := range []float64{1, 2, 5} {

@@ -32,7 +32,7 @@ func (r *Result) WriteText(w io.Writer) error {
 	return nil
 }
 
-// suites are the versions and ciphers of what was measured, each once.
+// suites are the measured versions and ciphers, each once.
 func (r *Result) suites() []string {
 	sealed := slices.DeleteFunc(slices.Clone(r.Cells), func(c Cell) bool { return c.Version == "" })
 	return distinct(sealed, func(c Cell) string { return c.Version + ", " + c.Cipher })
@@ -56,7 +56,7 @@ func (c *Cell) count(n *uint64, unit float64) string {
 	return digits(c.PerMiB(float64(*n)) / unit)
 }
 
-// digits writes three that count.
+// digits formats with three significant digits.
 func digits(v float64) string {
 	switch {
 	case v >= 100:
@@ -79,7 +79,7 @@ func (r *Result) notes() (lines []string) {
 	return append(lines, r.skippedNotes()...)
 }
 
-// skippedNotes say which ways this machine does not have, and why.
+// skippedNotes list the ways that this machine lacks, and why.
 func (r *Result) skippedNotes() (lines []string) {
 	seen := map[string]bool{}
 	for _, c := range r.Cells {
@@ -102,7 +102,7 @@ func Bytes(n int64) string {
 	return strconv.FormatFloat(v, 'f', -1, 64) + binaryUnits[u]
 }
 
-// ParseBytes takes what Bytes writes, in capitals or not, and plain numbers.
+// ParseBytes parses the output of Bytes, in capitals or not, and plain numbers.
 func ParseBytes(s string) (int64, error) {
 	for u := len(binaryUnits) - 1; u >= 0; u-- {
 		name := strings.ToLower(binaryUnits[u])

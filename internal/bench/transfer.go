@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// Buffers as programs commonly have them: io.Copy's for sending, four full
-// records for receiving.
+// Buffers of the usual sizes: io.Copy's for sending, four full records for receiving.
 const (
 	sendBuffer    = 32 << 10
 	receiveBuffer = 64 << 10
@@ -23,7 +22,7 @@ type transfer struct {
 	file *os.File
 	pipe *pipe // for splice(2)
 	buf  []byte
-	want chan int64 // bytes that the receiver is to take
+	want chan int64 // bytes that the receiver must read
 	got  chan error // its answers
 }
 
@@ -68,8 +67,8 @@ func (t *transfer) receive() {
 	}
 }
 
-// stream sends size bytes, or what goes until the deadline, and waits until
-// they have been read. It returns how many they were.
+// stream sends size bytes, or as many as possible until the deadline, and waits until
+// they have been read. It returns their number.
 func (t *transfer) stream(ctx context.Context, size int64, deadline time.Time) (sent int64, err error) {
 	for sent < size {
 		n := min(size-sent, t.most())
@@ -103,7 +102,7 @@ func (t *transfer) part(n int64) error {
 	t.want <- n
 	sendErr := t.send(&io.LimitedReader{R: t.file, N: n})
 	if sendErr != nil {
-		t.conn.receiver.Close() // it waits for bytes that do not come
+		t.conn.receiver.Close() // it waits for bytes that do not arrive
 	}
 	return errors.Join(sendErr, <-t.got)
 }
@@ -121,8 +120,7 @@ func (t *transfer) send(src *io.LimitedReader) error {
 	return err
 }
 
-// onlyWriter hides ReadFrom, and onlyReader WriteTo: what is left are read and
-// write.
+// onlyWriter hides ReadFrom, and onlyReader WriteTo: only Read and Write are left.
 type (
 	onlyWriter struct{ io.Writer }
 	onlyReader struct{ io.Reader }

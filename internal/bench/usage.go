@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// meter counts from its making to its close. Opening and closing the events for
-// each measurement would have the kernel patch itself each time.
+// meter counts from its creation to its close. If it opened and closed the events for
+// each measurement, the kernel would patch its code each time.
 type meter struct {
 	syscalls, instructions *counter          // nil where absent
 	absent                 map[string]string // why
@@ -42,7 +42,7 @@ func (m *meter) close() {
 	m.instructions.close()
 }
 
-// reading is all that is counted, at one moment.
+// reading has all counts at one moment.
 type reading struct {
 	at                     time.Time
 	usage                  unix.Rusage
@@ -59,7 +59,7 @@ func (m *meter) read() (r reading, err error) {
 	return r, err
 }
 
-// between is what was used from before to after.
+// between returns the difference of two readings.
 func (m *meter) between(before, after reading) Usage {
 	return Usage{
 		Wall:            after.at.Sub(before.at),
@@ -71,10 +71,10 @@ func (m *meter) between(before, after reading) Usage {
 	}
 }
 
-// rusage is of all threads of this process, which holds both ends.
+// rusage covers all threads of this process, which has both ends.
 func rusage() (u unix.Rusage) {
 	if err := unix.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(os.NewSyscallError("getrusage", err)) // it has no way to fail
+		panic(os.NewSyscallError("getrusage", err)) // it cannot fail
 	}
 	return u
 }

@@ -14,11 +14,11 @@ import (
 type way struct {
 	name string
 	call call
-	// connect makes both ends. Where the machine cannot, the error is a *ktls.OffloadError.
+	// connect makes both ends. If the machine cannot, the error is a *ktls.OffloadError.
 	connect func(ctx context.Context, version uint16) (*connection, error)
 }
 
-// call is how bytes get from the file into the connection.
+// call is the call that sends bytes of the file.
 type call int
 
 const (
@@ -27,8 +27,8 @@ const (
 	bySplice               // splice(2), from the file into a pipe and from there
 )
 
-// The ways. Both ends of a connection do the same. Streams are of TCP, and datagrams, from
-// "pion/dtls" on, of UDP.
+// The ways. Both ends of a connection do the same. Streams use TCP, and datagrams, from
+// "pion/dtls" on, UDP.
 var ways = []way{
 	{"crypto/tls", byWrite, overTCP(inUserSpace)},
 	{"ktls write", byWrite, overTCP(inKernel)},
@@ -74,7 +74,7 @@ func DatagramWays() []string { return WayNames()[datagramsFrom():] }
 
 func datagramsFrom() int { return slices.Index(WayNames(), "pion/dtls") }
 
-// skipped is why this machine does not have a way.
+// skipped is why this machine lacks a way.
 func skipped(err error) (reason string, ok bool) {
 	if off, found := errors.AsType[*ktls.OffloadError](err); found {
 		return off.Error(), true
@@ -82,8 +82,8 @@ func skipped(err error) (reason string, ok bool) {
 	return "", false
 }
 
-// open tries again where the kernel answers that the cipher is still being
-// tested (alg_test), which takes a while on a slow machine.
+// open tries again if the kernel answers that the cipher is still being tested (alg_test),
+// which takes a while on a slow machine.
 func (w way) open(ctx context.Context, version uint16) (c *connection, err error) {
 	for range 10 {
 		if c, err = w.connect(ctx, version); !errors.Is(err, unix.ETIMEDOUT) {

@@ -69,7 +69,7 @@ func dial(ctx context.Context, s *Scenario, addr string, r *ConnReport) (link, e
 	return c, nil
 }
 
-// fail notes an error, unless it is only the end of the run.
+// fail records an error, unless it is only the end of the run.
 func (r *ConnReport) fail(ctx context.Context, err error) {
 	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return
@@ -77,7 +77,7 @@ func (r *ConnReport) fail(ctx context.Context, err error) {
 	r.Error = err.Error()
 }
 
-// play says hello and plays the rounds.
+// play sends the hello and plays the rounds.
 func (e *end) play(ctx context.Context) error {
 	if err := e.write(e.s.hello(e.report.Connection)); err != nil {
 		return err
@@ -91,8 +91,8 @@ func (e *end) play(ctx context.Context) error {
 	return nil
 }
 
-// clientRound: where only the server sends, the client asks for each write
-// with one byte, so that both play the same number of rounds.
+// clientRound: if only the server sends, the client requests each write with one byte,
+// so that both play the same number of rounds.
 func (e *end) clientRound(ctx context.Context, i int) error {
 	turn := e.send
 	if !e.s.ToServer {
@@ -135,8 +135,7 @@ func (e *end) awaitEnd() error {
 	return err
 }
 
-// corrupt sends one record more, which the relay damages, and reads the alert
-// about it.
+// corrupt sends one more record, which the relay damages, and reads the alert about it.
 func (e *end) corrupt(via *relay) error {
 	via.damage(e.report.Sent.Records)
 	if err := e.data(min(e.s.Size.Min, maxRecord)); err != nil {
@@ -161,8 +160,8 @@ func (e *end) reset() error {
 	return tcp.Close()
 }
 
-// pace returns a function that waits for the next round and says whether there
-// is one.
+// pace returns a function that waits for the next round and reports whether there is
+// one.
 func pace(ctx context.Context, rate float64) func() bool {
 	if rate == 0 {
 		return func() bool { return ctx.Err() == nil }

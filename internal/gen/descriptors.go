@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownDescriptors is at least what a run opens besides its connections: the listener, the runtime's epoll, and what is
-// open for a moment.
+// ownDescriptors is the minimum that a run opens besides its connections: the listener, the
+// runtime's epoll, and short-lived files.
 const ownDescriptors = 8
 
-// descriptors is how many files the scenario opens in this process, at most. Of a server by itself that serves any
-// number of connections that is not known.
+// descriptors is the highest number of files that the scenario opens in this process. For a server
+// alone that serves any number of connections it is not known.
 func (s *Scenario) descriptors() int {
 	sockets := 1
 	if s.DTLS {
@@ -27,12 +27,12 @@ func (s *Scenario) descriptors() int {
 	case s.Connect != "":
 		return ownDescriptors + s.Connections*client
 	case s.Listen != "":
-		return ownDescriptors + s.Connections*sockets // what the clients make it send by, they say later
+		return ownDescriptors + s.Connections*sockets // the clients' hello says later how to send
 	}
 	return ownDescriptors + s.Connections*(client+server)
 }
 
-// sourceDescriptors are those that one end sends from; splice(2) takes a pair of sockets and a pipe.
+// sourceDescriptors are those of one sending end; splice(2) needs a pair of sockets and a pipe.
 func (s *Scenario) sourceDescriptors(sends bool) int {
 	switch {
 	case sends && s.Op == OpSendfile:
@@ -43,14 +43,14 @@ func (s *Scenario) sourceDescriptors(sends bool) int {
 	return 0
 }
 
-// openNow is how many files this process has open, as far as /proc says.
+// openNow is the number of files that this process has open, according to /proc.
 func openNow() int {
 	files, _ := os.ReadDir("/proc/self/fd")
 	return len(files)
 }
 
-// checkDescriptors says what is wrong where the process may not open as many files. The Go runtime has raised the soft
-// limit to the hard one.
+// checkDescriptors returns an error if the process may not open as many files. The Go runtime has
+// raised the soft limit to the hard one.
 func (s *Scenario) checkDescriptors() error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -63,7 +63,7 @@ func (s *Scenario) checkDescriptors() error {
 	return nil
 }
 
-// tooMany adds to an error for lack of descriptors what to do about it.
+// tooMany adds advice to an error for lack of descriptors.
 func tooMany(err error) error {
 	if errors.Is(err, unix.EMFILE) {
 		return fmt.Errorf("%w: raise the limit (as root: ulimit -n), or make fewer connections", err)

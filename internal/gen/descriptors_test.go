@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limitDescriptors lets this process open so many files until the test is over.
+// limitDescriptors limits the open files of this process until the test is over.
 func limitDescriptors(t *testing.T, n int) {
 	t.Helper()
 	var old unix.Rlimit
@@ -27,7 +27,8 @@ func limitDescriptors(t *testing.T, n int) {
 	})
 }
 
-// TestDescriptors: what a scenario is said to need is enough, and with one less it is refused before it begins.
+// TestDescriptors: the number that a scenario needs is enough, and with one less it is refused
+// before it begins.
 func TestDescriptors(t *testing.T) {
 	for name, change := range map[string]func(*Scenario){
 		"send":     func(*Scenario) {},
@@ -50,7 +51,8 @@ func TestDescriptors(t *testing.T) {
 	}
 }
 
-// leaveOneDescriptor opens files until the test is over: one client can connect, and its server cannot accept.
+// leaveOneDescriptor opens files until the test is over, so that one client can connect but its
+// server cannot accept.
 func leaveOneDescriptor(t *testing.T) {
 	var open []int
 	for {
@@ -69,8 +71,8 @@ func leaveOneDescriptor(t *testing.T) {
 	})
 }
 
-// TestServerGivesUp: a server that cannot accept ends, with the connections it has, and its clients do too. That
-// something else opens files meanwhile cannot be known before.
+// TestServerGivesUp: a server that cannot accept ends, with its connections, and its clients do
+// too. It cannot be known beforehand that other code opens files meanwhile.
 func TestServerGivesUp(t *testing.T) {
 	s := scenario()
 	s.Connections, s.Rounds = 20, 0
@@ -83,7 +85,7 @@ func TestServerGivesUp(t *testing.T) {
 	}
 }
 
-// TestFailedConnections: one that was never made is told once, by the error.
+// TestFailedConnections: one that was never made is reported once, by the error.
 func TestFailedConnections(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

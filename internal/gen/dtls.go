@@ -14,13 +14,13 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// DTLS repeats no record and holds no sender back. So each round waits for the peer: where
-// only the client sends, the server answers each write with one byte. A record that is lost
-// all the same ends its connection.
+// DTLS repeats no record and has no flow control. So each round waits for the peer: if only
+// the client sends, the server answers each write with one byte. A record that is lost all
+// the same ends its connection.
 const (
-	// maxDTLSSize bounds a write in bytes: the least that a receiver has room for.
+	// maxDTLSSize limits a write in bytes: every receiver has room for it.
 	maxDTLSSize = 65536
-	// lossTime is how long a record may be on its way.
+	// lossTime is how long a record may take to arrive.
 	lossTime = 5 * time.Second
 	// idleTime is how long a server waits for a round: the client's close_notify may be lost.
 	idleTime = 10 * time.Minute
@@ -28,7 +28,7 @@ const (
 	dialTime = 30 * time.Second
 )
 
-// checkDTLS says what of a scenario DTLS does not have.
+// checkDTLS reports the options of a scenario that DTLS lacks.
 func (s *Scenario) checkDTLS() error {
 	switch {
 	case !s.DTLS:
@@ -53,8 +53,8 @@ func (s *Scenario) dtlsConfig() (*ktls.DTLSConfig, error) {
 	return config, nil
 }
 
-// listenDTLS is the server's port. Where the kernel must take connections over it fails at
-// once: a listener drops those whose handshake fails, and says nothing.
+// listenDTLS listens on the server's port. If the kernel must take connections over, it fails
+// at once: a listener drops those whose handshake fails, without an error.
 func (s *Scenario) listenDTLS(addr string) (net.Listener, error) {
 	if s.Require {
 		if err := ktls.DTLSAvailable(); err != nil {
@@ -73,7 +73,7 @@ func dialDTLS(ctx context.Context, s *Scenario, addr string, r *ConnReport) (*kt
 	if err != nil {
 		return nil, err
 	}
-	config.Certificates = nil // nobody asks a client for one
+	config.Certificates = nil // no server asks a client for one
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	c, err := ktls.DialDTLS(ctx, "udp", addr, config)
@@ -83,13 +83,13 @@ func dialDTLS(ctx context.Context, s *Scenario, addr string, r *ConnReport) (*kt
 	return c, err
 }
 
-// describeDTLS fills in what the handshake settled.
+// describeDTLS sets the values negotiated in the handshake.
 func (r *ConnReport) describeDTLS(c *ktls.DTLSConn) {
 	r.Version, r.Cipher = dtlsVersion, suiteName(c.ConnectionState().CipherSuite)
 	r.describeLink(c)
 }
 
-// dtlsVersion is how events spell it too.
+// dtlsVersion is the spelling in events too.
 const dtlsVersion = "DTLS1.2"
 
 // protocol is the version in words.
@@ -100,7 +100,7 @@ func (r *ConnReport) protocol() string {
 	return "TLS " + r.Version
 }
 
-// useDTLS sets an end up for records that hold so many bytes.
+// useDTLS prepares an end for records of the given number of bytes.
 func (e *end) useDTLS(c *ktls.DTLSConn) error {
 	most, err := c.MaxPayload()
 	if err != nil {
@@ -117,7 +117,7 @@ func (e *end) useDTLS(c *ktls.DTLSConn) error {
 	return nil
 }
 
-// readDTLSHello takes the client's first record.
+// readDTLSHello reads the client's first record.
 func readDTLSHello(c *ktls.DTLSConn) (s *Scenario, connection, n int, err error) {
 	_ = c.SetReadDeadline(time.Now().Add(lossTime))
 	record := make([]byte, maxRecord)
@@ -140,7 +140,7 @@ func (e *end) awaitUntil(inWrite bool) time.Time {
 	return time.Now().Add(lossTime + e.s.ReadDelay)
 }
 
-// receiveRecords takes records until they have n bytes.
+// receiveRecords reads records until they have n bytes.
 func (e *end) receiveRecords(n int) error {
 	for inWrite := false; n > 0; inWrite = true {
 		_ = e.conn.SetReadDeadline(e.awaitUntil(inWrite))

@@ -17,7 +17,7 @@ func dtlsScenario() Scenario {
 	return s
 }
 
-// TestDTLSCountsBothEnds: without the module the same records go round through pion/dtls.
+// TestDTLSCountsBothEnds: without the module the same records are sent by pion/dtls.
 func TestDTLSCountsBothEnds(t *testing.T) {
 	for name, change := range map[string]func(*Scenario){
 		"send":      func(*Scenario) {},
@@ -47,7 +47,8 @@ func TestDTLSCountsBothEnds(t *testing.T) {
 	}
 }
 
-// TestDTLSCutsWrites: a write that one datagram cannot hold is several full records and a rest.
+// TestDTLSCutsWrites: a write that does not fit one datagram becomes several full records and a
+// rest.
 func TestDTLSCutsWrites(t *testing.T) {
 	s := dtlsScenario()
 	s.Connections, s.Rounds, s.ToClient = 1, 1, false
@@ -67,7 +68,7 @@ func TestDTLSCutsWrites(t *testing.T) {
 	}
 }
 
-// TestDTLSTwoProcesses: a server for so many, and its clients.
+// TestDTLSTwoProcesses: a server for a given number of connections, and its clients.
 func TestDTLSTwoProcesses(t *testing.T) {
 	server := Scenario{DTLS: true, Connections: 3, List: true, Listen: "127.0.0.1:0", Size: Size{Min: 1, Max: 1}, Op: OpSend, ToServer: true, Version: tls.VersionTLS12}
 	addr := make(chan net.Addr, 1)
@@ -91,7 +92,7 @@ func TestDTLSTwoProcesses(t *testing.T) {
 	checkReport(t, &s, all)
 }
 
-// TestDTLSRefuses what it has not got.
+// TestDTLSRefuses options that DTLS lacks.
 func TestDTLSRefuses(t *testing.T) {
 	for want, change := range map[string]func(*Scenario){
 		"fault corrupt":   func(s *Scenario) { s.Fault = FaultCorrupt },

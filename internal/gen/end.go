@@ -10,7 +10,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// end is one end of a connection at work.
+// end is one end of a running connection.
 type end struct {
 	conn     link
 	tls      *ktls.Conn // conn, where it is TLS
@@ -20,7 +20,7 @@ type end struct {
 	in, out  *stream
 	isClient bool
 	dtls     bool
-	most     int // bytes that one call sends at most
+	most     int // the most bytes that one call sends
 	buf      []byte
 	writes   int // of application data that the scenario asks for
 }
@@ -86,7 +86,7 @@ func (e *end) data(n int) error {
 	return nil
 }
 
-// sent notes one call that sent n bytes.
+// sent records one call that sent n bytes.
 func (e *end) sent(n int, op Op) {
 	e.report.Writes++
 	e.report.SentBytes += uint64(n)
@@ -102,7 +102,7 @@ func (e *end) write(b []byte) error {
 	return nil
 }
 
-// userCanceled is a warning that no receiver may mind (RFC 8446, section 6.1).
+// userCanceled is a warning that every receiver must ignore (RFC 8446, section 6.1).
 var userCanceled = []byte{1, 90}
 
 func (e *end) alert() error {
@@ -128,8 +128,8 @@ func (e *end) rekey() error {
 	return nil
 }
 
-// receive takes one write of the peer's. The peer's KeyUpdate before it has
-// been answered by the library, since this end was not writing.
+// receive reads one write of the peer. The library has answered the peer's KeyUpdate
+// before it, since this end was not writing.
 func (e *end) receive(ctx context.Context, n int) error {
 	sleep(ctx, e.s.ReadDelay)
 	if e.dtls {

@@ -27,7 +27,7 @@ func run1(t *testing.T, s Scenario) *Report {
 	return r
 }
 
-// Without kernel TLS the same bytes go round through crypto/tls.
+// Without kernel TLS the same bytes are sent by crypto/tls.
 func TestRunCountsBothEnds(t *testing.T) {
 	for name, change := range map[string]func(*Scenario){
 		"send":      func(*Scenario) {},
@@ -49,7 +49,7 @@ func TestRunCountsBothEnds(t *testing.T) {
 	}
 }
 
-// checkReport draws the sizes again and compares what each end says.
+// checkReport draws the sizes again and compares the reports of the ends.
 func checkReport(t *testing.T, s *Scenario, r *Report) {
 	t.Helper()
 	if len(r.Connections) != 2*s.Connections {
@@ -98,7 +98,7 @@ func checkTally(t *testing.T, c *ConnReport) {
 	}
 }
 
-// TestReasonOnce: why there is no kernel TLS is said once, not at each end.
+// TestReasonOnce: the reason for missing kernel TLS is printed once, not for each end.
 func TestReasonOnce(t *testing.T) {
 	c := func(reason string) *ConnReport {
 		return &ConnReport{Role: "client", Local: "a", Remote: "b", Version: "1.3", Cipher: "C", TX: "none", RX: "none", Op: OpSend, Reason: reason}
@@ -115,7 +115,7 @@ func TestReasonOnce(t *testing.T) {
 	}
 }
 
-// TestTallyCutsRecords: longer writes than a record holds.
+// TestTallyCutsRecords: writes that are longer than a record.
 func TestTallyCutsRecords(t *testing.T) {
 	tally := Tally{listing: true}
 	tally.add(23, 40000, OpSplice)
@@ -129,7 +129,7 @@ func TestTallyCutsRecords(t *testing.T) {
 	}
 }
 
-// TestSeed: a seed says what is sent, another one says something else.
+// TestSeed: a seed determines the data, another one gives other data.
 func TestSeed(t *testing.T) {
 	s := scenario()
 	s.Size = Size{Min: 1, Max: 20000, Mean: 2000}
@@ -144,7 +144,7 @@ func TestSeed(t *testing.T) {
 	}
 }
 
-// whatWasSent is a report without what no seed can say.
+// whatWasSent is a report without values that a seed does not determine.
 func whatWasSent(t *testing.T, r *Report) string {
 	t.Helper()
 	for _, c := range r.Connections {
@@ -175,7 +175,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestTwoProcesses runs the ends apart, as two processes do.
+// TestTwoProcesses runs the ends separately, as two processes do.
 func TestTwoProcesses(t *testing.T) {
 	s := scenario()
 	server := s

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// hello is what a client tells the server in its first record: a magic, a
-// length of two bytes and as much JSON.
+// hello is the client's message to the server in its first record: a magic, a length of
+// two bytes and as much JSON.
 type hello struct {
 	Connection int           `json:"connection"`
 	Size       string        `json:"size"`
@@ -33,13 +33,13 @@ func (s *Scenario) hello(connection int) []byte {
 	text, err := json.Marshal(hello{connection, s.Size.String(), s.Seed, s.Op, s.ToServer, s.ToClient,
 		s.AlertEvery, s.RekeyEvery, s.ReadDelay, s.Fault})
 	if err != nil {
-		panic(err) // there is nothing in it that JSON lacks
+		panic(err) // JSON can encode all of it
 	}
 	b := binary.BigEndian.AppendUint16([]byte(helloMagic), uint16(len(text)))
 	return append(b, text...)
 }
 
-// readHello is what the server makes of it, and how long it was.
+// readHello parses it in the server, and returns its length.
 func readHello(r io.Reader) (s *Scenario, connection, n int, err error) {
 	head := make([]byte, len(helloMagic)+2)
 	if _, err := io.ReadFull(r, head); err != nil {

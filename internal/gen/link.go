@@ -8,7 +8,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
 
-// link is what TLS's and DTLS's connections have in common here.
+// link is the common interface of TLS and DTLS connections here.
 type link interface {
 	net.Conn
 	io.ReaderFrom

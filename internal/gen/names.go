@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// ParseVersion takes 1.2 or 1.3.
+// ParseVersion parses 1.2 or 1.3.
 func ParseVersion(s string) (uint16, error) {
 	switch s {
 	case "1.2":

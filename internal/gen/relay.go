@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// relay stands between one client and the server and can damage a record: once
-// a socket has its keys, nothing that is not sealed leaves it.
+// relay is between one client and the server and can damage a record: a program can
+// send nothing but sealed records on a socket with keys.
 type relay struct {
 	ln     net.Listener
 	server string
@@ -37,8 +37,8 @@ func newRelay(ctx context.Context, server string, tls12 bool) (*relay, error) {
 
 func (r *relay) addr() string { return r.ln.Addr().String() }
 
-// damage makes the relay flip a bit of the record that is seq records after the
-// client's Finished.
+// damage makes the relay flip a bit of the record seq records after the client's
+// Finished.
 func (r *relay) damage(seq uint64) { r.target.Store(int64(seq)) }
 
 // close ends the relay and waits for it.
@@ -74,7 +74,7 @@ func (r *relay) run(ctx context.Context) {
 	wg.Wait()
 }
 
-// forward passes records on, whole, and counts those that are protected.
+// forward passes complete records on, and counts the protected ones.
 func (r *relay) forward(dst io.Writer, src io.Reader) error {
 	const typeCCS, typeData, finished = 20, 23, -1
 	record := make([]byte, 5+1<<16)

@@ -12,7 +12,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
 
-// Report is what was done, for a test or a reader to compare with a trace.
+// Report describes the traffic, for a test or a reader to compare with a trace.
 type Report struct {
 	Seed        uint64        `json:"seed"`
 	Connections []*ConnReport `json:"connections"`
@@ -37,20 +37,20 @@ type ConnReport struct {
 	Sent       Tally  `json:"sent"`
 	Rekeys     uint64 `json:"rekeys,omitempty"` // KeyUpdates that this end began
 	Fault      Fault  `json:"fault,omitempty"`
-	FaultError string `json:"fault_error,omitempty"` // what this end saw of the fault
-	Error      string `json:"error,omitempty"`       // what was not asked for
+	FaultError string `json:"fault_error,omitempty"` // what this end noticed of the fault
+	Error      string `json:"error,omitempty"`       // unexpected data
 }
 
 // ends names a connection by its role and addresses.
 func (r *ConnReport) ends() string {
-	if r.Local == "" { // there never was one
+	if r.Local == "" { // it was never made
 		return r.Role + " of " + r.Remote
 	}
 	return r.Role + " " + r.Local + " -> " + r.Remote
 }
 
-// WriteText writes the lines that ktlstop gen prints. Notes may quote a peer.
-// Of a connection that was never made there is nothing to say but Run's error.
+// WriteText writes the lines that ktlstop gen prints. Notes may quote a peer. For a
+// connection that was never made there is only Run's error.
 func (r *Report) WriteText(w io.Writer) error {
 	for _, c := range r.Connections {
 		if c.Version == "" {
@@ -73,7 +73,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	return r.writeReasons(w)
 }
 
-// writeReasons says once, of however many ends, why they are without kernel TLS.
+// writeReasons prints the reasons for missing kernel TLS once, for any number of ends.
 func (r *Report) writeReasons(w io.Writer) error {
 	ends := map[string]int{}
 	for _, c := range r.Connections {
@@ -89,7 +89,7 @@ func (r *Report) writeReasons(w io.Writer) error {
 	return nil
 }
 
-// collector gathers the reports of connections that run at once.
+// collector collects the reports of concurrent connections.
 type collector struct {
 	mu  sync.Mutex
 	all []*ConnReport
@@ -110,7 +110,7 @@ func (c *collector) sorted() []*ConnReport {
 	})
 }
 
-// describe fills in what the handshake settled.
+// describe sets the values negotiated in the handshake.
 func (r *ConnReport) describe(c *ktls.Conn) {
 	state := c.ConnectionState()
 	r.Version, r.Cipher = versionName(state.Version), suiteName(state.CipherSuite)

@@ -12,9 +12,9 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls"
 )
 
-// Run makes the traffic and returns what it was. listening, if not nil, is
-// told the server's address. The error is that of the first connection that
-// failed; the report is complete all the same.
+// Run makes the traffic and returns its report. listening, if not nil, is called with
+// the server's address. The error is that of the first connection that failed; the
+// report is complete all the same.
 func Run(ctx context.Context, s Scenario, listening func(net.Addr)) (*Report, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func Run(ctx context.Context, s Scenario, listening func(net.Addr)) (*Report, er
 	return r, err
 }
 
-// failure says how many ends of connections ended with an error, and the first of these.
+// failure says how many ends of connections failed, and has the first error.
 func (r *Report) failure() error {
 	failed := slices.DeleteFunc(slices.Clone(r.Connections), func(c *ConnReport) bool { return c.Error == "" })
 	if len(failed) == 0 {
@@ -86,7 +86,7 @@ func (s *Scenario) listen(ctx context.Context, addr string) (net.Listener, error
 	return lc.Listen(ctx, "tcp", addr)
 }
 
-// runBoth is both ends in one process: the server ends after the clients.
+// runBoth runs both ends in one process: the server ends after the clients.
 func runBoth(ctx context.Context, s *Scenario, srv *server) error {
 	serverCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

@@ -1,4 +1,4 @@
-// Package gen makes kTLS traffic with pkg/ktls: what ktlstop gen does.
+// Package gen makes kTLS traffic with pkg/ktls, for ktlstop gen.
 package gen
 
 import (
@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Op is the call that application data is sent by.
+// Op is the call that sends application data.
 type Op string
 
 // The calls. Splice moves it from a Unix socket.
@@ -30,29 +30,28 @@ const (
 	FaultReset Fault = "reset"
 )
 
-// Scenario says what traffic to make. A connection begins with one record in
-// which the client tells the server what follows; then each round sends one
-// write from the client, from the server, or from both in turn. With Rounds
-// the records of each connection and direction, their types, lengths and order
-// follow from the scenario alone, Seed included; with Duration only their
-// number does not.
+// Scenario describes the traffic. A connection begins with one record in which the
+// client sends the server the parameters; then each round sends one write from the
+// client, from the server, or from both in turn. With Rounds, the records of each
+// connection and direction, their types, lengths and order, depend only on the
+// scenario, Seed included; with Duration only their number does not.
 type Scenario struct {
-	Connections int // of a server: how many it serves before it ends, 0 for no end
-	// Size is that of one write, in each direction that is on.
+	Connections int // for a server: how many it serves before it ends, 0 for no limit
+	// Size is the size of one write, in each active direction.
 	Size Size
 	Seed uint64
 	// Rounds per connection; 0 means until Duration or the context ends.
 	Rounds int
-	// Rate is the rounds per second and connection; 0 means as fast as it goes.
+	// Rate is the rounds per second and connection; 0 means as fast as possible.
 	Rate     float64
 	Duration time.Duration
 	Op       Op
 	// ToServer and ToClient switch the directions on.
 	ToServer, ToClient bool
-	// AlertEvery and RekeyEvery put an alert user_canceled, which says nothing,
-	// or a KeyUpdate before each so-many-th write of each sender; 0 for none.
+	// AlertEvery and RekeyEvery put an alert user_canceled, which has no effect, or a
+	// KeyUpdate before every n-th write of each sender; 0 for none.
 	AlertEvery, RekeyEvery int
-	// ReadDelay is how long a receiver waits before it takes up a write.
+	// ReadDelay is how long a receiver waits before it reads a write.
 	ReadDelay time.Duration
 	Fault     Fault
 	// DTLS is DTLS 1.2 over UDP instead of TLS; the version must be 1.2.
@@ -62,13 +61,13 @@ type Scenario struct {
 	Version, Suite uint16
 	// Listen runs only the server, Connect only the clients.
 	Listen, Connect string
-	// Require fails where the kernel does not take the connection over.
+	// Require makes the run fail if the kernel does not take the connection over.
 	Require bool
 	// List keeps each record in the report.
 	List bool
 }
 
-// Check says what is wrong with s.
+// Check returns what is wrong with s.
 func (s *Scenario) Check() error {
 	switch {
 	case s.Listen != "" && s.Connect != "":
@@ -86,7 +85,7 @@ func (s *Scenario) Check() error {
 	return s.checkDTLS()
 }
 
-// checkTraffic is about what a client tells its server.
+// checkTraffic checks the parameters that a client sends to its server.
 func (s *Scenario) checkTraffic() error {
 	switch {
 	case s.Size.Min < 1 || s.Size.Min > s.Size.Max || s.Size.Max > maxSize || s.Size.Mean < 0:
@@ -109,7 +108,7 @@ func (s *Scenario) checkTraffic() error {
 }
 
 func (s *Scenario) clientConfig() *tls.Config {
-	// Without dynamic record sizing crypto/tls cuts writes as the kernel does.
+	// Without dynamic record sizing crypto/tls splits writes as the kernel does.
 	return &tls.Config{InsecureSkipVerify: true, MinVersion: s.Version, MaxVersion: s.Version,
 		CipherSuites: s.suites(), DynamicRecordSizingDisabled: true}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// server answers clients until its context ends or it has served enough.
+// server serves clients until its context ends or it has served enough.
 type server struct {
 	ln     net.Listener
 	s      *Scenario
@@ -26,9 +26,9 @@ func newServer(ln net.Listener, s *Scenario, all *collector) (*server, error) {
 	return &server{ln: ln, s: s, config: config, all: all}, err
 }
 
-// serve accepts so many connections, or any number if that is 0, and waits for
-// them. Where it can accept no more, it ends those that there are, and those
-// that wait for it.
+// serve accepts the given number of connections, or any number if that is 0, and waits
+// for them. If it can accept no more, it ends the existing ones, and those that wait
+// for it.
 func (s *server) serve(ctx context.Context, connections int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -80,7 +80,7 @@ func (s *server) shake(ctx context.Context, c net.Conn, r *ConnReport) (link, er
 	return kc, nil
 }
 
-// hear reads what the client wants.
+// hear reads the client's parameters.
 func hear(c link) (s *Scenario, connection, n int, err error) {
 	if c, ok := c.(*ktls.DTLSConn); ok {
 		return readDTLSHello(c)
@@ -121,7 +121,7 @@ func (e *end) serverRound(ctx context.Context, i int) error {
 	return e.send()
 }
 
-// ended takes the error that ended the rounds for what was asked for, or not.
+// ended checks whether the error that ended the rounds is the requested one.
 func (e *end) ended(err error) error {
 	switch {
 	case err == io.EOF && e.s.Fault == FaultNone:
@@ -136,5 +136,5 @@ func (e *end) ended(err error) error {
 		e.report.Sent.control(raw.TypeAlert, 2) // bad_record_mac
 		return nil
 	}
-	return e.tls.UnsafeNetConn().Close() // a close_notify would be sealed for nobody
+	return e.tls.UnsafeNetConn().Close() // a close_notify would have no reader
 }

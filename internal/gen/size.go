@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// maxSize bounds a write in bytes; a server believes no larger one.
+// maxSize limits a write in bytes; a server accepts no larger one.
 const maxSize = 1 << 30
 
-// Size says how many bytes a write has: always Min, any number from Min to Max
-// alike, or an exponential distribution round Mean that ends at 10*Mean.
+// Size is the distribution of the bytes of a write: always Min, uniform from Min to
+// Max, or exponential with Mean, limited to 10*Mean.
 type Size struct {
 	Min, Max int
 	Mean     int // 0 unless exponential
 }
 
-// ParseSize takes N, MIN..MAX or exp:MEAN, in bytes.
+// ParseSize parses N, MIN..MAX or exp:MEAN, in bytes.
 func ParseSize(s string) (Size, error) {
 	var z Size
 	var err error
@@ -53,7 +53,7 @@ func parseBytes(s string) (int, error) {
 	return n, nil
 }
 
-// String returns what ParseSize takes.
+// String returns the form that ParseSize parses.
 func (z Size) String() string {
 	switch {
 	case z.Mean != 0:
@@ -72,8 +72,8 @@ func (z Size) draw(rng *rand.Rand) int {
 	return z.Min + rng.IntN(z.Max-z.Min+1)
 }
 
-// stream is the sizes of one direction of one connection. Both ends draw the
-// same ones, so a receiver knows where a write ends.
+// stream is the sequence of sizes of one direction of one connection. Both ends draw
+// the same ones, so a receiver knows where a write ends.
 type stream struct {
 	size Size
 	rng  *rand.Rand

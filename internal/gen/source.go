@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bufSize bounds what one call sends. It is a multiple of a record, so that
-// cutting a write changes no record.
+// bufSize limits the bytes of one call. It is a multiple of a record, so that splitting
+// a write changes no record.
 const bufSize = 64 * maxRecord
 
 // source sends application data by one of the calls.
@@ -31,7 +31,7 @@ func newSource(op Op) (source, error) {
 	return memory(pattern()), nil
 }
 
-// pattern is bytes in which an offset can be told.
+// pattern is data in which every offset can be recognised.
 func pattern() []byte {
 	b := make([]byte, bufSize)
 	for i := range b {
@@ -77,8 +77,8 @@ func (f fileSource) send(c link, n int) error {
 func (f fileSource) most() int { return bufSize }
 func (f fileSource) close()    { f.Close() }
 
-// spliceSource is a pair of Unix sockets: what is written into one goes from
-// the other by splice(2).
+// spliceSource is a pair of Unix sockets: data written to one is read from the other by
+// splice(2).
 type spliceSource struct {
 	in, out net.Conn
 	pattern []byte
@@ -110,7 +110,7 @@ func firstError(a, b error) error {
 	return b
 }
 
-// send: the socket holds a record's bytes without anyone reading them.
+// send: the socket holds a record's bytes without a reader.
 func (s *spliceSource) send(c link, n int) error {
 	if _, err := s.in.Write(s.pattern[:n]); err != nil {
 		return err

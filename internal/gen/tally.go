@@ -6,10 +6,10 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// maxRecord is how many bytes of plaintext a record of TLS holds, and one of DTLS at most.
+// maxRecord is the most plaintext in a record of TLS, and in one of DTLS.
 const maxRecord = 16384
 
-// Tally is the records that one end sent after its handshake.
+// Tally counts the records that one end sent after its handshake.
 type Tally struct {
 	Records uint64            `json:"records"`
 	Bytes   uint64            `json:"bytes"` // of plaintext, of all types
@@ -26,7 +26,7 @@ type Record struct {
 	Op   Op     `json:"op"`
 }
 
-// add notes n bytes of one type, sent by one call.
+// add counts n bytes of one type, sent by one call.
 func (t *Tally) add(typ raw.ContentType, n int, op Op) {
 	most := cmp.Or(t.most, maxRecord)
 	for ; n > 0; n -= most {
@@ -34,7 +34,7 @@ func (t *Tally) add(typ raw.ContentType, n int, op Op) {
 	}
 }
 
-// control notes a record that is not application data.
+// control counts a record other than application data.
 func (t *Tally) control(typ raw.ContentType, n int) { t.add(typ, n, OpSend) }
 
 func (t *Tally) record(r Record) {

@@ -6,11 +6,11 @@
  *	int k = socket(AF_KTLS, SOCK_STREAM, 0);		kernel TLS ("tls" ULP) of a connected TCP socket
  *	struct sockaddr_ktls a = { .sa_socket = udp };
  *	bind(k, (struct sockaddr *)&a, sizeof(a));
- *	setsockopt(k, SOL_KTLS, KTLS_RX, &rx, sizeof(rx));	keys of the handshake that user space made
+ *	setsockopt(k, SOL_KTLS, KTLS_RX, &rx, sizeof(rx));	keys of the handshake, done in user space
  *	setsockopt(k, SOL_KTLS, KTLS_TX, &tx, sizeof(tx));
  *	send(k, ...), recv(k, ...), sendfile(k, ...), splice(...), poll
  *
- * The numbers up to 17 are those of the module of 2016, and so are their meanings. What it did not have is marked "new".
+ * The numbers up to 17 and their meanings are those of the module of 2016. Additions are marked "new".
  *
  * ============================================================================================================
  *  DANGER: TWO COUNTERS FOR ONE KEY
@@ -20,7 +20,7 @@
  *  record through this socket (cmsg TLS_SET_RECORD_TYPE), or detach first (KTLS_UNATTACH), read the sequence back
  *  (KTLS_GET_IV_SEND or KTLS_TX) and give it to the library before it sends (gnutls_record_set_state).
  *  The module does its part: a number is never used twice, and a counter never goes backwards on a socket, not even
- *  with a new key (EINVAL), until the socket is detached and bound again: then it knows nothing of what was before.
+ *  with a new key (EINVAL), until the socket is detached and bound again, which clears the earlier state.
  *  It cannot see what a library does with a key of its own.
  * ============================================================================================================
  */
@@ -42,7 +42,7 @@
  * The socket below stays open as long as it is attached, also when its own descriptor is closed.
  */
 struct sockaddr_ktls {
-	__u16 sa_cipher;		/* KTLS_CIPHER_*, or 0 (new): what the first KTLS_TX or KTLS_RX says */
+	__u16 sa_cipher;		/* KTLS_CIPHER_*, or 0 (new): the cipher of the first KTLS_TX or KTLS_RX */
 	__u16 sa_socket;		/* descriptor of the connected TCP or UDP socket */
 	__u16 sa_version;		/* KTLS_VERSION_* */
 };
@@ -55,9 +55,9 @@ struct sockaddr_ktls {
 
 enum {
 	/*
-	 * The three parts of a direction's key, one by one. It is there when the third has come. iv: 8 bytes, the
-	 * sequence of the next record; DTLS: epoch(2) | sequence(6), big endian. Once it is there, each part takes effect at
-	 * once, with the other two as they were: the next key has to come by KTLS_TX and KTLS_RX.
+	 * The three parts of a direction's key, one by one. The key is complete with the third part. iv: 8 bytes, the
+	 * sequence of the next record; DTLS: epoch(2) | sequence(6), big endian. Once the key is complete, each
+	 * further part takes effect at once, with the other two unchanged: set the next key with KTLS_TX and KTLS_RX.
 	 */
 	KTLS_SET_IV_RECV = 1,
 	KTLS_SET_KEY_RECV,
@@ -67,7 +67,7 @@ enum {
 	KTLS_SET_SALT_SEND,
 	KTLS_SET_MTU,			/* size_t or __u32: most bytes of a datagram (UDP payload); 0: the path's */
 	KTLS_UNATTACH,			/* no value. The keys stay readable until the socket is bound again or closed */
-	KTLS_GET_IV_RECV = 11,		/* the sequence that is expected next, after the highest that was opened */
+	KTLS_GET_IV_RECV = 11,		/* the next expected sequence, after the highest one opened */
 	KTLS_GET_KEY_RECV,
 	KTLS_GET_SALT_RECV,
 	KTLS_GET_IV_SEND,		/* the sequence of the next record */
@@ -76,9 +76,9 @@ enum {
 	KTLS_GET_MTU,			/* size_t or __u32: most bytes of plaintext in one record */
 	/*
 	 * New: a direction's key in one call, set and get. struct tls12_crypto_info_{aes_gcm_128,aes_gcm_256,
-	 * chacha20_poly1305} of linux/tls.h. DTLS: version KTLS_DTLS_1_2_VERSION, rec_seq = epoch(2) | sequence(6), iv of
-	 * AES-GCM is ignored (the explicit nonce is the sequence). Stream sockets take whatever TLS_TX and TLS_RX take.
-	 * Get tells the present sequence. A new key (the next epoch) may follow at any time.
+	 * chacha20_poly1305} of linux/tls.h. DTLS: version KTLS_DTLS_1_2_VERSION, rec_seq = epoch(2) | sequence(6),
+	 * iv of AES-GCM is ignored (the explicit nonce is the sequence). Stream sockets take whatever TLS_TX and
+	 * TLS_RX take. Get returns the current sequence. A new key (the next epoch) may follow at any time.
 	 */
 	KTLS_TX = 21,
 	KTLS_RX,
@@ -88,11 +88,11 @@ enum {
 
 /*
  * Control records: sendmsg and recvmsg with a cmsg of level SOL_TLS (282), TLS_SET_RECORD_TYPE 1 and
- * TLS_GET_RECORD_TYPE 2, one byte, as in net/tls. SOCK_DGRAM receives alerts of its epoch so; a read that has no room
- * for the cmsg gets EIO, and the alert stays where it is. All other records stay with the UDP socket.
+ * TLS_GET_RECORD_TYPE 2, one byte, as in net/tls. SOCK_DGRAM receives alerts of its epoch in this way; a read without
+ * room for the cmsg gets EIO, and the alert stays in the queue. All other records stay with the UDP socket.
  *
  * send(2) on SOCK_DGRAM: one call, one record, one datagram. EMSGSIZE: it does not fit (KTLS_GET_MTU). MSG_MORE
- * collects into one record, and what exceeds it is EMSGSIZE too; sendfile and splice fill records and go on.
+ * collects data into one record, and more data than fits is EMSGSIZE too; sendfile and splice fill records and go on.
  * EKEYEXPIRED: 2^48 records were sent, a new key is due. ENOKEY: the direction has none yet. ENOTCONN: not attached.
  */
 

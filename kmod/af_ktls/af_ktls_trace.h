@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Tracepoints: hooks.h for those who have no BTF. The socket is named by the cookie of the UDP socket below. */
+/*
+ * Tracepoints: the events of hooks.h for tracers without BTF. The socket is named by the cookie of the UDP socket
+ * below.
+ */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM af_ktls
 
@@ -46,7 +49,7 @@ TRACE_EVENT(afktls_key,
 		  __entry->epoch, __entry->seq)
 );
 
-/* result: 0 or -errno; of afktls_deliver the bytes copied, of afktls_drop the reason. */
+/* result: 0 or -errno; for afktls_deliver the bytes copied, for afktls_drop the reason. */
 DECLARE_EVENT_CLASS(afktls_one_record,
 	TP_PROTO(struct afktls_sock *ks, struct afktls_record *rec, int result),
 	TP_ARGS(ks, rec, result),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the files of the module share. The order of locks: gate, lock, lock_sock(low). */
+/* Declarations shared by the module's files. The order of locks: gate, lock, lock_sock(low). */
 #ifndef AFKTLS_H
 #define AFKTLS_H
 #include <linux/mutex.h>
@@ -26,7 +26,7 @@ enum { AFKTLS_RX_DIR, AFKTLS_TX_DIR, AFKTLS_DIRS };
 struct afktls_cipher {
 	u16 id;			/* KTLS_CIPHER_* */
 	u8 info_iv, key, info_salt; /* bytes of these parts */
-	u8 salt;		/* bytes of what KTLS_SET_SALT_* takes */
+	u8 salt;		/* bytes of the value of KTLS_SET_SALT_* */
 	u8 explicit;		/* bytes of the nonce that each record carries */
 	const char *aead;
 };
@@ -35,7 +35,7 @@ struct afktls_cipher {
 #define AFKTLS_IV 12
 #define AFKTLS_MAX_INFO (sizeof(struct tls_crypto_info) + AFKTLS_IV + AFKTLS_MAX_KEY + 4 + 8)
 
-/* What user space said of a direction's key. */
+/* A direction's key as user space set it. */
 struct afktls_parts {
 	u8 key[AFKTLS_MAX_KEY];
 	u8 salt[AFKTLS_IV];
@@ -65,7 +65,7 @@ struct afktls_key {
 	u64 seen;
 };
 
-/* A record on its way out: rec.len bytes of plaintext at rec.data, of at most room, and behind them room for the tag. */
+/* A record on its way out: rec.len bytes of plaintext at rec.data, of at most room, followed by room for the tag. */
 struct afktls_out {
 	struct afktls_record rec; /* first, and what tracers are given */
 	struct afktls_key *key;
@@ -95,8 +95,8 @@ struct afktls_sock {
 	u16 cipher;
 
 	/*
-	 * Attached or not. Written with gate held for writing; whoever uses the UDP socket holds it for reading.
-	 * Stream sockets never let go of low before they are closed, and need no gate.
+	 * Attached or not. Written with gate held for writing; users of the UDP socket hold it for reading. Stream
+	 * sockets never release low before they are closed, and need no gate.
 	 */
 	struct rw_semaphore gate;
 	struct socket *low;	/* the socket below, with a reference to its file */
@@ -104,7 +104,7 @@ struct afktls_sock {
 	void (*udp_write_space)(struct sock *sk);
 	struct sock *writer;	/* udp for poll, below RCU */
 	u32 told_mark, told_priority; /* what the UDP socket had from us, or we from it */
-	u32 attachment;		/* which one it is, or will be; written below the receive queue's lock */
+	u32 attachment;		/* number of the current or next attachment; written below the receive queue's lock */
 
 	struct mutex lock;	/* everything below */
 	const struct afktls_cipher *alg; /* NULL: the first key says */
@@ -112,7 +112,7 @@ struct afktls_sock {
 	struct afktls_key *tx;
 	struct afktls_key __rcu *rx;
 	u32 mtu;		/* most bytes of a datagram, 0: the path's */
-	struct afktls_out *open; /* what MSG_MORE has collected */
+	struct afktls_out *open; /* the data that MSG_MORE has collected */
 
 	atomic64_t stats[AFKTLS_STATS];
 };
@@ -127,7 +127,7 @@ static inline void afktls_count(struct afktls_sock *ks, enum afktls_stat what, u
 	atomic64_add(n, &ks->stats[what]);
 }
 
-/* What the queue keeps of a record, in skb->cb. */
+/* A queued record, in skb->cb. */
 struct afktls_cb {
 	u64 seq, begun;
 	u32 datagram;
@@ -143,7 +143,7 @@ static inline struct afktls_cb *afktls_cb(struct sk_buff *skb)
 	return (struct afktls_cb *)skb->cb;
 }
 
-/* How much of a record has been read, and how much there is to be read. The skb stays whole: a peeker may share it. */
+/* How much of a record has been read, and how much is left. The skb stays whole: a peeker may share it. */
 static inline u32 afktls_read(struct sk_buff *skb)
 {
 	return READ_ONCE(afktls_cb(skb)->read);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Attaching to a UDP socket, and letting it go as it was. */
+/* Attaching to a UDP socket, and detaching from it, which restores it. */
 #include <linux/file.h>
 #include <linux/udp.h>
 #include <net/udp.h>
@@ -21,8 +21,8 @@ static void write_space(struct sock *usk)
 }
 
 /*
- * Softirq: an ICMP message for the UDP socket, which UDP leaves to whoever encapsulates. As with UDP, only those count
- * that say nobody is there; that the path is narrower, the next send finds out by itself.
+ * Softirq: an ICMP message for the UDP socket, which UDP leaves to the encapsulation. As with UDP, only messages that
+ * the port is unreachable count; the next send notices a smaller path MTU by itself.
  */
 static void err_rcv(AFKTLS_ERR_ARGS)
 {
@@ -44,7 +44,7 @@ static int check(struct sock *usk)
 	return 0;
 }
 
-/* Until somebody says otherwise, the options of the UDP socket are ours. */
+/* The AF_KTLS socket starts with the options of the UDP socket. */
 static void inherit(struct sock *sk, struct sock *usk)
 {
 	if (!(sk->sk_userlocks & SOCK_RCVBUF_LOCK))
@@ -61,7 +61,7 @@ static void inherit(struct sock *sk, struct sock *usk)
 		WRITE_ONCE(sk->sk_priority, READ_ONCE(usk->sk_priority));
 }
 
-/* A mark or priority of our own that the UDP socket has not yet is told with the first record. */
+/* A mark or priority of our own that the UDP socket lacks is set there with the first record. */
 static void note_told(struct afktls_sock *ks, struct sock *usk)
 {
 	ks->told_mark = READ_ONCE(usk->sk_mark);
@@ -77,7 +77,7 @@ static void hook(struct afktls_sock *ks, struct socket *low)
 	bool loop = afktls_mc_loop(usk);
 
 	afktls_setup_udp(low, &cfg);
-	afktls_set_mc_loop(usk, loop); /* tunnels do without, the owner of a socket may not */
+	afktls_set_mc_loop(usk, loop); /* tunnels work without it, the owner of a socket may not */
 	write_lock_bh(&usk->sk_callback_lock);
 	ks->udp_write_space = usk->sk_write_space;
 	WRITE_ONCE(usk->sk_write_space, write_space);
@@ -105,7 +105,7 @@ int afktls_attach_udp(struct afktls_sock *ks, struct socket *low)
 	return err;
 }
 
-/* Only what is still ours: somebody may have set UDP_ENCAP behind our back. */
+/* Only if it is still ours: the program may have set UDP_ENCAP meanwhile. */
 static void unhook(struct afktls_sock *ks)
 {
 	struct sock *usk = ks->udp;
@@ -128,7 +128,7 @@ static void unhook(struct afktls_sock *ks)
 }
 
 /*
- * Needs the gate for writing. Once the hooks are off and softirqs that were in them have ended, nothing of ours is
+ * Needs the gate for writing. Once the hooks are removed and softirqs in them have ended, none of our objects is
  * reachable from the UDP socket.
  */
 void afktls_detach_udp(struct afktls_sock *ks)

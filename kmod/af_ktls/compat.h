@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Where kernels from 6.1 on differ. All such places are here. */
+/* Differences between kernels from 6.1 on. They are all here. */
 #ifndef AFKTLS_COMPAT_H
 #define AFKTLS_COMPAT_H
 #include <linux/net.h>
@@ -14,7 +14,7 @@
 #include <asm/unaligned.h>
 #endif
 
-/* 6.19: addresses of bind(2) say that their length is elsewhere. */
+/* 6.19: addresses of bind(2) have a type without a length. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
 typedef struct sockaddr_unsized afktls_sockaddr;
 #else
@@ -51,8 +51,8 @@ static inline void afktls_set_mc_loop(struct sock *sk, bool on)
 }
 
 /*
- * What encap_err_rcv is given: since 6.2 what the ICMP message means (42fb06b391ac), before that only the message,
- * which icmp.c's and icmp6.c's tables explain.
+ * The argument of encap_err_rcv: since 6.2 the meaning of the ICMP message (42fb06b391ac), before that only the
+ * message, which icmp.c's and icmp6.c's tables explain.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 #define AFKTLS_ERR_ARGS struct sock *usk, struct sk_buff *skb, int err, __be16 port, u32 info, u8 *payload

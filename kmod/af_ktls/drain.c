@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Datagrams that came before the key wait in the UDP socket, where nobody would look for them. They take the same way as
- * those that come after it; what is user space's goes back.
+ * Datagrams that arrived before the key wait in the UDP socket, where nothing would look for them. They are processed
+ * like those that arrive after it; records for user space go back.
  */
 #include <net/udp.h>
 #include "afktls.h"
 
 /*
- * A pending error comes before what waits. It is for who uses our socket from now on; once the hooks are on, UDP has no
- * further one.
+ * A pending error precedes the waiting datagrams. It is for the user of our socket; once the hooks are attached, UDP
+ * gets no further one.
  */
 static struct sk_buff *next_waiting(struct afktls_sock *ks)
 {
@@ -24,8 +24,8 @@ static struct sk_buff *next_waiting(struct afktls_sock *ks)
 }
 
 /*
- * No more than the UDP socket could hold: a flood must not grow beyond that here. Somebody who peeks at the UDP socket
- * may hold a datagram: that one stays as it is, and we take a copy.
+ * No more than the UDP socket could hold: a flood must not grow beyond that here. A reader that peeks at the UDP
+ * socket may hold a datagram: that one stays unchanged, and we copy it.
  */
 static void collect(struct afktls_sock *ks, struct sk_buff_head *list)
 {
@@ -37,12 +37,12 @@ static void collect(struct afktls_sock *ks, struct sk_buff_head *list)
 		skb = skb_share_check(skb, GFP_KERNEL);
 		if (!skb)
 			continue;
-		skb->dev = NULL; /* UDP kept notes there */
+		skb->dev = NULL; /* UDP used it for its own data */
 		__skb_queue_tail(list, skb);
 	}
 }
 
-/* The notes that UDP's reader takes the length and the charge from. */
+/* The fields from which UDP's reader takes the length and the charge. */
 static void take_notes(struct sk_buff *skb)
 {
 	struct udp_dev_scratch *notes = udp_skb_scratch(skb);
@@ -56,7 +56,7 @@ static void take_notes(struct sk_buff *skb)
 #endif
 }
 
-/* What __udp_enqueue_schedule_skb() does, which modules cannot call any longer (7.x). */
+/* What __udp_enqueue_schedule_skb() does, which modules can no longer call (7.x). */
 static bool put_back(struct sock *udp, struct sk_buff *skb)
 {
 	struct sk_buff_head *queue = &udp->sk_receive_queue;
@@ -75,7 +75,7 @@ static bool put_back(struct sock *udp, struct sk_buff *skb)
 	return room;
 }
 
-/* UDP looks at a checksum when a datagram is read. One that is wrong goes back, for UDP to count and drop. */
+/* UDP verifies a checksum when a datagram is read. A datagram with a wrong one goes back, for UDP to count and drop. */
 static void one_datagram(struct afktls_sock *ks, struct afktls_key *key, struct sk_buff *skb)
 {
 	if (!udp_lib_checksum_complete(skb) && !afktls_walk(ks, key, skb))

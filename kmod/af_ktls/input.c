@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Receiving: datagrams of the UDP socket, before it queues them. Records that are ours are opened and queued here; what
- * is left of the datagram, if anything, goes to the UDP socket and its owner.
+ * Receiving: datagrams of the UDP socket, before it queues them. Our records are opened and queued here; the rest of
+ * the datagram, if any, goes to the UDP socket and its owner.
  */
 #include <linux/filter.h>
 #include <linux/ktime.h>
@@ -14,7 +14,7 @@ struct walk {
 	struct afktls_key *key;
 	struct sk_buff *skb;	/* its data is the UDP payload, linear and not shared */
 	u32 at;			/* where the record begins */
-	u32 kept;		/* bytes at the front that are user space's */
+	u32 kept;		/* bytes at the front for user space */
 	u32 datagram;
 	u64 begun;
 	bool taken;		/* skb became a record of the queue */
@@ -40,7 +40,7 @@ static void drop(struct afktls_sock *ks, struct afktls_record *rec, enum afktls_
 	afktls_drop(ks, rec);
 }
 
-/* What the queue remembers of a record, for who reads or drops it. */
+/* Restores a queued record, for its reader or its drop. */
 void afktls_queued_record(struct sk_buff *skb, struct afktls_record *rec)
 {
 	struct afktls_cb *cb = afktls_cb(skb);
@@ -51,7 +51,7 @@ void afktls_queued_record(struct sk_buff *skb, struct afktls_record *rec)
 	};
 }
 
-/* The record as a packet of its own: the datagram itself if it holds nothing else. */
+/* Makes the record a packet of its own: the datagram itself if it has no other record. */
 static struct sk_buff *packet_of(struct walk *w, struct afktls_record *rec)
 {
 	struct sk_buff *skb = w->skb;
@@ -109,12 +109,12 @@ static void deliver(struct walk *w, struct afktls_record *rec)
 		kfree_skb(skb);
 		return;
 	}
-	/* From here on a reader may have freed skb, and what rec->data points to. */
+	/* From here on a reader may have freed skb, and the memory at rec->data. */
 	afktls_count(w->ks, AFKTLS_STAT_RX_RECORDS, 1);
 	afktls_count(w->ks, AFKTLS_STAT_RX_BYTES, rec->len);
 }
 
-/* A record of our epoch and of a type that is ours, whose length fits. */
+/* A record of our epoch and of one of our types, with a valid length. */
 static void open_record(struct walk *w, struct afktls_record *header)
 {
 	struct afktls_in in = { .rec = *header, .key = w->key, .wire = w->skb->data + w->at };
@@ -138,7 +138,7 @@ static void open_record(struct walk *w, struct afktls_record *header)
 	deliver(w, &in.rec);
 }
 
-/* Leaves the next n bytes to user space, behind what is left to it already. */
+/* Leaves the next n bytes to user space, after those left to it already. */
 static void keep(struct walk *w, u32 n)
 {
 	u8 *data = w->skb->data;
@@ -149,7 +149,10 @@ static void keep(struct walk *w, u32 n)
 	w->at += n;
 }
 
-/* RFC 6347 4.1, and the range of RFC 7983 7. DTLS 1.3's shorter header (RFC 9147 4) does not pass, and is user space's. */
+/*
+ * RFC 6347 4.1, and the range of RFC 7983 7. DTLS 1.3's shorter header (RFC 9147 4) is rejected, and left to user
+ * space.
+ */
 static bool is_record(const u8 *data, u32 left)
 {
 	return left >= DTLS_HEADER && data[0] >= 20 && data[0] <= 63 && data[1] == KTLS_DTLS_1_2_VERSION >> 8;
@@ -161,7 +164,7 @@ static bool is_ours(const struct walk *w, const struct afktls_record *rec, const
 	       (rec->type == DTLS_APPLICATION_DATA || rec->type == DTLS_ALERT);
 }
 
-/* Behind a record, what is none is garbage; a datagram that begins with it is another protocol's. */
+/* After a record, other bytes are garbage; a datagram that begins with them belongs to another protocol. */
 static void not_a_record(struct walk *w, struct afktls_record *rec)
 {
 	u32 left = w->datagram - w->at;
@@ -206,8 +209,8 @@ static void one_record(struct walk *w)
 }
 
 /*
- * Takes what is ours of a datagram whose UDP payload skb->data is. False: skb is gone. True: the caller keeps it, with
- * what is user space's. The records of a datagram are opened one after the other, as they stand.
+ * Takes our records out of a datagram whose UDP payload is at skb->data. False: skb is gone. True: the caller keeps
+ * it, with the bytes for user space. The records of a datagram are opened in order.
  */
 bool afktls_walk(struct afktls_sock *ks, struct afktls_key *key, struct sk_buff *skb)
 {
@@ -253,8 +256,8 @@ int afktls_encap_rcv(struct sock *usk, struct sk_buff *skb)
 }
 
 /*
- * Records that nobody read, told before the socket below is let go. What a reader has taken from the queue and wants to
- * put back is not of the next attachment.
+ * Drops unread records, before the socket below is released. A record that a reader has taken from the queue and puts
+ * back later does not belong to the next attachment.
  */
 void afktls_purge(struct afktls_sock *ks)
 {

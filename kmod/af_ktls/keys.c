@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Keys: ciphers, the key of a direction with its counter, and the window of numbers that were seen. */
+/* Keys: ciphers, the key of a direction with its counter, and the replay window. */
 #include <crypto/aead.h>
 #include <linux/slab.h>
 #include "afktls.h"
@@ -19,8 +19,8 @@ const struct afktls_cipher *afktls_find_cipher(u16 id)
 }
 
 /*
- * Writes a key as the struct of linux/tls.h: info, iv, key, salt, rec_seq, each as long as the cipher has it, and at most
- * AFKTLS_MAX_INFO bytes together. Of AES-GCM the iv is the record's number. Returns the length.
+ * Writes a key as the struct of linux/tls.h: info, iv, key, salt, rec_seq, each with the cipher's length, and at most
+ * AFKTLS_MAX_INFO bytes together. For AES-GCM the iv is the record's number. Returns the length.
  */
 u32 afktls_put_info(u8 *info, u16 version, const struct afktls_cipher *alg, const struct afktls_parts *parts, u64 next)
 {
@@ -54,7 +54,7 @@ static int set_up_aead(struct afktls_key *key, const struct afktls_cipher *alg, 
 {
 	int err;
 
-	/* Records are opened in softirq, where nothing can wait: no asynchronous one. */
+	/* Records are opened in softirq, which cannot wait: no asynchronous cipher. */
 	key->aead = crypto_alloc_aead(alg->aead, 0, CRYPTO_ALG_ASYNC);
 	if (IS_ERR(key->aead))
 		return PTR_ERR(key->aead);
@@ -162,8 +162,8 @@ static int use_key_udp(struct afktls_sock *ks, int dir, const struct afktls_ciph
 
 /*
  * Puts a complete key into use; a refused one leaves everything as it was. Needs ks->lock, and ks attached. A counter
- * never goes backwards, with whatever key: since the nonce of a record is its number, none can be used twice on this
- * socket. EINVAL if it would.
+ * never goes backwards, with any key: since the nonce of a record is its number, none can be used twice on this
+ * socket. Otherwise EINVAL.
  */
 int afktls_use_key(struct afktls_sock *ks, int dir, const struct afktls_cipher *alg, const struct afktls_parts *parts)
 {
@@ -196,7 +196,7 @@ static enum afktls_drop_reason window_says(struct afktls_key *key, u64 seq)
 	return key->seen & BIT_ULL(key->top - seq - 1) ? AFKTLS_REPLAY : 0;
 }
 
-/* RFC 6347 4.1.2.6: 0 if the number is new. It is marked only when the record's tag was right. */
+/* RFC 6347 4.1.2.6: 0 if the number is new. It is marked only after the record's tag was verified. */
 enum afktls_drop_reason afktls_window_check(struct afktls_key *key, u64 seq)
 {
 	enum afktls_drop_reason reason;

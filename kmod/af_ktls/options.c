@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Socket options: those of the family, and those that are the socket's below. */
+/* Socket options: those of the family, and those of the socket below. */
 #include <linux/udp.h>
 #include <net/tls.h>
 #include "afktls.h"
 
-/* net/tls's structs, taken apart by the lengths of the cipher. Of AES-GCM the iv is the record's number anyway. */
+/* Parses net/tls's structs by the lengths of the cipher. For AES-GCM the iv is the record's number anyway. */
 static int parse_info(const u8 *info, unsigned int len, const struct afktls_cipher *alg, struct afktls_parts *parts)
 {
 	const u8 *iv = info + sizeof(struct tls_crypto_info), *key = iv + alg->info_iv, *salt = key + alg->key;
@@ -31,7 +31,7 @@ static int set_info(struct afktls_sock *ks, int dir, sockptr_t val, unsigned int
 		return -EINVAL;
 	err = -EFAULT;
 	if (copy_from_sockptr(&ci, val, len))
-		goto out; /* a part of a key may have come */
+		goto out; /* a part of a key may have been set */
 	alg = afktls_find_cipher(ci.info.cipher_type);
 	err = -EINVAL;
 	if (alg && (!ks->alg || ks->alg == alg) && ci.info.version == ks->version)
@@ -49,7 +49,7 @@ static int set_info_tcp(struct afktls_sock *ks, int dir, sockptr_t val, unsigned
 	return READ_ONCE(ks->low->ops)->setsockopt(ks->low, SOL_TLS, dir == AFKTLS_TX_DIR ? TLS_TX : TLS_RX, val, len);
 }
 
-/* One of the three parts of 2016, in a copy of what is known of the key. */
+/* Sets one of the three parts of 2016, in a copy of the key so far. */
 static int change_part(struct afktls_parts *parts, const struct afktls_cipher *alg, int what, sockptr_t val, unsigned int len)
 {
 	__be64 next;
@@ -167,7 +167,7 @@ static int set_own(struct afktls_sock *ks, int name, sockptr_t val, unsigned int
 	return err;
 }
 
-/* What would cut or join our datagrams, or put another receiver in our place. */
+/* Options that would split or join our datagrams, or replace us as the receiver. */
 static bool forbidden(struct afktls_sock *ks, int level, int name)
 {
 	return ks->sk.sk_type == SOCK_DGRAM && level == SOL_UDP &&
@@ -207,7 +207,7 @@ static int give(const void *what, int n, char __user *val, int __user *len)
 	return copy_to_user(val, what, n) || put_user(n, len) ? -EFAULT : 0;
 }
 
-/* By way of the stack: hardened kernels let nothing be copied out of a socket itself. */
+/* Through the stack: hardened kernels refuse to copy out of a socket itself. */
 static int get_part(struct afktls_sock *ks, int dir, int what, char __user *val, int __user *len)
 {
 	struct afktls_parts parts = ks->parts[dir];
@@ -267,7 +267,7 @@ static int get_mtu(struct afktls_sock *ks, char __user *val, int __user *len)
 	return room < (int)sizeof(large) ? give(&small, sizeof(small), val, len) : give(&large, sizeof(large), val, len);
 }
 
-/* Programs of tomorrow may ask for more than there is, those of yesterday for less. */
+/* Newer programs may ask for more than there is, older ones for less. */
 static int get_stats(struct afktls_sock *ks, char __user *val, int __user *len)
 {
 	u64 stats[AFKTLS_STATS];

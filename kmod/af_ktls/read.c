@@ -20,13 +20,13 @@ static struct sk_buff *next_record(struct socket *sock, int flags, int *err)
 	return skb;
 }
 
-/* Whether a record belongs to what the socket is attached to now: a reader may hold one across a detach and a bind. */
+/* Whether a record belongs to the current attachment: a reader may hold one across a detach and a bind. */
 static bool is_current(struct afktls_sock *ks, struct sk_buff *skb)
 {
 	return afktls_cb(skb)->attachment == READ_ONCE(ks->attachment);
 }
 
-/* Back to where it was, unless that is no more; it is still charged to the socket. */
+/* Puts it back, unless its attachment has ended; it is still charged to the socket. */
 static void put_back(struct sock *sk, struct sk_buff *skb)
 {
 	struct sk_buff_head *queue = &sk->sk_receive_queue;
@@ -43,7 +43,7 @@ static void put_back(struct sock *sk, struct sk_buff *skb)
 		kfree_skb(skb);
 }
 
-/* As net/tls has it: who cannot be told that a record is none of data gets an error in its place. */
+/* As in net/tls: a reader without room for the type of a control record gets an error instead. */
 static int tell_type(struct msghdr *msg, u8 type)
 {
 	int err;
@@ -70,8 +70,8 @@ static void tell_peer(struct afktls_sock *ks, struct msghdr *msg, struct sk_buff
 }
 
 /*
- * The gate would let a reader wait for a detach that waits for a sender; a detach waits for RCU as well. copied: what all
- * readers together have got of it.
+ * With the gate a reader would wait for a detach that waits for a sender; a detach waits for RCU as well. copied: the
+ * bytes that all readers together have received.
  */
 static void told(struct afktls_sock *ks, struct sk_buff *skb, u8 flags, int copied)
 {
@@ -118,7 +118,7 @@ int afktls_dgram_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, in
 	return err ?: (flags & MSG_TRUNC ? whole : copied);
 }
 
-/* To a splice, 0 is the end: an empty record is read and passed over. */
+/* For a splice, 0 is the end: an empty record is read and skipped. */
 static struct sk_buff *next_to_splice(struct socket *sock, int flags, int *err)
 {
 	struct sk_buff *skb;
@@ -130,7 +130,7 @@ static struct sk_buff *next_to_splice(struct socket *sock, int flags, int *err)
 	return skb;
 }
 
-/* A record that the pipe cannot take whole stays, less what the pipe took. */
+/* A record that does not fit the pipe stays, without the bytes that the pipe took. */
 ssize_t afktls_dgram_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe, size_t len,
 				 unsigned int flags)
 {
@@ -162,8 +162,8 @@ ssize_t afktls_dgram_splice_read(struct socket *sock, loff_t *ppos, struct pipe_
 }
 
 /*
- * Readable is what is in our queue, writable what the UDP socket says. Nobody is put on the UDP socket's wait queue,
- * since that may go at a detach: its write_space wakes those on ours.
+ * Readable depends on our queue, writable on the UDP socket. No waiter is put on the UDP socket's wait queue, since
+ * that may vanish at a detach: its write_space wakes those on ours.
  */
 __poll_t afktls_dgram_poll(struct file *file, struct socket *sock, struct poll_table_struct *wait)
 {

@@ -18,7 +18,7 @@ static void put_header(u8 *wire, const struct afktls_record *rec, u16 len)
 	put_unaligned_be16(len, wire + 11);
 }
 
-/* What the tag covers besides the ciphertext has the header's fields in another order (RFC 5246 6.2.3.3). */
+/* The associated data of the tag has the header's fields in another order (RFC 5246 6.2.3.3). */
 static void put_aad(u8 *aad, const struct afktls_record *rec)
 {
 	put_unaligned_be64(number(rec), aad);
@@ -57,7 +57,7 @@ static int run_aead(struct afktls_key *key, bool seal, u8 *aad, u8 *text, u32 le
 	return err;
 }
 
-/* A record of at most `room` bytes of plaintext; they go to the place that rec.data names. */
+/* A record of at most `room` bytes of plaintext; they go to rec.data. */
 struct afktls_out *afktls_new_out(u16 room, u8 explicit)
 {
 	struct afktls_out *out;
@@ -97,7 +97,7 @@ noinline int afktls_tx_record(struct afktls_sock *ks, struct afktls_record *rec)
 	return err;
 }
 
-/* The associated data take the place of the header, which has been read. */
+/* The associated data replace the header, which has been read. */
 noinline int afktls_rx_record(struct afktls_sock *ks, struct afktls_record *rec)
 {
 	struct afktls_in *in = container_of(rec, struct afktls_in, rec);

@@ -18,7 +18,7 @@ struct sending {
 	bool finished;
 };
 
-/* A route that UDP would not take any longer is none. */
+/* A route that UDP would no longer use does not count. */
 static struct dst_entry *route(struct sock *udp)
 {
 	return sk_dst_check(udp, udp->sk_family == AF_INET6 ? READ_ONCE(inet6_sk(udp)->dst_cookie) : 0);
@@ -31,7 +31,7 @@ static u32 payload(u32 mtu, u16 family)
 	return mtu > headers ? min_t(u32, mtu - headers, UDP_MAX_PAYLOAD) : 0;
 }
 
-/* unknown: the MTU to go by as long as the UDP socket has no route; it looks for one when it sends. */
+/* unknown: the MTU to use as long as the UDP socket has no route; it looks one up when it sends. */
 static u32 path_mtu(struct sock *udp, u32 unknown)
 {
 	struct dst_entry *dst = route(udp);
@@ -53,15 +53,18 @@ static u32 room_for(struct afktls_sock *ks, u32 unknown)
 }
 
 /*
- * Bytes of plaintext that one record takes for certain: without a route, what fits the least MTU of IPv6 (RFC 8200 5),
- * which few paths of IPv4 are below. Needs ks->lock and the gate.
+ * Bytes of plaintext that one record takes for certain: without a route, the bytes that fit the minimum MTU of IPv6
+ * (RFC 8200 5); few paths of IPv4 are below that. Needs ks->lock and the gate.
  */
 u32 afktls_room(struct afktls_sock *ks)
 {
 	return room_for(ks, IPV6_MIN_MTU);
 }
 
-/* How large the buffer of a record must be whose first bytes are left. 0: they do not fit; without a route, UDP says so. */
+/*
+ * The size of the buffer for a record with the remaining bytes. 0: they do not fit; without a route, UDP reports
+ * that.
+ */
 static u32 room_of(struct afktls_sock *ks, const struct sending *s, size_t left)
 {
 	if (s->fill)
@@ -71,7 +74,7 @@ static u32 room_of(struct afktls_sock *ks, const struct sending *s, size_t left)
 	return s->more ? max_t(u32, afktls_room(ks), left) : left;
 }
 
-/* Gives the open record its number, which is used up from now on, whatever becomes of the record. */
+/* Gives the open record its number, which is used up from now on, even if the record is not sent. */
 static int close_record(struct afktls_sock *ks, struct afktls_out **closed)
 {
 	struct afktls_out *out = ks->open;
@@ -151,7 +154,7 @@ static int gather(struct afktls_sock *ks, struct sending *s, struct afktls_out *
 	return close_record(ks, closed);
 }
 
-/* Routes may go by the mark: as in sock_set_mark(), the present one is forgotten. */
+/* Routes may depend on the mark: as in sock_set_mark(), the current one is reset. */
 static void tell_mark(struct afktls_sock *ks, u32 mark)
 {
 	if (READ_ONCE(ks->told_mark) == mark)
@@ -161,7 +164,7 @@ static void tell_mark(struct afktls_sock *ks, u32 mark)
 	sk_dst_reset(ks->udp);
 }
 
-/* Only what has changed: IP_TOS, which is the UDP socket's, gives that a priority as well. */
+/* Only changed values: IP_TOS, an option of the UDP socket, sets its priority as well. */
 static void tell_priority(struct afktls_sock *ks, u32 priority)
 {
 	if (READ_ONCE(ks->told_priority) == priority)
@@ -170,7 +173,7 @@ static void tell_priority(struct afktls_sock *ks, u32 priority)
 	WRITE_ONCE(ks->udp->sk_priority, priority);
 }
 
-/* Options of SOL_SOCKET go to the AF_KTLS socket and nowhere else: those that concern sending are told on. */
+/* Options of SOL_SOCKET reach only the AF_KTLS socket: those that concern sending are passed on. */
 static void tell_options(struct afktls_sock *ks)
 {
 	struct sock *udp = ks->udp;
@@ -226,7 +229,7 @@ static int step(struct afktls_sock *ks, struct sending *s)
 	return err;
 }
 
-/* The type that a cmsg asks for, as net/tls takes it. */
+/* The record type in a cmsg, parsed as in net/tls. */
 static int record_type(struct msghdr *msg, u8 *type)
 {
 	struct cmsghdr *c;
@@ -260,7 +263,7 @@ static int may_send(struct afktls_sock *ks, struct msghdr *msg)
 	return would_block(ks, msg->msg_flags) ? -EAGAIN : 0;
 }
 
-/* Whoever must not wait does not wait for a detach either. */
+/* A non-blocking call does not wait for a detach either. */
 static int enter(struct afktls_sock *ks, unsigned int flags)
 {
 	if (!(flags & MSG_DONTWAIT))
@@ -304,7 +307,7 @@ int afktls_dgram_sendmsg(struct socket *sock, struct msghdr *msg, size_t size)
 	return send_all(afktls_sk(sock->sk), &s);
 }
 
-/* sendfile came to its end sooner than it had said: what is collected leaves. */
+/* sendfile ended sooner than announced: the collected data is sent. */
 void afktls_dgram_splice_eof(struct socket *sock)
 {
 	struct afktls_sock *ks = afktls_sk(sock->sk);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The family: sockets come, are bound and go. */
+/* The family: sockets are created, bound and closed. */
 #include <linux/file.h>
 #include <linux/module.h>
 #include <linux/sockios.h>
 #include <asm/ioctls.h>
 #include "afktls.h"
 
-/* What hooks.h promises of the struct's begin. */
+/* hooks.h guarantees this beginning of the struct. */
 static_assert(offsetof(struct afktls_sock, sk) == 0);
 static_assert(offsetof(struct afktls_sock, udp) == ALIGN(sizeof(struct sock), 8));
 static_assert(offsetof(struct afktls_sock, version) == offsetof(struct afktls_sock, udp) + 8);
@@ -17,7 +17,7 @@ static int family = AF_KTLS;
 module_param(family, int, 0444);
 MODULE_PARM_DESC(family, "number of the address family (12, which DECnet has left)");
 
-/* Before the socket is attached anew: nothing is left of what it was. */
+/* Before the socket is attached again: clears its earlier state. */
 void afktls_reset(struct afktls_sock *ks)
 {
 	afktls_free_out(ks->open);
@@ -37,7 +37,7 @@ static int attach_to(struct afktls_sock *ks, struct socket *low)
 
 	if (sk->sk_family != AF_INET && sk->sk_family != AF_INET6)
 		return -EAFNOSUPPORT;
-	/* The options that we tell on are asked for with the rights that the caller has in our namespace. */
+	/* Options that are passed on are checked against the caller's rights in our namespace. */
 	if (!net_eq(sock_net(&ks->sk), sock_net(sk)))
 		return -EXDEV;
 	if (ks->sk.sk_type == SOCK_STREAM)
@@ -87,8 +87,8 @@ int afktls_bind(struct socket *sock, afktls_sockaddr *addr, int len)
 }
 
 /*
- * Needs the gate for writing. Whoever waits in a read is woken, and finds out. A stream socket keeps the socket below
- * until it is closed: somebody may be waiting in its poll.
+ * Needs the gate for writing. Waiting readers are woken, and notice the detach. A stream socket keeps the socket
+ * below until it is closed: a caller may be waiting in its poll.
  */
 void afktls_unattach(struct afktls_sock *ks)
 {
@@ -142,7 +142,7 @@ int afktls_getname(struct socket *sock, struct sockaddr *addr, int peer)
 	return err;
 }
 
-/* FIONREAD of a datagram socket is about our queue, everything else about the socket below. */
+/* FIONREAD of a datagram socket concerns our queue, everything else the socket below. */
 int afktls_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 {
 	struct afktls_sock *ks = afktls_sk(sock->sk);

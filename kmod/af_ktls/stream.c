@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SOCK_STREAM: no record code at all. The TCP socket gets the kernel's own "tls" protocol, and everything that is done
- * with the AF_KTLS socket is done with the TCP socket.
+ * SOCK_STREAM: no record code at all. The TCP socket gets the kernel's own "tls" protocol, and every call on the
+ * AF_KTLS socket is passed to the TCP socket.
  */
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -23,8 +23,8 @@ static bool has_tls(struct sock *sk)
 }
 
 /*
- * A socket that has kernel TLS already is welcome too. Where net/tls is not loaded, TCP loads it for who may administer
- * the network, and has ENOENT for everybody else: so have we.
+ * A socket that has kernel TLS already is accepted too. If net/tls is not loaded, TCP loads it for callers that may
+ * administer the network, and returns ENOENT to all others: so do we.
  */
 int afktls_attach_tcp(struct afktls_sock *ks, struct socket *low)
 {
@@ -48,8 +48,8 @@ static struct socket *below(struct socket *sock)
 
 /*
  * net/tls takes a key from user space only: from the kernel's memory it copies with a memcpy() that hardened kernels
- * complain of (do_tls_setsockopt_conf(), "field-spanning write", seen on 7.3). So the key goes by way of a page of the
- * process that gave it.
+ * complain about (do_tls_setsockopt_conf(), "field-spanning write", seen on 7.3). So the key is passed through a page
+ * of the calling process.
  */
 static int set_key(struct socket *low, int name, const void *info, unsigned int len)
 {
@@ -70,7 +70,7 @@ static int set_key(struct socket *low, int name, const void *info, unsigned int 
 	return err;
 }
 
-/* The parts of 2016 as the struct that net/tls takes. */
+/* Converts the parts of 2016 to net/tls's struct. */
 int afktls_install_tcp(struct afktls_sock *ks, int dir, const struct afktls_cipher *alg, const struct afktls_parts *parts)
 {
 	u8 info[AFKTLS_MAX_INFO] __aligned(2);
@@ -133,7 +133,7 @@ static ssize_t splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_
 }
 
 #ifdef AFKTLS_SENDPAGE
-/* sock_no_sendpage() would hand MSG_SENDPAGE_NOTLAST to tls_sw_sendmsg(), which answers EOPNOTSUPP. */
+/* sock_no_sendpage() would pass MSG_SENDPAGE_NOTLAST to tls_sw_sendmsg(), which returns EOPNOTSUPP. */
 static ssize_t sendpage(struct socket *sock, struct page *page, int offset, size_t size, int flags)
 {
 	struct socket *low = below(sock);

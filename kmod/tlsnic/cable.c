@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What happens to a packet between the sending card and the stack behind the receiving one. */
+/* The path of a packet between the sending card and the stack above the receiving one. */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
@@ -18,7 +18,7 @@ u32 tlsnic_payload(const struct sk_buff *skb)
 	return skb->len > headers ? skb->len - headers : 0;
 }
 
-/* The card has looked at it, or it is none of its business: on to the stack. */
+/* The card has processed it, or does not handle it: on to the stack. */
 static void deliver(struct tlsnic_end *to, struct sk_buff *skb)
 {
 	unsigned int len = skb->len;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A card: what the kernel's TLS tells it (struct tlsdev_ops), and what it does to packets. Sending it works as the driver
- * of Netronome's cards does (drivers/net/ethernet/netronome/nfp), whose hardware follows streams in the same way.
+ * A card: its calls from the kernel's TLS (struct tlsdev_ops), and what it does to packets. Sending it works as the
+ * driver of Netronome's cards does (drivers/net/ethernet/netronome/nfp), whose hardware follows streams in the same
+ * way.
  */
 #include <linux/ip.h>
 #include <linux/ipv6.h>

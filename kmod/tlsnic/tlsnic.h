@@ -5,7 +5,7 @@
  *
  * Two devices, tlsnic0 and tlsnic1, are the ends of a cable. Each end has a card, which works as the kernel's
  * Documentation/networking/tls-offload.rst says: it follows each connection's records by the sequence numbers of TCP,
- * packet after packet, and where it has lost its place, it leaves packets to the kernel until the kernel tells it one.
+ * packet after packet, and where it has lost its place, it leaves packets to the kernel until the kernel gives it one.
  *
  *	main.c		the module, its parameters
  *	netdev.c	the devices, and their counters (ethtool -S)

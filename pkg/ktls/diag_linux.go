@@ -21,7 +21,7 @@ const (
 )
 
 // offload asks the kernel, by sock_diag(7), where the records are made. Before Linux 6.13
-// it tells only those with CAP_NET_ADMIN; others get ModeKernel.
+// it answers only callers with CAP_NET_ADMIN; others get ModeKernel.
 func (s *tcpSocket) offload() Offload {
 	o := Offload{TX: DirectionState{Mode: ModeKernel}, RX: DirectionState{Mode: ModeKernel}}
 	var info []byte

@@ -12,7 +12,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// dtlsHandover is everything that the kernel must know to go on where pion/dtls stopped.
+// dtlsHandover has everything that the kernel needs to continue where pion/dtls stopped.
 type dtlsHandover struct {
 	suite  suite
 	tx, rx directionKeys

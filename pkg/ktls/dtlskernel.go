@@ -29,7 +29,8 @@ type dtlsSocket interface {
 	// splicer moves records to dst without them entering the program. It is nil where dst
 	// is no such file.
 	splicer(dst io.Writer) dtlsSplicer
-	// left reads a datagram that is not for the record layer: handshake, another epoch.
+	// left reads a datagram that the record layer leaves to user space: handshake, another
+	// epoch.
 	left(p []byte) (int, error)
 	payload() (int, error)
 	offload() Offload
@@ -122,9 +123,8 @@ func (k *dtlsKernel) readRecord(p []byte) (int, error) {
 // alertLen is an alert's length in bytes.
 const alertLen = 2
 
-// control deals with a record that is not application data. Nothing of it ends the
-// connection but an alert that says so: a datagram is easily forged, and one that does not
-// make sense is dropped (RFC 6347, section 4.1.2.7).
+// control handles a record other than application data. Only an alert ends the connection: a
+// datagram is easily forged, and an invalid one is dropped (RFC 6347, section 4.1.2.7).
 func (k *dtlsKernel) control(typ raw.ContentType, body []byte) error {
 	switch {
 	case typ == raw.TypeHandshake:
@@ -210,8 +210,8 @@ func (k *dtlsKernel) Close() error {
 	return err
 }
 
-// readLeft reads what the record layer leaves alone, until the connection ends: a peer that
-// lost our last flight sends its own again.
+// readLeft reads the datagrams that the record layer leaves to user space, until the
+// connection ends: a peer that lost our last flight sends its own again.
 func (k *dtlsKernel) readLeft() {
 	buf := make([]byte, 1<<16)
 	for !k.closed.Load() {

@@ -12,8 +12,9 @@ import (
 )
 
 // dtlsListener accepts DTLS connections on one UDP port. Each peer gets a connected socket of
-// its own on the same port, as AF_KTLS wants it: the kernel then gives it that peer's
-// datagrams. Those that came before, or beside it, are handed on here, so none is lost.
+// its own on the same port, as AF_KTLS requires: the kernel then delivers that peer's datagrams
+// to it. The listener passes on datagrams that arrived earlier or on its own socket, so none is
+// lost.
 type dtlsListener struct {
 	main    *net.UDPConn
 	config  *DTLSConfig
@@ -37,7 +38,7 @@ const dtlsHandshakeTimeout = 30 * time.Second
 // than HandshakeTimeout (30 seconds where that is not positive), is dropped. Up to 1,024 handshakes run side
 // by side; first messages beyond them are dropped, and their senders try again.
 //
-// Closing the listener breaks off handshakes and leaves accepted connections alone.
+// Closing the listener aborts handshakes and does not affect accepted connections.
 func ListenDTLS(network, addr string, config *DTLSConfig) (net.Listener, error) {
 	if config == nil || len(config.Certificates) == 0 && config.PSK == nil {
 		return nil, errNoDTLSIdentity
@@ -73,7 +74,7 @@ func (l *dtlsListener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close stops listening, breaks handshakes off and waits for them to end.
+// Close stops listening, aborts handshakes and waits for them to end.
 func (l *dtlsListener) Close() error {
 	err := l.main.Close()
 	l.end(net.ErrClosed)
@@ -81,7 +82,7 @@ func (l *dtlsListener) Close() error {
 	return err
 }
 
-// end stops everything for a reason, of which the first counts.
+// end stops everything for a reason. The first reason counts.
 func (l *dtlsListener) end(err error) {
 	l.mu.Lock()
 	if l.err == nil {
@@ -115,7 +116,7 @@ type datagram struct {
 	data        []byte
 }
 
-// dispatch gives a datagram to its connection, or begins one.
+// dispatch passes a datagram to its connection, or begins one.
 func (l *dtlsListener) dispatch(d datagram) {
 	l.mu.Lock()
 	w := l.peers[d.peer]
@@ -137,15 +138,16 @@ func (l *dtlsListener) dispatch(d datagram) {
 	}
 }
 
-// isClientHello tells the first message of a handshake: a handshake record of epoch 0 with a
-// ClientHello in it (RFC 6347, section 4.2.2).
+// isClientHello recognises the first message of a handshake: a handshake record of epoch 0 with
+// a ClientHello in it (RFC 6347, section 4.2.2).
 func isClientHello(datagram []byte) bool {
 	rec, _ := cutRecord(datagram)
 	return rec != nil && rec.typ() == raw.TypeHandshake && rec.epoch() == 0 && len(rec.body()) > 0 && rec.body()[0] == 1
 }
 
-// begin makes the connected socket of a new peer and starts its handshake. What reached that
-// socket before it was connected may be anybody's, and goes the way of all.
+// begin makes the connected socket of a new peer and starts its handshake. Datagrams that
+// reached the socket before it was connected may be from any peer, and are dispatched like all
+// others.
 func (l *dtlsListener) begin(d datagram) bool {
 	udp, strays, err := connectShared(l.main, d)
 	if err != nil {

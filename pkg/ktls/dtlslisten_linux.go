@@ -16,8 +16,8 @@ import (
 )
 
 // listenShared makes the listener's socket. SO_REUSEADDR lets connected ones share its port;
-// it learns of each datagram to which of the host's addresses it was sent, since the
-// connected socket must answer from there.
+// for each datagram it gets the host's address that it was sent to, since the connected
+// socket must answer from there.
 func listenShared(ctx context.Context, network, addr string) (*net.UDPConn, error) {
 	lc := net.ListenConfig{Control: func(network, _ string, rc syscall.RawConn) error {
 		return kernel.OnFD(rc, func(fd int) error { return setListenOptions(fd, network) })
@@ -59,7 +59,7 @@ func receiveFrom(main *net.UDPConn, buf []byte) (datagram, error) {
 	return datagram{unmapped(peer), local, bytes.Clone(buf[:n])}, nil
 }
 
-// unmapped gives an IPv4 peer one name, by which socket ever its datagrams come.
+// unmapped gives an IPv4 peer one name, on whichever socket its datagrams arrive.
 func unmapped(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
 // destination reads IP_PKTINFO or IPV6_PKTINFO: the address that a datagram was sent to.
@@ -101,7 +101,7 @@ func connectShared(main *net.UDPConn, d datagram) (*net.UDPConn, []datagram, err
 	return udp, strays, nil
 }
 
-// queued takes all that a socket has received so far, without waiting.
+// queued reads all datagrams that a socket has received so far, without waiting.
 func queued(udp *net.UDPConn, local netip.AddrPort) (all []datagram, err error) {
 	buf := make([]byte, 1<<16)
 	err = kernel.Control(udp, func(fd int) error {
@@ -145,8 +145,8 @@ func zoneName(index uint32) string {
 	return strconv.FormatUint(uint64(index), 10)
 }
 
-// isTransient tells errors of one peer from those of the socket: ICMP's answers to what was
-// sent before.
+// isTransient reports whether an error concerns one peer and not the socket: an ICMP answer
+// to an earlier datagram.
 func isTransient(err error) bool {
 	return errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.EHOSTUNREACH) || errors.Is(err, unix.ENETUNREACH)
 }

@@ -43,7 +43,7 @@ const (
 	wireKernel                     // the kernel: pion reads nothing, and what it writes is dropped
 )
 
-// Bounds of what a peer can make the wire keep.
+// Limits of the data that a peer can make the wire keep.
 const (
 	maxEarly    = 64 // records of application data before the handover
 	maxFinished = 16 // records that may be the peer's Finished
@@ -75,7 +75,7 @@ func (w *dtlsWire) kick() {
 	}
 }
 
-// ReadFrom gives pion the next datagram that is for it.
+// ReadFrom returns the next datagram for pion.
 func (w *dtlsWire) ReadFrom(p []byte) (int, net.Addr, error) {
 	for {
 		n, err := w.next(p)
@@ -85,7 +85,7 @@ func (w *dtlsWire) ReadFrom(p []byte) (int, net.Addr, error) {
 	}
 }
 
-// next takes one datagram. It returns 0 where nothing of it is for pion.
+// next reads one datagram. It returns 0 if nothing of it is for pion.
 func (w *dtlsWire) next(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -126,8 +126,9 @@ func (w *dtlsWire) receive(p []byte) (int, error) {
 	return max(n, 0), err
 }
 
-// sift takes out of a datagram what is not for pion yet, and notes the rest. It returns the
-// length of what is left at its beginning. The caller holds mu.
+// sift removes the records that are not for pion yet from a datagram, and records the
+// others. It returns the length of the rest, which is at its beginning. The caller holds
+// mu.
 func (w *dtlsWire) sift(datagram []byte) int {
 	if w.phase != wireHandshake && w.phase != wireHeld {
 		return len(datagram)
@@ -147,8 +148,8 @@ func (w *dtlsWire) sift(datagram []byte) int {
 	return left
 }
 
-// holdsBack keeps application data, and an alert behind it: it may be the end of a
-// connection that pion has not seen begin.
+// holdsBack keeps application data, and an alert after it: the alert may end a connection
+// whose beginning pion has not seen.
 func (w *dtlsWire) holdsBack(rec dtlsRecord) bool {
 	if rec.epoch() == 0 || rec.typ() != raw.TypeApplicationData && (rec.typ() != raw.TypeAlert || len(w.early) == 0) {
 		return false
@@ -243,8 +244,8 @@ func (w *dtlsWire) SetWriteDeadline(t time.Time) error {
 	return w.UDPConn.SetWriteDeadline(t)
 }
 
-// Close is pion's end of the connection. The socket is the kernel's, or whoever's made the
-// connection, once the gate is shut.
+// Close is pion's end of the connection. Once the gate is shut, the socket belongs to the
+// kernel, or to the maker of the connection.
 func (w *dtlsWire) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

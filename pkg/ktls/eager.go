@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// maxHandshakes bounds what peers that say nothing can take: each handshake is a goroutine
-// and a file until its timeout.
+// maxHandshakes limits the resources of silent peers: each handshake is a goroutine and a file
+// until its timeout.
 const maxHandshakes = 1024
 
 // eagerListener runs the handshakes of the connections that inner accepts. Their Config bounds them.
@@ -44,7 +44,7 @@ func (l *eagerListener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close stops listening, breaks handshakes off and waits for them to end.
+// Close stops listening, aborts handshakes and waits for them to end.
 func (l *eagerListener) Close() error {
 	err := l.Listener.Close()
 	l.stop()
@@ -86,7 +86,7 @@ func (l *eagerListener) handshake(c *Conn) {
 	}
 }
 
-// hand gives a result to the next Accept, or drops it when the listener is closed.
+// hand passes a result to the next Accept, or drops it when the listener is closed.
 func (l *eagerListener) hand(r acceptResult) {
 	select {
 	case l.results <- r:

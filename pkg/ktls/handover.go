@@ -7,7 +7,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// handover is everything that the kernel must know to go on where crypto/tls stopped.
+// handover has everything that the kernel needs to continue where crypto/tls stopped.
 type handover struct {
 	suite        suite
 	version      uint16

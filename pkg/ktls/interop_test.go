@@ -153,7 +153,8 @@ func eachOpenSSL(t *testing.T, f func(t *testing.T, m mode, pc peerCase)) {
 	})
 }
 
-// inSoftAndKernel leaves out the modes that other programs cannot tell from these two.
+// inSoftAndKernel leaves out the modes that other programs cannot distinguish from these
+// two.
 func inSoftAndKernel(t *testing.T, f func(t *testing.T, m mode)) {
 	eachMode(t, func(t *testing.T, m mode) {
 		if m.name != inSoft.name && m.name != inKernel.name {

@@ -146,5 +146,5 @@ func (k *kernelLayer) recvFailed(err error) error {
 	return err
 }
 
-// is13 tells TLS 1.3's rules from TLS 1.2's.
+// is13 reports whether TLS 1.3's rules apply, and not TLS 1.2's.
 func (k *kernelLayer) is13() bool { return k.version == tls.VersionTLS13 }

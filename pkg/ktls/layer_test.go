@@ -493,7 +493,7 @@ func testOptions(t *testing.T, m mode) {
 	mustRead(t, c, "data")
 }
 
-// TestOffloadMode: in the guest, as root, the kernel tells software from hardware.
+// TestOffloadMode: in the guest, as root, the kernel distinguishes software from hardware.
 func TestOffloadMode(t *testing.T) {
 	needKernel(t)
 	c, s := connPair(t, inKernel, clientConfig(), serverConfig())

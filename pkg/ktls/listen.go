@@ -79,7 +79,7 @@ func (l *Listener) Available() error {
 	return Available()
 }
 
-// lazyListener leaves the handshake to whoever accepts.
+// lazyListener leaves the handshake to the caller of Accept.
 type lazyListener struct {
 	net.Listener
 	config *Config

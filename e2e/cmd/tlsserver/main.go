@@ -1,5 +1,5 @@
-// Command tlsserver is a server with Go's own TLS, which knows nothing of kernel TLS: it
-// sends back what it gets.
+// Command tlsserver is a server with Go's own TLS, without kernel TLS: it echoes what it
+// receives.
 package main
 
 import (

@@ -50,8 +50,8 @@ struct session *session_find(gnutls_session_t gnutls);	/* NULL: not a DTLS clien
 void session_remove(struct session *s);
 
 /*
- * A session's descriptors change under this lock; the data path has own copies that stay.
- * Who sends by GnuTLS takes it behind the session's own lock.
+ * A session's descriptors change under this lock; the data path has own copies that stay. Senders through GnuTLS take
+ * it after the session's own lock.
  */
 extern pthread_mutex_t session_lock;
 
@@ -67,7 +67,7 @@ bool take_back(struct session *s);
 bool shared(struct session *s);
 /* forget closes what descriptors of our own are left. */
 void forget(struct session *s);
-/* say tells on standard error what became of a session, if AFKTLS_PRELOAD_VERBOSE is set. */
+/* say reports on standard error what became of a session, if AFKTLS_PRELOAD_VERBOSE is set. */
 void say(const struct session *s, const char *what, const char *why);
 
 /*

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * epoll(7) watches files, not numbers: when a number means another file, its
- * registrations still mean the old one. proc(5) tells which there are, in fdinfo of
- * each epoll descriptor, so that no call to epoll_ctl(2) needs to be watched for.
+ * epoll(7) watches files, not numbers: when a number means another file, its registrations still mean the old one.
+ * proc(5) lists them, in fdinfo of each epoll descriptor, so that no call to epoll_ctl(2) needs to be watched for.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -3,8 +3,7 @@
 //
 //	benchdoc library=FILE modes/6.1=FILE
 //
-// What stands behind a slash is a part of its section by that name; the other
-// parts stay.
+// The name after a slash is a part of its section; the other parts stay.
 package main
 
 import (
@@ -61,8 +60,8 @@ func run(dir string, args []string) error {
 	return write(dir, data)
 }
 
-// joined returns the one document of text, or joins the results of several programs that were
-// run one after the other into the first of them.
+// joined parses a single document, or joins the results of several programs that were run one
+// after the other into the first one.
 func joined(text []byte) (json.RawMessage, error) {
 	var documents []json.RawMessage
 	for d := json.NewDecoder(bytes.NewReader(text)); ; {
@@ -114,7 +113,7 @@ func known(name string) bool {
 	return false
 }
 
-// read returns the measurements by section, none where there is no file yet.
+// read returns the measurements by section, none if there is no file yet.
 func read(file string) (map[string]json.RawMessage, error) {
 	data := map[string]json.RawMessage{}
 	text, err := os.ReadFile(file)
@@ -146,7 +145,7 @@ func write(dir string, data map[string]json.RawMessage) error {
 	return nil
 }
 
-// indented has one field a line, so that a change shows as one.
+// indented writes one field a line, so that a diff shows it as one.
 func indented(data map[string]json.RawMessage) ([]byte, error) {
 	text, err := json.Marshal(data)
 	if err != nil {

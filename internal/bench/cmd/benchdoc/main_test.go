@@ -12,7 +12,7 @@ import (
 
 const docs = "../../../../docs"
 
-// TestCurrent: the documents are what docs/bench.json makes.
+// TestCurrent: the documents match docs/bench.json.
 func TestCurrent(t *testing.T) {
 	data, err := read(filepath.Join(docs, "bench.json"))
 	if err != nil {
@@ -30,8 +30,8 @@ func TestCurrent(t *testing.T) {
 	}
 }
 
-// TestMeasured: the committed figures are whole, and of the kernel's TLS. A
-// stream takes at least a read, a write and a receive.
+// TestMeasured: the committed figures are complete, and were measured with the kernel's
+// TLS. A stream takes at least a read, a write and a receive.
 func TestMeasured(t *testing.T) {
 	data, err := read(filepath.Join(docs, "bench.json"))
 	if err != nil {
@@ -53,7 +53,7 @@ func TestMeasured(t *testing.T) {
 	}
 }
 
-// TestRun puts a section in without touching the others.
+// TestRun replaces a section without changing the others.
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
