@@ -185,12 +185,12 @@ func TestRemoteWaits(t *testing.T) {
 	for _, scheme := range []string{"http://", "https://"} {
 		address := listen(t, "")
 		waits := make(chan string, 10)
-		r := remote(t, scheme+address, RemoteConfig{Silence: 200 * time.Millisecond, WaitsAfter: time.Millisecond, Waits: func(host string) { waits <- host }})
-		if _, err := r.Next(t.Context()); err == nil || err.Error() != "no answer for 200ms" {
+		r := remote(t, scheme+address, RemoteConfig{Silence: time.Second, WaitsAfter: time.Millisecond, Waits: func(host string) { waits <- host }})
+		if _, err := r.Next(t.Context()); err == nil || err.Error() != "no answer for 1s" {
 			t.Errorf("%s: %v", scheme, err)
 		}
 		if len(waits) != 1 || <-waits != address {
-			t.Errorf("%s: it was told %d times", scheme, len(waits))
+			t.Errorf("%s: it was reported %d times", scheme, len(waits))
 		}
 	}
 }
