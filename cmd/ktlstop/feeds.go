@@ -25,9 +25,9 @@ import (
 var feedFlags = []string{"comm", "match", "count", "duration"}
 
 // openFeeds makes the hosts that --read names ready to be asked. One alone has to be
-// there from the start. tells: who does not answer is told of on standard error, since no
-// screen shows it.
-func (o *options) openFeeds(tells bool) ([]session.Feed, error) {
+// there from the start. With onStderr standard error names the hosts that do not answer,
+// since no screen shows them.
+func (o *options) openFeeds(onStderr bool) ([]session.Feed, error) {
 	cfg := source.RemoteConfig{Query: url.Values{}, Patient: len(o.reads) > 1}
 	if _, err := match.Parse(o.match); err != nil {
 		return nil, usagef("--match: %w", err)
@@ -46,7 +46,7 @@ func (o *options) openFeeds(tells bool) ([]session.Feed, error) {
 	if cfg.User, err = readUser(o.readUser); err != nil {
 		return nil, err
 	}
-	if tells {
+	if onStderr {
 		cfg.Waits = func(host string) { notice("waiting for " + host) }
 	}
 	var feeds []session.Feed
@@ -121,7 +121,7 @@ func (o *options) printFeeds(cmd *cobra.Command) error {
 	}
 	follower := session.NewFollower(feeds, o.count)
 	o.afar = true
-	o.wait = true // then the other host has the queue, and tells what it had no room for
+	o.wait = true // the other host has the queue then, and reports what found no room in it
 	out, err := o.openAt(cmd.OutOrStdout(), event.TierNone, follower)
 	if err != nil {
 		return err

@@ -36,8 +36,8 @@ func (s *serving) push() error {
 	return s.registry.Register(p)
 }
 
-// pushed is a push of which the end is no failure of serve: a receiver that is away is
-// told of, and that is all.
+// pushed is a push whose failure does not end serve: ktlstop only reports a receiver that
+// does not answer.
 type pushed struct{ *otlp.Push }
 
 // Close implements io.Closer.

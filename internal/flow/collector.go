@@ -34,7 +34,7 @@ func (c *Collector) Pass(ev event.Event) {
 func (c *Collector) enter(ev event.Event, show bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// With Samples the records of TLS that are told are a choice, and no gap is a loss.
+	// With Samples only some records of TLS are reported, so a gap is not a loss.
 	if (!c.table.cfg.Sampled || isDTLS(ev)) && !c.table.cfg.Audited {
 		c.audit(ev)
 	}
@@ -43,7 +43,7 @@ func (c *Collector) enter(ev event.Event, show bool) {
 	}
 }
 
-// isDTLS reports whether an event is of a connection of DTLS, whose records are all told.
+// isDTLS reports whether an event belongs to a DTLS connection: those are never sampled.
 func isDTLS(ev event.Event) bool {
 	switch ev := ev.(type) {
 	case *event.Record:

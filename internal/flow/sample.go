@@ -39,7 +39,7 @@ func (e *entry) sample(s *event.Sample) {
 }
 
 // sampleSide takes over one direction, unless it has not moved yet. A new key
-// may have been told of before its first record.
+// can be reported before its first record.
 func (e *entry) sampleSide(s *event.Sample, d event.Dir) {
 	if s.Totals.Records[d] == 0 {
 		return

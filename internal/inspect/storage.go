@@ -75,7 +75,7 @@ func (c *conn) stores(s *stream, b []byte, first bool) likeness {
 		case l == certain, l == likely && hasPort(&s.now.Conn, p.ports):
 			c.storage = p.open(c, c.oneWay(s.dir))
 			if !first {
-				c.in.note(s, "joined in the middle: what was asked for before is not told")
+				c.in.note(s, "joined in the middle: earlier requests are not known")
 			}
 			s.decoder = stored{}
 			return certain

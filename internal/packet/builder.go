@@ -84,7 +84,7 @@ func (b *Builder) record(r *event.Record, emit Emit) error {
 	if !e.speaks(e.side, d) {
 		return nil
 	}
-	if !e.udp { // datagrams come in any order, or not at all: a loss is told by itself
+	if !e.udp { // datagrams come in any order, or not at all: a loss has a report of its own
 		e.gap[d] += missing
 	}
 	if r.Type != event.ApplicationData {

@@ -1,4 +1,4 @@
 // Package serve is the HTTP server of a run: metrics, health, and what others mount. It
-// listens where nobody else can reach it unless it is told otherwise, and whoever asks,
-// however often and however slowly he reads, costs a bounded amount.
+// listens on the loopback address unless the user names another one, and limits what each
+// client can cost, however often it asks and however slowly it reads.
 package serve

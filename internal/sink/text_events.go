@@ -306,7 +306,7 @@ func (p *printer) evictions(s *event.Summary) {
 		p.end()
 	}
 	if s.Duplicates > 0 {
-		p.str("told twice: ")
+		p.str("reported twice: ")
 		p.counted(s.Duplicates, "record")
 		p.end()
 	}
