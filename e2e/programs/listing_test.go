@@ -65,7 +65,9 @@ func (l *listing) names(t *testing.T, got *trace, port int, client, server strin
 }
 
 // namesOne checks that the records of a socket name it. The first and the last may not:
-// NVMe makes the kernel call its own functions only during a part of a connection's life.
+// NVMe makes the kernel call its own functions only during a part of a connection's life. A
+// queue without work has four records, and its host takes the socket over behind the first two
+// (ICReq and ICResp).
 func (tr *trace) namesOne(t *testing.T, lport, rport int, want string) {
 	t.Helper()
 	var users []string
@@ -81,7 +83,7 @@ func (tr *trace) namesOne(t *testing.T, lport, rport int, want string) {
 	for len(users) > 0 && users[len(users)-1] == "" {
 		users = users[:len(users)-1]
 	}
-	if 2*len(users) <= all || slices.ContainsFunc(users, func(u string) bool { return u != want }) {
+	if len(users) == 0 || 2*len(users) < all || slices.ContainsFunc(users, func(u string) bool { return u != want }) {
 		t.Errorf("the trace says of %d of the %d records of the socket of ports %d and %d that it is %q's, want %s", len(users), all, lport, rport, slices.Compact(users), want)
 	}
 }
