@@ -215,6 +215,16 @@ static __always_inline void set_default_owner(struct event *e, const struct even
 	e->flags = (who->flags & FLAG_KTHREAD) | (wanted ? 0 : FLAG_HIDDEN);
 }
 
+/*
+ * seq is the first sequence under a new key. Until a record is made under it, the event has
+ * the sequence before: user space derives the connection's next one from it.
+ */
+static __always_inline void begin_key(struct event *e, u64 seq)
+{
+	e->rec.start = seq;
+	e->rec.seq = seq - 1;
+}
+
 /* The plaintext of one record. Its event follows, with FLAG_PAYLOAD. */
 struct payload {
 	u64 conn;

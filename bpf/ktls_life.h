@@ -59,12 +59,14 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 		}
 		c->tx.mode = TLS_SW;
 		c->tx.gen += update;
-		c->tx.rec.start = c->next[DIR_TX] = read_seq(c->seq_tx);
+		c->next[DIR_TX] = read_seq(c->seq_tx);
+		begin_key(&c->tx, c->next[DIR_TX]);
 	} else {
 		report_opened(c);
 		c->rx.mode = TLS_SW;
 		c->rx.gen += update;
-		c->rx.rec.start = c->next[DIR_RX] = read_seq(c->seq_rx);
+		c->next[DIR_RX] = read_seq(c->seq_rx);
+		begin_key(&c->rx, c->next[DIR_RX]);
 	}
 	emit_socket(c, update ? STATE_REKEY : STATE_OPEN, dir, 0);
 	if (dir == DIR_RX)

@@ -40,10 +40,10 @@ static __noinline void key_missed(struct conn *c, u8 dir, u64 seq)
 
 	set_keys(c);
 	if (dir == DIR_TX) {
-		c->tx.rec.start = seq;
+		begin_key(&c->tx, seq);
 		c->tx.gen += rekey;
 	} else {
-		c->rx.rec.start = seq;
+		begin_key(&c->rx, seq);
 		c->rx.gen += rekey;
 	}
 	c->next[dir & 1] = seq;

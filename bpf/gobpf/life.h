@@ -44,11 +44,11 @@ static __always_inline int key_set(u64 sk, u8 dir, bool update, int ret)
 		}
 		c->tx.mode = TLS_SW;
 		c->tx.gen += update;
-		c->tx.rec.start = read_seq(c->seq_tx);
+		begin_key(&c->tx, read_seq(c->seq_tx));
 	} else {
 		c->rx.mode = TLS_SW;
 		c->rx.gen += update;
-		c->rx.rec.start = read_seq(c->seq_rx);
+		begin_key(&c->rx, read_seq(c->seq_rx));
 	}
 	emit_socket(c, update ? STATE_REKEY : STATE_OPEN, dir);
 	return 0;

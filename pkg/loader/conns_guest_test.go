@@ -57,6 +57,45 @@ func TestGenerations(t *testing.T) {
 	}
 }
 
+// TestEndAfterKeyChange: a trace that ends between a key change and the first record under
+// the new key has lost none of that key's records.
+func TestEndAfterKeyChange(t *testing.T) {
+	tr, got := traced(t, Config{}, func() {
+		a, b := kernelTLS(t)
+		for range 3 {
+			if _, err := a.Write([]byte("under the first key")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.Read(make([]byte, 100)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := raw.SetKeys(a, raw.TX, oneKey()); errors.Is(err, ktls.ErrRekey) {
+			t.Skip("this kernel cannot change keys (from 6.14)")
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if err := raw.SetKeys(b, raw.RX, oneKey()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got.records != [2]uint64{3, 3} || len(got.lost) != 0 {
+		t.Errorf("records %v, lost %v, want 3 each way and none lost", got.records, got.lost)
+	}
+	ends, err := tr.Connections()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(ends) != 2 {
+		t.Fatalf("%d connections, want 2", len(ends))
+	}
+	for _, s := range ends {
+		if s.GenTX+s.GenRX != 1 || s.GenTX == 1 && s.NextTX != 0 || s.GenRX == 1 && s.NextRX != 0 {
+			t.Errorf("next sequences %d under key %d (tx) and %d under key %d (rx), want 0 under the new key", s.NextTX, s.GenTX, s.NextRX, s.GenRX)
+		}
+	}
+}
+
 // TestBeginOfConcurrentSends: who waits for another's record has begun its own with
 // its call, not with the end of the other.
 func TestBeginOfConcurrentSends(t *testing.T) {

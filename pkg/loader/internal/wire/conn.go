@@ -93,9 +93,10 @@ func unreported(w *Event, finished bool) uint64 {
 // the same. What asynchronous crypto opens is counted before it is.
 func unopened(w *Event) bool { return w.Rec.Stamp[2] == 0 && w.Flags&FlagAsync == 0 }
 
-// next is the sequence after that of w, unless w is still being made.
+// next is the sequence after that of w, unless w is still being made. w without a record
+// under its key has the sequence before the key's first (begin_key of bpf/ktls_event.h).
 func next(w *Event, unfinished bool) uint64 {
-	if w.Kind == KindRecord && !unfinished {
+	if w.Rec.Seq+1 == w.Rec.Start || w.Kind == KindRecord && !unfinished {
 		return w.Rec.Seq + 1
 	}
 	return max(w.Rec.Seq, w.Rec.Start)

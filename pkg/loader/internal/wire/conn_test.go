@@ -31,6 +31,13 @@ func TestConnSocket(t *testing.T) {
 	rec := func(seq, sealed uint64) Event {
 		return Event{Kind: KindRecord, Conn: 7, Pid: 40, Mode: 1, Gen: 3, Rec: Rec{Seq: seq, Stamp: [4]uint64{1, 2, sealed, 0}, Hidden: 6}}
 	}
+	rekeyed := func(start uint64) Event { // no record under the new key yet
+		w := rec(start-1, 5)
+		w.Rec.Start = start
+		return w
+	}
+	refused := rekeyed(0)
+	refused.Rec.Stamp[2] = 0
 	both := [2]byte{1, 1}
 	idle := Event{Conn: 7}
 	for _, c := range []struct {
@@ -48,6 +55,8 @@ func TestConnSocket(t *testing.T) {
 		{"opened, call goes on", connState{tx: rec(4, 5), rx: rec(9, 5), rxState: rxOpened, keyed: both}, 5, 10, [2]event.Mode{1, 1}},
 		{"being opened, not the first", connState{tx: rec(4, 5), rx: rec(9, 0), rxState: 5<<2 | rxOpening, keyed: both}, 5, 9, [2]event.Mode{1, 1}},
 		{"did not open", connState{tx: rec(4, 5), rx: rec(9, 0), keyed: both}, 5, 9, [2]event.Mode{1, 1}},
+		{"new keys", connState{tx: rekeyed(0), rx: rekeyed(70), keyed: both}, 0, 70, [2]event.Mode{1, 1}},
+		{"new keys, the last record did not open", connState{tx: rekeyed(70), rx: refused, keyed: both}, 70, 0, [2]event.Mode{1, 1}},
 		{"only tx has a key", connState{tx: rec(4, 5), rx: rec(0, 5), keyed: [2]byte{1, 0}}, 5, 1, [2]event.Mode{1, 0}},
 		{"only rx has a key", connState{tx: rec(0, 0), rx: rec(9, 5), keyed: [2]byte{0, 1}}, 1, 10, [2]event.Mode{0, 1}},
 	} {
