@@ -65,7 +65,9 @@ var quiet = log.New(io.Discard, "", 0)
 // webServer serves until the test ends, and returns its address.
 func webServer(t testing.TB, srv *http.Server, config *ktls.Config) (s *ktlshttp.Server, addr string) {
 	t.Helper()
-	srv.ErrorLog = quiet
+	if srv.ErrorLog == nil {
+		srv.ErrorLog = quiet
+	}
 	s = &ktlshttp.Server{HTTP: srv, Config: config}
 	ln := plainListener(t)
 	done := make(chan error, 1)

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
+	"log"
 	"mime/multipart"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,6 +119,49 @@ func TestHTTPWithoutPreface(t *testing.T) {
 				<-done
 			})
 		})
+	}
+}
+
+// lines is a log's output, line by line.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) { l <- string(p); return len(p), nil }
+
+// next waits for a line. It ends the test where none comes.
+func (l lines) next(t *testing.T) string {
+	t.Helper()
+	select {
+	case line := <-l:
+		return line
+	case <-time.After(time.Minute):
+		t.Fatal("nothing was logged")
+		return ""
+	}
+}
+
+// TestHTTPLogsFailedHandshakes: one line for each, as net/http writes it, and the caller's hook gets the error.
+func TestHTTPLogsFailedHandshakes(t *testing.T) {
+	logged := make(lines, 10)
+	errs := make(chan error, 10)
+	config := &ktls.Config{TLS: ktls.ServerTLS(), OnHandshakeError: func(_ *ktls.Conn, err error) { errs <- err }}
+	s, addr := webServer(t, &http.Server{Handler: webHandler(t), ErrorLog: log.New(logged, "", 0)}, config)
+	for range 2 {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tls.Client(c, &tls.Config{ServerName: "test.invalid"}).Handshake(); err == nil {
+			t.Fatal("the client has trusted an unknown authority")
+		}
+		got := logged.next(t)
+		if want := fmt.Sprintf("http: TLS handshake error from %s: %v\n", c.LocalAddr(), <-errs); got != want || !strings.Contains(got, "remote error") {
+			t.Errorf("logged %q, want %q", got, want)
+		}
+		_ = c.Close()
+	}
+	_ = s.Close()
+	if n := len(logged); n != 0 {
+		t.Errorf("%d more lines, the first: %s", n, <-logged)
 	}
 }
 
