@@ -165,6 +165,65 @@ func TestHTTPLogsFailedHandshakes(t *testing.T) {
 	}
 }
 
+// TestHTTPProhibitedSuite: HTTP/2 with a cipher suite that it prohibits ends with GOAWAY before the first request, unless
+// the server permits such suites. HTTP/1.1 may have them.
+func TestHTTPProhibitedSuite(t *testing.T) {
+	logged := make(lines, 10)
+	_, addr := webServer(t, &http.Server{Handler: webHandler(t), ErrorLog: log.New(logged, "", 0)}, &ktls.Config{TLS: ktls.ServerTLS()})
+	client := ktls.ClientTLS()
+	client.MaxVersion, client.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA}
+
+	h2 := client.Clone()
+	h2.NextProtos = []string{"h2"}
+	c, err := tls.Dial("tcp", addr, h2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	const why = "it prohibits the cipher suite TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"
+	want := "\x00\x00\x00\x04\x00\x00\x00\x00\x00" + // empty SETTINGS, and GOAWAY before stream 1 with INADEQUATE_SECURITY
+		"\x00\x00" + string(rune(8+len(why))) + "\x07\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x0c" + why
+	if got, err := io.ReadAll(c); string(got) != want || err != nil {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+	if line := logged.next(t); !strings.Contains(line, c.LocalAddr().String()) || !strings.Contains(line, "AES_128_CBC_SHA") {
+		t.Errorf("logged %q", line)
+	}
+
+	_, permits := webServer(t, &http.Server{Handler: webHandler(t), HTTP2: &http.HTTP2Config{PermitProhibitedCipherSuites: true}}, &ktls.Config{TLS: ktls.ServerTLS()})
+	for proto, to := range map[string]string{"HTTP/1.1": addr, "HTTP/2.0": permits} {
+		tr := &http.Transport{TLSClientConfig: client.Clone(), Protocols: only(proto)}
+		fetch(t, &http.Client{Transport: tr, Timeout: time.Minute}, to, proto)
+		tr.CloseIdleConnections()
+	}
+}
+
+// TestHTTPProhibitedSuiteUnread: a client that does not take its GOAWAY holds up neither other clients nor Close.
+func TestHTTPProhibitedSuiteUnread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := ktls.ClientTLS()
+		config.InsecureSkipVerify = true // the certificate is of today, and synctest begins in the year 2000
+		config.NextProtos = []string{"h2"}
+		config.MaxVersion, config.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA}
+		ln := newPipeListener()
+		s := &ktlshttp.Server{HTTP: &http.Server{ErrorLog: quiet}, Config: &ktls.Config{TLS: ktls.ServerTLS()}}
+		done := make(chan error, 1)
+		go func() { done <- s.Serve(ln) }()
+		start := time.Now()
+		for range 2 {
+			if err := tls.Client(ln.dial(), config).Handshake(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait() // both GOAWAYs wait for a reader, which a net.Pipe needs
+		_ = s.Close()
+		if err := <-done; err != http.ErrServerClosed || time.Since(start) != 0 {
+			t.Errorf("Serve ended after %v, %v", time.Since(start), err)
+		}
+	})
+}
+
 // pipeListener accepts the other ends of net.Pipe.
 type pipeListener struct {
 	conns  chan net.Conn

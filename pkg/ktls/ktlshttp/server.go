@@ -61,7 +61,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		_ = ln.Close()
 		return err
 	}
-	sorted := newSorter(tlsListener)
+	sorted := newSorter(tlsListener, s.refusal)
 	var wg sync.WaitGroup
 	wg.Go(sorted.run)
 	wg.Go(func() { _ = s.http2().Serve(sorted.h2) }) // until the sorter is closed
