@@ -63,6 +63,52 @@ func TestHTTPProxyRequired(t *testing.T) {
 	}
 }
 
+// TestHTTPProxyChanges: what Proxy answers first holds for the whole request. A second answer does not get it past Require,
+// nor past the proxy.
+func TestHTTPProxyChanges(t *testing.T) {
+	_, addr := webServer(t, &http.Server{Handler: webHandler(t), Protocols: only("HTTP/1.1")}, &ktls.Config{TLS: ktls.ServerTLS()})
+	proxy, tunnels := tunnelProxy(t, "http")
+	get := func(t *testing.T, config *ktls.Config, answers ...*url.URL) {
+		t.Helper()
+		asked := 0
+		tr := ktlshttp.NewTransport(&http.Transport{Proxy: func(*http.Request) (*url.URL, error) {
+			asked++
+			return answers[min(asked, len(answers))-1], nil
+		}}, config)
+		defer tr.CloseIdleConnections()
+		r := request(t, "https://"+addr+"/file", nil)
+		resp, err := tr.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if asked != 1 || resp.Request != r || resp.TLS == nil {
+			t.Errorf("Proxy was asked %d times; request %p of %p, TLS %v", asked, resp.Request, r, resp.TLS)
+		}
+	}
+	ktls.EachMode(t, func(t *testing.T, config func(*tls.Config) *ktls.Config) {
+		get(t, config(ktls.ClientTLS()), nil, proxy)
+		if n := tunnels.Load(); n != 0 {
+			t.Errorf("%d tunnels of the second answer", n)
+		}
+	})
+	get(t, &ktls.Config{TLS: ktls.ClientTLS()}, proxy, nil)
+	if n := tunnels.Load(); n != 1 {
+		t.Errorf("%d tunnels of the first answer, want 1", n)
+	}
+}
+
+// TestHTTPProxyWithoutTLS: Proxy is asked about requests without TLS too.
+func TestHTTPProxyWithoutTLS(t *testing.T) {
+	refused := errors.New("no way there")
+	tr := ktlshttp.NewTransport(&http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return nil, refused }}, nil)
+	for _, scheme := range []string{"http", "https"} {
+		if _, err := tr.RoundTrip(request(t, scheme+"://test.invalid", nil)); !errors.Is(err, refused) {
+			t.Errorf("%s: error %v", scheme, err)
+		}
+	}
+}
+
 // tunnelProxy is a proxy for CONNECT, reached by http or https, that counts its tunnels. By https it speaks HTTP/2 too, to
 // those who offer it.
 func tunnelProxy(t *testing.T, scheme string) (*url.URL, *atomic.Int32) {
