@@ -215,6 +215,22 @@ func TestDurationEndsARun(t *testing.T) {
 	}
 }
 
+// TestDurationEndsInHandshake: a run that is over before its connections are has no errors, at either end.
+func TestDurationEndsInHandshake(t *testing.T) {
+	for _, dtls := range []bool{false, true} {
+		for _, d := range []time.Duration{1, 1, 2, 3, 5, 8, 13, 21} {
+			s := scenario()
+			s.DTLS, s.Rounds, s.Duration = dtls, 0, d*time.Millisecond
+			if dtls {
+				s.Version = tls.VersionTLS12
+			}
+			if _, err := Run(t.Context(), s, nil); err != nil {
+				t.Errorf("%v, DTLS %v: %v", s.Duration, dtls, err)
+			}
+		}
+	}
+}
+
 func TestDurationEndsAServer(t *testing.T) {
 	s := scenario()
 	s.Listen, s.Connections, s.Duration = "127.0.0.1:0", 0, 50*time.Millisecond
