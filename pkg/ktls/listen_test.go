@@ -12,7 +12,7 @@ import (
 )
 
 func TestHandshakeTimeout(t *testing.T) {
-	ln, err := Listen("tcp", "127.0.0.1:0", &Config{TLS: serverConfig(), HandshakeTimeout: 30 * time.Second})
+	ln, err := Listen("tcp", "127.0.0.1:0", &Config{TLS: serverConfig(), HandshakeTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,12 +22,12 @@ func TestHandshakeTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	go func() {
+	background(t, func() {
 		if c, err := Dial("tcp", ln.Addr().String(), &Config{TLS: clientConfig()}); err == nil {
 			mustEOF(t, c)
 			_ = c.Close()
 		}
-	}()
+	})
 	conn, err := ln.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestHandshakesAreBounded(t *testing.T) {
 
 // TestRequestTLS has net/http see the connection's state.
 func TestRequestTLS(t *testing.T) {
-	ln, err := Listen("tcp", "127.0.0.1:0", &Config{TLS: serverConfig(), HandshakeTimeout: 30 * time.Second})
+	ln, err := Listen("tcp", "127.0.0.1:0", &Config{TLS: serverConfig(), HandshakeTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
