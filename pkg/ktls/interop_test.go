@@ -260,15 +260,15 @@ func TestOpenSSLClient(t *testing.T) {
 func TestOpenSSLKeyUpdate(t *testing.T) {
 	cert, key := pemFiles(t)
 	// What they say when they change keys comes by the line, from both outputs.
-	told := []string{"-c", `exec stdbuf -oL openssl "$@" 2>&1`, "sh"}
+	byLine := []string{"-c", `exec stdbuf -oL openssl "$@" 2>&1`, "sh"}
 	for role, connect := range map[string]func(t *testing.T, m mode, serve func(c *Conn, p *peer, changed string)){
 		"server": func(t *testing.T, m mode, serve func(*Conn, *peer, string)) {
-			p := start(t, nil, "sh", append(told, "s_server", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key, "-tls1_3")...)
+			p := start(t, nil, "sh", append(byLine, "s_server", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key, "-tls1_3")...)
 			serve(dialPeer(t, m, p.line(t, "ACCEPT "), clientConfig()), p, "SSL_do_handshake -> 1")
 		},
 		"client": func(t *testing.T, m mode, serve func(*Conn, *peer, string)) {
 			ln, port := listenForPeer(t)
-			p := start(t, nil, "sh", append(told, "s_client", "-connect", "127.0.0.1:"+port, "-servername", "test.invalid", "-tls1_3")...)
+			p := start(t, nil, "sh", append(byLine, "s_client", "-connect", "127.0.0.1:"+port, "-servername", "test.invalid", "-tls1_3")...)
 			serve(acceptPeer(t, m, ln), p, "KEYUPDATE")
 		},
 	} {

@@ -291,8 +291,8 @@ func TestKeyUpdateRefused(t *testing.T) {
 	})
 }
 
-// TestUpdateOwed: a KeyUpdate that comes while a Write waits is answered by a later Write.
-func TestUpdateOwed(t *testing.T) {
+// TestPendingKeyUpdate: a KeyUpdate that comes while a Write waits is answered by a later Write.
+func TestPendingKeyUpdate(t *testing.T) {
 	c, s := connPair(t, inSoft, clientConfig(), serverConfig())
 	k, err := c.kernel()
 	if err != nil {
