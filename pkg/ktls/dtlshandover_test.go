@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
@@ -86,7 +87,7 @@ func TestDTLSLostFinished(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = client.SetDeadline(time.Now().Add(time.Minute))
+		_ = client.SetDeadline(time.Now().Add(ktlstest.Patience))
 		mustWrite(t, client, "there")
 		mustReadRecord(t, client, "there")
 		client.Close()
@@ -140,7 +141,7 @@ func TestDTLSEarly(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.mustBe(t, client)
-		_ = client.SetDeadline(time.Now().Add(time.Minute))
+		_ = client.SetDeadline(time.Now().Add(ktlstest.Patience))
 		for i := range 3 {
 			mustReadRecord(t, client, fmt.Sprintf("early %d", i))
 		}

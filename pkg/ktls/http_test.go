@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 	"github.com/ktlstop/ktlstop/pkg/ktls/ktlshttp"
 )
 
@@ -133,7 +134,7 @@ func TestHTTPServer(t *testing.T) {
 					tr.Protocols = only(c.offers)
 				}
 				defer tr.CloseIdleConnections()
-				fetch(t, &http.Client{Transport: tr, Timeout: time.Minute}, c.addr, c.proto)
+				fetch(t, &http.Client{Transport: tr, Timeout: ktlstest.Patience}, c.addr, c.proto)
 			})
 		}
 	})
@@ -152,7 +153,7 @@ func TestHTTPClient(t *testing.T) {
 				pool.AddCert(srv.Certificate())
 				tr := ktlshttp.NewTransport(nil, config(&tls.Config{RootCAs: pool}))
 				defer tr.CloseIdleConnections()
-				fetch(t, &http.Client{Transport: tr, Timeout: time.Minute}, srv.Listener.Addr().String(), proto)
+				fetch(t, &http.Client{Transport: tr, Timeout: ktlstest.Patience}, srv.Listener.Addr().String(), proto)
 			})
 		}
 	})
@@ -166,7 +167,7 @@ func TestHTTPFirstRequestHasABody(t *testing.T) {
 			tr := ktlshttp.NewTransport(nil, config(ktls.ClientTLS()))
 			defer tr.CloseIdleConnections()
 			body := newCloses(webContent)
-			resp, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Post("https://"+addr+"/echo", "text/plain", body)
+			resp, err := (&http.Client{Transport: tr, Timeout: ktlstest.Patience}).Post("https://"+addr+"/echo", "text/plain", body)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -203,7 +204,7 @@ func (c *closes) mustClose(t *testing.T) {
 	t.Helper()
 	select {
 	case <-c.closed:
-	case <-time.After(time.Minute):
+	case <-time.After(ktlstest.Patience):
 		t.Error("the body was not closed")
 	}
 }
@@ -220,7 +221,7 @@ func TestHTTPPlainText(t *testing.T) {
 		tr := &http.Transport{Protocols: new(http.Protocols)}
 		tr.Protocols.SetHTTP1(proto == "HTTP/1.1")
 		tr.Protocols.SetUnencryptedHTTP2(proto == "HTTP/2.0")
-		resp, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Get("http://" + addr)
+		resp, err := (&http.Client{Transport: tr, Timeout: ktlstest.Patience}).Get("http://" + addr)
 		if err == nil {
 			_ = resp.Body.Close()
 			t.Errorf("%s: answered with %s", proto, resp.Status)
@@ -244,7 +245,7 @@ func TestHTTPShutdown(t *testing.T) {
 			s, addr := webServer(t, &http.Server{Handler: handler, Protocols: only(proto)}, &ktls.Config{TLS: ktls.ServerTLS()})
 			tr := ktlshttp.NewTransport(nil, &ktls.Config{TLS: ktls.ClientTLS()})
 			defer tr.CloseIdleConnections()
-			client := &http.Client{Transport: tr, Timeout: time.Minute}
+			client := &http.Client{Transport: tr, Timeout: ktlstest.Patience}
 			answer := make(chan string, 1)
 			go func() { answer <- get(client, addr) }()
 			<-began
@@ -300,7 +301,7 @@ func TestHTTPHooks(t *testing.T) {
 			_, addr := webServer(t, srv, &ktls.Config{TLS: ktls.ServerTLS()})
 			tr := ktlshttp.NewTransport(nil, &ktls.Config{TLS: ktls.ClientTLS()})
 			defer tr.CloseIdleConnections()
-			if got := get(&http.Client{Transport: tr, Timeout: time.Minute}, addr); got != proto || states.Load() == 0 {
+			if got := get(&http.Client{Transport: tr, Timeout: ktlstest.Patience}, addr); got != proto || states.Load() == 0 {
 				t.Errorf("answer %q, %d changes of state", got, states.Load())
 			}
 		})
@@ -322,7 +323,7 @@ func TestCurl(t *testing.T) {
 			"upload":       {"--http1.1", "--data-binary", "@-", "https://" + addr + "/echo"},
 		} {
 			t.Run(name, func(t *testing.T) {
-				cmd := exec.Command(curl, append([]string{"-sS", "-k", "--max-time", "60"}, args...)...)
+				cmd := exec.Command(curl, append([]string{"-sS", "-k", "--max-time", "300"}, args...)...)
 				cmd.Stdin = bytes.NewReader(webContent)
 				cmd.Stderr = os.Stderr
 				if got, err := cmd.Output(); err != nil || !bytes.Equal(got, webContent) {
@@ -362,9 +363,9 @@ func TestHTTPManyAtOnce(t *testing.T) {
 				open.Done()
 			}
 		}
-		s, addr := webServer(t, srv, &ktls.Config{TLS: ktls.ServerTLS()})
-		tr := ktlshttp.NewTransport(nil, &ktls.Config{TLS: ktls.ClientTLS()})
-		client := &http.Client{Transport: tr, Timeout: time.Minute}
+		s, addr := webServer(t, srv, &ktls.Config{TLS: ktls.ServerTLS(), HandshakeTimeout: ktlstest.Patience})
+		tr := ktlshttp.NewTransport(nil, &ktls.Config{TLS: ktls.ClientTLS(), HandshakeTimeout: ktlstest.Patience})
+		client := &http.Client{Transport: tr, Timeout: ktlstest.Patience}
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
@@ -398,7 +399,7 @@ func TestHTTPEnds(t *testing.T) {
 				go func() { done <- s.Serve(ln) }()
 				var conns sync.WaitGroup
 				tr := ktlshttp.NewTransport(&http.Transport{DialContext: watched(&conns)}, &ktls.Config{TLS: ktls.ClientTLS()})
-				client := &http.Client{Transport: tr, Timeout: time.Minute}
+				client := &http.Client{Transport: tr, Timeout: ktlstest.Patience}
 				if got := get(client, ln.Addr().String()+"/file"); got != string(webContent) {
 					t.Fatalf("got %d bytes", len(got))
 				}

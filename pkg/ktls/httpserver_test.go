@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 	"github.com/ktlstop/ktlstop/pkg/ktls/ktlshttp"
 )
 
@@ -36,7 +37,7 @@ func TestHTTPForm(t *testing.T) {
 			s, addr := webServer(t, &http.Server{Handler: handler, Protocols: only(proto)}, &ktls.Config{TLS: ktls.ServerTLS()})
 			tr := ktlshttp.NewTransport(nil, &ktls.Config{TLS: ktls.ClientTLS()})
 			body, contentType := form(t)
-			resp, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Post("https://"+addr, contentType, body)
+			resp, err := (&http.Client{Transport: tr, Timeout: ktlstest.Patience}).Post("https://"+addr, contentType, body)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +83,7 @@ func TestHTTPWithoutHandshakeTimeout(t *testing.T) {
 	_, addr := webServer(t, &http.Server{Handler: webHandler(t)}, &ktls.Config{TLS: ktls.ServerTLS(), HandshakeTimeout: -1})
 	tr := &http.Transport{TLSClientConfig: ktls.ClientTLS(), ForceAttemptHTTP2: true}
 	defer tr.CloseIdleConnections()
-	fetch(t, &http.Client{Transport: tr, Timeout: time.Minute}, addr, "HTTP/2.0")
+	fetch(t, &http.Client{Transport: tr, Timeout: ktlstest.Patience}, addr, "HTTP/2.0")
 }
 
 // TestHTTPWithoutPreface: a client that agrees on h2 and sends nothing is dropped after ten seconds; one that sends its
@@ -133,7 +134,7 @@ func (l lines) next(t *testing.T) string {
 	select {
 	case line := <-l:
 		return line
-	case <-time.After(time.Minute):
+	case <-time.After(ktlstest.Patience):
 		t.Fatal("nothing was logged")
 		return ""
 	}
@@ -180,7 +181,7 @@ func TestHTTPProhibitedSuite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	_ = c.SetDeadline(time.Now().Add(ktlstest.Patience))
 	const why = "it prohibits the cipher suite TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"
 	want := "\x00\x00\x00\x04\x00\x00\x00\x00\x00" + // empty SETTINGS, and GOAWAY before stream 1 with INADEQUATE_SECURITY
 		"\x00\x00" + string(rune(8+len(why))) + "\x07\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x0c" + why
@@ -194,7 +195,7 @@ func TestHTTPProhibitedSuite(t *testing.T) {
 	_, permits := webServer(t, &http.Server{Handler: webHandler(t), HTTP2: &http.HTTP2Config{PermitProhibitedCipherSuites: true}}, &ktls.Config{TLS: ktls.ServerTLS()})
 	for proto, to := range map[string]string{"HTTP/1.1": addr, "HTTP/2.0": permits} {
 		tr := &http.Transport{TLSClientConfig: client.Clone(), Protocols: only(proto)}
-		fetch(t, &http.Client{Transport: tr, Timeout: time.Minute}, to, proto)
+		fetch(t, &http.Client{Transport: tr, Timeout: ktlstest.Patience}, to, proto)
 		tr.CloseIdleConnections()
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"net/url"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 	"github.com/ktlstop/ktlstop/pkg/ktls/ktlshttp"
 )
 
@@ -28,7 +28,7 @@ func TestHTTPProxy(t *testing.T) {
 			config.VerifyConnection = func(tls.ConnectionState) error { verified.Add(1); return nil }
 			tr := ktlshttp.NewTransport(&http.Transport{Proxy: http.ProxyURL(proxy)}, &ktls.Config{TLS: config})
 			defer tr.CloseIdleConnections()
-			fetch(t, &http.Client{Transport: tr, Timeout: time.Minute}, addr, "HTTP/1.1")
+			fetch(t, &http.Client{Transport: tr, Timeout: ktlstest.Patience}, addr, "HTTP/1.1")
 			if tunnels.Load() == 0 || verified.Load() == 0 {
 				t.Errorf("%d tunnels, %d calls of VerifyConnection", tunnels.Load(), verified.Load())
 			}
@@ -177,7 +177,7 @@ func TestHTTPClientProtocols(t *testing.T) {
 		"HTTP/1.1": {TLSNextProto: nextProto{}},
 	} {
 		tr := ktlshttp.NewTransport(base, &ktls.Config{TLS: ktls.ClientTLS()})
-		fetch(t, &http.Client{Transport: tr, Timeout: time.Minute}, addr, want)
+		fetch(t, &http.Client{Transport: tr, Timeout: ktlstest.Patience}, addr, want)
 		tr.CloseIdleConnections()
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
 
 // program skips a test whose program is not installed, and names its Debian package.
@@ -114,7 +116,7 @@ func start(t testing.TB, env []string, name string, args ...string) *peer {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(ktlstest.Patience, func() { _ = cmd.Process.Kill() })
 	t.Cleanup(func() {
 		timer.Stop()
 		_ = cmd.Process.Kill()
@@ -173,7 +175,7 @@ func dialPeer(t testing.TB, m mode, addr string, config *tls.Config) *Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	_ = conn.SetDeadline(time.Now().Add(ktlstest.Patience))
 	c := m.client(conn, config)
 	if err := c.Handshake(); err != nil {
 		t.Fatal(err)
@@ -215,7 +217,7 @@ func listenForPeer(t testing.TB) (ln net.Listener, port string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	_ = ln.(*net.TCPListener).SetDeadline(time.Now().Add(time.Minute))
+	_ = ln.(*net.TCPListener).SetDeadline(time.Now().Add(ktlstest.Patience))
 	_, port, _ = net.SplitHostPort(ln.Addr().String())
 	return ln, port
 }
@@ -228,7 +230,7 @@ func acceptPeer(t testing.TB, m mode, ln net.Listener) *Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	_ = conn.SetDeadline(time.Now().Add(ktlstest.Patience))
 	c := m.server(conn, serverConfig())
 	if err := c.Handshake(); err != nil {
 		t.Fatal(err)
@@ -381,7 +383,7 @@ func freePort(t *testing.T) string {
 // awaitServer waits until addr accepts connections.
 func awaitServer(t *testing.T, addr string) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(ktlstest.Patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if conn, err := net.Dial("tcp", addr); err == nil {
 			_ = conn.Close()
 			return
@@ -394,7 +396,7 @@ func awaitServer(t *testing.T, addr string) {
 // would tell, only when it ends.
 func awaitSession(t *testing.T, file string) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(ktlstest.Patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if b, err := os.ReadFile(file); err == nil && bytes.Contains(b, []byte("-----END")) {
 			return
 		}
@@ -423,7 +425,7 @@ func TestEarlyDataIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { conn.Close() })
-		_ = conn.SetDeadline(time.Now().Add(time.Minute))
+		_ = conn.SetDeadline(time.Now().Add(ktlstest.Patience))
 		c := m.server(conn, serverConfig())
 		if n, err := c.Read(make([]byte, 100)); n != 0 || err == nil || !strings.Contains(err.Error(), "early data") {
 			t.Errorf("read %d bytes, %v", n, err)

@@ -9,10 +9,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
 
 func TestHandshakeTimeout(t *testing.T) {
-	ln, err := Listen("tcp", "127.0.0.1:0", &Config{TLS: serverConfig(), HandshakeTimeout: time.Minute})
+	ln, err := Listen("tcp", "127.0.0.1:0", &Config{TLS: serverConfig(), HandshakeTimeout: ktlstest.Patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +53,7 @@ func TestOnHandshakeError(t *testing.T) {
 		err, write error
 	}
 	failed := make(chan failure, 10)
-	config := &Config{TLS: serverConfig(), HandshakeTimeout: time.Minute, OnHandshakeError: func(c *Conn, err error) {
+	config := &Config{TLS: serverConfig(), HandshakeTimeout: ktlstest.Patience, OnHandshakeError: func(c *Conn, err error) {
 		_, writeErr := c.UnsafeNetConn().Write([]byte("a last word"))
 		failed <- failure{c.RemoteAddr().String(), err, writeErr}
 	}}
@@ -133,7 +135,7 @@ func TestHandshakesAreBounded(t *testing.T) {
 
 // TestRequestTLS has net/http see the connection's state.
 func TestRequestTLS(t *testing.T) {
-	ln, err := Listen("tcp", "127.0.0.1:0", &Config{TLS: serverConfig(), HandshakeTimeout: time.Minute})
+	ln, err := Listen("tcp", "127.0.0.1:0", &Config{TLS: serverConfig(), HandshakeTimeout: ktlstest.Patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +146,7 @@ func TestRequestTLS(t *testing.T) {
 	defer func() { _ = srv.Close(); <-done }()
 	tr := &http.Transport{TLSClientConfig: clientConfig()}
 	defer tr.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Get("https://" + ln.Addr().String())
+	resp, err := (&http.Client{Transport: tr, Timeout: ktlstest.Patience}).Get("https://" + ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

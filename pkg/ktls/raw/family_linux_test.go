@@ -76,7 +76,7 @@ func TestEnableFamily(t *testing.T) {
 			}
 			defer right.Close()
 			for _, f := range []*os.File{left, right} {
-				if err := f.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+				if err := f.SetDeadline(time.Now().Add(ktlstest.Patience)); err != nil {
 					t.Fatal(err)
 				}
 			}
