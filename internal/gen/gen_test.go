@@ -18,7 +18,7 @@ func scenario() Scenario {
 
 func run1(t *testing.T, s Scenario) *Report {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	r, err := Run(ctx, s, nil)
 	if err != nil {
