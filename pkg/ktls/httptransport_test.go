@@ -29,8 +29,8 @@ func TestHTTPProxy(t *testing.T) {
 			tr := ktlshttp.NewTransport(&http.Transport{Proxy: http.ProxyURL(proxy)}, &ktls.Config{TLS: config})
 			defer tr.CloseIdleConnections()
 			fetch(t, &http.Client{Transport: tr, Timeout: ktlstest.Patience}, addr, "HTTP/1.1")
-			if tunnels.Load() == 0 || verified.Load() == 0 {
-				t.Errorf("%d tunnels, %d calls of VerifyConnection", tunnels.Load(), verified.Load())
+			if n := tunnels.Load(); n == 0 || n > 3 || verified.Load() == 0 { // three requests; net/http may not reuse a connection
+				t.Errorf("%d tunnels, %d calls of VerifyConnection", n, verified.Load())
 			}
 		})
 	}
