@@ -127,7 +127,7 @@ func TestCallsThatGoOn(t *testing.T) {
 	}
 	for _, l := range errs {
 		if l.Owner || l.PID != os.Getpid() || l.Seq != 0 || l.Content != "handshake" {
-			t.Errorf("told as %+v", l)
+			t.Errorf("reported as %+v", l)
 		}
 	}
 }
@@ -201,11 +201,11 @@ func TestRefusals(t *testing.T) {
 		{"ENOPROTOOPT", "tls_getsockopt", "option_77", ""}: tries,
 	}
 	if !maps.Equal(failedCalls, want) {
-		t.Errorf("told %v, want %v", failedCalls, want)
+		t.Errorf("reported %v, want %v", failedCalls, want)
 	}
 	i := slices.IndexFunc(mine, func(l line) bool { return l.Option == "TLS_TX" })
 	if i < 0 || mine[i].TLS.Version != "1.3" {
-		t.Errorf("the first key that was refused is told as %+v", mine)
+		t.Errorf("the first key that was refused is reported as %+v", mine)
 	}
 }
 

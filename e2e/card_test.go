@@ -161,7 +161,7 @@ func playLeft(t *testing.T, p *pair) func(*testing.T, trace) {
 		news := got.cardEvents(p.lport, p.rport)
 		gone := news.filter(func(l *line) bool { return l.Offload.Gone && l.TX.Mode == "sw" && l.RX.Mode == "sw" })
 		if len(gone) == 0 || len(gone) != len(news) {
-			t.Errorf("of a card that has gone before is told %+v", news)
+			t.Errorf("of a card that has gone before is reported %+v", news)
 		}
 	}
 }
@@ -205,7 +205,7 @@ func playBothWays(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
 				}
 			case l.State == "card":
 			default:
-				t.Errorf("a card's connection is told as %+v", l)
+				t.Errorf("a card's connection is reported as %+v", l)
 			}
 		}
 	}
@@ -299,7 +299,7 @@ func playCardGoes(t *testing.T, cable *tlsnic.Cable) func(*testing.T, trace) {
 		}
 		news := got.cardEvents(p.lport, p.rport)
 		if len(news) == 0 || !news[0].Offload.Gone || news[0].TX.Mode != "sw" || news[0].RX.Mode != "sw" || news[0].Offload.Fallback == 0 {
-			t.Errorf("of A's card is told %+v", news)
+			t.Errorf("of A's card is reported %+v", news)
 		}
 		gone := slices.IndexFunc(got, func(l line) bool { return l.Offload.Gone })
 		first := slices.IndexFunc(got, func(l line) bool { return l.Type == "record" && l.TLS == sw && l.Sock.LPort == p.lport })
@@ -412,7 +412,7 @@ func playFault(t *testing.T, cable *tlsnic.Cable, f cardFault) func(*testing.T, 
 			t.Errorf("the sender's card: %+v, the receiver's: %+v", sender, receiver)
 		}
 		if f.sends && sender.Fallback == 0 {
-			t.Error("packets were sent again, and none is told to be the kernel's")
+			t.Error("packets were sent again, and none is reported as the kernel's")
 		}
 	}
 }
@@ -472,7 +472,7 @@ func TestDoctorCard(t *testing.T) {
 	refused := cardPair(t, cable, tlsnic.Setting{Cipher: raw.AES128GCM, Version: 0x0304})
 	d := w.end(t)
 	if skips := d.takeSkips(); skips > 0 {
-		t.Skipf("the kernel skipped the hooks of %d calls, which is told: any of this may not have been seen", skips)
+		t.Skipf("the kernel skipped the hooks of %d calls, which is reported: any of this may not have been seen", skips)
 	}
 	for p, mode := range map[*pair]string{taken: "hw", refused: "sw"} {
 		if c := d.end(t, true, p.lport); c.TX.Mode != mode || c.RX.Mode != mode || slices.Contains(c.Why, "KT024") != (mode == "sw") {

@@ -228,7 +228,7 @@ func TestDoctorWatch(t *testing.T) {
 	for _, e := range want {
 		t.Run(e.name, func(t *testing.T) {
 			if skips > 0 {
-				t.Skipf("the kernel skipped the hooks of %d calls, which is told: any of this may not have been seen", skips)
+				t.Skipf("the kernel skipped the hooks of %d calls, which is reported: any of this may not have been seen", skips)
 			}
 			c := got.end(t, e.server, e.port)
 			why := strings.Join(c.Why, " ")
@@ -246,7 +246,7 @@ func TestDoctorWatch(t *testing.T) {
 		})
 	}
 	if skips > 0 {
-		t.Skipf("the kernel skipped the hooks of %d calls, which is told: refusals and names may not have been seen", skips)
+		t.Skipf("the kernel skipped the hooks of %d calls, which is reported: refusals and names may not have been seen", skips)
 	}
 	for says, id := range refusals {
 		if !slices.ContainsFunc(got.Findings, func(f finding) bool {
@@ -439,7 +439,7 @@ sys.stdin.read()`
 	start(t, cmd)
 	got := make([]byte, 2)
 	if _, err := io.ReadFull(out, got); err != nil || string(got) != "2\n" {
-		t.Fatalf("the program was told %q, %v, want ENOENT", got, err)
+		t.Fatalf("the program got %q, %v, want ENOENT", got, err)
 	}
 	seen := w.stop(t)
 	in.Close()

@@ -341,7 +341,7 @@ func (tr trace) hasSkipped(lport, rport int, dir string) bool {
 func (tr trace) skipSkipped(t *testing.T, p *pair) {
 	t.Helper()
 	if tr.hasSkipped(p.lport, p.rport, "tx") || tr.hasSkipped(p.rport, p.lport, "rx") {
-		t.Skip("the kernel skipped records of this connection, which the trace has told")
+		t.Skip("the kernel skipped records of this connection, which the trace has reported")
 	}
 }
 

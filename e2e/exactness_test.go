@@ -66,7 +66,7 @@ func checkAwaited(t *testing.T, events trace) {
 		t.Fatalf("waits %+v, rekeys %+v", waits, rekeys)
 	}
 	if span := rekeys[0].Mono - waits[0].Mono; *rekeys[0].Awaited < span || *rekeys[0].Awaited > 2*span {
-		t.Errorf("it has waited %d ns, and was told of %d ns before", *rekeys[0].Awaited, span)
+		t.Errorf("it has waited %d ns, and %d ns were reported before", *rekeys[0].Awaited, span)
 	}
 }
 

@@ -142,7 +142,7 @@ func TestFeed(t *testing.T) {
 	for _, host := range []string{a, b} {
 		awhile(t, "five records of "+host, func() bool { return len(f.sent(host, p)) == 5 })
 		if got := f.sent(host, p); fmt.Sprint(got) != "[0 1 2 3 4]" {
-			t.Errorf("%s tells of records %v", host, got)
+			t.Errorf("%s reports records %v", host, got)
 		}
 	}
 	stays := f.outage(far, p)
@@ -168,7 +168,7 @@ func (f *fleet) outage(far *network, p *pair) (stays string) {
 	p.exchange(f.t, 2, pattern(100, 3))
 	awhile(f.t, "the other host's records", func() bool { return len(f.sent(stays, p)) == 7 })
 	if n := len(f.sent(gone, p)); n != 5 {
-		f.t.Errorf("%s is away and has told of %d records", gone, n)
+		f.t.Errorf("%s is away and has reported %d records", gone, n)
 	}
 	far.broken.Store(false)
 	if back := f.host(2, "here"); back != gone {
@@ -177,7 +177,7 @@ func (f *fleet) outage(far *network, p *pair) (stays string) {
 	p.exchange(f.t, 1, pattern(100, 3))
 	awhile(f.t, "records of who is back", func() bool { return len(f.sent(gone, p)) == 6 })
 	if got := f.sent(gone, p); got[5] != 7 {
-		f.t.Errorf("%s is back and tells of records %v", gone, got)
+		f.t.Errorf("%s is back and reports records %v", gone, got)
 	}
 	return stays
 }

@@ -51,7 +51,7 @@ func (a *auditor) datagram(h *history, l *line) {
 		a.errorf("%v: tx record %d.%d, the key began with %d", h, l.Gen, l.Seq, start)
 	}
 	if w.reported[n] {
-		a.errorf("%v: %s record %d.%d is told twice", h, l.Dir, l.Gen, l.Seq)
+		a.errorf("%v: %s record %d.%d is reported twice", h, l.Dir, l.Gen, l.Seq)
 	}
 	if w.reported == nil {
 		w.reported = map[number]bool{}
@@ -109,7 +109,7 @@ func (a *auditor) checkDatagrams(h *history) {
 	for _, l := range h.lost {
 		lost += l.Count
 		if l.Dir != "tx" || l.Cause != "gap" {
-			a.errorf("%v: %d %s records are told as %s", h, l.Count, l.Dir, l.Cause)
+			a.errorf("%v: %d %s records are reported as %s", h, l.Count, l.Dir, l.Cause)
 		}
 	}
 	used := uint64(0)
@@ -118,7 +118,7 @@ func (a *auditor) checkDatagrams(h *history) {
 	}
 	// Without a close the last number is not known.
 	if missing := used - uint64(len(w.reported)); missing > lost || missing < lost && h.closed != nil {
-		a.errorf("%v: %d tx records are missing, %d are told as lost", h, missing, lost)
+		a.errorf("%v: %d tx records are missing, %d are reported as lost", h, missing, lost)
 	}
 }
 
@@ -130,7 +130,7 @@ func (a *auditor) checkEnd(h *history, dir string, w *direction) {
 	}
 	if dir == "tx" && w.keyed {
 		if end.Next < w.next[end.Gen] {
-			a.errorf("%v: closed with %d as the next sequence of key %d, %d was told", h, end.Next, end.Gen, w.next[end.Gen]-1)
+			a.errorf("%v: closed with %d as the next sequence of key %d, %d was reported", h, end.Next, end.Gen, w.next[end.Gen]-1)
 		}
 		w.next[end.Gen] = max(w.next[end.Gen], end.Next)
 	}
@@ -169,7 +169,7 @@ func TestInvariantsOfDatagrams(t *testing.T) {
 		"received in another order":  func(tr trace) trace { tr[3], tr[5] = tr[5], tr[3]; return tr },
 		"lost on its way":            func(tr trace) trace { return tr.without(5) },
 		"late, and of another epoch": func(tr trace) trace { tr[7], tr[8] = tr[8], tr[7]; return tr },
-		"missed, and told": func(tr trace) trace {
+		"missed, and reported": func(tr trace) trace {
 			tr = tr.without(2)
 			tr[len(tr)-1].Lost = map[string]uint64{"gap": 1}
 			l := line{Type: "lost", Cause: "gap", Count: 1, Sock: tr[0].Sock, record: record{Dir: "tx"}}
@@ -182,9 +182,9 @@ func TestInvariantsOfDatagrams(t *testing.T) {
 		}
 	}
 	for name, spoil := range map[string]func(tr trace) trace{
-		"sent, and not told":        func(tr trace) trace { return tr.without(2) },
-		"the last is not told":      func(tr trace) trace { return tr.without(8) },
-		"told twice":                func(tr trace) trace { return append(tr[:3:3], tr[2:]...) },
+		"sent, and not reported":    func(tr trace) trace { return tr.without(2) },
+		"the last is not reported":  func(tr trace) trace { return tr.without(8) },
+		"reported twice":            func(tr trace) trace { return append(tr[:3:3], tr[2:]...) },
 		"received twice":            func(tr trace) trace { return append(tr[:4:4], tr[3:]...) },
 		"received, never sent":      func(tr trace) trace { tr[5].Seq = 8; return tr },
 		"other bytes":               func(tr trace) trace { tr[5].Payload.Data = []byte("xxxx"); return tr },

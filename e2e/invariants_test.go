@@ -245,7 +245,7 @@ func (a *auditor) record(h *history, l *line) {
 	case !w.keyed || !begun:
 		a.errorf("%v: %s record %d.%d of a key that nobody set", h, l.Dir, l.Gen, l.Seq)
 	case missing > 1<<63:
-		a.errorf("%v: %s record %d.%d is told again or late, %d is due", h, l.Dir, l.Gen, l.Seq, next)
+		a.errorf("%v: %s record %d.%d is reported again or late, %d is due", h, l.Dir, l.Gen, l.Seq, next)
 	case missing > 0:
 		w.gaps = append(w.gaps, gap{l.Dir, next, l.Seq - 1})
 	}
@@ -499,7 +499,7 @@ func (a *auditor) explain(h *history, gaps []gap) {
 		told = slices.Delete(told, i, i+1)
 	}
 	for _, l := range told {
-		a.errorf("%v: %d %s records %d to %d are told as lost, and are there", h, l.Count, l.Dir, l.First, l.Last)
+		a.errorf("%v: %d %s records %d to %d are reported as lost, and are there", h, l.Count, l.Dir, l.First, l.Last)
 	}
 }
 
@@ -726,35 +726,35 @@ func TestInvariantsNotice(t *testing.T) {
 		t.Fatalf("the sound trace has %v", bad)
 	}
 	for name, spoil := range map[string]func(tr trace) trace{
-		"a record is missing":      func(tr trace) trace { return slices.Delete(tr, 4, 5) },
-		"the last is missing":      func(tr trace) trace { return slices.Delete(tr, 9, 10) },
-		"a record is told twice":   func(tr trace) trace { return slices.Insert(tr, 5, tr[4]) },
-		"records change places":    func(tr trace) trace { tr[4], tr[6] = tr[6], tr[4]; return tr },
-		"no open":                  func(tr trace) trace { return slices.Delete(tr, 0, 1) },
-		"no open of the peer":      func(tr trace) trace { return slices.Delete(tr, 1, 2) },
-		"no rekey":                 func(tr trace) trace { return slices.Delete(tr, 8, 9) },
-		"a key is skipped":         func(tr trace) trace { tr[8].TX.Gen = 2; return tr },
-		"an event after the close": func(tr trace) trace { tr[9], tr[12] = tr[12], tr[9]; return tr },
-		"an event after the end":   func(tr trace) trace { return append(tr, tr[0]) },
-		"another type":             func(tr trace) trace { tr[5].Content = "handshake"; return tr },
-		"another length":           func(tr trace) trace { tr[5].Len--; return tr },
-		"other bytes":              func(tr trace) trace { tr[5].Payload.Data[3]++; return tr },
-		"another cipher":           func(tr trace) trace { tr[5].TLS.Cipher = "AES-GCM-256"; return tr },
-		"no payload":               func(tr trace) trace { tr[5].Payload = payload{}; return tr },
-		"too much payload":         func(tr trace) trace { tr[5].Payload = payload{5, tr[5].Payload.Data[:5]}; return tr },
-		"received before sealed":   func(tr trace) trace { tr[11].Mono -= 29; return tr },
-		"a wrong next_seq":         func(tr trace) trace { tr[12].TX.Next++; return tr },
-		"wrong totals":             func(tr trace) trace { tr[12].Totals["tx"] = totals{4, 9}; return tr },
-		"a wrong summary":          func(tr trace) trace { tr[14].Records["tx"]++; return tr },
-		"a wrong sum of stages":    func(tr trace) trace { tr[5].Lat["total"]++; return tr },
-		"a stage of nothing":       func(tr trace) trace { tr[5].Lat["wait"] = 0; tr[5].Lat["total"] -= 3; return tr },
-		"a record without end":     func(tr trace) trace { tr[5].Lat = endless(); return tr },
-		"a sent one without end":   func(tr trace) trace { tr[4].Lat["total"] = 0; return tr },
-		"without end or wait":      func(tr trace) trace { tr[3].Lat = endless(); tr[3].Lat["wait"] = 0; tr[5].PID++; return tr },
-		"without end, then closed": func(tr trace) trace { tr[11].Lat = endless(); return tr },
-		"an op of the other way":   func(tr trace) trace { tr[5].Op = "send"; return tr },
-		"an alert without a name":  func(tr trace) trace { tr[5].Content, tr[4].Content = "alert", "alert"; return tr },
-		"a message without a name": func(tr trace) trace { tr[5].Content, tr[4].Content = "handshake", "handshake"; return tr },
+		"a record is missing":        func(tr trace) trace { return slices.Delete(tr, 4, 5) },
+		"the last is missing":        func(tr trace) trace { return slices.Delete(tr, 9, 10) },
+		"a record is reported twice": func(tr trace) trace { return slices.Insert(tr, 5, tr[4]) },
+		"records change places":      func(tr trace) trace { tr[4], tr[6] = tr[6], tr[4]; return tr },
+		"no open":                    func(tr trace) trace { return slices.Delete(tr, 0, 1) },
+		"no open of the peer":        func(tr trace) trace { return slices.Delete(tr, 1, 2) },
+		"no rekey":                   func(tr trace) trace { return slices.Delete(tr, 8, 9) },
+		"a key is skipped":           func(tr trace) trace { tr[8].TX.Gen = 2; return tr },
+		"an event after the close":   func(tr trace) trace { tr[9], tr[12] = tr[12], tr[9]; return tr },
+		"an event after the end":     func(tr trace) trace { return append(tr, tr[0]) },
+		"another type":               func(tr trace) trace { tr[5].Content = "handshake"; return tr },
+		"another length":             func(tr trace) trace { tr[5].Len--; return tr },
+		"other bytes":                func(tr trace) trace { tr[5].Payload.Data[3]++; return tr },
+		"another cipher":             func(tr trace) trace { tr[5].TLS.Cipher = "AES-GCM-256"; return tr },
+		"no payload":                 func(tr trace) trace { tr[5].Payload = payload{}; return tr },
+		"too much payload":           func(tr trace) trace { tr[5].Payload = payload{5, tr[5].Payload.Data[:5]}; return tr },
+		"received before sealed":     func(tr trace) trace { tr[11].Mono -= 29; return tr },
+		"a wrong next_seq":           func(tr trace) trace { tr[12].TX.Next++; return tr },
+		"wrong totals":               func(tr trace) trace { tr[12].Totals["tx"] = totals{4, 9}; return tr },
+		"a wrong summary":            func(tr trace) trace { tr[14].Records["tx"]++; return tr },
+		"a wrong sum of stages":      func(tr trace) trace { tr[5].Lat["total"]++; return tr },
+		"a stage of nothing":         func(tr trace) trace { tr[5].Lat["wait"] = 0; tr[5].Lat["total"] -= 3; return tr },
+		"a record without end":       func(tr trace) trace { tr[5].Lat = endless(); return tr },
+		"a sent one without end":     func(tr trace) trace { tr[4].Lat["total"] = 0; return tr },
+		"without end or wait":        func(tr trace) trace { tr[3].Lat = endless(); tr[3].Lat["wait"] = 0; tr[5].PID++; return tr },
+		"without end, then closed":   func(tr trace) trace { tr[11].Lat = endless(); return tr },
+		"an op of the other way":     func(tr trace) trace { tr[5].Op = "send"; return tr },
+		"an alert without a name":    func(tr trace) trace { tr[5].Content, tr[4].Content = "alert", "alert"; return tr },
+		"a message without a name":   func(tr trace) trace { tr[5].Content, tr[4].Content = "handshake", "handshake"; return tr },
 		"received, never sent": func(tr trace) trace {
 			tr[12].TX.Gen, tr[12].TX.Next, tr[12].Totals["tx"], tr[14].Records["tx"] = 0, 3, totals{3, 30}, 3
 			return slices.Delete(tr, 8, 10)

@@ -158,10 +158,10 @@ func TestListIsWholeOrSaysSo(t *testing.T) {
 	}
 }
 
-// TestEveryKeyIsTold: while two processes open many connections, the kernel preempts one or
+// TestEveryKeyIsReported: while two processes open many connections, the kernel preempts one or
 // the other in the middle of a hook, and skips that hook for the other meanwhile. Each
 // connection reports both its keys all the same.
-func TestEveryKeyIsTold(t *testing.T) {
+func TestEveryKeyIsReported(t *testing.T) {
 	const each = 60
 	tr := startTracer(t)
 	for range 2 {
@@ -201,7 +201,7 @@ func TestEveryKeyIsTold(t *testing.T) {
 	}
 	for s, n := range told {
 		if n["tx"] != 1 || n["rx"] != 1 {
-			t.Errorf("socket %v tells of its keys %v times, want once each", s, n)
+			t.Errorf("socket %v reports its keys %v times, want once each", s, n)
 		}
 	}
 }
@@ -236,6 +236,6 @@ func TestFoundOnItsWay(t *testing.T) {
 		}
 	}
 	if want := []string{"found ", "open rx", "close "}; !slices.Equal(told, want) {
-		t.Errorf("told %q, want %q", told, want)
+		t.Errorf("reported %q, want %q", told, want)
 	}
 }

@@ -124,7 +124,7 @@ func comparePieces(t *testing.T, got trace, want []piece, dir string, s security
 
 // compare compares a direction of a connection with its pieces. As many records as the
 // trace reports for skipped hooks may be without bytes.
-// trace tells for skipped hooks may be without bytes.
+// trace reports for skipped hooks may be without bytes.
 func (tr trace) compare(t *testing.T, lport, rport int, dir string, want []piece, s security) {
 	t.Helper()
 	got, records := tr.stream(lport, rport, dir), recordsOf(want, dir, s)

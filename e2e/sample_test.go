@@ -143,7 +143,7 @@ func checkPicked(t *testing.T, records trace, n int) {
 	t.Helper()
 	told := records.data()
 	if len(told) > n/2 || len(told) < n/20 {
-		t.Errorf("%d of %d records of data are told with one in ten", len(told), n)
+		t.Errorf("%d of %d records of data are reported with one in ten", len(told), n)
 	}
 	bare := 0
 	for _, l := range told {

@@ -129,7 +129,7 @@ func checkUnsent(t *testing.T, got trace, p *pair, d unsentCase) {
 		t.Errorf("%d errors, want %d", len(failures), d.errors)
 	}
 	if d.errors > 0 && unsent.Records == 0 {
-		t.Error("no record is told as unsent")
+		t.Error("no record is reported as unsent")
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/ktlstop/ktlstop/internal/sink/schematest"
 )
 
-// feedServer is a host that tells what was recorded, and goes on.
+// feedServer is a host that reports what was recorded, and goes on.
 func feedServer(t *testing.T, name string) *httptest.Server {
 	t.Helper()
 	events, err := os.ReadFile(recording)

@@ -54,7 +54,7 @@ func (tr *trace) countCalls(t *testing.T, s side, protocol, op, status string) (
 		}
 	}
 	if n == 0 {
-		t.Errorf("%s as %s: inspect tells no %s of %s with %s, but %v", s.program, s.as, op, protocol, status, ops)
+		t.Errorf("%s as %s: inspect reports no %s of %s with %s, but %v", s.program, s.as, op, protocol, status, ops)
 	}
 	return n
 }

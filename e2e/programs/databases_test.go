@@ -117,7 +117,7 @@ func writeMySQL(t *testing.T, w io.Writer, number byte, b []byte) {
 func (m *mariaDB) check(t *testing.T, got *trace) string {
 	s := m.sides()[0]
 	if n := got.countCalls(t, s, "mysql", "SELECT", "1 rows"); n != len(versions) {
-		t.Errorf("inspect tells %d statements, want %d", n, len(versions))
+		t.Errorf("inspect reports %d statements, want %d", n, len(versions))
 	}
 	return fmt.Sprintf("%d bytes with what the clients got and sent", m.peers.check(t, got, s))
 }

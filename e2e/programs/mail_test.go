@@ -165,7 +165,7 @@ func (p *postfix) check(t *testing.T, got *trace) string {
 	}
 	for _, s := range p.sides() {
 		if n := got.countCalls(t, s, "smtp", "MAIL", "250 2.1.0 Ok"); n != len(versions) {
-			t.Errorf("inspect tells %d mails of the %s at port %d, want %d", n, s.as, s.port, len(versions))
+			t.Errorf("inspect reports %d mails of the %s at port %d, want %d", n, s.as, s.port, len(versions))
 		}
 	}
 	return fmt.Sprintf("%d bytes with what who sent mail got and sent, %d bytes between both ends of %d connections by which it was passed on; connections and mails with its log", n, passed, conns)

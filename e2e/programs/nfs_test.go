@@ -110,7 +110,7 @@ func (n *nfs) check(t *testing.T, got *trace) string {
 	n.names(t, got, nfsPort, "nfs", "nfsd")
 	for _, s := range n.sides() {
 		if writes := got.countCalls(t, s, "nfs", "WRITE", "NFS4_OK"); writes != len(n.data)/nfsPiece {
-			t.Errorf("inspect tells %d calls with WRITE of the %s, want %d", writes, s.as, len(n.data)/nfsPiece)
+			t.Errorf("inspect reports %d calls with WRITE of the %s, want %d", writes, s.as, len(n.data)/nfsPiece)
 		}
 		got.countCalls(t, s, "nfs", "CREATE", "NFS4_OK") // of the folder
 	}

@@ -138,7 +138,7 @@ func (n *nvme) check(t *testing.T, got *trace) string {
 	n.names(t, got, n.port, "nvme_tcp", "nvmet_tcp")
 	for _, s := range n.sides() {
 		if writes := got.countCalls(t, s, "nvme", "Write", "success"); writes != len(n.data)/nvmePiece {
-			t.Errorf("inspect tells %d commands Write of the %s, want %d", writes, s.as, len(n.data)/nvmePiece)
+			t.Errorf("inspect reports %d commands Write of the %s, want %d", writes, s.as, len(n.data)/nvmePiece)
 		}
 		got.countCalls(t, s, "nvme", "Read", "success")
 	}

@@ -53,7 +53,7 @@ func (tr *trace) neverAnswered(t *testing.T, p *postgreSQL) {
 			t.Errorf("the server has let somebody in: %q", r.Payload)
 		}
 	}
-	t.Logf("%d connections failed after the kernel had their keys, %d errors told", len(found), len(tr.errors))
+	t.Logf("%d connections failed after the kernel had their keys, %d errors reported", len(found), len(tr.errors))
 }
 
 type postgreSQL struct {

@@ -90,9 +90,9 @@ func TestLateReader(t *testing.T) {
 	}
 }
 
-// TestLateReaderTold: the record that such a reader finally gets does not belong to the next
+// TestLateReaderTraced: the record that such a reader finally gets does not belong to the next
 // attachment, for tracers either.
-func TestLateReaderTold(t *testing.T) {
+func TestLateReaderTraced(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)
 	b.write(t, 1, "of the first owner")
@@ -110,7 +110,7 @@ func TestLateReaderTold(t *testing.T) {
 		got = string(p.got)
 	}) {
 		if strings.HasPrefix(line, "deliver ") {
-			t.Errorf("told: %s", line)
+			t.Errorf("reported: %s", line)
 		}
 	}
 	if got != "of the first owner" {

@@ -34,11 +34,11 @@ func TestRounds(t *testing.T) {
 		{"cheap in the third round", 1, func(_ string, _ Load, c Cost) bool { return c.Total() <= float64(99-2*starts) }, 3 * starts},
 		{"never cheap", 1, func(string, Load, Cost) bool { return false }, (1 + moreRounds) * starts},
 	} {
-		told := 0
-		n := Runner{Self: cheaper(t), Rounds: c.rounds, Starts: starts, Enough: c.enough, Progress: func(Result) { told++ }}
+		reported := 0
+		n := Runner{Self: cheaper(t), Rounds: c.rounds, Starts: starts, Enough: c.enough, Progress: func(Result) { reported++ }}
 		all, err := n.Measure(&Tool{Name: Untraced}, Small)
-		if err != nil || len(all) != 1 || told != 1 {
-			t.Fatalf("%s: %d results, %d told, %v", c.name, len(all), told, err)
+		if err != nil || len(all) != 1 || reported != 1 {
+			t.Fatalf("%s: %d results, %d reported, %v", c.name, len(all), reported, err)
 		}
 		if got := int(100 - all[0].Cost.Total()); got != c.want {
 			t.Errorf("%s: %d starts, want %d", c.name, got, c.want)

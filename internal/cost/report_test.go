@@ -162,8 +162,8 @@ func TestSawAll(t *testing.T) {
 		{"all", said("9", "9", "0"), Tool{Counts: true}, true},
 		{"one missed", said("9", "8", "0"), Tool{Counts: true}, false},
 		{"one lost", said("9", "9", "1"), Tool{Counts: true}, false},
-		{"none, as told", said("0", "0", "0"), Tool{Counts: true, Refuses: true}, true},
-		{"all, though told to refuse", said("9", "9", "0"), Tool{Counts: true, Refuses: true}, false},
+		{"none, as asked", said("0", "0", "0"), Tool{Counts: true, Refuses: true}, true},
+		{"all, though asked to refuse", said("9", "9", "0"), Tool{Counts: true, Refuses: true}, false},
 		{"another tool", "9 packets captured", Tool{}, true},
 	} {
 		r := &running{tool: &c.tool, sent: 9}

@@ -296,9 +296,9 @@ func TestStreamsOutliveDeadlines(t *testing.T) {
 	}
 }
 
-// TestALossIsTold: a reader that was too slow gets the count of its losses as soon as
+// TestLossIsReported: a reader that was too slow gets the count of its losses as soon as
 // there is room.
-func TestALossIsTold(t *testing.T) {
+func TestLossIsReported(t *testing.T) {
 	s := newStation(t, Config{QueueBytes: 4 << 10}, nil)
 	wake := make(chan struct{})
 	var got strings.Builder
@@ -371,7 +371,7 @@ func TestFilters(t *testing.T) {
 			t.Errorf("came %+v", r)
 		}
 		if l, ok := c.next().(*event.Lost); !ok || l.Count != 3 {
-			t.Errorf("losses are told to all: %+v", l)
+			t.Errorf("losses are reported to all: %+v", l)
 		}
 	}
 	s.cancel()

@@ -45,7 +45,7 @@ func TestDatagrams(t *testing.T) {
 		a := NewAudit(0)
 		for _, r := range c.records {
 			if l := a.Observe(r); l != nil {
-				t.Errorf("%s: record %d tells %+v", c.name, r.Seq, l)
+				t.Errorf("%s: record %d reports %+v", c.name, r.Seq, l)
 			}
 		}
 		var missing uint64
@@ -61,24 +61,24 @@ func TestDatagrams(t *testing.T) {
 	}
 }
 
-// TestDatagramsAtRandom: any order, any losses: as many are missing as were not told.
+// TestDatagramsAtRandom: any order, any losses: as many are missing as were not reported.
 func TestDatagramsAtRandom(t *testing.T) {
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		n := 1 + rng.IntN(50)
 		order := rng.Perm(n)
-		told := order[:rng.IntN(n)]
+		reported := order[:rng.IntN(n)]
 		a := NewAudit(0)
 		a.ObserveSocket(&event.Socket{State: event.SocketOpen, Conn: event.Conn{ID: 7}, TX: event.TLS{Version: event.DTLS12}})
-		for _, i := range told {
+		for _, i := range reported {
 			a.Observe(datagram(event.TX, 1, uint64(1+i), 0))
 		}
 		var missing uint64
 		for _, l := range a.ObserveSocket(closing(uint64(n+1), 0)) {
 			missing += l.Count
 		}
-		if len(told) > 0 && missing != uint64(n-len(told)) {
-			t.Fatalf("seed %d: %d missing, want %d of %d", seed, missing, n-len(told), n)
+		if len(reported) > 0 && missing != uint64(n-len(reported)) {
+			t.Fatalf("seed %d: %d missing, want %d of %d", seed, missing, n-len(reported), n)
 		}
 	}
 }

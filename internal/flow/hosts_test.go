@@ -9,9 +9,9 @@ import (
 
 func of(host string, id uint64) event.Conn { return event.Conn{ID: id, Host: host} }
 
-// TestHostsAreToldApart: the same pid on two hosts is two processes, and what one host
+// TestHostsAreDistinguished: the same pid on two hosts is two processes, and what one host
 // counted as lost explains no gap of the other.
-func TestHostsAreToldApart(t *testing.T) {
+func TestHostsAreDistinguished(t *testing.T) {
 	table := NewTable(Config{Audited: true})
 	for i, host := range []string{"a", "b"} {
 		c := of(host, uint64(i)+1)

@@ -8,15 +8,15 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// live is one direction of a connection that tells as the kernel does: each
+// live is one direction of a connection that reports as the kernel does: each
 // record says where its key began.
 type live struct {
-	id    uint64
-	dir   event.Dir
-	gen   uint32
-	start uint64
-	next  uint64
-	told  bool // its key was announced
+	id       uint64
+	dir      event.Dir
+	gen      uint32
+	start    uint64
+	next     uint64
+	reported bool // its key was announced
 }
 
 func (w *live) record() *event.Record {
@@ -29,12 +29,12 @@ func (w *live) announce(state event.SocketState) *event.Socket {
 	s := &event.Socket{State: state, Conn: event.Conn{ID: w.id}, Dir: w.dir,
 		TX: event.TLS{Mode: event.ModeSW}, RX: event.TLS{Mode: event.ModeSW}}
 	s.NextTX, s.NextRX, s.GenTX, s.GenRX = w.start, w.start, w.gen, w.gen
-	w.told = true
+	w.reported = true
 	return s
 }
 
 func (w *live) rekey(rng *rand.Rand) {
-	w.gen, w.start, w.told = w.gen+1, rng.Uint64N(1000), false
+	w.gen, w.start, w.reported = w.gen+1, rng.Uint64N(1000), false
 	w.next = w.start
 }
 
@@ -86,10 +86,10 @@ func (c *crowd) step() {
 	switch n := c.rng.IntN(40); {
 	case n == 0:
 		c.close(i, c.rng.IntN(2) == 0)
-	case n == 1 && w.next > w.start: // it has had a record, which told of its key
+	case n == 1 && w.next > w.start: // it has had a record, which announced its key
 		w.rekey(c.rng)
 		c.hear(w.record())
-	case n < 4 && !w.told:
+	case n < 4 && !w.reported:
 		c.hear(w.announce([]event.SocketState{event.SocketOpen, event.SocketRekey}[c.rng.IntN(2)]))
 	case n == 4: // out of the kernel's map, without a word
 		c.conns = append(c.conns[:i], c.conns[i+1:]...)

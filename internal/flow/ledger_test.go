@@ -125,7 +125,7 @@ func TestLedger(t *testing.T) {
 			{sock(event.SocketRekey, func(s *event.Socket) { s.Dir, s.GenTX = tx, 1 }), nil},
 			{rec(rx, 0, 61, 0), nil}, {rec(tx, 1, 0, 0), nil},
 		}},
-		{name: "rekey told after its first record", steps: []step{
+		{name: "rekey reported after its first record", steps: []step{
 			{rec(tx, 0, 50, 0), nil}, {rec(tx, 1, 0, 0), nil}, {rec(tx, 1, 1, 0), nil},
 			{sock(event.SocketRekey, func(s *event.Socket) { s.Dir, s.GenTX = tx, 1 }), nil},
 			{rec(tx, 1, 2, 0), nil},
@@ -148,7 +148,7 @@ func TestLedger(t *testing.T) {
 			{rec(tx, 0, 0, 0), nil}, {rec(rx, 0, 0, 0), nil},
 			{sock(event.SocketClose, func(s *event.Socket) { s.NextTX, s.NextRX = 4, 1 }), gap(tx, 3, 1, 3)},
 		}},
-		{name: "what a network card seals is told like the rest", steps: []step{
+		{name: "what a network card seals is reported like the rest", steps: []step{
 			{sock(event.SocketFound, func(s *event.Socket) { s.TX.Mode, s.NextTX = event.ModeHW, 5 }), nil},
 			{rec(tx, 0, 5, 0), nil},
 			{sock(event.SocketCard, func(s *event.Socket) { s.TX.Mode, s.NextTX = event.ModeSW, 8 }), nil},

@@ -334,7 +334,7 @@ func TestFinalSampleCloses(t *testing.T) {
 	}
 }
 
-// A key that was told of and has no record yet stays the current one.
+// A key that was announced and has no record yet stays the current one.
 func TestSampleBehindARekey(t *testing.T) {
 	tab := NewTable(Config{Sampled: true})
 	tab.Apply(&event.Socket{State: event.SocketRekey, Conn: event.Conn{ID: 1}, Mono: second, GenTX: 1})

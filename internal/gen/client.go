@@ -50,8 +50,14 @@ func dialAndPlay(ctx context.Context, s *Scenario, addr string, r *ConnReport, v
 	return e.finish(via)
 }
 
-// dial runs the handshake.
+// dial runs the handshake. A run that ends meanwhile lets it finish: the server, which sees no end of the run, would
+// report a connection that was broken off.
 func dial(ctx context.Context, s *Scenario, addr string, r *ConnReport) (link, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	ctx, cancel := withGrace(ctx)
+	defer cancel()
 	if s.DTLS {
 		c, err := dialDTLS(ctx, s, addr, r)
 		if err != nil {
@@ -69,6 +75,13 @@ func dial(ctx context.Context, s *Scenario, addr string, r *ConnReport) (link, e
 	return c, nil
 }
 
+// withGrace returns a context that ends when grace is over after the end of ctx.
+func withGrace(ctx context.Context) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return later, func() { stop(); cancel() }
+}
+
 // fail records an error, unless it is only the end of the run.
 func (r *ConnReport) fail(ctx context.Context, err error) {
 	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -77,13 +90,14 @@ func (r *ConnReport) fail(ctx context.Context, err error) {
 	r.Error = err.Error()
 }
 
-// play sends the hello and plays the rounds.
+// play sends the hello and plays the rounds. With DTLS there is at least one, also in a run that has ended: pion/dtls closes
+// the server's socket when the client's close_notify comes, and the server must be ready before that.
 func (e *end) play(ctx context.Context) error {
 	if err := e.write(e.s.hello(e.report.Connection)); err != nil {
 		return err
 	}
 	next := pace(ctx, e.s.Rate)
-	for i := 1; (e.s.Rounds == 0 || i <= e.s.Rounds) && next(); i++ {
+	for i := 1; (e.s.Rounds == 0 || i <= e.s.Rounds) && (next() || e.dtls && i == 1); i++ {
 		if err := e.clientRound(ctx, i); err != nil {
 			return err
 		}

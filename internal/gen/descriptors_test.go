@@ -77,7 +77,7 @@ func TestServerGivesUp(t *testing.T) {
 	s := scenario()
 	s.Connections, s.Rounds = 20, 0
 	limitDescriptors(t, openNow()+s.descriptors())
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	_, err := Run(ctx, s, func(net.Addr) { leaveOneDescriptor(t) })
 	if err == nil || !strings.Contains(err.Error(), "too many open files") || !strings.Contains(err.Error(), "ulimit") || ctx.Err() != nil {

@@ -20,8 +20,8 @@ import (
 const (
 	// maxDTLSSize limits a write in bytes: every receiver has room for it.
 	maxDTLSSize = 65536
-	// lossTime is how long a record may take to arrive.
-	lossTime = 5 * time.Second
+	// lossTime is how long a record may take to arrive: longer than a loaded machine stalls.
+	lossTime = 30 * time.Second
 	// idleTime is how long a server waits for a round: the client's close_notify may be lost.
 	idleTime = 10 * time.Minute
 	// dialTime is how long a handshake may take.

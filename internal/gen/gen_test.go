@@ -18,7 +18,7 @@ func scenario() Scenario {
 
 func run1(t *testing.T, s Scenario) *Report {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	r, err := Run(ctx, s, nil)
 	if err != nil {
@@ -212,6 +212,22 @@ func TestDurationEndsARun(t *testing.T) {
 	}
 	if r.DurationNS < s.Duration {
 		t.Errorf("ran %v, want at least %v", r.DurationNS, s.Duration)
+	}
+}
+
+// TestDurationEndsInHandshake: a run that is over before its connections are has no errors, at either end.
+func TestDurationEndsInHandshake(t *testing.T) {
+	for _, dtls := range []bool{false, true} {
+		for _, d := range []time.Duration{1, 1, 2, 3, 5, 8, 13, 21} {
+			s := scenario()
+			s.DTLS, s.Rounds, s.Duration = dtls, 0, d*time.Millisecond
+			if dtls {
+				s.Version = tls.VersionTLS12
+			}
+			if _, err := Run(t.Context(), s, nil); err != nil {
+				t.Errorf("%v, DTLS %v: %v", s.Duration, dtls, err)
+			}
+		}
 	}
 }
 

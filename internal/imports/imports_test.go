@@ -24,7 +24,7 @@ type rule struct {
 	may []string
 	// tests lists what the tests may import besides.
 	tests []string
-	// why is the reason, which ARCHITECTURE.md draws or tells.
+	// why is the reason, which ARCHITECTURE.md draws or names.
 	why string
 }
 
@@ -41,7 +41,7 @@ var rules = []rule{
 		"pkg/loader/internal/gobpf", "pkg/loader/internal/meter", "pkg/loader/internal/namespace", "pkg/loader/internal/object", "pkg/loader/internal/ring",
 		"pkg/loader/internal/sums", "pkg/loader/internal/wire"},
 		tests: []string{"internal/guesttest", "internal/kmodtest", "internal/match/matchtest", "pkg/ktls", "pkg/ktls/raw", "pkg/loader/internal/corpus", "pkg/loader/internal/gobpf/module", "pkg/loader/internal/objecttest"},
-		why:   "pkg/loader tells of events and does not know who takes them; it takes internal/match's expressions"},
+		why:   "pkg/loader reports events and does not know who takes them; it takes internal/match's expressions"},
 	{dir: "pkg/loader/internal/assemble", may: []string{"pkg/event", "internal/lru", "internal/match", "pkg/loader/internal/wire"},
 		why: "pkg/loader/internal/assemble joins what belongs together, and does not know where it comes from"},
 	{dir: "pkg/loader/internal/compile", may: []string{"pkg/event", "internal/match", "pkg/loader/internal/object", "pkg/loader/internal/wire"},
@@ -55,7 +55,7 @@ var rules = []rule{
 	{dir: "pkg/loader/internal/gobpf/learn", may: []string{"pkg/ktls/raw", "pkg/loader/internal/gobpf/module", "pkg/loader/internal/object"},
 		why: "pkg/loader/internal/gobpf/learn learns from records of pkg/ktls/raw, and does not know what for"},
 	{dir: "pkg/loader/internal/gobpf/module", may: []string{"pkg/loader/internal/object"}, why: "pkg/loader/internal/gobpf/module loads programs, and does not know what they do"},
-	{dir: "pkg/loader/internal/meter", may: []string{"pkg/event", "pkg/loader/internal/object"}, why: "pkg/loader/internal/meter measures programs, and does not know what they tell"},
+	{dir: "pkg/loader/internal/meter", may: []string{"pkg/event", "pkg/loader/internal/object"}, why: "pkg/loader/internal/meter measures programs, and does not know what they report"},
 	{dir: "pkg/loader/internal/namespace", why: "pkg/loader/internal/namespace enters namespaces, and does not know what for"},
 	{dir: "pkg/loader/internal/ring", may: []string{"pkg/loader/internal/object"}, why: "pkg/loader/internal/ring reads events, and does not know what they say"},
 	{dir: "pkg/loader/internal/sums", may: []string{"pkg/event", "pkg/loader/internal/wire"}, why: "pkg/loader/internal/sums reads a map, and does not know who fills it"},
@@ -83,10 +83,10 @@ var rules = []rule{
 	{dir: "internal/sink/schematest", may: []string{"docs/schema"}, why: "internal/sink/schematest checks JSON against the schema, and nothing else"},
 	{dir: "internal/inspect", may: []string{"pkg/event", "internal/inspect/finding", "internal/inspect/nvme", "internal/inspect/rpc", "internal/lru", "internal/safe"}, tests: []string{"internal/inspect/recording"}, why: "internal/inspect turns records into streams and HTTP, and does not know where either goes"},
 	{dir: "internal/inspect/nvme", may: []string{"pkg/event", "internal/inspect/finding"}, tests: []string{"internal/inspect/recording"},
-		why: "internal/inspect/nvme reads NVMe/TCP, and does not know where bytes come from or who is told"},
+		why: "internal/inspect/nvme reads NVMe/TCP, and does not know where bytes come from or who gets the results"},
 	{dir: "internal/inspect/recording", may: []string{"pkg/event", "internal/source"}, why: "internal/inspect/recording reads recordings for tests"},
 	{dir: "internal/inspect/rpc", may: []string{"pkg/event", "internal/inspect/finding"}, tests: []string{"internal/inspect/recording"},
-		why: "internal/inspect/rpc reads ONC RPC, and does not know where bytes come from or who is told"},
+		why: "internal/inspect/rpc reads ONC RPC, and does not know where bytes come from or who gets the results"},
 	{dir: "internal/inspect/finding", may: []string{"pkg/event"}, why: "internal/inspect/finding holds the events that internal/inspect makes, for those who take them"},
 	{dir: "internal/tui", may: []string{"pkg/event", "internal/flow", "internal/match", "internal/safe", "internal/tui/mute", "internal/units"}, tests: []string{"internal/pty"}, why: "internal/tui draws snapshots"},
 	{dir: "internal/tui/mute", why: "internal/tui/mute has to be initialised first, and so imports nothing"},
@@ -98,7 +98,7 @@ var rules = []rule{
 	{dir: "internal/otlp", may: []string{"pkg/event", "internal/flow", "internal/lru", "internal/safe"}, tests: []string{"internal/inspect/finding", "internal/sink"},
 		why: "internal/otlp sends metrics and events away, and does not know who makes them"},
 	{dir: "internal/metrics", may: []string{"pkg/event", "internal/flow", "internal/lru", "internal/safe"},
-		why: "internal/metrics adds up events and sums, and does not know who tells them or who reads the metrics"},
+		why: "internal/metrics adds up events and sums, and does not know who reports them or who reads the metrics"},
 	{dir: "internal/serve", why: "internal/serve answers requests, and does not know what its handlers show"},
 	{dir: "internal/gen", may: []string{"pkg/ktls", "pkg/ktls/raw"}, why: "internal/gen makes traffic with pkg/ktls"},
 	{dir: "internal/cgroup", may: []string{"internal/lru"}, why: "internal/cgroup reads paths of cgroups and nothing else"},
@@ -122,7 +122,7 @@ var rules = []rule{
 	{dir: "internal/bzimage", why: "internal/bzimage unwraps files, and does not know what for"},
 	{dir: "internal/vm", may: []string{"internal/bzimage", "internal/pty"}, why: "internal/vm boots machines and knows nothing of what runs in them"},
 	{dir: "internal/vm/cmd", may: []string{"internal/vm"}, why: "internal/vm/cmd is internal/vm's command line"},
-	{dir: "internal/guesttest", why: "internal/guesttest tells on which kernels a test runs, and does not know which test"},
+	{dir: "internal/guesttest", why: "internal/guesttest says on which kernels a test runs, and does not know which test"},
 	{dir: "internal/kmodtest", why: "internal/kmodtest loads modules and does not know what for"},
 	{dir: "internal/afktls", may: []string{"internal/kmodtest"}, why: "internal/afktls tests a kernel module and knows nothing of the tracer"},
 	{dir: "internal/tlsnic", may: []string{"internal/kmodtest", "pkg/ktls/raw"}, why: "internal/tlsnic is the simulated card and knows nothing of the tracer"},
@@ -181,7 +181,7 @@ func check(name, imported string) string {
 	}
 	r, found := ruleOf(dir)
 	if !found {
-		return fmt.Sprintf("%s imports %s, and no rule tells whether it may: add one here and to ARCHITECTURE.md", name, imported)
+		return fmt.Sprintf("%s imports %s, and no rule says whether it may: add one here and to ARCHITECTURE.md", name, imported)
 	}
 	if !r.allows(pkg, strings.HasSuffix(name, "_test.go")) {
 		return fmt.Sprintf("%s imports %s; ARCHITECTURE.md: %s", name, imported, r.why)

@@ -44,7 +44,7 @@ func TestProse(t *testing.T) {
 		}
 		out := f.send(rx, s).send(rx, s).close()
 		if len(out.said) > 0 {
-			t.Errorf("%q is told as %q", s, said(out))
+			t.Errorf("%q is reported as %q", s, said(out))
 		}
 	}
 }

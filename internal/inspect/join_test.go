@@ -70,9 +70,9 @@ func (l *legs) answer(name string, fields ...string) {
 	l.say(name, d, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"+strings.Join(append(fields, "\r\n"), "\r\n")+"ok")
 }
 
-// told is the output, a word for each line: "a=A/id" is a request of a to which A's was
+// reported is the output, a word for each line: "a=A/id" is a request of a to which A's was
 // joined, "a?2" one to which two may belong.
-func (l *legs) told() string {
+func (l *legs) reported() string {
 	l.t.Helper()
 	for _, name := range []string{"a", "b", "c", "d", "A", "B", "C"} {
 		if _, ok := l.conns[name]; ok {
@@ -292,8 +292,8 @@ func TestJoin(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLegs(t)
 			c.play(l)
-			if got := l.told(); got != c.want {
-				t.Errorf("told %q, want %q", got, c.want)
+			if got := l.reported(); got != c.want {
+				t.Errorf("reported %q, want %q", got, c.want)
 			}
 		})
 	}
@@ -309,7 +309,7 @@ func TestJoinedTimes(t *testing.T) {
 	l.say("c", event.RX, "GET /z HTTP/1.1\r\n\r\n")
 	l.answer("B") // 6
 	l.answer("a") // 7
-	l.told()
+	l.reported()
 	h := l.out.http[0]
 	if h.Duration != 6000 || h.Added != 3000 || len(h.Upstream) != 2 || h.Upstream[0].After != 1000 || h.Upstream[1].After != 3000 {
 		t.Errorf("%+v", h)
@@ -330,8 +330,8 @@ func TestJoinWithoutRoom(t *testing.T) {
 	l.ask("B", "GET /x")
 	l.answer("B")
 	l.answer("a")
-	if got, want := l.told(), "A b a=B/order"; got != want {
-		t.Errorf("told %q, want %q", got, want)
+	if got, want := l.reported(), "A b a=B/order"; got != want {
+		t.Errorf("reported %q, want %q", got, want)
 	}
 }
 
@@ -346,8 +346,8 @@ func TestJoinTooMany(t *testing.T) {
 	l.ask("B", "GET /x", "X-Request-Id: 7")
 	l.answer("B")
 	l.write(&event.Summary{})
-	if got := l.told(); !strings.HasPrefix(got, "A a0 ") || !strings.Contains(got, " a7=B/id ") || strings.ContainsAny(got, "?C") {
-		t.Errorf("told %q", got)
+	if got := l.reported(); !strings.HasPrefix(got, "A a0 ") || !strings.Contains(got, " a7=B/id ") || strings.ContainsAny(got, "?C") {
+		t.Errorf("reported %q", got)
 	}
 }
 

@@ -26,7 +26,7 @@ func TestLimits(t *testing.T) {
 		}
 		n := len(f.conns()[0].waiting)
 		if out := f.close(); len(out.http) != maxPending+5 || n != maxPending || len(out.notes) != 5 {
-			t.Errorf("%d told, %d waited, %d notes", len(out.http), n, len(out.notes))
+			t.Errorf("%d reported, %d waited, %d notes", len(out.http), n, len(out.notes))
 		}
 	})
 	t.Run("streams", func(t *testing.T) {
@@ -36,7 +36,7 @@ func TestLimits(t *testing.T) {
 		}
 		n := len(f.conns()[0].open)
 		if out := f.close(); len(out.http) != maxPending+5 || n != maxPending {
-			t.Errorf("%d told, %d were open", len(out.http), n)
+			t.Errorf("%d reported, %d were open", len(out.http), n)
 		}
 	})
 	t.Run("connections", func(t *testing.T) {

@@ -88,7 +88,7 @@ func TestMySQLShortLogin(t *testing.T) {
 			f.open(dirs...).send(rx, myQuery("load data local infile 'a' into table t")).send(rx, packet).send(rx, my(0, "\x0e"))
 			out := f.close()
 			if l := leaks(inJSON(t, out)); l != "" || len(out.said) != 2 || out.said[1].Op != "PING" {
-				t.Errorf("%q: %s told %q", packet, l, said(out))
+				t.Errorf("%q: %s reported %q", packet, l, said(out))
 			}
 		}
 	}

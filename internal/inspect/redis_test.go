@@ -55,8 +55,8 @@ func checkSaid(t *testing.T, protocol string, cases []saidCase) {
 			if c.hides != "" && strings.Contains(all, c.hides) || !strings.Contains(all, c.shows) {
 				t.Errorf("%s in records of %d: %s", c.name, size, all)
 			}
-			if want, got := lengths(c.say), told(out); want != got && !strings.Contains(c.name, "cut") {
-				t.Errorf("%s in records of %d: %d bytes are told, of %d", c.name, size, got, want)
+			if want, got := lengths(c.say), reported(out); want != got && !strings.Contains(c.name, "cut") {
+				t.Errorf("%s in records of %d: %d bytes are reported, of %d", c.name, size, got, want)
 			}
 			for _, x := range out.said {
 				if x.Protocol != protocol {
@@ -80,8 +80,8 @@ func lengths(say []string) (n [2]uint64) {
 	return n
 }
 
-// told is how many of them are reported.
-func told(o *shown) (n [2]uint64) {
+// reported is how many of them are reported.
+func reported(o *shown) (n [2]uint64) {
 	for _, x := range o.said {
 		n[0], n[1] = n[0]+x.RequestLen, n[1]+x.ReplyLen
 	}

@@ -101,7 +101,7 @@ func TestFind(t *testing.T) {
 		{"a container", uid, front, Names{"shop", "web-7d4b9c-x2x8v", "front"}, true},
 		{"an init container", uid, side, Names{"shop", "web-7d4b9c-x2x8v", "setup"}, true},
 		{"the pod", uid, "", Names{Namespace: "shop", Pod: "web-7d4b9c-x2x8v"}, true},
-		{"a container that is not told yet", uid, "abc", Names{Namespace: "shop", Pod: "web-7d4b9c-x2x8v"}, false},
+		{"a container that is not reported yet", uid, "abc", Names{Namespace: "shop", Pod: "web-7d4b9c-x2x8v"}, false},
 		{"a static pod by what its cgroup says", digest, side, Names{"kube-system", "etcd-node1", "etcd"}, true},
 		{"another pod", "22222222-2222-3333-4444-555555555555", front, Names{}, false},
 	} {

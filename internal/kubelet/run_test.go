@@ -15,16 +15,16 @@ type asked struct {
 	pods  *Pods
 	begin time.Time
 
-	mu     sync.Mutex
-	at     []int
-	answer map[string]*pod
-	err    error
-	told   []error
+	mu       sync.Mutex
+	at       []int
+	answer   map[string]*pod
+	err      error
+	reported []error
 }
 
 func newAsked() *asked {
 	a := &asked{begin: time.Now()}
-	a.pods = newPods(Config{Notify: func(err error) { a.told = append(a.told, err) }})
+	a.pods = newPods(Config{Notify: func(err error) { a.reported = append(a.reported, err) }})
 	a.pods.ask = func(context.Context) (map[string]*pod, error) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -122,13 +122,13 @@ func TestOutage(t *testing.T) {
 			pass(time.Second)
 		}
 		a.check(t, 2, 6, 14, 30, 62, 122, 182, 242)
-		if len(a.told) != 1 || a.told[0] != no || a.pods.Outage() != no {
-			t.Errorf("told %v", a.told)
+		if len(a.reported) != 1 || a.reported[0] != no || a.pods.Outage() != no {
+			t.Errorf("reported %v", a.reported)
 		}
 		a.answers(nil, nil)
 		pass(2 * time.Minute)
-		if len(a.told) != 2 || a.told[1] != nil || a.pods.Outage() != nil {
-			t.Errorf("told %v", a.told)
+		if len(a.reported) != 2 || a.reported[1] != nil || a.pods.Outage() != nil {
+			t.Errorf("reported %v", a.reported)
 		}
 	})
 }

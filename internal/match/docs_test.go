@@ -52,7 +52,7 @@ func TestManualHasEveryField(t *testing.T) {
 	text := read(t, manual)
 	for f := match.Dir; f <= match.Payload; f++ {
 		if !strings.Contains(text, "`"+f.String()+"`") {
-			t.Errorf("docs/match.md does not tell of %s", f)
+			t.Errorf("docs/match.md does not mention %s", f)
 		}
 	}
 }

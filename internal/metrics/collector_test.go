@@ -205,9 +205,9 @@ func TestLosses(t *testing.T) {
 	f.expect(3, "lost_total", "cause", "gap")
 }
 
-// TestNobodysEnd: the end of a connection whose owner is never known counts without owner,
+// TestEndWithoutOwner: the end of a connection whose owner is never known counts without owner,
 // once, when its last sample can no longer come.
-func TestNobodysEnd(t *testing.T) {
+func TestEndWithoutOwner(t *testing.T) {
 	f := newFixture(t, Config{}, true)
 	nobody := closes(1, "")
 	nobody.Proc = event.Process{}
@@ -493,7 +493,7 @@ func TestLint(t *testing.T) {
 // everything has a series of each metric.
 func everything(t testing.TB) *fixture {
 	f := newFixture(t, Config{Stages: true, StageHistograms: true, Slow: 1}, true)
-	f.about = About{Missing: []string{"tls_x: nothing is told"}, Over: 1, Programs: []event.ProgramCost{{Name: "x", Runs: 1}}}
+	f.about = About{Missing: []string{"tls_x: nothing is reported"}, Over: 1, Programs: []event.ProgramCost{{Name: "x", Runs: 1}}}
 	f.write(opens(1, "nginx"),
 		&event.Record{Conn: event.Conn{ID: 1}, Proc: proc("nginx"), Type: event.Alert, Control: &event.Control{}},
 		&event.Error{Proc: proc("nginx"), Option: event.OptionULP, Func: "tcp_set_ulp"}, &event.Error{Proc: proc("nginx"), Func: "x"})

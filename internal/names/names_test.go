@@ -96,9 +96,9 @@ func TestFillPod(t *testing.T) {
 	check("gone")
 	answer.Store("")
 	if n.Prepare(t.Context()); n.Outage() == nil {
-		t.Error("an outage is not told")
+		t.Error("an outage is not reported")
 	}
-	check("not told any more")
+	check("not reported any more")
 }
 
 func BenchmarkFill(b *testing.B) {

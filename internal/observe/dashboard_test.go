@@ -93,7 +93,7 @@ func TestDashboardExpressions(t *testing.T) {
 	}
 }
 
-// TestEachMetricIsShown: what serve tells is on the dashboard, so that nobody has to know its name.
+// TestEachMetricIsShown: what serve reports is on the dashboard, so that nobody has to know its name.
 func TestEachMetricIsShown(t *testing.T) {
 	var text strings.Builder
 	for _, exprs := range expressions(t) {

@@ -15,7 +15,7 @@ import (
 // scraped are labels that Prometheus adds.
 var scraped = []string{"instance", "job"}
 
-// metrics has the labels of each metric that serve tells, with all that a group can have, and of what Prometheus itself knows.
+// metrics has the labels of each metric that serve reports, with all that a group can have, and of what Prometheus itself knows.
 var metrics = described()
 
 // described asks serve's own collectors. A description says its parts as text only.

@@ -99,7 +99,7 @@ func TestWrongFiles(t *testing.T) {
 	} {
 		t.Run(variable, func(t *testing.T) {
 			env(t, vars)
-			if _, err := Start(Config{Notice: new(told).tell}); err == nil || !strings.HasPrefix(err.Error(), variable) || strings.Contains(err.Error(), "\n") {
+			if _, err := Start(Config{Notice: new(reported).tell}); err == nil || !strings.HasPrefix(err.Error(), variable) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%v", err)
 			}
 		})

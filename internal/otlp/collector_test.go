@@ -148,28 +148,28 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// told collects the lines for people.
-type told struct {
+// reported collects the notices.
+type reported struct {
 	mu    sync.Mutex
 	lines []string
 }
 
-func (l *told) tell(line string) {
+func (l *reported) tell(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lines = append(l.lines, line)
 }
 
-func (l *told) all() []string {
+func (l *reported) all() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.lines)
 }
 
 // startPush starts a Push. The clock of events is the wall clock.
-func startPush(t *testing.T, cfg Config) (*Push, *told) {
+func startPush(t *testing.T, cfg Config) (*Push, *reported) {
 	t.Helper()
-	lines := new(told)
+	lines := new(reported)
 	cfg.Notice = lines.tell
 	cfg.Clock = sink.FixedClock(0)
 	if cfg.again == 0 {

@@ -74,7 +74,7 @@ func TestWrongEnvironment(t *testing.T) {
 	} {
 		t.Run(vars, func(t *testing.T) {
 			env(t, vars)
-			p, err := Start(Config{Notice: new(told).tell})
+			p, err := Start(Config{Notice: new(reported).tell})
 			if p != nil {
 				p.Close()
 			}

@@ -247,7 +247,7 @@ func TestFlood(t *testing.T) {
 // a gap.
 func TestGaps(t *testing.T) {
 	e, got, c := newTestEvents(Config{})
-	told := func(want ...string) {
+	reported := func(want ...string) {
 		t.Helper()
 		var causes []string
 		for _, s := range got.shown() {
@@ -265,19 +265,19 @@ func TestGaps(t *testing.T) {
 	}
 	e.write(&event.Lost{Cause: "gap", Count: 5, Conn: &conn, Dir: event.RX})
 	e.flush()
-	told()
+	reported()
 	e.write(&event.Lost{Cause: "ring_full", Count: 5, HasDir: true, Dir: event.RX})
 	second()
 	second()
-	told("ring_full 5 receive")
+	reported("ring_full 5 receive")
 	e.write(&event.Lost{Cause: "gap", Count: 3, Conn: &conn, Dir: event.RX})
 	second()
-	told()
+	reported()
 	second()
-	told("gap 3 receive")
+	reported("gap 3 receive")
 	e.write(&event.Lost{Cause: "gap", Count: 2, Conn: &conn, Dir: event.TX})
 	e.end()
-	told("gap 2 transmit", "ring_full <nil> receive", "gap <nil> receive", "gap <nil> transmit")
+	reported("gap 2 transmit", "ring_full <nil> receive", "gap <nil> receive", "gap <nil> transmit")
 }
 
 // Losses of one cause are reported when they begin and when they end; those of the other
@@ -306,7 +306,7 @@ func TestLosses(t *testing.T) {
 
 func TestAgent(t *testing.T) {
 	e, got, _ := newTestEvents(Config{})
-	e.degraded("sampling", "of ordinary records only some are told", true)
+	e.degraded("sampling", "of ordinary records only some are reported", true)
 	e.degraded("sampling", "again", true)
 	e.degraded("hooks", "no \x1b[31mhook", true)
 	e.degraded("sampling", "", false)
@@ -316,9 +316,9 @@ func TestAgent(t *testing.T) {
 	}
 	begin, over := map[string]any{"ktls.state": "begin"}, map[string]any{"ktls.state": "end"}
 	if diff := cmp.Diff([]shown{
-		{agentDegraded, warning, join(begin, agent("sampling", "of ordinary records only some are told"))},
+		{agentDegraded, warning, join(begin, agent("sampling", "of ordinary records only some are reported"))},
 		{agentDegraded, warning, join(begin, agent("hooks", "no \uFFFD[31mhook"))},
-		{agentDegraded, info, join(over, agent("sampling", "of ordinary records only some are told"))},
+		{agentDegraded, info, join(over, agent("sampling", "of ordinary records only some are reported"))},
 		{agentDetached, severe, agent("module", "tls was unloaded")},
 	}, got.shown()); diff != "" {
 		t.Error(diff)

@@ -19,11 +19,11 @@ import (
 
 // oneSafeLine checks that there was one notice, with the receiver's text, and without its
 // escape sequences.
-func oneSafeLine(t *testing.T, lines *told, words string) {
+func oneSafeLine(t *testing.T, lines *reported, words string) {
 	t.Helper()
 	all := lines.all()
 	if len(all) != 1 || !strings.Contains(all[0], words) || strings.ContainsAny(all[0], "\x1b\n") {
-		t.Errorf("told %q, want one line with %q", all, words)
+		t.Errorf("logged %q, want one line with %q", all, words)
 	}
 }
 
@@ -104,7 +104,7 @@ func TestReceiverNotThere(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+address)
 	p, lines := startPush(t, Config{Connections: true})
 	opens(p, 0, 10)
-	eventually(t, "people are told", func() bool { return len(lines.all()) > 0 })
+	eventually(t, "a notice appears", func() bool { return len(lines.all()) > 0 })
 	if listener, err = net.Listen("tcp", address); err != nil {
 		t.Skip("somebody else has taken the port: ", err)
 	}
@@ -134,7 +134,7 @@ func TestQueueFull(t *testing.T) {
 		t.Fatalf("%d of 1000 are lost", lost)
 	}
 	release()
-	eventually(t, "the receiver is told of what it did not get", func() bool { return c.lostCount() == int64(lost) })
+	eventually(t, "the receiver gets the number of what it did not get", func() bool { return c.lostCount() == int64(lost) })
 	if got := len(c.cookies()); got != 1000-int(lost) {
 		t.Errorf("%d came and %d were lost, of 1000", got, lost)
 	}
@@ -161,7 +161,7 @@ func TestRefused(t *testing.T) {
 	}
 	refuse.Store(false)
 	opens(p, 7, 3)
-	eventually(t, "the receiver is told", func() bool { return c.lostCount() == 7 })
+	eventually(t, "the receiver gets the number", func() bool { return c.lostCount() == 7 })
 	if got := c.cookies(); len(got) != 3 {
 		t.Errorf("%v came", got)
 	}
@@ -191,7 +191,7 @@ func TestPartialSuccess(t *testing.T) {
 			})
 			p, lines := startPush(t, Config{Connections: true})
 			opens(p, 0, 5)
-			eventually(t, "people are told", func() bool { return len(lines.all()) > 0 })
+			eventually(t, "a notice appears", func() bool { return len(lines.all()) > 0 })
 			oneSafeLine(t, lines, "too old")
 			p.Close()
 			if got := int64(p.logs.Load()); got != test.lost {

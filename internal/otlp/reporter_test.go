@@ -9,7 +9,7 @@ import (
 
 func TestReporter(t *testing.T) {
 	c := clock{time.Unix(1000, 0)}
-	var lines told
+	var lines reported
 	tell := &reporter{out: lines.tell, now: func() time.Time { return c.t }}
 	for range 1000 {
 		tell.report("no\r\nway\x1b[2J " + strings.Repeat("ä", 300))

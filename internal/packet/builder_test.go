@@ -285,7 +285,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 }
 
-// TestFoundLate: what tells that a socket was open before may come behind its
+// TestFoundLate: what shows that a socket was open before may come behind its
 // first record, and takes nothing away from what is known of it.
 func TestFoundLate(t *testing.T) {
 	b := NewBuilder(Config{})

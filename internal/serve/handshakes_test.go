@@ -21,16 +21,16 @@ func TestHandshakes(t *testing.T) {
 	const right = "basic_auth_users: {}\n"
 	write(right)
 	now := time.Unix(0, 0)
-	var told []string
-	h := &handshakes{config: config, report: func(s string) { told = append(told, s) }, now: func() time.Time { return now }}
+	var reported []string
+	h := &handshakes{config: config, report: func(s string) { reported = append(reported, s) }, now: func() time.Time { return now }}
 	l := h.log()
 	fail := func(want int) {
 		t.Helper()
 		for range 100 {
 			l.Printf("http: TLS handshake error from 192.0.2.1:5: \x1b[2J")
 		}
-		if len(told) != want {
-			t.Fatalf("%d lines, want %d: %q", len(told), want, told)
+		if len(reported) != want {
+			t.Fatalf("%d lines, want %d: %q", len(reported), want, reported)
 		}
 		now = now.Add(recheckInterval)
 	}
@@ -38,12 +38,12 @@ func TestHandshakes(t *testing.T) {
 	write("tls_server_config: {cert_file: /nowhere/c.pem, key_file: /nowhere/k.pem}\n")
 	fail(1)
 	fail(1)
-	if !strings.Contains(told[0], "/nowhere/c.pem") || strings.Contains(told[0], "\x1b") {
-		t.Errorf("%q", told[0])
+	if !strings.Contains(reported[0], "/nowhere/c.pem") || strings.Contains(reported[0], "\x1b") {
+		t.Errorf("%q", reported[0])
 	}
 	write(right)
 	fail(2)
-	if !strings.Contains(told[1], "again") {
-		t.Errorf("%q", told[1])
+	if !strings.Contains(reported[1], "again") {
+		t.Errorf("%q", reported[1])
 	}
 }

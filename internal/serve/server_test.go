@@ -261,7 +261,7 @@ func TestScrapePanics(t *testing.T) {
 	func() {
 		defer func() {
 			if recover() == nil {
-				t.Error("it is told to nobody")
+				t.Error("nobody gets the error")
 			}
 		}()
 		s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/metrics", nil))

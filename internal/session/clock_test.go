@@ -11,9 +11,9 @@ import (
 
 // fakeWall is a wall clock that tests set.
 type fakeWall struct {
-	offset time.Duration
-	reads  int
-	told   []string
+	offset   time.Duration
+	reads    int
+	reported []string
 }
 
 func (w *fakeWall) read() time.Duration {
@@ -21,24 +21,24 @@ func (w *fakeWall) read() time.Duration {
 	return w.offset
 }
 
-func (w *fakeWall) tell(s string) { w.told = append(w.told, s) }
+func (w *fakeWall) tell(s string) { w.reported = append(w.reported, s) }
 
 const second = uint64(time.Second)
 
 func TestClockFollowsSteps(t *testing.T) {
 	w := &fakeWall{offset: 1000 * time.Hour}
 	c := newClock(w.read, w.tell, 5*second)
-	expect := func(mono uint64, want time.Duration, told ...string) {
+	expect := func(mono uint64, want time.Duration, reported ...string) {
 		t.Helper()
 		if got := time.Duration(c.Offset(mono)); got != want {
 			t.Errorf("at %d the offset is %v, want %v", mono, got, want)
 		}
-		if len(w.told) != len(told) {
-			t.Fatalf("told %q", w.told)
+		if len(w.reported) != len(reported) {
+			t.Fatalf("reported %q", w.reported)
 		}
-		for i := range told {
-			if !strings.Contains(w.told[i], told[i]) {
-				t.Errorf("told %q, want %q in it", w.told[i], told[i])
+		for i := range reported {
+			if !strings.Contains(w.reported[i], reported[i]) {
+				t.Errorf("reported %q, want %q in it", w.reported[i], reported[i])
 			}
 		}
 	}
@@ -56,8 +56,8 @@ func TestClockFollowsSteps(t *testing.T) {
 	}
 }
 
-// After however long a calm, a step is a step.
-func TestClockTellsAStepAfterACalm(t *testing.T) {
+// After however long a quiet time, a step is a step.
+func TestClockReportsStepAfterQuietTime(t *testing.T) {
 	w := &fakeWall{}
 	c := newClock(w.read, w.tell, 0)
 	at := second
@@ -69,21 +69,21 @@ func TestClockTellsAStepAfterACalm(t *testing.T) {
 		t.Errorf("the offset is %v, want %v", got, w.offset)
 	}
 	c.Offset(at + second)
-	if len(w.told) != 1 || !strings.Contains(w.told[0], "forward by 50ms") {
-		t.Errorf("told %q", w.told)
+	if len(w.reported) != 1 || !strings.Contains(w.reported[0], "forward by 50ms") {
+		t.Errorf("reported %q", w.reported)
 	}
 }
 
-// Who is told may look at the clock.
-func TestClockMayBeAskedByWhoIsTold(t *testing.T) {
+// The notice's receiver may look at the clock.
+func TestClockIsReadableInNotice(t *testing.T) {
 	w := &fakeWall{}
 	var c *Clock
-	told := int64(-1)
-	c = newClock(w.read, func(string) { told = c.Offset(2 * second) }, 0)
+	reported := int64(-1)
+	c = newClock(w.read, func(string) { reported = c.Offset(2 * second) }, 0)
 	w.offset = time.Hour
 	c.Offset(second)
-	if told != int64(time.Hour) {
-		t.Errorf("who was told saw %v", time.Duration(told))
+	if reported != int64(time.Hour) {
+		t.Errorf("the notice's receiver saw %v", time.Duration(reported))
 	}
 }
 

@@ -13,12 +13,12 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// feed tells what a test wants, and then nothing until ctx ends.
+// feed reports what a test wants, and then nothing until ctx ends.
 type feed struct {
 	address string
 	events  []event.Event
 	fail    error
-	told    chan struct{} // closed when all was handled
+	handled chan struct{} // closed when all was handled
 }
 
 func (f *feed) Next(ctx context.Context) (event.Event, error) {
@@ -26,7 +26,7 @@ func (f *feed) Next(ctx context.Context) (event.Event, error) {
 		if f.fail != nil {
 			return nil, f.fail
 		}
-		close(f.told)
+		close(f.handled)
 		<-ctx.Done()
 		return nil, io.EOF
 	}
@@ -40,9 +40,9 @@ func (f *feed) Offset(uint64) int64 { return 0 }
 
 // webs are two hosts of one name, whose clocks are far apart, with one connection each of
 // the same number.
-func webs() (feeds []Feed, told []chan struct{}) {
+func webs() (feeds []Feed, handled []chan struct{}) {
 	for i, mono := range []uint64{1e9, 1e15} {
-		f := &feed{address: fmt.Sprintf("192.0.2.%d:9998", i+1), told: make(chan struct{})}
+		f := &feed{address: fmt.Sprintf("192.0.2.%d:9998", i+1), handled: make(chan struct{})}
 		f.events = []event.Event{
 			&event.Host{State: event.HostHere, Name: "web", Kernel: "6.12", Mono: mono, Missing: []string{"x: no y"}},
 			&event.Socket{State: event.SocketFound, Conn: event.Conn{ID: 5}, TX: event.TLS{Mode: event.ModeSW}, Mono: mono},
@@ -52,19 +52,19 @@ func webs() (feeds []Feed, told []chan struct{}) {
 			f.events = append(f.events, &event.Lost{Cause: "feed_full", Count: 3, Mono: mono + 2},
 				&event.Host{State: event.HostAway, Name: "web", Reason: "gone", Mono: mono + 3})
 		}
-		feeds, told = append(feeds, f), append(told, f.told)
+		feeds, handled = append(feeds, f), append(handled, f.handled)
 	}
-	return feeds, told
+	return feeds, handled
 }
 
 // TestFleet: one picture of both, on one clock, with who is away.
 func TestFleet(t *testing.T) {
-	feeds, told := webs()
+	feeds, handled := webs()
 	f := NewFleet(feeds, About{Version: "1"})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- f.Run(ctx) }()
-	for _, c := range told {
+	for _, c := range handled {
 		<-c
 	}
 	s := f.Snapshot()
@@ -111,12 +111,12 @@ func (k *keeps) Flush() error { return nil }
 
 // TestFollower: each event says whose it is, and each host has its summary.
 func TestFollower(t *testing.T) {
-	feeds, told := webs()
+	feeds, handled := webs()
 	f := NewFollower(feeds, 0)
 	k := &keeps{clock: f}
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		for _, c := range told {
+		for _, c := range handled {
 			<-c
 		}
 		cancel()

@@ -15,13 +15,13 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
-// replayed is a tracer that tells given events, and then what fails, or waits
+// replayed is a tracer that reports given events, and then what fails, or waits
 // for the end.
 type replayed struct {
 	events  []event.Event
 	fails   error
 	open    []*event.Socket // when the hooks are gone
-	unread  event.Event     // told by Losses
+	unread  event.Event     // reported by Losses
 	fills   []loader.BufferUsage
 	hooks   []loader.HookState
 	stream  uint64
@@ -123,7 +123,7 @@ func TestRunEnds(t *testing.T) {
 		enough  int
 		fails   error
 		records int
-		lost    uint64 // what Losses tells only where the ring was left unread
+		lost    uint64 // what Losses reports only where the ring was left unread
 		stopped string
 	}{
 		{name: "limit", cfg: Config{Limit: 4}, records: 4, lost: 3},

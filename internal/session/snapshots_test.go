@@ -23,7 +23,7 @@ type stuck struct {
 func (s *stuck) Write(b []byte) (int, error) { <-s.release; return s.Buffer.Write(b) }
 func (*stuck) Close() error                  { return nil }
 
-// asked tells how often a snapshot has been made.
+// asked counts how often a snapshot has been made.
 type asked struct {
 	*replayed
 	snapshots chan struct{}
@@ -56,7 +56,7 @@ func TestWriteSnapshots(t *testing.T) {
 			ended := make(chan error, 1)
 			go func() { ended <- s.Run(ctx, nil) }()
 			<-a.snapshots
-			<-a.snapshots // so what to do with the first is settled
+			<-a.snapshots // so what to do with the first is decided
 			cancel()
 			return errors.Join(<-ended, fails)
 		})

@@ -32,7 +32,7 @@ func (t *taken) Sample(s *event.Sample) { t.records = append(t.records, s.Totals
 func (t *taken) Round()                 { t.rounds++ }
 
 // TestSums: samples come while the run goes on and once more at its end, and of records
-// that are told no step is a loss, but for DTLS.
+// that are reported no step is a loss, but for DTLS.
 func TestSums(t *testing.T) {
 	gap := func(conn uint64, version event.Version) []event.Event {
 		var events []event.Event
@@ -54,7 +54,7 @@ func TestSums(t *testing.T) {
 	}
 	for _, totals := range out.totals {
 		if totals != (event.Totals{}) {
-			t.Errorf("the totals of a connection of which some records are told are %+v", totals)
+			t.Errorf("the totals of a connection of which some records are reported are %+v", totals)
 		}
 	}
 	if len(out.totals) != 2 {
@@ -101,7 +101,7 @@ func (s *sockets) Write(ev event.Event) error {
 func (s *sockets) Flush() error { return nil }
 
 // TestSumsWithoutKernel: where the kernel does not add up, rounds come, and each record is
-// told, counted and checked.
+// reported, counted and checked.
 func TestSumsWithoutKernel(t *testing.T) {
 	var sums taken
 	events := append(recordsOf(1, 3), &event.Socket{Conn: event.Conn{ID: 1}, State: event.SocketClose, NextTX: 9})

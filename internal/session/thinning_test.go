@@ -48,7 +48,7 @@ func TestPipelineCountsSampled(t *testing.T) {
 	}
 }
 
-// A person is told why records are left out, and of both reasons where either
+// The notice says why records are left out, and of both reasons where either
 // may be the one.
 func TestThinningSaysWhy(t *testing.T) {
 	ring, both := newThinning(nil, false).why, newThinning(nil, true).why

@@ -7,9 +7,9 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/loader"
 )
 
-// TestRingsSayWhatTheyLost: a ring has lost what the loader says is told of it,
+// TestRingsReportLosses: a ring has lost what the loader reports of it,
 // under each of its causes.
-func TestRingsSayWhatTheyLost(t *testing.T) {
+func TestRingsReportLosses(t *testing.T) {
 	w := newView(&replayed{fills: []loader.BufferUsage{
 		{Name: "events", Causes: []string{"ring_full", "ring_full_events"}, Size: 100, Used: 90},
 		{Name: "payloads", Causes: []string{"payload_ring_full"}},

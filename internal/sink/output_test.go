@@ -90,6 +90,6 @@ func TestOutputForgets(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(notices) != 1 || !strings.HasPrefix(notices[0], "5 connections were forgotten") {
-		t.Errorf("told %q", notices)
+		t.Errorf("reported %q", notices)
 	}
 }

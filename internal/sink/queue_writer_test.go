@@ -10,8 +10,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/event"
 )
 
-// told is what a line of JSON says of records and losses.
-type told struct {
+// reported is what a line of JSON says of records and losses.
+type reported struct {
 	Type    string
 	Cause   string
 	Count   uint64
@@ -24,10 +24,10 @@ type told struct {
 	Unweighted struct{ TX, RX uint64 }
 }
 
-func parse(t *testing.T, b []byte) (lines []told) {
+func parse(t *testing.T, b []byte) (lines []reported) {
 	t.Helper()
 	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
-		var l told
+		var l reported
 		if err := json.Unmarshal(s.Bytes(), &l); err != nil {
 			t.Fatalf("%v: %s", err, s.Bytes())
 		}
@@ -114,7 +114,7 @@ func TestFullOutputKeepsWeights(t *testing.T) {
 	}
 }
 
-func checkFull(t *testing.T, lines []told, n, alerts int) {
+func checkFull(t *testing.T, lines []reported, n, alerts int) {
 	t.Helper()
 	data, rare, left := 0, 0, 0
 	for _, l := range lines {
@@ -128,7 +128,7 @@ func checkFull(t *testing.T, lines []told, n, alerts int) {
 		}
 	}
 	if left == 0 || data+left != n || rare != alerts {
-		t.Errorf("%d of %d records are written, %d are told to be left out; %d of %d alerts", data, n, left, rare, alerts)
+		t.Errorf("%d of %d records are written, %d are reported as left out; %d of %d alerts", data, n, left, rare, alerts)
 	}
 	last := lines[len(lines)-1]
 	var lost map[string]int
@@ -140,9 +140,9 @@ func checkFull(t *testing.T, lines []told, n, alerts int) {
 	}
 }
 
-// TestFullOutputTellsInTime: the loss is reported when there is room again, not only at
+// TestFullOutputReportsInTime: the loss is reported when there is room again, not only at
 // the end.
-func TestFullOutputTellsInTime(t *testing.T) {
+func TestFullOutputReportsInTime(t *testing.T) {
 	file := newStuck()
 	q := NewQueue(file, QueueConfig{Bytes: 2000})
 	j := NewJSON(q, FixedClock(0), event.TierNone)
@@ -152,14 +152,14 @@ func TestFullOutputTellsInTime(t *testing.T) {
 		}
 	}
 	if err := j.Flush(); err != nil || j.reported[0].Count != 0 {
-		t.Errorf("told of %d while the queue is full, %v", j.reported[0].Count, err)
+		t.Errorf("%d reported while the queue is full, %v", j.reported[0].Count, err)
 	}
 	close(file.release)
 	for !q.Relaxed() {
 		<-q.space
 	}
 	if err := j.Flush(); err != nil || j.reported[0].Count == 0 || j.reported[0].Count != j.records() {
-		t.Errorf("told of %d, %d were left out, %v", j.reported[0].Count, j.records(), err)
+		t.Errorf("%d reported, %d were left out, %v", j.reported[0].Count, j.records(), err)
 	}
 	if err := q.Close(nil); err != nil {
 		t.Error(err)

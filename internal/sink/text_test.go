@@ -65,7 +65,7 @@ func TestLogFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := uint64(strings.Count(string(out), "HTTP/1.1")); lost == 0 || lost != summed || n+lost != 10 {
-		t.Errorf("%d lines, %d told as lost, %d in the summary, of 10", n, lost, summed)
+		t.Errorf("%d lines, %d reported as lost, %d in the summary, of 10", n, lost, summed)
 	}
 }
 

@@ -79,7 +79,7 @@ func TestPlayerClockNeverGoesBack(t *testing.T) {
 	})
 }
 
-func TestPlayerTellsSeconds(t *testing.T) {
+func TestPlayerReportsSeconds(t *testing.T) {
 	var got []string
 	p := &Player{Handle: func(event.Event) {}}
 	p.Reader = at(10*time.Second, 10500*time.Millisecond, 12*time.Second, 11*time.Second, 100*time.Second, 1<<63-1)

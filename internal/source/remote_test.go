@@ -180,7 +180,7 @@ func listen(t *testing.T, word string) string {
 	return l.Addr().String()
 }
 
-// TestRemoteWaits: who takes the connection and never answers is told of, once, and given up.
+// TestRemoteWaits: a host that takes the connection and never answers is reported once, and given up.
 func TestRemoteWaits(t *testing.T) {
 	for _, scheme := range []string{"http://", "https://"} {
 		address := listen(t, "")
@@ -284,7 +284,7 @@ func TestRemoteBoundsCauses(t *testing.T) {
 		}
 	})
 	r := remote(t, s.URL, RemoteConfig{})
-	told := 0
+	reported := 0
 	for aways := 0; aways < 4; {
 		ev, err := r.Next(t.Context())
 		if err != nil {
@@ -292,13 +292,13 @@ func TestRemoteBoundsCauses(t *testing.T) {
 		}
 		switch say(ev) {
 		case "lost 1":
-			told++
+			reported++
 		case "web1 away":
 			aways++
 		}
 	}
-	if told != maxCauses {
-		t.Errorf("%d causes", told)
+	if reported != maxCauses {
+		t.Errorf("%d causes", reported)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// What the card and the kernel do when something goes wrong: the data must be right all the same, or an error told.
+// What the card and the kernel do when something goes wrong: the data must be right all the same, or an error reported.
 
 var aes128 = Setting{Cipher: raw.AES128GCM}
 
@@ -147,7 +147,7 @@ func TestMiss(t *testing.T) {
 	c.Fault(t, Miss, 10, 0)
 	pass(t, a, b, 200_000, 200_000)
 	c.Fault(t, Miss, 0, 0)
-	pass(t, a, b, 16384) // its record tells the place, if one is still wanted
+	pass(t, a, b, 16384) // its record gives the place, if one is still wanted
 	got := c.A.Counters(t)
 	positive(t, "A", got, "fault_miss", "tx_tls_fallback_packets", "tx_tls_resync_req", "tx_tls_resync_ok")
 	pass(t, a, b, 16384)

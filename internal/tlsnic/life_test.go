@@ -73,7 +73,7 @@ func TestStaysInSoftware(t *testing.T) {
 	}
 }
 
-// TestManyAtOnce: the card tells connections apart, and gives each back when it is closed.
+// TestManyAtOnce: the card distinguishes connections, and gives each back when it is closed.
 func TestManyAtOnce(t *testing.T) {
 	const n = 8
 	c := Lay(t)

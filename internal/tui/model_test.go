@@ -201,7 +201,7 @@ func TestDetailAsksForItsConnection(t *testing.T) {
 	}
 }
 
-// A source may tell the records of one connection alone: the view of records
+// A source may report the records of one connection alone: the view of records
 // asks for those of the one under the cursor, and only while it is shown.
 func TestRecordsAskForAConnection(t *testing.T) {
 	var asked []uint64

@@ -56,6 +56,15 @@ type Config struct {
 	// connection is closed already where the Offload has a reason, and Handshake returns that reason.
 	OnHandover func(*Conn, Offload)
 
+	// OnHandshakeError, where it is not nil, is called once for each connection that a listener with a positive
+	// HandshakeTimeout drops because its handshake failed, with [Require] also where the kernel has not taken it over.
+	// Without this function such a listener drops connections silently; other handshakes return their error to whoever
+	// runs them. Handshakes that the listener's Close breaks off are not reported.
+	//
+	// The call comes on the goroutine that ran the handshake, and calls for several connections may run at the same
+	// time. The connection is closed after it.
+	OnHandshakeError func(*Conn, error)
+
 	attach func(net.Conn) (recordSocket, error) // a test's; nil means the kernel's
 }
 

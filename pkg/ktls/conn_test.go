@@ -97,7 +97,7 @@ func shake(t testing.TB, a, b handshaker) {
 }
 
 func shakeBoth(a, b handshaker) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), ktlstest.Patience)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- a.HandshakeContext(ctx) }()
@@ -374,7 +374,7 @@ func TestListenAndDial(t *testing.T) {
 			}()
 		}
 	}()
-	d := &Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: &Config{TLS: &tls.Config{RootCAs: testPool()}}}
+	d := &Dialer{NetDialer: &net.Dialer{Timeout: ktlstest.Patience}, Config: &Config{TLS: &tls.Config{RootCAs: testPool()}}}
 	c, err := d.DialContext(t.Context(), "tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/pion/dtls/v3"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
 
 // pingPong sends a record each way, and then the end.
@@ -161,7 +163,7 @@ func serveOne(ln net.Listener, serve func(net.Conn)) (ended <-chan struct{}) {
 			return
 		}
 		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(time.Minute))
+		_ = c.SetDeadline(time.Now().Add(ktlstest.Patience))
 		serve(c)
 	}()
 	return done

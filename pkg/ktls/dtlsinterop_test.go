@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
 
 // dtlsOpenSSLCases are OpenSSL's names of the suites.
@@ -30,7 +32,7 @@ func TestDTLSOpenSSLServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.mustBe(t, c)
-		_ = c.SetDeadline(time.Now().Add(time.Minute))
+		_ = c.SetDeadline(time.Now().Add(ktlstest.Patience))
 		line := strings.Repeat("0123456789", 100)
 		for _, n := range []string{"line 1: ", "line 2: ", "line 3: "} { // no line of its own begins so
 			mustWrite(t, c, n+line+"\n")

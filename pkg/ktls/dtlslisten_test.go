@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
 
 // TestDTLSMany: clients that come at once each get their own connection, with all they sent.
@@ -34,7 +36,7 @@ func manyClients(t *testing.T, m dtlsMode, addr string, clients int) {
 			}
 			background(t, func() {
 				defer c.Close()
-				_ = c.SetDeadline(time.Now().Add(time.Minute))
+				_ = c.SetDeadline(time.Now().Add(ktlstest.Patience))
 				echo(c)
 			})
 		}
@@ -48,7 +50,7 @@ func manyClients(t *testing.T, m dtlsMode, addr string, clients int) {
 	var wg sync.WaitGroup
 	for i := range clients {
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), ktlstest.Patience)
 			defer cancel()
 			c, err := DialDTLS(ctx, "udp", net.JoinHostPort(host, port), m.with(dtlsClientConfig()))
 			if err != nil {
@@ -56,7 +58,7 @@ func manyClients(t *testing.T, m dtlsMode, addr string, clients int) {
 				return
 			}
 			defer c.Close()
-			_ = c.SetDeadline(time.Now().Add(time.Minute))
+			_ = c.SetDeadline(time.Now().Add(ktlstest.Patience))
 			for j := range 5 {
 				want := fmt.Sprintf("client %d, record %d", i, j)
 				buf := make([]byte, 100)

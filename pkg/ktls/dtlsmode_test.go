@@ -54,7 +54,7 @@ func needDTLS(t testing.TB) {
 }
 
 func dtlsServerConfig() *DTLSConfig {
-	return &DTLSConfig{Certificates: []tls.Certificate{testCert()}, Retransmit: dtlsTestRetransmit}
+	return &DTLSConfig{Certificates: []tls.Certificate{testCert()}, Retransmit: dtlsTestRetransmit, HandshakeTimeout: ktlstest.Patience}
 }
 
 func dtlsClientConfig() *DTLSConfig {
@@ -100,7 +100,7 @@ func dtlsPair(t testing.TB, cm, sm dtlsMode, cc, sc *DTLSConfig, via *relay) (cl
 	server = accepted.(*DTLSConn)
 	for _, c := range []*DTLSConn{client, server} {
 		t.Cleanup(func() { c.Close() })
-		_ = c.SetDeadline(time.Now().Add(time.Minute)) // a test that hangs says where
+		_ = c.SetDeadline(time.Now().Add(ktlstest.Patience)) // a test that hangs says where
 	}
 	return client, server
 }

@@ -81,8 +81,18 @@ func (l *eagerListener) acquire() bool {
 
 func (l *eagerListener) handshake(c *Conn) {
 	defer func() { <-l.slots }()
-	if c, err := completed(l.closed, c); err == nil {
-		l.hand(acceptResult{conn: c})
+	if err := c.HandshakeContext(l.closed); err != nil {
+		l.report(c, err)
+		_ = c.Close()
+		return
+	}
+	l.hand(acceptResult{conn: c})
+}
+
+// report passes on why a handshake failed, unless it was because the listener is closed.
+func (l *eagerListener) report(c *Conn, err error) {
+	if hook := c.config.OnHandshakeError; hook != nil && l.closed.Err() == nil {
+		hook(c, err)
 	}
 }
 

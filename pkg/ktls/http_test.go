@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 	"github.com/ktlstop/ktlstop/pkg/ktls/ktlshttp"
 )
 
@@ -65,7 +66,9 @@ var quiet = log.New(io.Discard, "", 0)
 // webServer serves until the test ends, and returns its address.
 func webServer(t testing.TB, srv *http.Server, config *ktls.Config) (s *ktlshttp.Server, addr string) {
 	t.Helper()
-	srv.ErrorLog = quiet
+	if srv.ErrorLog == nil {
+		srv.ErrorLog = quiet
+	}
 	s = &ktlshttp.Server{HTTP: srv, Config: config}
 	ln := plainListener(t)
 	done := make(chan error, 1)
@@ -131,7 +134,7 @@ func TestHTTPServer(t *testing.T) {
 					tr.Protocols = only(c.offers)
 				}
 				defer tr.CloseIdleConnections()
-				fetch(t, &http.Client{Transport: tr, Timeout: time.Minute}, c.addr, c.proto)
+				fetch(t, &http.Client{Transport: tr, Timeout: ktlstest.Patience}, c.addr, c.proto)
 			})
 		}
 	})
@@ -150,7 +153,7 @@ func TestHTTPClient(t *testing.T) {
 				pool.AddCert(srv.Certificate())
 				tr := ktlshttp.NewTransport(nil, config(&tls.Config{RootCAs: pool}))
 				defer tr.CloseIdleConnections()
-				fetch(t, &http.Client{Transport: tr, Timeout: time.Minute}, srv.Listener.Addr().String(), proto)
+				fetch(t, &http.Client{Transport: tr, Timeout: ktlstest.Patience}, srv.Listener.Addr().String(), proto)
 			})
 		}
 	})
@@ -163,27 +166,48 @@ func TestHTTPFirstRequestHasABody(t *testing.T) {
 			_, addr := webServer(t, &http.Server{Handler: webHandler(t), Protocols: only(proto)}, config(ktls.ServerTLS()))
 			tr := ktlshttp.NewTransport(nil, config(ktls.ClientTLS()))
 			defer tr.CloseIdleConnections()
-			body := &closes{Reader: bytes.NewReader(webContent)}
-			resp, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Post("https://"+addr+"/echo", "text/plain", body)
+			body := newCloses(webContent)
+			resp, err := (&http.Client{Transport: tr, Timeout: ktlstest.Patience}).Post("https://"+addr+"/echo", "text/plain", body)
 			if err != nil {
 				t.Fatal(err)
 			}
 			got, err := io.ReadAll(resp.Body)
 			_ = resp.Body.Close()
-			if err != nil || !bytes.Equal(got, webContent) || body.closed.Load() == 0 || resp.Proto != proto {
-				t.Errorf("%s: %d of %d bytes, %v; the body was closed %d times", resp.Proto, len(got), len(webContent), err, body.closed.Load())
+			if err != nil || !bytes.Equal(got, webContent) || resp.Proto != proto {
+				t.Errorf("%s: %d of %d bytes, %v", resp.Proto, len(got), len(webContent), err)
 			}
+			body.mustClose(t)
 		}
 	})
 }
 
-// closes counts how often a body is closed.
+// closes is a body that says when it is closed.
 type closes struct {
 	io.Reader
-	closed atomic.Int32
+	times  atomic.Int32
+	closed chan struct{}
 }
 
-func (c *closes) Close() error { c.closed.Add(1); return nil }
+func newCloses(content []byte) *closes {
+	return &closes{Reader: bytes.NewReader(content), closed: make(chan struct{})}
+}
+
+func (c *closes) Close() error {
+	if c.times.Add(1) == 1 {
+		close(c.closed)
+	}
+	return nil
+}
+
+// mustClose waits for the Close: net/http may close a body on another goroutine, after the response has come.
+func (c *closes) mustClose(t *testing.T) {
+	t.Helper()
+	select {
+	case <-c.closed:
+	case <-time.After(ktlstest.Patience):
+		t.Error("the body was not closed")
+	}
+}
 
 // TestHTTPPlainText: a client without TLS gets nothing, least of all HTTP/2.
 func TestHTTPPlainText(t *testing.T) {
@@ -197,7 +221,7 @@ func TestHTTPPlainText(t *testing.T) {
 		tr := &http.Transport{Protocols: new(http.Protocols)}
 		tr.Protocols.SetHTTP1(proto == "HTTP/1.1")
 		tr.Protocols.SetUnencryptedHTTP2(proto == "HTTP/2.0")
-		resp, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Get("http://" + addr)
+		resp, err := (&http.Client{Transport: tr, Timeout: ktlstest.Patience}).Get("http://" + addr)
 		if err == nil {
 			_ = resp.Body.Close()
 			t.Errorf("%s: answered with %s", proto, resp.Status)
@@ -221,7 +245,7 @@ func TestHTTPShutdown(t *testing.T) {
 			s, addr := webServer(t, &http.Server{Handler: handler, Protocols: only(proto)}, &ktls.Config{TLS: ktls.ServerTLS()})
 			tr := ktlshttp.NewTransport(nil, &ktls.Config{TLS: ktls.ClientTLS()})
 			defer tr.CloseIdleConnections()
-			client := &http.Client{Transport: tr, Timeout: time.Minute}
+			client := &http.Client{Transport: tr, Timeout: ktlstest.Patience}
 			answer := make(chan string, 1)
 			go func() { answer <- get(client, addr) }()
 			<-began
@@ -277,7 +301,7 @@ func TestHTTPHooks(t *testing.T) {
 			_, addr := webServer(t, srv, &ktls.Config{TLS: ktls.ServerTLS()})
 			tr := ktlshttp.NewTransport(nil, &ktls.Config{TLS: ktls.ClientTLS()})
 			defer tr.CloseIdleConnections()
-			if got := get(&http.Client{Transport: tr, Timeout: time.Minute}, addr); got != proto || states.Load() == 0 {
+			if got := get(&http.Client{Transport: tr, Timeout: ktlstest.Patience}, addr); got != proto || states.Load() == 0 {
 				t.Errorf("answer %q, %d changes of state", got, states.Load())
 			}
 		})
@@ -299,7 +323,7 @@ func TestCurl(t *testing.T) {
 			"upload":       {"--http1.1", "--data-binary", "@-", "https://" + addr + "/echo"},
 		} {
 			t.Run(name, func(t *testing.T) {
-				cmd := exec.Command(curl, append([]string{"-sS", "-k", "--max-time", "60"}, args...)...)
+				cmd := exec.Command(curl, append([]string{"-sS", "-k", "--max-time", "300"}, args...)...)
 				cmd.Stdin = bytes.NewReader(webContent)
 				cmd.Stderr = os.Stderr
 				if got, err := cmd.Output(); err != nil || !bytes.Equal(got, webContent) {
@@ -339,9 +363,9 @@ func TestHTTPManyAtOnce(t *testing.T) {
 				open.Done()
 			}
 		}
-		s, addr := webServer(t, srv, &ktls.Config{TLS: ktls.ServerTLS()})
-		tr := ktlshttp.NewTransport(nil, &ktls.Config{TLS: ktls.ClientTLS()})
-		client := &http.Client{Transport: tr, Timeout: time.Minute}
+		s, addr := webServer(t, srv, &ktls.Config{TLS: ktls.ServerTLS(), HandshakeTimeout: ktlstest.Patience})
+		tr := ktlshttp.NewTransport(nil, &ktls.Config{TLS: ktls.ClientTLS(), HandshakeTimeout: ktlstest.Patience})
+		client := &http.Client{Transport: tr, Timeout: ktlstest.Patience}
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
@@ -375,7 +399,7 @@ func TestHTTPEnds(t *testing.T) {
 				go func() { done <- s.Serve(ln) }()
 				var conns sync.WaitGroup
 				tr := ktlshttp.NewTransport(&http.Transport{DialContext: watched(&conns)}, &ktls.Config{TLS: ktls.ClientTLS()})
-				client := &http.Client{Transport: tr, Timeout: time.Minute}
+				client := &http.Client{Transport: tr, Timeout: ktlstest.Patience}
 				if got := get(client, ln.Addr().String()+"/file"); got != string(webContent) {
 					t.Fatalf("got %d bytes", len(got))
 				}

@@ -13,9 +13,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
 
 // program skips a test whose program is not installed, and names its Debian package.
@@ -113,7 +116,7 @@ func start(t testing.TB, env []string, name string, args ...string) *peer {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(ktlstest.Patience, func() { _ = cmd.Process.Kill() })
 	t.Cleanup(func() {
 		timer.Stop()
 		_ = cmd.Process.Kill()
@@ -172,7 +175,7 @@ func dialPeer(t testing.TB, m mode, addr string, config *tls.Config) *Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	_ = conn.SetDeadline(time.Now().Add(ktlstest.Patience))
 	c := m.client(conn, config)
 	if err := c.Handshake(); err != nil {
 		t.Fatal(err)
@@ -214,7 +217,7 @@ func listenForPeer(t testing.TB) (ln net.Listener, port string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	_ = ln.(*net.TCPListener).SetDeadline(time.Now().Add(time.Minute))
+	_ = ln.(*net.TCPListener).SetDeadline(time.Now().Add(ktlstest.Patience))
 	_, port, _ = net.SplitHostPort(ln.Addr().String())
 	return ln, port
 }
@@ -227,7 +230,7 @@ func acceptPeer(t testing.TB, m mode, ln net.Listener) *Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	_ = conn.SetDeadline(time.Now().Add(ktlstest.Patience))
 	c := m.server(conn, serverConfig())
 	if err := c.Handshake(); err != nil {
 		t.Fatal(err)
@@ -259,15 +262,15 @@ func TestOpenSSLClient(t *testing.T) {
 func TestOpenSSLKeyUpdate(t *testing.T) {
 	cert, key := pemFiles(t)
 	// What they say when they change keys comes by the line, from both outputs.
-	told := []string{"-c", `exec stdbuf -oL openssl "$@" 2>&1`, "sh"}
+	byLine := []string{"-c", `exec stdbuf -oL openssl "$@" 2>&1`, "sh"}
 	for role, connect := range map[string]func(t *testing.T, m mode, serve func(c *Conn, p *peer, changed string)){
 		"server": func(t *testing.T, m mode, serve func(*Conn, *peer, string)) {
-			p := start(t, nil, "sh", append(told, "s_server", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key, "-tls1_3")...)
+			p := start(t, nil, "sh", append(byLine, "s_server", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key, "-tls1_3")...)
 			serve(dialPeer(t, m, p.line(t, "ACCEPT "), clientConfig()), p, "SSL_do_handshake -> 1")
 		},
 		"client": func(t *testing.T, m mode, serve func(*Conn, *peer, string)) {
 			ln, port := listenForPeer(t)
-			p := start(t, nil, "sh", append(told, "s_client", "-connect", "127.0.0.1:"+port, "-servername", "test.invalid", "-tls1_3")...)
+			p := start(t, nil, "sh", append(byLine, "s_client", "-connect", "127.0.0.1:"+port, "-servername", "test.invalid", "-tls1_3")...)
 			serve(acceptPeer(t, m, ln), p, "KEYUPDATE")
 		},
 	} {
@@ -345,8 +348,7 @@ func TestGnuTLSServer(t *testing.T) {
 	inSoftAndKernel(t, func(t *testing.T, m mode) {
 		for name, priority := range gnutlsPriorities {
 			t.Run(name, func(t *testing.T) {
-				ln, port := listenForPeer(t)
-				_ = ln.Close() // gnutls-serv does not tell which port it chose
+				port := freePort(t) // gnutls-serv does not say which port it chose
 				start(t, nil, "gnutls-serv", "--echo", "--x509certfile", cert, "--x509keyfile", key, "--priority", priority, "-p", port)
 				awaitServer(t, "127.0.0.1:"+port)
 				c := dialPeer(t, m, "127.0.0.1:"+port, clientConfig())
@@ -363,10 +365,25 @@ func TestGnuTLSServer(t *testing.T) {
 	})
 }
 
+// freePort returns a port without a listener, below those that the kernel gives to sockets that do not name one: none of
+// these gets it before the program that it is for.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for n := 20000 + os.Getpid()%10000; n < 32768; n++ {
+		port := strconv.Itoa(n)
+		if ln, err := net.Listen("tcp", ":"+port); err == nil {
+			_ = ln.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
 // awaitServer waits until addr accepts connections.
 func awaitServer(t *testing.T, addr string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(ktlstest.Patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if conn, err := net.Dial("tcp", addr); err == nil {
 			_ = conn.Close()
 			return
@@ -379,7 +396,7 @@ func awaitServer(t *testing.T, addr string) {
 // would tell, only when it ends.
 func awaitSession(t *testing.T, file string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(ktlstest.Patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if b, err := os.ReadFile(file); err == nil && bytes.Contains(b, []byte("-----END")) {
 			return
 		}
@@ -408,7 +425,7 @@ func TestEarlyDataIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { conn.Close() })
-		_ = conn.SetDeadline(time.Now().Add(time.Minute))
+		_ = conn.SetDeadline(time.Now().Add(ktlstest.Patience))
 		c := m.server(conn, serverConfig())
 		if n, err := c.Read(make([]byte, 100)); n != 0 || err == nil || !strings.Contains(err.Error(), "early data") {
 			t.Errorf("read %d bytes, %v", n, err)

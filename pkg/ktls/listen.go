@@ -46,7 +46,7 @@ var errNoCertificate = errors.New("ktls: Config.TLS has neither Certificates nor
 
 // NewListener returns a listener whose connections are [*Conn] servers over those that inner accepts. As with
 // [tls.NewListener] the handshake is not part of Accept, unless the Config has a positive HandshakeTimeout: then Accept
-// returns connections whose handshake is complete, and drops those whose handshake failed.
+// returns connections whose handshake is complete, and drops those whose handshake failed, see Config.OnHandshakeError.
 //
 // A listener of net.Listen accepts Multipath TCP (MPTCP) where the kernel has it, and an MPTCP connection cannot have
 // kernel TLS: peers that speak MPTCP stay in user space. With [Require] NewListener returns an [*OffloadError] of

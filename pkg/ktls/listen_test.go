@@ -9,10 +9,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
 
 func TestHandshakeTimeout(t *testing.T) {
-	ln, err := Listen("tcp", "127.0.0.1:0", &Config{TLS: serverConfig(), HandshakeTimeout: 30 * time.Second})
+	ln, err := Listen("tcp", "127.0.0.1:0", &Config{TLS: serverConfig(), HandshakeTimeout: ktlstest.Patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,12 +24,12 @@ func TestHandshakeTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	go func() {
+	background(t, func() {
 		if c, err := Dial("tcp", ln.Addr().String(), &Config{TLS: clientConfig()}); err == nil {
 			mustEOF(t, c)
 			_ = c.Close()
 		}
-	}()
+	})
 	conn, err := ln.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -44,11 +46,47 @@ func TestHandshakeTimeout(t *testing.T) {
 	}
 }
 
+// TestOnHandshakeError: a listener reports a handshake that failed, with the connection still open.
+func TestOnHandshakeError(t *testing.T) {
+	type failure struct {
+		from       string
+		err, write error
+	}
+	failed := make(chan failure, 10)
+	config := &Config{TLS: serverConfig(), HandshakeTimeout: ktlstest.Patience, OnHandshakeError: func(c *Conn, err error) {
+		_, writeErr := c.UnsafeNetConn().Write([]byte("a last word"))
+		failed <- failure{c.RemoteAddr().String(), err, writeErr}
+	}}
+	ln, err := Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	background(t, func() { _, _ = ln.Accept() })
+	peer, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	mustWrite(t, peer, "GET / HTTP/1.1\r\n\r\n")
+	got := <-failed
+	var header tls.RecordHeaderError
+	if got.from != peer.LocalAddr().String() || !errors.As(got.err, &header) || got.write != nil {
+		t.Errorf("reported %+v", got)
+	}
+	if err := ln.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := len(failed); n != 0 {
+		t.Errorf("%d more reports, the first: %+v", n, <-failed)
+	}
+}
+
 // mute is a listener whose peers never say a word.
 type mute struct {
 	accepted atomic.Int32
 	peers    int32
 	closed   chan struct{}
+	reported atomic.Int32 // handshakes that failed
 }
 
 func (m *mute) Accept() (net.Conn, error) {
@@ -58,17 +96,17 @@ func (m *mute) Accept() (net.Conn, error) {
 	}
 	m.accepted.Add(1)
 	conn, _ := net.Pipe()
-	return Server(conn, &Config{TLS: serverConfig(), HandshakeTimeout: time.Minute}), nil
+	return Server(conn, &Config{TLS: serverConfig(), HandshakeTimeout: time.Minute, OnHandshakeError: func(*Conn, error) { m.reported.Add(1) }}), nil
 }
 
 func (m *mute) Close() error   { close(m.closed); return nil }
 func (m *mute) Addr() net.Addr { return &net.TCPAddr{} }
 
 // TestHandshakesAreBounded: peers that say nothing hold a handshake each until its timeout,
-// and no more than maxHandshakes of them at a time.
+// and no more than maxHandshakes of them at a time. Each timeout is reported, and a handshake that Close ends is not.
 func TestHandshakesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		inner := &mute{peers: 3 * maxHandshakes, closed: make(chan struct{})}
+		inner := &mute{peers: 3*maxHandshakes + 1, closed: make(chan struct{})}
 		ln := newEagerListener(inner)
 		ended := make(chan error)
 		go func() {
@@ -82,18 +120,22 @@ func TestHandshakesAreBounded(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 		}
+		synctest.Wait() // the last handshake is under way
 		if err := ln.Close(); err != nil {
 			t.Error(err)
 		}
 		if err := <-ended; !errors.Is(err, net.ErrClosed) {
 			t.Errorf("accept after close: %v", err)
 		}
+		if a, r := inner.accepted.Load(), inner.reported.Load(); a != inner.peers || r != inner.peers-1 {
+			t.Errorf("%d of %d connections were accepted, %d failures were reported", a, inner.peers, r)
+		}
 	})
 }
 
 // TestRequestTLS has net/http see the connection's state.
 func TestRequestTLS(t *testing.T) {
-	ln, err := Listen("tcp", "127.0.0.1:0", &Config{TLS: serverConfig(), HandshakeTimeout: 30 * time.Second})
+	ln, err := Listen("tcp", "127.0.0.1:0", &Config{TLS: serverConfig(), HandshakeTimeout: ktlstest.Patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +146,7 @@ func TestRequestTLS(t *testing.T) {
 	defer func() { _ = srv.Close(); <-done }()
 	tr := &http.Transport{TLSClientConfig: clientConfig()}
 	defer tr.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Get("https://" + ln.Addr().String())
+	resp, err := (&http.Client{Transport: tr, Timeout: ktlstest.Patience}).Get("https://" + ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

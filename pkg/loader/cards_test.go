@@ -25,7 +25,7 @@ func (b *lacking) attachCards(_ context.Context, wait bool) (map[string]*ebpf.Pr
 
 // What network cards lack is in the list of what is missing, which is read when a run has begun; what is found out later
 // is said then.
-func TestLackOfCardsIsSaid(t *testing.T) {
+func TestMissingCardHooksAreReported(t *testing.T) {
 	var said []string
 	opening := &Tracer{backend: &lacking{}, notice: func(line string) { said = append(said, line) }}
 	opening.pollCards(t.Context(), true)

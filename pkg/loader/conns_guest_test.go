@@ -211,7 +211,7 @@ type way struct {
 	dir  event.Dir
 }
 
-// watchBusy starts a tracer and looks at all that it tells until it has met as many
+// watchBusy starts a tracer and looks at all that it reports until it has met as many
 // sockets. While hooks are attached or detached the traffic rests: an emulated
 // processor does not bear with text that changes under it.
 func watchBusy(t *testing.T, sockets int, rest *sync.RWMutex) {
@@ -280,7 +280,7 @@ func watchBusy(t *testing.T, sockets int, rest *sync.RWMutex) {
 
 // TestConnectionsEndOnce: sockets come and go at the same addresses, on several
 // processors at once. Each is one connection, which ends once, and none of its
-// records is told of another.
+// records is reported for another.
 func TestConnectionsEndOnce(t *testing.T) {
 	const each, workers, records = 100, 4, 3
 	var met, ended, total uint64

@@ -29,7 +29,7 @@ func (b *atTheEnd) eachPending(visit func(*wire.Event) error) error {
 }
 
 // What was set aside knows how many records were hidden at that time only; the
-// connection knows how many are by now. It is told even where no connection is
+// connection knows how many are by now. It is reported even where no connection is
 // left, unless the filters hide it.
 func TestUnfinished(t *testing.T) {
 	rec := func(conn, seq, hidden uint64, dir event.Dir, flags uint8) wire.Event {
@@ -42,19 +42,19 @@ func TestUnfinished(t *testing.T) {
 	c := object.KtlsConn{Tx: object.KtlsEvent(rec(7, 6, 4, event.TX, 0)), Rx: object.KtlsEvent(rec(7, 2, 0, event.RX, 0)),
 		TxState: 1, RxState: 2} // sealing and opened
 	b := atTheEnd{conn: wire.ConnOf(&c), aside: []*wire.Event{&alone, &aside, &hides}}
-	type told struct {
+	type reported struct {
 		conn, seq, hidden, skipped uint64
 		dir                        event.Dir
 	}
-	var got []told
+	var got []reported
 	tr := &Tracer{backend: &b, asm: assemble.New(nil, assemble.Options{})}
 	err := tr.reportUnfinished(func(e event.Event) error {
 		r := e.(*event.Record)
-		got = append(got, told{r.Conn.ID, r.Seq, r.Hidden, r.Skipped, r.Dir})
+		got = append(got, reported{r.Conn.ID, r.Seq, r.Hidden, r.Skipped, r.Dir})
 		return nil
 	})
-	want := []told{{7, 3, 4, 0, event.TX}, {7, 6, 4, 0, event.TX}, {7, 2, 0, 0, event.RX}, {8, 5, 2, 0, event.TX}}
+	want := []reported{{7, 3, 4, 0, event.TX}, {7, 6, 4, 0, event.TX}, {7, 2, 0, 0, event.RX}, {8, 5, 2, 0, event.TX}}
 	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("%v, told %+v, want %+v", err, got, want)
+		t.Errorf("%v, reported %+v, want %+v", err, got, want)
 	}
 }

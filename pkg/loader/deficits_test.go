@@ -41,8 +41,8 @@ func TestDeficits(t *testing.T) {
 
 func countsOf(n int) counts { return counts{1: {Software: [2]int{n, n}}} }
 
-// TestUnmet: directions are compared each by itself, and a card's sockets are not software's.
-func TestUnmet(t *testing.T) {
+// TestDeficitsByDirection: directions are compared each by itself, and a card's sockets are not software's.
+func TestDeficitsByDirection(t *testing.T) {
 	open := namespace.Open{Software: [2]int{3, 1}, Card: [2]int{1, 0}}
 	if n := countMissing(open, object.KtlsNetnsCount{Sw: [2]uint32{2, 1}, Card: [2]uint32{0, 2}}); n != 2 {
 		t.Errorf("%d", n)

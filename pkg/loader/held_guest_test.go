@@ -15,7 +15,7 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// TestHeld: what connections hold back is told where they are found, and to who asks
+// TestHeld: what connections hold back is reported where they are found, and to who asks
 // later, wherever their state lies.
 func TestHeld(t *testing.T) {
 	needGuest(t)
@@ -44,16 +44,16 @@ func checkHeld(t *testing.T, full bool) {
 		return s
 	}
 	if h := at(a).Held; h == nil || *h != (event.Held{OpenBytes: 100}) {
-		t.Errorf("an open record is told as %+v", h)
+		t.Errorf("an open record is reported as %+v", h)
 	}
 	if h := at(half).Held; h == nil || h.Incomplete != 25 || h.RecordBytes != 105 || h.QuietFor > 60e9 {
-		t.Errorf("a quarter of a record is told as %+v", h)
+		t.Errorf("a quarter of a record is reported as %+v", h)
 	}
 	if h := at(peeked).Held; h == nil || h.Unread != 1 || h.UnreadBytes != 30 {
-		t.Errorf("a record that was peeked at is told as %+v", h)
+		t.Errorf("a record that was peeked at is reported as %+v", h)
 	}
 	if h := at(b).Held; h != nil {
-		t.Errorf("nothing is told as %+v", h)
+		t.Errorf("nothing is reported as %+v", h)
 	}
 	for c, want := range map[*net.TCPConn]*event.Held{a: {OpenBytes: 100}, peeked: {Unread: 1, UnreadBytes: 30}, b: nil} {
 		h, err := tr.Held(at(c).Conn.ID)

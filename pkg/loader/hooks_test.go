@@ -169,7 +169,7 @@ func TestChooseWithoutOne(t *testing.T) {
 			}
 		}
 		if !slices.Equal(missing, want) {
-			t.Errorf("without %s the user is told %q, want %q", h.function, missing, want)
+			t.Errorf("without %s the message is %q, want %q", h.function, missing, want)
 		}
 	}
 }

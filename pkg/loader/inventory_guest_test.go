@@ -13,7 +13,7 @@ import (
 
 // TestNotFound: a socket that is in no task's files is found although another ends, which
 // was met, before the kernel's count is looked at. Without that part of the inventory it is
-// told as lost, and what begins meanwhile is not.
+// reported as lost, and what begins meanwhile is not.
 func TestNotFound(t *testing.T) {
 	needGuest(t)
 	guesttest.OnOneKernel(t)
@@ -34,7 +34,7 @@ func TestNotFound(t *testing.T) {
 				if c.begin {
 					kernelTLS(t)
 				}
-				ends.Close() // last: list does not tell a socket from one that had its place before
+				ends.Close() // last: list does not distinguish a socket from one that had its place before
 			})
 			if found, lost := inventoryOf(t, cfg); found != c.found || lost != c.lost {
 				t.Errorf("%d found and %d not, want %d and %d", found, lost, c.found, c.lost)

@@ -15,8 +15,8 @@ import (
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
 
-// told is what a run told of its connections.
-type told struct {
+// reported is what a run reported of its connections.
+type reported struct {
 	records, payloads [2]uint64
 	matched           [2]uint64      // records for which the expression holds
 	skipped           [2]uint64      // what sampling left out and a record stands for
@@ -32,8 +32,8 @@ type told struct {
 type losses map[string][2]uint64
 
 // exchanged traces n records over each of some connections, and reads what was
-// told only then.
-func exchanged(t *testing.T, cfg Config, conns, n int) (*Tracer, told) {
+// reported only then.
+func exchanged(t *testing.T, cfg Config, conns, n int) (*Tracer, reported) {
 	t.Helper()
 	return traced(t, cfg, func() {
 		for range conns {
@@ -43,8 +43,8 @@ func exchanged(t *testing.T, cfg Config, conns, n int) (*Tracer, told) {
 	})
 }
 
-// traced traces some traffic, and reads what was told only then.
-func traced(t *testing.T, cfg Config, traffic func()) (*Tracer, told) {
+// traced traces some traffic, and reads what was reported only then.
+func traced(t *testing.T, cfg Config, traffic func()) (*Tracer, reported) {
 	t.Helper()
 	needGuest(t)
 	tr, err := Open(t.Context(), cfg)
@@ -53,7 +53,7 @@ func traced(t *testing.T, cfg Config, traffic func()) (*Tracer, told) {
 	}
 	t.Cleanup(func() { tr.Close() })
 	traffic()
-	got := told{sent: map[uint64]int{}, lost: losses{}}
+	got := reported{sent: map[uint64]int{}, lost: losses{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := tr.Run(ctx, func(ev event.Event) error {
@@ -94,7 +94,7 @@ func traced(t *testing.T, cfg Config, traffic func()) (*Tracer, told) {
 
 // check compares what was seen, of as many sealed and as many opened, with what
 // is reported as lost.
-func (g *told) check(t *testing.T, seen [2]uint64, each uint64, cause string) {
+func (g *reported) check(t *testing.T, seen [2]uint64, each uint64, cause string) {
 	t.Helper()
 	want := losses{cause: {each - seen[event.TX], each - seen[event.RX]}}
 	if want[cause] == [2]uint64{} || !maps.Equal(g.lost, want) {
@@ -137,7 +137,7 @@ func TestLossOfEvents(t *testing.T) {
 	}
 }
 
-// TestLossOfPayloads: the records are all told, some without their plaintext.
+// TestLossOfPayloads: the records are all reported, some without their plaintext.
 func TestLossOfPayloads(t *testing.T) {
 	needGuest(t)
 	guesttest.OnEndsWithEachChange(t)
@@ -221,7 +221,7 @@ func TestLossOfSums(t *testing.T) {
 }
 
 // TestLossOfPending: of the records that wait for TCP all but one find no room.
-// Each that is told is reported once.
+// No record is reported twice.
 func TestLossOfPending(t *testing.T) {
 	needGuest(t)
 	guesttest.OnEndsWithEachChange(t)
@@ -232,7 +232,7 @@ func TestLossOfPending(t *testing.T) {
 	})
 	for seq, times := range got.sent {
 		if times != 1 || seq >= n {
-			t.Errorf("record %d is told %d times", seq, times)
+			t.Errorf("record %d is reported %d times", seq, times)
 		}
 	}
 	got.check(t, got.records, n, "pending_map_full")

@@ -160,7 +160,7 @@ func TestKernelMatchesAsReference(t *testing.T) {
 	}
 	t.Logf("answers no, yes, ask: %v", answers)
 	if answers[compile.No] == 0 || answers[compile.Yes] == 0 || answers[compile.Ask] == 0 {
-		t.Error("the records do not tell the expressions apart")
+		t.Error("the records do not distinguish the expressions")
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // TestReturnOfALaterCall: where the return of the call that has read a record was not
-// seen, that of a later call lets it go, and the record is not told as read by that one.
+// seen, that of a later call lets it go, and the record is not reported as read by that one.
 func TestReturnOfALaterCall(t *testing.T) {
 	needGuest(t)
 	tr, err := Open(t.Context(), Config{Backend: BackendEBPF})

@@ -16,26 +16,26 @@ type lossless struct{ backend }
 
 func (lossless) losses() (n lossCounts, err error) { return n, nil }
 
-// A payload that was announced and is not there is a loss, told once.
-func TestDroppedPayloadIsTold(t *testing.T) {
+// A payload that was announced and is not there is a loss, reported once.
+func TestDroppedPayloadIsReported(t *testing.T) {
 	empty := func(func(wire.Payload) bool) error { return nil }
 	tr := &Tracer{backend: lossless{}, asm: assemble.New(empty, assemble.Options{})}
 	w := wire.Event{Kind: wire.KindRecord, Conn: 1, Dir: uint8(event.RX), Flags: wire.FlagPayload, Rec: wire.Rec{Len: 9, Stamp: [4]uint64{1, 2, 3, 4}}}
 	if err := tr.asm.Add(&w, func(event.Event) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	var told []*event.Lost
+	var reported []*event.Lost
 	for range 2 {
 		err := tr.Losses(func(e event.Event) error {
-			told = append(told, e.(*event.Lost))
+			reported = append(reported, e.(*event.Lost))
 			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(told) != 1 || told[0].Count != 1 || told[0].Cause != "payload_dropped" || !told[0].HasDir || told[0].Dir != event.RX {
-		t.Errorf("told %+v", told)
+	if len(reported) != 1 || reported[0].Count != 1 || reported[0].Cause != "payload_dropped" || !reported[0].HasDir || reported[0].Dir != event.RX {
+		t.Errorf("reported %+v", reported)
 	}
 }
 

@@ -28,7 +28,7 @@ func TestModprobe(t *testing.T) {
 	}
 }
 
-// Whether a kernel is too old, its symbols tell, if they have the TLS code at all.
+// A kernel's symbols show whether it is too old, if they have the TLS code at all.
 func TestTooOld(t *testing.T) {
 	const module, builtIn, other = "0000000000000000 t %s\t[tls]\n", "0000000000000000 T %s\n", "0000000000000000 t tcp_sendmsg\n"
 	line := func(format, name string) string { return strings.Replace(format, "%s", name, 1) }

@@ -111,17 +111,17 @@ func TestJoinedLate(t *testing.T) {
 		}
 		for from := 1; from < len(q); from++ {
 			got := play(q[from:], func(k *Conn) { k.Join(event.TX); k.Join(event.RX) })
-			told := 0
+			reported := 0
 			for _, l := range got {
 				switch {
 				case whole[l] || whole[certainly(whole, l)]:
-					told++
+					reported++
 				case !strings.HasSuffix(l, "gap") && !strings.HasSuffix(l, "unanswered"):
 					t.Errorf("from record %d: %s", from, l)
 				}
 			}
-			if most := commands(q[from:]); told < most-1 {
-				t.Errorf("from record %d on: %d commands of %d: %q", from, told, most, got)
+			if most := commands(q[from:]); reported < most-1 {
+				t.Errorf("from record %d on: %d commands of %d: %q", from, reported, most, got)
 			}
 		}
 	}
@@ -309,15 +309,15 @@ func TestLost(t *testing.T) {
 
 // TestBounds: identifiers have two bytes, which limits what waits.
 func TestBounds(t *testing.T) {
-	told := 0
-	k := New(func(*finding.Exchange) { told++ })
+	reported := 0
+	k := New(func(*finding.Exchange) { reported++ })
 	for i := range 1 << 17 {
 		b := pdu(capsule, 0, 0, map[int]uint64{sqe: 0x01, sqe + 1: 0x40, sqe + 39: 0x5a})
 		binary.LittleEndian.PutUint16(b[sqe+2:], uint16(i))
 		k.Write(tx, b, uint64(i))
 	}
-	if len(k.waiting) > 1<<16 || told != 1<<16 {
-		t.Errorf("%d commands wait, %d were told", len(k.waiting), told)
+	if len(k.waiting) > 1<<16 || reported != 1<<16 {
+		t.Errorf("%d commands wait, %d were reported", len(k.waiting), reported)
 	}
 }
 

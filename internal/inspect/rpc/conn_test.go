@@ -118,15 +118,15 @@ func TestJoinedLate(t *testing.T) {
 		}
 		for from := 1; from < len(q); from++ {
 			got := play(q[from:], func(k *Conn) { k.Join(tx); k.Join(rx) })
-			told := map[string]bool{}
+			reported := map[string]bool{}
 			for _, l := range got {
-				told[l] = true
+				reported[l] = true
 				if whole[xidOf(l)] != l && !strings.HasSuffix(l, "gap") && !strings.HasSuffix(l, "unanswered") {
 					t.Errorf("%s from record %d: %s", name, from, l)
 				}
 			}
 			for _, xid := range callsOf(q[from:]) {
-				if l := whole[xid]; !told[l] {
+				if l := whole[xid]; !reported[l] {
 					t.Errorf("%s from record %d: missing %s", name, from, l)
 				}
 			}
@@ -240,7 +240,7 @@ func null(xid int) []say {
 	return []say{{tx, callTo(xid, programNFS, 4, 0, nil)}, {rx, replyTo(xid, nil)}}
 }
 
-const nullTold = "tx nfs 0x00000009 NULL |  | accepted | 56 > 28 in 1000, complete"
+const nullReported = "tx nfs 0x00000009 NULL |  | accepted | 56 > 28 in 1000, complete"
 
 func TestConversations(t *testing.T) {
 	gss := func(service int, arguments []byte) []byte {
@@ -291,17 +291,17 @@ func TestConversations(t *testing.T) {
 			[]say{{tx, callTo(1, programNFS, 4, 1, xdr("", 1, 1<<31, slices.Repeat(xdr(10), 40)))}},
 			[]string{"tx nfs 0x00000001 COMPOUND " + strings.Repeat("GETFH ", maxOperations) + "… | v4.1 |  | 228 > 0 in 0, unanswered"}},
 		"no message": {
-			[]say{{tx, []byte("GET / HTTP/1.1\r\n\r\n")}, null(9)[0], null(9)[1]}, []string{nullTold}},
+			[]say{{tx, []byte("GET / HTTP/1.1\r\n\r\n")}, null(9)[0], null(9)[1]}, []string{nullReported}},
 		"a fragment of a gigabyte": {
-			[]say{{tx, xdr(1<<30, 1, 0, 2)}, null(9)[0], null(9)[1]}, []string{nullTold}},
+			[]say{{tx, xdr(1<<30, 1, 0, 2)}, null(9)[0], null(9)[1]}, []string{nullReported}},
 		"opaque of four gigabytes": {
 			[]say{{tx, marked(xdr(1, call, rpcVersion, programNFS, 4, 1, 0, 0, 0, 0, -1))}, null(9)[0], null(9)[1]},
-			[]string{nullTold, "tx nfs 0x00000001 COMPOUND |  |  | 48 > 0 in 0, unanswered"}},
+			[]string{nullReported, "tx nfs 0x00000001 COMPOUND |  |  | 48 > 0 in 0, unanswered"}},
 		"empty fragments": {
 			[]say{{tx, slices.Concat(xdr(0, 0, 0), callTo(9, programNFS, 4, 0, nil))}, null(9)[1]},
 			[]string{"tx nfs 0x00000009 NULL |  | accepted | 68 > 28 in 1000, complete"}},
 		"an empty message": {
-			[]say{{tx, xdr(lastFragment)}, null(9)[0], null(9)[1]}, []string{nullTold}},
+			[]say{{tx, xdr(lastFragment)}, null(9)[0], null(9)[1]}, []string{nullReported}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := converse(c.say...); !slices.Equal(got, c.want) {
@@ -344,7 +344,7 @@ func TestGaps(t *testing.T) {
 			k.Write(s.dir, s.b, uint64(i+1)*1000)
 		}
 		k.Close()
-		if !slices.Contains(lines, nullTold) {
+		if !slices.Contains(lines, nullReported) {
 			t.Errorf("bytes %d to %d missing: %q", c.from, c.to, lines)
 		}
 		if found := slices.ContainsFunc(lines, func(l string) bool { return c.want != "" && strings.Contains(l, c.want) }); found != (c.want != "") || len(lines) > 2 {
@@ -360,7 +360,7 @@ func TestDoubt(t *testing.T) {
 		t.Fatal("it does not look like a reply")
 	}
 	got := converse(append([]say{{tx, []byte("what is no message")}, {tx, fake}}, null(9)...)...)
-	if !slices.Equal(got, []string{nullTold}) {
+	if !slices.Equal(got, []string{nullReported}) {
 		t.Errorf("%q", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log"
 	"net"
 	"net/http"
 	"slices"
@@ -24,7 +25,8 @@ type Server struct {
 
 	// Config is how connections are made. nil means a zero one. Where Config.TLS is nil, HTTP.TLSConfig is used. Where
 	// HandshakeTimeout is not positive, the shortest of HTTP's ReadHeaderTimeout, ReadTimeout and WriteTimeout is used, or
-	// 10 seconds where none is set: a Server always limits handshakes. A connection whose handshake fails is dropped.
+	// 10 seconds where none is set: a Server always limits handshakes. A connection whose handshake fails is dropped, with
+	// a line in HTTP.ErrorLog.
 	Config *ktls.Config
 
 	once   sync.Once
@@ -59,7 +61,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		_ = ln.Close()
 		return err
 	}
-	sorted := newSorter(tlsListener)
+	sorted := newSorter(tlsListener, s.refusal)
 	var wg sync.WaitGroup
 	wg.Go(sorted.run)
 	wg.Go(func() { _ = s.http2().Serve(sorted.h2) }) // until the sorter is closed
@@ -136,7 +138,27 @@ func (s *Server) config() *ktls.Config {
 	if c.HandshakeTimeout <= 0 { // the protocol is known only after the handshake, so the listener must run it
 		c.HandshakeTimeout = handshakeTimeout(s.HTTP)
 	}
+	c.OnHandshakeError = s.logFailure(c.OnHandshakeError)
 	return &c
+}
+
+// logFailure writes the line that net/http writes of a failed handshake, and passes the error on to the caller's hook.
+func (s *Server) logFailure(hook func(*ktls.Conn, error)) func(*ktls.Conn, error) {
+	return func(c *ktls.Conn, err error) {
+		s.logf("http: TLS handshake error from %s: %v", c.RemoteAddr(), err)
+		if hook != nil {
+			hook(c, err)
+		}
+	}
+}
+
+// logf logs where HTTP does.
+func (s *Server) logf(format string, args ...any) {
+	if l := s.HTTP.ErrorLog; l != nil {
+		l.Printf(format, args...)
+		return
+	}
+	log.Printf(format, args...)
 }
 
 // protocols reports what a server or transport speaks over TLS. A TLSNextProto without h2 is the old way to switch HTTP/2

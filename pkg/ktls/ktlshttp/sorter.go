@@ -12,13 +12,14 @@ import (
 // sorter sorts a listener's connections by what their ALPN chose. Its handshakes are complete.
 type sorter struct {
 	*ktls.Listener
-	h1, h2 *queue
-	closed chan struct{}
-	close  func() error
+	refusal func(*ktls.Conn) []byte // what to answer a connection that may not speak HTTP/2, or nil
+	h1, h2  *queue
+	closed  chan struct{}
+	close   func() error
 }
 
-func newSorter(ln *ktls.Listener) *sorter {
-	s := &sorter{Listener: ln, closed: make(chan struct{})}
+func newSorter(ln *ktls.Listener, refusal func(*ktls.Conn) []byte) *sorter {
+	s := &sorter{Listener: ln, refusal: refusal, closed: make(chan struct{})}
 	s.close = sync.OnceValue(func() error { close(s.closed); return ln.Close() })
 	s.h1, s.h2 = newQueue(s), newQueue(s)
 	return s
@@ -29,6 +30,8 @@ func (s *sorter) Close() error { return s.close() }
 
 // run accepts until the listener is closed.
 func (s *sorter) run() {
+	var refused sync.WaitGroup
+	defer refused.Wait()
 	for {
 		conn, err := s.Accept()
 		if err != nil {
@@ -38,8 +41,29 @@ func (s *sorter) run() {
 			}
 			continue
 		}
-		s.hand(conn.(*ktls.Conn))
+		c := conn.(*ktls.Conn)
+		if answer := s.refusal(c); answer != nil {
+			refused.Go(func() { s.refuse(c, answer) })
+			continue
+		}
+		s.hand(c)
 	}
+}
+
+// refuse sends a last answer. A peer that does not take it holds up neither others nor the end.
+func (s *sorter) refuse(c *ktls.Conn, answer []byte) {
+	_ = c.SetWriteDeadline(time.Now().Add(prefaceTimeout))
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		_, _ = c.Write(answer)
+	}()
+	select {
+	case <-sent:
+	case <-s.closed:
+	}
+	_ = c.Close() // ends the Write
+	<-sent
 }
 
 // fail leaves an error to the server of HTTP/1.1, which waits after a passing one and ends at others.

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
 	"sync"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls"
@@ -19,7 +18,7 @@ import (
 // Requests through a proxy use crypto/tls and HTTP/1.1, because net/http makes the TLS connection through a proxy itself.
 // Config.TLS configures that connection too. With [ktls.Require] such a request fails with [ErrProxy]. An environment
 // variable such as HTTPS_PROXY is enough for a proxy, where Transport.Proxy is http.ProxyFromEnvironment, as that of
-// http.DefaultTransport is.
+// http.DefaultTransport is. Proxy is asked once for each request to an https URL.
 type Transport struct {
 	base   *http.Transport
 	config *ktls.Config
@@ -49,6 +48,9 @@ func NewTransport(base *http.Transport, config *ktls.Config) *Transport {
 	t := &Transport{base: base, config: clientConfig(base, config), spoken: map[string]string{}}
 	t.http1, t.http2 = t.speaking("http/1.1"), t.speaking("h2")
 	t.http1.Protocols.SetHTTP1(true)
+	if base.Proxy != nil {
+		t.http1.Proxy = chosenProxy(base.Proxy)
+	}
 	t.http1.TLSClientConfig = t.config.TLS.Clone() // for connections through a proxy
 	t.http1.TLSClientConfig.NextProtos = []string{"http/1.1"}
 	t.http1.TLSHandshakeTimeout = max(0, t.config.HandshakeTimeout)
@@ -161,12 +163,17 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL == nil || r.URL.Scheme != "https" { // without a URL net/http returns an error
 		return t.http1.RoundTrip(r)
 	}
-	switch proxy, err := t.proxy(r); {
-	case proxy != nil && t.config.Policy == ktls.Require:
+	choice := t.proxy(r)
+	switch {
+	case choice.proxy != nil && t.config.Policy == ktls.Require:
 		closeBody(r)
 		return nil, &ktls.OffloadError{Op: "use kernel TLS", Reason: ErrProxy}
-	case proxy != nil || err != nil: // net/http gets the same error
-		return t.http1.RoundTrip(r)
+	case choice.proxy != nil || choice.err != nil: // net/http gets the same error
+		resp, err := t.http1.RoundTrip(choice.keptIn(r))
+		if resp != nil {
+			resp.Request = r
+		}
+		return resp, err
 	}
 	first, second := t.http2, t.http1
 	if t.speaks(r) == "http/1.1" {
@@ -199,7 +206,8 @@ func (a *attempt) roundTrip(t *http.Transport, r *http.Request, body *heldBody) 
 	var used net.Conn
 	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { used = info.Conn }}
 	ctx := context.WithValue(r.Context(), attemptKey{}, a)
-	sent := r.WithContext(httptrace.WithClientTrace(ctx, trace))
+	// No request through a proxy comes here.
+	sent := proxyChoice{}.keptIn(r.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if body != nil {
 		sent.Body = body
 	}
@@ -213,14 +221,6 @@ func (a *attempt) roundTrip(t *http.Transport, r *http.Request, body *heldBody) 
 		resp.TLS = &state
 	}
 	return resp, nil
-}
-
-// proxy returns the proxy of a request, or nil.
-func (t *Transport) proxy(r *http.Request) (*url.URL, error) {
-	if t.base.Proxy == nil {
-		return nil, nil
-	}
-	return t.base.Proxy(r)
 }
 
 // CloseIdleConnections closes the connections that no request uses. http.Client.CloseIdleConnections calls it.

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ktlstop/ktlstop/pkg/ktls/internal/ktlstest"
 )
 
@@ -39,15 +41,17 @@ func udpPair(t testing.TB) (a, b net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { second.Close() })
-	at := first.LocalAddr().(*net.UDPAddr)
-	first.Close() // a socket is connected when it is made; nobody else gets the port of a connected peer by chance
-	again, err := net.DialUDP("udp", at, second.LocalAddr().(*net.UDPAddr))
+	t.Cleanup(func() { first.Close(); second.Close() })
+	rc, err := first.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { again.Close() })
-	return again, second
+	to := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: second.LocalAddr().(*net.UDPAddr).Port}
+	var connectErr error // package net connects a socket only when it makes it, and a port that is given up may go to others
+	if err := rc.Control(func(fd uintptr) { connectErr = unix.Connect(int(fd), to) }); err != nil || connectErr != nil {
+		t.Fatal(err, connectErr)
+	}
+	return first, second
 }
 
 // TestEnableFamily: what one end writes the other reads, over TCP and over UDP, also one that
@@ -72,7 +76,7 @@ func TestEnableFamily(t *testing.T) {
 			}
 			defer right.Close()
 			for _, f := range []*os.File{left, right} {
-				if err := f.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+				if err := f.SetDeadline(time.Now().Add(ktlstest.Patience)); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// Patience is how long a test waits for something before it counts as hung: longer than a loaded emulator stalls.
+const Patience = 5 * time.Minute
+
 // InGuest reports whether a test runs on a stock kernel in a virtual machine, where nothing may be skipped.
 func InGuest() bool { return os.Getenv("KTLSTOP_GUEST") == "1" }
 
@@ -61,7 +64,7 @@ func TCPPair(t testing.TB) (client, server net.Conn) {
 	}
 	t.Cleanup(func() { client.Close(); server.Close() })
 	for _, conn := range []net.Conn{client, server} {
-		_ = conn.SetDeadline(time.Now().Add(time.Minute)) // a test that hangs says where
+		_ = conn.SetDeadline(time.Now().Add(Patience)) // a test that hangs says where
 	}
 	return client, server
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // unloadTime is how long sockets that are closed may keep the module in use.
-const unloadTime = 20 * time.Second
+const unloadTime = time.Minute
 
 // loadFamily loads the module af_ktls until the test ends, and fails the test for what the kernel complains of meanwhile. The repository's `make kmod` builds the module for each kernel. Where that kernel's headers are not
 // published there is none, and the test is skipped.

@@ -394,7 +394,7 @@ func TestAsyncFailure(t *testing.T) {
 	b.expect(t, "error")
 }
 
-func TestAsyncWithoutWord(t *testing.T) {
+func TestAsyncWithoutCompletion(t *testing.T) {
 	b := newBench()
 	w := with(wire.FlagAsync, returned(0, 11, 50))
 	w.Rec.Stamp[2] = 0

@@ -143,7 +143,7 @@ func TestCompletionsAreBounded(t *testing.T) {
 		b.feed(t, undecipherable(seq))
 	}
 	if len(b.got) != 2 || b.got[0].(*event.Error).Seq != 0 || b.got[1].(*event.Error).Seq != 1 {
-		t.Errorf("let go: %v", b.got)
+		t.Errorf("released: %v", b.got)
 	}
 	if b.async.len() != maxPayloads {
 		t.Errorf("%d completions are kept", b.async.len())

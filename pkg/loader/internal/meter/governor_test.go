@@ -9,8 +9,8 @@ import (
 // after which it gave up, 0 for none.
 func govern(t *testing.T, l Limits, shares ...float64) (set []uint32, gaveUp int) {
 	t.Helper()
-	told := 0
-	l.Notice = func(string) { told++ }
+	reported := 0
+	l.Notice = func(string) { reported++ }
 	l.Set = func(every uint32) error { set = append(set, every); return nil }
 	g := NewGovernor(l)
 	for i, share := range shares {
@@ -23,8 +23,8 @@ func govern(t *testing.T, l Limits, shares ...float64) (set []uint32, gaveUp int
 			break
 		}
 	}
-	if told != len(set) {
-		t.Errorf("%d changes, %d of them told", len(set), told)
+	if reported != len(set) {
+		t.Errorf("%d changes, %d of them reported", len(set), reported)
 	}
 	return set, gaveUp
 }

@@ -40,8 +40,8 @@ func TestDatagrams(t *testing.T) {
 	}
 }
 
-// What was dropped and not told is reported once, by reason, of connections that are wanted.
-func TestUntold(t *testing.T) {
+// What was dropped without a report is counted once, by reason, of connections that are wanted.
+func TestUnreportedDrops(t *testing.T) {
 	raw := datagramsOf(7)
 	raw.Dropped[event.DropReplay].Unreported = 3
 	raw.Dropped[event.DropReplay].Seq = 77
@@ -56,7 +56,7 @@ func TestUntold(t *testing.T) {
 	}
 	raw.Reported = 0
 	if c, _ := ReadDatagrams(bytesOf(raw)); len(c.UnreportedDrops(6)) != 0 {
-		t.Error("of a connection that is not wanted something is told")
+		t.Error("something is reported of a connection that is not wanted")
 	}
 }
 
