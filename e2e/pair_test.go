@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"os"
 	"strconv"
@@ -113,6 +114,38 @@ func (p *pair) close() {
 func (p *pair) closeEnd(i int) {
 	p.files[i].Close()
 	p.conns[i].Close()
+}
+
+// arrived waits until all that a has sent is in b's receive queue. The kernel may leave the way there to a
+// thread, which a busy machine keeps waiting. TCP acknowledges before TLS looks at what arrived, and both
+// hold the receiver's lock, which TCP_INFO takes.
+func (p *pair) arrived(t *testing.T) {
+	t.Helper()
+	eventually(t, "all that was sent acknowledged", func() bool {
+		n, err := unix.IoctlGetInt(p.a, unix.TIOCOUTQ)
+		must(t, err)
+		return n == 0
+	})
+	_, err := unix.GetsockoptTCPInfo(p.b, unix.SOL_TCP, unix.TCP_INFO)
+	must(t, err)
+}
+
+// taken waits until b's reader has opened all that arrived, which has left TCP's queue then.
+func (p *pair) taken() error {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if n, err := unix.IoctlGetInt(p.b, unix.TIOCINQ); n == 0 || err != nil {
+			return err
+		}
+	}
+	return errors.New("nobody reads")
+}
+
+// ready reports whether an event is there within a time.
+func ready(t *testing.T, fd int, event int16, within time.Duration) bool {
+	t.Helper()
+	fds := []unix.PollFd{{Fd: int32(fd), Events: event}}
+	must(t, again(func() error { _, err := unix.Poll(fds, int(within.Milliseconds())); return err }))
+	return fds[0].Revents != 0
 }
 
 // recordType is the control message that sets a record's type.

@@ -51,6 +51,7 @@ func playMultiplexor(t *testing.T, s security, sizes ...int) func(*testing.T, tr
 	must(t, raw.SetKeys(p.conns[1], raw.TX, &back))
 	must(t, raw.SetKeys(p.conns[0], raw.RX, &back))
 	records, stream := p.sendPatterns(t, sizes...)
+	p.arrived(t)
 	kcm := multiplexor(t, p.b, kcmSize)
 	defer unix.Close(kcm)
 	for at := 0; at < len(stream); at += kcmSize {
@@ -127,6 +128,7 @@ func playSplit(t *testing.T, s security, wrong bool) func(*testing.T, trace) {
 	p := newPair(t, s)
 	defer p.close()
 	records, stream := p.sendPatterns(t, kcmSize*3/2, kcmSize*3/2)
+	p.arrived(t)
 	kcm := multiplexor(t, p.b, kcmSize)
 	defer unix.Close(kcm)
 	checkSame(t, fromKCM(t, kcm), stream[:kcmSize])
