@@ -371,9 +371,7 @@ func (s *selftest) runTraced(t *testing.T, snaplen int, cases []testCase) outcom
 	tr.wait()
 	got := readTrace(t, tr.file)
 	a := got.invariants(t, snaplen)
-	if sum := got.summary(t); len(sum.Lost) != 0 || len(sum.Missing) != 0 {
-		t.Errorf("lost %v, missing hooks %v", sum.Lost, sum.Missing)
-	}
+	got.checkComplete(t)
 	checkCounters(t, got, before, after)
 	for _, h := range a.order {
 		if h.closed == nil {
