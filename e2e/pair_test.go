@@ -98,7 +98,7 @@ func newPlainPair(t *testing.T, a, b *net.TCPConn, info raw.CryptoInfo) *pair {
 	p.a, p.b = int(p.files[0].Fd()), int(p.files[1].Fd())
 	for _, fd := range []int{p.a, p.b} {
 		must(t, unix.SetNonblock(fd, false))
-		tv := unix.NsecToTimeval(int64(20 * time.Second))
+		tv := unix.NsecToTimeval(int64(patience))
 		must(t, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
 		must(t, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv))
 	}
@@ -168,9 +168,14 @@ func again(call func() error) error {
 	}
 }
 
+// send sends all of b, by one call unless that is interrupted.
 func (p *pair) send(t *testing.T, b []byte, flags int) {
 	t.Helper()
-	must(t, again(func() error { return unix.Send(p.a, b, flags) }))
+	for more := true; more; more = len(b) > 0 {
+		var n int
+		must(t, again(func() (err error) { n, err = sendto(p.a, b, flags); return err }))
+		b = b[n:]
+	}
 }
 
 func (p *pair) sendControl(t *testing.T, typ byte, b []byte) {

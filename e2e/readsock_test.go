@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -191,7 +190,7 @@ func multiplexor(t *testing.T, fd, size int) (kcm int) {
 	defer unix.Close(parser)
 	kcm, err := unix.Socket(unix.AF_KCM, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	must(t, err)
-	tv := unix.NsecToTimeval(int64(20 * time.Second))
+	tv := unix.NsecToTimeval(int64(patience))
 	must(t, unix.SetsockoptTimeval(kcm, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
 	request := [2]int32{int32(fd), int32(parser)}
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(kcm), attach, uintptr(unsafe.Pointer(&request))); errno != 0 {
