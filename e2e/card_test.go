@@ -316,8 +316,12 @@ func TestCardFirst(t *testing.T) {
 	onOneKernel(t)
 	cable := tlsnic.Lay(t)
 	tr := startTracer(t, "-s", "16384")
-	p := cardPair(t, cable, gcm128)
+	var p *pair
 	var sent []piece
+	tr.stopped(func() { // so that it cannot attach them before the first record
+		p = cardPair(t, cable, gcm128)
+		sent = p.sendEach(t, 10, 5000)
+	})
 	tr.waitFor(func() bool {
 		sent = append(sent, p.sendEach(t, 10, 5000)...)
 		return slices.Contains(tr.lines().cards(p), "hw all")

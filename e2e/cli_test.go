@@ -129,16 +129,18 @@ func TestEndsWhileItStarts(t *testing.T) {
 	var stderr bytes.Buffer
 	cmd := exec.Command(program, "trace")
 	cmd.Stderr = &stderr
+	begin := time.Now()
 	must(t, cmd.Start())
 	loading(t, cmd.Process.Pid)
+	pace := time.Since(begin) // of this machine at this time
 	must(t, cmd.Process.Signal(syscall.SIGTERM))
-	begin := time.Now()
+	begin = time.Now()
 	_ = cmd.Wait()
 	if status := cmd.ProcessState.ExitCode(); status != 1 || strings.Count(stderr.String(), "\n") != 1 {
 		t.Errorf("status %d: %q", status, stderr.String())
 	}
-	if took := time.Since(begin); took > 5*time.Second { // two, and the time that an emulated kernel needs to finish its current work
-		t.Errorf("it took %v", took)
+	if took := time.Since(begin); took > max(5*time.Second, 3*pace) { // two, and the time that an emulated kernel needs to finish its current work
+		t.Errorf("it took %v, and its start %v", took, pace)
 	}
 	if n := tlsReferences(t); n != "0" {
 		t.Errorf("the module tls still has %s users", n)
@@ -184,7 +186,7 @@ func TestClosedPipe(t *testing.T) {
 	for name, c := range map[string]struct {
 		duration string
 		traffic  bool
-	}{"with traffic": {"60s", true}, "without": {"1s", false}} {
+	}{"with traffic": {"24h", true}, "without": {"1s", false}} {
 		t.Run(name, func(t *testing.T) {
 			r, w, err := os.Pipe()
 			must(t, err)
@@ -200,12 +202,10 @@ func TestClosedPipe(t *testing.T) {
 				must(t, err)
 			}
 			r.Close()
-			begin := time.Now()
+			late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+			defer late.Stop()
 			if err := cmd.Wait(); err != nil || stderr.Len() != 0 {
 				t.Errorf("%v: %s", err, &stderr)
-			}
-			if c.traffic && time.Since(begin) > 50*time.Second {
-				t.Error("it ended only with its time")
 			}
 		})
 	}

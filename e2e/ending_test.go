@@ -148,13 +148,7 @@ func (p *pair) finish(t *testing.T, end int) {
 // until waits at a.
 func (p *pair) until(t *testing.T, event int16) {
 	t.Helper()
-	fds := []unix.PollFd{{Fd: int32(p.a), Events: event}}
-	must(t, again(func() error {
-		if n, err := unix.Poll(fds, 5000); n == 0 && err == nil {
-			t.Fatal("nothing happens")
-		} else {
-			return err
-		}
-		return nil
-	}))
+	if !ready(t, p.a, event, patience) {
+		t.Fatal("nothing happens")
+	}
 }

@@ -286,7 +286,7 @@ func TestInspectClosedPipe(t *testing.T) {
 	onOneKernel(t)
 	r, pw, err := os.Pipe()
 	must(t, err)
-	cmd := exec.Command(program, "inspect", "--duration", "60s")
+	cmd := exec.Command(program, "inspect", "--duration", "24h")
 	cmd.Stdout = pw
 	must(t, cmd.Start())
 	pw.Close()
@@ -294,7 +294,5 @@ func TestInspectClosedPipe(t *testing.T) {
 	_, err = io.ReadFull(r, make([]byte, 1))
 	must(t, err)
 	r.Close()
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
-	}
+	waitFor(t, cmd)
 }

@@ -23,7 +23,7 @@ func (tr trace) types() (all []string) {
 // generator's records, with the trigger after the error.
 func TestKeep(t *testing.T) {
 	onOneKernel(t)
-	tr := startTracer(t, "--keep", "10m", "--keep-after", "1s", "--on", "errno == EBADMSG")
+	tr := startTracer(t, "--keep", "10m", "--keep-after", "10s", "--on", "errno == EBADMSG") // the rest of what made may take long
 	before := gen(t, "-n", "3")
 	if n := len(tr.lines()); n > 0 {
 		t.Errorf("%d lines before anything was wrong", n)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"os"
 	"strconv"
@@ -97,7 +98,7 @@ func newPlainPair(t *testing.T, a, b *net.TCPConn, info raw.CryptoInfo) *pair {
 	p.a, p.b = int(p.files[0].Fd()), int(p.files[1].Fd())
 	for _, fd := range []int{p.a, p.b} {
 		must(t, unix.SetNonblock(fd, false))
-		tv := unix.NsecToTimeval(int64(20 * time.Second))
+		tv := unix.NsecToTimeval(int64(patience))
 		must(t, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
 		must(t, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv))
 	}
@@ -113,6 +114,38 @@ func (p *pair) close() {
 func (p *pair) closeEnd(i int) {
 	p.files[i].Close()
 	p.conns[i].Close()
+}
+
+// arrived waits until all that a has sent is in b's receive queue. The kernel may leave the way there to a
+// thread, which a busy machine keeps waiting. TCP acknowledges before TLS looks at what arrived, and both
+// hold the receiver's lock, which TCP_INFO takes.
+func (p *pair) arrived(t *testing.T) {
+	t.Helper()
+	eventually(t, "all that was sent acknowledged", func() bool {
+		n, err := unix.IoctlGetInt(p.a, unix.TIOCOUTQ)
+		must(t, err)
+		return n == 0
+	})
+	_, err := unix.GetsockoptTCPInfo(p.b, unix.SOL_TCP, unix.TCP_INFO)
+	must(t, err)
+}
+
+// taken waits until b's reader has opened all that arrived, which has left TCP's queue then.
+func (p *pair) taken() error {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if n, err := unix.IoctlGetInt(p.b, unix.TIOCINQ); n == 0 || err != nil {
+			return err
+		}
+	}
+	return errors.New("nobody reads")
+}
+
+// ready reports whether an event is there within a time.
+func ready(t *testing.T, fd int, event int16, within time.Duration) bool {
+	t.Helper()
+	fds := []unix.PollFd{{Fd: int32(fd), Events: event}}
+	must(t, again(func() error { _, err := unix.Poll(fds, int(within.Milliseconds())); return err }))
+	return fds[0].Revents != 0
 }
 
 // recordType is the control message that sets a record's type.
@@ -135,9 +168,14 @@ func again(call func() error) error {
 	}
 }
 
+// send sends all of b, by one call unless that is interrupted.
 func (p *pair) send(t *testing.T, b []byte, flags int) {
 	t.Helper()
-	must(t, again(func() error { return unix.Send(p.a, b, flags) }))
+	for more := true; more; more = len(b) > 0 {
+		var n int
+		must(t, again(func() (err error) { n, err = sendto(p.a, b, flags); return err }))
+		b = b[n:]
+	}
 }
 
 func (p *pair) sendControl(t *testing.T, typ byte, b []byte) {

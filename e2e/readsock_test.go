@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -51,6 +50,7 @@ func playMultiplexor(t *testing.T, s security, sizes ...int) func(*testing.T, tr
 	must(t, raw.SetKeys(p.conns[1], raw.TX, &back))
 	must(t, raw.SetKeys(p.conns[0], raw.RX, &back))
 	records, stream := p.sendPatterns(t, sizes...)
+	p.arrived(t)
 	kcm := multiplexor(t, p.b, kcmSize)
 	defer unix.Close(kcm)
 	for at := 0; at < len(stream); at += kcmSize {
@@ -127,6 +127,7 @@ func playSplit(t *testing.T, s security, wrong bool) func(*testing.T, trace) {
 	p := newPair(t, s)
 	defer p.close()
 	records, stream := p.sendPatterns(t, kcmSize*3/2, kcmSize*3/2)
+	p.arrived(t)
 	kcm := multiplexor(t, p.b, kcmSize)
 	defer unix.Close(kcm)
 	checkSame(t, fromKCM(t, kcm), stream[:kcmSize])
@@ -189,7 +190,7 @@ func multiplexor(t *testing.T, fd, size int) (kcm int) {
 	defer unix.Close(parser)
 	kcm, err := unix.Socket(unix.AF_KCM, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	must(t, err)
-	tv := unix.NsecToTimeval(int64(20 * time.Second))
+	tv := unix.NsecToTimeval(int64(patience))
 	must(t, unix.SetsockoptTimeval(kcm, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
 	request := [2]int32{int32(fd), int32(parser)}
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(kcm), attach, uintptr(unsafe.Pointer(&request))); errno != 0 {

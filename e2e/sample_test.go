@@ -128,7 +128,7 @@ func TestSample(t *testing.T) {
 			if n := len(records.filter(func(l *line) bool { return l.Content == "handshake" })); n != rounds {
 				t.Errorf("%s: %d of %d control records", e.dir, n, rounds)
 			}
-			checkPicked(t, records, rounds*5)
+			checkPicked(t, records, rounds*5, sum.skips(timing...))
 			if p != open {
 				checkAccount(t, got.accountOf(t, e.lport, e.rport, e.dir), rounds*6)
 			}
@@ -137,9 +137,9 @@ func TestSample(t *testing.T) {
 }
 
 // checkPicked: of n records of data far fewer are reported, those that stand for others
-// show their plaintext, and every call's time is known. Only a record whose first hook
-// was skipped (two tasks interrupted in it on the processor) has neither.
-func checkPicked(t *testing.T, records trace, n int) {
+// show their plaintext, and every call's time is known. Only a record for which the kernel skipped a
+// hook (two tasks interrupted in it on the processor) has neither.
+func checkPicked(t *testing.T, records trace, n, skips int) {
 	t.Helper()
 	told := records.data()
 	if len(told) > n/2 || len(told) < n/20 {
@@ -154,8 +154,8 @@ func checkPicked(t *testing.T, records trace, n int) {
 			t.Errorf("a record that stands for %d shows %d bytes", l.Weight, l.Payload.Len)
 		}
 	}
-	if bare > 1 {
-		t.Errorf("%d of %d records have no total", bare, len(told))
+	if bare > skips {
+		t.Errorf("%d of %d records have no total, the kernel skipped hooks %d times", bare, len(told), skips)
 	}
 }
 
@@ -198,6 +198,7 @@ func TestSampleTinyRing(t *testing.T) {
 		wg.Go(func() { p.exchange(t, records, pattern(10, i)) })
 	}
 	wg.Wait()
+	tr.stopped(func() { pairs[0].exchange(t, records, pattern(10, conns)) }) // a fast reader may have kept up so far
 	got := tr.stop()
 	s := got.summary(t)
 	var seen, sampled, lost, weight, unweighted int
@@ -214,7 +215,7 @@ func TestSampleTinyRing(t *testing.T) {
 			lost += int(l.Count)
 		}
 	}
-	checkAccount(t, account{seen, weight, lost, sampled, unweighted}, 2*conns*records)
+	checkAccount(t, account{seen, weight, lost, sampled, unweighted}, 2*(conns+1)*records)
 	if sampled == 0 {
 		t.Error("nothing was sampled: this is no overload")
 	}

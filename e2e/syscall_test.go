@@ -42,6 +42,15 @@ func mmsg(nr uintptr, fd int, bs [][]byte) ([]mmsghdr, error) {
 	return m, nil
 }
 
+// sendto is unix.Send, with the number of bytes that it sent.
+func sendto(fd int, b []byte, flags int) (n int, err error) {
+	sent, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), uintptr(flags), 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(sent), nil
+}
+
 func sendmmsg(fd int, bs ...[]byte) error {
 	_, err := mmsg(unix.SYS_SENDMMSG, fd, bs)
 	return err
@@ -93,8 +102,19 @@ const (
 	uringSingleMmap = 1 // IORING_FEAT_SINGLE_MMAP: both rings in one mapping
 )
 
-// uring sends b, or reads into it, by io_uring, and waits for the completion.
+// uring sends b, or reads into it, by io_uring, and waits for the completion. It has a thread of its
+// own, which ends with it: when the ring is freed, maybe much later, the kernel interrupts the thread
+// that used it, and a blocking call there fails or sends a part.
 func uring(fd int, op uint8, b []byte) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		done <- uringHere(fd, op, b)
+	}()
+	return <-done
+}
+
+func uringHere(fd int, op uint8, b []byte) error {
 	var p uringParams
 	ring, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, 1, uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {

@@ -66,8 +66,10 @@ func TestTapEnds(t *testing.T) {
 func TestTapSecondSignal(t *testing.T) {
 	onOneKernel(t)
 	tp := startTap(t, "ktls8")
-	must(t, tp.cmd.Process.Signal(syscall.SIGINT))
-	must(t, tp.cmd.Process.Signal(syscall.SIGTERM))
+	// Stopped, so that it cannot end between the two.
+	for _, s := range []os.Signal{syscall.SIGSTOP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGCONT} {
+		must(t, tp.cmd.Process.Signal(s))
+	}
 	tp.fails(130, "")
 	if exists("ktls8") {
 		t.Error("the interface outlives a second signal")

@@ -209,7 +209,7 @@ var pinged = regexp.MustCompile(`(\d+) packets transmitted, (\d+) received`)
 // ping sends n packets through the tunnel, all of which must be answered.
 func (v *tunnel) ping(n int) {
 	v.t.Helper()
-	out, err := onHost(v.t, clientHost, need(v.t, "ping"), "-c", fmt.Sprint(n), "-i", "0.2", "-W", "10", "-s", "900", tunnelServer).CombinedOutput()
+	out, err := onHost(v.t, clientHost, need(v.t, "ping"), "-c", fmt.Sprint(n), "-i", "0.2", "-W", "60", "-s", "900", tunnelServer).CombinedOutput()
 	m := pinged.FindStringSubmatch(string(out))
 	if err != nil || m == nil || m[1] != m[2] {
 		v.t.Errorf("ping: %v: %s", err, out)

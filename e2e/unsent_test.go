@@ -49,9 +49,7 @@ func killReset(t *testing.T, p *pair) {
 	p.recv(t, 10, 10)
 	must(t, unix.SetsockoptLinger(p.b, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
 	p.closeEnd(1)
-	fds := []unix.PollFd{{Fd: int32(p.a), Events: unix.POLLIN}}
-	_, err := unix.Poll(fds, 5000)
-	must(t, err)
+	p.until(t, unix.POLLIN)
 	sendInVain(p)
 	p.closeEnd(0)
 }
