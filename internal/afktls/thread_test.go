@@ -28,12 +28,19 @@ func onOneProcessor(t testing.TB) {
 	t.Cleanup(func() { setProcessors(t, &all) })
 }
 
+// setProcessors is done when it has found no thread but those that it had set before: one that had
+// not may have started another meanwhile.
 func setProcessors(t testing.TB, set *unix.CPUSet) {
 	t.Helper()
-	for _, task := range must(os.ReadDir("/proc/self/task"))(t) {
-		tid := must(strconv.Atoi(task.Name()))(t)
-		if err := unix.SchedSetaffinity(tid, set); err != nil && !errors.Is(err, unix.ESRCH) {
-			t.Fatal(err)
+	done := map[int]bool{}
+	for before := -1; len(done) > before; {
+		before = len(done)
+		for _, task := range must(os.ReadDir("/proc/self/task"))(t) {
+			tid := must(strconv.Atoi(task.Name()))(t)
+			if err := unix.SchedSetaffinity(tid, set); err != nil && !errors.Is(err, unix.ESRCH) {
+				t.Fatal(err)
+			}
+			done[tid] = true
 		}
 	}
 }
@@ -75,12 +82,12 @@ func settle(t testing.TB) {
 	}
 }
 
-// waitAsleep waits until a thread sleeps in the kernel: no event reports that.
-func waitAsleep(t testing.TB, tid int) {
+// waitAsleep waits until a thread sleeps in a system call: no event reports that.
+func waitAsleep(t testing.TB, tid, call int) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		stat := must(os.ReadFile(fmt.Sprintf("/proc/self/task/%d/syscall", tid)))(t)
-		if !strings.HasPrefix(string(stat), "running") {
+		if strings.HasPrefix(string(stat), fmt.Sprint(call, " ")) {
 			return
 		}
 	}
