@@ -58,7 +58,7 @@ var ciphers = []struct {
 
 // patience is how long a test waits for something that must arrive; the guest is an emulated
 // machine.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // load loads the module until the end of the test, which stays on one processor: packets of the
 // loopback device then arrive in the order of sending.
