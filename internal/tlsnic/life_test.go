@@ -194,6 +194,7 @@ func TestGoesDownInTraffic(t *testing.T) {
 // TestMapped: a socket of IPv6 that has a connection of IPv4.
 func TestMapped(t *testing.T) {
 	c := Lay(t)
+	c.Patience(t, lossless)
 	a, b := c.connect(t, netip.IPv6Unspecified(), c.B.V4)
 	c.Arm(t, aes128, a, b)
 	pass(t, a, b, sizes...)
@@ -252,6 +253,7 @@ func TestRecordTypes(t *testing.T) {
 // TestSmallBuffers: records reach TCP in parts, because there is no room for all of them.
 func TestSmallBuffers(t *testing.T) {
 	c := Lay(t)
+	c.Patience(t, 200*time.Millisecond) // as usual: a full socket drops packets, several times if its reader is slow
 	a, b := c.Connect(t, false)
 	must(t, a.SetWriteBuffer(8192))
 	must(t, b.SetReadBuffer(4096))
