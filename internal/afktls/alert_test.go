@@ -46,10 +46,7 @@ func TestAlerts(t *testing.T) {
 	a, b, _, ub := pair(t, unix.AF_INET, aes128)
 	closeNotify := []byte{1, 0}
 	send(t, a, []byte("before"), 0)
-	n, err := unix.SendmsgN(a, closeNotify, typeMessage(alertType), nil, 0)
-	if err != nil || n != 2 {
-		t.Fatalf("send an alert: %d, %v", n, err)
-	}
+	sendControl(t, a, closeNotify, typeMessage(alertType), 0)
 	data, kind, err := recvTyped(t, b, 0)
 	if string(data) != "before" || kind != appData || err != nil {
 		t.Fatalf("got %q of type %d, %v", data, kind, err)
@@ -64,9 +61,7 @@ func TestAlerts(t *testing.T) {
 			t.Fatalf("got % x of type %d, %v", data, kind, err)
 		}
 	}
-	if _, err := unix.SendmsgN(a, random(40), typeMessage(handshake), nil, 0); err != nil {
-		t.Fatal(err)
-	}
+	sendControl(t, a, random(40), typeMessage(handshake), 0)
 	wantNothing(t, b)
 	if got := recv(t, ub); got[0] != handshake {
 		t.Errorf("a handshake record came as % x", got)
@@ -79,9 +74,7 @@ func TestTypeChanges(t *testing.T) {
 	load(t)
 	a, b, _, _ := pair(t, unix.AF_INET, aes128)
 	send(t, a, []byte("collected"), unix.MSG_MORE)
-	if _, err := unix.SendmsgN(a, []byte{1, 0}, typeMessage(alertType), nil, 0); err != nil {
-		t.Fatal(err)
-	}
+	sendControl(t, a, []byte{1, 0}, typeMessage(alertType), 0)
 	wantRecv(t, b, []byte("collected"))
 	data, kind, err := recvTyped(t, b, 0)
 	if string(data) != "\x01\x00" || kind != alertType || err != nil {

@@ -200,7 +200,6 @@ func TestDrainPeeked(t *testing.T) {
 	k, s := attached(t, unix.SOCK_DGRAM, aes128, udp), newSecret(aes128)
 	record := s.seal(t, epoch1|1, appData, []byte("peeked at"))
 	send(t, wire, record, 0)
-	settle(t)
 	p := newTrap(t)
 	done := p.read(udp, unix.MSG_PEEK)
 	p.wait(t)
@@ -222,11 +221,9 @@ func TestDrainChecksum(t *testing.T) {
 	long := []byte(strings.Repeat("damaged ", 100)) // UDP checks a short one at once
 	sendDamaged(t, wire, s.seal(t, epoch1|1, appData, long))
 	send(t, wire, s.seal(t, epoch1|2, appData, []byte("whole")), 0)
-	settle(t)
 	k := attached(t, unix.SOCK_DGRAM, aes128, udp)
 	setRX(t, k, s)
 	sendDamaged(t, wire, s.seal(t, epoch1|3, appData, long))
-	settle(t)
 	wantRecv(t, k, []byte("whole"))
 	wantNothing(t, k)
 	wantNothing(t, udp)
@@ -248,6 +245,7 @@ func sendDamaged(t testing.TB, from int, data []byte) {
 	raw := must(unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP))(t)
 	defer unix.Close(raw)
 	check(t, "send", unix.Sendto(raw, b.Bytes(), 0, &unix.SockaddrInet4{Addr: peer.Addr}))
+	settle(t)
 }
 
 // TestDrainError: a pending error of the UDP socket is reported, and hides no datagram that arrived
@@ -260,7 +258,6 @@ func TestDrainError(t *testing.T) {
 	check(t, "close", unix.Close(wire))
 	socket(t, unix.AF_UNIX, unix.SOCK_DGRAM) // gets its number
 	send(t, udp, []byte("anybody?"), 0)
-	settle(t)
 	check(t, "bind", bind(k, aes128, udp, 0))
 	setRX(t, k, s)
 	_, _, _, _, err := unix.Recvmsg(k, make([]byte, 10), nil, unix.MSG_DONTWAIT)

@@ -75,6 +75,7 @@ func TestFuzzDatagrams(t *testing.T) {
 			b := newBench(t, c.id)
 			var seq, sent uint64
 			drain := func() {
+				settle(t)
 				buf := make([]byte, 1<<16)
 				oob := make([]byte, 64)
 				for {

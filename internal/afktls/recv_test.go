@@ -195,7 +195,7 @@ func TestDeadPeer(t *testing.T) {
 	}
 }
 
-// blockedIn starts a read and waits until the kernel has put the thread to sleep in it.
+// blockedIn starts a read by recvmsg and waits until the kernel has put the thread to sleep in it.
 func blockedIn(t testing.TB, read func() error) <-chan error {
 	t.Helper()
 	tid, done := make(chan int, 1), make(chan error, 1)
@@ -204,7 +204,7 @@ func blockedIn(t testing.TB, read func() error) <-chan error {
 		tid <- unix.Gettid()
 		done <- read()
 	}()
-	waitAsleep(t, <-tid)
+	waitAsleep(t, <-tid, unix.SYS_RECVMSG)
 	return done
 }
 

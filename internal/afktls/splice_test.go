@@ -68,7 +68,6 @@ func TestLateReader(t *testing.T) {
 	for _, attachedFirst := range []bool{false, true} {
 		b := newBench(t, aes128)
 		b.write(t, 1, "of the first owner")
-		settle(t)
 		p := newTrap(t)
 		done := p.read(b.k, 0)
 		p.wait(t)
@@ -96,7 +95,6 @@ func TestLateReaderTraced(t *testing.T) {
 	load(t)
 	b := newBench(t, aes128)
 	b.write(t, 1, "of the first owner")
-	settle(t)
 	var got string
 	for _, line := range traced(t, func() {
 		p := newTrap(t)

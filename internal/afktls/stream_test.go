@@ -136,9 +136,7 @@ func TestStreamPoll(t *testing.T) {
 	if got := polled(t, b, unix.POLLIN|unix.POLLOUT, 0); got != unix.POLLOUT {
 		t.Errorf("poll says %#x", got)
 	}
-	if _, err := unix.SendmsgN(a, []byte{1, 0}, typeMessage(alertType), nil, 0); err != nil {
-		t.Fatal(err)
-	}
+	sendControl(t, a, []byte{1, 0}, typeMessage(alertType), 0)
 	if got := polled(t, b, unix.POLLIN, patience); got != unix.POLLIN {
 		t.Errorf("poll says %#x", got)
 	}

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,37 +28,66 @@ func onOneProcessor(t testing.TB) {
 	t.Cleanup(func() { setProcessors(t, &all) })
 }
 
+// setProcessors is done when it has found no thread but those that it had set before: one that had
+// not may have started another meanwhile.
 func setProcessors(t testing.TB, set *unix.CPUSet) {
 	t.Helper()
-	for _, task := range must(os.ReadDir("/proc/self/task"))(t) {
-		tid := must(strconv.Atoi(task.Name()))(t)
-		if err := unix.SchedSetaffinity(tid, set); err != nil && !errors.Is(err, unix.ESRCH) {
-			t.Fatal(err)
+	done := map[int]bool{}
+	for before := -1; len(done) > before; {
+		before = len(done)
+		for _, task := range must(os.ReadDir("/proc/self/task"))(t) {
+			tid := must(strconv.Atoi(task.Name()))(t)
+			if err := unix.SchedSetaffinity(tid, set); err != nil && !errors.Is(err, unix.ESRCH) {
+				t.Fatal(err)
+			}
+			done[tid] = true
 		}
 	}
 }
 
+// settler makes the socket that settle sends to itself with. It is never closed: freeing one for each
+// call takes the kernel a while, which TestNoGrowth would see.
+var settler = sync.OnceValues(func() (fd int, err error) {
+	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fd, err
+	}
+	if err := unix.Bind(fd, loopback(unix.AF_INET)); err != nil {
+		return fd, err
+	}
+	self, err := unix.Getsockname(fd)
+	if err != nil {
+		return fd, err
+	}
+	return fd, unix.Connect(fd, self)
+})
+
+var settling sync.Mutex
+
 // settle waits until all packets sent on this processor have arrived. Usually they have when send
 // returns, but a busy kernel leaves them to a thread of its own, in order: so it waits until one
-// more packet has arrived.
+// more packet has arrived. The answer that one of them has caused, an ICMP message, goes behind that
+// packet: so it waits for another one.
 func settle(t testing.TB) {
 	t.Helper()
-	fd := must(unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0))(t)
-	defer unix.Close(fd)
-	check(t, "bind", unix.Bind(fd, loopback(unix.AF_INET)))
-	check(t, "connect", unix.Connect(fd, must(unix.Getsockname(fd))(t)))
-	must(unix.Write(fd, []byte("settled?")))(t)
-	if got := polled(t, fd, unix.POLLIN, patience); got != unix.POLLIN {
-		t.Fatalf("poll says %#x of a socket that sent to itself", got)
+	settling.Lock()
+	defer settling.Unlock()
+	fd := must(settler())(t)
+	for range 2 {
+		must(unix.Write(fd, []byte("settled?")))(t)
+		if got := polled(t, fd, unix.POLLIN, patience); got != unix.POLLIN {
+			t.Fatalf("poll says %#x of a socket that sent to itself", got)
+		}
+		must(unix.Read(fd, make([]byte, 8)))(t)
 	}
 }
 
-// waitAsleep waits until a thread sleeps in the kernel: no event reports that.
-func waitAsleep(t testing.TB, tid int) {
+// waitAsleep waits until a thread sleeps in a system call: no event reports that.
+func waitAsleep(t testing.TB, tid, call int) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		stat := must(os.ReadFile(fmt.Sprintf("/proc/self/task/%d/syscall", tid)))(t)
-		if !strings.HasPrefix(string(stat), "running") {
+		if strings.HasPrefix(string(stat), fmt.Sprint(call, " ")) {
 			return
 		}
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // unloadTime is how long the kernel may take to free the module's last objects, such as sockets.
-const unloadTime = 20 * time.Second
+const unloadTime = time.Minute
 
 // A Module is loaded until the end of the test that loaded it, or until Unload.
 type Module struct {

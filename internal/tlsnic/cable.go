@@ -14,6 +14,7 @@ import (
 	"os"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -41,25 +42,30 @@ func Lay(t testing.TB, params ...string) *Cable {
 	t.Helper()
 	c := &Cable{module: kmodtest.Load(t, "tlsnic", params...)}
 	c.A, c.B = newEnd(t, 0), newEnd(t, 1)
-	c.A.calmTo(t, c.B)
-	c.B.calmTo(t, c.A)
+	c.Patience(t, time.Second)
 	return c
 }
 
-// rtoMin is how long TCP waits at least, in ms, until it sends again what was not acknowledged, instead of 200.
-const rtoMin = 1000
+// Patience is how long TCP waits at least, in connections made afterwards, until it sends again what was not
+// acknowledged: a second, unless a test says otherwise. A busy machine may take longer with a packet that was not lost.
+// That ends when a card goes down.
+func (c *Cable) Patience(t testing.TB, rtoMin time.Duration) {
+	t.Helper()
+	c.A.calmTo(t, c.B, rtoMin)
+	c.B.calmTo(t, c.A, rtoMin)
+}
 
 // calmTo keeps TCP from sending packets twice because an emulated machine was slow, so that what the cards do can be determined
-// to the packet: without tail loss probes, and with more patience. That ends when a card goes down.
-func (e *End) calmTo(t testing.TB, peer *End) {
+// to the packet: without tail loss probes, and with more patience than 200 ms. That ends when a card goes down.
+func (e *End) calmTo(t testing.TB, peer *End, rtoMin time.Duration) {
 	t.Helper()
 	e.Do(t, func() {
 		must(t, os.WriteFile("/proc/sys/net/ipv4/tcp_early_retrans", []byte("0"), 0))
 		link, err := netlink.LinkByName(e.Name)
 		must(t, err)
 		for _, addr := range []netip.Addr{peer.V4, peer.V6} {
-			must(t, netlink.RouteAdd(&netlink.Route{
-				LinkIndex: link.Attrs().Index, Scope: netlink.SCOPE_LINK, RtoMin: rtoMin, RtoMinLock: true,
+			must(t, netlink.RouteReplace(&netlink.Route{
+				LinkIndex: link.Attrs().Index, Scope: netlink.SCOPE_LINK, RtoMin: int(rtoMin.Milliseconds()), RtoMinLock: true,
 				Dst: &net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(addr.BitLen(), addr.BitLen())},
 			}))
 		}

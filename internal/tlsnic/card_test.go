@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/ktlstop/ktlstop/pkg/ktls/raw"
 )
@@ -18,6 +19,9 @@ import (
 
 // overhead is what TLS 1.2 with AES-GCM adds to a record: header, explicit nonce, tag (RFC 5288).
 const overhead = 5 + 8 + 16
+
+// lossless is the patience of TCP in tests that lose no packet, and count those that are sent again.
+const lossless = time.Minute
 
 // sizes are of messages, none above a record: the shortest, below and above a packet, and the longest.
 var sizes = []int{1, 15, 16, 17, 100, 1400, 1448, 5000, 16383, 16384}
@@ -108,6 +112,7 @@ func settings() map[string]Setting {
 // TestSealAndOpen: both cards do all of the work, in both directions, to the byte.
 func TestSealAndOpen(t *testing.T) {
 	c := Lay(t)
+	c.Patience(t, lossless)
 	for name, s := range settings() {
 		t.Run(name, func(t *testing.T) {
 			before := map[*End]map[string]uint64{c.A: c.A.Counters(t), c.B: c.B.Counters(t)}
@@ -147,6 +152,7 @@ func additional(seq uint64, typ byte, n int) []byte {
 // TestSealsAsGo: a receiver that knows nothing of kernel TLS opens what the card sealed.
 func TestSealsAsGo(t *testing.T) {
 	c := Lay(t)
+	c.Patience(t, lossless)
 	for name, s := range settings() {
 		t.Run(name, func(t *testing.T) {
 			before := c.A.Counters(t)

@@ -67,6 +67,7 @@ func TestReorder(t *testing.T) {
 // TestCorrupt: what changed on the cable is opened by neither, and the reader is reported.
 func TestCorrupt(t *testing.T) {
 	c := Lay(t)
+	c.Patience(t, lossless)
 	a, b := c.Pair(t, aes128)
 	pass(t, a, b, sizes...)
 	c.Fault(t, Corrupt, 0, 1)
@@ -98,6 +99,7 @@ func TestLeave(t *testing.T) {
 // TestLose: a card that has lost its place asks the kernel about what looks like a record to it, and goes on from there.
 func TestLose(t *testing.T) {
 	c := Lay(t)
+	c.Patience(t, lossless)
 	a, b := c.Pair(t, aes128)
 	c.Fault(t, Lose, 0, 20)
 	pass(t, a, b, several(19, 100)...)
