@@ -151,11 +151,7 @@ func (b *blocked) toFIFO() (reader *os.File) {
 // toTerminal gives it a terminal.
 func (b *blocked) toTerminal() (master *os.File) {
 	b.t.Helper()
-	master, terminal, err := pty.Open()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.t.Cleanup(func() { master.Close() })
+	master, terminal := openTerminal(b.t)
 	b.cmd.Stdout = terminal
 	b.start()
 	terminal.Close()
@@ -314,12 +310,7 @@ func TestStuckScreen(t *testing.T) {
 }
 
 func stuckScreen(t *testing.T, stick func(t *testing.T, master, terminal *os.File)) {
-	master, terminal, err := pty.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer master.Close()
-	defer terminal.Close()
+	master, terminal := openTerminal(t)
 	settings := func() unix.Termios {
 		s, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
 		if err != nil {
@@ -361,12 +352,7 @@ func fillTerminal(t *testing.T, master, terminal *os.File) {
 // TestStuckPictures: a terminal that cannot move its cursor gets pictures one below
 // the other, and nobody reads them.
 func TestStuckPictures(t *testing.T) {
-	master, terminal, err := pty.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer master.Close()
-	defer terminal.Close()
+	master, terminal := openTerminal(t)
 	if err := pty.Resize(terminal, 132, 43); err != nil {
 		t.Fatal(err)
 	}

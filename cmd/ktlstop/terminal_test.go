@@ -11,14 +11,20 @@ import (
 	"github.com/ktlstop/ktlstop/internal/pty"
 )
 
-// TestNothingIsAskedOfATerminal, which might not answer: what comes is what was asked for.
-func TestNothingIsAskedOfATerminal(t *testing.T) {
+// openTerminal makes a terminal, with the end at which what was written to it can be read.
+func openTerminal(t *testing.T) (master, terminal *os.File) {
+	t.Helper()
 	master, terminal, err := pty.Open()
 	if err != nil {
-		t.Skip("no pseudo-terminal here: ", err)
+		t.Fatal(err)
 	}
-	defer master.Close()
-	defer terminal.Close()
+	t.Cleanup(func() { master.Close(); terminal.Close() })
+	return master, terminal
+}
+
+// TestNothingIsAskedOfATerminal, which might not answer: what comes is what was asked for.
+func TestNothingIsAskedOfATerminal(t *testing.T) {
+	master, terminal := openTerminal(t)
 	b := command(t, "version")
 	b.cmd.Env = slices.DeleteFunc(b.cmd.Env, func(v string) bool { return strings.HasPrefix(v, "CI=") }) // where nothing is asked
 	b.cmd.Stdin, b.cmd.Stdout = terminal, terminal
@@ -36,12 +42,7 @@ func TestNothingIsAskedOfATerminal(t *testing.T) {
 
 // TestAnnounce: a person reads that the trace has begun, and a script does not.
 func TestAnnounce(t *testing.T) {
-	master, terminal, err := pty.Open()
-	if err != nil {
-		t.Skip("no pseudo-terminal here: ", err)
-	}
-	defer master.Close()
-	defer terminal.Close()
+	_, terminal := openTerminal(t)
 	file, err := os.Create(t.TempDir() + "/stderr")
 	if err != nil {
 		t.Fatal(err)
