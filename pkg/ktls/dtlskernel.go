@@ -213,7 +213,7 @@ func (k *dtlsKernel) Close() error {
 // readLeft reads the datagrams that the record layer leaves to user space, until the
 // connection ends: a peer that lost our last flight sends its own again.
 func (k *dtlsKernel) readLeft() {
-	buf := make([]byte, 1<<16)
+	buf := make([]byte, maxDatagram)
 	for !k.closed.Load() {
 		n, err := k.sock.left(buf)
 		if err != nil && !isTransient(err) {

@@ -94,7 +94,7 @@ func (l *dtlsListener) end(err error) {
 
 // receiveAll reads the port until the listener is closed.
 func (l *dtlsListener) receiveAll() {
-	buf := make([]byte, 1<<16)
+	buf := make([]byte, maxDatagram)
 	for {
 		d, err := receiveFrom(l.main, buf)
 		switch {

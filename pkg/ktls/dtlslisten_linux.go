@@ -103,7 +103,7 @@ func connectShared(main *net.UDPConn, d datagram) (*net.UDPConn, []datagram, err
 
 // queued reads all datagrams that a socket has received so far, without waiting.
 func queued(udp *net.UDPConn, local netip.AddrPort) (all []datagram, err error) {
-	buf := make([]byte, 1<<16)
+	buf := make([]byte, maxDatagram)
 	err = kernel.Control(udp, func(fd int) error {
 		for {
 			n, from, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT)

@@ -29,6 +29,7 @@ type dtlsWire struct {
 	deadline time.Time // pion's own, for reading
 	closed   bool      // pion has closed it
 	inbox    [][]byte  // datagrams that came another way than by the socket
+	whole    []byte    // a datagram, until it is clear who has the connection: pion's buffer is too short for some
 	early    []dtlsRecord
 	flight   dtlsFlight
 }
@@ -45,13 +46,14 @@ const (
 
 // Limits of the data that a peer can make the wire keep.
 const (
-	maxEarly    = 64 // records of application data before the handover
-	maxFinished = 16 // records that may be the peer's Finished
-	maxInbox    = 64 // datagrams
+	maxEarly    = 64      // records of application data before the handover
+	maxFinished = 16      // records that may be the peer's Finished
+	maxInbox    = 64      // datagrams
+	maxDatagram = 1 << 16 // bytes
 )
 
 func newDTLSWire(conn *net.UDPConn, peer net.Addr) *dtlsWire {
-	w := &dtlsWire{UDPConn: conn, peer: peer}
+	w := &dtlsWire{UDPConn: conn, peer: peer, whole: make([]byte, maxDatagram)}
 	w.changed = sync.NewCond(&w.mu)
 	return w
 }
@@ -100,12 +102,15 @@ func (w *dtlsWire) next(p []byte) (int, error) {
 		w.early = w.early[1:]
 		return n, nil
 	case len(w.inbox) > 0:
-		n := copy(p, w.inbox[0])
+		datagram := w.inbox[0]
 		w.inbox = w.inbox[1:]
-		return w.sift(p[:n]), nil
+		return copy(p, w.sift(datagram)), nil
+	case w.phase == wireUser:
+		return w.receive(p)
 	}
-	n, err := w.receive(p)
-	return w.sift(p[:n]), err
+	whole := w.whole // which release gives up
+	n, err := w.receive(whole)
+	return copy(p, w.sift(whole[:n])), err
 }
 
 // receive reads from the socket, without mu meanwhile. A kick is no error.
@@ -127,11 +132,10 @@ func (w *dtlsWire) receive(p []byte) (int, error) {
 }
 
 // sift removes the records that are not for pion yet from a datagram, and records the
-// others. It returns the length of the rest, which is at its beginning. The caller holds
-// mu.
-func (w *dtlsWire) sift(datagram []byte) int {
+// others. It returns the rest, which is at the datagram's beginning. The caller holds mu.
+func (w *dtlsWire) sift(datagram []byte) []byte {
 	if w.phase != wireHandshake && w.phase != wireHeld {
-		return len(datagram)
+		return datagram
 	}
 	left := 0
 	for rest := datagram; len(rest) > 0; {
@@ -145,7 +149,7 @@ func (w *dtlsWire) sift(datagram []byte) int {
 		w.flight.got(rec)
 		left += copy(datagram[left:], rec)
 	}
-	return left
+	return datagram[:left]
 }
 
 // holdsBack keeps application data, and an alert after it: the alert may end a connection
@@ -207,7 +211,7 @@ func (w *dtlsWire) release(to wirePhase) error {
 	if w.closed && to == wireKernel {
 		return net.ErrClosed
 	}
-	w.phase = to
+	w.phase, w.whole = to, nil
 	w.kick()
 	if w.closed && to == wireUser {
 		return w.UDPConn.Close() // which Close has left open while the wire was held
