@@ -1,6 +1,8 @@
 package afktls
 
 import (
+	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -166,6 +168,65 @@ func TestDrain(t *testing.T) {
 		wantRecv(t, udp, want)
 	}
 	wantNothing(t, udp)
+}
+
+// TestDrainOrder: a peer sends all the time, and the key arrives amid its datagrams. Each record is
+// delivered, in the order in which they were sent; so is, to the UDP socket, what is not the module's.
+func TestDrainOrder(t *testing.T) {
+	load(t)
+	for trial := range 10 {
+		t.Run(fmt.Sprint(trial), func(t *testing.T) {
+			udp, wire := udpPair(t, unix.AF_INET)
+			check(t, "SO_RCVBUFFORCE", unix.SetsockoptInt(udp, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20))
+			s := newSecret(aes128)
+			all := make([][]byte, 400)
+			for i := range all {
+				all[i] = s.seal(t, epoch1|uint64(i+1), appData, fmt.Append(nil, i))
+				if i%10 == 0 {
+					all[i] = append(header(handshake, dtls12, 0, 8), be64(uint64(i))...)
+				}
+			}
+			k := attached(t, unix.SOCK_DGRAM, aes128, udp)
+			begun, sent := make(chan bool), make(chan error, 1)
+			go func() {
+				sent <- sendAll(wire, all, func(i int) {
+					if i == 5*trial {
+						close(begun)
+					}
+				})
+			}()
+			<-begun
+			setRX(t, k, s)
+			check(t, "send", <-sent)
+			for i := range all {
+				if i%10 == 0 {
+					wantRecv(t, udp, all[i])
+				} else {
+					wantRecv(t, k, fmt.Append(nil, i))
+				}
+			}
+			wantNothing(t, k)
+			wantNothing(t, udp)
+		})
+	}
+}
+
+// sendAll sends datagrams from one processor: else they could overtake each other. It calls before
+// ahead of each.
+func sendAll(fd int, all [][]byte, before func(i int)) error {
+	lockThread()
+	var last unix.CPUSet
+	last.Set(runtime.NumCPU() - 1)
+	if err := unix.SchedSetaffinity(0, &last); err != nil {
+		return err
+	}
+	for i, datagram := range all {
+		before(i)
+		if _, err := unix.Write(fd, datagram); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // TestDrainMemory: data that goes back into the UDP socket is charged to it as before, or its

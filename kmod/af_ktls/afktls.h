@@ -63,6 +63,10 @@ struct afktls_key {
 	spinlock_t window;
 	u64 top;
 	u64 seen;
+	/* rx: while afktls_drain() processes older datagrams, new ones wait behind them; below waiting.lock */
+	struct sk_buff_head waiting;
+	u32 waiting_size;	/* their truesize */
+	bool draining;
 };
 
 /* A record on its way out: rec.len bytes of plaintext at rec.data, of at most room, followed by room for the tag. */

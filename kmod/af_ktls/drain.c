@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Datagrams that arrived before the key wait in the UDP socket, where nothing would look for them. They are processed
- * like those that arrive after it; records for user space go back.
+ * like those that arrive after it, and before these; records for user space go back.
  */
 #include <net/udp.h>
 #include "afktls.h"
@@ -88,7 +88,21 @@ static void one_datagram(struct afktls_sock *ks, struct afktls_key *key, struct 
 	kfree_skb(skb);
 }
 
-/* Process context; needs ks->lock, the gate and an rx key. */
+/* Those that arrived since the key. When none waits any longer, the next one need not. */
+static void finish(struct afktls_sock *ks, struct afktls_key *key)
+{
+	struct sk_buff *skb;
+
+	spin_lock_bh(&key->waiting.lock);
+	rcu_read_lock();
+	while ((skb = __skb_dequeue(&key->waiting)))
+		one_datagram(ks, key, skb);
+	smp_store_release(&key->draining, false);
+	rcu_read_unlock();
+	spin_unlock_bh(&key->waiting.lock);
+}
+
+/* Process context; needs ks->lock, the gate and a new rx key, which all softirqs have seen. */
 void afktls_drain(struct afktls_sock *ks)
 {
 	struct afktls_key *key = rcu_dereference_protected(ks->rx, lockdep_is_held(&ks->lock));
@@ -104,4 +118,5 @@ void afktls_drain(struct afktls_sock *ks)
 		rcu_read_unlock();
 		local_bh_enable();
 	}
+	finish(ks, key);
 }

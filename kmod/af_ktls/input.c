@@ -240,6 +240,40 @@ bool afktls_walk(struct afktls_sock *ks, struct afktls_key *key, struct sk_buff 
 	return true;
 }
 
+/* Makes the datagram, whose UDP payload is at skb->data, wait behind older ones. No more than the socket could hold. */
+static void wait_behind(struct afktls_sock *ks, struct afktls_key *key, struct sk_buff *skb)
+{
+	if (key->waiting_size + skb->truesize > READ_ONCE(ks->sk.sk_rcvbuf)) {
+		struct afktls_record rec = { .datagram = skb->len, .begun = ktime_get_ns() };
+
+		drop(ks, &rec, AFKTLS_NO_MEMORY);
+		kfree_skb(skb);
+		return;
+	}
+	/* As UDP queues it: without references to what may vanish meanwhile. UDP has verified its checksum. */
+	skb_scrub_packet(skb, false);
+	memset(skb->cb, 0, sizeof(skb->cb));
+	skb->dev = NULL;
+	skb->ip_summed = CHECKSUM_UNNECESSARY;
+	key->waiting_size += skb->truesize;
+	__skb_queue_tail(&key->waiting, skb);
+}
+
+/* Softirq. Whether afktls_drain() is not done with the datagrams before this one; then it is no longer the caller's. */
+static bool must_wait(struct afktls_sock *ks, struct afktls_key *key, struct sk_buff *skb)
+{
+	bool wait;
+
+	if (!smp_load_acquire(&key->draining)) /* and then all before it are queued */
+		return false;
+	spin_lock(&key->waiting.lock);
+	wait = key->draining;
+	if (wait)
+		wait_behind(ks, key, skb);
+	spin_unlock(&key->waiting.lock);
+	return wait;
+}
+
 /* Softirq, below rcu_read_lock. 0: skb is ours; 1: UDP goes on with it. */
 int afktls_encap_rcv(struct sock *usk, struct sk_buff *skb)
 {
@@ -249,7 +283,7 @@ int afktls_encap_rcv(struct sock *usk, struct sk_buff *skb)
 	if (!key)
 		return 1;
 	__skb_pull(skb, sizeof(struct udphdr));
-	if (!afktls_walk(ks, key, skb))
+	if (must_wait(ks, key, skb) || !afktls_walk(ks, key, skb))
 		return 0;
 	__skb_push(skb, sizeof(struct udphdr));
 	return 1;

@@ -72,6 +72,8 @@ static struct afktls_key *new_key(const struct afktls_cipher *alg, const struct 
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&key->refs, 1);
 	spin_lock_init(&key->window);
+	skb_queue_head_init(&key->waiting);
+	key->draining = true;
 	key->explicit = alg->explicit;
 	key->epoch = parts->next >> 48;
 	key->next = parts->next;
@@ -123,15 +125,17 @@ static void replace_tx(struct afktls_sock *ks, struct afktls_key *key)
 	afktls_put_key(key);
 }
 
+/*
+ * A softirq that has seen no key, or the old one, may not have put its datagram into the UDP socket's queue yet: it is
+ * waited for, so that afktls_drain() misses none.
+ */
 static void replace_rx(struct afktls_sock *ks, struct afktls_key *key)
 {
 	struct afktls_key *old = rx_key(ks);
 
 	rcu_assign_pointer(ks->rx, key);
-	if (old) {
-		synchronize_net();
-		afktls_put_key(old);
-	}
+	synchronize_net();
+	afktls_put_key(old);
 	afktls_drain(ks);
 }
 
