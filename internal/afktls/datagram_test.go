@@ -1,11 +1,13 @@
 package afktls
 
 import (
+	"encoding/binary"
 	"fmt"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -177,30 +179,17 @@ func TestDrainOrder(t *testing.T) {
 	for trial := range 10 {
 		t.Run(fmt.Sprint(trial), func(t *testing.T) {
 			udp, wire := udpPair(t, unix.AF_INET)
-			check(t, "SO_RCVBUFFORCE", unix.SetsockoptInt(udp, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20))
-			s := newSecret(aes128)
-			all := make([][]byte, 400)
-			for i := range all {
-				all[i] = s.seal(t, epoch1|uint64(i+1), appData, fmt.Append(nil, i))
+			muchRoom(t, udp)
+			k, s := attached(t, unix.SOCK_DGRAM, aes128, udp), newSecret(aes128)
+			datagram := func(i int) []byte {
 				if i%10 == 0 {
-					all[i] = append(header(handshake, dtls12, 0, 8), be64(uint64(i))...)
+					return append(header(handshake, dtls12, 0, 8), be64(uint64(i))...)
 				}
+				return s.seal(t, epoch1|uint64(i+1), appData, fmt.Append(nil, i))
 			}
-			k := attached(t, unix.SOCK_DGRAM, aes128, udp)
-			begun, sent := make(chan bool), make(chan error, 1)
-			go func() {
-				sent <- sendAll(wire, all, func(i int) {
-					if i == 5*trial {
-						close(begun)
-					}
-				})
-			}()
-			<-begun
-			setRX(t, k, s)
-			check(t, "send", <-sent)
-			for i := range all {
+			for i := range keyAmid(t, k, s, wire, 5*trial, datagram) {
 				if i%10 == 0 {
-					wantRecv(t, udp, all[i])
+					wantRecv(t, udp, datagram(i))
 				} else {
 					wantRecv(t, k, fmt.Append(nil, i))
 				}
@@ -211,22 +200,110 @@ func TestDrainOrder(t *testing.T) {
 	}
 }
 
-// sendAll sends datagrams from one processor: else they could overtake each other. It calls before
-// ahead of each.
-func sendAll(fd int, all [][]byte, before func(i int)) error {
-	lockThread()
-	var last unix.CPUSet
-	last.Set(runtime.NumCPU() - 1)
-	if err := unix.SchedSetaffinity(0, &last); err != nil {
+// muchRoom lets a socket hold all that the tests of this file send.
+func muchRoom(t *testing.T, fd int) {
+	t.Helper()
+	check(t, "SO_RCVBUFFORCE", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20))
+}
+
+// keyAmid sets a key for receiving while the peer sends: some datagrams before, others until it is
+// set, and one behind. It returns how many. They go out on one processor: else they could overtake
+// each other.
+func keyAmid(t *testing.T, k int, s secret, wire, before int, datagram func(i int) []byte) (n int) {
+	t.Helper()
+	begun, set, sent := make(chan bool), make(chan bool), make(chan error, 1)
+	send := func() (err error) {
+		_, err = unix.Write(wire, datagram(n))
+		n++
 		return err
 	}
-	for i, datagram := range all {
-		before(i)
-		if _, err := unix.Write(fd, datagram); err != nil {
-			return err
+	go func() {
+		lockThread()
+		var last unix.CPUSet
+		last.Set(runtime.NumCPU() - 1)
+		err := unix.SchedSetaffinity(0, &last)
+		for ; err == nil && n < before; err = send() {
+		}
+		close(begun)
+		for ; err == nil && n < 10000 && !isClosed(set); err = send() {
+		}
+		<-set
+		if err == nil {
+			err = send()
+		}
+		sent <- err
+	}()
+	<-begun
+	setRX(t, k, s)
+	close(set)
+	check(t, "send", <-sent)
+	return n
+}
+
+func isClosed(c <-chan bool) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// handshakeDatagram is not the module's.
+func handshakeDatagram(int) []byte {
+	return append(header(handshake, dtls12, 0, 1000), random(1000)...)
+}
+
+// TestDrainFull: what is not the module's and comes amid the key gets no more room than UDP gives it,
+// and what finds none is counted.
+func TestDrainFull(t *testing.T) {
+	load(t)
+	udp, wire := udpPair(t, unix.AF_INET)
+	check(t, "SO_RCVBUF", unix.SetsockoptInt(udp, unix.SOL_SOCKET, unix.SO_RCVBUF, 0)) // the smallest there is
+	k := socket(t, afKTLS, unix.SOCK_DGRAM)
+	muchRoom(t, k)
+	check(t, "bind", bind(k, aes128, udp, 0))
+	sent := uint64(keyAmid(t, k, newSecret(aes128), wire, 1, handshakeDatagram))
+	memory := func(i int) uint64 {
+		return uint64(binary.NativeEndian.Uint32(must(getOption(udp, unix.SOL_SOCKET, unix.SO_MEMINFO, 64))(t)[4*i:]))
+	}
+	var got uint64
+	for deadline := time.Now().Add(patience); ; {
+		if held, most := memory(0), uint64(must(unix.GetsockoptInt(udp, unix.SOL_SOCKET, unix.SO_RCVBUF))(t)); held > 2*most {
+			t.Fatalf("the UDP socket holds %d bytes, and may hold %d", held, most)
+		}
+		for {
+			if _, _, err := unix.Recvfrom(udp, make([]byte, 2000), unix.MSG_DONTWAIT); err != nil {
+				break
+			}
+			got++
+		}
+		lost, dropped := statsOf(t, k).full, memory(8) // by the module, by UDP
+		if got+lost+dropped == sent && got > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("of %d datagrams %d were read, %d and %d counted as lost", sent, got, lost, dropped)
 		}
 	}
-	return nil
+}
+
+// TestDrainFilter: what the UDP socket's filter refuses does not come to it amid the key either.
+func TestDrainFilter(t *testing.T) {
+	load(t)
+	udp, wire := udpPair(t, unix.AF_INET)
+	muchRoom(t, udp)
+	noHandshake := []unix.SockFilter{ // which begins with the UDP header
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 8},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: handshake},
+		{Code: unix.BPF_RET | unix.BPF_K},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 16},
+	}
+	check(t, "SO_ATTACH_FILTER", unix.SetsockoptSockFprog(udp, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+		&unix.SockFprog{Len: uint16(len(noHandshake)), Filter: &noHandshake[0]}))
+	k, s := attached(t, unix.SOCK_DGRAM, aes128, udp), newSecret(aes128)
+	keyAmid(t, k, s, wire, 1, handshakeDatagram)
+	wantNothing(t, udp)
 }
 
 // TestDrainMemory: data that goes back into the UDP socket is charged to it as before, or its

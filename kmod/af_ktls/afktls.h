@@ -65,7 +65,7 @@ struct afktls_key {
 	u64 seen;
 	/* rx: while afktls_drain() processes older datagrams, new ones wait behind them; below waiting.lock */
 	struct sk_buff_head waiting;
-	u32 waiting_size;	/* their truesize */
+	u32 waiting_size;	/* truesize of all that ever waited */
 	bool draining;
 };
 
@@ -193,6 +193,7 @@ ssize_t afktls_dgram_sendpage(struct socket *sock, struct page *page, int offset
 /* input.c */
 int afktls_encap_rcv(struct sock *usk, struct sk_buff *skb);
 bool afktls_walk(struct afktls_sock *ks, struct afktls_key *key, struct sk_buff *skb);
+void afktls_lose(struct afktls_sock *ks, struct sk_buff *skb);
 void afktls_purge(struct afktls_sock *ks);
 
 /* drain.c */

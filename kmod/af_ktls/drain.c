@@ -3,6 +3,7 @@
  * Datagrams that arrived before the key wait in the UDP socket, where nothing would look for them. They are processed
  * like those that arrive after it, and before these; records for user space go back.
  */
+#include <linux/filter.h>
 #include <net/udp.h>
 #include "afktls.h"
 
@@ -65,7 +66,7 @@ static bool put_back(struct sock *udp, struct sk_buff *skb)
 
 	take_notes(skb);
 	spin_lock(&queue->lock);
-	room = sk_rmem_schedule(udp, skb, size);
+	room = atomic_read(&udp->sk_rmem_alloc) <= READ_ONCE(udp->sk_rcvbuf) && sk_rmem_schedule(udp, skb, size);
 	if (room) {
 		sk_mem_charge(udp, size);
 		atomic_add(size, &udp->sk_rmem_alloc);
@@ -75,31 +76,59 @@ static bool put_back(struct sock *udp, struct sk_buff *skb)
 	return room;
 }
 
-/* UDP verifies a checksum when a datagram is read. A datagram with a wrong one goes back, for UDP to count and drop. */
-static void one_datagram(struct afktls_sock *ks, struct afktls_key *key, struct sk_buff *skb)
+/* The UDP socket's filter, and the system's: UDP asks them when encap_rcv has left a datagram to it. */
+static bool passes(struct sock *udp, struct sk_buff *skb)
+{
+	bool passes;
+
+	__skb_push(skb, sizeof(struct udphdr));
+	passes = !sk_filter_trim_cap(udp, skb, sizeof(struct udphdr));
+	__skb_pull(skb, sizeof(struct udphdr));
+	return passes;
+}
+
+/*
+ * UDP verifies a checksum when a datagram is read. A datagram with a wrong one goes back, for UDP to count and drop.
+ * queued: UDP had it in its queue.
+ */
+static void one_datagram(struct afktls_sock *ks, struct afktls_key *key, struct sk_buff *skb, bool queued)
 {
 	if (!udp_lib_checksum_complete(skb) && !afktls_walk(ks, key, skb))
 		return;
+	if (!queued && !passes(ks->udp, skb)) {
+		kfree_skb(skb);
+		return;
+	}
 	if (put_back(ks->udp, skb)) {
 		ks->udp->sk_data_ready(ks->udp);
 		return;
 	}
-	skb->dev = NULL;
-	kfree_skb(skb);
+	skb->dev = NULL; /* take_notes() has used it */
+	afktls_lose(ks, skb);
 }
 
-/* Those that arrived since the key. When none waits any longer, the next one need not. */
-static void finish(struct afktls_sock *ks, struct afktls_key *key)
+static void all_of(struct afktls_sock *ks, struct afktls_key *key, struct sk_buff_head *list, bool queued)
 {
 	struct sk_buff *skb;
 
+	while ((skb = __skb_dequeue(list))) {
+		local_bh_disable(); /* as in softirq, where all other datagrams are opened */
+		rcu_read_lock();
+		one_datagram(ks, key, skb, queued);
+		rcu_read_unlock();
+		local_bh_enable();
+	}
+}
+
+/* Those that arrived since the key, which is a limited number. When none waits any longer, the next one need not. */
+static bool take_waiting(struct afktls_key *key, struct sk_buff_head *list)
+{
 	spin_lock_bh(&key->waiting.lock);
-	rcu_read_lock();
-	while ((skb = __skb_dequeue(&key->waiting)))
-		one_datagram(ks, key, skb);
-	smp_store_release(&key->draining, false);
-	rcu_read_unlock();
+	skb_queue_splice_tail_init(&key->waiting, list);
+	if (skb_queue_empty(list))
+		smp_store_release(&key->draining, false);
 	spin_unlock_bh(&key->waiting.lock);
+	return !skb_queue_empty(list);
 }
 
 /* Process context; needs ks->lock, the gate and a new rx key, which all softirqs have seen. */
@@ -107,16 +136,10 @@ void afktls_drain(struct afktls_sock *ks)
 {
 	struct afktls_key *key = rcu_dereference_protected(ks->rx, lockdep_is_held(&ks->lock));
 	struct sk_buff_head list;
-	struct sk_buff *skb;
 
 	__skb_queue_head_init(&list);
 	collect(ks, &list);
-	while ((skb = __skb_dequeue(&list))) {
-		local_bh_disable(); /* as in softirq, where all other datagrams are opened */
-		rcu_read_lock();
-		one_datagram(ks, key, skb);
-		rcu_read_unlock();
-		local_bh_enable();
-	}
-	finish(ks, key);
+	all_of(ks, key, &list, true);
+	while (take_waiting(key, &list))
+		all_of(ks, key, &list, false);
 }

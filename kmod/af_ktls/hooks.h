@@ -44,7 +44,7 @@ struct afktls_record {		/* valid during the call */
 	u16 len;		/* bytes of plaintext */
 	u16 reason;		/* enum afktls_drop_reason, for afktls_drop */
 	u32 datagram;		/* bytes of the UDP payload that carries it */
-	u64 begun;		/* ktime_get_ns(): tx: its first byte came in; rx: its datagram arrived */
+	u64 begun;		/* ktime_get_ns(): tx: its first byte came in; rx: its datagram arrived, or the key for it */
 	/*
 	 * The plaintext in kernel memory, linear, or NULL. tx: at the entry of afktls_tx_record, which seals in
 	 * place. rx: at the exit of afktls_rx_record, in afktls_drop of an opened record, and in afktls_deliver.

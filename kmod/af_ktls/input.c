@@ -40,6 +40,15 @@ static void drop(struct afktls_sock *ks, struct afktls_record *rec, enum afktls_
 	afktls_drop(ks, rec);
 }
 
+/* Drops a whole datagram, for which there is no room. */
+void afktls_lose(struct afktls_sock *ks, struct sk_buff *skb)
+{
+	struct afktls_record rec = { .datagram = skb->len, .begun = ktime_get_ns() };
+
+	drop(ks, &rec, AFKTLS_NO_MEMORY);
+	kfree_skb(skb);
+}
+
 /* Restores a queued record, for its reader or its drop. */
 void afktls_queued_record(struct sk_buff *skb, struct afktls_record *rec)
 {
@@ -218,10 +227,7 @@ bool afktls_walk(struct afktls_sock *ks, struct afktls_key *key, struct sk_buff 
 
 	/* A tap may share the data, and a filter or a reader wants them in one piece. */
 	if (skb_linearize_cow(skb)) {
-		struct afktls_record rec = { .datagram = w.datagram, .begun = w.begun };
-
-		drop(ks, &rec, AFKTLS_NO_MEMORY);
-		kfree_skb(skb);
+		afktls_lose(ks, skb);
 		return false;
 	}
 	do {
@@ -243,16 +249,12 @@ bool afktls_walk(struct afktls_sock *ks, struct afktls_key *key, struct sk_buff 
 /* Makes the datagram, whose UDP payload is at skb->data, wait behind older ones. No more than the socket could hold. */
 static void wait_behind(struct afktls_sock *ks, struct afktls_key *key, struct sk_buff *skb)
 {
-	if (key->waiting_size + skb->truesize > READ_ONCE(ks->sk.sk_rcvbuf)) {
-		struct afktls_record rec = { .datagram = skb->len, .begun = ktime_get_ns() };
-
-		drop(ks, &rec, AFKTLS_NO_MEMORY);
-		kfree_skb(skb);
+	if (key->waiting_size >= READ_ONCE(ks->sk.sk_rcvbuf)) {
+		afktls_lose(ks, skb);
 		return;
 	}
 	/* As UDP queues it: without references to what may vanish meanwhile. UDP has verified its checksum. */
-	skb_scrub_packet(skb, false);
-	memset(skb->cb, 0, sizeof(skb->cb));
+	skb_dst_drop(skb);
 	skb->dev = NULL;
 	skb->ip_summed = CHECKSUM_UNNECESSARY;
 	key->waiting_size += skb->truesize;

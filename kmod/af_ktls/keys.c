@@ -73,7 +73,6 @@ static struct afktls_key *new_key(const struct afktls_cipher *alg, const struct 
 	refcount_set(&key->refs, 1);
 	spin_lock_init(&key->window);
 	skb_queue_head_init(&key->waiting);
-	key->draining = true;
 	key->explicit = alg->explicit;
 	key->epoch = parts->next >> 48;
 	key->next = parts->next;
@@ -127,12 +126,14 @@ static void replace_tx(struct afktls_sock *ks, struct afktls_key *key)
 
 /*
  * A softirq that has seen no key, or the old one, may not have put its datagram into the UDP socket's queue yet: it is
- * waited for, so that afktls_drain() misses none.
+ * waited for, so that afktls_drain() misses none. Nobody could read records before the first key, so they can wait
+ * and stay in order. A later key must not hold up a reader: there the new epoch's first records may be overtaken.
  */
 static void replace_rx(struct afktls_sock *ks, struct afktls_key *key)
 {
 	struct afktls_key *old = rx_key(ks);
 
+	key->draining = !old;
 	rcu_assign_pointer(ks->rx, key);
 	synchronize_net();
 	afktls_put_key(old);
