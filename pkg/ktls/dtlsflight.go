@@ -36,7 +36,7 @@ func (f *dtlsFlight) sent(datagram []byte) {
 
 // got notes a record of the peer's.
 func (f *dtlsFlight) got(rec dtlsRecord) {
-	if rec.epoch() > 0 && rec.typ() == raw.TypeHandshake && len(f.peer) < maxFinished {
+	if rec.epoch() > 0 && rec.typ() == raw.TypeHandshake && len(rec) <= maxFinishedLen && len(f.peer) < maxFinished {
 		f.peer = append(f.peer, dtlsRecord(bytes.Clone(rec)))
 	}
 }

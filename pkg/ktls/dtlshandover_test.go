@@ -3,6 +3,7 @@ package ktls
 import (
 	"bytes"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -208,4 +209,41 @@ func finishedSession(t *testing.T) (*dtlsSession, *dtlsWire) {
 		t.Fatal(err)
 	}
 	return s, w
+}
+
+// TestDTLSEarlyLimits: a peer that sends without end before the handover fills limited memory, which
+// does not outlive the handover.
+func TestDTLSEarlyLimits(t *testing.T) {
+	_, w := finishedSession(t)
+	record := func(typ raw.ContentType, number uint64, n int) dtlsRecord {
+		rec := append([]byte{byte(typ)}, binary.BigEndian.AppendUint16(nil, versionDTLS12)...)
+		rec = binary.BigEndian.AppendUint64(rec, numberOf(1, number))
+		return append(binary.BigEndian.AppendUint16(rec, uint16(n)), make([]byte, n)...)
+	}
+	w.mu.Lock()
+	for i := range uint64(100) {
+		w.sift(record(raw.TypeApplicationData, i, 16384))
+		w.sift(record(raw.TypeApplicationData, i, 100))
+		w.sift(record(raw.TypeHandshake, i, 16384))
+		w.sift(record(raw.TypeHandshake, i, 100))
+	}
+	size := func(all []dtlsRecord) (n int) {
+		for _, rec := range all {
+			n += len(rec)
+		}
+		return n
+	}
+	if n := size(w.early); len(w.early) > maxEarly || n > maxEarlyLen || n < maxEarlyLen-16384 {
+		t.Errorf("%d records of %d bytes are held back", len(w.early), n)
+	}
+	if n := size(w.flight.peer); len(w.flight.peer) != maxFinished || n > maxFinished*maxFinishedLen {
+		t.Errorf("%d records of %d bytes may be the peer's Finished", len(w.flight.peer), n)
+	}
+	w.mu.Unlock()
+	if err := w.release(wireKernel); err != nil {
+		t.Fatal(err)
+	}
+	if w.early != nil || w.flight.peer != nil || w.flight.sealed != nil || w.whole != nil {
+		t.Error("the records are kept when the kernel has the connection")
+	}
 }

@@ -31,6 +31,7 @@ type dtlsWire struct {
 	inbox    [][]byte  // datagrams that came another way than by the socket
 	whole    []byte    // a datagram, until it is clear who has the connection: pion's buffer is too short for some
 	early    []dtlsRecord
+	earlyLen int // bytes of all that early has ever had
 	flight   dtlsFlight
 }
 
@@ -46,10 +47,12 @@ const (
 
 // Limits of the data that a peer can make the wire keep.
 const (
-	maxEarly    = 64      // records of application data before the handover
-	maxFinished = 16      // records that may be the peer's Finished
-	maxInbox    = 64      // datagrams
-	maxDatagram = 1 << 16 // bytes
+	maxEarly       = 64      // records of application data before the handover
+	maxEarlyLen    = 1 << 19 // bytes of them
+	maxFinished    = 16      // records that may be the peer's Finished
+	maxFinishedLen = 1 << 10 // bytes of one, with much to spare
+	maxInbox       = 64      // datagrams
+	maxDatagram    = 1 << 16 // bytes
 )
 
 func newDTLSWire(conn *net.UDPConn, peer net.Addr) *dtlsWire {
@@ -158,7 +161,8 @@ func (w *dtlsWire) holdsBack(rec dtlsRecord) bool {
 	if rec.epoch() == 0 || rec.typ() != raw.TypeApplicationData && (rec.typ() != raw.TypeAlert || len(w.early) == 0) {
 		return false
 	}
-	if len(w.early) < maxEarly {
+	if len(w.early) < maxEarly && w.earlyLen+len(rec) <= maxEarlyLen {
+		w.earlyLen += len(rec)
 		w.early = append(w.early, slices.Clone(rec))
 	}
 	return true
@@ -212,6 +216,9 @@ func (w *dtlsWire) release(to wirePhase) error {
 		return net.ErrClosed
 	}
 	w.phase, w.whole = to, nil
+	if to == wireKernel {
+		w.early, w.inbox, w.flight.sealed, w.flight.peer = nil, nil, nil, nil
+	}
 	w.kick()
 	if w.closed && to == wireUser {
 		return w.UDPConn.Close() // which Close has left open while the wire was held
