@@ -241,8 +241,18 @@ func TestLossOfPending(t *testing.T) {
 // narrowTLS is a connection whose TCP takes a record piece by piece.
 func narrowTLS(t *testing.T) (a, b *net.TCPConn) {
 	t.Helper()
+	a, b = narrow(t)
+	if err := errors.Join(raw.Enable(a, oneKey(), nil), raw.Enable(b, nil, oneKey())); err != nil {
+		t.Fatal(err)
+	}
+	return a, b
+}
+
+// narrow is a plain connection with little room at both ends.
+func narrow(t *testing.T) (a, b *net.TCPConn) {
+	t.Helper()
 	// The receiver's room bounds the pieces from the first segment on.
-	a, b = kernelTLS(t, func(ln *net.TCPListener) error {
+	a, b = loopback(t, func(ln *net.TCPListener) error {
 		raw, err := ln.SyscallConn()
 		if err != nil {
 			return err

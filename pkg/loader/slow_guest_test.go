@@ -52,7 +52,7 @@ func TestCallOfSlowRecords(t *testing.T) {
 		for range n {
 			sendOn(t, a, size, 0)
 		}
-		arrived(t, b, n*(5+size+1+16)) // a call opens what is there: of each header, plaintext, type and tag
+		arrived(t, b, n*sealed(size)) // a call opens what is there
 		if got, err := unix.Read(fdOf(t, b), make([]byte, n*size)); got != n*size {
 			t.Fatalf("one call has read %d bytes, %v", got, err)
 		}
@@ -70,7 +70,7 @@ func stall(t *testing.T) {
 	c, d := kernelTLS(t)
 	exchange(t, a, b, 100, 100) // most of those behind it are plain
 	exchange(t, c, d, 100, 100)
-	due := fill(t, a) * 12000
+	due := fill(t, a) * filling
 	half, out := make([]byte, 100), fdOf(t, c)
 	if _, err := unix.SendmsgN(out, half, nil, nil, unix.MSG_MORE); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +27,12 @@ func kernelTLS(t *testing.T, options ...func(*net.TCPListener) error) (a, b *net
 	}
 	return a, b
 }
+
+// patience ends a test that hangs.
+const patience = 5 * time.Minute
+
+// sealed is how many bytes a record of n bytes has on its way: its header, the plaintext, its type and the tag.
+func sealed(n int) int { return 5 + n + 1 + 16 }
 
 // oneKey is the same for both ends.
 func oneKey() *raw.CryptoInfo {
@@ -175,6 +182,9 @@ func exchange(t *testing.T, a, b net.Conn, n, size int) {
 	}
 }
 
+// filling is the size of the records that fill writes.
+const filling = 12000
+
 // fill writes records until TCP takes no more, of the last one only a part, and
 // returns how many were sealed.
 func fill(t *testing.T, c *net.TCPConn) (n uint64) {
@@ -183,7 +193,7 @@ func fill(t *testing.T, c *net.TCPConn) (n uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	buf := make([]byte, 12000)
+	buf := make([]byte, filling)
 	err = raw.Write(func(fd uintptr) bool {
 		for {
 			m, err := unix.Write(int(fd), buf)
