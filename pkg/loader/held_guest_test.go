@@ -148,6 +148,7 @@ func peekedAt(t *testing.T) *net.TCPConn {
 	t.Helper()
 	a, b := kernelTLS(t)
 	sendOn(t, a, 30, 0)
+	arrived(t, b, sealed(30))
 	if n, _, err := unix.Recvfrom(fdOf(t, b), make([]byte, 10), unix.MSG_PEEK); n != 10 || err != nil {
 		t.Fatalf("peeked at %d bytes, %v", n, err)
 	}

@@ -71,6 +71,8 @@ func stall(t *testing.T) {
 	exchange(t, a, b, 100, 100) // most of those behind it are plain
 	exchange(t, c, d, 100, 100)
 	due := fill(t, a) * filling
+	sendOn(t, c, 100, 0)
+	arrived(t, d, sealed(100))
 	half, out := make([]byte, 100), fdOf(t, c)
 	if _, err := unix.SendmsgN(out, half, nil, nil, unix.MSG_MORE); err != nil {
 		t.Fatal(err)
@@ -81,7 +83,7 @@ func stall(t *testing.T) {
 	if _, err := unix.SendmsgN(out, half, nil, nil, 0); err != nil {
 		t.Fatal(err)
 	}
-	for in, n := range map[net.Conn]uint64{b: due, d: 200} {
+	for in, n := range map[net.Conn]uint64{b: due, d: 300} {
 		if _, err := io.CopyN(io.Discard, in, int64(n)); err != nil {
 			t.Fatal(err)
 		}
