@@ -295,9 +295,21 @@ func crowd(t *testing.T, a, b *net.TCPConn, n int) {
 			if left == 0 {
 				wait = wait[:1]
 			}
-			if _, err := unix.Poll(wait, -1); err != nil && !errors.Is(err, unix.EINTR) {
-				t.Fatal(err)
-			}
+			poll(t, wait...)
+		}
+	}
+}
+
+// poll waits until one of the descriptors is ready.
+func poll(t *testing.T, fds ...unix.PollFd) {
+	t.Helper()
+	for {
+		_, err := unix.Poll(fds, -1)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, unix.EINTR) { // Go's runtime signals the thread
+			t.Fatal(err)
 		}
 	}
 }
