@@ -180,7 +180,7 @@ func untilWindowCloses(t *testing.T, c *net.TCPConn) {
 // untilInCall waits until a thread sleeps in a system call.
 func untilInCall(t *testing.T, tid, call int) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/syscall", tid))
 		if err != nil {
 			t.Fatal(err)
@@ -250,13 +250,13 @@ type way struct {
 // processor does not bear with text that changes under it.
 func watchBusy(t *testing.T, sockets int, rest *sync.RWMutex) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
 	rest.Lock()
 	tr, err := Open(t.Context(), Config{RingBytes: 64 << 20, attached: rest.Unlock})
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	ids, next := map[[2]uint16]uint64{}, map[way]uint64{} // by ports, since the first hook may come before the cookie
 	var records, gaps, skipped uint64
 	resting := false
