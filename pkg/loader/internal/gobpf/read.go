@@ -147,7 +147,7 @@ func (b *Backend) Detach() {
 		return
 	}
 	waitForPrograms()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); { // it comes, except from a reader that has failed
 		b.marker.Poke()
 		select {
 		case s := <-b.samples:

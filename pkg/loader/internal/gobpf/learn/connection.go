@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -45,7 +46,7 @@ func newEnd(fd int) (*end, error) {
 	if e.local, err = addrPort(unix.Getsockname(fd)); err == nil {
 		e.remote, err = addrPort(unix.Getpeername(fd))
 	}
-	tv := unix.Timeval{Sec: 5}
+	tv := unix.NsecToTimeval(int64(patience))
 	return e, errors.Join(err, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv),
 		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv))
 }
@@ -111,6 +112,28 @@ func keyInfo(version uint16, c raw.Cipher, seq uint64) raw.CryptoInfo {
 
 // next is the sequence number of the next record, as it is in memory.
 func (k *connection) next() []byte { return binary.BigEndian.AppendUint64(nil, k.info.Seq+k.sent) }
+
+// patience is how long to wait for what was sent, also on a machine that stands still for a while.
+const patience = 30 * time.Second
+
+// await waits until b has received n records of size bytes. TCP over loopback may deliver them after send has
+// returned: a kernel under load leaves that to a thread of its own.
+func (k *connection) await(n, size int) error {
+	const tag = 16
+	due := n * (int(prefix(k.info.Version)) + size + tag) // TLS 1.3 adds the type
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		there, err := unix.IoctlGetInt(k.b.fd, unix.SIOCINQ)
+		if err != nil {
+			return os.NewSyscallError("ioctl", err)
+		}
+		if there >= due {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("only %d bytes of %d arrive", there, due)
+		}
+	}
+}
 
 // send sends one record.
 func (k *connection) send(typ byte, b []byte) error {

@@ -82,6 +82,9 @@ func (n *learner) sampleReader(k *connection, size int, kind *candidates[[2]byte
 			return err
 		}
 	}
+	if err := k.await(2, size); err != nil { // read(2) returns what is there
+		return err
+	}
 	b := make([]byte, 4096)
 	if err := n.readExactly(k, 2*size, func() (int, error) { return unix.Read(k.b.fd, b) }); err != nil {
 		return err

@@ -25,7 +25,7 @@ type receiving struct {
 func (n *learner) learnReceive() error {
 	var r receiving
 	for i := range samples {
-		if err := n.withConnection(i, func(k *connection) error { return n.sampleReceive(&r, k, i) }); err != nil {
+		if err := n.sampleUntilSeen(&r, i); err != nil {
 			return err
 		}
 	}
@@ -33,6 +33,21 @@ func (n *learner) learnReceive() error {
 		return err
 	}
 	return errors.Join(n.resolveContext(), n.learnReaders(), n.learnSplice())
+}
+
+// errNotSeen: the record may have been delivered by a thread of the kernel, whose calls are not those of this process.
+var errNotSeen = errors.New("no function of the kernel says that a record is there")
+
+// sampleUntilSeen tries again where the call that announces a record was not seen: a kernel under load leaves some
+// deliveries to ksoftirqd.
+func (n *learner) sampleUntilSeen(r *receiving, i int) (err error) {
+	for range 5 {
+		err = n.withConnection(i, func(k *connection) error { return n.sampleReceive(r, k, i) })
+		if !errors.Is(err, errNotSeen) {
+			return err
+		}
+	}
+	return err
 }
 
 func (n *learner) resolveReceived(r *receiving) error {
@@ -79,7 +94,7 @@ func (n *learner) ready(k *connection) (*seen, error) {
 			}
 		}
 		if time.Now().After(end) {
-			return nil, errors.New("no function of the kernel says that a record is there")
+			return nil, errNotSeen
 		}
 	}
 }
