@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 )
 
 // A program is a program that this package calls, and its Debian package.
@@ -19,11 +20,23 @@ func needPrograms(ctx context.Context, programs []program) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	list := strings.Join(missing, " ")
 	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
-		return fmt.Errorf("missing on this machine: install with: apt-get install --no-install-recommends %s", list)
+		return fmt.Errorf("missing on this machine: install with: apt-get install --no-install-recommends %s", strings.Join(missing, " "))
 	}
-	progressf("installing %s", list)
+	return installPrograms(ctx, programs)
+}
+
+// installing lets one guest install at a time: guests that start together lack the same packages.
+var installing sync.Mutex
+
+func installPrograms(ctx context.Context, programs []program) error {
+	installing.Lock()
+	defer installing.Unlock()
+	missing := missingPackages(programs)
+	if len(missing) == 0 { // another guest installed them meanwhile
+		return nil
+	}
+	progressf("installing %s", strings.Join(missing, " "))
 	if aptInstall(ctx, missing) == nil {
 		return nil
 	}
@@ -57,7 +70,9 @@ func lookPath(name string) string {
 	return ""
 }
 
+// aptInstall waits for other processes that install packages.
 func aptInstall(ctx context.Context, pkgs []string) error {
-	args := []string{"DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "install", "-y", "--no-install-recommends"}
+	args := []string{"DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "DPkg::Lock::Timeout=600",
+		"install", "-y", "--no-install-recommends"}
 	return run(ctx, "env", append(args, pkgs...)...)
 }
