@@ -24,7 +24,7 @@ type transfer struct {
 // events that match both are shown and no others, and hidden records are no gap: the
 // kernel counts them (hidden).
 func TestFilters(t *testing.T) {
-	onEnds(t)
+	onOneWithEachChange(t)
 	const user = 12345
 	group := newCgroup(t)
 	here := newPair(t, security{"1.3", "AES-GCM-128", "sw"})

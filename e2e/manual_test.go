@@ -14,7 +14,7 @@ import (
 // beside traffic of an nginx. With each change it runs README.md's and enough others to run each
 // command and flag once, before a release all.
 func TestManual(t *testing.T) {
-	onlyOn(t, "6.18")
+	onlyOn(t, "7.3")
 	m := newManual(t)
 	lines := manualLines(t)
 	if len(lines) < 20 {

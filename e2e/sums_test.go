@@ -100,7 +100,7 @@ func (tr *tracer) snapshots() []snapshot {
 // TestSumsEqualTrace: the kernel's sums for the dashboard match the events of the same
 // traffic, connection by connection.
 func TestSumsEqualTrace(t *testing.T) {
-	onEnds(t)
+	onOneWithEachChange(t)
 	tr := startTracer(t)
 	dash := startDashboard(t, "-d", "200ms", "--cost")
 	plainly := startDashboard(t, "-d", "200ms", "--cost", "--stages", "off")

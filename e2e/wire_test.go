@@ -204,7 +204,7 @@ func checkFile(t *testing.T, name string, port int, head, body []byte) {
 
 // TestSocketFilters: a filter lets through what it should, and nothing else.
 func TestSocketFilters(t *testing.T) {
-	onEnds(t)
+	onOneWithEachChange(t)
 	numbers, err := exec.Command(need(t, "tcpdump"), "-y", "EN10MB", "-ddd", "tcp[((tcp[12:1] & 0xf0) >> 2):4] = 0x47455420").Output() // "GET "
 	must(t, err)
 	messages := []string{"GET / HTTP/1.1\r\n\r\n", "no request at all", "POST / HTTP/1.1\r\n\r\n", "name=x&passWord=y",

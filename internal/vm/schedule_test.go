@@ -25,10 +25,10 @@ func planned(t *testing.T, args string) *schedule {
 
 func TestPlan(t *testing.T) {
 	for args, want := range map[string]string{
-		"": "6.1 ./e2e-2 ./e2e-1 ./pkg/ktls, 7.3 ./e2e-2 ./e2e-1 ./pkg/ktls, 6.18 ./e2e-2 ./e2e-1 ./pkg/ktls, " +
-			"6.12 ./e2e-2 ./e2e-1 ./pkg/ktls, 6.12-arm64 ./e2e ./pkg/ktls, 6.1-rt ./e2e, 6.17 ./e2e, 7.2 ./e2e, 7.3-cloud ./e2e, 7.3-rt ./e2e",
-		"-run,TestX,-packages,./e2e":       "6.1 ./e2e, 7.3 ./e2e, 6.18 ./e2e, 6.12 ./e2e",
-		"-packages,./pkg/ktls":             "6.1 ./pkg/ktls, 7.3 ./pkg/ktls, 6.18 ./pkg/ktls, 6.12 ./pkg/ktls",
+		"": "6.1 ./e2e-2 ./e2e-1 ./pkg/ktls, 7.3 ./e2e-2 ./e2e-1 ./pkg/ktls, " +
+			"6.12 ./e2e-2 ./e2e-1 ./pkg/ktls, 6.12-arm64 ./e2e ./pkg/ktls, 6.1-rt ./e2e, 6.17 ./e2e, 6.18 ./e2e, 7.2 ./e2e, 7.3-cloud ./e2e, 7.3-rt ./e2e",
+		"-run,TestX,-packages,./e2e":       "6.1 ./e2e, 7.3 ./e2e, 6.12 ./e2e",
+		"-packages,./pkg/ktls":             "6.1 ./pkg/ktls, 7.3 ./pkg/ktls, 6.12 ./pkg/ktls",
 		"-kernels,7.3 6.1,-packages,./a":   "6.1 ./a, 7.3 ./a",
 		"-kernels,6.16":                    "6.16 ./e2e",
 		"-kernels,7.2 6.1-rt":              "6.1-rt ./e2e, 7.2 ./e2e",

@@ -81,7 +81,7 @@ func parseTest(args []string) (*testOptions, error) {
 	f.StringVar(&kernels, "kernels", "", "kernel `series`, separated by spaces (default all of kernels.txt, with -run those that run all tests)")
 	f.StringVar(&packages, "packages", "./pkg/ktls ./e2e", "package `folders`, separated by spaces")
 	f.StringVar(&o.run, "run", "", "run only tests that match this `regexp`")
-	f.DurationVar(&o.timeout, "timeout", time.Hour, "limit for one kernel")
+	f.DurationVar(&o.timeout, "timeout", 75*time.Minute, "limit for one kernel")
 	f.StringVar(&o.skip, "skip", "", "leave out tests that match this `regexp`")
 	f.IntVar(&o.jobs, "jobs", 1, "kernels to run at the same time")
 	f.IntVar(&o.smp, "smp", 0, "processors of each guest (default 2, or 1 with several jobs)")

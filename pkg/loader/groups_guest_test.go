@@ -94,7 +94,7 @@ func TestNothingLeft(t *testing.T) {
 // without, or in user space.
 func TestFeaturesAreGivenUp(t *testing.T) {
 	needGuest(t)
-	guesttest.OnEnds(t)
+	guesttest.OnOneWithEachChange(t)
 	const n = 10
 	expr, err := ParseMatch("dir == tx")
 	if err != nil {
